@@ -1,0 +1,104 @@
+/** Capabilities (capabilities(7)): names, numbers and Docker's default set. */
+import { readFileSync } from "node:fs";
+import { BayError } from "../errors.ts";
+
+export const CAPABILITIES = [
+  "CAP_CHOWN",
+  "CAP_DAC_OVERRIDE",
+  "CAP_DAC_READ_SEARCH",
+  "CAP_FOWNER",
+  "CAP_FSETID",
+  "CAP_KILL",
+  "CAP_SETGID",
+  "CAP_SETUID",
+  "CAP_SETPCAP",
+  "CAP_LINUX_IMMUTABLE",
+  "CAP_NET_BIND_SERVICE",
+  "CAP_NET_BROADCAST",
+  "CAP_NET_ADMIN",
+  "CAP_NET_RAW",
+  "CAP_IPC_LOCK",
+  "CAP_IPC_OWNER",
+  "CAP_SYS_MODULE",
+  "CAP_SYS_RAWIO",
+  "CAP_SYS_CHROOT",
+  "CAP_SYS_PTRACE",
+  "CAP_SYS_PACCT",
+  "CAP_SYS_ADMIN",
+  "CAP_SYS_BOOT",
+  "CAP_SYS_NICE",
+  "CAP_SYS_RESOURCE",
+  "CAP_SYS_TIME",
+  "CAP_SYS_TTY_CONFIG",
+  "CAP_MKNOD",
+  "CAP_LEASE",
+  "CAP_AUDIT_WRITE",
+  "CAP_AUDIT_CONTROL",
+  "CAP_SETFCAP",
+  "CAP_MAC_OVERRIDE",
+  "CAP_MAC_ADMIN",
+  "CAP_SYSLOG",
+  "CAP_WAKE_ALARM",
+  "CAP_BLOCK_SUSPEND",
+  "CAP_AUDIT_READ",
+  "CAP_PERFMON",
+  "CAP_BPF",
+  "CAP_CHECKPOINT_RESTORE",
+] as const;
+
+export const DEFAULT_CAPABILITIES: readonly string[] = [
+  "CAP_CHOWN",
+  "CAP_DAC_OVERRIDE",
+  "CAP_FSETID",
+  "CAP_FOWNER",
+  "CAP_MKNOD",
+  "CAP_NET_RAW",
+  "CAP_SETGID",
+  "CAP_SETUID",
+  "CAP_SETFCAP",
+  "CAP_SETPCAP",
+  "CAP_NET_BIND_SERVICE",
+  "CAP_SYS_CHROOT",
+  "CAP_KILL",
+  "CAP_AUDIT_WRITE",
+];
+
+let last: number | undefined;
+/** The highest capability that the running kernel knows. */
+export function lastCapability(): number {
+  last ??= Number(readFileSync("/proc/sys/kernel/cap_last_cap", "utf8"));
+  return last;
+}
+
+/** The number of a capability, written with or without `CAP_`, in any case. Throws UNKNOWN_CAPABILITY. */
+export function capabilityNumber(name: string): number {
+  const upper = name.toUpperCase();
+  const number = (CAPABILITIES as readonly string[]).indexOf(upper.startsWith("CAP_") ? upper : `CAP_${upper}`);
+  if (number === -1) throw new BayError("UNKNOWN_CAPABILITY", `no capability is called ${name}`);
+  return number;
+}
+
+/** A set of capabilities as the kernel's 64-bit mask; those that this kernel lacks are left out. */
+export function capabilityMask(names: readonly string[]): bigint {
+  let mask = 0n;
+  for (const name of names) {
+    const number = capabilityNumber(name);
+    if (number <= lastCapability()) mask |= 1n << BigInt(number);
+  }
+  return mask;
+}
+
+/**
+ * Docker's rules for cap_add and cap_drop: `ALL` in either, drops after adds, and adds win over `drop: ALL`.
+ * Gives full names, in the kernel's order. Throws UNKNOWN_CAPABILITY.
+ */
+export function resolveCapabilities(add: readonly string[], drop: readonly string[]): string[] {
+  const known = CAPABILITIES.slice(0, lastCapability() + 1);
+  const isAll = (name: string) => name.toUpperCase() === "ALL";
+  const full = (names: readonly string[]) =>
+    names.filter((name) => !isAll(name)).map((name) => CAPABILITIES[capabilityNumber(name)]!);
+  const set = new Set<string>(drop.some(isAll) ? [] : add.some(isAll) ? known : DEFAULT_CAPABILITIES);
+  for (const name of full(add)) set.add(name);
+  for (const name of full(drop)) set.delete(name);
+  return known.filter((name) => set.has(name));
+}

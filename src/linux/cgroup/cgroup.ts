@@ -1,0 +1,46 @@
+/** Control groups, v1 and v2 behind one interface. Limits are the OCI specification's `linux.resources`. */
+import type { SpecResources } from "../spec.ts";
+
+export interface CgroupStats {
+  memoryBytes: number;
+  memoryLimitBytes: number | undefined;
+  /** Page cache that could be given back; docker stats subtracts it. */
+  inactiveFileBytes: number;
+  cpuNanoseconds: number;
+  pids: number;
+  readBytes: number;
+  writeBytes: number;
+}
+
+export interface Cgroup {
+  readonly path: string;
+  /** Files to which a single-threaded process writes 0 to join. */
+  joinFiles(): string[];
+  create(): void;
+  /** Sets what is given and leaves the rest. Throws BayError CGROUP_LIMIT, naming the limit. */
+  apply(resources: SpecResources): void;
+  /** The limits as the kernel has them now, in the specification's units; absent means unlimited. */
+  read(): SpecResources;
+  stats(): CgroupStats;
+  pids(): number[];
+  oomKills(): number;
+  freeze(frozen: boolean): void;
+  isFrozen(): boolean;
+  exists(): boolean;
+  /** Sends SIGKILL to every member. */
+  kill(): void;
+  /** Removes the group; false where it still has members. One that is gone is no error. */
+  remove(): boolean;
+}
+
+export interface CgroupManager {
+  readonly version: 1 | 2;
+  /** The group `parent/name` of this host, made or not. */
+  group(name: string): Cgroup;
+  /** Names of the groups below the parent that exist. */
+  list(): string[];
+  /** Removes the parent itself, where it is empty. */
+  removeParent(): void;
+  /** What a container's /sys/fs/cgroup shows: "v2" or v1's controllers. */
+  readonly view: "v2" | string[];
+}

@@ -1,0 +1,66 @@
+/** Small reads and writes of cgroup files. */
+import { readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { BayError, hasCode } from "../../errors.ts";
+
+/** A file's text, trimmed; undefined where there is none. */
+export function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, "latin1").trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/** A file's number; undefined where it is absent, `max`, negative or beyond what a number holds exactly. */
+export function readNumber(path: string): number | undefined {
+  const number = Number(readText(path) ?? Number.NaN);
+  return number >= 0 && number < 2 ** 53 ? number : undefined;
+}
+
+/** A value of a `key value` file such as memory.stat. */
+export function readKey(path: string, key: string): number {
+  const line = readText(path)
+    ?.split("\n")
+    .find((row) => row.startsWith(`${key} `));
+  return line ? Number(line.slice(key.length + 1)) : 0;
+}
+
+/** Sets a limit. Throws CGROUP_LIMIT. */
+export function setLimit(path: string, value: string | number, name: string): void {
+  try {
+    writeFileSync(path, String(value));
+  } catch (cause) {
+    throw new BayError("CGROUP_LIMIT", `the kernel refused ${name} = ${value}`, {
+      cause,
+      hint: hasCode(cause, "ENOENT")
+        ? "this kernel or its cgroup set-up lacks that controller; bay doctor shows which are there"
+        : hasCode(cause, "EBUSY")
+          ? "the container uses more than that now"
+          : undefined,
+    });
+  }
+}
+
+export function readPids(path: string): number[] {
+  return (readText(path) ?? "").split("\n").filter(Boolean).map(Number);
+}
+
+/** rmdir; true where the directory is gone. */
+export function removeGroup(path: string): boolean {
+  try {
+    rmdirSync(path);
+    return true;
+  } catch (error) {
+    return hasCode(error, "ENOENT", "ENODEV");
+  }
+}
+
+export function killAll(pids: readonly number[]): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // it ended by itself
+    }
+  }
+}

@@ -1,0 +1,213 @@
+/** cgroup v1 (cgroups(7)): one hierarchy per controller. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { SpecDeviceRule, SpecResources } from "../spec.ts";
+import type { Cgroup, CgroupManager, CgroupStats } from "./cgroup.ts";
+import { killAll, readKey, readNumber, readPids, readText, removeGroup, setLimit } from "./files.ts";
+
+const CONTROLLERS = ["memory", "cpu", "cpuacct", "pids", "freezer", "devices", "blkio"] as const;
+const UNLIMITED = 2 ** 62;
+
+/** Mount points by controller, from mountinfo (proc(5)). */
+function hierarchies(): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n")) {
+    const [left, right] = line.split(" - ");
+    if (!left || !right?.startsWith("cgroup ")) continue;
+    const mountPoint = left.split(" ")[4]!;
+    for (const option of right.split(" ")[2]?.split(",") ?? []) found.set(option, mountPoint);
+  }
+  return found;
+}
+
+export class CgroupV1Manager implements CgroupManager {
+  readonly version = 1;
+  readonly view: string[];
+  readonly #mounts = hierarchies();
+
+  constructor(readonly parent: string) {
+    this.view = CONTROLLERS.filter((controller) => this.#mounts.has(controller));
+  }
+
+  group(name: string): Cgroup {
+    return new CgroupV1(`${this.parent}/${name}`, this.#mounts);
+  }
+
+  list(): string[] {
+    const names = new Set<string>();
+    for (const mount of new Set(this.#mounts.values())) {
+      const directory = join(mount, this.parent);
+      if (!existsSync(directory)) continue;
+      for (const entry of readdirSync(directory, { withFileTypes: true })) if (entry.isDirectory()) names.add(entry.name);
+    }
+    return [...names];
+  }
+
+  removeParent(): void {
+    for (const mount of new Set(this.#mounts.values())) removeGroup(join(mount, this.parent));
+  }
+}
+
+class CgroupV1 implements Cgroup {
+  constructor(
+    readonly path: string,
+    readonly mounts: Map<string, string>,
+  ) {}
+
+  #directory(controller: string): string {
+    return join(this.mounts.get(controller) ?? `/sys/fs/cgroup/${controller}`, this.path);
+  }
+
+  #used(): string[] {
+    return CONTROLLERS.filter((controller) => this.mounts.has(controller));
+  }
+
+  /** `tasks`, not cgroup.procs: moving one's own single thread spares the kernel's global thread lock. */
+  joinFiles(): string[] {
+    const files = this.#used().map((controller) => join(this.#directory(controller), "tasks"));
+    return existsSync(this.#directory("cpuset")) ? [...files, join(this.#directory("cpuset"), "tasks")] : files;
+  }
+
+  create(): void {
+    for (const controller of this.#used()) mkdirSync(this.#directory(controller), { recursive: true });
+  }
+
+  exists(): boolean {
+    return existsSync(this.#directory("pids"));
+  }
+
+  apply(resources: SpecResources): void {
+    const { memory, cpu, pids, blockIO, devices } = resources;
+    if (memory) this.#applyMemory(memory);
+    if (cpu?.shares !== undefined) setLimit(join(this.#directory("cpu"), "cpu.shares"), cpu.shares || 1024, "cpu_shares");
+    if (cpu?.quota !== undefined) {
+      const directory = this.#directory("cpu");
+      setLimit(join(directory, "cpu.cfs_period_us"), cpu.period ?? 100000, "cpu_period");
+      setLimit(join(directory, "cpu.cfs_quota_us"), cpu.quota || -1, "cpus");
+    }
+    if (cpu?.cpus !== undefined || cpu?.mems !== undefined) this.#applyCpuset(cpu.cpus ?? "", cpu.mems ?? "");
+    if (pids) setLimit(join(this.#directory("pids"), "pids.max"), pids.limit > 0 ? pids.limit : "max", "pids_limit");
+    if (blockIO?.weight) setLimit(join(this.#directory("blkio"), "blkio.bfq.weight"), blockIO.weight, "blkio_config.weight");
+    if (devices) this.#applyDevices(devices);
+  }
+
+  #applyMemory(memory: NonNullable<SpecResources["memory"]>): void {
+    const directory = this.#directory("memory");
+    const limit = join(directory, "memory.limit_in_bytes");
+    const swap = join(directory, "memory.memsw.limit_in_bytes");
+    if (memory.limit !== undefined) {
+      const bytes = memory.limit > 0 ? memory.limit : -1;
+      const total = memory.swap === undefined || memory.swap <= 0 ? -1 : memory.swap;
+      // memory may never exceed memory plus swap, so the order depends on the direction
+      const steps: [string, number, string][] = [
+        [swap, total, "memswap_limit"],
+        [limit, bytes, "mem_limit"],
+      ];
+      const now = readNumber(limit) ?? UNLIMITED;
+      if (!existsSync(swap)) steps.shift();
+      if (bytes !== -1 && bytes < now) steps.reverse();
+      for (const [path, value, name] of steps) setLimit(path, value, name);
+    }
+    if (memory.reservation !== undefined) {
+      setLimit(join(directory, "memory.soft_limit_in_bytes"), memory.reservation > 0 ? memory.reservation : -1, "mem_reservation");
+    }
+    if (memory.swappiness !== undefined) setLimit(join(directory, "memory.swappiness"), memory.swappiness, "mem_swappiness");
+    if (memory.disableOOMKiller) setLimit(join(directory, "memory.oom_control"), 1, "oom_kill_disable");
+  }
+
+  /** A cpuset must be complete before anyone joins, so it is made only where it is asked for. */
+  #applyCpuset(cpus: string, mems: string): void {
+    const root = this.mounts.get("cpuset") ?? "/sys/fs/cgroup/cpuset";
+    const parent = join(root, this.path, "..");
+    const directory = join(root, this.path);
+    if (!cpus && !mems && !existsSync(directory)) return;
+    mkdirSync(directory, { recursive: true });
+    const whole = (file: string) => readText(join(root, file)) ?? "0";
+    for (const file of ["cpuset.cpus", "cpuset.mems"]) if (!readText(join(parent, file))) writeFileSync(join(parent, file), whole(file));
+    setLimit(join(directory, "cpuset.cpus"), cpus || whole("cpuset.cpus"), "cpuset");
+    setLimit(join(directory, "cpuset.mems"), mems || whole("cpuset.mems"), "cpuset mems");
+    for (const pid of this.pids()) {
+      try {
+        writeFileSync(join(directory, "cgroup.procs"), String(pid));
+      } catch {
+        // it ended by itself
+      }
+    }
+  }
+
+  #applyDevices(rules: SpecDeviceRule[]): void {
+    const directory = this.#directory("devices");
+    for (const rule of rules) {
+      const number = (value: number | undefined) => (value === undefined || value < 0 ? "*" : String(value));
+      const text = rule.type === "a" || !rule.type ? "a" : `${rule.type} ${number(rule.major)}:${number(rule.minor)} ${rule.access ?? "rwm"}`;
+      setLimit(join(directory, rule.allow ? "devices.allow" : "devices.deny"), text, "devices");
+    }
+  }
+
+  read(): SpecResources {
+    const memory = this.#directory("memory");
+    const cpu = this.#directory("cpu");
+    const finite = (value: number | undefined) => (value === undefined || value > 2 ** 52 ? undefined : value);
+    const quota = Number(readText(join(cpu, "cpu.cfs_quota_us")) ?? -1);
+    const shares = readNumber(join(cpu, "cpu.shares"));
+    const pids = readNumber(join(this.#directory("pids"), "pids.max"));
+    const cpus = readText(join(this.#directory("cpuset"), "cpuset.cpus"));
+    return {
+      memory: {
+        limit: finite(readNumber(join(memory, "memory.limit_in_bytes"))),
+        reservation: finite(readNumber(join(memory, "memory.soft_limit_in_bytes"))),
+        swap: finite(readNumber(join(memory, "memory.memsw.limit_in_bytes"))),
+      },
+      cpu: {
+        quota: quota > 0 ? quota : undefined,
+        period: readNumber(join(cpu, "cpu.cfs_period_us")),
+        shares: shares === 1024 ? undefined : shares,
+        cpus: cpus || undefined,
+      },
+      pids: pids === undefined ? undefined : { limit: pids },
+    };
+  }
+
+  stats(): CgroupStats {
+    const memory = this.#directory("memory");
+    const bytes = (operation: string) =>
+      (readText(join(this.#directory("blkio"), "blkio.throttle.io_service_bytes_recursive")) ?? "")
+        .split("\n")
+        .filter((line) => line.includes(` ${operation} `))
+        .reduce((sum, line) => sum + Number(line.split(" ")[2] ?? 0), 0);
+    return {
+      memoryBytes: readNumber(join(memory, "memory.usage_in_bytes")) ?? 0,
+      memoryLimitBytes: this.read().memory?.limit,
+      inactiveFileBytes: readKey(join(memory, "memory.stat"), "total_inactive_file"),
+      cpuNanoseconds: readNumber(join(this.#directory("cpuacct"), "cpuacct.usage")) ?? 0,
+      pids: readNumber(join(this.#directory("pids"), "pids.current")) ?? 0,
+      readBytes: bytes("Read"),
+      writeBytes: bytes("Write"),
+    };
+  }
+
+  pids(): number[] {
+    return readPids(join(this.#directory("pids"), "cgroup.procs"));
+  }
+
+  oomKills(): number {
+    return readKey(join(this.#directory("memory"), "memory.oom_control"), "oom_kill");
+  }
+
+  freeze(frozen: boolean): void {
+    setLimit(join(this.#directory("freezer"), "freezer.state"), frozen ? "FROZEN" : "THAWED", "freezer.state");
+  }
+
+  isFrozen(): boolean {
+    return (readText(join(this.#directory("freezer"), "freezer.state")) ?? "THAWED") !== "THAWED";
+  }
+
+  kill(): void {
+    killAll(this.pids());
+    if (this.isFrozen()) this.freeze(false);
+  }
+
+  remove(): boolean {
+    return [...this.#used(), "cpuset"].map((controller) => removeGroup(this.#directory(controller))).every(Boolean);
+  }
+}

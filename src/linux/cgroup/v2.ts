@@ -1,0 +1,170 @@
+/** cgroup v2 (the kernel's admin-guide/cgroup-v2): one tree with every controller. */
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { SpecResources } from "../spec.ts";
+import type { Cgroup, CgroupManager, CgroupStats } from "./cgroup.ts";
+import { attachDeviceFilter } from "./device-filter.ts";
+import { killAll, readKey, readNumber, readPids, readText, removeGroup, setLimit } from "./files.ts";
+
+const WANTED = ["cpu", "memory", "pids", "cpuset", "io"];
+
+/** OCI's shares (2 to 262144) as a weight (1 to 10000), by the mapping that runc uses. */
+export function sharesToWeight(shares: number): number {
+  return shares <= 0 ? 100 : Math.max(1, Math.min(10000, Math.floor(1 + ((shares - 2) * 9999) / 262142)));
+}
+
+/** The inverse of `sharesToWeight`, as near as integers allow. */
+export function weightToShares(weight: number): number {
+  return Math.ceil(2 + ((weight - 1) * 262142) / 9999);
+}
+
+export class CgroupV2Manager implements CgroupManager {
+  readonly version = 2;
+  readonly view = "v2";
+
+  constructor(
+    readonly parent: string,
+    readonly root: string,
+  ) {}
+
+  group(name: string): Cgroup {
+    return new CgroupV2(`${this.parent}/${name}`, this.root, this.parent);
+  }
+
+  list(): string[] {
+    const directory = join(this.root, this.parent);
+    if (!existsSync(directory)) return [];
+    return readdirSync(directory, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name);
+  }
+
+  removeParent(): void {
+    removeGroup(join(this.root, this.parent));
+  }
+}
+
+class CgroupV2 implements Cgroup {
+  readonly #directory: string;
+
+  constructor(
+    readonly path: string,
+    readonly root: string,
+    readonly parent: string,
+  ) {
+    this.#directory = join(root, path);
+  }
+
+  joinFiles(): string[] {
+    return [join(this.#directory, "cgroup.procs")];
+  }
+
+  create(): void {
+    mkdirSync(join(this.root, this.parent), { recursive: true });
+    for (const directory of [this.root, join(this.root, this.parent)]) this.#delegate(directory);
+    mkdirSync(this.#directory, { recursive: true });
+  }
+
+  /** Hands the controllers that are there to the groups below. */
+  #delegate(directory: string): void {
+    const available = readText(join(directory, "cgroup.controllers"))?.split(" ") ?? [];
+    const enabled = new Set(readText(join(directory, "cgroup.subtree_control"))?.split(" "));
+    for (const controller of WANTED) {
+      if (!available.includes(controller) || enabled.has(controller)) continue;
+      try {
+        writeFileSync(join(directory, "cgroup.subtree_control"), `+${controller}`);
+      } catch {
+        // a limit that needs it says so when it is set
+      }
+    }
+  }
+
+  exists(): boolean {
+    return existsSync(this.#directory);
+  }
+
+  apply(resources: SpecResources): void {
+    const { memory, cpu, pids, blockIO, devices } = resources;
+    const set = (file: string, value: string | number, name: string) => setLimit(join(this.#directory, file), value, name);
+    if (memory?.limit !== undefined) {
+      set("memory.max", memory.limit > 0 ? memory.limit : "max", "mem_limit");
+      const swap = memory.swap !== undefined && memory.swap > 0 && memory.limit > 0 ? memory.swap - memory.limit : "max";
+      if (existsSync(join(this.#directory, "memory.swap.max"))) set("memory.swap.max", swap, "memswap_limit");
+    }
+    if (memory?.reservation !== undefined) set("memory.low", memory.reservation > 0 ? memory.reservation : 0, "mem_reservation");
+    if (cpu?.shares !== undefined) set("cpu.weight", sharesToWeight(cpu.shares), "cpu_shares");
+    if (cpu?.quota !== undefined) set("cpu.max", `${cpu.quota > 0 ? cpu.quota : "max"} ${cpu.period ?? 100000}`, "cpus");
+    if (cpu?.cpus !== undefined) set("cpuset.cpus", cpu.cpus || "\n", "cpuset");
+    if (cpu?.mems !== undefined) set("cpuset.mems", cpu.mems || "\n", "cpuset mems");
+    if (pids) set("pids.max", pids.limit > 0 ? pids.limit : "max", "pids_limit");
+    if (blockIO?.weight) set("io.bfq.weight", blockIO.weight, "blkio_config.weight");
+    if (devices && !devices.some(({ allow, type }) => allow && (type === "a" || !type))) {
+      attachDeviceFilter(this.#directory, devices);
+    }
+  }
+
+  read(): SpecResources {
+    const number = (file: string) => readNumber(join(this.#directory, file));
+    const limit = number("memory.max");
+    const swap = number("memory.swap.max");
+    const [quota, period] = (readText(join(this.#directory, "cpu.max")) ?? "max 100000").split(" ");
+    const weight = number("cpu.weight");
+    const pids = number("pids.max");
+    return {
+      memory: {
+        limit,
+        reservation: number("memory.low") || undefined,
+        swap: limit !== undefined && swap !== undefined ? limit + swap : undefined,
+      },
+      cpu: {
+        quota: quota === "max" ? undefined : Number(quota),
+        period: Number(period),
+        shares: weight === undefined || weight === 100 ? undefined : weightToShares(weight),
+        cpus: readText(join(this.#directory, "cpuset.cpus")) || undefined,
+      },
+      pids: pids === undefined ? undefined : { limit: pids },
+    };
+  }
+
+  stats(): CgroupStats {
+    const bytes = (key: string) =>
+      [...(readText(join(this.#directory, "io.stat")) ?? "").matchAll(new RegExp(`${key}=(\\d+)`, "g"))].reduce(
+        (sum, match) => sum + Number(match[1]),
+        0,
+      );
+    return {
+      memoryBytes: readNumber(join(this.#directory, "memory.current")) ?? 0,
+      memoryLimitBytes: readNumber(join(this.#directory, "memory.max")),
+      inactiveFileBytes: readKey(join(this.#directory, "memory.stat"), "inactive_file"),
+      cpuNanoseconds: readKey(join(this.#directory, "cpu.stat"), "usage_usec") * 1000,
+      pids: readNumber(join(this.#directory, "pids.current")) ?? 0,
+      readBytes: bytes("rbytes"),
+      writeBytes: bytes("wbytes"),
+    };
+  }
+
+  pids(): number[] {
+    return readPids(join(this.#directory, "cgroup.procs"));
+  }
+
+  oomKills(): number {
+    return readKey(join(this.#directory, "memory.events"), "oom_kill");
+  }
+
+  freeze(frozen: boolean): void {
+    setLimit(join(this.#directory, "cgroup.freeze"), frozen ? 1 : 0, "cgroup.freeze");
+  }
+
+  isFrozen(): boolean {
+    return readText(join(this.#directory, "cgroup.freeze")) === "1";
+  }
+
+  kill(): void {
+    if (existsSync(join(this.#directory, "cgroup.kill"))) setLimit(join(this.#directory, "cgroup.kill"), 1, "cgroup.kill");
+    else killAll(this.pids());
+  }
+
+  remove(): boolean {
+    return removeGroup(this.#directory);
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * The last stretch before the command runs, the same for a container's start and for an exec in it: limits,
+ * capabilities, seccomp, user and working directory, and execve(2).
+ */
+import { O_CLOEXEC, RLIMITS } from "../abi.ts";
+import { capabilityMask, lastCapability } from "../capabilities.ts";
+import { BayError } from "../../errors.ts";
+import type { ProgramBuilder } from "../program.ts";
+import { seccompFilter } from "../seccomp.ts";
+import type { Spec, SpecProcess } from "../spec.ts";
+import { FD, type Stdio } from "./request.ts";
+import { openAs, resultAs } from "./supervise.ts";
+
+const PR_SET_KEEPCAPS = 8;
+const PR_CAPBSET_DROP = 24;
+const PR_SET_NO_NEW_PRIVS = 38;
+const PR_CAP_AMBIENT = 47;
+const PR_CAP_AMBIENT_RAISE = 2;
+const KEYCTL_JOIN_SESSION_KEYRING = 1;
+const SECCOMP_SET_MODE_FILTER = 1;
+const SIG_SETMASK = 2;
+const TIOCSCTTY = 0x540e;
+const TIOCSPTLCK = 0x40045431;
+const TIOCGPTPEER = 0x5441;
+const TIOCSWINSZ = 0x5414;
+const O_RDWR_NOCTTY = 0o2 | 0o400;
+
+/** Connects descriptors 0 to 2 where the container's streams are FIFOs or descriptors of the caller. */
+export function addPlainStdio(program: ProgramBuilder, stdio: Stdio): void {
+  if (stdio.kind === "tty") return;
+  const source = (fd: number, path: string | undefined, flags: number) => {
+    if (path !== undefined) openAs(program, path, flags | O_CLOEXEC, FD.scratch);
+    return path === undefined ? fd : FD.scratch;
+  };
+  const streams: [number, string | undefined, number][] =
+    stdio.kind === "fifos"
+      ? [
+          // Read and write, so that opening never waits and a reader never sees an end before bayd closes.
+          [FD.stdin, stdio.stdin ?? "/dev/null", stdio.stdin ? 0o2 : 0],
+          [FD.stdout, stdio.stdout, 0o1],
+          [FD.stderr, stdio.stderr, 0o1],
+        ]
+      : [
+          [FD.stdin, stdio.stdin === null ? "/dev/null" : undefined, 0],
+          [FD.stdout, stdio.stdout === null ? "/dev/null" : undefined, 0o1],
+          [FD.stderr, stdio.stderr === null ? "/dev/null" : undefined, 0o1],
+        ];
+  streams.forEach(([fd, path, flags], index) => {
+    program.call("dup3", [source(fd, path, flags), index, 0], { about: `set up stream ${index}` });
+  });
+}
+
+/** Opens a pty of the container's own devpts as streams 0 to 2 and lets the shim take the master (pts(4)). */
+export function addTty(program: ProgramBuilder, size: { height: number; width: number } | undefined): void {
+  const window = Buffer.alloc(8);
+  window.writeUInt16LE(size?.height ?? 24, 0);
+  window.writeUInt16LE(size?.width ?? 80, 2);
+  const byte = program.data(Buffer.alloc(8));
+  openAs(program, "/dev/pts/ptmx", O_RDWR_NOCTTY | O_CLOEXEC, FD.ptyMaster);
+  program.call("ioctl", [FD.ptyMaster, TIOCSPTLCK, Buffer.alloc(8)], { about: "unlock the pty" });
+  program.call("ioctl", [FD.ptyMaster, TIOCSWINSZ, window], { about: "size the pty" });
+  resultAs(program, FD.ptySlave, (store) => {
+    program.call("ioctl", [FD.ptyMaster, TIOCGPTPEER, O_RDWR_NOCTTY | O_CLOEXEC], { store, about: "open the pty" });
+  });
+  program.call("write", [FD.ttyReadyWrite, byte, 1], { about: "hand over the pty" });
+  program.call("read", [FD.ttyTakenRead, byte, 1], { about: "hand over the pty" });
+  for (const fd of [0, 1, 2]) program.call("dup3", [FD.ptySlave, fd, 0], { about: `set up stream ${fd}` });
+}
+
+/** A session of its own, and with a tty its controlling terminal (setsid(2), ioctl_tty(2)). */
+export function addSession(program: ProgramBuilder, tty: boolean): void {
+  program.call("setsid", [], { ignore: true });
+  if (tty) program.call("ioctl", [0, TIOCSCTTY, 0], { about: "take the terminal" });
+}
+
+/** Limits, capabilities, seccomp, user: everything after which the process is no longer bay's. */
+export function addIdentity(program: ProgramBuilder, process: SpecProcess, seccomp: Spec["linux"]["seccomp"]): void {
+  for (const limit of process.rlimits ?? []) addLimit(program, limit);
+  program.call("keyctl", [KEYCTL_JOIN_SESSION_KEYRING, 0], { ignore: true });
+  program.call("umask", [process.user.umask ?? 0o022]);
+  const filter = seccomp ? seccompFilter(seccomp) : undefined;
+  const addFilter = () => {
+    if (!filter) return;
+    // struct sock_fprog: u16 length, then the pointer
+    const fprog = program.struct([filter.length / 8, program.data(filter)]);
+    program.call("seccomp", [SECCOMP_SET_MODE_FILTER, 0, fprog], { about: "apply the seccomp filter" });
+  };
+  const { capabilities } = process;
+  const bounding = capabilities ? capabilityMask(capabilities.bounding) : ~0n;
+  for (let capability = 0; capability <= lastCapability(); capability++) {
+    if ((bounding >> BigInt(capability)) & 1n) continue;
+    program.call("prctl", [PR_CAPBSET_DROP, capability, 0, 0, 0], { about: "drop a bounding capability" });
+  }
+  // Without no_new_privs the kernel wants CAP_SYS_ADMIN for a filter, so it goes in before that is dropped.
+  if (!process.noNewPrivileges) addFilter();
+  const { uid, gid, additionalGids = [] } = process.user;
+  if (uid !== 0) program.call("prctl", [PR_SET_KEEPCAPS, 1, 0, 0, 0]);
+  const groups = Buffer.alloc(Math.max(8, additionalGids.length * 4));
+  additionalGids.forEach((group, index) => {
+    groups.writeUInt32LE(group, index * 4);
+  });
+  program.call("setgroups", [additionalGids.length, groups]);
+  program.call("setresgid", [gid, gid, gid]);
+  program.call("setresuid", [uid, uid, uid]);
+  if (capabilities) addCapabilitySets(program, capabilities);
+  if (process.noNewPrivileges) {
+    program.call("prctl", [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0]);
+    addFilter();
+  }
+}
+
+function addLimit(program: ProgramBuilder, limit: { type: string; soft: number; hard: number }): void {
+  const resource = RLIMITS[limit.type.replace(/^RLIMIT_/, "").toLowerCase()];
+  if (resource === undefined) throw new BayError("UNKNOWN_LIMIT", `no resource limit is called ${limit.type}`);
+  const value = (number: number) => (number < 0 ? -1n : BigInt(number));
+  program.call("prlimit64", [0, resource, program.struct([value(limit.soft), value(limit.hard)]), 0], {
+    about: `set limit ${limit.type}`,
+  });
+}
+
+/** capset(2), version 3: {effective, permitted, inheritable} for the low and the high 32 bits. */
+function addCapabilitySets(program: ProgramBuilder, capabilities: NonNullable<SpecProcess["capabilities"]>): void {
+  const header = Buffer.alloc(8);
+  header.writeUInt32LE(0x20080522);
+  const data = Buffer.alloc(24);
+  [capabilities.effective, capabilities.permitted, capabilities.inheritable].forEach((names, index) => {
+    const mask = capabilityMask(names);
+    data.writeUInt32LE(Number(mask & 0xffffffffn), index * 4);
+    data.writeUInt32LE(Number(mask >> 32n), 12 + index * 4);
+  });
+  program.call("capset", [header, data]);
+  const ambient = capabilityMask(capabilities.ambient);
+  for (let capability = 0; ambient >> BigInt(capability) > 0n; capability++) {
+    if (((ambient >> BigInt(capability)) & 1n) === 0n) continue;
+    program.call("prctl", [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0], { ignore: true });
+  }
+}
+
+/**
+ * execve(2), with the search through PATH that execvp(3) makes: one record per directory, of which the last
+ * one's failure counts.
+ */
+export function addExec(program: ProgramBuilder, process: SpecProcess, signalsBlocked = true): void {
+  if (signalsBlocked) program.call("rt_sigprocmask", [SIG_SETMASK, Buffer.alloc(8), 0, 8]);
+  const command = process.args[0] ?? "";
+  const argv = program.texts(process.args);
+  const env = program.texts(process.env);
+  const path = process.env.find((entry) => entry.startsWith("PATH="))?.slice(5);
+  const directories = (path ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin").split(":");
+  const candidates =
+    command === "" || command.includes("/") ? [command] : directories.map((directory) => `${directory || "."}/${command}`);
+  candidates.forEach((file, index) => {
+    const last = index === candidates.length - 1;
+    program.call("execve", [file, argv, env], { ignore: !last, about: `exec ${command}` });
+  });
+  program.call("exit_group", [255]);
+}

@@ -1,0 +1,150 @@
+/** Runs a start or exec program: spawn the shim, wait for the exec, note the start times, cut the file. */
+import { closeSync, fchmodSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs";
+import { Socket } from "node:net";
+import { BayError } from "../../errors.ts";
+import { close, errnoName } from "../libc.ts";
+import { createPipe, type Pipe } from "../pipe.ts";
+import { startTime } from "../process.ts";
+import { HEADER, type Program, readProgramState } from "../program.ts";
+import { spawnShim } from "../shim.ts";
+import { execProgram } from "./exec.ts";
+import type { ExecRequest, LaunchRequest, Stdio } from "./request.ts";
+import { startProgram } from "./start.ts";
+
+const PAGE = 4096;
+
+export interface Launched {
+  pid: number;
+  start: number;
+  shimPid: number;
+  shimStart: number;
+  /** The shim's descriptor of the pty master. */
+  ttyFd: number | undefined;
+}
+
+/** A command that could not be executed: its code is 127 where it is absent and 126 otherwise, as in Docker. */
+export class StartError extends BayError {
+  constructor(
+    message: string,
+    readonly exitCode: number,
+  ) {
+    super("START_FAILED", message);
+    this.name = "StartError";
+  }
+}
+
+/** Starts a container. Throws `StartError` where the program failed, BayError where it could not begin. */
+export function launch(request: LaunchRequest): Promise<Launched> {
+  return run(startProgram(request), request.programFile, request.name, request.stdio, undefined);
+}
+
+/** Executes a command in a running container. Throws as `launch`. */
+export function launchExec(request: ExecRequest): Promise<Launched> {
+  return run(execProgram(request), request.programFile, request.name, request.stdio, request.pidfd);
+}
+
+async function run(
+  program: Program,
+  file: string,
+  name: string,
+  stdio: Stdio,
+  pidfd: number | undefined,
+): Promise<Launched> {
+  const fd = openSync(file, "w+", 0o600);
+  try {
+    fchmodSync(fd, 0o600);
+    program.writeTo(fd);
+    await spawnAndWait(fd, name, stdio, pidfd);
+    return settle(program, fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Descriptors 3 to 13 of the shim, in the order of FD. A stream that is not passed is /dev/null by path. */
+async function spawnAndWait(fd: number, name: string, stdio: Stdio, pidfd: number | undefined): Promise<void> {
+  const started = createPipe("read");
+  const ready: Pipe | undefined = stdio.kind === "tty" ? createPipe() : undefined;
+  const taken: Pipe | undefined = stdio.kind === "tty" ? createPipe() : undefined;
+  const filler = openSync("/dev/null", "r+");
+  const streams = stdio.kind === "fds" ? [stdio.stdin, stdio.stdout, stdio.stderr] : [];
+  const fds = [
+    fd,
+    started.write,
+    ready?.read ?? filler,
+    ready?.write ?? filler,
+    taken?.read ?? filler,
+    taken?.write ?? filler,
+  ];
+  if (pidfd !== undefined || streams.length > 0) {
+    fds.push(filler, streams[0] ?? filler, streams[1] ?? filler, streams[2] ?? filler, pidfd ?? filler);
+  }
+  try {
+    spawnShim(name, fds);
+  } catch (error) {
+    close(started.read);
+    throw error;
+  } finally {
+    close(started.write);
+    closeSync(filler);
+    for (const pipe of [ready, taken]) {
+      if (!pipe) continue;
+      close(pipe.read);
+      close(pipe.write);
+    }
+  }
+  await endOf(started.read);
+}
+
+/** Resolves when every write end of the pipe is closed. */
+function endOf(fd: number): Promise<void> {
+  return new Promise((resolve) => {
+    const socket = new Socket({ fd, readable: true, writable: false });
+    socket.on("error", () => {});
+    socket.on("close", () => resolve());
+    socket.resume();
+  });
+}
+
+function settle(program: Program, fd: number): Launched {
+  const failure = program.failure(fd);
+  const page = Buffer.alloc(PAGE);
+  readSync(fd, page, 0, PAGE, 0);
+  const state = readProgramState(page);
+  if (failure) {
+    if (state.shimPid > 0) endShim(state.shimPid);
+    const about = failure.about;
+    const isExec = about.startsWith("exec ");
+    const missing = failure.errno === 2;
+    const message = !isExec
+      ? `${about}: ${errnoName(failure.errno)}`
+      : missing
+        ? `the command ${about.slice(5)} is not in the container`
+        : `the command ${about.slice(5)} cannot be executed: ${errnoName(failure.errno)}`;
+    throw new StartError(message, isExec ? (missing ? 127 : 126) : 125);
+  }
+  if (state.childPid === 0) throw new StartError("the shim ended before it started anything", 125);
+  const start = startTime(state.childPid) ?? 0;
+  const shimStart = startTime(state.shimPid) ?? 0;
+  const times = Buffer.alloc(16);
+  times.writeBigUInt64LE(BigInt(start), 0);
+  times.writeBigUInt64LE(BigInt(shimStart), 8);
+  writeSync(fd, times, 0, 16, HEADER.childStart);
+  wipeAndCut(program, fd);
+  return { pid: state.childPid, start, shimPid: state.shimPid, shimStart, ttyFd: state.ttyFd };
+}
+
+/** The environment is in the file until here; overwritten first, because a cut alone may leave it on a disk. */
+function wipeAndCut(program: Program, fd: number): void {
+  const rest = program.bytes.length - PAGE;
+  if (rest > 0) writeSync(fd, Buffer.alloc(rest), 0, rest, PAGE);
+  ftruncateSync(fd, PAGE);
+}
+
+function endShim(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // it ended by itself
+  }
+}

@@ -1,0 +1,97 @@
+/** A container's start as a program: namespaces, file systems, names, identity, exec. */
+import { BayError } from "../../errors.ts";
+import * as abi from "../abi.ts";
+import { ProgramBuilder, type Program } from "../program.ts";
+import type { Spec } from "../spec.ts";
+import { addExec, addIdentity, addPlainStdio, addSession, addTty } from "./identity.ts";
+import { addInit } from "./init.ts";
+import { addMountPoint, addMounts } from "./mounts.ts";
+import { FD, type LaunchRequest } from "./request.ts";
+import { addSupervisor, openAs, writeFile } from "./supervise.ts";
+
+const PR_SET_DUMPABLE = 4;
+const CLOSE_RANGE_CLOEXEC = 4;
+
+const NAMESPACE_FLAGS = {
+  pid: abi.CLONE_NEWPID,
+  network: abi.CLONE_NEWNET,
+  mount: abi.CLONE_NEWNS,
+  ipc: abi.CLONE_NEWIPC,
+  uts: abi.CLONE_NEWUTS,
+  user: abi.CLONE_NEWUSER,
+  cgroup: abi.CLONE_NEWCGROUP,
+} as const;
+
+/** Namespaces that the clone makes new; a cgroup namespace comes later, when the process is in its cgroup. */
+function cloneFlags(spec: Spec): number {
+  return spec.linux.namespaces
+    .filter(({ type, path }) => path === undefined && type !== "cgroup")
+    .reduce((flags, { type }) => flags | NAMESPACE_FLAGS[type], 0);
+}
+
+/**
+ * The whole program of a start. Throws BayError for what the spec asks and this host or bay cannot do; nothing
+ * has happened on the host then.
+ */
+export function startProgram(request: LaunchRequest): Program {
+  const { spec } = request;
+  if (!spec.linux.namespaces.some(({ type, path }) => type === "mount" && path === undefined)) {
+    throw new BayError("UNSUPPORTED_SPEC", "a container needs a mount namespace of its own");
+  }
+  const joined = spec.linux.namespaces.filter(({ path }) => path !== undefined);
+  const program = new ProgramBuilder();
+  addSupervisor(program, {
+    joinFiles: request.shimJoinFiles,
+    endedFifo: request.endedFifo,
+    token: request.token,
+    stdio: request.stdio,
+    cloneFlags: cloneFlags(spec),
+    beforeClone: () => {
+      // A pid namespace is entered by the next child only, so the shim joins it and stays outside itself.
+      for (const { type, path } of joined) if (type === "pid") addJoin(program, path!, abi.CLONE_NEWPID);
+    },
+  });
+
+  program.call("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0], { label: "child" });
+  program.call("close_range", [3, 0xffffffff, CLOSE_RANGE_CLOEXEC]);
+  writeFile(program, "/proc/self/oom_score_adj", String(spec.process.oomScoreAdj ?? 0));
+  for (const file of request.cgroupJoinFiles) writeFile(program, file, "0");
+  if (spec.linux.namespaces.some(({ type, path }) => type === "cgroup" && path === undefined)) {
+    program.call("unshare", [abi.CLONE_NEWCGROUP]);
+  }
+  for (const { type, path } of joined) if (type !== "pid") addJoin(program, path!, NAMESPACE_FLAGS[type]);
+  addPlainStdio(program, request.stdio);
+  addMounts(program, request);
+  if (spec.hostname) program.call("sethostname", [program.text(spec.hostname), Buffer.byteLength(spec.hostname)]);
+  if (spec.domainname) program.call("setdomainname", [program.text(spec.domainname), Buffer.byteLength(spec.domainname)]);
+  const tty = request.stdio.kind === "tty";
+  if (tty) {
+    addTty(program, spec.process.consoleSize);
+    addConsole(program);
+  }
+  addMountPoint(program, spec.process.cwd, false);
+  program.call("chdir", [spec.process.cwd], { about: `change to the working directory ${spec.process.cwd}` });
+  if (request.init) addInit(program);
+  addSession(program, tty);
+  addIdentity(program, spec.process, spec.linux.seccomp);
+  addExec(program, spec.process);
+  return program.build();
+}
+
+function addJoin(program: ProgramBuilder, path: string, flag: number): void {
+  openAs(program, path, abi.O_RDONLY | abi.O_CLOEXEC, FD.scratch);
+  program.call("setns", [FD.scratch, flag], { about: `join ${path}` });
+}
+
+/** /dev/console is the container's pty (OCI config-linux.md, default devices). */
+function addConsole(program: ProgramBuilder): void {
+  addMountPoint(program, "/dev/console", true);
+  program.call("open_tree", [FD.ptySlave, "", abi.OPEN_TREE_CLONE | abi.AT_EMPTY_PATH | abi.OPEN_TREE_CLOEXEC], {
+    store: { record: "console", argument: 0 },
+    ignore: true,
+  });
+  program.call("move_mount", [0, "", abi.AT_FDCWD, "/dev/console", abi.MOVE_MOUNT_F_EMPTY_PATH], {
+    label: "console",
+    ignore: true,
+  });
+}

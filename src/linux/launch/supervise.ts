@@ -1,0 +1,127 @@
+/**
+ * The parent's half of a program: what the shim does around its child. It forks away from bayd, joins its own
+ * cgroup, clones the child, waits, notes the status and the time, announces the end, and stays until bayd has
+ * read everything and kills it. Its part after the clone is resident: the file is cut to that page later.
+ */
+import { AT_FDCWD, CLONE_PARENT_SETTID, CLONE_PIDFD, O_CLOEXEC, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, RLIMITS } from "../abi.ts";
+import type { ProgramBuilder, Word } from "../program.ts";
+import { FD, PROGRAM_OPEN_FILES, type Stdio } from "./request.ts";
+
+const SIGCHLD = 17;
+const SIG_SETMASK = 2;
+const ALL_SIGNALS = Buffer.alloc(8, 0xff);
+const CLOCK_REALTIME = 0;
+
+export interface SupervisorOptions {
+  joinFiles: string[];
+  endedFifo: string;
+  token: Buffer;
+  stdio: Stdio;
+  /** Clone flags of the child. */
+  cloneFlags: number;
+  /** Records to run in the shim before the clone, such as joining a pid namespace. */
+  beforeClone?: (program: ProgramBuilder) => void;
+}
+
+/** struct clone_args (clone(2)). */
+export function cloneArgs(program: ProgramBuilder, flags: number | bigint, parentTid: Word, pidfd: Word, exitSignal: number): Word {
+  return program.struct([BigInt(flags), pidfd, 0, parentTid, exitSignal, 0, 0, 0, 0, 0, 0]);
+}
+
+/** Adds the shim's records. The child begins at the label `child`. */
+export function addSupervisor(program: ProgramBuilder, options: SupervisorOptions): void {
+  program.section("transient").entry("entry");
+  const fork = cloneArgs(program, CLONE_PARENT_SETTID, program.header("shimPid"), 0, SIGCHLD);
+  program.call("clone3", [fork, 88], { label: "entry", clone: "shim", about: "fork" });
+  program.call("exit_group", [0]);
+  program.call("setsid", [], { label: "shim" });
+  program.call("rt_sigprocmask", [SIG_SETMASK, ALL_SIGNALS, 0, 8]);
+  const openFiles = program.struct([PROGRAM_OPEN_FILES, PROGRAM_OPEN_FILES]);
+  program.call("prlimit64", [0, RLIMITS.nofile!, openFiles, 0], { ignore: true });
+  program.call("umask", [0o022]);
+  program.call("chdir", ["/"]);
+  program.call("setpriority", [0, 0, 0], { ignore: true });
+  writeFile(program, "/proc/self/oom_score_adj", "-999", { ignore: true });
+  for (const file of options.joinFiles) writeFile(program, file, "0", { ignore: true });
+  openAs(program, options.endedFifo, O_RDWR | O_NONBLOCK | O_CLOEXEC, FD.ended);
+  if (options.stdio.kind === "fifos") {
+    // The read ends keep the FIFOs alive, so that a container never gets EPIPE while bayd is away.
+    openAs(program, options.stdio.stdout, O_RDONLY | O_NONBLOCK | O_CLOEXEC, FD.fifoOut);
+    openAs(program, options.stdio.stderr, O_RDONLY | O_NONBLOCK | O_CLOEXEC, FD.fifoErr);
+  }
+  options.beforeClone?.(program);
+
+  const tty = options.stdio.kind === "tty";
+  const pidfd = tty ? program.argument("tty", 0) : 0;
+  const flags = BigInt(options.cloneFlags) | BigInt(CLONE_PARENT_SETTID | (tty ? CLONE_PIDFD : 0)) | 0x100000000n;
+  const child = cloneArgs(program, flags, program.header("childPid"), pidfd, SIGCHLD);
+  program.call("clone3", [child, 88], { clone: "child", about: "clone the container's first process" });
+  program.goto(tty ? "attach" : "supervise");
+
+  program.section("resident");
+  if (tty) addTtyHandover(program);
+  for (const fd of [0, 1, 2, FD.program, FD.started, FD.stdin, FD.stdout, FD.stderr, FD.pidfd]) {
+    program.call("close", [fd], { ignore: true, label: fd === 0 ? "supervise" : undefined });
+  }
+  program.call("wait4", [-1, program.header("status"), 0, 0]);
+  program.call("clock_gettime", [CLOCK_REALTIME, program.header("endedAt")]);
+  program.call("write", [FD.ended, options.token, options.token.length], { ignore: true });
+  const long = program.struct([1 << 30, 0]);
+  program.call("nanosleep", [long, 0], { label: "park", ignore: true });
+  program.goto("park");
+  program.section("transient");
+}
+
+/** The shim takes a copy of the pty's master, which bayd later takes from the shim (pidfd_getfd(2)). */
+function addTtyHandover(program: ProgramBuilder): void {
+  const byte = program.data(Buffer.alloc(8));
+  for (const fd of [FD.ttyReadyWrite, FD.ttyTakenRead]) {
+    program.call("close", [fd], { label: fd === FD.ttyReadyWrite ? "attach" : undefined });
+  }
+  program.call("read", [FD.ttyReadyRead, byte, 1], { jumpIfZero: "supervise" });
+  program.call("pidfd_getfd", [0, FD.ptyMaster, 0], { label: "tty", ignore: true });
+  program.ttyRecord("tty");
+  program.call("write", [FD.ttyTakenWrite, byte, 1], { ignore: true });
+  program.call("close", [FD.ttyTakenWrite]);
+  program.call("close", [FD.ttyReadyRead]);
+}
+
+/** Opens a path as this descriptor number. */
+export function openAs(program: ProgramBuilder, path: string, flags: number, fd: number, mode = 0): void {
+  resultAs(program, fd, (store) => {
+    program.call("openat", [AT_FDCWD, path, flags, mode], { store, about: `open ${path}` });
+  });
+}
+
+let serial = 0;
+
+/** Runs a call that gives a descriptor, and moves that to a fixed number (close-on-exec). */
+export function resultAs(
+  program: ProgramBuilder,
+  fd: number,
+  add: (store: { record: string; argument: number }) => void,
+): void {
+  const label = `move${serial++}`;
+  add({ record: label, argument: 0 });
+  program.call("dup3", [0, fd, O_CLOEXEC], { label });
+}
+
+/** Writes text to a file, as `echo -n text > path`. */
+export function writeFile(
+  program: ProgramBuilder,
+  path: string,
+  text: string,
+  options: { ignore?: boolean; directory?: number } = {},
+): void {
+  const about = `write ${text} to ${path}`;
+  const ignore = options.ignore;
+  const label = `write${serial++}`;
+  program.call("openat", [options.directory ?? AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0], {
+    store: { record: label, argument: 0 },
+    ignore,
+    about,
+  });
+  program.call("dup3", [0, FD.scratch, O_CLOEXEC], { label, ignore, about });
+  program.call("write", [FD.scratch, program.text(text), Buffer.byteLength(text)], { ignore, about });
+  program.call("close", [FD.scratch], { ignore });
+}

@@ -1,0 +1,85 @@
+/**
+ * System calls from TypeScript: libc's `syscall(2)` through koffi, with buffers passed by address.
+ * Every call is synchronous; nothing here may block for long on the event loop.
+ */
+import { constants } from "node:os";
+import koffi, { type LibraryHandle } from "koffi";
+import { BayError } from "../errors.ts";
+import { SYS, type SyscallName } from "./abi.ts";
+
+const libc = koffi.load("libc.so.6");
+const rawSyscall = libc.func("syscall", "int64", ["int64", "int64", "int64", "int64", "int64", "int64", "int64"]);
+
+/** An argument of a system call: a number, a string (passed NUL-terminated) or a buffer (by address). */
+export type Argument = number | bigint | string | Uint8Array | null;
+
+const ERRNO_NAMES = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]));
+
+/** The name of an errno, `ENOENT` for 2. */
+export function errnoName(errno: number): string {
+  return ERRNO_NAMES.get(errno) ?? `errno ${errno}`;
+}
+
+/** A system call that failed. `code` is the errno's name. */
+export class SyscallError extends BayError {
+  readonly errno: number;
+  constructor(call: string, errno: number, about: string) {
+    super(errnoName(errno), `${call}${about ? ` ${about}` : ""}: ${errnoName(errno)}`);
+    this.name = "SyscallError";
+    this.errno = errno;
+  }
+}
+
+/** The address of a buffer's first byte. The caller keeps the buffer alive while the kernel may use it. */
+export function addressOf(buffer: Uint8Array): bigint {
+  return koffi.address(buffer) as bigint;
+}
+
+/** A NUL-terminated copy of a string. Throws EINVAL where the string has a NUL in it. */
+export function cString(text: string): Buffer {
+  if (text.includes("\0")) throw new BayError("EINVAL", `a NUL byte in ${JSON.stringify(text.slice(0, 80))}`);
+  return Buffer.from(`${text}\0`);
+}
+
+/** Makes the call and returns its result, or the negated errno as the kernel has it. */
+export function trySyscall(name: SyscallName, ...args: Argument[]): number {
+  const kept: Uint8Array[] = [];
+  const words = args.map((argument) => {
+    if (argument === null) return 0;
+    if (typeof argument === "string") {
+      const text = cString(argument);
+      kept.push(text);
+      return addressOf(text);
+    }
+    return typeof argument === "object" ? addressOf(argument) : argument;
+  });
+  while (words.length < 6) words.push(0);
+  const result = Number(rawSyscall(SYS[name], ...words));
+  return result === -1 ? -koffi.errno() : result;
+}
+
+/** Makes the call and returns its result. Throws `SyscallError`; `about` names the object in its message. */
+export function syscall(name: SyscallName, args: Argument[], about = ""): number {
+  const result = trySyscall(name, ...args);
+  if (result < 0) throw new SyscallError(name, -result, about || args.filter((a) => typeof a === "string").join(" "));
+  return result;
+}
+
+/** Closes a descriptor; one that is not open is no error. */
+export function close(fd: number): void {
+  trySyscall("close", fd);
+}
+
+/** Loads a shared library of a Debian package, with an error that names the package where it is missing. */
+export function loadLibrary(file: string, debianPackage: string): LibraryHandle {
+  try {
+    return koffi.load(file);
+  } catch (cause) {
+    throw new BayError("MISSING_LIBRARY", `${file} is not on this host`, {
+      hint: `apt-get install ${debianPackage}`,
+      cause,
+    });
+  }
+}
+
+export { koffi, libc };

@@ -1,0 +1,47 @@
+/** Pipes and FIFOs (pipe(7), fifo(7)), always close-on-exec. */
+import { O_CLOEXEC, O_NONBLOCK } from "./abi.ts";
+import { libc, syscall } from "./libc.ts";
+
+export interface Pipe {
+  read: number;
+  write: number;
+}
+
+/** A pipe. `nonblocking` ends are for Node's event loop; the other end's flags are separate. */
+export function createPipe(nonblocking: "read" | "write" | "none" = "none"): Pipe {
+  const fds = Buffer.alloc(8);
+  syscall("pipe2", [fds, O_CLOEXEC]);
+  const pipe = { read: fds.readInt32LE(0), write: fds.readInt32LE(4) };
+  if (nonblocking !== "none") setNonblocking(pipe[nonblocking]);
+  return pipe;
+}
+
+const F_SETFL = 4;
+const F_DUPFD_CLOEXEC = 1030;
+const F_SETPIPE_SZ = 1031;
+
+export function setNonblocking(fd: number): void {
+  syscall("fcntl", [fd, F_SETFL, O_NONBLOCK]);
+}
+
+/** Asks for a pipe of this many bytes; a smaller one is kept where the kernel refuses. */
+export function setPipeSize(fd: number, bytes: number): void {
+  try {
+    syscall("fcntl", [fd, F_SETPIPE_SZ, bytes]);
+  } catch {
+    // over pipe-user-pages-soft: the default size serves too
+  }
+}
+
+/** A copy of a descriptor, numbered 64 or above. */
+export function duplicateHigh(fd: number): number {
+  return syscall("fcntl", [fd, F_DUPFD_CLOEXEC, 64]);
+}
+
+const mkfifo = libc.func("mkfifo", "int", ["str", "uint32"]);
+
+/** Makes a FIFO; one that is there already is kept. */
+export function makeFifo(path: string, mode: number): void {
+  if (mkfifo(path, mode) !== 0) syscall("openat", [-100, path, 0o10000000 | O_CLOEXEC]);
+}
+

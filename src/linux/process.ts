@@ -1,0 +1,59 @@
+/** Processes by pid, safe against reuse of the number: a process is a pid and its start time (proc(5)). */
+import { readFileSync } from "node:fs";
+import { syscall, trySyscall, close } from "./libc.ts";
+
+/** The start time in clock ticks since boot, or undefined where the process is gone or a zombie. */
+export function startTime(pid: number): number | undefined {
+  let stat: string;
+  try {
+    stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  } catch {
+    return undefined;
+  }
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return fields[0] === "Z" || fields[0] === "X" ? undefined : Number(fields[19]);
+}
+
+/** True where this very process runs; start 0 means that its start time was never learned. */
+export function isAlive(pid: number, start: number): boolean {
+  const now = pid > 0 ? startTime(pid) : undefined;
+  return now !== undefined && (start === 0 || now === start);
+}
+
+/** Opens a pidfd (pidfd_open(2)) on this very process, or gives undefined where it is gone. */
+export function openProcess(pid: number, start: number): number | undefined {
+  const fd = trySyscall("pidfd_open", pid, 0);
+  if (fd < 0) return undefined;
+  if (isAlive(pid, start)) return fd;
+  close(fd);
+  return undefined;
+}
+
+/** Sends a signal to this very process. False where it is gone. Throws `SyscallError`. */
+export function signalProcess(pid: number, start: number, signal: number): boolean {
+  const fd = openProcess(pid, start);
+  if (fd === undefined) return false;
+  try {
+    const result = trySyscall("pidfd_send_signal", fd, signal, null, 0);
+    if (result === -3) return false; // ESRCH: it ended in between
+    if (result < 0) syscall("pidfd_send_signal", [fd, signal, null, 0], `to ${pid}`);
+    return true;
+  } finally {
+    close(fd);
+  }
+}
+
+/** A wait status as wait(2) gives it: an exit code, or a signal (and 128 + signal as the code). */
+export function decodeStatus(status: number): { exitCode: number; signal: number | undefined } {
+  const signal = status & 0x7f;
+  return signal === 0 ? { exitCode: (status >> 8) & 0xff, signal: undefined } : { exitCode: 128 + signal, signal };
+}
+
+/** The pids of a process's children, in the reader's pid namespace. */
+export function childrenOf(pid: number): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").trim().split(" ").filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,343 @@
+/**
+ * The syscall program: what happens between fork and exec, as data.
+ *
+ * Layout of the program file (little endian; offsets in bytes):
+ *
+ *     0   header, 64 bytes (HEADER below)
+ *     64  resident records and data: all that the shim needs after the child's exec; at most one page
+ *     4096  transient records and data: set-up of the parent, the whole child, environment, seccomp filter
+ *
+ * A record is 64 bytes: {i32 syscall number, u32 flags, i64 args[6], i64 result}. Flags: bits 0-7 the
+ * operation, 8-15 an argument's index, 16-31 the target record's index (its offset divided by 64).
+ */
+import { readSync, writeSync } from "node:fs";
+import { BayError } from "../errors.ts";
+import { SYS, type SyscallName, syscallName } from "./abi.ts";
+import { cString, errnoName } from "./libc.ts";
+import { SHIM_BASE, SHIM_MAPPING_SIZE } from "./shim-code.ts";
+
+export const IGNORE = 1;
+export const CLONE = 2;
+export const STORE = 4;
+export const JUMP_IF_ZERO = 8;
+export const JUMP_IF_ERROR = 16;
+
+export const HEADER = {
+  magic: 0,
+  entry: 4,
+  /** The pid of the container's first process, in bayd's pid namespace (CLONE_PARENT_SETTID). */
+  childPid: 8,
+  /** Its wait status (wait(2)); STATUS_RUNNING until it ends. */
+  status: 12,
+  /** When it ended: struct timespec, CLOCK_REALTIME. */
+  endedAt: 16,
+  /** With an init: the main process's pid in the container, and its wait status. */
+  mainPid: 32,
+  mainStatus: 36,
+  shimPid: 40,
+  /** The offset of the record whose result is the shim's descriptor of the pty master; 0 for none. */
+  ttyRecord: 44,
+  /** The shim's start time in clock ticks since boot, written by bayd once it is known. */
+  childStart: 48,
+  shimStart: 56,
+} as const;
+
+export const STATUS_RUNNING = 0xffffffff;
+const MAGIC = 0x31594142; // "BAY1"
+const PAGE = 4096;
+const RECORD = 64;
+const NOT_RUN = -0x7fffffffffffffffn;
+
+export interface Operation {
+  /** The result may be an error; go on. */
+  ignore?: boolean;
+  /** A clone call: the child goes on at this label. */
+  clone?: string;
+  /** Store the result as this argument of the labelled record. */
+  store?: { record: string; argument: number };
+  jumpIfZero?: string;
+  jumpIfError?: string;
+  label?: string;
+  /** What the record is about, for the error message: `mount /proc`. */
+  about?: string;
+}
+
+export type Word = number | bigint | { label: string; plus: number } | { data: string; plus: number };
+
+interface Row {
+  number: number;
+  args: Word[];
+  operation: Operation;
+}
+
+type Section = "resident" | "transient";
+
+/** Builds a program file. Records run in the order in which a section's were added. */
+export class ProgramBuilder {
+  readonly #rows: Record<Section, Row[]> = { resident: [], transient: [] };
+  readonly #data: Record<Section, { bytes: Buffer; name: string; align: number }[]> = {
+    resident: [],
+    transient: [],
+  };
+  readonly #strings = new Map<string, string>();
+  #section: Section = "transient";
+  #entry: string | undefined;
+  #mainPid = 0;
+  #ttyRecord: string | undefined;
+  #serial = 0;
+
+  /** The records that follow belong to this section. */
+  section(section: Section): this {
+    this.#section = section;
+    return this;
+  }
+
+  entry(label: string): this {
+    this.#entry = label;
+    return this;
+  }
+
+  /** With an init: the main process's pid in the container. */
+  mainPid(pid: number): this {
+    this.#mainPid = pid;
+    return this;
+  }
+
+  ttyRecord(label: string): this {
+    this.#ttyRecord = label;
+    return this;
+  }
+
+  /** Adds one record. Strings are placed in the program and passed by address. */
+  call(name: SyscallName, args: (Word | string | Buffer)[], operation: Operation = {}): this {
+    const words = args.map((argument) => {
+      if (typeof argument === "string") return this.text(argument);
+      if (Buffer.isBuffer(argument)) return this.data(argument);
+      return argument;
+    });
+    const text = args.filter((argument) => typeof argument === "string").join(" ");
+    const about = operation.about ?? `${name}${text ? ` ${text}` : ""}`;
+    this.#rows[this.#section].push({ number: SYS[name], args: words, operation: { ...operation, about } });
+    return this;
+  }
+
+  /** Goes to a label: a call that always gives zero, and a jump. */
+  goto(label: string, operation: Operation = {}): this {
+    return this.call("sched_yield", [], { ...operation, jumpIfZero: label });
+  }
+
+  /** Places bytes in the current section and gives their address. */
+  data(bytes: Buffer, align = 8): Word {
+    const name = `data${this.#serial++}`;
+    this.#data[this.#section].push({ bytes, name, align });
+    return { data: name, plus: 0 };
+  }
+
+  /** Places a NUL-terminated string; one copy per section. */
+  text(text: string): Word {
+    const key = `${this.#section}\0${text}`;
+    const known = this.#strings.get(key);
+    if (known) return { data: known, plus: 0 };
+    const word = this.data(cString(text), 1) as { data: string; plus: number };
+    this.#strings.set(key, word.data);
+    return word;
+  }
+
+  /** Places an array of pointers to strings, ended by a null pointer. */
+  texts(texts: readonly string[]): Word {
+    const words = texts.map((text) => this.text(text));
+    const name = `data${this.#serial++}`;
+    this.#data[this.#section].push({ bytes: Buffer.alloc((texts.length + 1) * 8), name, align: 8 });
+    this.#pointerTables.push({ name, words });
+    return { data: name, plus: 0 };
+  }
+  readonly #pointerTables: { name: string; words: Word[] }[] = [];
+
+  /** Places a struct of 64-bit words, some of which are addresses. */
+  struct(words: Word[]): Word {
+    const name = `data${this.#serial++}`;
+    this.#data[this.#section].push({ bytes: Buffer.alloc(words.length * 8), name, align: 8 });
+    this.#pointerTables.push({ name, words });
+    return { data: name, plus: 0 };
+  }
+
+  /** The address of an argument of a labelled record. */
+  argument(label: string, index: number): Word {
+    return { label, plus: 8 + index * 8 };
+  }
+
+  /** The address of a field of the header. */
+  header(field: keyof typeof HEADER): number {
+    return SHIM_BASE + HEADER[field];
+  }
+
+  /** Lays everything out. Throws PROGRAM_TOO_LARGE where the resident part exceeds a page. */
+  build(): Program {
+    const offsets = new Map<string, number>();
+    const rows: { offset: number; row: Row }[] = [];
+    const place = (section: Section, start: number): number => {
+      let offset = start;
+      for (const row of this.#rows[section]) {
+        rows.push({ offset, row });
+        if (row.operation.label) offsets.set(`label:${row.operation.label}`, offset);
+        offset += RECORD;
+      }
+      for (const { bytes, name, align } of this.#data[section]) {
+        offset = Math.ceil(offset / align) * align;
+        offsets.set(`data:${name}`, offset);
+        offset += bytes.length;
+      }
+      return offset;
+    };
+    if (place("resident", RECORD) > PAGE) throw new BayError("PROGRAM_TOO_LARGE", "the resident program exceeds a page");
+    const end = place("transient", PAGE);
+    if (end > SHIM_MAPPING_SIZE) {
+      throw new BayError("PROGRAM_TOO_LARGE", `the start program needs ${end} bytes, ${SHIM_MAPPING_SIZE} at most`, {
+        hint: "shorten the command or the environment",
+      });
+    }
+    const find = (key: string): number => {
+      const offset = offsets.get(key);
+      if (offset === undefined) throw new Error(`program: no ${key}`);
+      return offset;
+    };
+    const resolve = (word: Word): bigint => {
+      if (typeof word === "bigint") return word;
+      if (typeof word === "number") return BigInt(word);
+      const offset = "label" in word ? find(`label:${word.label}`) : find(`data:${word.data}`);
+      return BigInt(SHIM_BASE + offset + word.plus);
+    };
+    const bytes = Buffer.alloc(end);
+    for (const section of ["resident", "transient"] as const) {
+      for (const { bytes: content, name } of this.#data[section]) content.copy(bytes, find(`data:${name}`));
+    }
+    for (const { name, words } of this.#pointerTables) {
+      words.forEach((word, index) => {
+        bytes.writeBigInt64LE(BigInt.asIntN(64, resolve(word)), find(`data:${name}`) + index * 8);
+      });
+    }
+    for (const { offset, row } of rows) this.#encode(bytes, offset, row, resolve, find);
+    bytes.writeUInt32LE(MAGIC, HEADER.magic);
+    bytes.writeUInt32LE(find(`label:${this.#entry}`), HEADER.entry);
+    bytes.writeUInt32LE(STATUS_RUNNING, HEADER.status);
+    bytes.writeUInt32LE(STATUS_RUNNING, HEADER.mainStatus);
+    bytes.writeUInt32LE(this.#mainPid, HEADER.mainPid);
+    if (this.#ttyRecord) bytes.writeUInt32LE(find(`label:${this.#ttyRecord}`), HEADER.ttyRecord);
+    return new Program(
+      bytes,
+      rows.map(({ offset, row }) => ({ offset, about: row.operation.about ?? "", number: row.number })),
+    );
+  }
+
+  #encode(bytes: Buffer, offset: number, row: Row, resolve: (word: Word) => bigint, find: (key: string) => number) {
+    const { operation } = row;
+    let flags = operation.ignore ? IGNORE : 0;
+    let target: string | undefined;
+    const aim = (flag: number, label: string | undefined) => {
+      if (label === undefined) return;
+      if (target !== undefined && target !== label) throw new Error(`program: two targets at ${operation.about}`);
+      flags |= flag;
+      target = label;
+    };
+    aim(CLONE, operation.clone);
+    aim(JUMP_IF_ZERO, operation.jumpIfZero);
+    aim(JUMP_IF_ERROR, operation.jumpIfError);
+    if (operation.store) {
+      aim(STORE, operation.store.record);
+      flags |= operation.store.argument << 8;
+    }
+    if (target !== undefined) flags |= (find(`label:${target}`) / RECORD) << 16;
+    bytes.writeInt32LE(row.number, offset);
+    bytes.writeUInt32LE(flags >>> 0, offset + 4);
+    row.args.forEach((word, index) => {
+      bytes.writeBigInt64LE(BigInt.asIntN(64, resolve(word)), offset + 8 + index * 8);
+    });
+    bytes.writeBigInt64LE(NOT_RUN, offset + 56);
+  }
+}
+
+export interface Failure {
+  about: string;
+  errno: number;
+}
+
+/** A built program, with what is needed to explain how it ended. */
+export class Program {
+  constructor(
+    readonly bytes: Buffer,
+    readonly records: { offset: number; about: string; number: number }[],
+  ) {}
+
+  writeTo(fd: number): void {
+    for (let at = 0; at < this.bytes.length; ) at += writeSync(fd, this.bytes, at, this.bytes.length - at, at);
+  }
+
+  /** The record at which the program stopped, after it ran from this file; undefined where none failed. */
+  failure(fd: number): Failure | undefined {
+    const after = Buffer.alloc(this.bytes.length);
+    for (let at = 0; at < after.length; ) {
+      const count = readSync(fd, after, at, after.length - at, at);
+      if (count === 0) break;
+      at += count;
+    }
+    let firstExec: Failure | undefined;
+    for (const { offset, about, number } of this.records) {
+      const result = after.readBigInt64LE(offset + 56);
+      if (result >= 0n || result === NOT_RUN) continue;
+      const failure = { about: about || syscallName(number), errno: Number(-result) };
+      const flags = after.readUInt32LE(offset + 4);
+      if ((flags & (IGNORE | JUMP_IF_ERROR)) === 0) return firstExec ?? failure;
+      // execvp(3): a file that may not be executed counts more than the absent ones behind it in PATH
+      if (number === SYS.execve && result === -13n) firstExec ??= failure;
+    }
+    return undefined;
+  }
+}
+
+/** What a program file's header tells; the file may have been cut to its first page. */
+export interface ProgramState {
+  childPid: number;
+  shimPid: number;
+  childStart: number;
+  shimStart: number;
+  /** The wait status of the container's main process, or undefined while it runs. */
+  status: number | undefined;
+  /** Milliseconds since the epoch; undefined while it runs. */
+  endedAt: number | undefined;
+  /** With an init: the main process's pid inside the container's pid namespace. */
+  mainPid: number | undefined;
+  /** The shim's descriptor of the pty master. */
+  ttyFd: number | undefined;
+}
+
+/** Reads a program file's first page, as hostile input. Throws BAD_PROGRAM where it is none. */
+export function readProgramState(page: Buffer): ProgramState {
+  if (page.length < RECORD || page.readUInt32LE(HEADER.magic) !== MAGIC) {
+    throw new BayError("BAD_PROGRAM", "not a program file of bay");
+  }
+  const status = page.readUInt32LE(HEADER.status);
+  const mainStatus = page.readUInt32LE(HEADER.mainStatus);
+  const mainPid = page.readUInt32LE(HEADER.mainPid);
+  const ttyRecord = page.readUInt32LE(HEADER.ttyRecord);
+  const ended = status !== STATUS_RUNNING;
+  const tty = ttyRecord >= RECORD && ttyRecord + RECORD <= page.length ? page.readBigInt64LE(ttyRecord + 56) : -1n;
+  return {
+    childPid: page.readUInt32LE(HEADER.childPid),
+    shimPid: page.readUInt32LE(HEADER.shimPid),
+    childStart: Number(page.readBigUInt64LE(HEADER.childStart)),
+    shimStart: Number(page.readBigUInt64LE(HEADER.shimStart)),
+    // An init that was killed itself left no word of its main process.
+    status: !ended ? undefined : mainPid !== 0 && (status & 0x7f) === 0 ? mainStatus : status,
+    endedAt: ended
+      ? Number(page.readBigInt64LE(HEADER.endedAt)) * 1000 +
+        Math.floor(Number(page.readBigInt64LE(HEADER.endedAt + 8)) / 1e6)
+      : undefined,
+    mainPid: mainPid === 0 ? undefined : mainPid,
+    ttyFd: tty >= 0n && tty < 1_000_000n ? Number(tty) : undefined,
+  };
+}
+
+/** One line for a failure: `mount /proc: EPERM`. */
+export function describeFailure(failure: Failure): string {
+  return `${failure.about}: ${errnoName(failure.errno)}`;
+}

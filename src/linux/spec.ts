@@ -1,0 +1,109 @@
+/**
+ * The part of the OCI runtime specification's config.json (opencontainers/runtime-spec, config.md and
+ * config-linux.md) that bay launches. It is the language between container/ and linux/.
+ */
+
+export interface SpecUser {
+  uid: number;
+  gid: number;
+  additionalGids?: number[];
+  umask?: number;
+}
+
+export interface SpecCapabilities {
+  bounding: string[];
+  effective: string[];
+  permitted: string[];
+  inheritable: string[];
+  ambient: string[];
+}
+
+export interface SpecProcess {
+  terminal?: boolean;
+  consoleSize?: { height: number; width: number };
+  user: SpecUser;
+  args: string[];
+  env: string[];
+  cwd: string;
+  capabilities?: SpecCapabilities;
+  rlimits?: { type: string; soft: number; hard: number }[];
+  noNewPrivileges?: boolean;
+  oomScoreAdj?: number;
+  apparmorProfile?: string;
+}
+
+export interface SpecMount {
+  destination: string;
+  type?: string;
+  source?: string;
+  options?: string[];
+}
+
+export interface SpecDeviceRule {
+  allow: boolean;
+  type?: "a" | "b" | "c";
+  major?: number;
+  minor?: number;
+  access?: string;
+}
+
+export interface SpecDevice {
+  path: string;
+  type: "b" | "c" | "p";
+  major?: number;
+  minor?: number;
+  fileMode?: number;
+  uid?: number;
+  gid?: number;
+}
+
+/** Limits, in the units of the specification: bytes, microseconds, CPU shares. */
+export interface SpecResources {
+  memory?: { limit?: number; reservation?: number; swap?: number; swappiness?: number; disableOOMKiller?: boolean };
+  cpu?: { shares?: number; quota?: number; period?: number; cpus?: string; mems?: string };
+  pids?: { limit: number };
+  blockIO?: { weight?: number };
+  devices?: SpecDeviceRule[];
+}
+
+export interface SpecNamespace {
+  type: "pid" | "network" | "mount" | "ipc" | "uts" | "user" | "cgroup";
+  path?: string;
+}
+
+export interface SpecSeccomp {
+  defaultAction: string;
+  defaultErrnoRet?: number;
+  architectures?: string[];
+  syscalls?: SpecSeccompRule[];
+}
+
+export interface SpecSeccompRule {
+  names: string[];
+  action: string;
+  errnoRet?: number;
+  args?: { index: number; value: number; valueTwo?: number; op: string }[];
+}
+
+export interface Spec {
+  ociVersion: string;
+  process: SpecProcess;
+  root: { path: string; readonly?: boolean };
+  hostname?: string;
+  domainname?: string;
+  mounts: SpecMount[];
+  annotations?: Record<string, string>;
+  linux: {
+    namespaces: SpecNamespace[];
+    uidMappings?: { containerID: number; hostID: number; size: number }[];
+    gidMappings?: { containerID: number; hostID: number; size: number }[];
+    devices?: SpecDevice[];
+    cgroupsPath?: string;
+    resources?: SpecResources;
+    seccomp?: SpecSeccomp;
+    sysctl?: Record<string, string>;
+    maskedPaths?: string[];
+    readonlyPaths?: string[];
+    rootfsPropagation?: string;
+  };
+}
