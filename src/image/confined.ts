@@ -1,0 +1,35 @@
+/** Runs a task in the confined worker (unpack-worker.ts) and waits for its end. */
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
+import { BayError } from "../errors.ts";
+
+export type ConfinedTask =
+  | { kind: "unpack"; tarFile: string; directory: string }
+  | { kind: "fill"; layersDirectory: string; lower: string[]; staging: string; volume: string; path: string };
+
+type Answer = { ok: true } | { ok: false; code: string; message: string };
+
+/** The built worker file: beside the bundle, or in dist/ when run from source (tests). */
+export function workerFile(name: string): string {
+  const beside = fileURLToPath(new URL(`./${name}.js`, import.meta.url));
+  return existsSync(beside) ? beside : fileURLToPath(new URL(`../../dist/${name}.js`, import.meta.url));
+}
+
+/** Throws BayError with the task's own code. */
+export function runConfined(task: ConfinedTask): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(workerFile("unpack-worker"), { workerData: task, stdout: false, stderr: false });
+    let answer: Answer | undefined;
+    worker.on("message", (message: Answer) => {
+      answer = message;
+    });
+    worker.on("error", (cause) => {
+      answer = { ok: false, code: "CONFINED_TASK", message: cause.message };
+    });
+    worker.on("exit", () => {
+      if (answer?.ok) resolve();
+      else reject(new BayError(answer?.code ?? "CONFINED_TASK", answer?.message ?? "the worker ended without an answer"));
+    });
+  });
+}

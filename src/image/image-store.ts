@@ -1,0 +1,224 @@
+/** Images by reference: which manifest a name means, what its config says, and its unpacked layers. */
+import { existsSync, lstatSync, renameSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { BayError } from "../errors.ts";
+import { kindInRoot, readInRoot } from "../linux/index.ts";
+import type { Store } from "../store/index.ts";
+import { ContentStore, type Descriptor } from "./content-store.ts";
+import { LayerStore, plainTar } from "./layer-store.ts";
+import { type ImageConfig, MEDIA, parseImageConfig, parseManifest, type RunConfig } from "./manifest.ts";
+import { canonicalReference, familiarReference } from "./reference.ts";
+import type { ImageSource } from "./source.ts";
+
+export interface ImageRecord {
+  reference: string;
+  manifest: Descriptor;
+  /** The image's ID: the digest of its config. */
+  id: string;
+  size: number;
+  createdAt: string;
+  /** For images that bay made: the definition and the state of its inputs, to tell whether it is current. */
+  made?: { definition: string; inputs: [path: string, size: number, mtimeMs: number][] };
+}
+
+export interface Image extends ImageRecord {
+  config: ImageConfig;
+  /** Directory names below `layersDirectory`, the topmost first. */
+  lower: string[];
+  layersDirectory: string;
+}
+
+const KEY = "image/";
+const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+export class ImageStore {
+  readonly content: ContentStore;
+  readonly layers: LayerStore;
+  readonly #cache = new Map<string, Image>();
+  readonly #making = new Map<string, Promise<Image>>();
+
+  constructor(
+    readonly root: string,
+    readonly store: Store,
+  ) {
+    this.content = new ContentStore(root);
+    this.layers = new LayerStore(root);
+    const layout = join(root, "oci-layout");
+    if (!existsSync(layout)) writeFileSync(layout, '{"imageLayoutVersion":"1.0.0"}\n');
+  }
+
+  list(): ImageRecord[] {
+    return this.store.list<ImageRecord>(KEY);
+  }
+
+  find(reference: string): ImageRecord | undefined {
+    return this.store.get<ImageRecord>(KEY + canonicalReference(reference));
+  }
+
+  /** An image by reference, unpacked. Throws IMAGE_NOT_FOUND. */
+  async get(reference: string): Promise<Image> {
+    const record = this.find(reference);
+    if (!record) {
+      throw new BayError("IMAGE_NOT_FOUND", `the image ${reference} is not on this host`, {
+        hint: "define it under images: (host, rootfs or archive); pulling from registries is not supported yet",
+      });
+    }
+    return this.#load(record);
+  }
+
+  async #load(record: ImageRecord): Promise<Image> {
+    const known = this.#cache.get(record.manifest.digest);
+    if (known && known.reference === record.reference) return known;
+    const manifest = parseManifest(this.content.read(record.manifest.digest));
+    const config = parseImageConfig(this.content.read(manifest.config.digest));
+    const diffIds = config.rootfs.diff_ids;
+    if (diffIds.length !== manifest.layers.length) throw new BayError("BAD_MANIFEST", `${record.reference}: layers and diff_ids differ`);
+    for (const [index, diffId] of diffIds.entries()) {
+      await this.layers.unpack(this.content.path(manifest.layers[index]!.digest), diffId);
+    }
+    const lower = diffIds.map(LayerStore.shortName).reverse();
+    const image = { ...record, config, lower: [...new Set(lower)], layersDirectory: this.layers.directory };
+    this.#cache.set(record.manifest.digest, image);
+    return image;
+  }
+
+  /** Why the image must be made again, or undefined where it is current. */
+  staleReason(reference: string, source: ImageSource): string | undefined {
+    const record = this.find(reference);
+    if (!record) return "not made yet";
+    return staleReason(record, source);
+  }
+
+  /** The image that a definition describes, made where it is absent or its inputs changed. */
+  ensure(reference: string, source: ImageSource): Promise<Image> {
+    const running = this.#making.get(reference);
+    if (running) return running;
+    const making = (this.staleReason(reference, source) ? this.#make(reference, source) : this.get(reference)).finally(() =>
+      this.#making.delete(reference),
+    );
+    this.#making.set(reference, making);
+    return making;
+  }
+
+  async #make(reference: string, source: ImageSource): Promise<Image> {
+    const { manifest, inputs } = await this.#build(source);
+    const parsed = parseManifest(this.content.read(manifest.digest));
+    const record: ImageRecord = {
+      reference: canonicalReference(reference),
+      manifest,
+      id: parsed.config.digest,
+      size: parsed.layers.reduce((sum, layer) => sum + layer.size, 0),
+      createdAt: new Date().toISOString(),
+      made: { definition: JSON.stringify(source), inputs: inputs.map(stateOf) },
+    };
+    const image = await this.#load(record);
+    this.store.put(KEY + record.reference, record);
+    this.#writeIndex();
+    return image;
+  }
+
+  async #build(source: ImageSource): Promise<{ manifest: Descriptor; inputs: string[] }> {
+    if (source.kind === "archive") {
+      const { importArchive } = await import("./archive.ts");
+      const path = resolve(source.base, source.path);
+      const temporary = join(this.layers.directory, `.archive-${process.pid}-${Date.now()}`);
+      const manifest = await importArchive(this.content, path, source.reference, temporary);
+      return { manifest: this.#withConfig(manifest, source.config), inputs: [path] };
+    }
+    const writer = this.content.writer();
+    let inputs: string[];
+    try {
+      if (source.kind === "host") {
+        const { writeHostLayer } = await import("./host/build.ts");
+        inputs = writeHostLayer(writer, source.entries, source.users, source.base);
+      } else inputs = await this.#writeRootfs(writer, resolve(source.base, source.path));
+    } catch (error) {
+      writer.abort();
+      throw error;
+    }
+    const layer = writer.commit(MEDIA.layer);
+    const config: ImageConfig = {
+      architecture: process.arch === "arm64" ? "arm64" : "amd64",
+      os: "linux",
+      config: { Env: [DEFAULT_PATH], ...source.config },
+      rootfs: { type: "layers", diff_ids: [layer.digest] },
+      history: [{ created_by: `bay ${source.kind}` }],
+    };
+    return { manifest: this.#putImage(config, [layer]), inputs };
+  }
+
+  async #writeRootfs(writer: ReturnType<ContentStore["writer"]>, path: string): Promise<string[]> {
+    const stat = lstatSync(path, { throwIfNoEntry: false });
+    if (!stat) throw new BayError("BAD_ROOTFS", `the rootfs ${path} does not exist`);
+    if (stat.isDirectory()) {
+      const { directorySources, writeLayer } = await import("./tree-layer.ts");
+      const sources = directorySources(path);
+      writeLayer(writer, sources, true);
+      return [path, ...[...sources.values()].flatMap((source) => ("path" in source ? [source.path] : []))];
+    }
+    const { createReadStream, rmSync } = await import("node:fs");
+    const temporary = join(this.layers.directory, `.rootfs-${process.pid}-${Date.now()}`);
+    try {
+      const { file } = await plainTar(path, temporary);
+      for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) writer.write(chunk as Buffer);
+    } finally {
+      rmSync(temporary, { force: true });
+    }
+    return [path];
+  }
+
+  #putImage(config: ImageConfig, layers: Descriptor[]): Descriptor {
+    const described = this.content.put(JSON.stringify(config), MEDIA.config);
+    const manifest = { schemaVersion: 2, mediaType: MEDIA.manifest, config: described, layers };
+    return this.content.put(JSON.stringify(manifest), MEDIA.manifest);
+  }
+
+  /** An archive's image with the stack file's `config:` laid over its own. */
+  #withConfig(manifest: Descriptor, config: RunConfig): Descriptor {
+    if (Object.keys(config).length === 0) return manifest;
+    const parsed = parseManifest(this.content.read(manifest.digest));
+    const own = parseImageConfig(this.content.read(parsed.config.digest));
+    return this.#putImage({ ...own, config: { ...own.config, ...config } }, parsed.layers);
+  }
+
+  remove(reference: string): void {
+    this.store.delete(KEY + canonicalReference(reference));
+    this.#writeIndex();
+  }
+
+  /** index.json of the layout, so that other tools can read what is stored. */
+  #writeIndex(): void {
+    const manifests = this.list().map(({ reference, manifest }) => ({
+      ...manifest,
+      annotations: { "org.opencontainers.image.ref.name": familiarReference(reference) },
+    }));
+    const file = join(this.root, "index.json");
+    writeFileSync(`${file}.new`, `${JSON.stringify({ schemaVersion: 2, mediaType: MEDIA.index, manifests })}\n`);
+    renameSync(`${file}.new`, file);
+  }
+}
+
+function stateOf(path: string): [string, number, number] {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  return [path, stat?.isDirectory() ? 0 : (stat?.size ?? -1), stat?.mtimeMs ?? 0];
+}
+
+/** Why a made image is not what its definition and inputs give now. */
+export function staleReason(record: ImageRecord, source: ImageSource): string | undefined {
+  if (record.made?.definition !== JSON.stringify(source)) return "its definition changed";
+  const changed = record.made.inputs.find(([path, size, mtimeMs]) => {
+    const [, nowSize, nowTime] = stateOf(path);
+    return nowSize !== size || nowTime !== mtimeMs;
+  });
+  return changed && `${changed[0]} changed`;
+}
+
+/** A file of an image by path: the topmost layer that has it decides, a whiteout hides it. */
+export function readImageFile(directories: readonly string[], path: string): string | undefined {
+  for (const directory of directories) {
+    const kind = kindInRoot(directory, path);
+    if (kind === "whiteout") return undefined;
+    if (kind) return readInRoot(directory, path)?.toString("utf8");
+  }
+  return undefined;
+}

@@ -1,0 +1,84 @@
+/** Manifests and configs of images (OCI image specification, Docker image manifest v2 schema 2), checked. */
+import { z } from "zod";
+import { BayError } from "../errors.ts";
+
+const descriptor = z.object({
+  mediaType: z.string().default("application/octet-stream"),
+  digest: z.string(),
+  size: z.number().int().nonnegative(),
+  annotations: z.record(z.string(), z.string()).optional(),
+  platform: z.object({ architecture: z.string(), os: z.string(), variant: z.string().optional() }).optional(),
+});
+
+const manifestSchema = z.object({
+  schemaVersion: z.literal(2),
+  mediaType: z.string().optional(),
+  config: descriptor,
+  layers: z.array(descriptor).max(500),
+});
+
+const indexSchema = z.object({ schemaVersion: z.literal(2), manifests: z.array(descriptor).max(1000) });
+
+const nanoseconds = z.number().optional();
+const runConfigSchema = z.object({
+  User: z.string().optional(),
+  ExposedPorts: z.record(z.string(), z.unknown()).nullish(),
+  Env: z.array(z.string()).nullish(),
+  Entrypoint: z.array(z.string()).nullish(),
+  Cmd: z.array(z.string()).nullish(),
+  Volumes: z.record(z.string(), z.unknown()).nullish(),
+  WorkingDir: z.string().optional(),
+  Labels: z.record(z.string(), z.string()).nullish(),
+  StopSignal: z.string().optional(),
+  Healthcheck: z
+    .object({
+      Test: z.array(z.string()).nullish(),
+      Interval: nanoseconds,
+      Timeout: nanoseconds,
+      StartPeriod: nanoseconds,
+      StartInterval: nanoseconds,
+      Retries: z.number().optional(),
+    })
+    .nullish(),
+});
+
+const configSchema = z.object({
+  created: z.string().optional(),
+  author: z.string().optional(),
+  architecture: z.string(),
+  os: z.string(),
+  variant: z.string().optional(),
+  config: runConfigSchema.nullish(),
+  rootfs: z.object({ type: z.literal("layers"), diff_ids: z.array(z.string()).max(500) }),
+  history: z.array(z.object({ created: z.string().optional(), created_by: z.string().optional(), comment: z.string().optional(), empty_layer: z.boolean().optional() })).nullish(),
+});
+
+export type Manifest = z.infer<typeof manifestSchema>;
+export type ImageIndex = z.infer<typeof indexSchema>;
+export type ImageConfig = z.infer<typeof configSchema>;
+export type RunConfig = z.infer<typeof runConfigSchema>;
+
+export const MEDIA = {
+  manifest: "application/vnd.oci.image.manifest.v1+json",
+  index: "application/vnd.oci.image.index.v1+json",
+  config: "application/vnd.oci.image.config.v1+json",
+  layer: "application/vnd.oci.image.layer.v1.tar",
+} as const;
+
+function parse<T>(schema: z.ZodType<T>, bytes: Buffer, what: string): T {
+  let json: unknown;
+  try {
+    json = JSON.parse(bytes.toString("utf8"));
+  } catch (cause) {
+    throw new BayError("BAD_MANIFEST", `${what} is not JSON`, { cause });
+  }
+  const result = schema.safeParse(json);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  throw new BayError("BAD_MANIFEST", `${what}: ${issue?.path.join(".")}: ${issue?.message}`);
+}
+
+/** Throws BAD_MANIFEST, naming the field. */
+export const parseManifest = (bytes: Buffer): Manifest => parse(manifestSchema, bytes, "the image's manifest");
+export const parseIndex = (bytes: Buffer): ImageIndex => parse(indexSchema, bytes, "the image index");
+export const parseImageConfig = (bytes: Buffer): ImageConfig => parse(configSchema, bytes, "the image's config");

@@ -1,0 +1,45 @@
+/** Image references as Docker reads them: `[HOST[:PORT]/]PATH[:TAG][@DIGEST]`. */
+import { BayError } from "../errors.ts";
+
+export interface Reference {
+  registry: string;
+  repository: string;
+  tag: string | undefined;
+  digest: string | undefined;
+}
+
+const PATH = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/;
+const TAG = /^\w[\w.-]{0,127}$/;
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+
+/** Throws BAD_REFERENCE. `nginx` is docker.io/library/nginx:latest. */
+export function parseReference(text: string): Reference {
+  const bad = (why: string) => new BayError("BAD_REFERENCE", `${JSON.stringify(text)} is no image reference: ${why}`);
+  const [named = "", digest, ...rest] = text.split("@");
+  if (rest.length > 0 || (digest !== undefined && !DIGEST.test(digest))) throw bad("the digest is not sha256 and 64 hex digits");
+  const slash = named.indexOf("/");
+  const head = named.slice(0, Math.max(slash, 0));
+  const hasRegistry = slash > 0 && (/[.:]/.test(head) || head === "localhost");
+  const remainder = hasRegistry ? named.slice(slash + 1) : named;
+  const colon = remainder.lastIndexOf(":");
+  const path = colon === -1 ? remainder : remainder.slice(0, colon);
+  const tag = colon === -1 ? undefined : remainder.slice(colon + 1);
+  if (tag !== undefined && !TAG.test(tag)) throw bad(`the tag ${JSON.stringify(tag)}`);
+  if (!PATH.test(path) || path.length > 255) {
+    throw bad(path === path.toLowerCase() ? "the name" : "the name must be lower case");
+  }
+  const registry = hasRegistry ? head : "docker.io";
+  const repository = registry === "docker.io" && !path.includes("/") ? `library/${path}` : path;
+  return { registry, repository, tag: tag ?? (digest ? undefined : "latest"), digest };
+}
+
+/** The canonical form, for keys: always with registry and tag or digest. */
+export function canonicalReference(text: string): string {
+  const { registry, repository, tag, digest } = parseReference(text);
+  return `${registry}/${repository}${tag ? `:${tag}` : ""}${digest ? `@${digest}` : ""}`;
+}
+
+/** The short form that people write: without docker.io/library and :latest stays. */
+export function familiarReference(canonical: string): string {
+  return canonical.replace(/^docker\.io\/(library\/)?/, "");
+}

@@ -1,0 +1,87 @@
+/**
+ * Confinement of a worker thread: its own root, and where wanted its own mount namespace. All synchronous fs
+ * calls of that thread then resolve inside. Never called on the main thread.
+ */
+import { isMainThread } from "node:worker_threads";
+import { BayError } from "../errors.ts";
+import { CLONE_FS, CLONE_NEWNS, MNT_DETACH, MS_BIND, MS_NODEV, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT } from "./abi.ts";
+import { libc, syscall, trySyscall } from "./libc.ts";
+
+const lsetxattr = libc.func("lsetxattr", "int", ["str", "str", "void *", "uint64", "int"]);
+const llistxattr = libc.func("llistxattr", "int64", ["str", "void *", "uint64"]);
+const lgetxattr = libc.func("lgetxattr", "int64", ["str", "str", "void *", "uint64"]);
+const mknod = libc.func("mknod", "int", ["str", "uint32", "uint64"]);
+
+function refuseMainThread(): void {
+  if (isMainThread) throw new BayError("INTERNAL", "the main thread must not be confined");
+}
+
+/** chroot(2) for this thread alone (unshare(2), CLONE_FS). */
+export function confineTo(directory: string): void {
+  refuseMainThread();
+  syscall("unshare", [CLONE_FS]);
+  syscall("chroot", [directory]);
+  syscall("chdir", ["/"]);
+}
+
+/** A private mount namespace for this thread; its mounts go with the thread. */
+export function privateMounts(): void {
+  refuseMainThread();
+  syscall("unshare", [CLONE_FS | CLONE_NEWNS]);
+  syscall("mount", [null, "/", null, MS_REC | MS_PRIVATE, null], "make / private");
+}
+
+export function mountOverlay(target: string, options: string): void {
+  syscall("mount", ["overlay", target, "overlay", MS_NODEV | MS_NOSUID, options], "overlay");
+}
+
+export function mountTmpfs(target: string): void {
+  syscall("mount", ["tmpfs", target, "tmpfs", MS_NODEV | MS_NOSUID, "mode=755"], target);
+}
+
+export function bindMount(source: string, target: string, readOnly = false): void {
+  syscall("mount", [source, target, null, MS_BIND | MS_REC, null], target);
+  if (readOnly) syscall("mount", [null, target, null, MS_BIND | MS_REMOUNT | MS_RDONLY, null], target);
+}
+
+export function unmount(target: string): void {
+  trySyscall("umount2", target, MNT_DETACH);
+}
+
+/** Enters the root of a running process (its mount namespace); for copying in and out of a container. */
+export function enterRootOf(pidfd: number): void {
+  refuseMainThread();
+  syscall("unshare", [CLONE_FS]);
+  syscall("setns", [pidfd, CLONE_NEWNS]);
+}
+
+/** Sets an extended attribute on a path itself (xattr(7)). False where the file system has none. */
+export function setXattr(path: string, name: string, value: Buffer): boolean {
+  return lsetxattr(path, name, value, value.length, 0) === 0;
+}
+
+/** The extended attributes of a path itself. */
+export function getXattrs(path: string): Map<string, Buffer> {
+  const attributes = new Map<string, Buffer>();
+  const size = Number(llistxattr(path, null, 0));
+  if (size <= 0) return attributes;
+  const list = Buffer.alloc(size);
+  const length = Number(llistxattr(path, list, size));
+  if (length <= 0) return attributes;
+  for (const name of list.toString("latin1", 0, length).split("\0").filter(Boolean)) {
+    const value = Buffer.alloc(Math.max(0, Number(lgetxattr(path, name, null, 0))));
+    if (value.length > 0) lgetxattr(path, name, value, value.length);
+    attributes.set(name, value);
+  }
+  return attributes;
+}
+
+const S_IFIFO = 0o010000;
+const S_IFCHR = 0o020000;
+const S_IFBLK = 0o060000;
+
+/** mknod(2). Returns false where it is refused. */
+export function makeNode(path: string, kind: "char" | "block" | "fifo", mode: number, device: number): boolean {
+  const type = kind === "char" ? S_IFCHR : kind === "block" ? S_IFBLK : S_IFIFO;
+  return mknod(path, type | mode, device) === 0;
+}

@@ -1,0 +1,195 @@
+/** Links, addresses and routes over rtnetlink(7), in terms of what bay makes: bridges, veth pairs, IPv4. */
+import { attribute, find, parseAttributes, text, u8, u32 } from "./message.ts";
+import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, RouteSocket } from "./route-socket.ts";
+
+const RTM_NEWLINK = 16;
+const RTM_DELLINK = 17;
+const RTM_GETLINK = 18;
+const RTM_NEWADDR = 20;
+const RTM_GETADDR = 22;
+const RTM_NEWROUTE = 24;
+const RTM_GETROUTE = 26;
+const IFLA_ADDRESS = 1;
+const IFLA_IFNAME = 3;
+const IFLA_MTU = 4;
+const IFLA_MASTER = 10;
+const IFLA_LINKINFO = 18;
+const IFLA_NET_NS_FD = 28;
+const IFLA_IFALIAS = 20;
+const IFLA_INFO_KIND = 1;
+const IFLA_INFO_DATA = 2;
+const VETH_INFO_PEER = 1;
+const IFLA_BR_FORWARD_DELAY = 1;
+const IFLA_BR_MCAST_SNOOPING = 23;
+const IFF_UP = 1;
+const AF_INET = 2;
+const AF_INET6 = 10;
+
+export interface Link {
+  index: number;
+  name: string;
+  kind: string | undefined;
+  master: number | undefined;
+  mtu: number;
+  isUp: boolean;
+  mac: string;
+}
+
+export interface AddressEntry {
+  linkIndex: number;
+  address: string;
+  prefix: number;
+}
+
+/** struct ifinfomsg. */
+function linkHeader(index: number, flags = 0, change = 0): Buffer {
+  const header = Buffer.alloc(16);
+  header.writeInt32LE(index, 4);
+  header.writeUInt32LE(flags, 8);
+  header.writeUInt32LE(change, 12);
+  return header;
+}
+
+export function packIpv4(address: string): Buffer {
+  return Buffer.from(address.split(".").map(Number));
+}
+
+export function unpackIpv4(bytes: Buffer): string {
+  return [...bytes.subarray(0, 4)].join(".");
+}
+
+export function packMac(mac: string): Buffer {
+  return Buffer.from(mac.replaceAll(":", ""), "hex");
+}
+
+/** The calls on one network namespace. Close it when done. All throw `SyscallError`. */
+export class Links {
+  readonly #socket = new RouteSocket();
+
+  close(): void {
+    this.#socket.close();
+  }
+
+  list(): Link[] {
+    return this.#socket.dump(RTM_GETLINK, linkHeader(0)).map(({ body }) => {
+      const attributes = parseAttributes(body.subarray(16));
+      const info = parseAttributes(find(attributes, IFLA_LINKINFO) ?? Buffer.alloc(0));
+      const master = find(attributes, IFLA_MASTER)?.readUInt32LE(0);
+      return {
+        index: body.readInt32LE(4),
+        name: find(attributes, IFLA_IFNAME)?.toString("latin1").replace(/\0.*$/, "") ?? "",
+        kind: find(info, IFLA_INFO_KIND)?.toString("latin1").replace(/\0.*$/, ""),
+        master: master || undefined,
+        mtu: find(attributes, IFLA_MTU)?.readUInt32LE(0) ?? 0,
+        isUp: (body.readUInt32LE(8) & IFF_UP) !== 0,
+        mac: find(attributes, IFLA_ADDRESS)?.toString("hex").match(/../g)?.join(":") ?? "",
+      };
+    });
+  }
+
+  byName(name: string): Link | undefined {
+    return this.list().find((link) => link.name === name);
+  }
+
+  /** A bridge without forwarding delay. EEXIST where the name is taken. */
+  addBridge(name: string, mtu: number | undefined, alias: string): void {
+    const data = [attribute(IFLA_BR_FORWARD_DELAY, u32(0)), attribute(IFLA_BR_MCAST_SNOOPING, u8(1))];
+    const info = [attribute(IFLA_INFO_KIND, text("bridge")), attribute(IFLA_INFO_DATA, data)];
+    const parts = [linkHeader(0), attribute(IFLA_IFNAME, text(name)), attribute(IFLA_LINKINFO, info)];
+    if (mtu) parts.push(attribute(IFLA_MTU, u32(mtu)));
+    this.#socket.change(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, Buffer.concat(parts), `add bridge ${name}`);
+    this.#alias(name, alias);
+  }
+
+  /** The alias is shown by `ip link` and tells an administrator whose link it is. */
+  #alias(name: string, alias: string): void {
+    const parts = [linkHeader(0), attribute(IFLA_IFNAME, text(name)), attribute(IFLA_IFALIAS, text(alias.slice(0, 255)))];
+    this.#socket.change(RTM_NEWLINK, 0, Buffer.concat(parts), `describe ${name}`);
+  }
+
+  /** A veth pair: this end on the bridge and up, the peer in another network namespace under its own name. */
+  addVeth(options: {
+    name: string;
+    master: number;
+    peerName: string;
+    peerNamespaceFd: number;
+    peerMac: string;
+    mtu: number | undefined;
+  }): void {
+    const mtu = options.mtu ? [attribute(IFLA_MTU, u32(options.mtu))] : [];
+    const peer = Buffer.concat([
+      linkHeader(0),
+      attribute(IFLA_IFNAME, text(options.peerName)),
+      attribute(IFLA_ADDRESS, packMac(options.peerMac)),
+      attribute(IFLA_NET_NS_FD, u32(options.peerNamespaceFd)),
+      ...mtu,
+    ]);
+    const info = [
+      attribute(IFLA_INFO_KIND, text("veth")),
+      attribute(IFLA_INFO_DATA, [attribute(VETH_INFO_PEER, peer)]),
+    ];
+    const body = Buffer.concat([
+      linkHeader(0, IFF_UP, IFF_UP),
+      attribute(IFLA_IFNAME, text(options.name)),
+      attribute(IFLA_MASTER, u32(options.master)),
+      attribute(IFLA_LINKINFO, info),
+      ...mtu,
+    ]);
+    this.#socket.change(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body, `add veth ${options.name}`);
+  }
+
+  setUp(index: number): void {
+    this.#socket.change(RTM_NEWLINK, 0, linkHeader(index, IFF_UP, IFF_UP), `set link ${index} up`);
+  }
+
+  setMaster(index: number, master: number): void {
+    const body = Buffer.concat([linkHeader(index, IFF_UP, IFF_UP), attribute(IFLA_MASTER, u32(master))]);
+    this.#socket.change(RTM_NEWLINK, 0, body, `put link ${index} on a bridge`);
+  }
+
+  remove(index: number): void {
+    this.#socket.change(RTM_DELLINK, 0, linkHeader(index), `remove link ${index}`);
+  }
+
+  /** Adds an IPv4 address; one that is there already is no error. */
+  addAddress(index: number, address: string, prefix: number): void {
+    const header = Buffer.alloc(8); // struct ifaddrmsg
+    header.writeUInt8(AF_INET, 0);
+    header.writeUInt8(prefix, 1);
+    header.writeUInt32LE(index, 4);
+    const bytes = packIpv4(address);
+    const broadcast = Buffer.from(bytes);
+    broadcast.writeUInt32BE((bytes.readUInt32BE(0) | (prefix >= 31 ? 0 : 0xffffffff >>> prefix)) >>> 0);
+    const parts = [header, attribute(2, bytes), attribute(1, bytes)]; // IFA_LOCAL, IFA_ADDRESS
+    if (prefix < 31) parts.push(attribute(4, broadcast)); // IFA_BROADCAST
+    this.#socket.change(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, Buffer.concat(parts), `add address ${address}/${prefix}`);
+  }
+
+  /** Every address of the namespace, of both families. */
+  addresses(): AddressEntry[] {
+    return this.#socket.dump(RTM_GETADDR, Buffer.alloc(8)).flatMap(({ body }) => {
+      const bytes = find(parseAttributes(body.subarray(8)), 2) ?? find(parseAttributes(body.subarray(8)), 1);
+      if (!bytes) return [];
+      const address = body.readUInt8(0) === AF_INET6 ? bytes.toString("hex").match(/.{4}/g)!.join(":") : unpackIpv4(bytes);
+      return [{ linkIndex: body.readUInt32LE(4), address, prefix: body.readUInt8(1) }];
+    });
+  }
+
+  addDefaultRoute(gateway: string): void {
+    const header = Buffer.alloc(12); // struct rtmsg
+    header.set([AF_INET, 0, 0, 0, 254, 4, 0, 1]); // table main, protocol static, scope universe, unicast
+    const body = Buffer.concat([header, attribute(5, packIpv4(gateway))]); // RTA_GATEWAY
+    this.#socket.change(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, body, `add the default route by ${gateway}`);
+  }
+
+  /** IPv4 destinations that the namespace has routes to; the default route is 0.0.0.0/0. */
+  routes(): { destination: string; prefix: number }[] {
+    const header = Buffer.alloc(12);
+    header.writeUInt8(AF_INET, 0);
+    return this.#socket.dump(RTM_GETROUTE, header).flatMap(({ body }) => {
+      if (body.readUInt8(0) !== AF_INET || body.readUInt8(7) !== 1) return [];
+      const bytes = find(parseAttributes(body.subarray(12)), 1);
+      return [{ destination: bytes ? unpackIpv4(bytes) : "0.0.0.0", prefix: body.readUInt8(1) }];
+    });
+  }
+}

@@ -1,0 +1,45 @@
+/** nftables through libnftables (libnftables(3)): commands as text, each buffer one atomic transaction. */
+import { BayError } from "../errors.ts";
+import { loadLibrary } from "./libc.ts";
+
+const NFT_CTX_OUTPUT_JSON = 1 << 4;
+
+function load() {
+  const lib = loadLibrary("libnftables.so.1", "libnftables1");
+  return {
+    create: lib.func("nft_ctx_new", "void *", ["uint32"]),
+    free: lib.func("nft_ctx_free", "void", ["void *"]),
+    run: lib.func("nft_run_cmd_from_buffer", "int", ["void *", "str"]),
+    bufferOutput: lib.func("nft_ctx_buffer_output", "int", ["void *"]),
+    bufferError: lib.func("nft_ctx_buffer_error", "int", ["void *"]),
+    output: lib.func("nft_ctx_get_output_buffer", "str", ["void *"]),
+    error: lib.func("nft_ctx_get_error_buffer", "str", ["void *"]),
+    setFlags: lib.func("nft_ctx_output_set_flags", "void", ["void *", "uint32"]),
+  };
+}
+let library: ReturnType<typeof load> | undefined;
+
+/**
+ * Runs commands in the network namespace that the thread is in now and gives their output.
+ * Throws BayError NFTABLES with the kernel's words; nothing of the transaction was applied then.
+ */
+export function nft(commands: string, options: { json?: boolean } = {}): string {
+  library ??= load();
+  const lib = library;
+  const context = lib.create(0);
+  try {
+    lib.bufferOutput(context);
+    lib.bufferError(context);
+    if (options.json) lib.setFlags(context, NFT_CTX_OUTPUT_JSON);
+    if (lib.run(context, commands) !== 0) {
+      const error = String(lib.error(context) ?? "").trim();
+      throw new BayError("NFTABLES", `nftables refused a change: ${error.split("\n")[0]}`, {
+        hint: "bay doctor shows whether this kernel has nf_tables with nat",
+        cause: new Error(error),
+      });
+    }
+    return String(lib.output(context) ?? "");
+  } finally {
+    lib.free(context);
+  }
+}

@@ -1,0 +1,60 @@
+/** Opening paths inside a directory tree that is not trusted (openat2(2) with RESOLVE_IN_ROOT). */
+import { closeSync, fstatSync, readSync } from "node:fs";
+import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDONLY } from "./abi.ts";
+import { syscall } from "./libc.ts";
+import { BayError, hasCode } from "../errors.ts";
+
+const RESOLVE_NO_MAGICLINKS = 0x02;
+const RESOLVE_IN_ROOT = 0x10;
+
+/** Opens `path` as if `root` were /. The caller closes the descriptor. Throws `SyscallError`. */
+export function openInRoot(root: string, path: string, flags = O_RDONLY, mode = 0): number {
+  const rootFd = syscall("openat", [AT_FDCWD, root, O_PATH | O_DIRECTORY | O_CLOEXEC, 0], root);
+  try {
+    const how = Buffer.alloc(24);
+    how.writeBigUInt64LE(BigInt(flags | O_CLOEXEC), 0);
+    how.writeBigUInt64LE(BigInt(mode), 8);
+    how.writeBigUInt64LE(BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS), 16);
+    return syscall("openat2", [rootFd, path, how, 24], path);
+  } finally {
+    closeSync(rootFd);
+  }
+}
+
+/** The text of a regular file of at most `limit` bytes inside a root; undefined where there is none. */
+export function readInRoot(root: string, path: string, limit = 1 << 20): Buffer | undefined {
+  let fd: number;
+  try {
+    fd = openInRoot(root, path, O_RDONLY | 0o4000);
+  } catch (error) {
+    if (hasCode(error, "ENOENT", "ENOTDIR", "ELOOP", "ENXIO")) return undefined;
+    throw error;
+  }
+  try {
+    const stat = fstatSync(fd);
+    if (!stat.isFile()) return undefined;
+    if (stat.size > limit) throw new BayError("FILE_TOO_LARGE", `${path} in the image has ${stat.size} bytes`);
+    const bytes = Buffer.alloc(stat.size);
+    return bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, 0));
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** What stands at a path inside a root, without following a last symlink. */
+export function kindInRoot(root: string, path: string): "file" | "directory" | "whiteout" | "other" | undefined {
+  let fd: number;
+  try {
+    fd = openInRoot(root, path, O_PATH | O_NOFOLLOW);
+  } catch {
+    return undefined;
+  }
+  try {
+    const stat = fstatSync(fd);
+    if (stat.isCharacterDevice() && stat.rdev === 0) return "whiteout";
+    return stat.isFile() ? "file" : stat.isDirectory() ? "directory" : "other";
+  } finally {
+    closeSync(fd);
+  }
+}
+

@@ -1,0 +1,35 @@
+/** Where bay keeps things, and the short name that keeps two bays on one machine apart. */
+import { createHash } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+
+export interface Roots {
+  /** State that survives a reboot: /var/lib/bay. */
+  root: string;
+  /** Sockets, programs, FIFOs, namespaces: /run/bay. */
+  run: string;
+  /** Five hex digits of the root's path; part of every link, table and cgroup that bay makes. */
+  tag: string;
+}
+
+/** The roots by flag, environment (BAY_ROOT, BAY_RUN) or default. */
+export function resolveRoots(options: { root?: string; run?: string } = {}): Roots {
+  const root = resolve(options.root ?? process.env.BAY_ROOT ?? "/var/lib/bay");
+  const run = resolve(options.run ?? process.env.BAY_RUN ?? "/run/bay");
+  return { root, run, tag: createHash("sha256").update(root).digest("hex").slice(0, 5) };
+}
+
+/** Makes the directories, readable by root alone. */
+export function makeRoots(roots: Roots): void {
+  for (const directory of ["blobs/sha256", "layers", "containers", "volumes", "state"]) {
+    mkdirSync(join(roots.root, directory), { recursive: true, mode: 0o711 });
+  }
+  for (const directory of ["containers", "netns", "execs"]) {
+    mkdirSync(join(roots.run, directory), { recursive: true, mode: 0o700 });
+  }
+}
+
+/** The path of bayd's socket. */
+export function socketPath(roots: Roots): string {
+  return join(roots.run, "bay.sock");
+}

@@ -1,0 +1,2 @@
+export { JournalStore, readState } from "./journal-store.ts";
+export type { Change, Store, StoreReader } from "./store.ts";

@@ -1,0 +1,142 @@
+/**
+ * The embedded backend: all documents in memory, every change appended to a journal, and a snapshot when the
+ * journal has grown. Files are `journal.N`, each beginning with a snapshot; a new one appears by rename.
+ */
+import {
+  closeSync,
+  fdatasync,
+  fsyncSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
+import { join } from "node:path";
+import { BayError } from "../errors.ts";
+import { encodeTransaction, replay } from "./journal-format.ts";
+import type { Change, Store, StoreReader } from "./store.ts";
+
+const COMPACT_AT = 4 << 20;
+
+class Documents implements StoreReader {
+  protected readonly documents = new Map<string, unknown>();
+
+  get<T>(key: string): T | undefined {
+    return this.documents.get(key) as T | undefined;
+  }
+
+  list<T>(prefix: string): T[] {
+    return [...this.documents.entries()]
+      .filter(([key]) => key.startsWith(prefix))
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([, value]) => value as T);
+  }
+}
+
+/** The newest journal's number, 0 where there is none. */
+function newest(directory: string): number {
+  let names: string[] = [];
+  try {
+    names = readdirSync(directory);
+  } catch {
+    // not made yet: an empty state
+  }
+  return Math.max(0, ...names.map((name) => Number(/^journal\.(\d+)$/.exec(name)?.[1] ?? 0)));
+}
+
+/** Reads the state as it is now, without a lock and without changing anything. */
+export function readState(directory: string): StoreReader {
+  return new (class extends Documents {
+    constructor() {
+      super();
+      const number = newest(directory);
+      if (number > 0) replay(readFileSync(join(directory, `journal.${number}`)), this.documents);
+    }
+  })();
+}
+
+export class JournalStore extends Documents implements Store {
+  #number: number;
+  #fd: number;
+  #size: number;
+  #baseSize: number;
+
+  /** Opens or makes the state in a directory. One process at a time may: the caller holds a lock. */
+  constructor(readonly directory: string) {
+    super();
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    this.#number = newest(directory);
+    if (this.#number === 0) {
+      this.#number = 1;
+      this.#fd = openSync(join(directory, "journal.1"), "a", 0o600);
+      this.#size = 0;
+    } else {
+      const file = join(directory, `journal.${this.#number}`);
+      this.#size = replay(readFileSync(file), this.documents);
+      this.#fd = openSync(file, "a", 0o600);
+      ftruncateSync(this.#fd, this.#size);
+    }
+    this.#baseSize = this.#size;
+    this.#removeOlder();
+  }
+
+  write(changes: readonly Change[]): void {
+    if (changes.length === 0) return;
+    const line = encodeTransaction(changes);
+    const written = writeSync(this.#fd, line);
+    if (written !== line.length) {
+      ftruncateSync(this.#fd, this.#size);
+      throw new BayError("STATE_WRITE", "the state could not be written whole", { hint: "is the disk full?" });
+    }
+    this.#size += line.length;
+    for (const change of changes) {
+      if ("deleted" in change) this.documents.delete(change.key);
+      // a copy, so that nobody changes the state without writing it
+      else this.documents.set(change.key, structuredClone(change.value));
+    }
+    if (this.#size - this.#baseSize > COMPACT_AT) this.#compact();
+  }
+
+  put(key: string, value: unknown): void {
+    this.write([{ key, value }]);
+  }
+
+  delete(key: string): void {
+    if (this.documents.has(key)) this.write([{ key, deleted: true }]);
+  }
+
+  flush(): Promise<void> {
+    return new Promise((resolve, reject) => fdatasync(this.#fd, (error) => (error ? reject(error) : resolve())));
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+
+  /** Writes a snapshot as the next journal; the old one counts until the rename. */
+  #compact(): void {
+    const next = join(this.directory, `journal.${this.#number + 1}`);
+    const snapshot = encodeTransaction([...this.documents].map(([key, value]) => ({ key, value })));
+    const fd = openSync(`${next}.new`, "w", 0o600);
+    writeSync(fd, snapshot);
+    fsyncSync(fd);
+    closeSync(fd);
+    renameSync(`${next}.new`, next);
+    closeSync(this.#fd);
+    this.#number += 1;
+    this.#fd = openSync(next, "a", 0o600);
+    this.#size = snapshot.length;
+    this.#baseSize = snapshot.length;
+    this.#removeOlder();
+  }
+
+  #removeOlder(): void {
+    for (const name of readdirSync(this.directory)) {
+      if (name.startsWith("journal.") && name !== `journal.${this.#number}`) unlinkSync(join(this.directory, name));
+    }
+  }
+}
