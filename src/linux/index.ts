@@ -11,6 +11,7 @@ export { type Link, Links } from "./netlink/links.ts";
 export { createNamespace, inNamespace, isNamespace, removeNamespace } from "./netns.ts";
 export { nft } from "./nftables.ts";
 export { createPipe, makeFifo, type Pipe, setNonblocking, setPipeSize } from "./pipe.ts";
+export { resizePty, takePtyMaster } from "./pty.ts";
 export { childrenOf, decodeStatus, isAlive, openProcess, signalProcess, startTime } from "./process.ts";
 export { HEADER, type ProgramState, readProgramState } from "./program.ts";
 export { kindInRoot, openInRoot, readInRoot } from "./safe-path.ts";

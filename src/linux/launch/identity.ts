@@ -36,7 +36,7 @@ export function addPlainStdio(program: ProgramBuilder, stdio: Stdio): void {
     stdio.kind === "fifos"
       ? [
           // Read and write, so that opening never waits and a reader never sees an end before bayd closes.
-          [FD.stdin, stdio.stdin ?? "/dev/null", stdio.stdin ? 0o2 : 0],
+          [FD.stdin, stdio.stdin ?? "/dev/null", stdio.stdin && !stdio.stdinEnds ? 0o2 : 0],
           [FD.stdout, stdio.stdout, 0o1],
           [FD.stderr, stdio.stderr, 0o1],
         ]

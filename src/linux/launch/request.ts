@@ -11,7 +11,14 @@ export interface OverlayRoot {
 
 /** Where the first process's three standard streams go. */
 export type Stdio =
-  | { kind: "fifos"; stdin: string | undefined; stdout: string; stderr: string }
+  | {
+      kind: "fifos";
+      stdin: string | undefined;
+      /** Opened for reading only: the container sees an end of file when the last writer closes. */
+      stdinEnds?: boolean;
+      stdout: string;
+      stderr: string;
+    }
   | { kind: "tty" }
   /** Descriptors of the caller; null is /dev/null. */
   | { kind: "fds"; stdin: number | null; stdout: number | null; stderr: number | null };

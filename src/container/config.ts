@@ -1,0 +1,113 @@
+/** What a container should be: the flat, comparable description that is planned, recorded and run. */
+
+export interface HealthConfig {
+  /** ["CMD", …] or ["CMD-SHELL", "…"]. */
+  test: string[];
+  intervalMs: number;
+  timeoutMs: number;
+  startPeriodMs: number;
+  startIntervalMs: number;
+  retries: number;
+}
+
+export type MountConfig =
+  | { type: "bind"; source: string; target: string; readOnly: boolean; recursive: boolean; createSource: boolean }
+  | { type: "volume"; source: string; target: string; readOnly: boolean; noCopy: boolean }
+  | { type: "tmpfs"; target: string; options: string[] };
+
+export interface PortConfig {
+  hostAddress: string;
+  /** Undefined: one that is free is chosen at start. */
+  hostPort: number | undefined;
+  containerPort: number;
+  protocol: "tcp" | "udp";
+}
+
+export interface AttachmentConfig {
+  network: string;
+  aliases: string[];
+  ipv4: string | undefined;
+}
+
+export interface DeviceConfig {
+  source: string;
+  target: string;
+  access: string;
+}
+
+/** Limits that change on the live container. 0 or absent means none. */
+export interface ResourceConfig {
+  /** CPUs as a number: 0.5 is half of one. */
+  cpus: number | undefined;
+  cpuShares: number | undefined;
+  cpuset: string | undefined;
+  memory: number | undefined;
+  memoryReservation: number | undefined;
+  /** Memory plus swap; -1 for no limit of swap. */
+  memorySwap: number | undefined;
+  pids: number | undefined;
+}
+
+export interface ContainerConfig {
+  name: string;
+  image: string;
+  imageId: string;
+  /** Entry point and command, as they are executed. */
+  args: string[];
+  env: string[];
+  workdir: string;
+  user: string;
+  groups: string[];
+  hostname: string;
+  domainname: string;
+  mounts: MountConfig[];
+  ports: PortConfig[];
+  exposed: string[];
+  /** bridge: the networks below; `container:NAME` shares another container's. */
+  networkMode: "bridge" | "none" | "host" | `container:${string}`;
+  networks: AttachmentConfig[];
+  dns: string[];
+  dnsSearch: string[];
+  dnsOptions: string[];
+  extraHosts: string[];
+  health: HealthConfig | undefined;
+  restart: { policy: "no" | "always" | "on-failure" | "unless-stopped"; maxRetries: number };
+  stopSignal: string;
+  stopGraceMs: number;
+  init: boolean;
+  readOnly: boolean;
+  capAdd: string[];
+  capDrop: string[];
+  privileged: boolean;
+  noNewPrivileges: boolean;
+  /** "default", "unconfined", or a profile as JSON text. */
+  seccomp: string;
+  devices: DeviceConfig[];
+  ulimits: Record<string, { soft: number; hard: number }>;
+  sysctls: Record<string, string>;
+  shmSize: number;
+  pidMode: "private" | "host";
+  ipcMode: "private" | "host";
+  oomScoreAdj: number;
+  labels: Record<string, string>;
+  resources: ResourceConfig;
+  tty: boolean;
+  stdinOpen: boolean;
+  /** End of input is end of file for the container: `run` without a terminal. */
+  stdinOnce: boolean;
+  log: { driver: "json-file" | "local" | "none"; maxSize: number | undefined; maxFiles: number | undefined };
+}
+
+export const LABELS = {
+  stack: "com.docker.compose.project",
+  service: "com.docker.compose.service",
+  number: "com.docker.compose.container-number",
+  oneOff: "com.docker.compose.oneoff",
+  workingDirectory: "com.docker.compose.project.working_dir",
+  configFiles: "com.docker.compose.project.config_files",
+  network: "com.docker.compose.network",
+  volume: "com.docker.compose.volume",
+  version: "com.docker.compose.version",
+  dependsOn: "com.docker.compose.depends_on",
+  configHash: "com.docker.compose.config-hash",
+} as const;

@@ -1,0 +1,33 @@
+/** What happens to containers, networks, volumes and images, as Docker's event stream has it. */
+import { EventEmitter } from "node:events";
+
+export interface BayEvent {
+  type: "container" | "network" | "volume" | "image" | "daemon";
+  action: string;
+  id: string;
+  attributes: Record<string, string>;
+  /** Milliseconds since the epoch. */
+  time: number;
+}
+
+const KEPT = 1000;
+
+export class EventLog extends EventEmitter {
+  readonly #recent: BayEvent[] = [];
+
+  constructor() {
+    super();
+    this.setMaxListeners(0);
+  }
+
+  publish(type: BayEvent["type"], action: string, id: string, attributes: Record<string, string> = {}): void {
+    const event = { type, action, id, attributes, time: Date.now() };
+    this.#recent.push(event);
+    if (this.#recent.length > KEPT) this.#recent.shift();
+    this.emit("event", event);
+  }
+
+  since(time: number): BayEvent[] {
+    return this.#recent.filter((event) => event.time >= time);
+  }
+}

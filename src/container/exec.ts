@@ -1,0 +1,239 @@
+/** Commands in running containers: with pipes or a terminal, and their exit codes. */
+import { randomBytes } from "node:crypto";
+import { EventEmitter, once } from "node:events";
+import { fchownSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { Socket } from "node:net";
+import { join } from "node:path";
+import { ReadStream } from "node:tty";
+import { BayError } from "../errors.ts";
+import {
+  CLONE_NEWCGROUP,
+  CLONE_NEWIPC,
+  CLONE_NEWNET,
+  CLONE_NEWNS,
+  CLONE_NEWPID,
+  CLONE_NEWUTS,
+  close,
+  createPipe,
+  decodeStatus,
+  isAlive,
+  type Launched,
+  launchExec,
+  openProcess,
+  type Pipe,
+  readProgramState,
+  resizePty,
+  resolveCapabilities,
+  setNonblocking,
+  takePtyMaster,
+} from "../linux/index.ts";
+import type { Host } from "./host.ts";
+import { toSpec } from "./oci-spec.ts";
+import type { ContainerRecord } from "./record.ts";
+import { accountOf, containerDirectory, endedFifo } from "./start.ts";
+
+export interface ExecConfig {
+  args: string[];
+  env: string[];
+  user: string | undefined;
+  workdir: string | undefined;
+  tty: boolean;
+  attachStdin: boolean;
+  privileged: boolean;
+  consoleSize: { height: number; width: number } | undefined;
+}
+
+const DECODE_INTERVAL = 500;
+
+/** One exec. Emits `end` once, when the command has ended and its output was read. */
+export class Exec extends EventEmitter {
+  readonly id = randomBytes(32).toString("hex");
+  running = false;
+  exitCode: number | undefined;
+  pid = 0;
+  #launched: Launched | undefined;
+  #master: number | undefined;
+  #terminal: ReadStream | undefined;
+  #streams: { stdin?: Socket; stdout?: Socket; stderr?: Socket } = {};
+  #watch: NodeJS.Timeout | undefined;
+  #isEnding = false;
+
+  constructor(
+    readonly host: Host,
+    readonly container: ContainerRecord,
+    readonly config: ExecConfig,
+  ) {
+    super();
+  }
+
+  get #programFile(): string {
+    return join(this.host.roots.run, "execs", this.id.slice(0, 16));
+  }
+
+  /** Runs the command. Throws `StartError` (with exit code 126 or 127) where it cannot be executed. */
+  async start(): Promise<void> {
+    const { host, container } = this;
+    const pidfd = openProcess(container.state.pid, container.state.start);
+    if (pidfd === undefined) throw new BayError("NOT_RUNNING", `the container ${container.config.name} is not running`);
+    mkdirSync(join(host.roots.run, "execs"), { recursive: true, mode: 0o700 });
+    const pipes = this.config.tty ? undefined : this.#makePipes();
+    try {
+      const request = await this.#request(pidfd, pipes);
+      this.#launched = await launchExec(request);
+    } catch (error) {
+      if (pipes) for (const pipe of Object.values(pipes)) close(pipe === pipes.stdin ? pipe.write : pipe.read);
+      rmSync(this.#programFile, { force: true });
+      throw error;
+    } finally {
+      close(pidfd);
+      if (pipes) for (const pipe of Object.values(pipes)) close(pipe === pipes.stdin ? pipe.read : pipe.write);
+    }
+    this.running = true;
+    this.pid = this.#launched.pid;
+    if (pipes) this.#openStreams(pipes);
+    else this.#openTerminal();
+    // the FIFO announces the end; this is the net under it
+    this.#watch = setInterval(() => {
+      if (!isAlive(this.#launched!.pid, this.#launched!.start)) void this.ended();
+    }, DECODE_INTERVAL);
+    this.#watch.unref();
+  }
+
+  #makePipes(): { stdin: Pipe; stdout: Pipe; stderr: Pipe } {
+    const pipes = { stdin: createPipe(), stdout: createPipe(), stderr: createPipe() };
+    setNonblocking(pipes.stdin.write);
+    for (const pipe of [pipes.stdout, pipes.stderr]) setNonblocking(pipe.read);
+    return pipes;
+  }
+
+  async #request(pidfd: number, pipes: { stdin: Pipe; stdout: Pipe; stderr: Pipe } | undefined) {
+    const { host, container, config } = this;
+    const image = await host.images.get(container.config.image);
+    const account = accountOf(host, container, image, config.user ?? container.config.user);
+    const whole = toSpec(
+      { ...container.config, env: [...container.config.env, ...config.env], tty: config.tty, mounts: [], devices: [] },
+      {
+        account,
+        rootfs: containerDirectory(host, container.id),
+        volumePath: () => "",
+        etc: [],
+        networkNamespace: undefined,
+        cgroupsPath: "",
+      },
+    );
+    const all = resolveCapabilities(["ALL"], []);
+    const privileged = { bounding: all, effective: all, permitted: all, inheritable: [], ambient: [] };
+    // Docker's stdout pipes belong to the user, so that /dev/stdout can be opened
+    if (pipes) for (const pipe of [pipes.stdout, pipes.stderr]) fchownSync(pipe.write, account.uid, account.gid);
+    const { pidMode, ipcMode, networkMode } = container.config;
+    const namespaces =
+      CLONE_NEWNS |
+      CLONE_NEWUTS |
+      CLONE_NEWCGROUP |
+      (pidMode === "private" ? CLONE_NEWPID : 0) |
+      (ipcMode === "private" ? CLONE_NEWIPC : 0) |
+      (networkMode === "host" ? 0 : CLONE_NEWNET);
+    return {
+      pidfd,
+      process: {
+        ...whole.process,
+        args: config.args,
+        cwd: config.workdir ?? (container.config.workdir || "/"),
+        consoleSize: config.consoleSize,
+        ...(config.privileged ? { capabilities: privileged } : {}),
+      },
+      seccomp: config.privileged ? undefined : whole.linux.seccomp,
+      namespaces,
+      name: `bay-exec ${container.config.name}`,
+      programFile: this.#programFile,
+      cgroupJoinFiles: host.cgroups.group(container.id.slice(0, 16)).joinFiles(),
+      shimJoinFiles: host.shimJoinFiles,
+      endedFifo: endedFifo(host),
+      token: Buffer.from(this.id.slice(0, 16), "hex"),
+      stdio: pipes
+        ? ({
+            kind: "fds",
+            stdin: config.attachStdin ? pipes.stdin.read : null,
+            stdout: pipes.stdout.write,
+            stderr: pipes.stderr.write,
+          } as const)
+        : ({ kind: "tty" } as const),
+    };
+  }
+
+  #openStreams(pipes: { stdin: Pipe; stdout: Pipe; stderr: Pipe }): void {
+    const stdin = new Socket({ fd: pipes.stdin.write, readable: false, writable: true });
+    stdin.on("error", () => {}); // the command may end before it has read everything
+    this.#streams = {
+      stdin,
+      stdout: new Socket({ fd: pipes.stdout.read, readable: true, writable: false }),
+      stderr: new Socket({ fd: pipes.stderr.read, readable: true, writable: false }),
+    };
+    if (!this.config.attachStdin) stdin.destroy();
+    for (const [index, stream] of [this.#streams.stdout!, this.#streams.stderr!].entries()) {
+      stream.on("data", (bytes: Buffer) => this.emit("output", index + 1, bytes));
+      stream.on("error", () => {});
+    }
+  }
+
+  #openTerminal(): void {
+    const { shimPid, shimStart, ttyFd } = this.#launched!;
+    if (ttyFd === undefined) return;
+    this.#master = takePtyMaster(shimPid, shimStart, ttyFd);
+    this.#terminal = new ReadStream(this.#master);
+    this.#terminal.on("data", (bytes: Buffer) => this.emit("output", 1, bytes));
+    this.#terminal.on("error", () => this.#terminal?.destroy()); // EIO when the last slave closes
+  }
+
+  write(bytes: Buffer): void {
+    if (this.#terminal) (this.#terminal as unknown as { write(bytes: Buffer): void }).write(bytes);
+    else this.#streams.stdin?.write(bytes);
+  }
+
+  /** End of input. On a terminal there is none: the user types ctrl-D. */
+  endInput(): void {
+    this.#streams.stdin?.end();
+  }
+
+  resize(rows: number, columns: number): void {
+    if (this.#master !== undefined && this.running) resizePty(this.#master, rows, columns);
+  }
+
+  /** Called when the shim announced the end: reads what is left, and the status. */
+  async ended(): Promise<void> {
+    if (this.#isEnding || !this.#launched) return;
+    this.#isEnding = true;
+    clearInterval(this.#watch);
+    const status = await this.#status();
+    await this.#drain();
+    try {
+      process.kill(this.#launched.shimPid, "SIGKILL");
+    } catch {
+      // it was killed with the container
+    }
+    rmSync(this.#programFile, { force: true });
+    this.exitCode = status;
+    this.running = false;
+    this.#terminal?.destroy();
+    this.emit("end", status);
+  }
+
+  async #status(): Promise<number> {
+    for (let attempt = 0; attempt < 20; attempt++) {
+      const { status } = readProgramState(readFileSync(this.#programFile));
+      if (status !== undefined) return decodeStatus(status).exitCode;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    return 137; // the shim was killed from outside
+  }
+
+  /** Output of the command itself is complete; a background child may hold the pipe, so the wait is short. */
+  async #drain(): Promise<void> {
+    const streams = [this.#streams.stdout, this.#streams.stderr, this.#terminal].filter((stream) => stream && !stream.destroyed && !stream.readableEnded);
+    const limit = new Promise((resolve) => setTimeout(resolve, 200).unref());
+    await Promise.race([Promise.all(streams.map((stream) => once(stream!, "close").catch(() => {}))), limit]);
+    for (const stream of streams) stream!.destroy();
+    this.#streams.stdin?.destroy();
+  }
+}
+

@@ -1,0 +1,31 @@
+/** What the parts of container/ share: the roots, the rooms below, and a few callbacks of the manager. */
+import type { ImageStore } from "../image/index.ts";
+import type { CgroupManager } from "../linux/index.ts";
+import type { NetworkManager } from "../network/index.ts";
+import type { Roots } from "../roots.ts";
+import type { Store } from "../store/index.ts";
+import type { VolumeStore } from "../volume/index.ts";
+import type { EventLog } from "./events.ts";
+import type { Exec } from "./exec.ts";
+import type { LogCollector } from "./logs/collector.ts";
+import type { ContainerRecord } from "./record.ts";
+
+export interface Host {
+  readonly roots: Roots;
+  readonly store: Store;
+  readonly images: ImageStore;
+  readonly volumes: VolumeStore;
+  readonly networks: NetworkManager;
+  readonly cgroups: CgroupManager;
+  readonly logs: LogCollector;
+  readonly events: EventLog;
+  /** Files by which a shim joins its own cgroup. */
+  readonly shimJoinFiles: string[];
+  /** A running container by name or ID. */
+  findRunning(nameOrId: string): ContainerRecord | undefined;
+  /** The exec is told of its end when its shim announces it. */
+  trackExec(exec: Exec): void;
+  serveDns(record: ContainerRecord): void;
+  /** Called when the FIFOs exist and before the process runs. */
+  beforeLaunch(record: ContainerRecord, stdinFifo: string): void;
+}

@@ -1,0 +1,9 @@
+/** The door of containers: their configs and records, and the manager that makes them live. */
+export * from "./config.ts";
+export { type BayEvent, EventLog } from "./events.ts";
+export { Exec, type ExecConfig } from "./exec.ts";
+export { type LogLine, type LogQuery, LogReader, selectLines } from "./logs/reader.ts";
+export { ContainerManager, isRunning, limitsMatch } from "./manager.ts";
+export { toResources } from "./oci-spec.ts";
+export { type ContainerRecord, type ContainerState, type HealthStatus, NEVER, type Status } from "./record.ts";
+export { containerDirectory, logDirectory } from "./start.ts";

@@ -1,0 +1,95 @@
+/**
+ * The log worker: one thread that waits for all containers' output and moves it from FIFOs to files inside the
+ * kernel. It may block, which the main thread may not.
+ */
+import { constants, openSync, readSync } from "node:fs";
+import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { splice, waitReadable } from "../linux/log-pump.ts";
+import { close, setPipeSize } from "../linux/index.ts";
+import { SegmentWriter } from "./logs/segments.ts";
+import type { LogCommand, LogNews } from "./logs/protocol.ts";
+
+const FIFO_BYTES = 1 << 20;
+const NOTHING_NOW = -11; // EAGAIN
+
+interface Source {
+  id: string;
+  fds: number[];
+  /** Streams that hung up: nobody has them open for writing. */
+  ended: boolean[];
+  writer: SegmentWriter | undefined;
+  discard: number;
+}
+
+const sources = new Map<string, Source>();
+const wake = (workerData as { wakeFd: number }).wakeFd;
+const post = (news: LogNews) => parentPort?.postMessage(news);
+const devNull = openSync("/dev/null", "w");
+
+function open(command: Extract<LogCommand, { kind: "open" }>): void {
+  finish(command.id);
+  const fds = [command.stdout, command.stderr].map((path) => openSync(path, constants.O_RDONLY | constants.O_NONBLOCK));
+  for (const fd of fds) setPipeSize(fd, FIFO_BYTES);
+  const writer = command.directory ? new SegmentWriter(command.directory, command.maxSize, command.maxFiles) : undefined;
+  sources.set(command.id, { id: command.id, fds, ended: [false, false], writer, discard: 0 });
+}
+
+/** Moves what one stream holds now. */
+function move(source: Source, stream: number): void {
+  let moved = 0;
+  for (;;) {
+    const target = source.writer?.target(stream) ?? { fd: devNull, offset: 0 };
+    const count = splice(source.fds[stream]!, target.fd, target.offset, FIFO_BYTES);
+    if (count <= 0) {
+      if (count === 0) source.ended[stream] = true;
+      else if (count !== NOTHING_NOW) post({ kind: "failed", id: source.id, errno: -count });
+      break;
+    }
+    source.writer?.note(stream, count, Date.now());
+    moved += count;
+    if (moved >= FIFO_BYTES) break; // the others have their turn
+  }
+  if (moved > 0) post({ kind: "grew", id: source.id });
+}
+
+function drain(source: Source): void {
+  for (const stream of [0, 1]) move(source, stream);
+}
+
+function finish(id: string): void {
+  const source = sources.get(id);
+  if (!source) return;
+  drain(source);
+  for (const fd of source.fds) close(fd);
+  source.writer?.close();
+  sources.delete(id);
+}
+
+function obey(): boolean {
+  readSync(wake, Buffer.alloc(64));
+  for (let received = receiveMessageOnPort(parentPort!); received; received = receiveMessageOnPort(parentPort!)) {
+    const command = received.message as LogCommand;
+    if (command.kind === "stop") return false;
+    try {
+      if (command.kind === "open") open(command);
+      else finish(command.id);
+      post({ kind: "done", serial: command.serial });
+    } catch (error) {
+      post({ kind: "done", serial: command.serial, error: (error as Error).message });
+    }
+  }
+  return true;
+}
+
+for (let running = true; running; ) {
+  const waiting = [...sources.values()].flatMap((source) => [0, 1].filter((stream) => !source.ended[stream]).map((stream) => ({ source, stream })));
+  const ready = waitReadable([wake, ...waiting.map(({ source, stream }) => source.fds[stream]!)], 1000);
+  for (const { index } of ready) {
+    if (index === 0) running = obey();
+    else {
+      const { source, stream } = waiting[index - 1]!;
+      if (sources.get(source.id) === source) move(source, stream);
+    }
+  }
+}
+process.exit(0);

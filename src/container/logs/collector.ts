@@ -1,0 +1,69 @@
+/** The main thread's side of the log worker: which containers' output is collected, and news of it. */
+import { EventEmitter } from "node:events";
+import { writeSync } from "node:fs";
+import { Worker } from "node:worker_threads";
+import { BayError } from "../../errors.ts";
+import { workerFile } from "../../image/index.ts";
+import { close, createPipe } from "../../linux/index.ts";
+import type { LogCommand, LogNews } from "./protocol.ts";
+
+type Request = LogCommand extends infer C ? (C extends { serial: number } ? Omit<C, "serial"> : never) : never;
+
+/** Emits `grew:ID` when output arrived. */
+export class LogCollector extends EventEmitter {
+  readonly #wake = createPipe();
+  readonly #waiting = new Map<number, (news: Extract<LogNews, { kind: "done" }>) => void>();
+  #worker: Worker | undefined;
+  #serial = 0;
+
+  #start(): Worker {
+    if (this.#worker) return this.#worker;
+    const worker = new Worker(workerFile("log-worker"), { workerData: { wakeFd: this.#wake.read } });
+    this.setMaxListeners(0);
+    worker.on("message", (news: LogNews) => {
+      if (news.kind === "grew") this.emit(`grew:${news.id}`);
+      else if (news.kind === "done") {
+        this.#waiting.get(news.serial)?.(news);
+        this.#waiting.delete(news.serial);
+      } else this.emit("failed", news.id, news.errno);
+    });
+    worker.on("error", (error) => this.emit("broken", error));
+    this.#worker = worker;
+    return worker;
+  }
+
+  #ask(request: Request): Promise<void> {
+    const worker = this.#start();
+    const serial = ++this.#serial;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(serial, ({ error }) => (error ? reject(new BayError("LOGS", error)) : resolve()));
+      worker.postMessage({ ...request, serial });
+      writeSync(this.#wake.write, "x");
+    });
+  }
+
+  /** Begins to collect. The FIFOs exist; resolves when the worker has them open. */
+  open(options: { id: string; stdout: string; stderr: string; directory: string | undefined; maxSize: number | undefined; maxFiles: number | undefined }): Promise<void> {
+    return this.#ask({
+      kind: "open",
+      ...options,
+      maxSize: options.maxSize ?? 64 << 20,
+      maxFiles: options.maxFiles ?? Number.MAX_SAFE_INTEGER,
+    });
+  }
+
+  /** Collects what is left and ends; resolves when everything is in the files. */
+  close(id: string): Promise<void> {
+    return this.#ask({ kind: "close", id });
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#worker) return;
+    const ended = new Promise((resolve) => this.#worker!.once("exit", resolve));
+    this.#worker.postMessage({ kind: "stop" } satisfies LogCommand);
+    writeSync(this.#wake.write, "x");
+    await ended;
+    close(this.#wake.read);
+    close(this.#wake.write);
+  }
+}

@@ -1,0 +1,217 @@
+/** A container's config, with everything resolved, as an OCI runtime spec. Docker's defaults where the config is silent. */
+import { lstatSync, readdirSync, statSync } from "node:fs";
+import { join, posix } from "node:path";
+import { BayError } from "../errors.ts";
+import { resolveCapabilities, type Spec, type SpecDevice, type SpecDeviceRule, type SpecMount, type SpecResources, type SpecSeccomp } from "../linux/index.ts";
+import type { ContainerConfig, ResourceConfig } from "./config.ts";
+import { defaultSeccomp } from "./default-seccomp.ts";
+import type { Account } from "./user.ts";
+
+const MASKED = [
+  "/proc/asound",
+  "/proc/acpi",
+  "/proc/interrupts",
+  "/proc/kcore",
+  "/proc/keys",
+  "/proc/latency_stats",
+  "/proc/timer_list",
+  "/proc/timer_stats",
+  "/proc/sched_debug",
+  "/proc/scsi",
+  "/sys/firmware",
+  "/sys/devices/virtual/powercap",
+];
+const READ_ONLY = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const CPU_PERIOD = 100_000;
+
+/** Devices that every container may use; it may make these nodes itself, and no others. */
+const DEVICE_RULES: SpecDeviceRule[] = [
+  { allow: false, type: "a", access: "rwm" },
+  ...[3, 5, 7, 8, 9].map((minor) => ({ allow: true, type: "c" as const, major: 1, minor, access: "rwm" })),
+  { allow: true, type: "c", major: 5, minor: 0, access: "rwm" }, // tty
+  { allow: true, type: "c", major: 5, minor: 1, access: "rwm" }, // console
+  { allow: true, type: "c", major: 5, minor: 2, access: "rwm" }, // ptmx
+  { allow: true, type: "c", major: 136, access: "rwm" }, // pts
+];
+
+export interface ResolvedParts {
+  account: Account;
+  rootfs: string;
+  /** Host directories of the volumes, by name. */
+  volumePath: (name: string) => string;
+  /** Generated files by their place in the container. */
+  etc: { target: string; file: string }[];
+  networkNamespace: string | undefined;
+  cgroupsPath: string;
+}
+
+/** Throws BayError for a device that is not there, an unknown capability, a malformed seccomp profile. */
+export function toSpec(config: ContainerConfig, parts: ResolvedParts): Spec {
+  const devices = config.privileged ? hostDevices() : config.devices.map(oneDevice);
+  const capabilities = config.privileged ? resolveCapabilities(["ALL"], []) : resolveCapabilities(config.capAdd, config.capDrop);
+  return {
+    ociVersion: "1.1.0",
+    process: {
+      terminal: config.tty,
+      user: { uid: parts.account.uid, gid: parts.account.gid, additionalGids: parts.account.groups },
+      args: config.args,
+      env: processEnvironment(config, parts.account),
+      cwd: config.workdir || "/",
+      capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities, inheritable: [], ambient: [] },
+      rlimits: Object.entries(withDefaultLimits(config.ulimits)).map(([type, { soft, hard }]) => ({
+        type: `RLIMIT_${type.toUpperCase()}`,
+        soft,
+        hard,
+      })),
+      noNewPrivileges: config.noNewPrivileges,
+      oomScoreAdj: config.oomScoreAdj,
+    },
+    root: { path: parts.rootfs, readonly: config.readOnly },
+    hostname: config.hostname,
+    ...(config.domainname ? { domainname: config.domainname } : {}),
+    mounts: allMounts(config, parts),
+    linux: {
+      namespaces: namespaces(config, parts.networkNamespace),
+      devices,
+      cgroupsPath: parts.cgroupsPath,
+      resources: {
+        ...toResources(config.resources),
+        devices: config.privileged ? [{ allow: true, type: "a", access: "rwm" }] : [...DEVICE_RULES, ...config.devices.map(deviceRule)],
+      },
+      seccomp: seccompOf(config, capabilities),
+      sysctl: config.sysctls,
+      maskedPaths: config.privileged ? [] : MASKED,
+      readonlyPaths: config.privileged ? [] : READ_ONLY,
+    },
+  };
+}
+
+/** bayd's own limit of files must not leak in, so there is always one. */
+function withDefaultLimits(ulimits: ContainerConfig["ulimits"]): ContainerConfig["ulimits"] {
+  return { nofile: { soft: 1024, hard: 524288 }, core: { soft: 0, hard: -1 }, ...ulimits };
+}
+
+/** Limits as the cgroup room takes them. Memory without memswap allows as much swap again, as in Docker. */
+export function toResources(limits: ResourceConfig): SpecResources {
+  const swap = limits.memorySwap ?? (limits.memory ? limits.memory * 2 : undefined);
+  return {
+    memory: { limit: limits.memory ?? 0, swap: swap ?? 0, reservation: limits.memoryReservation ?? 0 },
+    cpu: {
+      quota: limits.cpus ? Math.round(limits.cpus * CPU_PERIOD) : 0,
+      period: CPU_PERIOD,
+      shares: limits.cpuShares ?? 0,
+      ...(limits.cpuset ? { cpus: limits.cpuset } : {}),
+    },
+    pids: { limit: limits.pids && limits.pids > 0 ? limits.pids : 0 },
+  };
+}
+
+function processEnvironment(config: ContainerConfig, account: Account): string[] {
+  const has = (name: string) => config.env.some((entry) => entry.startsWith(`${name}=`));
+  return [
+    ...(has("PATH") ? [] : [DEFAULT_PATH]),
+    ...(has("HOSTNAME") ? [] : [`HOSTNAME=${config.hostname}`]),
+    ...(config.tty && !has("TERM") ? ["TERM=xterm"] : []),
+    ...config.env,
+    ...(has("HOME") ? [] : [`HOME=${account.home}`]),
+  ];
+}
+
+function namespaces(config: ContainerConfig, networkNamespace: string | undefined): Spec["linux"]["namespaces"] {
+  const list: Spec["linux"]["namespaces"] = [{ type: "mount" }, { type: "uts" }, { type: "cgroup" }];
+  if (config.pidMode === "private") list.push({ type: "pid" });
+  if (config.ipcMode === "private") list.push({ type: "ipc" });
+  if (config.networkMode !== "host") list.push({ type: "network", ...(networkNamespace ? { path: networkNamespace } : {}) });
+  return list;
+}
+
+function allMounts(config: ContainerConfig, parts: ResolvedParts): SpecMount[] {
+  const kernel = ["nosuid", "noexec", "nodev"];
+  const access = config.privileged ? "rw" : "ro";
+  const isHostIpc = config.ipcMode === "host";
+  const standard: SpecMount[] = [
+    { destination: "/proc", type: "proc", options: kernel },
+    { destination: "/dev", type: "tmpfs", options: ["nosuid", "mode=755", "size=65536k"] },
+    { destination: "/dev/pts", type: "devpts", options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"] },
+    { destination: "/sys", type: "sysfs", options: [...kernel, access] },
+    { destination: "/sys/fs/cgroup", type: "cgroup", options: [...kernel, access] },
+    isHostIpc
+      ? { destination: "/dev/mqueue", type: "bind", source: "/dev/mqueue", options: ["bind"] }
+      : { destination: "/dev/mqueue", type: "mqueue", options: kernel },
+    isHostIpc
+      ? { destination: "/dev/shm", type: "bind", source: "/dev/shm", options: ["bind"] }
+      : { destination: "/dev/shm", type: "tmpfs", options: [...kernel, "mode=1777", `size=${config.shmSize}`] },
+  ];
+  const own = config.mounts.map((mount) => oneMount(mount, parts));
+  const targets = new Set(own.map(({ destination }) => destination));
+  const etc: SpecMount[] = parts.etc
+    .filter(({ target }) => !targets.has(target))
+    .map(({ target, file }) => ({ destination: target, type: "bind", source: file, options: ["bind"] }));
+  const depth = (mount: SpecMount) => mount.destination.split("/").length;
+  const usable = standard.filter((mount) => !targets.has(mount.destination)).filter((mount) => !(isHostIpc && mount.type === "bind" && !exists(mount.source!)));
+  return [...usable, ...[...etc, ...own].sort((a, b) => depth(a) - depth(b))];
+}
+
+function exists(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
+function oneMount(mount: ContainerConfig["mounts"][number], parts: ResolvedParts): SpecMount {
+  const destination = posix.normalize(mount.target).replace(/(.)\/$/, "$1");
+  if (mount.type === "tmpfs") return { destination, type: "tmpfs", options: ["nosuid", "nodev", "noexec", ...mount.options].filter(isEffective) };
+  const source = mount.type === "bind" ? mount.source : parts.volumePath(mount.source);
+  const bind = mount.type === "bind" && mount.recursive ? "rbind" : "bind";
+  return { destination, type: "bind", source, options: [bind, ...(mount.readOnly ? ["ro"] : [])] };
+}
+
+/** `exec` takes a `noexec` before it back. */
+function isEffective(option: string, _index: number, options: string[]): boolean {
+  const undone: Record<string, string> = { noexec: "exec", nosuid: "suid", nodev: "dev" };
+  return !(option in undone && options.includes(undone[option]!)) && !["exec", "suid", "dev"].includes(option);
+}
+
+/** A device node of the host by number; the node is made anew in the container. */
+function deviceAt(source: string, target: string): SpecDevice {
+  const stat = statSync(source, { throwIfNoEntry: false });
+  if (!stat || !(stat.isBlockDevice() || stat.isCharacterDevice())) {
+    throw new BayError("NO_DEVICE", `${source} is no device on this host`);
+  }
+  const major = ((stat.rdev >> 8) & 0xfff) | 0;
+  const minor = (stat.rdev & 0xff) | ((stat.rdev >> 12) & 0xfff00);
+  return { path: target, type: stat.isBlockDevice() ? "b" : "c", major, minor, fileMode: stat.mode & 0o777, uid: stat.uid, gid: stat.gid };
+}
+
+const oneDevice = (device: ContainerConfig["devices"][number]) => deviceAt(device.source, device.target);
+
+function deviceRule(device: ContainerConfig["devices"][number]): SpecDeviceRule {
+  const { type, major, minor } = oneDevice(device);
+  return { allow: true, type: type as "b" | "c", major: major!, minor: minor!, access: device.access };
+}
+
+const OWN_DEVICES = new Set(["null", "zero", "full", "random", "urandom", "tty", "console", "ptmx", "pts", "shm", "mqueue", "fd", "stdin", "stdout", "stderr", "core"]);
+
+/** Every device of the host's /dev, for a privileged container. */
+function hostDevices(): SpecDevice[] {
+  const found: SpecDevice[] = [];
+  const walk = (directory: string) => {
+    for (const entry of readdirSync(directory, { withFileTypes: true })) {
+      if (directory === "/dev" && OWN_DEVICES.has(entry.name)) continue;
+      const path = join(directory, entry.name);
+      if (entry.isDirectory()) walk(path);
+      else if (entry.isBlockDevice() || entry.isCharacterDevice()) found.push(deviceAt(path, path));
+    }
+  };
+  walk("/dev");
+  return found;
+}
+
+function seccompOf(config: ContainerConfig, capabilities: readonly string[]): SpecSeccomp | undefined {
+  if (config.privileged || config.seccomp === "unconfined") return undefined;
+  if (config.seccomp === "default") return defaultSeccomp(capabilities);
+  try {
+    return JSON.parse(config.seccomp) as SpecSeccomp;
+  } catch (cause) {
+    throw new BayError("BAD_SECCOMP", "the seccomp profile is not JSON", { cause });
+  }
+}

@@ -1,0 +1,60 @@
+/** What bay remembers of a container. */
+import type { Endpoint } from "../network/index.ts";
+import type { ContainerConfig } from "./config.ts";
+
+export type Status = "created" | "running" | "paused" | "restarting" | "exited" | "dead";
+export type HealthStatus = "none" | "starting" | "healthy" | "unhealthy";
+
+export interface HealthResult {
+  start: string;
+  end: string;
+  exitCode: number;
+  output: string;
+}
+
+export interface ContainerState {
+  status: Status;
+  /** What a user last asked for: bayd restarts only what should run. */
+  wanted: "running" | "stopped";
+  pid: number;
+  start: number;
+  shimPid: number;
+  shimStart: number;
+  startedAt: string;
+  finishedAt: string;
+  exitCode: number;
+  oomKilled: boolean;
+  error: string;
+  restartCount: number;
+  /** Ports as they were bound, with free ones chosen. */
+  boundPorts: { hostAddress: string; hostPort: number; containerPort: number; protocol: "tcp" | "udp" }[];
+}
+
+export interface ContainerRecord {
+  id: string;
+  createdAt: string;
+  config: ContainerConfig;
+  endpoints: Endpoint[];
+  anonymousVolumes: string[];
+  state: ContainerState;
+}
+
+export const NEVER = "0001-01-01T00:00:00Z";
+
+export function initialState(): ContainerState {
+  return {
+    status: "created",
+    wanted: "stopped",
+    pid: 0,
+    start: 0,
+    shimPid: 0,
+    shimStart: 0,
+    startedAt: NEVER,
+    finishedAt: NEVER,
+    exitCode: 0,
+    oomKilled: false,
+    error: "",
+    restartCount: 0,
+    boundPorts: [],
+  };
+}

@@ -1,0 +1,154 @@
+/** Starting a container: from its record to a running process. Everything on the host that the start needs is made here. */
+import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { BayError } from "../errors.ts";
+import { type Image, readImageFile, runConfined } from "../image/index.ts";
+import { type Launched, type LaunchRequest, launch, makeFifo } from "../linux/index.ts";
+import { DNS_ADDRESS, hostNameServers } from "../network/index.ts";
+import { hostsFile, resolvFile, searchDomains } from "./etc-files.ts";
+import type { Host } from "./host.ts";
+import { toSpec } from "./oci-spec.ts";
+import type { ContainerRecord } from "./record.ts";
+import { type Account, resolveUser } from "./user.ts";
+
+export const containerDirectory = (host: Host, id: string) => join(host.roots.root, "containers", id);
+export const runDirectory = (host: Host, id: string) => join(host.roots.run, "containers", id.slice(0, 16));
+export const programFile = (host: Host, id: string) => join(runDirectory(host, id), "program");
+export const endedFifo = (host: Host) => join(host.roots.run, "ended");
+export const logDirectory = (host: Host, id: string) => join(containerDirectory(host, id), "logs");
+export const tokenOf = (id: string) => Buffer.from(id.slice(0, 16), "hex");
+
+/** The directories in which the container's files are looked up from outside, the topmost first. */
+export function lookupDirectories(host: Host, record: ContainerRecord, image: Image): string[] {
+  return [join(containerDirectory(host, record.id), "upper"), ...image.lower.map((name) => join(image.layersDirectory, name))];
+}
+
+export function accountOf(host: Host, record: ContainerRecord, image: Image, user = record.config.user): Account {
+  const directories = lookupDirectories(host, record, image);
+  return resolveUser(user, record.config.groups, (path) => readImageFile(directories, path));
+}
+
+/** Makes what a container keeps over its life: its writable layer, and its volumes filled from the image. */
+export async function prepareContainer(host: Host, record: ContainerRecord): Promise<void> {
+  const directory = containerDirectory(host, record.id);
+  for (const name of ["upper", "work", "rootfs"]) mkdirSync(join(directory, name), { recursive: true, mode: 0o755 });
+  const image = await host.images.get(record.config.image);
+  for (const mount of record.config.mounts) {
+    if (mount.type === "bind" && mount.createSource && !existsSync(mount.source)) mkdirSync(mount.source, { recursive: true });
+    if (mount.type !== "volume") continue;
+    host.volumes.create({ name: mount.source, stack: undefined, key: undefined, anonymous: record.anonymousVolumes.includes(mount.source), labels: {} });
+    if (mount.noCopy || !host.volumes.isEmpty(mount.source)) continue;
+    const staging = join(directory, "rootfs");
+    const volume = host.volumes.path(mount.source);
+    if (hasDirectory(image, mount.target)) {
+      await runConfined({ kind: "fill", layersDirectory: image.layersDirectory, lower: image.lower, staging, volume, path: mount.target });
+    }
+  }
+}
+
+/** A cheap look before a worker is started; a symlink on the way counts as perhaps. */
+function hasDirectory(image: Image, target: string): boolean {
+  return image.lower.some((name) => existsSync(join(image.layersDirectory, name, target)));
+}
+
+/** Starts the process. Throws what stopped it; the caller tears down what was made. */
+export async function startProcess(host: Host, record: ContainerRecord): Promise<Launched> {
+  const { config, id } = record;
+  const image = await host.images.get(config.image);
+  const directory = containerDirectory(host, id);
+  const run = runDirectory(host, id);
+  mkdirSync(run, { recursive: true, mode: 0o700 });
+  const account = accountOf(host, record, image);
+  const namespace = networkNamespace(host, record);
+  const cgroup = host.cgroups.group(id.slice(0, 16));
+  const etc = writeEtcFiles(host, record);
+  const spec = toSpec(config, {
+    account,
+    rootfs: join(directory, "rootfs"),
+    volumePath: (name) => host.volumes.path(name),
+    etc,
+    networkNamespace: namespace,
+    cgroupsPath: cgroup.path,
+  });
+  cgroup.create();
+  cgroup.apply(spec.linux.resources ?? {});
+  const fifos = { stdout: join(run, "stdout"), stderr: join(run, "stderr"), stdin: join(run, "stdin") };
+  if (!config.tty) {
+    for (const path of [fifos.stdout, fifos.stderr, ...(config.stdinOpen ? [fifos.stdin] : [])]) {
+      rmSync(path, { force: true });
+      makeFifo(path, 0o600);
+      chownSync(path, account.uid, account.gid);
+    }
+    const logDirectoryOrNone = config.log.driver === "none" ? undefined : logDirectory(host, id);
+    await host.logs.open({ id, ...fifos, directory: logDirectoryOrNone, maxSize: config.log.maxSize, maxFiles: config.log.maxFiles });
+  }
+  host.beforeLaunch(record, fifos.stdin);
+  const request: LaunchRequest = {
+    spec,
+    name: `bay-shim ${config.name}`,
+    programFile: programFile(host, id),
+    overlay: {
+      layersDirectory: image.layersDirectory,
+      lower: image.lower,
+      upper: join(directory, "upper"),
+      work: join(directory, "work"),
+    },
+    cgroupJoinFiles: cgroup.joinFiles(),
+    shimJoinFiles: host.shimJoinFiles,
+    endedFifo: endedFifo(host),
+    token: tokenOf(id),
+    stdio: config.tty
+      ? { kind: "tty" }
+      : { kind: "fifos", ...fifos, stdin: config.stdinOpen ? fifos.stdin : undefined, stdinEnds: config.stdinOnce },
+    init: config.init && config.pidMode === "private",
+    cgroupView: host.cgroups.view,
+  };
+  return launch(request);
+}
+
+/** The file of the namespace that the container joins; undefined for the host's. */
+function networkNamespace(host: Host, record: ContainerRecord): string | undefined {
+  const { networkMode } = record.config;
+  if (networkMode === "host") return undefined;
+  if (networkMode.startsWith("container:")) {
+    const other = host.findRunning(networkMode.slice("container:".length));
+    if (!other) {
+      throw new BayError("NETWORK_OWNER", `${record.config.name} shares the network of ${networkMode.slice(10)}, which is not running`);
+    }
+    return networkNamespace(host, other);
+  }
+  const file = host.networks.setUp(record.id, record.endpoints);
+  if (record.endpoints.length > 0) host.serveDns(record);
+  return file;
+}
+
+/** Writes /etc/hosts, /etc/hostname and /etc/resolv.conf anew; addresses are known now. */
+function writeEtcFiles(host: Host, record: ContainerRecord): { target: string; file: string }[] {
+  const { config, endpoints } = record;
+  const directory = containerDirectory(host, record.id);
+  const owner = config.networkMode.startsWith("container:") ? host.findRunning(config.networkMode.slice(10)) : undefined;
+  if (owner) return writeEtcFiles(host, owner);
+  const hostResolv = readFileSync("/etc/resolv.conf", "utf8");
+  const isBridged = endpoints.length > 0;
+  const gateway = isBridged ? (host.networks.get(endpoints[0]!.network)?.gateway ?? "127.0.0.1") : "127.0.0.1";
+  const files = {
+    hosts: hostsFile({
+      hostname: config.hostname,
+      domainname: config.domainname,
+      addresses: endpoints.map(({ address }) => address),
+      extraHosts: config.extraHosts,
+      hostGateway: gateway,
+    }),
+    hostname: `${config.hostname}\n`,
+    "resolv.conf": resolvFile({
+      servers: isBridged ? [DNS_ADDRESS] : config.dns.length > 0 ? config.dns : hostNameServers(),
+      search: config.dnsSearch.length > 0 ? config.dnsSearch : searchDomains(hostResolv),
+      options: isBridged && !config.dnsOptions.some((option) => option.startsWith("ndots")) ? ["ndots:0", ...config.dnsOptions] : config.dnsOptions,
+    }),
+  };
+  return Object.entries(files).map(([name, text]) => {
+    const file = join(directory, name);
+    writeFileSync(file, text, { mode: 0o644 });
+    return { target: `/etc/${name}`, file };
+  });
+}

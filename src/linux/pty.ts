@@ -1,0 +1,28 @@
+/** The master of a container's pty, taken from the shim that keeps it (pidfd_getfd(2), ioctl_tty(2)). */
+import { BayError } from "../errors.ts";
+import { close, syscall } from "./libc.ts";
+import { openProcess } from "./process.ts";
+
+const TIOCSWINSZ = 0x5414;
+const TIOCGPTN = 0x80045430;
+
+/** A copy of another process's descriptor. Throws where the process is gone or the descriptor is no pty master. */
+export function takePtyMaster(pid: number, start: number, fd: number): number {
+  const pidfd = openProcess(pid, start);
+  if (pidfd === undefined) throw new BayError("NO_TERMINAL", "the terminal's keeper has ended");
+  try {
+    const master = syscall("pidfd_getfd", [pidfd, fd, 0], "take the terminal");
+    // the container opened it, so it is checked to be what it should be
+    syscall("ioctl", [master, TIOCGPTN, Buffer.alloc(8)], "the terminal is no pty");
+    return master;
+  } finally {
+    close(pidfd);
+  }
+}
+
+export function resizePty(fd: number, rows: number, columns: number): void {
+  const size = Buffer.alloc(8);
+  size.writeUInt16LE(Math.min(rows, 65535), 0);
+  size.writeUInt16LE(Math.min(columns, 65535), 2);
+  syscall("ioctl", [fd, TIOCSWINSZ, size], "resize the terminal");
+}

@@ -1,0 +1,86 @@
+/** A stack's bridge on the host, and a container's veth pair to it. */
+import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { hasCode } from "../errors.ts";
+import { inNamespace, type Link, Links } from "../linux/index.ts";
+import { parseSubnet } from "./address-pool.ts";
+import type { Endpoint, NetworkRecord } from "./network.ts";
+
+/** Runs calls on the host's network. */
+export function withLinks<T>(action: (links: Links) => T): T {
+  const links = new Links();
+  try {
+    return action(links);
+  } finally {
+    links.close();
+  }
+}
+
+/** Makes the bridge as it should be: there, up, with its address. Idempotent; true where something was missing. */
+export function ensureBridge(network: NetworkRecord, links: Links, known: readonly Link[] = links.list()): boolean {
+  let link = known.find(({ name }) => name === network.bridge);
+  const isWhole =
+    link?.isUp &&
+    links.addresses().some(({ linkIndex, address }) => linkIndex === link!.index && address === network.gateway);
+  if (isWhole) return false;
+  if (!link) {
+    links.addBridge(network.bridge, network.config.mtu, `bay network ${network.config.name}`);
+    link = links.byName(network.bridge)!;
+  }
+  const local = `/proc/sys/net/ipv4/conf/${network.bridge}/route_localnet`;
+  if (readFileSync(local, "utf8").trim() !== "1") writeFileSync(local, "1");
+  links.addAddress(link.index, network.gateway, parseSubnet(network.subnet).prefix);
+  links.setUp(link.index);
+  return true;
+}
+
+export function removeLink(name: string): void {
+  withLinks((links) => {
+    const link = links.byName(name);
+    if (link) links.remove(link.index);
+  });
+}
+
+/** Connects a namespace to a bridge: the veth pair, the address, and the default route where it is the first. */
+export function connectEndpoint(network: NetworkRecord, endpoint: Endpoint, namespaceFile: string, isDefault: boolean): void {
+  withLinks((links) => {
+    const bridge = links.byName(network.bridge);
+    const namespace = openSync(namespaceFile, "r");
+    const options = {
+      name: endpoint.link,
+      master: bridge?.index ?? 0,
+      peerName: endpoint.interface,
+      peerNamespaceFd: namespace,
+      peerMac: endpoint.mac,
+      mtu: network.config.mtu,
+    };
+    try {
+      links.addVeth(options);
+    } catch (error) {
+      if (!hasCode(error, "EEXIST")) throw error;
+      const stale = links.byName(endpoint.link);
+      if (stale) links.remove(stale.index);
+      links.addVeth(options);
+    } finally {
+      closeSync(namespace);
+    }
+  });
+  const inside = inNamespace(namespaceFile, () => new Links());
+  try {
+    const link = inside.byName(endpoint.interface)!;
+    inside.addAddress(link.index, endpoint.address, parseSubnet(network.subnet).prefix);
+    inside.setUp(link.index);
+    if (isDefault) inside.addDefaultRoute(network.gateway);
+  } finally {
+    inside.close();
+  }
+}
+
+/** Brings the loopback of a fresh namespace up. */
+export function setLoopbackUp(namespaceFile: string): void {
+  const inside = inNamespace(namespaceFile, () => new Links());
+  try {
+    inside.setUp(1);
+  } finally {
+    inside.close();
+  }
+}

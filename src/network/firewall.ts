@@ -1,0 +1,91 @@
+/** Keeps bay's table in the kernel equal to what it should be; changes of one moment share a transaction. */
+import { createHash } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
+import { hasCode } from "../errors.ts";
+import { nft } from "../linux/index.ts";
+import type { NetworkRecord, PublishedPort } from "./network.ts";
+import { renderRules, tableName } from "./rules.ts";
+
+/** A hash of the table as the kernel lists it now; undefined where there is none. */
+export function tableHash(tag: string): string | undefined {
+  try {
+    return createHash("sha256").update(nft(`list table ip ${tableName(tag)}`)).digest("hex");
+  } catch (error) {
+    if (hasCode(error, "NFTABLES")) return undefined;
+    throw error;
+  }
+}
+
+export class Firewall {
+  #pending: Promise<void> | undefined;
+  #wanted: { networks: NetworkRecord[]; ports: PublishedPort[] } = { networks: [], ports: [] };
+  #applied = "";
+  #hash: string | undefined;
+
+  constructor(
+    readonly tag: string,
+    readonly desired: () => { networks: NetworkRecord[]; ports: PublishedPort[] },
+  ) {}
+
+  /** Resolves when the kernel has what `desired` says at this moment or later. */
+  sync(): Promise<void> {
+    this.#pending ??= new Promise<void>((resolve, reject) => {
+      setImmediate(() => {
+        this.#pending = undefined;
+        try {
+          this.apply();
+          resolve();
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+    return this.#pending;
+  }
+
+  apply(): void {
+    this.#wanted = this.desired();
+    const rules = renderRules(this.tag, this.#wanted.networks, this.#wanted.ports);
+    if (rules === this.#applied) return;
+    if (this.#wanted.networks.length === 0) {
+      nft(`table ip ${tableName(this.tag)} { }\ndelete table ip ${tableName(this.tag)}\n`);
+    } else nft(rules);
+    this.#applied = rules;
+    this.#hash = undefined;
+  }
+
+  /** Puts the table back where someone changed or deleted it; true where that was so. */
+  repair(): boolean {
+    if (this.desired().networks.length === 0) return false;
+    const now = tableHash(this.tag);
+    if (this.#hash === undefined) this.#hash = now;
+    if (now !== undefined && now === this.#hash && this.#applied !== "") return false;
+    this.#applied = "";
+    this.apply();
+    this.#hash = tableHash(this.tag);
+    return true;
+  }
+
+  /** The hash that the table should have, kept for observers outside bayd. */
+  save(file: string): void {
+    this.#hash ??= tableHash(this.tag);
+    writeFileSync(file, this.#hash ?? "");
+  }
+}
+
+/** True where the table is as bayd last left it. */
+export function firewallIsIntact(tag: string, file: string): boolean {
+  try {
+    return readFileSync(file, "utf8") === (tableHash(tag) ?? "");
+  } catch {
+    return true; // bayd never wrote any rules
+  }
+}
+
+/** Forwarding is the host's switch; true where bay had to turn it on. */
+export function enableForwarding(): boolean {
+  const file = "/proc/sys/net/ipv4/ip_forward";
+  if (readFileSync(file, "utf8").trim() === "1") return false;
+  writeFileSync(file, "1");
+  return true;
+}

@@ -1,0 +1,199 @@
+/** The networks of one bay: bridges, endpoints, published ports and DNS, kept as their records say. */
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { BayError } from "../errors.ts";
+import { createNamespace, isNamespace, removeNamespace } from "../linux/index.ts";
+import type { Roots } from "../roots.ts";
+import type { Store } from "../store/index.ts";
+import { chooseAddress, chooseSubnet, contains, formatSubnet, macFor, parseSubnet, type Subnet, toAddress } from "./address-pool.ts";
+import { connectEndpoint, ensureBridge, removeLink, setLoopbackUp, withLinks } from "./bridge.ts";
+import type { NameView } from "./dns/answer.ts";
+import { ContainerDns } from "./dns/server.ts";
+import { enableForwarding, Firewall } from "./firewall.ts";
+import type { Endpoint, NetworkConfig, NetworkRecord, PublishedPort } from "./network.ts";
+import { PortHolder } from "./port-holder.ts";
+
+const KEY = "network/";
+
+/** What the manager asks about containers: it knows their endpoints, not their lives. */
+export interface EndpointDirectory {
+  /** Every endpoint of every container, running or not: their addresses are reserved. */
+  endpoints(): { container: string; endpoint: Endpoint }[];
+  /** Ports of running containers. */
+  publishedPorts(): PublishedPort[];
+}
+
+export class NetworkManager {
+  readonly firewall: Firewall;
+  readonly ports = new PortHolder();
+  readonly #dns = new Map<string, ContainerDns>();
+
+  constructor(
+    readonly roots: Roots,
+    readonly store: Store,
+    readonly directory: EndpointDirectory,
+  ) {
+    this.firewall = new Firewall(roots.tag, () => ({ networks: this.list(), ports: directory.publishedPorts() }));
+  }
+
+  list(): NetworkRecord[] {
+    return this.store.list<NetworkRecord>(KEY);
+  }
+
+  get(name: string): NetworkRecord | undefined {
+    return this.store.get<NetworkRecord>(KEY + name);
+  }
+
+  #require(name: string): NetworkRecord {
+    const network = this.get(name);
+    if (!network) throw new BayError("NETWORK_NOT_FOUND", `there is no network ${name}`);
+    return network;
+  }
+
+  /** Makes a network. One of the name that is there already is given as it is. Throws BAD_SUBNET, NO_SUBNET. */
+  async create(config: NetworkConfig): Promise<NetworkRecord> {
+    const known = this.get(config.name);
+    if (known) return known;
+    const id = randomBytes(32).toString("hex");
+    const used = this.list().map(({ subnet }) => parseSubnet(subnet));
+    const subnet = config.subnet ? this.#checkSubnet(config, used) : chooseSubnet([...used, ...hostSubnets()]);
+    const record: NetworkRecord = {
+      id,
+      createdAt: new Date().toISOString(),
+      config,
+      subnet: formatSubnet(subnet),
+      gateway: config.gateway ?? toAddress(subnet.address + 1),
+      bridge: `bay${this.roots.tag}-${id.slice(0, 6)}`,
+    };
+    if (!contains(subnet, record.gateway)) throw new BayError("BAD_SUBNET", `the gateway ${record.gateway} is not in ${record.subnet}`);
+    this.store.put(KEY + config.name, record); // first, so that a crash leaves nothing unknown
+    withLinks((links) => ensureBridge(record, links));
+    enableForwarding();
+    await this.firewall.sync();
+    return record;
+  }
+
+  #checkSubnet(config: NetworkConfig, used: Subnet[]): Subnet {
+    const subnet = parseSubnet(config.subnet!);
+    const clash = this.list().find((other) => {
+      const theirs = parseSubnet(other.subnet);
+      return contains(theirs, toAddress(subnet.address)) || contains(subnet, toAddress(theirs.address));
+    });
+    if (clash && used.length > 0) {
+      throw new BayError("BAD_SUBNET", `network ${config.name}: ${config.subnet} overlaps ${clash.subnet} of ${clash.config.name}`);
+    }
+    return subnet;
+  }
+
+  async remove(name: string): Promise<void> {
+    const record = this.get(name);
+    if (!record) return;
+    const user = this.directory.endpoints().find(({ endpoint }) => endpoint.network === name);
+    if (user) throw new BayError("NETWORK_IN_USE", `the network ${name} is used by the container ${user.container}`);
+    removeLink(record.bridge);
+    this.store.delete(KEY + name);
+    await this.firewall.sync();
+  }
+
+  /** Reserves an address on a network. `index` numbers the container's interfaces. */
+  allocate(name: string, wanted: string | undefined, aliases: string[], index: number): Endpoint {
+    const network = this.#require(name);
+    const subnet = parseSubnet(network.subnet);
+    const taken = new Set([network.gateway]);
+    for (const { endpoint } of this.directory.endpoints()) if (endpoint.network === name) taken.add(endpoint.address);
+    if (wanted !== undefined) {
+      if (!contains(subnet, wanted)) throw new BayError("BAD_ADDRESS", `${wanted} is not in ${network.subnet}, the subnet of ${name}`);
+      if (taken.has(wanted)) throw new BayError("ADDRESS_TAKEN", `${wanted} is taken on the network ${name}`);
+    }
+    const address = wanted ?? chooseAddress(subnet, taken);
+    return {
+      network: name,
+      address,
+      mac: macFor(address),
+      link: `ve${this.roots.tag}${randomBytes(4).toString("hex")}`,
+      interface: `eth${index}`,
+      aliases,
+    };
+  }
+
+  namespaceFile(container: string): string {
+    return join(this.roots.run, "netns", container.slice(0, 16));
+  }
+
+  /** The namespace of a container, with loopback and all endpoints connected; made anew where it is gone. */
+  setUp(container: string, endpoints: readonly Endpoint[]): string {
+    const file = this.namespaceFile(container);
+    if (isNamespace(file)) this.tearDown(container, endpoints);
+    createNamespace(file);
+    setLoopbackUp(file);
+    let hasRoute = false;
+    for (const endpoint of endpoints) {
+      const network = this.#require(endpoint.network);
+      const isDefault: boolean = !hasRoute && !network.config.internal;
+      withLinks((links) => ensureBridge(network, links));
+      connectEndpoint(network, endpoint, file, isDefault);
+      hasRoute ||= isDefault;
+    }
+    return file;
+  }
+
+  /** Answers the container's DNS. Called at start and when bayd adopts it. */
+  serveDns(container: string, view: NameView, upstreams: () => string[]): void {
+    this.#dns.get(container)?.close();
+    this.#dns.set(container, new ContainerDns(this.namespaceFile(container), view, upstreams));
+  }
+
+  tearDown(container: string, endpoints: readonly Endpoint[]): void {
+    this.#dns.get(container)?.close();
+    this.#dns.delete(container);
+    withLinks((links) => {
+      const names = new Set(endpoints.map(({ link }) => link));
+      for (const link of links.list()) if (names.has(link.name)) links.remove(link.index);
+    });
+    removeNamespace(this.namespaceFile(container));
+  }
+
+  /** Repairs bridges, veth masters and rules; gives a line for each repair. */
+  repair(): string[] {
+    const repairs: string[] = [];
+    withLinks((links) => {
+      const networks = this.list();
+      if (networks.length === 0) return;
+      const known = links.list();
+      for (const network of networks) {
+        if (ensureBridge(network, links, known)) repairs.push(`network ${network.config.name}: bridge ${network.bridge}`);
+      }
+      const bridges = new Map(links.list().map((link) => [link.name, link.index]));
+      const masters = new Map(networks.map((network) => [network.config.name, bridges.get(network.bridge)]));
+      for (const { container, endpoint } of this.directory.endpoints()) {
+        const link = known.find(({ name }) => name === endpoint.link);
+        const master = masters.get(endpoint.network);
+        if (!link || master === undefined || link.master === master) continue;
+        links.setMaster(link.index, master);
+        repairs.push(`container ${container}: link ${endpoint.link}`);
+      }
+    });
+    if (this.firewall.repair()) repairs.push("nftables rules");
+    return repairs;
+  }
+}
+
+/** Subnets that the host has routes to. */
+function hostSubnets(): Subnet[] {
+  return withLinks((links) =>
+    links
+      .routes()
+      .filter(({ prefix }) => prefix > 0)
+      .map(({ destination, prefix }) => ({ address: parseRoute(destination), prefix })),
+  );
+}
+
+const parseRoute = (destination: string) => destination.split(".").reduce((value, part) => value * 256 + Number(part), 0);
+
+/** The host's DNS servers (resolv.conf(5)). */
+export function hostNameServers(): string[] {
+  return readFileSync("/etc/resolv.conf", "utf8")
+    .split("\n")
+    .flatMap((line) => /^\s*nameserver\s+(\S+)/.exec(line)?.[1] ?? []);
+}

@@ -1,0 +1,46 @@
+/** The records of networks and endpoints. */
+
+export interface NetworkConfig {
+  /** The name on the host: STACK_NAME. */
+  name: string;
+  stack: string | undefined;
+  /** The key in the stack file. */
+  key: string;
+  driver: "bridge";
+  internal: boolean;
+  subnet: string | undefined;
+  gateway: string | undefined;
+  mtu: number | undefined;
+  labels: Record<string, string>;
+}
+
+export interface NetworkRecord {
+  id: string;
+  createdAt: string;
+  config: NetworkConfig;
+  subnet: string;
+  gateway: string;
+  bridge: string;
+}
+
+export interface Endpoint {
+  network: string;
+  address: string;
+  mac: string;
+  /** The host's end of the veth pair. */
+  link: string;
+  /** The container's end: eth0, eth1 … */
+  interface: string;
+  aliases: string[];
+}
+
+export interface PublishedPort {
+  /** Empty for every address of the host. */
+  hostAddress: string;
+  hostPort: number;
+  protocol: "tcp" | "udp";
+  containerPort: number;
+  /** The container's address on one of its networks. */
+  target: string;
+  container: string;
+}

@@ -1,0 +1,137 @@
+/**
+ * bayd's own sockets on published ports. The rules carry the traffic; the socket keeps anybody else from taking
+ * the port, and serves what rules cannot: connections over IPv6 (also to [::1]).
+ */
+import { createSocket, type Socket as DatagramSocket } from "node:dgram";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { connect, createServer, type Server } from "node:net";
+import { BayError, hasCode } from "../errors.ts";
+import type { PublishedPort } from "./network.ts";
+
+export const portKey = (port: Pick<PublishedPort, "hostAddress" | "hostPort" | "protocol">) =>
+  `${port.hostAddress || "*"}:${port.hostPort}/${port.protocol}`;
+
+export class PortHolder {
+  readonly #held = new Map<string, { close(): void; port: PublishedPort }>();
+
+  /** Takes a free port of the dynamic range, for a container port that names none. */
+  async holdAny(port: Omit<PublishedPort, "hostPort">): Promise<PublishedPort> {
+    for (let attempt = 0; attempt < 100; attempt++) {
+      const hostPort = 32768 + Math.floor(Math.random() * 28000);
+      if (this.#held.has(portKey({ ...port, hostPort }))) continue;
+      try {
+        await this.hold({ ...port, hostPort });
+        return { ...port, hostPort };
+      } catch (error) {
+        if (!hasCode(error, "PORT_TAKEN")) throw error;
+      }
+    }
+    throw new BayError("PORT_TAKEN", "no free port was found between 32768 and 60767");
+  }
+
+  /** Takes a port. Throws PORT_TAKEN, naming the owner. */
+  async hold(port: PublishedPort): Promise<void> {
+    const key = portKey(port);
+    const known = this.#held.get(key);
+    if (known) {
+      if (known.port.container === port.container) {
+        known.port = port;
+        return;
+      }
+      throw new BayError("PORT_TAKEN", `port ${describe(port)} is taken by the container ${known.port.container}`);
+    }
+    try {
+      const holder = port.protocol === "tcp" ? await this.#listen(port) : await bindDatagram(port);
+      this.#held.set(key, { close: () => void holder.close(), port });
+    } catch (cause) {
+      if (!hasCode(cause, "EADDRINUSE")) {
+        throw new BayError("PORT_FAILED", `port ${describe(port)} cannot be opened`, { cause });
+      }
+      const owner = portOwner(port.hostPort, port.protocol);
+      throw new BayError("PORT_TAKEN", `port ${describe(port)} is taken by ${owner ?? "another program"}`, {
+        hint: "stop it, or publish another port",
+      });
+    }
+  }
+
+  #listen(port: PublishedPort): Promise<Server> {
+    return new Promise((resolve, reject) => {
+      const server = createServer({ pauseOnConnect: false }, (client) => {
+        const target = this.#held.get(portKey(port))?.port ?? port;
+        const upstream = connect(target.containerPort, target.target);
+        client.on("error", () => upstream.destroy());
+        upstream.on("error", () => client.destroy());
+        client.pipe(upstream).pipe(client);
+      });
+      server.once("error", (error) => {
+        if (hasCode(error, "EAFNOSUPPORT") && !port.hostAddress) server.listen({ port: port.hostPort, host: "0.0.0.0" });
+        else reject(error);
+      });
+      server.once("listening", () => resolve(server));
+      server.listen({ port: port.hostPort, host: port.hostAddress || "::" });
+    });
+  }
+
+  release(port: Pick<PublishedPort, "hostAddress" | "hostPort" | "protocol">): void {
+    const key = portKey(port);
+    this.#held.get(key)?.close();
+    this.#held.delete(key);
+  }
+
+  /** Releases what a container holds, but for the ports in `keep`. */
+  releaseOf(container: string, keep: readonly PublishedPort[] = []): void {
+    const kept = new Set(keep.map(portKey));
+    for (const [key, { port }] of this.#held) if (port.container === container && !kept.has(key)) this.release(port);
+  }
+}
+
+function describe(port: PublishedPort): string {
+  return `${port.hostAddress || "0.0.0.0"}:${port.hostPort}/${port.protocol}`;
+}
+
+function bindDatagram(port: PublishedPort): Promise<DatagramSocket> {
+  return new Promise((resolve, reject) => {
+    const isV6 = port.hostAddress.includes(":");
+    const socket = createSocket({ type: isV6 ? "udp6" : "udp4" });
+    socket.once("error", reject);
+    socket.bind(port.hostPort, port.hostAddress || "0.0.0.0", () => resolve(socket));
+  });
+}
+
+/** The program that has a port open, by its socket's inode: `nginx (pid 812)`. */
+export function portOwner(port: number, protocol: "tcp" | "udp"): string | undefined {
+  const hex = port.toString(16).toUpperCase().padStart(4, "0");
+  const inodes = new Set<string>();
+  for (const file of [protocol, `${protocol}6`]) {
+    for (const line of readText(`/proc/net/${file}`).split("\n").slice(1)) {
+      const fields = line.trim().split(/\s+/);
+      const isOpen = protocol === "udp" || fields[3] === "0A";
+      if (isOpen && fields[1]?.endsWith(`:${hex}`)) inodes.add(`socket:[${fields[9]}]`);
+    }
+  }
+  if (inodes.size === 0) return undefined;
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    let fds: string[];
+    try {
+      fds = readdirSync(`/proc/${pid}/fd`);
+    } catch {
+      continue;
+    }
+    for (const fd of fds) {
+      try {
+        if (inodes.has(readlinkSync(`/proc/${pid}/fd/${fd}`))) return `${readText(`/proc/${pid}/comm`).trim()} (pid ${pid})`;
+      } catch {
+        // closed in between
+      }
+    }
+  }
+  return undefined;
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,1 @@
+export { type VolumeConfig, type VolumeRecord, VolumeStore } from "./volume-store.ts";
