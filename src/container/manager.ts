@@ -132,15 +132,18 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
 
   // ---- life
 
-  /** Makes a container. Throws NAME_TAKEN and what is wrong with its image, networks or mounts; nothing is left then. */
-  async create(config: ContainerConfig): Promise<ContainerRecord> {
+  /**
+   * Makes a container. `inherited` gives anonymous volumes of a predecessor, by their target. Throws NAME_TAKEN 
+   * and what is wrong with its image, networks or mounts; nothing is left then.
+   */
+  async create(config: ContainerConfig, inherited: Readonly<Record<string, string>> = {}): Promise<ContainerRecord> {
     const clash = this.list().find((other) => other.config.name === config.name);
     if (clash) throw new BayError("NAME_TAKEN", `the name ${config.name} is taken by the container ${clash.id.slice(0, 12)}`);
     const image = await this.images.get(config.image);
     const anonymous: string[] = [];
     const mounts = config.mounts.map((mount) => {
       if (mount.type !== "volume" || mount.source !== "") return mount;
-      const source = VolumeStore.newAnonymousName();
+      const source = inherited[mount.target] ?? VolumeStore.newAnonymousName();
       anonymous.push(source);
       return { ...mount, source };
     });

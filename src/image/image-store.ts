@@ -1,6 +1,6 @@
 /** Images by reference: which manifest a name means, what its config says, and its unpacked layers. */
 import { existsSync, lstatSync, renameSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { isAbsolute, join, relative, resolve } from "node:path";
 import { BayError } from "../errors.ts";
 import { kindInRoot, readInRoot } from "../linux/index.ts";
 import type { Store } from "../store/index.ts";
@@ -82,6 +82,14 @@ export class ImageStore {
     return image;
   }
 
+  /** What is known of an image without unpacking anything; undefined where it is not on this host. */
+  inspect(reference: string): { id: string; config: ImageConfig } | undefined {
+    const record = this.find(reference);
+    if (!record) return undefined;
+    const cached = this.#cache.get(record.manifest.digest);
+    return { id: record.id, config: cached?.config ?? parseImageConfig(this.content.read(record.id)) };
+  }
+
   /** Why the image must be made again, or undefined where it is current. */
   staleReason(reference: string, source: ImageSource): string | undefined {
     const record = this.find(reference);
@@ -109,7 +117,7 @@ export class ImageStore {
       id: parsed.config.digest,
       size: parsed.layers.reduce((sum, layer) => sum + layer.size, 0),
       createdAt: new Date().toISOString(),
-      made: { definition: JSON.stringify(source), inputs: inputs.map(stateOf) },
+      made: { definition: definitionOf(source), inputs: inputs.map((path) => stateOf(movable(path, source.base), source.base)) },
     };
     const image = await this.#load(record);
     this.store.put(KEY + record.reference, record);
@@ -198,16 +206,28 @@ export class ImageStore {
   }
 }
 
-function stateOf(path: string): [string, number, number] {
-  const stat = lstatSync(path, { throwIfNoEntry: false });
+/** A definition without its folder: a stack that is moved is still the same stack. */
+function definitionOf(source: ImageSource): string {
+  const own = "path" in source ? { ...source, path: movable(source.path, source.base) } : source;
+  return JSON.stringify({ ...own, base: "" });
+}
+
+/** A path below the stack's folder, relative to it. */
+function movable(path: string, base: string): string {
+  const inside = relative(base, path);
+  return inside.startsWith("..") || isAbsolute(inside) ? path : inside;
+}
+
+function stateOf(path: string, base: string): [path: string, size: number, mtimeMs: number] {
+  const stat = lstatSync(resolve(base, path), { throwIfNoEntry: false });
   return [path, stat?.isDirectory() ? 0 : (stat?.size ?? -1), stat?.mtimeMs ?? 0];
 }
 
 /** Why a made image is not what its definition and inputs give now. */
 export function staleReason(record: ImageRecord, source: ImageSource): string | undefined {
-  if (record.made?.definition !== JSON.stringify(source)) return "its definition changed";
+  if (record.made?.definition !== definitionOf(source)) return "its definition changed";
   const changed = record.made.inputs.find(([path, size, mtimeMs]) => {
-    const [, nowSize, nowTime] = stateOf(path);
+    const [, nowSize, nowTime] = stateOf(path, source.base);
     return nowSize !== size || nowTime !== mtimeMs;
   });
   return changed && `${changed[0]} changed`;

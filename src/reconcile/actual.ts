@@ -1,0 +1,52 @@
+/** What the host has, as plain data: the input of the planner beside the stack. */
+import type { ContainerConfig, HealthStatus, Status } from "../container/index.ts";
+import type { ImageConfig } from "../image/index.ts";
+
+export interface ActualContainer {
+  id: string;
+  name: string;
+  service: string;
+  number: number;
+  oneOff: boolean;
+  config: ContainerConfig;
+  status: Status;
+  /** The process is really there. */
+  alive: boolean;
+  wanted: "running" | "stopped";
+  exitCode: number;
+  health: HealthStatus;
+  /** Differences between the kernel and the record: a changed limit, a link that is gone. */
+  drift: string[];
+  anonymousVolumes: string[];
+  addresses: Record<string, string>;
+}
+
+export interface ActualNetwork {
+  name: string;
+  key: string;
+  stack: string | undefined;
+  subnet: string;
+  internal: boolean;
+  mtu: number | undefined;
+  wantedSubnet: string | undefined;
+  drift: string[];
+}
+
+export interface ActualImage {
+  id: string;
+  config: ImageConfig;
+  /** Why it must be made again; undefined where it is current or not made by bay. */
+  stale: string | undefined;
+}
+
+export interface Actual {
+  containers: ActualContainer[];
+  networks: ActualNetwork[];
+  volumes: { name: string; key: string | undefined; stack: string | undefined }[];
+  /** By reference as the stack writes it; absent where it is not on this host. */
+  images: Record<string, ActualImage>;
+  /** Names of containers that belong to no part of this stack. */
+  foreignNames: string[];
+  /** Differences of the host as a whole: bay's nftables table. */
+  drift: string[];
+}

@@ -1,0 +1,72 @@
+/** Running a plan: independent steps at once, each after those that it needs. Decides nothing. */
+import { BayError, messageOf } from "../errors.ts";
+import type { Plan, Step } from "./plan.ts";
+
+export interface Progress {
+  step: string;
+  name: string;
+  kind: Step["kind"];
+  state: "waiting" | "running" | "done" | "failed" | "skipped";
+  message?: string;
+}
+
+/** Does one step on the host. */
+export type Executor = (step: Step, say: (message: string) => void) => Promise<void>;
+
+const MAX_AT_ONCE = 32;
+
+/**
+ * Resolves when all is done. A failed step skips those that need it, and the others go on; then it throws
+ * APPLY_FAILED, naming every failure.
+ */
+export async function applyPlan(plan: Plan, execute: Executor, onProgress: (progress: Progress) => void): Promise<void> {
+  const ids = new Set(plan.steps.map(({ id }) => id));
+  const results = new Map<string, Promise<boolean>>();
+  const failures: { step: Step; error: unknown }[] = [];
+  let running = 0;
+  const queue: (() => void)[] = [];
+  const slot = async () => {
+    if (running >= MAX_AT_ONCE) await new Promise<void>((resolve) => queue.push(resolve));
+    running += 1;
+  };
+  const release = () => {
+    running -= 1;
+    queue.shift()?.();
+  };
+  const run = async (step: Step): Promise<boolean> => {
+    const report = (state: Progress["state"], message?: string) =>
+      onProgress({ step: step.id, name: step.name, kind: step.kind, state, ...(message ? { message } : {}) });
+    const needed = await Promise.all(step.after.filter((id) => ids.has(id)).map((id) => results.get(id)));
+    if (needed.includes(false)) {
+      report("skipped", "a step before it failed");
+      return false;
+    }
+    await slot();
+    try {
+      report("running");
+      await execute(step, (message) => report("waiting", message));
+      report("done");
+      return true;
+    } catch (error) {
+      failures.push({ step, error });
+      report("failed", messageOf(error));
+      return false;
+    } finally {
+      release();
+    }
+  };
+  // all results are known as promises before the first step looks for those that it needs
+  const resolvers = plan.steps.map((step) => {
+    let settle: (done: boolean) => void = () => {};
+    results.set(step.id, new Promise((resolve) => {
+      settle = resolve;
+    }));
+    return settle;
+  });
+  await Promise.all(plan.steps.map(async (step, index) => resolvers[index]!(await run(step))));
+  if (failures.length === 0) return;
+  const [first] = failures;
+  const text = failures.map(({ step, error }) => `${step.name}: ${messageOf(error)}`).join("\n");
+  const hint = first!.error instanceof BayError ? first!.error.hint : undefined;
+  throw new BayError("APPLY_FAILED", text, { cause: first!.error, ...(hint ? { hint } : {}) });
+}

@@ -1,0 +1,122 @@
+/** From a service and its image to the config of one container. The image's word holds where the file is silent. */
+import { type ContainerConfig, type HealthConfig, LABELS } from "../container/index.ts";
+import { BayError } from "../errors.ts";
+import type { ImageConfig } from "../image/index.ts";
+import type { Healthcheck, Service, Stack } from "../stack/index.ts";
+
+export const containerName = (stack: Stack, service: Service, number: number) => service.containerName ?? `${stack.name}-${service.name}-${number}`;
+
+/** Throws NO_COMMAND where neither the file nor the image says what to run. */
+export function desiredConfig(stack: Stack, service: Service, number: number, image: { id: string; config: ImageConfig }): ContainerConfig {
+  const own = image.config.config ?? {};
+  const entrypoint = service.entrypoint ?? own.Entrypoint ?? [];
+  // An entry point of the file's own leaves the image's command out, as in Compose.
+  const command = service.command ?? (service.entrypoint === undefined ? (own.Cmd ?? []) : []);
+  const args = [...entrypoint, ...command];
+  if (args.length === 0) {
+    throw new BayError("NO_COMMAND", `service ${service.name}: neither the file nor the image ${service.image} says what to run`, { hint: "give the service a command" });
+  }
+  const name = containerName(stack, service, number);
+  return {
+    name,
+    image: service.image,
+    imageId: image.id,
+    args,
+    env: mergeEnvironment(own.Env ?? [], service.environment),
+    workdir: service.workdir ?? own.WorkingDir ?? "",
+    user: service.user ?? own.User ?? "",
+    groups: service.groups,
+    hostname: service.hostname ?? "",
+    domainname: service.domainname,
+    mounts: desiredMounts(stack, service, Object.keys(own.Volumes ?? {})),
+    ports: service.ports.map(({ hostAddress, hostPort, containerPort, protocol }) => ({ hostAddress, hostPort, containerPort, protocol })),
+    exposed: [...new Set([...service.expose.map((port) => (port.includes("/") ? port : `${port}/tcp`)), ...Object.keys(own.ExposedPorts ?? {})])],
+    networkMode: service.networkMode.startsWith("service:") ? `container:${ownerName(stack, service)}` : (service.networkMode as ContainerConfig["networkMode"]),
+    networks: Object.entries(service.networks).map(([key, { aliases, ipv4 }]) => ({
+      network: stack.networks[key]!.name,
+      aliases: [...new Set([service.name, ...aliases])],
+      ipv4,
+    })),
+    dns: service.dns,
+    dnsSearch: service.dnsSearch,
+    dnsOptions: service.dnsOptions,
+    extraHosts: service.extraHosts,
+    health: desiredHealth(service.healthcheck, own.Healthcheck ?? undefined),
+    restart: service.restart,
+    stopSignal: service.stopSignal ?? own.StopSignal ?? "SIGTERM",
+    stopGraceMs: service.stopGraceMs,
+    init: service.init,
+    readOnly: service.readOnly,
+    capAdd: service.capAdd,
+    capDrop: service.capDrop,
+    privileged: service.privileged,
+    noNewPrivileges: service.noNewPrivileges,
+    seccomp: service.seccomp,
+    devices: service.devices,
+    ulimits: service.ulimits,
+    sysctls: service.sysctls,
+    shmSize: service.shmSize,
+    pidMode: service.pidMode,
+    ipcMode: service.ipcMode,
+    oomScoreAdj: service.oomScoreAdj,
+    labels: desiredLabels(stack, service, number, own.Labels ?? {}),
+    resources: service.resources,
+    tty: service.tty,
+    stdinOpen: service.stdinOpen,
+    stdinOnce: false,
+    log: service.log,
+  };
+}
+
+function ownerName(stack: Stack, service: Service): string {
+  return containerName(stack, stack.services[service.networkMode.slice("service:".length)]!, 1);
+}
+
+function mergeEnvironment(base: readonly string[], own: Record<string, string>): string[] {
+  const merged = new Map(base.map((entry) => [entry.split("=", 1)[0]!, entry]));
+  for (const [key, value] of Object.entries(own)) merged.set(key, `${key}=${value}`);
+  return [...merged.values()];
+}
+
+function desiredMounts(stack: Stack, service: Service, imageVolumes: readonly string[]): ContainerConfig["mounts"] {
+  const mounts: ContainerConfig["mounts"] = service.mounts.map((mount) =>
+    mount.type === "volume" && mount.source !== "" ? { ...mount, source: stack.volumes[mount.source]!.name } : mount,
+  );
+  for (const target of imageVolumes) {
+    if (mounts.some((mount) => mount.target === target)) continue;
+    mounts.push({ type: "volume", source: "", target, readOnly: false, noCopy: false });
+  }
+  return mounts;
+}
+
+type ImageHealth = NonNullable<NonNullable<ImageConfig["config"]>["Healthcheck"]>;
+
+/** Docker's defaults: every 30 s, 30 s long, 3 times, no start period, 5 s between probes in it. */
+function desiredHealth(own: Healthcheck | undefined, image: ImageHealth | undefined): HealthConfig | undefined {
+  const test = own?.test ?? image?.Test ?? undefined;
+  if (!test || test.length === 0 || test[0] === "NONE") return undefined;
+  const milliseconds = (nanoseconds: number | undefined) => (nanoseconds ? nanoseconds / 1e6 : undefined);
+  return {
+    test,
+    intervalMs: own?.intervalMs ?? milliseconds(image?.Interval) ?? 30_000,
+    timeoutMs: own?.timeoutMs ?? milliseconds(image?.Timeout) ?? 30_000,
+    startPeriodMs: own?.startPeriodMs ?? milliseconds(image?.StartPeriod) ?? 0,
+    startIntervalMs: own?.startIntervalMs ?? milliseconds(image?.StartInterval) ?? 5_000,
+    retries: own?.retries ?? image?.Retries ?? 3,
+  };
+}
+
+/** Labels by which Compose's own tools, Traefik, Portainer and lazydocker know the container. */
+function desiredLabels(stack: Stack, service: Service, number: number, image: Record<string, string>): Record<string, string> {
+  return {
+    ...image,
+    ...service.labels,
+    [LABELS.stack]: stack.name,
+    [LABELS.service]: service.name,
+    [LABELS.number]: String(number),
+    [LABELS.oneOff]: "False",
+    [LABELS.workingDirectory]: stack.directory,
+    [LABELS.configFiles]: stack.files.join(","),
+    [LABELS.dependsOn]: Object.entries(service.dependsOn).map(([name, { condition, restart }]) => `${name}:${condition}:${restart}`).join(","),
+  };
+}

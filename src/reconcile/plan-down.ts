@@ -1,0 +1,52 @@
+/** The plan that takes a stack away: containers first, dependants before what they depend on, then networks and volumes. Pure. */
+import { LABELS } from "../container/index.ts";
+import type { Actual, ActualContainer } from "./actual.ts";
+import type { Plan, Step } from "./plan.ts";
+
+export interface DownOptions {
+  volumes: boolean;
+  removeOrphans: boolean;
+  /** Services of the file; undefined where there is none, and everything of the stack goes. */
+  services: readonly string[] | undefined;
+  /** Volumes that the file calls external stay. */
+  externalVolumes: readonly string[];
+}
+
+const step = (kind: Step["kind"], name: string, rest: Partial<Step> = {}): Step => ({
+  id: `${kind}:${name}`,
+  kind,
+  name,
+  service: undefined,
+  reasons: [],
+  after: [],
+  waits: [],
+  container: undefined,
+  ...rest,
+});
+
+export function makeDownPlan(stack: string, actual: Actual, options: DownOptions): Plan {
+  const isOwn = ({ service, oneOff }: ActualContainer) => options.services === undefined || options.services.includes(service) || options.removeOrphans || oneOff;
+  const containers = actual.containers.filter(isOwn);
+  const removals = containers.map((container) =>
+    step("container.remove", container.name, {
+      service: container.service,
+      container: { id: container.id, config: undefined, start: false },
+      after: containers.filter((other) => dependsOn(other, container.service)).map(({ name }) => `container.remove:${name}`),
+    }),
+  );
+  const after = removals.map(({ id }) => id);
+  const left = actual.containers.filter((container) => !isOwn(container));
+  const stillUsed = new Set(left.flatMap(({ config }) => config.networks.map(({ network }) => network)));
+  const networks = actual.networks.filter((network) => network.stack === stack && !stillUsed.has(network.name)).map(({ name }) => step("network.remove", name, { after }));
+  const volumes = options.volumes
+    ? actual.volumes.filter((volume) => volume.stack === stack && !options.externalVolumes.includes(volume.name)).map(({ name }) => step("volume.remove", name, { after }))
+    : [];
+  const warnings = left.length > 0 ? [`containers of services that the stack no longer has stay: ${left.map(({ name }) => name).join(", ")}; --remove-orphans removes them`] : [];
+  return { stack, steps: [...removals, ...networks, ...volumes], warnings };
+}
+
+/** By the label that the container was made with, so that it works without the file. */
+function dependsOn(container: ActualContainer, service: string): boolean {
+  const label = container.config.labels[LABELS.dependsOn] ?? "";
+  return container.service !== service && label.split(",").some((entry) => entry.split(":")[0] === service);
+}

@@ -1,0 +1,297 @@
+/**
+ * The plan: steps from what the host has to what the stack says, each with its reasons. A pure function. A step
+ * is one atomic change; `after` lists the steps that must be done before it.
+ */
+import type { ContainerConfig } from "../container/index.ts";
+import { BayError } from "../errors.ts";
+import { type Condition, dependenciesOf, type Service, type Stack } from "../stack/index.ts";
+import type { Actual, ActualContainer } from "./actual.ts";
+import { compareConfigs } from "./compare.ts";
+import { containerName, desiredConfig } from "./desired.ts";
+
+export interface Reason {
+  /** services.web.mem_limit; empty for one that is not about a field. */
+  field: string;
+  from: string | undefined;
+  to: string | undefined;
+  text: string | undefined;
+  /** The host moved away from the record; the file did not change. */
+  drift: boolean;
+}
+
+export type StepKind =
+  | "image.make"
+  | "network.create"
+  | "network.remove"
+  | "network.repair"
+  | "volume.create"
+  | "volume.remove"
+  | "container.create"
+  | "container.replace"
+  | "container.update"
+  | "container.start"
+  | "container.restart"
+  | "container.remove"
+  | "host.repair";
+
+export interface Step {
+  id: string;
+  kind: StepKind;
+  /** The object's name on the host. */
+  name: string;
+  service: string | undefined;
+  reasons: Reason[];
+  after: string[];
+  /** Conditions of other services to wait for before this one starts. */
+  waits: { service: string; condition: Condition }[];
+  container: { id: string | undefined; config: ContainerConfig | undefined; start: boolean } | undefined;
+}
+
+export interface Plan {
+  stack: string;
+  steps: Step[];
+  warnings: string[];
+}
+
+export interface PlanOptions {
+  /** Only these services and what they need; empty means all. */
+  services: readonly string[];
+  noDeps: boolean;
+  removeOrphans: boolean;
+  forceRecreate: boolean;
+  noRecreate: boolean;
+  noStart: boolean;
+  scale: Readonly<Record<string, number>>;
+}
+
+export const PLAN_DEFAULTS: PlanOptions = {
+  services: [],
+  noDeps: false,
+  removeOrphans: false,
+  forceRecreate: false,
+  noRecreate: false,
+  noStart: false,
+  scale: {},
+};
+
+const say = (text: string, drift = false): Reason => ({ field: "", from: undefined, to: undefined, text, drift });
+
+/** Throws IMAGE_NOT_FOUND, UNKNOWN_SERVICE, VOLUME_NOT_FOUND, NETWORK_NOT_FOUND, NAME_TAKEN, NETWORK_CHANGED. */
+export function makePlan(stack: Stack, actual: Actual, options: PlanOptions = PLAN_DEFAULTS): Plan {
+  return new Planner(stack, actual, options).run();
+}
+
+class Planner {
+  readonly #steps: Step[] = [];
+  readonly #warnings: string[] = [];
+  /** Steps that bring a service up, by service. */
+  readonly #serviceSteps = new Map<string, string[]>();
+  readonly #imageSteps = new Map<string, string>();
+  readonly #replaced = new Set<string>();
+
+  constructor(
+    readonly stack: Stack,
+    readonly actual: Actual,
+    readonly options: PlanOptions,
+  ) {}
+
+  run(): Plan {
+    const selected = this.#selectServices();
+    for (const service of selected) this.#planImage(service);
+    const base = [...this.#planNetworks(selected), ...this.#planVolumes(selected)];
+    for (const service of inDependencyOrder(this.stack, selected)) this.#planService(service, base);
+    this.#planOrphans();
+    for (const drift of this.actual.drift) this.#add({ kind: "host.repair", name: "host", reasons: [say(drift, true)] });
+    return { stack: this.stack.name, steps: this.#steps, warnings: this.#warnings };
+  }
+
+  #add(step: Partial<Step> & Pick<Step, "kind" | "name">): string {
+    const id = `${step.kind}:${step.name}`;
+    this.#steps.push({ service: undefined, reasons: [], after: [], waits: [], container: undefined, ...step, id });
+    return id;
+  }
+
+  #selectServices(): Service[] {
+    const { services } = this.stack;
+    if (this.options.services.length === 0) return Object.values(services);
+    const chosen = new Set<string>();
+    const choose = (name: string) => {
+      const service = services[name];
+      if (!service) {
+        throw new BayError("UNKNOWN_SERVICE", `the stack ${this.stack.name} has no service ${name}`, { hint: `it has: ${Object.keys(services).join(", ")}` });
+      }
+      if (chosen.has(name)) return;
+      chosen.add(name);
+      if (!this.options.noDeps) for (const dependency of dependenciesOf(service)) if (services[dependency]) choose(dependency);
+    };
+    for (const name of this.options.services) choose(name);
+    return Object.values(services).filter(({ name }) => chosen.has(name));
+  }
+
+  #planImage(service: Service): void {
+    const { image } = service;
+    const known = this.actual.images[image];
+    const definition = this.stack.images[image];
+    if (!definition && !known) {
+      throw new BayError("IMAGE_NOT_FOUND", `service ${service.name}: the image ${image} is not on this host`, {
+        hint: "define it under images: (host, rootfs or archive); pulling from registries is not supported yet",
+      });
+    }
+    if (!definition || this.#imageSteps.has(image)) return;
+    const reason = known ? known.stale : "not made yet";
+    if (reason) this.#imageSteps.set(image, this.#add({ kind: "image.make", name: image, reasons: [say(reason)] }));
+  }
+
+  #planNetworks(services: readonly Service[]): string[] {
+    const used = new Set(services.flatMap(({ networks }) => Object.keys(networks)));
+    return [...used].flatMap((key) => {
+      const wanted = this.stack.networks[key]!;
+      const known = this.actual.networks.find(({ name }) => name === wanted.name);
+      if (wanted.external) {
+        if (!known) throw new BayError("NETWORK_NOT_FOUND", `the external network ${wanted.name} does not exist`);
+        return [];
+      }
+      if (!known) return [this.#add({ kind: "network.create", name: wanted.name, reasons: wanted.subnet ? [say(wanted.subnet)] : [] })];
+      const changes = [
+        ["internal", known.internal, wanted.internal],
+        ["driver_opts.mtu", known.mtu, wanted.mtu],
+        ["ipam.subnet", known.wantedSubnet, wanted.subnet],
+      ].filter(([, from, to]) => from !== to);
+      if (changes.length > 0) {
+        const [field, from, to] = changes[0]!;
+        throw new BayError("NETWORK_CHANGED", `networks.${key}.${field}: ${from ?? "(none)"} -> ${to ?? "(none)"} cannot change while containers use the network`, {
+          hint: "run bay down, then bay up",
+        });
+      }
+      if (known.drift.length === 0) return [];
+      return [this.#add({ kind: "network.repair", name: wanted.name, reasons: known.drift.map((text) => say(text, true)) })];
+    });
+  }
+
+  #planVolumes(services: readonly Service[]): string[] {
+    const used = new Set(services.flatMap(({ mounts }) => mounts.flatMap((mount) => (mount.type === "volume" && mount.source ? [mount.source] : []))));
+    return [...used].flatMap((key) => {
+      const wanted = this.stack.volumes[key]!;
+      if (this.actual.volumes.some(({ name }) => name === wanted.name)) return [];
+      if (wanted.external) throw new BayError("VOLUME_NOT_FOUND", `the external volume ${wanted.name} does not exist`);
+      return [this.#add({ kind: "volume.create", name: wanted.name })];
+    });
+  }
+
+  #planService(service: Service, base: readonly string[]): void {
+    const replicas = this.options.scale[service.name] ?? service.replicas;
+    const own = this.actual.containers
+      .filter((container) => container.service === service.name && !container.oneOff)
+      .sort((a, b) => a.number - b.number);
+    const waits = Object.entries(service.dependsOn)
+      .filter(([name]) => this.stack.services[name])
+      .map(([name, { condition }]) => ({ service: name, condition }));
+    const after = [...base, ...dependenciesOf(service).flatMap((name) => this.#serviceSteps.get(name) ?? [])];
+    const imageStep = this.#imageSteps.get(service.image);
+    if (imageStep) after.push(imageStep);
+    const kept = own.slice(0, replicas);
+    const numbers = freeNumbers(kept.map(({ number }) => number), replicas - kept.length);
+    const steps = [
+      ...kept.map((container) => this.#planExisting(service, container, after, waits)),
+      ...numbers.map((number) => this.#planNew(service, number, after, waits)),
+    ].filter((id) => id !== undefined);
+    for (const container of own.slice(replicas)) this.#planRemoval(container, `scale ${own.length} -> ${replicas}`);
+    this.#serviceSteps.set(service.name, steps);
+  }
+
+  /** The config, or undefined while the image is not made: it is known only then. */
+  #config(service: Service, number: number): ContainerConfig | undefined {
+    const image = this.actual.images[service.image];
+    return image ? desiredConfig(this.stack, service, number, image) : undefined;
+  }
+
+  #planNew(service: Service, number: number, after: string[], waits: Step["waits"]): string {
+    const name = containerName(this.stack, service, number);
+    if (this.actual.foreignNames.includes(name)) {
+      throw new BayError("NAME_TAKEN", `the name ${name} is taken by a container that is not of this stack`, { hint: "remove it, or set container_name" });
+    }
+    const start = !this.options.noStart;
+    return this.#add({
+      kind: "container.create",
+      name,
+      service: service.name,
+      reasons: [say(`image ${service.image}`)],
+      after,
+      waits: start ? waits : [],
+      container: { id: undefined, config: this.#config(service, number), start },
+    });
+  }
+
+  #planExisting(service: Service, container: ActualContainer, after: string[], waits: Step["waits"]): string | undefined {
+    const desired = this.#config(service, container.number);
+    const changes = desired && !this.options.noRecreate ? compareConfigs(container.config, desired, container) : [];
+    const reasons: Reason[] = changes.map(({ field, from, to }) => ({ field: `services.${service.name}.${field}`, from, to, text: undefined, drift: false }));
+    const start = !this.options.noStart;
+    const common = { name: container.name, service: service.name, after, waits: start ? waits : [] };
+    if (this.options.forceRecreate) reasons.push(say("--force-recreate"));
+    const imageStep = this.#imageSteps.get(service.image);
+    if (imageStep && !this.options.noRecreate) reasons.push(say(`the image ${service.image} is made anew`));
+    const owner = service.networkMode.startsWith("service:") ? service.networkMode.slice(8) : undefined;
+    if (owner && this.#replaced.has(owner)) reasons.push(say(`shares the network of ${owner}, which is replaced`));
+    const mustReplace = changes.some(({ live }) => !live) || this.options.forceRecreate || (imageStep && !this.options.noRecreate) || (owner && this.#replaced.has(owner));
+    if (mustReplace) {
+      this.#replaced.add(service.name);
+      return this.#add({ ...common, kind: "container.replace", reasons, container: { id: container.id, config: desired, start } });
+    }
+    const drift = container.drift.map((text) => say(text, true));
+    if (changes.length > 0 || drift.length > 0) {
+      const id = this.#add({ ...common, waits: [], kind: "container.update", reasons: [...reasons, ...drift], container: { id: container.id, config: desired ?? container.config, start } });
+      if (container.alive) return id;
+    }
+    const reason = start ? startReason(container) : undefined;
+    if (reason) return this.#add({ ...common, kind: "container.start", reasons: [reason], container: { id: container.id, config: undefined, start } });
+    const restarts = Object.entries(service.dependsOn).filter(([name, { restart }]) => restart && this.#replaced.has(name));
+    if (restarts.length === 0) return undefined;
+    return this.#add({ ...common, kind: "container.restart", reasons: restarts.map(([name]) => say(`depends on ${name}, which is replaced`)), container: { id: container.id, config: undefined, start } });
+  }
+
+  #planRemoval(container: ActualContainer, why: string): void {
+    this.#add({ kind: "container.remove", name: container.name, service: container.service, reasons: [say(why)], container: { id: container.id, config: undefined, start: false } });
+  }
+
+  #planOrphans(): void {
+    const known = new Set(Object.keys(this.stack.services));
+    const orphans = this.actual.containers.filter(({ service, oneOff }) => !known.has(service) && !oneOff);
+    if (this.options.removeOrphans) for (const container of orphans) this.#planRemoval(container, `the stack has no service ${container.service}`);
+    else if (orphans.length > 0) {
+      this.#warnings.push(`containers of services that the stack no longer has: ${orphans.map(({ name }) => name).join(", ")}; --remove-orphans removes them`);
+    }
+  }
+}
+
+/** Why a container that exists must be started; undefined where it runs or has rightly ended. */
+function startReason(container: ActualContainer): Reason | undefined {
+  if (container.alive) return undefined;
+  if (container.status === "restarting" && container.wanted === "running") return undefined;
+  if (container.status === "created") return say("created and not started");
+  const { policy } = container.config.restart;
+  if (container.wanted === "stopped") return say("stopped by a user");
+  if (container.exitCode === 0 && (policy === "no" || policy === "on-failure")) return undefined; // its work is done
+  return say(`ended with exit code ${container.exitCode}`, true);
+}
+
+function freeNumbers(taken: readonly number[], count: number): number[] {
+  const numbers: number[] = [];
+  for (let number = 1; numbers.length < count; number++) if (!taken.includes(number)) numbers.push(number);
+  return numbers;
+}
+
+/** Services with those that they depend on before them. */
+export function inDependencyOrder(stack: Stack, services: readonly Service[]): Service[] {
+  const chosen = new Set(services.map(({ name }) => name));
+  const ordered: Service[] = [];
+  const done = new Set<string>();
+  const visit = (service: Service) => {
+    if (done.has(service.name)) return;
+    done.add(service.name);
+    for (const name of dependenciesOf(service)) if (chosen.has(name) && stack.services[name]) visit(stack.services[name]);
+    ordered.push(service);
+  };
+  for (const service of services) visit(service);
+  return ordered;
+}

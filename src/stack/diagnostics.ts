@@ -1,0 +1,71 @@
+/** Problems of stack files: collected, placed in their files, and shown together with a code frame. */
+import { BayError } from "../errors.ts";
+
+export interface Place {
+  file: string;
+  /** From 1. */
+  line: number;
+  column: number;
+  /** The length of what is wrong, within its line. */
+  length: number;
+}
+
+export interface Diagnostic {
+  severity: "error" | "warning";
+  code: string;
+  message: string;
+  hint?: string;
+  place?: Place;
+}
+
+/** The text of one problem: `file:line:column: error: message`, the line, a marker, the hint. */
+export function formatDiagnostic(diagnostic: Diagnostic, sources: ReadonlyMap<string, string>): string {
+  const { place, severity, message, hint } = diagnostic;
+  const lines = [`${place ? `${place.file}:${place.line}:${place.column}: ` : ""}${severity}: ${message}`];
+  const source = place && sources.get(place.file)?.split("\n")[place.line - 1];
+  if (place && source !== undefined) {
+    const number = String(place.line);
+    const shown = source.slice(0, 160);
+    lines.push(`  ${number} | ${shown}`);
+    const width = Math.max(1, Math.min(place.length, shown.length - place.column + 1));
+    lines.push(`  ${" ".repeat(number.length)} | ${" ".repeat(place.column - 1)}${"^".repeat(width)}`);
+  }
+  if (hint) lines.push(`  ${hint}`);
+  return lines.join("\n");
+}
+
+/** All problems of a stack's files. The message is ready to print. */
+export class StackError extends BayError {
+  constructor(
+    readonly diagnostics: readonly Diagnostic[],
+    readonly sources: ReadonlyMap<string, string>,
+  ) {
+    const errors = diagnostics.filter(({ severity }) => severity === "error");
+    const count = errors.length === 1 ? "1 problem" : `${errors.length} problems`;
+    super("BAD_STACK_FILE", `${diagnostics.map((d) => formatDiagnostic(d, sources)).join("\n\n")}\n\n${count} in the stack file`);
+    this.name = "StackError";
+  }
+}
+
+/** The known word that is nearest to a mistyped one, where it is near enough (Levenshtein distance). */
+export function nearest(word: string, known: readonly string[]): string | undefined {
+  let best: string | undefined;
+  let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1;
+  for (const candidate of known) {
+    const distance = editDistance(word.toLowerCase(), candidate);
+    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
+  }
+  return best;
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next.push(Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}

@@ -1,0 +1,54 @@
+/** .env and env_file, by Compose's rules: quotes, escapes in double quotes, `export`, comments, interpolation. */
+import { interpolate, type Variables } from "./interpolate.ts";
+
+/** Throws Error naming the line where the text is malformed. `lookup` resolves variables that the file itself lacks. */
+export function parseDotenv(text: string, lookup: Variables): Map<string, string> {
+  const values = new Map<string, string>();
+  const variables: Variables = (name) => lookup(name) ?? values.get(name);
+  const expand = (value: string) => interpolate(value, variables, () => {});
+  const source = text.replace(/^\uFEFF/, "").replaceAll("\r\n", "\n");
+  const pattern = /^[ \t]*(?:export[ \t]+)?([A-Za-z_][\w.-]*)[ \t]*(?:[=:][ \t]*)?/;
+  let rest = source;
+  let line = 1;
+  const advance = (count: number) => {
+    line += rest.slice(0, count).split("\n").length - 1;
+    rest = rest.slice(count);
+  };
+  while (rest.length > 0) {
+    const blank = /^[ \t]*(#[^\n]*)?(\n|$)/.exec(rest);
+    if (blank && blank[0].length > 0) {
+      advance(blank[0].length);
+      continue;
+    }
+    const key = pattern.exec(rest);
+    if (!key) throw new Error(`line ${line}: expected NAME=value`);
+    const hasValue = /[=:]/.test(key[0].slice(key[0].indexOf(key[1]!) + key[1]!.length));
+    advance(key[0].length);
+    const quote = hasValue ? rest[0] : undefined;
+    if (quote === '"' || quote === "'") {
+      const quoted = (quote === '"' ? /^"((?:\\.|[^"\\])*)"/s : /^'((?:\\'|[^'])*)'/s).exec(rest);
+      if (!quoted) throw new Error(`line ${line}: the value of ${key[1]} is not closed`);
+      advance(quoted[0].length);
+      const tail = /^[^\n]*(\n|$)/.exec(rest)![0];
+      if (!/^[ \t]*(#.*)?\n?$/.test(tail)) throw new Error(`line ${line}: unexpected ${JSON.stringify(tail.trim())} behind the value of ${key[1]}`);
+      advance(tail.length);
+      values.set(key[1]!, quote === '"' ? expand(unescapeDouble(quoted[1]!)) : quoted[1]!.replaceAll("\\'", "'"));
+    } else {
+      const raw = /^[^\n]*(\n|$)/.exec(rest)![0];
+      advance(raw.length);
+      const value = raw.replace(/(^|[ \t])#.*$/s, "").trim();
+      if (hasValue) values.set(key[1]!, expand(value));
+      else {
+        const inherited = lookup(key[1]!);
+        if (inherited !== undefined) values.set(key[1]!, inherited);
+      }
+    }
+  }
+  return values;
+}
+
+const ESCAPES: Record<string, string> = { n: "\n", r: "\r", t: "\t", '"': '"', "\\": "\\" };
+
+function unescapeDouble(text: string): string {
+  return text.replace(/\\(.)/gs, (whole, character: string) => (character === "$" ? "$$" : (ESCAPES[character] ?? whole)));
+}

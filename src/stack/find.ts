@@ -1,0 +1,34 @@
+/** Finding a stack's files, as docker compose does: in the folder and its parents, with their overrides. */
+import { existsSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { BayError } from "../errors.ts";
+
+const NAMES = ["bay.yaml", "bay.yml", "compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
+
+/** The files in order: the main one, then its override. Throws NO_STACK_FILE. */
+export function findStackFiles(from: string): string[] {
+  for (let directory = resolve(from); ; directory = dirname(directory)) {
+    const main = NAMES.map((name) => join(directory, name)).find((file) => existsSync(file));
+    if (main) return [main, ...overrides(main)];
+    if (directory === dirname(directory)) {
+      throw new BayError("NO_STACK_FILE", `no stack file in ${resolve(from)} or its parent folders`, {
+        hint: `make a bay.yaml, or name a file with -f; also read: ${NAMES.slice(2).join(", ")}`,
+      });
+    }
+  }
+}
+
+function overrides(main: string): string[] {
+  const stem = basename(main).replace(/\.ya?ml$/, "");
+  return [".override.yaml", ".override.yml"].map((suffix) => join(dirname(main), stem + suffix)).filter((file) => existsSync(file)).slice(0, 1);
+}
+
+/** A stack's name from its folder, by Compose's rule. Throws NO_STACK_NAME where nothing usable is left. */
+export function nameFromDirectory(directory: string): string {
+  const name = basename(resolve(directory))
+    .toLowerCase()
+    .replace(/[^a-z0-9_-]/g, "")
+    .replace(/^[_-]+/, "");
+  if (!name) throw new BayError("NO_STACK_NAME", `the folder ${directory} gives no stack name`, { hint: "use -p NAME, or name: in the file" });
+  return name;
+}

@@ -1,0 +1,114 @@
+/**
+ * Interpolation of variables, by the Compose specification: $NAME, ${NAME}, ${NAME:-default}, ${NAME-default},
+ * ${NAME:?error}, ${NAME?error}, ${NAME:+other}, ${NAME+other}, nested in defaults; $$ is a dollar.
+ */
+
+export type Variables = (name: string) => string | undefined;
+
+export interface InterpolationProblem {
+  kind: "error" | "unset";
+  message: string;
+  name?: string;
+}
+
+/** Gives the text with its variables replaced; problems are reported, not thrown. */
+export function interpolate(text: string, variables: Variables, report: (problem: InterpolationProblem) => void): string {
+  return new Interpolation(text, variables, report).run();
+}
+
+const NAME_START = /[A-Za-z_]/;
+const NAME_PART = /[A-Za-z0-9_]/;
+
+class Interpolation {
+  #at = 0;
+
+  constructor(
+    readonly text: string,
+    readonly variables: Variables,
+    readonly report: (problem: InterpolationProblem) => void,
+  ) {}
+
+  run(): string {
+    return this.#until(undefined);
+  }
+
+  /** Reads up to the end, or to the closing brace of a default. */
+  #until(end: "}" | undefined): string {
+    let result = "";
+    while (this.#at < this.text.length) {
+      const character = this.text[this.#at]!;
+      if (character === end) return result;
+      if (character !== "$") {
+        result += character;
+        this.#at += 1;
+      } else result += this.#dollar();
+    }
+    return result;
+  }
+
+  #dollar(): string {
+    const next = this.text[this.#at + 1];
+    if (next === "$") {
+      this.#at += 2;
+      return "$";
+    }
+    if (next === "{") return this.#braced();
+    if (next === undefined || !NAME_START.test(next)) {
+      this.report({ kind: "error", message: `a lone $ in ${JSON.stringify(this.text)}; write $$ for a dollar` });
+      this.#at += 1;
+      return "$";
+    }
+    this.#at += 1;
+    return this.#value(this.#name());
+  }
+
+  #name(): string {
+    const start = this.#at;
+    while (this.#at < this.text.length && NAME_PART.test(this.text[this.#at]!)) this.#at += 1;
+    return this.text.slice(start, this.#at);
+  }
+
+  #value(name: string): string {
+    const value = this.variables(name);
+    if (value === undefined) this.report({ kind: "unset", name, message: `the variable ${name} is not set; a blank string is used` });
+    return value ?? "";
+  }
+
+  #braced(): string {
+    const start = this.#at;
+    this.#at += 2;
+    const name = this.#name();
+    const operator = /^(:?[-?+])/.exec(this.text.slice(this.#at))?.[1];
+    const isNamed = name !== "" && NAME_START.test(name[0]!);
+    if (!isNamed || (!operator && this.text[this.#at] !== "}")) {
+      const end = this.text.indexOf("}", start);
+      this.report({ kind: "error", message: `${this.text.slice(start, end === -1 ? undefined : end + 1)} is no variable` });
+      this.#at = end === -1 ? this.text.length : end + 1;
+      return "";
+    }
+    if (!operator) {
+      this.#at += 1;
+      return this.#value(name);
+    }
+    this.#at += operator.length;
+    const value = this.variables(name);
+    const isSet = operator.startsWith(":") ? value !== undefined && value !== "" : value !== undefined;
+    const silent = operator.endsWith("+") ? !isSet : isSet;
+    const other = silent ? this.#skip() : this.#until("}");
+    if (this.text[this.#at] !== "}") this.report({ kind: "error", message: `\${${name} is not closed` });
+    this.#at += 1;
+    if (operator.endsWith("+")) return isSet ? other : "";
+    if (isSet) return value!;
+    if (operator.endsWith("-")) return other;
+    this.report({ kind: "error", name, message: `the variable ${name} is required${other ? `: ${other}` : ""}` });
+    return "";
+  }
+
+  /** Passes over a default that is not used, without reporting what is unset in it. */
+  #skip(): string {
+    const quiet = new Interpolation(this.text.slice(this.#at), this.variables, () => {});
+    const result = quiet.#until("}");
+    this.#at += quiet.#at;
+    return result;
+  }
+}

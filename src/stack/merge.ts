@@ -1,0 +1,71 @@
+/** Merging stack files, later over earlier, by the Compose specification's rules (13-merge.md). */
+
+type Value = unknown;
+type Mapping = Record<string, Value>;
+
+const isMapping = (value: Value): value is Mapping => typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** Service keys whose later value replaces the earlier one whole. */
+const REPLACED = new Set(["command", "entrypoint", "test", "env_file_replace"]);
+/** Service keys that are lists or mappings of NAME and value: both are read as mappings. */
+const MAPPED = new Set(["environment", "labels", "annotations", "sysctls", "extra_hosts"]);
+/** Lists whose entries are told apart by their place in the container. */
+const BY_TARGET = new Set(["volumes", "devices"]);
+
+/** Merges two values at a path; neither is changed. */
+export function mergeValues(base: Value, over: Value, key = "", depth = 0): Value {
+  if (over === undefined) return base;
+  if (base === undefined || base === null || REPLACED.has(key)) return over;
+  if (depth === 3 && MAPPED.has(key)) return { ...toMapping(base), ...toMapping(over) };
+  if (depth === 3 && (key === "networks" || key === "depends_on")) return mergeValues(fromNames(base), fromNames(over), "", 9);
+  if (isMapping(base) && isMapping(over)) {
+    const merged: Mapping = { ...base };
+    for (const [name, value] of Object.entries(over)) merged[name] = mergeValues(base[name], value, name, depth + 1);
+    return merged;
+  }
+  if (Array.isArray(over) || Array.isArray(base)) {
+    const all = [...[base].flat(), ...[over].flat()];
+    return depth === 3 && BY_TARGET.has(key) ? lastByTarget(all) : unique(all);
+  }
+  return over;
+}
+
+/** `[A=1, B]` and `{A: 1, B: null}` as one mapping. extra_hosts may also be written NAME:ADDRESS. */
+export function toMapping(value: Value): Record<string, Value> {
+  if (isMapping(value)) return value;
+  const mapping: Record<string, Value> = {};
+  for (const entry of Array.isArray(value) ? value : []) {
+    const text = String(entry);
+    const at = text.indexOf("=");
+    if (at === -1) mapping[text] = null;
+    else mapping[text.slice(0, at)] = text.slice(at + 1);
+  }
+  return mapping;
+}
+
+function fromNames(value: Value): Value {
+  return Array.isArray(value) ? Object.fromEntries(value.map((name) => [String(name), null])) : value;
+}
+
+function lastByTarget(entries: Value[]): Value[] {
+  const byTarget = new Map<string, Value>();
+  for (const entry of entries) {
+    const target = isMapping(entry) ? String(entry.target) : targetOf(String(entry));
+    byTarget.delete(target);
+    byTarget.set(target, entry);
+  }
+  return [...byTarget.values()];
+}
+
+function targetOf(text: string): string {
+  const parts = text.split(":");
+  return parts.length === 1 ? parts[0]! : parts[1]!;
+}
+
+function unique(entries: Value[]): Value[] {
+  const seen = new Set<string>();
+  return entries.filter((entry) => {
+    const key = JSON.stringify(entry);
+    return seen.has(key) ? false : seen.add(key);
+  });
+}

@@ -1,0 +1,209 @@
+/**
+ * The stack file as zod schemas: Compose's keys that bay supports, and bay's own top-level `images`. The JSON
+ * Schema for editors is generated from these. Keys of Compose that are not here yet are listed in unsupported.ts.
+ */
+import { z } from "zod";
+
+const stringOrNumber = z.union([z.string(), z.number()]);
+const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);
+const boolean = z.union([z.boolean(), z.enum(["true", "false"])], { error: "expected true or false" });
+const integer = z.union([z.number().int(), z.string().regex(/^-?\d+$/)], { error: "expected a whole number" });
+const number = z.union([z.number(), z.string().regex(/^\d+(\.\d+)?$/)], { error: "expected a number" });
+const bytes = z.union([z.number(), z.string()], { error: "expected a size such as 64m" }).describe("A size in bytes, or with a unit: 512k, 64m, 1g");
+const duration = z.union([z.string(), z.number()], { error: "expected a duration such as 10s" }).describe("A duration: 500ms, 10s, 1m30s");
+const strings = z.union([z.string(), z.array(stringOrNumber)], { error: "expected a string or a list of strings" });
+const list = z.array(stringOrNumber, { error: "expected a list" });
+const listOrMap = z.union([list, z.record(z.string(), scalar)], { error: "expected a list of NAME=value or a mapping" });
+const command = z.union([z.string(), z.array(stringOrNumber), z.null()], { error: "expected a string or a list of strings" });
+
+const healthcheck = z.strictObject({
+  test: z.union([z.string(), z.array(z.string())], { error: "expected a command as a string or list" }).optional(),
+  interval: duration.optional(),
+  timeout: duration.optional(),
+  retries: integer.optional(),
+  start_period: duration.optional(),
+  start_interval: duration.optional(),
+  disable: boolean.optional(),
+});
+
+const longPort = z.strictObject({
+  target: integer,
+  published: stringOrNumber.optional(),
+  host_ip: z.string().optional(),
+  protocol: z.enum(["tcp", "udp"]).optional(),
+  mode: z.enum(["host", "ingress"]).optional(),
+  name: z.string().optional(),
+  app_protocol: z.string().optional(),
+});
+
+const longVolume = z.strictObject({
+  type: z.enum(["bind", "volume", "tmpfs"]),
+  source: z.string().optional(),
+  target: z.string(),
+  read_only: boolean.optional(),
+  bind: z.strictObject({ create_host_path: boolean.optional(), recursive: z.enum(["enabled", "disabled"]).optional() }).optional(),
+  volume: z.strictObject({ nocopy: boolean.optional() }).optional(),
+  tmpfs: z.strictObject({ size: bytes.optional(), mode: integer.optional() }).optional(),
+});
+
+const dependency = z.strictObject({
+  condition: z.enum(["service_started", "service_healthy", "service_completed_successfully"]).optional(),
+  required: boolean.optional(),
+  restart: boolean.optional(),
+});
+
+const attachment = z.union(
+  [z.strictObject({ aliases: list.optional(), ipv4_address: z.string().optional(), priority: number.optional() }), z.null()],
+  { error: "expected a mapping with aliases, ipv4_address, priority" },
+);
+
+const limits = z.strictObject({ cpus: number.optional(), memory: bytes.optional(), pids: integer.optional() });
+
+const deploy = z.strictObject({
+  replicas: integer.optional(),
+  resources: z
+    .strictObject({
+      limits: limits.optional(),
+      reservations: z.strictObject({ cpus: number.optional(), memory: bytes.optional() }).optional(),
+    })
+    .optional(),
+});
+
+const envFile = z.union(
+  [
+    z.string(),
+    z.array(z.union([z.string(), z.strictObject({ path: z.string(), required: boolean.optional(), format: z.string().optional() })])),
+  ],
+  { error: "expected a path or a list of paths" },
+);
+
+const ulimit = z.union([integer, z.strictObject({ soft: integer, hard: integer })], { error: "expected a number, or soft and hard" });
+
+export const serviceSchema = z.strictObject({
+  image: z.string().optional().describe("The image: a name under the top-level images, or one that is on this host"),
+  command: command.optional(),
+  entrypoint: command.optional(),
+  environment: listOrMap.optional(),
+  env_file: envFile.optional(),
+  working_dir: z.string().optional(),
+  user: stringOrNumber.optional(),
+  group_add: list.optional(),
+  hostname: z.string().optional(),
+  domainname: z.string().optional(),
+  volumes: z.array(z.union([z.string(), longVolume], { error: "expected SOURCE:TARGET or a mapping with type and target" })).optional(),
+  tmpfs: strings.optional(),
+  ports: z.array(z.union([stringOrNumber, longPort], { error: "expected PUBLISHED:TARGET or a mapping with target" })).optional(),
+  expose: list.optional(),
+  networks: z.union([list, z.record(z.string(), attachment)], { error: "expected a list or mapping of networks" }).optional(),
+  network_mode: z.string().optional(),
+  dns: strings.optional(),
+  dns_search: strings.optional(),
+  dns_opt: list.optional(),
+  extra_hosts: z.union([list, z.record(z.string(), z.union([z.string(), list]))]).optional(),
+  depends_on: z.union([z.array(z.string()), z.record(z.string(), dependency)], { error: "expected a list of services, or a mapping with conditions" }).optional(),
+  healthcheck: healthcheck.optional(),
+  restart: z.string().regex(/^(no|always|unless-stopped|on-failure(:\d+)?)$/, { error: "expected no, always, unless-stopped, on-failure or on-failure:N" }).optional(),
+  stop_signal: stringOrNumber.optional(),
+  stop_grace_period: duration.optional(),
+  init: boolean.optional(),
+  read_only: boolean.optional(),
+  cap_add: list.optional(),
+  cap_drop: list.optional(),
+  privileged: boolean.optional(),
+  security_opt: list.optional(),
+  devices: list.optional(),
+  ulimits: z.record(z.string(), ulimit).optional(),
+  sysctls: listOrMap.optional(),
+  shm_size: bytes.optional(),
+  pid: z.string().regex(/^host$/, { error: "expected host" }).nullable().optional(),
+  ipc: z.string().regex(/^(host|private|shareable)$/, { error: "expected host or private" }).optional(),
+  oom_score_adj: integer.optional(),
+  labels: listOrMap.optional(),
+  annotations: listOrMap.optional(),
+  cpus: number.optional(),
+  cpu_shares: integer.optional(),
+  cpuset: stringOrNumber.optional(),
+  mem_limit: bytes.optional(),
+  mem_reservation: bytes.optional(),
+  memswap_limit: bytes.optional(),
+  pids_limit: integer.optional(),
+  deploy: deploy.optional(),
+  scale: integer.optional(),
+  container_name: z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/, { error: "expected letters, digits, _ . -" }).optional(),
+  tty: boolean.optional(),
+  stdin_open: boolean.optional(),
+  logging: z
+    .strictObject({
+      driver: z.enum(["json-file", "local", "none"]).optional(),
+      options: z.record(z.string(), scalar).optional(),
+    })
+    .optional(),
+  profiles: z.array(z.string()).optional(),
+  platform: z.string().optional(),
+  attach: boolean.optional(),
+});
+
+export const networkSchema = z.strictObject({
+  name: z.string().optional(),
+  driver: z.enum(["bridge", "host", "none"], { error: "only the driver bridge is supported" }).optional(),
+  driver_opts: z.record(z.string(), scalar).optional(),
+  internal: boolean.optional(),
+  external: boolean.optional(),
+  attachable: boolean.optional(),
+  labels: listOrMap.optional(),
+  ipam: z
+    .strictObject({
+      driver: z.enum(["default"]).optional(),
+      config: z.array(z.strictObject({ subnet: z.string().optional(), gateway: z.string().optional() })).max(1, { error: "one subnet is supported" }).optional(),
+    })
+    .optional(),
+});
+
+export const volumeSchema = z.strictObject({
+  name: z.string().optional(),
+  driver: z.enum(["local"], { error: "only the driver local is supported" }).optional(),
+  driver_opts: z.record(z.string(), scalar).refine((options) => Object.keys(options).length === 0, { error: "options of the local driver are not supported yet" }).optional(),
+  external: boolean.optional(),
+  labels: listOrMap.optional(),
+});
+
+const imageConfig = z.strictObject({
+  entrypoint: strings.optional(),
+  command: strings.optional(),
+  environment: listOrMap.optional(),
+  working_dir: z.string().optional(),
+  user: stringOrNumber.optional(),
+  expose: list.optional(),
+  volumes: z.array(z.string()).optional(),
+  labels: listOrMap.optional(),
+  stop_signal: stringOrNumber.optional(),
+  healthcheck: healthcheck.optional(),
+});
+
+export const imageSchema = z.strictObject({
+  host: z
+    .union([z.array(z.string()), z.strictObject({ commands: z.array(z.string()).optional(), files: z.array(z.string()).optional(), users: z.array(z.string()).optional() })], {
+      error: "expected a list of commands and files, or a mapping with commands, files and users",
+    })
+    .optional()
+    .describe("Commands and files of this host, packed with the libraries that they need"),
+  rootfs: z.string().optional().describe("A directory or tar file with a root file system"),
+  archive: z
+    .union([z.string(), z.strictObject({ path: z.string(), reference: z.string().optional() })])
+    .optional()
+    .describe("An archive of docker save, or an OCI layout, as a tar file or directory"),
+  config: imageConfig.optional(),
+});
+
+export const fileSchema = z.strictObject({
+  version: z.unknown().optional().describe("Accepted and ignored"),
+  name: z.string().regex(/^[a-z0-9][a-z0-9_-]*$/, { error: "expected lower case letters, digits, _ and -" }).optional(),
+  services: z.record(z.string().regex(/^[a-zA-Z0-9._-]+$/), serviceSchema).optional(),
+  networks: z.record(z.string(), networkSchema.nullable()).optional(),
+  volumes: z.record(z.string(), volumeSchema.nullable()).optional(),
+  images: z.record(z.string(), imageSchema).optional(),
+});
+
+export type ServiceInput = z.infer<typeof serviceSchema>;
+export type FileInput = z.infer<typeof fileSchema>;
+export type ImageInput = z.infer<typeof imageSchema>;

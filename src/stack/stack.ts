@@ -1,0 +1,126 @@
+/** A stack as its files describe it: normalised, in final units, with nothing left to look up but images. */
+import type { PortMapping } from "./ports.ts";
+
+export interface Stack {
+  name: string;
+  directory: string;
+  files: string[];
+  services: Record<string, Service>;
+  networks: Record<string, StackNetwork>;
+  volumes: Record<string, StackVolume>;
+  images: Record<string, StackImage>;
+}
+
+export type Condition = "service_started" | "service_healthy" | "service_completed_successfully";
+
+export interface Healthcheck {
+  test: string[] | undefined;
+  intervalMs: number | undefined;
+  timeoutMs: number | undefined;
+  startPeriodMs: number | undefined;
+  startIntervalMs: number | undefined;
+  retries: number | undefined;
+}
+
+export type ServiceMount =
+  | { type: "bind"; source: string; target: string; readOnly: boolean; recursive: boolean; createSource: boolean }
+  /** `source` is a key of the stack's volumes, or empty for an anonymous volume. */
+  | { type: "volume"; source: string; target: string; readOnly: boolean; noCopy: boolean }
+  | { type: "tmpfs"; target: string; options: string[] };
+
+export interface Service {
+  name: string;
+  image: string;
+  /** Undefined where the image decides. */
+  command: string[] | undefined;
+  entrypoint: string[] | undefined;
+  environment: Record<string, string>;
+  workdir: string | undefined;
+  user: string | undefined;
+  groups: string[];
+  hostname: string | undefined;
+  domainname: string;
+  mounts: ServiceMount[];
+  ports: PortMapping[];
+  expose: string[];
+  networkMode: "bridge" | "none" | "host" | `service:${string}`;
+  /** By key of the stack's networks, in order of priority. */
+  networks: Record<string, { aliases: string[]; ipv4: string | undefined }>;
+  dns: string[];
+  dnsSearch: string[];
+  dnsOptions: string[];
+  extraHosts: string[];
+  dependsOn: Record<string, { condition: Condition; required: boolean; restart: boolean }>;
+  healthcheck: Healthcheck | undefined;
+  restart: { policy: "no" | "always" | "on-failure" | "unless-stopped"; maxRetries: number };
+  stopSignal: string | undefined;
+  stopGraceMs: number;
+  init: boolean;
+  readOnly: boolean;
+  capAdd: string[];
+  capDrop: string[];
+  privileged: boolean;
+  noNewPrivileges: boolean;
+  seccomp: string;
+  devices: { source: string; target: string; access: string }[];
+  ulimits: Record<string, { soft: number; hard: number }>;
+  sysctls: Record<string, string>;
+  shmSize: number;
+  pidMode: "private" | "host";
+  ipcMode: "private" | "host";
+  oomScoreAdj: number;
+  labels: Record<string, string>;
+  resources: {
+    cpus: number | undefined;
+    cpuShares: number | undefined;
+    cpuset: string | undefined;
+    memory: number | undefined;
+    memoryReservation: number | undefined;
+    memorySwap: number | undefined;
+    pids: number | undefined;
+  };
+  replicas: number;
+  containerName: string | undefined;
+  tty: boolean;
+  stdinOpen: boolean;
+  log: { driver: "json-file" | "local" | "none"; maxSize: number | undefined; maxFiles: number | undefined };
+  profiles: string[];
+  attach: boolean;
+}
+
+export interface StackNetwork {
+  /** The name on the host. */
+  name: string;
+  external: boolean;
+  internal: boolean;
+  subnet: string | undefined;
+  gateway: string | undefined;
+  mtu: number | undefined;
+  labels: Record<string, string>;
+}
+
+export interface StackVolume {
+  name: string;
+  external: boolean;
+  labels: Record<string, string>;
+}
+
+export interface StackImage {
+  source:
+    | { kind: "host"; entries: string[]; users: string[] }
+    | { kind: "rootfs"; path: string }
+    | { kind: "archive"; path: string; reference: string | undefined };
+  base: string;
+  config: {
+    Entrypoint?: string[];
+    Cmd?: string[];
+    Env?: string[];
+    WorkingDir?: string;
+    User?: string;
+    ExposedPorts?: Record<string, object>;
+    Volumes?: Record<string, object>;
+    Labels?: Record<string, string>;
+    StopSignal?: string;
+    Healthcheck?: { Test?: string[]; Interval?: number; Timeout?: number; StartPeriod?: number; StartInterval?: number; Retries?: number };
+  };
+}

@@ -1,0 +1,28 @@
+/** Keys of the Compose specification that bay knows and cannot do yet: using one is an error that says so. */
+
+const words = (text: string) => new Set(text.trim().split(/\s+/));
+
+export const UNSUPPORTED: { at: RegExp; keys: ReadonlySet<string> }[] = [
+  { at: /^$/, keys: words("configs secrets include models") },
+  {
+    at: /^services\.[^.]+$/,
+    keys: words(`blkio_config build cgroup cgroup_parent configs cpu_count cpu_percent cpu_period cpu_quota cpu_rt_period
+      cpu_rt_runtime credential_spec develop device_cgroup_rules extends external_links gpus isolation label_file
+      links mac_address mem_swappiness models oom_kill_disable post_start pre_stop provider pull_policy pull_refresh_after
+      runtime secrets storage_opt use_api_socket userns_mode uts volumes_from`),
+  },
+  { at: /^services\.[^.]+\.deploy$/, keys: words("endpoint_mode labels mode placement restart_policy rollback_config update_config") },
+  { at: /^services\.[^.]+\.deploy\.resources\.reservations$/, keys: words("devices generic_resources pids") },
+  { at: /^services\.[^.]+\.networks\.[^.]+$/, keys: words("driver_opts gw_priority interface_name ipv6_address link_local_ips mac_address") },
+  { at: /^services\.[^.]+\.volumes\.\d+$/, keys: words("consistency image") },
+  { at: /^services\.[^.]+\.volumes\.\d+\.(bind|volume)$/, keys: words("propagation selinux subpath labels") },
+  { at: /^networks\.[^.]+$/, keys: words("enable_ipv4 enable_ipv6") },
+  { at: /^networks\.[^.]+\.ipam(\.config\.\d+)?$/, keys: words("options ip_range aux_addresses") },
+  { at: /^images\.[^.]+$/, keys: words("apt build registry") },
+];
+
+/** True where Compose (or bay's design) has this key and bay does not support it yet. */
+export function isUnsupported(path: readonly string[], key: string): boolean {
+  const at = path.join(".");
+  return UNSUPPORTED.some((rule) => rule.at.test(at) && rule.keys.has(key));
+}

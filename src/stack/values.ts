@@ -1,0 +1,54 @@
+/** The small languages inside Compose values: durations, byte sizes, shell words. Each gives undefined for what is wrong. */
+
+const DURATION_UNITS: Record<string, number> = { us: 0.001, ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
+
+/** A duration such as `1m30s` in milliseconds. A bare number is nanoseconds, as in Docker's API. */
+export function parseDuration(value: string | number): number | undefined {
+  if (typeof value === "number") return value / 1e6;
+  const text = value.trim();
+  if (text === "0") return 0;
+  if (!/^(\d+(\.\d+)?(us|ms|s|m|h|d|w))+$/.test(text)) return undefined;
+  let total = 0;
+  for (const [, amount, , unit] of text.matchAll(/(\d+(\.\d+)?)(us|ms|s|m|h|d|w)/g)) total += Number(amount) * DURATION_UNITS[unit!]!;
+  return total;
+}
+
+const SIZE_UNITS: Record<string, number> = { "": 1, b: 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4, p: 1024 ** 5 };
+
+/** A size such as `64m`, `1.5GB` or `512` in bytes; units are binary, as in Compose. -1 stays. */
+export function parseBytes(value: string | number): number | undefined {
+  if (typeof value === "number") return Number.isSafeInteger(value) && value >= -1 ? value : undefined;
+  if (value.trim() === "-1") return -1;
+  const match = /^(\d+(?:\.\d+)?)\s*([bkmgtp]?)(?:i?b)?$/i.exec(value.trim());
+  return match ? Math.floor(Number(match[1]) * SIZE_UNITS[match[2]!.toLowerCase()]!) : undefined;
+}
+
+/** Splits a command line as a POSIX shell splits words, without expanding anything. */
+export function splitWords(text: string): string[] | undefined {
+  const words: string[] = [];
+  let word: string | undefined;
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at]!;
+    if (/\s/.test(character)) {
+      if (word !== undefined) words.push(word);
+      word = undefined;
+    } else if (character === "'") {
+      const end = text.indexOf("'", at + 1);
+      if (end === -1) return undefined;
+      word = (word ?? "") + text.slice(at + 1, end);
+      at = end;
+    } else if (character === '"') {
+      word ??= "";
+      for (at++; text[at] !== '"'; at++) {
+        if (at >= text.length) return undefined;
+        if (text[at] === "\\" && '"\\$`\n'.includes(text[at + 1] ?? " ")) at++;
+        word += text[at];
+      }
+    } else if (character === "\\") {
+      if (at + 1 >= text.length) return undefined;
+      word = (word ?? "") + text[++at];
+    } else word = (word ?? "") + character;
+  }
+  if (word !== undefined) words.push(word);
+  return words;
+}
