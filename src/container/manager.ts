@@ -496,6 +496,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   async adopt(): Promise<void> {
     await Promise.all(this.list().map((record) => this.#adoptOne(record)));
     this.networks.firewall.apply();
+    this.saveRules();
     this.#removeOrphans();
     for (const record of this.list()) {
       const { state, config } = record;
@@ -569,6 +570,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     }
     if (!repair) return [];
     const repairs = this.networks.repair();
+    if (repairs.length > 0) this.saveRules();
     for (const record of this.list().filter(isRunning)) {
       if (!limitsMatch(record.config, this.cgroupOf(record.id))) {
         this.repairLimits(record.id);
@@ -576,6 +578,11 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
       }
     }
     return repairs;
+  }
+
+  /** Notes the rules that the table should have, for observers outside bayd. */
+  saveRules(): void {
+    this.networks.firewall.save(join(this.roots.run, "rules"));
   }
 
   serveDns(record: ContainerRecord): void {

@@ -3,7 +3,7 @@ import { existsSync, lstatSync, renameSync, writeFileSync } from "node:fs";
 import { isAbsolute, join, relative, resolve } from "node:path";
 import { BayError } from "../errors.ts";
 import { kindInRoot, readInRoot } from "../linux/index.ts";
-import type { Store } from "../store/index.ts";
+import type { Store, StoreReader } from "../store/index.ts";
 import { ContentStore, type Descriptor } from "./content-store.ts";
 import { LayerStore, plainTar } from "./layer-store.ts";
 import { type ImageConfig, MEDIA, parseImageConfig, parseManifest, type RunConfig } from "./manifest.ts";
@@ -80,14 +80,6 @@ export class ImageStore {
     const image = { ...record, config, lower: [...new Set(lower)], layersDirectory: this.layers.directory };
     this.#cache.set(record.manifest.digest, image);
     return image;
-  }
-
-  /** What is known of an image without unpacking anything; undefined where it is not on this host. */
-  inspect(reference: string): { id: string; config: ImageConfig } | undefined {
-    const record = this.find(reference);
-    if (!record) return undefined;
-    const cached = this.#cache.get(record.manifest.digest);
-    return { id: record.id, config: cached?.config ?? parseImageConfig(this.content.read(record.id)) };
   }
 
   /** Why the image must be made again, or undefined where it is current. */
@@ -241,4 +233,19 @@ export function readImageFile(directories: readonly string[], path: string): str
     if (kind) return readInRoot(directory, path)?.toString("utf8");
   }
   return undefined;
+}
+
+const configs = new Map<string, ImageConfig>();
+
+/** What is known of an image from the state alone, without unpacking anything; undefined where it is not on this host. */
+export function inspectImage(state: StoreReader, root: string, reference: string): { record: ImageRecord; config: ImageConfig } | undefined {
+  const record = state.get<ImageRecord>(KEY + canonicalReference(reference));
+  if (!record) return undefined;
+  let config = configs.get(record.id);
+  if (!config) {
+    config = parseImageConfig(new ContentStore(root).read(record.id));
+    if (configs.size > 500) configs.clear();
+    configs.set(record.id, config);
+  }
+  return { record, config };
 }

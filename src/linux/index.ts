@@ -2,6 +2,8 @@
 export { O_NONBLOCK, O_RDONLY, O_RDWR, signalNumber, SIGNALS, CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUTS } from "./abi.ts";
 export { CAPABILITIES, DEFAULT_CAPABILITIES, resolveCapabilities } from "./capabilities.ts";
 export { type Cgroup, type CgroupManager, type CgroupStats, cgroupManager } from "./cgroup/index.ts";
+export { type KeeperOptions, startKeeper, stopKeeper } from "./launch/keeper.ts";
+export { tryLock } from "./lock.ts";
 export { launch, type Launched, launchExec, StartError } from "./launch/run.ts";
 export type { ExecRequest, LaunchRequest, OverlayRoot, Stdio } from "./launch/request.ts";
 export { bindMount, confineTo, enterRootOf, getXattrs, makeNode, mountOverlay, mountTmpfs, privateMounts, setXattr, unmount } from "./confine.ts";

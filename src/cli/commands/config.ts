@@ -1,0 +1,27 @@
+import { stringify } from "yaml";
+import type { Context } from "../context.ts";
+import { print, printJson } from "../ui/output.ts";
+
+interface ConfigOptions {
+  quiet?: boolean;
+  format: string;
+  json?: boolean;
+  services?: boolean;
+  images?: boolean;
+  volumes?: boolean;
+}
+
+/** Checks the file and shows the normalised stack; `schema` prints the JSON Schema instead. */
+export async function config(context: Context, [what]: string[], options: ConfigOptions): Promise<void> {
+  if (what === "schema") {
+    const { jsonSchema } = await import("../../stack/json-schema.ts");
+    return printJson(jsonSchema());
+  }
+  const stack = await context.stack();
+  if (options.quiet) return;
+  if (options.services) return print(Object.keys(stack.services).join("\n"));
+  if (options.images) return print([...new Set(Object.values(stack.services).map(({ image }) => image))].join("\n"));
+  if (options.volumes) return print(Object.keys(stack.volumes).join("\n"));
+  if (options.json || options.format === "json") return printJson(stack);
+  print(stringify(JSON.parse(JSON.stringify(stack)), { aliasDuplicateObjects: false }));
+}

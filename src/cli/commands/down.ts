@@ -1,0 +1,53 @@
+import { BayError, hasCode } from "../../errors.ts";
+import type { Stack } from "../../stack/index.ts";
+import type { Context } from "../context.ts";
+import { milliseconds } from "../options.ts";
+import { print } from "../ui/output.ts";
+import { watch } from "./up.ts";
+
+interface DownCommandOptions {
+  volumes?: boolean;
+  rmi?: string;
+  removeOrphans?: boolean;
+  timeout?: number;
+}
+
+/** Removes the stack. Without a file, -p says which. */
+export async function down(context: Context, _args: string[], options: DownCommandOptions): Promise<void> {
+  if (options.rmi && !["all", "local"].includes(options.rmi)) throw new BayError("BAD_OPTION", `--rmi wants all or local, got ${options.rmi}`);
+  const stack = await stackOrNothing(context);
+  const name = stack?.name ?? context.options.projectName!;
+  const client = await context.daemon();
+  const plan = await watch(client, "/bay/v1/down", {
+    name,
+    volumes: options.volumes ?? false,
+    removeOrphans: options.removeOrphans ?? false,
+    services: stack ? Object.keys(stack.services) : undefined,
+    externalVolumes: Object.values(stack?.volumes ?? {}).filter(({ external }) => external).map((volume) => volume.name),
+    graceMs: milliseconds(options.timeout),
+  });
+  if (plan.steps.length === 0) print(`${name}: nothing to remove`);
+  if (options.rmi && stack) await removeImages(client, stack, options.rmi);
+}
+
+async function stackOrNothing(context: Context): Promise<Stack | undefined> {
+  try {
+    return await context.stack();
+  } catch (error) {
+    if (hasCode(error, "NO_STACK_FILE") && context.options.projectName && !context.options.file) return undefined;
+    throw error;
+  }
+}
+
+async function removeImages(client: Awaited<ReturnType<Context["daemon"]>>, stack: Stack, which: string): Promise<void> {
+  const names = new Set(Object.values(stack.services).map(({ image }) => image));
+  for (const name of names) {
+    if (which === "local" && !stack.images[name]) continue;
+    try {
+      await client.json("DELETE", `/images/${encodeURIComponent(name)}`);
+      print(`image ${name} removed`);
+    } catch (error) {
+      if (!hasCode(error, "IMAGE_NOT_FOUND")) process.stderr.write(`warning: ${(error as Error).message}\n`);
+    }
+  }
+}

@@ -1,0 +1,43 @@
+import { BayError } from "../../errors.ts";
+import { type Context, oneContainer } from "../context.ts";
+import { runSession } from "../ui/terminal.ts";
+
+interface ExecOptions {
+  tty?: boolean;
+  detach?: boolean;
+  user?: string;
+  workdir?: string;
+  env?: string[];
+  index?: number;
+  privileged?: boolean;
+}
+
+/** Runs a command in a running container; the exit code is the command's. */
+export async function exec(context: Context, [service, ...command]: string[], options: ExecOptions): Promise<number> {
+  const { client, row } = await oneContainer(context, service!, options.index);
+  if (row.State !== "running") throw new BayError("NOT_RUNNING", `the service ${service} is not running`, { hint: `bay up ${service} starts it` });
+  const tty = options.tty !== false && process.stdin.isTTY === true && process.stdout.isTTY === true && !options.detach;
+  const { Id } = await client.json<{ Id: string }>("POST", `/containers/${row.Id}/exec`, {
+    Cmd: command,
+    Tty: tty,
+    AttachStdin: !options.detach,
+    AttachStdout: true,
+    AttachStderr: true,
+    Env: options.env,
+    User: options.user,
+    WorkingDir: options.workdir,
+    Privileged: options.privileged,
+    ...(tty ? { ConsoleSize: [process.stdout.rows ?? 24, process.stdout.columns ?? 80] } : {}),
+  });
+  if (options.detach) {
+    await client.json("POST", `/exec/${Id}/start`, { Detach: true });
+    return 0;
+  }
+  const socket = await client.upgrade(`/exec/${Id}/start`, { Detach: false, Tty: tty });
+  await runSession(socket, { tty, stdin: true, resize: (rows, columns) => void client.json("POST", `/exec/${Id}/resize?h=${rows}&w=${columns}`).catch(() => {}) });
+  for (;;) {
+    const { Running, ExitCode } = await client.json<{ Running: boolean; ExitCode: number | null }>("GET", `/exec/${Id}/json`);
+    if (!Running) return ExitCode ?? 0;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

@@ -1,0 +1,87 @@
+import { resolve } from "node:path";
+import type { ContainerConfig } from "../../container/index.ts";
+import { BayError } from "../../errors.ts";
+import type { Stack } from "../../stack/index.ts";
+import type { Context } from "../context.ts";
+import { runSession } from "../ui/terminal.ts";
+import { sendUp } from "./up.ts";
+
+interface RunOptions {
+  rm?: boolean;
+  detach?: boolean;
+  tty?: boolean;
+  env?: string[];
+  volume?: string[];
+  publish?: string[];
+  name?: string;
+  entrypoint?: string;
+  user?: string;
+  workdir?: string;
+  servicePorts?: boolean;
+  deps?: boolean;
+}
+
+/** Runs a one-off command in a new container of a service; the exit code is the command's. */
+export async function run(context: Context, [service, ...command]: string[], options: RunOptions): Promise<number> {
+  const stack = await context.stack();
+  const wanted = stack.services[service!];
+  if (!wanted) throw new BayError("UNKNOWN_SERVICE", `the stack ${stack.name} has no service ${service}`, { hint: `it has: ${Object.keys(stack.services).join(", ")}` });
+  const client = await context.daemon();
+  const dependencies = Object.keys(wanted.dependsOn).filter((name) => stack.services[name]);
+  if (options.deps !== false && dependencies.length > 0) await sendUp(client, stack, { options: { services: dependencies } });
+  else await sendUp(client, { ...stack, services: { [service!]: { ...wanted, replicas: 0, dependsOn: {} } } }, { options: { noRecreate: true, services: [service!], scale: { [service!]: 0 } } }).catch(() => {});
+  const tty = options.tty !== false && process.stdin.isTTY === true && process.stdout.isTTY === true && !options.detach;
+  const override = await overrides(stack, options, tty);
+  const { Id, Name } = await client.json<{ Id: string; Name: string }>("POST", "/bay/v1/run", {
+    stack,
+    service,
+    name: options.name,
+    override,
+    ...(command.length > 0 ? { command } : {}),
+    ...(options.entrypoint === undefined ? {} : { entrypoint: options.entrypoint.split(/\s+/).filter(Boolean) }),
+    servicePorts: options.servicePorts ?? false,
+  });
+  if (options.detach) {
+    await client.json("POST", `/containers/${Id}/start`);
+    process.stdout.write(`${Name}\n`);
+    return 0;
+  }
+  try {
+    const socket = await client.upgrade(`/containers/${Id}/attach?stream=1&stdout=1&stderr=1&stdin=1`);
+    const session = runSession(socket, { tty, stdin: true, resize: (rows, columns) => void client.json("POST", `/containers/${Id}/resize?h=${rows}&w=${columns}`).catch(() => {}) });
+    await client.json("POST", `/containers/${Id}/start`);
+    if (tty) await client.json("POST", `/containers/${Id}/resize?h=${process.stdout.rows ?? 24}&w=${process.stdout.columns ?? 80}`).catch(() => {});
+    const { StatusCode } = await client.json<{ StatusCode: number }>("POST", `/containers/${Id}/wait`);
+    await Promise.race([session, new Promise((done) => setTimeout(done, 500))]);
+    return StatusCode;
+  } finally {
+    if (options.rm) await client.json("DELETE", `/containers/${Id}?force=1&v=1`).catch(() => {});
+  }
+}
+
+async function overrides(stack: Stack, options: RunOptions, tty: boolean): Promise<Partial<ContainerConfig>> {
+  const { parsePort } = await import("../../stack/ports.ts");
+  const ports = (options.publish ?? []).flatMap((text) => {
+    const parsed = parsePort(text);
+    if (typeof parsed === "string") throw new BayError("BAD_OPTION", parsed);
+    return parsed;
+  });
+  const mounts = (options.volume ?? []).map((text): ContainerConfig["mounts"][number] => {
+    const [source = "", target, mode] = text.split(":");
+    if (!target) return { type: "volume", source: "", target: source, readOnly: false, noCopy: false };
+    const readOnly = mode === "ro";
+    if (/^[./~]/.test(source)) return { type: "bind", source: resolve(source), target, readOnly, recursive: true, createSource: true };
+    return { type: "volume", source: stack.volumes[source]?.name ?? source, target, readOnly, noCopy: false };
+  });
+  return {
+    tty,
+    stdinOpen: true,
+    stdinOnce: !tty,
+    env: (options.env ?? []).map((entry) => (entry.includes("=") ? entry : `${entry}=${process.env[entry] ?? ""}`)),
+    mounts,
+    ports,
+    ...(options.user === undefined ? {} : { user: options.user }),
+    ...(options.workdir === undefined ? {} : { workdir: options.workdir }),
+    health: undefined,
+  };
+}

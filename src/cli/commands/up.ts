@@ -1,0 +1,98 @@
+import type { Client } from "../../daemon/index.ts";
+import { BayError } from "../../errors.ts";
+import type { Plan, PlanOptions, Progress } from "../../reconcile/index.ts";
+import type { Stack } from "../../stack/index.ts";
+import type { Context } from "../context.ts";
+import { milliseconds, parseScale } from "../options.ts";
+import { print } from "../ui/output.ts";
+import { progressView } from "../ui/progress.ts";
+
+interface UpOptions {
+  detach?: boolean;
+  wait?: boolean;
+  waitTimeout?: number;
+  dryRun?: boolean;
+  removeOrphans?: boolean;
+  forceRecreate?: boolean;
+  recreate?: boolean;
+  scale?: string[];
+  deps?: boolean;
+  start?: boolean;
+  abortOnContainerExit?: boolean;
+  exitCodeFrom?: string;
+  attach?: string[];
+  logPrefix?: boolean;
+  renewAnonVolumes?: boolean;
+  timeout?: number;
+  repair?: boolean;
+}
+
+const planOptions = (services: string[], options: UpOptions): Partial<PlanOptions> => ({
+  services,
+  noDeps: options.deps === false,
+  removeOrphans: options.removeOrphans ?? false,
+  forceRecreate: options.forceRecreate ?? false,
+  noRecreate: options.recreate === false,
+  noStart: options.start === false,
+  scale: parseScale(options.scale),
+});
+
+/** Makes the host as the file says; in the foreground it shows the logs and stops the stack on Ctrl-C. */
+export async function up(context: Context, services: string[], options: UpOptions): Promise<number> {
+  if (options.dryRun) {
+    const { plan } = await import("./plan.ts");
+    return plan(context, services, { ...options, detailedExitcode: false });
+  }
+  const stack = await context.stack();
+  if (options.exitCodeFrom && !stack.services[options.exitCodeFrom]) throw new BayError("UNKNOWN_SERVICE", `the stack has no service ${options.exitCodeFrom}`);
+  if (options.repair === false) context.options.repair = false;
+  const client = await context.daemon();
+  const plan = await sendUp(client, stack, {
+    options: planOptions(services, options),
+    graceMs: milliseconds(options.timeout),
+    renewVolumes: options.renewAnonVolumes,
+    wait: options.wait,
+    waitTimeoutMs: milliseconds(options.waitTimeout),
+  });
+  const isForeground = !options.detach && !options.wait && options.start !== false;
+  if (plan.steps.length === 0 && !isForeground) print(`${stack.name}: nothing to do, the host is as the file says`);
+  if (!isForeground) return 0;
+  const { follow } = await import("./up-foreground.ts");
+  return follow(client, stack, services, {
+    attach: options.attach,
+    logPrefix: options.logPrefix !== false,
+    abortOnExit: options.abortOnContainerExit || options.exitCodeFrom !== undefined,
+    exitCodeFrom: options.exitCodeFrom,
+    graceSeconds: options.timeout,
+  });
+}
+
+export async function create(context: Context, services: string[], options: UpOptions): Promise<void> {
+  const stack = await context.stack();
+  await sendUp(await context.daemon(), stack, { options: planOptions(services, { ...options, start: false }) });
+}
+
+type Line = { progress: Progress } | { result: Plan } | { error: { message: string; code: string; hint?: string } };
+
+/** Sends an up request and shows its progress. Throws the daemon's error. */
+export async function sendUp(client: Client, stack: Stack, request: object): Promise<Plan> {
+  return watch(client, "/bay/v1/up", { stack, ...request });
+}
+
+/** A request that answers with lines of progress and a result. */
+export async function watch(client: Client, path: string, body: object): Promise<Plan> {
+  const view = await progressView();
+  let plan: Plan | undefined;
+  let failure: BayError | undefined;
+  for await (const line of client.lines<Line>("POST", path, body)) {
+    if ("progress" in line) view.show(line.progress);
+    else if ("result" in line) plan = line.result;
+    else failure = new BayError(line.error.code, line.error.message, line.error.hint ? { hint: line.error.hint } : {});
+  }
+  await view.end();
+  if (failure) throw failure;
+  if (!plan) throw new BayError("DAEMON_LOST", "bayd went away during the request", { hint: "it is back in a moment; run the command again" });
+  for (const warning of plan.warnings) process.stderr.write(`warning: ${warning}\n`);
+  return plan;
+}
+

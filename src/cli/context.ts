@@ -1,0 +1,112 @@
+/** What commands share: the roots, the stack as the options say it, and the daemon. */
+import { fileURLToPath } from "node:url";
+import type { Client } from "../daemon/index.ts";
+import { BayError } from "../errors.ts";
+import { resolveRoots, type Roots, socketPath } from "../roots.ts";
+import type { LoadedStack, Stack } from "../stack/index.ts";
+
+export interface GlobalOptions {
+  file?: string[];
+  projectName?: string;
+  projectDirectory?: string;
+  envFile?: string[];
+  profile?: string[];
+  root?: string;
+  run?: string;
+  repair?: boolean;
+}
+
+export class Context {
+  readonly roots: Roots;
+
+  constructor(readonly options: GlobalOptions) {
+    this.roots = resolveRoots({ root: options.root, run: options.run });
+  }
+
+  /** The command by which bay starts itself. */
+  get command(): string[] {
+    return [process.execPath, fileURLToPath(new URL("./bay.js", import.meta.url))];
+  }
+
+  /** Loads the stack; warnings go to standard error. Throws `StackError`. */
+  async loadStack(): Promise<LoadedStack> {
+    const { formatDiagnostic, loadStack } = await import("../stack/index.ts");
+    const { options } = this;
+    const loaded = loadStack({
+      files: options.file,
+      name: options.projectName,
+      projectDirectory: options.projectDirectory,
+      envFiles: options.envFile,
+      profiles: options.profile,
+      cwd: process.cwd(),
+      environment: process.env,
+    });
+    for (const warning of loaded.warnings) process.stderr.write(`${formatDiagnostic(warning, loaded.sources)}\n`);
+    return loaded;
+  }
+
+  async stack(): Promise<Stack> {
+    return (await this.loadStack()).stack;
+  }
+
+  /** The stack's name; where -p gives it, no file is needed. */
+  async stackName(): Promise<string> {
+    return this.options.projectName && !this.options.file ? this.options.projectName : (await this.stack()).name;
+  }
+
+  /** A client of the daemon that runs. Its first call throws NO_DAEMON where none does. */
+  async client(): Promise<Client> {
+    const { Client } = await import("../daemon/index.ts");
+    return new Client(socketPath(this.roots));
+  }
+
+  /** A client of the daemon, which is started where none runs. */
+  async daemon(): Promise<Client> {
+    const { ensureDaemon } = await import("../daemon/index.ts");
+    return ensureDaemon(this.roots, this.command, { repair: this.options.repair !== false });
+  }
+}
+
+/** A container in the list's shape of the Docker Engine API. */
+export interface ContainerRow {
+  Id: string;
+  Names: string[];
+  Image: string;
+  ImageID: string;
+  Command: string;
+  Created: number;
+  State: string;
+  Status: string;
+  Labels: Record<string, string>;
+  Ports: { IP?: string; PrivatePort: number; PublicPort?: number; Type: string }[];
+}
+
+export const nameOf = (row: ContainerRow) => row.Names[0]!.slice(1);
+export const serviceOf = (row: ContainerRow) => row.Labels["com.docker.compose.service"] ?? "";
+export const numberOf = (row: ContainerRow) => Number(row.Labels["com.docker.compose.container-number"] ?? 0);
+const isOneOff = (row: ContainerRow) => row.Labels["com.docker.compose.oneoff"] === "True";
+
+/** The stack's containers, ordered by service and number. Throws UNKNOWN_SERVICE for a name that has none. */
+export async function stackContainers(client: Client, stack: string, options: { services?: string[]; all?: boolean; oneOff?: boolean } = {}): Promise<ContainerRow[]> {
+  const filters = encodeURIComponent(JSON.stringify({ label: [`com.docker.compose.project=${stack}`] }));
+  const rows = await client.json<ContainerRow[]>("GET", `/containers/json?all=${options.all === false ? 0 : 1}&filters=${filters}`);
+  const counted = rows.filter((row) => options.oneOff || !isOneOff(row));
+  const wanted = options.services ?? [];
+  for (const service of wanted) {
+    if (!counted.some((row) => serviceOf(row) === service || nameOf(row) === service)) {
+      throw new BayError("UNKNOWN_SERVICE", `the stack ${stack} has no container of ${service}`, { hint: "bay ps -a shows what it has" });
+    }
+  }
+  return counted
+    .filter((row) => wanted.length === 0 || wanted.includes(serviceOf(row)) || wanted.includes(nameOf(row)))
+    .sort((a, b) => (serviceOf(a) === serviceOf(b) ? numberOf(a) - numberOf(b) : serviceOf(a) < serviceOf(b) ? -1 : 1));
+}
+
+/** One running container of a service, by --index. Throws NOT_RUNNING. */
+export async function oneContainer(context: Context, service: string, index?: number): Promise<{ client: Client; row: ContainerRow }> {
+  const client = await context.client();
+  const rows = await stackContainers(client, await context.stackName(), { services: [service] });
+  const row = rows.find((candidate) => index === undefined || numberOf(candidate) === index);
+  if (!row) throw new BayError("NOT_RUNNING", `the service ${service} has no container number ${index}`);
+  return { client, row };
+}

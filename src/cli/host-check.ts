@@ -1,0 +1,76 @@
+/** What bay needs of a host, looked at one by one. */
+import { existsSync, readFileSync } from "node:fs";
+import { release } from "node:os";
+import { BayError, messageOf } from "../errors.ts";
+import { cgroupManager, nft } from "../linux/index.ts";
+import { tableName } from "../network/index.ts";
+import type { Roots } from "../roots.ts";
+
+export interface Finding {
+  state: "ok" | "warning" | "missing";
+  what: string;
+  found: string;
+  hint?: string;
+}
+
+type Check = (roots: Roots) => Finding;
+
+const CHECKS: Check[] = [
+  () => {
+    const ok = process.getuid?.() === 0;
+    return { state: ok ? "ok" : "missing", what: "root", found: ok ? "yes" : "no", hint: "run bay with sudo" };
+  },
+  () => {
+    const [major = 0, minor = 0] = release().split(".").map(Number);
+    const ok = major > 5 || (major === 5 && minor >= 12);
+    return { state: ok ? "ok" : "missing", what: "kernel 5.12 or newer", found: release(), hint: "bay needs mount_setattr(2)" };
+  },
+  () => {
+    const ok = /\boverlay\b/.test(readFileSync("/proc/filesystems", "utf8"));
+    return { state: ok ? "ok" : "warning", what: "overlayfs", found: ok ? "yes" : "not loaded", hint: "modprobe overlay" };
+  },
+  () => {
+    const { version, view } = cgroupManager("/bay-doctor");
+    return { state: "ok", what: "cgroups", found: version === 2 ? "v2" : `v1: ${[view].flat().join(" ")}` };
+  },
+  () => library("libnftables1", () => nft("list tables")),
+  () => {
+    const ok = existsSync("/proc/sys/kernel/seccomp");
+    return { state: ok ? "ok" : "missing", what: "seccomp", found: ok ? "yes" : "no" };
+  },
+  (roots) => foreignRules(roots),
+  () => {
+    const on = readFileSync("/proc/sys/net/ipv4/ip_forward", "utf8").trim() === "1";
+    return { state: "ok", what: "IPv4 forwarding", found: on ? "on" : "off; bay turns it on with the first network" };
+  },
+];
+
+function library(debianPackage: string, use: () => void): Finding {
+  try {
+    use();
+    return { state: "ok", what: debianPackage, found: "works" };
+  } catch (error) {
+    return { state: "missing", what: debianPackage, found: messageOf(error), hint: error instanceof BayError && error.code === "MISSING_LIBRARY" ? `apt-get install ${debianPackage}` : "the kernel needs nf_tables with nat" };
+  }
+}
+
+/** A base chain of somebody else that drops forwarded packets by policy: Docker's, ufw's, firewalld's. */
+export function foreignRules(roots: Roots): Finding {
+  const what = "forwarding rules of others";
+  let listing: string;
+  try {
+    listing = nft("list ruleset");
+  } catch (error) {
+    return { state: "warning", what, found: messageOf(error) };
+  }
+  const droppers = [...listing.matchAll(/^table (\S+) (\S+) \{([\s\S]*?)^\}/gm)]
+    .filter(([, , name, body]) => name !== tableName(roots.tag) && /hook forward[^;]*;\s*policy drop/.test(body ?? ""))
+    .map(([, family, name]) => `${family} ${name}`);
+  if (droppers.length === 0) return { state: "ok", what, found: "none that drop" };
+  return { state: "warning", what, found: droppers.join(", "), hint: `the table ${droppers[0]} drops forwarded packets, bay's too; let it accept packets from and to interfaces named bay*` };
+}
+
+/** All findings, in order. */
+export function inspectHost(roots: Roots): Finding[] {
+  return CHECKS.map((check) => check(roots));
+}

@@ -1,0 +1,25 @@
+/** Options that several commands read alike. */
+import { BayError } from "../errors.ts";
+
+/** `["web=3"]` as `{web: 3}`. Throws BAD_OPTION. */
+export function parseScale(entries: readonly string[] = []): Record<string, number> {
+  return Object.fromEntries(
+    entries.map((entry) => {
+      const match = /^(.+)=(\d+)$/.exec(entry);
+      if (!match) throw new BayError("BAD_OPTION", `--scale wants SERVICE=COUNT, got ${entry}`);
+      return [match[1]!, Number(match[2])];
+    }),
+  );
+}
+
+/** A time for the daemon: RFC 3339 as it is, seconds since the epoch as they are, `10m` as that long ago. */
+export function parseTime(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text);
+  const units: Record<string, number> = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86400 };
+  if (match) return String(Date.now() / 1000 - Number(match[1]) * units[match[2]!]!);
+  if (/^\d+(\.\d+)?$/.test(text) || !Number.isNaN(Date.parse(text))) return text;
+  throw new BayError("BAD_OPTION", `${text} is no time`, { hint: "write 10m, 2026-01-31T12:00:00Z, or seconds since 1970" });
+}
+
+export const milliseconds = (seconds: number | undefined) => (seconds === undefined ? undefined : seconds * 1000);

@@ -1,0 +1,51 @@
+/** Writing for people: colours where they are wanted, tables, and the exit on a closed pipe. */
+
+/** NO_COLOR (no-color.org) and pipes get plain text. */
+export function hasColour(stream: NodeJS.WriteStream = process.stdout): boolean {
+  if (process.env.NO_COLOR) return false;
+  return stream.isTTY === true || process.env.FORCE_COLOR === "1";
+}
+
+const CODES = { red: 31, green: 32, yellow: 33, blue: 34, magenta: 35, cyan: 36, grey: 90, bold: 1 } as const;
+export type Colour = keyof typeof CODES;
+
+export function paint(text: string, colour: Colour, stream: NodeJS.WriteStream = process.stdout): string {
+  return hasColour(stream) ? `\x1b[${CODES[colour]}m${text}\x1b[0m` : text;
+}
+
+const PREFIX_COLOURS: Colour[] = ["cyan", "yellow", "green", "magenta", "blue"];
+/** A colour for the n-th service. */
+export const prefixColour = (index: number): Colour => PREFIX_COLOURS[index % PREFIX_COLOURS.length]!;
+
+/** Columns as wide as their longest cell, two spaces between. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const all = [head, ...rows];
+  const widths = head.map((_, column) => Math.max(...all.map((row) => (row[column] ?? "").length)));
+  return `${all.map((row) => row.map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column]!))).join("  ").trimEnd()).join("\n")}\n`;
+}
+
+export function print(text: string): void {
+  process.stdout.write(text.endsWith("\n") ? text : `${text}\n`);
+}
+
+export function printJson(value: unknown): void {
+  print(JSON.stringify(value, null, 2));
+}
+
+/** 12.3MiB */
+export function humanBytes(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let unit = 0;
+  let value = bytes;
+  for (; value >= 1024 && unit < units.length - 1; unit++) value /= 1024;
+  return `${unit === 0 ? value : value.toPrecision(4).replace(/\.?0+$/, "")}${units[unit]}`;
+}
+
+/** How long ago, in the largest unit: 5 minutes. */
+export function humanAge(milliseconds: number): string {
+  const units: [number, string][] = [[86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]];
+  const seconds = Math.max(0, Math.floor(milliseconds / 1000));
+  const [size, unit] = units.find(([size]) => seconds >= size) ?? [1, "second"];
+  const count = Math.floor(seconds / size);
+  return `${count} ${unit}${count === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,85 @@
+/** The client of bayd's socket, for the command. */
+import { type IncomingMessage, request } from "node:http";
+import type { Duplex } from "node:stream";
+import { BayError, hasCode } from "../errors.ts";
+
+export interface Answer {
+  status: number;
+  body: IncomingMessage;
+}
+
+export class Client {
+  constructor(readonly socketPath: string) {}
+
+  /** One request; the body is left to read. Throws NO_DAEMON where nobody listens. */
+  send(method: string, path: string, body?: unknown): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const text = body === undefined ? undefined : JSON.stringify(body);
+      const headers = text === undefined ? {} : { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(text) };
+      const call = request({ socketPath: this.socketPath, method, path, headers, agent: false }, (response) => resolve({ status: response.statusCode ?? 0, body: response }));
+      call.on("error", (cause) => {
+        if (hasCode(cause, "ECONNREFUSED", "ENOENT")) reject(new BayError("NO_DAEMON", "bayd is not running", { cause, hint: "bay up starts it" }));
+        else if (hasCode(cause, "EACCES")) reject(new BayError("NO_ACCESS", `no access to ${this.socketPath}`, { cause, hint: "run as root, or in the group that bayd was given" }));
+        else if (hasCode(cause, "ECONNRESET")) reject(new BayError("DAEMON_LOST", "bayd went away during the request", { cause, hint: "it is back in a moment; run the command again" }));
+        else reject(cause);
+      });
+      call.end(text);
+    });
+  }
+
+  /** A request with a JSON answer. Throws the daemon's own error with its code and hint. */
+  async json<T>(method: string, path: string, body?: unknown): Promise<T> {
+    const answer = await this.send(method, path, body);
+    const text = await textOf(answer.body);
+    if (answer.status >= 400) throw toError(text);
+    return (text === "" ? undefined : JSON.parse(text)) as T;
+  }
+
+  /** A request whose answer is lines of JSON. */
+  async *lines<T>(method: string, path: string, body?: unknown): AsyncGenerator<T> {
+    const answer = await this.send(method, path, body);
+    if (answer.status >= 400) throw toError(await textOf(answer.body));
+    let rest = "";
+    answer.body.setEncoding("utf8");
+    try {
+      for await (const chunk of answer.body) {
+        const parts = (rest + chunk).split("\n");
+        rest = parts.pop() ?? "";
+        for (const part of parts) if (part) yield JSON.parse(part) as T;
+      }
+    } catch (cause) {
+      throw new BayError("DAEMON_LOST", "bayd went away during the request", { cause, hint: "it is back in a moment; run the command again" });
+    }
+  }
+
+  /** A hijacked connection, as attach and exec use it. */
+  upgrade(path: string, body?: unknown): Promise<Duplex> {
+    return new Promise((resolve, reject) => {
+      const text = body === undefined ? "" : JSON.stringify(body);
+      const headers = { Connection: "Upgrade", Upgrade: "tcp", "Content-Type": "application/json", "Content-Length": Buffer.byteLength(text) };
+      const call = request({ socketPath: this.socketPath, method: "POST", path, headers });
+      call.on("upgrade", (_response, socket, head) => {
+        if (head.length > 0) socket.unshift(head);
+        resolve(socket);
+      });
+      call.on("response", (response) => void textOf(response).then((answer) => reject(toError(answer))));
+      call.on("error", reject);
+      call.end(text);
+    });
+  }
+}
+
+export async function textOf(stream: AsyncIterable<Buffer | string>): Promise<string> {
+  const parts: Buffer[] = [];
+  for await (const part of stream) parts.push(Buffer.from(part as Buffer));
+  return Buffer.concat(parts).toString("utf8");
+}
+
+export function toError(text: string): BayError {
+  try {
+    const { code, message, hint } = JSON.parse(text) as { code?: string; message: string; hint?: string };
+    return new BayError(code ?? "DAEMON", message, hint ? { hint } : {});
+  } catch {
+    return new BayError("DAEMON", text.trim() || "bayd answered nothing");
+  }
+}

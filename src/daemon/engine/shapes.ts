@@ -1,0 +1,235 @@
+/** Containers in the shapes of the Docker Engine API: the list's row and inspect. */
+import { type ContainerManager, type ContainerRecord, containerDirectory, isRunning, LABELS, toResources } from "../../container/index.ts";
+
+const DOCKER_STATE: Record<string, string> = { dead: "dead", created: "created", running: "running", paused: "paused", restarting: "restarting", exited: "exited" };
+
+/** `Up 5 minutes (healthy)`, `Exited (0) 2 hours ago`. */
+export function statusText(manager: ContainerManager, record: ContainerRecord): string {
+  const { state } = record;
+  const health = manager.health(record.id);
+  const suffix = health === "none" ? "" : health === "starting" ? " (health: starting)" : ` (${health})`;
+  if (state.status === "running") return `Up ${ago(state.startedAt)}${suffix}`;
+  if (state.status === "paused") return `Up ${ago(state.startedAt)} (Paused)`;
+  if (state.status === "restarting") return `Restarting (${state.exitCode}) ${ago(state.finishedAt)} ago`;
+  if (state.status === "created") return "Created";
+  return `Exited (${state.exitCode}) ${ago(state.finishedAt)} ago`;
+}
+
+function ago(time: string): string {
+  const seconds = Math.max(0, Math.floor((Date.now() - Date.parse(time)) / 1000));
+  const units: [number, string][] = [[86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]];
+  const [size, unit] = units.find(([size]) => seconds >= size) ?? [1, "second"];
+  const count = Math.floor(seconds / size);
+  return `${count} ${unit}${count === 1 ? "" : "s"}`;
+}
+
+function ports(record: ContainerRecord) {
+  const bound = record.state.boundPorts;
+  const rows = bound.map(({ hostAddress, hostPort, containerPort, protocol }) => ({ IP: hostAddress || "0.0.0.0", PrivatePort: containerPort, PublicPort: hostPort, Type: protocol }));
+  const published = new Set(bound.map(({ containerPort, protocol }) => `${containerPort}/${protocol}`));
+  const exposed = record.config.exposed.filter((port) => !published.has(port)).map((port) => ({ PrivatePort: Number.parseInt(port, 10), Type: port.split("/")[1] ?? "tcp" }));
+  return [...rows, ...exposed];
+}
+
+function networks(manager: ContainerManager, record: ContainerRecord) {
+  const running = isRunning(record);
+  return Object.fromEntries(
+    record.endpoints.map((endpoint) => {
+      const network = manager.networks.get(endpoint.network);
+      return [
+        endpoint.network,
+        {
+          IPAMConfig: null,
+          Links: null,
+          Aliases: endpoint.aliases,
+          NetworkID: network?.id ?? "",
+          EndpointID: running ? endpoint.link : "",
+          Gateway: network?.gateway ?? "",
+          IPAddress: endpoint.address,
+          IPPrefixLen: Number(network?.subnet.split("/")[1] ?? 0),
+          MacAddress: endpoint.mac,
+          DNSNames: [record.config.name, ...endpoint.aliases, record.id.slice(0, 12)],
+        },
+      ];
+    }),
+  );
+}
+
+function mounts(manager: ContainerManager, record: ContainerRecord) {
+  return record.config.mounts.map((mount) =>
+    mount.type === "tmpfs"
+      ? { Type: "tmpfs", Source: "", Destination: mount.target, Mode: mount.options.join(","), RW: true, Propagation: "" }
+      : {
+          Type: mount.type,
+          ...(mount.type === "volume" ? { Name: mount.source, Driver: "local" } : {}),
+          Source: mount.type === "volume" ? manager.volumes.path(mount.source) : mount.source,
+          Destination: mount.target,
+          Mode: mount.readOnly ? "ro" : "",
+          RW: !mount.readOnly,
+          Propagation: mount.type === "bind" ? "rprivate" : "",
+        },
+  );
+}
+
+/** A row of GET /containers/json. */
+export function toSummary(manager: ContainerManager, record: ContainerRecord) {
+  const { config, state } = record;
+  return {
+    Id: record.id,
+    Names: [`/${config.name}`],
+    Image: config.image,
+    ImageID: config.imageId,
+    Command: config.args.join(" "),
+    Created: Math.floor(Date.parse(record.createdAt) / 1000),
+    Ports: ports(record),
+    Labels: config.labels,
+    State: DOCKER_STATE[state.status],
+    Status: statusText(manager, record),
+    HostConfig: { NetworkMode: config.networkMode },
+    NetworkSettings: { Networks: networks(manager, record) },
+    Mounts: mounts(manager, record),
+  };
+}
+
+/** GET /containers/ID/json. */
+export function toInspect(manager: ContainerManager, record: ContainerRecord) {
+  const { config, state, id } = record;
+  const directory = containerDirectory(manager, id);
+  const health = manager.healthDetail(id);
+  const resources = toResources(config.resources);
+  const bindings = Object.fromEntries(
+    config.ports.map(({ hostAddress, hostPort, containerPort, protocol }) => [`${containerPort}/${protocol}`, [{ HostIp: hostAddress, HostPort: hostPort === undefined ? "" : String(hostPort) }]]),
+  );
+  const bound = Object.fromEntries(
+    state.boundPorts.map(({ hostAddress, hostPort, containerPort, protocol }) => [`${containerPort}/${protocol}`, [{ HostIp: hostAddress || "0.0.0.0", HostPort: String(hostPort) }]]),
+  );
+  const first = record.endpoints[0];
+  return {
+    Id: id,
+    Created: record.createdAt,
+    Path: config.args[0] ?? "",
+    Args: config.args.slice(1),
+    State: {
+      Status: DOCKER_STATE[state.status],
+      Running: isRunning(record),
+      Paused: state.status === "paused",
+      Restarting: state.status === "restarting",
+      OOMKilled: state.oomKilled,
+      Dead: state.status === "dead",
+      Pid: state.pid,
+      ExitCode: state.exitCode,
+      Error: state.error,
+      StartedAt: state.startedAt,
+      FinishedAt: state.finishedAt,
+      ...(health
+        ? {
+            Health: {
+              Status: health.status,
+              FailingStreak: health.failingStreak,
+              Log: health.log.map(({ start, end, exitCode, output }) => ({ Start: start, End: end, ExitCode: exitCode, Output: output })),
+            },
+          }
+        : {}),
+    },
+    Image: config.imageId,
+    ResolvConfPath: `${directory}/resolv.conf`,
+    HostnamePath: `${directory}/hostname`,
+    HostsPath: `${directory}/hosts`,
+    LogPath: `${directory}/logs`,
+    Name: `/${config.name}`,
+    RestartCount: state.restartCount,
+    Driver: "overlay2",
+    Platform: "linux",
+    MountLabel: "",
+    ProcessLabel: "",
+    AppArmorProfile: "",
+    ExecIDs: null,
+    HostConfig: {
+      Binds: config.mounts.flatMap((mount) => (mount.type === "tmpfs" ? [] : [`${mount.source}:${mount.target}:${mount.readOnly ? "ro" : "rw"}`])),
+      NetworkMode: config.networkMode === "bridge" ? (first?.network ?? "bridge") : config.networkMode,
+      PortBindings: bindings,
+      RestartPolicy: { Name: config.restart.policy, MaximumRetryCount: config.restart.maxRetries },
+      LogConfig: { Type: config.log.driver, Config: {} },
+      AutoRemove: false,
+      CapAdd: config.capAdd,
+      CapDrop: config.capDrop,
+      Privileged: config.privileged,
+      ReadonlyRootfs: config.readOnly,
+      Init: config.init,
+      ShmSize: config.shmSize,
+      PidMode: config.pidMode === "host" ? "host" : "",
+      IpcMode: config.ipcMode,
+      Memory: config.resources.memory ?? 0,
+      MemoryReservation: config.resources.memoryReservation ?? 0,
+      MemorySwap: resources.memory?.swap ?? 0,
+      NanoCpus: Math.round((config.resources.cpus ?? 0) * 1e9),
+      CpuShares: config.resources.cpuShares ?? 0,
+      CpusetCpus: config.resources.cpuset ?? "",
+      PidsLimit: config.resources.pids ?? null,
+      SecurityOpt: [...(config.noNewPrivileges ? ["no-new-privileges"] : []), ...(config.seccomp === "unconfined" ? ["seccomp=unconfined"] : [])],
+      ExtraHosts: config.extraHosts,
+      Dns: config.dns,
+      OomScoreAdj: config.oomScoreAdj,
+      Sysctls: config.sysctls,
+      Ulimits: Object.entries(config.ulimits).map(([Name, { soft, hard }]) => ({ Name, Soft: soft, Hard: hard })),
+    },
+    GraphDriver: { Name: "overlay2", Data: { UpperDir: `${directory}/upper`, WorkDir: `${directory}/work` } },
+    Mounts: mounts(manager, record),
+    Config: {
+      Hostname: config.hostname,
+      Domainname: config.domainname,
+      User: config.user,
+      AttachStdin: false,
+      AttachStdout: true,
+      AttachStderr: true,
+      Tty: config.tty,
+      OpenStdin: config.stdinOpen,
+      StdinOnce: config.stdinOnce,
+      Env: config.env,
+      Cmd: config.args,
+      Image: config.image,
+      WorkingDir: config.workdir,
+      Entrypoint: null,
+      Labels: config.labels,
+      StopSignal: config.stopSignal,
+      StopTimeout: Math.round(config.stopGraceMs / 1000),
+      ExposedPorts: Object.fromEntries(config.exposed.map((port) => [port, {}])),
+      ...(config.health ? { Healthcheck: { Test: config.health.test, Interval: config.health.intervalMs * 1e6, Timeout: config.health.timeoutMs * 1e6, Retries: config.health.retries, StartPeriod: config.health.startPeriodMs * 1e6 } } : {}),
+    },
+    NetworkSettings: {
+      Bridge: "",
+      SandboxKey: isRunning(record) ? manager.networks.namespaceFile(id) : "",
+      Ports: bound,
+      IPAddress: first?.address ?? "",
+      MacAddress: first?.mac ?? "",
+      Networks: networks(manager, record),
+    },
+  };
+}
+
+/** The filters parameter: `{"label": ["a=b"], "status": ["running"]}`, also in the older form of a map of maps. */
+export function parseFilters(text: string | null): Map<string, string[]> {
+  if (!text) return new Map();
+  const parsed = JSON.parse(text) as Record<string, string[] | Record<string, boolean>>;
+  return new Map(Object.entries(parsed).map(([key, value]) => [key, Array.isArray(value) ? value : Object.keys(value)]));
+}
+
+export function matchesFilters(manager: ContainerManager, record: ContainerRecord, filters: ReadonlyMap<string, string[]>): boolean {
+  const { config, state, id } = record;
+  const tests: Record<string, (value: string) => boolean> = {
+    label: (value) => {
+      const [key = "", wanted] = value.split(/=(.*)/s);
+      return key in config.labels && (wanted === undefined || config.labels[key] === wanted);
+    },
+    name: (value) => config.name.includes(value.replace(/^\^?\/?/, "").replace(/\$$/, "")),
+    id: (value) => id.startsWith(value),
+    status: (value) => DOCKER_STATE[state.status] === value,
+    health: (value) => manager.health(id) === value,
+    network: (value) => record.endpoints.some(({ network }) => network === value),
+    volume: (value) => config.mounts.some((mount) => (mount.type === "volume" && mount.source === value) || mount.target === value),
+    ancestor: (value) => config.image === value || config.imageId === value,
+    exited: (value) => state.status === "exited" && state.exitCode === Number(value),
+    service: (value) => config.labels[LABELS.service] === value,
+  };
+  return [...filters].every(([key, values]) => values.length === 0 || values.some((value) => tests[key]?.(value) ?? true));
+}

@@ -1,0 +1,140 @@
+/** System, image, network and volume routes of the Docker Engine API, as far as containers need them now. */
+import { readFileSync } from "node:fs";
+import { cpus, hostname, release, totalmem } from "node:os";
+import { isRunning } from "../../container/index.ts";
+import { BayError } from "../../errors.ts";
+import { familiarReference, inspectImage } from "../../image/index.ts";
+import { VERSION } from "../../version.ts";
+import { type Route, route, sendJson } from "../http.ts";
+import type { Services } from "../server.ts";
+
+const API_VERSION = "1.47";
+
+export function systemRoutes({ manager }: Services): Route[] {
+  const ping: Route["handle"] = ({ response }) => {
+    response.writeHead(200, { "Api-Version": API_VERSION, "Docker-Experimental": "false", Ostype: "linux", Server: `bay/${VERSION}`, "Content-Type": "text/plain" });
+    response.end("OK");
+  };
+  const arch = process.arch === "arm64" ? "arm64" : "amd64";
+  const toImage = (reference: string) => {
+    const known = inspectImage(manager.store, manager.roots.root, reference) ?? byId(reference);
+    if (!known) throw new BayError("IMAGE_NOT_FOUND", `the image ${reference} is not on this host`);
+    return known;
+  };
+  const byId = (id: string) => {
+    const record = manager.images.list().find((image) => image.id === id || image.id.replace("sha256:", "").startsWith(id));
+    return record && inspectImage(manager.store, manager.roots.root, record.reference);
+  };
+  const network = (record: ReturnType<typeof manager.networks.list>[number]) => ({
+    Name: record.config.name,
+    Id: record.id,
+    Created: record.createdAt,
+    Scope: "local",
+    Driver: record.config.driver,
+    EnableIPv6: false,
+    IPAM: { Driver: "default", Config: [{ Subnet: record.subnet, Gateway: record.gateway }] },
+    Internal: record.config.internal,
+    Labels: record.config.labels,
+    Options: record.config.mtu ? { "com.docker.network.driver.mtu": String(record.config.mtu) } : {},
+    Containers: Object.fromEntries(
+      manager.list().filter(isRunning).flatMap(({ id, config, endpoints }) =>
+        endpoints.filter((endpoint) => endpoint.network === record.config.name).map((endpoint) => [id, { Name: config.name, EndpointID: endpoint.link, MacAddress: endpoint.mac, IPv4Address: `${endpoint.address}/${record.subnet.split("/")[1]}`, IPv6Address: "" }]),
+      ),
+    ),
+  });
+  const volume = (record: ReturnType<typeof manager.volumes.list>[number]) => ({
+    Name: record.config.name,
+    Driver: "local",
+    Mountpoint: manager.volumes.path(record.config.name),
+    CreatedAt: record.createdAt,
+    Labels: record.config.labels,
+    Scope: "local",
+    Options: null,
+  });
+  return [
+    route("GET", "/_ping", ping),
+    route("HEAD", "/_ping", ping),
+    route("GET", "/version", ({ response }) =>
+      sendJson(response, 200, {
+        Platform: { Name: "bay" },
+        Version: VERSION,
+        ApiVersion: API_VERSION,
+        MinAPIVersion: "1.24",
+        Os: "linux",
+        Arch: arch,
+        KernelVersion: release(),
+        Components: [{ Name: "bay", Version: VERSION }],
+      }),
+    ),
+    route("GET", "/info", ({ response }) => {
+      const all = manager.list();
+      const count = (status: string) => all.filter(({ state }) => state.status === status).length;
+      sendJson(response, 200, {
+        ID: manager.roots.tag,
+        Name: hostname(),
+        ServerVersion: VERSION,
+        Driver: "overlay2",
+        CgroupVersion: String(manager.cgroups.version),
+        CgroupDriver: "cgroupfs",
+        Containers: all.length,
+        ContainersRunning: count("running"),
+        ContainersPaused: count("paused"),
+        ContainersStopped: all.length - count("running") - count("paused"),
+        Images: manager.images.list().length,
+        OSType: "linux",
+        OperatingSystem: /^PRETTY_NAME="?([^"\n]*)/m.exec(readFileSync("/etc/os-release", "utf8"))?.[1] ?? "Linux",
+        Architecture: process.arch === "arm64" ? "aarch64" : "x86_64",
+        KernelVersion: release(),
+        NCPU: cpus().length,
+        MemTotal: totalmem(),
+        DockerRootDir: manager.roots.root,
+        SecurityOptions: ["name=seccomp,profile=builtin"],
+      });
+    }),
+    route("GET", "/images/json", ({ response }) =>
+      sendJson(response, 200, manager.images.list().map((image) => ({
+        Id: image.id,
+        RepoTags: [familiarReference(image.reference)],
+        RepoDigests: [],
+        Created: Math.floor(Date.parse(image.createdAt) / 1000),
+        Size: image.size,
+        SharedSize: -1,
+        Labels: {},
+        Containers: manager.list().filter(({ config }) => config.imageId === image.id).length,
+      }))),
+    ),
+    route("GET", "/images/*/json", ({ response, parts }) => {
+      const { record, config } = toImage(parts[0]!);
+      sendJson(response, 200, {
+        Id: record.id,
+        RepoTags: [familiarReference(record.reference)],
+        RepoDigests: [],
+        Created: record.createdAt,
+        Size: record.size,
+        Architecture: config.architecture,
+        Os: config.os,
+        Config: config.config ?? {},
+        RootFS: { Type: "layers", Layers: config.rootfs.diff_ids },
+      });
+    }),
+    route("DELETE", "/images/*", ({ response, parts }) => {
+      const { record } = toImage(parts[0]!);
+      const user = manager.list().find(({ config }) => config.imageId === record.id);
+      if (user) throw new BayError("IS_RUNNING", `the image ${parts[0]} is used by the container ${user.config.name}`);
+      manager.images.remove(record.reference);
+      sendJson(response, 200, [{ Untagged: familiarReference(record.reference) }]);
+    }),
+    route("GET", "/networks", ({ response }) => sendJson(response, 200, manager.networks.list().map(network))),
+    route("GET", "/networks/:", ({ response, parts }) => {
+      const known = manager.networks.list().find(({ id, config }) => config.name === parts[0] || id.startsWith(parts[0]!));
+      if (!known) throw new BayError("NETWORK_NOT_FOUND", `there is no network ${parts[0]}`);
+      sendJson(response, 200, network(known));
+    }),
+    route("GET", "/volumes", ({ response }) => sendJson(response, 200, { Volumes: manager.volumes.list().map(volume), Warnings: [] })),
+    route("GET", "/volumes/:", ({ response, parts }) => {
+      const known = manager.volumes.get(parts[0]!);
+      if (!known) throw new BayError("VOLUME_NOT_FOUND", `there is no volume ${parts[0]}`);
+      sendJson(response, 200, volume(known));
+    }),
+  ];
+}

@@ -1,0 +1,121 @@
+/** The executor: does one step of a plan with the container manager. Every deed is idempotent. */
+import { type ContainerManager, LABELS } from "../container/index.ts";
+import { BayError, hasCode } from "../errors.ts";
+import type { Executor, Step } from "../reconcile/index.ts";
+import type { Condition, Stack } from "../stack/index.ts";
+import { nextChange } from "./stacks.ts";
+
+export interface UpSettings {
+  /** Grace of stops; undefined for each container's own. */
+  graceMs: number | undefined;
+  /** Give replaced containers new anonymous volumes. */
+  renewVolumes: boolean;
+  /** Remove anonymous volumes with their containers. */
+  removeVolumes: boolean;
+  /** How long to wait for conditions of dependencies; undefined without end. */
+  timeoutMs: number | undefined;
+}
+
+export function makeExecutor(manager: ContainerManager, stack: Stack | undefined, settings: UpSettings): Executor {
+  const removal = { volumes: settings.removeVolumes };
+  const stopAndRemove = async (id: string, volumes: boolean) => {
+    await manager.stop(id, settings.graceMs);
+    await manager.remove(id, { volumes });
+  };
+  const start = async (step: Step, id: string, say: (message: string) => void) => {
+    if (!step.container!.start) return;
+    for (const { service, condition } of step.waits) await waitFor(manager, stack!, service, condition, settings.timeoutMs, say);
+    await manager.start(id);
+  };
+  const deeds: Record<Step["kind"], (step: Step, say: (message: string) => void) => Promise<void>> = {
+    "image.make": async () => {},
+    "network.create": async ({ name }) => {
+      const [key, network] = Object.entries(stack!.networks).find(([, candidate]) => candidate.name === name)!;
+      await manager.networks.create({
+        name,
+        stack: stack!.name,
+        key,
+        driver: "bridge",
+        internal: network.internal,
+        subnet: network.subnet,
+        gateway: network.gateway,
+        mtu: network.mtu,
+        labels: { ...network.labels, [LABELS.stack]: stack!.name, [LABELS.network]: key },
+      });
+      manager.events.publish("network", "create", name, { name });
+    },
+    "network.remove": async ({ name }) => {
+      await manager.networks.remove(name);
+      manager.events.publish("network", "destroy", name, { name });
+    },
+    "network.repair": async () => void manager.networks.repair(),
+    "host.repair": async () => void manager.networks.repair(),
+    "volume.create": async ({ name }) => {
+      const [key, volume] = Object.entries(stack!.volumes).find(([, candidate]) => candidate.name === name)!;
+      const labels = { ...volume.labels, [LABELS.stack]: stack!.name, [LABELS.volume]: key };
+      manager.volumes.create({ name, stack: stack!.name, key, anonymous: false, labels });
+      manager.events.publish("volume", "create", name, { name });
+    },
+    "volume.remove": async ({ name }) => {
+      manager.volumes.remove(name);
+      manager.events.publish("volume", "destroy", name, { name });
+    },
+    "container.create": async (step, say) => {
+      const record = await manager.create(step.container!.config!);
+      await start(step, record.id, say);
+    },
+    "container.replace": async (step, say) => {
+      const old = manager.get(step.container!.id!);
+      const inherited = settings.renewVolumes
+        ? {}
+        : Object.fromEntries(old.config.mounts.flatMap((mount) => (mount.type === "volume" && old.anonymousVolumes.includes(mount.source) ? [[mount.target, mount.source]] : [])));
+      await stopAndRemove(old.id, settings.renewVolumes);
+      const record = await manager.create(step.container!.config!, inherited);
+      await start(step, record.id, say);
+    },
+    "container.update": async ({ container }) => {
+      await manager.update(container!.id!, container!.config!);
+      manager.repairLimits(container!.id!);
+    },
+    "container.start": async (step, say) => start(step, step.container!.id!, say),
+    "container.restart": async ({ container }) => manager.restart(container!.id!, settings.graceMs),
+    "container.remove": async ({ container }) => {
+      try {
+        await stopAndRemove(container!.id!, removal.volumes);
+      } catch (error) {
+        if (!hasCode(error, "CONTAINER_NOT_FOUND")) throw error;
+      }
+    },
+  };
+  return (step, say) => deeds[step.kind](step, say);
+}
+
+/** Waits until a dependency is as `depends_on` wants it. Throws DEPENDENCY_FAILED where it cannot become so. */
+async function waitFor(manager: ContainerManager, stack: Stack, service: string, condition: Condition, timeoutMs: number | undefined, say: (message: string) => void): Promise<void> {
+  const deadline = timeoutMs === undefined ? Number.POSITIVE_INFINITY : Date.now() + timeoutMs;
+  for (let told = false; ; ) {
+    const own = manager.list().filter(({ config }) => config.labels[LABELS.stack] === stack.name && config.labels[LABELS.service] === service && config.labels[LABELS.oneOff] !== "True");
+    const states = own.map((record) => judge(manager, record.id, condition, service));
+    if (own.length > 0 && states.every(Boolean)) return;
+    if (own.length === 0 && condition === "service_started") return;
+    if (!told) say(`waits for ${service}`);
+    told = true;
+    if (Date.now() > deadline) throw new BayError("DEPENDENCY_FAILED", `${service} was not ready in time`);
+    await nextChange(manager, 1000);
+  }
+}
+
+function judge(manager: ContainerManager, id: string, condition: Condition, service: string): boolean {
+  const { state, config } = manager.get(id);
+  const ended = state.status === "exited" || state.status === "dead";
+  const failed = (why: string) => new BayError("DEPENDENCY_FAILED", `the dependency ${config.name} ${why}`, { hint: `bay logs ${service} shows why` });
+  if (condition === "service_completed_successfully") {
+    if (ended && state.exitCode !== 0) throw failed(`ended with exit code ${state.exitCode}`);
+    return ended;
+  }
+  if (condition === "service_started") return state.status === "running" || ended;
+  if (!config.health) throw new BayError("DEPENDENCY_FAILED", `${service} has no health check, so it cannot become healthy`, { hint: "give it a healthcheck, or use condition: service_started" });
+  if (ended) throw failed(`ended with exit code ${state.exitCode}`);
+  if (manager.health(id) === "unhealthy") throw failed("is unhealthy");
+  return manager.health(id) === "healthy";
+}

@@ -1,0 +1,57 @@
+/** Starting bayd from the command where none runs, and ending it. */
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { BayError, hasCode } from "../errors.ts";
+import { makeRoots, type Roots, socketPath } from "../roots.ts";
+import { Client } from "./client.ts";
+
+const START_TIMEOUT = 10_000;
+
+async function answers(client: Client): Promise<boolean> {
+  try {
+    await client.json("GET", "/bay/v1/daemon");
+    return true;
+  } catch (error) {
+    if (hasCode(error, "NO_DAEMON", "DAEMON_LOST")) return false;
+    throw error;
+  }
+}
+
+/** A client of a running bayd; one is started, with its keeper, where none runs. Throws DAEMON_START. */
+export async function ensureDaemon(roots: Roots, command: string[], options: { repair: boolean }): Promise<Client> {
+  const client = new Client(socketPath(roots));
+  if (await answers(client)) return client;
+  if (process.getuid?.() !== 0) throw new BayError("NOT_ROOT", "starting containers needs root", { hint: "run it with sudo" });
+  makeRoots(roots);
+  mkdirSync(roots.run, { recursive: true, mode: 0o700 });
+  const { startKeeper, stopKeeper } = await import("../linux/index.ts");
+  const logFile = join(roots.root, "bayd.log");
+  stopKeeper(join(roots.run, "keeper"));
+  startKeeper({
+    file: join(roots.run, "keeper"),
+    args: [...command, "daemon", "run", ...(options.repair ? [] : ["--no-repair"])],
+    env: [`PATH=${process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin"}`, "HOME=/root", `BAY_ROOT=${roots.root}`, `BAY_RUN=${roots.run}`],
+    logFile,
+  });
+  const deadline = Date.now() + START_TIMEOUT;
+  while (Date.now() < deadline) {
+    if (await answers(client)) return client;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  const tail = existsSync(logFile) ? readFileSync(logFile, "utf8").trim().split("\n").slice(-5).join("\n") : "";
+  throw new BayError("DAEMON_START", `bayd did not start within ${START_TIMEOUT / 1000} s${tail ? `; its log ends with:\n${tail}` : ""}`);
+}
+
+/** Ends the keeper and bayd; containers go on. False where none ran. */
+export async function stopDaemon(roots: Roots): Promise<boolean> {
+  const { stopKeeper } = await import("../linux/index.ts");
+  const kept = stopKeeper(join(roots.run, "keeper"));
+  try {
+    await new Client(socketPath(roots)).json("POST", "/bay/v1/daemon/stop");
+  } catch (error) {
+    if (hasCode(error, "NO_DAEMON")) return kept;
+    throw error;
+  }
+  for (let attempt = 0; attempt < 500 && existsSync(socketPath(roots)); attempt++) await new Promise((resolve) => setTimeout(resolve, 10));
+  return true;
+}

@@ -1,0 +1,98 @@
+/** Observing: what the host really has of a stack, from the records and the kernel. Changes nothing. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type ContainerRecord, type HealthStatus, isRunning, LABELS, limitsMatch } from "../container/index.ts";
+import { type ImageSource, inspectImage, staleReason } from "../image/index.ts";
+import { cgroupManager, isAlive, readProgramState } from "../linux/index.ts";
+import { firewallIsIntact, type NetworkRecord, withLinks } from "../network/index.ts";
+import type { Actual, ActualContainer } from "../reconcile/index.ts";
+import type { Roots } from "../roots.ts";
+import type { Stack, StackImage } from "../stack/index.ts";
+import type { StoreReader } from "../store/index.ts";
+import type { VolumeRecord } from "../volume/index.ts";
+
+export interface View {
+  roots: Roots;
+  state: StoreReader;
+  /** Known only while bayd runs. */
+  health: (id: string) => HealthStatus;
+}
+
+/** Read-only access by type: a plan cannot change anything. */
+export function observe(view: View, name: string, stack: Stack | undefined): Actual {
+  const records = view.state.list<ContainerRecord>("container/");
+  const own = records.filter(({ config }) => config.labels[LABELS.stack] === name);
+  const networks = view.state.list<NetworkRecord>("network/");
+  const links = networks.length > 0 ? withLinks((handle) => handle.list()) : [];
+  const byName = new Map(links.map((link) => [link.name, link]));
+  return {
+    containers: own.map((record) => observeContainer(view, record, byName)),
+    networks: networks.map(({ config, subnet, bridge }) => ({
+      name: config.name,
+      key: config.key,
+      stack: config.stack,
+      subnet,
+      internal: config.internal,
+      mtu: config.mtu,
+      wantedSubnet: config.subnet,
+      drift: config.stack !== name ? [] : !byName.has(bridge) ? [`the bridge ${bridge} is gone`] : byName.get(bridge)!.isUp ? [] : [`the bridge ${bridge} is down`],
+    })),
+    volumes: view.state.list<VolumeRecord>("volume/").map(({ config }) => ({ name: config.name, key: config.key, stack: config.stack })),
+    images: observeImages(view, stack),
+    foreignNames: records.filter(({ config }) => config.labels[LABELS.stack] !== name).map(({ config }) => config.name),
+    drift: own.some(isRunning) && !firewallIsIntact(view.roots.tag, join(view.roots.run, "rules")) ? ["bay's nftables rules were changed or removed"] : [],
+  };
+}
+
+function observeContainer(view: View, record: ContainerRecord, links: ReadonlyMap<string, { master: number | undefined }>): ActualContainer {
+  const { config, state } = record;
+  const alive = isRunning(record) && isAlive(state.pid, state.start) && !hasEnded(view, record.id);
+  const drift: string[] = [];
+  if (alive) {
+    for (const { link, network } of record.endpoints) if (!links.has(link)) drift.push(`the link to ${network} is gone`);
+    const cgroup = cgroupManager(`/bay-${view.roots.tag}`).group(record.id.slice(0, 16));
+    if (!limitsMatch(config, cgroup)) drift.push("its limits were changed");
+  }
+  const wasKilled = isRunning(record) && !alive;
+  return {
+    id: record.id,
+    name: config.name,
+    service: config.labels[LABELS.service] ?? "",
+    number: Number(config.labels[LABELS.number] ?? 0),
+    oneOff: config.labels[LABELS.oneOff] === "True",
+    config,
+    status: wasKilled ? "exited" : state.status,
+    alive,
+    wanted: state.wanted,
+    exitCode: wasKilled ? 137 : state.exitCode,
+    health: config.health ? view.health(record.id) : "none",
+    drift,
+    anonymousVolumes: record.anonymousVolumes,
+    addresses: Object.fromEntries(record.endpoints.map(({ network, address }) => [network, address])),
+  };
+}
+
+function hasEnded(view: View, id: string): boolean {
+  try {
+    return readProgramState(readFileSync(join(view.roots.run, "containers", id.slice(0, 16), "program"))).status !== undefined;
+  } catch {
+    return true;
+  }
+}
+
+/** A definition of the stack as the image room takes it. */
+export function toImageSource({ source, base, config }: StackImage): ImageSource {
+  return { ...source, base, config } as ImageSource;
+}
+
+function observeImages(view: View, stack: Stack | undefined): Actual["images"] {
+  const images: Actual["images"] = {};
+  for (const { image } of Object.values(stack?.services ?? {})) {
+    if (!image || image in images) continue;
+    const known = inspectImage(view.state, view.roots.root, image);
+    if (!known) continue;
+    const definition = stack?.images[image];
+    images[image] = { id: known.record.id, config: known.config, stale: definition ? staleReason(known.record, toImageSource(definition)) : undefined };
+  }
+  return images;
+}

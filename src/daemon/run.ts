@@ -1,0 +1,68 @@
+/** bayd itself: takes the lock, adopts what runs, serves the socket, and repairs every two seconds. */
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { ContainerManager } from "../container/index.ts";
+import { BayError, messageOf } from "../errors.ts";
+import { tryLock } from "../linux/index.ts";
+import { makeRoots, type Roots, socketPath } from "../roots.ts";
+import { JournalStore } from "../store/index.ts";
+import { createEngineServer, listen } from "./server.ts";
+import { StackService } from "./stacks.ts";
+
+const OBSERVE_INTERVAL = 1000;
+
+export interface DaemonOptions {
+  roots: Roots;
+  repair: boolean;
+  group: string | undefined;
+}
+
+/** Runs until it is told to stop. Throws ALREADY_RUNNING where another bayd has these roots. */
+export async function runDaemon(options: DaemonOptions): Promise<void> {
+  const { roots } = options;
+  makeRoots(roots);
+  if (tryLock(join(roots.root, "state", "lock")) === undefined) {
+    throw new BayError("ALREADY_RUNNING", `another bayd runs with the root ${roots.root}`);
+  }
+  const store = new JournalStore(join(roots.root, "state"));
+  const manager = new ContainerManager(roots, store);
+  manager.on("warning", (text) => log(text));
+  manager.logs.on("broken", (error) => {
+    // without the log worker output would pile up; the keeper starts a whole bayd again
+    log(`the log worker ended: ${messageOf(error)}`);
+    process.exit(70);
+  });
+  await manager.adopt();
+  const stacks = new StackService(manager);
+  let timer: NodeJS.Timeout | undefined;
+  const done = new Promise<void>((resolve) => {
+    const shutDown = () => resolve();
+    const server = createEngineServer({ manager, stacks, shutDown });
+    void listen(server, socketPath(roots), options.group).then(() => {
+      writeFileSync(join(roots.run, "bayd.pid"), String(process.pid));
+      log(`bayd ${process.pid} serves ${socketPath(roots)}`);
+    });
+    process.once("SIGTERM", shutDown);
+    process.once("SIGINT", shutDown);
+    const pass = async () => {
+      try {
+        for (const repaired of await manager.observe(options.repair)) log(`repaired ${repaired}`);
+      } catch (error) {
+        log(`observe: ${messageOf(error)}`);
+      }
+      timer = setTimeout(pass, OBSERVE_INTERVAL);
+    };
+    timer = setTimeout(pass, OBSERVE_INTERVAL);
+  });
+  await done;
+  clearTimeout(timer);
+  rmSync(socketPath(roots), { force: true });
+  await manager.close();
+  manager.removeGroups();
+  await store.flush();
+  process.exit(0);
+}
+
+function log(text: string): void {
+  process.stderr.write(`${new Date().toISOString()} ${text}\n`);
+}

@@ -1,0 +1,121 @@
+/** What bayd does with whole stacks: plan, up, down. Decisions are the planner's, deeds the executor's. */
+import type { ContainerManager } from "../container/index.ts";
+import { LABELS } from "../container/index.ts";
+import { BayError } from "../errors.ts";
+import { type Actual, applyPlan, type DownOptions, makeDownPlan, makePlan, type Plan, type PlanOptions, type Progress } from "../reconcile/index.ts";
+import type { Stack } from "../stack/index.ts";
+import { makeExecutor, type UpSettings } from "./executor.ts";
+import { observe, toImageSource, type View } from "./observe.ts";
+
+export class StackService {
+  /** One change of a stack at a time. */
+  readonly #queues = new Map<string, Promise<unknown>>();
+
+  constructor(readonly manager: ContainerManager) {}
+
+  get view(): View {
+    const { roots, store } = this.manager;
+    return { roots, state: store, health: (id) => this.manager.health(id) };
+  }
+
+  observe(name: string, stack: Stack | undefined): Actual {
+    return observe(this.view, name, stack);
+  }
+
+  plan(stack: Stack, options: PlanOptions): Plan {
+    return makePlan(stack, this.observe(stack.name, stack), options);
+  }
+
+  /** Makes images first, so that the plan that follows is exact; then applies it. Throws APPLY_FAILED. */
+  up(stack: Stack, options: PlanOptions, settings: UpSettings, onProgress: (progress: Progress) => void): Promise<Plan> {
+    return this.#queue(stack.name, async () => {
+      const first = this.plan(stack, options);
+      const images = first.steps.filter(({ kind }) => kind === "image.make");
+      if (images.length > 0) {
+        await applyPlan({ ...first, steps: images }, (step) => this.#makeImage(stack, step.name), onProgress);
+      }
+      const plan = images.length > 0 ? this.plan(stack, options) : first;
+      await applyPlan(plan, makeExecutor(this.manager, stack, settings), onProgress);
+      await this.#finish(plan);
+      return { ...plan, steps: [...images, ...plan.steps] };
+    });
+  }
+
+  async #makeImage(stack: Stack, name: string): Promise<void> {
+    const image = await this.manager.images.ensure(name, toImageSource(stack.images[name]!));
+    this.manager.events.publish("image", "build", image.id, { name });
+  }
+
+  down(name: string, options: DownOptions, graceMs: number | undefined, onProgress: (progress: Progress) => void): Promise<Plan> {
+    return this.#queue(name, async () => {
+      const plan = makeDownPlan(name, this.observe(name, undefined), options);
+      const settings: UpSettings = { graceMs, renewVolumes: false, removeVolumes: options.volumes, timeoutMs: undefined };
+      await applyPlan(plan, makeExecutor(this.manager, undefined, settings), onProgress);
+      await this.#finish(plan);
+      return plan;
+    });
+  }
+
+  async #finish(plan: Plan): Promise<void> {
+    if (plan.steps.length === 0) return;
+    this.manager.saveRules();
+    await this.manager.store.flush();
+  }
+
+  /** Names of stacks that have containers. */
+  list(): { name: string; running: number; total: number; files: string }[] {
+    const stacks = new Map<string, { name: string; running: number; total: number; files: string }>();
+    for (const { config, state } of this.manager.list()) {
+      const name = config.labels[LABELS.stack];
+      if (!name) continue;
+      const entry = stacks.get(name) ?? { name, running: 0, total: 0, files: config.labels[LABELS.configFiles] ?? "" };
+      entry.total += 1;
+      if (state.status === "running") entry.running += 1;
+      stacks.set(name, entry);
+    }
+    return [...stacks.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  #queue<T>(name: string, action: () => Promise<T>): Promise<T> {
+    const previous = this.#queues.get(name) ?? Promise.resolve();
+    const next = previous.catch(() => {}).then(action);
+    this.#queues.set(name, next);
+    return next;
+  }
+}
+
+/** Resolves when every container of the stack's services runs and is healthy. Throws WAIT_FAILED with the reason. */
+export async function waitForStack(manager: ContainerManager, stack: Stack, services: readonly string[], timeoutMs: number | undefined): Promise<void> {
+  const deadline = timeoutMs === undefined ? Number.POSITIVE_INFINITY : Date.now() + timeoutMs;
+  const chosen = new Set(services.length > 0 ? services : Object.keys(stack.services));
+  for (;;) {
+    const own = manager.list().filter(({ config }) => config.labels[LABELS.stack] === stack.name && chosen.has(config.labels[LABELS.service] ?? ""));
+    const waiting = own.filter((record) => !isReady(manager, record.id));
+    if (waiting.length === 0) return;
+    for (const { id, config, state } of waiting) {
+      if (manager.health(id) === "unhealthy") throw new BayError("WAIT_FAILED", `${config.name} is unhealthy`, { hint: `bay logs ${config.labels[LABELS.service]} shows why` });
+      if (state.status === "exited" && state.exitCode !== 0) throw new BayError("WAIT_FAILED", `${config.name} ended with exit code ${state.exitCode}`);
+    }
+    if (Date.now() > deadline) throw new BayError("WAIT_FAILED", `not ready in time: ${waiting.map(({ config }) => config.name).join(", ")}`);
+    await nextChange(manager, 500);
+  }
+}
+
+function isReady(manager: ContainerManager, id: string): boolean {
+  const { state, config } = manager.get(id);
+  if (state.status === "exited" && state.exitCode === 0) return true;
+  return state.status === "running" && (!config.health || manager.health(id) === "healthy");
+}
+
+/** Resolves at the next change of any container, or after some time. */
+export function nextChange(manager: ContainerManager, milliseconds: number): Promise<void> {
+  return new Promise((resolve) => {
+    const finish = () => {
+      clearTimeout(timer);
+      manager.off("changed", finish);
+      resolve();
+    };
+    const timer = setTimeout(finish, milliseconds);
+    manager.once("changed", finish);
+  });
+}

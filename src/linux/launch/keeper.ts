@@ -1,0 +1,74 @@
+/**
+ * The keeper: a syscall program that runs a command again whenever it ends. It brings bayd back within a moment
+ * where no service manager does, and costs a few kB.
+ */
+import { closeSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
+import * as abi from "../abi.ts";
+import { signalProcess, startTime } from "../process.ts";
+import { HEADER, ProgramBuilder, readProgramState } from "../program.ts";
+import { spawnShim } from "../shim.ts";
+import { cloneArgs } from "./supervise.ts";
+
+const SIG_SETMASK = 2;
+const SIGCHLD = 17;
+const PAUSE_NANOSECONDS = 200_000_000;
+
+export interface KeeperOptions {
+  /** Where its program lies; the file also tells its pid. */
+  file: string;
+  args: string[];
+  env: string[];
+  logFile: string;
+}
+
+/** Starts the keeper, which starts the command. */
+export function startKeeper(options: KeeperOptions): void {
+  const program = new ProgramBuilder();
+  program.entry("entry");
+  program.call("clone3", [cloneArgs(program, abi.CLONE_PARENT_SETTID, program.header("shimPid"), 0, SIGCHLD), 88], { label: "entry", clone: "keeper" });
+  program.call("exit_group", [0]);
+  program.call("setsid", [], { label: "keeper" });
+  program.call("rt_sigprocmask", [SIG_SETMASK, Buffer.alloc(8, 0xff), 0, 8]);
+  program.call("umask", [0o022]);
+  program.call("chdir", ["/"]);
+  program.call("close_range", [0, 2, 0]);
+  const clone = cloneArgs(program, 0x100000000n, 0, 0, SIGCHLD);
+  program.call("clone3", [clone, 88], { label: "again", clone: "child", ignore: true });
+  program.call("wait4", [-1, 0, 0, 0], { ignore: true });
+  program.call("nanosleep", [program.struct([0, PAUSE_NANOSECONDS]), 0], { ignore: true });
+  program.goto("again");
+
+  program.call("setsid", [], { label: "child" });
+  program.call("openat", [abi.AT_FDCWD, "/dev/null", abi.O_RDWR, 0]); // takes 0, the lowest free number
+  const append = 0o2000;
+  program.call("openat", [abi.AT_FDCWD, options.logFile, abi.O_WRONLY | abi.O_CREAT | append, 0o600], { label: "log" });
+  program.call("dup3", [1, 2, 0]);
+  program.call("close_range", [3, 0xffffffff, 0]);
+  program.call("rt_sigprocmask", [SIG_SETMASK, Buffer.alloc(8), 0, 8]);
+  program.call("execve", [options.args[0]!, program.texts(options.args), program.texts(options.env)]);
+  program.call("exit_group", [127]);
+
+  const fd = openSync(options.file, "w+", 0o600);
+  try {
+    program.build().writeTo(fd);
+    spawnShim("bay-keeper", [fd]);
+    const page = Buffer.alloc(64);
+    readSync(fd, page, 0, 64, 0);
+    const start = Buffer.alloc(8);
+    start.writeBigUInt64LE(BigInt(startTime(readProgramState(page).shimPid) ?? 0));
+    writeSync(fd, start, 0, 8, HEADER.shimStart);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Ends the keeper whose program lies in the file; false where none runs. */
+export function stopKeeper(file: string): boolean {
+  try {
+    const { shimPid, shimStart } = readProgramState(readFileSync(file));
+    return shimStart > 0 && signalProcess(shimPid, shimStart, 9);
+  } catch {
+    return false;
+  }
+}
+
