@@ -2,7 +2,7 @@
 import { lstatSync, readdirSync, statSync } from "node:fs";
 import { join, posix } from "node:path";
 import { BayError } from "../errors.ts";
-import { resolveCapabilities, type Spec, type SpecDevice, type SpecDeviceRule, type SpecMount, type SpecResources, type SpecSeccomp } from "../linux/index.ts";
+import { hardLimit, resolveCapabilities, type Spec, type SpecDevice, type SpecDeviceRule, type SpecMount, type SpecResources, type SpecSeccomp } from "../linux/index.ts";
 import type { ContainerConfig, ResourceConfig } from "./config.ts";
 import { defaultSeccomp } from "./default-seccomp.ts";
 import type { Account } from "./user.ts";
@@ -89,7 +89,7 @@ export function toSpec(config: ContainerConfig, parts: ResolvedParts): Spec {
 
 /** bayd's own limit of files must not leak in, so there is always one. */
 function withDefaultLimits(ulimits: ContainerConfig["ulimits"]): ContainerConfig["ulimits"] {
-  return { nofile: { soft: 1024, hard: 524288 }, core: { soft: 0, hard: -1 }, ...ulimits };
+  return { nofile: { soft: 1024, hard: Math.min(524288, hardLimit("nofile")) }, ...ulimits };
 }
 
 /** Limits as the cgroup room takes them. Memory without memswap allows as much swap again, as in Docker. */

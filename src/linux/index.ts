@@ -14,7 +14,7 @@ export { createNamespace, inNamespace, isNamespace, removeNamespace } from "./ne
 export { nft } from "./nftables.ts";
 export { createPipe, makeFifo, type Pipe, setNonblocking, setPipeSize } from "./pipe.ts";
 export { resizePty, takePtyMaster } from "./pty.ts";
-export { childrenOf, decodeStatus, isAlive, openProcess, signalProcess, startTime } from "./process.ts";
+export { childrenOf, decodeStatus, hardLimit, isAlive, openProcess, signalProcess, startTime } from "./process.ts";
 export { HEADER, type ProgramState, readProgramState } from "./program.ts";
 export { kindInRoot, openInRoot, readInRoot } from "./safe-path.ts";
 export { bindSocket } from "./socket.ts";

@@ -20,6 +20,19 @@ export function isAlive(pid: number, start: number): boolean {
   return now !== undefined && (start === 0 || now === start);
 }
 
+const hardLimits = new Map<string, number>();
+
+/** This process's own hard limit of a resource; what it starts can have no more without CAP_SYS_RESOURCE. */
+export function hardLimit(resource: "nofile"): number {
+  let limit = hardLimits.get(resource);
+  if (limit === undefined) {
+    const text = /^Max open files\s+\S+\s+(\S+)/m.exec(readFileSync("/proc/self/limits", "latin1"))?.[1];
+    limit = text === "unlimited" || text === undefined ? 1048576 : Number(text);
+    hardLimits.set(resource, limit);
+  }
+  return limit;
+}
+
 /** Opens a pidfd (pidfd_open(2)) on this very process, or gives undefined where it is gone. */
 export function openProcess(pid: number, start: number): number | undefined {
   const fd = trySyscall("pidfd_open", pid, 0);

@@ -48,7 +48,7 @@ export class Firewall {
     const rules = renderRules(this.tag, this.#wanted.networks, this.#wanted.ports);
     if (rules === this.#applied) return;
     if (this.#wanted.networks.length === 0) {
-      nft(`table ip ${tableName(this.tag)} { }\ndelete table ip ${tableName(this.tag)}\n`);
+      nft(`add table ip ${tableName(this.tag)}\ndelete table ip ${tableName(this.tag)}\n`);
     } else nft(rules);
     this.#applied = rules;
     this.#hash = undefined;

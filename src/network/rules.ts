@@ -20,7 +20,7 @@ export function renderRules(tag: string, networks: readonly NetworkRecord[], por
   const anywhere = ports.filter(({ hostAddress }) => hostAddress === "" || hostAddress === "0.0.0.0");
   const somewhere = ports.filter((port) => !anywhere.includes(port) && !port.hostAddress.includes(":"));
   const lines = [
-    `table ip ${tableName(tag)} { }`,
+    `add table ip ${tableName(tag)}`,
     `delete ${table}`,
     `${table} {`,
     `  set bridges { type ifname;${set(bridges)} }`,

@@ -15,7 +15,7 @@ import * as abi from "../abi.ts";
 import type { ProgramBuilder } from "../program.ts";
 import type { Spec, SpecDevice, SpecMount } from "../spec.ts";
 import { type LaunchRequest, FD } from "./request.ts";
-import { openAs, resultAs, writeFile } from "./supervise.ts";
+import { resultAs, writeFile } from "./supervise.ts";
 
 const ATTRIBUTES: Record<string, number> = {
   ro: abi.MOUNT_ATTR_RDONLY,
@@ -77,8 +77,6 @@ export function addMounts(program: ProgramBuilder, request: LaunchRequest): void
   program.call("mount", [0, "/", 0, abi.MS_REC | abi.MS_PRIVATE, 0], { about: "make / private" });
   addRoot(program, request);
   for (const plan of plans) if (plan.bindFd !== undefined) openBind(program, plan, plan.bindFd);
-  openAs(program, "/dev/null", abi.O_PATH | abi.O_CLOEXEC, FD.devNull);
-  for (const device of hostDevices(spec)) openHostDevice(program, device);
 
   program.call("chdir", [spec.root.path]);
   program.call("pivot_root", [".", "."]);
@@ -178,14 +176,6 @@ export function addMountPoint(program: ProgramBuilder, path: string, isFile: boo
   program.call("openat", [abi.AT_FDCWD, path, flags, 0o644], { ignore: true });
 }
 
-function hostDevices(spec: Spec): SpecDevice[] {
-  return (spec.linux.devices ?? []).filter((device) => device.type === "p");
-}
-
-function openHostDevice(_program: ProgramBuilder, device: SpecDevice): void {
-  throw new BayError("UNSUPPORTED_DEVICE", `a FIFO as device ${device.path} is not supported`);
-}
-
 /** /dev: the standard nodes and links of the specification, then the container's own devices. */
 function addDevices(program: ProgramBuilder, spec: Spec): void {
   for (const device of [...STANDARD_DEVICES, ...(spec.linux.devices ?? [])]) {
@@ -263,7 +253,7 @@ function addMasks(program: ProgramBuilder, spec: Spec): void {
     if (kind === "directory") makeFileSystem(program, "tmpfs", ["size=0"], abi.MOUNT_ATTR_RDONLY, FD.scratch, about);
     else {
       resultAs(program, FD.scratch, (store) => {
-        program.call("open_tree", [FD.devNull, "", clone | abi.AT_EMPTY_PATH], { store, about });
+        program.call("open_tree", [abi.AT_FDCWD, "/dev/null", clone | abi.AT_SYMLINK_NOFOLLOW], { store, about });
       });
     }
     program.call("move_mount", [FD.scratch, "", directory, name, abi.MOVE_MOUNT_F_EMPTY_PATH], { about });

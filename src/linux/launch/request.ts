@@ -80,7 +80,6 @@ export const FD = {
   fifoErr: 701,
   procMount: 702,
   sysMount: 703,
-  devNull: 704,
   scratch: 705,
   ptyMaster: 706,
   ptySlave: 707,

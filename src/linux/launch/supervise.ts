@@ -5,6 +5,7 @@
  */
 import { AT_FDCWD, CLONE_PARENT_SETTID, CLONE_PIDFD, O_CLOEXEC, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, RLIMITS } from "../abi.ts";
 import type { ProgramBuilder, Word } from "../program.ts";
+import { hardLimit } from "../process.ts";
 import { FD, PROGRAM_OPEN_FILES, type Stdio } from "./request.ts";
 
 const SIGCHLD = 17;
@@ -36,7 +37,8 @@ export function addSupervisor(program: ProgramBuilder, options: SupervisorOption
   program.call("exit_group", [0]);
   program.call("setsid", [], { label: "shim" });
   program.call("rt_sigprocmask", [SIG_SETMASK, ALL_SIGNALS, 0, 8]);
-  const openFiles = program.struct([PROGRAM_OPEN_FILES, PROGRAM_OPEN_FILES]);
+  // the hard limit stays: not every root may raise it again
+  const openFiles = program.struct([PROGRAM_OPEN_FILES, hardLimit("nofile")]);
   program.call("prlimit64", [0, RLIMITS.nofile!, openFiles, 0], { ignore: true });
   program.call("umask", [0o022]);
   program.call("chdir", ["/"]);

@@ -79,12 +79,14 @@ export class ContainerDns {
 
 function redirectRules(udpPort: number, tcpPort: number): string {
   return [
-    "table ip bay_dns { }",
+    "add table ip bay_dns",
     "delete table ip bay_dns",
-    "table ip bay_dns { chain output { type nat hook output priority -100;",
+    "table ip bay_dns {",
+    "chain output { type nat hook output priority -100;",
     `  ip daddr ${DNS_ADDRESS} udp dport 53 dnat to ${DNS_ADDRESS}:${udpPort}`,
     `  ip daddr ${DNS_ADDRESS} tcp dport 53 dnat to ${DNS_ADDRESS}:${tcpPort}`,
-    "} }\n",
+    "}",
+    "}\n",
   ].join("\n");
 }
 
