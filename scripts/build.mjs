@@ -9,6 +9,7 @@ await build({
   entryPoints: {
     bay: "src/cli/main.ts",
     "log-worker": "src/container/log-worker.ts",
+    "archive-worker": "src/image/archive-worker.ts",
     "unpack-worker": "src/image/unpack-worker.ts",
   },
   outdir: "dist",

@@ -2,7 +2,7 @@
 import { fileURLToPath } from "node:url";
 import type { Client } from "../daemon/index.ts";
 import { BayError } from "../errors.ts";
-import { resolveRoots, type Roots, socketPath } from "../roots.ts";
+import { type Roots, resolveRoots, socketPath } from "../roots.ts";
 import type { LoadedStack, Stack } from "../stack/index.ts";
 
 export interface GlobalOptions {
@@ -41,7 +41,8 @@ export class Context {
       cwd: process.cwd(),
       environment: process.env,
     });
-    for (const warning of loaded.warnings) process.stderr.write(`${formatDiagnostic(warning, loaded.sources)}\n`);
+    for (const warning of loaded.warnings)
+      process.stderr.write(`${formatDiagnostic(warning, loaded.sources)}\n`);
     return loaded;
   }
 
@@ -51,7 +52,9 @@ export class Context {
 
   /** The stack's name; where -p gives it, no file is needed. */
   async stackName(): Promise<string> {
-    return this.options.projectName && !this.options.file ? this.options.projectName : (await this.stack()).name;
+    return this.options.projectName && !this.options.file
+      ? this.options.projectName
+      : (await this.stack()).name;
   }
 
   /** A client of the daemon that runs. Its first call throws NO_DAEMON where none does. */
@@ -87,23 +90,38 @@ export const numberOf = (row: ContainerRow) => Number(row.Labels["com.docker.com
 const isOneOff = (row: ContainerRow) => row.Labels["com.docker.compose.oneoff"] === "True";
 
 /** The stack's containers, ordered by service and number. Throws UNKNOWN_SERVICE for a name that has none. */
-export async function stackContainers(client: Client, stack: string, options: { services?: string[]; all?: boolean; oneOff?: boolean } = {}): Promise<ContainerRow[]> {
+export async function stackContainers(
+  client: Client,
+  stack: string,
+  options: { services?: string[]; all?: boolean; oneOff?: boolean } = {},
+): Promise<ContainerRow[]> {
   const filters = encodeURIComponent(JSON.stringify({ label: [`com.docker.compose.project=${stack}`] }));
-  const rows = await client.json<ContainerRow[]>("GET", `/containers/json?all=${options.all === false ? 0 : 1}&filters=${filters}`);
+  const rows = await client.json<ContainerRow[]>(
+    "GET",
+    `/containers/json?all=${options.all === false ? 0 : 1}&filters=${filters}`,
+  );
   const counted = rows.filter((row) => options.oneOff || !isOneOff(row));
   const wanted = options.services ?? [];
   for (const service of wanted) {
     if (!counted.some((row) => serviceOf(row) === service || nameOf(row) === service)) {
-      throw new BayError("UNKNOWN_SERVICE", `the stack ${stack} has no container of ${service}`, { hint: "bay ps -a shows what it has" });
+      throw new BayError("UNKNOWN_SERVICE", `the stack ${stack} has no container of ${service}`, {
+        hint: "bay ps -a shows what it has",
+      });
     }
   }
   return counted
     .filter((row) => wanted.length === 0 || wanted.includes(serviceOf(row)) || wanted.includes(nameOf(row)))
-    .sort((a, b) => (serviceOf(a) === serviceOf(b) ? numberOf(a) - numberOf(b) : serviceOf(a) < serviceOf(b) ? -1 : 1));
+    .sort((a, b) =>
+      serviceOf(a) === serviceOf(b) ? numberOf(a) - numberOf(b) : serviceOf(a) < serviceOf(b) ? -1 : 1,
+    );
 }
 
 /** One running container of a service, by --index. Throws NOT_RUNNING. */
-export async function oneContainer(context: Context, service: string, index?: number): Promise<{ client: Client; row: ContainerRow }> {
+export async function oneContainer(
+  context: Context,
+  service: string,
+  index?: number,
+): Promise<{ client: Client; row: ContainerRow }> {
   const client = await context.client();
   const rows = await stackContainers(client, await context.stackName(), { services: [service] });
   const row = rows.find((candidate) => index === undefined || numberOf(candidate) === index);

@@ -18,16 +18,31 @@ type Check = (roots: Roots) => Finding;
 const CHECKS: Check[] = [
   () => {
     const ok = process.getuid?.() === 0;
-    return { state: ok ? "ok" : "missing", what: "root", found: ok ? "yes" : "no", hint: "run bay with sudo" };
+    return {
+      state: ok ? "ok" : "missing",
+      what: "root",
+      found: ok ? "yes" : "no",
+      hint: "run bay with sudo",
+    };
   },
   () => {
     const [major = 0, minor = 0] = release().split(".").map(Number);
     const ok = major > 5 || (major === 5 && minor >= 12);
-    return { state: ok ? "ok" : "missing", what: "kernel 5.12 or newer", found: release(), hint: "bay needs mount_setattr(2)" };
+    return {
+      state: ok ? "ok" : "missing",
+      what: "kernel 5.12 or newer",
+      found: release(),
+      hint: "bay needs mount_setattr(2)",
+    };
   },
   () => {
     const ok = /\boverlay\b/.test(readFileSync("/proc/filesystems", "utf8"));
-    return { state: ok ? "ok" : "warning", what: "overlayfs", found: ok ? "yes" : "not loaded", hint: "modprobe overlay" };
+    return {
+      state: ok ? "ok" : "warning",
+      what: "overlayfs",
+      found: ok ? "yes" : "not loaded",
+      hint: "modprobe overlay",
+    };
   },
   () => {
     const { version, view } = cgroupManager("/bay-doctor");
@@ -41,7 +56,11 @@ const CHECKS: Check[] = [
   (roots) => foreignRules(roots),
   () => {
     const on = readFileSync("/proc/sys/net/ipv4/ip_forward", "utf8").trim() === "1";
-    return { state: "ok", what: "IPv4 forwarding", found: on ? "on" : "off; bay turns it on with the first network" };
+    return {
+      state: "ok",
+      what: "IPv4 forwarding",
+      found: on ? "on" : "off; bay turns it on with the first network",
+    };
   },
 ];
 
@@ -50,7 +69,15 @@ function library(debianPackage: string, use: () => void): Finding {
     use();
     return { state: "ok", what: debianPackage, found: "works" };
   } catch (error) {
-    return { state: "missing", what: debianPackage, found: messageOf(error), hint: error instanceof BayError && error.code === "MISSING_LIBRARY" ? `apt-get install ${debianPackage}` : "the kernel needs nf_tables with nat" };
+    return {
+      state: "missing",
+      what: debianPackage,
+      found: messageOf(error),
+      hint:
+        error instanceof BayError && error.code === "MISSING_LIBRARY"
+          ? `apt-get install ${debianPackage}`
+          : "the kernel needs nf_tables with nat",
+    };
   }
 }
 
@@ -64,10 +91,18 @@ export function foreignRules(roots: Roots): Finding {
     return { state: "warning", what, found: messageOf(error) };
   }
   const droppers = [...listing.matchAll(/^table (\S+) (\S+) \{([\s\S]*?)^\}/gm)]
-    .filter(([, , name, body]) => name !== tableName(roots.tag) && /hook forward[^;]*;\s*policy drop/.test(body ?? ""))
+    .filter(
+      ([, , name, body]) =>
+        name !== tableName(roots.tag) && /hook forward[^;]*;\s*policy drop/.test(body ?? ""),
+    )
     .map(([, family, name]) => `${family} ${name}`);
   if (droppers.length === 0) return { state: "ok", what, found: "none that drop" };
-  return { state: "warning", what, found: droppers.join(", "), hint: `the table ${droppers[0]} drops forwarded packets, bay's too; let it accept packets from and to interfaces named bay*` };
+  return {
+    state: "warning",
+    what,
+    found: droppers.join(", "),
+    hint: `the table ${droppers[0]} drops forwarded packets, bay's too; let it accept packets from and to interfaces named bay*`,
+  };
 }
 
 /** All findings, in order. */

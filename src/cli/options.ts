@@ -19,7 +19,10 @@ export function parseTime(text: string | undefined): string | undefined {
   const units: Record<string, number> = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86400 };
   if (match) return String(Date.now() / 1000 - Number(match[1]) * units[match[2]!]!);
   if (/^\d+(\.\d+)?$/.test(text) || !Number.isNaN(Date.parse(text))) return text;
-  throw new BayError("BAD_OPTION", `${text} is no time`, { hint: "write 10m, 2026-01-31T12:00:00Z, or seconds since 1970" });
+  throw new BayError("BAD_OPTION", `${text} is no time`, {
+    hint: "write 10m, 2026-01-31T12:00:00Z, or seconds since 1970",
+  });
 }
 
-export const milliseconds = (seconds: number | undefined) => (seconds === undefined ? undefined : seconds * 1000);
+export const milliseconds = (seconds: number | undefined) =>
+  seconds === undefined ? undefined : seconds * 1000;

@@ -8,7 +8,11 @@ import { print } from "./ui/output.ts";
 const UNIT = "/etc/systemd/system/bay.service";
 
 /** The unit's text. KillMode=process: a stop or restart of bayd leaves the containers running. */
-export function unitText(command: readonly string[], roots: { root: string; run: string }, group: string | undefined): string {
+export function unitText(
+  command: readonly string[],
+  roots: { root: string; run: string },
+  group: string | undefined,
+): string {
   return `[Unit]
 Description=bay, stacks of containers
 After=network-online.target
@@ -33,7 +37,9 @@ WantedBy=multi-user.target
 /** Throws NO_SYSTEMD. */
 export async function installUnit(context: Context, group: string | undefined): Promise<void> {
   if (!existsSync("/run/systemd/system")) {
-    throw new BayError("NO_SYSTEMD", "this host was not booted with systemd", { hint: "bay up starts bayd by itself, and a keeper brings it back" });
+    throw new BayError("NO_SYSTEMD", "this host was not booted with systemd", {
+      hint: "bay up starts bayd by itself, and a keeper brings it back",
+    });
   }
   writeFileSync(UNIT, unitText(context.command, context.roots, group));
   const { stopDaemon } = await import("../daemon/index.ts");

@@ -11,7 +11,14 @@ export interface HealthConfig {
 }
 
 export type MountConfig =
-  | { type: "bind"; source: string; target: string; readOnly: boolean; recursive: boolean; createSource: boolean }
+  | {
+      type: "bind";
+      source: string;
+      target: string;
+      readOnly: boolean;
+      recursive: boolean;
+      createSource: boolean;
+    }
   | { type: "volume"; source: string; target: string; readOnly: boolean; noCopy: boolean }
   | { type: "tmpfs"; target: string; options: string[] };
 

@@ -27,7 +27,11 @@ export function hostsFile(options: {
 }
 
 /** resolv.conf(5). */
-export function resolvFile(options: { servers: readonly string[]; search: readonly string[]; options: readonly string[] }): string {
+export function resolvFile(options: {
+  servers: readonly string[];
+  search: readonly string[];
+  options: readonly string[];
+}): string {
   const lines = options.servers.map((server) => `nameserver ${server}`);
   if (options.search.length > 0) lines.push(`search ${options.search.join(" ")}`);
   if (options.options.length > 0) lines.push(`options ${options.options.join(" ")}`);
@@ -36,5 +40,7 @@ export function resolvFile(options: { servers: readonly string[]; search: readon
 
 /** The host's search domains. */
 export function searchDomains(hostResolv: string): string[] {
-  return hostResolv.split("\n").flatMap((line) => /^\s*search\s+(.*)$/.exec(line)?.[1]?.trim().split(/\s+/) ?? []);
+  return hostResolv
+    .split("\n")
+    .flatMap((line) => /^\s*search\s+(.*)$/.exec(line)?.[1]?.trim().split(/\s+/) ?? []);
 }

@@ -74,19 +74,22 @@ export class Exec extends EventEmitter {
   async start(): Promise<void> {
     const { host, container } = this;
     const pidfd = openProcess(container.state.pid, container.state.start);
-    if (pidfd === undefined) throw new BayError("NOT_RUNNING", `the container ${container.config.name} is not running`);
+    if (pidfd === undefined)
+      throw new BayError("NOT_RUNNING", `the container ${container.config.name} is not running`);
     mkdirSync(join(host.roots.run, "execs"), { recursive: true, mode: 0o700 });
     const pipes = this.config.tty ? undefined : this.#makePipes();
     try {
       const request = await this.#request(pidfd, pipes);
       this.#launched = await launchExec(request);
     } catch (error) {
-      if (pipes) for (const pipe of Object.values(pipes)) close(pipe === pipes.stdin ? pipe.write : pipe.read);
+      if (pipes)
+        for (const pipe of Object.values(pipes)) close(pipe === pipes.stdin ? pipe.write : pipe.read);
       rmSync(this.#programFile, { force: true });
       throw error;
     } finally {
       close(pidfd);
-      if (pipes) for (const pipe of Object.values(pipes)) close(pipe === pipes.stdin ? pipe.read : pipe.write);
+      if (pipes)
+        for (const pipe of Object.values(pipes)) close(pipe === pipes.stdin ? pipe.read : pipe.write);
     }
     this.running = true;
     this.pid = this.#launched.pid;
@@ -111,7 +114,13 @@ export class Exec extends EventEmitter {
     const image = await host.images.get(container.config.image);
     const account = accountOf(host, container, image, config.user ?? container.config.user);
     const whole = toSpec(
-      { ...container.config, env: [...container.config.env, ...config.env], tty: config.tty, mounts: [], devices: [] },
+      {
+        ...container.config,
+        env: [...container.config.env, ...config.env],
+        tty: config.tty,
+        mounts: [],
+        devices: [],
+      },
       {
         account,
         rootfs: containerDirectory(host, container.id),
@@ -124,7 +133,8 @@ export class Exec extends EventEmitter {
     const all = resolveCapabilities(["ALL"], []);
     const privileged = { bounding: all, effective: all, permitted: all, inheritable: [], ambient: [] };
     // Docker's stdout pipes belong to the user, so that /dev/stdout can be opened
-    if (pipes) for (const pipe of [pipes.stdout, pipes.stderr]) fchownSync(pipe.write, account.uid, account.gid);
+    if (pipes)
+      for (const pipe of [pipes.stdout, pipes.stderr]) fchownSync(pipe.write, account.uid, account.gid);
     const { pidMode, ipcMode, networkMode } = container.config;
     const namespaces =
       CLONE_NEWNS |
@@ -229,11 +239,12 @@ export class Exec extends EventEmitter {
 
   /** Output of the command itself is complete; a background child may hold the pipe, so the wait is short. */
   async #drain(): Promise<void> {
-    const streams = [this.#streams.stdout, this.#streams.stderr, this.#terminal].filter((stream) => stream && !stream.destroyed && !stream.readableEnded);
+    const streams = [this.#streams.stdout, this.#streams.stderr, this.#terminal].filter(
+      (stream) => stream && !stream.destroyed && !stream.readableEnded,
+    );
     const limit = new Promise((resolve) => setTimeout(resolve, 200).unref());
     await Promise.race([Promise.all(streams.map((stream) => once(stream!, "close").catch(() => {}))), limit]);
     for (const stream of streams) stream!.destroy();
     this.#streams.stdin?.destroy();
   }
 }
-

@@ -1,9 +1,17 @@
 /** The door of containers: their configs and records, and the manager that makes them live. */
+
+export { type PathStat, readArchive, statPath, writeArchive } from "./archive.ts";
 export * from "./config.ts";
 export { type BayEvent, EventLog } from "./events.ts";
 export { Exec, type ExecConfig } from "./exec.ts";
 export { type LogLine, type LogQuery, LogReader, selectLines } from "./logs/reader.ts";
 export { ContainerManager, isRunning, limitsMatch } from "./manager.ts";
 export { toResources } from "./oci-spec.ts";
-export { type ContainerRecord, type ContainerState, type HealthStatus, NEVER, type Status } from "./record.ts";
+export {
+  type ContainerRecord,
+  type ContainerState,
+  type HealthStatus,
+  NEVER,
+  type Status,
+} from "./record.ts";
 export { containerDirectory, logDirectory } from "./start.ts";

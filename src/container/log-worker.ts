@@ -4,10 +4,10 @@
  */
 import { constants, openSync, readSync } from "node:fs";
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
-import { splice, waitReadable } from "../linux/log-pump.ts";
 import { close, setPipeSize } from "../linux/index.ts";
-import { SegmentWriter } from "./logs/segments.ts";
+import { splice, waitReadable } from "../linux/log-pump.ts";
 import type { LogCommand, LogNews } from "./logs/protocol.ts";
+import { SegmentWriter } from "./logs/segments.ts";
 
 const FIFO_BYTES = 1 << 20;
 const NOTHING_NOW = -11; // EAGAIN
@@ -28,9 +28,13 @@ const devNull = openSync("/dev/null", "w");
 
 function open(command: Extract<LogCommand, { kind: "open" }>): void {
   finish(command.id);
-  const fds = [command.stdout, command.stderr].map((path) => openSync(path, constants.O_RDONLY | constants.O_NONBLOCK));
+  const fds = [command.stdout, command.stderr].map((path) =>
+    openSync(path, constants.O_RDONLY | constants.O_NONBLOCK),
+  );
   for (const fd of fds) setPipeSize(fd, FIFO_BYTES);
-  const writer = command.directory ? new SegmentWriter(command.directory, command.maxSize, command.maxFiles) : undefined;
+  const writer = command.directory
+    ? new SegmentWriter(command.directory, command.maxSize, command.maxFiles)
+    : undefined;
   sources.set(command.id, { id: command.id, fds, ended: [false, false], writer, discard: 0 });
 }
 
@@ -67,7 +71,11 @@ function finish(id: string): void {
 
 function obey(): boolean {
   readSync(wake, Buffer.alloc(64));
-  for (let received = receiveMessageOnPort(parentPort!); received; received = receiveMessageOnPort(parentPort!)) {
+  for (
+    let received = receiveMessageOnPort(parentPort!);
+    received;
+    received = receiveMessageOnPort(parentPort!)
+  ) {
     const command = received.message as LogCommand;
     if (command.kind === "stop") return false;
     try {
@@ -82,7 +90,9 @@ function obey(): boolean {
 }
 
 for (let running = true; running; ) {
-  const waiting = [...sources.values()].flatMap((source) => [0, 1].filter((stream) => !source.ended[stream]).map((stream) => ({ source, stream })));
+  const waiting = [...sources.values()].flatMap((source) =>
+    [0, 1].filter((stream) => !source.ended[stream]).map((stream) => ({ source, stream })),
+  );
   const ready = waitReadable([wake, ...waiting.map(({ source, stream }) => source.fds[stream]!)], 1000);
   for (const { index } of ready) {
     if (index === 0) running = obey();

@@ -17,12 +17,18 @@ import {
   type ProgramState,
   readProgramState,
   resizePty,
+  StartError,
   signalNumber,
   signalProcess,
-  StartError,
   takePtyMaster,
 } from "../linux/index.ts";
-import { type Endpoint, type EndpointDirectory, hostNameServers, NetworkManager, type PublishedPort } from "../network/index.ts";
+import {
+  type Endpoint,
+  type EndpointDirectory,
+  hostNameServers,
+  NetworkManager,
+  type PublishedPort,
+} from "../network/index.ts";
 import type { Roots } from "../roots.ts";
 import type { Store } from "../store/index.ts";
 import { VolumeStore } from "../volume/index.ts";
@@ -37,7 +43,15 @@ import { SegmentWriter } from "./logs/segments.ts";
 import { nameView } from "./names.ts";
 import { toResources } from "./oci-spec.ts";
 import { type ContainerRecord, type HealthStatus, initialState } from "./record.ts";
-import { containerDirectory, endedFifo, logDirectory, prepareContainer, programFile, runDirectory, startProcess } from "./start.ts";
+import {
+  containerDirectory,
+  endedFifo,
+  logDirectory,
+  prepareContainer,
+  programFile,
+  runDirectory,
+  startProcess,
+} from "./start.ts";
 
 const KEY = "container/";
 const MIN_BACKOFF = 100;
@@ -77,7 +91,8 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     this.#shims = this.cgroups.group("shims");
     this.#shims.create();
     this.shimJoinFiles = this.#shims.joinFiles();
-    for (const record of store.list<ContainerRecord>(KEY)) this.#records.set(record.id, structuredClone(record));
+    for (const record of store.list<ContainerRecord>(KEY))
+      this.#records.set(record.id, structuredClone(record));
     this.networks = new NetworkManager(roots, store, this);
     this.#ended = listenForEnds(endedFifo(this), (token) => this.#announced(token));
   }
@@ -123,22 +138,33 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   }
 
   endpoints(): { container: string; endpoint: Endpoint }[] {
-    return this.list().flatMap(({ config, endpoints }) => endpoints.map((endpoint) => ({ container: config.name, endpoint })));
+    return this.list().flatMap(({ config, endpoints }) =>
+      endpoints.map((endpoint) => ({ container: config.name, endpoint })),
+    );
   }
 
   publishedPorts(): PublishedPort[] {
-    return this.list().filter(isRunning).flatMap((record) => portsOf(record));
+    return this.list()
+      .filter(isRunning)
+      .flatMap((record) => portsOf(record));
   }
 
   // ---- life
 
   /**
-   * Makes a container. `inherited` gives anonymous volumes of a predecessor, by their target. Throws NAME_TAKEN 
+   * Makes a container. `inherited` gives anonymous volumes of a predecessor, by their target. Throws NAME_TAKEN
    * and what is wrong with its image, networks or mounts; nothing is left then.
    */
-  async create(config: ContainerConfig, inherited: Readonly<Record<string, string>> = {}): Promise<ContainerRecord> {
+  async create(
+    config: ContainerConfig,
+    inherited: Readonly<Record<string, string>> = {},
+  ): Promise<ContainerRecord> {
     const clash = this.list().find((other) => other.config.name === config.name);
-    if (clash) throw new BayError("NAME_TAKEN", `the name ${config.name} is taken by the container ${clash.id.slice(0, 12)}`);
+    if (clash)
+      throw new BayError(
+        "NAME_TAKEN",
+        `the name ${config.name} is taken by the container ${clash.id.slice(0, 12)}`,
+      );
     const image = await this.images.get(config.image);
     const anonymous: string[] = [];
     const mounts = config.mounts.map((mount) => {
@@ -208,7 +234,9 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
       await this.#cleanUp(record);
       this.#save(record);
       throw error instanceof StartError
-        ? new BayError("START_FAILED", `${record.config.name} could not be started: ${error.message}`, { cause: error })
+        ? new BayError("START_FAILED", `${record.config.name} could not be started: ${error.message}`, {
+            cause: error,
+          })
         : error;
     }
     this.#watchHealth(record);
@@ -224,7 +252,10 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     try {
       for (const port of record.config.ports) {
         const wanted = { ...port, target, container: record.config.name };
-        const bound = port.hostPort === undefined ? await this.networks.ports.holdAny(wanted) : { ...wanted, hostPort: port.hostPort };
+        const bound =
+          port.hostPort === undefined
+            ? await this.networks.ports.holdAny(wanted)
+            : { ...wanted, hostPort: port.hostPort };
         if (port.hostPort !== undefined) await this.networks.ports.hold(bound);
         record.state.boundPorts.push({
           hostAddress: bound.hostAddress,
@@ -260,7 +291,8 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
       if (!(await within(ended, grace))) {
         this.#signal(current, 9);
         if (!(await within(ended, 2000))) this.cgroupOf(current.id).kill();
-        if (!(await within(ended, 8000))) throw new BayError("STOP_FAILED", `${current.config.name} does not end, not even by SIGKILL`);
+        if (!(await within(ended, 8000)))
+          throw new BayError("STOP_FAILED", `${current.config.name} does not end, not even by SIGKILL`);
       }
       this.#publish(current, "stop");
     });
@@ -269,7 +301,8 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   /** Sends a signal. Throws NOT_RUNNING. A signal that ends the container counts as a wish to stop it. */
   kill(id: string, signal: number): void {
     const record = this.get(id);
-    if (!isRunning(record)) throw new BayError("NOT_RUNNING", `the container ${record.config.name} is not running`);
+    if (!isRunning(record))
+      throw new BayError("NOT_RUNNING", `the container ${record.config.name} is not running`);
     if (signal === 9 || signal === signalNumber(record.config.stopSignal)) {
       record.state.wanted = "stopped";
       this.#save(record);
@@ -291,7 +324,8 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
 
   pause(id: string, paused: boolean): Promise<void> {
     return this.#queue(id, async (record) => {
-      if (!isRunning(record)) throw new BayError("NOT_RUNNING", `the container ${record.config.name} is not running`);
+      if (!isRunning(record))
+        throw new BayError("NOT_RUNNING", `the container ${record.config.name} is not running`);
       this.cgroupOf(record.id).freeze(paused);
       record.state.status = paused ? "paused" : "running";
       this.#save(record);
@@ -306,7 +340,12 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     return this.#queue(id, async (record) => {
       const before = record.config;
       const now = isRunning(record);
-      record.config = { ...config, mounts: before.mounts, imageId: before.imageId, hostname: before.hostname };
+      record.config = {
+        ...config,
+        mounts: before.mounts,
+        imageId: before.imageId,
+        hostname: before.hostname,
+      };
       try {
         if (now && JSON.stringify(before.resources) !== JSON.stringify(config.resources)) {
           this.cgroupOf(record.id).apply(toResources(config.resources));
@@ -353,7 +392,9 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     if (options.force && isRunning(known)) await this.stop(id, 0);
     return this.#queue(id, async (record) => {
       if (isRunning(record)) {
-        throw new BayError("IS_RUNNING", `the container ${record.config.name} is running`, { hint: "stop it first, or force" });
+        throw new BayError("IS_RUNNING", `the container ${record.config.name} is running`, {
+          hint: "stop it first, or force",
+        });
       }
       this.#cancelRestart(record.id);
       await this.#cleanUp(record);
@@ -392,7 +433,8 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   #announced(token: string): void {
     const exec = this.#execs.get(token);
     if (exec) return void exec.ended();
-    for (const record of this.#records.values()) if (record.id.startsWith(token)) return void this.#settle(record);
+    for (const record of this.#records.values())
+      if (record.id.startsWith(token)) return void this.#settle(record);
   }
 
   /** What the shim's program file says of a container; undefined where there is none. */
@@ -435,7 +477,10 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     this.#terminals.get(id)?.close();
     this.#terminals.delete(id);
     const program = this.#readProgram(record);
-    const shim = { pid: state.shimPid || program?.shimPid || 0, start: state.shimStart || program?.shimStart || 0 };
+    const shim = {
+      pid: state.shimPid || program?.shimPid || 0,
+      start: state.shimStart || program?.shimStart || 0,
+    };
     const cgroup = this.cgroupOf(id);
     if (cgroup.exists()) cgroup.kill();
     if (shim.pid > 0) signalProcess(shim.pid, shim.start, 9);
@@ -460,7 +505,9 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
       state.wanted === "running" &&
       (policy === "always" ||
         policy === "unless-stopped" ||
-        (policy === "on-failure" && state.exitCode !== 0 && (maxRetries === 0 || state.restartCount < maxRetries)));
+        (policy === "on-failure" &&
+          state.exitCode !== 0 &&
+          (maxRetries === 0 || state.restartCount < maxRetries)));
     if (!isAllowed) return;
     const wait = Math.min(MAX_BACKOFF, MIN_BACKOFF * 2 ** Math.min(state.restartCount, 20));
     state.status = "restarting";
@@ -479,7 +526,10 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
         record.state.status = "restarting";
         record.state.restartCount += 1;
         this.#save(record);
-        this.#scheduleRestart(record, Math.min(MAX_BACKOFF, MIN_BACKOFF * 2 ** Math.min(record.state.restartCount, 20)));
+        this.#scheduleRestart(
+          record,
+          Math.min(MAX_BACKOFF, MIN_BACKOFF * 2 ** Math.min(record.state.restartCount, 20)),
+        );
       });
     }, wait);
     this.#restarts.set(record.id, timer);
@@ -501,8 +551,14 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     for (const record of this.list()) {
       const { state, config } = record;
       const isDown = state.status === "exited" || state.status === "restarting";
-      if (isDown && state.wanted === "running" && config.restart.policy !== "no" && !this.#restarts.has(record.id)) {
-        if (state.status === "exited" && config.restart.policy === "on-failure" && state.exitCode === 0) continue;
+      if (
+        isDown &&
+        state.wanted === "running" &&
+        config.restart.policy !== "no" &&
+        !this.#restarts.has(record.id)
+      ) {
+        if (state.status === "exited" && config.restart.policy === "on-failure" && state.exitCode === 0)
+          continue;
         state.status = "restarting";
         this.#scheduleRestart(record, 0);
       }
@@ -521,7 +577,8 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     }
     if (!isRunning(record)) return this.networks.tearDown(record.id, record.endpoints);
     if (!isAlive(state.pid, state.start) || program?.status !== undefined) {
-      if (!config.tty && existsSync(join(runDirectory(this, record.id), "stdout"))) await this.#openLogs(record);
+      if (!config.tty && existsSync(join(runDirectory(this, record.id), "stdout")))
+        await this.#openLogs(record);
       if (!program) state.exitCode = 255; // the machine went down
       await this.#settle(record);
       return;
@@ -533,7 +590,8 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
       if (config.stdinOpen) this.#holdStdin(record, join(runDirectory(this, record.id), "stdin"));
     }
     if (record.endpoints.length > 0) this.serveDns(record);
-    for (const port of portsOf(record)) await this.networks.ports.hold(port).catch((error) => this.emit("warning", messageOf(error)));
+    for (const port of portsOf(record))
+      await this.networks.ports.hold(port).catch((error) => this.emit("warning", messageOf(error)));
     if (state.status === "running") this.#watchHealth(record);
   }
 
@@ -564,7 +622,10 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   /** The 2 s pass: ends that nobody announced, links and rules that someone took. Gives what was repaired. */
   async observe(repair: boolean): Promise<string[]> {
     for (const record of this.list()) {
-      if (isRunning(record) && (!isAlive(record.state.pid, record.state.start) || this.#readProgram(record)?.status !== undefined)) {
+      if (
+        isRunning(record) &&
+        (!isAlive(record.state.pid, record.state.start) || this.#readProgram(record)?.status !== undefined)
+      ) {
         await this.#settle(record);
       }
     }
@@ -689,7 +750,12 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
 
   #publish(record: ContainerRecord, action: string, extra: Record<string, string> = {}): void {
     const { config } = record;
-    this.events.publish("container", action, record.id, { ...config.labels, name: config.name, image: config.image, ...extra });
+    this.events.publish("container", action, record.id, {
+      ...config.labels,
+      name: config.name,
+      image: config.image,
+      ...extra,
+    });
   }
 
   #queue<T>(id: string, action: (record: ContainerRecord) => Promise<T> | T): Promise<T> {
@@ -737,12 +803,14 @@ export function limitsMatch(config: ContainerConfig, cgroup: Cgroup): boolean {
   const wanted = toResources(config.resources);
   const actual = cgroup.read();
   const page = 4096;
-  const near = (a: number | undefined, b: number | undefined, slack: number) => Math.abs((a || 0) - (b || 0)) <= slack;
+  const near = (a: number | undefined, b: number | undefined, slack: number) =>
+    Math.abs((a || 0) - (b || 0)) <= slack;
   return (
     near(wanted.memory?.limit, actual.memory?.limit, page) &&
     near(wanted.pids?.limit, actual.pids?.limit, 0) &&
     near(wanted.cpu?.quota, actual.cpu?.quota, 0) &&
-    (!wanted.cpu?.shares || near(wanted.cpu.shares, actual.cpu?.shares ?? (wanted.cpu.shares === 1024 ? 1024 : 0), 27))
+    (!wanted.cpu?.shares ||
+      near(wanted.cpu.shares, actual.cpu?.shares ?? (wanted.cpu.shares === 1024 ? 1024 : 0), 27))
   );
 }
 
@@ -771,10 +839,17 @@ class Terminal {
   readonly #stream: ReadStream;
   readonly #writer: SegmentWriter | undefined;
 
-  constructor(launched: Launched, directory: string | undefined, log: ContainerConfig["log"], onOutput: (bytes: Buffer) => void) {
+  constructor(
+    launched: Launched,
+    directory: string | undefined,
+    log: ContainerConfig["log"],
+    onOutput: (bytes: Buffer) => void,
+  ) {
     this.#master = takePtyMaster(launched.shimPid, launched.shimStart, launched.ttyFd!);
     this.#stream = new ReadStream(this.#master);
-    this.#writer = directory ? new SegmentWriter(directory, log.maxSize ?? 64 << 20, log.maxFiles ?? Number.MAX_SAFE_INTEGER) : undefined;
+    this.#writer = directory
+      ? new SegmentWriter(directory, log.maxSize ?? 64 << 20, log.maxFiles ?? Number.MAX_SAFE_INTEGER)
+      : undefined;
     this.#stream.on("error", () => {}); // EIO when the container ended
     this.#stream.on("data", (bytes: Buffer) => {
       if (this.#writer) {
@@ -799,4 +874,3 @@ class Terminal {
     this.#writer?.close();
   }
 }
-

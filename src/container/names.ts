@@ -4,11 +4,15 @@ import { LABELS } from "./config.ts";
 import type { ContainerRecord } from "./record.ts";
 
 /** A view for one container over the records of all. Only running containers answer. */
-export function nameView(self: () => ContainerRecord | undefined, all: () => Iterable<ContainerRecord>): NameView {
+export function nameView(
+  self: () => ContainerRecord | undefined,
+  all: () => Iterable<ContainerRecord>,
+): NameView {
   const visible = function* () {
     const own = new Set(self()?.endpoints.map(({ network }) => network));
     for (const record of all()) {
-      if (record.state.status !== "running" && record.state.status !== "paused" && record.id !== self()?.id) continue;
+      if (record.state.status !== "running" && record.state.status !== "paused" && record.id !== self()?.id)
+        continue;
       for (const endpoint of record.endpoints) if (own.has(endpoint.network)) yield { record, endpoint };
     }
   };
@@ -18,7 +22,14 @@ export function nameView(self: () => ContainerRecord | undefined, all: () => Ite
       let isKnown = false;
       for (const { record, endpoint } of visible()) {
         const names = [record.config.name, record.id.slice(0, 12), ...endpoint.aliases];
-        if (!names.some((candidate) => candidate.toLowerCase() === name || `${candidate.toLowerCase()}.${endpoint.network.toLowerCase()}` === name)) continue;
+        if (
+          !names.some(
+            (candidate) =>
+              candidate.toLowerCase() === name ||
+              `${candidate.toLowerCase()}.${endpoint.network.toLowerCase()}` === name,
+          )
+        )
+          continue;
         isKnown = true;
         found.push(endpoint.address);
       }
@@ -26,12 +37,18 @@ export function nameView(self: () => ContainerRecord | undefined, all: () => Ite
       // a service of the stack that has no running container: the name exists, and the host's DNS must not answer
       const stack = self()?.config.labels[LABELS.stack];
       for (const record of all()) {
-        if (record.config.labels[LABELS.stack] === stack && record.config.labels[LABELS.service] === name && stack) return [];
+        if (
+          record.config.labels[LABELS.stack] === stack &&
+          record.config.labels[LABELS.service] === name &&
+          stack
+        )
+          return [];
       }
       return undefined;
     },
     nameOf(address) {
-      for (const { record, endpoint } of visible()) if (endpoint.address === address) return `${record.config.name}.${endpoint.network}`;
+      for (const { record, endpoint } of visible())
+        if (endpoint.address === address) return `${record.config.name}.${endpoint.network}`;
       return undefined;
     },
   };

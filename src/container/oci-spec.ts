@@ -2,7 +2,16 @@
 import { lstatSync, readdirSync, statSync } from "node:fs";
 import { join, posix } from "node:path";
 import { BayError } from "../errors.ts";
-import { hardLimit, resolveCapabilities, type Spec, type SpecDevice, type SpecDeviceRule, type SpecMount, type SpecResources, type SpecSeccomp } from "../linux/index.ts";
+import {
+  hardLimit,
+  resolveCapabilities,
+  type Spec,
+  type SpecDevice,
+  type SpecDeviceRule,
+  type SpecMount,
+  type SpecResources,
+  type SpecSeccomp,
+} from "../linux/index.ts";
 import type { ContainerConfig, ResourceConfig } from "./config.ts";
 import { defaultSeccomp } from "./default-seccomp.ts";
 import type { Account } from "./user.ts";
@@ -49,7 +58,9 @@ export interface ResolvedParts {
 /** Throws BayError for a device that is not there, an unknown capability, a malformed seccomp profile. */
 export function toSpec(config: ContainerConfig, parts: ResolvedParts): Spec {
   const devices = config.privileged ? hostDevices() : config.devices.map(oneDevice);
-  const capabilities = config.privileged ? resolveCapabilities(["ALL"], []) : resolveCapabilities(config.capAdd, config.capDrop);
+  const capabilities = config.privileged
+    ? resolveCapabilities(["ALL"], [])
+    : resolveCapabilities(config.capAdd, config.capDrop);
   return {
     ociVersion: "1.1.0",
     process: {
@@ -58,7 +69,13 @@ export function toSpec(config: ContainerConfig, parts: ResolvedParts): Spec {
       args: config.args,
       env: processEnvironment(config, parts.account),
       cwd: config.workdir || "/",
-      capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities, inheritable: [], ambient: [] },
+      capabilities: {
+        bounding: capabilities,
+        effective: capabilities,
+        permitted: capabilities,
+        inheritable: [],
+        ambient: [],
+      },
       rlimits: Object.entries(withDefaultLimits(config.ulimits)).map(([type, { soft, hard }]) => ({
         type: `RLIMIT_${type.toUpperCase()}`,
         soft,
@@ -77,7 +94,9 @@ export function toSpec(config: ContainerConfig, parts: ResolvedParts): Spec {
       cgroupsPath: parts.cgroupsPath,
       resources: {
         ...toResources(config.resources),
-        devices: config.privileged ? [{ allow: true, type: "a", access: "rwm" }] : [...DEVICE_RULES, ...config.devices.map(deviceRule)],
+        devices: config.privileged
+          ? [{ allow: true, type: "a", access: "rwm" }]
+          : [...DEVICE_RULES, ...config.devices.map(deviceRule)],
       },
       seccomp: seccompOf(config, capabilities),
       sysctl: config.sysctls,
@@ -118,11 +137,15 @@ function processEnvironment(config: ContainerConfig, account: Account): string[]
   ];
 }
 
-function namespaces(config: ContainerConfig, networkNamespace: string | undefined): Spec["linux"]["namespaces"] {
+function namespaces(
+  config: ContainerConfig,
+  networkNamespace: string | undefined,
+): Spec["linux"]["namespaces"] {
   const list: Spec["linux"]["namespaces"] = [{ type: "mount" }, { type: "uts" }, { type: "cgroup" }];
   if (config.pidMode === "private") list.push({ type: "pid" });
   if (config.ipcMode === "private") list.push({ type: "ipc" });
-  if (config.networkMode !== "host") list.push({ type: "network", ...(networkNamespace ? { path: networkNamespace } : {}) });
+  if (config.networkMode !== "host")
+    list.push({ type: "network", ...(networkNamespace ? { path: networkNamespace } : {}) });
   return list;
 }
 
@@ -133,7 +156,11 @@ function allMounts(config: ContainerConfig, parts: ResolvedParts): SpecMount[] {
   const standard: SpecMount[] = [
     { destination: "/proc", type: "proc", options: kernel },
     { destination: "/dev", type: "tmpfs", options: ["nosuid", "mode=755", "size=65536k"] },
-    { destination: "/dev/pts", type: "devpts", options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"] },
+    {
+      destination: "/dev/pts",
+      type: "devpts",
+      options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+    },
     { destination: "/sys", type: "sysfs", options: [...kernel, access] },
     { destination: "/sys/fs/cgroup", type: "cgroup", options: [...kernel, access] },
     isHostIpc
@@ -141,7 +168,11 @@ function allMounts(config: ContainerConfig, parts: ResolvedParts): SpecMount[] {
       : { destination: "/dev/mqueue", type: "mqueue", options: kernel },
     isHostIpc
       ? { destination: "/dev/shm", type: "bind", source: "/dev/shm", options: ["bind"] }
-      : { destination: "/dev/shm", type: "tmpfs", options: [...kernel, "mode=1777", `size=${config.shmSize}`] },
+      : {
+          destination: "/dev/shm",
+          type: "tmpfs",
+          options: [...kernel, "mode=1777", `size=${config.shmSize}`],
+        },
   ];
   const own = config.mounts.map((mount) => oneMount(mount, parts));
   const targets = new Set(own.map(({ destination }) => destination));
@@ -149,7 +180,9 @@ function allMounts(config: ContainerConfig, parts: ResolvedParts): SpecMount[] {
     .filter(({ target }) => !targets.has(target))
     .map(({ target, file }) => ({ destination: target, type: "bind", source: file, options: ["bind"] }));
   const depth = (mount: SpecMount) => mount.destination.split("/").length;
-  const usable = standard.filter((mount) => !targets.has(mount.destination)).filter((mount) => !(isHostIpc && mount.type === "bind" && !exists(mount.source!)));
+  const usable = standard
+    .filter((mount) => !targets.has(mount.destination))
+    .filter((mount) => !(isHostIpc && mount.type === "bind" && !exists(mount.source!)));
   return [...usable, ...[...etc, ...own].sort((a, b) => depth(a) - depth(b))];
 }
 
@@ -159,7 +192,12 @@ function exists(path: string): boolean {
 
 function oneMount(mount: ContainerConfig["mounts"][number], parts: ResolvedParts): SpecMount {
   const destination = posix.normalize(mount.target).replace(/(.)\/$/, "$1");
-  if (mount.type === "tmpfs") return { destination, type: "tmpfs", options: ["nosuid", "nodev", "noexec", ...mount.options].filter(isEffective) };
+  if (mount.type === "tmpfs")
+    return {
+      destination,
+      type: "tmpfs",
+      options: ["nosuid", "nodev", "noexec", ...mount.options].filter(isEffective),
+    };
   const source = mount.type === "bind" ? mount.source : parts.volumePath(mount.source);
   const bind = mount.type === "bind" && mount.recursive ? "rbind" : "bind";
   return { destination, type: "bind", source, options: [bind, ...(mount.readOnly ? ["ro"] : [])] };
@@ -168,7 +206,9 @@ function oneMount(mount: ContainerConfig["mounts"][number], parts: ResolvedParts
 /** `exec` takes a `noexec` before it back. */
 function isEffective(option: string, _index: number, options: string[]): boolean {
   const undone: Record<string, string> = { noexec: "exec", nosuid: "suid", nodev: "dev" };
-  return !(option in undone && options.includes(undone[option]!)) && !["exec", "suid", "dev"].includes(option);
+  return (
+    !(option in undone && options.includes(undone[option]!)) && !["exec", "suid", "dev"].includes(option)
+  );
 }
 
 /** A device node of the host by number; the node is made anew in the container. */
@@ -179,7 +219,15 @@ function deviceAt(source: string, target: string): SpecDevice {
   }
   const major = ((stat.rdev >> 8) & 0xfff) | 0;
   const minor = (stat.rdev & 0xff) | ((stat.rdev >> 12) & 0xfff00);
-  return { path: target, type: stat.isBlockDevice() ? "b" : "c", major, minor, fileMode: stat.mode & 0o777, uid: stat.uid, gid: stat.gid };
+  return {
+    path: target,
+    type: stat.isBlockDevice() ? "b" : "c",
+    major,
+    minor,
+    fileMode: stat.mode & 0o777,
+    uid: stat.uid,
+    gid: stat.gid,
+  };
 }
 
 const oneDevice = (device: ContainerConfig["devices"][number]) => deviceAt(device.source, device.target);
@@ -189,7 +237,24 @@ function deviceRule(device: ContainerConfig["devices"][number]): SpecDeviceRule 
   return { allow: true, type: type as "b" | "c", major: major!, minor: minor!, access: device.access };
 }
 
-const OWN_DEVICES = new Set(["null", "zero", "full", "random", "urandom", "tty", "console", "ptmx", "pts", "shm", "mqueue", "fd", "stdin", "stdout", "stderr", "core"]);
+const OWN_DEVICES = new Set([
+  "null",
+  "zero",
+  "full",
+  "random",
+  "urandom",
+  "tty",
+  "console",
+  "ptmx",
+  "pts",
+  "shm",
+  "mqueue",
+  "fd",
+  "stdin",
+  "stdout",
+  "stderr",
+  "core",
+]);
 
 /** Every device of the host's /dev, for a privileged container. */
 function hostDevices(): SpecDevice[] {

@@ -20,10 +20,18 @@ export const tokenOf = (id: string) => Buffer.from(id.slice(0, 16), "hex");
 
 /** The directories in which the container's files are looked up from outside, the topmost first. */
 export function lookupDirectories(host: Host, record: ContainerRecord, image: Image): string[] {
-  return [join(containerDirectory(host, record.id), "upper"), ...image.lower.map((name) => join(image.layersDirectory, name))];
+  return [
+    join(containerDirectory(host, record.id), "upper"),
+    ...image.lower.map((name) => join(image.layersDirectory, name)),
+  ];
 }
 
-export function accountOf(host: Host, record: ContainerRecord, image: Image, user = record.config.user): Account {
+export function accountOf(
+  host: Host,
+  record: ContainerRecord,
+  image: Image,
+  user = record.config.user,
+): Account {
   const directories = lookupDirectories(host, record, image);
   return resolveUser(user, record.config.groups, (path) => readImageFile(directories, path));
 }
@@ -31,17 +39,32 @@ export function accountOf(host: Host, record: ContainerRecord, image: Image, use
 /** Makes what a container keeps over its life: its writable layer, and its volumes filled from the image. */
 export async function prepareContainer(host: Host, record: ContainerRecord): Promise<void> {
   const directory = containerDirectory(host, record.id);
-  for (const name of ["upper", "work", "rootfs"]) mkdirSync(join(directory, name), { recursive: true, mode: 0o755 });
+  for (const name of ["upper", "work", "rootfs"])
+    mkdirSync(join(directory, name), { recursive: true, mode: 0o755 });
   const image = await host.images.get(record.config.image);
   for (const mount of record.config.mounts) {
-    if (mount.type === "bind" && mount.createSource && !existsSync(mount.source)) mkdirSync(mount.source, { recursive: true });
+    if (mount.type === "bind" && mount.createSource && !existsSync(mount.source))
+      mkdirSync(mount.source, { recursive: true });
     if (mount.type !== "volume") continue;
-    host.volumes.create({ name: mount.source, stack: undefined, key: undefined, anonymous: record.anonymousVolumes.includes(mount.source), labels: {} });
+    host.volumes.create({
+      name: mount.source,
+      stack: undefined,
+      key: undefined,
+      anonymous: record.anonymousVolumes.includes(mount.source),
+      labels: {},
+    });
     if (mount.noCopy || !host.volumes.isEmpty(mount.source)) continue;
     const staging = join(directory, "rootfs");
     const volume = host.volumes.path(mount.source);
     if (hasDirectory(image, mount.target)) {
-      await runConfined({ kind: "fill", layersDirectory: image.layersDirectory, lower: image.lower, staging, volume, path: mount.target });
+      await runConfined({
+        kind: "fill",
+        layersDirectory: image.layersDirectory,
+        lower: image.lower,
+        staging,
+        volume,
+        path: mount.target,
+      });
     }
   }
 }
@@ -80,7 +103,13 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
       chownSync(path, account.uid, account.gid);
     }
     const logDirectoryOrNone = config.log.driver === "none" ? undefined : logDirectory(host, id);
-    await host.logs.open({ id, ...fifos, directory: logDirectoryOrNone, maxSize: config.log.maxSize, maxFiles: config.log.maxFiles });
+    await host.logs.open({
+      id,
+      ...fifos,
+      directory: logDirectoryOrNone,
+      maxSize: config.log.maxSize,
+      maxFiles: config.log.maxFiles,
+    });
   }
   host.beforeLaunch(record, fifos.stdin);
   const request: LaunchRequest = {
@@ -99,7 +128,12 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
     token: tokenOf(id),
     stdio: config.tty
       ? { kind: "tty" }
-      : { kind: "fifos", ...fifos, stdin: config.stdinOpen ? fifos.stdin : undefined, stdinEnds: config.stdinOnce },
+      : {
+          kind: "fifos",
+          ...fifos,
+          stdin: config.stdinOpen ? fifos.stdin : undefined,
+          stdinEnds: config.stdinOnce,
+        },
     init: config.init && config.pidMode === "private",
     cgroupView: host.cgroups.view,
   };
@@ -113,7 +147,10 @@ function networkNamespace(host: Host, record: ContainerRecord): string | undefin
   if (networkMode.startsWith("container:")) {
     const other = host.findRunning(networkMode.slice("container:".length));
     if (!other) {
-      throw new BayError("NETWORK_OWNER", `${record.config.name} shares the network of ${networkMode.slice(10)}, which is not running`);
+      throw new BayError(
+        "NETWORK_OWNER",
+        `${record.config.name} shares the network of ${networkMode.slice(10)}, which is not running`,
+      );
     }
     return networkNamespace(host, other);
   }
@@ -126,11 +163,15 @@ function networkNamespace(host: Host, record: ContainerRecord): string | undefin
 function writeEtcFiles(host: Host, record: ContainerRecord): { target: string; file: string }[] {
   const { config, endpoints } = record;
   const directory = containerDirectory(host, record.id);
-  const owner = config.networkMode.startsWith("container:") ? host.findRunning(config.networkMode.slice(10)) : undefined;
+  const owner = config.networkMode.startsWith("container:")
+    ? host.findRunning(config.networkMode.slice(10))
+    : undefined;
   if (owner) return writeEtcFiles(host, owner);
   const hostResolv = readFileSync("/etc/resolv.conf", "utf8");
   const isBridged = endpoints.length > 0;
-  const gateway = isBridged ? (host.networks.get(endpoints[0]!.network)?.gateway ?? "127.0.0.1") : "127.0.0.1";
+  const gateway = isBridged
+    ? (host.networks.get(endpoints[0]!.network)?.gateway ?? "127.0.0.1")
+    : "127.0.0.1";
   const files = {
     hosts: hostsFile({
       hostname: config.hostname,
@@ -143,7 +184,10 @@ function writeEtcFiles(host: Host, record: ContainerRecord): { target: string; f
     "resolv.conf": resolvFile({
       servers: isBridged ? [DNS_ADDRESS] : config.dns.length > 0 ? config.dns : hostNameServers(),
       search: config.dnsSearch.length > 0 ? config.dnsSearch : searchDomains(hostResolv),
-      options: isBridged && !config.dnsOptions.some((option) => option.startsWith("ndots")) ? ["ndots:0", ...config.dnsOptions] : config.dnsOptions,
+      options:
+        isBridged && !config.dnsOptions.some((option) => option.startsWith("ndots"))
+          ? ["ndots:0", ...config.dnsOptions]
+          : config.dnsOptions,
     }),
   };
   return Object.entries(files).map(([name, text]) => {

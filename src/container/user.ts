@@ -26,7 +26,9 @@ export function resolveUser(user: string, groupAdd: readonly string[], read: Rea
   const id = numeric(name);
   const row = passwd.find((fields) => (id === undefined ? fields[0] === name : fields[2] === String(id)));
   if (id === undefined && !row) {
-    throw new BayError("UNKNOWN_USER", `the image has no user ${name}`, { hint: "name one of its /etc/passwd, or give a number" });
+    throw new BayError("UNKNOWN_USER", `the image has no user ${name}`, {
+      hint: "name one of its /etc/passwd, or give a number",
+    });
   }
   const gidOf = (wanted: string): number => {
     const number = numeric(wanted) ?? numeric(groups.find((fields) => fields[0] === wanted)?.[2] ?? "");
@@ -34,7 +36,9 @@ export function resolveUser(user: string, groupAdd: readonly string[], read: Rea
     return number;
   };
   const account = row?.[0];
-  const member = groupName ? [] : groups.filter((fields) => account && (fields[3] ?? "").split(",").includes(account));
+  const member = groupName
+    ? []
+    : groups.filter((fields) => account && (fields[3] ?? "").split(",").includes(account));
   const extra = new Set([...member.map((fields) => Number(fields[2])), ...groupAdd.map(gidOf)]);
   return {
     uid: id ?? Number(row![2]),

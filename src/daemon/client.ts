@@ -1,10 +1,11 @@
 /** The client of bayd's socket, for the command. */
 import { type IncomingMessage, request } from "node:http";
-import type { Duplex } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import { BayError, hasCode } from "../errors.ts";
 
 export interface Answer {
   status: number;
+  headers: IncomingMessage["headers"];
   body: IncomingMessage;
 }
 
@@ -15,15 +16,57 @@ export class Client {
   send(method: string, path: string, body?: unknown): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const text = body === undefined ? undefined : JSON.stringify(body);
-      const headers = text === undefined ? {} : { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(text) };
-      const call = request({ socketPath: this.socketPath, method, path, headers, agent: false }, (response) => resolve({ status: response.statusCode ?? 0, body: response }));
+      const headers =
+        text === undefined
+          ? {}
+          : { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(text) };
+      const call = request({ socketPath: this.socketPath, method, path, headers, agent: false }, (response) =>
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: response }),
+      );
       call.on("error", (cause) => {
-        if (hasCode(cause, "ECONNREFUSED", "ENOENT")) reject(new BayError("NO_DAEMON", "bayd is not running", { cause, hint: "bay up starts it" }));
-        else if (hasCode(cause, "EACCES")) reject(new BayError("NO_ACCESS", `no access to ${this.socketPath}`, { cause, hint: "run as root, or in the group that bayd was given" }));
-        else if (hasCode(cause, "ECONNRESET")) reject(new BayError("DAEMON_LOST", "bayd went away during the request", { cause, hint: "it is back in a moment; run the command again" }));
+        if (hasCode(cause, "ECONNREFUSED", "ENOENT"))
+          reject(new BayError("NO_DAEMON", "bayd is not running", { cause, hint: "bay up starts it" }));
+        else if (hasCode(cause, "EACCES"))
+          reject(
+            new BayError("NO_ACCESS", `no access to ${this.socketPath}`, {
+              cause,
+              hint: "run as root, or in the group that bayd was given",
+            }),
+          );
+        else if (hasCode(cause, "ECONNRESET"))
+          reject(
+            new BayError("DAEMON_LOST", "bayd went away during the request", {
+              cause,
+              hint: "it is back in a moment; run the command again",
+            }),
+          );
         else reject(cause);
       });
       call.end(text);
+    });
+  }
+
+  /** A request whose body is a stream of bytes. Throws as `json`. */
+  upload(method: string, path: string, source: Readable): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const call = request(
+        {
+          socketPath: this.socketPath,
+          method,
+          path,
+          headers: { "Content-Type": "application/x-tar" },
+          agent: false,
+        },
+        (response) => {
+          void textOf(response).then(
+            (text) => ((response.statusCode ?? 500) >= 400 ? reject(toError(text)) : resolve()),
+            reject,
+          );
+        },
+      );
+      call.on("error", reject);
+      source.on("error", reject);
+      source.pipe(call);
     });
   }
 
@@ -48,7 +91,10 @@ export class Client {
         for (const part of parts) if (part) yield JSON.parse(part) as T;
       }
     } catch (cause) {
-      throw new BayError("DAEMON_LOST", "bayd went away during the request", { cause, hint: "it is back in a moment; run the command again" });
+      throw new BayError("DAEMON_LOST", "bayd went away during the request", {
+        cause,
+        hint: "it is back in a moment; run the command again",
+      });
     }
   }
 
@@ -56,7 +102,12 @@ export class Client {
   upgrade(path: string, body?: unknown): Promise<Duplex> {
     return new Promise((resolve, reject) => {
       const text = body === undefined ? "" : JSON.stringify(body);
-      const headers = { Connection: "Upgrade", Upgrade: "tcp", "Content-Type": "application/json", "Content-Length": Buffer.byteLength(text) };
+      const headers = {
+        Connection: "Upgrade",
+        Upgrade: "tcp",
+        "Content-Type": "application/json",
+        "Content-Length": Buffer.byteLength(text),
+      };
       const call = request({ socketPath: this.socketPath, method: "POST", path, headers });
       call.on("upgrade", (_response, socket, head) => {
         if (head.length > 0) socket.unshift(head);

@@ -16,7 +16,11 @@ export interface UpSettings {
   timeoutMs: number | undefined;
 }
 
-export function makeExecutor(manager: ContainerManager, stack: Stack | undefined, settings: UpSettings): Executor {
+export function makeExecutor(
+  manager: ContainerManager,
+  stack: Stack | undefined,
+  settings: UpSettings,
+): Executor {
   const removal = { volumes: settings.removeVolumes };
   const stopAndRemove = async (id: string, volumes: boolean) => {
     await manager.stop(id, settings.graceMs);
@@ -24,13 +28,16 @@ export function makeExecutor(manager: ContainerManager, stack: Stack | undefined
   };
   const start = async (step: Step, id: string, say: (message: string) => void) => {
     if (!step.container!.start) return;
-    for (const { service, condition } of step.waits) await waitFor(manager, stack!, service, condition, settings.timeoutMs, say);
+    for (const { service, condition } of step.waits)
+      await waitFor(manager, stack!, service, condition, settings.timeoutMs, say);
     await manager.start(id);
   };
   const deeds: Record<Step["kind"], (step: Step, say: (message: string) => void) => Promise<void>> = {
     "image.make": async () => {},
     "network.create": async ({ name }) => {
-      const [key, network] = Object.entries(stack!.networks).find(([, candidate]) => candidate.name === name)!;
+      const [key, network] = Object.entries(stack!.networks).find(
+        ([, candidate]) => candidate.name === name,
+      )!;
       await manager.networks.create({
         name,
         stack: stack!.name,
@@ -68,7 +75,13 @@ export function makeExecutor(manager: ContainerManager, stack: Stack | undefined
       const old = manager.get(step.container!.id!);
       const inherited = settings.renewVolumes
         ? {}
-        : Object.fromEntries(old.config.mounts.flatMap((mount) => (mount.type === "volume" && old.anonymousVolumes.includes(mount.source) ? [[mount.target, mount.source]] : [])));
+        : Object.fromEntries(
+            old.config.mounts.flatMap((mount) =>
+              mount.type === "volume" && old.anonymousVolumes.includes(mount.source)
+                ? [[mount.target, mount.source]]
+                : [],
+            ),
+          );
       await stopAndRemove(old.id, settings.renewVolumes);
       const record = await manager.create(step.container!.config!, inherited);
       await start(step, record.id, say);
@@ -91,10 +104,24 @@ export function makeExecutor(manager: ContainerManager, stack: Stack | undefined
 }
 
 /** Waits until a dependency is as `depends_on` wants it. Throws DEPENDENCY_FAILED where it cannot become so. */
-async function waitFor(manager: ContainerManager, stack: Stack, service: string, condition: Condition, timeoutMs: number | undefined, say: (message: string) => void): Promise<void> {
+async function waitFor(
+  manager: ContainerManager,
+  stack: Stack,
+  service: string,
+  condition: Condition,
+  timeoutMs: number | undefined,
+  say: (message: string) => void,
+): Promise<void> {
   const deadline = timeoutMs === undefined ? Number.POSITIVE_INFINITY : Date.now() + timeoutMs;
   for (let told = false; ; ) {
-    const own = manager.list().filter(({ config }) => config.labels[LABELS.stack] === stack.name && config.labels[LABELS.service] === service && config.labels[LABELS.oneOff] !== "True");
+    const own = manager
+      .list()
+      .filter(
+        ({ config }) =>
+          config.labels[LABELS.stack] === stack.name &&
+          config.labels[LABELS.service] === service &&
+          config.labels[LABELS.oneOff] !== "True",
+      );
     const states = own.map((record) => judge(manager, record.id, condition, service));
     if (own.length > 0 && states.every(Boolean)) return;
     if (own.length === 0 && condition === "service_started") return;
@@ -108,13 +135,19 @@ async function waitFor(manager: ContainerManager, stack: Stack, service: string,
 function judge(manager: ContainerManager, id: string, condition: Condition, service: string): boolean {
   const { state, config } = manager.get(id);
   const ended = state.status === "exited" || state.status === "dead";
-  const failed = (why: string) => new BayError("DEPENDENCY_FAILED", `the dependency ${config.name} ${why}`, { hint: `bay logs ${service} shows why` });
+  const failed = (why: string) =>
+    new BayError("DEPENDENCY_FAILED", `the dependency ${config.name} ${why}`, {
+      hint: `bay logs ${service} shows why`,
+    });
   if (condition === "service_completed_successfully") {
     if (ended && state.exitCode !== 0) throw failed(`ended with exit code ${state.exitCode}`);
     return ended;
   }
   if (condition === "service_started") return state.status === "running" || ended;
-  if (!config.health) throw new BayError("DEPENDENCY_FAILED", `${service} has no health check, so it cannot become healthy`, { hint: "give it a healthcheck, or use condition: service_started" });
+  if (!config.health)
+    throw new BayError("DEPENDENCY_FAILED", `${service} has no health check, so it cannot become healthy`, {
+      hint: "give it a healthcheck, or use condition: service_started",
+    });
   if (ended) throw failed(`ended with exit code ${state.exitCode}`);
   if (manager.health(id) === "unhealthy") throw failed("is unhealthy");
   return manager.health(id) === "healthy";

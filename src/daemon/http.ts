@@ -59,6 +59,7 @@ const STATUS: Record<string, number> = {
   NETWORK_NOT_FOUND: 404,
   VOLUME_NOT_FOUND: 404,
   EXEC_NOT_FOUND: 404,
+  PATH_NOT_FOUND: 404,
   NO_ROUTE: 404,
   NOT_RUNNING: 409,
   IS_RUNNING: 409,
@@ -71,7 +72,11 @@ const STATUS: Record<string, number> = {
 /** Docker's error shape, with bay's code and hint beside the message. */
 export function sendError(response: ServerResponse, error: unknown): void {
   const known = error instanceof BayError ? error : undefined;
-  const body = { message: messageOf(error), code: known?.code ?? "INTERNAL", ...(known?.hint ? { hint: known.hint } : {}) };
+  const body = {
+    message: messageOf(error),
+    code: known?.code ?? "INTERNAL",
+    ...(known?.hint ? { hint: known.hint } : {}),
+  };
   if (response.headersSent) response.end(`${JSON.stringify({ error: body })}\n`);
   else sendJson(response, STATUS[body.code] ?? 500, body);
 }

@@ -18,10 +18,15 @@ async function answers(client: Client): Promise<boolean> {
 }
 
 /** A client of a running bayd; one is started, with its keeper, where none runs. Throws DAEMON_START. */
-export async function ensureDaemon(roots: Roots, command: string[], options: { repair: boolean }): Promise<Client> {
+export async function ensureDaemon(
+  roots: Roots,
+  command: string[],
+  options: { repair: boolean },
+): Promise<Client> {
   const client = new Client(socketPath(roots));
   if (await answers(client)) return client;
-  if (process.getuid?.() !== 0) throw new BayError("NOT_ROOT", "starting containers needs root", { hint: "run it with sudo" });
+  if (process.getuid?.() !== 0)
+    throw new BayError("NOT_ROOT", "starting containers needs root", { hint: "run it with sudo" });
   makeRoots(roots);
   mkdirSync(roots.run, { recursive: true, mode: 0o700 });
   const { startKeeper, stopKeeper } = await import("../linux/index.ts");
@@ -30,7 +35,12 @@ export async function ensureDaemon(roots: Roots, command: string[], options: { r
   startKeeper({
     file: join(roots.run, "keeper"),
     args: [...command, "daemon", "run", ...(options.repair ? [] : ["--no-repair"])],
-    env: [`PATH=${process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin"}`, "HOME=/root", `BAY_ROOT=${roots.root}`, `BAY_RUN=${roots.run}`],
+    env: [
+      `PATH=${process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin"}`,
+      "HOME=/root",
+      `BAY_ROOT=${roots.root}`,
+      `BAY_RUN=${roots.run}`,
+    ],
     logFile,
   });
   const deadline = Date.now() + START_TIMEOUT;
@@ -38,8 +48,13 @@ export async function ensureDaemon(roots: Roots, command: string[], options: { r
     if (await answers(client)) return client;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
-  const tail = existsSync(logFile) ? readFileSync(logFile, "utf8").trim().split("\n").slice(-5).join("\n") : "";
-  throw new BayError("DAEMON_START", `bayd did not start within ${START_TIMEOUT / 1000} s${tail ? `; its log ends with:\n${tail}` : ""}`);
+  const tail = existsSync(logFile)
+    ? readFileSync(logFile, "utf8").trim().split("\n").slice(-5).join("\n")
+    : "";
+  throw new BayError(
+    "DAEMON_START",
+    `bayd did not start within ${START_TIMEOUT / 1000} s${tail ? `; its log ends with:\n${tail}` : ""}`,
+  );
 }
 
 /** Ends the keeper and bayd; containers go on. False where none ran. */
@@ -52,6 +67,7 @@ export async function stopDaemon(roots: Roots): Promise<boolean> {
     if (hasCode(error, "NO_DAEMON")) return kept;
     throw error;
   }
-  for (let attempt = 0; attempt < 500 && existsSync(socketPath(roots)); attempt++) await new Promise((resolve) => setTimeout(resolve, 10));
+  for (let attempt = 0; attempt < 500 && existsSync(socketPath(roots)); attempt++)
+    await new Promise((resolve) => setTimeout(resolve, 10));
   return true;
 }

@@ -1,7 +1,13 @@
 /** Observing: what the host really has of a stack, from the records and the kernel. Changes nothing. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type ContainerRecord, type HealthStatus, isRunning, LABELS, limitsMatch } from "../container/index.ts";
+import {
+  type ContainerRecord,
+  type HealthStatus,
+  isRunning,
+  LABELS,
+  limitsMatch,
+} from "../container/index.ts";
 import { type ImageSource, inspectImage, staleReason } from "../image/index.ts";
 import { cgroupManager, isAlive, readProgramState } from "../linux/index.ts";
 import { firewallIsIntact, type NetworkRecord, withLinks } from "../network/index.ts";
@@ -35,21 +41,40 @@ export function observe(view: View, name: string, stack: Stack | undefined): Act
       internal: config.internal,
       mtu: config.mtu,
       wantedSubnet: config.subnet,
-      drift: config.stack !== name ? [] : !byName.has(bridge) ? [`the bridge ${bridge} is gone`] : byName.get(bridge)!.isUp ? [] : [`the bridge ${bridge} is down`],
+      drift:
+        config.stack !== name
+          ? []
+          : !byName.has(bridge)
+            ? [`the bridge ${bridge} is gone`]
+            : byName.get(bridge)!.isUp
+              ? []
+              : [`the bridge ${bridge} is down`],
     })),
-    volumes: view.state.list<VolumeRecord>("volume/").map(({ config }) => ({ name: config.name, key: config.key, stack: config.stack })),
+    volumes: view.state
+      .list<VolumeRecord>("volume/")
+      .map(({ config }) => ({ name: config.name, key: config.key, stack: config.stack })),
     images: observeImages(view, stack),
-    foreignNames: records.filter(({ config }) => config.labels[LABELS.stack] !== name).map(({ config }) => config.name),
-    drift: own.some(isRunning) && !firewallIsIntact(view.roots.tag, join(view.roots.run, "rules")) ? ["bay's nftables rules were changed or removed"] : [],
+    foreignNames: records
+      .filter(({ config }) => config.labels[LABELS.stack] !== name)
+      .map(({ config }) => config.name),
+    drift:
+      own.some(isRunning) && !firewallIsIntact(view.roots.tag, join(view.roots.run, "rules"))
+        ? ["bay's nftables rules were changed or removed"]
+        : [],
   };
 }
 
-function observeContainer(view: View, record: ContainerRecord, links: ReadonlyMap<string, { master: number | undefined }>): ActualContainer {
+function observeContainer(
+  view: View,
+  record: ContainerRecord,
+  links: ReadonlyMap<string, { master: number | undefined }>,
+): ActualContainer {
   const { config, state } = record;
   const alive = isRunning(record) && isAlive(state.pid, state.start) && !hasEnded(view, record.id);
   const drift: string[] = [];
   if (alive) {
-    for (const { link, network } of record.endpoints) if (!links.has(link)) drift.push(`the link to ${network} is gone`);
+    for (const { link, network } of record.endpoints)
+      if (!links.has(link)) drift.push(`the link to ${network} is gone`);
     const cgroup = cgroupManager(`/bay-${view.roots.tag}`).group(record.id.slice(0, 16));
     if (!limitsMatch(config, cgroup)) drift.push("its limits were changed");
   }
@@ -74,7 +99,10 @@ function observeContainer(view: View, record: ContainerRecord, links: ReadonlyMa
 
 function hasEnded(view: View, id: string): boolean {
   try {
-    return readProgramState(readFileSync(join(view.roots.run, "containers", id.slice(0, 16), "program"))).status !== undefined;
+    return (
+      readProgramState(readFileSync(join(view.roots.run, "containers", id.slice(0, 16), "program")))
+        .status !== undefined
+    );
   } catch {
     return true;
   }
@@ -92,7 +120,11 @@ function observeImages(view: View, stack: Stack | undefined): Actual["images"] {
     const known = inspectImage(view.state, view.roots.root, image);
     if (!known) continue;
     const definition = stack?.images[image];
-    images[image] = { id: known.record.id, config: known.config, stale: definition ? staleReason(known.record, toImageSource(definition)) : undefined };
+    images[image] = {
+      id: known.record.id,
+      config: known.config,
+      stale: definition ? staleReason(known.record, toImageSource(definition)) : undefined,
+    };
   }
   return images;
 }

@@ -6,6 +6,7 @@ import type { Duplex } from "node:stream";
 import type { ContainerManager } from "../container/index.ts";
 import { BayError } from "../errors.ts";
 import { bayRoutes } from "./bay/routes.ts";
+import { archiveRoutes } from "./engine/archive.ts";
 import { containerRoutes } from "./engine/containers.ts";
 import { execRoutes } from "./engine/exec.ts";
 import { streamRoutes } from "./engine/streams.ts";
@@ -39,6 +40,7 @@ export function createEngineServer(services: Services): Server {
     ...systemRoutes(services),
     ...containerRoutes(services),
     ...execRoutes(services),
+    ...archiveRoutes(services),
     ...streamRoutes(services).routes,
     ...bayRoutes(services),
   ];
@@ -57,7 +59,12 @@ function locate(request: IncomingMessage): { path: string; query: URLSearchParam
 
 const decodeParts = (match: RegExpExecArray) => match.slice(1).map((part) => decodeURIComponent(part ?? ""));
 
-async function serve(routes: readonly Route[], hijacks: readonly HijackRoute[], request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function serve(
+  routes: readonly Route[],
+  hijacks: readonly HijackRoute[],
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const { path, query } = locate(request);
   try {
     for (const { path: pattern, take } of hijacks) {
@@ -70,7 +77,13 @@ async function serve(routes: readonly Route[], hijacks: readonly HijackRoute[], 
     for (const route of routes) {
       const match = route.method === request.method ? route.path.exec(path) : null;
       if (!match) continue;
-      const call: Call = { request, response, parts: decodeParts(match), query, json: async () => parseJson(await readBody(request)) };
+      const call: Call = {
+        request,
+        response,
+        parts: decodeParts(match),
+        query,
+        json: async () => parseJson(await readBody(request)),
+      };
       return await route.handle(call);
     }
     throw new BayError("NO_ROUTE", `bay has no ${request.method} ${path}`);
@@ -80,7 +93,12 @@ async function serve(routes: readonly Route[], hijacks: readonly HijackRoute[], 
 }
 
 /** Node hands over an upgraded request before its body, so the body is read here. */
-async function upgrade(hijacks: readonly HijackRoute[], request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+async function upgrade(
+  hijacks: readonly HijackRoute[],
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+): Promise<void> {
   const { path, query } = locate(request);
   socket.on("error", () => socket.destroy());
   try {
@@ -90,7 +108,14 @@ async function upgrade(hijacks: readonly HijackRoute[], request: IncomingMessage
     if (received.length > length) socket.unshift(received.subarray(length));
     for (const { path: pattern, take } of hijacks) {
       const match = pattern.exec(path);
-      if (match) return await take({ socket, upgraded: true, parts: decodeParts(match), query, body: received.subarray(0, length) });
+      if (match)
+        return await take({
+          socket,
+          upgraded: true,
+          parts: decodeParts(match),
+          query,
+          body: received.subarray(0, length),
+        });
     }
     throw new BayError("NO_ROUTE", `bay has no ${request.method} ${path} to upgrade`);
   } catch (error) {

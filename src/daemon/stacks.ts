@@ -2,7 +2,16 @@
 import type { ContainerManager } from "../container/index.ts";
 import { LABELS } from "../container/index.ts";
 import { BayError } from "../errors.ts";
-import { type Actual, applyPlan, type DownOptions, makeDownPlan, makePlan, type Plan, type PlanOptions, type Progress } from "../reconcile/index.ts";
+import {
+  type Actual,
+  applyPlan,
+  type DownOptions,
+  makeDownPlan,
+  makePlan,
+  type Plan,
+  type PlanOptions,
+  type Progress,
+} from "../reconcile/index.ts";
 import type { Stack } from "../stack/index.ts";
 import { makeExecutor, type UpSettings } from "./executor.ts";
 import { observe, toImageSource, type View } from "./observe.ts";
@@ -27,7 +36,12 @@ export class StackService {
   }
 
   /** Makes images first, so that the plan that follows is exact; then applies it. Throws APPLY_FAILED. */
-  up(stack: Stack, options: PlanOptions, settings: UpSettings, onProgress: (progress: Progress) => void): Promise<Plan> {
+  up(
+    stack: Stack,
+    options: PlanOptions,
+    settings: UpSettings,
+    onProgress: (progress: Progress) => void,
+  ): Promise<Plan> {
     return this.#queue(stack.name, async () => {
       const first = this.plan(stack, options);
       const images = first.steps.filter(({ kind }) => kind === "image.make");
@@ -46,10 +60,20 @@ export class StackService {
     this.manager.events.publish("image", "build", image.id, { name });
   }
 
-  down(name: string, options: DownOptions, graceMs: number | undefined, onProgress: (progress: Progress) => void): Promise<Plan> {
+  down(
+    name: string,
+    options: DownOptions,
+    graceMs: number | undefined,
+    onProgress: (progress: Progress) => void,
+  ): Promise<Plan> {
     return this.#queue(name, async () => {
       const plan = makeDownPlan(name, this.observe(name, undefined), options);
-      const settings: UpSettings = { graceMs, renewVolumes: false, removeVolumes: options.volumes, timeoutMs: undefined };
+      const settings: UpSettings = {
+        graceMs,
+        renewVolumes: false,
+        removeVolumes: options.volumes,
+        timeoutMs: undefined,
+      };
       await applyPlan(plan, makeExecutor(this.manager, undefined, settings), onProgress);
       await this.#finish(plan);
       return plan;
@@ -68,7 +92,12 @@ export class StackService {
     for (const { config, state } of this.manager.list()) {
       const name = config.labels[LABELS.stack];
       if (!name) continue;
-      const entry = stacks.get(name) ?? { name, running: 0, total: 0, files: config.labels[LABELS.configFiles] ?? "" };
+      const entry = stacks.get(name) ?? {
+        name,
+        running: 0,
+        total: 0,
+        files: config.labels[LABELS.configFiles] ?? "",
+      };
       entry.total += 1;
       if (state.status === "running") entry.running += 1;
       stacks.set(name, entry);
@@ -85,18 +114,36 @@ export class StackService {
 }
 
 /** Resolves when every container of the stack's services runs and is healthy. Throws WAIT_FAILED with the reason. */
-export async function waitForStack(manager: ContainerManager, stack: Stack, services: readonly string[], timeoutMs: number | undefined): Promise<void> {
+export async function waitForStack(
+  manager: ContainerManager,
+  stack: Stack,
+  services: readonly string[],
+  timeoutMs: number | undefined,
+): Promise<void> {
   const deadline = timeoutMs === undefined ? Number.POSITIVE_INFINITY : Date.now() + timeoutMs;
   const chosen = new Set(services.length > 0 ? services : Object.keys(stack.services));
   for (;;) {
-    const own = manager.list().filter(({ config }) => config.labels[LABELS.stack] === stack.name && chosen.has(config.labels[LABELS.service] ?? ""));
+    const own = manager
+      .list()
+      .filter(
+        ({ config }) =>
+          config.labels[LABELS.stack] === stack.name && chosen.has(config.labels[LABELS.service] ?? ""),
+      );
     const waiting = own.filter((record) => !isReady(manager, record.id));
     if (waiting.length === 0) return;
     for (const { id, config, state } of waiting) {
-      if (manager.health(id) === "unhealthy") throw new BayError("WAIT_FAILED", `${config.name} is unhealthy`, { hint: `bay logs ${config.labels[LABELS.service]} shows why` });
-      if (state.status === "exited" && state.exitCode !== 0) throw new BayError("WAIT_FAILED", `${config.name} ended with exit code ${state.exitCode}`);
+      if (manager.health(id) === "unhealthy")
+        throw new BayError("WAIT_FAILED", `${config.name} is unhealthy`, {
+          hint: `bay logs ${config.labels[LABELS.service]} shows why`,
+        });
+      if (state.status === "exited" && state.exitCode !== 0)
+        throw new BayError("WAIT_FAILED", `${config.name} ended with exit code ${state.exitCode}`);
     }
-    if (Date.now() > deadline) throw new BayError("WAIT_FAILED", `not ready in time: ${waiting.map(({ config }) => config.name).join(", ")}`);
+    if (Date.now() > deadline)
+      throw new BayError(
+        "WAIT_FAILED",
+        `not ready in time: ${waiting.map(({ config }) => config.name).join(", ")}`,
+      );
     await nextChange(manager, 500);
   }
 }

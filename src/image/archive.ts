@@ -39,7 +39,11 @@ export async function importArchive(
   }
 }
 
-async function importDirectory(content: ContentStore, root: string, reference: string | undefined): Promise<Descriptor> {
+async function importDirectory(
+  content: ContentStore,
+  root: string,
+  reference: string | undefined,
+): Promise<Descriptor> {
   if (readInRoot(root, "oci-layout")) return importLayout(content, root, reference);
   if (readInRoot(root, "manifest.json")) return importDocker(content, root, reference);
   throw new BayError("BAD_ARCHIVE", `${root} is neither an OCI layout nor a docker archive`, {
@@ -48,14 +52,21 @@ async function importDirectory(content: ContentStore, root: string, reference: s
 }
 
 /** Copies a file of the untrusted tree into the store, verified where a digest is known. */
-async function copyBlob(content: ContentStore, root: string, path: string, expected: string | undefined, mediaType: string): Promise<Descriptor> {
+async function copyBlob(
+  content: ContentStore,
+  root: string,
+  path: string,
+  expected: string | undefined,
+  mediaType: string,
+): Promise<Descriptor> {
   if (expected && content.has(expected)) {
     return { mediaType, digest: expected, size: lstatSync(content.path(expected)).size };
   }
   const fd = openInRoot(root, path);
   const writer = content.writer();
   try {
-    for await (const chunk of createReadStream("", { fd, highWaterMark: 1 << 20 })) writer.write(chunk as Buffer);
+    for await (const chunk of createReadStream("", { fd, highWaterMark: 1 << 20 }))
+      writer.write(chunk as Buffer);
     const descriptor = writer.commit(mediaType);
     if (expected && descriptor.digest !== expected) {
       content.remove(descriptor.digest);
@@ -70,7 +81,11 @@ async function copyBlob(content: ContentStore, root: string, path: string, expec
 
 const blobPath = (digest: string) => `blobs/${digest.replace(":", "/")}`;
 
-async function importLayout(content: ContentStore, root: string, reference: string | undefined): Promise<Descriptor> {
+async function importLayout(
+  content: ContentStore,
+  root: string,
+  reference: string | undefined,
+): Promise<Descriptor> {
   const bytes = readInRoot(root, "index.json");
   if (!bytes) throw new BayError("BAD_ARCHIVE", "the OCI layout has no index.json");
   const { manifests } = parseIndex(bytes);
@@ -78,12 +93,16 @@ async function importLayout(content: ContentStore, root: string, reference: stri
   let chosen = named[0];
   if (!chosen || (named.length > 1 && !reference)) {
     const names = manifests.map((m) => m.annotations?.[REF_NAME] ?? m.digest).join(", ");
-    throw new BayError("BAD_ARCHIVE", `the archive holds ${manifests.length} images: ${names}`, { hint: "name one: archive: {path: …, reference: …}" });
+    throw new BayError("BAD_ARCHIVE", `the archive holds ${manifests.length} images: ${names}`, {
+      hint: "name one: archive: {path: …, reference: …}",
+    });
   }
   if (chosen.mediaType === MEDIA.index) {
     const nested = parseIndex(readInRoot(root, blobPath(chosen.digest)) ?? Buffer.from("{}"));
     const architecture = process.arch === "arm64" ? "arm64" : "amd64";
-    const match = nested.manifests.find((m) => m.platform?.architecture === architecture && m.platform.os === "linux");
+    const match = nested.manifests.find(
+      (m) => m.platform?.architecture === architecture && m.platform.os === "linux",
+    );
     if (!match) throw new BayError("BAD_ARCHIVE", `the archive has no image for linux/${architecture}`);
     chosen = match;
   }
@@ -94,7 +113,11 @@ async function importLayout(content: ContentStore, root: string, reference: stri
   return copyBlob(content, root, blobPath(chosen.digest), chosen.digest, chosen.mediaType);
 }
 
-async function importDocker(content: ContentStore, root: string, reference: string | undefined): Promise<Descriptor> {
+async function importDocker(
+  content: ContentStore,
+  root: string,
+  reference: string | undefined,
+): Promise<Descriptor> {
   const parsed = dockerManifest.safeParse(JSON.parse(readInRoot(root, "manifest.json")!.toString("utf8")));
   if (!parsed.success) throw new BayError("BAD_ARCHIVE", "the docker archive's manifest.json is malformed");
   const images = parsed.data;
@@ -102,11 +125,15 @@ async function importDocker(content: ContentStore, root: string, reference: stri
   const image = wanted[0];
   if (!image || (wanted.length > 1 && !reference)) {
     const names = images.flatMap((candidate) => candidate.RepoTags ?? ["<untagged>"]).join(", ");
-    throw new BayError("BAD_ARCHIVE", `the archive holds ${images.length} images: ${names}`, { hint: "name one: archive: {path: …, reference: …}" });
+    throw new BayError("BAD_ARCHIVE", `the archive holds ${images.length} images: ${names}`, {
+      hint: "name one: archive: {path: …, reference: …}",
+    });
   }
   const config = await copyBlob(content, root, image.Config, undefined, MEDIA.config);
   const layers: Descriptor[] = [];
   for (const layer of image.Layers) layers.push(await copyBlob(content, root, layer, undefined, MEDIA.layer));
-  return content.put(JSON.stringify({ schemaVersion: 2, mediaType: MEDIA.manifest, config, layers }), MEDIA.manifest);
+  return content.put(
+    JSON.stringify({ schemaVersion: 2, mediaType: MEDIA.manifest, config, layers }),
+    MEDIA.manifest,
+  );
 }
-

@@ -19,7 +19,11 @@ export function workerFile(name: string): string {
 /** Throws BayError with the task's own code. */
 export function runConfined(task: ConfinedTask): Promise<void> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(workerFile("unpack-worker"), { workerData: task, stdout: false, stderr: false });
+    const worker = new Worker(workerFile("unpack-worker"), {
+      workerData: task,
+      stdout: false,
+      stderr: false,
+    });
     let answer: Answer | undefined;
     worker.on("message", (message: Answer) => {
       answer = message;
@@ -29,7 +33,13 @@ export function runConfined(task: ConfinedTask): Promise<void> {
     });
     worker.on("exit", () => {
       if (answer?.ok) resolve();
-      else reject(new BayError(answer?.code ?? "CONFINED_TASK", answer?.message ?? "the worker ended without an answer"));
+      else
+        reject(
+          new BayError(
+            answer?.code ?? "CONFINED_TASK",
+            answer?.message ?? "the worker ended without an answer",
+          ),
+        );
     });
   });
 }

@@ -3,7 +3,18 @@
  * appears under its digest only when it is complete: it is written beside, synced and renamed.
  */
 import { createHash, type Hash } from "node:crypto";
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { BayError } from "../errors.ts";
 
@@ -88,7 +99,8 @@ export class ContentStore {
   read(digest: string): Buffer {
     const path = this.path(digest);
     if (!existsSync(path)) throw new BayError("MISSING_BLOB", `blob ${digest} is not in the store`);
-    if (statSync(path).size > 8 << 20) throw new BayError("BLOB_TOO_LARGE", `blob ${digest} is no manifest or config`);
+    if (statSync(path).size > 8 << 20)
+      throw new BayError("BLOB_TOO_LARGE", `blob ${digest} is no manifest or config`);
     return readFileSync(path);
   }
 

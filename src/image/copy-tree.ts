@@ -1,5 +1,15 @@
 /** Copies a tree with everything that a volume keeps: modes, owners, times, links, xattrs. Inside a confined thread. */
-import { chmodSync, copyFileSync, lchownSync, lstatSync, lutimesSync, mkdirSync, readdirSync, readlinkSync, symlinkSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  lchownSync,
+  lstatSync,
+  lutimesSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  symlinkSync,
+} from "node:fs";
 import { join } from "node:path";
 import { getXattrs, makeNode, setXattr } from "../linux/index.ts";
 
@@ -27,6 +37,7 @@ function copyAttributes(from: string, to: string): void {
   const stat = lstatSync(from);
   lchownSync(to, stat.uid, stat.gid);
   if (!stat.isSymbolicLink()) chmodSync(to, stat.mode & 0o7777);
-  for (const [name, value] of getXattrs(from)) if (!name.startsWith("trusted.overlay.")) setXattr(to, name, value);
+  for (const [name, value] of getXattrs(from))
+    if (!name.startsWith("trusted.overlay.")) setXattr(to, name, value);
   lutimesSync(to, stat.atimeMs / 1000, stat.mtimeMs / 1000);
 }

@@ -72,7 +72,8 @@ export class ImageStore {
     const manifest = parseManifest(this.content.read(record.manifest.digest));
     const config = parseImageConfig(this.content.read(manifest.config.digest));
     const diffIds = config.rootfs.diff_ids;
-    if (diffIds.length !== manifest.layers.length) throw new BayError("BAD_MANIFEST", `${record.reference}: layers and diff_ids differ`);
+    if (diffIds.length !== manifest.layers.length)
+      throw new BayError("BAD_MANIFEST", `${record.reference}: layers and diff_ids differ`);
     for (const [index, diffId] of diffIds.entries()) {
       await this.layers.unpack(this.content.path(manifest.layers[index]!.digest), diffId);
     }
@@ -93,9 +94,9 @@ export class ImageStore {
   ensure(reference: string, source: ImageSource): Promise<Image> {
     const running = this.#making.get(reference);
     if (running) return running;
-    const making = (this.staleReason(reference, source) ? this.#make(reference, source) : this.get(reference)).finally(() =>
-      this.#making.delete(reference),
-    );
+    const making = (
+      this.staleReason(reference, source) ? this.#make(reference, source) : this.get(reference)
+    ).finally(() => this.#making.delete(reference));
     this.#making.set(reference, making);
     return making;
   }
@@ -109,7 +110,10 @@ export class ImageStore {
       id: parsed.config.digest,
       size: parsed.layers.reduce((sum, layer) => sum + layer.size, 0),
       createdAt: new Date().toISOString(),
-      made: { definition: definitionOf(source), inputs: inputs.map((path) => stateOf(movable(path, source.base), source.base)) },
+      made: {
+        definition: definitionOf(source),
+        inputs: inputs.map((path) => stateOf(movable(path, source.base), source.base)),
+      },
     };
     const image = await this.#load(record);
     this.store.put(KEY + record.reference, record);
@@ -160,7 +164,8 @@ export class ImageStore {
     const temporary = join(this.layers.directory, `.rootfs-${process.pid}-${Date.now()}`);
     try {
       const { file } = await plainTar(path, temporary);
-      for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) writer.write(chunk as Buffer);
+      for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 }))
+        writer.write(chunk as Buffer);
     } finally {
       rmSync(temporary, { force: true });
     }
@@ -193,7 +198,10 @@ export class ImageStore {
       annotations: { "org.opencontainers.image.ref.name": familiarReference(reference) },
     }));
     const file = join(this.root, "index.json");
-    writeFileSync(`${file}.new`, `${JSON.stringify({ schemaVersion: 2, mediaType: MEDIA.index, manifests })}\n`);
+    writeFileSync(
+      `${file}.new`,
+      `${JSON.stringify({ schemaVersion: 2, mediaType: MEDIA.index, manifests })}\n`,
+    );
     renameSync(`${file}.new`, file);
   }
 }
@@ -238,7 +246,11 @@ export function readImageFile(directories: readonly string[], path: string): str
 const configs = new Map<string, ImageConfig>();
 
 /** What is known of an image from the state alone, without unpacking anything; undefined where it is not on this host. */
-export function inspectImage(state: StoreReader, root: string, reference: string): { record: ImageRecord; config: ImageConfig } | undefined {
+export function inspectImage(
+  state: StoreReader,
+  root: string,
+  reference: string,
+): { record: ImageRecord; config: ImageConfig } | undefined {
   const record = state.get<ImageRecord>(KEY + canonicalReference(reference));
   if (!record) return undefined;
   let config = configs.get(record.id);

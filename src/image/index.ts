@@ -1,6 +1,13 @@
 /** The door of images: references, the content store, layers, and the sources that images come from. */
 export { runConfined, workerFile } from "./confined.ts";
-export { type Image, type ImageRecord, ImageStore, inspectImage, readImageFile, staleReason } from "./image-store.ts";
+export {
+  type Image,
+  type ImageRecord,
+  ImageStore,
+  inspectImage,
+  readImageFile,
+  staleReason,
+} from "./image-store.ts";
 export type { ImageConfig, RunConfig } from "./manifest.ts";
 export { canonicalReference, familiarReference, parseReference } from "./reference.ts";
 export type { ImageSource } from "./source.ts";

@@ -3,7 +3,18 @@
  * under its name only when it is whole.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { createReadStream, createWriteStream, existsSync, mkdirSync, openSync, readdirSync, readSync, closeSync, renameSync, rmSync } from "node:fs";
+import {
+  closeSync,
+  createReadStream,
+  createWriteStream,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  rmSync,
+} from "node:fs";
 import { join } from "node:path";
 import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -46,7 +57,10 @@ export class LayerStore {
     try {
       const actual = await plainTar(blobPath, plain);
       if (actual.diffId !== diffId) {
-        throw new BayError("WRONG_DIGEST", `the layer's content is ${actual.diffId}, the image says ${diffId}`);
+        throw new BayError(
+          "WRONG_DIGEST",
+          `the layer's content is ${actual.diffId}, the image says ${diffId}`,
+        );
       }
       await runConfined({ kind: "unpack", tarFile: actual.file, directory: target });
       renameSync(target, join(this.directory, LayerStore.shortName(diffId)));
@@ -72,7 +86,10 @@ const GZIP = 0x8b1f;
 const ZSTD = 0xfd2fb528;
 
 /** Gives an uncompressed tar file of the blob (itself, where it is plain) and the digest of its content. */
-export async function plainTar(blobPath: string, temporary: string): Promise<{ file: string; diffId: string }> {
+export async function plainTar(
+  blobPath: string,
+  temporary: string,
+): Promise<{ file: string; diffId: string }> {
   const magic = Buffer.alloc(4);
   const fd = openSync(blobPath, "r");
   readSync(fd, magic, 0, 4, 0);
@@ -91,7 +108,9 @@ export async function plainTar(blobPath: string, temporary: string): Promise<{ f
     return { file: temporary, diffId: `sha256:${hash.digest("hex")}` };
   }
   if (magic.readUInt32LE() === ZSTD) {
-    throw new BayError("UNSUPPORTED_COMPRESSION", "zstd layers are not supported yet", { hint: "save the image with gzip" });
+    throw new BayError("UNSUPPORTED_COMPRESSION", "zstd layers are not supported yet", {
+      hint: "save the image with gzip",
+    });
   }
   for await (const chunk of source) hash.update(chunk as Buffer);
   return { file: blobPath, diffId: `sha256:${hash.digest("hex")}` };

@@ -50,7 +50,16 @@ const configSchema = z.object({
   variant: z.string().optional(),
   config: runConfigSchema.nullish(),
   rootfs: z.object({ type: z.literal("layers"), diff_ids: z.array(z.string()).max(500) }),
-  history: z.array(z.object({ created: z.string().optional(), created_by: z.string().optional(), comment: z.string().optional(), empty_layer: z.boolean().optional() })).nullish(),
+  history: z
+    .array(
+      z.object({
+        created: z.string().optional(),
+        created_by: z.string().optional(),
+        comment: z.string().optional(),
+        empty_layer: z.boolean().optional(),
+      }),
+    )
+    .nullish(),
 });
 
 export type Manifest = z.infer<typeof manifestSchema>;
@@ -79,6 +88,8 @@ function parse<T>(schema: z.ZodType<T>, bytes: Buffer, what: string): T {
 }
 
 /** Throws BAD_MANIFEST, naming the field. */
-export const parseManifest = (bytes: Buffer): Manifest => parse(manifestSchema, bytes, "the image's manifest");
+export const parseManifest = (bytes: Buffer): Manifest =>
+  parse(manifestSchema, bytes, "the image's manifest");
 export const parseIndex = (bytes: Buffer): ImageIndex => parse(indexSchema, bytes, "the image index");
-export const parseImageConfig = (bytes: Buffer): ImageConfig => parse(configSchema, bytes, "the image's config");
+export const parseImageConfig = (bytes: Buffer): ImageConfig =>
+  parse(configSchema, bytes, "the image's config");

@@ -14,9 +14,11 @@ const DIGEST = /^sha256:[0-9a-f]{64}$/;
 
 /** Throws BAD_REFERENCE. `nginx` is docker.io/library/nginx:latest. */
 export function parseReference(text: string): Reference {
-  const bad = (why: string) => new BayError("BAD_REFERENCE", `${JSON.stringify(text)} is no image reference: ${why}`);
+  const bad = (why: string) =>
+    new BayError("BAD_REFERENCE", `${JSON.stringify(text)} is no image reference: ${why}`);
   const [named = "", digest, ...rest] = text.split("@");
-  if (rest.length > 0 || (digest !== undefined && !DIGEST.test(digest))) throw bad("the digest is not sha256 and 64 hex digits");
+  if (rest.length > 0 || (digest !== undefined && !DIGEST.test(digest)))
+    throw bad("the digest is not sha256 and 64 hex digits");
   const slash = named.indexOf("/");
   const head = named.slice(0, Math.max(slash, 0));
   const hasRegistry = slash > 0 && (/[.:]/.test(head) || head === "localhost");

@@ -1,5 +1,5 @@
 /** Writes directories and files as a layer: a tar with sorted names, so that the same files give the same digest. */
-import { closeSync, lstatSync, openSync, readlinkSync, readSync, readdirSync } from "node:fs";
+import { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from "node:fs";
 import { posix } from "node:path";
 import { BayError } from "../errors.ts";
 import { getXattrs } from "../linux/index.ts";
@@ -9,24 +9,42 @@ import { encodeEntry, padding, type TarEntry } from "./tar/header.ts";
 const CHUNK = 1 << 20;
 
 /** A file to write: from the host, or made up. */
-export type LayerSource = { path: string } | { content: string; mode: number } | { directory: true; mode: number } | { link: string };
+export type LayerSource =
+  | { path: string }
+  | { content: string; mode: number }
+  | { directory: true; mode: number }
+  | { link: string };
 
 /**
  * Writes the entries, by path in the image. Parents that are missing become directories of mode 755. Owners
  * are kept where `keepOwners` says so, else everything is root's.
  */
-export function writeLayer(writer: BlobWriter, sources: ReadonlyMap<string, LayerSource>, keepOwners: boolean): void {
+export function writeLayer(
+  writer: BlobWriter,
+  sources: ReadonlyMap<string, LayerSource>,
+  keepOwners: boolean,
+): void {
   const all = new Map(sources);
   for (const path of sources.keys()) {
     for (let parent = posix.dirname(path); parent !== "/"; parent = posix.dirname(parent)) {
       if (!all.has(parent)) all.set(parent, { directory: true, mode: 0o755 });
     }
   }
-  for (const path of [...all.keys()].sort()) if (path !== "/") writeOne(writer, path, all.get(path)!, keepOwners);
+  for (const path of [...all.keys()].sort())
+    if (path !== "/") writeOne(writer, path, all.get(path)!, keepOwners);
   writer.write(Buffer.alloc(1024));
 }
 
-const PLAIN = { uid: 0, gid: 0, size: 0, mtime: 0, linkName: "", devMajor: 0, devMinor: 0, xattrs: new Map<string, Buffer>() };
+const PLAIN = {
+  uid: 0,
+  gid: 0,
+  size: 0,
+  mtime: 0,
+  linkName: "",
+  devMajor: 0,
+  devMinor: 0,
+  xattrs: new Map<string, Buffer>(),
+};
 
 function writeOne(writer: BlobWriter, path: string, source: LayerSource, keepOwners: boolean): void {
   const name = path.slice(1);
@@ -43,7 +61,13 @@ function writeOne(writer: BlobWriter, path: string, source: LayerSource, keepOwn
 
 function writeHostFile(writer: BlobWriter, name: string, path: string, keepOwners: boolean): void {
   const stat = lstatSync(path);
-  const type = stat.isFile() ? "file" : stat.isDirectory() ? "directory" : stat.isSymbolicLink() ? "symlink" : undefined;
+  const type = stat.isFile()
+    ? "file"
+    : stat.isDirectory()
+      ? "directory"
+      : stat.isSymbolicLink()
+        ? "symlink"
+        : undefined;
   if (!type) return; // sockets, devices and FIFOs of the host are no part of an image
   const entry: TarEntry = {
     ...PLAIN,
@@ -55,7 +79,9 @@ function writeHostFile(writer: BlobWriter, name: string, path: string, keepOwner
     size: type === "file" ? stat.size : 0,
     mtime: Math.floor(stat.mtimeMs / 1000),
     linkName: type === "symlink" ? readlinkSync(path) : "",
-    xattrs: new Map([...getXattrs(path)].filter(([key]) => key === "security.capability" || key.startsWith("user."))),
+    xattrs: new Map(
+      [...getXattrs(path)].filter(([key]) => key === "security.capability" || key.startsWith("user.")),
+    ),
   };
   writer.write(encodeEntry(entry));
   if (type === "file") writeContent(writer, path, stat.size);

@@ -3,8 +3,8 @@ import { lstatSync, mkdirSync, openSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 import { bindMount, confineTo, mountOverlay, mountTmpfs, privateMounts } from "../linux/index.ts";
-import { copyTree } from "./copy-tree.ts";
 import type { ConfinedTask } from "./confined.ts";
+import { copyTree } from "./copy-tree.ts";
 import { fromDescriptor } from "./tar/read.ts";
 import { unpackHere } from "./unpack.ts";
 
@@ -22,7 +22,10 @@ function fillVolume(task: Extract<ConfinedTask, { kind: "fill" }>): void {
   for (const name of ["upper", "work", "root"]) mkdirSync(join(task.staging, name));
   const lower = task.lower.map((name) => join(task.layersDirectory, name)).join(":");
   const root = join(task.staging, "root");
-  mountOverlay(root, `lowerdir=${lower},upperdir=${join(task.staging, "upper")},workdir=${join(task.staging, "work")}`);
+  mountOverlay(
+    root,
+    `lowerdir=${lower},upperdir=${join(task.staging, "upper")},workdir=${join(task.staging, "work")}`,
+  );
   const inside = "/.bay-volume";
   mkdirSync(join(root, inside));
   bindMount(task.volume, join(root, inside));

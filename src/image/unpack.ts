@@ -27,45 +27,61 @@ const WHITEOUT = ".wh.";
 const OPAQUE = ".wh..wh..opq";
 const CHUNK = 1 << 20;
 
-/** Unpacks into the thread's root. Throws BAD_LAYER for an entry that would leave it, BAD_TAR for bad archives. */
+/** Unpacks a layer into the thread's root. Throws BAD_LAYER for an entry that would leave it, BAD_TAR for bad archives. */
 export function unpackHere(read: ReadBytes): void {
+  unpackEntries("/", read, true);
+}
+
+/** Unpacks an archive into a directory of the thread's root; whiteouts mean nothing there. Throws as `unpackHere`. */
+export function unpackInto(directory: string, read: ReadBytes): void {
+  unpackEntries(directory, read, false);
+}
+
+function unpackEntries(base: string, read: ReadBytes, isLayer: boolean): void {
   const directories: { path: string; mtime: number }[] = [];
   readTar(read, (entry, content) => {
-    if (entry.name === "" && entry.type !== "directory") return;
-    const path = safePath(entry.name, "entry");
+    if (entry.name === "" && (entry.type !== "directory" || !isLayer)) return;
+    const path = safePath(base, entry.name, "entry");
     const name = posix.basename(path);
-    if (name === OPAQUE) return void setXattr(posix.dirname(path), "trusted.overlay.opaque", Buffer.from("y"));
+    if (isLayer && name.startsWith(WHITEOUT)) return hide(path, name);
     makeParents(posix.dirname(path));
-    if (name.startsWith(WHITEOUT)) {
-      const hidden = posix.join(posix.dirname(path), name.slice(WHITEOUT.length));
-      rmSync(hidden, { recursive: true, force: true });
-      makeNode(hidden, "char", 0, 0);
-      return;
-    }
     if (entry.type === "directory") directories.push({ path, mtime: entry.mtime });
-    extract(entry, path, content);
+    extract(entry, base, path, content);
   });
   // A file made inside a directory changes its time, so directories come last.
   for (const { path, mtime } of directories.reverse()) utimesSync(path, mtime, mtime);
 }
 
+function hide(path: string, name: string): void {
+  const directory = posix.dirname(path);
+  makeParents(directory);
+  if (name === OPAQUE) {
+    setXattr(directory, "trusted.overlay.opaque", Buffer.from("y"));
+    return;
+  }
+  const hidden = posix.join(directory, name.slice(WHITEOUT.length));
+  rmSync(hidden, { recursive: true, force: true });
+  makeNode(hidden, "char", 0, 0);
+}
+
 /** An absolute path inside the root. `..` that climbs out is refused, not clamped: no honest layer has it. */
-function safePath(name: string, what: string): string {
+function safePath(base: string, name: string, what: string): string {
   if (name.includes("\0")) throw new BayError("BAD_LAYER", `an ${what} name has a NUL byte`);
   const normal = posix.normalize(name);
   if (normal === ".." || normal.startsWith("../")) {
     throw new BayError("BAD_LAYER", `${what} ${JSON.stringify(name)} leads out of the image`);
   }
-  return posix.join("/", normal);
+  return posix.join(base, normal);
 }
 
 function makeParents(directory: string): void {
   if (directory !== "/") mkdirSync(directory, { recursive: true, mode: 0o755 });
 }
 
-function extract(entry: TarEntry, path: string, content: ReadBytes): void {
+function extract(entry: TarEntry, base: string, path: string, content: ReadBytes): void {
   const old = path === "/" ? undefined : lstatSync(path, { throwIfNoEntry: false });
-  if (old && !(old.isDirectory() && entry.type === "directory")) rmSync(path, { recursive: true, force: true });
+  if (old && !(old.isDirectory() && entry.type === "directory"))
+    rmSync(path, { recursive: true, force: true });
   switch (entry.type) {
     case "directory":
       if (!old?.isDirectory() && path !== "/") mkdirSync(path);
@@ -74,7 +90,7 @@ function extract(entry: TarEntry, path: string, content: ReadBytes): void {
       writeFile(path, content);
       break;
     case "hardlink": {
-      linkSync(safePath(entry.linkName.replace(/^\/+/, ""), "link target"), path);
+      linkSync(safePath(base, entry.linkName.replace(/^\/+/, ""), "link target"), path);
       return; // an inode's attributes came with its first name
     }
     case "symlink":
@@ -94,7 +110,11 @@ function extract(entry: TarEntry, path: string, content: ReadBytes): void {
 }
 
 function writeFile(path: string, content: ReadBytes): void {
-  const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
+  const fd = openSync(
+    path,
+    constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
+    0o600,
+  );
   try {
     for (let part = content(CHUNK); part.length > 0; part = content(CHUNK)) {
       for (let at = 0; at < part.length; ) at += writeSync(fd, part, at);

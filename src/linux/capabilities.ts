@@ -73,7 +73,9 @@ export function lastCapability(): number {
 /** The number of a capability, written with or without `CAP_`, in any case. Throws UNKNOWN_CAPABILITY. */
 export function capabilityNumber(name: string): number {
   const upper = name.toUpperCase();
-  const number = (CAPABILITIES as readonly string[]).indexOf(upper.startsWith("CAP_") ? upper : `CAP_${upper}`);
+  const number = (CAPABILITIES as readonly string[]).indexOf(
+    upper.startsWith("CAP_") ? upper : `CAP_${upper}`,
+  );
   if (number === -1) throw new BayError("UNKNOWN_CAPABILITY", `no capability is called ${name}`);
   return number;
 }

@@ -4,7 +4,18 @@
  */
 import { isMainThread } from "node:worker_threads";
 import { BayError } from "../errors.ts";
-import { CLONE_FS, CLONE_NEWNS, MNT_DETACH, MS_BIND, MS_NODEV, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT } from "./abi.ts";
+import {
+  CLONE_FS,
+  CLONE_NEWNS,
+  MNT_DETACH,
+  MS_BIND,
+  MS_NODEV,
+  MS_NOSUID,
+  MS_PRIVATE,
+  MS_RDONLY,
+  MS_REC,
+  MS_REMOUNT,
+} from "./abi.ts";
 import { libc, syscall, trySyscall } from "./libc.ts";
 
 const lsetxattr = libc.func("lsetxattr", "int", ["str", "str", "void *", "uint64", "int"]);
@@ -81,7 +92,12 @@ const S_IFCHR = 0o020000;
 const S_IFBLK = 0o060000;
 
 /** mknod(2). Returns false where it is refused. */
-export function makeNode(path: string, kind: "char" | "block" | "fifo", mode: number, device: number): boolean {
+export function makeNode(
+  path: string,
+  kind: "char" | "block" | "fifo",
+  mode: number,
+  device: number,
+): boolean {
   const type = kind === "char" ? S_IFCHR : kind === "block" ? S_IFBLK : S_IFIFO;
   return mknod(path, type | mode, device) === 0;
 }

@@ -8,7 +8,15 @@ import { BayError } from "../errors.ts";
 import { SYS, type SyscallName } from "./abi.ts";
 
 const libc = koffi.load("libc.so.6");
-const rawSyscall = libc.func("syscall", "int64", ["int64", "int64", "int64", "int64", "int64", "int64", "int64"]);
+const rawSyscall = libc.func("syscall", "int64", [
+  "int64",
+  "int64",
+  "int64",
+  "int64",
+  "int64",
+  "int64",
+  "int64",
+]);
 
 /** An argument of a system call: a number, a string (passed NUL-terminated) or a buffer (by address). */
 export type Argument = number | bigint | string | Uint8Array | null;
@@ -61,7 +69,8 @@ export function trySyscall(name: SyscallName, ...args: Argument[]): number {
 /** Makes the call and returns its result. Throws `SyscallError`; `about` names the object in its message. */
 export function syscall(name: SyscallName, args: Argument[], about = ""): number {
   const result = trySyscall(name, ...args);
-  if (result < 0) throw new SyscallError(name, -result, about || args.filter((a) => typeof a === "string").join(" "));
+  if (result < 0)
+    throw new SyscallError(name, -result, about || args.filter((a) => typeof a === "string").join(" "));
   return result;
 }
 

@@ -36,4 +36,3 @@ export function splice(from: number, to: number, offset: number, bytes: number):
   position.writeBigInt64LE(BigInt(offset));
   return trySyscall("splice", from, null, to, position, bytes, SPLICE_F_NONBLOCK);
 }
-

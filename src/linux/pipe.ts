@@ -44,4 +44,3 @@ const mkfifo = libc.func("mkfifo", "int", ["str", "uint32"]);
 export function makeFifo(path: string, mode: number): void {
   if (mkfifo(path, mode) !== 0) syscall("openat", [-100, path, 0o10000000 | O_CLOEXEC]);
 }
-

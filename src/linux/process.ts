@@ -1,6 +1,6 @@
 /** Processes by pid, safe against reuse of the number: a process is a pid and its start time (proc(5)). */
 import { readFileSync } from "node:fs";
-import { syscall, trySyscall, close } from "./libc.ts";
+import { close, syscall, trySyscall } from "./libc.ts";
 
 /** The start time in clock ticks since boot, or undefined where the process is gone or a zombie. */
 export function startTime(pid: number): number | undefined {
@@ -59,13 +59,19 @@ export function signalProcess(pid: number, start: number, signal: number): boole
 /** A wait status as wait(2) gives it: an exit code, or a signal (and 128 + signal as the code). */
 export function decodeStatus(status: number): { exitCode: number; signal: number | undefined } {
   const signal = status & 0x7f;
-  return signal === 0 ? { exitCode: (status >> 8) & 0xff, signal: undefined } : { exitCode: 128 + signal, signal };
+  return signal === 0
+    ? { exitCode: (status >> 8) & 0xff, signal: undefined }
+    : { exitCode: 128 + signal, signal };
 }
 
 /** The pids of a process's children, in the reader's pid namespace. */
 export function childrenOf(pid: number): number[] {
   try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").trim().split(" ").filter(Boolean).map(Number);
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1")
+      .trim()
+      .split(" ")
+      .filter(Boolean)
+      .map(Number);
   } catch {
     return [];
   }

@@ -189,12 +189,17 @@ export class ProgramBuilder {
       }
       return offset;
     };
-    if (place("resident", RECORD) > PAGE) throw new BayError("PROGRAM_TOO_LARGE", "the resident program exceeds a page");
+    if (place("resident", RECORD) > PAGE)
+      throw new BayError("PROGRAM_TOO_LARGE", "the resident program exceeds a page");
     const end = place("transient", PAGE);
     if (end > SHIM_MAPPING_SIZE) {
-      throw new BayError("PROGRAM_TOO_LARGE", `the start program needs ${end} bytes, ${SHIM_MAPPING_SIZE} at most`, {
-        hint: "shorten the command or the environment",
-      });
+      throw new BayError(
+        "PROGRAM_TOO_LARGE",
+        `the start program needs ${end} bytes, ${SHIM_MAPPING_SIZE} at most`,
+        {
+          hint: "shorten the command or the environment",
+        },
+      );
     }
     const find = (key: string): number => {
       const offset = offsets.get(key);
@@ -229,13 +234,20 @@ export class ProgramBuilder {
     );
   }
 
-  #encode(bytes: Buffer, offset: number, row: Row, resolve: (word: Word) => bigint, find: (key: string) => number) {
+  #encode(
+    bytes: Buffer,
+    offset: number,
+    row: Row,
+    resolve: (word: Word) => bigint,
+    find: (key: string) => number,
+  ) {
     const { operation } = row;
     let flags = operation.ignore ? IGNORE : 0;
     let target: string | undefined;
     const aim = (flag: number, label: string | undefined) => {
       if (label === undefined) return;
-      if (target !== undefined && target !== label) throw new Error(`program: two targets at ${operation.about}`);
+      if (target !== undefined && target !== label)
+        throw new Error(`program: two targets at ${operation.about}`);
       flags |= flag;
       target = label;
     };
@@ -269,7 +281,8 @@ export class Program {
   ) {}
 
   writeTo(fd: number): void {
-    for (let at = 0; at < this.bytes.length; ) at += writeSync(fd, this.bytes, at, this.bytes.length - at, at);
+    for (let at = 0; at < this.bytes.length; )
+      at += writeSync(fd, this.bytes, at, this.bytes.length - at, at);
   }
 
   /** The record at which the program stopped, after it ran from this file; undefined where none failed. */
@@ -320,7 +333,8 @@ export function readProgramState(page: Buffer): ProgramState {
   const mainPid = page.readUInt32LE(HEADER.mainPid);
   const ttyRecord = page.readUInt32LE(HEADER.ttyRecord);
   const ended = status !== STATUS_RUNNING;
-  const tty = ttyRecord >= RECORD && ttyRecord + RECORD <= page.length ? page.readBigInt64LE(ttyRecord + 56) : -1n;
+  const tty =
+    ttyRecord >= RECORD && ttyRecord + RECORD <= page.length ? page.readBigInt64LE(ttyRecord + 56) : -1n;
   return {
     childPid: page.readUInt32LE(HEADER.childPid),
     shimPid: page.readUInt32LE(HEADER.shimPid),

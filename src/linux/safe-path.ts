@@ -1,8 +1,8 @@
 /** Opening paths inside a directory tree that is not trusted (openat2(2) with RESOLVE_IN_ROOT). */
 import { closeSync, fstatSync, readSync } from "node:fs";
+import { BayError, hasCode } from "../errors.ts";
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDONLY } from "./abi.ts";
 import { syscall } from "./libc.ts";
-import { BayError, hasCode } from "../errors.ts";
 
 const RESOLVE_NO_MAGICLINKS = 0x02;
 const RESOLVE_IN_ROOT = 0x10;
@@ -33,7 +33,8 @@ export function readInRoot(root: string, path: string, limit = 1 << 20): Buffer 
   try {
     const stat = fstatSync(fd);
     if (!stat.isFile()) return undefined;
-    if (stat.size > limit) throw new BayError("FILE_TOO_LARGE", `${path} in the image has ${stat.size} bytes`);
+    if (stat.size > limit)
+      throw new BayError("FILE_TOO_LARGE", `${path} in the image has ${stat.size} bytes`);
     const bytes = Buffer.alloc(stat.size);
     return bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, 0));
   } finally {
@@ -42,7 +43,10 @@ export function readInRoot(root: string, path: string, limit = 1 << 20): Buffer 
 }
 
 /** What stands at a path inside a root, without following a last symlink. */
-export function kindInRoot(root: string, path: string): "file" | "directory" | "whiteout" | "other" | undefined {
+export function kindInRoot(
+  root: string,
+  path: string,
+): "file" | "directory" | "whiteout" | "other" | undefined {
   let fd: number;
   try {
     fd = openInRoot(root, path, O_PATH | O_NOFOLLOW);
@@ -57,4 +61,3 @@ export function kindInRoot(root: string, path: string): "file" | "directory" | "
     closeSync(fd);
   }
 }
-

@@ -57,7 +57,9 @@ let library: ReturnType<typeof load> | undefined;
 function action(name: string, errnoRet: number | undefined): number {
   const base = ACTIONS[name];
   if (base === undefined) throw new BayError("BAD_SECCOMP", `seccomp action ${name} is not known`);
-  return (name === "SCMP_ACT_ERRNO" || name === "SCMP_ACT_TRACE" ? base | ((errnoRet ?? 1) & 0xffff) : base) >>> 0;
+  return (
+    (name === "SCMP_ACT_ERRNO" || name === "SCMP_ACT_TRACE" ? base | ((errnoRet ?? 1) & 0xffff) : base) >>> 0
+  );
 }
 
 /** struct scmp_arg_cmp: unsigned arg; enum op; u64 a; u64 b. */
@@ -106,13 +108,15 @@ function compile(seccomp: SpecSeccomp): Buffer {
   const lib = library;
   const defaultAction = action(seccomp.defaultAction, seccomp.defaultErrnoRet);
   const context = lib.init(defaultAction);
-  if (!context) throw new BayError("BAD_SECCOMP", `seccomp default action ${seccomp.defaultAction} was refused`);
+  if (!context)
+    throw new BayError("BAD_SECCOMP", `seccomp default action ${seccomp.defaultAction} was refused`);
   try {
     for (const architecture of seccomp.architectures ?? []) {
       const number = ARCHITECTURES[architecture];
       if (number === undefined) continue;
       const result = lib.archAdd(context, number);
-      if (result !== 0 && result !== EEXIST) throw new BayError("BAD_SECCOMP", `seccomp architecture ${architecture}`);
+      if (result !== 0 && result !== EEXIST)
+        throw new BayError("BAD_SECCOMP", `seccomp architecture ${architecture}`);
     }
     lib.attrSet(context, SCMP_FLTATR_CTL_OPTIMIZE, 2);
     for (const rule of (seccomp.syscalls ?? []).flatMap(alternatives)) {
@@ -123,7 +127,8 @@ function compile(seccomp: SpecSeccomp): Buffer {
         const number = lib.resolve(name);
         if (number === -1) continue;
         const result = lib.ruleAdd(context, ruleAction, number, rule.args?.length ?? 0, args);
-        if (result !== 0) throw new BayError("BAD_SECCOMP", `seccomp rule for ${name} was refused (${result})`);
+        if (result !== 0)
+          throw new BayError("BAD_SECCOMP", `seccomp rule for ${name} was refused (${result})`);
       }
     }
     const fd = syscall("memfd_create", ["bay-seccomp", 1]);
@@ -147,8 +152,8 @@ function compile(seccomp: SpecSeccomp): Buffer {
  */
 function answerEnosysBeyond(program: Buffer, lib: ReturnType<typeof load>): Buffer {
   const newest = Math.max(
-    ...["cachestat", "fchmodat2", "futex_waitv", "set_mempolicy_home_node", "clone3", "faccessat2"].map((name) =>
-      lib.resolve(name),
+    ...["cachestat", "fchmodat2", "futex_waitv", "set_mempolicy_home_node", "clone3", "faccessat2"].map(
+      (name) => lib.resolve(name),
     ),
   );
   const architecture = process.arch === "arm64" ? 0xc00000b7 : 0xc000003e;

@@ -2,7 +2,7 @@
 import { BayError } from "../errors.ts";
 import { addressOf, close, cString, errnoName, libc, syscall, trySyscall } from "./libc.ts";
 import { duplicateHigh } from "./pipe.ts";
-import { shimElf, type ShimArch } from "./shim-code.ts";
+import { type ShimArch, shimElf } from "./shim-code.ts";
 
 const posixSpawn = libc.func("posix_spawn", "int", ["void *", "str", "void *", "void *", "void *", "void *"]);
 const actionsInit = libc.func("posix_spawn_file_actions_init", "int", ["void *"]);
@@ -74,4 +74,3 @@ export function spawnShim(name: string, fds: readonly number[]): void {
     for (const copy of copies) close(copy);
   }
 }
-

@@ -23,7 +23,8 @@ export function isIpv4(text: string): boolean {
 export function parseSubnet(text: string): Subnet {
   const [address = "", prefix = ""] = text.split("/");
   const bits = Number(prefix);
-  if (!isIpv4(address) || !/^\d+$/.test(prefix) || bits > 30) throw new BayError("BAD_SUBNET", `${text} is no IPv4 subnet`);
+  if (!isIpv4(address) || !/^\d+$/.test(prefix) || bits > 30)
+    throw new BayError("BAD_SUBNET", `${text} is no IPv4 subnet`);
   const subnet = { address: toNumber(address), prefix: bits };
   if (subnet.address % size(subnet) !== 0) {
     throw new BayError("BAD_SUBNET", `${text} has bits outside its prefix`, {
@@ -75,5 +76,8 @@ export function chooseAddress(subnet: Subnet, taken: ReadonlySet<string>): strin
 
 /** The MAC address that goes with an IPv4 address, locally administered, so that it stays with it. */
 export function macFor(address: string): string {
-  return `02:42:${address.split(".").map((part) => Number(part).toString(16).padStart(2, "0")).join(":")}`;
+  return `02:42:${address
+    .split(".")
+    .map((part) => Number(part).toString(16).padStart(2, "0"))
+    .join(":")}`;
 }

@@ -16,11 +16,17 @@ export function withLinks<T>(action: (links: Links) => T): T {
 }
 
 /** Makes the bridge as it should be: there, up, with its address. Idempotent; true where something was missing. */
-export function ensureBridge(network: NetworkRecord, links: Links, known: readonly Link[] = links.list()): boolean {
+export function ensureBridge(
+  network: NetworkRecord,
+  links: Links,
+  known: readonly Link[] = links.list(),
+): boolean {
   let link = known.find(({ name }) => name === network.bridge);
   const isWhole =
     link?.isUp &&
-    links.addresses().some(({ linkIndex, address }) => linkIndex === link!.index && address === network.gateway);
+    links
+      .addresses()
+      .some(({ linkIndex, address }) => linkIndex === link!.index && address === network.gateway);
   if (isWhole) return false;
   if (!link) {
     links.addBridge(network.bridge, network.config.mtu, `bay network ${network.config.name}`);
@@ -41,7 +47,12 @@ export function removeLink(name: string): void {
 }
 
 /** Connects a namespace to a bridge: the veth pair, the address, and the default route where it is the first. */
-export function connectEndpoint(network: NetworkRecord, endpoint: Endpoint, namespaceFile: string, isDefault: boolean): void {
+export function connectEndpoint(
+  network: NetworkRecord,
+  endpoint: Endpoint,
+  namespaceFile: string,
+  isDefault: boolean,
+): void {
   withLinks((links) => {
     const bridge = links.byName(network.bridge);
     const namespace = openSync(namespaceFile, "r");

@@ -9,7 +9,9 @@ import { renderRules, tableName } from "./rules.ts";
 /** A hash of the table as the kernel lists it now; undefined where there is none. */
 export function tableHash(tag: string): string | undefined {
   try {
-    return createHash("sha256").update(nft(`list table ip ${tableName(tag)}`)).digest("hex");
+    return createHash("sha256")
+      .update(nft(`list table ip ${tableName(tag)}`))
+      .digest("hex");
   } catch (error) {
     if (hasCode(error, "NFTABLES")) return undefined;
     throw error;

@@ -6,7 +6,16 @@ import { BayError } from "../errors.ts";
 import { createNamespace, isNamespace, removeNamespace } from "../linux/index.ts";
 import type { Roots } from "../roots.ts";
 import type { Store } from "../store/index.ts";
-import { chooseAddress, chooseSubnet, contains, formatSubnet, macFor, parseSubnet, type Subnet, toAddress } from "./address-pool.ts";
+import {
+  chooseAddress,
+  chooseSubnet,
+  contains,
+  formatSubnet,
+  macFor,
+  parseSubnet,
+  type Subnet,
+  toAddress,
+} from "./address-pool.ts";
 import { connectEndpoint, ensureBridge, removeLink, setLoopbackUp, withLinks } from "./bridge.ts";
 import type { NameView } from "./dns/answer.ts";
 import { ContainerDns } from "./dns/server.ts";
@@ -34,7 +43,10 @@ export class NetworkManager {
     readonly store: Store,
     readonly directory: EndpointDirectory,
   ) {
-    this.firewall = new Firewall(roots.tag, () => ({ networks: this.list(), ports: directory.publishedPorts() }));
+    this.firewall = new Firewall(roots.tag, () => ({
+      networks: this.list(),
+      ports: directory.publishedPorts(),
+    }));
   }
 
   list(): NetworkRecord[] {
@@ -57,7 +69,9 @@ export class NetworkManager {
     if (known) return known;
     const id = randomBytes(32).toString("hex");
     const used = this.list().map(({ subnet }) => parseSubnet(subnet));
-    const subnet = config.subnet ? this.#checkSubnet(config, used) : chooseSubnet([...used, ...hostSubnets()]);
+    const subnet = config.subnet
+      ? this.#checkSubnet(config, used)
+      : chooseSubnet([...used, ...hostSubnets()]);
     const record: NetworkRecord = {
       id,
       createdAt: new Date().toISOString(),
@@ -66,7 +80,8 @@ export class NetworkManager {
       gateway: config.gateway ?? toAddress(subnet.address + 1),
       bridge: `bay${this.roots.tag}-${id.slice(0, 6)}`,
     };
-    if (!contains(subnet, record.gateway)) throw new BayError("BAD_SUBNET", `the gateway ${record.gateway} is not in ${record.subnet}`);
+    if (!contains(subnet, record.gateway))
+      throw new BayError("BAD_SUBNET", `the gateway ${record.gateway} is not in ${record.subnet}`);
     this.store.put(KEY + config.name, record); // first, so that a crash leaves nothing unknown
     withLinks((links) => ensureBridge(record, links));
     enableForwarding();
@@ -81,7 +96,10 @@ export class NetworkManager {
       return contains(theirs, toAddress(subnet.address)) || contains(subnet, toAddress(theirs.address));
     });
     if (clash && used.length > 0) {
-      throw new BayError("BAD_SUBNET", `network ${config.name}: ${config.subnet} overlaps ${clash.subnet} of ${clash.config.name}`);
+      throw new BayError(
+        "BAD_SUBNET",
+        `network ${config.name}: ${config.subnet} overlaps ${clash.subnet} of ${clash.config.name}`,
+      );
     }
     return subnet;
   }
@@ -90,7 +108,8 @@ export class NetworkManager {
     const record = this.get(name);
     if (!record) return;
     const user = this.directory.endpoints().find(({ endpoint }) => endpoint.network === name);
-    if (user) throw new BayError("NETWORK_IN_USE", `the network ${name} is used by the container ${user.container}`);
+    if (user)
+      throw new BayError("NETWORK_IN_USE", `the network ${name} is used by the container ${user.container}`);
     removeLink(record.bridge);
     this.store.delete(KEY + name);
     await this.firewall.sync();
@@ -101,9 +120,11 @@ export class NetworkManager {
     const network = this.#require(name);
     const subnet = parseSubnet(network.subnet);
     const taken = new Set([network.gateway]);
-    for (const { endpoint } of this.directory.endpoints()) if (endpoint.network === name) taken.add(endpoint.address);
+    for (const { endpoint } of this.directory.endpoints())
+      if (endpoint.network === name) taken.add(endpoint.address);
     if (wanted !== undefined) {
-      if (!contains(subnet, wanted)) throw new BayError("BAD_ADDRESS", `${wanted} is not in ${network.subnet}, the subnet of ${name}`);
+      if (!contains(subnet, wanted))
+        throw new BayError("BAD_ADDRESS", `${wanted} is not in ${network.subnet}, the subnet of ${name}`);
       if (taken.has(wanted)) throw new BayError("ADDRESS_TAKEN", `${wanted} is taken on the network ${name}`);
     }
     const address = wanted ?? chooseAddress(subnet, taken);
@@ -162,7 +183,8 @@ export class NetworkManager {
       if (networks.length === 0) return;
       const known = links.list();
       for (const network of networks) {
-        if (ensureBridge(network, links, known)) repairs.push(`network ${network.config.name}: bridge ${network.bridge}`);
+        if (ensureBridge(network, links, known))
+          repairs.push(`network ${network.config.name}: bridge ${network.bridge}`);
       }
       const bridges = new Map(links.list().map((link) => [link.name, link.index]));
       const masters = new Map(networks.map((network) => [network.config.name, bridges.get(network.bridge)]));
@@ -189,7 +211,8 @@ function hostSubnets(): Subnet[] {
   );
 }
 
-const parseRoute = (destination: string) => destination.split(".").reduce((value, part) => value * 256 + Number(part), 0);
+const parseRoute = (destination: string) =>
+  destination.split(".").reduce((value, part) => value * 256 + Number(part), 0);
 
 /** The host's DNS servers (resolv.conf(5)). */
 export function hostNameServers(): string[] {

@@ -38,7 +38,10 @@ export class PortHolder {
         known.port = port;
         return;
       }
-      throw new BayError("PORT_TAKEN", `port ${describe(port)} is taken by the container ${known.port.container}`);
+      throw new BayError(
+        "PORT_TAKEN",
+        `port ${describe(port)} is taken by the container ${known.port.container}`,
+      );
     }
     try {
       const holder = port.protocol === "tcp" ? await this.#listen(port) : await bindDatagram(port);
@@ -64,7 +67,8 @@ export class PortHolder {
         client.pipe(upstream).pipe(client);
       });
       server.once("error", (error) => {
-        if (hasCode(error, "EAFNOSUPPORT") && !port.hostAddress) server.listen({ port: port.hostPort, host: "0.0.0.0" });
+        if (hasCode(error, "EAFNOSUPPORT") && !port.hostAddress)
+          server.listen({ port: port.hostPort, host: "0.0.0.0" });
         else reject(error);
       });
       server.once("listening", () => resolve(server));
@@ -81,7 +85,8 @@ export class PortHolder {
   /** Releases what a container holds, but for the ports in `keep`. */
   releaseOf(container: string, keep: readonly PublishedPort[] = []): void {
     const kept = new Set(keep.map(portKey));
-    for (const [key, { port }] of this.#held) if (port.container === container && !kept.has(key)) this.release(port);
+    for (const [key, { port }] of this.#held)
+      if (port.container === container && !kept.has(key)) this.release(port);
   }
 }
 
@@ -119,7 +124,8 @@ export function portOwner(port: number, protocol: "tcp" | "udp"): string | undef
     }
     for (const fd of fds) {
       try {
-        if (inodes.has(readlinkSync(`/proc/${pid}/fd/${fd}`))) return `${readText(`/proc/${pid}/comm`).trim()} (pid ${pid})`;
+        if (inodes.has(readlinkSync(`/proc/${pid}/fd/${fd}`)))
+          return `${readText(`/proc/${pid}/comm`).trim()} (pid ${pid})`;
       } catch {
         // closed in between
       }

@@ -8,11 +8,16 @@ export function tableName(tag: string): string {
   return `bay_${tag}`;
 }
 
-const set = (elements: readonly string[]) => (elements.length > 0 ? ` elements = { ${elements.join(", ")} };` : "");
+const set = (elements: readonly string[]) =>
+  elements.length > 0 ? ` elements = { ${elements.join(", ")} };` : "";
 const quoted = (names: readonly string[]) => names.map((name) => `"${name}"`);
 
 /** The commands that make the table as it should be, whether or not it is there. */
-export function renderRules(tag: string, networks: readonly NetworkRecord[], ports: readonly PublishedPort[]): string {
+export function renderRules(
+  tag: string,
+  networks: readonly NetworkRecord[],
+  ports: readonly PublishedPort[],
+): string {
   const table = `table ip ${tableName(tag)}`;
   const bridges = quoted(networks.map(({ bridge }) => bridge));
   const internal = quoted(networks.filter(({ config }) => config.internal).map(({ bridge }) => bridge));

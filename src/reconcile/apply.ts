@@ -19,7 +19,11 @@ const MAX_AT_ONCE = 32;
  * Resolves when all is done. A failed step skips those that need it, and the others go on; then it throws
  * APPLY_FAILED, naming every failure.
  */
-export async function applyPlan(plan: Plan, execute: Executor, onProgress: (progress: Progress) => void): Promise<void> {
+export async function applyPlan(
+  plan: Plan,
+  execute: Executor,
+  onProgress: (progress: Progress) => void,
+): Promise<void> {
   const ids = new Set(plan.steps.map(({ id }) => id));
   const results = new Map<string, Promise<boolean>>();
   const failures: { step: Step; error: unknown }[] = [];
@@ -58,9 +62,12 @@ export async function applyPlan(plan: Plan, execute: Executor, onProgress: (prog
   // all results are known as promises before the first step looks for those that it needs
   const resolvers = plan.steps.map((step) => {
     let settle: (done: boolean) => void = () => {};
-    results.set(step.id, new Promise((resolve) => {
-      settle = resolve;
-    }));
+    results.set(
+      step.id,
+      new Promise((resolve) => {
+        settle = resolve;
+      }),
+    );
     return settle;
   });
   await Promise.all(plan.steps.map(async (step, index) => resolvers[index]!(await run(step))));

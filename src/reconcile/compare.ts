@@ -13,7 +13,12 @@ export interface FieldChange {
 }
 
 /** Where a stack lies on disk is no part of what its containers are. */
-const UNCOMPARED_LABELS = new Set<string>([LABELS.workingDirectory, LABELS.configFiles, LABELS.configHash, LABELS.version]);
+const UNCOMPARED_LABELS = new Set<string>([
+  LABELS.workingDirectory,
+  LABELS.configFiles,
+  LABELS.configHash,
+  LABELS.version,
+]);
 const SECRET = /pass|secret|token|credential|api_?key|private/i;
 const MAX_SHOWN = 60;
 
@@ -25,30 +30,55 @@ interface Field {
   parts: (config: ContainerConfig) => Record<string, Shown>;
 }
 
-const one = (name: string, live: boolean, show: (config: ContainerConfig) => Shown): Field => ({ name, live, parts: (config) => ({ "": show(config) }) });
-const json = (value: unknown) => (Array.isArray(value) && value.length === 0 ? undefined : JSON.stringify(value));
+const one = (name: string, live: boolean, show: (config: ContainerConfig) => Shown): Field => ({
+  name,
+  live,
+  parts: (config) => ({ "": show(config) }),
+});
+const json = (value: unknown) =>
+  Array.isArray(value) && value.length === 0 ? undefined : JSON.stringify(value);
 const flag = (value: boolean) => (value ? "true" : undefined);
 const each = (entries: readonly string[]) => Object.fromEntries(entries.map((entry) => [entry, entry]));
 
 const FIELDS: Field[] = [
   one("image", false, ({ imageId }) => shortDigest(imageId)),
   one("command", false, ({ args }) => json(args)),
-  { name: "environment", live: false, parts: ({ env }) => Object.fromEntries(env.map((entry) => [entry.split("=", 1)[0]!, entry.slice(entry.indexOf("=") + 1)])) },
+  {
+    name: "environment",
+    live: false,
+    parts: ({ env }) =>
+      Object.fromEntries(env.map((entry) => [entry.split("=", 1)[0]!, entry.slice(entry.indexOf("=") + 1)])),
+  },
   one("working_dir", false, ({ workdir }) => workdir || undefined),
   one("user", false, ({ user }) => user || undefined),
   one("group_add", false, ({ groups }) => json(groups)),
   one("hostname", false, ({ hostname }) => hostname || undefined),
   one("domainname", false, ({ domainname }) => domainname || undefined),
-  { name: "volumes", live: false, parts: ({ mounts }) => Object.fromEntries(mounts.map((mount) => [mount.target, showMount(mount)])) },
+  {
+    name: "volumes",
+    live: false,
+    parts: ({ mounts }) => Object.fromEntries(mounts.map((mount) => [mount.target, showMount(mount)])),
+  },
   { name: "ports", live: true, parts: ({ ports }) => each(ports.map(showPort)) },
   one("network_mode", false, ({ networkMode }) => (networkMode === "bridge" ? undefined : networkMode)),
-  { name: "networks", live: false, parts: ({ networks }) => Object.fromEntries(networks.map(({ network, aliases, ipv4 }) => [network, [ipv4, ...aliases].filter(Boolean).join(" ")])) },
+  {
+    name: "networks",
+    live: false,
+    parts: ({ networks }) =>
+      Object.fromEntries(
+        networks.map(({ network, aliases, ipv4 }) => [network, [ipv4, ...aliases].filter(Boolean).join(" ")]),
+      ),
+  },
   one("dns", false, ({ dns }) => json(dns)),
   one("dns_search", false, ({ dnsSearch }) => json(dnsSearch)),
   one("dns_opt", false, ({ dnsOptions }) => json(dnsOptions)),
   one("extra_hosts", false, ({ extraHosts }) => json(extraHosts)),
   one("healthcheck", true, ({ health }) => (health ? showHealth(health) : undefined)),
-  one("restart", true, ({ restart }) => restart.policy + (restart.maxRetries ? `:${restart.maxRetries}` : "")),
+  one(
+    "restart",
+    true,
+    ({ restart }) => restart.policy + (restart.maxRetries ? `:${restart.maxRetries}` : ""),
+  ),
   one("stop_signal", true, ({ stopSignal }) => stopSignal),
   one("stop_grace_period", true, ({ stopGraceMs }) => `${stopGraceMs / 1000}s`),
   one("init", false, ({ init }) => flag(init)),
@@ -58,14 +88,26 @@ const FIELDS: Field[] = [
   one("privileged", false, ({ privileged }) => flag(privileged)),
   one("security_opt.no-new-privileges", false, ({ noNewPrivileges }) => flag(noNewPrivileges)),
   one("security_opt.seccomp", false, ({ seccomp }) => seccomp),
-  one("devices", false, ({ devices }) => json(devices.map(({ source, target, access }) => `${source}:${target}:${access}`))),
-  { name: "ulimits", live: false, parts: ({ ulimits }) => Object.fromEntries(Object.entries(ulimits).map(([name, { soft, hard }]) => [name, `${soft}:${hard}`])) },
+  one("devices", false, ({ devices }) =>
+    json(devices.map(({ source, target, access }) => `${source}:${target}:${access}`)),
+  ),
+  {
+    name: "ulimits",
+    live: false,
+    parts: ({ ulimits }) =>
+      Object.fromEntries(Object.entries(ulimits).map(([name, { soft, hard }]) => [name, `${soft}:${hard}`])),
+  },
   { name: "sysctls", live: false, parts: ({ sysctls }) => ({ ...sysctls }) },
   one("shm_size", false, ({ shmSize }) => showBytes(shmSize)),
   one("pid", false, ({ pidMode }) => (pidMode === "host" ? "host" : undefined)),
   one("ipc", false, ({ ipcMode }) => (ipcMode === "host" ? "host" : undefined)),
   one("oom_score_adj", false, ({ oomScoreAdj }) => String(oomScoreAdj)),
-  { name: "labels", live: true, parts: ({ labels }) => Object.fromEntries(Object.entries(labels).filter(([key]) => !UNCOMPARED_LABELS.has(key))) },
+  {
+    name: "labels",
+    live: true,
+    parts: ({ labels }) =>
+      Object.fromEntries(Object.entries(labels).filter(([key]) => !UNCOMPARED_LABELS.has(key))),
+  },
   one("cpus", true, ({ resources }) => showNumber(resources.cpus)),
   one("cpu_shares", true, ({ resources }) => showNumber(resources.cpuShares)),
   one("cpuset", true, ({ resources }) => resources.cpuset || undefined),
@@ -75,11 +117,17 @@ const FIELDS: Field[] = [
   one("pids_limit", true, ({ resources }) => showNumber(resources.pids)),
   one("tty", false, ({ tty }) => flag(tty)),
   one("stdin_open", false, ({ stdinOpen }) => flag(stdinOpen)),
-  one("logging", false, ({ log }) => [log.driver, showBytes(log.maxSize), log.maxFiles].filter((part) => part !== undefined).join(" ")),
+  one("logging", false, ({ log }) =>
+    [log.driver, showBytes(log.maxSize), log.maxFiles].filter((part) => part !== undefined).join(" "),
+  ),
 ];
 
 /** All fields that differ. The recorded config may hold names that bay chose: of anonymous volumes, of the host. */
-export function compareConfigs(recorded: ContainerConfig, desired: ContainerConfig, chosen: { id: string; anonymousVolumes: readonly string[] }): FieldChange[] {
+export function compareConfigs(
+  recorded: ContainerConfig,
+  desired: ContainerConfig,
+  chosen: { id: string; anonymousVolumes: readonly string[] },
+): FieldChange[] {
   const actual = withoutChosen(recorded, desired, chosen);
   return FIELDS.flatMap((field) => {
     const from = field.parts(actual);
@@ -95,12 +143,20 @@ export function compareConfigs(recorded: ContainerConfig, desired: ContainerConf
   });
 }
 
-function withoutChosen(recorded: ContainerConfig, desired: ContainerConfig, chosen: { id: string; anonymousVolumes: readonly string[] }): ContainerConfig {
+function withoutChosen(
+  recorded: ContainerConfig,
+  desired: ContainerConfig,
+  chosen: { id: string; anonymousVolumes: readonly string[] },
+): ContainerConfig {
   const isDefaultName = desired.hostname === "" && recorded.hostname === chosen.id.slice(0, 12);
   return {
     ...recorded,
     hostname: isDefaultName ? "" : recorded.hostname,
-    mounts: recorded.mounts.map((mount) => (mount.type === "volume" && chosen.anonymousVolumes.includes(mount.source) ? { ...mount, source: "" } : mount)),
+    mounts: recorded.mounts.map((mount) =>
+      mount.type === "volume" && chosen.anonymousVolumes.includes(mount.source)
+        ? { ...mount, source: "" }
+        : mount,
+    ),
   };
 }
 
@@ -121,7 +177,12 @@ function showMount(mount: ContainerConfig["mounts"][number]): string {
   return `${mount.type} ${source}${mount.readOnly ? " ro" : ""}${mount.type === "volume" && mount.noCopy ? " nocopy" : ""}`;
 }
 
-function showPort({ hostAddress, hostPort, containerPort, protocol }: ContainerConfig["ports"][number]): string {
+function showPort({
+  hostAddress,
+  hostPort,
+  containerPort,
+  protocol,
+}: ContainerConfig["ports"][number]): string {
   return `${hostAddress ? `${hostAddress}:` : ""}${hostPort ?? ""}:${containerPort}${protocol === "tcp" ? "" : "/udp"}`;
 }
 
@@ -135,6 +196,11 @@ const showNumber = (value: number | undefined) => (value ? String(value) : undef
 /** 64m, 1g, 1500 — the shortest exact form. */
 export function showBytes(value: number | undefined): string | undefined {
   if (!value) return undefined;
-  for (const [unit, size] of [["g", 1024 ** 3], ["m", 1024 ** 2], ["k", 1024]] as const) if (value % size === 0) return `${value / size}${unit}`;
+  for (const [unit, size] of [
+    ["g", 1024 ** 3],
+    ["m", 1024 ** 2],
+    ["k", 1024],
+  ] as const)
+    if (value % size === 0) return `${value / size}${unit}`;
   return String(value);
 }

@@ -4,17 +4,27 @@ import { BayError } from "../errors.ts";
 import type { ImageConfig } from "../image/index.ts";
 import type { Healthcheck, Service, Stack } from "../stack/index.ts";
 
-export const containerName = (stack: Stack, service: Service, number: number) => service.containerName ?? `${stack.name}-${service.name}-${number}`;
+export const containerName = (stack: Stack, service: Service, number: number) =>
+  service.containerName ?? `${stack.name}-${service.name}-${number}`;
 
 /** Throws NO_COMMAND where neither the file nor the image says what to run. */
-export function desiredConfig(stack: Stack, service: Service, number: number, image: { id: string; config: ImageConfig }): ContainerConfig {
+export function desiredConfig(
+  stack: Stack,
+  service: Service,
+  number: number,
+  image: { id: string; config: ImageConfig },
+): ContainerConfig {
   const own = image.config.config ?? {};
   const entrypoint = service.entrypoint ?? own.Entrypoint ?? [];
   // An entry point of the file's own leaves the image's command out, as in Compose.
   const command = service.command ?? (service.entrypoint === undefined ? (own.Cmd ?? []) : []);
   const args = [...entrypoint, ...command];
   if (args.length === 0) {
-    throw new BayError("NO_COMMAND", `service ${service.name}: neither the file nor the image ${service.image} says what to run`, { hint: "give the service a command" });
+    throw new BayError(
+      "NO_COMMAND",
+      `service ${service.name}: neither the file nor the image ${service.image} says what to run`,
+      { hint: "give the service a command" },
+    );
   }
   const name = containerName(stack, service, number);
   return {
@@ -29,9 +39,21 @@ export function desiredConfig(stack: Stack, service: Service, number: number, im
     hostname: service.hostname ?? "",
     domainname: service.domainname,
     mounts: desiredMounts(stack, service, Object.keys(own.Volumes ?? {})),
-    ports: service.ports.map(({ hostAddress, hostPort, containerPort, protocol }) => ({ hostAddress, hostPort, containerPort, protocol })),
-    exposed: [...new Set([...service.expose.map((port) => (port.includes("/") ? port : `${port}/tcp`)), ...Object.keys(own.ExposedPorts ?? {})])],
-    networkMode: service.networkMode.startsWith("service:") ? `container:${ownerName(stack, service)}` : (service.networkMode as ContainerConfig["networkMode"]),
+    ports: service.ports.map(({ hostAddress, hostPort, containerPort, protocol }) => ({
+      hostAddress,
+      hostPort,
+      containerPort,
+      protocol,
+    })),
+    exposed: [
+      ...new Set([
+        ...service.expose.map((port) => (port.includes("/") ? port : `${port}/tcp`)),
+        ...Object.keys(own.ExposedPorts ?? {}),
+      ]),
+    ],
+    networkMode: service.networkMode.startsWith("service:")
+      ? `container:${ownerName(stack, service)}`
+      : (service.networkMode as ContainerConfig["networkMode"]),
     networks: Object.entries(service.networks).map(([key, { aliases, ipv4 }]) => ({
       network: stack.networks[key]!.name,
       aliases: [...new Set([service.name, ...aliases])],
@@ -78,9 +100,15 @@ function mergeEnvironment(base: readonly string[], own: Record<string, string>):
   return [...merged.values()];
 }
 
-function desiredMounts(stack: Stack, service: Service, imageVolumes: readonly string[]): ContainerConfig["mounts"] {
+function desiredMounts(
+  stack: Stack,
+  service: Service,
+  imageVolumes: readonly string[],
+): ContainerConfig["mounts"] {
   const mounts: ContainerConfig["mounts"] = service.mounts.map((mount) =>
-    mount.type === "volume" && mount.source !== "" ? { ...mount, source: stack.volumes[mount.source]!.name } : mount,
+    mount.type === "volume" && mount.source !== ""
+      ? { ...mount, source: stack.volumes[mount.source]!.name }
+      : mount,
   );
   for (const target of imageVolumes) {
     if (mounts.some((mount) => mount.target === target)) continue;
@@ -92,7 +120,10 @@ function desiredMounts(stack: Stack, service: Service, imageVolumes: readonly st
 type ImageHealth = NonNullable<NonNullable<ImageConfig["config"]>["Healthcheck"]>;
 
 /** Docker's defaults: every 30 s, 30 s long, 3 times, no start period, 5 s between probes in it. */
-function desiredHealth(own: Healthcheck | undefined, image: ImageHealth | undefined): HealthConfig | undefined {
+function desiredHealth(
+  own: Healthcheck | undefined,
+  image: ImageHealth | undefined,
+): HealthConfig | undefined {
   const test = own?.test ?? image?.Test ?? undefined;
   if (!test || test.length === 0 || test[0] === "NONE") return undefined;
   const milliseconds = (nanoseconds: number | undefined) => (nanoseconds ? nanoseconds / 1e6 : undefined);
@@ -107,7 +138,12 @@ function desiredHealth(own: Healthcheck | undefined, image: ImageHealth | undefi
 }
 
 /** Labels by which Compose's own tools, Traefik, Portainer and lazydocker know the container. */
-function desiredLabels(stack: Stack, service: Service, number: number, image: Record<string, string>): Record<string, string> {
+function desiredLabels(
+  stack: Stack,
+  service: Service,
+  number: number,
+  image: Record<string, string>,
+): Record<string, string> {
   return {
     ...image,
     ...service.labels,
@@ -117,6 +153,8 @@ function desiredLabels(stack: Stack, service: Service, number: number, image: Re
     [LABELS.oneOff]: "False",
     [LABELS.workingDirectory]: stack.directory,
     [LABELS.configFiles]: stack.files.join(","),
-    [LABELS.dependsOn]: Object.entries(service.dependsOn).map(([name, { condition, restart }]) => `${name}:${condition}:${restart}`).join(","),
+    [LABELS.dependsOn]: Object.entries(service.dependsOn)
+      .map(([name, { condition, restart }]) => `${name}:${condition}:${restart}`)
+      .join(","),
   };
 }

@@ -3,6 +3,13 @@ export type * from "./actual.ts";
 export { applyPlan, type Executor, type Progress } from "./apply.ts";
 export { showBytes } from "./compare.ts";
 export { containerName, desiredConfig } from "./desired.ts";
-export { inDependencyOrder, makePlan, PLAN_DEFAULTS, type Plan, type PlanOptions, type Step } from "./plan.ts";
+export {
+  inDependencyOrder,
+  makePlan,
+  PLAN_DEFAULTS,
+  type Plan,
+  type PlanOptions,
+  type Step,
+} from "./plan.ts";
 export { type DownOptions, makeDownPlan } from "./plan-down.ts";
 export { printPlan, reasonText, SIGNS, summary } from "./print.ts";

@@ -25,23 +25,35 @@ const step = (kind: Step["kind"], name: string, rest: Partial<Step> = {}): Step 
 });
 
 export function makeDownPlan(stack: string, actual: Actual, options: DownOptions): Plan {
-  const isOwn = ({ service, oneOff }: ActualContainer) => options.services === undefined || options.services.includes(service) || options.removeOrphans || oneOff;
+  const isOwn = ({ service, oneOff }: ActualContainer) =>
+    options.services === undefined || options.services.includes(service) || options.removeOrphans || oneOff;
   const containers = actual.containers.filter(isOwn);
   const removals = containers.map((container) =>
     step("container.remove", container.name, {
       service: container.service,
       container: { id: container.id, config: undefined, start: false },
-      after: containers.filter((other) => dependsOn(other, container.service)).map(({ name }) => `container.remove:${name}`),
+      after: containers
+        .filter((other) => dependsOn(other, container.service))
+        .map(({ name }) => `container.remove:${name}`),
     }),
   );
   const after = removals.map(({ id }) => id);
   const left = actual.containers.filter((container) => !isOwn(container));
   const stillUsed = new Set(left.flatMap(({ config }) => config.networks.map(({ network }) => network)));
-  const networks = actual.networks.filter((network) => network.stack === stack && !stillUsed.has(network.name)).map(({ name }) => step("network.remove", name, { after }));
+  const networks = actual.networks
+    .filter((network) => network.stack === stack && !stillUsed.has(network.name))
+    .map(({ name }) => step("network.remove", name, { after }));
   const volumes = options.volumes
-    ? actual.volumes.filter((volume) => volume.stack === stack && !options.externalVolumes.includes(volume.name)).map(({ name }) => step("volume.remove", name, { after }))
+    ? actual.volumes
+        .filter((volume) => volume.stack === stack && !options.externalVolumes.includes(volume.name))
+        .map(({ name }) => step("volume.remove", name, { after }))
     : [];
-  const warnings = left.length > 0 ? [`containers of services that the stack no longer has stay: ${left.map(({ name }) => name).join(", ")}; --remove-orphans removes them`] : [];
+  const warnings =
+    left.length > 0
+      ? [
+          `containers of services that the stack no longer has stay: ${left.map(({ name }) => name).join(", ")}; --remove-orphans removes them`,
+        ]
+      : [];
   return { stack, steps: [...removals, ...networks, ...volumes], warnings };
 }
 

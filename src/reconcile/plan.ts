@@ -74,7 +74,13 @@ export const PLAN_DEFAULTS: PlanOptions = {
   scale: {},
 };
 
-const say = (text: string, drift = false): Reason => ({ field: "", from: undefined, to: undefined, text, drift });
+const say = (text: string, drift = false): Reason => ({
+  field: "",
+  from: undefined,
+  to: undefined,
+  text,
+  drift,
+});
 
 /** Throws IMAGE_NOT_FOUND, UNKNOWN_SERVICE, VOLUME_NOT_FOUND, NETWORK_NOT_FOUND, NAME_TAKEN, NETWORK_CHANGED. */
 export function makePlan(stack: Stack, actual: Actual, options: PlanOptions = PLAN_DEFAULTS): Plan {
@@ -101,13 +107,22 @@ class Planner {
     const base = [...this.#planNetworks(selected), ...this.#planVolumes(selected)];
     for (const service of inDependencyOrder(this.stack, selected)) this.#planService(service, base);
     this.#planOrphans();
-    for (const drift of this.actual.drift) this.#add({ kind: "host.repair", name: "host", reasons: [say(drift, true)] });
+    for (const drift of this.actual.drift)
+      this.#add({ kind: "host.repair", name: "host", reasons: [say(drift, true)] });
     return { stack: this.stack.name, steps: this.#steps, warnings: this.#warnings };
   }
 
   #add(step: Partial<Step> & Pick<Step, "kind" | "name">): string {
     const id = `${step.kind}:${step.name}`;
-    this.#steps.push({ service: undefined, reasons: [], after: [], waits: [], container: undefined, ...step, id });
+    this.#steps.push({
+      service: undefined,
+      reasons: [],
+      after: [],
+      waits: [],
+      container: undefined,
+      ...step,
+      id,
+    });
     return id;
   }
 
@@ -118,11 +133,14 @@ class Planner {
     const choose = (name: string) => {
       const service = services[name];
       if (!service) {
-        throw new BayError("UNKNOWN_SERVICE", `the stack ${this.stack.name} has no service ${name}`, { hint: `it has: ${Object.keys(services).join(", ")}` });
+        throw new BayError("UNKNOWN_SERVICE", `the stack ${this.stack.name} has no service ${name}`, {
+          hint: `it has: ${Object.keys(services).join(", ")}`,
+        });
       }
       if (chosen.has(name)) return;
       chosen.add(name);
-      if (!this.options.noDeps) for (const dependency of dependenciesOf(service)) if (services[dependency]) choose(dependency);
+      if (!this.options.noDeps)
+        for (const dependency of dependenciesOf(service)) if (services[dependency]) choose(dependency);
     };
     for (const name of this.options.services) choose(name);
     return Object.values(services).filter(({ name }) => chosen.has(name));
@@ -133,13 +151,18 @@ class Planner {
     const known = this.actual.images[image];
     const definition = this.stack.images[image];
     if (!definition && !known) {
-      throw new BayError("IMAGE_NOT_FOUND", `service ${service.name}: the image ${image} is not on this host`, {
-        hint: "define it under images: (host, rootfs or archive); pulling from registries is not supported yet",
-      });
+      throw new BayError(
+        "IMAGE_NOT_FOUND",
+        `service ${service.name}: the image ${image} is not on this host`,
+        {
+          hint: "define it under images: (host, rootfs or archive); pulling from registries is not supported yet",
+        },
+      );
     }
     if (!definition || this.#imageSteps.has(image)) return;
     const reason = known ? known.stale : "not made yet";
-    if (reason) this.#imageSteps.set(image, this.#add({ kind: "image.make", name: image, reasons: [say(reason)] }));
+    if (reason)
+      this.#imageSteps.set(image, this.#add({ kind: "image.make", name: image, reasons: [say(reason)] }));
   }
 
   #planNetworks(services: readonly Service[]): string[] {
@@ -148,10 +171,18 @@ class Planner {
       const wanted = this.stack.networks[key]!;
       const known = this.actual.networks.find(({ name }) => name === wanted.name);
       if (wanted.external) {
-        if (!known) throw new BayError("NETWORK_NOT_FOUND", `the external network ${wanted.name} does not exist`);
+        if (!known)
+          throw new BayError("NETWORK_NOT_FOUND", `the external network ${wanted.name} does not exist`);
         return [];
       }
-      if (!known) return [this.#add({ kind: "network.create", name: wanted.name, reasons: wanted.subnet ? [say(wanted.subnet)] : [] })];
+      if (!known)
+        return [
+          this.#add({
+            kind: "network.create",
+            name: wanted.name,
+            reasons: wanted.subnet ? [say(wanted.subnet)] : [],
+          }),
+        ];
       const changes = [
         ["internal", known.internal, wanted.internal],
         ["driver_opts.mtu", known.mtu, wanted.mtu],
@@ -159,21 +190,36 @@ class Planner {
       ].filter(([, from, to]) => from !== to);
       if (changes.length > 0) {
         const [field, from, to] = changes[0]!;
-        throw new BayError("NETWORK_CHANGED", `networks.${key}.${field}: ${from ?? "(none)"} -> ${to ?? "(none)"} cannot change while containers use the network`, {
-          hint: "run bay down, then bay up",
-        });
+        throw new BayError(
+          "NETWORK_CHANGED",
+          `networks.${key}.${field}: ${from ?? "(none)"} -> ${to ?? "(none)"} cannot change while containers use the network`,
+          {
+            hint: "run bay down, then bay up",
+          },
+        );
       }
       if (known.drift.length === 0) return [];
-      return [this.#add({ kind: "network.repair", name: wanted.name, reasons: known.drift.map((text) => say(text, true)) })];
+      return [
+        this.#add({
+          kind: "network.repair",
+          name: wanted.name,
+          reasons: known.drift.map((text) => say(text, true)),
+        }),
+      ];
     });
   }
 
   #planVolumes(services: readonly Service[]): string[] {
-    const used = new Set(services.flatMap(({ mounts }) => mounts.flatMap((mount) => (mount.type === "volume" && mount.source ? [mount.source] : []))));
+    const used = new Set(
+      services.flatMap(({ mounts }) =>
+        mounts.flatMap((mount) => (mount.type === "volume" && mount.source ? [mount.source] : [])),
+      ),
+    );
     return [...used].flatMap((key) => {
       const wanted = this.stack.volumes[key]!;
       if (this.actual.volumes.some(({ name }) => name === wanted.name)) return [];
-      if (wanted.external) throw new BayError("VOLUME_NOT_FOUND", `the external volume ${wanted.name} does not exist`);
+      if (wanted.external)
+        throw new BayError("VOLUME_NOT_FOUND", `the external volume ${wanted.name} does not exist`);
       return [this.#add({ kind: "volume.create", name: wanted.name })];
     });
   }
@@ -190,12 +236,16 @@ class Planner {
     const imageStep = this.#imageSteps.get(service.image);
     if (imageStep) after.push(imageStep);
     const kept = own.slice(0, replicas);
-    const numbers = freeNumbers(kept.map(({ number }) => number), replicas - kept.length);
+    const numbers = freeNumbers(
+      kept.map(({ number }) => number),
+      replicas - kept.length,
+    );
     const steps = [
       ...kept.map((container) => this.#planExisting(service, container, after, waits)),
       ...numbers.map((number) => this.#planNew(service, number, after, waits)),
     ].filter((id) => id !== undefined);
-    for (const container of own.slice(replicas)) this.#planRemoval(container, `scale ${own.length} -> ${replicas}`);
+    for (const container of own.slice(replicas))
+      this.#planRemoval(container, `scale ${own.length} -> ${replicas}`);
     this.#serviceSteps.set(service.name, steps);
   }
 
@@ -208,7 +258,9 @@ class Planner {
   #planNew(service: Service, number: number, after: string[], waits: Step["waits"]): string {
     const name = containerName(this.stack, service, number);
     if (this.actual.foreignNames.includes(name)) {
-      throw new BayError("NAME_TAKEN", `the name ${name} is taken by a container that is not of this stack`, { hint: "remove it, or set container_name" });
+      throw new BayError("NAME_TAKEN", `the name ${name} is taken by a container that is not of this stack`, {
+        hint: "remove it, or set container_name",
+      });
     }
     const start = !this.options.noStart;
     return this.#add({
@@ -222,44 +274,95 @@ class Planner {
     });
   }
 
-  #planExisting(service: Service, container: ActualContainer, after: string[], waits: Step["waits"]): string | undefined {
+  #planExisting(
+    service: Service,
+    container: ActualContainer,
+    after: string[],
+    waits: Step["waits"],
+  ): string | undefined {
     const desired = this.#config(service, container.number);
-    const changes = desired && !this.options.noRecreate ? compareConfigs(container.config, desired, container) : [];
-    const reasons: Reason[] = changes.map(({ field, from, to }) => ({ field: `services.${service.name}.${field}`, from, to, text: undefined, drift: false }));
+    const changes =
+      desired && !this.options.noRecreate ? compareConfigs(container.config, desired, container) : [];
+    const reasons: Reason[] = changes.map(({ field, from, to }) => ({
+      field: `services.${service.name}.${field}`,
+      from,
+      to,
+      text: undefined,
+      drift: false,
+    }));
     const start = !this.options.noStart;
     const common = { name: container.name, service: service.name, after, waits: start ? waits : [] };
     if (this.options.forceRecreate) reasons.push(say("--force-recreate"));
     const imageStep = this.#imageSteps.get(service.image);
     if (imageStep && !this.options.noRecreate) reasons.push(say(`the image ${service.image} is made anew`));
     const owner = service.networkMode.startsWith("service:") ? service.networkMode.slice(8) : undefined;
-    if (owner && this.#replaced.has(owner)) reasons.push(say(`shares the network of ${owner}, which is replaced`));
-    const mustReplace = changes.some(({ live }) => !live) || this.options.forceRecreate || (imageStep && !this.options.noRecreate) || (owner && this.#replaced.has(owner));
+    if (owner && this.#replaced.has(owner))
+      reasons.push(say(`shares the network of ${owner}, which is replaced`));
+    const mustReplace =
+      changes.some(({ live }) => !live) ||
+      this.options.forceRecreate ||
+      (imageStep && !this.options.noRecreate) ||
+      (owner && this.#replaced.has(owner));
     if (mustReplace) {
       this.#replaced.add(service.name);
-      return this.#add({ ...common, kind: "container.replace", reasons, container: { id: container.id, config: desired, start } });
+      return this.#add({
+        ...common,
+        kind: "container.replace",
+        reasons,
+        container: { id: container.id, config: desired, start },
+      });
     }
     const drift = container.drift.map((text) => say(text, true));
     if (changes.length > 0 || drift.length > 0) {
-      const id = this.#add({ ...common, waits: [], kind: "container.update", reasons: [...reasons, ...drift], container: { id: container.id, config: desired ?? container.config, start } });
+      const id = this.#add({
+        ...common,
+        waits: [],
+        kind: "container.update",
+        reasons: [...reasons, ...drift],
+        container: { id: container.id, config: desired ?? container.config, start },
+      });
       if (container.alive) return id;
     }
     const reason = start ? startReason(container) : undefined;
-    if (reason) return this.#add({ ...common, kind: "container.start", reasons: [reason], container: { id: container.id, config: undefined, start } });
-    const restarts = Object.entries(service.dependsOn).filter(([name, { restart }]) => restart && this.#replaced.has(name));
+    if (reason)
+      return this.#add({
+        ...common,
+        kind: "container.start",
+        reasons: [reason],
+        container: { id: container.id, config: undefined, start },
+      });
+    const restarts = Object.entries(service.dependsOn).filter(
+      ([name, { restart }]) => restart && this.#replaced.has(name),
+    );
     if (restarts.length === 0) return undefined;
-    return this.#add({ ...common, kind: "container.restart", reasons: restarts.map(([name]) => say(`depends on ${name}, which is replaced`)), container: { id: container.id, config: undefined, start } });
+    return this.#add({
+      ...common,
+      kind: "container.restart",
+      reasons: restarts.map(([name]) => say(`depends on ${name}, which is replaced`)),
+      container: { id: container.id, config: undefined, start },
+    });
   }
 
   #planRemoval(container: ActualContainer, why: string): void {
-    this.#add({ kind: "container.remove", name: container.name, service: container.service, reasons: [say(why)], container: { id: container.id, config: undefined, start: false } });
+    this.#add({
+      kind: "container.remove",
+      name: container.name,
+      service: container.service,
+      reasons: [say(why)],
+      container: { id: container.id, config: undefined, start: false },
+    });
   }
 
   #planOrphans(): void {
     const known = new Set(Object.keys(this.stack.services));
     const orphans = this.actual.containers.filter(({ service, oneOff }) => !known.has(service) && !oneOff);
-    if (this.options.removeOrphans) for (const container of orphans) this.#planRemoval(container, `the stack has no service ${container.service}`);
+    if (this.options.removeOrphans)
+      for (const container of orphans)
+        this.#planRemoval(container, `the stack has no service ${container.service}`);
     else if (orphans.length > 0) {
-      this.#warnings.push(`containers of services that the stack no longer has: ${orphans.map(({ name }) => name).join(", ")}; --remove-orphans removes them`);
+      this.#warnings.push(
+        `containers of services that the stack no longer has: ${orphans.map(({ name }) => name).join(", ")}; --remove-orphans removes them`,
+      );
     }
   }
 }
@@ -289,7 +392,8 @@ export function inDependencyOrder(stack: Stack, services: readonly Service[]): S
   const visit = (service: Service) => {
     if (done.has(service.name)) return;
     done.add(service.name);
-    for (const name of dependenciesOf(service)) if (chosen.has(name) && stack.services[name]) visit(stack.services[name]);
+    for (const name of dependenciesOf(service))
+      if (chosen.has(name) && stack.services[name]) visit(stack.services[name]);
     ordered.push(service);
   };
   for (const service of services) visit(service);

@@ -33,7 +33,8 @@ export function reasonText(reason: Step["reasons"][number]): string {
 }
 
 export function printPlan(plan: Plan): string {
-  if (plan.steps.length === 0) return `${warnings(plan)}${plan.stack}: nothing to do, the host is as the file says\n`;
+  if (plan.steps.length === 0)
+    return `${warnings(plan)}${plan.stack}: nothing to do, the host is as the file says\n`;
   const blocks = plan.steps.map((step) => {
     const kind = step.kind.split(".")[0]!;
     const note = NOTES[step.kind];

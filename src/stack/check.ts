@@ -39,29 +39,59 @@ function reportIssue(issue: Issue, base: Path, root: unknown, report: ReportAt):
   if (issue.code === "invalid_union") {
     // the branch that fits the value's own type says best what is wrong
     const value = valueAt(root, path);
-    const branch = issue.errors.find((issues) => issues.length > 0 && issues.every((inner) => inner.path.length > 0 || inner.code === "unrecognized_keys"));
+    const branch = issue.errors.find(
+      (issues) =>
+        issues.length > 0 &&
+        issues.every((inner) => inner.path.length > 0 || inner.code === "unrecognized_keys"),
+    );
     if (branch && typeof value === "object" && value !== null) {
       for (const inner of branch) reportIssue(inner, path, root, report);
       return;
     }
   }
   if (issue.code === "invalid_key") {
-    report(path, { severity: "error", code: "BAD_NAME", message: `${JSON.stringify(String(path.at(-1)))} is no name for ${path[0]}`, hint: "use letters, digits, and _ . -" }, true);
+    report(
+      path,
+      {
+        severity: "error",
+        code: "BAD_NAME",
+        message: `${JSON.stringify(String(path.at(-1)))} is no name for ${path[0]}`,
+        hint: "use letters, digits, and _ . -",
+      },
+      true,
+    );
     return;
   }
   const where = path.length > 0 ? path.join(".") : "the file";
-  report(path, { severity: "error", code: "BAD_VALUE", message: `${where}: ${sentence(issue, valueAt(root, path))}` });
+  report(path, {
+    severity: "error",
+    code: "BAD_VALUE",
+    message: `${where}: ${sentence(issue, valueAt(root, path))}`,
+  });
 }
 
 function sentence(issue: Issue, value: unknown): string {
-  const got = value === null ? "nothing" : Array.isArray(value) ? "a list" : typeof value === "object" ? "a mapping" : JSON.stringify(value);
+  const got =
+    value === null
+      ? "nothing"
+      : Array.isArray(value)
+        ? "a list"
+        : typeof value === "object"
+          ? "a mapping"
+          : JSON.stringify(value);
   if (issue.code === "invalid_type") return `expected ${article(issue.expected)}, got ${got}`;
-  if (issue.code === "invalid_value") return `expected one of ${issue.values.map(String).join(", ")}, got ${got}`;
+  if (issue.code === "invalid_value")
+    return `expected one of ${issue.values.map(String).join(", ")}, got ${got}`;
   return issue.message.startsWith("expected") ? `${issue.message}, got ${got}` : issue.message;
 }
 
 function article(type: string): string {
-  const names: Record<string, string> = { object: "a mapping", record: "a mapping", array: "a list", int: "a whole number" };
+  const names: Record<string, string> = {
+    object: "a mapping",
+    record: "a mapping",
+    array: "a list",
+    int: "a whole number",
+  };
   return names[type] ?? `a ${type}`;
 }
 
@@ -70,14 +100,23 @@ function reportKey(path: Path, report: ReportAt): void {
   const parent = path.slice(0, -1).map(String);
   const where = parent.length > 0 ? ` in ${parent.join(".")}` : "";
   if (isUnsupported(parent, key)) {
-    report(path, { severity: "error", code: "UNSUPPORTED_KEY", message: `${path.join(".")} is not supported yet` }, true);
+    report(
+      path,
+      { severity: "error", code: "UNSUPPORTED_KEY", message: `${path.join(".")} is not supported yet` },
+      true,
+    );
     return;
   }
   const known = knownKeys(parent);
   const near = nearest(key, known);
   report(
     path,
-    { severity: "error", code: "UNKNOWN_KEY", message: `unknown key ${JSON.stringify(key)}${where}`, ...(near ? { hint: `did you mean ${near}?` } : {}) },
+    {
+      severity: "error",
+      code: "UNKNOWN_KEY",
+      message: `unknown key ${JSON.stringify(key)}${where}`,
+      ...(near ? { hint: `did you mean ${near}?` } : {}),
+    },
     true,
   );
 }
@@ -117,5 +156,8 @@ function childSchema(schema: unknown, step: string): unknown {
 }
 
 function valueAt(root: unknown, path: Path): unknown {
-  return path.reduce<unknown>((value, step) => (value as Record<string, unknown> | undefined)?.[step as string], root);
+  return path.reduce<unknown>(
+    (value, step) => (value as Record<string, unknown> | undefined)?.[step as string],
+    root,
+  );
 }

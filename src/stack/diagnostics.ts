@@ -42,7 +42,10 @@ export class StackError extends BayError {
   ) {
     const errors = diagnostics.filter(({ severity }) => severity === "error");
     const count = errors.length === 1 ? "1 problem" : `${errors.length} problems`;
-    super("BAD_STACK_FILE", `${diagnostics.map((d) => formatDiagnostic(d, sources)).join("\n\n")}\n\n${count} in the stack file`);
+    super(
+      "BAD_STACK_FILE",
+      `${diagnostics.map((d) => formatDiagnostic(d, sources)).join("\n\n")}\n\n${count} in the stack file`,
+    );
     this.name = "StackError";
   }
 }

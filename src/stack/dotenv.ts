@@ -30,9 +30,15 @@ export function parseDotenv(text: string, lookup: Variables): Map<string, string
       if (!quoted) throw new Error(`line ${line}: the value of ${key[1]} is not closed`);
       advance(quoted[0].length);
       const tail = /^[^\n]*(\n|$)/.exec(rest)![0];
-      if (!/^[ \t]*(#.*)?\n?$/.test(tail)) throw new Error(`line ${line}: unexpected ${JSON.stringify(tail.trim())} behind the value of ${key[1]}`);
+      if (!/^[ \t]*(#.*)?\n?$/.test(tail))
+        throw new Error(
+          `line ${line}: unexpected ${JSON.stringify(tail.trim())} behind the value of ${key[1]}`,
+        );
       advance(tail.length);
-      values.set(key[1]!, quote === '"' ? expand(unescapeDouble(quoted[1]!)) : quoted[1]!.replaceAll("\\'", "'"));
+      values.set(
+        key[1]!,
+        quote === '"' ? expand(unescapeDouble(quoted[1]!)) : quoted[1]!.replaceAll("\\'", "'"),
+      );
     } else {
       const raw = /^[^\n]*(\n|$)/.exec(rest)![0];
       advance(raw.length);
@@ -50,5 +56,7 @@ export function parseDotenv(text: string, lookup: Variables): Map<string, string
 const ESCAPES: Record<string, string> = { n: "\n", r: "\r", t: "\t", '"': '"', "\\": "\\" };
 
 function unescapeDouble(text: string): string {
-  return text.replace(/\\(.)/gs, (whole, character: string) => (character === "$" ? "$$" : (ESCAPES[character] ?? whole)));
+  return text.replace(/\\(.)/gs, (whole, character: string) =>
+    character === "$" ? "$$" : (ESCAPES[character] ?? whole),
+  );
 }

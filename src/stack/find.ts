@@ -3,7 +3,14 @@ import { existsSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { BayError } from "../errors.ts";
 
-const NAMES = ["bay.yaml", "bay.yml", "compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
+const NAMES = [
+  "bay.yaml",
+  "bay.yml",
+  "compose.yaml",
+  "compose.yml",
+  "docker-compose.yml",
+  "docker-compose.yaml",
+];
 
 /** The files in order: the main one, then its override. Throws NO_STACK_FILE. */
 export function findStackFiles(from: string): string[] {
@@ -20,7 +27,10 @@ export function findStackFiles(from: string): string[] {
 
 function overrides(main: string): string[] {
   const stem = basename(main).replace(/\.ya?ml$/, "");
-  return [".override.yaml", ".override.yml"].map((suffix) => join(dirname(main), stem + suffix)).filter((file) => existsSync(file)).slice(0, 1);
+  return [".override.yaml", ".override.yml"]
+    .map((suffix) => join(dirname(main), stem + suffix))
+    .filter((file) => existsSync(file))
+    .slice(0, 1);
 }
 
 /** A stack's name from its folder, by Compose's rule. Throws NO_STACK_NAME where nothing usable is left. */
@@ -29,6 +39,9 @@ export function nameFromDirectory(directory: string): string {
     .toLowerCase()
     .replace(/[^a-z0-9_-]/g, "")
     .replace(/^[_-]+/, "");
-  if (!name) throw new BayError("NO_STACK_NAME", `the folder ${directory} gives no stack name`, { hint: "use -p NAME, or name: in the file" });
+  if (!name)
+    throw new BayError("NO_STACK_NAME", `the folder ${directory} gives no stack name`, {
+      hint: "use -p NAME, or name: in the file",
+    });
   return name;
 }

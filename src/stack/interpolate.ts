@@ -12,7 +12,11 @@ export interface InterpolationProblem {
 }
 
 /** Gives the text with its variables replaced; problems are reported, not thrown. */
-export function interpolate(text: string, variables: Variables, report: (problem: InterpolationProblem) => void): string {
+export function interpolate(
+  text: string,
+  variables: Variables,
+  report: (problem: InterpolationProblem) => void,
+): string {
   return new Interpolation(text, variables, report).run();
 }
 
@@ -54,7 +58,10 @@ class Interpolation {
     }
     if (next === "{") return this.#braced();
     if (next === undefined || !NAME_START.test(next)) {
-      this.report({ kind: "error", message: `a lone $ in ${JSON.stringify(this.text)}; write $$ for a dollar` });
+      this.report({
+        kind: "error",
+        message: `a lone $ in ${JSON.stringify(this.text)}; write $$ for a dollar`,
+      });
       this.#at += 1;
       return "$";
     }
@@ -70,7 +77,12 @@ class Interpolation {
 
   #value(name: string): string {
     const value = this.variables(name);
-    if (value === undefined) this.report({ kind: "unset", name, message: `the variable ${name} is not set; a blank string is used` });
+    if (value === undefined)
+      this.report({
+        kind: "unset",
+        name,
+        message: `the variable ${name} is not set; a blank string is used`,
+      });
     return value ?? "";
   }
 
@@ -82,7 +94,10 @@ class Interpolation {
     const isNamed = name !== "" && NAME_START.test(name[0]!);
     if (!isNamed || (!operator && this.text[this.#at] !== "}")) {
       const end = this.text.indexOf("}", start);
-      this.report({ kind: "error", message: `${this.text.slice(start, end === -1 ? undefined : end + 1)} is no variable` });
+      this.report({
+        kind: "error",
+        message: `${this.text.slice(start, end === -1 ? undefined : end + 1)} is no variable`,
+      });
       this.#at = end === -1 ? this.text.length : end + 1;
       return "";
     }
@@ -100,7 +115,11 @@ class Interpolation {
     if (operator.endsWith("+")) return isSet ? other : "";
     if (isSet) return value!;
     if (operator.endsWith("-")) return other;
-    this.report({ kind: "error", name, message: `the variable ${name} is required${other ? `: ${other}` : ""}` });
+    this.report({
+      kind: "error",
+      name,
+      message: `the variable ${name} is required${other ? `: ${other}` : ""}`,
+    });
     return "";
   }
 

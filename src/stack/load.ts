@@ -52,12 +52,17 @@ export function loadStack(options: LoadOptions): LoadedStack {
     throw new StackError(diagnostics, sources);
   };
   const hasErrors = () => diagnostics.some(({ severity }) => severity === "error");
-  const merged = parsed.map((source) => source.toValue()).reduce((base, over) => mergeValues(base, over ?? {}), {});
+  const merged = parsed
+    .map((source) => source.toValue())
+    .reduce((base, over) => mergeValues(base, over ?? {}), {});
   if (parsed.some((source) => source.hasSyntaxErrors)) fail();
 
   const reportAt: ReportAt = (path, diagnostic, atKey) => {
     const places = parsed.map((source) => source.locate(path, atKey)).filter((found) => found !== undefined);
-    const deepest = places.reduce((best, found) => (best && best.depth > found.depth ? best : found), places[0]);
+    const deepest = places.reduce(
+      (best, found) => (best && best.depth > found.depth ? best : found),
+      places[0],
+    );
     report({ ...diagnostic, ...(deepest ? { place: deepest.place } : {}) });
   };
   const input = checkInput(merged, reportAt);
@@ -65,9 +70,13 @@ export function loadStack(options: LoadOptions): LoadedStack {
   const given = options.name ?? variables("COMPOSE_PROJECT_NAME") ?? input.name;
   const name = given ?? nameFromDirectory(directory);
   if (!/^[a-z0-9][a-z0-9_-]*$/.test(name)) {
-    throw new BayError("BAD_STACK_NAME", `${JSON.stringify(name)} is no stack name`, { hint: "use lower case letters, digits, _ and -" });
+    throw new BayError("BAD_STACK_NAME", `${JSON.stringify(name)} is no stack name`, {
+      hint: "use lower case letters, digits, _ and -",
+    });
   }
-  const profiles = options.profiles?.length ? options.profiles : (variables("COMPOSE_PROFILES") ?? "").split(",").filter(Boolean);
+  const profiles = options.profiles?.length
+    ? options.profiles
+    : (variables("COMPOSE_PROFILES") ?? "").split(",").filter(Boolean);
   const stack = normaliseStack(input, { name, directory, files, profiles, variables }, reportAt);
   if (hasErrors()) fail();
   return { stack, warnings: diagnostics, sources };
@@ -76,8 +85,11 @@ export function loadStack(options: LoadOptions): LoadedStack {
 function stackFiles(options: LoadOptions): string[] {
   const { environment, cwd } = options;
   const separator = environment.COMPOSE_PATH_SEPARATOR ?? ":";
-  const named = options.files?.length ? options.files : (environment.COMPOSE_FILE ?? "").split(separator).filter(Boolean);
-  if (named.length === 0) return findStackFiles(options.projectDirectory ? resolve(cwd, options.projectDirectory) : cwd);
+  const named = options.files?.length
+    ? options.files
+    : (environment.COMPOSE_FILE ?? "").split(separator).filter(Boolean);
+  if (named.length === 0)
+    return findStackFiles(options.projectDirectory ? resolve(cwd, options.projectDirectory) : cwd);
   return named.map((file) => {
     if (file === "-") return file;
     const path = resolve(cwd, file);
@@ -103,7 +115,11 @@ function readDotenv(options: LoadOptions, directory: string): Map<string, string
       continue;
     }
     try {
-      for (const [key, value] of parseDotenv(readFileSync(file, "utf8"), (name) => options.environment[name] ?? values.get(name))) values.set(key, value);
+      for (const [key, value] of parseDotenv(
+        readFileSync(file, "utf8"),
+        (name) => options.environment[name] ?? values.get(name),
+      ))
+        values.set(key, value);
     } catch (cause) {
       throw new BayError("BAD_ENV_FILE", `${file}: ${(cause as Error).message}`);
     }

@@ -3,7 +3,8 @@
 type Value = unknown;
 type Mapping = Record<string, Value>;
 
-const isMapping = (value: Value): value is Mapping => typeof value === "object" && value !== null && !Array.isArray(value);
+const isMapping = (value: Value): value is Mapping =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** Service keys whose later value replaces the earlier one whole. */
 const REPLACED = new Set(["command", "entrypoint", "test", "env_file_replace"]);
@@ -17,10 +18,12 @@ export function mergeValues(base: Value, over: Value, key = "", depth = 0): Valu
   if (over === undefined) return base;
   if (base === undefined || base === null || REPLACED.has(key)) return over;
   if (depth === 3 && MAPPED.has(key)) return { ...toMapping(base), ...toMapping(over) };
-  if (depth === 3 && (key === "networks" || key === "depends_on")) return mergeValues(fromNames(base), fromNames(over), "", 9);
+  if (depth === 3 && (key === "networks" || key === "depends_on"))
+    return mergeValues(fromNames(base), fromNames(over), "", 9);
   if (isMapping(base) && isMapping(over)) {
     const merged: Mapping = { ...base };
-    for (const [name, value] of Object.entries(over)) merged[name] = mergeValues(base[name], value, name, depth + 1);
+    for (const [name, value] of Object.entries(over))
+      merged[name] = mergeValues(base[name], value, name, depth + 1);
     return merged;
   }
   if (Array.isArray(over) || Array.isArray(base)) {

@@ -33,7 +33,12 @@ class ServiceReader {
 
   #bad(path: (string | number)[], message: string, hint?: string): void {
     const where = ["services", this.name, ...path];
-    this.context.report(where, { severity: "error", code: "BAD_VALUE", message: `${where.join(".")}: ${message}`, ...(hint ? { hint } : {}) });
+    this.context.report(where, {
+      severity: "error",
+      code: "BAD_VALUE",
+      message: `${where.join(".")}: ${message}`,
+      ...(hint ? { hint } : {}),
+    });
   }
 
   read(): Service {
@@ -62,7 +67,9 @@ class ServiceReader {
       dnsOptions: (input.dns_opt ?? []).map(String),
       extraHosts: this.#extraHosts(),
       dependsOn: this.#dependencies(),
-      healthcheck: input.healthcheck ? readHealthcheck(input.healthcheck, (path, message) => this.#bad(["healthcheck", ...path], message)) : undefined,
+      healthcheck: input.healthcheck
+        ? readHealthcheck(input.healthcheck, (path, message) => this.#bad(["healthcheck", ...path], message))
+        : undefined,
       restart: this.#restart(),
       stopSignal: input.stop_signal === undefined ? undefined : String(input.stop_signal),
       stopGraceMs: this.#duration(["stop_grace_period"], input.stop_grace_period) ?? DEFAULT_GRACE,
@@ -85,8 +92,14 @@ class ServiceReader {
         cpus: optionalNumber(limits?.cpus ?? input.cpus),
         cpuShares: optionalNumber(input.cpu_shares),
         cpuset: input.cpuset === undefined ? undefined : String(input.cpuset),
-        memory: this.#bytes(limits?.memory === undefined ? ["mem_limit"] : ["deploy", "resources", "limits", "memory"], limits?.memory ?? input.mem_limit),
-        memoryReservation: this.#bytes(["mem_reservation"], input.deploy?.resources?.reservations?.memory ?? input.mem_reservation),
+        memory: this.#bytes(
+          limits?.memory === undefined ? ["mem_limit"] : ["deploy", "resources", "limits", "memory"],
+          limits?.memory ?? input.mem_limit,
+        ),
+        memoryReservation: this.#bytes(
+          ["mem_reservation"],
+          input.deploy?.resources?.reservations?.memory ?? input.mem_reservation,
+        ),
         memorySwap: this.#bytes(["memswap_limit"], input.memswap_limit),
         pids: optionalNumber(limits?.pids ?? input.pids_limit),
       },
@@ -105,20 +118,26 @@ class ServiceReader {
   #consistency(service: Service): void {
     const { memory, memorySwap, memoryReservation, cpus } = service.resources;
     if (service.replicas < 0) this.#bad(["scale"], "a negative number of replicas");
-    if (service.replicas > 1 && service.containerName) this.#bad(["container_name"], `a fixed name allows one container, not ${service.replicas}`);
-    if (memorySwap !== undefined && memorySwap > 0 && memory !== undefined && memorySwap < memory) this.#bad(["memswap_limit"], "is memory and swap together, so it cannot be below mem_limit");
-    if (memoryReservation && memory && memoryReservation > memory) this.#bad(["mem_reservation"], "is above mem_limit");
+    if (service.replicas > 1 && service.containerName)
+      this.#bad(["container_name"], `a fixed name allows one container, not ${service.replicas}`);
+    if (memorySwap !== undefined && memorySwap > 0 && memory !== undefined && memorySwap < memory)
+      this.#bad(["memswap_limit"], "is memory and swap together, so it cannot be below mem_limit");
+    if (memoryReservation && memory && memoryReservation > memory)
+      this.#bad(["mem_reservation"], "is above mem_limit");
     if (memory !== undefined && memory > 0 && memory < 6 << 20) this.#bad(["mem_limit"], "6m is the least");
     if (cpus !== undefined && cpus > 0 && cpus < 0.01) this.#bad(["cpus"], "0.01 is the least");
-    if (service.networkMode !== "bridge" && service.ports.length > 0) this.#bad(["ports"], `cannot be published with network_mode ${service.networkMode}`);
-    if (this.input.network_mode !== undefined && this.input.networks !== undefined) this.#bad(["network_mode"], "cannot be used together with networks");
+    if (service.networkMode !== "bridge" && service.ports.length > 0)
+      this.#bad(["ports"], `cannot be published with network_mode ${service.networkMode}`);
+    if (this.input.network_mode !== undefined && this.input.networks !== undefined)
+      this.#bad(["network_mode"], "cannot be used together with networks");
     const targets = service.mounts.map(({ target }) => target);
     targets.forEach((target, index) => {
       if (targets.indexOf(target) !== index) this.#bad(["volumes"], `two mounts at ${target}`);
     });
     if (this.input.platform) {
       const own = `linux/${process.arch === "arm64" ? "arm64" : "amd64"}`;
-      if (this.input.platform !== own && this.input.platform !== "linux") this.#bad(["platform"], `this host runs ${own}, not ${this.input.platform}`);
+      if (this.input.platform !== own && this.input.platform !== "linux")
+        this.#bad(["platform"], `this host runs ${own}, not ${this.input.platform}`);
     }
   }
 
@@ -136,13 +155,20 @@ class ServiceReader {
     const { env_file } = this.input;
     const files = env_file === undefined ? [] : typeof env_file === "string" ? [env_file] : env_file;
     files.forEach((entry, index) => {
-      const { path, required } = typeof entry === "string" ? { path: entry, required: true } : { path: entry.path, required: entry.required === undefined || truth(entry.required) };
+      const { path, required } =
+        typeof entry === "string"
+          ? { path: entry, required: true }
+          : { path: entry.path, required: entry.required === undefined || truth(entry.required) };
       const file = resolve(this.context.directory, path);
       let text: string;
       try {
         text = readFileSync(file, "utf8");
       } catch {
-        if (required) this.#bad(typeof env_file === "string" ? ["env_file"] : ["env_file", index], `${file} cannot be read`);
+        if (required)
+          this.#bad(
+            typeof env_file === "string" ? ["env_file"] : ["env_file", index],
+            `${file} cannot be read`,
+          );
         return;
       }
       try {
@@ -161,9 +187,11 @@ class ServiceReader {
 
   #mounts(): ServiceMount[] {
     const mounts = (this.input.volumes ?? []).flatMap((volume, index) => {
-      const mount = typeof volume === "string" ? this.#shortVolume(volume, index) : this.#longVolume(volume, index);
+      const mount =
+        typeof volume === "string" ? this.#shortVolume(volume, index) : this.#longVolume(volume, index);
       if (!mount) return [];
-      if (!posix.isAbsolute(mount.target)) this.#bad(["volumes", index], `the target ${JSON.stringify(mount.target)} is not absolute`);
+      if (!posix.isAbsolute(mount.target))
+        this.#bad(["volumes", index], `the target ${JSON.stringify(mount.target)} is not absolute`);
       return [{ ...mount, target: posix.normalize(mount.target).replace(/(.)\/$/, "$1") }];
     });
     const tmpfs = strings(this.input.tmpfs).map((entry): ServiceMount => {
@@ -180,18 +208,31 @@ class ServiceReader {
       this.#bad(["volumes", index], `${JSON.stringify(text)} is no mount; expected SOURCE:TARGET[:ro]`);
       return undefined;
     }
-    if (parts.length === 1) return { type: "volume", source: "", target: parts[0]!, readOnly: false, noCopy: false };
+    if (parts.length === 1)
+      return { type: "volume", source: "", target: parts[0]!, readOnly: false, noCopy: false };
     const [source = "", target = "", mode = ""] = parts;
     const modes = mode.split(",").filter(Boolean);
     for (const option of modes) {
-      if (!["ro", "rw", "nocopy", "z", "Z", "cached", "delegated", "consistent"].includes(option)) this.#bad(["volumes", index], `the option ${option} is not supported`);
+      if (!["ro", "rw", "nocopy", "z", "Z", "cached", "delegated", "consistent"].includes(option))
+        this.#bad(["volumes", index], `the option ${option} is not supported`);
     }
     const readOnly = modes.includes("ro");
-    if (/^[./~]/.test(source)) return { type: "bind", source: this.#hostPath(source), target, readOnly, recursive: true, createSource: true };
+    if (/^[./~]/.test(source))
+      return {
+        type: "bind",
+        source: this.#hostPath(source),
+        target,
+        readOnly,
+        recursive: true,
+        createSource: true,
+      };
     return { type: "volume", source, target, readOnly, noCopy: modes.includes("nocopy") };
   }
 
-  #longVolume(volume: Exclude<NonNullable<ServiceInput["volumes"]>[number], string>, index: number): ServiceMount | undefined {
+  #longVolume(
+    volume: Exclude<NonNullable<ServiceInput["volumes"]>[number], string>,
+    index: number,
+  ): ServiceMount | undefined {
     const { type, source, target } = volume;
     const readOnly = truth(volume.read_only);
     if (type === "tmpfs") {
@@ -200,10 +241,15 @@ class ServiceReader {
       return {
         type,
         target,
-        options: [...(size === undefined ? [] : [`size=${size}`]), ...(mode === undefined ? [] : [`mode=${Number(mode).toString(8)}`]), ...(readOnly ? ["ro"] : [])],
+        options: [
+          ...(size === undefined ? [] : [`size=${size}`]),
+          ...(mode === undefined ? [] : [`mode=${Number(mode).toString(8)}`]),
+          ...(readOnly ? ["ro"] : []),
+        ],
       };
     }
-    if (type === "volume") return { type, source: source ?? "", target, readOnly, noCopy: truth(volume.volume?.nocopy) };
+    if (type === "volume")
+      return { type, source: source ?? "", target, readOnly, noCopy: truth(volume.volume?.nocopy) };
     if (!source) {
       this.#bad(["volumes", index], "a bind mount needs a source");
       return undefined;
@@ -220,14 +266,22 @@ class ServiceReader {
 
   #hostPath(path: string): string {
     const home = this.context.variables("HOME") ?? "/root";
-    return resolve(this.context.directory, path === "~" || path.startsWith("~/") ? home + path.slice(1) : path);
+    return resolve(
+      this.context.directory,
+      path === "~" || path.startsWith("~/") ? home + path.slice(1) : path,
+    );
   }
 
   #ports(): PortMapping[] {
     const all = (this.input.ports ?? []).flatMap((port, index) => {
       const result =
         typeof port === "object"
-          ? expandPorts(port.host_ip ?? "", String(port.published ?? ""), String(port.target), port.protocol ?? "tcp")
+          ? expandPorts(
+              port.host_ip ?? "",
+              String(port.published ?? ""),
+              String(port.target),
+              port.protocol ?? "tcp",
+            )
           : parsePort(String(port));
       if (typeof result !== "string") return result;
       this.#bad(["ports", index], result);
@@ -236,7 +290,8 @@ class ServiceReader {
     const seen = new Set<string>();
     for (const port of all) {
       const key = `${port.hostAddress}:${port.hostPort}/${port.protocol}`;
-      if (port.hostPort !== undefined && seen.has(key)) this.#bad(["ports"], `${port.hostPort}/${port.protocol} is published twice`);
+      if (port.hostPort !== undefined && seen.has(key))
+        this.#bad(["ports"], `${port.hostPort}/${port.protocol} is published twice`);
       seen.add(key);
     }
     return all;
@@ -255,18 +310,31 @@ class ServiceReader {
     const { networks } = this.input;
     if (this.#networkMode() !== "bridge") return {};
     if (networks === undefined) return { default: { aliases: [], ipv4: undefined } };
-    if (Array.isArray(networks)) return Object.fromEntries(networks.map((key) => [String(key), { aliases: [], ipv4: undefined }]));
-    const entries = Object.entries(networks).sort(([, a], [, b]) => Number(b?.priority ?? 0) - Number(a?.priority ?? 0));
-    return Object.fromEntries(entries.map(([key, value]) => [key, { aliases: (value?.aliases ?? []).map(String), ipv4: value?.ipv4_address }]));
+    if (Array.isArray(networks))
+      return Object.fromEntries(networks.map((key) => [String(key), { aliases: [], ipv4: undefined }]));
+    const entries = Object.entries(networks).sort(
+      ([, a], [, b]) => Number(b?.priority ?? 0) - Number(a?.priority ?? 0),
+    );
+    return Object.fromEntries(
+      entries.map(([key, value]) => [
+        key,
+        { aliases: (value?.aliases ?? []).map(String), ipv4: value?.ipv4_address },
+      ]),
+    );
   }
 
   #extraHosts(): string[] {
     const hosts = this.input.extra_hosts;
     if (!hosts) return [];
-    const entries = Array.isArray(hosts) ? hosts.map(String) : Object.entries(hosts).flatMap(([name, value]) => [value].flat().map((address) => `${name}=${address}`));
+    const entries = Array.isArray(hosts)
+      ? hosts.map(String)
+      : Object.entries(hosts).flatMap(([name, value]) =>
+          [value].flat().map((address) => `${name}=${address}`),
+        );
     return entries.map((entry) => {
       const [, name, address] = /^([^=:]+)[=:](.+)$/.exec(entry) ?? [];
-      if (!name || !address) this.#bad(["extra_hosts"], `expected NAME=ADDRESS, got ${JSON.stringify(entry)}`);
+      if (!name || !address)
+        this.#bad(["extra_hosts"], `expected NAME=ADDRESS, got ${JSON.stringify(entry)}`);
       return `${name}=${address}`;
     });
   }
@@ -275,11 +343,18 @@ class ServiceReader {
     const depends = this.input.depends_on;
     if (!depends) return {};
     const started: Condition = "service_started";
-    if (Array.isArray(depends)) return Object.fromEntries(depends.map((name) => [name, { condition: started, required: true, restart: false }]));
+    if (Array.isArray(depends))
+      return Object.fromEntries(
+        depends.map((name) => [name, { condition: started, required: true, restart: false }]),
+      );
     return Object.fromEntries(
       Object.entries(depends).map(([name, value]) => [
         name,
-        { condition: value.condition ?? started, required: value.required === undefined || truth(value.required), restart: truth(value.restart) },
+        {
+          condition: value.condition ?? started,
+          required: value.required === undefined || truth(value.required),
+          restart: truth(value.restart),
+        },
       ]),
     );
   }
@@ -297,11 +372,19 @@ class ServiceReader {
       else if (key === "seccomp" && value === "unconfined") result.seccomp = value;
       else if (key === "seccomp") {
         try {
-          result.seccomp = JSON.stringify(JSON.parse(readFileSync(resolve(this.context.directory, value), "utf8")));
+          result.seccomp = JSON.stringify(
+            JSON.parse(readFileSync(resolve(this.context.directory, value), "utf8")),
+          );
         } catch (error) {
-          this.#bad(["security_opt", index], `the seccomp profile ${value} cannot be used: ${(error as Error).message}`);
+          this.#bad(
+            ["security_opt", index],
+            `the seccomp profile ${value} cannot be used: ${(error as Error).message}`,
+          );
         }
-      } else if (!(key === "apparmor" && value === "unconfined") && !(key === "label" && value === "disable")) {
+      } else if (
+        !(key === "apparmor" && value === "unconfined") &&
+        !(key === "label" && value === "disable")
+      ) {
         this.#bad(["security_opt", index], `${option} is not supported`);
       }
     });
@@ -312,7 +395,8 @@ class ServiceReader {
     return (this.input.devices ?? []).map((device, index) => {
       const [source = "", target = source, access = "rwm"] = String(device).split(":");
       const isAccess = /^[rwm]+$/.test(target) && !target.includes("/");
-      if (!posix.isAbsolute(source)) this.#bad(["devices", index], `expected /dev/NAME[:TARGET[:rwm]], got ${JSON.stringify(device)}`);
+      if (!posix.isAbsolute(source))
+        this.#bad(["devices", index], `expected /dev/NAME[:TARGET[:rwm]], got ${JSON.stringify(device)}`);
       return isAccess ? { source, target: source, access: target } : { source, target, access };
     });
   }
@@ -329,7 +413,8 @@ class ServiceReader {
   #logging(): Service["log"] {
     const { driver = "json-file", options = {} } = this.input.logging ?? {};
     for (const key of Object.keys(options)) {
-      if (!["max-size", "max-file"].includes(key)) this.#bad(["logging", "options", key], "is not supported; max-size and max-file are");
+      if (!["max-size", "max-file"].includes(key))
+        this.#bad(["logging", "options", key], "is not supported; max-size and max-file are");
     }
     const maxFiles = options["max-file"];
     return {
@@ -349,13 +434,17 @@ class ServiceReader {
   #duration(path: (string | number)[], value: string | number | undefined): number | undefined {
     if (value === undefined) return undefined;
     const parsed = parseDuration(value);
-    if (parsed === undefined) this.#bad(path, `expected a duration such as 10s, got ${JSON.stringify(value)}`);
+    if (parsed === undefined)
+      this.#bad(path, `expected a duration such as 10s, got ${JSON.stringify(value)}`);
     return parsed;
   }
 }
 
 /** A healthcheck with its units converted; shared by services and images. */
-export function readHealthcheck(input: NonNullable<ServiceInput["healthcheck"]>, bad: (path: string[], message: string) => void): Healthcheck {
+export function readHealthcheck(
+  input: NonNullable<ServiceInput["healthcheck"]>,
+  bad: (path: string[], message: string) => void,
+): Healthcheck {
   const time = (key: "interval" | "timeout" | "start_period" | "start_interval") => {
     const value = input[key];
     if (value === undefined) return undefined;
@@ -365,7 +454,8 @@ export function readHealthcheck(input: NonNullable<ServiceInput["healthcheck"]>,
   };
   let test = typeof input.test === "string" ? ["CMD-SHELL", input.test] : input.test;
   if (truth(input.disable)) test = ["NONE"];
-  if (test && !["CMD", "CMD-SHELL", "NONE"].includes(test[0] ?? "")) bad(["test"], "the first item must be CMD, CMD-SHELL or NONE");
+  if (test && !["CMD", "CMD-SHELL", "NONE"].includes(test[0] ?? ""))
+    bad(["test"], "the first item must be CMD, CMD-SHELL or NONE");
   return {
     test,
     intervalMs: time("interval"),
@@ -385,7 +475,9 @@ export function strings(value: string | (string | number)[] | undefined): string
 }
 
 export function textMap(value: unknown): Record<string, string> {
-  return Object.fromEntries(Object.entries(toMapping(value)).map(([key, entry]) => [key, entry === null ? "" : String(entry)]));
+  return Object.fromEntries(
+    Object.entries(toMapping(value)).map(([key, entry]) => [key, entry === null ? "" : String(entry)]),
+  );
 }
 
 function optionalNumber(value: string | number | undefined): number | undefined {

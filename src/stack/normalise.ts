@@ -2,7 +2,14 @@
 import { resolve } from "node:path";
 import type { ReportAt } from "./check.ts";
 import { toMapping } from "./merge.ts";
-import { normaliseService, readHealthcheck, type ServiceContext, strings, textMap, truth } from "./normalise-service.ts";
+import {
+  normaliseService,
+  readHealthcheck,
+  type ServiceContext,
+  strings,
+  textMap,
+  truth,
+} from "./normalise-service.ts";
 import type { FileInput, ImageInput } from "./schema.ts";
 import type { Service, Stack, StackImage, StackNetwork, StackVolume } from "./stack.ts";
 
@@ -17,7 +24,12 @@ export interface StackOptions {
 /** Problems are reported; the result is used only where there are none. */
 export function normaliseStack(input: FileInput, options: StackOptions, report: ReportAt): Stack {
   const context: ServiceContext = { directory: options.directory, variables: options.variables, report };
-  const all = Object.fromEntries(Object.entries(input.services ?? {}).map(([name, service]) => [name, normaliseService(name, service, context)]));
+  const all = Object.fromEntries(
+    Object.entries(input.services ?? {}).map(([name, service]) => [
+      name,
+      normaliseService(name, service, context),
+    ]),
+  );
   const stack: Stack = {
     name: options.name,
     directory: options.directory,
@@ -25,7 +37,12 @@ export function normaliseStack(input: FileInput, options: StackOptions, report: 
     services: all,
     networks: readNetworks(input, options.name, report),
     volumes: readVolumes(input, options.name),
-    images: Object.fromEntries(Object.entries(input.images ?? {}).map(([name, image]) => [name, readImage(name, image, options.directory, report)])),
+    images: Object.fromEntries(
+      Object.entries(input.images ?? {}).map(([name, image]) => [
+        name,
+        readImage(name, image, options.directory, report),
+      ]),
+    ),
   };
   checkReferences(stack, report);
   stack.services = enabledServices(all, options.profiles);
@@ -34,7 +51,10 @@ export function normaliseStack(input: FileInput, options: StackOptions, report: 
 
 /** A service without profiles is always on; `*` turns all profiles on. */
 function enabledServices(all: Record<string, Service>, profiles: readonly string[]): Record<string, Service> {
-  const isOn = (service: Service) => service.profiles.length === 0 || profiles.includes("*") || service.profiles.some((profile) => profiles.includes(profile));
+  const isOn = (service: Service) =>
+    service.profiles.length === 0 ||
+    profiles.includes("*") ||
+    service.profiles.some((profile) => profiles.includes(profile));
   return Object.fromEntries(Object.entries(all).filter(([, service]) => isOn(service)));
 }
 
@@ -43,7 +63,15 @@ function readNetworks(input: FileInput, stack: string, report: ReportAt): Record
     const config = network?.ipam?.config?.[0];
     for (const option of Object.keys(network?.driver_opts ?? {})) {
       if (!["com.docker.network.driver.mtu", "mtu"].includes(option)) {
-        report(["networks", key, "driver_opts", option], { severity: "error", code: "UNSUPPORTED_KEY", message: `networks.${key}.driver_opts.${option} is not supported; mtu is` }, true);
+        report(
+          ["networks", key, "driver_opts", option],
+          {
+            severity: "error",
+            code: "UNSUPPORTED_KEY",
+            message: `networks.${key}.driver_opts.${option} is not supported; mtu is`,
+          },
+          true,
+        );
       }
     }
     const mtu = network?.driver_opts?.mtu ?? network?.driver_opts?.["com.docker.network.driver.mtu"];
@@ -60,7 +88,15 @@ function readNetworks(input: FileInput, stack: string, report: ReportAt): Record
       } satisfies StackNetwork,
     ] as const;
   });
-  const plain: StackNetwork = { name: `${stack}_default`, external: false, internal: false, subnet: undefined, gateway: undefined, mtu: undefined, labels: {} };
+  const plain: StackNetwork = {
+    name: `${stack}_default`,
+    external: false,
+    internal: false,
+    subnet: undefined,
+    gateway: undefined,
+    mtu: undefined,
+    labels: {},
+  };
   return { default: plain, ...Object.fromEntries(declared) };
 }
 
@@ -68,7 +104,14 @@ function readVolumes(input: FileInput, stack: string): Record<string, StackVolum
   return Object.fromEntries(
     Object.entries(input.volumes ?? {}).map(([key, volume]) => {
       const external = truth(volume?.external as boolean | undefined);
-      return [key, { name: volume?.name ?? (external ? key : `${stack}_${key}`), external, labels: textMap(volume?.labels) }];
+      return [
+        key,
+        {
+          name: volume?.name ?? (external ? key : `${stack}_${key}`),
+          external,
+          labels: textMap(volume?.labels),
+        },
+      ];
     }),
   );
 }
@@ -76,23 +119,42 @@ function readVolumes(input: FileInput, stack: string): Record<string, StackVolum
 function readImage(name: string, image: ImageInput, directory: string, report: ReportAt): StackImage {
   const kinds = (["host", "rootfs", "archive"] as const).filter((kind) => image[kind] !== undefined);
   if (kinds.length !== 1) {
-    report(["images", name], { severity: "error", code: "BAD_VALUE", message: `images.${name}: give exactly one of host, rootfs, archive` });
+    report(["images", name], {
+      severity: "error",
+      code: "BAD_VALUE",
+      message: `images.${name}: give exactly one of host, rootfs, archive`,
+    });
   }
-  const nanoseconds = (milliseconds: number | undefined) => (milliseconds === undefined ? undefined : milliseconds * 1e6);
+  const nanoseconds = (milliseconds: number | undefined) =>
+    milliseconds === undefined ? undefined : milliseconds * 1e6;
   const given = image.config ?? {};
   const health = given.healthcheck
     ? readHealthcheck(given.healthcheck, (path, message) =>
-        report(["images", name, "config", "healthcheck", ...path], { severity: "error", code: "BAD_VALUE", message: `images.${name}.config.healthcheck.${path.join(".")}: ${message}` }),
+        report(["images", name, "config", "healthcheck", ...path], {
+          severity: "error",
+          code: "BAD_VALUE",
+          message: `images.${name}.config.healthcheck.${path.join(".")}: ${message}`,
+        }),
       )
     : undefined;
   const config: StackImage["config"] = {
     ...(given.entrypoint === undefined ? {} : { Entrypoint: strings(given.entrypoint) }),
     ...(given.command === undefined ? {} : { Cmd: strings(given.command) }),
-    ...(given.environment === undefined ? {} : { Env: Object.entries(toMapping(given.environment)).map(([key, value]) => `${key}=${value ?? ""}`) }),
+    ...(given.environment === undefined
+      ? {}
+      : { Env: Object.entries(toMapping(given.environment)).map(([key, value]) => `${key}=${value ?? ""}`) }),
     ...(given.working_dir === undefined ? {} : { WorkingDir: given.working_dir }),
     ...(given.user === undefined ? {} : { User: String(given.user) }),
-    ...(given.expose === undefined ? {} : { ExposedPorts: Object.fromEntries(given.expose.map((port) => [/\//.test(String(port)) ? String(port) : `${port}/tcp`, {}])) }),
-    ...(given.volumes === undefined ? {} : { Volumes: Object.fromEntries(given.volumes.map((path) => [path, {}])) }),
+    ...(given.expose === undefined
+      ? {}
+      : {
+          ExposedPorts: Object.fromEntries(
+            given.expose.map((port) => [/\//.test(String(port)) ? String(port) : `${port}/tcp`, {}]),
+          ),
+        }),
+    ...(given.volumes === undefined
+      ? {}
+      : { Volumes: Object.fromEntries(given.volumes.map((path) => [path, {}])) }),
     ...(given.labels === undefined ? {} : { Labels: textMap(given.labels) }),
     ...(given.stop_signal === undefined ? {} : { StopSignal: String(given.stop_signal) }),
     ...(health
@@ -114,12 +176,20 @@ function readImage(name: string, image: ImageInput, directory: string, report: R
 function imageSource(image: ImageInput, directory: string): StackImage["source"] {
   if (image.archive !== undefined) {
     const archive = typeof image.archive === "string" ? { path: image.archive } : image.archive;
-    return { kind: "archive", path: resolve(directory, archive.path), reference: "reference" in archive ? archive.reference : undefined };
+    return {
+      kind: "archive",
+      path: resolve(directory, archive.path),
+      reference: "reference" in archive ? archive.reference : undefined,
+    };
   }
   if (image.rootfs !== undefined) return { kind: "rootfs", path: resolve(directory, image.rootfs) };
   const host = image.host ?? [];
   if (Array.isArray(host)) return { kind: "host", entries: host, users: [] };
-  return { kind: "host", entries: [...(host.commands ?? []), ...(host.files ?? [])], users: host.users ?? [] };
+  return {
+    kind: "host",
+    entries: [...(host.commands ?? []), ...(host.files ?? [])],
+    users: host.users ?? [],
+  };
 }
 
 function checkReferences(stack: Stack, report: ReportAt): void {
@@ -128,27 +198,56 @@ function checkReferences(stack: Stack, report: ReportAt): void {
   const published = new Map<string, string>();
   for (const [name, service] of Object.entries(stack.services)) {
     for (const network of Object.keys(service.networks)) {
-      if (!stack.networks[network]) bad(["services", name, "networks"], `service ${name} uses the network ${network}, which is not declared`, "declare it under networks:");
+      if (!stack.networks[network])
+        bad(
+          ["services", name, "networks"],
+          `service ${name} uses the network ${network}, which is not declared`,
+          "declare it under networks:",
+        );
     }
     service.mounts.forEach((mount, index) => {
       if (mount.type === "volume" && mount.source !== "" && !stack.volumes[mount.source]) {
-        bad(["services", name, "volumes", index], `service ${name} uses the volume ${mount.source}, which is not declared`, "declare it under volumes:, or write ./ before a path");
+        bad(
+          ["services", name, "volumes", index],
+          `service ${name} uses the volume ${mount.source}, which is not declared`,
+          "declare it under volumes:, or write ./ before a path",
+        );
       }
     });
     for (const [dependency, { required }] of Object.entries(service.dependsOn)) {
-      if (!stack.services[dependency] && required) bad(["services", name, "depends_on"], `service ${name} depends on ${dependency}, which is not a service`);
+      if (!stack.services[dependency] && required)
+        bad(
+          ["services", name, "depends_on"],
+          `service ${name} depends on ${dependency}, which is not a service`,
+        );
     }
     if (service.networkMode.startsWith("service:") && !stack.services[service.networkMode.slice(8)]) {
-      bad(["services", name, "network_mode"], `service ${name} shares the network of ${service.networkMode.slice(8)}, which is not a service`);
+      bad(
+        ["services", name, "network_mode"],
+        `service ${name} shares the network of ${service.networkMode.slice(8)}, which is not a service`,
+      );
     }
     for (const port of service.ports) {
       if (port.hostPort === undefined) continue;
       const key = `${port.hostAddress}:${port.hostPort}/${port.protocol}`;
       const other = published.get(key);
-      const mayShare = other === undefined || other === name || service.profiles.length > 0 || stack.services[other]!.profiles.length > 0;
-      if (!mayShare) bad(["services", name, "ports"], `port ${port.hostPort}/${port.protocol} is published by ${other} too`);
+      const mayShare =
+        other === undefined ||
+        other === name ||
+        service.profiles.length > 0 ||
+        stack.services[other]!.profiles.length > 0;
+      if (!mayShare)
+        bad(
+          ["services", name, "ports"],
+          `port ${port.hostPort}/${port.protocol} is published by ${other} too`,
+        );
       published.set(key, name);
-      if (service.replicas > 1) bad(["services", name, "ports"], `a fixed port allows one container of ${name}, not ${service.replicas}`, "leave the published port out, and free ones are chosen");
+      if (service.replicas > 1)
+        bad(
+          ["services", name, "ports"],
+          `a fixed port allows one container of ${name}, not ${service.replicas}`,
+          "leave the published port out, and free ones are chosen",
+        );
     }
   }
   reportCycles(stack, bad);
@@ -159,7 +258,10 @@ function reportCycles(stack: Stack, bad: (path: (string | number)[], message: st
   const visit = (name: string, trail: string[]): void => {
     if (trail.includes(name)) {
       const cycle = [...trail.slice(trail.indexOf(name)), name];
-      bad(["services", name, "depends_on"], `services depend on each other in a circle: ${cycle.join(" -> ")}`);
+      bad(
+        ["services", name, "depends_on"],
+        `services depend on each other in a circle: ${cycle.join(" -> ")}`,
+      );
       for (const member of cycle) done.add(member);
       return;
     }

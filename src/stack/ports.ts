@@ -20,7 +20,8 @@ function range(text: string): Range | undefined {
 /** The mappings, or a sentence that says what is wrong. */
 export function parsePort(text: string): PortMapping[] | string {
   const [main = "", protocol = "tcp", ...rest] = text.split("/");
-  if (rest.length > 0 || (protocol !== "tcp" && protocol !== "udp")) return `the protocol of ${text} must be tcp or udp`;
+  if (rest.length > 0 || (protocol !== "tcp" && protocol !== "udp"))
+    return `the protocol of ${text} must be tcp or udp`;
   const match = /^(?:(?:(\[[0-9a-fA-F:.]+\]|[^:[\]]*):)?([^:]*):)?([^:]+)$/.exec(main);
   if (!match) return `${text} is no port mapping; expected [HOST:]PUBLISHED:TARGET`;
   const [, host = "", published = "", target = ""] = match;
@@ -28,17 +29,33 @@ export function parsePort(text: string): PortMapping[] | string {
 }
 
 /** Expands ranges: of equal length, or a range of published ports of which one is chosen (not supported). */
-export function expandPorts(hostAddress: string, published: string, target: string, protocol: "tcp" | "udp"): PortMapping[] | string {
+export function expandPorts(
+  hostAddress: string,
+  published: string,
+  target: string,
+  protocol: "tcp" | "udp",
+): PortMapping[] | string {
   const targets = range(target);
   if (!targets) return `${target} is no port from 1 to 65535`;
   if (hostAddress && !/^[0-9a-fA-F:.]+$/.test(hostAddress)) return `${hostAddress} is no address of the host`;
   if (published === "" || published === "0") {
-    return numbers(targets).map((containerPort) => ({ hostAddress, hostPort: undefined, containerPort, protocol }));
+    return numbers(targets).map((containerPort) => ({
+      hostAddress,
+      hostPort: undefined,
+      containerPort,
+      protocol,
+    }));
   }
   const ports = range(published);
   if (!ports) return `${published} is no port from 1 to 65535`;
-  if (ports[1] - ports[0] !== targets[1] - targets[0]) return `the ranges ${published} and ${target} differ in length`;
-  return numbers(targets).map((containerPort, index) => ({ hostAddress, hostPort: ports[0] + index, containerPort, protocol }));
+  if (ports[1] - ports[0] !== targets[1] - targets[0])
+    return `the ranges ${published} and ${target} differ in length`;
+  return numbers(targets).map((containerPort, index) => ({
+    hostAddress,
+    hostPort: ports[0] + index,
+    containerPort,
+    protocol,
+  }));
 }
 
 function numbers([first, last]: Range): number[] {

@@ -7,17 +7,31 @@ import { z } from "zod";
 const stringOrNumber = z.union([z.string(), z.number()]);
 const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);
 const boolean = z.union([z.boolean(), z.enum(["true", "false"])], { error: "expected true or false" });
-const integer = z.union([z.number().int(), z.string().regex(/^-?\d+$/)], { error: "expected a whole number" });
+const integer = z.union([z.number().int(), z.string().regex(/^-?\d+$/)], {
+  error: "expected a whole number",
+});
 const number = z.union([z.number(), z.string().regex(/^\d+(\.\d+)?$/)], { error: "expected a number" });
-const bytes = z.union([z.number(), z.string()], { error: "expected a size such as 64m" }).describe("A size in bytes, or with a unit: 512k, 64m, 1g");
-const duration = z.union([z.string(), z.number()], { error: "expected a duration such as 10s" }).describe("A duration: 500ms, 10s, 1m30s");
-const strings = z.union([z.string(), z.array(stringOrNumber)], { error: "expected a string or a list of strings" });
+const bytes = z
+  .union([z.number(), z.string()], { error: "expected a size such as 64m" })
+  .describe("A size in bytes, or with a unit: 512k, 64m, 1g");
+const duration = z
+  .union([z.string(), z.number()], { error: "expected a duration such as 10s" })
+  .describe("A duration: 500ms, 10s, 1m30s");
+const strings = z.union([z.string(), z.array(stringOrNumber)], {
+  error: "expected a string or a list of strings",
+});
 const list = z.array(stringOrNumber, { error: "expected a list" });
-const listOrMap = z.union([list, z.record(z.string(), scalar)], { error: "expected a list of NAME=value or a mapping" });
-const command = z.union([z.string(), z.array(stringOrNumber), z.null()], { error: "expected a string or a list of strings" });
+const listOrMap = z.union([list, z.record(z.string(), scalar)], {
+  error: "expected a list of NAME=value or a mapping",
+});
+const command = z.union([z.string(), z.array(stringOrNumber), z.null()], {
+  error: "expected a string or a list of strings",
+});
 
 const healthcheck = z.strictObject({
-  test: z.union([z.string(), z.array(z.string())], { error: "expected a command as a string or list" }).optional(),
+  test: z
+    .union([z.string(), z.array(z.string())], { error: "expected a command as a string or list" })
+    .optional(),
   interval: duration.optional(),
   timeout: duration.optional(),
   retries: integer.optional(),
@@ -41,7 +55,12 @@ const longVolume = z.strictObject({
   source: z.string().optional(),
   target: z.string(),
   read_only: boolean.optional(),
-  bind: z.strictObject({ create_host_path: boolean.optional(), recursive: z.enum(["enabled", "disabled"]).optional() }).optional(),
+  bind: z
+    .strictObject({
+      create_host_path: boolean.optional(),
+      recursive: z.enum(["enabled", "disabled"]).optional(),
+    })
+    .optional(),
   volume: z.strictObject({ nocopy: boolean.optional() }).optional(),
   tmpfs: z.strictObject({ size: bytes.optional(), mode: integer.optional() }).optional(),
 });
@@ -53,11 +72,22 @@ const dependency = z.strictObject({
 });
 
 const attachment = z.union(
-  [z.strictObject({ aliases: list.optional(), ipv4_address: z.string().optional(), priority: number.optional() }), z.null()],
+  [
+    z.strictObject({
+      aliases: list.optional(),
+      ipv4_address: z.string().optional(),
+      priority: number.optional(),
+    }),
+    z.null(),
+  ],
   { error: "expected a mapping with aliases, ipv4_address, priority" },
 );
 
-const limits = z.strictObject({ cpus: number.optional(), memory: bytes.optional(), pids: integer.optional() });
+const limits = z.strictObject({
+  cpus: number.optional(),
+  memory: bytes.optional(),
+  pids: integer.optional(),
+});
 
 const deploy = z.strictObject({
   replicas: integer.optional(),
@@ -72,15 +102,25 @@ const deploy = z.strictObject({
 const envFile = z.union(
   [
     z.string(),
-    z.array(z.union([z.string(), z.strictObject({ path: z.string(), required: boolean.optional(), format: z.string().optional() })])),
+    z.array(
+      z.union([
+        z.string(),
+        z.strictObject({ path: z.string(), required: boolean.optional(), format: z.string().optional() }),
+      ]),
+    ),
   ],
   { error: "expected a path or a list of paths" },
 );
 
-const ulimit = z.union([integer, z.strictObject({ soft: integer, hard: integer })], { error: "expected a number, or soft and hard" });
+const ulimit = z.union([integer, z.strictObject({ soft: integer, hard: integer })], {
+  error: "expected a number, or soft and hard",
+});
 
 export const serviceSchema = z.strictObject({
-  image: z.string().optional().describe("The image: a name under the top-level images, or one that is on this host"),
+  image: z
+    .string()
+    .optional()
+    .describe("The image: a name under the top-level images, or one that is on this host"),
   command: command.optional(),
   entrypoint: command.optional(),
   environment: listOrMap.optional(),
@@ -90,19 +130,40 @@ export const serviceSchema = z.strictObject({
   group_add: list.optional(),
   hostname: z.string().optional(),
   domainname: z.string().optional(),
-  volumes: z.array(z.union([z.string(), longVolume], { error: "expected SOURCE:TARGET or a mapping with type and target" })).optional(),
+  volumes: z
+    .array(
+      z.union([z.string(), longVolume], {
+        error: "expected SOURCE:TARGET or a mapping with type and target",
+      }),
+    )
+    .optional(),
   tmpfs: strings.optional(),
-  ports: z.array(z.union([stringOrNumber, longPort], { error: "expected PUBLISHED:TARGET or a mapping with target" })).optional(),
+  ports: z
+    .array(
+      z.union([stringOrNumber, longPort], { error: "expected PUBLISHED:TARGET or a mapping with target" }),
+    )
+    .optional(),
   expose: list.optional(),
-  networks: z.union([list, z.record(z.string(), attachment)], { error: "expected a list or mapping of networks" }).optional(),
+  networks: z
+    .union([list, z.record(z.string(), attachment)], { error: "expected a list or mapping of networks" })
+    .optional(),
   network_mode: z.string().optional(),
   dns: strings.optional(),
   dns_search: strings.optional(),
   dns_opt: list.optional(),
   extra_hosts: z.union([list, z.record(z.string(), z.union([z.string(), list]))]).optional(),
-  depends_on: z.union([z.array(z.string()), z.record(z.string(), dependency)], { error: "expected a list of services, or a mapping with conditions" }).optional(),
+  depends_on: z
+    .union([z.array(z.string()), z.record(z.string(), dependency)], {
+      error: "expected a list of services, or a mapping with conditions",
+    })
+    .optional(),
   healthcheck: healthcheck.optional(),
-  restart: z.string().regex(/^(no|always|unless-stopped|on-failure(:\d+)?)$/, { error: "expected no, always, unless-stopped, on-failure or on-failure:N" }).optional(),
+  restart: z
+    .string()
+    .regex(/^(no|always|unless-stopped|on-failure(:\d+)?)$/, {
+      error: "expected no, always, unless-stopped, on-failure or on-failure:N",
+    })
+    .optional(),
   stop_signal: stringOrNumber.optional(),
   stop_grace_period: duration.optional(),
   init: boolean.optional(),
@@ -115,8 +176,15 @@ export const serviceSchema = z.strictObject({
   ulimits: z.record(z.string(), ulimit).optional(),
   sysctls: listOrMap.optional(),
   shm_size: bytes.optional(),
-  pid: z.string().regex(/^host$/, { error: "expected host" }).nullable().optional(),
-  ipc: z.string().regex(/^(host|private|shareable)$/, { error: "expected host or private" }).optional(),
+  pid: z
+    .string()
+    .regex(/^host$/, { error: "expected host" })
+    .nullable()
+    .optional(),
+  ipc: z
+    .string()
+    .regex(/^(host|private|shareable)$/, { error: "expected host or private" })
+    .optional(),
   oom_score_adj: integer.optional(),
   labels: listOrMap.optional(),
   annotations: listOrMap.optional(),
@@ -129,7 +197,10 @@ export const serviceSchema = z.strictObject({
   pids_limit: integer.optional(),
   deploy: deploy.optional(),
   scale: integer.optional(),
-  container_name: z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/, { error: "expected letters, digits, _ . -" }).optional(),
+  container_name: z
+    .string()
+    .regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/, { error: "expected letters, digits, _ . -" })
+    .optional(),
   tty: boolean.optional(),
   stdin_open: boolean.optional(),
   logging: z
@@ -154,7 +225,10 @@ export const networkSchema = z.strictObject({
   ipam: z
     .strictObject({
       driver: z.enum(["default"]).optional(),
-      config: z.array(z.strictObject({ subnet: z.string().optional(), gateway: z.string().optional() })).max(1, { error: "one subnet is supported" }).optional(),
+      config: z
+        .array(z.strictObject({ subnet: z.string().optional(), gateway: z.string().optional() }))
+        .max(1, { error: "one subnet is supported" })
+        .optional(),
     })
     .optional(),
 });
@@ -162,7 +236,12 @@ export const networkSchema = z.strictObject({
 export const volumeSchema = z.strictObject({
   name: z.string().optional(),
   driver: z.enum(["local"], { error: "only the driver local is supported" }).optional(),
-  driver_opts: z.record(z.string(), scalar).refine((options) => Object.keys(options).length === 0, { error: "options of the local driver are not supported yet" }).optional(),
+  driver_opts: z
+    .record(z.string(), scalar)
+    .refine((options) => Object.keys(options).length === 0, {
+      error: "options of the local driver are not supported yet",
+    })
+    .optional(),
   external: boolean.optional(),
   labels: listOrMap.optional(),
 });
@@ -182,9 +261,19 @@ const imageConfig = z.strictObject({
 
 export const imageSchema = z.strictObject({
   host: z
-    .union([z.array(z.string()), z.strictObject({ commands: z.array(z.string()).optional(), files: z.array(z.string()).optional(), users: z.array(z.string()).optional() })], {
-      error: "expected a list of commands and files, or a mapping with commands, files and users",
-    })
+    .union(
+      [
+        z.array(z.string()),
+        z.strictObject({
+          commands: z.array(z.string()).optional(),
+          files: z.array(z.string()).optional(),
+          users: z.array(z.string()).optional(),
+        }),
+      ],
+      {
+        error: "expected a list of commands and files, or a mapping with commands, files and users",
+      },
+    )
     .optional()
     .describe("Commands and files of this host, packed with the libraries that they need"),
   rootfs: z.string().optional().describe("A directory or tar file with a root file system"),
@@ -197,7 +286,10 @@ export const imageSchema = z.strictObject({
 
 export const fileSchema = z.strictObject({
   version: z.unknown().optional().describe("Accepted and ignored"),
-  name: z.string().regex(/^[a-z0-9][a-z0-9_-]*$/, { error: "expected lower case letters, digits, _ and -" }).optional(),
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9_-]*$/, { error: "expected lower case letters, digits, _ and -" })
+    .optional(),
   services: z.record(z.string().regex(/^[a-zA-Z0-9._-]+$/), serviceSchema).optional(),
   networks: z.record(z.string(), networkSchema.nullable()).optional(),
   volumes: z.record(z.string(), volumeSchema.nullable()).optional(),

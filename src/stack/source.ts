@@ -1,5 +1,15 @@
 /** One stack file as text and YAML nodes: parsing, interpolation in place, and places of paths for errors. */
-import { type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit } from "yaml";
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  visit,
+} from "yaml";
 import type { Diagnostic, Place } from "./diagnostics.ts";
 import { interpolate, type Variables } from "./interpolate.ts";
 
@@ -16,12 +26,26 @@ export class SourceFile {
     readonly report: (diagnostic: Diagnostic) => void,
   ) {
     const isTooLarge = text.length > MAX_FILE;
-    this.#document = parseDocument(isTooLarge ? "" : text, { lineCounter: this.#lines, merge: true, prettyErrors: false });
+    this.#document = parseDocument(isTooLarge ? "" : text, {
+      lineCounter: this.#lines,
+      merge: true,
+      prettyErrors: false,
+    });
     if (isTooLarge) {
-      report({ severity: "error", code: "FILE_TOO_LARGE", message: `the file has ${text.length} bytes; ${MAX_FILE} at most`, place: { file, line: 1, column: 1, length: 1 } });
+      report({
+        severity: "error",
+        code: "FILE_TOO_LARGE",
+        message: `the file has ${text.length} bytes; ${MAX_FILE} at most`,
+        place: { file, line: 1, column: 1, length: 1 },
+      });
     }
     for (const error of this.#document.errors) {
-      report({ severity: "error", code: error.code, message: error.message.split("\n")[0]!, place: this.#place(error.pos[0], error.pos[1]) });
+      report({
+        severity: "error",
+        code: error.code,
+        message: error.message.split("\n")[0]!,
+        place: this.#place(error.pos[0], error.pos[1]),
+      });
     }
   }
 
@@ -31,7 +55,12 @@ export class SourceFile {
 
   #place(start: number, end: number): Place {
     const { line, col } = this.#lines.linePos(start);
-    return { file: this.file, line: Math.max(1, line), column: Math.max(1, col), length: Math.max(1, end - start) };
+    return {
+      file: this.file,
+      line: Math.max(1, line),
+      column: Math.max(1, col),
+      length: Math.max(1, end - start),
+    };
   }
 
   /** Replaces variables in every string of the file, keys excepted. */
@@ -81,7 +110,9 @@ export class SourceFile {
     for (const step of path) {
       if (isAlias(node)) node = node.resolve(this.#document);
       if (isMap(node)) {
-        const pair = node.items.find((item) => String(isScalar(item.key) ? item.key.value : item.key) === String(step));
+        const pair = node.items.find(
+          (item) => String(isScalar(item.key) ? item.key.value : item.key) === String(step),
+        );
         if (!pair) break;
         depth += 1;
         const isLast = depth === path.length;
@@ -97,7 +128,10 @@ export class SourceFile {
       } else break;
     }
     if (!range) return undefined;
-    const end = Math.min(range[1], this.text.indexOf("\n", range[0]) === -1 ? range[1] : this.text.indexOf("\n", range[0]));
+    const end = Math.min(
+      range[1],
+      this.text.indexOf("\n", range[0]) === -1 ? range[1] : this.text.indexOf("\n", range[0]),
+    );
     return { place: this.#place(range[0], end), depth };
   }
 }

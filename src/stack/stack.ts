@@ -23,7 +23,14 @@ export interface Healthcheck {
 }
 
 export type ServiceMount =
-  | { type: "bind"; source: string; target: string; readOnly: boolean; recursive: boolean; createSource: boolean }
+  | {
+      type: "bind";
+      source: string;
+      target: string;
+      readOnly: boolean;
+      recursive: boolean;
+      createSource: boolean;
+    }
   /** `source` is a key of the stack's volumes, or empty for an anonymous volume. */
   | { type: "volume"; source: string; target: string; readOnly: boolean; noCopy: boolean }
   | { type: "tmpfs"; target: string; options: string[] };
@@ -121,6 +128,13 @@ export interface StackImage {
     Volumes?: Record<string, object>;
     Labels?: Record<string, string>;
     StopSignal?: string;
-    Healthcheck?: { Test?: string[]; Interval?: number; Timeout?: number; StartPeriod?: number; StartInterval?: number; Retries?: number };
+    Healthcheck?: {
+      Test?: string[];
+      Interval?: number;
+      Timeout?: number;
+      StartPeriod?: number;
+      StartInterval?: number;
+      Retries?: number;
+    };
   };
 }

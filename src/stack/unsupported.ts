@@ -11,9 +11,15 @@ export const UNSUPPORTED: { at: RegExp; keys: ReadonlySet<string> }[] = [
       links mac_address mem_swappiness models oom_kill_disable post_start pre_stop provider pull_policy pull_refresh_after
       runtime secrets storage_opt use_api_socket userns_mode uts volumes_from`),
   },
-  { at: /^services\.[^.]+\.deploy$/, keys: words("endpoint_mode labels mode placement restart_policy rollback_config update_config") },
+  {
+    at: /^services\.[^.]+\.deploy$/,
+    keys: words("endpoint_mode labels mode placement restart_policy rollback_config update_config"),
+  },
   { at: /^services\.[^.]+\.deploy\.resources\.reservations$/, keys: words("devices generic_resources pids") },
-  { at: /^services\.[^.]+\.networks\.[^.]+$/, keys: words("driver_opts gw_priority interface_name ipv6_address link_local_ips mac_address") },
+  {
+    at: /^services\.[^.]+\.networks\.[^.]+$/,
+    keys: words("driver_opts gw_priority interface_name ipv6_address link_local_ips mac_address"),
+  },
   { at: /^services\.[^.]+\.volumes\.\d+$/, keys: words("consistency image") },
   { at: /^services\.[^.]+\.volumes\.\d+\.(bind|volume)$/, keys: words("propagation selinux subpath labels") },
   { at: /^networks\.[^.]+$/, keys: words("enable_ipv4 enable_ipv6") },

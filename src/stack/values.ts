@@ -1,6 +1,14 @@
 /** The small languages inside Compose values: durations, byte sizes, shell words. Each gives undefined for what is wrong. */
 
-const DURATION_UNITS: Record<string, number> = { us: 0.001, ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
+const DURATION_UNITS: Record<string, number> = {
+  us: 0.001,
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000,
+};
 
 /** A duration such as `1m30s` in milliseconds. A bare number is nanoseconds, as in Docker's API. */
 export function parseDuration(value: string | number): number | undefined {
@@ -9,11 +17,20 @@ export function parseDuration(value: string | number): number | undefined {
   if (text === "0") return 0;
   if (!/^(\d+(\.\d+)?(us|ms|s|m|h|d|w))+$/.test(text)) return undefined;
   let total = 0;
-  for (const [, amount, , unit] of text.matchAll(/(\d+(\.\d+)?)(us|ms|s|m|h|d|w)/g)) total += Number(amount) * DURATION_UNITS[unit!]!;
+  for (const [, amount, , unit] of text.matchAll(/(\d+(\.\d+)?)(us|ms|s|m|h|d|w)/g))
+    total += Number(amount) * DURATION_UNITS[unit!]!;
   return total;
 }
 
-const SIZE_UNITS: Record<string, number> = { "": 1, b: 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4, p: 1024 ** 5 };
+const SIZE_UNITS: Record<string, number> = {
+  "": 1,
+  b: 1,
+  k: 1024,
+  m: 1024 ** 2,
+  g: 1024 ** 3,
+  t: 1024 ** 4,
+  p: 1024 ** 5,
+};
 
 /** A size such as `64m`, `1.5GB` or `512` in bytes; units are binary, as in Compose. -1 stays. */
 export function parseBytes(value: string | number): number | undefined {

@@ -90,7 +90,9 @@ export class JournalStore extends Documents implements Store {
     const written = writeSync(this.#fd, line);
     if (written !== line.length) {
       ftruncateSync(this.#fd, this.#size);
-      throw new BayError("STATE_WRITE", "the state could not be written whole", { hint: "is the disk full?" });
+      throw new BayError("STATE_WRITE", "the state could not be written whole", {
+        hint: "is the disk full?",
+      });
     }
     this.#size += line.length;
     for (const change of changes) {
@@ -110,7 +112,9 @@ export class JournalStore extends Documents implements Store {
   }
 
   flush(): Promise<void> {
-    return new Promise((resolve, reject) => fdatasync(this.#fd, (error) => (error ? reject(error) : resolve())));
+    return new Promise((resolve, reject) =>
+      fdatasync(this.#fd, (error) => (error ? reject(error) : resolve())),
+    );
   }
 
   close(): void {
@@ -136,7 +140,8 @@ export class JournalStore extends Documents implements Store {
 
   #removeOlder(): void {
     for (const name of readdirSync(this.directory)) {
-      if (name.startsWith("journal.") && name !== `journal.${this.#number}`) unlinkSync(join(this.directory, name));
+      if (name.startsWith("journal.") && name !== `journal.${this.#number}`)
+        unlinkSync(join(this.directory, name));
     }
   }
 }

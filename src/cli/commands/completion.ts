@@ -7,11 +7,15 @@ export async function completion(program: Command, [shell]: string[]): Promise<v
   const commands = program.commands.map((command) => ({
     name: command.name(),
     description: command.description(),
-    options: command.options.flatMap((option) => [option.long, option.short].filter((text) => text !== undefined && text !== null)),
+    options: command.options.flatMap((option) =>
+      [option.long, option.short].filter((text) => text !== undefined && text !== null),
+    ),
   }));
   const names = commands.map(({ name }) => name).join(" ");
   if (shell === "bash") {
-    const cases = commands.map(({ name, options }) => `    ${name}) words="${options.join(" ")}";;`).join("\n");
+    const cases = commands
+      .map(({ name, options }) => `    ${name}) words="${options.join(" ")}";;`)
+      .join("\n");
     return print(`_bay() {
   local word="\${COMP_WORDS[COMP_CWORD]}" command="" words="${names}"
   for part in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do case "$part" in -*) ;; *) command="$part"; break;; esac; done
@@ -26,7 +30,11 @@ ${cases}
 complete -F _bay bay`);
   }
   if (shell === "zsh") {
-    const rows = commands.map(({ name, description }) => `    '${name}:${description.replaceAll("'", "").replaceAll(":", " -")}'`).join("\n");
+    const rows = commands
+      .map(
+        ({ name, description }) => `    '${name}:${description.replaceAll("'", "").replaceAll(":", " -")}'`,
+      )
+      .join("\n");
     return print(`#compdef bay
 _bay() {
   local -a commands
@@ -40,9 +48,16 @@ _bay "$@"`);
   if (shell === "fish") {
     const rows = commands.flatMap(({ name, description, options }) => [
       `complete -c bay -f -n __fish_use_subcommand -a ${name} -d '${description.replaceAll("'", "")}'`,
-      ...options.filter((option) => option.startsWith("--")).map((option) => `complete -c bay -n '__fish_seen_subcommand_from ${name}' -l ${option.slice(2)}`),
+      ...options
+        .filter((option) => option.startsWith("--"))
+        .map((option) => `complete -c bay -n '__fish_seen_subcommand_from ${name}' -l ${option.slice(2)}`),
     ]);
-    return print([...rows, "complete -c bay -f -n 'not __fish_use_subcommand' -a '(bay config --services 2>/dev/null)'"].join("\n"));
+    return print(
+      [
+        ...rows,
+        "complete -c bay -f -n 'not __fish_use_subcommand' -a '(bay config --services 2>/dev/null)'",
+      ].join("\n"),
+    );
   }
   throw new BayError("BAD_OPTION", `no completion for ${shell}`, { hint: "bash, zsh or fish" });
 }

@@ -20,7 +20,8 @@ export async function config(context: Context, [what]: string[], options: Config
   const stack = await context.stack();
   if (options.quiet) return;
   if (options.services) return print(Object.keys(stack.services).join("\n"));
-  if (options.images) return print([...new Set(Object.values(stack.services).map(({ image }) => image))].join("\n"));
+  if (options.images)
+    return print([...new Set(Object.values(stack.services).map(({ image }) => image))].join("\n"));
   if (options.volumes) return print(Object.keys(stack.volumes).join("\n"));
   if (options.json || options.format === "json") return printJson(stack);
   print(stringify(JSON.parse(JSON.stringify(stack)), { aliasDuplicateObjects: false }));

@@ -1,7 +1,94 @@
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, statSync } from "node:fs";
+import { basename, dirname, posix, resolve } from "node:path";
+import { textOf, toError } from "../../daemon/index.ts";
 import { BayError } from "../../errors.ts";
-import type { Context } from "../context.ts";
+import { type Context, oneContainer } from "../context.ts";
 
-/** Copying between containers and the host needs the archive routes. */
-export async function cp(_context: Context, _args: string[]): Promise<void> {
-  throw new BayError("UNSUPPORTED", "bay cp is not supported yet", { hint: "use a volume, or bay exec SERVICE tar -c … | tar -x" });
+/** Copies as docker cp does; tar(1) packs and unpacks on this side. */
+export async function cp(
+  context: Context,
+  [source, target]: string[],
+  options: { index?: number },
+): Promise<void> {
+  const from = split(source!);
+  const to = split(target!);
+  if (from && to)
+    throw new BayError("BAD_OPTION", "one side must be local", { hint: "copy to a local folder first" });
+  if (from) return copyOut(context, from, target!, options.index);
+  if (to) return copyIn(context, source!, to, options.index);
+  throw new BayError("BAD_OPTION", "one side must be SERVICE:PATH");
+}
+
+function split(text: string): { service: string; path: string } | undefined {
+  const match = /^([a-zA-Z0-9._-]+):(.*)$/s.exec(text);
+  return match && !text.startsWith(".") && !text.startsWith("/")
+    ? { service: match[1]!, path: posix.join("/", match[2]!) }
+    : undefined;
+}
+
+async function copyOut(
+  context: Context,
+  from: { service: string; path: string },
+  target: string,
+  index: number | undefined,
+): Promise<void> {
+  const { client, row } = await oneContainer(context, from.service, index);
+  const { body, status } = await client.send(
+    "GET",
+    `/containers/${row.Id}/archive?path=${encodeURIComponent(from.path)}`,
+  );
+  if (status >= 400) throw toError(await textOf(body));
+  if (target === "-") return void body.pipe(process.stdout);
+  const place = resolve(target);
+  const intoDirectory = existsSync(place) && statSync(place).isDirectory();
+  const directory = intoDirectory ? place : dirname(place);
+  mkdirSync(directory, { recursive: true });
+  const name = posix.basename(from.path);
+  const rename =
+    intoDirectory || name === "" ? [] : [`--transform=s,^${quoted(name)},${quoted(basename(place))},`];
+  await tar(["-x", "--no-same-owner", "-C", directory, ...rename], (child) => body.pipe(child.stdin!));
+}
+
+async function copyIn(
+  context: Context,
+  source: string,
+  to: { service: string; path: string },
+  index: number | undefined,
+): Promise<void> {
+  const { client, row } = await oneContainer(context, to.service, index);
+  const put = (path: string) => `/containers/${row.Id}/archive?path=${encodeURIComponent(path)}`;
+  if (source === "-") return client.upload("PUT", put(to.path), process.stdin);
+  const local = resolve(source);
+  if (!existsSync(local)) throw new BayError("NO_FILE", `${source} does not exist`);
+  const head = await client.send("HEAD", put(to.path));
+  const stat = head.headers["x-docker-container-path-stat"];
+  const isDirectory =
+    typeof stat === "string" &&
+    (JSON.parse(Buffer.from(stat, "base64").toString()) as { mode: number }).mode >= 2 ** 31;
+  const directory = isDirectory ? to.path : posix.dirname(to.path);
+  const name = isDirectory ? basename(local) : posix.basename(to.path);
+  const rename = [`--transform=s,^${quoted(basename(local))},${quoted(name)},`];
+  let sent: Promise<void> | undefined;
+  await tar(["-c", "--owner=0", "--group=0", "-C", dirname(local), ...rename, basename(local)], (child) => {
+    sent = client.upload("PUT", put(directory), child.stdout!);
+    sent.catch(() => child.kill());
+  });
+  await sent;
+}
+
+const quoted = (text: string) => text.replace(/[\\,.*[\]^$&]/g, "\\$&");
+
+function tar(args: string[], connect: (child: ReturnType<typeof spawn>) => void): Promise<void> {
+  return new Promise((done, fail) => {
+    const child = spawn("tar", args, { stdio: ["pipe", "pipe", "inherit"] });
+    child.on("error", (cause) =>
+      fail(new BayError("NO_TAR", "tar could not be run", { cause, hint: "apt-get install tar" })),
+    );
+    child.on("close", (code) =>
+      code === 0 || code === null ? done() : fail(new BayError("TAR", `tar ended with code ${code}`)),
+    );
+    connect(child);
+    if (args[0] === "-x") child.stdout!.resume();
+  });
 }

@@ -38,6 +38,8 @@ export async function daemon(context: Context, [what]: string[], options: Daemon
       return 0;
     }
     default:
-      throw new BayError("BAD_OPTION", `bay daemon has no ${what}`, { hint: "run, install, uninstall, stop or status" });
+      throw new BayError("BAD_OPTION", `bay daemon has no ${what}`, {
+        hint: "run, install, uninstall, stop or status",
+      });
   }
 }

@@ -14,7 +14,8 @@ interface DownCommandOptions {
 
 /** Removes the stack. Without a file, -p says which. */
 export async function down(context: Context, _args: string[], options: DownCommandOptions): Promise<void> {
-  if (options.rmi && !["all", "local"].includes(options.rmi)) throw new BayError("BAD_OPTION", `--rmi wants all or local, got ${options.rmi}`);
+  if (options.rmi && !["all", "local"].includes(options.rmi))
+    throw new BayError("BAD_OPTION", `--rmi wants all or local, got ${options.rmi}`);
   const stack = await stackOrNothing(context);
   const name = stack?.name ?? context.options.projectName!;
   const client = await context.daemon();
@@ -23,7 +24,9 @@ export async function down(context: Context, _args: string[], options: DownComma
     volumes: options.volumes ?? false,
     removeOrphans: options.removeOrphans ?? false,
     services: stack ? Object.keys(stack.services) : undefined,
-    externalVolumes: Object.values(stack?.volumes ?? {}).filter(({ external }) => external).map((volume) => volume.name),
+    externalVolumes: Object.values(stack?.volumes ?? {})
+      .filter(({ external }) => external)
+      .map((volume) => volume.name),
     graceMs: milliseconds(options.timeout),
   });
   if (plan.steps.length === 0) print(`${name}: nothing to remove`);
@@ -34,12 +37,17 @@ async function stackOrNothing(context: Context): Promise<Stack | undefined> {
   try {
     return await context.stack();
   } catch (error) {
-    if (hasCode(error, "NO_STACK_FILE") && context.options.projectName && !context.options.file) return undefined;
+    if (hasCode(error, "NO_STACK_FILE") && context.options.projectName && !context.options.file)
+      return undefined;
     throw error;
   }
 }
 
-async function removeImages(client: Awaited<ReturnType<Context["daemon"]>>, stack: Stack, which: string): Promise<void> {
+async function removeImages(
+  client: Awaited<ReturnType<Context["daemon"]>>,
+  stack: Stack,
+  which: string,
+): Promise<void> {
   const names = new Set(Object.values(stack.services).map(({ image }) => image));
   for (const name of names) {
     if (which === "local" && !stack.images[name]) continue;

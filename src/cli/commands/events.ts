@@ -9,10 +9,16 @@ interface EventLine {
   timeNano: number;
 }
 
-export async function events(context: Context, services: string[], options: { json?: boolean; since?: string; until?: string }): Promise<void> {
+export async function events(
+  context: Context,
+  services: string[],
+  options: { json?: boolean; since?: string; until?: string },
+): Promise<void> {
   const client = await context.client();
   const stack = await context.stackName();
-  const parameters = new URLSearchParams({ filters: JSON.stringify({ label: [`com.docker.compose.project=${stack}`] }) });
+  const parameters = new URLSearchParams({
+    filters: JSON.stringify({ label: [`com.docker.compose.project=${stack}`] }),
+  });
   const since = parseTime(options.since);
   const until = parseTime(options.until);
   if (since) parameters.set("since", since);
@@ -22,7 +28,17 @@ export async function events(context: Context, services: string[], options: { js
     if (services.length > 0 && !services.includes(service)) continue;
     const time = new Date(event.timeNano / 1e6).toISOString();
     const { name = "" } = event.Actor.Attributes;
-    if (options.json) print(JSON.stringify({ time, type: event.Type, service, id: event.Actor.ID, action: event.Action, attributes: event.Actor.Attributes }));
+    if (options.json)
+      print(
+        JSON.stringify({
+          time,
+          type: event.Type,
+          service,
+          id: event.Actor.ID,
+          action: event.Action,
+          attributes: event.Actor.Attributes,
+        }),
+      );
     else print(`${time} ${event.Type} ${event.Action} ${name || event.Actor.ID}`);
   }
 }

@@ -13,10 +13,18 @@ interface ExecOptions {
 }
 
 /** Runs a command in a running container; the exit code is the command's. */
-export async function exec(context: Context, [service, ...command]: string[], options: ExecOptions): Promise<number> {
+export async function exec(
+  context: Context,
+  [service, ...command]: string[],
+  options: ExecOptions,
+): Promise<number> {
   const { client, row } = await oneContainer(context, service!, options.index);
-  if (row.State !== "running") throw new BayError("NOT_RUNNING", `the service ${service} is not running`, { hint: `bay up ${service} starts it` });
-  const tty = options.tty !== false && process.stdin.isTTY === true && process.stdout.isTTY === true && !options.detach;
+  if (row.State !== "running")
+    throw new BayError("NOT_RUNNING", `the service ${service} is not running`, {
+      hint: `bay up ${service} starts it`,
+    });
+  const tty =
+    options.tty !== false && process.stdin.isTTY === true && process.stdout.isTTY === true && !options.detach;
   const { Id } = await client.json<{ Id: string }>("POST", `/containers/${row.Id}/exec`, {
     Cmd: command,
     Tty: tty,
@@ -34,9 +42,17 @@ export async function exec(context: Context, [service, ...command]: string[], op
     return 0;
   }
   const socket = await client.upgrade(`/exec/${Id}/start`, { Detach: false, Tty: tty });
-  await runSession(socket, { tty, stdin: true, resize: (rows, columns) => void client.json("POST", `/exec/${Id}/resize?h=${rows}&w=${columns}`).catch(() => {}) });
+  await runSession(socket, {
+    tty,
+    stdin: true,
+    resize: (rows, columns) =>
+      void client.json("POST", `/exec/${Id}/resize?h=${rows}&w=${columns}`).catch(() => {}),
+  });
   for (;;) {
-    const { Running, ExitCode } = await client.json<{ Running: boolean; ExitCode: number | null }>("GET", `/exec/${Id}/json`);
+    const { Running, ExitCode } = await client.json<{ Running: boolean; ExitCode: number | null }>(
+      "GET",
+      `/exec/${Id}/json`,
+    );
     if (!Running) return ExitCode ?? 0;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }

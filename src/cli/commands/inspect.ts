@@ -15,7 +15,9 @@ export async function inspect(context: Context, names: string[]): Promise<void> 
 
 async function containerIds(context: Context, name: string): Promise<string[]> {
   try {
-    const rows = await stackContainers(await context.client(), await context.stackName(), { services: [name] });
+    const rows = await stackContainers(await context.client(), await context.stackName(), {
+      services: [name],
+    });
     return rows.map(({ Id }) => Id);
   } catch (error) {
     if (hasCode(error, "UNKNOWN_SERVICE", "NO_STACK_FILE")) return [name];

@@ -5,7 +5,13 @@ import { print } from "../ui/output.ts";
 
 type Client = Awaited<ReturnType<Context["client"]>>;
 
-async function each(context: Context, services: string[], select: (row: ContainerRow) => boolean, done: string, deed: (client: Client, row: ContainerRow) => Promise<unknown>): Promise<void> {
+async function each(
+  context: Context,
+  services: string[],
+  select: (row: ContainerRow) => boolean,
+  done: string,
+  deed: (client: Client, row: ContainerRow) => Promise<unknown>,
+): Promise<void> {
   const client = await context.client();
   const rows = await stackContainers(client, await context.stackName(), { services });
   const results = await Promise.allSettled(
@@ -14,7 +20,9 @@ async function each(context: Context, services: string[], select: (row: Containe
       process.stderr.write(`container ${nameOf(row)} ${done}\n`);
     }),
   );
-  const failed = results.flatMap((result) => (result.status === "rejected" ? [(result.reason as Error).message] : []));
+  const failed = results.flatMap((result) =>
+    result.status === "rejected" ? [(result.reason as Error).message] : [],
+  );
   if (failed.length > 0) throw new BayError("SOME_FAILED", failed.join("\n"));
 }
 
@@ -22,29 +30,70 @@ const isUp = (row: ContainerRow) => ["running", "paused", "restarting"].includes
 const grace = (seconds: number | undefined) => (seconds === undefined ? "" : `?t=${seconds}`);
 
 export const stop = (context: Context, services: string[], options: { timeout?: number }) =>
-  each(context, services, isUp, "stopped", (client, row) => client.json("POST", `/containers/${row.Id}/stop${grace(options.timeout)}`));
+  each(context, services, isUp, "stopped", (client, row) =>
+    client.json("POST", `/containers/${row.Id}/stop${grace(options.timeout)}`),
+  );
 
 export const start = (context: Context, services: string[]) =>
-  each(context, services, (row) => !isUp(row), "started", (client, row) => client.json("POST", `/containers/${row.Id}/start`));
+  each(
+    context,
+    services,
+    (row) => !isUp(row),
+    "started",
+    (client, row) => client.json("POST", `/containers/${row.Id}/start`),
+  );
 
 export const restart = (context: Context, services: string[], options: { timeout?: number }) =>
-  each(context, services, () => true, "restarted", (client, row) => client.json("POST", `/containers/${row.Id}/restart${grace(options.timeout)}`));
+  each(
+    context,
+    services,
+    () => true,
+    "restarted",
+    (client, row) => client.json("POST", `/containers/${row.Id}/restart${grace(options.timeout)}`),
+  );
 
 export const kill = (context: Context, services: string[], options: { signal: string }) =>
-  each(context, services, (row) => row.State === "running" || row.State === "paused", `got ${options.signal}`, (client, row) =>
-    client.json("POST", `/containers/${row.Id}/kill?signal=${encodeURIComponent(options.signal)}`),
+  each(
+    context,
+    services,
+    (row) => row.State === "running" || row.State === "paused",
+    `got ${options.signal}`,
+    (client, row) =>
+      client.json("POST", `/containers/${row.Id}/kill?signal=${encodeURIComponent(options.signal)}`),
   );
 
 export const pause = (context: Context, services: string[]) =>
-  each(context, services, (row) => row.State === "running", "paused", (client, row) => client.json("POST", `/containers/${row.Id}/pause`));
+  each(
+    context,
+    services,
+    (row) => row.State === "running",
+    "paused",
+    (client, row) => client.json("POST", `/containers/${row.Id}/pause`),
+  );
 
 export const unpause = (context: Context, services: string[]) =>
-  each(context, services, (row) => row.State === "paused", "goes on", (client, row) => client.json("POST", `/containers/${row.Id}/unpause`));
+  each(
+    context,
+    services,
+    (row) => row.State === "paused",
+    "goes on",
+    (client, row) => client.json("POST", `/containers/${row.Id}/unpause`),
+  );
 
-export async function rm(context: Context, services: string[], options: { force?: boolean; stop?: boolean; volumes?: boolean }): Promise<void> {
+export async function rm(
+  context: Context,
+  services: string[],
+  options: { force?: boolean; stop?: boolean; volumes?: boolean },
+): Promise<void> {
   if (options.stop) await stop(context, services, {});
   if (!options.force && process.stdin.isTTY && !(await confirm("remove the stopped containers?"))) return;
-  await each(context, services, (row) => !isUp(row) || options.stop === true, "removed", (client, row) => client.json("DELETE", `/containers/${row.Id}?v=${options.volumes ? 1 : 0}`));
+  await each(
+    context,
+    services,
+    (row) => !isUp(row) || options.stop === true,
+    "removed",
+    (client, row) => client.json("DELETE", `/containers/${row.Id}?v=${options.volumes ? 1 : 0}`),
+  );
 }
 
 async function confirm(question: string): Promise<boolean> {
@@ -59,7 +108,12 @@ async function confirm(question: string): Promise<boolean> {
 export async function wait(context: Context, services: string[]): Promise<number> {
   const client = await context.client();
   const rows = await stackContainers(client, await context.stackName(), { services });
-  const codes = await Promise.all(rows.map(async (row) => (await client.json<{ StatusCode: number }>("POST", `/containers/${row.Id}/wait`)).StatusCode));
+  const codes = await Promise.all(
+    rows.map(
+      async (row) =>
+        (await client.json<{ StatusCode: number }>("POST", `/containers/${row.Id}/wait`)).StatusCode,
+    ),
+  );
   rows.forEach((row, index) => {
     print(`container ${nameOf(row)} ended with code ${codes[index]}`);
   });

@@ -15,8 +15,17 @@ interface LogsOptions {
 export async function logs(context: Context, services: string[], options: LogsOptions): Promise<void> {
   const client = await context.client();
   const rows = await stackContainers(client, await context.stackName(), { services });
-  const follower = new LogFollower(client, { prefix: options.logPrefix !== false, timestamps: options.timestamps ?? false, colour: options.color !== false });
-  const query = { tail: options.tail, follow: options.follow ?? false, since: parseTime(options.since), until: parseTime(options.until) };
+  const follower = new LogFollower(client, {
+    prefix: options.logPrefix !== false,
+    timestamps: options.timestamps ?? false,
+    colour: options.color !== false,
+  });
+  const query = {
+    tail: options.tail,
+    follow: options.follow ?? false,
+    since: parseTime(options.since),
+    until: parseTime(options.until),
+  };
   if (options.follow) await Promise.all(rows.map((row) => follower.follow(row, query)));
   else for (const row of rows) await follower.follow(row, query);
 }

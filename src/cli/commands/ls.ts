@@ -10,15 +10,36 @@ interface StackRow {
 }
 
 /** Lists the stacks that have containers. */
-export async function ls(context: Context, _args: string[], options: { all?: boolean; quiet?: boolean; format: string }): Promise<void> {
+export async function ls(
+  context: Context,
+  _args: string[],
+  options: { all?: boolean; quiet?: boolean; format: string },
+): Promise<void> {
   const stacks = await (await context.client()).json<StackRow[]>("GET", "/bay/v1/stacks").catch((error) => {
     if (hasCode(error, "NO_DAEMON")) return [];
     throw error;
   });
   const shown = stacks.filter(({ running }) => options.all || running > 0);
-  if (options.quiet) return shown.forEach(({ name }) => print(name));
-  if (options.format === "json") return print(JSON.stringify(shown.map(({ name, running, total, files }) => ({ Name: name, Status: status(running, total), ConfigFiles: files })), null, 2));
-  print(table(["NAME", "STATUS", "FILES"], shown.map(({ name, running, total, files }) => [name, status(running, total), files])));
+  if (options.quiet) return print(shown.map(({ name }) => name).join("\n"));
+  if (options.format === "json")
+    return print(
+      JSON.stringify(
+        shown.map(({ name, running, total, files }) => ({
+          Name: name,
+          Status: status(running, total),
+          ConfigFiles: files,
+        })),
+        null,
+        2,
+      ),
+    );
+  print(
+    table(
+      ["NAME", "STATUS", "FILES"],
+      shown.map(({ name, running, total, files }) => [name, status(running, total), files]),
+    ),
+  );
 }
 
-const status = (running: number, total: number) => (running === total ? `running(${running})` : `running(${running}), not running(${total - running})`);
+const status = (running: number, total: number) =>
+  running === total ? `running(${running})` : `running(${running}), not running(${total - running})`;

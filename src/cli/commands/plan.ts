@@ -23,7 +23,11 @@ interface PlanCommandOptions {
 const CHANGES = 2;
 
 /** Shows how the host differs from the file. Starts no daemon: without one it observes by itself. */
-export async function plan(context: Context, services: string[], options: PlanCommandOptions): Promise<number> {
+export async function plan(
+  context: Context,
+  services: string[],
+  options: PlanCommandOptions,
+): Promise<number> {
   const stack = await context.stack();
   const planOptions: PlanOptions = {
     ...PLAN_DEFAULTS,
@@ -34,7 +38,10 @@ export async function plan(context: Context, services: string[], options: PlanCo
     scale: parseScale(options.scale),
   };
   const made = await makePlanFor(context, stack, planOptions);
-  if (options.output) writeFileSync(options.output, `${JSON.stringify(toSaved(stack, planOptions, made), null, 2)}\n`, { mode: 0o600 });
+  if (options.output)
+    writeFileSync(options.output, `${JSON.stringify(toSaved(stack, planOptions, made), null, 2)}\n`, {
+      mode: 0o600,
+    });
   if (options.json) printJson({ version: 1, ...publicPlan(made) });
   else print(coloured(printPlan(made)));
   return options.detailedExitcode && made.steps.length > 0 ? CHANGES : 0;
@@ -42,7 +49,13 @@ export async function plan(context: Context, services: string[], options: PlanCo
 
 /** The plan without the containers' whole configs, which hold environments. */
 function publicPlan(made: Plan) {
-  return { ...made, steps: made.steps.map(({ container, ...step }) => ({ ...step, ...(container?.id ? { container: container.id } : {}) })) };
+  return {
+    ...made,
+    steps: made.steps.map(({ container, ...step }) => ({
+      ...step,
+      ...(container?.id ? { container: container.id } : {}),
+    })),
+  };
 }
 
 async function makePlanFor(context: Context, stack: Stack, options: PlanOptions): Promise<Plan> {
@@ -51,14 +64,24 @@ async function makePlanFor(context: Context, stack: Stack, options: PlanOptions)
   } catch (error) {
     if (!hasCode(error, "NO_DAEMON")) throw error;
   }
-  const [{ observe }, { readState }, { makePlan }] = await Promise.all([import("../../daemon/observe.ts"), import("../../store/index.ts"), import("../../reconcile/index.ts")]);
+  const [{ observe }, { readState }, { makePlan }] = await Promise.all([
+    import("../../daemon/observe.ts"),
+    import("../../store/index.ts"),
+    import("../../reconcile/index.ts"),
+  ]);
   const state = readState(join(context.roots.root, "state"));
-  return makePlan(stack, observe({ roots: context.roots, state, health: () => "none" }, stack.name, stack), options);
+  return makePlan(
+    stack,
+    observe({ roots: context.roots, state, health: () => "none" }, stack.name, stack),
+    options,
+  );
 }
 
 function coloured(text: string): string {
   if (!hasColour()) return text;
-  return text.replace(/^( {2}\+|-\/\+| {2}~| {2}-) /gm, (sign) => paint(sign, sign.includes("/") || sign.includes("~") ? "yellow" : sign.includes("+") ? "green" : "red"));
+  return text.replace(/^( {2}\+|-\/\+| {2}~| {2}-) /gm, (sign) =>
+    paint(sign, sign.includes("/") || sign.includes("~") ? "yellow" : sign.includes("+") ? "green" : "red"),
+  );
 }
 
 const savedSchema = z.object({
@@ -83,11 +106,16 @@ export async function apply(context: Context, [file]: string[]): Promise<void> {
     throw new BayError("BAD_PLAN_FILE", `${file} cannot be read as a plan`, { cause });
   }
   const saved = savedSchema.safeParse(json);
-  if (!saved.success) throw new BayError("BAD_PLAN_FILE", `${file} is no plan of bay`, { hint: "make one with bay plan -o FILE" });
+  if (!saved.success)
+    throw new BayError("BAD_PLAN_FILE", `${file} is no plan of bay`, {
+      hint: "make one with bay plan -o FILE",
+    });
   const { stack, options } = saved.data;
   const now = await makePlanFor(context, stack, options);
   if (fingerprint(now) !== saved.data.fingerprint) {
-    throw new BayError("STALE_PLAN", "the host has changed since the plan was made", { hint: "make a new one with bay plan -o FILE" });
+    throw new BayError("STALE_PLAN", "the host has changed since the plan was made", {
+      hint: "make a new one with bay plan -o FILE",
+    });
   }
   await sendUp(await context.daemon(), stack, { options });
 }

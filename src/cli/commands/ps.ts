@@ -15,29 +15,54 @@ interface Inspected {
   Name: string;
   Created: string;
   Image: string;
-  State: { Status: string; Pid: number; ExitCode: number; StartedAt: string; FinishedAt: string; OOMKilled: boolean; Health?: { Status: string } };
+  State: {
+    Status: string;
+    Pid: number;
+    ExitCode: number;
+    StartedAt: string;
+    FinishedAt: string;
+    OOMKilled: boolean;
+    Health?: { Status: string };
+  };
   Config: { Image: string; Labels: Record<string, string> };
 }
 
 export async function ps(context: Context, services: string[], options: PsOptions): Promise<void> {
   const rows = await load(context, services, options);
-  if (options.quiet) return rows.forEach((row) => print(row.Id));
-  if (options.services) return [...new Set(rows.map(serviceOf))].forEach((name) => print(name));
+  if (options.quiet) return print(rows.map((row) => row.Id).join("\n"));
+  if (options.services) return print([...new Set(rows.map(serviceOf))].map((name) => name).join("\n"));
   if (options.format === "json") {
     const client = await context.client();
-    const all = await Promise.all(rows.map(async (row) => toJson(row, await client.json<Inspected>("GET", `/containers/${row.Id}/json`))));
+    const all = await Promise.all(
+      rows.map(async (row) => toJson(row, await client.json<Inspected>("GET", `/containers/${row.Id}/json`))),
+    );
     return print(JSON.stringify(all, null, 2));
   }
-  const cells = rows.map((row) => [nameOf(row), row.Image, serviceOf(row), humanAge(Date.now() - row.Created * 1000), row.Status, publishers(row).map(portText).join(", ")]);
+  const cells = rows.map((row) => [
+    nameOf(row),
+    row.Image,
+    serviceOf(row),
+    humanAge(Date.now() - row.Created * 1000),
+    row.Status,
+    publishers(row).map(portText).join(", "),
+  ]);
   print(table(["NAME", "IMAGE", "SERVICE", "CREATED", "STATUS", "PORTS"], cells));
 }
 
 async function load(context: Context, services: string[], options: PsOptions): Promise<ContainerRow[]> {
-  const filters = Object.fromEntries((options.filter ?? []).map((text) => text.split(/=(.*)/s) as [string, string]));
+  const filters = Object.fromEntries(
+    (options.filter ?? []).map((text) => text.split(/=(.*)/s) as [string, string]),
+  );
   const name = await context.stackName();
   try {
     const rows = await stackContainers(await context.client(), name, { services, oneOff: true });
-    return rows.filter((row) => (filters.status ? row.State === filters.status : options.all || ["running", "paused", "restarting"].includes(row.State)) && (!filters.service || serviceOf(row) === filters.service));
+    return rows.filter(
+      (row) =>
+        (filters.status
+          ? row.State === filters.status
+          : options.all || ["running", "paused", "restarting"].includes(row.State)) &&
+        (!filters.service || serviceOf(row) === filters.service),
+    );
   } catch (error) {
     if (hasCode(error, "NO_DAEMON")) return [];
     throw error;
@@ -45,10 +70,16 @@ async function load(context: Context, services: string[], options: PsOptions): P
 }
 
 function publishers(row: ContainerRow) {
-  return row.Ports.filter((port) => port.PublicPort !== undefined).map((port) => ({ URL: port.IP ?? "", TargetPort: port.PrivatePort, PublishedPort: port.PublicPort!, Protocol: port.Type }));
+  return row.Ports.filter((port) => port.PublicPort !== undefined).map((port) => ({
+    URL: port.IP ?? "",
+    TargetPort: port.PrivatePort,
+    PublishedPort: port.PublicPort!,
+    Protocol: port.Type,
+  }));
 }
 
-const portText = ({ URL, TargetPort, PublishedPort, Protocol }: ReturnType<typeof publishers>[number]) => `${URL}:${PublishedPort}->${TargetPort}/${Protocol}`;
+const portText = ({ URL, TargetPort, PublishedPort, Protocol }: ReturnType<typeof publishers>[number]) =>
+  `${URL}:${PublishedPort}->${TargetPort}/${Protocol}`;
 
 function toJson(row: ContainerRow, { State, Created }: Inspected) {
   return {

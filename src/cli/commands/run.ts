@@ -22,15 +22,29 @@ interface RunOptions {
 }
 
 /** Runs a one-off command in a new container of a service; the exit code is the command's. */
-export async function run(context: Context, [service, ...command]: string[], options: RunOptions): Promise<number> {
+export async function run(
+  context: Context,
+  [service, ...command]: string[],
+  options: RunOptions,
+): Promise<number> {
   const stack = await context.stack();
   const wanted = stack.services[service!];
-  if (!wanted) throw new BayError("UNKNOWN_SERVICE", `the stack ${stack.name} has no service ${service}`, { hint: `it has: ${Object.keys(stack.services).join(", ")}` });
+  if (!wanted)
+    throw new BayError("UNKNOWN_SERVICE", `the stack ${stack.name} has no service ${service}`, {
+      hint: `it has: ${Object.keys(stack.services).join(", ")}`,
+    });
   const client = await context.daemon();
   const dependencies = Object.keys(wanted.dependsOn).filter((name) => stack.services[name]);
-  if (options.deps !== false && dependencies.length > 0) await sendUp(client, stack, { options: { services: dependencies } });
-  else await sendUp(client, { ...stack, services: { [service!]: { ...wanted, replicas: 0, dependsOn: {} } } }, { options: { noRecreate: true, services: [service!], scale: { [service!]: 0 } } }).catch(() => {});
-  const tty = options.tty !== false && process.stdin.isTTY === true && process.stdout.isTTY === true && !options.detach;
+  if (options.deps !== false && dependencies.length > 0)
+    await sendUp(client, stack, { options: { services: dependencies } });
+  else
+    await sendUp(
+      client,
+      { ...stack, services: { [service!]: { ...wanted, replicas: 0, dependsOn: {} } } },
+      { options: { noRecreate: true, services: [service!], scale: { [service!]: 0 } } },
+    ).catch(() => {});
+  const tty =
+    options.tty !== false && process.stdin.isTTY === true && process.stdout.isTTY === true && !options.detach;
   const override = await overrides(stack, options, tty);
   const { Id, Name } = await client.json<{ Id: string; Name: string }>("POST", "/bay/v1/run", {
     stack,
@@ -38,7 +52,9 @@ export async function run(context: Context, [service, ...command]: string[], opt
     name: options.name,
     override,
     ...(command.length > 0 ? { command } : {}),
-    ...(options.entrypoint === undefined ? {} : { entrypoint: options.entrypoint.split(/\s+/).filter(Boolean) }),
+    ...(options.entrypoint === undefined
+      ? {}
+      : { entrypoint: options.entrypoint.split(/\s+/).filter(Boolean) }),
     servicePorts: options.servicePorts ?? false,
   });
   if (options.detach) {
@@ -48,9 +64,20 @@ export async function run(context: Context, [service, ...command]: string[], opt
   }
   try {
     const socket = await client.upgrade(`/containers/${Id}/attach?stream=1&stdout=1&stderr=1&stdin=1`);
-    const session = runSession(socket, { tty, stdin: true, resize: (rows, columns) => void client.json("POST", `/containers/${Id}/resize?h=${rows}&w=${columns}`).catch(() => {}) });
+    const session = runSession(socket, {
+      tty,
+      stdin: true,
+      resize: (rows, columns) =>
+        void client.json("POST", `/containers/${Id}/resize?h=${rows}&w=${columns}`).catch(() => {}),
+    });
     await client.json("POST", `/containers/${Id}/start`);
-    if (tty) await client.json("POST", `/containers/${Id}/resize?h=${process.stdout.rows ?? 24}&w=${process.stdout.columns ?? 80}`).catch(() => {});
+    if (tty)
+      await client
+        .json(
+          "POST",
+          `/containers/${Id}/resize?h=${process.stdout.rows ?? 24}&w=${process.stdout.columns ?? 80}`,
+        )
+        .catch(() => {});
     const { StatusCode } = await client.json<{ StatusCode: number }>("POST", `/containers/${Id}/wait`);
     await Promise.race([session, new Promise((done) => setTimeout(done, 500))]);
     return StatusCode;
@@ -70,14 +97,17 @@ async function overrides(stack: Stack, options: RunOptions, tty: boolean): Promi
     const [source = "", target, mode] = text.split(":");
     if (!target) return { type: "volume", source: "", target: source, readOnly: false, noCopy: false };
     const readOnly = mode === "ro";
-    if (/^[./~]/.test(source)) return { type: "bind", source: resolve(source), target, readOnly, recursive: true, createSource: true };
+    if (/^[./~]/.test(source))
+      return { type: "bind", source: resolve(source), target, readOnly, recursive: true, createSource: true };
     return { type: "volume", source: stack.volumes[source]?.name ?? source, target, readOnly, noCopy: false };
   });
   return {
     tty,
     stdinOpen: true,
     stdinOnce: !tty,
-    env: (options.env ?? []).map((entry) => (entry.includes("=") ? entry : `${entry}=${process.env[entry] ?? ""}`)),
+    env: (options.env ?? []).map((entry) =>
+      entry.includes("=") ? entry : `${entry}=${process.env[entry] ?? ""}`,
+    ),
     mounts,
     ports,
     ...(options.user === undefined ? {} : { user: options.user }),

@@ -10,16 +10,31 @@ interface Sample {
   blkio_stats: { io_service_bytes_recursive: { op: string; value: number }[] };
 }
 
-export async function stats(context: Context, services: string[], options: { stream?: boolean; format: string; all?: boolean }): Promise<void> {
+export async function stats(
+  context: Context,
+  services: string[],
+  options: { stream?: boolean; format: string; all?: boolean },
+): Promise<void> {
   const client = await context.client();
   const name = await context.stackName();
   for (;;) {
-    const rows = (await stackContainers(client, name, { services })).filter(({ State }) => options.all || State === "running");
-    const samples = await Promise.all(rows.map(async (row) => toRow(nameOf(row), await client.json<Sample>("GET", `/containers/${row.Id}/stats?stream=false`))));
+    const rows = (await stackContainers(client, name, { services })).filter(
+      ({ State }) => options.all || State === "running",
+    );
+    const samples = await Promise.all(
+      rows.map(async (row) =>
+        toRow(nameOf(row), await client.json<Sample>("GET", `/containers/${row.Id}/stats?stream=false`)),
+      ),
+    );
     if (options.format === "json") print(JSON.stringify(samples, null, 2));
     else {
       if (options.stream !== false && process.stdout.isTTY) process.stdout.write("\x1b[2J\x1b[H");
-      print(table(["NAME", "CPU %", "MEM USAGE / LIMIT", "MEM %", "NET I/O", "BLOCK I/O", "PIDS"], samples.map((s) => [s.Name, s.CPUPerc, s.MemUsage, s.MemPerc, s.NetIO, s.BlockIO, s.PIDs])));
+      print(
+        table(
+          ["NAME", "CPU %", "MEM USAGE / LIMIT", "MEM %", "NET I/O", "BLOCK I/O", "PIDS"],
+          samples.map((s) => [s.Name, s.CPUPerc, s.MemUsage, s.MemPerc, s.NetIO, s.BlockIO, s.PIDs]),
+        ),
+      );
     }
     if (options.stream === false) return;
   }
@@ -31,7 +46,10 @@ function toRow(name: string, sample: Sample) {
   const percent = system > 0 ? (cpu / system) * sample.cpu_stats.online_cpus * 100 : 0;
   const memory = Math.max(0, sample.memory_stats.usage - sample.memory_stats.stats.inactive_file);
   const net = Object.values(sample.networks);
-  const io = (op: string) => sample.blkio_stats.io_service_bytes_recursive.filter((row) => row.op === op).reduce((sum, row) => sum + row.value, 0);
+  const io = (op: string) =>
+    sample.blkio_stats.io_service_bytes_recursive
+      .filter((row) => row.op === op)
+      .reduce((sum, row) => sum + row.value, 0);
   return {
     Name: name,
     CPUPerc: `${percent.toFixed(2)}%`,

@@ -16,9 +16,18 @@ interface Inspected {
   State: { ExitCode: number; Running: boolean; Restarting: boolean };
 }
 
-export async function follow(client: Client, stack: Stack, services: string[], options: FollowOptions): Promise<number> {
+export async function follow(
+  client: Client,
+  stack: Stack,
+  services: string[],
+  options: FollowOptions,
+): Promise<number> {
   const rows = await stackContainers(client, stack.name, { services });
-  const shown = rows.filter((row) => (options.attach?.length ? options.attach.includes(serviceOf(row)) : stack.services[serviceOf(row)]?.attach !== false));
+  const shown = rows.filter((row) =>
+    options.attach?.length
+      ? options.attach.includes(serviceOf(row))
+      : stack.services[serviceOf(row)]?.attach !== false,
+  );
   const follower = new LogFollower(client, { prefix: options.logPrefix, timestamps: false, colour: true });
   let interrupts = 0;
   let stopping: Promise<void> | undefined;
@@ -61,7 +70,14 @@ async function untilSettled(client: Client, id: string): Promise<void> {
   }
 }
 
-async function stopContainers(client: Client, rows: ContainerRow[], kill: boolean, grace: number | undefined): Promise<void> {
+async function stopContainers(
+  client: Client,
+  rows: ContainerRow[],
+  kill: boolean,
+  grace: number | undefined,
+): Promise<void> {
   const query = kill ? "?t=0" : grace === undefined ? "" : `?t=${grace}`;
-  await Promise.all(rows.map((row) => client.json("POST", `/containers/${nameOf(row)}/stop${query}`).catch(() => {})));
+  await Promise.all(
+    rows.map((row) => client.json("POST", `/containers/${nameOf(row)}/stop${query}`).catch(() => {})),
+  );
 }

@@ -44,7 +44,8 @@ export async function up(context: Context, services: string[], options: UpOption
     return plan(context, services, { ...options, detailedExitcode: false });
   }
   const stack = await context.stack();
-  if (options.exitCodeFrom && !stack.services[options.exitCodeFrom]) throw new BayError("UNKNOWN_SERVICE", `the stack has no service ${options.exitCodeFrom}`);
+  if (options.exitCodeFrom && !stack.services[options.exitCodeFrom])
+    throw new BayError("UNKNOWN_SERVICE", `the stack has no service ${options.exitCodeFrom}`);
   if (options.repair === false) context.options.repair = false;
   const client = await context.daemon();
   const plan = await sendUp(client, stack, {
@@ -55,7 +56,8 @@ export async function up(context: Context, services: string[], options: UpOption
     waitTimeoutMs: milliseconds(options.waitTimeout),
   });
   const isForeground = !options.detach && !options.wait && options.start !== false;
-  if (plan.steps.length === 0 && !isForeground) print(`${stack.name}: nothing to do, the host is as the file says`);
+  if (plan.steps.length === 0 && !isForeground)
+    print(`${stack.name}: nothing to do, the host is as the file says`);
   if (!isForeground) return 0;
   const { follow } = await import("./up-foreground.ts");
   return follow(client, stack, services, {
@@ -69,10 +71,15 @@ export async function up(context: Context, services: string[], options: UpOption
 
 export async function create(context: Context, services: string[], options: UpOptions): Promise<void> {
   const stack = await context.stack();
-  await sendUp(await context.daemon(), stack, { options: planOptions(services, { ...options, start: false }) });
+  await sendUp(await context.daemon(), stack, {
+    options: planOptions(services, { ...options, start: false }),
+  });
 }
 
-type Line = { progress: Progress } | { result: Plan } | { error: { message: string; code: string; hint?: string } };
+type Line =
+  | { progress: Progress }
+  | { result: Plan }
+  | { error: { message: string; code: string; hint?: string } };
 
 /** Sends an up request and shows its progress. Throws the daemon's error. */
 export async function sendUp(client: Client, stack: Stack, request: object): Promise<Plan> {
@@ -87,12 +94,19 @@ export async function watch(client: Client, path: string, body: object): Promise
   for await (const line of client.lines<Line>("POST", path, body)) {
     if ("progress" in line) view.show(line.progress);
     else if ("result" in line) plan = line.result;
-    else failure = new BayError(line.error.code, line.error.message, line.error.hint ? { hint: line.error.hint } : {});
+    else
+      failure = new BayError(
+        line.error.code,
+        line.error.message,
+        line.error.hint ? { hint: line.error.hint } : {},
+      );
   }
   await view.end();
   if (failure) throw failure;
-  if (!plan) throw new BayError("DAEMON_LOST", "bayd went away during the request", { hint: "it is back in a moment; run the command again" });
+  if (!plan)
+    throw new BayError("DAEMON_LOST", "bayd went away during the request", {
+      hint: "it is back in a moment; run the command again",
+    });
   for (const warning of plan.warnings) process.stderr.write(`warning: ${warning}\n`);
   return plan;
 }
-

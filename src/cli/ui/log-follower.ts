@@ -25,7 +25,13 @@ export class LogFollower {
     const label = serviceOf(row) ? `${serviceOf(row)}-${numberOf(row)}` : nameOf(row);
     this.#width = Math.max(this.#width, label.length);
     if (!this.#colours.has(label)) this.#colours.set(label, this.#colours.size);
-    const parameters = new URLSearchParams({ stdout: "1", stderr: "1", tail: query.tail, follow: query.follow ? "1" : "0", timestamps: this.options.timestamps ? "1" : "0" });
+    const parameters = new URLSearchParams({
+      stdout: "1",
+      stderr: "1",
+      tail: query.tail,
+      follow: query.follow ? "1" : "0",
+      timestamps: this.options.timestamps ? "1" : "0",
+    });
     if (query.since) parameters.set("since", query.since);
     if (query.until) parameters.set("until", query.until);
     const { body, status } = await this.client.send("GET", `/containers/${row.Id}/logs?${parameters}`);
@@ -52,7 +58,9 @@ export class LogFollower {
       const target = stream === 2 ? process.stderr : process.stdout;
       if (!this.options.prefix) return void target.write(bytes);
       const padded = `${label.padEnd(this.#width)} | `;
-      const prefix = this.options.colour ? paint(padded, prefixColour(this.#colours.get(label)!), target) : padded;
+      const prefix = this.options.colour
+        ? paint(padded, prefixColour(this.#colours.get(label)!), target)
+        : padded;
       const lines = bytes.toString("utf8").replace(/\n$/, "").split("\n");
       target.write(`${lines.map((line) => prefix + line).join("\n")}\n`);
     };

@@ -21,10 +21,18 @@ export const prefixColour = (index: number): Colour => PREFIX_COLOURS[index % PR
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [head, ...rows];
   const widths = head.map((_, column) => Math.max(...all.map((row) => (row[column] ?? "").length)));
-  return `${all.map((row) => row.map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column]!))).join("  ").trimEnd()).join("\n")}\n`;
+  return `${all
+    .map((row) =>
+      row
+        .map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column]!)))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n")}\n`;
 }
 
 export function print(text: string): void {
+  if (text === "") return;
   process.stdout.write(text.endsWith("\n") ? text : `${text}\n`);
 }
 
@@ -43,7 +51,12 @@ export function humanBytes(bytes: number): string {
 
 /** How long ago, in the largest unit: 5 minutes. */
 export function humanAge(milliseconds: number): string {
-  const units: [number, string][] = [[86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]];
+  const units: [number, string][] = [
+    [86400, "day"],
+    [3600, "hour"],
+    [60, "minute"],
+    [1, "second"],
+  ];
   const seconds = Math.max(0, Math.floor(milliseconds / 1000));
   const [size, unit] = units.find(([size]) => seconds >= size) ?? [1, "second"];
   const count = Math.floor(seconds / size);

@@ -53,7 +53,13 @@ interface Row {
 async function terminalView(): Promise<ProgressView> {
   const { Listr } = await import("listr2");
   const rows = new Map<string, Row>();
-  const list = new Listr<object>([], { concurrent: true, exitOnError: false, rendererOptions: { collapseErrors: false }, fallbackRendererCondition: false, registerSignalListeners: false });
+  const list = new Listr<object>([], {
+    concurrent: true,
+    exitOnError: false,
+    rendererOptions: { collapseErrors: false },
+    fallbackRendererCondition: false,
+    registerSignalListeners: false,
+  });
   let finish: () => void = () => {};
   const open = new Promise<void>((resolve) => {
     finish = resolve;
@@ -81,7 +87,8 @@ async function terminalView(): Promise<ProgressView> {
       const row = rows.get(progress.step) ?? add(progress);
       running ??= list.run().catch(() => {});
       const title = label(progress);
-      if (progress.state === "waiting") row.setOutput(`${title} ${paint(progress.message ?? "", "grey", process.stderr)}`);
+      if (progress.state === "waiting")
+        row.setOutput(`${title} ${paint(progress.message ?? "", "grey", process.stderr)}`);
       if (progress.state === "done") {
         row.setOutput(`${title} ${DONE[progress.kind]}`);
         row.settle();

@@ -7,7 +7,11 @@ import { workerFile } from "../../image/index.ts";
 import { close, createPipe } from "../../linux/index.ts";
 import type { LogCommand, LogNews } from "./protocol.ts";
 
-type Request = LogCommand extends infer C ? (C extends { serial: number } ? Omit<C, "serial"> : never) : never;
+type Request = LogCommand extends infer C
+  ? C extends { serial: number }
+    ? Omit<C, "serial">
+    : never
+  : never;
 
 /** Emits `grew:ID` when output arrived. */
 export class LogCollector extends EventEmitter {
@@ -43,7 +47,14 @@ export class LogCollector extends EventEmitter {
   }
 
   /** Begins to collect. The FIFOs exist; resolves when the worker has them open. */
-  open(options: { id: string; stdout: string; stderr: string; directory: string | undefined; maxSize: number | undefined; maxFiles: number | undefined }): Promise<void> {
+  open(options: {
+    id: string;
+    stdout: string;
+    stderr: string;
+    directory: string | undefined;
+    maxSize: number | undefined;
+    maxFiles: number | undefined;
+  }): Promise<void> {
     return this.#ask({
       kind: "open",
       ...options,

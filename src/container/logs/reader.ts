@@ -1,5 +1,5 @@
 /** Reading a container's logs as lines with stream and time, and following them. */
-import { closeSync, openSync, readSync, readFileSync, existsSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { decodeEntries, ENTRY, STREAMS, segmentNumbers } from "./segments.ts";
 
@@ -43,7 +43,8 @@ export class LogReader {
     }
     if (flush) {
       this.#partial.forEach((partial, stream) => {
-        if (partial?.parts.length) lines.push({ stream: stream as 0 | 1, time: partial.time, bytes: Buffer.concat(partial.parts) });
+        if (partial?.parts.length)
+          lines.push({ stream: stream as 0 | 1, time: partial.time, bytes: Buffer.concat(partial.parts) });
       });
       this.#partial = [];
     }
@@ -74,7 +75,11 @@ export class LogReader {
     for (let end = bytes.indexOf(10); end !== -1; end = bytes.indexOf(10, at)) {
       const partial = this.#partial[stream];
       const part = bytes.subarray(at, end + 1);
-      lines.push({ stream, time: partial?.time ?? time, bytes: partial ? Buffer.concat([...partial.parts, part]) : part });
+      lines.push({
+        stream,
+        time: partial?.time ?? time,
+        bytes: partial ? Buffer.concat([...partial.parts, part]) : part,
+      });
       delete this.#partial[stream];
       at = end + 1;
     }

@@ -4,7 +4,18 @@
  * which the chunks arrived. The bytes are moved by the kernel, and a process that dies between the move and
  * the entry leaves a segment longer than its index says; `recover` writes the missing entry.
  */
-import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 
 export const ENTRY = 16;
@@ -28,7 +39,11 @@ export function encodeEntry({ time, length, stream }: IndexEntry): Buffer {
 export function decodeEntries(bytes: Buffer): IndexEntry[] {
   const entries: IndexEntry[] = [];
   for (let at = 0; at + ENTRY <= bytes.length; at += ENTRY) {
-    entries.push({ time: bytes.readDoubleLE(at), length: bytes.readUInt32LE(at + 8), stream: bytes.readUInt32LE(at + 12) & 1 });
+    entries.push({
+      time: bytes.readDoubleLE(at),
+      length: bytes.readUInt32LE(at + 8),
+      stream: bytes.readUInt32LE(at + 12) & 1,
+    });
   }
   return entries;
 }
@@ -78,7 +93,13 @@ export class SegmentWriter {
 
   #open(): void {
     // not O_APPEND: splice refuses it
-    this.#streams = STREAMS.map((name) => openSync(join(this.directory, `${this.#number}.${name}`), existsSync(join(this.directory, `${this.#number}.${name}`)) ? "r+" : "w+", 0o600));
+    this.#streams = STREAMS.map((name) =>
+      openSync(
+        join(this.directory, `${this.#number}.${name}`),
+        existsSync(join(this.directory, `${this.#number}.${name}`)) ? "r+" : "w+",
+        0o600,
+      ),
+    );
     this.#index = openSync(join(this.directory, `${this.#number}.idx`), "a", 0o600);
     this.#sizes = this.#streams.map((fd) => fstatSync(fd).size);
   }
@@ -99,7 +120,8 @@ export class SegmentWriter {
     this.#number += 1;
     this.#open();
     for (const number of segmentNumbers(this.directory).slice(0, -this.maxFiles)) {
-      for (const suffix of [...STREAMS, "idx"]) rmSync(join(this.directory, `${number}.${suffix}`), { force: true });
+      for (const suffix of [...STREAMS, "idx"])
+        rmSync(join(this.directory, `${number}.${suffix}`), { force: true });
     }
   }
 }
@@ -107,7 +129,13 @@ export class SegmentWriter {
 /** The bytes that a container's logs take on disk. */
 export function logSize(directory: string): number {
   return segmentNumbers(directory).reduce(
-    (sum, number) => sum + STREAMS.reduce((total, name) => total + (statSync(join(directory, `${number}.${name}`), { throwIfNoEntry: false })?.size ?? 0), 0),
+    (sum, number) =>
+      sum +
+      STREAMS.reduce(
+        (total, name) =>
+          total + (statSync(join(directory, `${number}.${name}`), { throwIfNoEntry: false })?.size ?? 0),
+        0,
+      ),
     0,
   );
 }

@@ -4,8 +4,8 @@ import { BayError, messageOf } from "../../errors.ts";
 import { desiredConfig, PLAN_DEFAULTS, type PlanOptions } from "../../reconcile/index.ts";
 import type { Stack } from "../../stack/index.ts";
 import { type Call, type Route, route, sendJson, startStream } from "../http.ts";
-import type { Services } from "../server.ts";
 import { toImageSource } from "../observe.ts";
+import type { Services } from "../server.ts";
 import { waitForStack } from "../stacks.ts";
 
 /** The stack comes from bay's own command over a socket that only root (and a named group) can open. */
@@ -39,16 +39,39 @@ export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
     route("POST", "/bay/v1/up", async (call) => {
       const body = (await call.json()) as UpRequest;
       await streamed(call, async (write) => {
-        const settings = { graceMs: body.graceMs, renewVolumes: body.renewVolumes ?? false, removeVolumes: false, timeoutMs: undefined };
+        const settings = {
+          graceMs: body.graceMs,
+          renewVolumes: body.renewVolumes ?? false,
+          removeVolumes: false,
+          timeoutMs: undefined,
+        };
         const plan = await stacks.up(body.stack, options(body.options), settings, write);
-        if (body.wait) await waitForStack(manager, body.stack, options(body.options).services, body.waitTimeoutMs);
+        if (body.wait)
+          await waitForStack(manager, body.stack, options(body.options).services, body.waitTimeoutMs);
         return plan;
       });
     }),
     route("POST", "/bay/v1/down", async (call) => {
-      const body = (await call.json()) as { name: string; volumes: boolean; removeOrphans: boolean; services?: string[]; externalVolumes: string[]; graceMs?: number };
+      const body = (await call.json()) as {
+        name: string;
+        volumes: boolean;
+        removeOrphans: boolean;
+        services?: string[];
+        externalVolumes: string[];
+        graceMs?: number;
+      };
       await streamed(call, (write) =>
-        stacks.down(body.name, { volumes: body.volumes, removeOrphans: body.removeOrphans, services: body.services, externalVolumes: body.externalVolumes }, body.graceMs, write),
+        stacks.down(
+          body.name,
+          {
+            volumes: body.volumes,
+            removeOrphans: body.removeOrphans,
+            services: body.services,
+            externalVolumes: body.externalVolumes,
+          },
+          body.graceMs,
+          write,
+        ),
       );
     }),
     route("POST", "/bay/v1/run", async (call) => {
@@ -57,7 +80,9 @@ export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
       sendJson(call.response, 201, { Id: record.id, Name: record.config.name });
     }),
     route("GET", "/bay/v1/stacks", ({ response }) => sendJson(response, 200, stacks.list())),
-    route("GET", "/bay/v1/daemon", ({ response }) => sendJson(response, 200, { pid: process.pid, memory: process.memoryUsage.rss() })),
+    route("GET", "/bay/v1/daemon", ({ response }) =>
+      sendJson(response, 200, { pid: process.pid, memory: process.memoryUsage.rss() }),
+    ),
     route("POST", "/bay/v1/daemon/stop", ({ response }) => {
       response.writeHead(204).end();
       response.on("finish", shutDown);
@@ -66,14 +91,23 @@ export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
 }
 
 /** Lines of progress, then one with the result or the error. */
-async function streamed(call: Call, action: (write: (value: unknown) => void) => Promise<unknown>): Promise<void> {
+async function streamed(
+  call: Call,
+  action: (write: (value: unknown) => void) => Promise<unknown>,
+): Promise<void> {
   const write = startStream(call.response);
   try {
     const result = await action((progress) => write({ progress }));
     write({ result });
   } catch (error) {
     const known = error instanceof BayError ? error : undefined;
-    write({ error: { message: messageOf(error), code: known?.code ?? "INTERNAL", ...(known?.hint ? { hint: known.hint } : {}) } });
+    write({
+      error: {
+        message: messageOf(error),
+        code: known?.code ?? "INTERNAL",
+        ...(known?.hint ? { hint: known.hint } : {}),
+      },
+    });
   }
   call.response.end();
 }
@@ -82,7 +116,8 @@ async function streamed(call: Call, action: (write: (value: unknown) => void) =>
 async function createOneOff(manager: Services["manager"], body: RunRequest) {
   const { stack } = body;
   const service = stack.services[body.service];
-  if (!service) throw new BayError("UNKNOWN_SERVICE", `the stack ${stack.name} has no service ${body.service}`);
+  if (!service)
+    throw new BayError("UNKNOWN_SERVICE", `the stack ${stack.name} has no service ${body.service}`);
   const definition = stack.images[service.image];
   if (definition) await manager.images.ensure(service.image, toImageSource(definition));
   const image = await manager.images.get(service.image);
@@ -92,7 +127,9 @@ async function createOneOff(manager: Services["manager"], body: RunRequest) {
     ...(body.entrypoint ? { entrypoint: body.entrypoint, command: body.command ?? [] } : {}),
   };
   const config = desiredConfig(stack, changed, 1, image);
-  const suffix = Math.floor(Math.random() * 2 ** 48).toString(16).padStart(12, "0");
+  const suffix = Math.floor(Math.random() * 2 ** 48)
+    .toString(16)
+    .padStart(12, "0");
   const { env = [], mounts = [], ports = [], ...rest } = body.override;
   return manager.create({
     ...config,
@@ -100,8 +137,14 @@ async function createOneOff(manager: Services["manager"], body: RunRequest) {
     name: body.name ?? `${stack.name}-${service.name}-run-${suffix}`,
     hostname: "",
     restart: { policy: "no", maxRetries: 0 },
-    env: [...config.env.filter((entry) => !env.some((own) => own.split("=", 1)[0] === entry.split("=", 1)[0])), ...env],
-    mounts: [...config.mounts.filter(({ target }) => !mounts.some((own) => own.target === target)), ...mounts],
+    env: [
+      ...config.env.filter((entry) => !env.some((own) => own.split("=", 1)[0] === entry.split("=", 1)[0])),
+      ...env,
+    ],
+    mounts: [
+      ...config.mounts.filter(({ target }) => !mounts.some((own) => own.target === target)),
+      ...mounts,
+    ],
     ports: [...(body.servicePorts ? config.ports : []), ...ports],
     networks: config.networks.map((attachment) => ({ ...attachment, aliases: [], ipv4: undefined })),
     labels: { ...config.labels, [LABELS.oneOff]: "True" },

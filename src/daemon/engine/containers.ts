@@ -11,7 +11,19 @@ import { statsOf } from "./stats.ts";
 
 const flag = (value: string | null) => value === "1" || value === "true" || value === "True";
 
-const updateBody = z.object({ Memory: z.number().optional(), MemorySwap: z.number().optional(), NanoCpus: z.number().optional(), CpuShares: z.number().optional(), PidsLimit: z.number().optional(), RestartPolicy: z.object({ Name: z.enum(["no", "always", "on-failure", "unless-stopped", ""]), MaximumRetryCount: z.number().optional() }).optional() });
+const updateBody = z.object({
+  Memory: z.number().optional(),
+  MemorySwap: z.number().optional(),
+  NanoCpus: z.number().optional(),
+  CpuShares: z.number().optional(),
+  PidsLimit: z.number().optional(),
+  RestartPolicy: z
+    .object({
+      Name: z.enum(["no", "always", "on-failure", "unless-stopped", ""]),
+      MaximumRetryCount: z.number().optional(),
+    })
+    .optional(),
+});
 
 export function containerRoutes({ manager }: Services): Route[] {
   const id = ({ parts }: Call) => manager.get(parts[0]!).id;
@@ -21,11 +33,19 @@ export function containerRoutes({ manager }: Services): Route[] {
     route("GET", "/containers/json", ({ query, response }) => {
       const filters = parseFilters(query.get("filters"));
       const all = flag(query.get("all")) || filters.has("status");
-      const rows = manager.list().filter((record) => (all || isRunning(record)) && matchesFilters(manager, record, filters));
+      const rows = manager
+        .list()
+        .filter((record) => (all || isRunning(record)) && matchesFilters(manager, record, filters));
       rows.sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1));
-      sendJson(response, 200, rows.map((record) => toSummary(manager, record)));
+      sendJson(
+        response,
+        200,
+        rows.map((record) => toSummary(manager, record)),
+      );
     }),
-    route("GET", "/containers/:/json", (call) => sendJson(call.response, 200, toInspect(manager, manager.get(id(call))))),
+    route("GET", "/containers/:/json", (call) =>
+      sendJson(call.response, 200, toInspect(manager, manager.get(id(call)))),
+    ),
     route("POST", "/containers/:/start", async (call) => {
       const running = isRunning(manager.get(id(call)));
       await manager.start(id(call));
@@ -64,7 +84,9 @@ export function containerRoutes({ manager }: Services): Route[] {
       const { config } = manager.get(id(call));
       await manager.update(id(call), {
         ...config,
-        restart: body.RestartPolicy?.Name ? { policy: body.RestartPolicy.Name, maxRetries: body.RestartPolicy.MaximumRetryCount ?? 0 } : config.restart,
+        restart: body.RestartPolicy?.Name
+          ? { policy: body.RestartPolicy.Name, maxRetries: body.RestartPolicy.MaximumRetryCount ?? 0 }
+          : config.restart,
         resources: {
           ...config.resources,
           memory: body.Memory || config.resources.memory,
@@ -81,11 +103,16 @@ export function containerRoutes({ manager }: Services): Route[] {
       const wantsNext = call.query.get("condition") === "next-exit" && !isRunning(record);
       call.response.writeHead(200, { "Content-Type": "application/json" });
       call.response.flushHeaders(); // docker run waits for these before it starts the container
-      const code = wantsNext ? await new Promise<number>((resolve) => manager.once(`end:${record.id}`, resolve)) : await manager.waitForEnd(record.id);
+      const code = wantsNext
+        ? await new Promise<number>((resolve) => manager.once(`end:${record.id}`, resolve))
+        : await manager.waitForEnd(record.id);
       call.response.end(`${JSON.stringify({ StatusCode: code })}\n`);
     }),
     route("DELETE", "/containers/:", async (call) => {
-      await manager.remove(id(call), { volumes: flag(call.query.get("v")), force: flag(call.query.get("force")) });
+      await manager.remove(id(call), {
+        volumes: flag(call.query.get("v")),
+        force: flag(call.query.get("force")),
+      });
       empty(call);
     }),
     route("POST", "/containers/:/resize", (call) => {
@@ -94,8 +121,12 @@ export function containerRoutes({ manager }: Services): Route[] {
     }),
     route("GET", "/containers/:/top", (call) => {
       const record = manager.get(id(call));
-      if (!isRunning(record)) throw new BayError("NOT_RUNNING", `the container ${record.config.name} is not running`);
-      sendJson(call.response, 200, { Titles: ["UID", "PID", "PPID", "STIME", "TIME", "CMD"], Processes: manager.cgroupOf(record.id).pids().flatMap(processRow) });
+      if (!isRunning(record))
+        throw new BayError("NOT_RUNNING", `the container ${record.config.name} is not running`);
+      sendJson(call.response, 200, {
+        Titles: ["UID", "PID", "PPID", "STIME", "TIME", "CMD"],
+        Processes: manager.cgroupOf(record.id).pids().flatMap(processRow),
+      });
     }),
     route("GET", "/containers/:/stats", (call) => streamStats(call, manager.get(id(call)).id, manager)),
   ];
@@ -114,7 +145,9 @@ function processRow(pid: number): string[][] {
     const started = new Date(Date.now() - (uptime - Number(fields[19]) / 100) * 1000);
     const clock = `${String(Math.floor(seconds / 3600)).padStart(2, "0")}:${String(Math.floor(seconds / 60) % 60).padStart(2, "0")}:${String(seconds % 60).padStart(2, "0")}`;
     const name = stat.slice(stat.indexOf("(") + 1, stat.lastIndexOf(")"));
-    return [[uid, String(pid), fields[1]!, started.toTimeString().slice(0, 5), clock, command || `[${name}]`]];
+    return [
+      [uid, String(pid), fields[1]!, started.toTimeString().slice(0, 5), clock, command || `[${name}]`],
+    ];
   } catch {
     return []; // it ended in between
   }
@@ -139,4 +172,3 @@ async function streamStats(call: Call, id: string, manager: Services["manager"])
   }, 1000);
   call.response.on("close", () => clearInterval(timer));
 }
-

@@ -20,8 +20,10 @@ export function execRoutes({ manager }: Services): Route[] {
   return [
     route("POST", "/containers/:/exec", async (call) => {
       const record = manager.get(call.parts[0]!);
-      if (!isRunning(record)) throw new BayError("NOT_RUNNING", `the container ${record.config.name} is not running`);
-      if (record.state.status === "paused") throw new BayError("NOT_RUNNING", `the container ${record.config.name} is paused`);
+      if (!isRunning(record))
+        throw new BayError("NOT_RUNNING", `the container ${record.config.name} is not running`);
+      if (record.state.status === "paused")
+        throw new BayError("NOT_RUNNING", `the container ${record.config.name} is paused`);
       const parsed = createBody.safeParse(await call.json());
       if (!parsed.success) throw new BayError("BAD_REQUEST", "an exec needs Cmd, a list of strings");
       const body = parsed.data;
@@ -33,7 +35,9 @@ export function execRoutes({ manager }: Services): Route[] {
         tty: body.Tty ?? false,
         attachStdin: body.AttachStdin ?? false,
         privileged: body.Privileged ?? false,
-        consoleSize: body.ConsoleSize ? { height: body.ConsoleSize[0], width: body.ConsoleSize[1] } : undefined,
+        consoleSize: body.ConsoleSize
+          ? { height: body.ConsoleSize[0], width: body.ConsoleSize[1] }
+          : undefined,
       });
       manager.trackExec(exec);
       sendJson(call.response, 201, { Id: exec.id });
@@ -51,7 +55,13 @@ export function execRoutes({ manager }: Services): Route[] {
         OpenStderr: true,
         CanRemove: false,
         DetachKeys: "",
-        ProcessConfig: { entrypoint: exec.config.args[0], arguments: exec.config.args.slice(1), privileged: exec.config.privileged, tty: exec.config.tty, user: exec.config.user ?? "" },
+        ProcessConfig: {
+          entrypoint: exec.config.args[0],
+          arguments: exec.config.args.slice(1),
+          privileged: exec.config.privileged,
+          tty: exec.config.tty,
+          user: exec.config.user ?? "",
+        },
       });
     }),
     route("POST", "/exec/:/resize", (call) => {

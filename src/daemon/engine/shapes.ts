@@ -1,7 +1,21 @@
 /** Containers in the shapes of the Docker Engine API: the list's row and inspect. */
-import { type ContainerManager, type ContainerRecord, containerDirectory, isRunning, LABELS, toResources } from "../../container/index.ts";
+import {
+  type ContainerManager,
+  type ContainerRecord,
+  containerDirectory,
+  isRunning,
+  LABELS,
+  toResources,
+} from "../../container/index.ts";
 
-const DOCKER_STATE: Record<string, string> = { dead: "dead", created: "created", running: "running", paused: "paused", restarting: "restarting", exited: "exited" };
+const DOCKER_STATE: Record<string, string> = {
+  dead: "dead",
+  created: "created",
+  running: "running",
+  paused: "paused",
+  restarting: "restarting",
+  exited: "exited",
+};
 
 /** `Up 5 minutes (healthy)`, `Exited (0) 2 hours ago`. */
 export function statusText(manager: ContainerManager, record: ContainerRecord): string {
@@ -17,7 +31,12 @@ export function statusText(manager: ContainerManager, record: ContainerRecord): 
 
 function ago(time: string): string {
   const seconds = Math.max(0, Math.floor((Date.now() - Date.parse(time)) / 1000));
-  const units: [number, string][] = [[86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]];
+  const units: [number, string][] = [
+    [86400, "day"],
+    [3600, "hour"],
+    [60, "minute"],
+    [1, "second"],
+  ];
   const [size, unit] = units.find(([size]) => seconds >= size) ?? [1, "second"];
   const count = Math.floor(seconds / size);
   return `${count} ${unit}${count === 1 ? "" : "s"}`;
@@ -25,9 +44,16 @@ function ago(time: string): string {
 
 function ports(record: ContainerRecord) {
   const bound = record.state.boundPorts;
-  const rows = bound.map(({ hostAddress, hostPort, containerPort, protocol }) => ({ IP: hostAddress || "0.0.0.0", PrivatePort: containerPort, PublicPort: hostPort, Type: protocol }));
+  const rows = bound.map(({ hostAddress, hostPort, containerPort, protocol }) => ({
+    IP: hostAddress || "0.0.0.0",
+    PrivatePort: containerPort,
+    PublicPort: hostPort,
+    Type: protocol,
+  }));
   const published = new Set(bound.map(({ containerPort, protocol }) => `${containerPort}/${protocol}`));
-  const exposed = record.config.exposed.filter((port) => !published.has(port)).map((port) => ({ PrivatePort: Number.parseInt(port, 10), Type: port.split("/")[1] ?? "tcp" }));
+  const exposed = record.config.exposed
+    .filter((port) => !published.has(port))
+    .map((port) => ({ PrivatePort: Number.parseInt(port, 10), Type: port.split("/")[1] ?? "tcp" }));
   return [...rows, ...exposed];
 }
 
@@ -58,7 +84,14 @@ function networks(manager: ContainerManager, record: ContainerRecord) {
 function mounts(manager: ContainerManager, record: ContainerRecord) {
   return record.config.mounts.map((mount) =>
     mount.type === "tmpfs"
-      ? { Type: "tmpfs", Source: "", Destination: mount.target, Mode: mount.options.join(","), RW: true, Propagation: "" }
+      ? {
+          Type: "tmpfs",
+          Source: "",
+          Destination: mount.target,
+          Mode: mount.options.join(","),
+          RW: true,
+          Propagation: "",
+        }
       : {
           Type: mount.type,
           ...(mount.type === "volume" ? { Name: mount.source, Driver: "local" } : {}),
@@ -98,10 +131,16 @@ export function toInspect(manager: ContainerManager, record: ContainerRecord) {
   const health = manager.healthDetail(id);
   const resources = toResources(config.resources);
   const bindings = Object.fromEntries(
-    config.ports.map(({ hostAddress, hostPort, containerPort, protocol }) => [`${containerPort}/${protocol}`, [{ HostIp: hostAddress, HostPort: hostPort === undefined ? "" : String(hostPort) }]]),
+    config.ports.map(({ hostAddress, hostPort, containerPort, protocol }) => [
+      `${containerPort}/${protocol}`,
+      [{ HostIp: hostAddress, HostPort: hostPort === undefined ? "" : String(hostPort) }],
+    ]),
   );
   const bound = Object.fromEntries(
-    state.boundPorts.map(({ hostAddress, hostPort, containerPort, protocol }) => [`${containerPort}/${protocol}`, [{ HostIp: hostAddress || "0.0.0.0", HostPort: String(hostPort) }]]),
+    state.boundPorts.map(({ hostAddress, hostPort, containerPort, protocol }) => [
+      `${containerPort}/${protocol}`,
+      [{ HostIp: hostAddress || "0.0.0.0", HostPort: String(hostPort) }],
+    ]),
   );
   const first = record.endpoints[0];
   return {
@@ -126,7 +165,12 @@ export function toInspect(manager: ContainerManager, record: ContainerRecord) {
             Health: {
               Status: health.status,
               FailingStreak: health.failingStreak,
-              Log: health.log.map(({ start, end, exitCode, output }) => ({ Start: start, End: end, ExitCode: exitCode, Output: output })),
+              Log: health.log.map(({ start, end, exitCode, output }) => ({
+                Start: start,
+                End: end,
+                ExitCode: exitCode,
+                Output: output,
+              })),
             },
           }
         : {}),
@@ -145,7 +189,9 @@ export function toInspect(manager: ContainerManager, record: ContainerRecord) {
     AppArmorProfile: "",
     ExecIDs: null,
     HostConfig: {
-      Binds: config.mounts.flatMap((mount) => (mount.type === "tmpfs" ? [] : [`${mount.source}:${mount.target}:${mount.readOnly ? "ro" : "rw"}`])),
+      Binds: config.mounts.flatMap((mount) =>
+        mount.type === "tmpfs" ? [] : [`${mount.source}:${mount.target}:${mount.readOnly ? "ro" : "rw"}`],
+      ),
       NetworkMode: config.networkMode === "bridge" ? (first?.network ?? "bridge") : config.networkMode,
       PortBindings: bindings,
       RestartPolicy: { Name: config.restart.policy, MaximumRetryCount: config.restart.maxRetries },
@@ -166,12 +212,19 @@ export function toInspect(manager: ContainerManager, record: ContainerRecord) {
       CpuShares: config.resources.cpuShares ?? 0,
       CpusetCpus: config.resources.cpuset ?? "",
       PidsLimit: config.resources.pids ?? null,
-      SecurityOpt: [...(config.noNewPrivileges ? ["no-new-privileges"] : []), ...(config.seccomp === "unconfined" ? ["seccomp=unconfined"] : [])],
+      SecurityOpt: [
+        ...(config.noNewPrivileges ? ["no-new-privileges"] : []),
+        ...(config.seccomp === "unconfined" ? ["seccomp=unconfined"] : []),
+      ],
       ExtraHosts: config.extraHosts,
       Dns: config.dns,
       OomScoreAdj: config.oomScoreAdj,
       Sysctls: config.sysctls,
-      Ulimits: Object.entries(config.ulimits).map(([Name, { soft, hard }]) => ({ Name, Soft: soft, Hard: hard })),
+      Ulimits: Object.entries(config.ulimits).map(([Name, { soft, hard }]) => ({
+        Name,
+        Soft: soft,
+        Hard: hard,
+      })),
     },
     GraphDriver: { Name: "overlay2", Data: { UpperDir: `${directory}/upper`, WorkDir: `${directory}/work` } },
     Mounts: mounts(manager, record),
@@ -194,7 +247,17 @@ export function toInspect(manager: ContainerManager, record: ContainerRecord) {
       StopSignal: config.stopSignal,
       StopTimeout: Math.round(config.stopGraceMs / 1000),
       ExposedPorts: Object.fromEntries(config.exposed.map((port) => [port, {}])),
-      ...(config.health ? { Healthcheck: { Test: config.health.test, Interval: config.health.intervalMs * 1e6, Timeout: config.health.timeoutMs * 1e6, Retries: config.health.retries, StartPeriod: config.health.startPeriodMs * 1e6 } } : {}),
+      ...(config.health
+        ? {
+            Healthcheck: {
+              Test: config.health.test,
+              Interval: config.health.intervalMs * 1e6,
+              Timeout: config.health.timeoutMs * 1e6,
+              Retries: config.health.retries,
+              StartPeriod: config.health.startPeriodMs * 1e6,
+            },
+          }
+        : {}),
     },
     NetworkSettings: {
       Bridge: "",
@@ -211,10 +274,16 @@ export function toInspect(manager: ContainerManager, record: ContainerRecord) {
 export function parseFilters(text: string | null): Map<string, string[]> {
   if (!text) return new Map();
   const parsed = JSON.parse(text) as Record<string, string[] | Record<string, boolean>>;
-  return new Map(Object.entries(parsed).map(([key, value]) => [key, Array.isArray(value) ? value : Object.keys(value)]));
+  return new Map(
+    Object.entries(parsed).map(([key, value]) => [key, Array.isArray(value) ? value : Object.keys(value)]),
+  );
 }
 
-export function matchesFilters(manager: ContainerManager, record: ContainerRecord, filters: ReadonlyMap<string, string[]>): boolean {
+export function matchesFilters(
+  manager: ContainerManager,
+  record: ContainerRecord,
+  filters: ReadonlyMap<string, string[]>,
+): boolean {
   const { config, state, id } = record;
   const tests: Record<string, (value: string) => boolean> = {
     label: (value) => {
@@ -226,10 +295,15 @@ export function matchesFilters(manager: ContainerManager, record: ContainerRecor
     status: (value) => DOCKER_STATE[state.status] === value,
     health: (value) => manager.health(id) === value,
     network: (value) => record.endpoints.some(({ network }) => network === value),
-    volume: (value) => config.mounts.some((mount) => (mount.type === "volume" && mount.source === value) || mount.target === value),
+    volume: (value) =>
+      config.mounts.some(
+        (mount) => (mount.type === "volume" && mount.source === value) || mount.target === value,
+      ),
     ancestor: (value) => config.image === value || config.imageId === value,
     exited: (value) => state.status === "exited" && state.exitCode === Number(value),
     service: (value) => config.labels[LABELS.service] === value,
   };
-  return [...filters].every(([key, values]) => values.length === 0 || values.some((value) => tests[key]?.(value) ?? true));
+  return [...filters].every(
+    ([key, values]) => values.length === 0 || values.some((value) => tests[key]?.(value) ?? true),
+  );
 }

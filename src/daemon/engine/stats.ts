@@ -3,7 +3,11 @@ import { readFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import type { ContainerManager } from "../../container/index.ts";
 
-export function statsOf(manager: ContainerManager, id: string, previous: ReturnType<typeof sample> | undefined) {
+export function statsOf(
+  manager: ContainerManager,
+  id: string,
+  previous: ReturnType<typeof sample> | undefined,
+) {
   const now = sample(manager, id);
   return previous ? { ...now, precpu_stats: previous.cpu_stats, preread: previous.read } : now;
 }
@@ -20,7 +24,12 @@ function sample(manager: ContainerManager, id: string) {
     num_procs: 0,
     pids_stats: { current: stats.pids },
     cpu_stats: {
-      cpu_usage: { total_usage: stats.cpuNanoseconds, percpu_usage: null, usage_in_kernelmode: 0, usage_in_usermode: 0 },
+      cpu_usage: {
+        total_usage: stats.cpuNanoseconds,
+        percpu_usage: null,
+        usage_in_kernelmode: 0,
+        usage_in_usermode: 0,
+      },
       system_cpu_usage: systemNanoseconds(),
       online_cpus: online,
       throttling_data: { periods: 0, throttled_periods: 0, throttled_time: 0 },
@@ -44,18 +53,33 @@ function sample(manager: ContainerManager, id: string) {
 /** All CPUs' time since boot; user, nice, system, idle, iowait, irq, softirq, steal of proc(5). */
 function systemNanoseconds(): number {
   const line = readFileSync("/proc/stat", "latin1").split("\n")[0]!;
-  return line.split(/\s+/).slice(1, 9).reduce((sum, ticks) => sum + Number(ticks), 0) * 1e7;
+  return (
+    line
+      .split(/\s+/)
+      .slice(1, 9)
+      .reduce((sum, ticks) => sum + Number(ticks), 0) * 1e7
+  );
 }
 
-function networkBytes(pid: number): Record<string, { rx_bytes: number; tx_bytes: number; rx_packets: number; tx_packets: number }> {
+function networkBytes(
+  pid: number,
+): Record<string, { rx_bytes: number; tx_bytes: number; rx_packets: number; tx_packets: number }> {
   try {
-    const rows = readFileSync(`/proc/${pid}/net/dev`, "latin1").split("\n").slice(2).filter((row) => row.includes(":"));
+    const rows = readFileSync(`/proc/${pid}/net/dev`, "latin1")
+      .split("\n")
+      .slice(2)
+      .filter((row) => row.includes(":"));
     return Object.fromEntries(
-      rows.map((row) => {
-        const [name = "", values = ""] = row.split(":");
-        const fields = values.trim().split(/\s+/).map(Number);
-        return [name.trim(), { rx_bytes: fields[0]!, rx_packets: fields[1]!, tx_bytes: fields[8]!, tx_packets: fields[9]! }] as const;
-      }).filter(([name]) => name !== "lo"),
+      rows
+        .map((row) => {
+          const [name = "", values = ""] = row.split(":");
+          const fields = values.trim().split(/\s+/).map(Number);
+          return [
+            name.trim(),
+            { rx_bytes: fields[0]!, rx_packets: fields[1]!, tx_bytes: fields[8]!, tx_packets: fields[9]! },
+          ] as const;
+        })
+        .filter(([name]) => name !== "lo"),
     );
   } catch {
     return {};

@@ -1,6 +1,14 @@
 /** The streaming routes of the Docker Engine API: logs, attach, exec start, events. */
 import type { Duplex } from "node:stream";
-import { type BayEvent, type ContainerManager, isRunning, logDirectory, LogReader, type LogLine, selectLines } from "../../container/index.ts";
+import {
+  type BayEvent,
+  type ContainerManager,
+  isRunning,
+  type LogLine,
+  LogReader,
+  logDirectory,
+  selectLines,
+} from "../../container/index.ts";
 import { messageOf } from "../../errors.ts";
 import { type Call, frame, hijack, parseJson, type Route, route, startStream } from "../http.ts";
 import type { Hijack, HijackRoute, Services } from "../server.ts";
@@ -41,7 +49,9 @@ function sendLogs(manager: ContainerManager, call: Call): void {
     until: time(query.get("until")),
   };
   const timestamps = flag(query.get("timestamps"));
-  response.writeHead(200, { "Content-Type": tty ? "application/vnd.docker.raw-stream" : "application/vnd.docker.multiplexed-stream" });
+  response.writeHead(200, {
+    "Content-Type": tty ? "application/vnd.docker.raw-stream" : "application/vnd.docker.multiplexed-stream",
+  });
   response.flushHeaders();
   const write = (lines: readonly LogLine[]) => {
     const parts = lines.map(({ stream, time: at, bytes }) => {
@@ -51,7 +61,8 @@ function sendLogs(manager: ContainerManager, call: Call): void {
     if (parts.length > 0) response.write(Buffer.concat(parts));
   };
   const reader = new LogReader(logDirectory(manager, record.id));
-  const isLive = () => flag(query.get("follow")) && (isRunning(record) || record.state.status === "restarting");
+  const isLive = () =>
+    flag(query.get("follow")) && (isRunning(record) || record.state.status === "restarting");
   write(selectLines(reader.read(!isLive()), wanted));
   if (!isLive()) return void response.end();
   const follow = { ...wanted, tail: undefined };
@@ -92,7 +103,12 @@ async function startExec(manager: ContainerManager, call: Hijack): Promise<void>
     socket.end(tty ? text : frame(2, text));
     return;
   }
-  feed(socket, exec.config.attachStdin, (bytes) => exec.write(bytes), () => exec.endInput());
+  feed(
+    socket,
+    exec.config.attachStdin,
+    (bytes) => exec.write(bytes),
+    () => exec.endInput(),
+  );
 }
 
 /** Client to command. The half-close of the client's side is the end of its input. */
@@ -109,10 +125,14 @@ async function attach(manager: ContainerManager, call: Hijack): Promise<void> {
   const { tty } = record.config;
   hijack(socket, call.upgraded, tty);
   const reader = new LogReader(logDirectory(manager, record.id));
-  const wanted = { stdout: query.get("stdout") === null || flag(query.get("stdout")), stderr: query.get("stderr") === null || flag(query.get("stderr")) };
+  const wanted = {
+    stdout: query.get("stdout") === null || flag(query.get("stdout")),
+    stderr: query.get("stderr") === null || flag(query.get("stderr")),
+  };
   const past = reader.read(false);
   const send = (lines: readonly LogLine[]) => {
-    for (const { stream, bytes } of selectLines(lines, wanted)) socket.write(tty ? bytes : frame(stream + 1, bytes));
+    for (const { stream, bytes } of selectLines(lines, wanted))
+      socket.write(tty ? bytes : frame(stream + 1, bytes));
   };
   if (flag(query.get("logs"))) send(past);
   const onOutput = (bytes: Buffer) => socket.write(bytes);
@@ -129,7 +149,12 @@ async function attach(manager: ContainerManager, call: Hijack): Promise<void> {
     manager.logs.off(`grew:${record.id}`, onGrowth);
     manager.off(`end:${record.id}`, onEnd);
   });
-  feed(socket, flag(query.get("stdin")), (bytes) => void manager.writeInput(record.id, bytes), () => manager.endInput(record.id));
+  feed(
+    socket,
+    flag(query.get("stdin")),
+    (bytes) => void manager.writeInput(record.id, bytes),
+    () => manager.endInput(record.id),
+  );
   if (!isRunning(record) && record.state.status !== "created") onEnd();
 }
 
@@ -167,7 +192,8 @@ function matches(event: BayEvent, filters: ReadonlyMap<string, string[]>): boole
   const tests: Record<string, (value: string) => boolean> = {
     type: (value) => event.type === value,
     event: (value) => event.action === value || event.action.startsWith(`${value}:`),
-    container: (value) => event.type === "container" && (event.id.startsWith(value) || event.attributes.name === value),
+    container: (value) =>
+      event.type === "container" && (event.id.startsWith(value) || event.attributes.name === value),
     label: (value) => {
       const [key = "", wanted] = value.split(/=(.*)/s);
       return key in event.attributes && (wanted === undefined || event.attributes[key] === wanted);

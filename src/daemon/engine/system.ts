@@ -12,7 +12,13 @@ const API_VERSION = "1.47";
 
 export function systemRoutes({ manager }: Services): Route[] {
   const ping: Route["handle"] = ({ response }) => {
-    response.writeHead(200, { "Api-Version": API_VERSION, "Docker-Experimental": "false", Ostype: "linux", Server: `bay/${VERSION}`, "Content-Type": "text/plain" });
+    response.writeHead(200, {
+      "Api-Version": API_VERSION,
+      "Docker-Experimental": "false",
+      Ostype: "linux",
+      Server: `bay/${VERSION}`,
+      "Content-Type": "text/plain",
+    });
     response.end("OK");
   };
   const arch = process.arch === "arm64" ? "arm64" : "amd64";
@@ -22,7 +28,9 @@ export function systemRoutes({ manager }: Services): Route[] {
     return known;
   };
   const byId = (id: string) => {
-    const record = manager.images.list().find((image) => image.id === id || image.id.replace("sha256:", "").startsWith(id));
+    const record = manager.images
+      .list()
+      .find((image) => image.id === id || image.id.replace("sha256:", "").startsWith(id));
     return record && inspectImage(manager.store, manager.roots.root, record.reference);
   };
   const network = (record: ReturnType<typeof manager.networks.list>[number]) => ({
@@ -37,9 +45,23 @@ export function systemRoutes({ manager }: Services): Route[] {
     Labels: record.config.labels,
     Options: record.config.mtu ? { "com.docker.network.driver.mtu": String(record.config.mtu) } : {},
     Containers: Object.fromEntries(
-      manager.list().filter(isRunning).flatMap(({ id, config, endpoints }) =>
-        endpoints.filter((endpoint) => endpoint.network === record.config.name).map((endpoint) => [id, { Name: config.name, EndpointID: endpoint.link, MacAddress: endpoint.mac, IPv4Address: `${endpoint.address}/${record.subnet.split("/")[1]}`, IPv6Address: "" }]),
-      ),
+      manager
+        .list()
+        .filter(isRunning)
+        .flatMap(({ id, config, endpoints }) =>
+          endpoints
+            .filter((endpoint) => endpoint.network === record.config.name)
+            .map((endpoint) => [
+              id,
+              {
+                Name: config.name,
+                EndpointID: endpoint.link,
+                MacAddress: endpoint.mac,
+                IPv4Address: `${endpoint.address}/${record.subnet.split("/")[1]}`,
+                IPv6Address: "",
+              },
+            ]),
+        ),
     ),
   });
   const volume = (record: ReturnType<typeof manager.volumes.list>[number]) => ({
@@ -82,7 +104,8 @@ export function systemRoutes({ manager }: Services): Route[] {
         ContainersStopped: all.length - count("running") - count("paused"),
         Images: manager.images.list().length,
         OSType: "linux",
-        OperatingSystem: /^PRETTY_NAME="?([^"\n]*)/m.exec(readFileSync("/etc/os-release", "utf8"))?.[1] ?? "Linux",
+        OperatingSystem:
+          /^PRETTY_NAME="?([^"\n]*)/m.exec(readFileSync("/etc/os-release", "utf8"))?.[1] ?? "Linux",
         Architecture: process.arch === "arm64" ? "aarch64" : "x86_64",
         KernelVersion: release(),
         NCPU: cpus().length,
@@ -92,16 +115,20 @@ export function systemRoutes({ manager }: Services): Route[] {
       });
     }),
     route("GET", "/images/json", ({ response }) =>
-      sendJson(response, 200, manager.images.list().map((image) => ({
-        Id: image.id,
-        RepoTags: [familiarReference(image.reference)],
-        RepoDigests: [],
-        Created: Math.floor(Date.parse(image.createdAt) / 1000),
-        Size: image.size,
-        SharedSize: -1,
-        Labels: {},
-        Containers: manager.list().filter(({ config }) => config.imageId === image.id).length,
-      }))),
+      sendJson(
+        response,
+        200,
+        manager.images.list().map((image) => ({
+          Id: image.id,
+          RepoTags: [familiarReference(image.reference)],
+          RepoDigests: [],
+          Created: Math.floor(Date.parse(image.createdAt) / 1000),
+          Size: image.size,
+          SharedSize: -1,
+          Labels: {},
+          Containers: manager.list().filter(({ config }) => config.imageId === image.id).length,
+        })),
+      ),
     ),
     route("GET", "/images/*/json", ({ response, parts }) => {
       const { record, config } = toImage(parts[0]!);
@@ -120,17 +147,27 @@ export function systemRoutes({ manager }: Services): Route[] {
     route("DELETE", "/images/*", ({ response, parts }) => {
       const { record } = toImage(parts[0]!);
       const user = manager.list().find(({ config }) => config.imageId === record.id);
-      if (user) throw new BayError("IS_RUNNING", `the image ${parts[0]} is used by the container ${user.config.name}`);
+      if (user)
+        throw new BayError(
+          "IS_RUNNING",
+          `the image ${parts[0]} is used by the container ${user.config.name}`,
+        );
       manager.images.remove(record.reference);
       sendJson(response, 200, [{ Untagged: familiarReference(record.reference) }]);
     }),
-    route("GET", "/networks", ({ response }) => sendJson(response, 200, manager.networks.list().map(network))),
+    route("GET", "/networks", ({ response }) =>
+      sendJson(response, 200, manager.networks.list().map(network)),
+    ),
     route("GET", "/networks/:", ({ response, parts }) => {
-      const known = manager.networks.list().find(({ id, config }) => config.name === parts[0] || id.startsWith(parts[0]!));
+      const known = manager.networks
+        .list()
+        .find(({ id, config }) => config.name === parts[0] || id.startsWith(parts[0]!));
       if (!known) throw new BayError("NETWORK_NOT_FOUND", `there is no network ${parts[0]}`);
       sendJson(response, 200, network(known));
     }),
-    route("GET", "/volumes", ({ response }) => sendJson(response, 200, { Volumes: manager.volumes.list().map(volume), Warnings: [] })),
+    route("GET", "/volumes", ({ response }) =>
+      sendJson(response, 200, { Volumes: manager.volumes.list().map(volume), Warnings: [] }),
+    ),
     route("GET", "/volumes/:", ({ response, parts }) => {
       const known = manager.volumes.get(parts[0]!);
       if (!known) throw new BayError("VOLUME_NOT_FOUND", `there is no volume ${parts[0]}`);

@@ -9,10 +9,16 @@ const CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt";
 const NSSWITCH = "passwd: files\ngroup: files\nhosts: files dns\n";
 
 /** Writes the layer; gives the host paths that went in, to tell later whether they changed. */
-export function writeHostLayer(writer: BlobWriter, entries: readonly string[], users: readonly string[], base: string): string[] {
+export function writeHostLayer(
+  writer: BlobWriter,
+  entries: readonly string[],
+  users: readonly string[],
+  base: string,
+): string[] {
   const collector = new Collector(base);
   for (const entry of entries) collector.addEntry(entry);
-  if (existsSync(CERTIFICATES) && !collector.files.has(CERTIFICATES)) collector.addPath(CERTIFICATES, CERTIFICATES);
+  if (existsSync(CERTIFICATES) && !collector.files.has(CERTIFICATES))
+    collector.addPath(CERTIFICATES, CERTIFICATES);
   const sources = new Map<string, LayerSource>();
   for (const [target, path] of collector.files) sources.set(target, { path });
   const extra: [string, LayerSource][] = [
@@ -50,7 +56,10 @@ function accountLines(file: string, names: readonly string[]): string {
     .filter((name, index) => names.indexOf(name) === index)
     .map((name) => {
       const line = lines.find((candidate) => candidate.startsWith(`${name}:`));
-      if (!line) throw new BayError("HOST_IMAGE", `the host has no user ${name}`, { hint: "list users that are in /etc/passwd" });
+      if (!line)
+        throw new BayError("HOST_IMAGE", `the host has no user ${name}`, {
+          hint: "list users that are in /etc/passwd",
+        });
       const [user, , ...rest] = line.split(":");
       return `${[user, "x", ...rest].join(":")}\n`;
     })
@@ -60,12 +69,22 @@ function accountLines(file: string, names: readonly string[]): string {
 /** The groups of the accounts: their primary group and every group that lists them. */
 function groupLines(names: readonly string[]): string {
   const passwd = readFileSync("/etc/passwd", "utf8").split("\n");
-  const primary = new Set(names.map((name) => passwd.find((line) => line.startsWith(`${name}:`))?.split(":")[3]));
+  const primary = new Set(
+    names.map((name) => passwd.find((line) => line.startsWith(`${name}:`))?.split(":")[3]),
+  );
   return readFileSync("/etc/group", "utf8")
     .split("\n")
     .filter(Boolean)
     .map((line) => line.split(":") as [string, string, string, string])
-    .filter(([, , gid, members]) => primary.has(gid) || members.split(",").some((member) => names.includes(member)))
-    .map(([group, , gid, members]) => `${group}:x:${gid}:${members.split(",").filter((m) => names.includes(m)).join(",")}\n`)
+    .filter(
+      ([, , gid, members]) => primary.has(gid) || members.split(",").some((member) => names.includes(member)),
+    )
+    .map(
+      ([group, , gid, members]) =>
+        `${group}:x:${gid}:${members
+          .split(",")
+          .filter((m) => names.includes(m))
+          .join(",")}\n`,
+    )
     .join("");
 }

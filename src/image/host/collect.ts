@@ -27,19 +27,28 @@ export class Collector {
   /** Adds one entry of a `host:` list: a command's name, an absolute path, or `SOURCE:TARGET`. */
   addEntry(entry: string): void {
     const colon = entry.indexOf(":");
-    if (colon > 0) return this.#addAs(posix.resolve(this.base, entry.slice(0, colon)), entry.slice(colon + 1), entry);
+    if (colon > 0)
+      return this.#addAs(posix.resolve(this.base, entry.slice(0, colon)), entry.slice(colon + 1), entry);
     if (!entry.includes("/")) return this.addPath(this.#findCommand(entry), entry);
     if (!posix.isAbsolute(entry)) {
-      throw new BayError("HOST_IMAGE", `the relative path ${entry} needs a place in the image`, { hint: `write ${entry}:/target` });
+      throw new BayError("HOST_IMAGE", `the relative path ${entry} needs a place in the image`, {
+        hint: `write ${entry}:/target`,
+      });
     }
     this.addPath(entry, entry);
   }
 
   #findCommand(name: string): string {
-    const search = [...new Set([...COMMAND_PATH, ...(process.env.PATH ?? "").split(":").filter(posix.isAbsolute)])];
-    const found = search.map((directory) => posix.join(directory, name)).find((path) => statSync(path, { throwIfNoEntry: false })?.isFile());
+    const search = [
+      ...new Set([...COMMAND_PATH, ...(process.env.PATH ?? "").split(":").filter(posix.isAbsolute)]),
+    ];
+    const found = search
+      .map((directory) => posix.join(directory, name))
+      .find((path) => statSync(path, { throwIfNoEntry: false })?.isFile());
     if (!found) {
-      throw new BayError("HOST_IMAGE", `the command ${name} is not on this host`, { hint: `install it, or name its path` });
+      throw new BayError("HOST_IMAGE", `the command ${name} is not on this host`, {
+        hint: `install it, or name its path`,
+      });
     }
     return found;
   }
@@ -51,8 +60,10 @@ export class Collector {
   }
 
   #addAs(source: string, target: string, entry: string): void {
-    if (!posix.isAbsolute(target)) throw new BayError("HOST_IMAGE", `${entry}: the target ${target} is not absolute`);
-    if (!lstatSync(source, { throwIfNoEntry: false })) throw new BayError("HOST_IMAGE", `${source} is not on this host`);
+    if (!posix.isAbsolute(target))
+      throw new BayError("HOST_IMAGE", `${entry}: the target ${target} is not absolute`);
+    if (!lstatSync(source, { throwIfNoEntry: false }))
+      throw new BayError("HOST_IMAGE", `${source} is not on this host`);
     this.#addTree(posix.normalize(target), source);
   }
 
@@ -83,7 +94,8 @@ export class Collector {
     const stat = lstatSync(source);
     this.files.set(target, source);
     if (stat.isDirectory()) {
-      for (const name of readdirSync(source)) this.#addTree(posix.join(target, name), posix.join(source, name));
+      for (const name of readdirSync(source))
+        this.#addTree(posix.join(target, name), posix.join(source, name));
     } else if (stat.isFile()) this.#addNeeds(source);
   }
 
@@ -107,7 +119,8 @@ export class Collector {
     const wanted = readElf(user)?.machine;
     for (const directory of name.includes("/") ? [""] : [...own, ...this.#libraryPath]) {
       const path = posix.join(directory, name);
-      if (statSync(path, { throwIfNoEntry: false })?.isFile() && readElf(path)?.machine === wanted) return this.addPath(path, user);
+      if (statSync(path, { throwIfNoEntry: false })?.isFile() && readElf(path)?.machine === wanted)
+        return this.addPath(path, user);
     }
     throw new BayError("HOST_IMAGE", `${user} needs the library ${name}, which is not on this host`);
   }

@@ -29,7 +29,13 @@ export function readElf(path: string): ElfNeeds | undefined {
       return bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, at));
     };
     const header = read(0, 64);
-    if (header.length < 64 || header.toString("latin1", 0, 4) !== "\x7fELF" || header[4] !== 2 || header[5] !== 1) return undefined;
+    if (
+      header.length < 64 ||
+      header.toString("latin1", 0, 4) !== "\x7fELF" ||
+      header[4] !== 2 ||
+      header[5] !== 1
+    )
+      return undefined;
     const table = read(Number(header.readBigUInt64LE(32)), header.readUInt16LE(54) * header.readUInt16LE(56));
     const segments = [];
     for (let at = 0; at + 56 <= table.length; at += header.readUInt16LE(54) || 56) {
@@ -42,7 +48,9 @@ export function readElf(path: string): ElfNeeds | undefined {
     }
     const interp = segments.find(({ type }) => type === PT_INTERP);
     const needs: ElfNeeds = {
-      interpreter: interp ? read(interp.offset, interp.size).toString("utf8").replace(/\0.*$/s, "") : undefined,
+      interpreter: interp
+        ? read(interp.offset, interp.size).toString("utf8").replace(/\0.*$/s, "")
+        : undefined,
       needed: [],
       searchPath: [],
       machine: header.readUInt16LE(18),
@@ -57,7 +65,10 @@ export function readElf(path: string): ElfNeeds | undefined {
     }
     const value = (wanted: number) => entries.find(([tag]) => tag === wanted)?.[1];
     const address = value(DT_STRTAB);
-    const load = segments.find((s) => s.type === PT_LOAD && address !== undefined && address >= s.address && address < s.address + s.size);
+    const load = segments.find(
+      (s) =>
+        s.type === PT_LOAD && address !== undefined && address >= s.address && address < s.address + s.size,
+    );
     if (address === undefined || !load) return needs;
     const strings = read(address - load.address + load.offset, value(DT_STRSZ) ?? 0);
     const text = (at: number) => strings.toString("utf8", at, Math.max(at, strings.indexOf(0, at)));

@@ -61,7 +61,8 @@ function number(bytes: Buffer, at: number, length: number): number {
   const field = bytes.subarray(at, at + length);
   if ((field[0]! & 0x80) === 0) {
     const digits = field.toString("latin1").replace(/\0.*$/s, "").trim();
-    if (!/^[0-7]*$/.test(digits)) throw new BayError("BAD_TAR", `a tar header has the number ${JSON.stringify(digits)}`);
+    if (!/^[0-7]*$/.test(digits))
+      throw new BayError("BAD_TAR", `a tar header has the number ${JSON.stringify(digits)}`);
     return digits === "" ? 0 : Number.parseInt(digits, 8);
   }
   let value = field[0]! & 0x40 ? BigInt((field[0]! & 0x7f) - 0x80) : BigInt(field[0]! & 0x7f);
@@ -99,10 +100,19 @@ export function decodePax(bytes: Buffer): Map<string, Buffer> {
     const space = bytes.indexOf(32, at);
     const length = Number(bytes.toString("latin1", at, space));
     const equals = bytes.indexOf(61, space);
-    if (space === -1 || !Number.isInteger(length) || length < 5 || at + length > bytes.length || equals === -1) {
+    if (
+      space === -1 ||
+      !Number.isInteger(length) ||
+      length < 5 ||
+      at + length > bytes.length ||
+      equals === -1
+    ) {
       throw new BayError("BAD_TAR", "a PAX header is malformed");
     }
-    records.set(bytes.toString("utf8", space + 1, equals), Buffer.from(bytes.subarray(equals + 1, at + length - 1)));
+    records.set(
+      bytes.toString("utf8", space + 1, equals),
+      Buffer.from(bytes.subarray(equals + 1, at + length - 1)),
+    );
     at += length;
   }
   return records;
@@ -114,14 +124,16 @@ export function toEntry(raw: RawHeader, pax: ReadonlyMap<string, Buffer>): TarEn
   const numeric = (key: string, otherwise: number) => {
     const given = value(key);
     if (given === undefined) return otherwise;
-    if (!/^-?\d+(\.\d*)?$/.test(given)) throw new BayError("BAD_TAR", `PAX ${key} is ${JSON.stringify(given)}`);
+    if (!/^-?\d+(\.\d*)?$/.test(given))
+      throw new BayError("BAD_TAR", `PAX ${key} is ${JSON.stringify(given)}`);
     return Number(given);
   };
   const type = FLAG_TYPES.get(raw.flag === "7" ? "0" : raw.flag);
   const name = value("path") ?? raw.name;
   if (!type) throw new BayError("BAD_TAR", `entry ${name} has the unknown type ${JSON.stringify(raw.flag)}`);
   const xattrs = new Map<string, Buffer>();
-  for (const [key, bytes] of pax) if (key.startsWith(XATTR_KEY)) xattrs.set(key.slice(XATTR_KEY.length), bytes);
+  for (const [key, bytes] of pax)
+    if (key.startsWith(XATTR_KEY)) xattrs.set(key.slice(XATTR_KEY.length), bytes);
   return {
     name: name.replace(/^(\.?\/+)+/, "").replace(/\/+$/, ""),
     type: type === "file" && name.endsWith("/") ? "directory" : type,
@@ -147,7 +159,13 @@ function paxRecord(key: string, value: Buffer): Buffer {
 function headerBlock(entry: Omit<RawHeader, "mtime"> & { mtime: number }): Buffer {
   const block = Buffer.alloc(BLOCK);
   const octal = (value: number, at: number, length: number) =>
-    block.write(`${Math.max(0, Math.min(value, 8 ** (length - 1) - 1)).toString(8).padStart(length - 1, "0")}\0`, at, "latin1");
+    block.write(
+      `${Math.max(0, Math.min(value, 8 ** (length - 1) - 1))
+        .toString(8)
+        .padStart(length - 1, "0")}\0`,
+      at,
+      "latin1",
+    );
   Buffer.from(entry.name).copy(block, 0, 0, 100);
   octal(entry.mode, 100, 8);
   octal(entry.uid, 108, 8);
@@ -169,7 +187,8 @@ function headerBlock(entry: Omit<RawHeader, "mtime"> & { mtime: number }): Buffe
 export function encodeEntry(entry: TarEntry): Buffer {
   const name = entry.type === "directory" ? `${entry.name}/` : entry.name;
   const records: Buffer[] = [];
-  const add = (key: string, value: string | Buffer) => records.push(paxRecord(key, Buffer.from(value as string)));
+  const add = (key: string, value: string | Buffer) =>
+    records.push(paxRecord(key, Buffer.from(value as string)));
   if (Buffer.byteLength(name) > 100) add("path", name);
   if (Buffer.byteLength(entry.linkName) > 100) add("linkpath", entry.linkName);
   if (entry.size > MAX_OCTAL_12) add("size", String(entry.size));

@@ -51,7 +51,8 @@ export function readTar(read: ReadBytes, visit: (entry: TarEntry, content: ReadB
       return; // some writers leave the end marker out
     }
     isFirst = false;
-    const block = first.length === BLOCK ? first : Buffer.concat([Buffer.from(first), exactly(BLOCK - first.length)]);
+    const block =
+      first.length === BLOCK ? first : Buffer.concat([Buffer.from(first), exactly(BLOCK - first.length)]);
     const raw = decodeHeader(block);
     if (!raw) return drain(read);
     if (raw.flag === "x") for (const [key, value] of decodePax(metadata(raw.size))) pax.set(key, value);

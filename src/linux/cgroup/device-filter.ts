@@ -2,7 +2,7 @@
  * Device access on cgroup v2: a BPF program of type CGROUP_DEVICE that allows what the rules allow
  * (bpf(2); struct bpf_cgroup_dev_ctx {u32 access << 16 | type, u32 major, u32 minor}).
  */
-import { openSync, closeSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { addressOf, close, syscall } from "../libc.ts";
 import type { SpecDeviceRule } from "../spec.ts";
 
@@ -53,7 +53,9 @@ function ruleInstructions(rule: SpecDeviceRule): Instruction[] {
   const all: Instruction[] = [...tests, [0xb7, 0, 0, 1], [0x95, 0, 0, 0]];
   // every failed test jumps behind this rule
   return all.map(([opcode, registers, offset, immediate], index) =>
-    opcode === 0x55 ? [opcode, registers, all.length - index - 1, immediate] : [opcode, registers, offset, immediate],
+    opcode === 0x55
+      ? [opcode, registers, all.length - index - 1, immediate]
+      : [opcode, registers, offset, immediate],
   );
 }
 

@@ -38,7 +38,8 @@ export class CgroupV1Manager implements CgroupManager {
     for (const mount of new Set(this.#mounts.values())) {
       const directory = join(mount, this.parent);
       if (!existsSync(directory)) continue;
-      for (const entry of readdirSync(directory, { withFileTypes: true })) if (entry.isDirectory()) names.add(entry.name);
+      for (const entry of readdirSync(directory, { withFileTypes: true }))
+        if (entry.isDirectory()) names.add(entry.name);
     }
     return [...names];
   }
@@ -65,7 +66,9 @@ class CgroupV1 implements Cgroup {
   /** `tasks`, not cgroup.procs: moving one's own single thread spares the kernel's global thread lock. */
   joinFiles(): string[] {
     const files = this.#used().map((controller) => join(this.#directory(controller), "tasks"));
-    return existsSync(this.#directory("cpuset")) ? [...files, join(this.#directory("cpuset"), "tasks")] : files;
+    return existsSync(this.#directory("cpuset"))
+      ? [...files, join(this.#directory("cpuset"), "tasks")]
+      : files;
   }
 
   create(): void {
@@ -79,15 +82,18 @@ class CgroupV1 implements Cgroup {
   apply(resources: SpecResources): void {
     const { memory, cpu, pids, blockIO, devices } = resources;
     if (memory) this.#applyMemory(memory);
-    if (cpu?.shares !== undefined) setLimit(join(this.#directory("cpu"), "cpu.shares"), cpu.shares || 1024, "cpu_shares");
+    if (cpu?.shares !== undefined)
+      setLimit(join(this.#directory("cpu"), "cpu.shares"), cpu.shares || 1024, "cpu_shares");
     if (cpu?.quota !== undefined) {
       const directory = this.#directory("cpu");
       setLimit(join(directory, "cpu.cfs_period_us"), cpu.period ?? 100000, "cpu_period");
       setLimit(join(directory, "cpu.cfs_quota_us"), cpu.quota || -1, "cpus");
     }
     if (cpu?.cpus !== undefined || cpu?.mems !== undefined) this.#applyCpuset(cpu.cpus ?? "", cpu.mems ?? "");
-    if (pids) setLimit(join(this.#directory("pids"), "pids.max"), pids.limit > 0 ? pids.limit : "max", "pids_limit");
-    if (blockIO?.weight) setLimit(join(this.#directory("blkio"), "blkio.bfq.weight"), blockIO.weight, "blkio_config.weight");
+    if (pids)
+      setLimit(join(this.#directory("pids"), "pids.max"), pids.limit > 0 ? pids.limit : "max", "pids_limit");
+    if (blockIO?.weight)
+      setLimit(join(this.#directory("blkio"), "blkio.bfq.weight"), blockIO.weight, "blkio_config.weight");
     if (devices) this.#applyDevices(devices);
   }
 
@@ -109,9 +115,14 @@ class CgroupV1 implements Cgroup {
       for (const [path, value, name] of steps) setLimit(path, value, name);
     }
     if (memory.reservation !== undefined) {
-      setLimit(join(directory, "memory.soft_limit_in_bytes"), memory.reservation > 0 ? memory.reservation : -1, "mem_reservation");
+      setLimit(
+        join(directory, "memory.soft_limit_in_bytes"),
+        memory.reservation > 0 ? memory.reservation : -1,
+        "mem_reservation",
+      );
     }
-    if (memory.swappiness !== undefined) setLimit(join(directory, "memory.swappiness"), memory.swappiness, "mem_swappiness");
+    if (memory.swappiness !== undefined)
+      setLimit(join(directory, "memory.swappiness"), memory.swappiness, "mem_swappiness");
     if (memory.disableOOMKiller) setLimit(join(directory, "memory.oom_control"), 1, "oom_kill_disable");
   }
 
@@ -123,7 +134,8 @@ class CgroupV1 implements Cgroup {
     if (!cpus && !mems && !existsSync(directory)) return;
     mkdirSync(directory, { recursive: true });
     const whole = (file: string) => readText(join(root, file)) ?? "0";
-    for (const file of ["cpuset.cpus", "cpuset.mems"]) if (!readText(join(parent, file))) writeFileSync(join(parent, file), whole(file));
+    for (const file of ["cpuset.cpus", "cpuset.mems"])
+      if (!readText(join(parent, file))) writeFileSync(join(parent, file), whole(file));
     setLimit(join(directory, "cpuset.cpus"), cpus || whole("cpuset.cpus"), "cpuset");
     setLimit(join(directory, "cpuset.mems"), mems || whole("cpuset.mems"), "cpuset mems");
     for (const pid of this.pids()) {
@@ -139,7 +151,10 @@ class CgroupV1 implements Cgroup {
     const directory = this.#directory("devices");
     for (const rule of rules) {
       const number = (value: number | undefined) => (value === undefined || value < 0 ? "*" : String(value));
-      const text = rule.type === "a" || !rule.type ? "a" : `${rule.type} ${number(rule.major)}:${number(rule.minor)} ${rule.access ?? "rwm"}`;
+      const text =
+        rule.type === "a" || !rule.type
+          ? "a"
+          : `${rule.type} ${number(rule.major)}:${number(rule.minor)} ${rule.access ?? "rwm"}`;
       setLimit(join(directory, rule.allow ? "devices.allow" : "devices.deny"), text, "devices");
     }
   }
@@ -147,7 +162,8 @@ class CgroupV1 implements Cgroup {
   read(): SpecResources {
     const memory = this.#directory("memory");
     const cpu = this.#directory("cpu");
-    const finite = (value: number | undefined) => (value === undefined || value > 2 ** 52 ? undefined : value);
+    const finite = (value: number | undefined) =>
+      value === undefined || value > 2 ** 52 ? undefined : value;
     const quota = Number(readText(join(cpu, "cpu.cfs_quota_us")) ?? -1);
     const shares = readNumber(join(cpu, "cpu.shares"));
     const pids = readNumber(join(this.#directory("pids"), "pids.max"));
@@ -195,7 +211,11 @@ class CgroupV1 implements Cgroup {
   }
 
   freeze(frozen: boolean): void {
-    setLimit(join(this.#directory("freezer"), "freezer.state"), frozen ? "FROZEN" : "THAWED", "freezer.state");
+    setLimit(
+      join(this.#directory("freezer"), "freezer.state"),
+      frozen ? "FROZEN" : "THAWED",
+      "freezer.state",
+    );
   }
 
   isFrozen(): boolean {
@@ -208,6 +228,8 @@ class CgroupV1 implements Cgroup {
   }
 
   remove(): boolean {
-    return [...this.#used(), "cpuset"].map((controller) => removeGroup(this.#directory(controller))).every(Boolean);
+    return [...this.#used(), "cpuset"]
+      .map((controller) => removeGroup(this.#directory(controller)))
+      .every(Boolean);
   }
 }

@@ -85,15 +85,19 @@ class CgroupV2 implements Cgroup {
 
   apply(resources: SpecResources): void {
     const { memory, cpu, pids, blockIO, devices } = resources;
-    const set = (file: string, value: string | number, name: string) => setLimit(join(this.#directory, file), value, name);
+    const set = (file: string, value: string | number, name: string) =>
+      setLimit(join(this.#directory, file), value, name);
     if (memory?.limit !== undefined) {
       set("memory.max", memory.limit > 0 ? memory.limit : "max", "mem_limit");
-      const swap = memory.swap !== undefined && memory.swap > 0 && memory.limit > 0 ? memory.swap - memory.limit : "max";
+      const swap =
+        memory.swap !== undefined && memory.swap > 0 && memory.limit > 0 ? memory.swap - memory.limit : "max";
       if (existsSync(join(this.#directory, "memory.swap.max"))) set("memory.swap.max", swap, "memswap_limit");
     }
-    if (memory?.reservation !== undefined) set("memory.low", memory.reservation > 0 ? memory.reservation : 0, "mem_reservation");
+    if (memory?.reservation !== undefined)
+      set("memory.low", Math.max(memory.reservation, 0), "mem_reservation");
     if (cpu?.shares !== undefined) set("cpu.weight", sharesToWeight(cpu.shares), "cpu_shares");
-    if (cpu?.quota !== undefined) set("cpu.max", `${cpu.quota > 0 ? cpu.quota : "max"} ${cpu.period ?? 100000}`, "cpus");
+    if (cpu?.quota !== undefined)
+      set("cpu.max", `${cpu.quota > 0 ? cpu.quota : "max"} ${cpu.period ?? 100000}`, "cpus");
     if (cpu?.cpus !== undefined) set("cpuset.cpus", cpu.cpus || "\n", "cpuset");
     if (cpu?.mems !== undefined) set("cpuset.mems", cpu.mems || "\n", "cpuset mems");
     if (pids) set("pids.max", pids.limit > 0 ? pids.limit : "max", "pids_limit");
@@ -128,10 +132,9 @@ class CgroupV2 implements Cgroup {
 
   stats(): CgroupStats {
     const bytes = (key: string) =>
-      [...(readText(join(this.#directory, "io.stat")) ?? "").matchAll(new RegExp(`${key}=(\\d+)`, "g"))].reduce(
-        (sum, match) => sum + Number(match[1]),
-        0,
-      );
+      [
+        ...(readText(join(this.#directory, "io.stat")) ?? "").matchAll(new RegExp(`${key}=(\\d+)`, "g")),
+      ].reduce((sum, match) => sum + Number(match[1]), 0);
     return {
       memoryBytes: readNumber(join(this.#directory, "memory.current")) ?? 0,
       memoryLimitBytes: readNumber(join(this.#directory, "memory.max")),
@@ -160,7 +163,8 @@ class CgroupV2 implements Cgroup {
   }
 
   kill(): void {
-    if (existsSync(join(this.#directory, "cgroup.kill"))) setLimit(join(this.#directory, "cgroup.kill"), 1, "cgroup.kill");
+    if (existsSync(join(this.#directory, "cgroup.kill")))
+      setLimit(join(this.#directory, "cgroup.kill"), 1, "cgroup.kill");
     else killAll(this.pids());
   }
 

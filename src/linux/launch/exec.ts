@@ -1,6 +1,6 @@
 /** An exec in a running container as a program: it joins the namespaces of the first process (setns(2)). */
 import * as abi from "../abi.ts";
-import { ProgramBuilder, type Program } from "../program.ts";
+import { type Program, ProgramBuilder } from "../program.ts";
 import { addExec, addIdentity, addPlainStdio, addSession, addTty } from "./identity.ts";
 import { type ExecRequest, FD } from "./request.ts";
 import { addSupervisor, writeFile } from "./supervise.ts";
@@ -31,7 +31,9 @@ export function execProgram(request: ExecRequest): Program {
   const tty = request.stdio.kind === "tty";
   if (tty) addTty(program, request.process.consoleSize);
   addSession(program, tty);
-  program.call("chdir", [request.process.cwd], { about: `change to the working directory ${request.process.cwd}` });
+  program.call("chdir", [request.process.cwd], {
+    about: `change to the working directory ${request.process.cwd}`,
+  });
   addIdentity(program, request.process, request.seccomp);
   addExec(program, request.process);
   return program.build();

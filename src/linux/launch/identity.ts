@@ -2,9 +2,10 @@
  * The last stretch before the command runs, the same for a container's start and for an exec in it: limits,
  * capabilities, seccomp, user and working directory, and execve(2).
  */
+
+import { BayError } from "../../errors.ts";
 import { O_CLOEXEC, RLIMITS } from "../abi.ts";
 import { capabilityMask, lastCapability } from "../capabilities.ts";
-import { BayError } from "../../errors.ts";
 import type { ProgramBuilder } from "../program.ts";
 import { seccompFilter } from "../seccomp.ts";
 import type { Spec, SpecProcess } from "../spec.ts";
@@ -60,7 +61,10 @@ export function addTty(program: ProgramBuilder, size: { height: number; width: n
   program.call("ioctl", [FD.ptyMaster, TIOCSPTLCK, Buffer.alloc(8)], { about: "unlock the pty" });
   program.call("ioctl", [FD.ptyMaster, TIOCSWINSZ, window], { about: "size the pty" });
   resultAs(program, FD.ptySlave, (store) => {
-    program.call("ioctl", [FD.ptyMaster, TIOCGPTPEER, O_RDWR_NOCTTY | O_CLOEXEC], { store, about: "open the pty" });
+    program.call("ioctl", [FD.ptyMaster, TIOCGPTPEER, O_RDWR_NOCTTY | O_CLOEXEC], {
+      store,
+      about: "open the pty",
+    });
   });
   program.call("write", [FD.ttyReadyWrite, byte, 1], { about: "hand over the pty" });
   program.call("read", [FD.ttyTakenRead, byte, 1], { about: "hand over the pty" });
@@ -74,7 +78,11 @@ export function addSession(program: ProgramBuilder, tty: boolean): void {
 }
 
 /** Limits, capabilities, seccomp, user: everything after which the process is no longer bay's. */
-export function addIdentity(program: ProgramBuilder, process: SpecProcess, seccomp: Spec["linux"]["seccomp"]): void {
+export function addIdentity(
+  program: ProgramBuilder,
+  process: SpecProcess,
+  seccomp: Spec["linux"]["seccomp"],
+): void {
   for (const limit of process.rlimits ?? []) addLimit(program, limit);
   program.call("keyctl", [KEYCTL_JOIN_SESSION_KEYRING, 0], { ignore: true });
   program.call("umask", [process.user.umask ?? 0o022]);
@@ -111,7 +119,8 @@ export function addIdentity(program: ProgramBuilder, process: SpecProcess, secco
 
 function addLimit(program: ProgramBuilder, limit: { type: string; soft: number; hard: number }): void {
   const resource = RLIMITS[limit.type.replace(/^RLIMIT_/, "").toLowerCase()];
-  if (resource === undefined) throw new BayError("UNKNOWN_LIMIT", `no resource limit is called ${limit.type}`);
+  if (resource === undefined)
+    throw new BayError("UNKNOWN_LIMIT", `no resource limit is called ${limit.type}`);
   const value = (number: number) => (number < 0 ? -1n : BigInt(number));
   program.call("prlimit64", [0, resource, program.struct([value(limit.soft), value(limit.hard)]), 0], {
     about: `set limit ${limit.type}`,
@@ -119,7 +128,10 @@ function addLimit(program: ProgramBuilder, limit: { type: string; soft: number; 
 }
 
 /** capset(2), version 3: {effective, permitted, inheritable} for the low and the high 32 bits. */
-function addCapabilitySets(program: ProgramBuilder, capabilities: NonNullable<SpecProcess["capabilities"]>): void {
+function addCapabilitySets(
+  program: ProgramBuilder,
+  capabilities: NonNullable<SpecProcess["capabilities"]>,
+): void {
   const header = Buffer.alloc(8);
   header.writeUInt32LE(0x20080522);
   const data = Buffer.alloc(24);
@@ -148,7 +160,9 @@ export function addExec(program: ProgramBuilder, process: SpecProcess, signalsBl
   const path = process.env.find((entry) => entry.startsWith("PATH="))?.slice(5);
   const directories = (path ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin").split(":");
   const candidates =
-    command === "" || command.includes("/") ? [command] : directories.map((directory) => `${directory || "."}/${command}`);
+    command === "" || command.includes("/")
+      ? [command]
+      : directories.map((directory) => `${directory || "."}/${command}`);
   candidates.forEach((file, index) => {
     const last = index === candidates.length - 1;
     program.call("execve", [file, argv, env], { ignore: !last, about: `exec ${command}` });

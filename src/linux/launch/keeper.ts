@@ -25,7 +25,11 @@ export interface KeeperOptions {
 export function startKeeper(options: KeeperOptions): void {
   const program = new ProgramBuilder();
   program.entry("entry");
-  program.call("clone3", [cloneArgs(program, abi.CLONE_PARENT_SETTID, program.header("shimPid"), 0, SIGCHLD), 88], { label: "entry", clone: "keeper" });
+  program.call(
+    "clone3",
+    [cloneArgs(program, abi.CLONE_PARENT_SETTID, program.header("shimPid"), 0, SIGCHLD), 88],
+    { label: "entry", clone: "keeper" },
+  );
   program.call("exit_group", [0]);
   program.call("setsid", [], { label: "keeper" });
   program.call("rt_sigprocmask", [SIG_SETMASK, Buffer.alloc(8, 0xff), 0, 8]);
@@ -41,7 +45,9 @@ export function startKeeper(options: KeeperOptions): void {
   program.call("setsid", [], { label: "child" });
   program.call("openat", [abi.AT_FDCWD, "/dev/null", abi.O_RDWR, 0]); // takes 0, the lowest free number
   const append = 0o2000;
-  program.call("openat", [abi.AT_FDCWD, options.logFile, abi.O_WRONLY | abi.O_CREAT | append, 0o600], { label: "log" });
+  program.call("openat", [abi.AT_FDCWD, options.logFile, abi.O_WRONLY | abi.O_CREAT | append, 0o600], {
+    label: "log",
+  });
   program.call("dup3", [1, 2, 0]);
   program.call("close_range", [3, 0xffffffff, 0]);
   program.call("rt_sigprocmask", [SIG_SETMASK, Buffer.alloc(8), 0, 8]);
@@ -71,4 +77,3 @@ export function stopKeeper(file: string): boolean {
     return false;
   }
 }
-

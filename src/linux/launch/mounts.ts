@@ -14,7 +14,7 @@ import { BayError } from "../../errors.ts";
 import * as abi from "../abi.ts";
 import type { ProgramBuilder } from "../program.ts";
 import type { Spec, SpecDevice, SpecMount } from "../spec.ts";
-import { type LaunchRequest, FD } from "./request.ts";
+import { FD, type LaunchRequest } from "./request.ts";
 import { resultAs, writeFile } from "./supervise.ts";
 
 const ATTRIBUTES: Record<string, number> = {
@@ -23,7 +23,17 @@ const ATTRIBUTES: Record<string, number> = {
   nodev: abi.MOUNT_ATTR_NODEV,
   noexec: abi.MOUNT_ATTR_NOEXEC,
 };
-const PLAIN_OPTIONS = new Set(["rw", "suid", "dev", "exec", "relatime", "bind", "rbind", "private", "rprivate"]);
+const PLAIN_OPTIONS = new Set([
+  "rw",
+  "suid",
+  "dev",
+  "exec",
+  "relatime",
+  "bind",
+  "rbind",
+  "private",
+  "rprivate",
+]);
 const STANDARD_DEVICES: SpecDevice[] = [
   { path: "/dev/null", type: "c", major: 1, minor: 3 },
   { path: "/dev/zero", type: "c", major: 1, minor: 5 },
@@ -58,7 +68,8 @@ function planMount(mount: SpecMount, index: number): MountPlan {
     if (attribute !== undefined) attributes |= attribute;
     else if (!PLAIN_OPTIONS.has(option)) data.push(option);
   }
-  const isBind = mount.type === "bind" || (mount.options ?? []).some((option) => option === "bind" || option === "rbind");
+  const isBind =
+    mount.type === "bind" || (mount.options ?? []).some((option) => option === "bind" || option === "rbind");
   if (!isBind) return { mount, attributes, data, bindFd: undefined, isFile: false };
   let isFile: boolean;
   try {
@@ -66,7 +77,8 @@ function planMount(mount: SpecMount, index: number): MountPlan {
   } catch (cause) {
     throw new BayError("MOUNT_SOURCE", `the mount source ${mount.source} cannot be used`, { cause });
   }
-  if (data.length > 0) throw new BayError("MOUNT_OPTION", `mount option ${data.join(", ")} of ${mount.destination}`);
+  if (data.length > 0)
+    throw new BayError("MOUNT_OPTION", `mount option ${data.join(", ")} of ${mount.destination}`);
   return { mount, attributes, data, bindFd: FD.firstBind + index, isFile };
 }
 
@@ -100,7 +112,8 @@ function addRoot(program: ProgramBuilder, request: LaunchRequest): void {
   // Relative names keep the option string of a deep image under the kernel's limit of a page.
   program.call("chdir", [overlay.layersDirectory]);
   const options = `lowerdir=${overlay.lower.join(":")},upperdir=${overlay.upper},workdir=${overlay.work}`;
-  if (options.length > 4000) throw new BayError("TOO_MANY_LAYERS", `the image has ${overlay.lower.length} layers`);
+  if (options.length > 4000)
+    throw new BayError("TOO_MANY_LAYERS", `the image has ${overlay.lower.length} layers`);
   program.call("mount", ["overlay", spec.root.path, "overlay", 0, options], { about: "mount the overlay" });
 }
 
@@ -149,7 +162,10 @@ function makeFileSystem(
   });
   for (const option of data) {
     const at = option.indexOf("=");
-    if (at === -1) program.call("fsconfig", [FD.scratch, abi.FSCONFIG_SET_FLAG, option, 0, 0], { about: `${about} -o ${option}` });
+    if (at === -1)
+      program.call("fsconfig", [FD.scratch, abi.FSCONFIG_SET_FLAG, option, 0, 0], {
+        about: `${about} -o ${option}`,
+      });
     else {
       const key = option.slice(0, at);
       program.call("fsconfig", [FD.scratch, abi.FSCONFIG_SET_STRING, key, option.slice(at + 1), 0], {
@@ -184,7 +200,13 @@ function addDevices(program: ProgramBuilder, spec: Spec): void {
     addMountPoint(program, posix.dirname(device.path), false);
     program.call("mknodat", [abi.AT_FDCWD, device.path, mode, number], { about: `make ${device.path}` });
     if (device.uid || device.gid) {
-      program.call("fchownat", [abi.AT_FDCWD, device.path, device.uid ?? 0, device.gid ?? 0, abi.AT_SYMLINK_NOFOLLOW]);
+      program.call("fchownat", [
+        abi.AT_FDCWD,
+        device.path,
+        device.uid ?? 0,
+        device.gid ?? 0,
+        abi.AT_SYMLINK_NOFOLLOW,
+      ]);
     }
   }
   for (const [target, link] of DEVICE_LINKS) program.call("symlinkat", [target, abi.AT_FDCWD, link]);
@@ -242,7 +264,9 @@ function addMasks(program: ProgramBuilder, spec: Spec): void {
       program.call("open_tree", [directory, name, clone | abi.AT_RECURSIVE], { store, about });
     });
     const attributes = program.struct([abi.MOUNT_ATTR_RDONLY, 0, 0, 0]);
-    program.call("mount_setattr", [FD.scratch, "", abi.AT_EMPTY_PATH | abi.AT_RECURSIVE, attributes, 32], { about });
+    program.call("mount_setattr", [FD.scratch, "", abi.AT_EMPTY_PATH | abi.AT_RECURSIVE, attributes, 32], {
+      about,
+    });
     program.call("move_mount", [FD.scratch, "", directory, name, abi.MOVE_MOUNT_F_EMPTY_PATH], { about });
   }
   for (const path of spec.linux.maskedPaths ?? []) {
@@ -250,10 +274,14 @@ function addMasks(program: ProgramBuilder, spec: Spec): void {
     if (!kind) continue;
     const [directory, name] = locate(path);
     const about = `mask ${path}`;
-    if (kind === "directory") makeFileSystem(program, "tmpfs", ["size=0"], abi.MOUNT_ATTR_RDONLY, FD.scratch, about);
+    if (kind === "directory")
+      makeFileSystem(program, "tmpfs", ["size=0"], abi.MOUNT_ATTR_RDONLY, FD.scratch, about);
     else {
       resultAs(program, FD.scratch, (store) => {
-        program.call("open_tree", [abi.AT_FDCWD, "/dev/null", clone | abi.AT_SYMLINK_NOFOLLOW], { store, about });
+        program.call("open_tree", [abi.AT_FDCWD, "/dev/null", clone | abi.AT_SYMLINK_NOFOLLOW], {
+          store,
+          about,
+        });
       });
     }
     program.call("move_mount", [FD.scratch, "", directory, name, abi.MOVE_MOUNT_F_EMPTY_PATH], { about });

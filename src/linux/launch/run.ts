@@ -62,7 +62,12 @@ async function run(
 }
 
 /** Descriptors 3 to 13 of the shim, in the order of FD. A stream that is not passed is /dev/null by path. */
-async function spawnAndWait(fd: number, name: string, stdio: Stdio, pidfd: number | undefined): Promise<void> {
+async function spawnAndWait(
+  fd: number,
+  name: string,
+  stdio: Stdio,
+  pidfd: number | undefined,
+): Promise<void> {
   const started = createPipe("read");
   const ready: Pipe | undefined = stdio.kind === "tty" ? createPipe() : undefined;
   const taken: Pipe | undefined = stdio.kind === "tty" ? createPipe() : undefined;

@@ -1,7 +1,7 @@
 /** A container's start as a program: namespaces, file systems, names, identity, exec. */
 import { BayError } from "../../errors.ts";
 import * as abi from "../abi.ts";
-import { ProgramBuilder, type Program } from "../program.ts";
+import { type Program, ProgramBuilder } from "../program.ts";
 import type { Spec } from "../spec.ts";
 import { addExec, addIdentity, addPlainStdio, addSession, addTty } from "./identity.ts";
 import { addInit } from "./init.ts";
@@ -62,8 +62,10 @@ export function startProgram(request: LaunchRequest): Program {
   for (const { type, path } of joined) if (type !== "pid") addJoin(program, path!, NAMESPACE_FLAGS[type]);
   addPlainStdio(program, request.stdio);
   addMounts(program, request);
-  if (spec.hostname) program.call("sethostname", [program.text(spec.hostname), Buffer.byteLength(spec.hostname)]);
-  if (spec.domainname) program.call("setdomainname", [program.text(spec.domainname), Buffer.byteLength(spec.domainname)]);
+  if (spec.hostname)
+    program.call("sethostname", [program.text(spec.hostname), Buffer.byteLength(spec.hostname)]);
+  if (spec.domainname)
+    program.call("setdomainname", [program.text(spec.domainname), Buffer.byteLength(spec.domainname)]);
   const tty = request.stdio.kind === "tty";
   if (tty) {
     addTty(program, spec.process.consoleSize);
@@ -86,10 +88,14 @@ function addJoin(program: ProgramBuilder, path: string, flag: number): void {
 /** /dev/console is the container's pty (OCI config-linux.md, default devices). */
 function addConsole(program: ProgramBuilder): void {
   addMountPoint(program, "/dev/console", true);
-  program.call("open_tree", [FD.ptySlave, "", abi.OPEN_TREE_CLONE | abi.AT_EMPTY_PATH | abi.OPEN_TREE_CLOEXEC], {
-    store: { record: "console", argument: 0 },
-    ignore: true,
-  });
+  program.call(
+    "open_tree",
+    [FD.ptySlave, "", abi.OPEN_TREE_CLONE | abi.AT_EMPTY_PATH | abi.OPEN_TREE_CLOEXEC],
+    {
+      store: { record: "console", argument: 0 },
+      ignore: true,
+    },
+  );
   program.call("move_mount", [0, "", abi.AT_FDCWD, "/dev/console", abi.MOVE_MOUNT_F_EMPTY_PATH], {
     label: "console",
     ignore: true,

@@ -3,9 +3,19 @@
  * cgroup, clones the child, waits, notes the status and the time, announces the end, and stays until bayd has
  * read everything and kills it. Its part after the clone is resident: the file is cut to that page later.
  */
-import { AT_FDCWD, CLONE_PARENT_SETTID, CLONE_PIDFD, O_CLOEXEC, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, RLIMITS } from "../abi.ts";
-import type { ProgramBuilder, Word } from "../program.ts";
+import {
+  AT_FDCWD,
+  CLONE_PARENT_SETTID,
+  CLONE_PIDFD,
+  O_CLOEXEC,
+  O_NONBLOCK,
+  O_RDONLY,
+  O_RDWR,
+  O_WRONLY,
+  RLIMITS,
+} from "../abi.ts";
 import { hardLimit } from "../process.ts";
+import type { ProgramBuilder, Word } from "../program.ts";
 import { FD, PROGRAM_OPEN_FILES, type Stdio } from "./request.ts";
 
 const SIGCHLD = 17;
@@ -25,7 +35,13 @@ export interface SupervisorOptions {
 }
 
 /** struct clone_args (clone(2)). */
-export function cloneArgs(program: ProgramBuilder, flags: number | bigint, parentTid: Word, pidfd: Word, exitSignal: number): Word {
+export function cloneArgs(
+  program: ProgramBuilder,
+  flags: number | bigint,
+  parentTid: Word,
+  pidfd: Word,
+  exitSignal: number,
+): Word {
   return program.struct([BigInt(flags), pidfd, 0, parentTid, exitSignal, 0, 0, 0, 0, 0, 0]);
 }
 
@@ -55,7 +71,8 @@ export function addSupervisor(program: ProgramBuilder, options: SupervisorOption
 
   const tty = options.stdio.kind === "tty";
   const pidfd = tty ? program.argument("tty", 0) : 0;
-  const flags = BigInt(options.cloneFlags) | BigInt(CLONE_PARENT_SETTID | (tty ? CLONE_PIDFD : 0)) | 0x100000000n;
+  const flags =
+    BigInt(options.cloneFlags) | BigInt(CLONE_PARENT_SETTID | (tty ? CLONE_PIDFD : 0)) | 0x100000000n;
   const child = cloneArgs(program, flags, program.header("childPid"), pidfd, SIGCHLD);
   program.call("clone3", [child, 88], { clone: "child", about: "clone the container's first process" });
   program.goto(tty ? "attach" : "supervise");

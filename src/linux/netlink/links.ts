@@ -103,7 +103,11 @@ export class Links {
 
   /** The alias is shown by `ip link` and tells an administrator whose link it is. */
   #alias(name: string, alias: string): void {
-    const parts = [linkHeader(0), attribute(IFLA_IFNAME, text(name)), attribute(IFLA_IFALIAS, text(alias.slice(0, 255)))];
+    const parts = [
+      linkHeader(0),
+      attribute(IFLA_IFNAME, text(name)),
+      attribute(IFLA_IFALIAS, text(alias.slice(0, 255))),
+    ];
     this.#socket.change(RTM_NEWLINK, 0, Buffer.concat(parts), `describe ${name}`);
   }
 
@@ -162,7 +166,12 @@ export class Links {
     broadcast.writeUInt32BE((bytes.readUInt32BE(0) | (prefix >= 31 ? 0 : 0xffffffff >>> prefix)) >>> 0);
     const parts = [header, attribute(2, bytes), attribute(1, bytes)]; // IFA_LOCAL, IFA_ADDRESS
     if (prefix < 31) parts.push(attribute(4, broadcast)); // IFA_BROADCAST
-    this.#socket.change(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, Buffer.concat(parts), `add address ${address}/${prefix}`);
+    this.#socket.change(
+      RTM_NEWADDR,
+      NLM_F_CREATE | NLM_F_REPLACE,
+      Buffer.concat(parts),
+      `add address ${address}/${prefix}`,
+    );
   }
 
   /** Every address of the namespace, of both families. */
@@ -170,7 +179,8 @@ export class Links {
     return this.#socket.dump(RTM_GETADDR, Buffer.alloc(8)).flatMap(({ body }) => {
       const bytes = find(parseAttributes(body.subarray(8)), 2) ?? find(parseAttributes(body.subarray(8)), 1);
       if (!bytes) return [];
-      const address = body.readUInt8(0) === AF_INET6 ? bytes.toString("hex").match(/.{4}/g)!.join(":") : unpackIpv4(bytes);
+      const address =
+        body.readUInt8(0) === AF_INET6 ? bytes.toString("hex").match(/.{4}/g)!.join(":") : unpackIpv4(bytes);
       return [{ linkIndex: body.readUInt32LE(4), address, prefix: body.readUInt8(1) }];
     });
   }
@@ -179,7 +189,12 @@ export class Links {
     const header = Buffer.alloc(12); // struct rtmsg
     header.set([AF_INET, 0, 0, 0, 254, 4, 0, 1]); // table main, protocol static, scope universe, unicast
     const body = Buffer.concat([header, attribute(5, packIpv4(gateway))]); // RTA_GATEWAY
-    this.#socket.change(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, body, `add the default route by ${gateway}`);
+    this.#socket.change(
+      RTM_NEWROUTE,
+      NLM_F_CREATE | NLM_F_REPLACE,
+      body,
+      `add the default route by ${gateway}`,
+    );
   }
 
   /** IPv4 destinations that the namespace has routes to; the default route is 0.0.0.0/0. */

@@ -40,7 +40,10 @@ export function parseAttributes(bytes: Buffer): Attribute[] {
   for (let at = 0; at + 4 <= bytes.length; ) {
     const length = bytes.readUInt16LE(at);
     if (length < 4 || at + length > bytes.length) break;
-    attributes.push({ type: bytes.readUInt16LE(at + 2) & 0x3fff, payload: bytes.subarray(at + 4, at + length) });
+    attributes.push({
+      type: bytes.readUInt16LE(at + 2) & 0x3fff,
+      payload: bytes.subarray(at + 4, at + length),
+    });
     at += align(length);
   }
   return attributes;

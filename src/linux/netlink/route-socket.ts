@@ -1,6 +1,6 @@
 /** A synchronous rtnetlink socket. It belongs to the network namespace in which it was made. */
 import { BayError } from "../../errors.ts";
-import { close, errnoName, syscall, SyscallError } from "../libc.ts";
+import { close, errnoName, SyscallError, syscall } from "../libc.ts";
 import { decodeMessages, encodeMessage, type Message } from "./message.ts";
 
 const AF_NETLINK = 16;

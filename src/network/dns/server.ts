@@ -107,7 +107,10 @@ function askUdp(message: Buffer, server: string): Promise<Buffer | undefined> {
     const timer = setTimeout(finish, UPSTREAM_TIMEOUT, undefined);
     socket.on("error", () => finish(undefined));
     // an answer from elsewhere, or to another question, is not ours
-    socket.on("message", (answer) => answer.length >= 12 && answer.readUInt16BE(0) === message.readUInt16BE(0) && finish(answer));
+    socket.on(
+      "message",
+      (answer) => answer.length >= 12 && answer.readUInt16BE(0) === message.readUInt16BE(0) && finish(answer),
+    );
     socket.connect(53, server, () => socket.send(message));
   });
 }
@@ -125,7 +128,8 @@ function askTcp(message: Buffer, server: string): Promise<Buffer | undefined> {
     socket.on("connect", () => socket.write(framed(message)));
     socket.on("data", (chunk) => {
       received = Buffer.concat([received, chunk]);
-      if (received.length >= 2 && received.length >= 2 + received.readUInt16BE(0)) finish(received.subarray(2, 2 + received.readUInt16BE(0)));
+      if (received.length >= 2 && received.length >= 2 + received.readUInt16BE(0))
+        finish(received.subarray(2, 2 + received.readUInt16BE(0)));
     });
   });
 }

@@ -1,0 +1,113 @@
+/** Files in and out of a container, as tar streams: the work is done by a confined worker (archive-worker.ts). */
+import { Socket } from "node:net";
+import { join } from "node:path";
+import type { Readable, Writable } from "node:stream";
+import { Worker } from "node:worker_threads";
+import { BayError } from "../errors.ts";
+import { workerFile } from "../image/index.ts";
+import { close, createPipe, openProcess } from "../linux/index.ts";
+import type { Host } from "./host.ts";
+import { isRunning } from "./manager.ts";
+import type { ContainerRecord } from "./record.ts";
+import { containerDirectory, lookupDirectories } from "./start.ts";
+
+export interface PathStat {
+  name: string;
+  size: number;
+  mode: number;
+  mtime: string;
+  isDirectory: boolean;
+  linkTarget: string;
+}
+
+type Answer = { stat: PathStat; ok?: true } | { ok: false; code: string; message: string };
+
+async function rootOf(host: Host, record: ContainerRecord) {
+  if (isRunning(record)) {
+    const pidfd = openProcess(record.state.pid, record.state.start);
+    if (pidfd !== undefined) return { kind: "process" as const, pidfd };
+  }
+  const directory = containerDirectory(host, record.id);
+  const [upper = "", ...lower] = lookupDirectories(host, record, await host.images.get(record.config.image));
+  return {
+    kind: "overlay" as const,
+    target: join(directory, "rootfs"),
+    lower,
+    upper,
+    work: join(directory, "work"),
+  };
+}
+
+async function work(
+  host: Host,
+  record: ContainerRecord,
+  direction: "get" | "put" | "stat",
+  path: string,
+): Promise<{ stat: Promise<PathStat>; done: Promise<void>; stream: Socket }> {
+  const pipe = createPipe(direction === "put" ? "write" : "read");
+  const [own, theirs] = direction === "put" ? [pipe.write, pipe.read] : [pipe.read, pipe.write];
+  const root = await rootOf(host, record);
+  // the worker closes its end
+  const worker = new Worker(workerFile("archive-worker"), {
+    workerData: { direction, path: join("/", path), fd: theirs, root },
+  });
+  const stream = new Socket({ fd: own, readable: direction !== "put", writable: direction === "put" });
+  stream.on("error", () => {});
+  let settleStat: (stat: PathStat) => void = () => {};
+  let failStat: (error: Error) => void = () => {};
+  const stat = new Promise<PathStat>((resolve, reject) => {
+    settleStat = resolve;
+    failStat = reject;
+  });
+  stat.catch(() => {});
+  const done = new Promise<void>((resolve, reject) => {
+    let failure: BayError | undefined;
+    worker.on("message", (answer: Answer) => {
+      if ("stat" in answer) settleStat(answer.stat);
+      else {
+        failure = new BayError(answer.code, answer.message);
+        failStat(failure);
+      }
+    });
+    worker.on("error", (cause) => {
+      failure = new BayError("ARCHIVE", cause.message, { cause });
+      failStat(failure);
+    });
+    worker.on("exit", () => {
+      if (root.kind === "process") close(root.pidfd);
+      if (failure) reject(failure);
+      else resolve();
+    });
+  });
+  done.catch(() => {});
+  return { stat, done, stream };
+}
+
+/** A tar of a path. Throws PATH_NOT_FOUND. */
+export async function readArchive(
+  host: Host,
+  record: ContainerRecord,
+  path: string,
+): Promise<{ stat: PathStat; stream: Readable }> {
+  const { stat, stream } = await work(host, record, "get", path);
+  return { stat: await stat, stream };
+}
+
+export async function statPath(host: Host, record: ContainerRecord, path: string): Promise<PathStat> {
+  const { stat, stream } = await work(host, record, "stat", path);
+  stream.resume();
+  return stat;
+}
+
+/** Unpacks a tar into a directory. Throws PATH_NOT_FOUND, BAD_LAYER, BAD_TAR. */
+export async function writeArchive(
+  host: Host,
+  record: ContainerRecord,
+  path: string,
+  tar: Readable,
+): Promise<void> {
+  const { done, stream } = await work(host, record, "put", path);
+  tar.pipe(stream as Writable);
+  await done;
+  stream.destroy();
+}

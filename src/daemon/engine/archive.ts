@@ -1,0 +1,45 @@
+/** Archive routes of the Docker Engine API: files in and out of containers as tar streams. */
+import { type PathStat, readArchive, statPath, writeArchive } from "../../container/index.ts";
+import { BayError } from "../../errors.ts";
+import { type Call, type Route, route } from "../http.ts";
+import type { Services } from "../server.ts";
+
+const GO_DIRECTORY = 2 ** 31;
+const GO_SYMLINK = 2 ** 27;
+
+/** Docker's header: the stat as JSON in base 64, with the mode as Go's os.FileMode. */
+function header(stat: PathStat): string {
+  const type = stat.mode & 0o170000;
+  const mode = (stat.mode & 0o777) + (type === 0o040000 ? GO_DIRECTORY : type === 0o120000 ? GO_SYMLINK : 0);
+  const { name, size, mtime, linkTarget } = stat;
+  return Buffer.from(JSON.stringify({ name, size, mode, mtime, linkTarget })).toString("base64");
+}
+
+export function archiveRoutes({ manager }: Services): Route[] {
+  const target = (call: Call) => {
+    const path = call.query.get("path");
+    if (!path) throw new BayError("BAD_REQUEST", "the query names no path");
+    return { record: manager.get(call.parts[0]!), path };
+  };
+  return [
+    route("HEAD", "/containers/:/archive", async (call) => {
+      const { record, path } = target(call);
+      const stat = await statPath(manager, record, path);
+      call.response.writeHead(200, { "X-Docker-Container-Path-Stat": header(stat) }).end();
+    }),
+    route("GET", "/containers/:/archive", async (call) => {
+      const { record, path } = target(call);
+      const { stat, stream } = await readArchive(manager, record, path);
+      call.response.writeHead(200, {
+        "Content-Type": "application/x-tar",
+        "X-Docker-Container-Path-Stat": header(stat),
+      });
+      stream.pipe(call.response);
+    }),
+    route("PUT", "/containers/:/archive", async (call) => {
+      const { record, path } = target(call);
+      await writeArchive(manager, record, path, call.request);
+      call.response.writeHead(200).end();
+    }),
+  ];
+}

@@ -1,0 +1,127 @@
+/**
+ * Copying in and out of containers, from inside their own root: `get` writes a tar of a path to a pipe, `put`
+ * unpacks a tar from a pipe into a directory. Symlinks resolve as the container itself would resolve them.
+ */
+import {
+  closeSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+  statSync,
+  writeSync,
+} from "node:fs";
+import { posix } from "node:path";
+import { parentPort, workerData } from "node:worker_threads";
+import { BayError } from "../errors.ts";
+import { confineTo, enterRootOf, mountOverlay, privateMounts } from "../linux/index.ts";
+import { BLOCK, encodeEntry, padding, type TarEntry } from "./tar/header.ts";
+import { fromDescriptor } from "./tar/read.ts";
+import { unpackInto } from "./unpack.ts";
+
+export type ArchiveTask = {
+  direction: "get" | "put" | "stat";
+  path: string;
+  /** The pipe's end. */
+  fd: number;
+  root:
+    | { kind: "process"; pidfd: number }
+    | { kind: "overlay"; target: string; lower: string[]; upper: string; work: string };
+};
+
+function enter(task: ArchiveTask): void {
+  if (task.root.kind === "process") return enterRootOf(task.root.pidfd);
+  const { target, lower, upper, work } = task.root;
+  privateMounts();
+  mountOverlay(target, `lowerdir=${lower.join(":")},upperdir=${upper},workdir=${work}`);
+  confineTo(target);
+}
+
+function writeAll(fd: number, bytes: Buffer): void {
+  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+}
+
+/** Writes a path and what is below it, named from its own last part. */
+function get(path: string, fd: number): void {
+  const base = posix.dirname(path);
+  const walk = (at: string) => {
+    const entry = describe(at, posix.relative(base, at) || posix.basename(at));
+    if (!entry) return;
+    writeAll(fd, encodeEntry(entry));
+    if (entry.type === "file") writeContent(at, entry.size, fd);
+    if (entry.type === "directory") for (const name of readdirSync(at)) walk(posix.join(at, name));
+  };
+  walk(path);
+  writeAll(fd, Buffer.alloc(2 * BLOCK));
+}
+
+function describe(path: string, name: string): TarEntry | undefined {
+  const stat = lstatSync(path);
+  const type = stat.isFile()
+    ? "file"
+    : stat.isDirectory()
+      ? "directory"
+      : stat.isSymbolicLink()
+        ? "symlink"
+        : undefined;
+  if (!type) return undefined;
+  return {
+    name: name || ".",
+    type,
+    mode: stat.mode & 0o7777,
+    uid: stat.uid,
+    gid: stat.gid,
+    size: type === "file" ? stat.size : 0,
+    mtime: Math.floor(stat.mtimeMs / 1000),
+    linkName: type === "symlink" ? readlinkSync(path) : "",
+    devMajor: 0,
+    devMinor: 0,
+    xattrs: new Map(),
+  };
+}
+
+function writeContent(path: string, size: number, fd: number): void {
+  const source = openSync(path, "r");
+  const chunk = Buffer.alloc(1 << 16);
+  try {
+    for (let left = size; left > 0; ) {
+      const count = readSync(source, chunk, 0, Math.min(chunk.length, left), null);
+      // a file that shrinks while it is read still fills the size that its header promised
+      const bytes = count === 0 ? Buffer.alloc(Math.min(chunk.length, left)) : chunk.subarray(0, count);
+      writeAll(fd, bytes);
+      left -= bytes.length;
+    }
+  } finally {
+    closeSync(source);
+  }
+  writeAll(fd, padding(size));
+}
+
+const task = workerData as ArchiveTask;
+try {
+  enter(task);
+  const stat = lstatSync(task.path, { throwIfNoEntry: false });
+  if (!stat) throw new BayError("PATH_NOT_FOUND", `${task.path} is not in the container`);
+  const { mode, size, mtimeMs } = stat;
+  const answer = {
+    name: posix.basename(task.path),
+    size,
+    mode,
+    mtime: new Date(mtimeMs).toISOString(),
+    isDirectory: statSync(task.path, { throwIfNoEntry: false })?.isDirectory() ?? false,
+    linkTarget: stat.isSymbolicLink() ? readlinkSync(task.path) : "",
+  };
+  if (task.direction === "get") {
+    parentPort?.postMessage({ stat: answer });
+    get(task.path, task.fd);
+  } else if (task.direction === "put") {
+    if (!answer.isDirectory) throw new BayError("BAD_REQUEST", `${task.path} is no directory`);
+    unpackInto(task.path, fromDescriptor(task.fd));
+  }
+  parentPort?.postMessage({ ok: true, stat: answer });
+} catch (error) {
+  const { code, message } = error as { code?: string; message: string };
+  parentPort?.postMessage({ ok: false, code: code ?? "ARCHIVE", message });
+}
+closeSync(task.fd);
