@@ -64,11 +64,7 @@ function build(setExitCode: (code: number) => void): Command {
     .showHelpAfterError("bay COMMAND --help shows the options");
 
   const context = () => new Context(program.opts<GlobalOptions>());
-  type Handler<Options> = (
-    context: Context,
-    args: string[],
-    options: Options,
-  ) => Promise<number | undefined | undefined>;
+  type Handler<Options> = (context: Context, args: string[], options: Options) => Promise<unknown>;
   /** Adds a command whose arguments are all words. */
   const add = <Options>(
     usage: string,

@@ -1,7 +1,7 @@
 /** The containers of one bay: their records, and everything that is done to them. One action at a time for each. */
 import { randomBytes } from "node:crypto";
 import { EventEmitter } from "node:events";
-import { closeSync, constants, existsSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeSync } from "node:fs";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import { ReadStream } from "node:tty";
@@ -38,6 +38,7 @@ import { EventLog } from "./events.ts";
 import type { Exec } from "./exec.ts";
 import { HealthMonitor } from "./health.ts";
 import type { Host } from "./host.ts";
+import { ContainerInput } from "./input.ts";
 import { LogCollector } from "./logs/collector.ts";
 import { SegmentWriter } from "./logs/segments.ts";
 import { nameView } from "./names.ts";
@@ -73,7 +74,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   readonly #queues = new Map<string, Promise<unknown>>();
   readonly #restarts = new Map<string, NodeJS.Timeout>();
   readonly #execs = new Map<string, Exec>();
-  readonly #stdin = new Map<string, number>();
+  readonly #inputs = new Map<string, ContainerInput>();
   readonly #terminals = new Map<string, Terminal>();
   readonly #ended: Socket;
   #isClosing = false;
@@ -484,9 +485,8 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     const cgroup = this.cgroupOf(id);
     if (cgroup.exists()) cgroup.kill();
     if (shim.pid > 0) signalProcess(shim.pid, shim.start, 9);
-    const stdin = this.#stdin.get(id);
-    if (stdin !== undefined) closeSync(stdin);
-    this.#stdin.delete(id);
+    this.#inputs.get(id)?.close();
+    this.#inputs.delete(id);
     await this.logs.close(id).catch(() => {});
     this.networks.tearDown(id, record.endpoints);
     this.networks.ports.releaseOf(record.config.name);
@@ -587,7 +587,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
       await this.#openTerminal(record, { ...state, ttyFd: program?.ttyFd } as Launched);
     } else {
       await this.#openLogs(record);
-      if (config.stdinOpen) this.#holdStdin(record, join(runDirectory(this, record.id), "stdin"));
+      if (config.stdinOpen) this.#input(record.id).open(join(runDirectory(this, record.id), "stdin"));
     }
     if (record.endpoints.length > 0) this.serveDns(record);
     for (const port of portsOf(record))
@@ -680,13 +680,16 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   // ---- terminals and input
 
   beforeLaunch(record: ContainerRecord, stdinFifo: string): void {
-    if (record.config.stdinOpen && !record.config.tty) this.#holdStdin(record, stdinFifo);
+    if (record.config.stdinOpen && !record.config.tty) this.#input(record.id).open(stdinFifo);
   }
 
-  /** bayd holds the writing end, so that input does not end between two attached clients. */
-  #holdStdin(record: ContainerRecord, fifo: string): void {
-    if (!existsSync(fifo)) return;
-    this.#stdin.set(record.id, openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK));
+  #input(id: string): ContainerInput {
+    let input = this.#inputs.get(id);
+    if (!input) {
+      input = new ContainerInput();
+      this.#inputs.set(id, input);
+    }
+    return input;
   }
 
   async #openTerminal(record: ContainerRecord, launched: Launched): Promise<void> {
@@ -712,30 +715,16 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
       terminal.write(bytes);
       return true;
     }
-    const fd = this.#stdin.get(id);
-    if (fd === undefined) return false;
-    let at = 0;
-    const push = () => {
-      try {
-        while (at < bytes.length) at += writeSync(fd, bytes, at);
-      } catch (error) {
-        if (hasCode(error, "EAGAIN")) setTimeout(push, 5);
-      }
-    };
-    push();
+    const record = this.get(id);
+    if (!record.config.stdinOpen) return false;
+    this.#input(record.id).write(bytes);
     return true;
   }
 
   /** Closes a container's input, where it was made for one client. */
   endInput(id: string): void {
     const record = this.get(id);
-    const fd = this.#stdin.get(record.id);
-    if (fd === undefined || !record.config.stdinOnce) return;
-    setTimeout(() => {
-      if (this.#stdin.get(record.id) !== fd) return;
-      closeSync(fd);
-      this.#stdin.delete(record.id);
-    }, 50);
+    if (record.config.stdinOnce) this.#input(record.id).end();
   }
 
   resize(id: string, rows: number, columns: number): void {

@@ -1,0 +1,11 @@
+#!/bin/sh
+# From a fresh clone to a running stack: installs, builds, and brings examples/hello up.
+set -eu
+cd "$(dirname "$0")/.."
+./scripts/setup.sh
+chmod +x dist/bay.js
+ln -sf "$PWD/dist/bay.js" /usr/local/bin/bay
+bay -f examples/hello/bay.yaml up --wait
+bay -f examples/hello/bay.yaml ps
+echo
+echo "curl localhost:8080 now counts your visits; bay -f examples/hello/bay.yaml down takes it away."

@@ -1,0 +1,53 @@
+/**
+ * A container's standard input: a FIFO whose writing end bayd holds, so that input does not end between two
+ * attached clients. What arrives before the container runs waits.
+ */
+import { closeSync, constants, openSync, writeSync } from "node:fs";
+import { hasCode } from "../errors.ts";
+
+const RETRY = 5;
+
+export class ContainerInput {
+  readonly #queue: Buffer[] = [];
+  #fd: number | undefined;
+  #isEnding = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** The FIFO exists now; what waited is written. */
+  open(fifo: string): void {
+    this.#fd = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK);
+    this.#push();
+  }
+
+  write(bytes: Buffer): void {
+    this.#queue.push(bytes);
+    this.#push();
+  }
+
+  /** Closes the writing end when everything is written; the container then reads an end of file. */
+  end(): void {
+    this.#isEnding = true;
+    this.#push();
+  }
+
+  #push(): void {
+    if (this.#fd === undefined) return;
+    clearTimeout(this.#timer);
+    try {
+      for (let bytes = this.#queue[0]; bytes; bytes = this.#queue[0]) {
+        const count = writeSync(this.#fd, bytes);
+        if (count === bytes.length) this.#queue.shift();
+        else this.#queue[0] = bytes.subarray(count);
+      }
+      if (this.#isEnding) this.#timer = setTimeout(() => this.close(), RETRY * 10);
+    } catch (error) {
+      if (hasCode(error, "EAGAIN")) this.#timer = setTimeout(() => this.#push(), RETRY);
+    }
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
+  }
+}

@@ -1,0 +1,167 @@
+/** A bay of a test's own: the built command with roots in a temporary folder, and a check that nothing is left. */
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+
+export const COMMAND = resolve("dist/bay.js");
+const BUSYBOX = "/bin/busybox";
+
+export interface Result {
+  code: number;
+  out: string;
+  err: string;
+}
+
+export class Bay {
+  readonly folder = mkdtempSync(join(tmpdir(), "bay-test-"));
+  readonly env: NodeJS.ProcessEnv;
+
+  constructor() {
+    const { COMPOSE_FILE: _, COMPOSE_PROJECT_NAME: __, ...rest } = process.env;
+    this.env = {
+      ...rest,
+      BAY_ROOT: join(this.folder, "root"),
+      BAY_RUN: join(this.folder, "run"),
+      NO_COLOR: "1",
+    };
+  }
+
+  get socket(): string {
+    return join(this.folder, "run", "bay.sock");
+  }
+
+  /** Writes bay.yaml (and other files) into the stack's folder, where commands run. */
+  write(text: string, name = "bay.yaml"): this {
+    mkdirSync(join(this.folder, "stack"), { recursive: true });
+    writeFileSync(join(this.folder, "stack", name), text);
+    return this;
+  }
+
+  run(args: string[], options: { input?: string; cwd?: string; timeout?: number } = {}): Result {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [COMMAND, ...args], {
+      cwd: options.cwd ?? join(this.folder, "stack"),
+      env: this.env,
+      input: options.input ?? "",
+      encoding: "utf8",
+      timeout: options.timeout ?? 50_000,
+      maxBuffer: 1 << 28,
+    });
+    return { code: status ?? -1, out: stdout, err: stderr };
+  }
+
+  /** Runs and expects success; gives standard output. */
+  ok(...args: string[]): string {
+    const { code, out, err } = this.run(args);
+    if (code !== 0) throw new Error(`bay ${args.join(" ")} ended with ${code}\n${out}${err}\n${this.log()}`);
+    return out;
+  }
+
+  start(args: string[]) {
+    return spawn(process.execPath, [COMMAND, ...args], {
+      cwd: join(this.folder, "stack"),
+      env: this.env,
+      stdio: ["pipe", "pipe", "pipe"],
+    });
+  }
+
+  ps(): PsRow[] {
+    return JSON.parse(this.ok("ps", "-a", "--format", "json")) as PsRow[];
+  }
+
+  daemonPid(): number {
+    return Number(readFileSync(join(this.folder, "run", "bayd.pid"), "utf8"));
+  }
+
+  log(): string {
+    try {
+      return readFileSync(join(this.folder, "root", "bayd.log"), "utf8");
+    } catch {
+      return "";
+    }
+  }
+
+  /** A root file system with busybox, as a folder for `rootfs:`. */
+  busybox(): string {
+    const rootfs = join(this.folder, "busybox");
+    makeBusybox(rootfs);
+    return rootfs;
+  }
+
+  /** Takes everything away, also after a test that failed half-way. */
+  close(): void {
+    for (const { name } of stacksOf(this.run(["ls", "-a", "--format", "json"], { cwd: "/" }).out))
+      this.run(["-p", name, "down", "-v", "-t", "0"], { cwd: "/" });
+    this.run(["daemon", "stop"], { cwd: "/" });
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+function stacksOf(text: string): { name: string }[] {
+  try {
+    return (JSON.parse(text) as { Name: string }[]).map(({ Name }) => ({ name: Name }));
+  } catch {
+    return [];
+  }
+}
+
+export interface PsRow {
+  ID: string;
+  Name: string;
+  Service: string;
+  State: string;
+  Health: string;
+  ExitCode: number;
+  OOMKilled: boolean;
+  Pid: number;
+  StartedAt: string;
+  Publishers: { PublishedPort: number; TargetPort: number }[];
+}
+
+export function makeBusybox(rootfs: string): void {
+  for (const name of ["bin", "etc", "tmp", "proc", "sys", "dev", "root"])
+    mkdirSync(join(rootfs, name), { recursive: true });
+  cpSync(BUSYBOX, join(rootfs, "bin", "busybox"));
+  for (const applet of execFileSync(BUSYBOX, ["--list"], { encoding: "utf8" }).trim().split("\n")) {
+    if (applet !== "busybox") symlinkSync("busybox", join(rootfs, "bin", applet));
+  }
+  writeFileSync(
+    join(rootfs, "etc", "passwd"),
+    "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/tmp:/bin/sh\n",
+  );
+  writeFileSync(join(rootfs, "etc", "group"), "root:x:0:\napp:x:1000:\n");
+}
+
+const sh = (command: string) => execFileSync("sh", ["-c", command], { encoding: "utf8" });
+
+/** What a stack could leave behind on the host. ip_forward is not in it: it may stay on. */
+export function hostState(): Record<string, string> {
+  return {
+    mounts: sh("cut -d' ' -f5- /proc/self/mountinfo | sort"),
+    links: sh("ls /sys/class/net | sort"),
+    addresses: sh("ip -o addr | awk '{print $2,$3,$4}' | sort"),
+    routes: sh("ip route | sort"),
+    namedNamespaces: sh("ls /run/netns 2>/dev/null || true"),
+    rules: sh("nft list ruleset"),
+    cgroups: sh("find /sys/fs/cgroup -maxdepth 3 -type d -name 'bay-*' | sort"),
+    processes: sh(
+      "ps -eo comm,args | grep -E '^(bay|exe |[0-9]+ )' | grep -E 'bay-(shim|exec|keeper)' || true",
+    ),
+    sysctls: sh("sysctl -a 2>/dev/null | grep -E 'route_localnet|nonlocal_bind' | sort"),
+  };
+}
+
+export const sleep = (milliseconds: number) => new Promise((done) => setTimeout(done, milliseconds));
+
+/** Waits until a check holds; its last error is thrown at the end. */
+export async function eventually(check: () => void | Promise<void>, milliseconds = 10_000): Promise<void> {
+  const deadline = Date.now() + milliseconds;
+  for (;;) {
+    try {
+      return await check();
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+    }
+    await sleep(50);
+  }
+}

@@ -1,0 +1,114 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { encodeEntry, padding, type TarEntry } from "../../../src/image/tar/header.ts";
+import { type ReadBytes, readTar } from "../../../src/image/tar/read.ts";
+
+const plain: TarEntry = {
+  name: "a",
+  type: "file",
+  mode: 0o644,
+  uid: 0,
+  gid: 0,
+  size: 0,
+  mtime: 0,
+  linkName: "",
+  devMajor: 0,
+  devMinor: 0,
+  xattrs: new Map(),
+};
+
+function reader(bytes: Buffer, chunk = 1 << 20): ReadBytes {
+  let at = 0;
+  return (length) => {
+    const part = bytes.subarray(at, at + Math.min(length, chunk));
+    at += part.length;
+    return part;
+  };
+}
+
+function archive(entries: { entry: TarEntry; content: Buffer }[]): Buffer {
+  const parts = entries.flatMap(({ entry, content }) => [
+    encodeEntry(entry),
+    content,
+    padding(content.length),
+  ]);
+  return Buffer.concat([...parts, Buffer.alloc(1024)]);
+}
+
+function readAll(bytes: Buffer, chunk?: number) {
+  const found: { entry: TarEntry; content: Buffer }[] = [];
+  readTar(reader(bytes, chunk), (entry, content) => {
+    const parts: Buffer[] = [];
+    for (let part = content(7); part.length > 0; part = content(7)) parts.push(Buffer.from(part));
+    found.push({ entry, content: Buffer.concat(parts) });
+  });
+  return found;
+}
+
+const name = fc
+  .stringMatching(/^[a-zA-Z0-9é._-]{1,120}(\/[a-zA-Z0-9é_-]{1,60}){0,2}$/)
+  .filter((text) => !text.startsWith("."));
+const entryWithContent = fc
+  .record({
+    name,
+    content: fc.uint8Array({ maxLength: 1500 }),
+    mode: fc.integer({ min: 0, max: 0o7777 }),
+    uid: fc.oneof(fc.nat(1000), fc.constant(2 ** 31)),
+    mtime: fc.oneof(fc.nat(2 ** 31), fc.constant(1234.5)),
+    xattr: fc.uint8Array({ maxLength: 30 }),
+  })
+  .map(({ name: path, content, mode, uid, mtime, xattr }) => ({
+    entry: {
+      ...plain,
+      name: path,
+      size: content.length,
+      mode,
+      uid,
+      mtime,
+      xattrs: new Map([["security.capability", Buffer.from(xattr)]]),
+    },
+    content: Buffer.from(content),
+  }));
+
+describe("the tar codec", () => {
+  it("gives every entry back, whatever the chunks it is read in", () => {
+    fc.assert(
+      fc.property(
+        fc.array(entryWithContent, { minLength: 1, maxLength: 5 }),
+        fc.integer({ min: 1, max: 700 }),
+        (entries, chunk) => {
+          expect(readAll(archive(entries), chunk)).toEqual(entries);
+        },
+      ),
+    );
+  });
+
+  it("keeps bytes of extended attributes that are no text", () => {
+    const value = Buffer.from([1, 0, 255, 10, 61, 128]);
+    const entry = { ...plain, xattrs: new Map([["user.x", value]]) };
+    expect(readAll(archive([{ entry, content: Buffer.alloc(0) }]))[0]!.entry.xattrs.get("user.x")).toEqual(
+      value,
+    );
+  });
+
+  it("refuses an archive that is cut, has a wrong checksum, or is empty", () => {
+    const whole = archive([{ entry: { ...plain, size: 600 }, content: Buffer.alloc(600, 1) }]);
+    expect(() => readAll(whole.subarray(0, 700))).toThrow("ends");
+    const broken = Buffer.from(whole);
+    broken[0] = 1;
+    expect(() => readAll(broken)).toThrow("checksum");
+    expect(() => readAll(Buffer.alloc(0))).toThrow("empty");
+  });
+
+  it("never does worse than an error on noise", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 1, maxLength: 3000 }), (bytes) => {
+        try {
+          readAll(Buffer.from(bytes));
+        } catch (error) {
+          expect((error as { code?: string }).code).toBe("BAD_TAR");
+        }
+      }),
+    );
+  });
+});

@@ -1,0 +1,173 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { makeDownPlan, makePlan, PLAN_DEFAULTS, printPlan } from "../../../src/reconcile/index.ts";
+import { converged, NOTHING } from "../../support/actual.ts";
+import { loadText } from "../../support/stack.ts";
+
+const BASE = `
+services:
+  web:
+    image: app
+    ports: ["8080:80"]
+    mem_limit: 64m
+    environment: { MODE: dev, DB_PASSWORD: one }
+    depends_on: { db: { condition: service_healthy } }
+  db:
+    image: app
+    volumes: ["data:/data"]
+    healthcheck: { test: [CMD, "true"] }
+volumes: { data: }
+`;
+const stackOf = (text: string) => loadText(text).stack;
+const changed = (from: string, to: string) =>
+  printPlan(makePlan(stackOf(BASE.replace(from, to)), converged(stackOf(BASE))));
+
+describe("the plan, printed", () => {
+  it("of an empty host adds everything, what is needed first", () => {
+    expect(printPlan(makePlan(stackOf(BASE), NOTHING))).toMatchInlineSnapshot(`
+      "demo
+        + network demo_default
+        + volume demo_data
+        + container demo-db-1
+            image app
+        + container demo-web-1
+            image app
+
+      Plan: 4 to add, 0 to change, 0 to replace, 0 to remove
+      "
+    `);
+  });
+
+  it("of a host that is as the file says is empty", () => {
+    expect(printPlan(makePlan(stackOf(BASE), converged(stackOf(BASE))))).toBe(
+      "demo: nothing to do, the host is as the file says\n",
+    );
+  });
+
+  it("changes a limit in place, with both values", () => {
+    expect(changed("64m", "128m")).toMatchInlineSnapshot(`
+      "demo
+        ~ container demo-web-1 changes in place
+            services.web.mem_limit: 64m -> 128m
+
+      Plan: 0 to add, 1 to change, 0 to replace, 0 to remove
+      "
+    `);
+  });
+
+  it("changes a published port in place", () => {
+    expect(changed("8080:80", "8081:80")).toContain("~ container demo-web-1 changes in place");
+  });
+
+  it("replaces exactly the container whose environment changed, and hides what looks secret", () => {
+    const text = changed("MODE: dev, DB_PASSWORD: one", "MODE: live, DB_PASSWORD: two");
+    expect(text).toContain("-/+ container demo-web-1 is replaced");
+    expect(text).toContain("services.web.environment.MODE: dev -> live");
+    expect(text).toContain("services.web.environment.DB_PASSWORD: (hidden) -> (hidden)");
+    expect(text).not.toContain("two");
+    expect(text).not.toContain("demo-db-1");
+  });
+
+  it("does not care for the order of keys or for comments", () => {
+    const reordered = BASE.replace(
+      "{ MODE: dev, DB_PASSWORD: one }",
+      "{ DB_PASSWORD: one, MODE: dev } # comment",
+    );
+    const plan = makePlan(stackOf(reordered), converged(stackOf(BASE)));
+    expect(plan.steps).toEqual([]);
+  });
+
+  it("shows drift as drift", () => {
+    const actual = converged(stackOf(BASE));
+    actual.containers[0]!.drift = ["its limits were changed"];
+    actual.drift = ["bay's nftables rules were changed or removed"];
+    expect(printPlan(makePlan(stackOf(BASE), actual))).toContain("drift: its limits were changed");
+  });
+
+  it("scales down from the highest number and up into gaps", () => {
+    const three = stackOf("services:\n  a: {image: app, scale: 3}\n");
+    const one = makePlan(stackOf("services:\n  a: {image: app}\n"), converged(three));
+    expect(one.steps.map(({ id }) => id)).toEqual(["container.remove:demo-a-2", "container.remove:demo-a-3"]);
+    const actual = converged(three);
+    actual.containers.splice(1, 1);
+    expect(makePlan(three, actual).steps.map(({ id }) => id)).toEqual(["container.create:demo-a-2"]);
+  });
+
+  it("replaces what shares the network of a replaced service", () => {
+    const text =
+      "services:\n  a: {image: app, environment: {A: 1}}\n  b: {image: app, network_mode: 'service:a'}\n";
+    const plan = makePlan(stackOf(text.replace("A: 1", "A: 2")), converged(stackOf(text)));
+    expect(plan.steps.map(({ id }) => id)).toEqual([
+      "container.replace:demo-a-1",
+      "container.replace:demo-b-1",
+    ]);
+  });
+
+  it("names orphans, and removes them when asked", () => {
+    const actual = converged(stackOf(BASE));
+    const less = stackOf(
+      "services:\n  db: {image: app, volumes: ['data:/data'], healthcheck: {test: [CMD, 'true']}}\nvolumes: {data: }\n",
+    );
+    expect(makePlan(less, actual).warnings[0]).toContain("demo-web-1");
+    expect(
+      makePlan(less, actual, { ...PLAN_DEFAULTS, removeOrphans: true }).steps.map(({ id }) => id),
+    ).toEqual(["container.remove:demo-web-1"]);
+  });
+
+  it("leaves what has rightly ended alone, and starts what failed", () => {
+    const job = stackOf("services:\n  a: {image: app}\n");
+    const actual = converged(job);
+    Object.assign(actual.containers[0]!, { status: "exited", alive: false });
+    expect(makePlan(job, actual).steps).toEqual([]);
+    actual.containers[0]!.exitCode = 3;
+    expect(printPlan(makePlan(job, actual))).toContain("drift: ended with exit code 3");
+  });
+
+  it("takes dependants away before what they depend on", () => {
+    const plan = makeDownPlan("demo", converged(stackOf(BASE)), {
+      volumes: true,
+      removeOrphans: false,
+      services: undefined,
+      externalVolumes: [],
+    });
+    const db = plan.steps.find(({ id }) => id === "container.remove:demo-db-1")!;
+    expect(db.after).toEqual(["container.remove:demo-web-1"]);
+    expect(plan.steps.at(-1)!.id).toBe("volume.remove:demo_data");
+  });
+});
+
+describe("any stack", () => {
+  const service = fc.record({
+    replicas: fc.integer({ min: 0, max: 3 }),
+    memory: fc.constantFrom("64m", "1g"),
+    mode: fc.constantFrom("a", "b"),
+  });
+  const stack = fc.dictionary(fc.constantFrom("a", "b", "c", "d"), service, { minKeys: 1 });
+  const write = (services: Record<string, { replicas: number; memory: string; mode: string }>) =>
+    stackOf(
+      `services:\n${Object.entries(services)
+        .map(
+          ([name, s]) =>
+            `  ${name}: {image: app, scale: ${s.replicas}, mem_limit: ${s.memory}, environment: {MODE: ${s.mode}}}`,
+        )
+        .join("\n")}\n`,
+    );
+
+  it("plans nothing against itself, and every step's needs are steps before it", () => {
+    fc.assert(
+      fc.property(stack, stack, (from, to) => {
+        const target = write(to);
+        expect(makePlan(target, converged(target)).steps).toEqual([]);
+        const { steps } = makePlan(target, converged(write(from)), { ...PLAN_DEFAULTS, removeOrphans: true });
+        const seen = new Set<string>();
+        for (const step of steps) {
+          for (const id of step.after) expect(seen).toContain(id);
+          expect(seen).not.toContain(step.id);
+          seen.add(step.id);
+          expect(step.reasons.length).toBeGreaterThan(0);
+        }
+      }),
+      { numRuns: 40 },
+    );
+  });
+});

@@ -1,0 +1,114 @@
+import { describe, expect, it } from "vitest";
+import { loadText, problemsOf } from "../../support/stack.ts";
+
+describe("loading a stack", () => {
+  it("expands short forms and fills in defaults", () => {
+    const { stack } = loadText(
+      `
+services:
+  web:
+    image: app
+    command: serve --port "80 81"
+    environment: [A=1, B]
+    volumes: ["data:/data:ro", "./src:/src", /anon]
+    ports: ["8080:80"]
+    mem_limit: 64m
+    depends_on: [db]
+  db:
+    image: app
+    deploy: { replicas: 2, resources: { limits: { cpus: "0.5", memory: 1g } } }
+volumes: { data: }
+`,
+      { environment: { B: "from outside" } },
+    );
+    const web = stack.services.web!;
+    expect(web.command).toEqual(["serve", "--port", "80 81"]);
+    expect(web.environment).toEqual({ A: "1", B: "from outside" });
+    expect(web.mounts.map(({ type, target }) => [type, target])).toEqual([
+      ["volume", "/data"],
+      ["bind", "/src"],
+      ["volume", "/anon"],
+    ]);
+    expect(web.resources.memory).toBe(64 << 20);
+    expect(web.networks).toEqual({ default: { aliases: [], ipv4: undefined } });
+    expect(web.dependsOn).toEqual({ db: { condition: "service_started", required: true, restart: false } });
+    expect(stack.services.db).toMatchObject({ replicas: 2, resources: { cpus: 0.5, memory: 2 ** 30 } });
+    expect(stack.volumes.data!.name).toBe("demo_data");
+    expect(stack.networks.default!.name).toBe("demo_default");
+  });
+
+  it("shows all problems at once, each with its place, line and hint", () => {
+    const text = problemsOf(`services:
+  web:
+    image: app
+    helthcheck: {}
+    ports: ["80:99999"]
+    mem_limit: lots
+    configs: [a]
+  db:
+    image: [1]
+    depends_on: [nobody]
+`);
+    expect(text).toContain('bay.yaml:4:5: error: unknown key "helthcheck" in services.web');
+    expect(text).toContain("did you mean healthcheck?");
+    expect(text).toContain("4 |     helthcheck: {}");
+    expect(text).toContain("services.web.configs is not supported yet");
+    expect(text).toContain("services.db.image: expected a string, got a list");
+    expect(text).toContain("3 problems in the stack file");
+    const later = problemsOf(`services:
+  web:
+    image: app
+    ports: ["80:99999"]
+    mem_limit: lots
+    volumes: ["nothere:/x"]
+    depends_on: [nobody]
+`);
+    expect(later).toContain("bay.yaml:4:13: error: services.web.ports.0: 99999 is no port");
+    expect(later).toContain(
+      'bay.yaml:5:16: error: services.web.mem_limit: expected a size such as 64m, got "lots"',
+    );
+    expect(later).toContain("uses the volume nothere, which is not declared");
+    expect(later).toContain("depends on nobody, which is not a service");
+  });
+
+  it("names circles in depends_on", () => {
+    expect(
+      problemsOf("services:\n  a: {image: x, depends_on: [b]}\n  b: {image: x, depends_on: [a]}\n"),
+    ).toContain("a -> b -> a");
+  });
+
+  it("keeps two services from one port", () => {
+    expect(
+      problemsOf('services:\n  a: {image: x, ports: ["80:1"]}\n  b: {image: x, ports: ["80:2"]}\n'),
+    ).toContain("port 80/tcp is published by a too");
+  });
+
+  it("refuses YAML that is malformed, too large, or blows up by aliases", () => {
+    expect(problemsOf("services: [a\n")).toMatch(/bay.yaml:\d+:\d+: error/);
+    expect(problemsOf(`x: "${"a".repeat(5 << 20)}"`)).toContain("at most");
+    const bomb = `${["a0: &a0 [x,x,x,x,x,x,x,x,x]", ...Array.from({ length: 9 }, (_, i) => `a${i + 1}: &a${i + 1} [${Array(9).fill(`*a${i}`).join(",")}]`)].join("\n")}\n`;
+    expect(problemsOf(bomb)).toContain("aliases expand to too much");
+  });
+
+  it("merges the override and leaves disabled profiles out", () => {
+    const { stack } = loadText(
+      "services:\n  a: {image: x, environment: {A: 1}}\n  b: {image: x, profiles: [debug]}\n",
+      {
+        extra: { "bay.override.yaml": "services:\n  a: {environment: {B: 2}}\n" },
+      },
+    );
+    expect(stack.services.a!.environment).toEqual({ A: "1", B: "2" });
+    expect(Object.keys(stack.services)).toEqual(["a"]);
+    const debug = loadText("services:\n  b: {image: x, profiles: [debug]}\n", { profiles: ["debug"] });
+    expect(Object.keys(debug.stack.services)).toEqual(["b"]);
+  });
+
+  it("takes x- keys anywhere and names the key where a value is required", () => {
+    expect(Object.keys(loadText("x-a: 1\nservices:\n  a: {image: x, x-b: {c: 1}}\n").stack.services)).toEqual(
+      ["a"],
+    );
+    expect(problemsOf("services:\n  a: {image: '${TAG:?give a tag}'}\n")).toContain(
+      "the variable TAG is required: give a tag",
+    );
+  });
+});
