@@ -221,7 +221,7 @@ function movable(path: string, base: string): string {
 function stateOf(path: string, base: string): [path: string, size: number, mtimeMs: number] {
   const stat = lstatSync(resolve(base, path), { throwIfNoEntry: false });
   // whole milliseconds: copying tools keep no more
-  return [path, stat?.isDirectory() ? 0 : (stat?.size ?? -1), Math.floor(stat?.mtimeMs ?? 0)];
+  return [path, stat?.isDirectory() ? 0 : (stat?.size ?? -1), Math.round(stat?.mtimeMs ?? 0)];
 }
 
 /** Why a made image is not what its definition and inputs give now. */

@@ -1,5 +1,5 @@
 /** A stack's bridge on the host, and a container's veth pair to it. */
-import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { hasCode } from "../errors.ts";
 import { inNamespace, type Link, Links } from "../linux/index.ts";
 import { parseSubnet } from "./address-pool.ts";
@@ -75,6 +75,7 @@ export function connectEndpoint(
       closeSync(namespace);
     }
   });
+  allowHairpin(endpoint.link);
   const inside = inNamespace(namespaceFile, () => new Links());
   try {
     const link = inside.byName(endpoint.interface)!;
@@ -84,6 +85,16 @@ export function connectEndpoint(
   } finally {
     inside.close();
   }
+}
+
+/**
+ * Where bridged packets pass the IP rules (br_netfilter), a container's packet to its own published port is
+ * turned round on the bridge itself, which a port allows only in hairpin mode.
+ */
+function allowHairpin(link: string): void {
+  const bridged = "/proc/sys/net/bridge/bridge-nf-call-iptables";
+  if (!existsSync(bridged) || readFileSync(bridged, "utf8").trim() !== "1") return;
+  writeFileSync(`/sys/class/net/${link}/brport/hairpin_mode`, "1");
 }
 
 /** Brings the loopback of a fresh namespace up. */
