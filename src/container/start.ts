@@ -2,7 +2,7 @@
 import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BayError } from "../errors.ts";
-import { type Image, readImageFile, runConfined } from "../image/index.ts";
+import { type Image, readImageFile, resolveInLayers, runConfined } from "../image/index.ts";
 import { type Launched, type LaunchRequest, launch, makeFifo } from "../linux/index.ts";
 import { DNS_ADDRESS, hostNameServers } from "../network/index.ts";
 import { hostsFile, resolvFile, searchDomains } from "./etc-files.ts";
@@ -17,6 +17,9 @@ export const programFile = (host: Host, id: string) => join(runDirectory(host, i
 export const endedFifo = (host: Host) => join(host.roots.run, "ended");
 export const logDirectory = (host: Host, id: string) => join(containerDirectory(host, id), "logs");
 export const tokenOf = (id: string) => Buffer.from(id.slice(0, 16), "hex");
+
+/** Where no symlink may stand: the start refuses an image that has one there. */
+const KERNEL_MOUNTS = /^\/(proc|sys|dev)(\/|$)/;
 
 /** The directories in which the container's files are looked up from outside, the topmost first. */
 export function lookupDirectories(host: Host, record: ContainerRecord, image: Image): string[] {
@@ -85,7 +88,9 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
   const namespace = networkNamespace(host, record);
   const cgroup = host.cgroups.group(id.slice(0, 16));
   const etc = writeEtcFiles(host, record);
-  const spec = toSpec(config, {
+  const owner = networkOwner(host, record);
+  // a shared network has one name, as in Docker
+  const spec = toSpec(owner ? { ...config, hostname: owner.config.hostname } : config, {
     account,
     rootfs: join(directory, "rootfs"),
     volumePath: (name) => host.volumes.path(name),
@@ -93,6 +98,12 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
     networkNamespace: namespace,
     cgroupsPath: cgroup.path,
   });
+  const directories = lookupDirectories(host, record, image);
+  for (const mount of spec.mounts) {
+    // The kernel follows the image's symlinks inside the container; what they lead to may have to be made there.
+    if (!KERNEL_MOUNTS.test(mount.destination))
+      mount.destination = resolveInLayers(directories, mount.destination);
+  }
   cgroup.create();
   cgroup.apply(spec.linux.resources ?? {});
   const fifos = { stdout: join(run, "stdout"), stderr: join(run, "stderr"), stdin: join(run, "stdin") };
@@ -159,13 +170,19 @@ function networkNamespace(host: Host, record: ContainerRecord): string | undefin
   return file;
 }
 
+/** The running container whose network this one shares. */
+function networkOwner(host: Host, record: ContainerRecord): ContainerRecord | undefined {
+  const { networkMode } = record.config;
+  return networkMode.startsWith("container:")
+    ? host.findRunning(networkMode.slice("container:".length))
+    : undefined;
+}
+
 /** Writes /etc/hosts, /etc/hostname and /etc/resolv.conf anew; addresses are known now. */
 function writeEtcFiles(host: Host, record: ContainerRecord): { target: string; file: string }[] {
   const { config, endpoints } = record;
   const directory = containerDirectory(host, record.id);
-  const owner = config.networkMode.startsWith("container:")
-    ? host.findRunning(config.networkMode.slice(10))
-    : undefined;
+  const owner = networkOwner(host, record);
   if (owner) return writeEtcFiles(host, owner);
   const hostResolv = readFileSync("/etc/resolv.conf", "utf8");
   const isBridged = endpoints.length > 0;

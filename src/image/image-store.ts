@@ -2,7 +2,6 @@
 import { existsSync, lstatSync, renameSync, writeFileSync } from "node:fs";
 import { isAbsolute, join, relative, resolve } from "node:path";
 import { BayError } from "../errors.ts";
-import { kindInRoot, readInRoot } from "../linux/index.ts";
 import type { Store, StoreReader } from "../store/index.ts";
 import { ContentStore, type Descriptor } from "./content-store.ts";
 import { LayerStore, plainTar } from "./layer-store.ts";
@@ -232,16 +231,6 @@ export function staleReason(record: ImageRecord, source: ImageSource): string | 
     return nowSize !== size || nowTime !== mtimeMs;
   });
   return changed && `${changed[0]} changed`;
-}
-
-/** A file of an image by path: the topmost layer that has it decides, a whiteout hides it. */
-export function readImageFile(directories: readonly string[], path: string): string | undefined {
-  for (const directory of directories) {
-    const kind = kindInRoot(directory, path);
-    if (kind === "whiteout") return undefined;
-    if (kind) return readInRoot(directory, path)?.toString("utf8");
-  }
-  return undefined;
 }
 
 const configs = new Map<string, ImageConfig>();

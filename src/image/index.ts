@@ -5,9 +5,9 @@ export {
   type ImageRecord,
   ImageStore,
   inspectImage,
-  readImageFile,
   staleReason,
 } from "./image-store.ts";
+export { readImageFile, resolveInLayers } from "./layer-lookup.ts";
 export type { ImageConfig, RunConfig } from "./manifest.ts";
 export { canonicalReference, familiarReference, parseReference } from "./reference.ts";
 export type { ImageSource } from "./source.ts";

@@ -44,9 +44,15 @@ function unpackEntries(base: string, read: ReadBytes, isLayer: boolean): void {
     const path = safePath(base, entry.name, "entry");
     const name = posix.basename(path);
     if (isLayer && name.startsWith(WHITEOUT)) return hide(path, name);
-    makeParents(posix.dirname(path));
     if (entry.type === "directory") directories.push({ path, mtime: entry.mtime });
-    extract(entry, base, path, content);
+    try {
+      extract(entry, base, path, content);
+    } catch (cause) {
+      if (cause instanceof BayError) throw cause;
+      throw new BayError("BAD_LAYER", `entry ${entry.name} cannot be unpacked: ${(cause as Error).message}`, {
+        cause,
+      });
+    }
   });
   // A file made inside a directory changes its time, so directories come last.
   for (const { path, mtime } of directories.reverse()) utimesSync(path, mtime, mtime);
@@ -79,6 +85,7 @@ function makeParents(directory: string): void {
 }
 
 function extract(entry: TarEntry, base: string, path: string, content: ReadBytes): void {
+  makeParents(posix.dirname(path));
   const old = path === "/" ? undefined : lstatSync(path, { throwIfNoEntry: false });
   if (old && !(old.isDirectory() && entry.type === "directory"))
     rmSync(path, { recursive: true, force: true });

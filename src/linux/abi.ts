@@ -64,6 +64,7 @@ const X64 = {
   sched_setscheduler: 144,
   flock: 73,
   bpf: 321,
+  readlinkat: 267,
 } as const;
 
 const ARM64: { [Name in keyof typeof X64]: number } = {
@@ -130,6 +131,7 @@ const ARM64: { [Name in keyof typeof X64]: number } = {
   sched_setscheduler: 119,
   flock: 32,
   bpf: 280,
+  readlinkat: 78,
 };
 
 /** Calls since Linux 5.0 have one number on every architecture. */

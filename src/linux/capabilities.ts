@@ -70,6 +70,15 @@ export function lastCapability(): number {
   return last;
 }
 
+let permitted: bigint | undefined;
+/** What this process may itself; it can give no more (bayd may run in a container). */
+function ownCapabilities(): bigint {
+  permitted ??= BigInt(
+    `0x${/^CapPrm:\s*([0-9a-f]+)/m.exec(readFileSync("/proc/self/status", "latin1"))?.[1] ?? "0"}`,
+  );
+  return permitted;
+}
+
 /** The number of a capability, written with or without `CAP_`, in any case. Throws UNKNOWN_CAPABILITY. */
 export function capabilityNumber(name: string): number {
   const upper = name.toUpperCase();
@@ -92,15 +101,20 @@ export function capabilityMask(names: readonly string[]): bigint {
 
 /**
  * Docker's rules for cap_add and cap_drop: `ALL` in either, drops after adds, and adds win over `drop: ALL`.
- * Gives full names, in the kernel's order. Throws UNKNOWN_CAPABILITY.
+ * Gives full names, in the kernel's order. Throws UNKNOWN_CAPABILITY, and CAPABILITY for one that bayd lacks.
  */
 export function resolveCapabilities(add: readonly string[], drop: readonly string[]): string[] {
-  const known = CAPABILITIES.slice(0, lastCapability() + 1);
+  const own = ownCapabilities();
+  const known = CAPABILITIES.filter((_, number) => (own >> BigInt(number)) & 1n);
   const isAll = (name: string) => name.toUpperCase() === "ALL";
   const full = (names: readonly string[]) =>
     names.filter((name) => !isAll(name)).map((name) => CAPABILITIES[capabilityNumber(name)]!);
   const set = new Set<string>(drop.some(isAll) ? [] : add.some(isAll) ? known : DEFAULT_CAPABILITIES);
-  for (const name of full(add)) set.add(name);
+  for (const name of full(add)) {
+    if (!(known as readonly string[]).includes(name))
+      throw new BayError("CAPABILITY", `bayd itself lacks ${name}, so it cannot give it`);
+    set.add(name);
+  }
   for (const name of full(drop)) set.delete(name);
   return known.filter((name) => set.has(name));
 }

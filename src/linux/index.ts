@@ -12,7 +12,7 @@ export {
   SIGNALS,
   signalNumber,
 } from "./abi.ts";
-export { CAPABILITIES, DEFAULT_CAPABILITIES, resolveCapabilities } from "./capabilities.ts";
+export { resolveCapabilities } from "./capabilities.ts";
 export { type Cgroup, type CgroupManager, type CgroupStats, cgroupManager } from "./cgroup/index.ts";
 export {
   bindMount,
@@ -47,6 +47,6 @@ export {
 } from "./process.ts";
 export { HEADER, type ProgramState, readProgramState } from "./program.ts";
 export { resizePty, takePtyMaster } from "./pty.ts";
-export { kindInRoot, openInRoot, readInRoot } from "./safe-path.ts";
+export { openInRoot, readInRoot, type Standing, standingInRoot } from "./safe-path.ts";
 export { bindSocket } from "./socket.ts";
 export type * from "./spec.ts";

@@ -42,11 +42,12 @@ export function readInRoot(root: string, path: string, limit = 1 << 20): Buffer 
   }
 }
 
-/** What stands at a path inside a root, without following a last symlink. */
-export function kindInRoot(
-  root: string,
-  path: string,
-): "file" | "directory" | "whiteout" | "other" | undefined {
+export type Standing =
+  | { kind: "file" | "directory" | "whiteout" | "other" }
+  | { kind: "symlink"; target: string };
+
+/** What stands at a path inside a root, without following a last symlink; undefined where nothing does. */
+export function standingInRoot(root: string, path: string): Standing | undefined {
   let fd: number;
   try {
     fd = openInRoot(root, path, O_PATH | O_NOFOLLOW);
@@ -55,8 +56,13 @@ export function kindInRoot(
   }
   try {
     const stat = fstatSync(fd);
-    if (stat.isCharacterDevice() && stat.rdev === 0) return "whiteout";
-    return stat.isFile() ? "file" : stat.isDirectory() ? "directory" : "other";
+    if (stat.isSymbolicLink()) {
+      const target = Buffer.alloc(4096);
+      const length = syscall("readlinkat", [fd, "", target, target.length]);
+      return { kind: "symlink", target: target.toString("utf8", 0, length) };
+    }
+    if (stat.isCharacterDevice() && stat.rdev === 0) return { kind: "whiteout" };
+    return { kind: stat.isFile() ? "file" : stat.isDirectory() ? "directory" : "other" };
   } finally {
     closeSync(fd);
   }

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import type { Duplex } from "node:stream";
 import type { ContainerConfig } from "../../container/index.ts";
 import { BayError } from "../../errors.ts";
 import type { Stack } from "../../stack/index.ts";
@@ -62,8 +63,9 @@ export async function run(
     process.stdout.write(`${Name}\n`);
     return 0;
   }
+  let socket: Duplex | undefined;
   try {
-    const socket = await client.upgrade(`/containers/${Id}/attach?stream=1&stdout=1&stderr=1&stdin=1`);
+    socket = await client.upgrade(`/containers/${Id}/attach?stream=1&stdout=1&stderr=1&stdin=1`);
     const session = runSession(socket, {
       tty,
       stdin: true,
@@ -82,6 +84,7 @@ export async function run(
     await Promise.race([session, new Promise((done) => setTimeout(done, 500))]);
     return StatusCode;
   } finally {
+    socket?.destroy();
     if (options.rm) await client.json("DELETE", `/containers/${Id}?force=1&v=1`).catch(() => {});
   }
 }
