@@ -1,0 +1,108 @@
+/** bayd is killed at random moments: everything converges, nothing leaks, no line of output is lost or doubled. */
+import { spawn } from "node:child_process";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Bay, COMMAND, eventually, hostState, sleep } from "../support/bay.ts";
+
+const ROUNDS = Number(process.env.BAY_CRASH_ROUNDS ?? 25);
+
+/** Runs bay without blocking, and again where bayd went away under it. */
+async function persist(bay: Bay, args: string[]): Promise<void> {
+  for (let attempt = 0; ; attempt++) {
+    const child = spawn(process.execPath, [COMMAND, ...args], {
+      cwd: join(bay.folder, "stack"),
+      env: bay.env,
+    });
+    let text = "";
+    child.stderr.on("data", (bytes) => {
+      text += bytes;
+    });
+    const code = await new Promise<number | null>((done) => child.on("close", done));
+    if (code === 0) return;
+    const isLost = /bayd went away|not running|hang up|ECONNRESET/.test(text);
+    if (!isLost || attempt > 20)
+      throw new Error(`bay ${args.join(" ")} ended with ${code}: ${text}\n${bay.log()}`);
+    await sleep(100);
+  }
+}
+
+function kill(bay: Bay): void {
+  try {
+    process.kill(bay.daemonPid(), "SIGKILL");
+  } catch {
+    // it is between two lives
+  }
+}
+
+describe("kill -9 of bayd", () => {
+  const bay = new Bay();
+  let before: Record<string, string>;
+  const stack = (mode: string) => `
+name: crash
+images: { box: { rootfs: ../busybox } }
+x-common: &common { image: box, command: sleep 1000, stop_grace_period: 0s, environment: { MODE: "${mode}" } }
+services:
+  a: { <<: *common, ports: ["18180:80"], volumes: ["data:/data"] }
+  b: { <<: *common, depends_on: [a], networks: [default, other] }
+  c: { <<: *common, mem_limit: ${mode === "one" ? "32m" : "64m"}, environment: {} }
+  d: { <<: *common, network_mode: none }
+  e: { <<: *common, scale: ${mode === "one" ? 1 : 2} }
+networks: { default: , other: }
+volumes: { data: }
+`;
+  beforeAll(() => {
+    before = hostState();
+    bay.busybox();
+  });
+  afterAll(() => bay.close());
+
+  it(`converges over ${ROUNDS} rounds of up, change and down`, async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const [mode, args] of [
+        ["one", ["up", "-d"]],
+        ["two", ["up", "-d"]],
+        ["two", ["down", "-v", "-t", "0"]],
+      ] as const) {
+        bay.write(stack(mode));
+        const done = persist(bay, [...args]);
+        await sleep(Math.random() * 500);
+        kill(bay);
+        await done;
+        if (args[0] === "up") expect(bay.run(["plan", "--detailed-exitcode"])).toMatchObject({ code: 0 });
+        else expect(bay.ps()).toEqual([]);
+      }
+    }
+    bay.ok("daemon", "stop");
+    await eventually(() => expect(hostState()).toEqual(before));
+  }, 600_000);
+});
+
+describe("output at full speed", () => {
+  const bay = new Bay();
+  beforeAll(() => {
+    bay.busybox();
+    bay.write(`
+name: lines
+images: { box: { rootfs: ../busybox } }
+services:
+  count: { image: box, command: "awk 'BEGIN { for (i = 1; i <= 3000000; i++) print i }'", stop_grace_period: 0s }
+`);
+  });
+  afterAll(() => bay.close());
+
+  it("has every line once, in order, after 20 kills", async () => {
+    bay.ok("up", "-d");
+    for (let count = 0; count < 20; count++) {
+      await sleep(50 + Math.random() * 150);
+      kill(bay);
+    }
+    await eventually(() => expect(bay.ps()[0]).toMatchObject({ State: "exited", ExitCode: 0 }), 60_000);
+    const lines = bay.ok("logs", "--no-log-prefix", "count").trimEnd().split("\n");
+    expect(lines.length).toBe(3_000_000);
+    const wrong = lines.findIndex((line, index) => line !== String(index + 1));
+    expect(wrong).toBe(-1);
+    bay.ok("down", "-v");
+    rmSync(join(bay.folder, "busybox"), { recursive: true });
+  }, 180_000);
+});
