@@ -4,6 +4,8 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writ
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
+import { resolveRoots } from "../../src/roots.ts";
+
 export const COMMAND = resolve("dist/bay.js");
 const BUSYBOX = "/bin/busybox";
 
@@ -93,7 +95,17 @@ export class Bay {
     for (const { name } of stacksOf(this.run(["ls", "-a", "--format", "json"], { cwd: "/" }).out))
       this.run(["-p", name, "down", "-v", "-t", "0"], { cwd: "/" });
     this.run(["daemon", "stop"], { cwd: "/" });
+    // what a stack without containers left, after a test that failed
+    sh(
+      `nft delete table ip bay_${this.tag} 2>/dev/null; ls /sys/class/net | grep '^bay${this.tag}-' | xargs -r -n1 ip link del; true`,
+    );
+    sh(`find /sys/fs/cgroup -depth -path '*/bay-${this.tag}*' -type d -exec rmdir {} + 2>/dev/null; true`);
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** What is in the names of this bay's links, tables and cgroups. */
+  get tag(): string {
+    return resolveRoots({ root: this.env.BAY_ROOT, run: this.env.BAY_RUN }).tag;
   }
 }
 
