@@ -1,9 +1,10 @@
 /** What commands share: the roots, the stack as the options say it, and the daemon. */
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Client } from "../daemon/index.ts";
 import { BayError } from "../errors.ts";
 import { type Roots, resolveRoots, socketPath } from "../roots.ts";
-import type { LoadedStack, Stack } from "../stack/index.ts";
+import type { Stack } from "../stack/index.ts";
 
 export interface GlobalOptions {
   file?: string[];
@@ -29,10 +30,9 @@ export class Context {
   }
 
   /** Loads the stack; warnings go to standard error. Throws `StackError`. */
-  async loadStack(): Promise<LoadedStack> {
-    const { formatDiagnostic, loadStack } = await import("../stack/index.ts");
+  async stack(): Promise<Stack> {
     const { options } = this;
-    const loaded = loadStack({
+    const request = {
       files: options.file,
       name: options.projectName,
       projectDirectory: options.projectDirectory,
@@ -40,14 +40,23 @@ export class Context {
       profiles: options.profile,
       cwd: process.cwd(),
       environment: process.env,
-    });
-    for (const warning of loaded.warnings)
-      process.stderr.write(`${formatDiagnostic(warning, loaded.sources)}\n`);
-    return loaded;
-  }
-
-  async stack(): Promise<Stack> {
-    return (await this.loadStack()).stack;
+    };
+    // the light half of stack/: an unchanged stack needs neither the YAML parser nor the schema
+    const [{ stackFiles }, { cacheKey, readCache, writeCache }] = await Promise.all([
+      import("../stack/find.ts"),
+      import("../stack/cache.ts"),
+    ]);
+    const key = cacheKey(stackFiles(request), request);
+    const directory = join(this.roots.run, "stacks");
+    let cached = key === undefined ? undefined : readCache(directory, key);
+    if (!cached) {
+      const { formatDiagnostic, loadStack } = await import("../stack/index.ts");
+      const { stack, warnings, sources, inputs } = loadStack(request);
+      cached = { stack, warnings: warnings.map((warning) => formatDiagnostic(warning, sources)) };
+      if (key !== undefined) writeCache(directory, key, cached, inputs);
+    }
+    for (const warning of cached.warnings) process.stderr.write(`${warning}\n`);
+    return cached.stack;
   }
 
   /** The stack's name; where -p gives it, no file is needed. */

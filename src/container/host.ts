@@ -25,7 +25,8 @@ export interface Host {
   findRunning(nameOrId: string): ContainerRecord | undefined;
   /** The exec is told of its end when its shim announces it. */
   trackExec(exec: Exec): void;
-  serveDns(record: ContainerRecord): void;
+  /** `isFresh`: the namespace was made just now and has no rules yet. */
+  serveDns(record: ContainerRecord, isFresh: boolean): void;
   /** Called when the FIFOs exist and before the process runs. */
   beforeLaunch(record: ContainerRecord, stdinFifo: string): void;
 }

@@ -488,7 +488,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     this.#inputs.get(id)?.close();
     this.#inputs.delete(id);
     await this.logs.close(id).catch(() => {});
-    this.networks.tearDown(id, record.endpoints);
+    this.networks.tearDown(id);
     this.networks.ports.releaseOf(record.config.name);
     if (state.boundPorts.length > 0) await this.networks.firewall.sync().catch(() => {});
     state.boundPorts = [];
@@ -575,7 +575,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
       state.shimStart ||= program.shimStart;
       return this.#cleanUp(record);
     }
-    if (!isRunning(record)) return this.networks.tearDown(record.id, record.endpoints);
+    if (!isRunning(record)) return this.networks.tearDown(record.id);
     if (!isAlive(state.pid, state.start) || program?.status !== undefined) {
       if (!config.tty && existsSync(join(runDirectory(this, record.id), "stdout")))
         await this.#openLogs(record);
@@ -589,7 +589,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
       await this.#openLogs(record);
       if (config.stdinOpen) this.#input(record.id).open(join(runDirectory(this, record.id), "stdin"));
     }
-    if (record.endpoints.length > 0) this.serveDns(record);
+    if (record.endpoints.length > 0) this.serveDns(record, false);
     for (const port of portsOf(record))
       await this.networks.ports.hold(port).catch((error) => this.emit("warning", messageOf(error)));
     if (state.status === "running") this.#watchHealth(record);
@@ -646,7 +646,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     this.networks.firewall.save(join(this.roots.run, "rules"));
   }
 
-  serveDns(record: ContainerRecord): void {
+  serveDns(record: ContainerRecord, isFresh: boolean): void {
     const view = nameView(
       () => this.#records.get(record.id),
       () => this.#records.values(),
@@ -655,7 +655,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
       const isInternal = record.endpoints.every(({ network }) => this.networks.get(network)?.config.internal);
       return isInternal ? [] : record.config.dns.length > 0 ? record.config.dns : hostNameServers();
     };
-    this.networks.serveDns(record.id, view, upstreams);
+    this.networks.serveDns(record.id, view, upstreams, isFresh);
   }
 
   #watchHealth(record: ContainerRecord): void {

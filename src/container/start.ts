@@ -166,7 +166,7 @@ function networkNamespace(host: Host, record: ContainerRecord): string | undefin
     return networkNamespace(host, other);
   }
   const file = host.networks.setUp(record.id, record.endpoints);
-  if (record.endpoints.length > 0) host.serveDns(record);
+  if (record.endpoints.length > 0) host.serveDns(record, true);
   return file;
 }
 

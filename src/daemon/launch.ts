@@ -34,7 +34,15 @@ export async function ensureDaemon(
   stopKeeper(join(roots.run, "keeper"));
   startKeeper({
     file: join(roots.run, "keeper"),
-    args: [...command, "daemon", "run", ...(options.repair ? [] : ["--no-repair"])],
+    // a small young generation: bayd's work is mostly system calls, and its memory is everybody's
+    args: [
+      command[0]!,
+      "--max-semi-space-size=1",
+      ...command.slice(1),
+      "daemon",
+      "run",
+      ...(options.repair ? [] : ["--no-repair"]),
+    ],
     env: [
       `PATH=${process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin"}`,
       "HOME=/root",

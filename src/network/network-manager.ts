@@ -145,7 +145,7 @@ export class NetworkManager {
   /** The namespace of a container, with loopback and all endpoints connected; made anew where it is gone. */
   setUp(container: string, endpoints: readonly Endpoint[]): string {
     const file = this.namespaceFile(container);
-    if (isNamespace(file)) this.tearDown(container, endpoints);
+    if (isNamespace(file)) this.tearDown(container);
     createNamespace(file);
     setLoopbackUp(file);
     let hasRoute = false;
@@ -160,18 +160,18 @@ export class NetworkManager {
   }
 
   /** Answers the container's DNS. Called at start and when bayd adopts it. */
-  serveDns(container: string, view: NameView, upstreams: () => string[]): void {
+  serveDns(container: string, view: NameView, upstreams: () => string[], isFresh: boolean): void {
     this.#dns.get(container)?.close();
-    this.#dns.set(container, new ContainerDns(this.namespaceFile(container), view, upstreams));
+    this.#dns.set(container, new ContainerDns(this.namespaceFile(container), view, upstreams, isFresh));
   }
 
-  tearDown(container: string, endpoints: readonly Endpoint[]): void {
+  /**
+   * Gives the namespace up. Its links go with it: removing one by itself would block for some 30 ms, and the
+   * kernel takes a namespace apart in the background.
+   */
+  tearDown(container: string): void {
     this.#dns.get(container)?.close();
     this.#dns.delete(container);
-    withLinks((links) => {
-      const names = new Set(endpoints.map(({ link }) => link));
-      for (const link of links.list()) if (names.has(link.name)) links.remove(link.index);
-    });
     removeNamespace(this.namespaceFile(container));
   }
 

@@ -45,3 +45,31 @@ export function nameFromDirectory(directory: string): string {
     });
   return name;
 }
+
+export interface LoadOptions {
+  /** -f; `-` is standard input. */
+  files?: string[];
+  name?: string;
+  projectDirectory?: string;
+  envFiles?: string[];
+  profiles?: string[];
+  cwd: string;
+  environment: Readonly<Record<string, string | undefined>>;
+}
+
+/** The files of a stack: those named by -f or COMPOSE_FILE, else those found. Throws NO_STACK_FILE. */
+export function stackFiles(options: LoadOptions): string[] {
+  const { environment, cwd } = options;
+  const separator = environment.COMPOSE_PATH_SEPARATOR ?? ":";
+  const named = options.files?.length
+    ? options.files
+    : (environment.COMPOSE_FILE ?? "").split(separator).filter(Boolean);
+  if (named.length === 0)
+    return findStackFiles(options.projectDirectory ? resolve(cwd, options.projectDirectory) : cwd);
+  return named.map((file) => {
+    if (file === "-") return file;
+    const path = resolve(cwd, file);
+    if (!existsSync(path)) throw new BayError("NO_STACK_FILE", `the stack file ${path} does not exist`);
+    return path;
+  });
+}

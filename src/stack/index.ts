@@ -1,6 +1,7 @@
 /** The door of stack files: from YAML to a Stack. Pure but for reading the files. */
 export { type Diagnostic, formatDiagnostic, StackError } from "./diagnostics.ts";
-export { type LoadedStack, type LoadOptions, loadStack } from "./load.ts";
+export type { LoadOptions } from "./find.ts";
+export { type LoadedStack, loadStack } from "./load.ts";
 export { dependenciesOf } from "./normalise.ts";
 export type { PortMapping } from "./ports.ts";
 export type * from "./stack.ts";

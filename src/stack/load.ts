@@ -5,27 +5,18 @@ import { BayError } from "../errors.ts";
 import { checkInput, type ReportAt } from "./check.ts";
 import { type Diagnostic, StackError } from "./diagnostics.ts";
 import { parseDotenv } from "./dotenv.ts";
-import { findStackFiles, nameFromDirectory } from "./find.ts";
+import { type LoadOptions, nameFromDirectory, stackFiles } from "./find.ts";
 import { mergeValues } from "./merge.ts";
 import { normaliseStack } from "./normalise.ts";
 import { SourceFile } from "./source.ts";
 import type { Stack } from "./stack.ts";
 
-export interface LoadOptions {
-  /** -f; `-` is standard input. */
-  files?: string[];
-  name?: string;
-  projectDirectory?: string;
-  envFiles?: string[];
-  profiles?: string[];
-  cwd: string;
-  environment: Readonly<Record<string, string | undefined>>;
-}
-
 export interface LoadedStack {
   stack: Stack;
   warnings: Diagnostic[];
   sources: Map<string, string>;
+  /** Every other file that was read, or looked for: .env, env files, profiles. */
+  inputs: string[];
 }
 
 /** Throws `StackError` with all problems, or BayError where there is no file. */
@@ -34,7 +25,8 @@ export function loadStack(options: LoadOptions): LoadedStack {
   const files = stackFiles(options);
   const first = files[0] === "-" ? join(cwd, "-") : files[0]!;
   const directory = resolve(cwd, options.projectDirectory ?? dirname(first));
-  const dotenv = readDotenv(options, directory);
+  const inputs = new Set<string>();
+  const dotenv = readDotenv(options, directory, inputs);
   const variables = (name: string) => environment[name] ?? dotenv.get(name);
   const diagnostics: Diagnostic[] = [];
   const sources = new Map<string, string>();
@@ -77,25 +69,9 @@ export function loadStack(options: LoadOptions): LoadedStack {
   const profiles = options.profiles?.length
     ? options.profiles
     : (variables("COMPOSE_PROFILES") ?? "").split(",").filter(Boolean);
-  const stack = normaliseStack(input, { name, directory, files, profiles, variables }, reportAt);
+  const stack = normaliseStack(input, { name, directory, files, profiles, variables, inputs }, reportAt);
   if (hasErrors()) fail();
-  return { stack, warnings: diagnostics, sources };
-}
-
-function stackFiles(options: LoadOptions): string[] {
-  const { environment, cwd } = options;
-  const separator = environment.COMPOSE_PATH_SEPARATOR ?? ":";
-  const named = options.files?.length
-    ? options.files
-    : (environment.COMPOSE_FILE ?? "").split(separator).filter(Boolean);
-  if (named.length === 0)
-    return findStackFiles(options.projectDirectory ? resolve(cwd, options.projectDirectory) : cwd);
-  return named.map((file) => {
-    if (file === "-") return file;
-    const path = resolve(cwd, file);
-    if (!existsSync(path)) throw new BayError("NO_STACK_FILE", `the stack file ${path} does not exist`);
-    return path;
-  });
+  return { stack, warnings: diagnostics, sources, inputs: [...inputs] };
 }
 
 function readSource(file: string): string {
@@ -106,10 +82,11 @@ function readSource(file: string): string {
   }
 }
 
-function readDotenv(options: LoadOptions, directory: string): Map<string, string> {
+function readDotenv(options: LoadOptions, directory: string, inputs: Set<string>): Map<string, string> {
   const values = new Map<string, string>();
   const named = options.envFiles?.map((file) => resolve(options.cwd, file));
   for (const file of named ?? [join(directory, ".env")]) {
+    inputs.add(file);
     if (!existsSync(file)) {
       if (named) throw new BayError("NO_ENV_FILE", `the env file ${file} does not exist`);
       continue;

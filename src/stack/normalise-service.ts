@@ -14,6 +14,8 @@ export interface ServiceContext {
   directory: string;
   variables: Variables;
   report: ReportAt;
+  /** Files that are read on the way are noted here. */
+  inputs: Set<string>;
 }
 
 const DEFAULT_GRACE = 10_000;
@@ -160,6 +162,7 @@ class ServiceReader {
           ? { path: entry, required: true }
           : { path: entry.path, required: entry.required === undefined || truth(entry.required) };
       const file = resolve(this.context.directory, path);
+      this.context.inputs.add(file);
       let text: string;
       try {
         text = readFileSync(file, "utf8");
@@ -371,6 +374,7 @@ class ServiceReader {
       if (key === "no-new-privileges") result.noNewPrivileges = value === "" || value === "true";
       else if (key === "seccomp" && value === "unconfined") result.seccomp = value;
       else if (key === "seccomp") {
+        this.context.inputs.add(resolve(this.context.directory, value));
         try {
           result.seccomp = JSON.stringify(
             JSON.parse(readFileSync(resolve(this.context.directory, value), "utf8")),

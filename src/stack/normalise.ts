@@ -19,11 +19,18 @@ export interface StackOptions {
   files: string[];
   profiles: readonly string[];
   variables: (name: string) => string | undefined;
+  /** Files that are read on the way are noted here. */
+  inputs: Set<string>;
 }
 
 /** Problems are reported; the result is used only where there are none. */
 export function normaliseStack(input: FileInput, options: StackOptions, report: ReportAt): Stack {
-  const context: ServiceContext = { directory: options.directory, variables: options.variables, report };
+  const context: ServiceContext = {
+    directory: options.directory,
+    variables: options.variables,
+    inputs: options.inputs,
+    report,
+  };
   const all = Object.fromEntries(
     Object.entries(input.services ?? {}).map(([name, service]) => [
       name,

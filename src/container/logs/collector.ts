@@ -22,7 +22,10 @@ export class LogCollector extends EventEmitter {
 
   #start(): Worker {
     if (this.#worker) return this.#worker;
-    const worker = new Worker(workerFile("log-worker"), { workerData: { wakeFd: this.#wake.read } });
+    const worker = new Worker(workerFile("log-worker"), {
+      workerData: { wakeFd: this.#wake.read },
+      resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 },
+    });
     this.setMaxListeners(0);
     worker.on("message", (news: LogNews) => {
       if (news.kind === "grew") this.emit(`grew:${news.id}`);
