@@ -1,0 +1,315 @@
+// Measures bay against whichever of runc, crun, docker and podman are installed, in the same run, and prints one
+// table. Figures are medians; the last column is bay's time divided by the peer's.
+import { execFile, execFileSync, spawnSync } from "node:child_process";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { request } from "node:http";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { promisify } from "node:util";
+
+const BAY = resolve("dist/bay.js");
+const RUNS = Number(process.env.BAY_BENCH_RUNS ?? 7);
+const folder = mkdtempSync(join(tmpdir(), "bay-bench-"));
+const env = { ...process.env, BAY_ROOT: join(folder, "root"), BAY_RUN: join(folder, "run") };
+const socketPath = join(folder, "run", "bay.sock");
+const run = promisify(execFile);
+const rows = [];
+const notes = [];
+
+const has = (command) => spawnSync("sh", ["-c", `command -v ${command}`]).status === 0;
+const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+const bay = (...args) => spawnSync(process.execPath, [BAY, ...args], { env, cwd: folder, encoding: "utf8" });
+
+async function time(action, runs = RUNS, after = () => {}) {
+  const values = [];
+  for (let index = -1; index < runs; index++) {
+    const began = process.hrtime.bigint();
+    await action(index);
+    if (index >= 0) values.push(Number(process.hrtime.bigint() - began) / 1e6);
+    await after(index);
+  }
+  return median(values);
+}
+
+function call(method, path, body) {
+  return new Promise((done, fail) => {
+    const text = body === undefined ? "" : JSON.stringify(body);
+    const sent = request(
+      { socketPath, method, path, headers: { "Content-Length": Buffer.byteLength(text) } },
+      (response) => {
+        let answer = "";
+        response.on("data", (part) => (answer += part));
+        response.on("end", () =>
+          response.statusCode >= 400
+            ? fail(new Error(answer))
+            : done(answer ? JSON.parse(answer) : undefined),
+        );
+      },
+    );
+    sent.on("error", fail);
+    sent.end(text);
+  });
+}
+
+function busybox(target) {
+  mkdirSync(join(target, "bin"), { recursive: true });
+  for (const name of ["proc", "sys", "dev", "etc"]) mkdirSync(join(target, name), { recursive: true });
+  cpSync("/bin/busybox", join(target, "bin", "busybox"));
+  for (const name of ["sh", "sleep", "true", "httpd"]) symlinkSync("busybox", join(target, "bin", name));
+}
+
+/** An OCI bundle for runc and crun with what `spec` gives, a given command, and no terminal. */
+function bundle(tool, args) {
+  const path = join(folder, `bundle-${tool}-${args[0]}`);
+  if (existsSync(path)) return path;
+  mkdirSync(path, { recursive: true });
+  busybox(join(path, "rootfs"));
+  execFileSync(tool, ["spec"], { cwd: path });
+  const file = join(path, "config.json");
+  const config = JSON.parse(readFileSync(file, "utf8"));
+  config.process.terminal = false;
+  config.process.args = args;
+  config.process.rlimits = [];
+  if (flags(tool).length > 0) config.mounts = config.mounts.filter(({ type }) => type !== "cgroup");
+  writeFileSync(file, JSON.stringify(config));
+  return path;
+}
+
+const row = (what, mine, peer, theirs) => rows.push({ what, mine, peer, theirs });
+// crun refuses hybrid cgroups; without them it does less work than bay does
+const flags = (tool) =>
+  tool === "crun" && !existsSync("/sys/fs/cgroup/cgroup.controllers") ? ["--cgroup-manager=disabled"] : [];
+
+/** Some versions refuse some hosts; their rows are then missing, and the table says why. */
+function works(tool) {
+  const { status, stderr } = spawnSync(
+    tool,
+    [...flags(tool), "run", "-b", bundle(tool, ["true"]), `bench-try-${process.pid}`],
+    { encoding: "utf8" },
+  );
+  if (status !== 0) notes.push(`${tool} does not run here: ${stderr.trim().split("\n")[0]}`);
+  return status === 0;
+}
+
+function stackFile(count, mode) {
+  const services = Array.from(
+    { length: count },
+    (_, index) => `  s${index}: { image: box, command: sleep 1000, stop_grace_period: 0s${mode} }`,
+  );
+  writeFileSync(
+    join(folder, "bay.yaml"),
+    `name: bench\nimages: { box: { rootfs: ./box } }\nservices:\n${services.join("\n")}\n`,
+  );
+}
+
+async function oneContainer() {
+  const runtimes = ["runc", "crun"].filter(has).filter(works);
+  stackFile(1, ", network_mode: none");
+  bay("up", "-d");
+  const stack = JSON.parse(bay("config", "--json").stdout);
+  const once = async (command, override = {}) => {
+    const { Id } = await call("POST", "/bay/v1/run", {
+      stack,
+      service: "s0",
+      override,
+      command,
+      servicePorts: false,
+    });
+    await call("POST", `/containers/${Id}/start`);
+    return Id;
+  };
+  const started = [];
+  const remove = async () => {
+    for (const id of started.splice(0)) await call("DELETE", `/containers/${id}?force=1`);
+  };
+  const mine = await time(
+    async () => {
+      const id = await once(["true"]);
+      started.push(id);
+      await call("POST", `/containers/${id}/wait`);
+    },
+    20,
+    remove,
+  );
+  for (const tool of runtimes) {
+    const path = bundle(tool, ["true"]);
+    row(
+      "start, run, end of one (network none)",
+      mine,
+      `${tool} run`,
+      await time(
+        (index) => run(tool, [...flags(tool), "run", "-b", path, `bench-${process.pid}-${index + 1}`]),
+        20,
+      ),
+    );
+  }
+  if (runtimes.length === 0) row("start, run, end of one (network none)", mine);
+  const many = await time(
+    () => Promise.all(Array.from({ length: 50 }, async () => started.push(await once(["sleep", "1000"])))),
+    3,
+    remove,
+  );
+  const serial = await time(
+    async () => {
+      for (let index = 0; index < 50; index++) started.push(await once(["sleep", "1000"]));
+    },
+    3,
+    remove,
+  );
+  for (const tool of runtimes) {
+    const path = bundle(tool, ["sleep", "1000"]);
+    const names = Array.from({ length: 50 }, (_, index) => `bench-many-${process.pid}-${index}`);
+    const clear = () =>
+      Promise.all(names.map((name) => run(tool, [...flags(tool), "delete", "-f", name]).catch(() => {})));
+    const atOnce = async () => {
+      const queue = [...names];
+      await Promise.all(
+        Array.from({ length: 8 }, async () => {
+          for (let name = queue.shift(); name; name = queue.shift()) await startDetached(tool, path, name);
+        }),
+      );
+    };
+    row("50 at once (network none)", many, `${tool} run -d, 8 at once`, await time(atOnce, 3, clear));
+    row(
+      "50 one after another (network none)",
+      serial,
+      `${tool} run -d`,
+      await time(
+        async () => {
+          for (const name of names) await startDetached(tool, path, name);
+        },
+        3,
+        clear,
+      ),
+    );
+  }
+  const execTime = await time(() => Promise.resolve(bay("exec", "-T", "s0", "true")));
+  row("exec (whole command)", execTime, "node -e 0", await time(() => run(process.execPath, ["-e", "0"])));
+  bay("down", "-v");
+}
+
+/** The container inherits the output, so it must not be a pipe that we wait for. */
+function startDetached(tool, path, name) {
+  return run("sh", [
+    "-c",
+    `exec ${tool} ${flags(tool).join(" ")} run -d -b ${path} ${name} >/dev/null 2>&1 </dev/null`,
+  ]);
+}
+
+async function stacks() {
+  const bare = await time(() => run(process.execPath, ["-e", "0"]));
+  for (const count of [10, 50]) {
+    stackFile(count, "");
+    bay("up", "-d");
+    bay("down");
+    const ups = [];
+    const downs = [];
+    for (let index = 0; index < 5; index++) {
+      let began = process.hrtime.bigint();
+      bay("up", "-d");
+      ups.push(Number(process.hrtime.bigint() - began) / 1e6);
+      began = process.hrtime.bigint();
+      bay("down");
+      downs.push(Number(process.hrtime.bigint() - began) / 1e6);
+    }
+    row(`up -d of ${count} services`, median(ups));
+    row(`down of ${count} services`, median(downs));
+    bay("up", "-d");
+    if (count === 50) {
+      row(
+        "up -d of 50, nothing to do",
+        await time(() => Promise.resolve(bay("up", "-d"))),
+        "node -e 0",
+        bare,
+      );
+      row("ps of 50", await time(() => Promise.resolve(bay("ps"))), "node -e 0", bare);
+      memory();
+    }
+    bay("down");
+  }
+  row("bay --version", await time(() => run(process.execPath, [BAY, "--version"])), "node -e 0", bare);
+}
+
+function memory() {
+  const shims = readdirSync("/proc").filter(
+    (pid) => /^\d+$/.test(pid) && readText(`/proc/${pid}/cmdline`).startsWith("bay-shim bench-"),
+  );
+  const pss = shims.map((pid) =>
+    Number(/^Pss:\s+(\d+)/m.exec(readText(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0),
+  );
+  const pid = readText(join(folder, "run", "bayd.pid"));
+  notes.push(
+    `memory: a shim ${median(pss)} kB PSS (of ${pss.length}); bayd with 50 containers ${Math.round(Number(/VmRSS:\s+(\d+)/.exec(readText(`/proc/${pid}/status`))[1]) / 1024)} MB`,
+  );
+}
+
+function readText(path) {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+async function firstAnswer() {
+  writeFileSync(
+    join(folder, "bay.yaml"),
+    `name: bench\nimages: { box: { rootfs: ./box } }\nservices:\n  web: { image: box, command: httpd -f -p 80 -h /bin, ports: ["18888:80"], stop_grace_period: 0s }\n`,
+  );
+  bay("up", "-d");
+  bay("down");
+  const values = [];
+  for (let index = 0; index < 5; index++) {
+    const began = process.hrtime.bigint();
+    bay("up", "-d");
+    for (;;) {
+      const ok = await fetch("http://127.0.0.1:18888/sh", { headers: { connection: "close" } })
+        .then((answer) => answer.ok)
+        .catch(() => false);
+      if (ok) break;
+    }
+    values.push(Number(process.hrtime.bigint() - began) / 1e6);
+    bay("down");
+  }
+  row("up with bridge and published port, to the first answer", median(values));
+  if (!has("docker") || spawnSync("docker", ["info"]).status !== 0)
+    notes.push("docker: no engine runs here, so its rows are missing");
+}
+
+try {
+  busybox(join(folder, "box"));
+  await oneContainer();
+  await stacks();
+  await firstAnswer();
+  const cells = rows.map(({ what, mine, peer, theirs }) => [
+    what,
+    `${mine.toFixed(1)} ms`,
+    peer ?? "",
+    theirs === undefined ? "" : `${theirs.toFixed(1)} ms`,
+    theirs === undefined ? "" : (mine / theirs).toFixed(2),
+  ]);
+  const all = [["", "bay", "peer", "", "bay / peer"], ...cells];
+  const widths = all[0].map((_, column) => Math.max(...all.map((cell) => cell[column].length)));
+  for (const cell of all)
+    console.log(
+      cell
+        .map((text, column) => text.padEnd(widths[column]))
+        .join("  ")
+        .trimEnd(),
+    );
+  for (const line of notes) console.log(line);
+} finally {
+  bay("-p", "bench", "down", "-v");
+  bay("daemon", "stop");
+  rmSync(folder, { recursive: true, force: true });
+}
