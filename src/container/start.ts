@@ -154,7 +154,7 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
 /** The file of the namespace that the container joins; undefined for the host's. */
 function networkNamespace(host: Host, record: ContainerRecord): string | undefined {
   const { networkMode } = record.config;
-  if (networkMode === "host") return undefined;
+  if (networkMode === "host" || networkMode === "none") return undefined;
   if (networkMode.startsWith("container:")) {
     const other = host.findRunning(networkMode.slice("container:".length));
     if (!other) {
@@ -163,7 +163,8 @@ function networkNamespace(host: Host, record: ContainerRecord): string | undefin
         `${record.config.name} shares the network of ${networkMode.slice(10)}, which is not running`,
       );
     }
-    return networkNamespace(host, other);
+    // the owner has it already, be it a bay network's, its own empty one, or the host's
+    return other.config.networkMode === "host" ? "/proc/1/ns/net" : `/proc/${other.state.pid}/ns/net`;
   }
   const file = host.networks.setUp(record.id, record.endpoints);
   if (record.endpoints.length > 0) host.serveDns(record, true);

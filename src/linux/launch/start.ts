@@ -12,6 +12,11 @@ import { addSupervisor, openAs, writeFile } from "./supervise.ts";
 const PR_SET_DUMPABLE = 4;
 const CLOSE_RANGE_CLOEXEC = 4;
 
+const AF_INET = 2;
+const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000;
+const SIOCSIFFLAGS = 0x8914;
+const IFF_UP = 1;
+
 const NAMESPACE_FLAGS = {
   pid: abi.CLONE_NEWPID,
   network: abi.CLONE_NEWNET,
@@ -60,6 +65,8 @@ export function startProgram(request: LaunchRequest): Program {
     program.call("unshare", [abi.CLONE_NEWCGROUP]);
   }
   for (const { type, path } of joined) if (type !== "pid") addJoin(program, path!, NAMESPACE_FLAGS[type]);
+  if (spec.linux.namespaces.some(({ type, path }) => type === "network" && path === undefined))
+    addLoopback(program);
   addPlainStdio(program, request.stdio);
   addMounts(program, request);
   if (spec.hostname)
@@ -83,6 +90,15 @@ export function startProgram(request: LaunchRequest): Program {
 function addJoin(program: ProgramBuilder, path: string, flag: number): void {
   openAs(program, path, abi.O_RDONLY | abi.O_CLOEXEC, FD.scratch);
   program.call("setns", [FD.scratch, flag], { about: `join ${path}` });
+}
+
+/** A fresh network namespace has its loopback down (netdevice(7), SIOCSIFFLAGS; struct ifreq {char[16], short flags}). */
+function addLoopback(program: ProgramBuilder): void {
+  const ifreq = Buffer.alloc(40);
+  ifreq.write("lo");
+  ifreq.writeUInt16LE(IFF_UP, 16);
+  program.call("socket", [AF_INET, SOCK_DGRAM_CLOEXEC, 0], { store: { record: "loopback", argument: 0 } });
+  program.call("ioctl", [0, SIOCSIFFLAGS, ifreq], { label: "loopback", about: "bring the loopback up" });
 }
 
 /** /dev/console is the container's pty (OCI config-linux.md, default devices). */
