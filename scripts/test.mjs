@@ -42,6 +42,17 @@ for (const project of process.argv.slice(2).length > 0 ? process.argv.slice(2) :
   // a file that cannot be loaded fails without a failed test
   if (status !== 0 && report.numFailedTests === 0) counts.failed += 1;
 }
+if (process.argv.length === 2) {
+  const vm = spawnSync("bash", ["test/vm/run.sh"], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  console.log(vm.stdout);
+  const line = /^(\d+) passed, 0 failed$/m.exec(vm.stdout);
+  if (line) counts.passed += Number(line[1]);
+  else if (vm.stdout.startsWith("skipped")) counts.skipped += 1;
+  else counts.failed += 1;
+}
 rmSync(folder, { recursive: true, force: true });
 console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
 process.exit(counts.failed > 0 ? 1 : 0);

@@ -55,6 +55,9 @@ import {
 } from "./start.ts";
 
 const KEY = "container/";
+/** Wait statuses for ends that nobody noted: the shim was killed, or the whole machine ended (Docker says 255). */
+const KILLED = 9;
+const MACHINE_WENT_DOWN = 255 << 8;
 const MIN_BACKOFF = 100;
 const MAX_BACKOFF = 60_000;
 /** A run of this long starts the back-off anew, as Docker has it. */
@@ -449,13 +452,12 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   }
 
   /** Brings a record in line with a process that has ended. */
-  async #settle(record: ContainerRecord): Promise<void> {
+  async #settle(record: ContainerRecord, lostStatus = KILLED): Promise<void> {
     if (!isRunning(record) || this.#isClosing) return;
     const { state } = record;
     const program = this.#readProgram(record);
     if (isAlive(state.pid, state.start) && program?.status === undefined) return;
-    // killed shim: nobody noted a status, so it counts as killed
-    const status = program?.status ?? 9;
+    const status = program?.status ?? lostStatus;
     state.status = "exited";
     state.exitCode = decodeStatus(status).exitCode;
     state.finishedAt = new Date(program?.endedAt || Date.now()).toISOString();
@@ -579,8 +581,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     if (!isAlive(state.pid, state.start) || program?.status !== undefined) {
       if (!config.tty && existsSync(join(runDirectory(this, record.id), "stdout")))
         await this.#openLogs(record);
-      if (!program) state.exitCode = 255; // the machine went down
-      await this.#settle(record);
+      await this.#settle(record, program ? KILLED : MACHINE_WENT_DOWN);
       return;
     }
     if (config.tty) {

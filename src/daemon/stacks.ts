@@ -75,6 +75,7 @@ export class StackService {
         timeoutMs: undefined,
       };
       await applyPlan(plan, makeExecutor(this.manager, undefined, settings), onProgress);
+      await this.manager.networks.settled();
       await this.#finish(plan);
       return plan;
     });

@@ -24,6 +24,7 @@ import type { Endpoint, NetworkConfig, NetworkRecord, PublishedPort } from "./ne
 import { PortHolder } from "./port-holder.ts";
 
 const KEY = "network/";
+const SETTLE_TIMEOUT = 3000;
 
 /** What the manager asks about containers: it knows their endpoints, not their lives. */
 export interface EndpointDirectory {
@@ -173,6 +174,16 @@ export class NetworkManager {
     this.#dns.get(container)?.close();
     this.#dns.delete(container);
     removeNamespace(this.namespaceFile(container));
+  }
+
+  /** Resolves when no link of a container that is gone is left, or after a while: the kernel is still at work then. */
+  async settled(): Promise<void> {
+    for (const deadline = Date.now() + SETTLE_TIMEOUT; Date.now() < deadline; ) {
+      const known = new Set(this.directory.endpoints().map(({ endpoint }) => endpoint.link));
+      const names = withLinks((links) => links.list()).map(({ name }) => name);
+      if (!names.some((name) => name.startsWith(`ve${this.roots.tag}`) && !known.has(name))) return;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
   }
 
   /** Repairs bridges, veth masters and rules; gives a line for each repair. */

@@ -1,0 +1,202 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { Bay, COMMAND, eventually } from "../support/bay.ts";
+
+const stack = (services: string) =>
+  `name: cmd\nimages: { box: { rootfs: ../busybox } }\nservices:\n${services}`;
+const SLEEP = "  a: { image: box, command: sleep 1000, stop_grace_period: 0s }\n";
+
+describe("commands", () => {
+  const bay = new Bay();
+  beforeAll(() => void bay.busybox());
+  afterAll(() => bay.close());
+  afterEach(() => void bay.run(["down", "-v", "--remove-orphans", "-t", "0"]));
+
+  it("exec gives a real terminal of the right size, and the exit code", () => {
+    bay.write(stack(SLEEP)).ok("up", "-d");
+    const command = `stty rows 33 cols 111; ${process.execPath} ${COMMAND} exec a sh -c 'tty; stty size; exit 3'`;
+    const { status, stdout } = spawnSync("script", ["-qec", command, "/dev/null"], {
+      cwd: `${bay.folder}/stack`,
+      env: bay.env,
+      encoding: "utf8",
+    });
+    expect(stdout).toMatch(/\/dev\/pts\/\d+\r+\n33 111\r+\n/);
+    expect(status).toBe(3);
+  });
+
+  it("a container with a terminal keeps it over its supervisor's death", async () => {
+    bay
+      .write(stack("  t: { image: box, command: sh, tty: true, stdin_open: true, stop_grace_period: 0s }\n"))
+      .ok("up", "-d");
+    const say = async (text: string, answer: string) => {
+      const child = bay.start(["attach", "t"]);
+      child.stdin.write(`${text}\n`);
+      await eventually(() =>
+        expect(bay.run(["logs", "--no-log-prefix", "t"]).out).toContain(`${answer}\r\n`),
+      );
+      child.kill();
+    };
+    await say("echo $((20 + 1))", "21");
+    const pid = bay.ps()[0]!.Pid;
+    const daemon = bay.daemonPid();
+    process.kill(daemon, "SIGKILL");
+    await eventually(() => expect(bay.daemonPid()).not.toBe(daemon), 3000);
+    await eventually(() => expect(bay.ps()[0]!.Pid).toBe(pid));
+    await say("echo $((20 + 2))", "22");
+  });
+
+  it("up in the foreground shows logs, and ends with a service's code", () => {
+    bay.write(stack(`${SLEEP}  job: { image: box, command: "sh -c 'sleep 0.5; echo worked; exit 6'" }\n`));
+    const { code, out } = bay.run(["up", "--exit-code-from", "job"]);
+    expect(out).toContain("job-1 | worked");
+    expect(code).toBe(6);
+    expect(bay.ps().map(({ State }) => State)).toEqual(["exited", "exited"]);
+  });
+
+  it("depends_on waits for completion, and a failed dependency stops what needs it", () => {
+    bay.write(
+      stack(
+        `  init: { image: box, command: "sh -c 'sleep 0.3; exit 0'" }\n  a: { image: box, command: sleep 1000, stop_grace_period: 0s, depends_on: { init: { condition: service_completed_successfully } } }\n`,
+      ),
+    );
+    bay.ok("up", "-d");
+    expect(bay.run(["plan", "--detailed-exitcode"]).code).toBe(0);
+    bay.ok("down", "-v");
+    bay.write(
+      stack(
+        `  init: { image: box, command: "sh -c 'exit 5'" }\n  a: { image: box, command: sleep 1000, depends_on: { init: { condition: service_completed_successfully } } }\n`,
+      ),
+    );
+    const { code, err } = bay.run(["up", "-d"]);
+    expect([code, err]).toEqual([
+      1,
+      expect.stringContaining("the dependency cmd-init-1 ended with exit code 5"),
+    ]);
+  });
+
+  it("a kept plan is applied, and refused when the host has moved on", () => {
+    bay.write(stack(SLEEP)).ok("plan", "-o", "kept");
+    bay.ok("apply", "kept");
+    expect(bay.ps()).toHaveLength(1);
+    const { code, err } = bay.run(["apply", "kept"]);
+    expect([code, err]).toEqual([1, expect.stringContaining("the host has changed since the plan was made")]);
+  });
+
+  it("a taken port is an error that names its owner, and nobody can take a published one", async () => {
+    const server = createServer().listen(18282);
+    bay.write(
+      stack(
+        '  a: { image: box, command: httpd -f -p 80 -h /etc, ports: ["18282:80"], stop_grace_period: 0s }\n',
+      ),
+    );
+    const { code, err } = bay.run(["up", "-d"]);
+    expect([code, err]).toEqual([
+      1,
+      expect.stringMatching(/port 0\.0\.0\.0:18282\/tcp is taken by .*\(pid \d+\)/),
+    ]);
+    await new Promise((done) => server.close(done));
+    bay.ok("up", "-d");
+    const taken = await new Promise<string>((done) => {
+      const second = createServer()
+        .on("error", (error) => done((error as { code?: string }).code ?? ""))
+        .listen(18282, () => second.close(() => done("listened")));
+    });
+    expect(taken).toBe("EADDRINUSE");
+  });
+
+  it("an image may serve DNS on 0.0.0.0:53 itself", async () => {
+    bay
+      .write(`name: cmd
+images: { node: { host: [node] } }
+services:
+  a: { image: node, stop_grace_period: 0s, command: [node, -e, "require('dgram').createSocket('udp4').bind(53, '0.0.0.0', () => console.log('serves'))"] }
+  b: { image: node, stop_grace_period: 0s, command: [node, -e, "setInterval(() => {}, 1000)"] }
+`)
+      .ok("up", "-d");
+    await eventually(() => expect(bay.ok("logs", "a")).toContain("serves"));
+    const lookup = "require('dns').lookup('b', (error, address) => console.log(error ?? address))";
+    expect(bay.ok("exec", "-T", "a", "node", "-e", lookup)).toMatch(/^172\./);
+  });
+
+  it("scale, orphans, create, rm and wait do what docker compose does", () => {
+    bay.write(stack(`${SLEEP}  old: { image: box, command: sleep 1000, stop_grace_period: 0s }\n`));
+    bay.ok("up", "-d", "--scale", "a=3");
+    expect(bay.ps().map(({ Name }) => Name)).toEqual(["cmd-a-1", "cmd-a-2", "cmd-a-3", "cmd-old-1"]);
+    bay.write(stack(SLEEP));
+    expect(bay.run(["up", "-d"]).err).toContain("cmd-old-1");
+    bay.ok("up", "-d", "--remove-orphans");
+    expect(bay.ps().map(({ Name }) => Name)).toEqual(["cmd-a-1"]);
+    bay.ok("stop");
+    bay.ok("rm", "-f");
+    bay.ok("create");
+    expect(bay.ps()[0]!.State).toBe("created");
+    bay.ok("start");
+    bay.ok("kill", "-s", "KILL");
+    expect(bay.run(["wait", "a"]).code).toBe(137);
+  });
+
+  it("stacks on one host with two roots do not touch each other", async () => {
+    const other = new Bay();
+    try {
+      other.busybox();
+      bay.write(stack(SLEEP)).ok("up", "-d");
+      other.write(stack(SLEEP)).ok("up", "-d");
+      const pid = bay.ps()[0]!.Pid;
+      other.ok("down", "-v");
+      expect(bay.ps()[0]).toMatchObject({ Pid: pid, State: "running" });
+      expect(execFileSync("nft", ["list", "tables"], { encoding: "utf8" })).toContain(`bay_${bay.tag}`);
+    } finally {
+      other.close();
+    }
+  });
+
+  it("a volume is filled from the image, and an anonymous one survives a replacement", () => {
+    bay
+      .write(
+        stack(
+          '  a: { image: box, command: sleep 1000, stop_grace_period: 0s, volumes: ["data:/etc", "/keep"] }\nvolumes: { data: }\n',
+        ),
+      )
+      .ok("up", "-d");
+    expect(bay.ok("exec", "-T", "a", "cat", "/etc/passwd")).toContain("app:x:1000");
+    bay.ok("exec", "-T", "a", "touch", "/keep/this");
+    bay.ok("up", "-d", "--force-recreate");
+    expect(bay.ok("exec", "-T", "a", "ls", "/keep")).toBe("this\n");
+    bay.ok("up", "-d", "--force-recreate", "-V");
+    expect(bay.ok("exec", "-T", "a", "ls", "/keep")).toBe("");
+  });
+
+  it("everything is there again after a reboot", async () => {
+    bay
+      .write(
+        stack(
+          "  a: { image: box, command: sleep 1000, restart: always, stop_grace_period: 0s }\n  b: { image: box, command: sleep 1000, stop_grace_period: 0s }\n",
+        ),
+      )
+      .ok("up", "-d");
+    const pids = bay.ps().map(({ Pid }) => Pid);
+    bay.ok("daemon", "stop");
+    for (const pid of pids) process.kill(pid, "SIGKILL");
+    for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+      if (!existsSync(`/proc/${pid}/cmdline`)) continue;
+      if (readFileSync(`/proc/${pid}/cmdline`, "latin1").startsWith("bay-shim cmd-"))
+        process.kill(Number(pid), "SIGKILL");
+    }
+    execFileSync("sh", [
+      "-c",
+      `for f in ${bay.folder}/run/netns/*; do umount -l $f; done; rm -rf ${bay.folder}/run; nft delete table ip bay_${bay.tag}; for l in $(ls /sys/class/net | grep bay${bay.tag}); do ip link del $l; done`,
+    ]);
+    const daemon = bay.start(["daemon", "run"]);
+    await eventually(() => {
+      const rows = Object.fromEntries(
+        bay.ps().map(({ Service, State, ExitCode }) => [Service, `${State} ${ExitCode}`]),
+      );
+      expect(rows).toEqual({ a: "running 0", b: "exited 255" });
+    });
+    bay.ok("exec", "-T", "a", "nslookup", "a");
+    bay.ok("down", "-v");
+    daemon.kill();
+  });
+});

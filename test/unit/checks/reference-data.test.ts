@@ -1,0 +1,94 @@
+/** Checks against public reference data, where it lies beside the project: ../shared/data. */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { defaultSeccomp } from "../../../src/container/default-seccomp.ts";
+import { loadStack, StackError } from "../../../src/stack/index.ts";
+import { fileSchema, serviceSchema } from "../../../src/stack/schema.ts";
+import { isUnsupported } from "../../../src/stack/unsupported.ts";
+
+const DATA = join(process.cwd(), "..", "shared", "data");
+const json = (path: string) => JSON.parse(readFileSync(join(DATA, path), "utf8"));
+
+interface Rule {
+  names: string[];
+  action: string;
+  errnoRet?: number;
+  args?: { index: number; value: number; valueTwo?: number; op: string }[];
+  includes?: { caps?: string[]; arches?: string[] };
+  excludes?: { caps?: string[]; arches?: string[] };
+}
+
+/** Every call with its action and condition, one row each, in order. */
+const flat = (rules: Rule[]) =>
+  [
+    ...new Set(
+      rules.flatMap((rule) =>
+        rule.names.map((name) =>
+          JSON.stringify([
+            name,
+            rule.action,
+            rule.errnoRet ?? null,
+            (rule.args ?? []).map(({ index, value, valueTwo, op }) => [index, value, valueTwo ?? 0, op]),
+          ]),
+        ),
+      ),
+    ),
+  ].sort();
+
+describe.skipIf(!existsSync(DATA))("reference data (needs ../shared/data)", () => {
+  const profile = existsSync(DATA)
+    ? (json("seccomp/default.json") as { syscalls: Rule[] })
+    : { syscalls: [] };
+  const arch = process.arch === "arm64" ? "arm64" : "amd64";
+  const published = (capabilities: string[]) =>
+    profile.syscalls.filter(
+      ({ includes, excludes }) =>
+        (includes?.caps ?? []).every((name) => capabilities.includes(name)) &&
+        (!includes?.arches || includes.arches.includes(arch)) &&
+        !(excludes?.caps ?? []).some((name) => capabilities.includes(name)) &&
+        !excludes?.arches?.includes(arch),
+    );
+
+  it.each([
+    [[]],
+    [["CAP_SYS_ADMIN"]],
+    [["CAP_SYS_PTRACE", "CAP_SYS_CHROOT", "CAP_SYS_NICE", "CAP_BPF", "CAP_SYS_TIME"]],
+  ])("the seccomp profile with %j is the published one", (capabilities) => {
+    expect(flat(defaultSeccomp(capabilities).syscalls as Rule[])).toEqual(flat(published(capabilities)));
+  });
+
+  it("every key of the Compose specification is known: it works, or is named as not supported", () => {
+    const spec = json("compose-spec/compose-spec.json") as {
+      properties: object;
+      definitions: { service: { properties: object } };
+    };
+    const strange = (keys: string[], own: object, path: string[]) =>
+      keys.filter((key) => !(key in own) && !isUnsupported(path, key));
+    expect(strange(Object.keys(spec.properties), fileSchema.shape, [])).toEqual([]);
+    expect(
+      strange(Object.keys(spec.definitions.service.properties), serviceSchema.shape, ["services", "x"]),
+    ).toEqual([]);
+  });
+
+  it("real stacks load, or say which of their keys is not supported yet", () => {
+    const folder = join(DATA, "awesome-compose");
+    for (const name of readdirSync(folder)) {
+      const file = readdirSync(join(folder, name)).find((entry) => /compose.*\.ya?ml$/.test(entry));
+      if (!file) continue;
+      try {
+        loadStack({
+          files: [join(folder, name, file)],
+          cwd: "/",
+          environment: { HOME: "/root", DB_PASSWORD: "x", PLEX_MEDIA_PATH: "/media" },
+        });
+      } catch (error) {
+        if (!(error instanceof StackError)) throw error;
+        const codes = new Set(
+          error.diagnostics.filter(({ severity }) => severity === "error").map(({ code }) => code),
+        );
+        expect([name, [...codes], error.message]).toEqual([name, ["UNSUPPORTED_KEY"], error.message]);
+      }
+    }
+  });
+});
