@@ -4,8 +4,9 @@ export { type PathStat, readArchive, statPath, writeArchive } from "./archive.ts
 export * from "./config.ts";
 export { type BayEvent, EventLog } from "./events.ts";
 export { Exec, type ExecConfig } from "./exec.ts";
+export { limitsMatch } from "./limits.ts";
 export { type LogLine, type LogQuery, LogReader, selectLines } from "./logs/reader.ts";
-export { ContainerManager, isRunning, limitsMatch } from "./manager.ts";
+export { ContainerManager, isRunning } from "./manager.ts";
 export { toResources } from "./oci-spec.ts";
 export {
   type ContainerRecord,

@@ -1,10 +1,9 @@
 /** The containers of one bay: their records, and everything that is done to them. One action at a time for each. */
 import { randomBytes } from "node:crypto";
 import { EventEmitter } from "node:events";
-import { existsSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import type { Socket } from "node:net";
 import { join } from "node:path";
-import { ReadStream } from "node:tty";
 import { BayError, hasCode, messageOf } from "../errors.ts";
 import { ImageStore } from "../image/index.ts";
 import {
@@ -16,11 +15,9 @@ import {
   type Launched,
   type ProgramState,
   readProgramState,
-  resizePty,
   StartError,
   signalNumber,
   signalProcess,
-  takePtyMaster,
 } from "../linux/index.ts";
 import {
   type Endpoint,
@@ -39,11 +36,12 @@ import type { Exec } from "./exec.ts";
 import { HealthMonitor } from "./health.ts";
 import type { Host } from "./host.ts";
 import { ContainerInput } from "./input.ts";
+import { limitsMatch } from "./limits.ts";
 import { LogCollector } from "./logs/collector.ts";
-import { SegmentWriter } from "./logs/segments.ts";
 import { nameView } from "./names.ts";
 import { toResources } from "./oci-spec.ts";
 import { type ContainerRecord, type HealthStatus, initialState } from "./record.ts";
+import { GOOD_RUN, mayRestart, restartDelay } from "./restart-policy.ts";
 import {
   containerDirectory,
   endedFifo,
@@ -53,15 +51,12 @@ import {
   runDirectory,
   startProcess,
 } from "./start.ts";
+import { Terminal } from "./terminal.ts";
 
 const KEY = "container/";
 /** Wait statuses for ends that nobody noted: the shim was killed, or the whole machine ended (Docker says 255). */
 const KILLED = 9;
 const MACHINE_WENT_DOWN = 255 << 8;
-const MIN_BACKOFF = 100;
-const MAX_BACKOFF = 60_000;
-/** A run of this long starts the back-off anew, as Docker has it. */
-const GOOD_RUN = 10_000;
 
 export class ContainerManager extends EventEmitter implements Host, EndpointDirectory {
   readonly images: ImageStore;
@@ -500,18 +495,10 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   }
 
   #decideRestart(record: ContainerRecord, ranMs: number): void {
-    const { state, config } = record;
+    const { state } = record;
     if (ranMs >= GOOD_RUN) state.restartCount = 0;
-    const { policy, maxRetries } = config.restart;
-    const isAllowed =
-      state.wanted === "running" &&
-      (policy === "always" ||
-        policy === "unless-stopped" ||
-        (policy === "on-failure" &&
-          state.exitCode !== 0 &&
-          (maxRetries === 0 || state.restartCount < maxRetries)));
-    if (!isAllowed) return;
-    const wait = Math.min(MAX_BACKOFF, MIN_BACKOFF * 2 ** Math.min(state.restartCount, 20));
+    if (!mayRestart(record)) return;
+    const wait = restartDelay(state.restartCount);
     state.status = "restarting";
     state.restartCount += 1;
     this.#scheduleRestart(record, wait);
@@ -528,10 +515,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
         record.state.status = "restarting";
         record.state.restartCount += 1;
         this.#save(record);
-        this.#scheduleRestart(
-          record,
-          Math.min(MAX_BACKOFF, MIN_BACKOFF * 2 ** Math.min(record.state.restartCount, 20)),
-        );
+        this.#scheduleRestart(record, restartDelay(record.state.restartCount));
       });
     }, wait);
     this.#restarts.set(record.id, timer);
@@ -788,22 +772,6 @@ export function portsOf(record: ContainerRecord): PublishedPort[] {
   return record.state.boundPorts.map((port) => ({ ...port, target, container: record.config.name }));
 }
 
-/** True where the kernel's limits are what the config says. */
-export function limitsMatch(config: ContainerConfig, cgroup: Cgroup): boolean {
-  const wanted = toResources(config.resources);
-  const actual = cgroup.read();
-  const page = 4096;
-  const near = (a: number | undefined, b: number | undefined, slack: number) =>
-    Math.abs((a || 0) - (b || 0)) <= slack;
-  return (
-    near(wanted.memory?.limit, actual.memory?.limit, page) &&
-    near(wanted.pids?.limit, actual.pids?.limit, 0) &&
-    near(wanted.cpu?.quota, actual.cpu?.quota, 0) &&
-    (!wanted.cpu?.shares ||
-      near(wanted.cpu.shares, actual.cpu?.shares ?? (wanted.cpu.shares === 1024 ? 1024 : 0), 27))
-  );
-}
-
 async function within(promise: Promise<unknown>, milliseconds: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<false>((resolve) => {
@@ -820,47 +788,5 @@ async function removeSoon(cgroup: Cgroup): Promise<void> {
     if (cgroup.remove()) return;
     cgroup.kill();
     await new Promise((resolve) => setTimeout(resolve, Math.min(5 * (attempt + 1), 50)));
-  }
-}
-
-/** The terminal of a container with `tty: true`: its output is logged and shown to who is attached. */
-class Terminal {
-  readonly #master: number;
-  readonly #stream: ReadStream;
-  readonly #writer: SegmentWriter | undefined;
-
-  constructor(
-    launched: Launched,
-    directory: string | undefined,
-    log: ContainerConfig["log"],
-    onOutput: (bytes: Buffer) => void,
-  ) {
-    this.#master = takePtyMaster(launched.shimPid, launched.shimStart, launched.ttyFd!);
-    this.#stream = new ReadStream(this.#master);
-    this.#writer = directory
-      ? new SegmentWriter(directory, log.maxSize ?? 64 << 20, log.maxFiles ?? Number.MAX_SAFE_INTEGER)
-      : undefined;
-    this.#stream.on("error", () => {}); // EIO when the container ended
-    this.#stream.on("data", (bytes: Buffer) => {
-      if (this.#writer) {
-        const { fd, offset } = this.#writer.target(0);
-        writeSync(fd, bytes, 0, bytes.length, offset);
-        this.#writer.note(0, bytes.length, Date.now());
-      }
-      onOutput(bytes);
-    });
-  }
-
-  write(bytes: Buffer): void {
-    (this.#stream as unknown as { write(bytes: Buffer): void }).write(bytes);
-  }
-
-  resize(rows: number, columns: number): void {
-    resizePty(this.#master, rows, columns);
-  }
-
-  close(): void {
-    this.#stream.destroy();
-    this.#writer?.close();
   }
 }

@@ -6,6 +6,7 @@ import { BayError } from "../../errors.ts";
 import { workerFile } from "../../image/index.ts";
 import { close, createPipe } from "../../linux/index.ts";
 import type { LogCommand, LogNews } from "./protocol.ts";
+import { DEFAULT_SEGMENT_SIZE } from "./segments.ts";
 
 type Request = LogCommand extends infer C
   ? C extends { serial: number }
@@ -61,7 +62,7 @@ export class LogCollector extends EventEmitter {
     return this.#ask({
       kind: "open",
       ...options,
-      maxSize: options.maxSize ?? 64 << 20,
+      maxSize: options.maxSize ?? DEFAULT_SEGMENT_SIZE,
       maxFiles: options.maxFiles ?? Number.MAX_SAFE_INTEGER,
     });
   }

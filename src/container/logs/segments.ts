@@ -19,6 +19,8 @@ import {
 import { join } from "node:path";
 
 export const ENTRY = 16;
+/** Where the file says no max-size. */
+export const DEFAULT_SEGMENT_SIZE = 64 << 20;
 export const STREAMS = ["out", "err"] as const;
 
 export interface IndexEntry {

@@ -1,0 +1,51 @@
+import { writeSync } from "node:fs";
+import { ReadStream } from "node:tty";
+import { type Launched, resizePty, takePtyMaster } from "../linux/index.ts";
+import type { ContainerConfig } from "./config.ts";
+import { DEFAULT_SEGMENT_SIZE, SegmentWriter } from "./logs/segments.ts";
+
+/** The terminal of a container with `tty: true`: its output is logged and shown to who is attached. */
+export class Terminal {
+  readonly #master: number;
+  readonly #stream: ReadStream;
+  readonly #writer: SegmentWriter | undefined;
+
+  constructor(
+    launched: Launched,
+    directory: string | undefined,
+    log: ContainerConfig["log"],
+    onOutput: (bytes: Buffer) => void,
+  ) {
+    this.#master = takePtyMaster(launched.shimPid, launched.shimStart, launched.ttyFd!);
+    this.#stream = new ReadStream(this.#master);
+    this.#writer = directory
+      ? new SegmentWriter(
+          directory,
+          log.maxSize ?? DEFAULT_SEGMENT_SIZE,
+          log.maxFiles ?? Number.MAX_SAFE_INTEGER,
+        )
+      : undefined;
+    this.#stream.on("error", () => {}); // EIO when the container ended
+    this.#stream.on("data", (bytes: Buffer) => {
+      if (this.#writer) {
+        const { fd, offset } = this.#writer.target(0);
+        writeSync(fd, bytes, 0, bytes.length, offset);
+        this.#writer.note(0, bytes.length, Date.now());
+      }
+      onOutput(bytes);
+    });
+  }
+
+  write(bytes: Buffer): void {
+    (this.#stream as unknown as { write(bytes: Buffer): void }).write(bytes);
+  }
+
+  resize(rows: number, columns: number): void {
+    resizePty(this.#master, rows, columns);
+  }
+
+  close(): void {
+    this.#stream.destroy();
+    this.#writer?.close();
+  }
+}
