@@ -30,7 +30,7 @@ export class Context {
   }
 
   /** Loads the stack; warnings go to standard error. Throws `StackError`. */
-  async stack(): Promise<Stack> {
+  async stack(enable: string[] = []): Promise<Stack> {
     const { options } = this;
     const request = {
       files: options.file,
@@ -38,6 +38,7 @@ export class Context {
       projectDirectory: options.projectDirectory,
       envFiles: options.envFile,
       profiles: options.profile,
+      enable,
       cwd: process.cwd(),
       environment: process.env,
     };

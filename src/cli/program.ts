@@ -162,7 +162,9 @@ function build(setExitCode: (code: number) => void): Command {
         .option("-q, --quiet", "only IDs")
         .option("--services", "only service names")
         .option("--filter <filter>", "status=running, service=web", collect)
-        .option("--format <format>", "table or json", "table"),
+        .addOption(
+          new Option("--format <format>", "table or json").choices(["table", "json"]).default("table"),
+        ),
     async () => (await import("./commands/ps.ts")).ps,
   );
   add(
@@ -289,7 +291,9 @@ function build(setExitCode: (code: number) => void): Command {
     (c) =>
       c
         .option("--no-stream", "once")
-        .option("--format <format>", "table or json", "table")
+        .addOption(
+          new Option("--format <format>", "table or json").choices(["table", "json"]).default("table"),
+        )
         .option("-a, --all"),
     async () => (await import("./commands/stats.ts")).stats,
   );
@@ -314,7 +318,12 @@ function build(setExitCode: (code: number) => void): Command {
   add(
     "images [services...]",
     "list the images that containers use",
-    (c) => c.option("-q, --quiet", "only IDs").option("--format <format>", "table or json", "table"),
+    (c) =>
+      c
+        .option("-q, --quiet", "only IDs")
+        .addOption(
+          new Option("--format <format>", "table or json").choices(["table", "json"]).default("table"),
+        ),
     async () => (await import("./commands/images.ts")).images,
   );
   add(
@@ -333,7 +342,7 @@ function build(setExitCode: (code: number) => void): Command {
     (c) =>
       c
         .option("-q, --quiet", "only check")
-        .option("--format <format>", "yaml or json", "yaml")
+        .addOption(new Option("--format <format>", "yaml or json").choices(["yaml", "json"]).default("yaml"))
         .option("--json", "as JSON")
         .option("--services", "only service names")
         .option("--images", "only image names")
@@ -347,7 +356,9 @@ function build(setExitCode: (code: number) => void): Command {
       c
         .option("-a, --all", "those that do not run too")
         .option("-q, --quiet", "only names")
-        .option("--format <format>", "table or json", "table"),
+        .addOption(
+          new Option("--format <format>", "table or json").choices(["table", "json"]).default("table"),
+        ),
     async () => (await import("./commands/ls.ts")).ls,
   );
   add(
@@ -359,7 +370,10 @@ function build(setExitCode: (code: number) => void): Command {
   add(
     "doctor",
     "say what this host lacks",
-    (c) => c.option("--format <format>", "table or json", "table"),
+    (c) =>
+      c.addOption(
+        new Option("--format <format>", "table or json").choices(["table", "json"]).default("table"),
+      ),
     async () => (await import("./commands/doctor.ts")).doctor,
   );
   add(
@@ -374,7 +388,10 @@ function build(setExitCode: (code: number) => void): Command {
   add(
     "version",
     "show versions",
-    (c) => c.option("--format <format>", "text or json", "text").option("--short", "only the number"),
+    (c) =>
+      c
+        .addOption(new Option("--format <format>", "text or json").choices(["text", "json"]).default("text"))
+        .option("--short", "only the number"),
     async () => (await import("./commands/version.ts")).version,
   );
   add(

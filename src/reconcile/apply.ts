@@ -72,8 +72,10 @@ export async function applyPlan(
   });
   await Promise.all(plan.steps.map(async (step, index) => resolvers[index]!(await run(step))));
   if (failures.length === 0) return;
-  const [first] = failures;
-  const text = failures.map(({ step, error }) => `${step.name}: ${messageOf(error)}`).join("\n");
-  const hint = first!.error instanceof BayError ? first!.error.hint : undefined;
-  throw new BayError("APPLY_FAILED", text, { cause: first!.error, ...(hint ? { hint } : {}) });
+  const text = failures.map(({ step, error }) => {
+    const message = messageOf(error);
+    const hint = error instanceof BayError && error.hint ? `\n  ${error.hint}` : "";
+    return `${message.startsWith(step.name) ? "" : `${step.name}: `}${message}${hint}`;
+  });
+  throw new BayError("APPLY_FAILED", text.join("\n"));
 }

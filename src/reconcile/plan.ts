@@ -61,6 +61,8 @@ export interface PlanOptions {
   forceRecreate: boolean;
   noRecreate: boolean;
   noStart: boolean;
+  /** Only what containers rest on: images, networks, volumes. */
+  baseOnly: boolean;
   scale: Readonly<Record<string, number>>;
 }
 
@@ -71,6 +73,7 @@ export const PLAN_DEFAULTS: PlanOptions = {
   forceRecreate: false,
   noRecreate: false,
   noStart: false,
+  baseOnly: false,
   scale: {},
 };
 
@@ -105,6 +108,7 @@ class Planner {
     const selected = this.#selectServices();
     for (const service of selected) this.#planImage(service);
     const base = [...this.#planNetworks(selected), ...this.#planVolumes(selected)];
+    if (this.options.baseOnly) return { stack: this.stack.name, steps: this.#steps, warnings: [] };
     for (const service of inDependencyOrder(this.stack, selected)) this.#planService(service, base);
     this.#planOrphans();
     for (const drift of this.actual.drift)
@@ -128,6 +132,12 @@ class Planner {
 
   #selectServices(): Service[] {
     const { services } = this.stack;
+    const strange = Object.keys(this.options.scale).find((name) => !services[name]);
+    if (strange)
+      throw new BayError(
+        "UNKNOWN_SERVICE",
+        `the stack ${this.stack.name} has no service ${strange} to scale`,
+      );
     if (this.options.services.length === 0) return Object.values(services);
     const chosen = new Set<string>();
     const choose = (name: string) => {
@@ -354,7 +364,7 @@ class Planner {
   }
 
   #planOrphans(): void {
-    const known = new Set(Object.keys(this.stack.services));
+    const known = new Set([...Object.keys(this.stack.services), ...this.stack.disabled]);
     const orphans = this.actual.containers.filter(({ service, oneOff }) => !known.has(service) && !oneOff);
     if (this.options.removeOrphans)
       for (const container of orphans)

@@ -53,6 +53,8 @@ export interface LoadOptions {
   projectDirectory?: string;
   envFiles?: string[];
   profiles?: string[];
+  /** Services that are named on the command line: they are on, whatever their profiles. */
+  enable?: string[];
   cwd: string;
   environment: Readonly<Record<string, string | undefined>>;
 }

@@ -47,7 +47,8 @@ export function loadStack(options: LoadOptions): LoadedStack {
   const merged = parsed
     .map((source) => source.toValue())
     .reduce((base, over) => mergeValues(base, over ?? {}), {});
-  if (parsed.some((source) => source.hasSyntaxErrors)) fail();
+  const hasTags = diagnostics.some(({ code }) => code === "UNSUPPORTED_TAG");
+  if (hasTags || parsed.some((source) => source.hasSyntaxErrors)) fail();
 
   const reportAt: ReportAt = (path, diagnostic, atKey) => {
     const places = parsed.map((source) => source.locate(path, atKey)).filter((found) => found !== undefined);
@@ -69,7 +70,11 @@ export function loadStack(options: LoadOptions): LoadedStack {
   const profiles = options.profiles?.length
     ? options.profiles
     : (variables("COMPOSE_PROFILES") ?? "").split(",").filter(Boolean);
-  const stack = normaliseStack(input, { name, directory, files, profiles, variables, inputs }, reportAt);
+  const stack = normaliseStack(
+    input,
+    { name, directory, files, profiles, enable: options.enable ?? [], variables, inputs },
+    reportAt,
+  );
   if (hasErrors()) fail();
   return { stack, warnings: diagnostics, sources, inputs: [...inputs] };
 }

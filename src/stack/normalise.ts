@@ -18,6 +18,8 @@ export interface StackOptions {
   directory: string;
   files: string[];
   profiles: readonly string[];
+  /** Services that are on, whatever their profiles. */
+  enable: readonly string[];
   variables: (name: string) => string | undefined;
   /** Files that are read on the way are noted here. */
   inputs: Set<string>;
@@ -42,6 +44,7 @@ export function normaliseStack(input: FileInput, options: StackOptions, report: 
     directory: options.directory,
     files: options.files,
     services: all,
+    disabled: [],
     networks: readNetworks(input, options.name, report),
     volumes: readVolumes(input, options.name),
     images: Object.fromEntries(
@@ -52,15 +55,21 @@ export function normaliseStack(input: FileInput, options: StackOptions, report: 
     ),
   };
   checkReferences(stack, report);
-  stack.services = enabledServices(all, options.profiles);
+  stack.services = enabledServices(all, options.profiles, options.enable);
+  stack.disabled = Object.keys(all).filter((name) => !stack.services[name]);
   return stack;
 }
 
 /** A service without profiles is always on; `*` turns all profiles on. */
-function enabledServices(all: Record<string, Service>, profiles: readonly string[]): Record<string, Service> {
+function enabledServices(
+  all: Record<string, Service>,
+  profiles: readonly string[],
+  enable: readonly string[],
+): Record<string, Service> {
   const isOn = (service: Service) =>
     service.profiles.length === 0 ||
     profiles.includes("*") ||
+    enable.includes(service.name) ||
     service.profiles.some((profile) => profiles.includes(profile));
   return Object.fromEntries(Object.entries(all).filter(([, service]) => isOn(service)));
 }

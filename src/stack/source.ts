@@ -39,12 +39,27 @@ export class SourceFile {
         place: { file, line: 1, column: 1, length: 1 },
       });
     }
+    this.#reportTags();
     for (const error of this.#document.errors) {
       report({
         severity: "error",
         code: error.code,
         message: error.message.split("\n")[0]!,
         place: this.#place(error.pos[0], error.pos[1]),
+      });
+    }
+  }
+
+  /** Tags such as !reset: what they mean in Compose is not done, so they must not pass for their bare values. */
+  #reportTags(): void {
+    for (const warning of this.#document.warnings) {
+      if (warning.code !== "TAG_RESOLVE_FAILED") continue;
+      const tag = /(![\w!]*)/.exec(warning.message)?.[1] ?? "";
+      this.report({
+        severity: "error",
+        code: "UNSUPPORTED_TAG",
+        message: `the tag ${tag} is not supported yet`,
+        place: this.#place(warning.pos[0], warning.pos[1]),
       });
     }
   }

@@ -6,6 +6,8 @@ export interface Stack {
   directory: string;
   files: string[];
   services: Record<string, Service>;
+  /** Services of the file whose profiles are off. */
+  disabled: string[];
   networks: Record<string, StackNetwork>;
   volumes: Record<string, StackVolume>;
   images: Record<string, StackImage>;

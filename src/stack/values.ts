@@ -10,9 +10,9 @@ const DURATION_UNITS: Record<string, number> = {
   w: 604_800_000,
 };
 
-/** A duration such as `1m30s` in milliseconds. A bare number is nanoseconds, as in Docker's API. */
+/** A duration such as `1m30s` in milliseconds. A number other than 0 has no unit, so it is none. */
 export function parseDuration(value: string | number): number | undefined {
-  if (typeof value === "number") return value / 1e6;
+  if (typeof value === "number") return value === 0 ? 0 : undefined;
   const text = value.trim();
   if (text === "0") return 0;
   if (!/^(\d+(\.\d+)?(us|ms|s|m|h|d|w))+$/.test(text)) return undefined;

@@ -101,8 +101,10 @@ describe("a stack", () => {
   });
 
   it("copies files both ways", () => {
-    bay.write("content\n", "file");
-    bay.ok("cp", "file", "a:/tmp/there");
+    bay.write("content\n", "file.txt");
+    bay.ok("cp", "file.txt", "a:/tmp/");
+    expect(bay.ok("exec", "-T", "a", "cat", "/tmp/file.txt")).toBe("content\n");
+    bay.ok("cp", "file.txt", "a:/tmp/there");
     expect(bay.ok("exec", "-T", "a", "cat", "/tmp/there")).toBe("content\n");
     bay.ok("cp", "a:/tmp/there", "back");
     expect(readFileSync(`${bay.folder}/stack/back`, "utf8")).toBe("content\n");
@@ -115,7 +117,7 @@ describe("a stack", () => {
         input: "in\n",
       }),
     ).toMatchObject({ code: 4, out: "in\nb\n" });
-    expect(bay.ps().filter(({ Name }) => Name.includes("-run-"))).toEqual([]);
+    expect(bay.ps().map(({ Name }) => Name)).toEqual(["demo-a-1", "demo-alone-1", "demo-b-1"]);
   });
 
   it("shows logs with names, and the last lines", async () => {

@@ -46,7 +46,7 @@ async function copyOut(
   mkdirSync(directory, { recursive: true });
   const name = posix.basename(from.path);
   const rename =
-    intoDirectory || name === "" ? [] : [`--transform=s,^${quoted(name)},${quoted(basename(place))},`];
+    intoDirectory || name === "" ? [] : [`--transform=s,^${quoted(name)},${replacement(basename(place))},`];
   await tar(["-x", "--no-same-owner", "-C", directory, ...rename], (child) => body.pipe(child.stdin!));
 }
 
@@ -68,7 +68,7 @@ async function copyIn(
     (JSON.parse(Buffer.from(stat, "base64").toString()) as { mode: number }).mode >= 2 ** 31;
   const directory = isDirectory ? to.path : posix.dirname(to.path);
   const name = isDirectory ? basename(local) : posix.basename(to.path);
-  const rename = [`--transform=s,^${quoted(basename(local))},${quoted(name)},`];
+  const rename = [`--transform=s,^${quoted(basename(local))},${replacement(name)},`];
   let sent: Promise<void> | undefined;
   await tar(["-c", "--owner=0", "--group=0", "-C", dirname(local), ...rename, basename(local)], (child) => {
     sent = client.upload("PUT", put(directory), child.stdout!);
@@ -76,6 +76,9 @@ async function copyIn(
   });
   await sent;
 }
+
+/** A name as the replacement of tar's --transform, which is sed's. */
+const replacement = (text: string) => text.replace(/[\\,&]/g, "\\$&");
 
 const quoted = (text: string) => text.replace(/[\\,.*[\]^$&]/g, "\\$&");
 

@@ -28,7 +28,7 @@ export async function plan(
   services: string[],
   options: PlanCommandOptions,
 ): Promise<number> {
-  const stack = await context.stack();
+  const stack = await context.stack(services);
   const planOptions: PlanOptions = {
     ...PLAN_DEFAULTS,
     services,

@@ -28,7 +28,7 @@ export async function run(
   [service, ...command]: string[],
   options: RunOptions,
 ): Promise<number> {
-  const stack = await context.stack();
+  const stack = await context.stack([service!]);
   const wanted = stack.services[service!];
   if (!wanted)
     throw new BayError("UNKNOWN_SERVICE", `the stack ${stack.name} has no service ${service}`, {
@@ -38,12 +38,7 @@ export async function run(
   const dependencies = Object.keys(wanted.dependsOn).filter((name) => stack.services[name]);
   if (options.deps !== false && dependencies.length > 0)
     await sendUp(client, stack, { options: { services: dependencies } });
-  else
-    await sendUp(
-      client,
-      { ...stack, services: { [service!]: { ...wanted, replicas: 0, dependsOn: {} } } },
-      { options: { noRecreate: true, services: [service!], scale: { [service!]: 0 } } },
-    ).catch(() => {});
+  await sendUp(client, stack, { options: { services: [service!], noDeps: true, baseOnly: true } });
   const tty =
     options.tty !== false && process.stdin.isTTY === true && process.stdout.isTTY === true && !options.detach;
   const override = await overrides(stack, options, tty);

@@ -43,7 +43,8 @@ export async function follow(
   const logs = Promise.all(shown.map((row) => follower.follow(row, { tail: "all", follow: true })));
   const ends = rows.map(async (row) => {
     await client.json("POST", `/containers/${row.Id}/wait`);
-    await untilSettled(client, row.Id);
+    const code = await untilSettled(client, row.Id);
+    process.stderr.write(`${nameOf(row)} exited with code ${code}\n`);
     return row;
   });
   let first: ContainerRow | undefined;
@@ -61,10 +62,10 @@ export async function follow(
 }
 
 /** A container that its restart policy brings back has not ended. */
-async function untilSettled(client: Client, id: string): Promise<void> {
+async function untilSettled(client: Client, id: string): Promise<number> {
   for (;;) {
     const { State } = await client.json<Inspected>("GET", `/containers/${id}/json`);
-    if (!State.Running && !State.Restarting) return;
+    if (!State.Running && !State.Restarting) return State.ExitCode;
     if (State.Running) await client.json("POST", `/containers/${id}/wait`);
     else await new Promise((resolve) => setTimeout(resolve, 200));
   }

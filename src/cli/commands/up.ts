@@ -43,7 +43,7 @@ export async function up(context: Context, services: string[], options: UpOption
     const { plan } = await import("./plan.ts");
     return plan(context, services, { ...options, detailedExitcode: false });
   }
-  const stack = await context.stack();
+  const stack = await context.stack(services);
   if (options.exitCodeFrom && !stack.services[options.exitCodeFrom])
     throw new BayError("UNKNOWN_SERVICE", `the stack has no service ${options.exitCodeFrom}`);
   if (options.repair === false) context.options.repair = false;

@@ -3,7 +3,10 @@ import { type ContainerRecord, initialState } from "../../../src/container/recor
 import { mayRestart, restartDelay } from "../../../src/container/restart-policy.ts";
 
 const record = (policy: string, state: object = {}, maxRetries = 0) =>
-  ({ config: { restart: { policy, maxRetries } }, state: { ...initialState(), wanted: "running", ...state } }) as unknown as ContainerRecord;
+  ({
+    config: { restart: { policy, maxRetries } },
+    state: { ...initialState(), wanted: "running", ...state },
+  }) as unknown as ContainerRecord;
 
 describe("restart policies", () => {
   it.each([

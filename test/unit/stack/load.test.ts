@@ -101,6 +101,17 @@ volumes: { data: }
     expect(Object.keys(stack.services)).toEqual(["a"]);
     const debug = loadText("services:\n  b: {image: x, profiles: [debug]}\n", { profiles: ["debug"] });
     expect(Object.keys(debug.stack.services)).toEqual(["b"]);
+    const named = loadText(
+      "services:\n  b: {image: x, profiles: [debug]}\n  c: {image: x, profiles: [debug]}\n",
+      { enable: ["b"] },
+    );
+    expect([Object.keys(named.stack.services), named.stack.disabled]).toEqual([["b"], ["c"]]);
+  });
+
+  it("refuses tags that it does not carry out", () => {
+    expect(problemsOf("services:\n  a: {image: x, ports: !reset []}\n")).toContain(
+      "the tag !reset is not supported yet",
+    );
   });
 
   it("takes x- keys anywhere and names the key where a value is required", () => {

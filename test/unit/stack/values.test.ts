@@ -12,9 +12,10 @@ describe("durations", () => {
     ["1.5h", 5_400_000],
     ["300ms", 300],
     ["0", 0],
-    [1e9, 1000],
+    [0, 0],
   ])("%s is %d ms", (text, expected) => expect(parseDuration(text)).toBe(expected));
-  it.each(["", "10", "s", "1x", "-1s"])("%j is none", (text) => expect(parseDuration(text)).toBeUndefined());
+  it.each(["", "10", "s", "1x", "-1s", 5])("%j is none", (text) =>
+    expect(parseDuration(text)).toBeUndefined());
 });
 
 describe("sizes", () => {
