@@ -1,6 +1,6 @@
 /** Where bay keeps things, and the short name that keeps two bays on one machine apart. */
 import { createHash } from "node:crypto";
-import { mkdirSync } from "node:fs";
+import { chmodSync, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 
 export interface Roots {
@@ -19,8 +19,12 @@ export function resolveRoots(options: { root?: string; run?: string } = {}): Roo
   return { root, run, tag: createHash("sha256").update(root).digest("hex").slice(0, 5) };
 }
 
-/** Makes the directories, readable by root alone. */
+/** Makes the directories. Only root may enter: a volume may hold a container's setuid files. */
 export function makeRoots(roots: Roots): void {
+  for (const directory of [roots.root, roots.run]) {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    chmodSync(directory, directory === roots.root ? 0o700 : 0o711);
+  }
   for (const directory of ["blobs/sha256", "layers", "containers", "volumes", "state"]) {
     mkdirSync(join(roots.root, directory), { recursive: true, mode: 0o711 });
   }

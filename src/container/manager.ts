@@ -69,6 +69,8 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   readonly #shims: Cgroup;
   readonly #records = new Map<string, ContainerRecord>();
   readonly #health = new Map<string, HealthMonitor>();
+  /** Ends that are being worked through: a start or removal waits for them. */
+  readonly #settling = new Map<string, Promise<void>>();
   readonly #queues = new Map<string, Promise<unknown>>();
   readonly #restarts = new Map<string, NodeJS.Timeout>();
   readonly #execs = new Map<string, Exec>();
@@ -209,6 +211,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
 
   async #startNow(record: ContainerRecord): Promise<void> {
     const { state } = record;
+    await this.#settling.get(record.id);
     try {
       await this.#holdPorts(record);
       const launched = await startProcess(this, record);
@@ -395,6 +398,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
           hint: "stop it first, or force",
         });
       }
+      await this.#settling.get(record.id);
       this.#cancelRestart(record.id);
       await this.#cleanUp(record);
       this.#forget(record);
@@ -447,7 +451,17 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   }
 
   /** Brings a record in line with a process that has ended. */
-  async #settle(record: ContainerRecord, lostStatus = KILLED): Promise<void> {
+  #settle(record: ContainerRecord, lostStatus = KILLED): Promise<void> {
+    const running = this.#settling.get(record.id);
+    if (running) return running;
+    const settling = this.#settleNow(record, lostStatus)
+      .catch((error) => void this.emit("warning", `${record.config.name}: ${messageOf(error)}`))
+      .finally(() => this.#settling.delete(record.id));
+    this.#settling.set(record.id, settling);
+    return settling;
+  }
+
+  async #settleNow(record: ContainerRecord, lostStatus: number): Promise<void> {
     if (!isRunning(record) || this.#isClosing) return;
     const { state } = record;
     const program = this.#readProgram(record);
@@ -497,7 +511,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   #decideRestart(record: ContainerRecord, ranMs: number): void {
     const { state } = record;
     if (ranMs >= GOOD_RUN) state.restartCount = 0;
-    if (!mayRestart(record)) return;
+    if (!this.#records.has(record.id) || !mayRestart(record)) return;
     const wait = restartDelay(state.restartCount);
     state.status = "restarting";
     state.restartCount += 1;
@@ -507,6 +521,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   #scheduleRestart(record: ContainerRecord, wait: number): void {
     const timer = setTimeout(() => {
       this.#restarts.delete(record.id);
+      if (!this.#records.has(record.id)) return;
       this.#queue(record.id, async (current) => {
         if (current.state.wanted !== "running" || isRunning(current)) return;
         await this.#startNow(current);

@@ -2,11 +2,11 @@
  * Reading image archives: an OCI layout or a docker-archive (`docker save`), as a directory or a tar file.
  * A tar is unpacked into a directory of its own by the confined worker first.
  */
-import { createReadStream, lstatSync, mkdirSync, rmSync } from "node:fs";
+import { closeSync, createReadStream, fstatSync, lstatSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { BayError } from "../errors.ts";
-import { openInRoot, readInRoot } from "../linux/index.ts";
+import { O_NONBLOCK, O_RDONLY, openInRoot, readInRoot } from "../linux/index.ts";
 import { runConfined } from "./confined.ts";
 import type { ContentStore, Descriptor } from "./content-store.ts";
 import { plainTar } from "./layer-store.ts";
@@ -62,7 +62,12 @@ async function copyBlob(
   if (expected && content.has(expected)) {
     return { mediaType, digest: expected, size: lstatSync(content.path(expected)).size };
   }
-  const fd = openInRoot(root, path);
+  // a FIFO or device that the archive brought along must not be opened for real
+  const fd = openInRoot(root, path, O_RDONLY | O_NONBLOCK);
+  if (!fstatSync(fd).isFile()) {
+    closeSync(fd);
+    throw new BayError("BAD_ARCHIVE", `${path} in the archive is no regular file`);
+  }
   const writer = content.writer();
   try {
     for await (const chunk of createReadStream("", { fd, highWaterMark: 1 << 20 }))

@@ -65,6 +65,7 @@ const X64 = {
   flock: 73,
   bpf: 321,
   readlinkat: 267,
+  clone: 56,
 } as const;
 
 const ARM64: { [Name in keyof typeof X64]: number } = {
@@ -132,6 +133,7 @@ const ARM64: { [Name in keyof typeof X64]: number } = {
   flock: 32,
   bpf: 280,
   readlinkat: 78,
+  clone: 220,
 };
 
 /** Calls since Linux 5.0 have one number on every architecture. */

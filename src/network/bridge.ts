@@ -34,6 +34,9 @@ export function ensureBridge(
   }
   const local = `/proc/sys/net/ipv4/conf/${network.bridge}/route_localnet`;
   if (readFileSync(local, "utf8").trim() !== "1") writeFileSync(local, "1");
+  // containers could announce themselves as the host's IPv6 router (CVE-2020-13401)
+  const noIpv6 = `/proc/sys/net/ipv6/conf/${network.bridge}/disable_ipv6`;
+  if (existsSync(noIpv6)) writeFileSync(noIpv6, "1");
   links.addAddress(link.index, network.gateway, parseSubnet(network.subnet).prefix);
   links.setUp(link.index);
   return true;

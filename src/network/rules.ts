@@ -36,9 +36,10 @@ export function renderRules(
     `  map addressed { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service;${set(
       somewhere.map((port) => `${port.hostAddress} . ${port.protocol} . ${port.hostPort} : ${target(port)}`),
     )} }`,
-    // route_localnet, which localhost's published ports need, would open the host's loopback to neighbours (CVE-2020-8558)
+    // route_localnet, which localhost's published ports need, and dnat, which comes before the kernel's own check,
+    // would open the host's loopback to containers and to the outside (CVE-2020-8558)
     "  chain guard { type filter hook prerouting priority raw; policy accept;",
-    "    iifname @bridges ip daddr 127.0.0.0/8 drop",
+    '    iifname != "lo" ip daddr 127.0.0.0/8 drop',
     "  }",
     "  chain prerouting { type nat hook prerouting priority dstnat; policy accept;",
     "    fib daddr type local jump publish",

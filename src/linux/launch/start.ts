@@ -43,6 +43,16 @@ export function startProgram(request: LaunchRequest): Program {
   if (!spec.linux.namespaces.some(({ type, path }) => type === "mount" && path === undefined)) {
     throw new BayError("UNSUPPORTED_SPEC", "a container needs a mount namespace of its own");
   }
+  if (request.init && mayTrace(spec)) {
+    // pid 1 shares the program's page with the shim outside, so nobody inside may write to its memory
+    throw new BayError(
+      "UNSUPPORTED_SPEC",
+      "init: true cannot be combined with CAP_SYS_PTRACE or privileged yet",
+      {
+        hint: "leave init out, or drop the capability",
+      },
+    );
+  }
   const joined = spec.linux.namespaces.filter(({ path }) => path !== undefined);
   const program = new ProgramBuilder();
   addSupervisor(program, {
@@ -80,11 +90,20 @@ export function startProgram(request: LaunchRequest): Program {
   }
   addMountPoint(program, spec.process.cwd, false);
   program.call("chdir", [spec.process.cwd], { about: `change to the working directory ${spec.process.cwd}` });
-  if (request.init) addInit(program);
-  addSession(program, tty);
+  if (!request.init) addSession(program, tty);
   addIdentity(program, spec.process, spec.linux.seccomp);
+  if (request.init) {
+    // pid 1 is inside already: it has the container's rights and filter, and no more
+    addInit(program);
+    addSession(program, tty);
+  }
   addExec(program, spec.process);
   return program.build();
+}
+
+function mayTrace(spec: Spec): boolean {
+  const bounding = spec.process.capabilities?.bounding;
+  return bounding === undefined || bounding.includes("CAP_SYS_PTRACE");
 }
 
 function addJoin(program: ProgramBuilder, path: string, flag: number): void {

@@ -22,6 +22,7 @@ const SIGCHLD = 17;
 const SIG_SETMASK = 2;
 const ALL_SIGNALS = Buffer.alloc(8, 0xff);
 const CLOCK_REALTIME = 0;
+const PR_SET_DUMPABLE = 4;
 
 export interface SupervisorOptions {
   joinFiles: string[];
@@ -69,6 +70,8 @@ export function addSupervisor(program: ProgramBuilder, options: SupervisorOption
   }
   options.beforeClone?.(program);
 
+  // inherited by the child: no moment in which a container could trace it
+  program.call("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0]);
   const tty = options.stdio.kind === "tty";
   const pidfd = tty ? program.argument("tty", 0) : 0;
   const flags =

@@ -10,11 +10,16 @@ import { answerQuestion, failure, type NameView } from "./answer.ts";
 
 export const DNS_ADDRESS = "127.0.0.11";
 const UPSTREAM_TIMEOUT = 3000;
+/** Bounds on what one container can make bayd hold. */
+const MAX_BUFFERED = 128 << 10;
+const MAX_CONNECTIONS = 16;
+const MAX_FORWARDING = 256;
 
 export class ContainerDns {
   readonly #udp: Socket;
   readonly #tcp: Server;
   #turn = 0;
+  #forwarding = 0;
 
   /** Opens the sockets in the namespace and leads port 53 to them. */
   constructor(
@@ -44,15 +49,18 @@ export class ContainerDns {
       socket.setTimeout(10_000, () => socket.destroy());
       socket.on("data", (chunk) => {
         received = Buffer.concat([received, chunk]);
-        if (received.length < 2 || received.length < 2 + received.readUInt16BE(0)) return;
-        const message = received.subarray(2, 2 + received.readUInt16BE(0));
-        received = received.subarray(2 + message.length);
-        this.#resolve(message, "tcp").then(
-          (answer) => answer && socket.write(framed(answer)),
-          () => socket.destroy(),
-        );
+        if (received.length > MAX_BUFFERED) return socket.destroy();
+        while (received.length >= 2 && received.length >= 2 + received.readUInt16BE(0)) {
+          const message = received.subarray(2, 2 + received.readUInt16BE(0));
+          received = received.subarray(2 + message.length);
+          this.#resolve(message, "tcp").then(
+            (answer) => answer && socket.write(framed(answer)),
+            () => socket.destroy(),
+          );
+        }
       });
     });
+    this.#tcp.maxConnections = MAX_CONNECTIONS;
     this.#tcp.on("error", () => {});
     this.#tcp.listen({ fd: bound.tcp.fd });
   }
@@ -70,11 +78,17 @@ export class ContainerDns {
     const query = decode(message);
     const own = answerQuestion(query, this.view, () => this.#turn++);
     if (own) return own;
-    for (const upstream of this.upstreams()) {
-      const answer = await (transport === "udp" ? askUdp(message, upstream) : askTcp(message, upstream));
-      if (answer) return answer;
+    if (this.#forwarding >= MAX_FORWARDING) return failure(query);
+    this.#forwarding += 1;
+    try {
+      for (const upstream of this.upstreams()) {
+        const answer = await (transport === "udp" ? askUdp(message, upstream) : askTcp(message, upstream));
+        if (answer) return answer;
+      }
+      return failure(query);
+    } finally {
+      this.#forwarding -= 1;
     }
-    return failure(query);
   }
 }
 
