@@ -33,7 +33,7 @@ export class Client {
               hint: "run as root, or in the group that bayd was given",
             }),
           );
-        else if (hasCode(cause, "ECONNRESET"))
+        else if (hasCode(cause, "ECONNRESET", "EPIPE"))
           reject(
             new BayError("DAEMON_LOST", "bayd went away during the request", {
               cause,

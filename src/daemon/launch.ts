@@ -29,28 +29,31 @@ export async function ensureDaemon(
     throw new BayError("NOT_ROOT", "starting containers needs root", { hint: "run it with sudo" });
   makeRoots(roots);
   mkdirSync(roots.run, { recursive: true, mode: 0o700 });
-  const { startKeeper, stopKeeper } = await import("../linux/index.ts");
+  const { isKeeperAlive, startKeeper } = await import("../linux/index.ts");
   const logFile = join(roots.root, "bayd.log");
-  stopKeeper(join(roots.run, "keeper"));
-  startKeeper({
-    file: join(roots.run, "keeper"),
-    // a small young generation: bayd's work is mostly system calls, and its memory is everybody's
-    args: [
-      command[0]!,
-      "--max-semi-space-size=1",
-      ...command.slice(1),
-      "daemon",
-      "run",
-      ...(options.repair ? [] : ["--no-repair"]),
-    ],
-    env: [
-      `PATH=${process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin"}`,
-      "HOME=/root",
-      `BAY_ROOT=${roots.root}`,
-      `BAY_RUN=${roots.run}`,
-    ],
-    logFile,
-  });
+  // one that is there brings bayd back by itself
+  const file = join(roots.run, "keeper");
+  if (!isKeeperAlive(file)) {
+    startKeeper({
+      file,
+      // a small young generation: bayd's work is mostly system calls, and its memory is everybody's
+      args: [
+        command[0]!,
+        "--max-semi-space-size=1",
+        ...command.slice(1),
+        "daemon",
+        "run",
+        ...(options.repair ? [] : ["--no-repair"]),
+      ],
+      env: [
+        `PATH=${process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin"}`,
+        "HOME=/root",
+        `BAY_ROOT=${roots.root}`,
+        `BAY_RUN=${roots.run}`,
+      ],
+      logFile,
+    });
+  }
   const deadline = Date.now() + START_TIMEOUT;
   while (Date.now() < deadline) {
     if (await answers(client)) return client;

@@ -26,7 +26,7 @@ export {
   setXattr,
   unmount,
 } from "./confine.ts";
-export { type KeeperOptions, startKeeper, stopKeeper } from "./launch/keeper.ts";
+export { isKeeperAlive, type KeeperOptions, startKeeper, stopKeeper } from "./launch/keeper.ts";
 export { makedev } from "./launch/mounts.ts";
 export type { ExecRequest, LaunchRequest, OverlayRoot, Stdio } from "./launch/request.ts";
 export { type Launched, launch, launchExec, StartError } from "./launch/run.ts";

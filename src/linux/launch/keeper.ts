@@ -4,7 +4,7 @@
  */
 import { closeSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
 import * as abi from "../abi.ts";
-import { signalProcess, startTime } from "../process.ts";
+import { isAlive, signalProcess, startTime } from "../process.ts";
 import { HEADER, ProgramBuilder, readProgramState } from "../program.ts";
 import { spawnShim } from "../shim.ts";
 import { cloneArgs } from "./supervise.ts";
@@ -65,6 +65,16 @@ export function startKeeper(options: KeeperOptions): void {
     writeSync(fd, start, 0, 8, HEADER.shimStart);
   } finally {
     closeSync(fd);
+  }
+}
+
+/** True where the keeper whose program lies in the file runs. */
+export function isKeeperAlive(file: string): boolean {
+  try {
+    const { shimPid, shimStart } = readProgramState(readFileSync(file));
+    return shimStart > 0 && isAlive(shimPid, shimStart);
+  } catch {
+    return false;
   }
 }
 
