@@ -1,5 +1,5 @@
 /** Runs a start or exec program: spawn the shim, wait for the exec, note the start times, cut the file. */
-import { closeSync, fchmodSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, fchmodSync, ftruncateSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { BayError } from "../../errors.ts";
 import { close, errnoName } from "../libc.ts";
@@ -50,7 +50,8 @@ async function run(
   stdio: Stdio,
   pidfd: number | undefined,
 ): Promise<Launched> {
-  const fd = openSync(file, "w+", 0o600);
+  rmSync(file, { force: true }); // a shim of a killed bayd may still have the old one mapped
+  const fd = openSync(file, "wx+", 0o600);
   try {
     fchmodSync(fd, 0o600);
     program.writeTo(fd);
