@@ -21,10 +21,7 @@ async function persist(bay: Bay, args: string[]): Promise<void> {
     const code = await new Promise<number | null>((done) => child.on("close", done));
     if (code === 0) return;
     const isLost = /bayd went away|not running|hang up|ECONNRESET/.test(text);
-    // the command that was cut may fail by what it found half done; the next one repairs
-    if (!isLost)
-      console.log(`round retried after: ${text.split("\n").filter((line) => line.startsWith("error"))}`);
-    if ((!isLost && attempt > 1) || attempt > 20)
+    if (!isLost || attempt > 20)
       throw new Error(`bay ${args.join(" ")} ended with ${code}: ${text}\n${bay.log()}`);
     await sleep(100);
   }
