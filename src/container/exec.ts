@@ -24,7 +24,9 @@ import {
   readProgramState,
   resizePty,
   resolveCapabilities,
+  SIGNALS,
   setNonblocking,
+  signalProcess,
   takePtyMaster,
 } from "../linux/index.ts";
 import type { Host } from "./host.ts";
@@ -205,6 +207,12 @@ export class Exec extends EventEmitter {
     this.#streams.stdin?.end();
   }
 
+  /** Ends its process, which may have ended already. */
+  kill(): void {
+    const { pid, start } = this.#launched ?? { pid: 0, start: 0 };
+    signalProcess(pid, start, SIGNALS.SIGKILL);
+  }
+
   resize(rows: number, columns: number): void {
     if (this.#master !== undefined && this.running) resizePty(this.#master, rows, columns);
   }
@@ -216,11 +224,7 @@ export class Exec extends EventEmitter {
     clearInterval(this.#watch);
     const status = await this.#status();
     await this.#drain();
-    try {
-      process.kill(this.#launched.shimPid, "SIGKILL");
-    } catch {
-      // it was killed with the container
-    }
+    signalProcess(this.#launched.shimPid, this.#launched.shimStart, SIGNALS.SIGKILL);
     rmSync(this.#programFile, { force: true });
     this.exitCode = status;
     this.running = false;

@@ -87,11 +87,7 @@ export class HealthMonitor {
     const result = await Promise.race([ended, late]);
     clearTimeout(timer);
     if (result !== "late") return { exitCode: result, output };
-    try {
-      process.kill(exec.pid, "SIGKILL");
-    } catch {
-      // it ended at the last moment
-    }
+    exec.kill();
     return { exitCode: -1, output: `the check took longer than ${health!.timeoutMs} ms` };
   }
 }

@@ -1,11 +1,11 @@
 /** bayd itself: takes the lock, adopts what runs, serves the socket, and repairs every two seconds. */
-import { rmSync, writeFileSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { ContainerManager } from "../container/index.ts";
 import { BayError, messageOf } from "../errors.ts";
 import { tryLock } from "../linux/index.ts";
 import { makeRoots, type Roots, socketPath } from "../roots.ts";
-import { JournalStore } from "../store/index.ts";
+import { JournalStore, replaceFile } from "../store/index.ts";
 import { createEngineServer, listen } from "./server.ts";
 import { StackService } from "./stacks.ts";
 
@@ -39,7 +39,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     const shutDown = () => resolve();
     const server = createEngineServer({ manager, stacks, shutDown });
     void listen(server, socketPath(roots), options.group).then(() => {
-      writeFileSync(join(roots.run, "bayd.pid"), String(process.pid));
+      replaceFile(join(roots.run, "bayd.pid"), String(process.pid));
       log(`bayd ${process.pid} serves ${socketPath(roots)}`);
     });
     process.once("SIGTERM", shutDown);

@@ -1,8 +1,9 @@
 /** Images by reference: which manifest a name means, what its config says, and its unpacked layers. */
-import { existsSync, lstatSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, writeFileSync } from "node:fs";
 import { isAbsolute, join, relative, resolve } from "node:path";
 import { BayError } from "../errors.ts";
 import type { Store, StoreReader } from "../store/index.ts";
+import { replaceFile } from "../store/index.ts";
 import { ContentStore, type Descriptor } from "./content-store.ts";
 import { LayerStore, plainTar } from "./layer-store.ts";
 import { type ImageConfig, MEDIA, parseImageConfig, parseManifest, type RunConfig } from "./manifest.ts";
@@ -196,12 +197,8 @@ export class ImageStore {
       ...manifest,
       annotations: { "org.opencontainers.image.ref.name": familiarReference(reference) },
     }));
-    const file = join(this.root, "index.json");
-    writeFileSync(
-      `${file}.new`,
-      `${JSON.stringify({ schemaVersion: 2, mediaType: MEDIA.index, manifests })}\n`,
-    );
-    renameSync(`${file}.new`, file);
+    const index = { schemaVersion: 2, mediaType: MEDIA.index, manifests };
+    replaceFile(join(this.root, "index.json"), `${JSON.stringify(index)}\n`);
   }
 }
 

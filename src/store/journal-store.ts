@@ -5,19 +5,18 @@
 import {
   closeSync,
   fdatasync,
-  fsyncSync,
   ftruncateSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
-  renameSync,
   unlinkSync,
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
 import { BayError } from "../errors.ts";
 import { encodeTransaction, replay } from "./journal-format.ts";
+import { replaceFile } from "./replace-file.ts";
 import type { Change, Store, StoreReader } from "./store.ts";
 
 const COMPACT_AT = 4 << 20;
@@ -125,11 +124,7 @@ export class JournalStore extends Documents implements Store {
   #compact(): void {
     const next = join(this.directory, `journal.${this.#number + 1}`);
     const snapshot = encodeTransaction([...this.documents].map(([key, value]) => ({ key, value })));
-    const fd = openSync(`${next}.new`, "w", 0o600);
-    writeSync(fd, snapshot);
-    fsyncSync(fd);
-    closeSync(fd);
-    renameSync(`${next}.new`, next);
+    replaceFile(next, snapshot, 0o600);
     closeSync(this.#fd);
     this.#number += 1;
     this.#fd = openSync(next, "a", 0o600);

@@ -71,8 +71,11 @@ export class Bay {
     return JSON.parse(this.ok("ps", "-a", "--format", "json")) as PsRow[];
   }
 
+  /** Throws where there is none: a number that kill(2) would take for a process group is never given. */
   daemonPid(): number {
-    return Number(readFileSync(join(this.folder, "run", "bayd.pid"), "utf8"));
+    const pid = Number(readFileSync(join(this.folder, "run", "bayd.pid"), "utf8"));
+    if (!(pid > 1)) throw new Error(`bayd.pid says ${pid}`);
+    return pid;
   }
 
   log(): string {

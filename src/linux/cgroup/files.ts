@@ -42,7 +42,9 @@ export function setLimit(path: string, value: string | number, name: string): vo
 }
 
 export function readPids(path: string): number[] {
-  return (readText(path) ?? "").split("\n").filter(Boolean).map(Number);
+  const pids = (readText(path) ?? "").split("\n").map(Number);
+  // a process outside the reader's pid namespace reads as 0, which kill(2) takes for the reader's own group
+  return pids.filter((pid) => pid > 0);
 }
 
 /** rmdir; true where the directory is gone. */

@@ -2,9 +2,10 @@
 import { closeSync, fchmodSync, ftruncateSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { BayError } from "../../errors.ts";
+import { SIGNALS } from "../abi.ts";
 import { close, errnoName } from "../libc.ts";
 import { createPipe, type Pipe } from "../pipe.ts";
-import { startTime } from "../process.ts";
+import { signalProcess, startTime } from "../process.ts";
 import { HEADER, type Program, readProgramState } from "../program.ts";
 import { spawnShim } from "../shim.ts";
 import { execProgram } from "./exec.ts";
@@ -118,7 +119,7 @@ function settle(program: Program, fd: number): Launched {
   readSync(fd, page, 0, PAGE, 0);
   const state = readProgramState(page);
   if (failure) {
-    if (state.shimPid > 0) endShim(state.shimPid);
+    signalProcess(state.shimPid, 0, SIGNALS.SIGKILL);
     const about = failure.about;
     const isExec = about.startsWith("exec ");
     const missing = failure.errno === 2;
@@ -145,12 +146,4 @@ function wipeAndCut(program: Program, fd: number): void {
   const rest = program.bytes.length - PAGE;
   if (rest > 0) writeSync(fd, Buffer.alloc(rest), 0, rest, PAGE);
   ftruncateSync(fd, PAGE);
-}
-
-function endShim(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch {
-    // it ended by itself
-  }
 }
