@@ -1,7 +1,7 @@
 /** The containers of one bay: their records, and everything that is done to them. One action at a time for each. */
 import { randomBytes } from "node:crypto";
 import { EventEmitter } from "node:events";
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import { BayError, hasCode, messageOf } from "../errors.ts";
@@ -153,20 +153,79 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   // ---- life
 
   /**
-   * Makes a container. `inherited` gives anonymous volumes of a predecessor, by their target. Throws NAME_TAKEN
-   * and what is wrong with its image, networks or mounts; nothing is left then.
+   * Makes a container. Throws NAME_TAKEN and what is wrong with its image, networks or mounts; nothing is left
+   * then.
    */
-  async create(
+  async create(config: ContainerConfig): Promise<ContainerRecord> {
+    const { id } = await this.images.get(config.image);
+    const record = this.#draft({ ...config, imageId: id }, {});
+    this.#records.set(record.id, record);
+    this.#save(record);
+    return this.#prepareNew(record);
+  }
+
+  /**
+   * Puts a new container in the place of an old one, which is stopped and removed. The old one's anonymous
+   * volumes are handed on, or removed where `renewVolumes`. The records change places at once, so that no kill of
+   * bayd leaves the volumes without an owner.
+   */
+  async replace(
+    id: string,
     config: ContainerConfig,
-    inherited: Readonly<Record<string, string>> = {},
+    options: { graceMs: number | undefined; renewVolumes: boolean },
   ): Promise<ContainerRecord> {
-    const clash = this.list().find((other) => other.config.name === config.name);
+    await this.stop(id, options.graceMs);
+    const record = await this.#queue(id, async (old) => {
+      const image = await this.images.get(config.image);
+      await this.#takeDown(old);
+      const inherited = options.renewVolumes ? {} : anonymousVolumesOf(old);
+      const fresh = this.#draft({ ...config, imageId: image.id }, inherited, old);
+      this.#records.delete(old.id);
+      this.#records.set(fresh.id, fresh);
+      this.store.write([
+        { key: KEY + old.id, deleted: true },
+        { key: KEY + fresh.id, value: fresh },
+      ]);
+      this.#removeFiles(old.id);
+      if (options.renewVolumes) for (const volume of old.anonymousVolumes) this.volumes.remove(volume);
+      this.#publish(old, "destroy");
+      return fresh;
+    });
+    return this.#prepareNew(record);
+  }
+
+  async #prepareNew(record: ContainerRecord): Promise<ContainerRecord> {
+    try {
+      await this.#prepare(record);
+    } catch (error) {
+      this.#forget(record);
+      throw error;
+    }
+    this.#publish(record, "create");
+    return record;
+  }
+
+  async #prepare(record: ContainerRecord): Promise<void> {
+    await prepareContainer(this, record);
+    record.isPrepared = true;
+    this.#save(record);
+  }
+
+  /**
+   * A record of a container that is not there yet, with a name and addresses that are free, or become so with
+   * `instead`. Synchronous with the caller's noting of the record, so that no other takes them meanwhile.
+   */
+  #draft(
+    config: ContainerConfig,
+    inherited: Readonly<Record<string, string>>,
+    instead?: ContainerRecord,
+  ): ContainerRecord {
+    const clash = this.list().find((other) => other.config.name === config.name && other !== instead);
     if (clash)
       throw new BayError(
         "NAME_TAKEN",
         `the name ${config.name} is taken by the container ${clash.id.slice(0, 12)}`,
       );
-    const image = await this.images.get(config.image);
     const anonymous: string[] = [];
     const mounts = config.mounts.map((mount) => {
       if (mount.type !== "volume" || mount.source !== "") return mount;
@@ -177,24 +236,17 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     const record: ContainerRecord = {
       id: randomBytes(32).toString("hex"),
       createdAt: new Date().toISOString(),
-      config: { ...config, mounts, imageId: image.id, hostname: config.hostname },
+      config: { ...config, mounts },
       endpoints: [],
       anonymousVolumes: anonymous,
+      isPrepared: false,
       state: initialState(),
     };
     if (!record.config.hostname) record.config.hostname = record.id.slice(0, 12);
+    const free = new Set(instead?.endpoints.map(({ address }) => address));
     for (const [index, { network, aliases, ipv4 }] of config.networks.entries()) {
-      record.endpoints.push(this.networks.allocate(network, ipv4, aliases, index));
+      record.endpoints.push(this.networks.allocate(network, ipv4, aliases, index, free));
     }
-    this.#records.set(record.id, record);
-    this.#save(record);
-    try {
-      await prepareContainer(this, record);
-    } catch (error) {
-      this.#forget(record);
-      throw error;
-    }
-    this.#publish(record, "create");
     return record;
   }
 
@@ -213,6 +265,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     const { state } = record;
     await this.#settling.get(record.id);
     try {
+      if (!record.isPrepared) await this.#prepare(record);
       await this.#holdPorts(record);
       const launched = await startProcess(this, record);
       Object.assign(state, {
@@ -398,21 +451,35 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
           hint: "stop it first, or force",
         });
       }
-      await this.#settling.get(record.id);
-      this.#cancelRestart(record.id);
-      await this.#cleanUp(record);
+      await this.#takeDown(record);
+      if (options.volumes && record.anonymousVolumes.length > 0) {
+        record.isPrepared = false;
+        this.#save(record);
+        for (const volume of record.anonymousVolumes) this.volumes.remove(volume);
+      }
       this.#forget(record);
-      if (options.volumes) for (const volume of record.anonymousVolumes) this.volumes.remove(volume);
       this.#publish(record, "destroy");
       this.emit("changed", record.id);
     });
   }
 
+  /** What a container that has ended may still hold: a restart to come, and everything of its last run. */
+  async #takeDown(record: ContainerRecord): Promise<void> {
+    await this.#settling.get(record.id);
+    this.#cancelRestart(record.id);
+    await this.#cleanUp(record);
+  }
+
+  /** The record goes first: files without a record are swept at the next start, a record needs its files. */
   #forget(record: ContainerRecord): void {
-    rmSync(containerDirectory(this, record.id), { recursive: true, force: true });
-    rmSync(runDirectory(this, record.id), { recursive: true, force: true });
     this.#records.delete(record.id);
     this.store.delete(KEY + record.id);
+    this.#removeFiles(record.id);
+  }
+
+  #removeFiles(id: string): void {
+    rmSync(containerDirectory(this, id), { recursive: true, force: true });
+    rmSync(runDirectory(this, id), { recursive: true, force: true });
   }
 
   /** Resolves with the exit code when the container ends next; at once where it does not run. */
@@ -608,8 +675,10 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     });
   }
 
-  /** Removes what no record knows: groups and run directories of containers whose record is gone. */
+  /** Removes what no record knows: groups and directories of containers whose record is gone. */
   #removeOrphans(): void {
+    for (const id of readdirSync(join(this.roots.root, "containers")))
+      if (!this.#records.has(id)) this.#removeFiles(id);
     const known = new Set(this.list().map(({ id }) => id.slice(0, 16)));
     for (const name of this.cgroups.list()) {
       if (name === "shims" || known.has(name)) continue;
@@ -778,6 +847,14 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
 
 export function isRunning(record: ContainerRecord): boolean {
   return record.state.status === "running" || record.state.status === "paused";
+}
+
+/** The anonymous volumes of a container, by where they are mounted. */
+function anonymousVolumesOf({ config, anonymousVolumes }: ContainerRecord): Record<string, string> {
+  const own = config.mounts.flatMap((mount) =>
+    mount.type === "volume" && anonymousVolumes.includes(mount.source) ? [[mount.target, mount.source]] : [],
+  );
+  return Object.fromEntries(own);
 }
 
 /** Published ports of one container, aimed at its first address. */

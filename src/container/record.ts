@@ -36,6 +36,8 @@ export interface ContainerRecord {
   config: ContainerConfig;
   endpoints: Endpoint[];
   anonymousVolumes: string[];
+  /** Its writable layer and filled volumes are there. A start makes them where bayd was killed on the way. */
+  isPrepared: boolean;
   state: ContainerState;
 }
 

@@ -56,18 +56,17 @@ export async function prepareContainer(host: Host, record: ContainerRecord): Pro
       anonymous: record.anonymousVolumes.includes(mount.source),
       labels: {},
     });
-    if (mount.noCopy || !host.volumes.isEmpty(mount.source)) continue;
-    const staging = join(directory, "rootfs");
-    const volume = host.volumes.path(mount.source);
-    if (hasDirectory(image, mount.target)) {
-      await runConfined({
-        kind: "fill",
-        layersDirectory: image.layersDirectory,
-        lower: image.lower,
-        staging,
-        volume,
-        path: mount.target,
-      });
+    if (!mount.noCopy && hasDirectory(image, mount.target)) {
+      await host.volumes.fill(mount.source, (volume) =>
+        runConfined({
+          kind: "fill",
+          layersDirectory: image.layersDirectory,
+          lower: image.lower,
+          staging: join(directory, "rootfs"),
+          volume,
+          path: mount.target,
+        }),
+      );
     }
   }
 }

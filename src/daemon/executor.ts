@@ -72,18 +72,8 @@ export function makeExecutor(
       await start(step, record.id, say);
     },
     "container.replace": async (step, say) => {
-      const old = manager.get(step.container!.id!);
-      const inherited = settings.renewVolumes
-        ? {}
-        : Object.fromEntries(
-            old.config.mounts.flatMap((mount) =>
-              mount.type === "volume" && old.anonymousVolumes.includes(mount.source)
-                ? [[mount.target, mount.source]]
-                : [],
-            ),
-          );
-      await stopAndRemove(old.id, settings.renewVolumes);
-      const record = await manager.create(step.container!.config!, inherited);
+      const { id, config } = step.container!;
+      const record = await manager.replace(id!, config!, settings);
       await start(step, record.id, say);
     },
     "container.update": async ({ container }) => {

@@ -8,12 +8,13 @@ import {
   mkdirSync,
   readdirSync,
   readlinkSync,
+  rmSync,
   symlinkSync,
 } from "node:fs";
 import { join } from "node:path";
 import { getXattrs, makeNode, setXattr } from "../linux/index.ts";
 
-/** Copies the contents of `from` into the directory `to`, and `from`'s own mode and owner onto `to`. */
+/** Copies the contents of `from` into the directory `to`, and `from`'s own mode and owner onto `to`. What a copy that was cut off left is replaced. */
 export function copyTree(from: string, to: string): void {
   for (const name of readdirSync(from)) copyOne(join(from, name), join(to, name));
   copyAttributes(from, to);
@@ -22,10 +23,11 @@ export function copyTree(from: string, to: string): void {
 function copyOne(from: string, to: string): void {
   const stat = lstatSync(from);
   if (stat.isDirectory()) {
-    mkdirSync(to);
+    if (!lstatSync(to, { throwIfNoEntry: false })?.isDirectory()) mkdirSync(to);
     copyTree(from, to);
     return;
   }
+  rmSync(to, { force: true });
   if (stat.isSymbolicLink()) symlinkSync(readlinkSync(from), to);
   else if (stat.isFile()) copyFileSync(from, to);
   else if (stat.isFIFO()) makeNode(to, "fifo", stat.mode & 0o7777, 0);

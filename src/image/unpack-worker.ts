@@ -1,5 +1,5 @@
 /** The confined worker: does one task and ends. Everything it needs is loaded before it confines itself. */
-import { lstatSync, mkdirSync, openSync, readdirSync } from "node:fs";
+import { lstatSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 import { bindMount, confineTo, mountOverlay, mountTmpfs, privateMounts } from "../linux/index.ts";
@@ -15,7 +15,7 @@ function unpack(task: Extract<ConfinedTask, { kind: "unpack" }>): void {
   unpackHere(fromDescriptor(fd));
 }
 
-/** Fills an empty volume with what the image has at its mount point, as Docker does. */
+/** Fills a volume with what the image has at its mount point, as Docker does. */
 function fillVolume(task: Extract<ConfinedTask, { kind: "fill" }>): void {
   privateMounts();
   mountTmpfs(task.staging);
@@ -31,7 +31,7 @@ function fillVolume(task: Extract<ConfinedTask, { kind: "fill" }>): void {
   bindMount(task.volume, join(root, inside));
   confineTo(root);
   const source = lstatSync(task.path, { throwIfNoEntry: false });
-  if (source?.isDirectory() && readdirSync(inside).length === 0) copyTree(task.path, inside);
+  if (source?.isDirectory()) copyTree(task.path, inside);
 }
 
 try {

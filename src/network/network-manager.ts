@@ -117,12 +117,18 @@ export class NetworkManager {
   }
 
   /** Reserves an address on a network. `index` numbers the container's interfaces. */
-  allocate(name: string, wanted: string | undefined, aliases: string[], index: number): Endpoint {
+  allocate(
+    name: string,
+    wanted: string | undefined,
+    aliases: string[],
+    index: number,
+    freed: ReadonlySet<string> = new Set(),
+  ): Endpoint {
     const network = this.#require(name);
     const subnet = parseSubnet(network.subnet);
     const taken = new Set([network.gateway]);
     for (const { endpoint } of this.directory.endpoints())
-      if (endpoint.network === name) taken.add(endpoint.address);
+      if (endpoint.network === name && !freed.has(endpoint.address)) taken.add(endpoint.address);
     if (wanted !== undefined) {
       if (!contains(subnet, wanted))
         throw new BayError("BAD_ADDRESS", `${wanted} is not in ${network.subnet}, the subnet of ${name}`);

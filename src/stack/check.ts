@@ -8,13 +8,72 @@ import { isUnsupported } from "./unsupported.ts";
 type Path = readonly (string | number)[];
 export type ReportAt = (path: Path, diagnostic: Omit<Diagnostic, "place">, atKey?: boolean) => void;
 
-/** The checked input, or undefined where there are errors; all of them are reported. */
-export function checkInput(value: unknown, report: ReportAt): FileInput | undefined {
+/**
+ * The checked input; what does not fit is reported and left out, so that the rest can be checked further and all
+ * problems are shown at once. `leftOut` has the paths of what is missing now: a problem near one of them may
+ * come of the gap.
+ */
+export function checkInput(value: unknown, report: ReportAt): { input: FileInput; leftOut: Path[] } {
   const cleaned = withoutExtensions(value, 0);
-  const result = fileSchema.safeParse(cleaned);
-  if (result.success) return result.data;
-  for (const issue of result.error.issues) reportIssue(issue, [], cleaned, report);
-  return undefined;
+  const leftOut: Path[] = [];
+  let rest = cleaned;
+  const told = new Set<string>();
+  const once: ReportAt = (path, diagnostic, atKey) => {
+    const key = JSON.stringify([path, diagnostic.code]);
+    if (!told.has(key)) report(path, diagnostic, atKey);
+    told.add(key);
+  };
+  for (;;) {
+    const result = fileSchema.safeParse(rest);
+    if (result.success) return { input: result.data, leftOut };
+    const before = leftOut.length;
+    for (const issue of result.error.issues) {
+      for (const path of reportIssue(issue, [], rest, once)) leftOut.push(path);
+    }
+    const gaps = leftOut.slice(before);
+    const wrong = rest;
+    rest = gaps.reduce(withoutPath, rest);
+    // what is no mapping as a whole, such as a service, still has its name, which others refer to
+    for (const gap of gaps.filter((path) => path.length === 2 && !isMapping(valueAt(wrong, path)))) {
+      const section = (rest as Record<string, Record<string, unknown>>)[String(gap[0])];
+      if (section) section[String(gap[1])] = {};
+    }
+  }
+}
+
+const isMapping = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** A copy without the value at a path. A list keeps its length, so that later places in it stay right. */
+function withoutPath(value: unknown, path: Path): unknown {
+  const [step, ...rest] = path;
+  if (step === undefined) return {};
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) {
+    const at = Number(step);
+    if (rest.length === 0) return value.filter((_, index) => index !== at);
+    return value.map((entry, index) => (index === at ? withoutPath(entry, rest) : entry));
+  }
+  const { [step]: child, ...others } = value as Record<string, unknown>;
+  return rest.length === 0 ? others : { ...others, [step]: withoutPath(child, rest) };
+}
+
+/** True where a whole section of names is missing, so that nothing can be said of references to them. */
+export function lacksNames(leftOut: readonly Path[]): boolean {
+  return leftOut.some(
+    (path) =>
+      path.length === 0 ||
+      (path.length === 1 && ["services", "networks", "volumes", "images"].includes(String(path[0]))),
+  );
+}
+
+/** True where a path leads into something that was left out, or to what holds it. */
+export function isNear(path: Path, leftOut: readonly Path[]): boolean {
+  return leftOut.some((gap) => {
+    // a list with a gap counts as a whole: its other entries have moved
+    const at = gap.findIndex((step) => typeof step === "number");
+    const whole = at === -1 ? gap : gap.slice(0, at);
+    return whole.every((step, index) => index >= path.length || path[index] === step);
+  });
 }
 
 /** Leaves out `x-` keys, which are the user's own, wherever the schema has mappings with fixed keys. */
@@ -30,11 +89,13 @@ function withoutExtensions(value: unknown, depth: number): unknown {
 
 type Issue = z.core.$ZodIssue;
 
-function reportIssue(issue: Issue, base: Path, root: unknown, report: ReportAt): void {
+/** Reports one issue; gives the paths that it is about. */
+function reportIssue(issue: Issue, base: Path, root: unknown, report: ReportAt): Path[] {
   const path = [...base, ...(issue.path as (string | number)[])];
   if (issue.code === "unrecognized_keys") {
-    for (const key of issue.keys) reportKey([...path, key], report);
-    return;
+    const keys = issue.keys.map((key) => [...path, key]);
+    for (const key of keys) reportKey(key, report);
+    return keys;
   }
   if (issue.code === "invalid_union") {
     // the branch that fits the value's own type says best what is wrong
@@ -45,8 +106,7 @@ function reportIssue(issue: Issue, base: Path, root: unknown, report: ReportAt):
         issues.every((inner) => inner.path.length > 0 || inner.code === "unrecognized_keys"),
     );
     if (branch && typeof value === "object" && value !== null) {
-      for (const inner of branch) reportIssue(inner, path, root, report);
-      return;
+      return branch.flatMap((inner) => reportIssue(inner, path, root, report));
     }
   }
   if (issue.code === "invalid_key") {
@@ -60,7 +120,7 @@ function reportIssue(issue: Issue, base: Path, root: unknown, report: ReportAt):
       },
       true,
     );
-    return;
+    return [path];
   }
   const where = path.length > 0 ? path.join(".") : "the file";
   report(path, {
@@ -68,6 +128,7 @@ function reportIssue(issue: Issue, base: Path, root: unknown, report: ReportAt):
     code: "BAD_VALUE",
     message: `${where}: ${sentence(issue, valueAt(root, path))}`,
   });
+  return [path];
 }
 
 function sentence(issue: Issue, value: unknown): string {
@@ -82,6 +143,12 @@ function sentence(issue: Issue, value: unknown): string {
   if (issue.code === "invalid_type") return `expected ${article(issue.expected)}, got ${got}`;
   if (issue.code === "invalid_value")
     return `expected one of ${issue.values.map(String).join(", ")}, got ${got}`;
+  if (issue.code === "invalid_union" && issue.message === "Invalid input") {
+    const types = issue.errors.flatMap((errors) =>
+      errors.flatMap((inner) => (inner.code === "invalid_type" ? [article(inner.expected)] : [])),
+    );
+    return `expected ${[...new Set(types)].join(" or ")}, got ${got}`;
+  }
   return issue.message.startsWith("expected") ? `${issue.message}, got ${got}` : issue.message;
 }
 

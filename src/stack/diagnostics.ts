@@ -44,10 +44,27 @@ export class StackError extends BayError {
     const count = errors.length === 1 ? "1 problem" : `${errors.length} problems`;
     super(
       "BAD_STACK_FILE",
-      `${diagnostics.map((d) => formatDiagnostic(d, sources)).join("\n\n")}\n\n${count} in the stack file`,
+      `${inFileOrder(diagnostics)
+        .map((d) => formatDiagnostic(d, sources))
+        .join("\n\n")}\n\n${count} in the stack file`,
     );
     this.name = "StackError";
   }
+}
+
+/** Problems as they stand in the files; those without a place come first. */
+function inFileOrder(diagnostics: readonly Diagnostic[]): Diagnostic[] {
+  const files = [...new Set(diagnostics.map(({ place }) => place?.file))];
+  const order = ({ place }: Diagnostic) => [
+    place ? files.indexOf(place.file) + 1 : 0,
+    place?.line ?? 0,
+    place?.column ?? 0,
+  ];
+  return [...diagnostics].sort((a, b) => {
+    const [left, right] = [order(a), order(b)];
+    const at = left.findIndex((number, index) => number !== right[index]);
+    return at === -1 ? 0 : left[at]! - right[at]!;
+  });
 }
 
 /** The known word that is nearest to a mistyped one, where it is near enough (Levenshtein distance). */

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { BayError } from "../errors.ts";
-import { checkInput, type ReportAt } from "./check.ts";
+import { checkInput, isNear, lacksNames, type ReportAt } from "./check.ts";
 import { type Diagnostic, StackError } from "./diagnostics.ts";
 import { parseDotenv } from "./dotenv.ts";
 import { type LoadOptions, nameFromDirectory, stackFiles } from "./find.ts";
@@ -58,8 +58,8 @@ export function loadStack(options: LoadOptions): LoadedStack {
     );
     report({ ...diagnostic, ...(deepest ? { place: deepest.place } : {}) });
   };
-  const input = checkInput(merged, reportAt);
-  if (!input) return fail();
+  const { input, leftOut } = checkInput(merged, reportAt);
+  if (lacksNames(leftOut)) fail();
   const given = options.name ?? variables("COMPOSE_PROJECT_NAME") ?? input.name;
   const name = given ?? nameFromDirectory(directory);
   if (!/^[a-z0-9][a-z0-9_-]*$/.test(name)) {
@@ -73,7 +73,9 @@ export function loadStack(options: LoadOptions): LoadedStack {
   const stack = normaliseStack(
     input,
     { name, directory, files, profiles, enable: options.enable ?? [], variables, inputs },
-    reportAt,
+    (path, diagnostic, atKey) => {
+      if (!isNear(path, leftOut)) reportAt(path, diagnostic, atKey);
+    },
   );
   if (hasErrors()) fail();
   return { stack, warnings: diagnostics, sources, inputs: [...inputs] };

@@ -16,6 +16,8 @@ export interface VolumeConfig {
 export interface VolumeRecord {
   createdAt: string;
   config: VolumeConfig;
+  /** Files of an image are being copied into it. */
+  isFilling?: boolean;
 }
 
 const KEY = "volume/";
@@ -59,8 +61,16 @@ export class VolumeStore {
     return record;
   }
 
-  isEmpty(name: string): boolean {
-    return readdirSync(this.path(name)).length === 0;
+  /**
+   * Fills a volume that is empty, or that a kill left half filled; any other is left as it is. It is filled in
+   * place, because another container may have mounted it already.
+   */
+  async fill(name: string, copyInto: (directory: string) => Promise<void>): Promise<void> {
+    const { isFilling, ...record } = this.get(name)!;
+    if (!isFilling && readdirSync(this.path(name)).length > 0) return;
+    this.store.put(KEY + name, { ...record, isFilling: true });
+    await copyInto(this.path(name));
+    this.store.put(KEY + name, record);
   }
 
   /** Removes a volume and its files; one that is gone is no error. */

@@ -71,6 +71,12 @@ describe.skipIf(!existsSync(DATA))("reference data (needs ../shared/data)", () =
     ).toEqual([]);
   });
 
+  /** These ask for a platform that no Linux host has. */
+  const OTHER_CODES: Record<string, string[]> = {
+    "wasmedge-kafka-mysql": ["UNSUPPORTED_KEY", "BAD_VALUE"],
+    "wasmedge-mysql-nginx": ["UNSUPPORTED_KEY", "BAD_VALUE"],
+  };
+
   it("real stacks load, or say which of their keys is not supported yet", () => {
     const folder = join(DATA, "awesome-compose");
     for (const name of readdirSync(folder)) {
@@ -87,7 +93,11 @@ describe.skipIf(!existsSync(DATA))("reference data (needs ../shared/data)", () =
         const codes = new Set(
           error.diagnostics.filter(({ severity }) => severity === "error").map(({ code }) => code),
         );
-        expect([name, [...codes], error.message]).toEqual([name, ["UNSUPPORTED_KEY"], error.message]);
+        expect([name, [...codes], error.message]).toEqual([
+          name,
+          OTHER_CODES[name] ?? ["UNSUPPORTED_KEY"],
+          error.message,
+        ]);
       }
     }
   });

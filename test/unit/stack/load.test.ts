@@ -44,6 +44,7 @@ volumes: { data: }
     helthcheck: {}
     ports: ["80:99999"]
     mem_limit: lots
+    volumes: ["nothere:/x"]
     configs: [a]
   db:
     image: [1]
@@ -54,21 +55,26 @@ volumes: { data: }
     expect(text).toContain("4 |     helthcheck: {}");
     expect(text).toContain("services.web.configs is not supported yet");
     expect(text).toContain("services.db.image: expected a string, got a list");
-    expect(text).toContain("3 problems in the stack file");
-    const later = problemsOf(`services:
-  web:
-    image: app
-    ports: ["80:99999"]
-    mem_limit: lots
-    volumes: ["nothere:/x"]
-    depends_on: [nobody]
-`);
-    expect(later).toContain("bay.yaml:4:13: error: services.web.ports.0: 99999 is no port");
-    expect(later).toContain(
-      'bay.yaml:5:16: error: services.web.mem_limit: expected a size such as 64m, got "lots"',
+    expect(text).toContain("bay.yaml:5:13: error: services.web.ports.0: 99999 is no port");
+    expect(text).toContain(
+      'bay.yaml:6:16: error: services.web.mem_limit: expected a size such as 64m, got "lots"',
     );
-    expect(later).toContain("uses the volume nothere, which is not declared");
-    expect(later).toContain("depends on nobody, which is not a service");
+    expect(text).toContain("uses the volume nothere, which is not declared");
+    expect(text).toContain("depends on nobody, which is not a service");
+    expect(text).toContain("7 problems in the stack file");
+    const lines = [...text.matchAll(/^bay.yaml:(\d+):/gm)].map(([, line]) => Number(line));
+    expect(lines).toEqual([...lines].sort((a, b) => a - b));
+  });
+
+  it("does not report what only follows from another problem", () => {
+    expect(problemsOf("services:\n  web: {imag: x}\n")).toContain("1 problem in");
+    expect(problemsOf("services:\n  'a b': {image: x}\n  c: {image: x}\n")).toContain("1 problem in");
+    expect(problemsOf("services:\n  'a b': 5\n  c: [x]\n")).toContain("2 problems in");
+    expect(problemsOf("- services\n")).toContain("1 problem in");
+    expect(problemsOf("services:\n  web: {image: x, depends_on: [db]}\n  db: 5\n")).toContain("1 problem in");
+    expect(problemsOf("services:\n  web: {image: x, volumes: ['d:/d']}\nvolumes: [d]\n")).toContain(
+      "1 problem in",
+    );
   });
 
   it("names circles in depends_on", () => {
