@@ -1,8 +1,10 @@
 /** The executor: does one step of a plan with the container manager. Every deed is idempotent. */
 import { type ContainerManager, LABELS } from "../container/index.ts";
 import { BayError, hasCode } from "../errors.ts";
+import type { NetworkConfig } from "../network/index.ts";
 import type { Executor, Step } from "../reconcile/index.ts";
 import type { Condition, Stack } from "../stack/index.ts";
+import type { VolumeConfig } from "../volume/index.ts";
 import { nextChange } from "./stacks.ts";
 
 export interface UpSettings {
@@ -35,22 +37,15 @@ export function makeExecutor(
   const deeds: Record<Step["kind"], (step: Step, say: (message: string) => void) => Promise<void>> = {
     "image.make": async () => {},
     "network.create": async ({ name }) => {
-      const [key, network] = Object.entries(stack!.networks).find(
-        ([, candidate]) => candidate.name === name,
-      )!;
-      await manager.networks.create({
-        name,
-        stack: stack!.name,
-        key,
-        driver: "bridge",
-        internal: network.internal,
-        subnet: network.subnet,
-        gateway: network.gateway,
-        mtu: network.mtu,
-        labels: { ...network.labels, [LABELS.stack]: stack!.name, [LABELS.network]: key },
-      });
+      await manager.networks.create(networkConfig(stack!, name));
       manager.events.publish("network", "create", name, { name });
     },
+    "network.replace": async ({ name }) => {
+      checkForeignUsers(manager, stack!, name);
+      await manager.networks.replace(networkConfig(stack!, name));
+      manager.events.publish("network", "create", name, { name });
+    },
+    "network.update": async ({ name }) => manager.networks.relabel(name, networkConfig(stack!, name).labels),
     "network.remove": async ({ name }) => {
       await manager.networks.remove(name);
       manager.events.publish("network", "destroy", name, { name });
@@ -58,11 +53,10 @@ export function makeExecutor(
     "network.repair": async () => void manager.networks.repair(),
     "host.repair": async () => void manager.networks.repair(),
     "volume.create": async ({ name }) => {
-      const [key, volume] = Object.entries(stack!.volumes).find(([, candidate]) => candidate.name === name)!;
-      const labels = { ...volume.labels, [LABELS.stack]: stack!.name, [LABELS.volume]: key };
-      manager.volumes.create({ name, stack: stack!.name, key, anonymous: false, labels });
+      manager.volumes.create(volumeConfig(stack!, name));
       manager.events.publish("volume", "create", name, { name });
     },
+    "volume.update": async ({ name }) => manager.volumes.relabel(name, volumeConfig(stack!, name).labels),
     "volume.remove": async ({ name }) => {
       manager.volumes.remove(name);
       manager.events.publish("volume", "destroy", name, { name });
@@ -91,6 +85,36 @@ export function makeExecutor(
     },
   };
   return (step, say) => deeds[step.kind](step, say);
+}
+
+function networkConfig(stack: Stack, name: string): NetworkConfig {
+  const [key, network] = Object.entries(stack.networks).find(([, candidate]) => candidate.name === name)!;
+  const { internal, subnet, gateway, mtu } = network;
+  const labels = { ...network.labels, [LABELS.stack]: stack.name, [LABELS.network]: key };
+  return { name, stack: stack.name, key, driver: "bridge", internal, subnet, gateway, mtu, labels };
+}
+
+function volumeConfig(stack: Stack, name: string): VolumeConfig {
+  const [key, volume] = Object.entries(stack.volumes).find(([, candidate]) => candidate.name === name)!;
+  const labels = { ...volume.labels, [LABELS.stack]: stack.name, [LABELS.volume]: key };
+  return { name, stack: stack.name, key, anonymous: false, labels };
+}
+
+/** Another stack's containers cannot be replaced here. */
+function checkForeignUsers(manager: ContainerManager, stack: Stack, network: string): void {
+  const other = manager
+    .list()
+    .find(
+      ({ config, endpoints }) =>
+        config.labels[LABELS.stack] !== stack.name &&
+        endpoints.some((endpoint) => endpoint.network === network),
+    );
+  if (!other) return;
+  throw new BayError(
+    "NETWORK_IN_USE",
+    `the network ${network} cannot be replaced while ${other.config.name} of another stack uses it`,
+    { hint: "remove that container first" },
+  );
 }
 
 /** Waits until a dependency is as `depends_on` wants it. Throws DEPENDENCY_FAILED where it cannot become so. */

@@ -31,16 +31,18 @@ export function observe(view: View, name: string, stack: Stack | undefined): Act
   const networks = view.state.list<NetworkRecord>("network/");
   const links = networks.length > 0 ? withLinks((handle) => handle.list()) : [];
   const byName = new Map(links.map((link) => [link.name, link]));
+  const networkIds = new Map(networks.map(({ config, id }) => [config.name, id]));
   return {
-    containers: own.map((record) => observeContainer(view, record, byName)),
-    networks: networks.map(({ config, subnet, bridge }) => ({
+    containers: own.map((record) => observeContainer(view, record, byName, networkIds)),
+    networks: networks.map(({ config, subnet, gateway, bridge }) => ({
       name: config.name,
       key: config.key,
       stack: config.stack,
       subnet,
       internal: config.internal,
       mtu: config.mtu,
-      wantedSubnet: config.subnet,
+      gateway,
+      labels: withoutOwn(config.labels),
       drift:
         config.stack !== name
           ? []
@@ -50,9 +52,12 @@ export function observe(view: View, name: string, stack: Stack | undefined): Act
               ? []
               : [`the bridge ${bridge} is down`],
     })),
-    volumes: view.state
-      .list<VolumeRecord>("volume/")
-      .map(({ config }) => ({ name: config.name, key: config.key, stack: config.stack })),
+    volumes: view.state.list<VolumeRecord>("volume/").map(({ config }) => ({
+      name: config.name,
+      key: config.key,
+      stack: config.stack,
+      labels: withoutOwn(config.labels),
+    })),
     images: observeImages(view, stack),
     foreignNames: records
       .filter(({ config }) => config.labels[LABELS.stack] !== name)
@@ -68,6 +73,7 @@ function observeContainer(
   view: View,
   record: ContainerRecord,
   links: ReadonlyMap<string, { master: number | undefined }>,
+  networkIds: ReadonlyMap<string, string>,
 ): ActualContainer {
   const { config, state } = record;
   const alive = isRunning(record) && isAlive(state.pid, state.start) && !hasEnded(view, record.id);
@@ -93,8 +99,17 @@ function observeContainer(
     health: config.health ? view.health(record.id) : "none",
     drift,
     anonymousVolumes: record.anonymousVolumes,
+    staleNetworks: record.endpoints
+      .filter(({ network, networkId }) => networkIds.get(network) !== networkId)
+      .map(({ network }) => network),
     addresses: Object.fromEntries(record.endpoints.map(({ network, address }) => [network, address])),
   };
+}
+
+/** Labels without those that bay sets. */
+function withoutOwn(labels: Record<string, string>): Record<string, string> {
+  const own = new Set<string>(Object.values(LABELS));
+  return Object.fromEntries(Object.entries(labels).filter(([name]) => !own.has(name)));
 }
 
 function hasEnded(view: View, id: string): boolean {

@@ -68,11 +68,39 @@ export class NetworkManager {
   async create(config: NetworkConfig): Promise<NetworkRecord> {
     const known = this.get(config.name);
     if (known) return known;
+    const record = this.#draft(config);
+    this.store.put(KEY + config.name, record); // first, so that a crash leaves nothing unknown
+    await this.#bringUp(record);
+    return record;
+  }
+
+  /**
+   * Puts a new network in the place of the one of its name; the subnet stays where none is named. Containers on
+   * the old one are cut off until they are replaced. Throws BAD_SUBNET; nothing is changed then.
+   */
+  async replace(config: NetworkConfig): Promise<void> {
+    const old = this.#require(config.name);
+    const record = this.#draft(config, old);
+    this.store.put(KEY + config.name, record);
+    removeLink(old.bridge);
+    await this.#bringUp(record);
+  }
+
+  /** Changes what only the record has. */
+  relabel(name: string, labels: Record<string, string>): void {
+    const record = this.#require(name);
+    this.store.put(KEY + name, { ...record, config: { ...record.config, labels } });
+  }
+
+  #draft(config: NetworkConfig, old?: NetworkRecord): NetworkRecord {
     const id = randomBytes(32).toString("hex");
-    const used = this.list().map(({ subnet }) => parseSubnet(subnet));
+    const others = this.list().filter((network) => network !== old);
+    const used = others.map(({ subnet }) => parseSubnet(subnet));
     const subnet = config.subnet
-      ? this.#checkSubnet(config, used)
-      : chooseSubnet([...used, ...hostSubnets()]);
+      ? checkSubnet(config, others)
+      : old
+        ? parseSubnet(old.subnet)
+        : chooseSubnet([...used, ...hostSubnets()]);
     const record: NetworkRecord = {
       id,
       createdAt: new Date().toISOString(),
@@ -83,26 +111,13 @@ export class NetworkManager {
     };
     if (!contains(subnet, record.gateway))
       throw new BayError("BAD_SUBNET", `the gateway ${record.gateway} is not in ${record.subnet}`);
-    this.store.put(KEY + config.name, record); // first, so that a crash leaves nothing unknown
-    withLinks((links) => ensureBridge(record, links));
-    enableForwarding();
-    await this.firewall.sync();
     return record;
   }
 
-  #checkSubnet(config: NetworkConfig, used: Subnet[]): Subnet {
-    const subnet = parseSubnet(config.subnet!);
-    const clash = this.list().find((other) => {
-      const theirs = parseSubnet(other.subnet);
-      return contains(theirs, toAddress(subnet.address)) || contains(subnet, toAddress(theirs.address));
-    });
-    if (clash && used.length > 0) {
-      throw new BayError(
-        "BAD_SUBNET",
-        `network ${config.name}: ${config.subnet} overlaps ${clash.subnet} of ${clash.config.name}`,
-      );
-    }
-    return subnet;
+  async #bringUp(record: NetworkRecord): Promise<void> {
+    withLinks((links) => ensureBridge(record, links));
+    enableForwarding();
+    await this.firewall.sync();
   }
 
   async remove(name: string): Promise<void> {
@@ -137,6 +152,7 @@ export class NetworkManager {
     const address = wanted ?? chooseAddress(subnet, taken);
     return {
       network: name,
+      networkId: network.id,
       address,
       mac: macFor(address),
       link: `ve${this.roots.tag}${randomBytes(4).toString("hex")}`,
@@ -199,6 +215,9 @@ export class NetworkManager {
       const networks = this.list();
       if (networks.length === 0) return;
       const known = links.list();
+      const own = new Set(networks.map(({ bridge }) => bridge));
+      for (const { name, index } of known)
+        if (name.startsWith(`bay${this.roots.tag}-`) && !own.has(name)) links.remove(index);
       for (const network of networks) {
         if (ensureBridge(network, links, known))
           repairs.push(`network ${network.config.name}: bridge ${network.bridge}`);
@@ -209,6 +228,7 @@ export class NetworkManager {
         const link = known.find(({ name }) => name === endpoint.link);
         const master = masters.get(endpoint.network);
         if (!link || master === undefined || link.master === master) continue;
+        if (endpoint.networkId !== this.get(endpoint.network)?.id) continue; // waits to be replaced
         links.setMaster(link.index, master);
         repairs.push(`container ${container}: link ${endpoint.link}`);
       }
@@ -216,6 +236,22 @@ export class NetworkManager {
     if (this.firewall.repair()) repairs.push("nftables rules");
     return repairs;
   }
+}
+
+/** The subnet that a network asks for. Throws BAD_SUBNET where another network has a part of it. */
+function checkSubnet(config: NetworkConfig, others: readonly NetworkRecord[]): Subnet {
+  const subnet = parseSubnet(config.subnet!);
+  const clash = others.find((other) => {
+    const theirs = parseSubnet(other.subnet);
+    return contains(theirs, toAddress(subnet.address)) || contains(subnet, toAddress(theirs.address));
+  });
+  if (clash) {
+    throw new BayError(
+      "BAD_SUBNET",
+      `network ${config.name}: ${config.subnet} overlaps ${clash.subnet} of ${clash.config.name}`,
+    );
+  }
+  return subnet;
 }
 
 /** Subnets that the host has routes to. */

@@ -25,6 +25,8 @@ export interface NetworkRecord {
 
 export interface Endpoint {
   network: string;
+  /** The network's ID when the endpoint was made: a network that is replaced has another. */
+  networkId: string;
   address: string;
   mac: string;
   /** The host's end of the veth pair. */

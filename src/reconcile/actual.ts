@@ -18,6 +18,8 @@ export interface ActualContainer {
   /** Differences between the kernel and the record: a changed limit, a link that is gone. */
   drift: string[];
   anonymousVolumes: string[];
+  /** Networks that were replaced since the container got its link. */
+  staleNetworks: string[];
   addresses: Record<string, string>;
 }
 
@@ -28,7 +30,9 @@ export interface ActualNetwork {
   subnet: string;
   internal: boolean;
   mtu: number | undefined;
-  wantedSubnet: string | undefined;
+  gateway: string;
+  /** The user's own. */
+  labels: Record<string, string>;
   drift: string[];
 }
 
@@ -42,7 +46,13 @@ export interface ActualImage {
 export interface Actual {
   containers: ActualContainer[];
   networks: ActualNetwork[];
-  volumes: { name: string; key: string | undefined; stack: string | undefined }[];
+  volumes: {
+    name: string;
+    key: string | undefined;
+    stack: string | undefined;
+    /** The user's own. */
+    labels: Record<string, string>;
+  }[];
   /** By reference as the stack writes it; absent where it is not on this host. */
   images: Record<string, ActualImage>;
   /** Names of containers that belong to no part of this stack. */

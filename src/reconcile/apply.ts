@@ -1,6 +1,6 @@
 /** Running a plan: independent steps at once, each after those that it needs. Decides nothing. */
 import { BayError, messageOf } from "../errors.ts";
-import type { Plan, Step } from "./plan.ts";
+import type { Plan, Step } from "./step.ts";
 
 export interface Progress {
   step: string;

@@ -7,9 +7,8 @@ export {
   inDependencyOrder,
   makePlan,
   PLAN_DEFAULTS,
-  type Plan,
   type PlanOptions,
-  type Step,
 } from "./plan.ts";
 export { type DownOptions, makeDownPlan } from "./plan-down.ts";
 export { printPlan, reasonText, SIGNS, summary } from "./print.ts";
+export type { Plan, Step } from "./step.ts";

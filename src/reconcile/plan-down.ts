@@ -1,7 +1,7 @@
 /** The plan that takes a stack away: containers first, dependants before what they depend on, then networks and volumes. Pure. */
 import { LABELS } from "../container/index.ts";
 import type { Actual, ActualContainer } from "./actual.ts";
-import type { Plan, Step } from "./plan.ts";
+import type { Plan, Step } from "./step.ts";
 
 export interface DownOptions {
   volumes: boolean;

@@ -4,54 +4,12 @@
  */
 import type { ContainerConfig } from "../container/index.ts";
 import { BayError } from "../errors.ts";
-import { type Condition, dependenciesOf, type Service, type Stack } from "../stack/index.ts";
+import { dependenciesOf, type Service, type Stack } from "../stack/index.ts";
 import type { Actual, ActualContainer } from "./actual.ts";
 import { compareConfigs } from "./compare.ts";
 import { containerName, desiredConfig } from "./desired.ts";
-
-export interface Reason {
-  /** services.web.mem_limit; empty for one that is not about a field. */
-  field: string;
-  from: string | undefined;
-  to: string | undefined;
-  text: string | undefined;
-  /** The host moved away from the record; the file did not change. */
-  drift: boolean;
-}
-
-export type StepKind =
-  | "image.make"
-  | "network.create"
-  | "network.remove"
-  | "network.repair"
-  | "volume.create"
-  | "volume.remove"
-  | "container.create"
-  | "container.replace"
-  | "container.update"
-  | "container.start"
-  | "container.restart"
-  | "container.remove"
-  | "host.repair";
-
-export interface Step {
-  id: string;
-  kind: StepKind;
-  /** The object's name on the host. */
-  name: string;
-  service: string | undefined;
-  reasons: Reason[];
-  after: string[];
-  /** Conditions of other services to wait for before this one starts. */
-  waits: { service: string; condition: Condition }[];
-  container: { id: string | undefined; config: ContainerConfig | undefined; start: boolean } | undefined;
-}
-
-export interface Plan {
-  stack: string;
-  steps: Step[];
-  warnings: string[];
-}
+import { planNetworks, planVolumes } from "./plan-base.ts";
+import { type AddStep, type Plan, type Reason, type Step, say } from "./step.ts";
 
 export interface PlanOptions {
   /** Only these services and what they need; empty means all. */
@@ -77,15 +35,7 @@ export const PLAN_DEFAULTS: PlanOptions = {
   scale: {},
 };
 
-const say = (text: string, drift = false): Reason => ({
-  field: "",
-  from: undefined,
-  to: undefined,
-  text,
-  drift,
-});
-
-/** Throws IMAGE_NOT_FOUND, UNKNOWN_SERVICE, VOLUME_NOT_FOUND, NETWORK_NOT_FOUND, NAME_TAKEN, NETWORK_CHANGED. */
+/** Throws IMAGE_NOT_FOUND, UNKNOWN_SERVICE, VOLUME_NOT_FOUND, NETWORK_NOT_FOUND, NAME_TAKEN. */
 export function makePlan(stack: Stack, actual: Actual, options: PlanOptions = PLAN_DEFAULTS): Plan {
   return new Planner(stack, actual, options).run();
 }
@@ -97,6 +47,8 @@ class Planner {
   readonly #serviceSteps = new Map<string, string[]>();
   readonly #imageSteps = new Map<string, string>();
   readonly #replaced = new Set<string>();
+  /** Why containers on a network are replaced, by the network's name on the host. */
+  #networkChanges: ReadonlyMap<string, readonly Reason[]> = new Map();
 
   constructor(
     readonly stack: Stack,
@@ -107,7 +59,9 @@ class Planner {
   run(): Plan {
     const selected = this.#selectServices();
     for (const service of selected) this.#planImage(service);
-    const base = [...this.#planNetworks(selected), ...this.#planVolumes(selected)];
+    const networks = planNetworks(this.stack, this.actual, selected, this.#add);
+    this.#networkChanges = networks.replaced;
+    const base = [...networks.steps, ...planVolumes(this.stack, this.actual, selected, this.#add)];
     if (this.options.baseOnly) return { stack: this.stack.name, steps: this.#steps, warnings: [] };
     for (const service of inDependencyOrder(this.stack, selected)) this.#planService(service, base);
     this.#planOrphans();
@@ -116,7 +70,7 @@ class Planner {
     return { stack: this.stack.name, steps: this.#steps, warnings: this.#warnings };
   }
 
-  #add(step: Partial<Step> & Pick<Step, "kind" | "name">): string {
+  readonly #add: AddStep = (step) => {
     const id = `${step.kind}:${step.name}`;
     this.#steps.push({
       service: undefined,
@@ -128,7 +82,7 @@ class Planner {
       id,
     });
     return id;
-  }
+  };
 
   #selectServices(): Service[] {
     const { services } = this.stack;
@@ -173,65 +127,6 @@ class Planner {
     const reason = known ? known.stale : "not made yet";
     if (reason)
       this.#imageSteps.set(image, this.#add({ kind: "image.make", name: image, reasons: [say(reason)] }));
-  }
-
-  #planNetworks(services: readonly Service[]): string[] {
-    const used = new Set(services.flatMap(({ networks }) => Object.keys(networks)));
-    return [...used].flatMap((key) => {
-      const wanted = this.stack.networks[key]!;
-      const known = this.actual.networks.find(({ name }) => name === wanted.name);
-      if (wanted.external) {
-        if (!known)
-          throw new BayError("NETWORK_NOT_FOUND", `the external network ${wanted.name} does not exist`);
-        return [];
-      }
-      if (!known)
-        return [
-          this.#add({
-            kind: "network.create",
-            name: wanted.name,
-            reasons: wanted.subnet ? [say(wanted.subnet)] : [],
-          }),
-        ];
-      const changes = [
-        ["internal", known.internal, wanted.internal],
-        ["driver_opts.mtu", known.mtu, wanted.mtu],
-        ["ipam.subnet", known.wantedSubnet, wanted.subnet],
-      ].filter(([, from, to]) => from !== to);
-      if (changes.length > 0) {
-        const [field, from, to] = changes[0]!;
-        throw new BayError(
-          "NETWORK_CHANGED",
-          `networks.${key}.${field}: ${from ?? "(none)"} -> ${to ?? "(none)"} cannot change while containers use the network`,
-          {
-            hint: "run bay down, then bay up",
-          },
-        );
-      }
-      if (known.drift.length === 0) return [];
-      return [
-        this.#add({
-          kind: "network.repair",
-          name: wanted.name,
-          reasons: known.drift.map((text) => say(text, true)),
-        }),
-      ];
-    });
-  }
-
-  #planVolumes(services: readonly Service[]): string[] {
-    const used = new Set(
-      services.flatMap(({ mounts }) =>
-        mounts.flatMap((mount) => (mount.type === "volume" && mount.source ? [mount.source] : [])),
-      ),
-    );
-    return [...used].flatMap((key) => {
-      const wanted = this.stack.volumes[key]!;
-      if (this.actual.volumes.some(({ name }) => name === wanted.name)) return [];
-      if (wanted.external)
-        throw new BayError("VOLUME_NOT_FOUND", `the external volume ${wanted.name} does not exist`);
-      return [this.#add({ kind: "volume.create", name: wanted.name })];
-    });
   }
 
   #planService(service: Service, base: readonly string[]): void {
@@ -308,7 +203,10 @@ class Planner {
     const owner = service.networkMode.startsWith("service:") ? service.networkMode.slice(8) : undefined;
     if (owner && this.#replaced.has(owner))
       reasons.push(say(`shares the network of ${owner}, which is replaced`));
+    const networkReasons = this.#networkReasons(container);
+    reasons.push(...networkReasons);
     const mustReplace =
+      networkReasons.length > 0 ||
       changes.some(({ live }) => !live) ||
       this.options.forceRecreate ||
       (imageStep && !this.options.noRecreate) ||
@@ -351,6 +249,13 @@ class Planner {
       reasons: restarts.map(([name]) => say(`depends on ${name}, which is replaced`)),
       container: { id: container.id, config: undefined, start },
     });
+  }
+
+  /** A link cannot move to another network: neither to one that is replaced now, nor to one that was before. */
+  #networkReasons({ config, staleNetworks }: ActualContainer): Reason[] {
+    const changed = config.networks.flatMap(({ network }) => this.#networkChanges.get(network) ?? []);
+    const stale = staleNetworks.map((name) => say(`its link is to an earlier network ${name}`, true));
+    return [...changed, ...stale];
   }
 
   #planRemoval(container: ActualContainer, why: string): void {

@@ -1,12 +1,15 @@
 /** A plan as text, for people and for golden tests: one block per step, signs as in Terraform. Pure. */
-import type { Plan, Step, StepKind } from "./plan.ts";
+import type { Plan, Step, StepKind } from "./step.ts";
 
 export const SIGNS: Record<StepKind, string> = {
   "image.make": "+",
   "network.create": "+",
+  "network.replace": "-/+",
+  "network.update": "~",
   "network.remove": "-",
   "network.repair": "~",
   "volume.create": "+",
+  "volume.update": "~",
   "volume.remove": "-",
   "container.create": "+",
   "container.replace": "-/+",
@@ -23,6 +26,9 @@ const NOTES: Partial<Record<StepKind, string>> = {
   "container.start": "is started",
   "container.restart": "is restarted",
   "network.repair": "is repaired",
+  "network.replace": "is replaced",
+  "network.update": "changes in place",
+  "volume.update": "changes in place",
   "host.repair": "is repaired",
 };
 

@@ -61,6 +61,12 @@ export class VolumeStore {
     return record;
   }
 
+  /** Changes what only the record has. */
+  relabel(name: string, labels: Record<string, string>): void {
+    const record = this.get(name);
+    if (record) this.store.put(KEY + name, { ...record, config: { ...record.config, labels } });
+  }
+
   /**
    * Fills a volume that is empty, or that a kill left half filled; any other is left as it is. It is filled in
    * place, because another container may have mounted it already.

@@ -17,7 +17,9 @@ describe("commands", () => {
   it("exec gives a real terminal of the right size, and the exit code", () => {
     bay.write(stack(SLEEP)).ok("up", "-d");
     const command = `stty rows 33 cols 111; ${process.execPath} ${COMMAND} exec a sh -c 'tty; stty size; exit 3'`;
-    const { status, stdout } = spawnSync("script", ["-qec", command, "/dev/null"], {
+    // script(1) types an end of input into its terminal, so its own input never ends
+    const held = `mkfifo input; script -qec "$0" /dev/null <> input`;
+    const { status, stdout } = spawnSync("sh", ["-c", held, command], {
       cwd: `${bay.folder}/stack`,
       env: bay.env,
       encoding: "utf8",
@@ -150,6 +152,36 @@ services:
     } finally {
       other.close();
     }
+  });
+
+  it("a network is replaced with what is on it, and one of another stack's containers keeps it", () => {
+    const services = "  a: { image: box, command: sleep 1000, stop_grace_period: 0s, volumes: [/keep] }\n";
+    const withNetwork = (options: string) => stack(`${services}networks: { default: ${options} }\n`);
+    bay.write(stack(services)).ok("up", "-d");
+    bay.ok("exec", "-T", "a", "touch", "/keep/this");
+    bay.write(withNetwork("{ ipam: { config: [{ subnet: 10.123.45.0/24 }] }, driver_opts: { mtu: 1400 } }"));
+    const { out } = bay.run(["plan"]);
+    expect(out).toContain("-/+ network cmd_default is replaced");
+    expect(out).toMatch(/networks.default.ipam.subnet: \S+ -> 10.123.45.0\/24/);
+    expect(out).toContain("networks.default.driver_opts.mtu: (none) -> 1400");
+    bay.ok("up", "-d");
+    expect(bay.run(["plan", "--detailed-exitcode"]).code).toBe(0);
+    expect(bay.ok("exec", "-T", "a", "ip", "addr", "show", "eth0")).toMatch(
+      /mtu 1400[\s\S]*10\.123\.45\.2\/24/,
+    );
+    expect(bay.ok("exec", "-T", "a", "ls", "/keep")).toBe("this\n");
+    bay.write(
+      `name: other\nimages: { box: { rootfs: ../busybox } }\nservices:\n  b: { image: box, command: sleep 1000, stop_grace_period: 0s }\nnetworks: { default: { external: true, name: cmd_default } }\n`,
+      "other.yaml",
+    );
+    bay.ok("-f", "other.yaml", "up", "-d");
+    bay.write(withNetwork("{ internal: true }"));
+    expect(bay.run(["up", "-d"]).err).toContain(
+      "cannot be replaced while other-b-1 of another stack uses it",
+    );
+    bay.ok("-f", "other.yaml", "down");
+    bay.ok("up", "-d");
+    expect(bay.run(["exec", "-T", "a", "ip", "route"]).out).not.toContain("default");
   });
 
   it("a volume is filled from the image, and an anonymous one survives a replacement", () => {

@@ -44,6 +44,7 @@ export function converged(stack: Stack): Actual {
           health: "none" as const,
           drift: [],
           anonymousVolumes: [],
+          staleNetworks: [],
           addresses: {},
         };
       }),
@@ -55,9 +56,15 @@ export function converged(stack: Stack): Actual {
       subnet: network.subnet ?? "172.18.0.0/16",
       internal: network.internal,
       mtu: network.mtu,
-      wantedSubnet: network.subnet,
+      gateway: network.gateway ?? "172.18.0.1",
+      labels: network.labels,
       drift: [],
     })),
-    volumes: Object.entries(stack.volumes).map(([key, { name }]) => ({ name, key, stack: stack.name })),
+    volumes: Object.entries(stack.volumes).map(([key, { name }]) => ({
+      name,
+      key,
+      stack: stack.name,
+      labels: {},
+    })),
   };
 }

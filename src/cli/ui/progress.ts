@@ -5,6 +5,9 @@ import { paint } from "./output.ts";
 const DONE: Record<Step["kind"], string> = {
   "image.make": "made",
   "network.create": "created",
+  "network.replace": "replaced",
+  "network.update": "changed",
+  "volume.update": "changed",
   "network.remove": "removed",
   "network.repair": "repaired",
   "volume.create": "created",

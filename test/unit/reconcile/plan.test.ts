@@ -55,6 +55,37 @@ describe("the plan, printed", () => {
     `);
   });
 
+  it("replaces a network and what is on it, with both values", () => {
+    const other = `${BASE}networks: { default: { internal: true } }\n`;
+    expect(printPlan(makePlan(stackOf(other), converged(stackOf(BASE))))).toMatchInlineSnapshot(`
+      "demo
+      -/+ network demo_default is replaced
+            networks.default.internal: false -> true
+      -/+ container demo-db-1 is replaced
+            networks.default.internal: false -> true
+      -/+ container demo-web-1 is replaced
+            networks.default.internal: false -> true
+
+      Plan: 0 to add, 0 to change, 3 to replace, 0 to remove
+      "
+    `);
+    const named = `${BASE}networks: { default: { labels: { a: b } } }\n`;
+    expect(printPlan(makePlan(stackOf(named), converged(stackOf(BASE))))).toMatchInlineSnapshot(`
+      "demo
+        ~ network demo_default changes in place
+            networks.default.labels.a: (none) -> b
+
+      Plan: 0 to add, 1 to change, 0 to replace, 0 to remove
+      "
+    `);
+  });
+
+  it("does not replace a network under services that were not chosen", () => {
+    const other = stackOf(`${BASE}networks: { default: { internal: true } }\n`);
+    const options = { ...PLAN_DEFAULTS, services: ["db"] };
+    expect(() => makePlan(other, converged(stackOf(BASE)), options)).toThrow("demo-web-1 uses it too");
+  });
+
   it("changes a published port in place", () => {
     expect(changed("8080:80", "8081:80")).toContain("~ container demo-web-1 changes in place");
   });

@@ -1,0 +1,98 @@
+/** The part of a plan that containers rest on: networks and volumes. Pure. */
+import { BayError } from "../errors.ts";
+import type { Service, Stack, StackNetwork } from "../stack/index.ts";
+import type { Actual, ActualNetwork } from "./actual.ts";
+import { type AddStep, changeOf, type Reason, say } from "./step.ts";
+
+/** Throws NETWORK_NOT_FOUND, NETWORK_IN_USE. */
+export function planNetworks(
+  stack: Stack,
+  actual: Actual,
+  services: readonly Service[],
+  add: AddStep,
+): { steps: string[]; replaced: Map<string, Reason[]> } {
+  const replaced = new Map<string, Reason[]>();
+  const used = new Set(services.flatMap(({ networks }) => Object.keys(networks)));
+  const steps = [...used].flatMap((key) => {
+    const wanted = stack.networks[key]!;
+    const { name } = wanted;
+    const known = actual.networks.find((network) => network.name === name);
+    if (wanted.external) {
+      if (!known) throw new BayError("NETWORK_NOT_FOUND", `the external network ${name} does not exist`);
+      return [];
+    }
+    if (!known)
+      return [add({ kind: "network.create", name, reasons: wanted.subnet ? [say(wanted.subnet)] : [] })];
+    const changes = networkChanges(key, known, wanted);
+    if (changes.length > 0) {
+      checkOtherUsers(name, actual, services);
+      replaced.set(name, changes);
+      return [add({ kind: "network.replace", name, reasons: changes })];
+    }
+    const labels = labelChanges(`networks.${key}`, known.labels, wanted.labels);
+    const own = labels.length > 0 ? [add({ kind: "network.update", name, reasons: labels })] : [];
+    if (known.drift.length === 0) return own;
+    const drift = known.drift.map((text) => say(text, true));
+    return [...own, add({ kind: "network.repair", name, reasons: drift })];
+  });
+  return { steps, replaced };
+}
+
+/** What of a network only a new one can have. A subnet that bay chose stays where the file names none. */
+function networkChanges(key: string, known: ActualNetwork, wanted: StackNetwork): Reason[] {
+  const fields: [string, unknown, unknown][] = [
+    ["internal", known.internal, wanted.internal],
+    ["driver_opts.mtu", known.mtu, wanted.mtu],
+  ];
+  if (wanted.subnet) fields.push(["ipam.subnet", known.subnet, wanted.subnet]);
+  if (wanted.gateway) fields.push(["ipam.gateway", known.gateway, wanted.gateway]);
+  return fields
+    .filter(([, from, to]) => from !== to)
+    .map(([field, from, to]) => changeOf(`networks.${key}.${field}`, from, to));
+}
+
+/** Containers of services that were not chosen would be left on a network that is gone. */
+function checkOtherUsers(name: string, actual: Actual, services: readonly Service[]): void {
+  const chosen = new Set(services.map((service) => service.name));
+  const other = actual.containers.find(
+    ({ service, config }) => !chosen.has(service) && config.networks.some(({ network }) => network === name),
+  );
+  if (!other) return;
+  throw new BayError("NETWORK_IN_USE", `the network ${name} changes, and ${other.name} uses it too`, {
+    hint: "run it for the whole stack: without service names, and with --remove-orphans",
+  });
+}
+
+/** Throws VOLUME_NOT_FOUND. */
+export function planVolumes(
+  stack: Stack,
+  actual: Actual,
+  services: readonly Service[],
+  add: AddStep,
+): string[] {
+  const used = new Set(
+    services.flatMap(({ mounts }) =>
+      mounts.flatMap((mount) => (mount.type === "volume" && mount.source ? [mount.source] : [])),
+    ),
+  );
+  return [...used].flatMap((key) => {
+    const { name, external, labels } = stack.volumes[key]!;
+    const known = actual.volumes.find((volume) => volume.name === name);
+    if (!known && external)
+      throw new BayError("VOLUME_NOT_FOUND", `the external volume ${name} does not exist`);
+    if (!known) return [add({ kind: "volume.create", name })];
+    const changes = external ? [] : labelChanges(`volumes.${key}`, known.labels, labels);
+    return changes.length > 0 ? [add({ kind: "volume.update", name, reasons: changes })] : [];
+  });
+}
+
+function labelChanges(
+  where: string,
+  known: Record<string, string>,
+  wanted: Record<string, string>,
+): Reason[] {
+  const names = [...new Set([...Object.keys(known), ...Object.keys(wanted)])].sort();
+  return names
+    .filter((name) => known[name] !== wanted[name])
+    .map((name) => changeOf(`${where}.labels.${name}`, known[name], wanted[name]));
+}

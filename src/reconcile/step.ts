@@ -1,0 +1,71 @@
+/** The words of a plan: steps, each one atomic change to the host, and their reasons. */
+import type { ContainerConfig } from "../container/index.ts";
+import type { Condition } from "../stack/index.ts";
+
+export interface Reason {
+  /** services.web.mem_limit; empty for one that is not about a field. */
+  field: string;
+  from: string | undefined;
+  to: string | undefined;
+  text: string | undefined;
+  /** The host moved away from the record; the file did not change. */
+  drift: boolean;
+}
+
+export type StepKind =
+  | "image.make"
+  | "network.create"
+  | "network.replace"
+  | "network.update"
+  | "network.remove"
+  | "network.repair"
+  | "volume.create"
+  | "volume.update"
+  | "volume.remove"
+  | "container.create"
+  | "container.replace"
+  | "container.update"
+  | "container.start"
+  | "container.restart"
+  | "container.remove"
+  | "host.repair";
+
+export interface Step {
+  id: string;
+  kind: StepKind;
+  /** The object's name on the host. */
+  name: string;
+  service: string | undefined;
+  reasons: Reason[];
+  after: string[];
+  /** Conditions of other services to wait for before this one starts. */
+  waits: { service: string; condition: Condition }[];
+  container: { id: string | undefined; config: ContainerConfig | undefined; start: boolean } | undefined;
+}
+
+export interface Plan {
+  stack: string;
+  steps: Step[];
+  warnings: string[];
+}
+
+/** A reason that is a sentence. */
+export const say = (text: string, drift = false): Reason => ({
+  field: "",
+  from: undefined,
+  to: undefined,
+  text,
+  drift,
+});
+
+/** A reason that is a field with its old and new value. */
+export const changeOf = (field: string, from: unknown, to: unknown): Reason => ({
+  field,
+  from: String(from ?? "(none)"),
+  to: String(to ?? "(none)"),
+  text: undefined,
+  drift: false,
+});
+
+/** Adds a step to the plan; gives its id. */
+export type AddStep = (step: Partial<Step> & Pick<Step, "kind" | "name">) => string;
