@@ -28,7 +28,7 @@ export function makeRoots(roots: Roots): void {
   for (const directory of ["blobs/sha256", "layers", "containers", "volumes", "state"]) {
     mkdirSync(join(roots.root, directory), { recursive: true, mode: 0o711 });
   }
-  for (const directory of ["containers", "netns", "execs"]) {
+  for (const directory of ["containers", "netns", "execs", "rootfs"]) {
     mkdirSync(join(roots.run, directory), { recursive: true, mode: 0o700 });
   }
 }

@@ -9,7 +9,7 @@ import { close, createPipe, openProcess } from "../linux/index.ts";
 import type { Host } from "./host.ts";
 import { isRunning } from "./manager.ts";
 import type { ContainerRecord } from "./record.ts";
-import { containerDirectory, lookupDirectories } from "./start.ts";
+import { containerDirectory, lookupDirectories, mountPoint } from "./start.ts";
 
 export interface PathStat {
   name: string;
@@ -31,7 +31,7 @@ async function rootOf(host: Host, record: ContainerRecord) {
   const [upper = "", ...lower] = lookupDirectories(host, record, await host.images.get(record.config.image));
   return {
     kind: "overlay" as const,
-    target: join(directory, "rootfs"),
+    target: mountPoint(host),
     lower,
     upper,
     work: join(directory, "work"),

@@ -202,6 +202,21 @@ export class Exec extends EventEmitter {
     else this.#streams.stdin?.write(bytes);
   }
 
+  /** Leaves the output where it is, so that the command waits for who reads it. */
+  pause(): void {
+    for (const stream of this.#outputs()) stream.pause();
+  }
+
+  resume(): void {
+    for (const stream of this.#outputs()) stream.resume();
+  }
+
+  #outputs() {
+    return [this.#terminal, this.#streams.stdout, this.#streams.stderr].filter(
+      (stream) => stream !== undefined,
+    );
+  }
+
   /** End of input. On a terminal there is none: the user types ctrl-D. */
   endInput(): void {
     this.#streams.stdin?.end();

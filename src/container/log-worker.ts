@@ -57,7 +57,7 @@ function move(source: Source, stream: number): void {
 }
 
 function drain(source: Source): void {
-  for (const stream of [0, 1]) move(source, stream);
+  for (const { index, readable } of waitReadable(source.fds, 0)) if (readable) move(source, index);
 }
 
 function finish(id: string): void {
@@ -94,11 +94,13 @@ for (let running = true; running; ) {
     [0, 1].filter((stream) => !source.ended[stream]).map((stream) => ({ source, stream })),
   );
   const ready = waitReadable([wake, ...waiting.map(({ source, stream }) => source.fds[stream]!)], 1000);
-  for (const { index } of ready) {
+  for (const { index, readable } of ready) {
     if (index === 0) running = obey();
     else {
       const { source, stream } = waiting[index - 1]!;
-      if (sources.get(source.id) === source) move(source, stream);
+      if (sources.get(source.id) !== source) continue;
+      if (readable) move(source, stream);
+      else source.ended[stream] = true;
     }
   }
 }

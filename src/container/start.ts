@@ -15,6 +15,8 @@ export const containerDirectory = (host: Host, id: string) => join(host.roots.ro
 export const runDirectory = (host: Host, id: string) => join(host.roots.run, "containers", id.slice(0, 16));
 export const programFile = (host: Host, id: string) => join(runDirectory(host, id), "program");
 export const endedFifo = (host: Host) => join(host.roots.run, "ended");
+/** Where every container's overlay is mounted, each in a mount namespace of its own. */
+export const mountPoint = (host: Host) => join(host.roots.run, "rootfs");
 export const logDirectory = (host: Host, id: string) => join(containerDirectory(host, id), "logs");
 export const tokenOf = (id: string) => Buffer.from(id.slice(0, 16), "hex");
 
@@ -42,8 +44,7 @@ export function accountOf(
 /** Makes what a container keeps over its life: its writable layer, and its volumes filled from the image. */
 export async function prepareContainer(host: Host, record: ContainerRecord): Promise<void> {
   const directory = containerDirectory(host, record.id);
-  for (const name of ["upper", "work", "rootfs"])
-    mkdirSync(join(directory, name), { recursive: true, mode: 0o755 });
+  for (const name of ["upper", "work"]) mkdirSync(join(directory, name), { recursive: true, mode: 0o755 });
   const image = await host.images.get(record.config.image);
   for (const mount of record.config.mounts) {
     if (mount.type === "bind" && mount.createSource && !existsSync(mount.source))
@@ -62,7 +63,7 @@ export async function prepareContainer(host: Host, record: ContainerRecord): Pro
           kind: "fill",
           layersDirectory: image.layersDirectory,
           lower: image.lower,
-          staging: join(directory, "rootfs"),
+          staging: mountPoint(host),
           volume,
           path: mount.target,
         }),
@@ -91,7 +92,7 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
   // a shared network has one name, as in Docker
   const spec = toSpec(owner ? { ...config, hostname: owner.config.hostname } : config, {
     account,
-    rootfs: join(directory, "rootfs"),
+    rootfs: mountPoint(host),
     volumePath: (name) => host.volumes.path(name),
     etc,
     networkNamespace: namespace,
@@ -181,7 +182,7 @@ function networkOwner(host: Host, record: ContainerRecord): ContainerRecord | un
 /** Writes /etc/hosts, /etc/hostname and /etc/resolv.conf anew; addresses are known now. */
 function writeEtcFiles(host: Host, record: ContainerRecord): { target: string; file: string }[] {
   const { config, endpoints } = record;
-  const directory = containerDirectory(host, record.id);
+  const directory = runDirectory(host, record.id);
   const owner = networkOwner(host, record);
   if (owner) return writeEtcFiles(host, owner);
   const hostResolv = readFileSync("/etc/resolv.conf", "utf8");

@@ -24,6 +24,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   if (tryLock(join(roots.root, "state", "lock")) === undefined) {
     throw new BayError("ALREADY_RUNNING", `another bayd runs with the root ${roots.root}`);
   }
+  process.umask(0o022); // the modes of containers' directories must not depend on who starts bayd
   const store = new JournalStore(join(roots.root, "state"));
   const manager = new ContainerManager(roots, store);
   manager.on("warning", (text) => log(text));

@@ -78,7 +78,12 @@ export class ImageStore {
       await this.layers.unpack(this.content.path(manifest.layers[index]!.digest), diffId);
     }
     const lower = diffIds.map(LayerStore.shortName).reverse();
-    const image = { ...record, config, lower: [...new Set(lower)], layersDirectory: this.layers.directory };
+    const image = {
+      ...record,
+      config,
+      lower: [...new Set(lower), this.layers.mountPoints()],
+      layersDirectory: this.layers.directory,
+    };
     this.#cache.set(record.manifest.digest, image);
     return image;
   }

@@ -14,6 +14,7 @@ import {
   readSync,
   renameSync,
   rmSync,
+  writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
 import { Transform } from "node:stream";
@@ -68,6 +69,23 @@ export class LayerStore {
       rmSync(plain, { force: true });
       rmSync(target, { recursive: true, force: true });
     }
+  }
+
+  /**
+   * A layer of bay's own that lies under every image: the directories and files over which a container has its
+   * mounts. Without it each start would make them in the container's writable layer. Gives its short name.
+   */
+  mountPoints(): string {
+    const name = "mount-points";
+    const target = join(this.directory, name);
+    if (existsSync(target)) return name;
+    const fresh = join(this.directory, `.new-${randomBytes(6).toString("hex")}`);
+    for (const directory of ["dev", "proc", "sys", "etc"])
+      mkdirSync(join(fresh, directory), { recursive: true, mode: 0o755 });
+    for (const file of ["hosts", "hostname", "resolv.conf"])
+      writeFileSync(join(fresh, "etc", file), "", { mode: 0o644 });
+    renameSync(fresh, target);
+    return name;
   }
 
   remove(diffId: string): void {

@@ -1,12 +1,13 @@
-/** Reading a container's logs as lines with stream and time, and following them. */
-import { closeSync, existsSync, openSync, readFileSync, readSync } from "node:fs";
+/** Reading a container's logs as lines with stream and time, piece by piece, and following them. */
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
-import { decodeEntries, ENTRY, STREAMS, segmentNumbers } from "./segments.ts";
+import { hasCode } from "../../errors.ts";
+import { decodeEntries, ENTRY, type IndexEntry, STREAMS, segmentNumbers } from "./segments.ts";
 
 export interface LogLine {
   stream: 0 | 1;
   time: number;
-  /** With its newline, unless the output ended without one. */
+  /** With its newline, unless the output ended without one, or the line is longer than MAX_LINE. */
   bytes: Buffer;
 }
 
@@ -14,24 +15,45 @@ export interface LogQuery {
   stdout: boolean;
   stderr: boolean;
   /** Only the last so many lines. */
-  tail?: number;
+  tail?: number | undefined;
   /** Milliseconds since the epoch. */
-  since?: number;
-  until?: number;
+  since?: number | undefined;
+  until?: number | undefined;
 }
+
+/** A longer line is given in pieces, so that output without newlines does not fill the memory. */
+const MAX_LINE = 1 << 20;
+const ENTRIES_AT_ONCE = 4096;
+const BYTES_AT_ONCE = 256 << 10;
 
 /** A position in the logs, from which reading goes on. */
 export class LogReader {
   #segment = 0;
   #entry = 0;
-  #offsets = [0, 0];
-  #partial: { time: number; parts: Buffer[] }[] = [];
+  #offsets: [number, number] = [0, 0];
+  #partial: [Partial | undefined, Partial | undefined] = [undefined, undefined];
 
   constructor(readonly directory: string) {}
 
   /** The complete lines since the last call. `flush` also gives a last line without its newline. */
-  read(flush: boolean): LogLine[] {
-    const lines: LogLine[] = [];
+  *read(flush: boolean): Generator<LogLine> {
+    for (const number of this.#segments()) yield* this.#readSegment(number);
+    if (!flush) return;
+    for (const stream of [0, 1] as const) {
+      const partial = this.#partial[stream];
+      this.#partial[stream] = undefined;
+      if (partial) yield { stream, time: partial.time, bytes: Buffer.concat(partial.parts) };
+    }
+  }
+
+  /** Goes past all that is there. */
+  skip(): void {
+    for (const number of this.#segments()) {
+      for (const { stream, length } of this.#entries(number)) this.#offsets[stream as 0 | 1] += length;
+    }
+  }
+
+  *#segments(): Generator<number> {
     for (const number of segmentNumbers(this.directory)) {
       if (number < this.#segment) continue;
       if (number > this.#segment) {
@@ -39,63 +61,104 @@ export class LogReader {
         this.#entry = 0;
         this.#offsets = [0, 0];
       }
-      this.#readSegment(number, lines);
+      yield number;
     }
-    if (flush) {
-      this.#partial.forEach((partial, stream) => {
-        if (partial?.parts.length)
-          lines.push({ stream: stream as 0 | 1, time: partial.time, bytes: Buffer.concat(partial.parts) });
-      });
-      this.#partial = [];
-    }
-    return lines;
   }
 
-  #readSegment(number: number, lines: LogLine[]): void {
-    const index = join(this.directory, `${number}.idx`);
-    if (!existsSync(index)) return;
-    const entries = decodeEntries(readFileSync(index).subarray(this.#entry * ENTRY));
-    if (entries.length === 0) return;
-    const fds = STREAMS.map((name) => openSync(join(this.directory, `${number}.${name}`), "r"));
+  /** The entries that were not read yet, a block at a time. */
+  *#entries(number: number): Generator<IndexEntry> {
+    const fd = openIfThere(join(this.directory, `${number}.idx`));
+    if (fd === undefined) return;
     try {
-      for (const { stream, length, time } of entries) {
-        const bytes = Buffer.alloc(length);
-        const count = readSync(fds[stream]!, bytes, 0, length, this.#offsets[stream]!);
-        this.#offsets[stream]! += length;
-        this.#split(stream as 0 | 1, time, bytes.subarray(0, count), lines);
+      const block = Buffer.alloc(ENTRIES_AT_ONCE * ENTRY);
+      for (;;) {
+        const count = readSync(fd, block, 0, block.length, this.#entry * ENTRY);
+        const entries = decodeEntries(block.subarray(0, count));
+        if (entries.length === 0) return;
+        for (const entry of entries) {
+          this.#entry += 1;
+          yield entry;
+        }
       }
-      this.#entry += entries.length;
     } finally {
-      for (const fd of fds) closeSync(fd);
+      closeSync(fd);
     }
   }
 
-  #split(stream: 0 | 1, time: number, bytes: Buffer, lines: LogLine[]): void {
+  *#readSegment(number: number): Generator<LogLine> {
+    const fds: (number | undefined)[] = [];
+    try {
+      for (const { stream, length, time } of this.#entries(number)) {
+        fds[stream] ??= openIfThere(join(this.directory, `${number}.${STREAMS[stream]}`));
+        const fd = fds[stream];
+        if (fd === undefined) continue; // rotated away while it was read
+        const end = Math.min(this.#offsets[stream as 0 | 1] + length, fstatSync(fd).size);
+        for (let at = this.#offsets[stream as 0 | 1]; at < end; at += BYTES_AT_ONCE) {
+          const bytes = Buffer.alloc(Math.min(BYTES_AT_ONCE, end - at));
+          const count = readSync(fd, bytes, 0, bytes.length, at);
+          yield* this.#split(stream as 0 | 1, time, bytes.subarray(0, count));
+        }
+        this.#offsets[stream as 0 | 1] += length;
+      }
+    } finally {
+      for (const fd of fds) if (fd !== undefined) closeSync(fd);
+    }
+  }
+
+  *#split(stream: 0 | 1, time: number, bytes: Buffer): Generator<LogLine> {
     let at = 0;
     for (let end = bytes.indexOf(10); end !== -1; end = bytes.indexOf(10, at)) {
       const partial = this.#partial[stream];
       const part = bytes.subarray(at, end + 1);
-      lines.push({
+      this.#partial[stream] = undefined;
+      at = end + 1;
+      yield {
         stream,
         time: partial?.time ?? time,
         bytes: partial ? Buffer.concat([...partial.parts, part]) : part,
-      });
-      delete this.#partial[stream];
-      at = end + 1;
+      };
     }
     if (at === bytes.length) return;
-    this.#partial[stream] ??= { time, parts: [] };
-    this.#partial[stream].parts.push(bytes.subarray(at));
+    this.#partial[stream] ??= { time, parts: [], size: 0 };
+    const partial = this.#partial[stream];
+    partial.parts.push(bytes.subarray(at));
+    partial.size += bytes.length - at;
+    if (partial.size < MAX_LINE) return;
+    this.#partial[stream] = undefined;
+    yield { stream, time: partial.time, bytes: Buffer.concat(partial.parts) };
   }
 }
 
-/** Applies a query to lines: streams, times and the tail. */
-export function selectLines(lines: readonly LogLine[], query: LogQuery): LogLine[] {
-  const chosen = lines.filter(
-    ({ stream, time }) =>
-      (stream === 0 ? query.stdout : query.stderr) &&
-      (query.since === undefined || time >= query.since) &&
-      (query.until === undefined || time <= query.until),
-  );
-  return query.tail === undefined ? chosen : query.tail === 0 ? [] : chosen.slice(-query.tail);
+interface Partial {
+  time: number;
+  parts: Buffer[];
+  size: number;
+}
+
+function openIfThere(path: string): number | undefined {
+  try {
+    return openSync(path, "r");
+  } catch (error) {
+    if (hasCode(error, "ENOENT")) return undefined;
+    throw error;
+  }
+}
+
+/** Applies a query to lines: streams, times and the tail. Only the tail is held in memory. */
+export function* selectLines(lines: Iterable<LogLine>, query: LogQuery): Generator<LogLine> {
+  const { stdout, stderr, since, until, tail } = query;
+  const last: LogLine[] = [];
+  for (const line of lines) {
+    const isWanted =
+      (line.stream === 0 ? stdout : stderr) &&
+      (since === undefined || line.time >= since) &&
+      (until === undefined || line.time <= until);
+    if (!isWanted) continue;
+    if (tail === undefined) yield line;
+    else {
+      last.push(line);
+      if (last.length >= tail * 2 + 1024) last.splice(0, last.length - tail);
+    }
+  }
+  if (tail !== undefined && tail > 0) yield* last.slice(-tail);
 }

@@ -59,69 +59,76 @@ export function segmentNumbers(directory: string): number[] {
     .sort((a, b) => a - b);
 }
 
-/** The writing end: open files of the newest segment, and rotation. */
+/** The writing end: files of the newest segment, made when there is something to write, and rotation. */
 export class SegmentWriter {
   #number: number;
-  #streams: number[] = [];
-  #index = -1;
-  #sizes = [0, 0];
+  readonly #streams: (number | undefined)[] = [undefined, undefined];
+  #index: number | undefined;
+  readonly #sizes = [0, 0];
 
   constructor(
     readonly directory: string,
     readonly maxSize: number,
     readonly maxFiles: number,
   ) {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    this.#number = segmentNumbers(directory).at(-1) ?? 1;
-    this.#open();
-    this.#recover();
+    const last = segmentNumbers(directory).at(-1);
+    this.#number = last ?? 1;
+    if (last !== undefined) this.#recover();
   }
 
   /** Descriptor and offset of a stream's file. */
   target(stream: number): { fd: number; offset: number } {
-    return { fd: this.#streams[stream]!, offset: this.#sizes[stream]! };
+    if (this.#sizes[0]! + this.#sizes[1]! >= this.maxSize) this.#rotate();
+    if (this.#index === undefined) {
+      mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+      // first, so that bytes without an entry are found again
+      this.#index = openSync(this.#file("idx"), "a", 0o600);
+    }
+    this.#streams[stream] ??= this.#openStream(stream);
+    return { fd: this.#streams[stream], offset: this.#sizes[stream]! };
   }
 
   /** Notes that `length` bytes were put at the target. */
   note(stream: number, length: number, time: number): void {
     this.#sizes[stream]! += length;
-    writeSync(this.#index, encodeEntry({ time, length, stream }));
-    if (this.#sizes[0]! + this.#sizes[1]! >= this.maxSize) this.#rotate();
+    writeSync(this.#index!, encodeEntry({ time, length, stream }));
   }
 
   close(): void {
-    for (const fd of [...this.#streams, this.#index]) closeSync(fd);
+    for (const fd of [...this.#streams, this.#index]) if (fd !== undefined) closeSync(fd);
+    this.#streams.fill(undefined);
+    this.#index = undefined;
+    this.#sizes.fill(0);
   }
 
-  #open(): void {
+  #file(suffix: string): string {
+    return join(this.directory, `${this.#number}.${suffix}`);
+  }
+
+  #openStream(stream: number): number {
+    const path = this.#file(STREAMS[stream]!);
     // not O_APPEND: splice refuses it
-    this.#streams = STREAMS.map((name) =>
-      openSync(
-        join(this.directory, `${this.#number}.${name}`),
-        existsSync(join(this.directory, `${this.#number}.${name}`)) ? "r+" : "w+",
-        0o600,
-      ),
-    );
-    this.#index = openSync(join(this.directory, `${this.#number}.idx`), "a", 0o600);
-    this.#sizes = this.#streams.map((fd) => fstatSync(fd).size);
+    const fd = openSync(path, existsSync(path) ? "r+" : "w+", 0o600);
+    this.#sizes[stream] = fstatSync(fd).size;
+    return fd;
   }
 
   #recover(): void {
-    const path = join(this.directory, `${this.#number}.idx`);
-    const bytes = readFileSync(path);
     const noted = [0, 0];
-    for (const { stream, length } of decodeEntries(bytes)) noted[stream]! += length;
-    STREAMS.forEach((_, stream) => {
+    for (const { stream, length } of decodeEntries(readFileSync(this.#file("idx")))) noted[stream]! += length;
+    STREAMS.forEach((name, stream) => {
+      if (!existsSync(this.#file(name))) return;
+      this.target(stream);
       const missing = this.#sizes[stream]! - noted[stream]!;
-      if (missing > 0) writeSync(this.#index, encodeEntry({ time: Date.now(), length: missing, stream }));
+      if (missing > 0) writeSync(this.#index!, encodeEntry({ time: Date.now(), length: missing, stream }));
     });
   }
 
   #rotate(): void {
     this.close();
     this.#number += 1;
-    this.#open();
-    for (const number of segmentNumbers(this.directory).slice(0, -this.maxFiles)) {
+    const numbers = segmentNumbers(this.directory);
+    for (const number of numbers.slice(0, Math.max(0, numbers.length - this.maxFiles + 1))) {
       for (const suffix of [...STREAMS, "idx"])
         rmSync(join(this.directory, `${number}.${suffix}`), { force: true });
     }

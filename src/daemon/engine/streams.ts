@@ -3,17 +3,19 @@ import type { Duplex } from "node:stream";
 import {
   type BayEvent,
   type ContainerManager,
+  type ContainerRecord,
   isRunning,
   type LogLine,
-  LogReader,
-  logDirectory,
-  selectLines,
 } from "../../container/index.ts";
 import { messageOf } from "../../errors.ts";
 import { type Call, frame, hijack, parseJson, type Route, route, startStream } from "../http.ts";
 import type { Hijack, HijackRoute, Services } from "../server.ts";
 import { findExec } from "./exec.ts";
+import { sendLog } from "./log-stream.ts";
 import { parseFilters } from "./shapes.ts";
+
+/** What a client of a terminal may leave untaken. */
+const MAX_UNSENT = 4 << 20;
 
 const flag = (value: string | null) => value === "1" || value === "true" || value === "True";
 
@@ -36,7 +38,7 @@ function time(text: string | null): number | undefined {
   return /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1000 : Date.parse(text);
 }
 
-function sendLogs(manager: ContainerManager, call: Call): void {
+async function sendLogs(manager: ContainerManager, call: Call): Promise<void> {
   const record = manager.get(call.parts[0]!);
   const { query, response } = call;
   const { tty } = record.config;
@@ -53,32 +55,14 @@ function sendLogs(manager: ContainerManager, call: Call): void {
     "Content-Type": tty ? "application/vnd.docker.raw-stream" : "application/vnd.docker.multiplexed-stream",
   });
   response.flushHeaders();
-  const write = (lines: readonly LogLine[]) => {
-    const parts = lines.map(({ stream, time: at, bytes }) => {
-      const line = timestamps ? Buffer.concat([Buffer.from(`${new Date(at).toISOString()} `), bytes]) : bytes;
-      return tty ? line : frame(stream + 1, line);
-    });
-    if (parts.length > 0) response.write(Buffer.concat(parts));
+  const encode = ({ stream, time: at, bytes }: LogLine) => {
+    const line = timestamps ? Buffer.concat([Buffer.from(`${new Date(at).toISOString()} `), bytes]) : bytes;
+    return tty ? line : frame(stream + 1, line);
   };
-  const reader = new LogReader(logDirectory(manager, record.id));
-  const isLive = () =>
-    flag(query.get("follow")) && (isRunning(record) || record.state.status === "restarting");
-  write(selectLines(reader.read(!isLive()), wanted));
-  if (!isLive()) return void response.end();
-  const follow = { ...wanted, tail: undefined };
-  const onGrowth = () => write(selectLines(reader.read(false), follow));
-  const onChange = () => {
-    if (isLive()) return;
-    write(selectLines(reader.read(true), follow));
-    response.end();
-  };
-  manager.logs.on(`grew:${record.id}`, onGrowth);
-  manager.on("changed", onChange);
-  response.on("close", () => {
-    manager.logs.off(`grew:${record.id}`, onGrowth);
-    manager.off("changed", onChange);
-  });
-  onGrowth();
+  const follows = flag(query.get("follow"));
+  const isLive = () => follows && (isRunning(record) || record.state.status === "restarting");
+  await sendLog(manager, record, response, { query: wanted, encode, onlyNew: false, isLive });
+  response.end();
 }
 
 async function startExec(manager: ContainerManager, call: Hijack): Promise<void> {
@@ -91,7 +75,11 @@ async function startExec(manager: ContainerManager, call: Hijack): Promise<void>
   }
   const { socket } = call;
   const { tty } = exec.config;
-  exec.on("output", (stream: number, bytes: Buffer) => socket.write(tty ? bytes : frame(stream, bytes)));
+  exec.on("output", (stream: number, bytes: Buffer) => {
+    if (!socket.write(tty ? bytes : frame(stream, bytes))) exec.pause();
+  });
+  socket.on("drain", () => exec.resume());
+  socket.on("close", () => exec.resume());
   exec.once("end", () => socket.end());
   hijack(socket, call.upgraded, tty);
   try {
@@ -124,30 +112,10 @@ async function attach(manager: ContainerManager, call: Hijack): Promise<void> {
   const { socket, query } = call;
   const { tty } = record.config;
   hijack(socket, call.upgraded, tty);
-  const reader = new LogReader(logDirectory(manager, record.id));
-  const wanted = {
-    stdout: query.get("stdout") === null || flag(query.get("stdout")),
-    stderr: query.get("stderr") === null || flag(query.get("stderr")),
-  };
-  const past = reader.read(false);
-  const send = (lines: readonly LogLine[]) => {
-    for (const { stream, bytes } of selectLines(lines, wanted))
-      socket.write(tty ? bytes : frame(stream + 1, bytes));
-  };
-  if (flag(query.get("logs"))) send(past);
-  const onOutput = (bytes: Buffer) => socket.write(bytes);
-  const onGrowth = () => send(reader.read(false));
-  const onEnd = () => {
-    if (!tty) send(reader.read(true));
-    socket.end();
-  };
-  if (tty) manager.on(`output:${record.id}`, onOutput);
-  else manager.logs.on(`grew:${record.id}`, onGrowth);
-  manager.once(`end:${record.id}`, onEnd);
-  socket.on("close", () => {
-    manager.off(`output:${record.id}`, onOutput);
-    manager.logs.off(`grew:${record.id}`, onGrowth);
-    manager.off(`end:${record.id}`, onEnd);
+  let hasEnded = false;
+  const isLive = () => !hasEnded && (isRunning(record) || record.state.status === "created");
+  manager.once(`end:${record.id}`, () => {
+    hasEnded = true;
   });
   feed(
     socket,
@@ -155,7 +123,39 @@ async function attach(manager: ContainerManager, call: Hijack): Promise<void> {
     (bytes) => void manager.writeInput(record.id, bytes),
     () => manager.endInput(record.id),
   );
-  if (!isRunning(record) && record.state.status !== "created") onEnd();
+  if (tty) await showTerminal(manager, record, socket, isLive);
+  else {
+    const both = query.get("stdout") === null && query.get("stderr") === null;
+    const wanted = { stdout: both || flag(query.get("stdout")), stderr: both || flag(query.get("stderr")) };
+    const encode = ({ stream, bytes }: LogLine) => frame(stream + 1, bytes);
+    const onlyNew = !flag(query.get("logs"));
+    await sendLog(manager, record, socket, { query: wanted, encode, onlyNew, isLive });
+  }
+  socket.end();
+}
+
+/** Shows a terminal as it is now: a client that does not keep up misses what it did not take. */
+function showTerminal(
+  manager: ContainerManager,
+  record: ContainerRecord,
+  socket: Duplex,
+  isLive: () => boolean,
+): Promise<void> {
+  return new Promise((resolve) => {
+    const onOutput = (bytes: Buffer) => {
+      if (socket.writableLength < MAX_UNSENT) socket.write(bytes);
+    };
+    const done = () => {
+      manager.off(`output:${record.id}`, onOutput);
+      manager.off(`end:${record.id}`, done);
+      socket.off("close", done);
+      resolve();
+    };
+    manager.on(`output:${record.id}`, onOutput);
+    manager.on(`end:${record.id}`, done);
+    socket.on("close", done);
+    if (!isLive()) done();
+  });
 }
 
 function sendEvents(manager: ContainerManager, call: Call): void {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -65,7 +65,7 @@ describe("log segments", () => {
     writer.note(stream, Buffer.byteLength(text), time);
   };
   const texts = (flush = false) =>
-    new LogReader(folder).read(flush).map(({ bytes, stream }) => `${stream}${bytes}`);
+    [...new LogReader(folder).read(flush)].map(({ bytes, stream }) => `${stream}${bytes}`);
 
   it("join lines across chunks and keep the streams' order", () => {
     const writer = new SegmentWriter(folder, 1 << 20, 5);
@@ -97,6 +97,28 @@ describe("log segments", () => {
     writeFileSync(join(folder, "other"), "");
   });
 
+  it("give a line without an end in pieces, and go on after what was skipped", () => {
+    const writer = new SegmentWriter(folder, 64 << 20, 5);
+    for (let index = 0; index < 5; index++) put(writer, 0, "x".repeat(300_000), index);
+    put(writer, 0, "end\n", 6);
+    const reader = new LogReader(folder);
+    const sizes = [...reader.read(false)].map(({ bytes }) => bytes.length);
+    expect(sizes.reduce((sum, size) => sum + size)).toBe(1_500_004);
+    expect(Math.max(...sizes)).toBeLessThanOrEqual((1 << 20) + (256 << 10));
+    const late = new LogReader(folder);
+    late.skip();
+    put(writer, 0, "new\n", 7);
+    writer.close();
+    expect([...late.read(true)].map(({ bytes }) => String(bytes))).toEqual(["new\n"]);
+    expect([...reader.read(true)].map(({ bytes }) => String(bytes))).toEqual(["new\n"]);
+  });
+
+  it("write no file for a container that says nothing", () => {
+    new SegmentWriter(join(folder, "silent"), 1 << 20, 5).close();
+    expect(existsSync(join(folder, "silent"))).toBe(false);
+    expect([...new LogReader(join(folder, "silent")).read(true)]).toEqual([]);
+  });
+
   it("are chosen by stream, time and tail", () => {
     const lines = [0, 1, 0].map((stream, time) => ({
       stream: stream as 0 | 1,
@@ -104,7 +126,7 @@ describe("log segments", () => {
       bytes: Buffer.from(`${time}`),
     }));
     const times = (query: object) =>
-      selectLines(lines, { stdout: true, stderr: true, ...query }).map(({ time }) => time);
+      [...selectLines(lines, { stdout: true, stderr: true, ...query })].map(({ time }) => time);
     expect(times({ stderr: false })).toEqual([0, 2]);
     expect(times({ since: 1 })).toEqual([1, 2]);
     expect(times({ tail: 1 })).toEqual([2]);
