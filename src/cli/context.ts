@@ -17,6 +17,12 @@ export interface GlobalOptions {
   repair?: boolean;
 }
 
+/**
+ * bayd works in bursts and is idle otherwise. V8 by default lets a burst's garbage pile up and keeps the room:
+ * 140 MB with 50 containers instead of 110, for no speed.
+ */
+const SMALL_HEAP = ["--max-semi-space-size=4", "--heap-growing-percent=25"];
+
 export class Context {
   readonly roots: Roots;
 
@@ -24,9 +30,9 @@ export class Context {
     this.roots = resolveRoots({ root: options.root, run: options.run });
   }
 
-  /** The command by which bay starts itself. */
+  /** The command by which bay starts bayd, up to its arguments. */
   get command(): string[] {
-    return [process.execPath, fileURLToPath(new URL("./bay.js", import.meta.url))];
+    return [process.execPath, ...SMALL_HEAP, fileURLToPath(new URL("./bay.js", import.meta.url))];
   }
 
   /** Loads the stack; warnings go to standard error. Throws `StackError`. */

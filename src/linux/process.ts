@@ -1,12 +1,12 @@
 /** Processes by pid, safe against reuse of the number: a process is a pid and its start time (proc(5)). */
-import { readFileSync } from "node:fs";
+import { readKernelFile } from "./kernel-file.ts";
 import { close, syscall, trySyscall } from "./libc.ts";
 
 /** The start time in clock ticks since boot, or undefined where the process is gone or a zombie. */
 export function startTime(pid: number): number | undefined {
   let stat: string;
   try {
-    stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    stat = readKernelFile(`/proc/${pid}/stat`);
   } catch {
     return undefined;
   }
@@ -26,7 +26,7 @@ const hardLimits = new Map<string, number>();
 export function hardLimit(resource: "nofile"): number {
   let limit = hardLimits.get(resource);
   if (limit === undefined) {
-    const text = /^Max open files\s+\S+\s+(\S+)/m.exec(readFileSync("/proc/self/limits", "latin1"))?.[1];
+    const text = /^Max open files\s+\S+\s+(\S+)/m.exec(readKernelFile("/proc/self/limits"))?.[1];
     limit = text === "unlimited" || text === undefined ? 1048576 : Number(text);
     hardLimits.set(resource, limit);
   }
@@ -67,11 +67,7 @@ export function decodeStatus(status: number): { exitCode: number; signal: number
 /** The pids of a process's children, in the reader's pid namespace. */
 export function childrenOf(pid: number): number[] {
   try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1")
-      .trim()
-      .split(" ")
-      .filter(Boolean)
-      .map(Number);
+    return readKernelFile(`/proc/${pid}/task/${pid}/children`).trim().split(" ").filter(Boolean).map(Number);
   } catch {
     return [];
   }

@@ -13,15 +13,16 @@ import {
   writeFileSync,
 } from "node:fs";
 import { request } from "node:http";
-import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 
 const BAY = resolve("dist/bay.js");
 const RUNS = Number(process.env.BAY_BENCH_RUNS ?? 7);
-const folder = mkdtempSync(join(tmpdir(), "bay-bench-"));
-const env = { ...process.env, BAY_ROOT: join(folder, "root"), BAY_RUN: join(folder, "run") };
-const socketPath = join(folder, "run", "bay.sock");
+// beside the places that every tool uses by default: making a file costs differently in different directories
+const folder = mkdtempSync("/var/lib/bay-bench-");
+const runFolder = mkdtempSync("/run/bay-bench-");
+const env = { ...process.env, BAY_ROOT: join(folder, "root"), BAY_RUN: runFolder };
+const socketPath = join(runFolder, "bay.sock");
 const run = promisify(execFile);
 const rows = [];
 const notes = [];
@@ -247,7 +248,7 @@ function memory() {
   const pss = shims.map((pid) =>
     Number(/^Pss:\s+(\d+)/m.exec(readText(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0),
   );
-  const pid = readText(join(folder, "run", "bayd.pid"));
+  const pid = readText(join(runFolder, "bayd.pid"));
   notes.push(
     `memory: a shim ${median(pss)} kB PSS (of ${pss.length}); bayd with 50 containers ${Math.round(Number(/VmRSS:\s+(\d+)/.exec(readText(`/proc/${pid}/status`))[1]) / 1024)} MB`,
   );
@@ -311,5 +312,5 @@ try {
 } finally {
   bay("-p", "bench", "down", "-v");
   bay("daemon", "stop");
-  rmSync(folder, { recursive: true, force: true });
+  for (const made of [folder, runFolder]) rmSync(made, { recursive: true, force: true });
 }

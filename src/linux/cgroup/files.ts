@@ -1,11 +1,12 @@
 /** Small reads and writes of cgroup files. */
-import { readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { rmdirSync, writeFileSync } from "node:fs";
 import { BayError, hasCode } from "../../errors.ts";
+import { readKernelFile } from "../kernel-file.ts";
 
 /** A file's text, trimmed; undefined where there is none. */
 export function readText(path: string): string | undefined {
   try {
-    return readFileSync(path, "latin1").trim();
+    return readKernelFile(path).trim();
   } catch {
     return undefined;
   }

@@ -14,9 +14,11 @@ export const NLM_F_CREATE = 0x400;
 export const NLM_F_EXCL = 0x200;
 export const NLM_F_REPLACE = 0x100;
 
+/** One for all sockets: what was received is copied before the next call. */
+const buffer = Buffer.alloc(65536);
+
 export class RouteSocket {
   readonly #fd = syscall("socket", [AF_NETLINK, SOCK_RAW_CLOEXEC, 0]);
-  readonly #buffer = Buffer.alloc(65536);
   #sequence = 0;
 
   /** Sends a change and waits for its acknowledgement. Throws `SyscallError`, naming `about`. */
@@ -56,8 +58,8 @@ export class RouteSocket {
   }
 
   #receive(): Message[] {
-    const length = syscall("recvfrom", [this.#fd, this.#buffer, this.#buffer.length, 0, null, null]);
-    return decodeMessages(this.#buffer.subarray(0, length));
+    const length = syscall("recvfrom", [this.#fd, buffer, buffer.length, 0, null, null]);
+    return decodeMessages(buffer.subarray(0, length));
   }
 
   close(): void {
