@@ -205,10 +205,10 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     return record;
   }
 
+  /** What it makes may be there already, so the note that it is there is written with the next one. */
   async #prepare(record: ContainerRecord): Promise<void> {
     await prepareContainer(this, record);
     record.isPrepared = true;
-    this.#save(record);
   }
 
   /**

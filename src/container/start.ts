@@ -38,8 +38,17 @@ export function accountOf(
   user = record.config.user,
 ): Account {
   const directories = lookupDirectories(host, record, image);
-  return resolveUser(user, record.config.groups, (path) => readImageFile(directories, path));
+  const find = () => resolveUser(user, record.config.groups, (path) => readImageFile(directories, path));
+  if (existsSync(join(directories[0]!, "etc"))) return find(); // it may have a passwd or group of its own
+  const key = JSON.stringify([image.lower, user, record.config.groups]);
+  const known = accountsOfImages.get(key) ?? find();
+  if (accountsOfImages.size > 1000) accountsOfImages.clear();
+  accountsOfImages.set(key, known);
+  return known;
 }
+
+/** What images say of users; the layers of an image do not change. */
+const accountsOfImages = new Map<string, Account>();
 
 /** Makes what a container keeps over its life: its writable layer, and its volumes filled from the image. */
 export async function prepareContainer(host: Host, record: ContainerRecord): Promise<void> {

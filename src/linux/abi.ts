@@ -155,12 +155,6 @@ const COMMON = {
 export const SYS = { ...(process.arch === "arm64" ? ARM64 : X64), ...COMMON };
 export type SyscallName = keyof typeof SYS;
 
-const NAMES = new Map(Object.entries(SYS).map(([name, number]) => [number, name]));
-/** The name of a system call of this machine. */
-export function syscallName(number: number): string {
-  return NAMES.get(number) ?? `syscall ${number}`;
-}
-
 export const AT_FDCWD = -100;
 export const AT_EMPTY_PATH = 0x1000;
 export const AT_RECURSIVE = 0x8000;

@@ -12,7 +12,7 @@
  */
 import { readSync, writeSync } from "node:fs";
 import { BayError } from "../errors.ts";
-import { SYS, type SyscallName, syscallName } from "./abi.ts";
+import { SYS, type SyscallName } from "./abi.ts";
 import { cString, errnoName } from "./libc.ts";
 import { SHIM_BASE, SHIM_MAPPING_SIZE } from "./shim-code.ts";
 
@@ -65,12 +65,17 @@ export interface Operation {
 export type Word = number | bigint | { label: string; plus: number } | { data: string; plus: number };
 
 interface Row {
-  number: number;
+  name: SyscallName;
   args: Word[];
+  /** As they were given, for the error message. */
+  texts: (Word | string | Buffer)[];
   operation: Operation;
 }
 
 type Section = "resident" | "transient";
+
+/** Writes a 64-bit word at an offset, which is a multiple of 8. Halves are much cheaper than BigInts. */
+type PutWord = (offset: number, word: Word) => void;
 
 /** Builds a program file. Records run in the order in which a section's were added. */
 export class ProgramBuilder {
@@ -115,9 +120,7 @@ export class ProgramBuilder {
       if (Buffer.isBuffer(argument)) return this.data(argument);
       return argument;
     });
-    const text = args.filter((argument) => typeof argument === "string").join(" ");
-    const about = operation.about ?? `${name}${text ? ` ${text}` : ""}`;
-    this.#rows[this.#section].push({ number: SYS[name], args: words, operation: { ...operation, about } });
+    this.#rows[this.#section].push({ name, args: words, texts: args, operation });
     return this;
   }
 
@@ -173,18 +176,19 @@ export class ProgramBuilder {
 
   /** Lays everything out. Throws PROGRAM_TOO_LARGE where the resident part exceeds a page. */
   build(): Program {
-    const offsets = new Map<string, number>();
+    const labels = new Map<string, number>();
+    const places = new Map<string, number>();
     const rows: { offset: number; row: Row }[] = [];
     const place = (section: Section, start: number): number => {
       let offset = start;
       for (const row of this.#rows[section]) {
         rows.push({ offset, row });
-        if (row.operation.label) offsets.set(`label:${row.operation.label}`, offset);
+        if (row.operation.label) labels.set(row.operation.label, offset);
         offset += RECORD;
       }
       for (const { bytes, name, align } of this.#data[section]) {
         offset = Math.ceil(offset / align) * align;
-        offsets.set(`data:${name}`, offset);
+        places.set(name, offset);
         offset += bytes.length;
       }
       return offset;
@@ -201,53 +205,47 @@ export class ProgramBuilder {
         },
       );
     }
-    const find = (key: string): number => {
-      const offset = offsets.get(key);
-      if (offset === undefined) throw new Error(`program: no ${key}`);
-      return offset;
+    const findLabel = (label: string | undefined) => find(labels, label);
+    const bytes = Buffer.alloc(Math.ceil(end / 8) * 8);
+    const halves = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+    const put: PutWord = (at, word) => {
+      if (typeof word === "bigint") return void bytes.writeBigInt64LE(BigInt.asIntN(64, word), at);
+      const number =
+        typeof word === "number"
+          ? word
+          : SHIM_BASE + word.plus + ("label" in word ? findLabel(word.label) : find(places, word.data));
+      halves[at / 4] = number % 2 ** 32;
+      halves[at / 4 + 1] = Math.floor(number / 2 ** 32);
     };
-    const resolve = (word: Word): bigint => {
-      if (typeof word === "bigint") return word;
-      if (typeof word === "number") return BigInt(word);
-      const offset = "label" in word ? find(`label:${word.label}`) : find(`data:${word.data}`);
-      return BigInt(SHIM_BASE + offset + word.plus);
-    };
-    const bytes = Buffer.alloc(end);
     for (const section of ["resident", "transient"] as const) {
-      for (const { bytes: content, name } of this.#data[section]) content.copy(bytes, find(`data:${name}`));
+      for (const { bytes: content, name } of this.#data[section]) content.copy(bytes, find(places, name));
     }
     for (const { name, words } of this.#pointerTables) {
       words.forEach((word, index) => {
-        bytes.writeBigInt64LE(BigInt.asIntN(64, resolve(word)), find(`data:${name}`) + index * 8);
+        put(find(places, name) + index * 8, word);
       });
     }
-    for (const { offset, row } of rows) this.#encode(bytes, offset, row, resolve, find);
+    for (const { offset, row } of rows) this.#encode(bytes, offset, row, put, findLabel);
     bytes.writeUInt32LE(MAGIC, HEADER.magic);
-    bytes.writeUInt32LE(find(`label:${this.#entry}`), HEADER.entry);
+    bytes.writeUInt32LE(findLabel(this.#entry), HEADER.entry);
     bytes.writeUInt32LE(STATUS_RUNNING, HEADER.status);
     bytes.writeUInt32LE(STATUS_RUNNING, HEADER.mainStatus);
     bytes.writeUInt32LE(this.#mainPid, HEADER.mainPid);
-    if (this.#ttyRecord) bytes.writeUInt32LE(find(`label:${this.#ttyRecord}`), HEADER.ttyRecord);
+    if (this.#ttyRecord) bytes.writeUInt32LE(findLabel(this.#ttyRecord), HEADER.ttyRecord);
     return new Program(
       bytes,
-      rows.map(({ offset, row }) => ({ offset, about: row.operation.about ?? "", number: row.number })),
+      rows.map(({ offset, row }) => ({ offset, about: () => aboutOf(row) })),
     );
   }
 
-  #encode(
-    bytes: Buffer,
-    offset: number,
-    row: Row,
-    resolve: (word: Word) => bigint,
-    find: (key: string) => number,
-  ) {
+  #encode(bytes: Buffer, offset: number, row: Row, put: PutWord, findLabel: (label: string) => number) {
     const { operation } = row;
     let flags = operation.ignore ? IGNORE : 0;
     let target: string | undefined;
     const aim = (flag: number, label: string | undefined) => {
       if (label === undefined) return;
       if (target !== undefined && target !== label)
-        throw new Error(`program: two targets at ${operation.about}`);
+        throw new Error(`program: two targets at ${aboutOf(row)}`);
       flags |= flag;
       target = label;
     };
@@ -258,14 +256,25 @@ export class ProgramBuilder {
       aim(STORE, operation.store.record);
       flags |= operation.store.argument << 8;
     }
-    if (target !== undefined) flags |= (find(`label:${target}`) / RECORD) << 16;
-    bytes.writeInt32LE(row.number, offset);
+    if (target !== undefined) flags |= (findLabel(target) / RECORD) << 16;
+    bytes.writeInt32LE(SYS[row.name], offset);
     bytes.writeUInt32LE(flags >>> 0, offset + 4);
     row.args.forEach((word, index) => {
-      bytes.writeBigInt64LE(BigInt.asIntN(64, resolve(word)), offset + 8 + index * 8);
+      put(offset + 8 + index * 8, word);
     });
-    bytes.writeBigInt64LE(NOT_RUN, offset + 56);
+    put(offset + 56, NOT_RUN);
   }
+}
+
+function find(offsets: ReadonlyMap<string, number>, name: string | undefined): number {
+  const offset = offsets.get(name ?? "");
+  if (offset === undefined) throw new Error(`program: no ${name}`);
+  return offset;
+}
+
+/** What a record does, for the error message. */
+function aboutOf({ name, texts, operation }: Row): string {
+  return operation.about ?? [name, ...texts.filter((argument) => typeof argument === "string")].join(" ");
 }
 
 export interface Failure {
@@ -277,7 +286,7 @@ export interface Failure {
 export class Program {
   constructor(
     readonly bytes: Buffer,
-    readonly records: { offset: number; about: string; number: number }[],
+    readonly records: { offset: number; about: () => string }[],
   ) {}
 
   writeTo(fd: number): void {
@@ -294,14 +303,14 @@ export class Program {
       at += count;
     }
     let firstExec: Failure | undefined;
-    for (const { offset, about, number } of this.records) {
+    for (const { offset, about } of this.records) {
       const result = after.readBigInt64LE(offset + 56);
       if (result >= 0n || result === NOT_RUN) continue;
-      const failure = { about: about || syscallName(number), errno: Number(-result) };
+      const failure = { about: about(), errno: Number(-result) };
       const flags = after.readUInt32LE(offset + 4);
       if ((flags & (IGNORE | JUMP_IF_ERROR)) === 0) return firstExec ?? failure;
       // execvp(3): a file that may not be executed counts more than the absent ones behind it in PATH
-      if (number === SYS.execve && result === -13n) firstExec ??= failure;
+      if (after.readInt32LE(offset) === SYS.execve && result === -13n) firstExec ??= failure;
     }
     return undefined;
   }

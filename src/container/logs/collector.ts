@@ -18,6 +18,8 @@ type Request = LogCommand extends infer C
 export class LogCollector extends EventEmitter {
   readonly #wake = createPipe();
   readonly #waiting = new Map<number, (news: Extract<LogNews, { kind: "done" }>) => void>();
+  readonly #open = new Set<string>();
+  readonly #closing = new Map<string, Promise<void>>();
   #worker: Worker | undefined;
   #serial = 0;
 
@@ -59,6 +61,7 @@ export class LogCollector extends EventEmitter {
     maxSize: number | undefined;
     maxFiles: number | undefined;
   }): Promise<void> {
+    this.#open.add(options.id);
     return this.#ask({
       kind: "open",
       ...options,
@@ -69,7 +72,10 @@ export class LogCollector extends EventEmitter {
 
   /** Collects what is left and ends; resolves when everything is in the files. */
   close(id: string): Promise<void> {
-    return this.#ask({ kind: "close", id });
+    if (!this.#open.delete(id)) return this.#closing.get(id) ?? Promise.resolve();
+    const closing = this.#ask({ kind: "close", id }).finally(() => this.#closing.delete(id));
+    this.#closing.set(id, closing);
+    return closing;
   }
 
   async stop(): Promise<void> {
