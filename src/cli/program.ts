@@ -346,7 +346,8 @@ function build(setExitCode: (code: number) => void): Command {
         .option("--json", "as JSON")
         .option("--services", "only service names")
         .option("--images", "only image names")
-        .option("--volumes", "only volume names"),
+        .option("--volumes", "only volume names")
+        .option("--networks", "only network names"),
     async () => (await import("./commands/config.ts")).config,
   );
   add(

@@ -374,11 +374,11 @@ class ServiceReader {
       if (key === "no-new-privileges") result.noNewPrivileges = value === "" || value === "true";
       else if (key === "seccomp" && value === "unconfined") result.seccomp = value;
       else if (key === "seccomp") {
-        this.context.inputs.add(resolve(this.context.directory, value));
+        const file = resolve(this.context.directory, value);
+        const isInline = value.startsWith("{"); // as bay config writes it
+        if (!isInline) this.context.inputs.add(file);
         try {
-          result.seccomp = JSON.stringify(
-            JSON.parse(readFileSync(resolve(this.context.directory, value), "utf8")),
-          );
+          result.seccomp = JSON.stringify(JSON.parse(isInline ? value : readFileSync(file, "utf8")));
         } catch (error) {
           this.#bad(
             ["security_opt", index],

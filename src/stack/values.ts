@@ -22,6 +22,27 @@ export function parseDuration(value: string | number): number | undefined {
   return total;
 }
 
+/** The opposite: 90000 is `1m30s`; a part of a millisecond is in `us`. */
+export function formatDuration(milliseconds: number): string;
+export function formatDuration(milliseconds: number | undefined): string | undefined;
+export function formatDuration(milliseconds: number | undefined): string | undefined {
+  if (milliseconds === undefined) return undefined;
+  let rest = Math.round(milliseconds * 1000);
+  let text = "";
+  for (const [unit, length] of [
+    ["h", 3_600_000_000],
+    ["m", 60_000_000],
+    ["s", 1_000_000],
+    ["ms", 1000],
+    ["us", 1],
+  ] as const) {
+    const count = Math.floor(rest / length);
+    if (count > 0) text += count + unit;
+    rest -= count * length;
+  }
+  return text || "0s";
+}
+
 const SIZE_UNITS: Record<string, number> = {
   "": 1,
   b: 1,

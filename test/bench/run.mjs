@@ -125,7 +125,9 @@ async function oneContainer() {
   const runtimes = ["runc", "crun"].filter(has).filter(works);
   stackFile(1, ", network_mode: none");
   bay("up", "-d");
-  const stack = JSON.parse(bay("config", "--json").stdout);
+  const planFile = join(folder, "plan.json");
+  bay("plan", "-o", planFile);
+  const { stack } = JSON.parse(readFileSync(planFile, "utf8"));
   const once = async (command, override = {}) => {
     const { Id } = await call("POST", "/bay/v1/run", {
       stack,

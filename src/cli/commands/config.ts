@@ -1,4 +1,3 @@
-import { stringify } from "yaml";
 import type { Context } from "../context.ts";
 import { print, printJson } from "../ui/output.ts";
 
@@ -9,6 +8,7 @@ interface ConfigOptions {
   services?: boolean;
   images?: boolean;
   volumes?: boolean;
+  networks?: boolean;
 }
 
 /** Checks the file and shows the normalised stack; `schema` prints the JSON Schema instead. */
@@ -23,6 +23,10 @@ export async function config(context: Context, [what]: string[], options: Config
   if (options.images)
     return print([...new Set(Object.values(stack.services).map(({ image }) => image))].join("\n"));
   if (options.volumes) return print(Object.keys(stack.volumes).join("\n"));
-  if (options.json || options.format === "json") return printJson(stack);
-  print(stringify(JSON.parse(JSON.stringify(stack)), { aliasDuplicateObjects: false }));
+  if (options.networks) return print(Object.keys(stack.networks).join("\n"));
+  const { toCompose } = await import("../../stack/canonical.ts");
+  const compose = toCompose(stack);
+  if (options.json || options.format === "json") return printJson(compose);
+  const { stringify } = await import("yaml");
+  print(stringify(compose, { aliasDuplicateObjects: false, lineWidth: 0 }).trimEnd());
 }

@@ -1,0 +1,211 @@
+/**
+ * A Stack as a Compose file again: what the files mean, with short forms written out, variables filled in, env
+ * files read and paths made absolute. Read as a file it gives the same Stack. Defaults are left out.
+ */
+import type { PortMapping } from "./ports.ts";
+import type {
+  Healthcheck,
+  Service,
+  ServiceMount,
+  Stack,
+  StackImage,
+  StackNetwork,
+  StackVolume,
+} from "./stack.ts";
+import { formatDuration } from "./values.ts";
+
+type Mapping = Record<string, unknown>;
+
+/** Plain values for a YAML or JSON writer. Dollar signs are doubled, as in any Compose file. */
+export function toCompose(stack: Stack): Mapping {
+  return escapeDollars(
+    filled({
+      name: stack.name,
+      services: mapped(stack.services, composeService),
+      networks: mapped(stack.networks, composeNetwork),
+      volumes: mapped(stack.volumes, composeVolume),
+      images: mapped(stack.images, composeImage),
+    }),
+  ) as Mapping;
+}
+
+function composeService(service: Service): Mapping {
+  const { resources, log } = service;
+  const isBridged = service.networkMode === "bridge";
+  return filled({
+    image: service.image,
+    command: service.command,
+    entrypoint: service.entrypoint,
+    environment: service.environment,
+    working_dir: service.workdir,
+    user: service.user,
+    group_add: service.groups,
+    hostname: service.hostname,
+    domainname: service.domainname || undefined,
+    volumes: service.mounts.flatMap(composeMount),
+    tmpfs: service.mounts.flatMap((mount) =>
+      mount.type === "tmpfs" ? [[mount.target, mount.options.join(",")].filter(Boolean).join(":")] : [],
+    ),
+    ports: service.ports.map(composePort),
+    expose: service.expose,
+    network_mode: isBridged ? undefined : service.networkMode,
+    networks: isBridged
+      ? mapped(service.networks, ({ aliases, ipv4 }) => orNull(filled({ aliases, ipv4_address: ipv4 })))
+      : undefined,
+    dns: service.dns,
+    dns_search: service.dnsSearch,
+    dns_opt: service.dnsOptions,
+    extra_hosts: service.extraHosts,
+    depends_on: mapped(service.dependsOn, ({ condition, required, restart }) =>
+      filled({ condition, required, restart: restart || undefined }),
+    ),
+    healthcheck: service.healthcheck && composeHealthcheck(service.healthcheck),
+    restart:
+      service.restart.policy === "no" && service.restart.maxRetries === 0
+        ? undefined
+        : service.restart.policy + (service.restart.maxRetries ? `:${service.restart.maxRetries}` : ""),
+    stop_signal: service.stopSignal,
+    stop_grace_period: service.stopGraceMs === 10_000 ? undefined : formatDuration(service.stopGraceMs),
+    init: service.init || undefined,
+    read_only: service.readOnly || undefined,
+    cap_add: service.capAdd,
+    cap_drop: service.capDrop,
+    privileged: service.privileged || undefined,
+    security_opt: [
+      ...(service.noNewPrivileges ? ["no-new-privileges:true"] : []),
+      ...(service.seccomp === "default" ? [] : [`seccomp=${service.seccomp}`]),
+    ],
+    devices: service.devices.map(({ source, target, access }) => `${source}:${target}:${access}`),
+    ulimits: service.ulimits,
+    sysctls: service.sysctls,
+    shm_size: service.shmSize === 64 << 20 ? undefined : String(service.shmSize),
+    pid: service.pidMode === "host" ? "host" : undefined,
+    ipc: service.ipcMode === "host" ? "host" : undefined,
+    oom_score_adj: service.oomScoreAdj || undefined,
+    labels: service.labels,
+    cpus: resources.cpus,
+    cpu_shares: resources.cpuShares,
+    cpuset: resources.cpuset,
+    mem_limit: text(resources.memory),
+    mem_reservation: text(resources.memoryReservation),
+    memswap_limit: text(resources.memorySwap),
+    pids_limit: resources.pids,
+    scale: service.replicas === 1 ? undefined : service.replicas,
+    container_name: service.containerName,
+    tty: service.tty || undefined,
+    stdin_open: service.stdinOpen || undefined,
+    logging:
+      log.driver === "json-file" && log.maxSize === undefined && log.maxFiles === undefined
+        ? undefined
+        : filled({
+            driver: log.driver,
+            options: filled({ "max-size": text(log.maxSize), "max-file": text(log.maxFiles) }),
+          }),
+    profiles: service.profiles,
+    attach: service.attach ? undefined : false,
+  });
+}
+
+function composeMount(mount: ServiceMount): Mapping[] {
+  if (mount.type === "tmpfs") return [];
+  const { type, source, target, readOnly } = mount;
+  const common = { type, source: source || undefined, target, read_only: readOnly || undefined };
+  if (mount.type === "volume")
+    return [filled({ ...common, volume: filled({ nocopy: mount.noCopy || undefined }) })];
+  const bind = { create_host_path: mount.createSource, recursive: mount.recursive ? undefined : "disabled" };
+  return [filled({ ...common, bind: filled(bind) })];
+}
+
+function composePort({ hostAddress, hostPort, containerPort, protocol }: PortMapping): Mapping {
+  return filled({
+    mode: "ingress",
+    host_ip: hostAddress || undefined,
+    target: containerPort,
+    published: text(hostPort),
+    protocol,
+  });
+}
+
+function composeHealthcheck({ test, retries, ...times }: Healthcheck): Mapping {
+  return filled({
+    test,
+    interval: formatDuration(times.intervalMs),
+    timeout: formatDuration(times.timeoutMs),
+    retries,
+    start_period: formatDuration(times.startPeriodMs),
+    start_interval: formatDuration(times.startIntervalMs),
+  });
+}
+
+function composeNetwork({ name, external, internal, subnet, gateway, mtu, labels }: StackNetwork): Mapping {
+  return filled({
+    name,
+    external: external || undefined,
+    internal: internal || undefined,
+    ipam: subnet || gateway ? { config: [filled({ subnet, gateway })] } : undefined,
+    driver_opts: mtu === undefined ? undefined : { mtu: String(mtu) },
+    labels,
+  });
+}
+
+function composeVolume({ name, external, labels }: StackVolume): Mapping {
+  return filled({ name, external: external || undefined, labels });
+}
+
+function composeImage({ source, config }: StackImage): Mapping {
+  const health = config.Healthcheck;
+  const milliseconds = (value: number | undefined) => (value === undefined ? undefined : value / 1e6);
+  return filled({
+    host: source.kind === "host" ? filled({ files: source.entries, users: source.users }) : undefined,
+    rootfs: source.kind === "rootfs" ? source.path : undefined,
+    archive:
+      source.kind === "archive" ? filled({ path: source.path, reference: source.reference }) : undefined,
+    config: filled({
+      entrypoint: config.Entrypoint,
+      command: config.Cmd,
+      environment: config.Env,
+      working_dir: config.WorkingDir,
+      user: config.User,
+      expose: config.ExposedPorts && Object.keys(config.ExposedPorts),
+      volumes: config.Volumes && Object.keys(config.Volumes),
+      labels: config.Labels,
+      stop_signal: config.StopSignal,
+      healthcheck:
+        health &&
+        composeHealthcheck({
+          test: health.Test,
+          intervalMs: milliseconds(health.Interval),
+          timeoutMs: milliseconds(health.Timeout),
+          startPeriodMs: milliseconds(health.StartPeriod),
+          startIntervalMs: milliseconds(health.StartInterval),
+          retries: health.Retries,
+        }),
+    }),
+  });
+}
+
+const text = (value: number | undefined) => (value === undefined ? undefined : String(value));
+const orNull = (mapping: Mapping) => (Object.keys(mapping).length > 0 ? mapping : null);
+
+function mapped<T>(entries: Record<string, T>, show: (value: T) => unknown): Mapping {
+  return Object.fromEntries(Object.entries(entries).map(([key, value]) => [key, show(value)]));
+}
+
+/** Without what says nothing: undefined, and lists and mappings that are empty. An empty command says something. */
+function filled(mapping: Mapping): Mapping {
+  const says = ([key, value]: [string, unknown]) =>
+    value !== undefined &&
+    (key === "command" ||
+      key === "entrypoint" ||
+      typeof value !== "object" ||
+      value === null ||
+      Object.keys(value).length > 0);
+  return Object.fromEntries(Object.entries(mapping).filter(says));
+}
+
+function escapeDollars(value: unknown): unknown {
+  if (typeof value === "string") return value.replaceAll("$", "$$$$");
+  if (Array.isArray(value)) return value.map(escapeDollars);
+  if (typeof value !== "object" || value === null) return value;
+  return mapped(value as Mapping, escapeDollars);
+}
