@@ -24,5 +24,11 @@ export function parseTime(text: string | undefined): string | undefined {
   });
 }
 
+/** `--tail 20` or `all`. Throws BAD_OPTION. */
+export function parseTail(text: string): string {
+  if (text === "all" || /^\d+$/.test(text)) return text;
+  throw new BayError("BAD_OPTION", `--tail wants a number of lines or all, got ${text}`);
+}
+
 export const milliseconds = (seconds: number | undefined) =>
   seconds === undefined ? undefined : seconds * 1000;

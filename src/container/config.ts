@@ -97,6 +97,7 @@ export interface ContainerConfig {
   ipcMode: "private" | "host";
   oomScoreAdj: number;
   labels: Record<string, string>;
+  annotations: Record<string, string>;
   resources: ResourceConfig;
   tty: boolean;
   stdinOpen: boolean;

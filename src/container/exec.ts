@@ -24,11 +24,11 @@ import {
   readProgramState,
   resizePty,
   resolveCapabilities,
-  SIGNALS,
   setNonblocking,
   signalProcess,
   takePtyMaster,
 } from "../linux/index.ts";
+import { SIGNALS } from "../signals.ts";
 import type { Host } from "./host.ts";
 import { toSpec } from "./oci-spec.ts";
 import type { ContainerRecord } from "./record.ts";

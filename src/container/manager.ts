@@ -4,6 +4,7 @@ import { EventEmitter } from "node:events";
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import type { Socket } from "node:net";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { BayError, hasCode, messageOf } from "../errors.ts";
 import { ImageStore } from "../image/index.ts";
 import {
@@ -16,7 +17,6 @@ import {
   type ProgramState,
   readProgramState,
   StartError,
-  signalNumber,
   signalProcess,
 } from "../linux/index.ts";
 import {
@@ -27,6 +27,7 @@ import {
   type PublishedPort,
 } from "../network/index.ts";
 import type { Roots } from "../roots.ts";
+import { signalNumber } from "../signals.ts";
 import type { Store } from "../store/index.ts";
 import { VolumeStore } from "../volume/index.ts";
 import type { ContainerConfig } from "./config.ts";
@@ -838,9 +839,9 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   }
 
   /** Removes the parent cgroups, where no container is left. */
-  removeGroups(): void {
+  async removeGroups(): Promise<void> {
     if (this.list().length > 0) return;
-    this.#shims.remove();
+    for (let attempt = 0; attempt < 40 && !this.#shims.remove(); attempt++) await sleep(25); // the last shim is ending
     this.cgroups.removeParent();
   }
 }
@@ -879,6 +880,6 @@ async function removeSoon(cgroup: Cgroup): Promise<void> {
   for (let attempt = 0; attempt < 100; attempt++) {
     if (cgroup.remove()) return;
     cgroup.kill();
-    await new Promise((resolve) => setTimeout(resolve, Math.min(5 * (attempt + 1), 50)));
+    await sleep(Math.min(5 * (attempt + 1), 50));
   }
 }

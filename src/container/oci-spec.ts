@@ -88,6 +88,7 @@ export function toSpec(config: ContainerConfig, parts: ResolvedParts): Spec {
     hostname: config.hostname,
     ...(config.domainname ? { domainname: config.domainname } : {}),
     mounts: allMounts(config, parts),
+    annotations: config.annotations,
     linux: {
       namespaces: namespaces(config, parts.networkNamespace),
       devices,

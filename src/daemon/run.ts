@@ -59,7 +59,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   clearTimeout(timer);
   rmSync(socketPath(roots), { force: true });
   await manager.close();
-  manager.removeGroups();
+  await manager.removeGroups();
   await store.flush();
   process.exit(0);
 }

@@ -211,53 +211,6 @@ export const MOUNT_ATTR_NOSUID = 2;
 export const MOUNT_ATTR_NODEV = 4;
 export const MOUNT_ATTR_NOEXEC = 8;
 
-export const SIGNALS = {
-  SIGHUP: 1,
-  SIGINT: 2,
-  SIGQUIT: 3,
-  SIGILL: 4,
-  SIGTRAP: 5,
-  SIGABRT: 6,
-  SIGBUS: 7,
-  SIGFPE: 8,
-  SIGKILL: 9,
-  SIGUSR1: 10,
-  SIGSEGV: 11,
-  SIGUSR2: 12,
-  SIGPIPE: 13,
-  SIGALRM: 14,
-  SIGTERM: 15,
-  SIGSTKFLT: 16,
-  SIGCHLD: 17,
-  SIGCONT: 18,
-  SIGSTOP: 19,
-  SIGTSTP: 20,
-  SIGTTIN: 21,
-  SIGTTOU: 22,
-  SIGURG: 23,
-  SIGXCPU: 24,
-  SIGXFSZ: 25,
-  SIGVTALRM: 26,
-  SIGPROF: 27,
-  SIGWINCH: 28,
-  SIGIO: 29,
-  SIGPWR: 30,
-  SIGSYS: 31,
-} as const;
-
-/** The number of a signal written as `SIGTERM`, `term`, `15` or `RTMIN+3`; undefined where there is none. */
-export function signalNumber(text: string): number | undefined {
-  if (/^\d+$/.test(text)) return Number(text) >= 1 && Number(text) <= 64 ? Number(text) : undefined;
-  const name = text.toUpperCase().replace(/^SIG/, "");
-  const realTime = /^RT(MIN|MAX)(?:([+-])(\d+))?$/.exec(name);
-  if (realTime) {
-    const base = realTime[1] === "MIN" ? 34 : 64;
-    const number = base + (realTime[2] === "-" ? -1 : 1) * Number(realTime[3] ?? 0);
-    return number >= 34 && number <= 64 ? number : undefined;
-  }
-  return (SIGNALS as Record<string, number>)[`SIG${name}`];
-}
-
 export const RLIMITS: Record<string, number> = {
   cpu: 0,
   fsize: 1,

@@ -9,8 +9,6 @@ export {
   O_NONBLOCK,
   O_RDONLY,
   O_RDWR,
-  SIGNALS,
-  signalNumber,
 } from "./abi.ts";
 export { resolveCapabilities } from "./capabilities.ts";
 export { type Cgroup, type CgroupManager, type CgroupStats, cgroupManager } from "./cgroup/index.ts";

@@ -59,6 +59,7 @@ const FIELDS: Field[] = [
     live: false,
     parts: ({ mounts }) => Object.fromEntries(mounts.map((mount) => [mount.target, showMount(mount)])),
   },
+  one("expose", true, ({ exposed }) => json([...exposed].sort())),
   { name: "ports", live: true, parts: ({ ports }) => each(ports.map(showPort)) },
   one("network_mode", false, ({ networkMode }) => (networkMode === "bridge" ? undefined : networkMode)),
   {
@@ -108,6 +109,7 @@ const FIELDS: Field[] = [
     parts: ({ labels }) =>
       Object.fromEntries(Object.entries(labels).filter(([key]) => !UNCOMPARED_LABELS.has(key))),
   },
+  { name: "annotations", live: false, parts: ({ annotations }) => ({ ...annotations }) },
   one("cpus", true, ({ resources }) => showNumber(resources.cpus)),
   one("cpu_shares", true, ({ resources }) => showNumber(resources.cpuShares)),
   one("cpuset", true, ({ resources }) => resources.cpuset || undefined),
@@ -174,7 +176,12 @@ function shortDigest(id: string): string {
 function showMount(mount: ContainerConfig["mounts"][number]): string {
   if (mount.type === "tmpfs") return ["tmpfs", ...mount.options].join(" ");
   const source = mount.source || "(anonymous)";
-  return `${mount.type} ${source}${mount.readOnly ? " ro" : ""}${mount.type === "volume" && mount.noCopy ? " nocopy" : ""}`;
+  const options = [
+    mount.readOnly ? "ro" : "",
+    mount.type === "volume" && mount.noCopy ? "nocopy" : "",
+    mount.type === "bind" && !mount.recursive ? "non-recursive" : "",
+  ];
+  return [mount.type, source, ...options.filter(Boolean)].join(" ");
 }
 
 function showPort({
@@ -187,8 +194,9 @@ function showPort({
 }
 
 function showHealth(health: NonNullable<ContainerConfig["health"]>): string {
-  const { test, intervalMs, timeoutMs, retries, startPeriodMs } = health;
-  return `${JSON.stringify(test)} every ${intervalMs / 1000}s timeout ${timeoutMs / 1000}s retries ${retries} start ${startPeriodMs / 1000}s`;
+  const { test, intervalMs, timeoutMs, retries, startPeriodMs, startIntervalMs } = health;
+  const first = `start ${startPeriodMs / 1000}s every ${startIntervalMs / 1000}s`;
+  return `${JSON.stringify(test)} every ${intervalMs / 1000}s timeout ${timeoutMs / 1000}s retries ${retries} ${first}`;
 }
 
 const showNumber = (value: number | undefined) => (value ? String(value) : undefined);

@@ -82,6 +82,7 @@ export function desiredConfig(
     ipcMode: service.ipcMode,
     oomScoreAdj: service.oomScoreAdj,
     labels: desiredLabels(stack, service, number, own.Labels ?? {}),
+    annotations: service.annotations,
     resources: service.resources,
     tty: service.tty,
     stdinOpen: service.stdinOpen,

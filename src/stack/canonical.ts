@@ -83,6 +83,7 @@ function composeService(service: Service): Mapping {
     ipc: service.ipcMode === "host" ? "host" : undefined,
     oom_score_adj: service.oomScoreAdj || undefined,
     labels: service.labels,
+    annotations: service.annotations,
     cpus: resources.cpus,
     cpu_shares: resources.cpuShares,
     cpuset: resources.cpuset,

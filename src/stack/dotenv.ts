@@ -60,3 +60,16 @@ function unescapeDouble(text: string): string {
     character === "$" ? "$$" : (ESCAPES[character] ?? whole),
   );
 }
+
+/** An env file with `format: raw`: each line is NAME=value as it stands, without quotes, variables or escapes. */
+export function parseRawEnv(text: string, lookup: Variables): Map<string, string> {
+  const values = new Map<string, string>();
+  for (const [index, line] of text.replaceAll("\r\n", "\n").split("\n").entries()) {
+    if (/^\s*(#|$)/.test(line)) continue;
+    const [, name, value] = /^([^=\s]+)(?:=(.*))?$/.exec(line) ?? [];
+    if (name === undefined) throw new Error(`line ${index + 1}: expected NAME=value`);
+    const given = value ?? lookup(name);
+    if (given !== undefined) values.set(name, given);
+  }
+  return values;
+}

@@ -1,8 +1,9 @@
 /** One checked service as bay uses it: short forms expanded, units converted, defaults filled in. */
 import { readFileSync } from "node:fs";
 import { posix, resolve } from "node:path";
+import { signalNumber } from "../signals.ts";
 import type { ReportAt } from "./check.ts";
-import { parseDotenv } from "./dotenv.ts";
+import { parseDotenv, parseRawEnv } from "./dotenv.ts";
 import type { Variables } from "./interpolate.ts";
 import { toMapping } from "./merge.ts";
 import { expandPorts, type PortMapping, parsePort } from "./ports.ts";
@@ -89,7 +90,8 @@ class ServiceReader {
       pidMode: input.pid === "host" ? "host" : "private",
       ipcMode: input.ipc === "host" ? "host" : "private",
       oomScoreAdj: Number(input.oom_score_adj ?? 0),
-      labels: { ...textMap(input.labels) },
+      labels: textMap(input.labels),
+      annotations: textMap(input.annotations),
       resources: {
         cpus: optionalNumber(limits?.cpus ?? input.cpus),
         cpuShares: optionalNumber(input.cpu_shares),
@@ -136,6 +138,13 @@ class ServiceReader {
     targets.forEach((target, index) => {
       if (targets.indexOf(target) !== index) this.#bad(["volumes"], `two mounts at ${target}`);
     });
+    if (service.stopSignal !== undefined && signalNumber(service.stopSignal) === undefined)
+      this.#bad(["stop_signal"], `${JSON.stringify(service.stopSignal)} is no signal`);
+    if (this.input.deploy?.resources?.reservations?.cpus !== undefined) {
+      const path = ["services", this.name, "deploy", "resources", "reservations", "cpus"];
+      const message = `${path.join(".")} has no effect on one host; cpu_shares gives a service its weight`;
+      this.context.report(path, { severity: "warning", code: "NO_EFFECT", message });
+    }
     if (this.input.platform) {
       const own = `linux/${process.arch === "arm64" ? "arm64" : "amd64"}`;
       if (this.input.platform !== own && this.input.platform !== "linux")
@@ -157,10 +166,10 @@ class ServiceReader {
     const { env_file } = this.input;
     const files = env_file === undefined ? [] : typeof env_file === "string" ? [env_file] : env_file;
     files.forEach((entry, index) => {
-      const { path, required } =
+      const { path, required, format } =
         typeof entry === "string"
-          ? { path: entry, required: true }
-          : { path: entry.path, required: entry.required === undefined || truth(entry.required) };
+          ? { path: entry, required: true, format: undefined }
+          : { ...entry, required: entry.required === undefined || truth(entry.required) };
       const file = resolve(this.context.directory, path);
       this.context.inputs.add(file);
       let text: string;
@@ -175,7 +184,8 @@ class ServiceReader {
         return;
       }
       try {
-        for (const [key, value] of parseDotenv(text, this.context.variables)) result[key] = value;
+        const read = format === "raw" ? parseRawEnv : parseDotenv;
+        for (const [key, value] of read(text, this.context.variables)) result[key] = value;
       } catch (error) {
         this.#bad(["env_file"], `${file}: ${(error as Error).message}`);
       }

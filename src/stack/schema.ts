@@ -105,7 +105,11 @@ const envFile = z.union(
     z.array(
       z.union([
         z.string(),
-        z.strictObject({ path: z.string(), required: boolean.optional(), format: z.string().optional() }),
+        z.strictObject({
+          path: z.string(),
+          required: boolean.optional(),
+          format: z.enum(["raw"]).optional(),
+        }),
       ]),
     ),
   ],
@@ -216,7 +220,7 @@ export const serviceSchema = z.strictObject({
 
 export const networkSchema = z.strictObject({
   name: z.string().optional(),
-  driver: z.enum(["bridge", "host", "none"], { error: "only the driver bridge is supported" }).optional(),
+  driver: z.enum(["bridge"], { error: "only the driver bridge is supported" }).optional(),
   driver_opts: z.record(z.string(), scalar).optional(),
   internal: boolean.optional(),
   external: boolean.optional(),

@@ -79,6 +79,7 @@ export interface Service {
   ipcMode: "private" | "host";
   oomScoreAdj: number;
   labels: Record<string, string>;
+  annotations: Record<string, string>;
   resources: {
     cpus: number | undefined;
     cpuShares: number | undefined;

@@ -1,5 +1,6 @@
 /** Commands that do one thing to each container of a stack. */
 import { BayError } from "../../errors.ts";
+import { signalNumber } from "../../signals.ts";
 import { type ContainerRow, type Context, nameOf, stackContainers } from "../context.ts";
 import { print } from "../ui/output.ts";
 
@@ -52,8 +53,12 @@ export const restart = (context: Context, services: string[], options: { timeout
     (client, row) => client.json("POST", `/containers/${row.Id}/restart${grace(options.timeout)}`),
   );
 
-export const kill = (context: Context, services: string[], options: { signal: string }) =>
-  each(
+export function kill(context: Context, services: string[], options: { signal: string }) {
+  if (signalNumber(options.signal) === undefined)
+    throw new BayError("BAD_OPTION", `${options.signal} is no signal`, {
+      hint: "write a name such as SIGTERM, or a number",
+    });
+  return each(
     context,
     services,
     (row) => row.State === "running" || row.State === "paused",
@@ -61,6 +66,7 @@ export const kill = (context: Context, services: string[], options: { signal: st
     (client, row) =>
       client.json("POST", `/containers/${row.Id}/kill?signal=${encodeURIComponent(options.signal)}`),
   );
+}
 
 export const pause = (context: Context, services: string[]) =>
   each(

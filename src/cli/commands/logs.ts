@@ -1,5 +1,5 @@
 import { type Context, stackContainers } from "../context.ts";
-import { parseTime } from "../options.ts";
+import { parseTail, parseTime } from "../options.ts";
 import { LogFollower } from "../ui/log-follower.ts";
 
 interface LogsOptions {
@@ -13,6 +13,7 @@ interface LogsOptions {
 }
 
 export async function logs(context: Context, services: string[], options: LogsOptions): Promise<void> {
+  const tail = parseTail(options.tail);
   const client = await context.client();
   const rows = await stackContainers(client, await context.stackName(), { services });
   const follower = new LogFollower(client, {
@@ -21,7 +22,7 @@ export async function logs(context: Context, services: string[], options: LogsOp
     colour: options.color !== false,
   });
   const query = {
-    tail: options.tail,
+    tail,
     follow: options.follow ?? false,
     since: parseTime(options.since),
     until: parseTime(options.until),

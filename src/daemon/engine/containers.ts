@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { isRunning } from "../../container/index.ts";
 import { BayError } from "../../errors.ts";
-import { signalNumber } from "../../linux/index.ts";
+import { signalNumber } from "../../signals.ts";
 import { type Call, type Route, route, sendJson, startStream } from "../http.ts";
 import type { Services } from "../server.ts";
 import { matchesFilters, parseFilters, toInspect, toSummary } from "./shapes.ts";

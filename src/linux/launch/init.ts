@@ -10,7 +10,8 @@
  *               kill(2, 0)                    ESRCH: that was the main process, so end
  *               back to reap
  */
-import { O_CLOEXEC, SIGNALS } from "../abi.ts";
+import { SIGNALS } from "../../signals.ts";
+import { O_CLOEXEC } from "../abi.ts";
 import type { ProgramBuilder } from "../program.ts";
 import { FD } from "./request.ts";
 import { resultAs } from "./supervise.ts";

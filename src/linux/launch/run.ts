@@ -2,7 +2,7 @@
 import { closeSync, fchmodSync, ftruncateSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { BayError } from "../../errors.ts";
-import { SIGNALS } from "../abi.ts";
+import { SIGNALS } from "../../signals.ts";
 import { close, errnoName } from "../libc.ts";
 import { createPipe, type Pipe } from "../pipe.ts";
 import { signalProcess, startTime } from "../process.ts";

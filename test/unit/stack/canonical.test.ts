@@ -50,6 +50,7 @@ services:
     shm_size: 128m
     oom_score_adj: 100
     labels: [a=b]
+    annotations: { x.y: z }
     cpus: 0.5
     cpu_shares: 512
     cpuset: 0-1
