@@ -1,11 +1,17 @@
 /** Checks against public reference data, where it lies beside the project: ../shared/data. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { Ajv } from "ajv";
 import { describe, expect, it } from "vitest";
 import { defaultSeccomp } from "../../../src/container/default-seccomp.ts";
+import { toSpec } from "../../../src/container/oci-spec.ts";
+import { desiredConfig } from "../../../src/reconcile/index.ts";
 import { loadStack, StackError } from "../../../src/stack/index.ts";
 import { fileSchema, serviceSchema } from "../../../src/stack/schema.ts";
 import { isUnsupported } from "../../../src/stack/unsupported.ts";
+
+import { IMAGE } from "../../support/actual.ts";
+import { loadText } from "../../support/stack.ts";
 
 const DATA = join(process.cwd(), "..", "shared", "data");
 const json = (path: string) => JSON.parse(readFileSync(join(DATA, path), "utf8"));
@@ -56,6 +62,42 @@ describe.skipIf(!existsSync(DATA))("reference data (needs ../shared/data)", () =
     [["CAP_SYS_PTRACE", "CAP_SYS_CHROOT", "CAP_SYS_NICE", "CAP_BPF", "CAP_SYS_TIME"]],
   ])("the seccomp profile with %j is the published one", (capabilities) => {
     expect(flat(defaultSeccomp(capabilities).syscalls as Rule[])).toEqual(flat(published(capabilities)));
+  });
+
+  it.each([
+    ["plain", "image: app"],
+    [
+      "limited",
+      "image: app\n    mem_limit: 64m\n    cpus: 0.5\n    pids_limit: 9\n    cpuset: 0-1\n    ulimits: { nofile: 100 }",
+    ],
+    ["open", "image: app\n    privileged: true\n    pid: host\n    ipc: host\n    network_mode: host"],
+    [
+      "mounted",
+      "image: app\n    read_only: true\n    tty: true\n    user: 7:8\n    group_add: [9]\n    tmpfs: [/run]\n    volumes: [./src:/src:ro, /anon]\n    devices: [/dev/null:/dev/x:r]\n    sysctls: { net.core.somaxconn: 9 }\n    annotations: { a: b }\n    cap_add: [NET_ADMIN]\n    security_opt: [no-new-privileges]",
+    ],
+  ])("the OCI spec of a %s container is one by the specification's schema", (_, service) => {
+    const folder = join(DATA, "oci-runtime");
+    const ajv = new Ajv({ strict: false, validateSchema: false });
+    for (const name of readdirSync(folder).filter((file) =>
+      /^(config|defs)(-(?!schema)\w+)?\.json$/.test(file),
+    ))
+      ajv.addSchema(json(`oci-runtime/${name}`), name);
+    // its draft is 04, whose own schema Ajv does not have; nothing in it means anything else in later drafts
+    const { $schema: _draft, ...schema } = json("oci-runtime/config-schema.json") as Record<string, unknown>;
+    const { stack } = loadText(`services:\n  web:\n    ${service}\n`);
+    const config = desiredConfig(stack, stack.services.web!, 1, IMAGE);
+    const spec = toSpec(config, {
+      account: { uid: 0, gid: 0, groups: [], home: "/root" },
+      rootfs: "/rootfs",
+      volumePath: (name) => `/volumes/${name}`,
+      etc: [{ target: "/etc/hosts", file: "/hosts" }],
+      networkNamespace: undefined,
+      cgroupsPath: "/bay/web",
+    });
+    const isValid = ajv.compile(schema);
+    isValid(JSON.parse(JSON.stringify(spec)));
+    expect(isValid.errors ?? []).toEqual([]);
+    expect(isValid({ ...spec, process: { args: "true" } })).toBe(false);
   });
 
   it("every key of the Compose specification is known: it works, or is named as not supported", () => {
