@@ -7,8 +7,8 @@ import { BayError } from "../errors.ts";
 import { workerFile } from "../image/index.ts";
 import { close, createPipe, openProcess } from "../linux/index.ts";
 import type { Host } from "./host.ts";
-import { isRunning } from "./manager.ts";
 import type { ContainerRecord } from "./record.ts";
+import { isRunning } from "./records.ts";
 import { containerDirectory, lookupDirectories, mountPoint } from "./start.ts";
 
 export interface PathStat {

@@ -6,7 +6,7 @@ export { type BayEvent, EventLog } from "./events.ts";
 export { Exec, type ExecConfig } from "./exec.ts";
 export { limitsMatch } from "./limits.ts";
 export { type LogLine, type LogQuery, LogReader, selectLines } from "./logs/reader.ts";
-export { ContainerManager, isRunning } from "./manager.ts";
+export { ContainerManager } from "./manager.ts";
 export { toResources } from "./oci-spec.ts";
 export {
   type ContainerRecord,
@@ -15,4 +15,5 @@ export {
   NEVER,
   type Status,
 } from "./record.ts";
+export { isRunning } from "./records.ts";
 export { containerDirectory, logDirectory } from "./start.ts";

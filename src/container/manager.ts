@@ -1,24 +1,12 @@
-/** The containers of one bay: their records, and everything that is done to them. One action at a time for each. */
-import { randomBytes } from "node:crypto";
+/** The containers of one bay, and everything that can be done to them. One action at a time for each. */
 import { EventEmitter } from "node:events";
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { BayError, hasCode, messageOf } from "../errors.ts";
+import { BayError } from "../errors.ts";
 import { ImageStore } from "../image/index.ts";
-import {
-  type Cgroup,
-  type CgroupManager,
-  cgroupManager,
-  decodeStatus,
-  isAlive,
-  type Launched,
-  type ProgramState,
-  readProgramState,
-  StartError,
-  signalProcess,
-} from "../linux/index.ts";
+import { type Cgroup, type CgroupManager, cgroupManager, signalProcess } from "../linux/index.ts";
 import {
   type Endpoint,
   type EndpointDirectory,
@@ -30,35 +18,24 @@ import type { Roots } from "../roots.ts";
 import { signalNumber } from "../signals.ts";
 import type { Store } from "../store/index.ts";
 import { VolumeStore } from "../volume/index.ts";
+import { Companions } from "./companions.ts";
 import type { ContainerConfig } from "./config.ts";
+import { anonymousVolumesOf, draftRecord } from "./draft.ts";
 import { listenForEnds } from "./end-fifo.ts";
 import { EventLog } from "./events.ts";
 import type { Exec } from "./exec.ts";
-import { HealthMonitor } from "./health.ts";
+import type { HealthMonitor } from "./health.ts";
 import type { Host } from "./host.ts";
-import { ContainerInput } from "./input.ts";
 import { limitsMatch } from "./limits.ts";
 import { LogCollector } from "./logs/collector.ts";
 import { nameView } from "./names.ts";
 import { toResources } from "./oci-spec.ts";
-import { type ContainerRecord, type HealthStatus, initialState } from "./record.ts";
-import { GOOD_RUN, mayRestart, restartDelay } from "./restart-policy.ts";
-import {
-  containerDirectory,
-  endedFifo,
-  logDirectory,
-  prepareContainer,
-  programFile,
-  runDirectory,
-  startProcess,
-} from "./start.ts";
-import { Terminal } from "./terminal.ts";
+import type { ContainerRecord, HealthStatus } from "./record.ts";
+import { isRunning, Records } from "./records.ts";
+import { portsOf, Runs, removeSoon } from "./runs.ts";
+import { containerDirectory, endedFifo, runDirectory } from "./start.ts";
 
-const KEY = "container/";
-/** Wait statuses for ends that nobody noted: the shim was killed, or the whole machine ended (Docker says 255). */
-const KILLED = 9;
-const MACHINE_WENT_DOWN = 255 << 8;
-
+/** Emits `changed` (ID), `end:ID` (exit code), `output:ID` (bytes of a terminal) and `warning` (text). */
 export class ContainerManager extends EventEmitter implements Host, EndpointDirectory {
   readonly images: ImageStore;
   readonly volumes: VolumeStore;
@@ -68,17 +45,11 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   readonly events = new EventLog();
   readonly shimJoinFiles: string[];
   readonly #shims: Cgroup;
-  readonly #records = new Map<string, ContainerRecord>();
-  readonly #health = new Map<string, HealthMonitor>();
-  /** Ends that are being worked through: a start or removal waits for them. */
-  readonly #settling = new Map<string, Promise<void>>();
-  readonly #queues = new Map<string, Promise<unknown>>();
-  readonly #restarts = new Map<string, NodeJS.Timeout>();
+  readonly #records: Records;
+  readonly #companions: Companions;
+  readonly #runs: Runs;
   readonly #execs = new Map<string, Exec>();
-  readonly #inputs = new Map<string, ContainerInput>();
-  readonly #terminals = new Map<string, Terminal>();
   readonly #ended: Socket;
-  #isClosing = false;
 
   constructor(
     readonly roots: Roots,
@@ -93,33 +64,39 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     this.#shims = this.cgroups.group("shims");
     this.#shims.create();
     this.shimJoinFiles = this.#shims.joinFiles();
-    for (const record of store.list<ContainerRecord>(KEY))
-      this.#records.set(record.id, structuredClone(record));
+    this.#records = new Records(store);
     this.networks = new NetworkManager(roots, store, this);
+    this.#companions = new Companions(this, {
+      health: (record, status) => {
+        this.#publish(record, `health_status: ${status}`);
+        this.emit("changed", record.id);
+      },
+      output: (record, bytes) => {
+        this.emit(`output:${record.id}`, bytes);
+        this.logs.emit(`grew:${record.id}`);
+      },
+    });
+    this.#runs = new Runs(this, this.#records, this.#companions);
+    this.#runs.on("action", (record, action, attributes) => this.#publish(record, action, attributes));
+    this.#runs.on("changed", ({ id }) => this.emit("changed", id));
+    this.#runs.on("ended", ({ id, state }) => this.emit(`end:${id}`, state.exitCode));
+    this.#runs.on("warning", (text) => this.emit("warning", text));
     this.#ended = listenForEnds(endedFifo(this), (token) => this.#announced(token));
   }
 
   // ---- reading
 
   list(): ContainerRecord[] {
-    return [...this.#records.values()];
+    return this.#records.list();
   }
 
   /** By name, ID or unambiguous ID prefix. Throws CONTAINER_NOT_FOUND. */
   get(nameOrId: string): ContainerRecord {
-    const record = this.find(nameOrId);
-    if (!record) throw new BayError("CONTAINER_NOT_FOUND", `there is no container ${nameOrId}`);
-    return record;
+    return this.#records.get(nameOrId);
   }
 
   find(nameOrId: string): ContainerRecord | undefined {
-    const exact = this.#records.get(nameOrId);
-    if (exact) return exact;
-    const all = this.list();
-    const named = all.find(({ config }) => config.name === nameOrId.replace(/^\//, ""));
-    if (named) return named;
-    const prefixed = nameOrId.length >= 4 ? all.filter(({ id }) => id.startsWith(nameOrId)) : [];
-    return prefixed.length === 1 ? prefixed[0] : undefined;
+    return this.#records.find(nameOrId);
   }
 
   findRunning(nameOrId: string): ContainerRecord | undefined {
@@ -128,11 +105,11 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   }
 
   health(id: string): HealthStatus {
-    return this.#health.get(id)?.status ?? "none";
+    return this.#companions.health(id)?.status ?? "none";
   }
 
   healthDetail(id: string): HealthMonitor | undefined {
-    return this.#health.get(id);
+    return this.#companions.health(id);
   }
 
   cgroupOf(id: string): Cgroup {
@@ -159,9 +136,8 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
    */
   async create(config: ContainerConfig): Promise<ContainerRecord> {
     const { id } = await this.images.get(config.image);
-    const record = this.#draft({ ...config, imageId: id }, {});
-    this.#records.set(record.id, record);
-    this.#save(record);
+    const record = draftRecord(this, this.list(), { ...config, imageId: id }, {});
+    this.#records.add(record);
     return this.#prepareNew(record);
   }
 
@@ -176,17 +152,12 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     options: { graceMs: number | undefined; renewVolumes: boolean },
   ): Promise<ContainerRecord> {
     await this.stop(id, options.graceMs);
-    const record = await this.#queue(id, async (old) => {
+    const record = await this.#records.queue(id, async (old) => {
       const image = await this.images.get(config.image);
-      await this.#takeDown(old);
+      await this.#runs.takeDown(old);
       const inherited = options.renewVolumes ? {} : anonymousVolumesOf(old);
-      const fresh = this.#draft({ ...config, imageId: image.id }, inherited, old);
-      this.#records.delete(old.id);
-      this.#records.set(fresh.id, fresh);
-      this.store.write([
-        { key: KEY + old.id, deleted: true },
-        { key: KEY + fresh.id, value: fresh },
-      ]);
+      const fresh = draftRecord(this, this.list(), { ...config, imageId: image.id }, inherited, old);
+      this.#records.swap(old, fresh);
       this.#removeFiles(old.id);
       if (options.renewVolumes) for (const volume of old.anonymousVolumes) this.volumes.remove(volume);
       this.#publish(old, "destroy");
@@ -197,7 +168,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
 
   async #prepareNew(record: ContainerRecord): Promise<ContainerRecord> {
     try {
-      await this.#prepare(record);
+      await this.#runs.prepare(record);
     } catch (error) {
       this.#forget(record);
       throw error;
@@ -206,145 +177,31 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     return record;
   }
 
-  /** What it makes may be there already, so the note that it is there is written with the next one. */
-  async #prepare(record: ContainerRecord): Promise<void> {
-    await prepareContainer(this, record);
-    record.isPrepared = true;
-  }
-
-  /**
-   * A record of a container that is not there yet, with a name and addresses that are free, or become so with
-   * `instead`. Synchronous with the caller's noting of the record, so that no other takes them meanwhile.
-   */
-  #draft(
-    config: ContainerConfig,
-    inherited: Readonly<Record<string, string>>,
-    instead?: ContainerRecord,
-  ): ContainerRecord {
-    const clash = this.list().find((other) => other.config.name === config.name && other !== instead);
-    if (clash)
-      throw new BayError(
-        "NAME_TAKEN",
-        `the name ${config.name} is taken by the container ${clash.id.slice(0, 12)}`,
-      );
-    const anonymous: string[] = [];
-    const mounts = config.mounts.map((mount) => {
-      if (mount.type !== "volume" || mount.source !== "") return mount;
-      const source = inherited[mount.target] ?? VolumeStore.newAnonymousName();
-      anonymous.push(source);
-      return { ...mount, source };
-    });
-    const record: ContainerRecord = {
-      id: randomBytes(32).toString("hex"),
-      createdAt: new Date().toISOString(),
-      config: { ...config, mounts },
-      endpoints: [],
-      anonymousVolumes: anonymous,
-      isPrepared: false,
-      state: initialState(),
-    };
-    if (!record.config.hostname) record.config.hostname = record.id.slice(0, 12);
-    const free = new Set(instead?.endpoints.map(({ address }) => address));
-    for (const [index, { network, aliases, ipv4 }] of config.networks.entries()) {
-      record.endpoints.push(this.networks.allocate(network, ipv4, aliases, index, free));
-    }
-    return record;
-  }
-
   /** Starts a container that does not run. Throws what stopped it, and the record says so too. */
   start(id: string): Promise<void> {
-    return this.#queue(id, async (record) => {
+    return this.#records.queue(id, async (record) => {
       if (isRunning(record)) return;
-      this.#cancelRestart(id);
+      this.#runs.cancelRestart(record.id);
       record.state.wanted = "running";
       record.state.restartCount = 0;
-      await this.#startNow(record);
+      await this.#runs.start(record);
     });
-  }
-
-  async #startNow(record: ContainerRecord): Promise<void> {
-    const { state } = record;
-    await this.#settling.get(record.id);
-    try {
-      if (!record.isPrepared) await this.#prepare(record);
-      await this.#holdPorts(record);
-      const launched = await startProcess(this, record);
-      Object.assign(state, {
-        status: "running",
-        pid: launched.pid,
-        start: launched.start,
-        shimPid: launched.shimPid,
-        shimStart: launched.shimStart,
-        startedAt: new Date().toISOString(),
-        exitCode: 0,
-        oomKilled: false,
-        error: "",
-      });
-      this.#save(record);
-      if (record.config.tty) await this.#openTerminal(record, launched);
-      if (state.boundPorts.length > 0) await this.networks.firewall.sync();
-    } catch (error) {
-      state.status = state.startedAt.startsWith("0001") ? "created" : "exited";
-      state.exitCode = error instanceof StartError ? error.exitCode : 128;
-      state.error = messageOf(error);
-      await this.#cleanUp(record);
-      this.#save(record);
-      throw error instanceof StartError
-        ? new BayError("START_FAILED", `${record.config.name} could not be started: ${error.message}`, {
-            cause: error,
-          })
-        : error;
-    }
-    this.#watchHealth(record);
-    this.#publish(record, "start");
-    this.emit("changed", record.id);
-  }
-
-  async #holdPorts(record: ContainerRecord): Promise<void> {
-    const target = record.endpoints[0]?.address;
-    record.state.boundPorts = [];
-    if (record.config.networkMode !== "bridge" || !target) return;
-    const previous = record.state.boundPorts;
-    try {
-      for (const port of record.config.ports) {
-        const wanted = { ...port, target, container: record.config.name };
-        const bound =
-          port.hostPort === undefined
-            ? await this.networks.ports.holdAny(wanted)
-            : { ...wanted, hostPort: port.hostPort };
-        if (port.hostPort !== undefined) await this.networks.ports.hold(bound);
-        record.state.boundPorts.push({
-          hostAddress: bound.hostAddress,
-          hostPort: bound.hostPort,
-          containerPort: bound.containerPort,
-          protocol: bound.protocol,
-        });
-      }
-    } catch (error) {
-      this.networks.ports.releaseOf(record.config.name);
-      record.state.boundPorts = previous;
-      throw error;
-    }
   }
 
   /** Stops a container: its stop signal, and SIGKILL after the grace period. One that does not run is left as it is. */
   stop(id: string, graceMs?: number): Promise<void> {
     const record = this.get(id);
     record.state.wanted = "stopped";
-    this.#cancelRestart(record.id);
-    return this.#queue(id, async (current) => {
-      if (current.state.status === "restarting") {
-        current.state.status = "exited";
-        this.#save(current);
-      }
-      if (!isRunning(current)) return this.#save(current);
+    this.#runs.cancelRestart(record.id);
+    return this.#records.queue(id, async (current) => {
+      if (current.state.status === "restarting") current.state.status = "exited";
+      if (!isRunning(current)) return this.#records.save(current);
       if (current.state.status === "paused") this.cgroupOf(current.id).freeze(false);
       const ended = this.waitForEnd(current.id);
       const signal = signalNumber(current.config.stopSignal) ?? 15;
       this.#publish(current, "kill", { signal: String(signal) });
       this.#signal(current, signal);
-      const grace = graceMs ?? current.config.stopGraceMs;
-      if (!(await within(ended, grace))) {
+      if (!(await within(ended, graceMs ?? current.config.stopGraceMs))) {
         this.#signal(current, 9);
         if (!(await within(ended, 2000))) this.cgroupOf(current.id).kill();
         if (!(await within(ended, 8000)))
@@ -356,12 +213,10 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
 
   /** Sends a signal. Throws NOT_RUNNING. A signal that ends the container counts as a wish to stop it. */
   kill(id: string, signal: number): void {
-    const record = this.get(id);
-    if (!isRunning(record))
-      throw new BayError("NOT_RUNNING", `the container ${record.config.name} is not running`);
+    const record = this.#requireRunning(this.get(id));
     if (signal === 9 || signal === signalNumber(record.config.stopSignal)) {
       record.state.wanted = "stopped";
-      this.#save(record);
+      this.#records.save(record);
     }
     this.#publish(record, "kill", { signal: String(signal) });
     this.#signal(record, signal);
@@ -369,7 +224,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   }
 
   #signal(record: ContainerRecord, signal: number): void {
-    if (!signalProcess(record.state.pid, record.state.start, signal)) void this.#settle(record);
+    if (!signalProcess(record.state.pid, record.state.start, signal)) void this.#runs.settle(record);
   }
 
   async restart(id: string, graceMs?: number): Promise<void> {
@@ -379,65 +234,60 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   }
 
   pause(id: string, paused: boolean): Promise<void> {
-    return this.#queue(id, async (record) => {
-      if (!isRunning(record))
-        throw new BayError("NOT_RUNNING", `the container ${record.config.name} is not running`);
+    return this.#records.queue(id, (record) => {
+      this.#requireRunning(record);
       this.cgroupOf(record.id).freeze(paused);
       record.state.status = paused ? "paused" : "running";
-      this.#save(record);
-      if (paused) this.#stopHealth(record.id);
-      else this.#watchHealth(record);
+      this.#records.save(record);
+      if (paused) this.#companions.stopHealth(record.id);
+      else this.#runs.watchHealth(record);
       this.#publish(record, paused ? "pause" : "unpause");
     });
   }
 
   /** Changes what can change on the live container: limits, restart policy, ports, labels, stop settings. */
   update(id: string, config: ContainerConfig): Promise<void> {
-    return this.#queue(id, async (record) => {
+    return this.#records.queue(id, async (record) => {
       const before = record.config;
-      const now = isRunning(record);
-      record.config = {
-        ...config,
-        mounts: before.mounts,
-        imageId: before.imageId,
-        hostname: before.hostname,
-      };
+      const isLive = isRunning(record);
+      const differs = (key: keyof ContainerConfig) =>
+        JSON.stringify(before[key]) !== JSON.stringify(config[key]);
+      const { mounts, imageId, hostname } = before;
+      record.config = { ...config, mounts, imageId, hostname };
       try {
-        if (now && JSON.stringify(before.resources) !== JSON.stringify(config.resources)) {
-          this.cgroupOf(record.id).apply(toResources(config.resources));
-        }
-        if (now && JSON.stringify(before.ports) !== JSON.stringify(config.ports)) {
+        if (isLive && differs("resources")) this.repairLimits(record.id);
+        if (isLive && differs("ports")) {
           this.networks.ports.releaseOf(before.name);
-          await this.#holdPorts(record);
+          await this.#runs.holdPorts(record);
         }
       } catch (error) {
         record.config = before;
-        if (now) await this.#holdPorts(record).catch(() => {});
+        if (isLive) await this.#runs.holdPorts(record).catch(() => {});
         throw error;
       }
-      this.#save(record);
-      if (now) {
+      this.#records.save(record);
+      if (isLive) {
         await this.networks.firewall.sync();
-        if (JSON.stringify(before.health) !== JSON.stringify(config.health)) this.#watchHealth(record);
+        if (differs("health")) this.#runs.watchHealth(record);
       }
       this.#publish(record, "update");
     });
   }
 
-  /** Sets the kernel's limits to what the record says; for drift. */
+  /** Sets the kernel's limits to what the record says. */
   repairLimits(id: string): void {
     const record = this.get(id);
     if (isRunning(record)) this.cgroupOf(record.id).apply(toResources(record.config.resources));
   }
 
   rename(id: string, name: string): Promise<void> {
-    return this.#queue(id, async (record) => {
+    return this.#records.queue(id, async (record) => {
       const clash = this.list().find((other) => other.config.name === name && other.id !== record.id);
       if (clash) throw new BayError("NAME_TAKEN", `the name ${name} is taken`);
       this.networks.ports.releaseOf(record.config.name);
       record.config.name = name;
-      if (isRunning(record)) await this.#holdPorts(record);
-      this.#save(record);
+      if (isRunning(record)) await this.#runs.holdPorts(record);
+      this.#records.save(record);
       this.#publish(record, "rename");
     });
   }
@@ -446,16 +296,16 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   async remove(id: string, options: { volumes: boolean; force?: boolean }): Promise<void> {
     const known = this.get(id);
     if (options.force && isRunning(known)) await this.stop(id, 0);
-    return this.#queue(id, async (record) => {
+    return this.#records.queue(id, async (record) => {
       if (isRunning(record)) {
         throw new BayError("IS_RUNNING", `the container ${record.config.name} is running`, {
           hint: "stop it first, or force",
         });
       }
-      await this.#takeDown(record);
+      await this.#runs.takeDown(record);
       if (options.volumes && record.anonymousVolumes.length > 0) {
         record.isPrepared = false;
-        this.#save(record);
+        this.#records.save(record);
         for (const volume of record.anonymousVolumes) this.volumes.remove(volume);
       }
       this.#forget(record);
@@ -464,23 +314,20 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     });
   }
 
-  /** What a container that has ended may still hold: a restart to come, and everything of its last run. */
-  async #takeDown(record: ContainerRecord): Promise<void> {
-    await this.#settling.get(record.id);
-    this.#cancelRestart(record.id);
-    await this.#cleanUp(record);
-  }
-
   /** The record goes first: files without a record are swept at the next start, a record needs its files. */
   #forget(record: ContainerRecord): void {
-    this.#records.delete(record.id);
-    this.store.delete(KEY + record.id);
+    this.#records.forget(record.id);
     this.#removeFiles(record.id);
   }
 
   #removeFiles(id: string): void {
     rmSync(containerDirectory(this, id), { recursive: true, force: true });
     rmSync(runDirectory(this, id), { recursive: true, force: true });
+  }
+
+  #requireRunning(record: ContainerRecord): ContainerRecord {
+    if (isRunning(record)) return record;
+    throw new BayError("NOT_RUNNING", `the container ${record.config.name} is not running`);
   }
 
   /** Resolves with the exit code when the container ends next; at once where it does not run. */
@@ -490,7 +337,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     return new Promise((resolve) => this.once(`end:${record.id}`, resolve));
   }
 
-  // ---- ends
+  // ---- execs, terminals and input
 
   trackExec(exec: Exec): void {
     this.#execs.set(exec.id.slice(0, 16), exec);
@@ -504,176 +351,37 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   #announced(token: string): void {
     const exec = this.#execs.get(token);
     if (exec) return void exec.ended();
-    for (const record of this.#records.values())
-      if (record.id.startsWith(token)) return void this.#settle(record);
+    const record = this.#records.byToken(token);
+    if (record) void this.#runs.settle(record);
   }
 
-  /** What the shim's program file says of a container; undefined where there is none. */
-  #readProgram(record: ContainerRecord): ProgramState | undefined {
-    try {
-      return readProgramState(readFileSync(programFile(this, record.id)));
-    } catch (error) {
-      if (hasCode(error, "ENOENT", "BAD_PROGRAM")) return undefined;
-      throw error;
-    }
+  beforeLaunch(record: ContainerRecord, stdinFifo: string): void {
+    if (record.config.stdinOpen && !record.config.tty) this.#companions.openInput(record.id, stdinFifo);
   }
 
-  /** Brings a record in line with a process that has ended. */
-  #settle(record: ContainerRecord, lostStatus = KILLED): Promise<void> {
-    const running = this.#settling.get(record.id);
-    if (running) return running;
-    const settling = this.#settleNow(record, lostStatus)
-      .catch((error) => void this.emit("warning", `${record.config.name}: ${messageOf(error)}`))
-      .finally(() => this.#settling.delete(record.id));
-    this.#settling.set(record.id, settling);
-    return settling;
+  /** Writes to a container's input. False where it has none. */
+  writeInput(id: string, bytes: Buffer): boolean {
+    return this.#companions.writeInput(this.get(id), bytes);
   }
 
-  async #settleNow(record: ContainerRecord, lostStatus: number): Promise<void> {
-    if (!isRunning(record) || this.#isClosing) return;
-    const { state } = record;
-    const program = this.#readProgram(record);
-    if (isAlive(state.pid, state.start) && program?.status === undefined) return;
-    const status = program?.status ?? lostStatus;
-    state.status = "exited";
-    state.exitCode = decodeStatus(status).exitCode;
-    state.finishedAt = new Date(program?.endedAt || Date.now()).toISOString();
-    state.oomKilled = this.cgroupOf(record.id).oomKills() > 0;
-    this.#stopHealth(record.id);
-    if (!record.config.tty) await this.logs.close(record.id).catch(() => {});
-    const ran = Date.parse(state.finishedAt) - Date.parse(state.startedAt);
-    await this.#cleanUp(record);
-    if (state.oomKilled) this.#publish(record, "oom");
-    this.#publish(record, "die", { exitCode: String(state.exitCode) });
-    this.#decideRestart(record, ran);
-    this.#save(record);
-    this.emit(`end:${record.id}`, state.exitCode);
-    this.emit("changed", record.id);
+  /** Closes a container's input, where it was made for one client. */
+  endInput(id: string): void {
+    this.#companions.endInput(this.get(id));
   }
 
-  /** Takes away what only a running container has. */
-  async #cleanUp(record: ContainerRecord): Promise<void> {
-    const { state, id } = record;
-    this.#terminals.get(id)?.close();
-    this.#terminals.delete(id);
-    const program = this.#readProgram(record);
-    const shim = {
-      pid: state.shimPid || program?.shimPid || 0,
-      start: state.shimStart || program?.shimStart || 0,
-    };
-    const cgroup = this.cgroupOf(id);
-    if (cgroup.exists()) cgroup.kill();
-    if (shim.pid > 0) signalProcess(shim.pid, shim.start, 9);
-    this.#inputs.get(id)?.close();
-    this.#inputs.delete(id);
-    await this.logs.close(id).catch(() => {});
-    this.networks.tearDown(id);
-    this.networks.ports.releaseOf(record.config.name);
-    if (state.boundPorts.length > 0) await this.networks.firewall.sync().catch(() => {});
-    state.boundPorts = [];
-    Object.assign(state, { pid: 0, start: 0, shimPid: 0, shimStart: 0 });
-    rmSync(programFile(this, id), { force: true });
-    await removeSoon(cgroup);
-  }
-
-  #decideRestart(record: ContainerRecord, ranMs: number): void {
-    const { state } = record;
-    if (ranMs >= GOOD_RUN) state.restartCount = 0;
-    if (!this.#records.has(record.id) || !mayRestart(record)) return;
-    const wait = restartDelay(state.restartCount);
-    state.status = "restarting";
-    state.restartCount += 1;
-    this.#scheduleRestart(record, wait);
-  }
-
-  #scheduleRestart(record: ContainerRecord, wait: number): void {
-    const timer = setTimeout(() => {
-      this.#restarts.delete(record.id);
-      if (!this.#records.has(record.id)) return;
-      this.#queue(record.id, async (current) => {
-        if (current.state.wanted !== "running" || isRunning(current)) return;
-        await this.#startNow(current);
-      }).catch(() => {
-        if (record.state.wanted !== "running" || !this.#records.has(record.id)) return;
-        record.state.status = "restarting";
-        record.state.restartCount += 1;
-        this.#save(record);
-        this.#scheduleRestart(record, restartDelay(record.state.restartCount));
-      });
-    }, wait);
-    this.#restarts.set(record.id, timer);
-  }
-
-  #cancelRestart(id: string): void {
-    clearTimeout(this.#restarts.get(id));
-    this.#restarts.delete(id);
+  resize(id: string, rows: number, columns: number): void {
+    this.#companions.resize(this.get(id).id, rows, columns);
   }
 
   // ---- supervision
 
   /** At bayd's start: takes over what runs, notes what ended, starts what should run again. */
   async adopt(): Promise<void> {
-    await Promise.all(this.list().map((record) => this.#adoptOne(record)));
+    await Promise.all(this.list().map((record) => this.#runs.adopt(record)));
     this.networks.firewall.apply();
     this.saveRules();
     this.#removeOrphans();
-    for (const record of this.list()) {
-      const { state, config } = record;
-      const isDown = state.status === "exited" || state.status === "restarting";
-      if (
-        isDown &&
-        state.wanted === "running" &&
-        config.restart.policy !== "no" &&
-        !this.#restarts.has(record.id)
-      ) {
-        if (state.status === "exited" && config.restart.policy === "on-failure" && state.exitCode === 0)
-          continue;
-        state.status = "restarting";
-        this.#scheduleRestart(record, 0);
-      }
-    }
-  }
-
-  async #adoptOne(record: ContainerRecord): Promise<void> {
-    const { state, config } = record;
-    const program = this.#readProgram(record);
-    const isHalfStarted = !isRunning(record) && program !== undefined;
-    if (isHalfStarted) {
-      // killed between the start and its note: the container has run for moments, and the next start is a clean one
-      state.shimPid ||= program.shimPid;
-      state.shimStart ||= program.shimStart;
-      return this.#cleanUp(record);
-    }
-    if (!isRunning(record)) return this.networks.tearDown(record.id);
-    if (!isAlive(state.pid, state.start) || program?.status !== undefined) {
-      if (!config.tty && existsSync(join(runDirectory(this, record.id), "stdout")))
-        await this.#openLogs(record);
-      await this.#settle(record, program ? KILLED : MACHINE_WENT_DOWN);
-      return;
-    }
-    if (config.tty) {
-      await this.#openTerminal(record, { ...state, ttyFd: program?.ttyFd } as Launched);
-    } else {
-      await this.#openLogs(record);
-      if (config.stdinOpen) this.#input(record.id).open(join(runDirectory(this, record.id), "stdin"));
-    }
-    if (record.endpoints.length > 0) this.serveDns(record, false);
-    for (const port of portsOf(record))
-      await this.networks.ports.hold(port).catch((error) => this.emit("warning", messageOf(error)));
-    if (state.status === "running") this.#watchHealth(record);
-  }
-
-  #openLogs(record: ContainerRecord): Promise<void> {
-    const run = runDirectory(this, record.id);
-    const { log } = record.config;
-    return this.logs.open({
-      id: record.id,
-      stdout: join(run, "stdout"),
-      stderr: join(run, "stderr"),
-      directory: log.driver === "none" ? undefined : logDirectory(this, record.id),
-      maxSize: log.maxSize,
-      maxFiles: log.maxFiles,
-    });
+    for (const record of this.list()) this.#runs.resume(record);
   }
 
   /** Removes what no record knows: groups and directories of containers whose record is gone. */
@@ -691,22 +399,14 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
 
   /** The 2 s pass: ends that nobody announced, links and rules that someone took. Gives what was repaired. */
   async observe(repair: boolean): Promise<string[]> {
-    for (const record of this.list()) {
-      if (
-        isRunning(record) &&
-        (!isAlive(record.state.pid, record.state.start) || this.#readProgram(record)?.status !== undefined)
-      ) {
-        await this.#settle(record);
-      }
-    }
+    for (const record of this.list()) if (this.#runs.hasEnded(record)) await this.#runs.settle(record);
     if (!repair) return [];
     const repairs = this.networks.repair();
     if (repairs.length > 0) this.saveRules();
     for (const record of this.list().filter(isRunning)) {
-      if (!limitsMatch(record.config, this.cgroupOf(record.id))) {
-        this.repairLimits(record.id);
-        repairs.push(`container ${record.config.name}: limits`);
-      }
+      if (limitsMatch(record.config, this.cgroupOf(record.id))) continue;
+      this.repairLimits(record.id);
+      repairs.push(`container ${record.config.name}: limits`);
     }
     return repairs;
   }
@@ -718,8 +418,8 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
 
   serveDns(record: ContainerRecord, isFresh: boolean): void {
     const view = nameView(
-      () => this.#records.get(record.id),
-      () => this.#records.values(),
+      () => this.#records.find(record.id),
+      () => this.list(),
     );
     const upstreams = () => {
       const isInternal = record.endpoints.every(({ network }) => this.networks.get(network)?.config.internal);
@@ -728,112 +428,15 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     this.networks.serveDns(record.id, view, upstreams, isFresh);
   }
 
-  #watchHealth(record: ContainerRecord): void {
-    this.#stopHealth(record.id);
-    const test = record.config.health?.test;
-    if (!test || test[0] === "NONE") return;
-    this.#health.set(
-      record.id,
-      new HealthMonitor(this, record, (status) => {
-        this.#publish(record, `health_status: ${status}`);
-        this.emit("changed", record.id);
-      }),
-    );
-    this.emit("changed", record.id);
-  }
-
-  #stopHealth(id: string): void {
-    this.#health.get(id)?.stop();
-    this.#health.delete(id);
-  }
-
-  // ---- terminals and input
-
-  beforeLaunch(record: ContainerRecord, stdinFifo: string): void {
-    if (record.config.stdinOpen && !record.config.tty) this.#input(record.id).open(stdinFifo);
-  }
-
-  #input(id: string): ContainerInput {
-    let input = this.#inputs.get(id);
-    if (!input) {
-      input = new ContainerInput();
-      this.#inputs.set(id, input);
-    }
-    return input;
-  }
-
-  async #openTerminal(record: ContainerRecord, launched: Launched): Promise<void> {
-    if (launched.ttyFd === undefined) return;
-    const directory = record.config.log.driver === "none" ? undefined : logDirectory(this, record.id);
-    try {
-      this.#terminals.set(
-        record.id,
-        new Terminal(launched, directory, record.config.log, (bytes) => {
-          this.emit(`output:${record.id}`, bytes);
-          this.logs.emit(`grew:${record.id}`);
-        }),
-      );
-    } catch (error) {
-      this.emit("warning", `${record.config.name}: ${messageOf(error)}`);
-    }
-  }
-
-  /** Writes to a container's input. False where it has none. */
-  writeInput(id: string, bytes: Buffer): boolean {
-    const terminal = this.#terminals.get(id);
-    if (terminal) {
-      terminal.write(bytes);
-      return true;
-    }
-    const record = this.get(id);
-    if (!record.config.stdinOpen) return false;
-    this.#input(record.id).write(bytes);
-    return true;
-  }
-
-  /** Closes a container's input, where it was made for one client. */
-  endInput(id: string): void {
-    const record = this.get(id);
-    if (record.config.stdinOnce) this.#input(record.id).end();
-  }
-
-  resize(id: string, rows: number, columns: number): void {
-    this.#terminals.get(this.get(id).id)?.resize(rows, columns);
-  }
-
-  // ---- plumbing
-
-  #save(record: ContainerRecord): void {
-    if (this.#records.has(record.id)) this.store.put(KEY + record.id, record);
-  }
-
   #publish(record: ContainerRecord, action: string, extra: Record<string, string> = {}): void {
-    const { config } = record;
-    this.events.publish("container", action, record.id, {
-      ...config.labels,
-      name: config.name,
-      image: config.image,
-      ...extra,
-    });
-  }
-
-  #queue<T>(id: string, action: (record: ContainerRecord) => Promise<T> | T): Promise<T> {
-    const { id: key } = this.get(id);
-    const previous = this.#queues.get(key) ?? Promise.resolve();
-    const next = previous.catch(() => {}).then(() => action(this.get(key)));
-    this.#queues.set(key, next);
-    const forget = () => {
-      if (this.#queues.get(key) === next) this.#queues.delete(key);
-    };
-    next.then(forget, forget);
-    return next;
+    const { labels, name, image } = record.config;
+    this.events.publish("container", action, record.id, { ...labels, name, image, ...extra });
   }
 
   /** Leaves all containers running. */
   async close(): Promise<void> {
-    this.#isClosing = true;
-    for (const timer of this.#restarts.values()) clearTimeout(timer);
-    for (const id of this.#health.keys()) this.#stopHealth(id);
+    this.#runs.close();
+    this.#companions.stopAll();
     this.#ended.destroy();
     await this.logs.stop();
   }
@@ -846,40 +449,10 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   }
 }
 
-export function isRunning(record: ContainerRecord): boolean {
-  return record.state.status === "running" || record.state.status === "paused";
-}
-
-/** The anonymous volumes of a container, by where they are mounted. */
-function anonymousVolumesOf({ config, anonymousVolumes }: ContainerRecord): Record<string, string> {
-  const own = config.mounts.flatMap((mount) =>
-    mount.type === "volume" && anonymousVolumes.includes(mount.source) ? [[mount.target, mount.source]] : [],
-  );
-  return Object.fromEntries(own);
-}
-
-/** Published ports of one container, aimed at its first address. */
-export function portsOf(record: ContainerRecord): PublishedPort[] {
-  const target = record.endpoints[0]?.address;
-  if (!target) return [];
-  return record.state.boundPorts.map((port) => ({ ...port, target, container: record.config.name }));
-}
-
 async function within(promise: Promise<unknown>, milliseconds: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<false>((resolve) => {
-    timer = setTimeout(resolve, milliseconds, false);
-  });
+  const abort = new AbortController();
+  const late = sleep(milliseconds, false, { signal: abort.signal }).catch(() => false);
   const result = await Promise.race([promise.then(() => true), late]);
-  clearTimeout(timer);
+  abort.abort();
   return result;
-}
-
-/** A group empties a moment after its last process was reaped. */
-async function removeSoon(cgroup: Cgroup): Promise<void> {
-  for (let attempt = 0; attempt < 100; attempt++) {
-    if (cgroup.remove()) return;
-    cgroup.kill();
-    await sleep(Math.min(5 * (attempt + 1), 50));
-  }
 }

@@ -1,0 +1,96 @@
+/** What a running container has in bayd besides its record: its health probes, its input, its terminal. */
+import type { Launched } from "../linux/index.ts";
+import { HealthMonitor } from "./health.ts";
+import type { Host } from "./host.ts";
+import { ContainerInput } from "./input.ts";
+import type { ContainerRecord, HealthStatus } from "./record.ts";
+import { logDirectory } from "./start.ts";
+import { Terminal } from "./terminal.ts";
+
+export interface CompanionNews {
+  health(record: ContainerRecord, status: HealthStatus): void;
+  output(record: ContainerRecord, bytes: Buffer): void;
+}
+
+export class Companions {
+  readonly #health = new Map<string, HealthMonitor>();
+  readonly #inputs = new Map<string, ContainerInput>();
+  readonly #terminals = new Map<string, Terminal>();
+
+  constructor(
+    readonly host: Host,
+    readonly news: CompanionNews,
+  ) {}
+
+  health(id: string): HealthMonitor | undefined {
+    return this.#health.get(id);
+  }
+
+  /** Begins to probe, or does so anew; false where there is nothing to probe. */
+  watchHealth(record: ContainerRecord): boolean {
+    this.stopHealth(record.id);
+    const test = record.config.health?.test;
+    if (!test || test[0] === "NONE") return false;
+    const monitor = new HealthMonitor(this.host, record, (status) => this.news.health(record, status));
+    this.#health.set(record.id, monitor);
+    return true;
+  }
+
+  stopHealth(id: string): void {
+    this.#health.get(id)?.stop();
+    this.#health.delete(id);
+  }
+
+  /** Throws where the terminal cannot be fetched from the shim. */
+  openTerminal(record: ContainerRecord, launched: Launched): void {
+    if (launched.ttyFd === undefined) return;
+    const { log } = record.config;
+    const directory = log.driver === "none" ? undefined : logDirectory(this.host, record.id);
+    const show = (bytes: Buffer) => this.news.output(record, bytes);
+    this.#terminals.set(record.id, new Terminal(launched, directory, log, show));
+  }
+
+  openInput(id: string, fifo: string): void {
+    this.#input(id).open(fifo);
+  }
+
+  /** Writes to a container's input. False where it has none. */
+  writeInput(record: ContainerRecord, bytes: Buffer): boolean {
+    const terminal = this.#terminals.get(record.id);
+    if (!terminal && !record.config.stdinOpen) return false;
+    (terminal ?? this.#input(record.id)).write(bytes);
+    return true;
+  }
+
+  /** Closes a container's input, where it was made for one client. */
+  endInput(record: ContainerRecord): void {
+    if (record.config.stdinOnce) this.#input(record.id).end();
+  }
+
+  resize(id: string, rows: number, columns: number): void {
+    this.#terminals.get(id)?.resize(rows, columns);
+  }
+
+  /** The container ended. */
+  close(id: string): void {
+    this.stopHealth(id);
+    this.#terminals.get(id)?.close();
+    this.#terminals.delete(id);
+    this.#inputs.get(id)?.close();
+    this.#inputs.delete(id);
+  }
+
+  /** bayd ends: the containers go on. */
+  stopAll(): void {
+    for (const id of [...this.#health.keys()]) this.stopHealth(id);
+  }
+
+  #input(id: string): ContainerInput {
+    let input = this.#inputs.get(id);
+    if (!input) {
+      input = new ContainerInput();
+      this.#inputs.set(id, input);
+    }
+    return input;
+  }
+}

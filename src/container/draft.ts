@@ -1,0 +1,54 @@
+/** The record of a container that is not there yet. */
+import { randomBytes } from "node:crypto";
+import { BayError } from "../errors.ts";
+import { VolumeStore } from "../volume/index.ts";
+import type { ContainerConfig } from "./config.ts";
+import type { Host } from "./host.ts";
+import { type ContainerRecord, initialState } from "./record.ts";
+
+/**
+ * Gives a record with an ID, volumes for its anonymous mounts (those of a predecessor, where `inherited` has
+ * them by target) and addresses that are free, or become so with `instead`. Throws NAME_TAKEN, ADDRESS_TAKEN,
+ * BAD_ADDRESS. It is synchronous, as is the caller's noting of the record, so that no other takes them meanwhile.
+ */
+export function draftRecord(
+  host: Host,
+  others: readonly ContainerRecord[],
+  config: ContainerConfig,
+  inherited: Readonly<Record<string, string>>,
+  instead?: ContainerRecord,
+): ContainerRecord {
+  const clash = others.find((other) => other.config.name === config.name && other !== instead);
+  if (clash) {
+    const message = `the name ${config.name} is taken by the container ${clash.id.slice(0, 12)}`;
+    throw new BayError("NAME_TAKEN", message);
+  }
+  const anonymousVolumes: string[] = [];
+  const mounts = config.mounts.map((mount) => {
+    if (mount.type !== "volume" || mount.source !== "") return mount;
+    const source = inherited[mount.target] ?? VolumeStore.newAnonymousName();
+    anonymousVolumes.push(source);
+    return { ...mount, source };
+  });
+  const id = randomBytes(32).toString("hex");
+  const freed = new Set(instead?.endpoints.map(({ address }) => address));
+  return {
+    id,
+    createdAt: new Date().toISOString(),
+    config: { ...config, mounts, hostname: config.hostname || id.slice(0, 12) },
+    endpoints: config.networks.map(({ network, aliases, ipv4 }, index) =>
+      host.networks.allocate(network, ipv4, aliases, index, freed),
+    ),
+    anonymousVolumes,
+    isPrepared: false,
+    state: initialState(),
+  };
+}
+
+/** The anonymous volumes of a container, by where they are mounted. */
+export function anonymousVolumesOf({ config, anonymousVolumes }: ContainerRecord): Record<string, string> {
+  const own = config.mounts.flatMap((mount) =>
+    mount.type === "volume" && anonymousVolumes.includes(mount.source) ? [[mount.target, mount.source]] : [],
+  );
+  return Object.fromEntries(own);
+}

@@ -1,0 +1,313 @@
+/** The runs of containers: a start, the end that follows it, what has to be taken away, and the restart. */
+import { EventEmitter } from "node:events";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { BayError, hasCode, messageOf } from "../errors.ts";
+import {
+  type Cgroup,
+  decodeStatus,
+  isAlive,
+  type Launched,
+  type ProgramState,
+  readProgramState,
+  StartError,
+  signalProcess,
+} from "../linux/index.ts";
+import type { PublishedPort } from "../network/index.ts";
+import type { Companions } from "./companions.ts";
+import type { Host } from "./host.ts";
+import type { ContainerRecord } from "./record.ts";
+import { isRunning, type Records } from "./records.ts";
+import { GOOD_RUN, mayRestart, restartDelay } from "./restart-policy.ts";
+import { logDirectory, prepareContainer, programFile, runDirectory, startProcess } from "./start.ts";
+
+/** Wait statuses for ends that nobody noted: the shim was killed, or the whole machine ended (Docker says 255). */
+const KILLED = 9;
+const MACHINE_WENT_DOWN = 255 << 8;
+
+/** Emits `action` (record, name, attributes), `ended` (record), `changed` (record) and `warning` (text). */
+export class Runs extends EventEmitter {
+  /** Ends that are being worked through: a start or removal waits for them. */
+  readonly #settling = new Map<string, Promise<void>>();
+  readonly #restarts = new Map<string, NodeJS.Timeout>();
+  #isClosing = false;
+
+  constructor(
+    readonly host: Host,
+    readonly records: Records,
+    readonly companions: Companions,
+  ) {
+    super();
+  }
+
+  // ---- start
+
+  /** Starts a container that does not run. Throws START_FAILED, PORT_TAKEN …, and the record says so too. */
+  async start(record: ContainerRecord): Promise<void> {
+    const { state } = record;
+    await this.#settling.get(record.id);
+    try {
+      if (!record.isPrepared) await this.prepare(record);
+      await this.holdPorts(record);
+      const launched = await startProcess(this.host, record);
+      Object.assign(state, {
+        status: "running",
+        pid: launched.pid,
+        start: launched.start,
+        shimPid: launched.shimPid,
+        shimStart: launched.shimStart,
+        startedAt: new Date().toISOString(),
+        exitCode: 0,
+        oomKilled: false,
+        error: "",
+      });
+      this.records.save(record);
+      if (record.config.tty) this.#openTerminal(record, launched);
+      if (state.boundPorts.length > 0) await this.host.networks.firewall.sync();
+    } catch (error) {
+      state.status = state.startedAt.startsWith("0001") ? "created" : "exited";
+      state.exitCode = error instanceof StartError ? error.exitCode : 128;
+      state.error = messageOf(error);
+      await this.#cleanUp(record);
+      this.records.save(record);
+      if (!(error instanceof StartError)) throw error;
+      const message = `${record.config.name} could not be started: ${error.message}`;
+      throw new BayError("START_FAILED", message, { cause: error });
+    }
+    this.watchHealth(record);
+    this.emit("action", record, "start");
+    this.emit("changed", record);
+  }
+
+  /** What it makes may be there already, so the note that it is there is written with the next one. */
+  async prepare(record: ContainerRecord): Promise<void> {
+    await prepareContainer(this.host, record);
+    record.isPrepared = true;
+  }
+
+  /** Takes the container's published ports, choosing free ones where none are named. Throws PORT_TAKEN. */
+  async holdPorts(record: ContainerRecord): Promise<void> {
+    const { config, state } = record;
+    const { ports } = this.host.networks;
+    const target = record.endpoints[0]?.address;
+    const previous = state.boundPorts;
+    state.boundPorts = [];
+    if (config.networkMode !== "bridge" || !target) return;
+    try {
+      for (const port of config.ports) {
+        const wanted = { ...port, target, container: config.name };
+        const { hostPort } = port;
+        const bound = hostPort === undefined ? await ports.holdAny(wanted) : { ...wanted, hostPort };
+        if (hostPort !== undefined) await ports.hold(bound);
+        const { hostAddress, containerPort, protocol } = bound;
+        state.boundPorts.push({ hostAddress, hostPort: bound.hostPort, containerPort, protocol });
+      }
+    } catch (error) {
+      ports.releaseOf(config.name);
+      state.boundPorts = previous;
+      throw error;
+    }
+  }
+
+  watchHealth(record: ContainerRecord): void {
+    if (this.companions.watchHealth(record)) this.emit("changed", record);
+  }
+
+  #openTerminal(record: ContainerRecord, launched: Launched): void {
+    try {
+      this.companions.openTerminal(record, launched);
+    } catch (error) {
+      this.emit("warning", `${record.config.name}: ${messageOf(error)}`);
+    }
+  }
+
+  // ---- end
+
+  /** What the shim's program file says of a container; undefined where there is none. */
+  #readProgram(record: ContainerRecord): ProgramState | undefined {
+    try {
+      return readProgramState(readFileSync(programFile(this.host, record.id)));
+    } catch (error) {
+      if (hasCode(error, "ENOENT", "BAD_PROGRAM")) return undefined;
+      throw error;
+    }
+  }
+
+  hasEnded(record: ContainerRecord): boolean {
+    const { pid, start } = record.state;
+    return isRunning(record) && (!isAlive(pid, start) || this.#readProgram(record)?.status !== undefined);
+  }
+
+  /** Brings a record in line with a process that has ended. */
+  settle(record: ContainerRecord, lostStatus = KILLED): Promise<void> {
+    const running = this.#settling.get(record.id);
+    if (running) return running;
+    const settling = this.#settleNow(record, lostStatus)
+      .catch((error) => void this.emit("warning", `${record.config.name}: ${messageOf(error)}`))
+      .finally(() => this.#settling.delete(record.id));
+    this.#settling.set(record.id, settling);
+    return settling;
+  }
+
+  async #settleNow(record: ContainerRecord, lostStatus: number): Promise<void> {
+    if (!isRunning(record) || this.#isClosing) return;
+    const { state } = record;
+    const program = this.#readProgram(record);
+    if (isAlive(state.pid, state.start) && program?.status === undefined) return;
+    state.status = "exited";
+    state.exitCode = decodeStatus(program?.status ?? lostStatus).exitCode;
+    state.finishedAt = new Date(program?.endedAt || Date.now()).toISOString();
+    state.oomKilled = this.#cgroup(record).oomKills() > 0;
+    if (!record.config.tty) await this.host.logs.close(record.id).catch(() => {});
+    const ran = Date.parse(state.finishedAt) - Date.parse(state.startedAt);
+    await this.#cleanUp(record);
+    if (state.oomKilled) this.emit("action", record, "oom");
+    this.emit("action", record, "die", { exitCode: String(state.exitCode) });
+    this.#decideRestart(record, ran);
+    this.records.save(record);
+    this.emit("ended", record);
+    this.emit("changed", record);
+  }
+
+  /** What a container that has ended may still hold: a restart to come, and everything of its last run. */
+  async takeDown(record: ContainerRecord): Promise<void> {
+    await this.#settling.get(record.id);
+    this.cancelRestart(record.id);
+    await this.#cleanUp(record);
+  }
+
+  /** Takes away what only a running container has. */
+  async #cleanUp(record: ContainerRecord): Promise<void> {
+    const { state, id } = record;
+    const { networks, logs } = this.host;
+    this.companions.close(id);
+    const program = this.#readProgram(record);
+    const cgroup = this.#cgroup(record);
+    if (cgroup.exists()) cgroup.kill();
+    const shimPid = state.shimPid || program?.shimPid || 0;
+    if (shimPid > 0) signalProcess(shimPid, state.shimStart || program?.shimStart || 0, 9);
+    await logs.close(id).catch(() => {});
+    networks.tearDown(id);
+    networks.ports.releaseOf(record.config.name);
+    if (state.boundPorts.length > 0) await networks.firewall.sync().catch(() => {});
+    state.boundPorts = [];
+    Object.assign(state, { pid: 0, start: 0, shimPid: 0, shimStart: 0 });
+    rmSync(programFile(this.host, id), { force: true });
+    await removeSoon(cgroup);
+  }
+
+  #cgroup(record: ContainerRecord): Cgroup {
+    return this.host.cgroups.group(record.id.slice(0, 16));
+  }
+
+  // ---- restart
+
+  #decideRestart(record: ContainerRecord, ranMs: number): void {
+    const { state } = record;
+    if (ranMs >= GOOD_RUN) state.restartCount = 0;
+    if (!this.records.has(record.id) || !mayRestart(record)) return;
+    const wait = restartDelay(state.restartCount);
+    state.status = "restarting";
+    state.restartCount += 1;
+    this.#scheduleRestart(record, wait);
+  }
+
+  #scheduleRestart(record: ContainerRecord, wait: number): void {
+    const again = () => {
+      this.#restarts.delete(record.id);
+      if (!this.records.has(record.id)) return;
+      const attempt = this.records.queue(record.id, async (current) => {
+        if (current.state.wanted === "running" && !isRunning(current)) await this.start(current);
+      });
+      attempt.catch(() => {
+        if (record.state.wanted !== "running" || !this.records.has(record.id)) return;
+        record.state.status = "restarting";
+        record.state.restartCount += 1;
+        this.records.save(record);
+        this.#scheduleRestart(record, restartDelay(record.state.restartCount));
+      });
+    };
+    this.#restarts.set(record.id, setTimeout(again, wait));
+  }
+
+  cancelRestart(id: string): void {
+    clearTimeout(this.#restarts.get(id));
+    this.#restarts.delete(id);
+  }
+
+  // ---- bayd's own start and end
+
+  /** Takes over one container: what runs is supervised again, what ended meanwhile is noted. */
+  async adopt(record: ContainerRecord): Promise<void> {
+    const { state, config } = record;
+    const program = this.#readProgram(record);
+    const stdout = join(runDirectory(this.host, record.id), "stdout");
+    if (!isRunning(record)) {
+      if (!program) return this.host.networks.tearDown(record.id);
+      // killed between the start and its note: the container has run for moments, and the next start is a clean one
+      state.shimPid ||= program.shimPid;
+      state.shimStart ||= program.shimStart;
+      return this.#cleanUp(record);
+    }
+    if (!isAlive(state.pid, state.start) || program?.status !== undefined) {
+      if (!config.tty && existsSync(stdout)) await this.#openLogs(record);
+      return this.settle(record, program ? KILLED : MACHINE_WENT_DOWN);
+    }
+    if (config.tty) this.#openTerminal(record, { ...state, ttyFd: program?.ttyFd } as Launched);
+    else {
+      await this.#openLogs(record);
+      if (config.stdinOpen)
+        this.companions.openInput(record.id, join(runDirectory(this.host, record.id), "stdin"));
+    }
+    if (record.endpoints.length > 0) this.host.serveDns(record, false);
+    for (const port of portsOf(record))
+      await this.host.networks.ports.hold(port).catch((error) => this.emit("warning", messageOf(error)));
+    if (state.status === "running") this.watchHealth(record);
+  }
+
+  /** Starts again what its policy wants to run, and what was about to be when bayd ended. */
+  resume(record: ContainerRecord): void {
+    const { state, config } = record;
+    const isDown = state.status === "exited" || state.status === "restarting";
+    const { policy } = config.restart;
+    if (!isDown || state.wanted !== "running" || policy === "no" || this.#restarts.has(record.id)) return;
+    if (state.status === "exited" && policy === "on-failure" && state.exitCode === 0) return;
+    state.status = "restarting";
+    this.#scheduleRestart(record, 0);
+  }
+
+  #openLogs(record: ContainerRecord): Promise<void> {
+    const run = runDirectory(this.host, record.id);
+    const { log } = record.config;
+    return this.host.logs.open({
+      id: record.id,
+      stdout: join(run, "stdout"),
+      stderr: join(run, "stderr"),
+      directory: log.driver === "none" ? undefined : logDirectory(this.host, record.id),
+      maxSize: log.maxSize,
+      maxFiles: log.maxFiles,
+    });
+  }
+
+  close(): void {
+    this.#isClosing = true;
+    for (const timer of this.#restarts.values()) clearTimeout(timer);
+  }
+}
+
+/** Published ports of one container, aimed at its first address. */
+export function portsOf(record: ContainerRecord): PublishedPort[] {
+  const target = record.endpoints[0]?.address;
+  if (!target) return [];
+  return record.state.boundPorts.map((port) => ({ ...port, target, container: record.config.name }));
+}
+
+/** A group empties a moment after its last process was reaped. */
+export async function removeSoon(cgroup: Cgroup): Promise<void> {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    if (cgroup.remove()) return;
+    cgroup.kill();
+    await sleep(Math.min(5 * (attempt + 1), 50));
+  }
+}
