@@ -1,0 +1,90 @@
+/** What services refer to: networks, volumes, other services, ports; each must be there, and none twice. */
+import type { ReportAt } from "./check.ts";
+import type { Service, Stack } from "./stack.ts";
+
+export function checkReferences(stack: Stack, report: ReportAt): void {
+  const bad = (path: (string | number)[], message: string, hint?: string) =>
+    report(path, { severity: "error", code: "UNKNOWN_REFERENCE", message, ...(hint ? { hint } : {}) });
+  const published = new Map<string, string>();
+  for (const [name, service] of Object.entries(stack.services)) {
+    for (const network of Object.keys(service.networks)) {
+      if (!stack.networks[network])
+        bad(
+          ["services", name, "networks"],
+          `service ${name} uses the network ${network}, which is not declared`,
+          "declare it under networks:",
+        );
+    }
+    service.mounts.forEach((mount, index) => {
+      if (mount.type === "volume" && mount.source !== "" && !stack.volumes[mount.source]) {
+        bad(
+          ["services", name, "volumes", index],
+          `service ${name} uses the volume ${mount.source}, which is not declared`,
+          "declare it under volumes:, or write ./ before a path",
+        );
+      }
+    });
+    for (const [dependency, { required }] of Object.entries(service.dependsOn)) {
+      if (!stack.services[dependency] && required)
+        bad(
+          ["services", name, "depends_on"],
+          `service ${name} depends on ${dependency}, which is not a service`,
+        );
+    }
+    if (service.networkMode.startsWith("service:") && !stack.services[service.networkMode.slice(8)]) {
+      bad(
+        ["services", name, "network_mode"],
+        `service ${name} shares the network of ${service.networkMode.slice(8)}, which is not a service`,
+      );
+    }
+    for (const port of service.ports) {
+      if (port.hostPort === undefined) continue;
+      const key = `${port.hostAddress}:${port.hostPort}/${port.protocol}`;
+      const other = published.get(key);
+      const mayShare =
+        other === undefined ||
+        other === name ||
+        service.profiles.length > 0 ||
+        stack.services[other]!.profiles.length > 0;
+      if (!mayShare)
+        bad(
+          ["services", name, "ports"],
+          `port ${port.hostPort}/${port.protocol} is published by ${other} too`,
+        );
+      published.set(key, name);
+      if (service.replicas > 1)
+        bad(
+          ["services", name, "ports"],
+          `a fixed port allows one container of ${name}, not ${service.replicas}`,
+          "leave the published port out, and free ones are chosen",
+        );
+    }
+  }
+  reportCycles(stack, bad);
+}
+
+function reportCycles(stack: Stack, bad: (path: (string | number)[], message: string) => void): void {
+  const done = new Set<string>();
+  const visit = (name: string, trail: string[]): void => {
+    if (trail.includes(name)) {
+      const cycle = [...trail.slice(trail.indexOf(name)), name];
+      bad(
+        ["services", name, "depends_on"],
+        `services depend on each other in a circle: ${cycle.join(" -> ")}`,
+      );
+      for (const member of cycle) done.add(member);
+      return;
+    }
+    if (done.has(name)) return;
+    const service = stack.services[name];
+    for (const next of service ? dependenciesOf(service) : []) visit(next, [...trail, name]);
+    done.add(name);
+  };
+  for (const name of Object.keys(stack.services)) visit(name, []);
+}
+
+/** Services that must be there before this one: depends_on, and the owner of a shared network. */
+export function dependenciesOf(service: Service): string[] {
+  const owner = service.networkMode.startsWith("service:") ? [service.networkMode.slice(8)] : [];
+  return [...new Set([...Object.keys(service.dependsOn), ...owner])];
+}

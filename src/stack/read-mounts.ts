@@ -1,0 +1,103 @@
+/** Volumes, tmpfs and devices of a service: short and long forms as one. */
+import { posix, resolve } from "node:path";
+import type { ServiceInput } from "./schema.ts";
+import { type ServiceReader, strings, truth } from "./service-reader.ts";
+import type { Service, ServiceMount } from "./stack.ts";
+
+export function readMounts(reader: ServiceReader): ServiceMount[] {
+  const mounts = (reader.input.volumes ?? []).flatMap((volume, index) => {
+    const mount =
+      typeof volume === "string" ? shortVolume(reader, volume, index) : longVolume(reader, volume, index);
+    if (!mount) return [];
+    if (!posix.isAbsolute(mount.target))
+      reader.bad(["volumes", index], `the target ${JSON.stringify(mount.target)} is not absolute`);
+    return [{ ...mount, target: posix.normalize(mount.target).replace(/(.)\/$/, "$1") }];
+  });
+  const tmpfs = strings(reader.input.tmpfs).map((entry): ServiceMount => {
+    const [target = "", options = ""] = entry.split(/:(.*)/s);
+    if (!posix.isAbsolute(target)) reader.bad(["tmpfs"], `${JSON.stringify(target)} is not absolute`);
+    return { type: "tmpfs", target, options: options.split(",").filter(Boolean) };
+  });
+  return [...mounts, ...tmpfs];
+}
+
+function shortVolume(reader: ServiceReader, text: string, index: number): ServiceMount | undefined {
+  const parts = text.split(":");
+  if (parts.length > 3 || parts.some((part) => part === "")) {
+    reader.bad(["volumes", index], `${JSON.stringify(text)} is no mount; expected SOURCE:TARGET[:ro]`);
+    return undefined;
+  }
+  if (parts.length === 1)
+    return { type: "volume", source: "", target: parts[0]!, readOnly: false, noCopy: false };
+  const [source = "", target = "", mode = ""] = parts;
+  const modes = mode.split(",").filter(Boolean);
+  for (const option of modes) {
+    if (!["ro", "rw", "nocopy", "z", "Z", "cached", "delegated", "consistent"].includes(option))
+      reader.bad(["volumes", index], `the option ${option} is not supported`);
+  }
+  const readOnly = modes.includes("ro");
+  if (/^[./~]/.test(source))
+    return {
+      type: "bind",
+      source: hostPath(reader, source),
+      target,
+      readOnly,
+      recursive: true,
+      createSource: true,
+    };
+  return { type: "volume", source, target, readOnly, noCopy: modes.includes("nocopy") };
+}
+
+function longVolume(
+  reader: ServiceReader,
+  volume: Exclude<NonNullable<ServiceInput["volumes"]>[number], string>,
+  index: number,
+): ServiceMount | undefined {
+  const { type, source, target } = volume;
+  const readOnly = truth(volume.read_only);
+  if (type === "tmpfs") {
+    const size = reader.bytes(["volumes", index, "tmpfs", "size"], volume.tmpfs?.size);
+    const mode = volume.tmpfs?.mode;
+    return {
+      type,
+      target,
+      options: [
+        ...(size === undefined ? [] : [`size=${size}`]),
+        ...(mode === undefined ? [] : [`mode=${Number(mode).toString(8)}`]),
+        ...(readOnly ? ["ro"] : []),
+      ],
+    };
+  }
+  if (type === "volume")
+    return { type, source: source ?? "", target, readOnly, noCopy: truth(volume.volume?.nocopy) };
+  if (!source) {
+    reader.bad(["volumes", index], "a bind mount needs a source");
+    return undefined;
+  }
+  return {
+    type,
+    source: hostPath(reader, source),
+    target,
+    readOnly,
+    recursive: volume.bind?.recursive !== "disabled",
+    createSource: volume.bind?.create_host_path === undefined || truth(volume.bind.create_host_path),
+  };
+}
+
+function hostPath(reader: ServiceReader, path: string): string {
+  const home = reader.context.variables("HOME") ?? "/root";
+  return resolve(
+    reader.context.directory,
+    path === "~" || path.startsWith("~/") ? home + path.slice(1) : path,
+  );
+}
+
+export function readDevices(reader: ServiceReader): Service["devices"] {
+  return (reader.input.devices ?? []).map((device, index) => {
+    const [source = "", target = source, access = "rwm"] = String(device).split(":");
+    const isAccess = /^[rwm]+$/.test(target) && !target.includes("/");
+    if (!posix.isAbsolute(source))
+      reader.bad(["devices", index], `expected /dev/NAME[:TARGET[:rwm]], got ${JSON.stringify(device)}`);
+    return isAccess ? { source, target: source, access: target } : { source, target, access };
+  });
+}

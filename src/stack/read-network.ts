@@ -1,0 +1,68 @@
+/** Ports, networks and names of a service: short and long forms as one. */
+import { expandPorts, type PortMapping, parsePort } from "./ports.ts";
+import type { ServiceReader } from "./service-reader.ts";
+import type { Service } from "./stack.ts";
+
+export function readPorts(reader: ServiceReader): PortMapping[] {
+  const all = (reader.input.ports ?? []).flatMap((port, index) => {
+    const result =
+      typeof port === "object"
+        ? expandPorts(
+            port.host_ip ?? "",
+            String(port.published ?? ""),
+            String(port.target),
+            port.protocol ?? "tcp",
+          )
+        : parsePort(String(port));
+    if (typeof result !== "string") return result;
+    reader.bad(["ports", index], result);
+    return [];
+  });
+  const seen = new Set<string>();
+  for (const port of all) {
+    const key = `${port.hostAddress}:${port.hostPort}/${port.protocol}`;
+    if (port.hostPort !== undefined && seen.has(key))
+      reader.bad(["ports"], `${port.hostPort}/${port.protocol} is published twice`);
+    seen.add(key);
+  }
+  return all;
+}
+
+export function readNetworkMode(reader: ServiceReader): Service["networkMode"] {
+  const mode = reader.input.network_mode;
+  if (mode === undefined || mode === "bridge") return "bridge";
+  if (mode === "none" || mode === "host") return mode;
+  if (/^service:.+/.test(mode)) return mode as `service:${string}`;
+  reader.bad(["network_mode"], `expected none, host or service:NAME, got ${JSON.stringify(mode)}`);
+  return "bridge";
+}
+
+export function readNetworks(reader: ServiceReader): Service["networks"] {
+  const { networks } = reader.input;
+  if (readNetworkMode(reader) !== "bridge") return {};
+  if (networks === undefined) return { default: { aliases: [], ipv4: undefined } };
+  if (Array.isArray(networks))
+    return Object.fromEntries(networks.map((key) => [String(key), { aliases: [], ipv4: undefined }]));
+  const entries = Object.entries(networks).sort(
+    ([, a], [, b]) => Number(b?.priority ?? 0) - Number(a?.priority ?? 0),
+  );
+  return Object.fromEntries(
+    entries.map(([key, value]) => [
+      key,
+      { aliases: (value?.aliases ?? []).map(String), ipv4: value?.ipv4_address },
+    ]),
+  );
+}
+
+export function readExtraHosts(reader: ServiceReader): string[] {
+  const hosts = reader.input.extra_hosts;
+  if (!hosts) return [];
+  const entries = Array.isArray(hosts)
+    ? hosts.map(String)
+    : Object.entries(hosts).flatMap(([name, value]) => [value].flat().map((address) => `${name}=${address}`));
+  return entries.map((entry) => {
+    const [, name, address] = /^([^=:]+)[=:](.+)$/.exec(entry) ?? [];
+    if (!name || !address) reader.bad(["extra_hosts"], `expected NAME=ADDRESS, got ${JSON.stringify(entry)}`);
+    return `${name}=${address}`;
+  });
+}

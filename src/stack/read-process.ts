@@ -1,0 +1,127 @@
+/** What a service runs and how: command, environment, dependencies, restart, rights, limits, logs. */
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { parseDotenv, parseRawEnv } from "./dotenv.ts";
+import { toMapping } from "./merge.ts";
+import { type ServiceReader, truth } from "./service-reader.ts";
+import type { Condition, Service } from "./stack.ts";
+import { splitWords } from "./values.ts";
+
+export function readCommand(reader: ServiceReader, key: "command" | "entrypoint"): string[] | undefined {
+  const value = reader.input[key];
+  if (value === undefined || value === null) return undefined;
+  if (Array.isArray(value)) return value.map(String);
+  const split = splitWords(value);
+  if (!split) reader.bad([key], "a quote is not closed");
+  return split ?? [];
+}
+
+export function readEnvironment(reader: ServiceReader): Record<string, string> {
+  const result: Record<string, string> = {};
+  const { env_file } = reader.input;
+  const files = env_file === undefined ? [] : typeof env_file === "string" ? [env_file] : env_file;
+  files.forEach((entry, index) => {
+    const { path, required, format } =
+      typeof entry === "string"
+        ? { path: entry, required: true, format: undefined }
+        : { ...entry, required: entry.required === undefined || truth(entry.required) };
+    const file = resolve(reader.context.directory, path);
+    reader.context.inputs.add(file);
+    let text: string;
+    try {
+      text = readFileSync(file, "utf8");
+    } catch {
+      if (required)
+        reader.bad(
+          typeof env_file === "string" ? ["env_file"] : ["env_file", index],
+          `${file} cannot be read`,
+        );
+      return;
+    }
+    try {
+      const read = format === "raw" ? parseRawEnv : parseDotenv;
+      for (const [key, value] of read(text, reader.context.variables)) result[key] = value;
+    } catch (error) {
+      reader.bad(["env_file"], `${file}: ${(error as Error).message}`);
+    }
+  });
+  for (const [key, value] of Object.entries(toMapping(reader.input.environment))) {
+    const given = value === null ? reader.context.variables(key) : String(value);
+    if (given !== undefined) result[key] = given;
+    if (key === "" || key.includes("\0")) reader.bad(["environment"], "a variable without a name");
+  }
+  return result;
+}
+
+export function readDependencies(reader: ServiceReader): Service["dependsOn"] {
+  const depends = reader.input.depends_on;
+  if (!depends) return {};
+  const started: Condition = "service_started";
+  if (Array.isArray(depends))
+    return Object.fromEntries(
+      depends.map((name) => [name, { condition: started, required: true, restart: false }]),
+    );
+  return Object.fromEntries(
+    Object.entries(depends).map(([name, value]) => [
+      name,
+      {
+        condition: value.condition ?? started,
+        required: value.required === undefined || truth(value.required),
+        restart: truth(value.restart),
+      },
+    ]),
+  );
+}
+
+export function readRestart(reader: ServiceReader): Service["restart"] {
+  const [policy = "no", retries = "0"] = (reader.input.restart ?? "no").split(":");
+  return { policy: policy as Service["restart"]["policy"], maxRetries: Number(retries) };
+}
+
+export function readSecurity(reader: ServiceReader): { noNewPrivileges: boolean; seccomp: string } {
+  const result = { noNewPrivileges: false, seccomp: "default" };
+  (reader.input.security_opt ?? []).forEach((option, index) => {
+    const [key = "", value = ""] = String(option).split(/[:=](.*)/s);
+    if (key === "no-new-privileges") result.noNewPrivileges = value === "" || value === "true";
+    else if (key === "seccomp" && value === "unconfined") result.seccomp = value;
+    else if (key === "seccomp") {
+      const file = resolve(reader.context.directory, value);
+      const isInline = value.startsWith("{"); // as bay config writes it
+      if (!isInline) reader.context.inputs.add(file);
+      try {
+        result.seccomp = JSON.stringify(JSON.parse(isInline ? value : readFileSync(file, "utf8")));
+      } catch (error) {
+        reader.bad(
+          ["security_opt", index],
+          `the seccomp profile ${value} cannot be used: ${(error as Error).message}`,
+        );
+      }
+    } else if (!(key === "apparmor" && value === "unconfined") && !(key === "label" && value === "disable")) {
+      reader.bad(["security_opt", index], `${option} is not supported`);
+    }
+  });
+  return result;
+}
+
+export function readUlimits(reader: ServiceReader): Service["ulimits"] {
+  return Object.fromEntries(
+    Object.entries(reader.input.ulimits ?? {}).map(([name, value]) => {
+      const { soft, hard } = typeof value === "object" ? value : { soft: value, hard: value };
+      return [name, { soft: Number(soft), hard: Number(hard) }];
+    }),
+  );
+}
+
+export function readLogging(reader: ServiceReader): Service["log"] {
+  const { driver = "json-file", options = {} } = reader.input.logging ?? {};
+  for (const key of Object.keys(options)) {
+    if (!["max-size", "max-file"].includes(key))
+      reader.bad(["logging", "options", key], "is not supported; max-size and max-file are");
+  }
+  const maxFiles = options["max-file"];
+  return {
+    driver,
+    maxSize: reader.bytes(["logging", "options", "max-size"], options["max-size"] as string | undefined),
+    maxFiles: maxFiles === undefined || maxFiles === null ? undefined : Math.max(1, Number(maxFiles)),
+  };
+}

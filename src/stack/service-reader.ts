@@ -1,0 +1,64 @@
+/** What the readers of a service share: its input, where problems go, and values with units. */
+import type { ReportAt } from "./check.ts";
+import type { Variables } from "./interpolate.ts";
+import { toMapping } from "./merge.ts";
+import type { ServiceInput } from "./schema.ts";
+import { parseBytes, parseDuration } from "./values.ts";
+
+export interface ServiceContext {
+  directory: string;
+  variables: Variables;
+  report: ReportAt;
+  /** Files that are read on the way are noted here. */
+  inputs: Set<string>;
+}
+
+export class ServiceReader {
+  constructor(
+    readonly name: string,
+    readonly input: ServiceInput,
+    readonly context: ServiceContext,
+  ) {}
+
+  bad(path: (string | number)[], message: string, hint?: string): void {
+    const where = ["services", this.name, ...path];
+    this.context.report(where, {
+      severity: "error",
+      code: "BAD_VALUE",
+      message: `${where.join(".")}: ${message}`,
+      ...(hint ? { hint } : {}),
+    });
+  }
+
+  bytes(path: (string | number)[], value: string | number | undefined): number | undefined {
+    if (value === undefined) return undefined;
+    const parsed = parseBytes(value);
+    if (parsed === undefined) this.bad(path, `expected a size such as 64m, got ${JSON.stringify(value)}`);
+    return parsed;
+  }
+
+  duration(path: (string | number)[], value: string | number | undefined): number | undefined {
+    if (value === undefined) return undefined;
+    const parsed = parseDuration(value);
+    if (parsed === undefined) this.bad(path, `expected a duration such as 10s, got ${JSON.stringify(value)}`);
+    return parsed;
+  }
+}
+
+export function truth(value: boolean | "true" | "false" | undefined): boolean {
+  return value === true || value === "true";
+}
+
+export function strings(value: string | (string | number)[] | undefined): string[] {
+  return value === undefined ? [] : typeof value === "string" ? [value] : value.map(String);
+}
+
+export function textMap(value: unknown): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(toMapping(value)).map(([key, entry]) => [key, entry === null ? "" : String(entry)]),
+  );
+}
+
+export function optionalNumber(value: string | number | undefined): number | undefined {
+  return value === undefined ? undefined : Number(value);
+}
