@@ -1,0 +1,43 @@
+/** Commands on bay itself and its host. Each loads what it does when it is called. */
+import { type Command, Option } from "commander";
+import type { Context } from "../context.ts";
+import type { Add } from "./add.ts";
+
+export function addHostCommands(add: Add, program: Command): void {
+  add(
+    "doctor",
+    "say what this host lacks",
+    (c) =>
+      c.addOption(
+        new Option("--format <format>", "table or json").choices(["table", "json"]).default("table"),
+      ),
+    async () => (await import("../commands/doctor.ts")).doctor,
+  );
+  add(
+    "daemon <what>",
+    "run, install (as a systemd unit), uninstall, stop or status of bayd",
+    (c) =>
+      c
+        .option("--no-repair", "do not repair drift")
+        .option("--group <name>", "let this group use the socket"),
+    async () => (await import("../commands/daemon.ts")).daemon,
+  );
+  add(
+    "version",
+    "show versions",
+    (c) =>
+      c
+        .addOption(new Option("--format <format>", "text or json").choices(["text", "json"]).default("text"))
+        .option("--short", "only the number"),
+    async () => (await import("../commands/version.ts")).version,
+  );
+  add(
+    "completion <shell>",
+    "print a completion script for bash, zsh or fish",
+    (c) => c,
+    async () => {
+      const { completion } = await import("../commands/completion.ts");
+      return (_context: Context, args: string[]) => completion(program, args);
+    },
+  );
+}

@@ -1,0 +1,88 @@
+/** Commands that show what is there. Each loads what it does when it is called. */
+import { Option } from "commander";
+import { type Add, collect, whole } from "./add.ts";
+
+export function addLookCommands(add: Add): void {
+  add(
+    "ps [services...]",
+    "list containers",
+    (c) =>
+      c
+        .option("-a, --all", "those that ended too")
+        .option("-q, --quiet", "only IDs")
+        .option("--services", "only service names")
+        .option("--filter <filter>", "status=running, service=web", collect)
+        .addOption(
+          new Option("--format <format>", "table or json").choices(["table", "json"]).default("table"),
+        ),
+    async () => (await import("../commands/ps.ts")).ps,
+  );
+  add(
+    "logs [services...]",
+    "show output",
+    (c) =>
+      c
+        .option("-f, --follow", "go on")
+        .option("-t, --timestamps", "with times")
+        .option("-n, --tail <lines>", "the last lines of each", "all")
+        .option("--since <time>", "from a time or 10m ago")
+        .option("--until <time>", "up to a time")
+        .option("--no-log-prefix", "without names")
+        .option("--no-color", "without colours"),
+    async () => (await import("../commands/logs.ts")).logs,
+  );
+  add(
+    "top [services...]",
+    "show processes",
+    (c) => c,
+    async () => (await import("../commands/top.ts")).top,
+  );
+  add(
+    "stats [services...]",
+    "show use of CPU, memory and network",
+    (c) =>
+      c
+        .option("--no-stream", "once")
+        .addOption(
+          new Option("--format <format>", "table or json").choices(["table", "json"]).default("table"),
+        )
+        .option("-a, --all"),
+    async () => (await import("../commands/stats.ts")).stats,
+  );
+  add(
+    "port <service> <port>",
+    "show where a port is published",
+    (c) =>
+      c
+        .option("--protocol <protocol>", "tcp or udp", "tcp")
+        .option("--index <number>", "this container of the service", whole),
+    async () => (await import("../commands/port.ts")).port,
+  );
+  add(
+    "images [services...]",
+    "list the images that containers use",
+    (c) =>
+      c
+        .option("-q, --quiet", "only IDs")
+        .addOption(
+          new Option("--format <format>", "table or json").choices(["table", "json"]).default("table"),
+        ),
+    async () => (await import("../commands/images.ts")).images,
+  );
+  add(
+    "events [services...]",
+    "show what happens",
+    (c) =>
+      c
+        .option("--json", "as JSON lines")
+        .option("--since <time>", "from a time")
+        .option("--until <time>", "up to a time"),
+    async () => (await import("../commands/events.ts")).events,
+  );
+  add(
+    "inspect <names...>",
+    "show all about containers, by service or name",
+    (c) => c,
+    async () => (await import("../commands/inspect.ts")).inspect,
+  );
+}
