@@ -18,6 +18,7 @@ import type { Roots } from "../roots.ts";
 import { signalNumber } from "../signals.ts";
 import type { Store } from "../store/index.ts";
 import { VolumeStore } from "../volume/index.ts";
+import { changeAttachments } from "./attachments.ts";
 import { Companions } from "./companions.ts";
 import type { ContainerConfig } from "./config.ts";
 import { anonymousVolumesOf, draftRecord } from "./draft.ts";
@@ -245,7 +246,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     });
   }
 
-  /** Changes what can change on the live container: limits, restart policy, ports, labels, stop settings. */
+  /** Changes what can change on the live container: limits, networks, ports, labels, restart and stop. */
   update(id: string, config: ContainerConfig): Promise<void> {
     return this.#records.queue(id, async (record) => {
       const before = record.config;
@@ -253,15 +254,18 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
       const differs = (key: keyof ContainerConfig) =>
         JSON.stringify(before[key]) !== JSON.stringify(config[key]);
       const { mounts, imageId, hostname } = before;
+      const { endpoints } = record;
       record.config = { ...config, mounts, imageId, hostname };
       try {
         if (isLive && differs("resources")) this.repairLimits(record.id);
-        if (isLive && differs("ports")) {
+        if (differs("networks")) changeAttachments(this, record, isLive);
+        if (isLive && (differs("ports") || differs("networks"))) {
           this.networks.ports.releaseOf(before.name);
           await this.#runs.holdPorts(record);
         }
       } catch (error) {
         record.config = before;
+        record.endpoints = endpoints;
         if (isLive) await this.#runs.holdPorts(record).catch(() => {});
         throw error;
       }

@@ -189,7 +189,7 @@ function networkOwner(host: Host, record: ContainerRecord): ContainerRecord | un
 }
 
 /** Writes /etc/hosts, /etc/hostname and /etc/resolv.conf anew; addresses are known now. */
-function writeEtcFiles(host: Host, record: ContainerRecord): { target: string; file: string }[] {
+export function writeEtcFiles(host: Host, record: ContainerRecord): { target: string; file: string }[] {
   const { config, endpoints } = record;
   const directory = runDirectory(host, record.id);
   const owner = networkOwner(host, record);

@@ -100,6 +100,16 @@ function allowHairpin(link: string): void {
   writeFileSync(`/sys/class/net/${link}/brport/hairpin_mode`, "1");
 }
 
+/** Sets a namespace's default route, in the place of another. */
+export function routeBy(gateway: string, namespaceFile: string): void {
+  const inside = inNamespace(namespaceFile, () => new Links());
+  try {
+    inside.addDefaultRoute(gateway);
+  } finally {
+    inside.close();
+  }
+}
+
 /** Brings the loopback of a fresh namespace up. */
 export function setLoopbackUp(namespaceFile: string): void {
   const inside = inNamespace(namespaceFile, () => new Links());

@@ -16,7 +16,7 @@ import {
   type Subnet,
   toAddress,
 } from "./address-pool.ts";
-import { connectEndpoint, ensureBridge, removeLink, setLoopbackUp, withLinks } from "./bridge.ts";
+import { connectEndpoint, ensureBridge, removeLink, routeBy, setLoopbackUp, withLinks } from "./bridge.ts";
 import type { NameView } from "./dns/answer.ts";
 import { ContainerDns } from "./dns/server.ts";
 import { enableForwarding, Firewall } from "./firewall.ts";
@@ -180,6 +180,25 @@ export class NetworkManager {
       hasRoute ||= isDefault;
     }
     return file;
+  }
+
+  /** Connects a running container to one more network. */
+  connect(container: string, endpoint: Endpoint): void {
+    const network = this.#require(endpoint.network);
+    withLinks((links) => ensureBridge(network, links));
+    connectEndpoint(network, endpoint, this.namespaceFile(container), false);
+  }
+
+  disconnect(endpoint: Endpoint): void {
+    removeLink(endpoint.link);
+  }
+
+  /** Sends what leaves a running container by the first of its networks that leads outside. */
+  setDefaultRoute(container: string, endpoints: readonly Endpoint[]): void {
+    const network = endpoints
+      .map((endpoint) => this.#require(endpoint.network))
+      .find(({ config }) => !config.internal);
+    if (network) routeBy(network.gateway, this.namespaceFile(container));
   }
 
   /** Answers the container's DNS. Called at start and when bayd adopts it. */

@@ -64,7 +64,7 @@ const FIELDS: Field[] = [
   one("network_mode", false, ({ networkMode }) => (networkMode === "bridge" ? undefined : networkMode)),
   {
     name: "networks",
-    live: false,
+    live: true,
     parts: ({ networks }) =>
       Object.fromEntries(
         networks.map(({ network, aliases, ipv4 }) => [network, [ipv4, ...aliases].filter(Boolean).join(" ")]),

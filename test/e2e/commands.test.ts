@@ -154,6 +154,34 @@ services:
     }
   });
 
+  it("networks and aliases change on the live container", () => {
+    const services = (a: string) =>
+      stack(
+        `  a: { image: box, command: sleep 1000, stop_grace_period: 0s, ports: ["18090:80"], networks: ${a} }\n  b: { image: box, command: sleep 1000, stop_grace_period: 0s, networks: [one, two] }\nnetworks: { one: , two: { internal: true } }\n`,
+      );
+    bay.write(services("[one]")).ok("up", "-d");
+    const pid = () => bay.ps().find(({ Service }) => Service === "a")!.Pid;
+    const before = pid();
+    const change = (networks: string) => {
+      bay.write(services(networks));
+      expect(bay.ok("plan")).toContain("~ container cmd-a-1 changes in place");
+      bay.ok("up", "-d");
+      expect(bay.run(["plan", "--detailed-exitcode"]).code).toBe(0);
+      expect(pid()).toBe(before);
+      return bay.ok("exec", "-T", "a", "sh", "-c", "ip -o -4 addr; ip route; cat /etc/hosts");
+    };
+    const both = change("{ one: { aliases: [first] }, two: { aliases: [second] } }");
+    expect(both).toMatch(/eth0[\s\S]*eth1[\s\S]*default via/);
+    for (const name of ["first", "second"]) bay.ok("exec", "-T", "b", "nslookup", name);
+    const inner = change("{ two: { aliases: [third] } }");
+    expect(inner).not.toContain("eth0");
+    expect(inner).not.toContain("default via");
+    bay.ok("exec", "-T", "b", "nslookup", "third");
+    expect(bay.run(["exec", "-T", "b", "nslookup", "first"]).code).not.toBe(0);
+    expect(change("[one, two]")).toContain("default via");
+    bay.ok("exec", "-T", "b", "ping", "-c", "1", "-W", "2", "a");
+  });
+
   it("a network is replaced with what is on it, and one of another stack's containers keeps it", () => {
     const services = "  a: { image: box, command: sleep 1000, stop_grace_period: 0s, volumes: [/keep] }\n";
     const withNetwork = (options: string) => stack(`${services}networks: { default: ${options} }\n`);

@@ -1,0 +1,38 @@
+/** A container's networks, changed while it lives: links come and go, its other connections stay. */
+import type { Endpoint } from "../network/index.ts";
+import type { Host } from "./host.ts";
+import type { ContainerRecord } from "./record.ts";
+import { writeEtcFiles } from "./start.ts";
+
+/**
+ * Brings a record's endpoints, and the links of one that runs, in line with the networks of its config. Throws
+ * ADDRESS_TAKEN, BAD_ADDRESS, NETWORK_NOT_FOUND; nothing is changed then.
+ */
+export function changeAttachments(host: Host, record: ContainerRecord, isLive: boolean): void {
+  const before = record.endpoints;
+  const endpoints: Endpoint[] = [];
+  for (const { network, aliases, ipv4 } of record.config.networks) {
+    const known = before.find(
+      (endpoint) => endpoint.network === network && (ipv4 ?? endpoint.address) === endpoint.address,
+    );
+    const index = freeInterface([...before, ...endpoints]);
+    endpoints.push(known ? { ...known, aliases } : host.networks.allocate(network, ipv4, aliases, index));
+  }
+  record.endpoints = endpoints;
+  if (!isLive) return;
+  const isIn = (list: readonly Endpoint[]) => (wanted: Endpoint) =>
+    list.some(({ link }) => link === wanted.link);
+  for (const gone of before.filter((endpoint) => !isIn(endpoints)(endpoint))) host.networks.disconnect(gone);
+  for (const fresh of endpoints.filter((endpoint) => !isIn(before)(endpoint)))
+    host.networks.connect(record.id, fresh);
+  host.networks.setDefaultRoute(record.id, endpoints);
+  writeEtcFiles(host, record); // in place: the container has these very files mounted
+}
+
+/** The number of the next interface: eth0, eth1 … without those in use. */
+function freeInterface(endpoints: readonly Endpoint[]): number {
+  const used = new Set(endpoints.map((endpoint) => endpoint.interface));
+  let index = 0;
+  while (used.has(`eth${index}`)) index += 1;
+  return index;
+}
