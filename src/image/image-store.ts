@@ -18,7 +18,12 @@ export interface ImageRecord {
   size: number;
   createdAt: string;
   /** For images that bay made: the definition and the state of its inputs, to tell whether it is current. */
-  made?: { definition: string; inputs: [path: string, size: number, mtimeMs: number][] };
+  made?: {
+    definition: string;
+    /** The folder of the stack that made it; another stack may name the same files from another folder. */
+    base: string;
+    inputs: [path: string, size: number, mtimeMs: number][];
+  };
 }
 
 export interface Image extends ImageRecord {
@@ -117,6 +122,7 @@ export class ImageStore {
       createdAt: new Date().toISOString(),
       made: {
         definition: definitionOf(source),
+        base: source.base,
         inputs: inputs.map((path) => stateOf(movable(path, source.base), source.base)),
       },
     };
@@ -227,9 +233,14 @@ function stateOf(path: string, base: string): [path: string, size: number, mtime
 
 /** Why a made image is not what its definition and inputs give now. */
 export function staleReason(record: ImageRecord, source: ImageSource): string | undefined {
-  if (record.made?.definition !== definitionOf(source)) return "its definition changed";
-  const changed = record.made.inputs.find(([path, size, mtimeMs]) => {
-    const [, nowSize, nowTime] = stateOf(path, source.base);
+  const { made } = record;
+  // the stack may have moved with its files, or another stack may mean the same files
+  const base = [source.base, made?.base].find(
+    (folder) => folder !== undefined && made?.definition === definitionOf({ ...source, base: folder }),
+  );
+  if (!made || base === undefined) return "its definition changed";
+  const changed = made.inputs.find(([path, size, mtimeMs]) => {
+    const [, nowSize, nowTime] = stateOf(path, base);
     return nowSize !== size || nowTime !== mtimeMs;
   });
   return changed && `${changed[0]} changed`;
