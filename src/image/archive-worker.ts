@@ -16,7 +16,8 @@ import { posix } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 import { BayError } from "../errors.ts";
 import { confineTo, enterRootOf, mountOverlay, privateMounts } from "../linux/index.ts";
-import { BLOCK, encodeEntry, padding, type TarEntry } from "./tar/header.ts";
+import { describeFile } from "./tar/describe.ts";
+import { BLOCK, encodeEntry, padding } from "./tar/header.ts";
 import { fromDescriptor } from "./tar/read.ts";
 import { unpackInto } from "./unpack.ts";
 
@@ -46,7 +47,7 @@ function writeAll(fd: number, bytes: Buffer): void {
 function get(path: string, fd: number): void {
   const base = posix.dirname(path);
   const walk = (at: string) => {
-    const entry = describe(at, posix.relative(base, at) || posix.basename(at));
+    const entry = describeFile(at, posix.relative(base, at) || posix.basename(at));
     if (!entry) return;
     writeAll(fd, encodeEntry(entry));
     if (entry.type === "file") writeContent(at, entry.size, fd);
@@ -54,31 +55,6 @@ function get(path: string, fd: number): void {
   };
   walk(path);
   writeAll(fd, Buffer.alloc(2 * BLOCK));
-}
-
-function describe(path: string, name: string): TarEntry | undefined {
-  const stat = lstatSync(path);
-  const type = stat.isFile()
-    ? "file"
-    : stat.isDirectory()
-      ? "directory"
-      : stat.isSymbolicLink()
-        ? "symlink"
-        : undefined;
-  if (!type) return undefined;
-  return {
-    name: name || ".",
-    type,
-    mode: stat.mode & 0o7777,
-    uid: stat.uid,
-    gid: stat.gid,
-    size: type === "file" ? stat.size : 0,
-    mtime: Math.floor(stat.mtimeMs / 1000),
-    linkName: type === "symlink" ? readlinkSync(path) : "",
-    devMajor: 0,
-    devMinor: 0,
-    xattrs: new Map(),
-  };
 }
 
 function writeContent(path: string, size: number, fd: number): void {

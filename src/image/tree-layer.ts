@@ -1,10 +1,11 @@
 /** Writes directories and files as a layer: a tar with sorted names, so that the same files give the same digest. */
-import { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readSync } from "node:fs";
 import { posix } from "node:path";
 import { BayError } from "../errors.ts";
 import { getXattrs } from "../linux/index.ts";
 import type { BlobWriter } from "./content-store.ts";
-import { encodeEntry, padding, type TarEntry } from "./tar/header.ts";
+import { describeFile, PLAIN_ENTRY } from "./tar/describe.ts";
+import { encodeEntry, padding } from "./tar/header.ts";
 
 const CHUNK = 1 << 20;
 
@@ -35,56 +36,28 @@ export function writeLayer(
   writer.write(Buffer.alloc(1024));
 }
 
-const PLAIN = {
-  uid: 0,
-  gid: 0,
-  size: 0,
-  mtime: 0,
-  linkName: "",
-  devMajor: 0,
-  devMinor: 0,
-  xattrs: new Map<string, Buffer>(),
-};
-
 function writeOne(writer: BlobWriter, path: string, source: LayerSource, keepOwners: boolean): void {
   const name = path.slice(1);
   if ("content" in source) {
     const bytes = Buffer.from(source.content);
-    writer.write(encodeEntry({ ...PLAIN, name, type: "file", mode: source.mode, size: bytes.length }));
+    writer.write(encodeEntry({ ...PLAIN_ENTRY, name, type: "file", mode: source.mode, size: bytes.length }));
     writer.write(Buffer.concat([bytes, padding(bytes.length)]));
   } else if ("directory" in source) {
-    writer.write(encodeEntry({ ...PLAIN, name, type: "directory", mode: source.mode }));
+    writer.write(encodeEntry({ ...PLAIN_ENTRY, name, type: "directory", mode: source.mode }));
   } else if ("link" in source) {
-    writer.write(encodeEntry({ ...PLAIN, name, type: "symlink", mode: 0o777, linkName: source.link }));
+    writer.write(encodeEntry({ ...PLAIN_ENTRY, name, type: "symlink", mode: 0o777, linkName: source.link }));
   } else writeHostFile(writer, name, source.path, keepOwners);
 }
 
 function writeHostFile(writer: BlobWriter, name: string, path: string, keepOwners: boolean): void {
-  const stat = lstatSync(path);
-  const type = stat.isFile()
-    ? "file"
-    : stat.isDirectory()
-      ? "directory"
-      : stat.isSymbolicLink()
-        ? "symlink"
-        : undefined;
-  if (!type) return; // sockets, devices and FIFOs of the host are no part of an image
-  const entry: TarEntry = {
-    ...PLAIN,
-    name,
-    type,
-    mode: stat.mode & 0o7777,
-    uid: keepOwners ? stat.uid : 0,
-    gid: keepOwners ? stat.gid : 0,
-    size: type === "file" ? stat.size : 0,
-    mtime: Math.floor(stat.mtimeMs / 1000),
-    linkName: type === "symlink" ? readlinkSync(path) : "",
-    xattrs: new Map(
-      [...getXattrs(path)].filter(([key]) => key === "security.capability" || key.startsWith("user.")),
-    ),
-  };
-  writer.write(encodeEntry(entry));
-  if (type === "file") writeContent(writer, path, stat.size);
+  const entry = describeFile(path, name);
+  if (!entry) return; // sockets, devices and FIFOs of the host are no part of an image
+  const owner = keepOwners ? {} : { uid: 0, gid: 0 };
+  const xattrs = new Map(
+    [...getXattrs(path)].filter(([key]) => key === "security.capability" || key.startsWith("user.")),
+  );
+  writer.write(encodeEntry({ ...entry, ...owner, xattrs }));
+  if (entry.type === "file") writeContent(writer, path, entry.size);
 }
 
 function writeContent(writer: BlobWriter, path: string, size: number): void {

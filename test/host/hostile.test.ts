@@ -3,22 +3,11 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { PLAIN_ENTRY } from "../../src/image/tar/describe.ts";
 import { encodeEntry, padding, type TarEntry } from "../../src/image/tar/header.ts";
 import { Bay, makeBusybox } from "../support/bay.ts";
 
-const plain: TarEntry = {
-  name: "x",
-  type: "file",
-  mode: 0o644,
-  uid: 0,
-  gid: 0,
-  size: 0,
-  mtime: 0,
-  linkName: "",
-  devMajor: 0,
-  devMinor: 0,
-  xattrs: new Map(),
-};
+const plain: TarEntry = { ...PLAIN_ENTRY, name: "x", type: "file", mode: 0o644 };
 
 function tar(entries: (Partial<TarEntry> & { content?: string })[]): Buffer {
   return Buffer.concat([

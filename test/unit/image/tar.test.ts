@@ -1,21 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { PLAIN_ENTRY } from "../../../src/image/tar/describe.ts";
 import { encodeEntry, padding, type TarEntry } from "../../../src/image/tar/header.ts";
 import { type ReadBytes, readTar } from "../../../src/image/tar/read.ts";
 
-const plain: TarEntry = {
-  name: "a",
-  type: "file",
-  mode: 0o644,
-  uid: 0,
-  gid: 0,
-  size: 0,
-  mtime: 0,
-  linkName: "",
-  devMajor: 0,
-  devMinor: 0,
-  xattrs: new Map(),
-};
+const plain: TarEntry = { ...PLAIN_ENTRY, name: "a", type: "file", mode: 0o644 };
 
 function reader(bytes: Buffer, chunk = 1 << 20): ReadBytes {
   let at = 0;
