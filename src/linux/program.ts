@@ -341,7 +341,11 @@ export function readProgramState(page: Buffer): ProgramState {
   const mainStatus = page.readUInt32LE(HEADER.mainStatus);
   const mainPid = page.readUInt32LE(HEADER.mainPid);
   const ttyRecord = page.readUInt32LE(HEADER.ttyRecord);
-  const ended = status !== STATUS_RUNNING;
+  const known = (value: number) => (value === STATUS_RUNNING ? undefined : value);
+  // an init ends by itself when it has sent its main process's status; one that was killed has not
+  const isInitsEnd = mainPid !== 0 && (status & 0x7f) === 0;
+  const wholeStatus = known(isInitsEnd ? mainStatus : status);
+  const ended = wholeStatus !== undefined;
   const tty =
     ttyRecord >= RECORD && ttyRecord + RECORD <= page.length ? page.readBigInt64LE(ttyRecord + 56) : -1n;
   return {
@@ -349,8 +353,7 @@ export function readProgramState(page: Buffer): ProgramState {
     shimPid: page.readUInt32LE(HEADER.shimPid),
     childStart: Number(page.readBigUInt64LE(HEADER.childStart)),
     shimStart: Number(page.readBigUInt64LE(HEADER.shimStart)),
-    // An init that was killed itself left no word of its main process.
-    status: !ended ? undefined : mainPid !== 0 && (status & 0x7f) === 0 ? mainStatus : status,
+    status: wholeStatus,
     endedAt: ended
       ? Number(page.readBigInt64LE(HEADER.endedAt)) * 1000 +
         Math.floor(Number(page.readBigInt64LE(HEADER.endedAt + 8)) / 1e6)

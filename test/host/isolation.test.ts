@@ -1,6 +1,6 @@
 /** Isolation as the container itself sees it: what it must not see, reach or do. */
 import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Bay, eventually } from "../support/bay.ts";
@@ -24,6 +24,8 @@ services:
   none: { image: box, command: sleep 1000, network_mode: none, stop_grace_period: 0s }
   host: { image: box, command: sleep 1000, network_mode: host, pid: host, ipc: host, stop_grace_period: 0s }
   joined: { image: box, command: sleep 1000, network_mode: "service:other", stop_grace_period: 0s }
+  traced: { image: box, command: sleep 1000, init: true, cap_add: [SYS_PTRACE] }
+  ended: { image: box, command: "sh -c '(sleep 0.1; true) & exit 7'", init: true, privileged: true }
 `)
       .ok("up", "-d");
   });
@@ -64,6 +66,27 @@ services:
   it("no descriptor of bay's is open", () => {
     expect(out("ls -l /proc/1/fd | grep -v total | awk '{print $9}' | tr '\\n' ' '")).toBe("0 1 2");
     expect(out("ls -l /proc/self/fd | grep -c -E '/(var|run|tmp)/'")).toBe("0");
+  });
+
+  it("an init's memory is its own, so that one who may trace it does not reach the shim", async () => {
+    const { ID } = bay.ps().find(({ Service }) => Service === "traced")!;
+    const program = () => readFileSync(join(bay.folder, "run", "containers", ID.slice(0, 16), "program"));
+    const before = program();
+    const overwrite =
+      "dd if=/dev/urandom of=/proc/1/mem bs=4000 count=1 seek=268435456 oflag=seek_bytes conv=notrunc";
+    expect(sh(overwrite, "traced").code).toBe(0);
+    expect(program().equals(before)).toBe(true);
+    bay.ok("kill", "traced");
+    await eventually(() =>
+      expect(bay.ps().find(({ Service }) => Service === "traced")).toMatchObject({
+        State: "exited",
+        ExitCode: 137,
+      }),
+    );
+    expect(bay.ps().find(({ Service }) => Service === "ended")).toMatchObject({
+      State: "exited",
+      ExitCode: 7,
+    });
   });
 
   it("the shim and bay's files are out of reach", () => {

@@ -1,24 +1,30 @@
 /**
  * `init: true`: pid 1 of the container is bay's own program, not an extra binary. It forwards every signal to
- * the main process, reaps what is orphaned, and ends with the main process, whose status it leaves in the
- * program's header.
+ * the main process, reaps what is orphaned, and ends with the main process, whose status it sends to the shim.
  *
  *     clone            the child goes on as the main process, which is pid 2 of a new pid namespace
+ *     mmap             the program becomes pid 1's own: the shim outside runs from the shared page, and a
+ *                      container that may trace (CAP_SYS_PTRACE) can write to pid 1's memory
+ *     write(mainGo)    now the main process executes its command
  *     wait-for  readv(signalfd), scattered so that the signal's number becomes kill's argument
  *               kill(2, number)
  *     reap      wait4(-1, &status, WNOHANG)   0: back to wait-for
- *               kill(2, 0)                    ESRCH: that was the main process, so end
+ *               kill(2, 0)                    ESRCH: that was the main process, so send the status and end
  *               back to reap
  */
 import { SIGNALS } from "../../signals.ts";
 import { O_CLOEXEC } from "../abi.ts";
 import type { ProgramBuilder } from "../program.ts";
+import { SHIM_BASE, SHIM_MAPPING_SIZE } from "../shim-code.ts";
 import { FD } from "./request.ts";
 import { resultAs } from "./supervise.ts";
 
 const MAIN_PID = 2;
 const WNOHANG = 1;
 const SIGINFO_SIZE = 128;
+const PROT_READ = 1;
+const PROT_WRITE = 2;
+const MAP_PRIVATE_FIXED = 0x02 | 0x10;
 
 /** Adds the loop as resident records; the main process goes on in the records that follow this call. */
 export function addInit(program: ProgramBuilder): void {
@@ -31,20 +37,31 @@ export function addInit(program: ProgramBuilder): void {
   program.goto("init");
 
   program.section("resident");
-  program.call("close_range", [3, FD.signals - 1, 0], { label: "init", ignore: true });
-  program.call("close_range", [FD.signals + 1, 0xffffffff, 0], { ignore: true });
+  program.call(
+    "mmap",
+    [SHIM_BASE, SHIM_MAPPING_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE_FIXED, FD.program, 0],
+    {
+      label: "init",
+    },
+  );
+  program.call("close_range", [3, FD.signals - 1, 0], { ignore: true });
+  program.call("close_range", [FD.mainGo + 1, 0xffffffff, 0], { ignore: true });
+  const one = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]);
+  program.call("write", [FD.mainGo, one, one.length]);
   const rest = program.data(Buffer.alloc(SIGINFO_SIZE));
   const vector = program.struct([program.argument("forward", 1), 4, rest, SIGINFO_SIZE - 4]);
   program.call("readv", [FD.signals, vector, 2], { label: "wait-for", ignore: true });
   program.call("kill", [MAIN_PID, 0], { label: "forward", ignore: true });
-  program.call("wait4", [-1, program.header("mainStatus"), WNOHANG, 0], {
+  const status = program.struct([1n << 32n]); // the lower half is wait4's; never zero, which an eventfd does not keep
+  program.call("wait4", [-1, status, WNOHANG, 0], {
     label: "reap",
     jumpIfZero: "wait-for",
     ignore: true,
   });
   program.call("kill", [MAIN_PID, 0], { jumpIfError: "done" });
   program.goto("reap");
-  program.call("exit_group", [0], { label: "done" });
+  program.call("write", [FD.mainStatus, status, 8], { label: "done", ignore: true });
+  program.call("exit_group", [0]);
   program.section("transient");
-  program.call("getpid", [], { label: "main" });
+  program.call("read", [FD.mainGo, Buffer.alloc(8), 8], { label: "main", about: "wait for the init" });
 }

@@ -83,7 +83,12 @@ export const FD = {
   scratch: 705,
   ptyMaster: 706,
   ptySlave: 707,
+  /** With an init, in a row: the signals, and two eventfds. */
   signals: 708,
+  /** Carries the main process's status from the init to the shim. */
+  mainStatus: 709,
+  /** Lets the main process go on when the init's program is its own. */
+  mainGo: 710,
   firstBind: 720,
 } as const;
 

@@ -43,16 +43,6 @@ export function startProgram(request: LaunchRequest): Program {
   if (!spec.linux.namespaces.some(({ type, path }) => type === "mount" && path === undefined)) {
     throw new BayError("UNSUPPORTED_SPEC", "a container needs a mount namespace of its own");
   }
-  if (request.init && mayTrace(spec)) {
-    // pid 1 shares the program's page with the shim outside, so nobody inside may write to its memory
-    throw new BayError(
-      "UNSUPPORTED_SPEC",
-      "init: true cannot be combined with CAP_SYS_PTRACE or privileged yet",
-      {
-        hint: "leave init out, or drop the capability",
-      },
-    );
-  }
   const joined = spec.linux.namespaces.filter(({ path }) => path !== undefined);
   const program = new ProgramBuilder();
   addSupervisor(program, {
@@ -61,6 +51,7 @@ export function startProgram(request: LaunchRequest): Program {
     token: request.token,
     stdio: request.stdio,
     cloneFlags: cloneFlags(spec),
+    init: request.init,
     beforeClone: () => {
       // A pid namespace is entered by the next child only, so the shim joins it and stays outside itself.
       for (const { type, path } of joined) if (type === "pid") addJoin(program, path!, abi.CLONE_NEWPID);
@@ -99,11 +90,6 @@ export function startProgram(request: LaunchRequest): Program {
   }
   addExec(program, spec.process);
   return program.build();
-}
-
-function mayTrace(spec: Spec): boolean {
-  const bounding = spec.process.capabilities?.bounding;
-  return bounding === undefined || bounding.includes("CAP_SYS_PTRACE");
 }
 
 function addJoin(program: ProgramBuilder, path: string, flag: number): void {

@@ -31,6 +31,8 @@ export interface SupervisorOptions {
   stdio: Stdio;
   /** Clone flags of the child. */
   cloneFlags: number;
+  /** The child is an init: its main process's status comes by FD.mainStatus. */
+  init?: boolean;
   /** Records to run in the shim before the clone, such as joining a pid namespace. */
   beforeClone?: (program: ProgramBuilder) => void;
 }
@@ -69,6 +71,7 @@ export function addSupervisor(program: ProgramBuilder, options: SupervisorOption
     openAs(program, options.stdio.stderr, O_RDONLY | O_NONBLOCK | O_CLOEXEC, FD.fifoErr);
   }
   options.beforeClone?.(program);
+  if (options.init) addEventfds(program);
 
   // inherited by the child: no moment in which a container could trace it
   program.call("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0]);
@@ -86,12 +89,26 @@ export function addSupervisor(program: ProgramBuilder, options: SupervisorOption
     program.call("close", [fd], { ignore: true, label: fd === 0 ? "supervise" : undefined });
   }
   program.call("wait4", [-1, program.header("status"), 0, 0]);
+  if (options.init) {
+    // the upper half of what the init sent only keeps the sum from being zero
+    const rest = program.data(Buffer.alloc(8));
+    const halves = program.struct([program.header("mainStatus"), 4, rest, 4]);
+    program.call("readv", [FD.mainStatus, halves, 2], { ignore: true });
+  }
   program.call("clock_gettime", [CLOCK_REALTIME, program.header("endedAt")]);
   program.call("write", [FD.ended, options.token, options.token.length], { ignore: true });
   const long = program.struct([1 << 30, 0]);
   program.call("nanosleep", [long, 0], { label: "park", ignore: true });
   program.goto("park");
   program.section("transient");
+}
+
+/** eventfd(2): a number that is added to by a write, and taken by a read. */
+function addEventfds(program: ProgramBuilder): void {
+  resultAs(program, FD.mainStatus, (store) => {
+    program.call("eventfd2", [0, O_CLOEXEC | O_NONBLOCK], { store });
+  });
+  resultAs(program, FD.mainGo, (store) => program.call("eventfd2", [0, O_CLOEXEC], { store }));
 }
 
 /** The shim takes a copy of the pty's master, which bayd later takes from the shim (pidfd_getfd(2)). */

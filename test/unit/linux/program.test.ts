@@ -60,6 +60,9 @@ describe("readProgramState", () => {
     expect(readProgramState(bytes).status).toBe(3 << 8);
     bytes.writeUInt32LE(9, HEADER.status);
     expect(readProgramState(bytes).status).toBe(9);
+    bytes.writeUInt32LE(0, HEADER.status);
+    bytes.writeUInt32LE(0xffffffff, HEADER.mainStatus); // the shim is about to read it
+    expect(readProgramState(bytes).status).toBeUndefined();
   });
 
   it("refuses what is no program, and offsets that lead out of the page", () => {
