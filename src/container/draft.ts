@@ -1,5 +1,6 @@
 /** The record of a container that is not there yet. */
 import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
 import { BayError } from "../errors.ts";
 import { VolumeStore } from "../volume/index.ts";
 import type { ContainerConfig } from "./config.ts";
@@ -35,7 +36,7 @@ export function draftRecord(
   return {
     id,
     createdAt: new Date().toISOString(),
-    config: { ...config, mounts, hostname: config.hostname || id.slice(0, 12) },
+    config: { ...config, mounts, hostname: config.hostname || defaultName(config, id) },
     endpoints: config.networks.map(({ network, aliases, ipv4 }, index) =>
       host.networks.allocate(network, ipv4, aliases, index, freed),
     ),
@@ -43,6 +44,11 @@ export function draftRecord(
     isPrepared: false,
     state: initialState(),
   };
+}
+
+/** On the host's network a container has the host's name, as in Docker. */
+export function defaultName(config: ContainerConfig, id: string): string {
+  return config.networkMode === "host" ? hostname() : id.slice(0, 12);
 }
 
 /** The anonymous volumes of a container, by where they are mounted. */

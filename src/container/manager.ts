@@ -194,6 +194,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     const record = this.get(id);
     record.state.wanted = "stopped";
     this.#runs.cancelRestart(record.id);
+    if (graceMs === 0 && isRunning(record)) this.#hasten(record);
     return this.#records.queue(id, async (current) => {
       if (current.state.status === "restarting") current.state.status = "exited";
       if (!isRunning(current)) return this.#records.save(current);
@@ -210,6 +211,13 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
       }
       this.#publish(current, "stop");
     });
+  }
+
+  /** A stop without grace does not wait behind one that gives some. */
+  #hasten(record: ContainerRecord): void {
+    if (record.state.status === "paused") this.cgroupOf(record.id).freeze(false);
+    this.#signal(record, signalNumber(record.config.stopSignal) ?? 15);
+    this.#signal(record, 9);
   }
 
   /** Sends a signal. Throws NOT_RUNNING. A signal that ends the container counts as a wish to stop it. */

@@ -12,6 +12,7 @@ import {
   type SpecResources,
   type SpecSeccomp,
 } from "../linux/index.ts";
+import { sysctlProblem } from "../sysctls.ts";
 import type { ContainerConfig, ResourceConfig } from "./config.ts";
 import { defaultSeccomp } from "./default-seccomp.ts";
 import type { Account } from "./user.ts";
@@ -57,6 +58,11 @@ export interface ResolvedParts {
 
 /** Throws BayError for a device that is not there, an unknown capability, a malformed seccomp profile. */
 export function toSpec(config: ContainerConfig, parts: ResolvedParts): Spec {
+  for (const name of Object.keys(config.sysctls)) {
+    const shares = { hostNetwork: config.networkMode === "host", hostIpc: config.ipcMode === "host" };
+    const problem = sysctlProblem(name, shares);
+    if (problem) throw new BayError("BAD_SYSCTL", `${config.name}: the sysctl ${name} ${problem}`);
+  }
   const devices = config.privileged ? hostDevices() : config.devices.map(oneDevice);
   const capabilities = config.privileged
     ? resolveCapabilities(["ALL"], [])

@@ -145,13 +145,17 @@ export async function waitForStack(
         "WAIT_FAILED",
         `not ready in time: ${waiting.map(({ config }) => config.name).join(", ")}`,
       );
-    await nextChange(manager, 500);
+    await nextChange(manager, 100);
   }
 }
+
+/** A container without a health check that ends within this time has not come up. */
+const SETTLED_AFTER = 500;
 
 function isReady(manager: ContainerManager, id: string): boolean {
   const { state, config } = manager.get(id);
   if (state.status === "exited" && state.exitCode === 0) return true;
+  if (Date.now() - Date.parse(state.startedAt) < SETTLED_AFTER && !config.health) return false;
   return state.status === "running" && (!config.health || manager.health(id) === "healthy");
 }
 

@@ -150,7 +150,9 @@ function withoutChosen(
   desired: ContainerConfig,
   chosen: { id: string; anonymousVolumes: readonly string[] },
 ): ContainerConfig {
-  const isDefaultName = desired.hostname === "" && recorded.hostname === chosen.id.slice(0, 12);
+  const isDefaultName =
+    desired.hostname === "" &&
+    (recorded.hostname === chosen.id.slice(0, 12) || recorded.networkMode === "host");
   return {
     ...recorded,
     hostname: isDefaultName ? "" : recorded.hostname,

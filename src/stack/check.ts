@@ -23,15 +23,20 @@ export function checkInput(value: unknown, report: ReportAt): { input: FileInput
     if (!told.has(key)) report(path, diagnostic, atKey);
     told.add(key);
   };
-  for (;;) {
+  // each round takes something away, so there is an end; the bound is for a schema that cannot be satisfied
+  for (let round = 0; ; round++) {
     const result = fileSchema.safeParse(rest);
     if (result.success) return { input: result.data, leftOut };
-    const before = leftOut.length;
-    for (const issue of result.error.issues) {
-      for (const path of reportIssue(issue, [], rest, once)) leftOut.push(path);
-    }
-    const gaps = leftOut.slice(before);
+    const earlier = [...leftOut];
+    const reportNew: ReportAt = (path, diagnostic, atKey) => {
+      if (!isNear(path, earlier)) once(path, diagnostic, atKey);
+    };
     const wrong = rest;
+    const gaps = result.error.issues
+      .flatMap((issue) => reportIssue(issue, [], wrong, reportNew))
+      .map((path) => deepestPart(wrong, path));
+    leftOut.push(...gaps);
+    if (round > 20) return { input: {}, leftOut: [[]] };
     rest = gaps.reduce(withoutPath, rest);
     // what is no mapping as a whole, such as a service, still has its name, which others refer to
     for (const gap of gaps.filter((path) => path.length === 2 && !isMapping(valueAt(wrong, path)))) {
@@ -39,6 +44,17 @@ export function checkInput(value: unknown, report: ReportAt): { input: FileInput
       if (section) section[String(gap[1])] = {};
     }
   }
+}
+
+/** A path without its end where that is missing: what lacks a key is wrong as a whole. */
+function deepestPart(value: unknown, path: Path): Path {
+  const isThere = (part: Path) => {
+    const parent = valueAt(value, part.slice(0, -1));
+    return typeof parent === "object" && parent !== null && part.at(-1)! in parent;
+  };
+  let part = path;
+  while (part.length > 0 && !isThere(part)) part = part.slice(0, -1);
+  return part;
 }
 
 const isMapping = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value);
@@ -133,7 +149,7 @@ function reportIssue(issue: Issue, base: Path, root: unknown, report: ReportAt):
 
 function sentence(issue: Issue, value: unknown): string {
   const got =
-    value === null
+    value === null || value === undefined
       ? "nothing"
       : Array.isArray(value)
         ? "a list"

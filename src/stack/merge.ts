@@ -9,7 +9,7 @@ const isMapping = (value: Value): value is Mapping =>
 /** Service keys whose later value replaces the earlier one whole. */
 const REPLACED = new Set(["command", "entrypoint", "test", "env_file_replace"]);
 /** Service keys that are lists or mappings of NAME and value: both are read as mappings. */
-const MAPPED = new Set(["environment", "labels", "annotations", "sysctls", "extra_hosts"]);
+const MAPPED = new Set(["environment", "labels", "annotations", "sysctls"]);
 /** Lists whose entries are told apart by their place in the container. */
 const BY_TARGET = new Set(["volumes", "devices"]);
 
@@ -18,8 +18,12 @@ export function mergeValues(base: Value, over: Value, key = "", depth = 0): Valu
   if (over === undefined) return base;
   if (base === undefined || base === null || REPLACED.has(key)) return over;
   if (depth === 3 && MAPPED.has(key)) return { ...toMapping(base), ...toMapping(over) };
-  if (depth === 3 && (key === "networks" || key === "depends_on"))
-    return mergeValues(fromNames(base), fromNames(over), "", 9);
+  if (depth === 3 && key === "networks") return mergeValues(fromNames(base, {}), fromNames(over, {}), "", 9);
+  if (depth === 3 && key === "depends_on") {
+    const plain = { condition: "service_started" };
+    return mergeValues(fromNames(base, plain), fromNames(over, plain), "", 9);
+  }
+  if (depth === 3 && key === "extra_hosts") return { ...hostsMapping(base), ...hostsMapping(over) };
   if (isMapping(base) && isMapping(over)) {
     const merged: Mapping = { ...base };
     for (const [name, value] of Object.entries(over))
@@ -33,7 +37,7 @@ export function mergeValues(base: Value, over: Value, key = "", depth = 0): Valu
   return over;
 }
 
-/** `[A=1, B]` and `{A: 1, B: null}` as one mapping. extra_hosts may also be written NAME:ADDRESS. */
+/** `[A=1, B]` and `{A: 1, B: null}` as one mapping. */
 export function toMapping(value: Value): Record<string, Value> {
   if (isMapping(value)) return value;
   const mapping: Record<string, Value> = {};
@@ -46,8 +50,21 @@ export function toMapping(value: Value): Record<string, Value> {
   return mapping;
 }
 
-function fromNames(value: Value): Value {
-  return Array.isArray(value) ? Object.fromEntries(value.map((name) => [String(name), null])) : value;
+function fromNames(value: Value, each: Mapping): Value {
+  if (Array.isArray(value)) return Object.fromEntries(value.map((name) => [String(name), each]));
+  if (!isMapping(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, entry]) => [name, entry ?? each]));
+}
+
+/** `[a=1.2.3.4, b:5.6.7.8]` as a mapping; one name may have several addresses. */
+function hostsMapping(value: Value): Mapping {
+  if (isMapping(value)) return value;
+  const mapping: Record<string, string[]> = {};
+  for (const entry of Array.isArray(value) ? value : []) {
+    const [, name = String(entry), address = ""] = /^([^=:]+)[=:](.*)$/.exec(String(entry)) ?? [];
+    mapping[name] = [...(mapping[name] ?? []), address];
+  }
+  return mapping;
 }
 
 function lastByTarget(entries: Value[]): Value[] {

@@ -1,5 +1,6 @@
 /** One checked service as bay uses it: short forms expanded, units converted, defaults filled in. */
 import { signalNumber } from "../signals.ts";
+import { sysctlProblem } from "../sysctls.ts";
 import { readHealthcheck } from "./read-health.ts";
 import { readDevices, readMounts } from "./read-mounts.ts";
 import { readExtraHosts, readNetworkMode, readNetworks, readPorts } from "./read-network.ts";
@@ -121,6 +122,11 @@ function checkConsistency(reader: ServiceReader, service: Service): void {
   targets.forEach((target, index) => {
     if (targets.indexOf(target) !== index) reader.bad(["volumes"], `two mounts at ${target}`);
   });
+  for (const name of Object.keys(service.sysctls)) {
+    const shares = { hostNetwork: service.networkMode === "host", hostIpc: service.ipcMode === "host" };
+    const problem = sysctlProblem(name, shares);
+    if (problem) reader.bad(["sysctls", name], problem);
+  }
   if (service.stopSignal !== undefined && signalNumber(service.stopSignal) === undefined)
     reader.bad(["stop_signal"], `${JSON.stringify(service.stopSignal)} is no signal`);
   if (reader.input.deploy?.resources?.reservations?.cpus !== undefined) {

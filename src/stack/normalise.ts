@@ -1,6 +1,6 @@
 /** A checked file as a Stack: names on the host, references between services, networks and volumes resolved. */
 import type { ReportAt } from "./check.ts";
-import { checkReferences } from "./check-references.ts";
+import { checkReferences, dependenciesOf } from "./check-references.ts";
 import { normaliseService } from "./normalise-service.ts";
 import { readImage } from "./read-image.ts";
 import type { FileInput } from "./schema.ts";
@@ -50,8 +50,26 @@ export function normaliseStack(input: FileInput, options: StackOptions, report: 
   };
   checkReferences(stack, report);
   stack.services = enabledServices(all, options.profiles, options.enable);
+  checkDisabled(stack.services, all, report);
   stack.disabled = Object.keys(all).filter((name) => !stack.services[name]);
   return stack;
+}
+
+/** A service cannot need one whose profiles are off. */
+function checkDisabled(on: Record<string, Service>, all: Record<string, Service>, report: ReportAt): void {
+  for (const service of Object.values(on)) {
+    for (const name of dependenciesOf(service)) {
+      const needed = all[name];
+      if (on[name] || !needed || service.dependsOn[name]?.required === false) continue;
+      const isOwner = service.networkMode === `service:${name}`;
+      report(["services", service.name, isOwner ? "network_mode" : "depends_on"], {
+        severity: "error",
+        code: "PROFILE_OFF",
+        message: `service ${service.name} needs ${name}, whose profiles are off: ${needed.profiles.join(", ")}`,
+        hint: `turn one on with --profile ${needed.profiles[0]}, or set required: false`,
+      });
+    }
+  }
 }
 
 /** A service without profiles is always on; `*` turns all profiles on. */
@@ -60,11 +78,13 @@ function enabledServices(
   profiles: readonly string[],
   enable: readonly string[],
 ): Record<string, Service> {
+  // as in Compose, a service that is named turns its profiles on, for what it depends on
+  const active = new Set([...profiles, ...enable.flatMap((name) => all[name]?.profiles ?? [])]);
   const isOn = (service: Service) =>
     service.profiles.length === 0 ||
-    profiles.includes("*") ||
+    active.has("*") ||
     enable.includes(service.name) ||
-    service.profiles.some((profile) => profiles.includes(profile));
+    service.profiles.some((profile) => active.has(profile));
   return Object.fromEntries(Object.entries(all).filter(([, service]) => isOn(service)));
 }
 

@@ -212,6 +212,13 @@ services:
     expect(bay.run(["exec", "-T", "a", "ip", "route"]).out).not.toContain("default");
   });
 
+  it("config prints a file that can be read again", () => {
+    bay.write(stack(SLEEP));
+    const printed = bay.ok("config");
+    expect(printed).toContain("name: cmd\nservices:\n  a:\n    image: box\n");
+    expect(bay.run(["-f", "-", "config"], { input: printed }).out).toBe(printed);
+  });
+
   it("a volume is filled from the image, and an anonymous one survives a replacement", () => {
     bay
       .write(

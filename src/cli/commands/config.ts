@@ -27,6 +27,6 @@ export async function config(context: Context, [what]: string[], options: Config
   const { toCompose } = await import("../../stack/canonical.ts");
   const compose = toCompose(stack);
   if (options.json || options.format === "json") return printJson(compose);
-  const { stringify } = await import("yaml");
-  print(stringify(compose, { aliasDuplicateObjects: false, lineWidth: 0 }).trimEnd());
+  const { toYaml } = await import("../ui/yaml.ts");
+  print(toYaml(compose));
 }

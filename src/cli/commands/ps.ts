@@ -1,4 +1,4 @@
-import { hasCode } from "../../errors.ts";
+import { BayError, hasCode } from "../../errors.ts";
 import { type ContainerRow, type Context, nameOf, serviceOf, stackContainers } from "../context.ts";
 import { humanAge, print, table } from "../ui/output.ts";
 
@@ -53,6 +53,7 @@ async function load(context: Context, services: string[], options: PsOptions): P
   const filters = Object.fromEntries(
     (options.filter ?? []).map((text) => text.split(/=(.*)/s) as [string, string]),
   );
+  checkFilters(filters);
   const name = await context.stackName();
   try {
     const rows = await stackContainers(await context.client(), name, { services, oneOff: true });
@@ -66,6 +67,20 @@ async function load(context: Context, services: string[], options: PsOptions): P
   } catch (error) {
     if (hasCode(error, "NO_DAEMON")) return [];
     throw error;
+  }
+}
+
+const STATES = ["created", "running", "paused", "restarting", "exited", "dead"];
+
+function checkFilters(filters: Record<string, string | undefined>): void {
+  for (const [key, value] of Object.entries(filters)) {
+    if (key !== "status" && key !== "service")
+      throw new BayError("BAD_OPTION", `--filter ${key} is not known; status=STATE and service=NAME are`);
+    if (!value || (key === "status" && !STATES.includes(value)))
+      throw new BayError(
+        "BAD_OPTION",
+        `--filter ${key} wants ${key === "status" ? STATES.join(", ") : "a name"}`,
+      );
   }
 }
 

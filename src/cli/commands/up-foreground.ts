@@ -10,6 +10,8 @@ export interface FollowOptions {
   abortOnExit: boolean;
   exitCodeFrom: string | undefined;
   graceSeconds: number | undefined;
+  /** Output from before it is not shown: seconds since 1970. */
+  since: string | undefined;
 }
 
 interface Inspected {
@@ -36,11 +38,16 @@ export async function follow(
     interrupts += 1;
     if (interrupts > 2) process.exit(130);
     process.stderr.write(interrupts === 1 ? "\nstopping; press Ctrl-C again to kill\n" : "\nkilling\n");
-    stopping = stopAll(interrupts > 1);
+    const before = stopping;
+    stopping = Promise.all([before, stopAll(interrupts > 1)]).then(() => {});
   };
   process.on("SIGINT", onInterrupt);
   process.on("SIGTERM", onInterrupt);
-  const logs = Promise.all(shown.map((row) => follower.follow(row, { tail: "all", follow: true })));
+  const logs = Promise.all(
+    shown.map((row) =>
+      follower.follow(row, { tail: "all", follow: true, ...(options.since ? { since: options.since } : {}) }),
+    ),
+  );
   const ends = rows.map(async (row) => {
     await client.json("POST", `/containers/${row.Id}/wait`);
     const code = await untilSettled(client, row.Id);
@@ -77,8 +84,9 @@ async function stopContainers(
   kill: boolean,
   grace: number | undefined,
 ): Promise<void> {
-  const query = kill ? "?t=0" : grace === undefined ? "" : `?t=${grace}`;
+  const query = grace === undefined ? "" : `?t=${grace}`;
+  const path = kill ? "kill?signal=SIGKILL" : `stop${query}`;
   await Promise.all(
-    rows.map((row) => client.json("POST", `/containers/${nameOf(row)}/stop${query}`).catch(() => {})),
+    rows.map((row) => client.json("POST", `/containers/${nameOf(row)}/${path}`).catch(() => {})),
   );
 }

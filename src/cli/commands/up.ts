@@ -46,6 +46,15 @@ export async function up(context: Context, services: string[], options: UpOption
   const stack = await context.stack(services);
   if (options.exitCodeFrom && !stack.services[options.exitCodeFrom])
     throw new BayError("UNKNOWN_SERVICE", `the stack has no service ${options.exitCodeFrom}`);
+  const strange = options.attach?.find((name) => !stack.services[name]);
+  if (strange) throw new BayError("UNKNOWN_SERVICE", `the stack has no service ${strange} to attach to`);
+  if (options.forceRecreate && options.recreate === false)
+    throw new BayError("BAD_OPTION", "--force-recreate and --no-recreate say opposite things");
+  if ((options.detach || options.wait) && (options.abortOnContainerExit || options.exitCodeFrom))
+    throw new BayError("BAD_OPTION", "-d and --wait do not wait for an end, so nothing can follow from one", {
+      hint: "leave -d out, or --abort-on-container-exit and --exit-code-from",
+    });
+  const since = String(Date.now() / 1000);
   if (options.repair === false) context.options.repair = false;
   const client = await context.daemon();
   const plan = await sendUp(client, stack, {
@@ -66,6 +75,7 @@ export async function up(context: Context, services: string[], options: UpOption
     abortOnExit: options.abortOnContainerExit || options.exitCodeFrom !== undefined,
     exitCodeFrom: options.exitCodeFrom,
     graceSeconds: options.timeout,
+    since,
   });
 }
 

@@ -20,6 +20,7 @@ const PR_CAP_AMBIENT_RAISE = 2;
 const KEYCTL_JOIN_SESSION_KEYRING = 1;
 const SECCOMP_SET_MODE_FILTER = 1;
 const SIG_SETMASK = 2;
+const OPEN_FILES = "RLIMIT_NOFILE";
 const TIOCSCTTY = 0x540e;
 const TIOCSPTLCK = 0x40045431;
 const TIOCGPTPEER = 0x5441;
@@ -82,8 +83,10 @@ export function addIdentity(
   program: ProgramBuilder,
   process: SpecProcess,
   seccomp: Spec["linux"]["seccomp"],
+  withOpenFiles = true,
 ): void {
-  for (const limit of process.rlimits ?? []) addLimit(program, limit);
+  for (const limit of process.rlimits ?? [])
+    if (withOpenFiles || limit.type !== OPEN_FILES) addLimit(program, limit);
   program.call("keyctl", [KEYCTL_JOIN_SESSION_KEYRING, 0], { ignore: true });
   program.call("umask", [process.user.umask ?? 0o022]);
   const filter = seccomp ? seccompFilter(seccomp) : undefined;
@@ -115,6 +118,11 @@ export function addIdentity(
     program.call("prctl", [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0]);
     addFilter();
   }
+}
+
+/** The limit of open files alone: an init needs more descriptors than its main process may be given. */
+export function addOpenFiles(program: ProgramBuilder, process: SpecProcess): void {
+  for (const limit of process.rlimits ?? []) if (limit.type === OPEN_FILES) addLimit(program, limit);
 }
 
 function addLimit(program: ProgramBuilder, limit: { type: string; soft: number; hard: number }): void {

@@ -3,7 +3,7 @@ import { BayError } from "../../errors.ts";
 import * as abi from "../abi.ts";
 import { type Program, ProgramBuilder } from "../program.ts";
 import type { Spec } from "../spec.ts";
-import { addExec, addIdentity, addPlainStdio, addSession, addTty } from "./identity.ts";
+import { addExec, addIdentity, addOpenFiles, addPlainStdio, addSession, addTty } from "./identity.ts";
 import { addInit } from "./init.ts";
 import { addMountPoint, addMounts } from "./mounts.ts";
 import { FD, type LaunchRequest } from "./request.ts";
@@ -82,10 +82,11 @@ export function startProgram(request: LaunchRequest): Program {
   addMountPoint(program, spec.process.cwd, false);
   program.call("chdir", [spec.process.cwd], { about: `change to the working directory ${spec.process.cwd}` });
   if (!request.init) addSession(program, tty);
-  addIdentity(program, spec.process, spec.linux.seccomp);
+  addIdentity(program, spec.process, spec.linux.seccomp, !request.init);
   if (request.init) {
     // pid 1 is inside already: it has the container's rights and filter, and no more
     addInit(program);
+    addOpenFiles(program, spec.process);
     addSession(program, tty);
   }
   addExec(program, spec.process);

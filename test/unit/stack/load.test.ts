@@ -77,6 +77,63 @@ volumes: { data: }
     );
   });
 
+  it("comes to an end where a required key is missing or wrong inside a choice", () => {
+    const problems = (service: string) => problemsOf(`services:\n  a:\n    image: x\n    ${service}\n`);
+    for (const service of [
+      "ports: [{published: 3}]",
+      "ports: [{}]",
+      "volumes: [{type: foo, target: /x}]",
+      "volumes: [{type: volume}]",
+      "volumes: [{target: /x}]",
+      "ulimits: {nofile: {soft: 1}}",
+      "env_file: [{required: false}]",
+      "networks: {default: 5}",
+      "ulimits: {nofile: x}",
+    ]) {
+      expect([service, problems(service)]).toEqual([service, expect.stringContaining("1 problem in")]);
+    }
+    expect(problems("ulimits: {nofile: {}}")).toContain("2 problems in");
+    expect(problemsOf("images: {a: {archive: [1]}}\nservices: {}\n")).toContain("1 problem in");
+  });
+
+  it("refuses kernel parameters of the whole host", () => {
+    const load = (more: string) => `services:\n  a: {image: x, sysctls: {${more}}}\n`;
+    expect(problemsOf(load("vm.swappiness: 3"))).toContain("would change the whole host");
+    expect(problemsOf(load("net.ipv4.ip_forward: 1}, network_mode: host, labels: {"))).toContain(
+      "shares its network",
+    );
+    expect(loadText(load("net.core.somaxconn: 9, kernel.shmmax: 1")).stack.services.a!.sysctls).toEqual({
+      "net.core.somaxconn": "9",
+      "kernel.shmmax": "1",
+    });
+  });
+
+  it("merges what services need, in every form", () => {
+    const merged = (base: string, over: string) =>
+      loadText(`services:\n  a: {image: x, ${base}}\n  b: {image: x}\n  c: {image: x}\nnetworks: {n: }\n`, {
+        extra: { "bay.override.yaml": `services:\n  a: {${over}}\n` },
+      }).stack.services.a!;
+    expect(Object.keys(merged("depends_on: [b]", "depends_on: [c]").dependsOn)).toEqual(["b", "c"]);
+    expect(
+      merged("depends_on: {b: {condition: service_healthy}}", "depends_on: [c]").dependsOn.b!.condition,
+    ).toBe("service_healthy");
+    expect(merged("networks: {n: {aliases: [p]}}", "networks: [n]").networks.n!.aliases).toEqual(["p"]);
+    expect(merged('extra_hosts: ["a:1.1.1.1"]', "extra_hosts: {b: 2.2.2.2}").extraHosts).toEqual([
+      "a=1.1.1.1",
+      "b=2.2.2.2",
+    ]);
+  });
+
+  it("turns the profiles of a named service on, and names a dependency that is off", () => {
+    const text =
+      "services:\n  a: {image: x, profiles: [p], depends_on: [b]}\n  b: {image: x, profiles: [p]}\n";
+    expect(Object.keys(loadText(text, { enable: ["a"] }).stack.services)).toEqual(["a", "b"]);
+    expect(problemsOf(text.replace("profiles: [p], ", ""))).toContain("needs b, whose profiles are off: p");
+    expect(problemsOf(text.replace("profiles: [p], depends_on: [b]", 'network_mode: "service:b"'))).toContain(
+      "whose profiles are off",
+    );
+  });
+
   it("names circles in depends_on", () => {
     expect(
       problemsOf("services:\n  a: {image: x, depends_on: [b]}\n  b: {image: x, depends_on: [a]}\n"),
@@ -111,7 +168,8 @@ volumes: { data: }
       "services:\n  b: {image: x, profiles: [debug]}\n  c: {image: x, profiles: [debug]}\n",
       { enable: ["b"] },
     );
-    expect([Object.keys(named.stack.services), named.stack.disabled]).toEqual([["b"], ["c"]]);
+    // the named service's profiles are on, as in Compose; what is started is the planner's choice
+    expect([Object.keys(named.stack.services), named.stack.disabled]).toEqual([["b", "c"], []]);
   });
 
   it("refuses tags that it does not carry out", () => {

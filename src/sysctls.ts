@@ -1,0 +1,16 @@
+/** Kernel parameters that a container may set: those that a namespace of its own holds (namespaces(7)). */
+
+const IPC = /^(kernel\.(msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced)|fs\.mqueue\.[a-z_]+)$/;
+const NET = /^net\.[a-zA-Z0-9_.-]+$/;
+
+/** Why a parameter cannot be set in such a container; undefined where it can. Others would change the whole host. */
+export function sysctlProblem(
+  name: string,
+  shares: { hostNetwork: boolean; hostIpc: boolean },
+): string | undefined {
+  if (IPC.test(name))
+    return shares.hostIpc ? "would change the host: the container shares its ipc" : undefined;
+  if (NET.test(name))
+    return shares.hostNetwork ? "would change the host: the container shares its network" : undefined;
+  return "is not a parameter of a namespace: it would change the whole host";
+}
