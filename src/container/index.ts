@@ -16,4 +16,4 @@ export {
   type Status,
 } from "./record.ts";
 export { isRunning } from "./records.ts";
-export { containerDirectory, logDirectory } from "./start.ts";
+export { containerDirectory, logDirectory, runOf } from "./start.ts";

@@ -26,6 +26,8 @@ export interface ContainerState {
   oomKilled: boolean;
   error: string;
   restartCount: number;
+  /** The run of another container whose network this one joined: its ID and start time. */
+  joinedRun?: string;
   /** Ports as they were bound, with free ones chosen. */
   boundPorts: { hostAddress: string; hostPort: number; containerPort: number; protocol: "tcp" | "udp" }[];
 }

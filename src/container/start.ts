@@ -98,6 +98,7 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
   const cgroup = host.cgroups.group(id.slice(0, 16));
   const etc = writeEtcFiles(host, record);
   const owner = networkOwner(host, record);
+  if (owner) record.state.joinedRun = runOf(owner);
   // a shared network has one name, as in Docker
   const spec = toSpec(owner ? { ...config, hostname: owner.config.hostname } : config, {
     account,
@@ -178,6 +179,11 @@ function networkNamespace(host: Host, record: ContainerRecord): string | undefin
   const file = host.networks.setUp(record.id, record.endpoints);
   if (record.endpoints.length > 0) host.serveDns(record, true);
   return file;
+}
+
+/** What tells one run of a container from the next. */
+export function runOf({ id, state }: ContainerRecord): string {
+  return `${id}:${state.pid}:${state.start}`;
 }
 
 /** The running container whose network this one shares. */

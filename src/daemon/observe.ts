@@ -7,6 +7,7 @@ import {
   isRunning,
   LABELS,
   limitsMatch,
+  runOf,
 } from "../container/index.ts";
 import { type ImageSource, inspectImage, staleReason } from "../image/index.ts";
 import { cgroupManager, isAlive, readProgramState } from "../linux/index.ts";
@@ -33,7 +34,10 @@ export function observe(view: View, name: string, stack: Stack | undefined): Act
   const byName = new Map(links.map((link) => [link.name, link]));
   const networkIds = new Map(networks.map(({ config, id }) => [config.name, id]));
   return {
-    containers: own.map((record) => observeContainer(view, record, byName, networkIds)),
+    containers: own.map((record) => ({
+      ...observeContainer(view, record, byName, networkIds),
+      lostOwner: lostOwner(record, records),
+    })),
     networks: networks.map(({ config, subnet, gateway, bridge }) => ({
       name: config.name,
       key: config.key,
@@ -74,7 +78,7 @@ function observeContainer(
   record: ContainerRecord,
   links: ReadonlyMap<string, { master: number | undefined }>,
   networkIds: ReadonlyMap<string, string>,
-): ActualContainer {
+): Omit<ActualContainer, "lostOwner"> {
   const { config, state } = record;
   const alive = isRunning(record) && isAlive(state.pid, state.start) && !hasEnded(view, record.id);
   const drift: string[] = [];
@@ -104,6 +108,14 @@ function observeContainer(
       .map(({ network }) => network),
     addresses: Object.fromEntries(record.endpoints.map(({ network, address }) => [network, address])),
   };
+}
+
+/** A container that shares another's network keeps the namespace of that one's run. */
+function lostOwner({ config, state }: ContainerRecord, all: readonly ContainerRecord[]): string | undefined {
+  const name = /^container:(.+)$/.exec(config.networkMode)?.[1];
+  if (name === undefined || state.status !== "running") return undefined;
+  const owner = all.find((other) => other.config.name === name);
+  return owner && runOf(owner) === state.joinedRun ? undefined : name;
 }
 
 /** Labels without those that bay sets. */

@@ -20,6 +20,8 @@ export interface ActualContainer {
   anonymousVolumes: string[];
   /** Networks that were replaced since the container got its link. */
   staleNetworks: string[];
+  /** The container whose network it shares was started anew since; its name. */
+  lostOwner: string | undefined;
   addresses: Record<string, string>;
 }
 

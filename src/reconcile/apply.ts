@@ -8,6 +8,8 @@ export interface Progress {
   kind: Step["kind"];
   state: "waiting" | "running" | "done" | "failed" | "skipped";
   message?: string;
+  /** For a container: it is started too. */
+  starts?: boolean;
 }
 
 /** Does one step on the host. */
@@ -39,7 +41,14 @@ export async function applyPlan(
   };
   const run = async (step: Step): Promise<boolean> => {
     const report = (state: Progress["state"], message?: string) =>
-      onProgress({ step: step.id, name: step.name, kind: step.kind, state, ...(message ? { message } : {}) });
+      onProgress({
+        step: step.id,
+        name: step.name,
+        kind: step.kind,
+        state,
+        ...(message ? { message } : {}),
+        ...(step.container ? { starts: step.container.start } : {}),
+      });
     const needed = await Promise.all(step.after.filter((id) => ids.has(id)).map((id) => results.get(id)));
     if (needed.includes(false)) {
       report("skipped", "a step before it failed");

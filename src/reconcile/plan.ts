@@ -242,11 +242,14 @@ class Planner {
     const restarts = Object.entries(service.dependsOn).filter(
       ([name, { restart }]) => restart && this.#replaced.has(name),
     );
-    if (restarts.length === 0) return undefined;
+    const why = restarts.map(([name]) => say(`depends on ${name}, which is replaced`));
+    if (container.lostOwner)
+      why.push(say(`shares the network of an earlier run of ${container.lostOwner}`, true));
+    if (why.length === 0) return undefined;
     return this.#add({
       ...common,
       kind: "container.restart",
-      reasons: restarts.map(([name]) => say(`depends on ${name}, which is replaced`)),
+      reasons: why,
       container: { id: container.id, config: undefined, start },
     });
   }

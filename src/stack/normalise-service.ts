@@ -1,6 +1,7 @@
 /** One checked service as bay uses it: short forms expanded, units converted, defaults filled in. */
 import { signalNumber } from "../signals.ts";
 import { sysctlProblem } from "../sysctls.ts";
+import { checkValues } from "./check-values.ts";
 import { readHealthcheck } from "./read-health.ts";
 import { readDevices, readMounts } from "./read-mounts.ts";
 import { readExtraHosts, readNetworkMode, readNetworks, readPorts } from "./read-network.ts";
@@ -100,6 +101,7 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
     attach: input.attach === undefined || truth(input.attach),
   };
   checkConsistency(reader, service);
+  checkValues(reader, service);
   return service;
 }
 

@@ -6,7 +6,9 @@ import { z } from "zod";
 
 const stringOrNumber = z.union([z.string(), z.number()]);
 const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);
-const boolean = z.union([z.boolean(), z.enum(["true", "false"])], { error: "expected true or false" });
+const boolean = z.union([z.boolean(), z.enum(["true", "false", "yes", "no", "on", "off"])], {
+  error: "expected true or false",
+});
 const integer = z.union([z.number().int(), z.string().regex(/^-?\d+$/)], {
   error: "expected a whole number",
 });

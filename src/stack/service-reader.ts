@@ -45,8 +45,9 @@ export class ServiceReader {
   }
 }
 
-export function truth(value: boolean | "true" | "false" | undefined): boolean {
-  return value === true || value === "true";
+/** YAML 1.1 has more words for it, and Compose takes them. */
+export function truth(value: boolean | string | undefined): boolean {
+  return value === true || value === "true" || value === "yes" || value === "on";
 }
 
 export function strings(value: string | (string | number)[] | undefined): string[] {

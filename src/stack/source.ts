@@ -83,6 +83,9 @@ export class SourceFile {
     const unset = new Set<string>();
     visit(this.#document, {
       Scalar: (key, node) => {
+        // YAML 1.1, as Compose reads it: 0700 is octal
+        if (typeof node.value === "number" && /^0[0-7]+$/.test(node.source ?? ""))
+          node.value = Number.parseInt(node.source!, 8);
         if (key === "key" || typeof node.value !== "string" || !node.value.includes("$")) return;
         const place = node.range ? this.#place(node.range[0], node.range[1]) : undefined;
         node.value = interpolate(node.value, variables, (problem) => {

@@ -45,6 +45,7 @@ export function converged(stack: Stack): Actual {
           drift: [],
           anonymousVolumes: [],
           staleNetworks: [],
+          lostOwner: undefined,
           addresses: {},
         };
       }),

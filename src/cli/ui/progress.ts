@@ -27,6 +27,8 @@ export interface ProgressView {
   end(): Promise<void>;
 }
 
+const done = ({ kind, starts }: Progress) =>
+  kind === "container.create" && starts === false ? "created" : DONE[kind];
 const label = ({ kind, name }: Progress) => `${kind.split(".")[0]} ${name}`;
 
 export async function progressView(): Promise<ProgressView> {
@@ -36,8 +38,8 @@ export async function progressView(): Promise<ProgressView> {
 function plainView(): ProgressView {
   return {
     show(progress) {
-      const { state, kind, message } = progress;
-      if (state === "done") process.stderr.write(`${label(progress)} ${DONE[kind]}\n`);
+      const { state, message } = progress;
+      if (state === "done") process.stderr.write(`${label(progress)} ${done(progress)}\n`);
       if (state === "waiting") process.stderr.write(`${label(progress)} ${message}\n`);
       if (state === "failed") process.stderr.write(`${label(progress)} failed: ${message}\n`);
       if (state === "skipped") process.stderr.write(`${label(progress)} skipped\n`);
@@ -70,7 +72,7 @@ async function terminalView(): Promise<ProgressView> {
   let running: Promise<unknown> | undefined;
   const add = (progress: Progress): Row => {
     const row: Row = { progress, settle: () => {}, setOutput: () => {} };
-    const done = new Promise<void>((resolve, reject) => {
+    const settled = new Promise<void>((resolve, reject) => {
       row.settle = (error) => (error ? reject(error) : resolve());
     });
     list.add({
@@ -79,7 +81,7 @@ async function terminalView(): Promise<ProgressView> {
         row.setOutput = (text) => {
           task.title = text;
         };
-        return done;
+        return settled;
       },
     });
     rows.set(progress.step, row);
@@ -93,7 +95,7 @@ async function terminalView(): Promise<ProgressView> {
       if (progress.state === "waiting")
         row.setOutput(`${title} ${paint(progress.message ?? "", "grey", process.stderr)}`);
       if (progress.state === "done") {
-        row.setOutput(`${title} ${DONE[progress.kind]}`);
+        row.setOutput(`${title} ${done(progress)}`);
         row.settle();
       }
       if (progress.state === "failed" || progress.state === "skipped") {

@@ -1,0 +1,102 @@
+/** Values of a service that fit their type and mean nothing: found before anything is done, not by the kernel. */
+import { isIP, isIPv4 } from "node:net";
+import { posix } from "node:path";
+import type { ServiceReader } from "./service-reader.ts";
+import type { Service } from "./stack.ts";
+
+const ULIMITS = new Set(
+  "core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack".split(
+    " ",
+  ),
+);
+const TMPFS_OPTIONS =
+  /^(ro|rw|exec|noexec|suid|nosuid|dev|nodev|size=\d+[kmgKMG%]?|mode=[0-7]+|uid=\d+|gid=\d+|nr_inodes=\d+[kmg]?|nr_blocks=\d+[kmg]?)$/;
+const CPUSET = /^\d+(-\d+)?(,\d+(-\d+)?)*$/;
+
+/** Reports everything that is wrong. */
+export function checkValues(reader: ServiceReader, service: Service): void {
+  const { resources } = service;
+  const check = (isFine: boolean, path: (string | number)[], message: string) => {
+    if (!isFine) reader.bad(path, message);
+  };
+  check(
+    service.user === undefined || /^[^:\s]+(:[^:\s]+)?$/.test(service.user),
+    ["user"],
+    `expected USER or USER:GROUP, got ${JSON.stringify(service.user)}`,
+  );
+  check(
+    service.workdir === undefined || posix.isAbsolute(service.workdir),
+    ["working_dir"],
+    "must be an absolute path",
+  );
+  for (const [name, { soft, hard }] of Object.entries(service.ulimits)) {
+    check(ULIMITS.has(name), ["ulimits", name], `no resource limit is called ${name}`);
+    check(
+      hard < 0 || (soft >= 0 && soft <= hard),
+      ["ulimits", name],
+      `the soft limit ${soft} is above the hard limit ${hard}`,
+    );
+  }
+  check(Math.abs(service.oomScoreAdj) <= 1000, ["oom_score_adj"], "must be from -1000 to 1000");
+  service.devices.forEach(({ target, access }, index) => {
+    check(/^[rwm]{1,3}$/.test(access), ["devices", index], `the access ${access} is not made of r, w and m`);
+    check(posix.isAbsolute(target), ["devices", index], `the target ${target} is not absolute`);
+  });
+  check(
+    resources.cpuset === undefined || CPUSET.test(resources.cpuset),
+    ["cpuset"],
+    "expected CPUs such as 0-3 or 0,2",
+  );
+  check((resources.cpus ?? 0) >= 0, ["cpus"], "must not be negative");
+  check(
+    resources.memorySwap === undefined || resources.memorySwap <= 0 || resources.memory !== undefined,
+    ["memswap_limit"],
+    "needs a mem_limit, of which it is the sum with swap",
+  );
+  for (const mount of service.mounts) {
+    if (mount.type !== "tmpfs") continue;
+    const strange = mount.options.find((option) => !TMPFS_OPTIONS.test(option));
+    check(strange === undefined, ["tmpfs"], `${mount.target}: tmpfs has no option ${strange}`);
+  }
+  service.dns.forEach((address, index) => {
+    check(isIP(address) > 0, ["dns", index], `${JSON.stringify(address)} is no IP address`);
+  });
+  for (const [key, { ipv4 }] of Object.entries(service.networks))
+    check(
+      ipv4 === undefined || isIPv4(ipv4),
+      ["networks", key, "ipv4_address"],
+      `${JSON.stringify(ipv4)} is no IPv4 address`,
+    );
+  for (const entry of service.extraHosts) {
+    const address = entry.slice(entry.indexOf("=") + 1).replace(/^\[|\]$/g, "");
+    check(
+      address === "host-gateway" || isIP(address) > 0,
+      ["extra_hosts"],
+      `${JSON.stringify(address)} is neither an IP address nor host-gateway`,
+    );
+  }
+  service.expose.forEach((port, index) => {
+    check(
+      /^\d{1,5}(-\d{1,5})?(\/(tcp|udp))?$/.test(port),
+      ["expose", index],
+      `${JSON.stringify(port)} is no port`,
+    );
+  });
+  checkTwice(reader);
+}
+
+/** Compose refuses two values for one thing, where only one of them could hold. */
+function checkTwice(reader: ServiceReader): void {
+  const { input } = reader;
+  const limits = input.deploy?.resources?.limits;
+  const pairs: [string, unknown, string, unknown][] = [
+    ["scale", input.scale, "deploy.replicas", input.deploy?.replicas],
+    ["cpus", input.cpus, "deploy.resources.limits.cpus", limits?.cpus],
+    ["mem_limit", input.mem_limit, "deploy.resources.limits.memory", limits?.memory],
+    ["pids_limit", input.pids_limit, "deploy.resources.limits.pids", limits?.pids],
+  ];
+  for (const [key, one, other, two] of pairs) {
+    if (one === undefined || two === undefined || String(one) === String(two)) continue;
+    reader.bad([key], `${one} here and ${two} in ${other}: give one of them`);
+  }
+}
