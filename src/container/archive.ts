@@ -35,6 +35,11 @@ async function rootOf(host: Host, record: ContainerRecord) {
     lower,
     upper,
     work: join(directory, "work"),
+    mounts: record.config.mounts.flatMap((mount) => {
+      if (mount.type === "tmpfs") return [];
+      const source = mount.type === "volume" ? host.volumes.path(mount.source) : mount.source;
+      return [{ source, target: mount.target, readOnly: mount.readOnly }];
+    }),
   };
 }
 

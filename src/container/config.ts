@@ -103,6 +103,8 @@ export interface ContainerConfig {
   stdinOpen: boolean;
   /** End of input is end of file for the container: `run` without a terminal. */
   stdinOnce: boolean;
+  /** Remove it some moments after its end: `run --rm`. */
+  autoRemove?: boolean;
   log: { driver: "json-file" | "local" | "none"; maxSize: number | undefined; maxFiles: number | undefined };
 }
 

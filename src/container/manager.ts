@@ -36,6 +36,8 @@ import { isRunning, Records } from "./records.ts";
 import { portsOf, Runs, removeSoon } from "./runs.ts";
 import { containerDirectory, endedFifo, runDirectory } from "./start.ts";
 
+const ONE_OFF_KEPT = 2000;
+
 /** Emits `changed` (ID), `end:ID` (exit code), `output:ID` (bytes of a terminal) and `warning` (text). */
 export class ContainerManager extends EventEmitter implements Host, EndpointDirectory {
   readonly images: ImageStore;
@@ -80,7 +82,10 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     this.#runs = new Runs(this, this.#records, this.#companions);
     this.#runs.on("action", (record, action, attributes) => this.#publish(record, action, attributes));
     this.#runs.on("changed", ({ id }) => this.emit("changed", id));
-    this.#runs.on("ended", ({ id, state }) => this.emit(`end:${id}`, state.exitCode));
+    this.#runs.on("ended", (record: ContainerRecord) => {
+      this.emit(`end:${record.id}`, record.state.exitCode);
+      this.#removeOneOff(record);
+    });
     this.#runs.on("warning", (text) => this.emit("warning", text));
     this.#ended = listenForEnds(endedFifo(this), (token) => this.#announced(token));
   }
@@ -326,6 +331,13 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     });
   }
 
+  /** A moment later, so that who waits for it can read its last output and its code, and remove it himself. */
+  #removeOneOff({ id, config }: ContainerRecord): void {
+    if (!config.autoRemove) return;
+    const remove = () => void this.remove(id, { volumes: true }).catch(() => {});
+    setTimeout(remove, ONE_OFF_KEPT).unref();
+  }
+
   /** The record goes first: files without a record are swept at the next start, a record needs its files. */
   #forget(record: ContainerRecord): void {
     this.#records.forget(record.id);
@@ -393,7 +405,10 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     this.networks.firewall.apply();
     this.saveRules();
     this.#removeOrphans();
-    for (const record of this.list()) this.#runs.resume(record);
+    for (const record of this.list()) {
+      this.#runs.resume(record);
+      if (record.state.status === "exited") this.#removeOneOff(record);
+    }
   }
 
   /** Removes what no record knows: groups and directories of containers whose record is gone. */

@@ -16,6 +16,8 @@ export interface UpSettings {
   removeVolumes: boolean;
   /** How long to wait for conditions of dependencies; undefined without end. */
   timeoutMs: number | undefined;
+  /** Set when nobody waits for the result any more. */
+  signal?: AbortSignal | undefined;
 }
 
 export function makeExecutor(
@@ -31,7 +33,7 @@ export function makeExecutor(
   const start = async (step: Step, id: string, say: (message: string) => void) => {
     if (!step.container!.start) return;
     for (const { service, condition } of step.waits)
-      await waitFor(manager, stack!, service, condition, settings.timeoutMs, say);
+      await waitFor(manager, stack!, service, condition, settings, say);
     await manager.start(id);
   };
   const deeds: Record<Step["kind"], (step: Step, say: (message: string) => void) => Promise<void>> = {
@@ -123,11 +125,12 @@ async function waitFor(
   stack: Stack,
   service: string,
   condition: Condition,
-  timeoutMs: number | undefined,
+  { timeoutMs, signal }: UpSettings,
   say: (message: string) => void,
 ): Promise<void> {
   const deadline = timeoutMs === undefined ? Number.POSITIVE_INFINITY : Date.now() + timeoutMs;
   for (let told = false; ; ) {
+    if (signal?.aborted) throw new BayError("ABORTED", "the command went away");
     const own = manager
       .list()
       .filter(

@@ -41,15 +41,21 @@ export class StackService {
     options: PlanOptions,
     settings: UpSettings,
     onProgress: (progress: Progress) => void,
+    signal?: AbortSignal,
   ): Promise<Plan> {
     return this.#queue(stack.name, async () => {
       const first = this.plan(stack, options);
       const images = first.steps.filter(({ kind }) => kind === "image.make");
       if (images.length > 0) {
-        await applyPlan({ ...first, steps: images }, (step) => this.#makeImage(stack, step.name), onProgress);
+        await applyPlan(
+          { ...first, steps: images },
+          (step) => this.#makeImage(stack, step.name),
+          onProgress,
+          signal,
+        );
       }
       const plan = images.length > 0 ? this.plan(stack, options) : first;
-      await applyPlan(plan, makeExecutor(this.manager, stack, settings), onProgress);
+      await applyPlan(plan, makeExecutor(this.manager, stack, { ...settings, signal }), onProgress, signal);
       await this.#finish(plan);
       return { ...plan, steps: [...images, ...plan.steps] };
     });

@@ -4,7 +4,9 @@
  */
 import {
   closeSync,
+  existsSync,
   lstatSync,
+  mkdirSync,
   openSync,
   readdirSync,
   readlinkSync,
@@ -15,7 +17,7 @@ import {
 import { posix } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 import { BayError } from "../errors.ts";
-import { confineTo, enterRootOf, mountOverlay, privateMounts } from "../linux/index.ts";
+import { confineTo, enterRootOf, mountOverlay, openTree, privateMounts, putTree } from "../linux/index.ts";
 import { describeFile } from "./tar/describe.ts";
 import { BLOCK, encodeEntry, padding } from "./tar/header.ts";
 import { fromDescriptor } from "./tar/read.ts";
@@ -28,15 +30,37 @@ export type ArchiveTask = {
   fd: number;
   root:
     | { kind: "process"; pidfd: number }
-    | { kind: "overlay"; target: string; lower: string[]; upper: string; work: string };
+    | {
+        kind: "overlay";
+        target: string;
+        lower: string[];
+        upper: string;
+        work: string;
+        /** Volumes and binds, which a copy into a stopped container means too. */
+        mounts: { source: string; target: string; readOnly: boolean }[];
+      };
 };
 
 function enter(task: ArchiveTask): void {
   if (task.root.kind === "process") return enterRootOf(task.root.pidfd);
-  const { target, lower, upper, work } = task.root;
+  const { target, lower, upper, work, mounts } = task.root;
   privateMounts();
   mountOverlay(target, `lowerdir=${lower.join(":")},upperdir=${upper},workdir=${work}`);
+  const trees = mounts
+    .filter(({ source }) => existsSync(source))
+    .sort((a, b) => a.target.length - b.target.length)
+    .map((mount) => ({
+      ...mount,
+      isDirectory: statSync(mount.source).isDirectory(),
+      fd: openTree(mount.source, mount.readOnly),
+    }));
   confineTo(target);
+  for (const { fd, target: place, isDirectory } of trees) {
+    mkdirSync(isDirectory ? place : posix.dirname(place), { recursive: true });
+    if (!isDirectory) closeSync(openSync(place, "a"));
+    putTree(fd, place);
+    closeSync(fd);
+  }
 }
 
 function writeAll(fd: number, bytes: Buffer): void {

@@ -5,9 +5,14 @@
 import { isMainThread } from "node:worker_threads";
 import { BayError } from "../errors.ts";
 import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_RECURSIVE,
   CLONE_FS,
   CLONE_NEWNS,
   MNT_DETACH,
+  MOUNT_ATTR_RDONLY,
+  MOVE_MOUNT_F_EMPTY_PATH,
   MS_BIND,
   MS_NODEV,
   MS_NOSUID,
@@ -15,6 +20,8 @@ import {
   MS_RDONLY,
   MS_REC,
   MS_REMOUNT,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
 } from "./abi.ts";
 import { libc, syscall, trySyscall } from "./libc.ts";
 
@@ -53,6 +60,25 @@ export function mountTmpfs(target: string): void {
 export function bindMount(source: string, target: string, readOnly = false): void {
   syscall("mount", [source, target, null, MS_BIND | MS_REC, null], target);
   if (readOnly) syscall("mount", [null, target, null, MS_BIND | MS_REMOUNT | MS_RDONLY, null], target);
+}
+
+/**
+ * A detached copy of a mount (open_tree(2)), taken before this thread is confined and put in its place after:
+ * the place then resolves inside.
+ */
+export function openTree(source: string, readOnly: boolean): number {
+  const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE;
+  const fd = syscall("open_tree", [AT_FDCWD, source, flags], source);
+  if (readOnly) {
+    const attributes = Buffer.alloc(32); // struct mount_attr
+    attributes.writeBigUInt64LE(BigInt(MOUNT_ATTR_RDONLY));
+    syscall("mount_setattr", [fd, "", AT_EMPTY_PATH | AT_RECURSIVE, attributes, 32], source);
+  }
+  return fd;
+}
+
+export function putTree(fd: number, target: string): void {
+  syscall("move_mount", [fd, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH], target);
 }
 
 export function unmount(target: string): void {

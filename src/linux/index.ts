@@ -20,7 +20,9 @@ export {
   makeNode,
   mountOverlay,
   mountTmpfs,
+  openTree,
   privateMounts,
+  putTree,
   setXattr,
   unmount,
 } from "./confine.ts";

@@ -19,12 +19,13 @@ const MAX_AT_ONCE = 32;
 
 /**
  * Resolves when all is done. A failed step skips those that need it, and the others go on; then it throws
- * APPLY_FAILED, naming every failure.
+ * APPLY_FAILED, naming every failure. After an abort nothing more is begun, and it throws ABORTED.
  */
 export async function applyPlan(
   plan: Plan,
   execute: Executor,
   onProgress: (progress: Progress) => void,
+  signal?: AbortSignal,
 ): Promise<void> {
   const ids = new Set(plan.steps.map(({ id }) => id));
   const results = new Map<string, Promise<boolean>>();
@@ -55,6 +56,10 @@ export async function applyPlan(
       return false;
     }
     await slot();
+    if (signal?.aborted) {
+      release();
+      return false;
+    }
     try {
       report("running");
       await execute(step, (message) => report("waiting", message));
@@ -80,6 +85,7 @@ export async function applyPlan(
     return settle;
   });
   await Promise.all(plan.steps.map(async (step, index) => resolvers[index]!(await run(step))));
+  if (signal?.aborted) throw new BayError("ABORTED", "the command went away before everything was done");
   if (failures.length === 0) return;
   const text = failures.map(({ step, error }) => {
     const message = messageOf(error);

@@ -212,6 +212,74 @@ services:
     expect(bay.run(["exec", "-T", "a", "ip", "route"]).out).not.toContain("default");
   });
 
+  it("cp reaches the volumes of a stopped container, and puts no directory over a file", () => {
+    const service = `  a: { image: box, command: sleep 1000, stop_grace_period: 0s, volumes: ["data:/data"] }\n`;
+    bay.write(`${stack(service)}volumes: { data: }\n`).ok("up", "-d");
+    bay.write("kept\n", "note.txt");
+    bay.ok("stop", "a");
+    bay.ok("cp", "note.txt", "a:/data/");
+    bay.ok("start", "a");
+    expect(bay.ok("exec", "-T", "a", "cat", "/data/note.txt")).toBe("kept\n");
+    expect(bay.run(["cp", "a:/data", "note.txt"]).err).toContain("is a file that is there already");
+    expect(readFileSync(`${bay.folder}/stack/note.txt`, "utf8")).toBe("kept\n");
+    expect(bay.run(["cp", ".", "a:/data/note.txt"]).err).toContain("is a file in the container");
+    expect(bay.run(["cp", "note.txt", "a:/nothere/"]).err).toContain("no directory /nothere/");
+    expect(bay.run(["cp", "a:/data/note.txt", "nothere/x"]).err).toContain("does not exist");
+  });
+
+  it("run --rm leaves nothing, and a signal reaches what runs", async () => {
+    bay.write(stack(SLEEP));
+    bay.ok("run", "--rm", "-d", "a", "true");
+    await eventually(() => expect(bay.ps()).toEqual([]), 6000);
+    const child = bay.start([
+      "run",
+      "--rm",
+      "-T",
+      "a",
+      "sh",
+      "-c",
+      "trap 'exit 9' INT; echo up; while :; do sleep 0.1; done",
+    ]);
+    await new Promise((done) => child.stdout.once("data", done));
+    const code = new Promise((done) => child.on("close", done));
+    child.kill("SIGINT");
+    expect(await code).toBe(9);
+    expect(bay.ps()).toEqual([]);
+  });
+
+  it("who shares another's network is started anew with it", () => {
+    const services = `${SLEEP}  b: { image: box, command: sleep 1000, stop_grace_period: 0s, network_mode: "service:a" }\n`;
+    bay.write(stack(services)).ok("up", "-d");
+    const address = (service: string) => bay.ok("exec", "-T", service, "cat", "/sys/class/net/eth0/address");
+    expect(address("b")).toBe(address("a"));
+    bay.ok("restart", "a");
+    expect(bay.ok("plan")).toContain("shares the network of an earlier run of cmd-a-1");
+    bay.ok("up", "-d");
+    expect(address("b")).toBe(address("a"));
+    expect(bay.run(["plan", "--detailed-exitcode"]).code).toBe(0);
+  });
+
+  it("an up that is broken off begins nothing more", async () => {
+    const waits = "depends_on: { slow: { condition: service_healthy } }";
+    bay.write(
+      stack(
+        `  slow: { image: box, command: sleep 1000, stop_grace_period: 0s, healthcheck: { test: "test -e /ready", interval: 100ms, retries: 1000 } }\n  late: { image: box, command: sleep 1000, ${waits} }\n`,
+      ),
+    );
+    const child = bay.start(["up", "-d"]);
+    await new Promise<void>((done) =>
+      child.stderr.on("data", (bytes) => String(bytes).includes("waits for slow") && done()),
+    );
+    child.kill("SIGINT");
+    await new Promise((done) => child.on("close", done));
+    bay.ok("exec", "-T", "slow", "touch", "/ready");
+    await eventually(() =>
+      expect(bay.ps().find(({ Service }) => Service === "slow")!.Health).toBe("healthy"),
+    );
+    await new Promise((done) => setTimeout(done, 1500));
+    expect(bay.ps().find(({ Service }) => Service === "late")?.State ?? "created").toBe("created");
+  });
+
   it("config prints a file that can be read again", () => {
     bay.write(stack(SLEEP));
     const printed = bay.ok("config");

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { basename, dirname, posix, resolve } from "node:path";
 import { textOf, toError } from "../../daemon/index.ts";
 import { BayError } from "../../errors.ts";
@@ -34,16 +34,25 @@ async function copyOut(
   index: number | undefined,
 ): Promise<void> {
   const { client, row } = await oneContainer(context, from.service, index);
-  const { body, status } = await client.send(
+  const { body, status, headers } = await client.send(
     "GET",
     `/containers/${row.Id}/archive?path=${encodeURIComponent(from.path)}`,
   );
   if (status >= 400) throw toError(await textOf(body));
   if (target === "-") return void body.pipe(process.stdout);
   const place = resolve(target);
-  const intoDirectory = existsSync(place) && statSync(place).isDirectory();
+  const local = statSync(place, { throwIfNoEntry: false });
+  const intoDirectory = local?.isDirectory() ?? false;
   const directory = intoDirectory ? place : dirname(place);
-  mkdirSync(directory, { recursive: true });
+  const refuse = (why: string) => {
+    body.destroy();
+    throw new BayError("BAD_TARGET", why);
+  };
+  if (!existsSync(directory)) refuse(`the folder ${directory} does not exist`);
+  if (local && !intoDirectory && isDirectoryStat(headers))
+    refuse(`${from.path} is a directory, and ${target} is a file that is there already`);
+  if (!local && target.endsWith("/") && !isDirectoryStat(headers))
+    refuse(`the folder ${target} does not exist`);
   const name = posix.basename(from.path);
   const rename =
     intoDirectory || name === "" ? [] : [`--transform=s,^${quoted(name)},${replacement(basename(place))},`];
@@ -62,10 +71,12 @@ async function copyIn(
   const local = resolve(source);
   if (!existsSync(local)) throw new BayError("NO_FILE", `${source} does not exist`);
   const head = await client.send("HEAD", put(to.path));
-  const stat = head.headers["x-docker-container-path-stat"];
-  const isDirectory =
-    typeof stat === "string" &&
-    (JSON.parse(Buffer.from(stat, "base64").toString()) as { mode: number }).mode >= 2 ** 31;
+  const isThere = head.status < 400;
+  const isDirectory = isThere && isDirectoryStat(head.headers);
+  if (isThere && !isDirectory && statSync(local).isDirectory())
+    throw new BayError("BAD_TARGET", `${source} is a directory, and ${to.path} is a file in the container`);
+  if (!isThere && to.path.endsWith("/") && !statSync(local).isDirectory())
+    throw new BayError("BAD_TARGET", `the container has no directory ${to.path}`);
   const directory = isDirectory ? to.path : posix.dirname(to.path);
   const name = isDirectory ? basename(local) : posix.basename(to.path);
   const rename = [`--transform=s,^${quoted(basename(local))},${replacement(name)},`];
@@ -75,6 +86,13 @@ async function copyIn(
     sent.catch(() => child.kill());
   });
   await sent;
+}
+
+/** What the archive routes say of a path: Go's file mode, of which the highest bit means a directory. */
+function isDirectoryStat(headers: Record<string, string | string[] | undefined>): boolean {
+  const stat = headers["x-docker-container-path-stat"];
+  if (typeof stat !== "string") return false;
+  return (JSON.parse(Buffer.from(stat, "base64").toString()) as { mode: number }).mode >= 2 ** 31;
 }
 
 /** A name as the replacement of tar's --transform, which is sed's. */

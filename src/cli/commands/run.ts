@@ -52,6 +52,7 @@ export async function run(
       ? {}
       : { entrypoint: options.entrypoint.split(/\s+/).filter(Boolean) }),
     servicePorts: options.servicePorts ?? false,
+    autoRemove: options.rm ?? false,
   });
   if (options.detach) {
     await client.json("POST", `/containers/${Id}/start`);
@@ -59,6 +60,10 @@ export async function run(
     return 0;
   }
   let socket: Duplex | undefined;
+  const pass = (signal: string) =>
+    void client.json("POST", `/containers/${Id}/kill?signal=${signal}`).catch(() => {});
+  process.on("SIGINT", pass);
+  process.on("SIGTERM", pass);
   try {
     socket = await client.upgrade(`/containers/${Id}/attach?stream=1&stdout=1&stderr=1&stdin=1`);
     const session = runSession(socket, {
@@ -79,6 +84,8 @@ export async function run(
     await Promise.race([session, new Promise((done) => setTimeout(done, 500))]);
     return StatusCode;
   } finally {
+    process.off("SIGINT", pass);
+    process.off("SIGTERM", pass);
     socket?.destroy();
     if (options.rm) await client.json("DELETE", `/containers/${Id}?force=1&v=1`).catch(() => {});
   }

@@ -27,6 +27,8 @@ export interface RunRequest {
   command?: string[];
   entrypoint?: string[];
   servicePorts: boolean;
+  /** Remove it with its anonymous volumes when it has ended, also where nobody waits for it. */
+  autoRemove?: boolean;
 }
 
 export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
@@ -38,14 +40,14 @@ export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
     }),
     route("POST", "/bay/v1/up", async (call) => {
       const body = (await call.json()) as UpRequest;
-      await streamed(call, async (write) => {
+      await streamed(call, async (write, signal) => {
         const settings = {
           graceMs: body.graceMs,
           renewVolumes: body.renewVolumes ?? false,
           removeVolumes: false,
           timeoutMs: undefined,
         };
-        const plan = await stacks.up(body.stack, options(body.options), settings, write);
+        const plan = await stacks.up(body.stack, options(body.options), settings, write, signal);
         if (body.wait)
           await waitForStack(manager, body.stack, options(body.options).services, body.waitTimeoutMs);
         return plan;
@@ -93,11 +95,13 @@ export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
 /** Lines of progress, then one with the result or the error. */
 async function streamed(
   call: Call,
-  action: (write: (value: unknown) => void) => Promise<unknown>,
+  action: (write: (value: unknown) => void, signal: AbortSignal) => Promise<unknown>,
 ): Promise<void> {
   const write = startStream(call.response);
+  const abort = new AbortController();
+  call.response.on("close", () => call.response.writableFinished || abort.abort());
   try {
-    const result = await action((progress) => write({ progress }));
+    const result = await action((progress) => write({ progress }), abort.signal);
     write({ result });
   } catch (error) {
     const known = error instanceof BayError ? error : undefined;
@@ -131,9 +135,11 @@ async function createOneOff(manager: Services["manager"], body: RunRequest) {
     .toString(16)
     .padStart(12, "0");
   const { env = [], mounts = [], ports = [], ...rest } = body.override;
+  const autoRemove = body.autoRemove ?? false;
   return manager.create({
     ...config,
     ...rest,
+    autoRemove,
     name: body.name ?? `${stack.name}-${service.name}-run-${suffix}`,
     hostname: "",
     restart: { policy: "no", maxRetries: 0 },
