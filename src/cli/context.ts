@@ -111,11 +111,21 @@ export async function stackContainers(
   stack: string,
   options: { services?: string[]; all?: boolean; oneOff?: boolean } = {},
 ): Promise<ContainerRow[]> {
+  return chooseContainers(await listContainers(client, stack, options.all), stack, options);
+}
+
+/** All of a stack's containers, in no order. */
+export function listContainers(client: Client, stack: string, all = true): Promise<ContainerRow[]> {
   const filters = encodeURIComponent(JSON.stringify({ label: [`com.docker.compose.project=${stack}`] }));
-  const rows = await client.json<ContainerRow[]>(
-    "GET",
-    `/containers/json?all=${options.all === false ? 0 : 1}&filters=${filters}`,
-  );
+  return client.json<ContainerRow[]>("GET", `/containers/json?all=${all ? 1 : 0}&filters=${filters}`);
+}
+
+/** Those of some services, ordered. Throws UNKNOWN_SERVICE. */
+export function chooseContainers(
+  rows: readonly ContainerRow[],
+  stack: string,
+  options: { services?: string[]; oneOff?: boolean },
+): ContainerRow[] {
   const counted = rows.filter((row) => options.oneOff || !isOneOff(row));
   const wanted = options.services ?? [];
   for (const service of wanted) {

@@ -15,6 +15,7 @@ import {
 import type { Stack } from "../stack/index.ts";
 import { makeExecutor, type UpSettings } from "./executor.ts";
 import { observe, toImageSource, type View } from "./observe.ts";
+import { type StackSummary, summariseStacks } from "./stack-list.ts";
 
 export class StackService {
   /** One change of a stack at a time. */
@@ -93,23 +94,9 @@ export class StackService {
     await this.manager.store.flush();
   }
 
-  /** Names of stacks that have containers. */
-  list(): { name: string; running: number; total: number; files: string }[] {
-    const stacks = new Map<string, { name: string; running: number; total: number; files: string }>();
-    for (const { config, state } of this.manager.list()) {
-      const name = config.labels[LABELS.stack];
-      if (!name) continue;
-      const entry = stacks.get(name) ?? {
-        name,
-        running: 0,
-        total: 0,
-        files: config.labels[LABELS.configFiles] ?? "",
-      };
-      entry.total += 1;
-      if (state.status === "running") entry.running += 1;
-      stacks.set(name, entry);
-    }
-    return [...stacks.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  /** Stacks that have containers. */
+  list(): StackSummary[] {
+    return summariseStacks(this.manager.list(), ({ state }) => state.status === "running");
   }
 
   #queue<T>(name: string, action: () => Promise<T>): Promise<T> {

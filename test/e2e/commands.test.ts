@@ -280,6 +280,25 @@ services:
     expect(bay.ps().find(({ Service }) => Service === "late")?.State ?? "created").toBe("created");
   });
 
+  it("ps and ls tell the truth while no bayd runs", async () => {
+    bay.write(stack(`${SLEEP}  b: { image: box, command: "true" }\n`)).ok("up", "-d");
+    await eventually(() => expect(bay.ps().map(({ State }) => State)).toEqual(["running", "exited"]));
+    const before = bay.ps().map(({ ID, State, Pid }) => [ID, State, Pid]);
+    bay.ok("daemon", "stop");
+    const { out, err } = bay.run(["ps", "-a", "--format", "json"]);
+    expect(err).toContain("no bayd runs");
+    expect(
+      (JSON.parse(out) as { ID: string; State: string; Pid: number }[]).map(({ ID, State, Pid }) => [
+        ID,
+        State,
+        Pid,
+      ]),
+    ).toEqual(before);
+    expect(bay.ok("ls")).toContain("cmd");
+    expect(existsSync(bay.socket)).toBe(false);
+    bay.ok("up", "-d");
+  });
+
   it("config prints a file that can be read again", () => {
     bay.write(stack(SLEEP));
     const printed = bay.ok("config");

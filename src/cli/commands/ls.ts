@@ -15,10 +15,11 @@ export async function ls(
   _args: string[],
   options: { all?: boolean; quiet?: boolean; format: string },
 ): Promise<void> {
-  const stacks = await (await context.client()).json<StackRow[]>("GET", "/bay/v1/stacks").catch((error) => {
-    if (hasCode(error, "NO_DAEMON")) return [];
+  const known = await (await context.client()).json<StackRow[]>("GET", "/bay/v1/stacks").catch((error) => {
+    if (hasCode(error, "NO_DAEMON")) return undefined;
     throw error;
   });
+  const stacks = known ?? (await import("../../daemon/offline.ts")).offlineStacks(context.roots);
   const shown = stacks.filter(({ running }) => options.all || running > 0);
   if (options.quiet) return print(shown.map(({ name }) => name).join("\n"));
   if (options.format === "json")

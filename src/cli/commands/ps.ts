@@ -1,5 +1,12 @@
 import { BayError, hasCode } from "../../errors.ts";
-import { type ContainerRow, type Context, nameOf, serviceOf, stackContainers } from "../context.ts";
+import {
+  type ContainerRow,
+  type Context,
+  chooseContainers,
+  listContainers,
+  nameOf,
+  serviceOf,
+} from "../context.ts";
 import { humanAge, print, table } from "../ui/output.ts";
 
 interface PsOptions {
@@ -28,14 +35,11 @@ interface Inspected {
 }
 
 export async function ps(context: Context, services: string[], options: PsOptions): Promise<void> {
-  const rows = await load(context, services, options);
+  const { rows, inspect } = await load(context, services, options);
   if (options.quiet) return print(rows.map((row) => row.Id).join("\n"));
   if (options.services) return print([...new Set(rows.map(serviceOf))].map((name) => name).join("\n"));
   if (options.format === "json") {
-    const client = await context.client();
-    const all = await Promise.all(
-      rows.map(async (row) => toJson(row, await client.json<Inspected>("GET", `/containers/${row.Id}/json`))),
-    );
+    const all = await Promise.all(rows.map(async (row) => toJson(row, await inspect(row.Id))));
     return print(JSON.stringify(all, null, 2));
   }
   const cells = rows.map((row) => [
@@ -49,25 +53,43 @@ export async function ps(context: Context, services: string[], options: PsOption
   print(table(["NAME", "IMAGE", "SERVICE", "CREATED", "STATUS", "PORTS"], cells));
 }
 
-async function load(context: Context, services: string[], options: PsOptions): Promise<ContainerRow[]> {
+interface Listed {
+  rows: ContainerRow[];
+  inspect: (id: string) => Promise<Inspected>;
+}
+
+/** From bayd, or from the records and the kernel where none runs. */
+async function listed(context: Context, name: string): Promise<Listed> {
+  const client = await context.client();
+  try {
+    const rows = await listContainers(client, name);
+    return { rows, inspect: (id) => client.json<Inspected>("GET", `/containers/${id}/json`) };
+  } catch (error) {
+    if (!hasCode(error, "NO_DAEMON")) throw error;
+  }
+  const { offlineContainers } = await import("../../daemon/offline.ts");
+  const known = offlineContainers(context.roots, name);
+  if (known.length > 0)
+    process.stderr.write("warning: no bayd runs, so nothing restarts and health is not known\n");
+  return {
+    rows: known.map(({ row }) => row as ContainerRow),
+    inspect: async (id) => known.find(({ inspected }) => inspected.Id === id)!.inspected,
+  };
+}
+
+async function load(context: Context, services: string[], options: PsOptions): Promise<Listed> {
   const filters = Object.fromEntries(
     (options.filter ?? []).map((text) => text.split(/=(.*)/s) as [string, string]),
   );
   checkFilters(filters);
   const name = await context.stackName();
-  try {
-    const rows = await stackContainers(await context.client(), name, { services, oneOff: true });
-    return rows.filter(
-      (row) =>
-        (filters.status
-          ? row.State === filters.status
-          : options.all || ["running", "paused", "restarting"].includes(row.State)) &&
-        (!filters.service || serviceOf(row) === filters.service),
-    );
-  } catch (error) {
-    if (hasCode(error, "NO_DAEMON")) return [];
-    throw error;
-  }
+  const { rows, inspect } = await listed(context, name);
+  const isWanted = (row: ContainerRow) =>
+    (filters.status
+      ? row.State === filters.status
+      : options.all || ["running", "paused", "restarting"].includes(row.State)) &&
+    (!filters.service || serviceOf(row) === filters.service);
+  return { rows: chooseContainers(rows, name, { services, oneOff: true }).filter(isWanted), inspect };
 }
 
 const STATES = ["created", "running", "paused", "restarting", "exited", "dead"];

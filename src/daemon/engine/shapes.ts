@@ -3,10 +3,12 @@ import {
   type ContainerManager,
   type ContainerRecord,
   containerDirectory,
+  type HealthStatus,
   isRunning,
   LABELS,
   toResources,
 } from "../../container/index.ts";
+import type { NetworkRecord } from "../../network/index.ts";
 
 const DOCKER_STATE: Record<string, string> = {
   dead: "dead",
@@ -17,10 +19,17 @@ const DOCKER_STATE: Record<string, string> = {
   exited: "exited",
 };
 
+/** What a row of the list needs to know besides the record. */
+export interface Shown {
+  health(id: string): HealthStatus;
+  networks: { get(name: string): NetworkRecord | undefined };
+  volumes: { path(name: string): string };
+}
+
 /** `Up 5 minutes (healthy)`, `Exited (0) 2 hours ago`. */
-export function statusText(manager: ContainerManager, record: ContainerRecord): string {
+export function statusText(shown: Shown, record: ContainerRecord): string {
   const { state } = record;
-  const health = manager.health(record.id);
+  const health = shown.health(record.id);
   const suffix = health === "none" ? "" : health === "starting" ? " (health: starting)" : ` (${health})`;
   if (state.status === "running") return `Up ${ago(state.startedAt)}${suffix}`;
   if (state.status === "paused") return `Up ${ago(state.startedAt)} (Paused)`;
@@ -57,11 +66,11 @@ function ports(record: ContainerRecord) {
   return [...rows, ...exposed];
 }
 
-function networks(manager: ContainerManager, record: ContainerRecord) {
+function networks(shown: Shown, record: ContainerRecord) {
   const running = isRunning(record);
   return Object.fromEntries(
     record.endpoints.map((endpoint) => {
-      const network = manager.networks.get(endpoint.network);
+      const network = shown.networks.get(endpoint.network);
       return [
         endpoint.network,
         {
@@ -81,7 +90,7 @@ function networks(manager: ContainerManager, record: ContainerRecord) {
   );
 }
 
-function mounts(manager: ContainerManager, record: ContainerRecord) {
+function mounts(shown: Shown, record: ContainerRecord) {
   return record.config.mounts.map((mount) =>
     mount.type === "tmpfs"
       ? {
@@ -95,7 +104,7 @@ function mounts(manager: ContainerManager, record: ContainerRecord) {
       : {
           Type: mount.type,
           ...(mount.type === "volume" ? { Name: mount.source, Driver: "local" } : {}),
-          Source: mount.type === "volume" ? manager.volumes.path(mount.source) : mount.source,
+          Source: mount.type === "volume" ? shown.volumes.path(mount.source) : mount.source,
           Destination: mount.target,
           Mode: mount.readOnly ? "ro" : "",
           RW: !mount.readOnly,
@@ -105,7 +114,7 @@ function mounts(manager: ContainerManager, record: ContainerRecord) {
 }
 
 /** A row of GET /containers/json. */
-export function toSummary(manager: ContainerManager, record: ContainerRecord) {
+export function toSummary(shown: Shown, record: ContainerRecord) {
   const { config, state } = record;
   return {
     Id: record.id,
@@ -117,10 +126,10 @@ export function toSummary(manager: ContainerManager, record: ContainerRecord) {
     Ports: ports(record),
     Labels: config.labels,
     State: DOCKER_STATE[state.status],
-    Status: statusText(manager, record),
+    Status: statusText(shown, record),
     HostConfig: { NetworkMode: config.networkMode },
-    NetworkSettings: { Networks: networks(manager, record) },
-    Mounts: mounts(manager, record),
+    NetworkSettings: { Networks: networks(shown, record) },
+    Mounts: mounts(shown, record),
   };
 }
 
