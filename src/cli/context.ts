@@ -97,6 +97,7 @@ export interface ContainerRow {
   State: string;
   Status: string;
   Labels: Record<string, string>;
+  HostConfig: { NetworkMode: string };
   Ports: { IP?: string; PrivatePort: number; PublicPort?: number; Type: string }[];
 }
 

@@ -30,5 +30,12 @@ export function parseTail(text: string): string {
   throw new BayError("BAD_OPTION", `--tail wants a number of lines or all, got ${text}`);
 }
 
+/** `-e NAME=value`, or `-e NAME` with the value that it has here. Throws BAD_OPTION. */
+export function withValue(entry: string): string {
+  const name = entry.split("=", 1)[0]!;
+  if (!/^[^\s=]+$/.test(name)) throw new BayError("BAD_OPTION", `-e wants NAME=value or NAME, got ${entry}`);
+  return entry.includes("=") ? entry : `${entry}=${process.env[entry] ?? ""}`;
+}
+
 export const milliseconds = (seconds: number | undefined) =>
   seconds === undefined ? undefined : seconds * 1000;

@@ -429,7 +429,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     for (const record of this.list()) if (this.#runs.hasEnded(record)) await this.#runs.settle(record);
     if (!repair) return [];
     const repairs = this.networks.repair();
-    if (repairs.length > 0) this.saveRules();
+    this.saveRules();
     for (const record of this.list().filter(isRunning)) {
       if (limitsMatch(record.config, this.cgroupOf(record.id))) continue;
       this.repairLimits(record.id);
@@ -440,7 +440,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
 
   /** Notes the rules that the table should have, for observers outside bayd. */
   saveRules(): void {
-    this.networks.firewall.save(join(this.roots.run, "rules"));
+    this.networks.firewall.save();
   }
 
   serveDns(record: ContainerRecord, isFresh: boolean): void {

@@ -98,7 +98,8 @@ export class Runs extends EventEmitter {
       for (const port of config.ports) {
         const wanted = { ...port, target, container: config.name };
         const { hostPort } = port;
-        const bound = hostPort === undefined ? await ports.holdAny(wanted) : { ...wanted, hostPort };
+        const bound =
+          hostPort === undefined ? await this.#holdAgain(wanted, previous) : { ...wanted, hostPort };
         if (hostPort !== undefined) await ports.hold(bound);
         const { hostAddress, containerPort, protocol } = bound;
         state.boundPorts.push({ hostAddress, hostPort: bound.hostPort, containerPort, protocol });
@@ -107,6 +108,28 @@ export class Runs extends EventEmitter {
       ports.releaseOf(config.name);
       state.boundPorts = previous;
       throw error;
+    }
+  }
+
+  /** A free port; the one that it had before, where it still is. */
+  async #holdAgain(
+    wanted: Omit<PublishedPort, "hostPort">,
+    previous: ContainerRecord["state"]["boundPorts"],
+  ): Promise<PublishedPort> {
+    const { ports } = this.host.networks;
+    const before = previous.find(
+      (port) =>
+        port.containerPort === wanted.containerPort &&
+        port.protocol === wanted.protocol &&
+        port.hostAddress === wanted.hostAddress,
+    );
+    if (!before) return ports.holdAny(wanted);
+    const again = { ...wanted, hostPort: before.hostPort };
+    try {
+      await ports.hold(again);
+      return again;
+    } catch {
+      return ports.holdAny(wanted);
     }
   }
 

@@ -1,8 +1,9 @@
 /** Keeps bay's table in the kernel equal to what it should be; changes of one moment share a transaction. */
 import { createHash } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hasCode } from "../errors.ts";
 import { nft } from "../linux/index.ts";
+import { replaceFile } from "../store/index.ts";
 import type { NetworkRecord, PublishedPort } from "./network.ts";
 import { renderRules, tableName } from "./rules.ts";
 
@@ -27,6 +28,8 @@ export class Firewall {
   constructor(
     readonly tag: string,
     readonly desired: () => { networks: NetworkRecord[]; ports: PublishedPort[] },
+    /** Where the table's hash is kept for observers outside bayd. */
+    readonly file: string,
   ) {}
 
   /** Resolves when the kernel has what `desired` says at this moment or later. */
@@ -49,6 +52,7 @@ export class Firewall {
     this.#wanted = this.desired();
     const rules = renderRules(this.tag, this.#wanted.networks, this.#wanted.ports);
     if (rules === this.#applied) return;
+    rmSync(this.file, { force: true }); // until the new hash is known, nobody can say that the table was changed
     if (this.#wanted.networks.length === 0) {
       nft(`add table ip ${tableName(this.tag)}\ndelete table ip ${tableName(this.tag)}\n`);
     } else nft(rules);
@@ -64,14 +68,14 @@ export class Firewall {
     if (now !== undefined && now === this.#hash && this.#applied !== "") return false;
     this.#applied = "";
     this.apply();
-    this.#hash = tableHash(this.tag);
     return true;
   }
 
-  /** The hash that the table should have, kept for observers outside bayd. */
-  save(file: string): void {
+  /** Notes the hash that the table should have. */
+  save(): void {
+    if (this.#hash !== undefined && existsSync(this.file)) return;
     this.#hash ??= tableHash(this.tag);
-    writeFileSync(file, this.#hash ?? "");
+    replaceFile(this.file, this.#hash ?? "");
   }
 }
 
@@ -80,7 +84,7 @@ export function firewallIsIntact(tag: string, file: string): boolean {
   try {
     return readFileSync(file, "utf8") === (tableHash(tag) ?? "");
   } catch {
-    return true; // bayd never wrote any rules
+    return true; // bayd is changing the rules, or never wrote any
   }
 }
 

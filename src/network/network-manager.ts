@@ -44,10 +44,8 @@ export class NetworkManager {
     readonly store: Store,
     readonly directory: EndpointDirectory,
   ) {
-    this.firewall = new Firewall(roots.tag, () => ({
-      networks: this.list(),
-      ports: directory.publishedPorts(),
-    }));
+    const desired = () => ({ networks: this.list(), ports: directory.publishedPorts() });
+    this.firewall = new Firewall(roots.tag, desired, join(roots.run, "rules"));
   }
 
   list(): NetworkRecord[] {

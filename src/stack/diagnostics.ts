@@ -18,6 +18,8 @@ export interface Diagnostic {
   place?: Place;
 }
 
+const MAX_SHOWN = 160;
+
 /** The text of one problem: `file:line:column: error: message`, the line, a marker, the hint. */
 export function formatDiagnostic(diagnostic: Diagnostic, sources: ReadonlyMap<string, string>): string {
   const { place, severity, message, hint } = diagnostic;
@@ -25,10 +27,13 @@ export function formatDiagnostic(diagnostic: Diagnostic, sources: ReadonlyMap<st
   const source = place && sources.get(place.file)?.split("\n")[place.line - 1];
   if (place && source !== undefined) {
     const number = String(place.line);
-    const shown = source.slice(0, 160);
-    lines.push(`  ${number} | ${shown}`);
-    const width = Math.max(1, Math.min(place.length, shown.length - place.column + 1));
-    lines.push(`  ${" ".repeat(number.length)} | ${" ".repeat(place.column - 1)}${"^".repeat(width)}`);
+    // of a long line, the part around the place
+    const start = place.column <= MAX_SHOWN - 20 ? 0 : place.column - 40;
+    const shown = source.slice(start, start + MAX_SHOWN);
+    lines.push(`  ${number} | ${start > 0 ? "…" : ""}${shown}`);
+    const column = place.column - start + (start > 0 ? 1 : 0);
+    const width = Math.max(1, Math.min(place.length, shown.length - column + 2));
+    lines.push(`  ${" ".repeat(number.length)} | ${" ".repeat(column - 1)}${"^".repeat(width)}`);
   }
   if (hint) lines.push(`  ${hint}`);
   return lines.join("\n");

@@ -9,10 +9,15 @@ const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);
 const boolean = z.union([z.boolean(), z.enum(["true", "false", "yes", "no", "on", "off"])], {
   error: "expected true or false",
 });
-const integer = z.union([z.number().int(), z.string().regex(/^-?\d+$/)], {
-  error: "expected a whole number",
+const integer = z.union(
+  [z.number().int(), z.string().regex(/^-?\d+$/, { error: "expected a whole number" })],
+  {
+    error: "expected a whole number",
+  },
+);
+const number = z.union([z.number(), z.string().regex(/^\d+(\.\d+)?$/, { error: "expected a number" })], {
+  error: "expected a number",
 });
-const number = z.union([z.number(), z.string().regex(/^\d+(\.\d+)?$/)], { error: "expected a number" });
 const bytes = z
   .union([z.number(), z.string()], { error: "expected a size such as 64m" })
   .describe("A size in bytes, or with a unit: 512k, 64m, 1g");
@@ -92,6 +97,7 @@ const limits = z.strictObject({
 });
 
 const deploy = z.strictObject({
+  mode: z.enum(["replicated"], { error: "only the mode replicated is supported" }).optional(),
   replicas: integer.optional(),
   resources: z
     .strictObject({

@@ -40,7 +40,8 @@ export class SourceFile {
       });
     }
     this.#reportTags();
-    for (const error of this.#document.errors) {
+    // the ones behind the first mostly follow from it
+    for (const error of this.#document.errors.slice(0, 1)) {
       report({
         severity: "error",
         code: error.code,

@@ -253,6 +253,14 @@ services:
     const address = (service: string) => bay.ok("exec", "-T", service, "cat", "/sys/class/net/eth0/address");
     expect(address("b")).toBe(address("a"));
     bay.ok("restart", "a");
+    expect(address("b")).toBe(address("a"));
+    bay.ok("restart");
+    expect(address("b")).toBe(address("a"));
+    bay.ok("stop");
+    bay.ok("start");
+    expect(address("b")).toBe(address("a"));
+    bay.ok("stop", "a");
+    bay.ok("start", "a");
     expect(bay.ok("plan")).toContain("shares the network of an earlier run of cmd-a-1");
     bay.ok("up", "-d");
     expect(address("b")).toBe(address("a"));

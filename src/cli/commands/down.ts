@@ -23,7 +23,7 @@ export async function down(context: Context, _args: string[], options: DownComma
     name,
     volumes: options.volumes ?? false,
     removeOrphans: options.removeOrphans ?? false,
-    services: stack ? Object.keys(stack.services) : undefined,
+    services: stack ? [...Object.keys(stack.services), ...stack.disabled] : undefined,
     externalVolumes: Object.values(stack?.volumes ?? {})
       .filter(({ external }) => external)
       .map((volume) => volume.name),

@@ -1,5 +1,6 @@
 import { BayError } from "../../errors.ts";
 import { type Context, oneContainer } from "../context.ts";
+import { withValue } from "../options.ts";
 import { runSession } from "../ui/terminal.ts";
 
 interface ExecOptions {
@@ -19,6 +20,8 @@ export async function exec(
   options: ExecOptions,
 ): Promise<number> {
   const { client, row } = await oneContainer(context, service!, options.index);
+  if (row.State === "paused")
+    throw new BayError("NOT_RUNNING", `the service ${service} is paused`, { hint: `bay unpause ${service}` });
   if (row.State !== "running")
     throw new BayError("NOT_RUNNING", `the service ${service} is not running`, {
       hint: `bay up ${service} starts it`,
@@ -31,7 +34,7 @@ export async function exec(
     AttachStdin: !options.detach,
     AttachStdout: true,
     AttachStderr: true,
-    Env: options.env,
+    Env: options.env?.map(withValue),
     User: options.user,
     WorkingDir: options.workdir,
     Privileged: options.privileged,

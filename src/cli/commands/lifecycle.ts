@@ -1,7 +1,7 @@
 /** Commands that do one thing to each container of a stack. */
 import { BayError } from "../../errors.ts";
 import { signalNumber } from "../../signals.ts";
-import { type ContainerRow, type Context, nameOf, stackContainers } from "../context.ts";
+import { type ContainerRow, type Context, nameOf, serviceOf, stackContainers } from "../context.ts";
 import { print } from "../ui/output.ts";
 
 type Client = Awaited<ReturnType<Context["client"]>>;
@@ -15,12 +15,18 @@ async function each(
 ): Promise<void> {
   const client = await context.client();
   const rows = await stackContainers(client, await context.stackName(), { services });
-  const results = await Promise.allSettled(
-    rows.filter(select).map(async (row) => {
-      await deed(client, row);
-      process.stderr.write(`container ${nameOf(row)} ${done}\n`);
-    }),
-  );
+  const all = (some: ContainerRow[]) =>
+    Promise.allSettled(
+      some.map(async (row) => {
+        await deed(client, row);
+        process.stderr.write(`container ${nameOf(row)} ${done}\n`);
+      }),
+    );
+  // who shares another's network comes after it: it joins that one's run
+  const isRider = ({ HostConfig }: ContainerRow) => HostConfig.NetworkMode.startsWith("container:");
+  const chosen = rows.filter(select);
+  const owners = await all(chosen.filter((row) => !isRider(row)));
+  const results = [...owners, ...(await all(chosen.filter(isRider)))];
   const failed = results.flatMap((result) =>
     result.status === "rejected" ? [(result.reason as Error).message] : [],
   );
@@ -44,14 +50,33 @@ export const start = (context: Context, services: string[]) =>
     (client, row) => client.json("POST", `/containers/${row.Id}/start`),
   );
 
-export const restart = (context: Context, services: string[], options: { timeout?: number }) =>
-  each(
-    context,
-    services,
-    () => true,
-    "restarted",
-    (client, row) => client.json("POST", `/containers/${row.Id}/restart${grace(options.timeout)}`),
+/** Restarts containers, and then those that depend on them with `restart: true` or share their network. */
+export async function restart(
+  context: Context,
+  services: string[],
+  options: { timeout?: number },
+): Promise<void> {
+  const some = (names: string[]) =>
+    each(
+      context,
+      names,
+      () => true,
+      "restarted",
+      (client, row) => client.json("POST", `/containers/${row.Id}/restart${grace(options.timeout)}`),
+    );
+  await some(services);
+  if (services.length === 0 || (context.options.projectName && !context.options.file)) return;
+  const stack = await context.stack();
+  const rows = await stackContainers(await context.client(), stack.name);
+  const present = new Set(rows.filter(isUp).map(serviceOf));
+  const following = Object.values(stack.services).filter(
+    ({ name, dependsOn, networkMode }) =>
+      present.has(name) &&
+      !services.includes(name) &&
+      services.some((other) => dependsOn[other]?.restart || networkMode === `service:${other}`),
   );
+  if (following.length > 0) await some(following.map(({ name }) => name));
+}
 
 export function kill(context: Context, services: string[], options: { signal: string }) {
   if (signalNumber(options.signal) === undefined)
@@ -92,7 +117,7 @@ export async function rm(
   options: { force?: boolean; stop?: boolean; volumes?: boolean },
 ): Promise<void> {
   if (options.stop) await stop(context, services, {});
-  if (!options.force && process.stdin.isTTY && !(await confirm("remove the stopped containers?"))) return;
+  if (!options.force && !(await confirm("remove the stopped containers?"))) return;
   await each(
     context,
     services,
@@ -105,7 +130,8 @@ export async function rm(
 async function confirm(question: string): Promise<boolean> {
   const { createInterface } = await import("node:readline/promises");
   const reader = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await reader.question(`${question} [y/N] `);
+  const ended = new Promise<string>((resolve) => reader.once("close", () => resolve("")));
+  const answer = await Promise.race([reader.question(`${question} [y/N] `), ended]);
   reader.close();
   return /^y(es)?$/i.test(answer.trim());
 }

@@ -4,6 +4,7 @@ import type { ContainerConfig } from "../../container/index.ts";
 import { BayError } from "../../errors.ts";
 import type { Stack } from "../../stack/index.ts";
 import type { Context } from "../context.ts";
+import { withValue } from "../options.ts";
 import { runSession } from "../ui/terminal.ts";
 import { sendUp } from "./up.ts";
 
@@ -100,6 +101,8 @@ async function overrides(stack: Stack, options: RunOptions, tty: boolean): Promi
   });
   const mounts = (options.volume ?? []).map((text): ContainerConfig["mounts"][number] => {
     const [source = "", target, mode] = text.split(":");
+    if (!(target ?? source).startsWith("/"))
+      throw new BayError("BAD_OPTION", `-v ${text}: the path in the container must be absolute`);
     if (!target) return { type: "volume", source: "", target: source, readOnly: false, noCopy: false };
     const readOnly = mode === "ro";
     if (/^[./~]/.test(source))
@@ -110,9 +113,7 @@ async function overrides(stack: Stack, options: RunOptions, tty: boolean): Promi
     tty,
     stdinOpen: true,
     stdinOnce: !tty,
-    env: (options.env ?? []).map((entry) =>
-      entry.includes("=") ? entry : `${entry}=${process.env[entry] ?? ""}`,
-    ),
+    env: (options.env ?? []).map(withValue),
     mounts,
     ports,
     ...(options.user === undefined ? {} : { user: options.user }),

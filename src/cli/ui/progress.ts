@@ -29,7 +29,8 @@ export interface ProgressView {
 
 const done = ({ kind, starts }: Progress) =>
   kind === "container.create" && starts === false ? "created" : DONE[kind];
-const label = ({ kind, name }: Progress) => `${kind.split(".")[0]} ${name}`;
+const label = ({ kind, name }: Progress) =>
+  kind === "host.repair" ? "bay's nftables rules" : `${kind.split(".")[0]} ${name}`;
 
 export async function progressView(): Promise<ProgressView> {
   return process.stderr.isTTY && !process.env.NO_COLOR ? terminalView() : plainView();

@@ -21,6 +21,7 @@ import { resultAs } from "./supervise.ts";
 
 const MAIN_PID = 2;
 const WNOHANG = 1;
+const PR_SET_NAME = 15;
 const SIGINFO_SIZE = 128;
 const PROT_READ = 1;
 const PROT_WRITE = 2;
@@ -37,12 +38,11 @@ export function addInit(program: ProgramBuilder): void {
   program.goto("init");
 
   program.section("resident");
+  program.call("prctl", [PR_SET_NAME, program.text("bay-init"), 0, 0, 0], { label: "init", ignore: true });
   program.call(
     "mmap",
     [SHIM_BASE, SHIM_MAPPING_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE_FIXED, FD.program, 0],
-    {
-      label: "init",
-    },
+    { about: "make the init's program its own" },
   );
   program.call("close_range", [3, FD.signals - 1, 0], { ignore: true });
   program.call("close_range", [FD.mainGo + 1, 0xffffffff, 0], { ignore: true });
