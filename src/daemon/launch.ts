@@ -1,8 +1,10 @@
 /** Starting bayd from the command where none runs, and ending it. */
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { BayError, hasCode } from "../errors.ts";
 import { makeRoots, type Roots, socketPath } from "../roots.ts";
+import { SIGNALS } from "../signals.ts";
 import { Client } from "./client.ts";
 
 const START_TIMEOUT = 10_000;
@@ -36,15 +38,7 @@ export async function ensureDaemon(
   if (!isKeeperAlive(file)) {
     startKeeper({
       file,
-      // a small young generation: bayd's work is mostly system calls, and its memory is everybody's
-      args: [
-        command[0]!,
-        "--max-semi-space-size=1",
-        ...command.slice(1),
-        "daemon",
-        "run",
-        ...(options.repair ? [] : ["--no-repair"]),
-      ],
+      args: [...command, "daemon", "run", ...(options.repair ? [] : ["--no-repair"])],
       env: [
         `PATH=${process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin"}`,
         "HOME=/root",
@@ -57,7 +51,7 @@ export async function ensureDaemon(
   const deadline = Date.now() + START_TIMEOUT;
   while (Date.now() < deadline) {
     if (await answers(client)) return client;
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await sleep(10);
   }
   const tail = existsSync(logFile)
     ? readFileSync(logFile, "utf8").trim().split("\n").slice(-5).join("\n")
@@ -70,15 +64,30 @@ export async function ensureDaemon(
 
 /** Ends the keeper and bayd; containers go on. False where none ran. */
 export async function stopDaemon(roots: Roots): Promise<boolean> {
-  const { stopKeeper } = await import("../linux/index.ts");
+  const { isAlive, signalProcess, stopKeeper } = await import("../linux/index.ts");
   const kept = stopKeeper(join(roots.run, "keeper"));
+  const started = kept ?? [];
+  let isAsked = true;
   try {
     await new Client(socketPath(roots)).json("POST", "/bay/v1/daemon/stop");
   } catch (error) {
-    if (hasCode(error, "NO_DAEMON")) return kept;
-    throw error;
+    if (!hasCode(error, "NO_DAEMON", "DAEMON_LOST")) throw error;
+    isAsked = false;
+    // it does not listen yet: it has just been started
+    for (const { pid, start } of started) signalProcess(pid, start, SIGNALS.SIGTERM);
   }
-  for (let attempt = 0; attempt < 500 && existsSync(socketPath(roots)); attempt++)
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  return true;
+  const isThere = () =>
+    (isAsked && existsSync(socketPath(roots))) || started.some(({ pid, start }) => isAlive(pid, start));
+  for (let attempt = 0; attempt < 500 && isThere(); attempt++) await sleep(10);
+  await removeGroups(roots);
+  return isAsked || kept !== undefined;
+}
+
+/** Removes bay's own cgroups where no container has one: bayd may have been killed before it could. */
+async function removeGroups(roots: Roots): Promise<void> {
+  const { cgroupManager } = await import("../linux/index.ts");
+  const groups = cgroupManager(`/bay-${roots.tag}`);
+  if (groups.list().some((name) => name !== "shims")) return;
+  for (let attempt = 0; attempt < 40 && !groups.group("shims").remove(); attempt++) await sleep(25);
+  groups.removeParent();
 }

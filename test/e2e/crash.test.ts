@@ -78,6 +78,28 @@ volumes: { data: }
   }, 600_000);
 });
 
+describe("a stop of bayd", () => {
+  const bay = new Bay();
+  afterAll(() => bay.close());
+
+  it("also ends one that is just being brought back", async () => {
+    const before = hostState();
+    bay.busybox();
+    bay.write(
+      "name: s\nimages: { box: { rootfs: ../busybox } }\nservices: { a: { image: box, command: sleep 9 } }\n",
+    );
+    for (let round = 0; round < 6; round++) {
+      bay.ok("create");
+      bay.ok("down");
+      kill(bay);
+      await sleep(150 + round * 30);
+      bay.ok("daemon", "stop");
+    }
+    await sleep(500);
+    expect(hostState()).toEqual(before);
+  }, 60_000);
+});
+
 describe("output at full speed", () => {
   const bay = new Bay();
   beforeAll(() => {

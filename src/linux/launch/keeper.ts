@@ -3,8 +3,9 @@
  * where no service manager does, and costs a few kB.
  */
 import { closeSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
+import { SIGNALS } from "../../signals.ts";
 import * as abi from "../abi.ts";
-import { isAlive, signalProcess, startTime } from "../process.ts";
+import { childrenOf, isAlive, signalProcess, startTime } from "../process.ts";
 import { HEADER, ProgramBuilder, readProgramState } from "../program.ts";
 import { spawnShim } from "../shim.ts";
 import { cloneArgs } from "./supervise.ts";
@@ -78,12 +79,20 @@ export function isKeeperAlive(file: string): boolean {
   }
 }
 
-/** Ends the keeper whose program lies in the file; false where none runs. */
-export function stopKeeper(file: string): boolean {
+/**
+ * Ends the keeper whose program lies in the file; undefined where none runs. Gives what it had started, which may
+ * be at its very beginning: the keeper is stopped first, so that nothing is started meanwhile.
+ */
+export function stopKeeper(file: string): { pid: number; start: number }[] | undefined {
+  let keeper: { shimPid: number; shimStart: number };
   try {
-    const { shimPid, shimStart } = readProgramState(readFileSync(file));
-    return shimStart > 0 && signalProcess(shimPid, shimStart, 9);
+    keeper = readProgramState(readFileSync(file));
   } catch {
-    return false;
+    return undefined;
   }
+  const { shimPid, shimStart } = keeper;
+  if (shimStart === 0 || !signalProcess(shimPid, shimStart, SIGNALS.SIGSTOP)) return undefined;
+  const children = childrenOf(shimPid).map((pid) => ({ pid, start: startTime(pid) ?? 0 }));
+  signalProcess(shimPid, shimStart, SIGNALS.SIGKILL);
+  return children.filter(({ start }) => start > 0);
 }
