@@ -4,11 +4,8 @@ import type { Host } from "./host.ts";
 import type { ContainerRecord } from "./record.ts";
 import { writeEtcFiles } from "./start.ts";
 
-/**
- * Brings a record's endpoints, and the links of one that runs, in line with the networks of its config. Throws
- * ADDRESS_TAKEN, BAD_ADDRESS, NETWORK_NOT_FOUND; nothing is changed then.
- */
-export function changeAttachments(host: Host, record: ContainerRecord, isLive: boolean): void {
+/** The endpoints that a record's networks ask for. Throws ADDRESS_TAKEN, BAD_ADDRESS, NETWORK_NOT_FOUND. */
+export function wantedEndpoints(host: Host, record: ContainerRecord): Endpoint[] {
   const before = record.endpoints;
   const endpoints: Endpoint[] = [];
   for (const { network, aliases, ipv4 } of record.config.networks) {
@@ -18,8 +15,12 @@ export function changeAttachments(host: Host, record: ContainerRecord, isLive: b
     const index = freeInterface([...before, ...endpoints]);
     endpoints.push(known ? { ...known, aliases } : host.networks.allocate(network, ipv4, aliases, index));
   }
-  record.endpoints = endpoints;
-  if (!isLive) return;
+  return endpoints;
+}
+
+/** Brings the links of a running container from some endpoints to those of its record. */
+export function moveLinks(host: Host, record: ContainerRecord, before: readonly Endpoint[]): void {
+  const { endpoints } = record;
   const isIn = (list: readonly Endpoint[]) => (wanted: Endpoint) =>
     list.some(({ link }) => link === wanted.link);
   for (const gone of before.filter((endpoint) => !isIn(endpoints)(endpoint))) host.networks.disconnect(gone);

@@ -1,6 +1,6 @@
 /** Commands in running containers: with pipes or a terminal, and their exit codes. */
 import { randomBytes } from "node:crypto";
-import { EventEmitter, once } from "node:events";
+import { EventEmitter } from "node:events";
 import { fchownSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { Socket } from "node:net";
 import { join } from "node:path";
@@ -46,6 +46,9 @@ export interface ExecConfig {
 }
 
 const DECODE_INTERVAL = 500;
+
+const DRAIN_TIME = 200;
+const DRAIN_STEP = 2;
 
 /** One exec. Emits `end` once, when the command has ended and its output was read. */
 export class Exec extends EventEmitter {
@@ -256,14 +259,17 @@ export class Exec extends EventEmitter {
     return 137; // the shim was killed from outside
   }
 
-  /** Output of the command itself is complete; a background child may hold the pipe, so the wait is short. */
+  /**
+   * Output of the command itself is complete; a background child may hold the pipe, so the wait is short. The
+   * time in which a slow reader keeps it paused does not count.
+   */
   async #drain(): Promise<void> {
-    const streams = [this.#streams.stdout, this.#streams.stderr, this.#terminal].filter(
-      (stream) => stream && !stream.destroyed && !stream.readableEnded,
-    );
-    const limit = new Promise((resolve) => setTimeout(resolve, 200).unref());
-    await Promise.race([Promise.all(streams.map((stream) => once(stream!, "close").catch(() => {}))), limit]);
-    for (const stream of streams) stream!.destroy();
+    const open = () => this.#outputs().filter((stream) => !stream.destroyed && !stream.readableEnded);
+    for (let flowed = 0; flowed < DRAIN_TIME && open().length > 0; ) {
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_STEP));
+      if (!open().some((stream) => stream.isPaused())) flowed += DRAIN_STEP;
+    }
+    for (const stream of open()) stream.destroy();
     this.#streams.stdin?.destroy();
   }
 }

@@ -4,7 +4,7 @@ import { readdirSync, rmSync } from "node:fs";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { BayError } from "../errors.ts";
+import { BayError, messageOf } from "../errors.ts";
 import { ImageStore } from "../image/index.ts";
 import { type Cgroup, type CgroupManager, cgroupManager, signalProcess } from "../linux/index.ts";
 import {
@@ -18,7 +18,7 @@ import type { Roots } from "../roots.ts";
 import { signalNumber } from "../signals.ts";
 import type { Store } from "../store/index.ts";
 import { VolumeStore } from "../volume/index.ts";
-import { changeAttachments } from "./attachments.ts";
+import { moveLinks, wantedEndpoints } from "./attachments.ts";
 import { Companions } from "./companions.ts";
 import type { ContainerConfig } from "./config.ts";
 import { anonymousVolumesOf, draftRecord } from "./draft.ts";
@@ -144,13 +144,18 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     const { id } = await this.images.get(config.image);
     const record = draftRecord(this, this.list(), { ...config, imageId: id }, {});
     this.#records.add(record);
-    return this.#prepareNew(record);
+    try {
+      return await this.#prepareNew(record);
+    } catch (error) {
+      this.#forget(record);
+      throw error;
+    }
   }
 
   /**
    * Puts a new container in the place of an old one, which is stopped and removed. The old one's anonymous
    * volumes are handed on, or removed where `renewVolumes`. The records change places at once, so that no kill of
-   * bayd leaves the volumes without an owner.
+   * bayd leaves the volumes without an owner. What fails after that leaves the new one, and its start tries again.
    */
   async replace(
     id: string,
@@ -173,12 +178,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   }
 
   async #prepareNew(record: ContainerRecord): Promise<ContainerRecord> {
-    try {
-      await this.#runs.prepare(record);
-    } catch (error) {
-      this.#forget(record);
-      throw error;
-    }
+    await this.#runs.prepare(record);
     this.#publish(record, "create");
     return record;
   }
@@ -190,7 +190,12 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
       this.#runs.cancelRestart(record.id);
       record.state.wanted = "running";
       record.state.restartCount = 0;
-      await this.#runs.start(record);
+      try {
+        await this.#runs.start(record);
+      } catch (error) {
+        this.#removeOneOff(record);
+        throw error;
+      }
     });
   }
 
@@ -271,14 +276,17 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
       record.config = { ...config, mounts, imageId, hostname };
       try {
         if (isLive && differs("resources")) this.repairLimits(record.id);
-        if (differs("networks")) changeAttachments(this, record, isLive);
+        if (differs("networks")) record.endpoints = wantedEndpoints(this, record);
         if (isLive && (differs("ports") || differs("networks"))) {
           this.networks.ports.releaseOf(before.name);
           await this.#runs.holdPorts(record);
         }
+        if (isLive && differs("networks")) moveLinks(this, record, endpoints);
       } catch (error) {
+        const wanted = record.endpoints;
         record.config = before;
         record.endpoints = endpoints;
+        if (isLive && wanted !== endpoints) this.#backToOldLinks(record, wanted);
         if (isLive) await this.#runs.holdPorts(record).catch(() => {});
         throw error;
       }
@@ -289,6 +297,15 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
       }
       this.#publish(record, "update");
     });
+  }
+
+  /** After a failure half-way. What cannot be put back shows as drift. */
+  #backToOldLinks(record: ContainerRecord, wanted: readonly Endpoint[]): void {
+    try {
+      moveLinks(this, record, wanted);
+    } catch (error) {
+      this.emit("warning", `${record.config.name}: ${messageOf(error)}`);
+    }
   }
 
   /** Sets the kernel's limits to what the record says. */
@@ -407,7 +424,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     this.#removeOrphans();
     for (const record of this.list()) {
       this.#runs.resume(record);
-      if (record.state.status === "exited") this.#removeOneOff(record);
+      if (record.state.status === "exited" || record.state.status === "created") this.#removeOneOff(record);
     }
   }
 

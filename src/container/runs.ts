@@ -178,16 +178,16 @@ export class Runs extends EventEmitter {
     const { state } = record;
     const program = this.#readProgram(record);
     if (isAlive(state.pid, state.start) && program?.status === undefined) return;
+    // it counts as running until its last output is in the files: who follows the logs would leave too early
+    if (!record.config.tty) await this.host.logs.close(record.id).catch(() => {});
     state.status = "exited";
     state.exitCode = decodeStatus(program?.status ?? lostStatus).exitCode;
     state.finishedAt = new Date(program?.endedAt || Date.now()).toISOString();
     state.oomKilled = this.#cgroup(record).oomKills() > 0;
-    if (!record.config.tty) await this.host.logs.close(record.id).catch(() => {});
-    const ran = Date.parse(state.finishedAt) - Date.parse(state.startedAt);
+    this.#decideRestart(record, Date.parse(state.finishedAt) - Date.parse(state.startedAt));
     await this.#cleanUp(record);
     if (state.oomKilled) this.emit("action", record, "oom");
     this.emit("action", record, "die", { exitCode: String(state.exitCode) });
-    this.#decideRestart(record, ran);
     this.records.save(record);
     this.emit("ended", record);
     this.emit("changed", record);

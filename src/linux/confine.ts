@@ -13,6 +13,7 @@ import {
   MNT_DETACH,
   MOUNT_ATTR_RDONLY,
   MOVE_MOUNT_F_EMPTY_PATH,
+  MOVE_MOUNT_T_SYMLINKS,
   MS_BIND,
   MS_NODEV,
   MS_NOSUID,
@@ -78,7 +79,7 @@ export function openTree(source: string, readOnly: boolean): number {
 }
 
 export function putTree(fd: number, target: string): void {
-  syscall("move_mount", [fd, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH], target);
+  syscall("move_mount", [fd, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS], target);
 }
 
 export function unmount(target: string): void {

@@ -74,8 +74,8 @@ export class Firewall {
   /** Notes the hash that the table should have. */
   save(): void {
     if (this.#hash !== undefined && existsSync(this.file)) return;
-    this.#hash ??= tableHash(this.tag);
-    replaceFile(this.file, this.#hash ?? "");
+    this.#hash ??= tableHash(this.tag) ?? "";
+    replaceFile(this.file, this.#hash);
   }
 }
 

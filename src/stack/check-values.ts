@@ -3,6 +3,7 @@ import { isIP, isIPv4 } from "node:net";
 import { posix } from "node:path";
 import type { ServiceReader } from "./service-reader.ts";
 import type { Service } from "./stack.ts";
+import { parseBytes } from "./values.ts";
 
 const ULIMITS = new Set(
   "core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack".split(
@@ -10,7 +11,7 @@ const ULIMITS = new Set(
   ),
 );
 const TMPFS_OPTIONS =
-  /^(ro|rw|exec|noexec|suid|nosuid|dev|nodev|size=\d+[kmgKMG%]?|mode=[0-7]+|uid=\d+|gid=\d+|nr_inodes=\d+[kmg]?|nr_blocks=\d+[kmg]?)$/;
+  /^(ro|rw|(no|rel|strict|lazy)?atime|(no)?diratime|sync|async|exec|noexec|suid|nosuid|dev|nodev|size=\d+[kmgKMG%]?|mode=[0-7]+|uid=\d+|gid=\d+|nr_inodes=\d+[kmg]?|nr_blocks=\d+[kmg]?)$/;
 const CPUSET = /^\d+(-\d+)?(,\d+(-\d+)?)*$/;
 
 /** Reports everything that is wrong. */
@@ -20,15 +21,11 @@ export function checkValues(reader: ServiceReader, service: Service): void {
     if (!isFine) reader.bad(path, message);
   };
   check(
-    service.user === undefined || /^[^:\s]+(:[^:\s]+)?$/.test(service.user),
+    !service.user || /^[^:\s]+(:[^:\s]+)?$/.test(service.user),
     ["user"],
     `expected USER or USER:GROUP, got ${JSON.stringify(service.user)}`,
   );
-  check(
-    service.workdir === undefined || posix.isAbsolute(service.workdir),
-    ["working_dir"],
-    "must be an absolute path",
-  );
+  check(!service.workdir || posix.isAbsolute(service.workdir), ["working_dir"], "must be an absolute path");
   for (const [name, { soft, hard }] of Object.entries(service.ulimits)) {
     check(ULIMITS.has(name), ["ulimits", name], `no resource limit is called ${name}`);
     check(
@@ -42,11 +39,7 @@ export function checkValues(reader: ServiceReader, service: Service): void {
     check(/^[rwm]{1,3}$/.test(access), ["devices", index], `the access ${access} is not made of r, w and m`);
     check(posix.isAbsolute(target), ["devices", index], `the target ${target} is not absolute`);
   });
-  check(
-    resources.cpuset === undefined || CPUSET.test(resources.cpuset),
-    ["cpuset"],
-    "expected CPUs such as 0-3 or 0,2",
-  );
+  check(!resources.cpuset || CPUSET.test(resources.cpuset), ["cpuset"], "expected CPUs such as 0-3 or 0,2");
   check((resources.cpus ?? 0) >= 0, ["cpus"], "must not be negative");
   check(
     resources.memorySwap === undefined || resources.memorySwap <= 0 || resources.memory !== undefined,
@@ -95,8 +88,9 @@ function checkTwice(reader: ServiceReader): void {
     ["mem_limit", input.mem_limit, "deploy.resources.limits.memory", limits?.memory],
     ["pids_limit", input.pids_limit, "deploy.resources.limits.pids", limits?.pids],
   ];
+  const amount = (value: unknown) => parseBytes(value as string | number) ?? Number(value);
   for (const [key, one, other, two] of pairs) {
-    if (one === undefined || two === undefined || String(one) === String(two)) continue;
+    if (one === undefined || two === undefined || amount(one) === amount(two)) continue;
     reader.bad([key], `${one} here and ${two} in ${other}: give one of them`);
   }
 }

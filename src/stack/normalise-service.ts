@@ -40,8 +40,8 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
     command: readCommand(reader, "command"),
     entrypoint: readCommand(reader, "entrypoint"),
     environment: readEnvironment(reader),
-    workdir: input.working_dir,
-    user: input.user === undefined ? undefined : String(input.user),
+    workdir: input.working_dir || undefined,
+    user: input.user === undefined || input.user === "" ? undefined : String(input.user),
     groups: (input.group_add ?? []).map(String),
     hostname: input.hostname,
     domainname: input.domainname ?? "",
@@ -80,7 +80,7 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
     resources: {
       cpus: optionalNumber(limits?.cpus ?? input.cpus),
       cpuShares: optionalNumber(input.cpu_shares),
-      cpuset: input.cpuset === undefined ? undefined : String(input.cpuset),
+      cpuset: input.cpuset === undefined || input.cpuset === "" ? undefined : String(input.cpuset),
       memory: reader.bytes(
         limits?.memory === undefined ? ["mem_limit"] : ["deploy", "resources", "limits", "memory"],
         limits?.memory ?? input.mem_limit,
@@ -125,7 +125,10 @@ function checkConsistency(reader: ServiceReader, service: Service): void {
     if (targets.indexOf(target) !== index) reader.bad(["volumes"], `two mounts at ${target}`);
   });
   for (const name of Object.keys(service.sysctls)) {
-    const shares = { hostNetwork: service.networkMode === "host", hostIpc: service.ipcMode === "host" };
+    const shares = {
+      network: service.networkMode !== "bridge" && service.networkMode !== "none",
+      hostIpc: service.ipcMode === "host",
+    };
     const problem = sysctlProblem(name, shares);
     if (problem) reader.bad(["sysctls", name], problem);
   }

@@ -24,6 +24,9 @@ const KEY = "volume/";
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/;
 
 export class VolumeStore {
+  /** Under way in this process: several containers may come with one new volume at once. */
+  readonly #fills = new Map<string, Promise<void>>();
+
   constructor(
     readonly root: string,
     readonly store: Store,
@@ -71,12 +74,21 @@ export class VolumeStore {
    * Fills a volume that is empty, or that a kill left half filled; any other is left as it is. It is filled in
    * place, because another container may have mounted it already.
    */
-  async fill(name: string, copyInto: (directory: string) => Promise<void>): Promise<void> {
-    const { isFilling, ...record } = this.get(name)!;
-    if (!isFilling && readdirSync(this.path(name)).length > 0) return;
+  fill(name: string, copyInto: (directory: string) => Promise<void>): Promise<void> {
+    const running = this.#fills.get(name);
+    if (running) return running;
+    const fill = this.#fillNow(name, copyInto).finally(() => this.#fills.delete(name));
+    this.#fills.set(name, fill);
+    return fill;
+  }
+
+  async #fillNow(name: string, copyInto: (directory: string) => Promise<void>): Promise<void> {
+    const record = this.get(name)!;
+    if (!record.isFilling && readdirSync(this.path(name)).length > 0) return;
     this.store.put(KEY + name, { ...record, isFilling: true });
     await copyInto(this.path(name));
-    this.store.put(KEY + name, record);
+    const { isFilling: _, ...now } = this.get(name) ?? record;
+    this.store.put(KEY + name, now);
   }
 
   /** Removes a volume and its files; one that is gone is no error. */

@@ -76,7 +76,8 @@ async function startExec(manager: ContainerManager, call: Hijack): Promise<void>
   const { socket } = call;
   const { tty } = exec.config;
   exec.on("output", (stream: number, bytes: Buffer) => {
-    if (!socket.write(tty ? bytes : frame(stream, bytes))) exec.pause();
+    // who went away takes nothing, and must not hold the command up
+    if (!socket.destroyed && !socket.write(tty ? bytes : frame(stream, bytes))) exec.pause();
   });
   socket.on("drain", () => exec.resume());
   socket.on("close", () => exec.resume());
@@ -114,9 +115,10 @@ async function attach(manager: ContainerManager, call: Hijack): Promise<void> {
   hijack(socket, call.upgraded, tty);
   let hasEnded = false;
   const isLive = () => !hasEnded && (isRunning(record) || record.state.status === "created");
-  manager.once(`end:${record.id}`, () => {
+  const noteEnd = () => {
     hasEnded = true;
-  });
+  };
+  manager.once(`end:${record.id}`, noteEnd);
   feed(
     socket,
     flag(query.get("stdin")),
@@ -131,6 +133,7 @@ async function attach(manager: ContainerManager, call: Hijack): Promise<void> {
     const onlyNew = !flag(query.get("logs"));
     await sendLog(manager, record, socket, { query: wanted, encode, onlyNew, isLive });
   }
+  manager.off(`end:${record.id}`, noteEnd);
   socket.end();
 }
 

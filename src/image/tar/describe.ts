@@ -21,7 +21,7 @@ export function describeFile(path: string, name: string): TarEntry | undefined {
   if (!type) return undefined;
   return {
     ...PLAIN_ENTRY,
-    name,
+    name: name || ".",
     type,
     mode: stat.mode & 0o7777,
     uid: stat.uid,

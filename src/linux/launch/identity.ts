@@ -9,7 +9,7 @@ import { capabilityMask, lastCapability } from "../capabilities.ts";
 import type { ProgramBuilder } from "../program.ts";
 import { seccompFilter } from "../seccomp.ts";
 import type { Spec, SpecProcess } from "../spec.ts";
-import { FD, type Stdio } from "./request.ts";
+import { FD, PROGRAM_OPEN_FILES, type Stdio } from "./request.ts";
 import { openAs, resultAs } from "./supervise.ts";
 
 const PR_SET_KEEPCAPS = 8;
@@ -120,9 +120,16 @@ export function addIdentity(
   }
 }
 
-/** The limit of open files alone: an init needs more descriptors than its main process may be given. */
-export function addOpenFiles(program: ProgramBuilder, process: SpecProcess): void {
-  for (const limit of process.rlimits ?? []) if (limit.type === OPEN_FILES) addLimit(program, limit);
+/**
+ * The limit of open files alone: an init needs more descriptors than its main process may be given. It is raised
+ * while the process has bay's rights (`early`), and lowered to what it shall be at the end.
+ */
+export function addOpenFiles(program: ProgramBuilder, process: SpecProcess, early: boolean): void {
+  for (const limit of process.rlimits ?? []) {
+    if (limit.type !== OPEN_FILES) continue;
+    if (!early) addLimit(program, limit);
+    else if (limit.hard > PROGRAM_OPEN_FILES) addLimit(program, { ...limit, soft: PROGRAM_OPEN_FILES });
+  }
 }
 
 function addLimit(program: ProgramBuilder, limit: { type: string; soft: number; hard: number }): void {

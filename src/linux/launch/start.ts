@@ -82,11 +82,12 @@ export function startProgram(request: LaunchRequest): Program {
   addMountPoint(program, spec.process.cwd, false);
   program.call("chdir", [spec.process.cwd], { about: `change to the working directory ${spec.process.cwd}` });
   if (!request.init) addSession(program, tty);
+  if (request.init) addOpenFiles(program, spec.process, true);
   addIdentity(program, spec.process, spec.linux.seccomp, !request.init);
   if (request.init) {
     // pid 1 is inside already: it has the container's rights and filter, and no more
     addInit(program);
-    addOpenFiles(program, spec.process);
+    addOpenFiles(program, spec.process, false);
     addSession(program, tty);
   }
   addExec(program, spec.process);

@@ -100,7 +100,7 @@ volumes: { data: }
     const load = (more: string) => `services:\n  a: {image: x, sysctls: {${more}}}\n`;
     expect(problemsOf(load("vm.swappiness: 3"))).toContain("would change the whole host");
     expect(problemsOf(load("net.ipv4.ip_forward: 1}, network_mode: host, labels: {"))).toContain(
-      "shares its network",
+      "not the container's own",
     );
     expect(loadText(load("net.core.somaxconn: 9, kernel.shmmax: 1")).stack.services.a!.sysctls).toEqual({
       "net.core.somaxconn": "9",
