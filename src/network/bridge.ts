@@ -15,18 +15,17 @@ export function withLinks<T>(action: (links: Links) => T): T {
   }
 }
 
-/** Makes the bridge as it should be: there, up, with its address. Idempotent; true where something was missing. */
-export function ensureBridge(
-  network: NetworkRecord,
-  links: Links,
-  known: readonly Link[] = links.list(),
-): boolean {
-  let link = known.find(({ name }) => name === network.bridge);
-  const isWhole =
-    link?.isUp &&
+/**
+ * Makes the bridge as it should be: there, up, with its address. Idempotent; true where something was missing.
+ * Without a list of all links only the bridge itself is looked at.
+ */
+export function ensureBridge(network: NetworkRecord, links: Links, known?: readonly Link[]): boolean {
+  let link = known ? known.find(({ name }) => name === network.bridge) : links.byName(network.bridge);
+  const hasAddress = () =>
     links
       .addresses()
       .some(({ linkIndex, address }) => linkIndex === link!.index && address === network.gateway);
+  const isWhole = link?.isUp && (!known || hasAddress());
   if (isWhole) return false;
   if (!link) {
     links.addBridge(network.bridge, network.config.mtu, `bay network ${network.config.name}`);

@@ -62,6 +62,22 @@ export function packMac(mac: string): Buffer {
   return Buffer.from(mac.replaceAll(":", ""), "hex");
 }
 
+/** An answer to RTM_GETLINK (rtnetlink(7)). */
+function decodeLink(body: Buffer): Link {
+  const attributes = parseAttributes(body.subarray(16));
+  const info = parseAttributes(find(attributes, IFLA_LINKINFO) ?? Buffer.alloc(0));
+  const master = find(attributes, IFLA_MASTER)?.readUInt32LE(0);
+  return {
+    index: body.readInt32LE(4),
+    name: find(attributes, IFLA_IFNAME)?.toString("latin1").replace(/\0.*$/, "") ?? "",
+    kind: find(info, IFLA_INFO_KIND)?.toString("latin1").replace(/\0.*$/, ""),
+    master: master || undefined,
+    mtu: find(attributes, IFLA_MTU)?.readUInt32LE(0) ?? 0,
+    isUp: (body.readUInt32LE(8) & IFF_UP) !== 0,
+    mac: find(attributes, IFLA_ADDRESS)?.toString("hex").match(/../g)?.join(":") ?? "",
+  };
+}
+
 /** The calls on one network namespace. Close it when done. All throw `SyscallError`. */
 export class Links {
   readonly #socket = new RouteSocket();
@@ -71,24 +87,13 @@ export class Links {
   }
 
   list(): Link[] {
-    return this.#socket.dump(RTM_GETLINK, linkHeader(0)).map(({ body }) => {
-      const attributes = parseAttributes(body.subarray(16));
-      const info = parseAttributes(find(attributes, IFLA_LINKINFO) ?? Buffer.alloc(0));
-      const master = find(attributes, IFLA_MASTER)?.readUInt32LE(0);
-      return {
-        index: body.readInt32LE(4),
-        name: find(attributes, IFLA_IFNAME)?.toString("latin1").replace(/\0.*$/, "") ?? "",
-        kind: find(info, IFLA_INFO_KIND)?.toString("latin1").replace(/\0.*$/, ""),
-        master: master || undefined,
-        mtu: find(attributes, IFLA_MTU)?.readUInt32LE(0) ?? 0,
-        isUp: (body.readUInt32LE(8) & IFF_UP) !== 0,
-        mac: find(attributes, IFLA_ADDRESS)?.toString("hex").match(/../g)?.join(":") ?? "",
-      };
-    });
+    return this.#socket.dump(RTM_GETLINK, linkHeader(0)).map(({ body }) => decodeLink(body));
   }
 
   byName(name: string): Link | undefined {
-    return this.list().find((link) => link.name === name);
+    const body = Buffer.concat([linkHeader(0), attribute(IFLA_IFNAME, text(name))]);
+    const answer = this.#socket.get(RTM_GETLINK, body, `link ${name}`);
+    return answer && decodeLink(answer.body);
   }
 
   /** A bridge without forwarding delay. EEXIST where the name is taken. */

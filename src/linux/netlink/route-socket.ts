@@ -7,6 +7,7 @@ const AF_NETLINK = 16;
 const SOCK_RAW_CLOEXEC = 3 | 0o2000000;
 const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
+const ENODEV = 19;
 export const NLM_F_REQUEST = 1;
 export const NLM_F_ACK = 4;
 export const NLM_F_DUMP = 0x300;
@@ -31,6 +32,19 @@ export class RouteSocket {
         if (errno !== 0) throw new SyscallError("rtnetlink", errno, about);
         return;
       }
+    }
+  }
+
+  /** Asks for one object; undefined where there is none (ENODEV). Throws `SyscallError`, naming `about`. */
+  get(type: number, body: Buffer, about: string): Message | undefined {
+    const sequence = this.#send(type, NLM_F_REQUEST, body);
+    for (;;) {
+      const message = this.#receive().find((candidate) => candidate.sequence === sequence);
+      if (!message) continue;
+      if (message.type !== NLMSG_ERROR) return { ...message, body: Buffer.from(message.body) };
+      const errno = -message.body.readInt32LE(0);
+      if (errno === ENODEV) return undefined;
+      throw new SyscallError("rtnetlink", errno, about);
     }
   }
 
