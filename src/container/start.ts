@@ -1,5 +1,5 @@
 /** Starting a container: from its record to a running process. Everything on the host that the start needs is made here. */
-import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BayError } from "../errors.ts";
 import { type Image, readImageFile, resolveInLayers, runConfined } from "../image/index.ts";
@@ -38,17 +38,28 @@ export function accountOf(
   user = record.config.user,
 ): Account {
   const directories = lookupDirectories(host, record, image);
-  const find = () => resolveUser(user, record.config.groups, (path) => readImageFile(directories, path));
-  if (existsSync(join(directories[0]!, "etc"))) return find(); // it may have a passwd or group of its own
-  const key = JSON.stringify([image.lower, user, record.config.groups]);
-  const known = accountsOfImages.get(key) ?? find();
-  if (accountsOfImages.size > 1000) accountsOfImages.clear();
-  accountsOfImages.set(key, known);
-  return known;
+  const question = JSON.stringify(["account", user, record.config.groups]);
+  return ofImage(directories, question, () =>
+    resolveUser(user, record.config.groups, (path) => readImageFile(directories, path)),
+  );
 }
 
-/** What images say of users; the layers of an image do not change. */
-const accountsOfImages = new Map<string, Account>();
+const answers = new Map<string, unknown>();
+const MAX_ANSWERS = 2000;
+
+/**
+ * What a container's files say. While it has written nothing, that is what its image's layers say, which do not
+ * change: such an answer is kept.
+ */
+function ofImage<T>([upper, ...lower]: readonly string[], question: string, find: () => T): T {
+  if (readdirSync(upper!).length > 0) return find();
+  const key = `${lower.join(":")} ${question}`;
+  if (!answers.has(key)) {
+    if (answers.size > MAX_ANSWERS) answers.clear();
+    answers.set(key, find());
+  }
+  return answers.get(key) as T;
+}
 
 /** Makes what a container keeps over its life: its writable layer, and its volumes filled from the image. */
 export async function prepareContainer(host: Host, record: ContainerRecord): Promise<void> {
@@ -112,7 +123,9 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
   for (const mount of spec.mounts) {
     // The kernel follows the image's symlinks inside the container; what they lead to may have to be made there.
     if (!KERNEL_MOUNTS.test(mount.destination))
-      mount.destination = resolveInLayers(directories, mount.destination);
+      mount.destination = ofImage(directories, mount.destination, () =>
+        resolveInLayers(directories, mount.destination),
+      );
   }
   cgroup.create();
   cgroup.apply(spec.linux.resources ?? {});
