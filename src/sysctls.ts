@@ -6,11 +6,13 @@ const NET = /^net\.[a-zA-Z0-9_.-]+$/;
 /** Why a parameter cannot be set in such a container; undefined where it can. Others would change the whole host. */
 export function sysctlProblem(
   name: string,
-  shares: { network: boolean; hostIpc: boolean },
+  { networkMode, ipcMode }: { networkMode: string; ipcMode: string },
 ): string | undefined {
   if (IPC.test(name))
-    return shares.hostIpc ? "would change the host: the container shares its ipc" : undefined;
+    return ipcMode === "host" ? "would change the host: the container shares its ipc" : undefined;
   if (NET.test(name))
-    return shares.network ? "would change a network that is not the container's own" : undefined;
+    return networkMode !== "bridge" && networkMode !== "none"
+      ? "would change a network that is not the container's own"
+      : undefined;
   return "is not a parameter of a namespace: it would change the whole host";
 }

@@ -47,7 +47,7 @@ export function draftRecord(
 }
 
 /** On the host's network a container has the host's name, as in Docker. */
-export function defaultName(config: ContainerConfig, id: string): string {
+function defaultName(config: ContainerConfig, id: string): string {
   return config.networkMode === "host" ? hostname() : id.slice(0, 12);
 }
 

@@ -6,7 +6,13 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BayError, messageOf } from "../errors.ts";
 import { ImageStore } from "../image/index.ts";
-import { type Cgroup, type CgroupManager, cgroupManager, signalProcess } from "../linux/index.ts";
+import {
+  type Cgroup,
+  type CgroupManager,
+  cgroupManager,
+  removeLastGroup,
+  signalProcess,
+} from "../linux/index.ts";
 import {
   type Endpoint,
   type EndpointDirectory,
@@ -15,7 +21,7 @@ import {
   type PublishedPort,
 } from "../network/index.ts";
 import type { Roots } from "../roots.ts";
-import { signalNumber } from "../signals.ts";
+import { SIGNALS, signalNumber } from "../signals.ts";
 import type { Store } from "../store/index.ts";
 import { VolumeStore } from "../volume/index.ts";
 import { moveLinks, wantedEndpoints } from "./attachments.ts";
@@ -47,7 +53,6 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   readonly logs = new LogCollector();
   readonly events = new EventLog();
   readonly shimJoinFiles: string[];
-  readonly #shims: Cgroup;
   readonly #records: Records;
   readonly #companions: Companions;
   readonly #runs: Runs;
@@ -64,9 +69,9 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     this.images.layers.sweep();
     this.volumes = new VolumeStore(roots.root, store);
     this.cgroups = cgroupManager(`/bay-${roots.tag}`);
-    this.#shims = this.cgroups.group("shims");
-    this.#shims.create();
-    this.shimJoinFiles = this.#shims.joinFiles();
+    const shims = this.cgroups.group("shims");
+    shims.create();
+    this.shimJoinFiles = shims.joinFiles();
     this.#records = new Records(store);
     this.networks = new NetworkManager(roots, store, this);
     this.#companions = new Companions(this, {
@@ -210,7 +215,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
       if (!isRunning(current)) return this.#records.save(current);
       if (current.state.status === "paused") this.cgroupOf(current.id).freeze(false);
       const ended = this.waitForEnd(current.id);
-      const signal = signalNumber(current.config.stopSignal) ?? 15;
+      const signal = stopSignalOf(current);
       this.#publish(current, "kill", { signal: String(signal) });
       this.#signal(current, signal);
       if (!(await within(ended, graceMs ?? current.config.stopGraceMs))) {
@@ -226,7 +231,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   /** A stop without grace does not wait behind one that gives some. */
   #hasten(record: ContainerRecord): void {
     if (record.state.status === "paused") this.cgroupOf(record.id).freeze(false);
-    this.#signal(record, signalNumber(record.config.stopSignal) ?? 15);
+    this.#signal(record, stopSignalOf(record));
     this.#signal(record, 9);
   }
 
@@ -487,10 +492,12 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
 
   /** Removes the parent cgroups, where no container is left. */
   async removeGroups(): Promise<void> {
-    if (this.list().length > 0) return;
-    for (let attempt = 0; attempt < 40 && !this.#shims.remove(); attempt++) await sleep(25); // the last shim is ending
-    this.cgroups.removeParent();
+    if (this.list().length === 0) await removeLastGroup(this.cgroups, "shims");
   }
+}
+
+function stopSignalOf({ config }: ContainerRecord): number {
+  return signalNumber(config.stopSignal) ?? SIGNALS.SIGTERM;
 }
 
 async function within(promise: Promise<unknown>, milliseconds: number): Promise<boolean> {

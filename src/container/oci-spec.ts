@@ -59,11 +59,7 @@ export interface ResolvedParts {
 /** Throws BayError for a device that is not there, an unknown capability, a malformed seccomp profile. */
 export function toSpec(config: ContainerConfig, parts: ResolvedParts): Spec {
   for (const name of Object.keys(config.sysctls)) {
-    const shares = {
-      network: config.networkMode !== "bridge" && config.networkMode !== "none",
-      hostIpc: config.ipcMode === "host",
-    };
-    const problem = sysctlProblem(name, shares);
+    const problem = sysctlProblem(name, config);
     if (problem) throw new BayError("BAD_SYSCTL", `${config.name}: the sysctl ${name} ${problem}`);
   }
   const devices = config.privileged ? hostDevices() : config.devices.map(oneDevice);

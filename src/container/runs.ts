@@ -20,7 +20,7 @@ import type { Host } from "./host.ts";
 import type { ContainerRecord } from "./record.ts";
 import { isRunning, type Records } from "./records.ts";
 import { GOOD_RUN, mayRestart, restartDelay } from "./restart-policy.ts";
-import { logDirectory, prepareContainer, programFile, runDirectory, startProcess } from "./start.ts";
+import { openLogs, prepareContainer, programFile, runDirectory, startProcess } from "./start.ts";
 
 /** Wait statuses for ends that nobody noted: the shim was killed, or the whole machine ended (Docker says 255). */
 const KILLED = 9;
@@ -274,12 +274,12 @@ export class Runs extends EventEmitter {
       return this.#cleanUp(record);
     }
     if (!isAlive(state.pid, state.start) || program?.status !== undefined) {
-      if (!config.tty && existsSync(stdout)) await this.#openLogs(record);
+      if (!config.tty && existsSync(stdout)) await openLogs(this.host, record);
       return this.settle(record, program ? KILLED : MACHINE_WENT_DOWN);
     }
     if (config.tty) this.#openTerminal(record, { ...state, ttyFd: program?.ttyFd } as Launched);
     else {
-      await this.#openLogs(record);
+      await openLogs(this.host, record);
       if (config.stdinOpen)
         this.companions.openInput(record.id, join(runDirectory(this.host, record.id), "stdin"));
     }
@@ -298,19 +298,6 @@ export class Runs extends EventEmitter {
     if (state.status === "exited" && policy === "on-failure" && state.exitCode === 0) return;
     state.status = "restarting";
     this.#scheduleRestart(record, 0);
-  }
-
-  #openLogs(record: ContainerRecord): Promise<void> {
-    const run = runDirectory(this.host, record.id);
-    const { log } = record.config;
-    return this.host.logs.open({
-      id: record.id,
-      stdout: join(run, "stdout"),
-      stderr: join(run, "stderr"),
-      directory: log.driver === "none" ? undefined : logDirectory(this.host, record.id),
-      maxSize: log.maxSize,
-      maxFiles: log.maxFiles,
-    });
   }
 
   close(): void {

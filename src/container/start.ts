@@ -136,14 +136,7 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
       makeFifo(path, 0o600);
       chownSync(path, account.uid, account.gid);
     }
-    const logDirectoryOrNone = config.log.driver === "none" ? undefined : logDirectory(host, id);
-    await host.logs.open({
-      id,
-      ...fifos,
-      directory: logDirectoryOrNone,
-      maxSize: config.log.maxSize,
-      maxFiles: config.log.maxFiles,
-    });
+    await openLogs(host, record);
   }
   host.beforeLaunch(record, fifos.stdin);
   const request: LaunchRequest = {
@@ -172,6 +165,19 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
     cgroupView: host.cgroups.view,
   };
   return launch(request);
+}
+
+/** Begins to collect a container's output from its FIFOs. */
+export function openLogs(host: Host, { id, config: { log } }: ContainerRecord): Promise<void> {
+  const run = runDirectory(host, id);
+  return host.logs.open({
+    id,
+    stdout: join(run, "stdout"),
+    stderr: join(run, "stderr"),
+    directory: log.driver === "none" ? undefined : logDirectory(host, id),
+    maxSize: log.maxSize,
+    maxFiles: log.maxFiles,
+  });
 }
 
 /** The file of the namespace that the container joins; undefined for the host's. */

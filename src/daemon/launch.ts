@@ -85,9 +85,7 @@ export async function stopDaemon(roots: Roots): Promise<boolean> {
 
 /** Removes bay's own cgroups where no container has one: bayd may have been killed before it could. */
 async function removeGroups(roots: Roots): Promise<void> {
-  const { cgroupManager } = await import("../linux/index.ts");
+  const { cgroupManager, removeLastGroup } = await import("../linux/index.ts");
   const groups = cgroupManager(`/bay-${roots.tag}`);
-  if (groups.list().some((name) => name !== "shims")) return;
-  for (let attempt = 0; attempt < 40 && !groups.group("shims").remove(); attempt++) await sleep(25);
-  groups.removeParent();
+  if (groups.list().every((name) => name === "shims")) await removeLastGroup(groups, "shims");
 }

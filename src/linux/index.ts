@@ -11,7 +11,13 @@ export {
   O_RDWR,
 } from "./abi.ts";
 export { resolveCapabilities } from "./capabilities.ts";
-export { type Cgroup, type CgroupManager, type CgroupStats, cgroupManager } from "./cgroup/index.ts";
+export {
+  type Cgroup,
+  type CgroupManager,
+  type CgroupStats,
+  cgroupManager,
+  removeLastGroup,
+} from "./cgroup/index.ts";
 export {
   bindMount,
   confineTo,

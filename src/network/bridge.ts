@@ -5,9 +5,9 @@ import { inNamespace, type Link, Links } from "../linux/index.ts";
 import { parseSubnet } from "./address-pool.ts";
 import type { Endpoint, NetworkRecord } from "./network.ts";
 
-/** Runs calls on the host's network. */
-export function withLinks<T>(action: (links: Links) => T): T {
-  const links = new Links();
+/** Runs calls on the host's network, or on that of a namespace. */
+export function withLinks<T>(action: (links: Links) => T, namespaceFile?: string): T {
+  const links = namespaceFile ? inNamespace(namespaceFile, () => new Links()) : new Links();
   try {
     return action(links);
   } finally {
@@ -78,15 +78,12 @@ export function connectEndpoint(
     }
   });
   allowHairpin(endpoint.link);
-  const inside = inNamespace(namespaceFile, () => new Links());
-  try {
+  withLinks((inside) => {
     const link = inside.byName(endpoint.interface)!;
     inside.addAddress(link.index, endpoint.address, parseSubnet(network.subnet).prefix);
     inside.setUp(link.index);
     if (isDefault) inside.addDefaultRoute(network.gateway);
-  } finally {
-    inside.close();
-  }
+  }, namespaceFile);
 }
 
 /**
@@ -101,20 +98,10 @@ function allowHairpin(link: string): void {
 
 /** Sets a namespace's default route, in the place of another. */
 export function routeBy(gateway: string, namespaceFile: string): void {
-  const inside = inNamespace(namespaceFile, () => new Links());
-  try {
-    inside.addDefaultRoute(gateway);
-  } finally {
-    inside.close();
-  }
+  withLinks((inside) => inside.addDefaultRoute(gateway), namespaceFile);
 }
 
 /** Brings the loopback of a fresh namespace up. */
 export function setLoopbackUp(namespaceFile: string): void {
-  const inside = inNamespace(namespaceFile, () => new Links());
-  try {
-    inside.setUp(1);
-  } finally {
-    inside.close();
-  }
+  withLinks((inside) => inside.setUp(1), namespaceFile);
 }

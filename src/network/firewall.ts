@@ -21,7 +21,6 @@ export function tableHash(tag: string): string | undefined {
 
 export class Firewall {
   #pending: Promise<void> | undefined;
-  #wanted: { networks: NetworkRecord[]; ports: PublishedPort[] } = { networks: [], ports: [] };
   #applied = "";
   #hash: string | undefined;
 
@@ -49,11 +48,11 @@ export class Firewall {
   }
 
   apply(): void {
-    this.#wanted = this.desired();
-    const rules = renderRules(this.tag, this.#wanted.networks, this.#wanted.ports);
+    const { networks, ports } = this.desired();
+    const rules = renderRules(this.tag, networks, ports);
     if (rules === this.#applied) return;
     rmSync(this.file, { force: true }); // until the new hash is known, nobody can say that the table was changed
-    if (this.#wanted.networks.length === 0) {
+    if (networks.length === 0) {
       nft(`add table ip ${tableName(this.tag)}\ndelete table ip ${tableName(this.tag)}\n`);
     } else nft(rules);
     this.#applied = rules;

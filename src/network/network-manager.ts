@@ -171,20 +171,18 @@ export class NetworkManager {
     setLoopbackUp(file);
     let hasRoute = false;
     for (const endpoint of endpoints) {
-      const network = this.#require(endpoint.network);
-      const isDefault: boolean = !hasRoute && !network.config.internal;
-      withLinks((links) => ensureBridge(network, links));
-      connectEndpoint(network, endpoint, file, isDefault);
+      const isDefault: boolean = !hasRoute && !this.#require(endpoint.network).config.internal;
+      this.connect(container, endpoint, isDefault);
       hasRoute ||= isDefault;
     }
     return file;
   }
 
-  /** Connects a running container to one more network. */
-  connect(container: string, endpoint: Endpoint): void {
+  /** Connects a container's namespace to one more network, by which its default route may go. */
+  connect(container: string, endpoint: Endpoint, isDefault = false): void {
     const network = this.#require(endpoint.network);
     withLinks((links) => ensureBridge(network, links));
-    connectEndpoint(network, endpoint, this.namespaceFile(container), false);
+    connectEndpoint(network, endpoint, this.namespaceFile(container), isDefault);
   }
 
   disconnect(endpoint: Endpoint): void {

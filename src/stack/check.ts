@@ -2,6 +2,7 @@
 import type { z } from "zod";
 import type { Diagnostic } from "./diagnostics.ts";
 import { nearest } from "./diagnostics.ts";
+import { isMapping } from "./merge.ts";
 import { type FileInput, fileSchema } from "./schema.ts";
 import { isUnsupported } from "./unsupported.ts";
 
@@ -56,8 +57,6 @@ function deepestPart(value: unknown, path: Path): Path {
   while (part.length > 0 && !isThere(part)) part = part.slice(0, -1);
   return part;
 }
-
-const isMapping = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** A copy without the value at a path. A list keeps its length, so that later places in it stay right. */
 function withoutPath(value: unknown, path: Path): unknown {

@@ -3,7 +3,7 @@
 type Value = unknown;
 type Mapping = Record<string, Value>;
 
-const isMapping = (value: Value): value is Mapping =>
+export const isMapping = (value: Value): value is Mapping =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** Service keys whose later value replaces the earlier one whole. */

@@ -17,6 +17,7 @@ import {
 import type { ServiceInput } from "./schema.ts";
 import {
   optionalNumber,
+  optionalText,
   type ServiceContext,
   ServiceReader,
   strings,
@@ -40,8 +41,8 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
     command: readCommand(reader, "command"),
     entrypoint: readCommand(reader, "entrypoint"),
     environment: readEnvironment(reader),
-    workdir: input.working_dir || undefined,
-    user: input.user === undefined || input.user === "" ? undefined : String(input.user),
+    workdir: optionalText(input.working_dir),
+    user: optionalText(input.user),
     groups: (input.group_add ?? []).map(String),
     hostname: input.hostname,
     domainname: input.domainname ?? "",
@@ -80,7 +81,7 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
     resources: {
       cpus: optionalNumber(limits?.cpus ?? input.cpus),
       cpuShares: optionalNumber(input.cpu_shares),
-      cpuset: input.cpuset === undefined || input.cpuset === "" ? undefined : String(input.cpuset),
+      cpuset: optionalText(input.cpuset),
       memory: reader.bytes(
         limits?.memory === undefined ? ["mem_limit"] : ["deploy", "resources", "limits", "memory"],
         limits?.memory ?? input.mem_limit,
@@ -125,11 +126,7 @@ function checkConsistency(reader: ServiceReader, service: Service): void {
     if (targets.indexOf(target) !== index) reader.bad(["volumes"], `two mounts at ${target}`);
   });
   for (const name of Object.keys(service.sysctls)) {
-    const shares = {
-      network: service.networkMode !== "bridge" && service.networkMode !== "none",
-      hostIpc: service.ipcMode === "host",
-    };
-    const problem = sysctlProblem(name, shares);
+    const problem = sysctlProblem(name, service);
     if (problem) reader.bad(["sysctls", name], problem);
   }
   if (service.stopSignal !== undefined && signalNumber(service.stopSignal) === undefined)

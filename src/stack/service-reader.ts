@@ -60,6 +60,11 @@ export function textMap(value: unknown): Record<string, string> {
   );
 }
 
+/** Compose takes an empty text for an absent one. */
+export function optionalText(value: string | number | undefined): string | undefined {
+  return value === undefined || value === "" ? undefined : String(value);
+}
+
 export function optionalNumber(value: string | number | undefined): number | undefined {
   return value === undefined ? undefined : Number(value);
 }

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { CgroupManager } from "./cgroup.ts";
 import { CgroupV1Manager } from "./v1.ts";
 import { CgroupV2Manager } from "./v2.ts";
@@ -14,3 +15,9 @@ export function cgroupManager(parent: string): CgroupManager {
 }
 
 export type { Cgroup, CgroupManager, CgroupStats } from "./cgroup.ts";
+
+/** Removes the last group and its parent. The group's last member may just be ending, so it waits up to a second. */
+export async function removeLastGroup(groups: CgroupManager, name: string): Promise<void> {
+  for (let attempt = 0; attempt < 40 && !groups.group(name).remove(); attempt++) await sleep(25);
+  groups.removeParent();
+}
