@@ -1,6 +1,7 @@
 /** bayd as a systemd unit (systemd.service(5)). */
 import { execFileSync } from "node:child_process";
 import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { DAEMON_ENVIRONMENT, stopDaemon } from "../daemon/index.ts";
 import { BayError } from "../errors.ts";
 import type { Context } from "./context.ts";
 import { print } from "./ui/output.ts";
@@ -20,7 +21,7 @@ Wants=network-online.target
 
 [Service]
 ExecStart=${[...command, "daemon", "run", ...(group ? ["--group", group] : [])].join(" ")}
-Environment=BAY_ROOT=${roots.root} BAY_RUN=${roots.run}
+Environment=BAY_ROOT=${roots.root} BAY_RUN=${roots.run} ${DAEMON_ENVIRONMENT.join(" ")}
 KillMode=process
 Delegate=yes
 Restart=always
@@ -42,7 +43,6 @@ export async function installUnit(context: Context, group: string | undefined): 
     });
   }
   writeFileSync(UNIT, unitText(context.command, context.roots, group));
-  const { stopDaemon } = await import("../daemon/index.ts");
   await stopDaemon(context.roots);
   systemctl("daemon-reload");
   systemctl("enable", "--now", "bay.service");

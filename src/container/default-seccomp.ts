@@ -95,8 +95,21 @@ const BY_CAPABILITY: [capability: string, names: string][] = [
   ["CAP_PERFMON", "perf_event_open"],
 ];
 
-/** The profile for a container with these capabilities, on this machine's architecture. */
+const profiles = new Map<string, SpecSeccomp>();
+
+/** The profile for a container with these capabilities, on this machine's architecture; made once, and not to be changed. */
 export function defaultSeccomp(capabilities: readonly string[]): SpecSeccomp {
+  const key = capabilities.join(" ");
+  let profile = profiles.get(key);
+  if (!profile) {
+    profile = makeProfile(capabilities);
+    if (profiles.size > 64) profiles.clear();
+    profiles.set(key, profile);
+  }
+  return profile;
+}
+
+function makeProfile(capabilities: readonly string[]): SpecSeccomp {
   const has = (capability: string) => capabilities.includes(capability);
   const isArm = process.arch === "arm64";
   const syscalls: SpecSeccompRule[] = [

@@ -132,6 +132,18 @@ export function toResources(limits: ResourceConfig): SpecResources {
   };
 }
 
+/** What differs from a new group, which has no limit; each of the others would be a file to open and write. */
+export function onlyLimits({ memory, cpu, pids, ...rest }: SpecResources): SpecResources {
+  return {
+    ...rest,
+    ...(memory && hasAny({ ...memory }) ? { memory } : {}),
+    ...(cpu && hasAny({ ...cpu, period: 0 }) ? { cpu } : {}),
+    ...(pids && pids.limit > 0 ? { pids } : {}),
+  };
+}
+
+const hasAny = (values: Record<string, unknown>) => Object.values(values).some(Boolean);
+
 function processEnvironment(config: ContainerConfig, account: Account): string[] {
   const has = (name: string) => config.env.some((entry) => entry.startsWith(`${name}=`));
   return [

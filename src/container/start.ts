@@ -7,7 +7,7 @@ import { type Launched, type LaunchRequest, launch, makeFifo } from "../linux/in
 import { DNS_ADDRESS, hostNameServers } from "../network/index.ts";
 import { hostsFile, resolvFile, searchDomains } from "./etc-files.ts";
 import type { Host } from "./host.ts";
-import { toSpec } from "./oci-spec.ts";
+import { onlyLimits, toSpec } from "./oci-spec.ts";
 import type { ContainerRecord } from "./record.ts";
 import { type Account, resolveUser } from "./user.ts";
 
@@ -127,8 +127,8 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
         resolveInLayers(directories, mount.destination),
       );
   }
-  cgroup.create();
-  cgroup.apply(spec.linux.resources ?? {});
+  const { resources = {} } = spec.linux;
+  cgroup.apply(cgroup.create() ? onlyLimits(resources) : resources);
   const fifos = { stdout: join(run, "stdout"), stderr: join(run, "stderr"), stdin: join(run, "stdin") };
   if (!config.tty) {
     for (const path of [fifos.stdout, fifos.stderr, ...(config.stdinOpen ? [fifos.stdin] : [])]) {

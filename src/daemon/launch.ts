@@ -9,6 +9,9 @@ import { Client } from "./client.ts";
 
 const START_TIMEOUT = 10_000;
 
+/** One pool of memory for all of bayd's threads: each thread's own keeps what a burst took, 10 MB after some of them. */
+export const DAEMON_ENVIRONMENT = ["MALLOC_ARENA_MAX=1"];
+
 async function answers(client: Client): Promise<boolean> {
   try {
     await client.json("GET", "/bay/v1/daemon");
@@ -44,6 +47,7 @@ export async function ensureDaemon(
         "HOME=/root",
         `BAY_ROOT=${roots.root}`,
         `BAY_RUN=${roots.run}`,
+        ...DAEMON_ENVIRONMENT,
       ],
       logFile,
     });

@@ -45,8 +45,12 @@ export const HEADER = {
 export const STATUS_RUNNING = 0xffffffff;
 const MAGIC = 0x31594142; // "BAY1"
 const PAGE = 4096;
+const EACCES = 13;
 const RECORD = 64;
-const NOT_RUN = -0x7fffffffffffffffn;
+/** Where in a record its result is. */
+const RESULT = 56;
+/** The result of a record that has not run: -0x7fffffffffffffff, as halves. No error is as low. */
+const NOT_RUN = { low: 1, high: -0x80000000 } as const;
 
 export interface Operation {
   /** The result may be an error; go on. */
@@ -62,7 +66,7 @@ export interface Operation {
   about?: string;
 }
 
-export type Word = number | bigint | { label: string; plus: number } | { data: string; plus: number };
+export type Word = number | bigint | { label: string; plus: number } | { data: number };
 
 interface Row {
   name: SyscallName;
@@ -70,6 +74,11 @@ interface Row {
   /** As they were given, for the error message. */
   texts: (Word | string | Buffer)[];
   operation: Operation;
+}
+
+interface PlacedRow {
+  offset: number;
+  row: Row;
 }
 
 type Section = "resident" | "transient";
@@ -80,11 +89,11 @@ type PutWord = (offset: number, word: Word) => void;
 /** Builds a program file. Records run in the order in which a section's were added. */
 export class ProgramBuilder {
   readonly #rows: Record<Section, Row[]> = { resident: [], transient: [] };
-  readonly #data: Record<Section, { bytes: Buffer; name: string; align: number }[]> = {
+  readonly #data: Record<Section, { bytes: Buffer; id: number; align: number }[]> = {
     resident: [],
     transient: [],
   };
-  readonly #strings = new Map<string, string>();
+  readonly #strings: Record<Section, Map<string, Word>> = { resident: new Map(), transient: new Map() };
   #section: Section = "transient";
   #entry: string | undefined;
   #mainPid = 0;
@@ -131,38 +140,35 @@ export class ProgramBuilder {
 
   /** Places bytes in the current section and gives their address. */
   data(bytes: Buffer, align = 8): Word {
-    const name = `data${this.#serial++}`;
-    this.#data[this.#section].push({ bytes, name, align });
-    return { data: name, plus: 0 };
+    const id = this.#serial++;
+    this.#data[this.#section].push({ bytes, id, align });
+    return { data: id };
   }
 
   /** Places a NUL-terminated string; one copy per section. */
   text(text: string): Word {
-    const key = `${this.#section}\0${text}`;
-    const known = this.#strings.get(key);
-    if (known) return { data: known, plus: 0 };
-    const word = this.data(cString(text), 1) as { data: string; plus: number };
-    this.#strings.set(key, word.data);
+    const strings = this.#strings[this.#section];
+    let word = strings.get(text);
+    if (!word) {
+      word = this.data(cString(text), 1);
+      strings.set(text, word);
+    }
     return word;
   }
 
   /** Places an array of pointers to strings, ended by a null pointer. */
   texts(texts: readonly string[]): Word {
-    const words = texts.map((text) => this.text(text));
-    const name = `data${this.#serial++}`;
-    this.#data[this.#section].push({ bytes: Buffer.alloc((texts.length + 1) * 8), name, align: 8 });
-    this.#pointerTables.push({ name, words });
-    return { data: name, plus: 0 };
+    return this.struct([...texts.map((text) => this.text(text)), 0]);
   }
-  readonly #pointerTables: { name: string; words: Word[] }[] = [];
 
   /** Places a struct of 64-bit words, some of which are addresses. */
   struct(words: Word[]): Word {
-    const name = `data${this.#serial++}`;
-    this.#data[this.#section].push({ bytes: Buffer.alloc(words.length * 8), name, align: 8 });
-    this.#pointerTables.push({ name, words });
-    return { data: name, plus: 0 };
+    const id = this.#serial++;
+    this.#data[this.#section].push({ bytes: Buffer.alloc(words.length * 8), id, align: 8 });
+    this.#pointerTables.push({ id, words });
+    return { data: id };
   }
+  readonly #pointerTables: { id: number; words: Word[] }[] = [];
 
   /** The address of an argument of a labelled record. */
   argument(label: string, index: number): Word {
@@ -177,8 +183,8 @@ export class ProgramBuilder {
   /** Lays everything out. Throws PROGRAM_TOO_LARGE where the resident part exceeds a page. */
   build(): Program {
     const labels = new Map<string, number>();
-    const places = new Map<string, number>();
-    const rows: { offset: number; row: Row }[] = [];
+    const places: number[] = [];
+    const rows: PlacedRow[] = [];
     const place = (section: Section, start: number): number => {
       let offset = start;
       for (const row of this.#rows[section]) {
@@ -186,9 +192,9 @@ export class ProgramBuilder {
         if (row.operation.label) labels.set(row.operation.label, offset);
         offset += RECORD;
       }
-      for (const { bytes, name, align } of this.#data[section]) {
+      for (const { bytes, id, align } of this.#data[section]) {
         offset = Math.ceil(offset / align) * align;
-        places.set(name, offset);
+        places[id] = offset;
         offset += bytes.length;
       }
       return offset;
@@ -205,7 +211,11 @@ export class ProgramBuilder {
         },
       );
     }
-    const findLabel = (label: string | undefined) => find(labels, label);
+    const findLabel = (label: string | undefined) => {
+      const offset = labels.get(label ?? "");
+      if (offset === undefined) throw new Error(`program: no ${label}`);
+      return offset;
+    };
     const bytes = Buffer.alloc(Math.ceil(end / 8) * 8);
     const halves = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
     const put: PutWord = (at, word) => {
@@ -213,29 +223,30 @@ export class ProgramBuilder {
       const number =
         typeof word === "number"
           ? word
-          : SHIM_BASE + word.plus + ("label" in word ? findLabel(word.label) : find(places, word.data));
+          : SHIM_BASE + ("label" in word ? word.plus + findLabel(word.label) : places[word.data]!);
       halves[at / 4] = number % 2 ** 32;
       halves[at / 4 + 1] = Math.floor(number / 2 ** 32);
     };
     for (const section of ["resident", "transient"] as const) {
-      for (const { bytes: content, name } of this.#data[section]) content.copy(bytes, find(places, name));
+      for (const { bytes: content, id } of this.#data[section]) content.copy(bytes, places[id]!);
     }
-    for (const { name, words } of this.#pointerTables) {
+    for (const { id, words } of this.#pointerTables) {
       words.forEach((word, index) => {
-        put(find(places, name) + index * 8, word);
+        put(places[id]! + index * 8, word);
       });
     }
-    for (const { offset, row } of rows) this.#encode(bytes, offset, row, put, findLabel);
+    for (const { offset, row } of rows) {
+      this.#encode(bytes, offset, row, put, findLabel);
+      halves[(offset + RESULT) / 4] = NOT_RUN.low;
+      halves[(offset + RESULT) / 4 + 1] = NOT_RUN.high;
+    }
     bytes.writeUInt32LE(MAGIC, HEADER.magic);
     bytes.writeUInt32LE(findLabel(this.#entry), HEADER.entry);
     bytes.writeUInt32LE(STATUS_RUNNING, HEADER.status);
     bytes.writeUInt32LE(STATUS_RUNNING, HEADER.mainStatus);
     bytes.writeUInt32LE(this.#mainPid, HEADER.mainPid);
     if (this.#ttyRecord) bytes.writeUInt32LE(findLabel(this.#ttyRecord), HEADER.ttyRecord);
-    return new Program(
-      bytes,
-      rows.map(({ offset, row }) => ({ offset, about: () => aboutOf(row) })),
-    );
+    return new Program(bytes, rows);
   }
 
   #encode(bytes: Buffer, offset: number, row: Row, put: PutWord, findLabel: (label: string) => number) {
@@ -262,14 +273,7 @@ export class ProgramBuilder {
     row.args.forEach((word, index) => {
       put(offset + 8 + index * 8, word);
     });
-    put(offset + 56, NOT_RUN);
   }
-}
-
-function find(offsets: ReadonlyMap<string, number>, name: string | undefined): number {
-  const offset = offsets.get(name ?? "");
-  if (offset === undefined) throw new Error(`program: no ${name}`);
-  return offset;
 }
 
 /** What a record does, for the error message. */
@@ -286,7 +290,7 @@ export interface Failure {
 export class Program {
   constructor(
     readonly bytes: Buffer,
-    readonly records: { offset: number; about: () => string }[],
+    readonly rows: readonly PlacedRow[],
   ) {}
 
   writeTo(fd: number): void {
@@ -296,24 +300,31 @@ export class Program {
 
   /** The record at which the program stopped, after it ran from this file; undefined where none failed. */
   failure(fd: number): Failure | undefined {
-    const after = Buffer.alloc(this.bytes.length);
-    for (let at = 0; at < after.length; ) {
-      const count = readSync(fd, after, at, after.length - at, at);
-      if (count === 0) break;
-      at += count;
-    }
+    const after = readAgain(fd, this.bytes.length);
     let firstExec: Failure | undefined;
-    for (const { offset, about } of this.records) {
-      const result = after.readBigInt64LE(offset + 56);
-      if (result >= 0n || result === NOT_RUN) continue;
-      const failure = { about: about(), errno: Number(-result) };
+    for (const { offset, row } of this.rows) {
+      // a result is at least 0, not run, or a small negative number, whose upper half is all ones
+      if (after.readInt32LE(offset + RESULT + 4) !== -1) continue;
+      const errno = -after.readInt32LE(offset + RESULT);
       const flags = after.readUInt32LE(offset + 4);
-      if ((flags & (IGNORE | JUMP_IF_ERROR)) === 0) return firstExec ?? failure;
+      if ((flags & (IGNORE | JUMP_IF_ERROR)) === 0) return firstExec ?? { about: aboutOf(row), errno };
       // execvp(3): a file that may not be executed counts more than the absent ones behind it in PATH
-      if (after.readInt32LE(offset) === SYS.execve && result === -13n) firstExec ??= failure;
+      if (after.readInt32LE(offset) === SYS.execve && errno === EACCES)
+        firstExec ??= { about: aboutOf(row), errno };
     }
     return undefined;
   }
+}
+
+/** One for all programs: it is read and looked at before anything else can run. */
+let scratch = Buffer.alloc(0);
+
+function readAgain(fd: number, length: number): Buffer {
+  if (scratch.length < length) scratch = Buffer.alloc(length);
+  let at = 0;
+  for (let count = 1; count > 0 && at < length; at += count)
+    count = readSync(fd, scratch, at, length - at, at);
+  return scratch.fill(0, at, length);
 }
 
 /** What a program file's header tells; the file may have been cut to its first page. */

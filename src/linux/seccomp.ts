@@ -87,19 +87,21 @@ function alternatives(rule: SpecSeccompRule): SpecSeccompRule[] {
   return repeated ? args.map((argument) => ({ ...rule, args: [argument] })) : [rule];
 }
 
-const cache = new Map<string, Buffer>();
+const byContent = new Map<string, Buffer>();
+const byObject = new WeakMap<SpecSeccomp, Buffer>();
 
 /**
- * The BPF program of a filter (an array of 8-byte instructions), cached by content.
+ * The BPF program of a filter (an array of 8-byte instructions), cached. The object must not change afterwards.
  * Names that libseccomp does not know are passed over, as the specification asks. Throws BAD_SECCOMP.
  */
 export function seccompFilter(seccomp: SpecSeccomp): Buffer {
+  let filter = byObject.get(seccomp);
+  if (filter) return filter;
   const key = JSON.stringify(seccomp);
-  const known = cache.get(key);
-  if (known) return known;
-  const filter = compile(seccomp);
-  if (cache.size > 64) cache.clear();
-  cache.set(key, filter);
+  filter = byContent.get(key) ?? compile(seccomp);
+  if (byContent.size > 64) byContent.clear();
+  byContent.set(key, filter);
+  byObject.set(seccomp, filter);
   return filter;
 }
 

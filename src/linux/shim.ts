@@ -46,10 +46,10 @@ let attributes: Buffer | undefined;
 
 /**
  * Spawns the shim on a program file. `fds[0]` is the program and becomes descriptor 3, the next 4, and so on.
- * Returns when the first process has ended: by then its child, the shim proper, belongs to init.
+ * Gives the pid of the first process, which forks the shim proper and ends; `reapFirst` waits for that.
  * Throws SHIM_START.
  */
-export function spawnShim(name: string, fds: readonly number[]): void {
+export function spawnShim(name: string, fds: readonly number[]): number {
   attributes ??= spawnAttributes();
   const actions = Buffer.alloc(256);
   const copies = fds.map(duplicateHigh);
@@ -64,13 +64,18 @@ export function spawnShim(name: string, fds: readonly number[]): void {
     const pid = Buffer.alloc(4);
     const result = posixSpawn(pid, `/proc/self/fd/${shimFile()}`, actions, attributes, argv, Buffer.alloc(8));
     if (result !== 0) throw new BayError("SHIM_START", `the shim could not be started: ${errnoName(result)}`);
-    const status = Buffer.alloc(4);
-    syscall("wait4", [pid.readInt32LE(), status, 0, null]);
-    if (status.readUInt32LE() !== 0) {
-      throw new BayError("SHIM_START", `the shim could not fork (status ${status.readUInt32LE()})`);
-    }
+    return pid.readInt32LE();
   } finally {
     actionsDestroy(actions);
     for (const copy of copies) close(copy);
+  }
+}
+
+/** Waits until the first process has ended: by then its child, the shim proper, belongs to init. Throws SHIM_START. */
+export function reapFirst(pid: number): void {
+  const status = Buffer.alloc(4);
+  syscall("wait4", [pid, status, 0, null]);
+  if (status.readUInt32LE() !== 0) {
+    throw new BayError("SHIM_START", `the shim could not fork (status ${status.readUInt32LE()})`);
   }
 }

@@ -16,7 +16,8 @@ export interface Cgroup {
   readonly path: string;
   /** Files to which a single-threaded process writes 0 to join. */
   joinFiles(): string[];
-  create(): void;
+  /** True where it is new, and so without any limit. */
+  create(): boolean;
   /** Sets what is given and leaves the rest. Throws BayError CGROUP_LIMIT, naming the limit. */
   apply(resources: SpecResources): void;
   /** The limits as the kernel has them now, in the specification's units; absent means unlimited. */

@@ -1,5 +1,5 @@
 /** Small reads and writes of cgroup files. */
-import { rmdirSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, rmdirSync, writeSync } from "node:fs";
 import { BayError, hasCode } from "../../errors.ts";
 import { readKernelFile } from "../kernel-file.ts";
 
@@ -28,8 +28,16 @@ export function readKey(path: string, key: string): number {
 
 /** Sets a limit. Throws CGROUP_LIMIT. */
 export function setLimit(path: string, value: string | number, name: string): void {
+  setLimits(path, [String(value)], name);
+}
+
+/** Writes several values to one file, each by a write(2) of its own, as device rules are taken. Throws CGROUP_LIMIT. */
+export function setLimits(path: string, values: readonly string[], name: string): void {
+  let fd = -1;
+  let value = values[0];
   try {
-    writeFileSync(path, String(value));
+    fd = openSync(path, "w");
+    for (value of values) writeSync(fd, value);
   } catch (cause) {
     throw new BayError("CGROUP_LIMIT", `the kernel refused ${name} = ${value}`, {
       cause,
@@ -39,6 +47,8 @@ export function setLimit(path: string, value: string | number, name: string): vo
           ? "the container uses more than that now"
           : undefined,
     });
+  } finally {
+    if (fd >= 0) closeSync(fd);
   }
 }
 

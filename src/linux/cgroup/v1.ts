@@ -3,7 +3,16 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from "node:path";
 import type { SpecDeviceRule, SpecResources } from "../spec.ts";
 import type { Cgroup, CgroupManager, CgroupStats } from "./cgroup.ts";
-import { killAll, readKey, readNumber, readPids, readText, removeGroup, setLimit } from "./files.ts";
+import {
+  killAll,
+  readKey,
+  readNumber,
+  readPids,
+  readText,
+  removeGroup,
+  setLimit,
+  setLimits,
+} from "./files.ts";
 
 const CONTROLLERS = ["memory", "cpu", "cpuacct", "pids", "freezer", "devices", "blkio"] as const;
 const UNLIMITED = 2 ** 62;
@@ -71,8 +80,11 @@ class CgroupV1 implements Cgroup {
       : files;
   }
 
-  create(): void {
-    for (const controller of this.#used()) mkdirSync(this.#directory(controller), { recursive: true });
+  create(): boolean {
+    const made = this.#used().map((controller) =>
+      mkdirSync(this.#directory(controller), { recursive: true }),
+    );
+    return made.every((first) => first !== undefined);
   }
 
   exists(): boolean {
@@ -149,13 +161,12 @@ class CgroupV1 implements Cgroup {
 
   #applyDevices(rules: SpecDeviceRule[]): void {
     const directory = this.#directory("devices");
-    for (const rule of rules) {
-      const number = (value: number | undefined) => (value === undefined || value < 0 ? "*" : String(value));
-      const text =
-        rule.type === "a" || !rule.type
-          ? "a"
-          : `${rule.type} ${number(rule.major)}:${number(rule.minor)} ${rule.access ?? "rwm"}`;
-      setLimit(join(directory, rule.allow ? "devices.allow" : "devices.deny"), text, "devices");
+    const number = (value: number | undefined) => (value === undefined || value < 0 ? "*" : String(value));
+    for (const { allow, rules: alike } of inRuns(rules)) {
+      const texts = alike.map(({ type, major, minor, access }) =>
+        type === "a" || !type ? "a" : `${type} ${number(major)}:${number(minor)} ${access ?? "rwm"}`,
+      );
+      setLimits(join(directory, allow ? "devices.allow" : "devices.deny"), texts, "devices");
     }
   }
 
@@ -232,4 +243,15 @@ class CgroupV1 implements Cgroup {
       .map((controller) => removeGroup(this.#directory(controller)))
       .every(Boolean);
   }
+}
+
+/** The rules in their order, those that allow and those that deny in a row together: a file is opened once a run. */
+function inRuns(rules: readonly SpecDeviceRule[]): { allow: boolean; rules: SpecDeviceRule[] }[] {
+  const runs: { allow: boolean; rules: SpecDeviceRule[] }[] = [];
+  for (const rule of rules) {
+    const last = runs.at(-1);
+    if (last?.allow === rule.allow) last.rules.push(rule);
+    else runs.push({ allow: rule.allow, rules: [rule] });
+  }
+  return runs;
 }

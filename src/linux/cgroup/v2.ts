@@ -59,10 +59,10 @@ class CgroupV2 implements Cgroup {
     return [join(this.#directory, "cgroup.procs")];
   }
 
-  create(): void {
+  create(): boolean {
     mkdirSync(join(this.root, this.parent), { recursive: true });
     for (const directory of [this.root, join(this.root, this.parent)]) this.#delegate(directory);
-    mkdirSync(this.#directory, { recursive: true });
+    return mkdirSync(this.#directory, { recursive: true }) !== undefined;
   }
 
   /** Hands the controllers that are there to the groups below. */

@@ -7,7 +7,7 @@ import { SIGNALS } from "../../signals.ts";
 import * as abi from "../abi.ts";
 import { childrenOf, isAlive, signalProcess, startTime } from "../process.ts";
 import { HEADER, ProgramBuilder, readProgramState } from "../program.ts";
-import { spawnShim } from "../shim.ts";
+import { reapFirst, spawnShim } from "../shim.ts";
 import { cloneArgs } from "./supervise.ts";
 
 const SIG_SETMASK = 2;
@@ -58,7 +58,7 @@ export function startKeeper(options: KeeperOptions): void {
   const fd = openSync(options.file, "w+", 0o600);
   try {
     program.build().writeTo(fd);
-    spawnShim("bay-keeper", [fd]);
+    reapFirst(spawnShim("bay-keeper", [fd]));
     const page = Buffer.alloc(64);
     readSync(fd, page, 0, 64, 0);
     const start = Buffer.alloc(8);

@@ -289,9 +289,6 @@ function addMasks(program: ProgramBuilder, spec: Spec): void {
 }
 
 function kindOnHost(path: string): "file" | "directory" | undefined {
-  try {
-    return lstatSync(path).isDirectory() ? "directory" : "file";
-  } catch {
-    return undefined;
-  }
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  return stat && (stat.isDirectory() ? "directory" : "file");
 }

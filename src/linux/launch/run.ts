@@ -7,12 +7,13 @@ import { close, errnoName } from "../libc.ts";
 import { createPipe, type Pipe } from "../pipe.ts";
 import { signalProcess, startTime } from "../process.ts";
 import { HEADER, type Program, readProgramState } from "../program.ts";
-import { spawnShim } from "../shim.ts";
+import { reapFirst, spawnShim } from "../shim.ts";
 import { execProgram } from "./exec.ts";
 import type { ExecRequest, LaunchRequest, Stdio } from "./request.ts";
 import { startProgram } from "./start.ts";
 
 const PAGE = 4096;
+const ZEROS = Buffer.alloc(16 * PAGE);
 
 export interface Launched {
   pid: number;
@@ -86,8 +87,9 @@ async function spawnAndWait(
   if (pidfd !== undefined || streams.length > 0) {
     fds.push(filler, streams[0] ?? filler, streams[1] ?? filler, streams[2] ?? filler, pidfd ?? filler);
   }
+  let first: number;
   try {
-    spawnShim(name, fds);
+    first = spawnShim(name, fds);
   } catch (error) {
     close(started.read);
     throw error;
@@ -101,6 +103,8 @@ async function spawnAndWait(
     }
   }
   await endOf(started.read);
+  // it ended long before the pipe's last end did, so this takes no time; waiting for it at once would
+  reapFirst(first);
 }
 
 /** Resolves when every write end of the pipe is closed. */
@@ -143,7 +147,8 @@ function settle(program: Program, fd: number): Launched {
 
 /** The environment is in the file until here; overwritten first, because a cut alone may leave it on a disk. */
 function wipeAndCut(program: Program, fd: number): void {
-  const rest = program.bytes.length - PAGE;
-  if (rest > 0) writeSync(fd, Buffer.alloc(rest), 0, rest, PAGE);
+  const end = program.bytes.length;
+  for (let at = PAGE; at < end; at += ZEROS.length)
+    writeSync(fd, ZEROS, 0, Math.min(ZEROS.length, end - at), at);
   ftruncateSync(fd, PAGE);
 }
