@@ -26,6 +26,8 @@ export interface PortConfig {
   hostAddress: string;
   /** Undefined: one that is free is chosen at start. */
   hostPort: number | undefined;
+  /** The last of a range from `hostPort` on, of which the first that is free is chosen at start. */
+  hostPortEnd?: number;
   containerPort: number;
   protocol: "tcp" | "udp";
 }

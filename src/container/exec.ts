@@ -42,6 +42,8 @@ export interface ExecConfig {
   tty: boolean;
   attachStdin: boolean;
   privileged: boolean;
+  /** The keys that leave its terminal, as the client wrote them; empty for the default. */
+  detachKeys?: string;
   consoleSize: { height: number; width: number } | undefined;
 }
 

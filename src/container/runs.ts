@@ -96,12 +96,13 @@ export class Runs extends EventEmitter {
     if (config.networkMode !== "bridge" || !target) return;
     try {
       for (const port of config.ports) {
-        const wanted = { ...port, target, container: config.name };
-        const { hostPort } = port;
-        const bound =
-          hostPort === undefined ? await this.#holdAgain(wanted, previous) : { ...wanted, hostPort };
-        if (hostPort !== undefined) await ports.hold(bound);
-        const { hostAddress, containerPort, protocol } = bound;
+        const { hostAddress, hostPort, hostPortEnd, containerPort, protocol } = port;
+        const wanted = { hostAddress, containerPort, protocol, target, container: config.name };
+        const isFixed = hostPort !== undefined && hostPortEnd === undefined;
+        const bound = isFixed
+          ? { ...wanted, hostPort }
+          : await this.#holdAgain(wanted, previous, [hostPort, hostPortEnd]);
+        if (isFixed) await ports.hold(bound);
         state.boundPorts.push({ hostAddress, hostPort: bound.hostPort, containerPort, protocol });
       }
     } catch (error) {
@@ -111,25 +112,29 @@ export class Runs extends EventEmitter {
     }
   }
 
-  /** A free port; the one that it had before, where it still is. */
+  /** A free port of a range; the one that it had before, where it still is. */
   async #holdAgain(
     wanted: Omit<PublishedPort, "hostPort">,
     previous: ContainerRecord["state"]["boundPorts"],
+    [first = 0, last = 65535]: [first?: number | undefined, last?: number | undefined],
   ): Promise<PublishedPort> {
     const { ports } = this.host.networks;
     const before = previous.find(
       (port) =>
         port.containerPort === wanted.containerPort &&
         port.protocol === wanted.protocol &&
-        port.hostAddress === wanted.hostAddress,
+        port.hostAddress === wanted.hostAddress &&
+        port.hostPort >= first &&
+        port.hostPort <= last,
     );
-    if (!before) return ports.holdAny(wanted);
+    const holdOther = () => (first === 0 ? ports.holdAny(wanted) : ports.holdOneOf(wanted, first, last));
+    if (!before) return holdOther();
     const again = { ...wanted, hostPort: before.hostPort };
     try {
       await ports.hold(again);
       return again;
     } catch {
-      return ports.holdAny(wanted);
+      return holdOther();
     }
   }
 

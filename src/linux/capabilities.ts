@@ -1,50 +1,7 @@
-/** Capabilities (capabilities(7)): names, numbers and Docker's default set. */
+/** Capabilities (capabilities(7)): Docker's default set, and what a container gets. */
 import { readFileSync } from "node:fs";
+import { CAPABILITIES, capabilityName } from "../capabilities.ts";
 import { BayError } from "../errors.ts";
-
-export const CAPABILITIES = [
-  "CAP_CHOWN",
-  "CAP_DAC_OVERRIDE",
-  "CAP_DAC_READ_SEARCH",
-  "CAP_FOWNER",
-  "CAP_FSETID",
-  "CAP_KILL",
-  "CAP_SETGID",
-  "CAP_SETUID",
-  "CAP_SETPCAP",
-  "CAP_LINUX_IMMUTABLE",
-  "CAP_NET_BIND_SERVICE",
-  "CAP_NET_BROADCAST",
-  "CAP_NET_ADMIN",
-  "CAP_NET_RAW",
-  "CAP_IPC_LOCK",
-  "CAP_IPC_OWNER",
-  "CAP_SYS_MODULE",
-  "CAP_SYS_RAWIO",
-  "CAP_SYS_CHROOT",
-  "CAP_SYS_PTRACE",
-  "CAP_SYS_PACCT",
-  "CAP_SYS_ADMIN",
-  "CAP_SYS_BOOT",
-  "CAP_SYS_NICE",
-  "CAP_SYS_RESOURCE",
-  "CAP_SYS_TIME",
-  "CAP_SYS_TTY_CONFIG",
-  "CAP_MKNOD",
-  "CAP_LEASE",
-  "CAP_AUDIT_WRITE",
-  "CAP_AUDIT_CONTROL",
-  "CAP_SETFCAP",
-  "CAP_MAC_OVERRIDE",
-  "CAP_MAC_ADMIN",
-  "CAP_SYSLOG",
-  "CAP_WAKE_ALARM",
-  "CAP_BLOCK_SUSPEND",
-  "CAP_AUDIT_READ",
-  "CAP_PERFMON",
-  "CAP_BPF",
-  "CAP_CHECKPOINT_RESTORE",
-] as const;
 
 export const DEFAULT_CAPABILITIES: readonly string[] = [
   "CAP_CHOWN",
@@ -81,10 +38,7 @@ function ownCapabilities(): bigint {
 
 /** The number of a capability, written with or without `CAP_`, in any case. Throws UNKNOWN_CAPABILITY. */
 export function capabilityNumber(name: string): number {
-  const upper = name.toUpperCase();
-  const number = (CAPABILITIES as readonly string[]).indexOf(
-    upper.startsWith("CAP_") ? upper : `CAP_${upper}`,
-  );
+  const number = (CAPABILITIES as readonly string[]).indexOf(capabilityName(name) ?? "");
   if (number === -1) throw new BayError("UNKNOWN_CAPABILITY", `no capability is called ${name}`);
   return number;
 }

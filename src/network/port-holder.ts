@@ -29,6 +29,26 @@ export class PortHolder {
     throw new BayError("PORT_TAKEN", "no free port was found between 32768 and 60767");
   }
 
+  /** Takes the first free port from `first` to `last`. Throws PORT_TAKEN. */
+  async holdOneOf(
+    port: Omit<PublishedPort, "hostPort">,
+    first: number,
+    last: number,
+  ): Promise<PublishedPort> {
+    for (let hostPort = first; hostPort <= last; hostPort++) {
+      try {
+        if (this.#held.has(portKey({ ...port, hostPort }))) continue;
+        await this.hold({ ...port, hostPort });
+        return { ...port, hostPort };
+      } catch (error) {
+        if (!hasCode(error, "PORT_TAKEN")) throw error;
+      }
+    }
+    throw new BayError("PORT_TAKEN", `the ports ${first} to ${last} are all taken`, {
+      hint: "publish a longer range",
+    });
+  }
+
   /** Takes a port. Throws PORT_TAKEN, naming the owner. */
   async hold(port: PublishedPort): Promise<void> {
     const key = portKey(port);

@@ -189,10 +189,11 @@ function showMount(mount: ContainerConfig["mounts"][number]): string {
 function showPort({
   hostAddress,
   hostPort,
+  hostPortEnd,
   containerPort,
   protocol,
 }: ContainerConfig["ports"][number]): string {
-  return `${hostAddress ? `${hostAddress}:` : ""}${hostPort ?? ""}:${containerPort}${protocol === "tcp" ? "" : "/udp"}`;
+  return `${hostAddress ? `${hostAddress}:` : ""}${hostPort ?? ""}${hostPortEnd ? `-${hostPortEnd}` : ""}:${containerPort}${protocol === "tcp" ? "" : "/udp"}`;
 }
 
 function showHealth(health: NonNullable<ContainerConfig["health"]>): string {

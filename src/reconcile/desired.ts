@@ -39,9 +39,10 @@ export function desiredConfig(
     hostname: service.hostname ?? "",
     domainname: service.domainname,
     mounts: desiredMounts(stack, service, Object.keys(own.Volumes ?? {})),
-    ports: service.ports.map(({ hostAddress, hostPort, containerPort, protocol }) => ({
+    ports: service.ports.map(({ hostAddress, hostPort, hostPortEnd, containerPort, protocol }) => ({
       hostAddress,
       hostPort,
+      ...(hostPortEnd === undefined ? {} : { hostPortEnd }),
       containerPort,
       protocol,
     })),

@@ -86,12 +86,20 @@ class Planner {
 
   #selectServices(): Service[] {
     const { services } = this.stack;
-    const strange = Object.keys(this.options.scale).find((name) => !services[name]);
-    if (strange)
-      throw new BayError(
-        "UNKNOWN_SERVICE",
-        `the stack ${this.stack.name} has no service ${strange} to scale`,
+    for (const [name, count] of Object.entries(this.options.scale)) {
+      const service = services[name];
+      if (!service)
+        throw new BayError("UNKNOWN_SERVICE", `the stack ${this.stack.name} has no service ${name} to scale`);
+      const fixed = service.ports.find(
+        (port) => port.hostPort !== undefined && port.hostPortEnd === undefined,
       );
+      if (fixed && count > 1)
+        throw new BayError(
+          "FIXED_PORT",
+          `service ${name} publishes port ${fixed.hostPort}, which allows one container, not ${count}`,
+          { hint: "give a range of published ports or none, and free ones are chosen" },
+        );
+    }
     if (this.options.services.length === 0) return Object.values(services);
     const chosen = new Set<string>();
     const choose = (name: string) => {

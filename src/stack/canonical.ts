@@ -117,12 +117,12 @@ function composeMount(mount: ServiceMount): Mapping[] {
   return [filled({ ...common, bind: filled(bind) })];
 }
 
-function composePort({ hostAddress, hostPort, containerPort, protocol }: PortMapping): Mapping {
+function composePort({ hostAddress, hostPort, hostPortEnd, containerPort, protocol }: PortMapping): Mapping {
   return filled({
     mode: "ingress",
     host_ip: hostAddress || undefined,
     target: containerPort,
-    published: text(hostPort),
+    published: hostPortEnd === undefined ? text(hostPort) : `${hostPort}-${hostPortEnd}`,
     protocol,
   });
 }

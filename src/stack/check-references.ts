@@ -39,6 +39,15 @@ export function checkReferences(stack: Stack, report: ReportAt): void {
     }
     for (const port of service.ports) {
       if (port.hostPort === undefined) continue;
+      if (port.hostPortEnd !== undefined) {
+        const free = port.hostPortEnd - port.hostPort + 1;
+        if (service.replicas > free)
+          bad(
+            ["services", name, "ports"],
+            `${service.replicas} containers of ${name} need a port each, ${port.hostPort}-${port.hostPortEnd} are ${free}`,
+          );
+        continue;
+      }
       const key = `${port.hostAddress}:${port.hostPort}/${port.protocol}`;
       const other = published.get(key);
       const mayShare =
@@ -56,7 +65,7 @@ export function checkReferences(stack: Stack, report: ReportAt): void {
         bad(
           ["services", name, "ports"],
           `a fixed port allows one container of ${name}, not ${service.replicas}`,
-          "leave the published port out, and free ones are chosen",
+          "give a range of published ports or none, and free ones are chosen",
         );
     }
   }

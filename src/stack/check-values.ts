@@ -1,6 +1,7 @@
 /** Values of a service that fit their type and mean nothing: found before anything is done, not by the kernel. */
 import { isIP, isIPv4 } from "node:net";
 import { posix } from "node:path";
+import { capabilityName } from "../capabilities.ts";
 import type { ServiceReader } from "./service-reader.ts";
 import type { Service } from "./stack.ts";
 import { parseBytes } from "./values.ts";
@@ -34,6 +35,13 @@ export function checkValues(reader: ServiceReader, service: Service): void {
       `the soft limit ${soft} is above the hard limit ${hard}`,
     );
   }
+  for (const [key, names] of [
+    ["cap_add", service.capAdd],
+    ["cap_drop", service.capDrop],
+  ] as const)
+    names.forEach((name, index) => {
+      check(capabilityName(name) !== undefined, [key, index], `no capability is called ${name}`);
+    });
   check(Math.abs(service.oomScoreAdj) <= 1000, ["oom_score_adj"], "must be from -1000 to 1000");
   service.devices.forEach(({ target, access }, index) => {
     check(/^[rwm]{1,3}$/.test(access), ["devices", index], `the access ${access} is not made of r, w and m`);

@@ -3,6 +3,8 @@
 export interface PortMapping {
   hostAddress: string;
   hostPort: number | undefined;
+  /** The last of a range from `hostPort` on, of which each container takes the first that is free. */
+  hostPortEnd?: number;
   containerPort: number;
   protocol: "tcp" | "udp";
 }
@@ -28,7 +30,7 @@ export function parsePort(text: string): PortMapping[] | string {
   return expandPorts(host.replace(/^\[|\]$/g, ""), published, target, protocol);
 }
 
-/** Expands ranges: of equal length, or a range of published ports of which one is chosen (not supported). */
+/** Expands ranges: of equal length, or a range of published ports for one target, of which a free one is chosen. */
 export function expandPorts(
   hostAddress: string,
   published: string,
@@ -48,6 +50,8 @@ export function expandPorts(
   }
   const ports = range(published);
   if (!ports) return `${published} is no port from 1 to 65535`;
+  if (targets[0] === targets[1] && ports[0] !== ports[1])
+    return [{ hostAddress, hostPort: ports[0], hostPortEnd: ports[1], containerPort: targets[0], protocol }];
   if (ports[1] - ports[0] !== targets[1] - targets[0])
     return `the ranges ${published} and ${target} differ in length`;
   return numbers(targets).map((containerPort, index) => ({

@@ -20,6 +20,7 @@ export function readPorts(reader: ServiceReader): PortMapping[] {
   });
   const seen = new Set<string>();
   for (const port of all) {
+    if (port.hostPortEnd !== undefined) continue;
     const key = `${port.hostAddress}:${port.hostPort}/${port.protocol}`;
     if (port.hostPort !== undefined && seen.has(key))
       reader.bad(["ports"], `${port.hostPort}/${port.protocol} is published twice`);

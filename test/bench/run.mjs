@@ -145,8 +145,8 @@ async function oneContainer() {
       override,
       command,
       servicePorts: false,
+      start: true,
     });
-    await call("POST", `/containers/${Id}/start`);
     return Id;
   };
   const started = [];
@@ -174,14 +174,14 @@ async function oneContainer() {
   if (runtimes.length === 0) row("start, run, end of one (network none)", mine);
   const many = await time(
     () => Promise.all(Array.from({ length: 50 }, async () => started.push(await once(["sleep", "1000"])))),
-    3,
+    RUNS,
     remove,
   );
   const serial = await time(
     async () => {
       for (let index = 0; index < 50; index++) started.push(await once(["sleep", "1000"]));
     },
-    3,
+    RUNS,
     remove,
   );
   for (const tool of runtimes) {
@@ -196,7 +196,7 @@ async function oneContainer() {
         }),
       );
     };
-    row("50 at once (network none)", many, `${tool} run -d, 8 at once`, await time(atOnce, 3, clear));
+    row("50 at once (network none)", many, `${tool} run -d, 8 at once`, await time(atOnce, RUNS, clear));
     row(
       "50 one after another (network none)",
       serial,
@@ -205,7 +205,7 @@ async function oneContainer() {
         async () => {
           for (const name of names) await startDetached(tool, path, name);
         },
-        3,
+        RUNS,
         clear,
       ),
     );

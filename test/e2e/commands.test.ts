@@ -49,6 +49,52 @@ describe("commands", () => {
     await say("echo $((20 + 2))", "22");
   });
 
+  it("a terminal is left by the detach keys, and what runs in it goes on", async () => {
+    bay
+      .write(stack("  t: { image: box, command: sh, tty: true, stdin_open: true, stop_grace_period: 0s }\n"))
+      .ok("up", "-d");
+    const left = bay.start(["attach", "--detach-keys", "ctrl-a,d", "t"]);
+    const code = new Promise((resolve) => left.on("exit", resolve));
+    left.stdin.write("echo $((40 + 2))\n\x01d");
+    expect(await code).toBe(0);
+    expect(bay.run(["logs", "--no-log-prefix", "t"]).out).toContain("42\r\n");
+    expect(bay.ps()[0]!.State).toBe("running");
+  });
+
+  it("a range of published ports gives each container one of its own", () => {
+    const web =
+      '  w: { image: box, command: sleep 1000, stop_grace_period: 0s, ports: ["18431-18433:80"] }\n';
+    bay.write(stack(web)).ok("up", "-d", "--scale", "w=3");
+    const ports = () =>
+      bay
+        .ps()
+        .map(({ Publishers }) => Publishers[0]!.PublishedPort)
+        .sort();
+    expect(ports()).toEqual([18431, 18432, 18433]);
+    const { code, err } = bay.run(["up", "-d", "--scale", "w=4"]);
+    expect([code, err]).toEqual([1, expect.stringContaining("the ports 18431 to 18433 are all taken")]);
+    expect(bay.run(["plan", "--detailed-exitcode"]).code).toBe(2); // one replica, as the file says
+    bay.ok("up", "-d");
+    expect(ports()).toEqual([18431]);
+  });
+
+  it("a tail shows an unfinished last line, and follows it", async () => {
+    bay.write(
+      stack(
+        `  a: { image: box, command: "sh -c 'echo one; printf que; sleep 2; echo stion; sleep 1000'", stop_grace_period: 0s }\n`,
+      ),
+    );
+    bay.ok("up", "-d");
+    const written = `${bay.folder}/root/containers/${bay.ps()[0]!.ID}/logs/1.out`;
+    await eventually(() => expect(readFileSync(written, "utf8")).toBe("one\nque"));
+    const follower = bay.start(["logs", "-f", "--tail", "1", "--no-log-prefix", "a"]);
+    let seen = "";
+    follower.stdout.on("data", (part) => (seen += part));
+    await eventually(() => expect(seen).toMatch(/^que$/));
+    await eventually(() => expect(seen).toBe("question\n"), 4000);
+    follower.kill();
+  });
+
   it("up in the foreground shows logs, and ends with a service's code", () => {
     bay.write(stack(`${SLEEP}  job: { image: box, command: "sh -c 'sleep 0.5; echo worked; exit 6'" }\n`));
     const { code, out } = bay.run(["up", "--exit-code-from", "job"]);

@@ -5,13 +5,13 @@ import { runSession } from "../ui/terminal.ts";
 export async function attach(
   context: Context,
   [service]: string[],
-  options: { index?: number; stdin?: boolean },
+  options: { index?: number; stdin?: boolean; detachKeys?: string },
 ): Promise<number> {
   const { client, row } = await oneContainer(context, service!, options.index);
   const { Config } = await client.json<{ Config: { Tty: boolean } }>("GET", `/containers/${row.Id}/json`);
   const stdin = options.stdin !== false;
   const socket = await client.upgrade(
-    `/containers/${row.Id}/attach?stream=1&stdout=1&stderr=1&stdin=${stdin ? 1 : 0}`,
+    `/containers/${row.Id}/attach?stream=1&stdout=1&stderr=1&stdin=${stdin ? 1 : 0}&detachKeys=${encodeURIComponent(options.detachKeys ?? "")}`,
   );
   await runSession(socket, {
     tty: Config.Tty,

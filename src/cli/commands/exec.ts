@@ -3,6 +3,8 @@ import { type Context, oneContainer } from "../context.ts";
 import { withValue } from "../options.ts";
 import { runSession } from "../ui/terminal.ts";
 
+const DETACHED_AFTER = 1000;
+
 interface ExecOptions {
   tty?: boolean;
   detach?: boolean;
@@ -51,12 +53,15 @@ export async function exec(
     resize: (rows, columns) =>
       void client.json("POST", `/exec/${Id}/resize?h=${rows}&w=${columns}`).catch(() => {}),
   });
+  // a terminal that is closed while its command goes on was left by the detach keys
+  const patience = Date.now() + (tty ? DETACHED_AFTER : Number.POSITIVE_INFINITY);
   for (;;) {
     const { Running, ExitCode } = await client.json<{ Running: boolean; ExitCode: number | null }>(
       "GET",
       `/exec/${Id}/json`,
     );
     if (!Running) return ExitCode ?? 0;
+    if (Date.now() > patience) return 0;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import type { Duplex } from "node:stream";
 import type { ContainerConfig } from "../../container/index.ts";
+import type { Client } from "../../daemon/index.ts";
 import { BayError } from "../../errors.ts";
 import type { Stack } from "../../stack/index.ts";
 import type { Context } from "../context.ts";
@@ -54,9 +55,9 @@ export async function run(
       : { entrypoint: options.entrypoint.split(/\s+/).filter(Boolean) }),
     servicePorts: options.servicePorts ?? false,
     autoRemove: options.rm ?? false,
+    start: options.detach ?? false,
   });
   if (options.detach) {
-    await client.json("POST", `/containers/${Id}/start`);
     process.stdout.write(`${Name}\n`);
     return 0;
   }
@@ -81,7 +82,9 @@ export async function run(
           `/containers/${Id}/resize?h=${process.stdout.rows ?? 24}&w=${process.stdout.columns ?? 80}`,
         )
         .catch(() => {});
-    const { StatusCode } = await client.json<{ StatusCode: number }>("POST", `/containers/${Id}/wait`);
+    const ended = client.json<{ StatusCode: number }>("POST", `/containers/${Id}/wait`);
+    if (tty && (await isDetached(client, Id, session, ended))) return 0;
+    const { StatusCode } = await ended;
     await Promise.race([session, new Promise((done) => setTimeout(done, 500))]);
     return StatusCode;
   } finally {
@@ -120,4 +123,17 @@ async function overrides(stack: Stack, options: RunOptions, tty: boolean): Promi
     ...(options.workdir === undefined ? {} : { workdir: options.workdir }),
     health: undefined,
   };
+}
+
+/** True where the terminal was left by the detach keys, and the container goes on. */
+async function isDetached(
+  client: Client,
+  id: string,
+  session: Promise<void>,
+  ended: Promise<unknown>,
+): Promise<boolean> {
+  if ((await Promise.race([session.then(() => "left"), ended])) !== "left") return false;
+  const { State } = await client.json<{ State: { Running: boolean } }>("GET", `/containers/${id}/json`);
+  if (State.Running) ended.catch(() => {}); // nobody waits for it now
+  return State.Running;
 }

@@ -97,7 +97,10 @@ export function addContainerCommands(add: Add): void {
     "attach <service>",
     "join a container's terminal or output",
     (c) =>
-      c.option("--index <number>", "this container of the service", whole).option("--no-stdin", "only look"),
+      c
+        .option("--index <number>", "this container of the service", whole)
+        .option("--no-stdin", "only look")
+        .option("--detach-keys <keys>", "leave the terminal by these (ctrl-p,ctrl-q)"),
     async () => (await import("../commands/attach.ts")).attach,
   );
   add(

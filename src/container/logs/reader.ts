@@ -35,7 +35,7 @@ export class LogReader {
 
   constructor(readonly directory: string) {}
 
-  /** The complete lines since the last call. `flush` also gives a last line without its newline. */
+  /** The complete lines since the last call. `flush` also gives what there is of a last line; the rest comes later. */
   *read(flush: boolean): Generator<LogLine> {
     for (const number of this.#segments()) yield* this.#readSegment(number);
     if (!flush) return;

@@ -29,6 +29,8 @@ export interface RunRequest {
   servicePorts: boolean;
   /** Remove it with its anonymous volumes when it has ended, also where nobody waits for it. */
   autoRemove?: boolean;
+  /** Start it too: the client has nothing to do in between. */
+  start?: boolean;
 }
 
 export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
@@ -79,6 +81,7 @@ export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
     route("POST", "/bay/v1/run", async (call) => {
       const body = (await call.json()) as RunRequest;
       const record = await createOneOff(manager, body);
+      if (body.start) await manager.start(record.id);
       sendJson(call.response, 201, { Id: record.id, Name: record.config.name });
     }),
     route("GET", "/bay/v1/stacks", ({ response }) => sendJson(response, 200, stacks.list())),

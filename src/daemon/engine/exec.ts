@@ -13,6 +13,7 @@ const createBody = z.object({
   User: z.string().optional(),
   WorkingDir: z.string().optional(),
   Privileged: z.boolean().optional(),
+  DetachKeys: z.string().nullish(),
   ConsoleSize: z.tuple([z.number(), z.number()]).nullish(),
 });
 
@@ -35,6 +36,7 @@ export function execRoutes({ manager }: Services): Route[] {
         tty: body.Tty ?? false,
         attachStdin: body.AttachStdin ?? false,
         privileged: body.Privileged ?? false,
+        detachKeys: body.DetachKeys ?? "",
         consoleSize: body.ConsoleSize
           ? { height: body.ConsoleSize[0], width: body.ConsoleSize[1] }
           : undefined,
@@ -54,7 +56,7 @@ export function execRoutes({ manager }: Services): Route[] {
         OpenStdout: true,
         OpenStderr: true,
         CanRemove: false,
-        DetachKeys: "",
+        DetachKeys: exec.config.detachKeys ?? "",
         ProcessConfig: {
           entrypoint: exec.config.args[0],
           arguments: exec.config.args.slice(1),

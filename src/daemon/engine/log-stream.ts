@@ -39,7 +39,9 @@ export async function sendLog(
   try {
     for (let wanted = query; ; wanted = { ...query, tail: undefined }) {
       const mayGrow = isLive();
-      await writeAll(sink, selectLines(reader.read(!mayGrow), wanted), encode);
+      // a tail is what stands there now, be its last line finished or not
+      const isWhole = mayGrow && wanted.tail === undefined;
+      await writeAll(sink, selectLines(reader.read(!isWhole), wanted), encode);
       if (!mayGrow || sink.destroyed) return;
       await bell.heard();
     }

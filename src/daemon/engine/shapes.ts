@@ -140,9 +140,9 @@ export function toInspect(manager: ContainerManager, record: ContainerRecord) {
   const health = manager.healthDetail(id);
   const resources = toResources(config.resources);
   const bindings = Object.fromEntries(
-    config.ports.map(({ hostAddress, hostPort, containerPort, protocol }) => [
+    config.ports.map(({ hostAddress, hostPort, hostPortEnd, containerPort, protocol }) => [
       `${containerPort}/${protocol}`,
-      [{ HostIp: hostAddress, HostPort: hostPort === undefined ? "" : String(hostPort) }],
+      [{ HostIp: hostAddress, HostPort: [hostPort ?? "", ...(hostPortEnd ? [hostPortEnd] : [])].join("-") }],
     ]),
   );
   const bound = Object.fromEntries(

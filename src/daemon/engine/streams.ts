@@ -10,6 +10,7 @@ import {
 import { messageOf } from "../../errors.ts";
 import { type Call, frame, hijack, parseJson, type Route, route, startStream } from "../http.ts";
 import type { Hijack, HijackRoute, Services } from "../server.ts";
+import { DetachKeys } from "./detach-keys.ts";
 import { findExec } from "./exec.ts";
 import { sendLog } from "./log-stream.ts";
 import { parseFilters } from "./shapes.ts";
@@ -75,9 +76,10 @@ async function startExec(manager: ContainerManager, call: Hijack): Promise<void>
   }
   const { socket } = call;
   const { tty } = exec.config;
+  const keys = tty ? new DetachKeys(exec.config.detachKeys) : undefined;
   exec.on("output", (stream: number, bytes: Buffer) => {
     // who went away takes nothing, and must not hold the command up
-    if (!socket.destroyed && !socket.write(tty ? bytes : frame(stream, bytes))) exec.pause();
+    if (socket.writable && !socket.write(tty ? bytes : frame(stream, bytes))) exec.pause();
   });
   socket.on("drain", () => exec.resume());
   socket.on("close", () => exec.resume());
@@ -95,15 +97,29 @@ async function startExec(manager: ContainerManager, call: Hijack): Promise<void>
   feed(
     socket,
     exec.config.attachStdin,
+    keys,
     (bytes) => exec.write(bytes),
     () => exec.endInput(),
   );
 }
 
-/** Client to command. The half-close of the client's side is the end of its input. */
-function feed(socket: Duplex, wanted: boolean, write: (bytes: Buffer) => void, end: () => void): void {
-  socket.on("data", (bytes: Buffer) => wanted && write(bytes));
-  socket.on("end", () => wanted && end());
+/** Client to command. The half-close of the client's side is the end of its input; the detach keys are not. */
+function feed(
+  socket: Duplex,
+  wanted: boolean,
+  keys: DetachKeys | undefined,
+  write: (bytes: Buffer) => void,
+  end: () => void,
+): void {
+  let isDetached = false;
+  socket.on("data", (bytes: Buffer) => {
+    if (!wanted || isDetached) return;
+    const { passed, detached } = keys?.take(bytes) ?? { passed: bytes, detached: false };
+    if (passed.length > 0) write(passed);
+    isDetached = detached;
+    if (detached) socket.end();
+  });
+  socket.on("end", () => wanted && !isDetached && end());
   socket.on("error", () => socket.destroy());
   socket.resume();
 }
@@ -112,6 +128,7 @@ async function attach(manager: ContainerManager, call: Hijack): Promise<void> {
   const record = manager.get(call.parts[0]!);
   const { socket, query } = call;
   const { tty } = record.config;
+  const keys = tty ? new DetachKeys(query.get("detachKeys")) : undefined;
   hijack(socket, call.upgraded, tty);
   let hasEnded = false;
   const isLive = () => !hasEnded && (isRunning(record) || record.state.status === "created");
@@ -122,6 +139,7 @@ async function attach(manager: ContainerManager, call: Hijack): Promise<void> {
   feed(
     socket,
     flag(query.get("stdin")),
+    keys,
     (bytes) => void manager.writeInput(record.id, bytes),
     () => manager.endInput(record.id),
   );
@@ -146,7 +164,7 @@ function showTerminal(
 ): Promise<void> {
   return new Promise((resolve) => {
     const onOutput = (bytes: Buffer) => {
-      if (socket.writableLength < MAX_UNSENT) socket.write(bytes);
+      if (socket.writable && socket.writableLength < MAX_UNSENT) socket.write(bytes);
     };
     const done = () => {
       manager.off(`output:${record.id}`, onOutput);

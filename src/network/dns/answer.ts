@@ -11,7 +11,7 @@ import {
 
 /** Names as one container sees them. */
 export interface NameView {
-  /** Addresses of a name; undefined where the name is not one of bay's. */
+  /** Addresses of a name; none where it is bay's but nobody has it now; undefined where it is not one of bay's. */
   addresses(name: string): string[] | undefined;
   /** The name of an address of a network that the container is on. */
   nameOf(address: string): string | undefined;
@@ -20,6 +20,7 @@ export interface NameView {
 const TTL_SECONDS = 2;
 const REVERSE = ".in-addr.arpa";
 const SERVFAIL = 2;
+const NXDOMAIN = 3;
 
 /** The reply, or undefined where the question is not about bay's names and goes to the upstream servers. */
 export function answerQuestion(
@@ -39,8 +40,9 @@ export function answerQuestion(
   }
   const addresses = view.addresses(name);
   if (addresses === undefined) return undefined;
+  if (addresses.length === 0) return reply(query, [], NXDOMAIN);
   if (question.type !== "A") return reply(query, []); // the name exists and has no such record
-  const start = addresses.length === 0 ? 0 : rotate() % addresses.length;
+  const start = rotate() % addresses.length;
   const rotated = [...addresses.slice(start), ...addresses.slice(0, start)];
   return reply(
     query,
@@ -48,11 +50,11 @@ export function answerQuestion(
   );
 }
 
-function reply(query: Packet, answers: Answer[]): Buffer {
+function reply(query: Packet, answers: Answer[], code = 0): Buffer {
   return encode({
     type: "response",
     id: query.id,
-    flags: AUTHORITATIVE_ANSWER | RECURSION_DESIRED | RECURSION_AVAILABLE,
+    flags: AUTHORITATIVE_ANSWER | RECURSION_DESIRED | RECURSION_AVAILABLE | code,
     questions: query.questions,
     answers,
   });

@@ -40,7 +40,8 @@ describe("address pools", () => {
 
 describe("DNS answers", () => {
   const view = {
-    addresses: (name: string) => (name === "db" ? ["10.0.0.2", "10.0.0.3"] : undefined),
+    addresses: (name: string) =>
+      name === "db" ? ["10.0.0.2", "10.0.0.3"] : name === "stopped" ? [] : undefined,
     nameOf: (address: string) => (address === "10.0.0.2" ? "demo-db-1.demo_default" : undefined),
   };
   const ask = (type: "A" | "AAAA" | "PTR", name: string, turn = 0) => {
@@ -55,6 +56,7 @@ describe("DNS answers", () => {
     ]);
     expect(ask("A", "DB", 1)!.answers![0]).toMatchObject({ data: "10.0.0.3" });
     expect(ask("AAAA", "db")).toMatchObject({ answers: [], rcode: "NOERROR" });
+    expect(ask("A", "stopped")).toMatchObject({ answers: [], rcode: "NXDOMAIN" });
     expect(ask("PTR", "2.0.0.10.in-addr.arpa")!.answers![0]).toMatchObject({
       data: "demo-db-1.demo_default",
     });

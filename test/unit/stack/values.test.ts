@@ -61,6 +61,9 @@ describe("ports", () => {
       { hostAddress: "127.0.0.1", hostPort: 8000, containerPort: 80, protocol: "udp" },
       { hostAddress: "127.0.0.1", hostPort: 8001, containerPort: 81, protocol: "udp" },
     ]);
+    expect(parsePort("8000-8003:80")).toEqual([
+      { hostAddress: "", hostPort: 8000, hostPortEnd: 8003, containerPort: 80, protocol: "tcp" },
+    ]);
     expect(parsePort("[::1]:80:80")).toEqual([
       { hostAddress: "::1", hostPort: 80, containerPort: 80, protocol: "tcp" },
     ]);
