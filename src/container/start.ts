@@ -2,7 +2,7 @@
 import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BayError } from "../errors.ts";
-import { type Image, readImageFile, resolveInLayers, runConfined } from "../image/index.ts";
+import { fillVolume, type Image, readImageFile, resolveInLayers } from "../image/index.ts";
 import { type Launched, type LaunchRequest, launch, makeFifo } from "../linux/index.ts";
 import { DNS_ADDRESS, hostNameServers } from "../network/index.ts";
 import { hostsFile, resolvFile, searchDomains } from "./etc-files.ts";
@@ -79,8 +79,7 @@ export async function prepareContainer(host: Host, record: ContainerRecord): Pro
     });
     if (!mount.noCopy && hasDirectory(image, mount.target)) {
       await host.volumes.fill(mount.source, (volume) =>
-        runConfined({
-          kind: "fill",
+        fillVolume({
           layersDirectory: image.layersDirectory,
           lower: image.lower,
           staging: mountPoint(host),

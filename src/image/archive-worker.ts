@@ -19,7 +19,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { BayError } from "../errors.ts";
 import { confineTo, enterRootOf, mountOverlay, openTree, privateMounts, putTree } from "../linux/index.ts";
 import { describeFile } from "./tar/describe.ts";
-import { BLOCK, encodeEntry, padding } from "./tar/header.ts";
+import { BLOCK, binary, bytesOf, encodeEntry, padding } from "./tar/header.ts";
 import { fromDescriptor } from "./tar/read.ts";
 import { unpackInto } from "./unpack.ts";
 
@@ -67,21 +67,22 @@ function writeAll(fd: number, bytes: Buffer): void {
   for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
 }
 
-/** Writes a path and what is below it, named from its own last part. */
+/** Writes a path, a binary string, and what is below it, named from its own last part. */
 function get(path: string, fd: number): void {
   const base = posix.dirname(path);
   const walk = (at: string) => {
-    const entry = describeFile(at, posix.relative(base, at) || posix.basename(at));
+    const entry = describeFile(bytesOf(at), posix.relative(base, at) || posix.basename(at));
     if (!entry) return;
     writeAll(fd, encodeEntry(entry));
-    if (entry.type === "file") writeContent(at, entry.size, fd);
-    if (entry.type === "directory") for (const name of readdirSync(at)) walk(posix.join(at, name));
+    if (entry.type === "file") writeContent(bytesOf(at), entry.size, fd);
+    if (entry.type === "directory")
+      for (const name of readdirSync(bytesOf(at), "latin1")) walk(posix.join(at, name));
   };
   walk(path);
   writeAll(fd, Buffer.alloc(2 * BLOCK));
 }
 
-function writeContent(path: string, size: number, fd: number): void {
+function writeContent(path: Buffer, size: number, fd: number): void {
   const source = openSync(path, "r");
   const chunk = Buffer.alloc(1 << 16);
   try {
@@ -114,10 +115,10 @@ try {
   };
   if (task.direction === "get") {
     parentPort?.postMessage({ stat: answer });
-    get(task.path, task.fd);
+    get(binary(task.path), task.fd);
   } else if (task.direction === "put") {
     if (!answer.isDirectory) throw new BayError("BAD_REQUEST", `${task.path} is no directory`);
-    unpackInto(task.path, fromDescriptor(task.fd));
+    unpackInto(binary(task.path), fromDescriptor(task.fd));
   }
   parentPort?.postMessage({ ok: true, stat: answer });
 } catch (error) {

@@ -1,12 +1,16 @@
-/** Runs a task in the confined worker (unpack-worker.ts) and waits for its end. */
+/** Runs a task in a confined worker of its own and waits for its end. */
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { BayError } from "../errors.ts";
 
-export type ConfinedTask =
-  | { kind: "unpack"; tarFile: string; directory: string }
-  | { kind: "fill"; layersDirectory: string; lower: string[]; staging: string; volume: string; path: string };
+export interface FillTask {
+  layersDirectory: string;
+  lower: string[];
+  staging: string;
+  volume: string;
+  path: string;
+}
 
 type Answer = { ok: true } | { ok: false; code: string; message: string };
 
@@ -16,14 +20,10 @@ export function workerFile(name: string): string {
   return existsSync(beside) ? beside : fileURLToPath(new URL(`../../dist/${name}.js`, import.meta.url));
 }
 
-/** Throws BayError with the task's own code. */
-export function runConfined(task: ConfinedTask): Promise<void> {
+/** Fills a volume from an image (fill-worker.ts). Throws BayError with the task's own code. */
+export function fillVolume(task: FillTask): Promise<void> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(workerFile("unpack-worker"), {
-      workerData: task,
-      stdout: false,
-      stderr: false,
-    });
+    const worker = new Worker(workerFile("fill-worker"), { workerData: task, stdout: false, stderr: false });
     let answer: Answer | undefined;
     worker.on("message", (message: Answer) => {
       answer = message;

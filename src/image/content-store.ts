@@ -17,6 +17,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { BayError } from "../errors.ts";
+import { type Piece, runLayerTask } from "./layer-pool.ts";
 
 export interface Descriptor {
   mediaType: string;
@@ -93,6 +94,58 @@ export class ContentStore {
       writer.abort();
       throw error;
     }
+  }
+
+  /**
+   * Copies a piece of a file to its place, in a worker. Throws WRONG_DIGEST where `expected` is another digest, and
+   * what the system says (ENOSPC); nothing is left then.
+   */
+  async adopt(piece: Piece, mediaType: string, expected?: string): Promise<Descriptor> {
+    if (expected && this.has(expected))
+      return { mediaType, digest: expected, size: this.piece(expected).size };
+    return this.#take("copy", piece, mediaType, expected);
+  }
+
+  /** As `adopt`, with what is compressed decompressed. */
+  adoptPlain(piece: Piece, mediaType: string): Promise<Descriptor> {
+    return this.#take("decompress", piece, mediaType);
+  }
+
+  async #take(
+    kind: "copy" | "decompress",
+    piece: Piece,
+    mediaType: string,
+    expected?: string,
+  ): Promise<Descriptor> {
+    const target = this.temporary();
+    try {
+      const digest = await runLayerTask({ kind, piece, target });
+      if (expected && digest !== expected)
+        throw new BayError("WRONG_DIGEST", `the content is ${digest}, its name says ${expected}`);
+      return this.place(target, mediaType, digest);
+    } catch (error) {
+      rmSync(target, { force: true });
+      throw error;
+    }
+  }
+
+  /** A path for a blob that is being written. */
+  temporary(): string {
+    return join(this.#directory, `.new-${process.pid}-${serial++}`);
+  }
+
+  /** Puts a complete and verified file under its digest. */
+  place(file: string, mediaType: string, digest: string): Descriptor {
+    renameSync(file, this.path(digest));
+    return { mediaType, digest, size: this.piece(digest).size };
+  }
+
+  /** A blob as a piece that workers read. Throws MISSING_BLOB. */
+  piece(digest: string): Piece {
+    const file = this.path(digest);
+    const stat = statSync(file, { throwIfNoEntry: false });
+    if (!stat) throw new BayError("MISSING_BLOB", `blob ${digest} is not in the store`);
+    return { file, offset: 0, size: stat.size };
   }
 
   /** A small blob's bytes. Throws MISSING_BLOB, or BLOB_TOO_LARGE beyond 8 MiB. */

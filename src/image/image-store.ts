@@ -4,9 +4,10 @@ import { isAbsolute, join, relative, resolve } from "node:path";
 import { BayError } from "../errors.ts";
 import type { Store, StoreReader } from "../store/index.ts";
 import { replaceFile } from "../store/index.ts";
-import { ContentStore, type Descriptor } from "./content-store.ts";
-import { LayerStore, plainTar } from "./layer-store.ts";
+import { type BlobWriter, ContentStore, type Descriptor } from "./content-store.ts";
+import { LayerStore } from "./layer-store.ts";
 import { type ImageConfig, MEDIA, parseImageConfig, parseManifest, type RunConfig } from "./manifest.ts";
+import { hostPlatform } from "./platform.ts";
 import { canonicalReference, familiarReference } from "./reference.ts";
 import type { ImageSource } from "./source.ts";
 
@@ -79,9 +80,13 @@ export class ImageStore {
     const diffIds = config.rootfs.diff_ids;
     if (diffIds.length !== manifest.layers.length)
       throw new BayError("BAD_MANIFEST", `${record.reference}: layers and diff_ids differ`);
-    for (const [index, diffId] of diffIds.entries()) {
-      await this.layers.unpack(this.content.path(manifest.layers[index]!.digest), diffId);
-    }
+    await Promise.all(
+      diffIds.map((diffId, index) => {
+        if (this.layers.has(diffId)) return undefined;
+        const { digest } = manifest.layers[index]!;
+        return this.layers.unpack(this.content.piece(digest), diffId, digest);
+      }),
+    );
     const lower = diffIds.map(LayerStore.shortName).reverse();
     const image = {
       ...record,
@@ -134,26 +139,13 @@ export class ImageStore {
 
   async #build(source: ImageSource): Promise<{ manifest: Descriptor; inputs: string[] }> {
     if (source.kind === "archive") {
-      const { importArchive } = await import("./archive.ts");
       const path = resolve(source.base, source.path);
-      const temporary = join(this.layers.directory, `.archive-${process.pid}-${Date.now()}`);
-      const manifest = await importArchive(this.content, path, source.reference, temporary);
+      const manifest = await this.#readArchive(path, source.reference);
       return { manifest: this.#withConfig(manifest, source.config), inputs: [path] };
     }
-    const writer = this.content.writer();
-    let inputs: string[];
-    try {
-      if (source.kind === "host") {
-        const { writeHostLayer } = await import("./host/build.ts");
-        inputs = writeHostLayer(writer, source.entries, source.users, source.base);
-      } else inputs = await this.#writeRootfs(writer, resolve(source.base, source.path));
-    } catch (error) {
-      writer.abort();
-      throw error;
-    }
-    const layer = writer.commit(MEDIA.layer);
+    const { layer, inputs } = await this.#buildLayer(source);
     const config: ImageConfig = {
-      architecture: process.arch === "arm64" ? "arm64" : "amd64",
+      architecture: hostPlatform().architecture,
       os: "linux",
       config: { Env: [DEFAULT_PATH], ...source.config },
       rootfs: { type: "layers", diff_ids: [layer.digest] },
@@ -162,25 +154,52 @@ export class ImageStore {
     return { manifest: this.#putImage(config, [layer]), inputs };
   }
 
-  async #writeRootfs(writer: ReturnType<ContentStore["writer"]>, path: string): Promise<string[]> {
+  /** The one layer, plain, of an image that is made of files; and the files. */
+  async #buildLayer(
+    source: Exclude<ImageSource, { kind: "archive" }>,
+  ): Promise<{ layer: Descriptor; inputs: string[] }> {
+    if (source.kind === "host") {
+      const { writeHostLayer } = await import("./host/build.ts");
+      return this.#writeLayer((writer) => writeHostLayer(writer, source.entries, source.users, source.base));
+    }
+    const path = resolve(source.base, source.path);
     const stat = lstatSync(path, { throwIfNoEntry: false });
     if (!stat) throw new BayError("BAD_ROOTFS", `the rootfs ${path} does not exist`);
-    if (stat.isDirectory()) {
-      const { directorySources, writeLayer } = await import("./tree-layer.ts");
+    if (!stat.isDirectory()) {
+      const piece = { file: path, offset: 0, size: stat.size };
+      return { layer: await this.content.adoptPlain(piece, MEDIA.layer), inputs: [path] };
+    }
+    const { directorySources, writeLayer } = await import("./tree-layer.ts");
+    return this.#writeLayer((writer) => {
       const sources = directorySources(path);
       writeLayer(writer, sources, true);
-      return [path, ...[...sources.values()].flatMap((source) => ("path" in source ? [source.path] : []))];
-    }
-    const { createReadStream, rmSync } = await import("node:fs");
-    const temporary = join(this.layers.directory, `.rootfs-${process.pid}-${Date.now()}`);
+      return [path, ...[...sources.values()].flatMap((entry) => ("path" in entry ? [entry.path] : []))];
+    });
+  }
+
+  #writeLayer(write: (writer: BlobWriter) => string[]): { layer: Descriptor; inputs: string[] } {
+    const writer = this.content.writer();
     try {
-      const { file } = await plainTar(path, temporary);
-      for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 }))
-        writer.write(chunk as Buffer);
-    } finally {
-      rmSync(temporary, { force: true });
+      const inputs = write(writer);
+      return { layer: writer.commit(MEDIA.layer), inputs };
+    } catch (error) {
+      writer.abort();
+      throw error;
     }
-    return [path];
+  }
+
+  async #readArchive(path: string, reference: string | undefined): Promise<Descriptor> {
+    const [{ openArchive }, { chooseImage, findImages, importImage }] = await Promise.all([
+      import("./archive/files.ts"),
+      import("./archive/read.ts"),
+    ]);
+    const files = await openArchive(path, this.layers.temporary());
+    try {
+      const image = chooseImage(findImages(files, hostPlatform()), reference);
+      return await importImage(image, this.content, this.layers);
+    } finally {
+      files.close();
+    }
   }
 
   #putImage(config: ImageConfig, layers: Descriptor[]): Descriptor {

@@ -1,5 +1,5 @@
 /** The door of images: references, the content store, layers, and the sources that images come from. */
-export { runConfined, workerFile } from "./confined.ts";
+export { fillVolume, workerFile } from "./confined.ts";
 export {
   type Image,
   type ImageRecord,

@@ -2,25 +2,12 @@
  * Unpacked layers by diff ID: `layers/HEX16/`. Each layer is unpacked once and shared by all images; it appears
  * under its name only when it is whole.
  */
-import { createHash, randomBytes } from "node:crypto";
-import {
-  closeSync,
-  createReadStream,
-  createWriteStream,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { Transform } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { BayError } from "../errors.ts";
-import { runConfined } from "./confined.ts";
+import { type Piece, runLayerTask } from "./layer-pool.ts";
 
 export class LayerStore {
   readonly directory: string;
@@ -40,34 +27,29 @@ export class LayerStore {
     return existsSync(join(this.directory, LayerStore.shortName(diffId)));
   }
 
-  /** Unpacks a blob, plain or gzip, and verifies its diff ID. Two calls for one layer unpack once. */
-  unpack(blobPath: string, diffId: string): Promise<void> {
+  /**
+   * Unpacks a layer, plain or compressed, and verifies its diff ID; `digest` is the piece's own where it is known.
+   * Two calls for one layer unpack once. Throws WRONG_DIGEST, BAD_LAYER, BAD_TAR.
+   */
+  unpack(piece: Piece, diffId: string, digest?: string): Promise<void> {
     if (this.has(diffId)) return Promise.resolve();
     const known = this.#running.get(diffId);
     if (known) return known;
-    const task = this.#unpack(blobPath, diffId).finally(() => this.#running.delete(diffId));
+    const task = this.#unpack(piece, diffId, digest).finally(() => this.#running.delete(diffId));
     this.#running.set(diffId, task);
     return task;
   }
 
-  async #unpack(blobPath: string, diffId: string): Promise<void> {
-    const serial = randomBytes(6).toString("hex");
-    const target = join(this.directory, `.new-${serial}`);
-    const plain = join(this.directory, `.tar-${serial}`);
-    mkdirSync(target, { mode: 0o755 });
+  async #unpack(piece: Piece, diffId: string, digest: string | undefined): Promise<void> {
+    const directory = join(this.directory, `.new-${randomBytes(6).toString("hex")}`);
+    mkdirSync(directory, { mode: 0o755 });
     try {
-      const actual = await plainTar(blobPath, plain);
-      if (actual.diffId !== diffId) {
-        throw new BayError(
-          "WRONG_DIGEST",
-          `the layer's content is ${actual.diffId}, the image says ${diffId}`,
-        );
-      }
-      await runConfined({ kind: "unpack", tarFile: actual.file, directory: target });
-      renameSync(target, join(this.directory, LayerStore.shortName(diffId)));
+      const actual = await runLayerTask({ kind: "unpack", piece, directory, digest });
+      if (actual !== diffId)
+        throw new BayError("WRONG_DIGEST", `the layer's content is ${actual}, the image says ${diffId}`);
+      renameSync(directory, join(this.directory, LayerStore.shortName(diffId)));
     } finally {
-      rmSync(plain, { force: true });
-      rmSync(target, { recursive: true, force: true });
+      await rm(directory, { recursive: true, force: true });
     }
   }
 
@@ -88,6 +70,11 @@ export class LayerStore {
     return name;
   }
 
+  /** A path for something that is needed for a moment; what a killed process leaves of it is swept. */
+  temporary(): string {
+    return join(this.directory, `.tmp-${randomBytes(6).toString("hex")}`);
+  }
+
   remove(diffId: string): void {
     rmSync(join(this.directory, LayerStore.shortName(diffId)), { recursive: true, force: true });
   }
@@ -98,38 +85,4 @@ export class LayerStore {
       if (name.startsWith(".")) rmSync(join(this.directory, name), { recursive: true, force: true });
     }
   }
-}
-
-const GZIP = 0x8b1f;
-const ZSTD = 0xfd2fb528;
-
-/** Gives an uncompressed tar file of the blob (itself, where it is plain) and the digest of its content. */
-export async function plainTar(
-  blobPath: string,
-  temporary: string,
-): Promise<{ file: string; diffId: string }> {
-  const magic = Buffer.alloc(4);
-  const fd = openSync(blobPath, "r");
-  readSync(fd, magic, 0, 4, 0);
-  closeSync(fd);
-  const hash = createHash("sha256");
-  const hashing = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      hash.update(chunk);
-      done(null, chunk);
-    },
-  });
-  const source = createReadStream(blobPath, { highWaterMark: 1 << 20 });
-  if (magic.readUInt16LE() === GZIP) {
-    const { createGunzip } = await import("node:zlib");
-    await pipeline(source, createGunzip(), hashing, createWriteStream(temporary));
-    return { file: temporary, diffId: `sha256:${hash.digest("hex")}` };
-  }
-  if (magic.readUInt32LE() === ZSTD) {
-    throw new BayError("UNSUPPORTED_COMPRESSION", "zstd layers are not supported yet", {
-      hint: "save the image with gzip",
-    });
-  }
-  for await (const chunk of source) hash.update(chunk as Buffer);
-  return { file: blobPath, diffId: `sha256:${hash.digest("hex")}` };
 }

@@ -72,6 +72,10 @@ export const MEDIA = {
   index: "application/vnd.oci.image.index.v1+json",
   config: "application/vnd.oci.image.config.v1+json",
   layer: "application/vnd.oci.image.layer.v1.tar",
+  gzipLayer: "application/vnd.oci.image.layer.v1.tar+gzip",
+  dockerManifest: "application/vnd.docker.distribution.manifest.v2+json",
+  dockerList: "application/vnd.docker.distribution.manifest.list.v2+json",
+  isIndex: (mediaType: string): boolean => mediaType === MEDIA.index || mediaType === MEDIA.dockerList,
 } as const;
 
 function parse<T>(schema: z.ZodType<T>, bytes: Buffer, what: string): T {

@@ -5,7 +5,7 @@ import { BayError } from "../errors.ts";
 import { getXattrs } from "../linux/index.ts";
 import type { BlobWriter } from "./content-store.ts";
 import { describeFile, PLAIN_ENTRY } from "./tar/describe.ts";
-import { encodeEntry, padding } from "./tar/header.ts";
+import { binary, encodeEntry, padding } from "./tar/header.ts";
 
 const CHUNK = 1 << 20;
 
@@ -37,7 +37,7 @@ export function writeLayer(
 }
 
 function writeOne(writer: BlobWriter, path: string, source: LayerSource, keepOwners: boolean): void {
-  const name = path.slice(1);
+  const name = binary(path.slice(1));
   if ("content" in source) {
     const bytes = Buffer.from(source.content);
     writer.write(encodeEntry({ ...PLAIN_ENTRY, name, type: "file", mode: source.mode, size: bytes.length }));
@@ -45,7 +45,9 @@ function writeOne(writer: BlobWriter, path: string, source: LayerSource, keepOwn
   } else if ("directory" in source) {
     writer.write(encodeEntry({ ...PLAIN_ENTRY, name, type: "directory", mode: source.mode }));
   } else if ("link" in source) {
-    writer.write(encodeEntry({ ...PLAIN_ENTRY, name, type: "symlink", mode: 0o777, linkName: source.link }));
+    writer.write(
+      encodeEntry({ ...PLAIN_ENTRY, name, type: "symlink", mode: 0o777, linkName: binary(source.link) }),
+    );
   } else writeHostFile(writer, name, source.path, keepOwners);
 }
 

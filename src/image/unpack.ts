@@ -6,127 +6,230 @@ import {
   chmodSync,
   closeSync,
   constants,
+  fchmodSync,
+  fchownSync,
+  ftruncateSync,
   lchownSync,
   linkSync,
   lstatSync,
-  lutimesSync,
   mkdirSync,
   openSync,
   rmSync,
   symlinkSync,
-  utimesSync,
   writeSync,
 } from "node:fs";
 import { posix } from "node:path";
-import { BayError } from "../errors.ts";
-import { makedev, makeNode, setXattr } from "../linux/index.ts";
-import type { TarEntry } from "./tar/header.ts";
+import { BayError, hasCode } from "../errors.ts";
+import { makedev, makeNode, setTimes, setXattr } from "../linux/index.ts";
+import { bytesOf, type TarEntry } from "./tar/header.ts";
 import { type ReadBytes, readTar } from "./tar/read.ts";
 
 const WHITEOUT = ".wh.";
 const OPAQUE = ".wh..wh..opq";
+/** What aufs kept in layers for itself. */
+const AUFS = ".wh..wh.";
 const CHUNK = 1 << 20;
+const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+const KNOWN_DIRECTORIES = 20_000;
 
 /** Unpacks a layer into the thread's root. Throws BAD_LAYER for an entry that would leave it, BAD_TAR for bad archives. */
 export function unpackHere(read: ReadBytes): void {
-  unpackEntries("/", read, true);
+  new Unpacker("/", true).unpack(read);
 }
 
-/** Unpacks an archive into a directory of the thread's root; whiteouts mean nothing there. Throws as `unpackHere`. */
+/**
+ * Unpacks an archive into a directory of the thread's root; whiteouts mean nothing there. The directory is a binary
+ * string. Throws as `unpackHere`.
+ */
 export function unpackInto(directory: string, read: ReadBytes): void {
-  unpackEntries(directory, read, false);
+  new Unpacker(directory, false).unpack(read);
 }
 
-function unpackEntries(base: string, read: ReadBytes, isLayer: boolean): void {
-  const directories: { path: string; mtime: number }[] = [];
-  readTar(read, (entry, content) => {
-    if (entry.name === "" && (entry.type !== "directory" || !isLayer)) return;
-    const path = safePath(base, entry.name, "entry");
+/** Paths in here are binary strings, absolute in the thread's root. */
+class Unpacker {
+  readonly #directories: TarEntry[] = [];
+  /** Directories that are there for sure, so that not every file asks again. */
+  readonly #known = new Set<string>(["/"]);
+
+  constructor(
+    readonly base: string,
+    readonly isLayer: boolean,
+  ) {}
+
+  unpack(read: ReadBytes): void {
+    readTar(read, (entry, content) => {
+      this.#entry(entry, content);
+      return undefined;
+    });
+    // a file made inside a directory changes its time, so directories come last
+    for (const entry of this.#directories.reverse()) {
+      const path = this.#place(entry.name, "entry");
+      if (lstatSync(bytesOf(path), { throwIfNoEntry: false })?.isDirectory())
+        setTimes(bytesOf(path), entry.mtime, entry.nanoseconds);
+    }
+  }
+
+  #entry(entry: TarEntry, content: ReadBytes): void {
+    if (entry.name === "" && (entry.type !== "directory" || !this.isLayer)) return;
+    const path = this.#place(entry.name, "entry");
     const name = posix.basename(path);
-    if (isLayer && name.startsWith(WHITEOUT)) return hide(path, name);
-    if (entry.type === "directory") directories.push({ path, mtime: entry.mtime });
+    if (this.isLayer && name.startsWith(WHITEOUT)) return this.#hide(path, name);
+    if (entry.type === "directory") this.#directories.push(entry);
     try {
-      extract(entry, base, path, content);
+      this.#extract(entry, path, content);
     } catch (cause) {
-      if (cause instanceof BayError) throw cause;
-      throw new BayError("BAD_LAYER", `entry ${entry.name} cannot be unpacked: ${(cause as Error).message}`, {
-        cause,
-      });
+      if (cause instanceof BayError || hasCode(cause, "ENOSPC", "EDQUOT")) throw cause;
+      const message = `entry ${shown(entry.name)} cannot be unpacked: ${(cause as Error).message}`;
+      throw new BayError("BAD_LAYER", message, { cause });
     }
-  });
-  // A file made inside a directory changes its time, so directories come last.
-  for (const { path, mtime } of directories.reverse()) utimesSync(path, mtime, mtime);
-}
-
-function hide(path: string, name: string): void {
-  const directory = posix.dirname(path);
-  makeParents(directory);
-  if (name === OPAQUE) {
-    setXattr(directory, "trusted.overlay.opaque", Buffer.from("y"));
-    return;
   }
-  const hidden = posix.join(directory, name.slice(WHITEOUT.length));
-  rmSync(hidden, { recursive: true, force: true });
-  makeNode(hidden, "char", 0, 0);
-}
 
-/** An absolute path inside the root. `..` that climbs out is refused, not clamped: no honest layer has it. */
-function safePath(base: string, name: string, what: string): string {
-  if (name.includes("\0")) throw new BayError("BAD_LAYER", `an ${what} name has a NUL byte`);
-  const normal = posix.normalize(name);
-  if (normal === ".." || normal.startsWith("../")) {
-    throw new BayError("BAD_LAYER", `${what} ${JSON.stringify(name)} leads out of the image`);
+  /** An absolute path inside the root. `..` that climbs out is refused, not clamped: no honest layer has it. */
+  #place(name: string, what: string): string {
+    if (name.includes("\0")) throw new BayError("BAD_LAYER", `an ${what} name has a NUL byte`);
+    const normal = posix.normalize(name);
+    if (normal === ".." || normal.startsWith("../"))
+      throw new BayError("BAD_LAYER", `${what} ${JSON.stringify(shown(name))} leads out of the image`);
+    return posix.join(this.base, normal);
   }
-  return posix.join(base, normal);
-}
 
-function makeParents(directory: string): void {
-  if (directory !== "/") mkdirSync(directory, { recursive: true, mode: 0o755 });
-}
-
-function extract(entry: TarEntry, base: string, path: string, content: ReadBytes): void {
-  makeParents(posix.dirname(path));
-  const old = path === "/" ? undefined : lstatSync(path, { throwIfNoEntry: false });
-  if (old && !(old.isDirectory() && entry.type === "directory"))
-    rmSync(path, { recursive: true, force: true });
-  switch (entry.type) {
-    case "directory":
-      if (!old?.isDirectory() && path !== "/") mkdirSync(path);
-      break;
-    case "file":
-      writeFile(path, content);
-      break;
-    case "hardlink": {
-      linkSync(safePath(base, entry.linkName.replace(/^\/+/, ""), "link target"), path);
-      return; // an inode's attributes came with its first name
+  #hide(path: string, name: string): void {
+    const directory = posix.dirname(path);
+    if (name === OPAQUE) {
+      this.#makeParents(directory);
+      setXattr(bytesOf(directory), "trusted.overlay.opaque", Buffer.from("y"));
+      return;
     }
-    case "symlink":
-      symlinkSync(entry.linkName, path);
-      break;
-    default:
-      if (!makeNode(path, entry.type, entry.mode, makedev(entry.devMajor, entry.devMinor))) {
-        throw new BayError("BAD_LAYER", `the device ${path} could not be made`);
+    if (name.startsWith(AUFS)) return;
+    const hidden = name.slice(WHITEOUT.length);
+    if (hidden === "" || hidden === "." || hidden === "..")
+      throw new BayError("BAD_LAYER", `the whiteout ${JSON.stringify(name)} hides no file`);
+    this.#makeParents(directory);
+    this.#remove(posix.join(directory, hidden));
+    makeNode(bytesOf(posix.join(directory, hidden)), "char", 0, 0);
+  }
+
+  #makeParents(directory: string): void {
+    if (this.#known.has(directory)) return;
+    mkdirSync(bytesOf(directory), { recursive: true, mode: 0o755 });
+    if (this.#known.size >= KNOWN_DIRECTORIES) this.#known.clear();
+    this.#known.add(directory);
+  }
+
+  #remove(path: string): void {
+    rmSync(bytesOf(path), { recursive: true, force: true });
+    this.#known.clear();
+  }
+
+  /** Makes something where nothing may be; what is there goes. */
+  #make<T>(path: string, action: (at: Buffer) => T): T {
+    const at = bytesOf(path);
+    try {
+      return action(at);
+    } catch (error) {
+      if (!hasCode(error, "EEXIST", "ELOOP", "EISDIR")) throw error;
+      this.#remove(path);
+      return action(at);
+    }
+  }
+
+  #extract(entry: TarEntry, path: string, content: ReadBytes): void {
+    this.#makeParents(posix.dirname(path));
+    const at = bytesOf(path);
+    switch (entry.type) {
+      case "file":
+        return this.#file(entry, path, content);
+      case "hardlink": {
+        const target = this.#place(entry.linkName.replace(/^\/+/, ""), "link target");
+        if (target !== path) this.#make(path, (to) => linkSync(bytesOf(target), to));
+        return; // an inode's attributes came with its first name
       }
+      case "directory":
+        this.#directory(path);
+        break;
+      case "symlink":
+        this.#make(path, (to) => symlinkSync(bytesOf(entry.linkName), to));
+        break;
+      default:
+        this.#device(entry, path);
+    }
+    lchownSync(at, entry.uid, entry.gid);
+    if (entry.type !== "symlink") chmodSync(at, entry.mode); // after chown, which clears the setuid bits
+    setAttributes(at, entry);
+    if (entry.type !== "directory") setTimes(at, entry.mtime, entry.nanoseconds);
   }
-  lchownSync(path, entry.uid, entry.gid);
-  if (entry.type !== "symlink") chmodSync(path, entry.mode); // after chown, which clears the setuid bits
-  for (const [name, value] of entry.xattrs) {
-    if (!name.startsWith("trusted.overlay.")) setXattr(path, name, value);
+
+  #directory(path: string): void {
+    if (path === "/") return;
+    const at = bytesOf(path);
+    try {
+      mkdirSync(at);
+    } catch (error) {
+      if (!hasCode(error, "EEXIST")) throw error;
+      if (!lstatSync(at).isDirectory()) {
+        this.#remove(path);
+        mkdirSync(at);
+      }
+    }
+    this.#known.add(path);
   }
-  if (entry.type !== "directory") lutimesSync(path, entry.mtime, entry.mtime);
+
+  #device(entry: TarEntry, path: string): void {
+    const { type, mode, devMajor, devMinor } = entry;
+    if (type !== "char" && type !== "block" && type !== "fifo") return;
+    if (lstatSync(bytesOf(path), { throwIfNoEntry: false })) this.#remove(path);
+    if (!makeNode(bytesOf(path), type, mode, makedev(devMajor, devMinor)))
+      throw new BayError("BAD_LAYER", `the device ${JSON.stringify(path)} could not be made`);
+  }
+
+  #file(entry: TarEntry, path: string, content: ReadBytes): void {
+    const fd = this.#make(path, (at) => openSync(at, NEW_FILE, 0o600));
+    try {
+      if (entry.sparse) writeSparse(fd, entry.sparse, content);
+      else writeContent(fd, content);
+      fchownSync(fd, entry.uid, entry.gid);
+      fchmodSync(fd, entry.mode);
+      if (entry.xattrs.size > 0) setAttributes(bytesOf(path), entry); // after chown, which clears capabilities
+      setTimes(fd, entry.mtime, entry.nanoseconds);
+    } finally {
+      closeSync(fd);
+    }
+  }
 }
 
-function writeFile(path: string, content: ReadBytes): void {
-  const fd = openSync(
-    path,
-    constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
-    0o600,
-  );
-  try {
-    for (let part = content(CHUNK); part.length > 0; part = content(CHUNK)) {
-      for (let at = 0; at < part.length; ) at += writeSync(fd, part, at);
-    }
-  } finally {
-    closeSync(fd);
+/** A name for a message: what is no text in it must not reach a terminal. */
+function shown(name: string): string {
+  return bytesOf(name).toString("utf8").replace(/\p{C}/gu, "?");
+}
+
+function setAttributes(at: Buffer, { xattrs }: TarEntry): void {
+  for (const [name, value] of xattrs) {
+    // overlayfs's own words are not the archive's to say
+    if (!name.startsWith("trusted.overlay.")) setXattr(at, name, value);
   }
+}
+
+function writeAll(fd: number, bytes: Buffer, position: number | null): void {
+  for (let at = 0; at < bytes.length; )
+    at += writeSync(fd, bytes, at, bytes.length - at, position === null ? null : position + at);
+}
+
+function writeContent(fd: number, content: ReadBytes): void {
+  for (let part = content(CHUNK); part.length > 0; part = content(CHUNK)) writeAll(fd, part, null);
+}
+
+function writeSparse(
+  fd: number,
+  { pieces, size }: NonNullable<TarEntry["sparse"]>,
+  content: ReadBytes,
+): void {
+  for (const { offset, length } of pieces) {
+    for (let left = length; left > 0; ) {
+      const part = content(Math.min(CHUNK, left));
+      if (part.length === 0) throw new BayError("BAD_TAR", "a sparse file is shorter than its map");
+      writeAll(fd, part, offset + length - left);
+      left -= part.length;
+    }
+  }
+  ftruncateSync(fd, size);
 }

@@ -8,6 +8,7 @@ import {
   AT_EMPTY_PATH,
   AT_FDCWD,
   AT_RECURSIVE,
+  AT_SYMLINK_NOFOLLOW,
   CLONE_FS,
   CLONE_NEWNS,
   MNT_DETACH,
@@ -21,15 +22,29 @@ import {
   MS_RDONLY,
   MS_REC,
   MS_REMOUNT,
+  O_CLOEXEC,
+  O_PATH,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
 } from "./abi.ts";
-import { libc, syscall, trySyscall } from "./libc.ts";
+import { close, libc, syscall, trySyscall } from "./libc.ts";
 
-const lsetxattr = libc.func("lsetxattr", "int", ["str", "str", "void *", "uint64", "int"]);
-const llistxattr = libc.func("llistxattr", "int64", ["str", "void *", "uint64"]);
-const lgetxattr = libc.func("lgetxattr", "int64", ["str", "str", "void *", "uint64"]);
-const mknod = libc.func("mknod", "int", ["str", "uint32", "uint64"]);
+const lsetxattr = libc.func("lsetxattr", "int", ["void *", "void *", "void *", "uint64", "int"]);
+const llistxattr = libc.func("llistxattr", "int64", ["void *", "void *", "uint64"]);
+const lgetxattr = libc.func("lgetxattr", "int64", ["void *", "void *", "void *", "uint64"]);
+const mknod = libc.func("mknod", "int", ["void *", "uint32", "uint64"]);
+const utimensat = libc.func("utimensat", "int", ["int", "void *", "void *", "int"]);
+const futimens = libc.func("futimens", "int", ["int", "void *"]);
+
+/** A path as the kernel takes it; one that is no UTF-8 is given as bytes. */
+type Path = string | Buffer;
+
+function pathBytes(path: Path): Buffer {
+  const bytes = typeof path === "string" ? Buffer.from(`${path}\0`) : Buffer.concat([path, END]);
+  if (bytes.indexOf(0) !== bytes.length - 1) throw new BayError("EINVAL", "a NUL byte in a path");
+  return bytes;
+}
+const END = Buffer.alloc(1);
 
 function refuseMainThread(): void {
   if (isMainThread) throw new BayError("INTERNAL", "the main thread must not be confined");
@@ -41,6 +56,23 @@ export function confineTo(directory: string): void {
   syscall("unshare", [CLONE_FS]);
   syscall("chroot", [directory]);
   syscall("chdir", ["/"]);
+}
+
+/**
+ * Runs an action with a directory as this thread's root, and comes back. What the action does by path stays inside;
+ * it must not run code that it was given.
+ */
+export function within<T>(directory: string, action: () => T): T {
+  refuseMainThread();
+  const outside = syscall("openat", [AT_FDCWD, "/", O_PATH | O_CLOEXEC, 0]);
+  try {
+    confineTo(directory);
+    return action();
+  } finally {
+    syscall("fchdir", [outside]);
+    syscall("chroot", ["."]);
+    close(outside);
+  }
 }
 
 /** A private mount namespace for this thread; its mounts go with the thread. */
@@ -94,21 +126,38 @@ export function enterRootOf(pidfd: number): void {
 }
 
 /** Sets an extended attribute on a path itself (xattr(7)). False where the file system has none. */
-export function setXattr(path: string, name: string, value: Buffer): boolean {
-  return lsetxattr(path, name, value, value.length, 0) === 0;
+export function setXattr(path: Path, name: string, value: Buffer): boolean {
+  return lsetxattr(pathBytes(path), Buffer.from(`${name}\0`, "latin1"), value, value.length, 0) === 0;
+}
+
+const times = Buffer.alloc(32); // struct timespec[2]: access and modification
+
+/** Sets both times of a path itself, or of an open file, to the nanosecond (utimensat(2)). */
+export function setTimes(target: Path | number, seconds: number, nanoseconds: number): void {
+  for (const at of [0, 16]) {
+    times.writeBigInt64LE(BigInt(seconds), at);
+    times.writeInt32LE(nanoseconds, at + 8);
+  }
+  const result =
+    typeof target === "number"
+      ? futimens(target, times)
+      : utimensat(AT_FDCWD, pathBytes(target), times, AT_SYMLINK_NOFOLLOW);
+  if (result !== 0) throw new BayError("TIMES", "the times of a file could not be set");
 }
 
 /** The extended attributes of a path itself. */
-export function getXattrs(path: string): Map<string, Buffer> {
+export function getXattrs(path: Path): Map<string, Buffer> {
   const attributes = new Map<string, Buffer>();
-  const size = Number(llistxattr(path, null, 0));
+  const bytes = pathBytes(path);
+  const size = Number(llistxattr(bytes, null, 0));
   if (size <= 0) return attributes;
   const list = Buffer.alloc(size);
-  const length = Number(llistxattr(path, list, size));
+  const length = Number(llistxattr(bytes, list, size));
   if (length <= 0) return attributes;
   for (const name of list.toString("latin1", 0, length).split("\0").filter(Boolean)) {
-    const value = Buffer.alloc(Math.max(0, Number(lgetxattr(path, name, null, 0))));
-    if (value.length > 0) lgetxattr(path, name, value, value.length);
+    const key = Buffer.from(`${name}\0`, "latin1");
+    const value = Buffer.alloc(Math.max(0, Number(lgetxattr(bytes, key, null, 0))));
+    if (value.length > 0) lgetxattr(bytes, key, value, value.length);
     attributes.set(name, value);
   }
   return attributes;
@@ -119,12 +168,7 @@ const S_IFCHR = 0o020000;
 const S_IFBLK = 0o060000;
 
 /** mknod(2). Returns false where it is refused. */
-export function makeNode(
-  path: string,
-  kind: "char" | "block" | "fifo",
-  mode: number,
-  device: number,
-): boolean {
+export function makeNode(path: Path, kind: "char" | "block" | "fifo", mode: number, device: number): boolean {
   const type = kind === "char" ? S_IFCHR : kind === "block" ? S_IFBLK : S_IFIFO;
-  return mknod(path, type | mode, device) === 0;
+  return mknod(pathBytes(path), type | mode, device) === 0;
 }

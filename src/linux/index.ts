@@ -29,14 +29,16 @@ export {
   openTree,
   privateMounts,
   putTree,
+  setTimes,
   setXattr,
   unmount,
+  within,
 } from "./confine.ts";
 export { isKeeperAlive, type KeeperOptions, startKeeper, stopKeeper } from "./launch/keeper.ts";
 export { makedev } from "./launch/mounts.ts";
 export type { ExecRequest, LaunchRequest, OverlayRoot, Stdio } from "./launch/request.ts";
 export { type Launched, launch, launchExec, StartError } from "./launch/run.ts";
-export { close, SyscallError, syscall, trySyscall } from "./libc.ts";
+export { addressOf, close, loadLibrary, SyscallError, syscall, trySyscall } from "./libc.ts";
 export { tryLock } from "./lock.ts";
 export { type Link, Links } from "./netlink/links.ts";
 export { createNamespace, inNamespace, isNamespace, removeNamespace } from "./netns.ts";

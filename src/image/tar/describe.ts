@@ -8,14 +8,18 @@ export const PLAIN_ENTRY = {
   gid: 0,
   size: 0,
   mtime: 0,
+  nanoseconds: 0,
   linkName: "",
   devMajor: 0,
   devMinor: 0,
   xattrs: new Map<string, Buffer>(),
 } satisfies Partial<TarEntry>;
 
-/** Undefined for sockets, devices and FIFOs, which archives of files leave out. Extended attributes are not read. */
-export function describeFile(path: string, name: string): TarEntry | undefined {
+/**
+ * `name` is what the archive calls it, a binary string. Undefined for sockets, devices and FIFOs, which archives of
+ * files leave out. Times are in whole seconds, and extended attributes are not read.
+ */
+export function describeFile(path: string | Buffer, name: string): TarEntry | undefined {
   const stat = lstatSync(path);
   const type = typeOf(stat);
   if (!type) return undefined;
@@ -28,7 +32,7 @@ export function describeFile(path: string, name: string): TarEntry | undefined {
     gid: stat.gid,
     size: type === "file" ? stat.size : 0,
     mtime: Math.floor(stat.mtimeMs / 1000),
-    linkName: type === "symlink" ? readlinkSync(path) : "",
+    linkName: type === "symlink" ? readlinkSync(path, "latin1") : "",
   };
 }
 

@@ -1,25 +1,30 @@
 /**
  * One tar header (POSIX pax interchange format, and GNU tar's long names and base-256 numbers). Layers need
- * every byte kept: xattr values and names are bytes here, never decoded text.
+ * every byte kept: xattr values are bytes, and names are binary strings, one character a byte, never decoded text.
  */
 import { BayError } from "../../errors.ts";
+import type { SparseMap } from "./sparse.ts";
 
 export type EntryType = "file" | "hardlink" | "symlink" | "char" | "block" | "directory" | "fifo";
 
 export interface TarEntry {
-  /** Relative, without a leading `./` or `/`, without a trailing slash. */
+  /** A binary string: relative, without a leading `./` or `/`, without a trailing slash. */
   name: string;
   type: EntryType;
   mode: number;
   uid: number;
   gid: number;
   size: number;
-  /** Seconds since the epoch; the fraction is kept where a PAX record has one. */
+  /** Whole seconds since the epoch, and the nanoseconds beyond them, which only a PAX record can tell. */
   mtime: number;
+  nanoseconds: number;
+  /** A binary string, as it stands. */
   linkName: string;
   devMajor: number;
   devMinor: number;
   xattrs: Map<string, Buffer>;
+  /** For a sparse file: where its content goes. `size` is then what is stored of it. */
+  sparse?: SparseMap;
 }
 
 export const BLOCK = 512;
@@ -33,6 +38,11 @@ const TYPE_FLAGS: Record<EntryType, string> = {
   fifo: "6",
 };
 const FLAG_TYPES = new Map(Object.entries(TYPE_FLAGS).map(([type, flag]) => [flag, type as EntryType]));
+/** The binary string of a text: its UTF-8 bytes, one character each. */
+export const binary = (text: string): string => Buffer.from(text, "utf8").toString("latin1");
+/** The bytes of a binary string, as paths are given to the file system. */
+export const bytesOf = (name: string): Buffer => Buffer.from(name, "latin1");
+
 export const MAX_OCTAL_8 = 0o7777777;
 export const MAX_OCTAL_12 = 0o77777777777;
 const XATTR_KEY = "SCHILY.xattr.";
@@ -53,11 +63,11 @@ export interface RawHeader {
 function text(bytes: Buffer, at: number, length: number): string {
   const field = bytes.subarray(at, at + length);
   const end = field.indexOf(0);
-  return field.toString("utf8", 0, end === -1 ? length : end);
+  return field.toString("latin1", 0, end === -1 ? length : end);
 }
 
 /** A number: octal text, or base 256 where the first bit is set (GNU). */
-function number(bytes: Buffer, at: number, length: number): number {
+export function decodeNumber(bytes: Buffer, at: number, length: number): number {
   const field = bytes.subarray(at, at + length);
   if ((field[0]! & 0x80) === 0) {
     const digits = field.toString("latin1").replace(/\0.*$/s, "").trim();
@@ -72,24 +82,25 @@ function number(bytes: Buffer, at: number, length: number): number {
 
 /** Reads a header block; undefined for a block of zeros. Throws BAD_TAR. */
 export function decodeHeader(block: Buffer): RawHeader | undefined {
-  if (block.every((byte) => byte === 0)) return undefined;
-  let sum = 0;
-  for (let at = 0; at < BLOCK; at++) sum += at >= 148 && at < 156 ? 32 : block[at]!;
-  if (number(block, 148, 8) !== sum) throw new BayError("BAD_TAR", "a tar header's checksum is wrong");
+  let sum = 8 * 32;
+  for (let at = 0; at < 148; at++) sum += block[at]!;
+  for (let at = 156; at < BLOCK; at++) sum += block[at]!;
+  if (sum === 8 * 32 && block.every((byte) => byte === 0)) return undefined;
+  if (decodeNumber(block, 148, 8) !== sum) throw new BayError("BAD_TAR", "a tar header's checksum is wrong");
   const isPosix = block.toString("latin1", 257, 263) === "ustar\0";
   const prefix = isPosix ? text(block, 345, 155) : "";
   const name = text(block, 0, 100);
   return {
     name: prefix ? `${prefix}/${name}` : name,
     flag: block[156] === 0 ? "0" : String.fromCharCode(block[156]!),
-    mode: number(block, 100, 8),
-    uid: number(block, 108, 8),
-    gid: number(block, 116, 8),
-    size: number(block, 124, 12),
-    mtime: number(block, 136, 12),
+    mode: decodeNumber(block, 100, 8),
+    uid: decodeNumber(block, 108, 8),
+    gid: decodeNumber(block, 116, 8),
+    size: decodeNumber(block, 124, 12),
+    mtime: decodeNumber(block, 136, 12),
     linkName: text(block, 157, 100),
-    devMajor: number(block, 329, 8),
-    devMinor: number(block, 337, 8),
+    devMajor: decodeNumber(block, 329, 8),
+    devMinor: decodeNumber(block, 337, 8),
   };
 }
 
@@ -109,18 +120,43 @@ export function decodePax(bytes: Buffer): Map<string, Buffer> {
     ) {
       throw new BayError("BAD_TAR", "a PAX header is malformed");
     }
-    records.set(
-      bytes.toString("utf8", space + 1, equals),
-      Buffer.from(bytes.subarray(equals + 1, at + length - 1)),
-    );
+    const key = bytes.toString("latin1", space + 1, equals);
+    const value = Buffer.from(bytes.subarray(equals + 1, at + length - 1));
+    // the oldest sparse form has a record an offset and a record a length, in turn
+    if (key === "GNU.sparse.offset" || key === "GNU.sparse.numbytes") {
+      const before = records.get(SPARSE_MAP);
+      records.set(SPARSE_MAP, before ? Buffer.concat([before, Buffer.from(","), value]) : value);
+    } else records.set(key, value);
     at += length;
   }
   return records;
 }
 
+export const SPARSE_MAP = "GNU.sparse.map";
+const SPARSE_NAME = "GNU.sparse.name";
+const PAX_TIME = /^(-?)(\d{1,15})(?:\.(\d*))?$/;
+
+/** Seconds and nanoseconds of a PAX time, exactly. Throws BAD_TAR. */
+function decodeTime(text: string): { mtime: number; nanoseconds: number } {
+  const [, sign, whole = "", fraction = ""] = PAX_TIME.exec(text) ?? [];
+  if (sign === undefined) throw new BayError("BAD_TAR", `PAX mtime is ${JSON.stringify(text)}`);
+  const nanoseconds = Number(fraction.slice(0, 9).padEnd(9, "0"));
+  if (sign === "") return { mtime: Number(whole), nanoseconds };
+  return nanoseconds === 0
+    ? { mtime: -Number(whole), nanoseconds }
+    : { mtime: -Number(whole) - 1, nanoseconds: 1e9 - nanoseconds };
+}
+
+function encodeTime(mtime: number, nanoseconds: number): string {
+  const [whole, rest] = mtime < 0 && nanoseconds > 0 ? [mtime + 1, 1e9 - nanoseconds] : [mtime, nanoseconds];
+  const sign = mtime < 0 ? "-" : "";
+  const fraction = rest === 0 ? "" : `.${String(rest).padStart(9, "0").replace(/0+$/, "")}`;
+  return `${sign}${Math.abs(whole)}${fraction}`;
+}
+
 /** The entry that a header and the PAX records before it describe. Throws BAD_TAR for what has no place in a layer. */
 export function toEntry(raw: RawHeader, pax: ReadonlyMap<string, Buffer>): TarEntry {
-  const value = (key: string) => pax.get(key)?.toString("utf8");
+  const value = (key: string) => pax.get(key)?.toString("latin1");
   const numeric = (key: string, otherwise: number) => {
     const given = value(key);
     if (given === undefined) return otherwise;
@@ -128,8 +164,9 @@ export function toEntry(raw: RawHeader, pax: ReadonlyMap<string, Buffer>): TarEn
       throw new BayError("BAD_TAR", `PAX ${key} is ${JSON.stringify(given)}`);
     return Number(given);
   };
-  const type = FLAG_TYPES.get(raw.flag === "7" ? "0" : raw.flag);
-  const name = value("path") ?? raw.name;
+  const type = FLAG_TYPES.get(raw.flag === "7" || raw.flag === "S" ? "0" : raw.flag);
+  const name = value(SPARSE_NAME) ?? value("path") ?? raw.name;
+  const time = value("mtime");
   if (!type) throw new BayError("BAD_TAR", `entry ${name} has the unknown type ${JSON.stringify(raw.flag)}`);
   const xattrs = new Map<string, Buffer>();
   for (const [key, bytes] of pax)
@@ -141,7 +178,7 @@ export function toEntry(raw: RawHeader, pax: ReadonlyMap<string, Buffer>): TarEn
     uid: numeric("uid", raw.uid),
     gid: numeric("gid", raw.gid),
     size: type === "file" ? numeric("size", raw.size) : 0,
-    mtime: numeric("mtime", raw.mtime),
+    ...(time === undefined ? { mtime: raw.mtime, nanoseconds: 0 } : decodeTime(time)),
     linkName: value("linkpath") ?? raw.linkName,
     devMajor: raw.devMajor,
     devMinor: raw.devMinor,
@@ -150,13 +187,13 @@ export function toEntry(raw: RawHeader, pax: ReadonlyMap<string, Buffer>): TarEn
 }
 
 function paxRecord(key: string, value: Buffer): Buffer {
-  const body = Buffer.concat([Buffer.from(` ${key}=`), value, Buffer.from("\n")]);
+  const body = Buffer.concat([bytesOf(` ${key}=`), value, Buffer.from("\n")]);
   let length = body.length + 1;
   while (String(length).length + body.length !== length) length = String(length).length + body.length;
   return Buffer.concat([Buffer.from(String(length)), body]);
 }
 
-function headerBlock(entry: Omit<RawHeader, "mtime"> & { mtime: number }): Buffer {
+function headerBlock(entry: RawHeader): Buffer {
   const block = Buffer.alloc(BLOCK);
   const octal = (value: number, at: number, length: number) =>
     block.write(
@@ -166,14 +203,14 @@ function headerBlock(entry: Omit<RawHeader, "mtime"> & { mtime: number }): Buffe
       at,
       "latin1",
     );
-  Buffer.from(entry.name).copy(block, 0, 0, 100);
+  bytesOf(entry.name).copy(block, 0, 0, 100);
   octal(entry.mode, 100, 8);
   octal(entry.uid, 108, 8);
   octal(entry.gid, 116, 8);
   octal(entry.size, 124, 12);
-  octal(Math.floor(entry.mtime), 136, 12);
+  octal(entry.mtime, 136, 12);
   block.write(entry.flag, 156, "latin1");
-  Buffer.from(entry.linkName).copy(block, 157, 0, 100);
+  bytesOf(entry.linkName).copy(block, 157, 0, 100);
   block.write("ustar\0" + "00", 257, "latin1");
   octal(entry.devMajor, 329, 8);
   octal(entry.devMinor, 337, 8);
@@ -188,13 +225,14 @@ export function encodeEntry(entry: TarEntry): Buffer {
   const name = entry.type === "directory" ? `${entry.name}/` : entry.name;
   const records: Buffer[] = [];
   const add = (key: string, value: string | Buffer) =>
-    records.push(paxRecord(key, Buffer.from(value as string)));
-  if (Buffer.byteLength(name) > 100) add("path", name);
-  if (Buffer.byteLength(entry.linkName) > 100) add("linkpath", entry.linkName);
+    records.push(paxRecord(key, typeof value === "string" ? bytesOf(value) : value));
+  if (name.length > 100) add("path", name);
+  if (entry.linkName.length > 100) add("linkpath", entry.linkName);
   if (entry.size > MAX_OCTAL_12) add("size", String(entry.size));
   if (entry.uid > MAX_OCTAL_8) add("uid", String(entry.uid));
   if (entry.gid > MAX_OCTAL_8) add("gid", String(entry.gid));
-  if (!Number.isInteger(entry.mtime) || entry.mtime < 0) add("mtime", String(entry.mtime));
+  if (entry.nanoseconds !== 0 || entry.mtime < 0 || entry.mtime > MAX_OCTAL_12)
+    add("mtime", encodeTime(entry.mtime, entry.nanoseconds));
   for (const key of [...entry.xattrs.keys()].sort()) add(`${XATTR_KEY}${key}`, entry.xattrs.get(key)!);
   const header = headerBlock({ ...entry, name, flag: TYPE_FLAGS[entry.type] });
   if (records.length === 0) return header;

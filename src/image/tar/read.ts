@@ -2,6 +2,7 @@
 import { readSync } from "node:fs";
 import { BayError } from "../../errors.ts";
 import { BLOCK, decodeHeader, decodePax, type TarEntry, toEntry } from "./header.ts";
+import { gnuSparse, mapPadding, paxSparse } from "./sparse.ts";
 
 const MAX_METADATA = 1 << 20;
 const CHUNK = 1 << 20;
@@ -21,11 +22,18 @@ export function fromDescriptor(fd: number): ReadBytes {
   };
 }
 
+const MAX_LINE = 32;
+const NOTHING = Buffer.alloc(0);
+
 /**
  * Walks the archive. `content` of an entry is a source of exactly its size; what the visitor leaves unread is
- * passed over. Throws BAD_TAR where the archive is malformed or cut.
+ * passed over; it may give a number of bytes by which it moved the source on itself. Throws BAD_TAR where the archive
+ * is malformed or cut.
  */
-export function readTar(read: ReadBytes, visit: (entry: TarEntry, content: ReadBytes) => void): void {
+export function readTar(
+  read: ReadBytes,
+  visit: (entry: TarEntry, content: ReadBytes) => number | undefined,
+): void {
   const exactly = (length: number): Buffer => {
     const parts: Buffer[] = [];
     for (let left = length; left > 0; ) {
@@ -42,6 +50,7 @@ export function readTar(read: ReadBytes, visit: (entry: TarEntry, content: ReadB
     exactly((BLOCK - (size % BLOCK)) % BLOCK);
     return bytes;
   };
+  const common = new Map<string, Buffer>();
   let pax = new Map<string, Buffer>();
   let isFirst = true;
   for (;;) {
@@ -56,25 +65,36 @@ export function readTar(read: ReadBytes, visit: (entry: TarEntry, content: ReadB
     const raw = decodeHeader(block);
     if (!raw) return drain(read);
     if (raw.flag === "x") for (const [key, value] of decodePax(metadata(raw.size))) pax.set(key, value);
-    else if (raw.flag === "g") metadata(raw.size);
+    else if (raw.flag === "g")
+      for (const [key, value] of decodePax(metadata(raw.size))) common.set(key, value);
     else if (raw.flag === "L" || raw.flag === "K") {
       const value = metadata(raw.size);
       const end = value.indexOf(0);
       pax.set(raw.flag === "L" ? "path" : "linkpath", end === -1 ? value : value.subarray(0, end));
     } else {
-      const entry = toEntry(raw, pax);
+      const records = common.size === 0 ? pax : new Map([...common, ...pax]);
+      const entry = toEntry(raw, records);
       pax = new Map();
       let left = entry.size;
       const content: ReadBytes = (length) => {
-        if (left === 0) return Buffer.alloc(0);
+        if (left === 0) return NOTHING;
         const part = read(Math.min(length, left));
         if (part.length === 0) throw new BayError("BAD_TAR", `the tar archive ends inside ${entry.name}`);
         left -= part.length;
         return part;
       };
-      visit(entry, content);
+      if (raw.flag === "S") entry.sparse = gnuSparse(Buffer.from(block), () => exactly(BLOCK));
+      else if (records.size > 0 && entry.type === "file") {
+        const map = mapLines(content);
+        const sparse = paxSparse(raw, records, map.line);
+        map.finish();
+        if (sparse) Object.assign(entry, { sparse, size: left });
+      }
+      const total = left;
+      const skipped = visit(entry, content) ?? 0;
+      left -= skipped;
       while (left > 0) content(CHUNK);
-      exactly((BLOCK - (entry.size % BLOCK)) % BLOCK);
+      exactly((BLOCK - (total % BLOCK)) % BLOCK);
     }
   }
 }
@@ -82,4 +102,28 @@ export function readTar(read: ReadBytes, visit: (entry: TarEntry, content: ReadB
 /** Reads on to the end, so that a digest of the whole is a digest of the whole. */
 function drain(read: ReadBytes): void {
   while (read(CHUNK).length > 0);
+}
+
+/** The decimal lines of a sparse map that stands before the content, and the zeros that fill its last block. */
+function mapLines(content: ReadBytes): { line: () => string; finish: () => void } {
+  let taken = 0;
+  const byte = () => {
+    const [value] = content(1);
+    if (value === undefined) throw new BayError("BAD_TAR", "a sparse file's map is cut");
+    taken += 1;
+    return value;
+  };
+  return {
+    line: () => {
+      let text = "";
+      for (let value = byte(); value !== 10; value = byte()) {
+        text += String.fromCharCode(value);
+        if (text.length > MAX_LINE) throw new BayError("BAD_TAR", "a sparse file's map is malformed");
+      }
+      return text;
+    },
+    finish: () => {
+      for (let rest = mapPadding(taken); rest > 0; rest--) byte();
+    },
+  };
 }

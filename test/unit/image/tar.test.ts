@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { PLAIN_ENTRY } from "../../../src/image/tar/describe.ts";
-import { encodeEntry, padding, type TarEntry } from "../../../src/image/tar/header.ts";
+import { binary, encodeEntry, padding, type TarEntry } from "../../../src/image/tar/header.ts";
 import { type ReadBytes, readTar } from "../../../src/image/tar/read.ts";
 
 const plain: TarEntry = { ...PLAIN_ENTRY, name: "a", type: "file", mode: 0o644 };
@@ -30,6 +30,7 @@ function readAll(bytes: Buffer, chunk?: number) {
     const parts: Buffer[] = [];
     for (let part = content(7); part.length > 0; part = content(7)) parts.push(Buffer.from(part));
     found.push({ entry, content: Buffer.concat(parts) });
+    return undefined;
   });
   return found;
 }
@@ -43,17 +44,19 @@ const entryWithContent = fc
     content: fc.uint8Array({ maxLength: 1500 }),
     mode: fc.integer({ min: 0, max: 0o7777 }),
     uid: fc.oneof(fc.nat(1000), fc.constant(2 ** 31)),
-    mtime: fc.oneof(fc.nat(2 ** 31), fc.constant(1234.5)),
+    nanoseconds: fc.oneof(fc.constant(0), fc.nat(999_999_999)),
+    mtime: fc.oneof(fc.nat(2 ** 31), fc.constant(-1234)),
     xattr: fc.uint8Array({ maxLength: 30 }),
   })
-  .map(({ name: path, content, mode, uid, mtime, xattr }) => ({
+  .map(({ name: path, content, mode, uid, mtime, nanoseconds, xattr }) => ({
     entry: {
       ...plain,
-      name: path,
+      name: binary(path),
       size: content.length,
       mode,
       uid,
       mtime,
+      nanoseconds,
       xattrs: new Map([["security.capability", Buffer.from(xattr)]]),
     },
     content: Buffer.from(content),

@@ -1,22 +1,12 @@
-/** The confined worker: does one task and ends. Everything it needs is loaded before it confines itself. */
-import { lstatSync, mkdirSync, openSync } from "node:fs";
+/** Fills a volume with what the image has at its mount point, as Docker does. Does one task and ends. */
+import { lstatSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 import { bindMount, confineTo, mountOverlay, mountTmpfs, privateMounts } from "../linux/index.ts";
-import type { ConfinedTask } from "./confined.ts";
+import type { FillTask } from "./confined.ts";
 import { copyTree } from "./copy-tree.ts";
-import { fromDescriptor } from "./tar/read.ts";
-import { unpackHere } from "./unpack.ts";
 
-function unpack(task: Extract<ConfinedTask, { kind: "unpack" }>): void {
-  const fd = openSync(task.tarFile, "r");
-  process.umask();
-  confineTo(task.directory);
-  unpackHere(fromDescriptor(fd));
-}
-
-/** Fills a volume with what the image has at its mount point, as Docker does. */
-function fillVolume(task: Extract<ConfinedTask, { kind: "fill" }>): void {
+function fillVolume(task: FillTask): void {
   privateMounts();
   mountTmpfs(task.staging);
   for (const name of ["upper", "work", "root"]) mkdirSync(join(task.staging, name));
@@ -35,9 +25,7 @@ function fillVolume(task: Extract<ConfinedTask, { kind: "fill" }>): void {
 }
 
 try {
-  const task = workerData as ConfinedTask;
-  if (task.kind === "unpack") unpack(task);
-  else fillVolume(task);
+  fillVolume(workerData as FillTask);
   parentPort?.postMessage({ ok: true });
 } catch (error) {
   const { code, message } = error as { code?: string; message: string };

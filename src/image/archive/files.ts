@@ -1,0 +1,121 @@
+/**
+ * The files of an image archive, be it a tar or a directory, as pieces that workers read. Names in it are looked up
+ * and never used as paths of the host.
+ */
+import { closeSync, fstatSync, openSync, readSync, rmSync, statSync } from "node:fs";
+import { posix } from "node:path";
+import { BayError } from "../../errors.ts";
+import { O_NONBLOCK, O_RDONLY, openInRoot } from "../../linux/index.ts";
+import { compressionAt } from "../compression/index.ts";
+import { type Piece, runLayerTask } from "../layer-pool.ts";
+import { scanTar } from "../tar/scan.ts";
+
+export interface ArchiveFiles {
+  /** Where a file is; undefined where there is none, or it is no regular file. */
+  locate(name: string): Piece | undefined;
+  /** A small file's bytes. Throws BAD_ARCHIVE beyond 8 MiB. */
+  read(name: string): Buffer | undefined;
+  close(): void;
+}
+
+const MAX_SMALL = 8 << 20;
+const MAX_LINKS = 5;
+
+function readPiece(name: string, { file, offset, size }: Piece): Buffer {
+  if (size > MAX_SMALL) throw new BayError("BAD_ARCHIVE", `${name} in the archive has ${size} bytes`);
+  const bytes = Buffer.alloc(size);
+  const fd = openSync(file, "r");
+  try {
+    let at = 0;
+    for (let count = 1; count > 0 && at < size; at += count)
+      count = readSync(fd, bytes, at, size - at, offset + at);
+    return bytes.subarray(0, at);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Opens a directory or a tar, plain or compressed. `temporary` is a path for a decompressed copy. Throws BAD_ARCHIVE. */
+export async function openArchive(path: string, temporary: string): Promise<ArchiveFiles> {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (!stat) throw new BayError("BAD_ARCHIVE", `the archive ${path} does not exist`);
+  if (stat.isDirectory()) return directoryFiles(path);
+  if (!stat.isFile()) throw new BayError("BAD_ARCHIVE", `${path} is neither a file nor a directory`);
+  return tarFiles(...(await plainCopy(path, stat.size, temporary)));
+}
+
+/** The file itself where it is plain, else a decompressed copy that goes when the archive is closed. */
+async function plainCopy(
+  path: string,
+  size: number,
+  temporary: string,
+): Promise<[path: string, close: () => void]> {
+  if (compressionAt(path, 0) === "none") return [path, () => {}];
+  const close = () => rmSync(temporary, { force: true });
+  try {
+    await runLayerTask({ kind: "decompress", piece: { file: path, offset: 0, size }, target: temporary });
+  } catch (error) {
+    close();
+    throw error;
+  }
+  return [temporary, close];
+}
+
+function tarFiles(path: string, close: () => void): ArchiveFiles {
+  const entries = new Map(scanTar(path).map((entry) => [entry.name, entry]));
+  const locate = (name: string): Piece | undefined => {
+    let at = posix.normalize(name);
+    for (let links = 0; links <= MAX_LINKS; links++) {
+      const entry = entries.get(at);
+      if (!entry) return undefined;
+      if (entry.type === "file") return { file: path, offset: entry.offset, size: entry.size };
+      // docker save of old writes a layer once and links to it
+      if (entry.type === "symlink") at = posix.join(posix.dirname(at), entry.linkName);
+      else if (entry.type === "hardlink") at = posix.normalize(entry.linkName);
+      else return undefined;
+    }
+    return undefined;
+  };
+  return {
+    locate,
+    read: (name) => {
+      const piece = locate(name);
+      return piece && readPiece(name, piece);
+    },
+    close,
+  };
+}
+
+function directoryFiles(root: string): ArchiveFiles {
+  const opened = new Map<string, Piece & { fd: number }>();
+  const locate = (name: string): Piece | undefined => {
+    const known = opened.get(name);
+    if (known) return known;
+    let fd: number;
+    try {
+      // a FIFO or device that the archive brought along must not be opened for real
+      fd = openInRoot(root, name, O_RDONLY | O_NONBLOCK);
+    } catch {
+      return undefined;
+    }
+    const stat = fstatSync(fd);
+    if (!stat.isFile()) {
+      closeSync(fd);
+      return undefined;
+    }
+    const piece = { file: `/proc/self/fd/${fd}`, offset: 0, size: stat.size, fd };
+    opened.set(name, piece);
+    return piece;
+  };
+  return {
+    locate,
+    read: (name) => {
+      const piece = locate(name);
+      return piece && readPiece(name, piece);
+    },
+    close: () => {
+      for (const { fd } of opened.values()) closeSync(fd);
+      opened.clear();
+    },
+  };
+}

@@ -1,0 +1,177 @@
+/** Images in an archive: an OCI layout (image-spec image-layout.md), or what `docker save` writes. */
+import { z } from "zod";
+import { BayError } from "../../errors.ts";
+import { compressionAt } from "../compression/index.ts";
+import type { ContentStore, Descriptor } from "../content-store.ts";
+import type { Piece } from "../layer-pool.ts";
+import type { LayerStore } from "../layer-store.ts";
+import { MEDIA, parseImageConfig, parseIndex, parseManifest } from "../manifest.ts";
+import { choosePlatform, type Platform } from "../platform.ts";
+import { binary } from "../tar/header.ts";
+import type { ArchiveFiles } from "./files.ts";
+
+const dockerManifest = z.array(
+  z.object({ Config: z.string(), RepoTags: z.array(z.string()).nullish(), Layers: z.array(z.string()) }),
+);
+const REF_NAME = "org.opencontainers.image.ref.name";
+/** containerd and docker write the whole name here, and only the tag in the other. */
+const FULL_NAME = "io.containerd.image.name";
+
+interface ArchivedLayer {
+  piece: Piece;
+  mediaType: string;
+  digest: string | undefined;
+}
+
+/** An image as the archive has it; nothing of it is verified. */
+export interface ArchivedImage {
+  names: string[];
+  /** In an OCI layout the manifest's own bytes, and their digest. */
+  manifest: { bytes: Buffer; descriptor: Descriptor } | undefined;
+  config: Buffer;
+  configDigest: string | undefined;
+  layers: ArchivedLayer[];
+}
+
+const blobName = (digest: string) => `blobs/${digest.replace(":", "/")}`;
+
+/** Every image of the archive, for the platform. Throws BAD_ARCHIVE. */
+export function findImages(files: ArchiveFiles, platform: Platform): ArchivedImage[] {
+  const index = files.read("index.json");
+  if (files.read("oci-layout") && index) return layoutImages(files, index, platform);
+  const manifest = files.read("manifest.json");
+  if (manifest) return dockerImages(files, manifest);
+  throw new BayError("BAD_ARCHIVE", "the archive is neither an OCI layout nor one of docker save", {
+    hint: "for a plain file system use rootfs: in the stack file, or bay image import",
+  });
+}
+
+function need(files: ArchiveFiles, name: string): Buffer {
+  const bytes = files.read(name);
+  if (!bytes) throw new BayError("BAD_ARCHIVE", `the archive lacks ${name}`);
+  return bytes;
+}
+
+function locate(files: ArchiveFiles, name: string): Piece {
+  const piece = files.locate(name);
+  if (!piece) throw new BayError("BAD_ARCHIVE", `the archive lacks ${name}`);
+  return piece;
+}
+
+function layoutImages(files: ArchiveFiles, index: Buffer, platform: Platform): ArchivedImage[] {
+  return parseIndex(index).manifests.map((listed) => {
+    let descriptor: Descriptor = listed;
+    for (let depth = 0; MEDIA.isIndex(descriptor.mediaType); depth++) {
+      if (depth > 3) throw new BayError("BAD_ARCHIVE", "the archive's indexes lead to each other");
+      const nested = parseIndex(need(files, blobName(descriptor.digest)));
+      descriptor = choosePlatform(nested.manifests, platform, "the archive");
+    }
+    const bytes = need(files, blobName(descriptor.digest));
+    const { config, layers } = parseManifest(bytes);
+    const annotations = listed.annotations ?? {};
+    const name = annotations[FULL_NAME] ?? annotations[REF_NAME];
+    return {
+      names: name ? [name] : [],
+      manifest: { bytes, descriptor },
+      config: need(files, blobName(config.digest)),
+      configDigest: config.digest,
+      layers: layers.map(({ digest, mediaType }) => ({
+        piece: locate(files, blobName(digest)),
+        mediaType,
+        digest,
+      })),
+    };
+  });
+}
+
+function dockerImages(files: ArchiveFiles, manifest: Buffer): ArchivedImage[] {
+  let json: unknown;
+  try {
+    json = JSON.parse(manifest.toString("utf8"));
+  } catch (cause) {
+    throw new BayError("BAD_ARCHIVE", "the archive's manifest.json is not JSON", { cause });
+  }
+  const parsed = dockerManifest.safeParse(json);
+  if (!parsed.success) throw new BayError("BAD_ARCHIVE", "the archive's manifest.json is malformed");
+  return parsed.data.map(({ Config, RepoTags, Layers }) => ({
+    names: RepoTags ?? [],
+    manifest: undefined,
+    config: need(files, binary(Config)),
+    configDigest: undefined,
+    layers: Layers.map((name) => ({
+      piece: locate(files, binary(name)),
+      mediaType: MEDIA.layer,
+      digest: undefined,
+    })),
+  }));
+}
+
+/** The one image that is meant. Throws BAD_ARCHIVE, naming those that are there. */
+export function chooseImage(images: readonly ArchivedImage[], name: string | undefined): ArchivedImage {
+  const wanted = name ? images.filter(({ names }) => names.includes(name)) : images;
+  const [first] = wanted;
+  if (first && (wanted.length === 1 || name)) return first;
+  const known = images.flatMap(({ names, manifest }) =>
+    names.length > 0 ? names : [manifest?.descriptor.digest ?? "one without a name"],
+  );
+  throw new BayError("BAD_ARCHIVE", `the archive holds ${images.length} images: ${known.join(", ")}`, {
+    hint: "name one: archive: {path: …, reference: …}",
+  });
+}
+
+/**
+ * Puts an image's blobs into the store and unpacks its layers, both at once. Gives the manifest's descriptor.
+ * Throws WRONG_DIGEST, BAD_MANIFEST, BAD_LAYER.
+ */
+export async function importImage(
+  image: ArchivedImage,
+  content: ContentStore,
+  layers: LayerStore,
+): Promise<Descriptor> {
+  const diffIds = parseImageConfig(image.config).rootfs.diff_ids;
+  if (diffIds.length !== image.layers.length)
+    throw new BayError("BAD_MANIFEST", "the archive's image has layers and diff_ids of different number");
+  const config = content.put(image.config, MEDIA.config);
+  if (image.configDigest !== undefined && config.digest !== image.configDigest)
+    throw new BayError(
+      "WRONG_DIGEST",
+      `the config is ${config.digest}, the manifest says ${image.configDigest}`,
+    );
+  const described = await Promise.all(
+    image.layers.map((layer, index) => importLayer(layer, diffIds[index]!, content, layers)),
+  );
+  const { manifest } = image;
+  if (!manifest) {
+    const made = { schemaVersion: 2, mediaType: MEDIA.manifest, config, layers: described };
+    return content.put(JSON.stringify(made), MEDIA.manifest);
+  }
+  const stored = content.put(manifest.bytes, manifest.descriptor.mediaType);
+  if (stored.digest !== manifest.descriptor.digest)
+    throw new BayError(
+      "WRONG_DIGEST",
+      `the manifest is ${stored.digest}, the index says ${manifest.descriptor.digest}`,
+    );
+  return stored;
+}
+
+async function importLayer(
+  { piece, digest, mediaType }: ArchivedLayer,
+  diffId: string,
+  content: ContentStore,
+  layers: LayerStore,
+): Promise<Descriptor> {
+  const kind = compressionAt(piece.file, piece.offset);
+  // what is not compressed has one digest, and the copy verifies it
+  const expected = digest ?? (kind === "none" ? diffId : undefined);
+  const [copied, unpacked] = await Promise.allSettled([
+    content.adopt(piece, digest === undefined && kind === "gzip" ? MEDIA.gzipLayer : mediaType, expected),
+    layers.unpack(piece, diffId, kind === "none" ? expected : undefined),
+  ]);
+  if (copied.status === "rejected") {
+    // what was unpacked from content that is not what it says must not stay
+    if (unpacked.status === "fulfilled" && kind === "none") layers.remove(diffId);
+    throw copied.reason;
+  }
+  if (unpacked.status === "rejected") throw unpacked.reason;
+  return copied.value;
+}

@@ -1,0 +1,72 @@
+/** Decompressing Zstandard (RFC 8878) synchronously and piece by piece, by libzstd through koffi; Node 20 has none. */
+import { BayError } from "../../errors.ts";
+import { addressOf, loadLibrary } from "../../linux/index.ts";
+import type { ReadBytes } from "../tar/read.ts";
+
+const CHUNK = 1 << 20;
+/** ZSTD_inBuffer and ZSTD_outBuffer: pointer, size, position. */
+const BUFFER_SIZE = 24;
+const SIZE = 8;
+const POSITION = 16;
+
+function load() {
+  const lib = loadLibrary("libzstd.so.1", "libzstd1");
+  return {
+    create: lib.func("ZSTD_createDStream", "void *", []),
+    free: lib.func("ZSTD_freeDStream", "uint64", ["void *"]),
+    decompress: lib.func("ZSTD_decompressStream", "uint64", ["void *", "void *", "void *"]),
+    isError: lib.func("ZSTD_isError", "uint32", ["uint64"]),
+    errorName: lib.func("ZSTD_getErrorName", "str", ["uint64"]),
+  };
+}
+let library: ReturnType<typeof load> | undefined;
+
+/** Loads the library; a thread that confines itself later could not find it. */
+export function loadZstd(): void {
+  library ??= load();
+}
+
+/** A source of what the frames of another decompress to. Throws BAD_LAYER where they are damaged or cut. */
+export function decompressZstd(read: ReadBytes): ReadBytes {
+  loadZstd();
+  const zstd = library!;
+  const stream = zstd.create();
+  const input = Buffer.alloc(BUFFER_SIZE);
+  const output = Buffer.alloc(BUFFER_SIZE);
+  const chunk = Buffer.allocUnsafeSlow(CHUNK);
+  output.writeBigUInt64LE(addressOf(chunk));
+  output.writeBigUInt64LE(BigInt(CHUNK), SIZE);
+  let held: Buffer | undefined; // libzstd holds its address
+  let ready = chunk.subarray(0, 0);
+  let isBetween = true;
+  let hasEnded = false;
+
+  const fill = () => {
+    output.writeBigUInt64LE(0n, POSITION);
+    while (!hasEnded && output.readUInt32LE(POSITION) < CHUNK) {
+      if (input.readUInt32LE(POSITION) === input.readUInt32LE(SIZE)) {
+        held = read(CHUNK);
+        if (held.length === 0) {
+          if (!isBetween) throw new BayError("BAD_LAYER", "the zstd data ends too early");
+          hasEnded = true;
+          break;
+        }
+        input.writeBigUInt64LE(addressOf(held));
+        input.writeBigUInt64LE(BigInt(held.length), SIZE);
+        input.writeBigUInt64LE(0n, POSITION);
+      }
+      const result = zstd.decompress(stream, output, input);
+      if (zstd.isError(result) !== 0)
+        throw new BayError("BAD_LAYER", `the zstd data is damaged (${zstd.errorName(result)})`);
+      isBetween = Number(result) === 0;
+    }
+    if (hasEnded) zstd.free(stream);
+    return chunk.subarray(0, output.readUInt32LE(POSITION));
+  };
+  return (length) => {
+    if (ready.length === 0 && !hasEnded) ready = fill();
+    const part = ready.subarray(0, length);
+    ready = ready.subarray(part.length);
+    return part;
+  };
+}

@@ -1,0 +1,110 @@
+/**
+ * Workers that move and unpack layers (layer-worker.ts): as many at once as there are cores, started when they are
+ * needed and ended a moment after their last task.
+ */
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import { BayError } from "../errors.ts";
+import { workerFile } from "./confined.ts";
+
+/** Bytes of a file: a blob, or a part of an archive. */
+export interface Piece {
+  file: string;
+  offset: number;
+  size: number;
+}
+
+export type LayerTask =
+  /** Unpacks a tar, plain or compressed, into a directory. Answers with the digest of its plain content. */
+  | {
+      kind: "unpack";
+      piece: Piece;
+      directory: string;
+      /** The piece's own digest, where it is known: a plain tar is then not hashed again. */
+      digest: string | undefined;
+    }
+  /** Copies a piece to a new file. Answers with its digest. */
+  | { kind: "copy"; piece: Piece; target: string }
+  /** Decompresses a piece to a new file. Answers with the digest of the plain content. */
+  | { kind: "decompress"; piece: Piece; target: string }
+  /** Answers with the digest of a piece. */
+  | { kind: "hash"; piece: Piece };
+
+export type LayerAnswer = { ok: true; digest: string } | { ok: false; code: string; message: string };
+
+interface Waiting {
+  task: LayerTask;
+  resolve(digest: string): void;
+  reject(error: Error): void;
+}
+
+const MAX_WORKERS = Math.min(4, availableParallelism());
+const IDLE_TIME = 2000;
+/** A layer is read piece by piece, so a worker needs little, whatever the layer's size. */
+const LIMITS = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 128 };
+
+const queue: Waiting[] = [];
+const idle: Worker[] = [];
+let count = 0;
+
+/** Does a task in a worker and gives the digest. Throws BAD_TAR, BAD_LAYER, and what the system says (ENOSPC). */
+export function runLayerTask(task: LayerTask): Promise<string> {
+  return new Promise((resolve, reject) => {
+    queue.push({ task, resolve, reject });
+    next();
+  });
+}
+
+function next(): void {
+  if (queue.length === 0) return;
+  const worker = idle.pop() ?? (count < MAX_WORKERS ? startWorker() : undefined);
+  if (worker) give(worker, queue.shift()!);
+}
+
+function startWorker(): Worker {
+  count += 1;
+  const worker = new Worker(workerFile("layer-worker"), {
+    stdout: false,
+    stderr: false,
+    resourceLimits: LIMITS,
+  });
+  worker.on("exit", () => {
+    count -= 1;
+    const at = idle.indexOf(worker);
+    if (at !== -1) idle.splice(at, 1);
+    next();
+  });
+  return worker;
+}
+
+function give(worker: Worker, { task, resolve, reject }: Waiting): void {
+  const done = () => {
+    worker.off("message", onAnswer);
+    worker.off("error", onError);
+  };
+  const onAnswer = (answer: LayerAnswer) => {
+    done();
+    if (answer.ok) resolve(answer.digest);
+    else reject(new BayError(answer.code, answer.message));
+    rest(worker);
+  };
+  // it ends after an error, and another is started for what waits
+  const onError = (cause: Error) => {
+    done();
+    reject(new BayError("CONFINED_TASK", `the layer worker failed: ${cause.message}`, { cause }));
+  };
+  worker.on("message", onAnswer);
+  worker.on("error", onError);
+  worker.ref();
+  worker.postMessage(task);
+}
+
+function rest(worker: Worker): void {
+  if (queue.length > 0) return give(worker, queue.shift()!);
+  worker.unref();
+  idle.push(worker);
+  const timer = setTimeout(() => {
+    if (idle.includes(worker)) void worker.terminate();
+  }, IDLE_TIME);
+  timer.unref();
+}

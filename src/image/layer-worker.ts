@@ -1,0 +1,91 @@
+/** The worker for layers: copies, hashes, decompresses and unpacks, the last from inside the layer's own directory. */
+import { createHash } from "node:crypto";
+import { closeSync, fsyncSync, openSync, readSync, writeSync } from "node:fs";
+import { parentPort } from "node:worker_threads";
+import { within } from "../linux/index.ts";
+import { compressionAt, decompress, loadCompression } from "./compression/index.ts";
+import type { LayerAnswer, LayerTask, Piece } from "./layer-pool.ts";
+import type { ReadBytes } from "./tar/read.ts";
+import { unpackHere } from "./unpack.ts";
+
+const CHUNK = 1 << 20;
+
+/** A source of a piece's bytes. */
+function fromPiece(fd: number, { offset, size }: Piece): ReadBytes {
+  const chunk = Buffer.allocUnsafeSlow(CHUNK);
+  let ready = chunk.subarray(0, 0);
+  let at = offset;
+  return (length) => {
+    if (ready.length === 0) {
+      const wanted = Math.min(CHUNK, offset + size - at);
+      ready = chunk.subarray(0, wanted === 0 ? 0 : readSync(fd, chunk, 0, wanted, at));
+      at += ready.length;
+    }
+    const part = ready.subarray(0, length);
+    ready = ready.subarray(part.length);
+    return part;
+  };
+}
+
+/** Passes on what is read, through a hash. */
+function hashing(read: ReadBytes): { read: ReadBytes; digest: () => string } {
+  const hash = createHash("sha256");
+  return {
+    read: (length) => {
+      const part = read(length);
+      hash.update(part);
+      return part;
+    },
+    digest: () => `sha256:${hash.digest("hex")}`,
+  };
+}
+
+function plainContent(fd: number, piece: Piece): { plain: ReadBytes; isPlain: boolean } {
+  const kind = compressionAt(piece.file, piece.offset);
+  loadCompression(kind);
+  return { plain: decompress(kind, fromPiece(fd, piece), piece.size), isPlain: kind === "none" };
+}
+
+function writeTo(target: string, read: ReadBytes): void {
+  const out = openSync(target, "wx", 0o644);
+  try {
+    for (let part = read(CHUNK); part.length > 0; part = read(CHUNK))
+      for (let at = 0; at < part.length; ) at += writeSync(out, part, at);
+    fsyncSync(out);
+  } finally {
+    closeSync(out);
+  }
+}
+
+function run(fd: number, task: LayerTask): string {
+  const { piece } = task;
+  if (task.kind === "unpack") {
+    const { plain, isPlain } = plainContent(fd, piece);
+    if (isPlain && task.digest !== undefined) {
+      within(task.directory, () => unpackHere(plain));
+      return task.digest;
+    }
+    const hashed = hashing(plain);
+    within(task.directory, () => unpackHere(hashed.read));
+    return hashed.digest();
+  }
+  const hashed = hashing(task.kind === "decompress" ? plainContent(fd, piece).plain : fromPiece(fd, piece));
+  if (task.kind === "hash") while (hashed.read(CHUNK).length > 0);
+  else writeTo(task.target, hashed.read);
+  return hashed.digest();
+}
+
+parentPort!.on("message", (task: LayerTask) => {
+  let answer: LayerAnswer;
+  let fd = -1;
+  try {
+    fd = openSync(task.piece.file, "r");
+    answer = { ok: true, digest: run(fd, task) };
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    answer = { ok: false, code: code ?? "LAYER_TASK", message };
+  } finally {
+    if (fd >= 0) closeSync(fd);
+  }
+  parentPort!.postMessage(answer);
+});

@@ -1,0 +1,60 @@
+/** The entries of a tar file and where their content is, without reading it. */
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { BayError } from "../../errors.ts";
+import { BLOCK, type EntryType } from "./header.ts";
+import { readTar } from "./read.ts";
+
+export interface ScannedEntry {
+  /** A binary string. */
+  name: string;
+  type: EntryType;
+  linkName: string;
+  offset: number;
+  size: number;
+}
+
+const MAX_ENTRIES = 100_000;
+const AHEAD = 64 << 10;
+
+/** Throws BAD_TAR for what is no tar, or one of more than 100,000 entries. */
+export function scanTar(path: string): ScannedEntry[] {
+  const entries: ScannedEntry[] = [];
+  const fd = openSync(path, "r");
+  try {
+    const end = fstatSync(fd).size;
+    const buffer = Buffer.alloc(AHEAD);
+    let at = 0;
+    let bufferAt = 0;
+    let filled = 0;
+    const read = (length: number): Buffer => {
+      if (at < bufferAt || at >= bufferAt + filled) {
+        bufferAt = at;
+        filled = readSync(fd, buffer, 0, AHEAD, at);
+      }
+      const part = buffer.subarray(at - bufferAt, Math.min(at - bufferAt + length, filled));
+      at += part.length;
+      return part;
+    };
+    readTar(read, (entry) => {
+      if (entries.length >= MAX_ENTRIES)
+        throw new BayError("BAD_TAR", `the archive has more than ${MAX_ENTRIES} entries`);
+      entries.push({
+        name: entry.name,
+        type: entry.type,
+        linkName: entry.linkName,
+        offset: at,
+        size: entry.size,
+      });
+      if (entry.sparse) throw new BayError("BAD_TAR", "an image archive has sparse files");
+      if (at + entry.size > end) throw new BayError("BAD_TAR", `the tar archive ends inside ${entry.name}`);
+      // past the content in one step; its padding is read
+      at += entry.size;
+      return entry.size;
+    });
+  } finally {
+    closeSync(fd);
+  }
+  return entries;
+}
+
+export const blocks = (size: number): number => Math.ceil(size / BLOCK) * BLOCK;

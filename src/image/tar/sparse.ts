@@ -1,0 +1,79 @@
+/**
+ * Sparse files in tar archives: GNU's own entry type `S`, and the three forms in PAX records
+ * (GNU tar manual, "Storing Sparse Files": 0.0 and 0.1 as a map in the records, 1.0 before the content).
+ */
+import { BayError } from "../../errors.ts";
+import { BLOCK, decodeNumber, type RawHeader, SPARSE_MAP } from "./header.ts";
+
+/** What a sparse file is made of: the pieces that are stored, in order, and its whole size. */
+export interface SparseMap {
+  pieces: { offset: number; length: number }[];
+  size: number;
+}
+
+const MAX_PIECES = 1 << 20;
+const MAP_ENTRY = 24;
+
+function checked(pieces: SparseMap["pieces"], size: number): SparseMap {
+  let end = 0;
+  for (const { offset, length } of pieces) {
+    if (!Number.isSafeInteger(offset) || !Number.isSafeInteger(length) || offset < end || length < 0)
+      throw new BayError("BAD_TAR", "a sparse file's map is out of order");
+    end = offset + length;
+  }
+  if (!Number.isSafeInteger(size) || end > size)
+    throw new BayError("BAD_TAR", "a sparse file's map goes beyond its size");
+  return { pieces, size };
+}
+
+function pairs(numbers: readonly number[]): SparseMap["pieces"] {
+  if (numbers.length % 2 !== 0) throw new BayError("BAD_TAR", "a sparse file's map is cut");
+  return Array.from({ length: numbers.length / 2 }, (_, index) => ({
+    offset: numbers[index * 2]!,
+    length: numbers[index * 2 + 1]!,
+  }));
+}
+
+/** GNU's old form: four pieces in the header, then blocks of 21. `next` gives the block that follows. */
+export function gnuSparse(block: Buffer, next: () => Buffer): SparseMap {
+  const pieces: SparseMap["pieces"] = [];
+  const size = decodeNumber(block, 483, 12);
+  const take = (from: Buffer, at: number, count: number) => {
+    for (let index = 0; index < count; index++) {
+      const start = at + index * MAP_ENTRY;
+      if (from[start] === 0) return;
+      pieces.push({ offset: decodeNumber(from, start, 12), length: decodeNumber(from, start + 12, 12) });
+    }
+  };
+  take(block, 386, 4);
+  for (let more = block[482] !== 0; more; ) {
+    if (pieces.length > MAX_PIECES) throw new BayError("BAD_TAR", "a sparse file's map is too long");
+    const extension = next();
+    take(extension, 0, 21);
+    more = extension[504] !== 0;
+  }
+  return checked(pieces, size);
+}
+
+/** The PAX forms; undefined where the file is not sparse. `line` gives the content's next line, for form 1.0. */
+export function paxSparse(
+  raw: RawHeader,
+  pax: ReadonlyMap<string, Buffer>,
+  line: () => string,
+): SparseMap | undefined {
+  const number = (key: string) => {
+    const text = pax.get(key)?.toString("latin1");
+    return text === undefined ? undefined : Number(text);
+  };
+  const size = number("GNU.sparse.realsize") ?? number("GNU.sparse.size");
+  const map = pax.get(SPARSE_MAP);
+  if (map) return checked(pairs(map.toString("latin1").split(",").map(Number)), size ?? raw.size);
+  if (number("GNU.sparse.major") !== 1) return undefined;
+  const count = Number(line());
+  if (!(count >= 0 && count <= MAX_PIECES)) throw new BayError("BAD_TAR", "a sparse file's map is too long");
+  const numbers = Array.from({ length: count * 2 }, () => Number(line()));
+  return checked(pairs(numbers), size ?? 0);
+}
+
+/** The zeros after a map of form 1.0 fill its last block. */
+export const mapPadding = (length: number): number => (BLOCK - (length % BLOCK)) % BLOCK;
