@@ -6,6 +6,7 @@ import { Context, type GlobalOptions } from "./context.ts";
 import { adder, collect } from "./register/add.ts";
 import { addContainerCommands } from "./register/containers.ts";
 import { addHostCommands } from "./register/host.ts";
+import { addImageCommands } from "./register/images.ts";
 import { addLookCommands } from "./register/look.ts";
 import { addStackCommands } from "./register/stack.ts";
 
@@ -59,11 +60,16 @@ function build(setExitCode: (code: number) => void): Command {
     .enablePositionalOptions()
     .showHelpAfterError("bay COMMAND --help shows the options");
 
-  const add = adder(program, () => new Context(program.opts<GlobalOptions>()), setExitCode);
+  const context = () => new Context(program.opts<GlobalOptions>());
+  const add = adder(program, context, setExitCode);
+  const group = (name: string, description: string) =>
+    adder(program.command(name).description(description).exitOverride(), context, setExitCode);
   program.commandsGroup("Stacks:");
   addStackCommands(add);
   program.commandsGroup("Containers:");
   addContainerCommands(add);
+  program.commandsGroup("Images:");
+  addImageCommands(add, group);
   program.commandsGroup("What is there:");
   addLookCommands(add);
   program.commandsGroup("bay and its host:");

@@ -28,7 +28,11 @@ async function rootOf(host: Host, record: ContainerRecord) {
     if (pidfd !== undefined) return { kind: "process" as const, pidfd };
   }
   const directory = containerDirectory(host, record.id);
-  const [upper = "", ...lower] = lookupDirectories(host, record, await host.images.get(record.config.image));
+  const [upper = "", ...lower] = lookupDirectories(
+    host,
+    record,
+    await host.images.get(record.config.image, record.config.imageId),
+  );
   return {
     kind: "overlay" as const,
     target: mountPoint(host),

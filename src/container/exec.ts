@@ -118,7 +118,7 @@ export class Exec extends EventEmitter {
 
   async #request(pidfd: number, pipes: { stdin: Pipe; stdout: Pipe; stderr: Pipe } | undefined) {
     const { host, container, config } = this;
-    const image = await host.images.get(container.config.image);
+    const image = await host.images.get(container.config.image, container.config.imageId);
     const account = accountOf(host, container, image, config.user ?? container.config.user);
     const whole = toSpec(
       {

@@ -67,6 +67,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     this.setMaxListeners(0);
     this.images = new ImageStore(roots.root, store);
     this.images.layers.sweep();
+    this.images.content.removeTemporary();
     this.volumes = new VolumeStore(roots.root, store);
     this.cgroups = cgroupManager(`/bay-${roots.tag}`);
     const shims = this.cgroups.group("shims");

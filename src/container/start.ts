@@ -65,7 +65,7 @@ function ofImage<T>([upper, ...lower]: readonly string[], question: string, find
 export async function prepareContainer(host: Host, record: ContainerRecord): Promise<void> {
   const directory = containerDirectory(host, record.id);
   for (const name of ["upper", "work"]) mkdirSync(join(directory, name), { recursive: true, mode: 0o755 });
-  const image = await host.images.get(record.config.image);
+  const image = await host.images.get(record.config.image, record.config.imageId);
   for (const mount of record.config.mounts) {
     if (mount.type === "bind" && mount.createSource && !existsSync(mount.source))
       mkdirSync(mount.source, { recursive: true });
@@ -99,7 +99,7 @@ function hasDirectory(image: Image, target: string): boolean {
 /** Starts the process. Throws what stopped it; the caller tears down what was made. */
 export async function startProcess(host: Host, record: ContainerRecord): Promise<Launched> {
   const { config, id } = record;
-  const image = await host.images.get(config.image);
+  const image = await host.images.get(config.image, config.imageId);
   const directory = containerDirectory(host, id);
   const run = runDirectory(host, id);
   mkdirSync(run, { recursive: true, mode: 0o700 });

@@ -13,13 +13,13 @@ export class Client {
   constructor(readonly socketPath: string) {}
 
   /** One request; the body is left to read. Throws NO_DAEMON where nobody listens. */
-  send(method: string, path: string, body?: unknown): Promise<Answer> {
+  send(method: string, path: string, body?: unknown, more: Record<string, string> = {}): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const text = body === undefined ? undefined : JSON.stringify(body);
       const headers =
         text === undefined
-          ? {}
-          : { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(text) };
+          ? more
+          : { ...more, "Content-Type": "application/json", "Content-Length": Buffer.byteLength(text) };
       const call = request({ socketPath: this.socketPath, method, path, headers, agent: false }, (response) =>
         resolve({ status: response.statusCode ?? 0, headers: response.headers, body: response }),
       );
@@ -47,7 +47,7 @@ export class Client {
   }
 
   /** A request whose body is a stream of bytes. Throws as `json`. */
-  upload(method: string, path: string, source: Readable): Promise<void> {
+  upload(method: string, path: string, source: Readable): Promise<string> {
     return new Promise((resolve, reject) => {
       const call = request(
         {
@@ -59,7 +59,7 @@ export class Client {
         },
         (response) => {
           void textOf(response).then(
-            (text) => ((response.statusCode ?? 500) >= 400 ? reject(toError(text)) : resolve()),
+            (text) => ((response.statusCode ?? 500) >= 400 ? reject(toError(text)) : resolve(text)),
             reject,
           );
         },
@@ -79,8 +79,13 @@ export class Client {
   }
 
   /** A request whose answer is lines of JSON. */
-  async *lines<T>(method: string, path: string, body?: unknown): AsyncGenerator<T> {
-    const answer = await this.send(method, path, body);
+  async *lines<T>(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): AsyncGenerator<T> {
+    const answer = await this.send(method, path, body, headers);
     if (answer.status >= 400) throw toError(await textOf(answer.body));
     let rest = "";
     answer.body.setEncoding("utf8");

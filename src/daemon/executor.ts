@@ -37,7 +37,9 @@ export function makeExecutor(
     await manager.start(id);
   };
   const deeds: Record<Step["kind"], (step: Step, say: (message: string) => void) => Promise<void>> = {
+    // images come before the plan that is applied here
     "image.make": async () => {},
+    "image.pull": async () => {},
     "network.create": async ({ name }) => {
       await manager.networks.create(networkConfig(stack!, name));
       manager.events.publish("network", "create", name, { name });

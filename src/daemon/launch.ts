@@ -48,6 +48,7 @@ export async function ensureDaemon(
         `BAY_ROOT=${roots.root}`,
         `BAY_RUN=${roots.run}`,
         ...DAEMON_ENVIRONMENT,
+        ...passedOn(),
       ],
       logFile,
     });
@@ -64,6 +65,13 @@ export async function ensureDaemon(
     "DAEMON_START",
     `bayd did not start within ${START_TIMEOUT / 1000} s${tail ? `; its log ends with:\n${tail}` : ""}`,
   );
+}
+
+/** Where registries are configured, and the proxies on the way to them. */
+function passedOn(): string[] {
+  const names = ["BAY_CONFIG", "DOCKER_CONFIG", "XDG_CONFIG_HOME", "BAY_REGISTRY_STALL"];
+  const proxies = ["http_proxy", "https_proxy", "no_proxy"].flatMap((name) => [name, name.toUpperCase()]);
+  return [...names, ...proxies].flatMap((name) => (process.env[name] ? [`${name}=${process.env[name]}`] : []));
 }
 
 /** Ends the keeper and bayd; containers go on. False where none ran. */

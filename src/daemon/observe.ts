@@ -151,6 +151,7 @@ function observeImages(view: View, stack: Stack | undefined): Actual["images"] {
       id: known.record.id,
       config: known.config,
       stale: definition ? staleReason(known.record, toImageSource(definition)) : undefined,
+      pulledAt: known.record.pulled?.at,
     };
   }
   return images;

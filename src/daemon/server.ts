@@ -9,6 +9,7 @@ import { bayRoutes } from "./bay/routes.ts";
 import { archiveRoutes } from "./engine/archive.ts";
 import { containerRoutes } from "./engine/containers.ts";
 import { execRoutes } from "./engine/exec.ts";
+import { imageRoutes } from "./engine/images.ts";
 import { streamRoutes } from "./engine/streams.ts";
 import { systemRoutes } from "./engine/system.ts";
 import { type Call, parseJson, type Route, readBody, sendError } from "./http.ts";
@@ -38,6 +39,7 @@ export interface HijackRoute {
 export function createEngineServer(services: Services): Server {
   const routes: Route[] = [
     ...systemRoutes(services),
+    ...imageRoutes(services),
     ...containerRoutes(services),
     ...execRoutes(services),
     ...archiveRoutes(services),

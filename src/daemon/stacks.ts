@@ -2,6 +2,7 @@
 import type { ContainerManager } from "../container/index.ts";
 import { LABELS } from "../container/index.ts";
 import { BayError } from "../errors.ts";
+import { PullSummary } from "../image/index.ts";
 import {
   type Actual,
   applyPlan,
@@ -11,6 +12,7 @@ import {
   type Plan,
   type PlanOptions,
   type Progress,
+  type Say,
 } from "../reconcile/index.ts";
 import type { Stack } from "../stack/index.ts";
 import { makeExecutor, type UpSettings } from "./executor.ts";
@@ -46,16 +48,19 @@ export class StackService {
   ): Promise<Plan> {
     return this.#queue(stack.name, async () => {
       const first = this.plan(stack, options);
-      const images = first.steps.filter(({ kind }) => kind === "image.make");
+      const images = first.steps.filter(({ kind }) => kind === "image.make" || kind === "image.pull");
       if (images.length > 0) {
         await applyPlan(
           { ...first, steps: images },
-          (step) => this.#makeImage(stack, step.name),
+          (step, say) =>
+            step.kind === "image.pull"
+              ? this.#pullImage(step.name, say, signal)
+              : this.#makeImage(stack, step.name),
           onProgress,
           signal,
         );
       }
-      const plan = images.length > 0 ? this.plan(stack, options) : first;
+      const plan = images.length > 0 ? this.plan(stack, { ...options, pull: "never" }) : first;
       await applyPlan(plan, makeExecutor(this.manager, stack, { ...settings, signal }), onProgress, signal);
       await this.#finish(plan);
       return { ...plan, steps: [...images, ...plan.steps] };
@@ -65,6 +70,22 @@ export class StackService {
   async #makeImage(stack: Stack, name: string): Promise<void> {
     const image = await this.manager.images.ensure(name, toImageSource(stack.images[name]!));
     this.manager.events.publish("image", "build", image.id, { name });
+  }
+
+  async #pullImage(
+    name: string,
+    say: Say,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const summary = new PullSummary();
+    const image = await this.manager.images.pull(name, {
+      onProgress: (progress) => {
+        const line = summary.line(progress);
+        if (line) say(line, true);
+      },
+      signal,
+    });
+    this.manager.events.publish("image", "pull", image.id, { name });
   }
 
   down(

@@ -9,6 +9,7 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -65,6 +66,7 @@ export class BlobWriter {
 
 export class ContentStore {
   readonly #directory: string;
+  readonly #fetching = new Map<string, Promise<void>>();
 
   constructor(root: string) {
     this.#directory = join(root, "blobs", "sha256");
@@ -127,6 +129,51 @@ export class ContentStore {
       rmSync(target, { force: true });
       throw error;
     }
+  }
+
+  /**
+   * Has a blob fetched into a file of its own, which stays when that fails, to be gone on with. Two calls for one
+   * digest fetch once.
+   */
+  fetch(descriptor: Descriptor, load: (file: string) => Promise<void>): Promise<void> {
+    const { digest, mediaType } = descriptor;
+    if (this.has(digest)) return Promise.resolve();
+    const known = this.#fetching.get(digest);
+    if (known) return known;
+    const file = join(this.#directory, `.part-${digest.replace(":", "-")}`);
+    const task = load(file)
+      .then(() => void this.place(file, mediaType, digest))
+      .finally(() => this.#fetching.delete(digest));
+    this.#fetching.set(digest, task);
+    return task;
+  }
+
+  /** Every complete blob. */
+  list(): { digest: string; file: string; size: number }[] {
+    return readdirSync(this.#directory)
+      .filter((name) => /^[0-9a-f]{64}$/.test(name))
+      .map((name) => {
+        const file = join(this.#directory, name);
+        return { digest: `sha256:${name}`, file, size: statSync(file).size };
+      });
+  }
+
+  /** Files of blobs that were begun and may be gone on with. */
+  unfinished(): string[] {
+    return readdirSync(this.#directory)
+      .filter((name) => name.startsWith(".part-"))
+      .map((name) => join(this.#directory, name));
+  }
+
+  /** Removes what a killed process was writing. Only at start, when nothing is running. */
+  removeTemporary(): void {
+    for (const name of readdirSync(this.#directory))
+      if (name.startsWith(".new-")) rmSync(join(this.#directory, name), { force: true });
+  }
+
+  /** What a blob's content really is. */
+  digestOf(digest: string): Promise<string> {
+    return runLayerTask({ kind: "hash", piece: this.piece(digest) });
   }
 
   /** A path for a blob that is being written. */

@@ -4,11 +4,20 @@ import { isAbsolute, join, relative, resolve } from "node:path";
 import { BayError } from "../errors.ts";
 import type { Store, StoreReader } from "../store/index.ts";
 import { replaceFile } from "../store/index.ts";
+import type {
+  ArchivedImage,
+  chooseImage as ChooseImage,
+  importImage as ImportImage,
+} from "./archive/read.ts";
 import { type BlobWriter, ContentStore, type Descriptor } from "./content-store.ts";
+import type { Swept } from "./garbage.ts";
 import { LayerStore } from "./layer-store.ts";
 import { type ImageConfig, MEDIA, parseImageConfig, parseManifest, type RunConfig } from "./manifest.ts";
-import { hostPlatform } from "./platform.ts";
-import { canonicalReference, familiarReference } from "./reference.ts";
+import { hostPlatform, parsePlatform } from "./platform.ts";
+import { canonicalReference, familiarReference, parseReference } from "./reference.ts";
+import type { Credentials } from "./registry/credentials.ts";
+import type { PullProgress } from "./registry/pull.ts";
+import type { PushProgress } from "./registry/push.ts";
 import type { ImageSource } from "./source.ts";
 
 export interface ImageRecord {
@@ -25,6 +34,8 @@ export interface ImageRecord {
     base: string;
     inputs: [path: string, size: number, mtimeMs: number][];
   };
+  /** For images of a registry: what the name stood for there, and when. */
+  pulled?: { digest: string; at: string };
 }
 
 export interface Image extends ImageRecord {
@@ -34,14 +45,34 @@ export interface Image extends ImageRecord {
   layersDirectory: string;
 }
 
+export interface PullOptions {
+  /** `linux/arm64`; undefined is this machine's. */
+  platform?: string | undefined;
+  /** For the image's own registry, instead of those that are kept. */
+  credentials?: Credentials | undefined;
+  onProgress?: (progress: PullProgress) => void;
+  signal?: AbortSignal | undefined;
+}
+
+export interface PushOptions {
+  credentials?: Credentials | undefined;
+  onProgress?: (progress: PushProgress) => void;
+  signal?: AbortSignal | undefined;
+}
+
 const KEY = "image/";
 const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** The reference of an image that has no name (any more). */
+const untagged = (id: string) => `<none>@${id}`;
+export const isUntagged = (reference: string): boolean => reference.startsWith("<none>@");
 
 export class ImageStore {
   readonly content: ContentStore;
   readonly layers: LayerStore;
   readonly #cache = new Map<string, Image>();
   readonly #making = new Map<string, Promise<Image>>();
+  #serial = 0;
 
   constructor(
     readonly root: string,
@@ -61,20 +92,49 @@ export class ImageStore {
     return this.store.get<ImageRecord>(KEY + canonicalReference(reference));
   }
 
-  /** An image by reference, unpacked. Throws IMAGE_NOT_FOUND. */
-  async get(reference: string): Promise<Image> {
-    const record = this.find(reference);
+  /**
+   * An image by reference, unpacked. With an ID it is the one that had the name then, though the name may mean
+   * another by now. Throws IMAGE_NOT_FOUND.
+   */
+  async get(reference: string, id?: string): Promise<Image> {
+    const named = this.find(reference);
+    const record = id === undefined || named?.id === id ? named : this.byId(id);
     if (!record) {
       throw new BayError("IMAGE_NOT_FOUND", `the image ${reference} is not on this host`, {
-        hint: "define it under images: (host, rootfs or archive); pulling from registries is not supported yet",
+        hint: `bay image pull ${reference} fetches it from its registry`,
       });
     }
     return this.#load(record);
   }
 
+  /** An image by its ID, of which the beginning is enough, whatever its name. */
+  byId(id: string): ImageRecord | undefined {
+    const wanted = id.replace(/^sha256:/, "");
+    if (!/^[0-9a-f]{6,64}$/.test(wanted)) return undefined;
+    const found = this.list().filter((record) => record.id.startsWith(`sha256:${wanted}`));
+    return found.find(({ reference }) => !isUntagged(reference)) ?? found[0];
+  }
+
+  /** By name or ID. Throws IMAGE_NOT_FOUND. */
+  need(reference: string): ImageRecord {
+    const record = this.byId(reference) ?? this.find(reference);
+    if (!record)
+      throw new BayError("IMAGE_NOT_FOUND", `the image ${reference} is not on this host`, {
+        hint: `bay image pull ${reference} fetches it from its registry`,
+      });
+    return record;
+  }
+
+  /** Gives an image one more name. Throws IMAGE_NOT_FOUND, BAD_REFERENCE. */
+  tag(reference: string, name: string): void {
+    const { made: _, ...record } = this.need(reference);
+    this.#put({ ...record, reference: canonicalReference(name) });
+    this.#writeIndex();
+  }
+
   async #load(record: ImageRecord): Promise<Image> {
     const known = this.#cache.get(record.manifest.digest);
-    if (known && known.reference === record.reference) return known;
+    if (known) return { ...known, ...record };
     const manifest = parseManifest(this.content.read(record.manifest.digest));
     const config = parseImageConfig(this.content.read(manifest.config.digest));
     const diffIds = config.rootfs.diff_ids;
@@ -98,6 +158,74 @@ export class ImageStore {
     return image;
   }
 
+  /**
+   * Fetches an image from its registry, with what of it is not here yet. Two calls for one image pull it once.
+   * Throws what the registry says, and ABORTED.
+   */
+  pull(reference: string, options: PullOptions = {}): Promise<Image> {
+    const key = `pull ${canonicalReference(reference)} ${options.platform ?? ""}`;
+    const running = this.#making.get(key);
+    if (running) return running;
+    const pulling = this.#pull(reference, options).finally(() => this.#making.delete(key));
+    this.#making.set(key, pulling);
+    return pulling;
+  }
+
+  async #pull(text: string, { platform, credentials, onProgress, signal }: PullOptions): Promise<Image> {
+    const reference = parseReference(text);
+    const [{ pullImage }, { findCredentials }] = await Promise.all([
+      import("./registry/pull.ts"),
+      import("./registry/credentials.ts"),
+    ]);
+    const { manifest, digest } = await pullImage(this.content, this.layers, {
+      reference,
+      platform: parsePlatform(platform),
+      credentialsOf: async (host) =>
+        credentials && host === reference.registry ? credentials : findCredentials(host),
+      ...(onProgress ? { onProgress } : {}),
+      signal,
+    });
+    return this.#keep(canonicalReference(text), manifest, {
+      pulled: { digest, at: new Date().toISOString() },
+    });
+  }
+
+  /** Records what a name stands for from now on. */
+  async #keep(
+    reference: string,
+    manifest: Descriptor,
+    origin: Pick<ImageRecord, "made" | "pulled">,
+  ): Promise<Image> {
+    const parsed = parseManifest(this.content.read(manifest.digest));
+    const record: ImageRecord = {
+      reference,
+      manifest,
+      id: parsed.config.digest,
+      size: parsed.layers.reduce((sum, layer) => sum + layer.size, 0),
+      createdAt: new Date().toISOString(),
+      ...origin,
+    };
+    const image = await this.#load(record);
+    this.#put(record);
+    this.#writeIndex();
+    return image;
+  }
+
+  /** The image that had the name before keeps its record under its ID: containers may be made of it. */
+  #put(record: ImageRecord): void {
+    const before = this.store.get<ImageRecord>(KEY + record.reference);
+    if (before && before.id !== record.id && !this.#hasOtherName(before)) {
+      const reference = untagged(before.id);
+      this.store.put(KEY + reference, { ...before, reference, made: undefined });
+    }
+    this.store.put(KEY + record.reference, record);
+    this.store.delete(KEY + untagged(record.id));
+  }
+
+  #hasOtherName({ id, reference }: ImageRecord): boolean {
+    return this.list().some((other) => other.id === id && other.reference !== reference);
+  }
+
   /** Why the image must be made again, or undefined where it is current. */
   staleReason(reference: string, source: ImageSource): string | undefined {
     const record = this.find(reference);
@@ -118,23 +246,13 @@ export class ImageStore {
 
   async #make(reference: string, source: ImageSource): Promise<Image> {
     const { manifest, inputs } = await this.#build(source);
-    const parsed = parseManifest(this.content.read(manifest.digest));
-    const record: ImageRecord = {
-      reference: canonicalReference(reference),
-      manifest,
-      id: parsed.config.digest,
-      size: parsed.layers.reduce((sum, layer) => sum + layer.size, 0),
-      createdAt: new Date().toISOString(),
+    return this.#keep(canonicalReference(reference), manifest, {
       made: {
         definition: definitionOf(source),
         base: source.base,
         inputs: inputs.map((path) => stateOf(movable(path, source.base), source.base)),
       },
-    };
-    const image = await this.#load(record);
-    this.store.put(KEY + record.reference, record);
-    this.#writeIndex();
-    return image;
+    });
   }
 
   async #build(source: ImageSource): Promise<{ manifest: Descriptor; inputs: string[] }> {
@@ -188,15 +306,27 @@ export class ImageStore {
     }
   }
 
-  async #readArchive(path: string, reference: string | undefined): Promise<Descriptor> {
+  #readArchive(path: string, reference: string | undefined): Promise<Descriptor> {
+    return this.#withArchive(path, async (images, importImage, chooseImage) =>
+      importImage(chooseImage(images, reference), this.content, this.layers),
+    );
+  }
+
+  async #withArchive<T>(
+    path: string,
+    action: (
+      images: ArchivedImage[],
+      importImage: typeof ImportImage,
+      chooseImage: typeof ChooseImage,
+    ) => Promise<T>,
+  ): Promise<T> {
     const [{ openArchive }, { chooseImage, findImages, importImage }] = await Promise.all([
       import("./archive/files.ts"),
       import("./archive/read.ts"),
     ]);
     const files = await openArchive(path, this.layers.temporary());
     try {
-      const image = chooseImage(findImages(files, hostPlatform()), reference);
-      return await importImage(image, this.content, this.layers);
+      return await action(findImages(files, hostPlatform()), importImage, chooseImage);
     } finally {
       files.close();
     }
@@ -216,16 +346,125 @@ export class ImageStore {
     return this.#putImage({ ...own, config: { ...own.config, ...config } }, parsed.layers);
   }
 
-  remove(reference: string): void {
-    this.store.delete(KEY + canonicalReference(reference));
+  /** Takes a record away; what nothing else needs is swept. */
+  remove(record: ImageRecord): Promise<Swept> {
+    this.forget(record);
+    return this.sweep();
+  }
+
+  /** Takes a name away; an image that loses its last one stays under its ID, or is forgotten where it had none. */
+  untag(record: ImageRecord): void {
+    this.forget(record);
+    if (!isUntagged(record.reference) && !this.#hasOtherName(record)) {
+      const reference = untagged(record.id);
+      this.store.put(KEY + reference, { ...record, reference, made: undefined });
+    }
+  }
+
+  /** Takes a record away and leaves what it needed to the next sweep. */
+  forget({ reference }: ImageRecord): void {
+    this.store.delete(KEY + reference);
     this.#writeIndex();
+  }
+
+  configOf({ id }: ImageRecord): ImageConfig {
+    return parseImageConfig(this.content.read(id));
+  }
+
+  layersOf({ manifest }: ImageRecord): Descriptor[] {
+    return parseManifest(this.content.read(manifest.digest)).layers;
+  }
+
+  /** Whether every blob is what its name says, and every layer is there. */
+  async verify() {
+    const { verifyStore } = await import("./garbage.ts");
+    return this.#busy("verify", () => verifyStore(this.content, this.layers, this.list()));
+  }
+
+  /** Sends an image to the registry of its name. Throws what the registry says. */
+  async push(
+    record: ImageRecord,
+    { credentials, onProgress, signal }: PushOptions = {},
+  ): Promise<{ digest: string; size: number }> {
+    const reference = parseReference(record.reference);
+    const [{ pushImage }, { findCredentials }] = await Promise.all([
+      import("./registry/push.ts"),
+      import("./registry/credentials.ts"),
+    ]);
+    const siblings = this.list()
+      .filter(({ reference: other, id, pulled }) => pulled && id === record.id && !isUntagged(other))
+      .map(({ reference: other }) => parseReference(other))
+      .filter(
+        ({ registry, repository }) => registry === reference.registry && repository !== reference.repository,
+      )
+      .map(({ repository }) => repository);
+    return this.#busy("push", async () =>
+      pushImage(this.content, {
+        reference,
+        manifest: record.manifest,
+        siblings,
+        credentials: credentials ?? (await findCredentials(reference.registry)),
+        ...(onProgress ? { onProgress } : {}),
+        signal,
+      }),
+    );
+  }
+
+  /** Writes images to a new file, as `docker save` does. A name that is an ID gives the image none. */
+  async saveArchive(chosen: readonly { record: ImageRecord; name: string }[], file: string): Promise<void> {
+    const { writeArchive } = await import("./archive/write.ts");
+    const byId = new Map<string, { manifest: Descriptor; names: string[] }>();
+    for (const { record, name } of chosen) {
+      const image = byId.get(record.id) ?? { manifest: record.manifest, names: [] };
+      if (name === record.reference && !name.includes("@")) image.names.push(name);
+      byId.set(record.id, image);
+    }
+    return this.#busy("save", () => writeArchive(this.content, [...byId.values()], file));
+  }
+
+  /** Removes blobs and layers that no image needs. It waits for pulls and the like, whose blobs have no image yet. */
+  async sweep(): Promise<Swept> {
+    const { sweep } = await import("./garbage.ts");
+    while (this.#making.size > 0) await Promise.allSettled(this.#making.values());
+    this.#cache.clear();
+    return sweep(this.content, this.layers, this.list());
+  }
+
+  /** Does something that puts blobs into the store which no image needs yet: nothing is swept meanwhile. */
+  async #busy<T>(key: string, action: () => Promise<T>): Promise<T> {
+    const task = action();
+    const name = `${key} ${this.#serial++}`;
+    this.#making.set(name, task as Promise<never>);
+    try {
+      return await task;
+    } finally {
+      this.#making.delete(name);
+    }
+  }
+
+  /** Images of an archive of docker save or an OCI layout, under the names that it gives them. Throws BAD_ARCHIVE. */
+  loadArchive(path: string): Promise<ImageRecord[]> {
+    return this.#busy("load", async () => {
+      const loaded: ImageRecord[] = [];
+      await this.#withArchive(path, async (images, importImage) => {
+        for (const image of images) {
+          const manifest = await importImage(image, this.content, this.layers);
+          const id = parseManifest(this.content.read(manifest.digest)).config.digest;
+          const names = image.names.length > 0 ? image.names.map(canonicalReference) : [untagged(id)];
+          for (const name of names) loaded.push(await this.#keep(name, manifest, {}));
+        }
+      });
+      return loaded;
+    });
   }
 
   /** index.json of the layout, so that other tools can read what is stored. */
   #writeIndex(): void {
     const manifests = this.list().map(({ reference, manifest }) => ({
       ...manifest,
-      annotations: { "org.opencontainers.image.ref.name": familiarReference(reference) },
+      ...(isUntagged(reference)
+        ? {}
+        : { annotations: { "org.opencontainers.image.ref.name": familiarReference(reference) } }),
     }));
     const index = { schemaVersion: 2, mediaType: MEDIA.index, manifests };
     replaceFile(join(this.root, "index.json"), `${JSON.stringify(index)}\n`);

@@ -5,9 +5,16 @@ export {
   type ImageRecord,
   ImageStore,
   inspectImage,
+  isUntagged,
+  type PullOptions,
   staleReason,
 } from "./image-store.ts";
 export { readImageFile, resolveInLayers } from "./layer-lookup.ts";
 export type { ImageConfig, RunConfig } from "./manifest.ts";
+export { PullSummary } from "./pull-summary.ts";
 export { canonicalReference, familiarReference, parseReference } from "./reference.ts";
+export type { Credentials } from "./registry/credentials.ts";
+export { findCredentials, keepCredentials } from "./registry/credentials.ts";
+export { checkLogin } from "./registry/login.ts";
+export type { PullProgress } from "./registry/pull.ts";
 export type { ImageSource } from "./source.ts";

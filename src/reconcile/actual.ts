@@ -43,6 +43,8 @@ export interface ActualImage {
   config: ImageConfig;
   /** Why it must be made again; undefined where it is current or not made by bay. */
   stale: string | undefined;
+  /** When it came from a registry. */
+  pulledAt?: string | undefined;
 }
 
 export interface Actual {

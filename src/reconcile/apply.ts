@@ -12,8 +12,11 @@ export interface Progress {
   starts?: boolean;
 }
 
+/** What a step tells while it goes on; `passing` is worth a look, and no line of its own. */
+export type Say = (message: string, passing?: boolean) => void;
+
 /** Does one step on the host. */
-export type Executor = (step: Step, say: (message: string) => void) => Promise<void>;
+export type Executor = (step: Step, say: Say) => Promise<void>;
 
 const MAX_AT_ONCE = 32;
 
@@ -62,7 +65,7 @@ export async function applyPlan(
     }
     try {
       report("running");
-      await execute(step, (message) => report("waiting", message));
+      await execute(step, (message, passing) => report(passing ? "running" : "waiting", message));
       report("done");
       return true;
     } catch (error) {

@@ -1,6 +1,6 @@
 /** The door of the reconciler. Plan and print are pure; apply runs a plan through an executor. */
 export type * from "./actual.ts";
-export { applyPlan, type Executor, type Progress } from "./apply.ts";
+export { applyPlan, type Executor, type Progress, type Say } from "./apply.ts";
 export { showBytes } from "./compare.ts";
 export { containerName, desiredConfig } from "./desired.ts";
 export {

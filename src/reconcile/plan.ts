@@ -4,8 +4,8 @@
  */
 import type { ContainerConfig } from "../container/index.ts";
 import { BayError } from "../errors.ts";
-import { dependenciesOf, type Service, type Stack } from "../stack/index.ts";
-import type { Actual, ActualContainer } from "./actual.ts";
+import { dependenciesOf, type PullPolicy, type Service, type Stack } from "../stack/index.ts";
+import type { Actual, ActualContainer, ActualImage } from "./actual.ts";
 import { compareConfigs } from "./compare.ts";
 import { containerName, desiredConfig } from "./desired.ts";
 import { planNetworks, planVolumes } from "./plan-base.ts";
@@ -22,6 +22,8 @@ export interface PlanOptions {
   /** Only what containers rest on: images, networks, volumes. */
   baseOnly: boolean;
   scale: Readonly<Record<string, number>>;
+  /** Instead of what the services say; `never` also once everything is pulled that was to be. */
+  pull?: "always" | "missing" | "never" | undefined;
 }
 
 export const PLAN_DEFAULTS: PlanOptions = {
@@ -46,6 +48,7 @@ class Planner {
   /** Steps that bring a service up, by service. */
   readonly #serviceSteps = new Map<string, string[]>();
   readonly #imageSteps = new Map<string, string>();
+  readonly #pulls = new Map<string, string>();
   readonly #replaced = new Set<string>();
   /** Why containers on a network are replaced, by the network's name on the host. */
   #networkChanges: ReadonlyMap<string, readonly Reason[]> = new Map();
@@ -122,19 +125,25 @@ class Planner {
     const { image } = service;
     const known = this.actual.images[image];
     const definition = this.stack.images[image];
-    if (!definition && !known) {
-      throw new BayError(
-        "IMAGE_NOT_FOUND",
-        `service ${service.name}: the image ${image} is not on this host`,
-        {
-          hint: "define it under images: (host, rootfs or archive); pulling from registries is not supported yet",
-        },
-      );
-    }
-    if (!definition || this.#imageSteps.has(image)) return;
+    if (!definition) return this.#planPull(service, known);
+    if (this.#imageSteps.has(image)) return;
     const reason = known ? known.stale : "not made yet";
     if (reason)
       this.#imageSteps.set(image, this.#add({ kind: "image.make", name: image, reasons: [say(reason)] }));
+  }
+
+  /** A pull of an image that is here does not say that it is another one: what follows is planned after it. */
+  #planPull({ name: service, image, pullPolicy }: Service, known: ActualImage | undefined): void {
+    const policy = this.options.pull ? { when: this.options.pull } : pullPolicy;
+    if (!known && policy.when === "never")
+      throw new BayError("IMAGE_NOT_FOUND", `service ${service}: the image ${image} is not on this host`, {
+        hint: `bay pull ${service}, or define it under images:`,
+      });
+    const reason = pullReason(policy, known, Date.now());
+    if (!reason || this.#pulls.has(image)) return;
+    const id = this.#add({ kind: "image.pull", name: image, reasons: [say(reason)] });
+    this.#pulls.set(image, id);
+    if (!known) this.#imageSteps.set(image, id);
   }
 
   #planService(service: Service, base: readonly string[]): void {
@@ -324,4 +333,13 @@ export function inDependencyOrder(stack: Stack, services: readonly Service[]): S
   };
   for (const service of services) visit(service);
   return ordered;
+}
+
+/** Why an image of a registry is pulled now, or undefined where it is not. */
+function pullReason(policy: PullPolicy, known: ActualImage | undefined, now: number): string | undefined {
+  if (!known) return "not on this host";
+  if (policy.when === "always") return "pull_policy: always";
+  if (policy.when !== "refresh") return undefined;
+  const age = now - Date.parse(known.pulledAt ?? "1970-01-01");
+  return age > policy.afterMs ? `pulled ${Math.round(age / 60_000)} minutes ago` : undefined;
 }

@@ -3,6 +3,7 @@ import type { Plan, Step, StepKind } from "./step.ts";
 
 export const SIGNS: Record<StepKind, string> = {
   "image.make": "+",
+  "image.pull": "+",
   "network.create": "+",
   "network.replace": "-/+",
   "network.update": "~",

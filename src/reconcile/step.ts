@@ -14,6 +14,7 @@ export interface Reason {
 
 export type StepKind =
   | "image.make"
+  | "image.pull"
   | "network.create"
   | "network.replace"
   | "network.update"

@@ -5,6 +5,7 @@
 import type { PortMapping } from "./ports.ts";
 import type {
   Healthcheck,
+  PullPolicy,
   Service,
   ServiceMount,
   Stack,
@@ -64,6 +65,7 @@ function composeService(service: Service): Mapping {
       service.restart.policy === "no" && service.restart.maxRetries === 0
         ? undefined
         : service.restart.policy + (service.restart.maxRetries ? `:${service.restart.maxRetries}` : ""),
+    pull_policy: composePullPolicy(service.pullPolicy),
     stop_signal: service.stopSignal,
     stop_grace_period: service.stopGraceMs === 10_000 ? undefined : formatDuration(service.stopGraceMs),
     init: service.init || undefined,
@@ -115,6 +117,11 @@ function composeMount(mount: ServiceMount): Mapping[] {
     return [filled({ ...common, volume: filled({ nocopy: mount.noCopy || undefined }) })];
   const bind = { create_host_path: mount.createSource, recursive: mount.recursive ? undefined : "disabled" };
   return [filled({ ...common, bind: filled(bind) })];
+}
+
+function composePullPolicy(policy: PullPolicy): string | undefined {
+  if (policy.when === "refresh") return `every_${formatDuration(policy.afterMs)}`;
+  return policy.when === "missing" ? undefined : policy.when;
 }
 
 function composePort({ hostAddress, hostPort, hostPortEnd, containerPort, protocol }: PortMapping): Mapping {

@@ -10,6 +10,7 @@ import {
   readDependencies,
   readEnvironment,
   readLogging,
+  readPullPolicy,
   readRestart,
   readSecurity,
   readUlimits,
@@ -60,6 +61,7 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
       ? readHealthcheck(input.healthcheck, (path, message) => reader.bad(["healthcheck", ...path], message))
       : undefined,
     restart: readRestart(reader),
+    pullPolicy: readPullPolicy(reader),
     stopSignal: input.stop_signal === undefined ? undefined : String(input.stop_signal),
     stopGraceMs: reader.duration(["stop_grace_period"], input.stop_grace_period) ?? DEFAULT_GRACE,
     init: truth(input.init),

@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { parseDotenv, parseRawEnv } from "./dotenv.ts";
 import { toMapping } from "./merge.ts";
 import { type ServiceReader, truth } from "./service-reader.ts";
-import type { Condition, Service } from "./stack.ts";
+import type { Condition, PullPolicy, Service } from "./stack.ts";
 import { splitWords } from "./values.ts";
 
 export function readCommand(reader: ServiceReader, key: "command" | "entrypoint"): string[] | undefined {
@@ -124,4 +124,33 @@ export function readLogging(reader: ServiceReader): Service["log"] {
     maxSize: reader.bytes(["logging", "options", "max-size"], options["max-size"] as string | undefined),
     maxFiles: maxFiles === undefined || maxFiles === null ? undefined : Math.max(1, Number(maxFiles)),
   };
+}
+
+const DAY = 24 * 3600 * 1000;
+
+/** `pull_policy`: missing, if_not_present, always, never, daily, weekly, every_DURATION. */
+export function readPullPolicy(reader: ServiceReader): PullPolicy {
+  const text = reader.input.pull_policy;
+  const every = /^every_(.+)$/.exec(text ?? "")?.[1];
+  if (text === undefined || text === "missing" || text === "if_not_present") return { when: "missing" };
+  if (text === "always" || text === "never") return { when: text };
+  if (text === "daily") return { when: "refresh", afterMs: DAY };
+  if (text === "weekly") return { when: "refresh", afterMs: 7 * DAY };
+  if (every) {
+    // Compose counts in days and weeks here, which its other durations do not know
+    const long = /^(\d+)([dw])(.*)$/.exec(every);
+    const rest = long ? long[3] : every;
+    const days = long ? Number(long[1]) * (long[2] === "w" ? 7 : 1) : 0;
+    return {
+      when: "refresh",
+      afterMs: days * DAY + (rest ? (reader.duration(["pull_policy"], rest) ?? 0) : 0),
+    };
+  }
+  reader.bad(
+    ["pull_policy"],
+    text === "build"
+      ? "build is not supported yet"
+      : `expected missing, always, never, daily, weekly or every_DURATION, got ${JSON.stringify(text)}`,
+  );
+  return { when: "missing" };
 }

@@ -129,10 +129,7 @@ const ulimit = z.union([integer, z.strictObject({ soft: integer, hard: integer }
 });
 
 export const serviceSchema = z.strictObject({
-  image: z
-    .string()
-    .optional()
-    .describe("The image: a name under the top-level images, or one that is on this host"),
+  image: z.string().optional().describe("The image: a name under the top-level images, or one of a registry"),
   command: command.optional(),
   entrypoint: command.optional(),
   environment: listOrMap.optional(),
@@ -223,6 +220,10 @@ export const serviceSchema = z.strictObject({
     .optional(),
   profiles: z.array(z.string()).optional(),
   platform: z.string().optional(),
+  pull_policy: z
+    .string()
+    .describe("When the image is pulled: missing (the default), always, never, daily, weekly, every_12h")
+    .optional(),
   attach: boolean.optional(),
 });
 

@@ -37,9 +37,13 @@ export type ServiceMount =
   | { type: "volume"; source: string; target: string; readOnly: boolean; noCopy: boolean }
   | { type: "tmpfs"; target: string; options: string[] };
 
+/** When an image of a registry is pulled; `refresh` where the last pull is longer ago than `afterMs`. */
+export type PullPolicy = { when: "missing" | "always" | "never" } | { when: "refresh"; afterMs: number };
+
 export interface Service {
   name: string;
   image: string;
+  pullPolicy: PullPolicy;
   /** Undefined where the image decides. */
   command: string[] | undefined;
   entrypoint: string[] | undefined;

@@ -67,7 +67,7 @@ async function copyIn(
 ): Promise<void> {
   const { client, row } = await oneContainer(context, to.service, index);
   const put = (path: string) => `/containers/${row.Id}/archive?path=${encodeURIComponent(path)}`;
-  if (source === "-") return client.upload("PUT", put(to.path), process.stdin);
+  if (source === "-") return void (await client.upload("PUT", put(to.path), process.stdin));
   const local = resolve(source);
   if (!existsSync(local)) throw new BayError("NO_FILE", `${source} does not exist`);
   const head = await client.send("HEAD", put(to.path));
@@ -80,7 +80,7 @@ async function copyIn(
   const directory = isDirectory ? to.path : posix.dirname(to.path);
   const name = isDirectory ? basename(local) : posix.basename(to.path);
   const rename = [`--transform=s,^${quoted(basename(local))},${replacement(name)},`];
-  let sent: Promise<void> | undefined;
+  let sent: Promise<string> | undefined;
   await tar(["-c", "--owner=0", "--group=0", "-C", dirname(local), ...rename, basename(local)], (child) => {
     sent = client.upload("PUT", put(directory), child.stdout!);
     sent.catch(() => child.kill());

@@ -4,6 +4,7 @@ import { paint } from "./output.ts";
 
 const DONE: Record<Step["kind"], string> = {
   "image.make": "made",
+  "image.pull": "pulled",
   "network.create": "created",
   "network.replace": "replaced",
   "network.update": "changed",
@@ -49,64 +50,17 @@ function plainView(): ProgressView {
   };
 }
 
-interface Row {
-  progress: Progress;
-  settle: (error?: Error) => void;
-  setOutput: (text: string) => void;
-}
-
-/** Each step is a task whose promise the stream of progress settles. */
 async function terminalView(): Promise<ProgressView> {
-  const { Listr } = await import("listr2");
-  const rows = new Map<string, Row>();
-  const list = new Listr<object>([], {
-    concurrent: true,
-    exitOnError: false,
-    rendererOptions: { collapseErrors: false },
-    fallbackRendererCondition: false,
-    registerSignalListeners: false,
-  });
-  let finish: () => void = () => {};
-  const open = new Promise<void>((resolve) => {
-    finish = resolve;
-  });
-  let running: Promise<unknown> | undefined;
-  const add = (progress: Progress): Row => {
-    const row: Row = { progress, settle: () => {}, setOutput: () => {} };
-    const settled = new Promise<void>((resolve, reject) => {
-      row.settle = (error) => (error ? reject(error) : resolve());
-    });
-    list.add({
-      title: label(progress),
-      task: (_, task) => {
-        row.setOutput = (text) => {
-          task.title = text;
-        };
-        return settled;
-      },
-    });
-    rows.set(progress.step, row);
-    return row;
-  };
+  const { terminalRows } = await import("./rows.ts");
+  const rows = await terminalRows();
   return {
     show(progress) {
-      const row = rows.get(progress.step) ?? add(progress);
-      running ??= list.run().catch(() => {});
+      const { step, state, message } = progress;
       const title = label(progress);
-      if (progress.state === "waiting")
-        row.setOutput(`${title} ${paint(progress.message ?? "", "grey", process.stderr)}`);
-      if (progress.state === "done") {
-        row.setOutput(`${title} ${done(progress)}`);
-        row.settle();
-      }
-      if (progress.state === "failed" || progress.state === "skipped") {
-        row.settle(new Error(`${title}: ${progress.message ?? progress.state}`));
-      }
+      if (state === "done") rows.done(step, `${title} ${done(progress)}`);
+      else if (state === "failed" || state === "skipped") rows.fail(step, `${title}: ${message ?? state}`);
+      else rows.set(step, message ? `${title} ${paint(message, "grey", process.stderr)}` : title);
     },
-    async end() {
-      finish();
-      await open;
-      await running;
-    },
+    end: () => rows.end(),
   };
 }

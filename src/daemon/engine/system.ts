@@ -1,9 +1,8 @@
-/** System, image, network and volume routes of the Docker Engine API, as far as containers need them now. */
+/** System, network and volume routes of the Docker Engine API, as far as containers need them now. */
 import { readFileSync } from "node:fs";
 import { cpus, hostname, release, totalmem } from "node:os";
 import { isRunning } from "../../container/index.ts";
 import { BayError } from "../../errors.ts";
-import { familiarReference, inspectImage } from "../../image/index.ts";
 import { VERSION } from "../../version.ts";
 import { type Route, route, sendJson } from "../http.ts";
 import type { Services } from "../server.ts";
@@ -22,17 +21,6 @@ export function systemRoutes({ manager }: Services): Route[] {
     response.end("OK");
   };
   const arch = process.arch === "arm64" ? "arm64" : "amd64";
-  const toImage = (reference: string) => {
-    const known = inspectImage(manager.store, manager.roots.root, reference) ?? byId(reference);
-    if (!known) throw new BayError("IMAGE_NOT_FOUND", `the image ${reference} is not on this host`);
-    return known;
-  };
-  const byId = (id: string) => {
-    const record = manager.images
-      .list()
-      .find((image) => image.id === id || image.id.replace("sha256:", "").startsWith(id));
-    return record && inspectImage(manager.store, manager.roots.root, record.reference);
-  };
   const network = (record: ReturnType<typeof manager.networks.list>[number]) => ({
     Name: record.config.name,
     Id: record.id,
@@ -113,47 +101,6 @@ export function systemRoutes({ manager }: Services): Route[] {
         DockerRootDir: manager.roots.root,
         SecurityOptions: ["name=seccomp,profile=builtin"],
       });
-    }),
-    route("GET", "/images/json", ({ response }) =>
-      sendJson(
-        response,
-        200,
-        manager.images.list().map((image) => ({
-          Id: image.id,
-          RepoTags: [familiarReference(image.reference)],
-          RepoDigests: [],
-          Created: Math.floor(Date.parse(image.createdAt) / 1000),
-          Size: image.size,
-          SharedSize: -1,
-          Labels: {},
-          Containers: manager.list().filter(({ config }) => config.imageId === image.id).length,
-        })),
-      ),
-    ),
-    route("GET", "/images/*/json", ({ response, parts }) => {
-      const { record, config } = toImage(parts[0]!);
-      sendJson(response, 200, {
-        Id: record.id,
-        RepoTags: [familiarReference(record.reference)],
-        RepoDigests: [],
-        Created: record.createdAt,
-        Size: record.size,
-        Architecture: config.architecture,
-        Os: config.os,
-        Config: config.config ?? {},
-        RootFS: { Type: "layers", Layers: config.rootfs.diff_ids },
-      });
-    }),
-    route("DELETE", "/images/*", ({ response, parts }) => {
-      const { record } = toImage(parts[0]!);
-      const user = manager.list().find(({ config }) => config.imageId === record.id);
-      if (user)
-        throw new BayError(
-          "IS_RUNNING",
-          `the image ${parts[0]} is used by the container ${user.config.name}`,
-        );
-      manager.images.remove(record.reference);
-      sendJson(response, 200, [{ Untagged: familiarReference(record.reference) }]);
     }),
     route("GET", "/networks", ({ response }) =>
       sendJson(response, 200, manager.networks.list().map(network)),

@@ -1,0 +1,112 @@
+/** Commands on images and registries. Each loads what it does when it is called. */
+import { type Command, Option } from "commander";
+import type { Add } from "./add.ts";
+
+const format = () =>
+  new Option("--format <format>", "table or json").choices(["table", "json"]).default("table");
+const quiet = (c: Command) => c.option("-q, --quiet", "only names, no progress");
+
+export function addImageCommands(add: Add, group: (name: string, description: string) => Add): void {
+  add(
+    "pull [services...]",
+    "fetch the services' images from their registries",
+    (c) =>
+      quiet(c)
+        .option("--ignore-pull-failures", "go on with the others")
+        .option("--include-deps", "also of the services that the named ones need"),
+    async () => (await import("../commands/registry.ts")).pull,
+  );
+  add(
+    "push [services...]",
+    "send the services' images to their registries",
+    quiet,
+    async () => (await import("../commands/registry.ts")).push,
+  );
+  add(
+    "login [registry]",
+    "keep a name and password for a registry",
+    (c) =>
+      c
+        .option("-u, --username <name>", "the name; it is asked for otherwise")
+        .option("--password-stdin", "the password is on standard input")
+        .addOption(new Option("-p, --password <password>").hideHelp()),
+    async () => (await import("../commands/registry.ts")).login,
+  );
+  add(
+    "logout [registry]",
+    "forget them",
+    (c) => c,
+    async () => (await import("../commands/registry.ts")).logout,
+  );
+
+  const image = group(
+    "image",
+    "images on this host: ls, pull, push, inspect, history, tag, rm, prune, save, load, verify",
+  );
+  image(
+    "ls",
+    "list images",
+    (c) => c.option("-q, --quiet", "only IDs").addOption(format()),
+    async () => (await import("../commands/image.ts")).list,
+  );
+  image(
+    "pull <images...>",
+    "fetch images from their registries",
+    (c) => quiet(c).option("--platform <platform>", "linux/arm64, for example"),
+    async () => (await import("../commands/registry.ts")).pullImages,
+  );
+  image(
+    "push <images...>",
+    "send images to their registries",
+    quiet,
+    async () => (await import("../commands/registry.ts")).pushImages,
+  );
+  image(
+    "inspect <images...>",
+    "show all that is known of images, as JSON",
+    (c) => c,
+    async () => (await import("../commands/image.ts")).inspect,
+  );
+  image(
+    "history <image>",
+    "show what made each layer",
+    (c) => c.option("--no-trunc", "whole commands").addOption(format()),
+    async () => (await import("../commands/image.ts")).history,
+  );
+  image(
+    "tag <image> <name>",
+    "give an image one more name",
+    (c) => c,
+    async () => (await import("../commands/image.ts")).tag,
+  );
+  image(
+    "rm <images...>",
+    "take names away, and images that lose their last one",
+    (c) => c.option("-f, --force", "also names of images that containers use"),
+    async () => (await import("../commands/image.ts")).remove,
+  );
+  image(
+    "prune",
+    "remove images without a name that no container uses",
+    (c) => c.option("-a, --all", "those with a name too"),
+    async () => (await import("../commands/image.ts")).prune,
+  );
+  image(
+    "save <images...>",
+    "write an archive that docker, podman and skopeo load",
+    (c) => c.option("-o, --output <file>", "write here and not to standard output"),
+    async () => (await import("../commands/image.ts")).save,
+  );
+  image(
+    "load",
+    "take in the images of an archive: of docker save, or an OCI layout; plain, gzip or zstd",
+    (c) => c.option("-i, --input <file>", "read this and not standard input"),
+    async () => (await import("../commands/image.ts")).load,
+  );
+  image(
+    "verify",
+    "check that every blob is what its name says",
+    (c) => c.addOption(format()),
+    async () => (await import("../commands/image.ts")).verify,
+  );
+}

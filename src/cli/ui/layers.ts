@@ -1,0 +1,71 @@
+/** A pull's or push's progress: a row for each layer on a terminal, else a line for each that is ready. */
+import type { Client } from "../../daemon/index.ts";
+import { BayError } from "../../errors.ts";
+import { humanBytes, paint } from "./output.ts";
+
+interface Line {
+  status?: string;
+  id?: string;
+  progressDetail?: { current?: number; total?: number };
+  error?: string;
+  errorDetail?: { code?: string; hint?: string };
+}
+
+const READY = new Set(["Pull complete", "Already exists", "Pushed", "Layer already exists", "Mounted"]);
+
+interface LayersView {
+  show(line: Line): void;
+  end(): Promise<void>;
+}
+
+async function view(quiet: boolean): Promise<LayersView> {
+  if (quiet) return { show: () => {}, end: async () => {} };
+  const text = ({ id, status, progressDetail }: Line) =>
+    progressDetail?.total
+      ? `${id} ${status} ${humanBytes(progressDetail.current ?? 0)} of ${humanBytes(progressDetail.total)}`
+      : `${id} ${status}`;
+  if (process.stderr.isTTY && !process.env.NO_COLOR) {
+    const { terminalRows } = await import("./rows.ts");
+    const rows = await terminalRows();
+    return {
+      show(line) {
+        if (line.id?.length !== 12) return;
+        if (READY.has(line.status ?? ""))
+          rows.done(line.id, `${line.id} ${paint(line.status!, "grey", process.stderr)}`);
+        else rows.set(line.id, text(line));
+      },
+      end: () => rows.end(),
+    };
+  }
+  return {
+    show(line) {
+      if (line.id && READY.has(line.status ?? "")) process.stderr.write(`${line.id} ${line.status}\n`);
+    },
+    end: async () => {},
+  };
+}
+
+/** Follows a request to its end; gives the last status that is about no layer. Throws the daemon's error. */
+export async function followLayers(
+  client: Client,
+  path: string,
+  headers: Record<string, string>,
+  quiet: boolean,
+): Promise<string> {
+  const layers = await view(quiet);
+  let last = "";
+  let failure: BayError | undefined;
+  for await (const line of client.lines<Line>("POST", path, undefined, headers)) {
+    if (line.error) {
+      const { code = "INTERNAL", hint } = line.errorDetail ?? {};
+      failure = new BayError(code, line.error, hint ? { hint } : {});
+    } else if (line.id) layers.show(line);
+    else if (line.status) last = line.status;
+  }
+  if (failure) {
+    // rows of layers that will not come are left as they are
+    throw failure;
+  }
+  await layers.end();
+  return last;
+}

@@ -1,0 +1,86 @@
+/**
+ * Writing an archive that docker, podman, skopeo and bay load: an OCI layout, with docker save's manifest.json beside
+ * it that names the same blobs. Blobs stand in it as they are in the store.
+ */
+import { closeSync, createReadStream, openSync, writeSync } from "node:fs";
+import type { ContentStore, Descriptor } from "../content-store.ts";
+import { type Manifest, MEDIA, parseManifest } from "../manifest.ts";
+import { familiarReference } from "../reference.ts";
+import { PLAIN_ENTRY } from "../tar/describe.ts";
+import { BLOCK, encodeEntry, padding } from "../tar/header.ts";
+
+export interface SavedImage {
+  manifest: Descriptor;
+  /** Canonical references. */
+  names: string[];
+}
+
+const REF_NAME = "org.opencontainers.image.ref.name";
+const FULL_NAME = "io.containerd.image.name";
+const blobName = (digest: string) => `blobs/${digest.replace(":", "/")}`;
+
+/** Throws MISSING_BLOB, and what the system says. */
+export async function writeArchive(
+  content: ContentStore,
+  images: readonly SavedImage[],
+  file: string,
+): Promise<void> {
+  const fd = openSync(file, "wx", 0o600);
+  const put = (bytes: Buffer) => {
+    for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+  };
+  const small = (name: string, text: string) => {
+    const bytes = Buffer.from(text);
+    put(encodeEntry({ ...PLAIN_ENTRY, name, type: "file", mode: 0o644, size: bytes.length }));
+    put(Buffer.concat([bytes, padding(bytes.length)]));
+  };
+  try {
+    for (const name of ["blobs", "blobs/sha256"])
+      put(encodeEntry({ ...PLAIN_ENTRY, name, type: "directory", mode: 0o755 }));
+    const parsed = images.map(({ manifest }) => parseManifest(content.read(manifest.digest)));
+    for (const digest of blobsOf(images, parsed)) {
+      const { file: blob, size } = content.piece(digest);
+      put(encodeEntry({ ...PLAIN_ENTRY, name: blobName(digest), type: "file", mode: 0o644, size }));
+      for await (const part of createReadStream(blob, { highWaterMark: 1 << 20 })) put(part as Buffer);
+      put(padding(size));
+    }
+    small(
+      "index.json",
+      JSON.stringify({ schemaVersion: 2, mediaType: MEDIA.index, manifests: listing(images) }),
+    );
+    small("manifest.json", JSON.stringify(dockerListing(images, parsed)));
+    small("oci-layout", '{"imageLayoutVersion":"1.0.0"}');
+    put(Buffer.alloc(2 * BLOCK));
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function blobsOf(images: readonly SavedImage[], parsed: readonly Manifest[]): Set<string> {
+  return new Set(
+    images.flatMap(({ manifest }, index) => [
+      manifest.digest,
+      parsed[index]!.config.digest,
+      ...parsed[index]!.layers.map(({ digest }) => digest),
+    ]),
+  );
+}
+
+function listing(images: readonly SavedImage[]): object[] {
+  return images.flatMap(({ manifest: { mediaType, digest, size }, names }) => {
+    const descriptor = { mediaType, digest, size };
+    if (names.length === 0) return [descriptor];
+    return names.map((name) => ({
+      ...descriptor,
+      annotations: { [FULL_NAME]: name, [REF_NAME]: name.slice(name.lastIndexOf(":") + 1) },
+    }));
+  });
+}
+
+function dockerListing(images: readonly SavedImage[], parsed: readonly Manifest[]): object[] {
+  return images.map(({ names }, index) => ({
+    Config: blobName(parsed[index]!.config.digest),
+    RepoTags: names.length === 0 ? null : names.map(familiarReference),
+    Layers: parsed[index]!.layers.map(({ digest }) => blobName(digest)),
+  }));
+}

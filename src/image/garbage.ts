@@ -1,0 +1,96 @@
+/** Removing what no image needs, by reachability from the images' records. */
+import { readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { ContentStore } from "./content-store.ts";
+import type { ImageRecord } from "./image-store.ts";
+import { LayerStore } from "./layer-store.ts";
+import { parseImageConfig, parseManifest } from "./manifest.ts";
+
+export interface Swept {
+  blobs: number;
+  layers: number;
+  /** Of the blobs; how large unpacked layers are is not counted. */
+  bytes: number;
+}
+
+/** A blob that was begun and is not finished is kept so long for a pull that goes on. */
+const UNFINISHED_DAYS = 7;
+
+/** Digests of the blobs, and short names of the layers, that images need. A damaged image needs what can still be read of it. */
+export function reachable(
+  content: ContentStore,
+  records: readonly ImageRecord[],
+): { blobs: Set<string>; layers: Set<string> } {
+  const blobs = new Set<string>();
+  const layers = new Set<string>();
+  for (const { manifest, id, pulled } of records) {
+    for (const digest of [manifest.digest, id, pulled?.digest]) if (digest) blobs.add(digest);
+    try {
+      const parsed = parseManifest(content.read(manifest.digest));
+      for (const layer of parsed.layers) blobs.add(layer.digest);
+      for (const diffId of parseImageConfig(content.read(parsed.config.digest)).rootfs.diff_ids)
+        layers.add(LayerStore.shortName(diffId));
+    } catch {
+      // bay image verify says what is wrong
+    }
+  }
+  return { blobs, layers };
+}
+
+/** Nothing else may change the store meanwhile; what takes long goes on after it. */
+export function sweep(content: ContentStore, layers: LayerStore, records: readonly ImageRecord[]): Swept {
+  const needed = reachable(content, records);
+  const swept: Swept = { blobs: 0, layers: 0, bytes: 0 };
+  const old = Date.now() - UNFINISHED_DAYS * 24 * 3600 * 1000;
+  for (const { digest, file, size } of content.list()) {
+    if (needed.blobs.has(digest)) continue;
+    rmSync(file, { force: true });
+    swept.blobs += 1;
+    swept.bytes += size;
+  }
+  for (const file of content.unfinished()) if (statSync(file).mtimeMs < old) rmSync(file, { force: true });
+  for (const name of readdirSync(layers.directory)) {
+    if (needed.layers.has(name) || !/^[0-9a-f]{16}$/.test(name)) continue;
+    // out of the way at once, so that the same layer may come again
+    const gone = join(layers.directory, `.gone-${name}-${process.pid}-${Date.now()}`);
+    renameSync(join(layers.directory, name), gone);
+    void rm(gone, { recursive: true, force: true });
+    swept.layers += 1;
+  }
+  return swept;
+}
+
+/** What is wrong with an image, by what it needs: a digest and a sentence each. */
+export async function verifyStore(
+  content: ContentStore,
+  layers: LayerStore,
+  records: readonly ImageRecord[],
+): Promise<{ checked: number; problems: { image: string; digest: string; message: string }[] }> {
+  const problems: { image: string; digest: string; message: string }[] = [];
+  const damaged = new Map<string, string | undefined>();
+  const check = async (digest: string): Promise<string | undefined> => {
+    if (damaged.has(digest)) return damaged.get(digest);
+    const actual = content.has(digest) ? await content.digestOf(digest) : undefined;
+    const problem = actual === digest ? undefined : actual ? `its content is ${actual}` : "it is missing";
+    damaged.set(digest, problem);
+    return problem;
+  };
+  for (const { reference, manifest, id } of records) {
+    const say = (digest: string, message: string) => problems.push({ image: reference, digest, message });
+    const needed = [manifest.digest, id];
+    for (const digest of needed) {
+      const problem = await check(digest);
+      if (problem) say(digest, problem);
+    }
+    if (problems.some(({ image }) => image === reference)) continue;
+    const parsed = parseManifest(content.read(manifest.digest));
+    for (const { digest } of parsed.layers) {
+      const problem = await check(digest);
+      if (problem) say(digest, problem);
+    }
+    for (const diffId of parseImageConfig(content.read(id)).rootfs.diff_ids)
+      if (!layers.has(diffId)) say(diffId, "it is not unpacked; the next start does that");
+  }
+  return { checked: damaged.size, problems };
+}

@@ -1,0 +1,313 @@
+/**
+ * Speaking to one registry (OCI distribution specification): authentication, retries, redirects. Tokens and
+ * passwords go to the registry itself and to the token server that it names, and never along with a redirect.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Dispatcher, request } from "undici";
+import { z } from "zod";
+import { BayError, messageOf } from "../../errors.ts";
+import { VERSION } from "../../version.ts";
+import { type Challenge, parseChallenges } from "./challenge.ts";
+import type { Credentials } from "./credentials.ts";
+import { baseOf, dispatcherFor, type Endpoint } from "./endpoint.ts";
+
+export interface RegistryRequest {
+  method?: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
+  headers?: Record<string, string>;
+  /** Called for each try. */
+  body?: () => Dispatcher.DispatchOptions["body"];
+  /** `repository:NAME:pull`, and for a mount that of the other repository too. */
+  scopes: readonly string[];
+  /** Answers that are no error. */
+  expect: readonly number[];
+  signal?: AbortSignal | undefined;
+}
+
+export interface RegistryResponse {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+  body: Dispatcher.ResponseData["body"];
+  /** Where the answer came from, after redirects. */
+  url: URL;
+}
+
+/** A refusal, with the status and what the registry says of it. */
+export class RegistryError extends BayError {
+  constructor(
+    code: string,
+    message: string,
+    readonly status: number,
+    options: { hint?: string; cause?: unknown } = {},
+  ) {
+    super(code, message, options);
+  }
+}
+
+const tokenAnswer = z.object({
+  token: z.string().optional(),
+  access_token: z.string().optional(),
+  expires_in: z.number().optional(),
+});
+const errorAnswer = z.object({
+  errors: z.array(z.object({ code: z.string().optional(), message: z.string().optional() })),
+});
+
+const TRIES = 5;
+const FIRST_PAUSE = 250;
+const MAX_PAUSE = 60_000;
+const MAX_REDIRECTS = 5;
+const MAX_ANSWER = 4 << 20;
+const TOKEN_MARGIN = 10_000;
+const DEFAULT_EXPIRY = 60;
+const USER_AGENT = `bay/${VERSION}`;
+
+/** Reads a small answer. Throws REGISTRY_ANSWER beyond 4 MiB. */
+export async function readAnswer(body: RegistryResponse["body"], limit = MAX_ANSWER): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  let size = 0;
+  for await (const part of body) {
+    size += (part as Buffer).length;
+    if (size > limit) {
+      body.destroy();
+      throw new BayError("REGISTRY_ANSWER", `the registry's answer exceeds ${limit} bytes`);
+    }
+    parts.push(part as Buffer);
+  }
+  return Buffer.concat(parts);
+}
+
+export class RegistryClient {
+  readonly #tokens = new Map<string, { value: string; until: number }>();
+  /** The host and port that the endpoint really is; a URL that the registry gave may lead elsewhere. */
+  #home = "";
+  /** How the registry wants to be told who one is, once it has said so. */
+  #challenge: Challenge | undefined;
+
+  constructor(
+    readonly endpoint: Endpoint,
+    readonly credentials: Credentials | undefined,
+  ) {}
+
+  /**
+   * One request; `path` begins with `/v2/` or is a URL that the registry gave. Tries again what may pass: broken
+   * connections, 429 (as long as Retry-After says) and the 5xx. Throws RegistryError, or ABORTED.
+   */
+  async request(path: string, options: RegistryRequest): Promise<RegistryResponse> {
+    const url = new URL(path, await baseOf(this.endpoint));
+    this.#home = url.host;
+    for (let attempt = 1; ; attempt++) {
+      if (options.signal?.aborted) throw new BayError("ABORTED", "the pull was broken off");
+      let failure: RegistryError;
+      let pause = FIRST_PAUSE * 2 ** (attempt - 1) * (0.75 + Math.random() / 2);
+      try {
+        const response = await this.#authorized(url, options);
+        if (options.expect.includes(response.status)) return response;
+        failure = await this.#refusal(response);
+        if (response.status !== 429 && response.status < 500) throw failure;
+        pause = retryAfter(response) ?? pause;
+      } catch (cause) {
+        if (cause instanceof BayError) throw cause;
+        if (options.signal?.aborted) throw new BayError("ABORTED", "the pull was broken off", { cause });
+        failure = this.#unreachable(cause);
+        if (isFinal(cause)) throw failure;
+      }
+      if (attempt >= TRIES || pause > MAX_PAUSE) throw failure;
+      await sleep(pause, undefined, { signal: options.signal }).catch(() => {});
+    }
+  }
+
+  async #authorized(url: URL, options: RegistryRequest): Promise<RegistryResponse> {
+    const response = await this.#send(url, options, await this.#authorization(options));
+    if (response.status !== 401) return response;
+    const challenges = [response.headers["www-authenticate"] ?? []].flat().flatMap(parseChallenges);
+    const challenge =
+      challenges.find(({ scheme }) => scheme === "bearer") ??
+      challenges.find(({ scheme }) => scheme === "basic");
+    if (!challenge) return response;
+    await response.body.dump();
+    this.#challenge = challenge;
+    this.#tokens.delete(scopeKey(options.scopes));
+    return this.#send(url, options, await this.#authorization(options));
+  }
+
+  /** The Authorization header, once the registry has asked for one. */
+  async #authorization(options: RegistryRequest): Promise<string | undefined> {
+    const challenge = this.#challenge;
+    if (challenge?.scheme === "basic") return this.credentials && basic(this.credentials);
+    if (challenge?.scheme !== "bearer") return undefined;
+    const key = scopeKey(options.scopes);
+    const known = this.#tokens.get(key);
+    if (known && known.until > Date.now()) return `Bearer ${known.value}`;
+    const token = await this.#fetchToken(challenge, options);
+    this.#tokens.set(key, token);
+    return `Bearer ${token.value}`;
+  }
+
+  /** Docker's token protocol: GET with Basic, or the OAuth2 refresh grant where an identity token is kept. */
+  async #fetchToken(
+    { parameters }: Challenge,
+    { scopes, signal }: RegistryRequest,
+  ): Promise<{ value: string; until: number }> {
+    const { realm = "", service } = parameters;
+    const url = URL.canParse(realm) ? new URL(realm) : undefined;
+    if (!url || (url.protocol !== "https:" && !(url.protocol === "http:" && this.endpoint.insecure)))
+      throw new RegistryError(
+        "REGISTRY_AUTH",
+        `${this.endpoint.host} names no token server that can be trusted`,
+        401,
+      );
+    const dispatcher = dispatcherFor(url.host, this.endpoint.insecure && url.protocol === "http:");
+    const { credentials } = this;
+    const form = new URLSearchParams();
+    if (service) form.set("service", service);
+    let answer: Dispatcher.ResponseData;
+    if (credentials?.identityToken) {
+      form.set("grant_type", "refresh_token");
+      form.set("refresh_token", credentials.identityToken);
+      form.set("client_id", "bay");
+      form.set("scope", scopes.join(" "));
+      const headers = { "content-type": "application/x-www-form-urlencoded", "user-agent": USER_AGENT };
+      answer = await request(url, { method: "POST", headers, body: form.toString(), dispatcher, signal });
+    } else {
+      for (const [key, value] of form) url.searchParams.set(key, value);
+      for (const scope of scopes) url.searchParams.append("scope", scope);
+      const headers: Record<string, string> = { "user-agent": USER_AGENT };
+      if (credentials) headers.authorization = basic(credentials);
+      answer = await request(url, { headers, dispatcher, signal });
+    }
+    const text = (await readAnswer(answer.body, 1 << 20)).toString("utf8");
+    if (answer.statusCode === 401 || answer.statusCode === 403) throw this.#denied(answer.statusCode);
+    const parsed = answer.statusCode === 200 ? tokenAnswer.safeParse(tryJson(text)) : undefined;
+    const value = parsed?.data?.token ?? parsed?.data?.access_token;
+    if (!value)
+      throw new RegistryError(
+        "REGISTRY_AUTH",
+        `the token server ${url.host} answers ${answer.statusCode} without a token`,
+        answer.statusCode,
+      );
+    const seconds = parsed?.data?.expires_in ?? DEFAULT_EXPIRY;
+    return { value, until: Date.now() + Math.max(0, seconds * 1000 - TOKEN_MARGIN) };
+  }
+
+  async #send(
+    first: URL,
+    { method = "GET", headers, body, signal }: RegistryRequest,
+    authorization: string | undefined,
+  ): Promise<RegistryResponse> {
+    let url = first;
+    for (let redirects = 0; ; redirects++) {
+      const isHome = url.host === this.#home;
+      const answer = await request(url, {
+        method,
+        headers: {
+          "user-agent": USER_AGENT,
+          ...headers,
+          // who one is, is nobody's business but the registry's
+          ...(authorization && isHome ? { authorization } : {}),
+        },
+        body: body?.() ?? null,
+        dispatcher: dispatcherFor(url.host, isHome && this.endpoint.insecure),
+        signal,
+      });
+      const location = [answer.headers.location ?? []].flat()[0];
+      const isRedirect = [301, 302, 303, 307, 308].includes(answer.statusCode) && location !== undefined;
+      if (!isRedirect || method === "POST" || method === "PATCH" || method === "PUT")
+        return { status: answer.statusCode, headers: answer.headers, body: answer.body, url };
+      await answer.body.dump();
+      if (redirects >= MAX_REDIRECTS)
+        throw new RegistryError(
+          "REGISTRY_FAILED",
+          `${this.endpoint.host} redirects in a circle`,
+          answer.statusCode,
+        );
+      const next = new URL(location, url);
+      if (next.protocol !== "https:" && !(next.protocol === "http:" && this.endpoint.insecure))
+        throw new RegistryError(
+          "REGISTRY_FAILED",
+          `${this.endpoint.host} redirects to ${next.protocol}//${next.host}, which is not safe`,
+          answer.statusCode,
+        );
+      url = next;
+    }
+  }
+
+  #denied(status: number): RegistryError {
+    const { host } = this.endpoint;
+    return new RegistryError(
+      "REGISTRY_AUTH",
+      this.credentials
+        ? `${host} refuses these credentials, or what they ask for`
+        : `${host} asks for a login`,
+      status,
+      { hint: `bay login ${host}; the name may also be wrong, or not public` },
+    );
+  }
+
+  async #refusal({ status, body, url }: RegistryResponse): Promise<RegistryError> {
+    const text = await readAnswer(body, 64 << 10).catch(() => Buffer.alloc(0));
+    if (status === 401 || status === 403) return this.#denied(status);
+    const parsed = errorAnswer.safeParse(tryJson(text.toString("utf8")));
+    const said = parsed.data?.errors
+      .map(({ code, message }) => message ?? code)
+      .filter(Boolean)
+      .join("; ");
+    const code = status === 404 ? "NOT_IN_REGISTRY" : status === 429 ? "REGISTRY_LIMIT" : "REGISTRY_FAILED";
+    const words = printable(said ? `: ${said}` : "");
+    return new RegistryError(
+      code,
+      `${this.endpoint.host} answers ${status} to ${url.pathname}${words}`,
+      status,
+      {
+        ...(status === 429 ? { hint: "it limits how much is pulled; log in, or try again later" } : {}),
+      },
+    );
+  }
+
+  #unreachable(cause: unknown): RegistryError {
+    const { code } = cause as { code?: string };
+    const why =
+      code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT"
+        ? "it sends nothing"
+        : messageOf(cause);
+    const hint = /certificate|self.signed|CERT/i.test(`${code} ${why}`)
+      ? `put its authority's certificate into /etc/bay/certs.d/${this.endpoint.host}/ca.crt`
+      : undefined;
+    return new RegistryError("REGISTRY_UNREACHABLE", `${this.endpoint.host} cannot be reached: ${why}`, 0, {
+      cause,
+      ...(hint ? { hint } : {}),
+    });
+  }
+}
+
+const scopeKey = (scopes: readonly string[]) => [...scopes].sort().join(" ");
+
+function basic({ username, password }: Credentials): string {
+  return `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
+}
+
+/** What the other side says may be hostile to a terminal. */
+function printable(text: string): string {
+  return text.slice(0, 500).replace(/\p{C}/gu, " ");
+}
+
+function tryJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Milliseconds that Retry-After asks for, in seconds or as a date. */
+function retryAfter({ headers }: RegistryResponse): number | undefined {
+  const text = [headers["retry-after"] ?? []].flat()[0];
+  if (text === undefined) return undefined;
+  const seconds = /^\d+$/.test(text) ? Number(text) : (Date.parse(text) - Date.now()) / 1000;
+  return Number.isFinite(seconds) ? Math.max(0, seconds * 1000) : undefined;
+}
+
+/** A name that is not there and a certificate that is wrong stay so. */
+function isFinal(cause: unknown): boolean {
+  const { code = "" } = cause as { code?: string };
+  return code === "ENOTFOUND" || /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS/.test(code);
+}

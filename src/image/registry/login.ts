@@ -1,0 +1,18 @@
+/** Asking a registry whether it knows a user. */
+import type { Credentials } from "./credentials.ts";
+
+/** Throws REGISTRY_AUTH where it refuses, and REGISTRY_UNREACHABLE. */
+export async function checkLogin(registry: string, credentials: Credentials): Promise<void> {
+  const [{ RegistryClient }, { closeConnections, endpointsOf }, { readSettings }] = await Promise.all([
+    import("./client.ts"),
+    import("./endpoint.ts"),
+    import("./settings.ts"),
+  ]);
+  const own = endpointsOf(registry, readSettings()).find(({ isMirror }) => !isMirror)!;
+  try {
+    const answer = await new RegistryClient(own, credentials).request("/v2/", { scopes: [], expect: [200] });
+    await answer.body.dump();
+  } finally {
+    await closeConnections();
+  }
+}

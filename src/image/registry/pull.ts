@@ -1,0 +1,233 @@
+/** Pulling an image: its manifest for the platform, its config, and its layers, several at once, from mirrors first. */
+import { createHash } from "node:crypto";
+import { BayError, hasCode, messageOf } from "../../errors.ts";
+import type { ContentStore, Descriptor } from "../content-store.ts";
+import type { LayerStore } from "../layer-store.ts";
+import { type Manifest, MEDIA, parseImageConfig, parseIndex, parseManifest } from "../manifest.ts";
+import { choosePlatform, formatPlatform, type Platform } from "../platform.ts";
+import type { Reference } from "../reference.ts";
+import { RegistryClient, readAnswer } from "./client.ts";
+import type { Credentials } from "./credentials.ts";
+import { downloadBlob } from "./download.ts";
+import { closeConnections, endpointsOf } from "./endpoint.ts";
+import { readSettings } from "./settings.ts";
+
+/** What happens to one layer; sizes in bytes. */
+export interface PullProgress {
+  /** Of the layer. */
+  digest: string;
+  status: "waiting" | "downloading" | "unpacking" | "exists" | "done";
+  current?: number;
+  total?: number;
+}
+
+export interface PullRequest {
+  reference: Reference;
+  platform: Platform;
+  credentialsOf: (host: string) => Promise<Credentials | undefined>;
+  onProgress?: (progress: PullProgress) => void;
+  signal?: AbortSignal | undefined;
+}
+
+export interface Pulled {
+  manifest: Descriptor;
+  /** Of what the name stands for in the registry: an index, or the manifest itself. */
+  digest: string;
+}
+
+const SCHEMA_1 = [
+  "application/vnd.docker.distribution.manifest.v1+json",
+  "application/vnd.docker.distribution.manifest.v1+prettyjws",
+];
+const ACCEPT = [MEDIA.index, MEDIA.manifest, MEDIA.dockerList, MEDIA.dockerManifest].join(", ");
+const LAYERS_AT_ONCE = 4;
+const MAX_CONFIG = 8 << 20;
+
+export const sha256 = (bytes: Buffer): string => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+
+/** Everything of an image that is not here yet, verified and unpacked. Throws BayError; what was loaded is kept to go on from. */
+export async function pullImage(
+  content: ContentStore,
+  layers: LayerStore,
+  request: PullRequest,
+): Promise<Pulled> {
+  const endpoints = endpointsOf(request.reference.registry, readSettings());
+  const failures: BayError[] = [];
+  try {
+    for (const endpoint of endpoints) {
+      try {
+        const client = new RegistryClient(endpoint, await request.credentialsOf(endpoint.host));
+        return await pullFrom(client, content, layers, request);
+      } catch (error) {
+        if (!(error instanceof BayError) || request.signal?.aborted || isLocal(error)) throw error;
+        failures.push(error);
+      }
+    }
+  } finally {
+    void closeConnections();
+  }
+  const [only] = failures;
+  if (failures.length === 1 && only) throw only;
+  const last = failures.at(-1)!;
+  throw new BayError(last.code, failures.map(messageOf).join("; "), {
+    cause: last,
+    ...(last.hint ? { hint: last.hint } : {}),
+  });
+}
+
+/** What another endpoint would not do better: the image itself, or this host, is the trouble. */
+function isLocal(error: BayError): boolean {
+  return hasCode(
+    error,
+    "BAD_LAYER",
+    "BAD_TAR",
+    "NO_PLATFORM",
+    "SCHEMA_1",
+    "ABORTED",
+    "ENOSPC",
+    "EDQUOT",
+    "BAD_REGISTRIES",
+  );
+}
+
+async function pullFrom(
+  client: RegistryClient,
+  content: ContentStore,
+  layers: LayerStore,
+  request: PullRequest,
+): Promise<Pulled> {
+  const { reference, platform, signal } = request;
+  const { repository } = reference;
+  const top = await fetchManifest(client, repository, reference.digest ?? reference.tag ?? "latest", signal);
+  const whole = `${reference.registry}/${repository}`;
+  let found = top;
+  for (let depth = 0; MEDIA.isIndex(found.mediaType); depth++) {
+    if (depth > 3) throw new BayError("BAD_MANIFEST", `${whole}: indexes lead to each other`);
+    const chosen = choosePlatform(parseIndex(found.bytes).manifests, platform, whole);
+    found = await fetchManifest(client, repository, chosen.digest, signal);
+  }
+  const manifest = parseManifest(found.bytes);
+  await fetchConfig(client, content, repository, manifest, signal);
+  const config = parseImageConfig(content.read(manifest.config.digest));
+  const offered = { os: config.os, architecture: config.architecture };
+  if (offered.os !== platform.os || offered.architecture !== platform.architecture)
+    throw new BayError(
+      "NO_PLATFORM",
+      `${whole} is for ${formatPlatform(offered)}, not ${formatPlatform(platform)}`,
+    );
+  const diffIds = config.rootfs.diff_ids;
+  if (diffIds.length !== manifest.layers.length)
+    throw new BayError("BAD_MANIFEST", `${whole}: layers and diff_ids differ in number`);
+  await eachOf(manifest.layers, LAYERS_AT_ONCE, (layer, index) =>
+    fetchLayer(client, content, layers, request, layer, diffIds[index]!),
+  );
+  content.put(top.bytes, top.mediaType);
+  return { manifest: content.put(found.bytes, found.mediaType), digest: top.digest };
+}
+
+interface FetchedManifest {
+  bytes: Buffer;
+  mediaType: string;
+  digest: string;
+}
+
+async function fetchManifest(
+  client: RegistryClient,
+  repository: string,
+  what: string,
+  signal: AbortSignal | undefined,
+): Promise<FetchedManifest> {
+  const scopes = [`repository:${repository}:pull`];
+  const path = `/v2/${repository}/manifests/${what}`;
+  const answer = await client.request(path, { headers: { accept: ACCEPT }, scopes, expect: [200], signal });
+  const bytes = await readAnswer(answer.body);
+  const digest = sha256(bytes);
+  const promised = what.startsWith("sha256:")
+    ? what
+    : [answer.headers["docker-content-digest"] ?? []].flat()[0];
+  if (promised?.startsWith("sha256:") && promised !== digest)
+    throw new BayError("WRONG_DIGEST", `${client.endpoint.host} sent the manifest ${digest} for ${promised}`);
+  const type = ([answer.headers["content-type"] ?? []].flat()[0] ?? "").split(";")[0]!.trim();
+  const mediaType = mediaTypeOf(bytes) ?? type;
+  if (SCHEMA_1.includes(mediaType) || SCHEMA_1.includes(type))
+    throw new BayError("SCHEMA_1", `${repository}:${what} is an image of Docker's manifest schema 1`, {
+      hint: "that format ended in 2017; push the image again with a current docker, podman or bay",
+    });
+  return { bytes, mediaType, digest };
+}
+
+/** What the manifest says of itself, which counts more than a header. */
+function mediaTypeOf(bytes: Buffer): string | undefined {
+  try {
+    const { mediaType, schemaVersion, manifests } = JSON.parse(bytes.toString("utf8")) as Record<
+      string,
+      unknown
+    >;
+    if (schemaVersion === 1) return SCHEMA_1[0];
+    if (typeof mediaType === "string") return mediaType;
+    return Array.isArray(manifests) ? MEDIA.index : MEDIA.manifest;
+  } catch {
+    return undefined;
+  }
+}
+
+async function fetchConfig(
+  client: RegistryClient,
+  content: ContentStore,
+  repository: string,
+  { config }: Manifest,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (content.has(config.digest)) return;
+  if (config.size > MAX_CONFIG) throw new BayError("BAD_MANIFEST", `a config of ${config.size} bytes`);
+  await content.fetch(config, (file) =>
+    downloadBlob({ client, repository, descriptor: config, file, onProgress: () => {}, signal }),
+  );
+}
+
+async function fetchLayer(
+  client: RegistryClient,
+  content: ContentStore,
+  layers: LayerStore,
+  { reference: { repository }, onProgress = () => {}, signal }: PullRequest,
+  descriptor: Descriptor,
+  diffId: string,
+): Promise<void> {
+  const { digest, size } = descriptor;
+  if (content.has(digest) && layers.has(diffId)) return onProgress({ digest, status: "exists" });
+  if (!content.has(digest)) {
+    onProgress({ digest, status: "waiting" });
+    await content.fetch(descriptor, (file) => {
+      const progress = (current: number) =>
+        onProgress({ digest, status: "downloading", current, total: size });
+      return downloadBlob({ client, repository, descriptor, file, onProgress: progress, signal });
+    });
+  }
+  onProgress({ digest, status: "unpacking" });
+  await layers.unpack(content.piece(digest), diffId, digest);
+  onProgress({ digest, status: "done" });
+}
+
+/** Runs an action for each item, some at once; the first failure ends it, when those that run have ended. */
+export async function eachOf<T>(
+  items: readonly T[],
+  atOnce: number,
+  action: (item: T, index: number) => Promise<void>,
+): Promise<void> {
+  let next = 0;
+  let hasFailed = false;
+  const lane = async () => {
+    while (next < items.length && !hasFailed) {
+      const index = next++;
+      try {
+        await action(items[index]!, index);
+      } catch (error) {
+        hasFailed = true;
+        throw error;
+      }
+    }
+  };
+  const results = await Promise.allSettled(Array.from({ length: atOnce }, lane));
+  const failed = results.find((result) => result.status === "rejected");
+  if (failed) throw failed.reason;
+}

@@ -1,0 +1,145 @@
+/** Pushing an image: blobs that the registry lacks, in pieces and several at once, then the manifest. */
+import { open } from "node:fs/promises";
+import { BayError } from "../../errors.ts";
+import type { ContentStore, Descriptor } from "../content-store.ts";
+import { parseManifest } from "../manifest.ts";
+import type { Reference } from "../reference.ts";
+import { RegistryClient } from "./client.ts";
+import type { Credentials } from "./credentials.ts";
+import { closeConnections, endpointsOf } from "./endpoint.ts";
+import { eachOf } from "./pull.ts";
+import { readSettings } from "./settings.ts";
+
+export interface PushProgress {
+  digest: string;
+  status: "Preparing" | "Pushing" | "Pushed" | "Layer already exists" | "Mounted";
+  current?: number;
+  total?: number;
+}
+
+export interface PushRequest {
+  reference: Reference;
+  manifest: Descriptor;
+  /** Repositories of the same registry that may have the blobs. */
+  siblings: readonly string[];
+  credentials: Credentials | undefined;
+  onProgress?: (progress: PushProgress) => void;
+  signal?: AbortSignal | undefined;
+}
+
+const BLOBS_AT_ONCE = 4;
+/** Small enough to be sent again when a connection breaks, large enough not to matter. */
+const CHUNK = 32 << 20;
+
+/** Gives the manifest's digest and size. Throws what the registry says. */
+export async function pushImage(
+  content: ContentStore,
+  request: PushRequest,
+): Promise<{ digest: string; size: number }> {
+  const { reference, manifest, credentials, signal, onProgress = () => {} } = request;
+  const { repository } = reference;
+  const own = endpointsOf(reference.registry, readSettings()).find(({ isMirror }) => !isMirror)!;
+  const client = new RegistryClient(own, credentials);
+  const bytes = content.read(manifest.digest);
+  const { config, layers } = parseManifest(bytes);
+  const blobs = [...new Map([...layers, config].map((blob) => [blob.digest, blob])).values()];
+  try {
+    await eachOf(blobs, BLOBS_AT_ONCE, (blob) => pushBlob(client, content, request, blob));
+    await client.request(`/v2/${repository}/manifests/${reference.tag ?? manifest.digest}`, {
+      method: "PUT",
+      headers: { "content-type": manifest.mediaType },
+      body: () => bytes,
+      scopes: [pushScope(repository)],
+      expect: [200, 201, 202],
+      signal,
+    });
+    onProgress({ digest: manifest.digest, status: "Pushed" });
+    return { digest: manifest.digest, size: bytes.length };
+  } finally {
+    void closeConnections();
+  }
+}
+
+const pushScope = (repository: string) => `repository:${repository}:pull,push`;
+
+async function pushBlob(
+  client: RegistryClient,
+  content: ContentStore,
+  { reference: { repository }, siblings, onProgress = () => {}, signal }: PushRequest,
+  { digest }: Descriptor,
+): Promise<void> {
+  const scopes = [pushScope(repository)];
+  const known = await client.request(`/v2/${repository}/blobs/${digest}`, {
+    method: "HEAD",
+    scopes,
+    expect: [200, 404],
+    signal,
+  });
+  await known.body.dump();
+  if (known.status === 200) return onProgress({ digest, status: "Layer already exists" });
+  onProgress({ digest, status: "Preparing" });
+  const [sibling] = siblings;
+  const mount = sibling ? `?mount=${digest}&from=${encodeURIComponent(sibling)}` : "";
+  const begun = await client.request(`/v2/${repository}/blobs/uploads/${mount}`, {
+    method: "POST",
+    scopes: sibling ? [...scopes, `repository:${sibling}:pull`] : scopes,
+    expect: [201, 202],
+    signal,
+  });
+  await begun.body.dump();
+  if (begun.status === 201) return onProgress({ digest, status: "Mounted" });
+  let location = uploadLocation(begun.headers.location, begun.url);
+  const { file, size } = content.piece(digest);
+  const handle = await open(file, "r");
+  try {
+    for (let at = 0; at < size; ) {
+      const part = Buffer.allocUnsafe(Math.min(CHUNK, size - at));
+      await handle.read(part, 0, part.length, at);
+      const answer = await client.request(location, {
+        method: "PATCH",
+        headers: {
+          "content-type": "application/octet-stream",
+          "content-range": `${at}-${at + part.length - 1}`,
+        },
+        body: () => part,
+        scopes,
+        expect: [201, 202, 204, 416],
+        signal,
+      });
+      await answer.body.dump();
+      location = uploadLocation(answer.headers.location, answer.url);
+      // 416: it has another part than we think, and says which
+      at = answer.status === 416 ? await received(client, location, scopes) : at + part.length;
+      onProgress({ digest, status: "Pushing", current: at, total: size });
+    }
+    const end = new URL(location);
+    end.searchParams.set("digest", digest);
+    const done = await client.request(end.href, {
+      method: "PUT",
+      scopes,
+      expect: [200, 201, 202, 204],
+      signal,
+    });
+    await done.body.dump();
+    onProgress({ digest, status: "Pushed" });
+  } finally {
+    await handle.close();
+  }
+}
+
+/** How much of an upload the registry has. */
+async function received(
+  client: RegistryClient,
+  location: string,
+  scopes: readonly string[],
+): Promise<number> {
+  const answer = await client.request(location, { scopes, expect: [204] });
+  const last = /^(?:bytes=)?0-(\d+)$/.exec([answer.headers.range ?? []].flat()[0] ?? "")?.[1];
+  return last === undefined ? 0 : Number(last) + 1;
+}
+
+function uploadLocation(header: string | string[] | undefined, url: URL): string {
+  const text = [header ?? []].flat()[0];
+  if (!text) throw new BayError("REGISTRY_ANSWER", `${url.host} names no place to upload to`);
+  return new URL(text, url).href;
+}

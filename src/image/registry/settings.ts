@@ -1,0 +1,77 @@
+/**
+ * What the host's owner says of registries: mirrors and insecure ones in `registries.json` of bay's configuration
+ * folder, and certificates where Docker has them too (`certs.d/HOST:PORT/`).
+ */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { rootCertificates } from "node:tls";
+import { z } from "zod";
+import { BayError, messageOf } from "../../errors.ts";
+
+const settingsSchema = z.strictObject({
+  /** By registry host, `docker.io` for example: base URLs or hosts that are asked before it, in order. */
+  mirrors: z.record(z.string(), z.array(z.string())).default({}),
+  /** Hosts that are spoken to without TLS, or with a certificate that nobody vouches for. */
+  insecure: z.array(z.string()).default([]),
+});
+
+export type RegistrySettings = z.infer<typeof settingsSchema>;
+
+export interface Certificates {
+  ca: string[];
+  cert?: string;
+  key?: string;
+}
+
+const SYSTEM_BUNDLE = "/etc/ssl/certs/ca-certificates.crt";
+
+/** The folder of bay's configuration: BAY_CONFIG, or /etc/bay. */
+export function configFolder(): string {
+  return process.env.BAY_CONFIG ?? "/etc/bay";
+}
+
+/** Throws BAD_REGISTRIES, naming the file and what is wrong in it. */
+export function readSettings(folder = configFolder()): RegistrySettings {
+  const file = join(folder, "registries.json");
+  if (!existsSync(file)) return { mirrors: {}, insecure: [] };
+  let json: unknown;
+  try {
+    json = JSON.parse(readFileSync(file, "utf8"));
+  } catch (cause) {
+    throw new BayError("BAD_REGISTRIES", `${file}: ${messageOf(cause)}`, { cause });
+  }
+  const parsed = settingsSchema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map(
+    ({ path, message }) => `${path.join(".") || "the file"}: ${message}`,
+  );
+  throw new BayError("BAD_REGISTRIES", `${file}: ${problems.join("; ")}`, {
+    hint: 'expected {"mirrors": {"docker.io": ["https://mirror.example"]}, "insecure": ["registry.lan:5000"]}',
+  });
+}
+
+/** True where the host's owner gave certificates for a registry. */
+export function hasCertificates(host: string, folders = [configFolder(), "/etc/docker"]): boolean {
+  return folders.some((folder) => existsSync(join(folder, "certs.d", host)));
+}
+
+/** What a host's certificate is checked with: the system's authorities, and those that its folder in certs.d adds. */
+export function certificatesOf(host: string, folders = [configFolder(), "/etc/docker"]): Certificates {
+  const ca = existsSync(SYSTEM_BUNDLE) ? [readFileSync(SYSTEM_BUNDLE, "utf8")] : [...rootCertificates];
+  const found: Certificates = { ca };
+  for (const folder of folders) {
+    const directory = join(folder, "certs.d", host);
+    if (!existsSync(directory)) continue;
+    const names = readdirSync(directory);
+    for (const name of names.filter((candidate) => candidate.endsWith(".crt")))
+      ca.push(readFileSync(join(directory, name), "utf8"));
+    const client = names.find((name) => name.endsWith(".cert"));
+    if (!client || found.cert) continue;
+    const key = client.replace(/\.cert$/, ".key");
+    if (!names.includes(key))
+      throw new BayError("BAD_REGISTRIES", `${join(directory, client)} has no ${key} beside it`);
+    found.cert = readFileSync(join(directory, client), "utf8");
+    found.key = readFileSync(join(directory, key), "utf8");
+  }
+  return found;
+}
