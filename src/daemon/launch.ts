@@ -71,7 +71,9 @@ export async function ensureDaemon(
 function passedOn(): string[] {
   const names = ["BAY_CONFIG", "DOCKER_CONFIG", "XDG_CONFIG_HOME", "BAY_REGISTRY_STALL"];
   const proxies = ["http_proxy", "https_proxy", "no_proxy"].flatMap((name) => [name, name.toUpperCase()]);
-  return [...names, ...proxies].flatMap((name) => (process.env[name] ? [`${name}=${process.env[name]}`] : []));
+  return [...names, ...proxies].flatMap((name) =>
+    process.env[name] ? [`${name}=${process.env[name]}`] : [],
+  );
 }
 
 /** Ends the keeper and bayd; containers go on. False where none ran. */

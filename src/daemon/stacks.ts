@@ -72,11 +72,7 @@ export class StackService {
     this.manager.events.publish("image", "build", image.id, { name });
   }
 
-  async #pullImage(
-    name: string,
-    say: Say,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
+  async #pullImage(name: string, say: Say, signal: AbortSignal | undefined): Promise<void> {
     const summary = new PullSummary();
     const image = await this.manager.images.pull(name, {
       onProgress: (progress) => {

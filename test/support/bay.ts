@@ -52,6 +52,17 @@ export class Bay {
     return { code: status ?? -1, out: stdout, err: stderr };
   }
 
+  /** As `run`, while servers of the test's own process go on. */
+  async call(args: string[], input = ""): Promise<Result> {
+    const child = this.start(args);
+    let [out, err] = ["", ""];
+    child.stdout.setEncoding("utf8").on("data", (part: string) => (out += part));
+    child.stderr.setEncoding("utf8").on("data", (part: string) => (err += part));
+    child.stdin.end(input);
+    const code = await new Promise<number>((resolve) => child.on("close", (status) => resolve(status ?? -1)));
+    return { code, out, err };
+  }
+
   /** Runs and expects success; gives standard output. */
   ok(...args: string[]): string {
     const { code, out, err } = this.run(args);

@@ -1,5 +1,6 @@
 /** Image routes of the Docker Engine API: list, inspect, pull, push, tag, load, save, remove, prune. */
-import { createReadStream, createWriteStream, rmSync } from "node:fs";
+import { createReadStream, rmSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { z } from "zod";
 import { BayError, messageOf } from "../../errors.ts";
@@ -215,7 +216,7 @@ export function imageRoutes({ manager }: Services): Route[] {
     route("POST", "/images/load", async (call) => {
       const file = images.layers.temporary();
       try {
-        await pipeline(call.request, createWriteStream(file));
+        await receive(call, file);
         await streamed(call, async (write) => {
           for (const { reference, id } of await images.loadArchive(file))
             write({
@@ -271,6 +272,16 @@ export function imageRoutes({ manager }: Services): Route[] {
     } finally {
       rmSync(file, { force: true });
     }
+  }
+}
+
+/** Writes the body to a file. Not by pipeline(), which closes the connection with the request. */
+async function receive({ request }: Call, path: string): Promise<void> {
+  const file = await open(path, "wx", 0o600);
+  try {
+    for await (const part of request) await file.write(part as Buffer);
+  } finally {
+    await file.close();
   }
 }
 

@@ -53,6 +53,8 @@ const errorAnswer = z.object({
 });
 
 const TRIES = 5;
+/** After a mirror there is somebody else to ask. */
+const MIRROR_TRIES = 2;
 const FIRST_PAUSE = 250;
 const MAX_PAUSE = 60_000;
 const MAX_REDIRECTS = 5;
@@ -111,7 +113,7 @@ export class RegistryClient {
         failure = this.#unreachable(cause);
         if (isFinal(cause)) throw failure;
       }
-      if (attempt >= TRIES || pause > MAX_PAUSE) throw failure;
+      if (attempt >= (this.endpoint.isMirror ? MIRROR_TRIES : TRIES) || pause > MAX_PAUSE) throw failure;
       await sleep(pause, undefined, { signal: options.signal }).catch(() => {});
     }
   }
@@ -306,8 +308,10 @@ function retryAfter({ headers }: RegistryResponse): number | undefined {
   return Number.isFinite(seconds) ? Math.max(0, seconds * 1000) : undefined;
 }
 
-/** A name that is not there and a certificate that is wrong stay so. */
+/** A name that is not there, a port that nobody listens on and a certificate that is wrong stay so. */
 function isFinal(cause: unknown): boolean {
   const { code = "" } = cause as { code?: string };
-  return code === "ENOTFOUND" || /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS/.test(code);
+  return (
+    code === "ENOTFOUND" || code === "ECONNREFUSED" || /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS/.test(code)
+  );
 }

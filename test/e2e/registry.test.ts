@@ -1,0 +1,344 @@
+import { execFileSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { Bay } from "../support/bay.ts";
+import { type Fault, FaultyRegistry, makeCertificates, Registry, TokenServer } from "../support/registry.ts";
+
+const SIZE = 3 << 20;
+const isBlob = (path = "") => /\/blobs\/sha256:/.test(path);
+
+/** A bay with an image of some random megabytes called box. */
+function bayWithImage(): Bay {
+  const bay = new Bay();
+  const rootfs = bay.busybox();
+  writeFileSync(join(rootfs, "random"), randomBytes(SIZE));
+  bay.env.HOME = bay.folder;
+  bay.env.XDG_CONFIG_HOME = join(bay.folder, "config");
+  bay.env.BAY_CONFIG = join(bay.folder, "etc");
+  bay.env.BAY_REGISTRY_STALL = "700";
+  mkdirSync(join(bay.folder, "etc"), { recursive: true });
+  bay.write(
+    "name: reg\nimages: { box: { rootfs: ../busybox } }\nservices:\n  a: { image: box, command: sleep 1000, network_mode: none, stop_grace_period: 0s }\n",
+  );
+  bay.ok("up", "--no-start");
+  return bay;
+}
+
+const blobs = (bay: Bay) => readdirSync(join(bay.folder, "root", "blobs", "sha256"));
+const images = (bay: Bay) =>
+  JSON.parse(bay.ok("image", "ls", "--format", "json")) as {
+    Id: string;
+    RepoTags: string[];
+    RepoDigests: string[];
+  }[];
+
+/** A second bay with an empty store. */
+function emptyBay(like: Bay): Bay {
+  const bay = new Bay();
+  Object.assign(bay.env, { HOME: bay.folder, XDG_CONFIG_HOME: join(bay.folder, "config") });
+  bay.env.BAY_CONFIG = like.env.BAY_CONFIG;
+  bay.env.BAY_REGISTRY_STALL = "700";
+  bay.write("name: empty\nservices: {}\n");
+  return bay;
+}
+
+describe("registries", () => {
+  let source: Bay;
+  let registry: Registry;
+  let faulty: FaultyRegistry;
+  let bay: Bay;
+  const config = (settings: object) =>
+    writeFileSync(join(source.folder, "etc", "registries.json"), JSON.stringify(settings));
+
+  beforeAll(async () => {
+    source = bayWithImage();
+    registry = await Registry.start();
+    faulty = await new FaultyRegistry(registry).start();
+    source.ok("image", "tag", "box", `${registry.host}/team/box:1`);
+    source.ok("image", "push", `${registry.host}/team/box:1`);
+  });
+  afterAll(async () => {
+    faulty.stop();
+    await registry.stop();
+    source.close();
+  });
+  beforeEach(() => {
+    bay = emptyBay(source);
+    faulty.fault = () => false;
+    faulty.seen.length = 0;
+    config({});
+  });
+  afterEach(() => bay.close());
+
+  const pull = (fault: Fault, name = `${faulty.host}/team/box:1`) => {
+    faulty.fault = fault;
+    return bay.call(["image", "pull", name]);
+  };
+  /** Blobs of which the whole was asked for, and parts. */
+  const asked = () => faulty.seen.filter(({ path, method }) => method === "GET" && isBlob(path));
+
+  it("give images by tag and by digest, which are the same that were pushed", async () => {
+    bay.ok("image", "pull", `${registry.host}/team/box:1`);
+    const [image] = images(bay);
+    expect(image!.Id).toBe(images(source).find(({ RepoTags }) => RepoTags.includes("box:latest"))!.Id);
+    const [digest] = image!.RepoDigests;
+    expect(bay.run(["image", "pull", digest!]).code).toBe(0);
+    expect(bay.ok("image", "verify")).toContain("blobs are what their names say");
+    bay.write(
+      `name: got\nservices:\n  a: { image: "${registry.host}/team/box:1", command: "sh -c 'wc -c < /random; sleep 1000'", network_mode: none, stop_grace_period: 0s }\n`,
+    );
+    bay.ok("up", "-d", "--wait");
+    expect(bay.ok("logs", "--no-log-prefix", "a").trim()).toBe(String(SIZE));
+  });
+
+  it("are gone on with after a cut, from where it was", async () => {
+    let cuts = 0;
+    const { code, err } = await pull((call, answer) => {
+      if (!isBlob(call.url) || cuts >= 2) return false;
+      faulty.pass(call, answer, (body) => {
+        let passed = 0;
+        body.on("data", (part: Buffer) => {
+          passed += part.length;
+          answer.write(part);
+          if (passed > SIZE / 3 && !answer.destroyed) {
+            cuts += 1;
+            answer.destroy();
+          }
+        });
+        body.on("end", () => answer.end());
+      });
+      return true;
+    });
+    expect([code, err]).toEqual([0, expect.anything()]);
+    expect(cuts).toBe(2);
+    expect(asked().filter(({ range }) => range !== undefined).length).toBe(2);
+  });
+
+  it("are gone on with by another bayd after kill -9", async () => {
+    faulty.fault = (call, answer) => {
+      if (!isBlob(call.url)) return false;
+      faulty.pass(call, answer, (body) =>
+        body.once("data", (part: Buffer) => answer.write(part.subarray(0, 5000))),
+      );
+      return true; // and nothing more comes
+    };
+    const child = bay.start(["image", "pull", `${faulty.host}/team/box:1`]);
+    const ended = new Promise((resolve) => child.on("exit", resolve));
+    const parts = () => blobs(bay).filter((name) => name.startsWith(".part-"));
+    for (let attempt = 0; attempt < 100; attempt++) {
+      const part = tryOr(() => parts()[0], undefined);
+      if (part && statSync(join(bay.folder, "root", "blobs", "sha256", part)).size > 0) break;
+      await new Promise((resolve) => setTimeout(resolve, 30));
+    }
+    process.kill(bay.daemonPid(), "SIGKILL");
+    await ended;
+    faulty.seen.length = 0;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect((await pull(() => false)).code).toBe(0);
+    expect(asked().some(({ range }) => range !== undefined && range !== "bytes=0-")).toBe(true);
+    expect(parts()).toEqual([]);
+    expect(bay.run(["image", "verify"]).code).toBe(0);
+  });
+
+  it.each([
+    [
+      "another content",
+      "WRONG",
+      (body: Buffer) => Buffer.from(body.map((byte, index) => (index === 77 ? byte ^ 1 : byte))),
+    ],
+    ["too much", "sends more than", (body: Buffer) => Buffer.concat([body, Buffer.alloc(4096)])],
+  ])("that send %s are refused, and nothing is kept of it", async (_what, message, change) => {
+    const { code, err } = await pull((call, answer) => {
+      if (!isBlob(call.url)) return false;
+      const onward = { ...call.headers };
+      void fetch(`http://127.0.0.1:${registry.port}${call.url}`, {
+        headers: onward as Record<string, string>,
+      })
+        .then((response) => response.arrayBuffer())
+        .then((bytes) => answer.end(change(Buffer.from(bytes))));
+      return true;
+    });
+    expect(code).toBe(1);
+    expect(err).toContain(message === "WRONG" ? " for sha256:" : message);
+    expect(blobs(bay)).toEqual([]);
+    expect(images(bay)).toEqual([]);
+  });
+
+  it("that end too early again and again are named, with how far it came", async () => {
+    const { code, err } = await pull((call, answer) => {
+      if (!isBlob(call.url)) return false;
+      answer.writeHead(call.headers.range ? 206 : 200, {
+        "content-range": `bytes ${/\d+/.exec(call.headers.range ?? "0")?.[0]}-`,
+      });
+      answer.end();
+      return true;
+    });
+    expect([code, err]).toEqual([1, expect.stringMatching(/breaks off sha256:\w+ at 0 of \d+ bytes/)]);
+  });
+
+  it("that stall are given up", async () => {
+    const began = Date.now();
+    const { code, err } = await pull(() => true);
+    expect([code, err]).toEqual([1, expect.stringContaining("it sends nothing")]);
+    expect(Date.now() - began).toBeLessThan(20_000);
+  });
+
+  it("that ask for patience get it", async () => {
+    let refused = 0;
+    const began = Date.now();
+    const { code } = await pull((call, answer) => {
+      if (!/\/manifests\//.test(call.url ?? "") || refused > 0) return false;
+      refused += 1;
+      answer.writeHead(429, { "retry-after": "1" }).end();
+      return true;
+    });
+    expect(code).toBe(0);
+    expect(Date.now() - began).toBeGreaterThan(1000);
+  });
+
+  it("get no password along with a redirect to another host", async () => {
+    const other = await new FaultyRegistry(registry).start();
+    try {
+      mkdirSync(join(bay.folder, "config", "bay"), { recursive: true });
+      const auth = Buffer.from("me:my secret").toString("base64");
+      writeFileSync(
+        join(bay.folder, "config", "bay", "auth.json"),
+        JSON.stringify({ auths: { [faulty.host]: { auth } } }),
+      );
+      const { code, err } = await pull((call, answer) => {
+        if (!call.headers.authorization) {
+          answer.writeHead(401, { "www-authenticate": 'Basic realm="test"' }).end();
+          return true;
+        }
+        if (!isBlob(call.url)) return false;
+        answer.writeHead(307, { location: `http://127.0.0.1:${other.port}${call.url}` }).end();
+        return true;
+      });
+      expect([code, err]).toEqual([0, expect.anything()]);
+      expect(faulty.seen.some(({ authorization }) => authorization === `Basic ${auth}`)).toBe(true);
+      expect(other.seen.length).toBeGreaterThan(0);
+      expect(other.seen.filter(({ authorization }) => authorization !== undefined)).toEqual([]);
+    } finally {
+      other.stop();
+    }
+  });
+
+  it("are asked after their mirrors, in order, when those fail", async () => {
+    const mirror = await new FaultyRegistry(undefined).start();
+    try {
+      mirror.fault = (_call, answer) => {
+        answer.writeHead(500).end();
+        return true;
+      };
+      config({
+        mirrors: { [faulty.host]: ["http://localhost:1", `http://${mirror.host}`] },
+        insecure: ["localhost:1"],
+      });
+      expect((await pull(() => false)).code).toBe(0);
+      expect(mirror.seen.length).toBeGreaterThan(0);
+      mirror.fault = () => false;
+      // and with a mirror that has it, the registry itself is not asked
+      config({ mirrors: { "registry.example": [`http://${faulty.host}`] } });
+      expect((await pull(() => false, "registry.example/team/box:1")).code).toBe(0);
+    } finally {
+      mirror.stop();
+    }
+  });
+
+  it("of old are refused by name, and so is a broken configuration", async () => {
+    const { code, err } = await pull((call, answer) => {
+      if (!/\/manifests\//.test(call.url ?? "")) return false;
+      answer.writeHead(200, { "content-type": "application/vnd.docker.distribution.manifest.v1+prettyjws" });
+      answer.end(JSON.stringify({ schemaVersion: 1, name: "team/box", tag: "1", fsLayers: [] }));
+      return true;
+    });
+    expect([code, err]).toEqual([1, expect.stringContaining("manifest schema 1")]);
+    config({ mirrors: [] });
+    expect((await pull(() => false)).err).toContain("registries.json: mirrors");
+  });
+
+  it("are spared what they have: blobs are mounted from another repository, and not sent twice", async () => {
+    source.ok("image", "pull", `${registry.host}/team/box:1`);
+    source.ok("image", "tag", `${registry.host}/team/box:1`, `${registry.host}/other/box:2`);
+    expect(source.run(["image", "push", `${registry.host}/other/box:2`]).err).toContain("Mounted");
+    expect(source.run(["image", "push", `${registry.host}/other/box:2`]).err).toContain(
+      "Layer already exists",
+    );
+    expect(bay.run(["image", "pull", `${registry.host}/other/box:2`]).code).toBe(0);
+  });
+
+  it("exchange images with skopeo, whose layers are the same bytes", async () => {
+    const layerOf = (inspected: string) => (JSON.parse(inspected) as { Layers: string[] }).Layers;
+    const mine = layerOf(
+      execFileSync("skopeo", ["inspect", "--tls-verify=false", `docker://${registry.host}/team/box:1`], {
+        encoding: "utf8",
+      }),
+    );
+    source.ok("image", "save", "-o", "saved.tar", "box");
+    const saved = join(source.folder, "stack", "saved.tar");
+    const copied = join(bay.folder, "stack", "skopeo.tar");
+    execFileSync("skopeo", ["copy", `docker-archive:${saved}`, `oci-archive:${copied}:made/by:skopeo`], {
+      stdio: "pipe",
+    });
+    expect(
+      layerOf(execFileSync("skopeo", ["inspect", `docker-archive:${saved}`], { encoding: "utf8" })),
+    ).toEqual(mine);
+    bay.ok("image", "load", "-i", "skopeo.tar");
+    const loaded = images(bay)[0]!;
+    expect(loaded.RepoTags).toEqual(["made/by:skopeo"]);
+    expect(bay.ok("image", "verify")).toContain("blobs are what their names say");
+  });
+});
+
+describe("registries with TLS and tokens", () => {
+  it("are entered with a login, and named where there is none", async () => {
+    const source = bayWithImage();
+    const tls = makeCertificates(join(source.folder, "tls"));
+    const tokens = new TokenServer(tls.cert, tls.key, "me", "my secret");
+    // the token's key is the server's, and its authority the root that the registry trusts
+    const trusted = new TokenServer(tls.cert, tls.key, "me", "my secret");
+    await trusted.start();
+    Object.assign(tokens, { url: trusted.url });
+    const bundle = Object.assign(Object.create(TokenServer.prototype), tokens, {
+      certificate: tls.ca,
+    }) as TokenServer;
+    const registry = await Registry.start({ tls, tokens: bundle });
+    try {
+      const name = `${registry.host}/private/box:1`;
+      source.ok("image", "tag", "box", name);
+      const certs = join(source.folder, "etc", "certs.d", registry.host);
+      mkdirSync(certs, { recursive: true });
+      copyFileSync(makeCertificates(join(source.folder, "other")).ca, join(certs, "ca.crt"));
+      expect((await source.call(["image", "push", name])).err).toMatch(/certificate.*\n.*certs\.d/);
+      copyFileSync(tls.ca, join(certs, "ca.crt"));
+      expect((await source.call(["image", "push", name])).err).toContain(`bay login ${registry.host}`);
+      const wrong = await source.call(["login", "-u", "me", "--password-stdin", registry.host], "no\n");
+      expect([wrong.code, wrong.err]).toEqual([1, expect.stringContaining("refuses these credentials")]);
+      expect(
+        (await source.call(["login", "-u", "me", "--password-stdin", registry.host], "my secret\n")).code,
+      ).toBe(0);
+      const file = join(source.folder, "config", "bay", "auth.json");
+      expect(statSync(file).mode & 0o777).toBe(0o600);
+      expect((await source.call(["image", "push", name])).code).toBe(0);
+      source.ok("image", "rm", name);
+      expect((await source.call(["image", "pull", name])).code).toBe(0);
+      expect(readFileSync(join(source.folder, "root", "bayd.log"), "utf8")).not.toContain("my secret");
+      source.ok("logout", registry.host);
+      expect((await source.call(["image", "pull", name])).code).toBe(1);
+    } finally {
+      await registry.stop();
+      trusted.stop();
+      source.close();
+    }
+  });
+});
+
+function tryOr<T>(action: () => T, otherwise: T): T {
+  try {
+    return action();
+  } catch {
+    return otherwise;
+  }
+}
