@@ -53,6 +53,15 @@ const CHECKS: Check[] = [
     const ok = existsSync("/proc/sys/kernel/seccomp");
     return { state: ok ? "ok" : "missing", what: "seccomp", found: ok ? "yes" : "no" };
   },
+  () => {
+    const ok = (process.env.PATH ?? "").split(":").some((folder) => existsSync(`${folder}/mmdebstrap`));
+    return {
+      state: ok ? "ok" : "warning",
+      what: "mmdebstrap",
+      found: ok ? "yes" : "no; images of Debian packages (apt:) need it",
+      hint: "apt-get install mmdebstrap",
+    };
+  },
   (roots) => foreignRules(roots),
   () => {
     const on = readFileSync("/proc/sys/net/ipv4/ip_forward", "utf8").trim() === "1";

@@ -1,9 +1,10 @@
 /** Images by reference: which manifest a name means, what its config says, and its unpacked layers. */
-import { existsSync, lstatSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, rmSync, writeFileSync } from "node:fs";
 import { isAbsolute, join, relative, resolve } from "node:path";
 import { BayError } from "../errors.ts";
 import type { Store, StoreReader } from "../store/index.ts";
 import { replaceFile } from "../store/index.ts";
+import type { AptPackages } from "./apt/build.ts";
 import type {
   ArchivedImage,
   chooseImage as ChooseImage,
@@ -280,6 +281,7 @@ export class ImageStore {
       const { writeHostLayer } = await import("./host/build.ts");
       return this.#writeLayer((writer) => writeHostLayer(writer, source.entries, source.users, source.base));
     }
+    if (source.kind === "apt") return { layer: await this.#buildApt(source), inputs: [] };
     const path = resolve(source.base, source.path);
     const stat = lstatSync(path, { throwIfNoEntry: false });
     if (!stat) throw new BayError("BAD_ROOTFS", `the rootfs ${path} does not exist`);
@@ -293,6 +295,17 @@ export class ImageStore {
       writeLayer(writer, sources, true);
       return [path, ...[...sources.values()].flatMap((entry) => ("path" in entry ? [entry.path] : []))];
     });
+  }
+
+  async #buildApt(packages: AptPackages): Promise<Descriptor> {
+    const { buildAptTar } = await import("./apt/build.ts");
+    const file = this.layers.temporary();
+    try {
+      await buildAptTar(packages, file);
+      return await this.content.adopt({ file, offset: 0, size: lstatSync(file).size }, MEDIA.layer);
+    } finally {
+      rmSync(file, { force: true });
+    }
   }
 
   #writeLayer(write: (writer: BlobWriter) => string[]): { layer: Descriptor; inputs: string[] } {

@@ -1,10 +1,12 @@
 /** Where an image comes from, as the stack file's top-level `images:` says it. */
+import type { AptPackages } from "./apt/build.ts";
 import type { RunConfig } from "./manifest.ts";
 
 export type ImageSource = (
   | { kind: "host"; entries: string[]; users: string[] }
   | { kind: "rootfs"; path: string }
   | { kind: "archive"; path: string; reference: string | undefined }
+  | ({ kind: "apt" } & AptPackages)
 ) & {
   /** The folder that relative paths are in. */
   base: string;

@@ -160,6 +160,11 @@ function composeVolume({ name, external, labels }: StackVolume): Mapping {
   return filled({ name, external: external || undefined, labels });
 }
 
+function composeApt(source: Extract<StackImage["source"], { kind: "apt" }>): Mapping {
+  const { suite, components, packages, mirror, snapshot, keep } = source;
+  return filled({ suite, components, packages, mirror, snapshot, keep });
+}
+
 function composeImage({ source, config }: StackImage): Mapping {
   const health = config.Healthcheck;
   const milliseconds = (value: number | undefined) => (value === undefined ? undefined : value / 1e6);
@@ -168,6 +173,7 @@ function composeImage({ source, config }: StackImage): Mapping {
     rootfs: source.kind === "rootfs" ? source.path : undefined,
     archive:
       source.kind === "archive" ? filled({ path: source.path, reference: source.reference }) : undefined,
+    apt: source.kind === "apt" ? composeApt(source) : undefined,
     config: filled({
       entrypoint: config.Entrypoint,
       command: config.Cmd,

@@ -9,12 +9,12 @@ import type { StackImage } from "./stack.ts";
 
 /** Problems are reported; the result is used only where there are none. */
 export function readImage(name: string, image: ImageInput, directory: string, report: ReportAt): StackImage {
-  const kinds = (["host", "rootfs", "archive"] as const).filter((kind) => image[kind] !== undefined);
+  const kinds = (["host", "rootfs", "archive", "apt"] as const).filter((kind) => image[kind] !== undefined);
   if (kinds.length !== 1) {
     report(["images", name], {
       severity: "error",
       code: "BAD_VALUE",
-      message: `images.${name}: give exactly one of host, rootfs, archive`,
+      message: `images.${name}: give exactly one of host, rootfs, archive, apt`,
     });
   }
   const nanoseconds = (milliseconds: number | undefined) =>
@@ -75,6 +75,10 @@ function imageSource(image: ImageInput, directory: string): StackImage["source"]
     };
   }
   if (image.rootfs !== undefined) return { kind: "rootfs", path: resolve(directory, image.rootfs) };
+  if (image.apt) {
+    const { suite, components = ["main"], packages, mirror, snapshot, keep = [] } = image.apt;
+    return { kind: "apt", suite, components, packages: [...packages].sort(), mirror, snapshot, keep };
+  }
   const host = image.host ?? [];
   if (Array.isArray(host)) return { kind: "host", entries: host, users: [] };
   return {

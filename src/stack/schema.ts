@@ -259,6 +259,10 @@ export const volumeSchema = z.strictObject({
   labels: listOrMap.optional(),
 });
 
+const NAME = /^[a-z0-9][a-zA-Z0-9.+-]*$/;
+/** A package, with =VERSION where one is wanted. */
+const PACKAGE = /^[a-z0-9][a-z0-9.+-]+(:[a-z0-9]+)?(=[a-zA-Z0-9.+~:-]+)?$/;
+
 const imageConfig = z.strictObject({
   entrypoint: strings.optional(),
   command: strings.optional(),
@@ -294,6 +298,23 @@ export const imageSchema = z.strictObject({
     .union([z.string(), z.strictObject({ path: z.string(), reference: z.string().optional() })])
     .optional()
     .describe("An archive of docker save, or an OCI layout, as a tar file or directory"),
+  apt: z
+    .strictObject({
+      suite: z.string().regex(NAME, { error: "expected the name of a suite such as bookworm" }),
+      components: z.array(z.string().regex(NAME, { error: "expected main, contrib …" })).optional(),
+      packages: z.array(z.string().regex(PACKAGE, { error: "expected names of Debian packages" })).min(1),
+      mirror: z
+        .string()
+        .regex(/^(https?|file|copy):\/\/?\S+$/, { error: "expected the URL of a Debian mirror" })
+        .optional(),
+      snapshot: z
+        .string()
+        .regex(/^\d{8}T\d{6}Z$/, { error: "expected a moment such as 20260101T000000Z" })
+        .optional(),
+      keep: z.array(z.enum(["docs", "man", "locales", "lists"])).optional(),
+    })
+    .optional()
+    .describe("Debian packages, with the essential ones, made into an image by mmdebstrap"),
   config: imageConfig.optional(),
 });
 

@@ -123,7 +123,16 @@ export interface StackImage {
   source:
     | { kind: "host"; entries: string[]; users: string[] }
     | { kind: "rootfs"; path: string }
-    | { kind: "archive"; path: string; reference: string | undefined };
+    | { kind: "archive"; path: string; reference: string | undefined }
+    | {
+        kind: "apt";
+        suite: string;
+        components: string[];
+        packages: string[];
+        mirror: string | undefined;
+        snapshot: string | undefined;
+        keep: ("docs" | "man" | "locales" | "lists")[];
+      };
   base: string;
   config: {
     Entrypoint?: string[];

@@ -24,7 +24,7 @@ export const UNSUPPORTED: { at: RegExp; keys: ReadonlySet<string> }[] = [
   { at: /^services\.[^.]+\.volumes\.\d+\.(bind|volume)$/, keys: words("propagation selinux subpath labels") },
   { at: /^networks\.[^.]+$/, keys: words("enable_ipv4 enable_ipv6") },
   { at: /^networks\.[^.]+\.ipam(\.config\.\d+)?$/, keys: words("options ip_range aux_addresses") },
-  { at: /^images\.[^.]+$/, keys: words("apt build registry") },
+  { at: /^images\.[^.]+$/, keys: words("build registry") },
 ];
 
 /** True where Compose (or bay's design) has this key and bay does not support it yet. */

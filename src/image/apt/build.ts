@@ -1,0 +1,85 @@
+/**
+ * A root file system of Debian packages, by mmdebstrap(1). The same packages give the same bytes: mmdebstrap leaves
+ * nothing of the day in it, and times are those of the packages.
+ */
+import { spawn } from "node:child_process";
+import { BayError, hasCode } from "../../errors.ts";
+
+export interface AptPackages {
+  suite: string;
+  components: string[];
+  packages: string[];
+  /** Undefined is Debian's own. */
+  mirror: string | undefined;
+  /** A moment of the archive, as snapshot.debian.org names it: 20260101T000000Z. */
+  snapshot: string | undefined;
+  /** What is otherwise left out, because a container has no use for it. */
+  keep: ("docs" | "man" | "locales" | "lists")[];
+}
+
+const DEBIAN = "http://deb.debian.org/debian";
+const SNAPSHOTS = "http://snapshot.debian.org/archive/debian";
+/** Files that are newer than this get this time, so that the day of the build shows nowhere. */
+const EPOCH = String(Date.UTC(1980, 0, 1) / 1000);
+const LAST_LINES = 8;
+
+const LEFT_OUT: Record<"docs" | "man" | "locales", string[]> = {
+  docs: [
+    "path-exclude=/usr/share/doc/*",
+    "path-include=/usr/share/doc/*/copyright",
+    "path-exclude=/usr/share/info/*",
+  ],
+  man: ["path-exclude=/usr/share/man/*"],
+  locales: ["path-exclude=/usr/share/locale/*"],
+};
+
+/** The arguments of mmdebstrap for a tar at a path. */
+export function mmdebstrapArguments(wanted: AptPackages, target: string): string[] {
+  const { suite, components, packages, mirror, snapshot, keep } = wanted;
+  const left = (["docs", "man", "locales"] as const).filter((what) => !keep.includes(what));
+  return [
+    "--mode=root",
+    "--variant=essential",
+    "--format=tar",
+    `--components=${components.join(",")}`,
+    ...(packages.length > 0 ? [`--include=${packages.join(",")}`] : []),
+    ...left.flatMap((what) => LEFT_OUT[what].map((option) => `--dpkgopt=${option}`)),
+    ...(keep.includes("lists") ? ["--skip=cleanup/apt/lists"] : []),
+    ...(snapshot ? ["--aptopt=Acquire::Check-Valid-Until false"] : []),
+    // who a container is, is not the image's to say
+    "--customize-hook=rm -f $1/etc/hostname $1/etc/resolv.conf",
+    suite,
+    target,
+    snapshot ? `${SNAPSHOTS}/${snapshot}` : (mirror ?? DEBIAN),
+  ];
+}
+
+/** Writes the tar. Throws MISSING_TOOL, and APT_FAILED with the last lines of what mmdebstrap said. */
+export function buildAptTar(wanted: AptPackages, target: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn("mmdebstrap", mmdebstrapArguments(wanted, target), {
+      env: { ...process.env, SOURCE_DATE_EPOCH: EPOCH, LC_ALL: "C.UTF-8", DEBIAN_FRONTEND: "noninteractive" },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    let said = "";
+    child.stderr.setEncoding("utf8").on("data", (part: string) => {
+      said = (said + part).slice(-8000);
+    });
+    child.on("error", (cause) => {
+      const isMissing = hasCode(cause, "ENOENT");
+      const message = isMissing
+        ? "images of Debian packages need mmdebstrap"
+        : "mmdebstrap cannot be started";
+      reject(new BayError("MISSING_TOOL", message, { cause, hint: "apt-get install mmdebstrap" }));
+    });
+    child.on("close", (code) => {
+      if (code === 0) return resolve();
+      const lines = said.split(/[\r\n]+/).filter((line) => line.trim() && !/^I: |^\s*$/.test(line));
+      const last = lines
+        .slice(-LAST_LINES)
+        .join("\n")
+        .replace(/[^\P{C}\n]/gu, " ");
+      reject(new BayError("APT_FAILED", `mmdebstrap ended with ${code}:\n${last}`));
+    });
+  });
+}

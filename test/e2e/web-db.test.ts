@@ -1,0 +1,39 @@
+import { cpSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Bay } from "../support/bay.ts";
+
+const URL = "http://127.0.0.1:8081/";
+
+describe("examples/web-db", () => {
+  const bay = new Bay();
+  beforeAll(() => cpSync("examples/web-db", join(bay.folder, "stack"), { recursive: true }));
+  afterAll(() => bay.close());
+  const up = () => {
+    const { code, out, err } = bay.run(["up", "-d", "--wait"], { timeout: 600_000 });
+    if (code !== 0) throw new Error(`${out}${err}${bay.run(["logs"]).out}`);
+  };
+  const state = async () => (await (await fetch(URL)).json()) as { visits: number; notes: string[] };
+
+  it("comes up from Debian packages alone, and real traffic goes through all of it", {
+    timeout: 700_000,
+  }, async () => {
+    up();
+    const first = await state();
+    expect(first.notes).toEqual([]);
+    for (const text of ["one", "Ωmega"])
+      expect((await fetch(URL, { method: "POST", body: text })).status).toBe(200);
+    const many = await Promise.all(Array.from({ length: 20 }, state));
+    expect(many.at(-1)!.notes).toEqual(["one", "Ωmega"]);
+    expect(Math.max(...many.map(({ visits }) => visits))).toBe(first.visits + 20);
+    expect(bay.run(["plan", "--detailed-exitcode"]).code).toBe(0);
+  });
+
+  it("keeps its database over down and up, and makes no image again", { timeout: 200_000 }, async () => {
+    bay.ok("down");
+    const { code, err } = bay.run(["up", "-d", "--wait"], { timeout: 100_000 });
+    expect(code).toBe(0);
+    expect(err).not.toContain("image");
+    expect((await state()).notes).toEqual(["one", "Ωmega"]);
+  });
+});
