@@ -13,7 +13,10 @@ describe("examples/web-db", () => {
     const { code, out, err } = bay.run(["up", "-d", "--wait"], { timeout: 600_000 });
     if (code !== 0) throw new Error(`${out}${err}${bay.run(["logs"]).out}`);
   };
-  const state = async () => (await (await fetch(URL)).json()) as { visits: number; notes: string[] };
+  // a kept connection would lead to the container that was there before
+  const headers = { connection: "close" };
+  const state = async () =>
+    (await (await fetch(URL, { headers })).json()) as { visits: number; notes: string[] };
 
   it("comes up from Debian packages alone, and real traffic goes through all of it", {
     timeout: 700_000,
@@ -22,7 +25,7 @@ describe("examples/web-db", () => {
     const first = await state();
     expect(first.notes).toEqual([]);
     for (const text of ["one", "Ωmega"])
-      expect((await fetch(URL, { method: "POST", body: text })).status).toBe(200);
+      expect((await fetch(URL, { method: "POST", body: text, headers })).status).toBe(200);
     const many = await Promise.all(Array.from({ length: 20 }, state));
     expect(many.at(-1)!.notes).toEqual(["one", "Ωmega"]);
     expect(Math.max(...many.map(({ visits }) => visits))).toBe(first.visits + 20);
