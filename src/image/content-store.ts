@@ -140,12 +140,21 @@ export class ContentStore {
     if (this.has(digest)) return Promise.resolve();
     const known = this.#fetching.get(digest);
     if (known) return known;
-    const file = join(this.#directory, `.part-${digest.replace(":", "-")}`);
+    const file = this.partFile(digest);
     const task = load(file)
       .then(() => void this.place(file, mediaType, digest))
       .finally(() => this.#fetching.delete(digest));
     this.#fetching.set(digest, task);
     return task;
+  }
+
+  /** Where a blob grows while it is fetched. */
+  partFile(digest: string): string {
+    return join(this.#directory, `.part-${digest.replace(":", "-")}`);
+  }
+
+  isFetching(digest: string): boolean {
+    return this.#fetching.has(digest);
   }
 
   /** Every complete blob. */

@@ -423,8 +423,11 @@ export class ImageStore {
     );
   }
 
-  /** Writes images to a new file, as `docker save` does. A name that is an ID gives the image none. */
-  async saveArchive(chosen: readonly { record: ImageRecord; name: string }[], file: string): Promise<void> {
+  /** Gives an archive of images piece by piece, as `docker save` does. A name that is an ID gives the image none. */
+  async saveArchive(
+    chosen: readonly { record: ImageRecord; name: string }[],
+    put: (bytes: Buffer) => Promise<void>,
+  ): Promise<void> {
     const { writeArchive } = await import("./archive/write.ts");
     const byId = new Map<string, { manifest: Descriptor; names: string[] }>();
     for (const { record, name } of chosen) {
@@ -432,7 +435,7 @@ export class ImageStore {
       if (name === record.reference && !name.includes("@")) image.names.push(name);
       byId.set(record.id, image);
     }
-    return this.#busy("save", () => writeArchive(this.content, [...byId.values()], file));
+    return this.#busy("save", () => writeArchive(this.content, [...byId.values()], put));
   }
 
   /** Removes blobs and layers that no image needs. It waits for pulls and the like, whose blobs have no image yet. */

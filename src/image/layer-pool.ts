@@ -12,6 +12,8 @@ export interface Piece {
   file: string;
   offset: number;
   size: number;
+  /** For a file that is still written, from its beginning on (growth.ts). */
+  growth?: SharedArrayBuffer | undefined;
 }
 
 export type LayerTask =
@@ -38,7 +40,8 @@ interface Waiting {
   reject(error: Error): void;
 }
 
-const MAX_WORKERS = Math.min(4, availableParallelism());
+/** Some wait for what is still being downloaded, so there are two more than cores. */
+const MAX_WORKERS = Math.min(6, availableParallelism() + 2);
 const IDLE_TIME = 2000;
 /** A layer is read piece by piece, so a worker needs little, whatever the layer's size. */
 const LIMITS = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 128 };

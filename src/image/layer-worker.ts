@@ -4,20 +4,24 @@ import { closeSync, fsyncSync, openSync, readSync, writeSync } from "node:fs";
 import { parentPort } from "node:worker_threads";
 import { within } from "../linux/index.ts";
 import { compressionAt, decompress, loadCompression } from "./compression/index.ts";
+import { Growth } from "./growth.ts";
 import type { LayerAnswer, LayerTask, Piece } from "./layer-pool.ts";
 import type { ReadBytes } from "./tar/read.ts";
 import { unpackHere } from "./unpack.ts";
 
 const CHUNK = 1 << 20;
+const MAGIC_LENGTH = 4;
 
 /** A source of a piece's bytes. */
-function fromPiece(fd: number, { offset, size }: Piece): ReadBytes {
+function fromPiece(fd: number, { offset, size, growth: shared }: Piece): ReadBytes {
+  const growth = shared && new Growth(shared);
   const chunk = Buffer.allocUnsafeSlow(CHUNK);
   let ready = chunk.subarray(0, 0);
   let at = offset;
   return (length) => {
     if (ready.length === 0) {
-      const wanted = Math.min(CHUNK, offset + size - at);
+      const end = growth ? growth.waitBeyond(at) : offset + size;
+      const wanted = Math.min(CHUNK, end - at);
       ready = chunk.subarray(0, wanted === 0 ? 0 : readSync(fd, chunk, 0, wanted, at));
       at += ready.length;
     }
@@ -41,6 +45,7 @@ function hashing(read: ReadBytes): { read: ReadBytes; digest: () => string } {
 }
 
 function plainContent(fd: number, piece: Piece): { plain: ReadBytes; isPlain: boolean } {
+  if (piece.growth) new Growth(piece.growth).waitBeyond(MAGIC_LENGTH);
   const kind = compressionAt(piece.file, piece.offset);
   loadCompression(kind);
   return { plain: decompress(kind, fromPiece(fd, piece), piece.size), isPlain: kind === "none" };

@@ -1,6 +1,7 @@
 /** `bay image …`: what is in the store of images. */
-import { createReadStream, createWriteStream, existsSync } from "node:fs";
+import { createWriteStream, existsSync } from "node:fs";
 import { rename, rm } from "node:fs/promises";
+import { resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { textOf, toError } from "../../daemon/index.ts";
 import { BayError } from "../../errors.ts";
@@ -123,8 +124,10 @@ export async function load(context: Context, _args: string[], options: { input?:
   const client = await context.daemon();
   if (options.input && !existsSync(options.input))
     throw new BayError("BAD_ARCHIVE", `the archive ${options.input} does not exist`);
-  const source = options.input ? createReadStream(options.input, { highWaterMark: 1 << 20 }) : process.stdin;
-  const answer = await client.upload("POST", "/images/load", source);
+  // bayd is on the same host: it reads the file from where it is
+  const answer = options.input
+    ? await textOf((await client.send("POST", "/bay/v1/images/load", { path: resolve(options.input) })).body)
+    : await client.upload("POST", "/images/load", process.stdin);
   for (const line of answer.split("\n").filter(Boolean)) {
     const { stream, error, errorDetail } = JSON.parse(line) as {
       stream?: string;

@@ -1,7 +1,6 @@
 /** Image routes of the Docker Engine API: list, inspect, pull, push, tag, load, save, remove, prune. */
-import { createReadStream, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { open } from "node:fs/promises";
-import { pipeline } from "node:stream/promises";
 import { z } from "zod";
 import { BayError, messageOf } from "../../errors.ts";
 import {
@@ -14,6 +13,7 @@ import {
 } from "../../image/index.ts";
 import { type Call, parseJson, type Route, route, sendJson, startStream } from "../http.ts";
 import type { Services } from "../server.ts";
+import { drained } from "./log-stream.ts";
 import { parseFilters } from "./shapes.ts";
 
 const authHeader = z.object({
@@ -21,6 +21,9 @@ const authHeader = z.object({
   password: z.string().optional(),
   identitytoken: z.string().optional(),
 });
+
+/** An archive that the client, on this same host, only names. */
+const loadBody = z.object({ path: z.string().startsWith("/") });
 
 /** The client's credentials for the image's registry. Throws BAD_REQUEST. */
 function credentialsOf({ request }: Call): Credentials | undefined {
@@ -213,18 +216,15 @@ export function imageRoutes({ manager }: Services): Route[] {
       images.tag(parts[0]!, `${query.get("repo") ?? ""}${tag ? `:${tag}` : ""}`);
       response.writeHead(201).end();
     }),
+    route("POST", "/bay/v1/images/load", async (call) => {
+      const { path } = loadBody.parse(await call.json());
+      await streamed(call, (write) => load(path, write));
+    }),
     route("POST", "/images/load", async (call) => {
       const file = images.layers.temporary();
       try {
         await receive(call, file);
-        await streamed(call, async (write) => {
-          for (const { reference, id } of await images.loadArchive(file))
-            write({
-              stream: isUntagged(reference)
-                ? `Loaded image ID: ${id}\n`
-                : `Loaded image: ${familiarReference(reference)}\n`,
-            });
-        });
+        await streamed(call, (write) => load(file, write));
       } finally {
         rmSync(file, { force: true });
       }
@@ -262,15 +262,27 @@ export function imageRoutes({ manager }: Services): Route[] {
     ),
   ];
 
-  async function save(call: Call, names: readonly string[]): Promise<void> {
+  async function load(path: string, write: (value: unknown) => void): Promise<void> {
+    for (const { reference, id } of await images.loadArchive(path))
+      write({
+        stream: isUntagged(reference)
+          ? `Loaded image ID: ${id}\n`
+          : `Loaded image: ${familiarReference(reference)}\n`,
+      });
+  }
+
+  async function save({ response }: Call, names: readonly string[]): Promise<void> {
     const records = names.map((name) => ({ record: images.need(name), name: safe(name) }));
-    const file = images.layers.temporary();
+    response.writeHead(200, { "Content-Type": "application/x-tar" });
     try {
-      await images.saveArchive(records, file);
-      call.response.writeHead(200, { "Content-Type": "application/x-tar" });
-      await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), call.response);
-    } finally {
-      rmSync(file, { force: true });
+      await images.saveArchive(records, async (bytes) => {
+        if (response.destroyed) throw new BayError("ABORTED", "the client went away");
+        if (!response.write(bytes)) await drained(response);
+      });
+      response.end();
+    } catch {
+      // an archive that ends without its end is seen by the client
+      response.destroy();
     }
   }
 }

@@ -78,7 +78,7 @@ async function writeAll(
 }
 
 /** Resolves when the client has taken what was written, or is gone. */
-function drained(sink: Writable): Promise<void> {
+export function drained(sink: Writable): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
       sink.off("drain", done);

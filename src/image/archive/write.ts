@@ -2,7 +2,7 @@
  * Writing an archive that docker, podman, skopeo and bay load: an OCI layout, with docker save's manifest.json beside
  * it that names the same blobs. Blobs stand in it as they are in the store.
  */
-import { closeSync, createReadStream, openSync, writeSync } from "node:fs";
+import { createReadStream } from "node:fs";
 import type { ContentStore, Descriptor } from "../content-store.ts";
 import { type Manifest, MEDIA, parseManifest } from "../manifest.ts";
 import { familiarReference } from "../reference.ts";
@@ -19,41 +19,33 @@ const REF_NAME = "org.opencontainers.image.ref.name";
 const FULL_NAME = "io.containerd.image.name";
 const blobName = (digest: string) => `blobs/${digest.replace(":", "/")}`;
 
-/** Throws MISSING_BLOB, and what the system says. */
+/** Gives the archive to `put`, piece by piece. Throws MISSING_BLOB, and what `put` throws. */
 export async function writeArchive(
   content: ContentStore,
   images: readonly SavedImage[],
-  file: string,
+  put: (bytes: Buffer) => Promise<void>,
 ): Promise<void> {
-  const fd = openSync(file, "wx", 0o600);
-  const put = (bytes: Buffer) => {
-    for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
-  };
-  const small = (name: string, text: string) => {
+  const small = async (name: string, text: string) => {
     const bytes = Buffer.from(text);
-    put(encodeEntry({ ...PLAIN_ENTRY, name, type: "file", mode: 0o644, size: bytes.length }));
-    put(Buffer.concat([bytes, padding(bytes.length)]));
+    await put(encodeEntry({ ...PLAIN_ENTRY, name, type: "file", mode: 0o644, size: bytes.length }));
+    await put(Buffer.concat([bytes, padding(bytes.length)]));
   };
-  try {
-    for (const name of ["blobs", "blobs/sha256"])
-      put(encodeEntry({ ...PLAIN_ENTRY, name, type: "directory", mode: 0o755 }));
-    const parsed = images.map(({ manifest }) => parseManifest(content.read(manifest.digest)));
-    for (const digest of blobsOf(images, parsed)) {
-      const { file: blob, size } = content.piece(digest);
-      put(encodeEntry({ ...PLAIN_ENTRY, name: blobName(digest), type: "file", mode: 0o644, size }));
-      for await (const part of createReadStream(blob, { highWaterMark: 1 << 20 })) put(part as Buffer);
-      put(padding(size));
-    }
-    small(
-      "index.json",
-      JSON.stringify({ schemaVersion: 2, mediaType: MEDIA.index, manifests: listing(images) }),
-    );
-    small("manifest.json", JSON.stringify(dockerListing(images, parsed)));
-    small("oci-layout", '{"imageLayoutVersion":"1.0.0"}');
-    put(Buffer.alloc(2 * BLOCK));
-  } finally {
-    closeSync(fd);
+  for (const name of ["blobs", "blobs/sha256"])
+    await put(encodeEntry({ ...PLAIN_ENTRY, name, type: "directory", mode: 0o755 }));
+  const parsed = images.map(({ manifest }) => parseManifest(content.read(manifest.digest)));
+  for (const digest of blobsOf(images, parsed)) {
+    const { file, size } = content.piece(digest);
+    await put(encodeEntry({ ...PLAIN_ENTRY, name: blobName(digest), type: "file", mode: 0o644, size }));
+    for await (const part of createReadStream(file, { highWaterMark: 1 << 20 })) await put(part as Buffer);
+    await put(padding(size));
   }
+  await small(
+    "index.json",
+    JSON.stringify({ schemaVersion: 2, mediaType: MEDIA.index, manifests: listing(images) }),
+  );
+  await small("manifest.json", JSON.stringify(dockerListing(images, parsed)));
+  await small("oci-layout", '{"imageLayoutVersion":"1.0.0"}');
+  await put(Buffer.alloc(2 * BLOCK));
 }
 
 function blobsOf(images: readonly SavedImage[], parsed: readonly Manifest[]): Set<string> {

@@ -14,6 +14,8 @@ export interface Download {
   /** Where it grows; what is there already is kept, once it proved to be its beginning. */
   file: string;
   onProgress: (bytes: number) => void;
+  /** Called when what came before does not count any more. */
+  onRestart?: () => void;
   signal?: AbortSignal | undefined;
 }
 
@@ -31,12 +33,14 @@ export async function downloadBlob(download: Download): Promise<void> {
   try {
     let { size } = await handle.stat();
     let hash = await hashOf(file, size);
+    if (size > 0) download.onProgress(size);
     for (let fruitless = 0; size < descriptor.size || descriptor.size === 0; ) {
       const before = size;
       try {
         const response = await ask(download, size);
         if (response.status !== 206 && size > 0) {
           // it does not know ranges: all anew
+          download.onRestart?.();
           await handle.truncate(0);
           [size, hash] = [0, createHash("sha256")];
         }

@@ -2,6 +2,8 @@
 import { createHash } from "node:crypto";
 import { BayError, hasCode, messageOf } from "../../errors.ts";
 import type { ContentStore, Descriptor } from "../content-store.ts";
+import { Growth } from "../growth.ts";
+import type { Piece } from "../layer-pool.ts";
 import type { LayerStore } from "../layer-store.ts";
 import { type Manifest, MEDIA, parseImageConfig, parseIndex, parseManifest } from "../manifest.ts";
 import { choosePlatform, formatPlatform, type Platform } from "../platform.ts";
@@ -195,17 +197,49 @@ async function fetchLayer(
 ): Promise<void> {
   const { digest, size } = descriptor;
   if (content.has(digest) && layers.has(diffId)) return onProgress({ digest, status: "exists" });
+  let early: Promise<boolean> | undefined;
   if (!content.has(digest)) {
     onProgress({ digest, status: "waiting" });
-    await content.fetch(descriptor, (file) => {
-      const progress = (current: number) =>
+    await content.fetch(descriptor, async (file) => {
+      const growth = new Growth();
+      const progress = (current: number) => {
+        // unpacked while it comes; an empty file could not be opened yet
+        early ??= unpackGrowing(layers, { file, offset: 0, size, growth: growth.shared }, diffId, digest);
+        growth.reached(current);
         onProgress({ digest, status: "downloading", current, total: size });
-      return downloadBlob({ client, repository, descriptor, file, onProgress: progress, signal });
+      };
+      try {
+        const onRestart = () => growth.fail();
+        await downloadBlob({ client, repository, descriptor, file, onProgress: progress, onRestart, signal });
+        growth.complete();
+      } catch (error) {
+        growth.fail();
+        throw error;
+      } finally {
+        // the worker has the file by its name, which it loses after this
+        await early;
+      }
     });
   }
   onProgress({ digest, status: "unpacking" });
-  await layers.unpack(content.piece(digest), diffId, digest);
+  if (!(await early)) await layers.unpack(content.piece(digest), diffId, digest);
   onProgress({ digest, status: "done" });
+}
+
+/** False where the download was broken off or began anew: the layer is unpacked afterwards then. */
+async function unpackGrowing(
+  layers: LayerStore,
+  piece: Piece,
+  diffId: string,
+  digest: string,
+): Promise<boolean> {
+  try {
+    await layers.unpack(piece, diffId, digest);
+    return true;
+  } catch {
+    // what is wrong with the layer itself shows again, and is said, when the whole of it is here
+    return false;
+  }
 }
 
 /** Runs an action for each item, some at once; the first failure ends it, when those that run have ended. */
