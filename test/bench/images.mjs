@@ -206,6 +206,12 @@ async function main() {
           figures[what] = { ...figures[what], [name]: [...(figures[what]?.[name] ?? []), seconds] };
         };
         note("load", one.load(file));
+        if (name === "bay") {
+          const plain = join(folder, `tar-${round}`);
+          mkdirSync(plain);
+          const seconds = time("sh", ["-c", 'tar -xOf "$1" layer.tar | tar -x -C "$2"', "sh", file, plain]);
+          figures.load["tar -x"] = [...(figures.load["tar -x"] ?? []), seconds];
+        }
         one.tag(`bench/${name}:${round}`, remote);
         note("save", one.save(remote, `${file}.saved`));
         spawnSync("sync");
