@@ -3,7 +3,7 @@ import { readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { ContentStore } from "./content-store.ts";
-import type { ImageRecord } from "./image-store.ts";
+import type { ImageRecord } from "./image-records.ts";
 import { LayerStore } from "./layer-store.ts";
 import { parseImageConfig, parseManifest } from "./manifest.ts";
 

@@ -1,43 +1,27 @@
-/** Images by reference: which manifest a name means, what its config says, and its unpacked layers. */
-import { existsSync, lstatSync, rmSync, writeFileSync } from "node:fs";
-import { isAbsolute, join, relative, resolve } from "node:path";
+/** Images: made, pulled, loaded, and unpacked for containers; and the store's blobs and layers under them. */
+import { existsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { BayError } from "../errors.ts";
 import type { Store, StoreReader } from "../store/index.ts";
-import { replaceFile } from "../store/index.ts";
-import type { AptPackages } from "./apt/build.ts";
-import type {
-  ArchivedImage,
-  chooseImage as ChooseImage,
-  importImage as ImportImage,
-} from "./archive/read.ts";
-import { type BlobWriter, ContentStore, type Descriptor } from "./content-store.ts";
+import { ContentStore, type Descriptor } from "./content-store.ts";
 import type { Swept } from "./garbage.ts";
+import {
+  IMAGE_KEY,
+  type ImageRecord,
+  ImageRecords,
+  isUntagged,
+  notFound,
+  untagged,
+} from "./image-records.ts";
 import { LayerStore } from "./layer-store.ts";
-import { type ImageConfig, MEDIA, parseImageConfig, parseManifest, type RunConfig } from "./manifest.ts";
+import { type ImageConfig, parseImageConfig, parseManifest } from "./manifest.ts";
 import { hostPlatform, parsePlatform } from "./platform.ts";
-import { canonicalReference, familiarReference, parseReference } from "./reference.ts";
+import { canonicalReference, parseReference } from "./reference.ts";
 import type { Credentials } from "./registry/credentials.ts";
 import type { PullProgress } from "./registry/pull.ts";
 import type { PushProgress } from "./registry/push.ts";
 import type { ImageSource } from "./source.ts";
-
-export interface ImageRecord {
-  reference: string;
-  manifest: Descriptor;
-  /** The image's ID: the digest of its config. */
-  id: string;
-  size: number;
-  createdAt: string;
-  /** For images that bay made: the definition and the state of its inputs, to tell whether it is current. */
-  made?: {
-    definition: string;
-    /** The folder of the stack that made it; another stack may name the same files from another folder. */
-    base: string;
-    inputs: [path: string, size: number, mtimeMs: number][];
-  };
-  /** For images of a registry: what the name stood for there, and when. */
-  pulled?: { digest: string; at: string };
-}
+import { madeFrom, staleReason } from "./stale.ts";
 
 export interface Image extends ImageRecord {
   config: ImageConfig;
@@ -61,13 +45,6 @@ export interface PushOptions {
   signal?: AbortSignal | undefined;
 }
 
-const KEY = "image/";
-const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/** The reference of an image that has no name (any more). */
-const untagged = (id: string) => `<none>@${id}`;
-export const isUntagged = (reference: string): boolean => reference.startsWith("<none>@");
-
 export class ImageStore {
   readonly content: ContentStore;
   readonly layers: LayerStore;
@@ -75,22 +52,14 @@ export class ImageStore {
   readonly #making = new Map<string, Promise<Image>>();
   #serial = 0;
 
-  constructor(
-    readonly root: string,
-    readonly store: Store,
-  ) {
+  readonly records: ImageRecords;
+
+  constructor(root: string, store: Store) {
     this.content = new ContentStore(root);
     this.layers = new LayerStore(root);
+    this.records = new ImageRecords(root, store);
     const layout = join(root, "oci-layout");
     if (!existsSync(layout)) writeFileSync(layout, '{"imageLayoutVersion":"1.0.0"}\n');
-  }
-
-  list(): ImageRecord[] {
-    return this.store.list<ImageRecord>(KEY);
-  }
-
-  find(reference: string): ImageRecord | undefined {
-    return this.store.get<ImageRecord>(KEY + canonicalReference(reference));
   }
 
   /**
@@ -98,39 +67,10 @@ export class ImageStore {
    * another by now. Throws IMAGE_NOT_FOUND.
    */
   async get(reference: string, id?: string): Promise<Image> {
-    const named = this.find(reference);
-    const record = id === undefined || named?.id === id ? named : this.byId(id);
-    if (!record) {
-      throw new BayError("IMAGE_NOT_FOUND", `the image ${reference} is not on this host`, {
-        hint: `bay image pull ${reference} fetches it from its registry`,
-      });
-    }
+    const named = this.records.find(reference);
+    const record = id === undefined || named?.id === id ? named : this.records.byId(id);
+    if (!record) throw notFound(reference);
     return this.#load(record);
-  }
-
-  /** An image by its ID, of which the beginning is enough, whatever its name. */
-  byId(id: string): ImageRecord | undefined {
-    const wanted = id.replace(/^sha256:/, "");
-    if (!/^[0-9a-f]{6,64}$/.test(wanted)) return undefined;
-    const found = this.list().filter((record) => record.id.startsWith(`sha256:${wanted}`));
-    return found.find(({ reference }) => !isUntagged(reference)) ?? found[0];
-  }
-
-  /** By name or ID. Throws IMAGE_NOT_FOUND. */
-  need(reference: string): ImageRecord {
-    const record = this.byId(reference) ?? this.find(reference);
-    if (!record)
-      throw new BayError("IMAGE_NOT_FOUND", `the image ${reference} is not on this host`, {
-        hint: `bay image pull ${reference} fetches it from its registry`,
-      });
-    return record;
-  }
-
-  /** Gives an image one more name. Throws IMAGE_NOT_FOUND, BAD_REFERENCE. */
-  tag(reference: string, name: string): void {
-    const { made: _, ...record } = this.need(reference);
-    this.#put({ ...record, reference: canonicalReference(name) });
-    this.#writeIndex();
   }
 
   async #load(record: ImageRecord): Promise<Image> {
@@ -207,177 +147,33 @@ export class ImageStore {
       ...origin,
     };
     const image = await this.#load(record);
-    this.#put(record);
-    this.#writeIndex();
+    this.records.put(record);
     return image;
-  }
-
-  /** The image that had the name before keeps its record under its ID: containers may be made of it. */
-  #put(record: ImageRecord): void {
-    const before = this.store.get<ImageRecord>(KEY + record.reference);
-    if (before && before.id !== record.id && !this.#hasOtherName(before)) {
-      const reference = untagged(before.id);
-      this.store.put(KEY + reference, { ...before, reference, made: undefined });
-    }
-    this.store.put(KEY + record.reference, record);
-    this.store.delete(KEY + untagged(record.id));
-  }
-
-  #hasOtherName({ id, reference }: ImageRecord): boolean {
-    return this.list().some((other) => other.id === id && other.reference !== reference);
-  }
-
-  /** Why the image must be made again, or undefined where it is current. */
-  staleReason(reference: string, source: ImageSource): string | undefined {
-    const record = this.find(reference);
-    if (!record) return "not made yet";
-    return staleReason(record, source);
   }
 
   /** The image that a definition describes, made where it is absent or its inputs changed. */
   ensure(reference: string, source: ImageSource): Promise<Image> {
     const running = this.#making.get(reference);
     if (running) return running;
-    const making = (
-      this.staleReason(reference, source) ? this.#make(reference, source) : this.get(reference)
-    ).finally(() => this.#making.delete(reference));
+    const record = this.records.find(reference);
+    const isCurrent = record !== undefined && staleReason(record, source) === undefined;
+    const making = (isCurrent ? this.get(reference) : this.#make(reference, source)).finally(() =>
+      this.#making.delete(reference),
+    );
     this.#making.set(reference, making);
     return making;
   }
 
   async #make(reference: string, source: ImageSource): Promise<Image> {
-    const { manifest, inputs } = await this.#build(source);
-    return this.#keep(canonicalReference(reference), manifest, {
-      made: {
-        definition: definitionOf(source),
-        base: source.base,
-        inputs: inputs.map((path) => stateOf(movable(path, source.base), source.base)),
-      },
-    });
+    const { makeImage } = await import("./make-image.ts");
+    const { manifest, inputs } = await makeImage(this.content, this.layers, source);
+    return this.#keep(canonicalReference(reference), manifest, { made: madeFrom(source, inputs) });
   }
 
-  async #build(source: ImageSource): Promise<{ manifest: Descriptor; inputs: string[] }> {
-    if (source.kind === "archive") {
-      const path = resolve(source.base, source.path);
-      const manifest = await this.#readArchive(path, source.reference);
-      return { manifest: this.#withConfig(manifest, source.config), inputs: [path] };
-    }
-    const { layer, inputs } = await this.#buildLayer(source);
-    const config: ImageConfig = {
-      architecture: hostPlatform().architecture,
-      os: "linux",
-      config: { Env: [DEFAULT_PATH], ...source.config },
-      rootfs: { type: "layers", diff_ids: [layer.digest] },
-      history: [{ created_by: `bay ${source.kind}` }],
-    };
-    return { manifest: this.#putImage(config, [layer]), inputs };
-  }
-
-  /** The one layer, plain, of an image that is made of files; and the files. */
-  async #buildLayer(
-    source: Exclude<ImageSource, { kind: "archive" }>,
-  ): Promise<{ layer: Descriptor; inputs: string[] }> {
-    if (source.kind === "host") {
-      const { writeHostLayer } = await import("./host/build.ts");
-      return this.#writeLayer((writer) => writeHostLayer(writer, source.entries, source.users, source.base));
-    }
-    if (source.kind === "apt") return { layer: await this.#buildApt(source), inputs: [] };
-    const path = resolve(source.base, source.path);
-    const stat = lstatSync(path, { throwIfNoEntry: false });
-    if (!stat) throw new BayError("BAD_ROOTFS", `the rootfs ${path} does not exist`);
-    if (!stat.isDirectory()) {
-      const piece = { file: path, offset: 0, size: stat.size };
-      return { layer: await this.content.adoptPlain(piece, MEDIA.layer), inputs: [path] };
-    }
-    const { directorySources, writeLayer } = await import("./tree-layer.ts");
-    return this.#writeLayer((writer) => {
-      const sources = directorySources(path);
-      writeLayer(writer, sources, true);
-      return [path, ...[...sources.values()].flatMap((entry) => ("path" in entry ? [entry.path] : []))];
-    });
-  }
-
-  async #buildApt(packages: AptPackages): Promise<Descriptor> {
-    const { buildAptTar } = await import("./apt/build.ts");
-    const file = this.layers.temporary();
-    try {
-      await buildAptTar(packages, file);
-      return await this.content.adopt({ file, offset: 0, size: lstatSync(file).size }, MEDIA.layer);
-    } finally {
-      rmSync(file, { force: true });
-    }
-  }
-
-  #writeLayer(write: (writer: BlobWriter) => string[]): { layer: Descriptor; inputs: string[] } {
-    const writer = this.content.writer();
-    try {
-      const inputs = write(writer);
-      return { layer: writer.commit(MEDIA.layer), inputs };
-    } catch (error) {
-      writer.abort();
-      throw error;
-    }
-  }
-
-  #readArchive(path: string, reference: string | undefined): Promise<Descriptor> {
-    return this.#withArchive(path, async (images, importImage, chooseImage) =>
-      importImage(chooseImage(images, reference), this.content, this.layers),
-    );
-  }
-
-  async #withArchive<T>(
-    path: string,
-    action: (
-      images: ArchivedImage[],
-      importImage: typeof ImportImage,
-      chooseImage: typeof ChooseImage,
-    ) => Promise<T>,
-  ): Promise<T> {
-    const [{ openArchive }, { chooseImage, findImages, importImage }] = await Promise.all([
-      import("./archive/files.ts"),
-      import("./archive/read.ts"),
-    ]);
-    const files = await openArchive(path, this.layers.temporary());
-    try {
-      return await action(findImages(files, hostPlatform()), importImage, chooseImage);
-    } finally {
-      files.close();
-    }
-  }
-
-  #putImage(config: ImageConfig, layers: Descriptor[]): Descriptor {
-    const described = this.content.put(JSON.stringify(config), MEDIA.config);
-    const manifest = { schemaVersion: 2, mediaType: MEDIA.manifest, config: described, layers };
-    return this.content.put(JSON.stringify(manifest), MEDIA.manifest);
-  }
-
-  /** An archive's image with the stack file's `config:` laid over its own. */
-  #withConfig(manifest: Descriptor, config: RunConfig): Descriptor {
-    if (Object.keys(config).length === 0) return manifest;
-    const parsed = parseManifest(this.content.read(manifest.digest));
-    const own = parseImageConfig(this.content.read(parsed.config.digest));
-    return this.#putImage({ ...own, config: { ...own.config, ...config } }, parsed.layers);
-  }
-
-  /** Takes a record away; what nothing else needs is swept. */
+  /** Takes an image's record away, and what nothing else needs. */
   remove(record: ImageRecord): Promise<Swept> {
-    this.forget(record);
+    this.records.forget(record);
     return this.sweep();
-  }
-
-  /** Takes a name away; an image that loses its last one stays under its ID, or is forgotten where it had none. */
-  untag(record: ImageRecord): void {
-    this.forget(record);
-    if (!isUntagged(record.reference) && !this.#hasOtherName(record)) {
-      const reference = untagged(record.id);
-      this.store.put(KEY + reference, { ...record, reference, made: undefined });
-    }
-  }
-
-  /** Takes a record away and leaves what it needed to the next sweep. */
-  forget({ reference }: ImageRecord): void {
-    this.store.delete(KEY + reference);
-    this.#writeIndex();
   }
 
   configOf({ id }: ImageRecord): ImageConfig {
@@ -391,7 +187,7 @@ export class ImageStore {
   /** Whether every blob is what its name says, and every layer is there. */
   async verify() {
     const { verifyStore } = await import("./garbage.ts");
-    return this.#busy("verify", () => verifyStore(this.content, this.layers, this.list()));
+    return this.#busy("verify", () => verifyStore(this.content, this.layers, this.records.list()));
   }
 
   /** Sends an image to the registry of its name. Throws what the registry says. */
@@ -404,7 +200,8 @@ export class ImageStore {
       import("./registry/push.ts"),
       import("./registry/credentials.ts"),
     ]);
-    const siblings = this.list()
+    const siblings = this.records
+      .list()
       .filter(({ reference: other, id, pulled }) => pulled && id === record.id && !isUntagged(other))
       .map(({ reference: other }) => parseReference(other))
       .filter(
@@ -443,7 +240,7 @@ export class ImageStore {
     const { sweep } = await import("./garbage.ts");
     while (this.#making.size > 0) await Promise.allSettled(this.#making.values());
     this.#cache.clear();
-    return sweep(this.content, this.layers, this.list());
+    return sweep(this.content, this.layers, this.records.list());
   }
 
   /** Does something that puts blobs into the store which no image needs yet: nothing is swept meanwhile. */
@@ -461,63 +258,25 @@ export class ImageStore {
   /** Images of an archive of docker save or an OCI layout, under the names that it gives them. Throws BAD_ARCHIVE. */
   loadArchive(path: string): Promise<ImageRecord[]> {
     return this.#busy("load", async () => {
-      const loaded: ImageRecord[] = [];
-      await this.#withArchive(path, async (images, importImage) => {
-        for (const image of images) {
+      const [{ openArchive }, { findImages, importImage }] = await Promise.all([
+        import("./archive/files.ts"),
+        import("./archive/read.ts"),
+      ]);
+      const files = await openArchive(path, this.layers.temporary());
+      try {
+        const loaded: ImageRecord[] = [];
+        for (const image of findImages(files, hostPlatform())) {
           const manifest = await importImage(image, this.content, this.layers);
           const id = parseManifest(this.content.read(manifest.digest)).config.digest;
           const names = image.names.length > 0 ? image.names.map(canonicalReference) : [untagged(id)];
           for (const name of names) loaded.push(await this.#keep(name, manifest, {}));
         }
-      });
-      return loaded;
+        return loaded;
+      } finally {
+        files.close();
+      }
     });
   }
-
-  /** index.json of the layout, so that other tools can read what is stored. */
-  #writeIndex(): void {
-    const manifests = this.list().map(({ reference, manifest }) => ({
-      ...manifest,
-      ...(isUntagged(reference)
-        ? {}
-        : { annotations: { "org.opencontainers.image.ref.name": familiarReference(reference) } }),
-    }));
-    const index = { schemaVersion: 2, mediaType: MEDIA.index, manifests };
-    replaceFile(join(this.root, "index.json"), `${JSON.stringify(index)}\n`);
-  }
-}
-
-/** A definition without its folder: a stack that is moved is still the same stack. */
-function definitionOf(source: ImageSource): string {
-  const own = "path" in source ? { ...source, path: movable(source.path, source.base) } : source;
-  return JSON.stringify({ ...own, base: "" });
-}
-
-/** A path below the stack's folder, relative to it. */
-function movable(path: string, base: string): string {
-  const inside = relative(base, path);
-  return inside.startsWith("..") || isAbsolute(inside) ? path : inside;
-}
-
-function stateOf(path: string, base: string): [path: string, size: number, mtimeMs: number] {
-  const stat = lstatSync(resolve(base, path), { throwIfNoEntry: false });
-  // whole milliseconds: copying tools keep no more
-  return [path, stat?.isDirectory() ? 0 : (stat?.size ?? -1), Math.round(stat?.mtimeMs ?? 0)];
-}
-
-/** Why a made image is not what its definition and inputs give now. */
-export function staleReason(record: ImageRecord, source: ImageSource): string | undefined {
-  const { made } = record;
-  // the stack may have moved with its files, or another stack may mean the same files
-  const base = [source.base, made?.base].find(
-    (folder) => folder !== undefined && made?.definition === definitionOf({ ...source, base: folder }),
-  );
-  if (!made || base === undefined) return "its definition changed";
-  const changed = made.inputs.find(([path, size, mtimeMs]) => {
-    const [, nowSize, nowTime] = stateOf(path, base);
-    return nowSize !== size || nowTime !== mtimeMs;
-  });
-  return changed && `${changed[0]} changed`;
 }
 
 const configs = new Map<string, ImageConfig>();
@@ -528,7 +287,7 @@ export function inspectImage(
   root: string,
   reference: string,
 ): { record: ImageRecord; config: ImageConfig } | undefined {
-  const record = state.get<ImageRecord>(KEY + canonicalReference(reference));
+  const record = state.get<ImageRecord>(IMAGE_KEY + canonicalReference(reference));
   if (!record) return undefined;
   let config = configs.get(record.id);
   if (!config) {

@@ -1,14 +1,7 @@
 /** The door of images: references, the content store, layers, and the sources that images come from. */
 export { fillVolume, workerFile } from "./confined.ts";
-export {
-  type Image,
-  type ImageRecord,
-  ImageStore,
-  inspectImage,
-  isUntagged,
-  type PullOptions,
-  staleReason,
-} from "./image-store.ts";
+export { type ImageRecord, isUntagged } from "./image-records.ts";
+export { type Image, ImageStore, inspectImage, type PullOptions } from "./image-store.ts";
 export { readImageFile, resolveInLayers } from "./layer-lookup.ts";
 export type { ImageConfig, RunConfig } from "./manifest.ts";
 export { PullSummary } from "./pull-summary.ts";
@@ -18,3 +11,4 @@ export { findCredentials, keepCredentials } from "./registry/credentials.ts";
 export { checkLogin } from "./registry/login.ts";
 export type { PullProgress } from "./registry/pull.ts";
 export type { ImageSource } from "./source.ts";
+export { staleReason } from "./stale.ts";

@@ -72,7 +72,7 @@ export function imageRoutes({ manager }: Services): Route[] {
   const { images } = manager;
   const usersOf = ({ id }: ImageRecord) => manager.list().filter(({ config }) => config.imageId === id);
   const namesOf = (id: string) => {
-    const all = images.list().filter((record) => record.id === id);
+    const all = images.records.list().filter((record) => record.id === id);
     const named = all.filter(({ reference }) => !isUntagged(reference));
     return {
       RepoTags: named
@@ -85,12 +85,12 @@ export function imageRoutes({ manager }: Services): Route[] {
       }),
     };
   };
-  const byId = () => [...new Map(images.list().map((record) => [record.id, record])).values()];
+  const byId = () => [...new Map(images.records.list().map((record) => [record.id, record])).values()];
 
   /** Takes an image away, or a name of it. Throws IMAGE_IN_USE. */
   const remove = async (text: string, force: boolean) => {
-    const record = images.need(text);
-    const names = images.list().filter(({ id }) => id === record.id);
+    const record = images.records.need(text);
+    const names = images.records.list().filter(({ id }) => id === record.id);
     const isById = !names.some(
       ({ reference }) => familiarReference(reference) === familiarReference(safe(text)),
     );
@@ -102,7 +102,7 @@ export function imageRoutes({ manager }: Services): Route[] {
       });
     const answers: object[] = gone.map(({ reference }) => ({ Untagged: familiarReference(reference) }));
     for (const each of gone) {
-      if (user) images.untag(each);
+      if (user) images.records.untag(each);
       else await images.remove(each);
     }
     if (gone.length === names.length && !user) answers.push({ Deleted: record.id });
@@ -110,7 +110,7 @@ export function imageRoutes({ manager }: Services): Route[] {
     return answers;
   };
   const inspect = (reference: string) => {
-    const record = images.need(reference);
+    const record = images.records.need(reference);
     return { record, config: images.configOf(record) };
   };
 
@@ -177,7 +177,7 @@ export function imageRoutes({ manager }: Services): Route[] {
       const tag = query.get("tag");
       const reference = tag ? `${from}${tag.startsWith("sha256:") ? "@" : ":"}${tag}` : from;
       parseReference(reference);
-      const before = images.find(reference);
+      const before = images.records.find(reference);
       await streamed(call, async (write, signal) => {
         write({ status: `Pulling from ${parseReference(reference).repository}`, id: tag ?? "latest" });
         const image = await images.pull(reference, {
@@ -196,7 +196,7 @@ export function imageRoutes({ manager }: Services): Route[] {
       const { parts, query } = call;
       const tag = query.get("tag");
       const reference = tag ? `${parts[0]}:${tag}` : parts[0]!;
-      const record = images.need(reference);
+      const record = images.records.need(reference);
       await streamed(call, async (write, signal) => {
         const { digest, size } = await images.push(record, {
           credentials: credentialsOf(call),
@@ -213,7 +213,7 @@ export function imageRoutes({ manager }: Services): Route[] {
     }),
     route("POST", "/images/*/tag", ({ response, parts, query }) => {
       const tag = query.get("tag");
-      images.tag(parts[0]!, `${query.get("repo") ?? ""}${tag ? `:${tag}` : ""}`);
+      images.records.tag(parts[0]!, `${query.get("repo") ?? ""}${tag ? `:${tag}` : ""}`);
       response.writeHead(201).end();
     }),
     route("POST", "/bay/v1/images/load", async (call) => {
@@ -238,10 +238,10 @@ export function imageRoutes({ manager }: Services): Route[] {
     route("GET", "/images/*/get", (call) => save(call, [call.parts[0]!])),
     route("POST", "/images/prune", async ({ response, query }) => {
       const isAll = parseFilters(query.get("filters")).get("dangling")?.includes("false") ?? false;
-      const unused = images
+      const unused = images.records
         .list()
         .filter((record) => usersOf(record).length === 0 && (isAll || isUntagged(record.reference)));
-      for (const record of unused) images.forget(record);
+      for (const record of unused) images.records.forget(record);
       const swept = await images.sweep();
       sendJson(response, 200, {
         ImagesDeleted: unused.map(({ reference, id }) =>
@@ -272,7 +272,7 @@ export function imageRoutes({ manager }: Services): Route[] {
   }
 
   async function save({ response }: Call, names: readonly string[]): Promise<void> {
-    const records = names.map((name) => ({ record: images.need(name), name: safe(name) }));
+    const records = names.map((name) => ({ record: images.records.need(name), name: safe(name) }));
     response.writeHead(200, { "Content-Type": "application/x-tar" });
     try {
       await images.saveArchive(records, async (bytes) => {

@@ -90,7 +90,7 @@ export function systemRoutes({ manager }: Services): Route[] {
         ContainersRunning: count("running"),
         ContainersPaused: count("paused"),
         ContainersStopped: all.length - count("running") - count("paused"),
-        Images: manager.images.list().length,
+        Images: manager.images.records.list().length,
         OSType: "linux",
         OperatingSystem:
           /^PRETTY_NAME="?([^"\n]*)/m.exec(readFileSync("/etc/os-release", "utf8"))?.[1] ?? "Linux",

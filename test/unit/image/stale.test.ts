@@ -30,7 +30,7 @@ describe("an image that bay made", () => {
   it("is current for its stack wherever that moves, and for another that means the same files", async () => {
     const images = new ImageStore(join(folder, "root"), store);
     await images.ensure("box", source("one", "one/layer.tar"));
-    const record = images.find("box")!;
+    const record = images.records.find("box")!;
     expect(staleReason(record, source("one", "one/layer.tar"))).toBeUndefined();
     expect(staleReason(record, source("two", "one/layer.tar"))).toBeUndefined();
     cpSync(join(folder, "one"), join(folder, "moved"), { recursive: true, preserveTimestamps: true });
