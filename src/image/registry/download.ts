@@ -22,6 +22,8 @@ export interface Download {
 /** So many cuts without a byte between them are too many. */
 const FRUITLESS_TRIES = 4;
 const PAUSE = 300;
+const BATCH = 1 << 20;
+const SYNC_EVERY = 32 << 20;
 
 /**
  * Resolves when the file is complete, right and on the disk. Throws WRONG_DIGEST and BLOB_TOO_LARGE (the file is gone
@@ -99,22 +101,78 @@ async function take(
   from: number,
   { body }: RegistryResponse,
 ): Promise<number> {
+  const file = new BatchedFile(handle, from, onProgress);
   let size = from;
-  for await (const chunk of body) {
-    const bytes = chunk as Buffer;
-    size += bytes.length;
-    if (size > descriptor.size) {
-      body.destroy();
-      throw new BayError(
-        "BLOB_TOO_LARGE",
-        `${client.endpoint.host} sends more than the ${descriptor.size} bytes of ${descriptor.digest}`,
-      );
+  try {
+    for await (const chunk of body) {
+      const bytes = chunk as Buffer;
+      size += bytes.length;
+      if (size > descriptor.size) {
+        body.destroy();
+        throw new BayError(
+          "BLOB_TOO_LARGE",
+          `${client.endpoint.host} sends more than the ${descriptor.size} bytes of ${descriptor.digest}`,
+        );
+      }
+      hash.update(bytes);
+      await file.add(bytes);
     }
-    hash.update(bytes);
-    await handle.write(bytes);
-    onProgress(size);
+  } finally {
+    // what came before a cut is there for the next try
+    await file.flush();
   }
   return size;
+}
+
+/** Writes what comes in larger pieces, one while the next is collected, and has the disk begin before the end. */
+class BatchedFile {
+  #parts: Buffer[] = [];
+  #collected = 0;
+  #unsynced = 0;
+  #writing: Promise<void> = Promise.resolve();
+  #syncing: Promise<void> | undefined;
+
+  constructor(
+    readonly handle: FileHandle,
+    public size: number,
+    readonly onProgress: (bytes: number) => void,
+  ) {}
+
+  async add(bytes: Buffer): Promise<void> {
+    this.#parts.push(bytes);
+    this.#collected += bytes.length;
+    if (this.#collected < BATCH) return;
+    await this.#writing;
+    this.#begin();
+  }
+
+  #begin(): void {
+    const parts = this.#parts;
+    const length = this.#collected;
+    this.#parts = [];
+    this.#collected = 0;
+    this.#writing = this.handle.writev(parts).then(() => {
+      this.size += length;
+      this.#unsynced += length;
+      this.onProgress(this.size);
+      if (this.#unsynced < SYNC_EVERY || this.#syncing) return;
+      this.#unsynced = 0;
+      this.#syncing = this.handle
+        .datasync()
+        .catch(() => {}) // the last one counts
+        .finally(() => {
+          this.#syncing = undefined;
+        });
+    });
+    this.#writing.catch(() => {}); // whoever waits for it next is told
+  }
+
+  async flush(): Promise<void> {
+    await this.#writing;
+    if (this.#collected > 0) this.#begin();
+    await this.#writing;
+    await this.#syncing;
+  }
 }
 
 function cut({ client, descriptor }: Download, size: number, cause: unknown): RegistryError {

@@ -1,5 +1,5 @@
 /** Pushing an image: blobs that the registry lacks, in pieces and several at once, then the manifest. */
-import { open } from "node:fs/promises";
+import { createReadStream } from "node:fs";
 import { BayError } from "../../errors.ts";
 import type { ContentStore, Descriptor } from "../content-store.ts";
 import { parseManifest } from "../manifest.ts";
@@ -29,7 +29,8 @@ export interface PushRequest {
 
 const BLOBS_AT_ONCE = 4;
 /** Small enough to be sent again when a connection breaks, large enough not to matter. */
-const CHUNK = 32 << 20;
+const CHUNK = 64 << 20;
+const READ_AHEAD = 256 << 10;
 
 /** Gives the manifest's digest and size. Throws what the registry says. */
 export async function pushImage(
@@ -90,41 +91,37 @@ async function pushBlob(
   if (begun.status === 201) return onProgress({ digest, status: "Mounted" });
   let location = uploadLocation(begun.headers.location, begun.url);
   const { file, size } = content.piece(digest);
-  const handle = await open(file, "r");
-  try {
-    for (let at = 0; at < size; ) {
-      const part = Buffer.allocUnsafe(Math.min(CHUNK, size - at));
-      await handle.read(part, 0, part.length, at);
-      const answer = await client.request(location, {
-        method: "PATCH",
-        headers: {
-          "content-type": "application/octet-stream",
-          "content-range": `${at}-${at + part.length - 1}`,
-        },
-        body: () => part,
-        scopes,
-        expect: [201, 202, 204, 416],
-        signal,
-      });
-      await answer.body.dump();
-      location = uploadLocation(answer.headers.location, answer.url);
-      // 416: it has another part than we think, and says which
-      at = answer.status === 416 ? await received(client, location, scopes) : at + part.length;
-      onProgress({ digest, status: "Pushing", current: at, total: size });
-    }
-    const end = new URL(location);
-    end.searchParams.set("digest", digest);
-    const done = await client.request(end.href, {
-      method: "PUT",
+  for (let at = 0; at < size; ) {
+    const start = at;
+    const next = Math.min(at + CHUNK, size);
+    const answer = await client.request(location, {
+      method: "PATCH",
+      headers: {
+        "content-type": "application/octet-stream",
+        "content-length": String(next - at),
+        "content-range": `${at}-${next - 1}`,
+      },
+      body: () => createReadStream(file, { start, end: next - 1, highWaterMark: READ_AHEAD }),
       scopes,
-      expect: [200, 201, 202, 204],
+      expect: [201, 202, 204, 416],
       signal,
     });
-    await done.body.dump();
-    onProgress({ digest, status: "Pushed" });
-  } finally {
-    await handle.close();
+    await answer.body.dump();
+    location = uploadLocation(answer.headers.location, answer.url);
+    // 416: it has another part than we think, and says which
+    at = answer.status === 416 ? await received(client, location, scopes) : next;
+    onProgress({ digest, status: "Pushing", current: at, total: size });
   }
+  const end = new URL(location);
+  end.searchParams.set("digest", digest);
+  const done = await client.request(end.href, {
+    method: "PUT",
+    scopes,
+    expect: [200, 201, 202, 204],
+    signal,
+  });
+  await done.body.dump();
+  onProgress({ digest, status: "Pushed" });
 }
 
 /** How much of an upload the registry has. */

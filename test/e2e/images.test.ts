@@ -1,0 +1,141 @@
+import { execFileSync } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
+import { readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { PLAIN_ENTRY } from "../../src/image/tar/describe.ts";
+import { encodeEntry, padding } from "../../src/image/tar/header.ts";
+import { Bay } from "../support/bay.ts";
+
+const file = (name: string, bytes: Buffer, mode = 0o644) =>
+  Buffer.concat([
+    encodeEntry({ ...PLAIN_ENTRY, name, type: "file", mode, size: bytes.length }),
+    bytes,
+    padding(bytes.length),
+  ]);
+const tar = (...entries: Buffer[]) => Buffer.concat([...entries, Buffer.alloc(1024)]);
+
+/** What docker save writes, of layers that are given. */
+function archive(name: string, layers: Buffer[]): Buffer {
+  const config = Buffer.from(
+    JSON.stringify({
+      architecture: process.arch === "arm64" ? "arm64" : "amd64",
+      os: "linux",
+      config: { Cmd: ["/busybox", "sleep", "1000"] },
+      rootfs: {
+        type: "layers",
+        diff_ids: layers.map((layer) => `sha256:${createHash("sha256").update(layer).digest("hex")}`),
+      },
+    }),
+  );
+  const manifest = [
+    { Config: "config.json", RepoTags: [name], Layers: layers.map((_, index) => `${index}/layer.tar`) },
+  ];
+  return tar(
+    file("config.json", config),
+    file("manifest.json", Buffer.from(JSON.stringify(manifest))),
+    ...layers.map((layer, index) => file(`${index}/layer.tar`, layer)),
+  );
+}
+
+describe("images on this host", () => {
+  const bay = new Bay();
+  const stack = (image: string) =>
+    bay.write(
+      `name: img\nservices:\n  a: { image: "${image}", network_mode: none, stop_grace_period: 0s, restart: always }\n`,
+    );
+  const busybox = file("busybox", readFileSync("/bin/busybox"), 0o755);
+  const load = (name: string, ...layers: Buffer[]) => {
+    bay.write("", "image.tar");
+    writeFileSync(join(bay.folder, "stack", "image.tar"), archive(name, layers));
+    return bay.run(["image", "load", "-i", "image.tar"]);
+  };
+  const blobs = () => readdirSync(join(bay.folder, "root", "blobs", "sha256"));
+  const layers = () =>
+    readdirSync(join(bay.folder, "root", "layers")).filter((name) => /^[0-9a-f]{16}$/.test(name));
+  beforeAll(() => void stack("none"));
+  afterAll(() => bay.close());
+  afterEach(() => void bay.run(["down", "-v", "-t", "0"]));
+
+  it("may have 120 layers, of which the topmost counts", () => {
+    const upper = Array.from({ length: 119 }, (_, index) => tar(file("number", Buffer.from(String(index)))));
+    expect(load("many:1", tar(busybox), ...upper).code).toBe(0);
+    stack("many:1").ok("up", "-d");
+    expect(bay.ok("exec", "-T", "a", "/busybox", "cat", "/number")).toBe("118");
+  });
+
+  it("that lose their name stay while a container is made of them", () => {
+    expect(load("moving:1", tar(busybox, file("version", Buffer.from("one")))).code).toBe(0);
+    stack("moving:1").ok("up", "-d");
+    expect(load("moving:1", tar(busybox, file("version", Buffer.from("two")))).code).toBe(0);
+    bay.ok("image", "prune");
+    bay.ok("restart");
+    expect(bay.ok("exec", "-T", "a", "/busybox", "cat", "/version")).toBe("one");
+    expect(bay.run(["plan", "--detailed-exitcode"]).code).toBe(2);
+    bay.ok("up", "-d");
+    expect(bay.ok("exec", "-T", "a", "/busybox", "cat", "/version")).toBe("two");
+    bay.ok("image", "prune");
+    expect(bay.ok("exec", "-T", "a", "/busybox", "cat", "/version")).toBe("two");
+    expect(bay.run(["image", "rm", "moving:1"]).err).toContain("is used by the container img-a-1");
+    bay.ok("down");
+    bay.ok("image", "prune", "-a");
+    expect(blobs()).toEqual([]);
+    expect(layers()).toEqual([]);
+  });
+
+  it("that are damaged are found, and whole again after they are loaded again", () => {
+    const layer = tar(busybox, file("random", randomBytes(100_000)));
+    load("whole:1", layer);
+    expect(bay.run(["image", "verify"]).code).toBe(0);
+    const digest = createHash("sha256").update(layer).digest("hex");
+    truncateSync(join(bay.folder, "root", "blobs", "sha256", digest), 1000);
+    const { code, out } = bay.run(["image", "verify"]);
+    expect([code, out]).toEqual([1, expect.stringContaining(digest)]);
+    bay.ok("image", "rm", "whole:1");
+    load("whole:1", layer);
+    expect(bay.run(["image", "verify"]).code).toBe(0);
+    bay.ok("image", "rm", "whole:1");
+  });
+
+  it("are loaded once by two commands at once, and saved as docker-archive that is the same again", async () => {
+    const layer = tar(busybox, file("random", randomBytes(3_000_000)));
+    writeFileSync(join(bay.folder, "stack", "image.tar"), archive("twice:1", [layer]));
+    const both = await Promise.all([1, 2].map(() => bay.call(["image", "load", "-i", "image.tar"])));
+    expect(both.map(({ code }) => code)).toEqual([0, 0]);
+    bay.ok("image", "save", "-o", "saved.tar", "twice:1");
+    const listed = execFileSync("tar", ["-tf", join(bay.folder, "stack", "saved.tar")], { encoding: "utf8" });
+    expect(listed).toContain(createHash("sha256").update(layer).digest("hex"));
+    const id = bay.ok("image", "ls", "-q");
+    bay.ok("image", "rm", "twice:1");
+    bay.ok("image", "load", "-i", "saved.tar");
+    expect(bay.ok("image", "ls", "-q")).toBe(id);
+    bay.ok("image", "rm", "twice:1");
+  });
+
+  it("survive kill -9 of bayd in the middle of a load", async () => {
+    const layer = tar(
+      busybox,
+      ...Array.from({ length: 3000 }, (_, index) => file(`f${index}`, randomBytes(2000))),
+    );
+    writeFileSync(join(bay.folder, "stack", "image.tar"), archive("killed:1", [layer]));
+    bay.ok("image", "ls");
+    for (let round = 0; round < 5; round++) {
+      const loading = bay.call(["image", "load", "-i", "image.tar"]);
+      await new Promise((resolve) => setTimeout(resolve, 60 + round * 60));
+      process.kill(bay.daemonPid(), "SIGKILL");
+      await loading;
+      await new Promise((resolve) => setTimeout(resolve, 700));
+      expect(bay.run(["image", "verify"]).code).toBe(0);
+      bay.run(["image", "rm", "killed:1"]);
+    }
+    expect((await bay.call(["image", "load", "-i", "image.tar"])).code).toBe(0);
+    expect(bay.run(["image", "verify"]).code).toBe(0);
+    const rest = readdirSync(join(bay.folder, "root", "blobs", "sha256")).filter((name) =>
+      name.startsWith("."),
+    );
+    expect(rest).toEqual([]);
+    bay.ok("image", "rm", "killed:1");
+    bay.ok("image", "prune", "-a");
+    expect(blobs()).toEqual([]);
+  });
+});
