@@ -4,8 +4,16 @@ import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { Worker } from "node:worker_threads";
 import { BayError } from "../errors.ts";
-import { workerFile } from "../image/index.ts";
+import {
+  type ImageRecord,
+  isInLayers,
+  type ListedChange,
+  type RunConfig,
+  runLayerTask,
+  workerFile,
+} from "../image/index.ts";
 import { close, createPipe, openProcess } from "../linux/index.ts";
+import type { ContainerConfig } from "./config.ts";
 import type { Host } from "./host.ts";
 import type { ContainerRecord } from "./record.ts";
 import { isRunning } from "./records.ts";
@@ -47,18 +55,29 @@ async function rootOf(host: Host, record: ContainerRecord) {
   };
 }
 
+/** The container's file system as it is, without its volumes: its own layer is only read. */
+async function wholeOf(host: Host, record: ContainerRecord) {
+  const image = await host.images.get(record.config.image, record.config.imageId);
+  return { kind: "layers" as const, target: mountPoint(host), lower: lookupDirectories(host, record, image) };
+}
+
 async function work(
   host: Host,
   record: ContainerRecord,
-  direction: "get" | "put" | "stat",
+  direction: "get" | "put" | "stat" | "export",
   path: string,
 ): Promise<{ stat: Promise<PathStat>; done: Promise<void>; stream: Socket }> {
   const pipe = createPipe(direction === "put" ? "write" : "read");
   const [own, theirs] = direction === "put" ? [pipe.write, pipe.read] : [pipe.read, pipe.write];
-  const root = await rootOf(host, record);
+  const root = direction === "export" ? await wholeOf(host, record) : await rootOf(host, record);
   // the worker closes its end
   const worker = new Worker(workerFile("archive-worker"), {
-    workerData: { direction, path: join("/", path), fd: theirs, root },
+    workerData: {
+      direction: direction === "export" ? "get" : direction,
+      path: join("/", path),
+      fd: theirs,
+      root,
+    },
   });
   const stream = new Socket({ fd: own, readable: direction !== "put", writable: direction === "put" });
   stream.on("error", () => {});
@@ -100,6 +119,68 @@ export async function readArchive(
 ): Promise<{ stat: PathStat; stream: Readable }> {
   const { stat, stream } = await work(host, record, "get", path);
   return { stat: await stat, stream };
+}
+
+/** A tar of all of a container's file system but its volumes. */
+export async function exportContainer(host: Host, record: ContainerRecord): Promise<Readable> {
+  const { stat, stream } = await work(host, record, "export", "/");
+  await stat;
+  return stream;
+}
+
+export interface FileChange {
+  path: string;
+  kind: "changed" | "added" | "deleted";
+}
+
+/** What a container did to its image's files. */
+export async function changesOf(host: Host, record: ContainerRecord): Promise<FileChange[]> {
+  const image = await host.images.get(record.config.image, record.config.imageId);
+  const [upper = "", ...lower] = lookupDirectories(host, record, image);
+  const listed = JSON.parse(await runLayerTask({ kind: "list", directory: upper })) as ListedChange[];
+  return listed.map(({ path, isWhiteout }) => ({
+    path,
+    kind: isWhiteout ? "deleted" : isInLayers(lower, path) ? "changed" : "added",
+  }));
+}
+
+export interface CommitRequest {
+  name: string | undefined;
+  author?: string | undefined;
+  comment?: string | undefined;
+  /** Hold the container still meanwhile. */
+  pause: boolean;
+}
+
+/** Makes an image of a container as it is, with its own command, environment and the like. */
+export async function commitContainer(
+  host: Host,
+  record: ContainerRecord,
+  { name, author, comment, pause }: CommitRequest,
+): Promise<ImageRecord> {
+  const { config } = record;
+  const image = await host.images.get(config.image, config.imageId);
+  const [upper = ""] = lookupDirectories(host, record, image);
+  const cgroup = host.cgroups.group(record.id.slice(0, 16));
+  const holds = pause && record.state.status === "running";
+  if (holds) cgroup.freeze(true);
+  try {
+    return await host.images.commit(image, upper, { name, author, comment, config: runConfigOf(config) });
+  } finally {
+    if (holds && record.state.status === "running") cgroup.freeze(false);
+  }
+}
+
+/** The container's own settings, as far as an image has a place for them. */
+function runConfigOf({ args, env, user, workdir, exposed, stopSignal }: ContainerConfig): RunConfig {
+  return {
+    ...(args.length > 0 ? { Entrypoint: null, Cmd: args } : {}),
+    Env: env,
+    User: user,
+    WorkingDir: workdir,
+    ExposedPorts: Object.fromEntries(exposed.map((port) => [port, {}])),
+    ...(stopSignal ? { StopSignal: stopSignal } : {}),
+  };
 }
 
 export async function statPath(host: Host, record: ContainerRecord, path: string): Promise<PathStat> {

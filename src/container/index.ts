@@ -1,6 +1,14 @@
 /** The door of containers: their configs and records, and the manager that makes them live. */
 
-export { type PathStat, readArchive, statPath, writeArchive } from "./archive.ts";
+export {
+  changesOf,
+  commitContainer,
+  exportContainer,
+  type PathStat,
+  readArchive,
+  statPath,
+  writeArchive,
+} from "./archive.ts";
 export * from "./config.ts";
 export { type BayEvent, EventLog } from "./events.ts";
 export { Exec, type ExecConfig } from "./exec.ts";

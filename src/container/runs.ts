@@ -291,7 +291,11 @@ export class Runs extends EventEmitter {
     if (record.endpoints.length > 0) this.host.serveDns(record, false);
     for (const port of portsOf(record))
       await this.host.networks.ports.hold(port).catch((error) => this.emit("warning", messageOf(error)));
-    if (state.status === "running") this.watchHealth(record);
+    if (state.status !== "running") return;
+    // a commit may have held it still when bayd was killed
+    const cgroup = this.host.cgroups.group(record.id.slice(0, 16));
+    if (cgroup.isFrozen()) cgroup.freeze(false);
+    this.watchHealth(record);
   }
 
   /** Starts again what its policy wants to run, and what was about to be when bayd ended. */

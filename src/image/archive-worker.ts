@@ -38,11 +38,18 @@ export type ArchiveTask = {
         work: string;
         /** Volumes and binds, which a copy into a stopped container means too. */
         mounts: { source: string; target: string; readOnly: boolean }[];
-      };
+      }
+    /** Directories over each other, read only: the writable layer may be in use. */
+    | { kind: "layers"; target: string; lower: string[] };
 };
 
 function enter(task: ArchiveTask): void {
   if (task.root.kind === "process") return enterRootOf(task.root.pidfd);
+  if (task.root.kind === "layers") {
+    privateMounts();
+    mountOverlay(task.root.target, `lowerdir=${task.root.lower.join(":")}`);
+    return confineTo(task.root.target);
+  }
   const { target, lower, upper, work, mounts } = task.root;
   privateMounts();
   mountOverlay(target, `lowerdir=${lower.join(":")},upperdir=${upper},workdir=${work}`);

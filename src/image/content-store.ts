@@ -185,6 +185,17 @@ export class ContentStore {
     return runLayerTask({ kind: "hash", piece: this.piece(digest) });
   }
 
+  /** Packs a container's writable layer, plain, into a blob. Throws FILE_CHANGED, and what the system says. */
+  async pack(directory: string, mediaType: string): Promise<Descriptor> {
+    const target = this.temporary();
+    try {
+      return this.place(target, mediaType, await runLayerTask({ kind: "pack", directory, target }));
+    } catch (error) {
+      rmSync(target, { force: true });
+      throw error;
+    }
+  }
+
   /** A path for a blob that is being written. */
   temporary(): string {
     return join(this.#directory, `.new-${process.pid}-${serial++}`);

@@ -14,7 +14,7 @@ import {
   untagged,
 } from "./image-records.ts";
 import { LayerStore } from "./layer-store.ts";
-import { type ImageConfig, parseImageConfig, parseManifest } from "./manifest.ts";
+import { type ImageConfig, MEDIA, parseImageConfig, parseManifest, type RunConfig } from "./manifest.ts";
 import { hostPlatform, parsePlatform } from "./platform.ts";
 import { canonicalReference, parseReference } from "./reference.ts";
 import type { Credentials } from "./registry/credentials.ts";
@@ -37,6 +37,14 @@ export interface PullOptions {
   credentials?: Credentials | undefined;
   onProgress?: (progress: PullProgress) => void;
   signal?: AbortSignal | undefined;
+}
+
+export interface CommitOptions {
+  name: string | undefined;
+  author?: string | undefined;
+  comment?: string | undefined;
+  /** Laid over the base's. */
+  config?: RunConfig;
 }
 
 export interface PushOptions {
@@ -253,6 +261,34 @@ export class ImageStore {
     } finally {
       this.#making.delete(name);
     }
+  }
+
+  /**
+   * An image of another one and a writable layer over it. Nothing may write there meanwhile.
+   * `name` may be undefined. Throws FILE_CHANGED, BAD_REFERENCE.
+   */
+  commit(base: Image, upper: string, { name, author, comment, config }: CommitOptions): Promise<ImageRecord> {
+    const reference = name === undefined ? undefined : canonicalReference(name);
+    return this.#busy("commit", async () => {
+      const layer = await this.content.pack(upper, MEDIA.layer);
+      const created = new Date().toISOString();
+      const whole: ImageConfig = {
+        ...base.config,
+        created,
+        ...(author ? { author } : {}),
+        config: { ...base.config.config, ...config },
+        rootfs: { type: "layers", diff_ids: [...base.config.rootfs.diff_ids, layer.digest] },
+        history: [
+          ...(base.config.history ?? []),
+          { created, created_by: "bay container commit", ...(comment ? { comment } : {}) },
+        ],
+      };
+      const described = this.content.put(JSON.stringify(whole), MEDIA.config);
+      const layers = [...this.layersOf(base), layer];
+      const manifest = { schemaVersion: 2, mediaType: MEDIA.manifest, config: described, layers };
+      const stored = this.content.put(JSON.stringify(manifest), MEDIA.manifest);
+      return this.#keep(reference ?? untagged(described.digest), stored, {});
+    });
   }
 
   /** Images of an archive of docker save or an OCI layout, under the names that it gives them. Throws BAD_ARCHIVE. */

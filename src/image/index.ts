@@ -2,7 +2,8 @@
 export { fillVolume, workerFile } from "./confined.ts";
 export { type ImageRecord, isUntagged } from "./image-records.ts";
 export { type Image, ImageStore, inspectImage, type PullOptions } from "./image-store.ts";
-export { readImageFile, resolveInLayers } from "./layer-lookup.ts";
+export { isInLayers, readImageFile, resolveInLayers } from "./layer-lookup.ts";
+export { type ListedChange, runLayerTask } from "./layer-pool.ts";
 export type { ImageConfig, RunConfig } from "./manifest.ts";
 export { PullSummary } from "./pull-summary.ts";
 export { canonicalReference, familiarReference, parseReference } from "./reference.ts";

@@ -49,3 +49,8 @@ export function readImageFile(directories: readonly string[], path: string): str
   const found = standing(directories, real);
   return found?.what.kind === "file" ? readInRoot(found.directory, real)?.toString("utf8") : undefined;
 }
+
+/** True where one of the layers has something at a path, and none above it hides it. Symlinks on the way count as they stand. */
+export function isInLayers(directories: readonly string[], path: string): boolean {
+  return standing(directories, path) !== undefined;
+}

@@ -29,14 +29,25 @@ export type LayerTask =
   | { kind: "copy"; piece: Piece; target: string }
   /** Decompresses a piece to a new file. Answers with the digest of the plain content. */
   | { kind: "decompress"; piece: Piece; target: string }
+  /** Packs a container's writable layer into a new file. Answers with its digest. */
+  | { kind: "pack"; directory: string; target: string }
+  /** Lists what is in a container's writable layer. Answers with a JSON array of ListedChange. */
+  | { kind: "list"; directory: string }
   /** Answers with the digest of a piece. */
   | { kind: "hash"; piece: Piece };
 
-export type LayerAnswer = { ok: true; digest: string } | { ok: false; code: string; message: string };
+export interface ListedChange {
+  /** Absolute in the container; what is no UTF-8 in it is replaced. */
+  path: string;
+  isWhiteout: boolean;
+  isDirectory: boolean;
+}
+
+export type LayerAnswer = { ok: true; result: string } | { ok: false; code: string; message: string };
 
 interface Waiting {
   task: LayerTask;
-  resolve(digest: string): void;
+  resolve(result: string): void;
   reject(error: Error): void;
 }
 
@@ -50,7 +61,7 @@ const queue: Waiting[] = [];
 const idle: Worker[] = [];
 let count = 0;
 
-/** Does a task in a worker and gives the digest. Throws BAD_TAR, BAD_LAYER, and what the system says (ENOSPC). */
+/** Does a task in a worker and gives its answer, a digest mostly. Throws BAD_TAR, BAD_LAYER, and what the system says (ENOSPC). */
 export function runLayerTask(task: LayerTask): Promise<string> {
   return new Promise((resolve, reject) => {
     queue.push({ task, resolve, reject });
@@ -87,7 +98,7 @@ function give(worker: Worker, { task, resolve, reject }: Waiting): void {
   };
   const onAnswer = (answer: LayerAnswer) => {
     done();
-    if (answer.ok) resolve(answer.digest);
+    if (answer.ok) resolve(answer.result);
     else reject(new BayError(answer.code, answer.message));
     rest(worker);
   };

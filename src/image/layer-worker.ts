@@ -5,7 +5,9 @@ import { parentPort } from "node:worker_threads";
 import { within } from "../linux/index.ts";
 import { compressionAt, decompress, loadCompression } from "./compression/index.ts";
 import { Growth } from "./growth.ts";
-import type { LayerAnswer, LayerTask, Piece } from "./layer-pool.ts";
+import type { LayerAnswer, LayerTask, ListedChange, Piece } from "./layer-pool.ts";
+import { layerChanges, packHere } from "./pack-layer.ts";
+import { bytesOf } from "./tar/header.ts";
 import type { ReadBytes } from "./tar/read.ts";
 import { unpackHere } from "./unpack.ts";
 
@@ -62,7 +64,36 @@ function writeTo(target: string, read: ReadBytes): void {
   }
 }
 
-function run(fd: number, task: LayerTask): string {
+function list(directory: string): string {
+  const changes: ListedChange[] = within(directory, () =>
+    [...layerChanges("/")].map(({ path, isWhiteout, stat }) => ({
+      path: `/${bytesOf(path).toString("utf8")}`,
+      isWhiteout,
+      isDirectory: stat.isDirectory(),
+    })),
+  );
+  return JSON.stringify(changes);
+}
+
+/** The target is opened before the thread confines itself, and the directory's paths resolve inside it. */
+function pack({ directory, target }: Extract<LayerTask, { kind: "pack" }>): string {
+  const hash = createHash("sha256");
+  const out = openSync(target, "wx", 0o644);
+  try {
+    within(directory, () =>
+      packHere((bytes) => {
+        hash.update(bytes);
+        for (let at = 0; at < bytes.length; ) at += writeSync(out, bytes, at);
+      }),
+    );
+    fsyncSync(out);
+  } finally {
+    closeSync(out);
+  }
+  return `sha256:${hash.digest("hex")}`;
+}
+
+function run(fd: number, task: Extract<LayerTask, { piece: Piece }>): string {
   const { piece } = task;
   if (task.kind === "unpack") {
     const { plain, isPlain } = plainContent(fd, piece);
@@ -84,8 +115,12 @@ parentPort!.on("message", (task: LayerTask) => {
   let answer: LayerAnswer;
   let fd = -1;
   try {
-    fd = openSync(task.piece.file, "r");
-    answer = { ok: true, digest: run(fd, task) };
+    if (task.kind === "pack") answer = { ok: true, result: pack(task) };
+    else if (task.kind === "list") answer = { ok: true, result: list(task.directory) };
+    else {
+      fd = openSync(task.piece.file, "r");
+      answer = { ok: true, result: run(fd, task) };
+    }
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
     answer = { ok: false, code: code ?? "LAYER_TASK", message };

@@ -112,6 +112,52 @@ describe("images on this host", () => {
     bay.ok("image", "rm", "twice:1");
   });
 
+  it("are made of containers, which tell what they changed and can be exported", () => {
+    load(
+      "base:1",
+      tar(
+        busybox,
+        file("kept", Buffer.from("k")),
+        file("gone", Buffer.from("g")),
+        file("dir/old", Buffer.from("o")),
+      ),
+    );
+    stack("base:1").ok("up", "-d");
+    const run = (command: string) => bay.ok("exec", "-T", "a", "/busybox", "sh", "-c", command);
+    run(
+      "/busybox rm /gone && /busybox rm -r /dir && /busybox mkdir /dir && echo new > /dir/new && echo more >> /kept && " +
+        "/busybox ln /kept /also && /busybox ln -s kept /link && /busybox touch -d '2001-02-03 04:05:06' /dir/new",
+    );
+    expect(bay.ok("container", "diff", "a").trim().split("\n")).toEqual([
+      "A /also",
+      "C /dir",
+      "A /dir/new",
+      "D /gone",
+      "C /kept",
+      "A /link",
+    ]);
+    const id = bay.ok("container", "commit", "-m", "by hand", "a", "made:1").trim();
+    expect(bay.ps()[0]!.State).toBe("running");
+    expect(bay.ok("image", "history", "made:1")).toContain("by hand");
+    bay.ok("container", "export", "-o", "whole.tar", "img-a-1");
+    const whole = execFileSync("tar", ["-tf", join(bay.folder, "stack", "whole.tar")], { encoding: "utf8" });
+    expect(whole).toMatch(/^(\.\/)?dir\/new$/m);
+    expect(whole).not.toMatch(/gone|dir\/old|proc\/self/);
+    bay.ok("down");
+    stack("made:1").ok("up", "-d");
+    expect(run("/busybox cat /kept /also /link /dir/*; /busybox ls /dir")).toBe(
+      "kmore\nkmore\nkmore\nnew\nnew\n",
+    );
+    expect(bay.run(["exec", "-T", "a", "/busybox", "cat", "/gone"]).code).not.toBe(0);
+    // what is unpacked and committed again is the same layer
+    const layersOf = (name: string) =>
+      (JSON.parse(bay.ok("image", "inspect", name)) as { RootFS: { Layers: string[] } }[])[0]!.RootFS.Layers;
+    expect(id).toMatch(/^sha256:/);
+    expect(layersOf("made:1").length).toBe(layersOf("base:1").length + 1);
+    bay.ok("down");
+    for (const name of ["made:1", "base:1"]) bay.ok("image", "rm", name);
+  });
+
   it("survive kill -9 of bayd in the middle of a load", async () => {
     const layer = tar(
       busybox,

@@ -9,8 +9,9 @@ describe("examples/web-db", () => {
   const bay = new Bay();
   beforeAll(() => cpSync("examples/web-db", join(bay.folder, "stack"), { recursive: true }));
   afterAll(() => bay.close());
-  const up = () => {
-    const { code, out, err } = bay.run(["up", "-d", "--wait"], { timeout: 600_000 });
+  // not by run(): the test runner must hear from this process while the packages come
+  const up = async () => {
+    const { code, out, err } = await bay.call(["up", "-d", "--wait"]);
     if (code !== 0) throw new Error(`${out}${err}${bay.run(["logs"]).out}`);
   };
   // a kept connection would lead to the container that was there before
@@ -34,7 +35,7 @@ describe("examples/web-db", () => {
 
   it("keeps its database over down and up, and makes no image again", { timeout: 200_000 }, async () => {
     bay.ok("down");
-    const { code, err } = bay.run(["up", "-d", "--wait"], { timeout: 100_000 });
+    const { code, err } = await bay.call(["up", "-d", "--wait"]);
     expect(code).toBe(0);
     expect(err).not.toContain("image");
     expect((await state()).notes).toEqual(["one", "Ωmega"]);

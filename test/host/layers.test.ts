@@ -175,6 +175,26 @@ describe("layers", () => {
       );
   });
 
+  it("are packed again as the same bytes", async () => {
+    const content = new ContentStore(join(folder, "packed"));
+    mkdirSync(join(folder, "upper"));
+    sh(TREE, join(folder, "upper", "tree"));
+    sh(
+      'cd "$1" && mkdir opaque && setfattr -n trusted.overlay.opaque -v y opaque && echo in > opaque/in && mknod hidden c 0 0',
+      join(folder, "upper"),
+    );
+    const first = await content.pack(join(folder, "upper"), "layer");
+    const { file, size } = content.piece(first.digest);
+    await layers.unpack({ file, offset: 0, size }, first.digest);
+    const directory = join(layers.directory, LayerStore.shortName(first.digest));
+    const known = (listing: string) => listing.replace(/^hidden\|.*\n/m, ""); // of a whiteout only that it is one counts
+    expect(known(sh(LISTING, directory))).toBe(known(sh(LISTING, join(folder, "upper"))));
+    expect((await content.pack(directory, "layer")).digest).toBe(first.digest);
+    const names = execFileSync("tar", ["-tf", file], { encoding: "utf8" });
+    expect(names).toMatch(/^opaque\/\.wh\.\.wh\.\.opq$/m);
+    expect(names).toMatch(/^\.wh\.hidden$/m);
+  });
+
   it("replace what is in the way, whatever kind it is", async () => {
     const directory = await unpack(
       archive(

@@ -1,12 +1,11 @@
 /** `bay image …`: what is in the store of images. */
-import { createWriteStream, existsSync } from "node:fs";
-import { rename, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { pipeline } from "node:stream/promises";
 import { textOf, toError } from "../../daemon/index.ts";
 import { BayError } from "../../errors.ts";
 import type { Context } from "../context.ts";
 import { humanAge, humanBytes, print, printJson, table } from "../ui/output.ts";
+import { refuseTerminal, saveStream } from "../ui/save-stream.ts";
 
 interface ImageRow {
   Id: string;
@@ -103,21 +102,11 @@ export async function prune(context: Context, _args: string[], options: { all?: 
 
 export async function save(context: Context, names: string[], options: { output?: string }): Promise<void> {
   const client = await context.daemon();
-  const { output } = options;
-  if (!output && process.stdout.isTTY)
-    throw new BayError("BAD_OPTION", "an archive is nothing for a terminal", { hint: "-o FILE, or a pipe" });
+  refuseTerminal(options.output, "an archive");
   const query = new URLSearchParams(names.map((name): [string, string] => ["names", name]));
   const { body, status } = await client.send("GET", `/images/get?${query}`);
   if (status >= 400) throw toError(await textOf(body));
-  if (!output) return pipeline(body, process.stdout);
-  // the name stands for the whole archive or for what was there before
-  const growing = `${output}.part`;
-  try {
-    await pipeline(body, createWriteStream(growing));
-    await rename(growing, output);
-  } finally {
-    await rm(growing, { force: true });
-  }
+  await saveStream(body, options.output);
 }
 
 export async function load(context: Context, _args: string[], options: { input?: string }): Promise<void> {

@@ -39,6 +39,30 @@ export function addImageCommands(add: Add, group: (name: string, description: st
     async () => (await import("../commands/registry.ts")).logout,
   );
 
+  const container = group("container", "one container, by service, name or ID: commit, diff, export");
+  container(
+    "commit <container> [image]",
+    "make an image of a container as it is",
+    (c) =>
+      c
+        .option("-a, --author <name>")
+        .option("-m, --message <text>", "kept in the image's history")
+        .option("--no-pause", "let it go on meanwhile"),
+    async () => (await import("../commands/container.ts")).commit,
+  );
+  container(
+    "diff <container>",
+    "show what a container changed in its image's files: C changed, A added, D deleted",
+    (c) => c.addOption(format()),
+    async () => (await import("../commands/container.ts")).diff,
+  );
+  container(
+    "export <container>",
+    "write a tar of a container's file system, without its volumes",
+    (c) => c.option("-o, --output <file>", "write here and not to standard output"),
+    async () => (await import("../commands/container.ts")).exportContainer,
+  );
+
   const image = group(
     "image",
     "images on this host: ls, pull, push, inspect, history, tag, rm, prune, save, load, verify",

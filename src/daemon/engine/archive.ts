@@ -1,7 +1,15 @@
 /** Archive routes of the Docker Engine API: files in and out of containers as tar streams. */
-import { type PathStat, readArchive, statPath, writeArchive } from "../../container/index.ts";
+import {
+  changesOf,
+  commitContainer,
+  exportContainer,
+  type PathStat,
+  readArchive,
+  statPath,
+  writeArchive,
+} from "../../container/index.ts";
 import { BayError } from "../../errors.ts";
-import { type Call, type Route, route } from "../http.ts";
+import { type Call, type Route, route, sendJson } from "../http.ts";
 import type { Services } from "../server.ts";
 
 const GO_DIRECTORY = 2 ** 31;
@@ -35,6 +43,32 @@ export function archiveRoutes({ manager }: Services): Route[] {
         "X-Docker-Container-Path-Stat": header(stat),
       });
       stream.pipe(call.response);
+    }),
+    route("GET", "/containers/:/export", async ({ response, parts }) => {
+      const stream = await exportContainer(manager, manager.get(parts[0]!));
+      response.writeHead(200, { "Content-Type": "application/x-tar" });
+      stream.pipe(response);
+    }),
+    route("GET", "/containers/:/changes", async ({ response, parts }) => {
+      const changes = await changesOf(manager, manager.get(parts[0]!));
+      const kinds = { changed: 0, added: 1, deleted: 2 };
+      sendJson(
+        response,
+        200,
+        changes.map(({ path, kind }) => ({ Path: path, Kind: kinds[kind] })),
+      );
+    }),
+    route("POST", "/commit", async ({ response, query }) => {
+      const [repository, tag] = [query.get("repo"), query.get("tag")];
+      if (query.get("changes"))
+        throw new BayError("UNSUPPORTED", "changes to the config of a commit are not supported yet");
+      const image = await commitContainer(manager, manager.get(query.get("container") ?? ""), {
+        name: repository ? `${repository}${tag ? `:${tag}` : ""}` : undefined,
+        author: query.get("author") || undefined,
+        comment: query.get("comment") || undefined,
+        pause: query.get("pause") !== "0" && query.get("pause") !== "false",
+      });
+      sendJson(response, 201, { Id: image.id });
     }),
     route("PUT", "/containers/:/archive", async (call) => {
       const { record, path } = target(call);

@@ -1,0 +1,64 @@
+/** `bay container …`: commands on one container, named by its service, its own name or its ID. */
+import type { Client } from "../../daemon/index.ts";
+import { textOf, toError } from "../../daemon/index.ts";
+import { hasCode } from "../../errors.ts";
+import { type Context, oneContainer } from "../context.ts";
+import { print, printJson } from "../ui/output.ts";
+import { refuseTerminal, saveStream } from "../ui/save-stream.ts";
+
+/** A container by name or ID, else the stack's container of a service. */
+async function find(context: Context, name: string): Promise<{ client: Client; id: string }> {
+  const client = await context.client();
+  try {
+    const { Id } = await client.json<{ Id: string }>("GET", `/containers/${encodeURIComponent(name)}/json`);
+    return { client, id: Id };
+  } catch (error) {
+    if (!hasCode(error, "CONTAINER_NOT_FOUND")) throw error;
+    const { row } = await oneContainer(context, name);
+    return { client, id: row.Id };
+  }
+}
+
+interface CommitOptions {
+  author?: string;
+  message?: string;
+  pause?: boolean;
+}
+
+export async function commit(
+  context: Context,
+  [name, image]: string[],
+  options: CommitOptions,
+): Promise<void> {
+  const { client, id } = await find(context, name!);
+  const query = new URLSearchParams({
+    container: id,
+    repo: image ?? "",
+    author: options.author ?? "",
+    comment: options.message ?? "",
+    pause: options.pause === false ? "0" : "1",
+  });
+  const { Id } = await client.json<{ Id: string }>("POST", `/commit?${query}`);
+  print(Id);
+}
+
+const SIGNS = ["C", "A", "D"];
+
+export async function diff(context: Context, [name]: string[], options: { format: string }): Promise<void> {
+  const { client, id } = await find(context, name!);
+  const changes = await client.json<{ Path: string; Kind: number }[]>("GET", `/containers/${id}/changes`);
+  if (options.format === "json") return printJson(changes);
+  print(changes.map(({ Path, Kind }) => `${SIGNS[Kind]} ${Path.replace(/\p{C}/gu, "?")}`).join("\n"));
+}
+
+export async function exportContainer(
+  context: Context,
+  [name]: string[],
+  { output }: { output?: string },
+): Promise<void> {
+  refuseTerminal(output, "a tar");
+  const { client, id } = await find(context, name!);
+  const { body, status } = await client.send("GET", `/containers/${id}/export`);
+  if (status >= 400) throw toError(await textOf(body));
+  await saveStream(body, output);
+}

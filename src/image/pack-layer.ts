@@ -1,0 +1,122 @@
+/**
+ * A container's writable layer as an OCI layer (image-spec layer.md), from inside its directory: overlayfs's whiteouts
+ * and opaque directories become OCI's. The same tree gives the same bytes: names are sorted, and nothing of the day or
+ * of the directory's own history goes in.
+ */
+import { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync, type Stats } from "node:fs";
+import { posix } from "node:path";
+import { BayError } from "../errors.ts";
+import { getXattrs } from "../linux/index.ts";
+import { PLAIN_ENTRY } from "./tar/describe.ts";
+import { BLOCK, bytesOf, type EntryType, encodeEntry, padding, type TarEntry } from "./tar/header.ts";
+
+const CHUNK = 1 << 20;
+const OPAQUE = "trusted.overlay.opaque";
+const OVERLAY = "trusted.overlay.";
+
+type Write = (bytes: Buffer) => void;
+
+/** Something in a writable layer; its path is a binary string, relative. */
+export interface LayerChange {
+  path: string;
+  /** It hides what is below, and is nothing itself. */
+  isWhiteout: boolean;
+  /** A directory that hides all that the one below has. */
+  isOpaque: boolean;
+  stat: Stats;
+  xattrs: Map<string, Buffer>;
+}
+
+/** Every change below a directory, parents first, in the order of names. */
+export function* layerChanges(root: string): Generator<LayerChange> {
+  const walk = function* (directory: string): Generator<LayerChange> {
+    for (const name of readdirSync(bytesOf(posix.join(root, directory)), "latin1").sort()) {
+      const path = posix.join(directory, name);
+      const at = bytesOf(posix.join(root, path));
+      const stat = lstatSync(at);
+      const isWhiteout = stat.isCharacterDevice() && stat.rdev === 0;
+      const xattrs = getXattrs(at);
+      const isOpaque = stat.isDirectory() && xattrs.get(OPAQUE)?.toString("latin1") === "y";
+      for (const key of xattrs.keys()) if (key.startsWith(OVERLAY)) xattrs.delete(key);
+      yield { path, isWhiteout, isOpaque, stat, xattrs };
+      if (stat.isDirectory()) yield* walk(path);
+    }
+  };
+  yield* walk("");
+}
+
+/** Writes the layer of the thread's root. Throws FILE_CHANGED where a file shrinks meanwhile. */
+export function packHere(write: Write): void {
+  const seen = new Map<string, string>();
+  for (const change of layerChanges("/")) packOne(change, seen, write);
+  write(Buffer.alloc(2 * BLOCK));
+}
+
+function packOne(change: LayerChange, seen: Map<string, string>, write: Write): void {
+  const { path, isWhiteout, isOpaque, stat, xattrs } = change;
+  if (isWhiteout) {
+    const name = posix.join(posix.dirname(path), `.wh.${posix.basename(path)}`);
+    return write(encodeEntry({ ...PLAIN_ENTRY, name, type: "file", mode: 0 }));
+  }
+  const type = typeOf(stat);
+  if (!type) return; // a socket is nobody's any more
+  const entry: TarEntry = {
+    ...PLAIN_ENTRY,
+    name: path,
+    type,
+    mode: stat.mode & 0o7777,
+    uid: stat.uid,
+    gid: stat.gid,
+    ...timeOf(path),
+    linkName: type === "symlink" ? readlinkSync(bytesOf(posix.join("/", path)), "latin1") : "",
+    devMajor: type === "char" || type === "block" ? major(stat.rdev) : 0,
+    devMinor: type === "char" || type === "block" ? minor(stat.rdev) : 0,
+    size: type === "file" ? stat.size : 0,
+    xattrs,
+  };
+  const inode = `${stat.dev}:${stat.ino}`;
+  const first = type === "directory" || stat.nlink < 2 ? undefined : seen.get(inode);
+  if (first !== undefined)
+    return write(encodeEntry({ ...entry, type: "hardlink", linkName: first, size: 0, xattrs: new Map() }));
+  if (stat.nlink > 1) seen.set(inode, path);
+  write(encodeEntry(entry));
+  if (type === "file") writeContent(path, stat.size, write);
+  if (isOpaque)
+    write(encodeEntry({ ...PLAIN_ENTRY, name: posix.join(path, ".wh..wh..opq"), type: "file", mode: 0 }));
+}
+
+/** To the nanosecond, which a number of milliseconds cannot hold. */
+function timeOf(path: string): { mtime: number; nanoseconds: number } {
+  const { mtimeNs } = lstatSync(bytesOf(posix.join("/", path)), { bigint: true });
+  const rest = ((mtimeNs % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
+  return { mtime: Number((mtimeNs - rest) / 1_000_000_000n), nanoseconds: Number(rest) };
+}
+
+function typeOf(stat: Stats): EntryType | undefined {
+  if (stat.isFile()) return "file";
+  if (stat.isDirectory()) return "directory";
+  if (stat.isSymbolicLink()) return "symlink";
+  if (stat.isFIFO()) return "fifo";
+  if (stat.isCharacterDevice()) return "char";
+  return stat.isBlockDevice() ? "block" : undefined;
+}
+
+/** The kernel's numbers in a 64-bit dev_t (makedev(3)). */
+const major = (device: number) => ((device >>> 8) & 0xfff) | (Math.floor(device / 2 ** 32) & ~0xfff);
+const minor = (device: number) => (device & 0xff) | ((device >>> 12) & ~0xff);
+
+function writeContent(path: string, size: number, write: Write): void {
+  const fd = openSync(bytesOf(posix.join("/", path)), "r");
+  const chunk = Buffer.allocUnsafe(Math.min(CHUNK, Math.max(size, 1)));
+  try {
+    for (let left = size; left > 0; ) {
+      const count = readSync(fd, chunk, 0, Math.min(chunk.length, left), null);
+      if (count === 0) throw new BayError("FILE_CHANGED", `/${path} became shorter while it was read`);
+      write(chunk.subarray(0, count));
+      left -= count;
+    }
+    write(padding(size));
+  } finally {
+    closeSync(fd);
+  }
+}
