@@ -22,7 +22,7 @@ describe("examples/web-db", () => {
   it("comes up from Debian packages alone, and real traffic goes through all of it", {
     timeout: 700_000,
   }, async () => {
-    up();
+    await up();
     const first = await state();
     expect(first.notes).toEqual([]);
     for (const text of ["one", "Ωmega"])
