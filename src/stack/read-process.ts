@@ -138,9 +138,8 @@ export function readPullPolicy(reader: ServiceReader): PullPolicy {
   if (text === "weekly") return { when: "refresh", afterMs: 7 * DAY };
   if (every) {
     // Compose counts in days and weeks here, which its other durations do not know
-    const long = /^(\d+)([dw])(.*)$/.exec(every);
-    const rest = long ? long[3] : every;
-    const days = long ? Number(long[1]) * (long[2] === "w" ? 7 : 1) : 0;
+    const [, weeks = "0", ofWeek = "0", rest = every] = /^(?:(\d+)w)?(?:(\d+)d)?(.*)$/.exec(every) ?? [];
+    const days = Number(weeks) * 7 + Number(ofWeek);
     return {
       when: "refresh",
       afterMs: days * DAY + (rest ? (reader.duration(["pull_policy"], rest) ?? 0) : 0),

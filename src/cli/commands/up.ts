@@ -18,6 +18,7 @@ interface UpOptions {
   scale?: string[];
   deps?: boolean;
   start?: boolean;
+  pull?: "always" | "missing" | "never";
   abortOnContainerExit?: boolean;
   exitCodeFrom?: string;
   attach?: string[];
@@ -35,6 +36,7 @@ const planOptions = (services: string[], options: UpOptions): Partial<PlanOption
   noRecreate: options.recreate === false,
   noStart: options.start === false,
   scale: parseScale(options.scale),
+  ...(options.pull ? { pull: options.pull } : {}),
 });
 
 /** Makes the host as the file says; in the foreground it shows the logs and stops the stack on Ctrl-C. */

@@ -18,6 +18,13 @@ export function addStackCommands(add: Add): void {
         .option("--scale <service=count>", "run so many containers of a service", collect)
         .option("--no-deps", "leave the services alone that the named ones need")
         .option("--no-start", "make the containers and do not start them")
+        .addOption(
+          new Option("--pull <policy>", "pull images so, whatever their services say").choices([
+            "always",
+            "missing",
+            "never",
+          ]),
+        )
         .option("--abort-on-container-exit", "stop all when one ends")
         .option(
           "--exit-code-from <service>",

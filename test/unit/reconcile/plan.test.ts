@@ -1,6 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { makeDownPlan, makePlan, PLAN_DEFAULTS, printPlan } from "../../../src/reconcile/index.ts";
+import {
+  type Actual,
+  makeDownPlan,
+  makePlan,
+  PLAN_DEFAULTS,
+  printPlan,
+} from "../../../src/reconcile/index.ts";
 import { converged, NOTHING } from "../../support/actual.ts";
 import { loadText } from "../../support/stack.ts";
 
@@ -84,6 +90,29 @@ describe("the plan, printed", () => {
     const other = stackOf(`${BASE}networks: { default: { internal: true } }\n`);
     const options = { ...PLAN_DEFAULTS, services: ["db"] };
     expect(() => makePlan(other, converged(stackOf(BASE)), options)).toThrow("demo-web-1 uses it too");
+  });
+
+  it("pulls what is not here, what is to be pulled always, and what is old", () => {
+    const with_ = (policy: string) =>
+      stackOf(BASE.replace("image: app", `image: app\n    pull_policy: ${policy}`));
+    const plan = (policy: string, change: (images: Actual["images"]) => void = () => {}) => {
+      const actual = structuredClone(converged(stackOf(BASE)));
+      change(actual.images);
+      return printPlan(makePlan(with_(policy), actual));
+    };
+    const ago = (hours: number) => (images: Actual["images"]) => {
+      images.app!.pulledAt = new Date(Date.now() - hours * 3600_000).toISOString();
+    };
+    expect(plan("missing")).toContain("nothing to do");
+    expect(plan("always")).toContain("+ image app\n      pull_policy: always");
+    expect(plan("daily", ago(23))).toContain("nothing to do");
+    expect(plan("daily", ago(25))).toContain("+ image app\n      pulled 1500 minutes ago");
+    expect(printPlan(makePlan(stackOf(BASE), { ...NOTHING, images: {} }))).toContain(
+      "+ image app\n      not on this host",
+    );
+    expect(() => plan("never", (images) => delete images.app)).toThrow(/is not on this host/);
+    const second = makePlan(with_("always"), converged(stackOf(BASE)), { ...PLAN_DEFAULTS, pull: "never" });
+    expect(second.steps).toEqual([]);
   });
 
   it("changes a published port in place", () => {

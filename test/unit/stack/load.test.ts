@@ -108,6 +108,20 @@ volumes: { data: }
     });
   });
 
+  it("reads when an image is pulled", () => {
+    const policy = (text: string) =>
+      loadText(`services:\n  a: {image: x, pull_policy: ${text}}\n`).stack.services.a!.pullPolicy;
+    const HOUR = 3600_000;
+    expect(policy("if_not_present")).toEqual({ when: "missing" });
+    expect(policy("always")).toEqual({ when: "always" });
+    expect(policy("daily")).toEqual({ when: "refresh", afterMs: 24 * HOUR });
+    expect(policy("every_12h30m")).toEqual({ when: "refresh", afterMs: 12.5 * HOUR });
+    expect(policy("every_1w2d")).toEqual({ when: "refresh", afterMs: 9 * 24 * HOUR });
+    expect(policy("every_2d3h")).toEqual({ when: "refresh", afterMs: 51 * HOUR });
+    expect(problemsOf("services:\n  a: {image: x, pull_policy: build}\n")).toContain("not supported yet");
+    expect(problemsOf("services:\n  a: {image: x, pull_policy: every_soon}\n")).toContain("pull_policy");
+  });
+
   it("merges what services need, in every form", () => {
     const merged = (base: string, over: string) =>
       loadText(`services:\n  a: {image: x, ${base}}\n  b: {image: x}\n  c: {image: x}\nnetworks: {n: }\n`, {
