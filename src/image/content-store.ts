@@ -139,7 +139,8 @@ export class ContentStore {
     const { digest, mediaType } = descriptor;
     if (this.has(digest)) return Promise.resolve();
     const known = this.#fetching.get(digest);
-    if (known) return known;
+    // who waited for another's fetch that was broken off goes on with it
+    if (known) return known.catch(() => this.fetch(descriptor, load));
     const file = this.partFile(digest);
     const task = load(file)
       .then(() => void this.place(file, mediaType, digest))
@@ -151,10 +152,6 @@ export class ContentStore {
   /** Where a blob grows while it is fetched. */
   partFile(digest: string): string {
     return join(this.#directory, `.part-${digest.replace(":", "-")}`);
-  }
-
-  isFetching(digest: string): boolean {
-    return this.#fetching.has(digest);
   }
 
   /** Every complete blob. */

@@ -114,7 +114,8 @@ export class ImageStore {
   pull(reference: string, options: PullOptions = {}): Promise<Image> {
     const key = `pull ${canonicalReference(reference)} ${options.platform ?? ""}`;
     const running = this.#making.get(key);
-    if (running) return running;
+    // the other client may have gone away
+    if (running) return running.catch(() => this.pull(reference, options));
     const pulling = this.#pull(reference, options).finally(() => this.#making.delete(key));
     this.#making.set(key, pulling);
     return pulling;

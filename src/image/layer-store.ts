@@ -34,7 +34,8 @@ export class LayerStore {
   unpack(piece: Piece, diffId: string, digest?: string): Promise<void> {
     if (this.has(diffId)) return Promise.resolve();
     const known = this.#running.get(diffId);
-    if (known) return known;
+    // what broke the other call off, a download that was cut for one, is no reason for this one to fail
+    if (known) return known.catch(() => this.unpack(piece, diffId, digest));
     const task = this.#unpack(piece, diffId, digest).finally(() => this.#running.delete(diffId));
     this.#running.set(diffId, task);
     return task;
