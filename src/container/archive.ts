@@ -67,9 +67,9 @@ async function work(
   direction: "get" | "put" | "stat" | "export",
   path: string,
 ): Promise<{ stat: Promise<PathStat>; done: Promise<void>; stream: Socket }> {
+  const root = direction === "export" ? await wholeOf(host, record) : await rootOf(host, record);
   const pipe = createPipe(direction === "put" ? "write" : "read");
   const [own, theirs] = direction === "put" ? [pipe.write, pipe.read] : [pipe.read, pipe.write];
-  const root = direction === "export" ? await wholeOf(host, record) : await rootOf(host, record);
   // the worker closes its end
   const worker = new Worker(workerFile("archive-worker"), {
     workerData: {
@@ -111,21 +111,24 @@ async function work(
   return { stat, done, stream };
 }
 
-/** A tar of a path. Throws PATH_NOT_FOUND. */
+/** A tar of a path; `done` rejects where the stream is cut. Throws PATH_NOT_FOUND. */
 export async function readArchive(
   host: Host,
   record: ContainerRecord,
   path: string,
-): Promise<{ stat: PathStat; stream: Readable }> {
-  const { stat, stream } = await work(host, record, "get", path);
-  return { stat: await stat, stream };
+): Promise<{ stat: PathStat; stream: Readable; done: Promise<void> }> {
+  const { stat, stream, done } = await work(host, record, "get", path);
+  return { stat: await stat, stream, done };
 }
 
-/** A tar of all of a container's file system but its volumes. */
-export async function exportContainer(host: Host, record: ContainerRecord): Promise<Readable> {
-  const { stat, stream } = await work(host, record, "export", "/");
+/** A tar of all of a container's file system but its volumes. `done` rejects where the stream is cut. */
+export async function exportContainer(
+  host: Host,
+  record: ContainerRecord,
+): Promise<{ stream: Readable; done: Promise<void> }> {
+  const { stat, stream, done } = await work(host, record, "export", "/");
   await stat;
-  return stream;
+  return { stream, done };
 }
 
 export interface FileChange {
@@ -198,6 +201,8 @@ export async function writeArchive(
 ): Promise<void> {
   const { done, stream } = await work(host, record, "put", path);
   tar.pipe(stream as Writable);
+  // a client that goes away in the middle sends no end
+  tar.on("close", () => stream.destroy());
   await done;
   stream.destroy();
 }

@@ -5,7 +5,7 @@ import type { Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BayError, messageOf } from "../errors.ts";
-import { ImageStore } from "../image/index.ts";
+import { ImageStore, removeTreeNow } from "../image/index.ts";
 import {
   type Cgroup,
   type CgroupManager,
@@ -368,7 +368,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   }
 
   #removeFiles(id: string): void {
-    rmSync(containerDirectory(this, id), { recursive: true, force: true });
+    removeTreeNow(containerDirectory(this, id));
     rmSync(runDirectory(this, id), { recursive: true, force: true });
   }
 

@@ -16,7 +16,7 @@ import {
 } from "node:fs";
 import { posix } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
-import { BayError } from "../errors.ts";
+import { BayError, hasCode } from "../errors.ts";
 import { confineTo, enterRootOf, mountOverlay, openTree, privateMounts, putTree } from "../linux/index.ts";
 import { describeFile } from "./tar/describe.ts";
 import { BLOCK, binary, bytesOf, encodeEntry, padding } from "./tar/header.ts";
@@ -78,7 +78,7 @@ function writeAll(fd: number, bytes: Buffer): void {
 function get(path: string, fd: number): void {
   const base = posix.dirname(path);
   const walk = (at: string) => {
-    const entry = describeFile(bytesOf(at), posix.relative(base, at) || posix.basename(at));
+    const entry = describeIfThere(at, posix.relative(base, at) || posix.basename(at));
     if (!entry) return;
     writeAll(fd, encodeEntry(entry));
     if (entry.type === "file") writeContent(bytesOf(at), entry.size, fd);
@@ -87,6 +87,16 @@ function get(path: string, fd: number): void {
   };
   walk(path);
   writeAll(fd, Buffer.alloc(2 * BLOCK));
+}
+
+/** A running container may take a file away between the listing of its directory and here. */
+function describeIfThere(at: string, name: string) {
+  try {
+    return describeFile(bytesOf(at), name);
+  } catch (error) {
+    if (hasCode(error, "ENOENT")) return undefined;
+    throw error;
+  }
 }
 
 function writeContent(path: Buffer, size: number, fd: number): void {

@@ -1,11 +1,11 @@
 /** Removing what no image needs, by reachability from the images' records. */
 import { readdirSync, renameSync, rmSync, statSync } from "node:fs";
-import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { ContentStore } from "./content-store.ts";
 import type { ImageRecord } from "./image-records.ts";
 import { LayerStore } from "./layer-store.ts";
 import { parseImageConfig, parseManifest } from "./manifest.ts";
+import { removeTree } from "./remove-tree.ts";
 
 export interface Swept {
   blobs: number;
@@ -55,7 +55,7 @@ export function sweep(content: ContentStore, layers: LayerStore, records: readon
     // out of the way at once, so that the same layer may come again
     const gone = join(layers.directory, `.gone-${name}-${process.pid}-${Date.now()}`);
     renameSync(join(layers.directory, name), gone);
-    void rm(gone, { recursive: true, force: true });
+    void removeTree(gone);
     swept.layers += 1;
   }
   return swept;

@@ -11,5 +11,6 @@ export type { Credentials } from "./registry/credentials.ts";
 export { findCredentials, keepCredentials } from "./registry/credentials.ts";
 export { checkLogin } from "./registry/login.ts";
 export type { PullProgress } from "./registry/pull.ts";
+export { removeTreeNow } from "./remove-tree.ts";
 export type { ImageSource } from "./source.ts";
 export { staleReason } from "./stale.ts";

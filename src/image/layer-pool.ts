@@ -57,16 +57,32 @@ const IDLE_TIME = 2000;
 /** A layer is read piece by piece, so a worker needs little, whatever the layer's size. */
 const LIMITS = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 128 };
 
+/** A growing file keeps its worker for as long as it takes to come; so many are left for everything else. */
+const KEPT_FREE = 2;
+
 const queue: Waiting[] = [];
 const idle: Worker[] = [];
+const timers = new Map<Worker, NodeJS.Timeout>();
 let count = 0;
+let growing = 0;
+
+/** True where a file that still grows may have a worker. */
+export function canFollowGrowth(): boolean {
+  return growing < MAX_WORKERS - KEPT_FREE;
+}
 
 /** Does a task in a worker and gives its answer, a digest mostly. Throws BAD_TAR, BAD_LAYER, and what the system says (ENOSPC). */
-export function runLayerTask(task: LayerTask): Promise<string> {
-  return new Promise((resolve, reject) => {
-    queue.push({ task, resolve, reject });
-    next();
-  });
+export async function runLayerTask(task: LayerTask): Promise<string> {
+  const grows = "piece" in task && task.piece.growth !== undefined;
+  if (grows) growing += 1;
+  try {
+    return await new Promise((resolve, reject) => {
+      queue.push({ task, resolve, reject });
+      next();
+    });
+  } finally {
+    if (grows) growing -= 1;
+  }
 }
 
 function next(): void {
@@ -82,19 +98,29 @@ function startWorker(): Worker {
     stderr: false,
     resourceLimits: LIMITS,
   });
+  worker.on("error", () => {}); // whoever waits for it hears of it too
   worker.on("exit", () => {
     count -= 1;
-    const at = idle.indexOf(worker);
-    if (at !== -1) idle.splice(at, 1);
+    forget(worker);
     next();
   });
   return worker;
 }
 
+/** It gets nothing more to do. */
+function forget(worker: Worker): void {
+  clearTimeout(timers.get(worker));
+  timers.delete(worker);
+  const at = idle.indexOf(worker);
+  if (at !== -1) idle.splice(at, 1);
+}
+
 function give(worker: Worker, { task, resolve, reject }: Waiting): void {
+  clearTimeout(timers.get(worker));
   const done = () => {
     worker.off("message", onAnswer);
     worker.off("error", onError);
+    worker.off("exit", onExit);
   };
   const onAnswer = (answer: LayerAnswer) => {
     done();
@@ -107,8 +133,13 @@ function give(worker: Worker, { task, resolve, reject }: Waiting): void {
     done();
     reject(new BayError("CONFINED_TASK", `the layer worker failed: ${cause.message}`, { cause }));
   };
+  const onExit = () => {
+    done();
+    reject(new BayError("CONFINED_TASK", "the layer worker ended without an answer"));
+  };
   worker.on("message", onAnswer);
   worker.on("error", onError);
+  worker.on("exit", onExit);
   worker.ref();
   worker.postMessage(task);
 }
@@ -118,7 +149,9 @@ function rest(worker: Worker): void {
   worker.unref();
   idle.push(worker);
   const timer = setTimeout(() => {
-    if (idle.includes(worker)) void worker.terminate();
+    forget(worker); // first, so that nothing is given to one that is ending
+    void worker.terminate();
   }, IDLE_TIME);
   timer.unref();
+  timers.set(worker, timer);
 }

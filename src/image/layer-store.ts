@@ -3,11 +3,11 @@
  * under its name only when it is whole.
  */
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BayError } from "../errors.ts";
 import { type Piece, runLayerTask } from "./layer-pool.ts";
+import { removeTree, removeTreeNow } from "./remove-tree.ts";
 
 export class LayerStore {
   readonly directory: string;
@@ -20,7 +20,9 @@ export class LayerStore {
 
   /** The short directory name of a layer; short, because overlayfs has a page for all of them. */
   static shortName(diffId: string): string {
-    return diffId.replace("sha256:", "").slice(0, 16);
+    const hex = /^sha256:([0-9a-f]{64})$/.exec(diffId)?.[1];
+    if (!hex) throw new BayError("BAD_DIGEST", `${JSON.stringify(diffId)} is not a sha256 digest`);
+    return hex.slice(0, 16);
   }
 
   has(diffId: string): boolean {
@@ -50,7 +52,7 @@ export class LayerStore {
         throw new BayError("WRONG_DIGEST", `the layer's content is ${actual}, the image says ${diffId}`);
       renameSync(directory, join(this.directory, LayerStore.shortName(diffId)));
     } finally {
-      await rm(directory, { recursive: true, force: true });
+      await removeTree(directory);
     }
   }
 
@@ -76,14 +78,10 @@ export class LayerStore {
     return join(this.directory, `.tmp-${randomBytes(6).toString("hex")}`);
   }
 
-  remove(diffId: string): void {
-    rmSync(join(this.directory, LayerStore.shortName(diffId)), { recursive: true, force: true });
-  }
-
   /** Removes what a killed process left half done. Only at start, when nothing is running. */
   sweep(): void {
     for (const name of readdirSync(this.directory)) {
-      if (name.startsWith(".")) rmSync(join(this.directory, name), { recursive: true, force: true });
+      if (name.startsWith(".")) removeTreeNow(join(this.directory, name));
     }
   }
 }

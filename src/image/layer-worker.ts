@@ -2,8 +2,9 @@
 import { createHash } from "node:crypto";
 import { closeSync, fsyncSync, openSync, readSync, writeSync } from "node:fs";
 import { parentPort } from "node:worker_threads";
+import { BayError } from "../errors.ts";
 import { within } from "../linux/index.ts";
-import { compressionAt, decompress, loadCompression } from "./compression/index.ts";
+import { compressionAt, type Decompressor, decompress, loadCompression } from "./compression/index.ts";
 import { Growth } from "./growth.ts";
 import type { LayerAnswer, LayerTask, ListedChange, Piece } from "./layer-pool.ts";
 import { layerChanges, packHere } from "./pack-layer.ts";
@@ -24,7 +25,10 @@ function fromPiece(fd: number, { offset, size, growth: shared }: Piece): ReadByt
     if (ready.length === 0) {
       const end = growth ? growth.waitBeyond(at) : offset + size;
       const wanted = Math.min(CHUNK, end - at);
-      ready = chunk.subarray(0, wanted === 0 ? 0 : readSync(fd, chunk, 0, wanted, at));
+      const count = wanted === 0 ? 0 : readSync(fd, chunk, 0, wanted, at);
+      if (count === 0 && wanted > 0)
+        throw new BayError("BAD_LAYER", "the file became shorter while it was read");
+      ready = chunk.subarray(0, count);
       at += ready.length;
     }
     const part = ready.subarray(0, length);
@@ -46,11 +50,11 @@ function hashing(read: ReadBytes): { read: ReadBytes; digest: () => string } {
   };
 }
 
-function plainContent(fd: number, piece: Piece): { plain: ReadBytes; isPlain: boolean } {
+function plainContent(fd: number, piece: Piece): Decompressor & { isPlain: boolean } {
   if (piece.growth) new Growth(piece.growth).waitBeyond(MAGIC_LENGTH);
   const kind = compressionAt(piece.file, piece.offset);
   loadCompression(kind);
-  return { plain: decompress(kind, fromPiece(fd, piece), piece.size), isPlain: kind === "none" };
+  return { ...decompress(kind, fromPiece(fd, piece), piece.size), isPlain: kind === "none" };
 }
 
 function writeTo(target: string, read: ReadBytes): void {
@@ -95,20 +99,23 @@ function pack({ directory, target }: Extract<LayerTask, { kind: "pack" }>): stri
 
 function run(fd: number, task: Extract<LayerTask, { piece: Piece }>): string {
   const { piece } = task;
-  if (task.kind === "unpack") {
-    const { plain, isPlain } = plainContent(fd, piece);
-    if (isPlain && task.digest !== undefined) {
-      within(task.directory, () => unpackHere(plain));
+  const isRaw = task.kind === "copy" || task.kind === "hash";
+  const content = isRaw
+    ? { read: fromPiece(fd, piece), isPlain: true, close: () => {} }
+    : plainContent(fd, piece);
+  try {
+    if (task.kind === "unpack" && content.isPlain && task.digest !== undefined) {
+      within(task.directory, () => unpackHere(content.read));
       return task.digest;
     }
-    const hashed = hashing(plain);
-    within(task.directory, () => unpackHere(hashed.read));
+    const hashed = hashing(content.read);
+    if (task.kind === "unpack") within(task.directory, () => unpackHere(hashed.read));
+    else if (task.kind === "hash") while (hashed.read(CHUNK).length > 0);
+    else writeTo(task.target, hashed.read);
     return hashed.digest();
+  } finally {
+    content.close();
   }
-  const hashed = hashing(task.kind === "decompress" ? plainContent(fd, piece).plain : fromPiece(fd, piece));
-  if (task.kind === "hash") while (hashed.read(CHUNK).length > 0);
-  else writeTo(task.target, hashed.read);
-  return hashed.digest();
 }
 
 parentPort!.on("message", (task: LayerTask) => {

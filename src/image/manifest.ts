@@ -2,9 +2,12 @@
 import { z } from "zod";
 import { BayError } from "../errors.ts";
 
+/** Digests become names of files and directories, so nothing else may pass for one. */
+const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/, { error: "expected sha256: and 64 hex digits" });
+
 const descriptor = z.object({
   mediaType: z.string().default("application/octet-stream"),
-  digest: z.string(),
+  digest,
   size: z.number().int().nonnegative(),
   annotations: z.record(z.string(), z.string()).optional(),
   platform: z.object({ architecture: z.string(), os: z.string(), variant: z.string().optional() }).optional(),
@@ -49,7 +52,7 @@ const configSchema = z.object({
   os: z.string(),
   variant: z.string().optional(),
   config: runConfigSchema.nullish(),
-  rootfs: z.object({ type: z.literal("layers"), diff_ids: z.array(z.string()).max(500) }),
+  rootfs: z.object({ type: z.literal("layers"), diff_ids: z.array(digest).max(500) }),
   history: z
     .array(
       z.object({

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { PLAIN_ENTRY } from "../../src/image/tar/describe.ts";
@@ -15,8 +15,8 @@ const file = (name: string, bytes: Buffer, mode = 0o644) =>
   ]);
 const tar = (...entries: Buffer[]) => Buffer.concat([...entries, Buffer.alloc(1024)]);
 
-/** What docker save writes, of layers that are given. */
-function archive(name: string, layers: Buffer[]): Buffer {
+/** What docker save writes, of layers that are given; their digests are right unless others are given. */
+function archive(name: string, layers: Buffer[], diffIds?: string[]): Buffer {
   const config = Buffer.from(
     JSON.stringify({
       architecture: process.arch === "arm64" ? "arm64" : "amd64",
@@ -24,7 +24,8 @@ function archive(name: string, layers: Buffer[]): Buffer {
       config: { Cmd: ["/busybox", "sleep", "1000"] },
       rootfs: {
         type: "layers",
-        diff_ids: layers.map((layer) => `sha256:${createHash("sha256").update(layer).digest("hex")}`),
+        diff_ids:
+          diffIds ?? layers.map((layer) => `sha256:${createHash("sha256").update(layer).digest("hex")}`),
       },
     }),
   );
@@ -80,6 +81,38 @@ describe("images on this host", () => {
     bay.ok("down");
     bay.ok("image", "prune", "-a");
     expect(blobs()).toEqual([]);
+    expect(layers()).toEqual([]);
+  });
+
+  it("that claim digests which are none, or another's layer, are refused and touch nothing", () => {
+    const layer = tar(busybox, file("version", Buffer.from("honest")));
+    load("honest:1", layer);
+    const outside = join(bay.folder, "outside");
+    mkdirSync(outside);
+    writeFileSync(join(outside, "victim"), "there");
+    const claim = (diffId: string) => {
+      const other = tar(busybox, file("version", Buffer.from("poisoned")));
+      writeFileSync(join(bay.folder, "stack", "image.tar"), archive("evil:1", [other], [diffId]));
+      return bay.run(["image", "load", "-i", "image.tar"]);
+    };
+    for (const diffId of ["../../outside", "", "sha256:", `sha256:${"../".repeat(20)}etc`]) {
+      const { code, err } = claim(diffId);
+      expect([code, err]).toEqual([1, expect.stringContaining("diff_ids")]);
+    }
+    const honest = `sha256:${createHash("sha256").update(layer).digest("hex")}`;
+    expect(readFileSync(join(outside, "victim"), "utf8")).toBe("there");
+    // the layer of that digest is here, and is not what the archive has under its name
+    expect(claim(honest).code).toBe(0);
+    stack("evil:1").ok("up", "-d");
+    expect(bay.ok("exec", "-T", "a", "/busybox", "cat", "/version")).toBe("honest");
+    bay.ok("down");
+    bay.ok("image", "rm", "evil:1");
+    stack("honest:1").ok("up", "-d");
+    expect(bay.ok("exec", "-T", "a", "/busybox", "cat", "/version")).toBe("honest");
+    bay.ok("down");
+    bay.ok("image", "rm", "honest:1");
+    // and a layer that is not here yet is not made of what only claims to be it
+    expect(claim(honest).code).toBe(1);
     expect(layers()).toEqual([]);
   });
 

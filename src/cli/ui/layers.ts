@@ -15,7 +15,7 @@ const READY = new Set(["Pull complete", "Already exists", "Pushed", "Layer alrea
 
 interface LayersView {
   show(line: Line): void;
-  end(): Promise<void>;
+  end(failed: boolean): Promise<void>;
 }
 
 async function view(quiet: boolean): Promise<LayersView> {
@@ -34,7 +34,7 @@ async function view(quiet: boolean): Promise<LayersView> {
           rows.done(line.id, `${line.id} ${paint(line.status!, "grey", process.stderr)}`);
         else rows.set(line.id, text(line));
       },
-      end: () => rows.end(),
+      end: (failed) => rows.end(failed),
     };
   }
   return {
@@ -55,17 +55,20 @@ export async function followLayers(
   const layers = await view(quiet);
   let last = "";
   let failure: BayError | undefined;
-  for await (const line of client.lines<Line>("POST", path, undefined, headers)) {
-    if (line.error) {
-      const { code = "INTERNAL", hint } = line.errorDetail ?? {};
-      failure = new BayError(code, line.error, hint ? { hint } : {});
-    } else if (line.id) layers.show(line);
-    else if (line.status) last = line.status;
+  try {
+    for await (const line of client.lines<Line>("POST", path, undefined, headers)) {
+      if (line.error) {
+        const { code = "INTERNAL", hint } = line.errorDetail ?? {};
+        failure = new BayError(code, line.error, hint ? { hint } : {});
+      } else if (line.id) layers.show(line);
+      else if (line.status) last = line.status;
+    }
+    if (failure) throw failure;
+    return last;
+  } catch (error) {
+    failure = error as BayError;
+    throw error;
+  } finally {
+    await layers.end(failure !== undefined);
   }
-  if (failure) {
-    // rows of layers that will not come are left as they are
-    throw failure;
-  }
-  await layers.end();
-  return last;
 }

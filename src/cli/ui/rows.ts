@@ -5,8 +5,8 @@ export interface Rows {
   set(id: string, text: string): void;
   done(id: string, text: string): void;
   fail(id: string, text: string): void;
-  /** Call when no more comes. */
-  end(): Promise<void>;
+  /** Call when no more comes: rows that are open are closed, as failed ones where something failed. */
+  end(failed?: boolean): Promise<void>;
 }
 
 interface Row {
@@ -53,6 +53,9 @@ export async function terminalRows(): Promise<Rows> {
     set: (id, text) => void show(id, text),
     done: (id, text) => show(id, text).settle(),
     fail: (id, text) => show(id, text).settle(new Error(text)),
-    end: async () => void (await running),
+    end: async (failed = false) => {
+      for (const row of rows.values()) row.settle(failed ? new Error("broken off") : undefined);
+      await running;
+    },
   };
 }

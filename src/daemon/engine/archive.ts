@@ -1,4 +1,6 @@
 /** Archive routes of the Docker Engine API: files in and out of containers as tar streams. */
+import type { ServerResponse } from "node:http";
+import type { Readable } from "node:stream";
 import {
   changesOf,
   commitContainer,
@@ -37,17 +39,17 @@ export function archiveRoutes({ manager }: Services): Route[] {
     }),
     route("GET", "/containers/:/archive", async (call) => {
       const { record, path } = target(call);
-      const { stat, stream } = await readArchive(manager, record, path);
+      const { stat, stream, done } = await readArchive(manager, record, path);
       call.response.writeHead(200, {
         "Content-Type": "application/x-tar",
         "X-Docker-Container-Path-Stat": header(stat),
       });
-      stream.pipe(call.response);
+      await pass(stream, done, call.response);
     }),
     route("GET", "/containers/:/export", async ({ response, parts }) => {
-      const stream = await exportContainer(manager, manager.get(parts[0]!));
+      const { stream, done } = await exportContainer(manager, manager.get(parts[0]!));
       response.writeHead(200, { "Content-Type": "application/x-tar" });
-      stream.pipe(response);
+      await pass(stream, done, response);
     }),
     route("GET", "/containers/:/changes", async ({ response, parts }) => {
       const changes = await changesOf(manager, manager.get(parts[0]!));
@@ -76,4 +78,16 @@ export function archiveRoutes({ manager }: Services): Route[] {
       call.response.writeHead(200).end();
     }),
   ];
+}
+
+/** Sends a tar. One that is cut ends without its end, so that the client sees it; a client that goes away ends the work. */
+async function pass(stream: Readable, done: Promise<void>, response: ServerResponse): Promise<void> {
+  response.on("close", () => stream.destroy());
+  stream.pipe(response, { end: false });
+  try {
+    await Promise.all([done, new Promise((resolve) => stream.on("close", resolve))]);
+    response.end();
+  } catch {
+    response.destroy();
+  }
 }

@@ -8,7 +8,7 @@ import { BayError } from "../../errors.ts";
 import { O_NONBLOCK, O_RDONLY, openInRoot } from "../../linux/index.ts";
 import { compressionAt } from "../compression/index.ts";
 import { type Piece, runLayerTask } from "../layer-pool.ts";
-import { scanTar } from "../tar/scan.ts";
+import { type ScannedEntry, scanTar } from "../tar/scan.ts";
 
 export interface ArchiveFiles {
   /** Where a file is; undefined where there is none, or it is no regular file. */
@@ -62,7 +62,13 @@ async function plainCopy(
 }
 
 function tarFiles(path: string, close: () => void): ArchiveFiles {
-  const entries = new Map(scanTar(path).map((entry) => [entry.name, entry]));
+  let entries: Map<string, ScannedEntry>;
+  try {
+    entries = new Map(scanTar(path).map((entry) => [entry.name, entry]));
+  } catch (error) {
+    close();
+    throw error;
+  }
   const locate = (name: string): Piece | undefined => {
     let at = posix.normalize(name);
     for (let links = 0; links <= MAX_LINKS; links++) {

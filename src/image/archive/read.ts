@@ -165,13 +165,10 @@ async function importLayer(
   const expected = digest ?? (kind === "none" ? diffId : undefined);
   const [copied, unpacked] = await Promise.allSettled([
     content.adopt(piece, digest === undefined && kind === "gzip" ? MEDIA.gzipLayer : mediaType, expected),
-    layers.unpack(piece, diffId, kind === "none" ? expected : undefined),
+    // hashed on its own: what the copy will find is not known yet, and the layer may be others' too
+    layers.unpack(piece, diffId),
   ]);
-  if (copied.status === "rejected") {
-    // what was unpacked from content that is not what it says must not stay
-    if (unpacked.status === "fulfilled" && kind === "none") layers.remove(diffId);
-    throw copied.reason;
-  }
+  if (copied.status === "rejected") throw copied.reason;
   if (unpacked.status === "rejected") throw unpacked.reason;
   return copied.value;
 }

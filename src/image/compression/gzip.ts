@@ -2,6 +2,7 @@
 import { BayError } from "../../errors.ts";
 import { addressOf, loadLibrary } from "../../linux/index.ts";
 import type { ReadBytes } from "../tar/read.ts";
+import type { Decompressor } from "./index.ts";
 
 /** struct z_stream on 64-bit Linux (zlib.h). */
 const STREAM_SIZE = 112;
@@ -32,7 +33,7 @@ export function loadGzip(): void {
 }
 
 /** A source of what the gzip members of another inflate to. Throws BAD_LAYER where they are damaged or cut. */
-export function inflate(read: ReadBytes): ReadBytes {
+export function inflate(read: ReadBytes): Decompressor {
   loadGzip();
   const zlib = library!;
   const stream = Buffer.alloc(STREAM_SIZE);
@@ -66,13 +67,15 @@ export function inflate(read: ReadBytes): ReadBytes {
       } else if (result !== Z_OK && result !== Z_BUF_ERROR)
         throw new BayError("BAD_LAYER", `the gzip data is damaged (zlib ${result})`);
     }
-    if (hasEnded) zlib.end(stream);
     return chunk.subarray(0, CHUNK - stream.readUInt32LE(AVAIL_OUT));
   };
-  return (length) => {
-    if (ready.length === 0 && !hasEnded) ready = fill();
-    const part = ready.subarray(0, length);
-    ready = ready.subarray(part.length);
-    return part;
+  return {
+    read: (length) => {
+      if (ready.length === 0 && !hasEnded) ready = fill();
+      const part = ready.subarray(0, length);
+      ready = ready.subarray(part.length);
+      return part;
+    },
+    close: () => void zlib.end(stream),
   };
 }

@@ -5,6 +5,13 @@ import type { ReadBytes } from "../tar/read.ts";
 import { inflate, loadGzip } from "./gzip.ts";
 import { decompressZstd, loadZstd } from "./zstd.ts";
 
+/** A source of plain bytes, whose memory is not JavaScript's. */
+export interface Decompressor {
+  read: ReadBytes;
+  /** Call once, whatever happened. */
+  close: () => void;
+}
+
 export type Compression = "none" | "gzip" | "zstd";
 
 const GZIP_MAGIC = 0x8b1f;
@@ -38,15 +45,21 @@ export function loadCompression(kind: Compression): void {
 }
 
 /** A source of the plain bytes of another, of which `size` bytes are known to come. Throws BAD_LAYER. */
-export function decompress(kind: Compression, read: ReadBytes, size: number): ReadBytes {
-  if (kind === "none") return read;
+export function decompress(kind: Compression, read: ReadBytes, size: number): Decompressor {
+  if (kind === "none") return { read, close: () => {} };
   const plain = kind === "gzip" ? inflate(read) : decompressZstd(read);
   let left = ALWAYS_ALLOWED + size * MAX_RATIO;
-  return (length) => {
-    const part = plain(length);
-    left -= part.length;
-    if (left < 0)
-      throw new BayError("BAD_LAYER", `${size} bytes of ${kind} data decompress to more than can be honest`);
-    return part;
+  return {
+    read: (length) => {
+      const part = plain.read(length);
+      left -= part.length;
+      if (left < 0)
+        throw new BayError(
+          "BAD_LAYER",
+          `${size} bytes of ${kind} data decompress to more than can be honest`,
+        );
+      return part;
+    },
+    close: plain.close,
   };
 }

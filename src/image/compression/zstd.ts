@@ -2,6 +2,7 @@
 import { BayError } from "../../errors.ts";
 import { addressOf, loadLibrary } from "../../linux/index.ts";
 import type { ReadBytes } from "../tar/read.ts";
+import type { Decompressor } from "./index.ts";
 
 const CHUNK = 1 << 20;
 /** ZSTD_inBuffer and ZSTD_outBuffer: pointer, size, position. */
@@ -27,7 +28,7 @@ export function loadZstd(): void {
 }
 
 /** A source of what the frames of another decompress to. Throws BAD_LAYER where they are damaged or cut. */
-export function decompressZstd(read: ReadBytes): ReadBytes {
+export function decompressZstd(read: ReadBytes): Decompressor {
   loadZstd();
   const zstd = library!;
   const stream = zstd.create();
@@ -60,13 +61,15 @@ export function decompressZstd(read: ReadBytes): ReadBytes {
         throw new BayError("BAD_LAYER", `the zstd data is damaged (${zstd.errorName(result)})`);
       isBetween = Number(result) === 0;
     }
-    if (hasEnded) zstd.free(stream);
     return chunk.subarray(0, output.readUInt32LE(POSITION));
   };
-  return (length) => {
-    if (ready.length === 0 && !hasEnded) ready = fill();
-    const part = ready.subarray(0, length);
-    ready = ready.subarray(part.length);
-    return part;
+  return {
+    read: (length) => {
+      if (ready.length === 0 && !hasEnded) ready = fill();
+      const part = ready.subarray(0, length);
+      ready = ready.subarray(part.length);
+      return part;
+    },
+    close: () => void zstd.free(stream),
   };
 }

@@ -95,8 +95,15 @@ export class RegistryClient {
    * connections, 429 (as long as Retry-After says) and the 5xx. Throws RegistryError, or ABORTED.
    */
   async request(path: string, options: RegistryRequest): Promise<RegistryResponse> {
-    const url = new URL(path, await baseOf(this.endpoint));
-    this.#home = url.host;
+    const base = await baseOf(this.endpoint);
+    this.#home = new URL(base).host;
+    const url = new URL(path, base);
+    if (url.protocol !== "https:" && !this.endpoint.insecure)
+      throw new RegistryError(
+        "REGISTRY_FAILED",
+        `${this.endpoint.host} leads to ${url.protocol}//${url.host}, which is not safe`,
+        0,
+      );
     for (let attempt = 1; ; attempt++) {
       if (options.signal?.aborted) throw new BayError("ABORTED", "the pull was broken off");
       let failure: RegistryError;
@@ -120,7 +127,8 @@ export class RegistryClient {
 
   async #authorized(url: URL, options: RegistryRequest): Promise<RegistryResponse> {
     const response = await this.#send(url, options, await this.#authorization(options));
-    if (response.status !== 401) return response;
+    // who else asks for a name on the way, is not told
+    if (response.status !== 401 || response.url.host !== this.#home) return response;
     const challenges = [response.headers["www-authenticate"] ?? []].flat().flatMap(parseChallenges);
     const challenge =
       challenges.find(({ scheme }) => scheme === "bearer") ??

@@ -35,6 +35,7 @@ export async function downloadBlob(download: Download): Promise<void> {
   try {
     let { size } = await handle.stat();
     let hash = await hashOf(file, size);
+    const begunWith = size;
     if (size > 0) download.onProgress(size);
     for (let fruitless = 0; size < descriptor.size || descriptor.size === 0; ) {
       const before = size;
@@ -61,12 +62,20 @@ export async function downloadBlob(download: Download): Promise<void> {
     }
     const actual = `sha256:${hash.digest("hex")}`;
     if (actual !== descriptor.digest) {
+      if (begunWith > 0) {
+        // its beginning was from another time, and may be what is wrong
+        download.onRestart?.();
+        await handle.truncate(0);
+        return await downloadBlob(download);
+      }
       const { host } = download.client.endpoint;
       throw new BayError("WRONG_DIGEST", `${host} sent ${actual} for ${descriptor.digest}`);
     }
     await handle.sync();
+    if ((await handle.stat()).size !== descriptor.size)
+      throw new BayError("WRONG_SIZE", `${descriptor.digest} was not written whole`);
   } catch (error) {
-    if (hasCode(error, "WRONG_DIGEST", "BLOB_TOO_LARGE")) await rm(file, { force: true });
+    if (hasCode(error, "WRONG_DIGEST", "WRONG_SIZE", "BLOB_TOO_LARGE")) await rm(file, { force: true });
     throw error;
   } finally {
     await handle.close();
@@ -151,7 +160,8 @@ class BatchedFile {
     const length = this.#collected;
     this.#parts = [];
     this.#collected = 0;
-    this.#writing = this.handle.writev(parts).then(() => {
+    this.#writing = this.handle.writev(parts).then(({ bytesWritten }) => {
+      if (bytesWritten !== length) throw new BayError("ENOSPC", "the disk is full");
       this.size += length;
       this.#unsynced += length;
       this.onProgress(this.size);

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { BayError, hasCode, messageOf } from "../../errors.ts";
 import type { ContentStore, Descriptor } from "../content-store.ts";
 import { Growth } from "../growth.ts";
-import type { Piece } from "../layer-pool.ts";
+import { canFollowGrowth, type Piece } from "../layer-pool.ts";
 import type { LayerStore } from "../layer-store.ts";
 import { type Manifest, MEDIA, parseImageConfig, parseIndex, parseManifest } from "../manifest.ts";
 import { choosePlatform, formatPlatform, type Platform } from "../platform.ts";
@@ -204,7 +204,8 @@ async function fetchLayer(
       const growth = new Growth();
       const progress = (current: number) => {
         // unpacked while it comes; an empty file could not be opened yet
-        early ??= unpackGrowing(layers, { file, offset: 0, size, growth: growth.shared }, diffId, digest);
+        if (canFollowGrowth() || early)
+          early ??= unpackGrowing(layers, { file, offset: 0, size, growth: growth.shared }, diffId, digest);
         growth.reached(current);
         onProgress({ digest, status: "downloading", current, total: size });
       };

@@ -30,6 +30,7 @@ export interface PushRequest {
 const BLOBS_AT_ONCE = 4;
 /** Small enough to be sent again when a connection breaks, large enough not to matter. */
 const CHUNK = 64 << 20;
+const MAX_DISAGREEMENTS = 5;
 const READ_AHEAD = 256 << 10;
 
 /** Gives the manifest's digest and size. Throws what the registry says. */
@@ -91,6 +92,7 @@ async function pushBlob(
   if (begun.status === 201) return onProgress({ digest, status: "Mounted" });
   let location = uploadLocation(begun.headers.location, begun.url);
   const { file, size } = content.piece(digest);
+  let disagreements = 0;
   for (let at = 0; at < size; ) {
     const start = at;
     const next = Math.min(at + CHUNK, size);
@@ -107,9 +109,16 @@ async function pushBlob(
       signal,
     });
     await answer.body.dump();
-    location = uploadLocation(answer.headers.location, answer.url);
+    if (answer.headers.location) location = uploadLocation(answer.headers.location, answer.url);
     // 416: it has another part than we think, and says which
-    at = answer.status === 416 ? await received(client, location, scopes) : next;
+    if (answer.status === 416) {
+      if (++disagreements > MAX_DISAGREEMENTS)
+        throw new BayError(
+          "REGISTRY_ANSWER",
+          `${client.endpoint.host} does not take ${digest} as it is sent`,
+        );
+      at = await received(client, location, scopes);
+    } else at = next;
     onProgress({ digest, status: "Pushing", current: at, total: size });
   }
   const end = new URL(location);

@@ -116,7 +116,8 @@ export function decodePax(bytes: Buffer): Map<string, Buffer> {
       !Number.isInteger(length) ||
       length < 5 ||
       at + length > bytes.length ||
-      equals === -1
+      equals === -1 ||
+      equals >= at + length - 1
     ) {
       throw new BayError("BAD_TAR", "a PAX header is malformed");
     }
@@ -134,6 +135,8 @@ export function decodePax(bytes: Buffer): Map<string, Buffer> {
 
 export const SPARSE_MAP = "GNU.sparse.map";
 const SPARSE_NAME = "GNU.sparse.name";
+/** As much as the kernel takes for a path. */
+const MAX_NAME = 4096;
 const PAX_TIME = /^(-?)(\d{1,15})(?:\.(\d*))?$/;
 
 /** Seconds and nanoseconds of a PAX time, exactly. Throws BAD_TAR. */
@@ -167,6 +170,12 @@ export function toEntry(raw: RawHeader, pax: ReadonlyMap<string, Buffer>): TarEn
   const type = FLAG_TYPES.get(raw.flag === "7" || raw.flag === "S" ? "0" : raw.flag);
   const name = value(SPARSE_NAME) ?? value("path") ?? raw.name;
   const time = value("mtime");
+  const linkName = value("linkpath") ?? raw.linkName;
+  if (name.length > MAX_NAME || linkName.length > MAX_NAME)
+    throw new BayError(
+      "BAD_TAR",
+      `a tar header has a name of ${Math.max(name.length, linkName.length)} bytes`,
+    );
   if (!type) throw new BayError("BAD_TAR", `entry ${name} has the unknown type ${JSON.stringify(raw.flag)}`);
   const xattrs = new Map<string, Buffer>();
   for (const [key, bytes] of pax)
@@ -179,7 +188,7 @@ export function toEntry(raw: RawHeader, pax: ReadonlyMap<string, Buffer>): TarEn
     gid: numeric("gid", raw.gid),
     size: type === "file" ? numeric("size", raw.size) : 0,
     ...(time === undefined ? { mtime: raw.mtime, nanoseconds: 0 } : decodeTime(time)),
-    linkName: value("linkpath") ?? raw.linkName,
+    linkName,
     devMajor: raw.devMajor,
     devMinor: raw.devMinor,
     xattrs,

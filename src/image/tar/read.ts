@@ -28,11 +28,12 @@ const NOTHING = Buffer.alloc(0);
 /**
  * Walks the archive. `content` of an entry is a source of exactly its size; what the visitor leaves unread is
  * passed over; it may give a number of bytes by which it moved the source on itself. Throws BAD_TAR where the archive
- * is malformed or cut.
+ * is malformed or cut. Behind the end marker it reads on, unless `toTheEnd` is false.
  */
 export function readTar(
   read: ReadBytes,
   visit: (entry: TarEntry, content: ReadBytes) => number | undefined,
+  toTheEnd = true,
 ): void {
   const exactly = (length: number): Buffer => {
     const parts: Buffer[] = [];
@@ -63,10 +64,9 @@ export function readTar(
     const block =
       first.length === BLOCK ? first : Buffer.concat([Buffer.from(first), exactly(BLOCK - first.length)]);
     const raw = decodeHeader(block);
-    if (!raw) return drain(read);
-    if (raw.flag === "x") for (const [key, value] of decodePax(metadata(raw.size))) pax.set(key, value);
-    else if (raw.flag === "g")
-      for (const [key, value] of decodePax(metadata(raw.size))) common.set(key, value);
+    if (!raw) return toTheEnd ? drain(read) : undefined;
+    if (raw.flag === "x") merge(pax, decodePax(metadata(raw.size)));
+    else if (raw.flag === "g") merge(common, decodePax(metadata(raw.size)));
     else if (raw.flag === "L" || raw.flag === "K") {
       const value = metadata(raw.size);
       const end = value.indexOf(0);
@@ -97,6 +97,14 @@ export function readTar(
       exactly((BLOCK - (total % BLOCK)) % BLOCK);
     }
   }
+}
+
+/** Throws BAD_TAR where the records of all headers together are more than one header may have. */
+function merge(records: Map<string, Buffer>, more: ReadonlyMap<string, Buffer>): void {
+  for (const [key, value] of more) records.set(key, value);
+  let size = 0;
+  for (const [key, value] of records) size += key.length + value.length;
+  if (size > MAX_METADATA) throw new BayError("BAD_TAR", `PAX headers of ${size} bytes`);
 }
 
 /** Reads on to the end, so that a digest of the whole is a digest of the whole. */

@@ -13,10 +13,10 @@ export interface ScannedEntry {
   size: number;
 }
 
-const MAX_ENTRIES = 100_000;
+const MAX_ENTRIES = 20_000;
 const AHEAD = 64 << 10;
 
-/** Throws BAD_TAR for what is no tar, or one of more than 100,000 entries. */
+/** Throws BAD_TAR for what is no tar, or one of more than 20,000 entries. */
 export function scanTar(path: string): ScannedEntry[] {
   const entries: ScannedEntry[] = [];
   const fd = openSync(path, "r");
@@ -35,22 +35,26 @@ export function scanTar(path: string): ScannedEntry[] {
       at += part.length;
       return part;
     };
-    readTar(read, (entry) => {
-      if (entries.length >= MAX_ENTRIES)
-        throw new BayError("BAD_TAR", `the archive has more than ${MAX_ENTRIES} entries`);
-      entries.push({
-        name: entry.name,
-        type: entry.type,
-        linkName: entry.linkName,
-        offset: at,
-        size: entry.size,
-      });
-      if (entry.sparse) throw new BayError("BAD_TAR", "an image archive has sparse files");
-      if (at + entry.size > end) throw new BayError("BAD_TAR", `the tar archive ends inside ${entry.name}`);
-      // past the content in one step; its padding is read
-      at += entry.size;
-      return entry.size;
-    });
+    readTar(
+      read,
+      (entry) => {
+        if (entries.length >= MAX_ENTRIES)
+          throw new BayError("BAD_TAR", `the archive has more than ${MAX_ENTRIES} entries`);
+        entries.push({
+          name: entry.name,
+          type: entry.type,
+          linkName: entry.linkName,
+          offset: at,
+          size: entry.size,
+        });
+        if (entry.sparse) throw new BayError("BAD_TAR", "an image archive has sparse files");
+        if (at + entry.size > end) throw new BayError("BAD_TAR", `the tar archive ends inside ${entry.name}`);
+        // past the content in one step; its padding is read
+        at += entry.size;
+        return entry.size;
+      },
+      false,
+    );
   } finally {
     closeSync(fd);
   }

@@ -75,6 +75,34 @@ describe("the tar codec", () => {
     );
   });
 
+  it("refuses headers that would grow in memory", () => {
+    const pax = (body: Buffer, flag = "x") => {
+      const entry = encodeEntry({ ...plain, name: "p", size: body.length });
+      entry.write(flag, 156, "latin1");
+      entry.fill(32, 148, 156);
+      entry.write(
+        `${entry
+          .reduce((sum, byte) => sum + byte, 0)
+          .toString(8)
+          .padStart(6, "0")}\0 `,
+        148,
+        "latin1",
+      );
+      return Buffer.concat([entry, body, padding(body.length)]);
+    };
+    // one "=" at the end must not serve as every record's
+    expect(() => readAll(pax(Buffer.from(`${"5 ab\n".repeat(8000)}7 a=b\n`)))).toThrow(/malformed/);
+    const record = (key: string) => {
+      const body = ` ${key}=${"v".repeat(200_000)}\n`;
+      return Buffer.from(`${body.length + 6}${body}`);
+    };
+    const many = Array.from({ length: 9 }, (_, index) => pax(record(`k${index}`), "g"));
+    expect(() => readAll(Buffer.concat(many))).toThrow(/PAX headers of/);
+    expect(() =>
+      readAll(archive([{ entry: { ...plain, name: "n".repeat(5000) }, content: Buffer.alloc(0) }])),
+    ).toThrow(/a name of 5000 bytes/);
+  });
+
   it("keeps bytes of extended attributes that are no text", () => {
     const value = Buffer.from([1, 0, 255, 10, 61, 128]);
     const entry = { ...plain, xattrs: new Map([["user.x", value]]) };
