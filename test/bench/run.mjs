@@ -108,6 +108,31 @@ function bundle(tool, args) {
   return path;
 }
 
+/** Engines with docker's command line that run here, and an image of the same files in each. */
+function engines() {
+  const found = ["docker", "podman"].filter((name) => has(name) && spawnSync(name, ["info"]).status === 0);
+  if (!found.includes("docker")) notes.push("docker: no engine runs here, so its rows are missing");
+  return found.filter((name) => {
+    execFileSync("sh", ["-c", `tar -C "$1" -c . | ${name} import - bay-bench`, "sh", join(folder, "box")], {
+      stdio: "ignore",
+    });
+    const tried = spawnSync(
+      name,
+      ["run", "--rm", ...limitsOf(name), "--network", "none", "bay-bench", "true"],
+      {
+        encoding: "utf8",
+      },
+    );
+    if (tried.status === 0) return true;
+    notes.push(`${name} does not run here: ${tried.stderr.trim().split("\n")[0]}`);
+    spawnSync(name, ["rmi", "-f", "bay-bench"]);
+    return false;
+  });
+}
+
+/** podman asks for more open files than this host may allow. */
+const limitsOf = (engine) => (engine === "podman" ? ["--ulimit", "host"] : []);
+
 const row = (what, mine, peer, theirs) => rows.push({ what, mine, peer, theirs });
 /** Some versions refuse some hosts; their rows are then missing, and the table says why. */
 function works(tool) {
@@ -131,24 +156,22 @@ function stackFile(count, mode) {
   );
 }
 
+/** Runs a command as the stack's one service, asked of bayd over its socket; gives the container's ID. */
+function runner() {
+  const planFile = join(folder, "plan.json");
+  bay("plan", "-o", planFile);
+  const { stack } = JSON.parse(readFileSync(planFile, "utf8"));
+  return async (command) => {
+    const request = { stack, service: "s0", override: {}, command, servicePorts: true, start: true };
+    return (await call("POST", "/bay/v1/run", request)).Id;
+  };
+}
+
 async function oneContainer() {
   const runtimes = ["runc", "crun"].filter(has).filter(works);
   stackFile(1, ", network_mode: none");
   bay("up", "-d");
-  const planFile = join(folder, "plan.json");
-  bay("plan", "-o", planFile);
-  const { stack } = JSON.parse(readFileSync(planFile, "utf8"));
-  const once = async (command, override = {}) => {
-    const { Id } = await call("POST", "/bay/v1/run", {
-      stack,
-      service: "s0",
-      override,
-      command,
-      servicePorts: false,
-      start: true,
-    });
-    return Id;
-  };
+  const once = runner();
   const started = [];
   const remove = async () => {
     for (const id of started.splice(0)) await call("DELETE", `/containers/${id}?force=1`);
@@ -212,7 +235,89 @@ async function oneContainer() {
   }
   const execTime = await time(() => Promise.resolve(bay("exec", "-T", "s0", "true")));
   row("exec (whole command)", execTime, "node -e 0", await time(() => run(process.execPath, ["-e", "0"])));
+  const found = engines();
+  const exec = await time(() => Promise.resolve(bay("exec", "-T", "s0", "true")));
   bay("down", "-v");
+  // a network and a port, and no container of the stack's own that has it
+  stackFile(1, ', scale: 0, ports: ["18888:80"]');
+  bay("up", "-d");
+  const bridged = await bridgedStart(runner());
+  row("start with bridge and published port", bridged);
+  for (const engine of found) await oneOfEngine(engine, { mine, many, bridged, exec });
+  bay("down", "-v");
+}
+
+function bridgedStart(once) {
+  const ids = [];
+  return time(
+    async () => ids.push(await once(["sleep", "1000"])),
+    RUNS,
+    async () => {
+      for (const id of ids.splice(0)) await call("DELETE", `/containers/${id}?force=1`);
+    },
+  );
+}
+
+/** What docker and podman need for the same. */
+async function oneOfEngine(engine, { mine, many, bridged, exec }) {
+  const few = 5;
+  const started = [];
+  const clear = async () => {
+    if (started.length > 0) await run(engine, ["rm", "-f", "-t", "0", ...started.splice(0)]);
+  };
+  const runOne = async (...args) =>
+    started.push((await run(engine, ["run", "-d", ...limitsOf(engine), ...args])).stdout.trim());
+  const none = ["--network", "none", "bay-bench"];
+  row(
+    "start, run, end of one (network none)",
+    mine,
+    `${engine} run --rm`,
+    await time(() => run(engine, ["run", "--rm", ...limitsOf(engine), ...none, "true"]), few),
+  );
+  const eight = async () => {
+    let left = 50;
+    await Promise.all(
+      Array.from({ length: 8 }, async () => {
+        while (left-- > 0) await runOne(...none, "sleep", "1000");
+      }),
+    );
+  };
+  row("50 at once (network none)", many, `${engine} run -d, 8 at once`, await time(eight, 1, clear));
+  row(
+    "start with bridge and published port",
+    bridged,
+    `${engine} run -d -p`,
+    await time(() => runOne("-p", "18889:80", "bay-bench", "sleep", "1000"), few, clear),
+  );
+  await runOne(...none, "sleep", "1000");
+  const [id] = started;
+  row("exec (whole command)", exec, `${engine} exec`, await time(() => run(engine, ["exec", id, "true"])));
+  await clear();
+  await run(engine, ["rmi", "-f", "bay-bench"]);
+}
+
+/** docker compose with the same services, where it is installed: up, up again, down. */
+async function composeOf(count, figures) {
+  const command = ["docker", "compose"];
+  if (!has("docker") || spawnSync("docker", ["info"]).status !== 0) return;
+  if (spawnSync(command[0], [command[1], "version"]).status !== 0) return;
+  const services = Array.from(
+    { length: count },
+    (_, index) => `  s${index}: { image: bay-bench, command: sleep 1000, stop_grace_period: 0s }\n`,
+  );
+  const file = join(folder, "compose-of-docker.yaml");
+  writeFileSync(file, `name: baybench\nservices:\n${services.join("")}`);
+  execFileSync("sh", ["-c", 'tar -C "$1" -c . | docker import - bay-bench', "sh", join(folder, "box")], {
+    stdio: "ignore",
+  });
+  const compose = async (...args) => {
+    const began = process.hrtime.bigint();
+    await run(command[0], [command[1], "-f", file, ...args]);
+    return Number(process.hrtime.bigint() - began) / 1e6;
+  };
+  row(`up -d of ${count} services`, figures.up, "docker compose", await compose("up", "-d"));
+  row(`up -d of ${count}, nothing to do`, figures.again, "docker compose", await compose("up", "-d"));
+  row(`down of ${count} services`, figures.down, "docker compose", await compose("down"));
 }
 
 /** The container inherits the output, so it must not be a pipe that we wait for. */
@@ -239,17 +344,14 @@ async function stacks() {
     row(`up -d of ${count} services`, median(ups));
     row(`down of ${count} services`, median(downs));
     bay("up", "-d");
+    const again = await time(() => Promise.resolve(bay("up", "-d")));
     if (count === 50) {
-      row(
-        "up -d of 50, nothing to do",
-        await time(() => Promise.resolve(bay("up", "-d"))),
-        "node -e 0",
-        bare,
-      );
+      row("up -d of 50, nothing to do", again, "node -e 0", bare);
       row("ps of 50", await time(() => Promise.resolve(bay("ps"))), "node -e 0", bare);
       memory();
     }
     bay("down");
+    await composeOf(count, { up: median(ups), again, down: median(downs) });
   }
   row("bay --version", await time(() => run(process.execPath, [BAY, "--version"])), "node -e 0", bare);
 }
@@ -296,8 +398,6 @@ async function firstAnswer() {
     bay("down");
   }
   row("up with bridge and published port, to the first answer", median(values));
-  if (!has("docker") || spawnSync("docker", ["info"]).status !== 0)
-    notes.push("docker: no engine runs here, so its rows are missing");
 }
 
 try {
