@@ -9,7 +9,7 @@ export interface AptPackages {
   suite: string;
   components: string[];
   packages: string[];
-  /** Undefined is Debian's own. */
+  /** Undefined is mmdebstrap's choice: Debian's own, with the suite's updates and security updates. */
   mirror: string | undefined;
   /** A moment of the archive, as snapshot.debian.org names it: 20260101T000000Z. */
   snapshot: string | undefined;
@@ -17,7 +17,6 @@ export interface AptPackages {
   keep: ("docs" | "man" | "locales" | "lists")[];
 }
 
-const DEBIAN = "http://deb.debian.org/debian";
 const SNAPSHOTS = "http://snapshot.debian.org/archive/debian";
 /** Files that are newer than this get this time, so that the day of the build shows nowhere. */
 const EPOCH = String(Date.UTC(1980, 0, 1) / 1000);
@@ -50,7 +49,7 @@ export function mmdebstrapArguments(wanted: AptPackages, target: string): string
     "--customize-hook=rm -f $1/etc/hostname $1/etc/resolv.conf",
     suite,
     target,
-    snapshot ? `${SNAPSHOTS}/${snapshot}` : (mirror ?? DEBIAN),
+    ...(snapshot ? [`${SNAPSHOTS}/${snapshot}`] : mirror ? [mirror] : []),
   ];
 }
 

@@ -129,7 +129,10 @@ describe("mmdebstrap", () => {
   it("is asked for packages without what a container does not need, unless it is kept", () => {
     const lean = mmdebstrapArguments(wanted, "/t.tar");
     expect(lean).toContain("--include=a,b");
-    expect(lean.slice(-3)).toEqual(["bookworm", "/t.tar", "http://deb.debian.org/debian"]);
+    expect(lean.slice(-2)).toEqual(["bookworm", "/t.tar"]);
+    expect(
+      mmdebstrapArguments({ ...wanted, mirror: "http://mirror.lan/debian" }, "/t.tar").slice(-2),
+    ).toEqual(["/t.tar", "http://mirror.lan/debian"]);
     expect(lean.filter((argument) => argument.includes("path-exclude")).length).toBe(4);
     const whole = mmdebstrapArguments({ ...wanted, keep: ["docs", "man", "locales", "lists"] }, "/t.tar");
     expect(whole.some((argument) => argument.includes("path-exclude"))).toBe(false);
