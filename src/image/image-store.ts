@@ -179,12 +179,6 @@ export class ImageStore {
     return this.#keep(canonicalReference(reference), manifest, { made: madeFrom(source, inputs) });
   }
 
-  /** Takes an image's record away, and what nothing else needs. */
-  remove(record: ImageRecord): Promise<Swept> {
-    this.records.forget(record);
-    return this.sweep();
-  }
-
   configOf({ id }: ImageRecord): ImageConfig {
     return parseImageConfig(this.content.read(id));
   }

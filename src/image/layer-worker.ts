@@ -9,7 +9,7 @@ import { Growth } from "./growth.ts";
 import type { LayerAnswer, LayerTask, ListedChange, Piece } from "./layer-pool.ts";
 import { layerChanges, packHere } from "./pack-layer.ts";
 import { bytesOf } from "./tar/header.ts";
-import type { ReadBytes } from "./tar/read.ts";
+import { inParts, type ReadBytes } from "./tar/read.ts";
 import { unpackHere } from "./unpack.ts";
 
 const CHUNK = 1 << 20;
@@ -19,22 +19,16 @@ const MAGIC_LENGTH = 4;
 function fromPiece(fd: number, { offset, size, growth: shared }: Piece): ReadBytes {
   const growth = shared && new Growth(shared);
   const chunk = Buffer.allocUnsafeSlow(CHUNK);
-  let ready = chunk.subarray(0, 0);
   let at = offset;
-  return (length) => {
-    if (ready.length === 0) {
-      const end = growth ? growth.waitBeyond(at) : offset + size;
-      const wanted = Math.min(CHUNK, end - at);
-      const count = wanted === 0 ? 0 : readSync(fd, chunk, 0, wanted, at);
-      if (count === 0 && wanted > 0)
-        throw new BayError("BAD_LAYER", "the file became shorter while it was read");
-      ready = chunk.subarray(0, count);
-      at += ready.length;
-    }
-    const part = ready.subarray(0, length);
-    ready = ready.subarray(part.length);
-    return part;
-  };
+  return inParts(() => {
+    const end = growth ? growth.waitBeyond(at) : offset + size;
+    const wanted = Math.min(CHUNK, end - at);
+    const count = wanted === 0 ? 0 : readSync(fd, chunk, 0, wanted, at);
+    if (count === 0 && wanted > 0)
+      throw new BayError("BAD_LAYER", "the file became shorter while it was read");
+    at += count;
+    return chunk.subarray(0, count);
+  });
 }
 
 /** Passes on what is read, through a hash. */

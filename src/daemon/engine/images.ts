@@ -5,6 +5,7 @@ import { z } from "zod";
 import { BayError, messageOf } from "../../errors.ts";
 import {
   type Credentials,
+  canonicalReference,
   familiarReference,
   type ImageRecord,
   isUntagged,
@@ -44,8 +45,12 @@ const STATUS: Record<PullProgress["status"], string> = {
   done: "Pull complete",
 };
 
-const toLine = ({ digest, status, current, total }: PullProgress) => ({
-  status: STATUS[status],
+/** Docker's line about a layer. */
+const layerLine = (
+  status: string,
+  { digest, current, total }: { digest: string; current?: number; total?: number },
+) => ({
+  status,
   progressDetail: total === undefined ? {} : { current, total },
   id: digest.slice(7, 19),
 });
@@ -103,8 +108,9 @@ export function imageRoutes({ manager }: Services): Route[] {
     const answers: object[] = gone.map(({ reference }) => ({ Untagged: familiarReference(reference) }));
     for (const each of gone) {
       if (user) images.records.untag(each);
-      else await images.remove(each);
+      else images.records.forget(each);
     }
+    if (!user) await images.sweep();
     if (gone.length === names.length && !user) answers.push({ Deleted: record.id });
     manager.events.publish("image", "delete", record.id, { name: record.reference });
     return answers;
@@ -183,7 +189,7 @@ export function imageRoutes({ manager }: Services): Route[] {
         const image = await images.pull(reference, {
           platform: query.get("platform") || undefined,
           credentials: credentialsOf(call),
-          onProgress: (progress) => write(toLine(progress)),
+          onProgress: (progress) => write(layerLine(STATUS[progress.status], progress)),
           signal,
         });
         manager.events.publish("image", "pull", image.id, { name: familiarReference(image.reference) });
@@ -200,12 +206,7 @@ export function imageRoutes({ manager }: Services): Route[] {
       await streamed(call, async (write, signal) => {
         const { digest, size } = await images.push(record, {
           credentials: credentialsOf(call),
-          onProgress: ({ digest: layer, status, current, total }) =>
-            write({
-              status,
-              progressDetail: total === undefined ? {} : { current, total },
-              id: layer.slice(7, 19),
-            }),
+          onProgress: (progress) => write(layerLine(progress.status, progress)),
           signal,
         });
         write({ status: `${parseReference(record.reference).tag ?? ""}: digest: ${digest} size: ${size}` });
@@ -300,8 +301,7 @@ async function receive({ request }: Call, path: string): Promise<void> {
 /** The canonical form of what may be a name; an ID stays as it is. */
 function safe(text: string): string {
   try {
-    const { registry, repository, tag, digest } = parseReference(text);
-    return `${registry}/${repository}${tag ? `:${tag}` : ""}${digest ? `@${digest}` : ""}`;
+    return canonicalReference(text);
   } catch {
     return text;
   }

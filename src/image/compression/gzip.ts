@@ -1,7 +1,7 @@
 /** Inflating gzip (RFC 1952) synchronously and piece by piece, by zlib's inflate(3) through koffi. Node's zlib has no such call. */
 import { BayError } from "../../errors.ts";
 import { addressOf, loadLibrary } from "../../linux/index.ts";
-import type { ReadBytes } from "../tar/read.ts";
+import { inParts, type ReadBytes } from "../tar/read.ts";
 import type { Decompressor } from "./index.ts";
 
 /** struct z_stream on 64-bit Linux (zlib.h). */
@@ -41,7 +41,6 @@ export function inflate(read: ReadBytes): Decompressor {
     throw new BayError("BAD_LAYER", "zlib cannot inflate");
   const chunk = Buffer.allocUnsafeSlow(CHUNK);
   let input: Buffer | undefined; // kept, because zlib holds its address
-  let ready = chunk.subarray(0, 0);
   let isBetween = true;
   let hasEnded = false;
 
@@ -70,12 +69,7 @@ export function inflate(read: ReadBytes): Decompressor {
     return chunk.subarray(0, CHUNK - stream.readUInt32LE(AVAIL_OUT));
   };
   return {
-    read: (length) => {
-      if (ready.length === 0 && !hasEnded) ready = fill();
-      const part = ready.subarray(0, length);
-      ready = ready.subarray(part.length);
-      return part;
-    },
+    read: inParts(fill),
     close: () => void zlib.end(stream),
   };
 }

@@ -1,7 +1,7 @@
 /** Decompressing Zstandard (RFC 8878) synchronously and piece by piece, by libzstd through koffi; Node 20 has none. */
 import { BayError } from "../../errors.ts";
 import { addressOf, loadLibrary } from "../../linux/index.ts";
-import type { ReadBytes } from "../tar/read.ts";
+import { inParts, type ReadBytes } from "../tar/read.ts";
 import type { Decompressor } from "./index.ts";
 
 const CHUNK = 1 << 20;
@@ -38,7 +38,6 @@ export function decompressZstd(read: ReadBytes): Decompressor {
   output.writeBigUInt64LE(addressOf(chunk));
   output.writeBigUInt64LE(BigInt(CHUNK), SIZE);
   let held: Buffer | undefined; // libzstd holds its address
-  let ready = chunk.subarray(0, 0);
   let isBetween = true;
   let hasEnded = false;
 
@@ -64,12 +63,7 @@ export function decompressZstd(read: ReadBytes): Decompressor {
     return chunk.subarray(0, output.readUInt32LE(POSITION));
   };
   return {
-    read: (length) => {
-      if (ready.length === 0 && !hasEnded) ready = fill();
-      const part = ready.subarray(0, length);
-      ready = ready.subarray(part.length);
-      return part;
-    },
+    read: inParts(fill),
     close: () => void zstd.free(stream),
   };
 }

@@ -123,7 +123,7 @@ async function pullFrom(
   await eachOf(manifest.layers, LAYERS_AT_ONCE, (layer, index) =>
     fetchLayer(client, content, layers, request, layer, diffIds[index]!),
   );
-  content.put(top.bytes, top.mediaType);
+  if (found !== top) content.put(top.bytes, top.mediaType);
   return { manifest: content.put(found.bytes, found.mediaType), digest: top.digest };
 }
 

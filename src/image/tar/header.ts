@@ -261,7 +261,10 @@ export function encodeEntry(entry: TarEntry): Buffer {
   return Buffer.concat([paxHeader, body, padding(body.length), header]);
 }
 
+/** How much is missing to a whole block. */
+export const paddingLength = (size: number): number => (BLOCK - (size % BLOCK)) % BLOCK;
+
 /** The zeros that fill content up to a whole block. */
 export function padding(size: number): Buffer {
-  return Buffer.alloc((BLOCK - (size % BLOCK)) % BLOCK);
+  return Buffer.alloc(paddingLength(size));
 }

@@ -1,8 +1,8 @@
 /** Reading a tar archive synchronously from a source of bytes. */
 import { readSync } from "node:fs";
 import { BayError } from "../../errors.ts";
-import { BLOCK, decodeHeader, decodePax, type TarEntry, toEntry } from "./header.ts";
-import { gnuSparse, mapPadding, paxSparse } from "./sparse.ts";
+import { BLOCK, decodeHeader, decodePax, paddingLength, type TarEntry, toEntry } from "./header.ts";
+import { gnuSparse, paxSparse } from "./sparse.ts";
 
 const MAX_METADATA = 1 << 20;
 const CHUNK = 1 << 20;
@@ -12,12 +12,17 @@ export type ReadBytes = (length: number) => Buffer;
 
 /** A source that reads a descriptor from where it stands. */
 export function fromDescriptor(fd: number): ReadBytes {
-  let buffer = Buffer.alloc(0);
   const chunk = Buffer.alloc(CHUNK);
+  return inParts(() => chunk.subarray(0, readSync(fd, chunk, 0, chunk.length, null)));
+}
+
+/** A source of what `next` gives chunk by chunk, none at the end; a chunk is asked for when the last is used up. */
+export function inParts(next: () => Buffer): ReadBytes {
+  let ready: Buffer = Buffer.alloc(0);
   return (length) => {
-    if (buffer.length === 0) buffer = chunk.subarray(0, readSync(fd, chunk, 0, chunk.length, null));
-    const part = buffer.subarray(0, length);
-    buffer = buffer.subarray(part.length);
+    if (ready.length === 0) ready = next();
+    const part = ready.subarray(0, length);
+    ready = ready.subarray(part.length);
     return part;
   };
 }
@@ -48,7 +53,7 @@ export function readTar(
   const metadata = (size: number): Buffer => {
     if (size > MAX_METADATA) throw new BayError("BAD_TAR", `a tar header of ${size} bytes`);
     const bytes = exactly(size);
-    exactly((BLOCK - (size % BLOCK)) % BLOCK);
+    exactly(paddingLength(size));
     return bytes;
   };
   const common = new Map<string, Buffer>();
@@ -94,7 +99,7 @@ export function readTar(
       const skipped = visit(entry, content) ?? 0;
       left -= skipped;
       while (left > 0) content(CHUNK);
-      exactly((BLOCK - (total % BLOCK)) % BLOCK);
+      exactly(paddingLength(total));
     }
   }
 }
@@ -131,7 +136,7 @@ function mapLines(content: ReadBytes): { line: () => string; finish: () => void 
       return text;
     },
     finish: () => {
-      for (let rest = mapPadding(taken); rest > 0; rest--) byte();
+      for (let rest = paddingLength(taken); rest > 0; rest--) byte();
     },
   };
 }

@@ -3,7 +3,7 @@
  * (GNU tar manual, "Storing Sparse Files": 0.0 and 0.1 as a map in the records, 1.0 before the content).
  */
 import { BayError } from "../../errors.ts";
-import { BLOCK, decodeNumber, type RawHeader, SPARSE_MAP } from "./header.ts";
+import { decodeNumber, type RawHeader, SPARSE_MAP } from "./header.ts";
 
 /** What a sparse file is made of: the pieces that are stored, in order, and its whole size. */
 export interface SparseMap {
@@ -74,6 +74,3 @@ export function paxSparse(
   const numbers = Array.from({ length: count * 2 }, () => Number(line()));
   return checked(pairs(numbers), size ?? 0);
 }
-
-/** The zeros after a map of form 1.0 fill its last block. */
-export const mapPadding = (length: number): number => (BLOCK - (length % BLOCK)) % BLOCK;
