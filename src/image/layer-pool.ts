@@ -45,10 +45,6 @@ export interface ListedChange {
 
 export type LayerAnswer = { ok: true; result: string } | { ok: false; code: string; message: string };
 
-export interface Ready {
-  ready: true;
-}
-
 interface Waiting {
   task: LayerTask;
   resolve(result: string): void;
@@ -69,8 +65,6 @@ const idle: Worker[] = [];
 const timers = new Map<Worker, NodeJS.Timeout>();
 let count = 0;
 let growing = 0;
-/** One at a time: two threads that load the native library at the same moment crashed the process now and then. */
-let starting: Worker | undefined;
 
 /** True where a file that still grows may have a worker. */
 export function canFollowGrowth(): boolean {
@@ -93,8 +87,7 @@ export async function runLayerTask(task: LayerTask): Promise<string> {
 
 function next(): void {
   if (queue.length === 0) return;
-  const mayStart = count < MAX_WORKERS && starting === undefined;
-  const worker = idle.pop() ?? (mayStart ? startWorker() : undefined);
+  const worker = idle.pop() ?? (count < MAX_WORKERS ? startWorker() : undefined);
   if (worker) give(worker, queue.shift()!);
 }
 
@@ -105,16 +98,9 @@ function startWorker(): Worker {
     stderr: false,
     resourceLimits: LIMITS,
   });
-  starting = worker;
-  // its first word is that everything is loaded
-  worker.once("message", () => {
-    starting = undefined;
-    next();
-  });
   worker.on("error", () => {}); // whoever waits for it hears of it too
   worker.on("exit", () => {
     count -= 1;
-    if (starting === worker) starting = undefined;
     forget(worker);
     next();
   });
@@ -136,8 +122,7 @@ function give(worker: Worker, { task, resolve, reject }: Waiting): void {
     worker.off("error", onError);
     worker.off("exit", onExit);
   };
-  const onAnswer = (answer: LayerAnswer | Ready) => {
-    if ("ready" in answer) return;
+  const onAnswer = (answer: LayerAnswer) => {
     done();
     if (answer.ok) resolve(answer.result);
     else reject(new BayError(answer.code, answer.message));

@@ -6,7 +6,7 @@ import { BayError } from "../errors.ts";
 import { within } from "../linux/index.ts";
 import { compressionAt, type Decompressor, decompress, loadCompression } from "./compression/index.ts";
 import { Growth } from "./growth.ts";
-import type { LayerAnswer, LayerTask, ListedChange, Piece, Ready } from "./layer-pool.ts";
+import type { LayerAnswer, LayerTask, ListedChange, Piece } from "./layer-pool.ts";
 import { layerChanges, packHere } from "./pack-layer.ts";
 import { bytesOf } from "./tar/header.ts";
 import { inParts, type ReadBytes } from "./tar/read.ts";
@@ -112,14 +112,6 @@ function run(fd: number, task: Extract<LayerTask, { piece: Piece }>): string {
   }
 }
 
-for (const kind of ["gzip", "zstd"] as const) {
-  try {
-    loadCompression(kind);
-  } catch {
-    // said when a layer needs it
-  }
-}
-parentPort!.postMessage({ ready: true } satisfies Ready);
 parentPort!.on("message", (task: LayerTask) => {
   let answer: LayerAnswer;
   let fd = -1;

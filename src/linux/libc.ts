@@ -79,10 +79,14 @@ export function close(fd: number): void {
   trySyscall("close", fd);
 }
 
-/** Loads a shared library of a Debian package, with an error that names the package where it is missing. */
+/**
+ * Loads a shared library of a Debian package, with an error that names the package where it is missing. It uses its
+ * own functions first (RTLD_DEEPBIND): node exports a zlib of its own with another inflate_state, and half of one
+ * with half of the other wrote past the end of the heap.
+ */
 export function loadLibrary(file: string, debianPackage: string): LibraryHandle {
   try {
-    return koffi.load(file);
+    return koffi.load(file, { deep: true });
   } catch (cause) {
     throw new BayError("MISSING_LIBRARY", `${file} is not on this host`, {
       hint: `apt-get install ${debianPackage}`,
