@@ -9,6 +9,7 @@ import { addHostCommands } from "./register/host.ts";
 import { addImageCommands } from "./register/images.ts";
 import { addLookCommands } from "./register/look.ts";
 import { addStackCommands } from "./register/stack.ts";
+import { addSystemCommands } from "./register/system.ts";
 
 /** Runs the command and gives its exit code. */
 export async function main(argv: string[]): Promise<number> {
@@ -74,5 +75,6 @@ function build(setExitCode: (code: number) => void): Command {
   addLookCommands(add);
   program.commandsGroup("bay and its host:");
   addHostCommands(add, program);
+  addSystemCommands(group);
   return program;
 }

@@ -4,16 +4,8 @@ import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { Worker } from "node:worker_threads";
 import { BayError } from "../errors.ts";
-import {
-  type ImageRecord,
-  isInLayers,
-  type ListedChange,
-  type RunConfig,
-  runLayerTask,
-  workerFile,
-} from "../image/index.ts";
+import { isInLayers, type ListedChange, runLayerTask, workerFile } from "../image/index.ts";
 import { close, createPipe, openProcess } from "../linux/index.ts";
-import type { ContainerConfig } from "./config.ts";
 import type { Host } from "./host.ts";
 import type { ContainerRecord } from "./record.ts";
 import { isRunning } from "./records.ts";
@@ -145,45 +137,6 @@ export async function changesOf(host: Host, record: ContainerRecord): Promise<Fi
     path,
     kind: isWhiteout ? "deleted" : isInLayers(lower, path) ? "changed" : "added",
   }));
-}
-
-export interface CommitRequest {
-  name: string | undefined;
-  author?: string | undefined;
-  comment?: string | undefined;
-  /** Hold the container still meanwhile. */
-  pause: boolean;
-}
-
-/** Makes an image of a container as it is, with its own command, environment and the like. */
-export async function commitContainer(
-  host: Host,
-  record: ContainerRecord,
-  { name, author, comment, pause }: CommitRequest,
-): Promise<ImageRecord> {
-  const { config } = record;
-  const image = await host.images.get(config.image, config.imageId);
-  const [upper = ""] = lookupDirectories(host, record, image);
-  const cgroup = host.cgroups.group(record.id.slice(0, 16));
-  const holds = pause && record.state.status === "running";
-  if (holds) cgroup.freeze(true);
-  try {
-    return await host.images.commit(image, upper, { name, author, comment, config: runConfigOf(config) });
-  } finally {
-    if (holds && record.state.status === "running") cgroup.freeze(false);
-  }
-}
-
-/** The container's own settings, as far as an image has a place for them. */
-function runConfigOf({ args, env, user, workdir, exposed, stopSignal }: ContainerConfig): RunConfig {
-  return {
-    ...(args.length > 0 ? { Entrypoint: null, Cmd: args } : {}),
-    Env: env,
-    User: user,
-    WorkingDir: workdir,
-    ExposedPorts: Object.fromEntries(exposed.map((port) => [port, {}])),
-    ...(stopSignal ? { StopSignal: stopSignal } : {}),
-  };
 }
 
 export async function statPath(host: Host, record: ContainerRecord, path: string): Promise<PathStat> {

@@ -2,13 +2,13 @@
 
 export {
   changesOf,
-  commitContainer,
   exportContainer,
   type PathStat,
   readArchive,
   statPath,
   writeArchive,
 } from "./archive.ts";
+export { commitContainer } from "./commit.ts";
 export * from "./config.ts";
 export { type BayEvent, EventLog } from "./events.ts";
 export { Exec, type ExecConfig } from "./exec.ts";

@@ -8,7 +8,9 @@ import { BayError } from "../errors.ts";
 import { bayRoutes } from "./bay/routes.ts";
 import { archiveRoutes } from "./engine/archive.ts";
 import { containerRoutes } from "./engine/containers.ts";
+import { diskRoutes } from "./engine/disk.ts";
 import { execRoutes } from "./engine/exec.ts";
+import { imageTransferRoutes } from "./engine/image-transfer.ts";
 import { imageRoutes } from "./engine/images.ts";
 import { streamRoutes } from "./engine/streams.ts";
 import { systemRoutes } from "./engine/system.ts";
@@ -39,7 +41,9 @@ export interface HijackRoute {
 export function createEngineServer(services: Services): Server {
   const routes: Route[] = [
     ...systemRoutes(services),
+    ...imageTransferRoutes(services),
     ...imageRoutes(services),
+    ...diskRoutes(services),
     ...containerRoutes(services),
     ...execRoutes(services),
     ...archiveRoutes(services),

@@ -25,6 +25,7 @@ export interface Descriptor {
   digest: string;
   size: number;
   annotations?: Record<string, string>;
+  urls?: string[];
   platform?: { architecture: string; os: string; variant?: string };
 }
 

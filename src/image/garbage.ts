@@ -1,5 +1,5 @@
 /** Removing what no image needs, by reachability from the images' records. */
-import { readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { ContentStore } from "./content-store.ts";
 import type { ImageRecord } from "./image-records.ts";
@@ -50,8 +50,8 @@ export function sweep(content: ContentStore, layers: LayerStore, records: readon
     swept.bytes += size;
   }
   for (const file of content.unfinished()) if (statSync(file).mtimeMs < old) rmSync(file, { force: true });
-  for (const name of readdirSync(layers.directory)) {
-    if (needed.layers.has(name) || !/^[0-9a-f]{16}$/.test(name)) continue;
+  for (const name of layers.list()) {
+    if (needed.layers.has(name)) continue;
     // out of the way at once, so that the same layer may come again
     const gone = join(layers.directory, `.gone-${name}-${process.pid}-${Date.now()}`);
     renameSync(join(layers.directory, name), gone);

@@ -63,6 +63,15 @@ export class ImageRecords {
     return record;
   }
 
+  /** The names of an image that have a tag, as people write them. */
+  tagsOf(id: string): string[] {
+    return this.list()
+      .filter(
+        (record) => record.id === id && !isUntagged(record.reference) && !record.reference.includes("@"),
+      )
+      .map(({ reference }) => familiarReference(reference));
+  }
+
   /** The image that had the name before keeps its record under its ID: containers may be made of it. */
   put(record: ImageRecord): void {
     const before = this.store.get<ImageRecord>(IMAGE_KEY + record.reference);

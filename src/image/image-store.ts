@@ -14,7 +14,8 @@ import {
   untagged,
 } from "./image-records.ts";
 import { LayerStore } from "./layer-store.ts";
-import { type ImageConfig, MEDIA, parseImageConfig, parseManifest, type RunConfig } from "./manifest.ts";
+import { type ImageConfig, parseImageConfig, parseManifest } from "./manifest.ts";
+import type { CommitOptions, ImportOptions } from "./new-image.ts";
 import { hostPlatform, parsePlatform } from "./platform.ts";
 import { canonicalReference, parseReference } from "./reference.ts";
 import type { Credentials } from "./registry/credentials.ts";
@@ -22,6 +23,7 @@ import type { PullProgress } from "./registry/pull.ts";
 import type { PushProgress } from "./registry/push.ts";
 import type { ImageSource } from "./source.ts";
 import { madeFrom, staleReason } from "./stale.ts";
+import type { StoreUsage } from "./usage.ts";
 
 export interface Image extends ImageRecord {
   config: ImageConfig;
@@ -37,14 +39,6 @@ export interface PullOptions {
   credentials?: Credentials | undefined;
   onProgress?: (progress: PullProgress) => void;
   signal?: AbortSignal | undefined;
-}
-
-export interface CommitOptions {
-  name: string | undefined;
-  author?: string | undefined;
-  comment?: string | undefined;
-  /** Laid over the base's. */
-  config?: RunConfig;
 }
 
 export interface PushOptions {
@@ -258,32 +252,35 @@ export class ImageStore {
     }
   }
 
-  /**
-   * An image of another one and a writable layer over it. Nothing may write there meanwhile.
-   * `name` may be undefined. Throws FILE_CHANGED, BAD_REFERENCE.
-   */
-  commit(base: Image, upper: string, { name, author, comment, config }: CommitOptions): Promise<ImageRecord> {
+  /** An image of another one and a writable layer over it. Nothing may write there meanwhile. Throws FILE_CHANGED, BAD_REFERENCE. */
+  commit(base: Image, upper: string, options: CommitOptions): Promise<ImageRecord> {
+    const layers = this.layersOf(base);
+    return this.#new(options.name, async ({ imageOfContainer }) =>
+      imageOfContainer(this.content, { config: base.config, layers }, upper, options),
+    );
+  }
+
+  /** An image of a tar of a file system, plain or compressed. Throws BAD_TAR, BAD_LAYER, BAD_PLATFORM, BAD_REFERENCE. */
+  importTar(file: string, options: ImportOptions): Promise<ImageRecord> {
+    return this.#new(options.name, ({ imageOfTar }) => imageOfTar(this.content, file, options));
+  }
+
+  #new(
+    name: string | undefined,
+    make: (by: typeof import("./new-image.ts")) => Promise<Descriptor>,
+  ): Promise<ImageRecord> {
     const reference = name === undefined ? undefined : canonicalReference(name);
-    return this.#busy("commit", async () => {
-      const layer = await this.content.pack(upper, MEDIA.layer);
-      const created = new Date().toISOString();
-      const whole: ImageConfig = {
-        ...base.config,
-        created,
-        ...(author ? { author } : {}),
-        config: { ...base.config.config, ...config },
-        rootfs: { type: "layers", diff_ids: [...base.config.rootfs.diff_ids, layer.digest] },
-        history: [
-          ...(base.config.history ?? []),
-          { created, created_by: "bay container commit", ...(comment ? { comment } : {}) },
-        ],
-      };
-      const described = this.content.put(JSON.stringify(whole), MEDIA.config);
-      const layers = [...this.layersOf(base), layer];
-      const manifest = { schemaVersion: 2, mediaType: MEDIA.manifest, config: described, layers };
-      const stored = this.content.put(JSON.stringify(manifest), MEDIA.manifest);
-      return this.#keep(reference ?? untagged(described.digest), stored, {});
+    return this.#busy("new", async () => {
+      const manifest = await make(await import("./new-image.ts"));
+      const { config } = parseManifest(this.content.read(manifest.digest));
+      return this.#keep(reference ?? untagged(config.digest), manifest, {});
     });
+  }
+
+  /** What images take of the disk. */
+  async usage(): Promise<StoreUsage> {
+    const { measureStore } = await import("./usage.ts");
+    return measureStore(this.content, this.layers, this.records.list());
   }
 
   /** Images of an archive of docker save or an OCI layout, under the names that it gives them. Throws BAD_ARCHIVE. */

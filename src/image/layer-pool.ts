@@ -33,6 +33,8 @@ export type LayerTask =
   | { kind: "pack"; directory: string; target: string }
   /** Lists what is in a container's writable layer. Answers with a JSON array of ListedChange. */
   | { kind: "list"; directory: string }
+  /** Answers with the bytes that a directory takes on the disk, what is linked twice counted once. */
+  | { kind: "measure"; directory: string }
   /** Answers with the digest of a piece. */
   | { kind: "hash"; piece: Piece };
 

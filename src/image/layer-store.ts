@@ -56,6 +56,11 @@ export class LayerStore {
     }
   }
 
+  /** Short names of the layers that are whole. */
+  list(): string[] {
+    return readdirSync(this.directory).filter((name) => /^[0-9a-f]{16}$/.test(name));
+  }
+
   /**
    * A layer of bay's own that lies under every image: the directories and files over which a container has its
    * mounts. Without it each start would make them in the container's writable layer. Gives its short name.

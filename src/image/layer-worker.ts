@@ -1,6 +1,6 @@
 /** The worker for layers: copies, hashes, decompresses and unpacks, the last from inside the layer's own directory. */
 import { createHash } from "node:crypto";
-import { closeSync, fsyncSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, lstatSync, openSync, readdirSync, readSync, writeSync } from "node:fs";
 import { parentPort } from "node:worker_threads";
 import { BayError } from "../errors.ts";
 import { within } from "../linux/index.ts";
@@ -73,6 +73,32 @@ function list(directory: string): string {
   return JSON.stringify(changes);
 }
 
+const BLOCK = 512;
+
+/** As du(1) counts. What comes and goes meanwhile is no error. */
+function measure(directory: string): number {
+  const seen = new Set<number>();
+  const sizeOf = (path: Buffer): number => {
+    const stat = lstatSync(path, { throwIfNoEntry: false });
+    if (!stat || (stat.nlink > 1 && !stat.isDirectory() && seen.has(stat.ino))) return 0;
+    if (stat.nlink > 1) seen.add(stat.ino);
+    let sum = stat.blocks * BLOCK;
+    if (stat.isDirectory())
+      for (const name of namesIn(path)) sum += sizeOf(Buffer.concat([path, SLASH, name]));
+    return sum;
+  };
+  return within(directory, () => sizeOf(Buffer.from("/.")));
+}
+const SLASH = Buffer.from("/");
+
+function namesIn(path: Buffer): Buffer[] {
+  try {
+    return readdirSync(path, { encoding: "buffer" });
+  } catch {
+    return [];
+  }
+}
+
 /** The target is opened before the thread confines itself, and the directory's paths resolve inside it. */
 function pack({ directory, target }: Extract<LayerTask, { kind: "pack" }>): string {
   const hash = createHash("sha256");
@@ -118,6 +144,7 @@ parentPort!.on("message", (task: LayerTask) => {
   try {
     if (task.kind === "pack") answer = { ok: true, result: pack(task) };
     else if (task.kind === "list") answer = { ok: true, result: list(task.directory) };
+    else if (task.kind === "measure") answer = { ok: true, result: String(measure(task.directory)) };
     else {
       fd = openSync(task.piece.file, "r");
       answer = { ok: true, result: run(fd, task) };

@@ -8,6 +8,7 @@ import { chooseImage, findImages, importImage } from "./archive/read.ts";
 import type { BlobWriter, ContentStore, Descriptor } from "./content-store.ts";
 import type { LayerStore } from "./layer-store.ts";
 import { type ImageConfig, MEDIA, parseImageConfig, parseManifest } from "./manifest.ts";
+import { putImage } from "./new-image.ts";
 import { hostPlatform } from "./platform.ts";
 import type { ImageSource } from "./source.ts";
 
@@ -108,12 +109,6 @@ async function fromArchive(
   } finally {
     files.close();
   }
-}
-
-function putImage(content: ContentStore, config: ImageConfig, layers: Descriptor[]): Descriptor {
-  const described = content.put(JSON.stringify(config), MEDIA.config);
-  const manifest = { schemaVersion: 2, mediaType: MEDIA.manifest, config: described, layers };
-  return content.put(JSON.stringify(manifest), MEDIA.manifest);
 }
 
 /** An archive's image with the stack file's `config:` laid over its own. */

@@ -10,6 +10,8 @@ const descriptor = z.object({
   digest,
   size: z.number().int().nonnegative(),
   annotations: z.record(z.string(), z.string()).optional(),
+  /** Where a layer is that registries may not hand out (a foreign layer). */
+  urls: z.array(z.string()).max(20).optional(),
   platform: z.object({ architecture: z.string(), os: z.string(), variant: z.string().optional() }).optional(),
 });
 
@@ -23,7 +25,8 @@ const manifestSchema = z.object({
 const indexSchema = z.object({ schemaVersion: z.literal(2), manifests: z.array(descriptor).max(1000) });
 
 const nanoseconds = z.number().optional();
-const runConfigSchema = z.object({
+/** What other makers of images put beside these fields is kept when the config is written again. */
+const runConfigSchema = z.looseObject({
   User: z.string().optional(),
   ExposedPorts: z.record(z.string(), z.unknown()).nullish(),
   Env: z.array(z.string()).nullish(),
@@ -33,6 +36,8 @@ const runConfigSchema = z.object({
   WorkingDir: z.string().optional(),
   Labels: z.record(z.string(), z.string()).nullish(),
   StopSignal: z.string().optional(),
+  OnBuild: z.array(z.string()).nullish(),
+  Shell: z.array(z.string()).nullish(),
   Healthcheck: z
     .object({
       Test: z.array(z.string()).nullish(),
@@ -45,7 +50,7 @@ const runConfigSchema = z.object({
     .nullish(),
 });
 
-const configSchema = z.object({
+const configSchema = z.looseObject({
   created: z.string().optional(),
   author: z.string().optional(),
   architecture: z.string(),
@@ -55,7 +60,7 @@ const configSchema = z.object({
   rootfs: z.object({ type: z.literal("layers"), diff_ids: z.array(digest).max(500) }),
   history: z
     .array(
-      z.object({
+      z.looseObject({
         created: z.string().optional(),
         created_by: z.string().optional(),
         comment: z.string().optional(),
@@ -78,6 +83,8 @@ export const MEDIA = {
   gzipLayer: "application/vnd.oci.image.layer.v1.tar+gzip",
   dockerManifest: "application/vnd.docker.distribution.manifest.v2+json",
   dockerList: "application/vnd.docker.distribution.manifest.list.v2+json",
+  /** Layers that are fetched from the URLs of their descriptors, and never pushed. */
+  isForeign: (mediaType: string): boolean => /\.(foreign|nondistributable)\./.test(mediaType),
   isIndex: (mediaType: string): boolean => mediaType === MEDIA.index || mediaType === MEDIA.dockerList,
 } as const;
 

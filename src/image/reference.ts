@@ -30,7 +30,8 @@ export function parseReference(text: string): Reference {
   if (!PATH.test(path) || path.length > 255) {
     throw bad(path === path.toLowerCase() ? "the name" : "the name must be lower case");
   }
-  const registry = hasRegistry ? head : "docker.io";
+  // the name that Docker's own files have for it
+  const registry = hasRegistry && head !== "index.docker.io" ? head : "docker.io";
   const repository = registry === "docker.io" && !path.includes("/") ? `library/${path}` : path;
   return { registry, repository, tag: tag ?? (digest ? undefined : "latest"), digest };
 }
@@ -44,4 +45,13 @@ export function canonicalReference(text: string): string {
 /** The short form that people write: without docker.io/library and :latest stays. */
 export function familiarReference(canonical: string): string {
   return canonical.replace(/^docker\.io\/(library\/)?/, "");
+}
+
+/** The canonical form of what may be a name; an ID stays as it is. */
+export function nameOrId(text: string): string {
+  try {
+    return canonicalReference(text);
+  } catch {
+    return text;
+  }
 }

@@ -1,7 +1,6 @@
 /** Checking a merged stack against the schema, and turning what zod finds into problems with a place. */
 import type { z } from "zod";
-import type { Diagnostic } from "./diagnostics.ts";
-import { nearest } from "./diagnostics.ts";
+import { type Diagnostic, nearest } from "../diagnostics.ts";
 import { isMapping } from "./merge.ts";
 import { type FileInput, fileSchema } from "./schema.ts";
 import { isUnsupported } from "./unsupported.ts";

@@ -1,15 +1,16 @@
 /** From files to a Stack: read, parse, interpolate, merge, check, normalise. All problems are collected on the way. */
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
+import type { Diagnostic } from "../diagnostics.ts";
 import { BayError } from "../errors.ts";
 import { checkInput, isNear, lacksNames, type ReportAt } from "./check.ts";
-import { type Diagnostic, StackError } from "./diagnostics.ts";
 import { parseDotenv } from "./dotenv.ts";
 import { type LoadOptions, nameFromDirectory, stackFiles } from "./find.ts";
 import { mergeValues } from "./merge.ts";
 import { normaliseStack } from "./normalise.ts";
 import { SourceFile } from "./source.ts";
 import type { Stack } from "./stack.ts";
+import { StackError } from "./stack-error.ts";
 
 export interface LoadedStack {
   stack: Stack;

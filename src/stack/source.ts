@@ -10,7 +10,7 @@ import {
   parseDocument,
   visit,
 } from "yaml";
-import type { Diagnostic, Place } from "./diagnostics.ts";
+import type { Diagnostic, Place } from "../diagnostics.ts";
 import { interpolate, type Variables } from "./interpolate.ts";
 
 const MAX_FILE = 4 << 20;

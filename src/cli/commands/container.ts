@@ -5,6 +5,7 @@ import { hasCode } from "../../errors.ts";
 import { type Context, oneContainer } from "../context.ts";
 import { print, printJson } from "../ui/output.ts";
 import { refuseTerminal, saveStream } from "../ui/save-stream.ts";
+import { copyBetween } from "./cp.ts";
 
 /** A container by name or ID, else the stack's container of a service. */
 async function find(context: Context, name: string): Promise<{ client: Client; id: string }> {
@@ -22,6 +23,7 @@ async function find(context: Context, name: string): Promise<{ client: Client; i
 interface CommitOptions {
   author?: string;
   message?: string;
+  change?: string[];
   pause?: boolean;
 }
 
@@ -38,8 +40,17 @@ export async function commit(
     comment: options.message ?? "",
     pause: options.pause === false ? "0" : "1",
   });
+  for (const change of options.change ?? []) query.append("changes", change);
   const { Id } = await client.json<{ Id: string }>("POST", `/commit?${query}`);
   print(Id);
+}
+
+export function copy(
+  context: Context,
+  [source, target]: string[],
+  options: { archive?: boolean },
+): Promise<void> {
+  return copyBetween(source!, target!, (name) => find(context, name), options.archive ?? false);
 }
 
 const SIGNS = ["C", "A", "D"];

@@ -1,23 +1,40 @@
 import { spawn } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
 import { basename, dirname, posix, resolve } from "node:path";
-import { textOf, toError } from "../../daemon/index.ts";
+import { type Client, textOf, toError } from "../../daemon/index.ts";
 import { BayError } from "../../errors.ts";
 import { type Context, oneContainer } from "../context.ts";
 
-/** Copies as docker cp does; tar(1) packs and unpacks on this side. */
-export async function cp(
+/** Finds the container that one side names. */
+type Find = (name: string) => Promise<{ client: Client; id: string }>;
+
+/** `bay cp`: the containers are the stack's. */
+export function cp(
   context: Context,
   [source, target]: string[],
-  options: { index?: number },
+  options: { index?: number; archive?: boolean },
 ): Promise<void> {
-  const from = split(source!);
-  const to = split(target!);
+  const find: Find = async (service) => {
+    const { client, row } = await oneContainer(context, service, options.index);
+    return { client, id: row.Id };
+  };
+  return copyBetween(source!, target!, find, options.archive ?? false);
+}
+
+/** Copies as docker cp does; tar(1) packs and unpacks on this side. Owners become the user's own, or root's inside. */
+export async function copyBetween(
+  source: string,
+  target: string,
+  find: Find,
+  keepOwners: boolean,
+): Promise<void> {
+  const from = split(source);
+  const to = split(target);
   if (from && to)
     throw new BayError("BAD_OPTION", "one side must be local", { hint: "copy to a local folder first" });
-  if (from) return copyOut(context, from, target!, options.index);
-  if (to) return copyIn(context, source!, to, options.index);
-  throw new BayError("BAD_OPTION", "one side must be SERVICE:PATH");
+  if (from) return copyOut(find, from, target, keepOwners);
+  if (to) return copyIn(find, source, to, keepOwners);
+  throw new BayError("BAD_OPTION", "one side must be CONTAINER:PATH");
 }
 
 function split(text: string): { service: string; path: string } | undefined {
@@ -28,15 +45,15 @@ function split(text: string): { service: string; path: string } | undefined {
 }
 
 async function copyOut(
-  context: Context,
+  find: Find,
   from: { service: string; path: string },
   target: string,
-  index: number | undefined,
+  keepOwners: boolean,
 ): Promise<void> {
-  const { client, row } = await oneContainer(context, from.service, index);
+  const { client, id } = await find(from.service);
   const { body, status, headers } = await client.send(
     "GET",
-    `/containers/${row.Id}/archive?path=${encodeURIComponent(from.path)}`,
+    `/containers/${id}/archive?path=${encodeURIComponent(from.path)}`,
   );
   if (status >= 400) throw toError(await textOf(body));
   if (target === "-") return void body.pipe(process.stdout);
@@ -56,17 +73,18 @@ async function copyOut(
   const name = posix.basename(from.path);
   const rename =
     intoDirectory || name === "" ? [] : [`--transform=s,^${quoted(name)},${replacement(basename(place))},`];
-  await tar(["-x", "--no-same-owner", "-C", directory, ...rename], (child) => body.pipe(child.stdin!));
+  const owner = keepOwners ? ["--same-owner", "--numeric-owner"] : ["--no-same-owner"];
+  await tar(["-x", ...owner, "-C", directory, ...rename], (child) => body.pipe(child.stdin!));
 }
 
 async function copyIn(
-  context: Context,
+  find: Find,
   source: string,
   to: { service: string; path: string },
-  index: number | undefined,
+  keepOwners: boolean,
 ): Promise<void> {
-  const { client, row } = await oneContainer(context, to.service, index);
-  const put = (path: string) => `/containers/${row.Id}/archive?path=${encodeURIComponent(path)}`;
+  const { client, id } = await find(to.service);
+  const put = (path: string) => `/containers/${id}/archive?path=${encodeURIComponent(path)}`;
   if (source === "-") return void (await client.upload("PUT", put(to.path), process.stdin));
   const local = resolve(source);
   if (!existsSync(local)) throw new BayError("NO_FILE", `${source} does not exist`);
@@ -81,7 +99,8 @@ async function copyIn(
   const name = isDirectory ? basename(local) : posix.basename(to.path);
   const rename = [`--transform=s,^${quoted(basename(local))},${replacement(name)},`];
   let sent: Promise<string> | undefined;
-  await tar(["-c", "--owner=0", "--group=0", "-C", dirname(local), ...rename, basename(local)], (child) => {
+  const owner = keepOwners ? ["--numeric-owner"] : ["--owner=0", "--group=0"];
+  await tar(["-c", ...owner, "-C", dirname(local), ...rename, basename(local)], (child) => {
     sent = client.upload("PUT", put(directory), child.stdout!);
     sent.catch(() => child.kill());
   });

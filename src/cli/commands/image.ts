@@ -1,6 +1,6 @@
 /** `bay image …`: what is in the store of images. */
-import { existsSync } from "node:fs";
-import { resolve } from "node:path";
+import { createReadStream, existsSync } from "node:fs";
+import { basename, resolve } from "node:path";
 import { textOf, toError } from "../../daemon/index.ts";
 import { BayError } from "../../errors.ts";
 import type { Context } from "../context.ts";
@@ -90,16 +90,6 @@ export async function remove(context: Context, names: string[], options: { force
   }
 }
 
-export async function prune(context: Context, _args: string[], options: { all?: boolean }): Promise<void> {
-  const filters = encodeURIComponent(JSON.stringify({ dangling: [options.all ? "false" : "true"] }));
-  const answer = await (await context.daemon()).json<{
-    ImagesDeleted: { Untagged?: string; Deleted?: string }[];
-    SpaceReclaimed: number;
-  }>("POST", `/images/prune?filters=${filters}`);
-  for (const { Untagged, Deleted } of answer.ImagesDeleted) print(`removed ${Untagged ?? short(Deleted!)}`);
-  print(`${humanBytes(answer.SpaceReclaimed)} freed, and the unpacked layers`);
-}
-
 export async function save(context: Context, names: string[], options: { output?: string }): Promise<void> {
   const client = await context.daemon();
   refuseTerminal(options.output, "an archive");
@@ -117,20 +107,75 @@ export async function load(context: Context, _args: string[], options: { input?:
   const answer = options.input
     ? await textOf((await client.send("POST", "/bay/v1/images/load", { path: resolve(options.input) })).body)
     : await client.upload("POST", "/images/load", process.stdin);
-  for (const line of answer.split("\n").filter(Boolean)) {
-    const { stream, error, errorDetail } = JSON.parse(line) as {
-      stream?: string;
-      error?: string;
-      errorDetail?: { code: string; hint?: string };
-    };
-    if (error)
-      throw new BayError(
-        errorDetail?.code ?? "INTERNAL",
-        error,
-        errorDetail?.hint ? { hint: errorDetail.hint } : {},
-      );
+  for (const { stream } of answerLines(answer))
     if (stream) print(stream.trim().replace(/^Loaded image/, "loaded image"));
-  }
+}
+
+interface AnswerLine {
+  stream?: string;
+  status?: string;
+  error?: string;
+  errorDetail?: { code: string; hint?: string };
+}
+
+/** A stream's lines. Throws the error that one of them says. */
+function answerLines(text: string): AnswerLine[] {
+  const lines = text
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as AnswerLine);
+  const failed = lines.find(({ error }) => error !== undefined);
+  if (!failed) return lines;
+  const { code = "INTERNAL", hint } = failed.errorDetail ?? {};
+  throw new BayError(code, failed.error!, hint ? { hint } : {});
+}
+
+/** `bay image import FILE|URL|- [NAME]`. */
+export async function importImage(
+  context: Context,
+  [source, name]: string[],
+  options: { change?: string[]; message?: string; platform?: string },
+): Promise<void> {
+  const isUrl = /^https?:\/\//.test(source!);
+  if (!isUrl && source !== "-" && !existsSync(source!))
+    throw new BayError("NO_FILE", `the file ${source} does not exist`);
+  const query = new URLSearchParams({
+    fromSrc: isUrl ? source! : "-",
+    repo: name ?? "",
+    message: options.message ?? (isUrl || source === "-" ? "" : `Imported from ${basename(source!)}`),
+    platform: options.platform ?? "",
+  });
+  for (const change of options.change ?? []) query.append("changes", change);
+  const client = await context.daemon();
+  const path = `/images/create?${query}`;
+  const answer = isUrl
+    ? await textOf((await client.send("POST", path)).body)
+    : await client.upload("POST", path, source === "-" ? process.stdin : createReadStream(source!));
+  const lines = answerLines(answer);
+  // a refusal before the stream begins is an object of its own
+  const [{ status }] = lines.slice(-1) as [AnswerLine];
+  if (!status) throw toError(answer);
+  print(status);
+}
+
+/** `bay image search [HOST/]WORD`. */
+export async function search(
+  context: Context,
+  [term]: string[],
+  options: { limit: number; format: string },
+): Promise<void> {
+  const { findCredentials } = await import("../../image/index.ts");
+  const { authHeader } = await import("./registry.ts");
+  const host = term!.split("/")[0]!;
+  const query = new URLSearchParams({ term: term!, limit: String(options.limit) });
+  const client = await context.daemon();
+  const headers = authHeader(await findCredentials(host));
+  const { body, status } = await client.send("GET", `/images/search?${query}`, undefined, headers);
+  const text = await textOf(body);
+  if (status >= 400) throw toError(text);
+  const rows = JSON.parse(text) as { name: string }[];
+  if (options.format === "json") return printJson(rows);
+  print(rows.length === 0 ? "nothing found" : rows.map(({ name }) => name).join("\n"));
 }
 
 export async function verify(

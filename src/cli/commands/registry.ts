@@ -2,6 +2,7 @@
 import { createInterface } from "node:readline";
 import type { Client } from "../../daemon/index.ts";
 import { BayError } from "../../errors.ts";
+import type { Credentials } from "../../image/index.ts";
 import type { Context } from "../context.ts";
 import { followLayers } from "../ui/layers.ts";
 import { print } from "../ui/output.ts";
@@ -14,13 +15,16 @@ interface PullOptions {
 }
 
 /** What Docker's clients send: the user's own credentials, so that bayd needs none. */
-async function authOf(reference: string): Promise<Record<string, string>> {
-  const { findCredentials, parseReference } = await import("../../image/index.ts");
-  const credentials = await findCredentials(parseReference(reference).registry);
+export function authHeader(credentials: Credentials | undefined): Record<string, string> {
   if (!credentials) return {};
   const { username, password, identityToken } = credentials;
   const auth = identityToken ? { identitytoken: identityToken } : { username, password };
   return { "X-Registry-Auth": Buffer.from(JSON.stringify(auth)).toString("base64url") };
+}
+
+async function authOf(reference: string): Promise<Record<string, string>> {
+  const { findCredentials, parseReference } = await import("../../image/index.ts");
+  return authHeader(await findCredentials(parseReference(reference).registry));
 }
 
 async function pullOne(client: Client, reference: string, options: PullOptions): Promise<void> {

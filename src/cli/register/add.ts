@@ -12,6 +12,11 @@ export function whole(value: string): number {
 export const secondsOption = () =>
   new Option("-t, --timeout <seconds>", "grace before SIGKILL").argParser(whole);
 
+export const pruneFilter = () =>
+  new Option("--filter <filter>", "only those: until=24h, label=KEY[=VALUE]; again for more").argParser(
+    collect,
+  );
+
 type Handler<Options> = (context: Context, args: string[], options: Options) => Promise<unknown>;
 
 /** Adds a command whose arguments are all words; a handler that gives a number sets the exit code. */

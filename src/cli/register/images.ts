@@ -1,9 +1,10 @@
 /** Commands on images and registries. Each loads what it does when it is called. */
 import { type Command, Option } from "commander";
-import type { Add } from "./add.ts";
+import { type Add, collect, pruneFilter, whole } from "./add.ts";
 
 const format = () =>
   new Option("--format <format>", "table or json").choices(["table", "json"]).default("table");
+const CHANGE = 'an instruction for the image\'s config, again for more: CMD ["serve"]';
 const quiet = (c: Command) => c.option("-q, --quiet", "only names, no progress");
 
 export function addImageCommands(add: Add, group: (name: string, description: string) => Add): void {
@@ -39,7 +40,7 @@ export function addImageCommands(add: Add, group: (name: string, description: st
     async () => (await import("../commands/registry.ts")).logout,
   );
 
-  const container = group("container", "one container, by service, name or ID: commit, diff, export");
+  const container = group("container", "one container, by service, name or ID: commit, cp, diff, export");
   container(
     "commit <container> [image]",
     "make an image of a container as it is",
@@ -47,8 +48,15 @@ export function addImageCommands(add: Add, group: (name: string, description: st
       c
         .option("-a, --author <name>")
         .option("-m, --message <text>", "kept in the image's history")
+        .option("-c, --change <instruction>", CHANGE, collect)
         .option("--no-pause", "let it go on meanwhile"),
     async () => (await import("../commands/container.ts")).commit,
+  );
+  container(
+    "cp <source> <target>",
+    "copy files: CONTAINER:PATH and a local path, either way; - is a tar stream",
+    (c) => c.option("-a, --archive", "keep owners"),
+    async () => (await import("../commands/container.ts")).copy,
   );
   container(
     "diff <container>",
@@ -65,7 +73,7 @@ export function addImageCommands(add: Add, group: (name: string, description: st
 
   const image = group(
     "image",
-    "images on this host: ls, pull, push, inspect, history, tag, rm, prune, save, load, verify",
+    "images: ls, pull, push, search, inspect, history, tag, rm, prune, save, load, import, verify, du",
   );
   image(
     "ls",
@@ -112,8 +120,8 @@ export function addImageCommands(add: Add, group: (name: string, description: st
   image(
     "prune",
     "remove images without a name that no container uses",
-    (c) => c.option("-a, --all", "those with a name too"),
-    async () => (await import("../commands/image.ts")).prune,
+    (c) => c.option("-a, --all", "those with a name too").addOption(pruneFilter()),
+    async () => (await import("../commands/disk.ts")).pruneImages,
   );
   image(
     "save <images...>",
@@ -126,6 +134,31 @@ export function addImageCommands(add: Add, group: (name: string, description: st
     "take in the images of an archive: of docker save, or an OCI layout; plain, gzip or zstd",
     (c) => c.option("-i, --input <file>", "read this and not standard input"),
     async () => (await import("../commands/image.ts")).load,
+  );
+  image(
+    "import <source> [name]",
+    "make an image of a tar of a file system: a file, a URL, or - for standard input",
+    (c) =>
+      c
+        .option("-c, --change <instruction>", CHANGE, collect)
+        .option("-m, --message <text>", "kept in the image's history")
+        .option("--platform <platform>", "what it is for: linux/arm64, for example"),
+    async () => (await import("../commands/image.ts")).importImage,
+  );
+  image(
+    "search <term>",
+    "list a registry's images with a word in their names: HOST/WORD",
+    (c) =>
+      c
+        .addOption(new Option("--limit <number>", "at most so many").argParser(whole).default(25))
+        .addOption(format()),
+    async () => (await import("../commands/image.ts")).search,
+  );
+  image(
+    "du",
+    "show what each image takes of the disk",
+    (c) => c.addOption(format()),
+    async () => (await import("../commands/disk.ts")).imageUsage,
   );
   image(
     "verify",

@@ -1,6 +1,7 @@
 /** Archive routes of the Docker Engine API: files in and out of containers as tar streams. */
 import type { ServerResponse } from "node:http";
 import type { Readable } from "node:stream";
+import { changedConfig } from "../../build/index.ts";
 import {
   changesOf,
   commitContainer,
@@ -62,13 +63,12 @@ export function archiveRoutes({ manager }: Services): Route[] {
     }),
     route("POST", "/commit", async ({ response, query }) => {
       const [repository, tag] = [query.get("repo"), query.get("tag")];
-      if (query.get("changes"))
-        throw new BayError("UNSUPPORTED", "changes to the config of a commit are not supported yet");
       const image = await commitContainer(manager, manager.get(query.get("container") ?? ""), {
         name: repository ? `${repository}${tag ? `:${tag}` : ""}` : undefined,
         author: query.get("author") || undefined,
         comment: query.get("comment") || undefined,
         pause: query.get("pause") !== "0" && query.get("pause") !== "false",
+        change: (config) => changedConfig(config, query.getAll("changes")),
       });
       sendJson(response, 201, { Id: image.id });
     }),

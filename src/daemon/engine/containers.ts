@@ -6,7 +6,8 @@ import { BayError } from "../../errors.ts";
 import { signalNumber } from "../../signals.ts";
 import { type Call, type Route, route, sendJson, startStream } from "../http.ts";
 import type { Services } from "../server.ts";
-import { matchesFilters, parseFilters, toInspect, toSummary } from "./shapes.ts";
+import { parseFilters } from "./filters.ts";
+import { matchesFilters, toInspect, toSummary } from "./shapes.ts";
 import { statsOf } from "./stats.ts";
 
 const flag = (value: string | null) => value === "1" || value === "true" || value === "True";

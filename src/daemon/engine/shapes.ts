@@ -279,15 +279,6 @@ export function toInspect(manager: ContainerManager, record: ContainerRecord) {
   };
 }
 
-/** The filters parameter: `{"label": ["a=b"], "status": ["running"]}`, also in the older form of a map of maps. */
-export function parseFilters(text: string | null): Map<string, string[]> {
-  if (!text) return new Map();
-  const parsed = JSON.parse(text) as Record<string, string[] | Record<string, boolean>>;
-  return new Map(
-    Object.entries(parsed).map(([key, value]) => [key, Array.isArray(value) ? value : Object.keys(value)]),
-  );
-}
-
 export function matchesFilters(
   manager: ContainerManager,
   record: ContainerRecord,

@@ -12,8 +12,8 @@ import { type Call, frame, hijack, parseJson, type Route, route, startStream } f
 import type { Hijack, HijackRoute, Services } from "../server.ts";
 import { DetachKeys } from "./detach-keys.ts";
 import { findExec } from "./exec.ts";
+import { parseFilters } from "./filters.ts";
 import { sendLog } from "./log-stream.ts";
-import { parseFilters } from "./shapes.ts";
 
 /** What a client of a terminal may leave untaken. */
 const MAX_UNSENT = 4 << 20;

@@ -11,6 +11,8 @@ export interface Download {
   client: RegistryClient;
   repository: string;
   descriptor: Descriptor;
+  /** A URL of its own, for what is not in the registry. */
+  url?: string | undefined;
   /** Where it grows; what is there already is kept, once it proved to be its beginning. */
   file: string;
   onProgress: (bytes: number) => void;
@@ -91,10 +93,10 @@ async function hashOf(file: string, size: number): Promise<Hash> {
 }
 
 async function ask(download: Download, from: number): Promise<RegistryResponse> {
-  const { client, repository, descriptor, signal } = download;
+  const { client, repository, descriptor, url, signal } = download;
   const scopes = [`repository:${repository}:pull`];
   const headers: Record<string, string> = from > 0 ? { range: `bytes=${from}-` } : {};
-  const path = `/v2/${repository}/blobs/${descriptor.digest}`;
+  const path = url ?? `/v2/${repository}/blobs/${descriptor.digest}`;
   const response = await client.request(path, { headers, scopes, expect: [200, 206, 416], signal });
   const range = /^bytes (\d+)-/.exec([response.headers["content-range"] ?? []].flat()[0] ?? "")?.[1];
   if (response.status !== 416 && (response.status === 200 || Number(range) === from)) return response;

@@ -8,7 +8,7 @@ import type { LayerStore } from "../layer-store.ts";
 import { type Manifest, MEDIA, parseImageConfig, parseIndex, parseManifest } from "../manifest.ts";
 import { choosePlatform, formatPlatform, type Platform } from "../platform.ts";
 import type { Reference } from "../reference.ts";
-import { RegistryClient, readAnswer } from "./client.ts";
+import { RegistryClient, RegistryError, readAnswer } from "./client.ts";
 import type { Credentials } from "./credentials.ts";
 import { downloadBlob } from "./download.ts";
 import { closeConnections, endpointsOf } from "./endpoint.ts";
@@ -211,7 +211,8 @@ async function fetchLayer(
       };
       try {
         const onRestart = () => growth.fail();
-        await downloadBlob({ client, repository, descriptor, file, onProgress: progress, onRestart, signal });
+        const download = { client, repository, descriptor, file, onProgress: progress, onRestart, signal };
+        await fromOneOf(placesOf(descriptor), (url) => downloadBlob({ ...download, url }));
         growth.complete();
       } catch (error) {
         growth.fail();
@@ -225,6 +226,25 @@ async function fetchLayer(
   onProgress({ digest, status: "unpacking" });
   if (!(await early)) await layers.unpack(content.piece(digest), diffId, digest);
   onProgress({ digest, status: "done" });
+}
+
+/** A foreign layer is at its URLs, and some registries have it all the same; undefined is the registry. */
+function placesOf({ mediaType, urls = [] }: Descriptor): (string | undefined)[] {
+  return MEDIA.isForeign(mediaType) ? [...urls, undefined] : [undefined];
+}
+
+/** What the first place fails with is said where none has it. */
+async function fromOneOf<T>(places: readonly T[], load: (place: T) => Promise<void>): Promise<void> {
+  let first: unknown;
+  for (const [index, place] of places.entries()) {
+    try {
+      return await load(place);
+    } catch (error) {
+      if (!(error instanceof RegistryError)) throw error;
+      if (index === 0) first = error;
+    }
+  }
+  throw first;
 }
 
 /** False where the download was broken off or began anew: the layer is unpacked afterwards then. */

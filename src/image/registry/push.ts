@@ -2,7 +2,7 @@
 import { createReadStream } from "node:fs";
 import { BayError } from "../../errors.ts";
 import type { ContentStore, Descriptor } from "../content-store.ts";
-import { parseManifest } from "../manifest.ts";
+import { MEDIA, parseManifest } from "../manifest.ts";
 import type { Reference } from "../reference.ts";
 import { RegistryClient } from "./client.ts";
 import type { Credentials } from "./credentials.ts";
@@ -40,11 +40,13 @@ export async function pushImage(
 ): Promise<{ digest: string; size: number }> {
   const { reference, manifest, credentials, signal, onProgress = () => {} } = request;
   const { repository } = reference;
-  const own = endpointsOf(reference.registry, readSettings()).find(({ isMirror }) => !isMirror)!;
-  const client = new RegistryClient(own, credentials);
+  const registry = endpointsOf(reference.registry, readSettings()).find(({ isMirror }) => !isMirror)!;
+  const client = new RegistryClient(registry, credentials);
   const bytes = content.read(manifest.digest);
   const { config, layers } = parseManifest(bytes);
-  const blobs = [...new Map([...layers, config].map((blob) => [blob.digest, blob])).values()];
+  // what may not be handed out stays at its URLs
+  const own = layers.filter(({ mediaType }) => !MEDIA.isForeign(mediaType));
+  const blobs = [...new Map([...own, config].map((blob) => [blob.digest, blob])).values()];
   try {
     await eachOf(blobs, BLOBS_AT_ONCE, (blob) => pushBlob(client, content, request, blob));
     await client.request(`/v2/${repository}/manifests/${reference.tag ?? manifest.digest}`, {

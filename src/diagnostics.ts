@@ -1,5 +1,4 @@
-/** Problems of stack files: collected, placed in their files, and shown together with a code frame. */
-import { BayError } from "../errors.ts";
+/** Problems of files that people write: collected, placed in their files, and shown together with a code frame. */
 
 export interface Place {
   file: string;
@@ -39,26 +38,8 @@ export function formatDiagnostic(diagnostic: Diagnostic, sources: ReadonlyMap<st
   return lines.join("\n");
 }
 
-/** All problems of a stack's files. The message is ready to print. */
-export class StackError extends BayError {
-  constructor(
-    readonly diagnostics: readonly Diagnostic[],
-    readonly sources: ReadonlyMap<string, string>,
-  ) {
-    const errors = diagnostics.filter(({ severity }) => severity === "error");
-    const count = errors.length === 1 ? "1 problem" : `${errors.length} problems`;
-    super(
-      "BAD_STACK_FILE",
-      `${inFileOrder(diagnostics)
-        .map((d) => formatDiagnostic(d, sources))
-        .join("\n\n")}\n\n${count} in the stack file`,
-    );
-    this.name = "StackError";
-  }
-}
-
 /** Problems as they stand in the files; those without a place come first. */
-function inFileOrder(diagnostics: readonly Diagnostic[]): Diagnostic[] {
+export function inFileOrder(diagnostics: readonly Diagnostic[]): Diagnostic[] {
   const files = [...new Set(diagnostics.map(({ place }) => place?.file))];
   const order = ({ place }: Diagnostic) => [
     place ? files.indexOf(place.file) + 1 : 0,

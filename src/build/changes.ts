@@ -1,0 +1,46 @@
+/** Instructions that change an image's config and nothing else, as `commit` and `import` take them with --change. */
+import { type Diagnostic, formatDiagnostic } from "../diagnostics.ts";
+import { BayError } from "../errors.ts";
+import type { RunConfig } from "../image/index.ts";
+import { readInstruction } from "./dockerfile/instructions.ts";
+import { parseDockerfile } from "./dockerfile/parse.ts";
+import { applyToConfig, isMeta } from "./run-config.ts";
+
+const FILE = "--change";
+
+/** The config with the changes made to it, in their order. Throws BAD_CHANGE, with all that is wrong. */
+export function changedConfig(config: RunConfig, changes: readonly string[]): RunConfig {
+  const source = changes.join("\n");
+  if (source.trim() === "") return config;
+  const problems: Diagnostic[] = [];
+  const { nodes } = parseDockerfile(source, FILE, (problem) => problems.push(problem));
+  let changed = config;
+  let hasOwnCommand = false;
+  for (const node of nodes) {
+    try {
+      const instruction = readInstruction(node);
+      if (!isMeta(instruction))
+        throw new BayError("BAD_CHANGE", `${node.name.toUpperCase()} cannot be a change of a config`, {
+          hint: "CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, SHELL, STOPSIGNAL, USER, VOLUME or WORKDIR can",
+        });
+      const env = new Map((changed.Env ?? []).map((entry) => entry.split(/=(.*)/s) as [string, string]));
+      changed = applyToConfig(changed, instruction, {
+        lookup: (name) => env.get(name),
+        options: {},
+        hasOwnCommand,
+      });
+      hasOwnCommand ||= node.name === "cmd";
+    } catch (error) {
+      if (!(error instanceof BayError)) throw error;
+      const { code, message, hint } = error;
+      problems.push({ severity: "error", code, message, ...(hint ? { hint } : {}), place: node.place });
+    }
+  }
+  const errors = problems.filter(({ severity }) => severity === "error");
+  if (errors.length > 0)
+    throw new BayError(
+      "BAD_CHANGE",
+      errors.map((error) => formatDiagnostic(error, new Map([[FILE, source]]))).join("\n"),
+    );
+  return changed;
+}

@@ -1,0 +1,44 @@
+/** Flags of an instruction: `--name=value`, `--name` for yes, some of them again and again. */
+import { nearest } from "../../diagnostics.ts";
+import { BayError } from "../../errors.ts";
+
+export type FlagKind = "text" | "bool" | "list";
+
+export class Flags {
+  readonly #values = new Map<string, string[]>();
+
+  /** Throws BAD_DOCKERFILE for a flag that the instruction does not have, that has no value, or stands twice. */
+  constructor(instruction: string, written: readonly string[], kinds: Readonly<Record<string, FlagKind>>) {
+    for (const flag of written) {
+      const [, name = "", value] = /^--([^=]*)(?:=(.*))?$/s.exec(flag) ?? [];
+      const kind = Object.hasOwn(kinds, name) ? kinds[name] : undefined;
+      if (!kind) throw unknownFlag(instruction, name, Object.keys(kinds));
+      const known = this.#values.get(name);
+      if (known && kind !== "list") throw bad(`${instruction}: --${name} stands twice`);
+      if (kind === "bool" && value !== undefined && value !== "true" && value !== "false")
+        throw bad(`${instruction}: --${name} is true or false, not ${JSON.stringify(value)}`);
+      if (kind !== "bool" && value === undefined) throw bad(`${instruction}: --${name} has no value`);
+      this.#values.set(name, [...(known ?? []), value ?? "true"]);
+    }
+  }
+
+  text(name: string): string | undefined {
+    return this.#values.get(name)?.[0] || undefined;
+  }
+
+  bool(name: string): boolean {
+    return this.#values.get(name)?.[0] === "true";
+  }
+
+  list(name: string): string[] {
+    return this.#values.get(name) ?? [];
+  }
+}
+
+const bad = (message: string, hint?: string) => new BayError("BAD_DOCKERFILE", message, hint ? { hint } : {});
+
+function unknownFlag(instruction: string, name: string, known: readonly string[]): BayError {
+  const close = nearest(name, known);
+  const all = known.length === 0 ? "it has none" : `it has ${known.map((each) => `--${each}`).join(", ")}`;
+  return bad(`${instruction} has no flag --${name}`, close ? `did you mean --${close}?` : all);
+}

@@ -1,0 +1,125 @@
+/** A Dockerfile as a list of instructions, each split into flags and arguments; what they mean comes after (instructions.ts). */
+import { type Diagnostic, nearest, type Place } from "../../diagnostics.ts";
+import { BayError } from "../../errors.ts";
+import type { Heredoc } from "./heredoc.ts";
+import { type Directives, readLines } from "./lines.ts";
+import {
+  byWhitespace,
+  healthCheck,
+  jsonOrWhole,
+  jsonOrWords,
+  keyValues,
+  quotedWords,
+  type Split,
+  splitOnce,
+  takeFlags,
+  whole,
+} from "./split.ts";
+
+/** One instruction. */
+export interface Node {
+  /** In small letters. */
+  name: string;
+  /** As it is written. */
+  written: string;
+  flags: string[];
+  /** Of ENV and LABEL: key, value and separator of each pair, flat. */
+  args: string[];
+  /** The arguments are a JSON array: the exec form. */
+  isJson: boolean;
+  heredocs: Heredoc[];
+  /** The instruction behind ONBUILD. */
+  trigger: Node | undefined;
+  /** The instruction's text, its lines joined. */
+  text: string;
+  place: Place;
+  endLine: number;
+}
+
+export interface ParsedFile {
+  directives: Directives;
+  nodes: Node[];
+}
+
+type Splitter = (rest: string, escapeChar: string) => Split;
+
+const pairs =
+  (instruction: string): Splitter =>
+  (rest, escapeChar) => ({ args: keyValues(rest, escapeChar, instruction), isJson: false });
+
+const SPLITTERS: Record<string, Splitter> = {
+  add: jsonOrWords,
+  arg: (rest, escapeChar) => ({ args: quotedWords(rest, escapeChar), isJson: false }),
+  cmd: jsonOrWhole,
+  copy: jsonOrWords,
+  entrypoint: jsonOrWhole,
+  env: pairs("ENV"),
+  expose: byWhitespace,
+  from: byWhitespace,
+  healthcheck: healthCheck,
+  label: pairs("LABEL"),
+  maintainer: whole,
+  onbuild: whole,
+  run: jsonOrWhole,
+  shell: jsonOrWhole,
+  stopsignal: whole,
+  user: whole,
+  volume: jsonOrWords,
+  workdir: whole,
+};
+
+/** Says BAD_DOCKERFILE of every instruction that cannot be read, and goes on with the next. */
+export function parseDockerfile(
+  source: string,
+  file: string,
+  say: (diagnostic: Diagnostic) => void,
+): ParsedFile {
+  const { directives, lines } = readLines(source, file, say);
+  const nodes = lines.flatMap(({ text, place, endLine, heredocs }) => {
+    try {
+      return [{ ...parseInstruction(text, directives.escape, place), heredocs, endLine }];
+    } catch (error) {
+      if (!(error instanceof BayError)) throw error;
+      const { code, message, hint } = error;
+      say({ severity: "error", code, message, ...(hint ? { hint } : {}), place });
+      return [];
+    }
+  });
+  if (lines.length === 0)
+    say({
+      severity: "error",
+      code: "BAD_DOCKERFILE",
+      message: `${file} has no instructions`,
+    });
+  return { directives, nodes };
+}
+
+/** One instruction of one line. Throws BAD_DOCKERFILE. */
+export function parseInstruction(text: string, escapeChar: string, place: Place): Node {
+  const [written = "", behind = ""] = splitOnce(text.trim());
+  const name = written.toLowerCase();
+  const split = SPLITTERS[name];
+  if (!split || !Object.hasOwn(SPLITTERS, name)) throw unknownInstruction(written);
+  const { flags, rest } = takeFlags(behind);
+  const { args, isJson } = split(rest.trim(), escapeChar);
+  return {
+    name,
+    written,
+    flags,
+    args,
+    isJson,
+    heredocs: [],
+    trigger:
+      name === "onbuild" && args.length > 0 ? parseInstruction(args[0]!, escapeChar, place) : undefined,
+    text: text.trim(),
+    place,
+    endLine: place.line,
+  };
+}
+
+function unknownInstruction(written: string): BayError {
+  const known = nearest(written, Object.keys(SPLITTERS));
+  return new BayError("BAD_DOCKERFILE", `unknown instruction ${JSON.stringify(written)}`, {
+    ...(known ? { hint: `did you mean ${known.toUpperCase()}?` } : {}),
+  });
+}

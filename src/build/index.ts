@@ -1,0 +1,2 @@
+/** The door of builds: Dockerfiles, and changes to images' configs in their language. */
+export { changedConfig } from "./changes.ts";

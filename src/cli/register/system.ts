@@ -1,0 +1,74 @@
+/** Groups of commands on what is on this host, whatever stack it belongs to: system, volume, network. */
+import { type Command, Option } from "commander";
+import { type Add, pruneFilter } from "./add.ts";
+
+const format = () =>
+  new Option("--format <format>", "table or json").choices(["table", "json"]).default("table");
+const prune = (c: Command) => c.option("-f, --force", "do not ask").addOption(pruneFilter());
+const nothing = (c: Command) => c;
+
+export function addSystemCommands(group: (name: string, description: string) => Add): void {
+  const system = group("system", "the whole host: df, prune");
+  system(
+    "df",
+    "show what images, containers, volumes and build steps take of the disk",
+    (c) => c.option("-v, --verbose", "each by itself").addOption(format()),
+    async () => (await import("../commands/disk.ts")).diskUsage,
+  );
+  system(
+    "prune",
+    "remove containers that do not run, and networks and images that no container uses",
+    (c) =>
+      prune(c).option("-a, --all", "images with a name too").option("--volumes", "anonymous volumes too"),
+    async () => (await import("../commands/disk.ts")).pruneAll,
+  );
+
+  const volume = group("volume", "volumes: ls, inspect, rm, prune");
+  volume(
+    "ls",
+    "list volumes",
+    (c) => c.option("-q, --quiet", "only names").addOption(format()),
+    async () => (await import("../commands/volume.ts")).list,
+  );
+  volume(
+    "inspect <volumes...>",
+    "show all that is known of volumes, as JSON",
+    nothing,
+    async () => (await import("../commands/volume.ts")).inspect,
+  );
+  volume(
+    "rm <volumes...>",
+    "remove volumes and their files",
+    (c) => c.option("-f, --force", "also where there is none"),
+    async () => (await import("../commands/volume.ts")).remove,
+  );
+  volume(
+    "prune",
+    "remove anonymous volumes that no container uses",
+    (c) => prune(c).option("-a, --all", "those with a name too"),
+    async () => (await import("../commands/disk.ts")).pruneVolumes,
+  );
+
+  const network = group("network", "networks: ls, inspect, rm, prune");
+  network(
+    "ls",
+    "list networks",
+    (c) => c.option("-q, --quiet", "only names").addOption(format()),
+    async () => (await import("../commands/network.ts")).list,
+  );
+  network(
+    "inspect <networks...>",
+    "show all that is known of networks, as JSON",
+    nothing,
+    async () => (await import("../commands/network.ts")).inspect,
+  );
+  network(
+    "rm <networks...>",
+    "remove networks that no container uses",
+    nothing,
+    async () => (await import("../commands/network.ts")).remove,
+  );
+  network("prune", "remove networks that no container uses", prune, async () => {
+    return (await import("../commands/disk.ts")).pruneNetworks;
+  });
+}

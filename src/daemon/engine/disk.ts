@@ -1,0 +1,155 @@
+/** What takes the host's room, and freeing it: system/df and the prune routes of the Docker Engine API. */
+import { join } from "node:path";
+import { type ContainerRecord, containerDirectory, isRunning } from "../../container/index.ts";
+import { BayError } from "../../errors.ts";
+import { measureDirectory } from "../../image/index.ts";
+import { type Route, route, sendJson } from "../http.ts";
+import type { Services } from "../server.ts";
+import { checkFilters, matchesLabels, parseFilters, untilOf } from "./filters.ts";
+
+export function diskRoutes({ manager }: Services): Route[] {
+  const writableSize = (record: ContainerRecord) =>
+    measureDirectory(join(containerDirectory(manager, record.id), "upper")).catch(() => 0);
+  const usersOfVolume = (name: string) =>
+    manager
+      .list()
+      .filter(
+        ({ config, anonymousVolumes }) =>
+          anonymousVolumes.includes(name) ||
+          config.mounts.some((mount) => mount.type === "volume" && mount.source === name),
+      );
+  return [
+    route("GET", "/system/df", async ({ response }) => {
+      const usage = await manager.images.usage();
+      const records = manager.images.records.list();
+      const containers = manager.list();
+      sendJson(response, 200, {
+        LayersSize: usage.total,
+        UnneededSize: usage.unneeded,
+        Images: usage.images.map(({ id, blobs, unpacked, shared }) => ({
+          Id: id,
+          RepoTags: manager.images.records.tagsOf(id),
+          Created: Math.floor(Date.parse(records.find((record) => record.id === id)!.createdAt) / 1000),
+          Size: blobs + unpacked,
+          UnpackedSize: unpacked,
+          SharedSize: shared,
+          Containers: containers.filter(({ config }) => config.imageId === id).length,
+        })),
+        Containers: await Promise.all(
+          containers.map(async (record) => ({
+            Id: record.id,
+            Names: [`/${record.config.name}`],
+            Image: record.config.image,
+            ImageID: record.config.imageId,
+            State: record.state.status,
+            Created: Math.floor(Date.parse(record.createdAt) / 1000),
+            SizeRw: await writableSize(record),
+            Labels: record.config.labels,
+          })),
+        ),
+        Volumes: await Promise.all(
+          manager.volumes.list().map(async ({ config, createdAt }) => ({
+            Name: config.name,
+            Driver: "local",
+            Mountpoint: manager.volumes.path(config.name),
+            CreatedAt: createdAt,
+            Labels: config.labels,
+            Scope: "local",
+            UsageData: {
+              Size: await measureDirectory(manager.volumes.path(config.name)).catch(() => 0),
+              RefCount: usersOfVolume(config.name).length,
+            },
+          })),
+        ),
+        BuildCache: [],
+      });
+    }),
+    route("POST", "/containers/prune", async ({ response, query }) => {
+      const filters = parseFilters(query.get("filters"));
+      checkFilters(filters, ["until", "label", "label!"]);
+      const until = untilOf(filters);
+      const gone = manager
+        .list()
+        .filter((record) => !isRunning(record) && record.state.status !== "restarting")
+        .filter(
+          ({ createdAt, config }) => Date.parse(createdAt) < until && matchesLabels(config.labels, filters),
+        );
+      let freed = 0;
+      for (const record of gone) {
+        freed += await writableSize(record);
+        await manager.remove(record.id, { volumes: false });
+      }
+      sendJson(response, 200, { ContainersDeleted: gone.map(({ id }) => id), SpaceReclaimed: freed });
+    }),
+    route("POST", "/networks/prune", async ({ response, query }) => {
+      const filters = parseFilters(query.get("filters"));
+      checkFilters(filters, ["until", "label", "label!"]);
+      const until = untilOf(filters);
+      const used = new Set(manager.endpoints().map(({ endpoint }) => endpoint.network));
+      const gone = manager.networks
+        .list()
+        .filter(
+          ({ config, createdAt }) =>
+            !used.has(config.name) && Date.parse(createdAt) < until && matchesLabels(config.labels, filters),
+        );
+      for (const { config } of gone) {
+        await manager.networks.remove(config.name);
+        manager.events.publish("network", "destroy", config.name, { name: config.name });
+      }
+      sendJson(response, 200, { NetworksDeleted: gone.map(({ config }) => config.name) });
+    }),
+    route("POST", "/volumes/prune", async ({ response, query }) => {
+      const filters = parseFilters(query.get("filters"));
+      checkFilters(filters, ["label", "label!", "all"]);
+      const withNamed = ["1", "true"].includes(filters.get("all")?.[0] ?? "");
+      const gone = manager.volumes
+        .list()
+        .filter(
+          ({ config }) =>
+            (withNamed || config.anonymous) &&
+            usersOfVolume(config.name).length === 0 &&
+            matchesLabels(config.labels, filters),
+        );
+      let freed = 0;
+      for (const { config } of gone) {
+        freed += await measureDirectory(manager.volumes.path(config.name)).catch(() => 0);
+        removeVolume(config.name);
+      }
+      sendJson(response, 200, {
+        VolumesDeleted: gone.map(({ config }) => config.name),
+        SpaceReclaimed: freed,
+      });
+    }),
+    route("DELETE", "/volumes/:", ({ response, parts, query }) => {
+      const name = parts[0]!;
+      const isForced = ["1", "true"].includes(query.get("force") ?? "");
+      if (!manager.volumes.get(name) && !isForced)
+        throw new BayError("VOLUME_NOT_FOUND", `there is no volume ${name}`);
+      const [user] = usersOfVolume(name);
+      if (user)
+        throw new BayError(
+          "VOLUME_IN_USE",
+          `the volume ${name} is used by the container ${user.config.name}`,
+          {
+            hint: "remove that container first",
+          },
+        );
+      removeVolume(name);
+      response.writeHead(204).end();
+    }),
+    route("DELETE", "/networks/:", async ({ response, parts }) => {
+      const known = manager.networks
+        .list()
+        .find(({ id, config }) => config.name === parts[0] || id.startsWith(parts[0]!));
+      if (!known) throw new BayError("NETWORK_NOT_FOUND", `there is no network ${parts[0]}`);
+      await manager.networks.remove(known.config.name);
+      manager.events.publish("network", "destroy", known.config.name, { name: known.config.name });
+      response.writeHead(204).end();
+    }),
+  ];
+
+  function removeVolume(name: string): void {
+    manager.volumes.remove(name);
+    manager.events.publish("volume", "destroy", name, { name });
+  }
+}

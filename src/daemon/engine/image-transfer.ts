@@ -1,0 +1,230 @@
+/** Routes of the Docker Engine API that move images: pull, import, push, search, load, save. */
+import { rmSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { z } from "zod";
+import { changedConfig } from "../../build/index.ts";
+import { BayError, messageOf } from "../../errors.ts";
+import {
+  type Credentials,
+  familiarReference,
+  fetchUrl,
+  findCredentials,
+  isUntagged,
+  nameOrId,
+  type PullProgress,
+  parseReference,
+  searchRegistry,
+} from "../../image/index.ts";
+import { type Call, parseJson, type Route, route, sendJson, startStream } from "../http.ts";
+import type { Services } from "../server.ts";
+import { drained } from "./log-stream.ts";
+
+const authHeader = z.object({
+  username: z.string().optional(),
+  password: z.string().optional(),
+  identitytoken: z.string().optional(),
+});
+
+/** An archive that the client, on this same host, only names. */
+const loadBody = z.object({ path: z.string().startsWith("/") });
+
+/** The client's credentials for the image's registry. Throws BAD_REQUEST. */
+function credentialsOf({ request }: Call): Credentials | undefined {
+  const header = [request.headers["x-registry-auth"] ?? []].flat()[0];
+  if (!header) return undefined;
+  const parsed = authHeader.safeParse(parseJson(Buffer.from(header, "base64url")));
+  if (!parsed.success) throw new BayError("BAD_REQUEST", "X-Registry-Auth is not what Docker's clients send");
+  const { username, password, identitytoken } = parsed.data;
+  if (identitytoken) return { username: "", password: "", identityToken: identitytoken };
+  return username ? { username, password: password ?? "" } : undefined;
+}
+
+const STATUS: Record<PullProgress["status"], string> = {
+  waiting: "Waiting",
+  downloading: "Downloading",
+  unpacking: "Extracting",
+  exists: "Already exists",
+  done: "Pull complete",
+};
+
+/** Docker's line about a layer. */
+const layerLine = (
+  status: string,
+  { digest, current, total }: { digest: string; current?: number; total?: number },
+) => ({
+  status,
+  progressDetail: total === undefined ? {} : { current, total },
+  id: digest.slice(7, 19),
+});
+
+/** A stream as Docker's: lines of progress, an error at its end where there is one. */
+async function streamed(
+  call: Call,
+  action: (write: (value: unknown) => void, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const write = startStream(call.response);
+  const abort = new AbortController();
+  call.response.on("close", () => call.response.writableFinished || abort.abort());
+  try {
+    await action(write, abort.signal);
+  } catch (error) {
+    const { code = "INTERNAL", hint } = error instanceof BayError ? error : {};
+    const message = messageOf(error);
+    write({ error: message, errorDetail: { message, code, ...(hint ? { hint } : {}) } });
+  }
+  call.response.end();
+}
+
+const DEFAULT_RESULTS = 25;
+const MAX_RESULTS = 10_000;
+
+/** `HOST[:PORT]/TERM`; without a host it is Docker Hub's. */
+function searchTerm(text: string): { registry: string; term: string } {
+  const slash = text.indexOf("/");
+  const host = slash === -1 ? text : text.slice(0, slash);
+  const isHost = /[.:]/.test(host) || host === "localhost";
+  if (isHost) return { registry: host, term: slash === -1 ? "" : text.slice(slash + 1) };
+  return { registry: "docker.io", term: text };
+}
+
+export function imageTransferRoutes({ manager }: Services): Route[] {
+  const { images } = manager;
+  return [
+    route("POST", "/images/create", async (call) => {
+      const { query } = call;
+      if (query.has("fromSrc")) return importImage(call);
+      const from = query.get("fromImage");
+      if (!from) throw new BayError("BAD_REQUEST", "the query names neither fromImage nor fromSrc");
+      const tag = query.get("tag");
+      const reference = tag ? `${from}${tag.startsWith("sha256:") ? "@" : ":"}${tag}` : from;
+      parseReference(reference);
+      const before = images.records.find(reference);
+      await streamed(call, async (write, signal) => {
+        write({ status: `Pulling from ${parseReference(reference).repository}`, id: tag ?? "latest" });
+        const image = await images.pull(reference, {
+          platform: query.get("platform") || undefined,
+          credentials: credentialsOf(call),
+          onProgress: (progress) => write(layerLine(STATUS[progress.status], progress)),
+          signal,
+        });
+        manager.events.publish("image", "pull", image.id, { name: familiarReference(image.reference) });
+        write({ status: `Digest: ${image.pulled?.digest}` });
+        const state = before?.id === image.id ? "Image is up to date" : "Downloaded newer image";
+        write({ status: `Status: ${state} for ${familiarReference(image.reference)}` });
+      });
+    }),
+    route("GET", "/images/search", async (call) => {
+      const { response, query } = call;
+      const { registry, term } = searchTerm(query.get("term") ?? "");
+      const limit = Math.min(Math.max(Number(query.get("limit")) || DEFAULT_RESULTS, 1), MAX_RESULTS);
+      const credentials = credentialsOf(call) ?? (await findCredentials(registry));
+      const names = await searchRegistry(registry, term, limit, credentials);
+      sendJson(
+        response,
+        200,
+        names.map((name) => ({
+          name,
+          description: "",
+          is_official: false,
+          is_automated: false,
+          star_count: 0,
+        })),
+      );
+    }),
+    route("POST", "/images/*/push", async (call) => {
+      const { parts, query } = call;
+      const tag = query.get("tag");
+      const reference = tag ? `${parts[0]}:${tag}` : parts[0]!;
+      const record = images.records.need(reference);
+      await streamed(call, async (write, signal) => {
+        const { digest, size } = await images.push(record, {
+          credentials: credentialsOf(call),
+          onProgress: (progress) => write(layerLine(progress.status, progress)),
+          signal,
+        });
+        write({ status: `${parseReference(record.reference).tag ?? ""}: digest: ${digest} size: ${size}` });
+      });
+    }),
+    route("POST", "/bay/v1/images/load", async (call) => {
+      const { path } = loadBody.parse(await call.json());
+      await streamed(call, (write) => load(path, write));
+    }),
+    route("POST", "/images/load", async (call) => {
+      const file = images.layers.temporary();
+      try {
+        await receive(call, file);
+        await streamed(call, (write) => load(file, write));
+      } finally {
+        rmSync(file, { force: true });
+      }
+    }),
+    route("GET", "/images/get", (call) =>
+      save(
+        call,
+        call.query.getAll("names").flatMap((names) => names.split(",")),
+      ),
+    ),
+    route("GET", "/images/*/get", (call) => save(call, [call.parts[0]!])),
+  ];
+
+  /** A file system in the body, or at a URL, becomes an image; `changes` are instructions for its config. */
+  async function importImage(call: Call): Promise<void> {
+    const { query } = call;
+    const source = query.get("fromSrc")!;
+    const [repository, tag] = [query.get("repo"), query.get("tag")];
+    const name = repository ? `${repository}${tag ? `:${tag}` : ""}` : undefined;
+    if (name) parseReference(name);
+    const config = changedConfig({}, query.getAll("changes"));
+    const file = images.layers.temporary();
+    try {
+      if (source === "-") await receive(call, file);
+      await streamed(call, async (write, signal) => {
+        if (source !== "-") await fetchUrl(source, file, { signal });
+        const image = await images.importTar(file, {
+          name,
+          comment: query.get("message") || `Imported from ${source}`,
+          platform: query.get("platform") || undefined,
+          config,
+        });
+        manager.events.publish("image", "import", image.id, { name: name ?? image.id });
+        write({ status: image.id });
+      });
+    } finally {
+      rmSync(file, { force: true });
+    }
+  }
+
+  async function load(path: string, write: (value: unknown) => void): Promise<void> {
+    for (const { reference, id } of await images.loadArchive(path))
+      write({
+        stream: isUntagged(reference)
+          ? `Loaded image ID: ${id}\n`
+          : `Loaded image: ${familiarReference(reference)}\n`,
+      });
+  }
+
+  async function save({ response }: Call, names: readonly string[]): Promise<void> {
+    const records = names.map((name) => ({ record: images.records.need(name), name: nameOrId(name) }));
+    response.writeHead(200, { "Content-Type": "application/x-tar" });
+    try {
+      await images.saveArchive(records, async (bytes) => {
+        if (response.destroyed) throw new BayError("ABORTED", "the client went away");
+        if (!response.write(bytes)) await drained(response);
+      });
+      response.end();
+    } catch {
+      // an archive that ends without its end is seen by the client
+      response.destroy();
+    }
+  }
+}
+
+/** Writes the body to a file. Not by pipeline(), which closes the connection with the request. */
+async function receive({ request }: Call, path: string): Promise<void> {
+  const file = await open(path, "wx", 0o600);
+  try {
+    for await (const part of request) await file.write(part as Buffer);
+  } finally {
+    await file.close();
+  }
+}

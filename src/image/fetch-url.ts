@@ -1,0 +1,64 @@
+/** A file from a web server, through the proxies of the environment. */
+import { createWriteStream } from "node:fs";
+import { pipeline } from "node:stream/promises";
+import { BayError, messageOf } from "../errors.ts";
+import { VERSION } from "../version.ts";
+
+export interface Fetched {
+  headers: Record<string, string | string[] | undefined>;
+  /** Where the answer came from, after redirects. */
+  url: URL;
+}
+
+const MAX_REDIRECTS = 10;
+const STALL_TIME = 30_000;
+
+/** Writes what is at a URL to a new file. Throws BAD_URL, FETCH_FAILED, and what the system says of the file. */
+export async function fetchUrl(
+  text: string,
+  file: string,
+  { signal }: { signal?: AbortSignal | undefined } = {},
+): Promise<Fetched> {
+  const { EnvHttpProxyAgent, request } = await import("undici");
+  if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol))
+    throw new BayError("BAD_URL", `${JSON.stringify(text)} is no http or https URL`);
+  let url = new URL(text);
+  const dispatcher = new EnvHttpProxyAgent({ headersTimeout: STALL_TIME, bodyTimeout: STALL_TIME });
+  try {
+    for (let redirects = 0; ; redirects++) {
+      const headers = { "user-agent": `bay/${VERSION}` };
+      const answer = await request(url, { headers, dispatcher, signal });
+      const location = [answer.headers.location ?? []].flat()[0];
+      if (answer.statusCode >= 300 && answer.statusCode < 400 && location) {
+        await answer.body.dump();
+        if (redirects >= MAX_REDIRECTS) throw failed(url, "it redirects in a circle");
+        url = safeRedirect(url, location);
+        continue;
+      }
+      if (answer.statusCode !== 200) {
+        await answer.body.dump();
+        throw failed(url, `it answers ${answer.statusCode}`);
+      }
+      await pipeline(answer.body, createWriteStream(file, { flags: "wx", mode: 0o600 }), { signal });
+      return { headers: answer.headers, url };
+    }
+  } catch (cause) {
+    if (cause instanceof BayError) throw cause;
+    if (signal?.aborted) throw new BayError("ABORTED", "the download was broken off", { cause });
+    throw failed(url, messageOf(cause), cause);
+  } finally {
+    void dispatcher.close();
+  }
+}
+
+/** What came by TLS does not go on without it. */
+function safeRedirect(from: URL, location: string): URL {
+  const to = new URL(location, from);
+  if (to.protocol !== "https:" && (to.protocol !== "http:" || from.protocol === "https:"))
+    throw failed(from, `it redirects to ${to.protocol}//${to.host}, which is not safe`);
+  return to;
+}
+
+function failed(url: URL, why: string, cause?: unknown): BayError {
+  return new BayError("FETCH_FAILED", `${url.origin}${url.pathname} cannot be fetched: ${why}`, { cause });
+}

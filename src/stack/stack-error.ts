@@ -1,0 +1,21 @@
+/** What is thrown where a stack's files cannot be used. */
+import { type Diagnostic, formatDiagnostic, inFileOrder } from "../diagnostics.ts";
+import { BayError } from "../errors.ts";
+
+/** All problems of a stack's files. The message is ready to print. */
+export class StackError extends BayError {
+  constructor(
+    readonly diagnostics: readonly Diagnostic[],
+    readonly sources: ReadonlyMap<string, string>,
+  ) {
+    const errors = diagnostics.filter(({ severity }) => severity === "error");
+    const count = errors.length === 1 ? "1 problem" : `${errors.length} problems`;
+    super(
+      "BAD_STACK_FILE",
+      `${inFileOrder(diagnostics)
+        .map((d) => formatDiagnostic(d, sources))
+        .join("\n\n")}\n\n${count} in the stack file`,
+    );
+    this.name = "StackError";
+  }
+}
