@@ -94,8 +94,17 @@ async function serve(
     }
     throw new BayError("NO_ROUTE", `bay has no ${request.method} ${path}`);
   } catch (error) {
+    // a client that still sends would not see the answer
+    if (!response.headersSent) await drainRequest(request);
     sendError(response, error);
   }
+}
+
+/** Takes what is left of a body. */
+function drainRequest(request: IncomingMessage): Promise<void> {
+  if (request.complete || request.destroyed) return Promise.resolve();
+  request.resume();
+  return new Promise((resolve) => request.once("end", resolve).once("close", resolve));
 }
 
 /** Node hands over an upgraded request before its body, so the body is read here. */

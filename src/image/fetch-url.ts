@@ -1,8 +1,10 @@
-/** A file from a web server, through the proxies of the environment. */
+/** A file from a web server, through the proxies of the environment and with the certificates that are kept for its host. */
 import { createWriteStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
+import { request } from "undici";
 import { BayError, messageOf } from "../errors.ts";
 import { VERSION } from "../version.ts";
+import { closeConnections, dispatcherFor } from "./registry/endpoint.ts";
 
 export interface Fetched {
   headers: Record<string, string | string[] | undefined>;
@@ -11,7 +13,6 @@ export interface Fetched {
 }
 
 const MAX_REDIRECTS = 10;
-const STALL_TIME = 30_000;
 
 /** Writes what is at a URL to a new file. Throws BAD_URL, FETCH_FAILED, and what the system says of the file. */
 export async function fetchUrl(
@@ -19,15 +20,13 @@ export async function fetchUrl(
   file: string,
   { signal }: { signal?: AbortSignal | undefined } = {},
 ): Promise<Fetched> {
-  const { EnvHttpProxyAgent, request } = await import("undici");
   if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol))
     throw new BayError("BAD_URL", `${JSON.stringify(text)} is no http or https URL`);
   let url = new URL(text);
-  const dispatcher = new EnvHttpProxyAgent({ headersTimeout: STALL_TIME, bodyTimeout: STALL_TIME });
   try {
     for (let redirects = 0; ; redirects++) {
       const headers = { "user-agent": `bay/${VERSION}` };
-      const answer = await request(url, { headers, dispatcher, signal });
+      const answer = await request(url, { headers, dispatcher: dispatcherFor(url.host, false), signal });
       const location = [answer.headers.location ?? []].flat()[0];
       if (answer.statusCode >= 300 && answer.statusCode < 400 && location) {
         await answer.body.dump();
@@ -47,7 +46,7 @@ export async function fetchUrl(
     if (signal?.aborted) throw new BayError("ABORTED", "the download was broken off", { cause });
     throw failed(url, messageOf(cause), cause);
   } finally {
-    void dispatcher.close();
+    void closeConnections();
   }
 }
 

@@ -1,6 +1,5 @@
 /** The door of images: references, the content store, layers, and the sources that images come from. */
 export { fillVolume, workerFile } from "./confined.ts";
-export { fetchUrl } from "./fetch-url.ts";
 export { type ImageRecord, isUntagged } from "./image-records.ts";
 export { type Image, ImageStore, inspectImage, type PullOptions } from "./image-store.ts";
 export { isInLayers, readImageFile, resolveInLayers } from "./layer-lookup.ts";
@@ -8,7 +7,6 @@ export { type ListedChange, runLayerTask } from "./layer-pool.ts";
 export type { ImageConfig, RunConfig } from "./manifest.ts";
 export { PullSummary } from "./pull-summary.ts";
 export { canonicalReference, familiarReference, nameOrId, parseReference } from "./reference.ts";
-export { searchRegistry } from "./registry/catalogue.ts";
 export type { Credentials } from "./registry/credentials.ts";
 export { findCredentials, keepCredentials } from "./registry/credentials.ts";
 export { checkLogin } from "./registry/login.ts";
@@ -17,3 +15,11 @@ export { removeTreeNow } from "./remove-tree.ts";
 export type { ImageSource } from "./source.ts";
 export { staleReason } from "./stale.ts";
 export { measureDirectory } from "./usage.ts";
+
+/** What few need, and takes long to load. */
+export const web = {
+  fetchUrl: async (...given: Parameters<typeof import("./fetch-url.ts").fetchUrl>) =>
+    (await import("./fetch-url.ts")).fetchUrl(...given),
+  searchRegistry: async (...given: Parameters<typeof import("./registry/catalogue.ts").searchRegistry>) =>
+    (await import("./registry/catalogue.ts")).searchRegistry(...given),
+};

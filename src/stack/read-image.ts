@@ -19,7 +19,7 @@ export function readImage(name: string, image: ImageInput, directory: string, re
   }
   const nanoseconds = (milliseconds: number | undefined) =>
     milliseconds === undefined ? undefined : milliseconds * 1e6;
-  const given = image.config ?? {};
+  const given = oneSpelling(name, image.config ?? {}, report);
   const health = given.healthcheck
     ? readHealthcheck(given.healthcheck, (path, message) =>
         report(["images", name, "config", "healthcheck", ...path], {
@@ -63,6 +63,28 @@ export function readImage(name: string, image: ImageInput, directory: string, re
       : {}),
   };
   return { source: imageSource(image, directory), base: directory, config };
+}
+
+type GivenConfig = NonNullable<ImageInput["config"]>;
+
+const SHORT = { cmd: "command", env: "environment", ports: "expose" } as const;
+
+/** Some keys may be written as a Dockerfile's or as a service's; not both. */
+function oneSpelling(name: string, given: GivenConfig, report: ReportAt): GivenConfig {
+  for (const [short, long] of Object.entries(SHORT) as [keyof typeof SHORT, keyof GivenConfig][])
+    if (given[short] !== undefined && given[long] !== undefined)
+      report(["images", name, "config", short], {
+        severity: "error",
+        code: "BAD_VALUE",
+        message: `images.${name}.config: ${short} and ${long} are the same; give one of them`,
+      });
+  const { cmd, env, ports, ...rest } = given;
+  return {
+    ...rest,
+    command: given.command ?? cmd,
+    environment: given.environment ?? env,
+    expose: given.expose ?? ports,
+  };
 }
 
 function imageSource(image: ImageInput, directory: string): StackImage["source"] {

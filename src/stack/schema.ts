@@ -266,10 +266,13 @@ const PACKAGE = /^[a-z0-9][a-z0-9.+-]+(:[a-z0-9]+)?(=[a-zA-Z0-9.+~:-]+)?$/;
 const imageConfig = z.strictObject({
   entrypoint: strings.optional(),
   command: strings.optional(),
+  cmd: strings.optional().describe("The same as command"),
   environment: listOrMap.optional(),
+  env: listOrMap.optional().describe("The same as environment"),
   working_dir: z.string().optional(),
   user: stringOrNumber.optional(),
   expose: list.optional(),
+  ports: list.optional().describe("The same as expose"),
   volumes: z.array(z.string()).optional(),
   labels: listOrMap.optional(),
   stop_signal: stringOrNumber.optional(),

@@ -145,6 +145,8 @@ export async function importImage(
     message: options.message ?? (isUrl || source === "-" ? "" : `Imported from ${basename(source!)}`),
     platform: options.platform ?? "",
   });
+  const { changedConfig } = await import("../../build/index.ts");
+  changedConfig({}, options.change ?? []); // said before anything is sent
   for (const change of options.change ?? []) query.append("changes", change);
   const client = await context.daemon();
   const path = `/images/create?${query}`;

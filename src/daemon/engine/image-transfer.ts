@@ -7,13 +7,12 @@ import { BayError, messageOf } from "../../errors.ts";
 import {
   type Credentials,
   familiarReference,
-  fetchUrl,
   findCredentials,
   isUntagged,
   nameOrId,
   type PullProgress,
   parseReference,
-  searchRegistry,
+  web,
 } from "../../image/index.ts";
 import { type Call, parseJson, type Route, route, sendJson, startStream } from "../http.ts";
 import type { Services } from "../server.ts";
@@ -118,7 +117,7 @@ export function imageTransferRoutes({ manager }: Services): Route[] {
       const { registry, term } = searchTerm(query.get("term") ?? "");
       const limit = Math.min(Math.max(Number(query.get("limit")) || DEFAULT_RESULTS, 1), MAX_RESULTS);
       const credentials = credentialsOf(call) ?? (await findCredentials(registry));
-      const names = await searchRegistry(registry, term, limit, credentials);
+      const names = await web.searchRegistry(registry, term, limit, credentials);
       sendJson(
         response,
         200,
@@ -179,7 +178,7 @@ export function imageTransferRoutes({ manager }: Services): Route[] {
     try {
       if (source === "-") await receive(call, file);
       await streamed(call, async (write, signal) => {
-        if (source !== "-") await fetchUrl(source, file, { signal });
+        if (source !== "-") await web.fetchUrl(source, file, { signal });
         const image = await images.importTar(file, {
           name,
           comment: query.get("message") || `Imported from ${source}`,
