@@ -73,10 +73,11 @@ class Unpacker {
     if (entry.name === "" && (entry.type !== "directory" || !this.isLayer)) return;
     const path = this.#place(entry.name, "entry");
     const name = posix.basename(path);
-    if (this.isLayer && name.startsWith(WHITEOUT)) return this.#hide(path, name);
-    if (entry.type === "directory") this.#directories.push(entry);
+    const isWhiteout = this.isLayer && name.startsWith(WHITEOUT);
+    if (entry.type === "directory" && !isWhiteout) this.#directories.push(entry);
     try {
-      this.#extract(entry, path, content);
+      if (isWhiteout) this.#hide(path, name);
+      else this.#extract(entry, path, content);
     } catch (cause) {
       if (cause instanceof BayError || hasCode(cause, "ENOSPC", "EDQUOT")) throw cause;
       const message = `entry ${shown(entry.name)} cannot be unpacked: ${(cause as Error).message}`;

@@ -1,8 +1,11 @@
 import { execFileSync } from "node:child_process";
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { PLAIN_ENTRY } from "../../src/image/tar/describe.ts";
+import { encodeEntry, padding } from "../../src/image/tar/header.ts";
 import { Bay } from "../support/bay.ts";
 import { type Fault, FaultyRegistry, makeCertificates, Registry, TokenServer } from "../support/registry.ts";
 
@@ -24,6 +27,12 @@ function bayWithImage(): Bay {
   );
   bay.ok("up", "--no-start");
   return bay;
+}
+
+function tarOf(name: string, text: string): Buffer {
+  const bytes = Buffer.from(text);
+  const entry = encodeEntry({ ...PLAIN_ENTRY, name, type: "file", mode: 0o644, size: bytes.length });
+  return Buffer.concat([entry, bytes, padding(bytes.length), Buffer.alloc(1024)]);
 }
 
 const blobs = (bay: Bay) => readdirSync(join(bay.folder, "root", "blobs", "sha256"));
@@ -268,6 +277,112 @@ describe("registries", () => {
       "Layer already exists",
     );
     expect(bay.run(["image", "pull", `${registry.host}/other/box:2`]).code).toBe(0);
+  });
+
+  it("tell what they have, page by page", async () => {
+    for (const name of ["team/other", "deep/er/box"]) {
+      source.ok("image", "tag", "box", `${registry.host}/${name}:1`);
+      expect((await source.call(["image", "push", `${registry.host}/${name}:1`])).code).toBe(0);
+    }
+    const search = (term: string, ...options: string[]) =>
+      source
+        .ok("image", "search", `${registry.host}/${term}`, ...options)
+        .trim()
+        .split("\n");
+    expect(search("box")).toEqual(
+      expect.arrayContaining([`${registry.host}/deep/er/box`, `${registry.host}/team/box`]),
+    );
+    expect(search("box")).not.toContain(`${registry.host}/team/other`);
+    expect(search("", "--limit", "1").length).toBe(1);
+    expect(search("nobody-has-this")).toEqual(["nothing found"]);
+    faulty.fault = ({ url }, answer) => {
+      if (!url?.startsWith("/v2/_catalog")) return false;
+      const last = new URL(url, "http://x").searchParams.get("last");
+      if (!last) answer.setHeader("link", '</v2/_catalog?last=b&n=2>; rel="next"');
+      answer.end(JSON.stringify({ repositories: last ? ["c"] : ["a", "b"] }));
+      return true;
+    };
+    const pages = await bay.call(["image", "search", `${faulty.host}/`]);
+    expect(pages.out.trim().split("\n")).toEqual(["a", "b", "c"].map((name) => `${faulty.host}/${name}`));
+    faulty.fault = (_, answer) => !!answer.writeHead(404).end("{}");
+    const none = await bay.call(["image", "search", `${faulty.host}/a`]);
+    expect([none.code, none.err]).toEqual([1, expect.stringContaining("does not tell which images it has")]);
+  });
+
+  it("leave foreign layers where they are, and give layers that hold nothing", async () => {
+    const record = (
+      JSON.parse(source.ok("image", "inspect", "box")) as { Descriptor: { digest: string } }[]
+    )[0]!;
+    const root = join(source.folder, "root", "blobs", "sha256");
+    const blobOf = (digest: string) => readFileSync(join(root, digest.slice(7)));
+    const digestOf = (bytes: Buffer) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+    const manifest = JSON.parse(blobOf(record.Descriptor.digest).toString()) as {
+      config: { digest: string };
+      layers: { mediaType: string; digest: string; size: number; urls?: string[] }[];
+    };
+    const foreign = gzipSync(tarOf("foreign.txt", "from elsewhere"));
+    const empty = gzipSync(Buffer.alloc(1024));
+    const config = JSON.parse(blobOf(manifest.config.digest).toString()) as {
+      rootfs: { diff_ids: string[] };
+    };
+    config.rootfs.diff_ids.push(
+      digestOf(tarOf("foreign.txt", "from elsewhere")),
+      digestOf(Buffer.alloc(1024)),
+    );
+    const configBytes = Buffer.from(JSON.stringify(config));
+    const layer = (bytes: Buffer, more: object) => ({
+      mediaType: "application/vnd.oci.image.layer.v1.tar+gzip",
+      digest: digestOf(bytes),
+      size: bytes.length,
+      ...more,
+    });
+    const whole = Buffer.from(
+      JSON.stringify({
+        ...manifest,
+        schemaVersion: 2,
+        mediaType: "application/vnd.oci.image.manifest.v1+json",
+        config: { ...manifest.config, digest: digestOf(configBytes), size: configBytes.length },
+        layers: [
+          ...manifest.layers,
+          layer(foreign, {
+            mediaType: "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+            urls: [`http://${faulty.host}/gone`, `http://${faulty.host}/files/foreign.tgz`],
+          }),
+          layer(empty, {}),
+        ],
+      }),
+    );
+    const files: Record<string, Buffer> = {
+      [`/v2/team/foreign/blobs/${digestOf(configBytes)}`]: configBytes,
+      [`/v2/team/foreign/blobs/${digestOf(empty)}`]: empty,
+      "/v2/team/foreign/manifests/1": whole,
+      "/files/foreign.tgz": foreign,
+    };
+    const fault: Fault = ({ url = "", method }, answer) => {
+      const bytes = files[url];
+      if (url === "/gone") answer.writeHead(404).end();
+      else if (bytes && method === "GET") answer.end(bytes);
+      else if (url.startsWith("/v2/team/foreign/blobs") && method === "GET")
+        answer.end(blobOf(url.split("/").at(-1)!));
+      else return false;
+      return true;
+    };
+    const { code, err } = await pull(fault, `${faulty.host}/team/foreign:1`);
+    expect([code, err]).toEqual([0, expect.anything()]);
+    const foreignBlob = `/v2/team/foreign/blobs/${digestOf(foreign)}`;
+    expect(faulty.seen.some(({ path }) => path === foreignBlob)).toBe(false);
+    // pushed elsewhere, it stays at its URL
+    bay.ok("image", "tag", `${faulty.host}/team/foreign:1`, `${registry.host}/copy/foreign:1`);
+    const pushed = await bay.call(["image", "push", `${registry.host}/copy/foreign:1`]);
+    expect([pushed.code, pushed.err]).toEqual([
+      0,
+      expect.not.stringContaining(digestOf(foreign).slice(7, 19)),
+    ]);
+    const other = emptyBay(source);
+    const pulled = await other.call(["image", "pull", `${registry.host}/copy/foreign:1`]);
+    expect([pulled.code, pulled.err]).toEqual([0, expect.anything()]);
+    expect(other.ok("image", "verify")).toContain("blobs are what their names say");
+    other.close();
   });
 
   it("exchange images with skopeo, whose layers are the same bytes", async () => {

@@ -89,6 +89,8 @@ export class Registry {
         addr: `127.0.0.1:${port}`,
         ...(tls ? { tls: { certificate: tls.cert, key: tls.key } } : {}),
       },
+      // foreign layers may be anywhere
+      validation: { manifests: { urls: { allow: ["^http://"] } } },
       ...(tokens
         ? {
             auth: {
