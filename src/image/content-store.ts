@@ -172,6 +172,19 @@ export class ContentStore {
       .map((name) => join(this.#directory, name));
   }
 
+  /** Takes a damaged blob's name away from it. */
+  putAside(digest: string): void {
+    const file = this.path(digest);
+    renameSync(file, join(this.#directory, `.damaged-${digest.slice(7)}`));
+  }
+
+  /** Files of blobs that were put aside. */
+  aside(): string[] {
+    return readdirSync(this.#directory)
+      .filter((name) => name.startsWith(".damaged-"))
+      .map((name) => join(this.#directory, name));
+  }
+
   /** Removes what a killed process was writing. Only at start, when nothing is running. */
   removeTemporary(): void {
     for (const name of readdirSync(this.#directory))

@@ -49,6 +49,7 @@ export function sweep(content: ContentStore, layers: LayerStore, records: readon
     swept.blobs += 1;
     swept.bytes += size;
   }
+  for (const file of content.aside()) rmSync(file, { force: true });
   for (const file of content.unfinished()) if (statSync(file).mtimeMs < old) rmSync(file, { force: true });
   for (const name of layers.list()) {
     if (needed.layers.has(name)) continue;
@@ -59,38 +60,4 @@ export function sweep(content: ContentStore, layers: LayerStore, records: readon
     swept.layers += 1;
   }
   return swept;
-}
-
-/** What is wrong with an image, by what it needs: a digest and a sentence each. */
-export async function verifyStore(
-  content: ContentStore,
-  layers: LayerStore,
-  records: readonly ImageRecord[],
-): Promise<{ checked: number; problems: { image: string; digest: string; message: string }[] }> {
-  const problems: { image: string; digest: string; message: string }[] = [];
-  const damaged = new Map<string, string | undefined>();
-  const check = async (digest: string): Promise<string | undefined> => {
-    if (damaged.has(digest)) return damaged.get(digest);
-    const actual = content.has(digest) ? await content.digestOf(digest) : undefined;
-    const problem = actual === digest ? undefined : actual ? `its content is ${actual}` : "it is missing";
-    damaged.set(digest, problem);
-    return problem;
-  };
-  for (const { reference, manifest, id } of records) {
-    const say = (digest: string, message: string) => problems.push({ image: reference, digest, message });
-    const needed = [manifest.digest, id];
-    for (const digest of needed) {
-      const problem = await check(digest);
-      if (problem) say(digest, problem);
-    }
-    if (problems.some(({ image }) => image === reference)) continue;
-    const parsed = parseManifest(content.read(manifest.digest));
-    for (const { digest } of parsed.layers) {
-      const problem = await check(digest);
-      if (problem) say(digest, problem);
-    }
-    for (const diffId of parseImageConfig(content.read(id)).rootfs.diff_ids)
-      if (!layers.has(diffId)) say(diffId, "it is not unpacked; the next start does that");
-  }
-  return { checked: damaged.size, problems };
 }

@@ -1,7 +1,7 @@
 /** Images: made, pulled, loaded, and unpacked for containers; and the store's blobs and layers under them. */
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { BayError } from "../errors.ts";
+import { BayError, hasCode } from "../errors.ts";
 import type { Store, StoreReader } from "../store/index.ts";
 import { ContentStore, type Descriptor } from "./content-store.ts";
 import type { Swept } from "./garbage.ts";
@@ -159,7 +159,10 @@ export class ImageStore {
     const running = this.#making.get(reference);
     if (running) return running;
     const record = this.records.find(reference);
-    const isCurrent = record !== undefined && staleReason(record, source) === undefined;
+    const isCurrent =
+      record !== undefined &&
+      staleReason(record, source) === undefined &&
+      wholeConfig(this.content, record) !== undefined;
     const making = (isCurrent ? this.get(reference) : this.#make(reference, source)).finally(() =>
       this.#making.delete(reference),
     );
@@ -181,10 +184,21 @@ export class ImageStore {
     return parseManifest(this.content.read(manifest.digest)).layers;
   }
 
-  /** Whether every blob is what its name says, and every layer is there. */
+  /**
+   * Whether every blob is what its name says, and every layer is there. A blob that is not is put aside, so that the
+   * next pull, load or up gets it again.
+   */
   async verify() {
-    const { verifyStore } = await import("./garbage.ts");
-    return this.#busy("verify", () => verifyStore(this.content, this.layers, this.records.list()));
+    const { verifyStore } = await import("./verify.ts");
+    const result = await this.#busy("verify", () =>
+      verifyStore(this.content, this.layers, this.records.list()),
+    );
+    for (const digest of result.damaged) this.content.putAside(digest);
+    if (result.damaged.length > 0) {
+      this.#cache.clear();
+      configs.clear();
+    }
+    return result;
   }
 
   /** Sends an image to the registry of its name. Throws what the registry says. */
@@ -309,7 +323,10 @@ export class ImageStore {
 
 const configs = new Map<string, ImageConfig>();
 
-/** What is known of an image from the state alone, without unpacking anything; undefined where it is not on this host. */
+/**
+ * What is known of an image from the state alone, without unpacking anything; undefined where it is not on this host,
+ * or not all of it.
+ */
 export function inspectImage(
   state: StoreReader,
   root: string,
@@ -319,9 +336,21 @@ export function inspectImage(
   if (!record) return undefined;
   let config = configs.get(record.id);
   if (!config) {
-    config = parseImageConfig(new ContentStore(root).read(record.id));
+    config = wholeConfig(new ContentStore(root), record);
+    if (!config) return undefined;
     if (configs.size > 500) configs.clear();
     configs.set(record.id, config);
   }
   return { record, config };
+}
+
+/** The config of an image of which every blob is there. */
+function wholeConfig(content: ContentStore, { id, manifest }: ImageRecord): ImageConfig | undefined {
+  try {
+    const { layers } = parseManifest(content.read(manifest.digest));
+    return layers.every(({ digest }) => content.has(digest)) ? parseImageConfig(content.read(id)) : undefined;
+  } catch (error) {
+    if (hasCode(error, "MISSING_BLOB", "BAD_MANIFEST")) return undefined;
+    throw error;
+  }
 }

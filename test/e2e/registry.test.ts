@@ -309,6 +309,27 @@ describe("registries", () => {
     expect([none.code, none.err]).toEqual([1, expect.stringContaining("does not tell which images it has")]);
   });
 
+  it("are asked again for what is damaged, and for nothing else", async () => {
+    const name = `${faulty.host}/team/box:1`;
+    expect((await pull(() => false)).code).toBe(0);
+    const root = join(bay.folder, "root", "blobs", "sha256");
+    const [largest] = blobs(bay).sort((a, b) => statSync(join(root, b)).size - statSync(join(root, a)).size);
+    const bytes = readFileSync(join(root, largest!));
+    bytes[1000]! ^= 1;
+    writeFileSync(join(root, largest!), bytes);
+    bay.write(
+      `name: again\nservices: { a: { image: "${name}", command: sleep 1000, network_mode: none } }\n`,
+    );
+    expect(bay.ok("plan")).not.toContain("not on this host");
+    expect(bay.run(["image", "verify"]).code).toBe(1);
+    expect(bay.ok("plan")).toContain("not on this host");
+    faulty.seen.length = 0;
+    expect((await bay.call(["up", "--no-start"])).code).toBe(0);
+    expect(asked().map(({ path }) => path)).toEqual([`/v2/team/box/blobs/sha256:${largest}`]);
+    expect(bay.ok("image", "verify")).toContain("blobs are what their names say");
+    bay.ok("down");
+  });
+
   it("leave foreign layers where they are, and give layers that hold nothing", async () => {
     const record = (
       JSON.parse(source.ok("image", "inspect", "box")) as { Descriptor: { digest: string } }[]

@@ -188,13 +188,15 @@ export async function verify(
   const result = await (await context.daemon()).json<{
     checked: number;
     problems: { image: string; digest: string; message: string }[];
+    damaged: string[];
   }>("GET", "/bay/v1/images/verify");
   if (options.format === "json") printJson(result);
   else if (result.problems.length === 0) print(`${result.checked} blobs are what their names say`);
   else {
     for (const { image, digest, message } of result.problems) print(`${image}: ${digest}: ${message}`);
+    if (result.damaged.length > 0) print("what is damaged is not used any more");
     print(
-      "bay image rm and bay image pull fetch an image again; one of the stack file is made again by bay up",
+      "bay image pull, bay image load and, for the images of a stack, bay up get again what is damaged or missing",
     );
   }
   return result.problems.length === 0 ? 0 : 1;
