@@ -34,6 +34,12 @@ export const SIGNALS = {
   SIGSYS: 31,
 } as const;
 
+/** `SIGTERM` for 15; `signal 34` for one without a name. */
+export function signalName(number: number): string {
+  const found = Object.entries(SIGNALS).find(([, value]) => value === number);
+  return found ? found[0] : `signal ${number}`;
+}
+
 /** The number of a signal written as `SIGTERM`, `term`, `15` or `RTMIN+3`; undefined where there is none. */
 export function signalNumber(text: string): number | undefined {
   if (/^\d+$/.test(text)) return Number(text) >= 1 && Number(text) <= 64 ? Number(text) : undefined;

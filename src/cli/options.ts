@@ -31,10 +31,15 @@ export function parseTail(text: string): string {
 }
 
 /** `-e NAME=value`, or `-e NAME` with the value that it has here. Throws BAD_OPTION. */
-export function withValue(entry: string): string {
-  const name = entry.split("=", 1)[0]!;
-  if (!/^[^\s=]+$/.test(name)) throw new BayError("BAD_OPTION", `-e wants NAME=value or NAME, got ${entry}`);
-  return entry.includes("=") ? entry : `${entry}=${process.env[entry] ?? ""}`;
+export function withValues(entries: readonly string[] = []): string[] {
+  return entries.flatMap((entry) => {
+    const name = entry.split("=", 1)[0]!;
+    if (!/^[^\s=]+$/.test(name))
+      throw new BayError("BAD_OPTION", `-e wants NAME=value or NAME, got ${entry}`);
+    if (entry.includes("=")) return [entry];
+    const value = process.env[name];
+    return value === undefined ? [] : [`${name}=${value}`];
+  });
 }
 
 export const milliseconds = (seconds: number | undefined) =>

@@ -52,6 +52,14 @@ const DECODE_INTERVAL = 500;
 const DRAIN_TIME = 200;
 const DRAIN_STEP = 2;
 
+/** Of two variables of one name the later counts; a name without a value takes the variable away, as in Docker. */
+function withVariables(base: readonly string[], more: readonly string[]): string[] {
+  const nameOf = (entry: string) => entry.split("=", 1)[0]!;
+  const last = new Map(more.map((entry) => [nameOf(entry), entry]));
+  const kept = base.filter((entry) => !last.has(nameOf(entry)));
+  return [...kept, ...[...last.values()].filter((entry) => entry.includes("="))];
+}
+
 /** One exec. Emits `end` once, when the command has ended and its output was read. */
 export class Exec extends EventEmitter {
   readonly id = randomBytes(32).toString("hex");
@@ -123,7 +131,7 @@ export class Exec extends EventEmitter {
     const whole = toSpec(
       {
         ...container.config,
-        env: [...container.config.env, ...config.env],
+        env: withVariables(container.config.env, config.env),
         tty: config.tty,
         mounts: [],
         devices: [],

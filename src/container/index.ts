@@ -19,6 +19,7 @@ export { toResources } from "./oci-spec.ts";
 export {
   type ContainerRecord,
   type ContainerState,
+  endedBy,
   type HealthStatus,
   NEVER,
   type Status,

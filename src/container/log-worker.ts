@@ -42,8 +42,11 @@ function open(command: Extract<LogCommand, { kind: "open" }>): void {
 function move(source: Source, stream: number): void {
   let moved = 0;
   for (;;) {
-    const target = source.writer?.target(stream) ?? { fd: devNull, offset: 0 };
-    const count = splice(source.fds[stream]!, target.fd, target.offset, FIFO_BYTES);
+    const fd = source.fds[stream]!;
+    // the oldest lines go only for newer ones
+    if (source.writer?.isFull && !waitReadable([fd], 0).some(({ readable }) => readable)) break;
+    const target = source.writer?.target(stream) ?? { fd: devNull, offset: 0, room: FIFO_BYTES };
+    const count = splice(fd, target.fd, target.offset, Math.min(target.room, FIFO_BYTES));
     if (count <= 0) {
       if (count === 0) source.ended[stream] = true;
       else if (count !== NOTHING_NOW) post({ kind: "failed", id: source.id, errno: -count });

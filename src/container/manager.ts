@@ -14,6 +14,7 @@ import {
   signalProcess,
 } from "../linux/index.ts";
 import {
+  type ContainerEndpoint,
   type Endpoint,
   type EndpointDirectory,
   hostNameServers,
@@ -128,9 +129,14 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     return this.cgroups.group(id.slice(0, 16));
   }
 
-  endpoints(): { container: string; endpoint: Endpoint }[] {
-    return this.list().flatMap(({ config, endpoints }) =>
-      endpoints.map((endpoint) => ({ container: config.name, endpoint })),
+  endpoints(): ContainerEndpoint[] {
+    return this.list().flatMap((record) =>
+      record.endpoints.map((endpoint) => ({
+        container: record.config.name,
+        id: record.id,
+        isRunning: isRunning(record),
+        endpoint,
+      })),
     );
   }
 
@@ -138,6 +144,11 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     return this.list()
       .filter(isRunning)
       .flatMap((record) => portsOf(record));
+  }
+
+  /** Published ports of running containers that somebody else took while bayd was away. */
+  lostPorts(): PublishedPort[] {
+    return this.publishedPorts().filter((port) => !this.networks.ports.holds(port));
   }
 
   // ---- life
@@ -453,6 +464,13 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     if (!repair) return [];
     const repairs = this.networks.repair();
     this.saveRules();
+    for (const port of this.lostPorts()) {
+      const hold = this.networks.ports.hold(port).then(
+        () => true,
+        () => false, // somebody has it still
+      );
+      if (await hold) repairs.push(`container ${port.container}: port ${port.hostPort}/${port.protocol}`);
+    }
     for (const record of this.list().filter(isRunning)) {
       if (limitsMatch(record.config, this.cgroupOf(record.id))) continue;
       this.repairLimits(record.id);

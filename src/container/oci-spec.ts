@@ -62,7 +62,7 @@ export function toSpec(config: ContainerConfig, parts: ResolvedParts): Spec {
     const problem = sysctlProblem(name, config);
     if (problem) throw new BayError("BAD_SYSCTL", `${config.name}: the sysctl ${name} ${problem}`);
   }
-  const devices = config.privileged ? hostDevices() : config.devices.map(oneDevice);
+  const devices = config.privileged ? hostDevices() : config.devices.filter(mayMake).map(oneDevice);
   const capabilities = config.privileged
     ? resolveCapabilities(["ALL"], [])
     : resolveCapabilities(config.capAdd, config.capDrop);
@@ -192,7 +192,11 @@ function allMounts(config: ContainerConfig, parts: ResolvedParts): SpecMount[] {
           options: [...kernel, "mode=1777", `size=${config.shmSize}`],
         },
   ];
-  const own = config.mounts.map((mount) => oneMount(mount, parts));
+  const bound = config.privileged ? [] : config.devices.filter((device) => !mayMake(device));
+  const own = [
+    ...config.mounts.map((mount) => oneMount(mount, parts)),
+    ...bound.map(({ source, target }) => boundDevice(source, target)),
+  ];
   const targets = new Set(own.map(({ destination }) => destination));
   const etc: SpecMount[] = parts.etc
     .filter(({ target }) => !targets.has(target))
@@ -202,6 +206,11 @@ function allMounts(config: ContainerConfig, parts: ResolvedParts): SpecMount[] {
     .filter((mount) => !targets.has(mount.destination))
     .filter((mount) => !(isHostIpc && mount.type === "bind" && !exists(mount.source!)));
   return [...usable, ...[...etc, ...own].sort((a, b) => depth(a) - depth(b))];
+}
+
+function boundDevice(source: string, target: string): SpecMount {
+  deviceAt(source, target); // it is one
+  return { destination: target, type: "bind", source, options: ["bind"] };
 }
 
 function exists(path: string): boolean {
@@ -247,6 +256,9 @@ function deviceAt(source: string, target: string): SpecDevice {
     gid: stat.gid,
   };
 }
+
+/** A container makes its nodes itself; one that it may not make is the host's own, bound into it. */
+const mayMake = ({ access }: ContainerConfig["devices"][number]) => access.includes("m");
 
 const oneDevice = (device: ContainerConfig["devices"][number]) => deviceAt(device.source, device.target);
 

@@ -1,5 +1,6 @@
 /** What bay remembers of a container. */
 import type { Endpoint } from "../network/index.ts";
+import { signalName } from "../signals.ts";
 import type { ContainerConfig } from "./config.ts";
 
 export type Status = "created" | "running" | "paused" | "restarting" | "exited" | "dead";
@@ -24,6 +25,8 @@ export interface ContainerState {
   finishedAt: string;
   exitCode: number;
   oomKilled: boolean;
+  /** The number of the signal that ended it; absent where it ended by itself. */
+  signal?: number | undefined;
   error: string;
   restartCount: number;
   /** The run of another container whose network this one joined: its ID and start time. */
@@ -41,6 +44,15 @@ export interface ContainerRecord {
   /** Its writable layer and filled volumes are there. A start makes them where bayd was killed on the way. */
   isPrepared: boolean;
   state: ContainerState;
+}
+
+/** What ended a container from outside; undefined where it ended by itself. */
+export function endedBy(
+  state: Pick<ContainerState, "exitCode" | "oomKilled" | "signal">,
+): string | undefined {
+  const { exitCode, oomKilled, signal } = state;
+  if (oomKilled && exitCode !== 0) return "out of memory";
+  return signal === undefined ? undefined : `killed by ${signalName(signal)}`;
 }
 
 export const NEVER = "0001-01-01T00:00:00Z";

@@ -60,6 +60,7 @@ export class Runs extends EventEmitter {
         startedAt: new Date().toISOString(),
         exitCode: 0,
         oomKilled: false,
+        signal: undefined,
         error: "",
       });
       this.records.save(record);
@@ -186,7 +187,7 @@ export class Runs extends EventEmitter {
     // it counts as running until its last output is in the files: who follows the logs would leave too early
     if (!record.config.tty) await this.host.logs.close(record.id).catch(() => {});
     state.status = "exited";
-    state.exitCode = decodeStatus(program?.status ?? lostStatus).exitCode;
+    Object.assign(state, decodeStatus(program?.status ?? lostStatus));
     state.finishedAt = new Date(program?.endedAt || Date.now()).toISOString();
     state.oomKilled = this.#cgroup(record).oomKills() > 0;
     this.#decideRestart(record, Date.parse(state.finishedAt) - Date.parse(state.startedAt));

@@ -27,10 +27,11 @@ export class Terminal {
       : undefined;
     this.#stream.on("error", () => {}); // EIO when the container ended
     this.#stream.on("data", (bytes: Buffer) => {
-      if (this.#writer) {
-        const { fd, offset } = this.#writer.target(0);
-        writeSync(fd, bytes, 0, bytes.length, offset);
-        this.#writer.note(0, bytes.length, Date.now());
+      for (let at = 0; this.#writer && at < bytes.length; ) {
+        const { fd, offset, room } = this.#writer.target(0);
+        const count = writeSync(fd, bytes, at, Math.min(room, bytes.length - at), offset);
+        this.#writer.note(0, count, Date.now());
+        at += count;
       }
       onOutput(bytes);
     });

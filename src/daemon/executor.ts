@@ -1,6 +1,6 @@
 /** The executor: does one step of a plan with the container manager. Every deed is idempotent. */
 import { type ContainerManager, LABELS } from "../container/index.ts";
-import { BayError, hasCode } from "../errors.ts";
+import { BayError, hasCode, messageOf } from "../errors.ts";
 import type { NetworkConfig } from "../network/index.ts";
 import type { Executor, Step } from "../reconcile/index.ts";
 import type { Condition, Stack } from "../stack/index.ts";
@@ -32,8 +32,14 @@ export function makeExecutor(
   };
   const start = async (step: Step, id: string, say: (message: string) => void) => {
     if (!step.container!.start) return;
-    for (const { service, condition } of step.waits)
-      await waitFor(manager, stack!, service, condition, settings, say);
+    for (const { service, condition, required } of step.waits) {
+      try {
+        await waitFor(manager, stack!, service, condition, settings, say);
+      } catch (error) {
+        if (required || !hasCode(error, "DEPENDENCY_FAILED")) throw error;
+        say(`goes on without ${service}: ${messageOf(error)}`);
+      }
+    }
     await manager.start(id);
   };
   const deeds: Record<Step["kind"], (step: Step, say: (message: string) => void) => Promise<void>> = {
@@ -77,6 +83,7 @@ export function makeExecutor(
     "container.update": async ({ container }) => {
       await manager.update(container!.id!, container!.config!);
       manager.repairLimits(container!.id!);
+      manager.networks.repair();
     },
     "container.start": async (step, say) => start(step, step.container!.id!, say),
     "container.restart": async ({ container }) => manager.restart(container!.id!, settings.graceMs),

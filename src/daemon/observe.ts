@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   type ContainerRecord,
+  endedBy,
   type HealthStatus,
   isRunning,
   LABELS,
@@ -10,7 +11,7 @@ import {
   runOf,
 } from "../container/index.ts";
 import { type ImageSource, inspectImage, staleReason } from "../image/index.ts";
-import { cgroupManager, isAlive, readProgramState } from "../linux/index.ts";
+import { cgroupManager, decodeStatus, isAlive, readProgramState } from "../linux/index.ts";
 import { firewallIsIntact, type NetworkRecord, withLinks } from "../network/index.ts";
 import type { Actual, ActualContainer } from "../reconcile/index.ts";
 import type { Roots } from "../roots.ts";
@@ -23,6 +24,8 @@ export interface View {
   state: StoreReader;
   /** Known only while bayd runs. */
   health: (id: string) => HealthStatus;
+  /** Published ports, by container, that somebody else has; known only while bayd runs. */
+  lostPorts?: () => { container: string; hostPort: number; protocol: string }[];
 }
 
 /** Read-only access by type: a plan cannot change anything. */
@@ -76,15 +79,21 @@ export function observe(view: View, name: string, stack: Stack | undefined): Act
 function observeContainer(
   view: View,
   record: ContainerRecord,
-  links: ReadonlyMap<string, { master: number | undefined }>,
+  links: ReadonlyMap<string, { master: number | undefined; isUp: boolean }>,
   networkIds: ReadonlyMap<string, string>,
 ): Omit<ActualContainer, "lostOwner"> {
   const { config, state } = record;
   const alive = isRunning(record) && isAlive(state.pid, state.start) && !hasEnded(view, record.id);
   const drift: string[] = [];
   if (alive) {
-    for (const { link, network } of record.endpoints)
-      if (!links.has(link)) drift.push(`the link to ${network} is gone`);
+    for (const { link, network } of record.endpoints) {
+      const found = links.get(link);
+      if (!found) drift.push(`the link to ${network} is gone`);
+      else if (!found.isUp) drift.push(`the link to ${network} is down`);
+    }
+    for (const port of view.lostPorts?.() ?? [])
+      if (port.container === config.name)
+        drift.push(`its port ${port.hostPort}/${port.protocol} is taken by another program`);
     const cgroup = cgroupManager(`/bay-${view.roots.tag}`).group(record.id.slice(0, 16));
     if (!limitsMatch(config, cgroup)) drift.push("its limits were changed");
   }
@@ -99,7 +108,8 @@ function observeContainer(
     status: wasKilled ? "exited" : state.status,
     alive,
     wanted: state.wanted,
-    exitCode: wasKilled ? 137 : state.exitCode,
+    exitCode: wasKilled ? lostExitCode(view, record.id) : state.exitCode,
+    endedBy: isRunning(record) ? undefined : endedBy(state),
     health: config.health ? view.health(record.id) : "none",
     drift,
     anonymousVolumes: record.anonymousVolumes,
@@ -134,6 +144,17 @@ function hasEnded(view: View, id: string): boolean {
     return true;
   }
 }
+
+/** Of one that ended while no bayd was there: what its shim noted, or what bayd will say of it. */
+function lostExitCode(view: View, id: string): number {
+  try {
+    const file = join(view.roots.run, "containers", id.slice(0, 16), "program");
+    return decodeStatus(readProgramState(readFileSync(file)).status ?? SIGKILLED).exitCode;
+  } catch {
+    return 255; // the whole machine ended
+  }
+}
+const SIGKILLED = 9;
 
 /** A definition of the stack as the image room takes it. */
 export function toImageSource({ source, base, config }: StackImage): ImageSource {

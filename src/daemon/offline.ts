@@ -1,6 +1,6 @@
 /** What is known of a stack's containers while no bayd runs: from the records and the kernel. Changes nothing. */
 import { join } from "node:path";
-import type { ContainerRecord } from "../container/index.ts";
+import { type ContainerRecord, endedBy } from "../container/index.ts";
 import { isAlive } from "../linux/index.ts";
 import type { NetworkRecord } from "../network/index.ts";
 import type { Roots } from "../roots.ts";
@@ -36,6 +36,7 @@ export function offlineContainers(roots: Roots, stack: string) {
           StartedAt: record.state.startedAt,
           FinishedAt: record.state.finishedAt,
           OOMKilled: record.state.oomKilled,
+          EndedBy: endedBy(record.state) ?? "",
         },
         Config: { Image: config.image, Labels: config.labels },
       },

@@ -27,7 +27,12 @@ export class StackService {
 
   get view(): View {
     const { roots, store } = this.manager;
-    return { roots, state: store, health: (id) => this.manager.health(id) };
+    return {
+      roots,
+      state: store,
+      health: (id) => this.manager.health(id),
+      lostPorts: () => this.manager.lostPorts(),
+    };
   }
 
   observe(name: string, stack: Stack | undefined): Actual {

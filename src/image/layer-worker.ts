@@ -6,11 +6,12 @@ import { BayError } from "../errors.ts";
 import { within } from "../linux/index.ts";
 import { compressionAt, type Decompressor, decompress, loadCompression } from "./compression/index.ts";
 import { Growth } from "./growth.ts";
-import type { LayerAnswer, LayerTask, ListedChange, Piece } from "./layer-pool.ts";
+import type { LayerTask, ListedChange, Piece } from "./layer-pool.ts";
 import { layerChanges, packHere } from "./pack-layer.ts";
 import { bytesOf } from "./tar/header.ts";
 import { inParts, type ReadBytes } from "./tar/read.ts";
 import { unpackHere } from "./unpack.ts";
+import type { WorkerAnswer } from "./worker-pool.ts";
 
 const CHUNK = 1 << 20;
 const MAGIC_LENGTH = 4;
@@ -139,7 +140,7 @@ function run(fd: number, task: Extract<LayerTask, { piece: Piece }>): string {
 }
 
 parentPort!.on("message", (task: LayerTask) => {
-  let answer: LayerAnswer;
+  let answer: WorkerAnswer;
   let fd = -1;
   try {
     if (task.kind === "pack") answer = { ok: true, result: pack(task) };

@@ -172,3 +172,44 @@ export function makeNode(path: Path, kind: "char" | "block" | "fifo", mode: numb
   const type = kind === "char" ? S_IFCHR : kind === "block" ? S_IFBLK : S_IFIFO;
   return mknod(pathBytes(path), type | mode, device) === 0;
 }
+
+/**
+ * Runs an action in a mount namespace of its own, and comes back: what it mounts goes when nothing of it is open any
+ * more. For a worker that goes on to other tasks.
+ */
+export function inPrivateMounts<T>(action: () => T): T {
+  refuseMainThread();
+  const outside = syscall("openat", [AT_FDCWD, "/proc/thread-self/ns/mnt", O_CLOEXEC, 0]);
+  const root = syscall("openat", [AT_FDCWD, "/", O_PATH | O_CLOEXEC, 0]);
+  try {
+    privateMounts();
+    return action();
+  } finally {
+    syscall("setns", [outside, CLONE_NEWNS]);
+    // setns(2) leaves the thread at the namespace's own root, which need not be bayd's
+    syscall("fchdir", [root]);
+    syscall("chroot", ["."]);
+    close(outside);
+    close(root);
+  }
+}
+
+/** A directory that a thread takes as its root again and again, to work in two places at once. */
+export class ThreadRoot {
+  readonly #fd: number;
+
+  constructor(directory: string) {
+    refuseMainThread();
+    this.#fd = syscall("openat", [AT_FDCWD, directory, O_PATH | O_CLOEXEC, 0], directory);
+  }
+
+  /** From now on the thread's paths are this root's. The caller comes back to its own (`within`, `inPrivateMounts`). */
+  enter(): void {
+    syscall("fchdir", [this.#fd]);
+    syscall("chroot", ["."]);
+  }
+
+  close(): void {
+    close(this.#fd);
+  }
+}

@@ -23,6 +23,7 @@ export {
   confineTo,
   enterRootOf,
   getXattrs,
+  inPrivateMounts,
   makeNode,
   mountOverlay,
   mountTmpfs,
@@ -31,6 +32,7 @@ export {
   putTree,
   setTimes,
   setXattr,
+  ThreadRoot,
   unmount,
   within,
 } from "./confine.ts";

@@ -4,6 +4,11 @@ export type { NameView } from "./dns/answer.ts";
 export { DNS_ADDRESS } from "./dns/server.ts";
 export { firewallIsIntact, tableHash } from "./firewall.ts";
 export type { Endpoint, NetworkConfig, NetworkRecord, PublishedPort } from "./network.ts";
-export { type EndpointDirectory, hostNameServers, NetworkManager } from "./network-manager.ts";
+export {
+  type ContainerEndpoint,
+  type EndpointDirectory,
+  hostNameServers,
+  NetworkManager,
+} from "./network-manager.ts";
 export { portOwner } from "./port-holder.ts";
 export { renderRules, tableName } from "./rules.ts";

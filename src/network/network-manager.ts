@@ -26,10 +26,18 @@ import { PortHolder } from "./port-holder.ts";
 const KEY = "network/";
 const SETTLE_TIMEOUT = 3000;
 
+export interface ContainerEndpoint {
+  /** The container's name and ID. */
+  container: string;
+  id: string;
+  isRunning: boolean;
+  endpoint: Endpoint;
+}
+
 /** What the manager asks about containers: it knows their endpoints, not their lives. */
 export interface EndpointDirectory {
   /** Every endpoint of every container, running or not: their addresses are reserved. */
-  endpoints(): { container: string; endpoint: Endpoint }[];
+  endpoints(): ContainerEndpoint[];
   /** Ports of running containers. */
   publishedPorts(): PublishedPort[];
 }
@@ -197,6 +205,12 @@ export class NetworkManager {
     if (network) routeBy(network.gateway, this.namespaceFile(container));
   }
 
+  #reconnect(container: string, endpoint: Endpoint, all: readonly Endpoint[]): void {
+    if (!isNamespace(this.namespaceFile(container))) return; // it ends just now
+    this.connect(container, endpoint);
+    this.setDefaultRoute(container, all);
+  }
+
   /** Answers the container's DNS. Called at start and when bayd adopts it. */
   serveDns(container: string, view: NameView, upstreams: () => string[], isFresh: boolean): void {
     this.#dns.get(container)?.close();
@@ -239,12 +253,20 @@ export class NetworkManager {
       }
       const bridges = new Map(links.list().map((link) => [link.name, link.index]));
       const masters = new Map(networks.map((network) => [network.config.name, bridges.get(network.bridge)]));
-      for (const { container, endpoint } of this.directory.endpoints()) {
+      const all = this.directory.endpoints();
+      for (const { container, id, isRunning, endpoint } of all) {
         const link = known.find(({ name }) => name === endpoint.link);
         const master = masters.get(endpoint.network);
-        if (!link || master === undefined || link.master === master) continue;
+        if (!isRunning || master === undefined || (link?.master === master && link.isUp)) continue;
         if (endpoint.networkId !== this.get(endpoint.network)?.id) continue; // waits to be replaced
-        links.setMaster(link.index, master);
+        // a link's other end, in the container, goes with it
+        if (link) links.setMaster(link.index, master);
+        else
+          this.#reconnect(
+            id,
+            endpoint,
+            all.filter((other) => other.id === id).map((other) => other.endpoint),
+          );
         repairs.push(`container ${container}: link ${endpoint.link}`);
       }
     });

@@ -2,14 +2,20 @@
  * bayd's own sockets on published ports. The rules carry the traffic; the socket keeps anybody else from taking
  * the port, and serves what rules cannot: connections over IPv6 (also to [::1]).
  */
-import { createSocket, type Socket as DatagramSocket } from "node:dgram";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { connect, createServer, type Server } from "node:net";
+import { connect, createServer } from "node:net";
 import { BayError, hasCode } from "../errors.ts";
+import { portsOverlap } from "../published-ports.ts";
+import { bindDatagrams } from "./datagram-proxy.ts";
 import type { PublishedPort } from "./network.ts";
 
 export const portKey = (port: Pick<PublishedPort, "hostAddress" | "hostPort" | "protocol">) =>
   `${port.hostAddress || "*"}:${port.hostPort}/${port.protocol}`;
+
+/** An open port. */
+export interface Holder {
+  close(): void;
+}
 
 export class PortHolder {
   readonly #held = new Map<string, { close(): void; port: PublishedPort }>();
@@ -49,23 +55,29 @@ export class PortHolder {
     });
   }
 
+  /** False where somebody else took it while bayd was away. */
+  holds(port: PublishedPort): boolean {
+    return this.#held.get(portKey(port))?.port.container === port.container;
+  }
+
   /** Takes a port. Throws PORT_TAKEN, naming the owner. */
   async hold(port: PublishedPort): Promise<void> {
     const key = portKey(port);
     const known = this.#held.get(key);
-    if (known) {
-      if (known.port.container === port.container) {
-        known.port = port;
-        return;
-      }
+    if (known?.port.container === port.container) {
+      known.port = port;
+      return;
+    }
+    const other = [...this.#held.values()].find(({ port: held }) => portsOverlap(held, port));
+    if (other)
       throw new BayError(
         "PORT_TAKEN",
-        `port ${describe(port)} is taken by the container ${known.port.container}`,
+        `port ${describe(port)} is taken by the container ${other.port.container}${other.port.hostAddress === port.hostAddress ? "" : `, which publishes ${describe(other.port)}`}`,
       );
-    }
     try {
-      const holder = port.protocol === "tcp" ? await this.#listen(port) : await bindDatagram(port);
-      this.#held.set(key, { close: () => void holder.close(), port });
+      const target = () => this.#held.get(key)?.port ?? port;
+      const holder = port.protocol === "tcp" ? await listen(port, target) : await bindDatagrams(port, target);
+      this.#held.set(key, { close: () => holder.close(), port });
     } catch (cause) {
       if (!hasCode(cause, "EADDRINUSE")) {
         throw new BayError("PORT_FAILED", `port ${describe(port)} cannot be opened`, { cause });
@@ -75,25 +87,6 @@ export class PortHolder {
         hint: "stop it, or publish another port",
       });
     }
-  }
-
-  #listen(port: PublishedPort): Promise<Server> {
-    return new Promise((resolve, reject) => {
-      const server = createServer({ pauseOnConnect: false }, (client) => {
-        const target = this.#held.get(portKey(port))?.port ?? port;
-        const upstream = connect(target.containerPort, target.target);
-        client.on("error", () => upstream.destroy());
-        upstream.on("error", () => client.destroy());
-        client.pipe(upstream).pipe(client);
-      });
-      server.once("error", (error) => {
-        if (hasCode(error, "EAFNOSUPPORT") && !port.hostAddress)
-          server.listen({ port: port.hostPort, host: "0.0.0.0" });
-        else reject(error);
-      });
-      server.once("listening", () => resolve(server));
-      server.listen({ port: port.hostPort, host: port.hostAddress || "::" });
-    });
   }
 
   release(port: Pick<PublishedPort, "hostAddress" | "hostPort" | "protocol">): void {
@@ -114,12 +107,22 @@ function describe(port: PublishedPort): string {
   return `${port.hostAddress || "0.0.0.0"}:${port.hostPort}/${port.protocol}`;
 }
 
-function bindDatagram(port: PublishedPort): Promise<DatagramSocket> {
+function listen(port: PublishedPort, current: () => PublishedPort): Promise<Holder> {
   return new Promise((resolve, reject) => {
-    const isV6 = port.hostAddress.includes(":");
-    const socket = createSocket({ type: isV6 ? "udp6" : "udp4" });
-    socket.once("error", reject);
-    socket.bind(port.hostPort, port.hostAddress || "0.0.0.0", () => resolve(socket));
+    const server = createServer({ pauseOnConnect: false }, (client) => {
+      const { containerPort, target } = current();
+      const upstream = connect(containerPort, target);
+      client.on("error", () => upstream.destroy());
+      upstream.on("error", () => client.destroy());
+      client.pipe(upstream).pipe(client);
+    });
+    server.once("error", (error) => {
+      if (hasCode(error, "EAFNOSUPPORT") && !port.hostAddress)
+        server.listen({ port: port.hostPort, host: "0.0.0.0" });
+      else reject(error);
+    });
+    server.once("listening", () => resolve({ close: () => void server.close() }));
+    server.listen({ port: port.hostPort, host: port.hostAddress || "::" });
   });
 }
 
@@ -144,14 +147,18 @@ export function portOwner(port: number, protocol: "tcp" | "udp"): string | undef
     }
     for (const fd of fds) {
       try {
-        if (inodes.has(readlinkSync(`/proc/${pid}/fd/${fd}`)))
-          return `${readText(`/proc/${pid}/comm`).trim()} (pid ${pid})`;
+        if (inodes.has(readlinkSync(`/proc/${pid}/fd/${fd}`))) return `${programName(pid)} (pid ${pid})`;
       } catch {
         // closed in between
       }
     }
   }
   return undefined;
+}
+
+function programName(pid: string): string {
+  const isBayd = /\0daemon\0run\0/.test(readText(`/proc/${pid}/cmdline`));
+  return isBayd ? "another bayd" : readText(`/proc/${pid}/comm`).trim();
 }
 
 function readText(path: string): string {

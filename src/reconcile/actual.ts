@@ -14,6 +14,8 @@ export interface ActualContainer {
   alive: boolean;
   wanted: "running" | "stopped";
   exitCode: number;
+  /** What ended it from outside: "out of memory", "killed by SIGKILL". */
+  endedBy: string | undefined;
   health: HealthStatus;
   /** Differences between the kernel and the record: a changed limit, a link that is gone. */
   drift: string[];

@@ -53,7 +53,9 @@ export async function applyPlan(
         ...(message ? { message } : {}),
         ...(step.container ? { starts: step.container.start } : {}),
       });
-    const needed = await Promise.all(step.after.filter((id) => ids.has(id)).map((id) => results.get(id)));
+    const ended = (steps: readonly string[]) =>
+      Promise.all(steps.filter((id) => ids.has(id)).map((id) => results.get(id)));
+    const [needed] = await Promise.all([ended(step.after), ended(step.afterEnd)]);
     if (needed.includes(false)) {
       report("skipped", "a step before it failed");
       return false;

@@ -19,6 +19,7 @@ const step = (kind: Step["kind"], name: string, rest: Partial<Step> = {}): Step 
   service: undefined,
   reasons: [],
   after: [],
+  afterEnd: [],
   waits: [],
   container: undefined,
   ...rest,

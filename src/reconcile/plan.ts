@@ -79,6 +79,7 @@ class Planner {
       service: undefined,
       reasons: [],
       after: [],
+      afterEnd: [],
       waits: [],
       container: undefined,
       ...step,
@@ -153,8 +154,12 @@ class Planner {
       .sort((a, b) => a.number - b.number);
     const waits = Object.entries(service.dependsOn)
       .filter(([name]) => this.stack.services[name])
-      .map(([name, { condition }]) => ({ service: name, condition }));
-    const after = [...base, ...dependenciesOf(service).flatMap((name) => this.#serviceSteps.get(name) ?? [])];
+      .map(([name, { condition, required }]) => ({ service: name, condition, required }));
+    const isOptional = (name: string) => service.dependsOn[name]?.required === false;
+    const stepsOf = (names: readonly string[]) => names.flatMap((name) => this.#serviceSteps.get(name) ?? []);
+    const dependencies = dependenciesOf(service);
+    const after = [...base, ...stepsOf(dependencies.filter((name) => !isOptional(name)))];
+    const afterEnd = stepsOf(dependencies.filter(isOptional));
     const imageStep = this.#imageSteps.get(service.image);
     if (imageStep) after.push(imageStep);
     const kept = own.slice(0, replicas);
@@ -163,8 +168,8 @@ class Planner {
       replicas - kept.length,
     );
     const steps = [
-      ...kept.map((container) => this.#planExisting(service, container, after, waits)),
-      ...numbers.map((number) => this.#planNew(service, number, after, waits)),
+      ...kept.map((container) => this.#planExisting(service, container, { after, afterEnd, waits })),
+      ...numbers.map((number) => this.#planNew(service, number, { after, afterEnd, waits })),
     ].filter((id) => id !== undefined);
     for (const container of own.slice(replicas))
       this.#planRemoval(container, `scale ${own.length} -> ${replicas}`);
@@ -177,7 +182,7 @@ class Planner {
     return image ? desiredConfig(this.stack, service, number, image) : undefined;
   }
 
-  #planNew(service: Service, number: number, after: string[], waits: Step["waits"]): string {
+  #planNew(service: Service, number: number, { after, afterEnd, waits }: Before): string {
     const name = containerName(this.stack, service, number);
     if (this.actual.foreignNames.includes(name)) {
       throw new BayError("NAME_TAKEN", `the name ${name} is taken by a container that is not of this stack`, {
@@ -191,6 +196,7 @@ class Planner {
       service: service.name,
       reasons: [say(`image ${service.image}`)],
       after,
+      afterEnd,
       waits: start ? waits : [],
       container: { id: undefined, config: this.#config(service, number), start },
     });
@@ -199,8 +205,7 @@ class Planner {
   #planExisting(
     service: Service,
     container: ActualContainer,
-    after: string[],
-    waits: Step["waits"],
+    { after, afterEnd, waits }: Before,
   ): string | undefined {
     const desired = this.#config(service, container.number);
     const changes =
@@ -213,8 +218,17 @@ class Planner {
       drift: false,
     }));
     const start = !this.options.noStart;
-    const common = { name: container.name, service: service.name, after, waits: start ? waits : [] };
-    if (this.options.forceRecreate) reasons.push(say("--force-recreate"));
+    const common = {
+      name: container.name,
+      service: service.name,
+      after,
+      afterEnd,
+      waits: start ? waits : [],
+    };
+    const { services, forceRecreate } = this.options;
+    // those that it depends on stay as they are
+    const isForced = forceRecreate && (services.length === 0 || services.includes(service.name));
+    if (isForced) reasons.push(say("--force-recreate"));
     const imageStep = this.#imageSteps.get(service.image);
     if (imageStep && !this.options.noRecreate) reasons.push(say(`the image ${service.image} is made anew`));
     const owner = service.networkMode.startsWith("service:") ? service.networkMode.slice(8) : undefined;
@@ -225,7 +239,7 @@ class Planner {
     const mustReplace =
       networkReasons.length > 0 ||
       changes.some(({ live }) => !live) ||
-      this.options.forceRecreate ||
+      isForced ||
       (imageStep && !this.options.noRecreate) ||
       (owner && this.#replaced.has(owner));
     if (mustReplace) {
@@ -302,6 +316,9 @@ class Planner {
   }
 }
 
+/** What has to come before a container's step. */
+type Before = Pick<Step, "after" | "afterEnd" | "waits">;
+
 /** Why a container that exists must be started; undefined where it runs or has rightly ended. */
 function startReason(container: ActualContainer): Reason | undefined {
   if (container.alive) return undefined;
@@ -310,7 +327,8 @@ function startReason(container: ActualContainer): Reason | undefined {
   const { policy } = container.config.restart;
   if (container.wanted === "stopped") return say("stopped by a user");
   if (container.exitCode === 0 && (policy === "no" || policy === "on-failure")) return undefined; // its work is done
-  return say(`ended with exit code ${container.exitCode}`, true);
+  const by = container.endedBy ? ` (${container.endedBy})` : "";
+  return say(`ended with exit code ${container.exitCode}${by}`, true);
 }
 
 function freeNumbers(taken: readonly number[], count: number): number[] {

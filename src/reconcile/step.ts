@@ -39,8 +39,10 @@ export interface Step {
   service: string | undefined;
   reasons: Reason[];
   after: string[];
-  /** Conditions of other services to wait for before this one starts. */
-  waits: { service: string; condition: Condition }[];
+  /** Steps that this one waits for too, and goes on where they fail. */
+  afterEnd: string[];
+  /** Conditions of other services to wait for before this one starts; one that is not required may fail. */
+  waits: { service: string; condition: Condition; required: boolean }[];
   container: { id: string | undefined; config: ContainerConfig | undefined; start: boolean } | undefined;
 }
 

@@ -1,11 +1,12 @@
 /** What services refer to: networks, volumes, other services, ports; each must be there, and none twice. */
+import { type HostPort, portsOverlap } from "../published-ports.ts";
 import type { ReportAt } from "./check.ts";
 import type { Service, Stack } from "./stack.ts";
 
 export function checkReferences(stack: Stack, report: ReportAt): void {
   const bad = (path: (string | number)[], message: string, hint?: string) =>
     report(path, { severity: "error", code: "UNKNOWN_REFERENCE", message, ...(hint ? { hint } : {}) });
-  const published = new Map<string, string>();
+  const published: { port: HostPort; name: string }[] = [];
   for (const [name, service] of Object.entries(stack.services)) {
     for (const network of Object.keys(service.networks)) {
       if (!stack.networks[network])
@@ -37,6 +38,7 @@ export function checkReferences(stack: Stack, report: ReportAt): void {
         `service ${name} shares the network of ${service.networkMode.slice(8)}, which is not a service`,
       );
     }
+    let isToldOfReplicas = false;
     for (const port of service.ports) {
       if (port.hostPort === undefined) continue;
       if (port.hostPortEnd !== undefined) {
@@ -48,25 +50,31 @@ export function checkReferences(stack: Stack, report: ReportAt): void {
           );
         continue;
       }
-      const key = `${port.hostAddress}:${port.hostPort}/${port.protocol}`;
-      const other = published.get(key);
-      const mayShare =
-        other === undefined ||
-        other === name ||
-        service.profiles.length > 0 ||
-        stack.services[other]!.profiles.length > 0;
-      if (!mayShare)
+      const fixed = { ...port, hostPort: port.hostPort };
+      const isSame = (other: HostPort) =>
+        other.hostAddress === port.hostAddress && portsOverlap(other, fixed);
+      const clash = published.find(
+        (other) =>
+          portsOverlap(other.port, fixed) &&
+          // one service may say the same twice
+          !(other.name === name && isSame(other.port)) &&
+          service.profiles.length === 0 &&
+          stack.services[other.name]!.profiles.length === 0,
+      );
+      if (clash)
         bad(
           ["services", name, "ports"],
-          `port ${port.hostPort}/${port.protocol} is published by ${other} too`,
+          `port ${port.hostPort}/${port.protocol} is published by ${clash.name} too${isSame(clash.port) ? "" : `, on ${clash.port.hostAddress || "all addresses"}`}`,
         );
-      published.set(key, name);
-      if (service.replicas > 1)
+      published.push({ port: fixed, name });
+      if (service.replicas > 1 && !isToldOfReplicas) {
+        isToldOfReplicas = true;
         bad(
           ["services", name, "ports"],
           `a fixed port allows one container of ${name}, not ${service.replicas}`,
           "give a range of published ports or none, and free ones are chosen",
         );
+      }
     }
   }
   reportCycles(stack, bad);

@@ -82,8 +82,13 @@ export function readSecurity(reader: ServiceReader): { noNewPrivileges: boolean;
   const result = { noNewPrivileges: false, seccomp: "default" };
   (reader.input.security_opt ?? []).forEach((option, index) => {
     const [key = "", value = ""] = String(option).split(/[:=](.*)/s);
-    if (key === "no-new-privileges") result.noNewPrivileges = value === "" || value === "true";
-    else if (key === "seccomp" && value === "unconfined") result.seccomp = value;
+    if (key === "no-new-privileges") {
+      // as Go's ParseBool reads it
+      const isOn = /^(1|t|true)?$/i.test(value);
+      if (!isOn && !/^(0|f|false)$/i.test(value))
+        reader.bad(["security_opt", index], `no-new-privileges is true or false, not ${value}`);
+      result.noNewPrivileges = isOn;
+    } else if (key === "seccomp" && value === "unconfined") result.seccomp = value;
     else if (key === "seccomp") {
       const file = resolve(reader.context.directory, value);
       const isInline = value.startsWith("{"); // as bay config writes it
@@ -119,6 +124,8 @@ export function readLogging(reader: ServiceReader): Service["log"] {
       reader.bad(["logging", "options", key], "is not supported; max-size and max-file are");
   }
   const maxFiles = options["max-file"];
+  if (maxFiles !== undefined && maxFiles !== null && !/^[1-9]\d*$/.test(String(maxFiles)))
+    reader.bad(["logging", "options", "max-file"], `${maxFiles} is no number of files; 1 is the least`);
   return {
     driver,
     maxSize: reader.bytes(["logging", "options", "max-size"], options["max-size"] as string | undefined),

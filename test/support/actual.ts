@@ -41,6 +41,7 @@ export function converged(stack: Stack): Actual {
           alive: true,
           wanted: "running" as const,
           exitCode: 0,
+          endedBy: undefined,
           health: "none" as const,
           drift: [],
           anonymousVolumes: [],

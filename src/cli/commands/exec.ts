@@ -1,6 +1,6 @@
 import { BayError } from "../../errors.ts";
 import { type Context, oneContainer } from "../context.ts";
-import { withValue } from "../options.ts";
+import { withValues } from "../options.ts";
 import { runSession } from "../ui/terminal.ts";
 
 const DETACHED_AFTER = 1000;
@@ -36,7 +36,7 @@ export async function exec(
     AttachStdin: !options.detach,
     AttachStdout: true,
     AttachStderr: true,
-    Env: options.env?.map(withValue),
+    Env: withValues(options.env),
     User: options.user,
     WorkingDir: options.workdir,
     Privileged: options.privileged,

@@ -29,6 +29,8 @@ interface Inspected {
     StartedAt: string;
     FinishedAt: string;
     OOMKilled: boolean;
+    /** "out of memory", "killed by SIGTERM"; empty where it ended by itself. */
+    EndedBy?: string;
     Health?: { Status: string };
   };
   Config: { Image: string; Labels: Record<string, string> };
@@ -132,6 +134,7 @@ function toJson(row: ContainerRow, { State, Created }: Inspected) {
     Health: State.Health?.Status ?? "",
     ExitCode: State.ExitCode,
     OOMKilled: State.OOMKilled,
+    EndedBy: State.EndedBy ?? "",
     Pid: State.Pid,
     CreatedAt: Created,
     StartedAt: State.StartedAt,

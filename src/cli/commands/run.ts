@@ -5,7 +5,7 @@ import type { Client } from "../../daemon/index.ts";
 import { BayError } from "../../errors.ts";
 import type { Stack } from "../../stack/index.ts";
 import type { Context } from "../context.ts";
-import { withValue } from "../options.ts";
+import { withValues } from "../options.ts";
 import { runSession } from "../ui/terminal.ts";
 import { sendUp } from "./up.ts";
 
@@ -116,7 +116,7 @@ async function overrides(stack: Stack, options: RunOptions, tty: boolean): Promi
     tty,
     stdinOpen: true,
     stdinOnce: !tty,
-    env: (options.env ?? []).map(withValue),
+    env: withValues(options.env),
     mounts,
     ports,
     ...(options.user === undefined ? {} : { user: options.user }),

@@ -15,7 +15,7 @@ export interface FollowOptions {
 }
 
 interface Inspected {
-  State: { ExitCode: number; Running: boolean; Restarting: boolean };
+  State: { ExitCode: number; EndedBy?: string; Running: boolean; Restarting: boolean };
 }
 
 export async function follow(
@@ -50,8 +50,9 @@ export async function follow(
   );
   const ends = rows.map(async (row) => {
     await client.json("POST", `/containers/${row.Id}/wait`);
-    const code = await untilSettled(client, row.Id);
-    process.stderr.write(`${nameOf(row)} exited with code ${code}\n`);
+    const { ExitCode, EndedBy } = await untilSettled(client, row.Id);
+    const by = EndedBy ? ` (${EndedBy})` : "";
+    process.stderr.write(`${nameOf(row)} exited with code ${ExitCode}${by}\n`);
     return row;
   });
   let first: ContainerRow | undefined;
@@ -69,10 +70,10 @@ export async function follow(
 }
 
 /** A container that its restart policy brings back has not ended. */
-async function untilSettled(client: Client, id: string): Promise<number> {
+async function untilSettled(client: Client, id: string): Promise<Inspected["State"]> {
   for (;;) {
     const { State } = await client.json<Inspected>("GET", `/containers/${id}/json`);
-    if (!State.Running && !State.Restarting) return State.ExitCode;
+    if (!State.Running && !State.Restarting) return State;
     if (State.Running) await client.json("POST", `/containers/${id}/wait`);
     else await new Promise((resolve) => setTimeout(resolve, 200));
   }

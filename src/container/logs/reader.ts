@@ -31,6 +31,9 @@ export class LogReader {
   #segment = 0;
   #entry = 0;
   #offsets: [number, number] = [0, 0];
+  /** Nothing was read of the segment before this one. */
+  #isFirst = true;
+  readonly #skipsLine: [boolean, boolean] = [false, false];
   #partial: [Partial | undefined, Partial | undefined] = [undefined, undefined];
 
   constructor(readonly directory: string) {}
@@ -57,6 +60,7 @@ export class LogReader {
     for (const number of segmentNumbers(this.directory)) {
       if (number < this.#segment) continue;
       if (number > this.#segment) {
+        this.#isFirst = number !== this.#segment + 1 || this.#segment === 0;
         this.#segment = number;
         this.#entry = 0;
         this.#offsets = [0, 0];
@@ -88,7 +92,9 @@ export class LogReader {
   *#readSegment(number: number): Generator<LogLine> {
     const fds: (number | undefined)[] = [];
     try {
-      for (const { stream, length, time } of this.#entries(number)) {
+      for (const { stream, length, time, goesOn } of this.#entries(number)) {
+        // of a line whose beginning was rotated away, the rest is no line
+        if (goesOn && this.#isFirst) this.#skipsLine[stream as 0 | 1] = true;
         fds[stream] ??= openIfThere(join(this.directory, `${number}.${STREAMS[stream]}`));
         const fd = fds[stream];
         if (fd === undefined) continue; // rotated away while it was read
@@ -107,6 +113,12 @@ export class LogReader {
 
   *#split(stream: 0 | 1, time: number, bytes: Buffer): Generator<LogLine> {
     let at = 0;
+    if (this.#skipsLine[stream]) {
+      const end = bytes.indexOf(10);
+      if (end === -1) return;
+      this.#skipsLine[stream] = false;
+      at = end + 1;
+    }
     for (let end = bytes.indexOf(10); end !== -1; end = bytes.indexOf(10, at)) {
       const partial = this.#partial[stream];
       const part = bytes.subarray(at, end + 1);

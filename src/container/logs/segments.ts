@@ -12,6 +12,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readSync,
   rmSync,
   statSync,
   writeSync,
@@ -28,13 +29,19 @@ export interface IndexEntry {
   length: number;
   /** 0 for stdout, 1 for stderr. */
   stream: number;
+  /** The first bytes of a segment that go on with a line of the one before. */
+  goesOn?: boolean;
 }
 
-export function encodeEntry({ time, length, stream }: IndexEntry): Buffer {
+/** In the entry's stream. */
+const GOES_ON = 2;
+const NEWLINE = 10;
+
+export function encodeEntry({ time, length, stream, goesOn }: IndexEntry): Buffer {
   const bytes = Buffer.alloc(ENTRY);
   bytes.writeDoubleLE(time, 0);
   bytes.writeUInt32LE(length, 8);
-  bytes.writeUInt32LE(stream, 12);
+  bytes.writeUInt32LE(stream | (goesOn ? GOES_ON : 0), 12);
   return bytes;
 }
 
@@ -45,6 +52,7 @@ export function decodeEntries(bytes: Buffer): IndexEntry[] {
       time: bytes.readDoubleLE(at),
       length: bytes.readUInt32LE(at + 8),
       stream: bytes.readUInt32LE(at + 12) & 1,
+      goesOn: (bytes.readUInt32LE(at + 12) & GOES_ON) !== 0,
     });
   }
   return entries;
@@ -65,6 +73,8 @@ export class SegmentWriter {
   readonly #streams: (number | undefined)[] = [undefined, undefined];
   #index: number | undefined;
   readonly #sizes = [0, 0];
+  /** Streams whose last line was not complete when the segment began. */
+  readonly #goesOn = [false, false];
 
   constructor(
     readonly directory: string,
@@ -76,22 +86,29 @@ export class SegmentWriter {
     if (last !== undefined) this.#recover();
   }
 
-  /** Descriptor and offset of a stream's file. */
-  target(stream: number): { fd: number; offset: number } {
-    if (this.#sizes[0]! + this.#sizes[1]! >= this.maxSize) this.#rotate();
+  /** The next target is in a new segment, for which the oldest may go: ask only when there is something to write. */
+  get isFull(): boolean {
+    return this.#sizes[0]! + this.#sizes[1]! >= this.maxSize;
+  }
+
+  /** Descriptor and offset of a stream's file, and how much of it there is room for. */
+  target(stream: number): { fd: number; offset: number; room: number } {
+    if (this.isFull) this.#rotate();
     if (this.#index === undefined) {
       mkdirSync(this.directory, { recursive: true, mode: 0o700 });
       // first, so that bytes without an entry are found again
       this.#index = openSync(this.#file("idx"), "a", 0o600);
     }
     this.#streams[stream] ??= this.#openStream(stream);
-    return { fd: this.#streams[stream], offset: this.#sizes[stream]! };
+    const room = this.maxSize - this.#sizes[0]! - this.#sizes[1]!;
+    return { fd: this.#streams[stream], offset: this.#sizes[stream]!, room };
   }
 
   /** Notes that `length` bytes were put at the target. */
   note(stream: number, length: number, time: number): void {
+    const goesOn = this.#goesOn[stream] === true && this.#sizes[stream] === 0;
     this.#sizes[stream]! += length;
-    writeSync(this.#index!, encodeEntry({ time, length, stream }));
+    writeSync(this.#index!, encodeEntry({ time, length, stream, goesOn }));
   }
 
   close(): void {
@@ -125,6 +142,13 @@ export class SegmentWriter {
   }
 
   #rotate(): void {
+    this.#streams.forEach((fd, stream) => {
+      const size = this.#sizes[stream]!;
+      if (fd === undefined || size === 0) return; // as it was
+      const last = Buffer.alloc(1);
+      readSync(fd, last, 0, 1, size - 1);
+      this.#goesOn[stream] = last[0] !== NEWLINE;
+    });
     this.close();
     this.#number += 1;
     const numbers = segmentNumbers(this.directory);

@@ -3,9 +3,11 @@ import {
   type ContainerManager,
   type ContainerRecord,
   containerDirectory,
+  endedBy,
   type HealthStatus,
   isRunning,
   LABELS,
+  NEVER,
   toResources,
 } from "../../container/index.ts";
 import type { NetworkRecord } from "../../network/index.ts";
@@ -35,10 +37,12 @@ export function statusText(shown: Shown, record: ContainerRecord): string {
   if (state.status === "paused") return `Up ${ago(state.startedAt)} (Paused)`;
   if (state.status === "restarting") return `Restarting (${state.exitCode}) ${ago(state.finishedAt)} ago`;
   if (state.status === "created") return "Created";
-  return `Exited (${state.exitCode}) ${ago(state.finishedAt)} ago`;
+  const by = endedBy(state);
+  return `Exited (${state.exitCode}) ${ago(state.finishedAt)} ago${by ? ` (${by})` : ""}`;
 }
 
 function ago(time: string): string {
+  if (time === NEVER) return "some time"; // nobody saw it
   const seconds = Math.max(0, Math.floor((Date.now() - Date.parse(time)) / 1000));
   const units: [number, string][] = [
     [86400, "day"],
@@ -163,6 +167,8 @@ export function toInspect(manager: ContainerManager, record: ContainerRecord) {
       Paused: state.status === "paused",
       Restarting: state.status === "restarting",
       OOMKilled: state.oomKilled,
+      // bay's own: what ended it from outside
+      EndedBy: endedBy(state) ?? "",
       Dead: state.status === "dead",
       Pid: state.pid,
       ExitCode: state.exitCode,
@@ -204,7 +210,13 @@ export function toInspect(manager: ContainerManager, record: ContainerRecord) {
       NetworkMode: config.networkMode === "bridge" ? (first?.network ?? "bridge") : config.networkMode,
       PortBindings: bindings,
       RestartPolicy: { Name: config.restart.policy, MaximumRetryCount: config.restart.maxRetries },
-      LogConfig: { Type: config.log.driver, Config: {} },
+      LogConfig: {
+        Type: config.log.driver,
+        Config: {
+          ...(config.log.maxSize ? { "max-size": String(config.log.maxSize) } : {}),
+          ...(config.log.maxFiles ? { "max-file": String(config.log.maxFiles) } : {}),
+        },
+      },
       AutoRemove: false,
       CapAdd: config.capAdd,
       CapDrop: config.capDrop,

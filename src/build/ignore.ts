@@ -1,0 +1,97 @@
+/**
+ * Patterns of .dockerignore and --exclude, as moby's patternmatcher reads them: `*`, `?`, `[…]`, `**` over any number
+ * of folders, `!` takes back, the last that matches counts, and what is below something that matches matches too.
+ */
+import { posix } from "node:path";
+
+interface Pattern {
+  expression: RegExp;
+  isNegative: boolean;
+}
+
+/** The patterns of a .dockerignore: a line each, without comments. */
+export function ignoreLines(text: string): string[] {
+  return text
+    .replace(/^\uFEFF/, "")
+    .split("\n")
+    .filter((line) => !line.startsWith("#"))
+    .map((line) => line.trim())
+    .filter((line) => line !== "")
+    .map((line) => {
+      const isNegative = line.startsWith("!");
+      const rest = isNegative ? line.slice(1).trim() : line;
+      return (isNegative ? "!" : "") + clean(rest);
+    });
+}
+
+/** Without a slash at either end, and without dots. */
+function clean(pattern: string): string {
+  if (pattern === "") return "";
+  const normal = posix.normalize(pattern).replace(/(.)\/$/, "$1");
+  return normal.length > 1 && normal.startsWith("/") ? normal.slice(1) : normal;
+}
+
+export class IgnorePatterns {
+  readonly #patterns: Pattern[];
+
+  /** `lines` as `ignoreLines` gives them, or the words of --exclude. Throws a SyntaxError for a bad `[…]`. */
+  constructor(lines: readonly string[]) {
+    this.#patterns = lines.flatMap((line) => {
+      const isNegative = line.startsWith("!");
+      const pattern = clean((isNegative ? line.slice(1) : line).trim());
+      return pattern === "" || pattern === "." ? [] : [{ expression: toExpression(pattern), isNegative }];
+    });
+  }
+
+  get isEmpty(): boolean {
+    return this.#patterns.length === 0;
+  }
+
+  /** Something below what is ignored may be taken back, so that it has to be looked at. */
+  get mayTakeBack(): boolean {
+    return this.#patterns.some(({ isNegative }) => isNegative);
+  }
+
+  /** Whether a path, relative and with slashes, is ignored by itself or by a folder that it is in. */
+  matches(path: string): boolean {
+    const parts = path.split("/");
+    const all = parts.map((_, index) => parts.slice(0, index + 1).join("/"));
+    let isIgnored = false;
+    for (const { expression, isNegative } of this.#patterns)
+      if (isIgnored === isNegative && all.some((part) => expression.test(part))) isIgnored = !isNegative;
+    return isIgnored;
+  }
+}
+
+/** Throws a SyntaxError for a bad `[…]`. */
+export function toExpression(pattern: string): RegExp {
+  let source = "^";
+  const chars = [...pattern];
+  for (let at = 0; at < chars.length; at++) {
+    const char = chars[at]!;
+    if (char === "*" && chars[at + 1] === "*") {
+      at += 1;
+      if (chars[at + 1] === "/") at += 1;
+      source += at + 1 >= chars.length ? "[^]*" : "(?:[^]*/)?";
+    } else if (char === "*") source += "[^/]*";
+    else if (char === "?") source += "[^/]";
+    else if (char === "\\" && at + 1 < chars.length) source += escaped(chars[++at]!);
+    else if (char === "[") {
+      const end = chars.indexOf("]", at + 2);
+      if (end === -1) throw new SyntaxError(`the bracket in ${JSON.stringify(pattern)} does not end`);
+      source += bracket(chars.slice(at + 1, end));
+      at = end;
+    } else source += escaped(char);
+  }
+  return new RegExp(`${source}$`, "u");
+}
+
+const escaped = (char: string) =>
+  char.replace(/[\\^$.*+?()[\]{}|/-]/, (found) => (found === "-" ? "-" : `\\${found}`));
+
+/** The inside of `[…]`, in which `^` says not, and `-` a range. */
+function bracket(inside: readonly string[]): string {
+  const isNot = inside[0] === "^";
+  const rest = inside.slice(isNot ? 1 : 0).map((char) => (/[\\\]^[&]/.test(char) ? `\\${char}` : char));
+  return `[${isNot ? "^" : ""}${rest.join("")}]`;
+}

@@ -1,0 +1,118 @@
+/**
+ * A digest of files by everything that a copy of them carries: names, kinds, modes, owners, contents, link targets and
+ * attributes, and no times. Contents are not read again where a file's state says that nothing wrote to it.
+ */
+import { createHash, type Hash } from "node:crypto";
+import {
+  closeSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  readSync,
+  type Stats,
+  writeFileSync,
+} from "node:fs";
+import { posix } from "node:path";
+import { bytesOf } from "../../image/index.ts";
+import { getXattrs } from "../../linux/index.ts";
+import type { IgnorePatterns } from "../ignore.ts";
+import { below, type Match } from "./select.ts";
+
+const CHUNK = 1 << 18;
+const chunk = Buffer.allocUnsafeSlow(CHUNK);
+/** A file that was written just now may be written again within the same tick of its clock. */
+const SETTLED = 2000;
+
+/** Contents' digests by file, with the state that each had then. */
+export class DigestCache {
+  readonly #old: Map<string, [state: string, digest: string]>;
+  readonly #used = new Map<string, [state: string, digest: string]>();
+  #isChanged = false;
+  readonly #now = Date.now();
+
+  constructor(readonly file: string | undefined) {
+    this.#old = file === undefined ? new Map() : read(file);
+  }
+
+  digestOf(place: string, stat: Stats): string {
+    const state = `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeMs}:${stat.ctimeMs}`;
+    const known = this.#old.get(place);
+    if (known?.[0] === state) {
+      this.#used.set(place, known);
+      return known[1];
+    }
+    const digest = contentDigest(place);
+    if (this.#now - stat.ctimeMs > SETTLED) this.#used.set(place, [state, digest]);
+    this.#isChanged = true;
+    return digest;
+  }
+
+  /** Call from outside of any confinement: the file is the host's. */
+  save(): void {
+    if (this.file === undefined || (!this.#isChanged && this.#used.size === this.#old.size)) return;
+    // what another selection of the same folder used stays
+    const all = new Map([...this.#old, ...this.#used]);
+    writeFileSync(this.file, JSON.stringify([...all]), { mode: 0o600 });
+  }
+}
+
+function read(file: string): Map<string, [string, string]> {
+  try {
+    return new Map(JSON.parse(readFileSync(file, "utf8")) as [string, [string, string]][]);
+  } catch {
+    return new Map(); // there is none, or a killed one wrote half of it
+  }
+}
+
+function contentDigest(place: string): string {
+  const hash = createHash("sha256");
+  const fd = openSync(bytesOf(place), "r");
+  try {
+    for (;;) {
+      const count = readSync(fd, chunk, 0, CHUNK, null);
+      if (count === 0) return hash.digest("base64");
+      hash.update(chunk.subarray(0, count));
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** `withOwners` is false for a context, whose owners are nobody's business. */
+export function digestOf(
+  matches: readonly Match[],
+  ignore: IgnorePatterns,
+  excludes: IgnorePatterns,
+  withOwners: boolean,
+  cache: DigestCache,
+): string {
+  const hash = createHash("sha256");
+  for (const match of matches) {
+    hash.update(`source ${match.stat.isDirectory() ? "directory" : posix.basename(match.path)}\0`);
+    for (const { path, place, stat } of below(match, ignore, excludes))
+      addFile(hash, path, place, stat, withOwners, cache);
+  }
+  return hash.digest("hex");
+}
+
+function addFile(
+  hash: Hash,
+  path: string,
+  place: string,
+  stat: Stats,
+  withOwners: boolean,
+  cache: DigestCache,
+): void {
+  const owner = withOwners ? `${stat.uid}:${stat.gid}` : "";
+  hash.update(`${path}\0${stat.mode.toString(8)}\0${owner}\0`, "latin1");
+  if (stat.isFile()) hash.update(cache.digestOf(place, stat));
+  else if (stat.isSymbolicLink()) hash.update(readlinkSync(bytesOf(place), "latin1"), "latin1");
+  else if (stat.isCharacterDevice() || stat.isBlockDevice()) hash.update(String(stat.rdev));
+  if (withOwners && !stat.isSymbolicLink())
+    for (const [name, value] of getXattrs(bytesOf(place)))
+      if (isKept(name)) hash.update(`\0${name}\0`).update(value);
+  hash.update("\n");
+}
+
+/** Attributes that a copy carries. */
+export const isKept = (name: string): boolean => name.startsWith("user.") || name === "security.capability";

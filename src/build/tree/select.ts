@@ -1,0 +1,135 @@
+/** Finding the files that a COPY names: wildcards, what is ignored, and everything below directories. Paths are binary strings in the thread's root. */
+import { lstatSync, readdirSync, realpathSync, type Stats, statSync } from "node:fs";
+import { posix } from "node:path";
+import { BayError, hasCode } from "../../errors.ts";
+import { binary, bytesOf } from "../../image/index.ts";
+import { type IgnorePatterns, toExpression } from "../ignore.ts";
+
+/** A source that a pattern named. */
+export interface Match {
+  /** Relative to the root, as it was named. */
+  path: string;
+  /** Where it really is: a symlink is followed. */
+  place: string;
+  stat: Stats;
+}
+
+/** One file below a match. */
+export interface Found {
+  /** Relative to the match; empty for the match itself. */
+  path: string;
+  /** Absolute in the root. */
+  place: string;
+  stat: Stats;
+}
+
+const hasWildcard = (pattern: string) => /[*?[]/.test(pattern.replace(/\\./g, ""));
+const text = (path: string) => bytesOf(path).toString("utf8");
+
+/** What the sources name, those of a wildcard in order. Throws NOT_FOUND, BAD_SOURCE. */
+export function matchSources(sources: readonly string[], ignore: IgnorePatterns): Match[] {
+  return sources.flatMap((source) => {
+    const pattern = posix.join("/", binary(source)).slice(1).replace(/\/$/, "");
+    const names = hasWildcard(pattern) ? expandWildcard(pattern) : [unescaped(pattern)];
+    return names
+      .filter((path) => path === "" || !ignore.matches(text(path)) || ignore.mayTakeBack)
+      .flatMap((path) => {
+        const match = lookUp(path);
+        if (match) return [match];
+        if (hasWildcard(pattern)) return [];
+        throw new BayError("NOT_FOUND", `${JSON.stringify(text(path))} is not there`);
+      });
+  });
+}
+
+const unescaped = (pattern: string) => pattern.replace(/\\(.)/g, "$1");
+
+function lookUp(path: string): Match | undefined {
+  try {
+    const place = realpathSync(bytesOf(posix.join("/", path)), "latin1") as unknown as string;
+    return { path, place, stat: statSync(bytesOf(place)) };
+  } catch (error) {
+    if (hasCode(error, "ENOENT", "ENOTDIR", "ELOOP")) return undefined;
+    throw error;
+  }
+}
+
+/** Go's filepath.Match for each part; `**` for any number of them. */
+function expandWildcard(pattern: string): string[] {
+  const parts = pattern.split("/");
+  let found = [""];
+  for (const [index, part] of parts.entries()) {
+    if (!hasWildcard(part)) {
+      found = found.map((path) => posix.join(path, unescaped(part)));
+      continue;
+    }
+    if (part === "**") {
+      const rest = toExpression(text(parts.slice(index).join("/")));
+      return found
+        .flatMap((base) =>
+          everythingBelow(base).filter((path) =>
+            rest.test(text(path.slice(base === "" ? 0 : base.length + 1))),
+          ),
+        )
+        .sort();
+    }
+    const expression = toExpression(text(part));
+    found = found.flatMap((path) =>
+      namesIn(path)
+        .filter((name) => expression.test(text(name)))
+        .map((name) => posix.join(path, name)),
+    );
+  }
+  return found.filter((path) => lstatSync(bytesOf(`/${path}`), { throwIfNoEntry: false })).sort();
+}
+
+function namesIn(path: string): string[] {
+  try {
+    return readdirSync(bytesOf(posix.join("/", path)), "latin1").sort();
+  } catch (error) {
+    if (hasCode(error, "ENOENT", "ENOTDIR")) return [];
+    throw error;
+  }
+}
+
+function everythingBelow(base: string): string[] {
+  return namesIn(base).flatMap((name) => {
+    const path = posix.join(base, name);
+    const isDirectory = lstatSync(bytesOf(`/${path}`), { throwIfNoEntry: false })?.isDirectory();
+    return isDirectory ? [path, ...everythingBelow(path)] : [path];
+  });
+}
+
+/** A match and all below it, parents first. Folders of which nothing is left are not there either. */
+export function* below(match: Match, ignore: IgnorePatterns, excludes: IgnorePatterns): Generator<Found> {
+  yield { path: "", place: match.place, stat: match.stat };
+  if (match.stat.isDirectory()) yield* walk(match, "", ignore, excludes);
+}
+
+function* walk(
+  match: Match,
+  directory: string,
+  ignore: IgnorePatterns,
+  excludes: IgnorePatterns,
+): Generator<Found> {
+  for (const name of readdirSync(bytesOf(posix.join(match.place, directory)), "latin1").sort()) {
+    const path = posix.join(directory, name);
+    const isLeftOut =
+      (!ignore.isEmpty && ignore.matches(text(posix.join(match.path, path)))) ||
+      (!excludes.isEmpty && excludes.matches(text(path)));
+    const mayTakeBack = ignore.mayTakeBack || excludes.mayTakeBack;
+    if (isLeftOut && !mayTakeBack) continue;
+    const place = posix.join(match.place, path);
+    const stat = lstatSync(bytesOf(place), { throwIfNoEntry: false });
+    if (!stat) continue; // it went meanwhile
+    if (isLeftOut) {
+      if (!stat.isDirectory()) continue;
+      const kept = [...walk(match, path, ignore, excludes)];
+      if (kept.length > 0) yield { path, place, stat };
+      yield* kept;
+      continue;
+    }
+    yield { path, place, stat };
+    if (stat.isDirectory()) yield* walk(match, path, ignore, excludes);
+  }
+}

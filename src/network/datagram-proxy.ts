@@ -1,0 +1,91 @@
+/**
+ * A published UDP port: the socket that holds it, and the way of IPv6 datagrams, which no rule can turn to a container's
+ * IPv4 address. Each client has a socket of its own towards the container, so that answers find their way back.
+ */
+import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
+import { hasCode } from "../errors.ts";
+import type { PublishedPort } from "./network.ts";
+
+/** As the kernel forgets a UDP conversation. */
+const IDLE_TIME = 120_000;
+const MAX_CLIENTS = 1024;
+
+interface Conversation {
+  upstream: Socket;
+  timer: NodeJS.Timeout;
+}
+
+/** Binds the port on its address, or on all of both families. Rejects with EADDRINUSE and the like. */
+export async function bindDatagrams(
+  port: PublishedPort,
+  current: () => PublishedPort,
+): Promise<{ close(): void }> {
+  const { hostAddress, hostPort } = port;
+  if (hostAddress.includes(":")) return proxy(await bind("udp6", hostPort, hostAddress), current);
+  const held = await bind("udp4", hostPort, hostAddress || "0.0.0.0");
+  if (hostAddress !== "") return { close: () => void held.close() };
+  try {
+    const both = proxy(await bind("udp6", hostPort, "::"), current);
+    return {
+      close: () => {
+        held.close();
+        both.close();
+      },
+    };
+  } catch (error) {
+    if (hasCode(error, "EAFNOSUPPORT", "EADDRNOTAVAIL")) return { close: () => void held.close() };
+    held.close();
+    throw error;
+  }
+}
+
+function bind(type: "udp4" | "udp6", port: number, address: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = createSocket(type === "udp6" ? { type, ipv6Only: true } : { type });
+    socket.once("error", (error) => {
+      socket.close();
+      reject(error);
+    });
+    socket.bind(port, address, () => {
+      socket.removeAllListeners("error");
+      socket.on("error", () => {}); // one datagram's, and no reason to give the port up
+      resolve(socket);
+    });
+  });
+}
+
+function proxy(front: Socket, current: () => PublishedPort): { close(): void } {
+  const conversations = new Map<string, Conversation>();
+  const end = (key: string) => {
+    const conversation = conversations.get(key);
+    if (!conversation) return;
+    conversations.delete(key);
+    clearTimeout(conversation.timer);
+    conversation.upstream.close();
+  };
+  const begin = (key: string, client: RemoteInfo): Conversation => {
+    const [oldest] = conversations.keys();
+    if (conversations.size >= MAX_CLIENTS && oldest !== undefined) end(oldest);
+    const upstream = createSocket("udp4");
+    upstream.on("message", (bytes) => front.send(bytes, client.port, client.address));
+    upstream.on("error", () => end(key));
+    const timer = setTimeout(() => end(key), IDLE_TIME);
+    timer.unref();
+    const conversation = { upstream, timer };
+    conversations.set(key, conversation);
+    return conversation;
+  };
+  front.on("message", (bytes, client) => {
+    const key = `${client.address} ${client.port}`;
+    const { upstream, timer } = conversations.get(key) ?? begin(key, client);
+    timer.refresh();
+    const { target, containerPort } = current();
+    upstream.send(bytes, containerPort, target);
+  });
+  return {
+    close: () => {
+      for (const key of [...conversations.keys()]) end(key);
+      front.close();
+    },
+  };
+}
