@@ -200,7 +200,12 @@ function allMounts(config: ContainerConfig, parts: ResolvedParts): SpecMount[] {
   const targets = new Set(own.map(({ destination }) => destination));
   const etc: SpecMount[] = parts.etc
     .filter(({ target }) => !targets.has(target))
-    .map(({ target, file }) => ({ destination: target, type: "bind", source: file, options: ["bind"] }));
+    .map(({ target, file }) => ({
+      destination: target,
+      type: "bind",
+      source: file,
+      options: ["bind", ...(config.readOnly ? ["ro"] : [])],
+    }));
   const depth = (mount: SpecMount) => mount.destination.split("/").length;
   const usable = standard
     .filter((mount) => !targets.has(mount.destination))

@@ -17,7 +17,15 @@ import {
 import { posix } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 import { BayError, hasCode } from "../errors.ts";
-import { confineTo, enterRootOf, mountOverlay, openTree, privateMounts, putTree } from "../linux/index.ts";
+import {
+  close,
+  confineTo,
+  enterRootOf,
+  mountOverlay,
+  openTree,
+  privateMounts,
+  putTree,
+} from "../linux/index.ts";
 import { describeFile } from "./tar/describe.ts";
 import { BLOCK, binary, bytesOf, encodeEntry, padding } from "./tar/header.ts";
 import { fromDescriptor } from "./tar/read.ts";
@@ -142,4 +150,4 @@ try {
   const { code, message } = error as { code?: string; message: string };
   parentPort?.postMessage({ ok: false, code: code ?? "ARCHIVE", message });
 }
-closeSync(task.fd);
+close(task.fd); // opened by another thread

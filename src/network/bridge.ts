@@ -1,8 +1,8 @@
 /** A stack's bridge on the host, and a container's veth pair to it. */
 import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { hasCode } from "../errors.ts";
+import { parseSubnet } from "../ipv4.ts";
 import { inNamespace, type Link, Links } from "../linux/index.ts";
-import { parseSubnet } from "./address-pool.ts";
 import type { Endpoint, NetworkRecord } from "./network.ts";
 
 /** Runs calls on the host's network, or on that of a namespace. */

@@ -1,4 +1,3 @@
-export { isIpv4, parseSubnet } from "./address-pool.ts";
 export { withLinks } from "./bridge.ts";
 export type { NameView } from "./dns/answer.ts";
 export { DNS_ADDRESS } from "./dns/server.ts";

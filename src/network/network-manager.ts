@@ -3,19 +3,11 @@ import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { BayError } from "../errors.ts";
+import { contains, formatSubnet, isHostAddress, parseSubnet, type Subnet, toAddress } from "../ipv4.ts";
 import { createNamespace, isNamespace, removeNamespace } from "../linux/index.ts";
 import type { Roots } from "../roots.ts";
 import type { Store } from "../store/index.ts";
-import {
-  chooseAddress,
-  chooseSubnet,
-  contains,
-  formatSubnet,
-  macFor,
-  parseSubnet,
-  type Subnet,
-  toAddress,
-} from "./address-pool.ts";
+import { chooseAddress, chooseSubnet, macFor } from "./address-pool.ts";
 import { connectEndpoint, ensureBridge, removeLink, routeBy, setLoopbackUp, withLinks } from "./bridge.ts";
 import type { NameView } from "./dns/answer.ts";
 import { ContainerDns } from "./dns/server.ts";
@@ -151,8 +143,11 @@ export class NetworkManager {
     for (const { endpoint } of this.directory.endpoints())
       if (endpoint.network === name && !freed.has(endpoint.address)) taken.add(endpoint.address);
     if (wanted !== undefined) {
-      if (!contains(subnet, wanted))
-        throw new BayError("BAD_ADDRESS", `${wanted} is not in ${network.subnet}, the subnet of ${name}`);
+      if (!isHostAddress(subnet, wanted))
+        throw new BayError(
+          "BAD_ADDRESS",
+          `${wanted} is no address for a container in ${network.subnet}, the subnet of ${name}`,
+        );
       if (taken.has(wanted)) throw new BayError("ADDRESS_TAKEN", `${wanted} is taken on the network ${name}`);
     }
     const address = wanted ?? chooseAddress(subnet, taken);

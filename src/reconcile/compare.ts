@@ -134,15 +134,35 @@ export function compareConfigs(
   return FIELDS.flatMap((field) => {
     const from = field.parts(actual);
     const to = field.parts(desired);
+    if (field.name === "ports") return portChanges(Object.keys(from), Object.keys(to));
     return [...new Set([...Object.keys(from), ...Object.keys(to)])]
       .filter((part) => from[part] !== to[part])
       .map((part) => ({
-        field: part === "" || (field.name === "ports" && part !== "") ? field.name : `${field.name}.${part}`,
+        field: part === "" ? field.name : `${field.name}.${part}`,
         from: show(field.name, part, from[part]),
         to: show(field.name, part, to[part]),
         live: field.live,
       }));
   });
+}
+
+/** What goes and what comes, side by side: of one target first, then as they stand. */
+function portChanges(from: readonly string[], to: readonly string[]): FieldChange[] {
+  const gone = from.filter((port) => !to.includes(port));
+  const fresh = to.filter((port) => !from.includes(port));
+  const targetOf = (port: string) => port.slice(port.lastIndexOf(":") + 1);
+  const change = (before: string | undefined, after: string | undefined) => ({
+    field: "ports",
+    from: before ?? "(none)",
+    to: after ?? "(none)",
+    live: true,
+  });
+  const paired = gone.map((before) => {
+    const same = fresh.findIndex((after) => targetOf(after) === targetOf(before));
+    return [before, ...(same === -1 ? [] : fresh.splice(same, 1))] as const;
+  });
+  const changes = paired.map(([before, after]) => change(before, after ?? fresh.shift()));
+  return [...changes, ...fresh.map((after) => change(undefined, after))];
 }
 
 function withoutChosen(

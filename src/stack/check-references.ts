@@ -1,4 +1,5 @@
 /** What services refer to: networks, volumes, other services, ports; each must be there, and none twice. */
+import { formatSubnet, isHostAddress, isIpv4, isSubnet, overlaps, parseSubnet, toAddress } from "../ipv4.ts";
 import { type HostPort, portsOverlap } from "../published-ports.ts";
 import type { ReportAt } from "./check.ts";
 import type { Service, Stack } from "./stack.ts";
@@ -77,7 +78,51 @@ export function checkReferences(stack: Stack, report: ReportAt): void {
       }
     }
   }
+  checkAddresses(stack, bad);
+  checkNames(stack, bad);
   reportCycles(stack, bad);
+}
+
+type Bad = (path: (string | number)[], message: string, hint?: string) => void;
+
+/** Fixed addresses: each in its subnet, and nobody's but one container's; and subnets that share nothing. */
+function checkAddresses(stack: Stack, bad: Bad): void {
+  const subnets = Object.entries(stack.networks).flatMap(([key, { subnet }]) =>
+    subnet && isSubnet(subnet) ? [{ key, subnet: parseSubnet(subnet) }] : [],
+  );
+  for (const [index, { key, subnet }] of subnets.entries()) {
+    const other = subnets.slice(0, index).find((before) => overlaps(before.subnet, subnet));
+    if (other) bad(["networks", key, "ipam"], `the subnets of the networks ${other.key} and ${key} overlap`);
+  }
+  const taken = new Map<string, string>();
+  for (const [name, service] of Object.entries(stack.services))
+    for (const [key, { ipv4 }] of Object.entries(service.networks)) {
+      if (ipv4 === undefined || !isIpv4(ipv4)) continue;
+      const place = ["services", name, "networks", key, "ipv4_address"];
+      const network = stack.networks[key];
+      const subnet = subnets.find((candidate) => candidate.key === key)?.subnet;
+      const owner = taken.get(`${key} ${ipv4}`);
+      if (network && !network.external && !subnet)
+        bad(place, `the network ${key} has no subnet of its own`, "give it one under ipam:");
+      if (subnet && !isHostAddress(subnet, ipv4))
+        bad(place, `${ipv4} is no address for a container in ${formatSubnet(subnet)}`);
+      else if (subnet && ipv4 === (network?.gateway ?? toAddress(subnet.address + 1)))
+        bad(place, `${ipv4} is the gateway of the network ${key}`);
+      if (service.replicas > 1) bad(place, `a fixed address allows one container, not ${service.replicas}`);
+      if (owner !== undefined && service.profiles.length === 0) bad(place, `${ipv4} is ${owner}'s too`);
+      taken.set(`${key} ${ipv4}`, name);
+    }
+}
+
+function checkNames(stack: Stack, bad: Bad): void {
+  const names = new Map<string, string>();
+  for (const [name, { containerName, profiles }] of Object.entries(stack.services)) {
+    if (containerName === undefined) continue;
+    const other = names.get(containerName);
+    if (other !== undefined && profiles.length === 0)
+      bad(["services", name, "container_name"], `${containerName} is the name of ${other}'s container too`);
+    names.set(containerName, name);
+  }
 }
 
 function reportCycles(stack: Stack, bad: (path: (string | number)[], message: string) => void): void {

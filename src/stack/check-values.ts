@@ -2,6 +2,7 @@
 import { isIP, isIPv4 } from "node:net";
 import { posix } from "node:path";
 import { capabilityName } from "../capabilities.ts";
+import { HOST_NAME } from "./read-network.ts";
 import type { ServiceReader } from "./service-reader.ts";
 import type { Service } from "./stack.ts";
 import { parseBytes } from "./values.ts";
@@ -62,12 +63,25 @@ export function checkValues(reader: ServiceReader, service: Service): void {
   service.dns.forEach((address, index) => {
     check(isIP(address) > 0, ["dns", index], `${JSON.stringify(address)} is no IP address`);
   });
-  for (const [key, { ipv4 }] of Object.entries(service.networks))
+  for (const [key, { ipv4, aliases }] of Object.entries(service.networks)) {
     check(
       ipv4 === undefined || isIPv4(ipv4),
       ["networks", key, "ipv4_address"],
       `${JSON.stringify(ipv4)} is no IPv4 address`,
     );
+    for (const alias of aliases)
+      check(HOST_NAME.test(alias), ["networks", key, "aliases"], `${JSON.stringify(alias)} is no host name`);
+  }
+  check(
+    !service.hostname || HOST_NAME.test(service.hostname),
+    ["hostname"],
+    `${JSON.stringify(service.hostname)} is no host name`,
+  );
+  check(
+    !service.domainname || HOST_NAME.test(service.domainname),
+    ["domainname"],
+    `${JSON.stringify(service.domainname)} is no domain name`,
+  );
   for (const entry of service.extraHosts) {
     const address = entry.slice(entry.indexOf("=") + 1).replace(/^\[|\]$/g, "");
     check(

@@ -110,15 +110,21 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
 
 function checkConsistency(reader: ServiceReader, service: Service): void {
   const { memory, memorySwap, memoryReservation, cpus } = service.resources;
-  if (service.replicas < 0) reader.bad(["scale"], "a negative number of replicas");
+  const { scale, deploy } = reader.input;
+  const limits = deploy?.resources?.limits;
+  const limit = ["deploy", "resources", "limits"];
+  if (service.replicas < 0)
+    reader.bad(scale === undefined ? ["deploy", "replicas"] : ["scale"], "a negative number of replicas");
   if (service.replicas > 1 && service.containerName)
     reader.bad(["container_name"], `a fixed name allows one container, not ${service.replicas}`);
   if (memorySwap !== undefined && memorySwap > 0 && memory !== undefined && memorySwap < memory)
     reader.bad(["memswap_limit"], "is memory and swap together, so it cannot be below mem_limit");
   if (memoryReservation && memory && memoryReservation > memory)
     reader.bad(["mem_reservation"], "is above mem_limit");
-  if (memory !== undefined && memory > 0 && memory < 6 << 20) reader.bad(["mem_limit"], "6m is the least");
-  if (cpus !== undefined && cpus > 0 && cpus < 0.01) reader.bad(["cpus"], "0.01 is the least");
+  if (memory !== undefined && memory > 0 && memory < 6 << 20)
+    reader.bad(limits?.memory === undefined ? ["mem_limit"] : [...limit, "memory"], "6m is the least");
+  if (cpus !== undefined && cpus > 0 && cpus < 0.01)
+    reader.bad(limits?.cpus === undefined ? ["cpus"] : [...limit, "cpus"], "0.01 is the least");
   if (service.networkMode !== "bridge" && service.ports.length > 0)
     reader.bad(["ports"], `cannot be published with network_mode ${service.networkMode}`);
   if (reader.input.network_mode !== undefined && reader.input.networks !== undefined)

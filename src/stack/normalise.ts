@@ -1,5 +1,6 @@
 /** A checked file as a Stack: names on the host, references between services, networks and volumes resolved. */
 import { isIPv4 } from "node:net";
+import { isSubnet } from "../ipv4.ts";
 import type { ReportAt } from "./check.ts";
 import { checkReferences, dependenciesOf } from "./check-references.ts";
 import { normaliseService } from "./normalise-service.ts";
@@ -105,14 +106,13 @@ function readNetworks(input: FileInput, stack: string, report: ReportAt): Record
         );
       }
     }
-    const isSubnet = (text: string) =>
-      /^[\d.]+\/(\d|[12]\d|3[0-2])$/.test(text) && isIPv4(text.split("/")[0]!);
     for (const [field, text, isRight] of [
       ["subnet", config?.subnet, isSubnet],
       ["gateway", config?.gateway, isIPv4],
     ] as const) {
       if (text === undefined || isRight(text)) continue;
-      const what = field === "subnet" ? "subnet such as 10.1.0.0/16" : "IPv4 address";
+      const what =
+        field === "subnet" ? "subnet such as 10.1.0.0/16, with no bits behind its prefix" : "IPv4 address";
       report(["networks", key, "ipam", "config", 0, field], {
         severity: "error",
         code: "BAD_VALUE",

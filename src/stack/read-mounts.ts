@@ -93,11 +93,13 @@ function hostPath(reader: ServiceReader, path: string): string {
 }
 
 export function readDevices(reader: ServiceReader): Service["devices"] {
-  return (reader.input.devices ?? []).map((device, index) => {
+  return (reader.input.devices ?? []).flatMap((device, index) => {
     const [source = "", target = source, access = "rwm"] = String(device).split(":");
     const isAccess = /^[rwm]+$/.test(target) && !target.includes("/");
-    if (!posix.isAbsolute(source))
+    if (!posix.isAbsolute(source)) {
       reader.bad(["devices", index], `expected /dev/NAME[:TARGET[:rwm]], got ${JSON.stringify(device)}`);
-    return isAccess ? { source, target: source, access: target } : { source, target, access };
+      return [];
+    }
+    return [isAccess ? { source, target: source, access: target } : { source, target, access }];
   });
 }

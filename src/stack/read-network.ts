@@ -29,18 +29,24 @@ export function readPorts(reader: ServiceReader): PortMapping[] {
   return all;
 }
 
+/** A name that may stand in /etc/hosts and in DNS. */
+export const HOST_NAME = /^[a-zA-Z0-9_]([a-zA-Z0-9_.-]{0,251}[a-zA-Z0-9_])?$/;
+
 export function readNetworkMode(reader: ServiceReader): Service["networkMode"] {
-  const mode = reader.input.network_mode;
-  if (mode === undefined || mode === "bridge") return "bridge";
-  if (mode === "none" || mode === "host") return mode;
-  if (/^service:.+/.test(mode)) return mode as `service:${string}`;
+  const mode = reader.input.network_mode ?? "bridge";
+  if (isNetworkMode(mode)) return mode;
   reader.bad(["network_mode"], `expected none, host or service:NAME, got ${JSON.stringify(mode)}`);
   return "bridge";
 }
 
+function isNetworkMode(mode: string): mode is Service["networkMode"] {
+  return mode === "bridge" || mode === "none" || mode === "host" || /^service:.+/.test(mode);
+}
+
 export function readNetworks(reader: ServiceReader): Service["networks"] {
   const { networks } = reader.input;
-  if (readNetworkMode(reader) !== "bridge") return {};
+  const mode = reader.input.network_mode;
+  if (mode !== undefined && mode !== "bridge") return {};
   if (networks === undefined) return { default: { aliases: [], ipv4: undefined } };
   if (Array.isArray(networks))
     return Object.fromEntries(networks.map((key) => [String(key), { aliases: [], ipv4: undefined }]));
@@ -61,9 +67,10 @@ export function readExtraHosts(reader: ServiceReader): string[] {
   const entries = Array.isArray(hosts)
     ? hosts.map(String)
     : Object.entries(hosts).flatMap(([name, value]) => [value].flat().map((address) => `${name}=${address}`));
-  return entries.map((entry) => {
-    const [, name, address] = /^([^=:]+)[=:](.+)$/.exec(entry) ?? [];
-    if (!name || !address) reader.bad(["extra_hosts"], `expected NAME=ADDRESS, got ${JSON.stringify(entry)}`);
-    return `${name}=${address}`;
+  return entries.flatMap((entry) => {
+    const [, name = "", address] = /^([^=:]+)[=:](.+)$/.exec(entry) ?? [];
+    if (address && HOST_NAME.test(name)) return [`${name}=${address}`];
+    reader.bad(["extra_hosts"], `expected NAME=ADDRESS, got ${JSON.stringify(entry)}`);
+    return [];
   });
 }

@@ -1,3 +1,4 @@
+import { BayError } from "../../errors.ts";
 import type { Context } from "../context.ts";
 import { print, printJson } from "../ui/output.ts";
 
@@ -11,13 +12,22 @@ interface ConfigOptions {
   networks?: boolean;
 }
 
-/** Checks the file and shows the normalised stack; `schema` prints the JSON Schema instead. */
-export async function config(context: Context, [what]: string[], options: ConfigOptions): Promise<void> {
-  if (what === "schema") {
+/** Checks the file and shows the normalised stack; names of services show only those; `schema` prints the JSON Schema instead. */
+export async function config(context: Context, names: string[], options: ConfigOptions): Promise<void> {
+  if (names[0] === "schema") {
     const { jsonSchema } = await import("../../stack/json-schema.ts");
     return printJson(jsonSchema());
   }
-  const stack = await context.stack();
+  const stack = await context.stack(names);
+  const strange = names.find((name) => !stack.services[name]);
+  if (strange)
+    throw new BayError("UNKNOWN_SERVICE", `the stack ${stack.name} has no service ${strange}`, {
+      hint: `it has: ${Object.keys(stack.services).join(", ")}`,
+    });
+  if (names.length > 0)
+    stack.services = Object.fromEntries(
+      Object.entries(stack.services).filter(([name]) => names.includes(name)),
+    );
   if (options.quiet) return;
   if (options.services) return print(Object.keys(stack.services).join("\n"));
   if (options.images)

@@ -3,22 +3,34 @@ import { existsSync, statSync } from "node:fs";
 import { basename, dirname, posix, resolve } from "node:path";
 import { type Client, textOf, toError } from "../../daemon/index.ts";
 import { BayError } from "../../errors.ts";
-import { type Context, oneContainer } from "../context.ts";
+import { type Context, numberOf, oneContainer, stackContainers } from "../context.ts";
 
 /** Finds the container that one side names. */
 type Find = (name: string) => Promise<{ client: Client; id: string }>;
 
-/** `bay cp`: the containers are the stack's. */
-export function cp(
+/** `bay cp`: the containers are the stack's; into a service with several of them, into each. */
+export async function cp(
   context: Context,
   [source, target]: string[],
   options: { index?: number; archive?: boolean },
 ): Promise<void> {
-  const find: Find = async (service) => {
-    const { client, row } = await oneContainer(context, service, options.index);
-    return { client, id: row.Id };
-  };
-  return copyBetween(source!, target!, find, options.archive ?? false);
+  const keepOwners = options.archive ?? false;
+  const to = split(target!);
+  const numbers = to && options.index === undefined ? await numbersOf(context, to.service) : [];
+  for (const index of numbers.length > 0 && source !== "-" ? numbers : [options.index]) {
+    const find: Find = async (service) => {
+      const { client, row } = await oneContainer(context, service, index);
+      return { client, id: row.Id };
+    };
+    await copyBetween(source!, target!, find, keepOwners);
+  }
+}
+
+async function numbersOf(context: Context, service: string): Promise<number[]> {
+  const rows = await stackContainers(await context.client(), await context.stackName(), {
+    services: [service],
+  });
+  return rows.map(numberOf);
 }
 
 /** Copies as docker cp does; tar(1) packs and unpacks on this side. Owners become the user's own, or root's inside. */

@@ -1,14 +1,22 @@
 import { type Context, nameOf, stackContainers } from "../context.ts";
-import { print, table } from "../ui/output.ts";
+import { print, printJson, table } from "../ui/output.ts";
 
-export async function top(context: Context, services: string[]): Promise<void> {
+export async function top(context: Context, services: string[], options: { format: string }): Promise<void> {
   const client = await context.client();
   const rows = await stackContainers(client, await context.stackName(), { services });
+  const found: Record<string, string>[] = [];
   for (const row of rows.filter(({ State }) => State === "running" || State === "paused")) {
     const { Titles, Processes } = await client.json<{ Titles: string[]; Processes: string[][] }>(
       "GET",
       `/containers/${row.Id}/top`,
     );
-    print(`${nameOf(row)}\n${table(Titles, Processes)}`);
+    if (options.format === "json") {
+      for (const values of Processes)
+        found.push({
+          Name: nameOf(row),
+          ...Object.fromEntries(Titles.map((title, index) => [title, values[index] ?? ""])),
+        });
+    } else print(`${nameOf(row)}\n${table(Titles, Processes)}`);
   }
+  if (options.format === "json") printJson(found);
 }

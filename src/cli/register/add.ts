@@ -12,6 +12,9 @@ export function whole(value: string): number {
 export const secondsOption = () =>
   new Option("-t, --timeout <seconds>", "grace before SIGKILL").argParser(whole);
 
+export const tableOrJson = () =>
+  new Option("--format <format>", "table or json").choices(["table", "json"]).default("table");
+
 export const pruneFilter = () =>
   new Option("--filter <filter>", "only those: until=24h, label=KEY[=VALUE]; again for more").argParser(
     collect,

@@ -1,16 +1,13 @@
 /** Commands on bay itself and its host. Each loads what it does when it is called. */
 import { type Command, Option } from "commander";
 import type { Context } from "../context.ts";
-import type { Add } from "./add.ts";
+import { type Add, tableOrJson } from "./add.ts";
 
 export function addHostCommands(add: Add, program: Command): void {
   add(
     "doctor",
     "say what this host lacks",
-    (c) =>
-      c.addOption(
-        new Option("--format <format>", "table or json").choices(["table", "json"]).default("table"),
-      ),
+    (c) => c.addOption(tableOrJson()),
     async () => (await import("../commands/doctor.ts")).doctor,
   );
   add(

@@ -1,9 +1,7 @@
 /** Commands on images and registries. Each loads what it does when it is called. */
 import { type Command, Option } from "commander";
-import { type Add, collect, pruneFilter, whole } from "./add.ts";
+import { type Add, collect, pruneFilter, tableOrJson, whole } from "./add.ts";
 
-const format = () =>
-  new Option("--format <format>", "table or json").choices(["table", "json"]).default("table");
 const CHANGE = 'an instruction for the image\'s config, again for more: CMD ["serve"]';
 const quiet = (c: Command) => c.option("-q, --quiet", "only names, no progress");
 
@@ -61,7 +59,7 @@ export function addImageCommands(add: Add, group: (name: string, description: st
   container(
     "diff <container>",
     "show what a container changed in its image's files: C changed, A added, D deleted",
-    (c) => c.addOption(format()),
+    (c) => c.addOption(tableOrJson()),
     async () => (await import("../commands/container.ts")).diff,
   );
   container(
@@ -78,7 +76,7 @@ export function addImageCommands(add: Add, group: (name: string, description: st
   image(
     "ls",
     "list images",
-    (c) => c.option("-q, --quiet", "only IDs").addOption(format()),
+    (c) => c.option("-q, --quiet", "only IDs").addOption(tableOrJson()),
     async () => (await import("../commands/image.ts")).list,
   );
   image(
@@ -102,7 +100,7 @@ export function addImageCommands(add: Add, group: (name: string, description: st
   image(
     "history <image>",
     "show what made each layer",
-    (c) => c.option("--no-trunc", "whole commands").addOption(format()),
+    (c) => c.option("--no-trunc", "whole commands").addOption(tableOrJson()),
     async () => (await import("../commands/image.ts")).history,
   );
   image(
@@ -151,19 +149,19 @@ export function addImageCommands(add: Add, group: (name: string, description: st
     (c) =>
       c
         .addOption(new Option("--limit <number>", "at most so many").argParser(whole).default(25))
-        .addOption(format()),
+        .addOption(tableOrJson()),
     async () => (await import("../commands/image.ts")).search,
   );
   image(
     "du",
     "show what each image takes of the disk",
-    (c) => c.addOption(format()),
+    (c) => c.addOption(tableOrJson()),
     async () => (await import("../commands/disk.ts")).imageUsage,
   );
   image(
     "verify",
     "check that every blob is what its name says",
-    (c) => c.addOption(format()),
+    (c) => c.addOption(tableOrJson()),
     async () => (await import("../commands/image.ts")).verify,
   );
 }

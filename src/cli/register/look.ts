@@ -1,6 +1,5 @@
 /** Commands that show what is there. Each loads what it does when it is called. */
-import { Option } from "commander";
-import { type Add, collect, whole } from "./add.ts";
+import { type Add, collect, tableOrJson, whole } from "./add.ts";
 
 export function addLookCommands(add: Add): void {
   add(
@@ -12,9 +11,7 @@ export function addLookCommands(add: Add): void {
         .option("-q, --quiet", "only IDs")
         .option("--services", "only service names")
         .option("--filter <filter>", "status=running, service=web", collect)
-        .addOption(
-          new Option("--format <format>", "table or json").choices(["table", "json"]).default("table"),
-        ),
+        .addOption(tableOrJson()),
     async () => (await import("../commands/ps.ts")).ps,
   );
   add(
@@ -34,19 +31,13 @@ export function addLookCommands(add: Add): void {
   add(
     "top [services...]",
     "show processes",
-    (c) => c,
+    (c) => c.addOption(tableOrJson()),
     async () => (await import("../commands/top.ts")).top,
   );
   add(
     "stats [services...]",
     "show use of CPU, memory and network",
-    (c) =>
-      c
-        .option("--no-stream", "once")
-        .addOption(
-          new Option("--format <format>", "table or json").choices(["table", "json"]).default("table"),
-        )
-        .option("-a, --all"),
+    (c) => c.option("--no-stream", "once").addOption(tableOrJson()).option("-a, --all"),
     async () => (await import("../commands/stats.ts")).stats,
   );
   add(
@@ -61,12 +52,7 @@ export function addLookCommands(add: Add): void {
   add(
     "images [services...]",
     "list the images that containers use",
-    (c) =>
-      c
-        .option("-q, --quiet", "only IDs")
-        .addOption(
-          new Option("--format <format>", "table or json").choices(["table", "json"]).default("table"),
-        ),
+    (c) => c.option("-q, --quiet", "only IDs").addOption(tableOrJson()),
     async () => (await import("../commands/images.ts")).images,
   );
   add(

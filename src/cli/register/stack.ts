@@ -1,6 +1,6 @@
 /** Commands on a stack as a whole. Each loads what it does when it is called. */
 import { Option } from "commander";
-import { type Add, collect, secondsOption, whole } from "./add.ts";
+import { type Add, collect, secondsOption, tableOrJson, whole } from "./add.ts";
 
 export function addStackCommands(add: Add): void {
   add(
@@ -79,7 +79,7 @@ export function addStackCommands(add: Add): void {
     async () => (await import("../commands/plan.ts")).apply,
   );
   add(
-    "config [what]",
+    "config [services...]",
     "check the file and show what it means; `config schema` prints the JSON Schema",
     (c) =>
       c
@@ -99,9 +99,7 @@ export function addStackCommands(add: Add): void {
       c
         .option("-a, --all", "those that do not run too")
         .option("-q, --quiet", "only names")
-        .addOption(
-          new Option("--format <format>", "table or json").choices(["table", "json"]).default("table"),
-        ),
+        .addOption(tableOrJson()),
     async () => (await import("../commands/ls.ts")).ls,
   );
 }

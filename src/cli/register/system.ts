@@ -1,9 +1,7 @@
 /** Groups of commands on what is on this host, whatever stack it belongs to: system, volume, network. */
-import { type Command, Option } from "commander";
-import { type Add, pruneFilter } from "./add.ts";
+import type { Command } from "commander";
+import { type Add, pruneFilter, tableOrJson } from "./add.ts";
 
-const format = () =>
-  new Option("--format <format>", "table or json").choices(["table", "json"]).default("table");
 const prune = (c: Command) => c.option("-f, --force", "do not ask").addOption(pruneFilter());
 const nothing = (c: Command) => c;
 
@@ -12,7 +10,7 @@ export function addSystemCommands(group: (name: string, description: string) => 
   system(
     "df",
     "show what images, containers, volumes and build steps take of the disk",
-    (c) => c.option("-v, --verbose", "each by itself").addOption(format()),
+    (c) => c.option("-v, --verbose", "each by itself").addOption(tableOrJson()),
     async () => (await import("../commands/disk.ts")).diskUsage,
   );
   system(
@@ -27,7 +25,7 @@ export function addSystemCommands(group: (name: string, description: string) => 
   volume(
     "ls",
     "list volumes",
-    (c) => c.option("-q, --quiet", "only names").addOption(format()),
+    (c) => c.option("-q, --quiet", "only names").addOption(tableOrJson()),
     async () => (await import("../commands/volume.ts")).list,
   );
   volume(
@@ -53,7 +51,7 @@ export function addSystemCommands(group: (name: string, description: string) => 
   network(
     "ls",
     "list networks",
-    (c) => c.option("-q, --quiet", "only names").addOption(format()),
+    (c) => c.option("-q, --quiet", "only names").addOption(tableOrJson()),
     async () => (await import("../commands/network.ts")).list,
   );
   network(

@@ -120,17 +120,46 @@ export function containerRoutes({ manager }: Services): Route[] {
       manager.resize(id(call), Number(call.query.get("h")), Number(call.query.get("w")));
       empty(call, 200);
     }),
-    route("GET", "/containers/:/top", (call) => {
+    route("GET", "/containers/:/top", async (call) => {
       const record = manager.get(id(call));
       if (!isRunning(record))
         throw new BayError("NOT_RUNNING", `the container ${record.config.name} is not running`);
+      const args = call.query.get("ps_args") ?? "-ef";
+      const pids = manager.cgroupOf(record.id).pids();
+      if (args !== "-ef") return sendJson(call.response, 200, await processTable(args, pids));
       sendJson(call.response, 200, {
         Titles: ["UID", "PID", "PPID", "STIME", "TIME", "CMD"],
-        Processes: manager.cgroupOf(record.id).pids().flatMap(processRow),
+        Processes: pids.flatMap(processRow),
       });
     }),
     route("GET", "/containers/:/stats", (call) => streamStats(call, manager.get(id(call)).id, manager)),
   ];
+}
+
+/** What the host's ps(1) says of some processes, with a client's own arguments. Throws BAD_REQUEST. */
+async function processTable(
+  args: string,
+  pids: readonly number[],
+): Promise<{ Titles: string[]; Processes: string[][] }> {
+  const { execFile } = await import("node:child_process");
+  const text = await new Promise<string>((resolve, reject) => {
+    execFile("ps", args.split(/\s+/).filter(Boolean), { timeout: 5000 }, (error, out, err) => {
+      if (!error) resolve(out);
+      else
+        reject(new BayError("BAD_REQUEST", `ps ${args}: ${err.trim() || error.message}`, { cause: error }));
+    });
+  });
+  const [head = "", ...lines] = text.split("\n").filter(Boolean);
+  const titles = head.trim().split(/\s+/);
+  const column = titles.indexOf("PID");
+  if (column === -1) throw new BayError("BAD_REQUEST", `ps ${args} shows no PID to tell the processes by`);
+  const known = new Set(pids.map(String));
+  const rows = lines.map((line) => {
+    const words = line.trim().split(/\s+/);
+    // the last column may have spaces in it
+    return [...words.slice(0, titles.length - 1), words.slice(titles.length - 1).join(" ")];
+  });
+  return { Titles: titles, Processes: rows.filter((row) => known.has(row[column] ?? "")) };
 }
 
 /** A row of top, from proc(5). */

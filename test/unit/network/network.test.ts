@@ -1,15 +1,8 @@
 import { decode, encode } from "dns-packet";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import {
-  chooseAddress,
-  chooseSubnet,
-  formatSubnet,
-  overlaps,
-  parseSubnet,
-  toAddress,
-  toNumber,
-} from "../../../src/network/address-pool.ts";
+import { formatSubnet, overlaps, parseSubnet, toAddress, toNumber } from "../../../src/ipv4.ts";
+import { chooseAddress, chooseSubnet } from "../../../src/network/address-pool.ts";
 import { answerQuestion } from "../../../src/network/dns/answer.ts";
 import { renderRules } from "../../../src/network/rules.ts";
 

@@ -61,6 +61,21 @@ describe("the plan, printed", () => {
     `);
   });
 
+  it("changes a published port in place, as one field with both values", () => {
+    expect(changed("8080:80", "8090:80")).toContain("services.web.ports: 8080:80 -> 8090:80\n");
+    expect(changed('["8080:80"]', '["8080:80", "9:9"]')).toContain("services.web.ports: (none) -> 9:9\n");
+    expect(changed('["8080:80"]', "[]")).toContain("services.web.ports: 8080:80 -> (none)\n");
+  });
+
+  it("forces only what is named", () => {
+    const steps = (services: string[]) =>
+      makePlan(stackOf(BASE), converged(stackOf(BASE)), { forceRecreate: true, services }).steps.map(
+        ({ id }) => id,
+      );
+    expect(steps(["web"])).toEqual(["container.replace:demo-web-1"]);
+    expect(steps([])).toEqual(["container.replace:demo-db-1", "container.replace:demo-web-1"]);
+  });
+
   it("replaces a network and what is on it, with both values", () => {
     const other = `${BASE}networks: { default: { internal: true } }\n`;
     expect(printPlan(makePlan(stackOf(other), converged(stackOf(BASE))))).toMatchInlineSnapshot(`

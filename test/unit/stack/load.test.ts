@@ -96,6 +96,45 @@ volumes: { data: }
     expect(problemsOf("images: {a: {archive: [1]}}\nservices: {}\n")).toContain("1 problem in");
   });
 
+  it("finds addresses, names and ports that cannot be, before anything is made", () => {
+    const NETWORKS = "networks: {n: {ipam: {config: [{subnet: 10.9.0.0/24}]}}, plain: }\n";
+    const at = (address: string, more = "", network = "n") =>
+      problemsOf(
+        `services:\n  a: {image: x, networks: {${network}: {ipv4_address: ${address}}}${more}}\n${NETWORKS}`,
+      );
+    expect(at("10.8.0.7")).toContain("no address for a container in 10.9.0.0/24");
+    expect(at("10.9.0.0")).toContain("no address for a container");
+    expect(at("10.9.0.255")).toContain("no address for a container");
+    expect(at("10.9.0.1")).toContain("is the gateway of the network n");
+    expect(at("10.9.0.7", ", scale: 2")).toContain("allows one container, not 2");
+    expect(at("10.9.0.7", "", "plain")).toContain("has no subnet of its own");
+    const two = (first: string, second: string, more = "") =>
+      problemsOf(`services:\n  a: {image: x, ${first}}\n  b: {image: x, ${second}}\n${NETWORKS}${more}`);
+    const fixed = "networks: {n: {ipv4_address: 10.9.0.7}}";
+    expect(two(fixed, fixed)).toContain("10.9.0.7 is a's too");
+    expect(two("container_name: same", "container_name: same")).toContain("the name of a's container too");
+    expect(two('ports: ["127.0.0.1:80:80"]', 'ports: ["80:80"]')).toContain(
+      "published by a too, on 127.0.0.1",
+    );
+    expect(
+      problemsOf(
+        "services: {}\nnetworks: {n: {ipam: {config: [{subnet: 10.9.0.0/24}]}}, m: {ipam: {config: [{subnet: 10.9.0.128/25}]}}}\n",
+      ),
+    ).toContain("the subnets of the networks n and m overlap");
+    for (const [key, word] of [
+      ["hostname: bad host", "no host name"],
+      ["domainname: a b", "no domain name"],
+      ["networks: {n: {aliases: [bad alias]}}", "no host name"],
+      ['extra_hosts: ["a b=1.1.1.1"]', "expected NAME=ADDRESS"],
+      ["deploy: {replicas: -1}", "services.a.deploy.replicas"],
+      ["deploy: {resources: {limits: {memory: 5m}}}", "deploy.resources.limits.memory"],
+      ["security_opt: [no-new-privileges:maybe]", "true or false"],
+    ] as const)
+      expect(problemsOf(`services:\n  a: {image: x, ${key}}\n${NETWORKS}`)).toContain(word);
+    for (const once of ['extra_hosts: ["bad"]', 'network_mode: "container:foo"', 'devices: ["v.com/c=x"]'])
+      expect(problemsOf(`services:\n  a: {image: x, ${once}}\n`)).toContain("1 problem in");
+  });
+
   it("refuses kernel parameters of the whole host", () => {
     const load = (more: string) => `services:\n  a: {image: x, sysctls: {${more}}}\n`;
     expect(problemsOf(load("vm.swappiness: 3"))).toContain("would change the whole host");
