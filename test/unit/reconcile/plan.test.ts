@@ -69,9 +69,11 @@ describe("the plan, printed", () => {
 
   it("forces only what is named", () => {
     const steps = (services: string[]) =>
-      makePlan(stackOf(BASE), converged(stackOf(BASE)), { forceRecreate: true, services }).steps.map(
-        ({ id }) => id,
-      );
+      makePlan(stackOf(BASE), converged(stackOf(BASE)), {
+        ...PLAN_DEFAULTS,
+        forceRecreate: true,
+        services,
+      }).steps.map(({ id }) => id);
     expect(steps(["web"])).toEqual(["container.replace:demo-web-1"]);
     expect(steps([])).toEqual(["container.replace:demo-db-1", "container.replace:demo-web-1"]);
   });
