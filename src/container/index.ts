@@ -26,3 +26,5 @@ export {
 } from "./record.ts";
 export { isRunning } from "./records.ts";
 export { containerDirectory, logDirectory, runOf } from "./start.ts";
+export type { TaskConfig } from "./task.ts";
+export { resolveOwner } from "./user.ts";

@@ -18,6 +18,7 @@ import {
   type Endpoint,
   type EndpointDirectory,
   hostNameServers,
+  type NetworkConfig,
   NetworkManager,
   type PublishedPort,
 } from "../network/index.ts";
@@ -42,8 +43,22 @@ import type { ContainerRecord, HealthStatus } from "./record.ts";
 import { isRunning, Records } from "./records.ts";
 import { portsOf, Runs, removeSoon } from "./runs.ts";
 import { containerDirectory, endedFifo, runDirectory } from "./start.ts";
+import { Task, type TaskConfig } from "./task.ts";
 
 const ONE_OFF_KEPT = 2000;
+
+/** The network of builds' steps, which is there while one runs. */
+const TASK_NETWORK: NetworkConfig = {
+  name: "bay_build",
+  stack: undefined,
+  key: "build",
+  driver: "bridge",
+  internal: false,
+  subnet: undefined,
+  gateway: undefined,
+  mtu: undefined,
+  labels: {},
+};
 
 /** Emits `changed` (ID), `end:ID` (exit code), `output:ID` (bytes of a terminal) and `warning` (text). */
 export class ContainerManager extends EventEmitter implements Host, EndpointDirectory {
@@ -58,6 +73,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   readonly #companions: Companions;
   readonly #runs: Runs;
   readonly #execs = new Map<string, Exec>();
+  readonly #tasks = new Map<string, Task>();
   readonly #ended: Socket;
 
   constructor(
@@ -130,7 +146,10 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   }
 
   endpoints(): ContainerEndpoint[] {
-    return this.list().flatMap((record) =>
+    const ofTasks = [...this.#tasks.values()].flatMap(({ id, config, endpoint }) =>
+      endpoint ? [{ container: config.name, id, isRunning: false, endpoint }] : [],
+    );
+    const ofContainers = this.list().flatMap((record) =>
       record.endpoints.map((endpoint) => ({
         container: record.config.name,
         id: record.id,
@@ -138,6 +157,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
         endpoint,
       })),
     );
+    return [...ofContainers, ...ofTasks];
   }
 
   publishedPorts(): PublishedPort[] {
@@ -406,8 +426,28 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     return this.#execs.get(id.slice(0, 16));
   }
 
+  /** Runs a command in a file system of its own, and gives its exit code. Throws START_FAILED, UNKNOWN_USER, ABORTED. */
+  async runTask(config: TaskConfig): Promise<number> {
+    const task = new Task(this, config);
+    if (config.network === "bridge") await this.networks.create(TASK_NETWORK);
+    this.#tasks.set(task.id.slice(0, 16), task);
+    try {
+      // synchronous with its registration, so that no other gets the same address
+      if (config.network === "bridge")
+        task.endpoint = this.networks.allocate(TASK_NETWORK.name, undefined, [], 0);
+      return await task.run();
+    } finally {
+      this.#tasks.delete(task.id.slice(0, 16));
+    }
+  }
+
+  /** Takes the tasks' network away, where no task is left. */
+  async tidyTasks(): Promise<void> {
+    if (this.#tasks.size === 0) await this.networks.remove(TASK_NETWORK.name);
+  }
+
   #announced(token: string): void {
-    const exec = this.#execs.get(token);
+    const exec = this.#execs.get(token) ?? this.#tasks.get(token);
     if (exec) return void exec.ended();
     const record = this.#records.byToken(token);
     if (record) void this.#runs.settle(record);
@@ -439,6 +479,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     this.networks.firewall.apply();
     this.saveRules();
     this.#removeOrphans();
+    await this.tidyTasks();
     for (const record of this.list()) {
       this.#runs.resume(record);
       if (record.state.status === "exited" || record.state.status === "created") this.#removeOneOff(record);

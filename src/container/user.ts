@@ -1,5 +1,7 @@
 /** Who a container runs as: `user[:group]` by name or number, looked up in the image's own files (passwd(5), group(5)). */
+import { join } from "node:path";
 import { BayError } from "../errors.ts";
+import { readImageFile } from "../image/index.ts";
 
 export interface Account {
   uid: number;
@@ -46,4 +48,18 @@ export function resolveUser(user: string, groupAdd: readonly string[], read: Rea
     groups: [...extra].filter(Number.isInteger),
     home: row?.[5] || "/",
   };
+}
+
+/**
+ * `USER[:GROUP]` of COPY --chown, in directories that lie over each other, the topmost first. A number without a group is
+ * the group's number too. Throws UNKNOWN_USER, UNKNOWN_GROUP.
+ */
+export function resolveOwner(
+  text: string,
+  directory: string,
+  lower: readonly string[],
+): { uid: number; gid: number } {
+  const directories = lower.map((name) => join(directory, name));
+  const { uid, gid } = resolveUser(text, [], (path) => readImageFile(directories, path));
+  return /^\d+$/.test(text) ? { uid, gid: uid } : { uid, gid };
 }

@@ -1,6 +1,7 @@
 /** bayd itself: takes the lock, adopts what runs, serves the socket, and repairs every two seconds. */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
+import { type Builder, loadBuilder, StepStore } from "../build/index.ts";
 import { ContainerManager } from "../container/index.ts";
 import { BayError, messageOf } from "../errors.ts";
 import { tryLock } from "../linux/index.ts";
@@ -27,6 +28,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   process.umask(0o022); // the modes of containers' directories must not depend on who starts bayd
   const store = new JournalStore(join(roots.root, "state"));
   const manager = new ContainerManager(roots, store);
+  let built: Builder | undefined;
   manager.on("warning", (text) => log(text));
   manager.logs.on("broken", (error) => {
     // without the log worker output would pile up; the keeper starts a whole bayd again
@@ -34,11 +36,18 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     process.exit(70);
   });
   await manager.adopt();
+  const steps = new StepStore(manager.images, store);
+  steps.sweep();
+  const builder = async () => {
+    const { Builder } = await loadBuilder();
+    built ??= new Builder(manager, steps);
+    return built;
+  };
   const stacks = new StackService(manager);
   let timer: NodeJS.Timeout | undefined;
   const done = new Promise<void>((resolve) => {
     const shutDown = () => resolve();
-    const server = createEngineServer({ manager, stacks, shutDown });
+    const server = createEngineServer({ manager, stacks, steps, builder, shutDown });
     void listen(server, socketPath(roots), options.group).then(() => {
       replaceFile(join(roots.run, "bayd.pid"), String(process.pid));
       log(`bayd ${process.pid} serves ${socketPath(roots)}`);

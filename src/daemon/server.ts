@@ -3,8 +3,10 @@ import { chmodSync, chownSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import type { Builder, StepStore } from "../build/index.ts";
 import type { ContainerManager } from "../container/index.ts";
 import { BayError } from "../errors.ts";
+import { buildRoutes } from "./bay/build.ts";
 import { bayRoutes } from "./bay/routes.ts";
 import { archiveRoutes } from "./engine/archive.ts";
 import { containerRoutes } from "./engine/containers.ts";
@@ -20,6 +22,9 @@ import type { StackService } from "./stacks.ts";
 export interface Services {
   manager: ContainerManager;
   stacks: StackService;
+  /** The cache of builds, and who makes them; loaded when the first comes. */
+  steps: StepStore;
+  builder: () => Promise<Builder>;
   /** Ends bayd; containers go on. */
   shutDown: () => void;
 }
@@ -48,6 +53,7 @@ export function createEngineServer(services: Services): Server {
     ...execRoutes(services),
     ...archiveRoutes(services),
     ...streamRoutes(services).routes,
+    ...buildRoutes(services),
     ...bayRoutes(services),
   ];
   const hijacks = streamRoutes(services).hijacks;

@@ -279,6 +279,19 @@ export class ImageStore {
     return this.#new(options.name, ({ imageOfTar }) => imageOfTar(this.content, file, options));
   }
 
+  /** An image that was put together of blobs, under its names. `make` gives the manifest; nothing is swept meanwhile. */
+  add(names: readonly string[], make: () => Promise<Descriptor>): Promise<ImageRecord> {
+    const references = names.map(canonicalReference);
+    return this.#busy("add", async () => {
+      const manifest = await make();
+      const { config } = parseManifest(this.content.read(manifest.digest));
+      let record: ImageRecord | undefined;
+      for (const reference of references.length > 0 ? references : [untagged(config.digest)])
+        record = await this.#keep(reference, manifest, {});
+      return record!;
+    });
+  }
+
   #new(
     name: string | undefined,
     make: (by: typeof import("./new-image.ts")) => Promise<Descriptor>,

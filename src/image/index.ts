@@ -1,17 +1,20 @@
 /** The door of images: references, the content store, layers, and the sources that images come from. */
 export { fillVolume, workerFile } from "./confined.ts";
+export type { ContentStore, Descriptor } from "./content-store.ts";
 export { type ImageRecord, isUntagged } from "./image-records.ts";
 export { type Image, ImageStore, inspectImage, type PullOptions } from "./image-store.ts";
 export { isInLayers, readImageFile, resolveInLayers } from "./layer-lookup.ts";
 export { type ListedChange, runLayerTask } from "./layer-pool.ts";
-export type { ImageConfig, RunConfig } from "./manifest.ts";
+export { type ImageConfig, MEDIA, type RunConfig } from "./manifest.ts";
+export { putImage } from "./new-image.ts";
+export { hostPlatform, type Platform, parsePlatform } from "./platform.ts";
 export { PullSummary } from "./pull-summary.ts";
 export { canonicalReference, familiarReference, nameOrId, parseReference } from "./reference.ts";
 export type { Credentials } from "./registry/credentials.ts";
 export { findCredentials, keepCredentials } from "./registry/credentials.ts";
 export { checkLogin } from "./registry/login.ts";
 export type { PullProgress } from "./registry/pull.ts";
-export { removeTreeNow } from "./remove-tree.ts";
+export { removeTree, removeTreeNow } from "./remove-tree.ts";
 export type { ImageSource } from "./source.ts";
 export { staleReason } from "./stale.ts";
 export { measureDirectory } from "./usage.ts";

@@ -3,7 +3,17 @@
  * under its name only when it is whole.
  */
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { BayError } from "../errors.ts";
 import { type Piece, runLayerTask } from "./layer-pool.ts";
@@ -76,6 +86,26 @@ export class LayerStore {
       writeFileSync(join(fresh, "etc", file), "", { mode: 0o644 });
     renameSync(fresh, target);
     return name;
+  }
+
+  /**
+   * Makes a directory beside the layers a layer: by a link, as long as whoever made it keeps it; `take` makes it the
+   * layer's own.
+   */
+  link(diffId: string, name: string): void {
+    const place = join(this.directory, LayerStore.shortName(diffId));
+    if (!existsSync(place)) symlinkSync(name, place);
+  }
+
+  /** True where the directory was a layer by a link, and is the layer itself now. */
+  take(diffId: string, name: string): boolean {
+    const place = join(this.directory, LayerStore.shortName(diffId));
+    if (!lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink() || readlinkSync(place) !== name)
+      return false;
+    // a kill in between leaves no layer, which is unpacked again then
+    unlinkSync(place);
+    renameSync(join(this.directory, name), place);
+    return true;
   }
 
   /** A path for something that is needed for a moment; what a killed process leaves of it is swept. */

@@ -8,4 +8,4 @@ export { type LoadedStack, loadStack } from "./load.ts";
 export type { PortMapping } from "./ports.ts";
 export type * from "./stack.ts";
 export { StackError } from "./stack-error.ts";
-export { parseDuration } from "./values.ts";
+export { parseBytes, parseDuration } from "./values.ts";

@@ -49,7 +49,8 @@ type Kinds =
   | { kind: "arg"; args: { key: string; value: string | undefined }[] }
   | { kind: "env" | "label"; pairs: Pair[]; isOldForm: boolean }
   | { kind: "expose" | "volume"; values: string[] }
-  | { kind: "user" | "workdir" | "stopsignal"; value: string }
+  | { kind: "user" | "stopsignal"; value: string }
+  | { kind: "workdir"; value: string }
   | { kind: "maintainer"; value: string }
   | { kind: "shell"; words: string[] }
   | { kind: "cmd" | "entrypoint"; command: CommandLine }

@@ -71,13 +71,19 @@ export function addImageCommands(add: Add, group: (name: string, description: st
 
   const image = group(
     "image",
-    "images: ls, pull, push, search, inspect, history, tag, rm, prune, save, load, import, verify, du",
+    "images: build, ls, pull, push, search, inspect, history, tag, rm, prune, save, load, import, verify, du",
   );
   image(
     "ls",
     "list images",
     (c) => c.option("-q, --quiet", "only IDs").addOption(tableOrJson()),
     async () => (await import("../commands/image.ts")).list,
+  );
+  image(
+    "build [context]",
+    "make an image of a Dockerfile; - reads the Dockerfile from standard input",
+    buildOptions,
+    async () => (await import("../commands/build.ts")).build,
   );
   image(
     "pull <images...>",
@@ -164,4 +170,34 @@ export function addImageCommands(add: Add, group: (name: string, description: st
     (c) => c.addOption(tableOrJson()),
     async () => (await import("../commands/image.ts")).verify,
   );
+}
+
+function buildOptions(c: Command): Command {
+  return c
+    .option("-t, --tag <name>", "the image's name, again for more", collect)
+    .option("-f, --file <file>", "the Dockerfile; - is standard input")
+    .option("--target <stage>", "end with this stage")
+    .option("--build-arg <arg>", "NAME=VALUE for an ARG, again for more", collect)
+    .option("--build-context <context>", "NAME=FOLDER or NAME=docker-image://IMAGE, again for more", collect)
+    .option("--label <label>", "NAME=VALUE, again for more", collect)
+    .option("--no-cache", "do every step anew")
+    .option("--no-cache-filter <stages>", "do these stages' steps anew", collect)
+    .option("--pull", "fetch the stages' images anew")
+    .option("--platform <platform>", "linux/arm64, for example")
+    .option("--network <network>", "of RUN: default, host or none")
+    .option("--add-host <host>", "NAME=ADDRESS, again for more", collect)
+    .option("--shm-size <size>", "of /dev/shm")
+    .option("--ulimit <limit>", "NAME=SOFT[:HARD], again for more", collect)
+    .option("--secret <secret>", "id=NAME,src=FILE or id=NAME,env=VARIABLE, again for more", collect)
+    .option("--ssh <agent>", "default, or NAME=SOCKET, again for more", collect)
+    .option("--allow <what>", "security.insecure", collect)
+    .option("--iidfile <file>", "write the image's ID here")
+    .option("--metadata-file <file>", "write the image's digests here")
+    .addOption(
+      new Option("--progress <kind>", "how to show it")
+        .choices(["auto", "plain", "tty", "json", "quiet"])
+        .default("auto"),
+    )
+    .option("-q, --quiet", "only the image's ID")
+    .option("--check", "only say what is wrong with the Dockerfile");
 }

@@ -1,0 +1,111 @@
+/** Building an image of a Dockerfile: read, solve, and put together. */
+import { join } from "node:path";
+import type { ContainerManager } from "../container/index.ts";
+import { type Diagnostic, formatDiagnostic } from "../diagnostics.ts";
+import { BayError } from "../errors.ts";
+import {
+  type Descriptor,
+  hostPlatform,
+  type ImageConfig,
+  type ImageRecord,
+  MEDIA,
+  putImage,
+} from "../image/index.ts";
+import { type Link, Solver, type StageState } from "./solve.ts";
+import { type Dockerfile, readDockerfile } from "./stages.ts";
+import type { StepRecord, StepStore } from "./step-store.ts";
+import type { BuildNews, BuildRequest } from "./types.ts";
+
+/** Throws BAD_DOCKERFILE with everything that is wrong with the file; gives its warnings. */
+export function checkDockerfile({ source, file }: BuildRequest["dockerfile"]): {
+  dockerfile: Dockerfile;
+  warnings: string[];
+} {
+  const problems: Diagnostic[] = [];
+  const dockerfile = readDockerfile(source, file, (problem) => problems.push(problem));
+  const sources = new Map([[file, source]]);
+  const show = (severity: Diagnostic["severity"]) =>
+    problems.filter((each) => each.severity === severity).map((each) => formatDiagnostic(each, sources));
+  const errors = show("error");
+  if (errors.length > 0) throw new BayError("BAD_DOCKERFILE", errors.join("\n\n"));
+  return { dockerfile, warnings: show("warning") };
+}
+
+function withLabels(config: StageState["config"], labels: Record<string, string>): StageState["config"] {
+  if (Object.keys(labels).length === 0) return config;
+  return { ...config, Labels: { ...config.Labels, ...labels } };
+}
+
+/** Builds of one bayd: they share what they make, and wait for each other's cache mounts. */
+export class Builder {
+  readonly #cacheLocks = new Map<string, Promise<void>>();
+  #running = 0;
+
+  constructor(
+    readonly manager: ContainerManager,
+    readonly steps: StepStore,
+  ) {}
+
+  /** Throws BAD_DOCKERFILE, StepFailure, ABORTED. */
+  async build(
+    request: BuildRequest,
+    tell: (news: BuildNews) => void,
+    signal: AbortSignal | undefined,
+  ): Promise<ImageRecord> {
+    const { dockerfile, warnings } = checkDockerfile(request.dockerfile);
+    for (const text of warnings) tell({ step: -1, kind: "note", title: "", text });
+    this.#running += 1;
+    try {
+      const solver = new Solver(
+        this.manager,
+        this.steps,
+        this.#cacheLocks,
+        dockerfile,
+        request,
+        tell,
+        () => {},
+        signal,
+      );
+      const state = await solver.solve();
+      return await this.manager.images.add(request.tags, () => this.#image(state, request));
+    } finally {
+      this.#running -= 1;
+      if (this.#running === 0) await this.manager.tidyTasks();
+    }
+  }
+
+  /** The config and manifest of a stage; its steps' layers are packed now, several at once. */
+  async #image(state: StageState, request: BuildRequest): Promise<Descriptor> {
+    const layers = await Promise.all(state.links.map((link) => this.#layer(link)));
+    const config: ImageConfig = {
+      created: state.createdAt,
+      ...(state.author ? { author: state.author } : {}),
+      ...hostPlatform(),
+      config: withLabels(state.config, request.labels),
+      rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
+      history: state.history,
+    };
+    return putImage(
+      this.manager.images.content,
+      config,
+      layers.map(({ descriptor }) => descriptor),
+    );
+  }
+
+  async #layer(link: Link): Promise<{ descriptor: Descriptor; diffId: string }> {
+    if (link.kind === "image") return { descriptor: link.descriptor, diffId: link.diffId };
+    const { content, layers } = this.manager.images;
+    const { layer, diffId } = link.record as StepRecord & { layer: string };
+    if (diffId !== undefined && content.has(diffId)) {
+      layers.link(diffId, layer);
+      return {
+        descriptor: { mediaType: MEDIA.layer, digest: diffId, size: content.piece(diffId).size },
+        diffId,
+      };
+    }
+    const descriptor = await content.pack(join(this.steps.directory, layer), MEDIA.layer);
+    this.steps.save({ ...(this.steps.find(link.record.key) ?? link.record), diffId: descriptor.digest });
+    layers.link(descriptor.digest, layer);
+    return { descriptor, diffId: descriptor.digest };
+  }
+}

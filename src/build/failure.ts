@@ -1,0 +1,17 @@
+/** A build that failed at an instruction: where it stands, and what it said last. */
+import { formatDiagnostic, type Place } from "../diagnostics.ts";
+import { BayError } from "../errors.ts";
+
+export class StepFailure extends BayError {
+  constructor(cause: BayError, place: Place, source: string, output: readonly string[] = []) {
+    const { message, hint } = cause;
+    const shown = formatDiagnostic(
+      { severity: "error", code: cause.code, message, place, ...(hint ? { hint } : {}) },
+      new Map([[place.file, source]]),
+    );
+    const last =
+      output.length > 0 ? `\nits last lines:\n${output.map((line) => `  ${line}`).join("\n")}` : "";
+    super(cause.code, shown + last, { cause });
+    this.name = "StepFailure";
+  }
+}

@@ -1,0 +1,74 @@
+/** A Dockerfile's stages: what each begins with, and its instructions; and the arguments before the first. */
+import type { Diagnostic } from "../diagnostics.ts";
+import { BayError } from "../errors.ts";
+import { type Instruction, type InstructionOf, readInstruction } from "./dockerfile/instructions.ts";
+import type { Directives } from "./dockerfile/lines.ts";
+import { parseDockerfile } from "./dockerfile/parse.ts";
+
+export interface Stage {
+  index: number;
+  from: InstructionOf<"from">;
+  instructions: Exclude<Instruction, { kind: "from" }>[];
+}
+
+export interface Dockerfile {
+  file: string;
+  source: string;
+  directives: Directives;
+  /** ARG before the first FROM. */
+  globals: InstructionOf<"arg">[];
+  stages: Stage[];
+}
+
+/** Says everything that is wrong with the file by itself; what it gives is used only where that is nothing. */
+export function readDockerfile(
+  source: string,
+  file: string,
+  say: (diagnostic: Diagnostic) => void,
+): Dockerfile {
+  const { directives, nodes } = parseDockerfile(source, file, say);
+  const globals: InstructionOf<"arg">[] = [];
+  const stages: Stage[] = [];
+  for (const node of nodes) {
+    try {
+      const instruction = readInstruction(node);
+      if (instruction.kind === "from") {
+        const clash = stages.find(({ from }) => from.as !== undefined && from.as === instruction.as);
+        if (clash) throw new BayError("BAD_DOCKERFILE", `two stages are called ${instruction.as}`);
+        stages.push({ index: stages.length, from: instruction, instructions: [] });
+      } else if (stages.length > 0) stages.at(-1)!.instructions.push(instruction);
+      else if (instruction.kind === "arg") globals.push(instruction);
+      else
+        throw new BayError("BAD_DOCKERFILE", `${node.name.toUpperCase()} stands before the first FROM`, {
+          hint: "only ARG may",
+        });
+    } catch (error) {
+      if (!(error instanceof BayError)) throw error;
+      const { code, message, hint } = error;
+      say({ severity: "error", code, message, ...(hint ? { hint } : {}), place: node.place });
+    }
+  }
+  if (stages.length === 0 && nodes.length > 0)
+    say({ severity: "error", code: "BAD_DOCKERFILE", message: `${file} has no FROM` });
+  return { file, source, directives, globals, stages };
+}
+
+/** The stage of a name or number among those before one; undefined where it is none, and so an image. */
+export function findStage(stages: readonly Stage[], name: string, before: number): Stage | undefined {
+  const wanted = name.toLowerCase();
+  const known = stages.slice(0, before);
+  return (
+    known.findLast(({ from }) => from.as === wanted) ?? (/^\d+$/.test(name) ? known[Number(name)] : undefined)
+  );
+}
+
+/** The stage that a build ends with. Throws UNKNOWN_TARGET. */
+export function targetStage({ stages, file }: Dockerfile, target: string | undefined): Stage {
+  if (target === undefined || target === "") return stages.at(-1)!;
+  const found = findStage(stages, target, stages.length);
+  if (found) return found;
+  const names = stages.map(({ from, index }) => from.as ?? String(index));
+  throw new BayError("UNKNOWN_TARGET", `${file} has no stage ${JSON.stringify(target)}`, {
+    hint: `it has ${names.join(", ")}`,
+  });
+}

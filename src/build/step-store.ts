@@ -1,0 +1,123 @@
+/**
+ * What build steps made, by what went into them: each is a directory of files beside the images' layers, or nothing. A
+ * step that two builds come to at once runs once.
+ */
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
+import { join } from "node:path";
+import { type ImageStore, removeTree } from "../image/index.ts";
+import type { Store } from "../store/index.ts";
+
+export interface StepRecord {
+  key: string;
+  /** Its directory's name among the layers; undefined where the step changed no file. */
+  layer: string | undefined;
+  /** The instruction, for people. */
+  description: string;
+  createdAt: string;
+  usedAt: string;
+  /** Its layer packed: the digest, known once an image was made of it. */
+  diffId?: string;
+}
+
+const KEY = "build/";
+const PREFIX = "build-";
+/** So often it is noted that a step was used. */
+const NOTE_AFTER = 3600_000;
+
+export class StepStore {
+  readonly #running = new Map<string, Promise<StepRecord>>();
+
+  constructor(
+    readonly images: ImageStore,
+    readonly store: Store,
+  ) {}
+
+  get directory(): string {
+    return this.images.layers.directory;
+  }
+
+  list(): StepRecord[] {
+    return this.store.list<StepRecord>(KEY);
+  }
+
+  /** What a step made before, where that is still there. */
+  find(key: string): StepRecord | undefined {
+    const record = this.store.get<StepRecord>(KEY + key);
+    if (!record) return undefined;
+    if (record.layer !== undefined && !existsSync(join(this.directory, record.layer))) return undefined;
+    if (Date.now() - Date.parse(record.usedAt) > NOTE_AFTER)
+      this.save({ ...record, usedAt: new Date().toISOString() });
+    return record;
+  }
+
+  save(record: StepRecord): void {
+    this.store.put(KEY + record.key, record);
+  }
+
+  /**
+   * Runs a step that is not known yet. `make` fills `upper`, an overlay's upper directory; what it leaves there is the
+   * step's layer. What fails leaves nothing.
+   */
+  run(
+    key: string,
+    description: string,
+    make: (places: { upper: string; work: string }) => Promise<void>,
+  ): Promise<StepRecord> {
+    const known = this.#running.get(key);
+    // another build's, which may be broken off
+    if (known) return known.catch(() => this.find(key) ?? this.run(key, description, make));
+    const running = this.#run(key, description, make).finally(() => this.#running.delete(key));
+    this.#running.set(key, running);
+    return running;
+  }
+
+  async #run(
+    key: string,
+    description: string,
+    make: (places: { upper: string; work: string }) => Promise<void>,
+  ): Promise<StepRecord> {
+    // a name that is swept at the next start
+    const temporary = join(this.directory, `.step-${randomBytes(6).toString("hex")}`);
+    const [upper, work] = [join(temporary, "upper"), join(temporary, "work")];
+    mkdirSync(upper, { recursive: true, mode: 0o755 });
+    mkdirSync(work, { mode: 0o755 });
+    try {
+      await make({ upper, work });
+      let layer: string | undefined;
+      if (readdirSync(upper).length > 0) {
+        layer = `${PREFIX}${randomBytes(8).toString("hex")}`;
+        renameSync(upper, join(this.directory, layer));
+      }
+      const now = new Date().toISOString();
+      const record = { key, layer, description, createdAt: now, usedAt: now };
+      this.save(record);
+      return record;
+    } finally {
+      void removeTree(temporary);
+    }
+  }
+
+  /** Takes steps away whose directories no other record has. A layer that an image has too is the image's own from then on. */
+  remove(records: readonly StepRecord[]): void {
+    for (const { key, layer, diffId } of records) {
+      this.store.delete(KEY + key);
+      const isImages = layer !== undefined && diffId !== undefined && this.images.layers.take(diffId, layer);
+      if (layer !== undefined && !isImages) this.#removeLayer(layer);
+    }
+  }
+
+  #removeLayer(layer: string): void {
+    const gone = join(this.directory, `.gone-${layer}-${Date.now()}`);
+    if (!existsSync(join(this.directory, layer))) return;
+    renameSync(join(this.directory, layer), gone);
+    void removeTree(gone);
+  }
+
+  /** Removes what a killed bayd left: layers of steps that were not noted. Only at start. */
+  sweep(): void {
+    const known = new Set(this.list().map(({ layer }) => layer));
+    for (const name of readdirSync(this.directory))
+      if (name.startsWith(PREFIX) && !known.has(name)) this.#removeLayer(name);
+  }
+}

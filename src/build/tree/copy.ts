@@ -1,0 +1,286 @@
+/** Copying what a COPY or ADD names from one root to another. The thread works in both: each part says in which it is. */
+import {
+  chmodSync,
+  closeSync,
+  fchmodSync,
+  fchownSync,
+  lchownSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readlinkSync,
+  readSync,
+  realpathSync,
+  type Stats,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
+import { posix } from "node:path";
+import { BayError, hasCode } from "../../errors.ts";
+import { binary, bytesOf } from "../../image/index.ts";
+import { getXattrs, makeNode, setTimes, setXattr, type ThreadRoot } from "../../linux/index.ts";
+import type { IgnorePatterns } from "../ignore.ts";
+import { isKept } from "./digest.ts";
+import { below, type Found, type Match } from "./select.ts";
+import type { CopyOptions, Owner } from "./tasks.ts";
+import { isArchive, unpackArchive } from "./unpack-archive.ts";
+
+const CHUNK = 1 << 20;
+const chunk = Buffer.allocUnsafeSlow(CHUNK);
+const ROOT: Owner = { uid: 0, gid: 0 };
+
+interface Places {
+  source: ThreadRoot;
+  target: ThreadRoot;
+  options: CopyOptions;
+  /** Owners and attributes count: the source is an image. */
+  isImage: boolean;
+}
+
+/** Throws BAD_TARGET. */
+export function copyMatches(
+  places: Places,
+  matches: readonly Match[],
+  ignore: IgnorePatterns,
+  excludes: IgnorePatterns,
+): void {
+  const { source, target, options } = places;
+  const intoDirectory = options.target.endsWith("/") || matches.length > 1;
+  target.enter();
+  if (intoDirectory) makeDirectories(binary(options.target), options);
+  for (const match of matches) {
+    source.enter();
+    if (options.unpack && match.stat.isFile() && isArchive(match.place)) {
+      unpackArchive(places, match.place);
+      continue;
+    }
+    const at = targetOf(places, match, intoDirectory);
+    copyMatch(places, match, at, ignore, excludes);
+  }
+}
+
+/** Where a match goes: a directory's contents into the target, a file under its own name where that is a directory. */
+function targetOf({ target, options }: Places, match: Match, intoDirectory: boolean): string {
+  target.enter();
+  const base = resolveIn(binary(options.target));
+  if (options.parents) {
+    // what stands before /./ is left out
+    const kept = match.path.split("/./").at(-1)!;
+    return posix.join(base, match.stat.isDirectory() ? kept : posix.join(posix.dirname(kept), name(match)));
+  }
+  if (match.stat.isDirectory()) return base;
+  const isDirectory = intoDirectory || statOf(base)?.isDirectory();
+  return isDirectory ? posix.join(base, name(match)) : base;
+}
+
+const name = (match: Match) => posix.basename(match.path);
+
+function statOf(path: string): Stats | undefined {
+  return statSync(bytesOf(path), { throwIfNoEntry: false });
+}
+
+/** A path in the thread's root, its symlinks followed as far as there is something. */
+export function resolveIn(path: string): string {
+  const normal = posix.join("/", path).replace(/(.)\/$/, "$1");
+  try {
+    return realpathSync(bytesOf(normal), "latin1") as unknown as string;
+  } catch (error) {
+    if (hasCode(error, "ENOENT")) return posix.join(resolveIn(posix.dirname(normal)), posix.basename(normal));
+    if (hasCode(error, "ENOTDIR"))
+      throw new BayError("BAD_TARGET", `a part of ${JSON.stringify(shown(normal))} is no directory`);
+    throw error;
+  }
+}
+
+const shown = (path: string) => bytesOf(path).toString("utf8").replace(/\p{C}/gu, "?");
+
+/** Makes a directory and those above it that are missing; gives the path with its symlinks followed. */
+export function makeDirectories(
+  path: string,
+  { owner = ROOT, newest }: Pick<CopyOptions, "owner" | "newest">,
+): string {
+  const resolved = resolveIn(path);
+  const missing: string[] = [];
+  for (
+    let at = resolved;
+    at !== "/" && !lstatSync(bytesOf(at), { throwIfNoEntry: false });
+    at = posix.dirname(at)
+  )
+    missing.unshift(at);
+  for (const at of missing) {
+    mkdirSync(bytesOf(at));
+    lchownSync(bytesOf(at), owner.uid, owner.gid);
+    chmodSync(bytesOf(at), 0o755);
+  }
+  if (newest !== undefined) for (const at of missing.reverse()) setTimes(bytesOf(at), newest, 0);
+  if (!lstatSync(bytesOf(resolved)).isDirectory())
+    throw new BayError("BAD_TARGET", `${JSON.stringify(shown(resolved))} is there, and no directory`);
+  return resolved;
+}
+
+function copyMatch(
+  places: Places,
+  match: Match,
+  at: string,
+  ignore: IgnorePatterns,
+  excludes: IgnorePatterns,
+): void {
+  const { source, target, options } = places;
+  target.enter();
+  makeDirectories(match.stat.isDirectory() ? posix.dirname(at) : posix.dirname(at), options);
+  const files = below(match, ignore, excludes);
+  const links = new Map<string, string>();
+  const directories: { at: string; stat: Stats }[] = [];
+  for (;;) {
+    source.enter();
+    const { value: found, done } = files.next();
+    if (done) break;
+    const place = posix.join(at, found.path);
+    if (found.stat.isDirectory()) {
+      target.enter();
+      if (makeDirectory(place)) {
+        directories.push({ at: place, stat: found.stat });
+        setOwnerAndMode(places, place, found.stat);
+      }
+    } else copyFile(places, found, place, links);
+  }
+  target.enter();
+  // what is made in a directory changes its time
+  for (const { at: place, stat } of directories.reverse()) setTime(places, place, stat);
+}
+
+/** True where it was not there. */
+function makeDirectory(place: string): boolean {
+  const known = lstatSync(bytesOf(place), { throwIfNoEntry: false });
+  if (known?.isDirectory() || (known?.isSymbolicLink() && statOf(place)?.isDirectory())) return false;
+  if (known) throw new BayError("BAD_TARGET", `${JSON.stringify(shown(place))} is there, and no directory`);
+  mkdirSync(bytesOf(place));
+  return true;
+}
+
+function copyFile(places: Places, found: Found, place: string, links: Map<string, string>): void {
+  const { source, target } = places;
+  const { stat } = found;
+  const from = bytesOf(found.place);
+  const at = bytesOf(place);
+  const inode = stat.nlink > 1 ? `${stat.dev}:${stat.ino}` : undefined;
+  const first = inode && links.get(inode);
+  source.enter();
+  const xattrs = places.isImage && !stat.isSymbolicLink() ? getXattrs(from) : new Map<string, Buffer>();
+  const link = stat.isSymbolicLink() ? readlinkSync(from, "buffer") : undefined;
+  const content = stat.isFile() && !first ? openSync(from, "r") : -1;
+  try {
+    target.enter();
+    makeRoom(place);
+    if (first) return linkSync(bytesOf(first), at);
+    if (inode) links.set(inode, place);
+    if (link) symlinkSync(link, at);
+    else if (stat.isFile()) return writeFile(places, content, at, stat, xattrs);
+    else if (!makeSpecial(at, stat)) return;
+    setOwnerAndMode(places, place, stat);
+    setAttributes(at, xattrs);
+    setTime(places, place, stat);
+  } finally {
+    if (content >= 0) closeSync(content);
+  }
+}
+
+/** A file takes the place of what is no directory. */
+function makeRoom(place: string): void {
+  const known = lstatSync(bytesOf(place), { throwIfNoEntry: false });
+  if (known?.isDirectory())
+    throw new BayError(
+      "BAD_TARGET",
+      `${JSON.stringify(shown(place))} is a directory, and cannot become a file`,
+    );
+  if (known) unlinkSync(bytesOf(place));
+}
+
+function makeSpecial(at: Buffer, stat: Stats): boolean {
+  const kind = stat.isFIFO()
+    ? "fifo"
+    : stat.isCharacterDevice()
+      ? "char"
+      : stat.isBlockDevice()
+        ? "block"
+        : "";
+  return kind !== "" && makeNode(at, kind, stat.mode & 0o7777, stat.rdev);
+}
+
+function writeFile(
+  places: Places,
+  from: number,
+  at: Buffer,
+  stat: Stats,
+  xattrs: ReadonlyMap<string, Buffer>,
+): void {
+  const { owner, mode, mtime } = attributesOf(places, stat);
+  const to = openSync(at, "wx", 0o600);
+  try {
+    for (
+      let count = readSync(from, chunk, 0, CHUNK, null);
+      count > 0;
+      count = readSync(from, chunk, 0, CHUNK, null)
+    )
+      for (let done = 0; done < count; ) done += writeSync(to, chunk, done, count - done);
+    fchownSync(to, owner.uid, owner.gid);
+    fchmodSync(to, mode); // after chown, which clears the setuid bits
+    setAttributes(at, xattrs);
+    setTimes(to, mtime.seconds, mtime.nanoseconds);
+  } finally {
+    closeSync(to);
+  }
+}
+
+function attributesOf({ options, isImage }: Places, stat: Stats) {
+  const seconds = Math.floor(stat.mtimeMs / 1000);
+  const isNewer = options.newest !== undefined && seconds >= options.newest;
+  return {
+    owner: options.owner ?? (isImage ? { uid: stat.uid, gid: stat.gid } : ROOT),
+    mode: options.mode ?? stat.mode & 0o7777,
+    mtime: isNewer
+      ? { seconds: options.newest!, nanoseconds: 0 }
+      : { seconds, nanoseconds: Math.floor((stat.mtimeMs - seconds * 1000) * 1e6) },
+  };
+}
+
+function setOwnerAndMode(places: Places, place: string, stat: Stats): void {
+  const { owner, mode } = attributesOf(places, stat);
+  lchownSync(bytesOf(place), owner.uid, owner.gid);
+  if (!stat.isSymbolicLink()) chmodSync(bytesOf(place), mode);
+}
+
+function setAttributes(at: Buffer, xattrs: ReadonlyMap<string, Buffer>): void {
+  for (const [key, value] of xattrs) if (isKept(key)) setXattr(at, key, value);
+}
+
+function setTime(places: Places, place: string, stat: Stats): void {
+  const { mtime } = attributesOf(places, stat);
+  setTimes(bytesOf(place), mtime.seconds, mtime.nanoseconds);
+}
+
+/** Writes files that are given as text, here-documents and downloads. Works in the target's root. */
+export function writeGiven(files: readonly { name: string; content: string }[], options: CopyOptions): void {
+  const intoDirectory = options.target.endsWith("/") || files.length > 1;
+  if (intoDirectory) makeDirectories(binary(options.target), options);
+  for (const { name: file, content } of files) {
+    const base = resolveIn(binary(options.target));
+    const isDirectory = intoDirectory || statOf(base)?.isDirectory();
+    const place = isDirectory ? posix.join(base, binary(file)) : base;
+    makeDirectories(posix.dirname(place), options);
+    makeRoom(place);
+    const fd = openSync(bytesOf(place), "wx", 0o600);
+    const { owner = ROOT, mode = 0o644, newest } = options;
+    try {
+      writeSync(fd, content);
+      fchownSync(fd, owner.uid, owner.gid);
+      fchmodSync(fd, mode);
+      if (newest !== undefined) setTimes(fd, newest, 0);
+    } finally {
+      closeSync(fd);
+    }
+  }
+}

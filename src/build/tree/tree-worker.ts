@@ -1,0 +1,118 @@
+/** The worker for trees of files (tasks.ts). Sources and targets are each taken as the thread's root, so that no name in them leads out. */
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { parentPort } from "node:worker_threads";
+import { BayError } from "../../errors.ts";
+import { binary, type WorkerAnswer } from "../../image/index.ts";
+import { loadCompression } from "../../image/layers.ts";
+import { inPrivateMounts, mountOverlay, mountTmpfs, ThreadRoot } from "../../linux/index.ts";
+import { IgnorePatterns } from "../ignore.ts";
+import { copyMatches, makeDirectories, resolveIn, writeGiven } from "./copy.ts";
+import { DigestCache, digestOf } from "./digest.ts";
+import { matchSources } from "./select.ts";
+import type { Selection, TreeRoot, TreeTarget, TreeTask } from "./tasks.ts";
+
+/** The places in the staging directory, on a tmpfs that only this task sees. */
+function prepareStaging(staging: string): void {
+  mountTmpfs(staging);
+  for (const name of ["source", "target", "empty", "empty2"]) mkdirSync(join(staging, name));
+}
+
+function mountSource(root: TreeRoot, staging: string): string {
+  if (root.kind === "folder") return root.path;
+  const lower = root.lower.map((name) => join(root.directory, name));
+  // overlayfs wants two
+  while (lower.length < 2) lower.push(join(staging, lower.length === 0 ? "empty" : "empty2"));
+  mountOverlay(join(staging, "source"), `lowerdir=${lower.join(":")}`);
+  return join(staging, "source");
+}
+
+function mountTarget({ directory, lower, upper, work, staging }: TreeTarget): string {
+  const all = lower.length > 0 ? lower.map((name) => join(directory, name)) : [join(staging, "empty")];
+  mountOverlay(join(staging, "target"), `lowerdir=${all.join(":")},upperdir=${upper},workdir=${work}`);
+  return join(staging, "target");
+}
+
+/** Runs an action with the roots, which are closed after it. */
+function withRoot<T>(directory: string, action: (root: ThreadRoot) => T): T {
+  const root = new ThreadRoot(directory);
+  try {
+    return action(root);
+  } finally {
+    root.close();
+  }
+}
+
+function digest(selection: Selection, cacheFile: string | undefined): string {
+  const { root, sources } = selection;
+  const staging = root.kind === "layers" ? root.staging : undefined;
+  const cache = new DigestCache(cacheFile);
+  const result = inPrivateMounts(() => {
+    if (staging) prepareStaging(staging);
+    return withRoot(mountSource(root, staging ?? ""), (source) => {
+      source.enter();
+      const [ignore, excludes] = [
+        new IgnorePatterns(selection.ignore),
+        new IgnorePatterns(selection.excludes),
+      ];
+      const matches = matchSources(sources, ignore);
+      return digestOf(matches, ignore, excludes, root.kind === "layers", cache);
+    });
+  });
+  cache.save();
+  return result;
+}
+
+function run(task: TreeTask): string {
+  if (task.kind === "digest") return digest(task.selection, task.cacheFile);
+  return inPrivateMounts(() => {
+    prepareStaging(task.into.staging);
+    const from = task.kind === "copy" ? mountSource(task.selection.root, task.into.staging) : undefined;
+    return withRoot(mountTarget(task.into), (target) => {
+      if (task.kind === "write") {
+        target.enter();
+        writeGiven(task.files, task.options);
+        return "";
+      }
+      if (task.kind === "directory") {
+        target.enter();
+        if (existsSync(resolveIn(binary(task.path)))) {
+          makeDirectories(binary(task.path), { owner: task.owner, newest: undefined }); // it says where it is none
+          return "";
+        }
+        makeDirectories(binary(task.path), { owner: task.owner, newest: undefined });
+        return "made";
+      }
+      return withRoot(from!, (source) => {
+        const { selection, options } = task;
+        const [ignore, excludes] = [
+          new IgnorePatterns(selection.ignore),
+          new IgnorePatterns(selection.excludes),
+        ];
+        source.enter();
+        const matches = matchSources(selection.sources, ignore);
+        const isImage = selection.root.kind === "layers";
+        copyMatches({ source, target, options, isImage }, matches, ignore, excludes);
+        return "";
+      });
+    });
+  });
+}
+
+for (const kind of ["gzip", "zstd"] as const) {
+  try {
+    loadCompression(kind); // from inside a root it would not be found
+  } catch {
+    // said when an archive needs it
+  }
+}
+parentPort!.on("message", (task: TreeTask) => {
+  let answer: WorkerAnswer;
+  try {
+    answer = { ok: true, result: run(task) };
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    answer = { ok: false, code: error instanceof BayError ? error.code : (code ?? "TREE_TASK"), message };
+  }
+  parentPort!.postMessage(answer);
+});

@@ -1,0 +1,87 @@
+/** bay's own route for builds: a request in JSON, news of the steps, and the image at the end. */
+import { z } from "zod";
+import { BayError, messageOf } from "../../errors.ts";
+import { type Route, route, startStream } from "../http.ts";
+import type { Services } from "../server.ts";
+
+const path = z.string().startsWith("/");
+const texts = z.record(z.string(), z.string());
+
+const requestSchema = z.object({
+  context: path.optional(),
+  dockerfile: z.object({ source: z.string().max(4 << 20), file: z.string() }),
+  ignore: z.array(z.string()).default([]),
+  target: z.string().optional(),
+  args: texts.default({}),
+  contexts: z
+    .record(
+      z.string(),
+      z.union([
+        z.object({ kind: z.literal("folder"), path }),
+        z.object({ kind: z.literal("image"), reference: z.string() }),
+      ]),
+    )
+    .default({}),
+  labels: texts.default({}),
+  tags: z.array(z.string()).default([]),
+  platform: z.string().optional(),
+  noCache: z.boolean().default(false),
+  noCacheFilter: z.array(z.string()).default([]),
+  pull: z.boolean().default(false),
+  network: z.enum(["bridge", "host", "none"]).default("bridge"),
+  extraHosts: z.array(z.string()).default([]),
+  shmSize: z.number().optional(),
+  ulimits: z.record(z.string(), z.object({ soft: z.number(), hard: z.number() })).default({}),
+  secrets: z
+    .record(z.string(), z.union([z.object({ file: path }), z.object({ value: z.string() })]))
+    .default({}),
+  ssh: texts.default({}),
+  insecure: z.boolean().default(false),
+});
+
+export type BuildBody = z.input<typeof requestSchema>;
+
+/** A line of the answer. */
+export type BuildLine =
+  | {
+      news: {
+        step: number;
+        kind: "started" | "cached" | "output" | "done" | "failed" | "note";
+        title: string;
+        text?: string;
+        seconds?: number;
+      };
+    }
+  | { image: { id: string; digest: string } }
+  | { error: { code: string; message: string; hint?: string } };
+
+export function buildRoutes({ builder, manager }: Services): Route[] {
+  return [
+    route("POST", "/bay/v1/build", async ({ response, json }) => {
+      const parsed = requestSchema.safeParse(await json());
+      if (!parsed.success) {
+        const [issue] = parsed.error.issues;
+        throw new BayError("BAD_REQUEST", `${issue?.path.join(".")}: ${issue?.message}`);
+      }
+      const { context, target, platform, shmSize } = parsed.data;
+      const write = startStream(response) as (line: BuildLine) => void;
+      const abort = new AbortController();
+      response.on("close", () => response.writableFinished || abort.abort());
+      try {
+        const build = await builder();
+        const image = await build.build(
+          { ...parsed.data, context, target, platform, shmSize },
+          (news) => write({ news }),
+          abort.signal,
+        );
+        manager.events.publish("image", "build", image.id, { name: image.reference });
+        write({ image: { id: image.id, digest: image.manifest.digest } });
+      } catch (error) {
+        const { code = "INTERNAL", hint } = error instanceof BayError ? error : {};
+        const message = error instanceof BayError ? error.message : messageOf(error);
+        write({ error: { code, message, ...(hint ? { hint } : {}) } });
+      }
+      response.end();
+    }),
+  ];
+}

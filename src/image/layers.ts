@@ -1,0 +1,4 @@
+/** The second door of images: work on archives and layers, for workers. It loads the kernel's library. */
+export { compressionAt, decompress, loadCompression } from "./compression/index.ts";
+export { fromDescriptor } from "./tar/read.ts";
+export { unpackInto } from "./unpack.ts";
