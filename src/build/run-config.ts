@@ -103,7 +103,7 @@ export function applyToConfig(
     case "healthcheck":
       return { ...config, Healthcheck: healthOf(instruction.check) };
     case "onbuild":
-      return { ...config, OnBuild: [...(config.OnBuild ?? []), instruction.text] };
+      return { ...config, OnBuild: [...(config.OnBuild ?? []), instruction.triggerText] };
   }
 }
 

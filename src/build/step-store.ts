@@ -100,16 +100,15 @@ export class StepStore {
 
   /** Takes steps away whose directories no other record has. A layer that an image has too is the image's own from then on. */
   remove(records: readonly StepRecord[]): void {
-    for (const { key, layer, diffId } of records) {
+    for (const { key, layer } of records) {
       this.store.delete(KEY + key);
-      const isImages = layer !== undefined && diffId !== undefined && this.images.layers.take(diffId, layer);
-      if (layer !== undefined && !isImages) this.#removeLayer(layer);
+      if (layer !== undefined) this.#removeLayer(layer);
     }
   }
 
   #removeLayer(layer: string): void {
+    if (!existsSync(join(this.directory, layer)) || this.images.layers.take(layer)) return;
     const gone = join(this.directory, `.gone-${layer}-${Date.now()}`);
-    if (!existsSync(join(this.directory, layer))) return;
     renameSync(join(this.directory, layer), gone);
     void removeTree(gone);
   }

@@ -12,6 +12,7 @@ import {
   cgroupManager,
   removeLastGroup,
   signalProcess,
+  unmount,
 } from "../linux/index.ts";
 import {
   type ContainerEndpoint,
@@ -491,6 +492,13 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     for (const id of readdirSync(join(this.roots.root, "containers")))
       if (!this.#records.has(id)) this.#removeFiles(id);
     const known = new Set(this.list().map(({ id }) => id.slice(0, 16)));
+    this.networks.sweep(known);
+    // of tasks that were running
+    for (const name of readdirSync(join(this.roots.run, "containers")))
+      if (!known.has(name))
+        rmSync(join(this.roots.run, "containers", name), { recursive: true, force: true });
+    for (const name of readdirSync(this.roots.run))
+      if (name.startsWith("build-")) removeScratch(join(this.roots.run, name));
     for (const name of this.cgroups.list()) {
       if (name === "shims" || known.has(name)) continue;
       const group = this.cgroups.group(name);
@@ -554,6 +562,12 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   async removeGroups(): Promise<void> {
     if (this.list().length === 0) await removeLastGroup(this.cgroups, "shims");
   }
+}
+
+/** What a build had mounted goes with it. */
+function removeScratch(directory: string): void {
+  for (const name of readdirSync(directory)) unmount(join(directory, name));
+  rmSync(directory, { recursive: true, force: true });
 }
 
 function stopSignalOf({ config }: ContainerRecord): number {

@@ -60,7 +60,9 @@ export class LayerStore {
       const actual = await runLayerTask({ kind: "unpack", piece, directory, digest });
       if (actual !== diffId)
         throw new BayError("WRONG_DIGEST", `the layer's content is ${actual}, the image says ${diffId}`);
-      renameSync(directory, join(this.directory, LayerStore.shortName(diffId)));
+      const place = join(this.directory, LayerStore.shortName(diffId));
+      if (lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink()) unlinkSync(place); // to what is gone
+      renameSync(directory, place);
     } finally {
       await removeTree(directory);
     }
@@ -98,10 +100,12 @@ export class LayerStore {
   }
 
   /** True where the directory was a layer by a link, and is the layer itself now. */
-  take(diffId: string, name: string): boolean {
-    const place = join(this.directory, LayerStore.shortName(diffId));
-    if (!lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink() || readlinkSync(place) !== name)
-      return false;
+  take(name: string): boolean {
+    const place = readdirSync(this.directory, { withFileTypes: true })
+      .filter((entry) => entry.isSymbolicLink())
+      .map((entry) => join(this.directory, entry.name))
+      .find((link) => readlinkSync(link) === name);
+    if (place === undefined) return false;
     // a kill in between leaves no layer, which is unpacked again then
     unlinkSync(place);
     renameSync(join(this.directory, name), place);

@@ -1,6 +1,6 @@
 /** The networks of one bay: bridges, endpoints, published ports and DNS, kept as their records say. */
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { BayError } from "../errors.ts";
 import { contains, formatSubnet, isHostAddress, parseSubnet, type Subnet, toAddress } from "../ipv4.ts";
@@ -220,6 +220,12 @@ export class NetworkManager {
     this.#dns.get(container)?.close();
     this.#dns.delete(container);
     removeNamespace(this.namespaceFile(container));
+  }
+
+  /** At start: gives up namespaces of what a killed bayd was running, and nobody knows. */
+  sweep(known: ReadonlySet<string>): void {
+    for (const name of readdirSync(join(this.roots.run, "netns")))
+      if (!known.has(name)) removeNamespace(join(this.roots.run, "netns", name));
   }
 
   /** Resolves when no link of a container that is gone is left, or after a while: the kernel is still at work then. */

@@ -54,7 +54,7 @@ describe("a stack", () => {
     [
       "a published port",
       { memory: "64m", restart: "on-failure:3", port: 18081 },
-      "services.a.ports: (none) -> 18081:80",
+      "services.a.ports: 18080:80 -> 18081:80",
     ],
   ])("changes %s on the live container, in one step that names both values", (_, options, reason) => {
     const old = pid("a");

@@ -55,7 +55,7 @@ type Kinds =
   | { kind: "shell"; words: string[] }
   | { kind: "cmd" | "entrypoint"; command: CommandLine }
   | { kind: "healthcheck"; check: HealthCheck }
-  | { kind: "onbuild"; text: string; trigger: Instruction };
+  | { kind: "onbuild"; triggerText: string; trigger: Instruction };
 
 export interface HealthCheck {
   /** Undefined says that the base's check does not count: NONE. */
@@ -320,7 +320,7 @@ function readOnBuild(node: Node): Kinds {
   if (NO_TRIGGERS.includes(trigger.name))
     throw bad(`${trigger.name.toUpperCase()} cannot stand behind ONBUILD`);
   if (node.heredocs.length > 0) trigger.heredocs.push(...node.heredocs);
-  return { kind: "onbuild", text: triggerText(node), trigger: readInstruction(trigger) };
+  return { kind: "onbuild", triggerText: triggerText(node), trigger: readInstruction(trigger) };
 }
 
 /** What is kept in the image, and read again when another is built from it. */

@@ -83,17 +83,27 @@ function statOf(path: string): Stats | undefined {
 }
 
 /** A path in the thread's root, its symlinks followed as far as there is something. */
-export function resolveIn(path: string): string {
+export function resolveIn(path: string, links = 0): string {
   const normal = posix.join("/", path).replace(/(.)\/$/, "$1");
   try {
     return realpathSync(bytesOf(normal), "latin1") as unknown as string;
   } catch (error) {
-    if (hasCode(error, "ENOENT")) return posix.join(resolveIn(posix.dirname(normal)), posix.basename(normal));
+    if (hasCode(error, "ENOENT"))
+      return resolveLast(resolveIn(posix.dirname(normal), links), posix.basename(normal), links);
     if (hasCode(error, "ENOTDIR"))
       throw new BayError("BAD_TARGET", `a part of ${JSON.stringify(shown(normal))} is no directory`);
     throw error;
   }
 }
+
+/** A symlink to what is not there yet leads on all the same. */
+function resolveLast(directory: string, last: string, links: number): string {
+  const place = posix.join(directory, last);
+  if (!lstatSync(bytesOf(place), { throwIfNoEntry: false })?.isSymbolicLink()) return place;
+  if (links >= MAX_LINKS) throw new BayError("BAD_TARGET", `${JSON.stringify(shown(place))} leads to itself`);
+  return resolveIn(posix.resolve(directory, readlinkSync(bytesOf(place), "latin1")), links + 1);
+}
+const MAX_LINKS = 40;
 
 const shown = (path: string) => bytesOf(path).toString("utf8").replace(/\p{C}/gu, "?");
 

@@ -31,14 +31,15 @@ export function matchSources(sources: readonly string[], ignore: IgnorePatterns)
   return sources.flatMap((source) => {
     const pattern = posix.join("/", binary(source)).slice(1).replace(/\/$/, "");
     const names = hasWildcard(pattern) ? expandWildcard(pattern) : [unescaped(pattern)];
-    return names
-      .filter((path) => path === "" || !ignore.matches(text(path)) || ignore.mayTakeBack)
-      .flatMap((path) => {
-        const match = lookUp(path);
-        if (match) return [match];
-        if (hasWildcard(pattern)) return [];
-        throw new BayError("NOT_FOUND", `${JSON.stringify(text(path))} is not there`);
-      });
+    return names.flatMap((path) => {
+      const found = lookUp(path);
+      const isIgnored = path !== "" && ignore.matches(text(path));
+      // something in an ignored folder may be taken back
+      const match = isIgnored && !(found?.stat.isDirectory() && ignore.mayTakeBack) ? undefined : found;
+      if (match) return [match];
+      if (hasWildcard(pattern)) return [];
+      throw new BayError("NOT_FOUND", `${JSON.stringify(text(path))} is not there`);
+    });
   });
 }
 

@@ -1,0 +1,299 @@
+/** Builds: the language as users write it, the cache, and what happens when a step fails. */
+import { execFileSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { Bay } from "../support/bay.ts";
+
+const BASE = `FROM scratch AS base
+COPY busybox /bin/busybox
+RUN ["/bin/busybox", "--install", "-s", "/bin"]
+COPY <<EOF /etc/passwd
+root:x:0:0:root:/root:/bin/sh
+bob:x:7:8::/home/bob:/bin/sh
+EOF
+`;
+
+interface Inspected {
+  Id: string;
+  Config: Record<string, unknown>;
+  RootFS: { Layers: string[] };
+}
+
+describe("a build", () => {
+  const bay = new Bay();
+  const context = join(bay.folder, "context");
+  const put = (name: string, text: string) => {
+    mkdirSync(join(context, name, ".."), { recursive: true });
+    writeFileSync(join(context, name), text);
+  };
+  const run = (dockerfile: string, ...options: string[]) => {
+    put("Dockerfile", dockerfile);
+    return bay.run(["image", "build", "-t", "test:1", "--progress", "plain", ...options, context]);
+  };
+  /** Builds on the base and gives what is told. */
+  const build = (dockerfile: string, ...options: string[]) => {
+    const { code, out, err } = run(`${BASE}${dockerfile}`, ...options);
+    if (code !== 0) throw new Error(`${out}${err}`);
+    return err;
+  };
+  const inspect = () => (JSON.parse(bay.ok("image", "inspect", "test:1")) as Inspected[])[0]!;
+  /** What a command in the built image says. */
+  const say = (command: string) => {
+    bay.write(
+      `name: say\nservices:\n  a: { image: "test:1", network_mode: none, entrypoint: [/bin/sh, -c] }\n`,
+    );
+    return bay.ok("run", "--rm", "-T", "a", command);
+  };
+  beforeAll(() => {
+    mkdirSync(context);
+    copyFileSync("/bin/busybox", join(context, "busybox"));
+    bay.write("name: say\nservices: {}\n");
+  });
+  beforeEach(() => {
+    for (const name of readdirSync(context))
+      if (name !== "busybox") rmSync(join(context, name), { recursive: true });
+  });
+  afterAll(() => bay.close());
+
+  it("does what each instruction says", () => {
+    put("src/a.txt", "a");
+    put("src/sub/b.txt", "b");
+    build(
+      `FROM base
+ARG VERSION=1 OTHER
+ENV NAME="two words" PATH_TOO=$PATH:/more
+LABEL a=b "c d"="e f"
+WORKDIR /srv
+WORKDIR below
+COPY src/ .
+COPY --chown=bob --chmod=640 src/a.txt copied/
+ADD src/a.txt src/sub/b.txt /added/
+RUN echo "$NAME $VERSION $OTHER" > run && mkdir /empty
+EXPOSE 80 90/udp
+VOLUME /data
+USER bob
+STOPSIGNAL SIGINT
+HEALTHCHECK --interval=5s CMD true
+ENTRYPOINT ["/bin/sh", "-c"]
+CMD ["cat run"]
+`,
+      "--build-arg",
+      "VERSION=7",
+      "--label",
+      "x=y",
+    );
+    const { Config } = inspect();
+    expect(Config).toMatchObject({
+      Env: [expect.stringMatching(/^PATH=/), "NAME=two words", expect.stringMatching(/^PATH_TOO=.*:\/more$/)],
+      Labels: { a: "b", "c d": "e f", x: "y" },
+      WorkingDir: "/srv/below",
+      ExposedPorts: { "80/tcp": {}, "90/udp": {} },
+      Volumes: { "/data": {} },
+      User: "bob",
+      StopSignal: "SIGINT",
+      Entrypoint: ["/bin/sh", "-c"],
+      Cmd: ["cat run"],
+    });
+    expect(
+      say("cat run; id -u; ls -d /empty; cat a.txt sub/b.txt; stat -c '%u:%g %a' copied/a.txt; ls /added"),
+    ).toBe("two words 7 \n7\n/empty\nab7:8 640\na.txt\nb.txt\n");
+  });
+
+  it("takes from the cache what is the same, and does the rest", () => {
+    put("a", "one");
+    put("b", "two");
+    const file =
+      "FROM base\nCOPY a /a\nRUN cat /a > /c && cat /proc/sys/kernel/random/uuid > /when\nCOPY b /b\n";
+    build(file);
+    const before = inspect().Id;
+    const steps = (told: string) => told.match(/CACHED|DONE/g)!;
+    // times do not count
+    utimesSync(join(context, "a"), 5, 5);
+    const again = build(file);
+    expect(steps(again)).toEqual(Array(6).fill("CACHED"));
+    expect(inspect().Id).toBe(before);
+    put("b", "three");
+    expect(steps(build(file))).toEqual([...Array(5).fill("CACHED"), "DONE"]);
+    put("a", "other");
+    expect(steps(build(file)).filter((word) => word === "DONE").length).toBe(3);
+    expect(say("cat /c")).toBe("other");
+    const when = say("cat /when");
+    expect(steps(build(file, "--no-cache")).filter((word) => word === "CACHED")).toEqual([]);
+    expect(say("cat /when")).not.toBe(when);
+    // bayd may go and come
+    bay.ok("daemon", "stop");
+    expect(steps(build(file))).toEqual(Array(6).fill("CACHED"));
+  });
+
+  it("leaves out what .dockerignore says, and finds files by wildcards", () => {
+    for (const name of [
+      "keep.txt",
+      "drop.log",
+      "deep/x.log",
+      "deep/keep.log",
+      "deep/er/y.txt",
+      "node_modules/z",
+    ])
+      put(name, name);
+    put(
+      ".dockerignore",
+      "# comment\n**/*.log\n!deep/keep.log\nnode_modules\nDockerfile*\n.dockerignore\nbusybox\n",
+    );
+    put("Dockerfile.dockerignore", "");
+    rmSync(join(context, "Dockerfile.dockerignore"));
+    bay.ok("image", "ls");
+    put("base.Dockerfile", "FROM base2\nCOPY . /all/\nCOPY *.txt deep/?.log* /some/\n");
+    put("Dockerfile", BASE);
+    rmSync(join(context, ".dockerignore"));
+    bay.ok("image", "build", "-t", "base2", "-q", context);
+    put(
+      ".dockerignore",
+      "# comment\n**/*.log\n!deep/keep.log\nnode_modules\n*Dockerfile*\n.dockerignore\nbusybox\n",
+    );
+    bay.ok("image", "build", "-t", "test:1", "-q", "-f", join(context, "base.Dockerfile"), context);
+    expect(say("cd /all && find . -type f | sort; ls /some")).toBe(
+      "./deep/er/y.txt\n./deep/keep.log\n./keep.txt\nkeep.txt\n",
+    );
+  });
+
+  it("has stages that copy from each other, and does those that are needed", () => {
+    const told = build(
+      `FROM base AS one
+RUN echo one > /made
+FROM base AS unused
+RUN false
+FROM base AS two
+COPY --from=one /made /from-one
+RUN --mount=type=bind,from=one,source=/made,target=/mnt/made cat /mnt/made > /bound
+FROM two
+COPY --from=0 /etc/passwd /p
+`,
+    );
+    expect(told).not.toContain("unused");
+    expect(say("cat /from-one /bound; wc -l < /p; ls -A /mnt 2>/dev/null | wc -l")).toBe("one\none\n2\n0\n");
+    build(
+      "FROM base AS first\nRUN touch /first\nFROM base AS second\nRUN touch /second\n",
+      "--target",
+      "first",
+    );
+    expect(say("ls /first /second 2>&1 | head -1")).toMatch(/\/first|second: No such/);
+  });
+
+  it("mounts caches that stay and secrets that do not", () => {
+    const [token, word] = [randomBytes(8).toString("hex"), randomBytes(8).toString("hex")];
+    writeFileSync(join(bay.folder, "token"), token);
+    const file = `FROM base
+RUN --mount=type=cache,target=/cache --mount=type=secret,id=token --mount=type=secret,id=word,env=WORD \\
+    echo x >> /cache/count; wc -l < /cache/count > /count; cat /run/secrets/token | wc -c > /length; echo \${#WORD} >> /length
+RUN --mount=type=tmpfs,target=/scratch touch /scratch/x && ls /run/secrets /scratch 2>&1 | wc -l > /after
+`;
+    bay.env.WORD = word;
+    const options = ["--secret", `id=token,src=${join(bay.folder, "token")}`, "--secret", "id=word,env=WORD"];
+    build(file, ...options);
+    expect(say("cat /count /length")).toBe("1\n16\n16\n");
+    build(file, "--no-cache", ...options);
+    expect(say("cat /count")).toBe("2\n");
+    bay.ok("image", "save", "-o", "saved.tar", "test:1");
+    expect(readFileSync(join(bay.folder, "stack", "saved.tar")).includes(token)).toBe(false);
+    const search = `grep -rlE '${token}|${word}' -D skip ${join(bay.folder, "root")} ${join(bay.folder, "run")} || true`;
+    expect(execFileSync("sh", ["-c", search], { encoding: "utf8" })).toBe("");
+  }, 60_000);
+
+  it("says where it failed, with the last lines, and leaves nothing", () => {
+    const { code, err } = run(
+      `${BASE}FROM base\nRUN echo before && \\\n    sh -c 'echo the reason >&2; exit 3'\nRUN echo after\n`,
+    );
+    expect(code).toBe(1);
+    expect(err).toContain("Dockerfile:9:1: error: the command ended with exit code 3");
+    expect(err).toMatch(/9 \| RUN echo before && \\/);
+    expect(err).toMatch(/its last lines:\n {2}before\n {2}the reason/);
+    expect(err).not.toContain("after\n#");
+    const rest = readdirSync(join(bay.folder, "root", "layers")).filter((name) => name.startsWith("."));
+    expect(rest).toEqual([]);
+    const wrong = run("FORM x\nFROM scratch AS a\nCOPI a b\nRUN --mont=x y\nFROM a AS a\nHEALTHCHECK\n");
+    for (const word of [
+      "Dockerfile:1:1: error: unknown instruction",
+      "did you mean FROM?",
+      "did you mean COPY?",
+      "did you mean --mount?",
+      "two stages are called a",
+      "HEALTHCHECK says nothing",
+    ])
+      expect(wrong.err).toContain(word);
+    expect(run(`${BASE}COPY absent /x\n`).err).toContain('"absent" is not there');
+    expect(run("FROM scratch\nCOPY ../../etc/passwd /x\n").err).toContain("is not there");
+  });
+
+  it("unpacks archives that are added, and keeps links and modes", () => {
+    mkdirSync(join(context, "tree"));
+    execFileSync("sh", [
+      "-c",
+      `cd ${join(context, "tree")} && echo x > f && ln f hard && ln -s f soft && ln -s /etc/passwd out && mkdir d && chmod 750 d && chmod 4755 f && tar -czf ../t.tgz .`,
+    ]);
+    build(
+      "FROM base\nADD t.tgz /unpacked/\nCOPY t.tgz /kept.tgz\nCOPY tree /copied/\nCOPY tree/soft /followed\n",
+    );
+    expect(
+      say(
+        "cd /copied && readlink soft; readlink out; stat -c '%a %h' f d; ls /unpacked | wc -l; cat /followed; [ -f /kept.tgz ] && echo kept",
+      ),
+    ).toMatch(/^f\n\/etc\/passwd\n4755 2\n750 \d\n5\nx\nkept\n$/);
+  });
+
+  it("cannot be led out of its context or its image by symlinks", () => {
+    mkdirSync(join(bay.folder, "outside"), { recursive: true });
+    writeFileSync(join(bay.folder, "outside", "victim"), "untouched");
+    execFileSync("ln", ["-s", join(bay.folder, "outside"), join(context, "link")]);
+    put("file", "overwritten");
+    expect(run(`${BASE}FROM base\nCOPY link/victim /x\n`).err).toContain("is not there");
+    build(
+      `FROM base\nRUN ln -s ${join(bay.folder, "outside")} /out && ln -s ../../../../../../../..${join(bay.folder, "outside")} /rel\nCOPY file /out/victim\nCOPY file /rel/victim\n`,
+    );
+    expect(readFileSync(join(bay.folder, "outside", "victim"), "utf8")).toBe("untouched");
+    expect(readdirSync(join(bay.folder, "outside"))).toEqual(["victim"]);
+  });
+
+  it("runs what the base image wants built on it", () => {
+    put("Dockerfile", `${BASE}ONBUILD COPY note /note\nONBUILD RUN echo built >> /note\n`);
+    put("note", "a note\n");
+    bay.ok("image", "build", "-q", "-t", "parent:1", context);
+    put("Dockerfile", "FROM parent:1\nCMD x\n");
+    bay.ok("image", "build", "-q", "-t", "test:1", context);
+    expect(say("cat /note")).toBe("a note\nbuilt\n");
+    expect(inspect().Config.OnBuild ?? []).toEqual([]);
+  });
+
+  it("goes on after kill -9 of bayd, and leaves nothing behind", async () => {
+    put("a", String(Math.random()));
+    const file = `${BASE}FROM base\nCOPY a /a\nRUN sleep 0.3; echo done > /b\nRUN sleep 0.3; cat /a /b > /c\n`;
+    put("Dockerfile", file);
+    for (let round = 0; round < 4; round++) {
+      const building = bay.call(["image", "build", "-t", "test:1", "--progress", "plain", context]);
+      await new Promise((resolve) => setTimeout(resolve, 250 + round * 150));
+      process.kill(bay.daemonPid(), "SIGKILL");
+      await building;
+      await new Promise((resolve) => setTimeout(resolve, 800));
+      put("a", String(Math.random()));
+    }
+    expect((await bay.call(["image", "build", "-t", "test:1", context])).code).toBe(0);
+    expect(say("grep -c . /c").trim()).toBe("1");
+    expect(bay.run(["image", "verify"]).code).toBe(0);
+    const layers = join(bay.folder, "root", "layers");
+    expect(readdirSync(layers).filter((name) => name.startsWith("."))).toEqual([]);
+    expect(
+      existsSync(join(bay.folder, "run", "containers")) && readdirSync(join(bay.folder, "run", "containers")),
+    ).toEqual([]);
+    expect(readdirSync(join(bay.folder, "run")).filter((name) => name.startsWith("build-"))).toEqual([]);
+  }, 60_000);
+});
