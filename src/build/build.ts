@@ -6,6 +6,7 @@ import { BayError } from "../errors.ts";
 import {
   type Descriptor,
   hostPlatform,
+  type Image,
   type ImageConfig,
   type ImageRecord,
   MEDIA,
@@ -51,6 +52,8 @@ export class Builder {
     request: BuildRequest,
     tell: (news: BuildNews) => void,
     signal: AbortSignal | undefined,
+    /** Images that are made another way: a stack's own. */
+    findImage?: (name: string) => Promise<Image | undefined> | undefined,
   ): Promise<ImageRecord> {
     const { dockerfile, warnings } = checkDockerfile(request.dockerfile);
     for (const text of warnings) tell({ step: -1, kind: "note", title: "", text });
@@ -63,7 +66,7 @@ export class Builder {
         dockerfile,
         request,
         tell,
-        () => {},
+        findImage,
         signal,
       );
       const state = await solver.solve();

@@ -16,7 +16,6 @@ import {
 import { availableParallelism } from "node:os";
 import { basename, join, posix } from "node:path";
 import { type ContainerManager, resolveOwner } from "../container/index.ts";
-import type { Diagnostic } from "../diagnostics.ts";
 import { BayError } from "../errors.ts";
 import {
   type Descriptor,
@@ -87,7 +86,7 @@ export class Solver {
     readonly dockerfile: Dockerfile,
     readonly request: BuildRequest,
     readonly tell: (news: BuildNews) => void,
-    readonly warn: (diagnostic: Diagnostic) => void,
+    readonly findImage: ((name: string) => Promise<Image | undefined> | undefined) | undefined,
     readonly signal: AbortSignal | undefined,
   ) {
     const platform = request.platform ? parsePlatform(request.platform) : hostPlatform();
@@ -211,6 +210,8 @@ export class Solver {
     const title = `[image] ${reference}`;
     const getting = (async () => {
       const { images } = this.manager;
+      const own = await this.findImage?.(reference);
+      if (own) return own;
       const isHere = images.records.byId(reference) ?? images.records.find(reference);
       if (isHere && !this.request.pull) return images.get(isHere.reference, isHere.id);
       this.tell({ step, kind: "started", title });

@@ -44,6 +44,7 @@ export function makeExecutor(
   };
   const deeds: Record<Step["kind"], (step: Step, say: (message: string) => void) => Promise<void>> = {
     // images come before the plan that is applied here
+    "image.build": async () => {},
     "image.make": async () => {},
     "image.pull": async () => {},
     "network.create": async ({ name }) => {

@@ -43,7 +43,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     built ??= new Builder(manager, steps);
     return built;
   };
-  const stacks = new StackService(manager);
+  const stacks = new StackService(manager, builder);
   let timer: NodeJS.Timeout | undefined;
   const done = new Promise<void>((resolve) => {
     const shutDown = () => resolve();

@@ -1,8 +1,9 @@
 /** What bayd does with whole stacks: plan, up, down. Decisions are the planner's, deeds the executor's. */
+import type { Builder, BuildNews } from "../build/index.ts";
 import type { ContainerManager } from "../container/index.ts";
 import { LABELS } from "../container/index.ts";
 import { BayError } from "../errors.ts";
-import { PullSummary } from "../image/index.ts";
+import { type ImageRecord, PullSummary } from "../image/index.ts";
 import {
   type Actual,
   applyPlan,
@@ -13,17 +14,22 @@ import {
   type PlanOptions,
   type Progress,
   type Say,
+  type Step,
 } from "../reconcile/index.ts";
 import type { Stack } from "../stack/index.ts";
 import { makeExecutor, type UpSettings } from "./executor.ts";
 import { observe, toImageSource, type View } from "./observe.ts";
+import { type BuildChanges, toBuildRequest } from "./stack-build.ts";
 import { type StackSummary, summariseStacks } from "./stack-list.ts";
 
 export class StackService {
   /** One change of a stack at a time. */
   readonly #queues = new Map<string, Promise<unknown>>();
 
-  constructor(readonly manager: ContainerManager) {}
+  constructor(
+    readonly manager: ContainerManager,
+    readonly builder: () => Promise<Builder>,
+  ) {}
 
   get view(): View {
     const { roots, store } = this.manager;
@@ -53,23 +59,62 @@ export class StackService {
   ): Promise<Plan> {
     return this.#queue(stack.name, async () => {
       const first = this.plan(stack, options);
-      const images = first.steps.filter(({ kind }) => kind === "image.make" || kind === "image.pull");
+      const images = first.steps.filter(({ kind }) => kind.startsWith("image."));
       if (images.length > 0) {
         await applyPlan(
           { ...first, steps: images },
-          (step, say) =>
-            step.kind === "image.pull"
-              ? this.#pullImage(step.name, say, signal)
-              : this.#makeImage(stack, step.name),
+          async (step, say) => void (await this.#bringImage(stack, step, say, signal)),
           onProgress,
           signal,
         );
       }
-      const plan = images.length > 0 ? this.plan(stack, { ...options, pull: "never" }) : first;
+      const plan = images.length > 0 ? this.plan(stack, { ...options, pull: "never", build: false }) : first;
       await applyPlan(plan, makeExecutor(this.manager, stack, { ...settings, signal }), onProgress, signal);
       await this.#finish(plan);
       return { ...plan, steps: [...images, ...plan.steps] };
     });
+  }
+
+  #bringImage(stack: Stack, step: Step, say: Say, signal: AbortSignal | undefined): Promise<unknown> {
+    if (step.kind === "image.pull") return this.#pullImage(step.name, say, signal);
+    if (step.kind === "image.build") return this.#buildImage(stack, step.service!, say, signal);
+    return this.#makeImage(stack, step.name);
+  }
+
+  #buildImage(
+    stack: Stack,
+    service: string,
+    say: Say,
+    signal: AbortSignal | undefined,
+  ): Promise<ImageRecord> {
+    return this.build(
+      stack,
+      service,
+      {},
+      ({ kind, title, text }) => {
+        if (kind === "started") say(title, true);
+        else if (kind === "note") say(text ?? "");
+      },
+      signal,
+    );
+  }
+
+  /** Builds a service's image. Its Dockerfile may begin with an image of the stack's own. Throws as `Builder.build`. */
+  async build(
+    stack: Stack,
+    service: string,
+    changes: BuildChanges,
+    tell: (news: BuildNews) => void,
+    signal: AbortSignal | undefined,
+  ): Promise<ImageRecord> {
+    const request = toBuildRequest(stack.services[service]!, changes);
+    const builder = await this.builder();
+    const image = await builder.build(request, tell, signal, async (name) => {
+      const own = stack.images[name];
+      return own && this.manager.images.ensure(name, toImageSource(own));
+    });
+    this.manager.events.publish("image", "build", image.id, { name: image.reference });
+    return image;
   }
 
   async #makeImage(stack: Stack, name: string): Promise<void> {

@@ -24,6 +24,8 @@ export interface PlanOptions {
   scale: Readonly<Record<string, number>>;
   /** Instead of what the services say; `never` also once everything is pulled that was to be. */
   pull?: "always" | "missing" | "never" | undefined;
+  /** Build every image that is built, or none; where it is undefined those that are not there. */
+  build?: boolean | undefined;
 }
 
 export const PLAN_DEFAULTS: PlanOptions = {
@@ -126,6 +128,7 @@ class Planner {
     const { image } = service;
     const known = this.actual.images[image];
     const definition = this.stack.images[image];
+    if (!definition && service.build) return this.#planBuild(service, known);
     if (!definition) return this.#planPull(service, known);
     if (this.#imageSteps.has(image)) return;
     const reason = known ? known.stale : "not made yet";
@@ -133,9 +136,30 @@ class Planner {
       this.#imageSteps.set(image, this.#add({ kind: "image.make", name: image, reasons: [say(reason)] }));
   }
 
+  /** A build whose steps are all known is quick, and says by itself what changed. */
+  #planBuild({ name: service, image, pullPolicy }: Service, known: ActualImage | undefined): void {
+    const { build } = this.options;
+    if (!known && build === false)
+      throw new BayError("IMAGE_NOT_FOUND", `service ${service}: the image ${image} is not built`, {
+        hint: `bay build ${service}`,
+      });
+    const isWanted = build === true || (build === undefined && pullPolicy.when === "build");
+    const reason = known
+      ? isWanted
+        ? build
+          ? "--build"
+          : "pull_policy: build"
+        : undefined
+      : "not built yet";
+    if (!reason || this.#pulls.has(image)) return;
+    const id = this.#add({ kind: "image.build", name: image, service, reasons: [say(reason)] });
+    this.#pulls.set(image, id);
+    if (!known) this.#imageSteps.set(image, id);
+  }
+
   /** A pull of an image that is here does not say that it is another one: what follows is planned after it. */
   #planPull({ name: service, image, pullPolicy }: Service, known: ActualImage | undefined): void {
-    const policy = this.options.pull ? { when: this.options.pull } : pullPolicy;
+    const policy: PullPolicy = this.options.pull ? { when: this.options.pull } : pullPolicy;
     if (!known && policy.when === "never")
       throw new BayError("IMAGE_NOT_FOUND", `service ${service}: the image ${image} is not on this host`, {
         hint: `bay pull ${service}, or define it under images:`,

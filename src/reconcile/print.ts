@@ -2,6 +2,7 @@
 import type { Plan, Step, StepKind } from "./step.ts";
 
 export const SIGNS: Record<StepKind, string> = {
+  "image.build": "+",
   "image.make": "+",
   "image.pull": "+",
   "network.create": "+",

@@ -13,6 +13,7 @@ export interface Reason {
 }
 
 export type StepKind =
+  | "image.build"
   | "image.make"
   | "image.pull"
   | "network.create"

@@ -9,6 +9,7 @@ import type {
   Service,
   ServiceMount,
   Stack,
+  StackBuild,
   StackImage,
   StackNetwork,
   StackVolume,
@@ -65,6 +66,7 @@ function composeService(service: Service): Mapping {
       service.restart.policy === "no" && service.restart.maxRetries === 0
         ? undefined
         : service.restart.policy + (service.restart.maxRetries ? `:${service.restart.maxRetries}` : ""),
+    build: service.build && composeBuild(service.build),
     pull_policy: composePullPolicy(service.pullPolicy),
     stop_signal: service.stopSignal,
     stop_grace_period: service.stopGraceMs === 10_000 ? undefined : formatDuration(service.stopGraceMs),
@@ -122,6 +124,28 @@ function composeMount(mount: ServiceMount): Mapping[] {
 function composePullPolicy(policy: PullPolicy): string | undefined {
   if (policy.when === "refresh") return `every_${formatDuration(policy.afterMs)}`;
   return policy.when === "missing" ? undefined : policy.when;
+}
+
+function composeBuild(build: StackBuild): Mapping {
+  return filled({
+    context: build.context,
+    dockerfile: build.dockerfile,
+    dockerfile_inline: build.inline,
+    args: build.args,
+    target: build.target,
+    additional_contexts: build.contexts,
+    no_cache: build.noCache || undefined,
+    pull: build.pull || undefined,
+    labels: build.labels,
+    network: build.network === "bridge" ? undefined : build.network,
+    shm_size: text(build.shmSize),
+    extra_hosts: build.extraHosts,
+    ssh: build.ssh,
+    tags: build.tags,
+    platforms: build.platform === undefined ? undefined : [build.platform],
+    ulimits: build.ulimits,
+    privileged: build.insecure || undefined,
+  });
 }
 
 function composePort({ hostAddress, hostPort, hostPortEnd, containerPort, protocol }: PortMapping): Mapping {

@@ -24,6 +24,10 @@ export function mergeValues(base: Value, over: Value, key = "", depth = 0): Valu
     return mergeValues(fromNames(base, plain), fromNames(over, plain), "", 9);
   }
   if (depth === 3 && key === "extra_hosts") return { ...hostsMapping(base), ...hostsMapping(over) };
+  if (depth === 3 && key === "build") {
+    const long = (value: Value) => (typeof value === "string" ? { context: value } : value);
+    return mergeValues(long(base), long(over), "", 9);
+  }
   if (isMapping(base) && isMapping(over)) {
     const merged: Mapping = { ...base };
     for (const [name, value] of Object.entries(over))

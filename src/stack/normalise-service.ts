@@ -2,6 +2,7 @@
 import { signalNumber } from "../signals.ts";
 import { sysctlProblem } from "../sysctls.ts";
 import { checkValues } from "./check-values.ts";
+import { readBuild } from "./read-build.ts";
 import { readHealthcheck } from "./read-health.ts";
 import { readDevices, readMounts } from "./read-mounts.ts";
 import { readExtraHosts, readNetworkMode, readNetworks, readPorts } from "./read-network.ts";
@@ -33,12 +34,15 @@ const DEFAULT_SHM = 64 << 20;
 /** Everything that is wrong in the service is reported; the result is then not used. */
 export function normaliseService(name: string, input: ServiceInput, context: ServiceContext): Service {
   const reader = new ServiceReader(name, input, context);
-  if (!input.image) reader.bad([], "the service needs an image");
+  const build = readBuild(reader);
+  if (!input.image && !build) reader.bad([], "the service needs an image, or a build");
   const limits = input.deploy?.resources?.limits;
   const security = readSecurity(reader);
   const service: Service = {
     name,
+    // `normalise` gives a built one without a name the stack's
     image: input.image ?? "",
+    build,
     command: readCommand(reader, "command"),
     entrypoint: readCommand(reader, "entrypoint"),
     environment: readEnvironment(reader),

@@ -32,7 +32,7 @@ export function normaliseStack(input: FileInput, options: StackOptions, report: 
   const all = Object.fromEntries(
     Object.entries(input.services ?? {}).map(([name, service]) => [
       name,
-      normaliseService(name, service, context),
+      named(options.name, normaliseService(name, service, context)),
     ]),
   );
   const stack: Stack = {
@@ -55,6 +55,11 @@ export function normaliseStack(input: FileInput, options: StackOptions, report: 
   checkDisabled(stack.services, all, report);
   stack.disabled = Object.keys(all).filter((name) => !stack.services[name]);
   return stack;
+}
+
+/** What is built and has no name of its own is called as Compose calls it. */
+function named(stack: string, service: Service): Service {
+  return service.build && service.image === "" ? { ...service, image: `${stack}-${service.name}` } : service;
 }
 
 /** A service cannot need one whose profiles are off. */

@@ -61,8 +61,11 @@ export function readNetworks(reader: ServiceReader): Service["networks"] {
   );
 }
 
-export function readExtraHosts(reader: ServiceReader): string[] {
-  const hosts = reader.input.extra_hosts;
+export function readExtraHosts(
+  reader: ServiceReader,
+  path: string[] = ["extra_hosts"],
+  hosts: ServiceReader["input"]["extra_hosts"] = reader.input.extra_hosts,
+): string[] {
   if (!hosts) return [];
   const entries = Array.isArray(hosts)
     ? hosts.map(String)
@@ -70,7 +73,7 @@ export function readExtraHosts(reader: ServiceReader): string[] {
   return entries.flatMap((entry) => {
     const [, name = "", address] = /^([^=:]+)[=:](.+)$/.exec(entry) ?? [];
     if (address && HOST_NAME.test(name)) return [`${name}=${address}`];
-    reader.bad(["extra_hosts"], `expected NAME=ADDRESS, got ${JSON.stringify(entry)}`);
+    reader.bad(path, `expected NAME=ADDRESS, got ${JSON.stringify(entry)}`);
     return [];
   });
 }

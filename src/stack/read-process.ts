@@ -141,6 +141,10 @@ export function readPullPolicy(reader: ServiceReader): PullPolicy {
   const every = /^every_(.+)$/.exec(text ?? "")?.[1];
   if (text === undefined || text === "missing" || text === "if_not_present") return { when: "missing" };
   if (text === "always" || text === "never") return { when: text };
+  if (text === "build") {
+    if (reader.input.build === undefined) reader.bad(["pull_policy"], "build needs a build: to do");
+    return { when: "build" };
+  }
   if (text === "daily") return { when: "refresh", afterMs: DAY };
   if (text === "weekly") return { when: "refresh", afterMs: 7 * DAY };
   if (every) {
@@ -154,9 +158,7 @@ export function readPullPolicy(reader: ServiceReader): PullPolicy {
   }
   reader.bad(
     ["pull_policy"],
-    text === "build"
-      ? "build is not supported yet"
-      : `expected missing, always, never, daily, weekly or every_DURATION, got ${JSON.stringify(text)}`,
+    `expected missing, always, never, build, daily, weekly or every_DURATION, got ${JSON.stringify(text)}`,
   );
   return { when: "missing" };
 }

@@ -128,7 +128,32 @@ const ulimit = z.union([integer, z.strictObject({ soft: integer, hard: integer }
   error: "expected a number, or soft and hard",
 });
 
+const buildSchema = z.strictObject({
+  context: z.string().optional().describe("The folder with the files that the build copies"),
+  dockerfile: z.string().optional(),
+  dockerfile_inline: z.string().optional().describe("The Dockerfile's own text"),
+  args: listOrMap.optional(),
+  target: z.string().optional(),
+  additional_contexts: listOrMap.optional(),
+  no_cache: boolean.optional(),
+  pull: boolean.optional(),
+  labels: listOrMap.optional(),
+  network: z.string().optional(),
+  shm_size: stringOrNumber.optional(),
+  extra_hosts: z.union([list, z.record(z.string(), strings)]).optional(),
+  ssh: listOrMap.optional(),
+  tags: z.array(z.string()).optional(),
+  platforms: z.array(z.string()).optional(),
+  ulimits: z.record(z.string(), ulimit).optional(),
+  privileged: boolean.optional(),
+  entitlements: z.array(z.string()).optional(),
+});
+
 export const serviceSchema = z.strictObject({
+  build: z
+    .union([z.string(), buildSchema], { error: "expected a folder, or a mapping with context" })
+    .optional()
+    .describe("How the image is built; it is called image, or STACK-SERVICE"),
   image: z.string().optional().describe("The image: a name under the top-level images, or one of a registry"),
   command: command.optional(),
   entrypoint: command.optional(),

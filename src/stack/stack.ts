@@ -37,13 +37,41 @@ export type ServiceMount =
   | { type: "volume"; source: string; target: string; readOnly: boolean; noCopy: boolean }
   | { type: "tmpfs"; target: string; options: string[] };
 
+export interface StackBuild {
+  /** The folder. */
+  context: string;
+  /** As it is written, relative to the folder; undefined where the text is given. */
+  dockerfile: string | undefined;
+  inline: string | undefined;
+  args: Record<string, string>;
+  target: string | undefined;
+  /** Folders and images by name: `docker-image://NAME`, or an absolute path. */
+  contexts: Record<string, string>;
+  noCache: boolean;
+  pull: boolean;
+  labels: Record<string, string>;
+  network: "bridge" | "host" | "none";
+  shmSize: number | undefined;
+  extraHosts: string[];
+  /** Agents' sockets by ID. */
+  ssh: Record<string, string>;
+  tags: string[];
+  platform: string | undefined;
+  ulimits: Record<string, { soft: number; hard: number }>;
+  insecure: boolean;
+}
+
 /** When an image of a registry is pulled; `refresh` where the last pull is longer ago than `afterMs`. */
-export type PullPolicy = { when: "missing" | "always" | "never" } | { when: "refresh"; afterMs: number };
+export type PullPolicy =
+  /** `build`: built each time, and never pulled. */
+  { when: "missing" | "always" | "never" | "build" } | { when: "refresh"; afterMs: number };
 
 export interface Service {
   name: string;
   image: string;
   pullPolicy: PullPolicy;
+  /** How the image is built, where it is. */
+  build: StackBuild | undefined;
   /** Undefined where the image decides. */
   command: string[] | undefined;
   entrypoint: string[] | undefined;

@@ -274,6 +274,50 @@ RUN --mount=type=tmpfs,target=/scratch touch /scratch/x && ls /run/secrets /scra
     expect(inspect().Config.OnBuild ?? []).toEqual([]);
   });
 
+  it("of a stack is done by up where it is missing or asked for, and replaces what runs on it", () => {
+    put(
+      "Dockerfile",
+      `${BASE}ARG WORD=none\nCOPY note /note\nRUN echo $WORD >> /note\nCMD ["sleep", "1000"]\n`,
+    );
+    put("note", "one\n");
+    bay.write(
+      "name: built\nservices:\n  a: { build: { context: ../context, args: { WORD: given } }, network_mode: none, stop_grace_period: 0s }\n" +
+        "  b: { build: { context: ../context, dockerfile_inline: \"FROM own\\nCMD sleep 1000\" }, image: 'mine:2', network_mode: none, stop_grace_period: 0s }\n" +
+        "images: { own: { rootfs: ../busybox } }\n",
+    );
+    bay.busybox();
+    expect(bay.ok("plan")).toMatch(/\+ image built-a\n +not built yet/);
+    expect(bay.run(["up", "-d", "--no-build"]).err).toContain("is not built");
+    bay.ok("up", "-d");
+    const note = () => bay.ok("exec", "-T", "a", "cat", "/note");
+    const pids = () => Object.fromEntries(bay.ps().map(({ Service, Pid }) => [Service, Pid]));
+    expect(note()).toBe("one\ngiven\n");
+    expect(
+      bay
+        .ps()
+        .map(({ Image }) => Image)
+        .sort(),
+    ).toEqual(["built-a", "mine:2"]);
+    const before = pids();
+    put("note", "two\n");
+    bay.ok("up", "-d");
+    expect(note()).toBe("one\ngiven\n");
+    bay.ok("up", "-d", "--build");
+    expect(note()).toBe("two\ngiven\n");
+    expect(pids().a).not.toBe(before.a);
+    expect(pids().b).toBe(before.b);
+    expect(bay.run(["plan", "--detailed-exitcode"]).code).toBe(0);
+    expect(bay.ok("build", "--build-arg", "WORD=other", "a")).toContain("built built-a");
+    expect(bay.ok("plan")).toMatch(/services\.a\.image: .* -> /);
+    expect(JSON.parse(bay.ok("build", "--print", "a"))[0].args).toEqual({ WORD: "given" });
+    expect(bay.ok("system", "df")).toMatch(/Build Cache +[1-9]/);
+    bay.ok("down", "--rmi", "local");
+    put("Dockerfile", "FROM nowhere.invalid/x\n");
+    expect(bay.run(["up", "-d", "a"]).err).toMatch(/Dockerfile:1:1: error: nowhere\.invalid/);
+    bay.ok("builder", "prune", "-a", "-f");
+    expect(bay.ok("system", "df")).toMatch(/Build Cache +0/);
+  }, 60_000);
+
   it("goes on after kill -9 of bayd, and leaves nothing behind", async () => {
     put("a", String(Math.random()));
     const file = `${BASE}FROM base\nCOPY a /a\nRUN sleep 0.3; echo done > /b\nRUN sleep 0.3; cat /a /b > /c\n`;

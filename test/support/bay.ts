@@ -135,6 +135,7 @@ export interface PsRow {
   ID: string;
   Name: string;
   Service: string;
+  Image: string;
   State: string;
   Health: string;
   ExitCode: number;

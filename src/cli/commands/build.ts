@@ -3,9 +3,10 @@ import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { BuildBody } from "../../daemon/bay/build.ts";
 import { BayError } from "../../errors.ts";
+import type { Service, Stack } from "../../stack/index.ts";
 import type { Context } from "../context.ts";
 import { followBuild, type ProgressKind } from "../ui/build-progress.ts";
-import { print } from "../ui/output.ts";
+import { print, printJson } from "../ui/output.ts";
 
 export interface BuildOptions {
   file?: string;
@@ -41,7 +42,7 @@ export async function build(context: Context, [path = "."]: string[], options: B
     return;
   }
   const client = await context.daemon();
-  const image = await followBuild(client, body, options.quiet ? "quiet" : options.progress);
+  const image = await followBuild(client, "/bay/v1/build", body, options.quiet ? "quiet" : options.progress);
   if (options.iidfile) writeFileSync(options.iidfile, image.id);
   if (options.metadataFile)
     writeFileSync(
@@ -52,9 +53,79 @@ export async function build(context: Context, [path = "."]: string[], options: B
   else print(`built ${options.tag?.join(", ") ?? "an image"} (${image.id.slice(7, 19)})`);
 }
 
+interface StackBuildOptions {
+  buildArg?: string[];
+  cache?: boolean;
+  pull?: boolean;
+  push?: boolean;
+  check?: boolean;
+  print?: boolean;
+  withDependencies?: boolean;
+  progress: ProgressKind;
+  quiet?: boolean;
+}
+
+/** `bay build [SERVICE…]`: the images of the stack's services that have a build. */
+export async function buildServices(
+  context: Context,
+  services: string[],
+  options: StackBuildOptions,
+): Promise<void> {
+  const stack = await context.stack(services);
+  const chosen = chooseServices(stack, services, options.withDependencies ?? false);
+  const { toBuildRequest } = await import("../../daemon/stack-build.ts");
+  const args = pairs(options.buildArg, "--build-arg");
+  const requests = chosen.map((service) => toBuildRequest(service, { args }));
+  if (options.print) return printJson(requests);
+  if (options.check) {
+    const { loadBuilder } = await import("../../build/index.ts");
+    const { checkDockerfile } = await loadBuilder();
+    const warnings = requests.flatMap(({ dockerfile }) => checkDockerfile(dockerfile).warnings);
+    return print(warnings.length > 0 ? warnings.join("\n\n") : "nothing to complain of");
+  }
+  if (chosen.length === 0) return print("no service of the stack has a build");
+  const client = await context.daemon();
+  const changes = {
+    args,
+    ...(options.cache === false ? { noCache: true } : {}),
+    ...(options.pull ? { pull: true } : {}),
+  };
+  const kind = options.quiet ? "quiet" : options.progress;
+  for (const { name, image } of chosen) {
+    const { id } = await followBuild(client, "/bay/v1/stack/build", { stack, service: name, changes }, kind);
+    print(options.quiet ? id : `built ${image} (${id.slice(7, 19)})`);
+  }
+  if (!options.push) return;
+  const { pushImages } = await import("./registry.ts");
+  await pushImages(
+    context,
+    chosen.map(({ image }) => image),
+    {},
+  );
+}
+
+/** Those that are named, or all; with what they depend on where that is asked for. Throws UNKNOWN_SERVICE, NO_BUILD. */
+function chooseServices(stack: Stack, names: readonly string[], withDependencies: boolean): Service[] {
+  const chosen = new Map<string, Service>();
+  const choose = (name: string) => {
+    const service = stack.services[name];
+    if (!service)
+      throw new BayError("UNKNOWN_SERVICE", `the stack ${stack.name} has no service ${name}`, {
+        hint: `it has: ${Object.keys(stack.services).join(", ")}`,
+      });
+    if (chosen.has(name)) return;
+    chosen.set(name, service);
+    if (withDependencies)
+      for (const other of Object.keys(service.dependsOn)) if (stack.services[other]) choose(other);
+  };
+  for (const name of names.length > 0 ? names : Object.keys(stack.services)) choose(name);
+  return [...chosen.values()].filter(({ build }) => build !== undefined);
+}
+
 async function readRequest(path: string, options: BuildOptions): Promise<BuildBody> {
   if (/^(https?:|git@|git:|ssh:)/.test(path) || path.endsWith(".git"))
     throw new BayError("UNSUPPORTED", `a build of ${path} is not supported yet`, { hint: "clone it first" });
+  const { readIgnore } = await import("../../daemon/stack-build.ts");
   const isInput = path === "-";
   const context = isInput ? undefined : resolve(path);
   if (context !== undefined && !statSync(context, { throwIfNoEntry: false })?.isDirectory())
@@ -67,7 +138,7 @@ async function readRequest(path: string, options: BuildOptions): Promise<BuildBo
       dockerfile === undefined
         ? { source: source!, file: "Dockerfile" }
         : { source: readFileSync(dockerfile, "utf8"), file: options.file ?? "Dockerfile" },
-    ignore: await readIgnore(context, dockerfile),
+    ignore: context === undefined ? [] : readIgnore(context, dockerfile),
     ...(options.target ? { target: options.target } : {}),
     args: pairs(options.buildArg, "--build-arg"),
     contexts: contextsOf(options.buildContext),
@@ -97,18 +168,6 @@ export function findDockerfile(context: string, file: string | undefined): strin
   throw new BayError("NO_DOCKERFILE", `there is no ${file ?? "Dockerfile"} in ${context}`, {
     hint: "-f names another",
   });
-}
-
-/** Of the Dockerfile itself first, else the folder's. */
-export async function readIgnore(
-  context: string | undefined,
-  dockerfile: string | undefined,
-): Promise<string[]> {
-  if (context === undefined) return [];
-  const { ignoreLines } = await import("../../build/index.ts");
-  const own = dockerfile === undefined ? undefined : `${dockerfile}.dockerignore`;
-  const file = [own, join(context, ".dockerignore")].find((each) => each !== undefined && existsSync(each));
-  return file === undefined ? [] : ignoreLines(readFileSync(file, "utf8"));
 }
 
 /** NAME=VALUE, or NAME for the variable of the environment. */

@@ -195,7 +195,7 @@ export async function pruneAll(context: Context, _args: string[], options: Prune
     "all containers that do not run",
     "all networks that no container uses",
     options.all ? "all images that no container uses" : "all images without a name that no container uses",
-    options.all ? "all build cache" : "build cache that nothing needs any more",
+    options.all ? "all build steps" : "build steps that nobody used for a week",
     ...(options.volumes ? ["all anonymous volumes that no container uses"] : []),
   ];
   if (!(await confirm(what, options.force))) return;
@@ -210,6 +210,11 @@ export async function pruneAll(context: Context, _args: string[], options: Prune
       false,
     );
   freed += await prunedImages(client, filter, options.all ?? false);
+  freed += await prunedBuilds(
+    client,
+    filter?.filter((each) => each.startsWith("until=")),
+    options.all ?? false,
+  );
   print(`${humanBytes(freed)} freed, and unpacked layers`);
 }
 
@@ -225,6 +230,27 @@ export async function pruneVolumes(context: Context, _args: string[], options: P
 export async function pruneNetworks(context: Context, _args: string[], options: PruneOptions): Promise<void> {
   if (!(await confirm(["all networks that no container uses"], options.force))) return;
   await prunedNetworks(await context.daemon(), options.filter);
+}
+
+export async function pruneBuilds(context: Context, _args: string[], options: PruneOptions): Promise<void> {
+  const what = options.all ? "all build steps" : "build steps that nobody used for a week";
+  if (!(await confirm([what], options.force))) return;
+  print(
+    `${humanBytes(await prunedBuilds(await context.daemon(), options.filter, options.all ?? false))} freed`,
+  );
+}
+
+async function prunedBuilds(
+  client: Client,
+  filter: readonly string[] | undefined,
+  isAll: boolean,
+): Promise<number> {
+  const { CachesDeleted, SpaceReclaimed } = await client.json<{
+    CachesDeleted: string[];
+    SpaceReclaimed: number;
+  }>("POST", `/build/prune?all=${isAll}&filters=${filtersOf(filter)}`);
+  if (CachesDeleted.length > 0) print(`removed ${CachesDeleted.length} build steps`);
+  return SpaceReclaimed;
 }
 
 export async function pruneContainers(

@@ -48,9 +48,15 @@ async function removeImages(
   stack: Stack,
   which: string,
 ): Promise<void> {
-  const names = new Set(Object.values(stack.services).map(({ image }) => image));
-  for (const name of names) {
-    if (which === "local" && !stack.images[name]) continue;
+  const services = Object.values(stack.services);
+  // as in Compose: local are those that got their name from bay, or come from this file
+  const isLocal = (image: string) =>
+    stack.images[image] !== undefined ||
+    services.some(
+      ({ name, build, image: own }) => own === image && build && image === `${stack.name}-${name}`,
+    );
+  for (const name of new Set(services.map(({ image }) => image))) {
+    if (which === "local" && !isLocal(name)) continue;
     try {
       await client.json("DELETE", `/images/${encodeURIComponent(name)}`);
       print(`image ${name} removed`);

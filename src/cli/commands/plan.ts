@@ -18,6 +18,7 @@ interface PlanCommandOptions {
   forceRecreate?: boolean;
   scale?: string[];
   deps?: boolean;
+  build?: boolean;
 }
 
 const CHANGES = 2;
@@ -36,6 +37,7 @@ export async function plan(
     removeOrphans: options.removeOrphans ?? false,
     forceRecreate: options.forceRecreate ?? false,
     scale: parseScale(options.scale),
+    ...(options.build === undefined ? {} : { build: options.build }),
   };
   const made = await makePlanFor(context, stack, planOptions);
   if (options.output)

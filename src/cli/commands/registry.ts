@@ -58,7 +58,10 @@ async function imagesOf(
       for (const other of dependenciesOf(service)) if (stack.services[other]) choose(other);
   };
   for (const name of services.length > 0 ? services : Object.keys(stack.services)) choose(name);
-  const all = [...chosen].map((name) => stack.services[name]!.image).filter((image) => !stack.images[image]);
+  const all = [...chosen]
+    .map((name) => stack.services[name]!)
+    .filter(({ image, build }) => !stack.images[image] && build === undefined)
+    .map(({ image }) => image);
   return [...new Set(all)];
 }
 

@@ -19,6 +19,7 @@ interface UpOptions {
   deps?: boolean;
   start?: boolean;
   pull?: "always" | "missing" | "never";
+  build?: boolean;
   abortOnContainerExit?: boolean;
   exitCodeFrom?: string;
   attach?: string[];
@@ -37,6 +38,7 @@ const planOptions = (services: string[], options: UpOptions): Partial<PlanOption
   noStart: options.start === false,
   scale: parseScale(options.scale),
   ...(options.pull ? { pull: options.pull } : {}),
+  ...(options.build === undefined ? {} : { build: options.build }),
 });
 
 /** Makes the host as the file says; in the foreground it shows the logs and stops the stack on Ctrl-C. */

@@ -7,6 +7,22 @@ const quiet = (c: Command) => c.option("-q, --quiet", "only names, no progress")
 
 export function addImageCommands(add: Add, group: (name: string, description: string) => Add): void {
   add(
+    "build [services...]",
+    "build the images of the services that have a build",
+    (c) =>
+      c
+        .option("--build-arg <arg>", "NAME=VALUE for an ARG, again for more", collect)
+        .option("--no-cache", "do every step anew")
+        .option("--pull", "fetch the images that they begin with anew")
+        .option("--push", "send the images to their registries")
+        .option("--with-dependencies", "also of the services that the named ones need")
+        .addOption(progress())
+        .option("-q, --quiet", "only the images' IDs")
+        .option("--check", "only say what is wrong with the Dockerfiles")
+        .option("--print", "only show what would be built, as JSON"),
+    async () => (await import("../commands/build.ts")).buildServices,
+  );
+  add(
     "pull [services...]",
     "fetch the services' images from their registries",
     (c) =>
@@ -172,6 +188,11 @@ export function addImageCommands(add: Add, group: (name: string, description: st
   );
 }
 
+const progress = () =>
+  new Option("--progress <kind>", "how to show it")
+    .choices(["auto", "plain", "tty", "json", "quiet"])
+    .default("auto");
+
 function buildOptions(c: Command): Command {
   return c
     .option("-t, --tag <name>", "the image's name, again for more", collect)
@@ -193,11 +214,7 @@ function buildOptions(c: Command): Command {
     .option("--allow <what>", "security.insecure", collect)
     .option("--iidfile <file>", "write the image's ID here")
     .option("--metadata-file <file>", "write the image's digests here")
-    .addOption(
-      new Option("--progress <kind>", "how to show it")
-        .choices(["auto", "plain", "tty", "json", "quiet"])
-        .default("auto"),
-    )
+    .addOption(progress())
     .option("-q, --quiet", "only the image's ID")
     .option("--check", "only say what is wrong with the Dockerfile");
 }

@@ -25,6 +25,8 @@ export function addStackCommands(add: Add): void {
             "never",
           ]),
         )
+        .option("--build", "build images anew, as far as something changed")
+        .option("--no-build", "build nothing, also what is not built yet")
         .option("--abort-on-container-exit", "stop all when one ends")
         .option(
           "--exit-code-from <service>",

@@ -1,4 +1,4 @@
-/** Groups of commands on what is on this host, whatever stack it belongs to: system, volume, network. */
+/** Groups of commands on what is on this host, whatever stack it belongs to: system, builder, volume, network. */
 import type { Command } from "commander";
 import { type Add, pruneFilter, tableOrJson } from "./add.ts";
 
@@ -19,6 +19,14 @@ export function addSystemCommands(group: (name: string, description: string) => 
     (c) =>
       prune(c).option("-a, --all", "images with a name too").option("--volumes", "anonymous volumes too"),
     async () => (await import("../commands/disk.ts")).pruneAll,
+  );
+
+  const builder = group("builder", "the cache of builds: prune");
+  builder(
+    "prune",
+    "remove build steps that nobody used for a week",
+    (c) => prune(c).option("-a, --all", "all of them"),
+    async () => (await import("../commands/disk.ts")).pruneBuilds,
   );
 
   const volume = group("volume", "volumes: ls, inspect, rm, prune");

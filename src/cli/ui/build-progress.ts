@@ -1,5 +1,5 @@
 /** What a build tells, for people and for programs. */
-import type { BuildBody, BuildLine } from "../../daemon/bay/build.ts";
+import type { BuildBody, BuildLine, StackBuildBody } from "../../daemon/bay/build.ts";
 import type { Client } from "../../daemon/index.ts";
 import { BayError } from "../../errors.ts";
 import { paint } from "./output.ts";
@@ -15,14 +15,15 @@ interface View {
 /** Runs a build and shows it; gives the image. Throws the daemon's error. */
 export async function followBuild(
   client: Client,
-  body: BuildBody,
+  path: "/bay/v1/build" | "/bay/v1/stack/build",
+  body: BuildBody | StackBuildBody,
   kind: ProgressKind,
 ): Promise<{ id: string; digest: string }> {
   const view = await viewOf(kind);
   let image: { id: string; digest: string } | undefined;
   let failure: BayError | undefined;
   try {
-    for await (const line of client.lines<BuildLine>("POST", "/bay/v1/build", body)) {
+    for await (const line of client.lines<BuildLine>("POST", path, body)) {
       if ("news" in line) view.show(line.news);
       else if ("image" in line) image = line.image;
       else {

@@ -3,6 +3,7 @@ import type { Progress, Step } from "../../reconcile/index.ts";
 import { paint } from "./output.ts";
 
 const DONE: Record<Step["kind"], string> = {
+  "image.build": "built",
   "image.make": "made",
   "image.pull": "pulled",
   "network.create": "created",

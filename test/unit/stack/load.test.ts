@@ -157,7 +157,8 @@ volumes: { data: }
     expect(policy("every_12h30m")).toEqual({ when: "refresh", afterMs: 12.5 * HOUR });
     expect(policy("every_1w2d")).toEqual({ when: "refresh", afterMs: 9 * 24 * HOUR });
     expect(policy("every_2d3h")).toEqual({ when: "refresh", afterMs: 51 * HOUR });
-    expect(problemsOf("services:\n  a: {image: x, pull_policy: build}\n")).toContain("not supported yet");
+    expect(problemsOf("services:\n  a: {image: x, pull_policy: build}\n")).toContain("needs a build:");
+    expect(policy("build, build: .")).toEqual({ when: "build" });
     expect(problemsOf("services:\n  a: {image: x, pull_policy: every_soon}\n")).toContain("pull_policy");
   });
 

@@ -1,0 +1,82 @@
+/** `build:` of a service: a folder, or what is to be done with it. */
+import { resolve } from "node:path";
+import { toMapping } from "./merge.ts";
+import { readExtraHosts } from "./read-network.ts";
+import { type ServiceReader, textMap, truth } from "./service-reader.ts";
+import type { StackBuild } from "./stack.ts";
+
+const REMOTE = /^(https?:|git:|git@|ssh:)|\.git(#|$)/;
+
+/** Undefined where the service has none. */
+export function readBuild(reader: ServiceReader): StackBuild | undefined {
+  const given = reader.input.build;
+  if (given === undefined) return undefined;
+  const build = typeof given === "string" ? { context: given } : given;
+  const { context = ".", dockerfile, dockerfile_inline: inline } = build;
+  const bad = (path: (string | number)[], message: string) =>
+    reader.bad(typeof given === "string" ? ["build"] : ["build", ...path], message);
+  if (REMOTE.test(context))
+    bad(["context"], "a context that is a git repository or a URL is not supported yet");
+  if (dockerfile !== undefined && inline !== undefined)
+    bad(["dockerfile_inline"], "dockerfile and dockerfile_inline are two files; give one of them");
+  if ((build.platforms?.length ?? 0) > 1) bad(["platforms"], "one platform is built at once");
+  const { directory, variables } = reader.context;
+  const network = build.network ?? "default";
+  if (!["default", "bridge", "host", "none"].includes(network))
+    bad(["network"], `expected default, host or none, got ${JSON.stringify(network)}`);
+  const contexts = Object.entries(textMap(build.additional_contexts)).map(([name, value]) => {
+    if (value.startsWith("service:") || REMOTE.test(value) || value.startsWith("oci-layout:"))
+      bad(["additional_contexts", name], `${value} is not supported yet; a folder or docker-image://NAME is`);
+    return [name, value.includes("://") ? value : resolve(directory, value)] as const;
+  });
+  return {
+    context: resolve(directory, context),
+    dockerfile: inline === undefined ? (dockerfile ?? "Dockerfile") : undefined,
+    inline,
+    args: valuesOf(build.args, variables),
+    target: build.target || undefined,
+    contexts: Object.fromEntries(contexts),
+    noCache: truth(build.no_cache),
+    pull: truth(build.pull),
+    labels: textMap(build.labels),
+    network: network === "default" ? "bridge" : (network as StackBuild["network"]),
+    shmSize: reader.bytes(["build", "shm_size"], build.shm_size),
+    extraHosts: build.extra_hosts ? readExtraHosts(reader, ["build", "extra_hosts"], build.extra_hosts) : [],
+    ssh: sshOf(build.ssh, variables, (message) => bad(["ssh"], message)),
+    tags: build.tags ?? [],
+    platform: build.platforms?.[0],
+    ulimits: Object.fromEntries(
+      Object.entries(build.ulimits ?? {}).map(([name, value]) => {
+        const { soft, hard } = typeof value === "object" ? value : { soft: value, hard: value };
+        return [name, { soft: Number(soft), hard: Number(hard) }];
+      }),
+    ),
+    insecure: truth(build.privileged) || (build.entitlements ?? []).includes("security.insecure"),
+  };
+}
+
+/** An argument without a value has the variable's of its name; one that is nowhere is left out. */
+function valuesOf(given: unknown, variables: (name: string) => string | undefined): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(toMapping(given)).flatMap(([name, value]) => {
+      const text = value === null ? variables(name) : String(value);
+      return text === undefined ? [] : [[name, text] as const];
+    }),
+  );
+}
+
+/** `default`, or ID=SOCKET. */
+function sshOf(
+  given: unknown,
+  variables: (name: string) => string | undefined,
+  bad: (message: string) => void,
+): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(toMapping(given)).flatMap(([id, value]) => {
+      const socket = value === null ? variables("SSH_AUTH_SOCK") : String(value);
+      if (socket) return [[id, socket] as const];
+      bad("no SSH agent runs: SSH_AUTH_SOCK is not set");
+      return [];
+    }),
+  );
+}
