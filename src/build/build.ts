@@ -6,13 +6,14 @@ import { BayError } from "../errors.ts";
 import {
   type Descriptor,
   hostPlatform,
-  type Image,
   type ImageConfig,
   type ImageRecord,
   MEDIA,
   putImage,
 } from "../image/index.ts";
-import { type Link, Solver, type StageState } from "./solve.ts";
+import type { FindImage } from "./build-context.ts";
+import { Solver } from "./solve.ts";
+import type { Link, StageState } from "./stage-state.ts";
 import { type Dockerfile, readDockerfile } from "./stages.ts";
 import type { StepRecord, StepStore } from "./step-store.ts";
 import type { BuildNews, BuildRequest } from "./types.ts";
@@ -52,23 +53,22 @@ export class Builder {
     request: BuildRequest,
     tell: (news: BuildNews) => void,
     signal: AbortSignal | undefined,
-    /** Images that are made another way: a stack's own. */
-    findImage?: (name: string) => Promise<Image | undefined> | undefined,
+    findImage?: FindImage,
   ): Promise<ImageRecord> {
     const { dockerfile, warnings } = checkDockerfile(request.dockerfile);
     for (const text of warnings) tell({ step: -1, kind: "note", title: "", text });
     this.#running += 1;
     try {
-      const solver = new Solver(
-        this.manager,
-        this.steps,
-        this.#cacheLocks,
+      const solver = new Solver({
+        manager: this.manager,
+        steps: this.steps,
+        cacheLocks: this.#cacheLocks,
         dockerfile,
         request,
         tell,
         findImage,
         signal,
-      );
+      });
       const state = await solver.solve();
       return await this.manager.images.add(request.tags, () => this.#image(state, request));
     } finally {

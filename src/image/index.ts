@@ -5,6 +5,7 @@ export { type ImageRecord, isUntagged } from "./image-records.ts";
 export { type Image, ImageStore, inspectImage, type PullOptions } from "./image-store.ts";
 export { isInLayers, readImageFile, resolveInLayers } from "./layer-lookup.ts";
 export { type ListedChange, runLayerTask } from "./layer-pool.ts";
+export { layerName } from "./layer-store.ts";
 export { type ImageConfig, MEDIA, type RunConfig } from "./manifest.ts";
 export { putImage } from "./new-image.ts";
 export { hostPlatform, type Platform, parsePlatform } from "./platform.ts";

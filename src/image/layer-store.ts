@@ -19,6 +19,9 @@ import { BayError } from "../errors.ts";
 import { type Piece, runLayerTask } from "./layer-pool.ts";
 import { removeTree, removeTreeNow } from "./remove-tree.ts";
 
+/** The name of a layer's directory. Throws BAD_DIGEST. */
+export const layerName = (diffId: string): string => LayerStore.shortName(diffId);
+
 export class LayerStore {
   readonly directory: string;
   readonly #running = new Map<string, Promise<void>>();

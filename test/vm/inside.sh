@@ -25,8 +25,7 @@ cd "$work/stack"
 before=$(find /sys/fs/cgroup -type d | sort)
 bay up -d || fail "up"
 ok "a stack comes up"
-group=$(dirname "$(find /sys/fs/cgroup/bay-* -name cgroup.procs -size -1 -path '*/bay-*/*' | grep -v shims | head -1)")
-for directory in /sys/fs/cgroup/bay-*/*/; do grep -q . "$directory/cgroup.procs" && case "$directory" in *shims*) ;; *) group=$directory ;; esac; done
+group=$(echo /sys/fs/cgroup/bay-*/"$(bay ps -q a | cut -c1-16)")
 [ "$(cat "$group/memory.max")" = 67108864 ] || fail "memory.max is $(cat "$group/memory.max")"
 [ "$(cat "$group/cpu.max")" = "50000 100000" ] || fail "cpu.max is $(cat "$group/cpu.max")"
 [ "$(cat "$group/pids.max")" = 30 ] || fail "pids.max is $(cat "$group/pids.max")"

@@ -60,7 +60,7 @@ export type TreeTask =
       files: { name: string; content: string }[];
       options: CopyOptions;
     }
-  /** Makes a directory where none is. Answers `made`, or nothing. */
+  /** Makes a directory where none is. */
   | { kind: "directory"; into: TreeTarget; path: string; owner: Owner };
 
 const pool = new WorkerPool<TreeTask>("tree-worker", Math.max(2, availableParallelism()));

@@ -1,5 +1,5 @@
 /** The worker for trees of files (tasks.ts). Sources and targets are each taken as the thread's root, so that no name in them leads out. */
-import { existsSync, mkdirSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parentPort } from "node:worker_threads";
 import { BayError } from "../../errors.ts";
@@ -7,7 +7,7 @@ import { binary, type WorkerAnswer } from "../../image/index.ts";
 import { loadCompression } from "../../image/layers.ts";
 import { inPrivateMounts, mountOverlay, mountTmpfs, ThreadRoot } from "../../linux/index.ts";
 import { IgnorePatterns } from "../ignore.ts";
-import { copyMatches, makeDirectories, resolveIn, writeGiven } from "./copy.ts";
+import { copyMatches, makeDirectories, writeGiven } from "./copy.ts";
 import { DigestCache, digestOf } from "./digest.ts";
 import { matchSources } from "./select.ts";
 import type { Selection, TreeRoot, TreeTarget, TreeTask } from "./tasks.ts";
@@ -76,12 +76,8 @@ function run(task: TreeTask): string {
       }
       if (task.kind === "directory") {
         target.enter();
-        if (existsSync(resolveIn(binary(task.path)))) {
-          makeDirectories(binary(task.path), { owner: task.owner, newest: undefined }); // it says where it is none
-          return "";
-        }
         makeDirectories(binary(task.path), { owner: task.owner, newest: undefined });
-        return "made";
+        return "";
       }
       return withRoot(from!, (source) => {
         const { selection, options } = task;

@@ -1,4 +1,4 @@
-/** The mounts of a RUN, and the command itself, in a task of the runtime. */
+/** The mounts of a RUN: made on the host, and taken away after it. */
 import { createHash } from "node:crypto";
 import {
   chmodSync,
@@ -13,35 +13,20 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join, posix } from "node:path";
-import type { ContainerManager } from "../container/index.ts";
-import { BayError } from "../errors.ts";
-import { resolveInLayers } from "../image/index.ts";
-import { type SpecMount, syscall, trySyscall } from "../linux/index.ts";
-import type { InstructionOf } from "./dockerfile/instructions.ts";
-import type { RunMount } from "./dockerfile/run-mount.ts";
-import type { BuildRequest } from "./types.ts";
+import type { ContainerManager } from "../../container/index.ts";
+import { BayError } from "../../errors.ts";
+import { resolveInLayers } from "../../image/index.ts";
+import { mountOverlay, mountTmpfs, type SpecMount, unmount } from "../../linux/index.ts";
+import type { RunMount } from "../dockerfile/run-mount.ts";
+import type { BuildRequest } from "../types.ts";
 
 const TMPFS_MAGIC = 0x01021994;
-const MS_RDONLY = 1;
-const MS_NOSUID = 2;
-const MS_NODEV = 4;
-const MNT_DETACH = 2;
 
 /** Files of other stages and images that a RUN may mount. */
 export interface MountSource {
   layersDirectory: string;
   /** Topmost first. */
   lower: string[];
-}
-
-/** What the command line says, for a shell with its here-documents, or as it is. */
-export function commandText({ command, heredocs }: InstructionOf<"run">): string[] {
-  if (!command.isShell || heredocs.length === 0) return command.words;
-  const [line = ""] = command.words;
-  const [only] = heredocs;
-  // `RUN <<EOF` alone: the document is the script
-  if (heredocs.length === 1 && /^<<-?\s*(["']?)[^\s"']+\1$/.test(line.trim())) return [only!.content];
-  return [[line, ...heredocs.map(({ content, name }) => `${content}${name}`)].join("\n")];
 }
 
 /** The mounts of one RUN on the host, taken away by `close`. */
@@ -60,7 +45,6 @@ export class RunMounts {
   }
 
   async add(mount: RunMount, source: MountSource | undefined): Promise<void> {
-    const target = mount.type === "secret" || mount.type === "ssh" ? mount.target : mount.target;
     switch (mount.type) {
       case "tmpfs":
         this.mounts.push({
@@ -74,7 +58,7 @@ export class RunMounts {
       case "cache":
         return this.#cache(mount);
       case "secret":
-        return this.#secret(mount, target);
+        return this.#secret(mount);
       case "ssh":
         return this.#ssh(mount);
     }
@@ -92,12 +76,8 @@ export class RunMounts {
       const lower = source.lower.map((name) => join(source.layersDirectory, name));
       if (lower.length < 2)
         lower.push(join(source.layersDirectory, this.manager.images.layers.mountPoints()));
-      syscall(
-        "mount",
-        ["overlay", root, "overlay", MS_NODEV | MS_NOSUID | MS_RDONLY, `lowerdir=${lower.join(":")}`],
-        "overlay",
-      );
-      this.#cleanup.push(() => trySyscall("umount2", root, MNT_DETACH));
+      mountOverlay(root, `lowerdir=${lower.join(":")}`);
+      this.#cleanup.push(() => unmount(root));
       place = join(root, resolveInLayers(lower, posix.join("/", mount.source)));
     } else {
       if (this.request.context === undefined)
@@ -131,7 +111,7 @@ export class RunMounts {
   }
 
   /** A secret is in a file of a tmpfs, and in no layer. */
-  #secret(mount: Extract<RunMount, { type: "secret" | "ssh" }>, target: string | undefined): void {
+  #secret(mount: Extract<RunMount, { type: "secret" | "ssh" }>): void {
     const given = this.request.secrets[mount.id];
     if (!given) {
       if (!mount.required) return;
@@ -143,12 +123,12 @@ export class RunMounts {
       if ("value" in given) this.env.push(`${mount.env}=${given.value}`);
       else this.env.push(`${mount.env}=${readSecret(given.file).toString("utf8")}`);
     }
-    if (target === undefined) return;
+    if (mount.target === undefined) return;
     const file = join(this.#memory(), String(this.mounts.length));
     writeFileSync(file, "value" in given ? given.value : readSecret(given.file), { mode: 0o600 });
     chmodSync(file, mount.mode);
     chownSync(file, mount.uid, mount.gid);
-    this.mounts.push({ destination: target, type: "bind", source: file, options: ["bind", "ro"] });
+    this.mounts.push({ destination: mount.target, type: "bind", source: file, options: ["bind", "ro"] });
   }
 
   #ssh(mount: Extract<RunMount, { type: "secret" | "ssh" }>): void {
@@ -170,8 +150,8 @@ export class RunMounts {
     if (existsSync(directory)) return directory;
     mkdirSync(directory, { mode: 0o711 });
     if (statfsSync(directory).type !== TMPFS_MAGIC) {
-      syscall("mount", ["tmpfs", directory, "tmpfs", MS_NODEV | MS_NOSUID, "mode=711"], "tmpfs");
-      this.#cleanup.push(() => trySyscall("umount2", directory, MNT_DETACH));
+      mountTmpfs(directory);
+      this.#cleanup.push(() => unmount(directory));
     }
     return directory;
   }

@@ -1,0 +1,180 @@
+/** What the steps of one build share: where they work, what they were asked for, and how they tell of it. */
+import { mkdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import type { ContainerManager } from "../container/index.ts";
+import { BayError } from "../errors.ts";
+import { findCredentials, type Image, parseReference } from "../image/index.ts";
+import type { Instruction } from "./dockerfile/instructions.ts";
+import type { Scope } from "./scope.ts";
+import { digestOf, lowerOf, oneLine, type StageState, withStep } from "./stage-state.ts";
+import type { Dockerfile, Stage } from "./stages.ts";
+import type { StepRecord, StepStore } from "./step-store.ts";
+import { runTreeTask, type Selection, type TreeRoot, type TreeTarget } from "./tree/tasks.ts";
+import { Turns } from "./turns.ts";
+import type { BuildNews, BuildRequest } from "./types.ts";
+
+/** Images that are made another way: a stack's own. */
+export type FindImage = (name: string) => Promise<Image | undefined> | undefined;
+
+export interface BuildSetting {
+  manager: ContainerManager;
+  steps: StepStore;
+  /** Cache mounts that somebody has to himself, by ID, and when that ends. */
+  cacheLocks: Map<string, Promise<void>>;
+  dockerfile: Dockerfile;
+  request: BuildRequest;
+  tell: (news: BuildNews) => void;
+  findImage: FindImage | undefined;
+  signal: AbortSignal | undefined;
+}
+
+/** Where an instruction stands. */
+export interface Standing {
+  stage: Stage;
+  scope: Scope;
+  /** `[build 2/5] RUN make`. */
+  title: string;
+}
+
+/** An overlay's directories that a step fills. */
+export interface LayerPlaces {
+  upper: string;
+  work: string;
+}
+
+export class BuildContext {
+  readonly #images = new Map<string, Promise<Image>>();
+  readonly #turns = new Turns(Math.max(2, availableParallelism()));
+  #serial = 0;
+
+  constructor(readonly setting: BuildSetting) {}
+
+  get request(): BuildRequest {
+    return this.setting.request;
+  }
+
+  get layersDirectory(): string {
+    return this.setting.steps.directory;
+  }
+
+  /** Where workers mount, each in a namespace of its own. */
+  get staging(): string {
+    return join(this.setting.manager.roots.run, "rootfs");
+  }
+
+  checkSignal(): void {
+    if (this.setting.signal?.aborted) throw new BayError("ABORTED", "the build was broken off");
+  }
+
+  /** Does a step or takes it from the cache, and puts it on the stage. `make` is told the step's number. */
+  async step(
+    state: StageState,
+    { text }: Pick<Instruction, "text">,
+    { title, stage }: Standing,
+    key: string,
+    make: (places: LayerPlaces, step: number) => Promise<void>,
+    createdBy = oneLine(text),
+  ): Promise<StageState> {
+    const { steps, tell } = this.setting;
+    const { noCache, noCacheFilter } = this.request;
+    const step = this.#serial++;
+    const isFresh = noCache || noCacheFilter.includes(stage.from.as ?? String(stage.index));
+    const known = isFresh ? undefined : steps.find(key);
+    if (known) {
+      tell({ step, kind: "cached", title });
+      return withStep(state, known, createdBy);
+    }
+    const record = await this.#timed<StepRecord>(step, title, () =>
+      steps.run(key, oneLine(text), (places) => this.#turns.take(() => make(places, step))),
+    );
+    return withStep(state, record, createdBy);
+  }
+
+  async #timed<T>(step: number, title: string, action: () => Promise<T>): Promise<T> {
+    const { tell } = this.setting;
+    tell({ step, kind: "started", title });
+    const begun = Date.now();
+    const seconds = () => (Date.now() - begun) / 1000;
+    try {
+      const result = await action();
+      tell({ step, kind: "done", title, seconds: seconds() });
+      return result;
+    } catch (error) {
+      tell({ step, kind: "failed", title, seconds: seconds() });
+      throw error;
+    }
+  }
+
+  /** An image by name: another context's, a stack's own, or one of this host or its registry. */
+  image(name: string): Promise<Image> {
+    const context = this.request.contexts[name];
+    if (context?.kind === "folder")
+      throw new BayError("UNSUPPORTED", `${name}: that context is a folder, and no image`);
+    const reference = context?.reference ?? name;
+    const known = this.#images.get(reference);
+    if (known) return known;
+    const getting = this.#getImage(reference);
+    this.#images.set(reference, getting);
+    return getting;
+  }
+
+  async #getImage(reference: string): Promise<Image> {
+    const { findImage, manager, signal } = this.setting;
+    const { images } = manager;
+    const own = await findImage?.(reference);
+    if (own) return own;
+    const known = images.records.byId(reference) ?? images.records.find(reference);
+    if (known && !this.request.pull) return images.get(known.reference, known.id);
+    try {
+      return await this.#timed(this.#serial++, `[image] ${reference}`, async () => {
+        const credentials = await findCredentials(parseReference(reference).registry);
+        return images.pull(reference, { credentials, signal });
+      });
+    } catch (error) {
+      // one that bay made itself is in no registry
+      if (known) return images.get(known.reference, known.id);
+      throw error;
+    }
+  }
+
+  /** A folder by its context's name, the build's own where it is undefined. Throws NO_CONTEXT. */
+  folder(name: string | undefined): TreeRoot {
+    const named = name === undefined ? undefined : this.request.contexts[name];
+    if (named?.kind === "folder") return { kind: "folder", path: named.path };
+    if (this.request.context !== undefined) return { kind: "folder", path: this.request.context };
+    throw new BayError("NO_CONTEXT", "the build has no context to copy from", { hint: "give it a folder" });
+  }
+
+  /** A digest of what is selected; of folders it is remembered which contents have which. */
+  digest(selection: Selection): Promise<string> {
+    const { root } = selection;
+    const directory = join(this.setting.manager.roots.root, "build-cache");
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const name = root.kind === "folder" ? `digests-${digestOf([root.path]).slice(0, 24)}.json` : undefined;
+    return runTreeTask({
+      kind: "digest",
+      selection,
+      cacheFile: name === undefined ? undefined : join(directory, name),
+    });
+  }
+
+  into(state: StageState, places: LayerPlaces): TreeTarget {
+    return { directory: this.layersDirectory, lower: lowerOf(state), ...places, staging: this.staging };
+  }
+
+  /** Takes a cache mount for one alone; others wait until it is given back. */
+  async lockCache(id: string): Promise<() => void> {
+    const { cacheLocks } = this.setting;
+    while (cacheLocks.has(id)) await cacheLocks.get(id);
+    let release: () => void = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    cacheLocks.set(id, held);
+    return () => {
+      cacheLocks.delete(id);
+      release();
+    };
+  }
+}

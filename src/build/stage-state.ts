@@ -1,0 +1,59 @@
+/** A stage as far as it has come: its layers, its config and its history. */
+import { createHash } from "node:crypto";
+import type { Descriptor, ImageConfig, RunConfig } from "../image/index.ts";
+import type { StepRecord } from "./step-store.ts";
+
+/** One layer of a stage: the base image's, or a step's. */
+export type Link =
+  | { kind: "image"; name: string; descriptor: Descriptor; diffId: string }
+  | { kind: "step"; record: StepRecord };
+
+export interface StageState {
+  /** What went into it so far. */
+  key: string;
+  /** Lowest first. */
+  links: Link[];
+  config: RunConfig;
+  history: NonNullable<ImageConfig["history"]>;
+  createdAt: string;
+  author: string | undefined;
+}
+
+const COMMENT = "bay build";
+
+export const digestOf = (parts: unknown): string =>
+  createHash("sha256").update(JSON.stringify(parts)).digest("hex");
+
+export const oneLine = (text: string): string => text.replace(/\s+/g, " ").trim();
+
+/** Names of its layers' directories, the topmost first. */
+export function lowerOf(state: StageState): string[] {
+  const names = state.links.flatMap((link) =>
+    link.kind === "image" ? [link.name] : link.record.layer === undefined ? [] : [link.record.layer],
+  );
+  return [...new Set(names.reverse())];
+}
+
+/** After an instruction that makes no layer. ARG and ENV are part of the keys of the RUNs that see them, and of no others. */
+export function withNote(state: StageState, text: string): StageState {
+  const entry = { created: state.createdAt, created_by: oneLine(text), empty_layer: true, comment: COMMENT };
+  return { ...state, history: [...state.history, entry] };
+}
+
+/** After a step. What was made anew makes all that follows anew. */
+export function withStep(state: StageState, record: StepRecord, createdBy: string): StageState {
+  const isEmpty = record.layer === undefined;
+  const entry = {
+    created: record.createdAt,
+    created_by: createdBy,
+    comment: COMMENT,
+    ...(isEmpty ? { empty_layer: true } : {}),
+  };
+  return {
+    ...state,
+    key: digestOf([record.key, record.createdAt]),
+    links: isEmpty ? state.links : [...state.links, { kind: "step", record }],
+    createdAt: record.createdAt,
+    history: [...state.history, entry],
+  };
+}

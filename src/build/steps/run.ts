@@ -1,0 +1,128 @@
+/** RUN: a command on the stage's files, in a task of the runtime. */
+import type { TaskConfig } from "../../container/index.ts";
+import { BayError } from "../../errors.ts";
+import type { BuildContext, LayerPlaces, Standing } from "../build-context.ts";
+import type { InstructionOf } from "../dockerfile/instructions.ts";
+import { parseRunMount, type RunMount } from "../dockerfile/run-mount.ts";
+import { StepFailure } from "../failure.ts";
+import { commandWords } from "../run-config.ts";
+import { digestOf, lowerOf, oneLine, type StageState } from "../stage-state.ts";
+import { removeStubs } from "./mount-stubs.ts";
+import { OutputTail } from "./output-tail.ts";
+import { type MountSource, RunMounts } from "./run-mounts.ts";
+
+const OUTPUT_KEPT = 40;
+const SHM_SIZE = 64 << 20;
+
+/** Files of another stage that are mounted; of a context only their digest counts. */
+interface Mounted {
+  key: string;
+  files: MountSource | undefined;
+}
+
+/** Gives the state of another stage or image, by what `from` calls it. */
+export type StateOf = (name: string) => Promise<StageState>;
+
+export async function run(
+  context: BuildContext,
+  state: StageState,
+  instruction: InstructionOf<"run">,
+  standing: Standing,
+  stateOf: StateOf,
+): Promise<StageState> {
+  const { request } = context;
+  if (instruction.security === "insecure" && !request.insecure)
+    throw new BayError("NOT_ALLOWED", "RUN --security=insecure was not allowed", {
+      hint: "--allow security.insecure",
+    });
+  const args = commandWords(state.config, { ...instruction.command, words: commandText(instruction) });
+  const mounts = instruction.mounts.map((text) => parseRunMount(standing.scope.text(text)));
+  const mounted = await Promise.all(mounts.map((mount) => sourceOf(context, mount, stateOf)));
+  const { env, proxies } = standing.scope.environment();
+  const network = instruction.network === "default" ? request.network : instruction.network;
+  const { User = "", WorkingDir = "/" } = state.config;
+  const sources = mounted.map((each) => each?.key ?? "");
+  const { security } = instruction;
+  const key = digestOf(["run", state.key, args, env, User, WorkingDir, mounts, sources, network, security]);
+  const make = async ({ upper, work }: LayerPlaces, step: number) => {
+    const { manager, tell, signal } = context.setting;
+    const output = new OutputTail(OUTPUT_KEPT);
+    const onOutput: TaskConfig["onOutput"] = (_stream, bytes) => {
+      const text = bytes.toString("utf8");
+      output.add(text);
+      tell({ step, kind: "output", title: standing.title, text });
+    };
+    const lower = [...lowerOf(state), manager.images.layers.mountPoints()];
+    const places = new RunMounts(manager, request, (id) => context.lockCache(id));
+    try {
+      for (const [index, mount] of mounts.entries()) await places.add(mount, mounted[index]?.files);
+      const code = await manager.runTask({
+        name: `build ${standing.title.slice(0, 40)}`,
+        args,
+        env: [...env, ...proxies, ...places.env],
+        workdir: WorkingDir,
+        user: User,
+        overlay: { layersDirectory: context.layersDirectory, lower, upper, work },
+        mounts: places.mounts,
+        network,
+        extraHosts: request.extraHosts,
+        hostname: "buildkitsandbox", // as other builders call it, and some files show it
+        shmSize: request.shmSize ?? SHM_SIZE,
+        ulimits: request.ulimits,
+        insecure: security === "insecure",
+        onOutput,
+        signal,
+      });
+      if (code !== 0) throw failed(context, instruction, code, output);
+      removeStubs(
+        upper,
+        mounts.flatMap(({ target }) => (target === undefined ? [] : [target])),
+      );
+    } finally {
+      places.close();
+    }
+  };
+  return context.step(state, instruction, standing, key, make, `RUN ${oneLine(args.join(" "))}`);
+}
+
+function failed(
+  context: BuildContext,
+  { place }: InstructionOf<"run">,
+  code: number,
+  output: OutputTail,
+): StepFailure {
+  const cause = new BayError("BUILD_FAILED", `the command ended with exit code ${code}`);
+  return new StepFailure(cause, place, context.setting.dockerfile.source, output.lines());
+}
+
+/** What the command line says: for a shell with its here-documents, or as it is. */
+function commandText({ command, heredocs }: InstructionOf<"run">): string[] {
+  if (!command.isShell || heredocs.length === 0) return command.words;
+  const [line = ""] = command.words;
+  const [only] = heredocs;
+  // `RUN <<EOF` alone: the document is the script
+  if (heredocs.length === 1 && /^<<-?\s*(["']?)[^\s"']+\1$/.test(line.trim())) return [only!.content];
+  return [[line, ...heredocs.map(({ content, name }) => `${content}${name}`)].join("\n")];
+}
+
+async function sourceOf(
+  context: BuildContext,
+  mount: RunMount,
+  stateOf: StateOf,
+): Promise<Mounted | undefined> {
+  if (mount.type !== "bind") return undefined;
+  if (mount.from !== undefined) {
+    const state = await stateOf(mount.from);
+    return {
+      key: state.key,
+      files: { layersDirectory: context.layersDirectory, lower: lowerOf(state) },
+    };
+  }
+  const key = await context.digest({
+    root: context.folder(undefined),
+    sources: [mount.source],
+    ignore: context.request.ignore,
+    excludes: [],
+  });
+  return { key, files: undefined };
+}

@@ -1,0 +1,161 @@
+/** COPY and ADD: files of a context, another stage, a URL or the Dockerfile itself become a layer. */
+import { createHash } from "node:crypto";
+import { createReadStream, mkdtempSync, rmSync, utimesSync } from "node:fs";
+import { basename, join, posix } from "node:path";
+import { resolveOwner } from "../../container/index.ts";
+import { BayError } from "../../errors.ts";
+import { web } from "../../image/index.ts";
+import type { BuildContext, Standing } from "../build-context.ts";
+import type { InstructionOf } from "../dockerfile/instructions.ts";
+import type { Scope } from "../scope.ts";
+import { digestOf, lowerOf, type StageState } from "../stage-state.ts";
+import { type CopyOptions, runTreeTask, type Selection, type TreeRoot } from "../tree/tasks.ts";
+import type { StateOf } from "./run.ts";
+
+type Transfer = InstructionOf<"copy"> | InstructionOf<"add">;
+
+const REMOTE = /^(https?|ftp):\/\/|^git@|\.git(#|$)/;
+/** What is downloaded is its owner's alone, as the reference says. */
+const DOWNLOADED_MODE = 0o600;
+
+export async function transfer(
+  context: BuildContext,
+  state: StageState,
+  instruction: Transfer,
+  standing: Standing,
+  stateOf: StateOf,
+): Promise<StageState> {
+  const words = instruction.sources.map((source) => standing.scope.text(source));
+  const isRemote = (word: string) => instruction.kind === "add" && REMOTE.test(word);
+  const local = words.filter((word) => !isRemote(word));
+  const options = copyOptions(context, state, instruction, standing.scope);
+  let next = state;
+  if (local.length > 0) next = await copy(context, next, instruction, standing, stateOf, local, options);
+  for (const url of words.filter(isRemote))
+    next = await download(context, next, instruction, standing, url, options);
+  if (instruction.heredocs.length > 0) next = await writeGiven(context, next, instruction, standing, options);
+  return next;
+}
+
+function copyOptions(
+  context: BuildContext,
+  state: StageState,
+  instruction: Transfer,
+  scope: Scope,
+): CopyOptions {
+  const written = scope.text(instruction.target);
+  const base = posix.join(written.startsWith("/") ? "/" : state.config.WorkingDir || "/", written);
+  const isDirectory = /(^|\/)\.{0,2}$/.test(written);
+  if (instruction.sources.length + instruction.heredocs.length > 1 && !isDirectory)
+    throw new BayError("BAD_DOCKERFILE", "with several sources the target is a directory, and ends with a /");
+  const mode = instruction.chmod && scope.text(instruction.chmod);
+  if (mode && !/^[0-7]{1,4}$/.test(mode))
+    throw new BayError("BAD_DOCKERFILE", `--chmod: ${JSON.stringify(mode)} is no octal mode`);
+  const owner = instruction.chown && scope.text(instruction.chown);
+  const epoch = context.request.args.SOURCE_DATE_EPOCH;
+  return {
+    target: `${base.replace(/(.)\/$/, "$1")}${isDirectory && base !== "/" ? "/" : ""}`,
+    owner: owner ? resolveOwner(owner, context.layersDirectory, lowerOf(state)) : undefined,
+    mode: mode ? Number.parseInt(mode, 8) : undefined,
+    parents: instruction.kind === "copy" && instruction.parents,
+    unpack: instruction.kind === "add" && instruction.unpack !== false,
+    newest: epoch !== undefined && /^\d+$/.test(epoch) ? Number(epoch) : undefined,
+  };
+}
+
+async function copy(
+  context: BuildContext,
+  state: StageState,
+  instruction: Transfer,
+  standing: Standing,
+  stateOf: StateOf,
+  sources: string[],
+  options: CopyOptions,
+): Promise<StageState> {
+  const { scope } = standing;
+  const from = instruction.kind === "copy" && instruction.from ? scope.text(instruction.from) : undefined;
+  const excludes = instruction.excludes.map((pattern) => scope.text(pattern));
+  const ignore = from === undefined ? context.request.ignore : [];
+  const selection = { root: await rootOf(context, from, stateOf), sources, ignore, excludes };
+  const digest = await context.digest(selection);
+  const key = digestOf(["copy", state.key, digest, options, instruction.kind]);
+  return context.step(state, instruction, standing, key, async (places) => {
+    await runTreeTask({ kind: "copy", selection, into: context.into(state, places), options });
+  });
+}
+
+async function rootOf(context: BuildContext, from: string | undefined, stateOf: StateOf): Promise<TreeRoot> {
+  if (from === undefined || context.request.contexts[from]?.kind === "folder") return context.folder(from);
+  const lower = lowerOf(await stateOf(from));
+  return { kind: "layers", directory: context.layersDirectory, lower, staging: context.staging };
+}
+
+async function writeGiven(
+  context: BuildContext,
+  state: StageState,
+  instruction: Transfer,
+  standing: Standing,
+  options: CopyOptions,
+): Promise<StageState> {
+  const files = instruction.heredocs.map(({ name, content, expand }) => ({
+    name,
+    content: expand ? expandLines(content, standing.scope) : content,
+  }));
+  const key = digestOf(["write", state.key, files, options]);
+  return context.step(state, instruction, standing, key, async (places) => {
+    await runTreeTask({ kind: "write", files, into: context.into(state, places), options });
+  });
+}
+
+/** In a here-document variables are replaced, and quotes mean nothing. */
+function expandLines(content: string, scope: Scope): string {
+  return content.replace(/\\\$|\$(?:\{[^}]*\}|[A-Za-z_][A-Za-z0-9_]*)/g, (found) =>
+    found === "\\$" ? "$" : scope.text(found),
+  );
+}
+
+/** Throws WRONG_DIGEST where --checksum says another. */
+async function download(
+  context: BuildContext,
+  state: StageState,
+  instruction: Transfer,
+  standing: Standing,
+  url: string,
+  options: CopyOptions,
+): Promise<StageState> {
+  if (!/^https?:\/\//.test(url) || /\.git(#|$)/.test(url))
+    throw new BayError("UNSUPPORTED", `ADD ${url}: a git repository is not supported yet`, {
+      hint: "clone it in a RUN",
+    });
+  const { checksum, unpack } = instruction as InstructionOf<"add">;
+  const folder = mkdtempSync(join(context.setting.manager.roots.run, "build-"));
+  try {
+    const name = basename(new URL(url).pathname) || "index.html";
+    const file = join(folder, name);
+    const { headers } = await web.fetchUrl(url, file, { signal: context.setting.signal });
+    const modified = Date.parse(String([headers["last-modified"] ?? ""].flat()[0]));
+    const time = Number.isNaN(modified) ? 0 : modified / 1000;
+    utimesSync(file, time, time);
+    const digest = await fileDigest(file);
+    const wanted = checksum && standing.scope.text(checksum);
+    if (wanted && wanted !== digest)
+      throw new BayError("WRONG_DIGEST", `ADD ${url}: its content is ${digest}, and not ${wanted}`);
+    const isUnpacked = unpack === true;
+    const mode = options.mode ?? (isUnpacked ? undefined : DOWNLOADED_MODE);
+    const own = { ...options, unpack: isUnpacked, mode };
+    const root: TreeRoot = { kind: "folder", path: folder };
+    const selection: Selection = { root, sources: [name], ignore: [], excludes: [] };
+    const key = digestOf(["download", state.key, name, digest, own]);
+    return await context.step(state, instruction, standing, key, async (places) => {
+      await runTreeTask({ kind: "copy", selection, into: context.into(state, places), options: own });
+    });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function fileDigest(file: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const part of createReadStream(file)) hash.update(part as Buffer);
+  return `sha256:${hash.digest("hex")}`;
+}

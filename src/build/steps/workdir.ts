@@ -1,0 +1,23 @@
+/** WORKDIR: a directory that is there from then on, its user's. */
+import { resolveOwner } from "../../container/index.ts";
+import type { BuildContext, Standing } from "../build-context.ts";
+import type { InstructionOf } from "../dockerfile/instructions.ts";
+import { workingDirectory } from "../run-config.ts";
+import { digestOf, lowerOf, type StageState } from "../stage-state.ts";
+import { runTreeTask } from "../tree/tasks.ts";
+
+export async function workdir(
+  context: BuildContext,
+  state: StageState,
+  instruction: InstructionOf<"workdir">,
+  standing: Standing,
+): Promise<StageState> {
+  const path = workingDirectory(state.config, standing.scope.text(instruction.value));
+  const { User = "" } = state.config;
+  const owner = User ? resolveOwner(User, context.layersDirectory, lowerOf(state)) : { uid: 0, gid: 0 };
+  const key = digestOf(["workdir", state.key, path, User]);
+  const next = await context.step(state, instruction, standing, key, async (places) => {
+    await runTreeTask({ kind: "directory", into: context.into(state, places), path, owner });
+  });
+  return { ...next, config: { ...next.config, WorkingDir: path } };
+}
