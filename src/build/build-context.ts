@@ -27,11 +27,15 @@ export interface BuildSetting {
   tell: (news: BuildNews) => void;
   findImage: FindImage | undefined;
   signal: AbortSignal | undefined;
+  /** Told of each layer that the image will have, as soon as it is there. */
+  onLayer: (record: StepRecord) => void;
 }
 
 /** Where an instruction stands. */
 export interface Standing {
   stage: Stage;
+  /** Its layers become the image's. */
+  isKept: boolean;
   scope: Scope;
   /** `[build 2/5] RUN make`. */
   title: string;
@@ -71,12 +75,12 @@ export class BuildContext {
   async step(
     state: StageState,
     { text }: Pick<Instruction, "text">,
-    { title, stage }: Standing,
+    { title, stage, isKept }: Standing,
     key: string,
     make: (places: LayerPlaces, step: number) => Promise<void>,
     createdBy = oneLine(text),
   ): Promise<StageState> {
-    const { steps, tell } = this.setting;
+    const { steps, tell, onLayer } = this.setting;
     const { noCache, noCacheFilter } = this.request;
     const step = this.#serial++;
     const isFresh = noCache || noCacheFilter.includes(stage.from.as ?? String(stage.index));
@@ -88,6 +92,7 @@ export class BuildContext {
     const record = await this.#timed<StepRecord>(step, title, () =>
       steps.run(key, oneLine(text), (places) => this.#turns.take(() => make(places, step))),
     );
+    if (isKept && record.layer !== undefined) onLayer(record);
     return withStep(state, record, createdBy);
   }
 

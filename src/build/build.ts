@@ -38,9 +38,16 @@ function withLabels(config: StageState["config"], labels: Record<string, string>
   return { ...config, Labels: { ...config.Labels, ...labels } };
 }
 
+interface PackedLayer {
+  descriptor: Descriptor;
+  diffId: string;
+}
+
 /** Builds of one bayd: they share what they make, and wait for each other's cache mounts. */
 export class Builder {
   readonly #cacheLocks = new Map<string, Promise<void>>();
+  /** Layers that are being packed, by their directories' names. */
+  readonly #packing = new Map<string, Promise<PackedLayer>>();
   #running = 0;
 
   constructor(
@@ -68,6 +75,7 @@ export class Builder {
         tell,
         findImage,
         signal,
+        onLayer: (record) => void this.#packed(record).catch(() => {}), // said when the image is put together
       });
       const state = await solver.solve();
       return await this.manager.images.add(request.tags, () => this.#image(state, request));
@@ -95,19 +103,33 @@ export class Builder {
     );
   }
 
-  async #layer(link: Link): Promise<{ descriptor: Descriptor; diffId: string }> {
-    if (link.kind === "image") return { descriptor: link.descriptor, diffId: link.diffId };
+  #layer(link: Link): Promise<PackedLayer> {
+    if (link.kind === "step") return this.#packed(link.record);
+    return Promise.resolve({ descriptor: link.descriptor, diffId: link.diffId });
+  }
+
+  /** Packs a step's layer; two builds that have it pack it once. */
+  #packed(record: StepRecord): Promise<PackedLayer> {
+    const { layer } = record;
+    if (layer === undefined) throw new BayError("INTERNAL", "a step without files has no layer");
+    const known = this.#packing.get(layer);
+    if (known) return known;
+    const packing = this.#pack(record, layer).finally(() => this.#packing.delete(layer));
+    this.#packing.set(layer, packing);
+    return packing;
+  }
+
+  async #pack(record: StepRecord, layer: string): Promise<PackedLayer> {
     const { content, layers } = this.manager.images;
-    const { layer, diffId } = link.record as StepRecord & { layer: string };
+    const known = this.steps.find(record.key) ?? record;
+    const { diffId } = known.layer === layer ? known : record;
     if (diffId !== undefined && content.has(diffId)) {
       layers.link(diffId, layer);
-      return {
-        descriptor: { mediaType: MEDIA.layer, digest: diffId, size: content.piece(diffId).size },
-        diffId,
-      };
+      const descriptor = { mediaType: MEDIA.layer, digest: diffId, size: content.piece(diffId).size };
+      return { descriptor, diffId };
     }
     const descriptor = await content.pack(join(this.steps.directory, layer), MEDIA.layer);
-    this.steps.save({ ...(this.steps.find(link.record.key) ?? link.record), diffId: descriptor.digest });
+    if (known.layer === layer) this.steps.save({ ...known, diffId: descriptor.digest });
     layers.link(descriptor.digest, layer);
     return { descriptor, diffId: descriptor.digest };
   }

@@ -27,6 +27,8 @@ export class Solver {
   readonly #globals: ReadonlyMap<string, string>;
   readonly #options: { escape: string };
   readonly #target: Stage;
+  /** The target and the stages that it begins with. */
+  readonly #kept = new Set<number>();
 
   /** Throws UNKNOWN_TARGET, UNSUPPORTED for another platform than the host's. */
   constructor(readonly setting: BuildSetting) {
@@ -37,6 +39,10 @@ export class Solver {
     this.#options = { escape: dockerfile.directives.escape };
     const automatic = platformArgs(platform, hostPlatform(), this.#target.from.as ?? "default");
     this.#globals = globalArgs(dockerfile.globals, request.args, automatic, this.#options);
+    for (let stage: Stage | undefined = this.#target; stage; ) {
+      this.#kept.add(stage.index);
+      stage = findStage(dockerfile.stages, this.#global(stage.from.image), stage.index);
+    }
   }
 
   /** The target stage, and all that it needs. Throws StepFailure, with the place in the Dockerfile; ABORTED. */
@@ -75,13 +81,14 @@ export class Solver {
     const all: Instruction[] = [...triggers, ...stage.instructions];
     const counted = all.filter(({ kind }) => FILE_STEPS.includes(kind));
     const name = stage.from.as ?? `stage-${stage.index}`;
+    const isKept = this.#kept.has(stage.index);
     let hasOwnCommand = false;
     for (const instruction of all) {
       const number = `${counted.indexOf(instruction) + 1}/${counted.length}`;
       const title = `[${name} ${number}] ${oneLine(instruction.text)}`;
       const before = state;
       state = await this.#placed(instruction, () =>
-        this.#apply(before, instruction, { stage, scope, title }, hasOwnCommand),
+        this.#apply(before, instruction, { stage, scope, title, isKept }, hasOwnCommand),
       );
       scope.env = state.config.Env ?? [];
       hasOwnCommand ||= instruction.kind === "cmd";

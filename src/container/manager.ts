@@ -12,6 +12,7 @@ import {
   cgroupManager,
   removeLastGroup,
   signalProcess,
+  startTime,
   unmount,
 } from "../linux/index.ts";
 import {
@@ -19,7 +20,6 @@ import {
   type Endpoint,
   type EndpointDirectory,
   hostNameServers,
-  type NetworkConfig,
   NetworkManager,
   type PublishedPort,
 } from "../network/index.ts";
@@ -45,21 +45,9 @@ import { isRunning, Records } from "./records.ts";
 import { portsOf, Runs, removeSoon } from "./runs.ts";
 import { containerDirectory, endedFifo, runDirectory } from "./start.ts";
 import { Task, type TaskConfig } from "./task.ts";
+import { TaskNetworks } from "./task-networks.ts";
 
 const ONE_OFF_KEPT = 2000;
-
-/** The network of builds' steps, which is there while one runs. */
-const TASK_NETWORK: NetworkConfig = {
-  name: "bay_build",
-  stack: undefined,
-  key: "build",
-  driver: "bridge",
-  internal: false,
-  subnet: undefined,
-  gateway: undefined,
-  mtu: undefined,
-  labels: {},
-};
 
 /** Emits `changed` (ID), `end:ID` (exit code), `output:ID` (bytes of a terminal) and `warning` (text). */
 export class ContainerManager extends EventEmitter implements Host, EndpointDirectory {
@@ -75,6 +63,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   readonly #runs: Runs;
   readonly #execs = new Map<string, Exec>();
   readonly #tasks = new Map<string, Task>();
+  readonly #taskNetworks: TaskNetworks;
   readonly #ended: Socket;
 
   constructor(
@@ -93,6 +82,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     this.shimJoinFiles = shims.joinFiles();
     this.#records = new Records(store);
     this.networks = new NetworkManager(roots, store, this);
+    this.#taskNetworks = new TaskNetworks(this.networks);
     this.#companions = new Companions(this, {
       health: (record, status) => {
         this.#publish(record, `health_status: ${status}`);
@@ -147,9 +137,6 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   }
 
   endpoints(): ContainerEndpoint[] {
-    const ofTasks = [...this.#tasks.values()].flatMap(({ id, config, endpoint }) =>
-      endpoint ? [{ container: config.name, id, isRunning: false, endpoint }] : [],
-    );
     const ofContainers = this.list().flatMap((record) =>
       record.endpoints.map((endpoint) => ({
         container: record.config.name,
@@ -158,7 +145,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
         endpoint,
       })),
     );
-    return [...ofContainers, ...ofTasks];
+    return [...ofContainers, ...this.#taskNetworks.endpoints()];
   }
 
   publishedPorts(): PublishedPort[] {
@@ -429,22 +416,20 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
 
   /** Runs a command in a file system of its own, and gives its exit code. Throws START_FAILED, UNKNOWN_USER, ABORTED. */
   async runTask(config: TaskConfig): Promise<number> {
-    const task = new Task(this, config);
-    if (config.network === "bridge") await this.networks.create(TASK_NETWORK);
+    const network = config.network === "bridge" ? await this.#taskNetworks.take() : undefined;
+    const task = new Task(this, config, network);
     this.#tasks.set(task.id.slice(0, 16), task);
     try {
-      // synchronous with its registration, so that no other gets the same address
-      if (config.network === "bridge")
-        task.endpoint = this.networks.allocate(TASK_NETWORK.name, undefined, [], 0);
       return await task.run();
     } finally {
       this.#tasks.delete(task.id.slice(0, 16));
+      if (network) this.#taskNetworks.giveBack(network);
     }
   }
 
   /** Takes the tasks' network away, where no task is left. */
-  async tidyTasks(): Promise<void> {
-    if (this.#tasks.size === 0) await this.networks.remove(TASK_NETWORK.name);
+  tidyTasks(): Promise<void> {
+    return this.#taskNetworks.close();
   }
 
   #announced(token: string): void {
@@ -499,12 +484,20 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
         rmSync(join(this.roots.run, "containers", name), { recursive: true, force: true });
     for (const name of readdirSync(this.roots.run))
       if (name.startsWith("build-")) removeScratch(join(this.roots.run, name));
+    this.#endLostShims();
     for (const name of this.cgroups.list()) {
       if (name === "shims" || known.has(name)) continue;
       const group = this.cgroups.group(name);
       group.kill();
       void removeSoon(group);
     }
+  }
+
+  /** Shims of execs and tasks of a bayd that was killed: nobody waits for what they would say. */
+  #endLostShims(): void {
+    const known = new Set(this.list().map(({ state }) => state.shimPid));
+    for (const pid of this.cgroups.group("shims").pids())
+      if (!known.has(pid)) signalProcess(pid, startTime(pid) ?? 0, SIGNALS.SIGKILL);
   }
 
   /** The 2 s pass: ends that nobody announced, links and rules that someone took. Gives what was repaired. */

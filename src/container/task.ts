@@ -22,7 +22,7 @@ import {
   setNonblocking,
   signalProcess,
 } from "../linux/index.ts";
-import { DNS_ADDRESS, type Endpoint, hostNameServers } from "../network/index.ts";
+import { DNS_ADDRESS, hostNameServers } from "../network/index.ts";
 import { SIGNALS } from "../signals.ts";
 import type { ContainerConfig } from "./config.ts";
 import { hostsFile, resolvFile, searchDomains } from "./etc-files.ts";
@@ -30,6 +30,7 @@ import type { Host } from "./host.ts";
 import { onlyLimits, toSpec } from "./oci-spec.ts";
 import { removeSoon } from "./runs.ts";
 import { endedFifo, mountPoint } from "./start.ts";
+import type { TaskNetwork } from "./task-networks.ts";
 import { resolveUser } from "./user.ts";
 
 export interface TaskConfig {
@@ -57,13 +58,14 @@ export interface TaskConfig {
 /** What a task has while it runs, for who hands out addresses and hears of ends. */
 export class Task {
   readonly id = randomBytes(32).toString("hex");
-  endpoint: Endpoint | undefined;
   #launched: Launched | undefined;
   #hasEnded: () => void = () => {};
 
   constructor(
     readonly host: Host,
     readonly config: TaskConfig,
+    /** For its way outside; it is the caller's. */
+    readonly network: TaskNetwork | undefined,
   ) {}
 
   get #directory(): string {
@@ -123,9 +125,8 @@ export class Task {
       config.signal?.removeEventListener("abort", abort);
       if (cgroup.exists()) cgroup.kill();
       if (this.#launched) signalProcess(this.#launched.shimPid, this.#launched.shimStart, SIGNALS.SIGKILL);
-      if (this.endpoint) host.networks.tearDown(this.id);
       rmSync(this.#directory, { recursive: true, force: true });
-      await removeSoon(cgroup);
+      void removeSoon(cgroup); // it empties a moment after its last process
     }
   }
 
@@ -158,7 +159,7 @@ export class Task {
       rootfs: mountPoint(host),
       volumePath: () => "",
       etc: this.#etcFiles(),
-      networkNamespace: this.#namespace(),
+      networkNamespace: this.network?.namespace,
       cgroupsPath,
     });
     const mounts = config.mounts.map((mount) => ({
@@ -168,16 +169,9 @@ export class Task {
     return { ...spec, mounts: [...spec.mounts, ...mounts] };
   }
 
-  #namespace(): string | undefined {
-    const { host, endpoint } = this;
-    if (!endpoint) return undefined;
-    const file = host.networks.setUp(this.id, [endpoint]);
-    host.networks.serveDns(this.id, NOBODY, hostNameServers, true);
-    return file;
-  }
-
   #etcFiles(): { target: string; file: string }[] {
-    const { config, endpoint, host } = this;
+    const { config, host } = this;
+    const endpoint = this.network?.endpoint;
     const gateway = endpoint ? host.networks.get(endpoint.network)!.gateway : "127.0.0.1";
     const files = {
       hosts: hostsFile({
@@ -201,9 +195,6 @@ export class Task {
     });
   }
 }
-
-/** A build sees no other container by name. */
-const NOBODY = { addresses: () => undefined, nameOf: () => undefined };
 
 function asContainer(config: TaskConfig): ContainerConfig {
   return {

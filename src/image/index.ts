@@ -27,5 +27,4 @@ export const web = {
   searchRegistry: async (...given: Parameters<typeof import("./registry/catalogue.ts").searchRegistry>) =>
     (await import("./registry/catalogue.ts")).searchRegistry(...given),
 };
-export { binary, bytesOf } from "./tar/header.ts";
 export { type WorkerAnswer, WorkerPool } from "./worker-pool.ts";

@@ -12,7 +12,6 @@ interface Waiting<Task> {
   reject(error: Error): void;
 }
 
-const IDLE_TIME = 2000;
 /** Content is read piece by piece, so a worker needs little, whatever the size of what it works on. */
 const LIMITS = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 128 };
 
@@ -22,10 +21,11 @@ export class WorkerPool<Task> {
   readonly #timers = new Map<Worker, NodeJS.Timeout>();
   #count = 0;
 
-  /** `file` is the worker's name among the built files. */
+  /** `file` is the worker's name among the built files; it rests `idleTime` milliseconds before it ends. */
   constructor(
     readonly file: string,
     readonly size: number,
+    readonly idleTime = 2000,
   ) {}
 
   /** Does a task in a worker and gives its answer. Throws what the worker says, by its code, and CONFINED_TASK. */
@@ -102,7 +102,7 @@ export class WorkerPool<Task> {
     const timer = setTimeout(() => {
       this.#forget(worker); // first, so that nothing is given to one that is ending
       void worker.terminate();
-    }, IDLE_TIME);
+    }, this.idleTime);
     timer.unref();
     this.#timers.set(worker, timer);
   }

@@ -18,7 +18,7 @@ RUN ["/bin/busybox", "--install", "-s", "/bin"]
 `;
 const steps = (count) =>
   Array.from({ length: count }, (_, index) => `RUN echo ${index} > /step${index}\n`).join("");
-const BUSY = "RUN i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done\n";
+const BUSY = "RUN i=0; while [ $i -lt 1000000 ]; do i=$((i+1)); done\n";
 
 function context(name, dockerfile) {
   const at = join(folder, name);
@@ -44,7 +44,7 @@ const tools = {
   buildah: (at, ...options) =>
     time("buildah", [
       ...["--root", join(folder, "buildah"), "--runroot", join(folder, "buildah-run")],
-      ...["bud", "-q", "--layers", "-t", "bench", ...options, at],
+      ...["bud", "--runtime", "runc", "-q", "--layers", "-t", "bench", ...options, at],
     ]),
 };
 
@@ -101,7 +101,6 @@ spawnSync("sleep", ["3"]); // contents of files that were written just now are n
 for (const build of Object.values(tools)) build(many);
 row(`a context of ${FILES} files, unchanged`, (build) => build(many));
 time(process.execPath, [BAY, "daemon", "stop"], bayEnv);
-rmSync(folder, { recursive: true, force: true });
 
 const head = [
   "build",
@@ -123,3 +122,5 @@ for (const cells of [head, ...rows])
 console.log(`cached, of a bare node: ${(cached / node).toFixed(2)} (${node.toFixed(0)} ms)`);
 console.log(`two stages, of one: ${(double / single).toFixed(2)}`);
 for (const note of notes) console.log(note);
+spawnSync("umount", ["-l", join(folder, "buildah", "overlay")]); // buildah leaves it mounted
+rmSync(folder, { recursive: true, force: true });

@@ -322,6 +322,7 @@ RUN --mount=type=tmpfs,target=/scratch touch /scratch/x && ls /run/secrets /scra
     put("a", String(Math.random()));
     const file = `${BASE}FROM base\nCOPY a /a\nRUN sleep 0.3; echo done > /b\nRUN sleep 0.3; cat /a /b > /c\n`;
     put("Dockerfile", file);
+    bay.ok("image", "ls");
     for (let round = 0; round < 4; round++) {
       const building = bay.call(["image", "build", "-t", "test:1", "--progress", "plain", context]);
       await new Promise((resolve) => setTimeout(resolve, 250 + round * 150));
@@ -333,6 +334,11 @@ RUN --mount=type=tmpfs,target=/scratch touch /scratch/x && ls /run/secrets /scra
     expect((await bay.call(["image", "build", "-t", "test:1", context])).code).toBe(0);
     expect(say("grep -c . /c").trim()).toBe("1");
     expect(bay.run(["image", "verify"]).code).toBe(0);
+    const shims = execFileSync("sh", [
+      "-c",
+      `cat /sys/fs/cgroup/memory/bay-${bay.tag}/shims/cgroup.procs /sys/fs/cgroup/bay-${bay.tag}/shims/cgroup.procs 2>/dev/null || true`,
+    ]);
+    expect(shims.toString()).toBe("");
     const layers = join(bay.folder, "root", "layers");
     expect(readdirSync(layers).filter((name) => name.startsWith("."))).toEqual([]);
     expect(

@@ -20,7 +20,7 @@ import {
 } from "node:fs";
 import { posix } from "node:path";
 import { BayError, hasCode } from "../../errors.ts";
-import { binary, bytesOf } from "../../image/index.ts";
+import { binary, bytesOf } from "../../image/layers.ts";
 import { getXattrs, makeNode, setTimes, setXattr, type ThreadRoot } from "../../linux/index.ts";
 import type { IgnorePatterns } from "../ignore.ts";
 import { isKept } from "./digest.ts";

@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { posix } from "node:path";
-import { bytesOf } from "../../image/index.ts";
+import { bytesOf } from "../../image/layers.ts";
 import { getXattrs } from "../../linux/index.ts";
 import type { IgnorePatterns } from "../ignore.ts";
 import { below, type Match } from "./select.ts";

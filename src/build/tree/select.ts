@@ -2,7 +2,7 @@
 import { lstatSync, readdirSync, realpathSync, type Stats, statSync } from "node:fs";
 import { posix } from "node:path";
 import { BayError, hasCode } from "../../errors.ts";
-import { binary, bytesOf } from "../../image/index.ts";
+import { binary, bytesOf } from "../../image/layers.ts";
 import { type IgnorePatterns, toExpression } from "../ignore.ts";
 
 /** A source that a pattern named. */

@@ -63,7 +63,9 @@ export type TreeTask =
   /** Makes a directory where none is. */
   | { kind: "directory"; into: TreeTarget; path: string; owner: Owner };
 
-const pool = new WorkerPool<TreeTask>("tree-worker", Math.max(2, availableParallelism()));
+/** Who builds, builds again soon, and a worker takes longer to start than most tasks. */
+const IDLE_TIME = 30_000;
+const pool = new WorkerPool<TreeTask>("tree-worker", Math.max(2, availableParallelism()), IDLE_TIME);
 
 /** Throws BAD_SOURCE, NOT_FOUND, BAD_TARGET, and what the system says (ENOSPC). */
 export const runTreeTask = (task: TreeTask): Promise<string> => pool.run(task);

@@ -1,8 +1,9 @@
 /** ADD of a local archive: what is in it goes into the target (Dockerfile reference, "Adding local tar archives"). */
 import { closeSync, openSync, readSync } from "node:fs";
 import { BayError } from "../../errors.ts";
-import { binary, bytesOf } from "../../image/index.ts";
 import {
+  binary,
+  bytesOf,
   compressionAt,
   decompress,
   fromDescriptor,

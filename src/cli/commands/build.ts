@@ -125,7 +125,6 @@ function chooseServices(stack: Stack, names: readonly string[], withDependencies
 async function readRequest(path: string, options: BuildOptions): Promise<BuildBody> {
   if (/^(https?:|git@|git:|ssh:)/.test(path) || path.endsWith(".git"))
     throw new BayError("UNSUPPORTED", `a build of ${path} is not supported yet`, { hint: "clone it first" });
-  const { readIgnore } = await import("../../daemon/stack-build.ts");
   const isInput = path === "-";
   const context = isInput ? undefined : resolve(path);
   if (context !== undefined && !statSync(context, { throwIfNoEntry: false })?.isDirectory())
@@ -137,8 +136,7 @@ async function readRequest(path: string, options: BuildOptions): Promise<BuildBo
     dockerfile:
       dockerfile === undefined
         ? { source: source!, file: "Dockerfile" }
-        : { source: readFileSync(dockerfile, "utf8"), file: options.file ?? "Dockerfile" },
-    ignore: context === undefined ? [] : readIgnore(context, dockerfile),
+        : { source: readFileSync(dockerfile, "utf8"), file: options.file ?? "Dockerfile", path: dockerfile },
     ...(options.target ? { target: options.target } : {}),
     args: pairs(options.buildArg, "--build-arg"),
     contexts: contextsOf(options.buildContext),
@@ -205,16 +203,20 @@ async function sizes({
   shmSize,
   ulimit = [],
 }: BuildOptions): Promise<Pick<BuildBody, "shmSize" | "ulimits">> {
-  const { parseBytes } = await import("../../stack/index.ts");
-  const bytes = shmSize === undefined ? undefined : parseBytes(shmSize);
-  if (shmSize !== undefined && bytes === undefined)
-    throw new BayError("BAD_OPTION", `--shm-size: ${shmSize} is no size`, { hint: "for example 128m" });
+  const bytes = shmSize === undefined ? undefined : await bytesOf(shmSize);
   const ulimits = ulimit.map((entry) => {
     const [, name = "", soft, hard = soft] = /^([a-z]+)=(-?\d+)(?::(-?\d+))?$/.exec(entry) ?? [];
     if (name === "") throw new BayError("BAD_OPTION", `--ulimit wants NAME=SOFT[:HARD], got ${entry}`);
     return [name, { soft: Number(soft), hard: Number(hard) }] as const;
   });
   return { ...(bytes === undefined ? {} : { shmSize: bytes }), ulimits: Object.fromEntries(ulimits) };
+}
+
+async function bytesOf(text: string): Promise<number> {
+  const { parseBytes } = await import("../../stack/index.ts");
+  const bytes = parseBytes(text);
+  if (bytes !== undefined) return bytes;
+  throw new BayError("BAD_OPTION", `--shm-size: ${text} is no size`, { hint: "for example 128m" });
 }
 
 /** `id=NAME,src=FILE` or `id=NAME,env=VARIABLE`. */

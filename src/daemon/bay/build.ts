@@ -6,14 +6,15 @@ import type { ImageRecord } from "../../image/index.ts";
 import type { Stack } from "../../stack/index.ts";
 import { type Call, type Route, route, startStream } from "../http.ts";
 import type { Services } from "../server.ts";
+import { readIgnore } from "../stack-build.ts";
 
 const path = z.string().startsWith("/");
 const texts = z.record(z.string(), z.string());
 
 const requestSchema = z.object({
   context: path.optional(),
-  dockerfile: z.object({ source: z.string().max(4 << 20), file: z.string() }),
-  ignore: z.array(z.string()).default([]),
+  /** `path` is where it lies, for the ignore file beside it. */
+  dockerfile: z.object({ source: z.string().max(4 << 20), file: z.string(), path: path.optional() }),
   target: z.string().optional(),
   args: texts.default({}),
   contexts: z
@@ -81,10 +82,11 @@ export function buildRoutes({ builder, manager, stacks }: Services): Route[] {
         const [issue] = parsed.error.issues;
         throw new BayError("BAD_REQUEST", `${issue?.path.join(".")}: ${issue?.message}`);
       }
-      const { context, target, platform, shmSize } = parsed.data;
+      const { context, target, platform, shmSize, dockerfile } = parsed.data;
+      const ignore = context === undefined ? [] : readIgnore(context, dockerfile.path);
       await streamed(call, async (tell, signal) => {
         const image = await (await builder()).build(
-          { ...parsed.data, context, target, platform, shmSize },
+          { ...parsed.data, context, target, platform, shmSize, ignore },
           tell,
           signal,
         );
