@@ -50,6 +50,7 @@ export interface LayerPlaces {
 export class BuildContext {
   readonly #images = new Map<string, Promise<Image>>();
   readonly #turns = new Turns(Math.max(2, availableParallelism()));
+  readonly #held: (() => void)[] = [];
   #serial = 0;
 
   constructor(readonly setting: BuildSetting) {}
@@ -119,9 +120,17 @@ export class BuildContext {
     const reference = context?.reference ?? name;
     const known = this.#images.get(reference);
     if (known) return known;
-    const getting = this.#getImage(reference);
+    const getting = this.#getImage(reference).then((image) => {
+      this.#held.push(this.setting.manager.images.hold(image));
+      return image;
+    });
     this.#images.set(reference, getting);
     return getting;
+  }
+
+  /** Lets the images go that it was built on: call it when the new image is there. */
+  close(): void {
+    for (const letGo of this.#held) letGo();
   }
 
   async #getImage(reference: string): Promise<Image> {

@@ -48,7 +48,6 @@ export class Builder {
   readonly #cacheLocks = new Map<string, Promise<void>>();
   /** Layers that are being packed, by their directories' names. */
   readonly #packing = new Map<string, Promise<PackedLayer>>();
-  #running = 0;
 
   constructor(
     readonly manager: ContainerManager,
@@ -64,24 +63,28 @@ export class Builder {
   ): Promise<ImageRecord> {
     const { dockerfile, warnings } = checkDockerfile(request.dockerfile);
     for (const text of warnings) tell({ step: -1, kind: "note", title: "", text });
-    this.#running += 1;
     try {
-      const solver = new Solver({
-        manager: this.manager,
-        steps: this.steps,
-        cacheLocks: this.#cacheLocks,
-        dockerfile,
-        request,
-        tell,
-        findImage,
-        signal,
-        onLayer: (record) => void this.#packed(record).catch(() => {}), // said when the image is put together
+      return await this.steps.during(async () => {
+        const solver = new Solver({
+          manager: this.manager,
+          steps: this.steps,
+          cacheLocks: this.#cacheLocks,
+          dockerfile,
+          request,
+          tell,
+          findImage,
+          signal,
+          onLayer: (record) => void this.#packed(record).catch(() => {}), // said when the image is put together
+        });
+        try {
+          const state = await solver.solve();
+          return await this.manager.images.add(request.tags, () => this.#image(state, request));
+        } finally {
+          solver.close();
+        }
       });
-      const state = await solver.solve();
-      return await this.manager.images.add(request.tags, () => this.#image(state, request));
     } finally {
-      this.#running -= 1;
-      if (this.#running === 0) await this.manager.tidyTasks();
+      if (!this.steps.isInUse) await this.manager.tidyTasks();
     }
   }
 

@@ -56,6 +56,10 @@ export class Solver {
     return this.#stage(this.#target);
   }
 
+  close(): void {
+    this.#context.close();
+  }
+
   #global(text: string): string {
     return expand(text, (name) => this.#globals.get(name), this.#options).text;
   }

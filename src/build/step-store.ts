@@ -5,6 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
+import { BayError } from "../errors.ts";
 import { type ImageStore, removeTree } from "../image/index.ts";
 import type { Store } from "../store/index.ts";
 
@@ -27,11 +28,26 @@ const NOTE_AFTER = 3600_000;
 
 export class StepStore {
   readonly #running = new Map<string, Promise<StepRecord>>();
+  #builds = 0;
 
   constructor(
     readonly images: ImageStore,
     readonly store: Store,
   ) {}
+
+  /** Nothing is removed while a build runs: it may have found any of it. */
+  async during<T>(build: () => Promise<T>): Promise<T> {
+    this.#builds += 1;
+    try {
+      return await build();
+    } finally {
+      this.#builds -= 1;
+    }
+  }
+
+  get isInUse(): boolean {
+    return this.#builds > 0;
+  }
 
   get directory(): string {
     return this.images.layers.directory;
@@ -98,8 +114,12 @@ export class StepStore {
     }
   }
 
-  /** Takes steps away whose directories no other record has. A layer that an image has too is the image's own from then on. */
+  /** Takes steps away. A layer that an image has too is the image's own from then on. Throws BUILD_RUNNING. */
   remove(records: readonly StepRecord[]): void {
+    if (this.isInUse && records.length > 0)
+      throw new BayError("BUILD_RUNNING", "a build is running, which may use what would be removed", {
+        hint: "try again when it has ended",
+      });
     for (const { key, layer } of records) {
       this.store.delete(KEY + key);
       if (layer !== undefined) this.#removeLayer(layer);

@@ -52,6 +52,7 @@ export class ImageStore {
   readonly layers: LayerStore;
   readonly #cache = new Map<string, Image>();
   readonly #making = new Map<string, Promise<Image>>();
+  readonly #held = new Set<{ record: ImageRecord }>();
   #serial = 0;
 
   readonly records: ImageRecords;
@@ -251,7 +252,15 @@ export class ImageStore {
     const { sweep } = await import("./garbage.ts");
     while (this.#making.size > 0) await Promise.allSettled(this.#making.values());
     this.#cache.clear();
-    return sweep(this.content, this.layers, this.records.list());
+    const held = [...this.#held].map(({ record }) => record);
+    return sweep(this.content, this.layers, [...this.records.list(), ...held]);
+  }
+
+  /** Keeps an image's blobs and layers, whatever becomes of its names, until it is let go. */
+  hold(record: ImageRecord): () => void {
+    const held = { record };
+    this.#held.add(held);
+    return () => void this.#held.delete(held);
   }
 
   /** Does something that puts blobs into the store which no image needs yet: nothing is swept meanwhile. */

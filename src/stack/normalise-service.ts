@@ -150,7 +150,9 @@ function checkConsistency(reader: ServiceReader, service: Service): void {
   }
   if (reader.input.platform) {
     const own = `linux/${process.arch === "arm64" ? "arm64" : "amd64"}`;
-    if (reader.input.platform !== own && reader.input.platform !== "linux")
+    const { platform } = reader.input;
+    // a variant is a matter of the image: this host's architecture is what counts
+    if (platform !== "linux" && platform.replace(/\/v\d+$/, "") !== own)
       reader.bad(["platform"], `this host runs ${own}, not ${reader.input.platform}`);
   }
 }

@@ -44,7 +44,7 @@ const tools = {
   buildah: (at, ...options) =>
     time("buildah", [
       ...["--root", join(folder, "buildah"), "--runroot", join(folder, "buildah-run")],
-      ...["bud", "--runtime", "runc", "-q", "--layers", "-t", "bench", ...options, at],
+      ...["bud", "--runtime", "runc", "--network", "host", "-q", "--layers", "-t", "bench", ...options, at],
     ]),
 };
 

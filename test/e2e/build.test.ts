@@ -257,6 +257,12 @@ RUN --mount=type=tmpfs,target=/scratch touch /scratch/x && ls /run/secrets /scra
     execFileSync("ln", ["-s", join(bay.folder, "outside"), join(context, "link")]);
     put("file", "overwritten");
     expect(run(`${BASE}FROM base\nCOPY link/victim /x\n`).err).toContain("is not there");
+    expect(run(`${BASE}FROM base\nRUN --mount=source=link,target=/m cat /m/victim\n`).err).toContain(
+      "is not there",
+    );
+    put(".dockerignore", "file\n");
+    expect(run(`${BASE}FROM base\nCOPY file /x\n`).err).toContain("is left out by the ignore file");
+    rmSync(join(context, ".dockerignore"));
     build(
       `FROM base\nRUN ln -s ${join(bay.folder, "outside")} /out && ln -s ../../../../../../../..${join(bay.folder, "outside")} /rel\nCOPY file /out/victim\nCOPY file /rel/victim\n`,
     );
@@ -317,6 +323,21 @@ RUN --mount=type=tmpfs,target=/scratch touch /scratch/x && ls /run/secrets /scra
     bay.ok("builder", "prune", "-a", "-f");
     expect(bay.ok("system", "df")).toMatch(/Build Cache +0/);
   }, 60_000);
+
+  it("keeps the image that it begins with, whoever removes that meanwhile", async () => {
+    put("Dockerfile", `${BASE}RUN echo base > /from-base\n`);
+    bay.ok("image", "build", "-q", "-t", "passing:1", context);
+    bay.ok("builder", "prune", "-a", "-f");
+    put("Dockerfile", "FROM passing:1\nRUN touch /first\nRUN sleep 1\nRUN cat /from-base > /seen\n");
+    const building = bay.call(["image", "build", "-q", "-t", "test:1", context]);
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    bay.ok("image", "rm", "passing:1");
+    bay.ok("image", "prune", "-a");
+    expect(bay.run(["builder", "prune", "-a", "-f"]).err).toContain("a build is running");
+    expect(await building).toMatchObject({ code: 0 });
+    expect(say("cat /seen")).toBe("base\n");
+    expect(bay.ok("image", "verify")).toContain("blobs are what their names say");
+  });
 
   it("goes on after kill -9 of bayd, and leaves nothing behind", async () => {
     put("a", String(Math.random()));

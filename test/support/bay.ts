@@ -170,7 +170,8 @@ export function hostState(): Record<string, string> {
     addresses: sh("ip -o addr | awk '{print $2,$3,$4}' | sort"),
     routes: sh("ip route | sort"),
     namedNamespaces: sh("ls /run/netns 2>/dev/null || true"),
-    rules: sh("nft list ruleset"),
+    // counters of other programs' rules go on by themselves
+    rules: sh("nft list ruleset").replace(/packets \d+ bytes \d+/g, ""),
     cgroups: sh("find /sys/fs/cgroup -maxdepth 3 -type d -name 'bay-*' | sort"),
     processes: sh(
       "ps -eo args | grep -E '(^bay-(shim|exec|keeper)|bay.js daemon run)' | grep -v grep || true",

@@ -82,7 +82,11 @@ export class RunMounts {
     } else {
       if (this.request.context === undefined)
         throw new BayError("NO_CONTEXT", "the build has no context to mount");
-      place = join(this.request.context, posix.join("/", mount.source));
+      // a context may come from anybody: its symlinks lead nowhere but into it
+      place = join(
+        this.request.context,
+        resolveInLayers([this.request.context], posix.join("/", mount.source)),
+      );
     }
     if (!existsSync(place)) throw new BayError("NOT_FOUND", `RUN --mount: ${mount.source} is not there`);
     this.mounts.push({ destination: mount.target, type: "bind", source: place, options: ["bind", "ro"] });

@@ -66,7 +66,7 @@ export async function run(
         mounts: places.mounts,
         network,
         extraHosts: request.extraHosts,
-        hostname: "buildkitsandbox", // as other builders call it, and some files show it
+        hostname: "build",
         shmSize: request.shmSize ?? SHM_SIZE,
         ulimits: request.ulimits,
         insecure: security === "insecure",

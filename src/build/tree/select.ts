@@ -38,7 +38,8 @@ export function matchSources(sources: readonly string[], ignore: IgnorePatterns)
       const match = isIgnored && !(found?.stat.isDirectory() && ignore.mayTakeBack) ? undefined : found;
       if (match) return [match];
       if (hasWildcard(pattern)) return [];
-      throw new BayError("NOT_FOUND", `${JSON.stringify(text(path))} is not there`);
+      const why = found ? "is left out by the ignore file" : "is not there";
+      throw new BayError("NOT_FOUND", `${JSON.stringify(text(path))} ${why}`);
     });
   });
 }
