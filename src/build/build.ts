@@ -33,6 +33,12 @@ export function checkDockerfile({ source, file }: BuildRequest["dockerfile"]): {
   return { dockerfile, warnings: show("warning") };
 }
 
+/** SOURCE_DATE_EPOCH (reproducible-builds.org): seconds since 1970. */
+function epochOf({ args }: BuildRequest): number | undefined {
+  const epoch = args.SOURCE_DATE_EPOCH;
+  return epoch !== undefined && /^\d+$/.test(epoch) ? Number(epoch) : undefined;
+}
+
 function withLabels(config: StageState["config"], labels: Record<string, string>): StageState["config"] {
   if (Object.keys(labels).length === 0) return config;
   return { ...config, Labels: { ...config.Labels, ...labels } };
@@ -74,7 +80,8 @@ export class Builder {
           tell,
           findImage,
           signal,
-          onLayer: (record) => void this.#packed(record).catch(() => {}), // said when the image is put together
+          // what fails is said when the image is put together
+          onLayer: (record) => void this.#packed(record, epochOf(request)).catch(() => {}),
         });
         try {
           const state = await solver.solve();
@@ -88,16 +95,22 @@ export class Builder {
     }
   }
 
-  /** The config and manifest of a stage; its steps' layers are packed now, several at once. */
+  /** The config and manifest of a stage. */
   async #image(state: StageState, request: BuildRequest): Promise<Descriptor> {
-    const layers = await Promise.all(state.links.map((link) => this.#layer(link)));
+    const epoch = epochOf(request);
+    const layers = await Promise.all(state.links.map((link) => this.#layer(link, epoch)));
+    // with an epoch nothing of the day may show
+    const at = (time: string | undefined) =>
+      epoch !== undefined && time !== undefined && Date.parse(time) > epoch * 1000
+        ? new Date(epoch * 1000).toISOString()
+        : time;
     const config: ImageConfig = {
-      created: state.createdAt,
+      created: at(state.createdAt),
       ...(state.author ? { author: state.author } : {}),
       ...hostPlatform(),
       config: withLabels(state.config, request.labels),
       rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
-      history: state.history,
+      history: state.history.map((entry) => ({ ...entry, created: at(entry.created) })),
     };
     return putImage(
       this.manager.images.content,
@@ -106,20 +119,30 @@ export class Builder {
     );
   }
 
-  #layer(link: Link): Promise<PackedLayer> {
-    if (link.kind === "step") return this.#packed(link.record);
+  #layer(link: Link, epoch: number | undefined): Promise<PackedLayer> {
+    if (link.kind === "step") return this.#packed(link.record, epoch);
     return Promise.resolve({ descriptor: link.descriptor, diffId: link.diffId });
   }
 
   /** Packs a step's layer; two builds that have it pack it once. */
-  #packed(record: StepRecord): Promise<PackedLayer> {
+  #packed(record: StepRecord, epoch: number | undefined): Promise<PackedLayer> {
     const { layer } = record;
     if (layer === undefined) throw new BayError("INTERNAL", "a step without files has no layer");
-    const known = this.#packing.get(layer);
+    const name = `${layer} ${epoch ?? ""}`;
+    const known = this.#packing.get(name);
     if (known) return known;
-    const packing = this.#pack(record, layer).finally(() => this.#packing.delete(layer));
-    this.#packing.set(layer, packing);
+    const packing = (epoch === undefined ? this.#pack(record, layer) : this.#packAsOf(layer, epoch)).finally(
+      () => this.#packing.delete(name),
+    );
+    this.#packing.set(name, packing);
     return packing;
+  }
+
+  /** Its times are not those of the step's directory, so the image's layer is unpacked by itself. */
+  async #packAsOf(layer: string, epoch: number): Promise<PackedLayer> {
+    const { content } = this.manager.images;
+    const descriptor = await content.pack(join(this.steps.directory, layer), MEDIA.layer, epoch);
+    return { descriptor, diffId: descriptor.digest };
   }
 
   async #pack(record: StepRecord, layer: string): Promise<PackedLayer> {

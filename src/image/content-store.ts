@@ -196,11 +196,14 @@ export class ContentStore {
     return runLayerTask({ kind: "hash", piece: this.piece(digest) });
   }
 
-  /** Packs a container's writable layer, plain, into a blob. Throws FILE_CHANGED, and what the system says. */
-  async pack(directory: string, mediaType: string): Promise<Descriptor> {
+  /**
+   * Packs a writable layer, plain, into a blob, no file newer than `newest` (seconds since 1970). Throws FILE_CHANGED, and
+   * what the system says.
+   */
+  async pack(directory: string, mediaType: string, newest?: number): Promise<Descriptor> {
     const target = this.temporary();
     try {
-      return this.place(target, mediaType, await runLayerTask({ kind: "pack", directory, target }));
+      return this.place(target, mediaType, await runLayerTask({ kind: "pack", directory, target, newest }));
     } catch (error) {
       rmSync(target, { force: true });
       throw error;

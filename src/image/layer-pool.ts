@@ -24,8 +24,8 @@ export type LayerTask =
   | { kind: "copy"; piece: Piece; target: string }
   /** Decompresses a piece to a new file. Answers with the digest of the plain content. */
   | { kind: "decompress"; piece: Piece; target: string }
-  /** Packs a container's writable layer into a new file. Answers with its digest. */
-  | { kind: "pack"; directory: string; target: string }
+  /** Packs a writable layer into a new file; what is newer than `newest` (seconds since 1970) becomes that old. Answers with its digest. */
+  | { kind: "pack"; directory: string; target: string; newest: number | undefined }
   /** Lists what is in a container's writable layer. Answers with a JSON array of ListedChange. */
   | { kind: "list"; directory: string }
   /** Answers with the bytes that a directory takes on the disk, what is linked twice counted once. */

@@ -101,7 +101,7 @@ function namesIn(path: Buffer): Buffer[] {
 }
 
 /** The target is opened before the thread confines itself, and the directory's paths resolve inside it. */
-function pack({ directory, target }: Extract<LayerTask, { kind: "pack" }>): string {
+function pack({ directory, target, newest }: Extract<LayerTask, { kind: "pack" }>): string {
   const hash = createHash("sha256");
   const out = openSync(target, "wx", 0o644);
   try {
@@ -109,7 +109,7 @@ function pack({ directory, target }: Extract<LayerTask, { kind: "pack" }>): stri
       packHere((bytes) => {
         hash.update(bytes);
         for (let at = 0; at < bytes.length; ) at += writeSync(out, bytes, at);
-      }),
+      }, newest),
     );
     fsyncSync(out);
   } finally {

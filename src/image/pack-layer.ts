@@ -45,14 +45,14 @@ export function* layerChanges(root: string): Generator<LayerChange> {
   yield* walk("");
 }
 
-/** Writes the layer of the thread's root. Throws FILE_CHANGED where a file shrinks meanwhile. */
-export function packHere(write: Write): void {
+/** Writes the layer of the thread's root, no file newer than `newest`. Throws FILE_CHANGED where a file shrinks meanwhile. */
+export function packHere(write: Write, newest = Number.POSITIVE_INFINITY): void {
   const seen = new Map<string, string>();
-  for (const change of layerChanges("/")) packOne(change, seen, write);
+  for (const change of layerChanges("/")) packOne(change, seen, write, newest);
   write(Buffer.alloc(2 * BLOCK));
 }
 
-function packOne(change: LayerChange, seen: Map<string, string>, write: Write): void {
+function packOne(change: LayerChange, seen: Map<string, string>, write: Write, newest: number): void {
   const { path, isWhiteout, isOpaque, stat, xattrs } = change;
   if (isWhiteout) {
     const name = posix.join(posix.dirname(path), `.wh.${posix.basename(path)}`);
@@ -67,7 +67,7 @@ function packOne(change: LayerChange, seen: Map<string, string>, write: Write): 
     mode: stat.mode & 0o7777,
     uid: stat.uid,
     gid: stat.gid,
-    ...timeOf(path),
+    ...timeOf(path, newest),
     linkName: type === "symlink" ? readlinkSync(bytesOf(posix.join("/", path)), "latin1") : "",
     devMajor: type === "char" || type === "block" ? major(stat.rdev) : 0,
     devMinor: type === "char" || type === "block" ? minor(stat.rdev) : 0,
@@ -86,10 +86,11 @@ function packOne(change: LayerChange, seen: Map<string, string>, write: Write): 
 }
 
 /** To the nanosecond, which a number of milliseconds cannot hold. */
-function timeOf(path: string): { mtime: number; nanoseconds: number } {
+function timeOf(path: string, newest: number): { mtime: number; nanoseconds: number } {
   const { mtimeNs } = lstatSync(bytesOf(posix.join("/", path)), { bigint: true });
   const rest = ((mtimeNs % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
-  return { mtime: Number((mtimeNs - rest) / 1_000_000_000n), nanoseconds: Number(rest) };
+  const mtime = Number((mtimeNs - rest) / 1_000_000_000n);
+  return mtime >= newest ? { mtime: newest, nanoseconds: 0 } : { mtime, nanoseconds: Number(rest) };
 }
 
 function typeOf(stat: Stats): EntryType | undefined {

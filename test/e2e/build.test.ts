@@ -324,11 +324,24 @@ RUN --mount=type=tmpfs,target=/scratch touch /scratch/x && ls /run/secrets /scra
     expect(bay.ok("system", "df")).toMatch(/Build Cache +0/);
   }, 60_000);
 
+  it("gives the same image again where it is told what time it is", () => {
+    put("a", "same");
+    const file = "FROM base\nCOPY a /a\nRUN echo x > /made && mkdir /dir\nWORKDIR /work\n";
+    const options = ["--no-cache", "--build-arg", "SOURCE_DATE_EPOCH=1600000000"];
+    build(file, ...options);
+    const first = inspect();
+    execFileSync("sleep", ["1.1"]);
+    build(file, ...options);
+    expect(inspect().Id).toBe(first.Id);
+    expect(inspect().RootFS).toEqual(first.RootFS);
+    expect(say("stat -c %Y /made /dir /a")).toBe("1600000000\n".repeat(3));
+  });
+
   it("keeps the image that it begins with, whoever removes that meanwhile", async () => {
     put("Dockerfile", `${BASE}RUN echo base > /from-base\n`);
     bay.ok("image", "build", "-q", "-t", "passing:1", context);
     bay.ok("builder", "prune", "-a", "-f");
-    put("Dockerfile", "FROM passing:1\nRUN touch /first\nRUN sleep 1\nRUN cat /from-base > /seen\n");
+    put("Dockerfile", "FROM passing:1\nRUN touch /first\nRUN sleep 6\nRUN cat /from-base > /seen\n");
     const building = bay.call(["image", "build", "-q", "-t", "test:1", context]);
     await new Promise((resolve) => setTimeout(resolve, 700));
     bay.ok("image", "rm", "passing:1");

@@ -1,6 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -404,6 +406,66 @@ describe("registries", () => {
     expect([pulled.code, pulled.err]).toEqual([0, expect.anything()]);
     expect(other.ok("image", "verify")).toContain("blobs are what their names say");
     other.close();
+  });
+
+  it("are reached through the proxy of bayd's environment, but for localhost", async () => {
+    const asked: string[] = [];
+    // a proxy that knows one host: the real registry under another name
+    const proxy = createServer().on("connect", (call, socket) => {
+      asked.push(call.url ?? "");
+      const onward = connect(registry.port, "127.0.0.1", () => {
+        socket.write("HTTP/1.1 200 Connection established\r\n\r\n");
+        onward.pipe(socket).pipe(onward);
+      });
+      onward.on("error", () => socket.destroy());
+      socket.on("error", () => onward.destroy());
+    });
+    const port = await new Promise<number>((resolve) =>
+      proxy.listen(0, "127.0.0.1", () => resolve((proxy.address() as { port: number }).port)),
+    );
+    bay.ok("daemon", "stop");
+    bay.env.HTTP_PROXY = bay.env.http_proxy = `http://127.0.0.1:${port}`;
+    bay.env.HTTPS_PROXY = bay.env.https_proxy = `http://127.0.0.1:${port}`;
+    bay.env.NO_PROXY = bay.env.no_proxy = "";
+    config({ insecure: ["registry.behind.test:5000"] });
+    const { code, err } = await bay.call(["image", "pull", "registry.behind.test:5000/team/box:1"]);
+    expect([code, err]).toEqual([0, expect.anything()]);
+    expect(asked).toContain("registry.behind.test:5000");
+    asked.length = 0;
+    expect((await bay.call(["image", "pull", `${registry.host}/team/box:1`])).code).toBe(0);
+    expect(asked).toEqual([]);
+    proxy.close();
+    proxy.closeAllConnections();
+  });
+
+  it("are gone on with after ctrl-C", async () => {
+    const name = `${faulty.host}/team/box:1`;
+    // the blob comes slowly, so that there is time to break it off
+    faulty.fault = (call, answer) => {
+      if (call.method !== "GET" || !isBlob(call.url)) return false;
+      faulty.pass(call, answer, (onward) => {
+        onward.on("data", (part: Buffer) => {
+          onward.pause();
+          answer.write(part);
+          setTimeout(() => onward.resume(), 60);
+        });
+        onward.on("end", () => answer.end());
+      });
+      return true;
+    };
+    const pulling = bay.start(["image", "pull", name]);
+    const code = new Promise((resolve) => pulling.on("close", (status, signal) => resolve(signal ?? status)));
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    pulling.kill("SIGINT");
+    await code;
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(bay.ok("image", "ls", "-q")).toBe("");
+    const begun = blobs(bay).filter((file) => file.startsWith(".part-"));
+    expect(begun.length).toBeGreaterThan(0);
+    faulty.seen.length = 0;
+    expect((await pull(() => false)).code).toBe(0);
+    expect(asked().some(({ range }) => range !== undefined && range !== "bytes=0-")).toBe(true);
+    expect(bay.ok("image", "verify")).toContain("blobs are what their names say");
   });
 
   it("exchange images with skopeo, whose layers are the same bytes", async () => {

@@ -140,7 +140,7 @@ function copyMatch(
 ): void {
   const { source, target, options } = places;
   target.enter();
-  makeDirectories(match.stat.isDirectory() ? posix.dirname(at) : posix.dirname(at), options);
+  makeDirectories(posix.dirname(at), options);
   const files = below(match, ignore, excludes);
   const links = new Map<string, string>();
   const directories: { at: string; stat: Stats }[] = [];

@@ -74,7 +74,7 @@ export async function buildServices(
   const stack = await context.stack(services);
   const chosen = chooseServices(stack, services, options.withDependencies ?? false);
   const { toBuildRequest } = await import("../../daemon/stack-build.ts");
-  const args = pairs(options.buildArg, "--build-arg");
+  const args = buildArgs(options.buildArg);
   const requests = chosen.map((service) => toBuildRequest(service, { args }));
   if (options.print) return printJson(requests);
   if (options.check) {
@@ -138,7 +138,7 @@ async function readRequest(path: string, options: BuildOptions): Promise<BuildBo
         ? { source: source!, file: "Dockerfile" }
         : { source: readFileSync(dockerfile, "utf8"), file: options.file ?? "Dockerfile", path: dockerfile },
     ...(options.target ? { target: options.target } : {}),
-    args: pairs(options.buildArg, "--build-arg"),
+    args: buildArgs(options.buildArg),
     contexts: contextsOf(options.buildContext),
     labels: pairs(options.label, "--label"),
     tags: options.tag ?? [],
@@ -166,6 +166,12 @@ export function findDockerfile(context: string, file: string | undefined): strin
   throw new BayError("NO_DOCKERFILE", `there is no ${file ?? "Dockerfile"} in ${context}`, {
     hint: "-f names another",
   });
+}
+
+/** The moment of a reproducible build is in the environment, as other tools have it there. */
+function buildArgs(entries: readonly string[] | undefined): Record<string, string> {
+  const { SOURCE_DATE_EPOCH } = process.env;
+  return { ...(SOURCE_DATE_EPOCH ? { SOURCE_DATE_EPOCH } : {}), ...pairs(entries, "--build-arg") };
 }
 
 /** NAME=VALUE, or NAME for the variable of the environment. */
