@@ -2,7 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import type { ContainerManager } from "../container/index.ts";
+import { type ContainerManager, mountPoint } from "../container/index.ts";
 import { BayError } from "../errors.ts";
 import { findCredentials, type Image, parseReference } from "../image/index.ts";
 import type { Instruction } from "./dockerfile/instructions.ts";
@@ -65,7 +65,14 @@ export class BuildContext {
 
   /** Where workers mount, each in a namespace of its own. */
   get staging(): string {
-    return join(this.setting.manager.roots.run, "rootfs");
+    return mountPoint(this.setting.manager);
+  }
+
+  /** What builds keep besides layers: cache mounts, and which contents have which digest. */
+  cacheDirectory(): string {
+    const directory = join(this.setting.manager.roots.root, "build-cache");
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    return directory;
   }
 
   checkSignal(): void {
@@ -163,13 +170,11 @@ export class BuildContext {
   /** A digest of what is selected; of folders it is remembered which contents have which. */
   digest(selection: Selection): Promise<string> {
     const { root } = selection;
-    const directory = join(this.setting.manager.roots.root, "build-cache");
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
     const name = root.kind === "folder" ? `digests-${digestOf([root.path]).slice(0, 24)}.json` : undefined;
     return runTreeTask({
       kind: "digest",
       selection,
-      cacheFile: name === undefined ? undefined : join(directory, name),
+      cacheFile: name === undefined ? undefined : join(this.cacheDirectory(), name),
     });
   }
 

@@ -16,7 +16,7 @@ import { Solver } from "./solve.ts";
 import type { Link, StageState } from "./stage-state.ts";
 import { type Dockerfile, readDockerfile } from "./stages.ts";
 import type { StepRecord, StepStore } from "./step-store.ts";
-import type { BuildNews, BuildRequest } from "./types.ts";
+import { type BuildNews, type BuildRequest, epochOf } from "./types.ts";
 
 /** Throws BAD_DOCKERFILE with everything that is wrong with the file; gives its warnings. */
 export function checkDockerfile({ source, file }: BuildRequest["dockerfile"]): {
@@ -31,12 +31,6 @@ export function checkDockerfile({ source, file }: BuildRequest["dockerfile"]): {
   const errors = show("error");
   if (errors.length > 0) throw new BayError("BAD_DOCKERFILE", errors.join("\n\n"));
   return { dockerfile, warnings: show("warning") };
-}
-
-/** SOURCE_DATE_EPOCH (reproducible-builds.org): seconds since 1970. */
-function epochOf({ args }: BuildRequest): number | undefined {
-  const epoch = args.SOURCE_DATE_EPOCH;
-  return epoch !== undefined && /^\d+$/.test(epoch) ? Number(epoch) : undefined;
 }
 
 function withLabels(config: StageState["config"], labels: Record<string, string>): StageState["config"] {

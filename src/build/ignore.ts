@@ -86,8 +86,7 @@ export function toExpression(pattern: string): RegExp {
   return new RegExp(`${source}$`, "u");
 }
 
-const escaped = (char: string) =>
-  char.replace(/[\\^$.*+?()[\]{}|/-]/, (found) => (found === "-" ? "-" : `\\${found}`));
+const escaped = (char: string) => char.replace(/[\\^$.*+?()[\]{}|/]/, "\\$&");
 
 /** The inside of `[…]`, in which `^` says not, and `-` a range. */
 function bracket(inside: readonly string[]): string {

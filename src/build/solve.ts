@@ -3,7 +3,7 @@
  * known is not done again. Stages that do not need each other go on at once.
  */
 import { BayError } from "../errors.ts";
-import { hostPlatform, type Image, layerName, parsePlatform } from "../image/index.ts";
+import { DEFAULT_PATH, hostPlatform, type Image, layerName, parsePlatform } from "../image/index.ts";
 import { BuildContext, type BuildSetting, type Standing } from "./build-context.ts";
 import { type Instruction, readInstruction } from "./dockerfile/instructions.ts";
 import { parseInstruction } from "./dockerfile/parse.ts";
@@ -17,7 +17,6 @@ import { run } from "./steps/run.ts";
 import { transfer } from "./steps/transfer.ts";
 import { workdir } from "./steps/workdir.ts";
 
-const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /** Instructions that make layers; a step's number counts them. */
 const FILE_STEPS = ["run", "copy", "add", "workdir"];
 

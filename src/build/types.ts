@@ -47,3 +47,9 @@ export interface BuildNews {
   text?: string;
   seconds?: number;
 }
+
+/** SOURCE_DATE_EPOCH (reproducible-builds.org): seconds since 1970. */
+export function epochOf({ args }: BuildRequest): number | undefined {
+  const epoch = args.SOURCE_DATE_EPOCH;
+  return epoch !== undefined && /^\d+$/.test(epoch) ? Number(epoch) : undefined;
+}

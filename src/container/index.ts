@@ -25,6 +25,6 @@ export {
   type Status,
 } from "./record.ts";
 export { isRunning } from "./records.ts";
-export { containerDirectory, logDirectory, runOf } from "./start.ts";
+export { containerDirectory, logDirectory, mountPoint, runOf } from "./start.ts";
 export type { TaskConfig } from "./task.ts";
 export { resolveOwner } from "./user.ts";

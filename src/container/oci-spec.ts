@@ -2,6 +2,7 @@
 import { lstatSync, readdirSync, statSync } from "node:fs";
 import { join, posix } from "node:path";
 import { BayError } from "../errors.ts";
+import { DEFAULT_PATH } from "../image/index.ts";
 import {
   hardLimit,
   resolveCapabilities,
@@ -32,7 +33,6 @@ const MASKED = [
   "/sys/devices/virtual/powercap",
 ];
 const READ_ONLY = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
-const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const CPU_PERIOD = 100_000;
 
 /** Devices that every container may use; it may make these nodes itself, and no others. */

@@ -6,7 +6,7 @@ export { type Image, ImageStore, inspectImage, type PullOptions } from "./image-
 export { isInLayers, readImageFile, resolveInLayers } from "./layer-lookup.ts";
 export { type ListedChange, runLayerTask } from "./layer-pool.ts";
 export { layerName } from "./layer-store.ts";
-export { type ImageConfig, MEDIA, type RunConfig } from "./manifest.ts";
+export { DEFAULT_PATH, type ImageConfig, MEDIA, type RunConfig } from "./manifest.ts";
 export { putImage } from "./new-image.ts";
 export { hostPlatform, type Platform, parsePlatform } from "./platform.ts";
 export { PullSummary } from "./pull-summary.ts";

@@ -7,12 +7,10 @@ import { openArchive } from "./archive/files.ts";
 import { chooseImage, findImages, importImage } from "./archive/read.ts";
 import type { BlobWriter, ContentStore, Descriptor } from "./content-store.ts";
 import type { LayerStore } from "./layer-store.ts";
-import { type ImageConfig, MEDIA, parseImageConfig, parseManifest } from "./manifest.ts";
+import { DEFAULT_PATH, type ImageConfig, MEDIA, parseImageConfig, parseManifest } from "./manifest.ts";
 import { putImage } from "./new-image.ts";
 import { hostPlatform } from "./platform.ts";
 import type { ImageSource } from "./source.ts";
-
-const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 export interface MadeImage {
   manifest: Descriptor;

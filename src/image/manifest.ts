@@ -75,6 +75,9 @@ export type ImageIndex = z.infer<typeof indexSchema>;
 export type ImageConfig = z.infer<typeof configSchema>;
 export type RunConfig = z.infer<typeof runConfigSchema>;
 
+/** What an image and a process have that say nothing else. */
+export const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 export const MEDIA = {
   manifest: "application/vnd.oci.image.manifest.v1+json",
   index: "application/vnd.oci.image.index.v1+json",

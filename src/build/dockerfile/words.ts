@@ -170,14 +170,10 @@ class Expander {
     if (this.#peek() === "{") return this.#braced();
     const name = this.#name();
     if (name === "") return "$";
-    const value = this.#value(name);
+    const value = this.lookup(name);
     if (value === undefined && this.options.keepUnset) return `$${name}`;
     if (value === undefined) this.#unset.add(name);
     return value ?? "";
-  }
-
-  #value(name: string): string | undefined {
-    return this.lookup(name);
   }
 
   /** Letters, digits and underscores; a number; or one of the shell's special parameters. */
@@ -206,7 +202,7 @@ class Expander {
     const modifier = this.#next();
     if (modifier === undefined) throw bad("syntax error: missing '}'");
     if (modifier === "}") {
-      const value = this.#value(name);
+      const value = this.lookup(name);
       if (value === undefined && this.options.keepUnset) return `\${${name}}`;
       if (value === undefined) this.#unset.add(name);
       return value ?? "";
@@ -219,7 +215,7 @@ class Expander {
     if (!"+-?#%".includes(operator) || (isTrim && isEmptyUnset))
       throw bad(`unsupported modifier (${isEmptyUnset ? ":" : ""}${operator}) in substitution`);
     const { text: word } = this.#until("}", isTrim);
-    const value = this.#value(name);
+    const value = this.lookup(name);
     const isSet = value !== undefined && !(isEmptyUnset && value === "");
     if (value === undefined && this.options.keepUnset)
       return `\${${name}${isEmptyUnset ? ":" : ""}${operator}${word}}`;
@@ -245,7 +241,7 @@ class Expander {
     if (isAll) this.#at += 1;
     const { text: pattern } = this.#until("/", true);
     const { text: replacement } = this.#until("}", true);
-    const value = this.#value(name);
+    const value = this.lookup(name);
     if (value === undefined && this.options.keepUnset)
       return `\${${name}/${isAll ? "/" : ""}${pattern}/${replacement}}`;
     if (value === undefined) this.#unset.add(name);

@@ -13,12 +13,11 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join, posix } from "node:path";
-import type { ContainerManager } from "../../container/index.ts";
 import { BayError } from "../../errors.ts";
 import { resolveInLayers } from "../../image/index.ts";
 import { mountOverlay, mountTmpfs, type SpecMount, unmount } from "../../linux/index.ts";
+import type { BuildContext } from "../build-context.ts";
 import type { RunMount } from "../dockerfile/run-mount.ts";
-import type { BuildRequest } from "../types.ts";
 
 const TMPFS_MAGIC = 0x01021994;
 
@@ -36,12 +35,8 @@ export class RunMounts {
   readonly #cleanup: (() => void)[] = [];
   readonly #directory: string;
 
-  constructor(
-    readonly manager: ContainerManager,
-    readonly request: BuildRequest,
-    readonly lockCache: (id: string) => Promise<() => void>,
-  ) {
-    this.#directory = mkdtempSync(join(manager.roots.run, "build-"));
+  constructor(readonly context: BuildContext) {
+    this.#directory = mkdtempSync(join(context.setting.manager.roots.run, "build-"));
   }
 
   async add(mount: RunMount, source: MountSource | undefined): Promise<void> {
@@ -75,18 +70,15 @@ export class RunMounts {
       mkdirSync(root);
       const lower = source.lower.map((name) => join(source.layersDirectory, name));
       if (lower.length < 2)
-        lower.push(join(source.layersDirectory, this.manager.images.layers.mountPoints()));
+        lower.push(join(source.layersDirectory, this.context.setting.manager.images.layers.mountPoints()));
       mountOverlay(root, `lowerdir=${lower.join(":")}`);
       this.#cleanup.push(() => unmount(root));
       place = join(root, resolveInLayers(lower, posix.join("/", mount.source)));
     } else {
-      if (this.request.context === undefined)
-        throw new BayError("NO_CONTEXT", "the build has no context to mount");
+      const { context: folder } = this.context.request;
+      if (folder === undefined) throw new BayError("NO_CONTEXT", "the build has no context to mount");
       // a context may come from anybody: its symlinks lead nowhere but into it
-      place = join(
-        this.request.context,
-        resolveInLayers([this.request.context], posix.join("/", mount.source)),
-      );
+      place = join(folder, resolveInLayers([folder], posix.join("/", mount.source)));
     }
     if (!existsSync(place)) throw new BayError("NOT_FOUND", `RUN --mount: ${mount.source} is not there`);
     this.mounts.push({ destination: mount.target, type: "bind", source: place, options: ["bind", "ro"] });
@@ -97,12 +89,10 @@ export class RunMounts {
       throw new BayError("UNSUPPORTED", "RUN --mount=type=cache with from or source is not supported yet");
     const id = mount.id || mount.target;
     const name = createHash("sha256").update(id).digest("hex").slice(0, 24);
-    const parent = join(this.manager.roots.root, "build-cache");
-    if (mount.sharing !== "shared") this.#cleanup.push(await this.lockCache(id));
-    const place = join(parent, name);
+    if (mount.sharing !== "shared") this.#cleanup.push(await this.context.lockCache(id));
+    const place = join(this.context.cacheDirectory(), name);
     if (!existsSync(place)) {
-      mkdirSync(place, { recursive: true });
-      chmodSync(parent, 0o700);
+      mkdirSync(place);
       chmodSync(place, mount.mode);
       chownSync(place, mount.uid, mount.gid);
     }
@@ -116,7 +106,7 @@ export class RunMounts {
 
   /** A secret is in a file of a tmpfs, and in no layer. */
   #secret(mount: Extract<RunMount, { type: "secret" | "ssh" }>): void {
-    const given = this.request.secrets[mount.id];
+    const given = this.context.request.secrets[mount.id];
     if (!given) {
       if (!mount.required) return;
       throw new BayError("NO_SECRET", `the build was given no secret ${mount.id}`, {
@@ -136,7 +126,7 @@ export class RunMounts {
   }
 
   #ssh(mount: Extract<RunMount, { type: "secret" | "ssh" }>): void {
-    const socket = this.request.ssh[mount.id];
+    const socket = this.context.request.ssh[mount.id];
     if (!socket) {
       if (!mount.required) return;
       throw new BayError("NO_SSH", `the build was given no SSH agent ${mount.id}`, { hint: "--ssh default" });

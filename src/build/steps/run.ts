@@ -53,7 +53,7 @@ export async function run(
       tell({ step, kind: "output", title: standing.title, text });
     };
     const lower = [...lowerOf(state), manager.images.layers.mountPoints()];
-    const places = new RunMounts(manager, request, (id) => context.lockCache(id));
+    const places = new RunMounts(context);
     try {
       for (const [index, mount] of mounts.entries()) await places.add(mount, mounted[index]?.files);
       const code = await manager.runTask({

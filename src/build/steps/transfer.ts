@@ -10,6 +10,7 @@ import type { InstructionOf } from "../dockerfile/instructions.ts";
 import type { Scope } from "../scope.ts";
 import { digestOf, lowerOf, type StageState } from "../stage-state.ts";
 import { type CopyOptions, runTreeTask, type Selection, type TreeRoot } from "../tree/tasks.ts";
+import { epochOf } from "../types.ts";
 import type { StateOf } from "./run.ts";
 
 type Transfer = InstructionOf<"copy"> | InstructionOf<"add">;
@@ -52,14 +53,13 @@ function copyOptions(
   if (mode && !/^[0-7]{1,4}$/.test(mode))
     throw new BayError("BAD_DOCKERFILE", `--chmod: ${JSON.stringify(mode)} is no octal mode`);
   const owner = instruction.chown && scope.text(instruction.chown);
-  const epoch = context.request.args.SOURCE_DATE_EPOCH;
   return {
     target: `${base.replace(/(.)\/$/, "$1")}${isDirectory && base !== "/" ? "/" : ""}`,
     owner: owner ? resolveOwner(owner, context.layersDirectory, lowerOf(state)) : undefined,
     mode: mode ? Number.parseInt(mode, 8) : undefined,
     parents: instruction.kind === "copy" && instruction.parents,
     unpack: instruction.kind === "add" && instruction.unpack !== false,
-    newest: epoch !== undefined && /^\d+$/.test(epoch) ? Number(epoch) : undefined,
+    newest: epochOf(context.request),
   };
 }
 

@@ -156,7 +156,7 @@ async function readRequest(path: string, options: BuildOptions): Promise<BuildBo
 }
 
 /** Throws NO_DOCKERFILE, naming what was looked for. */
-export function findDockerfile(context: string, file: string | undefined): string {
+function findDockerfile(context: string, file: string | undefined): string {
   const candidates =
     file === undefined
       ? ["Dockerfile", "dockerfile"].map((name) => join(context, name))
