@@ -108,9 +108,12 @@ export class StepStore {
       const now = new Date().toISOString();
       const record = { key, layer, description, createdAt: now, usedAt: now };
       this.save(record);
+      void removeTree(temporary); // empty but for overlayfs's own: nobody has to wait
       return record;
-    } finally {
-      void removeTree(temporary);
+    } catch (error) {
+      // whoever hears of the failure finds nothing left
+      await removeTree(temporary);
+      throw error;
     }
   }
 
