@@ -3,7 +3,7 @@ import { renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { ContentStore } from "./content-store.ts";
 import type { ImageRecord } from "./image-records.ts";
-import { LayerStore } from "./layer-store.ts";
+import { type LayerStore, layerName } from "./layer-store.ts";
 import { parseImageConfig, parseManifest } from "./manifest.ts";
 import { removeTree } from "./remove-tree.ts";
 
@@ -30,7 +30,7 @@ export function reachable(
       const parsed = parseManifest(content.read(manifest.digest));
       for (const layer of parsed.layers) blobs.add(layer.digest);
       for (const diffId of parseImageConfig(content.read(parsed.config.digest)).rootfs.diff_ids)
-        layers.add(LayerStore.shortName(diffId));
+        layers.add(layerName(diffId));
     } catch {
       // bay image verify says what is wrong
     }

@@ -13,7 +13,7 @@ import {
   notFound,
   untagged,
 } from "./image-records.ts";
-import { LayerStore } from "./layer-store.ts";
+import { LayerStore, layerName } from "./layer-store.ts";
 import { type ImageConfig, parseImageConfig, parseManifest } from "./manifest.ts";
 import type { CommitOptions, ImportOptions } from "./new-image.ts";
 import { hostPlatform, parsePlatform } from "./platform.ts";
@@ -91,7 +91,7 @@ export class ImageStore {
         return this.layers.unpack(this.content.piece(digest), diffId, digest);
       }),
     );
-    const lower = diffIds.map(LayerStore.shortName).reverse();
+    const lower = diffIds.map(layerName).reverse();
     const image = {
       ...record,
       config,

@@ -19,8 +19,12 @@ import { BayError } from "../errors.ts";
 import { type Piece, runLayerTask } from "./layer-pool.ts";
 import { removeTree, removeTreeNow } from "./remove-tree.ts";
 
-/** The name of a layer's directory. Throws BAD_DIGEST. */
-export const layerName = (diffId: string): string => LayerStore.shortName(diffId);
+/** The name of a layer's directory; short, because overlayfs has a page for all of them. Throws BAD_DIGEST. */
+export function layerName(diffId: string): string {
+  const hex = /^sha256:([0-9a-f]{64})$/.exec(diffId)?.[1];
+  if (!hex) throw new BayError("BAD_DIGEST", `${JSON.stringify(diffId)} is not a sha256 digest`);
+  return hex.slice(0, 16);
+}
 
 export class LayerStore {
   readonly directory: string;
@@ -31,15 +35,8 @@ export class LayerStore {
     mkdirSync(this.directory, { recursive: true });
   }
 
-  /** The short directory name of a layer; short, because overlayfs has a page for all of them. */
-  static shortName(diffId: string): string {
-    const hex = /^sha256:([0-9a-f]{64})$/.exec(diffId)?.[1];
-    if (!hex) throw new BayError("BAD_DIGEST", `${JSON.stringify(diffId)} is not a sha256 digest`);
-    return hex.slice(0, 16);
-  }
-
   has(diffId: string): boolean {
-    return existsSync(join(this.directory, LayerStore.shortName(diffId)));
+    return existsSync(join(this.directory, layerName(diffId)));
   }
 
   /**
@@ -63,7 +60,7 @@ export class LayerStore {
       const actual = await runLayerTask({ kind: "unpack", piece, directory, digest });
       if (actual !== diffId)
         throw new BayError("WRONG_DIGEST", `the layer's content is ${actual}, the image says ${diffId}`);
-      const place = join(this.directory, LayerStore.shortName(diffId));
+      const place = join(this.directory, layerName(diffId));
       if (lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink()) unlinkSync(place); // to what is gone
       renameSync(directory, place);
     } finally {
@@ -98,7 +95,7 @@ export class LayerStore {
    * layer's own.
    */
   link(diffId: string, name: string): void {
-    const place = join(this.directory, LayerStore.shortName(diffId));
+    const place = join(this.directory, layerName(diffId));
     if (!existsSync(place)) symlinkSync(name, place);
   }
 

@@ -3,12 +3,12 @@
 import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { median } from "./measure.mjs";
 
 const BAY = resolve("dist/bay.js");
 const ROUNDS = Number(process.env.BAY_BENCH_ROUNDS ?? 5);
 const FILES = 50_000;
 const folder = mkdtempSync("/var/lib/bay-bench-builds-");
-const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 const rows = [];
 const notes = [];
 

@@ -16,14 +16,13 @@ import {
 } from "node:fs";
 import { createServer } from "node:net";
 import { join, resolve } from "node:path";
+import { has, median } from "./measure.mjs";
 
 const BAY = resolve("dist/bay.js");
 const ROUNDS = Number(process.env.BAY_BENCH_ROUNDS ?? 3);
 const FILES = 20_000;
 const FILE_SIZE = 25_850;
 const folder = mkdtempSync("/var/lib/bay-bench-images-");
-const has = (command) => spawnSync("sh", ["-c", `command -v ${command}`]).status === 0;
-const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 const rows = [];
 const notes = [];
 

@@ -16,6 +16,7 @@ import {
 import { request } from "node:http";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
+import { has, median } from "./measure.mjs";
 
 // crun refuses hybrid cgroups: where they are, everything is measured in a mount namespace with version 1 alone.
 // Where /run is on a disk it becomes a tmpfs there, as systemd has it: every tool keeps its small files in it, and
@@ -49,8 +50,6 @@ const notes = process.env.BAY_BENCH_INSIDE
   ? [`measured in a mount namespace: ${process.env.BAY_BENCH_INSIDE}`]
   : [];
 
-const has = (command) => spawnSync("sh", ["-c", `command -v ${command}`]).status === 0;
-const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 const bay = (...args) => spawnSync(process.execPath, [BAY, ...args], { env, cwd: folder, encoding: "utf8" });
 
 /** The median of so many runs. The ones before them do not count: a supervisor has run for a while. */

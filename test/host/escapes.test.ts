@@ -21,7 +21,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { LayerStore } from "../../src/image/layer-store.ts";
+import { LayerStore, layerName } from "../../src/image/layer-store.ts";
 
 interface Raw {
   name: string;
@@ -92,7 +92,7 @@ describe("a layer", () => {
     writeFileSync(file, bytes);
     const diffId = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
     await layers.unpack({ file, offset: 0, size: bytes.length }, diffId);
-    return join(layers.directory, LayerStore.shortName(diffId));
+    return join(layers.directory, layerName(diffId));
   };
   beforeAll(() => {
     mkdirSync(outside, { mode: 0o711 });
@@ -256,7 +256,7 @@ describe("a layer", () => {
       await store.unpack({ file, offset: 0, size: statSync(file).size }, diffId);
       clearInterval(timer);
       expect(peak - before).toBeLessThan(150 << 20);
-      const directory = join(store.directory, LayerStore.shortName(diffId));
+      const directory = join(store.directory, layerName(diffId));
       expect(readdirSync(directory).length).toBe(1000);
       expect(readdirSync(join(directory, "999")).length).toBe(1000);
     } finally {

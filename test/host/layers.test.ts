@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ContentStore } from "../../src/image/content-store.ts";
-import { LayerStore } from "../../src/image/layer-store.ts";
+import { LayerStore, layerName } from "../../src/image/layer-store.ts";
 import { PLAIN_ENTRY } from "../../src/image/tar/describe.ts";
 import { encodeEntry, padding, type TarEntry } from "../../src/image/tar/header.ts";
 
@@ -67,7 +67,7 @@ describe("layers", () => {
     writeFileSync(file, bytes);
     const diffId = digestOf(plain);
     await layers.unpack({ file, offset: 0, size: bytes.length }, diffId);
-    return join(layers.directory, LayerStore.shortName(diffId));
+    return join(layers.directory, layerName(diffId));
   };
   const tarOf = (...options: string[]) => {
     const file = join(folder, `tar-${serial++}`);
@@ -186,7 +186,7 @@ describe("layers", () => {
     const first = await content.pack(join(folder, "upper"), "layer");
     const { file, size } = content.piece(first.digest);
     await layers.unpack({ file, offset: 0, size }, first.digest);
-    const directory = join(layers.directory, LayerStore.shortName(first.digest));
+    const directory = join(layers.directory, layerName(first.digest));
     const known = (listing: string) => listing.replace(/^hidden\|.*\n/m, ""); // of a whiteout only that it is one counts
     expect(known(sh(LISTING, directory))).toBe(known(sh(LISTING, join(folder, "upper"))));
     expect((await content.pack(directory, "layer")).digest).toBe(first.digest);
