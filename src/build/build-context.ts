@@ -1,18 +1,19 @@
 /** What the steps of one build share: where they work, what they were asked for, and how they tell of it. */
-import { mkdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
 import { type ContainerManager, mountPoint } from "../container/index.ts";
 import { BayError } from "../errors.ts";
 import { findCredentials, type Image, parseReference } from "../image/index.ts";
+import type { CacheMounts } from "./cache-mounts.ts";
 import type { Instruction } from "./dockerfile/instructions.ts";
 import type { Scope } from "./scope.ts";
+import type { ContextFolders } from "./sources/context-folders.ts";
+import type { GitRepositories } from "./sources/git.ts";
 import { digestOf, lowerOf, oneLine, type StageState, withStep } from "./stage-state.ts";
 import type { Dockerfile, Stage } from "./stages.ts";
 import type { StepRecord, StepStore } from "./step-store.ts";
 import { runTreeTask, type Selection, type TreeRoot, type TreeTarget } from "./tree/tasks.ts";
 import { Turns } from "./turns.ts";
-import type { BuildNews, BuildRequest } from "./types.ts";
+import type { BuildNews, ContextSource, ReadRequest } from "./types.ts";
 
 /** Images that are made another way: a stack's own. */
 export type FindImage = (name: string) => Promise<Image | undefined> | undefined;
@@ -20,10 +21,11 @@ export type FindImage = (name: string) => Promise<Image | undefined> | undefined
 export interface BuildSetting {
   manager: ContainerManager;
   steps: StepStore;
-  /** Cache mounts that somebody has to himself, by ID, and when that ends. */
-  cacheLocks: Map<string, Promise<void>>;
+  cacheMounts: CacheMounts;
   dockerfile: Dockerfile;
-  request: BuildRequest;
+  request: ReadRequest;
+  folders: ContextFolders;
+  repositories: GitRepositories;
   tell: (news: BuildNews) => void;
   findImage: FindImage | undefined;
   signal: AbortSignal | undefined;
@@ -55,7 +57,7 @@ export class BuildContext {
 
   constructor(readonly setting: BuildSetting) {}
 
-  get request(): BuildRequest {
+  get request(): ReadRequest {
     return this.setting.request;
   }
 
@@ -66,13 +68,6 @@ export class BuildContext {
   /** Where workers mount, each in a namespace of its own. */
   get staging(): string {
     return mountPoint(this.setting.manager);
-  }
-
-  /** What builds keep besides layers: cache mounts, and which contents have which digest. */
-  cacheDirectory(): string {
-    const directory = join(this.setting.manager.roots.root, "build-cache");
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    return directory;
   }
 
   checkSignal(): void {
@@ -122,22 +117,35 @@ export class BuildContext {
   /** An image by name: another context's, a stack's own, or one of this host or its registry. */
   image(name: string): Promise<Image> {
     const context = this.request.contexts[name];
-    if (context?.kind === "folder")
-      throw new BayError("UNSUPPORTED", `${name}: that context is a folder, and no image`);
-    const reference = context?.reference ?? name;
+    if (this.hasFiles(name))
+      throw new BayError("UNSUPPORTED", `${name}: that context has files, and is no image`);
+    if (context?.kind === "layout") return this.#layout(context);
+    const reference = context?.kind === "image" ? context.reference : name;
     const known = this.#images.get(reference);
     if (known) return known;
-    const getting = this.#getImage(reference).then((image) => {
+    return this.#remember(reference, this.#getImage(reference));
+  }
+
+  #remember(name: string, getting: Promise<Image>): Promise<Image> {
+    const held = getting.then((image) => {
       this.#held.push(this.setting.manager.images.hold(image));
       return image;
     });
-    this.#images.set(reference, getting);
-    return getting;
+    this.#images.set(name, held);
+    return held;
   }
 
   /** Lets the images go that it was built on: call it when the new image is there. */
   close(): void {
     for (const letGo of this.#held) letGo();
+  }
+
+  /** An image of an OCI layout by its tag or digest. */
+  #layout({ path, reference }: Extract<ContextSource, { kind: "layout" }>): Promise<Image> {
+    const name = `${path}\0${reference ?? ""}`;
+    const known = this.#images.get(name);
+    if (known) return known;
+    return this.#remember(name, this.setting.manager.images.takeFromArchive(path, reference));
   }
 
   async #getImage(reference: string): Promise<Image> {
@@ -159,41 +167,29 @@ export class BuildContext {
     }
   }
 
-  /** A folder by its context's name, the build's own where it is undefined. Throws NO_CONTEXT. */
-  folder(name: string | undefined): TreeRoot {
-    const named = name === undefined ? undefined : this.request.contexts[name];
-    if (named?.kind === "folder") return { kind: "folder", path: named.path };
-    if (this.request.context !== undefined) return { kind: "folder", path: this.request.context };
+  /** Another context by this name is one of files. */
+  hasFiles(name: string): boolean {
+    const kind = this.request.contexts[name]?.kind;
+    return kind !== undefined && kind !== "image" && kind !== "layout";
+  }
+
+  /** The files of a context by its name, of the build's own where it is undefined. Throws NO_CONTEXT and why they cannot be got. */
+  async folder(name: string | undefined): Promise<TreeRoot> {
+    const source = name === undefined ? this.request.context : this.request.contexts[name];
+    if (source && source.kind !== "image" && source.kind !== "layout")
+      return this.setting.folders.folderOf(source);
     throw new BayError("NO_CONTEXT", "the build has no context to copy from", { hint: "give it a folder" });
   }
 
   /** A digest of what is selected; of folders it is remembered which contents have which. */
   digest(selection: Selection): Promise<string> {
     const { root } = selection;
-    const name = root.kind === "folder" ? `digests-${digestOf([root.path]).slice(0, 24)}.json` : undefined;
-    return runTreeTask({
-      kind: "digest",
-      selection,
-      cacheFile: name === undefined ? undefined : join(this.cacheDirectory(), name),
-    });
+    const name = root.kind === "folder" && !root.isPassing ? digestOf([root.path]).slice(0, 24) : undefined;
+    const cacheFile = name === undefined ? undefined : this.setting.cacheMounts.digestFile(name);
+    return runTreeTask({ kind: "digest", selection, cacheFile });
   }
 
   into(state: StageState, places: LayerPlaces): TreeTarget {
     return { directory: this.layersDirectory, lower: lowerOf(state), ...places, staging: this.staging };
-  }
-
-  /** Takes a cache mount for one alone; others wait until it is given back. */
-  async lockCache(id: string): Promise<() => void> {
-    const { cacheLocks } = this.setting;
-    while (cacheLocks.has(id)) await cacheLocks.get(id);
-    let release: () => void = () => {};
-    const held = new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    cacheLocks.set(id, held);
-    return () => {
-      cacheLocks.delete(id);
-      release();
-    };
   }
 }

@@ -1,6 +1,7 @@
 /** Building an image of a Dockerfile: read, solve, and put together. */
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ContainerManager } from "../container/index.ts";
+import { type ContainerManager, mountPoint } from "../container/index.ts";
 import { type Diagnostic, formatDiagnostic } from "../diagnostics.ts";
 import { BayError } from "../errors.ts";
 import {
@@ -11,15 +12,26 @@ import {
   MEDIA,
   putImage,
 } from "../image/index.ts";
+import { readInRoot } from "../linux/index.ts";
 import type { FindImage } from "./build-context.ts";
+import type { CacheMounts } from "./cache-mounts.ts";
+import { ignoreLines } from "./ignore.ts";
 import { Solver } from "./solve.ts";
+import { ContextFolders } from "./sources/context-folders.ts";
+import { type GitAccess, GitRepositories } from "./sources/git.ts";
 import type { Link, StageState } from "./stage-state.ts";
 import { type Dockerfile, readDockerfile } from "./stages.ts";
 import type { StepRecord, StepStore } from "./step-store.ts";
-import { type BuildNews, type BuildRequest, epochOf } from "./types.ts";
+import {
+  type BuildNews,
+  type BuildRequest,
+  type DockerfileText,
+  epochOf,
+  type ReadRequest,
+} from "./types.ts";
 
 /** Throws BAD_DOCKERFILE with everything that is wrong with the file; gives its warnings. */
-export function checkDockerfile({ source, file }: BuildRequest["dockerfile"]): {
+export function checkDockerfile({ source, file }: DockerfileText): {
   dockerfile: Dockerfile;
   warnings: string[];
 } {
@@ -33,6 +45,40 @@ export function checkDockerfile({ source, file }: BuildRequest["dockerfile"]): {
   return { dockerfile, warnings: show("warning") };
 }
 
+/** What git is given of a build's secrets. */
+function accessOf({ secrets, ssh }: BuildRequest, signal: AbortSignal | undefined): GitAccess {
+  const secret = (id: string) => {
+    const given = secrets[id];
+    if (!given) return undefined;
+    return "value" in given ? given.value : readFileSync(given.file, "utf8");
+  };
+  return { agent: ssh.default, secret, signal };
+}
+
+/** Reads the Dockerfile and the ignore file where they come with the context. Throws NO_DOCKERFILE, NO_CONTEXT. */
+async function readFiles(request: BuildRequest, folders: ContextFolders): Promise<ReadRequest> {
+  const { context, dockerfile, ignore } = request;
+  const folder = context && (await folders.folderOf(context)).path;
+  const text = "source" in dockerfile ? dockerfile : dockerfileIn(folder, dockerfile.path);
+  if (ignore) return { ...request, dockerfile: text, ignore };
+  const name = "source" in dockerfile ? "Dockerfile" : dockerfile.path;
+  const found =
+    folder && (readInRoot(folder, `/${name}.dockerignore`) ?? readInRoot(folder, "/.dockerignore"));
+  return { ...request, dockerfile: text, ignore: found ? ignoreLines(found.toString("utf8")) : [] };
+}
+
+/** Of a context that was fetched: its symlinks lead nowhere but into it. */
+function dockerfileIn(folder: string | undefined, path: string): DockerfileText {
+  if (folder === undefined)
+    throw new BayError("NO_DOCKERFILE", "there is no context to read the Dockerfile of");
+  const names = path === "" ? ["Dockerfile", "dockerfile"] : [path];
+  for (const file of names) {
+    const bytes = readInRoot(folder, `/${file}`, 4 << 20);
+    if (bytes) return { source: bytes.toString("utf8"), file };
+  }
+  throw new BayError("NO_DOCKERFILE", `the context has no ${names[0]}`, { hint: "-f names another" });
+}
+
 function withLabels(config: StageState["config"], labels: Record<string, string>): StageState["config"] {
   if (Object.keys(labels).length === 0) return config;
   return { ...config, Labels: { ...config.Labels, ...labels } };
@@ -43,16 +89,19 @@ interface PackedLayer {
   diffId: string;
 }
 
-/** Builds of one bayd: they share what they make, and wait for each other's cache mounts. */
+/** Builds of one bayd: they share what they make. */
 export class Builder {
-  readonly #cacheLocks = new Map<string, Promise<void>>();
+  readonly #repositories: GitRepositories;
   /** Layers that are being packed, by their directories' names. */
   readonly #packing = new Map<string, Promise<PackedLayer>>();
 
   constructor(
     readonly manager: ContainerManager,
     readonly steps: StepStore,
-  ) {}
+    readonly cacheMounts: CacheMounts,
+  ) {
+    this.#repositories = new GitRepositories(join(manager.roots.root, "build-sources"));
+  }
 
   /** Throws BAD_DOCKERFILE, StepFailure, ABORTED. */
   async build(
@@ -61,16 +110,24 @@ export class Builder {
     signal: AbortSignal | undefined,
     findImage?: FindImage,
   ): Promise<ImageRecord> {
-    const { dockerfile, warnings } = checkDockerfile(request.dockerfile);
-    for (const text of warnings) tell({ step: -1, kind: "note", title: "", text });
+    const folders = new ContextFolders({
+      repositories: this.#repositories,
+      access: accessOf(request, signal),
+      staging: mountPoint(this.manager),
+    });
     try {
+      const read = await readFiles(request, folders);
+      const { dockerfile, warnings } = checkDockerfile(read.dockerfile);
+      for (const text of warnings) tell({ step: -1, kind: "note", title: "", text });
       return await this.steps.during(async () => {
         const solver = new Solver({
           manager: this.manager,
           steps: this.steps,
-          cacheLocks: this.#cacheLocks,
+          cacheMounts: this.cacheMounts,
+          repositories: this.#repositories,
+          folders,
           dockerfile,
-          request,
+          request: read,
           tell,
           findImage,
           signal,
@@ -85,6 +142,7 @@ export class Builder {
         }
       });
     } finally {
+      folders.close();
       if (!this.steps.isInUse) await this.manager.tidyTasks();
     }
   }

@@ -1,19 +1,30 @@
 /** What a build is asked for, and what it tells on its way. */
 import type { ContainerConfig } from "../container/index.ts";
 
-/** A context by name: the folder of a build, or one of --build-context. */
+/** Where files of a build come from: its context, or one of --build-context. */
 export type ContextSource =
   | { kind: "folder"; path: string }
+  /** A git repository (git-url.ts). */
+  | { kind: "git"; url: string }
+  /** An archive, or a Dockerfile alone. */
+  | { kind: "web"; url: string }
+  /** An archive of this host. */
+  | { kind: "archive"; path: string }
   /** An image: `docker-image://NAME`, or another service's. */
-  | { kind: "image"; reference: string };
+  | { kind: "image"; reference: string }
+  /** An image in an OCI layout of this host. */
+  | { kind: "layout"; path: string; reference: string | undefined };
+
+/** A context of files. */
+export type FileSource = Exclude<ContextSource, { kind: "image" | "layout" }>;
 
 export interface BuildRequest {
-  /** The folder, or undefined where there is none (a Dockerfile on standard input alone). */
-  context: string | undefined;
-  /** The Dockerfile's text, and the name that errors show. */
-  dockerfile: { source: string; file: string };
-  /** Lines of .dockerignore. */
-  ignore: string[];
+  /** Undefined where there is none (a Dockerfile on standard input alone). */
+  context: FileSource | undefined;
+  /** The Dockerfile's text and the name that errors show, or its path in a context that is still to be fetched. */
+  dockerfile: DockerfileText | { path: string };
+  /** Lines of .dockerignore; undefined has them read from the context. */
+  ignore: string[] | undefined;
   target: string | undefined;
   args: Record<string, string>;
   contexts: Record<string, ContextSource>;
@@ -36,6 +47,14 @@ export interface BuildRequest {
   /** RUN --security=insecure is allowed. */
   insecure: boolean;
 }
+
+export interface DockerfileText {
+  source: string;
+  file: string;
+}
+
+/** A request whose Dockerfile has been read. */
+export type ReadRequest = BuildRequest & { dockerfile: DockerfileText; ignore: string[] };
 
 /** News of one step. */
 export interface BuildNews {

@@ -3,12 +3,13 @@ import { chmodSync, chownSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { Builder, StepStore } from "../build/index.ts";
+import type { Builder, CacheMounts, StepStore } from "../build/index.ts";
 import type { ContainerManager } from "../container/index.ts";
 import { BayError } from "../errors.ts";
 import { buildRoutes } from "./bay/build.ts";
 import { bayRoutes } from "./bay/routes.ts";
 import { archiveRoutes } from "./engine/archive.ts";
+import { buildCacheRoutes } from "./engine/build-cache.ts";
 import { containerRoutes } from "./engine/containers.ts";
 import { diskRoutes } from "./engine/disk.ts";
 import { execRoutes } from "./engine/exec.ts";
@@ -24,6 +25,7 @@ export interface Services {
   stacks: StackService;
   /** The cache of builds, and who makes them; loaded when the first comes. */
   steps: StepStore;
+  cacheMounts: CacheMounts;
   builder: () => Promise<Builder>;
   /** Ends bayd; containers go on. */
   shutDown: () => void;
@@ -49,6 +51,7 @@ export function createEngineServer(services: Services): Server {
     ...imageTransferRoutes(services),
     ...imageRoutes(services),
     ...diskRoutes(services),
+    ...buildCacheRoutes(services),
     ...containerRoutes(services),
     ...execRoutes(services),
     ...archiveRoutes(services),

@@ -1,9 +1,15 @@
 /** A service's `build:` as what a build is asked for: its Dockerfile read, its .dockerignore too. */
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { type BuildRequest, ignoreLines } from "../build/index.ts";
+import {
+  type BuildRequest,
+  type ContextSource,
+  ignoreLines,
+  readFileSource,
+  readSource,
+} from "../build/index.ts";
 import { BayError } from "../errors.ts";
-import type { Service } from "../stack/index.ts";
+import { type Service, type Stack, type StackSecret, serviceContext } from "../stack/index.ts";
 
 export interface BuildChanges {
   noCache?: boolean;
@@ -13,41 +19,71 @@ export interface BuildChanges {
 }
 
 /** Throws NO_CONTEXT, NO_DOCKERFILE. */
-export function toBuildRequest({ name, image, build }: Service, changes: BuildChanges = {}): BuildRequest {
+export function toBuildRequest(
+  { name, image, build }: Service,
+  { services, secrets }: Pick<Stack, "services" | "secrets">,
+  changes: BuildChanges = {},
+): BuildRequest {
   if (!build) throw new BayError("NO_BUILD", `service ${name} is not built`, { hint: "give it a build:" });
-  const { context } = build;
-  if (!statSync(context, { throwIfNoEntry: false })?.isDirectory())
-    throw new BayError("NO_CONTEXT", `service ${name}: the build's folder ${context} does not exist`);
-  const dockerfile = build.dockerfile === undefined ? undefined : resolve(context, build.dockerfile);
+  const context = sourceOf(name, () => readFileSource(build.context, "/"));
+  const folder = context.kind === "folder" ? context.path : undefined;
+  const dockerfile =
+    build.dockerfile === undefined || folder === undefined ? undefined : resolve(folder, build.dockerfile);
   return {
     context,
     dockerfile:
-      dockerfile === undefined
-        ? { source: build.inline!, file: `services.${name}.build.dockerfile_inline` }
-        : { source: readDockerfile(name, dockerfile), file: dockerfile },
-    ignore: readIgnore(context, dockerfile),
+      dockerfile !== undefined
+        ? { source: readDockerfile(name, dockerfile), file: dockerfile }
+        : build.inline !== undefined
+          ? { source: build.inline, file: `services.${name}.build.dockerfile_inline` }
+          : { path: build.dockerfile ?? "" },
+    ignore: folder === undefined ? undefined : readIgnore(folder, dockerfile),
     target: build.target,
     args: { ...build.args, ...changes.args },
     contexts: Object.fromEntries(
-      Object.entries(build.contexts).map(([key, value]) => {
-        const reference = /^docker-image:\/\/(.+)$/.exec(value)?.[1];
-        return [key, reference ? { kind: "image", reference } : { kind: "folder", path: value }];
-      }),
+      Object.entries(build.contexts).map(([key, value]) => [key, contextOf(name, value, services)]),
     ),
     labels: build.labels,
     tags: [image, ...build.tags],
     platform: build.platform,
     noCache: changes.noCache ?? build.noCache,
-    noCacheFilter: [],
+    noCacheFilter: build.noCacheFilter,
     pull: changes.pull ?? build.pull,
     network: build.network,
     extraHosts: build.extraHosts,
     shmSize: build.shmSize,
     ulimits: build.ulimits,
-    secrets: {},
+    secrets: Object.fromEntries(
+      Object.entries(build.secrets).map(([id, source]) => [id, secretOf(source, secrets[source]!)]),
+    ),
     ssh: build.ssh,
     insecure: build.insecure,
   };
+}
+
+/** Another service's image, or what else a context may be. */
+function contextOf(service: string, value: string, services: Stack["services"]): ContextSource {
+  const other = serviceContext(value);
+  if (other !== undefined) return { kind: "image", reference: services[other]!.image };
+  return sourceOf(service, () => readSource(value, "/"));
+}
+
+/** Throws NO_SECRET for a variable that is not set. */
+function secretOf(name: string, secret: StackSecret): { file: string } | { value: string } {
+  if ("file" in secret) return secret;
+  if (secret.value !== undefined) return { value: secret.value };
+  throw new BayError("NO_SECRET", `the secret ${name}: the variable ${secret.environment} is not set`);
+}
+
+/** Errors name the service. */
+function sourceOf<T>(service: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof BayError)) throw error;
+    const { code, message, hint } = error;
+    throw new BayError(code, `service ${service}: ${message}`, { ...(hint ? { hint } : {}), cause: error });
+  }
 }
 
 function readDockerfile(service: string, file: string): string {

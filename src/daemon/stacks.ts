@@ -107,7 +107,7 @@ export class StackService {
     tell: (news: BuildNews) => void,
     signal: AbortSignal | undefined,
   ): Promise<ImageRecord> {
-    const request = toBuildRequest(stack.services[service]!, changes);
+    const request = toBuildRequest(stack.services[service]!, stack, changes);
     const builder = await this.builder();
     const image = await builder.build(request, tell, signal, async (name) => {
       const own = stack.images[name];

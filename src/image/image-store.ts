@@ -3,6 +3,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BayError, hasCode } from "../errors.ts";
 import type { Store, StoreReader } from "../store/index.ts";
+import type { ArchivedImage } from "./archive/read.ts";
 import { ContentStore, type Descriptor } from "./content-store.ts";
 import type { Swept } from "./garbage.ts";
 import {
@@ -321,21 +322,45 @@ export class ImageStore {
 
   /** Images of an archive of docker save or an OCI layout, under the names that it gives them. Throws BAD_ARCHIVE. */
   loadArchive(path: string): Promise<ImageRecord[]> {
+    return this.#fromArchive(path, async (found, take) => {
+      const loaded: ImageRecord[] = [];
+      for (const image of found) {
+        const { manifest, id } = await take(image);
+        const names = image.names.length > 0 ? image.names.map(canonicalReference) : [untagged(id)];
+        for (const name of names) loaded.push(await this.#keep(name, manifest, {}));
+      }
+      return loaded;
+    });
+  }
+
+  /** The one image of an archive that a name or a digest means, without a name here. Throws BAD_ARCHIVE. */
+  takeFromArchive(path: string, name: string | undefined): Promise<Image> {
+    return this.#fromArchive(path, async (found, take, { chooseImage }) => {
+      const { manifest, id } = await take(chooseImage(found, name));
+      return this.#keep(untagged(id), manifest, {});
+    });
+  }
+
+  #fromArchive<T>(
+    path: string,
+    action: (
+      found: ArchivedImage[],
+      take: (image: ArchivedImage) => Promise<{ manifest: Descriptor; id: string }>,
+      by: typeof import("./archive/read.ts"),
+    ) => Promise<T>,
+  ): Promise<T> {
     return this.#busy("load", async () => {
-      const [{ openArchive }, { findImages, importImage }] = await Promise.all([
+      const [{ openArchive }, by] = await Promise.all([
         import("./archive/files.ts"),
         import("./archive/read.ts"),
       ]);
       const files = await openArchive(path, this.layers.temporary());
+      const take = async (image: ArchivedImage) => {
+        const manifest = await by.importImage(image, this.content, this.layers);
+        return { manifest, id: parseManifest(this.content.read(manifest.digest)).config.digest };
+      };
       try {
-        const loaded: ImageRecord[] = [];
-        for (const image of findImages(files, hostPlatform())) {
-          const manifest = await importImage(image, this.content, this.layers);
-          const id = parseManifest(this.content.read(manifest.digest)).config.digest;
-          const names = image.names.length > 0 ? image.names.map(canonicalReference) : [untagged(id)];
-          for (const name of names) loaded.push(await this.#keep(name, manifest, {}));
-        }
-        return loaded;
+        return await action(by.findImages(files, hostPlatform()), take, by);
       } finally {
         files.close();
       }

@@ -18,6 +18,7 @@ export type { PullProgress } from "./registry/pull.ts";
 export { removeTree, removeTreeNow } from "./remove-tree.ts";
 export type { ImageSource } from "./source.ts";
 export { staleReason } from "./stale.ts";
+export { isArchive } from "./tar/detect.ts";
 export { measureDirectory } from "./usage.ts";
 
 /** What few need, and takes long to load. */

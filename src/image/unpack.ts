@@ -39,10 +39,10 @@ export function unpackHere(read: ReadBytes): void {
 
 /**
  * Unpacks an archive into a directory of the thread's root; whiteouts mean nothing there. The directory is a binary
- * string. Throws as `unpackHere`.
+ * string. Everything belongs to `owner` where one is given. Throws as `unpackHere`.
  */
-export function unpackInto(directory: string, read: ReadBytes): void {
-  new Unpacker(directory, false).unpack(read);
+export function unpackInto(directory: string, read: ReadBytes, owner?: { uid: number; gid: number }): void {
+  new Unpacker(directory, false, owner).unpack(read);
 }
 
 /** Paths in here are binary strings, absolute in the thread's root. */
@@ -54,6 +54,7 @@ class Unpacker {
   constructor(
     readonly base: string,
     readonly isLayer: boolean,
+    readonly owner?: { uid: number; gid: number },
   ) {}
 
   unpack(read: ReadBytes): void {
@@ -154,7 +155,8 @@ class Unpacker {
       default:
         this.#device(entry, path);
     }
-    lchownSync(at, entry.uid, entry.gid);
+    const { uid, gid } = this.owner ?? entry;
+    lchownSync(at, uid, gid);
     if (entry.type !== "symlink") chmodSync(at, entry.mode); // after chown, which clears the setuid bits
     setAttributes(at, entry);
     if (entry.type !== "directory") setTimes(at, entry.mtime, entry.nanoseconds);
@@ -188,7 +190,8 @@ class Unpacker {
     try {
       if (entry.sparse) writeSparse(fd, entry.sparse, content);
       else writeContent(fd, content);
-      fchownSync(fd, entry.uid, entry.gid);
+      const { uid, gid } = this.owner ?? entry;
+      fchownSync(fd, uid, gid);
       fchmodSync(fd, entry.mode);
       if (entry.xattrs.size > 0) setAttributes(bytesOf(path), entry); // after chown, which clears capabilities
       setTimes(fd, entry.mtime, entry.nanoseconds);

@@ -4,7 +4,7 @@
  */
 import type { ContainerConfig } from "../container/index.ts";
 import { BayError } from "../errors.ts";
-import { dependenciesOf, type PullPolicy, type Service, type Stack } from "../stack/index.ts";
+import { buildsNeeding, dependenciesOf, type PullPolicy, type Service, type Stack } from "../stack/index.ts";
 import type { Actual, ActualContainer, ActualImage } from "./actual.ts";
 import { compareConfigs } from "./compare.ts";
 import { containerName, desiredConfig } from "./desired.ts";
@@ -139,6 +139,7 @@ class Planner {
   /** A build whose steps are all known is quick, and says by itself what changed. */
   #planBuild({ name: service, image, pullPolicy }: Service, known: ActualImage | undefined): void {
     const { build } = this.options;
+    const others = [...buildsNeeding(this.stack, service)].map((name) => this.stack.services[name]!);
     if (!known && build === false)
       throw new BayError("IMAGE_NOT_FOUND", `service ${service}: the image ${image} is not built`, {
         hint: `bay build ${service}`,
@@ -152,7 +153,12 @@ class Planner {
         : undefined
       : "not built yet";
     if (!reason || this.#pulls.has(image)) return;
-    const id = this.#add({ kind: "image.build", name: image, service, reasons: [say(reason)] });
+    // what it is built on comes first, also where nobody asked for that service
+    for (const other of others) this.#planImage(other);
+    const after = others.flatMap(
+      (other) => this.#pulls.get(other.image) ?? this.#imageSteps.get(other.image) ?? [],
+    );
+    const id = this.#add({ kind: "image.build", name: image, service, reasons: [say(reason)], after });
     this.#pulls.set(image, id);
     if (!known) this.#imageSteps.set(image, id);
   }

@@ -39,6 +39,7 @@ export function checkReferences(stack: Stack, report: ReportAt): void {
         `service ${name} shares the network of ${service.networkMode.slice(8)}, which is not a service`,
       );
     }
+    checkBuild(service, stack, bad);
     let isToldOfReplicas = false;
     for (const port of service.ports) {
       if (port.hostPort === undefined) continue;
@@ -149,4 +150,47 @@ function reportCycles(stack: Stack, bad: (path: (string | number)[], message: st
 export function dependenciesOf(service: Service): string[] {
   const owner = service.networkMode.startsWith("service:") ? [service.networkMode.slice(8)] : [];
   return [...new Set([...Object.keys(service.dependsOn), ...owner])];
+}
+
+/** Services and secrets that a build names. */
+function checkBuild(
+  { name, build }: Service,
+  stack: Stack,
+  bad: (path: (string | number)[], message: string, hint?: string) => void,
+): void {
+  if (!build) return;
+  for (const [key, value] of Object.entries(build.contexts)) {
+    const other = serviceContext(value);
+    if (other === undefined) continue;
+    const path = ["services", name, "build", "additional_contexts", key];
+    if (!stack.services[other]) bad(path, `the build of ${name} takes ${other}, which is not a service`);
+    else if (buildsNeeding(stack, other).has(name))
+      bad(path, `the builds of ${name} and ${other} need each other`);
+  }
+  for (const source of Object.values(build.secrets))
+    if (!stack.secrets[source])
+      bad(
+        ["services", name, "build", "secrets"],
+        `the build of ${name} uses the secret ${source}, which is not declared`,
+        "declare it under secrets:",
+      );
+}
+
+/** The service that a context `service:NAME` means. */
+export const serviceContext = (value: string): string | undefined =>
+  value.startsWith("service:") ? value.slice("service:".length) : undefined;
+
+/** The services whose images a service's build needs, and those that theirs need. */
+export function buildsNeeding(stack: Pick<Stack, "services">, service: string): Set<string> {
+  const needed = new Set<string>();
+  const visit = (name: string) => {
+    for (const value of Object.values(stack.services[name]?.build?.contexts ?? {})) {
+      const other = serviceContext(value);
+      if (other === undefined || needed.has(other)) continue;
+      needed.add(other);
+      visit(other);
+    }
+  };
+  visit(service);
+  return needed;
 }

@@ -2,7 +2,7 @@
 
 export { type Diagnostic, formatDiagnostic } from "../diagnostics.ts";
 export { toCompose } from "./canonical.ts";
-export { dependenciesOf } from "./check-references.ts";
+export { buildsNeeding, dependenciesOf, serviceContext } from "./check-references.ts";
 export type { LoadOptions } from "./find.ts";
 export { type LoadedStack, loadStack } from "./load.ts";
 export type { PortMapping } from "./ports.ts";

@@ -5,6 +5,7 @@ import type { ReportAt } from "./check.ts";
 import { checkReferences, dependenciesOf } from "./check-references.ts";
 import { normaliseService } from "./normalise-service.ts";
 import { readImage } from "./read-image.ts";
+import { readSecret } from "./read-secret.ts";
 import type { FileInput } from "./schema.ts";
 import { type ServiceContext, textMap, truth } from "./service-reader.ts";
 import type { Service, Stack, StackNetwork, StackVolume } from "./stack.ts";
@@ -48,6 +49,9 @@ export function normaliseStack(input: FileInput, options: StackOptions, report: 
         name,
         readImage(name, image, options.directory, report),
       ]),
+    ),
+    secrets: Object.fromEntries(
+      Object.entries(input.secrets ?? {}).map(([name, secret]) => [name, readSecret(name, secret, context)]),
     ),
   };
   checkReferences(stack, report);

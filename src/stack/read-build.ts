@@ -2,10 +2,11 @@
 import { resolve } from "node:path";
 import { toMapping } from "./merge.ts";
 import { readExtraHosts } from "./read-network.ts";
-import { type ServiceReader, textMap, truth } from "./service-reader.ts";
+import { type ServiceReader, strings, textMap, truth } from "./service-reader.ts";
 import type { StackBuild } from "./stack.ts";
 
-const REMOTE = /^(https?:|git:|git@|ssh:)|\.git(#|$)/;
+/** What is no path: a URL, an image, a repository in ssh's form. */
+const REMOTE = /^[a-z][a-z-]*:\/\/|^[A-Za-z0-9_.-]+@[^/:\s]+:|^github\.com\/|^service:/;
 
 /** Undefined where the service has none. */
 export function readBuild(reader: ServiceReader): StackBuild | undefined {
@@ -15,8 +16,6 @@ export function readBuild(reader: ServiceReader): StackBuild | undefined {
   const { context = ".", dockerfile, dockerfile_inline: inline } = build;
   const bad = (path: (string | number)[], message: string) =>
     reader.bad(typeof given === "string" ? ["build"] : ["build", ...path], message);
-  if (REMOTE.test(context))
-    bad(["context"], "a context that is a git repository or a URL is not supported yet");
   if (dockerfile !== undefined && inline !== undefined)
     bad(["dockerfile_inline"], "dockerfile and dockerfile_inline are two files; give one of them");
   if ((build.platforms?.length ?? 0) > 1) bad(["platforms"], "one platform is built at once");
@@ -24,21 +23,30 @@ export function readBuild(reader: ServiceReader): StackBuild | undefined {
   const network = build.network ?? "default";
   if (!["default", "bridge", "host", "none"].includes(network))
     bad(["network"], `expected default, host or none, got ${JSON.stringify(network)}`);
+  const placed = (text: string) => (REMOTE.test(text) ? text : resolve(directory, text));
   const contexts = Object.entries(textMap(build.additional_contexts)).map(([name, value]) => {
-    if (value.startsWith("service:") || REMOTE.test(value) || value.startsWith("oci-layout:"))
-      bad(["additional_contexts", name], `${value} is not supported yet; a folder or docker-image://NAME is`);
-    return [name, value.includes("://") ? value : resolve(directory, value)] as const;
+    const layout = /^oci-layout:\/\/(.+)$/.exec(value)?.[1];
+    return [name, layout ? `oci-layout://${resolve(directory, layout)}` : placed(value)] as const;
   });
   return {
-    context: resolve(directory, context),
+    context: placed(context),
     dockerfile: inline === undefined ? (dockerfile ?? "Dockerfile") : undefined,
     inline,
     args: valuesOf(build.args, variables),
     target: build.target || undefined,
     contexts: Object.fromEntries(contexts),
+    cacheFrom: build.cache_from ?? [],
+    cacheTo: build.cache_to ?? [],
     noCache: truth(build.no_cache),
+    noCacheFilter: strings(build.no_cache_filter),
     pull: truth(build.pull),
     labels: textMap(build.labels),
+    secrets: Object.fromEntries(
+      (build.secrets ?? []).map((use) => {
+        const { source, target = source } = typeof use === "string" ? { source: use } : use;
+        return [target, source] as const;
+      }),
+    ),
     network: network === "default" ? "bridge" : (network as StackBuild["network"]),
     shmSize: reader.bytes(["build", "shm_size"], build.shm_size),
     extraHosts: build.extra_hosts ? readExtraHosts(reader, ["build", "extra_hosts"], build.extra_hosts) : [],

@@ -128,17 +128,47 @@ const ulimit = z.union([integer, z.strictObject({ soft: integer, hard: integer }
   error: "expected a number, or soft and hard",
 });
 
+/** A service's or a build's use of a secret. */
+const secretUse = z.union(
+  [
+    z.string(),
+    z.strictObject({
+      source: z.string(),
+      target: z.string().optional(),
+      uid: stringOrNumber.optional(),
+      gid: stringOrNumber.optional(),
+      mode: stringOrNumber.optional(),
+    }),
+  ],
+  { error: "expected the name of a secret, or a mapping with source" },
+);
+
+const secretSchema = z.strictObject({
+  name: z.string().optional(),
+  file: z.string().optional().describe("A file with the secret"),
+  environment: z.string().optional().describe("A variable with the secret"),
+  external: boolean.optional(),
+  labels: listOrMap.optional(),
+});
+
 const buildSchema = z.strictObject({
-  context: z.string().optional().describe("The folder with the files that the build copies"),
+  context: z
+    .string()
+    .optional()
+    .describe("The folder with the files that the build copies; also an archive, a git repository or a URL"),
   dockerfile: z.string().optional(),
   dockerfile_inline: z.string().optional().describe("The Dockerfile's own text"),
   args: listOrMap.optional(),
   target: z.string().optional(),
   additional_contexts: listOrMap.optional(),
+  cache_from: z.array(z.string()).optional().describe("Caches of builds to take steps from"),
+  cache_to: z.array(z.string()).optional().describe("Where to export the build's cache"),
   no_cache: boolean.optional(),
+  no_cache_filter: strings.optional().describe("Stages whose steps are done anew"),
   pull: boolean.optional(),
   labels: listOrMap.optional(),
   network: z.string().optional(),
+  secrets: z.array(secretUse).optional().describe("Secrets that RUN --mount=type=secret may have"),
   shm_size: stringOrNumber.optional(),
   extra_hosts: z.union([list, z.record(z.string(), strings)]).optional(),
   ssh: listOrMap.optional(),
@@ -355,6 +385,7 @@ export const fileSchema = z.strictObject({
   services: z.record(z.string().regex(/^[a-zA-Z0-9._-]+$/), serviceSchema).optional(),
   networks: z.record(z.string(), networkSchema.nullable()).optional(),
   volumes: z.record(z.string(), volumeSchema.nullable()).optional(),
+  secrets: z.record(z.string(), secretSchema).optional(),
   images: z.record(z.string(), imageSchema).optional(),
 });
 

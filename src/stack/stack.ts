@@ -11,7 +11,11 @@ export interface Stack {
   networks: Record<string, StackNetwork>;
   volumes: Record<string, StackVolume>;
   images: Record<string, StackImage>;
+  secrets: Record<string, StackSecret>;
 }
+
+/** Where a secret comes from; what a file says is read when it is used. The value is shown nowhere. */
+export type StackSecret = { file: string } | { environment: string; value: string | undefined };
 
 export type Condition = "service_started" | "service_healthy" | "service_completed_successfully";
 
@@ -38,18 +42,23 @@ export type ServiceMount =
   | { type: "tmpfs"; target: string; options: string[] };
 
 export interface StackBuild {
-  /** The folder. */
+  /** An absolute path, or a URL. */
   context: string;
   /** As it is written, relative to the folder; undefined where the text is given. */
   dockerfile: string | undefined;
   inline: string | undefined;
   args: Record<string, string>;
   target: string | undefined;
-  /** Folders and images by name: `docker-image://NAME`, or an absolute path. */
+  /** Files and images by name: an absolute path, a URL, `docker-image://NAME`, or `service:NAME`. */
   contexts: Record<string, string>;
+  cacheFrom: string[];
+  cacheTo: string[];
   noCache: boolean;
+  noCacheFilter: string[];
   pull: boolean;
   labels: Record<string, string>;
+  /** Names of the stack's secrets, by the ID that RUN --mount has. */
+  secrets: Record<string, string>;
   network: "bridge" | "host" | "none";
   shmSize: number | undefined;
   extraHosts: string[];

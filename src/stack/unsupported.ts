@@ -5,9 +5,9 @@ const words = (text: string) => new Set(text.trim().split(/\s+/));
 export const UNSUPPORTED: { at: RegExp; keys: ReadonlySet<string> }[] = [
   {
     at: /^services\.[^.]+\.build$/,
-    keys: words("cache_from cache_to isolation no_cache_filter provenance sbom secrets"),
+    keys: words("isolation provenance sbom"),
   },
-  { at: /^$/, keys: words("configs secrets include models") },
+  { at: /^$/, keys: words("configs include models") },
   {
     at: /^services\.[^.]+$/,
     keys: words(`blkio_config cgroup cgroup_parent configs cpu_count cpu_percent cpu_period cpu_quota cpu_rt_period

@@ -1,69 +1,15 @@
 /** Builds: the language as users write it, the cache, and what happens when a step fails. */
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  utimesSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { Bay } from "../support/bay.ts";
-
-const BASE = `FROM scratch AS base
-COPY busybox /bin/busybox
-RUN ["/bin/busybox", "--install", "-s", "/bin"]
-COPY <<EOF /etc/passwd
-root:x:0:0:root:/root:/bin/sh
-bob:x:7:8::/home/bob:/bin/sh
-EOF
-`;
-
-interface Inspected {
-  Id: string;
-  Config: Record<string, unknown>;
-  RootFS: { Layers: string[] };
-}
+import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { BASE, Builds } from "../support/builds.ts";
 
 describe("a build", () => {
-  const bay = new Bay();
-  const context = join(bay.folder, "context");
-  const put = (name: string, text: string) => {
-    mkdirSync(join(context, name, ".."), { recursive: true });
-    writeFileSync(join(context, name), text);
-  };
-  const run = (dockerfile: string, ...options: string[]) => {
-    put("Dockerfile", dockerfile);
-    return bay.run(["image", "build", "-t", "test:1", "--progress", "plain", ...options, context]);
-  };
-  /** Builds on the base and gives what is told. */
-  const build = (dockerfile: string, ...options: string[]) => {
-    const { code, out, err } = run(`${BASE}${dockerfile}`, ...options);
-    if (code !== 0) throw new Error(`${out}${err}`);
-    return err;
-  };
-  const inspect = () => (JSON.parse(bay.ok("image", "inspect", "test:1")) as Inspected[])[0]!;
-  /** What a command in the built image says. */
-  const say = (command: string) => {
-    bay.write(
-      `name: say\nservices:\n  a: { image: "test:1", network_mode: none, entrypoint: [/bin/sh, -c] }\n`,
-    );
-    return bay.ok("run", "--rm", "-T", "a", command);
-  };
-  beforeAll(() => {
-    mkdirSync(context);
-    copyFileSync("/bin/busybox", join(context, "busybox"));
-    bay.write("name: say\nservices: {}\n");
-  });
-  beforeEach(() => {
-    for (const name of readdirSync(context))
-      if (name !== "busybox") rmSync(join(context, name), { recursive: true });
-  });
+  const builds = new Builds();
+  const { bay, context, put, run, build, inspect, say } = builds;
+  beforeEach(() => builds.empty());
   afterAll(() => bay.close());
 
   it("does what each instruction says", () => {

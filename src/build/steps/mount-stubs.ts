@@ -1,14 +1,24 @@
 /** Mount points that the runtime had to make in a step's layer, and that are no part of what the step did. */
-import { existsSync, lstatSync, rmdirSync, unlinkSync } from "node:fs";
+import { lstatSync, rmdirSync, unlinkSync } from "node:fs";
 import { join, posix } from "node:path";
 
-/** Removes those that hold nothing, and the directories above that hold nothing then. */
+/**
+ * Removes those that hold nothing, and the directories above that hold nothing then. The command may have put a symlink
+ * in the way of one, which leads to the host: what is not below real directories stays.
+ */
 export function removeStubs(upper: string, targets: readonly string[]): void {
   for (const target of targets)
     for (let at = posix.join("/", target); at !== "/"; at = posix.dirname(at)) {
+      if (!isBelowDirectories(upper, at)) continue;
       const place = join(upper, at);
-      if (existsSync(place) && !removeIfPlain(place)) break;
+      if (lstatSync(place, { throwIfNoEntry: false }) && !removeIfPlain(place)) break;
     }
+}
+
+function isBelowDirectories(upper: string, path: string): boolean {
+  for (let at = posix.dirname(path); at !== "/"; at = posix.dirname(at))
+    if (!lstatSync(join(upper, at), { throwIfNoEntry: false })?.isDirectory()) return false;
+  return true;
 }
 
 /** False where it holds something. */

@@ -1,5 +1,4 @@
 /** The mounts of a RUN: made on the host, and taken away after it. */
-import { createHash } from "node:crypto";
 import {
   chmodSync,
   chownSync,
@@ -18,11 +17,15 @@ import { resolveInLayers } from "../../image/index.ts";
 import { mountOverlay, mountTmpfs, type SpecMount, unmount } from "../../linux/index.ts";
 import type { BuildContext } from "../build-context.ts";
 import type { RunMount } from "../dockerfile/run-mount.ts";
+import { digestOf } from "../stage-state.ts";
+import { literal, runTreeTask } from "../tree/tasks.ts";
 
 const TMPFS_MAGIC = 0x01021994;
 
-/** Files of other stages and images that a RUN may mount. */
+/** Files of a context, another stage or an image that a RUN mounts. */
 export interface MountSource {
+  /** What went into them. */
+  key: string;
   layersDirectory: string;
   /** Topmost first. */
   lower: string[];
@@ -49,9 +52,9 @@ export class RunMounts {
         });
         return;
       case "bind":
-        return this.#bind(mount, source);
+        return this.#bind(mount, source!);
       case "cache":
-        return this.#cache(mount);
+        return this.#cache(mount, source);
       case "secret":
         return this.#secret(mount);
       case "ssh":
@@ -59,48 +62,86 @@ export class RunMounts {
     }
   }
 
-  #bind(mount: Extract<RunMount, { type: "bind" }>, source: MountSource | undefined): void {
-    if (!mount.readOnly)
-      throw new BayError("UNSUPPORTED", "RUN --mount=type=bind,rw is not supported yet", {
-        hint: "COPY the files, or write elsewhere",
-      });
-    let place: string;
-    if (source) {
-      const root = join(this.#directory, `bind-${this.#cleanup.length}`);
-      mkdirSync(root);
-      const lower = source.lower.map((name) => join(source.layersDirectory, name));
-      if (lower.length < 2)
-        lower.push(join(source.layersDirectory, this.context.setting.manager.images.layers.mountPoints()));
-      mountOverlay(root, `lowerdir=${lower.join(":")}`);
-      this.#cleanup.push(() => unmount(root));
-      place = join(root, resolveInLayers(lower, posix.join("/", mount.source)));
-    } else {
-      const { context: folder } = this.context.request;
-      if (folder === undefined) throw new BayError("NO_CONTEXT", "the build has no context to mount");
-      // a context may come from anybody: its symlinks lead nowhere but into it
-      place = join(folder, resolveInLayers([folder], posix.join("/", mount.source)));
-    }
+  /** Files of a context, a stage or an image. What is written to them goes with the step. */
+  #bind(mount: Extract<RunMount, { type: "bind" }>, source: MountSource): void {
+    const root = join(this.#directory, `bind-${this.#cleanup.length}`);
+    mkdirSync(root);
+    const lower = source.lower.map((name) => join(source.layersDirectory, name));
+    while (lower.length < 2) lower.push(this.#empty(lower.length));
+    mountOverlay(
+      root,
+      [`lowerdir=${lower.join(":")}`, ...(mount.readOnly ? [] : this.#writable(root))].join(),
+    );
+    this.#cleanup.push(() => unmount(root));
+    const place = join(root, resolveInLayers(lower, posix.join("/", mount.source)));
     if (!existsSync(place)) throw new BayError("NOT_FOUND", `RUN --mount: ${mount.source} is not there`);
-    this.mounts.push({ destination: mount.target, type: "bind", source: place, options: ["bind", "ro"] });
+    const options = ["bind", mount.readOnly ? "ro" : "rw"];
+    this.mounts.push({ destination: mount.target, type: "bind", source: place, options });
   }
 
-  async #cache(mount: Extract<RunMount, { type: "cache" }>): Promise<void> {
-    if (mount.from !== undefined || mount.source !== "/")
-      throw new BayError("UNSUPPORTED", "RUN --mount=type=cache with from or source is not supported yet");
+  /** overlayfs wants two directories below. */
+  #empty(index: number): string {
+    const directory = join(this.#directory, `empty-${index}`);
+    mkdirSync(directory, { recursive: true });
+    return directory;
+  }
+
+  /** Options of an overlay that takes writes, on the disk where the layers are. */
+  #writable(root: string): string[] {
+    const directory = mkdtempSync(join(this.context.layersDirectory, ".step-"));
+    this.#cleanup.push(() => rmSync(directory, { recursive: true, force: true }));
+    const [upper, work] = [join(directory, "upper"), join(directory, "work")];
+    mkdirSync(upper);
+    mkdirSync(work);
+    const { uid, gid, mode } = statSync(root);
+    chownSync(upper, uid, gid);
+    chmodSync(upper, mode & 0o7777);
+    return [`upperdir=${upper}`, `workdir=${work}`];
+  }
+
+  async #cache(mount: Extract<RunMount, { type: "cache" }>, source: MountSource | undefined): Promise<void> {
     const id = mount.id || mount.target;
-    const name = createHash("sha256").update(id).digest("hex").slice(0, 24);
-    if (mount.sharing !== "shared") this.#cleanup.push(await this.context.lockCache(id));
-    const place = join(this.context.cacheDirectory(), name);
-    if (!existsSync(place)) {
-      mkdirSync(place);
-      chmodSync(place, mount.mode);
-      chownSync(place, mount.uid, mount.gid);
-    }
+    const { cacheMounts } = this.context.setting;
+    const key = digestOf(source ? [id, source.key, mount.source] : [id]);
+    const { directory, giveBack } = await cacheMounts.take(
+      { key, id, sharing: mount.sharing },
+      async (made) => {
+        chmodSync(made, mount.mode);
+        chownSync(made, mount.uid, mount.gid);
+        if (source) await this.#copy(mount.source, source, made);
+      },
+    );
+    this.#cleanup.push(giveBack);
     this.mounts.push({
       destination: mount.target,
       type: "bind",
-      source: place,
+      source: directory,
       options: ["bind", ...(mount.readOnly ? ["ro"] : [])],
+    });
+  }
+
+  /** The first content of a cache. */
+  async #copy(path: string, { layersDirectory, lower }: MountSource, upper: string): Promise<void> {
+    const { staging } = this.context;
+    const work = mkdtempSync(join(layersDirectory, ".step-"));
+    this.#cleanup.push(() => rmSync(work, { recursive: true, force: true }));
+    await runTreeTask({
+      kind: "copy",
+      selection: {
+        root: { kind: "layers", directory: layersDirectory, lower, staging },
+        sources: [literal(path)],
+        ignore: [],
+        excludes: [],
+      },
+      into: { directory: layersDirectory, lower: [], upper, work, staging },
+      options: {
+        target: "/",
+        owner: undefined,
+        mode: undefined,
+        parents: false,
+        unpack: false,
+        newest: undefined,
+      },
     });
   }
 

@@ -1,12 +1,15 @@
 /** RUN: a command on the stage's files, in a task of the runtime. */
+import { join } from "node:path";
 import type { TaskConfig } from "../../container/index.ts";
 import { BayError } from "../../errors.ts";
+import { resolveInLayers } from "../../image/index.ts";
 import type { BuildContext, LayerPlaces, Standing } from "../build-context.ts";
 import type { InstructionOf } from "../dockerfile/instructions.ts";
 import { parseRunMount, type RunMount } from "../dockerfile/run-mount.ts";
 import { StepFailure } from "../failure.ts";
 import { commandWords } from "../run-config.ts";
 import { digestOf, lowerOf, oneLine, type StageState } from "../stage-state.ts";
+import { literal, runTreeTask, type Selection } from "../tree/tasks.ts";
 import { removeStubs } from "./mount-stubs.ts";
 import { OutputTail } from "./output-tail.ts";
 import { type MountSource, RunMounts } from "./run-mounts.ts";
@@ -14,10 +17,10 @@ import { type MountSource, RunMounts } from "./run-mounts.ts";
 const OUTPUT_KEPT = 40;
 const SHM_SIZE = 64 << 20;
 
-/** Files of another stage that are mounted; of a context only their digest counts. */
+/** Files that are mounted: what went into them, and how to get them once they are needed. */
 interface Mounted {
   key: string;
-  files: MountSource | undefined;
+  files: () => Promise<MountSource>;
 }
 
 /** Gives the state of another stage or image, by what `from` calls it. */
@@ -53,9 +56,11 @@ export async function run(
       tell({ step, kind: "output", title: standing.title, text });
     };
     const lower = [...lowerOf(state), manager.images.layers.mountPoints()];
+    const directories = lower.map((name) => join(context.layersDirectory, name));
+    const targets = mounts.flatMap(({ target = "/" }) => resolveInLayers(directories, target));
     const places = new RunMounts(context);
     try {
-      for (const [index, mount] of mounts.entries()) await places.add(mount, mounted[index]?.files);
+      for (const [index, mount] of mounts.entries()) await places.add(mount, await mounted[index]?.files());
       const code = await manager.runTask({
         name: `build ${standing.title.slice(0, 40)}`,
         args,
@@ -74,10 +79,7 @@ export async function run(
         signal,
       });
       if (code !== 0) throw failed(context, instruction, code, output);
-      removeStubs(
-        upper,
-        mounts.flatMap(({ target }) => (target === undefined ? [] : [target])),
-      );
+      removeStubs(upper, targets);
     } finally {
       places.close();
     }
@@ -110,19 +112,38 @@ async function sourceOf(
   mount: RunMount,
   stateOf: StateOf,
 ): Promise<Mounted | undefined> {
-  if (mount.type !== "bind") return undefined;
-  if (mount.from !== undefined) {
-    const state = await stateOf(mount.from);
-    return {
-      key: state.key,
-      files: { layersDirectory: context.layersDirectory, lower: lowerOf(state) },
-    };
+  if (mount.type !== "bind" && (mount.type !== "cache" || mount.from === undefined)) return undefined;
+  const { from, source } = mount;
+  const { layersDirectory } = context;
+  if (from !== undefined && !context.hasFiles(from)) {
+    const state = await stateOf(from);
+    const files = { key: state.key, layersDirectory, lower: lowerOf(state) };
+    return { key: state.key, files: () => Promise.resolve(files) };
   }
-  const key = await context.digest({
-    root: context.folder(undefined),
-    sources: [mount.source],
-    ignore: context.request.ignore,
+  const selection = {
+    root: await context.folder(from),
+    sources: [literal(source)],
+    ignore: from === undefined ? context.request.ignore : [],
     excludes: [],
-  });
-  return { key, files: undefined };
+  };
+  const key = digestOf(["mounted", source, await context.digest(selection)]);
+  return { key, files: () => copied(context, selection, key, source) };
+}
+
+/** Files of a folder as a layer, which holds nothing that the ignore file leaves out, and no owners of this host. */
+async function copied(
+  context: BuildContext,
+  selection: Selection,
+  key: string,
+  source: string,
+): Promise<MountSource> {
+  const { steps } = context.setting;
+  const { layersDirectory, staging } = context;
+  const make = async ({ upper, work }: LayerPlaces) => {
+    const into = { directory: layersDirectory, lower: [], upper, work, staging };
+    const options = { target: "/", owner: undefined, mode: undefined, parents: true, unpack: false };
+    await runTreeTask({ kind: "copy", selection, into, options: { ...options, newest: undefined } });
+  };
+  const known = steps.find(key) ?? (await steps.run(key, `mounted ${source}`, make));
+  return { key, layersDirectory, lower: known.layer === undefined ? [] : [known.layer] };
 }

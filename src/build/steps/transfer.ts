@@ -1,23 +1,17 @@
 /** COPY and ADD: files of a context, another stage, a URL or the Dockerfile itself become a layer. */
-import { createHash } from "node:crypto";
-import { createReadStream, mkdtempSync, rmSync, utimesSync } from "node:fs";
-import { basename, join, posix } from "node:path";
+import { posix } from "node:path";
 import { resolveOwner } from "../../container/index.ts";
 import { BayError } from "../../errors.ts";
-import { web } from "../../image/index.ts";
 import type { BuildContext, Standing } from "../build-context.ts";
 import type { InstructionOf } from "../dockerfile/instructions.ts";
 import type { Scope } from "../scope.ts";
 import { digestOf, lowerOf, type StageState } from "../stage-state.ts";
-import { type CopyOptions, runTreeTask, type Selection, type TreeRoot } from "../tree/tasks.ts";
+import { type CopyOptions, runTreeTask, type TreeRoot } from "../tree/tasks.ts";
 import { epochOf } from "../types.ts";
+import { addRemote, isRemoteSource } from "./add-remote.ts";
 import type { StateOf } from "./run.ts";
 
 type Transfer = InstructionOf<"copy"> | InstructionOf<"add">;
-
-const REMOTE = /^(https?|ftp):\/\/|^git@|\.git(#|$)/;
-/** What is downloaded is its owner's alone, as the reference says. */
-const DOWNLOADED_MODE = 0o600;
 
 export async function transfer(
   context: BuildContext,
@@ -27,13 +21,14 @@ export async function transfer(
   stateOf: StateOf,
 ): Promise<StageState> {
   const words = instruction.sources.map((source) => standing.scope.text(source));
-  const isRemote = (word: string) => instruction.kind === "add" && REMOTE.test(word);
+  const isRemote = (word: string) => instruction.kind === "add" && isRemoteSource(word);
   const local = words.filter((word) => !isRemote(word));
   const options = copyOptions(context, state, instruction, standing.scope);
   let next = state;
   if (local.length > 0) next = await copy(context, next, instruction, standing, stateOf, local, options);
-  for (const url of words.filter(isRemote))
-    next = await download(context, next, instruction, standing, url, options);
+  if (instruction.kind === "add")
+    for (const url of words.filter(isRemote))
+      next = await addRemote(context, next, instruction, standing, url, options);
   if (instruction.heredocs.length > 0) next = await writeGiven(context, next, instruction, standing, options);
   return next;
 }
@@ -85,7 +80,7 @@ async function copy(
 }
 
 async function rootOf(context: BuildContext, from: string | undefined, stateOf: StateOf): Promise<TreeRoot> {
-  if (from === undefined || context.request.contexts[from]?.kind === "folder") return context.folder(from);
+  if (from === undefined || context.hasFiles(from)) return context.folder(from);
   const lower = lowerOf(await stateOf(from));
   return { kind: "layers", directory: context.layersDirectory, lower, staging: context.staging };
 }
@@ -112,50 +107,4 @@ function expandLines(content: string, scope: Scope): string {
   return content.replace(/\\\$|\$(?:\{[^}]*\}|[A-Za-z_][A-Za-z0-9_]*)/g, (found) =>
     found === "\\$" ? "$" : scope.text(found),
   );
-}
-
-/** Throws WRONG_DIGEST where --checksum says another. */
-async function download(
-  context: BuildContext,
-  state: StageState,
-  instruction: Transfer,
-  standing: Standing,
-  url: string,
-  options: CopyOptions,
-): Promise<StageState> {
-  if (!/^https?:\/\//.test(url) || /\.git(#|$)/.test(url))
-    throw new BayError("UNSUPPORTED", `ADD ${url}: a git repository is not supported yet`, {
-      hint: "clone it in a RUN",
-    });
-  const { checksum, unpack } = instruction as InstructionOf<"add">;
-  const folder = mkdtempSync(join(context.setting.manager.roots.run, "build-"));
-  try {
-    const name = basename(new URL(url).pathname) || "index.html";
-    const file = join(folder, name);
-    const { headers } = await web.fetchUrl(url, file, { signal: context.setting.signal });
-    const modified = Date.parse(String([headers["last-modified"] ?? ""].flat()[0]));
-    const time = Number.isNaN(modified) ? 0 : modified / 1000;
-    utimesSync(file, time, time);
-    const digest = await fileDigest(file);
-    const wanted = checksum && standing.scope.text(checksum);
-    if (wanted && wanted !== digest)
-      throw new BayError("WRONG_DIGEST", `ADD ${url}: its content is ${digest}, and not ${wanted}`);
-    const isUnpacked = unpack === true;
-    const mode = options.mode ?? (isUnpacked ? undefined : DOWNLOADED_MODE);
-    const own = { ...options, unpack: isUnpacked, mode };
-    const root: TreeRoot = { kind: "folder", path: folder };
-    const selection: Selection = { root, sources: [name], ignore: [], excludes: [] };
-    const key = digestOf(["download", state.key, name, digest, own]);
-    return await context.step(state, instruction, standing, key, async (places) => {
-      await runTreeTask({ kind: "copy", selection, into: context.into(state, places), options: own });
-    });
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-async function fileDigest(file: string): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const part of createReadStream(file)) hash.update(part as Buffer);
-  return `sha256:${hash.digest("hex")}`;
 }

@@ -5,7 +5,12 @@ import { WorkerPool } from "../../image/index.ts";
 /** Where files come from. */
 export type TreeRoot =
   /** A folder of the host: the build's context. Owners do not count there. */
-  | { kind: "folder"; path: string }
+  | {
+      kind: "folder";
+      path: string;
+      /** It goes when the build ends, so that nothing is noted of it. */
+      isPassing?: boolean;
+    }
   /** Layers over each other, the topmost first. */
   | { kind: "layers"; directory: string; lower: string[]; staging: string };
 
@@ -33,6 +38,9 @@ export interface Selection {
   /** Patterns of --exclude, relative to each source that is a directory. */
   excludes: string[];
 }
+
+/** A path as a source that is no pattern. */
+export const literal = (path: string): string => path.replace(/[\\*?[]/g, "\\$&");
 
 export interface CopyOptions {
   /** Absolute; a slash at its end says that it is a directory. */

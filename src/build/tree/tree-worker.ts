@@ -3,7 +3,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parentPort } from "node:worker_threads";
 import { BayError } from "../../errors.ts";
-import { binary, loadCompression, type WorkerAnswer } from "../../image/layers.ts";
+import { binary, COMPRESSIONS, loadCompression, type WorkerAnswer } from "../../image/layers.ts";
 import { inPrivateMounts, mountOverlay, mountTmpfs, ThreadRoot } from "../../linux/index.ts";
 import { IgnorePatterns } from "../ignore.ts";
 import { copyMatches, makeDirectories, writeGiven } from "./copy.ts";
@@ -94,7 +94,7 @@ function run(task: TreeTask): string {
   });
 }
 
-for (const kind of ["gzip", "zstd"] as const) {
+for (const kind of COMPRESSIONS) {
   try {
     loadCompression(kind); // from inside a root it would not be found
   } catch {

@@ -1,12 +1,12 @@
 /** ADD of a local archive: what is in it goes into the target (Dockerfile reference, "Adding local tar archives"). */
 import { closeSync, openSync, readSync } from "node:fs";
-import { BayError } from "../../errors.ts";
 import {
   binary,
   bytesOf,
   compressionAt,
   decompress,
   fromDescriptor,
+  isTarHeader,
   loadCompression,
   unpackInto,
 } from "../../image/layers.ts";
@@ -15,34 +15,19 @@ import { makeDirectories } from "./copy.ts";
 import type { CopyOptions } from "./tasks.ts";
 
 const BLOCK = 512;
-const USTAR_AT = 257;
-const OTHERS = [
-  { name: "bzip2", magic: [0x42, 0x5a, 0x68] },
-  { name: "xz", magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00] },
-];
 
-/** By its content, not by its name. In the source's root. Throws UNSUPPORTED for one that bay cannot decompress. */
+/** By its content, not by its name. In the source's root. */
 export function isArchive(place: string): boolean {
   const fd = openSync(bytesOf(place), "r");
   const head = Buffer.alloc(BLOCK);
   try {
     const size = readSync(fd, head, 0, BLOCK, 0);
-    const other = OTHERS.find(({ magic }) => magic.every((byte, index) => head[index] === byte));
-    if (other)
-      throw new BayError(
-        "UNSUPPORTED",
-        `ADD: ${bytesOf(place)} is packed with ${other.name}, which bay cannot unpack`,
-        {
-          hint: "pack it with gzip or zstd, or COPY it and unpack it in a RUN",
-        },
-      );
     const kind = compressionAt(place, 0);
-    if (kind === "none") return size === BLOCK && isHeader(head);
+    if (kind === "none") return isTarHeader(head.subarray(0, size));
     loadCompression(kind);
     const plain = decompress(kind, fromDescriptor(fd), Number.MAX_SAFE_INTEGER / 2 ** 11);
     try {
-      const first = Buffer.concat([plain.read(BLOCK)]);
-      return first.length >= USTAR_AT && isHeader(first);
+      return isTarHeader(Buffer.from(plain.read(BLOCK)));
     } catch {
       return false; // compressed, and no archive
     } finally {
@@ -53,16 +38,11 @@ export function isArchive(place: string): boolean {
   }
 }
 
-const isHeader = (block: Buffer) => block.toString("latin1", USTAR_AT, USTAR_AT + 5) === "ustar";
-
+/** Modes are the archive's, and owners too where --chown says none. */
 export function unpackArchive(
   { source, target, options }: { source: ThreadRoot; target: ThreadRoot; options: CopyOptions },
   place: string,
 ): void {
-  if (options.owner || options.mode !== undefined)
-    throw new BayError("UNSUPPORTED", "ADD: --chown and --chmod do not go with an archive that is unpacked", {
-      hint: "change owners in a RUN",
-    });
   source.enter();
   const kind = compressionAt(place, 0);
   loadCompression(kind);
@@ -70,7 +50,7 @@ export function unpackArchive(
   const plain = decompress(kind, fromDescriptor(fd), Number.MAX_SAFE_INTEGER / 2 ** 11);
   try {
     target.enter();
-    unpackInto(makeDirectories(binary(options.target), options), plain.read);
+    unpackInto(makeDirectories(binary(options.target), options), plain.read, options.owner);
   } finally {
     plain.close();
     closeSync(fd);

@@ -1,6 +1,8 @@
 /** `bay image build`: an image of one Dockerfile, with docker build's options. */
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import type { BuildRequest } from "../../build/index.ts";
 import type { BuildBody } from "../../daemon/bay/build.ts";
 import { BayError } from "../../errors.ts";
 import type { Service, Stack } from "../../stack/index.ts";
@@ -34,13 +36,16 @@ export interface BuildOptions {
 }
 
 export async function build(context: Context, [path = "."]: string[], options: BuildOptions): Promise<void> {
-  const body = await readRequest(path, options);
-  if (options.check) {
-    const { loadBuilder } = await import("../../build/index.ts");
-    const { warnings } = (await loadBuilder()).checkDockerfile(body.dockerfile);
-    print(warnings.length > 0 ? warnings.join("\n\n") : "nothing to complain of");
-    return;
+  const { body, close } = await readRequest(path, options);
+  try {
+    await buildOne(context, body, options);
+  } finally {
+    close();
   }
+}
+
+async function buildOne(context: Context, body: BuildBody, options: BuildOptions): Promise<void> {
+  if (options.check) return check([body.dockerfile]);
   const client = await context.daemon();
   const image = await followBuild(client, "/bay/v1/build", body, options.quiet ? "quiet" : options.progress);
   if (options.iidfile) writeFileSync(options.iidfile, image.id);
@@ -51,6 +56,17 @@ export async function build(context: Context, [path = "."]: string[], options: B
     );
   if (options.quiet) print(image.id);
   else print(`built ${options.tag?.join(", ") ?? "an image"} (${image.id.slice(7, 19)})`);
+}
+
+/** Says what is wrong with Dockerfiles, without building. Throws BAD_DOCKERFILE. */
+async function check(dockerfiles: readonly (BuildBody | BuildRequest)["dockerfile"][]): Promise<void> {
+  const { loadBuilder } = await import("../../build/index.ts");
+  const { checkDockerfile } = await loadBuilder();
+  const warnings = dockerfiles.flatMap((dockerfile) => {
+    if ("source" in dockerfile) return checkDockerfile(dockerfile).warnings;
+    throw new BayError("UNSUPPORTED", "--check reads a Dockerfile of this host, and not of a remote context");
+  });
+  print(warnings.length > 0 ? warnings.join("\n\n") : "nothing to complain of");
 }
 
 interface StackBuildOptions {
@@ -72,17 +88,12 @@ export async function buildServices(
   options: StackBuildOptions,
 ): Promise<void> {
   const stack = await context.stack(services);
-  const chosen = chooseServices(stack, services, options.withDependencies ?? false);
+  const chosen = await chooseServices(stack, services, options.withDependencies ?? false);
   const { toBuildRequest } = await import("../../daemon/stack-build.ts");
   const args = buildArgs(options.buildArg);
-  const requests = chosen.map((service) => toBuildRequest(service, { args }));
-  if (options.print) return printJson(requests);
-  if (options.check) {
-    const { loadBuilder } = await import("../../build/index.ts");
-    const { checkDockerfile } = await loadBuilder();
-    const warnings = requests.flatMap(({ dockerfile }) => checkDockerfile(dockerfile).warnings);
-    return print(warnings.length > 0 ? warnings.join("\n\n") : "nothing to complain of");
-  }
+  const requests = chosen.map((service) => toBuildRequest(service, stack, { args }));
+  if (options.print) return printJson(requests.map(withoutSecrets));
+  if (options.check) return check(requests.map(({ dockerfile }) => dockerfile));
   if (chosen.length === 0) return print("no service of the stack has a build");
   const client = await context.daemon();
   const changes = {
@@ -104,8 +115,19 @@ export async function buildServices(
   );
 }
 
+/** What is printed holds no secret. */
+function withoutSecrets({ secrets, ...rest }: BuildRequest): object {
+  const shown = Object.entries(secrets).map(([id, secret]) => [id, "file" in secret ? secret : "(hidden)"]);
+  return { ...rest, secrets: Object.fromEntries(shown) };
+}
+
 /** Those that are named, or all; with what they depend on where that is asked for. Throws UNKNOWN_SERVICE, NO_BUILD. */
-function chooseServices(stack: Stack, names: readonly string[], withDependencies: boolean): Service[] {
+async function chooseServices(
+  stack: Stack,
+  names: readonly string[],
+  withDependencies: boolean,
+): Promise<Service[]> {
+  const { buildsNeeding } = await import("../../stack/index.ts");
   const chosen = new Map<string, Service>();
   const choose = (name: string) => {
     const service = stack.services[name];
@@ -114,6 +136,8 @@ function chooseServices(stack: Stack, names: readonly string[], withDependencies
         hint: `it has: ${Object.keys(stack.services).join(", ")}`,
       });
     if (chosen.has(name)) return;
+    // what it is built on comes first
+    for (const other of buildsNeeding(stack, name)) choose(other);
     chosen.set(name, service);
     if (withDependencies)
       for (const other of Object.keys(service.dependsOn)) if (stack.services[other]) choose(other);
@@ -122,24 +146,57 @@ function chooseServices(stack: Stack, names: readonly string[], withDependencies
   return [...chosen.values()].filter(({ build }) => build !== undefined);
 }
 
-async function readRequest(path: string, options: BuildOptions): Promise<BuildBody> {
-  if (/^(https?:|git@|git:|ssh:)/.test(path) || path.endsWith(".git"))
-    throw new BayError("UNSUPPORTED", `a build of ${path} is not supported yet`, { hint: "clone it first" });
+/** What is asked of bayd; `close` takes away what was kept for it. */
+async function readRequest(
+  path: string,
+  options: BuildOptions,
+): Promise<{ body: BuildBody; close: () => void }> {
+  const [{ readFileSource }, { isArchive }] = await Promise.all([
+    import("../../build/index.ts"),
+    import("../../image/index.ts"),
+  ]);
   const isInput = path === "-";
-  const context = isInput ? undefined : resolve(path);
-  if (context !== undefined && !statSync(context, { throwIfNoEntry: false })?.isDirectory())
-    throw new BayError("NO_CONTEXT", `the build's folder ${path} does not exist`);
-  const source = isInput || options.file === "-" ? await allInput() : undefined;
-  const dockerfile = source === undefined ? findDockerfile(context!, options.file) : undefined;
+  const input = isInput || options.file === "-" ? await allInput() : undefined;
+  const archive = isInput && options.file !== "-" && isArchive(input!) ? keepInput(input!) : undefined;
+  const context: BuildBody["context"] = archive
+    ? { kind: "archive", path: archive }
+    : isInput
+      ? undefined
+      : readFileSource(path, process.cwd());
+  const folder = context?.kind === "folder" ? context.path : undefined;
   return {
-    ...(context === undefined ? {} : { context }),
-    dockerfile:
-      dockerfile === undefined
-        ? { source: source!, file: "Dockerfile" }
-        : { source: readFileSync(dockerfile, "utf8"), file: options.file ?? "Dockerfile", path: dockerfile },
+    body: {
+      ...(context ? { context } : {}),
+      dockerfile: dockerfileOf(folder, archive ? undefined : input?.toString("utf8"), options.file),
+      ...(await settingsOf(options)),
+    },
+    close: () => archive && rmSync(dirname(archive), { recursive: true, force: true }),
+  };
+}
+
+/** bayd reads a context's archive from a file. */
+function keepInput(input: Buffer): string {
+  const file = join(mkdtempSync(join(tmpdir(), "bay-context-")), "context");
+  writeFileSync(file, input, { mode: 0o600 });
+  return file;
+}
+
+function dockerfileOf(
+  folder: string | undefined,
+  given: string | undefined,
+  file: string | undefined,
+): BuildBody["dockerfile"] {
+  if (given !== undefined) return { source: given, file: "Dockerfile" };
+  if (folder === undefined) return { inContext: file ?? "" };
+  const path = findDockerfile(folder, file);
+  return { source: readFileSync(path, "utf8"), file: file ?? "Dockerfile", path };
+}
+
+async function settingsOf(options: BuildOptions): Promise<Omit<BuildBody, "context" | "dockerfile">> {
+  return {
     ...(options.target ? { target: options.target } : {}),
     args: buildArgs(options.buildArg),
-    contexts: contextsOf(options.buildContext),
+    contexts: await contextsOf(options.buildContext),
     labels: pairs(options.label, "--label"),
     tags: options.tag ?? [],
     ...(options.platform ? { platform: options.platform } : {}),
@@ -185,16 +242,14 @@ function pairs(entries: readonly string[] = [], option: string): Record<string, 
   );
 }
 
-function contextsOf(entries: readonly string[] = []): NonNullable<BuildBody["contexts"]> {
+async function contextsOf(entries: readonly string[] = []): Promise<NonNullable<BuildBody["contexts"]>> {
+  const { readSource } = await import("../../build/index.ts");
   return Object.fromEntries(
     Object.entries(pairs(entries, "--build-context")).map(([name, value]) => {
-      const image = /^(?:docker-image|oci-layout):\/\/(.+)$/.exec(value)?.[1];
-      if (value.startsWith("oci-layout://") || /^(https?|git@)/.test(value))
-        throw new BayError("UNSUPPORTED", `--build-context ${name}: ${value} is not supported yet`);
-      return [
-        name,
-        image === undefined ? { kind: "folder", path: resolve(value) } : { kind: "image", reference: image },
-      ];
+      const source = readSource(value, process.cwd());
+      if (source.kind !== "layout") return [name, source];
+      const { reference, ...layout } = source;
+      return [name, reference === undefined ? layout : { ...layout, reference }];
     }),
   );
 }
@@ -259,8 +314,8 @@ function sshOf(entries: readonly string[] = []): Record<string, string> {
   );
 }
 
-async function allInput(): Promise<string> {
+async function allInput(): Promise<Buffer> {
   const parts: Buffer[] = [];
   for await (const part of process.stdin) parts.push(part as Buffer);
-  return Buffer.concat(parts).toString("utf8");
+  return Buffer.concat(parts);
 }

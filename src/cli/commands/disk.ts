@@ -195,7 +195,7 @@ export async function pruneAll(context: Context, _args: string[], options: Prune
     "all containers that do not run",
     "all networks that no container uses",
     options.all ? "all images that no container uses" : "all images without a name that no container uses",
-    options.all ? "all build steps" : "build steps that nobody used for a week",
+    options.all ? "all build steps and cache mounts" : "what builds keep and nobody used for a week",
     ...(options.volumes ? ["all anonymous volumes that no container uses"] : []),
   ];
   if (!(await confirm(what, options.force))) return;
@@ -232,24 +232,42 @@ export async function pruneNetworks(context: Context, _args: string[], options: 
   await prunedNetworks(await context.daemon(), options.filter);
 }
 
-export async function pruneBuilds(context: Context, _args: string[], options: PruneOptions): Promise<void> {
-  const what = options.all ? "all build steps" : "build steps that nobody used for a week";
+export async function pruneBuilds(
+  context: Context,
+  _args: string[],
+  options: PruneOptions & { keepStorage?: string },
+): Promise<void> {
+  const { all: isAll = false, keepStorage, filter } = options;
+  const keep = keepStorage === undefined ? undefined : await sizeOption(keepStorage);
+  const what = isAll
+    ? "all build steps and cache mounts"
+    : keep === undefined
+      ? "build steps and cache mounts that nobody used for a week"
+      : `build steps and cache mounts beyond ${humanBytes(keep)}`;
   if (!(await confirm([what], options.force))) return;
-  print(
-    `${humanBytes(await prunedBuilds(await context.daemon(), options.filter, options.all ?? false))} freed`,
-  );
+  const freed = await prunedBuilds(await context.daemon(), filter, isAll, keep);
+  print(`${humanBytes(freed)} freed`);
+}
+
+async function sizeOption(text: string): Promise<number> {
+  const { parseBytes } = await import("../../stack/index.ts");
+  const bytes = parseBytes(text);
+  if (bytes !== undefined && bytes > 0) return bytes;
+  throw new BayError("BAD_OPTION", `--keep-storage: ${text} is no size`, { hint: "for example 10gb" });
 }
 
 async function prunedBuilds(
   client: Client,
   filter: readonly string[] | undefined,
   isAll: boolean,
+  keep?: number,
 ): Promise<number> {
+  const kept = keep === undefined ? "" : `&keep-storage=${keep}`;
   const { CachesDeleted, SpaceReclaimed } = await client.json<{
     CachesDeleted: string[];
     SpaceReclaimed: number;
-  }>("POST", `/build/prune?all=${isAll}&filters=${filtersOf(filter)}`);
-  if (CachesDeleted.length > 0) print(`removed ${CachesDeleted.length} build steps`);
+  }>("POST", `/build/prune?all=${isAll}${kept}&filters=${filtersOf(filter)}`);
+  if (CachesDeleted.length > 0) print(`removed ${CachesDeleted.length} build steps and cache mounts`);
   return SpaceReclaimed;
 }
 

@@ -199,7 +199,11 @@ function buildOptions(c: Command): Command {
     .option("-f, --file <file>", "the Dockerfile; - is standard input")
     .option("--target <stage>", "end with this stage")
     .option("--build-arg <arg>", "NAME=VALUE for an ARG, again for more", collect)
-    .option("--build-context <context>", "NAME=FOLDER or NAME=docker-image://IMAGE, again for more", collect)
+    .option(
+      "--build-context <context>",
+      "NAME=FOLDER, a URL, docker-image://IMAGE or oci-layout://FOLDER, again for more",
+      collect,
+    )
     .option("--label <label>", "NAME=VALUE, again for more", collect)
     .option("--no-cache", "do every step anew")
     .option("--no-cache-filter <stages>", "do these stages' steps anew", collect)

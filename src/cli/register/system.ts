@@ -24,8 +24,11 @@ export function addSystemCommands(group: (name: string, description: string) => 
   const builder = group("builder", "the cache of builds: prune");
   builder(
     "prune",
-    "remove build steps that nobody used for a week",
-    (c) => prune(c).option("-a, --all", "all of them"),
+    "remove build steps and cache mounts that nobody used for a week",
+    (c) =>
+      prune(c)
+        .option("-a, --all", "all of them")
+        .option("--keep-storage <size>", "as many as make it this small, those used last stay (10gb)"),
     async () => (await import("../commands/disk.ts")).pruneBuilds,
   );
 

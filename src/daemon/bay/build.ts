@@ -1,6 +1,6 @@
 /** bay's own route for builds: a request in JSON, news of the steps, and the image at the end. */
 import { z } from "zod";
-import type { BuildNews } from "../../build/index.ts";
+import type { BuildNews, BuildRequest } from "../../build/index.ts";
 import { BayError, messageOf } from "../../errors.ts";
 import type { ImageRecord } from "../../image/index.ts";
 import type { Stack } from "../../stack/index.ts";
@@ -11,18 +11,30 @@ import { readIgnore } from "../stack-build.ts";
 const path = z.string().startsWith("/");
 const texts = z.record(z.string(), z.string());
 
+const fileSource = z.union([
+  z.object({ kind: z.literal("folder"), path }),
+  z.object({ kind: z.literal("archive"), path }),
+  z.object({ kind: z.literal("git"), url: z.string().max(4096) }),
+  z.object({ kind: z.literal("web"), url: z.string().max(4096) }),
+]);
+
 const requestSchema = z.object({
-  context: path.optional(),
-  /** `path` is where it lies, for the ignore file beside it. */
-  dockerfile: z.object({ source: z.string().max(4 << 20), file: z.string(), path: path.optional() }),
+  context: fileSource.optional(),
+  dockerfile: z.union([
+    /** `path` is where it lies, for the ignore file beside it. */
+    z.object({ source: z.string().max(4 << 20), file: z.string(), path: path.optional() }),
+    /** In a context that is still to be fetched; empty for the usual names. */
+    z.object({ inContext: z.string() }),
+  ]),
   target: z.string().optional(),
   args: texts.default({}),
   contexts: z
     .record(
       z.string(),
       z.union([
-        z.object({ kind: z.literal("folder"), path }),
+        ...fileSource.options,
         z.object({ kind: z.literal("image"), reference: z.string() }),
+        z.object({ kind: z.literal("layout"), path, reference: z.string().optional() }),
       ]),
     )
     .default({}),
@@ -82,19 +94,34 @@ export function buildRoutes({ builder, manager, stacks }: Services): Route[] {
         const [issue] = parsed.error.issues;
         throw new BayError("BAD_REQUEST", `${issue?.path.join(".")}: ${issue?.message}`);
       }
-      const { context, target, platform, shmSize, dockerfile } = parsed.data;
-      const ignore = context === undefined ? [] : readIgnore(context, dockerfile.path);
       await streamed(call, async (tell, signal) => {
-        const image = await (await builder()).build(
-          { ...parsed.data, context, target, platform, shmSize, ignore },
-          tell,
-          signal,
-        );
+        const image = await (await builder()).build(requestOf(parsed.data), tell, signal);
         manager.events.publish("image", "build", image.id, { name: image.reference });
         return image;
       });
     }),
   ];
+}
+
+function requestOf(body: z.output<typeof requestSchema>): BuildRequest {
+  const { context, dockerfile, target, platform, shmSize, contexts } = body;
+  const isFolder = context?.kind === "folder";
+  const isGiven = "source" in dockerfile;
+  return {
+    ...body,
+    context,
+    dockerfile: isGiven ? dockerfile : { path: dockerfile.inContext },
+    ignore: isFolder ? readIgnore(context.path, isGiven ? dockerfile.path : undefined) : undefined,
+    contexts: Object.fromEntries(
+      Object.entries(contexts).map(([name, source]) => [
+        name,
+        source.kind === "layout" ? { ...source, reference: source.reference } : source,
+      ]),
+    ),
+    target,
+    platform,
+    shmSize,
+  };
 }
 
 /** Lines of news, then the image or an error. */

@@ -5,12 +5,10 @@ import { BayError } from "../../errors.ts";
 import { measureDirectory } from "../../image/index.ts";
 import { type Route, route, sendJson } from "../http.ts";
 import type { Services } from "../server.ts";
+import { buildCacheUsage } from "./build-cache.ts";
 import { checkFilters, matchesLabels, parseFilters, untilOf } from "./filters.ts";
 
-/** Build steps that nobody used for so long are removed where not all are. */
-const UNUSED_FOR = 7 * 24 * 3600_000;
-
-export function diskRoutes({ manager, steps }: Services): Route[] {
+export function diskRoutes({ manager, steps, cacheMounts }: Services): Route[] {
   const writableSize = (record: ContainerRecord) =>
     measureDirectory(join(containerDirectory(manager, record.id), "upper")).catch(() => 0);
   const usersOfVolume = (name: string) =>
@@ -64,20 +62,7 @@ export function diskRoutes({ manager, steps }: Services): Route[] {
             },
           })),
         ),
-        BuildCache: await Promise.all(
-          steps.list().map(async ({ key, layer, description, createdAt, usedAt }) => ({
-            ID: key.slice(0, 25),
-            Type: "regular",
-            Description: description,
-            InUse: false,
-            Shared: false,
-            Size:
-              layer === undefined ? 0 : await measureDirectory(join(steps.directory, layer)).catch(() => 0),
-            CreatedAt: createdAt,
-            LastUsedAt: usedAt,
-            UsageCount: 1,
-          })),
-        ),
+        BuildCache: await buildCacheUsage({ steps, cacheMounts }),
       });
     }),
     route("POST", "/containers/prune", async ({ response, query }) => {
@@ -134,23 +119,6 @@ export function diskRoutes({ manager, steps }: Services): Route[] {
       sendJson(response, 200, {
         VolumesDeleted: gone.map(({ config }) => config.name),
         SpaceReclaimed: freed,
-      });
-    }),
-    route("POST", "/build/prune", async ({ response, query }) => {
-      const filters = parseFilters(query.get("filters"));
-      checkFilters(filters, ["until"]);
-      const isAll = ["1", "true"].includes(query.get("all") ?? "");
-      const limit = isAll || filters.has("until") ? untilOf(filters) : Date.now() - UNUSED_FOR;
-      const gone = steps.list().filter(({ usedAt }) => Date.parse(usedAt) < limit);
-      const sizes = await Promise.all(
-        gone.map(({ layer }) =>
-          layer === undefined ? 0 : measureDirectory(join(steps.directory, layer)).catch(() => 0),
-        ),
-      );
-      steps.remove(gone);
-      sendJson(response, 200, {
-        CachesDeleted: gone.map(({ key }) => key.slice(0, 25)),
-        SpaceReclaimed: sizes.reduce((sum, size) => sum + size, 0),
       });
     }),
     route("DELETE", "/volumes/:", ({ response, parts, query }) => {

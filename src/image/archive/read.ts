@@ -26,6 +26,8 @@ interface ArchivedLayer {
 /** An image as the archive has it; nothing of it is verified. */
 export interface ArchivedImage {
   names: string[];
+  /** What an OCI layout calls it, which may be a tag alone. */
+  refName?: string | undefined;
   /** In an OCI layout the manifest's own bytes, and their digest. */
   manifest: { bytes: Buffer; descriptor: Descriptor } | undefined;
   config: Buffer;
@@ -72,6 +74,7 @@ function layoutImages(files: ArchiveFiles, index: Buffer, platform: Platform): A
     const name = annotations[FULL_NAME] ?? annotations[REF_NAME];
     return {
       names: name ? [name] : [],
+      refName: annotations[REF_NAME],
       manifest: { bytes, descriptor },
       config: need(files, blobName(config.digest)),
       configDigest: config.digest,
@@ -108,14 +111,19 @@ function dockerImages(files: ArchiveFiles, manifest: Buffer): ArchivedImage[] {
 
 /** The one image that is meant. Throws BAD_ARCHIVE, naming those that are there. */
 export function chooseImage(images: readonly ArchivedImage[], name: string | undefined): ArchivedImage {
-  const wanted = name ? images.filter(({ names }) => names.includes(name)) : images;
+  const wanted = name
+    ? images.filter(
+        ({ names, refName, manifest }) =>
+          names.includes(name) || refName === name || manifest?.descriptor.digest === name,
+      )
+    : images;
   const [first] = wanted;
   if (first && (wanted.length === 1 || name)) return first;
   const known = images.flatMap(({ names, manifest }) =>
     names.length > 0 ? names : [manifest?.descriptor.digest ?? "one without a name"],
   );
   throw new BayError("BAD_ARCHIVE", `the archive holds ${images.length} images: ${known.join(", ")}`, {
-    hint: "name one: archive: {path: …, reference: …}",
+    hint: "name one of them: reference: in the stack file, :TAG or @DIGEST behind oci-layout://",
   });
 }
 

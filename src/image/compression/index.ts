@@ -2,8 +2,13 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { BayError } from "../../errors.ts";
 import type { ReadBytes } from "../tar/read.ts";
+import { decompressBzip2, loadBzip2 } from "./bzip2.ts";
 import { inflate, loadGzip } from "./gzip.ts";
+import { type Compression, compressionOf, MAGIC_SIZE } from "./magic.ts";
+import { decompressXz, loadXz } from "./xz.ts";
 import { decompressZstd, loadZstd } from "./zstd.ts";
+
+export { COMPRESSIONS, type Compression, compressionOf } from "./magic.ts";
 
 /** A source of plain bytes, whose memory is not JavaScript's. */
 export interface Decompressor {
@@ -12,27 +17,31 @@ export interface Decompressor {
   close: () => void;
 }
 
-export type Compression = "none" | "gzip" | "zstd";
-
-const GZIP_MAGIC = 0x8b1f;
-const ZSTD_MAGIC = 0xfd2fb528;
-/** Deflate cannot do better than 1032:1; what claims more than that is a bomb. */
-const MAX_RATIO = 1032;
-const ALWAYS_ALLOWED = 64 << 20;
-
-/** By the first four bytes of the data. */
-export function compressionOf(head: Buffer): Compression {
-  if (head.length >= 2 && head.readUInt16LE() === GZIP_MAGIC) return "gzip";
-  if (head.length >= 4 && head.readUInt32LE() === ZSTD_MAGIC) return "zstd";
-  return "none";
+interface Kind {
+  load: () => void;
+  decompress: (read: ReadBytes) => Decompressor;
+  /** No honest data decompresses to more than so many times itself; what claims to is a bomb. */
+  maxRatio: number;
 }
+
+const KINDS: Record<Exclude<Compression, "none">, Kind> = {
+  gzip: { load: loadGzip, decompress: inflate, maxRatio: 1032 },
+  bzip2: { load: loadBzip2, decompress: decompressBzip2, maxRatio: 25_000 },
+  xz: { load: loadXz, decompress: decompressXz, maxRatio: 10_000 },
+  zstd: {
+    load: loadZstd,
+    decompress: decompressZstd,
+    maxRatio: 1032,
+  },
+};
+const ALWAYS_ALLOWED = 64 << 20;
 
 /** Of a file's data from an offset on. */
 export function compressionAt(file: string, offset: number): Compression {
-  const head = Buffer.alloc(4);
+  const head = Buffer.alloc(MAGIC_SIZE);
   const fd = openSync(file, "r");
   try {
-    return compressionOf(head.subarray(0, readSync(fd, head, 0, 4, offset)));
+    return compressionOf(head.subarray(0, readSync(fd, head, 0, MAGIC_SIZE, offset)));
   } finally {
     closeSync(fd);
   }
@@ -40,15 +49,14 @@ export function compressionAt(file: string, offset: number): Compression {
 
 /** Loads what a kind of compression needs, before a thread confines itself. Throws MISSING_LIBRARY. */
 export function loadCompression(kind: Compression): void {
-  if (kind === "gzip") loadGzip();
-  else if (kind === "zstd") loadZstd();
+  if (kind !== "none") KINDS[kind].load();
 }
 
 /** A source of the plain bytes of another, of which `size` bytes are known to come. Throws BAD_LAYER. */
 export function decompress(kind: Compression, read: ReadBytes, size: number): Decompressor {
   if (kind === "none") return { read, close: () => {} };
-  const plain = kind === "gzip" ? inflate(read) : decompressZstd(read);
-  let left = ALWAYS_ALLOWED + size * MAX_RATIO;
+  const plain = KINDS[kind].decompress(read);
+  let left = ALWAYS_ALLOWED + size * KINDS[kind].maxRatio;
   return {
     read: (length) => {
       const part = plain.read(length);

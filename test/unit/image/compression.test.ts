@@ -1,13 +1,14 @@
+import { execFileSync } from "node:child_process";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { compressionOf, decompress } from "../../../src/image/compression/index.ts";
+import { type Compression, compressionOf, decompress } from "../../../src/image/compression/index.ts";
 
-/** Inflates with a source that gives at most `step` bytes at a time, and asks for `wanted` at a time. */
-function inflated(packed: Buffer, step = 1 << 20, wanted = 1 << 20): Buffer {
+/** Decompresses with a source that gives at most `step` bytes at a time, and asks for `wanted` at a time. */
+function unpacked(kind: Compression, packed: Buffer, step = 1 << 20, wanted = 1 << 20): Buffer {
   let at = 0;
   const plain = decompress(
-    "gzip",
+    kind,
     (length) => {
       const part = packed.subarray(at, at + Math.min(length, step));
       at += part.length;
@@ -24,6 +25,34 @@ function inflated(packed: Buffer, step = 1 << 20, wanted = 1 << 20): Buffer {
   }
   return Buffer.concat(parts);
 }
+
+const inflated = (packed: Buffer, step?: number, wanted?: number) => unpacked("gzip", packed, step, wanted);
+
+describe.each(["bzip2", "xz"] as const)("%s", (kind) => {
+  const pack = (content: Buffer) => execFileSync(kind, ["-c"], { input: content });
+
+  it("gives what was packed, however it is cut, also of several streams", () => {
+    const content = Buffer.from(Array.from({ length: 300_000 }, (_, i) => ((i * 2654435761) >>> 24) % 7));
+    const packed = pack(content);
+    expect(compressionOf(packed)).toBe(kind);
+    for (const [step, wanted] of [
+      [1, 4096],
+      [997, 1 << 20],
+      [1 << 20, 100],
+    ] as const)
+      expect(unpacked(kind, packed, step, wanted).equals(content)).toBe(true);
+    const twice = Buffer.concat([packed, pack(Buffer.from("more"))]);
+    expect(unpacked(kind, twice).equals(Buffer.concat([content, Buffer.from("more")]))).toBe(true);
+  });
+
+  it("says so where it is damaged or cut", () => {
+    const packed = pack(Buffer.from("hello".repeat(1000)));
+    expect(() => unpacked(kind, packed.subarray(0, packed.length - 9))).toThrow(/too early/);
+    const damaged = Buffer.from(packed);
+    damaged.fill(0x55, 14, 30);
+    expect(() => unpacked(kind, damaged)).toThrow(/damaged/);
+  });
+});
 
 describe("gzip", () => {
   it("gives what was packed, however it is cut", () => {

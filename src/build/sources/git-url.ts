@@ -1,0 +1,84 @@
+/**
+ * Git repositories as builds name them (docker build, "Git repositories"): an address, and in its fragment
+ * (`#REF:FOLDER`) or its query (`?ref=…&subdir=…`) what of it is meant.
+ */
+import { BayError } from "../../errors.ts";
+
+export interface GitUrl {
+  /** What git is given. */
+  remote: string;
+  /** A branch, a tag, a full `refs/…`, or a commit; undefined for the repository's own choice. */
+  ref: string | undefined;
+  /** Relative, without `..`; empty for the whole. */
+  folder: string;
+  /** The commit must begin with this. */
+  checksum: string | undefined;
+  keepGitDir: boolean;
+  submodules: boolean;
+}
+
+/** `user@host:path`, as ssh has it. */
+const SCP = /^[A-Za-z0-9_.-]+@[^/:\s]+:[^\s]+$/;
+const SCHEME = /^(?:git|ssh|https?):\/\//;
+const QUERY = ["ref", "branch", "tag", "commit", "subdir", "checksum", "keep-git-dir", "submodules"];
+
+/** Whether a context or a source of ADD is a repository; an http URL is one where its path ends with .git. */
+export function isGitUrl(text: string): boolean {
+  if (/^(?:git|ssh):\/\//.test(text) || text.startsWith("github.com/")) return true;
+  if (SCHEME.test(text)) return /^[^?#]+\.git(?:[?#]|$)/.test(text);
+  return SCP.test(text);
+}
+
+/** Throws BAD_GIT_URL. `text` is one by `isGitUrl`. */
+export function parseGitUrl(text: string): GitUrl {
+  const bad = (message: string) => new BayError("BAD_GIT_URL", `${withoutPassword(text)}: ${message}`);
+  const [beforeFragment = "", fragment] = splitAt(text, "#");
+  const [address = "", query] = SCP.test(beforeFragment) ? [beforeFragment] : splitAt(beforeFragment, "?");
+  const wishes = new URLSearchParams(query ?? "");
+  for (const key of wishes.keys())
+    if (!QUERY.includes(key)) throw bad(`there is no ${JSON.stringify(key)}; there are ${QUERY.join(", ")}`);
+  const one = (...keys: string[]) => {
+    const found = keys.flatMap((key) => wishes.getAll(key));
+    if (found.length > 1) throw bad(`of ${keys.join(", ")} only one may be given`);
+    return found[0] || undefined;
+  };
+  const [fragmentRef, fragmentFolder] = splitAt(fragment ?? "", ":");
+  const ref = one("ref", "branch", "tag", "commit");
+  const folder = one("subdir");
+  if ((ref && fragmentRef) || (folder && fragmentFolder))
+    throw bad("the fragment and the query name two different things");
+  const chosen = qualified(wishes, ref) ?? (fragmentRef || undefined);
+  if (chosen !== undefined && !/^[A-Za-z0-9][^\s~^:?*[\\\p{C}]*$/u.test(chosen))
+    throw bad(`${JSON.stringify(chosen)} is no branch, tag or commit`);
+  return {
+    remote: address.startsWith("github.com/") ? `https://${address}` : address,
+    ref: chosen,
+    folder: cleanFolder(folder ?? fragmentFolder ?? "", bad),
+    checksum: one("checksum"),
+    keepGitDir: isYes(one("keep-git-dir") ?? (wishes.has("keep-git-dir") ? "true" : "false")),
+    submodules: isYes(one("submodules") ?? "true"),
+  };
+}
+
+const isYes = (text: string) => text === "true" || text === "1";
+
+/** `branch=` and `tag=` say which of two with one name is meant. */
+function qualified(wishes: URLSearchParams, ref: string | undefined): string | undefined {
+  if (ref === undefined || ref.startsWith("refs/")) return ref;
+  if (wishes.has("branch")) return `refs/heads/${ref}`;
+  return wishes.has("tag") ? `refs/tags/${ref}` : ref;
+}
+
+function splitAt(text: string, separator: string): [string, string?] {
+  const at = text.indexOf(separator);
+  return at === -1 ? [text] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+function cleanFolder(text: string, bad: (message: string) => BayError): string {
+  const parts = text.split("/").filter((part) => part !== "" && part !== ".");
+  if (parts.includes("..")) throw bad(`the folder ${JSON.stringify(text)} leads out of the repository`);
+  return parts.join("/");
+}
+
+/** For messages: what stands before the @ of a URL may be secret. */
+export const withoutPassword = (text: string): string => text.replace(/^([a-z]+:\/\/)[^/@]*@/, "$1");

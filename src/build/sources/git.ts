@@ -1,0 +1,212 @@
+/**
+ * Files of git repositories, got by the host's git: objects are kept from build to build, and what is checked out lives
+ * as long as its build. A repository is a stranger's: none of its hooks, filters or transports are used.
+ */
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, rmSync, utimesSync } from "node:fs";
+import { join } from "node:path";
+import { BayError, hasCode } from "../../errors.ts";
+import { removeTree } from "../../image/index.ts";
+import { type GitUrl, withoutPassword } from "./git-url.ts";
+
+/** What a build was given for getting at private ones. */
+export interface GitAccess {
+  /** The socket of an SSH agent. */
+  agent: string | undefined;
+  /** A token, or a whole Authorization header, of a host. */
+  secret: (id: string) => string | undefined;
+  signal: AbortSignal | undefined;
+}
+
+const COMMIT = /^[0-9a-f]{40}$/;
+const MAX_OUTPUT = 64 << 20;
+/** A submodule must not name a repository of this host. */
+const REMOTE = "git:http:https:ssh";
+const LOCAL = "file";
+
+export class GitRepositories {
+  /** Fetches into one repository go one after another. */
+  readonly #turns = new Map<string, Promise<unknown>>();
+
+  constructor(readonly directory: string) {}
+
+  /** The commit that is meant, asked of the repository. Throws GIT_FAILED, NO_GIT_REF, WRONG_DIGEST. */
+  async resolve(url: GitUrl, access: GitAccess): Promise<string> {
+    const { ref, checksum } = url;
+    const commit = ref && COMMIT.test(ref) ? ref : await this.#ask(url, access);
+    if (checksum && !commit.startsWith(checksum))
+      throw new BayError(
+        "WRONG_DIGEST",
+        `${withoutPassword(url.remote)}: its commit is ${commit}, and not ${checksum}`,
+      );
+    return commit;
+  }
+
+  async #ask({ remote, ref }: GitUrl, access: GitAccess): Promise<string> {
+    const out = await git(["ls-remote", "--", remote], remote, access);
+    const known = new Map(out.split("\n").map((line) => line.split("\t").reverse() as [string, string]));
+    const names = ref === undefined ? ["HEAD"] : candidates(ref);
+    const found = names.find((name) => known.has(name));
+    if (found) return known.get(found)!;
+    throw new BayError("NO_GIT_REF", `${withoutPassword(remote)} has no ${ref ?? "HEAD"}`, {
+      hint: "name a branch, a tag or a whole commit",
+    });
+  }
+
+  /** Puts a commit's files into an empty directory. Throws GIT_FAILED. */
+  async checkOut(url: GitUrl, commit: string, target: string, access: GitAccess): Promise<void> {
+    const { remote } = url;
+    const repository = join(
+      this.directory,
+      `${createHash("sha256").update(remote).digest("hex").slice(0, 24)}.git`,
+    );
+    await this.#inTurn(repository, async () => {
+      await this.#fetch(repository, url, commit, access);
+      utimesSync(repository, new Date(), new Date());
+      // a repository of its own, for submodules and for who keeps .git
+      await git(["init", "-q", target], remote, access);
+      const fetch = ["-C", target, "fetch", "-q", "--depth=1", repository, commit];
+      await git(fetch, remote, access, LOCAL);
+    });
+    await git(["-C", target, "checkout", "-q", "--force", "--detach", commit], remote, access);
+    if (url.submodules && existsSync(join(target, ".gitmodules"))) {
+      await git(["-C", target, "remote", "add", "origin", remote], remote, access);
+      const update = ["submodule", "update", "-q", "--init", "--recursive", "--depth=1"];
+      await git(["-C", target, ...update], remote, access);
+    }
+    if (!url.keepGitDir) rmSync(join(target, ".git"), { recursive: true, force: true });
+  }
+
+  /** Gets a commit's objects; from servers that give no single commits, its branch, and at last everything. */
+  async #fetch(
+    repository: string,
+    { remote, ref }: GitUrl,
+    commit: string,
+    access: GitAccess,
+  ): Promise<void> {
+    if (!existsSync(repository)) {
+      mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+      await git(["init", "-q", "--bare", repository], remote, access);
+      await git(["-C", repository, "config", "uploadpack.allowAnySHA1InWant", "true"], remote, access);
+    }
+    const has = () =>
+      git(["-C", repository, "cat-file", "-e", `${commit}^{commit}`], remote, access).then(
+        () => true,
+        () => false,
+      );
+    if (await has()) return;
+    const keep = `+${commit}:refs/bay/${commit}`;
+    const tries = [
+      ["--depth=1", "--", remote, keep],
+      ...(ref && !COMMIT.test(ref) ? [["--depth=1", "--", remote, `+${ref}:refs/bay/${commit}`]] : []),
+      ["--tags", "--", remote, "+refs/*:refs/bay/all/*"],
+    ];
+    let failure: unknown;
+    for (const words of tries) {
+      try {
+        await git(
+          ["-C", repository, "fetch", "-q", "--no-auto-gc", "--no-write-fetch-head", ...words],
+          remote,
+          access,
+        );
+        if (await has()) return;
+      } catch (error) {
+        if (access.signal?.aborted) throw error;
+        failure = error;
+      }
+    }
+    throw failure ?? new BayError("NO_GIT_REF", `${withoutPassword(remote)} has no commit ${commit}`);
+  }
+
+  #inTurn<T>(name: string, action: () => Promise<T>): Promise<T> {
+    const turn = (this.#turns.get(name) ?? Promise.resolve()).then(action, action);
+    this.#turns.set(name, turn);
+    return turn.finally(() => this.#turns.get(name) === turn && this.#turns.delete(name));
+  }
+
+  /** Forgets a repository's objects. */
+  async remove(name: string): Promise<void> {
+    await this.#inTurn(join(this.directory, name), () => removeTree(join(this.directory, name)));
+  }
+}
+
+/** What a short name may mean; a branch before a tag, as git's own checkout has it. */
+function candidates(ref: string): string[] {
+  if (ref.startsWith("refs/")) return [`${ref}^{}`, ref];
+  return [`refs/heads/${ref}`, `refs/tags/${ref}^{}`, `refs/tags/${ref}`, `refs/${ref}`, ref];
+}
+
+/** Runs git and gives what it says. Throws GIT_FAILED with git's own last line, MISSING_TOOL, ABORTED. */
+function git(
+  words: readonly string[],
+  remote: string,
+  access: GitAccess,
+  protocols = REMOTE,
+): Promise<string> {
+  const { signal } = access;
+  const env = { ...environment(remote, access), GIT_ALLOW_PROTOCOL: protocols };
+  const options = { env, maxBuffer: MAX_OUTPUT, signal };
+  return new Promise((resolve, reject) => {
+    execFile("git", [...SAFE, ...words], options, (cause, out, told) => {
+      if (!cause) return resolve(out);
+      if (hasCode(cause, "ENOENT"))
+        return reject(
+          new BayError("MISSING_TOOL", "git is not installed", { hint: "apt-get install git", cause }),
+        );
+      if (signal?.aborted) return reject(new BayError("ABORTED", "the build was broken off", { cause }));
+      const line = told.trim().split("\n").at(-1)!.replace(/\p{C}/gu, "?");
+      reject(
+        new BayError("GIT_FAILED", `${withoutPassword(remote)}: git says: ${withoutPassword(line)}`, {
+          cause,
+        }),
+      );
+    });
+  });
+}
+
+/** A stranger's repository runs nothing here. */
+const SAFE = [
+  "-c",
+  "core.hooksPath=/dev/null",
+  "-c",
+  "core.fsmonitor=false",
+  "-c",
+  "advice.detachedHead=false",
+];
+
+/** Nothing of the user's own settings; secrets go by the environment, which no process list shows. */
+function environment(remote: string, { agent, secret }: GitAccess): NodeJS.ProcessEnv {
+  const { PATH, HOME, SSL_CERT_FILE, SSL_CERT_DIR } = process.env;
+  const proxies = Object.entries(process.env).filter(([name]) => /^(https?|no|all)_proxy$/i.test(name));
+  const header = authorization(remote, secret);
+  return {
+    ...Object.fromEntries(proxies),
+    PATH,
+    HOME,
+    SSL_CERT_FILE,
+    SSL_CERT_DIR,
+    GIT_CONFIG_NOSYSTEM: "1",
+    GIT_CONFIG_GLOBAL: "/dev/null",
+    GIT_TERMINAL_PROMPT: "0",
+    GIT_SSH_COMMAND: "ssh -o BatchMode=yes",
+    ...(agent ? { SSH_AUTH_SOCK: agent } : {}),
+    ...(header
+      ? {
+          GIT_CONFIG_COUNT: "1",
+          GIT_CONFIG_KEY_0: `http.${new URL(remote).origin}/.extraHeader`,
+          GIT_CONFIG_VALUE_0: `Authorization: ${header}`,
+        }
+      : {}),
+  };
+}
+
+/** BuildKit's names: GIT_AUTH_TOKEN and GIT_AUTH_HEADER, also with a host behind them. */
+function authorization(remote: string, secret: GitAccess["secret"]): string | undefined {
+  if (!/^https?:/.test(remote)) return undefined;
+  const { host } = new URL(remote);
+  const header = secret(`GIT_AUTH_HEADER.${host}`) ?? secret("GIT_AUTH_HEADER");
+  if (header) return header.trim();
+  const token = secret(`GIT_AUTH_TOKEN.${host}`) ?? secret("GIT_AUTH_TOKEN");
+  return token && `Basic ${Buffer.from(`x-access-token:${token.trim()}`).toString("base64")}`;
+}

@@ -1,0 +1,101 @@
+/** ADD of what is elsewhere: a file of a web server, or a git repository. */
+import { createHash } from "node:crypto";
+import { createReadStream, mkdtempSync, rmSync, utimesSync } from "node:fs";
+import { basename, join } from "node:path";
+import { BayError } from "../../errors.ts";
+import { web } from "../../image/index.ts";
+import type { BuildContext, Standing } from "../build-context.ts";
+import type { InstructionOf } from "../dockerfile/instructions.ts";
+import { isGitUrl, parseGitUrl } from "../sources/git-url.ts";
+import { digestOf, type StageState } from "../stage-state.ts";
+import { type CopyOptions, literal, runTreeTask, type Selection } from "../tree/tasks.ts";
+
+/** What is downloaded is its owner's alone, as the reference says. */
+const DOWNLOADED_MODE = 0o600;
+
+export const isRemoteSource = (word: string): boolean => /^https?:\/\//.test(word) || isGitUrl(word);
+
+type Add = InstructionOf<"add">;
+
+/** Throws WRONG_DIGEST where --checksum says another, GIT_FAILED, FETCH_FAILED. */
+export function addRemote(
+  context: BuildContext,
+  state: StageState,
+  instruction: Add,
+  standing: Standing,
+  url: string,
+  options: CopyOptions,
+): Promise<StageState> {
+  const add = isGitUrl(url) ? clone : download;
+  return add(context, state, instruction, standing, url, options);
+}
+
+async function download(
+  context: BuildContext,
+  state: StageState,
+  { checksum, unpack, text }: Add,
+  standing: Standing,
+  url: string,
+  options: CopyOptions,
+): Promise<StageState> {
+  const folder = mkdtempSync(join(context.setting.manager.roots.run, "build-"));
+  try {
+    const name = basename(new URL(url).pathname) || "index.html";
+    const file = join(folder, name);
+    const { headers } = await web.fetchUrl(url, file, { signal: context.setting.signal });
+    const modified = Date.parse(String([headers["last-modified"] ?? ""].flat()[0]));
+    const time = Number.isNaN(modified) ? 0 : modified / 1000;
+    utimesSync(file, time, time);
+    const digest = await fileDigest(file);
+    const wanted = checksum && standing.scope.text(checksum);
+    if (wanted && wanted !== digest)
+      throw new BayError("WRONG_DIGEST", `ADD ${url}: its content is ${digest}, and not ${wanted}`);
+    const isUnpacked = unpack === true;
+    const mode = options.mode ?? (isUnpacked ? undefined : DOWNLOADED_MODE);
+    const own = { ...options, unpack: isUnpacked, mode };
+    const selection = everything(folder, literal(name));
+    const key = digestOf(["download", state.key, name, digest, own]);
+    return await context.step(state, { text }, standing, key, async (places) => {
+      await runTreeTask({ kind: "copy", selection, into: context.into(state, places), options: own });
+    });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const everything = (path: string, source: string): Selection => ({
+  root: { kind: "folder", path },
+  sources: [source],
+  ignore: [],
+  excludes: [],
+});
+
+async function fileDigest(file: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const part of createReadStream(file)) hash.update(part as Buffer);
+  return `sha256:${hash.digest("hex")}`;
+}
+
+/** The commit says what comes; it is checked out only where the step is not known. */
+async function clone(
+  context: BuildContext,
+  state: StageState,
+  { checksum, keepGitDir, text }: Add,
+  standing: Standing,
+  url: string,
+  options: CopyOptions,
+): Promise<StageState> {
+  const { repositories, folders } = context.setting;
+  const given = parseGitUrl(url);
+  const wanted = (checksum && standing.scope.text(checksum)) || given.checksum;
+  const repository = { ...given, keepGitDir: keepGitDir || given.keepGitDir, checksum: wanted };
+  const commit = await repositories.resolve(repository, folders.setting.access);
+  const own = { ...options, unpack: false };
+  const { folder, submodules } = repository;
+  const key = digestOf(["git", state.key, commit, folder, submodules, repository.keepGitDir, own]);
+  return context.step(state, { text }, standing, key, async (places) => {
+    const { path } = await folders.checkedOut(repository, commit);
+    const into = context.into(state, places);
+    await runTreeTask({ kind: "copy", selection: everything(path, "/"), into, options: own });
+  });
+}

@@ -1,0 +1,119 @@
+/** The cache of builds as the Docker Engine API shows it, and build/prune: by age, by size, or all of it. */
+import { join } from "node:path";
+import { BayError } from "../../errors.ts";
+import { measureDirectory } from "../../image/index.ts";
+import { type Route, route, sendJson } from "../http.ts";
+import type { Services } from "../server.ts";
+import { checkFilters, type Filters, parseFilters, untilOf } from "./filters.ts";
+
+/** What nobody used for so long is removed where not all is. */
+const UNUSED_FOR = 7 * 24 * 3600_000;
+
+type Cache = Pick<Services, "steps" | "cacheMounts">;
+
+interface Entry {
+  id: string;
+  type: "regular" | "exec.cachemount";
+  description: string;
+  isInUse: boolean;
+  createdAt: string;
+  usedAt: string;
+  size: number;
+  remove: () => void;
+}
+
+const sizeOf = (directory: string) => measureDirectory(directory).catch(() => 0);
+
+async function listEntries({ steps, cacheMounts }: Cache): Promise<Entry[]> {
+  const layers = steps.list().map(
+    async (record): Promise<Entry> => ({
+      ...record,
+      id: record.key.slice(0, 25),
+      type: "regular",
+      isInUse: false,
+      size: record.layer === undefined ? 0 : await sizeOf(join(steps.directory, record.layer)),
+      remove: () => steps.remove([record]),
+    }),
+  );
+  const mounts = cacheMounts.list().map(
+    async (record): Promise<Entry> => ({
+      ...record,
+      id: record.place,
+      type: "exec.cachemount",
+      description: `cache mount ${record.id}`,
+      isInUse: cacheMounts.isInUse(record),
+      size: await sizeOf(cacheMounts.pathOf(record)),
+      remove: () => cacheMounts.remove([record]),
+    }),
+  );
+  return Promise.all([...layers, ...mounts]);
+}
+
+/** BuildCache of system/df. */
+export async function buildCacheUsage(cache: Cache): Promise<unknown[]> {
+  return (await listEntries(cache)).map((entry) => ({
+    ID: entry.id,
+    Type: entry.type,
+    Description: entry.description,
+    InUse: entry.isInUse,
+    Shared: false,
+    Size: entry.size,
+    CreatedAt: entry.createdAt,
+    LastUsedAt: entry.usedAt,
+    UsageCount: 1,
+  }));
+}
+
+interface Wish {
+  isAll: boolean;
+  /** What was used last is kept up to so many bytes. */
+  keep: number | undefined;
+  filters: Filters;
+}
+
+/** Those that go, what was not used for the longest time first. */
+export function chooseEntries<
+  T extends Pick<Entry, "id" | "type" | "isInUse" | "createdAt" | "usedAt" | "size">,
+>(entries: readonly T[], { isAll, keep, filters }: Wish): T[] {
+  const limit =
+    isAll || keep !== undefined || filters.has("until") ? untilOf(filters) : Date.now() - UNUSED_FOR;
+  const has = (name: string, value: string) => filters.get(name)?.includes(value) ?? true;
+  const free = entries
+    .filter(({ isInUse, usedAt }) => !isInUse && Date.parse(usedAt) < limit)
+    .filter(({ id, type }) => has("id", id) && has("type", type))
+    // a step before those that it is built on
+    .sort((a, b) => a.usedAt.localeCompare(b.usedAt) || b.createdAt.localeCompare(a.createdAt));
+  if (keep === undefined) return free;
+  let total = entries.reduce((sum, { size }) => sum + size, 0);
+  return free.filter(({ size }) => {
+    if (total <= keep) return false;
+    total -= size;
+    return true;
+  });
+}
+
+export function buildCacheRoutes(cache: Cache): Route[] {
+  return [
+    route("POST", "/build/prune", async ({ response, query }) => {
+      const filters = parseFilters(query.get("filters"));
+      checkFilters(filters, ["until", "id", "type"]);
+      const isAll = ["1", "true"].includes(query.get("all") ?? "");
+      const gone = chooseEntries(await listEntries(cache), { isAll, keep: keptBytes(query), filters });
+      for (const entry of gone) entry.remove();
+      if (isAll) cache.cacheMounts.removeDigests(Date.now());
+      else cache.cacheMounts.removeDigests(Date.now() - UNUSED_FOR);
+      sendJson(response, 200, {
+        CachesDeleted: gone.map(({ id }) => id),
+        SpaceReclaimed: gone.reduce((sum, { size }) => sum + size, 0),
+      });
+    }),
+  ];
+}
+
+/** `keep-storage`, or `max-used-space` as newer clients call it. Throws BAD_REQUEST. */
+function keptBytes(query: URLSearchParams): number | undefined {
+  const text = query.get("keep-storage") ?? query.get("max-used-space");
+  if (text === null || text === "0") return undefined;
+  if (!/^\d+$/.test(text)) throw new BayError("BAD_REQUEST", `keep-storage: ${text} is no number of bytes`);
+  return Number(text);
+}
