@@ -3,14 +3,15 @@ import { availableParallelism } from "node:os";
 import { type ContainerManager, mountPoint } from "../container/index.ts";
 import { BayError } from "../errors.ts";
 import { findCredentials, type Image, parseReference } from "../image/index.ts";
-import type { CacheMounts } from "./cache-mounts.ts";
+import type { CacheMounts } from "./cache/cache-mounts.ts";
+import type { ImportedCaches } from "./cache/imported-caches.ts";
+import type { StepRecord, StepStore } from "./cache/step-store.ts";
 import type { Instruction } from "./dockerfile/instructions.ts";
 import type { Scope } from "./scope.ts";
 import type { ContextFolders } from "./sources/context-folders.ts";
 import type { GitRepositories } from "./sources/git.ts";
 import { digestOf, lowerOf, oneLine, type StageState, withStep } from "./stage-state.ts";
 import type { Dockerfile, Stage } from "./stages.ts";
-import type { StepRecord, StepStore } from "./step-store.ts";
 import { runTreeTask, type Selection, type TreeRoot, type TreeTarget } from "./tree/tasks.ts";
 import { Turns } from "./turns.ts";
 import type { BuildNews, ContextSource, ReadRequest } from "./types.ts";
@@ -22,6 +23,7 @@ export interface BuildSetting {
   manager: ContainerManager;
   steps: StepStore;
   cacheMounts: CacheMounts;
+  imported: ImportedCaches;
   dockerfile: Dockerfile;
   request: ReadRequest;
   folders: ContextFolders;
@@ -53,6 +55,8 @@ export class BuildContext {
   readonly #images = new Map<string, Promise<Image>>();
   readonly #turns = new Turns(Math.max(2, availableParallelism()));
   readonly #held: (() => void)[] = [];
+  /** Steps that the build came to, for who exports them. */
+  readonly used: { record: StepRecord; isKept: boolean }[] = [];
   #serial = 0;
 
   constructor(readonly setting: BuildSetting) {}
@@ -83,20 +87,27 @@ export class BuildContext {
     make: (places: LayerPlaces, step: number) => Promise<void>,
     createdBy = oneLine(text),
   ): Promise<StageState> {
-    const { steps, tell, onLayer } = this.setting;
+    const { steps, imported, tell, onLayer } = this.setting;
     const { noCache, noCacheFilter } = this.request;
     const step = this.#serial++;
     const isFresh = noCache || noCacheFilter.includes(stage.from.as ?? String(stage.index));
-    const known = isFresh ? undefined : steps.find(key);
+    const known = isFresh ? undefined : (steps.find(key) ?? (await imported.find(key)));
     if (known) {
+      this.used.push({ record: known, isKept });
       tell({ step, kind: "cached", title });
       return withStep(state, known, createdBy);
     }
     const record = await this.#timed<StepRecord>(step, title, () =>
       steps.run(key, oneLine(text), (places) => this.#turns.take(() => make(places, step))),
     );
+    this.used.push({ record, isKept });
     if (isKept && record.layer !== undefined) onLayer(record);
     return withStep(state, record, createdBy);
+  }
+
+  /** Something that is shown as a step of its own. */
+  timed<T>(title: string, action: () => Promise<T>): Promise<T> {
+    return this.#timed(this.#serial++, title, action);
   }
 
   async #timed<T>(step: number, title: string, action: () => Promise<T>): Promise<T> {
@@ -156,7 +167,7 @@ export class BuildContext {
     const known = images.records.byId(reference) ?? images.records.find(reference);
     if (known && !this.request.pull) return images.get(known.reference, known.id);
     try {
-      return await this.#timed(this.#serial++, `[image] ${reference}`, async () => {
+      return await this.timed(`[image] ${reference}`, async () => {
         const credentials = await findCredentials(parseReference(reference).registry);
         return images.pull(reference, { credentials, signal });
       });

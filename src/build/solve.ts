@@ -55,6 +55,16 @@ export class Solver {
     return this.#stage(this.#target);
   }
 
+  /** Steps that it came to, and whether they are the image's own. */
+  get used() {
+    return this.#context.used;
+  }
+
+  /** Something that is shown as a step of its own. */
+  timed<T>(title: string, action: () => Promise<T>): Promise<T> {
+    return this.#context.timed(title, action);
+  }
+
   close(): void {
     this.#context.close();
   }

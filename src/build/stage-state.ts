@@ -1,7 +1,7 @@
 /** A stage as far as it has come: its layers, its config and its history. */
 import { createHash } from "node:crypto";
 import type { Descriptor, ImageConfig, RunConfig } from "../image/index.ts";
-import type { StepRecord } from "./step-store.ts";
+import type { StepRecord } from "./cache/step-store.ts";
 
 /** One layer of a stage: the base image's, or a step's. */
 export type Link =

@@ -1,5 +1,6 @@
 /** What a build is asked for, and what it tells on its way. */
 import type { ContainerConfig } from "../container/index.ts";
+import type { CacheSource, CacheTarget } from "./cache/cache-option.ts";
 
 /** Where files of a build come from: its context, or one of --build-context. */
 export type ContextSource =
@@ -31,6 +32,8 @@ export interface BuildRequest {
   labels: Record<string, string>;
   tags: string[];
   platform: string | undefined;
+  cacheFrom: CacheSource[];
+  cacheTo: CacheTarget[];
   noCache: boolean;
   /** Stages whose steps are not taken from the cache. */
   noCacheFilter: string[];

@@ -1,7 +1,7 @@
 /** bayd itself: takes the lock, adopts what runs, serves the socket, and repairs every two seconds. */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { type Builder, CacheMounts, loadBuilder, StepStore } from "../build/index.ts";
+import { type Builder, CacheMounts, KeptRepositories, loadBuilder, StepStore } from "../build/index.ts";
 import { ContainerManager } from "../container/index.ts";
 import { BayError, messageOf } from "../errors.ts";
 import { tryLock } from "../linux/index.ts";
@@ -40,16 +40,26 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   steps.sweep();
   const cacheMounts = new CacheMounts(join(roots.root, "build-cache"), store);
   cacheMounts.sweep();
+  const repositories = new KeptRepositories(join(roots.root, "build-sources"));
+  repositories.sweep();
   const builder = async () => {
     const { Builder } = await loadBuilder();
-    built ??= new Builder(manager, steps, cacheMounts);
+    built ??= new Builder(manager, steps, cacheMounts, repositories);
     return built;
   };
   const stacks = new StackService(manager, builder);
   let timer: NodeJS.Timeout | undefined;
   const done = new Promise<void>((resolve) => {
     const shutDown = () => resolve();
-    const server = createEngineServer({ manager, stacks, steps, cacheMounts, builder, shutDown });
+    const server = createEngineServer({
+      manager,
+      stacks,
+      steps,
+      cacheMounts,
+      repositories,
+      builder,
+      shutDown,
+    });
     void listen(server, socketPath(roots), options.group).then(() => {
       replaceFile(join(roots.run, "bayd.pid"), String(process.pid));
       log(`bayd ${process.pid} serves ${socketPath(roots)}`);

@@ -3,7 +3,7 @@ import { chmodSync, chownSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { Builder, CacheMounts, StepStore } from "../build/index.ts";
+import type { Builder, CacheMounts, KeptRepositories, StepStore } from "../build/index.ts";
 import type { ContainerManager } from "../container/index.ts";
 import { BayError } from "../errors.ts";
 import { buildRoutes } from "./bay/build.ts";
@@ -26,6 +26,7 @@ export interface Services {
   /** The cache of builds, and who makes them; loaded when the first comes. */
   steps: StepStore;
   cacheMounts: CacheMounts;
+  repositories: KeptRepositories;
   builder: () => Promise<Builder>;
   /** Ends bayd; containers go on. */
   shutDown: () => void;

@@ -5,6 +5,8 @@ import {
   type BuildRequest,
   type ContextSource,
   ignoreLines,
+  readCacheSource,
+  readCacheTarget,
   readFileSource,
   readSource,
 } from "../build/index.ts";
@@ -21,7 +23,7 @@ export interface BuildChanges {
 /** Throws NO_CONTEXT, NO_DOCKERFILE. */
 export function toBuildRequest(
   { name, image, build }: Service,
-  { services, secrets }: Pick<Stack, "services" | "secrets">,
+  { services, secrets, directory }: Pick<Stack, "services" | "secrets" | "directory">,
   changes: BuildChanges = {},
 ): BuildRequest {
   if (!build) throw new BayError("NO_BUILD", `service ${name} is not built`, { hint: "give it a build:" });
@@ -46,6 +48,8 @@ export function toBuildRequest(
     labels: build.labels,
     tags: [image, ...build.tags],
     platform: build.platform,
+    cacheFrom: build.cacheFrom.map((text) => readCacheSource(text, directory)),
+    cacheTo: build.cacheTo.map((text) => readCacheTarget(text, directory)),
     noCache: changes.noCache ?? build.noCache,
     noCacheFilter: build.noCacheFilter,
     pull: changes.pull ?? build.pull,

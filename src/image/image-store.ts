@@ -20,7 +20,7 @@ import type { CommitOptions, ImportOptions } from "./new-image.ts";
 import { hostPlatform, parsePlatform } from "./platform.ts";
 import { canonicalReference, parseReference } from "./reference.ts";
 import type { Credentials } from "./registry/credentials.ts";
-import type { PullProgress } from "./registry/pull.ts";
+import type { LazyImage, PullProgress } from "./registry/pull.ts";
 import type { PushProgress } from "./registry/push.ts";
 import type { ImageSource } from "./source.ts";
 import { madeFrom, staleReason } from "./stale.ts";
@@ -115,6 +115,22 @@ export class ImageStore {
     const pulling = this.#pull(reference, options).finally(() => this.#making.delete(key));
     this.#making.set(key, pulling);
     return pulling;
+  }
+
+  /** An image of a registry whose layers are fetched when they are asked for; it gets no name here. Throws as `pull`. */
+  async openLazily(text: string, signal: AbortSignal | undefined): Promise<LazyImage> {
+    const [{ openLazily }, { findCredentials }] = await Promise.all([
+      import("./registry/pull.ts"),
+      import("./registry/credentials.ts"),
+    ]);
+    const reference = parseReference(text);
+    const platform = hostPlatform();
+    return openLazily(this.content, this.layers, {
+      reference,
+      platform,
+      credentialsOf: findCredentials,
+      signal,
+    });
   }
 
   async #pull(text: string, { platform, credentials, onProgress, signal }: PullOptions): Promise<Image> {
@@ -233,6 +249,19 @@ export class ImageStore {
     );
   }
 
+  /** Sends a manifest and its blobs to a registry under a name that need not be known here. Throws what the registry says. */
+  async pushManifest(name: string, manifest: Descriptor, signal: AbortSignal | undefined): Promise<void> {
+    const reference = canonicalReference(name);
+    const { config } = parseManifest(this.content.read(manifest.digest));
+    const createdAt = new Date().toISOString();
+    await this.push({ reference, manifest, id: config.digest, size: 0, createdAt }, { signal });
+  }
+
+  /** Does something whose blobs and layers no image needs yet: nothing is swept meanwhile. */
+  during<T>(action: () => Promise<T>): Promise<T> {
+    return this.#busy("other", action);
+  }
+
   /** Gives an archive of images piece by piece, as `docker save` does. A name that is an ID gives the image none. */
   async saveArchive(
     chosen: readonly { record: ImageRecord; name: string }[],
@@ -264,7 +293,6 @@ export class ImageStore {
     return () => void this.#held.delete(held);
   }
 
-  /** Does something that puts blobs into the store which no image needs yet: nothing is swept meanwhile. */
   async #busy<T>(key: string, action: () => Promise<T>): Promise<T> {
     const task = action();
     const name = `${key} ${this.#serial++}`;

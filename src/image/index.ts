@@ -14,7 +14,7 @@ export { canonicalReference, familiarReference, nameOrId, parseReference } from 
 export type { Credentials } from "./registry/credentials.ts";
 export { findCredentials, keepCredentials } from "./registry/credentials.ts";
 export { checkLogin } from "./registry/login.ts";
-export type { PullProgress } from "./registry/pull.ts";
+export type { LazyImage, PullProgress } from "./registry/pull.ts";
 export { removeTree, removeTreeNow } from "./remove-tree.ts";
 export type { ImageSource } from "./source.ts";
 export { staleReason } from "./stale.ts";

@@ -4,7 +4,15 @@
  */
 import type { ContainerConfig } from "../container/index.ts";
 import { BayError } from "../errors.ts";
-import { buildsNeeding, dependenciesOf, type PullPolicy, type Service, type Stack } from "../stack/index.ts";
+import {
+  buildsNeeding,
+  chooseServices,
+  dependenciesOf,
+  type PullPolicy,
+  type Service,
+  type Stack,
+  serviceOf,
+} from "../stack/index.ts";
 import type { Actual, ActualContainer, ActualImage } from "./actual.ts";
 import { compareConfigs } from "./compare.ts";
 import { containerName, desiredConfig } from "./desired.ts";
@@ -93,9 +101,7 @@ class Planner {
   #selectServices(): Service[] {
     const { services } = this.stack;
     for (const [name, count] of Object.entries(this.options.scale)) {
-      const service = services[name];
-      if (!service)
-        throw new BayError("UNKNOWN_SERVICE", `the stack ${this.stack.name} has no service ${name} to scale`);
+      const service = serviceOf(this.stack, name);
       const fixed = service.ports.find(
         (port) => port.hostPort !== undefined && port.hostPortEnd === undefined,
       );
@@ -107,21 +113,9 @@ class Planner {
         );
     }
     if (this.options.services.length === 0) return Object.values(services);
-    const chosen = new Set<string>();
-    const choose = (name: string) => {
-      const service = services[name];
-      if (!service) {
-        throw new BayError("UNKNOWN_SERVICE", `the stack ${this.stack.name} has no service ${name}`, {
-          hint: `it has: ${Object.keys(services).join(", ")}`,
-        });
-      }
-      if (chosen.has(name)) return;
-      chosen.add(name);
-      if (!this.options.noDeps)
-        for (const dependency of dependenciesOf(service)) if (services[dependency]) choose(dependency);
-    };
-    for (const name of this.options.services) choose(name);
-    return Object.values(services).filter(({ name }) => chosen.has(name));
+    const needs = this.options.noDeps ? () => [] : dependenciesOf;
+    const chosen = new Set(chooseServices(this.stack, this.options.services, needs));
+    return Object.values(services).filter((service) => chosen.has(service));
   }
 
   #planImage(service: Service): void {

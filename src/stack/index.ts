@@ -3,6 +3,7 @@
 export { type Diagnostic, formatDiagnostic } from "../diagnostics.ts";
 export { toCompose } from "./canonical.ts";
 export { buildsNeeding, dependenciesOf, serviceContext } from "./check-references.ts";
+export { chooseServices, serviceOf } from "./choose-services.ts";
 export type { LoadOptions } from "./find.ts";
 export { type LoadedStack, loadStack } from "./load.ts";
 export type { PortMapping } from "./ports.ts";

@@ -7,7 +7,6 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, rmSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { BayError, hasCode } from "../../errors.ts";
-import { removeTree } from "../../image/index.ts";
 import { type GitUrl, withoutPassword } from "./git-url.ts";
 
 /** What a build was given for getting at private ones. */
@@ -123,11 +122,6 @@ export class GitRepositories {
     const turn = (this.#turns.get(name) ?? Promise.resolve()).then(action, action);
     this.#turns.set(name, turn);
     return turn.finally(() => this.#turns.get(name) === turn && this.#turns.delete(name));
-  }
-
-  /** Forgets a repository's objects. */
-  async remove(name: string): Promise<void> {
-    await this.#inTurn(join(this.directory, name), () => removeTree(join(this.directory, name)));
   }
 }
 

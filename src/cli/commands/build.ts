@@ -18,6 +18,8 @@ export interface BuildOptions {
   buildContext?: string[];
   label?: string[];
   cache?: boolean;
+  cacheFrom?: string[];
+  cacheTo?: string[];
   noCacheFilter?: string[];
   pull?: boolean;
   platform?: string;
@@ -60,8 +62,8 @@ async function buildOne(context: Context, body: BuildBody, options: BuildOptions
 
 /** Says what is wrong with Dockerfiles, without building. Throws BAD_DOCKERFILE. */
 async function check(dockerfiles: readonly (BuildBody | BuildRequest)["dockerfile"][]): Promise<void> {
-  const { loadBuilder } = await import("../../build/index.ts");
-  const { checkDockerfile } = await loadBuilder();
+  const { loadChecker } = await import("../../build/index.ts");
+  const { checkDockerfile } = await loadChecker();
   const warnings = dockerfiles.flatMap((dockerfile) => {
     if ("source" in dockerfile) return checkDockerfile(dockerfile).warnings;
     throw new BayError("UNSUPPORTED", "--check reads a Dockerfile of this host, and not of a remote context");
@@ -88,7 +90,7 @@ export async function buildServices(
   options: StackBuildOptions,
 ): Promise<void> {
   const stack = await context.stack(services);
-  const chosen = await chooseServices(stack, services, options.withDependencies ?? false);
+  const chosen = await chooseBuilds(stack, services, options.withDependencies ?? false);
   const { toBuildRequest } = await import("../../daemon/stack-build.ts");
   const args = buildArgs(options.buildArg);
   const requests = chosen.map((service) => toBuildRequest(service, stack, { args }));
@@ -121,29 +123,17 @@ function withoutSecrets({ secrets, ...rest }: BuildRequest): object {
   return { ...rest, secrets: Object.fromEntries(shown) };
 }
 
-/** Those that are named, or all; with what they depend on where that is asked for. Throws UNKNOWN_SERVICE, NO_BUILD. */
-async function chooseServices(
+/** Services with a build that are named, or all, after those that they are built on. Throws UNKNOWN_SERVICE. */
+async function chooseBuilds(
   stack: Stack,
   names: readonly string[],
   withDependencies: boolean,
 ): Promise<Service[]> {
-  const { buildsNeeding } = await import("../../stack/index.ts");
-  const chosen = new Map<string, Service>();
-  const choose = (name: string) => {
-    const service = stack.services[name];
-    if (!service)
-      throw new BayError("UNKNOWN_SERVICE", `the stack ${stack.name} has no service ${name}`, {
-        hint: `it has: ${Object.keys(stack.services).join(", ")}`,
-      });
-    if (chosen.has(name)) return;
-    // what it is built on comes first
-    for (const other of buildsNeeding(stack, name)) choose(other);
-    chosen.set(name, service);
-    if (withDependencies)
-      for (const other of Object.keys(service.dependsOn)) if (stack.services[other]) choose(other);
-  };
-  for (const name of names.length > 0 ? names : Object.keys(stack.services)) choose(name);
-  return [...chosen.values()].filter(({ build }) => build !== undefined);
+  const { buildsNeeding, chooseServices } = await import("../../stack/index.ts");
+  return chooseServices(stack, names, ({ name, dependsOn }) => [
+    ...buildsNeeding(stack, name),
+    ...(withDependencies ? Object.keys(dependsOn) : []),
+  ]).filter(({ build }) => build !== undefined);
 }
 
 /** What is asked of bayd; `close` takes away what was kept for it. */
@@ -193,6 +183,7 @@ function dockerfileOf(
 }
 
 async function settingsOf(options: BuildOptions): Promise<Omit<BuildBody, "context" | "dockerfile">> {
+  const { readCacheSource, readCacheTarget } = await import("../../build/index.ts");
   return {
     ...(options.target ? { target: options.target } : {}),
     args: buildArgs(options.buildArg),
@@ -200,6 +191,8 @@ async function settingsOf(options: BuildOptions): Promise<Omit<BuildBody, "conte
     labels: pairs(options.label, "--label"),
     tags: options.tag ?? [],
     ...(options.platform ? { platform: options.platform } : {}),
+    cacheFrom: (options.cacheFrom ?? []).map((text) => readCacheSource(text, process.cwd())),
+    cacheTo: (options.cacheTo ?? []).map((text) => readCacheTarget(text, process.cwd())),
     noCache: options.cache === false,
     noCacheFilter: (options.noCacheFilter ?? []).flatMap((names) => names.split(",")),
     pull: options.pull ?? false,

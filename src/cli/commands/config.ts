@@ -1,4 +1,3 @@
-import { BayError } from "../../errors.ts";
 import type { Context } from "../context.ts";
 import { print, printJson } from "../ui/output.ts";
 
@@ -19,11 +18,10 @@ export async function config(context: Context, names: string[], options: ConfigO
     return printJson(jsonSchema());
   }
   const stack = await context.stack(names);
-  const strange = names.find((name) => !stack.services[name]);
-  if (strange)
-    throw new BayError("UNKNOWN_SERVICE", `the stack ${stack.name} has no service ${strange}`, {
-      hint: `it has: ${Object.keys(stack.services).join(", ")}`,
-    });
+  if (names.length > 0) {
+    const { serviceOf } = await import("../../stack/index.ts");
+    for (const name of names) serviceOf(stack, name);
+  }
   if (names.length > 0)
     stack.services = Object.fromEntries(
       Object.entries(stack.services).filter(([name]) => names.includes(name)),

@@ -47,19 +47,8 @@ async function imagesOf(
   withDependencies: boolean,
 ): Promise<string[]> {
   const stack = await context.stack([...services]);
-  const { dependenciesOf } = await import("../../stack/index.ts");
-  const chosen = new Set<string>();
-  const choose = (name: string) => {
-    const service = stack.services[name];
-    if (!service) throw new BayError("UNKNOWN_SERVICE", `the stack ${stack.name} has no service ${name}`);
-    if (chosen.has(name)) return;
-    chosen.add(name);
-    if (withDependencies)
-      for (const other of dependenciesOf(service)) if (stack.services[other]) choose(other);
-  };
-  for (const name of services.length > 0 ? services : Object.keys(stack.services)) choose(name);
-  const all = [...chosen]
-    .map((name) => stack.services[name]!)
+  const { chooseServices, dependenciesOf } = await import("../../stack/index.ts");
+  const all = chooseServices(stack, services, withDependencies ? dependenciesOf : () => [])
     .filter(({ image, build }) => !stack.images[image] && build === undefined)
     .map(({ image }) => image);
   return [...new Set(all)];
@@ -90,10 +79,10 @@ export async function push(
   options: { quiet?: boolean },
 ): Promise<void> {
   const stack = await context.stack(services);
-  const names = services.length > 0 ? services : Object.keys(stack.services);
+  const { chooseServices } = await import("../../stack/index.ts");
+  const images = chooseServices(stack, services, () => []).map(({ image }) => image);
   const client = await context.daemon();
-  for (const image of new Set(names.map((name) => stack.services[name]!.image)))
-    await pushOne(client, image, options.quiet ?? false);
+  for (const image of new Set(images)) await pushOne(client, image, options.quiet ?? false);
 }
 
 /** `bay image pull IMAGE…`. */

@@ -31,11 +31,8 @@ export async function run(
   options: RunOptions,
 ): Promise<number> {
   const stack = await context.stack([service!]);
-  const wanted = stack.services[service!];
-  if (!wanted)
-    throw new BayError("UNKNOWN_SERVICE", `the stack ${stack.name} has no service ${service}`, {
-      hint: `it has: ${Object.keys(stack.services).join(", ")}`,
-    });
+  const { serviceOf } = await import("../../stack/index.ts");
+  const wanted = serviceOf(stack, service!);
   const client = await context.daemon();
   const dependencies = Object.keys(wanted.dependsOn).filter((name) => stack.services[name]);
   if (options.deps !== false && dependencies.length > 0)

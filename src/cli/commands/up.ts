@@ -48,10 +48,11 @@ export async function up(context: Context, services: string[], options: UpOption
     return plan(context, services, { ...options, detailedExitcode: false });
   }
   const stack = await context.stack(services);
-  if (options.exitCodeFrom && !stack.services[options.exitCodeFrom])
-    throw new BayError("UNKNOWN_SERVICE", `the stack has no service ${options.exitCodeFrom}`);
-  const strange = options.attach?.find((name) => !stack.services[name]);
-  if (strange) throw new BayError("UNKNOWN_SERVICE", `the stack has no service ${strange} to attach to`);
+  const mentioned = [options.exitCodeFrom ?? [], options.attach ?? []].flat();
+  if (mentioned.length > 0) {
+    const { serviceOf } = await import("../../stack/index.ts");
+    for (const name of mentioned) serviceOf(stack, name);
+  }
   if (options.forceRecreate && options.recreate === false)
     throw new BayError("BAD_OPTION", "--force-recreate and --no-recreate say opposite things");
   if ((options.detach || options.wait) && (options.abortOnContainerExit || options.exitCodeFrom))

@@ -205,6 +205,12 @@ function buildOptions(c: Command): Command {
       collect,
     )
     .option("--label <label>", "NAME=VALUE, again for more", collect)
+    .option(
+      "--cache-from <cache>",
+      "type=registry,ref=NAME or type=local,src=FOLDER, again for more",
+      collect,
+    )
+    .option("--cache-to <cache>", "the same with dest=FOLDER, mode=max; type=inline", collect)
     .option("--no-cache", "do every step anew")
     .option("--no-cache-filter <stages>", "do these stages' steps anew", collect)
     .option("--pull", "fetch the stages' images anew")

@@ -18,6 +18,12 @@ const fileSource = z.union([
   z.object({ kind: z.literal("web"), url: z.string().max(4096) }),
 ]);
 
+const cacheSource = z.union([
+  z.object({ kind: z.literal("registry"), reference: z.string() }),
+  z.object({ kind: z.literal("local"), path }),
+]);
+const cacheTarget = { mode: z.enum(["min", "max"]), ignoreError: z.boolean() };
+
 const requestSchema = z.object({
   context: fileSource.optional(),
   dockerfile: z.union([
@@ -41,6 +47,15 @@ const requestSchema = z.object({
   labels: texts.default({}),
   tags: z.array(z.string()).default([]),
   platform: z.string().optional(),
+  cacheFrom: z.array(cacheSource).default([]),
+  cacheTo: z
+    .array(
+      z.union([
+        ...cacheSource.options.map((option) => option.extend(cacheTarget)),
+        z.object({ kind: z.literal("inline"), ...cacheTarget }),
+      ]),
+    )
+    .default([]),
   noCache: z.boolean().default(false),
   noCacheFilter: z.array(z.string()).default([]),
   pull: z.boolean().default(false),

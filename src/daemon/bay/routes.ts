@@ -2,7 +2,7 @@
 import { type ContainerConfig, LABELS } from "../../container/index.ts";
 import { BayError, messageOf } from "../../errors.ts";
 import { desiredConfig, PLAN_DEFAULTS, type PlanOptions } from "../../reconcile/index.ts";
-import type { Stack } from "../../stack/index.ts";
+import { type Stack, serviceOf } from "../../stack/index.ts";
 import { type Call, type Route, route, sendJson, startStream } from "../http.ts";
 import { toImageSource } from "../observe.ts";
 import type { Services } from "../server.ts";
@@ -122,9 +122,7 @@ async function streamed(
 /** A container for `bay run`: a service's, changed for one command, and not counted among its replicas. */
 async function createOneOff(manager: Services["manager"], body: RunRequest) {
   const { stack } = body;
-  const service = stack.services[body.service];
-  if (!service)
-    throw new BayError("UNKNOWN_SERVICE", `the stack ${stack.name} has no service ${body.service}`);
+  const service = serviceOf(stack, body.service);
   const definition = stack.images[service.image];
   if (definition) await manager.images.ensure(service.image, toImageSource(definition));
   const image = await manager.images.get(service.image);

@@ -9,11 +9,11 @@ import { checkFilters, type Filters, parseFilters, untilOf } from "./filters.ts"
 /** What nobody used for so long is removed where not all is. */
 const UNUSED_FOR = 7 * 24 * 3600_000;
 
-type Cache = Pick<Services, "steps" | "cacheMounts">;
+type Cache = Pick<Services, "steps" | "cacheMounts" | "repositories">;
 
 interface Entry {
   id: string;
-  type: "regular" | "exec.cachemount";
+  type: "regular" | "exec.cachemount" | "source.git.checkout";
   description: string;
   isInUse: boolean;
   createdAt: string;
@@ -24,7 +24,7 @@ interface Entry {
 
 const sizeOf = (directory: string) => measureDirectory(directory).catch(() => 0);
 
-async function listEntries({ steps, cacheMounts }: Cache): Promise<Entry[]> {
+async function listEntries({ steps, cacheMounts, repositories }: Cache): Promise<Entry[]> {
   const layers = steps.list().map(
     async (record): Promise<Entry> => ({
       ...record,
@@ -46,7 +46,18 @@ async function listEntries({ steps, cacheMounts }: Cache): Promise<Entry[]> {
       remove: () => cacheMounts.remove([record]),
     }),
   );
-  return Promise.all([...layers, ...mounts]);
+  const sources = repositories.list().map(
+    async (kept): Promise<Entry> => ({
+      ...kept,
+      id: kept.name,
+      type: "source.git.checkout",
+      description: "a git repository",
+      isInUse: steps.isInUse,
+      size: await sizeOf(kept.path),
+      remove: () => repositories.remove(kept),
+    }),
+  );
+  return Promise.all([...layers, ...mounts, ...sources]);
 }
 
 /** BuildCache of system/df. */

@@ -8,7 +8,7 @@ import type { Services } from "../server.ts";
 import { buildCacheUsage } from "./build-cache.ts";
 import { checkFilters, matchesLabels, parseFilters, untilOf } from "./filters.ts";
 
-export function diskRoutes({ manager, steps, cacheMounts }: Services): Route[] {
+export function diskRoutes({ manager, ...services }: Services): Route[] {
   const writableSize = (record: ContainerRecord) =>
     measureDirectory(join(containerDirectory(manager, record.id), "upper")).catch(() => 0);
   const usersOfVolume = (name: string) =>
@@ -62,7 +62,7 @@ export function diskRoutes({ manager, steps, cacheMounts }: Services): Route[] {
             },
           })),
         ),
-        BuildCache: await buildCacheUsage({ steps, cacheMounts }),
+        BuildCache: await buildCacheUsage(services),
       });
     }),
     route("POST", "/containers/prune", async ({ response, query }) => {

@@ -5,7 +5,14 @@ import type { ContentStore, Descriptor } from "../content-store.ts";
 import { Growth } from "../growth.ts";
 import { canFollowGrowth, type Piece } from "../layer-pool.ts";
 import type { LayerStore } from "../layer-store.ts";
-import { type Manifest, MEDIA, parseImageConfig, parseIndex, parseManifest } from "../manifest.ts";
+import {
+  type ImageConfig,
+  type Manifest,
+  MEDIA,
+  parseImageConfig,
+  parseIndex,
+  parseManifest,
+} from "../manifest.ts";
 import { choosePlatform, formatPlatform, type Platform } from "../platform.ts";
 import type { Reference } from "../reference.ts";
 import { RegistryClient, RegistryError, readAnswer } from "./client.ts";
@@ -53,20 +60,54 @@ export async function pullImage(
   layers: LayerStore,
   request: PullRequest,
 ): Promise<Pulled> {
-  const endpoints = endpointsOf(request.reference.registry, readSettings());
-  const failures: BayError[] = [];
   try {
-    for (const endpoint of endpoints) {
-      try {
-        const client = new RegistryClient(endpoint, await request.credentialsOf(endpoint.host));
-        return await pullFrom(client, content, layers, request);
-      } catch (error) {
-        if (!(error instanceof BayError) || request.signal?.aborted || isLocal(error)) throw error;
-        failures.push(error);
-      }
-    }
+    return await atFirstEndpoint(request, (client) => pullFrom(client, content, layers, request));
   } finally {
     void closeConnections();
+  }
+}
+
+/** An image of a registry whose layers come one by one, when they are needed. */
+export interface LazyImage {
+  config: ImageConfig;
+  /** Gets a layer and unpacks it, where it is not here. Throws as `pullImage`. */
+  fetchLayer: (diffId: string) => Promise<void>;
+}
+
+/** Gets the manifest and the config of an image, and no layer yet. Throws as `pullImage`. */
+export async function openLazily(
+  content: ContentStore,
+  layers: LayerStore,
+  request: PullRequest,
+): Promise<LazyImage> {
+  return atFirstEndpoint(request, async (client) => {
+    const { manifest, config } = await fetchHead(client, content, request);
+    const diffIds = config.rootfs.diff_ids;
+    return {
+      config,
+      fetchLayer: async (diffId) => {
+        const descriptor = manifest.layers[diffIds.indexOf(diffId)];
+        if (!descriptor)
+          throw new BayError("BAD_MANIFEST", `${request.reference.repository} has no layer ${diffId}`);
+        await fetchLayer(client, content, layers, request, descriptor, diffId);
+      },
+    };
+  });
+}
+
+/** Asks the mirrors first, then the registry itself. */
+async function atFirstEndpoint<T>(
+  request: PullRequest,
+  action: (client: RegistryClient) => Promise<T>,
+): Promise<T> {
+  const failures: BayError[] = [];
+  for (const endpoint of endpointsOf(request.reference.registry, readSettings())) {
+    try {
+      return await action(new RegistryClient(endpoint, await request.credentialsOf(endpoint.host)));
+    } catch (error) {
+      if (!(error instanceof BayError) || request.signal?.aborted || isLocal(error)) throw error;
+      failures.push(error);
+    }
   }
   const [only] = failures;
   if (failures.length === 1 && only) throw only;
@@ -98,6 +139,17 @@ async function pullFrom(
   layers: LayerStore,
   request: PullRequest,
 ): Promise<Pulled> {
+  const { top, found, manifest, config } = await fetchHead(client, content, request);
+  const diffIds = config.rootfs.diff_ids;
+  await eachOf(manifest.layers, LAYERS_AT_ONCE, (layer, index) =>
+    fetchLayer(client, content, layers, request, layer, diffIds[index]!),
+  );
+  if (found !== top) content.put(top.bytes, top.mediaType);
+  return { manifest: content.put(found.bytes, found.mediaType), digest: top.digest };
+}
+
+/** What an image's name stands for, its manifest for the platform, and its config. */
+async function fetchHead(client: RegistryClient, content: ContentStore, request: PullRequest) {
   const { reference, platform, signal } = request;
   const { repository } = reference;
   const top = await fetchManifest(client, repository, reference.digest ?? reference.tag ?? "latest", signal);
@@ -117,14 +169,9 @@ async function pullFrom(
       "NO_PLATFORM",
       `${whole} is for ${formatPlatform(offered)}, not ${formatPlatform(platform)}`,
     );
-  const diffIds = config.rootfs.diff_ids;
-  if (diffIds.length !== manifest.layers.length)
+  if (config.rootfs.diff_ids.length !== manifest.layers.length)
     throw new BayError("BAD_MANIFEST", `${whole}: layers and diff_ids differ in number`);
-  await eachOf(manifest.layers, LAYERS_AT_ONCE, (layer, index) =>
-    fetchLayer(client, content, layers, request, layer, diffIds[index]!),
-  );
-  if (found !== top) content.put(top.bytes, top.mediaType);
-  return { manifest: content.put(found.bytes, found.mediaType), digest: top.digest };
+  return { top, found, manifest, config };
 }
 
 interface FetchedManifest {

@@ -2,8 +2,8 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { removeTree } from "../image/index.ts";
-import type { Store } from "../store/index.ts";
+import { removeTree } from "../../image/index.ts";
+import type { Store } from "../../store/index.ts";
 
 export interface CacheMountRecord {
   /** The mount's ID and what it began with; unique with `place`. */

@@ -5,9 +5,9 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
-import { BayError } from "../errors.ts";
-import { type ImageStore, removeTree } from "../image/index.ts";
-import type { Store } from "../store/index.ts";
+import { BayError } from "../../errors.ts";
+import { type ImageStore, removeTree } from "../../image/index.ts";
+import type { Store } from "../../store/index.ts";
 
 export interface StepRecord {
   key: string;

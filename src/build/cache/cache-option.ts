@@ -1,0 +1,102 @@
+/** `--cache-from` and `--cache-to`, and Compose's cache_from and cache_to: comma-separated KEY=VALUE, or a reference alone. */
+import { resolve } from "node:path";
+import { nearest } from "../../diagnostics.ts";
+import { BayError } from "../../errors.ts";
+import { csvFields } from "../dockerfile/run-mount.ts";
+
+/** Where steps are taken from. */
+export type CacheSource = { kind: "registry"; reference: string } | { kind: "local"; path: string };
+
+/** Where steps go. */
+export type CacheTarget = (CacheSource | { kind: "inline" }) & {
+  /** Only the steps that the image is made of, or those of all stages too. */
+  mode: "min" | "max";
+  /** A failure is told and does not fail the build. */
+  ignoreError: boolean;
+};
+
+const KEYS = {
+  from: ["type", "ref", "src"],
+  to: ["type", "ref", "dest", "mode", "ignore-error", "oci-mediatypes", "image-manifest", "compression"],
+};
+const KNOWN_ELSEWHERE = ["gha", "s3", "azblob"];
+
+type Bad = (message: string, hint?: string) => BayError;
+
+/** Paths are below `directory`. Throws BAD_OPTION. */
+export function readCacheSource(text: string, directory: string): CacheSource {
+  const { fields, bad } = fieldsOf(text, "from");
+  const source = placeOf(fields, fields.get("src"), "src", directory, bad);
+  if (source.kind === "inline")
+    throw bad("an inline cache is taken from its image", "type=registry,ref=IMAGE");
+  return source;
+}
+
+/** Throws BAD_OPTION. */
+export function readCacheTarget(text: string, directory: string): CacheTarget {
+  const { fields, bad } = fieldsOf(text, "to");
+  const place = placeOf(fields, fields.get("dest"), "dest", directory, bad);
+  const mode = fields.get("mode") ?? "min";
+  if (mode !== "min" && mode !== "max") throw bad(`mode is min or max, not ${mode}`);
+  if (place.kind === "inline" && mode === "max")
+    throw bad("an inline cache has the image's own steps", "mode=min");
+  const compression = fields.get("compression") ?? "uncompressed";
+  if (compression !== "uncompressed")
+    throw bad(`compression=${compression} is not supported; uncompressed is`);
+  for (const key of ["oci-mediatypes", "image-manifest"])
+    if (fields.get(key) === "false") throw bad(`${key}=false is not supported`);
+  return { ...place, mode, ignoreError: fields.get("ignore-error") === "true" };
+}
+
+function fieldsOf(text: string, way: "from" | "to"): { fields: Map<string, string>; bad: Bad } {
+  const bad: Bad = (message, hint) =>
+    new BayError("BAD_OPTION", `cache ${way} ${JSON.stringify(text)}: ${message}`, hint ? { hint } : {});
+  if (!text.includes("="))
+    return {
+      fields: new Map([
+        ["type", "registry"],
+        ["ref", text],
+      ]),
+      bad,
+    };
+  const fields = new Map<string, string>();
+  for (const field of csvFields(text)) {
+    const [key = "", value] = field.split(/=(.*)/s);
+    if (value === undefined) throw bad(`${JSON.stringify(field)} lacks a value`);
+    if (!KEYS[way].includes(key)) {
+      const close = nearest(key, KEYS[way]);
+      throw bad(
+        `there is no ${JSON.stringify(key)}`,
+        close ? `did you mean ${close}?` : `it has ${KEYS[way].join(", ")}`,
+      );
+    }
+    fields.set(key, value);
+  }
+  return { fields, bad };
+}
+
+function placeOf(
+  fields: ReadonlyMap<string, string>,
+  path: string | undefined,
+  key: string,
+  directory: string,
+  bad: Bad,
+): CacheSource | { kind: "inline" } {
+  const type = fields.get("type");
+  const reference = fields.get("ref");
+  if (type === "registry") {
+    if (!reference) throw bad("type=registry needs a ref", "type=registry,ref=HOST/NAME:TAG");
+    return { kind: "registry", reference };
+  }
+  if (type === "local") {
+    if (!path) throw bad(`type=local needs a ${key}`, `type=local,${key}=FOLDER`);
+    return { kind: "local", path: resolve(directory, path) };
+  }
+  if (type === "inline") return { kind: "inline" };
+  if (type !== undefined && KNOWN_ELSEWHERE.includes(type))
+    throw bad(`type=${type} is not supported; registry, local and inline are`);
+  throw bad(
+    type === undefined ? "it has no type" : `there is no type ${JSON.stringify(type)}`,
+    "registry, local or inline",
+  );
+}

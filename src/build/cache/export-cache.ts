@@ -1,0 +1,71 @@
+/** Giving a build's steps away: to a registry, or into a folder. */
+import { cpSync, existsSync, linkSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { BayError } from "../../errors.ts";
+import { type Descriptor, type ImageStore, MEDIA, putImage } from "../../image/index.ts";
+import { cacheConfig, type PackedStep } from "./cache-format.ts";
+import type { CacheTarget } from "./cache-option.ts";
+
+/** A registry takes no image with more. */
+const MAX_LAYERS = 500;
+
+/** Puts the steps where the target says. Throws what the registry says, and what the system says of the folder. */
+export async function exportCache(
+  images: ImageStore,
+  target: Exclude<CacheTarget, { kind: "inline" }>,
+  steps: readonly PackedStep[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const config = cacheConfig(steps);
+  const diffIds = config.rootfs.diff_ids;
+  if (diffIds.length > MAX_LAYERS)
+    throw new BayError(
+      "CACHE_TOO_LARGE",
+      `the cache has ${diffIds.length} layers; ${MAX_LAYERS} can be exported`,
+      {
+        hint: "mode=min exports the image's own steps",
+      },
+    );
+  const { content } = images;
+  const layers = diffIds.map((digest) => ({
+    mediaType: MEDIA.layer,
+    digest,
+    size: content.piece(digest).size,
+  }));
+  await images.during(async () => {
+    const manifest = putImage(content, config, layers);
+    if (target.kind === "local") return writeLayout(images, target.path, manifest, layers);
+    await images.pushManifest(target.reference, manifest, signal);
+  });
+}
+
+/** An OCI layout, in which blobs of earlier exports stay. */
+function writeLayout(
+  { content }: ImageStore,
+  directory: string,
+  manifest: Descriptor,
+  layers: readonly Descriptor[],
+): void {
+  const blobs = join(directory, "blobs", "sha256");
+  mkdirSync(blobs, { recursive: true });
+  const { config } = JSON.parse(content.read(manifest.digest).toString("utf8")) as { config: Descriptor };
+  for (const { digest } of [...layers, config, manifest]) {
+    const place = join(blobs, digest.slice("sha256:".length));
+    if (!existsSync(place)) copyBlob(content.path(digest), place);
+  }
+  const put = (name: string, text: string) => {
+    writeFileSync(join(directory, `.${name}.new`), text);
+    renameSync(join(directory, `.${name}.new`), join(directory, name));
+  };
+  put("oci-layout", '{"imageLayoutVersion":"1.0.0"}\n');
+  put("index.json", JSON.stringify({ schemaVersion: 2, mediaType: MEDIA.index, manifests: [manifest] }));
+}
+
+/** Blobs never change, so that on one disk a second name is enough. */
+function copyBlob(from: string, to: string): void {
+  try {
+    linkSync(from, to);
+  } catch {
+    cpSync(from, to);
+  }
+}

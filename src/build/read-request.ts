@@ -1,0 +1,59 @@
+/** What a build needs to know before it begins: its Dockerfile and its ignore file, wherever they are. */
+import { readFileSync } from "node:fs";
+import { type Diagnostic, formatDiagnostic } from "../diagnostics.ts";
+import { BayError } from "../errors.ts";
+import { readInRoot } from "../linux/index.ts";
+import { ignoreLines } from "./ignore.ts";
+import type { ContextFolders } from "./sources/context-folders.ts";
+import type { GitAccess } from "./sources/git.ts";
+import { type Dockerfile, readDockerfile } from "./stages.ts";
+import type { BuildRequest, DockerfileText, ReadRequest } from "./types.ts";
+
+/** Throws BAD_DOCKERFILE with everything that is wrong with the file; gives its warnings. */
+export function checkDockerfile({ source, file }: DockerfileText): {
+  dockerfile: Dockerfile;
+  warnings: string[];
+} {
+  const problems: Diagnostic[] = [];
+  const dockerfile = readDockerfile(source, file, (problem) => problems.push(problem));
+  const sources = new Map([[file, source]]);
+  const show = (severity: Diagnostic["severity"]) =>
+    problems.filter((each) => each.severity === severity).map((each) => formatDiagnostic(each, sources));
+  const errors = show("error");
+  if (errors.length > 0) throw new BayError("BAD_DOCKERFILE", errors.join("\n\n"));
+  return { dockerfile, warnings: show("warning") };
+}
+
+/** What git is given of a build's secrets. */
+export function accessOf({ secrets, ssh }: BuildRequest, signal: AbortSignal | undefined): GitAccess {
+  const secret = (id: string) => {
+    const given = secrets[id];
+    if (!given) return undefined;
+    return "value" in given ? given.value : readFileSync(given.file, "utf8");
+  };
+  return { agent: ssh.default, secret, signal };
+}
+
+/** Reads the Dockerfile and the ignore file where they come with the context. Throws NO_DOCKERFILE, NO_CONTEXT. */
+export async function readFiles(request: BuildRequest, folders: ContextFolders): Promise<ReadRequest> {
+  const { context, dockerfile, ignore } = request;
+  const folder = context && (await folders.folderOf(context)).path;
+  const text = "source" in dockerfile ? dockerfile : dockerfileIn(folder, dockerfile.path);
+  if (ignore) return { ...request, dockerfile: text, ignore };
+  const name = "source" in dockerfile ? "Dockerfile" : dockerfile.path;
+  const found =
+    folder && (readInRoot(folder, `/${name}.dockerignore`) ?? readInRoot(folder, "/.dockerignore"));
+  return { ...request, dockerfile: text, ignore: found ? ignoreLines(found.toString("utf8")) : [] };
+}
+
+/** Of a context that was fetched: its symlinks lead nowhere but into it. */
+function dockerfileIn(folder: string | undefined, path: string): DockerfileText {
+  if (folder === undefined)
+    throw new BayError("NO_DOCKERFILE", "there is no context to read the Dockerfile of");
+  const names = path === "" ? ["Dockerfile", "dockerfile"] : [path];
+  for (const file of names) {
+    const bytes = readInRoot(folder, `/${file}`, 4 << 20);
+    if (bytes) return { source: bytes.toString("utf8"), file };
+  }
+  throw new BayError("NO_DOCKERFILE", `the context has no ${names[0]}`, { hint: "-f names another" });
+}
