@@ -12,5 +12,7 @@ export type { BuildNews, BuildRequest, ContextSource, FileSource } from "./types
 
 /** Builds themselves, which few commands need. */
 export const loadBuilder = () => import("./build.ts");
+/** Work on trees of files, in workers. */
+export const loadTreeTasks = () => import("./tree/tasks.ts");
 /** Checking Dockerfiles without building. */
 export const loadChecker = () => import("./read-request.ts");

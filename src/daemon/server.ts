@@ -7,6 +7,7 @@ import type { Builder, CacheMounts, KeptRepositories, StepStore } from "../build
 import type { ContainerManager } from "../container/index.ts";
 import { BayError } from "../errors.ts";
 import { buildRoutes } from "./bay/build.ts";
+import { imageFileRoutes } from "./bay/image-files.ts";
 import { bayRoutes } from "./bay/routes.ts";
 import { archiveRoutes } from "./engine/archive.ts";
 import { buildCacheRoutes } from "./engine/build-cache.ts";
@@ -58,6 +59,7 @@ export function createEngineServer(services: Services): Server {
     ...archiveRoutes(services),
     ...streamRoutes(services).routes,
     ...buildRoutes(services),
+    ...imageFileRoutes(services),
     ...bayRoutes(services),
   ];
   const hijacks = streamRoutes(services).hijacks;

@@ -45,7 +45,8 @@ export class ImageRecords {
 
   /** By name. Throws BAD_REFERENCE. */
   find(reference: string): ImageRecord | undefined {
-    return this.store.get<ImageRecord>(IMAGE_KEY + canonicalReference(reference));
+    const name = isUntagged(reference) ? reference : canonicalReference(reference);
+    return this.store.get<ImageRecord>(IMAGE_KEY + name);
   }
 
   /** An image by its ID, of which the beginning is enough, whatever its name. */

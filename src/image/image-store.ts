@@ -277,6 +277,17 @@ export class ImageStore {
     return this.#busy("save", () => writeArchive(this.content, [...byId.values()], put));
   }
 
+  /** Gives an archive of one image under names that need not be known here. Throws BAD_REFERENCE. */
+  async saveAs(
+    { manifest }: ImageRecord,
+    names: readonly string[],
+    put: (bytes: Buffer) => Promise<void>,
+  ): Promise<void> {
+    const { writeArchive } = await import("./archive/write.ts");
+    const saved = { manifest, names: names.map(canonicalReference) };
+    return this.#busy("save", () => writeArchive(this.content, [saved], put));
+  }
+
   /** Removes blobs and layers that no image needs. It waits for pulls and the like, whose blobs have no image yet. */
   async sweep(): Promise<Swept> {
     const { sweep } = await import("./garbage.ts");

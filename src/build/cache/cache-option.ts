@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { nearest } from "../../diagnostics.ts";
 import { BayError } from "../../errors.ts";
-import { csvFields } from "../dockerfile/run-mount.ts";
+import { csvFields } from "../csv.ts";
 
 /** Where steps are taken from. */
 export type CacheSource = { kind: "registry"; reference: string } | { kind: "local"; path: string };

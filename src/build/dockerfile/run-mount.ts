@@ -1,6 +1,7 @@
 /** `RUN --mount=type=…` (Dockerfile reference): comma-separated KEY=VALUE, in CSV where a value has commas. */
 import { nearest } from "../../diagnostics.ts";
 import { BayError } from "../../errors.ts";
+import { csvFields } from "../csv.ts";
 
 export type RunMount =
   | { type: "bind"; target: string; source: string; from: string | undefined; readOnly: boolean }
@@ -156,22 +157,4 @@ function sizeOf(text: string | undefined): number | undefined {
   const [, number, unit = ""] = /^(\d+(?:\.\d+)?)\s*([bkmg]?)b?$/i.exec(text) ?? [];
   if (number === undefined) throw bad(`size: ${JSON.stringify(text)} is no size`, "for example 64m");
   return Math.round(Number(number) * UNITS[unit.toLowerCase()]!);
-}
-
-/** One line of CSV (RFC 4180). Throws BAD_DOCKERFILE for a quote that does not end. */
-export function csvFields(text: string): string[] {
-  const fields: string[] = [];
-  for (let at = 0; at <= text.length; ) {
-    if (text[at] === '"') {
-      const [whole, inner = ""] = /^"((?:[^"]|"")*)"(?=,|$)/s.exec(text.slice(at)) ?? [];
-      if (whole === undefined) throw bad(`a quote in ${JSON.stringify(text)} does not end`);
-      fields.push(inner.replaceAll('""', '"'));
-      at += whole.length + 1;
-    } else {
-      const end = text.indexOf(",", at);
-      fields.push(text.slice(at, end === -1 ? text.length : end));
-      at = end === -1 ? text.length + 1 : end + 1;
-    }
-  }
-  return fields;
 }

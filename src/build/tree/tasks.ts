@@ -14,14 +14,19 @@ export type TreeRoot =
   /** Layers over each other, the topmost first. */
   | { kind: "layers"; directory: string; lower: string[]; staging: string };
 
-/** The new layer, and what it lies over. */
-export interface TreeTarget {
+/** A new layer, and what it lies over. */
+export interface LayerTarget {
   directory: string;
   lower: string[];
   upper: string;
   work: string;
   staging: string;
 }
+
+export type TreeTarget =
+  | LayerTarget
+  /** A folder of the host as it is. */
+  | { folder: string; staging: string };
 
 export interface Owner {
   uid: number;
@@ -68,6 +73,8 @@ export type TreeTask =
       files: { name: string; content: string }[];
       options: CopyOptions;
     }
+  /** Writes the whole of layers as a tar archive into a new file of the host. */
+  | { kind: "archive"; root: Extract<TreeRoot, { kind: "layers" }>; file: string }
   /** Makes a directory where none is. */
   | { kind: "directory"; into: TreeTarget; path: string; owner: Owner };
 

@@ -1,9 +1,9 @@
 /** The worker for trees of files (tasks.ts). Sources and targets are each taken as the thread's root, so that no name in them leads out. */
-import { mkdirSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { parentPort } from "node:worker_threads";
 import { BayError } from "../../errors.ts";
-import { binary, COMPRESSIONS, loadCompression, type WorkerAnswer } from "../../image/layers.ts";
+import { binary, COMPRESSIONS, loadCompression, packHere, type WorkerAnswer } from "../../image/layers.ts";
 import { inPrivateMounts, mountOverlay, mountTmpfs, ThreadRoot } from "../../linux/index.ts";
 import { IgnorePatterns } from "../ignore.ts";
 import { copyMatches, makeDirectories, writeGiven } from "./copy.ts";
@@ -26,7 +26,9 @@ function mountSource(root: TreeRoot, staging: string): string {
   return join(staging, "source");
 }
 
-function mountTarget({ directory, lower, upper, work, staging }: TreeTarget): string {
+function mountTarget(target: TreeTarget): string {
+  if ("folder" in target) return target.folder;
+  const { directory, lower, upper, work, staging } = target;
   const all = lower.length > 0 ? lower.map((name) => join(directory, name)) : [join(staging, "empty")];
   mountOverlay(join(staging, "target"), `lowerdir=${all.join(":")},upperdir=${upper},workdir=${work}`);
   return join(staging, "target");
@@ -62,8 +64,27 @@ function digest(selection: Selection, cacheFile: string | undefined): string {
   return result;
 }
 
+function archive({ root, file }: Extract<TreeTask, { kind: "archive" }>): string {
+  const out = openSync(file, "wx", 0o600);
+  try {
+    return inPrivateMounts(() => {
+      prepareStaging(root.staging);
+      return withRoot(mountSource(root, root.staging), (source) => {
+        source.enter();
+        packHere((bytes) => {
+          for (let at = 0; at < bytes.length; ) at += writeSync(out, bytes, at);
+        });
+        return "";
+      });
+    });
+  } finally {
+    closeSync(out);
+  }
+}
+
 function run(task: TreeTask): string {
   if (task.kind === "digest") return digest(task.selection, task.cacheFile);
+  if (task.kind === "archive") return archive(task);
   return inPrivateMounts(() => {
     prepareStaging(task.into.staging);
     const from = task.kind === "copy" ? mountSource(task.selection.root, task.into.staging) : undefined;

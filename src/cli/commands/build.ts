@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import type { BuildRequest } from "../../build/index.ts";
 import type { BuildBody } from "../../daemon/bay/build.ts";
+import type { Client } from "../../daemon/index.ts";
 import { BayError } from "../../errors.ts";
 import type { Service, Stack } from "../../stack/index.ts";
 import type { Context } from "../context.ts";
@@ -32,6 +33,9 @@ export interface BuildOptions {
   allow?: string[];
   iidfile?: string;
   metadataFile?: string;
+  output?: string[];
+  push?: boolean;
+  load?: boolean;
   progress: ProgressKind;
   quiet?: boolean;
   check?: boolean;
@@ -48,16 +52,46 @@ export async function build(context: Context, [path = "."]: string[], options: B
 
 async function buildOne(context: Context, body: BuildBody, options: BuildOptions): Promise<void> {
   if (options.check) return check([body.dockerfile]);
+  const by = await import("./build-output.ts");
+  const outputs = (options.output ?? []).map(by.readOutput);
+  by.checkOutputs(outputs);
+  const named = outputs.flatMap((output) => (output.kind === "image" ? (output.name?.split(",") ?? []) : []));
+  const tags = [...new Set([...(options.tag ?? []), ...named])];
+  const isKept = by.keepsImage(outputs);
   const client = await context.daemon();
-  const image = await followBuild(client, "/bay/v1/build", body, options.quiet ? "quiet" : options.progress);
-  if (options.iidfile) writeFileSync(options.iidfile, image.id);
-  if (options.metadataFile)
-    writeFileSync(
-      options.metadataFile,
-      `${JSON.stringify({ "containerimage.config.digest": image.id, "containerimage.digest": image.digest, "image.name": (options.tag ?? []).join(",") }, null, 2)}\n`,
-    );
-  if (options.quiet) print(image.id);
-  else print(`built ${options.tag?.join(", ") ?? "an image"} (${image.id.slice(7, 19)})`);
+  const kind = options.quiet ? "quiet" : options.progress;
+  const image = await followBuild(client, "/bay/v1/build", { ...body, tags: isKept ? tags : [] }, kind);
+  writeMetadata(image, tags, options);
+  await by.deliver(client, image.id, tags, outputs);
+  if (!isKept) return forget(client, image.id);
+  // standard output may be an archive's
+  if (!outputs.some((output) => "file" in output && output.file === undefined))
+    print(options.quiet ? image.id : `built ${tags.join(", ") || "an image"} (${image.id.slice(7, 19)})`);
+  if (!options.push && !outputs.some((output) => output.kind === "image" && output.push)) return;
+  if (tags.length === 0)
+    throw new BayError("BAD_OPTION", "an image without a name cannot be pushed", { hint: "-t NAME" });
+  const { pushImages } = await import("./registry.ts");
+  await pushImages(context, tags, {});
+}
+
+function writeMetadata(
+  { id, digest }: { id: string; digest: string },
+  tags: readonly string[],
+  { iidfile, metadataFile }: BuildOptions,
+): void {
+  if (iidfile) writeFileSync(iidfile, id);
+  const metadata = {
+    "containerimage.config.digest": id,
+    "containerimage.digest": digest,
+    "image.name": tags.join(","),
+  };
+  if (metadataFile) writeFileSync(metadataFile, `${JSON.stringify(metadata, null, 2)}\n`);
+}
+
+/** An image that nobody asked for goes, unless another build gave it a name. */
+async function forget(client: Client, id: string): Promise<void> {
+  const { RepoTags } = await client.json<{ RepoTags: string[] }>("GET", `/images/${id}/json`);
+  if (RepoTags.length === 0) await client.json("DELETE", `/images/${id}`);
 }
 
 /** Says what is wrong with Dockerfiles, without building. Throws BAD_DOCKERFILE. */
@@ -129,7 +163,7 @@ async function chooseBuilds(
   names: readonly string[],
   withDependencies: boolean,
 ): Promise<Service[]> {
-  const { buildsNeeding, chooseServices } = await import("../../stack/index.ts");
+  const { buildsNeeding, chooseServices } = await import("../../stack/loaded.ts");
   return chooseServices(stack, names, ({ name, dependsOn }) => [
     ...buildsNeeding(stack, name),
     ...(withDependencies ? Object.keys(dependsOn) : []),
@@ -267,7 +301,7 @@ async function sizes({
 }
 
 async function bytesOf(text: string): Promise<number> {
-  const { parseBytes } = await import("../../stack/index.ts");
+  const { parseBytes } = await import("../../stack/loaded.ts");
   const bytes = parseBytes(text);
   if (bytes !== undefined) return bytes;
   throw new BayError("BAD_OPTION", `--shm-size: ${text} is no size`, { hint: "for example 128m" });

@@ -19,7 +19,7 @@ export async function config(context: Context, names: string[], options: ConfigO
   }
   const stack = await context.stack(names);
   if (names.length > 0) {
-    const { serviceOf } = await import("../../stack/index.ts");
+    const { serviceOf } = await import("../../stack/loaded.ts");
     for (const name of names) serviceOf(stack, name);
   }
   if (names.length > 0)

@@ -250,7 +250,7 @@ export async function pruneBuilds(
 }
 
 async function sizeOption(text: string): Promise<number> {
-  const { parseBytes } = await import("../../stack/index.ts");
+  const { parseBytes } = await import("../../stack/loaded.ts");
   const bytes = parseBytes(text);
   if (bytes !== undefined && bytes > 0) return bytes;
   throw new BayError("BAD_OPTION", `--keep-storage: ${text} is no size`, { hint: "for example 10gb" });

@@ -47,7 +47,7 @@ async function imagesOf(
   withDependencies: boolean,
 ): Promise<string[]> {
   const stack = await context.stack([...services]);
-  const { chooseServices, dependenciesOf } = await import("../../stack/index.ts");
+  const { chooseServices, dependenciesOf } = await import("../../stack/loaded.ts");
   const all = chooseServices(stack, services, withDependencies ? dependenciesOf : () => [])
     .filter(({ image, build }) => !stack.images[image] && build === undefined)
     .map(({ image }) => image);
@@ -79,7 +79,7 @@ export async function push(
   options: { quiet?: boolean },
 ): Promise<void> {
   const stack = await context.stack(services);
-  const { chooseServices } = await import("../../stack/index.ts");
+  const { chooseServices } = await import("../../stack/loaded.ts");
   const images = chooseServices(stack, services, () => []).map(({ image }) => image);
   const client = await context.daemon();
   for (const image of new Set(images)) await pushOne(client, image, options.quiet ?? false);

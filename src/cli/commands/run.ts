@@ -31,7 +31,7 @@ export async function run(
   options: RunOptions,
 ): Promise<number> {
   const stack = await context.stack([service!]);
-  const { serviceOf } = await import("../../stack/index.ts");
+  const { serviceOf } = await import("../../stack/loaded.ts");
   const wanted = serviceOf(stack, service!);
   const client = await context.daemon();
   const dependencies = Object.keys(wanted.dependsOn).filter((name) => stack.services[name]);
@@ -93,7 +93,7 @@ export async function run(
 }
 
 async function overrides(stack: Stack, options: RunOptions, tty: boolean): Promise<Partial<ContainerConfig>> {
-  const { parsePort } = await import("../../stack/ports.ts");
+  const { parsePort } = await import("../../stack/loaded.ts");
   const ports = (options.publish ?? []).flatMap((text) => {
     const parsed = parsePort(text);
     if (typeof parsed === "string") throw new BayError("BAD_OPTION", parsed);

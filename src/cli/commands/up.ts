@@ -50,7 +50,7 @@ export async function up(context: Context, services: string[], options: UpOption
   const stack = await context.stack(services);
   const mentioned = [options.exitCodeFrom ?? [], options.attach ?? []].flat();
   if (mentioned.length > 0) {
-    const { serviceOf } = await import("../../stack/index.ts");
+    const { serviceOf } = await import("../../stack/loaded.ts");
     for (const name of mentioned) serviceOf(stack, name);
   }
   if (options.forceRecreate && options.recreate === false)

@@ -222,6 +222,13 @@ function buildOptions(c: Command): Command {
     .option("--secret <secret>", "id=NAME,src=FILE or id=NAME,env=VARIABLE, again for more", collect)
     .option("--ssh <agent>", "default, or NAME=SOCKET, again for more", collect)
     .option("--allow <what>", "security.insecure", collect)
+    .option(
+      "-o, --output <output>",
+      "type=local, tar, oci, docker, image or registry, dest=…; or a folder",
+      collect,
+    )
+    .option("--push", "send the image to the registry of its name")
+    .option("--load", "keep the image on this host, as without it")
     .option("--iidfile <file>", "write the image's ID here")
     .option("--metadata-file <file>", "write the image's digests here")
     .addOption(progress())

@@ -204,17 +204,25 @@ export function imageTransferRoutes({ manager }: Services): Route[] {
 
   async function save({ response }: Call, names: readonly string[]): Promise<void> {
     const records = names.map((name) => ({ record: images.records.need(name), name: nameOrId(name) }));
-    response.writeHead(200, { "Content-Type": "application/x-tar" });
-    try {
-      await images.saveArchive(records, async (bytes) => {
-        if (response.destroyed) throw new BayError("ABORTED", "the client went away");
-        if (!response.write(bytes)) await drained(response);
-      });
-      response.end();
-    } catch {
-      // an archive that ends without its end is seen by the client
-      response.destroy();
-    }
+    await sendArchive(response, (put) => images.saveArchive(records, put));
+  }
+}
+
+/** An archive as the answer, piece by piece, as fast as the client takes it. */
+export async function sendArchive(
+  response: Call["response"],
+  write: (put: (bytes: Buffer) => Promise<void>) => Promise<void>,
+): Promise<void> {
+  response.writeHead(200, { "Content-Type": "application/x-tar" });
+  try {
+    await write(async (bytes) => {
+      if (response.destroyed) throw new BayError("ABORTED", "the client went away");
+      if (!response.write(bytes)) await drained(response);
+    });
+    response.end();
+  } catch {
+    // an archive that ends without its end is seen by the client
+    response.destroy();
   }
 }
 

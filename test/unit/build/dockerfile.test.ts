@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { csvFields, parseRunMount } from "../../../src/build/dockerfile/run-mount.ts";
+import { csvFields } from "../../../src/build/csv.ts";
+import { parseRunMount } from "../../../src/build/dockerfile/run-mount.ts";
 import { expand } from "../../../src/build/dockerfile/words.ts";
 import { changedConfig } from "../../../src/build/index.ts";
 import { globalArgs, Scope } from "../../../src/build/scope.ts";
