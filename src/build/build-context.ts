@@ -127,7 +127,7 @@ export class BuildContext {
 
   /** An image by name: another context's, a stack's own, or one of this host or its registry. */
   image(name: string): Promise<Image> {
-    const context = this.request.contexts[name];
+    const context = this.context(name);
     if (this.hasFiles(name))
       throw new BayError("UNSUPPORTED", `${name}: that context has files, and is no image`);
     if (context?.kind === "layout") return this.#layout(context);
@@ -178,15 +178,22 @@ export class BuildContext {
     }
   }
 
+  /** Another context by this name, whatever the case. */
+  context(name: string): ContextSource | undefined {
+    const { contexts } = this.request;
+    const found = Object.keys(contexts).find((key) => key.toLowerCase() === name.toLowerCase());
+    return found === undefined ? undefined : contexts[found];
+  }
+
   /** Another context by this name is one of files. */
   hasFiles(name: string): boolean {
-    const kind = this.request.contexts[name]?.kind;
+    const kind = this.context(name)?.kind;
     return kind !== undefined && kind !== "image" && kind !== "layout";
   }
 
   /** The files of a context by its name, of the build's own where it is undefined. Throws NO_CONTEXT and why they cannot be got. */
   async folder(name: string | undefined): Promise<TreeRoot> {
-    const source = name === undefined ? this.request.context : this.request.contexts[name];
+    const source = name === undefined ? this.request.context : this.context(name);
     if (source && source.kind !== "image" && source.kind !== "layout")
       return this.setting.folders.folderOf(source);
     throw new BayError("NO_CONTEXT", "the build has no context to copy from", { hint: "give it a folder" });

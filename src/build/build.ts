@@ -59,8 +59,7 @@ export class Builder {
     const imported = new ImportedCaches({ sources, images, steps: this.steps, signal, warn });
     const build = async () => {
       const read = await readFiles(request, folders);
-      const { dockerfile, warnings } = checkDockerfile(read.dockerfile);
-      for (const text of warnings) warn(text);
+      const { dockerfile, briefly } = checkDockerfile(read.dockerfile, read.ignore);
       const solver = new Solver({
         manager: this.manager,
         steps: this.steps,
@@ -80,6 +79,7 @@ export class Builder {
         const state = await solver.solve();
         const image = await images.add(request.tags, () => this.#image(state, request, solver.used));
         await this.#exportCaches(request, solver, warn, signal);
+        if (briefly.length > 0) warn(`${briefly.join("\n")}\n--check shows the lines`);
         return image;
       } finally {
         solver.close();

@@ -1,27 +1,40 @@
 /** What a build needs to know before it begins: its Dockerfile and its ignore file, wherever they are. */
 import { readFileSync } from "node:fs";
-import { type Diagnostic, formatDiagnostic } from "../diagnostics.ts";
+import { type Diagnostic, formatDiagnostic, inFileOrder } from "../diagnostics.ts";
 import { BayError } from "../errors.ts";
 import { readInRoot } from "../linux/index.ts";
 import { ignoreLines } from "./ignore.ts";
+import { checkIgnored } from "./lint/ignored-rule.ts";
 import type { ContextFolders } from "./sources/context-folders.ts";
 import type { GitAccess } from "./sources/git.ts";
 import { type Dockerfile, readDockerfile } from "./stages.ts";
 import type { BuildRequest, DockerfileText, ReadRequest } from "./types.ts";
 
-/** Throws BAD_DOCKERFILE with everything that is wrong with the file; gives its warnings. */
-export function checkDockerfile({ source, file }: DockerfileText): {
+export interface Checked {
   dockerfile: Dockerfile;
+  /** With their lines of the file. */
   warnings: string[];
-} {
+  /** A line each. */
+  briefly: string[];
+}
+
+/** Throws BAD_DOCKERFILE with everything that is wrong with the file; gives what breaks a rule of lint/rules.ts. */
+export function checkDockerfile({ source, file }: DockerfileText, ignore: readonly string[]): Checked {
   const problems: Diagnostic[] = [];
-  const dockerfile = readDockerfile(source, file, (problem) => problems.push(problem));
+  const say = (problem: Diagnostic) => void problems.push(problem);
+  const dockerfile = readDockerfile(source, file, say);
+  checkIgnored(dockerfile, ignore, say);
   const sources = new Map([[file, source]]);
-  const show = (severity: Diagnostic["severity"]) =>
-    problems.filter((each) => each.severity === severity).map((each) => formatDiagnostic(each, sources));
-  const errors = show("error");
+  const found = (severity: Diagnostic["severity"]) =>
+    inFileOrder(problems.filter((each) => each.severity === severity));
+  const errors = found("error").map((each) => formatDiagnostic(each, sources));
   if (errors.length > 0) throw new BayError("BAD_DOCKERFILE", errors.join("\n\n"));
-  return { dockerfile, warnings: show("warning") };
+  const warnings = found("warning");
+  return {
+    dockerfile,
+    warnings: warnings.map((each) => formatDiagnostic(each, sources)),
+    briefly: warnings.map((each) => formatDiagnostic(each, new Map())),
+  };
 }
 
 /** What git is given of a build's secrets. */

@@ -121,8 +121,12 @@ export function workingDirectory({ WorkingDir }: RunConfig, path: string): strin
   return joined.length > 1 ? joined.replace(/\/+$/, "") : joined;
 }
 
-/** `80`, `53/udp` and `8000-8010` as the config has them. Throws BAD_DOCKERFILE. */
-function exposedPorts(text: string): string[] {
+/**
+ * `80`, `53/udp` and `8000-8010` as the config has them; of `127.0.0.1:8080:80` only the last port counts. Throws
+ * BAD_DOCKERFILE.
+ */
+function exposedPorts(written: string): string[] {
+  const text = written.replace(/^(?:\[[^\]]*\]|[^:]*)?:(?:[\d-]*:)?(?=\d)/, "");
   const [, first = "", last, protocol = "tcp"] = /^(\d+)(?:-(\d+))?(?:\/([a-zA-Z]+))?$/.exec(text) ?? [];
   const [from, to] = [Number(first), Number(last ?? first)];
   if (first === "" || from > 65535 || to > 65535 || to < from)

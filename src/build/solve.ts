@@ -11,6 +11,7 @@ import { expand } from "./dockerfile/words.ts";
 import { StepFailure } from "./failure.ts";
 import { applyToConfig, isMeta } from "./run-config.ts";
 import { globalArgs, platformArgs, Scope } from "./scope.ts";
+import { neededStages } from "./stage-graph.ts";
 import { digestOf, oneLine, type StageState, withNote } from "./stage-state.ts";
 import { findStage, type Stage, targetStage } from "./stages.ts";
 import { run } from "./steps/run.ts";
@@ -40,15 +41,15 @@ export class Solver {
     this.#globals = globalArgs(dockerfile.globals, request.args, automatic, this.#options);
     for (let stage: Stage | undefined = this.#target; stage; ) {
       this.#kept.add(stage.index);
-      stage = findStage(dockerfile.stages, this.#global(stage.from.image), stage.index);
+      stage = this.#stageOf(stage.from.image, stage.index);
     }
   }
 
   /** The target stage, and all that it needs. Throws StepFailure, with the place in the Dockerfile; ABORTED. */
   async solve(): Promise<StageState> {
-    const { stages } = this.setting.dockerfile;
+    const { stages, source } = this.setting.dockerfile;
+    const needed = neededStages(this.#target, source, (name, before) => this.#stageOf(name, before));
     // all begin; each waits for those that it copies from
-    const needed = [...reachable(stages, this.#target, (text) => this.#global(text))];
     const results = await Promise.allSettled(needed.map((index) => this.#stage(stages[index]!)));
     const failed = results.find((result) => result.status === "rejected");
     if (failed) throw failed.reason;
@@ -67,6 +68,14 @@ export class Solver {
 
   close(): void {
     this.#context.close();
+  }
+
+  /** A stage by what FROM calls it, or a COPY of any stage where `before` is left out; another context by that name goes before. */
+  #stageOf(name: string, before?: number): Stage | undefined {
+    const { stages } = this.setting.dockerfile;
+    const text = this.#global(name);
+    if (this.#context.context(text)) return undefined;
+    return findStage(stages, text, before ?? stages.length);
   }
 
   #global(text: string): string {
@@ -124,7 +133,7 @@ export class Solver {
   async #begin(stage: Stage): Promise<StageState> {
     const name = this.#global(stage.from.image);
     needHostPlatform(stage.from.platform && this.#global(stage.from.platform));
-    if (name !== "scratch") return this.#stateOf(name, stage);
+    if (name !== "scratch") return this.#stateOf(name, stage.index);
     return {
       key: "scratch",
       links: [],
@@ -135,9 +144,9 @@ export class Solver {
     };
   }
 
-  /** A stage before this one, or an image, by what FROM or `from` calls it. */
-  async #stateOf(name: string, stage: Stage): Promise<StageState> {
-    const other = findStage(this.setting.dockerfile.stages, name, stage.index);
+  /** A stage (for FROM one before `before`), or an image, by what FROM or `from` calls it. */
+  async #stateOf(name: string, before?: number): Promise<StageState> {
+    const other = this.#stageOf(name, before);
     return other ? this.#stage(other) : this.#fromImage(await this.#context.image(name));
   }
 
@@ -165,7 +174,7 @@ export class Solver {
     standing: Standing,
     hasOwnCommand: boolean,
   ): Promise<StageState> {
-    const stateOf = (name: string) => this.#stateOf(name, standing.stage);
+    const stateOf = (name: string) => this.#stateOf(name);
     switch (instruction.kind) {
       case "from":
         return state;
@@ -202,25 +211,4 @@ function needHostPlatform(text: string | undefined) {
   if (wanted.os !== own.os || wanted.architecture !== own.architecture)
     throw new BayError("UNSUPPORTED", `a build for ${text} on this host is not supported yet`);
   return wanted;
-}
-
-/** Stages that a target needs. */
-function reachable(stages: readonly Stage[], target: Stage, resolve: (text: string) => string): Set<number> {
-  const needed = new Set<number>();
-  const visit = (stage: Stage | undefined) => {
-    if (!stage || needed.has(stage.index)) return;
-    needed.add(stage.index);
-    const visitNamed = (name: string) => visit(findStage(stages, resolve(name), stage.index));
-    visitNamed(stage.from.image);
-    for (const instruction of stage.instructions) {
-      if (instruction.kind === "copy" && instruction.from) visitNamed(instruction.from);
-      if (instruction.kind !== "run") continue;
-      for (const mount of instruction.mounts) {
-        const from = /(?:^|,)from=([^,]+)/.exec(mount)?.[1];
-        if (from) visitNamed(from);
-      }
-    }
-  };
-  visit(target);
-  return needed;
 }

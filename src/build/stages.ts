@@ -1,9 +1,10 @@
 /** A Dockerfile's stages: what each begins with, and its instructions; and the arguments before the first. */
-import type { Diagnostic } from "../diagnostics.ts";
+import type { Diagnostic, Place } from "../diagnostics.ts";
 import { BayError } from "../errors.ts";
 import { type Instruction, type InstructionOf, readInstruction } from "./dockerfile/instructions.ts";
 import type { Directives } from "./dockerfile/lines.ts";
 import { parseDockerfile } from "./dockerfile/parse.ts";
+import { lint } from "./lint/lint.ts";
 
 export interface Stage {
   index: number;
@@ -15,6 +16,7 @@ export interface Dockerfile {
   file: string;
   source: string;
   directives: Directives;
+  emptyContinuations: Place[];
   /** ARG before the first FROM. */
   globals: InstructionOf<"arg">[];
   stages: Stage[];
@@ -26,15 +28,13 @@ export function readDockerfile(
   file: string,
   say: (diagnostic: Diagnostic) => void,
 ): Dockerfile {
-  const { directives, nodes } = parseDockerfile(source, file, say);
+  const { directives, emptyContinuations, nodes } = parseDockerfile(source, file, say);
   const globals: InstructionOf<"arg">[] = [];
   const stages: Stage[] = [];
   for (const node of nodes) {
     try {
       const instruction = readInstruction(node);
       if (instruction.kind === "from") {
-        const clash = stages.find(({ from }) => from.as !== undefined && from.as === instruction.as);
-        if (clash) throw new BayError("BAD_DOCKERFILE", `two stages are called ${instruction.as}`);
         stages.push({ index: stages.length, from: instruction, instructions: [] });
       } else if (stages.length > 0) stages.at(-1)!.instructions.push(instruction);
       else if (instruction.kind === "arg") globals.push(instruction);
@@ -50,7 +50,9 @@ export function readDockerfile(
   }
   if (stages.length === 0 && nodes.length > 0)
     say({ severity: "error", code: "BAD_DOCKERFILE", message: `${file} has no FROM` });
-  return { file, source, directives, globals, stages };
+  const dockerfile = { file, source, directives, emptyContinuations, globals, stages };
+  lint(dockerfile, say);
+  return dockerfile;
 }
 
 /** The stage of a name or number among those before one; undefined where it is none, and so an image. */

@@ -173,7 +173,6 @@ RUN --mount=type=tmpfs,target=/scratch touch /scratch/x && ls /run/secrets /scra
       "did you mean FROM?",
       "did you mean COPY?",
       "did you mean --mount?",
-      "two stages are called a",
       "HEALTHCHECK says nothing",
     ])
       expect(wrong.err).toContain(word);
@@ -326,4 +325,40 @@ RUN --mount=type=tmpfs,target=/scratch touch /scratch/x && ls /run/secrets /scra
     ).toEqual([]);
     expect(readdirSync(join(bay.folder, "run")).filter((name) => name.startsWith("build-"))).toEqual([]);
   }, 60_000);
+
+  it("copies from stages that follow, takes contexts for stages, and finds circles", () => {
+    build(
+      "FROM base\nCOPY --from=later /made /made\nFROM base AS later\nRUN echo late > /made\n",
+      "--target",
+      "1",
+    );
+    expect(say("cat /made")).toBe("late\n");
+    put("other/made", "a context's");
+    build(
+      "FROM base AS files\nRUN false\nFROM base\nCOPY --from=files made /\n",
+      "--build-context",
+      `FILES=${context}/other`,
+    );
+    expect(say("cat /made")).toBe("a context's");
+    const wrong = (file: string) => run(`${BASE}${file}`).err;
+    expect(wrong("FROM base AS a\nCOPY --from=a /x /x\n")).toMatch(/:9:1: error: the stage a needs itself/);
+    expect(wrong("FROM base AS a\nCOPY --from=b /x /x\nFROM a AS b\n")).toMatch(
+      /stages need each other: b → a → b/,
+    );
+  });
+
+  it("checks without building, and says so by its exit code", () => {
+    put("Dockerfile", "FROM scratch\nCOPY left /x\nCMD run\n");
+    put(".dockerignore", "left\n");
+    const checked = bay.run(["image", "build", "--check", context]);
+    expect(checked.out).toMatch(/CopyIgnoredFile[\s\S]*JSONArgsRecommended/);
+    expect(checked.code).toBe(1);
+    put("Dockerfile", "FROM scratch\nCOPY busybox /x\n");
+    expect(bay.run(["image", "build", "--check", context])).toMatchObject({
+      code: 0,
+      out: "nothing to complain of\n",
+    });
+    // what works is built, and told of in short
+    expect(run("FROM scratch\nCOPY busybox /x\nCMD run\n").err).toContain("warning: JSONArgsRecommended");
+  });
 });

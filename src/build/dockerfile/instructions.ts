@@ -30,7 +30,14 @@ export interface Pair {
 }
 
 type Kinds =
-  | { kind: "from"; image: string; platform: string | undefined; as: string | undefined }
+  | {
+      kind: "from";
+      image: string;
+      platform: string | undefined;
+      as: string | undefined;
+      /** The words AS and NAME as they are written. */
+      asWritten: string[];
+    }
   | {
       kind: "run";
       command: CommandLine;
@@ -69,6 +76,8 @@ export interface HealthCheck {
 }
 
 export type Instruction = Kinds & {
+  /** Its name as it is written. */
+  written: string;
   /** As it stands in the file, its lines joined. */
   text: string;
   place: Place;
@@ -112,8 +121,8 @@ const bad = (message: string, hint?: string) => new BayError("BAD_DOCKERFILE", m
 export function readInstruction(node: Node): Instruction {
   const read = READERS[node.name]!;
   const flags = new Flags(node.name.toUpperCase(), node.flags, FLAGS[node.name] ?? {});
-  const { text, place, endLine } = node;
-  return { ...read(node, flags), text, place, endLine };
+  const { written, text, place, endLine } = node;
+  return { ...read(node, flags), written, text, place, endLine };
 }
 
 /** Exactly so many arguments, at least so many, or one. */
@@ -168,7 +177,6 @@ const READERS: Record<string, (node: Node, flags: Flags) => Kinds> = {
 };
 
 const STAGE_NAME = /^[a-z][a-z0-9-_.]*$/;
-const RESERVED = ["context", "scratch"];
 
 function readFrom({ args }: Node, flags: Flags): Kinds {
   const form = "FROM IMAGE [AS NAME]";
@@ -178,9 +186,13 @@ function readFrom({ args }: Node, flags: Flags): Kinds {
   const stage = name?.toLowerCase();
   if (stage !== undefined && !STAGE_NAME.test(stage))
     throw bad(`${JSON.stringify(name)} is no name for a stage`, "a letter, then letters, digits, - _ and .");
-  if (stage !== undefined && RESERVED.includes(stage))
-    throw bad(`${stage} is a name with a meaning of its own, and no stage's`);
-  return { kind: "from", image, platform: flags.text("platform"), as: stage };
+  return {
+    kind: "from",
+    image,
+    platform: flags.text("platform"),
+    as: stage,
+    asWritten: args.slice(1),
+  };
 }
 
 function readRun(node: Node, flags: Flags): Kinds {

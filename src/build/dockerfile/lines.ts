@@ -23,6 +23,8 @@ export interface Directives {
 export interface Lines {
   directives: Directives;
   lines: LogicalLine[];
+  /** Instructions with an empty line in them. */
+  emptyContinuations: Place[];
 }
 
 type Say = (diagnostic: Diagnostic) => void;
@@ -38,11 +40,12 @@ function physicalLines(source: string): string[] {
 
 const withoutEnd = (line: string) => line.replace(/\r?\n$/, "");
 
-/** Says BAD_DOCKERFILE of what cannot be read, and EmptyContinuation of what only looks so. */
+/** Says BAD_DOCKERFILE of what cannot be read. */
 export function readLines(source: string, file: string, say: Say): Lines {
   const all = physicalLines(source.replace(/^\uFEFF/, ""));
   const directives = readDirectives(all, file, say);
   const lines: LogicalLine[] = [];
+  const emptyContinuations: Place[] = [];
   const isContinued = CONTINUED[directives.escape];
   const takeEscape = (line: string): [text: string, more: boolean] =>
     isContinued.test(line) ? [line.replace(isContinued, "$1"), true] : [line, false];
@@ -71,18 +74,12 @@ export function readLines(source: string, file: string, say: Say): Lines {
       more = goesOn;
     }
     const line: LogicalLine = { text, place, endLine: at + 1, heredocs: [] };
-    if (hasEmpty)
-      say({
-        severity: "warning",
-        code: "NoEmptyContinuation",
-        message: "an empty line stands in a continued instruction",
-        place,
-      });
+    if (hasEmpty) emptyContinuations.push(place);
     if (MAY_HAVE_HEREDOC.test(text) && text.includes("<<")) at = readHeredocs(all, at, line, say);
     line.endLine = at + 1;
     lines.push(line);
   }
-  return { directives, lines };
+  return { directives, lines, emptyContinuations };
 }
 
 /** Takes the lines of the here-documents that an instruction begins; gives the index of the last. */

@@ -38,6 +38,8 @@ export interface Node {
 
 export interface ParsedFile {
   directives: Directives;
+  /** Instructions with an empty line in them. */
+  emptyContinuations: Place[];
   nodes: Node[];
 }
 
@@ -74,7 +76,7 @@ export function parseDockerfile(
   file: string,
   say: (diagnostic: Diagnostic) => void,
 ): ParsedFile {
-  const { directives, lines } = readLines(source, file, say);
+  const { directives, lines, emptyContinuations } = readLines(source, file, say);
   const nodes = lines.flatMap(({ text, place, endLine, heredocs }) => {
     try {
       return [{ ...parseInstruction(text, directives.escape, place), heredocs, endLine }];
@@ -91,7 +93,7 @@ export function parseDockerfile(
       code: "BAD_DOCKERFILE",
       message: `${file} has no instructions`,
     });
-  return { directives, nodes };
+  return { directives, emptyContinuations, nodes };
 }
 
 /** One instruction of one line. Throws BAD_DOCKERFILE. */

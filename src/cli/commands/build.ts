@@ -41,17 +41,21 @@ export interface BuildOptions {
   check?: boolean;
 }
 
-export async function build(context: Context, [path = "."]: string[], options: BuildOptions): Promise<void> {
+export async function build(
+  context: Context,
+  [path = "."]: string[],
+  options: BuildOptions,
+): Promise<number> {
   const { body, close } = await readRequest(path, options);
   try {
-    await buildOne(context, body, options);
+    return await buildOne(context, body, options);
   } finally {
     close();
   }
 }
 
-async function buildOne(context: Context, body: BuildBody, options: BuildOptions): Promise<void> {
-  if (options.check) return check([body.dockerfile]);
+async function buildOne(context: Context, body: BuildBody, options: BuildOptions): Promise<number> {
+  if (options.check) return checkOne(body);
   const by = await import("./build-output.ts");
   const outputs = (options.output ?? []).map(by.readOutput);
   by.checkOutputs(outputs);
@@ -63,15 +67,26 @@ async function buildOne(context: Context, body: BuildBody, options: BuildOptions
   const image = await followBuild(client, "/bay/v1/build", { ...body, tags: isKept ? tags : [] }, kind);
   writeMetadata(image, tags, options);
   await by.deliver(client, image.id, tags, outputs);
-  if (!isKept) return forget(client, image.id);
+  if (!isKept) {
+    await forget(client, image.id);
+    return 0;
+  }
   // standard output may be an archive's
   if (!outputs.some((output) => "file" in output && output.file === undefined))
     print(options.quiet ? image.id : `built ${tags.join(", ") || "an image"} (${image.id.slice(7, 19)})`);
-  if (!options.push && !outputs.some((output) => output.kind === "image" && output.push)) return;
+  if (!options.push && !outputs.some((output) => output.kind === "image" && output.push)) return 0;
   if (tags.length === 0)
     throw new BayError("BAD_OPTION", "an image without a name cannot be pushed", { hint: "-t NAME" });
   const { pushImages } = await import("./registry.ts");
   await pushImages(context, tags, {});
+  return 0;
+}
+
+async function checkOne({ context, dockerfile }: BuildBody): Promise<number> {
+  const { readIgnore } = await import("../../daemon/stack-build.ts");
+  if (!("source" in dockerfile)) return check([{ dockerfile: { path: dockerfile.inContext }, ignore: [] }]);
+  const ignore = context?.kind === "folder" ? readIgnore(context.path, dockerfile.path) : [];
+  return check([{ dockerfile, ignore }]);
 }
 
 function writeMetadata(
@@ -94,15 +109,28 @@ async function forget(client: Client, id: string): Promise<void> {
   if (RepoTags.length === 0) await client.json("DELETE", `/images/${id}`);
 }
 
-/** Says what is wrong with Dockerfiles, without building. Throws BAD_DOCKERFILE. */
-async function check(dockerfiles: readonly (BuildBody | BuildRequest)["dockerfile"][]): Promise<void> {
+/** Says what is wrong with Dockerfiles, without building; 1 where there is something. Throws BAD_DOCKERFILE. */
+async function check(requests: readonly Pick<BuildRequest, "dockerfile" | "ignore">[]): Promise<number> {
   const { loadChecker } = await import("../../build/index.ts");
   const { checkDockerfile } = await loadChecker();
-  const warnings = dockerfiles.flatMap((dockerfile) => {
-    if ("source" in dockerfile) return checkDockerfile(dockerfile).warnings;
-    throw new BayError("UNSUPPORTED", "--check reads a Dockerfile of this host, and not of a remote context");
+  const errors: string[] = [];
+  const warnings = requests.flatMap(({ dockerfile, ignore }) => {
+    if (!("source" in dockerfile))
+      throw new BayError(
+        "UNSUPPORTED",
+        "--check reads a Dockerfile of this host, and not of a remote context",
+      );
+    try {
+      return checkDockerfile(dockerfile, ignore ?? []).warnings;
+    } catch (error) {
+      if (!(error instanceof BayError)) throw error;
+      errors.push(error.message);
+      return [];
+    }
   });
+  if (errors.length > 0) throw new BayError("BAD_DOCKERFILE", [...errors, ...warnings].join("\n\n"));
   print(warnings.length > 0 ? warnings.join("\n\n") : "nothing to complain of");
+  return warnings.length > 0 ? 1 : 0;
 }
 
 interface StackBuildOptions {
@@ -122,15 +150,18 @@ export async function buildServices(
   context: Context,
   services: string[],
   options: StackBuildOptions,
-): Promise<void> {
+): Promise<number> {
   const stack = await context.stack(services);
   const chosen = await chooseBuilds(stack, services, options.withDependencies ?? false);
   const { toBuildRequest } = await import("../../daemon/stack-build.ts");
   const args = buildArgs(options.buildArg);
   const requests = chosen.map((service) => toBuildRequest(service, stack, { args }));
-  if (options.print) return printJson(requests.map(withoutSecrets));
-  if (options.check) return check(requests.map(({ dockerfile }) => dockerfile));
-  if (chosen.length === 0) return print("no service of the stack has a build");
+  if (options.print) {
+    printJson(requests.map(withoutSecrets));
+    return 0;
+  }
+  if (options.check) return check(requests);
+  if (chosen.length === 0) print("no service of the stack has a build");
   const client = await context.daemon();
   const changes = {
     args,
@@ -142,13 +173,14 @@ export async function buildServices(
     const { id } = await followBuild(client, "/bay/v1/stack/build", { stack, service: name, changes }, kind);
     print(options.quiet ? id : `built ${image} (${id.slice(7, 19)})`);
   }
-  if (!options.push) return;
+  if (!options.push) return 0;
   const { pushImages } = await import("./registry.ts");
   await pushImages(
     context,
     chosen.map(({ image }) => image),
     {},
   );
+  return 0;
 }
 
 /** What is printed holds no secret. */

@@ -1,0 +1,96 @@
+/** Rules about single instructions, and what a stage has twice. */
+import type { Instruction } from "../dockerfile/instructions.ts";
+import { findStage, type Stage } from "../stages.ts";
+import type { Complain } from "./rules.ts";
+
+const ONCE = ["cmd", "entrypoint", "healthcheck"];
+/** Parts of names that say that something is secret, and those that say it is not. */
+const SECRET = /(?:^|_)(?:apikey|auth|credentials?|key|password|pword|passwd|secret|token)(?:_|$)/i;
+const NOT_SECRET = /(?:^|_)public(?:_|$)/i;
+
+export function checkInstructions(stage: Stage, stages: readonly Stage[], complain: Complain): void {
+  const last = new Map<string, Instruction>();
+  let hasShell = false;
+  let hasWorkdir = startsInWorkdir(stage, stages);
+  for (const instruction of stage.instructions) {
+    const { kind, place, written } = instruction;
+    if (ONCE.includes(kind)) {
+      const before = last.get(kind);
+      if (before)
+        complain(
+          "MultipleInstructionsDisallowed",
+          `this ${before.written} does not count, as another follows in the stage`,
+          before.place,
+        );
+      last.set(kind, instruction);
+    }
+    switch (instruction.kind) {
+      case "shell":
+        hasShell = true;
+        break;
+      case "maintainer":
+        complain("MaintainerDeprecated", "MAINTAINER is out of use; a label says it", place);
+        break;
+      case "cmd":
+      case "entrypoint":
+        if (instruction.command.isShell && !hasShell)
+          complain(
+            "JSONArgsRecommended",
+            `${written} runs by a shell, which passes no signals on; write an array`,
+            place,
+          );
+        break;
+      case "env":
+      case "label":
+        if (instruction.isOldForm)
+          complain("LegacyKeyValueFormat", `write ${written} NAME=VALUE instead of NAME VALUE`, place);
+        break;
+      case "workdir": {
+        const isAbsolute = /^[/$]/.test(instruction.value);
+        if (!isAbsolute && !hasWorkdir)
+          complain("WorkdirRelativePath", `${instruction.value} is below what the base image says`, place);
+        hasWorkdir ||= isAbsolute;
+        break;
+      }
+    }
+    for (const name of namesOf(instruction))
+      if (SECRET.test(name) && !NOT_SECRET.test(name))
+        complain(
+          "SecretsUsedInArgOrEnv",
+          `${name} seems to be a secret, which the image's history shows; RUN --mount=type=secret does not`,
+          place,
+        );
+  }
+}
+
+/** A stage that this one begins with has said an absolute path. */
+function startsInWorkdir({ from, index }: Stage, stages: readonly Stage[]): boolean {
+  const base = findStage(stages, from.image, index);
+  if (!base) return false;
+  const isSet = base.instructions.some(
+    ({ kind, ...rest }) => kind === "workdir" && "value" in rest && /^[/$]/.test(rest.value),
+  );
+  return isSet || startsInWorkdir(base, stages);
+}
+
+function namesOf(instruction: Instruction): string[] {
+  if (instruction.kind === "env") return instruction.pairs.map(({ key }) => key);
+  return instruction.kind === "arg" ? instruction.args.map(({ key }) => key) : [];
+}
+
+export function checkExpose({ instructions }: Stage, complain: Complain): void {
+  for (const instruction of instructions) {
+    if (instruction.kind !== "expose") continue;
+    for (const value of instruction.values) {
+      const [port = "", protocol] = value.split("/");
+      if (protocol !== undefined && protocol !== protocol.toLowerCase())
+        complain("ExposeProtoCasing", `the protocol ${protocol} is not in small letters`, instruction.place);
+      if (port.includes(":") && !port.includes("${"))
+        complain(
+          "ExposeInvalidFormat",
+          `${value} has an address or a port of the host, which EXPOSE does not say`,
+          instruction.place,
+        );
+    }
+  }
+}
