@@ -6,6 +6,7 @@ import { readImageFile } from "../image/index.ts";
 export interface Account {
   uid: number;
   gid: number;
+  /** Its own group first. */
   groups: number[];
   home: string;
 }
@@ -41,11 +42,13 @@ export function resolveUser(user: string, groupAdd: readonly string[], read: Rea
   const member = groupName
     ? []
     : groups.filter((fields) => account && (fields[3] ?? "").split(",").includes(account));
-  const extra = new Set([...member.map((fields) => Number(fields[2])), ...groupAdd.map(gidOf)]);
+  const gid = groupName ? gidOf(groupName) : Number(row?.[3] ?? 0);
+  // its own group is among them: a setgid program would else take from it what a file denies the group
+  const groupIds = new Set([gid, ...member.map((fields) => Number(fields[2])), ...groupAdd.map(gidOf)]);
   return {
     uid: id ?? Number(row![2]),
-    gid: groupName ? gidOf(groupName) : Number(row?.[3] ?? 0),
-    groups: [...extra].filter(Number.isInteger),
+    gid,
+    groups: [...groupIds].filter(Number.isInteger),
     home: row?.[5] || "/",
   };
 }

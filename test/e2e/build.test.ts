@@ -1,7 +1,16 @@
 /** Builds: the language as users write it, the cache, and what happens when a step fails. */
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { BASE, Builds } from "../support/builds.ts";
@@ -360,5 +369,31 @@ RUN --mount=type=tmpfs,target=/scratch touch /scratch/x && ls /run/secrets /scra
     });
     // what works is built, and told of in short
     expect(run("FROM scratch\nCOPY busybox /x\nCMD run\n").err).toContain("warning: JSONArgsRecommended");
+  });
+
+  it("keeps the folders that sources are in where it is asked to, and changes modes by letters", () => {
+    put("deep/er/a", "a");
+    put("deep/er/b", "b");
+    chmodSync(join(context, "deep"), 0o700);
+    chmodSync(join(context, "deep/er"), 0o710);
+    build(
+      "FROM base\nCOPY --parents deep/er/a deep/*/b /all/\nCOPY --parents deep/./er/a /some/\n" +
+        "COPY --parents ./deep/er /whole/\nCOPY --chmod=u=rwX,go=rX deep /modes\n" +
+        "COPY --exclude=er/a deep /less\n",
+    );
+    expect(
+      say(
+        "find /all /some /whole /modes /less | sort; stat -c '%a %n' /all/deep /some/er /modes/er /modes/er/a",
+      ),
+    ).toBe(
+      "/all\n/all/deep\n/all/deep/er\n/all/deep/er/a\n/all/deep/er/b\n/less\n/less/er\n/less/er/b\n" +
+        "/modes\n/modes/er\n/modes/er/a\n/modes/er/b\n/some\n/some/er\n/some/er/a\n" +
+        "/whole\n/whole/deep\n/whole/deep/er\n/whole/deep/er/a\n/whole/deep/er/b\n" +
+        "700 /all/deep\n710 /some/er\n755 /modes/er\n644 /modes/er/a\n",
+    );
+    expect(run(`${BASE}FROM base\nCOPY --chmod=wrong deep /x\n`).err).toContain('"wrong" is no mode');
+    expect(run(`${BASE}FROM base\nRUN mkdir -p /x /y && ln -s /y /x/er\nCOPY deep /x\n`).err).toContain(
+      '"/x/er" is there, and no directory',
+    );
   });
 });

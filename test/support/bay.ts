@@ -1,5 +1,5 @@
 /** A bay of a test's own: the built command with roots in a temporary folder, and a check that nothing is left. */
-import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -13,6 +13,15 @@ export interface Result {
   code: number;
   out: string;
   err: string;
+}
+
+/** What a process says, and how it ends. */
+export async function ended(child: ChildProcess): Promise<Result> {
+  let [out, err] = ["", ""];
+  child.stdout!.setEncoding("utf8").on("data", (part: string) => (out += part));
+  child.stderr!.setEncoding("utf8").on("data", (part: string) => (err += part));
+  const code = await new Promise<number>((resolve) => child.on("close", (status) => resolve(status ?? -1)));
+  return { code, out, err };
 }
 
 export class Bay {
@@ -55,12 +64,8 @@ export class Bay {
   /** As `run`, while servers of the test's own process go on. */
   async call(args: string[], input = ""): Promise<Result> {
     const child = this.start(args);
-    let [out, err] = ["", ""];
-    child.stdout.setEncoding("utf8").on("data", (part: string) => (out += part));
-    child.stderr.setEncoding("utf8").on("data", (part: string) => (err += part));
     child.stdin.end(input);
-    const code = await new Promise<number>((resolve) => child.on("close", (status) => resolve(status ?? -1)));
-    return { code, out, err };
+    return ended(child);
   }
 
   /** Runs and expects success; gives standard output. */

@@ -11,7 +11,7 @@ import { digestOf, type StageState } from "../stage-state.ts";
 import { type CopyOptions, literal, runTreeTask, type Selection } from "../tree/tasks.ts";
 
 /** What is downloaded is its owner's alone, as the reference says. */
-const DOWNLOADED_MODE = 0o600;
+const DOWNLOADED_MODE = "600";
 
 export const isRemoteSource = (word: string): boolean => /^https?:\/\//.test(word) || isGitUrl(word);
 

@@ -6,6 +6,7 @@ import type { BuildContext, Standing } from "../build-context.ts";
 import type { InstructionOf } from "../dockerfile/instructions.ts";
 import type { Scope } from "../scope.ts";
 import { digestOf, lowerOf, type StageState } from "../stage-state.ts";
+import { parseMode } from "../tree/mode.ts";
 import { type CopyOptions, runTreeTask, type TreeRoot } from "../tree/tasks.ts";
 import { epochOf } from "../types.ts";
 import { addRemote, isRemoteSource } from "./add-remote.ts";
@@ -45,13 +46,12 @@ function copyOptions(
   if (instruction.sources.length + instruction.heredocs.length > 1 && !isDirectory)
     throw new BayError("BAD_DOCKERFILE", "with several sources the target is a directory, and ends with a /");
   const mode = instruction.chmod && scope.text(instruction.chmod);
-  if (mode && !/^[0-7]{1,4}$/.test(mode))
-    throw new BayError("BAD_DOCKERFILE", `--chmod: ${JSON.stringify(mode)} is no octal mode`);
+  if (mode) parseMode(mode);
   const owner = instruction.chown && scope.text(instruction.chown);
   return {
     target: `${base.replace(/(.)\/$/, "$1")}${isDirectory && base !== "/" ? "/" : ""}`,
     owner: owner ? resolveOwner(owner, context.layersDirectory, lowerOf(state)) : undefined,
-    mode: mode ? Number.parseInt(mode, 8) : undefined,
+    mode: mode || undefined,
     parents: instruction.kind === "copy" && instruction.parents,
     unpack: instruction.kind === "add" && instruction.unpack !== false,
     newest: epochOf(context.request),

@@ -24,6 +24,7 @@ import { binary, bytesOf } from "../../image/layers.ts";
 import { getXattrs, makeNode, setTimes, setXattr, type ThreadRoot } from "../../linux/index.ts";
 import type { IgnorePatterns } from "../ignore.ts";
 import { isKept } from "./digest.ts";
+import { parseMode } from "./mode.ts";
 import { below, type Found, type Match } from "./select.ts";
 import type { CopyOptions, Owner } from "./tasks.ts";
 import { isArchive, unpackArchive } from "./unpack-archive.ts";
@@ -66,11 +67,7 @@ export function copyMatches(
 function targetOf({ target, options }: Places, match: Match, intoDirectory: boolean): string {
   target.enter();
   const base = resolveIn(binary(options.target));
-  if (options.parents) {
-    // what stands before /./ is left out
-    const kept = match.path.split("/./").at(-1)!;
-    return posix.join(base, match.stat.isDirectory() ? kept : posix.join(posix.dirname(kept), name(match)));
-  }
+  if (options.parents) return posix.join(base, ...keptParts(match));
   if (match.stat.isDirectory()) return base;
   const isDirectory = intoDirectory || statOf(base)?.isDirectory();
   return isDirectory ? posix.join(base, name(match)) : base;
@@ -140,7 +137,8 @@ function copyMatch(
 ): void {
   const { source, target, options } = places;
   target.enter();
-  makeDirectories(posix.dirname(at), options);
+  if (options.parents) makeParents(places, match, at);
+  else makeDirectories(posix.dirname(at), options);
   const files = below(match, ignore, excludes);
   const links = new Map<string, string>();
   const directories: { at: string; stat: Stats }[] = [];
@@ -151,10 +149,14 @@ function copyMatch(
     const place = posix.join(at, found.path);
     if (found.stat.isDirectory()) {
       target.enter();
-      if (makeDirectory(place)) {
-        directories.push({ at: place, stat: found.stat });
-        setOwnerAndMode(places, place, found.stat);
+      // the target itself is a folder of its own, and only what is in it is the source's
+      if (found.path === "" && !options.parents) {
+        makeDirectories(place, options);
+        continue;
       }
+      makeDirectory(place);
+      directories.push({ at: place, stat: found.stat });
+      setOwnerAndMode(places, place, found.stat);
     } else copyFile(places, found, place, links);
   }
   target.enter();
@@ -162,13 +164,32 @@ function copyMatch(
   for (const { at: place, stat } of directories.reverse()) setTime(places, place, stat);
 }
 
-/** True where it was not there. */
-function makeDirectory(place: string): boolean {
+/** The folders that a source is in, as they are there (COPY --parents). */
+function makeParents(places: Places, match: Match, at: string): void {
+  const { source, target, options } = places;
+  const above = match.path.split("/").slice(0, -1);
+  const kept = above.slice(match.skipped);
+  let place = kept.reduce((below) => posix.dirname(below), posix.dirname(at));
+  makeDirectories(place, options);
+  for (const [index, part] of kept.entries()) {
+    place = posix.join(place, part);
+    source.enter();
+    const stat = statSync(bytesOf(`/${above.slice(0, match.skipped + index + 1).join("/")}`));
+    target.enter();
+    const isNew = !lstatSync(bytesOf(place), { throwIfNoEntry: false });
+    makeDirectory(place);
+    if (isNew) setOwnerAndMode(places, place, stat);
+  }
+}
+
+/** The parts of a source's path that COPY --parents keeps. */
+const keptParts = ({ path, skipped }: Match) => path.split("/").slice(skipped);
+
+function makeDirectory(place: string): void {
   const known = lstatSync(bytesOf(place), { throwIfNoEntry: false });
-  if (known?.isDirectory() || (known?.isSymbolicLink() && statOf(place)?.isDirectory())) return false;
+  if (known?.isDirectory()) return;
   if (known) throw new BayError("BAD_TARGET", `${JSON.stringify(shown(place))} is there, and no directory`);
   mkdirSync(bytesOf(place));
-  return true;
 }
 
 function copyFile(places: Places, found: Found, place: string, links: Map<string, string>): void {
@@ -250,11 +271,15 @@ function attributesOf({ options, isImage }: Places, stat: Stats) {
   const isNewer = options.newest !== undefined && seconds >= options.newest;
   return {
     owner: options.owner ?? (isImage ? { uid: stat.uid, gid: stat.gid } : ROOT),
-    mode: options.mode ?? stat.mode & 0o7777,
+    mode: modeOf(options, stat.mode & 0o7777, stat.isDirectory()),
     mtime: isNewer
       ? { seconds: options.newest!, nanoseconds: 0 }
       : { seconds, nanoseconds: Math.floor((stat.mtimeMs - seconds * 1000) * 1e6) },
   };
+}
+
+function modeOf({ mode }: CopyOptions, before: number, isDirectory: boolean): number {
+  return mode === undefined ? before : parseMode(mode)(before, isDirectory);
 }
 
 function setOwnerAndMode(places: Places, place: string, stat: Stats): void {
@@ -283,11 +308,11 @@ export function writeGiven(files: readonly { name: string; content: string }[], 
     makeDirectories(posix.dirname(place), options);
     makeRoom(place);
     const fd = openSync(bytesOf(place), "wx", 0o600);
-    const { owner = ROOT, mode = 0o644, newest } = options;
+    const { owner = ROOT, newest } = options;
     try {
       writeSync(fd, content);
       fchownSync(fd, owner.uid, owner.gid);
-      fchmodSync(fd, mode);
+      fchmodSync(fd, modeOf(options, 0o644, false));
       if (newest !== undefined) setTimes(fd, newest, 0);
     } finally {
       closeSync(fd);

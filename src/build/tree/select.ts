@@ -12,6 +12,8 @@ export interface Match {
   /** Where it really is: a symlink is followed. */
   place: string;
   stat: Stats;
+  /** So many of the path's folders stand before a `/./`, which COPY --parents leaves out. */
+  skipped: number;
 }
 
 /** One file below a match. */
@@ -31,8 +33,11 @@ export function matchSources(sources: readonly string[], ignore: IgnorePatterns)
   return sources.flatMap((source) => {
     const pattern = posix.join("/", binary(source)).slice(1).replace(/\/$/, "");
     const names = hasWildcard(pattern) ? expandWildcard(pattern) : [unescaped(pattern)];
+    const pivot = source.indexOf("/./");
+    const before = pivot === -1 ? [] : posix.join("/", source.slice(0, pivot)).split("/").filter(Boolean);
     return names.flatMap((path) => {
-      const found = lookUp(path);
+      const known = lookUp(path);
+      const found = known && { ...known, skipped: before.length };
       const isIgnored = path !== "" && ignore.matches(text(path));
       // something in an ignored folder may be taken back
       const match = isIgnored && !(found?.stat.isDirectory() && ignore.mayTakeBack) ? undefined : found;
@@ -46,7 +51,7 @@ export function matchSources(sources: readonly string[], ignore: IgnorePatterns)
 
 const unescaped = (pattern: string) => pattern.replace(/\\(.)/g, "$1");
 
-function lookUp(path: string): Match | undefined {
+function lookUp(path: string): Omit<Match, "skipped"> | undefined {
   try {
     const place = realpathSync(bytesOf(posix.join("/", path)), "latin1") as unknown as string;
     return { path, place, stat: statSync(bytesOf(place)) };

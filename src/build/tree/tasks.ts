@@ -52,7 +52,8 @@ export interface CopyOptions {
   target: string;
   /** Undefined keeps what the source has; a folder's files are root's. */
   owner: Owner | undefined;
-  mode: number | undefined;
+  /** What --chmod says, in octal or in letters. */
+  mode: string | undefined;
   /** Keep the folders that a source is in (COPY --parents). */
   parents: boolean;
   /** Unpack archives (ADD). */

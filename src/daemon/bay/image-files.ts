@@ -26,7 +26,8 @@ export function imageFileRoutes({ manager }: Services): Route[] {
   const layersOf = (image: Image) => ({
     kind: "layers" as const,
     directory: image.layersDirectory,
-    lower: image.lower,
+    // the places over which a container has its mounts are no part of the image
+    lower: image.lower.filter((name) => name !== images.layers.mountPoints()),
     staging: mountPoint(manager),
   });
   const held = async <T>(id: string, action: (image: Image) => Promise<T>): Promise<T> => {

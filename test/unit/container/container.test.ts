@@ -15,10 +15,10 @@ describe("users", () => {
   };
   const resolve = (user: string, groups: string[] = []) => resolveUser(user, groups, (path) => files[path]);
   it("are found by name and number, with their groups", () => {
-    expect(resolve("app")).toEqual({ uid: 1000, gid: 1001, groups: [1002], home: "/home/app" });
-    expect(resolve("1000:extra")).toEqual({ uid: 1000, gid: 1002, groups: [], home: "/home/app" });
-    expect(resolve("4242")).toEqual({ uid: 4242, gid: 0, groups: [], home: "/" });
-    expect(resolve("", ["extra", "7"])).toMatchObject({ uid: 0, groups: [1002, 7] });
+    expect(resolve("app")).toEqual({ uid: 1000, gid: 1001, groups: [1001, 1002], home: "/home/app" });
+    expect(resolve("1000:extra")).toEqual({ uid: 1000, gid: 1002, groups: [1002], home: "/home/app" });
+    expect(resolve("4242")).toEqual({ uid: 4242, gid: 0, groups: [0], home: "/" });
+    expect(resolve("", ["extra", "7"])).toMatchObject({ uid: 0, groups: [0, 1002, 7] });
   });
   it("are errors where they are not in the image", () => {
     expect(() => resolve("nobody")).toThrow("no user nobody");
