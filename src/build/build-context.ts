@@ -7,6 +7,7 @@ import type { CacheMounts } from "./cache/cache-mounts.ts";
 import type { ImportedCaches } from "./cache/imported-caches.ts";
 import type { StepRecord, StepStore } from "./cache/step-store.ts";
 import type { Instruction } from "./dockerfile/instructions.ts";
+import { CacheMiss, NotLookedAt } from "./outdated.ts";
 import type { Scope } from "./scope.ts";
 import type { ContextFolders } from "./sources/context-folders.ts";
 import type { GitRepositories } from "./sources/git.ts";
@@ -31,6 +32,8 @@ export interface BuildSetting {
   tell: (news: BuildNews) => void;
   findImage: FindImage | undefined;
   signal: AbortSignal | undefined;
+  /** Nothing is done: a step that is not known ends it with CacheMiss. */
+  isDry: boolean;
   /** Told of each layer that the image will have, as soon as it is there. */
   onLayer: (record: StepRecord) => void;
 }
@@ -81,13 +84,13 @@ export class BuildContext {
   /** Does a step or takes it from the cache, and puts it on the stage. `make` is told the step's number. */
   async step(
     state: StageState,
-    { text }: Pick<Instruction, "text">,
+    instruction: Pick<Instruction, "text" | "place">,
     { title, stage, isKept }: Standing,
     key: string,
     make: (places: LayerPlaces, step: number) => Promise<void>,
-    createdBy = oneLine(text),
+    createdBy = oneLine(instruction.text),
   ): Promise<StageState> {
-    const { steps, imported, tell, onLayer } = this.setting;
+    const { steps, imported, tell, onLayer, isDry } = this.setting;
     const { noCache, noCacheFilter } = this.request;
     const step = this.#serial++;
     const isFresh = noCache || noCacheFilter.includes(stage.from.as ?? String(stage.index));
@@ -97,8 +100,9 @@ export class BuildContext {
       tell({ step, kind: "cached", title });
       return withStep(state, known, createdBy);
     }
+    if (isDry) throw new CacheMiss(instruction);
     const record = await this.#timed<StepRecord>(step, title, () =>
-      steps.run(key, oneLine(text), (places) => this.#turns.take(() => make(places, step))),
+      steps.run(key, oneLine(instruction.text), (places) => this.#turns.take(() => make(places, step))),
     );
     this.used.push({ record, isKept });
     if (isKept && record.layer !== undefined) onLayer(record);
@@ -160,12 +164,13 @@ export class BuildContext {
   }
 
   async #getImage(reference: string): Promise<Image> {
-    const { findImage, manager, signal } = this.setting;
+    const { findImage, manager, signal, isDry } = this.setting;
     const { images } = manager;
     const own = await findImage?.(reference);
     if (own) return own;
     const known = images.records.byId(reference) ?? images.records.find(reference);
     if (known && !this.request.pull) return images.get(known.reference, known.id);
+    if (isDry) throw new NotLookedAt(`whether the registry has another ${reference}`);
     try {
       return await this.timed(`[image] ${reference}`, async () => {
         const credentials = await findCredentials(parseReference(reference).registry);

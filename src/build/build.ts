@@ -1,6 +1,7 @@
 /** Building an image of a Dockerfile: read, solve, put together, and give the cache away. */
+import { createHash } from "node:crypto";
 import { type ContainerManager, mountPoint } from "../container/index.ts";
-import { messageOf } from "../errors.ts";
+import { BayError, messageOf } from "../errors.ts";
 import {
   type Descriptor,
   hostPlatform,
@@ -15,6 +16,7 @@ import { exportCache } from "./cache/export-cache.ts";
 import { ImportedCaches } from "./cache/imported-caches.ts";
 import type { StepStore } from "./cache/step-store.ts";
 import { LayerPacker, type PackedLayer } from "./layer-packer.ts";
+import { CacheMiss, NotLookedAt, placeOf } from "./outdated.ts";
 import { accessOf, checkDockerfile, readFiles } from "./read-request.ts";
 import { Solver } from "./solve.ts";
 import { ContextFolders } from "./sources/context-folders.ts";
@@ -50,11 +52,7 @@ export class Builder {
   ): Promise<ImageRecord> {
     const { images } = this.manager;
     const warn = (text: string) => tell({ step: -1, kind: "note", title: "", text });
-    const folders = new ContextFolders({
-      repositories: this.#repositories,
-      access: accessOf(request, signal),
-      staging: mountPoint(this.manager),
-    });
+    const folders = this.#folders(request, signal);
     const sources = request.cacheFrom;
     const imported = new ImportedCaches({ sources, images, steps: this.steps, signal, warn });
     const build = async () => {
@@ -72,6 +70,7 @@ export class Builder {
         tell,
         findImage,
         signal,
+        isDry: false,
         // what fails is said when the image is put together
         onLayer: (record) => void this.#packer.packed(record, epochOf(request)).catch(() => {}),
       });
@@ -95,23 +94,80 @@ export class Builder {
     }
   }
 
+  /**
+   * Why a build would give another image than `known`, from what this host has: the instruction from which the cache no
+   * longer holds, or that the config differs. Undefined where it would give the same, or where only the build can tell.
+   * Does nothing but read.
+   */
+  async outdated(
+    request: BuildRequest,
+    known: { id: string },
+    findImage?: FindImage,
+  ): Promise<string | undefined> {
+    const { context, noCache, cacheTo } = request;
+    const isFar = context !== undefined && context.kind !== "folder";
+    if (isFar || noCache || request.pull || cacheTo.some(({ kind }) => kind === "inline")) return undefined;
+    const folders = this.#folders(request, undefined);
+    const setting = { sources: [], images: this.manager.images, steps: this.steps, signal: undefined };
+    try {
+      const read = await readFiles(request, folders);
+      const { dockerfile } = checkDockerfile(read.dockerfile, read.ignore);
+      const solver = new Solver({
+        manager: this.manager,
+        steps: this.steps,
+        cacheMounts: this.cacheMounts,
+        imported: new ImportedCaches({ ...setting, warn: () => {} }),
+        repositories: this.#repositories,
+        folders,
+        dockerfile,
+        request: read,
+        tell: () => {},
+        findImage,
+        signal: undefined,
+        isDry: true,
+        onLayer: () => {},
+      });
+      try {
+        return this.#configDiffers(await solver.solve(), request, known);
+      } finally {
+        solver.close();
+      }
+    } catch (error) {
+      if (error instanceof NotLookedAt) return undefined;
+      if (error instanceof CacheMiss) return `the cache no longer holds from ${placeOf(error.instruction)}`;
+      if (error instanceof BayError) return `the build would fail: ${error.message.split("\n")[0]}`;
+      throw error;
+    } finally {
+      folders.close();
+    }
+  }
+
+  #configDiffers(state: StageState, request: BuildRequest, known: { id: string }): string | undefined {
+    const diffIds = state.links.map((link) => (link.kind === "image" ? link.diffId : link.record.diffId));
+    // with an epoch the layers are others than the steps' own
+    if (epochOf(request) !== undefined || diffIds.some((diffId) => diffId === undefined)) return undefined;
+    const config = JSON.stringify(imageConfig(state, request, diffIds as string[]));
+    const id = `sha256:${createHash("sha256").update(config).digest("hex")}`;
+    return id === known.id ? undefined : "the image is not what the build gives";
+  }
+
+  #folders(request: BuildRequest, signal: AbortSignal | undefined): ContextFolders {
+    return new ContextFolders({
+      repositories: this.#repositories,
+      access: accessOf(request, signal),
+      staging: mountPoint(this.manager),
+    });
+  }
+
   /** The config and manifest of a stage. */
   async #image(state: StageState, request: BuildRequest, used: Used): Promise<Descriptor> {
     const epoch = epochOf(request);
     const layers = await Promise.all(state.links.map((link) => this.#layer(link, epoch)));
-    // with an epoch nothing of the day may show
-    const at = (time: string | undefined) =>
-      epoch !== undefined && time !== undefined && Date.parse(time) > epoch * 1000
-        ? new Date(epoch * 1000).toISOString()
-        : time;
-    const config: ImageConfig = {
-      created: at(state.createdAt),
-      ...(state.author ? { author: state.author } : {}),
-      ...hostPlatform(),
-      config: withLabels(state.config, request.labels),
-      rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
-      history: state.history.map((entry) => ({ ...entry, created: at(entry.created) })),
-    };
+    const config = imageConfig(
+      state,
+      request,
+      layers.map(({ diffId }) => diffId),
+    );
     const isInline = request.cacheTo.some(({ kind }) => kind === "inline");
     return putImage(
       this.manager.images.content,
@@ -160,4 +216,21 @@ export class Builder {
 function withLabels(config: StageState["config"], labels: Record<string, string>): StageState["config"] {
   if (Object.keys(labels).length === 0) return config;
   return { ...config, Labels: { ...config.Labels, ...labels } };
+}
+
+function imageConfig(state: StageState, request: BuildRequest, diffIds: string[]): ImageConfig {
+  const epoch = epochOf(request);
+  // with an epoch nothing of the day may show
+  const at = (time: string | undefined) =>
+    epoch !== undefined && time !== undefined && Date.parse(time) > epoch * 1000
+      ? new Date(epoch * 1000).toISOString()
+      : time;
+  return {
+    created: at(state.createdAt),
+    ...(state.author ? { author: state.author } : {}),
+    ...hostPlatform(),
+    config: withLabels(state.config, request.labels),
+    rootfs: { type: "layers", diff_ids: diffIds },
+    history: state.history.map((entry) => ({ ...entry, created: at(entry.created) })),
+  };
 }

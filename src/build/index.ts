@@ -1,5 +1,6 @@
 /** The door of builds: Dockerfiles, and changes to images' configs in their language. */
 export type { Builder } from "./build.ts";
+export type { FindImage } from "./build-context.ts";
 export { type CacheMountRecord, CacheMounts } from "./cache/cache-mounts.ts";
 export { readCacheSource, readCacheTarget } from "./cache/cache-option.ts";
 export { type StepRecord, StepStore } from "./cache/step-store.ts";

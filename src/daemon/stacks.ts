@@ -1,9 +1,9 @@
 /** What bayd does with whole stacks: plan, up, down. Decisions are the planner's, deeds the executor's. */
-import type { Builder, BuildNews } from "../build/index.ts";
+import type { Builder, BuildNews, FindImage } from "../build/index.ts";
 import type { ContainerManager } from "../container/index.ts";
 import { LABELS } from "../container/index.ts";
 import { BayError } from "../errors.ts";
-import { type ImageRecord, PullSummary } from "../image/index.ts";
+import { type ImageRecord, PullSummary, staleReason } from "../image/index.ts";
 import {
   type Actual,
   applyPlan,
@@ -21,6 +21,13 @@ import { makeExecutor, type UpSettings } from "./executor.ts";
 import { observe, toImageSource, type View } from "./observe.ts";
 import { type BuildChanges, toBuildRequest } from "./stack-build.ts";
 import { type StackSummary, summariseStacks } from "./stack-list.ts";
+
+/** Arguments that a user gave a build besides the file's: a plan does not take them back. */
+interface AskedBuild {
+  id: string;
+  args: Record<string, string>;
+}
+const ASKED = "asked-build/";
 
 export class StackService {
   /** One change of a stack at a time. */
@@ -45,8 +52,37 @@ export class StackService {
     return observe(this.view, name, stack);
   }
 
-  plan(stack: Stack, options: PlanOptions): Plan {
-    return makePlan(stack, this.observe(stack.name, stack), options);
+  async plan(stack: Stack, options: PlanOptions): Promise<Plan> {
+    const actual = this.observe(stack.name, stack);
+    if (options.build !== false) await this.#noteBuilds(stack, actual);
+    return makePlan(stack, actual, options);
+  }
+
+  /** Says of images that are built which of them a build would make anew. */
+  async #noteBuilds(stack: Stack, { images }: Actual): Promise<void> {
+    const built = Object.values(stack.services).filter(({ image, build }) => build && images[image]);
+    if (built.length === 0) return;
+    const builder = await this.builder();
+    await Promise.all(
+      built.map(async (service) => {
+        const known = images[service.image]!;
+        const asked = this.manager.store.get<AskedBuild>(ASKED + service.image);
+        const changes = asked?.id === known.id ? { args: asked.args } : {};
+        known.stale = await reasonToBuild(() =>
+          builder.outdated(toBuildRequest(service, stack, changes), known, this.#currentImage(stack)),
+        );
+      }),
+    );
+  }
+
+  /** An image of the stack's own, where it need not be made. */
+  #currentImage(stack: Stack): FindImage {
+    const { images } = this.manager;
+    return async (name) => {
+      const own = stack.images[name];
+      const known = own && images.records.find(name);
+      return known && staleReason(known, toImageSource(own)) === undefined ? images.get(name) : undefined;
+    };
   }
 
   /** Makes images first, so that the plan that follows is exact; then applies it. Throws APPLY_FAILED. */
@@ -58,7 +94,7 @@ export class StackService {
     signal?: AbortSignal,
   ): Promise<Plan> {
     return this.#queue(stack.name, async () => {
-      const first = this.plan(stack, options);
+      const first = await this.plan(stack, options);
       const images = first.steps.filter(({ kind }) => kind.startsWith("image."));
       if (images.length > 0) {
         await applyPlan(
@@ -68,7 +104,8 @@ export class StackService {
           signal,
         );
       }
-      const plan = images.length > 0 ? this.plan(stack, { ...options, pull: "never", build: false }) : first;
+      const plan =
+        images.length > 0 ? await this.plan(stack, { ...options, pull: "never", build: false }) : first;
       await applyPlan(plan, makeExecutor(this.manager, stack, { ...settings, signal }), onProgress, signal);
       await this.#finish(plan);
       return { ...plan, steps: [...images, ...plan.steps] };
@@ -114,6 +151,11 @@ export class StackService {
       return own && this.manager.images.ensure(name, toImageSource(own));
     });
     this.manager.events.publish("image", "build", image.id, { name: image.reference });
+    const { store } = this.manager;
+    const name = ASKED + stack.services[service]!.image;
+    if (changes.args && Object.keys(changes.args).length > 0)
+      store.put(name, { id: image.id, args: changes.args } satisfies AskedBuild);
+    else if (store.get(name)) store.delete(name);
     return image;
   }
 
@@ -230,4 +272,14 @@ export function nextChange(manager: ContainerManager, milliseconds: number): Pro
     const timer = setTimeout(finish, milliseconds);
     manager.once("changed", finish);
   });
+}
+
+/** What keeps a build from being asked for is a reason too: the build says it again. */
+async function reasonToBuild(ask: () => Promise<string | undefined>): Promise<string | undefined> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof BayError) return `the build would fail: ${error.message.split("\n")[0]}`;
+    throw error;
+  }
 }

@@ -130,7 +130,7 @@ class Planner {
       this.#imageSteps.set(image, this.#add({ kind: "image.make", name: image, reasons: [say(reason)] }));
   }
 
-  /** A build whose steps are all known is quick, and says by itself what changed. */
+  /** Where the image is missing, its build would give another, or it is asked for: one whose steps are known is quick. */
   #planBuild({ name: service, image, pullPolicy }: Service, known: ActualImage | undefined): void {
     const { build } = this.options;
     const others = [...buildsNeeding(this.stack, service)].map((name) => this.stack.services[name]!);
@@ -139,13 +139,9 @@ class Planner {
         hint: `bay build ${service}`,
       });
     const isWanted = build === true || (build === undefined && pullPolicy.when === "build");
-    const reason = known
-      ? isWanted
-        ? build
-          ? "--build"
-          : "pull_policy: build"
-        : undefined
-      : "not built yet";
+    const asked = build ? "--build" : "pull_policy: build";
+    const stale = build === false ? undefined : known?.stale;
+    const reason = !known ? "not built yet" : (stale ?? (isWanted ? asked : undefined));
     if (!reason || this.#pulls.has(image)) return;
     // what it is built on comes first, also where nobody asked for that service
     for (const other of others) this.#planImage(other);

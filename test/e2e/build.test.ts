@@ -259,16 +259,31 @@ RUN --mount=type=tmpfs,target=/scratch touch /scratch/x && ls /run/secrets /scra
         .sort(),
     ).toEqual(["built-a", "mine:2"]);
     const before = pids();
+    expect(bay.run(["plan", "--detailed-exitcode"]).code).toBe(0);
     put("note", "two\n");
-    bay.ok("up", "-d");
+    expect(bay.ok("plan")).toMatch(
+      /\+ image built-a\n +the cache no longer holds from Dockerfile:\d+ COPY note \/note/,
+    );
+    expect(bay.ok("plan", "--no-build")).not.toContain("image built-a");
+    bay.ok("up", "-d", "--no-build");
     expect(note()).toBe("one\ngiven\n");
-    bay.ok("up", "-d", "--build");
+    bay.ok("up", "-d");
     expect(note()).toBe("two\ngiven\n");
     expect(pids().a).not.toBe(before.a);
     expect(pids().b).toBe(before.b);
     expect(bay.run(["plan", "--detailed-exitcode"]).code).toBe(0);
     expect(bay.ok("build", "--build-arg", "WORD=other", "a")).toContain("built built-a");
     expect(bay.ok("plan")).toMatch(/services\.a\.image: .* -> /);
+    bay.ok("up", "-d");
+    expect(note()).toBe("two\nother\n");
+    // what changes the config alone is seen too, and what cannot be built
+    put(
+      "Dockerfile",
+      `${BASE}ARG WORD=none\nCOPY note /note\nRUN echo $WORD >> /note\nCMD ["sleep", "1001"]\n`,
+    );
+    expect(bay.ok("plan")).toMatch(/image built-a\n +the image is not what the build gives/);
+    put("Dockerfile", "FORM x\n");
+    expect(bay.ok("plan")).toMatch(/image built-a\n +the build would fail: .*unknown instruction/);
     expect(JSON.parse(bay.ok("build", "--print", "a"))[0].args).toEqual({ WORD: "given" });
     expect(bay.ok("system", "df")).toMatch(/Build Cache +[1-9]/);
     bay.ok("down", "--rmi", "local");

@@ -6,6 +6,7 @@ import { BayError } from "../../errors.ts";
 import { web } from "../../image/index.ts";
 import type { BuildContext, Standing } from "../build-context.ts";
 import type { InstructionOf } from "../dockerfile/instructions.ts";
+import { NotLookedAt } from "../outdated.ts";
 import { isGitUrl, parseGitUrl } from "../sources/git-url.ts";
 import { digestOf, type StageState } from "../stage-state.ts";
 import { type CopyOptions, literal, runTreeTask, type Selection } from "../tree/tasks.ts";
@@ -26,6 +27,7 @@ export function addRemote(
   url: string,
   options: CopyOptions,
 ): Promise<StageState> {
+  if (context.setting.isDry) throw new NotLookedAt(`what ${url} has by now`);
   const add = isGitUrl(url) ? clone : download;
   return add(context, state, instruction, standing, url, options);
 }
@@ -33,7 +35,7 @@ export function addRemote(
 async function download(
   context: BuildContext,
   state: StageState,
-  { checksum, unpack, text }: Add,
+  { checksum, unpack, text, place }: Add,
   standing: Standing,
   url: string,
   options: CopyOptions,
@@ -55,7 +57,7 @@ async function download(
     const own = { ...options, unpack: isUnpacked, mode };
     const selection = everything(folder, literal(name));
     const key = digestOf(["download", state.key, name, digest, own]);
-    return await context.step(state, { text }, standing, key, async (places) => {
+    return await context.step(state, { text, place }, standing, key, async (places) => {
       await runTreeTask({ kind: "copy", selection, into: context.into(state, places), options: own });
     });
   } finally {
@@ -80,7 +82,7 @@ async function fileDigest(file: string): Promise<string> {
 async function clone(
   context: BuildContext,
   state: StageState,
-  { checksum, keepGitDir, text }: Add,
+  { checksum, keepGitDir, text, place }: Add,
   standing: Standing,
   url: string,
   options: CopyOptions,
@@ -93,7 +95,7 @@ async function clone(
   const own = { ...options, unpack: false };
   const { folder, submodules } = repository;
   const key = digestOf(["git", state.key, commit, folder, submodules, repository.keepGitDir, own]);
-  return context.step(state, { text }, standing, key, async (places) => {
+  return context.step(state, { text, place }, standing, key, async (places) => {
     const { path } = await folders.checkedOut(repository, commit);
     const into = context.into(state, places);
     await runTreeTask({ kind: "copy", selection: everything(path, "/"), into, options: own });

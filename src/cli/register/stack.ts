@@ -25,8 +25,8 @@ export function addStackCommands(add: Add): void {
             "never",
           ]),
         )
-        .option("--build", "build images anew, as far as something changed")
-        .option("--no-build", "build nothing, also what is not built yet")
+        .option("--build", "go through all builds, also of images that are current")
+        .option("--no-build", "build nothing, whatever changed")
         .option("--abort-on-container-exit", "stop all when one ends")
         .option(
           "--exit-code-from <service>",
@@ -71,6 +71,8 @@ export function addStackCommands(add: Add): void {
         .option("--remove-orphans")
         .option("--force-recreate")
         .option("--scale <service=count>", "number of containers", collect)
+        .option("--build", "plan all builds, also of images that are current")
+        .option("--no-build", "plan no builds")
         .option("--no-deps"),
     async () => (await import("../commands/plan.ts")).plan,
   );

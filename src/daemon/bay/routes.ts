@@ -38,7 +38,7 @@ export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
   return [
     route("POST", "/bay/v1/plan", async (call) => {
       const body = (await call.json()) as UpRequest;
-      sendJson(call.response, 200, stacks.plan(body.stack, options(body.options)));
+      sendJson(call.response, 200, await stacks.plan(body.stack, options(body.options)));
     }),
     route("POST", "/bay/v1/up", async (call) => {
       const body = (await call.json()) as UpRequest;
