@@ -2,7 +2,15 @@
 import { availableParallelism } from "node:os";
 import { type ContainerManager, mountPoint } from "../container/index.ts";
 import { BayError } from "../errors.ts";
-import { findCredentials, type Image, parseReference } from "../image/index.ts";
+import {
+  findCredentials,
+  formatPlatform,
+  hostPlatform,
+  type Image,
+  type Platform,
+  parseReference,
+  samePlatform,
+} from "../image/index.ts";
 import type { CacheMounts } from "./cache/cache-mounts.ts";
 import type { ImportedCaches } from "./cache/imported-caches.ts";
 import type { StepRecord, StepStore } from "./cache/step-store.ts";
@@ -130,15 +138,14 @@ export class BuildContext {
   }
 
   /** An image by name: another context's, a stack's own, or one of this host or its registry. */
-  image(name: string): Promise<Image> {
+  image(name: string, platform: Platform): Promise<Image> {
     const context = this.context(name);
     if (this.hasFiles(name))
       throw new BayError("UNSUPPORTED", `${name}: that context has files, and is no image`);
     if (context?.kind === "layout") return this.#layout(context);
     const reference = context?.kind === "image" ? context.reference : name;
-    const known = this.#images.get(reference);
-    if (known) return known;
-    return this.#remember(reference, this.#getImage(reference));
+    const key = `${reference} ${formatPlatform(platform)}`;
+    return this.#images.get(key) ?? this.#remember(key, this.#getImage(reference, platform));
   }
 
   #remember(name: string, getting: Promise<Image>): Promise<Image> {
@@ -163,24 +170,50 @@ export class BuildContext {
     return this.#remember(name, this.setting.manager.images.takeFromArchive(path, reference));
   }
 
-  async #getImage(reference: string): Promise<Image> {
+  async #getImage(reference: string, platform: Platform): Promise<Image> {
     const { findImage, manager, signal, isDry } = this.setting;
     const { images } = manager;
     const own = await findImage?.(reference);
     if (own) return own;
     const known = images.records.byId(reference) ?? images.records.find(reference);
-    if (known && !this.request.pull) return images.get(known.reference, known.id);
+    const image = known && (await images.get(known.reference, known.id));
+    const fits = image !== undefined && samePlatform(image.config, platform);
+    if (fits && !this.request.pull) return image;
+    const other = fits || this.request.pull ? undefined : await this.#foreign(reference, platform);
+    if (other) return other;
     if (isDry) throw new NotLookedAt(`whether the registry has another ${reference}`);
     try {
-      return await this.timed(`[image] ${reference}`, async () => {
-        const credentials = await findCredentials(parseReference(reference).registry);
-        return images.pull(reference, { credentials, signal });
-      });
+      return await this.timed(`[image] ${reference}`, () => this.#pull(reference, platform, signal));
     } catch (error) {
       // one that bay made itself is in no registry
-      if (known) return images.get(known.reference, known.id);
-      throw error;
+      if (!image) throw error;
+      if (!fits) this.#warnOfPlatform(reference, image, platform);
+      return image;
     }
+  }
+
+  /** For another platform it gets no name here: that is the host's own image's. */
+  async #pull(reference: string, platform: Platform, signal: AbortSignal | undefined): Promise<Image> {
+    const { images } = this.setting.manager;
+    const credentials = await findCredentials(parseReference(reference).registry);
+    const isNameless = !samePlatform(platform, hostPlatform());
+    const options = { platform: formatPlatform(platform), isNameless };
+    const image = await images.pull(reference, { ...options, credentials, signal });
+    if (isNameless) this.setting.steps.store.put(foreignKey(reference, platform), image.id);
+    return image;
+  }
+
+  /** What was pulled for another platform before. */
+  async #foreign(reference: string, platform: Platform): Promise<Image | undefined> {
+    const { images } = this.setting.manager;
+    const id = this.setting.steps.store.get<string>(foreignKey(reference, platform));
+    const record = id === undefined ? undefined : images.records.byId(id);
+    return record && images.get(record.reference, record.id);
+  }
+
+  #warnOfPlatform(reference: string, { config }: Image, platform: Platform): void {
+    const text = `InvalidBaseImagePlatform: ${reference} is for ${formatPlatform(config)}, and not for ${formatPlatform(platform)}`;
+    this.setting.tell({ step: -1, kind: "note", title: "", text: `warning: ${text}` });
   }
 
   /** Another context by this name, whatever the case. */
@@ -216,3 +249,6 @@ export class BuildContext {
     return { directory: this.layersDirectory, lower: lowerOf(state), ...places, staging: this.staging };
   }
 }
+
+const foreignKey = (reference: string, platform: Platform) =>
+  `build-base/${formatPlatform(platform)} ${reference}`;

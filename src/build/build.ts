@@ -2,13 +2,7 @@
 import { createHash } from "node:crypto";
 import { type ContainerManager, mountPoint } from "../container/index.ts";
 import { BayError, messageOf } from "../errors.ts";
-import {
-  type Descriptor,
-  hostPlatform,
-  type ImageConfig,
-  type ImageRecord,
-  putImage,
-} from "../image/index.ts";
+import { type Descriptor, type ImageConfig, type ImageRecord, putImage } from "../image/index.ts";
 import type { FindImage } from "./build-context.ts";
 import { type PackedStep, withSteps } from "./cache/cache-format.ts";
 import type { CacheMounts } from "./cache/cache-mounts.ts";
@@ -228,7 +222,7 @@ function imageConfig(state: StageState, request: BuildRequest, diffIds: string[]
   return {
     created: at(state.createdAt),
     ...(state.author ? { author: state.author } : {}),
-    ...hostPlatform(),
+    ...state.platform,
     config: withLabels(state.config, request.labels),
     rootfs: { type: "layers", diff_ids: diffIds },
     history: state.history.map((entry) => ({ ...entry, created: at(entry.created) })),

@@ -3,7 +3,15 @@
  * known is not done again. Stages that do not need each other go on at once.
  */
 import { BayError } from "../errors.ts";
-import { DEFAULT_PATH, hostPlatform, type Image, layerName, parsePlatform } from "../image/index.ts";
+import {
+  DEFAULT_PATH,
+  formatPlatform,
+  hostPlatform,
+  type Image,
+  layerName,
+  type Platform,
+  parsePlatform,
+} from "../image/index.ts";
 import { BuildContext, type BuildSetting, type Standing } from "./build-context.ts";
 import { type Instruction, readInstruction } from "./dockerfile/instructions.ts";
 import { parseInstruction } from "./dockerfile/parse.ts";
@@ -27,17 +35,19 @@ export class Solver {
   readonly #globals: ReadonlyMap<string, string>;
   readonly #options: { escape: string };
   readonly #target: Stage;
+  /** What the image is for. */
+  readonly #platform: Platform;
   /** The target and the stages that it begins with. */
   readonly #kept = new Set<number>();
 
-  /** Throws UNKNOWN_TARGET, UNSUPPORTED for another platform than the host's. */
+  /** Throws UNKNOWN_TARGET, BAD_PLATFORM, UNSUPPORTED. */
   constructor(readonly setting: BuildSetting) {
     const { dockerfile, request } = setting;
     this.#context = new BuildContext(setting);
-    const platform = needHostPlatform(request.platform);
+    this.#platform = targetPlatform(request.platform);
     this.#target = targetStage(dockerfile, request.target);
     this.#options = { escape: dockerfile.directives.escape };
-    const automatic = platformArgs(platform, hostPlatform(), this.#target.from.as ?? "default");
+    const automatic = platformArgs(this.#platform, hostPlatform(), this.#target.from.as ?? "default");
     this.#globals = globalArgs(dockerfile.globals, request.args, automatic, this.#options);
     for (let stage: Stage | undefined = this.#target; stage; ) {
       this.#kept.add(stage.index);
@@ -132,10 +142,16 @@ export class Solver {
 
   async #begin(stage: Stage): Promise<StageState> {
     const name = this.#global(stage.from.image);
-    needHostPlatform(stage.from.platform && this.#global(stage.from.platform));
-    if (name !== "scratch") return this.#stateOf(name, stage.index);
+    const wanted = stage.from.platform && this.#global(stage.from.platform);
+    const platform = wanted ? parsePlatform(wanted) : this.#platform;
+    const other = this.#stageOf(name, stage.index);
+    // a stage is for what the one is that it begins with
+    if (other) return this.#stage(other);
+    if (name !== "scratch") return this.#fromImage(await this.#context.image(name, platform));
+    const isOwn = formatPlatform(platform) === formatPlatform(hostPlatform());
     return {
-      key: "scratch",
+      key: isOwn ? "scratch" : `scratch ${formatPlatform(platform)}`,
+      platform,
       links: [],
       config: { Env: [DEFAULT_PATH] },
       history: [],
@@ -144,17 +160,19 @@ export class Solver {
     };
   }
 
-  /** A stage (for FROM one before `before`), or an image, by what FROM or `from` calls it. */
-  async #stateOf(name: string, before?: number): Promise<StageState> {
-    const other = this.#stageOf(name, before);
-    return other ? this.#stage(other) : this.#fromImage(await this.#context.image(name));
+  /** A stage or an image, by what `from` calls it. */
+  async #stateOf(name: string): Promise<StageState> {
+    const other = this.#stageOf(name);
+    return other ? this.#stage(other) : this.#fromImage(await this.#context.image(name, this.#platform));
   }
 
   #fromImage(image: Image): StageState {
     const { config } = image;
     const layers = this.setting.manager.images.layersOf(image);
+    const { os, architecture, variant } = config;
     return {
       key: digestOf(["image", image.manifest.digest]),
+      platform: { os, architecture, ...(variant ? { variant } : {}) },
       links: config.rootfs.diff_ids.map((diffId, index) => ({
         kind: "image",
         name: layerName(diffId),
@@ -204,11 +222,11 @@ export class Solver {
   }
 }
 
-/** Throws UNSUPPORTED for a platform that is not this host's. */
-function needHostPlatform(text: string | undefined) {
-  const wanted = parsePlatform(text || undefined);
-  const own = hostPlatform();
-  if (wanted.os !== own.os || wanted.architecture !== own.architecture)
-    throw new BayError("UNSUPPORTED", `a build for ${text} on this host is not supported yet`);
-  return wanted;
+/** Throws BAD_PLATFORM, UNSUPPORTED for several at once. */
+function targetPlatform(text: string | undefined): Platform {
+  if (text?.includes(","))
+    throw new BayError("UNSUPPORTED", `a build for ${text}: one platform is built at once`, {
+      hint: "build each by itself, under a name of its own",
+    });
+  return parsePlatform(text || undefined);
 }

@@ -1,6 +1,6 @@
 /** A stage as far as it has come: its layers, its config and its history. */
 import { createHash } from "node:crypto";
-import type { Descriptor, ImageConfig, RunConfig } from "../image/index.ts";
+import type { Descriptor, ImageConfig, Platform, RunConfig } from "../image/index.ts";
 import type { StepRecord } from "./cache/step-store.ts";
 
 /** One layer of a stage: the base image's, or a step's. */
@@ -11,6 +11,8 @@ export type Link =
 export interface StageState {
   /** What went into it so far. */
   key: string;
+  /** What its programs run on. */
+  platform: Platform;
   /** Lowest first. */
   links: Link[];
   config: RunConfig;

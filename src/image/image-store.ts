@@ -36,6 +36,8 @@ export interface Image extends ImageRecord {
 export interface PullOptions {
   /** `linux/arm64`; undefined is this machine's. */
   platform?: string | undefined;
+  /** The name goes on to mean what it means here. */
+  isNameless?: boolean;
   /** For the image's own registry, instead of those that are kept. */
   credentials?: Credentials | undefined;
   onProgress?: (progress: PullProgress) => void;
@@ -108,7 +110,7 @@ export class ImageStore {
    * Throws what the registry says, and ABORTED.
    */
   pull(reference: string, options: PullOptions = {}): Promise<Image> {
-    const key = `pull ${canonicalReference(reference)} ${options.platform ?? ""}`;
+    const key = `pull ${canonicalReference(reference)} ${options.platform ?? ""} ${options.isNameless ?? false}`;
     const running = this.#making.get(key);
     // the other client may have gone away
     if (running) return running.catch(() => this.pull(reference, options));
@@ -133,7 +135,10 @@ export class ImageStore {
     });
   }
 
-  async #pull(text: string, { platform, credentials, onProgress, signal }: PullOptions): Promise<Image> {
+  async #pull(
+    text: string,
+    { platform, isNameless, credentials, onProgress, signal }: PullOptions,
+  ): Promise<Image> {
     const reference = parseReference(text);
     const [{ pullImage }, { findCredentials }] = await Promise.all([
       import("./registry/pull.ts"),
@@ -147,7 +152,9 @@ export class ImageStore {
       ...(onProgress ? { onProgress } : {}),
       signal,
     });
-    return this.#keep(canonicalReference(text), manifest, {
+    const { config } = parseManifest(this.content.read(manifest.digest));
+    const name = isNameless ? untagged(config.digest) : canonicalReference(text);
+    return this.#keep(name, manifest, {
       pulled: { digest, at: new Date().toISOString() },
     });
   }

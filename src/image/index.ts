@@ -8,7 +8,7 @@ export { type ListedChange, runLayerTask } from "./layer-pool.ts";
 export { layerName } from "./layer-store.ts";
 export { DEFAULT_PATH, type ImageConfig, MEDIA, type RunConfig } from "./manifest.ts";
 export { putImage } from "./new-image.ts";
-export { hostPlatform, type Platform, parsePlatform } from "./platform.ts";
+export { formatPlatform, hostPlatform, type Platform, parsePlatform, samePlatform } from "./platform.ts";
 export { PullSummary } from "./pull-summary.ts";
 export { canonicalReference, familiarReference, nameOrId, parseReference } from "./reference.ts";
 export type { Credentials } from "./registry/credentials.ts";

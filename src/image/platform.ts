@@ -45,6 +45,12 @@ export function formatPlatform({ os, architecture, variant }: Platform): string 
   return [os, architecture, variant].filter(Boolean).join("/");
 }
 
+/** Whether programs for one run where those for the other do; a variant that nobody names does not count. */
+export function samePlatform(a: Platform, b: Platform): boolean {
+  if (a.os !== b.os || a.architecture !== b.architecture) return false;
+  return a.variant === undefined || b.variant === undefined || variantOf(a) === variantOf(b);
+}
+
 const variantOf = ({ architecture, variant }: Platform) => variant ?? DEFAULT_VARIANT[architecture] ?? "";
 
 /**

@@ -6,6 +6,7 @@ import { resolveInLayers } from "../../image/index.ts";
 import type { BuildContext, LayerPlaces, Standing } from "../build-context.ts";
 import type { InstructionOf } from "../dockerfile/instructions.ts";
 import { parseRunMount, type RunMount } from "../dockerfile/run-mount.ts";
+import { checkRuns } from "../emulation.ts";
 import { StepFailure } from "../failure.ts";
 import { commandWords } from "../run-config.ts";
 import { digestOf, lowerOf, oneLine, type StageState } from "../stage-state.ts";
@@ -48,6 +49,7 @@ export async function run(
   const { security } = instruction;
   const key = digestOf(["run", state.key, args, env, User, WorkingDir, mounts, sources, network, security]);
   const make = async ({ upper, work }: LayerPlaces, step: number) => {
+    checkRuns(state.platform);
     const { manager, tell, signal } = context.setting;
     const output = new OutputTail(OUTPUT_KEPT);
     const onOutput: TaskConfig["onOutput"] = (_stream, bytes) => {
