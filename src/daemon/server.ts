@@ -10,6 +10,7 @@ import { buildRoutes } from "./bay/build.ts";
 import { imageFileRoutes } from "./bay/image-files.ts";
 import { bayRoutes } from "./bay/routes.ts";
 import { archiveRoutes } from "./engine/archive.ts";
+import { engineBuildRoutes } from "./engine/build.ts";
 import { buildCacheRoutes } from "./engine/build-cache.ts";
 import { containerRoutes } from "./engine/containers.ts";
 import { diskRoutes } from "./engine/disk.ts";
@@ -53,6 +54,7 @@ export function createEngineServer(services: Services): Server {
     ...imageTransferRoutes(services),
     ...imageRoutes(services),
     ...diskRoutes(services),
+    ...engineBuildRoutes(services),
     ...buildCacheRoutes(services),
     ...containerRoutes(services),
     ...execRoutes(services),

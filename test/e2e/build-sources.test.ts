@@ -1,7 +1,7 @@
 /** Where the files of a build come from: repositories, archives, URLs, layouts, and other services. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:http";
+import { createServer, request, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -76,10 +76,10 @@ describe("a build's files", () => {
     });
     // git over HTTP without a program: what git update-server-info wrote, for who has the token
     execFileSync("git", ["-C", join(repositories, "project.git"), "update-server-info"]);
-    server = createServer((request, response) => {
-      const path = request.url!.split("?")[0]!;
+    server = createServer((asked, response) => {
+      const path = asked.url!.split("?")[0]!;
       const wanted = `Basic ${Buffer.from(`x-access-token:${TOKEN}`).toString("base64")}`;
-      if (path.startsWith("/project.git") && request.headers.authorization !== wanted)
+      if (path.startsWith("/project.git") && asked.headers.authorization !== wanted)
         return response.writeHead(401).end();
       try {
         response.end(readFileSync(join(repositories, path)));
@@ -269,5 +269,54 @@ services:
     const wrong = bay.run(["config"]).err;
     expect(wrong).toContain("takes b, which is not a service");
     expect(wrong).toContain("uses the secret s, which is not declared");
+  });
+
+  it("come by Docker's API too", async () => {
+    put(
+      "sub/Dockerfile",
+      `${BASE}FROM base\nARG A\nLABEL own=label\nCOPY word /word\nRUN echo $A >> /word; cat /word\n`,
+    );
+    put("word", "docker's ");
+    const archive = execFileSync("tar", ["-cz", "-C", context, "sub", "word", "busybox"], {
+      maxBuffer: 1 << 26,
+    });
+    const call = (query: Record<string, string>, body: Buffer) =>
+      new Promise<{ status: number; text: string }>((resolve, reject) => {
+        const path = `/v1.43/build?${new URLSearchParams(query)}`;
+        const asked = request({ socketPath: bay.socket, method: "POST", path }, (answer) => {
+          let text = "";
+          answer.setEncoding("utf8").on("data", (part: string) => (text += part));
+          answer.on("end", () => resolve({ status: answer.statusCode!, text }));
+        });
+        asked.on("error", reject);
+        asked.end(body);
+      });
+    bay.ok("image", "ls");
+    const query = {
+      t: "api:1",
+      dockerfile: "sub/Dockerfile",
+      buildargs: '{"A":"given"}',
+      labels: '{"more":"1"}',
+      version: "1",
+    };
+    const { status, text } = await call(query, archive);
+    expect(status).toBe(200);
+    const lines = text
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { stream?: string; aux?: { ID: string }; error?: string });
+    expect(lines.map(({ stream = "" }) => stream).join("")).toMatch(
+      /docker's given\n[\s\S]*Successfully tagged api:1\n$/,
+    );
+    const [inspected] = JSON.parse(bay.ok("image", "inspect", "api:1")) as [
+      { Id: string; Config: { Labels: object } },
+    ];
+    expect(lines.find(({ aux }) => aux)?.aux?.ID).toBe(inspected.Id);
+    expect(inspected.Config.Labels).toEqual({ own: "label", more: "1" });
+    expect((await call({ ...query, dockerfile: "absent" }, archive)).text).toContain(
+      "the context has no absent",
+    );
+    expect((await call({ ...query, version: "2" }, archive)).text).toContain("DOCKER_BUILDKIT=0");
+    expect((await call({ ...query, buildargs: "x" }, archive)).status).toBe(400);
   });
 });

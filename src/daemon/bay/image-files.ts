@@ -6,7 +6,7 @@ import { loadTreeTasks } from "../../build/index.ts";
 import { mountPoint } from "../../container/index.ts";
 import { BayError } from "../../errors.ts";
 import type { Image } from "../../image/index.ts";
-import { sendArchive } from "../engine/image-transfer.ts";
+import { sendArchive } from "../engine/transfers.ts";
 import { type Route, route, sendJson } from "../http.ts";
 import type { Services } from "../server.ts";
 

@@ -1,9 +1,8 @@
 /** Routes of the Docker Engine API that move images: pull, import, push, search, load, save. */
 import { rmSync } from "node:fs";
-import { open } from "node:fs/promises";
 import { z } from "zod";
 import { changedConfig } from "../../build/index.ts";
-import { BayError, messageOf } from "../../errors.ts";
+import { BayError } from "../../errors.ts";
 import {
   type Credentials,
   familiarReference,
@@ -14,9 +13,9 @@ import {
   parseReference,
   web,
 } from "../../image/index.ts";
-import { type Call, parseJson, type Route, route, sendJson, startStream } from "../http.ts";
+import { type Call, parseJson, type Route, route, sendJson } from "../http.ts";
 import type { Services } from "../server.ts";
-import { drained } from "./log-stream.ts";
+import { receive, sendArchive, streamed } from "./transfers.ts";
 
 const authHeader = z.object({
   username: z.string().optional(),
@@ -55,24 +54,6 @@ const layerLine = (
   progressDetail: total === undefined ? {} : { current, total },
   id: digest.slice(7, 19),
 });
-
-/** A stream as Docker's: lines of progress, an error at its end where there is one. */
-async function streamed(
-  call: Call,
-  action: (write: (value: unknown) => void, signal: AbortSignal) => Promise<void>,
-): Promise<void> {
-  const write = startStream(call.response);
-  const abort = new AbortController();
-  call.response.on("close", () => call.response.writableFinished || abort.abort());
-  try {
-    await action(write, abort.signal);
-  } catch (error) {
-    const { code = "INTERNAL", hint } = error instanceof BayError ? error : {};
-    const message = messageOf(error);
-    write({ error: message, errorDetail: { message, code, ...(hint ? { hint } : {}) } });
-  }
-  call.response.end();
-}
 
 const DEFAULT_RESULTS = 25;
 const MAX_RESULTS = 10_000;
@@ -205,33 +186,5 @@ export function imageTransferRoutes({ manager }: Services): Route[] {
   async function save({ response }: Call, names: readonly string[]): Promise<void> {
     const records = names.map((name) => ({ record: images.records.need(name), name: nameOrId(name) }));
     await sendArchive(response, (put) => images.saveArchive(records, put));
-  }
-}
-
-/** An archive as the answer, piece by piece, as fast as the client takes it. */
-export async function sendArchive(
-  response: Call["response"],
-  write: (put: (bytes: Buffer) => Promise<void>) => Promise<void>,
-): Promise<void> {
-  response.writeHead(200, { "Content-Type": "application/x-tar" });
-  try {
-    await write(async (bytes) => {
-      if (response.destroyed) throw new BayError("ABORTED", "the client went away");
-      if (!response.write(bytes)) await drained(response);
-    });
-    response.end();
-  } catch {
-    // an archive that ends without its end is seen by the client
-    response.destroy();
-  }
-}
-
-/** Writes the body to a file. Not by pipeline(), which closes the connection with the request. */
-async function receive({ request }: Call, path: string): Promise<void> {
-  const file = await open(path, "wx", 0o600);
-  try {
-    for await (const part of request) await file.write(part as Buffer);
-  } finally {
-    await file.close();
   }
 }

@@ -1,0 +1,51 @@
+/** What routes have in common that take or give much: lines of progress, archives, bodies in files. */
+import { open } from "node:fs/promises";
+import { BayError, messageOf } from "../../errors.ts";
+import { type Call, startStream } from "../http.ts";
+import { drained } from "./log-stream.ts";
+
+/** A stream as Docker's: lines of progress, an error at its end where there is one. */
+export async function streamed(
+  call: Call,
+  action: (write: (value: unknown) => void, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const write = startStream(call.response);
+  const abort = new AbortController();
+  call.response.on("close", () => call.response.writableFinished || abort.abort());
+  try {
+    await action(write, abort.signal);
+  } catch (error) {
+    const { code = "INTERNAL", hint } = error instanceof BayError ? error : {};
+    const message = messageOf(error);
+    write({ error: message, errorDetail: { message, code, ...(hint ? { hint } : {}) } });
+  }
+  call.response.end();
+}
+
+/** An archive as the answer, piece by piece, as fast as the client takes it. */
+export async function sendArchive(
+  response: Call["response"],
+  write: (put: (bytes: Buffer) => Promise<void>) => Promise<void>,
+): Promise<void> {
+  response.writeHead(200, { "Content-Type": "application/x-tar" });
+  try {
+    await write(async (bytes) => {
+      if (response.destroyed) throw new BayError("ABORTED", "the client went away");
+      if (!response.write(bytes)) await drained(response);
+    });
+    response.end();
+  } catch {
+    // an archive that ends without its end is seen by the client
+    response.destroy();
+  }
+}
+
+/** Writes the body to a file. Not by pipeline(), which closes the connection with the request. */
+export async function receive({ request }: Call, path: string): Promise<void> {
+  const file = await open(path, "wx", 0o600);
+  try {
+    for await (const part of request) await file.write(part as Buffer);
+  } finally {
+    await file.close();
+  }
+}
