@@ -281,6 +281,10 @@ export async function pruneContainers(
 }
 
 export async function pruneImages(context: Context, _args: string[], options: PruneOptions): Promise<void> {
+  const what = options.all
+    ? "all images that no container uses"
+    : "all images without a name that no container uses";
+  if (!(await confirm([what], options.force))) return;
   const freed = await prunedImages(await context.daemon(), options.filter, options.all ?? false);
   print(`${humanBytes(freed)} freed, and the unpacked layers`);
 }

@@ -140,7 +140,11 @@ export function addImageCommands(add: Add, group: (name: string, description: st
   image(
     "prune",
     "remove images without a name that no container uses",
-    (c) => c.option("-a, --all", "those with a name too").addOption(pruneFilter()),
+    (c) =>
+      c
+        .option("-a, --all", "those with a name too")
+        .option("-f, --force", "do not ask")
+        .addOption(pruneFilter()),
     async () => (await import("../commands/disk.ts")).pruneImages,
   );
   image(
