@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { COMMAND } from "../support/bay.ts";
 import { BASE, Builds } from "../support/builds.ts";
 
 describe("a build", () => {
@@ -372,5 +373,24 @@ RUN --mount=type=tmpfs,target=/scratch touch /scratch/x && ls /run/secrets /scra
     expect(run(`${BASE}FROM base\nRUN mkdir -p /x /y && ln -s /y /x/er\nCOPY deep /x\n`).err).toContain(
       '"/x/er" is there, and no directory',
     );
+  });
+
+  it("draws a row for each step on a terminal, with its output while it goes on", () => {
+    const file = `${BASE}FROM base\nRUN sleep 0.5; echo shown below; sleep 0.5\nRUN sleep 0.3\nRUN true\n`;
+    put("Dockerfile", file);
+    const command = `stty cols 100 rows 30; ${process.execPath} ${COMMAND} image build ${context}`;
+    const drawn = execFileSync("script", ["-qec", command, "/dev/null"], {
+      env: { ...bay.env, NO_COLOR: undefined, TERM: "xterm", COLUMNS: "100" },
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    expect(drawn).toContain("[stage-1 1/3] shown below");
+    for (const row of [
+      "[stage-1 1/3] RUN sleep",
+      "[stage-1 2/3] RUN sleep 0.3",
+      "[stage-1 3/3] RUN true",
+      "(6/6)",
+    ])
+      expect(drawn.slice(drawn.lastIndexOf("Building")), row).toContain(row);
   });
 });

@@ -75,26 +75,65 @@ function plainView(): View {
   };
 }
 
-/** A row for each step, with its last line. */
+/** How often the seconds of steps that go on are drawn. */
+const TICK = 200;
+
+/** A row for each step with its seconds, the last lines of those that go on, and a row for the whole. */
 async function terminalView(): Promise<View> {
   const { terminalRows } = await import("./rows.ts");
   const rows = await terminalRows();
   const grey = (text: string) => paint(text, "grey", process.stderr);
+  const began = Date.now();
+  const open = new Map<number, { title: string; at: number }>();
+  let [ended, known] = [0, 0];
+  const whole = () => `Building ${secondsSince(began)} (${ended}/${known})`;
+  const draw = () => {
+    rows.set("whole", whole());
+    for (const [step, { title, at }] of open) rows.set(String(step), aligned(title, secondsSince(at)));
+  };
+  const timer = setInterval(draw, TICK);
   return {
-    show({ step, kind, title, text = "", seconds }) {
+    show({ step, kind, title, text = "", seconds = 0 }) {
       const id = String(step);
-      if (kind === "note") process.stderr.write(`${text}\n`);
-      else if (kind === "started") rows.set(id, title);
-      else if (kind === "output") {
-        const last = text
-          .trimEnd()
-          .split(/[\r\n]/)
-          .at(-1)!
-          .replace(/\p{C}/gu, "");
-        rows.set(id, `${title} ${grey(last.slice(0, 80))}`);
-      } else if (kind === "failed") rows.fail(id, title);
-      else rows.done(id, `${title} ${grey(kind === "cached" ? "cached" : `${(seconds ?? 0).toFixed(1)}s`)}`);
+      if (kind === "note") return void process.stderr.write(`${text}\n`);
+      if (kind === "output") {
+        const name = /^\[[^\]]*\]/.exec(title)?.[0] ?? "";
+        for (const line of printable(text).trimEnd().split("\n")) rows.output(id, `${name} ${line}`);
+        return;
+      }
+      if (kind === "started") {
+        known += 1;
+        open.set(step, { title, at: Date.now() });
+        return draw();
+      }
+      if (kind === "cached") known += 1;
+      ended += 1;
+      open.delete(step);
+      draw();
+      const time = `${seconds.toFixed(1)}s`;
+      if (kind === "failed") rows.fail(id, aligned(title, time));
+      else if (kind === "cached") rows.done(id, aligned(`${grey("CACHED")} ${title}`, time));
+      else rows.done(id, aligned(title, time));
     },
-    end: (failed) => rows.end(failed),
+    end: async (failed) => {
+      clearInterval(timer);
+      if (failed) rows.fail("whole", whole());
+      else rows.done("whole", whole());
+      await rows.end(failed);
+    },
   };
 }
+
+const secondsSince = (time: number) => `${((Date.now() - time) / 1000).toFixed(1)}s`;
+const printable = (text: string) => text.replace(/\r(?!\n)/g, "\n").replace(/[^\P{C}\n]/gu, "");
+
+/** A title cut to the terminal's width, with the time at its right edge. */
+function aligned(title: string, time: string): string {
+  // an icon and a space stand before it
+  const width = Math.max(20, (process.stderr.columns || 80) - 4 - time.length);
+  const shown = title.replaceAll(COLOUR, "");
+  const cut =
+    shown.length > width - 1 ? `${title.slice(0, width - 2 + title.length - shown.length)}…` : title;
+  return cut + " ".repeat(Math.max(1, width - cut.replaceAll(COLOUR, "").length)) + time;
+}
+const COLOUR = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, "g");

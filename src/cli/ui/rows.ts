@@ -3,6 +3,8 @@
 export interface Rows {
   /** A row's text while it goes on; a new row where there is none of this name. */
   set(id: string, text: string): void;
+  /** Lines of a row that goes on: the last few of each are shown below all rows. */
+  output(id: string, text: string): void;
   done(id: string, text: string): void;
   fail(id: string, text: string): void;
   /** Call when no more comes: rows that are open are closed, as failed ones where something failed. */
@@ -12,49 +14,68 @@ export interface Rows {
 interface Row {
   settle: (error?: Error) => void;
   setText: (text: string) => void;
+  setOutput: (text: string) => void;
 }
 
-/** Each row is a task whose promise is settled from outside. */
+/** So many lines of a row's output are shown. */
+const OUTPUT_LINES = 6;
+
+/** listr2 runs the tasks that a list begins with, so that rows to come are there without a title, which it does not draw. */
+const MOST_ROWS = 1000;
+
+/** Each row is a task whose promise is settled from outside. Rows beyond the first thousand are not drawn. */
 export async function terminalRows(): Promise<Rows> {
   const { Listr } = await import("listr2");
   const rows = new Map<string, Row>();
-  const list = new Listr<object>([], {
-    concurrent: true,
-    exitOnError: false,
-    rendererOptions: { collapseErrors: false },
-    fallbackRendererCondition: false,
-    registerSignalListeners: false,
-  });
-  let running: Promise<unknown> | undefined;
-  const add = (id: string, text: string): Row => {
-    const row: Row = { settle: () => {}, setText: () => {} };
-    const settled = new Promise<void>((resolve, reject) => {
-      row.settle = (error) => (error ? reject(error) : resolve());
-    });
-    list.add({
-      title: text,
+  const free: Row[] = [];
+  const list = new Listr<object>(
+    Array.from({ length: MOST_ROWS }, () => ({
       task: (_, task) => {
-        row.setText = (title) => {
-          task.title = title;
+        const row: Row = {
+          settle: () => {},
+          setText: (title) => {
+            task.title = title;
+          },
+          setOutput: (output) => {
+            task.output = output;
+          },
         };
-        return settled;
+        free.push(row);
+        return new Promise<void>((resolve, reject) => {
+          row.settle = (error) => (error ? reject(error) : resolve());
+        });
       },
-    });
-    rows.set(id, row);
+      rendererOptions: { bottomBar: OUTPUT_LINES },
+    })),
+    {
+      concurrent: true,
+      exitOnError: false,
+      rendererOptions: { collapseErrors: false, formatOutput: "truncate" },
+      fallbackRendererCondition: false,
+      registerSignalListeners: false,
+    },
+  );
+  const running = list.run().catch(() => {});
+  // every task has begun when the loop comes round
+  await new Promise((resolve) => setImmediate(resolve));
+  const rowOf = (id: string): Row | undefined => {
+    const row = rows.get(id) ?? free.shift();
+    if (row) rows.set(id, row);
     return row;
   };
-  const show = (id: string, text: string): Row => {
-    const row = rows.get(id) ?? add(id, text);
-    running ??= list.run().catch(() => {});
-    row.setText(text);
+  const show = (id: string, text: string): Row | undefined => {
+    const row = rowOf(id);
+    row?.setText(text);
     return row;
   };
   return {
     set: (id, text) => void show(id, text),
-    done: (id, text) => show(id, text).settle(),
-    fail: (id, text) => show(id, text).settle(new Error(text)),
+    output: (id, text) => rows.get(id)?.setOutput(text),
+    done: (id, text) => show(id, text)?.settle(),
+    fail: (id, text) => show(id, text)?.settle(new Error(text)),
     end: async (failed = false) => {
       for (const row of rows.values()) row.settle(failed ? new Error("broken off") : undefined);
+      for (const row of free) row.settle();
       await running;
     },
   };
