@@ -461,7 +461,10 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
 
   /** At bayd's start: takes over what runs, notes what ended, starts what should run again. */
   async adopt(): Promise<void> {
+    const { kept } = this.networks.ports;
+    kept.adopt();
     await Promise.all(this.list().map((record) => this.#runs.adopt(record)));
+    kept.settle();
     this.networks.firewall.apply();
     this.saveRules();
     this.#removeOrphans();
@@ -548,6 +551,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     this.#runs.close();
     this.#companions.stopAll();
     this.#ended.destroy();
+    this.networks.ports.kept.settle();
     await this.logs.stop();
   }
 

@@ -40,6 +40,7 @@ export { isKeeperAlive, type KeeperOptions, startKeeper, stopKeeper } from "./la
 export { makedev } from "./launch/mounts.ts";
 export type { ExecRequest, LaunchRequest, OverlayRoot, Stdio } from "./launch/request.ts";
 export { type Launched, launch, launchExec, StartError } from "./launch/run.ts";
+export { type SocketKeeper, startSocketKeeper, takeSockets } from "./launch/socket-keeper.ts";
 export { addressOf, close, loadLibrary, SyscallError, syscall, trySyscall } from "./libc.ts";
 export { tryLock } from "./lock.ts";
 export { type Link, Links } from "./netlink/links.ts";
@@ -58,5 +59,5 @@ export {
 export { HEADER, type ProgramState, readProgramState } from "./program.ts";
 export { resizePty, takePtyMaster } from "./pty.ts";
 export { openInRoot, readInRoot, type Standing, standingInRoot } from "./safe-path.ts";
-export { bindSocket } from "./socket.ts";
+export { bindSocket, packIpv6 } from "./socket.ts";
 export type * from "./spec.ts";

@@ -1,36 +1,77 @@
-/** IPv4 sockets bound inside a network namespace, to be handed to Node by descriptor (socket(7), ip(7)). */
+/** Sockets bound by system calls, to be handed to Node by descriptor (socket(7), ip(7), ipv6(7)). */
+import { isIPv6 } from "node:net";
 import { close, syscall } from "./libc.ts";
 import { packIpv4 } from "./netlink/links.ts";
 
 const AF_INET = 2;
+const AF_INET6 = 10;
 const SOCK_FLAGS = 0o2000000 | 0o4000; // close-on-exec, non-blocking
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
+const IPPROTO_IPV6 = 41;
+const IPV6_V6ONLY = 26;
+const BACKLOG = 511;
 
-/** struct sockaddr_in. */
+/** struct sockaddr_in, or sockaddr_in6. */
 function socketAddress(address: string, port: number): Buffer {
-  const bytes = Buffer.alloc(16);
-  bytes.writeUInt16LE(AF_INET, 0);
+  const isV6 = isIPv6(address);
+  const bytes = Buffer.alloc(isV6 ? 28 : 16);
+  bytes.writeUInt16LE(isV6 ? AF_INET6 : AF_INET, 0);
   bytes.writeUInt16BE(port, 2);
-  packIpv4(address).copy(bytes, 4);
+  if (isV6) packIpv6(address).copy(bytes, 8);
+  else packIpv4(address).copy(bytes, 4);
   return bytes;
 }
 
-/** A bound socket and its port; `tcp` listens. The caller's thread is in the wanted namespace. */
-export function bindSocket(kind: "udp" | "tcp", address: string, port = 0): { fd: number; port: number } {
-  const fd = syscall("socket", [AF_INET, (kind === "udp" ? 2 : 1) | SOCK_FLAGS, 0]);
+/** The sixteen bytes of an IPv6 address (RFC 4291, 2.2). */
+export function packIpv6(address: string): Buffer {
+  // an IPv4 address at its end is two groups
+  const text = address.replace(/%.*$/, "").replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, ...parts: string[]) => {
+    const [a, b, c, d] = parts.slice(0, 4).map(Number) as [number, number, number, number];
+    return `${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
+  });
+  const [head = "", tail] = text.split("::");
+  const groups = (part: string) =>
+    part === "" ? [] : part.split(":").map((group) => Number.parseInt(group, 16));
+  const [before, after] = [groups(head), groups(tail ?? "")];
+  const all =
+    tail === undefined ? before : [...before, ...Array(8 - before.length - after.length).fill(0), ...after];
+  const bytes = Buffer.alloc(16);
+  all.forEach((group: number, index: number) => {
+    bytes.writeUInt16BE(group, index * 2);
+  });
+  return bytes;
+}
+
+function turnOn(fd: number, level: number, option: number, value: boolean): void {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value ? 1 : 0);
+  syscall("setsockopt", [fd, level, option, bytes, 4]);
+}
+
+/**
+ * A bound socket and its port; `tcp` listens. The caller's thread is in the wanted namespace. An IPv6 socket takes both
+ * families unless `v6Only`. Throws SyscallError.
+ */
+export function bindSocket(
+  kind: "udp" | "tcp",
+  address: string,
+  port = 0,
+  { v6Only = false } = {},
+): { fd: number; port: number } {
+  const isV6 = isIPv6(address);
+  const family = isV6 ? AF_INET6 : AF_INET;
+  const fd = syscall("socket", [family, (kind === "udp" ? 2 : 1) | SOCK_FLAGS, 0]);
   try {
-    if (kind === "tcp") {
-      const on = Buffer.alloc(4);
-      on.writeUInt32LE(1);
-      syscall("setsockopt", [fd, SOL_SOCKET, SO_REUSEADDR, on, 4]);
-    }
-    syscall("bind", [fd, socketAddress(address, port), 16], `${address}:${port}`);
-    const bound = Buffer.alloc(16);
+    if (kind === "tcp") turnOn(fd, SOL_SOCKET, SO_REUSEADDR, true);
+    if (isV6) turnOn(fd, IPPROTO_IPV6, IPV6_V6ONLY, v6Only);
+    const wanted = socketAddress(address, port);
+    syscall("bind", [fd, wanted, wanted.length], `${address}:${port}`);
+    const bound = Buffer.alloc(28);
     const length = Buffer.alloc(4);
-    length.writeUInt32LE(16);
+    length.writeUInt32LE(bound.length);
     syscall("getsockname", [fd, bound, length]);
-    if (kind === "tcp") syscall("listen", [fd, 64]);
+    if (kind === "tcp") syscall("listen", [fd, BACKLOG], `${address}:${port}`);
     return { fd, port: bound.readUInt16BE(2) };
   } catch (error) {
     close(fd);

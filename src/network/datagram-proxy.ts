@@ -4,6 +4,8 @@
  */
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { hasCode } from "../errors.ts";
+import { bindSocket } from "../linux/index.ts";
+import type { KeptSockets } from "./kept-sockets.ts";
 import type { PublishedPort } from "./network.ts";
 
 /** As the kernel forgets a UDP conversation. */
@@ -19,13 +21,14 @@ interface Conversation {
 export async function bindDatagrams(
   port: PublishedPort,
   current: () => PublishedPort,
+  kept: KeptSockets,
 ): Promise<{ close(): void }> {
   const { hostAddress, hostPort } = port;
-  if (hostAddress.includes(":")) return proxy(await bind("udp6", hostPort, hostAddress), current);
-  const held = await bind("udp4", hostPort, hostAddress || "0.0.0.0");
-  if (hostAddress !== "") return { close: () => void held.close() };
+  if (hostAddress.includes(":")) return proxy(await bind("udp6", hostPort, hostAddress, kept), current);
+  const held = await bind("udp4", hostPort, hostAddress || "0.0.0.0", kept);
+  if (hostAddress !== "") return { close: held.close };
   try {
-    const both = proxy(await bind("udp6", hostPort, "::"), current);
+    const both = proxy(await bind("udp6", hostPort, "::", kept), current);
     return {
       close: () => {
         held.close();
@@ -33,28 +36,39 @@ export async function bindDatagrams(
       },
     };
   } catch (error) {
-    if (hasCode(error, "EAFNOSUPPORT", "EADDRNOTAVAIL")) return { close: () => void held.close() };
+    if (hasCode(error, "EAFNOSUPPORT", "EADDRNOTAVAIL")) return { close: held.close };
     held.close();
     throw error;
   }
 }
 
-function bind(type: "udp4" | "udp6", port: number, address: string): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = createSocket(type === "udp6" ? { type, ipv6Only: true } : { type });
-    socket.once("error", (error) => {
-      socket.close();
-      reject(error);
-    });
-    socket.bind(port, address, () => {
-      socket.removeAllListeners("error");
-      socket.on("error", () => {}); // one datagram's, and no reason to give the port up
-      resolve(socket);
-    });
-  });
+interface Bound {
+  socket: Socket;
+  close: () => void;
 }
 
-function proxy(front: Socket, current: () => PublishedPort): { close(): void } {
+/** A socket that an earlier bayd left, or a new one. */
+async function bind(type: "udp4" | "udp6", port: number, address: string, kept: KeptSockets): Promise<Bound> {
+  const name = `${type} ${address} ${port}`;
+  const fd = kept.take(name) ?? bindSocket("udp", address, port, { v6Only: type === "udp6" }).fd;
+  const socket = createSocket(type);
+  await new Promise<void>((resolve, reject) => {
+    socket.once("error", reject);
+    socket.bind({ fd }, resolve);
+  });
+  socket.removeAllListeners("error");
+  socket.on("error", () => {}); // one datagram's, and no reason to give the port up
+  kept.keep(name, fd);
+  return {
+    socket,
+    close: () => {
+      kept.drop(name);
+      socket.close();
+    },
+  };
+}
+
+function proxy({ socket: front, close }: Bound, current: () => PublishedPort): { close(): void } {
   const conversations = new Map<string, Conversation>();
   const end = (key: string) => {
     const conversation = conversations.get(key);
@@ -85,7 +99,7 @@ function proxy(front: Socket, current: () => PublishedPort): { close(): void } {
   return {
     close: () => {
       for (const key of [...conversations.keys()]) end(key);
-      front.close();
+      close();
     },
   };
 }

@@ -12,6 +12,7 @@ import { connectEndpoint, ensureBridge, removeLink, routeBy, setLoopbackUp, with
 import type { NameView } from "./dns/answer.ts";
 import { ContainerDns } from "./dns/server.ts";
 import { enableForwarding, Firewall } from "./firewall.ts";
+import { KeptSockets } from "./kept-sockets.ts";
 import type { Endpoint, NetworkConfig, NetworkRecord, PublishedPort } from "./network.ts";
 import { PortHolder } from "./port-holder.ts";
 
@@ -36,7 +37,7 @@ export interface EndpointDirectory {
 
 export class NetworkManager {
   readonly firewall: Firewall;
-  readonly ports = new PortHolder();
+  readonly ports: PortHolder;
   readonly #dns = new Map<string, ContainerDns>();
 
   constructor(
@@ -46,6 +47,7 @@ export class NetworkManager {
   ) {
     const desired = () => ({ networks: this.list(), ports: directory.publishedPorts() });
     this.firewall = new Firewall(roots.tag, desired, join(roots.run, "rules"));
+    this.ports = new PortHolder(new KeptSockets(join(roots.run, "ports")));
   }
 
   list(): NetworkRecord[] {

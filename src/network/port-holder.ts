@@ -1,12 +1,14 @@
 /**
  * bayd's own sockets on published ports. The rules carry the traffic; the socket keeps anybody else from taking
- * the port, and serves what rules cannot: connections over IPv6 (also to [::1]).
+ * the port, also while bayd is away, and serves what rules cannot: connections over IPv6 (also to [::1]).
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { BayError, hasCode } from "../errors.ts";
+import { bindSocket } from "../linux/index.ts";
 import { portsOverlap } from "../published-ports.ts";
 import { bindDatagrams } from "./datagram-proxy.ts";
+import type { KeptSockets } from "./kept-sockets.ts";
 import type { PublishedPort } from "./network.ts";
 
 export const portKey = (port: Pick<PublishedPort, "hostAddress" | "hostPort" | "protocol">) =>
@@ -19,6 +21,8 @@ export interface Holder {
 
 export class PortHolder {
   readonly #held = new Map<string, { close(): void; port: PublishedPort }>();
+
+  constructor(readonly kept: KeptSockets) {}
 
   /** Takes a free port of the dynamic range, for a container port that names none. */
   async holdAny(port: Omit<PublishedPort, "hostPort">): Promise<PublishedPort> {
@@ -76,7 +80,10 @@ export class PortHolder {
       );
     try {
       const target = () => this.#held.get(key)?.port ?? port;
-      const holder = port.protocol === "tcp" ? await listen(port, target) : await bindDatagrams(port, target);
+      const holder =
+        port.protocol === "tcp"
+          ? await listen(port, target, this.kept)
+          : await bindDatagrams(port, target, this.kept);
       this.#held.set(key, { close: () => holder.close(), port });
     } catch (cause) {
       if (!hasCode(cause, "EADDRINUSE")) {
@@ -107,7 +114,10 @@ function describe(port: PublishedPort): string {
   return `${port.hostAddress || "0.0.0.0"}:${port.hostPort}/${port.protocol}`;
 }
 
-function listen(port: PublishedPort, current: () => PublishedPort): Promise<Holder> {
+/** Takes the port's socket from an earlier bayd, or binds it; Node reads from it. */
+function listen(port: PublishedPort, current: () => PublishedPort, kept: KeptSockets): Promise<Holder> {
+  const name = portKey(port);
+  const fd = kept.take(name) ?? bindTcp(port);
   return new Promise((resolve, reject) => {
     const server = createServer({ pauseOnConnect: false }, (client) => {
       const { containerPort, target } = current();
@@ -116,14 +126,28 @@ function listen(port: PublishedPort, current: () => PublishedPort): Promise<Hold
       upstream.on("error", () => client.destroy());
       client.pipe(upstream).pipe(client);
     });
-    server.once("error", (error) => {
-      if (hasCode(error, "EAFNOSUPPORT") && !port.hostAddress)
-        server.listen({ port: port.hostPort, host: "0.0.0.0" });
-      else reject(error);
+    server.once("error", reject);
+    server.once("listening", () => {
+      kept.keep(name, fd);
+      resolve({
+        close: () => {
+          kept.drop(name);
+          server.close();
+        },
+      });
     });
-    server.once("listening", () => resolve({ close: () => void server.close() }));
-    server.listen({ port: port.hostPort, host: port.hostAddress || "::" });
+    server.listen({ fd });
   });
+}
+
+function bindTcp({ hostAddress, hostPort }: PublishedPort): number {
+  try {
+    return bindSocket("tcp", hostAddress || "::", hostPort).fd;
+  } catch (error) {
+    // a host without IPv6
+    if (hostAddress || !hasCode(error, "EAFNOSUPPORT", "EADDRNOTAVAIL")) throw error;
+    return bindSocket("tcp", "0.0.0.0", hostPort).fd;
+  }
 }
 
 /** The program that has a port open, by its socket's inode: `nginx (pid 812)`. */
@@ -157,7 +181,8 @@ export function portOwner(port: number, protocol: "tcp" | "udp"): string | undef
 }
 
 function programName(pid: string): string {
-  const isBayd = /\0daemon\0run\0/.test(readText(`/proc/${pid}/cmdline`));
+  const line = readText(`/proc/${pid}/cmdline`);
+  const isBayd = /\0daemon\0run\0/.test(line) || line.startsWith("bay-ports\0");
   return isBayd ? "another bayd" : readText(`/proc/${pid}/comm`).trim();
 }
 

@@ -1,7 +1,7 @@
 /** What a user sees when things go wrong around a stack, and details that were once not as in docker compose. */
 import { execFileSync, spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -62,7 +62,7 @@ describe("a stack", () => {
     }
   });
 
-  it("keeps who has a port apart, and takes one back that was stolen while bayd was away", async () => {
+  it("keeps a port also while bayd is away, and takes one back that was stolen all the same", async () => {
     const port = await freePort();
     write(
       `  a: { image: box, command: sleep 1000, stop_grace_period: 0s, ports: ["127.0.0.1:${port}:80"] }\n  b: { image: box, command: sleep 1000, ports: ["${port}:80"] }`,
@@ -73,8 +73,31 @@ describe("a stack", () => {
     expect(bay.run(["run", "--rm", "-p", `${port}:80`, "a", "true"]).err).toContain(
       "is taken by the container use-a-1",
     );
+    // nobody gets it while bayd is away
+    const first = bay.daemonPid();
+    process.kill(first, "SIGKILL");
+    const isBack = () => bay.daemonPid() !== first && existsSync(bay.socket);
+    const wins = async () => {
+      const thief = createServer();
+      const isListening = await new Promise<boolean>((resolve) => {
+        thief.once("error", () => resolve(false));
+        thief.listen(port, "127.0.0.1", () => resolve(true));
+      });
+      thief.close();
+      return isListening;
+    };
+    for (let tries = 0; tries < 20 || !isBack(); tries++) {
+      expect(await wins()).toBe(false);
+      await sleep(10);
+    }
+    await until(() => bay.run(["plan", "--detailed-exitcode"]).code === 0);
+    expect(await wins()).toBe(false);
+    // unless what keeps it is killed too
     const pid = bay.daemonPid();
     const thief = createServer();
+    const notes = join(bay.folder, "run", "ports");
+    for (const name of readdirSync(notes).filter((each) => each.endsWith(".json")))
+      process.kill((JSON.parse(readFileSync(join(notes, name), "utf8")) as { pid: number }).pid, "SIGKILL");
     process.kill(pid, "SIGKILL");
     for (let isListening = false; !isListening; )
       isListening = await new Promise<boolean>((resolve) => {

@@ -179,7 +179,7 @@ export function hostState(): Record<string, string> {
     rules: sh("nft list ruleset").replace(/packets \d+ bytes \d+/g, ""),
     cgroups: sh("find /sys/fs/cgroup -maxdepth 3 -type d -name 'bay-*' | sort"),
     processes: sh(
-      "ps -eo args | grep -E '(^bay-(shim|exec|keeper)|bay.js daemon run)' | grep -v grep || true",
+      "ps -eo args | grep -E '(^bay-(shim|exec|keeper|ports)|bay.js daemon run)' | grep -v grep || true",
     ),
     sysctls: sh("sysctl -a 2>/dev/null | grep -E 'route_localnet|nonlocal_bind' | sort"),
   };

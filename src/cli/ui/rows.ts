@@ -21,13 +21,17 @@ interface Row {
 const OUTPUT_LINES = 6;
 
 /** listr2 runs the tasks that a list begins with, so that rows to come are there without a title, which it does not draw. */
-const MOST_ROWS = 1000;
+const MOST_ROWS = 500;
 
-/** Each row is a task whose promise is settled from outside. Rows beyond the first thousand are not drawn. */
+/** Each row is a task whose promise is settled from outside. Rows beyond the first 500 are not drawn. */
 export async function terminalRows(): Promise<Rows> {
   const { Listr } = await import("listr2");
   const rows = new Map<string, Row>();
   const free: Row[] = [];
+  let haveBegun: () => void = () => {};
+  const begun = new Promise<void>((resolve) => {
+    haveBegun = resolve;
+  });
   const list = new Listr<object>(
     Array.from({ length: MOST_ROWS }, () => ({
       task: (_, task) => {
@@ -41,6 +45,7 @@ export async function terminalRows(): Promise<Rows> {
           },
         };
         free.push(row);
+        if (free.length === MOST_ROWS) haveBegun();
         return new Promise<void>((resolve, reject) => {
           row.settle = (error) => (error ? reject(error) : resolve());
         });
@@ -56,8 +61,7 @@ export async function terminalRows(): Promise<Rows> {
     },
   );
   const running = list.run().catch(() => {});
-  // every task has begun when the loop comes round
-  await new Promise((resolve) => setImmediate(resolve));
+  await begun;
   const rowOf = (id: string): Row | undefined => {
     const row = rows.get(id) ?? free.shift();
     if (row) rows.set(id, row);

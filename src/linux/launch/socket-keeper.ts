@@ -1,0 +1,67 @@
+/**
+ * A process that holds sockets and does nothing else: they stay bound while bayd is away, and a new bayd takes them over
+ * (pidfd_getfd(2)). It is a syscall program, and costs a few kB.
+ */
+import { closeSync, openSync, readSync, writeSync } from "node:fs";
+import * as abi from "../abi.ts";
+import { close, syscall } from "../libc.ts";
+import { isAlive, openProcess, startTime } from "../process.ts";
+import { HEADER, ProgramBuilder, readProgramState } from "../program.ts";
+import { reapFirst, spawnShim } from "../shim.ts";
+import { cloneArgs } from "./supervise.ts";
+
+const SIG_SETMASK = 2;
+const SIGCHLD = 17;
+const DAY = 86_400;
+/** Its first descriptor is the program's, and the sockets follow. */
+const FIRST_SOCKET = 4;
+
+export interface SocketKeeper {
+  pid: number;
+  start: number;
+}
+
+/** Starts it with copies of the descriptors, in their order; `file` is where its program lies. Throws SHIM_START. */
+export function startSocketKeeper(file: string, fds: readonly number[]): SocketKeeper {
+  const program = new ProgramBuilder();
+  program.entry("entry");
+  const clone = cloneArgs(program, abi.CLONE_PARENT_SETTID, program.header("shimPid"), 0, SIGCHLD);
+  program.call("clone3", [clone, 88], { label: "entry", clone: "keeper" });
+  program.call("exit_group", [0]);
+  program.call("setsid", [], { label: "keeper" });
+  program.call("rt_sigprocmask", [SIG_SETMASK, Buffer.alloc(8, 0xff), 0, 8]);
+  program.call("chdir", ["/"]);
+  program.call("close_range", [0, 2, 0]);
+  // nobody writes to it, and SIGKILL ends it
+  program.call("nanosleep", [program.struct([DAY, 0]), 0], { label: "again", ignore: true });
+  program.goto("again");
+  const fd = openSync(file, "w+", 0o600);
+  try {
+    program.build().writeTo(fd);
+    reapFirst(spawnShim("bay-ports", [fd, ...fds]));
+    const page = Buffer.alloc(64);
+    readSync(fd, page, 0, 64, 0);
+    const pid = readProgramState(page).shimPid;
+    const start = startTime(pid) ?? 0;
+    const bytes = Buffer.alloc(8);
+    bytes.writeBigUInt64LE(BigInt(start));
+    writeSync(fd, bytes, 0, 8, HEADER.shimStart);
+    return { pid, start };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Own descriptors of the first `count` sockets that it holds; none where it has ended. The caller closes them. */
+export function takeSockets({ pid, start }: SocketKeeper, count: number): number[] {
+  if (!isAlive(pid, start)) return [];
+  const pidfd = openProcess(pid, start);
+  if (pidfd === undefined) return [];
+  try {
+    return Array.from({ length: count }, (_, index) =>
+      syscall("pidfd_getfd", [pidfd, FIRST_SOCKET + index, 0], "take a socket"),
+    );
+  } finally {
+    close(pidfd);
+  }
+}
