@@ -1,5 +1,4 @@
 /** What the steps of one build share: where they work, what they were asked for, and how they tell of it. */
-import { availableParallelism } from "node:os";
 import { type ContainerManager, mountPoint } from "../container/index.ts";
 import { BayError } from "../errors.ts";
 import {
@@ -22,7 +21,7 @@ import type { GitRepositories } from "./sources/git.ts";
 import { digestOf, lowerOf, oneLine, type StageState, withStep } from "./stage-state.ts";
 import type { Dockerfile, Stage } from "./stages.ts";
 import { runTreeTask, type Selection, type TreeRoot, type TreeTarget } from "./tree/tasks.ts";
-import { Turns } from "./turns.ts";
+import type { Turns } from "./turns.ts";
 import type { BuildNews, ContextSource, ReadRequest } from "./types.ts";
 
 /** Images that are made another way: a stack's own. */
@@ -33,6 +32,8 @@ export interface BuildSetting {
   steps: StepStore;
   cacheMounts: CacheMounts;
   imported: ImportedCaches;
+  /** Steps of all builds take turns. */
+  turns: Turns;
   dockerfile: Dockerfile;
   request: ReadRequest;
   folders: ContextFolders;
@@ -64,7 +65,6 @@ export interface LayerPlaces {
 
 export class BuildContext {
   readonly #images = new Map<string, Promise<Image>>();
-  readonly #turns = new Turns(Math.max(2, availableParallelism()));
   readonly #held: (() => void)[] = [];
   /** Steps that the build came to, for who exports them. */
   readonly used: { record: StepRecord; isKept: boolean }[] = [];
@@ -96,7 +96,7 @@ export class BuildContext {
     { title, stage, isKept }: Standing,
     key: string,
     make: (places: LayerPlaces, step: number) => Promise<void>,
-    createdBy = oneLine(instruction.text),
+    { createdBy = oneLine(instruction.text), isIndependent = false } = {},
   ): Promise<StageState> {
     const { steps, imported, tell, onLayer, isDry } = this.setting;
     const { noCache, noCacheFilter } = this.request;
@@ -106,15 +106,17 @@ export class BuildContext {
     if (known) {
       this.used.push({ record: known, isKept });
       tell({ step, kind: "cached", title });
-      return withStep(state, known, createdBy);
+      return withStep(state, known, createdBy, isIndependent);
     }
     if (isDry) throw new CacheMiss(instruction);
     const record = await this.#timed<StepRecord>(step, title, () =>
-      steps.run(key, oneLine(instruction.text), (places) => this.#turns.take(() => make(places, step))),
+      steps.run(key, oneLine(instruction.text), (places) =>
+        this.setting.turns.take(() => make(places, step)),
+      ),
     );
     this.used.push({ record, isKept });
     if (isKept && record.layer !== undefined) onLayer(record);
-    return withStep(state, record, createdBy);
+    return withStep(state, record, createdBy, isIndependent);
   }
 
   /** Something that is shown as a step of its own. */

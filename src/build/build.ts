@@ -1,5 +1,6 @@
 /** Building an image of a Dockerfile: read, solve, put together, and give the cache away. */
 import { createHash } from "node:crypto";
+import { availableParallelism } from "node:os";
 import { type ContainerManager, mountPoint } from "../container/index.ts";
 import { BayError, messageOf } from "../errors.ts";
 import { type Descriptor, type ImageConfig, type ImageRecord, putImage } from "../image/index.ts";
@@ -17,6 +18,7 @@ import { ContextFolders } from "./sources/context-folders.ts";
 import { GitRepositories } from "./sources/git.ts";
 import type { KeptRepositories } from "./sources/kept-repositories.ts";
 import type { Link, StageState } from "./stage-state.ts";
+import { Turns } from "./turns.ts";
 import { type BuildNews, type BuildRequest, epochOf } from "./types.ts";
 
 type Tell = (news: BuildNews) => void;
@@ -26,6 +28,7 @@ type Used = Solver["used"];
 export class Builder {
   readonly #repositories: GitRepositories;
   readonly #packer: LayerPacker;
+  readonly #turns = new Turns(Math.max(2, availableParallelism()));
 
   constructor(
     readonly manager: ContainerManager,
@@ -57,6 +60,7 @@ export class Builder {
         steps: this.steps,
         cacheMounts: this.cacheMounts,
         imported,
+        turns: this.#turns,
         repositories: this.#repositories,
         folders,
         dockerfile,
@@ -111,6 +115,7 @@ export class Builder {
         steps: this.steps,
         cacheMounts: this.cacheMounts,
         imported: new ImportedCaches({ ...setting, warn: () => {} }),
+        turns: this.#turns,
         repositories: this.#repositories,
         folders,
         dockerfile,

@@ -42,8 +42,13 @@ export function withNote(state: StageState, text: string): StageState {
   return { ...state, history: [...state.history, entry] };
 }
 
-/** After a step. What was made anew makes all that follows anew. */
-export function withStep(state: StageState, record: StepRecord, createdBy: string): StageState {
+/** After a step, whose own key holds what was before it, or not. What was made anew makes all that follows anew. */
+export function withStep(
+  state: StageState,
+  record: StepRecord,
+  createdBy: string,
+  isIndependent = false,
+): StageState {
   const isEmpty = record.layer === undefined;
   const entry = {
     created: record.createdAt,
@@ -53,7 +58,7 @@ export function withStep(state: StageState, record: StepRecord, createdBy: strin
   };
   return {
     ...state,
-    key: digestOf([record.key, record.createdAt]),
+    key: digestOf([...(isIndependent ? [state.key] : []), record.key, record.createdAt]),
     links: isEmpty ? state.links : [...state.links, { kind: "step", record }],
     createdAt: record.createdAt,
     history: [...state.history, entry],

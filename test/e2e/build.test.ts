@@ -393,4 +393,42 @@ RUN --mount=type=tmpfs,target=/scratch touch /scratch/x && ls /run/secrets /scra
     ])
       expect(drawn.slice(drawn.lastIndexOf("Building")), row).toContain(row);
   });
+
+  it("keeps a linked copy's layer when what is below it changes", () => {
+    put("a", "linked");
+    const file = (word: string) =>
+      `FROM base\nRUN echo ${word} > /word && mkdir /real && ln -s /real /way\nCOPY --link a /way/a\nRUN cat /way/a /word > /both\n`;
+    build(file("one"));
+    const told = build(file("two"));
+    expect(told).toMatch(/COPY --link a \/way\/a\n#\d+ CACHED/);
+    expect(told.match(/DONE/g)?.length).toBe(2);
+    // no symlink of the base leads it elsewhere
+    expect(say("cat /both; ls /real; stat -c %F /way")).toBe("linkedtwo\ndirectory\n");
+  });
+
+  it("builds services side by side, each under its name, and breaks all off when one fails", () => {
+    const service = (command: string) =>
+      `{ build: { context: ../context, dockerfile_inline: "FROM own\\nRUN ${command}" }, network_mode: none }`;
+    const stack = (left: string, right: string) =>
+      bay.write(
+        `name: many\nimages: { own: { rootfs: ../busybox } }\nservices:\n  left: ${service(left)}\n  right: ${service(right)}\n`,
+      );
+    bay.busybox();
+    // each waits for the other's file, so that one after the other would never end
+    const meet = (own: string, other: string) =>
+      `--mount=type=cache,target=/c touch /c/${own}; until [ -e /c/${other} ]; do sleep 0.02; done`;
+    stack(meet("l", "r"), meet("r", "l"));
+    const { code, out, err } = bay.run(["build", "--progress", "plain"]);
+    expect(code).toBe(0);
+    expect(out).toMatch(/built many-left \([0-9a-f]{12}\)\n/);
+    expect(out).toMatch(/built many-right/);
+    expect(err).toMatch(/#[01] \[left stage-0 1\/1\] RUN/);
+    expect(err).toMatch(/#[01] \[right stage-0 1\/1\] RUN/);
+    stack("sleep 0.3; exit 3", "sleep 100");
+    const began = Date.now();
+    const failed = bay.run(["build", "--progress", "plain"]);
+    expect(failed.err).toContain("ended with exit code 3");
+    expect(failed.code).not.toBe(0);
+    expect(Date.now() - began).toBeLessThan(20_000);
+  });
 });

@@ -1,6 +1,15 @@
 /** A bay of a test's own: the built command with roots in a temporary folder, and a check that nothing is left. */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
@@ -105,7 +114,7 @@ export class Bay {
   /** A root file system with busybox, as a folder for `rootfs:`. */
   busybox(): string {
     const rootfs = join(this.folder, "busybox");
-    makeBusybox(rootfs);
+    if (!existsSync(rootfs)) makeBusybox(rootfs);
     return rootfs;
   }
 

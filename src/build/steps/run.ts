@@ -86,7 +86,9 @@ export async function run(
       places.close();
     }
   };
-  return context.step(state, instruction, standing, key, make, `RUN ${oneLine(args.join(" "))}`);
+  return context.step(state, instruction, standing, key, make, {
+    createdBy: `RUN ${oneLine(args.join(" "))}`,
+  });
 }
 
 function failed(

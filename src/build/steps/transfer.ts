@@ -2,7 +2,7 @@
 import { posix } from "node:path";
 import { resolveOwner } from "../../container/index.ts";
 import { BayError } from "../../errors.ts";
-import type { BuildContext, Standing } from "../build-context.ts";
+import type { BuildContext, LayerPlaces, Standing } from "../build-context.ts";
 import type { InstructionOf } from "../dockerfile/instructions.ts";
 import type { Scope } from "../scope.ts";
 import { digestOf, lowerOf, type StageState } from "../stage-state.ts";
@@ -73,10 +73,14 @@ async function copy(
   const ignore = from === undefined ? context.request.ignore : [];
   const selection = { root: await rootOf(context, from, stateOf), sources, ignore, excludes };
   const digest = await context.digest(selection);
-  const key = digestOf(["copy", state.key, digest, options, instruction.kind]);
-  return context.step(state, instruction, standing, key, async (places) => {
-    await runTreeTask({ kind: "copy", selection, into: context.into(state, places), options });
-  });
+  // --link: a layer of its own, for any base, in which no symlink of the base leads anywhere
+  const { link } = instruction;
+  const key = digestOf(["copy", link ? "" : state.key, digest, options, instruction.kind]);
+  const make = async (places: LayerPlaces) => {
+    const into = context.into(state, places);
+    await runTreeTask({ kind: "copy", selection, into: link ? { ...into, lower: [] } : into, options });
+  };
+  return context.step(state, instruction, standing, key, make, { isIndependent: link });
 }
 
 async function rootOf(context: BuildContext, from: string | undefined, stateOf: StateOf): Promise<TreeRoot> {

@@ -64,7 +64,8 @@ async function buildOne(context: Context, body: BuildBody, options: BuildOptions
   const isKept = by.keepsImage(outputs);
   const client = await context.daemon();
   const kind = options.quiet ? "quiet" : options.progress;
-  const image = await followBuild(client, "/bay/v1/build", { ...body, tags: isKept ? tags : [] }, kind);
+  const built = await followBuild(client, "/bay/v1/build", { ...body, tags: isKept ? tags : [] }, kind);
+  const image = built[0]!;
   writeMetadata(image, tags, options);
   await by.deliver(client, image.id, tags, outputs);
   if (!isKept) {
@@ -169,10 +170,15 @@ export async function buildServices(
     ...(options.pull ? { pull: true } : {}),
   };
   const kind = options.quiet ? "quiet" : options.progress;
-  for (const { name, image } of chosen) {
-    const { id } = await followBuild(client, "/bay/v1/stack/build", { stack, service: name, changes }, kind);
-    print(options.quiet ? id : `built ${image} (${id.slice(7, 19)})`);
-  }
+  const names = chosen.map(({ name }) => name);
+  if (names.length > 0)
+    for (const { id, service } of await followBuild(
+      client,
+      "/bay/v1/stack/build",
+      { stack, services: names, changes },
+      kind,
+    ))
+      print(options.quiet ? id : `built ${stack.services[service!]!.image} (${id.slice(7, 19)})`);
   if (!options.push) return 0;
   const { pushImages } = await import("./registry.ts");
   await pushImages(

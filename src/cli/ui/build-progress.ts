@@ -12,32 +12,34 @@ interface View {
   end(failed: boolean): Promise<void>;
 }
 
-/** Runs a build and shows it; gives the image. Throws the daemon's error. */
+export type BuiltImage = Extract<BuildLine, { image: unknown }>["image"];
+
+/** Runs builds and shows them; gives their images. Throws the daemon's error. */
 export async function followBuild(
   client: Client,
   path: "/bay/v1/build" | "/bay/v1/stack/build",
   body: BuildBody | StackBuildBody,
   kind: ProgressKind,
-): Promise<{ id: string; digest: string }> {
+): Promise<BuiltImage[]> {
   const view = await viewOf(kind);
-  let image: { id: string; digest: string } | undefined;
+  const images: BuiltImage[] = [];
   let failure: BayError | undefined;
   try {
     for await (const line of client.lines<BuildLine>("POST", path, body)) {
       if ("news" in line) view.show(line.news);
-      else if ("image" in line) image = line.image;
+      else if ("image" in line) images.push(line.image);
       else {
         const { code, message, hint } = line.error;
         failure = new BayError(code, message, hint ? { hint } : {});
       }
     }
   } finally {
-    await view.end(image === undefined);
+    await view.end(failure !== undefined || images.length === 0);
   }
   if (failure) throw failure;
-  if (!image)
+  if (images.length === 0)
     throw new BayError("DAEMON_LOST", "bayd went away during the build", { hint: "run the command again" });
-  return image;
+  return images;
 }
 
 async function viewOf(kind: ProgressKind): Promise<View> {

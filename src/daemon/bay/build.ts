@@ -2,11 +2,11 @@
 import { z } from "zod";
 import type { BuildNews, BuildRequest } from "../../build/index.ts";
 import { BayError, messageOf } from "../../errors.ts";
-import type { ImageRecord } from "../../image/index.ts";
 import type { Stack } from "../../stack/index.ts";
 import { type Call, type Route, route, startStream } from "../http.ts";
 import type { Services } from "../server.ts";
 import { readIgnore } from "../stack-build.ts";
+import { buildServices } from "./build-services.ts";
 
 const path = z.string().startsWith("/");
 const texts = z.record(z.string(), z.string());
@@ -75,7 +75,7 @@ export type BuildBody = z.input<typeof requestSchema>;
 /** A line of the answer. */
 export type BuildLine =
   | { news: BuildNews }
-  | { image: { id: string; digest: string } }
+  | { image: { id: string; digest: string; service?: string } }
   | { error: { code: string; message: string; hint?: string } };
 
 const changesSchema = z.object({
@@ -87,21 +87,27 @@ const changesSchema = z.object({
 /** The stack comes from bay's own command. */
 export interface StackBuildBody {
   stack: Stack;
-  service: string;
+  services: string[];
   changes: { noCache?: boolean; pull?: boolean; args?: Record<string, string> };
 }
 
 export function buildRoutes({ builder, manager, stacks }: Services): Route[] {
   return [
     route("POST", "/bay/v1/stack/build", async (call) => {
-      const { stack, service, changes } = (await call.json()) as StackBuildBody;
+      const { stack, services, changes } = (await call.json()) as StackBuildBody;
       const { noCache, pull, args } = changesSchema.parse(changes);
       const wanted = {
         ...(noCache === undefined ? {} : { noCache }),
         ...(pull === undefined ? {} : { pull }),
         ...(args ? { args } : {}),
       };
-      await streamed(call, (tell, signal) => stacks.build(stack, service, wanted, tell, signal));
+      await streamed(call, async (write, signal) => {
+        const tell = (news: BuildNews) => write({ news });
+        await buildServices(services, stack, tell, signal, async (service, tellOfIt, signalOfIt) => {
+          const { id, manifest } = await stacks.build(stack, service, wanted, tellOfIt, signalOfIt);
+          write({ image: { id, digest: manifest.digest, service } });
+        });
+      });
     }),
     route("POST", "/bay/v1/build", async (call) => {
       const parsed = requestSchema.safeParse(await call.json());
@@ -109,10 +115,11 @@ export function buildRoutes({ builder, manager, stacks }: Services): Route[] {
         const [issue] = parsed.error.issues;
         throw new BayError("BAD_REQUEST", `${issue?.path.join(".")}: ${issue?.message}`);
       }
-      await streamed(call, async (tell, signal) => {
+      await streamed(call, async (write, signal) => {
+        const tell = (news: BuildNews) => write({ news });
         const image = await (await builder()).build(requestOf(parsed.data), tell, signal);
         manager.events.publish("image", "build", image.id, { name: image.reference });
-        return image;
+        write({ image: { id: image.id, digest: image.manifest.digest } });
       });
     }),
   ];
@@ -139,17 +146,16 @@ function requestOf(body: z.output<typeof requestSchema>): BuildRequest {
   };
 }
 
-/** Lines of news, then the image or an error. */
+/** Lines of news and images, and an error at the end where there is one. */
 async function streamed(
   { response }: Call,
-  action: (tell: (news: BuildNews) => void, signal: AbortSignal) => Promise<ImageRecord>,
+  action: (write: (line: BuildLine) => void, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const write = startStream(response) as (line: BuildLine) => void;
   const abort = new AbortController();
   response.on("close", () => response.writableFinished || abort.abort());
   try {
-    const image = await action((news) => write({ news }), abort.signal);
-    write({ image: { id: image.id, digest: image.manifest.digest } });
+    await action(write, abort.signal);
   } catch (error) {
     const { code = "INTERNAL", hint } = error instanceof BayError ? error : {};
     const message = error instanceof BayError ? error.message : messageOf(error);
