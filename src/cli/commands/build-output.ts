@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { resolve } from "node:path";
 import { promisify } from "node:util";
-import { csvFields } from "../../build/csv.ts";
+import { csvFields } from "../../build/asking.ts";
 import type { ExportBody } from "../../daemon/bay/image-files.ts";
 import type { Client } from "../../daemon/index.ts";
 import { nearest } from "../../diagnostics.ts";

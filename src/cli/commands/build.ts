@@ -213,13 +213,10 @@ async function readRequest(
   path: string,
   options: BuildOptions,
 ): Promise<{ body: BuildBody; close: () => void }> {
-  const [{ readFileSource }, { isArchive }] = await Promise.all([
-    import("../../build/index.ts"),
-    import("../../image/index.ts"),
-  ]);
+  const { readFileSource } = await import("../../build/asking.ts");
   const isInput = path === "-";
   const input = isInput || options.file === "-" ? await allInput() : undefined;
-  const archive = isInput && options.file !== "-" && isArchive(input!) ? keepInput(input!) : undefined;
+  const archive = isInput && options.file !== "-" ? await keepArchive(input!) : undefined;
   const context: BuildBody["context"] = archive
     ? { kind: "archive", path: archive }
     : isInput
@@ -236,8 +233,10 @@ async function readRequest(
   };
 }
 
-/** bayd reads a context's archive from a file. */
-function keepInput(input: Buffer): string {
+/** bayd reads a context's archive from a file; undefined where it is none. */
+async function keepArchive(input: Buffer): Promise<string | undefined> {
+  const { isArchive } = await import("../../image/index.ts");
+  if (!isArchive(input)) return undefined;
   const file = join(mkdtempSync(join(tmpdir(), "bay-context-")), "context");
   writeFileSync(file, input, { mode: 0o600 });
   return file;
@@ -255,7 +254,7 @@ function dockerfileOf(
 }
 
 async function settingsOf(options: BuildOptions): Promise<Omit<BuildBody, "context" | "dockerfile">> {
-  const { readCacheSource, readCacheTarget } = await import("../../build/index.ts");
+  const { readCacheSource, readCacheTarget } = await import("../../build/asking.ts");
   return {
     ...(options.target ? { target: options.target } : {}),
     args: buildArgs(options.buildArg),
@@ -308,7 +307,7 @@ function pairs(entries: readonly string[] = [], option: string): Record<string, 
 }
 
 async function contextsOf(entries: readonly string[] = []): Promise<NonNullable<BuildBody["contexts"]>> {
-  const { readSource } = await import("../../build/index.ts");
+  const { readSource } = await import("../../build/asking.ts");
   return Object.fromEntries(
     Object.entries(pairs(entries, "--build-context")).map(([name, value]) => {
       const source = readSource(value, process.cwd());
