@@ -1,5 +1,6 @@
 /** Observing: what the host really has of a stack, from the records and the kernel. Changes nothing. */
 import { readFileSync } from "node:fs";
+import { cpus } from "node:os";
 import { join } from "node:path";
 import {
   type ContainerRecord,
@@ -66,6 +67,7 @@ export function observe(view: View, name: string, stack: Stack | undefined): Act
       labels: withoutOwn(config.labels),
     })),
     images: observeImages(view, stack),
+    cpus: cpus().length,
     foreignNames: records
       .filter(({ config }) => config.labels[LABELS.stack] !== name)
       .map(({ config }) => config.name),

@@ -63,6 +63,8 @@ export interface Actual {
   images: Record<string, ActualImage>;
   /** Names of containers that belong to no part of this stack. */
   foreignNames: string[];
+  /** Processors that the host has. */
+  cpus: number;
   /** Differences of the host as a whole: bay's nftables table. */
   drift: string[];
 }

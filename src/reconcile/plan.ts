@@ -47,7 +47,7 @@ export const PLAN_DEFAULTS: PlanOptions = {
   scale: {},
 };
 
-/** Throws IMAGE_NOT_FOUND, UNKNOWN_SERVICE, VOLUME_NOT_FOUND, NETWORK_NOT_FOUND, NAME_TAKEN. */
+/** Throws IMAGE_NOT_FOUND, UNKNOWN_SERVICE, VOLUME_NOT_FOUND, NETWORK_NOT_FOUND, NAME_TAKEN, TOO_MANY_CPUS. */
 export function makePlan(stack: Stack, actual: Actual, options: PlanOptions = PLAN_DEFAULTS): Plan {
   return new Planner(stack, actual, options).run();
 }
@@ -71,6 +71,7 @@ class Planner {
 
   run(): Plan {
     const selected = this.#selectServices();
+    this.#checkCpus(selected);
     for (const service of selected) this.#planImage(service);
     const networks = planNetworks(this.stack, this.actual, selected, this.#add);
     this.#networkChanges = networks.replaced;
@@ -81,6 +82,17 @@ class Planner {
     for (const drift of this.actual.drift)
       this.#add({ kind: "host.repair", name: "host", reasons: [say(drift, true)] });
     return { stack: this.stack.name, steps: this.#steps, warnings: this.#warnings };
+  }
+
+  /** What the host cannot give is said before anything is done. */
+  #checkCpus(services: readonly Service[]): void {
+    const { cpus: host } = this.actual;
+    const tooMany = services.filter(({ resources: { cpus = 0 } }) => cpus > host);
+    if (tooMany.length === 0) return;
+    const all = tooMany.map(({ name, resources }) => `services.${name}.cpus: ${resources.cpus}`).join(", ");
+    throw new BayError("TOO_MANY_CPUS", `${all}; the host has ${host}`, {
+      hint: `at most ${host}, or leave it out`,
+    });
   }
 
   readonly #add: AddStep = (step) => {

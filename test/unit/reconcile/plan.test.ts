@@ -200,6 +200,15 @@ describe("the plan, printed", () => {
     expect(printPlan(makePlan(job, actual))).toContain("drift: ended with exit code 3");
   });
 
+  it("is refused for more processors than the host has, for all services at once", () => {
+    const stack = stackOf(
+      "services:\n  a: {image: app, cpus: 4.5}\n  b: {image: app, cpus: 8}\n  c: {image: app, cpus: 4}\n",
+    );
+    expect(() => makePlan(stack, converged(stack))).toThrow(
+      /services\.a\.cpus: 4\.5, services\.b\.cpus: 8; the host has 4/,
+    );
+  });
+
   it("takes dependants away before what they depend on", () => {
     const plan = makeDownPlan("demo", converged(stackOf(BASE)), {
       volumes: true,
