@@ -3,6 +3,7 @@ import { BayError } from "../errors.ts";
 import { loadLibrary } from "./libc.ts";
 
 const NFT_CTX_OUTPUT_JSON = 1 << 4;
+const TRIES = 10;
 
 function load() {
   const lib = loadLibrary("libnftables.so.1", "libnftables1");
@@ -24,6 +25,18 @@ let library: ReturnType<typeof load> | undefined;
  * Throws BayError NFTABLES with the kernel's words; nothing of the transaction was applied then.
  */
 export function nft(commands: string, options: { json?: boolean } = {}): string {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return run(commands, options);
+    } catch (error) {
+      // a signal came in between; nothing was applied
+      if (!(error instanceof BayError) || !/Interrupted system call/.test(error.message) || attempt >= TRIES)
+        throw error;
+    }
+  }
+}
+
+function run(commands: string, options: { json?: boolean }): string {
   library ??= load();
   const lib = library;
   const context = lib.create(0);

@@ -5,7 +5,7 @@ import { hasCode } from "../errors.ts";
 import { nft } from "../linux/index.ts";
 import { replaceFile } from "../store/index.ts";
 import type { NetworkRecord, PublishedPort } from "./network.ts";
-import { renderRules, tableName } from "./rules.ts";
+import { emptying, renderRules, replacing, tableName } from "./rules.ts";
 
 /** A hash of the table as the kernel lists it now; undefined where there is none. */
 export function tableHash(tag: string): string | undefined {
@@ -22,6 +22,8 @@ export function tableHash(tag: string): string | undefined {
 export class Firewall {
   #pending: Promise<void> | undefined;
   #applied = "";
+  /** The table is there, with the chains and sets that bay gave it. */
+  #hasTable = false;
   #hash: string | undefined;
 
   constructor(
@@ -52,11 +54,23 @@ export class Firewall {
     const rules = renderRules(this.tag, networks, ports);
     if (rules === this.#applied) return;
     rmSync(this.file, { force: true }); // until the new hash is known, nobody can say that the table was changed
-    if (networks.length === 0) {
-      nft(`add table ip ${tableName(this.tag)}\ndelete table ip ${tableName(this.tag)}\n`);
-    } else nft(rules);
+    if (networks.length === 0) nft(replacing(this.tag));
+    else this.#change(rules);
     this.#applied = rules;
+    this.#hasTable = networks.length > 0;
     this.#hash = undefined;
+  }
+
+  #change(rules: string): void {
+    if (this.#hasTable) {
+      try {
+        return void nft(emptying(this.tag) + rules);
+      } catch (error) {
+        // somebody took the table or a part of it away
+        if (!hasCode(error, "NFTABLES")) throw error;
+      }
+    }
+    nft(replacing(this.tag) + rules);
   }
 
   /** Puts the table back where someone changed or deleted it; true where that was so. */
@@ -66,6 +80,7 @@ export class Firewall {
     if (this.#hash === undefined) this.#hash = now;
     if (now !== undefined && now === this.#hash && this.#applied !== "") return false;
     this.#applied = "";
+    this.#hasTable = false; // nobody knows what is in it
     this.apply();
     return true;
   }

@@ -5,8 +5,23 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { close, type SocketKeeper, signalProcess, startSocketKeeper, takeSockets } from "../linux/index.ts";
+import {
+  close,
+  isAlive,
+  type SocketKeeper,
+  signalProcess,
+  startSocketKeeper,
+  takeSockets,
+} from "../linux/index.ts";
 import { SIGNALS } from "../signals.ts";
+
+/** A killed process has its sockets for a moment more, and nobody may be told that they are free before. */
+function awaitEnd(pid: number, start: number): void {
+  const deadline = Date.now() + END_TIME;
+  const clock = new Int32Array(new SharedArrayBuffer(4));
+  while (isAlive(pid, start) && Date.now() < deadline) Atomics.wait(clock, 0, 0, 0.2);
+}
+const END_TIME = 200;
 
 const noteSchema = z.object({
   pid: z.number().int().positive(),
@@ -58,6 +73,13 @@ export class KeptSockets {
     if (this.#own.delete(name)) this.#changed();
   }
 
+  /** Has what was dropped let go at once; false where there is nothing of it. */
+  letGo(): boolean {
+    if (this.#timer === undefined) return false;
+    this.settle();
+    return true;
+  }
+
   #changed(): void {
     this.#timer ??= setTimeout(() => this.settle(), DELAY);
     this.#timer.unref();
@@ -81,6 +103,7 @@ export class KeptSockets {
     }
     for (const { pid, start, file } of before) {
       signalProcess(pid, start, SIGNALS.SIGKILL);
+      awaitEnd(pid, start);
       for (const ending of ["json", "program"])
         rmSync(join(this.directory, `${file}.${ending}`), { force: true });
     }

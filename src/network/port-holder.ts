@@ -78,12 +78,14 @@ export class PortHolder {
         "PORT_TAKEN",
         `port ${describe(port)} is taken by the container ${other.port.container}${other.port.hostAddress === port.hostAddress ? "" : `, which publishes ${describe(other.port)}`}`,
       );
+    const target = () => this.#held.get(key)?.port ?? port;
+    const open = () => (port.protocol === "tcp" ? listen : bindDatagrams)(port, target, this.kept);
     try {
-      const target = () => this.#held.get(key)?.port ?? port;
-      const holder =
-        port.protocol === "tcp"
-          ? await listen(port, target, this.kept)
-          : await bindDatagrams(port, target, this.kept);
+      const holder = await open().catch((error) => {
+        // what was released a moment ago may still be kept
+        if (hasCode(error, "EADDRINUSE") && this.kept.letGo()) return open();
+        throw error;
+      });
       this.#held.set(key, { close: () => holder.close(), port });
     } catch (cause) {
       if (!hasCode(cause, "EADDRINUSE")) {
@@ -115,7 +117,7 @@ function describe(port: PublishedPort): string {
 }
 
 /** Takes the port's socket from an earlier bayd, or binds it; Node reads from it. */
-function listen(port: PublishedPort, current: () => PublishedPort, kept: KeptSockets): Promise<Holder> {
+async function listen(port: PublishedPort, current: () => PublishedPort, kept: KeptSockets): Promise<Holder> {
   const name = portKey(port);
   const fd = kept.take(name) ?? bindTcp(port);
   return new Promise((resolve, reject) => {

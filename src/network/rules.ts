@@ -1,6 +1,6 @@
 /**
- * bay's nftables table as text (nft(8)), a pure function of the networks and published ports. It is always
- * replaced whole, in one transaction.
+ * bay's nftables table as text (nft(8)), a pure function of the networks and published ports. It always changes as a
+ * whole, in one transaction.
  */
 import type { NetworkRecord, PublishedPort } from "./network.ts";
 
@@ -12,7 +12,27 @@ const set = (elements: readonly string[]) =>
   elements.length > 0 ? ` elements = { ${elements.join(", ")} };` : "";
 const quoted = (names: readonly string[]) => names.map((name) => `"${name}"`);
 
-/** The commands that make the table as it should be, whether or not it is there. */
+/** Before the rules: a new table, whatever was there. */
+export const replacing = (tag: string): string =>
+  `add table ip ${tableName(tag)}\ndelete table ip ${tableName(tag)}\n`;
+
+/**
+ * Before the rules: the table that bay made, emptied. Its chains stay, as the kernel takes some ten milliseconds to let
+ * one go that packets pass through.
+ */
+export function emptying(tag: string): string {
+  const sets = SETS.map(([kind, name]) => `flush ${kind} ip ${tableName(tag)} ${name}\n`);
+  return `flush table ip ${tableName(tag)}\n${sets.join("")}`;
+}
+
+const SETS = [
+  ["set", "bridges"],
+  ["set", "internal"],
+  ["map", "ports"],
+  ["map", "addressed"],
+] as const;
+
+/** The table; `replacing` or `emptying` stands before it. */
 export function renderRules(
   tag: string,
   networks: readonly NetworkRecord[],
@@ -25,8 +45,6 @@ export function renderRules(
   const anywhere = ports.filter(({ hostAddress }) => hostAddress === "" || hostAddress === "0.0.0.0");
   const somewhere = ports.filter((port) => !anywhere.includes(port) && !port.hostAddress.includes(":"));
   const lines = [
-    `add table ip ${tableName(tag)}`,
-    `delete ${table}`,
     `${table} {`,
     `  set bridges { type ifname;${set(bridges)} }`,
     `  set internal { type ifname;${set(internal)} }`,
