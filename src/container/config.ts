@@ -22,6 +22,19 @@ export type MountConfig =
   | { type: "volume"; source: string; target: string; readOnly: boolean; noCopy: boolean }
   | { type: "tmpfs"; target: string; options: string[] };
 
+/** A file that bay gives a container; what it says is kept by its digest (given-files.ts). */
+export interface FileConfig {
+  kind: "secret" | "config";
+  /** In the stack. */
+  name: string;
+  target: string;
+  /** sha256, in hex. */
+  digest: string;
+  uid: number;
+  gid: number;
+  mode: number;
+}
+
 export interface PortConfig {
   hostAddress: string;
   /** Undefined: one that is free is chosen at start. */
@@ -70,6 +83,8 @@ export interface ContainerConfig {
   hostname: string;
   domainname: string;
   mounts: MountConfig[];
+  /** Secrets and configs. */
+  files?: FileConfig[];
   ports: PortConfig[];
   exposed: string[];
   /** bridge: the networks below; `container:NAME` shares another container's. */

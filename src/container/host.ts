@@ -7,6 +7,7 @@ import type { Store } from "../store/index.ts";
 import type { VolumeStore } from "../volume/index.ts";
 import type { EventLog } from "./events.ts";
 import type { Exec } from "./exec.ts";
+import type { GivenFiles } from "./given-files.ts";
 import type { LogCollector } from "./logs/collector.ts";
 import type { ContainerRecord } from "./record.ts";
 
@@ -15,6 +16,7 @@ export interface Host {
   readonly store: Store;
   readonly images: ImageStore;
   readonly volumes: VolumeStore;
+  readonly givenFiles: GivenFiles;
   readonly networks: NetworkManager;
   readonly cgroups: CgroupManager;
   readonly logs: LogCollector;

@@ -29,11 +29,12 @@ import type { Store } from "../store/index.ts";
 import { VolumeStore } from "../volume/index.ts";
 import { moveLinks, wantedEndpoints } from "./attachments.ts";
 import { Companions } from "./companions.ts";
-import type { ContainerConfig } from "./config.ts";
+import type { ContainerConfig, FileConfig } from "./config.ts";
 import { anonymousVolumesOf, draftRecord } from "./draft.ts";
 import { listenForEnds } from "./end-fifo.ts";
 import { EventLog } from "./events.ts";
 import type { Exec } from "./exec.ts";
+import { GivenFiles } from "./given-files.ts";
 import type { HealthMonitor } from "./health.ts";
 import type { Host } from "./host.ts";
 import { limitsMatch } from "./limits.ts";
@@ -57,6 +58,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   readonly cgroups: CgroupManager;
   readonly logs = new LogCollector();
   readonly events = new EventLog();
+  readonly givenFiles: GivenFiles;
   readonly shimJoinFiles: string[];
   readonly #records: Records;
   readonly #companions: Companions;
@@ -65,6 +67,8 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   readonly #tasks = new Map<string, Task>();
   readonly #taskNetworks: TaskNetworks;
   readonly #ended: Socket;
+  /** Digests of contents whose containers are being made. */
+  readonly #keptFiles: string[] = [];
 
   constructor(
     readonly roots: Roots,
@@ -76,6 +80,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     this.images.layers.sweep();
     this.images.content.removeTemporary();
     this.volumes = new VolumeStore(roots.root, store);
+    this.givenFiles = new GivenFiles(join(roots.root, "given"));
     this.cgroups = cgroupManager(`/bay-${roots.tag}`);
     const shims = this.cgroups.group("shims");
     shims.create();
@@ -157,6 +162,25 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   /** Published ports of running containers that somebody else took while bayd was away. */
   lostPorts(): PublishedPort[] {
     return this.publishedPorts().filter((port) => !this.networks.ports.holds(port));
+  }
+
+  /**
+   * Keeps contents of secrets and configs while containers that have them are made. Throws FILE_CHANGED. Gives what lets
+   * them go: from then on they stay as long as a container has them.
+   */
+  keepFiles(files: readonly FileConfig[], read: (file: FileConfig) => Buffer): () => void {
+    for (const file of files) this.#keptFiles.push(file.digest);
+    const letGo = () => {
+      for (const { digest } of files) this.#keptFiles.splice(this.#keptFiles.indexOf(digest), 1);
+    };
+    try {
+      for (const file of files)
+        this.givenFiles.keep(file.digest, () => read(file), `the ${file.kind} ${file.name}`);
+      return letGo;
+    } catch (error) {
+      letGo();
+      throw error;
+    }
   }
 
   // ---- life
@@ -387,6 +411,8 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   }
 
   #removeFiles(id: string): void {
+    const used = this.list().flatMap(({ config }) => (config.files ?? []).map(({ digest }) => digest));
+    this.givenFiles.sweep(new Set([...used, ...this.#keptFiles]));
     removeTreeNow(containerDirectory(this, id));
     rmSync(runDirectory(this, id), { recursive: true, force: true });
   }

@@ -51,7 +51,8 @@ export interface ResolvedParts {
   /** Host directories of the volumes, by name. */
   volumePath: (name: string) => string;
   /** Generated files by their place in the container. */
-  etc: { target: string; file: string }[];
+  /** Files of the host in the container. */
+  etc: { target: string; file: string; readOnly?: boolean }[];
   networkNamespace: string | undefined;
   cgroupsPath: string;
 }
@@ -200,11 +201,11 @@ function allMounts(config: ContainerConfig, parts: ResolvedParts): SpecMount[] {
   const targets = new Set(own.map(({ destination }) => destination));
   const etc: SpecMount[] = parts.etc
     .filter(({ target }) => !targets.has(target))
-    .map(({ target, file }) => ({
+    .map(({ target, file, readOnly }) => ({
       destination: target,
       type: "bind",
       source: file,
-      options: ["bind", ...(config.readOnly ? ["ro"] : [])],
+      options: ["bind", ...(config.readOnly || readOnly ? ["ro"] : [])],
     }));
   const depth = (mount: SpecMount) => mount.destination.split("/").length;
   const usable = standard

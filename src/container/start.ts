@@ -106,7 +106,8 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
   const account = accountOf(host, record, image);
   const namespace = networkNamespace(host, record);
   const cgroup = host.cgroups.group(id.slice(0, 16));
-  const etc = writeEtcFiles(host, record);
+  const given = host.givenFiles.writeFor(config.files ?? [], join(run, "given"));
+  const etc = [...writeEtcFiles(host, record), ...given.map((file) => ({ ...file, readOnly: true }))];
   const owner = networkOwner(host, record);
   if (owner) record.state.joinedRun = runOf(owner);
   // a shared network has one name, as in Docker

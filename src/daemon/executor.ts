@@ -5,6 +5,7 @@ import type { NetworkConfig } from "../network/index.ts";
 import type { Executor, Step } from "../reconcile/index.ts";
 import type { Condition, Stack } from "../stack/index.ts";
 import type { VolumeConfig } from "../volume/index.ts";
+import { withFiles } from "./given-content.ts";
 import { nextChange } from "./stacks.ts";
 
 export interface UpSettings {
@@ -73,12 +74,13 @@ export function makeExecutor(
       manager.events.publish("volume", "destroy", name, { name });
     },
     "container.create": async (step, say) => {
-      const record = await manager.create(step.container!.config!);
+      const config = step.container!.config!;
+      const record = await withFiles(manager, stack!, config, () => manager.create(config));
       await start(step, record.id, say);
     },
     "container.replace": async (step, say) => {
       const { id, config } = step.container!;
-      const record = await manager.replace(id!, config!, settings);
+      const record = await withFiles(manager, stack!, config!, () => manager.replace(id!, config!, settings));
       await start(step, record.id, say);
     },
     "container.update": async ({ container }) => {

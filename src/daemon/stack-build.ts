@@ -11,7 +11,7 @@ import {
   readSource,
 } from "../build/index.ts";
 import { BayError } from "../errors.ts";
-import { type Service, type Stack, type StackSecret, serviceContext } from "../stack/index.ts";
+import { type GivenContent, type Service, type Stack, serviceContext } from "../stack/index.ts";
 
 export interface BuildChanges {
   noCache?: boolean;
@@ -73,8 +73,9 @@ function contextOf(service: string, value: string, services: Stack["services"]):
 }
 
 /** Throws NO_SECRET for a variable that is not set. */
-function secretOf(name: string, secret: StackSecret): { file: string } | { value: string } {
-  if ("file" in secret) return secret;
+function secretOf(name: string, secret: GivenContent): { file: string } | { value: string } {
+  if ("file" in secret) return { file: secret.file };
+  if ("content" in secret) return { value: secret.content };
   if (secret.value !== undefined) return { value: secret.value };
   throw new BayError("NO_SECRET", `the secret ${name}: the variable ${secret.environment} is not set`);
 }

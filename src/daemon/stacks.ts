@@ -18,6 +18,7 @@ import {
 } from "../reconcile/index.ts";
 import type { Stack } from "../stack/index.ts";
 import { makeExecutor, type UpSettings } from "./executor.ts";
+import { checkContents } from "./given-content.ts";
 import { observe, toImageSource, type View } from "./observe.ts";
 import { type BuildChanges, toBuildRequest } from "./stack-build.ts";
 import { type StackSummary, summariseStacks } from "./stack-list.ts";
@@ -95,6 +96,7 @@ export class StackService {
   ): Promise<Plan> {
     return this.#queue(stack.name, async () => {
       const first = await this.plan(stack, options);
+      checkContents(first);
       const images = first.steps.filter(({ kind }) => kind.startsWith("image."));
       if (images.length > 0) {
         await applyPlan(
@@ -106,6 +108,7 @@ export class StackService {
       }
       const plan =
         images.length > 0 ? await this.plan(stack, { ...options, pull: "never", build: false }) : first;
+      checkContents(plan);
       await applyPlan(plan, makeExecutor(this.manager, stack, { ...settings, signal }), onProgress, signal);
       await this.#finish(plan);
       return { ...plan, steps: [...images, ...plan.steps] };

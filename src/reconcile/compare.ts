@@ -59,6 +59,8 @@ const FIELDS: Field[] = [
     live: false,
     parts: ({ mounts }) => Object.fromEntries(mounts.map((mount) => [mount.target, showMount(mount)])),
   },
+  { name: "secrets", live: false, parts: (config) => showFiles(config, "secret") },
+  { name: "configs", live: false, parts: (config) => showFiles(config, "config") },
   one("expose", true, ({ exposed }) => json([...exposed].sort())),
   { name: "ports", live: true, parts: ({ ports }) => each(ports.map(showPort)) },
   one("network_mode", false, ({ networkMode }) => (networkMode === "bridge" ? undefined : networkMode)),
@@ -187,8 +189,21 @@ function withoutChosen(
 function show(field: string, part: string, value: Shown): string {
   if (value === undefined) return "(none)";
   if ((field === "environment" || field === "labels") && SECRET.test(part)) return "(hidden)";
-  const text = value === "" ? '""' : value;
+  // another content is seen, and nothing of it
+  const text =
+    value === "" ? '""' : field === "secrets" ? value.replace(/ [0-9a-f]{12} /, " (hidden) ") : value;
   return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN - 1)}…` : text;
+}
+
+/** What a secret says is not shown, and not its digest either, by which it could be guessed. */
+function showFiles({ files = [] }: ContainerConfig, kind: "secret" | "config"): Record<string, string> {
+  const own = files.filter((file) => file.kind === kind);
+  return Object.fromEntries(
+    own.map(({ name, target, digest, uid, gid, mode }) => [
+      target,
+      `${name} ${digest.slice(0, 12)} ${uid}:${gid} 0${mode.toString(8)}`,
+    ]),
+  );
 }
 
 function shortDigest(id: string): string {

@@ -39,6 +39,7 @@ export function desiredConfig(
     hostname: service.hostname ?? "",
     domainname: service.domainname,
     mounts: desiredMounts(stack, service, Object.keys(own.Volumes ?? {})),
+    ...desiredFiles(stack, service),
     ports: service.ports.map(({ hostAddress, hostPort, hostPortEnd, containerPort, protocol }) => ({
       hostAddress,
       hostPort,
@@ -89,6 +90,22 @@ export function desiredConfig(
     stdinOpen: service.stdinOpen,
     stdinOnce: false,
     log: service.log,
+  };
+}
+
+/** Secrets and configs; a container without any says nothing of them. */
+function desiredFiles(stack: Stack, { files }: Service): Pick<ContainerConfig, "files"> {
+  if (files.length === 0) return {};
+  return {
+    files: files.map(({ kind, source, target, uid, gid, mode }) => ({
+      kind,
+      name: source,
+      target,
+      digest: stack[`${kind}s`][source]!.digest,
+      uid,
+      gid,
+      mode,
+    })),
   };
 }
 

@@ -4,9 +4,11 @@
  */
 import type { PortMapping } from "./ports.ts";
 import type {
+  GivenContent,
   Healthcheck,
   PullPolicy,
   Service,
+  ServiceFile,
   ServiceMount,
   Stack,
   StackBuild,
@@ -26,6 +28,8 @@ export function toCompose(stack: Stack): Mapping {
       services: mapped(stack.services, composeService),
       networks: mapped(stack.networks, composeNetwork),
       volumes: mapped(stack.volumes, composeVolume),
+      secrets: mapped(stack.secrets, composeGiven),
+      configs: mapped(stack.configs, composeGiven),
       images: mapped(stack.images, composeImage),
     }),
   ) as Mapping;
@@ -72,6 +76,8 @@ function composeService(service: Service): Mapping {
     stop_grace_period: service.stopGraceMs === 10_000 ? undefined : formatDuration(service.stopGraceMs),
     init: service.init || undefined,
     read_only: service.readOnly || undefined,
+    secrets: composeFiles(service, "secret"),
+    configs: composeFiles(service, "config"),
     cap_add: service.capAdd,
     cap_drop: service.capDrop,
     privileged: service.privileged || undefined,
@@ -110,6 +116,29 @@ function composeService(service: Service): Mapping {
     attach: service.attach ? undefined : false,
   });
 }
+
+/** Modes in octal, as strings: a number would be read as decimal by some. */
+function composeFiles({ files }: Service, kind: ServiceFile["kind"]): Mapping[] {
+  return files
+    .filter((file) => file.kind === kind)
+    .map(({ source, target, uid, gid, mode }) =>
+      filled({
+        source,
+        target,
+        uid: uid === 0 ? undefined : String(uid),
+        gid: gid === 0 ? undefined : String(gid),
+        mode: mode === 0o444 ? undefined : `0${mode.toString(8)}`,
+      }),
+    );
+}
+
+/** Where it comes from; a secret's value is in no output. */
+const composeGiven = (given: GivenContent): Mapping =>
+  "file" in given
+    ? { file: given.file }
+    : "environment" in given
+      ? { environment: given.environment }
+      : { content: given.content };
 
 function composeMount(mount: ServiceMount): Mapping[] {
   if (mount.type === "tmpfs") return [];

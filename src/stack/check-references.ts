@@ -40,6 +40,13 @@ export function checkReferences(stack: Stack, report: ReportAt): void {
       );
     }
     checkBuild(service, stack, bad);
+    for (const { kind, source } of service.files)
+      if (!stack[`${kind}s`][source])
+        bad(
+          ["services", name, `${kind}s`],
+          `service ${name} uses the ${kind} ${source}, which is not declared`,
+          `declare it under ${kind}s:`,
+        );
     let isToldOfReplicas = false;
     for (const port of service.ports) {
       if (port.hostPort === undefined) continue;

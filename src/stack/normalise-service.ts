@@ -3,6 +3,7 @@ import { signalNumber } from "../signals.ts";
 import { sysctlProblem } from "../sysctls.ts";
 import { checkValues } from "./check-values.ts";
 import { readBuild } from "./read-build.ts";
+import { readServiceFiles } from "./read-given.ts";
 import { readHealthcheck } from "./read-health.ts";
 import { readDevices, readMounts } from "./read-mounts.ts";
 import { readExtraHosts, readNetworkMode, readNetworks, readPorts } from "./read-network.ts";
@@ -57,6 +58,7 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
     networkMode: readNetworkMode(reader),
     networks: readNetworks(reader),
     dns: strings(input.dns),
+    files: readServiceFiles(reader),
     dnsSearch: strings(input.dns_search),
     dnsOptions: (input.dns_opt ?? []).map(String),
     extraHosts: readExtraHosts(reader),
@@ -133,7 +135,7 @@ function checkConsistency(reader: ServiceReader, service: Service): void {
     reader.bad(["ports"], `cannot be published with network_mode ${service.networkMode}`);
   if (reader.input.network_mode !== undefined && reader.input.networks !== undefined)
     reader.bad(["network_mode"], "cannot be used together with networks");
-  const targets = service.mounts.map(({ target }) => target);
+  const targets = [...service.mounts, ...service.files].map(({ target }) => target);
   targets.forEach((target, index) => {
     if (targets.indexOf(target) !== index) reader.bad(["volumes"], `two mounts at ${target}`);
   });

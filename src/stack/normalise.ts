@@ -4,8 +4,8 @@ import { isSubnet } from "../ipv4.ts";
 import type { ReportAt } from "./check.ts";
 import { checkReferences, dependenciesOf } from "./check-references.ts";
 import { normaliseService } from "./normalise-service.ts";
+import { readGiven } from "./read-given.ts";
 import { readImage } from "./read-image.ts";
-import { readSecret } from "./read-secret.ts";
 import type { FileInput } from "./schema.ts";
 import { type ServiceContext, textMap, truth } from "./service-reader.ts";
 import type { Service, Stack, StackNetwork, StackVolume } from "./stack.ts";
@@ -50,9 +50,8 @@ export function normaliseStack(input: FileInput, options: StackOptions, report: 
         readImage(name, image, options.directory, report),
       ]),
     ),
-    secrets: Object.fromEntries(
-      Object.entries(input.secrets ?? {}).map(([name, secret]) => [name, readSecret(name, secret, context)]),
-    ),
+    secrets: readAllGiven("secret", input.secrets, context),
+    configs: readAllGiven("config", input.configs, context),
   };
   checkReferences(stack, report);
   stack.services = enabledServices(all, options.profiles, options.enable);
@@ -97,6 +96,16 @@ function enabledServices(
     enable.includes(service.name) ||
     service.profiles.some((profile) => active.has(profile));
   return Object.fromEntries(Object.entries(all).filter(([, service]) => isOn(service)));
+}
+
+function readAllGiven(
+  kind: "secret" | "config",
+  inputs: FileInput["configs"] = {},
+  context: ServiceContext,
+): Stack["configs"] {
+  return Object.fromEntries(
+    Object.entries(inputs).map(([name, input]) => [name, readGiven(kind, name, input, context)]),
+  );
 }
 
 function readNetworks(input: FileInput, stack: string, report: ReportAt): Record<string, StackNetwork> {

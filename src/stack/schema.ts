@@ -143,12 +143,17 @@ const secretUse = z.union(
   { error: "expected the name of a secret, or a mapping with source" },
 );
 
-const secretSchema = z.strictObject({
+const givenFile = {
   name: z.string().optional(),
-  file: z.string().optional().describe("A file with the secret"),
-  environment: z.string().optional().describe("A variable with the secret"),
+  file: z.string().optional().describe("A file with the content"),
+  environment: z.string().optional().describe("A variable with the content"),
   external: boolean.optional(),
   labels: listOrMap.optional(),
+};
+const secretSchema = z.strictObject(givenFile);
+const configSchema = z.strictObject({
+  ...givenFile,
+  content: z.string().optional().describe("The content itself, in which variables are replaced"),
 });
 
 const buildSchema = z.strictObject({
@@ -187,6 +192,8 @@ export const serviceSchema = z.strictObject({
   image: z.string().optional().describe("The image: a name under the top-level images, or one of a registry"),
   command: command.optional(),
   entrypoint: command.optional(),
+  secrets: z.array(secretUse).optional().describe("Secrets as files below /run/secrets"),
+  configs: z.array(secretUse).optional().describe("Configs as files, below / where no target is given"),
   environment: listOrMap.optional(),
   env_file: envFile.optional(),
   working_dir: z.string().optional(),
@@ -386,6 +393,7 @@ export const fileSchema = z.strictObject({
   networks: z.record(z.string(), networkSchema.nullable()).optional(),
   volumes: z.record(z.string(), volumeSchema.nullable()).optional(),
   secrets: z.record(z.string(), secretSchema).optional(),
+  configs: z.record(z.string(), configSchema).optional(),
   images: z.record(z.string(), imageSchema).optional(),
 });
 

@@ -11,11 +11,30 @@ export interface Stack {
   networks: Record<string, StackNetwork>;
   volumes: Record<string, StackVolume>;
   images: Record<string, StackImage>;
-  secrets: Record<string, StackSecret>;
+  secrets: Record<string, GivenContent>;
+  configs: Record<string, GivenContent>;
 }
 
-/** Where a secret comes from; what a file says is read when it is used. The value is shown nowhere. */
-export type StackSecret = { file: string } | { environment: string; value: string | undefined };
+/** Where a secret or a config comes from. What a secret says is shown nowhere. */
+export type GivenContent = (
+  | { file: string }
+  | { environment: string; value: string | undefined }
+  | { content: string }
+) & {
+  /** sha256 of the content, in hex; empty where it could not be read, which a build may do without. */
+  digest: string;
+};
+
+/** A secret or a config in a service's containers. */
+export interface ServiceFile {
+  kind: "secret" | "config";
+  source: string;
+  /** Absolute. */
+  target: string;
+  uid: number;
+  gid: number;
+  mode: number;
+}
 
 export type Condition = "service_started" | "service_healthy" | "service_completed_successfully";
 
@@ -77,6 +96,7 @@ export type PullPolicy =
 
 export interface Service {
   name: string;
+  files: ServiceFile[];
   image: string;
   pullPolicy: PullPolicy;
   /** How the image is built, where it is. */

@@ -7,13 +7,13 @@ export const UNSUPPORTED: { at: RegExp; keys: ReadonlySet<string> }[] = [
     at: /^services\.[^.]+\.build$/,
     keys: words("isolation provenance sbom"),
   },
-  { at: /^$/, keys: words("configs include models") },
+  { at: /^$/, keys: words("include models") },
   {
     at: /^services\.[^.]+$/,
-    keys: words(`blkio_config cgroup cgroup_parent configs cpu_count cpu_percent cpu_period cpu_quota cpu_rt_period
+    keys: words(`blkio_config cgroup cgroup_parent cpu_count cpu_percent cpu_period cpu_quota cpu_rt_period
       cpu_rt_runtime credential_spec develop device_cgroup_rules extends external_links gpus isolation label_file
       links mac_address mem_swappiness models oom_kill_disable post_start pre_stop provider pull_refresh_after
-      runtime secrets storage_opt use_api_socket userns_mode uts volumes_from`),
+      runtime storage_opt use_api_socket userns_mode uts volumes_from`),
   },
   {
     at: /^services\.[^.]+\.deploy$/,

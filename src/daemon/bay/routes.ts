@@ -3,6 +3,7 @@ import { type ContainerConfig, LABELS } from "../../container/index.ts";
 import { BayError, messageOf } from "../../errors.ts";
 import { desiredConfig, PLAN_DEFAULTS, type PlanOptions } from "../../reconcile/index.ts";
 import { type Stack, serviceOf } from "../../stack/index.ts";
+import { withFiles } from "../given-content.ts";
 import { type Call, type Route, route, sendJson, startStream } from "../http.ts";
 import { toImageSource } from "../observe.ts";
 import type { Services } from "../server.ts";
@@ -137,7 +138,7 @@ async function createOneOff(manager: Services["manager"], body: RunRequest) {
     .padStart(12, "0");
   const { env = [], mounts = [], ports = [], ...rest } = body.override;
   const autoRemove = body.autoRemove ?? false;
-  return manager.create({
+  const whole: ContainerConfig = {
     ...config,
     ...rest,
     autoRemove,
@@ -155,5 +156,6 @@ async function createOneOff(manager: Services["manager"], body: RunRequest) {
     ports: [...(body.servicePorts ? config.ports : []), ...ports],
     networks: config.networks.map((attachment) => ({ ...attachment, aliases: [], ipv4: undefined })),
     labels: { ...config.labels, [LABELS.oneOff]: "True" },
-  });
+  };
+  return withFiles(manager, stack, whole, () => manager.create(whole));
 }

@@ -1,0 +1,46 @@
+/** What a stack's secrets and configs say, for bayd, which reads their files anew. */
+import { readFileSync } from "node:fs";
+import type { ContainerConfig, ContainerManager } from "../container/index.ts";
+import { BayError } from "../errors.ts";
+import type { Plan } from "../reconcile/index.ts";
+import type { Stack } from "../stack/index.ts";
+
+/** Makes a container while the contents of its secrets and configs are kept. Throws FILE_CHANGED, NO_CONTENT. */
+export async function withFiles<T>(
+  manager: ContainerManager,
+  stack: Stack,
+  { files = [] }: ContainerConfig,
+  make: () => Promise<T>,
+): Promise<T> {
+  const letGo = manager.keepFiles(files, ({ kind, name }) =>
+    contentOf(stack[kind === "secret" ? "secrets" : "configs"][name], `${kind} ${name}`),
+  );
+  try {
+    return await make();
+  } finally {
+    letGo();
+  }
+}
+
+/** Throws NO_CONTENT for secrets and configs without a content that a plan needs, all at once. */
+export function checkContents({ steps }: Plan): void {
+  const files = steps.flatMap(({ container }) => container?.config?.files ?? []);
+  const missing = new Set(
+    files.filter(({ digest }) => digest === "").map(({ kind, name }) => `${kind} ${name}`),
+  );
+  if (missing.size === 0) return;
+  throw new BayError("NO_CONTENT", `there is no file for: ${[...missing].join(", ")}`, {
+    hint: "bay config names the files",
+  });
+}
+
+function contentOf(given: Stack["secrets"][string] | undefined, what: string): Buffer {
+  if (given && "content" in given) return Buffer.from(given.content);
+  if (given && "environment" in given && given.value !== undefined) return Buffer.from(given.value);
+  try {
+    if (given && "file" in given) return readFileSync(given.file);
+  } catch (cause) {
+    throw new BayError("NO_CONTENT", `the ${what} cannot be read`, { cause });
+  }
+  throw new BayError("NO_CONTENT", `the ${what} has no content`);
+}
