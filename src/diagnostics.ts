@@ -15,6 +15,8 @@ export interface Diagnostic {
   message: string;
   hint?: string;
   place?: Place;
+  /** Places of what this stands over, by merging or extending; the nearest first. */
+  over?: Place[];
 }
 
 const MAX_SHOWN = 160;
@@ -34,6 +36,10 @@ export function formatDiagnostic(diagnostic: Diagnostic, sources: ReadonlyMap<st
     const width = Math.max(1, Math.min(place.length, shown.length - column + 2));
     lines.push(`  ${" ".repeat(number.length)} | ${" ".repeat(column - 1)}${"^".repeat(width)}`);
   }
+  if (diagnostic.over?.length)
+    lines.push(
+      `  over ${diagnostic.over.map(({ file, line, column: at }) => `${file}:${line}:${at}`).join(", ")}`,
+    );
   if (hint) lines.push(`  ${hint}`);
   return lines.join("\n");
 }

@@ -1,14 +1,17 @@
 /** From files to a Stack: read, parse, interpolate, merge, check, normalise. All problems are collected on the way. */
 import { existsSync, readFileSync } from "node:fs";
-import { dirname, join, relative, resolve } from "node:path";
-import type { Diagnostic } from "../diagnostics.ts";
+import { dirname, join, resolve } from "node:path";
+import type { Diagnostic, Place } from "../diagnostics.ts";
 import { BayError } from "../errors.ts";
 import { checkInput, isNear, lacksNames, type ReportAt } from "./check.ts";
 import { parseDotenv } from "./dotenv.ts";
+import { resolveExtends } from "./extend.ts";
+import { FileReader, type Shared } from "./file-reader.ts";
 import { type LoadOptions, nameFromDirectory, stackFiles } from "./find.ts";
-import { mergeValues } from "./merge.ts";
+import { resolveIncludes } from "./include.ts";
+import { mergeValues, withoutResets } from "./merge.ts";
 import { normaliseStack } from "./normalise.ts";
-import { SourceFile } from "./source.ts";
+import { Origins } from "./origins.ts";
 import type { Stack } from "./stack.ts";
 import { StackError } from "./stack-error.ts";
 
@@ -18,6 +21,8 @@ export interface LoadedStack {
   sources: Map<string, string>;
   /** Every other file that was read, or looked for: .env, env files, profiles. */
   inputs: string[];
+  /** Where the value at a path came from, the place that counts first; empty where there is none. */
+  explain: (path: readonly string[]) => Place[];
 }
 
 /** Throws `StackError` with all problems, or BayError where there is no file. */
@@ -32,32 +37,37 @@ export function loadStack(options: LoadOptions): LoadedStack {
   const diagnostics: Diagnostic[] = [];
   const sources = new Map<string, string>();
   const report = (diagnostic: Diagnostic) => diagnostics.push(diagnostic);
-  const parsed = files.map((file) => {
-    const shown = file === "-" ? "<stdin>" : relative(cwd, file) || file;
-    const name = shown.startsWith("../../..") ? file : shown;
-    const text = readSource(file);
-    sources.set(name, text);
-    const source = new SourceFile(name, text, report);
-    source.interpolate(variables);
-    return source;
-  });
   const fail = (): never => {
     throw new StackError(diagnostics, sources);
   };
   const hasErrors = () => diagnostics.some(({ severity }) => severity === "error");
-  const merged = parsed
-    .map((source) => source.toValue())
-    .reduce((base, over) => mergeValues(base, over ?? {}), {});
+  const origins = new Origins();
+  const shared: Shared = {
+    cwd,
+    origins,
+    sources,
+    inputs,
+    report,
+    dotenv: (home, envFiles) => readDotenv({ ...options, envFiles: envFiles && [...envFiles] }, home, inputs),
+    state: { hasSyntaxErrors: false },
+  };
+  const reader = new FileReader(shared, variables);
+  const values = files.map((file) => {
+    const value = reader.read(file);
+    const path = file === "-" ? first : file;
+    return resolveIncludes(resolveExtends(value, path, reader), directory, reader, [path]);
+  });
+  const merged = withoutResets(
+    values.reduce((base, over) => mergeValues(base, over ?? {}, origins), {}),
+    origins,
+  );
   const hasTags = diagnostics.some(({ code }) => code === "UNSUPPORTED_TAG");
-  if (hasTags || parsed.some((source) => source.hasSyntaxErrors)) fail();
+  if (hasTags || shared.state.hasSyntaxErrors) fail();
 
   const reportAt: ReportAt = (path, diagnostic, atKey) => {
-    const places = parsed.map((source) => source.locate(path, atKey)).filter((found) => found !== undefined);
-    const deepest = places.reduce(
-      (best, found) => (best && best.depth > found.depth ? best : found),
-      places[0],
-    );
-    report({ ...diagnostic, ...(deepest ? { place: deepest.place } : {}) });
+    const place = origins.locate(merged, path, atKey);
+    const over = (origins.find(merged, path)?.origins ?? []).slice(1).map((origin) => origin.place);
+    report({ ...diagnostic, ...(place ? { place } : {}), ...(over.length > 0 ? { over } : {}) });
   };
   const { input, leftOut } = checkInput(merged, reportAt);
   if (lacksNames(leftOut)) fail();
@@ -79,15 +89,11 @@ export function loadStack(options: LoadOptions): LoadedStack {
     },
   );
   if (hasErrors()) fail();
-  return { stack, warnings: diagnostics, sources, inputs: [...inputs] };
-}
-
-function readSource(file: string): string {
-  try {
-    return readFileSync(file === "-" ? 0 : file, "utf8");
-  } catch (cause) {
-    throw new BayError("NO_STACK_FILE", `the stack file ${file} cannot be read`, { cause });
-  }
+  const explain = (path: readonly string[]) => {
+    const found = origins.find(merged, path);
+    return found?.depth === path.length ? found.origins.map(({ place }) => place) : [];
+  };
+  return { stack, warnings: diagnostics, sources, inputs: [...inputs], explain };
 }
 
 function readDotenv(options: LoadOptions, directory: string, inputs: Set<string>): Map<string, string> {

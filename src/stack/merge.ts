@@ -1,5 +1,7 @@
 /** Merging stack files, later over earlier, by the Compose specification's rules (13-merge.md). */
 
+import { type Origin, Origins } from "./origins.ts";
+
 type Value = unknown;
 type Mapping = Record<string, Value>;
 
@@ -13,51 +15,113 @@ const MAPPED = new Set(["environment", "labels", "annotations", "sysctls"]);
 /** Lists whose entries are told apart by their place in the container. */
 const BY_TARGET = new Set(["volumes", "devices"]);
 
-/** Merges two values at a path; neither is changed. */
-export function mergeValues(base: Value, over: Value, key = "", depth = 0): Value {
+/** Merges two values at a path; neither is changed. The places of both go along, the later first. */
+export function mergeValues(base: Value, over: Value, origins = new Origins(), key = "", depth = 0): Value {
   if (over === undefined) return base;
   if (base === undefined || base === null || REPLACED.has(key)) return over;
-  if (depth === 3 && MAPPED.has(key)) return { ...toMapping(base), ...toMapping(over) };
-  if (depth === 3 && key === "networks") return mergeValues(fromNames(base, {}), fromNames(over, {}), "", 9);
+  const merge = (a: Value, b: Value, level = 9) => mergeValues(a, b, origins, "", level);
+  if (depth === 3 && MAPPED.has(key)) return merge(toMapping(base, origins), toMapping(over, origins));
+  if (depth === 3 && key === "networks")
+    return merge(fromNames(base, {}, origins), fromNames(over, {}, origins));
   if (depth === 3 && key === "depends_on") {
     const plain = { condition: "service_started" };
-    return mergeValues(fromNames(base, plain), fromNames(over, plain), "", 9);
+    return merge(fromNames(base, plain, origins), fromNames(over, plain, origins));
   }
   if (depth === 3 && key === "extra_hosts") return { ...hostsMapping(base), ...hostsMapping(over) };
   if (depth === 3 && key === "build") {
     const long = (value: Value) => (typeof value === "string" ? { context: value } : value);
-    return mergeValues(long(base), long(over), "", 9);
+    return merge(long(base), long(over));
   }
-  if (isMapping(base) && isMapping(over)) {
-    const merged: Mapping = { ...base };
-    for (const [name, value] of Object.entries(over))
-      merged[name] = mergeValues(base[name], value, name, depth + 1);
-    return merged;
-  }
+  if (isMapping(base) && isMapping(over)) return mergeMappings(base, over, origins, depth);
   if (Array.isArray(over) || Array.isArray(base)) {
-    const all = [...[base].flat(), ...[over].flat()];
-    return depth === 3 && BY_TARGET.has(key) ? lastByTarget(all) : unique(all);
+    const all = [...entriesOf(base, origins), ...entriesOf(over, origins)];
+    return withPlaces(depth === 3 && BY_TARGET.has(key) ? lastByTarget(all) : unique(all), origins);
   }
   return over;
 }
 
+/** `!reset` takes a key away, and `!override` the whole value of before. */
+function mergeMappings(base: Mapping, over: Mapping, origins: Origins, depth: number): Mapping {
+  const merged: Mapping = { ...base };
+  origins.copy(base, merged);
+  for (const [name, value] of Object.entries(over)) {
+    const tag = origins.tag(over, name);
+    if (tag === "reset") {
+      delete merged[name];
+      continue;
+    }
+    merged[name] = tag === "override" ? value : mergeValues(base[name], value, origins, name, depth + 1);
+    origins.note(merged, name, [...origins.of(over, name), ...origins.of(base, name)]);
+  }
+  return merged;
+}
+
+/** A value without what `!reset` says, where there is nothing below it. */
+export function withoutResets(value: Value, origins: Origins): Value {
+  if (Array.isArray(value)) {
+    const list = value.map((entry) => withoutResets(entry, origins));
+    origins.copy(value, list);
+    return list;
+  }
+  if (!isMapping(value)) return value;
+  const kept: Mapping = {};
+  for (const [name, entry] of Object.entries(value)) {
+    if (origins.tag(value, name) === "reset") continue;
+    Object.defineProperty(kept, name, {
+      value: withoutResets(entry, origins),
+      writable: true,
+      enumerable: true,
+      configurable: true,
+    });
+    origins.note(kept, name, origins.of(value, name));
+  }
+  return kept;
+}
+
+interface Entry {
+  value: Value;
+  from: readonly Origin[];
+}
+
+/** A list's entries, or one value as a list. */
+function entriesOf(value: Value, origins: Origins): Entry[] {
+  if (!Array.isArray(value)) return [{ value, from: [] }];
+  return value.map((entry, index) => ({ value: entry, from: origins.of(value, index) }));
+}
+
+function withPlaces(entries: readonly Entry[], origins: Origins): Value[] {
+  const list = entries.map(({ value }) => value);
+  entries.forEach(({ from }, index) => {
+    origins.note(list, index, from);
+  });
+  return list;
+}
+
 /** `[A=1, B]` and `{A: 1, B: null}` as one mapping. */
-export function toMapping(value: Value): Record<string, Value> {
+export function toMapping(value: Value, origins?: Origins): Record<string, Value> {
   if (isMapping(value)) return value;
   const mapping: Record<string, Value> = {};
-  for (const entry of Array.isArray(value) ? value : []) {
+  (Array.isArray(value) ? value : []).forEach((entry, index) => {
     const text = String(entry);
     const at = text.indexOf("=");
-    if (at === -1) mapping[text] = null;
-    else mapping[text.slice(0, at)] = text.slice(at + 1);
-  }
+    const name = at === -1 ? text : text.slice(0, at);
+    mapping[name] = at === -1 ? null : text.slice(at + 1);
+    origins?.note(mapping, name, origins.of(value, index));
+  });
   return mapping;
 }
 
-function fromNames(value: Value, each: Mapping): Value {
-  if (Array.isArray(value)) return Object.fromEntries(value.map((name) => [String(name), each]));
-  if (!isMapping(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, entry]) => [name, entry ?? each]));
+function fromNames(value: Value, each: Mapping, origins: Origins): Value {
+  if (!Array.isArray(value) && !isMapping(value)) return value;
+  const named: Mapping = {};
+  const entries = Array.isArray(value)
+    ? value.map((name, index) => [String(name), each, index] as const)
+    : Object.entries(value).map(([name, entry]) => [name, entry ?? each, name] as const);
+  for (const [name, entry, step] of entries) {
+    named[name] = entry;
+    origins.note(named, name, origins.of(value, step));
+  }
+  return named;
 }
 
 /** `[a=1.2.3.4, b:5.6.7.8]` as a mapping; one name may have several addresses. */
@@ -71,10 +135,11 @@ function hostsMapping(value: Value): Mapping {
   return mapping;
 }
 
-function lastByTarget(entries: Value[]): Value[] {
-  const byTarget = new Map<string, Value>();
+function lastByTarget(entries: readonly Entry[]): Entry[] {
+  const byTarget = new Map<string, Entry>();
   for (const entry of entries) {
-    const target = isMapping(entry) ? String(entry.target) : targetOf(String(entry));
+    const { value } = entry;
+    const target = isMapping(value) ? String(value.target) : targetOf(String(value));
     byTarget.delete(target);
     byTarget.set(target, entry);
   }
@@ -86,10 +151,10 @@ function targetOf(text: string): string {
   return parts.length === 1 ? parts[0]! : parts[1]!;
 }
 
-function unique(entries: Value[]): Value[] {
+function unique(entries: readonly Entry[]): Entry[] {
   const seen = new Set<string>();
-  return entries.filter((entry) => {
-    const key = JSON.stringify(entry);
+  return entries.filter(({ value }) => {
+    const key = JSON.stringify(value);
     return seen.has(key) ? false : seen.add(key);
   });
 }

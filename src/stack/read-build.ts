@@ -6,7 +6,7 @@ import { type ServiceReader, strings, textMap, truth } from "./service-reader.ts
 import type { StackBuild } from "./stack.ts";
 
 /** What is no path: a URL, an image, a repository in ssh's form. */
-const REMOTE = /^[a-z][a-z-]*:\/\/|^[A-Za-z0-9_.-]+@[^/:\s]+:|^github\.com\/|^service:/;
+export const REMOTE = /^[a-z][a-z-]*:\/\/|^[A-Za-z0-9_.-]+@[^/:\s]+:|^github\.com\/|^service:/;
 
 /** Undefined where the service has none. */
 export function readBuild(reader: ServiceReader): StackBuild | undefined {

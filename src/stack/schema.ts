@@ -184,7 +184,25 @@ const buildSchema = z.strictObject({
   entitlements: z.array(z.string()).optional(),
 });
 
+/** Resolved before the rest is checked. */
+export const extendsSchema = z.union([
+  z.string(),
+  z.strictObject({ service: z.string(), file: z.string().optional() }),
+]);
+const paths = z.union([z.string(), z.array(z.string()).min(1)]);
+export const includeSchema = z.array(
+  z.union([
+    z.string(),
+    z.strictObject({
+      path: paths,
+      project_directory: z.string().optional(),
+      env_file: paths.optional(),
+    }),
+  ]),
+);
+
 export const serviceSchema = z.strictObject({
+  extends: extendsSchema.optional().describe("Another service, of this file or another, below these keys"),
   build: z
     .union([z.string(), buildSchema], { error: "expected a folder, or a mapping with context" })
     .optional()
@@ -389,6 +407,7 @@ export const fileSchema = z.strictObject({
     .string()
     .regex(/^[a-z0-9][a-z0-9_-]*$/, { error: "expected lower case letters, digits, _ and -" })
     .optional(),
+  include: includeSchema.optional().describe("Other stacks' files, each read in its own folder"),
   services: z.record(z.string().regex(/^[a-zA-Z0-9._-]+$/), serviceSchema).optional(),
   networks: z.record(z.string(), networkSchema.nullable()).optional(),
   volumes: z.record(z.string(), volumeSchema.nullable()).optional(),

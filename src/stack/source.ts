@@ -7,14 +7,21 @@ import {
   isScalar,
   isSeq,
   LineCounter,
+  type Node,
+  type Pair,
   parseDocument,
   visit,
+  type YAMLMap,
 } from "yaml";
 import type { Diagnostic, Place } from "../diagnostics.ts";
 import { interpolate, type Variables } from "./interpolate.ts";
+import type { Origin, Origins } from "./origins.ts";
 
 const MAX_FILE = 4 << 20;
-const MAX_ALIASES = 100;
+/** Values that a file may have beyond those that are written in it. */
+const MAX_VALUES = 100_000;
+const RESET = "!reset";
+const OVERRIDE = "!override";
 
 export class SourceFile {
   readonly #lines = new LineCounter();
@@ -51,15 +58,17 @@ export class SourceFile {
     }
   }
 
-  /** Tags such as !reset: what they mean in Compose is not done, so they must not pass for their bare values. */
+  /** Other tags than Compose's own must not pass for their bare values. */
   #reportTags(): void {
     for (const warning of this.#document.warnings) {
       if (warning.code !== "TAG_RESOLVE_FAILED") continue;
       const tag = /(![\w!]*)/.exec(warning.message)?.[1] ?? "";
+      if (tag === RESET || tag === OVERRIDE) continue;
       this.report({
         severity: "error",
         code: "UNSUPPORTED_TAG",
-        message: `the tag ${tag} is not supported yet`,
+        message: `there is no tag ${tag}`,
+        hint: "!reset and !override are there",
         place: this.#place(warning.pos[0], warning.pos[1]),
       });
     }
@@ -105,12 +114,35 @@ export class SourceFile {
     });
   }
 
-  /** The file's content as plain values; undefined where it cannot be had, which is reported. */
-  toValue(): unknown {
+  /** The file's content as plain values, whose places are noted; undefined where it cannot be had, which is reported. */
+  toValue(origins: Origins): unknown {
+    let left = MAX_VALUES;
+    const anchor = {};
+    const convert = (given: unknown, holder: object, step: string | number, key?: Node): unknown => {
+      let node = given;
+      let isAliased = false;
+      while (isAlias(node)) {
+        node = node.resolve(this.#document);
+        isAliased = true;
+      }
+      // what an alias repeats costs each time; what is written once cannot be too much
+      if (isAliased || left < MAX_VALUES) left -= 1;
+      if (left < 0) throw new RangeError("aliases");
+      origins.note(holder, step, [this.#origin(node, key)]);
+      if (isSeq(node)) {
+        const list: unknown[] = [];
+        node.items.forEach((item, index) => {
+          list.push(convert(item, list, index));
+        });
+        return list;
+      }
+      if (isMap(node)) return this.#toMapping(node, convert, origins);
+      return isScalar(node) ? (node.value ?? null) : null;
+    };
     try {
-      return this.#document.toJS({ maxAliasCount: MAX_ALIASES });
+      return convert(this.#document.contents, anchor, "");
     } catch (error) {
-      const isBomb = error instanceof ReferenceError;
+      const isBomb = error instanceof RangeError;
       this.report({
         severity: "error",
         code: "YAML",
@@ -121,36 +153,53 @@ export class SourceFile {
     }
   }
 
-  /** Where a path stands: the deepest part of it that this file has. `depth` tells how much of it that is. */
-  locate(path: readonly (string | number)[], atKey = false): { place: Place; depth: number } | undefined {
-    let node: unknown = this.#document.contents;
-    let range = isNode(node) ? node.range : undefined;
-    let depth = 0;
-    for (const step of path) {
-      if (isAlias(node)) node = node.resolve(this.#document);
-      if (isMap(node)) {
-        const pair = node.items.find(
-          (item) => String(isScalar(item.key) ? item.key.value : item.key) === String(step),
-        );
-        if (!pair) break;
-        depth += 1;
-        const isLast = depth === path.length;
-        const target = (isLast && atKey) || !isNode(pair.value) ? pair.key : pair.value;
-        range = isNode(target) ? target.range : range;
-        node = pair.value;
-      } else if (isSeq(node)) {
-        const item = node.items[Number(step)];
-        if (!isNode(item)) break;
-        depth += 1;
-        range = item.range;
-        node = item;
-      } else break;
+  #toMapping(
+    node: YAMLMap,
+    convert: (node: unknown, holder: object, step: string | number, key?: Node) => unknown,
+    origins: Origins,
+  ): Record<string, unknown> {
+    const mapping: Record<string, unknown> = {};
+    const set = (name: string, value: unknown) =>
+      Object.defineProperty(mapping, name, { value, writable: true, enumerable: true, configurable: true });
+    // what `<<` brings stands below the mapping's own keys
+    const isMerge = ({ key }: Pair) =>
+      isScalar(key) &&
+      (key.value === "<<" || (typeof key.value === "symbol" && key.value.description === "<<"));
+    for (const pair of node.items.filter(isMerge)) {
+      const brought = convert(pair.value, {}, "");
+      for (const part of [brought].flat().reverse()) {
+        if (typeof part !== "object" || part === null) continue;
+        for (const [name, value] of Object.entries(part)) {
+          set(name, value);
+          origins.note(mapping, name, origins.of(part, name));
+        }
+      }
     }
-    if (!range) return undefined;
-    const end = Math.min(
-      range[1],
-      this.text.indexOf("\n", range[0]) === -1 ? range[1] : this.text.indexOf("\n", range[0]),
-    );
-    return { place: this.#place(range[0], end), depth };
+    for (const pair of node.items) {
+      if (isMerge(pair)) continue;
+      const { key } = pair;
+      const name = String(isScalar(key) ? key.value : key);
+      set(name, convert(pair.value, mapping, name, isNode(key) ? key : undefined));
+    }
+    return mapping;
+  }
+
+  #origin(node: unknown, key: Node | undefined): Origin {
+    const keyPlace = key?.range ? this.#linePlace(key.range[0], key.range[1]) : undefined;
+    const own = isNode(node) && node.range ? this.#linePlace(node.range[0], node.range[1]) : undefined;
+    const tag = isNode(node) ? node.tag : undefined;
+    // an empty value stands where its key does
+    const isEmpty = isScalar(node) && node.range && node.range[0] === node.range[1];
+    return {
+      place: (isEmpty ? keyPlace : own) ?? keyPlace ?? { file: this.file, line: 1, column: 1, length: 1 },
+      ...(keyPlace ? { key: keyPlace } : {}),
+      ...(tag === RESET ? { tag: "reset" } : tag === OVERRIDE ? { tag: "override" } : {}),
+    };
+  }
+
+  /** The part of a range that is in its first line. */
+  #linePlace(start: number, end: number): Place {
+    const newline = this.text.indexOf("\n", start);
+    return this.#place(start, Math.min(end, newline === -1 ? end : newline));
   }
 }

@@ -7,11 +7,11 @@ export const UNSUPPORTED: { at: RegExp; keys: ReadonlySet<string> }[] = [
     at: /^services\.[^.]+\.build$/,
     keys: words("isolation provenance sbom"),
   },
-  { at: /^$/, keys: words("include models") },
+  { at: /^$/, keys: words("models") },
   {
     at: /^services\.[^.]+$/,
     keys: words(`blkio_config cgroup cgroup_parent cpu_count cpu_percent cpu_period cpu_quota cpu_rt_period
-      cpu_rt_runtime credential_spec develop device_cgroup_rules extends external_links gpus isolation label_file
+      cpu_rt_runtime credential_spec develop device_cgroup_rules external_links gpus isolation label_file
       links mac_address mem_swappiness models oom_kill_disable post_start pre_stop provider pull_refresh_after
       runtime storage_opt use_api_socket userns_mode uts volumes_from`),
   },

@@ -1,0 +1,71 @@
+/** Reading stack files, each once: YAML with variables filled in, as plain values whose places are known. */
+import { existsSync, readFileSync } from "node:fs";
+import { relative } from "node:path";
+import type { Diagnostic } from "../diagnostics.ts";
+import { BayError } from "../errors.ts";
+import type { Variables } from "./interpolate.ts";
+import type { Origins } from "./origins.ts";
+import { SourceFile } from "./source.ts";
+
+export interface Shared {
+  cwd: string;
+  origins: Origins;
+  /** Texts by the names that errors show. */
+  sources: Map<string, string>;
+  /** Every file that was read, or looked for. */
+  inputs: Set<string>;
+  report: (diagnostic: Diagnostic) => void;
+  /** Variables of env files, for a folder of its own or those that are named. */
+  dotenv: (directory: string, files: readonly string[] | undefined) => ReadonlyMap<string, string>;
+  /** Set where a file is no YAML at all. */
+  state: { hasSyntaxErrors: boolean };
+}
+
+export class FileReader {
+  readonly #values = new Map<string, string>();
+
+  constructor(
+    readonly shared: Shared,
+    readonly variables: Variables,
+  ) {}
+
+  get origins(): Origins {
+    return this.shared.origins;
+  }
+
+  report(diagnostic: Diagnostic): void {
+    this.shared.report(diagnostic);
+  }
+
+  /** For a file in a folder of its own: what is set here counts more than its env files. */
+  in(directory: string, envFiles: readonly string[] | undefined): FileReader {
+    const own = this.shared.dotenv(directory, envFiles);
+    return new FileReader(this.shared, (name) => this.variables(name) ?? own.get(name));
+  }
+
+  /** A file's values, fresh each time; undefined where there is none. `-` is standard input. Throws NO_STACK_FILE. */
+  read(path: string): unknown {
+    const { cwd, sources, inputs, report, state } = this.shared;
+    if (path !== "-") inputs.add(path);
+    if (path !== "-" && !existsSync(path)) return undefined;
+    const text = this.#values.get(path) ?? readText(path);
+    this.#values.set(path, text);
+    const shown = path === "-" ? "<stdin>" : relative(cwd, path) || path;
+    const name = shown.startsWith("../../..") ? path : shown;
+    const isKnown = sources.has(name);
+    sources.set(name, text);
+    // what is wrong with a file that is read again was said
+    const source = new SourceFile(name, text, isKnown ? () => {} : report);
+    source.interpolate(this.variables);
+    state.hasSyntaxErrors ||= source.hasSyntaxErrors;
+    return source.toValue(this.origins);
+  }
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file === "-" ? 0 : file, "utf8");
+  } catch (cause) {
+    throw new BayError("NO_STACK_FILE", `the stack file ${file} cannot be read`, { cause });
+  }
+}
