@@ -101,7 +101,8 @@ export class BuildContext {
     const { steps, imported, tell, onLayer, isDry } = this.setting;
     const { noCache, noCacheFilter } = this.request;
     const step = this.#serial++;
-    const isFresh = noCache || noCacheFilter.includes(stage.from.as ?? String(stage.index));
+    // what was done anew is as good as new: a look at it does not want it again
+    const isFresh = !isDry && (noCache || noCacheFilter.includes(stage.from.as ?? String(stage.index)));
     const known = isFresh ? undefined : (steps.find(key) ?? (await imported.find(key)));
     if (known) {
       this.used.push({ record: known, isKept });
@@ -184,14 +185,16 @@ export class BuildContext {
     const other = fits || this.request.pull ? undefined : await this.#foreign(reference, platform);
     if (other) return other;
     if (isDry) throw new NotLookedAt(`whether the registry has another ${reference}`);
-    try {
-      return await this.timed(`[image] ${reference}`, () => this.#pull(reference, platform, signal));
-    } catch (error) {
-      // one that bay made itself is in no registry
-      if (!image) throw error;
-      if (!fits) this.#warnOfPlatform(reference, image, platform);
-      return image;
-    }
+    const pulled = await this.timed(`[image] ${reference}`, () =>
+      this.#pull(reference, platform, signal).catch((error: unknown) => {
+        // one that bay made itself is in no registry
+        if (!image || signal?.aborted) throw error;
+        return undefined;
+      }),
+    );
+    if (pulled) return pulled;
+    if (!fits) this.#warnOfPlatform(reference, image!, platform);
+    return image!;
   }
 
   /** For another platform it gets no name here: that is the host's own image's. */

@@ -102,9 +102,9 @@ export class Builder {
     known: { id: string },
     findImage?: FindImage,
   ): Promise<string | undefined> {
-    const { context, noCache, cacheTo } = request;
+    const { context, cacheTo } = request;
     const isFar = context !== undefined && context.kind !== "folder";
-    if (isFar || noCache || request.pull || cacheTo.some(({ kind }) => kind === "inline")) return undefined;
+    if (isFar || request.pull || cacheTo.some(({ kind }) => kind === "inline")) return undefined;
     const folders = this.#folders(request, undefined);
     const setting = { sources: [], images: this.manager.images, steps: this.steps, signal: undefined };
     try {

@@ -3,25 +3,30 @@
  * of folders, `!` takes back, the last that matches counts, and what is below something that matches matches too.
  */
 import { posix } from "node:path";
+import { BayError, messageOf } from "../errors.ts";
 
 interface Pattern {
   expression: RegExp;
   isNegative: boolean;
 }
 
-/** The patterns of a .dockerignore: a line each, without comments. */
-export function ignoreLines(text: string): string[] {
-  return text
-    .replace(/^\uFEFF/, "")
-    .split("\n")
-    .filter((line) => !line.startsWith("#"))
-    .map((line) => line.trim())
-    .filter((line) => line !== "")
-    .map((line) => {
-      const isNegative = line.startsWith("!");
-      const rest = isNegative ? line.slice(1).trim() : line;
-      return (isNegative ? "!" : "") + clean(rest);
-    });
+/** The patterns of a .dockerignore: a line each, without comments. Throws BAD_IGNORE_FILE with `file` and the line. */
+export function ignoreLines(text: string, file: string): string[] {
+  const lines = text.replace(/^\uFEFF/, "").split("\n");
+  return lines.flatMap((whole, index) => {
+    const line = whole.trim();
+    if (whole.startsWith("#") || line === "") return [];
+    const isNegative = line.startsWith("!");
+    const pattern = clean(isNegative ? line.slice(1).trim() : line);
+    try {
+      toExpression(pattern);
+    } catch (cause) {
+      throw new BayError("BAD_IGNORE_FILE", `${file}:${index + 1}: ${messageOf(cause)}`, {
+        hint: "a backslash before a [ takes it as it is",
+      });
+    }
+    return [(isNegative ? "!" : "") + pattern];
+  });
 }
 
 /** Without a slash at either end, and without dots. */

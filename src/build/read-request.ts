@@ -54,9 +54,11 @@ export async function readFiles(request: BuildRequest, folders: ContextFolders):
   const text = "source" in dockerfile ? dockerfile : dockerfileIn(folder, dockerfile.path);
   if (ignore) return { ...request, dockerfile: text, ignore };
   const name = "source" in dockerfile ? "Dockerfile" : dockerfile.path;
-  const found =
-    folder && (readInRoot(folder, `/${name}.dockerignore`) ?? readInRoot(folder, "/.dockerignore"));
-  return { ...request, dockerfile: text, ignore: found ? ignoreLines(found.toString("utf8")) : [] };
+  for (const file of folder === undefined ? [] : [`${name}.dockerignore`, ".dockerignore"]) {
+    const found = readInRoot(folder!, `/${file}`);
+    if (found) return { ...request, dockerfile: text, ignore: ignoreLines(found.toString("utf8"), file) };
+  }
+  return { ...request, dockerfile: text, ignore: [] };
 }
 
 /** Of a context that was fetched: its symlinks lead nowhere but into it. */

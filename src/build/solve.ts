@@ -2,6 +2,7 @@
  * A build: stages become layers, step by step. A step's key says all that goes into it, and what has a key that is
  * known is not done again. Stages that do not need each other go on at once.
  */
+import { nearest } from "../diagnostics.ts";
 import { BayError } from "../errors.ts";
 import {
   DEFAULT_PATH,
@@ -39,11 +40,15 @@ export class Solver {
   readonly #platform: Platform;
   /** The target and the stages that it begins with. */
   readonly #kept = new Set<number>();
+  /** Aborted by the first failure, which says what the build failed for. */
+  readonly #broken = new AbortController();
 
   /** Throws UNKNOWN_TARGET, BAD_PLATFORM, UNSUPPORTED. */
   constructor(readonly setting: BuildSetting) {
     const { dockerfile, request } = setting;
-    this.#context = new BuildContext(setting);
+    const { signal = this.#broken.signal } = setting;
+    const anySignal = AbortSignal.any([signal, this.#broken.signal]);
+    this.#context = new BuildContext({ ...setting, signal: anySignal });
     this.#platform = targetPlatform(request.platform);
     this.#target = targetStage(dockerfile, request.target);
     this.#options = { escape: dockerfile.directives.escape };
@@ -62,7 +67,7 @@ export class Solver {
     // all begin; each waits for those that it copies from
     const results = await Promise.allSettled(needed.map((index) => this.#stage(stages[index]!)));
     const failed = results.find((result) => result.status === "rejected");
-    if (failed) throw failed.reason;
+    if (failed) throw this.#broken.signal.aborted ? this.#broken.signal.reason : failed.reason;
     return this.#stage(this.#target);
   }
 
@@ -96,7 +101,10 @@ export class Solver {
     const known = this.#solved.get(stage.index);
     if (known) return known;
     const solving = this.#solve(stage);
-    solving.catch(() => {}); // whoever waits for it is told
+    // whoever waits for it is told; the other stages need not go on
+    solving.catch((error: unknown) => {
+      if (!this.setting.isDry && !this.setting.signal?.aborted) this.#broken.abort(error);
+    });
     this.#solved.set(stage.index, solving);
     return solving;
   }
@@ -163,7 +171,24 @@ export class Solver {
   /** A stage or an image, by what `from` calls it. */
   async #stateOf(name: string): Promise<StageState> {
     const other = this.#stageOf(name);
-    return other ? this.#stage(other) : this.#fromImage(await this.#context.image(name, this.#platform));
+    if (other) return this.#stage(other);
+    const { stages } = this.setting.dockerfile;
+    const isNumber = /^\d+$/.test(name) && !this.#context.context(name);
+    if (isNumber)
+      throw new BayError("BAD_DOCKERFILE", `there is no stage ${name}`, {
+        hint: `they are counted from 0, and there are ${stages.length}`,
+      });
+    try {
+      return this.#fromImage(await this.#context.image(name, this.#platform));
+    } catch (error) {
+      if (!(error instanceof BayError) || error.code === "ABORTED") throw error;
+      const close = nearest(
+        name,
+        stages.flatMap(({ from }) => from.as ?? []),
+      );
+      const hint = `no stage is called ${name}${close ? `; did you mean ${close}?` : ", so that it is an image"}`;
+      throw new BayError(error.code, error.message, { hint, cause: error });
+    }
   }
 
   #fromImage(image: Image): StageState {

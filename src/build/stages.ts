@@ -31,6 +31,8 @@ export function readDockerfile(
   const { directives, emptyContinuations, nodes } = parseDockerfile(source, file, say);
   const globals: InstructionOf<"arg">[] = [];
   const stages: Stage[] = [];
+  // what follows a FROM that is wrong is not wrong for it
+  let hasBadFrom = false;
   for (const node of nodes) {
     try {
       const instruction = readInstruction(node);
@@ -38,18 +40,19 @@ export function readDockerfile(
         stages.push({ index: stages.length, from: instruction, instructions: [] });
       } else if (stages.length > 0) stages.at(-1)!.instructions.push(instruction);
       else if (instruction.kind === "arg") globals.push(instruction);
-      else
+      else if (!hasBadFrom)
         throw new BayError("BAD_DOCKERFILE", `${node.name.toUpperCase()} stands before the first FROM`, {
           hint: "only ARG may",
         });
     } catch (error) {
       if (!(error instanceof BayError)) throw error;
+      hasBadFrom ||= node.name === "from";
       const { code, message, hint } = error;
       say({ severity: "error", code, message, ...(hint ? { hint } : {}), place: node.place });
     }
   }
-  if (stages.length === 0 && nodes.length > 0)
-    say({ severity: "error", code: "BAD_DOCKERFILE", message: `${file} has no FROM` });
+  if (stages.length === 0 && nodes.length > 0 && !hasBadFrom)
+    say({ severity: "error", code: "BAD_DOCKERFILE", message: "there is no FROM", place: nodes[0]!.place });
   const dockerfile = { file, source, directives, emptyContinuations, globals, stages };
   lint(dockerfile, say);
   return dockerfile;
@@ -71,6 +74,6 @@ export function targetStage({ stages, file }: Dockerfile, target: string | undef
   if (found) return found;
   const names = stages.map(({ from, index }) => from.as ?? String(index));
   throw new BayError("UNKNOWN_TARGET", `${file} has no stage ${JSON.stringify(target)}`, {
-    hint: `it has ${names.join(", ")}`,
+    hint: names.length === 1 ? "it has one stage" : `its stages are ${names.join(", ")}`,
   });
 }

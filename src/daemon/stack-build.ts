@@ -95,6 +95,10 @@ function readDockerfile(service: string, file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT")
+      throw new BayError("NO_DOCKERFILE", `service ${service}: there is no Dockerfile ${file}`, {
+        hint: "build.dockerfile names another",
+      });
     throw new BayError("NO_DOCKERFILE", `service ${service}: the Dockerfile ${file} cannot be read`, {
       cause,
     });
@@ -105,5 +109,5 @@ function readDockerfile(service: string, file: string): string {
 export function readIgnore(context: string, dockerfile: string | undefined): string[] {
   const own = dockerfile === undefined ? undefined : `${dockerfile}.dockerignore`;
   const file = [own, join(context, ".dockerignore")].find((each) => each !== undefined && existsSync(each));
-  return file === undefined ? [] : ignoreLines(readFileSync(file, "utf8"));
+  return file === undefined ? [] : ignoreLines(readFileSync(file, "utf8"), file);
 }

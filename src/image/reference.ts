@@ -1,5 +1,5 @@
 /** Image references as Docker reads them: `[HOST[:PORT]/]PATH[:TAG][@DIGEST]`. */
-import { BayError } from "../errors.ts";
+import { BayError, messageOf } from "../errors.ts";
 
 export interface Reference {
   registry: string;
@@ -34,6 +34,16 @@ export function parseReference(text: string): Reference {
   const registry = hasRegistry && head !== "index.docker.io" ? head : "docker.io";
   const repository = registry === "docker.io" && !path.includes("/") ? `library/${path}` : path;
   return { registry, repository, tag: tag ?? (digest ? undefined : "latest"), digest };
+}
+
+/** What is wrong with a reference; undefined where it is one. */
+export function whyNoReference(text: string): string | undefined {
+  try {
+    parseReference(text);
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
 }
 
 /** The canonical form, for keys: always with registry and tag or digest. */

@@ -152,7 +152,7 @@ class Planner {
       });
     const isWanted = build === true || (build === undefined && pullPolicy.when === "build");
     const asked = build ? "--build" : "pull_policy: build";
-    const stale = build === false ? undefined : known?.stale;
+    const stale = build === false ? undefined : (known?.stale ?? this.#staleBase(others));
     const reason = !known ? "not built yet" : (stale ?? (isWanted ? asked : undefined));
     if (!reason || this.#pulls.has(image)) return;
     // what it is built on comes first, also where nobody asked for that service
@@ -162,7 +162,14 @@ class Planner {
     );
     const id = this.#add({ kind: "image.build", name: image, service, reasons: [say(reason)], after });
     this.#pulls.set(image, id);
-    if (!known) this.#imageSteps.set(image, id);
+    // one that is only asked for may come out the same: what follows is planned after it
+    if (!known || stale) this.#imageSteps.set(image, id);
+  }
+
+  /** What is built on another service's image is built anew with it. */
+  #staleBase(others: readonly Service[]): string | undefined {
+    const stale = others.find(({ image }) => this.actual.images[image]?.stale);
+    return stale && `the image ${stale.image} that it is built on is made anew`;
   }
 
   /** A pull of an image that is here does not say that it is another one: what follows is planned after it. */

@@ -172,7 +172,12 @@ function checkBuild(
     const path = ["services", name, "build", "additional_contexts", key];
     if (!stack.services[other]) bad(path, `the build of ${name} takes ${other}, which is not a service`);
     else if (buildsNeeding(stack, other).has(name))
-      bad(path, `the builds of ${name} and ${other} need each other`);
+      bad(
+        path,
+        other === name
+          ? `the build of ${name} needs itself`
+          : `the builds of ${name} and ${other} need each other`,
+      );
   }
   for (const source of Object.values(build.secrets))
     if (!stack.secrets[source])

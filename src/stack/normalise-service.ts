@@ -1,4 +1,5 @@
 /** One checked service as bay uses it: short forms expanded, units converted, defaults filled in. */
+import { whyNoReference } from "../image/reference.ts";
 import { signalNumber } from "../signals.ts";
 import { sysctlProblem } from "../sysctls.ts";
 import { checkValues } from "./check-values.ts";
@@ -37,6 +38,8 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
   const reader = new ServiceReader(name, input, context);
   const build = readBuild(reader);
   if (!input.image && !build) reader.bad([], "the service needs an image, or a build");
+  const wrong = input.image ? whyNoReference(input.image) : undefined;
+  if (wrong) reader.bad(["image"], wrong);
   const limits = input.deploy?.resources?.limits;
   const security = readSecurity(reader);
   const service: Service = {

@@ -1,5 +1,6 @@
 /** `build:` of a service: a folder, or what is to be done with it. */
 import { resolve } from "node:path";
+import { whyNoReference } from "../image/reference.ts";
 import { toMapping } from "./merge.ts";
 import { readExtraHosts } from "./read-network.ts";
 import { type ServiceReader, strings, textMap, truth } from "./service-reader.ts";
@@ -7,6 +8,9 @@ import type { StackBuild } from "./stack.ts";
 
 /** What is no path: a URL, an image, a repository in ssh's form. */
 export const REMOTE = /^[a-z][a-z-]*:\/\/|^[A-Za-z0-9_.-]+@[^/:\s]+:|^github\.com\/|^service:/;
+
+/** BuildKit's. */
+const ENTITLEMENTS = ["security.insecure", "network.host"];
 
 /** Undefined where the service has none. */
 export function readBuild(reader: ServiceReader): StackBuild | undefined {
@@ -23,6 +27,17 @@ export function readBuild(reader: ServiceReader): StackBuild | undefined {
   const network = build.network ?? "default";
   if (!["default", "bridge", "host", "none"].includes(network))
     bad(["network"], `expected default, host or none, got ${JSON.stringify(network)}`);
+  const unknown = (build.entitlements ?? []).find((name) => !ENTITLEMENTS.includes(name));
+  if (unknown !== undefined)
+    bad(["entitlements"], `there is no ${unknown}; there is ${ENTITLEMENTS.join(" and ")}`);
+  build.tags?.forEach((tag, index) => {
+    const wrong = whyNoReference(tag);
+    if (wrong) bad(["tags", index], wrong);
+  });
+  if (Array.isArray(build.additional_contexts)) {
+    const bare = build.additional_contexts.findIndex((entry) => !String(entry).includes("="));
+    if (bare !== -1) bad(["additional_contexts", bare], "expected NAME=CONTEXT");
+  }
   const placed = (text: string) => (REMOTE.test(text) ? text : resolve(directory, text));
   const contexts = Object.entries(textMap(build.additional_contexts)).map(([name, value]) => {
     const layout = /^oci-layout:\/\/(.+)$/.exec(value)?.[1];

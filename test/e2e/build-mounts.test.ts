@@ -36,6 +36,19 @@ describe("a step's mounts", () => {
     );
   });
 
+  it("are in the working directory where their target is relative", () => {
+    put("src/a", "a");
+    build(
+      "FROM base\nWORKDIR /src\nRUN --mount=target=. cat src/a > /seen\n" +
+        "RUN --mount=type=cache,target=modules touch /src/modules/b && ls /src/modules >> /seen\n" +
+        "WORKDIR deep\nRUN --mount=type=bind,source=src,target=../m ls /src/m >> /seen; ls -A /src /src/deep > /left\n",
+    );
+    expect(say("cat /seen /left")).toBe("ab\na\n/src:\ndeep\nm\n\n/src/deep:\n");
+    expect(run(`${BASE}FROM base\nRUN --mount=type=cache,target=/ ls\n`).err).toContain(
+      'Dockerfile:9:1: error: RUN --mount: the target "/" is the root',
+    );
+  });
+
   it("take writes where they are asked to, and forget them", () => {
     put("src/a", "first");
     const told = build(

@@ -231,7 +231,7 @@ describe("a build's files", () => {
     expect(say("cat /layout")).toBe("layout\n\n");
   });
 
-  it("are other services', with secrets of the stack, and repositories in a stack file", () => {
+  it("are other services', with secrets of the stack, and repositories in a stack file", async () => {
     put("Dockerfile", `${BASE}FROM base\nRUN echo one > /one\n`);
     writeFileSync(join(bay.folder, "password"), "from a file");
     bay.write(`name: built
@@ -260,6 +260,16 @@ services:
     expect(bay.ok("config")).not.toContain("of the environment");
     bay.ok("up", "-d", "--build");
     expect(bay.ok("logs", "--no-log-prefix", "second")).toBe("one\nfrom a fileof the environment");
+    put("Dockerfile", `${BASE}FROM base\nRUN echo changed > /one\n`);
+    const plan = bay.run(["plan", "--detailed-exitcode"]);
+    expect(plan.code).toBe(2);
+    expect(plan.out).toContain("built-second-1");
+    expect(plan.out).toContain("the image built-first that it is built on is made anew");
+    bay.ok("up", "-d");
+    await eventually(() => {
+      expect(bay.ok("logs", "--no-log-prefix", "second")).toBe("changed\nfrom a fileof the environment");
+    });
+    expect(bay.run(["plan", "--detailed-exitcode"]).code).toBe(0);
     bay.ok("down");
     bay.ok("image", "rm", "-f", "built-first", "built-second");
     bay.ok("build", "second");

@@ -91,7 +91,8 @@ export function parseDockerfile(
     say({
       severity: "error",
       code: "BAD_DOCKERFILE",
-      message: `${file} has no instructions`,
+      message: "there are no instructions",
+      place: { file, line: 1, column: 1, length: 1 },
     });
   return { directives, emptyContinuations, nodes };
 }

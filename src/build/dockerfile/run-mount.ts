@@ -1,4 +1,5 @@
 /** `RUN --mount=type=…` (Dockerfile reference): comma-separated KEY=VALUE, in CSV where a value has commas. */
+import { posix } from "node:path";
 import { nearest } from "../../diagnostics.ts";
 import { BayError } from "../../errors.ts";
 import { csvFields } from "../csv.ts";
@@ -74,6 +75,14 @@ export function parseRunMount(text: string): RunMount {
   if (isWritable !== undefined && type !== "bind" && type !== "cache") throw bad(`${type} has no readwrite`);
   if (fields.has("readonly")) isWritable = !yes("readonly", fields.get("readonly"));
   return make(type, fields, isWritable);
+}
+
+/** With its target in the working directory where it is relative. Throws BAD_DOCKERFILE for the root. */
+export function placeRunMount(mount: RunMount, workdir: string): RunMount {
+  if (mount.target === undefined) return mount;
+  const target = posix.resolve("/", workdir, mount.target);
+  if (target === "/") throw bad(`the target ${JSON.stringify(mount.target)} is the root`, "name a directory");
+  return { ...mount, target };
 }
 
 const isType = (text: string): text is RunMount["type"] => Object.hasOwn(KEYS, text);

@@ -49,7 +49,7 @@ export function checkInstructions(stage: Stage, stages: readonly Stage[], compla
         const isAbsolute = /^[/$]/.test(instruction.value);
         if (!isAbsolute && !hasWorkdir)
           complain("WorkdirRelativePath", `${instruction.value} is below what the base image says`, place);
-        hasWorkdir ||= isAbsolute;
+        hasWorkdir = true;
         break;
       }
     }

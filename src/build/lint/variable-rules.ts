@@ -21,15 +21,16 @@ export function checkVariables(dockerfile: Dockerfile, complain: Complain): void
       const text = value === undefined ? undefined : attempt(value, (name) => defaults.get(name))?.text;
       if (text !== undefined) defaults.set(key, text);
     }
-  const left = new Map<number, Set<string>>();
+  const left = new Map<number, { known: Set<string>; isOpen: boolean }>();
   for (const stage of dockerfile.stages) {
     checkFrom(dockerfile, stage, declared, defaults, complain);
     const base = findStage(dockerfile.stages, stage.from.image, stage.index);
-    const known = new Set([...AUTOMATIC, ...PROXY_ARGS, "PATH", ...(base ? left.get(base.index)! : [])]);
+    const before = base && left.get(base.index);
+    const known = new Set([...AUTOMATIC, ...PROXY_ARGS, "PATH", ...(before?.known ?? [])]);
     // what an image of elsewhere has in its environment is not known here
-    const isOpen = !base && stage.from.image !== "scratch";
+    const isOpen = before?.isOpen ?? stage.from.image !== "scratch";
     for (const instruction of stage.instructions) checkInstruction(instruction, known, isOpen, complain);
-    left.set(stage.index, known);
+    left.set(stage.index, { known, isOpen });
   }
 }
 

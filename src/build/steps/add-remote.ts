@@ -42,7 +42,7 @@ async function download(
 ): Promise<StageState> {
   const folder = mkdtempSync(join(context.setting.manager.roots.run, "build-"));
   try {
-    const name = basename(new URL(url).pathname) || "index.html";
+    const name = nameOf(url, options.target);
     const file = join(folder, name);
     const { headers } = await web.fetchUrl(url, file, { signal: context.setting.signal });
     const modified = Date.parse(String([headers["last-modified"] ?? ""].flat()[0]));
@@ -63,6 +63,14 @@ async function download(
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** What a downloaded file is called: as its URL ends, or as the target says. Throws BAD_DOCKERFILE. */
+function nameOf(url: string, target: string): string {
+  const name = basename(new URL(url).pathname);
+  if (name !== "") return name;
+  if (!target.endsWith("/")) return "download";
+  throw new BayError("BAD_DOCKERFILE", `ADD: ${url} names no file`, { hint: "say it in the target" });
 }
 
 const everything = (path: string, source: string): Selection => ({

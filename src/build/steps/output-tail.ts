@@ -2,15 +2,24 @@
 const KEPT_BYTES = 1 << 16;
 
 export class OutputTail {
-  #text = "";
+  #parts: Buffer[] = [];
+  #size = 0;
 
   constructor(readonly count: number) {}
 
-  add(text: string): void {
-    this.#text = `${this.#text}${text}`.slice(-KEPT_BYTES);
+  add(bytes: Buffer): void {
+    this.#parts.push(bytes);
+    this.#size += bytes.length;
+    // put together now and then, and not for each part
+    if (this.#size <= 2 * KEPT_BYTES) return;
+    const last = Buffer.from(Buffer.concat(this.#parts).subarray(-KEPT_BYTES));
+    this.#parts = [last];
+    this.#size = last.length;
   }
 
+  /** None where there was no output. */
   lines(): string[] {
-    return this.#text.trimEnd().split("\n").slice(-this.count);
+    const text = Buffer.concat(this.#parts).toString("utf8").trimEnd();
+    return text === "" ? [] : text.split("\n").slice(-this.count);
   }
 }

@@ -5,7 +5,7 @@ import { BayError } from "../../errors.ts";
 import { resolveInLayers } from "../../image/index.ts";
 import type { BuildContext, LayerPlaces, Standing } from "../build-context.ts";
 import type { InstructionOf } from "../dockerfile/instructions.ts";
-import { parseRunMount, type RunMount } from "../dockerfile/run-mount.ts";
+import { parseRunMount, placeRunMount, type RunMount } from "../dockerfile/run-mount.ts";
 import { checkRuns } from "../emulation.ts";
 import { StepFailure } from "../failure.ts";
 import { commandWords } from "../run-config.ts";
@@ -16,6 +16,8 @@ import { OutputTail } from "./output-tail.ts";
 import { type MountSource, RunMounts } from "./run-mounts.ts";
 
 const OUTPUT_KEPT = 40;
+/** What one step may tell; more would only flood who listens. BuildKit has the same bound. */
+const OUTPUT_TOLD = 2 << 20;
 const SHM_SIZE = 64 << 20;
 
 /** Files that are mounted: what went into them, and how to get them once they are needed. */
@@ -40,11 +42,13 @@ export async function run(
       hint: "--allow security.insecure",
     });
   const args = commandWords(state.config, { ...instruction.command, words: commandText(instruction) });
-  const mounts = instruction.mounts.map((text) => parseRunMount(standing.scope.text(text)));
+  const { User = "", WorkingDir = "/" } = state.config;
+  const mounts = instruction.mounts.map((text) =>
+    placeRunMount(parseRunMount(standing.scope.text(text)), WorkingDir || "/"),
+  );
   const mounted = await Promise.all(mounts.map((mount) => sourceOf(context, mount, stateOf)));
   const { env, proxies } = standing.scope.environment();
   const network = instruction.network === "default" ? request.network : instruction.network;
-  const { User = "", WorkingDir = "/" } = state.config;
   const sources = mounted.map((each) => each?.key ?? "");
   const { security } = instruction;
   const key = digestOf(["run", state.key, args, env, User, WorkingDir, mounts, sources, network, security]);
@@ -52,10 +56,13 @@ export async function run(
     checkRuns(state.platform);
     const { manager, tell, signal } = context.setting;
     const output = new OutputTail(OUTPUT_KEPT);
+    let left = OUTPUT_TOLD;
     const onOutput: TaskConfig["onOutput"] = (_stream, bytes) => {
-      const text = bytes.toString("utf8");
-      output.add(text);
-      tell({ step, kind: "output", title: standing.title, text });
+      output.add(bytes);
+      if (left <= 0) return;
+      left -= bytes.length;
+      const end = left <= 0 ? "\n[output clipped, log limit 2MiB reached]\n" : "";
+      tell({ step, kind: "output", title: standing.title, text: bytes.toString("utf8") + end });
     };
     const lower = [...lowerOf(state), manager.images.layers.mountPoints()];
     const directories = lower.map((name) => join(context.layersDirectory, name));

@@ -5,6 +5,7 @@ import { BayError } from "../../errors.ts";
 import type { BuildContext, LayerPlaces, Standing } from "../build-context.ts";
 import type { InstructionOf } from "../dockerfile/instructions.ts";
 import type { Scope } from "../scope.ts";
+import { isGitUrl, withoutPassword } from "../sources/git-url.ts";
 import { digestOf, lowerOf, type StageState } from "../stage-state.ts";
 import { parseMode } from "../tree/mode.ts";
 import { type CopyOptions, runTreeTask, type TreeRoot } from "../tree/tasks.ts";
@@ -24,6 +25,8 @@ export async function transfer(
   const words = instruction.sources.map((source) => standing.scope.text(source));
   const isRemote = (word: string) => instruction.kind === "add" && isRemoteSource(word);
   const local = words.filter((word) => !isRemote(word));
+  if (instruction.kind === "add") checkChecksum(instruction, standing.scope, words);
+  else refuseUrls(words);
   const options = copyOptions(context, state, instruction, standing.scope);
   let next = state;
   if (local.length > 0) next = await copy(context, next, instruction, standing, stateOf, local, options);
@@ -32,6 +35,31 @@ export async function transfer(
       next = await addRemote(context, next, instruction, standing, url, options);
   if (instruction.heredocs.length > 0) next = await writeGiven(context, next, instruction, standing, options);
   return next;
+}
+
+/** A checksum that is not looked at would pass for one that holds. */
+function checkChecksum({ checksum, heredocs }: InstructionOf<"add">, scope: Scope, words: string[]): void {
+  const wanted = checksum && scope.text(checksum);
+  if (!wanted) return;
+  const bad = (message: string, hint: string) =>
+    new BayError("BAD_DOCKERFILE", `ADD --checksum: ${message}`, { hint });
+  const [word = "", ...more] = words;
+  if (more.length > 0 || heredocs.length > 0) throw bad("it is of one source", "write an ADD for each");
+  if (!isRemoteSource(word))
+    throw bad(`${word} is no URL and no git repository`, "only what is fetched has a checksum");
+  if (isGitUrl(word) ? !/^[0-9a-f]{7,64}$/.test(wanted) : !/^sha256:[0-9a-f]{64}$/.test(wanted))
+    throw bad(
+      `${JSON.stringify(wanted)} is no ${isGitUrl(word) ? "commit" : "digest that bay knows"}`,
+      isGitUrl(word) ? "the commit's hash, or how it begins" : "sha256: and 64 hexadecimal digits",
+    );
+}
+
+function refuseUrls(words: readonly string[]): void {
+  const url = words.find((word) => /^https?:\/\//.test(word));
+  if (url === undefined) return;
+  throw new BayError("BAD_DOCKERFILE", `COPY takes no URL: ${withoutPassword(url)}`, {
+    hint: "ADD does",
+  });
 }
 
 function copyOptions(

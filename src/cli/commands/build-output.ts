@@ -1,7 +1,7 @@
 /** What becomes of a build (`docker build --output`): an image of this host, of a registry, an archive, or files. */
 import { execFile } from "node:child_process";
-import { mkdirSync } from "node:fs";
-import { resolve } from "node:path";
+import { existsSync, mkdirSync, statSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { promisify } from "node:util";
 import { csvFields } from "../../build/asking.ts";
 import type { ExportBody } from "../../daemon/bay/image-files.ts";
@@ -76,6 +76,18 @@ export function checkOutputs(outputs: readonly BuildOutput[]): void {
   const streams = outputs.filter((output) => "file" in output && output.file === undefined);
   if (streams.length > 1) throw new BayError("BAD_OPTION", "only one --output can go to standard output");
   if (streams.length === 1) refuseTerminal(undefined, "an archive");
+  for (const output of outputs) {
+    if ("file" in output) checkFile("--output", output.file);
+    if ("folder" in output && existsSync(output.folder) && !statSync(output.folder).isDirectory())
+      throw new BayError("BAD_OPTION", `--output: ${output.folder} is there, and is no folder`);
+  }
+}
+
+/** A file that is written after the build has a folder before it. Throws BAD_OPTION. */
+export function checkFile(option: string, file: string | undefined): void {
+  if (file === undefined || statSync(dirname(resolve(file)), { throwIfNoEntry: false })?.isDirectory())
+    return;
+  throw new BayError("BAD_OPTION", `${option}: there is no folder ${dirname(file)}`);
 }
 
 /** Whether an image of this host is wanted at all. */

@@ -1,5 +1,6 @@
 /** `bay image build`: an image of one Dockerfile, with docker build's options. */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import type { BuildRequest } from "../../build/index.ts";
@@ -10,6 +11,8 @@ import type { Service, Stack } from "../../stack/index.ts";
 import type { Context } from "../context.ts";
 import { followBuild, type ProgressKind } from "../ui/build-progress.ts";
 import { print, printJson } from "../ui/output.ts";
+
+const ENTITLEMENTS = ["security.insecure", "network.host"];
 
 export interface BuildOptions {
   file?: string;
@@ -59,6 +62,8 @@ async function buildOne(context: Context, body: BuildBody, options: BuildOptions
   const by = await import("./build-output.ts");
   const outputs = (options.output ?? []).map(by.readOutput);
   by.checkOutputs(outputs);
+  by.checkFile("--iidfile", options.iidfile);
+  by.checkFile("--metadata-file", options.metadataFile);
   const named = outputs.flatMap((output) => (output.kind === "image" ? (output.name?.split(",") ?? []) : []));
   const tags = [...new Set([...(options.tag ?? []), ...named])];
   const isKept = by.keepsImage(outputs);
@@ -215,6 +220,10 @@ async function readRequest(
 ): Promise<{ body: BuildBody; close: () => void }> {
   const { readFileSource } = await import("../../build/asking.ts");
   const isInput = path === "-";
+  if (isInput && options.file === "-")
+    throw new BayError("BAD_OPTION", "standard input is the Dockerfile or the context, and not both", {
+      hint: "name one of them as a file or folder",
+    });
   const input = isInput || options.file === "-" ? await allInput() : undefined;
   const archive = isInput && options.file !== "-" ? await keepArchive(input!) : undefined;
   const context: BuildBody["context"] = archive
@@ -268,11 +277,11 @@ async function settingsOf(options: BuildOptions): Promise<Omit<BuildBody, "conte
     noCacheFilter: (options.noCacheFilter ?? []).flatMap((names) => names.split(",")),
     pull: options.pull ?? false,
     network: networkOf(options.network),
-    extraHosts: (options.addHost ?? []).map((entry) => entry.replace(/^([^:=]+)[:=]/, "$1=")),
+    extraHosts: (options.addHost ?? []).map(hostOf),
     ...(await sizes(options)),
     secrets: secretsOf(options.secret),
     ssh: sshOf(options.ssh),
-    insecure: (options.allow ?? []).some((entry) => entry === "security.insecure"),
+    insecure: isAllowed(options.allow),
   };
 }
 
@@ -308,6 +317,8 @@ function pairs(entries: readonly string[] = [], option: string): Record<string, 
 
 async function contextsOf(entries: readonly string[] = []): Promise<NonNullable<BuildBody["contexts"]>> {
   const { readSource } = await import("../../build/asking.ts");
+  const bare = entries.find((entry) => !entry.includes("="));
+  if (bare !== undefined) throw new BayError("BAD_OPTION", `--build-context wants NAME=CONTEXT, got ${bare}`);
   return Object.fromEntries(
     Object.entries(pairs(entries, "--build-context")).map(([name, value]) => {
       const source = readSource(value, process.cwd());
@@ -316,6 +327,23 @@ async function contextsOf(entries: readonly string[] = []): Promise<NonNullable<
       return [name, reference === undefined ? layout : { ...layout, reference }];
     }),
   );
+}
+
+/** `NAME=ADDRESS` or `NAME:ADDRESS`; an IPv6 address may stand in brackets. */
+function hostOf(entry: string): string {
+  const [, name, address = ""] = /^([^:=]+)[:=]\[?([^[\]]+)\]?$/.exec(entry) ?? [];
+  if (name !== undefined && (isIP(address) > 0 || address === "host-gateway")) return `${name}=${address}`;
+  throw new BayError("BAD_OPTION", `--add-host wants NAME=ADDRESS, got ${entry}`);
+}
+
+/** BuildKit's entitlements. The network of the host needs none here. */
+function isAllowed(entries: readonly string[] = []): boolean {
+  const unknown = entries.find((entry) => !ENTITLEMENTS.includes(entry));
+  if (unknown !== undefined)
+    throw new BayError("BAD_OPTION", `--allow: there is no ${unknown}`, {
+      hint: `there is ${ENTITLEMENTS.join(" and ")}`,
+    });
+  return entries.includes("security.insecure");
 }
 
 function networkOf(network = "default"): "bridge" | "host" | "none" {

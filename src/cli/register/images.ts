@@ -216,7 +216,7 @@ function buildOptions(c: Command): Command {
     )
     .option("--cache-to <cache>", "the same with dest=FOLDER, mode=max; type=inline", collect)
     .option("--no-cache", "do every step anew")
-    .option("--no-cache-filter <stages>", "do these stages' steps anew", collect)
+    .addOption(noCacheFilter())
     .option("--pull", "fetch the stages' images anew")
     .option("--platform <platform>", "linux/arm64, for example")
     .option("--network <network>", "of RUN: default, host or none")
@@ -238,4 +238,11 @@ function buildOptions(c: Command): Command {
     .addOption(progress())
     .option("-q, --quiet", "only the image's ID")
     .option("--check", "only say what is wrong with the Dockerfile");
+}
+
+/** Its name begins with "no", and says no no. */
+function noCacheFilter(): Option {
+  const option = new Option("--no-cache-filter <stages>", "do these stages' steps anew").argParser(collect);
+  option.negate = false;
+  return option;
 }

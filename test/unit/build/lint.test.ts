@@ -33,14 +33,14 @@ const TABLE: Record<RuleName, [bad: string, lines: number[], good: string]> = {
     "ARG VERSION=1\nFROM a:$VERSION\nFROM --platform=$BUILDPLATFORM b\n",
   ],
   WorkdirRelativePath: [
-    "FROM a\nWORKDIR sub\n",
+    "FROM a\nWORKDIR sub\nWORKDIR deeper\n",
     [2],
     "FROM a AS b\nWORKDIR /at\nWORKDIR sub\nFROM b\nWORKDIR more\n",
   ],
   UndefinedVar: [
     "FROM scratch AS base\nENV NAME=1\nCOPY $NAEM /x\nFROM base\nUSER $NAME$NONE\nLABEL a=$PAHT\n",
     [3, 5, 6],
-    "FROM a\nARG B\nENV C=$B D=${UNKNOWN}\nFROM scratch\nENV E=${F:-g} H=$PATH\nRUN echo $I\n",
+    "FROM a AS z\nARG B\nENV C=$B D=${UNKNOWN}\nFROM z\nENV J=$JAVA_HOME\nFROM scratch\nENV E=${F:-g} H=$PATH\nRUN echo $I\n",
   ],
   MultipleInstructionsDisallowed: [
     'FROM a\nCMD ["b"]\nCMD ["c"]\nHEALTHCHECK NONE\nHEALTHCHECK NONE\n',

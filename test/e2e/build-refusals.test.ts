@@ -1,0 +1,99 @@
+/** Builds that are asked for in a wrong way: each is refused before it does anything, or ends as soon as it fails. */
+import { join } from "node:path";
+import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { BASE, Builds } from "../support/builds.ts";
+
+describe("a build that cannot be", () => {
+  const builds = new Builds();
+  const { bay, context, put, run, build } = builds;
+  const image = (...words: string[]) => bay.run(["image", "build", ...words]);
+  const refused = (dockerfile: string) => {
+    const { code, err } = run(`${BASE}FROM base\n${dockerfile}\n`);
+    expect(code).toBe(1);
+    return err;
+  };
+  beforeEach(() => builds.empty());
+  afterAll(() => bay.close());
+
+  it("is refused for a checksum that would not be looked at", () => {
+    put("file", "x");
+    const digest = `sha256:${"0".repeat(64)}`;
+    expect(refused(`ADD --checksum=${digest} file /y`)).toContain("file is no URL and no git repository");
+    const url = "http://127.0.0.1:9/x";
+    expect(refused(`ADD --checksum=md5:00 ${url} /y`)).toContain('"md5:00" is no digest that bay knows');
+    expect(refused(`ADD --checksum=sha256:00 ${url} /y`)).toContain("64 hexadecimal digits");
+    expect(refused(`ADD --checksum=${digest} ${url} ${url} /y/`)).toContain("it is of one source");
+    expect(refused(`COPY ${url} /y`)).toContain(`COPY takes no URL: ${url}`);
+    expect(refused("ADD http://127.0.0.1:9/ /y/")).toContain("names no file");
+  });
+
+  it("is refused for stages that are not there, with those that are", () => {
+    expect(refused("COPY --from=5 /a /b")).toContain("there is no stage 5");
+    expect(refused("COPY --from=bsae /a /b")).toContain("no stage is called bsae; did you mean base?");
+  });
+
+  it("names what is wrong alone, and nothing that follows from it", () => {
+    const text = run("FROM bb AS 1x\nRUN ls\n").err;
+    expect(text).toContain('Dockerfile:1:1: error: "1x" is no name for a stage');
+    expect(text).not.toMatch(/no FROM|before the first/);
+    expect(run("ARG A\n").err).toContain("Dockerfile:1:1: error: there is no FROM");
+    put(".dockerignore", "a\n[\n");
+    expect(run(`${BASE}`).err).toContain(
+      `${join(context, ".dockerignore")}:2: the bracket in "[" does not end`,
+    );
+  });
+
+  it("is refused for options that say nothing", () => {
+    put("Dockerfile", BASE);
+    for (const [words, message] of [
+      [["--add-host", "foo"], "--add-host wants NAME=ADDRESS, got foo"],
+      [["--allow", "foo"], "--allow: there is no foo"],
+      [["--build-context", "q"], "--build-context wants NAME=CONTEXT, got q"],
+      [["--iidfile", join(context, "no/x")], "--iidfile: there is no folder"],
+      [["-o", `type=tar,dest=${join(context, "no/x.tar")}`], "--output: there is no folder"],
+      [["-o", join(context, "Dockerfile")], "is there, and is no folder"],
+    ] as const)
+      expect(image(...words, context).err).toContain(message);
+    expect(image("-f", "-", "-").err).toContain("standard input is the Dockerfile or the context");
+  });
+
+  it("is refused in the stack file, with the place", () => {
+    bay.write(`name: wrong
+services:
+  a:
+    image: Foo:1
+    build:
+      context: ${context}
+      tags: [Bad X]
+      entitlements: [foo]
+      additional_contexts: [w]
+`);
+    const { err } = bay.run(["config"]);
+    for (const line of ["4:12", "7:14", "8:21", "9:29"]) expect(err).toContain(`bay.yaml:${line}: error`);
+  });
+
+  it("ends with its first failure, and lets the other stages go", () => {
+    const begun = Date.now();
+    const { code, err } = run(
+      `${BASE}FROM base AS a\nRUN sleep 1; false\nFROM base AS b\nRUN sleep 60\n` +
+        "FROM base\nCOPY --from=a /etc /a\nCOPY --from=b /etc /b\n",
+    );
+    expect(code).toBe(1);
+    expect(err).toContain("the command ended with exit code 1");
+    expect(err).not.toContain("its last lines");
+    expect(Date.now() - begun).toBeLessThan(30_000);
+  });
+
+  it("does stages anew that are named, and shows no more of a step than can be read", () => {
+    const file = "FROM base AS prod\nRUN cat /proc/sys/kernel/random/uuid | tee /id\n";
+    build(file);
+    const first = builds.inspect().Id;
+    build(file, "--no-cache-filter", "other");
+    expect(builds.inspect().Id).toBe(first);
+    build(file, "--no-cache-filter", "other,prod");
+    expect(builds.inspect().Id).not.toBe(first);
+    const told = build("FROM base\nRUN yes | head -c 6000000; echo the end > /end\n");
+    expect(told).toContain("output clipped, log limit 2MiB reached");
+    expect(told.length).toBeLessThan(40_000_000);
+  });
+});
