@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import type { Client } from "../daemon/index.ts";
 import { BayError } from "../errors.ts";
 import { type Roots, resolveRoots, socketPath } from "../roots.ts";
-import type { Stack } from "../stack/index.ts";
+import type { LoadOptions, Stack } from "../stack/index.ts";
 
 export interface GlobalOptions {
   file?: string[];
@@ -36,10 +36,10 @@ export class Context {
     return [process.execPath, ...SMALL_HEAP, fileURLToPath(new URL("./bay.js", import.meta.url))];
   }
 
-  /** Loads the stack; warnings go to standard error. Throws `StackError`. */
-  async stack(enable: string[] = []): Promise<Stack> {
+  /** What the options say of the stack's files. */
+  loadOptions(enable: string[] = []): LoadOptions {
     const { options } = this;
-    const request = {
+    return {
       files: options.file,
       name: options.projectName,
       projectDirectory: options.projectDirectory,
@@ -49,6 +49,11 @@ export class Context {
       cwd: process.cwd(),
       environment: process.env,
     };
+  }
+
+  /** Loads the stack; warnings go to standard error. Throws `StackError`. */
+  async stack(enable: string[] = []): Promise<Stack> {
+    const request = this.loadOptions(enable);
     // the light half of stack/: an unchanged stack needs neither the YAML parser nor the schema
     const [{ stackFiles }, { cacheKey, readCache, writeCache }] = await Promise.all([
       import("../stack/find.ts"),

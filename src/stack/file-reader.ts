@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { relative } from "node:path";
 import type { Diagnostic } from "../diagnostics.ts";
 import { BayError } from "../errors.ts";
-import type { Variables } from "./interpolate.ts";
+import type { Variables, VariableUse } from "./interpolate.ts";
 import type { Origins } from "./origins.ts";
 import { SourceFile } from "./source.ts";
 
@@ -15,6 +15,10 @@ export interface Shared {
   /** Every file that was read, or looked for. */
   inputs: Set<string>;
   report: (diagnostic: Diagnostic) => void;
+  /** Told of each variable that a file names. */
+  note: (use: VariableUse) => void;
+  /** Variables stay as they are written. */
+  isRaw: boolean;
   /** Variables of env files, for a folder of its own or those that are named. */
   dotenv: (directory: string, files: readonly string[] | undefined) => ReadonlyMap<string, string>;
   /** Set where a file is no YAML at all. */
@@ -45,7 +49,7 @@ export class FileReader {
 
   /** A file's values, fresh each time; undefined where there is none. `-` is standard input. Throws NO_STACK_FILE. */
   read(path: string): unknown {
-    const { cwd, sources, inputs, report, state } = this.shared;
+    const { cwd, sources, inputs, report, note, isRaw, state } = this.shared;
     if (path !== "-") inputs.add(path);
     if (path !== "-" && !existsSync(path)) return undefined;
     const text = this.#values.get(path) ?? readText(path);
@@ -56,7 +60,7 @@ export class FileReader {
     sources.set(name, text);
     // what is wrong with a file that is read again was said
     const source = new SourceFile(name, text, isKnown ? () => {} : report);
-    source.interpolate(this.variables);
+    if (!isRaw) source.interpolate(this.variables, note);
     state.hasSyntaxErrors ||= source.hasSyntaxErrors;
     return source.toValue(this.origins);
   }

@@ -11,13 +11,23 @@ export interface InterpolationProblem {
   name?: string;
 }
 
+/** A variable as a text names it. */
+export interface VariableUse {
+  name: string;
+  isRequired: boolean;
+  /** As they are written. */
+  otherwise: string | undefined;
+  alternate: string | undefined;
+}
+
 /** Gives the text with its variables replaced; problems are reported, not thrown. */
 export function interpolate(
   text: string,
   variables: Variables,
   report: (problem: InterpolationProblem) => void,
+  note: (use: VariableUse) => void = () => {},
 ): string {
-  return new Interpolation(text, variables, report).run();
+  return new Interpolation(text, variables, report, note).run();
 }
 
 const NAME_START = /[A-Za-z_]/;
@@ -30,6 +40,7 @@ class Interpolation {
     readonly text: string,
     readonly variables: Variables,
     readonly report: (problem: InterpolationProblem) => void,
+    readonly note: (use: VariableUse) => void,
   ) {}
 
   run(): string {
@@ -76,6 +87,7 @@ class Interpolation {
   }
 
   #value(name: string): string {
+    this.#use(name, undefined, "");
     const value = this.variables(name);
     if (value === undefined)
       this.report({
@@ -108,8 +120,10 @@ class Interpolation {
     this.#at += operator.length;
     const value = this.variables(name);
     const isSet = operator.startsWith(":") ? value !== undefined && value !== "" : value !== undefined;
+    const begun = this.#at;
     const silent = operator.endsWith("+") ? !isSet : isSet;
     const other = silent ? this.#skip() : this.#until("}");
+    this.#use(name, operator, this.text.slice(begun, this.#at));
     if (this.text[this.#at] !== "}") this.report({ kind: "error", message: `\${${name} is not closed` });
     this.#at += 1;
     if (operator.endsWith("+")) return isSet ? other : "";
@@ -123,9 +137,18 @@ class Interpolation {
     return "";
   }
 
+  #use(name: string, operator: string | undefined, other: string): void {
+    this.note({
+      name,
+      isRequired: operator?.endsWith("?") ?? false,
+      otherwise: operator?.endsWith("-") ? other : undefined,
+      alternate: operator?.endsWith("+") ? other : undefined,
+    });
+  }
+
   /** Passes over a default that is not used, without reporting what is unset in it. */
   #skip(): string {
-    const quiet = new Interpolation(this.text.slice(this.#at), this.variables, () => {});
+    const quiet = new Interpolation(this.text.slice(this.#at), this.variables, () => {}, this.note);
     const result = quiet.#until("}");
     this.#at += quiet.#at;
     return result;

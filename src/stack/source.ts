@@ -14,7 +14,7 @@ import {
   type YAMLMap,
 } from "yaml";
 import type { Diagnostic, Place } from "../diagnostics.ts";
-import { interpolate, type Variables } from "./interpolate.ts";
+import { type InterpolationProblem, interpolate, type Variables, type VariableUse } from "./interpolate.ts";
 import type { Origin, Origins } from "./origins.ts";
 
 const MAX_FILE = 4 << 20;
@@ -89,7 +89,7 @@ export class SourceFile {
   }
 
   /** Replaces variables in every string of the file, keys excepted. */
-  interpolate(variables: Variables): void {
+  interpolate(variables: Variables, note: (use: VariableUse) => void = () => {}): void {
     const unset = new Set<string>();
     visit(this.#document, {
       Scalar: (key, node) => {
@@ -98,7 +98,7 @@ export class SourceFile {
           node.value = Number.parseInt(node.source!, 8);
         if (key === "key" || typeof node.value !== "string" || !node.value.includes("$")) return;
         const place = node.range ? this.#place(node.range[0], node.range[1]) : undefined;
-        node.value = interpolate(node.value, variables, (problem) => {
+        const report = (problem: InterpolationProblem) => {
           if (problem.kind === "unset") {
             if (unset.has(problem.name!)) return;
             unset.add(problem.name!);
@@ -109,7 +109,8 @@ export class SourceFile {
             message: problem.message,
             ...(place ? { place } : {}),
           });
-        });
+        };
+        node.value = interpolate(node.value, variables, report, note);
       },
     });
   }

@@ -1,14 +1,25 @@
+/** `bay config`: the stack as its files say it, whole, in part, or before it is understood. */
+import { createHash } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import type { Merged } from "../../stack/merged.ts";
 import type { Context } from "../context.ts";
-import { print, printJson } from "../ui/output.ts";
+import { print, printJson, table } from "../ui/output.ts";
 
 interface ConfigOptions {
   quiet?: boolean;
   format: string;
   json?: boolean;
+  output?: string;
   services?: boolean;
   images?: boolean;
   volumes?: boolean;
   networks?: boolean;
+  profiles?: boolean;
+  environment?: boolean;
+  variables?: boolean;
+  interpolate?: boolean;
+  explain?: string;
+  hash?: string;
 }
 
 /** Checks the file and shows the normalised stack; names of services show only those; `schema` prints the JSON Schema instead. */
@@ -17,6 +28,9 @@ export async function config(context: Context, names: string[], options: ConfigO
     const { jsonSchema } = await import("../../stack/json-schema.ts");
     return printJson(jsonSchema());
   }
+  if (options.profiles || options.environment || options.variables || options.explain !== undefined)
+    return ofMerged(context, options);
+  if (options.interpolate === false) return show(await rawValue(context), options);
   const stack = await context.stack(names);
   if (names.length > 0) {
     const { serviceOf } = await import("../../stack/loaded.ts");
@@ -34,7 +48,114 @@ export async function config(context: Context, names: string[], options: ConfigO
   if (options.networks) return print(Object.keys(stack.networks).join("\n"));
   const { toCompose } = await import("../../stack/canonical.ts");
   const compose = toCompose(stack);
-  if (options.json || options.format === "json") return printJson(compose);
+  if (options.hash !== undefined)
+    return printHashes(compose.services as Record<string, unknown>, options.hash);
+  return show(compose, options);
+}
+
+async function show(value: unknown, { json, format, output }: ConfigOptions): Promise<void> {
+  const isJson = json || format === "json";
   const { toYaml } = await import("../ui/yaml.ts");
-  print(toYaml(compose));
+  const text = isJson ? JSON.stringify(value, null, 2) : toYaml(value);
+  if (output === undefined) print(text);
+  else writeFileSync(output, text.endsWith("\n") ? text : `${text}\n`);
+}
+
+/** A digest of what each service says, which changes where that does. Throws UNKNOWN_SERVICE. */
+async function printHashes(services: Record<string, unknown>, wanted: string): Promise<void> {
+  const { nearest } = await import("../../diagnostics.ts");
+  const { BayError } = await import("../../errors.ts");
+  const names = wanted === "*" ? Object.keys(services) : wanted.split(",");
+  for (const name of names) {
+    if (Object.hasOwn(services, name)) continue;
+    const close = nearest(name, Object.keys(services));
+    throw new BayError("UNKNOWN_SERVICE", `the stack has no service ${name}`, {
+      ...(close ? { hint: `did you mean ${close}?` } : {}),
+    });
+  }
+  for (const name of names)
+    print(`${name} ${createHash("sha256").update(JSON.stringify(services[name])).digest("hex")}`);
+}
+
+/** The files merged, with variables as they are written. */
+async function rawValue(context: Context): Promise<unknown> {
+  const { readMerged } = await import("../../stack/merged.ts");
+  return (await withoutErrors(readMerged(context.loadOptions(), { isRaw: true }))).value;
+}
+
+/** Throws `StackError`, also where a file alone is fine and files do not go together. */
+async function withoutErrors(merged: Merged): Promise<Merged> {
+  if (!merged.diagnostics.some(({ severity }) => severity === "error")) return merged;
+  const { StackError } = await import("../../stack/index.ts");
+  throw new StackError(merged.diagnostics, merged.sources);
+}
+
+async function ofMerged(context: Context, options: ConfigOptions): Promise<void> {
+  const { readMerged } = await import("../../stack/merged.ts");
+  const merged = readMerged(context.loadOptions());
+  if (options.variables) return printVariables(merged, options);
+  if (options.environment) return printEnvironment(merged);
+  await withoutErrors(merged);
+  if (options.profiles) return print(profilesOf(merged.value).join("\n"));
+  return printExplained(merged, options.explain!, options);
+}
+
+/** Every variable that the files name, once for each way of naming it. */
+function printVariables({ uses, variables }: Merged, { json, format }: ConfigOptions): void {
+  const seen = new Map(uses.map((use) => [JSON.stringify(use), use]));
+  const sorted = [...seen.values()].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  if (json || format === "json")
+    return printJson(
+      sorted.map(({ name, isRequired, otherwise = "", alternate = "" }) => ({
+        Name: name,
+        Required: isRequired,
+        DefaultValue: otherwise,
+        PresenceValue: alternate,
+        IsSet: variables(name) !== undefined,
+      })),
+    );
+  print(
+    table(
+      ["NAME", "REQUIRED", "DEFAULT VALUE", "ALTERNATE VALUE", "SET"],
+      sorted.map(({ name, isRequired, otherwise = "", alternate = "" }) => [
+        name,
+        isRequired ? "yes" : "no",
+        otherwise,
+        alternate,
+        variables(name) === undefined ? "no" : "yes",
+      ]),
+    ),
+  );
+}
+
+/** What variables are filled in from: this process's environment over the env files. */
+function printEnvironment({ dotenv }: Merged): void {
+  const all = new Map<string, string>(dotenv);
+  for (const [name, value] of Object.entries(process.env)) if (value !== undefined) all.set(name, value);
+  for (const name of [...all.keys()].sort()) print(`${name}=${all.get(name)}`);
+}
+
+function profilesOf(value: unknown): string[] {
+  const services = (value as { services?: Record<string, { profiles?: unknown } | null> }).services ?? {};
+  return [...new Set(Object.values(services).flatMap((service) => [service?.profiles ?? []].flat()))]
+    .map(String)
+    .sort();
+}
+
+async function printExplained(merged: Merged, text: string, { json, format }: ConfigOptions): Promise<void> {
+  const { explainValues, readPath } = await import("../../stack/explain.ts");
+  const told = explainValues(merged, readPath(text));
+  if (json || format === "json") return printJson(told);
+  for (const { path, value, places } of told) {
+    print(`${path.join(".")}: ${JSON.stringify(value)}`);
+    places.forEach(({ place, tag }, index) => {
+      const { file, line, column, length } = place;
+      const written = merged.sources
+        .get(file)
+        ?.split("\n")
+        [line - 1]?.slice(column - 1, column - 1 + length);
+      const mark = tag === "override" ? "!override " : "";
+      print(`  ${index === 0 ? "from" : "over"} ${file}:${line}:${column}  ${mark}${written ?? ""}`);
+    });
+  }
 }

@@ -93,7 +93,14 @@ export function addStackCommands(add: Add): void {
         .option("--services", "only service names")
         .option("--images", "only image names")
         .option("--volumes", "only volume names")
-        .option("--networks", "only network names"),
+        .option("--networks", "only network names")
+        .option("--profiles", "only the profiles that services are in")
+        .option("--variables", "the variables that the files name")
+        .option("--environment", "what variables are filled in from")
+        .option("--explain <key.path>", "from which file and line the values at a path came")
+        .option("--hash <services>", 'a digest for each service; "*" for all')
+        .option("--no-interpolate", "leave variables as they are written; nothing is checked then")
+        .option("-o, --output <file>", "into a file"),
     async () => (await import("../commands/config.ts")).config,
   );
   add(

@@ -3,7 +3,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { explainValues, readPath } from "../../../src/stack/explain.ts";
 import { type LoadedStack, type LoadOptions, loadStack } from "../../../src/stack/index.ts";
+import { readMerged } from "../../../src/stack/merged.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -11,11 +13,15 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-function load(files: Record<string, string>, options: Partial<LoadOptions> = {}): LoadedStack {
+function write(files: Record<string, string>): void {
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(dirname(join(folder, name)), { recursive: true });
     writeFileSync(join(folder, name), text);
   }
+}
+
+function load(files: Record<string, string>, options: Partial<LoadOptions> = {}): LoadedStack {
+  write(files);
   return loadStack({ cwd: folder, environment: {}, name: "demo", ...options });
 }
 
@@ -150,11 +156,20 @@ describe("where a value came from", () => {
   });
 
   it("is explained, the place that counts first", () => {
-    const { explain } = load({ ...files, "bay.override.yaml": "services:\n  a:\n    mem_limit: 20m\n" });
-    expect(explain(["services", "a", "mem_limit"]).map(({ file, line }) => `${file}:${line}`)).toEqual([
-      "bay.override.yaml:3",
-      "bay.yaml:4",
+    write({ ...files, "bay.override.yaml": "services:\n  a:\n    mem_limit: 20m\n    ports: ['80:80']\n" });
+    const merged = readMerged({ cwd: folder, environment: {} });
+    const told = (path: string) =>
+      explainValues(merged, readPath(path)).map(
+        ({ path, places }) =>
+          `${path.at(-1)} ${places.map(({ place: { file, line } }) => `${file}:${line}`)}`,
+      );
+    expect(told("services.a.mem_limit")).toEqual(["mem_limit bay.override.yaml:3,bay.yaml:4"]);
+    expect(told("services.a")).toEqual([
+      "image bay.yaml:3",
+      "mem_limit bay.override.yaml:3,bay.yaml:4",
+      "0 bay.override.yaml:4",
     ]);
-    expect(explain(["services", "a", "command"])).toEqual([]);
+    expect(() => told("services.a.command")).toThrow("the files say nothing about services.a.command");
+    expect(readPath('a."b.c".0')).toEqual(["a", "b.c", "0"]);
   });
 });

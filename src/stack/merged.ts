@@ -1,0 +1,91 @@
+/** A stack's files as one value: read, parsed, interpolated, extended, included and merged; not checked yet. */
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import type { Diagnostic } from "../diagnostics.ts";
+import { BayError } from "../errors.ts";
+import { parseDotenv } from "./dotenv.ts";
+import { resolveExtends } from "./extend.ts";
+import { FileReader, type Shared } from "./file-reader.ts";
+import { type LoadOptions, stackFiles } from "./find.ts";
+import { resolveIncludes } from "./include.ts";
+import type { Variables, VariableUse } from "./interpolate.ts";
+import { mergeValues, withoutResets } from "./merge.ts";
+import { Origins } from "./origins.ts";
+import { StackError } from "./stack-error.ts";
+
+export interface Merged {
+  value: unknown;
+  /** Where each part of `value` came from. */
+  origins: Origins;
+  /** What relative paths are relative to. */
+  directory: string;
+  files: string[];
+  variables: Variables;
+  /** Variables of the env files. */
+  dotenv: ReadonlyMap<string, string>;
+  /** Every variable that a file names, in their order. */
+  uses: VariableUse[];
+  diagnostics: Diagnostic[];
+  sources: Map<string, string>;
+  /** Every other file that was read, or looked for: .env, env files. */
+  inputs: Set<string>;
+}
+
+/** `isRaw` leaves variables as they are written. Throws `StackError` where a file is no YAML, NO_STACK_FILE, NO_ENV_FILE, BAD_ENV_FILE. */
+export function readMerged(options: LoadOptions, { isRaw = false } = {}): Merged {
+  const { environment, cwd } = options;
+  const files = stackFiles(options);
+  const first = files[0] === "-" ? join(cwd, "-") : files[0]!;
+  const directory = resolve(cwd, options.projectDirectory ?? dirname(first));
+  const inputs = new Set<string>();
+  const dotenv = readDotenv(options, directory, inputs);
+  const variables = (name: string) => environment[name] ?? dotenv.get(name);
+  const diagnostics: Diagnostic[] = [];
+  const uses: VariableUse[] = [];
+  const origins = new Origins();
+  const shared: Shared = {
+    cwd,
+    origins,
+    sources: new Map(),
+    inputs,
+    report: (diagnostic) => diagnostics.push(diagnostic),
+    note: (use) => uses.push(use),
+    isRaw,
+    dotenv: (home, envFiles) => readDotenv({ ...options, envFiles: envFiles && [...envFiles] }, home, inputs),
+    state: { hasSyntaxErrors: false },
+  };
+  const reader = new FileReader(shared, variables);
+  const values = files.map((file) => {
+    const path = file === "-" ? first : file;
+    const own = resolveExtends(reader.read(file), path, reader);
+    return resolveIncludes(own, directory, reader, [path]);
+  });
+  const merged = values.reduce((base, over) => mergeValues(base, over ?? {}, origins), {});
+  const value = withoutResets(merged, origins);
+  const hasTags = diagnostics.some(({ code }) => code === "UNSUPPORTED_TAG");
+  if (hasTags || shared.state.hasSyntaxErrors) throw new StackError(diagnostics, shared.sources);
+  const { sources } = shared;
+  return { value, origins, directory, files, variables, dotenv, uses, diagnostics, sources, inputs };
+}
+
+function readDotenv(options: LoadOptions, directory: string, inputs: Set<string>): Map<string, string> {
+  const values = new Map<string, string>();
+  const named = options.envFiles?.map((file) => resolve(options.cwd, file));
+  for (const file of named ?? [join(directory, ".env")]) {
+    inputs.add(file);
+    if (!existsSync(file)) {
+      if (named) throw new BayError("NO_ENV_FILE", `the env file ${file} does not exist`);
+      continue;
+    }
+    try {
+      for (const [key, value] of parseDotenv(
+        readFileSync(file, "utf8"),
+        (name) => options.environment[name] ?? values.get(name),
+      ))
+        values.set(key, value);
+    } catch (cause) {
+      throw new BayError("BAD_ENV_FILE", `${file}: ${(cause as Error).message}`);
+    }
+  }
+  return values;
+}
