@@ -58,7 +58,7 @@ export function desiredConfig(
       : (service.networkMode as ContainerConfig["networkMode"]),
     networks: Object.entries(service.networks).map(([key, { aliases, ipv4 }]) => ({
       network: stack.networks[key]!.name,
-      aliases: [...new Set([service.name, ...aliases])],
+      aliases: [...new Set([service.name, ...aliases, ...linkedNames(stack, service, key)])],
       ipv4,
     })),
     dns: service.dns,
@@ -107,6 +107,13 @@ function desiredFiles(stack: Stack, { files }: Service): Pick<ContainerConfig, "
       mode,
     })),
   };
+}
+
+/** What others on a network call the service by their links. */
+function linkedNames({ services }: Stack, { name }: Service, network: string): string[] {
+  return Object.values(services)
+    .filter(({ networks }) => Object.hasOwn(networks, network))
+    .flatMap(({ links }) => links.filter((link) => link.service === name).map((link) => link.name));
 }
 
 function ownerName(stack: Stack, service: Service): string {

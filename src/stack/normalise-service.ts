@@ -12,6 +12,8 @@ import {
   readCommand,
   readDependencies,
   readEnvironment,
+  readLabels,
+  readLinks,
   readLogging,
   readPullPolicy,
   readRestart,
@@ -42,6 +44,7 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
   if (wrong) reader.bad(["image"], wrong);
   const limits = input.deploy?.resources?.limits;
   const security = readSecurity(reader);
+  const quota = readQuota(reader);
   const service: Service = {
     name,
     // `normalise` gives a built one without a name the stack's
@@ -87,10 +90,11 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
     pidMode: input.pid === "host" ? "host" : "private",
     ipcMode: input.ipc === "host" ? "host" : "private",
     oomScoreAdj: Number(input.oom_score_adj ?? 0),
-    labels: textMap(input.labels),
+    labels: readLabels(reader),
+    links: readLinks(reader),
     annotations: textMap(input.annotations),
     resources: {
-      cpus: optionalNumber(limits?.cpus ?? input.cpus),
+      cpus: optionalNumber(limits?.cpus ?? input.cpus) ?? quota,
       cpuShares: optionalNumber(input.cpu_shares),
       cpuset: optionalText(input.cpuset),
       memory: reader.bytes(
@@ -115,6 +119,33 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
   checkConsistency(reader, service);
   checkValues(reader, service);
   return service;
+}
+
+/** Time of each period, as processors. */
+function readQuota(reader: ServiceReader): number | undefined {
+  const { cpu_period: period = 100_000, cpu_quota: quota } = reader.input;
+  const bad = (key: string) => reader.bad([key], "expected microseconds, 1000 to 1000000 for a period");
+  if (!(Number(period) >= 1_000 && Number(period) <= 1_000_000)) bad("cpu_period");
+  if (quota === undefined) return undefined;
+  if ((reader.input.deploy?.resources?.limits?.cpus ?? reader.input.cpus) !== undefined)
+    reader.bad(["cpu_quota"], "says the same as cpus; give one of them");
+  if (!Number.isFinite(Number(quota))) bad("cpu_quota");
+  return Number(quota) > 0 ? Number(quota) / Number(period) : undefined;
+}
+
+/** What counts among several hosts, and means nothing on one. */
+function noteDeploy(reader: ServiceReader): void {
+  const { deploy } = reader.input;
+  if (!deploy) return;
+  const { labels, placement, endpoint_mode: endpoint, mode, replicas, resources } = deploy;
+  if (resources?.reservations?.cpus !== undefined)
+    reader.note(["deploy", "resources", "reservations", "cpus"], "cpu_shares gives a service its weight");
+  if (labels !== undefined) reader.note(["deploy", "labels"], "labels are those of the containers");
+  if (placement !== undefined) reader.note(["deploy", "placement"], "there is one host");
+  if (endpoint !== undefined)
+    reader.note(["deploy", "endpoint_mode"], "a name has all containers' addresses");
+  if (mode === "global" && Number(replicas ?? 1) !== 1)
+    reader.bad(["deploy", "replicas"], "with mode global there is one on each host");
 }
 
 function checkConsistency(reader: ServiceReader, service: Service): void {
@@ -148,11 +179,7 @@ function checkConsistency(reader: ServiceReader, service: Service): void {
   }
   if (service.stopSignal !== undefined && signalNumber(service.stopSignal) === undefined)
     reader.bad(["stop_signal"], `${JSON.stringify(service.stopSignal)} is no signal`);
-  if (reader.input.deploy?.resources?.reservations?.cpus !== undefined) {
-    const path = ["services", reader.name, "deploy", "resources", "reservations", "cpus"];
-    const message = `${path.join(".")} has no effect on one host; cpu_shares gives a service its weight`;
-    reader.context.report(path, { severity: "warning", code: "NO_EFFECT", message });
-  }
+  noteDeploy(reader);
   if (reader.input.platform) {
     const own = `linux/${process.arch === "arm64" ? "arm64" : "amd64"}`;
     const { platform } = reader.input;

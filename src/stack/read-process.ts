@@ -1,9 +1,10 @@
 /** What a service runs and how: command, environment, dependencies, restart, rights, limits, logs. */
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { messageOf } from "../errors.ts";
 import { parseDotenv, parseRawEnv } from "./dotenv.ts";
 import { toMapping } from "./merge.ts";
-import { type ServiceReader, truth } from "./service-reader.ts";
+import { type ServiceReader, strings, textMap, truth } from "./service-reader.ts";
 import type { Condition, PullPolicy, Service } from "./stack.ts";
 import { splitWords } from "./values.ts";
 
@@ -14,6 +15,25 @@ export function readCommand(reader: ServiceReader, key: "command" | "entrypoint"
   const split = splitWords(value);
   if (!split) reader.bad([key], "a quote is not closed");
   return split ?? [];
+}
+
+/** Those of label_file, and over them the file's own. */
+export function readLabels(reader: ServiceReader): Record<string, string> {
+  const { label_file: files, labels } = reader.input;
+  const result: Record<string, string> = {};
+  strings(files).forEach((path, index) => {
+    const file = resolve(reader.context.directory, path);
+    const at = typeof files === "string" ? ["label_file"] : ["label_file", index];
+    reader.context.inputs.add(file);
+    try {
+      for (const [key, value] of parseDotenv(readFileSync(file, "utf8"), reader.context.variables))
+        result[key] = value;
+    } catch (error) {
+      const isAbsent = (error as NodeJS.ErrnoException).code !== undefined;
+      reader.bad(at, isAbsent ? `${file} cannot be read` : `${file}: ${messageOf(error)}`);
+    }
+  });
+  return { ...result, ...textMap(labels) };
 }
 
 export function readEnvironment(reader: ServiceReader): Record<string, string> {
@@ -53,7 +73,24 @@ export function readEnvironment(reader: ServiceReader): Record<string, string> {
   return result;
 }
 
+/** `SERVICE` or `SERVICE:NAME` of links. */
+export function readLinks({ input }: ServiceReader): { service: string; name: string }[] {
+  return (input.links ?? []).map((link) => {
+    const [service = "", name = service] = link.split(":");
+    return { service, name };
+  });
+}
+
+/** depends_on, and what is linked. */
 export function readDependencies(reader: ServiceReader): Service["dependsOn"] {
+  const linked = readLinks(reader).map(
+    ({ service }) =>
+      [service, { condition: "service_started" as const, required: true, restart: false }] as const,
+  );
+  return { ...Object.fromEntries(linked), ...readDependsOn(reader) };
+}
+
+function readDependsOn(reader: ServiceReader): Service["dependsOn"] {
   const depends = reader.input.depends_on;
   if (!depends) return {};
   const started: Condition = "service_started";
@@ -73,8 +110,25 @@ export function readDependencies(reader: ServiceReader): Service["dependsOn"] {
   );
 }
 
+const CONDITIONS: Record<string, Service["restart"]["policy"]> = {
+  none: "no",
+  any: "always",
+};
+
+/** `restart`, else deploy.restart_policy as docker compose takes it. */
 export function readRestart(reader: ServiceReader): Service["restart"] {
-  const [policy = "no", retries = "0"] = (reader.input.restart ?? "no").split(":");
+  const { restart, deploy } = reader.input;
+  const given = deploy?.restart_policy;
+  if (restart === undefined && given) {
+    for (const key of ["delay", "window"] as const)
+      if (given[key] !== undefined)
+        reader.note(["deploy", "restart_policy", key], "the pauses between restarts grow by themselves");
+    const { condition = "any", max_attempts: attempts = 0 } = given;
+    const policy = CONDITIONS[condition] ?? (condition as Service["restart"]["policy"]);
+    return { policy, maxRetries: policy === "on-failure" ? Number(attempts) : 0 };
+  }
+  if (given) reader.note(["deploy", "restart_policy"], "restart stands beside it, and counts");
+  const [policy = "no", retries = "0"] = (restart ?? "no").split(":");
   return { policy: policy as Service["restart"]["policy"], maxRetries: Number(retries) };
 }
 
@@ -138,12 +192,20 @@ const DAY = 24 * 3600 * 1000;
 /** `pull_policy`: missing, if_not_present, always, never, daily, weekly, every_DURATION. */
 export function readPullPolicy(reader: ServiceReader): PullPolicy {
   const text = reader.input.pull_policy;
+  if (reader.input.pull_refresh_after !== undefined && text !== "refresh")
+    reader.note(["pull_refresh_after"], "pull_policy is not refresh");
   const every = /^every_(.+)$/.exec(text ?? "")?.[1];
   if (text === undefined || text === "missing" || text === "if_not_present") return { when: "missing" };
   if (text === "always" || text === "never") return { when: text };
   if (text === "build") {
     if (reader.input.build === undefined) reader.bad(["pull_policy"], "build needs a build: to do");
     return { when: "build" };
+  }
+  if (text === "refresh") {
+    const after = reader.duration(["pull_refresh_after"], reader.input.pull_refresh_after);
+    if (reader.input.pull_refresh_after === undefined)
+      reader.bad(["pull_policy"], "refresh needs pull_refresh_after");
+    return { when: "refresh", afterMs: after ?? 0 };
   }
   if (text === "daily") return { when: "refresh", afterMs: DAY };
   if (text === "weekly") return { when: "refresh", afterMs: 7 * DAY };
@@ -158,7 +220,7 @@ export function readPullPolicy(reader: ServiceReader): PullPolicy {
   }
   reader.bad(
     ["pull_policy"],
-    `expected missing, always, never, build, daily, weekly or every_DURATION, got ${JSON.stringify(text)}`,
+    `expected missing, always, never, build, refresh, daily, weekly or every_DURATION, got ${JSON.stringify(text)}`,
   );
   return { when: "missing" };
 }

@@ -97,8 +97,33 @@ const limits = z.strictObject({
 });
 
 const deploy = z.strictObject({
-  mode: z.enum(["replicated"], { error: "only the mode replicated is supported" }).optional(),
+  mode: z
+    .enum(["replicated", "global"])
+    .optional()
+    .describe("global is one container on each host: here one"),
   replicas: integer.optional(),
+  labels: listOrMap.optional().describe("Labels of the service, which are not its containers'"),
+  endpoint_mode: z.enum(["vip", "dnsrr"]).optional(),
+  placement: z
+    .strictObject({
+      constraints: list.optional(),
+      preferences: z.array(z.strictObject({ spread: z.string().optional() })).optional(),
+      max_replicas_per_node: integer.optional(),
+    })
+    .optional(),
+  restart_policy: z
+    .strictObject({
+      condition: z
+        .enum(["none", "no", "on-failure", "any", "always", "unless-stopped"], {
+          error: "expected none, on-failure or any",
+        })
+        .optional(),
+      delay: duration.optional(),
+      max_attempts: integer.optional(),
+      window: duration.optional(),
+    })
+    .optional()
+    .describe("Holds where restart is not given"),
   resources: z
     .strictObject({
       limits: limits.optional(),
@@ -241,6 +266,10 @@ export const serviceSchema = z.strictObject({
   dns_search: strings.optional(),
   dns_opt: list.optional(),
   extra_hosts: z.union([list, z.record(z.string(), z.union([z.string(), list]))]).optional(),
+  links: z
+    .array(z.string())
+    .optional()
+    .describe("SERVICE or SERVICE:NAME: started before, and known by this name"),
   depends_on: z
     .union([z.array(z.string()), z.record(z.string(), dependency)], {
       error: "expected a list of services, or a mapping with conditions",
@@ -276,8 +305,11 @@ export const serviceSchema = z.strictObject({
     .optional(),
   oom_score_adj: integer.optional(),
   labels: listOrMap.optional(),
+  label_file: strings.optional().describe("Files of NAME=VALUE lines, below labels"),
   annotations: listOrMap.optional(),
   cpus: number.optional(),
+  cpu_period: duration.optional().describe("Microseconds, 100000 where it is not given"),
+  cpu_quota: stringOrNumber.optional().describe("Microseconds of each period; cpus says the same"),
   cpu_shares: integer.optional(),
   cpuset: stringOrNumber.optional(),
   mem_limit: bytes.optional(),
@@ -304,6 +336,7 @@ export const serviceSchema = z.strictObject({
     .string()
     .describe("When the image is pulled: missing (the default), always, never, daily, weekly, every_12h")
     .optional(),
+  pull_refresh_after: duration.optional().describe("How long a pull holds, with pull_policy: refresh"),
   attach: boolean.optional(),
 });
 
@@ -312,6 +345,16 @@ export const networkSchema = z.strictObject({
   driver: z.enum(["bridge"], { error: "only the driver bridge is supported" }).optional(),
   driver_opts: z.record(z.string(), scalar).optional(),
   internal: boolean.optional(),
+  enable_ipv4: boolean
+    .refine((value) => value === true || ["true", "yes", "on"].includes(String(value)), {
+      error: "a network without IPv4 is not supported",
+    })
+    .optional(),
+  enable_ipv6: boolean
+    .refine((value) => value === false || ["false", "no", "off"].includes(String(value)), {
+      error: "IPv6 is not supported yet",
+    })
+    .optional(),
   external: boolean.optional(),
   attachable: boolean.optional(),
   labels: listOrMap.optional(),

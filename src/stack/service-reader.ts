@@ -30,6 +30,13 @@ export class ServiceReader {
     });
   }
 
+  /** A key that is understood and changes nothing. */
+  note(path: (string | number)[], why: string): void {
+    const where = ["services", this.name, ...path];
+    const message = `${where.join(".")} has no effect: ${why}`;
+    this.context.report(where, { severity: "warning", code: "NO_EFFECT", message });
+  }
+
   bytes(path: (string | number)[], value: string | number | undefined): number | undefined {
     if (value === undefined) return undefined;
     const parsed = parseBytes(value);

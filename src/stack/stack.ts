@@ -120,6 +120,8 @@ export interface Service {
   dnsSearch: string[];
   dnsOptions: string[];
   extraHosts: string[];
+  /** Other services' names as this one knows them. */
+  links: { service: string; name: string }[];
   dependsOn: Record<string, { condition: Condition; required: boolean; restart: boolean }>;
   healthcheck: Healthcheck | undefined;
   restart: { policy: "no" | "always" | "on-failure" | "unless-stopped"; maxRetries: number };

@@ -10,14 +10,14 @@ export const UNSUPPORTED: { at: RegExp; keys: ReadonlySet<string> }[] = [
   { at: /^$/, keys: words("models") },
   {
     at: /^services\.[^.]+$/,
-    keys: words(`blkio_config cgroup cgroup_parent cpu_count cpu_percent cpu_period cpu_quota cpu_rt_period
-      cpu_rt_runtime credential_spec develop device_cgroup_rules external_links gpus isolation label_file
-      links mac_address mem_swappiness models oom_kill_disable post_start pre_stop provider pull_refresh_after
+    keys: words(`blkio_config cgroup cgroup_parent cpu_count cpu_percent cpu_rt_period
+      cpu_rt_runtime credential_spec develop device_cgroup_rules external_links gpus isolation
+      mac_address mem_swappiness models oom_kill_disable post_start pre_stop provider
       runtime storage_opt use_api_socket userns_mode uts volumes_from`),
   },
   {
     at: /^services\.[^.]+\.deploy$/,
-    keys: words("endpoint_mode labels mode placement restart_policy rollback_config update_config"),
+    keys: words("rollback_config update_config"),
   },
   { at: /^services\.[^.]+\.deploy\.resources\.reservations$/, keys: words("devices generic_resources pids") },
   {
@@ -26,7 +26,6 @@ export const UNSUPPORTED: { at: RegExp; keys: ReadonlySet<string> }[] = [
   },
   { at: /^services\.[^.]+\.volumes\.\d+$/, keys: words("consistency image") },
   { at: /^services\.[^.]+\.volumes\.\d+\.(bind|volume)$/, keys: words("propagation selinux subpath labels") },
-  { at: /^networks\.[^.]+$/, keys: words("enable_ipv4 enable_ipv6") },
   { at: /^networks\.[^.]+\.ipam(\.config\.\d+)?$/, keys: words("options ip_range aux_addresses") },
   { at: /^images\.[^.]+$/, keys: words("build registry") },
 ];

@@ -20,7 +20,7 @@ services:
     image: box
     command: httpd -f -p 80 -h /etc
     networks: [front, back]
-    depends_on: [a]
+    links: ["a:linked"]
     stop_signal: SIGKILL
   alone:
     image: box
@@ -79,6 +79,7 @@ describe("a stack", () => {
   it("resolves names and aliases on common networks only", () => {
     const resolve = (service: string, name: string) => bay.run(["exec", "-T", service, "nslookup", name]);
     expect(resolve("b", "first").out).toMatch(/Address: *172\./);
+    expect(resolve("b", "linked").out).toMatch(/Address: *172\./);
     expect(resolve("b", "demo-alone-1").code).toBe(0);
     expect(resolve("a", "alone").out).not.toMatch(/Name:.*\n.*Address: *1/);
     expect(bay.ok("exec", "-T", "a", "wget", "-q", "-O-", "http://b/hostname")).not.toBe("");
