@@ -3,7 +3,7 @@ import type { Diagnostic } from "../diagnostics.ts";
 import { BayError } from "../errors.ts";
 import { checkInput, isNear, lacksNames, type ReportAt } from "./check.ts";
 import { type LoadOptions, nameFromDirectory } from "./find.ts";
-import { readMerged } from "./merged.ts";
+import { type Merged, readMerged } from "./merged.ts";
 import { normaliseStack } from "./normalise.ts";
 import type { Stack } from "./stack.ts";
 import { StackError } from "./stack-error.ts";
@@ -16,9 +16,9 @@ export interface LoadedStack {
   inputs: string[];
 }
 
-/** Throws `StackError` with all problems, or BayError where there is no file. */
-export function loadStack(options: LoadOptions): LoadedStack {
-  const { value, origins, directory, files, variables, diagnostics, sources, inputs } = readMerged(options);
+/** `merged` is what the files say, where it was read already. Throws `StackError` with all problems, or BayError where there is no file. */
+export function loadStack(options: LoadOptions, merged: Merged = readMerged(options)): LoadedStack {
+  const { value, origins, directory, files, variables, diagnostics, sources, inputs } = merged;
   const fail = (): never => {
     throw new StackError(diagnostics, sources);
   };

@@ -104,6 +104,12 @@ export function addStackCommands(add: Add): void {
     async () => (await import("../commands/config.ts")).config,
   );
   add(
+    "lint [services...]",
+    "say what in the file works, and will hurt",
+    (c) => c.option("--json", "as JSON").option("--rules", "only the rules and what they ask for"),
+    async () => (await import("../commands/lint.ts")).lint,
+  );
+  add(
     "ls",
     "list stacks",
     (c) =>
