@@ -1,0 +1,57 @@
+/** Public Compose files as people have them, where they lie beside the project: they load, mean what they say, and are planned. */
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { makePlan } from "../../../src/reconcile/index.ts";
+import { loadStack, StackError, toCompose } from "../../../src/stack/index.ts";
+import { converged, IMAGE, NOTHING } from "../../support/actual.ts";
+import { loadText } from "../../support/stack.ts";
+
+const DATA = join(process.cwd(), "..", "shared", "data", "awesome-compose");
+const FOLDERS = existsSync(DATA) ? readdirSync(DATA).sort() : [];
+/** Variables that a file cannot do without. */
+const NEEDED: Record<string, Record<string, string>> = { plex: { PLEX_MEDIA_PATH: "/srv/media" } };
+/** Services that cannot run on a host of this kind, and what says so. */
+const REFUSED: Record<string, RegExp[]> = {
+  "wasmedge-kafka-mysql": [/etl\.platform: this host runs linux\/\w+, not wasi\/wasm/, /etl\.runtime is not/],
+  "wasmedge-mysql-nginx": [/backend\.platform: this host runs/, /backend\.runtime is not supported/],
+};
+const load = (folder: string) =>
+  loadStack({ cwd: join(DATA, folder), environment: NEEDED[folder] ?? {}, profiles: ["*"] }).stack;
+const fine = FOLDERS.filter((folder) => !REFUSED[folder]);
+
+describe.skipIf(FOLDERS.length === 0)("stack files of others", () => {
+  it("are many", () => {
+    expect(FOLDERS.length).toBe(39);
+  });
+
+  it.each(fine)("%s is planned, and is nothing to do once it is there", (folder) => {
+    const stack = load(folder);
+    const services = Object.values(stack.services);
+    const kinds = makePlan(stack, NOTHING).steps.map(({ kind }) => kind);
+    expect(kinds.filter((kind) => kind === "container.create").length).toBe(
+      services.reduce((sum, { replicas }) => sum + replicas, 0),
+    );
+    const images = Object.fromEntries(services.map(({ image }) => [image, { ...IMAGE, stale: undefined }]));
+    expect(makePlan(stack, { ...converged(stack), images }).steps).toEqual([]);
+  });
+
+  it.each(fine)("%s is the same when it is read from what `bay config` prints", (folder) => {
+    const printed = toCompose(load(folder));
+    const again = loadText(JSON.stringify(printed), { name: undefined, profiles: ["*"] }).stack;
+    expect(toCompose(again)).toEqual(printed);
+  });
+
+  it.each(
+    Object.entries(REFUSED).filter(([folder]) => FOLDERS.includes(folder)),
+  )("%s says what cannot run here", (folder, messages) => {
+    let text = "";
+    try {
+      load(folder);
+    } catch (error) {
+      expect(error).toBeInstanceOf(StackError);
+      text = (error as Error).message;
+    }
+    for (const message of messages) expect(text).toMatch(message);
+  });
+});
