@@ -8,12 +8,20 @@ import { writeEtcFiles } from "./start.ts";
 export function wantedEndpoints(host: Host, record: ContainerRecord): Endpoint[] {
   const before = record.endpoints;
   const endpoints: Endpoint[] = [];
-  for (const { network, aliases, ipv4 } of record.config.networks) {
+  for (const { network, ...wanted } of record.config.networks) {
+    const { aliases, ipv4, mac, interface: name, gatewayPriority } = wanted;
+    // what is not asked for stays as it is
     const known = before.find(
-      (endpoint) => endpoint.network === network && (ipv4 ?? endpoint.address) === endpoint.address,
+      (endpoint) =>
+        endpoint.network === network &&
+        (ipv4 ?? endpoint.address) === endpoint.address &&
+        (mac ?? endpoint.mac) === endpoint.mac &&
+        (name ?? endpoint.interface) === endpoint.interface,
     );
     const index = freeInterface([...before, ...endpoints]);
-    endpoints.push(known ? { ...known, aliases } : host.networks.allocate(network, ipv4, aliases, index));
+    endpoints.push(
+      known ? { ...known, aliases, gatewayPriority } : host.networks.allocate(network, wanted, index),
+    );
   }
   return endpoints;
 }

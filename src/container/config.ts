@@ -18,6 +18,8 @@ export type MountConfig =
       readOnly: boolean;
       recursive: boolean;
       createSource: boolean;
+      /** Mounts that come at the source later are seen. */
+      propagation?: "slave" | undefined;
     }
   | { type: "volume"; source: string; target: string; readOnly: boolean; noCopy: boolean }
   | { type: "tmpfs"; target: string; options: string[] };
@@ -49,12 +51,44 @@ export interface AttachmentConfig {
   network: string;
   aliases: string[];
   ipv4: string | undefined;
+  mac?: string | undefined;
+  /** Undefined for eth0, eth1 … */
+  interface?: string | undefined;
+  /** The default route goes by the network of which this is highest. */
+  gatewayPriority?: number | undefined;
 }
 
 export interface DeviceConfig {
   source: string;
   target: string;
   access: string;
+}
+
+/** Rarer options of the kernel; absent where they are as usual. */
+export interface KernelConfig {
+  utsMode?: "host";
+  cgroupMode?: "host";
+  /** `c 1:3 rwm`, besides those of the devices. */
+  deviceRules?: string[];
+  swappiness?: number;
+  oomKillDisable?: true;
+  blockIo?: BlockIoConfig;
+}
+
+/** Limits of block devices, which are named by their paths. */
+export interface BlockIoConfig {
+  weight?: number | undefined;
+  weights: DeviceLimit[];
+  /** Bytes or operations a second. */
+  readBps: DeviceLimit[];
+  writeBps: DeviceLimit[];
+  readIops: DeviceLimit[];
+  writeIops: DeviceLimit[];
+}
+
+export interface DeviceLimit {
+  device: string;
+  value: number;
 }
 
 /** Limits that change on the live container. 0 or absent means none. */
@@ -110,6 +144,7 @@ export interface ContainerConfig {
   ulimits: Record<string, { soft: number; hard: number }>;
   sysctls: Record<string, string>;
   shmSize: number;
+  kernel?: KernelConfig;
   pidMode: "private" | "host";
   ipcMode: "private" | "host";
   oomScoreAdj: number;

@@ -37,8 +37,8 @@ export function draftRecord(
     id,
     createdAt: new Date().toISOString(),
     config: { ...config, mounts, hostname: config.hostname || defaultName(config, id) },
-    endpoints: config.networks.map(({ network, aliases, ipv4 }, index) =>
-      host.networks.allocate(network, ipv4, aliases, index, freed),
+    endpoints: config.networks.map(({ network, ...wanted }, index) =>
+      host.networks.allocate(network, wanted, index, freed),
     ),
     anonymousVolumes,
     isPrepared: false,

@@ -360,7 +360,8 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   /** Sets the kernel's limits to what the record says. */
   repairLimits(id: string): void {
     const record = this.get(id);
-    if (isRunning(record)) this.cgroupOf(record.id).apply(toResources(record.config.resources));
+    if (isRunning(record))
+      this.cgroupOf(record.id).apply(toResources(record.config.resources, record.config.kernel));
   }
 
   rename(id: string, name: string): Promise<void> {

@@ -14,7 +14,7 @@ import {
   type SpecSeccomp,
 } from "../linux/index.ts";
 import { sysctlProblem } from "../sysctls.ts";
-import type { ContainerConfig, ResourceConfig } from "./config.ts";
+import type { BlockIoConfig, ContainerConfig, DeviceLimit, KernelConfig, ResourceConfig } from "./config.ts";
 import { defaultSeccomp } from "./default-seccomp.ts";
 import type { Account } from "./user.ts";
 
@@ -91,8 +91,8 @@ export function toSpec(config: ContainerConfig, parts: ResolvedParts): Spec {
       oomScoreAdj: config.oomScoreAdj,
     },
     root: { path: parts.rootfs, readonly: config.readOnly },
-    hostname: config.hostname,
-    ...(config.domainname ? { domainname: config.domainname } : {}),
+    // the host's own names are not a container's to set
+    ...(config.kernel?.utsMode === "host" ? {} : namesOf(config)),
     mounts: allMounts(config, parts),
     annotations: config.annotations,
     linux: {
@@ -100,10 +100,14 @@ export function toSpec(config: ContainerConfig, parts: ResolvedParts): Spec {
       devices,
       cgroupsPath: parts.cgroupsPath,
       resources: {
-        ...toResources(config.resources),
+        ...toResources(config.resources, config.kernel),
         devices: config.privileged
           ? [{ allow: true, type: "a", access: "rwm" }]
-          : [...DEVICE_RULES, ...config.devices.map(deviceRule)],
+          : [
+              ...DEVICE_RULES,
+              ...config.devices.map(deviceRule),
+              ...(config.kernel?.deviceRules ?? []).map(writtenRule),
+            ],
       },
       seccomp: seccompOf(config, capabilities),
       sysctl: config.sysctls,
@@ -113,16 +117,27 @@ export function toSpec(config: ContainerConfig, parts: ResolvedParts): Spec {
   };
 }
 
+const namesOf = ({ hostname, domainname }: ContainerConfig) => ({
+  hostname,
+  ...(domainname ? { domainname } : {}),
+});
+
 /** bayd's own limit of files must not leak in, so there is always one. */
 function withDefaultLimits(ulimits: ContainerConfig["ulimits"]): ContainerConfig["ulimits"] {
   return { nofile: { soft: 1024, hard: Math.min(524288, hardLimit("nofile")) }, ...ulimits };
 }
 
 /** Limits as the cgroup room takes them. Memory without memswap allows as much swap again, as in Docker. */
-export function toResources(limits: ResourceConfig): SpecResources {
+export function toResources(limits: ResourceConfig, kernel: KernelConfig = {}): SpecResources {
   const swap = limits.memorySwap ?? (limits.memory ? limits.memory * 2 : undefined);
   return {
-    memory: { limit: limits.memory ?? 0, swap: swap ?? 0, reservation: limits.memoryReservation ?? 0 },
+    memory: {
+      limit: limits.memory ?? 0,
+      swap: swap ?? 0,
+      reservation: limits.memoryReservation ?? 0,
+      ...(kernel.swappiness === undefined ? {} : { swappiness: kernel.swappiness }),
+      ...(kernel.oomKillDisable ? { disableOOMKiller: true } : {}),
+    },
     cpu: {
       quota: limits.cpus ? Math.round(limits.cpus * CPU_PERIOD) : 0,
       period: CPU_PERIOD,
@@ -130,6 +145,25 @@ export function toResources(limits: ResourceConfig): SpecResources {
       ...(limits.cpuset ? { cpus: limits.cpuset } : {}),
     },
     pids: { limit: limits.pids && limits.pids > 0 ? limits.pids : 0 },
+    ...(kernel.blockIo ? { blockIO: toBlockIo(kernel.blockIo) } : {}),
+  };
+}
+
+/** Throws NO_DEVICE. */
+function toBlockIo(given: BlockIoConfig): NonNullable<SpecResources["blockIO"]> {
+  const numbered = <K extends string>(limits: readonly DeviceLimit[], key: K) =>
+    limits.map(({ device, value }) => {
+      const { major = 0, minor = 0, type } = deviceAt(device, device);
+      if (type !== "b") throw new BayError("NO_DEVICE", `blkio_config: ${device} is no block device`);
+      return { major, minor, [key]: value } as { major: number; minor: number } & Record<K, number>;
+    });
+  return {
+    ...(given.weight === undefined ? {} : { weight: given.weight }),
+    weightDevice: numbered(given.weights, "weight"),
+    throttleReadBpsDevice: numbered(given.readBps, "rate"),
+    throttleWriteBpsDevice: numbered(given.writeBps, "rate"),
+    throttleReadIOPSDevice: numbered(given.readIops, "rate"),
+    throttleWriteIOPSDevice: numbered(given.writeIops, "rate"),
   };
 }
 
@@ -160,7 +194,9 @@ function namespaces(
   config: ContainerConfig,
   networkNamespace: string | undefined,
 ): Spec["linux"]["namespaces"] {
-  const list: Spec["linux"]["namespaces"] = [{ type: "mount" }, { type: "uts" }, { type: "cgroup" }];
+  const list: Spec["linux"]["namespaces"] = [{ type: "mount" }];
+  if (config.kernel?.utsMode !== "host") list.push({ type: "uts" });
+  if (config.kernel?.cgroupMode !== "host") list.push({ type: "cgroup" });
   if (config.pidMode === "private") list.push({ type: "pid" });
   if (config.ipcMode === "private") list.push({ type: "ipc" });
   if (config.networkMode !== "host")
@@ -233,7 +269,9 @@ function oneMount(mount: ContainerConfig["mounts"][number], parts: ResolvedParts
     };
   const source = mount.type === "bind" ? mount.source : parts.volumePath(mount.source);
   const bind = mount.type === "bind" && mount.recursive ? "rbind" : "bind";
-  return { destination, type: "bind", source, options: [bind, ...(mount.readOnly ? ["ro"] : [])] };
+  const propagation = mount.type === "bind" && mount.propagation ? [`r${mount.propagation}`] : [];
+  const options = [bind, ...(mount.readOnly ? ["ro"] : []), ...propagation];
+  return { destination, type: "bind", source, options };
 }
 
 /** `exec` takes a `noexec` before it back. */
@@ -271,6 +309,22 @@ const oneDevice = (device: ContainerConfig["devices"][number]) => deviceAt(devic
 function deviceRule(device: ContainerConfig["devices"][number]): SpecDeviceRule {
   const { type, major, minor } = oneDevice(device);
   return { allow: true, type: type as "b" | "c", major: major!, minor: minor!, access: device.access };
+}
+
+/** `c 1:3 rwm` with `*` for any number; it is checked where the file is read. */
+function writtenRule(text: string): SpecDeviceRule {
+  const [, type, major, minor, access] = /^([abc]) (\d+|\*):(\d+|\*) ([rwm]+)$/.exec(text) ?? [];
+  if (access === undefined)
+    throw new BayError("BAD_DEVICE_RULE", `${JSON.stringify(text)} is no rule for devices`);
+  const number = (written = "*") => (written === "*" ? {} : { n: Number(written) });
+  const [majorNumber, minorNumber] = [number(major).n, number(minor).n];
+  return {
+    allow: true,
+    type: type as "a" | "b" | "c",
+    ...(majorNumber === undefined ? {} : { major: majorNumber }),
+    ...(minorNumber === undefined ? {} : { minor: minorNumber }),
+    access,
+  };
 }
 
 const OWN_DEVICES = new Set([

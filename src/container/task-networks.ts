@@ -57,7 +57,7 @@ export class TaskNetworks {
     if (idle) return idle;
     const id = randomBytes(32).toString("hex");
     // synchronous with its registration, so that no other gets the same address
-    const endpoint = this.networks.allocate(NETWORK.name, undefined, [], 0);
+    const endpoint = this.networks.allocate(NETWORK.name, { aliases: [] }, 0);
     const slot = { id, endpoint };
     this.#all.add(slot);
     try {

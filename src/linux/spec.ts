@@ -57,6 +57,20 @@ export interface SpecDevice {
   gid?: number;
 }
 
+export interface SpecDeviceNumber {
+  major: number;
+  minor: number;
+}
+
+export interface SpecBlockIo {
+  weight?: number;
+  weightDevice?: (SpecDeviceNumber & { weight: number })[];
+  throttleReadBpsDevice?: (SpecDeviceNumber & { rate: number })[];
+  throttleWriteBpsDevice?: (SpecDeviceNumber & { rate: number })[];
+  throttleReadIOPSDevice?: (SpecDeviceNumber & { rate: number })[];
+  throttleWriteIOPSDevice?: (SpecDeviceNumber & { rate: number })[];
+}
+
 /** Limits, in the units of the specification: bytes, microseconds, CPU shares. */
 export interface SpecResources {
   memory?: {
@@ -68,7 +82,7 @@ export interface SpecResources {
   };
   cpu?: { shares?: number; quota?: number; period?: number; cpus?: string; mems?: string };
   pids?: { limit: number };
-  blockIO?: { weight?: number };
+  blockIO?: SpecBlockIo;
   devices?: SpecDeviceRule[];
 }
 

@@ -13,7 +13,7 @@ import type { NameView } from "./dns/answer.ts";
 import { ContainerDns } from "./dns/server.ts";
 import { enableForwarding, Firewall } from "./firewall.ts";
 import { KeptSockets } from "./kept-sockets.ts";
-import type { Endpoint, NetworkConfig, NetworkRecord, PublishedPort } from "./network.ts";
+import type { Endpoint, NetworkConfig, NetworkRecord, PublishedPort, WantedEndpoint } from "./network.ts";
 import { PortHolder } from "./port-holder.ts";
 
 const KEY = "network/";
@@ -131,11 +131,10 @@ export class NetworkManager {
     await this.firewall.sync();
   }
 
-  /** Reserves an address on a network. `index` numbers the container's interfaces. */
+  /** Reserves an address on a network. `index` numbers the container's interfaces that have no name of their own. */
   allocate(
     name: string,
-    wanted: string | undefined,
-    aliases: string[],
+    { ipv4: wanted, mac, aliases, interface: ownName, gatewayPriority }: WantedEndpoint,
     index: number,
     freed: ReadonlySet<string> = new Set(),
   ): Endpoint {
@@ -157,10 +156,11 @@ export class NetworkManager {
       network: name,
       networkId: network.id,
       address,
-      mac: macFor(address),
+      mac: mac ?? macFor(address),
       link: `ve${this.roots.tag}${randomBytes(4).toString("hex")}`,
-      interface: `eth${index}`,
+      interface: ownName ?? `eth${index}`,
       aliases,
+      ...(gatewayPriority === undefined ? {} : { gatewayPriority }),
     };
   }
 
@@ -174,12 +174,8 @@ export class NetworkManager {
     if (isNamespace(file)) this.tearDown(container);
     createNamespace(file);
     setLoopbackUp(file);
-    let hasRoute = false;
-    for (const endpoint of endpoints) {
-      const isDefault: boolean = !hasRoute && !this.#require(endpoint.network).config.internal;
-      this.connect(container, endpoint, isDefault);
-      hasRoute ||= isDefault;
-    }
+    const outward = this.#outward(endpoints);
+    for (const endpoint of endpoints) this.connect(container, endpoint, endpoint === outward);
     return file;
   }
 
@@ -194,12 +190,21 @@ export class NetworkManager {
     removeLink(endpoint.link);
   }
 
-  /** Sends what leaves a running container by the first of its networks that leads outside. */
+  /** The one of a container's links by which its packets leave, where one leads outside. */
+  #outward(endpoints: readonly Endpoint[]): Endpoint | undefined {
+    const priority = (endpoint: Endpoint) => endpoint.gatewayPriority ?? 0;
+    return endpoints
+      .filter(({ network }) => !this.#require(network).config.internal)
+      .reduce<Endpoint | undefined>(
+        (best, each) => (best === undefined || priority(each) > priority(best) ? each : best),
+        undefined,
+      );
+  }
+
+  /** Sends what leaves a running container by the network that it is to leave by. */
   setDefaultRoute(container: string, endpoints: readonly Endpoint[]): void {
-    const network = endpoints
-      .map((endpoint) => this.#require(endpoint.network))
-      .find(({ config }) => !config.internal);
-    if (network) routeBy(network.gateway, this.namespaceFile(container));
+    const outward = this.#outward(endpoints);
+    if (outward) routeBy(this.#require(outward.network).gateway, this.namespaceFile(container));
   }
 
   #reconnect(container: string, endpoint: Endpoint, all: readonly Endpoint[]): void {

@@ -34,6 +34,17 @@ export interface Endpoint {
   /** The container's end: eth0, eth1 … */
   interface: string;
   aliases: string[];
+  /** The default route goes by the network of which this is highest, and of alike ones by the first. */
+  gatewayPriority?: number | undefined;
+}
+
+/** What a container asks of its place in a network. */
+export interface WantedEndpoint {
+  aliases: string[];
+  ipv4?: string | undefined;
+  mac?: string | undefined;
+  interface?: string | undefined;
+  gatewayPriority?: number | undefined;
 }
 
 export interface PublishedPort {

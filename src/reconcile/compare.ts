@@ -69,7 +69,12 @@ const FIELDS: Field[] = [
     live: true,
     parts: ({ networks }) =>
       Object.fromEntries(
-        networks.map(({ network, aliases, ipv4 }) => [network, [ipv4, ...aliases].filter(Boolean).join(" ")]),
+        networks.map(({ network, aliases, ipv4, mac, interface: name, gatewayPriority }) => [
+          network,
+          [ipv4, mac, name, gatewayPriority && `gw_priority ${gatewayPriority}`, ...aliases]
+            .filter(Boolean)
+            .join(" "),
+        ]),
       ),
   },
   one("dns", false, ({ dns }) => json(dns)),
@@ -104,6 +109,12 @@ const FIELDS: Field[] = [
   one("shm_size", false, ({ shmSize }) => showBytes(shmSize)),
   one("pid", false, ({ pidMode }) => (pidMode === "host" ? "host" : undefined)),
   one("ipc", false, ({ ipcMode }) => (ipcMode === "host" ? "host" : undefined)),
+  one("uts", false, ({ kernel }) => kernel?.utsMode),
+  one("cgroup", false, ({ kernel }) => kernel?.cgroupMode),
+  one("device_cgroup_rules", false, ({ kernel }) => json(kernel?.deviceRules ?? [])),
+  one("mem_swappiness", false, ({ kernel }) => kernel?.swappiness?.toString()),
+  one("oom_kill_disable", false, ({ kernel }) => flag(kernel?.oomKillDisable ?? false)),
+  one("blkio_config", false, ({ kernel }) => kernel?.blockIo && JSON.stringify(kernel.blockIo)),
   one("oom_score_adj", false, ({ oomScoreAdj }) => String(oomScoreAdj)),
   {
     name: "labels",
@@ -217,6 +228,7 @@ function showMount(mount: ContainerConfig["mounts"][number]): string {
     mount.readOnly ? "ro" : "",
     mount.type === "volume" && mount.noCopy ? "nocopy" : "",
     mount.type === "bind" && !mount.recursive ? "non-recursive" : "",
+    mount.type === "bind" && mount.propagation ? mount.propagation : "",
   ];
   return [mount.type, source, ...options.filter(Boolean)].join(" ");
 }

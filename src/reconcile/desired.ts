@@ -56,10 +56,10 @@ export function desiredConfig(
     networkMode: service.networkMode.startsWith("service:")
       ? `container:${ownerName(stack, service)}`
       : (service.networkMode as ContainerConfig["networkMode"]),
-    networks: Object.entries(service.networks).map(([key, { aliases, ipv4 }]) => ({
+    networks: Object.entries(service.networks).map(([key, { aliases, ...rest }]) => ({
+      ...rest,
       network: stack.networks[key]!.name,
       aliases: [...new Set([service.name, ...aliases, ...linkedNames(stack, service, key)])],
-      ipv4,
     })),
     dns: service.dns,
     dnsSearch: service.dnsSearch,
@@ -80,6 +80,7 @@ export function desiredConfig(
     ulimits: service.ulimits,
     sysctls: service.sysctls,
     shmSize: service.shmSize,
+    ...desiredKernel(service.kernel),
     pidMode: service.pidMode,
     ipcMode: service.ipcMode,
     oomScoreAdj: service.oomScoreAdj,
@@ -91,6 +92,20 @@ export function desiredConfig(
     stdinOnce: false,
     log: service.log,
   };
+}
+
+/** What is as usual is not said, so that a container of before is no other. */
+function desiredKernel(options: Service["kernel"]): Pick<ContainerConfig, "kernel"> {
+  const { utsMode, cgroupMode, deviceRules, swappiness, oomKillDisable, blockIo } = options;
+  const kernel = {
+    ...(utsMode === "host" ? { utsMode } : {}),
+    ...(cgroupMode === "host" ? { cgroupMode } : {}),
+    ...(deviceRules.length > 0 ? { deviceRules } : {}),
+    ...(swappiness === undefined ? {} : { swappiness }),
+    ...(oomKillDisable ? { oomKillDisable } : {}),
+    ...(blockIo ? { blockIo } : {}),
+  };
+  return Object.keys(kernel).length > 0 ? { kernel } : {};
 }
 
 /** Secrets and configs; a container without any says nothing of them. */

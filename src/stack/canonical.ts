@@ -56,7 +56,17 @@ function composeService(service: Service): Mapping {
     expose: service.expose,
     network_mode: isBridged ? undefined : service.networkMode,
     networks: isBridged
-      ? mapped(service.networks, ({ aliases, ipv4 }) => orNull(filled({ aliases, ipv4_address: ipv4 })))
+      ? mapped(service.networks, ({ aliases, ipv4, mac, interface: name, gatewayPriority }) =>
+          orNull(
+            filled({
+              aliases,
+              ipv4_address: ipv4,
+              mac_address: mac,
+              interface_name: name,
+              gw_priority: gatewayPriority,
+            }),
+          ),
+        )
       : undefined,
     dns: service.dns,
     dns_search: service.dnsSearch,
@@ -92,6 +102,7 @@ function composeService(service: Service): Mapping {
     shm_size: service.shmSize === 64 << 20 ? undefined : String(service.shmSize),
     pid: service.pidMode === "host" ? "host" : undefined,
     ipc: service.ipcMode === "host" ? "host" : undefined,
+    ...composeKernel(service.kernel),
     oom_score_adj: service.oomScoreAdj || undefined,
     labels: service.labels,
     annotations: service.annotations,
@@ -116,6 +127,29 @@ function composeService(service: Service): Mapping {
     profiles: service.profiles,
     attach: service.attach ? undefined : false,
   });
+}
+
+function composeKernel(kernel: Service["kernel"]): Mapping {
+  const { blockIo } = kernel;
+  const limits = (list: { device: string; value: number }[] = [], key = "rate") =>
+    list.map(({ device, value }) => ({ path: device, [key]: value }));
+  return {
+    uts: kernel.utsMode === "host" ? "host" : undefined,
+    cgroup: kernel.cgroupMode === "host" ? "host" : undefined,
+    device_cgroup_rules: kernel.deviceRules,
+    mem_swappiness: kernel.swappiness,
+    oom_kill_disable: kernel.oomKillDisable || undefined,
+    blkio_config:
+      blockIo &&
+      filled({
+        weight: blockIo.weight,
+        weight_device: limits(blockIo.weights, "weight"),
+        device_read_bps: limits(blockIo.readBps),
+        device_write_bps: limits(blockIo.writeBps),
+        device_read_iops: limits(blockIo.readIops),
+        device_write_iops: limits(blockIo.writeIops),
+      }),
+  };
 }
 
 /** Modes in octal, as strings: a number would be read as decimal by some. */
@@ -147,7 +181,11 @@ function composeMount(mount: ServiceMount): Mapping[] {
   const common = { type, source: source || undefined, target, read_only: readOnly || undefined };
   if (mount.type === "volume")
     return [filled({ ...common, volume: filled({ nocopy: mount.noCopy || undefined }) })];
-  const bind = { create_host_path: mount.createSource, recursive: mount.recursive ? undefined : "disabled" };
+  const bind = {
+    create_host_path: mount.createSource,
+    recursive: mount.recursive ? undefined : "disabled",
+    propagation: mount.propagation && "rslave",
+  };
   return [filled({ ...common, bind: filled(bind) })];
 }
 

@@ -63,7 +63,18 @@ export function checkValues(reader: ServiceReader, service: Service): void {
   service.dns.forEach((address, index) => {
     check(isIP(address) > 0, ["dns", index], `${JSON.stringify(address)} is no IP address`);
   });
-  for (const [key, { ipv4, aliases }] of Object.entries(service.networks)) {
+  const names = Object.values(service.networks).map((network) => network.interface);
+  for (const [key, { ipv4, aliases, mac, interface: name }] of Object.entries(service.networks)) {
+    check(
+      mac === undefined || /^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/.test(mac),
+      reader.input.mac_address === undefined ? ["networks", key, "mac_address"] : ["mac_address"],
+      `${JSON.stringify(mac)} is no MAC address of one interface, such as 02:42:ac:11:00:02`,
+    );
+    check(
+      name === undefined || (name !== "lo" && names.indexOf(name) === names.lastIndexOf(name)),
+      ["networks", key, "interface_name"],
+      `${JSON.stringify(name)} is taken`,
+    );
     check(
       ipv4 === undefined || isIPv4(ipv4),
       ["networks", key, "ipv4_address"],

@@ -3,7 +3,7 @@ import type { z } from "zod";
 import { type Diagnostic, nearest } from "../diagnostics.ts";
 import { isMapping } from "./merge.ts";
 import { type FileInput, fileSchema } from "./schema.ts";
-import { isUnsupported } from "./unsupported.ts";
+import { whyUnsupported } from "./unsupported.ts";
 
 type Path = readonly (string | number)[];
 export type ReportAt = (path: Path, diagnostic: Omit<Diagnostic, "place">, atKey?: boolean) => void;
@@ -180,12 +180,10 @@ function reportKey(path: Path, report: ReportAt): void {
   const key = String(path.at(-1));
   const parent = path.slice(0, -1).map(String);
   const where = parent.length > 0 ? ` in ${parent.join(".")}` : "";
-  if (isUnsupported(parent, key)) {
-    report(
-      path,
-      { severity: "error", code: "UNSUPPORTED_KEY", message: `${path.join(".")} is not supported yet` },
-      true,
-    );
+  const why = whyUnsupported(parent, key);
+  if (why !== undefined) {
+    const message = `${path.join(".")} is not supported: ${why}`;
+    report(path, { severity: "error", code: "UNSUPPORTED_KEY", message }, true);
     return;
   }
   const known = knownKeys(parent);

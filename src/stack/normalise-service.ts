@@ -6,6 +6,7 @@ import { checkValues } from "./check-values.ts";
 import { readBuild } from "./read-build.ts";
 import { readServiceFiles } from "./read-given.ts";
 import { readHealthcheck } from "./read-health.ts";
+import { readKernelOptions } from "./read-kernel.ts";
 import { readDevices, readMounts } from "./read-mounts.ts";
 import { readExtraHosts, readNetworkMode, readNetworks, readPorts } from "./read-network.ts";
 import {
@@ -87,6 +88,7 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
     ulimits: readUlimits(reader),
     sysctls: textMap(input.sysctls),
     shmSize: reader.bytes(["shm_size"], input.shm_size) ?? DEFAULT_SHM,
+    kernel: readKernelOptions(reader),
     pidMode: input.pid === "host" ? "host" : "private",
     ipcMode: input.ipc === "host" ? "host" : "private",
     oomScoreAdj: Number(input.oom_score_adj ?? 0),

@@ -9,6 +9,7 @@ import { readImage } from "./read-image.ts";
 import type { FileInput } from "./schema.ts";
 import { type ServiceContext, textMap, truth } from "./service-reader.ts";
 import type { Service, Stack, StackNetwork, StackVolume } from "./stack.ts";
+import { inheritMounts } from "./volumes-from.ts";
 
 export interface StackOptions {
   name: string;
@@ -30,12 +31,13 @@ export function normaliseStack(input: FileInput, options: StackOptions, report: 
     inputs: options.inputs,
     report,
   };
-  const all = Object.fromEntries(
+  const own = Object.fromEntries(
     Object.entries(input.services ?? {}).map(([name, service]) => [
       name,
       named(options.name, normaliseService(name, service, context)),
     ]),
   );
+  const all = inheritMounts(own, input, report);
   const stack: Stack = {
     name: options.name,
     directory: options.directory,

@@ -1,4 +1,5 @@
 /** Volumes, tmpfs and devices of a service: short and long forms as one. */
+import { existsSync } from "node:fs";
 import { posix, resolve } from "node:path";
 import type { ServiceInput } from "./schema.ts";
 import { type ServiceReader, strings, truth } from "./service-reader.ts";
@@ -32,10 +33,12 @@ function shortVolume(reader: ServiceReader, text: string, index: number): Servic
   const [source = "", target = "", mode = ""] = parts;
   const modes = mode.split(",").filter(Boolean);
   for (const option of modes) {
-    if (!["ro", "rw", "nocopy", "z", "Z", "cached", "delegated", "consistent"].includes(option))
+    if (!MODES.includes(option) && !PROPAGATIONS.includes(option))
       reader.bad(["volumes", index], `the option ${option} is not supported`);
+    if (option === "z" || option === "Z") noteSelinux(reader, index);
   }
   const readOnly = modes.includes("ro");
+  const propagation = modes.find((option) => PROPAGATIONS.includes(option));
   if (/^[./~]/.test(source))
     return {
       type: "bind",
@@ -44,8 +47,31 @@ function shortVolume(reader: ServiceReader, text: string, index: number): Servic
       readOnly,
       recursive: true,
       createSource: true,
+      ...propagationOf(reader, propagation, index),
     };
   return { type: "volume", source, target, readOnly, noCopy: modes.includes("nocopy") };
+}
+
+const MODES = ["ro", "rw", "nocopy", "z", "Z", "cached", "delegated", "consistent"];
+const PROPAGATIONS = ["private", "rprivate", "slave", "rslave", "shared", "rshared"];
+
+function propagationOf(
+  reader: ServiceReader,
+  text: string | undefined,
+  index: number,
+): { propagation?: "slave" } {
+  if (text?.endsWith("shared"))
+    reader.bad(
+      ["volumes", index],
+      `${text}: mounts of a container do not reach the host; slave is supported`,
+    );
+  return text?.endsWith("slave") ? { propagation: "slave" } : {};
+}
+
+/** Labels of SELinux mean nothing where it is off. */
+function noteSelinux(reader: ServiceReader, index: number): void {
+  if (existsSync("/sys/fs/selinux/enforce"))
+    reader.bad(["volumes", index], "z and Z: files are not labelled for SELinux yet; chcon(1) does it");
 }
 
 function longVolume(
@@ -54,6 +80,11 @@ function longVolume(
   index: number,
 ): ServiceMount | undefined {
   const { type, source, target } = volume;
+  if (volume.consistency !== undefined)
+    reader.note(["volumes", index, "consistency"], "a mount is always consistent here");
+  if (volume.volume?.labels !== undefined)
+    reader.note(["volumes", index, "volume", "labels"], "labels stand at the volume, under volumes:");
+  if (volume.bind?.selinux !== undefined) noteSelinux(reader, index);
   const readOnly = truth(volume.read_only);
   if (type === "tmpfs") {
     const size = reader.bytes(["volumes", index, "tmpfs", "size"], volume.tmpfs?.size);
@@ -81,6 +112,7 @@ function longVolume(
     readOnly,
     recursive: volume.bind?.recursive !== "disabled",
     createSource: volume.bind?.create_host_path === undefined || truth(volume.bind.create_host_path),
+    ...propagationOf(reader, volume.bind?.propagation, index),
   };
 }
 

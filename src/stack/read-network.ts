@@ -43,7 +43,10 @@ function isNetworkMode(mode: string): mode is Service["networkMode"] {
   return mode === "bridge" || mode === "none" || mode === "host" || /^service:.+/.test(mode);
 }
 
-export function readNetworks(reader: ServiceReader): Service["networks"] {
+export const readNetworks = (reader: ServiceReader): Service["networks"] =>
+  withMac(reader, attachmentsOf(reader));
+
+function attachmentsOf(reader: ServiceReader): Service["networks"] {
   const { networks } = reader.input;
   const mode = reader.input.network_mode;
   if (mode !== undefined && mode !== "bridge") return {};
@@ -56,9 +59,27 @@ export function readNetworks(reader: ServiceReader): Service["networks"] {
   return Object.fromEntries(
     entries.map(([key, value]) => [
       key,
-      { aliases: (value?.aliases ?? []).map(String), ipv4: value?.ipv4_address },
+      {
+        aliases: (value?.aliases ?? []).map(String),
+        ipv4: value?.ipv4_address,
+        ...(value?.mac_address === undefined ? {} : { mac: value.mac_address.toLowerCase() }),
+        ...(value?.interface_name === undefined ? {} : { interface: value.interface_name }),
+        ...(value?.gw_priority === undefined ? {} : { gatewayPriority: Number(value.gw_priority) }),
+      },
     ]),
   );
+}
+
+/** mac_address of the service itself is that on its first network. */
+function withMac(reader: ServiceReader, networks: Service["networks"]): Service["networks"] {
+  const { mac_address: mac } = reader.input;
+  const [first] = Object.entries(networks);
+  if (mac === undefined) return networks;
+  if (!first) reader.bad(["mac_address"], "the service has no network of its own");
+  else if (first[1].mac !== undefined && first[1].mac !== mac.toLowerCase())
+    reader.bad(["mac_address"], `the network ${first[0]} has another; give one of them`);
+  else return { ...networks, [first[0]]: { ...first[1], mac: mac.toLowerCase() } };
+  return networks;
 }
 
 export function readExtraHosts(

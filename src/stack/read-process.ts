@@ -7,6 +7,7 @@ import { toMapping } from "./merge.ts";
 import { type ServiceReader, strings, textMap, truth } from "./service-reader.ts";
 import type { Condition, PullPolicy, Service } from "./stack.ts";
 import { splitWords } from "./values.ts";
+import { readVolumesFrom } from "./volumes-from.ts";
 
 export function readCommand(reader: ServiceReader, key: "command" | "entrypoint"): string[] | undefined {
   const value = reader.input[key];
@@ -81,13 +82,14 @@ export function readLinks({ input }: ServiceReader): { service: string; name: st
   });
 }
 
-/** depends_on, and what is linked. */
+/** depends_on, what is linked, and whose volumes are shared. */
 export function readDependencies(reader: ServiceReader): Service["dependsOn"] {
-  const linked = readLinks(reader).map(
-    ({ service }) =>
-      [service, { condition: "service_started" as const, required: true, restart: false }] as const,
+  const others = [...readLinks(reader), ...readVolumesFrom(reader.input.volumes_from)];
+  const condition: Condition = "service_started";
+  const needed = others.map(
+    ({ service }) => [service, { condition, required: true, restart: false }] as const,
   );
-  return { ...Object.fromEntries(linked), ...readDependsOn(reader) };
+  return { ...Object.fromEntries(needed), ...readDependsOn(reader) };
 }
 
 function readDependsOn(reader: ServiceReader): Service["dependsOn"] {

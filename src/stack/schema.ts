@@ -66,9 +66,12 @@ const longVolume = z.strictObject({
     .strictObject({
       create_host_path: boolean.optional(),
       recursive: z.enum(["enabled", "disabled"]).optional(),
+      propagation: z.enum(["private", "rprivate", "slave", "rslave", "shared", "rshared"]).optional(),
+      selinux: z.enum(["z", "Z"]).optional(),
     })
     .optional(),
-  volume: z.strictObject({ nocopy: boolean.optional() }).optional(),
+  consistency: z.string().optional().describe("Of Docker Desktop; changes nothing here"),
+  volume: z.strictObject({ nocopy: boolean.optional(), labels: listOrMap.optional() }).optional(),
   tmpfs: z.strictObject({ size: bytes.optional(), mode: integer.optional() }).optional(),
 });
 
@@ -84,6 +87,12 @@ const attachment = z.union(
       aliases: list.optional(),
       ipv4_address: z.string().optional(),
       priority: number.optional(),
+      mac_address: z.string().optional(),
+      interface_name: z
+        .string()
+        .regex(/^[a-zA-Z0-9_.-]{1,15}$/, { error: "expected at most 15 letters, digits, _ . -" })
+        .optional(),
+      gw_priority: number.optional().describe("The default route goes by the network with the highest"),
     }),
     z.null(),
   ],
@@ -152,6 +161,8 @@ const envFile = z.union(
 const ulimit = z.union([integer, z.strictObject({ soft: integer, hard: integer })], {
   error: "expected a number, or soft and hard",
 });
+
+const deviceRates = z.array(z.strictObject({ path: z.string(), rate: stringOrNumber }));
 
 /** A service's or a build's use of a secret. */
 const secretUse = z.union(
@@ -303,6 +314,28 @@ export const serviceSchema = z.strictObject({
     .string()
     .regex(/^(host|private|shareable)$/, { error: "expected host or private" })
     .optional(),
+  uts: z.enum(["host", ""], { error: "expected host" }).optional(),
+  cgroup: z.enum(["host", "private"]).optional(),
+  userns_mode: z.string().optional(),
+  isolation: z.string().optional(),
+  mac_address: z.string().optional().describe("Of the first network"),
+  device_cgroup_rules: list.optional(),
+  mem_swappiness: integer.optional(),
+  oom_kill_disable: boolean.optional(),
+  blkio_config: z
+    .strictObject({
+      weight: integer.optional(),
+      weight_device: z.array(z.strictObject({ path: z.string(), weight: integer })).optional(),
+      device_read_bps: deviceRates.optional(),
+      device_write_bps: deviceRates.optional(),
+      device_read_iops: deviceRates.optional(),
+      device_write_iops: deviceRates.optional(),
+    })
+    .optional(),
+  volumes_from: z
+    .array(z.string())
+    .optional()
+    .describe("SERVICE or SERVICE:ro: its binds and named volumes too"),
   oom_score_adj: integer.optional(),
   labels: listOrMap.optional(),
   label_file: strings.optional().describe("Files of NAME=VALUE lines, below labels"),

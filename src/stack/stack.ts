@@ -36,6 +36,17 @@ export interface ServiceFile {
   mode: number;
 }
 
+/** A service's place in a network. */
+export interface ServiceNetwork {
+  aliases: string[];
+  ipv4: string | undefined;
+  mac?: string | undefined;
+  /** Undefined for eth0, eth1 … */
+  interface?: string | undefined;
+  /** The default route goes by the network of which this is highest. */
+  gatewayPriority?: number | undefined;
+}
+
 export type Condition = "service_started" | "service_healthy" | "service_completed_successfully";
 
 export interface Healthcheck {
@@ -55,6 +66,8 @@ export type ServiceMount =
       readOnly: boolean;
       recursive: boolean;
       createSource: boolean;
+      /** Mounts that come at the source later are seen. */
+      propagation?: "slave" | undefined;
     }
   /** `source` is a key of the stack's volumes, or empty for an anonymous volume. */
   | { type: "volume"; source: string; target: string; readOnly: boolean; noCopy: boolean }
@@ -94,6 +107,34 @@ export type PullPolicy =
   /** `build`: built each time, and never pulled. */
   { when: "missing" | "always" | "never" | "build" } | { when: "refresh"; afterMs: number };
 
+/** A limit of one block device, which is named by its path. */
+export interface DeviceLimit {
+  device: string;
+  value: number;
+}
+
+export interface BlockIo {
+  /** 10 to 1000. */
+  weight: number | undefined;
+  weights: DeviceLimit[];
+  /** Bytes or operations a second. */
+  readBps: DeviceLimit[];
+  writeBps: DeviceLimit[];
+  readIops: DeviceLimit[];
+  writeIops: DeviceLimit[];
+}
+
+export interface KernelOptions {
+  utsMode: "private" | "host";
+  cgroupMode: "private" | "host";
+  /** `c 1:3 rwm`. */
+  deviceRules: string[];
+  /** 0 to 100. */
+  swappiness: number | undefined;
+  oomKillDisable: boolean;
+  blockIo: BlockIo | undefined;
+}
+
 export interface Service {
   name: string;
   files: ServiceFile[];
@@ -115,7 +156,7 @@ export interface Service {
   expose: string[];
   networkMode: "bridge" | "none" | "host" | `service:${string}`;
   /** By key of the stack's networks, in order of priority. */
-  networks: Record<string, { aliases: string[]; ipv4: string | undefined }>;
+  networks: Record<string, ServiceNetwork>;
   dns: string[];
   dnsSearch: string[];
   dnsOptions: string[];
@@ -138,6 +179,7 @@ export interface Service {
   ulimits: Record<string, { soft: number; hard: number }>;
   sysctls: Record<string, string>;
   shmSize: number;
+  kernel: KernelOptions;
   pidMode: "private" | "host";
   ipcMode: "private" | "host";
   oomScoreAdj: number;

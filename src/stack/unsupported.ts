@@ -1,37 +1,95 @@
-/** Keys of the Compose specification that bay knows and cannot do yet: using one is an error that says so. */
+/** Keys of the Compose specification that bay knows and does not carry out, each with the reason. */
 
-const words = (text: string) => new Set(text.trim().split(/\s+/));
+const WINDOWS = "it is an option of Windows containers";
+const GPU = "there is no support for GPUs and other accelerators";
+const IPV6 = "bay's networks have IPv4 alone";
 
-export const UNSUPPORTED: { at: RegExp; keys: ReadonlySet<string> }[] = [
+/** For a key at a place (a regular expression of the path with dots) the reason. */
+const UNSUPPORTED: { at: RegExp; keys: Readonly<Record<string, string>> }[] = [
   {
-    at: /^services\.[^.]+\.build$/,
-    keys: words("isolation provenance sbom"),
+    at: /^$/,
+    keys: { models: "bay runs no models; a service with a model's server does" },
   },
-  { at: /^$/, keys: words("models") },
   {
     at: /^services\.[^.]+$/,
-    keys: words(`blkio_config cgroup cgroup_parent cpu_count cpu_percent cpu_rt_period
-      cpu_rt_runtime credential_spec develop device_cgroup_rules external_links gpus isolation
-      mac_address mem_swappiness models oom_kill_disable post_start pre_stop provider
-      runtime storage_opt use_api_socket userns_mode uts volumes_from`),
+    keys: {
+      cgroup_parent: "bay keeps its containers below one control group, by which it finds them again",
+      cpu_count: WINDOWS,
+      cpu_percent: WINDOWS,
+      cpu_rt_period: "distributions' kernels have no real-time groups; cpus and cpu_shares divide the time",
+      cpu_rt_runtime: "distributions' kernels have no real-time groups; cpus and cpu_shares divide the time",
+      credential_spec: WINDOWS,
+      develop: "there is no watch mode yet",
+      external_links: "containers of other stacks are reached on a network that both have, by their names",
+      gpus: GPU,
+      models: "bay runs no models; a service with a model's server does",
+      post_start: "hooks are not there yet",
+      pre_stop: "hooks are not there yet",
+      provider: "bay runs containers, and no programs of others that provide services",
+      runtime: "bay is the runtime itself",
+      storage_opt: "a container's layer has no size of its own; a volume of a file system with quotas has",
+      use_api_socket: "it gives the container all rights on the host",
+    },
+  },
+  {
+    at: /^services\.[^.]+\.build$/,
+    keys: {
+      isolation: WINDOWS,
+      provenance: "images have no attestations yet",
+      sbom: "images have no attestations yet",
+    },
   },
   {
     at: /^services\.[^.]+\.deploy$/,
-    keys: words("rollback_config update_config"),
+    keys: {
+      rollback_config: "there are no rolling updates yet",
+      update_config: "there are no rolling updates yet",
+    },
   },
-  { at: /^services\.[^.]+\.deploy\.resources\.reservations$/, keys: words("devices generic_resources pids") },
+  {
+    at: /^services\.[^.]+\.deploy\.resources\.reservations$/,
+    keys: { devices: GPU, generic_resources: "they count among several hosts", pids: "only limits has it" },
+  },
   {
     at: /^services\.[^.]+\.networks\.[^.]+$/,
-    keys: words("driver_opts gw_priority interface_name ipv6_address link_local_ips mac_address"),
+    keys: {
+      driver_opts: "a container's link has no options",
+      ipv6_address: IPV6,
+      link_local_ips: "a container has one address on each network",
+    },
   },
-  { at: /^services\.[^.]+\.volumes\.\d+$/, keys: words("consistency image") },
-  { at: /^services\.[^.]+\.volumes\.\d+\.(bind|volume)$/, keys: words("propagation selinux subpath labels") },
-  { at: /^networks\.[^.]+\.ipam(\.config\.\d+)?$/, keys: words("options ip_range aux_addresses") },
-  { at: /^images\.[^.]+$/, keys: words("build registry") },
+  { at: /^services\.[^.]+\.volumes\.\d+$/, keys: { image: "a volume cannot be an image yet" } },
+  {
+    at: /^services\.[^.]+\.volumes\.\d+\.volume$/,
+    keys: { subpath: "a volume is mounted whole" },
+  },
+  {
+    at: /^networks\.[^.]+\.ipam(\.config\.\d+)?$/,
+    keys: {
+      options: "the default IPAM driver has none",
+      ip_range: "addresses come from the whole subnet",
+      aux_addresses: "addresses are given by ipv4_address",
+    },
+  },
+  {
+    at: /^(secrets|configs)\.[^.]+$/,
+    keys: {
+      external:
+        "bay keeps no secrets and configs by themselves: say where the content is, by file or environment",
+      driver: "there are no drivers of secrets",
+      driver_opts: "there are no drivers of secrets",
+      template_driver: "there are no templates; a config's content has its variables replaced",
+    },
+  },
+  {
+    at: /^images\.[^.]+$/,
+    keys: { build: "a service's build: makes an image", registry: "an image of a registry needs no entry" },
+  },
 ];
 
-/** True where Compose (or bay's design) has this key and bay does not support it yet. */
-export function isUnsupported(path: readonly string[], key: string): boolean {
+/** Why a key that Compose (or bay's design) has is not carried out; undefined for every other key. */
+export function whyUnsupported(path: readonly string[], key: string): string | undefined {
   const at = path.join(".");
-  return UNSUPPORTED.some((rule) => rule.at.test(at) && rule.keys.has(key));
+  const rule = UNSUPPORTED.find((each) => each.at.test(at) && Object.hasOwn(each.keys, key));
+  return rule?.keys[key];
 }

@@ -154,7 +154,11 @@ async function createOneOff(manager: Services["manager"], body: RunRequest) {
       ...mounts,
     ],
     ports: [...(body.servicePorts ? config.ports : []), ...ports],
-    networks: config.networks.map((attachment) => ({ ...attachment, aliases: [], ipv4: undefined })),
+    networks: config.networks.map(({ network }) => ({
+      network,
+      aliases: [],
+      ipv4: undefined,
+    })),
     labels: { ...config.labels, [LABELS.oneOff]: "True" },
   };
   return withFiles(manager, stack, whole, () => manager.create(whole));

@@ -1,7 +1,7 @@
 /** cgroup v1 (cgroups(7)): one hierarchy per controller. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { SpecDeviceRule, SpecResources } from "../spec.ts";
+import type { SpecBlockIo, SpecDeviceRule, SpecResources } from "../spec.ts";
 import type { Cgroup, CgroupManager, CgroupStats } from "./cgroup.ts";
 import {
   killAll,
@@ -15,6 +15,12 @@ import {
 } from "./files.ts";
 
 const CONTROLLERS = ["memory", "cpu", "cpuacct", "pids", "freezer", "devices", "blkio"] as const;
+const THROTTLES = [
+  { key: "throttleReadBpsDevice", file: "read_bps_device", name: "device_read_bps" },
+  { key: "throttleWriteBpsDevice", file: "write_bps_device", name: "device_write_bps" },
+  { key: "throttleReadIOPSDevice", file: "read_iops_device", name: "device_read_iops" },
+  { key: "throttleWriteIOPSDevice", file: "write_iops_device", name: "device_write_iops" },
+] as const;
 const UNLIMITED = 2 ** 62;
 
 /** Mount points by controller, from mountinfo (proc(5)). */
@@ -104,8 +110,7 @@ class CgroupV1 implements Cgroup {
     if (cpu?.cpus !== undefined || cpu?.mems !== undefined) this.#applyCpuset(cpu.cpus ?? "", cpu.mems ?? "");
     if (pids)
       setLimit(join(this.#directory("pids"), "pids.max"), pids.limit > 0 ? pids.limit : "max", "pids_limit");
-    if (blockIO?.weight)
-      setLimit(join(this.#directory("blkio"), "blkio.bfq.weight"), blockIO.weight, "blkio_config.weight");
+    if (blockIO) this.#applyBlockIo(blockIO);
     if (devices) this.#applyDevices(devices);
   }
 
@@ -136,6 +141,17 @@ class CgroupV1 implements Cgroup {
     if (memory.swappiness !== undefined)
       setLimit(join(directory, "memory.swappiness"), memory.swappiness, "mem_swappiness");
     if (memory.disableOOMKiller) setLimit(join(directory, "memory.oom_control"), 1, "oom_kill_disable");
+  }
+
+  #applyBlockIo(limits: SpecBlockIo): void {
+    const set = (file: string, value: string | number, name: string) =>
+      setLimit(join(this.#directory("blkio"), `blkio.${file}`), value, `blkio_config.${name}`);
+    if (limits.weight) set("bfq.weight", limits.weight, "weight");
+    for (const { major, minor, weight } of limits.weightDevice ?? [])
+      set("bfq.weight_device", `${major}:${minor} ${weight}`, "weight_device");
+    for (const { key, file, name } of THROTTLES)
+      for (const { major, minor, rate } of limits[key] ?? [])
+        set(`throttle.${file}`, `${major}:${minor} ${rate}`, name);
   }
 
   /** A cpuset must be complete before anyone joins, so it is made only where it is asked for. */

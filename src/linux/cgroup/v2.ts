@@ -1,12 +1,23 @@
 /** cgroup v2 (the kernel's admin-guide/cgroup-v2): one tree with every controller. */
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { SpecResources } from "../spec.ts";
+import { BayError } from "../../errors.ts";
+import type { SpecBlockIo, SpecResources } from "../spec.ts";
 import type { Cgroup, CgroupManager, CgroupStats } from "./cgroup.ts";
 import { attachDeviceFilter } from "./device-filter.ts";
 import { killAll, readKey, readNumber, readPids, readText, removeGroup, setLimit } from "./files.ts";
 
+const THROTTLES = [
+  { key: "throttleReadBpsDevice", unit: "rbps", name: "device_read_bps" },
+  { key: "throttleWriteBpsDevice", unit: "wbps", name: "device_write_bps" },
+  { key: "throttleReadIOPSDevice", unit: "riops", name: "device_read_iops" },
+  { key: "throttleWriteIOPSDevice", unit: "wiops", name: "device_write_iops" },
+] as const;
 const WANTED = ["cpu", "memory", "pids", "cpuset", "io"];
+
+/** What only cgroup v1 has. */
+const missing = (name: string) =>
+  new BayError("CGROUP_LIMIT", `cgroup v2 has no ${name}`, { hint: "leave it out on this host" });
 
 /** OCI's shares (2 to 262144) as a weight (1 to 10000), by the mapping that runc uses. */
 export function sharesToWeight(shares: number): number {
@@ -101,10 +112,23 @@ class CgroupV2 implements Cgroup {
     if (cpu?.cpus !== undefined) set("cpuset.cpus", cpu.cpus || "\n", "cpuset");
     if (cpu?.mems !== undefined) set("cpuset.mems", cpu.mems || "\n", "cpuset mems");
     if (pids) set("pids.max", pids.limit > 0 ? pids.limit : "max", "pids_limit");
-    if (blockIO?.weight) set("io.bfq.weight", blockIO.weight, "blkio_config.weight");
+    if (memory?.swappiness !== undefined) throw missing("mem_swappiness");
+    if (memory?.disableOOMKiller) throw missing("oom_kill_disable");
+    if (blockIO) this.#applyBlockIo(blockIO);
     if (devices && !devices.some(({ allow, type }) => allow && (type === "a" || !type))) {
       attachDeviceFilter(this.#directory, devices);
     }
+  }
+
+  #applyBlockIo(limits: SpecBlockIo): void {
+    const set = (file: string, value: string | number, name: string) =>
+      setLimit(join(this.#directory, file), value, `blkio_config.${name}`);
+    if (limits.weight) set("io.bfq.weight", limits.weight, "weight");
+    for (const { major, minor, weight } of limits.weightDevice ?? [])
+      set("io.bfq.weight", `${major}:${minor} ${weight}`, "weight_device");
+    for (const { key, unit, name } of THROTTLES)
+      for (const { major, minor, rate } of limits[key] ?? [])
+        set("io.max", `${major}:${minor} ${unit}=${rate}`, name);
   }
 
   read(): SpecResources {

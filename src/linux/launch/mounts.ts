@@ -33,6 +33,8 @@ const PLAIN_OPTIONS = new Set([
   "rbind",
   "private",
   "rprivate",
+  "slave",
+  "rslave",
 ]);
 const STANDARD_DEVICES: SpecDevice[] = [
   { path: "/dev/null", type: "c", major: 1, minor: 3 },
@@ -58,6 +60,8 @@ interface MountPlan {
   /** The descriptor of the detached bind; undefined for a file system that is made after the pivot. */
   bindFd: number | undefined;
   isFile: boolean;
+  /** Mounts that come at the source later are seen. */
+  isSlave: boolean;
 }
 
 function planMount(mount: SpecMount, index: number): MountPlan {
@@ -70,7 +74,7 @@ function planMount(mount: SpecMount, index: number): MountPlan {
   }
   const isBind =
     mount.type === "bind" || (mount.options ?? []).some((option) => option === "bind" || option === "rbind");
-  if (!isBind) return { mount, attributes, data, bindFd: undefined, isFile: false };
+  if (!isBind) return { mount, attributes, data, bindFd: undefined, isFile: false, isSlave: false };
   let isFile: boolean;
   try {
     isFile = !statSync(mount.source ?? "").isDirectory();
@@ -79,16 +83,20 @@ function planMount(mount: SpecMount, index: number): MountPlan {
   }
   if (data.length > 0)
     throw new BayError("MOUNT_OPTION", `mount option ${data.join(", ")} of ${mount.destination}`);
-  return { mount, attributes, data, bindFd: FD.firstBind + index, isFile };
+  const isSlave = (mount.options ?? []).some((option) => option === "slave" || option === "rslave");
+  return { mount, attributes, data, bindFd: FD.firstBind + index, isFile, isSlave };
 }
 
 /** Adds both phases. */
 export function addMounts(program: ProgramBuilder, request: LaunchRequest): void {
   const { spec } = request;
   const plans = spec.mounts.map(planMount);
-  program.call("mount", [0, "/", 0, abi.MS_REC | abi.MS_PRIVATE, 0], { about: "make / private" });
+  // what is no slave now cannot be one later; binds that are not to be are made private one by one
+  const hasSlaves = plans.some(({ isSlave }) => isSlave);
+  const propagation = hasSlaves ? abi.MS_SLAVE : abi.MS_PRIVATE;
+  program.call("mount", [0, "/", 0, abi.MS_REC | propagation, 0], { about: "cut / off from the host's" });
   addRoot(program, request);
-  for (const plan of plans) if (plan.bindFd !== undefined) openBind(program, plan, plan.bindFd);
+  for (const plan of plans) if (plan.bindFd !== undefined) openBind(program, plan, plan.bindFd, hasSlaves);
 
   program.call("chdir", [spec.root.path]);
   program.call("pivot_root", [".", "."]);
@@ -117,14 +125,15 @@ function addRoot(program: ProgramBuilder, request: LaunchRequest): void {
   program.call("mount", ["overlay", spec.root.path, "overlay", 0, options], { about: "mount the overlay" });
 }
 
-function openBind(program: ProgramBuilder, plan: MountPlan, fd: number): void {
+function openBind(program: ProgramBuilder, plan: MountPlan, fd: number, hasSlaves: boolean): void {
   const recursive = plan.mount.options?.includes("rbind") ? abi.AT_RECURSIVE : 0;
   resultAs(program, fd, (store) => {
     const flags = abi.OPEN_TREE_CLONE | abi.OPEN_TREE_CLOEXEC | recursive;
     program.call("open_tree", [abi.AT_FDCWD, plan.mount.source ?? "", flags], { store });
   });
-  if (plan.attributes === 0) return;
-  const attributes = program.struct([plan.attributes, 0, 0, 0]);
+  const propagation = hasSlaves && !plan.isSlave ? abi.MS_PRIVATE : 0;
+  if (plan.attributes === 0 && propagation === 0) return;
+  const attributes = program.struct([plan.attributes, 0, propagation, 0]);
   program.call("mount_setattr", [fd, "", abi.AT_EMPTY_PATH | recursive, attributes, 32], {
     about: `set the options of ${plan.mount.destination}`,
   });

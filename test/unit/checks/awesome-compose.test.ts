@@ -13,7 +13,10 @@ const FOLDERS = existsSync(DATA) ? readdirSync(DATA).sort() : [];
 const NEEDED: Record<string, Record<string, string>> = { plex: { PLEX_MEDIA_PATH: "/srv/media" } };
 /** Services that cannot run on a host of this kind, and what says so. */
 const REFUSED: Record<string, RegExp[]> = {
-  "wasmedge-kafka-mysql": [/etl\.platform: this host runs linux\/\w+, not wasi\/wasm/, /etl\.runtime is not/],
+  "wasmedge-kafka-mysql": [
+    /etl\.platform: this host runs linux\/\w+, not wasi\/wasm/,
+    /etl\.runtime is not supported: bay is/,
+  ],
   "wasmedge-mysql-nginx": [/backend\.platform: this host runs/, /backend\.runtime is not supported/],
 };
 const load = (folder: string) =>

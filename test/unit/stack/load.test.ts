@@ -53,7 +53,7 @@ volumes: { data: }
     expect(text).toContain('bay.yaml:4:5: error: unknown key "helthcheck" in services.web');
     expect(text).toContain("did you mean healthcheck?");
     expect(text).toContain("4 |     helthcheck: {}");
-    expect(text).toContain("services.web.gpus is not supported yet");
+    expect(text).toContain("services.web.gpus is not supported: there is no support for GPUs");
     expect(text).toContain("services.db.image: expected a string, got a list");
     expect(text).toContain("bay.yaml:5:13: error: services.web.ports.0: 99999 is no port");
     expect(text).toContain(
