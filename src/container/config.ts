@@ -64,6 +64,16 @@ export interface DeviceConfig {
   access: string;
 }
 
+/** A command that runs in the container after its start, or before its stop. */
+export interface HookConfig {
+  args: string[];
+  env: string[];
+  /** Undefined for the container's own. */
+  user: string | undefined;
+  workdir: string | undefined;
+  privileged: boolean;
+}
+
 /** Rarer options of the kernel; absent where they are as usual. */
 export interface KernelConfig {
   utsMode?: "host";
@@ -145,6 +155,7 @@ export interface ContainerConfig {
   sysctls: Record<string, string>;
   shmSize: number;
   kernel?: KernelConfig;
+  hooks?: { postStart: HookConfig[]; preStop: HookConfig[] };
   pidMode: "private" | "host";
   ipcMode: "private" | "host";
   oomScoreAdj: number;

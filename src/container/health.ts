@@ -1,7 +1,7 @@
 /** Health checks (Compose healthcheck, Docker HEALTHCHECK): probes run as execs, and their verdict. */
-import { Exec } from "./exec.ts";
 import type { Host } from "./host.ts";
 import type { ContainerRecord, HealthResult, HealthStatus } from "./record.ts";
+import { type InsideResult, runInside } from "./run-inside.ts";
 
 const KEPT_RESULTS = 5;
 const MAX_OUTPUT = 4096;
@@ -55,39 +55,11 @@ export class HealthMonitor {
     if (this.status !== before) this.onChange(this.status);
   }
 
-  async #run(): Promise<{ exitCode: number; output: string }> {
+  #run(): Promise<InsideResult> {
     const { health } = this.record.config;
     const [kind, ...rest] = health!.test;
     const args = kind === "CMD-SHELL" ? ["/bin/sh", "-c", rest.join(" ")] : rest;
-    const exec = new Exec(this.host, this.record, {
-      args,
-      env: [],
-      user: undefined,
-      workdir: undefined,
-      tty: false,
-      attachStdin: false,
-      privileged: false,
-      consoleSize: undefined,
-    });
-    let output = "";
-    exec.on("output", (_stream: number, bytes: Buffer) => {
-      if (output.length < MAX_OUTPUT) output += bytes.toString("utf8").slice(0, MAX_OUTPUT - output.length);
-    });
-    const ended = new Promise<number>((resolve) => exec.once("end", resolve));
-    try {
-      this.host.trackExec(exec);
-      await exec.start();
-    } catch (error) {
-      return { exitCode: -1, output: (error as Error).message };
-    }
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<"late">((resolve) => {
-      timer = setTimeout(resolve, health!.timeoutMs, "late");
-    });
-    const result = await Promise.race([ended, late]);
-    clearTimeout(timer);
-    if (result !== "late") return { exitCode: result, output };
-    exec.kill();
-    return { exitCode: -1, output: `the check took longer than ${health!.timeoutMs} ms` };
+    const limits = { timeoutMs: health!.timeoutMs, maxOutput: MAX_OUTPUT };
+    return runInside(this.host, this.record, { args }, limits);
   }
 }

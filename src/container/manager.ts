@@ -36,6 +36,7 @@ import { EventLog } from "./events.ts";
 import type { Exec } from "./exec.ts";
 import { GivenFiles } from "./given-files.ts";
 import type { HealthMonitor } from "./health.ts";
+import { runHooks } from "./hooks.ts";
 import type { Host } from "./host.ts";
 import { limitsMatch } from "./limits.ts";
 import { LogCollector } from "./logs/collector.ts";
@@ -64,6 +65,8 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   readonly #companions: Companions;
   readonly #runs: Runs;
   readonly #execs = new Map<string, Exec>();
+  /** Containers whose hooks run just now. */
+  readonly #hooking = new Set<string>();
   readonly #tasks = new Map<string, Task>();
   readonly #taskNetworks: TaskNetworks;
   readonly #ended: Socket;
@@ -105,6 +108,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
       this.emit(`end:${record.id}`, record.state.exitCode);
       this.#removeOneOff(record);
     });
+    this.#runs.on("restarted", (record: ContainerRecord) => void this.#startHooks(record).catch(() => {}));
     this.#runs.on("warning", (text) => this.emit("warning", text));
     this.#ended = listenForEnds(endedFifo(this), (token) => this.#announced(token));
   }
@@ -232,9 +236,9 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     return record;
   }
 
-  /** Starts a container that does not run. Throws what stopped it, and the record says so too. */
-  start(id: string): Promise<void> {
-    return this.#records.queue(id, async (record) => {
+  /** Starts a container that does not run, and runs its hooks. Throws what stopped it, and the record says so too. */
+  async start(id: string): Promise<void> {
+    await this.#records.queue(id, async (record) => {
       if (isRunning(record)) return;
       this.#runs.cancelRestart(record.id);
       record.state.wanted = "running";
@@ -246,6 +250,35 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
         throw error;
       }
     });
+    await this.#startHooks(this.get(id));
+  }
+
+  /** Hooks that have not run since the start; one that hangs keeps no stop waiting. Throws HOOK_FAILED, and the record says so too. */
+  async #startHooks(record: ContainerRecord): Promise<void> {
+    const { state } = record;
+    if (!state.hasHooksLeft || !isRunning(record) || this.#hooking.has(record.id)) return;
+    this.#hooking.add(record.id);
+    try {
+      await runHooks(this, record, "postStart");
+    } catch (error) {
+      if (!isRunning(record)) return; // it was stopped meanwhile
+      state.error = messageOf(error);
+      throw error;
+    } finally {
+      this.#hooking.delete(record.id);
+      state.hasHooksLeft = false;
+      if (this.#records.has(record.id)) this.#records.save(record);
+    }
+  }
+
+  /** What they do is a service to the container: it is stopped all the same where they fail, or take longer than its stop may. */
+  async #stopHooks(record: ContainerRecord, graceMs: number): Promise<void> {
+    if (!record.config.hooks?.preStop.length || record.state.status !== "running") return;
+    try {
+      await runHooks(this, record, "preStop", graceMs);
+    } catch (error) {
+      this.emit("warning", messageOf(error));
+    }
   }
 
   /** Stops a container: its stop signal, and SIGKILL after the grace period. One that does not run is left as it is. */
@@ -259,10 +292,13 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
       if (!isRunning(current)) return this.#records.save(current);
       if (current.state.status === "paused") this.cgroupOf(current.id).freeze(false);
       const ended = this.waitForEnd(current.id);
+      const grace = graceMs ?? current.config.stopGraceMs;
+      if (grace > 0) await this.#stopHooks(current, grace);
+      if (!isRunning(current)) return this.#records.save(current);
       const signal = stopSignalOf(current);
       this.#publish(current, "kill", { signal: String(signal) });
       this.#signal(current, signal);
-      if (!(await within(ended, graceMs ?? current.config.stopGraceMs))) {
+      if (!(await within(ended, grace))) {
         this.#signal(current, 9);
         if (!(await within(ended, 2000))) this.cgroupOf(current.id).kill();
         if (!(await within(ended, 8000)))
@@ -491,6 +527,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     const { kept } = this.networks.ports;
     kept.adopt();
     await Promise.all(this.list().map((record) => this.#runs.adopt(record)));
+    for (const record of this.list()) void this.#startHooks(record).catch(() => {});
     kept.settle();
     this.networks.firewall.apply();
     this.saveRules();

@@ -28,6 +28,8 @@ export interface ContainerState {
   /** The number of the signal that ended it; absent where it ended by itself. */
   signal?: number | undefined;
   error: string;
+  /** Its hooks after the start have not ended; a bayd that was killed meanwhile runs them again. */
+  hasHooksLeft?: boolean;
   restartCount: number;
   /** The run of another container whose network this one joined: its ID and start time. */
   joinedRun?: string;

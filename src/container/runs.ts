@@ -26,7 +26,7 @@ import { openLogs, prepareContainer, programFile, runDirectory, startProcess } f
 const KILLED = 9;
 const MACHINE_WENT_DOWN = 255 << 8;
 
-/** Emits `action` (record, name, attributes), `ended` (record), `changed` (record) and `warning` (text). */
+/** Emits `action` (record, name, attributes), `restarted` (record), `ended` (record), `changed` (record) and `warning` (text). */
 export class Runs extends EventEmitter {
   /** Ends that are being worked through: a start or removal waits for them. */
   readonly #settling = new Map<string, Promise<void>>();
@@ -63,6 +63,7 @@ export class Runs extends EventEmitter {
         signal: undefined,
         error: "",
       });
+      if (record.config.hooks?.postStart.length) state.hasHooksLeft = true;
       this.records.save(record);
       if (record.config.tty) this.#openTerminal(record, launched);
       if (state.boundPorts.length > 0) await this.host.networks.firewall.sync();
@@ -249,6 +250,10 @@ export class Runs extends EventEmitter {
       const attempt = this.records.queue(record.id, async (current) => {
         if (current.state.wanted === "running" && !isRunning(current)) await this.start(current);
       });
+      void attempt.then(
+        () => this.emit("restarted", record),
+        () => {},
+      );
       attempt.catch(() => {
         if (record.state.wanted !== "running" || !this.records.has(record.id)) return;
         record.state.status = "restarting";

@@ -2,7 +2,7 @@
  * Comparing a container with what it should be, field by field. Each field says how it is called in the stack
  * file and whether it changes on the live container or only by a new one. Pure.
  */
-import { type ContainerConfig, LABELS } from "../container/index.ts";
+import { type ContainerConfig, type HookConfig, LABELS } from "../container/index.ts";
 
 export interface FieldChange {
   /** As in the stack file: mem_limit, environment.DEBUG. */
@@ -109,6 +109,9 @@ const FIELDS: Field[] = [
   one("shm_size", false, ({ shmSize }) => showBytes(shmSize)),
   one("pid", false, ({ pidMode }) => (pidMode === "host" ? "host" : undefined)),
   one("ipc", false, ({ ipcMode }) => (ipcMode === "host" ? "host" : undefined)),
+  // what has run after the start is not undone; what runs before the stop is to come
+  one("post_start", false, ({ hooks }) => json(hooks?.postStart ?? [])),
+  one("pre_stop", true, ({ hooks }) => json(hooks?.preStop ?? [])),
   one("uts", false, ({ kernel }) => kernel?.utsMode),
   one("cgroup", false, ({ kernel }) => kernel?.cgroupMode),
   one("device_cgroup_rules", false, ({ kernel }) => json(kernel?.deviceRules ?? [])),
@@ -200,11 +203,15 @@ function withoutChosen(
 function show(field: string, part: string, value: Shown): string {
   if (value === undefined) return "(none)";
   if ((field === "environment" || field === "labels") && SECRET.test(part)) return "(hidden)";
+  if (field === "post_start" || field === "pre_stop")
+    return cut(showHooks(JSON.parse(value) as HookConfig[]));
   // another content is seen, and nothing of it
   const text =
     value === "" ? '""' : field === "secrets" ? value.replace(/ [0-9a-f]{12} /, " (hidden) ") : value;
-  return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN - 1)}…` : text;
+  return cut(text);
 }
+
+const cut = (text: string) => (text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN - 1)}…` : text);
 
 /** What a secret says is not shown, and not its digest either, by which it could be guessed. */
 function showFiles({ files = [] }: ContainerConfig, kind: "secret" | "config"): Record<string, string> {
@@ -241,6 +248,23 @@ function showPort({
   protocol,
 }: ContainerConfig["ports"][number]): string {
   return `${hostAddress ? `${hostAddress}:` : ""}${hostPort ?? ""}${hostPortEnd ? `-${hostPortEnd}` : ""}:${containerPort}${protocol === "tcp" ? "" : "/udp"}`;
+}
+
+/** Variables by their names alone: they may be secret. */
+function showHooks(hooks: readonly HookConfig[]): string {
+  return hooks
+    .map(({ args, user, workdir, privileged, env }) =>
+      [
+        JSON.stringify(args),
+        user && `as ${user}`,
+        workdir && `in ${workdir}`,
+        privileged && "privileged",
+        env.length > 0 && `with ${env.map((entry) => entry.split("=", 1)[0]).join(", ")}`,
+      ]
+        .filter(Boolean)
+        .join(" "),
+    )
+    .join("; ");
 }
 
 function showHealth(health: NonNullable<ContainerConfig["health"]>): string {

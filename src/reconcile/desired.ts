@@ -81,6 +81,7 @@ export function desiredConfig(
     sysctls: service.sysctls,
     shmSize: service.shmSize,
     ...desiredKernel(service.kernel),
+    ...desiredHooks(service.hooks),
     pidMode: service.pidMode,
     ipcMode: service.ipcMode,
     oomScoreAdj: service.oomScoreAdj,
@@ -92,6 +93,17 @@ export function desiredConfig(
     stdinOnce: false,
     log: service.log,
   };
+}
+
+function desiredHooks({ postStart, preStop }: Service["hooks"]): Pick<ContainerConfig, "hooks"> {
+  if (postStart.length + preStop.length === 0) return {};
+  const all = (hooks: Service["hooks"]["preStop"]) =>
+    hooks.map(({ command, environment, ...rest }) => ({
+      ...rest,
+      args: command,
+      env: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
+    }));
+  return { hooks: { postStart: all(postStart), preStop: all(preStop) } };
 }
 
 /** What is as usual is not said, so that a container of before is no other. */

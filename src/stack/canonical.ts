@@ -6,6 +6,7 @@ import type { PortMapping } from "./ports.ts";
 import type {
   GivenContent,
   Healthcheck,
+  Hook,
   PullPolicy,
   Service,
   ServiceFile,
@@ -103,6 +104,8 @@ function composeService(service: Service): Mapping {
     pid: service.pidMode === "host" ? "host" : undefined,
     ipc: service.ipcMode === "host" ? "host" : undefined,
     ...composeKernel(service.kernel),
+    post_start: service.hooks.postStart.map(composeHook),
+    pre_stop: service.hooks.preStop.map(composeHook),
     oom_score_adj: service.oomScoreAdj || undefined,
     labels: service.labels,
     annotations: service.annotations,
@@ -128,6 +131,9 @@ function composeService(service: Service): Mapping {
     attach: service.attach ? undefined : false,
   });
 }
+
+const composeHook = ({ command, environment, user, workdir, privileged }: Hook): Mapping =>
+  filled({ command, user, privileged: privileged || undefined, working_dir: workdir, environment });
 
 function composeKernel(kernel: Service["kernel"]): Mapping {
   const { blockIo } = kernel;

@@ -4,8 +4,8 @@ import { resolve } from "node:path";
 import { messageOf } from "../errors.ts";
 import { parseDotenv, parseRawEnv } from "./dotenv.ts";
 import { toMapping } from "./merge.ts";
-import { type ServiceReader, strings, textMap, truth } from "./service-reader.ts";
-import type { Condition, PullPolicy, Service } from "./stack.ts";
+import { optionalText, type ServiceReader, strings, textMap, truth } from "./service-reader.ts";
+import type { Condition, Hook, PullPolicy, Service } from "./stack.ts";
 import { splitWords } from "./values.ts";
 import { readVolumesFrom } from "./volumes-from.ts";
 
@@ -16,6 +16,26 @@ export function readCommand(reader: ServiceReader, key: "command" | "entrypoint"
   const split = splitWords(value);
   if (!split) reader.bad([key], "a quote is not closed");
   return split ?? [];
+}
+
+/** `post_start` or `pre_stop`. */
+export function readHooks(reader: ServiceReader, key: "post_start" | "pre_stop"): Hook[] {
+  return (reader.input[key] ?? []).map((hook, index) => {
+    const { command, user, working_dir: workdir, privileged, environment } = hook;
+    const words = Array.isArray(command) ? command.map(String) : splitWords(command);
+    if (!words?.length) reader.bad([key, index, "command"], words ? "says nothing" : "a quote is not closed");
+    const given = Object.entries(toMapping(environment)).flatMap(([name, value]) => {
+      const text = value === null ? reader.context.variables(name) : String(value);
+      return text === undefined ? [] : [[name, text] as const];
+    });
+    return {
+      command: words ?? [],
+      environment: Object.fromEntries(given),
+      user: optionalText(user),
+      workdir: optionalText(workdir),
+      privileged: truth(privileged),
+    };
+  });
 }
 
 /** Those of label_file, and over them the file's own. */

@@ -162,6 +162,16 @@ const ulimit = z.union([integer, z.strictObject({ soft: integer, hard: integer }
   error: "expected a number, or soft and hard",
 });
 
+const hooks = z.array(
+  z.strictObject({
+    command: z.union([z.string(), z.array(stringOrNumber)]),
+    user: stringOrNumber.optional(),
+    privileged: boolean.optional(),
+    working_dir: z.string().optional(),
+    environment: listOrMap.optional(),
+  }),
+);
+
 const deviceRates = z.array(z.strictObject({ path: z.string(), rate: stringOrNumber }));
 
 /** A service's or a build's use of a secret. */
@@ -287,6 +297,8 @@ export const serviceSchema = z.strictObject({
     })
     .optional(),
   healthcheck: healthcheck.optional(),
+  post_start: hooks.optional().describe("Commands in the container after each start"),
+  pre_stop: hooks.optional().describe("Commands in the container before it is stopped"),
   restart: z
     .string()
     .regex(/^(no|always|unless-stopped|on-failure(:\d+)?)$/, {

@@ -124,6 +124,15 @@ export interface BlockIo {
   writeIops: DeviceLimit[];
 }
 
+/** A command in a container after its start, or before its stop. */
+export interface Hook {
+  command: string[];
+  environment: Record<string, string>;
+  user: string | undefined;
+  workdir: string | undefined;
+  privileged: boolean;
+}
+
 export interface KernelOptions {
   utsMode: "private" | "host";
   cgroupMode: "private" | "host";
@@ -180,6 +189,7 @@ export interface Service {
   sysctls: Record<string, string>;
   shmSize: number;
   kernel: KernelOptions;
+  hooks: { postStart: Hook[]; preStop: Hook[] };
   pidMode: "private" | "host";
   ipcMode: "private" | "host";
   oomScoreAdj: number;

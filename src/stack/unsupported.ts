@@ -23,8 +23,6 @@ const UNSUPPORTED: { at: RegExp; keys: Readonly<Record<string, string>> }[] = [
       external_links: "containers of other stacks are reached on a network that both have, by their names",
       gpus: GPU,
       models: "bay runs no models; a service with a model's server does",
-      post_start: "hooks are not there yet",
-      pre_stop: "hooks are not there yet",
       provider: "bay runs containers, and no programs of others that provide services",
       runtime: "bay is the runtime itself",
       storage_opt: "a container's layer has no size of its own; a volume of a file system with quotas has",

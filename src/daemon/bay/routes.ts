@@ -132,7 +132,8 @@ async function createOneOff(manager: Services["manager"], body: RunRequest) {
     ...(body.command ? { command: body.command } : {}),
     ...(body.entrypoint ? { entrypoint: body.entrypoint, command: body.command ?? [] } : {}),
   };
-  const config = desiredConfig(stack, changed, 1, image);
+  // hooks are of a service's own containers
+  const { hooks: _, ...config } = desiredConfig(stack, changed, 1, image);
   const suffix = Math.floor(Math.random() * 2 ** 48)
     .toString(16)
     .padStart(12, "0");
