@@ -29,6 +29,7 @@ import {
   takePtyMaster,
 } from "../linux/index.ts";
 import { SIGNALS } from "../signals.ts";
+import { programAtEnd } from "./end-status.ts";
 import type { Host } from "./host.ts";
 import { toSpec } from "./oci-spec.ts";
 import type { ContainerRecord } from "./record.ts";
@@ -261,11 +262,9 @@ export class Exec extends EventEmitter {
   }
 
   async #status(): Promise<number> {
-    for (let attempt = 0; attempt < 20; attempt++) {
-      const { status } = readProgramState(readFileSync(this.#programFile));
-      if (status !== undefined) return decodeStatus(status).exitCode;
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
+    const read = () => readProgramState(readFileSync(this.#programFile));
+    const status = (await programAtEnd(read, this.#launched!))?.status;
+    if (status !== undefined) return decodeStatus(status).exitCode;
     return 137; // the shim was killed from outside
   }
 

@@ -16,6 +16,7 @@ import {
 } from "../linux/index.ts";
 import type { PublishedPort } from "../network/index.ts";
 import type { Companions } from "./companions.ts";
+import { programAtEnd } from "./end-status.ts";
 import type { Host } from "./host.ts";
 import type { ContainerRecord } from "./record.ts";
 import { isRunning, type Records } from "./records.ts";
@@ -183,8 +184,8 @@ export class Runs extends EventEmitter {
   async #settleNow(record: ContainerRecord, lostStatus: number): Promise<void> {
     if (!isRunning(record) || this.#isClosing) return;
     const { state } = record;
-    const program = this.#readProgram(record);
-    if (isAlive(state.pid, state.start) && program?.status === undefined) return;
+    if (!this.hasEnded(record)) return;
+    const program = await programAtEnd(() => this.#readProgram(record), state);
     // it counts as running until its last output is in the files: who follows the logs would leave too early
     if (!record.config.tty) await this.host.logs.close(record.id).catch(() => {});
     state.status = "exited";

@@ -25,6 +25,7 @@ import {
 import { DNS_ADDRESS, hostNameServers } from "../network/index.ts";
 import { SIGNALS } from "../signals.ts";
 import type { ContainerConfig } from "./config.ts";
+import { programAtEnd } from "./end-status.ts";
 import { hostsFile, resolvFile, searchDomains } from "./etc-files.ts";
 import type { Host } from "./host.ts";
 import { onlyLimits, toSpec } from "./oci-spec.ts";
@@ -119,7 +120,7 @@ export class Task {
       cgroup.kill();
       await Promise.all(drained);
       if (config.signal?.aborted) throw new BayError("ABORTED", "the build was broken off");
-      return this.#exitCode();
+      return await this.#exitCode();
     } finally {
       clearInterval(watch);
       config.signal?.removeEventListener("abort", abort);
@@ -135,8 +136,9 @@ export class Task {
     this.#hasEnded();
   }
 
-  #exitCode(): number {
-    const { status } = readProgramState(readFileSync(join(this.#directory, "program")));
+  async #exitCode(): Promise<number> {
+    const read = () => readProgramState(readFileSync(join(this.#directory, "program")));
+    const status = (await programAtEnd(read, this.#launched!))?.status;
     return status === undefined ? 137 : decodeStatus(status).exitCode;
   }
 

@@ -1,9 +1,9 @@
 /** bayd is killed at random moments: everything converges, nothing leaks, no line of output is lost or doubled. */
 import { spawn } from "node:child_process";
-import { rmSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Bay, COMMAND, eventually, hostState, sleep } from "../support/bay.ts";
+import { Bay, COMMAND, eventually, hostState, type PsRow, sleep } from "../support/bay.ts";
 
 const ROUNDS = Number(process.env.BAY_CRASH_ROUNDS ?? 25);
 
@@ -76,6 +76,31 @@ volumes: { data: }
     bay.ok("daemon", "stop");
     await eventually(() => expect(hostState()).toEqual(before));
   }, 600_000);
+});
+
+describe("a shim that is slow to note the end", () => {
+  const bay = new Bay();
+  afterAll(() => bay.close());
+
+  it("is waited for: the container has its own exit code, and not that of a kill", async () => {
+    bay.busybox();
+    bay.write(
+      "name: slow\nimages: { box: { rootfs: ../busybox } }\nservices: { a: { image: box, command: [sh, -c, 'read line; exit 7'], stdin_open: true } }\n",
+    );
+    bay.ok("up", "-d");
+    const [{ Pid }] = bay.ps() as [PsRow];
+    const status = (pid: number) => readFileSync(`/proc/${pid}/status`, "utf8");
+    const shim = Number(/^PPid:\s+(\d+)/m.exec(status(Pid))![1]);
+    process.kill(shim, "SIGSTOP");
+    try {
+      writeFileSync(`/proc/${Pid}/fd/0`, "go\n");
+      await eventually(() => expect(status(Pid)).toContain("Z (zombie)"));
+      await sleep(2500); // bayd looks after its containers in between
+    } finally {
+      process.kill(shim, "SIGCONT");
+    }
+    await eventually(() => expect(bay.ps()[0]).toMatchObject({ State: "exited", ExitCode: 7 }));
+  });
 });
 
 describe("a stop of bayd", () => {
