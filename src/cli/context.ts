@@ -110,6 +110,8 @@ export interface ContainerRow {
 export const nameOf = (row: ContainerRow) => row.Names[0]!.slice(1);
 export const serviceOf = (row: ContainerRow) => row.Labels["com.docker.compose.service"] ?? "";
 export const numberOf = (row: ContainerRow) => Number(row.Labels["com.docker.compose.container-number"] ?? 0);
+/** Another container has its name: one takes the other's place. */
+const isAside = (row: ContainerRow) => /^[0-9a-f]{12}_/.test(nameOf(row));
 const isOneOff = (row: ContainerRow) => row.Labels["com.docker.compose.oneoff"] === "True";
 
 /** The stack's containers, ordered by service and number. Throws UNKNOWN_SERVICE for a name that has none. */
@@ -145,7 +147,11 @@ export function chooseContainers(
   return counted
     .filter((row) => wanted.length === 0 || wanted.includes(serviceOf(row)) || wanted.includes(nameOf(row)))
     .sort((a, b) =>
-      serviceOf(a) === serviceOf(b) ? numberOf(a) - numberOf(b) : serviceOf(a) < serviceOf(b) ? -1 : 1,
+      serviceOf(a) === serviceOf(b)
+        ? numberOf(a) - numberOf(b) || Number(isAside(a)) - Number(isAside(b))
+        : serviceOf(a) < serviceOf(b)
+          ? -1
+          : 1,
     );
 }
 

@@ -5,6 +5,9 @@ import { type InsideResult, runInside } from "./run-inside.ts";
 
 const KEPT_RESULTS = 5;
 const MAX_OUTPUT = 4096;
+/** Between probes while somebody waits. */
+const FIRST_PAUSE = 100;
+const MAX_PAUSE = 1000;
 
 /** The probes of one running container. */
 export class HealthMonitor {
@@ -14,6 +17,11 @@ export class HealthMonitor {
   readonly #startedAt = Date.now();
   #timer: NodeJS.Timeout | undefined;
   #isStopped = false;
+  #isHurried = false;
+  #isProbing = false;
+  /** When the next probe that counts is. */
+  #dueAt = 0;
+  #pause = FIRST_PAUSE;
 
   constructor(
     readonly host: Host,
@@ -28,20 +36,42 @@ export class HealthMonitor {
     clearTimeout(this.#timer);
   }
 
+  /** Somebody waits for it: until it is healthy it is also probed in between, and those probes that fail do not count. */
+  hurry(): void {
+    if (this.#isHurried || this.status !== "starting") return;
+    this.#isHurried = true;
+    clearTimeout(this.#timer);
+    if (!this.#isProbing) this.#schedule();
+  }
+
   /** During the start period probes run at start_interval, then at interval. */
   #schedule(): void {
     if (this.#isStopped) return;
     const { intervalMs, startIntervalMs, startPeriodMs } = this.record.config.health!;
     const isStarting = this.status === "starting" && Date.now() - this.#startedAt < startPeriodMs;
     const wait = isStarting ? Math.min(startIntervalMs, intervalMs) : intervalMs;
-    this.#timer = setTimeout(() => void this.#probe().finally(() => this.#schedule()), wait);
+    this.#dueAt ||= Date.now() + wait;
+    const left = Math.max(0, this.#dueAt - Date.now());
+    const isEarly = this.#isHurried && this.status === "starting" && left > this.#pause;
+    this.#timer = setTimeout(
+      () => {
+        this.#isProbing = true;
+        if (!isEarly) this.#dueAt = 0;
+        void this.#probe(isEarly).finally(() => {
+          this.#isProbing = false;
+          this.#schedule();
+        });
+      },
+      isEarly ? this.#pause : left,
+    );
+    if (isEarly) this.#pause = Math.min(this.#pause * 2, MAX_PAUSE);
   }
 
-  async #probe(): Promise<void> {
+  async #probe(isEarly: boolean): Promise<void> {
     const { config } = this.record;
     const start = new Date();
     const { exitCode, output } = await this.#run();
-    if (this.#isStopped) return;
+    if (this.#isStopped || (isEarly && exitCode !== 0)) return;
     this.log.push({ start: start.toISOString(), end: new Date().toISOString(), exitCode, output });
     if (this.log.length > KEPT_RESULTS) this.log.shift();
     const before = this.status;

@@ -46,6 +46,7 @@ import type { ContainerRecord, HealthStatus } from "./record.ts";
 import { isRunning, Records } from "./records.ts";
 import { portsOf, Runs, removeSoon } from "./runs.ts";
 import { containerDirectory, endedFifo, runDirectory } from "./start.ts";
+import { Succession } from "./succession.ts";
 import { Task, type TaskConfig } from "./task.ts";
 import { TaskNetworks } from "./task-networks.ts";
 
@@ -72,6 +73,11 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   readonly #ended: Socket;
   /** Digests of contents whose containers are being made. */
   readonly #keptFiles: string[] = [];
+  /** Digests of contents that are needed beyond the containers that have them. */
+  neededContents: () => Iterable<string> = () => [];
+  /** When an address was last given away by DNS. */
+  readonly #toldAt = new Map<string, number>();
+  readonly succession: Succession;
 
   constructor(
     readonly roots: Roots,
@@ -102,6 +108,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
       },
     });
     this.#runs = new Runs(this, this.#records, this.#companions);
+    this.succession = new Succession(this, this.#records, this.#runs);
     this.#runs.on("action", (record, action, attributes) => this.#publish(record, action, attributes));
     this.#runs.on("changed", ({ id }) => this.emit("changed", id));
     this.#runs.on("ended", (record: ContainerRecord) => {
@@ -194,7 +201,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
    * then.
    */
   async create(config: ContainerConfig): Promise<ContainerRecord> {
-    const { id } = await this.images.get(config.image);
+    const { id } = await this.images.get(config.image, config.imageId || undefined);
     const record = draftRecord(this, this.list(), { ...config, imageId: id }, {});
     this.#records.add(record);
     try {
@@ -217,7 +224,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   ): Promise<ContainerRecord> {
     await this.stop(id, options.graceMs);
     const record = await this.#records.queue(id, async (old) => {
-      const image = await this.images.get(config.image);
+      const image = await this.images.get(config.image, config.imageId || undefined);
       await this.#runs.takeDown(old);
       const inherited = options.renewVolumes ? {} : anonymousVolumesOf(old);
       const fresh = draftRecord(this, this.list(), { ...config, imageId: image.id }, inherited, old);
@@ -426,12 +433,18 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
       if (options.volumes && record.anonymousVolumes.length > 0) {
         record.isPrepared = false;
         this.#records.save(record);
-        for (const volume of record.anonymousVolumes) this.volumes.remove(volume);
+        for (const volume of this.#ownVolumes(record)) this.volumes.remove(volume);
       }
       this.#forget(record);
       this.#publish(record, "destroy");
       this.emit("changed", record.id);
     });
+  }
+
+  /** Anonymous volumes that no other container has: one that takes its place may have them by now. */
+  #ownVolumes({ id, anonymousVolumes }: ContainerRecord): string[] {
+    const others = new Set(this.list().flatMap((other) => (other.id === id ? [] : other.anonymousVolumes)));
+    return anonymousVolumes.filter((volume) => !others.has(volume));
   }
 
   /** A moment later, so that who waits for it can read its last output and its code, and remove it himself. */
@@ -449,7 +462,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
 
   #removeFiles(id: string): void {
     const used = this.list().flatMap(({ config }) => (config.files ?? []).map(({ digest }) => digest));
-    this.givenFiles.sweep(new Set([...used, ...this.#keptFiles]));
+    this.givenFiles.sweep(new Set([...used, ...this.#keptFiles, ...this.neededContents()]));
     removeTreeNow(containerDirectory(this, id));
     rmSync(runDirectory(this, id), { recursive: true, force: true });
   }
@@ -597,12 +610,25 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     const view = nameView(
       () => this.#records.find(record.id),
       () => this.list(),
+      (addresses) => {
+        for (const address of addresses) this.#toldAt.set(address, Date.now());
+      },
     );
     const upstreams = () => {
       const isInternal = record.endpoints.every(({ network }) => this.networks.get(network)?.config.internal);
       return isInternal ? [] : record.config.dns.length > 0 ? record.config.dns : hostNameServers();
     };
     this.networks.serveDns(record.id, view, upstreams, isFresh);
+  }
+
+  /** When an answer of DNS last gave one of its addresses away; 0 for never. */
+  lastToldAt({ endpoints }: ContainerRecord): number {
+    return Math.max(0, ...endpoints.map(({ address }) => this.#toldAt.get(address) ?? 0));
+  }
+
+  /** Has a container's health probed at once, and often until it is healthy. */
+  hurryHealth(id: string): void {
+    this.#companions.health(id)?.hurry();
   }
 
   #publish(record: ContainerRecord, action: string, extra: Record<string, string> = {}): void {

@@ -2,17 +2,19 @@
 import type { NameView } from "../network/index.ts";
 import { LABELS } from "./config.ts";
 import type { ContainerRecord } from "./record.ts";
+import { isRunning } from "./records.ts";
 
 /** A view for one container over the records of all. Only running containers answer. */
 export function nameView(
   self: () => ContainerRecord | undefined,
   all: () => Iterable<ContainerRecord>,
+  /** Hears of the addresses that were given away. */
+  told: (addresses: readonly string[]) => void = () => {},
 ): NameView {
   const visible = function* () {
     const own = new Set(self()?.endpoints.map(({ network }) => network));
     for (const record of all()) {
-      if (record.state.status !== "running" && record.state.status !== "paused" && record.id !== self()?.id)
-        continue;
+      if (record.id !== self()?.id && (!isRunning(record) || record.role)) continue;
       for (const endpoint of record.endpoints) if (own.has(endpoint.network)) yield { record, endpoint };
     }
   };
@@ -33,6 +35,7 @@ export function nameView(
         isKnown = true;
         found.push(endpoint.address);
       }
+      told(found);
       if (isKnown) return found;
       // a service of the stack that has no running container: the name exists, and the host's DNS must not answer
       const stack = self()?.config.labels[LABELS.stack];

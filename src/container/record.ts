@@ -43,6 +43,11 @@ export interface ContainerRecord {
   config: ContainerConfig;
   endpoints: Endpoint[];
   anonymousVolumes: string[];
+  /**
+   * While one container takes another's place: the one that is to come, which nobody sees yet, and the one that goes,
+   * which nobody new sees any more.
+   */
+  role?: "incoming" | "retiring";
   /** Its writable layer and filled volumes are there. A start makes them where bayd was killed on the way. */
   isPrepared: boolean;
   state: ContainerState;

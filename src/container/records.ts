@@ -54,6 +54,12 @@ export class Records {
     if (this.#records.has(record.id)) this.store.put(KEY + record.id, record);
   }
 
+  /** Writes several in one transaction. */
+  saveAll(records: readonly ContainerRecord[]): void {
+    for (const record of records) this.#records.set(record.id, record);
+    this.store.write(records.map((record) => ({ key: KEY + record.id, value: record })));
+  }
+
   /** Puts one in the place of another, in one transaction. */
   swap(old: ContainerRecord, fresh: ContainerRecord): void {
     this.#records.delete(old.id);

@@ -16,12 +16,15 @@ import {
 } from "../linux/index.ts";
 import type { PublishedPort } from "../network/index.ts";
 import type { Companions } from "./companions.ts";
+import type { ContainerConfig } from "./config.ts";
 import { programAtEnd } from "./end-status.ts";
 import type { Host } from "./host.ts";
 import type { ContainerRecord } from "./record.ts";
 import { isRunning, type Records } from "./records.ts";
 import { GOOD_RUN, mayRestart, restartDelay } from "./restart-policy.ts";
 import { openLogs, prepareContainer, programFile, runDirectory, startProcess } from "./start.ts";
+
+type BoundPorts = ContainerRecord["state"]["boundPorts"];
 
 /** Wait statuses for ends that nobody noted: the shim was killed, or the whole machine ended (Docker says 255). */
 const KILLED = 9;
@@ -96,18 +99,10 @@ export class Runs extends EventEmitter {
     const target = record.endpoints[0]?.address;
     const previous = state.boundPorts;
     state.boundPorts = [];
-    if (config.networkMode !== "bridge" || !target) return;
+    // those of one that is to come are the other's still
+    if (config.networkMode !== "bridge" || !target || record.role) return;
     try {
-      for (const port of config.ports) {
-        const { hostAddress, hostPort, hostPortEnd, containerPort, protocol } = port;
-        const wanted = { hostAddress, containerPort, protocol, target, container: config.name };
-        const isFixed = hostPort !== undefined && hostPortEnd === undefined;
-        const bound = isFixed
-          ? { ...wanted, hostPort }
-          : await this.#holdAgain(wanted, previous, [hostPort, hostPortEnd]);
-        if (isFixed) await ports.hold(bound);
-        state.boundPorts.push({ hostAddress, hostPort: bound.hostPort, containerPort, protocol });
-      }
+      for (const port of config.ports) state.boundPorts.push(await this.holdPort(record, port, previous));
     } catch (error) {
       ports.releaseOf(config.name);
       state.boundPorts = previous;
@@ -115,10 +110,26 @@ export class Runs extends EventEmitter {
     }
   }
 
+  /** Takes one published port, or a free one where none is named. Throws PORT_TAKEN. */
+  async holdPort(
+    { config, endpoints }: ContainerRecord,
+    { hostAddress, hostPort, hostPortEnd, containerPort, protocol }: ContainerConfig["ports"][number],
+    previous: BoundPorts = [],
+  ): Promise<BoundPorts[number]> {
+    const target = endpoints[0]!.address;
+    const wanted = { hostAddress, containerPort, protocol, target, container: config.name };
+    const isFixed = hostPort !== undefined && hostPortEnd === undefined;
+    const bound = isFixed
+      ? { ...wanted, hostPort }
+      : await this.#holdAgain(wanted, previous, [hostPort, hostPortEnd]);
+    if (isFixed) await this.host.networks.ports.hold(bound);
+    return { hostAddress, hostPort: bound.hostPort, containerPort, protocol };
+  }
+
   /** A free port of a range; the one that it had before, where it still is. */
   async #holdAgain(
     wanted: Omit<PublishedPort, "hostPort">,
-    previous: ContainerRecord["state"]["boundPorts"],
+    previous: BoundPorts,
     [first = 0, last = 65535]: [first?: number | undefined, last?: number | undefined],
   ): Promise<PublishedPort> {
     const { ports } = this.host.networks;

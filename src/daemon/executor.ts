@@ -6,7 +6,8 @@ import type { Executor, Step } from "../reconcile/index.ts";
 import type { Condition, Stack } from "../stack/index.ts";
 import type { VolumeConfig } from "../volume/index.ts";
 import { withFiles } from "./given-content.ts";
-import { nextChange } from "./stacks.ts";
+import { nextChange } from "./next-change.ts";
+import { Rollouts } from "./rollout/rollouts.ts";
 
 export interface UpSettings {
   /** Grace of stops; undefined for each container's own. */
@@ -31,8 +32,13 @@ export function makeExecutor(
     await manager.stop(id, settings.graceMs);
     await manager.remove(id, { volumes });
   };
+  const rollouts = new Rollouts(manager, stack!, settings);
   const start = async (step: Step, id: string, say: (message: string) => void) => {
     if (!step.container!.start) return;
+    await waits(step, say);
+    await manager.start(id);
+  };
+  const waits = async (step: Step, say: (message: string) => void) => {
     for (const { service, condition, required } of step.waits) {
       try {
         await waitFor(manager, stack!, service, condition, settings, say);
@@ -41,7 +47,6 @@ export function makeExecutor(
         say(`goes on without ${service}: ${messageOf(error)}`);
       }
     }
-    await manager.start(id);
   };
   const deeds: Record<Step["kind"], (step: Step, say: (message: string) => void) => Promise<void>> = {
     // images come before the plan that is applied here
@@ -79,6 +84,7 @@ export function makeExecutor(
       await start(step, record.id, say);
     },
     "container.replace": async (step, say) => {
+      if (step.rollout) return rollouts.replace(step, () => waits(step, say), say);
       const { id, config } = step.container!;
       const record = await withFiles(manager, stack!, config!, () => manager.replace(id!, config!, settings));
       await start(step, record.id, say);
@@ -146,10 +152,11 @@ async function waitFor(
     const own = manager
       .list()
       .filter(
-        ({ config }) =>
+        ({ config, role }) =>
           config.labels[LABELS.stack] === stack.name &&
           config.labels[LABELS.service] === service &&
-          config.labels[LABELS.oneOff] !== "True",
+          config.labels[LABELS.oneOff] !== "True" &&
+          !role,
       );
     const states = own.map((record) => judge(manager, record.id, condition, service));
     if (own.length > 0 && states.every(Boolean)) return;

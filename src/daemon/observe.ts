@@ -30,7 +30,13 @@ export interface View {
 }
 
 /** Read-only access by type: a plan cannot change anything. */
-export function observe(view: View, name: string, stack: Stack | undefined): Actual {
+export function observe(
+  view: View,
+  name: string,
+  stack: Stack | undefined,
+  /** IDs of images that their names are to mean. */
+  pinned: Readonly<Record<string, string>> = {},
+): Actual {
   const records = view.state.list<ContainerRecord>("container/");
   const own = records.filter(({ config }) => config.labels[LABELS.stack] === name);
   const networks = view.state.list<NetworkRecord>("network/");
@@ -66,7 +72,7 @@ export function observe(view: View, name: string, stack: Stack | undefined): Act
       stack: config.stack,
       labels: withoutOwn(config.labels),
     })),
-    images: observeImages(view, stack),
+    images: observeImages(view, stack, pinned),
     cpus: cpus().length,
     foreignNames: records
       .filter(({ config }) => config.labels[LABELS.stack] !== name)
@@ -105,6 +111,7 @@ function observeContainer(
     name: config.name,
     service: config.labels[LABELS.service] ?? "",
     number: Number(config.labels[LABELS.number] ?? 0),
+    role: record.role,
     oneOff: config.labels[LABELS.oneOff] === "True",
     config,
     status: wasKilled ? "exited" : state.status,
@@ -163,13 +170,17 @@ export function toImageSource({ source, base, config }: StackImage): ImageSource
   return { ...source, base, config } as ImageSource;
 }
 
-function observeImages(view: View, stack: Stack | undefined): Actual["images"] {
+function observeImages(
+  view: View,
+  stack: Stack | undefined,
+  pinned: Readonly<Record<string, string>>,
+): Actual["images"] {
   const images: Actual["images"] = {};
   for (const { image } of Object.values(stack?.services ?? {})) {
     if (!image || image in images) continue;
-    const known = inspectImage(view.state, view.roots.root, image);
+    const known = inspectImage(view.state, view.roots.root, image, pinned[image]);
     if (!known) continue;
-    const definition = stack?.images[image];
+    const definition = pinned[image] ? undefined : stack?.images[image];
     images[image] = {
       id: known.record.id,
       config: known.config,

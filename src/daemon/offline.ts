@@ -6,6 +6,7 @@ import type { NetworkRecord } from "../network/index.ts";
 import type { Roots } from "../roots.ts";
 import { readState } from "../store/index.ts";
 import { type Shown, toSummary } from "./engine/shapes.ts";
+import type { Revision } from "./history.ts";
 import { observe } from "./observe.ts";
 import { type StackSummary, summariseStacks } from "./stack-list.ts";
 
@@ -48,4 +49,9 @@ export function offlineContainers(roots: Roots, stack: string) {
 export function offlineStacks(roots: Roots): StackSummary[] {
   const records = readState(join(roots.root, "state")).list<ContainerRecord>("container/");
   return summariseStacks(records, ({ state }) => isAlive(state.pid, state.start));
+}
+
+/** Applied versions of a stack, the oldest first. */
+export function offlineHistory(roots: Roots, stack: string): Revision[] {
+  return readState(join(roots.root, "state")).list<Revision>(`revision/${stack}/`);
 }

@@ -10,15 +10,18 @@ import {
   type DownOptions,
   makeDownPlan,
   makePlan,
+  PLAN_DEFAULTS,
   type Plan,
   type PlanOptions,
   type Progress,
   type Say,
   type Step,
 } from "../reconcile/index.ts";
-import type { Stack } from "../stack/index.ts";
+import { chooseServices, dependenciesOf, type Stack } from "../stack/index.ts";
 import { makeExecutor, type UpSettings } from "./executor.ts";
 import { checkContents } from "./given-content.ts";
+import { History, type Revision } from "./history.ts";
+import { nextChange } from "./next-change.ts";
 import { observe, toImageSource, type View } from "./observe.ts";
 import { type BuildChanges, toBuildRequest } from "./stack-build.ts";
 import { type StackSummary, summariseStacks } from "./stack-list.ts";
@@ -28,16 +31,23 @@ interface AskedBuild {
   id: string;
   args: Record<string, string>;
 }
+/** Services that the version does not have go. */
+const ROLLBACK: PlanOptions = { ...PLAN_DEFAULTS, removeOrphans: true, pull: "never", build: false };
 const ASKED = "asked-build/";
 
 export class StackService {
   /** One change of a stack at a time. */
   readonly #queues = new Map<string, Promise<unknown>>();
 
+  readonly history: History;
+
   constructor(
     readonly manager: ContainerManager,
     readonly builder: () => Promise<Builder>,
-  ) {}
+  ) {
+    this.history = new History(manager.store);
+    manager.neededContents = () => this.history.needed().contents;
+  }
 
   get view(): View {
     const { roots, store } = this.manager;
@@ -110,8 +120,56 @@ export class StackService {
         images.length > 0 ? await this.plan(stack, { ...options, pull: "never", build: false }) : first;
       checkContents(plan);
       await applyPlan(plan, makeExecutor(this.manager, stack, { ...settings, signal }), onProgress, signal);
+      this.#noteRevision(stack, options);
       await this.#finish(plan);
       return { ...plan, steps: [...images, ...plan.steps] };
+    });
+  }
+
+  /** What is applied in part is a version too, in which the other services are as before. */
+  #noteRevision(stack: Stack, options: PlanOptions): void {
+    if (options.baseOnly || options.noStart) return;
+    const needs = options.noDeps ? () => [] : dependenciesOf;
+    const services =
+      options.services.length > 0
+        ? chooseServices(stack, options.services, needs).map(({ name }) => name)
+        : undefined;
+    const chosen = services ?? Object.keys(stack.services);
+    const images = chosen.flatMap((name) => {
+      const { image } = stack.services[name]!;
+      const id = this.manager.images.records.find(image)?.id;
+      return id ? [[image, id] as const] : [];
+    });
+    this.history.note(stack, Object.fromEntries(images), { services });
+  }
+
+  #revision(name: string, number: number | undefined): Revision {
+    return number === undefined ? this.history.previous(name) : this.history.get(name, number);
+  }
+
+  /** What a rollback would do. Throws NO_REVISION, IMAGE_NOT_FOUND. */
+  rollbackPlan(name: string, number: number | undefined): Plan {
+    const { stack, images } = this.#revision(name, number);
+    const actual = observe(this.view, name, stack, images);
+    return makePlan(stack, actual, ROLLBACK);
+  }
+
+  /** Brings an applied version back, with the images that it had. Throws NO_REVISION, IMAGE_NOT_FOUND, APPLY_FAILED. */
+  rollback(
+    name: string,
+    number: number | undefined,
+    graceMs: number | undefined,
+    onProgress: (progress: Progress) => void,
+    signal?: AbortSignal,
+  ): Promise<Plan> {
+    return this.#queue(name, async () => {
+      const revision = this.#revision(name, number);
+      const plan = this.rollbackPlan(name, revision.number);
+      const settings = { graceMs, renewVolumes: false, removeVolumes: false, timeoutMs: undefined, signal };
+      await applyPlan(plan, makeExecutor(this.manager, revision.stack, settings), onProgress, signal);
+      this.history.note(revision.stack, revision.images, { services: undefined, from: revision.number });
+      await this.#finish(plan);
+      return plan;
     });
   }
 
@@ -195,6 +253,7 @@ export class StackService {
       };
       await applyPlan(plan, makeExecutor(this.manager, undefined, settings), onProgress);
       await this.manager.networks.settled();
+      if (options.volumes) this.history.forget(name);
       await this.#finish(plan);
       return plan;
     });
@@ -232,8 +291,10 @@ export async function waitForStack(
     const own = manager
       .list()
       .filter(
-        ({ config }) =>
-          config.labels[LABELS.stack] === stack.name && chosen.has(config.labels[LABELS.service] ?? ""),
+        ({ config, role }) =>
+          !role &&
+          config.labels[LABELS.stack] === stack.name &&
+          chosen.has(config.labels[LABELS.service] ?? ""),
       );
     const waiting = own.filter((record) => !isReady(manager, record.id));
     if (waiting.length === 0) return;
@@ -262,19 +323,6 @@ function isReady(manager: ContainerManager, id: string): boolean {
   if (state.status === "exited" && state.exitCode === 0) return true;
   if (Date.now() - Date.parse(state.startedAt) < SETTLED_AFTER && !config.health) return false;
   return state.status === "running" && (!config.health || manager.health(id) === "healthy");
-}
-
-/** Resolves at the next change of any container, or after some time. */
-export function nextChange(manager: ContainerManager, milliseconds: number): Promise<void> {
-  return new Promise((resolve) => {
-    const finish = () => {
-      clearTimeout(timer);
-      manager.off("changed", finish);
-      resolve();
-    };
-    const timer = setTimeout(finish, milliseconds);
-    manager.once("changed", finish);
-  });
 }
 
 /** What keeps a build from being asked for is a reason too: the build says it again. */

@@ -424,8 +424,14 @@ export function inspectImage(
   state: StoreReader,
   root: string,
   reference: string,
+  /** Of the image that the name meant once. */
+  id?: string,
 ): { record: ImageRecord; config: ImageConfig } | undefined {
-  const record = state.get<ImageRecord>(IMAGE_KEY + canonicalReference(reference));
+  const named = state.get<ImageRecord>(IMAGE_KEY + canonicalReference(reference));
+  const record =
+    id === undefined || named?.id === id
+      ? named
+      : state.list<ImageRecord>(IMAGE_KEY).find((other) => other.id === id);
   if (!record) return undefined;
   let config = configs.get(record.id);
   if (!config) {

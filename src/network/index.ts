@@ -1,5 +1,5 @@
 export { withLinks } from "./bridge.ts";
-export type { NameView } from "./dns/answer.ts";
+export { DNS_TTL_SECONDS, type NameView } from "./dns/answer.ts";
 export { DNS_ADDRESS } from "./dns/server.ts";
 export { firewallIsIntact, tableHash } from "./firewall.ts";
 export type { Endpoint, NetworkConfig, NetworkRecord, PublishedPort } from "./network.ts";

@@ -98,6 +98,12 @@ export class PortHolder {
     }
   }
 
+  /** Gives a port that is held to another container, whose traffic it leads from then on. */
+  handOver(port: PublishedPort): void {
+    const held = this.#held.get(portKey(port));
+    if (held) held.port = port;
+  }
+
   release(port: Pick<PublishedPort, "hostAddress" | "hostPort" | "protocol">): void {
     const key = portKey(port);
     this.#held.get(key)?.close();

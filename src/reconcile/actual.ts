@@ -8,6 +8,8 @@ export interface ActualContainer {
   service: string;
   number: number;
   oneOff: boolean;
+  /** It is left of an update that was broken off. */
+  role?: "incoming" | "retiring" | undefined;
   config: ContainerConfig;
   status: Status;
   /** The process is really there. */

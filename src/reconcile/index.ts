@@ -11,4 +11,4 @@ export {
 } from "./plan.ts";
 export { type DownOptions, makeDownPlan } from "./plan-down.ts";
 export { printPlan, reasonText, SIGNS, summary } from "./print.ts";
-export type { Plan, Step } from "./step.ts";
+export type { Interruption, Plan, Rollout, Step } from "./step.ts";

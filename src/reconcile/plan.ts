@@ -17,6 +17,7 @@ import type { Actual, ActualContainer, ActualImage } from "./actual.ts";
 import { compareConfigs } from "./compare.ts";
 import { containerName, desiredConfig } from "./desired.ts";
 import { planNetworks, planVolumes } from "./plan-base.ts";
+import { Groups, interruptionOf, replacement } from "./rollout.ts";
 import { type AddStep, type Plan, type Reason, type Step, say } from "./step.ts";
 
 export interface PlanOptions {
@@ -189,7 +190,7 @@ class Planner {
   #planService(service: Service, base: readonly string[]): void {
     const replicas = this.options.scale[service.name] ?? service.replicas;
     const own = this.actual.containers
-      .filter((container) => container.service === service.name && !container.oneOff)
+      .filter(({ service: of, oneOff, role }) => of === service.name && !oneOff && !role)
       .sort((a, b) => a.number - b.number);
     const waits = Object.entries(service.dependsOn)
       .filter(([name]) => this.stack.services[name])
@@ -206,12 +207,17 @@ class Planner {
       kept.map(({ number }) => number),
       replicas - kept.length,
     );
+    for (const left of this.actual.containers.filter(({ service: of, role }) => of === service.name && role))
+      this.#planRemoval(left, say("an update that was broken off left it", true));
+    const groups = new Groups(service.update);
     const steps = [
-      ...kept.map((container) => this.#planExisting(service, container, { after, afterEnd, waits })),
+      ...kept.map((container) =>
+        groups.add(this.#planExisting(service, container, { after, afterEnd, waits }), this.#steps),
+      ),
       ...numbers.map((number) => this.#planNew(service, number, { after, afterEnd, waits })),
     ].filter((id) => id !== undefined);
     for (const container of own.slice(replicas))
-      this.#planRemoval(container, `scale ${own.length} -> ${replicas}`);
+      this.#planRemoval(container, say(`scale ${own.length} -> ${replicas}`));
     this.#serviceSteps.set(service.name, steps);
   }
 
@@ -288,6 +294,9 @@ class Planner {
         kind: "container.replace",
         reasons,
         container: { id: container.id, config: desired, start },
+        ...(start && container.alive
+          ? replacement(this.stack, service, desired, { isNetworkReplaced: networkReasons.length > 0 })
+          : {}),
       });
     }
     const drift = container.drift.map((text) => say(text, true));
@@ -320,6 +329,7 @@ class Planner {
       ...common,
       kind: "container.restart",
       reasons: why,
+      interruption: interruptionOf(container.config),
       container: { id: container.id, config: undefined, start },
     });
   }
@@ -331,12 +341,12 @@ class Planner {
     return [...changed, ...stale];
   }
 
-  #planRemoval(container: ActualContainer, why: string): void {
+  #planRemoval(container: ActualContainer, why: Reason): void {
     this.#add({
       kind: "container.remove",
       name: container.name,
       service: container.service,
-      reasons: [say(why)],
+      reasons: [why],
       container: { id: container.id, config: undefined, start: false },
     });
   }
@@ -346,7 +356,7 @@ class Planner {
     const orphans = this.actual.containers.filter(({ service, oneOff }) => !known.has(service) && !oneOff);
     if (this.options.removeOrphans)
       for (const container of orphans)
-        this.#planRemoval(container, `the stack has no service ${container.service}`);
+        this.#planRemoval(container, say(`the stack has no service ${container.service}`));
     else if (orphans.length > 0) {
       this.#warnings.push(
         `containers of services that the stack no longer has: ${orphans.map(({ name }) => name).join(", ")}; --remove-orphans removes them`,

@@ -43,13 +43,36 @@ export function reasonText(reason: Step["reasons"][number]): string {
 export function printPlan(plan: Plan): string {
   if (plan.steps.length === 0)
     return `${warnings(plan)}${plan.stack}: nothing to do, the host is as the file says\n`;
-  const blocks = plan.steps.map((step) => {
-    const kind = step.kind.split(".")[0]!;
-    const note = NOTES[step.kind];
-    const head = `${SIGNS[step.kind].padStart(3)} ${kind} ${step.name}${note ? ` ${note}` : ""}`;
-    return [head, ...step.reasons.map((reason) => `      ${reasonText(reason)}`)].join("\n");
-  });
-  return `${warnings(plan)}${plan.stack}\n${blocks.join("\n")}\n\n${summary(plan)}\n`;
+  const services = [...new Set(plan.steps.map(({ service }) => service))].filter(
+    (name) => name !== undefined,
+  );
+  const own = plan.steps.filter(({ service }) => service === undefined);
+  const groups = [
+    [plan.stack, ...own.map(printStep)].join("\n"),
+    ...services.map((name) => {
+      const steps = plan.steps.filter(({ service }) => service === name);
+      return [`service ${name}`, ...steps.map(printStep)].join("\n");
+    }),
+  ];
+  return `${warnings(plan)}${groups.join("\n\n")}\n\n${summary(plan)}\n`;
+}
+
+function printStep(step: Step): string {
+  const kind = step.kind.split(".")[0]!;
+  const note = NOTES[step.kind];
+  const head = `${SIGNS[step.kind].padStart(3)} ${kind} ${step.name}${note ? ` ${note}` : ""}`;
+  const lines = [...step.reasons.map(reasonText), ...effects(step)];
+  return [head, ...lines.map((line) => `      ${line}`)].join("\n");
+}
+
+/** What is noticed of a step while it is done. */
+function effects({ rollout, interruption }: Step): string[] {
+  if (rollout?.order === "start-first")
+    return ["no interruption: the new one is ready before the old one stops"];
+  if (!interruption) return [];
+  const until = interruption.until === "healthy" ? "until it is healthy again" : "until it runs again";
+  const why = rollout?.why ? `, as ${rollout.why}` : "";
+  return [`interrupted for its stop (at most ${interruption.stopMs / 1000}s) and ${until}${why}`];
 }
 
 const warnings = (plan: Plan) => plan.warnings.map((warning) => `warning: ${warning}\n`).join("");

@@ -1,6 +1,6 @@
 /** The words of a plan: steps, each one atomic change to the host, and their reasons. */
 import type { ContainerConfig } from "../container/index.ts";
-import type { Condition } from "../stack/index.ts";
+import type { Condition, UpdatePolicy } from "../stack/index.ts";
 
 export interface Reason {
   /** services.web.mem_limit; empty for one that is not about a field. */
@@ -32,6 +32,29 @@ export type StepKind =
   | "container.remove"
   | "host.repair";
 
+/** How a running container is replaced. */
+export interface Rollout {
+  order: UpdatePolicy["order"];
+  /** Why the old one stops first, where the file does not say it. */
+  why: string | undefined;
+  delayMs: number;
+  monitorMs: number;
+  failureAction: UpdatePolicy["failureAction"];
+  maxFailureRatio: number;
+  /** Containers of the service that are replaced. */
+  replicas: number;
+  /** How what was replaced is brought back; as it was replaced where the file does not say. */
+  back: Pick<UpdatePolicy, "order" | "failureAction"> | undefined;
+}
+
+/** What users of a service notice of a step. */
+export interface Interruption {
+  /** The longest that the stop takes: the stop's grace. */
+  stopMs: number;
+  /** What ends it. */
+  until: "running" | "healthy";
+}
+
 export interface Step {
   id: string;
   kind: StepKind;
@@ -44,6 +67,10 @@ export interface Step {
   afterEnd: string[];
   /** Conditions of other services to wait for before this one starts; one that is not required may fail. */
   waits: { service: string; condition: Condition; required: boolean }[];
+  /** Of a replacement of a container that runs. */
+  rollout?: Rollout;
+  /** Absent where nobody notices. */
+  interruption?: Interruption;
   container: { id: string | undefined; config: ContainerConfig | undefined; start: boolean } | undefined;
 }
 

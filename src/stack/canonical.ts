@@ -16,6 +16,7 @@ import type {
   StackImage,
   StackNetwork,
   StackVolume,
+  UpdatePolicy,
 } from "./stack.ts";
 import { formatDuration } from "./values.ts";
 
@@ -106,6 +107,10 @@ function composeService(service: Service): Mapping {
     ...composeKernel(service.kernel),
     post_start: service.hooks.postStart.map(composeHook),
     pre_stop: service.hooks.preStop.map(composeHook),
+    deploy: filled({
+      update_config: service.update && composeUpdate(service.update),
+      rollback_config: service.rollback && composeUpdate(service.rollback),
+    }),
     oom_score_adj: service.oomScoreAdj || undefined,
     labels: service.labels,
     annotations: service.annotations,
@@ -131,6 +136,15 @@ function composeService(service: Service): Mapping {
     attach: service.attach ? undefined : false,
   });
 }
+
+const composeUpdate = (policy: UpdatePolicy): Mapping => ({
+  order: policy.order,
+  parallelism: policy.parallelism,
+  delay: formatDuration(policy.delayMs),
+  monitor: formatDuration(policy.monitorMs),
+  failure_action: policy.failureAction,
+  max_failure_ratio: policy.maxFailureRatio,
+});
 
 const composeHook = ({ command, environment, user, workdir, privileged }: Hook): Mapping =>
   filled({ command, user, privileged: privileged || undefined, working_dir: workdir, environment });

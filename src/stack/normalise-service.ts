@@ -22,6 +22,7 @@ import {
   readSecurity,
   readUlimits,
 } from "./read-process.ts";
+import { checkOrders, readUpdatePolicy } from "./read-update.ts";
 import type { ServiceInput } from "./schema.ts";
 import {
   optionalNumber,
@@ -91,6 +92,8 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
     shmSize: reader.bytes(["shm_size"], input.shm_size) ?? DEFAULT_SHM,
     kernel: readKernelOptions(reader),
     hooks: { postStart: readHooks(reader, "post_start"), preStop: readHooks(reader, "pre_stop") },
+    update: readUpdatePolicy(reader, "update_config"),
+    rollback: readUpdatePolicy(reader, "rollback_config"),
     pidMode: input.pid === "host" ? "host" : "private",
     ipcMode: input.ipc === "host" ? "host" : "private",
     oomScoreAdj: Number(input.oom_score_adj ?? 0),
@@ -184,6 +187,7 @@ function checkConsistency(reader: ServiceReader, service: Service): void {
   if (service.stopSignal !== undefined && signalNumber(service.stopSignal) === undefined)
     reader.bad(["stop_signal"], `${JSON.stringify(service.stopSignal)} is no signal`);
   noteDeploy(reader);
+  checkOrders(reader, service);
   if (reader.input.platform) {
     const own = `linux/${process.arch === "arm64" ? "arm64" : "amd64"}`;
     const { platform } = reader.input;

@@ -105,7 +105,24 @@ const limits = z.strictObject({
   pids: integer.optional(),
 });
 
+const updateConfig = z.strictObject({
+  parallelism: integer.optional().describe("Containers that are replaced at once; 0 for all"),
+  delay: duration.optional().describe("Between one group of containers and the next"),
+  failure_action: z
+    .enum(["pause", "continue", "rollback"], { error: "expected pause, continue or rollback" })
+    .optional()
+    .describe("What becomes of the others once one has failed"),
+  monitor: duration.optional().describe("How long a new container is watched before it counts as good"),
+  max_failure_ratio: number.optional().describe("The part of the containers that may fail, 0 to 1"),
+  order: z
+    .enum(["start-first", "stop-first"], { error: "expected start-first or stop-first" })
+    .optional()
+    .describe("start-first: the new container is healthy before the old one stops"),
+});
+
 const deploy = z.strictObject({
+  update_config: updateConfig.optional().describe("How containers are replaced by new ones"),
+  rollback_config: updateConfig.optional().describe("How they are brought back when that fails"),
   mode: z
     .enum(["replicated", "global"])
     .optional()

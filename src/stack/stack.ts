@@ -133,6 +133,22 @@ export interface Hook {
   privileged: boolean;
 }
 
+/** How a service's containers are replaced by new ones (Compose Deploy specification, update_config). */
+export interface UpdatePolicy {
+  /** Whether the new container is there before the old one stops. */
+  order: "start-first" | "stop-first";
+  /** Containers at once; 0 for all. */
+  parallelism: number;
+  /** Between one group of containers and the next. */
+  delayMs: number;
+  /** How long a new container is watched before it counts as good. */
+  monitorMs: number;
+  /** What becomes of the others once one has failed. */
+  failureAction: "pause" | "continue" | "rollback";
+  /** The part of the containers that may fail before that, 0 to 1. */
+  maxFailureRatio: number;
+}
+
 export interface KernelOptions {
   utsMode: "private" | "host";
   cgroupMode: "private" | "host";
@@ -190,6 +206,9 @@ export interface Service {
   shmSize: number;
   kernel: KernelOptions;
   hooks: { postStart: Hook[]; preStop: Hook[] };
+  /** Undefined where the file does not say. */
+  update: UpdatePolicy | undefined;
+  rollback: UpdatePolicy | undefined;
   pidMode: "private" | "host";
   ipcMode: "private" | "host";
   oomScoreAdj: number;

@@ -38,13 +38,6 @@ const UNSUPPORTED: { at: RegExp; keys: Readonly<Record<string, string>> }[] = [
     },
   },
   {
-    at: /^services\.[^.]+\.deploy$/,
-    keys: {
-      rollback_config: "there are no rolling updates yet",
-      update_config: "there are no rolling updates yet",
-    },
-  },
-  {
     at: /^services\.[^.]+\.deploy\.resources\.reservations$/,
     keys: { devices: GPU, generic_resources: "they count among several hosts", pids: "only limits has it" },
   },

@@ -79,7 +79,7 @@ async function makePlanFor(context: Context, stack: Stack, options: PlanOptions)
   );
 }
 
-function coloured(text: string): string {
+export function coloured(text: string): string {
   if (!hasColour()) return text;
   return text.replace(/^( {2}\+|-\/\+| {2}~| {2}-) /gm, (sign) =>
     paint(sign, sign.includes("/") || sign.includes("~") ? "yellow" : sign.includes("+") ? "green" : "red"),

@@ -83,6 +83,24 @@ export function addStackCommands(add: Add): void {
     async () => (await import("../commands/plan.ts")).apply,
   );
   add(
+    "history",
+    "the versions of the stack that were applied",
+    (c) => c.addOption(tableOrJson()),
+    async () => (await import("../commands/history.ts")).history,
+  );
+  add(
+    "diff <revision> [revision]",
+    "what differs between an applied version and the file, or another version",
+    (c) => c.option("--json", "as JSON"),
+    async () => (await import("../commands/history.ts")).diff,
+  );
+  add(
+    "rollback [revision]",
+    "bring an applied version back: the one before the last, or another",
+    (c) => c.option("--dry-run", "show the plan and change nothing").addOption(secondsOption()),
+    async () => (await import("../commands/history.ts")).rollback,
+  );
+  add(
     "config [services...]",
     "check the file and show what it means; `config schema` prints the JSON Schema",
     (c) =>

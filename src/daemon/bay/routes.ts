@@ -19,6 +19,12 @@ export interface UpRequest {
   waitTimeoutMs?: number;
 }
 
+interface RollbackRequest {
+  /** The one before the last where it is absent. */
+  revision?: number;
+  graceMs?: number;
+}
+
 export interface RunRequest {
   stack: Stack;
   service: string;
@@ -86,6 +92,19 @@ export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
       sendJson(call.response, 201, { Id: record.id, Name: record.config.name });
     }),
     route("GET", "/bay/v1/stacks", ({ response }) => sendJson(response, 200, stacks.list())),
+    route("GET", "/bay/v1/stacks/*/history", ({ response, parts }) =>
+      sendJson(response, 200, stacks.history.list(parts[0]!)),
+    ),
+    route("POST", "/bay/v1/stacks/*/rollback/plan", async (call) => {
+      const { revision } = (await call.json()) as RollbackRequest;
+      sendJson(call.response, 200, stacks.rollbackPlan(call.parts[0]!, revision));
+    }),
+    route("POST", "/bay/v1/stacks/*/rollback", async (call) => {
+      const { revision, graceMs } = (await call.json()) as RollbackRequest;
+      await streamed(call, (write, signal) =>
+        stacks.rollback(call.parts[0]!, revision, graceMs, write, signal),
+      );
+    }),
     route("GET", "/bay/v1/daemon", ({ response }) =>
       sendJson(response, 200, { pid: process.pid, memory: process.memoryUsage.rss() }),
     ),

@@ -11,8 +11,10 @@ import { type Route, route, sendJson } from "../http.ts";
 import type { Services } from "../server.ts";
 import { checkFilters, matchesLabels, parseFilters, untilOf } from "./filters.ts";
 
-export function imageRoutes({ manager }: Services): Route[] {
+export function imageRoutes({ manager, stacks }: Services): Route[] {
   const { images } = manager;
+  /** Of versions of stacks that can be brought back. */
+  const needed = () => stacks.history.needed().images;
   const usersOf = ({ id }: ImageRecord) => manager.list().filter(({ config }) => config.imageId === id);
   const namesOf = (id: string) => {
     const all = images.records.list().filter((record) => record.id === id);
@@ -118,7 +120,12 @@ export function imageRoutes({ manager }: Services): Route[] {
       const byLabel = filters.has("label") || filters.has("label!");
       const unused = images.records
         .list()
-        .filter((record) => usersOf(record).length === 0 && (isAll || isUntagged(record.reference)))
+        .filter(
+          (record) =>
+            usersOf(record).length === 0 &&
+            !needed().has(record.id) &&
+            (isAll || isUntagged(record.reference)),
+        )
         .filter(({ createdAt }) => Date.parse(createdAt) < until)
         .filter((record) => !byLabel || matchesLabels(images.configOf(record).config?.Labels ?? {}, filters));
       for (const record of unused) images.records.forget(record);

@@ -17,7 +17,8 @@ export interface NameView {
   nameOf(address: string): string | undefined;
 }
 
-const TTL_SECONDS = 2;
+/** How long an answer may be kept. */
+export const DNS_TTL_SECONDS = 2;
 const REVERSE = ".in-addr.arpa";
 const SERVFAIL = 2;
 const NXDOMAIN = 3;
@@ -36,7 +37,7 @@ export function answerQuestion(
     const known = view.nameOf(address);
     return known === undefined
       ? undefined
-      : reply(query, [{ type: "PTR", name: question.name, ttl: TTL_SECONDS, data: known }]);
+      : reply(query, [{ type: "PTR", name: question.name, ttl: DNS_TTL_SECONDS, data: known }]);
   }
   const addresses = view.addresses(name);
   if (addresses === undefined) return undefined;
@@ -46,7 +47,7 @@ export function answerQuestion(
   const rotated = [...addresses.slice(start), ...addresses.slice(0, start)];
   return reply(
     query,
-    rotated.map((data) => ({ type: "A" as const, name: question.name, ttl: TTL_SECONDS, data })),
+    rotated.map((data) => ({ type: "A" as const, name: question.name, ttl: DNS_TTL_SECONDS, data })),
   );
 }
 

@@ -34,8 +34,12 @@ describe("the plan, printed", () => {
       "demo
         + network demo_default
         + volume demo_data
+
+      service db
         + container demo-db-1
             image app
+
+      service web
         + container demo-web-1
             image app
 
@@ -53,6 +57,8 @@ describe("the plan, printed", () => {
   it("changes a limit in place, with both values", () => {
     expect(changed("64m", "128m")).toMatchInlineSnapshot(`
       "demo
+
+      service web
         ~ container demo-web-1 changes in place
             services.web.mem_limit: 64m -> 128m
 
@@ -84,10 +90,16 @@ describe("the plan, printed", () => {
       "demo
       -/+ network demo_default is replaced
             networks.default.internal: false -> true
+
+      service db
       -/+ container demo-db-1 is replaced
             networks.default.internal: false -> true
+            interrupted for its stop (at most 10s) and until it is healthy again, as its network is replaced
+
+      service web
       -/+ container demo-web-1 is replaced
             networks.default.internal: false -> true
+            interrupted for its stop (at most 10s) and until it runs again, as its network is replaced
 
       Plan: 0 to add, 0 to change, 3 to replace, 0 to remove
       "

@@ -1,0 +1,68 @@
+/** When a new container can take over: it is healthy, or listens on what it publishes, or has run for a moment. */
+import type { ContainerManager, ContainerRecord } from "../../container/index.ts";
+import { BayError } from "../../errors.ts";
+import { tcpSockets } from "../../linux/index.ts";
+import { nextChange } from "../next-change.ts";
+import { lastLines } from "./last-lines.ts";
+
+/** One without a health check that does not listen by then may not be meant to. */
+const LISTENS_WITHIN = 10_000;
+/** One that neither is probed nor publishes anything has come up when it runs for so long. */
+const SETTLED_AFTER = 500;
+const LOOK = 25;
+
+/**
+ * Resolves when a container that was just started is ready. `settles`: without a health check it has to listen, or to go
+ * on for a moment. Throws NOT_READY with the reason and its last output.
+ */
+export async function untilReady(
+  manager: ContainerManager,
+  id: string,
+  { settles, signal }: { settles: boolean; signal?: AbortSignal | undefined },
+): Promise<void> {
+  manager.hurryHealth(id);
+  for (;;) {
+    if (signal?.aborted) throw new BayError("ABORTED", "the command went away");
+    const record = manager.get(id);
+    if (hasDoneItsWork(record)) return;
+    checkIsGood(manager, record);
+    if (record.config.health ? manager.health(id) === "healthy" : !settles || hasSettled(record)) return;
+    await nextChange(manager, record.config.health ? 1000 : LOOK);
+  }
+}
+
+/** Resolves after a time in which the container stayed good. Throws NOT_READY. */
+export async function watchFor(manager: ContainerManager, id: string, milliseconds: number): Promise<void> {
+  const end = Date.now() + milliseconds;
+  while (Date.now() < end) {
+    const record = manager.get(id);
+    if (!hasDoneItsWork(record)) checkIsGood(manager, record);
+    await nextChange(manager, Math.max(1, Math.min(end - Date.now(), 1000)));
+  }
+}
+
+function hasDoneItsWork({ state, config }: ContainerRecord): boolean {
+  return state.status === "exited" && state.exitCode === 0 && config.restart.policy === "no";
+}
+
+function checkIsGood(manager: ContainerManager, { id, state, config }: ContainerRecord): void {
+  const probe = manager.healthDetail(id)?.log.at(-1)?.output.trim();
+  if (config.health && manager.health(id) === "unhealthy")
+    throw notReady(manager, id, `is unhealthy${probe ? `: ${probe.split("\n").at(-1)}` : ""}`);
+  if (state.status !== "running" && state.status !== "paused")
+    throw notReady(manager, id, `ended with exit code ${state.exitCode}`);
+}
+
+function notReady(manager: ContainerManager, id: string, why: string): BayError {
+  return new BayError("NOT_READY", `${why}${lastLines(manager, id)}`);
+}
+
+function hasSettled({ state, config }: ContainerRecord): boolean {
+  const ran = Date.now() - Date.parse(state.startedAt);
+  const ports = config.ports.filter(({ protocol }) => protocol === "tcp").map((port) => port.containerPort);
+  if (config.networkMode !== "bridge" || ports.length === 0) return ran >= SETTLED_AFTER;
+  const open = new Set(
+    tcpSockets(state.pid).flatMap((socket) => (socket.state === "listening" ? [socket.localPort] : [])),
+  );
+  return ports.every((port) => open.has(port)) || ran >= LISTENS_WITHIN;
+}

@@ -1,0 +1,199 @@
+/**
+ * Replacing running containers: the new one first or the old one first, watched until it is good, and taken back where it
+ * is not. A new container that fails never keeps the place: what a service's policy decides is what becomes of its others.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ContainerConfig, ContainerManager, ContainerRecord } from "../../container/index.ts";
+import { BayError, hasCode, messageOf } from "../../errors.ts";
+import type { Rollout, Say, Step } from "../../reconcile/index.ts";
+import type { Stack } from "../../stack/index.ts";
+import type { UpSettings } from "../executor.ts";
+import { withFiles } from "../given-content.ts";
+import { drain } from "./drain.ts";
+import { untilReady, watchFor } from "./ready.ts";
+
+interface Replaced {
+  id: string;
+  /** What was there before. */
+  config: ContainerConfig;
+}
+
+/** The replacements of one `up`, which know of each other. */
+export class Rollouts {
+  /** By service, the newest last. */
+  readonly #replaced = new Map<string, Replaced[]>();
+  readonly #failures = new Map<string, number>();
+  /** Services whose update has ended, with the container that it ended for. */
+  readonly #halted = new Map<string, string>();
+
+  constructor(
+    readonly manager: ContainerManager,
+    readonly stack: Stack,
+    readonly settings: UpSettings,
+  ) {}
+
+  /**
+   * Replaces one container of a service. `waits` is what has to be before it starts. Throws UPDATE_FAILED: the one before
+   * it goes on then, and where the policy says so those that were replaced before it are as they were too.
+   */
+  async replace(step: Step, waits: () => Promise<void>, say: Say): Promise<void> {
+    const service = step.service!;
+    const rollout = step.rollout!;
+    const { id, config } = step.container!;
+    this.#checkGoesOn(service, step.name);
+    if (rollout.delayMs > 0) await this.#pause(rollout.delayMs, say);
+    this.#checkGoesOn(service, step.name);
+    const before = structuredClone(this.manager.get(id!).config);
+    await waits();
+    try {
+      const fresh = await this.#exchange(this.manager.get(id!), config!, rollout, say);
+      this.#replaced.set(service, [
+        ...(this.#replaced.get(service) ?? []),
+        { id: fresh.id, config: { ...before, name: step.name } },
+      ]);
+    } catch (error) {
+      throw await this.#failed(service, step.name, rollout, error, say);
+    }
+    // another one failed meanwhile, and took back what there was then
+    if (this.#halted.has(service) && rollout.failureAction === "rollback")
+      await this.#takeBack(service, rollout, say);
+  }
+
+  /** Throws UPDATE_FAILED where the service's update has ended. */
+  #checkGoesOn(service: string, name: string): void {
+    const failed = this.#halted.get(service);
+    if (failed) throw new BayError("UPDATE_FAILED", `${name} is left as it was, as ${failed} failed`);
+  }
+
+  async #pause(milliseconds: number, say: Say): Promise<void> {
+    say(`waits ${milliseconds / 1000}s, as deploy.update_config says`);
+    try {
+      await sleep(milliseconds, undefined, this.settings.signal ? { signal: this.settings.signal } : {});
+    } catch {
+      throw new BayError("ABORTED", "the command went away");
+    }
+  }
+
+  async #failed(service: string, name: string, rollout: Rollout, error: unknown, say: Say): Promise<unknown> {
+    if (hasCode(error, "ABORTED")) return error;
+    const failures = (this.#failures.get(service) ?? 0) + 1;
+    this.#failures.set(service, failures);
+    const isTolerated = failures / rollout.replicas <= rollout.maxFailureRatio;
+    let end = "";
+    if (!isTolerated && rollout.failureAction !== "continue") {
+      this.#halted.set(service, name);
+      if (rollout.failureAction === "rollback") end = await this.#takeBack(service, rollout, say);
+      else if (rollout.replicas > 1) end = "; the update is paused";
+    }
+    const what = messageOf(error).replaceAll(new RegExp(`\\b[0-9a-f]{12}_(?=${name})`, "g"), "");
+    const why = hasCode(error, "NOT_READY") ? `the new container ${what}` : what;
+    const text = `${why.startsWith(name) ? "" : `${name}: `}${why}\n  the one before it goes on${end}`;
+    return new BayError("UPDATE_FAILED", text, {
+      cause: error,
+      ...(error instanceof BayError && error.hint ? { hint: error.hint } : {}),
+    });
+  }
+
+  /** Replaces what was replaced by what was there before; says how that went. */
+  async #takeBack(service: string, rollout: Rollout, say: Say): Promise<string> {
+    const done = this.#replaced.get(service) ?? [];
+    this.#replaced.delete(service);
+    if (done.length === 0) return "";
+    const problems: string[] = [];
+    for (const { id, config } of done.reverse()) {
+      say(`rolls ${config.name} back`);
+      try {
+        const order = rollout.back ?? rollout;
+        await this.#exchange(this.manager.get(id), config, { ...rollout, ...order, monitorMs: 0 }, say);
+      } catch (error) {
+        problems.push(`${config.name}: ${messageOf(error)}`);
+        if (rollout.back?.failureAction === "pause") break;
+      }
+    }
+    const names = done.map(({ config }) => config.name).join(", ");
+    return problems.length > 0
+      ? `; the rollback failed: ${problems.join("; ")}`
+      : `; ${names} ${done.length === 1 ? "is" : "are"} rolled back to the version before`;
+  }
+
+  #exchange(
+    old: ContainerRecord,
+    config: ContainerConfig,
+    rollout: Pick<Rollout, "order" | "monitorMs">,
+    say: Say,
+  ): Promise<ContainerRecord> {
+    const exchange = rollout.order === "start-first" ? this.#startFirst : this.#stopFirst;
+    return exchange.call(this, old, config, rollout.monitorMs, say);
+  }
+
+  async #startFirst(
+    old: ContainerRecord,
+    config: ContainerConfig,
+    monitorMs: number,
+    say: Say,
+  ): Promise<ContainerRecord> {
+    const { manager } = this;
+    const { succession } = manager;
+    const fresh = await withFiles(manager, this.stack, config, async () =>
+      succession.beside(old, config, this.settings.renewVolumes),
+    );
+    let isPromoted = false;
+    try {
+      await manager.start(fresh.id);
+      say(config.health ? "the new one starts, until it is healthy" : "the new one starts", true);
+      await untilReady(manager, fresh.id, { settles: true, signal: this.settings.signal });
+      await succession.promote(fresh, old);
+      isPromoted = true;
+      say("the new one has the traffic; the old one ends its requests", true);
+      // the old one is not asked any more, and can come back until the new one has proved good
+      await Promise.all([drain(manager, old), watchFor(manager, fresh.id, monitorMs)]);
+    } catch (error) {
+      if (isPromoted) {
+        await succession.demote(fresh, old);
+        await drain(manager, fresh);
+      }
+      await this.#discard(fresh.id, 0, true);
+      throw error;
+    }
+    await this.#discard(old.id, this.settings.graceMs, this.settings.renewVolumes);
+    return fresh;
+  }
+
+  async #stopFirst(
+    old: ContainerRecord,
+    config: ContainerConfig,
+    monitorMs: number,
+    say: Say,
+  ): Promise<ContainerRecord> {
+    const { manager } = this;
+    const { succession } = manager;
+    const { name } = old.config;
+    await manager.images.get(config.image, config.imageId || undefined);
+    say("stops the old one", true);
+    await manager.stop(old.id, this.settings.graceMs);
+    let fresh: ContainerRecord | undefined;
+    try {
+      const { renewVolumes } = this.settings;
+      fresh = await withFiles(manager, this.stack, config, async () =>
+        succession.instead(old, config, renewVolumes),
+      );
+      await manager.start(fresh.id);
+      if (config.health) say("the new one starts, until it is healthy", true);
+      await untilReady(manager, fresh.id, { settles: false, signal: this.settings.signal });
+      await watchFor(manager, fresh.id, monitorMs);
+    } catch (error) {
+      if (fresh) await this.#discard(fresh.id, 0, true);
+      succession.restore(old, name);
+      await manager.start(old.id);
+      throw error;
+    }
+    await this.#discard(old.id, 0, this.settings.renewVolumes);
+    return fresh;
+  }
+
+  /** Anonymous volumes that the other one has too stay. */
+  async #discard(id: string, graceMs: number | undefined, volumes: boolean): Promise<void> {
+    await this.manager.stop(id, graceMs);
+    await this.manager.remove(id, { volumes });
+  }
+}

@@ -1,0 +1,37 @@
+/** TCP sockets of a process's network namespace (proc_pid_net(5), /proc/PID/net/tcp and tcp6). */
+import { readKernelFile } from "./kernel-file.ts";
+
+export interface TcpSocket {
+  localPort: number;
+  state: "listening" | "connected" | "other";
+}
+
+/** States of include/net/tcp_states.h: a connection that is made, or was closed by the other side alone. */
+const STATES: Readonly<Record<string, TcpSocket["state"]>> = {
+  "01": "connected",
+  "03": "connected",
+  "08": "connected",
+  "0A": "listening",
+};
+
+/** None where the process is gone. */
+export function tcpSockets(pid: number): TcpSocket[] {
+  return ["tcp", "tcp6"].flatMap((file) => {
+    try {
+      return parseTcpSockets(readKernelFile(`/proc/${pid}/net/${file}`));
+    } catch {
+      return []; // the process is gone, or the host has no IPv6
+    }
+  });
+}
+
+export function parseTcpSockets(text: string): TcpSocket[] {
+  return text
+    .split("\n")
+    .slice(1)
+    .flatMap((line) => {
+      const [, local = "", , state = ""] = line.trim().split(/\s+/);
+      const port = Number.parseInt(local.slice(local.lastIndexOf(":") + 1), 16);
+      return Number.isInteger(port) ? [{ localPort: port, state: STATES[state] ?? ("other" as const) }] : [];
+    });
+}

@@ -1,0 +1,52 @@
+/** How a service's containers are replaced: deploy.update_config, and deploy.rollback_config for the way back. */
+import type { ServiceReader } from "./service-reader.ts";
+import type { Service, UpdatePolicy } from "./stack.ts";
+
+/** Compose's defaults: one at a time, the old one first, and a stop at the first that fails. */
+export function readUpdatePolicy(
+  reader: ServiceReader,
+  key: "update_config" | "rollback_config",
+): UpdatePolicy | undefined {
+  const given = reader.input.deploy?.[key];
+  if (!given) return undefined;
+  const at = (name: string) => ["deploy", key, name];
+  const parallelism = Number(given.parallelism ?? 1);
+  if (parallelism < 0) reader.bad(at("parallelism"), "a negative number of containers");
+  const maxFailureRatio = Number(given.max_failure_ratio ?? 0);
+  if (!(maxFailureRatio >= 0 && maxFailureRatio <= 1)) reader.bad(at("max_failure_ratio"), "expected 0 to 1");
+  if (key === "rollback_config" && given.failure_action === "rollback")
+    reader.bad(at("failure_action"), "a rollback cannot be rolled back: pause or continue");
+  return {
+    order: given.order ?? "stop-first",
+    parallelism,
+    delayMs: reader.duration(at("delay"), given.delay) ?? 0,
+    monitorMs: reader.duration(at("monitor"), given.monitor) ?? 0,
+    failureAction: given.failure_action ?? "pause",
+    maxFailureRatio,
+  };
+}
+
+/** start-first has two containers for a while. */
+export function checkOrders(
+  reader: ServiceReader,
+  { containerName, networks, update, rollback }: Service,
+): void {
+  const why = containerName ? "container_name" : fixedAddress(networks);
+  if (!why) return;
+  for (const [key, policy] of [
+    ["update_config", update],
+    ["rollback_config", rollback],
+  ] as const)
+    if (policy?.order === "start-first")
+      reader.bad(
+        ["deploy", key, "order"],
+        `start-first has the old and the new container at once, and ${why} allows one`,
+        `leave ${why} out, or say stop-first`,
+      );
+}
+
+function fixedAddress(networks: Service["networks"]): string | undefined {
+  const all = Object.values(networks);
+  if (all.some(({ ipv4 }) => ipv4 !== undefined)) return "ipv4_address";
+  return all.some(({ mac }) => mac !== undefined) ? "mac_address" : undefined;
+}
