@@ -21,7 +21,17 @@ export type MountConfig =
       /** Mounts that come at the source later are seen. */
       propagation?: "slave" | undefined;
     }
-  | { type: "volume"; source: string; target: string; readOnly: boolean; noCopy: boolean }
+  | {
+      type: "volume";
+      source: string;
+      target: string;
+      readOnly: boolean;
+      noCopy: boolean;
+      /** The part of the volume that is mounted. */
+      subpath?: string;
+      /** A folder of the host that is the volume. */
+      device?: string;
+    }
   | { type: "tmpfs"; target: string; options: string[] };
 
 /** A file that bay gives a container; what it says is kept by its digest (given-files.ts). */

@@ -140,6 +140,7 @@ export class Exec extends EventEmitter {
       {
         account,
         rootfs: containerDirectory(host, container.id),
+        hostPath: (path) => path,
         volumePath: () => "",
         etc: [],
         networkNamespace: undefined,

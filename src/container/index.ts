@@ -10,6 +10,7 @@ export {
 } from "./archive.ts";
 export { commitContainer } from "./commit.ts";
 export * from "./config.ts";
+export { isDockerSocketGone } from "./docker-socket.ts";
 export { type BayEvent, EventLog } from "./events.ts";
 export { Exec, type ExecConfig } from "./exec.ts";
 export { limitsMatch } from "./limits.ts";

@@ -49,6 +49,8 @@ export interface ResolvedParts {
   account: Account;
   rootfs: string;
   /** Host directories of the volumes, by name. */
+  /** What a bind of the host's is mounted from. */
+  hostPath: (path: string) => string;
   volumePath: (name: string) => string;
   /** Generated files by their place in the container. */
   /** Files of the host in the container. */
@@ -267,11 +269,12 @@ function oneMount(mount: ContainerConfig["mounts"][number], parts: ResolvedParts
       type: "tmpfs",
       options: ["nosuid", "nodev", "noexec", ...mount.options].filter(isEffective),
     };
-  const source = mount.type === "bind" ? mount.source : parts.volumePath(mount.source);
+  const source = mount.type === "bind" ? parts.hostPath(mount.source) : parts.volumePath(mount.source);
   const bind = mount.type === "bind" && mount.recursive ? "rbind" : "bind";
   const propagation = mount.type === "bind" && mount.propagation ? [`r${mount.propagation}`] : [];
   const options = [bind, ...(mount.readOnly ? ["ro"] : []), ...propagation];
-  return { destination, type: "bind", source, options };
+  const subpath = mount.type === "volume" && mount.subpath ? { subpath: mount.subpath } : {};
+  return { destination, type: "bind", source, ...subpath, options };
 }
 
 /** `exec` takes a `noexec` before it back. */

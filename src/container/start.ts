@@ -5,6 +5,8 @@ import { BayError } from "../errors.ts";
 import { fillVolume, type Image, readImageFile, resolveInLayers } from "../image/index.ts";
 import { type Launched, type LaunchRequest, launch, makeFifo } from "../linux/index.ts";
 import { DNS_ADDRESS, hostNameServers } from "../network/index.ts";
+import { socketPath } from "../roots.ts";
+import { isDockerSocketGone } from "./docker-socket.ts";
 import { hostsFile, resolvFile, searchDomains } from "./etc-files.ts";
 import type { Host } from "./host.ts";
 import { onlyLimits, toSpec } from "./oci-spec.ts";
@@ -67,7 +69,12 @@ export async function prepareContainer(host: Host, record: ContainerRecord): Pro
   for (const name of ["upper", "work"]) mkdirSync(join(directory, name), { recursive: true, mode: 0o755 });
   const image = await host.images.get(record.config.image, record.config.imageId);
   for (const mount of record.config.mounts) {
-    if (mount.type === "bind" && mount.createSource && !existsSync(mount.source))
+    if (
+      mount.type === "bind" &&
+      mount.createSource &&
+      !existsSync(mount.source) &&
+      !isDockerSocketGone(mount.source)
+    )
       mkdirSync(mount.source, { recursive: true });
     if (mount.type !== "volume") continue;
     host.volumes.create({
@@ -114,6 +121,7 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
   const spec = toSpec(owner ? { ...config, hostname: owner.config.hostname } : config, {
     account,
     rootfs: mountPoint(host),
+    hostPath: (path) => (isDockerSocketGone(path) ? socketPath(host.roots) : path),
     volumePath: (name) => host.volumes.path(name),
     etc,
     networkNamespace: namespace,

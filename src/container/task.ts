@@ -159,6 +159,7 @@ export class Task {
     const spec = toSpec(asContainer(config), {
       account,
       rootfs: mountPoint(host),
+      hostPath: (path) => path,
       volumePath: () => "",
       etc: this.#etcFiles(),
       networkNamespace: this.network?.namespace,

@@ -73,7 +73,7 @@ export function makeExecutor(
       manager.volumes.create(volumeConfig(stack!, name));
       manager.events.publish("volume", "create", name, { name });
     },
-    "volume.update": async ({ name }) => manager.volumes.relabel(name, volumeConfig(stack!, name).labels),
+    "volume.update": async ({ name }) => manager.volumes.change(name, volumeConfig(stack!, name)),
     "volume.remove": async ({ name }) => {
       manager.volumes.remove(name);
       manager.events.publish("volume", "destroy", name, { name });
@@ -109,15 +109,27 @@ export function makeExecutor(
 
 function networkConfig(stack: Stack, name: string): NetworkConfig {
   const [key, network] = Object.entries(stack.networks).find(([, candidate]) => candidate.name === name)!;
-  const { internal, subnet, gateway, mtu } = network;
+  const { internal, subnet, gateway, range, reserved, mtu } = network;
   const labels = { ...network.labels, [LABELS.stack]: stack.name, [LABELS.network]: key };
-  return { name, stack: stack.name, key, driver: "bridge", internal, subnet, gateway, mtu, labels };
+  return {
+    name,
+    stack: stack.name,
+    key,
+    driver: "bridge",
+    internal,
+    subnet,
+    gateway,
+    range,
+    reserved,
+    mtu,
+    labels,
+  };
 }
 
 function volumeConfig(stack: Stack, name: string): VolumeConfig {
   const [key, volume] = Object.entries(stack.volumes).find(([, candidate]) => candidate.name === name)!;
   const labels = { ...volume.labels, [LABELS.stack]: stack.name, [LABELS.volume]: key };
-  return { name, stack: stack.name, key, anonymous: false, labels };
+  return { name, stack: stack.name, key, anonymous: false, device: volume.device, labels };
 }
 
 /** Another stack's containers cannot be replaced here. */

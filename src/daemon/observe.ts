@@ -6,6 +6,7 @@ import {
   type ContainerRecord,
   endedBy,
   type HealthStatus,
+  isDockerSocketGone,
   isRunning,
   LABELS,
   limitsMatch,
@@ -56,6 +57,8 @@ export function observe(
       internal: config.internal,
       mtu: config.mtu,
       gateway,
+      range: config.range,
+      reserved: config.reserved,
       labels: withoutOwn(config.labels),
       drift:
         config.stack !== name
@@ -70,9 +73,11 @@ export function observe(
       name: config.name,
       key: config.key,
       stack: config.stack,
+      device: config.device,
       labels: withoutOwn(config.labels),
     })),
     images: observeImages(view, stack, pinned),
+    withoutDocker: socketBinds(stack),
     cpus: cpus().length,
     foreignNames: records
       .filter(({ config }) => config.labels[LABELS.stack] !== name)
@@ -135,6 +140,13 @@ function lostOwner({ config, state }: ContainerRecord, all: readonly ContainerRe
   if (name === undefined || state.status !== "running") return undefined;
   const owner = all.find((other) => other.config.name === name);
   return owner && runOf(owner) === state.joinedRun ? undefined : name;
+}
+
+function socketBinds(stack: Stack | undefined): string[] {
+  const paths = Object.values(stack?.services ?? {}).flatMap(({ mounts }) =>
+    mounts.flatMap((mount) => (mount.type === "bind" ? [mount.source] : [])),
+  );
+  return [...new Set(paths)].filter(isDockerSocketGone);
 }
 
 /** Labels without those that bay sets. */

@@ -6,6 +6,8 @@ import { syscall } from "./libc.ts";
 
 const RESOLVE_NO_MAGICLINKS = 0x02;
 const RESOLVE_IN_ROOT = 0x10;
+/** How openat2(2) resolves a path that is not trusted. */
+export const IN_ROOT = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
 
 /** Opens `path` as if `root` were /. The caller closes the descriptor. Throws `SyscallError`. */
 export function openInRoot(root: string, path: string, flags = O_RDONLY, mode = 0): number {
@@ -14,7 +16,7 @@ export function openInRoot(root: string, path: string, flags = O_RDONLY, mode = 
     const how = Buffer.alloc(24);
     how.writeBigUInt64LE(BigInt(flags | O_CLOEXEC), 0);
     how.writeBigUInt64LE(BigInt(mode), 8);
-    how.writeBigUInt64LE(BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS), 16);
+    how.writeBigUInt64LE(BigInt(IN_ROOT), 16);
     return syscall("openat2", [rootFd, path, how, 24], path);
   } finally {
     closeSync(rootFd);

@@ -36,6 +36,8 @@ export interface SpecMount {
   destination: string;
   type?: string;
   source?: string;
+  /** bay's own: the part of the source that is mounted, which is resolved inside it. */
+  subpath?: string;
   options?: string[];
 }
 

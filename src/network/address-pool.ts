@@ -17,10 +17,11 @@ export function chooseSubnet(used: readonly Subnet[]): Subnet {
   });
 }
 
-/** The first free address of a subnet after the network's own and the gateway's. Throws NO_ADDRESS. */
-export function chooseAddress(subnet: Subnet, taken: ReadonlySet<string>): string {
-  const end = subnet.address + size(subnet) - 1;
-  for (let value = subnet.address + 1; value < end; value++) {
+/** The first free address of a subnet, or of a part of it, without the subnet's own and its last. Throws NO_ADDRESS. */
+export function chooseAddress(subnet: Subnet, taken: ReadonlySet<string>, part: Subnet = subnet): string {
+  const first = Math.max(part.address, subnet.address + 1);
+  const end = Math.min(part.address + size(part), subnet.address + size(subnet) - 1);
+  for (let value = first; value < end; value++) {
     const address = toAddress(value);
     if (!taken.has(address)) return address;
   }

@@ -140,7 +140,8 @@ export class NetworkManager {
   ): Endpoint {
     const network = this.#require(name);
     const subnet = parseSubnet(network.subnet);
-    const taken = new Set([network.gateway]);
+    const { range, reserved = [] } = network.config;
+    const taken = new Set([network.gateway, ...reserved]);
     for (const { endpoint } of this.directory.endpoints())
       if (endpoint.network === name && !freed.has(endpoint.address)) taken.add(endpoint.address);
     if (wanted !== undefined) {
@@ -151,7 +152,8 @@ export class NetworkManager {
         );
       if (taken.has(wanted)) throw new BayError("ADDRESS_TAKEN", `${wanted} is taken on the network ${name}`);
     }
-    const address = wanted ?? chooseAddress(subnet, taken);
+    const address =
+      wanted ?? chooseAddress(subnet, taken, range === undefined ? undefined : parseSubnet(range));
     return {
       network: name,
       networkId: network.id,

@@ -10,6 +10,10 @@ export interface NetworkConfig {
   internal: boolean;
   subnet: string | undefined;
   gateway: string | undefined;
+  /** The part of the subnet that containers get addresses from. */
+  range?: string | undefined;
+  /** Addresses that no container gets. */
+  reserved?: readonly string[] | undefined;
   mtu: number | undefined;
   labels: Record<string, string>;
 }

@@ -37,6 +37,8 @@ export interface ActualNetwork {
   internal: boolean;
   mtu: number | undefined;
   gateway: string;
+  range?: string | undefined;
+  reserved?: readonly string[] | undefined;
   /** The user's own. */
   labels: Record<string, string>;
   drift: string[];
@@ -58,6 +60,8 @@ export interface Actual {
     name: string;
     key: string | undefined;
     stack: string | undefined;
+    /** A folder of the host that is the volume. */
+    device?: string | undefined;
     /** The user's own. */
     labels: Record<string, string>;
   }[];
@@ -65,6 +69,8 @@ export interface Actual {
   images: Record<string, ActualImage>;
   /** Names of containers that belong to no part of this stack. */
   foreignNames: string[];
+  /** Binds of Docker's socket that find none here; bay's own takes its place. */
+  withoutDocker: string[];
   /** Processors that the host has. */
   cpus: number;
   /** Differences of the host as a whole: bay's nftables table. */

@@ -234,6 +234,8 @@ function showMount(mount: ContainerConfig["mounts"][number]): string {
   const options = [
     mount.readOnly ? "ro" : "",
     mount.type === "volume" && mount.noCopy ? "nocopy" : "",
+    mount.type === "volume" && mount.subpath ? `subpath ${mount.subpath}` : "",
+    mount.type === "volume" && mount.device ? `at ${mount.device}` : "",
     mount.type === "bind" && !mount.recursive ? "non-recursive" : "",
     mount.type === "bind" && mount.propagation ? mount.propagation : "",
   ];

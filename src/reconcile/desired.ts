@@ -160,7 +160,7 @@ function desiredMounts(
 ): ContainerConfig["mounts"] {
   const mounts: ContainerConfig["mounts"] = service.mounts.map((mount) =>
     mount.type === "volume" && mount.source !== ""
-      ? { ...mount, source: stack.volumes[mount.source]!.name }
+      ? { ...mount, source: stack.volumes[mount.source]!.name, ...deviceOf(stack, mount.source) }
       : mount,
   );
   for (const target of imageVolumes) {
@@ -168,6 +168,11 @@ function desiredMounts(
     mounts.push({ type: "volume", source: "", target, readOnly: false, noCopy: false });
   }
   return mounts;
+}
+
+function deviceOf(stack: Stack, volume: string): { device?: string } {
+  const { device } = stack.volumes[volume]!;
+  return device === undefined ? {} : { device };
 }
 
 type ImageHealth = NonNullable<NonNullable<ImageConfig["config"]>["Healthcheck"]>;

@@ -43,6 +43,8 @@ function networkChanges(key: string, known: ActualNetwork, wanted: StackNetwork)
   const fields: [string, unknown, unknown][] = [
     ["internal", known.internal, wanted.internal],
     ["driver_opts.mtu", known.mtu, wanted.mtu],
+    ["ipam.ip_range", known.range, wanted.range],
+    ["ipam.aux_addresses", listed(known.reserved), listed(wanted.reserved)],
   ];
   if (wanted.subnet) fields.push(["ipam.subnet", known.subnet, wanted.subnet]);
   if (wanted.gateway) fields.push(["ipam.gateway", known.gateway, wanted.gateway]);
@@ -50,6 +52,8 @@ function networkChanges(key: string, known: ActualNetwork, wanted: StackNetwork)
     .filter(([, from, to]) => from !== to)
     .map(([field, from, to]) => changeOf(`networks.${key}.${field}`, from, to));
 }
+
+const listed = (addresses: readonly string[] = []) => addresses.join(" ") || undefined;
 
 /** Containers of services that were not chosen would be left on a network that is gone. */
 function checkOtherUsers(name: string, actual: Actual, services: readonly Service[]): void {
@@ -76,12 +80,15 @@ export function planVolumes(
     ),
   );
   return [...used].flatMap((key) => {
-    const { name, external, labels } = stack.volumes[key]!;
+    const { name, external, device, labels } = stack.volumes[key]!;
     const known = actual.volumes.find((volume) => volume.name === name);
     if (!known && external)
       throw new BayError("VOLUME_NOT_FOUND", `the external volume ${name} does not exist`);
     if (!known) return [add({ kind: "volume.create", name })];
-    const changes = external ? [] : labelChanges(`volumes.${key}`, known.labels, labels);
+    if (external) return [];
+    const changes = labelChanges(`volumes.${key}`, known.labels, labels);
+    if (known.device !== device)
+      changes.push(changeOf(`volumes.${key}.driver_opts.device`, known.device, device));
     return changes.length > 0 ? [add({ kind: "volume.update", name, reasons: changes })] : [];
   });
 }

@@ -73,6 +73,7 @@ class Planner {
   run(): Plan {
     const selected = this.#selectServices();
     this.#checkCpus(selected);
+    this.#noteSockets(selected);
     for (const service of selected) this.#planImage(service);
     const networks = planNetworks(this.stack, this.actual, selected, this.#add);
     this.#networkChanges = networks.replaced;
@@ -94,6 +95,16 @@ class Planner {
     throw new BayError("TOO_MANY_CPUS", `${all}; the host has ${host}`, {
       hint: `at most ${host}, or leave it out`,
     });
+  }
+
+  /** What a service gets in the place of what it asks for is said. */
+  #noteSockets(services: readonly Service[]): void {
+    for (const { name, mounts } of services)
+      for (const mount of mounts)
+        if (mount.type === "bind" && this.actual.withoutDocker.includes(mount.source))
+          this.#warnings.push(
+            `services.${name}.volumes: ${mount.source} is bay's own socket, as no Docker is here; who has it has all rights on the host`,
+          );
   }
 
   readonly #add: AddStep = (step) => {

@@ -261,19 +261,25 @@ function composeHealthcheck({ test, retries, ...times }: Healthcheck): Mapping {
   });
 }
 
-function composeNetwork({ name, external, internal, subnet, gateway, mtu, labels }: StackNetwork): Mapping {
+function composeNetwork(network: StackNetwork): Mapping {
+  const { name, external, internal, subnet, gateway, range, reserved, mtu, labels } = network;
+  const auxiliary = Object.fromEntries((reserved ?? []).map((address, index) => [`host${index}`, address]));
   return filled({
     name,
     external: external || undefined,
     internal: internal || undefined,
-    ipam: subnet || gateway ? { config: [filled({ subnet, gateway })] } : undefined,
+    ipam:
+      subnet || gateway
+        ? { config: [filled({ subnet, gateway, ip_range: range, aux_addresses: auxiliary })] }
+        : undefined,
     driver_opts: mtu === undefined ? undefined : { mtu: String(mtu) },
     labels,
   });
 }
 
-function composeVolume({ name, external, labels }: StackVolume): Mapping {
-  return filled({ name, external: external || undefined, labels });
+function composeVolume({ name, external, device, labels }: StackVolume): Mapping {
+  const options = device === undefined ? undefined : { type: "none", o: "bind", device };
+  return filled({ name, external: external || undefined, driver_opts: options, labels });
 }
 
 function composeApt(source: Extract<StackImage["source"], { kind: "apt" }>): Mapping {

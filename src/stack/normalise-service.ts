@@ -187,6 +187,7 @@ function checkConsistency(reader: ServiceReader, service: Service): void {
   if (service.stopSignal !== undefined && signalNumber(service.stopSignal) === undefined)
     reader.bad(["stop_signal"], `${JSON.stringify(service.stopSignal)} is no signal`);
   noteDeploy(reader);
+  if (reader.input.develop) reader.note(["develop"], "there is no watch mode yet");
   checkOrders(reader, service);
   if (reader.input.platform) {
     const own = `linux/${process.arch === "arm64" ? "arm64" : "amd64"}`;

@@ -1,14 +1,13 @@
 /** A checked file as a Stack: names on the host, references between services, networks and volumes resolved. */
-import { isIPv4 } from "node:net";
-import { isSubnet } from "../ipv4.ts";
 import type { ReportAt } from "./check.ts";
 import { checkReferences, dependenciesOf } from "./check-references.ts";
 import { normaliseService } from "./normalise-service.ts";
+import { readNetworks, readVolumes } from "./read-base.ts";
 import { readGiven } from "./read-given.ts";
 import { readImage } from "./read-image.ts";
 import type { FileInput } from "./schema.ts";
-import { type ServiceContext, textMap, truth } from "./service-reader.ts";
-import type { Service, Stack, StackNetwork, StackVolume } from "./stack.ts";
+import type { ServiceContext } from "./service-reader.ts";
+import type { Service, Stack } from "./stack.ts";
 import { inheritMounts } from "./volumes-from.ts";
 
 export interface StackOptions {
@@ -45,7 +44,7 @@ export function normaliseStack(input: FileInput, options: StackOptions, report: 
     services: all,
     disabled: [],
     networks: readNetworks(input, options.name, report),
-    volumes: readVolumes(input, options.name),
+    volumes: readVolumes(input, options.name, report),
     images: Object.fromEntries(
       Object.entries(input.images ?? {}).map(([name, image]) => [
         name,
@@ -107,76 +106,5 @@ function readAllGiven(
 ): Stack["configs"] {
   return Object.fromEntries(
     Object.entries(inputs).map(([name, input]) => [name, readGiven(kind, name, input, context)]),
-  );
-}
-
-function readNetworks(input: FileInput, stack: string, report: ReportAt): Record<string, StackNetwork> {
-  const declared = Object.entries(input.networks ?? {}).map(([key, network]) => {
-    const config = network?.ipam?.config?.[0];
-    for (const option of Object.keys(network?.driver_opts ?? {})) {
-      if (!["com.docker.network.driver.mtu", "mtu"].includes(option)) {
-        report(
-          ["networks", key, "driver_opts", option],
-          {
-            severity: "error",
-            code: "UNSUPPORTED_KEY",
-            message: `networks.${key}.driver_opts.${option} is not supported; mtu is`,
-          },
-          true,
-        );
-      }
-    }
-    for (const [field, text, isRight] of [
-      ["subnet", config?.subnet, isSubnet],
-      ["gateway", config?.gateway, isIPv4],
-    ] as const) {
-      if (text === undefined || isRight(text)) continue;
-      const what =
-        field === "subnet" ? "subnet such as 10.1.0.0/16, with no bits behind its prefix" : "IPv4 address";
-      report(["networks", key, "ipam", "config", 0, field], {
-        severity: "error",
-        code: "BAD_VALUE",
-        message: `networks.${key}.ipam.${field}: ${JSON.stringify(text)} is no ${what}`,
-      });
-    }
-    const mtu = network?.driver_opts?.mtu ?? network?.driver_opts?.["com.docker.network.driver.mtu"];
-    return [
-      key,
-      {
-        name: network?.name ?? (truth(network?.external as boolean | undefined) ? key : `${stack}_${key}`),
-        external: truth(network?.external),
-        internal: truth(network?.internal),
-        subnet: config?.subnet,
-        gateway: config?.gateway,
-        mtu: mtu === undefined || mtu === null ? undefined : Number(mtu),
-        labels: textMap(network?.labels),
-      } satisfies StackNetwork,
-    ] as const;
-  });
-  const plain: StackNetwork = {
-    name: `${stack}_default`,
-    external: false,
-    internal: false,
-    subnet: undefined,
-    gateway: undefined,
-    mtu: undefined,
-    labels: {},
-  };
-  return { default: plain, ...Object.fromEntries(declared) };
-}
-
-function readVolumes(input: FileInput, stack: string): Record<string, StackVolume> {
-  return Object.fromEntries(
-    Object.entries(input.volumes ?? {}).map(([key, volume]) => {
-      const external = truth(volume?.external as boolean | undefined);
-      return [
-        key,
-        {
-          name: volume?.name ?? (external ? key : `${stack}_${key}`),
-          external,
-          labels: textMap(volume?.labels),
-        },
-      ];
-    }),
   );
 }

@@ -100,7 +100,14 @@ function longVolume(
     };
   }
   if (type === "volume")
-    return { type, source: source ?? "", target, readOnly, noCopy: truth(volume.volume?.nocopy) };
+    return {
+      type,
+      source: source ?? "",
+      target,
+      readOnly,
+      noCopy: truth(volume.volume?.nocopy),
+      ...subpathOf(reader, volume.volume?.subpath, index),
+    };
   if (!source) {
     reader.bad(["volumes", index], "a bind mount needs a source");
     return undefined;
@@ -114,6 +121,16 @@ function longVolume(
     createSource: volume.bind?.create_host_path === undefined || truth(volume.bind.create_host_path),
     ...propagationOf(reader, volume.bind?.propagation, index),
   };
+}
+
+function subpathOf(reader: ServiceReader, path: string | undefined, index: number): { subpath?: string } {
+  if (path === undefined || path === "" || path === ".") return {};
+  if (posix.isAbsolute(path) || path.split("/").includes(".."))
+    reader.bad(
+      ["volumes", index, "volume", "subpath"],
+      `${JSON.stringify(path)} is no path inside the volume`,
+    );
+  return { subpath: posix.normalize(path).replace(/\/$/, "") };
 }
 
 function hostPath(reader: ServiceReader, path: string): string {

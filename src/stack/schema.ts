@@ -71,7 +71,13 @@ const longVolume = z.strictObject({
     })
     .optional(),
   consistency: z.string().optional().describe("Of Docker Desktop; changes nothing here"),
-  volume: z.strictObject({ nocopy: boolean.optional(), labels: listOrMap.optional() }).optional(),
+  volume: z
+    .strictObject({
+      nocopy: boolean.optional(),
+      labels: listOrMap.optional(),
+      subpath: z.string().optional().describe("The part of the volume that is mounted; it has to be there"),
+    })
+    .optional(),
   tmpfs: z.strictObject({ size: bytes.optional(), mode: integer.optional() }).optional(),
 });
 
@@ -179,15 +185,31 @@ const ulimit = z.union([integer, z.strictObject({ soft: integer, hard: integer }
   error: "expected a number, or soft and hard",
 });
 
-const hooks = z.array(
-  z.strictObject({
-    command: z.union([z.string(), z.array(stringOrNumber)]),
-    user: stringOrNumber.optional(),
-    privileged: boolean.optional(),
-    working_dir: z.string().optional(),
-    environment: listOrMap.optional(),
-  }),
-);
+const hook = z.strictObject({
+  command: z.union([z.string(), z.array(stringOrNumber)]),
+  user: stringOrNumber.optional(),
+  privileged: boolean.optional(),
+  working_dir: z.string().optional(),
+  environment: listOrMap.optional(),
+});
+const hooks = z.array(hook);
+
+/** What `docker compose watch` does; `up` leaves it alone there too. */
+const develop = z.strictObject({
+  watch: z
+    .array(
+      z.strictObject({
+        path: z.string(),
+        action: z.enum(["rebuild", "sync", "restart", "sync+restart", "sync+exec"]),
+        target: z.string().optional(),
+        ignore: strings.optional(),
+        include: strings.optional(),
+        initial_sync: boolean.optional(),
+        exec: hook.optional(),
+      }),
+    )
+    .optional(),
+});
 
 const deviceRates = z.array(z.strictObject({ path: z.string(), rate: stringOrNumber }));
 
@@ -379,6 +401,7 @@ export const serviceSchema = z.strictObject({
   memswap_limit: bytes.optional(),
   pids_limit: integer.optional(),
   deploy: deploy.optional(),
+  develop: develop.optional().describe("For a watch mode, which bay does not have yet"),
   scale: integer.optional(),
   container_name: z
     .string()
@@ -402,6 +425,18 @@ export const serviceSchema = z.strictObject({
   attach: boolean.optional(),
 });
 
+const external = z
+  .union([boolean, z.strictObject({ name: z.string().optional() })], { error: "expected true or false" })
+  .optional()
+  .describe("It is there already, and stays when the stack goes");
+
+const address = z.strictObject({
+  subnet: z.string().optional(),
+  gateway: z.string().optional(),
+  ip_range: z.string().optional().describe("The part of the subnet that containers get addresses from"),
+  aux_addresses: z.record(z.string(), z.string()).optional().describe("Addresses of others, by name"),
+});
+
 export const networkSchema = z.strictObject({
   name: z.string().optional(),
   driver: z.enum(["bridge"], { error: "only the driver bridge is supported" }).optional(),
@@ -417,15 +452,15 @@ export const networkSchema = z.strictObject({
       error: "IPv6 is not supported yet",
     })
     .optional(),
-  external: boolean.optional(),
+  external,
   attachable: boolean.optional(),
   labels: listOrMap.optional(),
   ipam: z
     .strictObject({
       driver: z.enum(["default"]).optional(),
       config: z
-        .array(z.strictObject({ subnet: z.string().optional(), gateway: z.string().optional() }))
-        .max(1, { error: "one subnet is supported" })
+        .array(address)
+        .max(1, { error: "a network has one subnet: a second one, or one of IPv6, is not supported" })
         .optional(),
     })
     .optional(),
@@ -436,11 +471,9 @@ export const volumeSchema = z.strictObject({
   driver: z.enum(["local"], { error: "only the driver local is supported" }).optional(),
   driver_opts: z
     .record(z.string(), scalar)
-    .refine((options) => Object.keys(options).length === 0, {
-      error: "options of the local driver are not supported yet",
-    })
-    .optional(),
-  external: boolean.optional(),
+    .optional()
+    .describe("type: none, o: bind and device: FOLDER make a folder of the host the volume"),
+  external,
   labels: listOrMap.optional(),
 });
 

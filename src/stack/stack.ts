@@ -70,7 +70,15 @@ export type ServiceMount =
       propagation?: "slave" | undefined;
     }
   /** `source` is a key of the stack's volumes, or empty for an anonymous volume. */
-  | { type: "volume"; source: string; target: string; readOnly: boolean; noCopy: boolean }
+  | {
+      type: "volume";
+      source: string;
+      target: string;
+      readOnly: boolean;
+      noCopy: boolean;
+      /** The part of the volume that is mounted. */
+      subpath?: string;
+    }
   | { type: "tmpfs"; target: string; options: string[] };
 
 export interface StackBuild {
@@ -239,6 +247,10 @@ export interface StackNetwork {
   internal: boolean;
   subnet: string | undefined;
   gateway: string | undefined;
+  /** The part of the subnet that containers get addresses from. */
+  range?: string;
+  /** Addresses of others. */
+  reserved?: string[];
   mtu: number | undefined;
   labels: Record<string, string>;
 }
@@ -246,6 +258,8 @@ export interface StackNetwork {
 export interface StackVolume {
   name: string;
   external: boolean;
+  /** A folder of the host that is the volume; absent where bay keeps it. */
+  device?: string;
   labels: Record<string, string>;
 }
 

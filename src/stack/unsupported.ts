@@ -19,7 +19,6 @@ const UNSUPPORTED: { at: RegExp; keys: Readonly<Record<string, string>> }[] = [
       cpu_rt_period: "distributions' kernels have no real-time groups; cpus and cpu_shares divide the time",
       cpu_rt_runtime: "distributions' kernels have no real-time groups; cpus and cpu_shares divide the time",
       credential_spec: WINDOWS,
-      develop: "there is no watch mode yet",
       external_links: "containers of other stacks are reached on a network that both have, by their names",
       gpus: GPU,
       models: "bay runs no models; a service with a model's server does",
@@ -50,18 +49,7 @@ const UNSUPPORTED: { at: RegExp; keys: Readonly<Record<string, string>> }[] = [
     },
   },
   { at: /^services\.[^.]+\.volumes\.\d+$/, keys: { image: "a volume cannot be an image yet" } },
-  {
-    at: /^services\.[^.]+\.volumes\.\d+\.volume$/,
-    keys: { subpath: "a volume is mounted whole" },
-  },
-  {
-    at: /^networks\.[^.]+\.ipam(\.config\.\d+)?$/,
-    keys: {
-      options: "the default IPAM driver has none",
-      ip_range: "addresses come from the whole subnet",
-      aux_addresses: "addresses are given by ipv4_address",
-    },
-  },
+  { at: /^networks\.[^.]+\.ipam$/, keys: { options: "the default IPAM driver has none" } },
   {
     at: /^(secrets|configs)\.[^.]+$/,
     keys: {

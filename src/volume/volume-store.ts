@@ -10,6 +10,8 @@ export interface VolumeConfig {
   stack: string | undefined;
   key: string | undefined;
   anonymous: boolean;
+  /** A folder of the host that is the volume. */
+  device?: string | undefined;
   labels: Record<string, string>;
 }
 
@@ -46,6 +48,12 @@ export class VolumeStore {
 
   /** The directory with a volume's files. Throws BAD_VOLUME_NAME. */
   path(name: string): string {
+    const own = this.#ownPath(name);
+    return this.get(name)?.config.device ?? own;
+  }
+
+  /** Where bay keeps a volume, whatever is bound as it. */
+  #ownPath(name: string): string {
     if (!NAME.test(name)) throw new BayError("BAD_VOLUME_NAME", `${JSON.stringify(name)} is no volume name`);
     return join(this.root, "volumes", name, "_data");
   }
@@ -53,7 +61,7 @@ export class VolumeStore {
   /** Makes a volume; one of the name that is there already is given as it is. */
   create(config: VolumeConfig): VolumeRecord {
     const known = this.get(config.name);
-    const path = this.path(config.name);
+    const path = this.#ownPath(config.name);
     if (!existsSync(path)) {
       mkdirSync(path, { recursive: true, mode: 0o755 });
       chmodSync(path, 0o755);
@@ -65,9 +73,9 @@ export class VolumeStore {
   }
 
   /** Changes what only the record has. */
-  relabel(name: string, labels: Record<string, string>): void {
+  change(name: string, { labels, device }: Pick<VolumeConfig, "labels" | "device">): void {
     const record = this.get(name);
-    if (record) this.store.put(KEY + name, { ...record, config: { ...record.config, labels } });
+    if (record) this.store.put(KEY + name, { ...record, config: { ...record.config, labels, device } });
   }
 
   /**
@@ -91,9 +99,9 @@ export class VolumeStore {
     this.store.put(KEY + name, now);
   }
 
-  /** Removes a volume and its files; one that is gone is no error. */
+  /** Removes a volume and its files, but not those of a folder that is bound as it; one that is gone is no error. */
   remove(name: string): void {
-    rmSync(join(this.path(name), ".."), { recursive: true, force: true });
+    rmSync(join(this.#ownPath(name), ".."), { recursive: true, force: true });
     this.store.delete(KEY + name);
   }
 }

@@ -19,6 +19,7 @@ export const NOTHING: Actual = {
   volumes: [],
   images: { app: { ...IMAGE, stale: undefined } },
   foreignNames: [],
+  withoutDocker: [],
   cpus: 4,
   drift: [],
 };

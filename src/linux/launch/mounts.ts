@@ -8,11 +8,12 @@
  * /proc and /sys are mounted where no symlink stands, and their masks are applied through the descriptors of
  * those very mounts, never by path.
  */
-import { lstatSync, statSync } from "node:fs";
+import { closeSync, fstatSync, lstatSync, statSync } from "node:fs";
 import { posix } from "node:path";
 import { BayError } from "../../errors.ts";
 import * as abi from "../abi.ts";
 import type { ProgramBuilder } from "../program.ts";
+import { IN_ROOT, openInRoot } from "../safe-path.ts";
 import type { Spec, SpecDevice, SpecMount } from "../spec.ts";
 import { FD, type LaunchRequest } from "./request.ts";
 import { resultAs, writeFile } from "./supervise.ts";
@@ -77,14 +78,29 @@ function planMount(mount: SpecMount, index: number): MountPlan {
   if (!isBind) return { mount, attributes, data, bindFd: undefined, isFile: false, isSlave: false };
   let isFile: boolean;
   try {
-    isFile = !statSync(mount.source ?? "").isDirectory();
+    isFile = !isDirectory(mount);
   } catch (cause) {
+    if (mount.subpath !== undefined)
+      throw new BayError("NO_SUBPATH", `the volume at ${mount.destination} has no ${mount.subpath}`, {
+        hint: "it has to be there before the container starts",
+        cause,
+      });
     throw new BayError("MOUNT_SOURCE", `the mount source ${mount.source} cannot be used`, { cause });
   }
   if (data.length > 0)
     throw new BayError("MOUNT_OPTION", `mount option ${data.join(", ")} of ${mount.destination}`);
   const isSlave = (mount.options ?? []).some((option) => option === "slave" || option === "rslave");
   return { mount, attributes, data, bindFd: FD.firstBind + index, isFile, isSlave };
+}
+
+function isDirectory({ source = "", subpath }: SpecMount): boolean {
+  if (subpath === undefined) return statSync(source).isDirectory();
+  const fd = openInRoot(source, subpath, abi.O_PATH);
+  try {
+    return fstatSync(fd).isDirectory();
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** Adds both phases. */
@@ -127,15 +143,30 @@ function addRoot(program: ProgramBuilder, request: LaunchRequest): void {
 
 function openBind(program: ProgramBuilder, plan: MountPlan, fd: number, hasSlaves: boolean): void {
   const recursive = plan.mount.options?.includes("rbind") ? abi.AT_RECURSIVE : 0;
+  const flags = abi.OPEN_TREE_CLONE | abi.OPEN_TREE_CLOEXEC | recursive;
+  const { source = "", subpath } = plan.mount;
+  if (subpath !== undefined) openPart(program, source, subpath);
   resultAs(program, fd, (store) => {
-    const flags = abi.OPEN_TREE_CLONE | abi.OPEN_TREE_CLOEXEC | recursive;
-    program.call("open_tree", [abi.AT_FDCWD, plan.mount.source ?? "", flags], { store });
+    if (subpath === undefined) program.call("open_tree", [abi.AT_FDCWD, source, flags], { store });
+    else program.call("open_tree", [FD.scratch, "", flags | abi.AT_EMPTY_PATH], { store });
   });
   const propagation = hasSlaves && !plan.isSlave ? abi.MS_PRIVATE : 0;
   if (plan.attributes === 0 && propagation === 0) return;
   const attributes = program.struct([plan.attributes, 0, propagation, 0]);
   program.call("mount_setattr", [fd, "", abi.AT_EMPTY_PATH | recursive, attributes, 32], {
     about: `set the options of ${plan.mount.destination}`,
+  });
+}
+
+/** A container that has the volume already may put symlinks into it: none leads out of it. */
+function openPart(program: ProgramBuilder, source: string, subpath: string): void {
+  const path = abi.O_PATH | abi.O_CLOEXEC;
+  resultAs(program, FD.scratch, (store) => {
+    program.call("openat", [abi.AT_FDCWD, source, path | abi.O_DIRECTORY, 0], { store });
+  });
+  const how = program.struct([path, 0, IN_ROOT]);
+  resultAs(program, FD.scratch, (store) => {
+    program.call("openat2", [FD.scratch, subpath, how, 24], { store });
   });
 }
 

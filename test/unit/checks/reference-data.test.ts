@@ -92,6 +92,7 @@ describe.skipIf(!existsSync(DATA))("reference data (needs ../shared/data)", () =
     const spec = toSpec(config, {
       account: { uid: 0, gid: 0, groups: [], home: "/root" },
       rootfs: "/rootfs",
+      hostPath: (path) => path,
       volumePath: (name) => `/volumes/${name}`,
       etc: [{ target: "/etc/hosts", file: "/hosts" }],
       networkNamespace: undefined,

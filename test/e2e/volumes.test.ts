@@ -1,0 +1,104 @@
+/** Rarer kinds of mounts and addresses: folders as volumes, parts of volumes, Docker's socket, parts of subnets. */
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Bay, eventually, hostState } from "../support/bay.ts";
+
+describe("volumes and addresses", () => {
+  const bay = new Bay();
+  let before: Record<string, string>;
+  const folder = join(bay.folder, "kept");
+  const up = (services: string, more = "") => {
+    bay.write(`name: vol\nimages: { box: { rootfs: ../busybox } }\nservices:\n${services}\n${more}`);
+    return bay.run(["up", "-d"]);
+  };
+  const box = "image: box, command: sleep 1000, init: true, stop_grace_period: 0s";
+  const say = (service: string, command: string) => bay.ok("exec", "-T", service, "sh", "-c", command).trim();
+
+  beforeAll(() => {
+    before = hostState();
+    bay.busybox();
+    mkdirSync(folder);
+    writeFileSync(join(folder, "old"), "was here");
+  });
+  afterAll(() => bay.close());
+
+  it("a folder of the host is a volume by driver_opts, and stays when the stack goes", () => {
+    const volumes = `volumes: { data: { driver_opts: { type: none, o: bind, device: ${folder} } } }`;
+    expect(up(`  a: { ${box}, volumes: ["data:/data"] }`, volumes).code).toBe(0);
+    expect(say("a", "cat /data/old; echo new > /data/new")).toBe("was here");
+    expect(readFileSync(join(folder, "new"), "utf8")).toBe("new\n");
+    const other = join(bay.folder, "other");
+    mkdirSync(other);
+    bay.write(readFileSync(join(bay.folder, "stack/bay.yaml"), "utf8").replace(folder, other));
+    expect(bay.ok("plan")).toContain(`volumes.data.driver_opts.device: ${folder} -> ${other}`);
+    bay.ok("up", "-d");
+    expect(say("a", "ls /data")).toBe("");
+    bay.ok("down", "-v", "-t", "0");
+    expect(existsSync(join(folder, "new"))).toBe(true);
+    expect(existsSync(other)).toBe(true);
+  });
+
+  it("a part of a volume is mounted where it is there, and no path leads out of the volume", () => {
+    const part = (subpath: string) =>
+      `  b: { ${box}, volumes: [{ type: volume, source: data, target: /part, volume: { subpath: ${subpath} } }] }`;
+    const all = `  a: { ${box}, volumes: ["data:/data"] }\n`;
+    up(all, "volumes: { data: }");
+    say("a", "mkdir -p /data/in/deep; echo word > /data/in/deep/file; ln -s /etc /data/out");
+    expect(up(all + part("in/deep"), "volumes: { data: }")).toMatchObject({
+      code: 0,
+      err: expect.stringContaining("b-1 started"),
+    });
+    expect(say("b", "cat /part/file; ls /part")).toBe("word\nfile");
+    const lost = up(all + part("in/none"), "volumes: { data: }");
+    expect(lost.err).toContain("the volume at /part has no in/none");
+    expect(say("b", "cat /part/file")).toBe("word"); // the one before goes on
+    // the link leads to /etc of the volume, and there is none
+    expect(up(all + part("out"), "volumes: { data: }").err).toContain("the volume at /part has no out");
+    const volume = join(bay.folder, "root/volumes/vol_data/_data");
+    symlinkSync(join(bay.folder, "busybox"), join(volume, "away"));
+    expect(up(all + part("away"), "volumes: { data: }").err).toContain("has no away");
+    bay.ok("down", "-v", "-t", "0");
+  });
+
+  it("Docker's socket is bay's own where no Docker is, and the plan says so", () => {
+    if (existsSync("/var/run/docker.sock")) return;
+    const ask =
+      "require('http').get({ socketPath: '/var/run/docker.sock', path: '/containers/json' }, (r) => r.pipe(process.stdout)); setInterval(() => {}, 1e3)";
+    bay.write(
+      `name: vol\nimages: { app: { host: [${process.execPath}] } }\nservices:\n  a:\n    image: app\n    command: [${process.execPath}, -e, ${JSON.stringify(ask)}]\n    stop_grace_period: 0s\n    volumes: ["/var/run/docker.sock:/var/run/docker.sock"]\n`,
+    );
+    const { code, err } = bay.run(["up", "-d"]);
+    expect(code).toBe(0);
+    expect(err).toContain(
+      "services.a.volumes: /var/run/docker.sock is bay's own socket, as no Docker is here",
+    );
+    expect(existsSync("/var/run/docker.sock")).toBe(false);
+    return eventually(() => expect(bay.ok("logs", "--no-log-prefix", "a")).toContain("vol-a-1")).then(() => {
+      bay.ok("down", "-v", "-t", "0");
+    });
+  });
+
+  it("addresses come from ip_range, without those of aux_addresses", () => {
+    const networks =
+      "networks: { default: { ipam: { config: [{ subnet: 10.99.0.0/16, ip_range: 10.99.7.0/29, aux_addresses: { router: 10.99.7.0, other: 10.99.7.2 } }] } } }";
+    expect(up(`  a: { ${box}, scale: 3 }`, networks)).toMatchObject({
+      code: 0,
+      err: expect.stringContaining("vol-a-3 started"),
+    });
+    const addresses = [1, 2, 3].map((number) =>
+      bay.ok("exec", "-T", "--index", String(number), "a", "hostname", "-i"),
+    );
+    expect(addresses.map((text) => text.trim()).sort()).toEqual(["10.99.7.1", "10.99.7.3", "10.99.7.4"]);
+    bay.write(
+      readFileSync(join(bay.folder, "stack/bay.yaml"), "utf8").replace("10.99.7.0/29", "10.99.8.0/24"),
+    );
+    expect(bay.ok("plan")).toContain("networks.default.ipam.ip_range: 10.99.7.0/29 -> 10.99.8.0/24");
+    bay.ok("down", "-t", "0");
+  });
+
+  it("leaves nothing behind", async () => {
+    bay.ok("daemon", "stop");
+    await eventually(() => expect(hostState()).toEqual(before));
+  });
+});
