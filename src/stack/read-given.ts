@@ -26,7 +26,8 @@ export function readGiven(kind: Kind, name: string, input: Input, context: Servi
     });
   const { file, environment, content } = input;
   const sources = [file, environment, content].filter((source) => source !== undefined);
-  if (truth(input.external)) bad("external", `bay has no store of ${kind}s that others filled; give a file`);
+  if (typeof input.external === "object" || truth(input.external))
+    bad("external", `bay has no store of ${kind}s that others filled; give a file`);
   else if (sources.length !== 1)
     bad(undefined, `give exactly one of file, environment${kind === "config" ? ", content" : ""}`);
   if (content !== undefined) return { content, digest: digestOf(content) };

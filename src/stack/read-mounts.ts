@@ -143,7 +143,10 @@ function hostPath(reader: ServiceReader, path: string): string {
 
 export function readDevices(reader: ServiceReader): Service["devices"] {
   return (reader.input.devices ?? []).flatMap((device, index) => {
-    const [source = "", target = source, access = "rwm"] = String(device).split(":");
+    const [source = "", target = source, access = "rwm"] =
+      typeof device === "string"
+        ? device.split(":")
+        : [device.source, device.target ?? device.source, device.permissions ?? "rwm"];
     const isAccess = /^[rwm]+$/.test(target) && !target.includes("/");
     if (!posix.isAbsolute(source)) {
       reader.bad(["devices", index], `expected /dev/NAME[:TARGET[:rwm]], got ${JSON.stringify(device)}`);

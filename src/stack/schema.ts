@@ -228,11 +228,16 @@ const secretUse = z.union(
   { error: "expected the name of a secret, or a mapping with source" },
 );
 
+const external = z
+  .union([boolean, z.strictObject({ name: z.string().optional() })], { error: "expected true or false" })
+  .optional()
+  .describe("It is there already, and stays when the stack goes");
+
 const givenFile = {
   name: z.string().optional(),
   file: z.string().optional().describe("A file with the content"),
   environment: z.string().optional().describe("A variable with the content"),
-  external: boolean.optional(),
+  external,
   labels: listOrMap.optional(),
 };
 const secretSchema = z.strictObject(givenFile);
@@ -352,7 +357,19 @@ export const serviceSchema = z.strictObject({
   cap_drop: list.optional(),
   privileged: boolean.optional(),
   security_opt: list.optional(),
-  devices: list.optional(),
+  devices: z
+    .array(
+      z.union([
+        z.string(),
+        z.strictObject({
+          source: z.string(),
+          target: z.string().optional(),
+          permissions: z.string().optional(),
+        }),
+      ]),
+      { error: "expected a list" },
+    )
+    .optional(),
   ulimits: z.record(z.string(), ulimit).optional(),
   sysctls: listOrMap.optional(),
   shm_size: bytes.optional(),
@@ -424,11 +441,6 @@ export const serviceSchema = z.strictObject({
   pull_refresh_after: duration.optional().describe("How long a pull holds, with pull_policy: refresh"),
   attach: boolean.optional(),
 });
-
-const external = z
-  .union([boolean, z.strictObject({ name: z.string().optional() })], { error: "expected true or false" })
-  .optional()
-  .describe("It is there already, and stays when the stack goes");
 
 const address = z.strictObject({
   subnet: z.string().optional(),
