@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { BayError, hasCode } from "../../errors.ts";
+import type { GraphFormat } from "../../reconcile/graph.ts";
 import { PLAN_DEFAULTS, type Plan, type PlanOptions, printPlan } from "../../reconcile/index.ts";
 import type { Stack } from "../../stack/index.ts";
 import type { Context } from "../context.ts";
@@ -13,6 +14,8 @@ import { sendUp } from "./up.ts";
 interface PlanCommandOptions {
   detailedExitcode?: boolean;
   json?: boolean;
+  jsonSchema?: boolean;
+  graph?: GraphFormat;
   output?: string;
   removeOrphans?: boolean;
   forceRecreate?: boolean;
@@ -29,6 +32,11 @@ export async function plan(
   services: string[],
   options: PlanCommandOptions,
 ): Promise<number> {
+  if (options.jsonSchema) {
+    const { planJsonSchema } = await import("../../reconcile/plan-json.ts");
+    printJson(planJsonSchema());
+    return 0;
+  }
   const stack = await context.stack(services);
   const planOptions: PlanOptions = {
     ...PLAN_DEFAULTS,
@@ -44,20 +52,14 @@ export async function plan(
     writeFileSync(options.output, `${JSON.stringify(toSaved(stack, planOptions, made), null, 2)}\n`, {
       mode: 0o600,
     });
-  if (options.json) printJson({ version: 1, ...publicPlan(made) });
-  else print(coloured(printPlan(made)));
+  if (options.graph) {
+    const { printGraph } = await import("../../reconcile/graph.ts");
+    process.stdout.write(printGraph(made, options.graph));
+  } else if (options.json) {
+    const { toPlanJson } = await import("../../reconcile/plan-json.ts");
+    printJson(toPlanJson(made));
+  } else print(coloured(printPlan(made)));
   return options.detailedExitcode && made.steps.length > 0 ? CHANGES : 0;
-}
-
-/** The plan without the containers' whole configs, which hold environments. */
-function publicPlan(made: Plan) {
-  return {
-    ...made,
-    steps: made.steps.map(({ container, ...step }) => ({
-      ...step,
-      ...(container?.id ? { container: container.id } : {}),
-    })),
-  };
 }
 
 async function makePlanFor(context: Context, stack: Stack, options: PlanOptions): Promise<Plan> {

@@ -67,6 +67,8 @@ export function addStackCommands(add: Add): void {
       c
         .option("--detailed-exitcode", "0: nothing to do, 2: changes, 1: error")
         .option("--json", "the plan as JSON")
+        .option("--json-schema", "the JSON Schema of --json")
+        .addOption(new Option("--graph <format>", "the steps as a graph").choices(["mermaid", "dot", "svg"]))
         .option("-o, --output <file>", "keep the plan for bay apply")
         .option("--remove-orphans")
         .option("--force-recreate")
