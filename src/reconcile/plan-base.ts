@@ -9,6 +9,8 @@ export function planNetworks(
   stack: Stack,
   actual: Actual,
   services: readonly Service[],
+  /** Services whose containers go. */
+  leaving: ReadonlySet<string>,
   add: AddStep,
 ): { steps: string[]; replaced: Map<string, Reason[]> } {
   const replaced = new Map<string, Reason[]>();
@@ -25,7 +27,7 @@ export function planNetworks(
       return [add({ kind: "network.create", name, reasons: wanted.subnet ? [say(wanted.subnet)] : [] })];
     const changes = networkChanges(key, known, wanted);
     if (changes.length > 0) {
-      checkOtherUsers(name, actual, services);
+      checkOtherUsers(name, actual, new Set([...services.map((service) => service.name), ...leaving]));
       replaced.set(name, changes);
       return [add({ kind: "network.replace", name, reasons: changes })];
     }
@@ -56,8 +58,7 @@ function networkChanges(key: string, known: ActualNetwork, wanted: StackNetwork)
 const listed = (addresses: readonly string[] = []) => addresses.join(" ") || undefined;
 
 /** Containers of services that were not chosen would be left on a network that is gone. */
-function checkOtherUsers(name: string, actual: Actual, services: readonly Service[]): void {
-  const chosen = new Set(services.map((service) => service.name));
+function checkOtherUsers(name: string, actual: Actual, chosen: ReadonlySet<string>): void {
   const other = actual.containers.find(
     ({ service, config }) => !chosen.has(service) && config.networks.some(({ network }) => network === name),
   );

@@ -75,7 +75,7 @@ class Planner {
     this.#checkCpus(selected);
     this.#noteSockets(selected);
     for (const service of selected) this.#planImage(service);
-    const networks = planNetworks(this.stack, this.actual, selected, this.#add);
+    const networks = planNetworks(this.stack, this.actual, selected, this.#leaving(), this.#add);
     this.#networkChanges = networks.replaced;
     const base = [...networks.steps, ...planVolumes(this.stack, this.actual, selected, this.#add)];
     if (this.options.baseOnly) return { stack: this.stack.name, steps: this.#steps, warnings: [] };
@@ -362,9 +362,18 @@ class Planner {
     });
   }
 
-  #planOrphans(): void {
+  #orphans(): ActualContainer[] {
     const known = new Set([...Object.keys(this.stack.services), ...this.stack.disabled]);
-    const orphans = this.actual.containers.filter(({ service, oneOff }) => !known.has(service) && !oneOff);
+    return this.actual.containers.filter(({ service, oneOff }) => !known.has(service) && !oneOff);
+  }
+
+  /** Services that the stack no longer has, and whose containers are removed. */
+  #leaving(): Set<string> {
+    return new Set(this.options.removeOrphans ? this.#orphans().map(({ service }) => service) : []);
+  }
+
+  #planOrphans(): void {
+    const orphans = this.#orphans();
     if (this.options.removeOrphans)
       for (const container of orphans)
         this.#planRemoval(container, say(`the stack has no service ${container.service}`));

@@ -1,10 +1,13 @@
 /** `include` of a file: other stacks' services, networks and the like, each read in its own folder (Compose specification, 14-include.md). */
 import { dirname, resolve } from "node:path";
+import type { z } from "zod";
+import { BayError } from "../errors.ts";
 import { resolveExtends } from "./extend.ts";
 import type { FileReader } from "./file-reader.ts";
 import { isMapping, mergeValues } from "./merge.ts";
 import { rebaseFile } from "./rebase.ts";
 import { includeSchema } from "./schema.ts";
+import { StackError } from "./stack-error.ts";
 
 type Mapping = Record<string, unknown>;
 
@@ -36,13 +39,12 @@ export function resolveIncludes(
     bad("expected a list of files, or of mappings with path, project_directory and env_file");
     return whole;
   }
-  for (const entry of parsed.data) {
-    const given = typeof entry === "string" ? { path: entry } : entry;
+  const includeOne = (given: z.infer<typeof includeSchema>[number] & object) => {
     const paths = [given.path].flat().map((path) => resolve(directory, path));
     const circle = paths.find((path) => open.includes(path));
     if (circle) {
       bad(`the files include each other in a circle: ${circle}`);
-      continue;
+      return;
     }
     const home =
       given.project_directory === undefined
@@ -63,6 +65,15 @@ export function resolveIncludes(
     if (isMapping(included)) {
       rebaseFile(included, home);
       bring(included, whole, reader, bad);
+    }
+  };
+  for (const entry of parsed.data) {
+    try {
+      includeOne(typeof entry === "string" ? { path: entry } : entry);
+    } catch (error) {
+      // an env file that is not there, a folder instead of a file
+      if (!(error instanceof BayError) || error instanceof StackError) throw error;
+      bad(error.message);
     }
   }
   return whole;

@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   type Actual,
@@ -231,41 +230,5 @@ describe("the plan, printed", () => {
     const db = plan.steps.find(({ id }) => id === "container.remove:demo-db-1")!;
     expect(db.after).toEqual(["container.remove:demo-web-1"]);
     expect(plan.steps.at(-1)!.id).toBe("volume.remove:demo_data");
-  });
-});
-
-describe("any stack", () => {
-  const service = fc.record({
-    replicas: fc.integer({ min: 0, max: 3 }),
-    memory: fc.constantFrom("64m", "1g"),
-    mode: fc.constantFrom("a", "b"),
-  });
-  const stack = fc.dictionary(fc.constantFrom("a", "b", "c", "d"), service, { minKeys: 1 });
-  const write = (services: Record<string, { replicas: number; memory: string; mode: string }>) =>
-    stackOf(
-      `services:\n${Object.entries(services)
-        .map(
-          ([name, s]) =>
-            `  ${name}: {image: app, scale: ${s.replicas}, mem_limit: ${s.memory}, environment: {MODE: ${s.mode}}}`,
-        )
-        .join("\n")}\n`,
-    );
-
-  it("plans nothing against itself, and every step's needs are steps before it", () => {
-    fc.assert(
-      fc.property(stack, stack, (from, to) => {
-        const target = write(to);
-        expect(makePlan(target, converged(target)).steps).toEqual([]);
-        const { steps } = makePlan(target, converged(write(from)), { ...PLAN_DEFAULTS, removeOrphans: true });
-        const seen = new Set<string>();
-        for (const step of steps) {
-          for (const id of step.after) expect(seen).toContain(id);
-          expect(seen).not.toContain(step.id);
-          seen.add(step.id);
-          expect(step.reasons.length).toBeGreaterThan(0);
-        }
-      }),
-      { numRuns: 40 },
-    );
   });
 });
