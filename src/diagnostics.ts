@@ -59,10 +59,11 @@ export function inFileOrder(diagnostics: readonly Diagnostic[]): Diagnostic[] {
   });
 }
 
-/** The known word that is nearest to a mistyped one, where it is near enough (Levenshtein distance). */
+/** The known word that is nearest to a mistyped one, where it is near enough (optimal string alignment distance). */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   let best: string | undefined;
-  let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1;
+  // of a short word, one sign that is wrong; nobody means `web` by `db`
+  let bestDistance = Math.min(Math.max(2, Math.floor(word.length / 3)), Math.ceil(word.length / 2)) + 1;
   for (const candidate of known) {
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
@@ -70,14 +71,19 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   return best;
 }
 
+/** Signs that are put in, left out, changed, or have changed places with their neighbour. */
 function editDistance(a: string, b: string): number {
+  let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
     for (let j = 1; j <= b.length; j++) {
-      next.push(Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+      const changed = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      const isSwap = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      const swapped = isSwap ? before[j - 2]! + 1 : Number.POSITIVE_INFINITY;
+      next.push(Math.min(next[j - 1]! + 1, row[j]! + 1, changed, swapped));
     }
-    row = next;
+    [before, row] = [row, next];
   }
   return row[b.length]!;
 }

@@ -1,10 +1,20 @@
 /** What services refer to: networks, volumes, other services, ports; each must be there, and none twice. */
+
+import { nearest } from "../diagnostics.ts";
 import { formatSubnet, isHostAddress, isIpv4, isSubnet, overlaps, parseSubnet, toAddress } from "../ipv4.ts";
 import { type HostPort, portsOverlap } from "../published-ports.ts";
 import type { ReportAt } from "./check.ts";
+import type { FileInput } from "./schema.ts";
 import type { Service, Stack } from "./stack.ts";
+import { readVolumesFrom } from "./volumes-from.ts";
 
-export function checkReferences(stack: Stack, report: ReportAt): void {
+/** Of a name that is near enough, before what else can be done. */
+function hintFor(name: string, known: object, otherwise?: string): string | undefined {
+  const near = nearest(name, Object.keys(known));
+  return near ? `did you mean ${near}?` : otherwise;
+}
+
+export function checkReferences(stack: Stack, input: FileInput, report: ReportAt): void {
   const bad = (path: (string | number)[], message: string, hint?: string) =>
     report(path, { severity: "error", code: "UNKNOWN_REFERENCE", message, ...(hint ? { hint } : {}) });
   const published: { port: HostPort; name: string }[] = [];
@@ -14,7 +24,7 @@ export function checkReferences(stack: Stack, report: ReportAt): void {
         bad(
           ["services", name, "networks"],
           `service ${name} uses the network ${network}, which is not declared`,
-          "declare it under networks:",
+          hintFor(network, stack.networks, "declare it under networks:"),
         );
     }
     service.mounts.forEach((mount, index) => {
@@ -22,21 +32,24 @@ export function checkReferences(stack: Stack, report: ReportAt): void {
         bad(
           ["services", name, "volumes", index],
           `service ${name} uses the volume ${mount.source}, which is not declared`,
-          "declare it under volumes:, or write ./ before a path",
+          hintFor(mount.source, stack.volumes, "declare it under volumes:, or write ./ before a path"),
         );
       }
     });
     for (const [dependency, { required }] of Object.entries(service.dependsOn)) {
       if (!stack.services[dependency] && required)
         bad(
-          ["services", name, "depends_on"],
+          ["services", name, keyOfDependency(service, input, dependency)],
           `service ${name} depends on ${dependency}, which is not a service`,
+          hintFor(dependency, stack.services),
         );
     }
+    checkConditions(service, stack, bad);
     if (service.networkMode.startsWith("service:") && !stack.services[service.networkMode.slice(8)]) {
       bad(
         ["services", name, "network_mode"],
         `service ${name} shares the network of ${service.networkMode.slice(8)}, which is not a service`,
+        hintFor(service.networkMode.slice(8), stack.services),
       );
     }
     checkBuild(service, stack, bad);
@@ -45,7 +58,7 @@ export function checkReferences(stack: Stack, report: ReportAt): void {
         bad(
           ["services", name, `${kind}s`],
           `service ${name} uses the ${kind} ${source}, which is not declared`,
-          `declare it under ${kind}s:`,
+          hintFor(source, stack[`${kind}s`], `declare it under ${kind}s:`),
         );
     let isToldOfReplicas = false;
     for (const port of service.ports) {
@@ -89,6 +102,26 @@ export function checkReferences(stack: Stack, report: ReportAt): void {
   checkAddresses(stack, bad);
   checkNames(stack, bad);
   reportCycles(stack, bad);
+}
+
+/** Where the file names a service that another one needs. */
+function keyOfDependency({ name, links }: Service, input: FileInput, needed: string): string {
+  if (links.some(({ service }) => service === needed)) return "links";
+  const sources = readVolumesFrom(input.services?.[name]?.volumes_from);
+  return sources.some(({ service }) => service === needed) ? "volumes_from" : "depends_on";
+}
+
+/** Nobody can wait for the health of one that is not probed. */
+function checkConditions({ name, dependsOn }: Service, stack: Stack, bad: Bad): void {
+  for (const [other, { condition }] of Object.entries(dependsOn)) {
+    const check = stack.services[other]?.healthcheck;
+    if (condition === "service_healthy" && check?.test?.[0] === "NONE")
+      bad(
+        ["services", name, "depends_on", other, "condition"],
+        `service ${other} cannot become healthy, as its health check is off`,
+        "use condition: service_started, or let the health check be",
+      );
+  }
 }
 
 type Bad = (path: (string | number)[], message: string, hint?: string) => void;

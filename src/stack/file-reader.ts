@@ -61,8 +61,9 @@ export class FileReader {
     // what is wrong with a file that is read again was said
     const source = new SourceFile(name, text, isKnown ? () => {} : report);
     if (!isRaw) source.interpolate(this.variables, note);
+    const value = source.toValue(this.origins);
     state.hasSyntaxErrors ||= source.hasSyntaxErrors;
-    return source.toValue(this.origins);
+    return value;
   }
 }
 

@@ -22,11 +22,14 @@ export function loadStack(options: LoadOptions, merged: Merged = readMerged(opti
   const fail = (): never => {
     throw new StackError(diagnostics, sources);
   };
+  const beginning = { file: [...sources.keys()][0] ?? files[0]!, line: 1, column: 1, length: 1 };
   const reportAt: ReportAt = (path, diagnostic, atKey) => {
-    const place = origins.locate(value, path, atKey);
+    const place = origins.locate(value, path, atKey) ?? (path.length === 0 ? beginning : undefined);
     const over = (origins.find(value, path)?.origins ?? []).slice(1).map((origin) => origin.place);
     diagnostics.push({ ...diagnostic, ...(place ? { place } : {}), ...(over.length > 0 ? { over } : {}) });
   };
+  if (typeof value === "object" && value !== null && Object.keys(value).length === 0)
+    reportAt([], { severity: "error", code: "EMPTY_FILE", message: "the stack file says nothing" });
   const { input, leftOut } = checkInput(value, reportAt);
   if (lacksNames(leftOut)) fail();
   const given = options.name ?? variables("COMPOSE_PROJECT_NAME") ?? input.name;

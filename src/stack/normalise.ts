@@ -54,7 +54,7 @@ export function normaliseStack(input: FileInput, options: StackOptions, report: 
     secrets: readAllGiven("secret", input.secrets, context),
     configs: readAllGiven("config", input.configs, context),
   };
-  checkReferences(stack, report);
+  checkReferences(stack, input, report);
   stack.services = enabledServices(all, options.profiles, options.enable);
   checkDisabled(stack.services, all, report);
   stack.disabled = Object.keys(all).filter((name) => !stack.services[name]);

@@ -1,5 +1,6 @@
 /** One stack file as text and YAML nodes: parsing, interpolation in place, and places of paths for errors. */
 import {
+  type Alias,
   type Document,
   isAlias,
   isMap,
@@ -20,12 +21,18 @@ import type { Origin, Origins } from "./origins.ts";
 const MAX_FILE = 4 << 20;
 /** Values that a file may have beyond those that are written in it. */
 const MAX_VALUES = 100_000;
+/** Where the parser's own words are for programmers. */
+const MESSAGES: Record<string, string> = {
+  MULTIPLE_DOCS: "a stack file is one document; give a second one as a file of its own, with -f",
+};
 const RESET = "!reset";
 const OVERRIDE = "!override";
 
 export class SourceFile {
   readonly #lines = new LineCounter();
   readonly #document: Document.Parsed;
+  /** A value could not be had. */
+  #isBroken = false;
 
   constructor(
     readonly file: string,
@@ -52,7 +59,7 @@ export class SourceFile {
       report({
         severity: "error",
         code: error.code,
-        message: error.message.split("\n")[0]!,
+        message: MESSAGES[error.code] ?? error.message.split("\n")[0]!,
         place: this.#place(error.pos[0], error.pos[1]),
       });
     }
@@ -75,7 +82,7 @@ export class SourceFile {
   }
 
   get hasSyntaxErrors(): boolean {
-    return this.#document.errors.length > 0;
+    return this.#isBroken || this.#document.errors.length > 0;
   }
 
   #place(start: number, end: number): Place {
@@ -123,7 +130,9 @@ export class SourceFile {
       let node = given;
       let isAliased = false;
       while (isAlias(node)) {
-        node = node.resolve(this.#document);
+        const alias: Alias = node;
+        node = alias.resolve(this.#document);
+        if (node === undefined) this.#reportAt(alias, `there is no anchor &${alias.source} before this`);
         isAliased = true;
       }
       // what an alias repeats costs each time; what is written once cannot be too much
@@ -169,7 +178,10 @@ export class SourceFile {
     for (const pair of node.items.filter(isMerge)) {
       const brought = convert(pair.value, {}, "");
       for (const part of [brought].flat().reverse()) {
-        if (typeof part !== "object" || part === null) continue;
+        if (typeof part !== "object" || part === null) {
+          this.#reportAt(pair.value, "<< merges mappings alone, by an alias or a list of them");
+          continue;
+        }
         for (const [name, value] of Object.entries(part)) {
           set(name, value);
           origins.note(mapping, name, origins.of(part, name));
@@ -183,6 +195,12 @@ export class SourceFile {
       set(name, convert(pair.value, mapping, name, isNode(key) ? key : undefined));
     }
     return mapping;
+  }
+
+  #reportAt(node: unknown, message: string): void {
+    this.#isBroken = true;
+    const place = isNode(node) && node.range ? this.#linePlace(node.range[0], node.range[1]) : undefined;
+    this.report({ severity: "error", code: "YAML", message, ...(place ? { place } : {}) });
   }
 
   #origin(node: unknown, key: Node | undefined): Origin {

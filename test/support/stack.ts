@@ -20,7 +20,10 @@ export function loadText(
 }
 
 /** The text of all problems of a stack that cannot be loaded. */
-export function problemsOf(text: string, options: Partial<LoadOptions> = {}): string {
+export function problemsOf(
+  text: string,
+  options: Partial<LoadOptions> & { extra?: Record<string, string> } = {},
+): string {
   try {
     loadText(text, options);
   } catch (error) {

@@ -34,7 +34,7 @@ services:
     dns_search: [a.example]
     dns_opt: [ndots:2]
     extra_hosts: ["a:10.0.0.1", "b=host-gateway"]
-    depends_on: { db: { condition: service_healthy, required: false, restart: true } }
+    depends_on: { db: { condition: service_completed_successfully, required: false, restart: true } }
     healthcheck: { test: curl localhost, interval: 1m30s, timeout: 500ms, retries: 4, start_period: 2s, start_interval: 100ms }
     restart: on-failure:3
     stop_signal: SIGINT
