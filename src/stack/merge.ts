@@ -1,5 +1,6 @@
 /** Merging stack files, later over earlier, by the Compose specification's rules (13-merge.md). */
 
+import { posix } from "node:path";
 import { type Origin, Origins } from "./origins.ts";
 
 type Value = unknown;
@@ -12,8 +13,14 @@ export const isMapping = (value: Value): value is Mapping =>
 const REPLACED = new Set(["command", "entrypoint", "test", "env_file_replace"]);
 /** Service keys that are lists or mappings of NAME and value: both are read as mappings. */
 const MAPPED = new Set(["environment", "labels", "annotations", "sysctls"]);
-/** Lists whose entries are told apart by their place in the container. */
-const BY_TARGET = new Set(["volumes", "devices"]);
+/** Lists of a service in which the later of two entries about the same thing counts, and what they are about. */
+const IDENTITIES: Readonly<Record<string, (value: Value) => string>> = {
+  volumes: targetOf,
+  devices: targetOf,
+  ports: portOf,
+  secrets: (value) => givenTarget(value, "/run/secrets"),
+  configs: (value) => givenTarget(value, "/"),
+};
 
 /** Merges two values at a path; neither is changed. The places of both go along, the later first. */
 export function mergeValues(base: Value, over: Value, origins = new Origins(), key = "", depth = 0): Value {
@@ -32,10 +39,13 @@ export function mergeValues(base: Value, over: Value, origins = new Origins(), k
     const long = (value: Value) => (typeof value === "string" ? { context: value } : value);
     return merge(long(base), long(over));
   }
+  // options of one driver mean nothing to another
+  if (depth === 3 && key === "logging" && driverOf(base) !== driverOf(over) && driverOf(over)) return over;
   if (isMapping(base) && isMapping(over)) return mergeMappings(base, over, origins, depth);
   if (Array.isArray(over) || Array.isArray(base)) {
     const all = [...entriesOf(base, origins), ...entriesOf(over, origins)];
-    return withPlaces(depth === 3 && BY_TARGET.has(key) ? lastByTarget(all) : unique(all), origins);
+    const identity = depth === 3 ? IDENTITIES[key] : undefined;
+    return withPlaces(identity ? lastOfEach(all, identity) : unique(all), origins);
   }
   return over;
 }
@@ -135,20 +145,11 @@ function hostsMapping(value: Value): Mapping {
   return mapping;
 }
 
-function lastByTarget(entries: readonly Entry[]): Entry[] {
-  const byTarget = new Map<string, Entry>();
-  for (const entry of entries) {
-    const { value } = entry;
-    const target = isMapping(value) ? String(value.target) : targetOf(String(value));
-    byTarget.delete(target);
-    byTarget.set(target, entry);
-  }
-  return [...byTarget.values()];
-}
-
-function targetOf(text: string): string {
-  const parts = text.split(":");
-  return parts.length === 1 ? parts[0]! : parts[1]!;
+/** Of entries that are about the same, the last, at the place of the first. */
+function lastOfEach(entries: readonly Entry[], identity: (value: Value) => string): Entry[] {
+  const byIdentity = new Map<string, Entry>();
+  for (const entry of entries) byIdentity.set(identity(entry.value), entry);
+  return [...byIdentity.values()];
 }
 
 function unique(entries: readonly Entry[]): Entry[] {
@@ -158,3 +159,42 @@ function unique(entries: readonly Entry[]): Entry[] {
     return seen.has(key) ? false : seen.add(key);
   });
 }
+
+/** Where a volume or a device is in the container. */
+function targetOf(value: Value): string {
+  if (isMapping(value)) return String(value.target ?? value.source);
+  const parts = String(value).split(":");
+  return parts.length === 1 ? parts[0]! : parts[1]!;
+}
+
+/** The address, both ports and the protocol, in either form. */
+function portOf(value: Value): string {
+  if (isMapping(value)) {
+    const { host_ip: address = "", published = "", target = "", protocol = "tcp" } = value;
+    return [address, published, target, protocol].join(" ");
+  }
+  const [main = "", protocol = "tcp"] = String(value).split("/");
+  const [target = "", published = "", ...address] = splitPort(main).reverse();
+  return [
+    address
+      .reverse()
+      .join(":")
+      .replace(/^\[|\]$/g, ""),
+    published,
+    target,
+    protocol,
+  ].join(" ");
+}
+
+/** The address of IPv6 has colons of its own. */
+const splitPort = (text: string): string[] => {
+  const address = /^(\[[^\]]*\]):(.*)$/.exec(text);
+  return address ? [address[1]!, ...address[2]!.split(":")] : text.split(":");
+};
+
+function givenTarget(value: Value, home: string): string {
+  const target = isMapping(value) ? (value.target ?? value.source) : value;
+  return posix.resolve(home, String(target));
+}
+
+const driverOf = (value: Value): Value => (isMapping(value) ? value.driver : undefined);
