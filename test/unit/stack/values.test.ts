@@ -106,7 +106,7 @@ describe("merging files", () => {
     ).toEqual({ command: ["b"], environment: { A: "1", B: "3" } });
     expect(merge({ ports: ["80:80"] }, { ports: ["80:80", "81:81"] })).toEqual({ ports: ["80:80", "81:81"] });
     expect(merge({ volumes: ["a:/x", "b:/y"] }, { volumes: ["c:/x"] })).toEqual({
-      volumes: ["b:/y", "c:/x"],
+      volumes: ["c:/x", "b:/y"],
     });
     expect(merge({ image: "a", deploy: { replicas: 1 } }, { image: "b", deploy: { resources: {} } })).toEqual(
       { image: "b", deploy: { replicas: 1, resources: {} } },
