@@ -7,6 +7,7 @@ import type { Condition, Stack } from "../stack/index.ts";
 import type { VolumeConfig } from "../volume/index.ts";
 import { withFiles } from "./given-content.ts";
 import { nextChange } from "./next-change.ts";
+import { failureOf } from "./rollout/failure.ts";
 import { Rollouts } from "./rollout/rollouts.ts";
 
 export interface UpSettings {
@@ -185,18 +186,19 @@ function judge(manager: ContainerManager, id: string, condition: Condition, serv
   const ended = state.status === "exited" || state.status === "dead";
   const failed = (why: string) =>
     new BayError("DEPENDENCY_FAILED", `the dependency ${config.name} ${why}`, {
-      hint: `bay logs ${service} shows why`,
+      hint: `bay logs ${service} shows more`,
     });
+  const failure = failureOf(manager, manager.get(id));
   if (condition === "service_completed_successfully") {
-    if (ended && state.exitCode !== 0) throw failed(`ended with exit code ${state.exitCode}`);
-    return ended;
+    if (failure) throw failed(failure);
+    return ended && state.exitCode === 0;
   }
   if (condition === "service_started") return state.status === "running" || ended;
   if (!config.health)
     throw new BayError("DEPENDENCY_FAILED", `${service} has no health check, so it cannot become healthy`, {
       hint: "give it a healthcheck, or use condition: service_started",
     });
-  if (ended) throw failed(`ended with exit code ${state.exitCode}`);
-  if (manager.health(id) === "unhealthy") throw failed("is unhealthy");
+  if (failure) throw failed(failure);
+  if (ended) throw failed("has ended");
   return manager.health(id) === "healthy";
 }

@@ -1,7 +1,6 @@
 /** What bayd does with whole stacks: plan, up, down. Decisions are the planner's, deeds the executor's. */
 import type { Builder, BuildNews, FindImage } from "../build/index.ts";
 import type { ContainerManager } from "../container/index.ts";
-import { LABELS } from "../container/index.ts";
 import { BayError } from "../errors.ts";
 import { type ImageRecord, PullSummary, staleReason } from "../image/index.ts";
 import {
@@ -21,7 +20,6 @@ import { chooseServices, dependenciesOf, type Stack } from "../stack/index.ts";
 import { makeExecutor, type UpSettings } from "./executor.ts";
 import { checkContents } from "./given-content.ts";
 import { History, type Revision } from "./history.ts";
-import { nextChange } from "./next-change.ts";
 import { observe, toImageSource, type View } from "./observe.ts";
 import { type BuildChanges, toBuildRequest } from "./stack-build.ts";
 import { type StackSummary, summariseStacks } from "./stack-list.ts";
@@ -276,53 +274,6 @@ export class StackService {
     this.#queues.set(name, next);
     return next;
   }
-}
-
-/** Resolves when every container of the stack's services runs and is healthy. Throws WAIT_FAILED with the reason. */
-export async function waitForStack(
-  manager: ContainerManager,
-  stack: Stack,
-  services: readonly string[],
-  timeoutMs: number | undefined,
-): Promise<void> {
-  const deadline = timeoutMs === undefined ? Number.POSITIVE_INFINITY : Date.now() + timeoutMs;
-  const chosen = new Set(services.length > 0 ? services : Object.keys(stack.services));
-  for (;;) {
-    const own = manager
-      .list()
-      .filter(
-        ({ config, role }) =>
-          !role &&
-          config.labels[LABELS.stack] === stack.name &&
-          chosen.has(config.labels[LABELS.service] ?? ""),
-      );
-    const waiting = own.filter((record) => !isReady(manager, record.id));
-    if (waiting.length === 0) return;
-    for (const { id, config, state } of waiting) {
-      if (manager.health(id) === "unhealthy")
-        throw new BayError("WAIT_FAILED", `${config.name} is unhealthy`, {
-          hint: `bay logs ${config.labels[LABELS.service]} shows why`,
-        });
-      if (state.status === "exited" && state.exitCode !== 0)
-        throw new BayError("WAIT_FAILED", `${config.name} ended with exit code ${state.exitCode}`);
-    }
-    if (Date.now() > deadline)
-      throw new BayError(
-        "WAIT_FAILED",
-        `not ready in time: ${waiting.map(({ config }) => config.name).join(", ")}`,
-      );
-    await nextChange(manager, 100);
-  }
-}
-
-/** A container without a health check that ends within this time has not come up. */
-const SETTLED_AFTER = 500;
-
-function isReady(manager: ContainerManager, id: string): boolean {
-  const { state, config } = manager.get(id);
-  if (state.status === "exited" && state.exitCode === 0) return true;
-  if (Date.now() - Date.parse(state.startedAt) < SETTLED_AFTER && !config.health) return false;
-  return state.status === "running" && (!config.health || manager.health(id) === "healthy");
 }
 
 /** What keeps a build from being asked for is a reason too: the build says it again. */

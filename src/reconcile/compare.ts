@@ -140,6 +140,9 @@ const FIELDS: Field[] = [
   ),
 ];
 
+/** Fields that change on a live container, as the stack file calls them. */
+export const LIVE_FIELDS = FIELDS.filter(({ live }) => live).map(({ name }) => name);
+
 /** All fields that differ. The recorded config may hold names that bay chose: of anonymous volumes, of the host. */
 export function compareConfigs(
   recorded: ContainerConfig,

@@ -7,7 +7,7 @@ import { withFiles } from "../given-content.ts";
 import { type Call, type Route, route, sendJson, startStream } from "../http.ts";
 import { toImageSource } from "../observe.ts";
 import type { Services } from "../server.ts";
-import { waitForStack } from "../stacks.ts";
+import { waitForStack } from "../wait-for-stack.ts";
 
 /** The stack comes from bay's own command over a socket that only root (and a named group) can open. */
 export interface UpRequest {

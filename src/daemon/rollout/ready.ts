@@ -3,7 +3,7 @@ import type { ContainerManager, ContainerRecord } from "../../container/index.ts
 import { BayError } from "../../errors.ts";
 import { tcpSockets } from "../../linux/index.ts";
 import { nextChange } from "../next-change.ts";
-import { lastLines } from "./last-lines.ts";
+import { failureOf, lastLines } from "./failure.ts";
 
 /** One without a health check that does not listen by then may not be meant to. */
 const LISTENS_WITHIN = 10_000;
@@ -45,16 +45,13 @@ function hasDoneItsWork({ state, config }: ContainerRecord): boolean {
   return state.status === "exited" && state.exitCode === 0 && config.restart.policy === "no";
 }
 
-function checkIsGood(manager: ContainerManager, { id, state, config }: ContainerRecord): void {
-  const probe = manager.healthDetail(id)?.log.at(-1)?.output.trim();
-  if (config.health && manager.health(id) === "unhealthy")
-    throw notReady(manager, id, `is unhealthy${probe ? `: ${probe.split("\n").at(-1)}` : ""}`);
+function checkIsGood(manager: ContainerManager, record: ContainerRecord): void {
+  const { state } = record;
+  const failure = failureOf(manager, record);
+  if (failure) throw new BayError("NOT_READY", failure);
+  // one that is about to be restarted is not good either
   if (state.status !== "running" && state.status !== "paused")
-    throw notReady(manager, id, `ended with exit code ${state.exitCode}`);
-}
-
-function notReady(manager: ContainerManager, id: string, why: string): BayError {
-  return new BayError("NOT_READY", `${why}${lastLines(manager, id)}`);
+    throw new BayError("NOT_READY", `ended with exit code ${state.exitCode}${lastLines(manager, record.id)}`);
 }
 
 function hasSettled({ state, config }: ContainerRecord): boolean {

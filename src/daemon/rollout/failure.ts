@@ -1,0 +1,53 @@
+/** Why a container will not become ready, with the end of its output. */
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import {
+  type ContainerManager,
+  type ContainerRecord,
+  LogReader,
+  logDirectory,
+} from "../../container/index.ts";
+
+const LINES = 10;
+const MAX_LENGTH = 300;
+const MAX_LOGS = 16 << 20;
+
+/** Indented lines, each after a newline; empty where it said nothing. */
+export function lastLines(manager: ContainerManager, id: string): string {
+  const kept: string[] = [];
+  try {
+    const directory = logDirectory(manager, manager.get(id).id);
+    const sizes = readdirSync(directory).map((name) => statSync(join(directory, name)).size);
+    // to look for the end of much output would take long, and bay logs shows it
+    if (sizes.reduce((sum, size) => sum + size, 0) > MAX_LOGS) return "";
+    for (const { bytes } of new LogReader(directory).read(true)) {
+      kept.push(bytes.subarray(0, MAX_LENGTH).toString("utf8").trimEnd());
+      if (kept.length > LINES) kept.shift();
+    }
+  } catch {
+    return ""; // its logs are not here, or it is gone
+  }
+  return kept.map((line) => `\n    ${line}`).join("");
+}
+
+/** It is started again and again: so often, and it still ends. */
+const RESTARTS = 3;
+
+/** `is unhealthy: …`, `ended with exit code 1`, and its last lines; undefined where it may still become ready, or is. */
+export function failureOf(manager: ContainerManager, record: ContainerRecord): string | undefined {
+  const { id, state, config } = record;
+  const why = reasonOf(manager, record);
+  if (why === undefined) return undefined;
+  const probe = manager.healthDetail(id)?.log.at(-1)?.output.trim().split("\n").at(-1);
+  const isProbed = state.status === "running" && config.health !== undefined;
+  return `${why}${isProbed && probe ? `: ${probe}` : ""}${lastLines(manager, id)}`;
+}
+
+function reasonOf(manager: ContainerManager, { id, state, config }: ContainerRecord): string | undefined {
+  if (state.status === "running" && config.health && manager.health(id) === "unhealthy")
+    return "is unhealthy";
+  if (state.status === "restarting" && state.restartCount > RESTARTS)
+    return `ends again and again, with exit code ${state.exitCode}`;
+  const hasEnded = state.status === "exited" || state.status === "dead";
+  return hasEnded && state.exitCode !== 0 ? `ended with exit code ${state.exitCode}` : undefined;
+}

@@ -1,0 +1,55 @@
+/** `up --wait`: a whole stack that is ready, or the reason why it will not be. */
+import { type ContainerManager, LABELS } from "../container/index.ts";
+import { BayError } from "../errors.ts";
+import type { Stack } from "../stack/index.ts";
+import { nextChange } from "./next-change.ts";
+import { failureOf } from "./rollout/failure.ts";
+
+/**
+ * Resolves when every container of the stack's services runs and is healthy, or has ended well. Throws WAIT_FAILED with the
+ * reason and the last output of each that will not.
+ */
+export async function waitForStack(
+  manager: ContainerManager,
+  stack: Stack,
+  services: readonly string[],
+  timeoutMs: number | undefined,
+): Promise<void> {
+  const deadline = timeoutMs === undefined ? Number.POSITIVE_INFINITY : Date.now() + timeoutMs;
+  const chosen = new Set(services.length > 0 ? services : Object.keys(stack.services));
+  for (;;) {
+    const own = manager
+      .list()
+      .filter(
+        ({ config, role }) =>
+          !role &&
+          config.labels[LABELS.stack] === stack.name &&
+          config.labels[LABELS.oneOff] !== "True" &&
+          chosen.has(config.labels[LABELS.service] ?? ""),
+      );
+    const waiting = own.filter((record) => !isReady(manager, record.id));
+    if (waiting.length === 0) return;
+    const failures = waiting.flatMap((record) => {
+      const failure = failureOf(manager, record);
+      return failure === undefined ? [] : [`${record.config.name} ${failure}`];
+    });
+    if (failures.length > 0) throw new BayError("WAIT_FAILED", failures.join("\n"));
+    if (Date.now() > deadline)
+      throw new BayError(
+        "WAIT_FAILED",
+        `not ready in time: ${waiting.map(({ config }) => config.name).join(", ")}`,
+      );
+    for (const { id } of waiting) manager.hurryHealth(id);
+    await nextChange(manager, 100);
+  }
+}
+
+/** A container without a health check that ends within this time has not come up. */
+const SETTLED_AFTER = 500;
+
+function isReady(manager: ContainerManager, id: string): boolean {
+  const { state, config } = manager.get(id);
+  if (state.status === "exited" && state.exitCode === 0) return true;
+  if (Date.now() - Date.parse(state.startedAt) < SETTLED_AFTER && !config.health) return false;
+  return state.status === "running" && (!config.health || manager.health(id) === "healthy");
+}
