@@ -25,6 +25,8 @@ export { measureDirectory } from "./usage.ts";
 export const web = {
   fetchUrl: async (...given: Parameters<typeof import("./fetch-url.ts").fetchUrl>) =>
     (await import("./fetch-url.ts")).fetchUrl(...given),
+  resolveDigest: async (...given: Parameters<typeof import("./registry/pull.ts").resolveDigest>) =>
+    (await import("./registry/pull.ts")).resolveDigest(...given),
   searchRegistry: async (...given: Parameters<typeof import("./registry/catalogue.ts").searchRegistry>) =>
     (await import("./registry/catalogue.ts")).searchRegistry(...given),
 };

@@ -28,6 +28,8 @@ interface Field {
   live: boolean;
   /** The field's parts by name; a field of one value has one part, named "". */
   parts: (config: ContainerConfig) => Record<string, Shown>;
+  /** Of a list: its entries, in their order. */
+  entries?: (config: ContainerConfig) => readonly string[];
 }
 
 const one = (name: string, live: boolean, show: (config: ContainerConfig) => Shown): Field => ({
@@ -40,6 +42,13 @@ const json = (value: unknown) =>
 const flag = (value: boolean) => (value ? "true" : undefined);
 const each = (entries: readonly string[]) => Object.fromEntries(entries.map((entry) => [entry, entry]));
 
+/** A list: what goes and what comes, each by itself; one whose order alone differs shows as a whole. */
+const list = (
+  name: string,
+  live: boolean,
+  entries: (config: ContainerConfig) => readonly string[],
+): Field => ({ name, live, parts: () => ({}), entries });
+
 const FIELDS: Field[] = [
   one("image", false, ({ imageId }) => shortDigest(imageId)),
   one("command", false, ({ args }) => json(args)),
@@ -51,7 +60,7 @@ const FIELDS: Field[] = [
   },
   one("working_dir", false, ({ workdir }) => workdir || undefined),
   one("user", false, ({ user }) => user || undefined),
-  one("group_add", false, ({ groups }) => json(groups)),
+  list("group_add", false, ({ groups }) => groups),
   one("hostname", false, ({ hostname }) => hostname || undefined),
   one("domainname", false, ({ domainname }) => domainname || undefined),
   {
@@ -61,7 +70,7 @@ const FIELDS: Field[] = [
   },
   { name: "secrets", live: false, parts: (config) => showFiles(config, "secret") },
   { name: "configs", live: false, parts: (config) => showFiles(config, "config") },
-  one("expose", true, ({ exposed }) => json([...exposed].sort())),
+  list("expose", true, ({ exposed }) => [...exposed].sort()),
   { name: "ports", live: true, parts: ({ ports }) => each(ports.map(showPort)) },
   one("network_mode", false, ({ networkMode }) => (networkMode === "bridge" ? undefined : networkMode)),
   {
@@ -77,10 +86,10 @@ const FIELDS: Field[] = [
         ]),
       ),
   },
-  one("dns", false, ({ dns }) => json(dns)),
-  one("dns_search", false, ({ dnsSearch }) => json(dnsSearch)),
-  one("dns_opt", false, ({ dnsOptions }) => json(dnsOptions)),
-  one("extra_hosts", false, ({ extraHosts }) => json(extraHosts)),
+  list("dns", false, ({ dns }) => dns),
+  list("dns_search", false, ({ dnsSearch }) => dnsSearch),
+  list("dns_opt", false, ({ dnsOptions }) => dnsOptions),
+  list("extra_hosts", false, ({ extraHosts }) => extraHosts),
   one("healthcheck", true, ({ health }) => (health ? showHealth(health) : undefined)),
   one(
     "restart",
@@ -91,13 +100,13 @@ const FIELDS: Field[] = [
   one("stop_grace_period", true, ({ stopGraceMs }) => `${stopGraceMs / 1000}s`),
   one("init", false, ({ init }) => flag(init)),
   one("read_only", false, ({ readOnly }) => flag(readOnly)),
-  one("cap_add", false, ({ capAdd }) => json([...capAdd].sort())),
-  one("cap_drop", false, ({ capDrop }) => json([...capDrop].sort())),
+  list("cap_add", false, ({ capAdd }) => [...capAdd].sort()),
+  list("cap_drop", false, ({ capDrop }) => [...capDrop].sort()),
   one("privileged", false, ({ privileged }) => flag(privileged)),
   one("security_opt.no-new-privileges", false, ({ noNewPrivileges }) => flag(noNewPrivileges)),
   one("security_opt.seccomp", false, ({ seccomp }) => seccomp),
-  one("devices", false, ({ devices }) =>
-    json(devices.map(({ source, target, access }) => `${source}:${target}:${access}`)),
+  list("devices", false, ({ devices }) =>
+    devices.map(({ source, target, access }) => `${source}:${target}:${access}`),
   ),
   {
     name: "ulimits",
@@ -114,7 +123,7 @@ const FIELDS: Field[] = [
   one("pre_stop", true, ({ hooks }) => json(hooks?.preStop ?? [])),
   one("uts", false, ({ kernel }) => kernel?.utsMode),
   one("cgroup", false, ({ kernel }) => kernel?.cgroupMode),
-  one("device_cgroup_rules", false, ({ kernel }) => json(kernel?.deviceRules ?? [])),
+  list("device_cgroup_rules", false, ({ kernel }) => kernel?.deviceRules ?? []),
   one("mem_swappiness", false, ({ kernel }) => kernel?.swappiness?.toString()),
   one("oom_kill_disable", false, ({ kernel }) => flag(kernel?.oomKillDisable ?? false)),
   one("blkio_config", false, ({ kernel }) => kernel?.blockIo && JSON.stringify(kernel.blockIo)),
@@ -151,6 +160,7 @@ export function compareConfigs(
 ): FieldChange[] {
   const actual = withoutChosen(recorded, desired, chosen);
   return FIELDS.flatMap((field) => {
+    if (field.entries) return listChanges(field, field.entries(actual), field.entries(desired));
     const from = field.parts(actual);
     const to = field.parts(desired);
     if (field.name === "ports") return portChanges(Object.keys(from), Object.keys(to));
@@ -163,6 +173,18 @@ export function compareConfigs(
         live: field.live,
       }));
   });
+}
+
+function listChanges({ name, live }: Field, from: readonly string[], to: readonly string[]): FieldChange[] {
+  if (JSON.stringify(from) === JSON.stringify(to)) return [];
+  const gone = from.filter((entry) => !to.includes(entry));
+  const fresh = to.filter((entry) => !from.includes(entry));
+  if (gone.length + fresh.length === 0)
+    return [{ field: name, from: show(name, "", json(from)), to: show(name, "", json(to)), live }];
+  return [
+    ...gone.map((entry) => ({ field: name, from: show(name, "", entry), to: "(none)", live })),
+    ...fresh.map((entry) => ({ field: name, from: "(none)", to: show(name, "", entry), live })),
+  ];
 }
 
 /** What goes and what comes, side by side: of one target first, then as they stand. */

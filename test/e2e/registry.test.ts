@@ -95,6 +95,12 @@ describe("registries", () => {
     const [image] = images(bay);
     expect(image!.Id).toBe(images(source).find(({ RepoTags }) => RepoTags.includes("box:latest"))!.Id);
     const [digest] = image!.RepoDigests;
+    bay.write(`services:\n  a: { image: "${registry.host}/team/box:1" }\n`);
+    const pinned = bay.ok("config", "--resolve-image-digests", "--images");
+    expect(pinned).toBe(`${registry.host}/team/box:1@${digest!.split("@")[1]}\n`);
+    expect(bay.ok("config", "--resolve-image-digests")).toContain(
+      `image: ${registry.host}/team/box:1@${digest!.split("@")[1]}\n`,
+    );
     expect(bay.run(["image", "pull", digest!]).code).toBe(0);
     expect(bay.ok("image", "verify")).toContain("blobs are what their names say");
     bay.write(

@@ -1,6 +1,7 @@
 /** `bay config`: the stack as its files say it, whole, in part, or before it is understood. */
 import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
+import type { Stack } from "../../stack/index.ts";
 import type { Merged } from "../../stack/merged.ts";
 import type { Context } from "../context.ts";
 import { print, printJson, table } from "../ui/output.ts";
@@ -18,6 +19,7 @@ interface ConfigOptions {
   environment?: boolean;
   variables?: boolean;
   interpolate?: boolean;
+  resolveImageDigests?: boolean;
   explain?: string;
   hash?: string;
 }
@@ -41,6 +43,7 @@ export async function config(context: Context, names: string[], options: ConfigO
       Object.entries(stack.services).filter(([name]) => names.includes(name)),
     );
   if (options.quiet) return;
+  if (options.resolveImageDigests) await pinImages(stack);
   if (options.services) return print(Object.keys(stack.services).join("\n"));
   if (options.images)
     return print([...new Set(Object.values(stack.services).map(({ image }) => image))].join("\n"));
@@ -51,6 +54,20 @@ export async function config(context: Context, names: string[], options: ConfigO
   if (options.hash !== undefined)
     return printHashes(compose.services as Record<string, unknown>, options.hash);
   return show(compose, options);
+}
+
+/** Gives images of registries the digests that their names stand for now. Throws what the registry says. */
+async function pinImages(stack: Stack): Promise<void> {
+  const { findCredentials, parseReference, web } = await import("../../image/index.ts");
+  await Promise.all(
+    Object.values(stack.services).map(async (service) => {
+      const { image, build } = service;
+      if (build || stack.images[image] || parseReference(image).digest) return;
+      const { tag = "latest", ...reference } = parseReference(image);
+      const digest = await web.resolveDigest({ ...reference, tag }, findCredentials);
+      service.image = `${image.endsWith(`:${tag}`) ? image : `${image}:${tag}`}@${digest}`;
+    }),
+  );
 }
 
 async function show(value: unknown, { json, format, output }: ConfigOptions): Promise<void> {

@@ -119,6 +119,7 @@ export function addStackCommands(add: Add): void {
         .option("--environment", "what variables are filled in from")
         .option("--explain <key.path>", "from which file and line the values at a path came")
         .option("--hash <services>", 'a digest for each service; "*" for all')
+        .option("--resolve-image-digests", "images with the digests that their names stand for now")
         .option("--no-interpolate", "leave variables as they are written; nothing is checked then")
         .option("-o, --output <file>", "into a file"),
     async () => (await import("../commands/config.ts")).config,

@@ -95,9 +95,24 @@ export async function openLazily(
   });
 }
 
+/** The digest of what a name stands for in its registry now. Throws as `pullImage`; nothing is kept. */
+export async function resolveDigest(
+  reference: Reference,
+  credentialsOf: PullRequest["credentialsOf"],
+): Promise<string> {
+  try {
+    return await atFirstEndpoint({ reference, credentialsOf }, async (client) => {
+      const what = reference.digest ?? reference.tag ?? "latest";
+      return (await fetchManifest(client, reference.repository, what, undefined)).digest;
+    });
+  } finally {
+    void closeConnections();
+  }
+}
+
 /** Asks the mirrors first, then the registry itself. */
 async function atFirstEndpoint<T>(
-  request: PullRequest,
+  request: Pick<PullRequest, "reference" | "credentialsOf" | "signal">,
   action: (client: RegistryClient) => Promise<T>,
 ): Promise<T> {
   const failures: BayError[] = [];

@@ -53,6 +53,21 @@ describe("the plan, printed", () => {
     );
   });
 
+  it("compares lists by element, and shows one whole whose order alone differs", () => {
+    const from = BASE.replace(
+      "mem_limit: 64m",
+      "cap_add: [SYS_TIME, NET_ADMIN]\n    dns: [1.1.1.1, 1.0.0.1]",
+    );
+    const to = BASE.replace(
+      "mem_limit: 64m",
+      "cap_add: [NET_ADMIN, SYS_PTRACE]\n    dns: [1.0.0.1, 1.1.1.1]",
+    );
+    const text = printPlan(makePlan(stackOf(to), converged(stackOf(from))));
+    expect(text).toContain("services.web.cap_add: SYS_TIME -> (none)\n");
+    expect(text).toContain("services.web.cap_add: (none) -> SYS_PTRACE\n");
+    expect(text).toContain('services.web.dns: ["1.1.1.1","1.0.0.1"] -> ["1.0.0.1","1.1.1.1"]\n');
+  });
+
   it("changes a limit in place, with both values", () => {
     expect(changed("64m", "128m")).toMatchInlineSnapshot(`
       "demo
