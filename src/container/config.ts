@@ -166,7 +166,8 @@ export interface ContainerConfig {
   shmSize: number;
   kernel?: KernelConfig;
   hooks?: { postStart: HookConfig[]; preStop: HookConfig[] };
-  pidMode: "private" | "host";
+  /** `container:NAME` shares another container's processes. */
+  pidMode: "private" | "host" | `container:${string}`;
   ipcMode: "private" | "host";
   oomScoreAdj: number;
   labels: Record<string, string>;

@@ -157,7 +157,7 @@ export class Exec extends EventEmitter {
       CLONE_NEWNS |
       CLONE_NEWUTS |
       CLONE_NEWCGROUP |
-      (pidMode === "private" ? CLONE_NEWPID : 0) |
+      (pidMode === "host" ? 0 : CLONE_NEWPID) |
       (ipcMode === "private" ? CLONE_NEWIPC : 0) |
       (networkMode === "host" ? 0 : CLONE_NEWNET);
     return {

@@ -56,6 +56,8 @@ export interface ResolvedParts {
   /** Files of the host in the container. */
   etc: { target: string; file: string; readOnly?: boolean }[];
   networkNamespace: string | undefined;
+  /** Of another container, whose processes this one shares. */
+  pidNamespace?: string | undefined;
   cgroupsPath: string;
 }
 
@@ -98,7 +100,7 @@ export function toSpec(config: ContainerConfig, parts: ResolvedParts): Spec {
     mounts: allMounts(config, parts),
     annotations: config.annotations,
     linux: {
-      namespaces: namespaces(config, parts.networkNamespace),
+      namespaces: namespaces(config, { network: parts.networkNamespace, pid: parts.pidNamespace }),
       devices,
       cgroupsPath: parts.cgroupsPath,
       resources: {
@@ -194,15 +196,15 @@ function processEnvironment(config: ContainerConfig, account: Account): string[]
 
 function namespaces(
   config: ContainerConfig,
-  networkNamespace: string | undefined,
+  joined: { network: string | undefined; pid: string | undefined },
 ): Spec["linux"]["namespaces"] {
   const list: Spec["linux"]["namespaces"] = [{ type: "mount" }];
   if (config.kernel?.utsMode !== "host") list.push({ type: "uts" });
   if (config.kernel?.cgroupMode !== "host") list.push({ type: "cgroup" });
-  if (config.pidMode === "private") list.push({ type: "pid" });
+  if (config.pidMode !== "host") list.push({ type: "pid", ...(joined.pid ? { path: joined.pid } : {}) });
   if (config.ipcMode === "private") list.push({ type: "ipc" });
   if (config.networkMode !== "host")
-    list.push({ type: "network", ...(networkNamespace ? { path: networkNamespace } : {}) });
+    list.push({ type: "network", ...(joined.network ? { path: joined.network } : {}) });
   return list;
 }
 

@@ -125,6 +125,7 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
     volumePath: (name) => host.volumes.path(name),
     etc,
     networkNamespace: namespace,
+    pidNamespace: pidNamespace(host, record),
     cgroupsPath: cgroup.path,
   });
   const directories = lookupDirectories(host, record, image);
@@ -206,6 +207,15 @@ function networkNamespace(host: Host, record: ContainerRecord): string | undefin
   const file = host.networks.setUp(record.id, record.endpoints);
   if (record.endpoints.length > 0) host.serveDns(record, true);
   return file;
+}
+
+/** The file of the pid namespace that the container joins; undefined for one of its own, or the host's. Throws PID_OWNER. */
+function pidNamespace(host: Host, { config }: ContainerRecord): string | undefined {
+  if (!config.pidMode.startsWith("container:")) return undefined;
+  const name = config.pidMode.slice("container:".length);
+  const other = host.findRunning(name);
+  if (other) return other.config.pidMode === "host" ? "/proc/1/ns/pid" : `/proc/${other.state.pid}/ns/pid`;
+  throw new BayError("PID_OWNER", `${config.name} shares the processes of ${name}, which is not running`);
 }
 
 /** What tells one run of a container from the next. */

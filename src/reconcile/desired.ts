@@ -53,9 +53,7 @@ export function desiredConfig(
         ...Object.keys(own.ExposedPorts ?? {}),
       ]),
     ],
-    networkMode: service.networkMode.startsWith("service:")
-      ? `container:${ownerName(stack, service)}`
-      : (service.networkMode as ContainerConfig["networkMode"]),
+    networkMode: sharedMode(stack, service.networkMode),
     networks: Object.entries(service.networks).map(([key, { aliases, ...rest }]) => ({
       ...rest,
       network: stack.networks[key]!.name,
@@ -82,7 +80,7 @@ export function desiredConfig(
     shmSize: service.shmSize,
     ...desiredKernel(service.kernel),
     ...desiredHooks(service.hooks),
-    pidMode: service.pidMode,
+    pidMode: sharedMode(stack, service.pidMode),
     ipcMode: service.ipcMode,
     oomScoreAdj: service.oomScoreAdj,
     labels: desiredLabels(stack, service, number, own.Labels ?? {}),
@@ -143,8 +141,13 @@ function linkedNames({ services }: Stack, { name }: Service, network: string): s
     .flatMap(({ links }) => links.filter((link) => link.service === name).map((link) => link.name));
 }
 
-function ownerName(stack: Stack, service: Service): string {
-  return containerName(stack, stack.services[service.networkMode.slice("service:".length)]!, 1);
+/** `service:NAME` is the first container of that service. */
+function sharedMode<M extends string>(
+  stack: Stack,
+  mode: M,
+): Exclude<M, `service:${string}`> | `container:${string}` {
+  if (!mode.startsWith("service:")) return mode as Exclude<M, `service:${string}`>;
+  return `container:${containerName(stack, stack.services[mode.slice("service:".length)]!, 1)}`;
 }
 
 function mergeEnvironment(base: readonly string[], own: Record<string, string>): string[] {

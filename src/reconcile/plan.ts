@@ -8,6 +8,7 @@ import {
   buildsNeeding,
   chooseServices,
   dependenciesOf,
+  ownersOf,
   type PullPolicy,
   type Service,
   type Stack,
@@ -287,9 +288,9 @@ class Planner {
     if (isForced) reasons.push(say("--force-recreate"));
     const imageStep = this.#imageSteps.get(service.image);
     if (imageStep && !this.options.noRecreate) reasons.push(say(`the image ${service.image} is made anew`));
-    const owner = service.networkMode.startsWith("service:") ? service.networkMode.slice(8) : undefined;
-    if (owner && this.#replaced.has(owner))
-      reasons.push(say(`shares the network of ${owner}, which is replaced`));
+    const replacedOwners = ownersOf(service).filter((owner) => this.#replaced.has(owner));
+    for (const owner of replacedOwners)
+      reasons.push(say(`shares the ${sharedPart(service, owner)} of ${owner}, which is replaced`));
     const networkReasons = this.#networkReasons(container);
     reasons.push(...networkReasons);
     const mustReplace =
@@ -297,7 +298,7 @@ class Planner {
       changes.some(({ live }) => !live) ||
       isForced ||
       (imageStep && !this.options.noRecreate) ||
-      (owner && this.#replaced.has(owner));
+      replacedOwners.length > 0;
     if (mustReplace) {
       this.#replaced.add(service.name);
       return this.#add({
@@ -384,6 +385,9 @@ class Planner {
     }
   }
 }
+
+const sharedPart = ({ networkMode }: Service, owner: string) =>
+  networkMode === `service:${owner}` ? "network" : "processes";
 
 /** What has to come before a container's step. */
 type Before = Pick<Step, "after" | "afterEnd" | "waits">;

@@ -1,6 +1,6 @@
 /** How running containers of a service are replaced: in which order, in which groups, and what is noticed of it. Pure. */
 import type { ContainerConfig } from "../container/index.ts";
-import type { Service, Stack, UpdatePolicy } from "../stack/index.ts";
+import { ownersOf, type Service, type Stack, type UpdatePolicy } from "../stack/index.ts";
 import type { Interruption, Rollout, Step } from "./step.ts";
 
 /** Where the file says nothing: one at a time, and all back as they were where one fails. */
@@ -52,16 +52,15 @@ function whyNeverTwo(stack: Stack, service: Service): string | undefined {
   const networks = Object.values(service.networks);
   if (networks.some(({ ipv4 }) => ipv4 !== undefined)) return "ipv4_address allows one container";
   if (networks.some(({ mac }) => mac !== undefined)) return "mac_address allows one container";
-  const rider = Object.values(stack.services).find(
-    ({ networkMode }) => networkMode === `service:${service.name}`,
-  );
-  return rider && `${rider.name} shares its network`;
+  const rider = Object.values(stack.services).find((other) => ownersOf(other).includes(service.name));
+  const part = rider?.networkMode === `service:${service.name}` ? "network" : "processes";
+  return rider && `${rider.name} shares its ${part}`;
 }
 
 /** What two containers would be in each other's way for; the file may say start-first all the same. */
 function whyNotTwo(service: Service, config: ContainerConfig | undefined): string | undefined {
   if (service.networkMode === "host") return "both would listen on the host's network";
-  if (service.networkMode.startsWith("service:")) return "both would listen on a shared network";
+  if (/^(service|container):/.test(service.networkMode)) return "both would listen on a shared network";
   const mounts = config?.mounts ?? service.mounts;
   const written = mounts.find((mount) => mount.type !== "tmpfs" && !mount.readOnly);
   if (written) return `both would write to ${written.target}`;

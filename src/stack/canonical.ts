@@ -102,7 +102,7 @@ function composeService(service: Service): Mapping {
     ulimits: service.ulimits,
     sysctls: service.sysctls,
     shm_size: service.shmSize === 64 << 20 ? undefined : String(service.shmSize),
-    pid: service.pidMode === "host" ? "host" : undefined,
+    pid: service.pidMode === "private" ? undefined : service.pidMode,
     ipc: service.ipcMode === "host" ? "host" : undefined,
     ...composeKernel(service.kernel),
     post_start: service.hooks.postStart.map(composeHook),

@@ -45,12 +45,17 @@ export function checkReferences(stack: Stack, input: FileInput, report: ReportAt
         );
     }
     checkConditions(service, stack, bad);
-    if (service.networkMode.startsWith("service:") && !stack.services[service.networkMode.slice(8)]) {
-      bad(
-        ["services", name, "network_mode"],
-        `service ${name} shares the network of ${service.networkMode.slice(8)}, which is not a service`,
-        hintFor(service.networkMode.slice(8), stack.services),
-      );
+    for (const [key, what, mode] of [
+      ["network_mode", "network", service.networkMode],
+      ["pid", "processes", service.pidMode],
+    ] as const) {
+      const owner = sharedService(mode);
+      if (owner !== undefined && !stack.services[owner])
+        bad(
+          ["services", name, key],
+          `service ${name} shares the ${what} of ${owner}, which is not a service`,
+          hintFor(owner, stack.services),
+        );
     }
     checkBuild(service, stack, bad);
     for (const { kind, source } of service.files)
@@ -186,10 +191,17 @@ function reportCycles(stack: Stack, bad: (path: (string | number)[], message: st
   for (const name of Object.keys(stack.services)) visit(name, []);
 }
 
-/** Services that must be there before this one: depends_on, and the owner of a shared network. */
+/** The service of which a mode `service:NAME` speaks. */
+const sharedService = (mode: string): string | undefined =>
+  mode.startsWith("service:") ? mode.slice("service:".length) : undefined;
+
+/** Services whose network or processes a service shares. */
+export const ownersOf = ({ networkMode, pidMode }: Service): string[] =>
+  [...new Set([sharedService(networkMode), sharedService(pidMode)])].filter((name) => name !== undefined);
+
+/** Services that must be there before this one: depends_on, and the owners of what it shares. */
 export function dependenciesOf(service: Service): string[] {
-  const owner = service.networkMode.startsWith("service:") ? [service.networkMode.slice(8)] : [];
-  return [...new Set([...Object.keys(service.dependsOn), ...owner])];
+  return [...new Set([...Object.keys(service.dependsOn), ...ownersOf(service)])];
 }
 
 /** Services and secrets that a build names. */

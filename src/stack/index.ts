@@ -2,7 +2,7 @@
 
 export { type Diagnostic, formatDiagnostic } from "../diagnostics.ts";
 export { toCompose } from "./canonical.ts";
-export { buildsNeeding, dependenciesOf, serviceContext } from "./check-references.ts";
+export { buildsNeeding, dependenciesOf, ownersOf, serviceContext } from "./check-references.ts";
 export { chooseServices, serviceOf } from "./choose-services.ts";
 export type { LoadOptions } from "./find.ts";
 export { type LoadedStack, loadStack } from "./load.ts";

@@ -94,7 +94,7 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
     hooks: { postStart: readHooks(reader, "post_start"), preStop: readHooks(reader, "pre_stop") },
     update: readUpdatePolicy(reader, "update_config"),
     rollback: readUpdatePolicy(reader, "rollback_config"),
-    pidMode: input.pid === "host" ? "host" : "private",
+    pidMode: (input.pid || "private") as Service["pidMode"],
     ipcMode: input.ipc === "host" ? "host" : "private",
     oomScoreAdj: Number(input.oom_score_adj ?? 0),
     labels: readLabels(reader),

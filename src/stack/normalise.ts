@@ -72,8 +72,8 @@ function checkDisabled(on: Record<string, Service>, all: Record<string, Service>
     for (const name of dependenciesOf(service)) {
       const needed = all[name];
       if (on[name] || !needed || service.dependsOn[name]?.required === false) continue;
-      const isOwner = service.networkMode === `service:${name}`;
-      report(["services", service.name, isOwner ? "network_mode" : "depends_on"], {
+      const key = [service.networkMode, service.pidMode].indexOf(`service:${name}`);
+      report(["services", service.name, ["network_mode", "pid"][key] ?? "depends_on"], {
         severity: "error",
         code: "PROFILE_OFF",
         message: `service ${service.name} needs ${name}, whose profiles are off: ${needed.profiles.join(", ")}`,

@@ -35,12 +35,15 @@ export const HOST_NAME = /^[a-zA-Z0-9_]([a-zA-Z0-9_.-]{0,251}[a-zA-Z0-9_])?$/;
 export function readNetworkMode(reader: ServiceReader): Service["networkMode"] {
   const mode = reader.input.network_mode ?? "bridge";
   if (isNetworkMode(mode)) return mode;
-  reader.bad(["network_mode"], `expected none, host or service:NAME, got ${JSON.stringify(mode)}`);
+  reader.bad(
+    ["network_mode"],
+    `expected none, host, service:NAME or container:NAME, got ${JSON.stringify(mode)}`,
+  );
   return "bridge";
 }
 
 function isNetworkMode(mode: string): mode is Service["networkMode"] {
-  return mode === "bridge" || mode === "none" || mode === "host" || /^service:.+/.test(mode);
+  return mode === "bridge" || mode === "none" || mode === "host" || /^(service|container):.+/.test(mode);
 }
 
 export const readNetworks = (reader: ServiceReader): Service["networks"] =>

@@ -375,7 +375,7 @@ export const serviceSchema = z.strictObject({
   shm_size: bytes.optional(),
   pid: z
     .string()
-    .regex(/^host$/, { error: "expected host" })
+    .regex(/^(host|(service|container):.+)$/, { error: "expected host, service:NAME or container:NAME" })
     .nullable()
     .optional(),
   ipc: z

@@ -187,7 +187,7 @@ export interface Service {
   mounts: ServiceMount[];
   ports: PortMapping[];
   expose: string[];
-  networkMode: "bridge" | "none" | "host" | `service:${string}`;
+  networkMode: "bridge" | "none" | "host" | `service:${string}` | `container:${string}`;
   /** By key of the stack's networks, in order of priority. */
   networks: Record<string, ServiceNetwork>;
   dns: string[];
@@ -217,7 +217,7 @@ export interface Service {
   /** Undefined where the file does not say. */
   update: UpdatePolicy | undefined;
   rollback: UpdatePolicy | undefined;
-  pidMode: "private" | "host";
+  pidMode: "private" | "host" | `service:${string}` | `container:${string}`;
   ipcMode: "private" | "host";
   oomScoreAdj: number;
   labels: Record<string, string>;

@@ -70,10 +70,12 @@ export async function restart(
   const rows = await stackContainers(await context.client(), stack.name);
   const present = new Set(rows.filter(isUp).map(serviceOf));
   const following = Object.values(stack.services).filter(
-    ({ name, dependsOn, networkMode }) =>
+    ({ name, dependsOn, networkMode, pidMode }) =>
       present.has(name) &&
       !services.includes(name) &&
-      services.some((other) => dependsOn[other]?.restart || networkMode === `service:${other}`),
+      services.some(
+        (other) => dependsOn[other]?.restart || [networkMode, pidMode].includes(`service:${other}`),
+      ),
   );
   if (following.length > 0) await some(following.map(({ name }) => name));
 }

@@ -224,7 +224,7 @@ export function toInspect(manager: ContainerManager, record: ContainerRecord) {
       ReadonlyRootfs: config.readOnly,
       Init: config.init,
       ShmSize: config.shmSize,
-      PidMode: config.pidMode === "host" ? "host" : "",
+      PidMode: config.pidMode === "private" ? "" : config.pidMode,
       IpcMode: config.ipcMode,
       Memory: config.resources.memory ?? 0,
       MemoryReservation: config.resources.memoryReservation ?? 0,
