@@ -140,6 +140,8 @@ export interface ContainerConfig {
   /** Secrets and configs. */
   files?: FileConfig[];
   ports: PortConfig[];
+  /** Other containers by the names that this one has for them. */
+  externalLinks?: Record<string, string>;
   exposed: string[];
   /** bridge: the networks below; `container:NAME` shares another container's. */
   networkMode: "bridge" | "none" | "host" | `container:${string}`;

@@ -19,7 +19,12 @@ export function nameView(
     }
   };
   return {
-    addresses(name) {
+    addresses(asked) {
+      // an external link is another name for a container
+      const link = Object.entries(self()?.config.externalLinks ?? {}).find(
+        ([own]) => own.toLowerCase() === asked,
+      );
+      const name = link?.[1].toLowerCase() ?? asked;
       const found: string[] = [];
       let isKnown = false;
       for (const { record, endpoint } of visible()) {
@@ -36,7 +41,7 @@ export function nameView(
         found.push(endpoint.address);
       }
       told(found);
-      if (isKnown) return found;
+      if (isKnown || link) return found;
       // a service of the stack that has no running container: the name exists, and the host's DNS must not answer
       const stack = self()?.config.labels[LABELS.stack];
       for (const record of all()) {

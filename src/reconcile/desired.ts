@@ -40,6 +40,7 @@ export function desiredConfig(
     domainname: service.domainname,
     mounts: desiredMounts(stack, service, Object.keys(own.Volumes ?? {})),
     ...desiredFiles(stack, service),
+    ...(Object.keys(service.externalLinks).length > 0 ? { externalLinks: service.externalLinks } : {}),
     ports: service.ports.map(({ hostAddress, hostPort, hostPortEnd, containerPort, protocol }) => ({
       hostAddress,
       hostPort,

@@ -74,6 +74,7 @@ function composeService(service: Service): Mapping {
     dns_search: service.dnsSearch,
     dns_opt: service.dnsOptions,
     extra_hosts: service.extraHosts,
+    external_links: Object.entries(service.externalLinks).map(([name, container]) => `${container}:${name}`),
     links: service.links.map((link) => `${link.service}:${link.name}`),
     depends_on: mapped(service.dependsOn, ({ condition, required, restart }) =>
       filled({ condition, required, restart: restart || undefined }),

@@ -13,6 +13,7 @@ import {
   readCommand,
   readDependencies,
   readEnvironment,
+  readExternalLinks,
   readHooks,
   readLabels,
   readLinks,
@@ -99,6 +100,7 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
     oomScoreAdj: Number(input.oom_score_adj ?? 0),
     labels: readLabels(reader),
     links: readLinks(reader),
+    externalLinks: readExternalLinks(reader),
     annotations: textMap(input.annotations),
     resources: {
       cpus: optionalNumber(limits?.cpus ?? input.cpus) ?? quota,

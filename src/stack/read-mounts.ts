@@ -35,7 +35,7 @@ function shortVolume(reader: ServiceReader, text: string, index: number): Servic
   for (const option of modes) {
     if (!MODES.includes(option) && !PROPAGATIONS.includes(option))
       reader.bad(["volumes", index], `the option ${option} is not supported`);
-    if (option === "z" || option === "Z") noteSelinux(reader, index);
+    if (option === "z" || option === "Z") noteSelinux(reader, ["volumes", index], "z and Z");
   }
   const readOnly = modes.includes("ro");
   const propagation = modes.find((option) => PROPAGATIONS.includes(option));
@@ -69,9 +69,10 @@ function propagationOf(
 }
 
 /** Labels of SELinux mean nothing where it is off. */
-function noteSelinux(reader: ServiceReader, index: number): void {
+function noteSelinux(reader: ServiceReader, path: (string | number)[], part?: string): void {
   if (existsSync("/sys/fs/selinux/enforce"))
-    reader.bad(["volumes", index], "z and Z: files are not labelled for SELinux yet; chcon(1) does it");
+    reader.bad(path, "z and Z: files are not labelled for SELinux yet; chcon(1) does it");
+  else reader.note(path, "SELinux is off on this host", part);
 }
 
 function longVolume(
@@ -84,7 +85,7 @@ function longVolume(
     reader.note(["volumes", index, "consistency"], "a mount is always consistent here");
   if (volume.volume?.labels !== undefined)
     reader.note(["volumes", index, "volume", "labels"], "labels stand at the volume, under volumes:");
-  if (volume.bind?.selinux !== undefined) noteSelinux(reader, index);
+  if (volume.bind?.selinux !== undefined) noteSelinux(reader, ["volumes", index, "bind", "selinux"]);
   const readOnly = truth(volume.read_only);
   if (type === "tmpfs") {
     const size = reader.bytes(["volumes", index, "tmpfs", "size"], volume.tmpfs?.size);

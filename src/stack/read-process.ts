@@ -102,6 +102,15 @@ export function readLinks({ input }: ServiceReader): { service: string; name: st
   });
 }
 
+/** `CONTAINER` or `CONTAINER:NAME`, by name. */
+export function readExternalLinks({ input }: ServiceReader): Record<string, string> {
+  const links = (input.external_links ?? []).map((link) => {
+    const [container = "", name = container] = link.split(":");
+    return [name, container] as const;
+  });
+  return Object.fromEntries(links);
+}
+
 /** depends_on, what is linked, and whose volumes are shared. */
 export function readDependencies(reader: ServiceReader): Service["dependsOn"] {
   const others = [...readLinks(reader), ...readVolumesFrom(reader.input.volumes_from)];

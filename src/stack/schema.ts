@@ -331,6 +331,10 @@ export const serviceSchema = z.strictObject({
   dns_search: strings.optional(),
   dns_opt: list.optional(),
   extra_hosts: z.union([list, z.record(z.string(), z.union([z.string(), list]))]).optional(),
+  external_links: z
+    .array(z.string())
+    .optional()
+    .describe("CONTAINER or CONTAINER:NAME of another stack, on a network that both have"),
   links: z
     .array(z.string())
     .optional()

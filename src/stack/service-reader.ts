@@ -31,9 +31,9 @@ export class ServiceReader {
   }
 
   /** A key that is understood and changes nothing. */
-  note(path: (string | number)[], why: string): void {
+  note(path: (string | number)[], why: string, part?: string): void {
     const where = ["services", this.name, ...path];
-    const message = `${where.join(".")} has no effect: ${why}`;
+    const message = `${where.join(".")}${part ? `: ${part} have no effect` : " has no effect"}: ${why}`;
     this.context.report(where, { severity: "warning", code: "NO_EFFECT", message });
   }
 

@@ -196,6 +196,8 @@ export interface Service {
   extraHosts: string[];
   /** Other services' names as this one knows them. */
   links: { service: string; name: string }[];
+  /** Containers of others, by the names that this service has for them. */
+  externalLinks: Record<string, string>;
   dependsOn: Record<string, { condition: Condition; required: boolean; restart: boolean }>;
   healthcheck: Healthcheck | undefined;
   restart: { policy: "no" | "always" | "on-failure" | "unless-stopped"; maxRetries: number };

@@ -19,7 +19,6 @@ const UNSUPPORTED: { at: RegExp; keys: Readonly<Record<string, string>> }[] = [
       cpu_rt_period: "distributions' kernels have no real-time groups; cpus and cpu_shares divide the time",
       cpu_rt_runtime: "distributions' kernels have no real-time groups; cpus and cpu_shares divide the time",
       credential_spec: WINDOWS,
-      external_links: "containers of other stacks are reached on a network that both have, by their names",
       gpus: GPU,
       models: "bay runs no models; a service with a model's server does",
       provider: "bay runs containers, and no programs of others that provide services",

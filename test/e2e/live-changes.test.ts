@@ -29,6 +29,8 @@ interface Inspected {
   };
 }
 
+const bay = new Bay();
+
 /** By field: what the file says before and after, and what there is to see of it. */
 const CHANGES: Record<
   string,
@@ -40,6 +42,12 @@ const CHANGES: Record<
     'ports: ["18382:80"]',
     ({ NetworkSettings }) => NetworkSettings.Ports["80/tcp"]?.[0]?.HostPort,
     "18382",
+  ],
+  external_links: [
+    'external_links: ["other:db"]',
+    'external_links: ["live-web-1:itself"]',
+    () => bay.ok("exec", "-T", "web", "nslookup", "itself").includes("Name:"),
+    true,
   ],
   networks: [
     "networks: [one]",
@@ -97,7 +105,6 @@ const CHANGES: Record<
 };
 
 describe("a change in place", () => {
-  const bay = new Bay();
   let before: Record<string, string>;
   beforeAll(() => {
     before = hostState();
