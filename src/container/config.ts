@@ -29,7 +29,7 @@ export type MountConfig =
       noCopy: boolean;
       /** The part of the volume that is mounted. */
       subpath?: string;
-      /** A folder of the host that is the volume. */
+      /** Where the volume is, if bay does not keep it itself. */
       device?: string;
     }
   | { type: "tmpfs"; target: string; options: string[] };

@@ -45,7 +45,7 @@ import { toResources } from "./oci-spec.ts";
 import type { ContainerRecord, HealthStatus } from "./record.ts";
 import { isRunning, Records } from "./records.ts";
 import { portsOf, Runs, removeSoon } from "./runs.ts";
-import { containerDirectory, endedFifo, runDirectory } from "./start.ts";
+import { containerDirectory, endedFifo, runDirectory, volumesOf } from "./start.ts";
 import { Succession } from "./succession.ts";
 import { Task, type TaskConfig } from "./task.ts";
 import { TaskNetworks } from "./task-networks.ts";
@@ -545,11 +545,19 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     this.networks.firewall.apply();
     this.saveRules();
     this.#removeOrphans();
+    this.#detachVolumes();
     await this.tidyTasks();
     for (const record of this.list()) {
       this.#runs.resume(record);
       if (record.state.status === "exited" || record.state.status === "created") this.#removeOneOff(record);
     }
+  }
+
+  /** Volumes that are mounted for containers which ended meanwhile. */
+  #detachVolumes(): void {
+    const used = new Set(this.list().filter(isRunning).flatMap(volumesOf));
+    for (const { config } of this.volumes.list())
+      if (config.mount && !used.has(config.name)) this.volumes.detach(config.name);
   }
 
   /** Removes what no record knows: groups and directories of containers whose record is gone. */

@@ -22,7 +22,7 @@ import type { Host } from "./host.ts";
 import type { ContainerRecord } from "./record.ts";
 import { isRunning, type Records } from "./records.ts";
 import { GOOD_RUN, mayRestart, restartDelay } from "./restart-policy.ts";
-import { openLogs, prepareContainer, programFile, runDirectory, startProcess } from "./start.ts";
+import { openLogs, prepareContainer, programFile, runDirectory, startProcess, volumesOf } from "./start.ts";
 
 type BoundPorts = ContainerRecord["state"]["boundPorts"];
 
@@ -230,6 +230,7 @@ export class Runs extends EventEmitter {
     const shimPid = state.shimPid || program?.shimPid || 0;
     if (shimPid > 0) signalProcess(shimPid, state.shimStart || program?.shimStart || 0, 9);
     await logs.close(id).catch(() => {});
+    this.#detachVolumes(record);
     networks.tearDown(id);
     networks.ports.releaseOf(record.config.name);
     if (state.boundPorts.length > 0) await networks.firewall.sync().catch(() => {});
@@ -237,6 +238,14 @@ export class Runs extends EventEmitter {
     Object.assign(state, { pid: 0, start: 0, shimPid: 0, shimStart: 0 });
     rmSync(programFile(this.host, id), { force: true });
     await removeSoon(cgroup);
+  }
+
+  /** Volumes that are mounted for the containers that run, and that none of them has any more. */
+  #detachVolumes(record: ContainerRecord): void {
+    const used = new Set(
+      this.records.list().flatMap((other) => (other !== record && isRunning(other) ? volumesOf(other) : [])),
+    );
+    for (const name of volumesOf(record)) if (!used.has(name)) this.host.volumes.detach(name);
   }
 
   #cgroup(record: ContainerRecord): Cgroup {

@@ -84,7 +84,9 @@ export async function prepareContainer(host: Host, record: ContainerRecord): Pro
       anonymous: record.anonymousVolumes.includes(mount.source),
       labels: {},
     });
-    if (!mount.noCopy && hasDirectory(image, mount.target)) {
+    // a file system of its own is mounted for starts alone
+    const isOwn = host.volumes.get(mount.source)?.config.mount !== undefined;
+    if (!mount.noCopy && !isOwn && hasDirectory(image, mount.target)) {
       await host.volumes.fill(mount.source, (volume) =>
         fillVolume({
           layersDirectory: image.layersDirectory,
@@ -97,6 +99,10 @@ export async function prepareContainer(host: Host, record: ContainerRecord): Pro
     }
   }
 }
+
+/** Names of the volumes that a container has. */
+export const volumesOf = ({ config }: ContainerRecord): string[] =>
+  config.mounts.flatMap((mount) => (mount.type === "volume" ? [mount.source] : []));
 
 /** A cheap look before a worker is started; a symlink on the way counts as perhaps. */
 function hasDirectory(image: Image, target: string): boolean {
@@ -118,6 +124,7 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
   const owner = networkOwner(host, record);
   if (owner) record.state.joinedRun = runOf(owner);
   // a shared network has one name, as in Docker
+  for (const name of volumesOf(record)) await host.volumes.attach(name);
   const spec = toSpec(owner ? { ...config, hostname: owner.config.hostname } : config, {
     account,
     rootfs: mountPoint(host),

@@ -130,7 +130,15 @@ function networkConfig(stack: Stack, name: string): NetworkConfig {
 function volumeConfig(stack: Stack, name: string): VolumeConfig {
   const [key, volume] = Object.entries(stack.volumes).find(([, candidate]) => candidate.name === name)!;
   const labels = { ...volume.labels, [LABELS.stack]: stack.name, [LABELS.volume]: key };
-  return { name, stack: stack.name, key, anonymous: false, device: volume.device, labels };
+  return {
+    name,
+    stack: stack.name,
+    key,
+    anonymous: false,
+    device: volume.device,
+    mount: volume.mount,
+    labels,
+  };
 }
 
 /** Another stack's containers cannot be replaced here. */

@@ -15,7 +15,7 @@ import {
 import { type ImageSource, inspectImage, staleReason } from "../image/index.ts";
 import { cgroupManager, decodeStatus, isAlive, readProgramState } from "../linux/index.ts";
 import { firewallIsIntact, type NetworkRecord, withLinks } from "../network/index.ts";
-import type { Actual, ActualContainer } from "../reconcile/index.ts";
+import { type Actual, type ActualContainer, placeOf } from "../reconcile/index.ts";
 import type { Roots } from "../roots.ts";
 import type { Stack, StackImage } from "../stack/index.ts";
 import type { StoreReader } from "../store/index.ts";
@@ -73,7 +73,7 @@ export function observe(
       name: config.name,
       key: config.key,
       stack: config.stack,
-      device: config.device,
+      place: placeOf(config),
       labels: withoutOwn(config.labels),
     })),
     images: observeImages(view, stack, pinned),

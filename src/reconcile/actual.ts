@@ -60,8 +60,8 @@ export interface Actual {
     name: string;
     key: string | undefined;
     stack: string | undefined;
-    /** A folder of the host that is the volume. */
-    device?: string | undefined;
+    /** Where it is, if bay does not keep it itself. */
+    place?: string | undefined;
     /** The user's own. */
     labels: Record<string, string>;
   }[];

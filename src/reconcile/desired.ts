@@ -3,6 +3,7 @@ import { type ContainerConfig, type HealthConfig, LABELS } from "../container/in
 import { BayError } from "../errors.ts";
 import type { ImageConfig } from "../image/index.ts";
 import type { Healthcheck, Service, Stack } from "../stack/index.ts";
+import { placeOf } from "./plan-base.ts";
 
 export const containerName = (stack: Stack, service: Service, number: number) =>
   service.containerName ?? `${stack.name}-${service.name}-${number}`;
@@ -174,9 +175,10 @@ function desiredMounts(
   return mounts;
 }
 
+/** Where a volume is that bay does not keep itself: a folder, or `TYPE DEVICE (OPTIONS)`. */
 function deviceOf(stack: Stack, volume: string): { device?: string } {
-  const { device } = stack.volumes[volume]!;
-  return device === undefined ? {} : { device };
+  const place = placeOf(stack.volumes[volume]!);
+  return place === undefined ? {} : { device: place };
 }
 
 type ImageHealth = NonNullable<NonNullable<ImageConfig["config"]>["Healthcheck"]>;

@@ -1,6 +1,6 @@
 /** The part of a plan that containers rest on: networks and volumes. Pure. */
 import { BayError } from "../errors.ts";
-import type { Service, Stack, StackNetwork } from "../stack/index.ts";
+import type { Service, Stack, StackNetwork, StackVolume } from "../stack/index.ts";
 import type { Actual, ActualNetwork } from "./actual.ts";
 import { type AddStep, changeOf, type Reason, say } from "./step.ts";
 
@@ -81,17 +81,23 @@ export function planVolumes(
     ),
   );
   return [...used].flatMap((key) => {
-    const { name, external, device, labels } = stack.volumes[key]!;
+    const { name, external, labels } = stack.volumes[key]!;
+    const place = placeOf(stack.volumes[key]!);
     const known = actual.volumes.find((volume) => volume.name === name);
     if (!known && external)
       throw new BayError("VOLUME_NOT_FOUND", `the external volume ${name} does not exist`);
     if (!known) return [add({ kind: "volume.create", name })];
     if (external) return [];
     const changes = labelChanges(`volumes.${key}`, known.labels, labels);
-    if (known.device !== device)
-      changes.push(changeOf(`volumes.${key}.driver_opts.device`, known.device, device));
+    if (known.place !== place) changes.push(changeOf(`volumes.${key}.driver_opts`, known.place, place));
     return changes.length > 0 ? [add({ kind: "volume.update", name, reasons: changes })] : [];
   });
+}
+
+/** Where a volume is that bay does not keep itself; undefined for the others. */
+export function placeOf({ device, mount }: Pick<StackVolume, "device" | "mount">): string | undefined {
+  if (!mount) return device;
+  return `${mount.type} ${mount.device}${mount.options ? ` (${mount.options})` : ""}`;
 }
 
 function labelChanges(

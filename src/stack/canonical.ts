@@ -278,8 +278,9 @@ function composeNetwork(network: StackNetwork): Mapping {
   });
 }
 
-function composeVolume({ name, external, device, labels }: StackVolume): Mapping {
-  const options = device === undefined ? undefined : { type: "none", o: "bind", device };
+function composeVolume({ name, external, device, mount, labels }: StackVolume): Mapping {
+  const mounted = mount && filled({ type: mount.type, o: mount.options || undefined, device: mount.device });
+  const options = device === undefined ? mounted : { type: "none", o: "bind", device };
   return filled({ name, external: external || undefined, driver_opts: options, labels });
 }
 

@@ -123,29 +123,26 @@ export function readVolumes(input: FileInput, stack: string, report: ReportAt): 
   );
 }
 
-/** Options of the local driver: a folder of the host that is bound as the volume. */
-function readDevice(options: Record<string, string>, bad: Report): Pick<StackVolume, "device"> {
+/** Options of the local driver: a folder of the host that is bound as the volume, or a file system that is mounted. */
+function readDevice(options: Record<string, string>, bad: Report): Pick<StackVolume, "device" | "mount"> {
   const { type = "none", o = "", device, ...others } = options;
   if (Object.keys(options).length === 0) return {};
   for (const option of Object.keys(others))
     bad(["driver_opts", option], "the local driver has type, o and device");
   const flags = o.split(",").filter(Boolean);
-  if (type === "nfs" || type === "nfs4" || type === "cifs")
-    bad(
-      ["driver_opts", "type"],
-      `${type} is not mounted by bay yet; mount it on the host, and bind its folder with type: none, o: bind`,
-    );
-  else if (type === "tmpfs")
-    bad(
-      ["driver_opts", "type"],
-      "a tmpfs that several containers share is not made yet; a service's tmpfs is",
-    );
-  else if (type !== "none" || !flags.some((flag) => flag === "bind" || flag === "rbind"))
-    bad(["driver_opts"], "expected type: none, o: bind, and the folder as device");
-  else if (flags.some((flag) => !["bind", "rbind", "rw"].includes(flag)))
+  const isBind = flags.some((flag) => flag === "bind" || flag === "rbind");
+  if (type === "none" && !isBind) bad(["driver_opts"], "expected a type, or o: bind with a folder as device");
+  else if (isBind && flags.some((flag) => !["bind", "rbind", "rw"].includes(flag)))
     bad(["driver_opts", "o"], `${o}: bind and rbind are supported; ro stands at the service's volume`);
-  else if (device === undefined || !isAbsolute(device))
+  else if (isBind && (device === undefined || !isAbsolute(device)))
     bad(["driver_opts", "device"], "expected the absolute path of a folder");
-  else return { device };
+  else if (isBind) return { device: device! };
+  else if (!/^[a-z0-9][a-z0-9._-]*$/.test(type))
+    bad(["driver_opts", "type"], `${JSON.stringify(type)} is no type of a file system`);
+  else if (flags.some((flag) => /^(pass|password)\w*=/.test(flag)))
+    bad(["driver_opts", "o"], "a password would be seen in the list of processes: give credentials=FILE");
+  else if (device?.startsWith("-") || (device === undefined && type !== "tmpfs"))
+    bad(["driver_opts", "device"], `expected what ${type} is mounted from`);
+  else return { mount: { type, device: device ?? "tmpfs", options: o } };
   return {};
 }

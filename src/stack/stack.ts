@@ -262,6 +262,8 @@ export interface StackVolume {
   external: boolean;
   /** A folder of the host that is the volume; absent where bay keeps it. */
   device?: string;
+  /** A file system that is the volume, as mount(8) takes it. */
+  mount?: { type: string; device: string; options: string };
   labels: Record<string, string>;
 }
 

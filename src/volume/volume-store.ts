@@ -4,6 +4,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { BayError } from "../errors.ts";
 import type { Store } from "../store/index.ts";
+import { mountVolume, unmountVolume, type VolumeMount } from "./volume-mounts.ts";
 
 export interface VolumeConfig {
   name: string;
@@ -12,6 +13,8 @@ export interface VolumeConfig {
   anonymous: boolean;
   /** A folder of the host that is the volume. */
   device?: string | undefined;
+  /** A file system that is the volume while a container has it. */
+  mount?: VolumeMount | undefined;
   labels: Record<string, string>;
 }
 
@@ -73,9 +76,10 @@ export class VolumeStore {
   }
 
   /** Changes what only the record has. */
-  change(name: string, { labels, device }: Pick<VolumeConfig, "labels" | "device">): void {
+  change(name: string, { labels, device, mount }: Pick<VolumeConfig, "labels" | "device" | "mount">): void {
     const record = this.get(name);
-    if (record) this.store.put(KEY + name, { ...record, config: { ...record.config, labels, device } });
+    if (record)
+      this.store.put(KEY + name, { ...record, config: { ...record.config, labels, device, mount } });
   }
 
   /**
@@ -99,8 +103,20 @@ export class VolumeStore {
     this.store.put(KEY + name, now);
   }
 
+  /** Before a container with it starts. Throws VOLUME_MOUNT. */
+  async attach(name: string): Promise<void> {
+    const mount = this.get(name)?.config.mount;
+    if (mount) await mountVolume(name, this.#ownPath(name), mount);
+  }
+
+  /** When no container that runs has it any more. */
+  detach(name: string): void {
+    if (this.get(name)?.config.mount) unmountVolume(this.#ownPath(name));
+  }
+
   /** Removes a volume and its files, but not those of a folder that is bound as it; one that is gone is no error. */
   remove(name: string): void {
+    this.detach(name);
     rmSync(join(this.#ownPath(name), ".."), { recursive: true, force: true });
     this.store.delete(KEY + name);
   }

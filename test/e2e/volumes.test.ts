@@ -31,12 +31,40 @@ describe("volumes and addresses", () => {
     const other = join(bay.folder, "other");
     mkdirSync(other);
     bay.write(readFileSync(join(bay.folder, "stack/bay.yaml"), "utf8").replace(folder, other));
-    expect(bay.ok("plan")).toContain(`volumes.data.driver_opts.device: ${folder} -> ${other}`);
+    expect(bay.ok("plan")).toContain(`volumes.data.driver_opts: ${folder} -> ${other}`);
     bay.ok("up", "-d");
     expect(say("a", "ls /data")).toBe("");
     bay.ok("down", "-v", "-t", "0");
     expect(existsSync(join(folder, "new"))).toBe(true);
     expect(existsSync(other)).toBe(true);
+  });
+
+  it("a file system is a volume by driver_opts, mounted while containers have it", async () => {
+    const mounted = () => readFileSync("/proc/self/mountinfo", "utf8").includes("volumes/vol_shared/_data");
+    const two = `  a: { ${box}, volumes: ["shared:/s"] }\n  b: { ${box}, volumes: ["shared:/t"] }`;
+    const volumes = (size: string) =>
+      `volumes: { shared: { driver_opts: { type: tmpfs, o: "size=${size},mode=0755", device: tmpfs } } }`;
+    expect(up(two, volumes("1m")).err).toContain("b-1 started");
+    expect(say("a", "echo both > /s/file; df -k /s | tail -1 | awk '{print $2}'")).toBe("1024");
+    expect(say("b", "cat /t/file")).toBe("both");
+    // one that ends leaves it to the other, also over a kill of bayd
+    bay.ok("stop", "a");
+    process.kill(bay.daemonPid(), "SIGKILL");
+    await eventually(() => expect(say("b", "cat /t/file")).toBe("both"));
+    expect(mounted()).toBe(true);
+    bay.ok("start", "a");
+    expect(say("a", "cat /s/file")).toBe("both");
+    const changed = `name: vol\nimages: { box: { rootfs: ../busybox } }\nservices:\n${two}\n${volumes("2m")}\n`;
+    expect(bay.write(changed).ok("plan")).toContain(
+      "volumes.shared.driver_opts: tmpfs tmpfs (size=1m,mode=0755) -> tmpfs tmpfs (size=2m,mode=0755)",
+    );
+    bay.ok("down", "-t", "0");
+    expect(mounted()).toBe(false);
+    const lost = up(two, "volumes: { shared: { driver_opts: { type: nosuchfs, device: /dev/null } } }");
+    expect(lost.code).toBe(1);
+    expect(lost.err).toContain("the volume vol_shared cannot be mounted: ");
+    bay.ok("down", "-v", "-t", "0");
+    expect(mounted()).toBe(false);
   });
 
   it("a part of a volume is mounted where it is there, and no path leads out of the volume", () => {

@@ -1,7 +1,7 @@
 /** What a host has, for planner tests: everything that a stack says, already there. */
 import type { ContainerConfig } from "../../src/container/index.ts";
 import type { Actual, ActualContainer, Plan } from "../../src/reconcile/index.ts";
-import { desiredConfig } from "../../src/reconcile/index.ts";
+import { desiredConfig, placeOf } from "../../src/reconcile/index.ts";
 import type { Stack } from "../../src/stack/index.ts";
 
 export const IMAGE = {
@@ -56,8 +56,8 @@ const networkOf = (stack: Stack, key: string) => {
 };
 
 const volumeOf = (stack: Stack, key: string) => {
-  const { name, device, labels } = stack.volumes[key]!;
-  return { name, key, stack: stack.name, device, labels };
+  const { name, labels } = stack.volumes[key]!;
+  return { name, key, stack: stack.name, place: placeOf(stack.volumes[key]!), labels };
 };
 
 /** The host as a stack would leave it. */

@@ -71,7 +71,9 @@ const FILES: Record<string, string | [text: string, extra: Record<string, string
   ),
   "volume-driver": "services: { web: { image: app } }\nvolumes: { data: { driver: rexray } }\n",
   "volume-driver-opts":
-    "services: { web: { image: app } }\nvolumes: { data: { driver_opts: { type: nfs, o: addr=10.0.0.1, device: ':/a' } } }\n",
+    "services: { web: { image: app } }\nvolumes: { data: { driver_opts: { type: cifs, o: 'password=a', device: //host/a } } }\n",
+  "volume-driver-option":
+    "services: { web: { image: app } }\nvolumes: { data: { driver_opts: { type: nfs, o: addr=10.0.0.1, size: 5 } } }\n",
   // networks
   "network-not-declared": web("networks: [fornt]", "networks: { front: }\n"),
   "network-mode-with-networks": web("network_mode: host\nnetworks: [default]"),

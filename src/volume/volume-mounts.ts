@@ -1,0 +1,58 @@
+/** Volumes that are file systems of their own (driver_opts of the local driver): mounted while a container has them. */
+import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { promisify } from "node:util";
+import { BayError } from "../errors.ts";
+import { unmount } from "../linux/index.ts";
+
+/** What mount(8) is told. */
+export interface VolumeMount {
+  type: string;
+  device: string;
+  options: string;
+}
+
+const LONGEST = 60_000;
+const run = promisify(execFile);
+
+export function isMounted(path: string): boolean {
+  const escaped = path.replace(
+    /[ \t\n\\]/g,
+    (sign) => `\\${sign.charCodeAt(0).toString(8).padStart(3, "0")}`,
+  );
+  return readFileSync("/proc/self/mountinfo", "utf8")
+    .split("\n")
+    .some((line) => line.split(" ")[4] === escaped);
+}
+
+/** Mounts it, by the host's own mount(8), which knows the helpers of network file systems. Throws VOLUME_MOUNT. */
+export async function mountVolume(name: string, path: string, mount: VolumeMount): Promise<void> {
+  if (isMounted(path)) return;
+  const { type, device, options } = withAddress(mount);
+  const args = ["-t", type, ...(options ? ["-o", options] : []), device, path];
+  try {
+    await run("mount", args, { timeout: LONGEST });
+  } catch (cause) {
+    const said = String((cause as { stderr?: string }).stderr ?? "").trim();
+    const why = said.split("\n")[0]?.replace(`mount: ${path}: `, "") || "mount(8) failed";
+    throw new BayError("VOLUME_MOUNT", `the volume ${name} cannot be mounted: ${why}`, {
+      hint: /bad option|wrong fs type|helper program/.test(said)
+        ? `is the helper of ${type} installed? (nfs-common for nfs, cifs-utils for cifs)`
+        : "its driver_opts say type, device and o",
+      cause,
+    });
+  }
+}
+
+/** Docker's way of naming an NFS server, `o: addr=HOST` and `device: ":/path"`, in mount(8)'s. */
+function withAddress({ type, device, options }: VolumeMount): VolumeMount {
+  const address = /(?:^|,)addr=([^,]+)/.exec(options)?.[1];
+  if (!type.startsWith("nfs") || !device.startsWith(":") || address === undefined)
+    return { type, device, options };
+  const rest = options.split(",").filter((option) => !option.startsWith("addr="));
+  return { type, device: `${address}${device}`, options: rest.join(",") };
+}
+
+export function unmountVolume(path: string): void {
+  if (isMounted(path)) unmount(path);
+}
