@@ -11,7 +11,6 @@ export const DESCRIPTIONS: Readonly<Record<string, string>> = {
   "include.path": "A stack file, or several that are merged",
   "include.project_directory": "The folder that its paths are relative to",
   "include.env_file": "Files with its variables",
-  "services.name": "The service's name",
   "networks.name": "The network's name on the host",
   "volumes.name": "The volume's name on the host",
   "secrets.name": "The secret's name",
