@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { release } from "node:os";
 import { BayError, messageOf } from "../errors.ts";
-import { cgroupManager, nft } from "../linux/index.ts";
+import { appArmorParser, cgroupManager, isAppArmorOn, nft } from "../linux/index.ts";
 import { tableName } from "../network/index.ts";
 import type { Roots } from "../roots.ts";
 
@@ -52,6 +52,15 @@ const CHECKS: Check[] = [
   () => {
     const ok = existsSync("/proc/sys/kernel/seccomp");
     return { state: ok ? "ok" : "missing", what: "seccomp", found: ok ? "yes" : "no" };
+  },
+  () => {
+    const ok = !isAppArmorOn() || appArmorParser() !== undefined;
+    return {
+      state: ok ? "ok" : "warning",
+      what: "AppArmor",
+      found: isAppArmorOn() ? (ok ? "yes" : "on, without apparmor_parser: containers run unconfined") : "off",
+      hint: "apt-get install apparmor",
+    };
   },
   () => {
     const ok = (process.env.PATH ?? "").split(":").some((folder) => existsSync(`${folder}/mmdebstrap`));

@@ -162,6 +162,8 @@ export interface ContainerConfig {
   noNewPrivileges: boolean;
   /** "default", "unconfined", or a profile as JSON text. */
   seccomp: string;
+  /** A profile of AppArmor, or unconfined; absent for bay's own. */
+  apparmor?: string;
   devices: DeviceConfig[];
   ulimits: Record<string, { soft: number; hard: number }>;
   sysctls: Record<string, string>;

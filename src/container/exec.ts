@@ -29,6 +29,7 @@ import {
   takePtyMaster,
 } from "../linux/index.ts";
 import { SIGNALS } from "../signals.ts";
+import { profileOf } from "./apparmor.ts";
 import { programAtEnd } from "./end-status.ts";
 import type { Host } from "./host.ts";
 import { toSpec } from "./oci-spec.ts";
@@ -145,6 +146,7 @@ export class Exec extends EventEmitter {
         etc: [],
         networkNamespace: undefined,
         cgroupsPath: "",
+        apparmorProfile: config.privileged ? undefined : profileOf(container.config),
       },
     );
     const all = resolveCapabilities(["ALL"], []);

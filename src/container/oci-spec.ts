@@ -58,6 +58,7 @@ export interface ResolvedParts {
   networkNamespace: string | undefined;
   /** Of another container, whose processes this one shares. */
   pidNamespace?: string | undefined;
+  apparmorProfile?: string | undefined;
   cgroupsPath: string;
 }
 
@@ -93,6 +94,7 @@ export function toSpec(config: ContainerConfig, parts: ResolvedParts): Spec {
       })),
       noNewPrivileges: config.noNewPrivileges,
       oomScoreAdj: config.oomScoreAdj,
+      ...(parts.apparmorProfile === undefined ? {} : { apparmorProfile: parts.apparmorProfile }),
     },
     root: { path: parts.rootfs, readonly: config.readOnly },
     // the host's own names are not a container's to set

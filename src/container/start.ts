@@ -6,6 +6,7 @@ import { fillVolume, type Image, readImageFile, resolveInLayers } from "../image
 import { type Launched, type LaunchRequest, launch, makeFifo } from "../linux/index.ts";
 import { DNS_ADDRESS, hostNameServers } from "../network/index.ts";
 import { socketPath } from "../roots.ts";
+import { profileOf } from "./apparmor.ts";
 import { isDockerSocketGone } from "./docker-socket.ts";
 import { hostsFile, resolvFile, searchDomains } from "./etc-files.ts";
 import type { Host } from "./host.ts";
@@ -133,6 +134,7 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
     etc,
     networkNamespace: namespace,
     pidNamespace: pidNamespace(host, record),
+    apparmorProfile: profileOf(config),
     cgroupsPath: cgroup.path,
   });
   const directories = lookupDirectories(host, record, image);

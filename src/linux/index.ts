@@ -10,6 +10,7 @@ export {
   O_RDONLY,
   O_RDWR,
 } from "./abi.ts";
+export { appArmorParser, isAppArmorOn, loadedProfiles, loadProfile } from "./apparmor.ts";
 export { resolveCapabilities } from "./capabilities.ts";
 export {
   type Cgroup,

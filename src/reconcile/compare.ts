@@ -105,6 +105,7 @@ const FIELDS: Field[] = [
   list("cap_drop", false, ({ capDrop }) => [...capDrop].sort()),
   one("privileged", false, ({ privileged }) => flag(privileged)),
   one("security_opt.no-new-privileges", false, ({ noNewPrivileges }) => flag(noNewPrivileges)),
+  one("security_opt.apparmor", false, ({ apparmor }) => apparmor),
   one("security_opt.seccomp", false, ({ seccomp }) => seccomp),
   list("devices", false, ({ devices }) =>
     devices.map(({ source, target, access }) => `${source}:${target}:${access}`),

@@ -76,6 +76,7 @@ export function desiredConfig(
     privileged: service.privileged,
     noNewPrivileges: service.noNewPrivileges,
     seccomp: service.seccomp,
+    ...(service.apparmor === undefined ? {} : { apparmor: service.apparmor }),
     devices: service.devices,
     ulimits: service.ulimits,
     sysctls: service.sysctls,

@@ -97,6 +97,7 @@ function composeService(service: Service): Mapping {
     privileged: service.privileged || undefined,
     security_opt: [
       ...(service.noNewPrivileges ? ["no-new-privileges:true"] : []),
+      ...(service.apparmor === undefined ? [] : [`apparmor=${service.apparmor}`]),
       ...(service.seccomp === "default" ? [] : [`seccomp=${service.seccomp}`]),
     ],
     devices: service.devices.map(({ source, target, access }) => `${source}:${target}:${access}`),

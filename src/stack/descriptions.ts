@@ -68,7 +68,7 @@ export const DESCRIPTIONS: Readonly<Record<string, string>> = {
   cap_add: "Capabilities beyond the usual ones",
   cap_drop: "Capabilities that it does not get; ALL for all",
   privileged: "All of the host's rights",
-  security_opt: "no-new-privileges, seccomp=FILE or unconfined",
+  security_opt: "no-new-privileges, seccomp=FILE or unconfined, apparmor=PROFILE or unconfined",
   devices: "Devices of the host: SOURCE[:TARGET[:rwm]]",
   "devices.source": "The device on the host",
   "devices.target": "Where it is in the container",

@@ -87,6 +87,7 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
     privileged: truth(input.privileged),
     noNewPrivileges: security.noNewPrivileges,
     seccomp: security.seccomp,
+    apparmor: security.apparmor,
     devices: readDevices(reader),
     ulimits: readUlimits(reader),
     sysctls: textMap(input.sysctls),

@@ -1,5 +1,5 @@
 /** What a service runs and how: command, environment, dependencies, restart, rights, limits, logs. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { messageOf } from "../errors.ts";
 import { parseDotenv, parseRawEnv } from "./dotenv.ts";
@@ -141,6 +141,8 @@ function readDependsOn(reader: ServiceReader): Service["dependsOn"] {
   );
 }
 
+const APPARMOR = "/sys/kernel/security/apparmor";
+
 const CONDITIONS: Record<string, Service["restart"]["policy"]> = {
   none: "no",
   any: "always",
@@ -163,8 +165,14 @@ export function readRestart(reader: ServiceReader): Service["restart"] {
   return { policy: policy as Service["restart"]["policy"], maxRetries: Number(retries) };
 }
 
-export function readSecurity(reader: ServiceReader): { noNewPrivileges: boolean; seccomp: string } {
-  const result = { noNewPrivileges: false, seccomp: "default" };
+export function readSecurity(
+  reader: ServiceReader,
+): Pick<Service, "noNewPrivileges" | "seccomp" | "apparmor"> {
+  const result: ReturnType<typeof readSecurity> = {
+    noNewPrivileges: false,
+    seccomp: "default",
+    apparmor: undefined,
+  };
   (reader.input.security_opt ?? []).forEach((option, index) => {
     const [key = "", value = ""] = String(option).split(/[:=](.*)/s);
     if (key === "no-new-privileges") {
@@ -186,7 +194,11 @@ export function readSecurity(reader: ServiceReader): { noNewPrivileges: boolean;
           `the seccomp profile ${value} cannot be used: ${(error as Error).message}`,
         );
       }
-    } else if (!(key === "apparmor" && value === "unconfined") && !(key === "label" && value === "disable")) {
+    } else if (key === "apparmor" && /^[\w./:@-]+$/.test(value)) {
+      result.apparmor = value;
+      if (value !== "unconfined" && !existsSync(APPARMOR))
+        reader.note(["security_opt", index], "this host has no AppArmor");
+    } else if (!(key === "label" && value === "disable")) {
       reader.bad(["security_opt", index], `${option} is not supported`);
     }
   });

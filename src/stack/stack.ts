@@ -210,6 +210,8 @@ export interface Service {
   privileged: boolean;
   noNewPrivileges: boolean;
   seccomp: string;
+  /** A profile's name, or unconfined; undefined for bay's own. */
+  apparmor: string | undefined;
   devices: { source: string; target: string; access: string }[];
   ulimits: Record<string, { soft: number; hard: number }>;
   sysctls: Record<string, string>;

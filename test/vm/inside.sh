@@ -11,7 +11,7 @@ fail() { echo "not ok $1"; cat "$work/root/bayd.log" 2>/dev/null; exit 1; }
 
 mkdir -p "$work/stack/box/bin" "$work/stack/box/tmp"
 cp /bin/busybox "$work/stack/box/bin/"
-for name in sh sleep cat dd head tail mknod true; do ln -s busybox "$work/stack/box/bin/$name"; done
+for name in sh sleep cat dd head tail mknod true mount; do ln -s busybox "$work/stack/box/bin/$name"; done
 cat > "$work/stack/bay.yaml" <<'STACK'
 name: two
 images: { box: { rootfs: ./box } }
@@ -45,6 +45,22 @@ ok "a memory hog is killed and said to be"
 bay pause a && grep -q 'frozen 1' "$group/cgroup.events" || fail "pause"
 bay unpause a
 ok "pause freezes"
+profile() { bay exec -T "$1" cat /proc/self/attr/current; }
+if [ -e /sys/kernel/security/apparmor ]; then
+  [ "$(profile a)" = "bay-default (enforce)" ] || fail "the profile is $(profile a)"
+  [ "$(cat "/proc/$(bay ps --format json a | sed -n 's/.*"Pid": \([0-9]*\).*/\1/p')/attr/current")" = "bay-default (enforce)" ] || fail "pid 1 is not confined"
+  sed -i 's/mem_limit: 96m/cap_add: [SYS_ADMIN], security_opt: ["seccomp=unconfined"], mem_limit: 96m/' bay.yaml
+  bay up -d a || fail "cap_add"
+  if bay exec -T a mount -t tmpfs none /tmp 2> /dev/null; then fail "the profile let it mount"; fi
+  if bay exec -T a sh -c 'echo 1 > /proc/sys/vm/swappiness' 2> /dev/null; then fail "the profile let it write to /proc/sys"; fi
+  sed -i 's/"seccomp=unconfined"/"seccomp=unconfined", "apparmor=unconfined"/' bay.yaml
+  bay up -d a || fail "unconfined"
+  case $(profile a) in unconfined*) ;; *) fail "it is confined by $(profile a)" ;; esac
+  bay exec -T a mount -t tmpfs none /tmp || fail "unconfined it cannot mount"
+  sed -i 's/apparmor=unconfined/apparmor=none-such/' bay.yaml
+  bay up -d a 2>&1 | grep -q 'the kernel has no AppArmor profile none-such' || fail "a profile that is not there"
+  ok "AppArmor confines, by bay's profile, by none, and by none that is not there"
+fi
 bay down -v || fail "down"
 bay daemon stop
 sleep 1

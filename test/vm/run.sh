@@ -70,6 +70,7 @@ export PATH=$PATH HOME=/root TMPDIR=/run/scratch
 mkdir -p /lib/modules
 mount -o bind "$cache/package/lib/modules" /lib/modules
 ip link set lo up
+mount -t securityfs securityfs /sys/kernel/security
 for name in \$(cat /sys/fs/cgroup/cgroup.controllers); do echo +\$name > /sys/fs/cgroup/cgroup.subtree_control; done
 cd "$PWD"
 sh test/vm/inside.sh > /run/out/log 2>&1

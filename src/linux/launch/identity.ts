@@ -10,7 +10,7 @@ import type { ProgramBuilder } from "../program.ts";
 import { seccompFilter } from "../seccomp.ts";
 import type { Spec, SpecProcess } from "../spec.ts";
 import { FD, PROGRAM_OPEN_FILES, type Stdio } from "./request.ts";
-import { openAs, resultAs } from "./supervise.ts";
+import { openAs, resultAs, writeFile } from "./supervise.ts";
 
 const PR_SET_KEEPCAPS = 8;
 const PR_CAPBSET_DROP = 24;
@@ -169,6 +169,9 @@ function addCapabilitySets(
  */
 export function addExec(program: ProgramBuilder, process: SpecProcess, signalsBlocked = true): void {
   if (signalsBlocked) program.call("rt_sigprocmask", [SIG_SETMASK, Buffer.alloc(8), 0, 8]);
+  // AppArmor takes it at the next execve alone
+  if (process.apparmorProfile !== undefined)
+    writeFile(program, "/proc/self/attr/apparmor/exec", `exec ${process.apparmorProfile}`);
   const command = process.args[0] ?? "";
   const argv = program.texts(process.args);
   const env = program.texts(process.env);
