@@ -58,3 +58,14 @@ export function anonymousVolumesOf({ config, anonymousVolumes }: ContainerRecord
   );
   return Object.fromEntries(own);
 }
+
+/** A container's config as it was asked for, without what was chosen for it: names of anonymous volumes, its hostname. */
+export function configAsGiven({ id, config, anonymousVolumes }: ContainerRecord): ContainerConfig {
+  return {
+    ...config,
+    hostname: config.hostname === defaultName(config, id) ? "" : config.hostname,
+    mounts: config.mounts.map((mount) =>
+      mount.type === "volume" && anonymousVolumes.includes(mount.source) ? { ...mount, source: "" } : mount,
+    ),
+  };
+}

@@ -11,6 +11,7 @@ export {
 export { commitContainer } from "./commit.ts";
 export * from "./config.ts";
 export { isDockerSocketGone } from "./docker-socket.ts";
+export { configAsGiven } from "./draft.ts";
 export { type BayEvent, EventLog } from "./events.ts";
 export { Exec, type ExecConfig } from "./exec.ts";
 export { limitsMatch } from "./limits.ts";

@@ -22,7 +22,9 @@ import {
   hostNameServers,
   NetworkManager,
   type PublishedPort,
+  portKey,
 } from "../network/index.ts";
+import { portsOverlap } from "../published-ports.ts";
 import type { Roots } from "../roots.ts";
 import { SIGNALS, signalNumber } from "../signals.ts";
 import type { Store } from "../store/index.ts";
@@ -165,9 +167,11 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   }
 
   publishedPorts(): PublishedPort[] {
-    return this.list()
+    const all = this.list()
       .filter(isRunning)
       .flatMap((record) => portsOf(record));
+    // two rules for one port would be refused, and with them all others
+    return [...new Map(all.map((port) => [portKey(port), port])).values()];
   }
 
   /** Published ports of running containers that somebody else took while bayd was away. */
@@ -379,7 +383,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
         record.config = before;
         record.endpoints = endpoints;
         if (isLive && wanted !== endpoints) this.#backToOldLinks(record, wanted);
-        if (isLive) await this.#runs.holdPorts(record).catch(() => {});
+        if (isLive) await this.#backToOldPorts(record);
         throw error;
       }
       this.#records.save(record);
@@ -389,6 +393,34 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
       }
       this.#publish(record, "update");
     });
+  }
+
+  /** After a failure half-way. A port that another one took meanwhile is no longer its own. */
+  async #backToOldPorts(record: ContainerRecord): Promise<void> {
+    await this.#runs.holdPorts(record).catch(() => {});
+    const held = portsOf(record).filter((port) => this.networks.ports.holds(port));
+    record.state.boundPorts = record.state.boundPorts.filter((port) =>
+      held.some(
+        ({ hostPort, hostAddress, protocol }) =>
+          [port.hostPort, port.hostAddress, port.protocol].join() ===
+          [hostPort, hostAddress, protocol].join(),
+      ),
+    );
+    this.#records.save(record);
+    await this.networks.firewall.sync();
+  }
+
+  /** Gives up published ports that another container of the plan will have, and this one will not. */
+  async releasePorts(
+    id: string,
+    given: readonly { hostAddress: string; hostPort: number; protocol: "tcp" | "udp" }[],
+  ): Promise<void> {
+    const record = this.get(id);
+    const isGiven = (port: (typeof given)[number]) => given.some((other) => portsOverlap(other, port));
+    for (const port of portsOf(record).filter(isGiven)) this.networks.ports.release(port);
+    record.state.boundPorts = record.state.boundPorts.filter((port) => !isGiven(port));
+    this.#records.save(record);
+    await this.networks.firewall.sync();
   }
 
   /** After a failure half-way. What cannot be put back shows as drift. */
@@ -460,9 +492,14 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     this.#removeFiles(record.id);
   }
 
-  #removeFiles(id: string): void {
+  /** Removes contents of secrets and configs that nobody needs any more. */
+  sweepContents(): void {
     const used = this.list().flatMap(({ config }) => (config.files ?? []).map(({ digest }) => digest));
     this.givenFiles.sweep(new Set([...used, ...this.#keptFiles, ...this.neededContents()]));
+  }
+
+  #removeFiles(id: string): void {
+    this.sweepContents();
     removeTreeNow(containerDirectory(this, id));
     rmSync(runDirectory(this, id), { recursive: true, force: true });
   }

@@ -57,14 +57,13 @@ export class Succession {
    * Gives a container the name, the place in DNS and the published ports of the one before it, which keeps its connections
    * and gets no new ones. Throws PORT_TAKEN, and nothing has changed then.
    */
-  async promote(fresh: ContainerRecord, old: ContainerRecord): Promise<void> {
+  async promote(fresh: ContainerRecord, old: ContainerRecord, name: string): Promise<void> {
     const { ports, firewall } = this.host.networks;
-    const name = old.config.name;
     const bound = await this.#portsOf(fresh, old);
     // from here to the rules nothing else comes in between
     const target = fresh.endpoints[0]?.address ?? "";
     const wanted = bound.map((port): PublishedPort => ({ ...port, target, container: name }));
-    ports.releaseOf(name, wanted);
+    ports.releaseOf(old.config.name, wanted);
     for (const port of wanted) ports.handOver(port);
     old.config.name = fresh.config.name;
     fresh.config.name = name;
@@ -76,9 +75,9 @@ export class Succession {
     await firewall.sync();
   }
 
-  /** Takes a promotion back. */
-  async demote(fresh: ContainerRecord, old: ContainerRecord): Promise<void> {
-    await this.promote(old, fresh);
+  /** Takes a promotion back: `name` is what the old one was called. */
+  async demote(fresh: ContainerRecord, old: ContainerRecord, name: string): Promise<void> {
+    await this.promote(old, fresh, name);
     fresh.role = "incoming";
     this.records.save(fresh);
   }

@@ -2,7 +2,7 @@
 import { type ContainerManager, LABELS } from "../container/index.ts";
 import { BayError, hasCode, messageOf } from "../errors.ts";
 import type { NetworkConfig } from "../network/index.ts";
-import type { Executor, Step } from "../reconcile/index.ts";
+import { addressesOf, type Executor, type Step } from "../reconcile/index.ts";
 import type { Condition, Stack } from "../stack/index.ts";
 import type { VolumeConfig } from "../volume/index.ts";
 import { withFiles } from "./given-content.ts";
@@ -110,7 +110,8 @@ export function makeExecutor(
 
 function networkConfig(stack: Stack, name: string): NetworkConfig {
   const [key, network] = Object.entries(stack.networks).find(([, candidate]) => candidate.name === name)!;
-  const { internal, subnet, gateway, range, reserved, mtu } = network;
+  const { internal, subnet, gateway, range, mtu } = network;
+  const reserved = addressesOf(network.reserved);
   const labels = { ...network.labels, [LABELS.stack]: stack.name, [LABELS.network]: key };
   return {
     name,

@@ -59,7 +59,8 @@ export class History {
   ): void {
     const all = this.list(stack.name);
     const last = all.at(-1);
-    const whole = services ? mergedWith(last, stack, images, services) : { stack, images };
+    const kept = withoutValues(stack);
+    const whole = services ? mergedWith(last, kept, images, services) : { stack: kept, images };
     if (last && JSON.stringify([last.stack, last.images]) === JSON.stringify([whole.stack, whole.images]))
       return;
     const revision: Revision = {
@@ -92,6 +93,20 @@ export class History {
     }
     return { images, contents };
   }
+}
+
+/** Contents are kept by their digests, and not here. */
+function withoutValues(stack: Stack): Stack {
+  const without = (given: Stack["secrets"]): Stack["secrets"] =>
+    Object.fromEntries(
+      Object.entries(given).map(([name, entry]) => [
+        name,
+        "environment" in entry
+          ? { environment: entry.environment, value: undefined, digest: entry.digest }
+          : entry,
+      ]),
+    );
+  return { ...stack, secrets: without(stack.secrets), configs: without(stack.configs) };
 }
 
 function mergedWith(

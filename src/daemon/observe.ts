@@ -77,6 +77,9 @@ export function observe(
       labels: withoutOwn(config.labels),
     })),
     images: observeImages(view, stack, pinned),
+    foreignVolumes: records
+      .filter(({ config }) => config.labels[LABELS.stack] !== name)
+      .flatMap(({ config }) => volumeNames(config)),
     withoutDocker: socketBinds(stack),
     cpus: cpus().length,
     foreignNames: records
@@ -141,6 +144,9 @@ function lostOwner({ config, state }: ContainerRecord, all: readonly ContainerRe
   const owner = all.find((other) => other.config.name === name);
   return owner && runOf(owner) === state.joinedRun ? undefined : name;
 }
+
+const volumeNames = ({ mounts }: ContainerRecord["config"]) =>
+  mounts.flatMap((mount) => (mount.type === "volume" ? [mount.source] : []));
 
 function socketBinds(stack: Stack | undefined): string[] {
   const paths = Object.values(stack?.services ?? {}).flatMap(({ mounts }) =>

@@ -1,8 +1,9 @@
 /** What bayd does with whole stacks: plan, up, down. Decisions are the planner's, deeds the executor's. */
 import type { Builder, BuildNews, FindImage } from "../build/index.ts";
-import type { ContainerManager } from "../container/index.ts";
+import { type ContainerConfig, type ContainerManager, LABELS } from "../container/index.ts";
 import { BayError } from "../errors.ts";
 import { type ImageRecord, PullSummary, staleReason } from "../image/index.ts";
+import { portsOverlap } from "../published-ports.ts";
 import {
   type Actual,
   applyPlan,
@@ -31,6 +32,13 @@ interface AskedBuild {
 }
 /** Services that the version does not have go. */
 const ROLLBACK: PlanOptions = { ...PLAN_DEFAULTS, removeOrphans: true, pull: "never", build: false };
+/** What an update does, and a user's stop or start does not. */
+const UPDATES = new Set<Step["kind"]>([
+  "container.create",
+  "container.replace",
+  "container.update",
+  "container.remove",
+]);
 const ASKED = "asked-build/";
 
 export class StackService {
@@ -117,11 +125,36 @@ export class StackService {
       const plan =
         images.length > 0 ? await this.plan(stack, { ...options, pull: "never", build: false }) : first;
       checkContents(plan);
+      await this.#releaseMovedPorts(plan);
       await applyPlan(plan, makeExecutor(this.manager, stack, { ...settings, signal }), onProgress, signal);
       this.#noteRevision(stack, options);
       await this.#finish(plan);
       return { ...plan, steps: [...images, ...plan.steps] };
     });
+  }
+
+  /** Published ports that go from one container to another are free before the first step wants them. */
+  async #releaseMovedPorts({ stack, steps }: Plan): Promise<void> {
+    const fixed = ({ ports }: ContainerConfig) =>
+      ports.flatMap(({ hostPort, hostPortEnd, ...port }) =>
+        hostPort !== undefined && hostPortEnd === undefined ? [{ ...port, hostPort }] : [],
+      );
+    const changed = steps.flatMap(({ container }) =>
+      container?.config ? [{ ...container, config: container.config }] : [],
+    );
+    for (const record of this.manager.list()) {
+      if (record.config.labels[LABELS.stack] !== stack || record.state.boundPorts.length === 0) continue;
+      const own = changed.find(({ id }) => id === record.id);
+      if (!own) continue;
+      const moved = record.state.boundPorts.filter(
+        (port) =>
+          !fixed(own.config).some((kept) => portsOverlap(kept, port)) &&
+          changed.some(
+            (other) => other !== own && fixed(other.config).some((wanted) => portsOverlap(wanted, port)),
+          ),
+      );
+      if (moved.length > 0) await this.manager.releasePorts(record.id, moved);
+    }
   }
 
   /** What is applied in part is a version too, in which the other services are as before. */
@@ -142,14 +175,20 @@ export class StackService {
   }
 
   #revision(name: string, number: number | undefined): Revision {
-    return number === undefined ? this.history.previous(name) : this.history.get(name, number);
+    if (number !== undefined) return this.history.get(name, number);
+    // an update that went wrong half-way is no version: what it left differs from the last one
+    const last = this.history.list(name).at(-1);
+    const isHalf = last && this.#planOf(last).steps.some(({ kind }) => UPDATES.has(kind));
+    return isHalf ? last : this.history.previous(name);
+  }
+
+  #planOf({ stack, images }: Revision): Plan {
+    return makePlan(stack, observe(this.view, stack.name, stack, images), ROLLBACK);
   }
 
   /** What a rollback would do. Throws NO_REVISION, IMAGE_NOT_FOUND. */
   rollbackPlan(name: string, number: number | undefined): Plan {
-    const { stack, images } = this.#revision(name, number);
-    const actual = observe(this.view, name, stack, images);
-    return makePlan(stack, actual, ROLLBACK);
+    return this.#planOf(this.#revision(name, number));
   }
 
   /** Brings an applied version back, with the images that it had. Throws NO_REVISION, IMAGE_NOT_FOUND, APPLY_FAILED. */
@@ -163,6 +202,7 @@ export class StackService {
     return this.#queue(name, async () => {
       const revision = this.#revision(name, number);
       const plan = this.rollbackPlan(name, revision.number);
+      await this.#releaseMovedPorts(plan);
       const settings = { graceMs, renewVolumes: false, removeVolumes: false, timeoutMs: undefined, signal };
       await applyPlan(plan, makeExecutor(this.manager, revision.stack, settings), onProgress, signal);
       this.history.note(revision.stack, revision.images, { services: undefined, from: revision.number });
@@ -251,7 +291,10 @@ export class StackService {
       };
       await applyPlan(plan, makeExecutor(this.manager, undefined, settings), onProgress);
       await this.manager.networks.settled();
-      if (options.volumes) this.history.forget(name);
+      if (options.volumes) {
+        this.history.forget(name);
+        this.manager.sweepContents();
+      }
       await this.#finish(plan);
       return plan;
     });

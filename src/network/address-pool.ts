@@ -25,7 +25,10 @@ export function chooseAddress(subnet: Subnet, taken: ReadonlySet<string>, part: 
     const address = toAddress(value);
     if (!taken.has(address)) return address;
   }
-  throw new BayError("NO_ADDRESS", `the subnet ${formatSubnet(subnet)} has no free address`);
+  throw new BayError(
+    "NO_ADDRESS",
+    `${part === subnet ? "the subnet" : "the ip_range"} ${formatSubnet(part)} has no free address`,
+  );
 }
 
 /** The MAC address that goes with an IPv4 address, locally administered, so that it stays with it. */

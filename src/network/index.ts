@@ -9,5 +9,5 @@ export {
   hostNameServers,
   NetworkManager,
 } from "./network-manager.ts";
-export { portOwner } from "./port-holder.ts";
+export { portKey, portOwner } from "./port-holder.ts";
 export { renderRules, tableName } from "./rules.ts";

@@ -69,6 +69,8 @@ export interface Actual {
   images: Record<string, ActualImage>;
   /** Names of containers that belong to no part of this stack. */
   foreignNames: string[];
+  /** Volumes that containers of other stacks have. */
+  foreignVolumes: string[];
   /** Binds of Docker's socket that find none here; bay's own takes its place. */
   withoutDocker: string[];
   /** Processors that the host has. */

@@ -9,7 +9,7 @@ export {
   PLAN_DEFAULTS,
   type PlanOptions,
 } from "./plan.ts";
-export { placeOf } from "./plan-base.ts";
+export { addressesOf, placeOf } from "./plan-base.ts";
 export { type DownOptions, makeDownPlan } from "./plan-down.ts";
 export { printPlan, reasonText, SIGNS, summary } from "./print.ts";
 export type { Interruption, Plan, Rollout, Step } from "./step.ts";

@@ -46,7 +46,7 @@ function networkChanges(key: string, known: ActualNetwork, wanted: StackNetwork)
     ["internal", known.internal, wanted.internal],
     ["driver_opts.mtu", known.mtu, wanted.mtu],
     ["ipam.ip_range", known.range, wanted.range],
-    ["ipam.aux_addresses", listed(known.reserved), listed(wanted.reserved)],
+    ["ipam.aux_addresses", listed(known.reserved), listed(addressesOf(wanted.reserved))],
   ];
   if (wanted.subnet) fields.push(["ipam.subnet", known.subnet, wanted.subnet]);
   if (wanted.gateway) fields.push(["ipam.gateway", known.gateway, wanted.gateway]);
@@ -54,6 +54,9 @@ function networkChanges(key: string, known: ActualNetwork, wanted: StackNetwork)
     .filter(([, from, to]) => from !== to)
     .map(([field, from, to]) => changeOf(`networks.${key}.${field}`, from, to));
 }
+
+/** Their names are for people. */
+export const addressesOf = (reserved: StackNetwork["reserved"]) => reserved && Object.values(reserved).sort();
 
 const listed = (addresses: readonly string[] = []) => addresses.join(" ") || undefined;
 

@@ -44,17 +44,25 @@ export function makeDownPlan(stack: string, actual: Actual, options: DownOptions
   const networks = actual.networks
     .filter((network) => network.stack === stack && !stillUsed.has(network.name))
     .map(({ name }) => step("network.remove", name, { after }));
-  const volumes = options.volumes
-    ? actual.volumes
-        .filter((volume) => volume.stack === stack && !options.externalVolumes.includes(volume.name))
-        .map(({ name }) => step("volume.remove", name, { after }))
+  const wanted = options.volumes
+    ? actual.volumes.filter(({ name, stack: of }) => of === stack && !options.externalVolumes.includes(name))
     : [];
-  const warnings =
-    left.length > 0
-      ? [
-          `containers of services that the stack no longer has stay: ${left.map(({ name }) => name).join(", ")}; --remove-orphans removes them`,
-        ]
-      : [];
+  const inUse = new Set([
+    ...actual.foreignVolumes,
+    ...left.flatMap(({ config }) =>
+      config.mounts.flatMap((mount) => (mount.type === "volume" ? [mount.source] : [])),
+    ),
+  ]);
+  const volumes = wanted
+    .filter(({ name }) => !inUse.has(name))
+    .map(({ name }) => step("volume.remove", name, { after }));
+  const warnings: string[] = [];
+  if (left.length > 0)
+    warnings.push(
+      `containers of services that the stack no longer has stay: ${left.map(({ name }) => name).join(", ")}; --remove-orphans removes them`,
+    );
+  const kept = wanted.filter(({ name }) => inUse.has(name)).map(({ name }) => name);
+  if (kept.length > 0) warnings.push(`volumes stay that other containers have: ${kept.join(", ")}`);
   return { stack, steps: [...removals, ...networks, ...volumes], warnings };
 }
 

@@ -4,6 +4,7 @@
  */
 import type { ContainerConfig } from "../container/index.ts";
 import { BayError } from "../errors.ts";
+import { portsOverlap } from "../published-ports.ts";
 import {
   buildsNeeding,
   chooseServices,
@@ -19,7 +20,7 @@ import { compareConfigs } from "./compare.ts";
 import { containerName, desiredConfig } from "./desired.ts";
 import { planNetworks, planVolumes } from "./plan-base.ts";
 import { Groups, interruptionOf, replacement } from "./rollout.ts";
-import { type AddStep, type Plan, type Reason, type Step, say } from "./step.ts";
+import { type AddStep, changeOf, type Plan, type Reason, type Step, say } from "./step.ts";
 
 export interface PlanOptions {
   /** Only these services and what they need; empty means all. */
@@ -62,6 +63,8 @@ class Planner {
   readonly #imageSteps = new Map<string, string>();
   readonly #pulls = new Map<string, string>();
   readonly #replaced = new Set<string>();
+  /** Containers that are removed, and the steps that do it. */
+  readonly #leavers: { container: ActualContainer; step: string }[] = [];
   /** Why containers on a network are replaced, by the network's name on the host. */
   #networkChanges: ReadonlyMap<string, readonly Reason[]> = new Map();
 
@@ -80,8 +83,10 @@ class Planner {
     this.#networkChanges = networks.replaced;
     const base = [...networks.steps, ...planVolumes(this.stack, this.actual, selected, this.#add)];
     if (this.options.baseOnly) return { stack: this.stack.name, steps: this.#steps, warnings: [] };
-    for (const service of inDependencyOrder(this.stack, selected)) this.#planService(service, base);
+    // what goes frees names and ports for what comes
     this.#planOrphans();
+    for (const service of inDependencyOrder(this.stack, selected)) this.#planService(service, base);
+    this.#noteRiders(selected);
     for (const drift of this.actual.drift)
       this.#add({ kind: "host.repair", name: "host", reasons: [say(drift, true)] });
     return { stack: this.stack.name, steps: this.#steps, warnings: this.#warnings };
@@ -252,7 +257,7 @@ class Planner {
       name,
       service: service.name,
       reasons: [say(`image ${service.image}`)],
-      after,
+      after: [...after, ...this.#freeing(service, name)],
       afterEnd,
       waits: start ? waits : [],
       container: { id: undefined, config: this.#config(service, number), start },
@@ -275,10 +280,14 @@ class Planner {
       drift: false,
     }));
     const start = !this.options.noStart;
+    const wantedName = containerName(this.stack, service, container.number);
+    const isRenamed = wantedName !== container.name && !this.options.noRecreate;
+    if (isRenamed)
+      reasons.push(changeOf(`services.${service.name}.container_name`, container.name, wantedName));
     const common = {
       name: container.name,
       service: service.name,
-      after,
+      after: [...after, ...this.#freeing(service, wantedName)],
       afterEnd,
       waits: start ? waits : [],
     };
@@ -294,6 +303,7 @@ class Planner {
     const networkReasons = this.#networkReasons(container);
     reasons.push(...networkReasons);
     const mustReplace =
+      isRenamed ||
       networkReasons.length > 0 ||
       changes.some(({ live }) => !live) ||
       isForced ||
@@ -307,7 +317,10 @@ class Planner {
         reasons,
         container: { id: container.id, config: desired, start },
         ...(start && container.alive
-          ? replacement(this.stack, service, desired, { isNetworkReplaced: networkReasons.length > 0 })
+          ? replacement(this.stack, service, desired, {
+              isNetworkReplaced: networkReasons.length > 0,
+              isOwnerReplaced: replacedOwners.length > 0,
+            })
           : {}),
       });
     }
@@ -353,14 +366,41 @@ class Planner {
     return [...changed, ...stale];
   }
 
+  /** Steps that free a name or a published port which a container will have. */
+  #freeing(service: Service, name: string): string[] {
+    const wanted = service.ports.filter(isFixedPort);
+    return this.#leavers
+      .filter(
+        ({ container }) =>
+          container.name === name ||
+          container.config.ports.some((port) =>
+            wanted.some((own) => isFixedPort(port) && portsOverlap(fixedPort(own), fixedPort(port))),
+          ),
+      )
+      .map(({ step }) => step);
+  }
+
+  /** Containers that share something with one that is replaced, and were not asked for. */
+  #noteRiders(selected: readonly Service[]): void {
+    for (const rider of Object.values(this.stack.services)) {
+      if (selected.includes(rider)) continue;
+      const isThere = this.actual.containers.some(({ service, alive }) => service === rider.name && alive);
+      for (const owner of ownersOf(rider).filter((name) => isThere && this.#replaced.has(name)))
+        this.#warnings.push(
+          `${rider.name} shares the ${sharedPart(rider, owner)} of ${owner}, which is replaced: bay up ${rider.name} brings it back`,
+        );
+    }
+  }
+
   #planRemoval(container: ActualContainer, why: Reason): void {
-    this.#add({
+    const step = this.#add({
       kind: "container.remove",
       name: container.name,
       service: container.service,
       reasons: [why],
       container: { id: container.id, config: undefined, start: false },
     });
+    this.#leavers.push({ container, step });
   }
 
   #orphans(): ActualContainer[] {
@@ -385,6 +425,21 @@ class Planner {
     }
   }
 }
+
+interface AskedPort {
+  hostAddress: string;
+  hostPort?: number | undefined;
+  hostPortEnd?: number | undefined;
+  protocol: "tcp" | "udp";
+}
+
+const isFixedPort = ({ hostPort, hostPortEnd }: AskedPort) =>
+  hostPort !== undefined && hostPortEnd === undefined;
+const fixedPort = ({ hostAddress, hostPort, protocol }: AskedPort) => ({
+  hostAddress,
+  hostPort: hostPort!,
+  protocol,
+});
 
 const sharedPart = ({ networkMode }: Service, owner: string) =>
   networkMode === `service:${owner}` ? "network" : "processes";

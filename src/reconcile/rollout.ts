@@ -17,14 +17,16 @@ export function replacement(
   stack: Stack,
   service: Service,
   config: ContainerConfig | undefined,
-  { isNetworkReplaced }: { isNetworkReplaced: boolean },
+  { isNetworkReplaced, isOwnerReplaced }: { isNetworkReplaced: boolean; isOwnerReplaced: boolean },
 ): Pick<Step, "rollout" | "interruption"> {
   const given = service.update;
   const exclusive = isNetworkReplaced
     ? "its network is replaced"
-    : given?.order === "start-first"
-      ? whyNeverTwo(stack, service)
-      : (whyNeverTwo(stack, service) ?? whyNotTwo(service, config));
+    : isOwnerReplaced
+      ? "what it shares is replaced"
+      : given?.order === "start-first"
+        ? whyNeverTwo(stack, service)
+        : (whyNeverTwo(stack, service) ?? whyNotTwo(service, config));
   const order = exclusive ? "stop-first" : (given?.order ?? "start-first");
   const { delayMs, monitorMs, failureAction, maxFailureRatio } = given ?? DEFAULT_POLICY;
   const rollout: Rollout = {

@@ -202,7 +202,9 @@ function composeMount(mount: ServiceMount): Mapping[] {
   const { type, source, target, readOnly } = mount;
   const common = { type, source: source || undefined, target, read_only: readOnly || undefined };
   if (mount.type === "volume")
-    return [filled({ ...common, volume: filled({ nocopy: mount.noCopy || undefined }) })];
+    return [
+      filled({ ...common, volume: filled({ nocopy: mount.noCopy || undefined, subpath: mount.subpath }) }),
+    ];
   const bind = {
     create_host_path: mount.createSource,
     recursive: mount.recursive ? undefined : "disabled",
@@ -265,14 +267,13 @@ function composeHealthcheck({ test, retries, ...times }: Healthcheck): Mapping {
 
 function composeNetwork(network: StackNetwork): Mapping {
   const { name, external, internal, subnet, gateway, range, reserved, mtu, labels } = network;
-  const auxiliary = Object.fromEntries((reserved ?? []).map((address, index) => [`host${index}`, address]));
   return filled({
     name,
     external: external || undefined,
     internal: internal || undefined,
     ipam:
       subnet || gateway
-        ? { config: [filled({ subnet, gateway, ip_range: range, aux_addresses: auxiliary })] }
+        ? { config: [filled({ subnet, gateway, ip_range: range, aux_addresses: reserved })] }
         : undefined,
     driver_opts: mtu === undefined ? undefined : { mtu: String(mtu) },
     labels,

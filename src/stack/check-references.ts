@@ -45,6 +45,7 @@ export function checkReferences(stack: Stack, input: FileInput, report: ReportAt
         );
     }
     checkConditions(service, stack, bad);
+    checkRiders(service, stack, bad);
     for (const [key, what, mode] of [
       ["network_mode", "network", service.networkMode],
       ["pid", "processes", service.pidMode],
@@ -127,6 +128,22 @@ function checkConditions({ name, dependsOn }: Service, stack: Stack, bad: Bad): 
         "use condition: service_started, or let the health check be",
       );
   }
+}
+
+/** Two containers cannot both be the one whose network or processes another service shares. */
+function checkRiders({ name, update, rollback }: Service, stack: Stack, bad: Bad): void {
+  const rider = Object.values(stack.services).find((other) => ownersOf(other).includes(name));
+  if (!rider) return;
+  for (const [key, policy] of [
+    ["update_config", update],
+    ["rollback_config", rollback],
+  ] as const)
+    if (policy?.order === "start-first")
+      bad(
+        ["services", name, "deploy", key, "order"],
+        `start-first has the old and the new container at once, and ${rider.name} shares what is one's alone`,
+        "say stop-first",
+      );
 }
 
 type Bad = (path: (string | number)[], message: string, hint?: string) => void;

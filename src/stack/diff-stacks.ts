@@ -15,8 +15,8 @@ const MAX_SHOWN = 80;
 
 /** Lists are compared by element and mappings by key; what may be secret shows as hidden. */
 export function diffStacks(from: Stack, to: Stack): StackChange[] {
-  const before = flatten(toCompose(from), "");
-  const after = flatten(toCompose(to), "");
+  const before = leavesOf(from);
+  const after = leavesOf(to);
   const keys = [...new Set([...before.keys(), ...after.keys()])];
   return keys
     .filter((key) => before.get(key)?.text !== after.get(key)?.text)
@@ -26,6 +26,17 @@ export function diffStacks(from: Stack, to: Stack): StackChange[] {
       to: shown(after.get(key)),
     }))
     .sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
+}
+
+/** What files of secrets and configs say counts, and where it comes from too. */
+function leavesOf(stack: Stack): Map<string, Leaf> {
+  const leaves = flatten(toCompose(stack), "");
+  for (const kind of ["secrets", "configs"] as const)
+    for (const [name, { digest }] of Object.entries(stack[kind])) {
+      const path = `${kind}.${name}.content`;
+      if (!leaves.has(path)) leaves.set(path, { path, text: digest.slice(0, 12) });
+    }
+  return leaves;
 }
 
 interface Leaf {
@@ -62,6 +73,6 @@ function shown(leaf: Leaf | undefined): string | undefined {
   if (!leaf) return undefined;
   const name = leaf.path.split(".").at(-1)!;
   if (/\.(environment|labels|args)\./.test(leaf.path) && SECRET.test(name)) return "(hidden)";
-  if (/^(secrets|configs)\.[^.]+\.content$/.test(leaf.path)) return "(hidden)";
+  if (/^secrets\.[^.]+\.content$/.test(leaf.path)) return "(hidden)";
   return leaf.text.length > MAX_SHOWN ? `${leaf.text.slice(0, MAX_SHOWN - 1)}…` : leaf.text;
 }

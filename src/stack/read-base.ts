@@ -104,7 +104,7 @@ function readAddresses(
     subnet,
     gateway,
     ...(range === undefined ? {} : { range }),
-    ...(reserved === undefined ? {} : { reserved: Object.values(reserved).map(String).sort() }),
+    ...(reserved === undefined ? {} : { reserved }),
   };
 }
 

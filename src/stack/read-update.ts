@@ -16,6 +16,9 @@ export function readUpdatePolicy(
   if (!(maxFailureRatio >= 0 && maxFailureRatio <= 1)) reader.bad(at("max_failure_ratio"), "expected 0 to 1");
   if (key === "rollback_config" && given.failure_action === "rollback")
     reader.bad(at("failure_action"), "a rollback cannot be rolled back: pause or continue");
+  if (key === "rollback_config")
+    for (const name of ["parallelism", "delay", "monitor", "max_failure_ratio"] as const)
+      if (given[name] !== undefined) reader.note(at(name), "containers are brought back one by one, at once");
   return {
     order: given.order ?? "stop-first",
     parallelism,

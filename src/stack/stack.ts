@@ -253,8 +253,8 @@ export interface StackNetwork {
   gateway: string | undefined;
   /** The part of the subnet that containers get addresses from. */
   range?: string;
-  /** Addresses of others. */
-  reserved?: string[];
+  /** Addresses of others, by name. */
+  reserved?: Record<string, string>;
   mtu: number | undefined;
   labels: Record<string, string>;
 }

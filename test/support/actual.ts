@@ -1,7 +1,7 @@
 /** What a host has, for planner tests: everything that a stack says, already there. */
 import type { ContainerConfig } from "../../src/container/index.ts";
 import type { Actual, ActualContainer, Plan } from "../../src/reconcile/index.ts";
-import { desiredConfig, placeOf } from "../../src/reconcile/index.ts";
+import { addressesOf, desiredConfig, placeOf } from "../../src/reconcile/index.ts";
 import type { Stack } from "../../src/stack/index.ts";
 
 export const IMAGE = {
@@ -20,6 +20,7 @@ export const NOTHING: Actual = {
   volumes: [],
   images: { app: { ...IMAGE, stale: undefined } },
   foreignNames: [],
+  foreignVolumes: [],
   withoutDocker: [],
   cpus: 4,
   drift: [],
@@ -51,7 +52,8 @@ function running(config: ContainerConfig, service: string, number: number): Actu
 
 const networkOf = (stack: Stack, key: string) => {
   const { name, subnet = "172.18.0.0/16", gateway = "172.18.0.1", ...rest } = stack.networks[key]!;
-  const { internal, mtu, range, reserved, labels } = rest;
+  const { internal, mtu, range, labels } = rest;
+  const reserved = addressesOf(rest.reserved);
   return { name, key, stack: stack.name, subnet, internal, mtu, gateway, range, reserved, labels, drift: [] };
 };
 

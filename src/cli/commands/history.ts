@@ -8,6 +8,16 @@ import { hasColour, paint, print, printJson, table } from "../ui/output.ts";
 import { coloured } from "./plan.ts";
 import { watch } from "./up.ts";
 
+/** Versions are bayd's: a file that is wrong now is not in their way. Throws what is wrong, and that -p helps. */
+async function nameOf(context: Context): Promise<string> {
+  try {
+    return await context.stackName();
+  } catch (error) {
+    if (!(error instanceof BayError)) throw error;
+    throw new BayError(error.code, error.message, { hint: "-p NAME does without the file" });
+  }
+}
+
 async function revisionsOf(context: Context, name: string): Promise<Revision[]> {
   try {
     return await (await context.client()).json<Revision[]>(
@@ -22,7 +32,7 @@ async function revisionsOf(context: Context, name: string): Promise<Revision[]> 
 
 /** The versions of the stack that were applied, the newest first. */
 export async function history(context: Context, _args: string[], options: { format: string }): Promise<void> {
-  const name = await context.stackName();
+  const name = await nameOf(context);
   const all = await revisionsOf(context, name);
   const { diffStacks } = await import("../../stack/diff-stacks.ts");
   const rows = all.map((revision, index) => ({
@@ -88,7 +98,7 @@ export async function diff(
   [first, second]: string[],
   options: { json?: boolean },
 ): Promise<void> {
-  const name = await context.stackName();
+  const name = await nameOf(context);
   const { diffStacks } = await import("../../stack/diff-stacks.ts");
   const all = await revisionsOf(context, name);
   const find = (text: string) => {
@@ -128,7 +138,7 @@ export async function rollback(
   [revision]: string[],
   options: { dryRun?: boolean; timeout?: number },
 ): Promise<void> {
-  const name = await context.stackName();
+  const name = await nameOf(context);
   const number = revision === undefined ? undefined : revisionNumber(revision);
   const client = await context.daemon();
   const path = `/bay/v1/stacks/${encodeURIComponent(name)}/rollback`;

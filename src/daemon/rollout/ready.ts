@@ -11,14 +11,11 @@ const LISTENS_WITHIN = 10_000;
 const SETTLED_AFTER = 500;
 const LOOK = 25;
 
-/**
- * Resolves when a container that was just started is ready. `settles`: without a health check it has to listen, or to go
- * on for a moment. Throws NOT_READY with the reason and its last output.
- */
+/** Resolves when a container that was just started is ready. Throws NOT_READY with the reason and its last output, ABORTED. */
 export async function untilReady(
   manager: ContainerManager,
   id: string,
-  { settles, signal }: { settles: boolean; signal?: AbortSignal | undefined },
+  { signal }: { signal?: AbortSignal | undefined },
 ): Promise<void> {
   manager.hurryHealth(id);
   for (;;) {
@@ -26,15 +23,21 @@ export async function untilReady(
     const record = manager.get(id);
     if (hasDoneItsWork(record)) return;
     checkIsGood(manager, record);
-    if (record.config.health ? manager.health(id) === "healthy" : !settles || hasSettled(record)) return;
+    if (record.config.health ? manager.health(id) === "healthy" : hasSettled(record)) return;
     await nextChange(manager, record.config.health ? 1000 : LOOK);
   }
 }
 
-/** Resolves after a time in which the container stayed good. Throws NOT_READY. */
-export async function watchFor(manager: ContainerManager, id: string, milliseconds: number): Promise<void> {
+/** Resolves after a time in which the container stayed good. Throws NOT_READY, ABORTED. */
+export async function watchFor(
+  manager: ContainerManager,
+  id: string,
+  milliseconds: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const end = Date.now() + milliseconds;
   while (Date.now() < end) {
+    if (signal?.aborted) throw new BayError("ABORTED", "the command went away");
     const record = manager.get(id);
     if (!hasDoneItsWork(record)) checkIsGood(manager, record);
     await nextChange(manager, Math.max(1, Math.min(end - Date.now(), 1000)));

@@ -3,7 +3,12 @@
  * is not. A new container that fails never keeps the place: what a service's policy decides is what becomes of its others.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ContainerConfig, ContainerManager, ContainerRecord } from "../../container/index.ts";
+import {
+  type ContainerConfig,
+  type ContainerManager,
+  type ContainerRecord,
+  configAsGiven,
+} from "../../container/index.ts";
 import { BayError, hasCode, messageOf } from "../../errors.ts";
 import type { Rollout, Say, Step } from "../../reconcile/index.ts";
 import type { Stack } from "../../stack/index.ts";
@@ -43,7 +48,7 @@ export class Rollouts {
     this.#checkGoesOn(service, step.name);
     if (rollout.delayMs > 0) await this.#pause(rollout.delayMs, say);
     this.#checkGoesOn(service, step.name);
-    const before = structuredClone(this.manager.get(id!).config);
+    const before = structuredClone(configAsGiven(this.manager.get(id!)));
     await waits();
     try {
       const fresh = await this.#exchange(this.manager.get(id!), config!, rollout, say);
@@ -54,9 +59,11 @@ export class Rollouts {
     } catch (error) {
       throw await this.#failed(service, step.name, rollout, error, say);
     }
+    const failed = this.#halted.get(service);
+    if (failed === undefined || rollout.failureAction !== "rollback") return;
     // another one failed meanwhile, and took back what there was then
-    if (this.#halted.has(service) && rollout.failureAction === "rollback")
-      await this.#takeBack(service, rollout, say);
+    const end = await this.#takeBack(service, rollout, say);
+    throw new BayError("UPDATE_FAILED", `${step.name} was replaced when ${failed} failed${end}`);
   }
 
   /** Throws UPDATE_FAILED where the service's update has ended. */
@@ -89,7 +96,6 @@ export class Rollouts {
     const why = hasCode(error, "NOT_READY") ? `the new container ${what}` : what;
     const text = `${why.startsWith(name) ? "" : `${name}: `}${why}\n  the one before it goes on${end}`;
     return new BayError("UPDATE_FAILED", text, {
-      cause: error,
       ...(error instanceof BayError && error.hint ? { hint: error.hint } : {}),
     });
   }
@@ -134,6 +140,7 @@ export class Rollouts {
   ): Promise<ContainerRecord> {
     const { manager } = this;
     const { succession } = manager;
+    const { name } = old.config;
     const fresh = await withFiles(manager, this.stack, config, async () =>
       succession.beside(old, config, this.settings.renewVolumes),
     );
@@ -141,15 +148,15 @@ export class Rollouts {
     try {
       await manager.start(fresh.id);
       say(config.health ? "the new one starts, until it is healthy" : "the new one starts", true);
-      await untilReady(manager, fresh.id, { settles: true, signal: this.settings.signal });
-      await succession.promote(fresh, old);
+      await untilReady(manager, fresh.id, { signal: this.settings.signal });
+      await succession.promote(fresh, old, config.name);
       isPromoted = true;
       say("the new one has the traffic; the old one ends its requests", true);
       // the old one is not asked any more, and can come back until the new one has proved good
-      await Promise.all([drain(manager, old), watchFor(manager, fresh.id, monitorMs)]);
+      await Promise.all([drain(manager, old), watchFor(manager, fresh.id, monitorMs, this.settings.signal)]);
     } catch (error) {
       if (isPromoted) {
-        await succession.demote(fresh, old);
+        await succession.demote(fresh, old, name);
         await drain(manager, fresh);
       }
       await this.#discard(fresh.id, 0, true);
@@ -179,8 +186,8 @@ export class Rollouts {
       );
       await manager.start(fresh.id);
       if (config.health) say("the new one starts, until it is healthy", true);
-      await untilReady(manager, fresh.id, { settles: false, signal: this.settings.signal });
-      await watchFor(manager, fresh.id, monitorMs);
+      await untilReady(manager, fresh.id, { signal: this.settings.signal });
+      await watchFor(manager, fresh.id, monitorMs, this.settings.signal);
     } catch (error) {
       if (fresh) await this.#discard(fresh.id, 0, true);
       succession.restore(old, name);
