@@ -84,6 +84,8 @@ export class Runs extends EventEmitter {
     this.watchHealth(record);
     this.emit("action", record, "start");
     this.emit("changed", record);
+    // one that ended before it counted as running was announced too early
+    if (this.hasEnded(record)) void this.settle(record);
   }
 
   /** What it makes may be there already, so the note that it is there is written with the next one. */
