@@ -12,9 +12,7 @@ export async function withFiles<T>(
   { files = [] }: ContainerConfig,
   make: () => Promise<T>,
 ): Promise<T> {
-  const letGo = manager.keepFiles(files, ({ kind, name }) =>
-    contentOf(stack[kind === "secret" ? "secrets" : "configs"][name], `${kind} ${name}`),
-  );
+  const letGo = manager.keepFiles(files, ({ kind, name }) => contentOf(stack, kind, name));
   try {
     return await make();
   } finally {
@@ -34,7 +32,10 @@ export function checkContents({ steps }: Plan): void {
   });
 }
 
-function contentOf(given: Stack["secrets"][string] | undefined, what: string): Buffer {
+/** What a secret or config says now. Throws NO_CONTENT. */
+export function contentOf(stack: Stack, kind: "secret" | "config", name: string): Buffer {
+  const given = stack[kind === "secret" ? "secrets" : "configs"][name];
+  const what = `${kind} ${name}`;
   if (given && "content" in given) return Buffer.from(given.content);
   if (given && "environment" in given && given.value !== undefined) return Buffer.from(given.value);
   try {

@@ -82,15 +82,16 @@ export class History {
     );
   }
 
-  /** What revisions need to be brought back: IDs of images, and digests of secrets and configs. */
-  needed(): { images: Set<string>; contents: Set<string> } {
+  /** What revisions of some stacks need to be brought back: IDs of images, and digests of secrets and configs. */
+  needed(stacks: ReadonlySet<string>): { images: Set<string>; contents: Set<string> } {
     const images = new Set<string>();
     const contents = new Set<string>();
-    for (const revision of this.store.list<Revision>("revision/")) {
-      for (const id of Object.values(revision.images)) images.add(id);
-      const { secrets, configs } = revision.stack;
-      for (const { digest } of [...Object.values(secrets), ...Object.values(configs)]) contents.add(digest);
-    }
+    for (const name of stacks)
+      for (const revision of this.list(name)) {
+        for (const id of Object.values(revision.images)) images.add(id);
+        const { secrets, configs } = revision.stack;
+        for (const { digest } of [...Object.values(secrets), ...Object.values(configs)]) contents.add(digest);
+      }
     return { images, contents };
   }
 }

@@ -19,7 +19,7 @@ import {
 } from "../reconcile/index.ts";
 import { chooseServices, dependenciesOf, type Stack } from "../stack/index.ts";
 import { makeExecutor, type UpSettings } from "./executor.ts";
-import { checkContents } from "./given-content.ts";
+import { checkContents, contentOf } from "./given-content.ts";
 import { History, type Revision } from "./history.ts";
 import { observe, toImageSource, type View } from "./observe.ts";
 import { type BuildChanges, toBuildRequest } from "./stack-build.ts";
@@ -52,7 +52,13 @@ export class StackService {
     readonly builder: () => Promise<Builder>,
   ) {
     this.history = new History(manager.store);
-    manager.neededContents = () => this.history.needed().contents;
+    manager.neededContents = () => this.needed().contents;
+  }
+
+  /** What versions of stacks that have containers need to be brought back; the others hold nothing. */
+  needed(): { images: Set<string>; contents: Set<string> } {
+    const names = this.manager.list().map(({ config }) => config.labels[LABELS.stack] ?? "");
+    return this.history.needed(new Set(names));
   }
 
   get view(): View {
@@ -133,6 +139,23 @@ export class StackService {
     });
   }
 
+  /** Keeps what secrets and configs said then, also while no container has them. Throws NO_CONTENT. */
+  #keepContents({ steps }: Plan, { stack, number }: Revision): () => void {
+    const files = steps.flatMap(({ container }) => container?.config?.files ?? []);
+    try {
+      return this.manager.keepFiles(files, ({ kind, name }) => contentOf(stack, kind, name));
+    } catch (cause) {
+      throw new BayError(
+        "NO_CONTENT",
+        `what secrets and configs said in version ${number} is not kept any more`,
+        {
+          hint: "it is kept while the stack has containers; bay up applies the file as it is now",
+          cause,
+        },
+      );
+    }
+  }
+
   /** Published ports that go from one container to another are free before the first step wants them. */
   async #releaseMovedPorts({ stack, steps }: Plan): Promise<void> {
     const fixed = ({ ports }: ContainerConfig) =>
@@ -202,9 +225,14 @@ export class StackService {
     return this.#queue(name, async () => {
       const revision = this.#revision(name, number);
       const plan = this.rollbackPlan(name, revision.number);
-      await this.#releaseMovedPorts(plan);
       const settings = { graceMs, renewVolumes: false, removeVolumes: false, timeoutMs: undefined, signal };
-      await applyPlan(plan, makeExecutor(this.manager, revision.stack, settings), onProgress, signal);
+      const letGo = this.#keepContents(plan, revision);
+      try {
+        await this.#releaseMovedPorts(plan);
+        await applyPlan(plan, makeExecutor(this.manager, revision.stack, settings), onProgress, signal);
+      } finally {
+        letGo();
+      }
       this.history.note(revision.stack, revision.images, { services: undefined, from: revision.number });
       await this.#finish(plan);
       return plan;

@@ -1,6 +1,6 @@
 /** Secrets and configs of services: their content, owners and modes, and what a change of them does. */
 import { execFileSync } from "node:child_process";
-import { readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Bay } from "../support/bay.ts";
@@ -92,10 +92,7 @@ describe("secrets and configs", () => {
     expect(bay.ok("-f", "again.yaml", "config")).toBe(written);
     bay.ok("down");
     const kept = join(bay.folder, "root", "given");
-    expect(readdirSync(kept)).not.toEqual([]); // the versions that were applied can be brought back
-    expect(statSync(kept).mode & 0o077).toBe(0);
-    bay.ok("down", "-v");
-    expect(readdirSync(kept)).toEqual([]);
+    expect(existsSync(kept) ? readdirSync(kept) : []).toEqual([]);
   });
 
   it("say what is wrong with them", () => {

@@ -96,8 +96,12 @@ describe("the history of a stack", () => {
     bay.ok("down", "-t", "0");
     bay.ok("daemon", "stop");
     expect(history()).toHaveLength(5);
+    // contents are kept while the stack has containers: then what they say now has to be the same
+    expect(bay.run(["rollback", "1"]).err).toContain("said in version 1 is not kept any more");
+    expect(bay.ps()).toEqual([]);
+    bay.write("the word is one", "word");
     bay.ok("rollback", "1");
-    expect(exec("cat /run/secrets/word")).toBe("the word is one");
+    expect(exec("cat /version; echo; cat /run/secrets/word")).toBe("one\nthe word is one");
     bay.ok("down", "-v", "-t", "0");
     expect(history()).toEqual([]);
     expect(bay.run(["rollback"]).err).toContain("has no revision before this one");

@@ -14,7 +14,7 @@ import { checkFilters, matchesLabels, parseFilters, untilOf } from "./filters.ts
 export function imageRoutes({ manager, stacks }: Services): Route[] {
   const { images } = manager;
   /** Of versions of stacks that can be brought back. */
-  const needed = () => stacks.history.needed().images;
+  const needed = () => stacks.needed().images;
   const usersOf = ({ id }: ImageRecord) => manager.list().filter(({ config }) => config.imageId === id);
   const namesOf = (id: string) => {
     const all = images.records.list().filter((record) => record.id === id);
