@@ -14,6 +14,7 @@ services:
     image: box
     command: sh -c 'mkdir -p /www; echo ${version} > /www/index.html; exec httpd -f -p 80 -h /www'
     environment: { VERSION: ${version} }
+    init: true
     scale: ${REPLICAS}
     stop_grace_period: 2s
     ports: ["127.0.0.1:${FIRST_PORT}-${FIRST_PORT + REPLICAS - 1}:80"]
