@@ -103,3 +103,25 @@ it("a container that an update left is removed", () => {
     { kind: "container.remove", name: "0a_demo-web-1", reasons: [{ drift: true }] },
   ]);
 });
+
+it("what shares a container that is replaced is stopped first, as that one ends it", () => {
+  const stack = (command: string) =>
+    loadText(
+      `name: demo\nservices:\n  app: { image: app, command: ${command} }\n  side: { image: app, pid: "service:app" }\n`,
+    ).stack;
+  const { steps } = makePlan(stack("other"), converged(stack("run")));
+  expect(steps.map(({ service, rollout }) => [service, rollout?.order, rollout?.why])).toEqual([
+    ["app", "stop-first", "side shares its processes"],
+    ["side", "stop-first", "what it shares is replaced"],
+  ]);
+});
+
+it("what rollback_config says of more than the order has no effect, and a warning says so", () => {
+  const { warnings } = loadText(
+    service("deploy: { rollback_config: { order: start-first, parallelism: 2, monitor: 5s } }"),
+  );
+  expect(warnings.map(({ message }) => message)).toEqual([
+    "services.web.deploy.rollback_config.parallelism has no effect: containers are brought back one by one, at once",
+    "services.web.deploy.rollback_config.monitor has no effect: containers are brought back one by one, at once",
+  ]);
+});
