@@ -53,8 +53,8 @@ services:
     bay.write(stack(1111, "network_mode: container:the-owner"));
     bay.ok("up", "-d", "owner");
     bay.ok("up", "-d");
-    expect(say("rider", "hostname; ip -o addr show eth0")).toBe(
-      say("owner", "hostname; ip -o addr show eth0"),
+    expect(say("rider", "hostname; ip -4 -o addr show eth0")).toBe(
+      say("owner", "hostname; ip -4 -o addr show eth0"),
     );
     bay.ok("down", "-t", "0");
   });

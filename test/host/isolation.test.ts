@@ -44,7 +44,7 @@ services:
     expect(out("ls /sys/class/net", "host")).toContain(
       execFileSync("sh", ["-c", "ls /sys/class/net | head -1"], { encoding: "utf8" }).trim(),
     );
-    expect(out("ip -o addr show eth0", "joined")).toBe(out("ip -o addr show eth0", "other"));
+    expect(out("ip -4 -o addr show eth0", "joined")).toBe(out("ip -4 -o addr show eth0", "other"));
   });
 
   it("kernel settings and memory are masked", () => {
