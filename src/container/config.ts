@@ -199,3 +199,17 @@ export const LABELS = {
   dependsOn: "com.docker.compose.depends_on",
   configHash: "com.docker.compose.config-hash",
 } as const;
+
+/** Names of the volumes that a container has. */
+export const volumesOf = ({ mounts }: Pick<ContainerConfig, "mounts">): string[] =>
+  mounts.flatMap((mount) => (mount.type === "volume" ? [mount.source] : []));
+
+/** Mounts as they were asked for: anonymous volumes have no names then. */
+export function withoutAnonymousNames(
+  mounts: readonly MountConfig[],
+  anonymousVolumes: readonly string[],
+): MountConfig[] {
+  return mounts.map((mount) =>
+    mount.type === "volume" && anonymousVolumes.includes(mount.source) ? { ...mount, source: "" } : mount,
+  );
+}

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { BayError } from "../errors.ts";
 import { VolumeStore } from "../volume/index.ts";
-import type { ContainerConfig } from "./config.ts";
+import { type ContainerConfig, withoutAnonymousNames } from "./config.ts";
 import type { Host } from "./host.ts";
 import { type ContainerRecord, initialState } from "./record.ts";
 
@@ -64,8 +64,6 @@ export function configAsGiven({ id, config, anonymousVolumes }: ContainerRecord)
   return {
     ...config,
     hostname: config.hostname === defaultName(config, id) ? "" : config.hostname,
-    mounts: config.mounts.map((mount) =>
-      mount.type === "volume" && anonymousVolumes.includes(mount.source) ? { ...mount, source: "" } : mount,
-    ),
+    mounts: withoutAnonymousNames(config.mounts, anonymousVolumes),
   };
 }

@@ -1,7 +1,7 @@
 /** Commands in running containers: with pipes or a terminal, and their exit codes. */
 import { randomBytes } from "node:crypto";
 import { EventEmitter } from "node:events";
-import { fchownSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { fchownSync, mkdirSync, rmSync } from "node:fs";
 import { Socket } from "node:net";
 import { join } from "node:path";
 import { ReadStream } from "node:tty";
@@ -15,13 +15,11 @@ import {
   CLONE_NEWUTS,
   close,
   createPipe,
-  decodeStatus,
   isAlive,
   type Launched,
   launchExec,
   openProcess,
   type Pipe,
-  readProgramState,
   resizePty,
   resolveCapabilities,
   setNonblocking,
@@ -30,7 +28,7 @@ import {
 } from "../linux/index.ts";
 import { SIGNALS } from "../signals.ts";
 import { profileOf } from "./apparmor.ts";
-import { programAtEnd } from "./end-status.ts";
+import { exitCodeAtEnd } from "./end-status.ts";
 import type { Host } from "./host.ts";
 import { toSpec } from "./oci-spec.ts";
 import type { ContainerRecord } from "./record.ts";
@@ -254,7 +252,7 @@ export class Exec extends EventEmitter {
     if (this.#isEnding || !this.#launched) return;
     this.#isEnding = true;
     clearInterval(this.#watch);
-    const status = await this.#status();
+    const status = await exitCodeAtEnd(this.#programFile, this.#launched);
     await this.#drain();
     signalProcess(this.#launched.shimPid, this.#launched.shimStart, SIGNALS.SIGKILL);
     rmSync(this.#programFile, { force: true });
@@ -262,13 +260,6 @@ export class Exec extends EventEmitter {
     this.running = false;
     this.#terminal?.destroy();
     this.emit("end", status);
-  }
-
-  async #status(): Promise<number> {
-    const read = () => readProgramState(readFileSync(this.#programFile));
-    const status = (await programAtEnd(read, this.#launched!))?.status;
-    if (status !== undefined) return decodeStatus(status).exitCode;
-    return 137; // the shim was killed from outside
   }
 
   /**

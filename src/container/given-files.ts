@@ -61,9 +61,10 @@ export class GivenFiles {
   }
 
   /** Removes what no container has any more. */
-  sweep(used: ReadonlySet<string>): void {
-    if (!existsSync(this.directory)) return;
-    for (const name of readdirSync(this.directory))
-      if (!used.has(name)) rmSync(join(this.directory, name), { force: true });
+  sweep(findUsed: () => ReadonlySet<string>): void {
+    const names = existsSync(this.directory) ? readdirSync(this.directory) : [];
+    if (names.length === 0) return; // most stacks have none, and containers are removed often
+    const used = findUsed();
+    for (const name of names) if (!used.has(name)) rmSync(join(this.directory, name), { force: true });
   }
 }

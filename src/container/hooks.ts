@@ -16,9 +16,7 @@ export async function runHooks(
   timeoutMs?: number,
 ): Promise<void> {
   for (const hook of record.config.hooks?.[kind] ?? []) {
-    const { args, env, user, workdir, privileged } = hook;
-    const command = { args, env, user, workdir, privileged };
-    const { exitCode, output } = await runInside(host, record, command, { timeoutMs, maxOutput: MAX_OUTPUT });
+    const { exitCode, output } = await runInside(host, record, hook, { timeoutMs, maxOutput: MAX_OUTPUT });
     if (exitCode !== 0) throw failed(record, kind, hook, exitCode, output);
   }
 }

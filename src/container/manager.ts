@@ -47,7 +47,7 @@ import { toResources } from "./oci-spec.ts";
 import type { ContainerRecord, HealthStatus } from "./record.ts";
 import { isRunning, Records } from "./records.ts";
 import { portsOf, Runs, removeSoon } from "./runs.ts";
-import { containerDirectory, endedFifo, runDirectory, volumesOf } from "./start.ts";
+import { containerDirectory, endedFifo, runDirectory } from "./start.ts";
 import { Succession } from "./succession.ts";
 import { Task, type TaskConfig } from "./task.ts";
 import { TaskNetworks } from "./task-networks.ts";
@@ -398,13 +398,9 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   /** After a failure half-way. A port that another one took meanwhile is no longer its own. */
   async #backToOldPorts(record: ContainerRecord): Promise<void> {
     await this.#runs.holdPorts(record).catch(() => {});
-    const held = portsOf(record).filter((port) => this.networks.ports.holds(port));
-    record.state.boundPorts = record.state.boundPorts.filter((port) =>
-      held.some(
-        ({ hostPort, hostAddress, protocol }) =>
-          [port.hostPort, port.hostAddress, port.protocol].join() ===
-          [hostPort, hostAddress, protocol].join(),
-      ),
+    const { state, config } = record;
+    state.boundPorts = state.boundPorts.filter((port) =>
+      this.networks.ports.holds({ ...port, container: config.name }),
     );
     this.#records.save(record);
     await this.networks.firewall.sync();
@@ -494,8 +490,10 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
 
   /** Removes contents of secrets and configs that nobody needs any more. */
   sweepContents(): void {
-    const used = this.list().flatMap(({ config }) => (config.files ?? []).map(({ digest }) => digest));
-    this.givenFiles.sweep(new Set([...used, ...this.#keptFiles, ...this.neededContents()]));
+    this.givenFiles.sweep(() => {
+      const used = this.list().flatMap(({ config }) => (config.files ?? []).map(({ digest }) => digest));
+      return new Set([...used, ...this.#keptFiles, ...this.neededContents()]);
+    });
   }
 
   #removeFiles(id: string): void {
@@ -582,19 +580,12 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     this.networks.firewall.apply();
     this.saveRules();
     this.#removeOrphans();
-    this.#detachVolumes();
+    this.#runs.detachVolumes(this.volumes.list().map(({ config }) => config.name));
     await this.tidyTasks();
     for (const record of this.list()) {
       this.#runs.resume(record);
       if (record.state.status === "exited" || record.state.status === "created") this.#removeOneOff(record);
     }
-  }
-
-  /** Volumes that are mounted for containers which ended meanwhile. */
-  #detachVolumes(): void {
-    const used = new Set(this.list().filter(isRunning).flatMap(volumesOf));
-    for (const { config } of this.volumes.list())
-      if (config.mount && !used.has(config.name)) this.volumes.detach(config.name);
   }
 
   /** Removes what no record knows: groups and directories of containers whose record is gone. */

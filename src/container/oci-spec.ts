@@ -48,12 +48,11 @@ const DEVICE_RULES: SpecDeviceRule[] = [
 export interface ResolvedParts {
   account: Account;
   rootfs: string;
-  /** Host directories of the volumes, by name. */
   /** What a bind of the host's is mounted from. */
   hostPath: (path: string) => string;
+  /** Host directories of the volumes, by name. */
   volumePath: (name: string) => string;
-  /** Generated files by their place in the container. */
-  /** Files of the host in the container. */
+  /** Files that bay generated, by their place in the container. */
   etc: { target: string; file: string; readOnly?: boolean }[];
   networkNamespace: string | undefined;
   /** Of another container, whose processes this one shares. */
@@ -323,13 +322,11 @@ function writtenRule(text: string): SpecDeviceRule {
   const [, type, major, minor, access] = /^([abc]) (\d+|\*):(\d+|\*) ([rwm]+)$/.exec(text) ?? [];
   if (access === undefined)
     throw new BayError("BAD_DEVICE_RULE", `${JSON.stringify(text)} is no rule for devices`);
-  const number = (written = "*") => (written === "*" ? {} : { n: Number(written) });
-  const [majorNumber, minorNumber] = [number(major).n, number(minor).n];
   return {
     allow: true,
     type: type as "a" | "b" | "c",
-    ...(majorNumber === undefined ? {} : { major: majorNumber }),
-    ...(minorNumber === undefined ? {} : { minor: minorNumber }),
+    ...(major === "*" ? {} : { major: Number(major) }),
+    ...(minor === "*" ? {} : { minor: Number(minor) }),
     access,
   };
 }

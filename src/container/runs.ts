@@ -15,14 +15,15 @@ import {
   signalProcess,
 } from "../linux/index.ts";
 import type { PublishedPort } from "../network/index.ts";
+import { fixedPort } from "../published-ports.ts";
 import type { Companions } from "./companions.ts";
-import type { ContainerConfig } from "./config.ts";
+import { type ContainerConfig, volumesOf } from "./config.ts";
 import { programAtEnd } from "./end-status.ts";
 import type { Host } from "./host.ts";
 import type { ContainerRecord } from "./record.ts";
 import { isRunning, type Records } from "./records.ts";
 import { GOOD_RUN, mayRestart, restartDelay } from "./restart-policy.ts";
-import { openLogs, prepareContainer, programFile, runDirectory, startProcess, volumesOf } from "./start.ts";
+import { openLogs, prepareContainer, programFile, runDirectory, startProcess } from "./start.ts";
 
 type BoundPorts = ContainerRecord["state"]["boundPorts"];
 
@@ -115,16 +116,17 @@ export class Runs extends EventEmitter {
   /** Takes one published port, or a free one where none is named. Throws PORT_TAKEN. */
   async holdPort(
     { config, endpoints }: ContainerRecord,
-    { hostAddress, hostPort, hostPortEnd, containerPort, protocol }: ContainerConfig["ports"][number],
+    port: ContainerConfig["ports"][number],
     previous: BoundPorts = [],
   ): Promise<BoundPorts[number]> {
+    const { hostAddress, hostPort, hostPortEnd, containerPort, protocol } = port;
     const target = endpoints[0]!.address;
     const wanted = { hostAddress, containerPort, protocol, target, container: config.name };
-    const isFixed = hostPort !== undefined && hostPortEnd === undefined;
-    const bound = isFixed
-      ? { ...wanted, hostPort }
+    const fixed = fixedPort(port);
+    const bound = fixed
+      ? { ...wanted, ...fixed }
       : await this.#holdAgain(wanted, previous, [hostPort, hostPortEnd]);
-    if (isFixed) await this.host.networks.ports.hold(bound);
+    if (fixed) await this.host.networks.ports.hold(bound);
     return { hostAddress, hostPort: bound.hostPort, containerPort, protocol };
   }
 
@@ -232,7 +234,7 @@ export class Runs extends EventEmitter {
     const shimPid = state.shimPid || program?.shimPid || 0;
     if (shimPid > 0) signalProcess(shimPid, state.shimStart || program?.shimStart || 0, 9);
     await logs.close(id).catch(() => {});
-    this.#detachVolumes(record);
+    this.detachVolumes(volumesOf(record.config), record);
     networks.tearDown(id);
     networks.ports.releaseOf(record.config.name);
     if (state.boundPorts.length > 0) await networks.firewall.sync().catch(() => {});
@@ -242,12 +244,14 @@ export class Runs extends EventEmitter {
     await removeSoon(cgroup);
   }
 
-  /** Volumes that are mounted for the containers that run, and that none of them has any more. */
-  #detachVolumes(record: ContainerRecord): void {
+  /** Of volumes that are mounted for the containers that run, those that none of them has any more. */
+  detachVolumes(names: readonly string[], ended?: ContainerRecord): void {
     const used = new Set(
-      this.records.list().flatMap((other) => (other !== record && isRunning(other) ? volumesOf(other) : [])),
+      this.records
+        .list()
+        .flatMap((other) => (other !== ended && isRunning(other) ? volumesOf(other.config) : [])),
     );
-    for (const name of volumesOf(record)) if (!used.has(name)) this.host.volumes.detach(name);
+    for (const name of names) if (!used.has(name)) this.host.volumes.detach(name);
   }
 
   #cgroup(record: ContainerRecord): Cgroup {

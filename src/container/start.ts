@@ -7,6 +7,7 @@ import { type Launched, type LaunchRequest, launch, makeFifo } from "../linux/in
 import { DNS_ADDRESS, hostNameServers } from "../network/index.ts";
 import { socketPath } from "../roots.ts";
 import { profileOf } from "./apparmor.ts";
+import { volumesOf } from "./config.ts";
 import { isDockerSocketGone } from "./docker-socket.ts";
 import { hostsFile, resolvFile, searchDomains } from "./etc-files.ts";
 import type { Host } from "./host.ts";
@@ -101,10 +102,6 @@ export async function prepareContainer(host: Host, record: ContainerRecord): Pro
   }
 }
 
-/** Names of the volumes that a container has. */
-export const volumesOf = ({ config }: ContainerRecord): string[] =>
-  config.mounts.flatMap((mount) => (mount.type === "volume" ? [mount.source] : []));
-
 /** A cheap look before a worker is started; a symlink on the way counts as perhaps. */
 function hasDirectory(image: Image, target: string): boolean {
   return image.lower.some((name) => existsSync(join(image.layersDirectory, name, target)));
@@ -125,7 +122,7 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
   const owner = networkOwner(host, record);
   if (owner) record.state.joinedRun = runOf(owner);
   // a shared network has one name, as in Docker
-  for (const name of volumesOf(record)) await host.volumes.attach(name);
+  for (const name of volumesOf(config)) await host.volumes.attach(name);
   const spec = toSpec(owner ? { ...config, hostname: owner.config.hostname } : config, {
     account,
     rootfs: mountPoint(host),

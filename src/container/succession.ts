@@ -6,6 +6,7 @@
 import { randomBytes } from "node:crypto";
 import { BayError } from "../errors.ts";
 import type { PublishedPort } from "../network/index.ts";
+import { fixedPort } from "../published-ports.ts";
 import type { ContainerConfig } from "./config.ts";
 import { anonymousVolumesOf, draftRecord } from "./draft.ts";
 import type { Host } from "./host.ts";
@@ -108,13 +109,12 @@ export class Succession {
 }
 
 /** Whether a bound port is one that a container asks for. */
-function isFor(
-  port: BoundPort,
-  { hostAddress, hostPort, hostPortEnd, containerPort, protocol }: ContainerConfig["ports"][number],
-): boolean {
+function isFor(port: BoundPort, wanted: ContainerConfig["ports"][number]): boolean {
+  const { hostAddress, hostPort, hostPortEnd, containerPort, protocol } = wanted;
   if (port.hostAddress !== hostAddress || port.protocol !== protocol) return false;
   // a port that is named is taken over also where it leads to another one inside
-  if (hostPort !== undefined && hostPortEnd === undefined) return port.hostPort === hostPort;
+  const fixed = fixedPort(wanted);
+  if (fixed) return port.hostPort === fixed.hostPort;
   const first = hostPort ?? 1;
   const last = hostPortEnd ?? 65535;
   return port.containerPort === containerPort && port.hostPort >= first && port.hostPort <= last;

@@ -11,12 +11,10 @@ import { readImageFile, resolveInLayers } from "../image/index.ts";
 import {
   close,
   createPipe,
-  decodeStatus,
   isAlive,
   type Launched,
   launch,
   type OverlayRoot,
-  readProgramState,
   type Spec,
   type SpecMount,
   setNonblocking,
@@ -25,7 +23,7 @@ import {
 import { DNS_ADDRESS, hostNameServers } from "../network/index.ts";
 import { SIGNALS } from "../signals.ts";
 import type { ContainerConfig } from "./config.ts";
-import { programAtEnd } from "./end-status.ts";
+import { exitCodeAtEnd } from "./end-status.ts";
 import { hostsFile, resolvFile, searchDomains } from "./etc-files.ts";
 import type { Host } from "./host.ts";
 import { onlyLimits, toSpec } from "./oci-spec.ts";
@@ -120,7 +118,7 @@ export class Task {
       cgroup.kill();
       await Promise.all(drained);
       if (config.signal?.aborted) throw new BayError("ABORTED", "the build was broken off");
-      return await this.#exitCode();
+      return await exitCodeAtEnd(join(this.#directory, "program"), this.#launched);
     } finally {
       clearInterval(watch);
       config.signal?.removeEventListener("abort", abort);
@@ -134,12 +132,6 @@ export class Task {
   /** Its shim announced the end, or it is gone. */
   ended(): void {
     this.#hasEnded();
-  }
-
-  async #exitCode(): Promise<number> {
-    const read = () => readProgramState(readFileSync(join(this.#directory, "program")));
-    const status = (await programAtEnd(read, this.#launched!))?.status;
-    return status === undefined ? 137 : decodeStatus(status).exitCode;
   }
 
   #read(fd: number, stream: 1 | 2): Promise<void> {

@@ -6,9 +6,9 @@ import { addressesOf, type Executor, type Step } from "../reconcile/index.ts";
 import type { Condition, Stack } from "../stack/index.ts";
 import type { VolumeConfig } from "../volume/index.ts";
 import { withFiles } from "./given-content.ts";
-import { nextChange } from "./next-change.ts";
 import { failureOf } from "./rollout/failure.ts";
 import { Rollouts } from "./rollout/rollouts.ts";
+import { checkIsWanted, nextChange, servingContainers } from "./waiting.ts";
 
 export interface UpSettings {
   /** Grace of stops; undefined for each container's own. */
@@ -170,16 +170,8 @@ async function waitFor(
 ): Promise<void> {
   const deadline = timeoutMs === undefined ? Number.POSITIVE_INFINITY : Date.now() + timeoutMs;
   for (let told = false; ; ) {
-    if (signal?.aborted) throw new BayError("ABORTED", "the command went away");
-    const own = manager
-      .list()
-      .filter(
-        ({ config, role }) =>
-          config.labels[LABELS.stack] === stack.name &&
-          config.labels[LABELS.service] === service &&
-          config.labels[LABELS.oneOff] !== "True" &&
-          !role,
-      );
+    checkIsWanted(signal);
+    const own = servingContainers(manager, stack.name, (name) => name === service);
     const states = own.map((record) => judge(manager, record.id, condition, service));
     if (own.length > 0 && states.every(Boolean)) return;
     if (own.length === 0 && condition === "service_started") return;

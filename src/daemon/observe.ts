@@ -11,6 +11,7 @@ import {
   LABELS,
   limitsMatch,
   runOf,
+  volumesOf,
 } from "../container/index.ts";
 import { type ImageSource, inspectImage, staleReason } from "../image/index.ts";
 import { cgroupManager, decodeStatus, isAlive, readProgramState } from "../linux/index.ts";
@@ -79,7 +80,7 @@ export function observe(
     images: observeImages(view, stack, pinned),
     foreignVolumes: records
       .filter(({ config }) => config.labels[LABELS.stack] !== name)
-      .flatMap(({ config }) => volumeNames(config)),
+      .flatMap(({ config }) => volumesOf(config)),
     withoutDocker: socketBinds(stack),
     cpus: cpus().length,
     foreignNames: records
@@ -144,9 +145,6 @@ function lostOwner({ config, state }: ContainerRecord, all: readonly ContainerRe
   const owner = all.find((other) => other.config.name === name);
   return owner && runOf(owner) === state.joinedRun ? undefined : name;
 }
-
-const volumeNames = ({ mounts }: ContainerRecord["config"]) =>
-  mounts.flatMap((mount) => (mount.type === "volume" ? [mount.source] : []));
 
 function socketBinds(stack: Stack | undefined): string[] {
   const paths = Object.values(stack?.services ?? {}).flatMap(({ mounts }) =>

@@ -3,7 +3,7 @@ import type { Builder, BuildNews, FindImage } from "../build/index.ts";
 import { type ContainerConfig, type ContainerManager, LABELS } from "../container/index.ts";
 import { BayError } from "../errors.ts";
 import { type ImageRecord, PullSummary, staleReason } from "../image/index.ts";
-import { portsOverlap } from "../published-ports.ts";
+import { fixedPorts, portsOverlap } from "../published-ports.ts";
 import {
   type Actual,
   applyPlan,
@@ -158,10 +158,7 @@ export class StackService {
 
   /** Published ports that go from one container to another are free before the first step wants them. */
   async #releaseMovedPorts({ stack, steps }: Plan): Promise<void> {
-    const fixed = ({ ports }: ContainerConfig) =>
-      ports.flatMap(({ hostPort, hostPortEnd, ...port }) =>
-        hostPort !== undefined && hostPortEnd === undefined ? [{ ...port, hostPort }] : [],
-      );
+    const fixed = ({ ports }: ContainerConfig) => fixedPorts(ports);
     const changed = steps.flatMap(({ container }) =>
       container?.config ? [{ ...container, config: container.config }] : [],
     );
@@ -224,7 +221,7 @@ export class StackService {
   ): Promise<Plan> {
     return this.#queue(name, async () => {
       const revision = this.#revision(name, number);
-      const plan = this.rollbackPlan(name, revision.number);
+      const plan = this.#planOf(revision);
       const settings = { graceMs, renewVolumes: false, removeVolumes: false, timeoutMs: undefined, signal };
       const letGo = this.#keepContents(plan, revision);
       try {

@@ -1,9 +1,10 @@
 /** `up --wait`: a whole stack that is ready, or the reason why it will not be. */
-import { type ContainerManager, LABELS } from "../container/index.ts";
+import type { ContainerManager } from "../container/index.ts";
 import { BayError } from "../errors.ts";
 import type { Stack } from "../stack/index.ts";
-import { nextChange } from "./next-change.ts";
 import { failureOf } from "./rollout/failure.ts";
+import { SETTLED_AFTER } from "./rollout/ready.ts";
+import { nextChange, servingContainers } from "./waiting.ts";
 
 /**
  * Resolves when every container of the stack's services runs and is healthy, or has ended well. Throws WAIT_FAILED with the
@@ -18,15 +19,7 @@ export async function waitForStack(
   const deadline = timeoutMs === undefined ? Number.POSITIVE_INFINITY : Date.now() + timeoutMs;
   const chosen = new Set(services.length > 0 ? services : Object.keys(stack.services));
   for (;;) {
-    const own = manager
-      .list()
-      .filter(
-        ({ config, role }) =>
-          !role &&
-          config.labels[LABELS.stack] === stack.name &&
-          config.labels[LABELS.oneOff] !== "True" &&
-          chosen.has(config.labels[LABELS.service] ?? ""),
-      );
+    const own = servingContainers(manager, stack.name, (name) => chosen.has(name));
     const waiting = own.filter((record) => !isReady(manager, record.id));
     if (waiting.length === 0) return;
     const failures = waiting.flatMap((record) => {
@@ -43,9 +36,6 @@ export async function waitForStack(
     await nextChange(manager, 100);
   }
 }
-
-/** A container without a health check that ends within this time has not come up. */
-const SETTLED_AFTER = 500;
 
 function isReady(manager: ContainerManager, id: string): boolean {
   const { state, config } = manager.get(id);

@@ -62,4 +62,4 @@ export { resizePty, takePtyMaster } from "./pty.ts";
 export { openInRoot, readInRoot, type Standing, standingInRoot } from "./safe-path.ts";
 export { bindSocket, packIpv6 } from "./socket.ts";
 export type * from "./spec.ts";
-export { type TcpSocket, tcpSockets } from "./tcp-sockets.ts";
+export { listeningPorts, type TcpSocket, tcpSockets } from "./tcp-sockets.ts";

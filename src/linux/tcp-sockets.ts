@@ -35,3 +35,7 @@ export function parseTcpSockets(text: string): TcpSocket[] {
       return Number.isInteger(port) ? [{ localPort: port, state: STATES[state] ?? ("other" as const) }] : [];
     });
 }
+
+/** The ports that are listened on. */
+export const listeningPorts = (sockets: readonly TcpSocket[]): Set<number> =>
+  new Set(sockets.flatMap(({ state, localPort }) => (state === "listening" ? [localPort] : [])));

@@ -60,7 +60,7 @@ export class PortHolder {
   }
 
   /** False where somebody else took it while bayd was away. */
-  holds(port: PublishedPort): boolean {
+  holds(port: Pick<PublishedPort, "hostAddress" | "hostPort" | "protocol" | "container">): boolean {
     return this.#held.get(portKey(port))?.port.container === port.container;
   }
 

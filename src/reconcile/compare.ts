@@ -2,7 +2,8 @@
  * Comparing a container with what it should be, field by field. Each field says how it is called in the stack
  * file and whether it changes on the live container or only by a new one. Pure.
  */
-import { type ContainerConfig, type HookConfig, LABELS } from "../container/index.ts";
+import { type ContainerConfig, type HookConfig, LABELS, withoutAnonymousNames } from "../container/index.ts";
+import { mayBeSecret } from "../secret-names.ts";
 
 export interface FieldChange {
   /** As in the stack file: mem_limit, environment.DEBUG. */
@@ -19,7 +20,6 @@ const UNCOMPARED_LABELS = new Set<string>([
   LABELS.configHash,
   LABELS.version,
 ]);
-const SECRET = /pass|secret|token|credential|api_?key|private/i;
 const MAX_SHOWN = 60;
 
 type Shown = string | undefined;
@@ -219,17 +219,13 @@ function withoutChosen(
   return {
     ...recorded,
     hostname: isDefaultName ? "" : recorded.hostname,
-    mounts: recorded.mounts.map((mount) =>
-      mount.type === "volume" && chosen.anonymousVolumes.includes(mount.source)
-        ? { ...mount, source: "" }
-        : mount,
-    ),
+    mounts: withoutAnonymousNames(recorded.mounts, chosen.anonymousVolumes),
   };
 }
 
 function show(field: string, part: string, value: Shown): string {
   if (value === undefined) return "(none)";
-  if ((field === "environment" || field === "labels") && SECRET.test(part)) return "(hidden)";
+  if ((field === "environment" || field === "labels") && mayBeSecret(part)) return "(hidden)";
   if (field === "post_start" || field === "pre_stop")
     return cut(showHooks(JSON.parse(value) as HookConfig[]));
   // another content is seen, and nothing of it

@@ -1,5 +1,5 @@
 /** The plan that takes a stack away: containers first, dependants before what they depend on, then networks and volumes. Pure. */
-import { LABELS } from "../container/index.ts";
+import { LABELS, volumesOf } from "../container/index.ts";
 import type { Actual, ActualContainer } from "./actual.ts";
 import type { Plan, Step } from "./step.ts";
 
@@ -47,12 +47,7 @@ export function makeDownPlan(stack: string, actual: Actual, options: DownOptions
   const wanted = options.volumes
     ? actual.volumes.filter(({ name, stack: of }) => of === stack && !options.externalVolumes.includes(name))
     : [];
-  const inUse = new Set([
-    ...actual.foreignVolumes,
-    ...left.flatMap(({ config }) =>
-      config.mounts.flatMap((mount) => (mount.type === "volume" ? [mount.source] : [])),
-    ),
-  ]);
+  const inUse = new Set([...actual.foreignVolumes, ...left.flatMap(({ config }) => volumesOf(config))]);
   const volumes = wanted
     .filter(({ name }) => !inUse.has(name))
     .map(({ name }) => step("volume.remove", name, { after }));

@@ -4,7 +4,7 @@
  */
 import type { ContainerConfig } from "../container/index.ts";
 import { BayError } from "../errors.ts";
-import { portsOverlap } from "../published-ports.ts";
+import { fixedPorts, portsOverlap } from "../published-ports.ts";
 import {
   buildsNeeding,
   chooseServices,
@@ -132,9 +132,7 @@ class Planner {
     const { services } = this.stack;
     for (const [name, count] of Object.entries(this.options.scale)) {
       const service = serviceOf(this.stack, name);
-      const fixed = service.ports.find(
-        (port) => port.hostPort !== undefined && port.hostPortEnd === undefined,
-      );
+      const [fixed] = fixedPorts(service.ports);
       if (fixed && count > 1)
         throw new BayError(
           "FIXED_PORT",
@@ -368,14 +366,12 @@ class Planner {
 
   /** Steps that free a name or a published port which a container will have. */
   #freeing(service: Service, name: string): string[] {
-    const wanted = service.ports.filter(isFixedPort);
+    const wanted = fixedPorts(service.ports);
     return this.#leavers
       .filter(
         ({ container }) =>
           container.name === name ||
-          container.config.ports.some((port) =>
-            wanted.some((own) => isFixedPort(port) && portsOverlap(fixedPort(own), fixedPort(port))),
-          ),
+          fixedPorts(container.config.ports).some((port) => wanted.some((own) => portsOverlap(own, port))),
       )
       .map(({ step }) => step);
   }
@@ -425,21 +421,6 @@ class Planner {
     }
   }
 }
-
-interface AskedPort {
-  hostAddress: string;
-  hostPort?: number | undefined;
-  hostPortEnd?: number | undefined;
-  protocol: "tcp" | "udp";
-}
-
-const isFixedPort = ({ hostPort, hostPortEnd }: AskedPort) =>
-  hostPort !== undefined && hostPortEnd === undefined;
-const fixedPort = ({ hostAddress, hostPort, protocol }: AskedPort) => ({
-  hostAddress,
-  hostPort: hostPort!,
-  protocol,
-});
 
 const sharedPart = ({ networkMode }: Service, owner: string) =>
   networkMode === `service:${owner}` ? "network" : "processes";

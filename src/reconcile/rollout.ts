@@ -1,6 +1,6 @@
 /** How running containers of a service are replaced: in which order, in which groups, and what is noticed of it. Pure. */
 import type { ContainerConfig } from "../container/index.ts";
-import { ownersOf, type Service, type Stack, type UpdatePolicy } from "../stack/index.ts";
+import { keyForOne, ownersOf, type Service, type Stack, type UpdatePolicy } from "../stack/index.ts";
 import type { Interruption, Rollout, Step } from "./step.ts";
 
 /** Where the file says nothing: one at a time, and all back as they were where one fails. */
@@ -50,10 +50,8 @@ export function replacement(
 
 /** What of a service allows one container at a time; undefined where two can be. */
 function whyNeverTwo(stack: Stack, service: Service): string | undefined {
-  if (service.containerName) return "container_name allows one container";
-  const networks = Object.values(service.networks);
-  if (networks.some(({ ipv4 }) => ipv4 !== undefined)) return "ipv4_address allows one container";
-  if (networks.some(({ mac }) => mac !== undefined)) return "mac_address allows one container";
+  const key = keyForOne(service);
+  if (key) return `${key} allows one container`;
   const rider = Object.values(stack.services).find((other) => ownersOf(other).includes(service.name));
   const part = rider?.networkMode === `service:${service.name}` ? "network" : "processes";
   return rider && `${rider.name} shares its ${part}`;

@@ -4,6 +4,7 @@ import { nearest } from "../diagnostics.ts";
 import { formatSubnet, isHostAddress, isIpv4, isSubnet, overlaps, parseSubnet, toAddress } from "../ipv4.ts";
 import { type HostPort, portsOverlap } from "../published-ports.ts";
 import type { ReportAt } from "./check.ts";
+import { startFirstKeys } from "./read-update.ts";
 import type { FileInput } from "./schema.ts";
 import type { Service, Stack } from "./stack.ts";
 import { readVolumesFrom } from "./volumes-from.ts";
@@ -131,19 +132,15 @@ function checkConditions({ name, dependsOn }: Service, stack: Stack, bad: Bad): 
 }
 
 /** Two containers cannot both be the one whose network or processes another service shares. */
-function checkRiders({ name, update, rollback }: Service, stack: Stack, bad: Bad): void {
-  const rider = Object.values(stack.services).find((other) => ownersOf(other).includes(name));
+function checkRiders(service: Service, stack: Stack, bad: Bad): void {
+  const rider = Object.values(stack.services).find((other) => ownersOf(other).includes(service.name));
   if (!rider) return;
-  for (const [key, policy] of [
-    ["update_config", update],
-    ["rollback_config", rollback],
-  ] as const)
-    if (policy?.order === "start-first")
-      bad(
-        ["services", name, "deploy", key, "order"],
-        `start-first has the old and the new container at once, and ${rider.name} shares what is one's alone`,
-        "say stop-first",
-      );
+  for (const key of startFirstKeys(service))
+    bad(
+      ["services", service.name, "deploy", key, "order"],
+      `start-first has the old and the new container at once, and ${rider.name} shares what is one's alone`,
+      "say stop-first",
+    );
 }
 
 type Bad = (path: (string | number)[], message: string, hint?: string) => void;

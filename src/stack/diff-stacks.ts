@@ -1,4 +1,5 @@
 /** How two versions of a stack differ, in the words of the file. Pure. */
+import { mayBeSecret } from "../secret-names.ts";
 import { toCompose } from "./canonical.ts";
 import type { Stack } from "./stack.ts";
 
@@ -10,7 +11,6 @@ export interface StackChange {
   to: string | undefined;
 }
 
-const SECRET = /pass|secret|token|credential|api_?key|private/i;
 const MAX_SHOWN = 80;
 
 /** Lists are compared by element and mappings by key; what may be secret shows as hidden. */
@@ -72,7 +72,7 @@ function flatten(value: unknown, path: string): Map<string, Leaf> {
 function shown(leaf: Leaf | undefined): string | undefined {
   if (!leaf) return undefined;
   const name = leaf.path.split(".").at(-1)!;
-  if (/\.(environment|labels|args)\./.test(leaf.path) && SECRET.test(name)) return "(hidden)";
+  if (/\.(environment|labels|args)\./.test(leaf.path) && mayBeSecret(name)) return "(hidden)";
   if (/^secrets\.[^.]+\.content$/.test(leaf.path)) return "(hidden)";
   return leaf.text.length > MAX_SHOWN ? `${leaf.text.slice(0, MAX_SHOWN - 1)}…` : leaf.text;
 }

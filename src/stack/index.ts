@@ -7,6 +7,7 @@ export { chooseServices, serviceOf } from "./choose-services.ts";
 export type { LoadOptions } from "./find.ts";
 export { type LoadedStack, loadStack } from "./load.ts";
 export type { PortMapping } from "./ports.ts";
+export { keyForOne } from "./read-update.ts";
 export type * from "./stack.ts";
 export { StackError } from "./stack-error.ts";
 export { parseBytes, parseDuration } from "./values.ts";

@@ -30,25 +30,28 @@ export function readUpdatePolicy(
 }
 
 /** start-first has two containers for a while. */
-export function checkOrders(
-  reader: ServiceReader,
-  { containerName, networks, update, rollback }: Service,
-): void {
-  const why = containerName ? "container_name" : fixedAddress(networks);
+export function checkOrders(reader: ServiceReader, service: Service): void {
+  const why = keyForOne(service);
   if (!why) return;
-  for (const [key, policy] of [
-    ["update_config", update],
-    ["rollback_config", rollback],
-  ] as const)
-    if (policy?.order === "start-first")
-      reader.bad(
-        ["deploy", key, "order"],
-        `start-first has the old and the new container at once, and ${why} allows one`,
-        `leave ${why} out, or say stop-first`,
-      );
+  for (const key of startFirstKeys(service))
+    reader.bad(
+      ["deploy", key, "order"],
+      `start-first has the old and the new container at once, and ${why} allows one`,
+      `leave ${why} out, or say stop-first`,
+    );
 }
 
-function fixedAddress(networks: Service["networks"]): string | undefined {
+/** The keys of `deploy` that ask for start-first. */
+export function startFirstKeys({ update, rollback }: Service): ("update_config" | "rollback_config")[] {
+  return [
+    ...(update?.order === "start-first" ? (["update_config"] as const) : []),
+    ...(rollback?.order === "start-first" ? (["rollback_config"] as const) : []),
+  ];
+}
+
+/** The key by which a service can have one container alone; undefined where none says so. */
+export function keyForOne({ containerName, networks }: Service): string | undefined {
+  if (containerName) return "container_name";
   const all = Object.values(networks);
   if (all.some(({ ipv4 }) => ipv4 !== undefined)) return "ipv4_address";
   return all.some(({ mac }) => mac !== undefined) ? "mac_address" : undefined;

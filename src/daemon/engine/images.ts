@@ -13,8 +13,6 @@ import { checkFilters, matchesLabels, parseFilters, untilOf } from "./filters.ts
 
 export function imageRoutes({ manager, stacks }: Services): Route[] {
   const { images } = manager;
-  /** Of versions of stacks that can be brought back. */
-  const needed = () => stacks.needed().images;
   const usersOf = ({ id }: ImageRecord) => manager.list().filter(({ config }) => config.imageId === id);
   const namesOf = (id: string) => {
     const all = images.records.list().filter((record) => record.id === id);
@@ -118,13 +116,12 @@ export function imageRoutes({ manager, stacks }: Services): Route[] {
       const until = untilOf(filters);
       const isAll = filters.get("dangling")?.some((value) => value === "false" || value === "0") ?? false;
       const byLabel = filters.has("label") || filters.has("label!");
+      const { images: needed } = stacks.needed(); // by versions of stacks that can be brought back
       const unused = images.records
         .list()
         .filter(
           (record) =>
-            usersOf(record).length === 0 &&
-            !needed().has(record.id) &&
-            (isAll || isUntagged(record.reference)),
+            usersOf(record).length === 0 && !needed.has(record.id) && (isAll || isUntagged(record.reference)),
         )
         .filter(({ createdAt }) => Date.parse(createdAt) < until)
         .filter((record) => !byLabel || matchesLabels(images.configOf(record).config?.Labels ?? {}, filters));

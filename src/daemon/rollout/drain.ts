@@ -1,7 +1,7 @@
 /** Waiting until nobody uses a container that is out of DNS and has no published ports any more. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ContainerManager, ContainerRecord } from "../../container/index.ts";
-import { tcpSockets } from "../../linux/index.ts";
+import { listeningPorts, tcpSockets } from "../../linux/index.ts";
 import { DNS_TTL_SECONDS } from "../../network/index.ts";
 
 const TTL = DNS_TTL_SECONDS * 1000;
@@ -29,8 +29,6 @@ export async function drain(manager: ContainerManager, record: ContainerRecord):
 function isUnused({ state, config }: ContainerRecord): boolean {
   if (state.pid === 0 || config.networkMode !== "bridge") return true;
   const sockets = tcpSockets(state.pid);
-  const served = new Set(
-    sockets.flatMap((socket) => (socket.state === "listening" ? [socket.localPort] : [])),
-  );
+  const served = listeningPorts(sockets);
   return !sockets.some((socket) => socket.state === "connected" && served.has(socket.localPort));
 }

@@ -1,14 +1,14 @@
 /** When a new container can take over: it is healthy, or listens on what it publishes, or has run for a moment. */
 import type { ContainerManager, ContainerRecord } from "../../container/index.ts";
 import { BayError } from "../../errors.ts";
-import { tcpSockets } from "../../linux/index.ts";
-import { nextChange } from "../next-change.ts";
+import { listeningPorts, tcpSockets } from "../../linux/index.ts";
+import { checkIsWanted, nextChange } from "../waiting.ts";
 import { failureOf, lastLines } from "./failure.ts";
 
 /** One without a health check that does not listen by then may not be meant to. */
 const LISTENS_WITHIN = 10_000;
 /** One that neither is probed nor publishes anything has come up when it runs for so long. */
-const SETTLED_AFTER = 500;
+export const SETTLED_AFTER = 500;
 const LOOK = 25;
 
 /** Resolves when a container that was just started is ready. Throws NOT_READY with the reason and its last output, ABORTED. */
@@ -19,7 +19,7 @@ export async function untilReady(
 ): Promise<void> {
   manager.hurryHealth(id);
   for (;;) {
-    if (signal?.aborted) throw new BayError("ABORTED", "the command went away");
+    checkIsWanted(signal);
     const record = manager.get(id);
     if (hasDoneItsWork(record)) return;
     checkIsGood(manager, record);
@@ -37,7 +37,7 @@ export async function watchFor(
 ): Promise<void> {
   const end = Date.now() + milliseconds;
   while (Date.now() < end) {
-    if (signal?.aborted) throw new BayError("ABORTED", "the command went away");
+    checkIsWanted(signal);
     const record = manager.get(id);
     if (!hasDoneItsWork(record)) checkIsGood(manager, record);
     await nextChange(manager, Math.max(1, Math.min(end - Date.now(), 1000)));
@@ -61,8 +61,6 @@ function hasSettled({ state, config }: ContainerRecord): boolean {
   const ran = Date.now() - Date.parse(state.startedAt);
   const ports = config.ports.filter(({ protocol }) => protocol === "tcp").map((port) => port.containerPort);
   if (config.networkMode !== "bridge" || ports.length === 0) return ran >= SETTLED_AFTER;
-  const open = new Set(
-    tcpSockets(state.pid).flatMap((socket) => (socket.state === "listening" ? [socket.localPort] : [])),
-  );
+  const open = listeningPorts(tcpSockets(state.pid));
   return ports.every((port) => open.has(port)) || ran >= LISTENS_WITHIN;
 }

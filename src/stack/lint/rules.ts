@@ -1,4 +1,5 @@
 /** Rules for stack files that work, and will hurt. Each has a name, by which a file can silence it. */
+import { DOCKER_SOCKETS } from "../../docker-sockets.ts";
 import type { Service, Stack } from "../stack.ts";
 
 export interface Finding {
@@ -18,7 +19,6 @@ export interface Rule {
 const SECRET = /(?:^|_)(?:apikey|api_key|credentials?|passw(?:or)?d|pwd|secret|token|private_key)(?:_|$)/i;
 /** Of these the value is a path. */
 const NOT_SECRET = /_(?:file|path|dir)$/i;
-const SOCKETS = ["/var/run/docker.sock", "/run/docker.sock"];
 const ANYWHERE = ["", "0.0.0.0", "::"];
 
 const found = (service: Service, keys: (string | number)[], message: string, hint: string): Finding => ({
@@ -118,7 +118,7 @@ export const RULES: Record<string, Rule> = {
     asks: "no container is given the socket by which it could start others",
     check: (service) =>
       service.mounts
-        .filter((mount) => mount.type === "bind" && SOCKETS.includes(mount.source))
+        .filter((mount) => mount.type === "bind" && DOCKER_SOCKETS.includes(mount.source))
         .map(() => found(service, ["volumes"], "with that socket it is root on the host", "give it a proxy")),
   },
   "fixed-name": {
