@@ -4,7 +4,21 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-const run = (command, args) => spawnSync(command, args, { stdio: "inherit" }).status ?? 1;
+/** No part takes this long; one that hangs is told by what still runs. */
+const LIMIT = 35 * 60_000;
+
+function run(command, args) {
+  const { status, error } = spawnSync(command, args, {
+    stdio: "inherit",
+    timeout: LIMIT,
+    killSignal: "SIGKILL",
+  });
+  if (error?.code === "ETIMEDOUT") {
+    console.error(`${command} ${args.join(" ")} hangs; what runs:`);
+    spawnSync("ps", ["-eo", "pid,ppid,etime,stat,wchan:20,args"], { stdio: "inherit" });
+  }
+  return status ?? 1;
+}
 const bin = (name) => join("node_modules", ".bin", name);
 
 let failed = 0;

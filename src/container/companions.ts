@@ -54,6 +54,10 @@ export class Companions {
     this.#input(id).open(fifo);
   }
 
+  inputIsRead(id: string): void {
+    this.#inputs.get(id)?.isRead();
+  }
+
   /** Writes to a container's input. False where it has none. */
   writeInput(record: ContainerRecord, bytes: Buffer): boolean {
     const terminal = this.#terminals.get(record.id);

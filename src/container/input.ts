@@ -1,6 +1,7 @@
 /**
  * A container's standard input: a FIFO whose writing end bayd holds, so that input does not end between two
- * attached clients. What arrives before the container runs waits.
+ * attached clients. What arrives before the container runs waits, and so does the end: a FIFO without a writer keeps its
+ * first reader waiting, and what was written is lost where nobody has it open (fifo(7)).
  */
 import { closeSync, constants, openSync, writeSync } from "node:fs";
 import { hasCode } from "../errors.ts";
@@ -11,6 +12,7 @@ export class ContainerInput {
   readonly #queue: Buffer[] = [];
   #fd: number | undefined;
   #isEnding = false;
+  #isRead = false;
   #timer: NodeJS.Timeout | undefined;
 
   /** The FIFO exists now; what waited is written. */
@@ -19,12 +21,18 @@ export class ContainerInput {
     this.#push();
   }
 
+  /** The container has opened its end. */
+  isRead(): void {
+    this.#isRead = true;
+    this.#push();
+  }
+
   write(bytes: Buffer): void {
     this.#queue.push(bytes);
     this.#push();
   }
 
-  /** Closes the writing end when everything is written; the container then reads an end of file. */
+  /** Closes the writing end when everything is written and the container has opened it; it then reads an end of file. */
   end(): void {
     this.#isEnding = true;
     this.#push();
@@ -39,7 +47,7 @@ export class ContainerInput {
         if (count === bytes.length) this.#queue.shift();
         else this.#queue[0] = bytes.subarray(count);
       }
-      if (this.#isEnding) this.#timer = setTimeout(() => this.close(), RETRY * 10);
+      if (this.#isEnding && this.#isRead) this.close();
     } catch (error) {
       if (hasCode(error, "EAGAIN")) this.#timer = setTimeout(() => this.#push(), RETRY);
     }

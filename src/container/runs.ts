@@ -56,6 +56,7 @@ export class Runs extends EventEmitter {
       if (!record.isPrepared) await this.prepare(record);
       await this.holdPorts(record);
       const launched = await startProcess(this.host, record);
+      this.companions.inputIsRead(record.id);
       Object.assign(state, {
         status: "running",
         pid: launched.pid,
@@ -318,8 +319,10 @@ export class Runs extends EventEmitter {
     if (config.tty) this.#openTerminal(record, { ...state, ttyFd: program?.ttyFd } as Launched);
     else {
       await openLogs(this.host, record);
-      if (config.stdinOpen)
+      if (config.stdinOpen) {
         this.companions.openInput(record.id, join(runDirectory(this.host, record.id), "stdin"));
+        this.companions.inputIsRead(record.id);
+      }
     }
     if (record.endpoints.length > 0) this.host.serveDns(record, false);
     for (const port of portsOf(record))

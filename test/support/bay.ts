@@ -65,6 +65,7 @@ export class Bay {
       input: options.input ?? "",
       encoding: "utf8",
       timeout: options.timeout ?? 50_000,
+      killSignal: "SIGKILL", // some commands pass SIGTERM on, and nothing else runs until this one has ended
       maxBuffer: 1 << 28,
     });
     return { code: status ?? -1, out: stdout, err: stderr };
@@ -174,7 +175,8 @@ export function makeBusybox(rootfs: string): void {
   writeFileSync(join(rootfs, "etc", "group"), "root:x:0:\napp:x:1000:\n");
 }
 
-const sh = (command: string) => execFileSync("sh", ["-c", command], { encoding: "utf8" });
+const sh = (command: string) =>
+  execFileSync("sh", ["-c", command], { encoding: "utf8", timeout: 30_000, killSignal: "SIGKILL" });
 
 /** What a stack could leave behind on the host. ip_forward is not in it: it may stay on. */
 export function hostState(): Record<string, string> {

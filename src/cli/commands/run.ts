@@ -59,8 +59,12 @@ export async function run(
     return 0;
   }
   let socket: Duplex | undefined;
-  const pass = (signal: string) =>
-    void client.json("POST", `/containers/${Id}/kill?signal=${signal}`).catch(() => {});
+  let signals = 0;
+  const pass = (signal: string) => {
+    signals += 1;
+    if (signals > 2) process.exit(130); // a command that does not listen is left to the others, as compose does
+    client.json("POST", `/containers/${Id}/kill?signal=${signal}`).catch(() => {});
+  };
   process.on("SIGINT", pass);
   process.on("SIGTERM", pass);
   try {
