@@ -40,7 +40,7 @@ async function rootOf(host: Host, record: ContainerRecord) {
     upper,
     work: join(directory, "work"),
     mounts: record.config.mounts.flatMap((mount) => {
-      if (mount.type === "tmpfs") return [];
+      if (mount.type === "tmpfs" || mount.type === "image") return []; // nothing of it is the container's own
       const source = mount.type === "volume" ? host.volumes.path(mount.source) : mount.source;
       return [{ source, target: mount.target, readOnly: mount.readOnly }];
     }),

@@ -9,12 +9,13 @@ export function wantedEndpoints(host: Host, record: ContainerRecord): Endpoint[]
   const before = record.endpoints;
   const endpoints: Endpoint[] = [];
   for (const { network, ...wanted } of record.config.networks) {
-    const { aliases, ipv4, mac, interface: name, gatewayPriority } = wanted;
+    const { aliases, ipv4, ipv6, mac, interface: name, gatewayPriority } = wanted;
     // what is not asked for stays as it is
     const known = before.find(
       (endpoint) =>
         endpoint.network === network &&
         (ipv4 ?? endpoint.address) === endpoint.address &&
+        (ipv6 ?? endpoint.address6) === endpoint.address6 &&
         (mac ?? endpoint.mac) === endpoint.mac &&
         (name ?? endpoint.interface) === endpoint.interface,
     );

@@ -10,6 +10,17 @@ export interface HealthConfig {
   retries: number;
 }
 
+/** What an image has. */
+export interface ImageMount {
+  type: "image";
+  source: string;
+  /** Which image of that name. */
+  imageId: string;
+  target: string;
+  readOnly: true;
+  subpath?: string;
+}
+
 export type MountConfig =
   | {
       type: "bind";
@@ -32,6 +43,7 @@ export type MountConfig =
       /** Where the volume is, if bay does not keep it itself. */
       device?: string;
     }
+  | ImageMount
   | { type: "tmpfs"; target: string; options: string[] };
 
 /** A file that bay gives a container; what it says is kept by its digest (given-files.ts). */
@@ -61,6 +73,7 @@ export interface AttachmentConfig {
   network: string;
   aliases: string[];
   ipv4: string | undefined;
+  ipv6?: string | undefined;
   mac?: string | undefined;
   /** Undefined for eth0, eth1 … */
   interface?: string | undefined;
@@ -203,6 +216,12 @@ export const LABELS = {
 /** Names of the volumes that a container has. */
 export const volumesOf = ({ mounts }: Pick<ContainerConfig, "mounts">): string[] =>
   mounts.flatMap((mount) => (mount.type === "volume" ? [mount.source] : []));
+
+/** IDs of the images that a container runs and mounts. */
+export const imagesOf = ({ imageId, mounts }: Pick<ContainerConfig, "imageId" | "mounts">): string[] => [
+  imageId,
+  ...mounts.flatMap((mount) => (mount.type === "image" ? [mount.imageId] : [])),
+];
 
 /** Mounts as they were asked for: anonymous volumes have no names then. */
 export function withoutAnonymousNames(

@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { BayError } from "../errors.ts";
+import { addressesOf } from "../network/index.ts";
 import { VolumeStore } from "../volume/index.ts";
 import { type ContainerConfig, withoutAnonymousNames } from "./config.ts";
 import type { Host } from "./host.ts";
@@ -32,7 +33,7 @@ export function draftRecord(
     return { ...mount, source };
   });
   const id = randomBytes(32).toString("hex");
-  const freed = new Set(instead?.endpoints.map(({ address }) => address));
+  const freed = new Set(instead?.endpoints.flatMap(addressesOf));
   return {
     id,
     createdAt: new Date().toISOString(),

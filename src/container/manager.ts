@@ -16,6 +16,7 @@ import {
   unmount,
 } from "../linux/index.ts";
 import {
+  addressesOf,
   type ContainerEndpoint,
   type Endpoint,
   type EndpointDirectory,
@@ -659,7 +660,8 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
 
   /** When an answer of DNS last gave one of its addresses away; 0 for never. */
   lastToldAt({ endpoints }: ContainerRecord): number {
-    return Math.max(0, ...endpoints.map(({ address }) => this.#toldAt.get(address) ?? 0));
+    const addresses = endpoints.flatMap(addressesOf);
+    return Math.max(0, ...addresses.map((address) => this.#toldAt.get(address) ?? 0));
   }
 
   /** Has a container's health probed at once, and often until it is healthy. */

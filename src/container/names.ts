@@ -1,5 +1,5 @@
 /** Names as a container sees them: other containers, services and aliases on the networks that it is on. */
-import type { NameView } from "../network/index.ts";
+import { addressesOf, type NameView } from "../network/index.ts";
 import { LABELS } from "./config.ts";
 import type { ContainerRecord } from "./record.ts";
 import { isRunning } from "./records.ts";
@@ -38,7 +38,7 @@ export function nameView(
         )
           continue;
         isKnown = true;
-        found.push(endpoint.address);
+        found.push(...addressesOf(endpoint));
       }
       told(found);
       if (isKnown || link) return found;
@@ -56,7 +56,7 @@ export function nameView(
     },
     nameOf(address) {
       for (const { record, endpoint } of visible())
-        if (endpoint.address === address) return `${record.config.name}.${endpoint.network}`;
+        if (addressesOf(endpoint).includes(address)) return `${record.config.name}.${endpoint.network}`;
       return undefined;
     },
   };

@@ -9,12 +9,20 @@ import {
   type Spec,
   type SpecDevice,
   type SpecDeviceRule,
+  type SpecImage,
   type SpecMount,
   type SpecResources,
   type SpecSeccomp,
 } from "../linux/index.ts";
 import { sysctlProblem } from "../sysctls.ts";
-import type { BlockIoConfig, ContainerConfig, DeviceLimit, KernelConfig, ResourceConfig } from "./config.ts";
+import type {
+  BlockIoConfig,
+  ContainerConfig,
+  DeviceLimit,
+  ImageMount,
+  KernelConfig,
+  ResourceConfig,
+} from "./config.ts";
 import { defaultSeccomp } from "./default-seccomp.ts";
 import type { Account } from "./user.ts";
 
@@ -54,6 +62,8 @@ export interface ResolvedParts {
   volumePath: (name: string) => string;
   /** Files that bay generated, by their place in the container. */
   etc: { target: string; file: string; readOnly?: boolean }[];
+  /** Where the layers of images are that are mounted; absent where nothing is. */
+  imageLayers?: (mount: ImageMount) => SpecImage;
   networkNamespace: string | undefined;
   /** Of another container, whose processes this one shares. */
   pidNamespace?: string | undefined;
@@ -271,6 +281,14 @@ function oneMount(mount: ContainerConfig["mounts"][number], parts: ResolvedParts
       destination,
       type: "tmpfs",
       options: ["nosuid", "nodev", "noexec", ...mount.options].filter(isEffective),
+    };
+  if (mount.type === "image")
+    return {
+      destination,
+      type: "image",
+      ...(parts.imageLayers ? { image: parts.imageLayers(mount) } : {}),
+      ...(mount.subpath ? { subpath: mount.subpath } : {}),
+      options: ["ro"],
     };
   const source = mount.type === "bind" ? parts.hostPath(mount.source) : parts.volumePath(mount.source);
   const bind = mount.type === "bind" && mount.recursive ? "rbind" : "bind";

@@ -351,11 +351,13 @@ export class Runs extends EventEmitter {
   }
 }
 
-/** Published ports of one container, aimed at its first address. */
+/** Published ports of one container, aimed at its first address of each version. */
 export function portsOf(record: ContainerRecord): PublishedPort[] {
   const target = record.endpoints[0]?.address;
   if (!target) return [];
-  return record.state.boundPorts.map((port) => ({ ...port, target, container: record.config.name }));
+  const target6 = record.endpoints.find(({ address6 }) => address6 !== undefined)?.address6;
+  const container = record.config.name;
+  return record.state.boundPorts.map((port) => ({ ...port, target, target6, container }));
 }
 
 /** A group empties a moment after its last process was reaped. */

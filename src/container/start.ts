@@ -2,12 +2,12 @@
 import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BayError } from "../errors.ts";
-import { fillVolume, type Image, readImageFile, resolveInLayers } from "../image/index.ts";
-import { type Launched, type LaunchRequest, launch, makeFifo } from "../linux/index.ts";
-import { DNS_ADDRESS, hostNameServers } from "../network/index.ts";
+import { fillVolume, type Image, kindInLayers, readImageFile, resolveInLayers } from "../image/index.ts";
+import { type Launched, type LaunchRequest, launch, makeFifo, type SpecImage } from "../linux/index.ts";
+import { addressesOf, DNS_ADDRESS, hostNameServers } from "../network/index.ts";
 import { socketPath } from "../roots.ts";
 import { profileOf } from "./apparmor.ts";
-import { volumesOf } from "./config.ts";
+import { type ImageMount, volumesOf } from "./config.ts";
 import { isDockerSocketGone } from "./docker-socket.ts";
 import { hostsFile, resolvFile, searchDomains } from "./etc-files.ts";
 import type { Host } from "./host.ts";
@@ -123,11 +123,16 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
   if (owner) record.state.joinedRun = runOf(owner);
   // a shared network has one name, as in Docker
   for (const name of volumesOf(config)) await host.volumes.attach(name);
+  const mounted = new Map<string, Image>();
+  for (const mount of config.mounts)
+    if (mount.type === "image")
+      mounted.set(mount.imageId, await host.images.get(mount.source, mount.imageId));
   const spec = toSpec(owner ? { ...config, hostname: owner.config.hostname } : config, {
     account,
     rootfs: mountPoint(host),
     hostPath: (path) => (isDockerSocketGone(path) ? socketPath(host.roots) : path),
     volumePath: (name) => host.volumes.path(name),
+    imageLayers: (mount) => layersOf(mount, mounted.get(mount.imageId)!),
     etc,
     networkNamespace: namespace,
     pidNamespace: pidNamespace(host, record),
@@ -180,6 +185,14 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
     cgroupView: host.cgroups.view,
   };
   return launch(request);
+}
+
+/** Throws NO_SUBPATH. */
+function layersOf({ source, target, subpath }: ImageMount, { layersDirectory, lower }: Image): SpecImage {
+  const directories = lower.map((name) => join(layersDirectory, name));
+  const kind = subpath === undefined ? "directory" : kindInLayers(directories, subpath);
+  if (kind === "file" || kind === "directory") return { layersDirectory, lower, isFile: kind === "file" };
+  throw new BayError("NO_SUBPATH", `the image ${source}, mounted at ${target}, has no ${subpath}`);
 }
 
 /** Begins to collect a container's output from its FIFOs. */
@@ -252,7 +265,7 @@ export function writeEtcFiles(host: Host, record: ContainerRecord): { target: st
     hosts: hostsFile({
       hostname: config.hostname,
       domainname: config.domainname,
-      addresses: endpoints.map(({ address }) => address),
+      addresses: endpoints.flatMap(addressesOf),
       extraHosts: config.extraHosts,
       hostGateway: gateway,
     }),

@@ -2,7 +2,7 @@
 import { type ContainerManager, LABELS } from "../container/index.ts";
 import { BayError, hasCode, messageOf } from "../errors.ts";
 import type { NetworkConfig } from "../network/index.ts";
-import { addressesOf, type Executor, type Step } from "../reconcile/index.ts";
+import { type Executor, furtherSubnets, reservedAddresses, type Step } from "../reconcile/index.ts";
 import type { Condition, Stack } from "../stack/index.ts";
 import type { VolumeConfig } from "../volume/index.ts";
 import { withFiles } from "./given-content.ts";
@@ -110,8 +110,8 @@ export function makeExecutor(
 
 function networkConfig(stack: Stack, name: string): NetworkConfig {
   const [key, network] = Object.entries(stack.networks).find(([, candidate]) => candidate.name === name)!;
-  const { internal, subnet, gateway, range, mtu } = network;
-  const reserved = addressesOf(network.reserved);
+  const { internal, ipv6, subnet, gateway, range, mtu } = network;
+  const reserved = reservedAddresses(network.reserved);
   const labels = { ...network.labels, [LABELS.stack]: stack.name, [LABELS.network]: key };
   return {
     name,
@@ -119,6 +119,8 @@ function networkConfig(stack: Stack, name: string): NetworkConfig {
     key,
     driver: "bridge",
     internal,
+    ipv6,
+    further: furtherSubnets(network),
     subnet,
     gateway,
     range,

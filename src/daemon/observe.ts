@@ -16,7 +16,7 @@ import {
 import { type ImageSource, inspectImage, staleReason } from "../image/index.ts";
 import { cgroupManager, decodeStatus, isAlive, readProgramState } from "../linux/index.ts";
 import { firewallIsIntact, type NetworkRecord, withLinks } from "../network/index.ts";
-import { type Actual, type ActualContainer, placeOf } from "../reconcile/index.ts";
+import { type Actual, type ActualContainer, mountedImages, placeOf } from "../reconcile/index.ts";
 import type { Roots } from "../roots.ts";
 import type { Stack, StackImage } from "../stack/index.ts";
 import type { StoreReader } from "../store/index.ts";
@@ -59,6 +59,8 @@ export function observe(
       mtu: config.mtu,
       gateway,
       range: config.range,
+      ipv6: config.ipv6,
+      further: config.further,
       reserved: config.reserved,
       labels: withoutOwn(config.labels),
       drift:
@@ -192,7 +194,8 @@ function observeImages(
   pinned: Readonly<Record<string, string>>,
 ): Actual["images"] {
   const images: Actual["images"] = {};
-  for (const { image } of Object.values(stack?.services ?? {})) {
+  const services = Object.values(stack?.services ?? {});
+  for (const image of services.flatMap((service) => [service.image, ...mountedImages(service)])) {
     if (!image || image in images) continue;
     const known = inspectImage(view.state, view.roots.root, image, pinned[image]);
     if (!known) continue;

@@ -3,7 +3,7 @@ export { fillVolume, workerFile } from "./confined.ts";
 export type { ContentStore, Descriptor } from "./content-store.ts";
 export { type ImageRecord, isUntagged } from "./image-records.ts";
 export { type Image, ImageStore, inspectImage, type PullOptions } from "./image-store.ts";
-export { isInLayers, readImageFile, resolveInLayers } from "./layer-lookup.ts";
+export { isInLayers, kindInLayers, readImageFile, resolveInLayers } from "./layer-lookup.ts";
 export { type ListedChange, runLayerTask } from "./layer-pool.ts";
 export { layerName } from "./layer-store.ts";
 export { DEFAULT_PATH, type ImageConfig, MEDIA, type RunConfig } from "./manifest.ts";

@@ -43,6 +43,11 @@ export function resolveInLayers(directories: readonly string[], path: string): s
   return at;
 }
 
+/** What stands at a path, with every symlink on it resolved; undefined where nothing does. */
+export function kindInLayers(directories: readonly string[], path: string): Standing["kind"] | undefined {
+  return standing(directories, resolveInLayers(directories, path))?.what.kind;
+}
+
 /** The text of a file of an image; undefined where there is none. */
 export function readImageFile(directories: readonly string[], path: string): string | undefined {
   const real = resolveInLayers(directories, path);

@@ -1,7 +1,7 @@
 /** Sockets bound by system calls, to be handed to Node by descriptor (socket(7), ip(7), ipv6(7)). */
 import { isIPv6 } from "node:net";
 import { close, syscall } from "./libc.ts";
-import { packIpv4 } from "./netlink/links.ts";
+import { packAddress } from "./netlink/links.ts";
 
 const AF_INET = 2;
 const AF_INET6 = 10;
@@ -18,28 +18,7 @@ function socketAddress(address: string, port: number): Buffer {
   const bytes = Buffer.alloc(isV6 ? 28 : 16);
   bytes.writeUInt16LE(isV6 ? AF_INET6 : AF_INET, 0);
   bytes.writeUInt16BE(port, 2);
-  if (isV6) packIpv6(address).copy(bytes, 8);
-  else packIpv4(address).copy(bytes, 4);
-  return bytes;
-}
-
-/** The sixteen bytes of an IPv6 address (RFC 4291, 2.2). */
-export function packIpv6(address: string): Buffer {
-  // an IPv4 address at its end is two groups
-  const text = address.replace(/%.*$/, "").replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, ...parts: string[]) => {
-    const [a, b, c, d] = parts.slice(0, 4).map(Number) as [number, number, number, number];
-    return `${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
-  });
-  const [head = "", tail] = text.split("::");
-  const groups = (part: string) =>
-    part === "" ? [] : part.split(":").map((group) => Number.parseInt(group, 16));
-  const [before, after] = [groups(head), groups(tail ?? "")];
-  const all =
-    tail === undefined ? before : [...before, ...Array(8 - before.length - after.length).fill(0), ...after];
-  const bytes = Buffer.alloc(16);
-  all.forEach((group: number, index: number) => {
-    bytes.writeUInt16BE(group, index * 2);
-  });
+  packAddress(address.replace(/%.*$/, "")).copy(bytes, isV6 ? 8 : 4);
   return bytes;
 }
 

@@ -38,7 +38,17 @@ export interface SpecMount {
   source?: string;
   /** bay's own: the part of the source that is mounted, which is resolved inside it. */
   subpath?: string;
+  /** bay's own: of the type `image`, which is mounted as its layers lie upon each other. */
+  image?: SpecImage;
   options?: string[];
+}
+
+export interface SpecImage {
+  layersDirectory: string;
+  /** Names in that directory, the topmost first. */
+  lower: readonly string[];
+  /** Whether the subpath is a file. */
+  isFile: boolean;
 }
 
 export interface SpecDeviceRule {

@@ -1,12 +1,13 @@
 /** The choice of subnets and addresses that nobody uses. */
+import { randomBytes } from "node:crypto";
 import { BayError } from "../errors.ts";
-import { formatSubnet, overlaps, type Subnet, size, toAddress, toNumber } from "../ipv4.ts";
+import { formatSubnet, hostRange, overlaps, parseSubnet, type Subnet, size, toAddress } from "../ip.ts";
 
 /** Docker's own default pools: 172.17 to 172.31 as /16, then 192.168 as /20. */
 function* pools(): Generator<Subnet> {
-  for (let second = 18; second <= 31; second++) yield { address: toNumber(`172.${second}.0.0`), prefix: 16 };
-  for (let third = 0; third < 256; third += 16) yield { address: toNumber(`192.168.${third}.0`), prefix: 20 };
-  for (let second = 64; second < 128; second++) yield { address: toNumber(`10.${second}.0.0`), prefix: 16 };
+  for (let second = 18; second <= 31; second++) yield parseSubnet(`172.${second}.0.0/16`);
+  for (let third = 0; third < 256; third += 16) yield parseSubnet(`192.168.${third}.0/20`);
+  for (let second = 64; second < 128; second++) yield parseSubnet(`10.${second}.0.0/16`);
 }
 
 /** The first pool that overlaps nothing in use. Throws NO_SUBNET. */
@@ -17,12 +18,18 @@ export function chooseSubnet(used: readonly Subnet[]): Subnet {
   });
 }
 
-/** The first free address of a subnet, or of a part of it, without the subnet's own and its last. Throws NO_ADDRESS. */
+/** A local IPv6 subnet that is nobody else's: its global ID is random (RFC 4193, 3.2). */
+export function chooseSubnet6(): Subnet {
+  const id = randomBytes(5).toString("hex");
+  return parseSubnet(`fd${id.slice(0, 2)}:${id.slice(2, 6)}:${id.slice(6)}::/64`);
+}
+
+/** The first free address of a subnet, or of a part of it. Throws NO_ADDRESS. */
 export function chooseAddress(subnet: Subnet, taken: ReadonlySet<string>, part: Subnet = subnet): string {
-  const first = Math.max(part.address, subnet.address + 1);
-  const end = Math.min(part.address + size(part), subnet.address + size(subnet) - 1);
-  for (let value = first; value < end; value++) {
-    const address = toAddress(value);
+  const { first, end } = hostRange(subnet);
+  const last = part.address + size(part);
+  for (let value = part.address > first ? part.address : first; value < end && value < last; value++) {
+    const address = toAddress(value, subnet.version);
     if (!taken.has(address)) return address;
   }
   throw new BayError(

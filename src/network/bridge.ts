@@ -1,9 +1,9 @@
 /** A stack's bridge on the host, and a container's veth pair to it. */
 import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { hasCode } from "../errors.ts";
-import { parseSubnet } from "../ipv4.ts";
+import { contains, parseSubnet, versionOf } from "../ip.ts";
 import { inNamespace, type Link, Links } from "../linux/index.ts";
-import type { Endpoint, NetworkRecord } from "./network.ts";
+import { type Endpoint, type NetworkRecord, type NetworkSubnet, subnetsOf } from "./network.ts";
 
 /** Runs calls on the host's network, or on that of a namespace. */
 export function withLinks<T>(action: (links: Links) => T, namespaceFile?: string): T {
@@ -16,16 +16,17 @@ export function withLinks<T>(action: (links: Links) => T, namespaceFile?: string
 }
 
 /**
- * Makes the bridge as it should be: there, up, with its address. Idempotent; true where something was missing.
+ * Makes the bridge as it should be: there, up, with its addresses. Idempotent; true where something was missing.
  * Without a list of all links only the bridge itself is looked at.
  */
 export function ensureBridge(network: NetworkRecord, links: Links, known?: readonly Link[]): boolean {
   let link = known ? known.find(({ name }) => name === network.bridge) : links.byName(network.bridge);
-  const hasAddress = () =>
-    links
-      .addresses()
-      .some(({ linkIndex, address }) => linkIndex === link!.index && address === network.gateway);
-  const isWhole = link?.isUp && (!known || hasAddress());
+  const subnets = subnetsOf(network);
+  const hasAddresses = () => {
+    const own = links.addresses().filter(({ linkIndex }) => linkIndex === link!.index);
+    return subnets.every(({ gateway }) => own.some(({ address }) => address === gateway));
+  };
+  const isWhole = link?.isUp && (!known || hasAddresses());
   if (isWhole) return false;
   if (!link) {
     links.addBridge(network.bridge, network.config.mtu, `bay network ${network.config.name}`);
@@ -33,12 +34,22 @@ export function ensureBridge(network: NetworkRecord, links: Links, known?: reado
   }
   const local = `/proc/sys/net/ipv4/conf/${network.bridge}/route_localnet`;
   if (readFileSync(local, "utf8").trim() !== "1") writeFileSync(local, "1");
-  // containers could announce themselves as the host's IPv6 router (CVE-2020-13401)
-  const noIpv6 = `/proc/sys/net/ipv6/conf/${network.bridge}/disable_ipv6`;
-  if (existsSync(noIpv6)) writeFileSync(noIpv6, "1");
-  links.addAddress(link.index, network.gateway, parseSubnet(network.subnet).prefix);
+  setIpv6(network.bridge, network.config.ipv6 ?? false);
+  for (const { subnet, gateway } of subnets)
+    links.addAddress(link.index, gateway, parseSubnet(subnet).prefix);
   links.setUp(link.index);
   return true;
+}
+
+/**
+ * Whether a link has IPv6; on none of bay's own, containers may announce themselves as a router (CVE-2020-13401). It is
+ * that of the network namespace that the thread is in.
+ */
+function setIpv6(link: string, isOn: boolean): void {
+  const folder = `/proc/sys/net/ipv6/conf/${link}`;
+  if (!existsSync(folder)) return; // a kernel without IPv6
+  writeFileSync(`${folder}/accept_ra`, "0");
+  writeFileSync(`${folder}/disable_ipv6`, isOn ? "0" : "1");
 }
 
 export function removeLink(name: string): void {
@@ -48,7 +59,7 @@ export function removeLink(name: string): void {
   });
 }
 
-/** Connects a namespace to a bridge: the veth pair, the address, and the default route where it is the first. */
+/** Connects a namespace to a bridge: the veth pair, the addresses, and the default routes where it is the first. */
 export function connectEndpoint(
   network: NetworkRecord,
   endpoint: Endpoint,
@@ -78,12 +89,33 @@ export function connectEndpoint(
     }
   });
   allowHairpin(endpoint.link);
+  inNamespace(namespaceFile, () => setIpv6(endpoint.interface, network.config.ipv6 ?? false));
+  const own = ownSubnets(network, endpoint);
   withLinks((inside) => {
     const link = inside.byName(endpoint.interface)!;
-    inside.addAddress(link.index, endpoint.address, parseSubnet(network.subnet).prefix);
+    for (const { address, subnet } of own) inside.addAddress(link.index, address, parseSubnet(subnet).prefix);
     inside.setUp(link.index);
-    if (isDefault) inside.addDefaultRoute(network.gateway);
+    // the network's other subnets are on the same link
+    for (const { subnet } of subnetsOf(network)) {
+      const { version, prefix } = parseSubnet(subnet);
+      const isOther = own.some(({ address }) => versionOf(address) === version);
+      if (isOther && !own.some((mine) => mine.subnet === subnet))
+        inside.addLinkRoute(link.index, subnet.split("/", 1)[0]!, prefix);
+    }
+    if (isDefault) for (const { gateway } of own) inside.addDefaultRoute(gateway);
   }, namespaceFile);
+}
+
+/** An endpoint's addresses, each with the subnet that it is of. */
+export function ownSubnets(
+  network: NetworkRecord,
+  { address, address6 }: Endpoint,
+): (NetworkSubnet & { address: string })[] {
+  const all = subnetsOf(network);
+  return [address, address6].flatMap((own) => {
+    const of = own && all.find(({ subnet }) => contains(parseSubnet(subnet), own));
+    return of ? [{ ...of, address: own }] : [];
+  });
 }
 
 /**
@@ -96,9 +128,11 @@ function allowHairpin(link: string): void {
   writeFileSync(`/sys/class/net/${link}/brport/hairpin_mode`, "1");
 }
 
-/** Sets a namespace's default route, in the place of another. */
-export function routeBy(gateway: string, namespaceFile: string): void {
-  withLinks((inside) => inside.addDefaultRoute(gateway), namespaceFile);
+/** Sets a namespace's default routes, in the place of others. */
+export function routeBy(gateways: readonly string[], namespaceFile: string): void {
+  withLinks((inside) => {
+    for (const gateway of gateways) inside.addDefaultRoute(gateway);
+  }, namespaceFile);
 }
 
 /** Brings the loopback of a fresh namespace up. */

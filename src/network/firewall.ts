@@ -1,18 +1,25 @@
 /** Keeps bay's table in the kernel equal to what it should be; changes of one moment share a transaction. */
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hasCode } from "../errors.ts";
+import type { Version } from "../ip.ts";
 import { nft } from "../linux/index.ts";
 import { replaceFile } from "../store/index.ts";
 import type { NetworkRecord, PublishedPort } from "./network.ts";
-import { emptying, renderRules, replacing, tableName } from "./rules.ts";
+import { emptying, type Family, hasIpv6, renderRules, replacing, tableName } from "./rules.ts";
 
-/** A hash of the table as the kernel lists it now; undefined where there is none. */
+/** A hash of the tables as the kernel lists them now; undefined where there is none of IPv4. */
 export function tableHash(tag: string): string | undefined {
+  const listed = listTable("ip", tag);
+  if (listed === undefined) return undefined;
+  return createHash("sha256")
+    .update(listed + (listTable("ip6", tag) ?? ""))
+    .digest("hex");
+}
+
+function listTable(family: Family, tag: string): string | undefined {
   try {
-    return createHash("sha256")
-      .update(nft(`list table ip ${tableName(tag)}`))
-      .digest("hex");
+    return nft(`list table ${family} ${tableName(tag)}`);
   } catch (error) {
     if (hasCode(error, "NFTABLES")) return undefined;
     throw error;
@@ -24,6 +31,8 @@ export class Firewall {
   #applied = "";
   /** The table is there, with the chains and sets that bay gave it. */
   #hasTable = false;
+  /** The same of IPv6, which few networks have. */
+  #hasTable6 = false;
   #hash: string | undefined;
 
   constructor(
@@ -55,16 +64,17 @@ export class Firewall {
     if (rules === this.#applied) return;
     rmSync(this.file, { force: true }); // until the new hash is known, nobody can say that the table was changed
     if (networks.length === 0) nft(replacing(this.tag));
-    else this.#change(rules);
+    else this.#change(rules, hasIpv6(networks));
     this.#applied = rules;
     this.#hasTable = networks.length > 0;
+    this.#hasTable6 = hasIpv6(networks);
     this.#hash = undefined;
   }
 
-  #change(rules: string): void {
-    if (this.#hasTable) {
+  #change(rules: string, isIpv6: boolean): void {
+    if (this.#hasTable && this.#hasTable6 === isIpv6) {
       try {
-        return void nft(emptying(this.tag) + rules);
+        return void nft(emptying(this.tag, isIpv6) + rules);
       } catch (error) {
         // somebody took the table or a part of it away
         if (!hasCode(error, "NFTABLES")) throw error;
@@ -102,10 +112,21 @@ export function firewallIsIntact(tag: string, file: string): boolean {
   }
 }
 
+const CONF = "/proc/sys/net/ipv6/conf";
+
 /** Forwarding is the host's switch; true where bay had to turn it on. */
-export function enableForwarding(): boolean {
-  const file = "/proc/sys/net/ipv4/ip_forward";
-  if (readFileSync(file, "utf8").trim() === "1") return false;
-  writeFileSync(file, "1");
-  return true;
+export function enableForwarding(versions: readonly Version[]): boolean {
+  const files = { 4: "/proc/sys/net/ipv4/ip_forward", 6: `${CONF}/all/forwarding` };
+  const off = versions.filter((version) => readFileSync(files[version], "utf8").trim() !== "1");
+  if (off.includes(6)) keepRouterAdvertisements();
+  for (const version of off) writeFileSync(files[version], "1");
+  return off.length > 0;
+}
+
+/** A host that forwards no longer listens to its own routers, unless it is told to (Documentation/networking/ip-sysctl). */
+function keepRouterAdvertisements(): void {
+  for (const link of readdirSync(CONF)) {
+    const file = `${CONF}/${link}/accept_ra`;
+    if (readFileSync(file, "utf8").trim() === "1") writeFileSync(file, "2");
+  }
 }

@@ -1,8 +1,16 @@
-export { withLinks } from "./bridge.ts";
+export { ownSubnets, withLinks } from "./bridge.ts";
 export { DNS_TTL_SECONDS, type NameView } from "./dns/answer.ts";
 export { DNS_ADDRESS } from "./dns/server.ts";
 export { firewallIsIntact, tableHash } from "./firewall.ts";
-export type { Endpoint, NetworkConfig, NetworkRecord, PublishedPort } from "./network.ts";
+export {
+  addressesOf,
+  type Endpoint,
+  type NetworkConfig,
+  type NetworkRecord,
+  type PublishedPort,
+  type SubnetConfig,
+  subnetsOf,
+} from "./network.ts";
 export {
   type ContainerEndpoint,
   type EndpointDirectory,

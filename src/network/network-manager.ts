@@ -3,17 +3,46 @@ import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { BayError } from "../errors.ts";
-import { contains, formatSubnet, isHostAddress, parseSubnet, type Subnet, toAddress } from "../ipv4.ts";
+import {
+  contains,
+  defaultGateway,
+  formatSubnet,
+  isHostAddress,
+  overlaps,
+  parseSubnet,
+  type Subnet,
+  toNumber,
+  type Version,
+  versionOf,
+} from "../ip.ts";
 import { createNamespace, isNamespace, removeNamespace } from "../linux/index.ts";
 import type { Roots } from "../roots.ts";
 import type { Store } from "../store/index.ts";
-import { chooseAddress, chooseSubnet, macFor } from "./address-pool.ts";
-import { connectEndpoint, ensureBridge, removeLink, routeBy, setLoopbackUp, withLinks } from "./bridge.ts";
+import { chooseAddress, chooseSubnet, chooseSubnet6, macFor } from "./address-pool.ts";
+import {
+  connectEndpoint,
+  ensureBridge,
+  ownSubnets,
+  removeLink,
+  routeBy,
+  setLoopbackUp,
+  withLinks,
+} from "./bridge.ts";
 import type { NameView } from "./dns/answer.ts";
 import { ContainerDns } from "./dns/server.ts";
 import { enableForwarding, Firewall } from "./firewall.ts";
 import { KeptSockets } from "./kept-sockets.ts";
-import type { Endpoint, NetworkConfig, NetworkRecord, PublishedPort, WantedEndpoint } from "./network.ts";
+import {
+  addressesOf,
+  type Endpoint,
+  type NetworkConfig,
+  type NetworkRecord,
+  type NetworkSubnet,
+  type PublishedPort,
+  type SubnetConfig,
+  subnetsOf,
+  type WantedEndpoint,
+} from "./network.ts";
 import { PortHolder } from "./port-holder.ts";
 
 const KEY = "network/";
@@ -95,28 +124,31 @@ export class NetworkManager {
   #draft(config: NetworkConfig, old?: NetworkRecord): NetworkRecord {
     const id = randomBytes(32).toString("hex");
     const others = this.list().filter((network) => network !== old);
-    const used = others.map(({ subnet }) => parseSubnet(subnet));
-    const subnet = config.subnet
-      ? checkSubnet(config, others)
-      : old
-        ? parseSubnet(old.subnet)
-        : chooseSubnet([...used, ...hostSubnets()]);
-    const record: NetworkRecord = {
+    const used = others.flatMap(subnetsOf).map(({ subnet }) => parseSubnet(subnet));
+    const wanted = (given: SubnetConfig, choose: () => Subnet): NetworkSubnet => {
+      const subnet = given.subnet ? checkSubnet(config.name, given.subnet, others) : choose();
+      return withGateway(subnet, given);
+    };
+    const { subnet, gateway } = wanted(config, () =>
+      old ? parseSubnet(old.subnet) : chooseSubnet([...used, ...hostSubnets()]),
+    );
+    const further = (config.further ?? []).map((given) => wanted(given, chooseSubnet6));
+    if (config.ipv6 && !further.some((each) => versionOf(each.subnet) === 6))
+      further.push(withGateway(ownSubnet6(old) ?? chooseSubnet6(), { gateway: undefined }));
+    return {
       id,
       createdAt: new Date().toISOString(),
       config,
-      subnet: formatSubnet(subnet),
-      gateway: config.gateway ?? toAddress(subnet.address + 1),
+      subnet,
+      gateway,
+      ...(further.length > 0 ? { further } : {}),
       bridge: `bay${this.roots.tag}-${id.slice(0, 6)}`,
     };
-    if (!contains(subnet, record.gateway))
-      throw new BayError("BAD_SUBNET", `the gateway ${record.gateway} is not in ${record.subnet}`);
-    return record;
   }
 
   async #bringUp(record: NetworkRecord): Promise<void> {
     withLinks((links) => ensureBridge(record, links));
-    enableForwarding();
+    enableForwarding(record.config.ipv6 ? [4, 6] : [4]);
     await this.firewall.sync();
   }
 
@@ -131,39 +163,52 @@ export class NetworkManager {
     await this.firewall.sync();
   }
 
-  /** Reserves an address on a network. `index` numbers the container's interfaces that have no name of their own. */
+  /** Reserves addresses on a network. `index` numbers the container's interfaces that have no name of their own. */
   allocate(
     name: string,
-    { ipv4: wanted, mac, aliases, interface: ownName, gatewayPriority }: WantedEndpoint,
+    { ipv4, ipv6, mac, aliases, interface: ownName, gatewayPriority }: WantedEndpoint,
     index: number,
     freed: ReadonlySet<string> = new Set(),
   ): Endpoint {
     const network = this.#require(name);
-    const subnet = parseSubnet(network.subnet);
-    const { range, reserved = [] } = network.config;
-    const taken = new Set([network.gateway, ...reserved]);
-    for (const { endpoint } of this.directory.endpoints())
-      if (endpoint.network === name && !freed.has(endpoint.address)) taken.add(endpoint.address);
-    if (wanted !== undefined) {
-      if (!isHostAddress(subnet, wanted))
-        throw new BayError(
-          "BAD_ADDRESS",
-          `${wanted} is no address for a container in ${network.subnet}, the subnet of ${name}`,
-        );
-      if (taken.has(wanted)) throw new BayError("ADDRESS_TAKEN", `${wanted} is taken on the network ${name}`);
-    }
-    const address =
-      wanted ?? chooseAddress(subnet, taken, range === undefined ? undefined : parseSubnet(range));
+    const address = this.#allocateOf(network, 4, ipv4, freed);
+    const address6 = network.config.ipv6 || ipv6 ? this.#allocateOf(network, 6, ipv6, freed) : undefined;
     return {
       network: name,
       networkId: network.id,
       address,
+      ...(address6 === undefined ? {} : { address6 }),
       mac: mac ?? macFor(address),
       link: `ve${this.roots.tag}${randomBytes(4).toString("hex")}`,
       interface: ownName ?? `eth${index}`,
       aliases,
       ...(gatewayPriority === undefined ? {} : { gatewayPriority }),
     };
+  }
+
+  /** The address that is wanted, or one that is free in the first subnet that has one. Throws BAD_ADDRESS, ADDRESS_TAKEN, NO_ADDRESS. */
+  #allocateOf(
+    network: NetworkRecord,
+    version: Version,
+    wanted: string | undefined,
+    freed: ReadonlySet<string>,
+  ): string {
+    const { name } = network.config;
+    const subnets = subnetsOf(network).filter(({ subnet }) => versionOf(subnet) === version);
+    const taken = new Set(subnets.flatMap(({ gateway, reserved = [] }) => [gateway, ...reserved]));
+    for (const { endpoint } of this.directory.endpoints())
+      if (endpoint.network === name)
+        for (const address of addressesOf(endpoint)) if (!freed.has(address)) taken.add(address);
+    if (wanted === undefined) return firstFree(subnets, taken);
+    if (!subnets.some(({ subnet }) => isHostAddress(parseSubnet(subnet), wanted))) {
+      const all = subnets.map(({ subnet }) => subnet).join(" and ");
+      throw new BayError(
+        "BAD_ADDRESS",
+        `${wanted} is no address for a container in ${all || "any IPv6 subnet"}${all && `, the subnet${subnets.length > 1 ? "s" : ""}`} of ${name}`,
+      );
+    }
+    if (taken.has(wanted)) throw new BayError("ADDRESS_TAKEN", `${wanted} is taken on the network ${name}`);
+    return wanted;
   }
 
   namespaceFile(container: string): string {
@@ -206,7 +251,9 @@ export class NetworkManager {
   /** Sends what leaves a running container by the network that it is to leave by. */
   setDefaultRoute(container: string, endpoints: readonly Endpoint[]): void {
     const outward = this.#outward(endpoints);
-    if (outward) routeBy(this.#require(outward.network).gateway, this.namespaceFile(container));
+    if (!outward) return;
+    const gateways = ownSubnets(this.#require(outward.network), outward).map(({ gateway }) => gateway);
+    routeBy(gateways, this.namespaceFile(container));
   }
 
   #reconnect(container: string, endpoint: Endpoint, all: readonly Endpoint[]): void {
@@ -285,34 +332,56 @@ export class NetworkManager {
   }
 }
 
-/** The subnet that a network asks for. Throws BAD_SUBNET where another network has a part of it. */
-function checkSubnet(config: NetworkConfig, others: readonly NetworkRecord[]): Subnet {
-  const subnet = parseSubnet(config.subnet!);
-  const clash = others.find((other) => {
-    const theirs = parseSubnet(other.subnet);
-    return contains(theirs, toAddress(subnet.address)) || contains(subnet, toAddress(theirs.address));
-  });
-  if (clash) {
-    throw new BayError(
-      "BAD_SUBNET",
-      `network ${config.name}: ${config.subnet} overlaps ${clash.subnet} of ${clash.config.name}`,
-    );
+/** Throws BAD_SUBNET where the gateway is not in the subnet. */
+function withGateway(
+  subnet: Subnet,
+  { gateway = defaultGateway(subnet), range, reserved }: Omit<SubnetConfig, "subnet">,
+): NetworkSubnet {
+  const text = formatSubnet(subnet);
+  if (!contains(subnet, gateway))
+    throw new BayError("BAD_SUBNET", `the gateway ${gateway} is not in ${text}`);
+  return { subnet: text, gateway, ...(range ? { range } : {}), ...(reserved ? { reserved } : {}) };
+}
+
+/** The IPv6 subnet that was chosen for a network, and stays its own. */
+function ownSubnet6(network: NetworkRecord | undefined): Subnet | undefined {
+  const known = network?.further?.find(({ subnet }) => versionOf(subnet) === 6);
+  return known && parseSubnet(known.subnet);
+}
+
+/** Throws NO_ADDRESS. */
+function firstFree(subnets: readonly NetworkSubnet[], taken: ReadonlySet<string>): string {
+  for (const [index, { subnet, range }] of subnets.entries()) {
+    try {
+      return chooseAddress(parseSubnet(subnet), taken, range === undefined ? undefined : parseSubnet(range));
+    } catch (error) {
+      if (index === subnets.length - 1) throw error;
+    }
+  }
+  throw new BayError("NO_ADDRESS", "the network has no subnet of this version");
+}
+
+/** A subnet that a network asks for. Throws BAD_SUBNET where another network has a part of it. */
+function checkSubnet(name: string, text: string, others: readonly NetworkRecord[]): Subnet {
+  const subnet = parseSubnet(text);
+  for (const other of others) {
+    const clash = subnetsOf(other).find((theirs) => overlaps(parseSubnet(theirs.subnet), subnet));
+    if (!clash) continue;
+    const message = `network ${name}: ${text} overlaps ${clash.subnet} of ${other.config.name}`;
+    throw new BayError("BAD_SUBNET", message);
   }
   return subnet;
 }
 
-/** Subnets that the host has routes to. */
+/** IPv4 subnets that the host has routes to. */
 function hostSubnets(): Subnet[] {
   return withLinks((links) =>
-    links
-      .routes()
-      .filter(({ prefix }) => prefix > 0)
-      .map(({ destination, prefix }) => ({ address: parseRoute(destination), prefix })),
+    links.routes().flatMap(({ destination, prefix }) => {
+      const version = versionOf(destination);
+      return prefix > 0 && version === 4 ? [{ version, address: toNumber(destination), prefix }] : [];
+    }),
   );
 }
-
-const parseRoute = (destination: string) =>
-  destination.split(".").reduce((value, part) => value * 256 + Number(part), 0);
 
 /** The host's DNS servers (resolv.conf(5)). */
 export function hostNameServers(): string[] {

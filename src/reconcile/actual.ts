@@ -1,6 +1,7 @@
 /** What the host has, as plain data: the input of the planner beside the stack. */
 import type { ContainerConfig, HealthStatus, Status } from "../container/index.ts";
 import type { ImageConfig } from "../image/index.ts";
+import type { SubnetConfig } from "../network/index.ts";
 
 export interface ActualContainer {
   id: string;
@@ -39,6 +40,9 @@ export interface ActualNetwork {
   gateway: string;
   range?: string | undefined;
   reserved?: readonly string[] | undefined;
+  ipv6?: boolean | undefined;
+  /** More subnets, as they were asked for. */
+  further?: readonly SubnetConfig[] | undefined;
   /** The user's own. */
   labels: Record<string, string>;
   drift: string[];

@@ -78,9 +78,9 @@ const FIELDS: Field[] = [
     live: true,
     parts: ({ networks }) =>
       Object.fromEntries(
-        networks.map(({ network, aliases, ipv4, mac, interface: name, gatewayPriority }) => [
+        networks.map(({ network, aliases, ipv4, ipv6, mac, interface: name, gatewayPriority }) => [
           network,
-          [ipv4, mac, name, gatewayPriority && `gw_priority ${gatewayPriority}`, ...aliases]
+          [ipv4, ipv6, mac, name, gatewayPriority && `gw_priority ${gatewayPriority}`, ...aliases]
             .filter(Boolean)
             .join(" "),
         ]),
@@ -255,9 +255,10 @@ function showMount(mount: ContainerConfig["mounts"][number]): string {
   if (mount.type === "tmpfs") return ["tmpfs", ...mount.options].join(" ");
   const source = mount.source || "(anonymous)";
   const options = [
-    mount.readOnly ? "ro" : "",
+    mount.type !== "image" && mount.readOnly ? "ro" : "",
     mount.type === "volume" && mount.noCopy ? "nocopy" : "",
-    mount.type === "volume" && mount.subpath ? `subpath ${mount.subpath}` : "",
+    mount.type === "image" ? shortDigest(mount.imageId) : "",
+    mount.type !== "bind" && mount.subpath ? `subpath ${mount.subpath}` : "",
     mount.type === "volume" && mount.device ? `at ${mount.device}` : "",
     mount.type === "bind" && !mount.recursive ? "non-recursive" : "",
     mount.type === "bind" && mount.propagation ? mount.propagation : "",

@@ -14,6 +14,8 @@ export function desiredConfig(
   service: Service,
   number: number,
   image: { id: string; config: ImageConfig },
+  /** The images that it mounts, by name. */
+  mounted: Readonly<Record<string, { id: string }>> = {},
 ): ContainerConfig {
   const own = image.config.config ?? {};
   const entrypoint = service.entrypoint ?? own.Entrypoint ?? [];
@@ -39,7 +41,7 @@ export function desiredConfig(
     groups: service.groups,
     hostname: service.hostname ?? "",
     domainname: service.domainname,
-    mounts: desiredMounts(stack, service, Object.keys(own.Volumes ?? {})),
+    mounts: desiredMounts(stack, service, Object.keys(own.Volumes ?? {}), mounted),
     ...desiredFiles(stack, service),
     ...(Object.keys(service.externalLinks).length > 0 ? { externalLinks: service.externalLinks } : {}),
     ports: service.ports.map(({ hostAddress, hostPort, hostPortEnd, containerPort, protocol }) => ({
@@ -163,18 +165,24 @@ function desiredMounts(
   stack: Stack,
   service: Service,
   imageVolumes: readonly string[],
+  images: Readonly<Record<string, { id: string }>>,
 ): ContainerConfig["mounts"] {
-  const mounts: ContainerConfig["mounts"] = service.mounts.map((mount) =>
-    mount.type === "volume" && mount.source !== ""
-      ? { ...mount, source: stack.volumes[mount.source]!.name, ...deviceOf(stack, mount.source) }
-      : mount,
-  );
+  const mounts = service.mounts.map((mount): ContainerConfig["mounts"][number] => {
+    if (mount.type === "image") return { ...mount, imageId: images[mount.source]?.id ?? "" };
+    if (mount.type !== "volume" || mount.source === "") return mount;
+    return { ...mount, source: stack.volumes[mount.source]!.name, ...deviceOf(stack, mount.source) };
+  });
   for (const target of imageVolumes) {
     if (mounts.some((mount) => mount.target === target)) continue;
     mounts.push({ type: "volume", source: "", target, readOnly: false, noCopy: false });
   }
   return mounts;
 }
+
+/** The images that a service mounts. */
+export const mountedImages = ({ mounts }: Service): string[] => [
+  ...new Set(mounts.flatMap((mount) => (mount.type === "image" ? [mount.source] : []))),
+];
 
 /** Where a volume is that bay does not keep itself: a folder, or `TYPE DEVICE (OPTIONS)`. */
 function deviceOf(stack: Stack, volume: string): { device?: string } {

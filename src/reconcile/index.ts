@@ -2,14 +2,14 @@
 export type * from "./actual.ts";
 export { applyPlan, type Executor, type Progress, type Say } from "./apply.ts";
 export { showBytes } from "./compare.ts";
-export { containerName, desiredConfig } from "./desired.ts";
+export { containerName, desiredConfig, mountedImages } from "./desired.ts";
 export {
   inDependencyOrder,
   makePlan,
   PLAN_DEFAULTS,
   type PlanOptions,
 } from "./plan.ts";
-export { addressesOf, placeOf } from "./plan-base.ts";
+export { furtherSubnets, placeOf, reservedAddresses } from "./plan-base.ts";
 export { type DownOptions, makeDownPlan } from "./plan-down.ts";
 export { printPlan, reasonText, SIGNS, summary } from "./print.ts";
 export type { Interruption, Plan, Rollout, Step } from "./step.ts";

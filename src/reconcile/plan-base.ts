@@ -1,5 +1,6 @@
 /** The part of a plan that containers rest on: networks and volumes. Pure. */
 import { BayError } from "../errors.ts";
+import type { SubnetConfig } from "../network/index.ts";
 import type { Service, Stack, StackNetwork, StackVolume } from "../stack/index.ts";
 import type { Actual, ActualNetwork } from "./actual.ts";
 import { type AddStep, changeOf, type Reason, say } from "./step.ts";
@@ -45,8 +46,10 @@ function networkChanges(key: string, known: ActualNetwork, wanted: StackNetwork)
   const fields: [string, unknown, unknown][] = [
     ["internal", known.internal, wanted.internal],
     ["driver_opts.mtu", known.mtu, wanted.mtu],
+    ["enable_ipv6", known.ipv6 || undefined, wanted.ipv6],
+    ["ipam.config", showSubnets(known.further), showSubnets(furtherSubnets(wanted))],
     ["ipam.ip_range", known.range, wanted.range],
-    ["ipam.aux_addresses", listed(known.reserved), listed(addressesOf(wanted.reserved))],
+    ["ipam.aux_addresses", listed(known.reserved), listed(reservedAddresses(wanted.reserved))],
   ];
   if (wanted.subnet) fields.push(["ipam.subnet", known.subnet, wanted.subnet]);
   if (wanted.gateway) fields.push(["ipam.gateway", known.gateway, wanted.gateway]);
@@ -56,7 +59,29 @@ function networkChanges(key: string, known: ActualNetwork, wanted: StackNetwork)
 }
 
 /** Their names are for people. */
-export const addressesOf = (reserved: StackNetwork["reserved"]) => reserved && Object.values(reserved).sort();
+export const reservedAddresses = (reserved: StackNetwork["reserved"]) =>
+  reserved && Object.values(reserved).sort();
+
+/** Subnets beside the first, as a network's record has them. */
+export const furtherSubnets = ({ further }: Pick<StackNetwork, "further">): SubnetConfig[] | undefined =>
+  further?.map(({ reserved, ...rest }) => ({
+    ...rest,
+    ...(reserved ? { reserved: reservedAddresses(reserved) } : {}),
+  }));
+
+const showSubnets = (subnets: readonly SubnetConfig[] = []) =>
+  subnets
+    .map(({ subnet, gateway, range, reserved = [] }) =>
+      [
+        subnet,
+        gateway && `gateway ${gateway}`,
+        range && `ip_range ${range}`,
+        ...reserved.map((address) => `without ${address}`),
+      ]
+        .filter(Boolean)
+        .join(" "),
+    )
+    .join(", ") || undefined;
 
 const listed = (addresses: readonly string[] = []) => addresses.join(" ") || undefined;
 

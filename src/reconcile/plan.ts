@@ -17,7 +17,7 @@ import {
 } from "../stack/index.ts";
 import type { Actual, ActualContainer, ActualImage } from "./actual.ts";
 import { compareConfigs } from "./compare.ts";
-import { containerName, desiredConfig } from "./desired.ts";
+import { containerName, desiredConfig, mountedImages } from "./desired.ts";
 import { planNetworks, planVolumes } from "./plan-base.ts";
 import { Groups, interruptionOf, replacement } from "./rollout.ts";
 import { type AddStep, changeOf, type Plan, type Reason, type Step, say } from "./step.ts";
@@ -78,7 +78,10 @@ class Planner {
     const selected = this.#selectServices();
     this.#checkCpus(selected);
     this.#noteSockets(selected);
-    for (const service of selected) this.#planImage(service);
+    for (const service of selected) {
+      this.#planImage(service);
+      for (const image of mountedImages(service)) this.#planMounted(service, image);
+    }
     const networks = planNetworks(this.stack, this.actual, selected, this.#leaving(), this.#add);
     this.#networkChanges = networks.replaced;
     const base = [...networks.steps, ...planVolumes(this.stack, this.actual, selected, this.#add)];
@@ -158,6 +161,12 @@ class Planner {
       this.#imageSteps.set(image, this.#add({ kind: "image.make", name: image, reasons: [say(reason)] }));
   }
 
+  /** An image that a service mounts is made as that of a service that runs it. */
+  #planMounted(service: Service, image: string): void {
+    const builder = Object.values(this.stack.services).find((other) => other.image === image && other.build);
+    this.#planImage(builder ?? { ...service, image, build: undefined });
+  }
+
   /** Where the image is missing, its build would give another, or it is asked for: one whose steps are known is quick. */
   #planBuild({ name: service, image, pullPolicy }: Service, known: ActualImage | undefined): void {
     const { build } = this.options;
@@ -215,8 +224,7 @@ class Planner {
     const dependencies = dependenciesOf(service);
     const after = [...base, ...stepsOf(dependencies.filter((name) => !isOptional(name)))];
     const afterEnd = stepsOf(dependencies.filter(isOptional));
-    const imageStep = this.#imageSteps.get(service.image);
-    if (imageStep) after.push(imageStep);
+    after.push(...this.#imageStepsOf(service).map(({ step }) => step));
     const kept = own.slice(0, replicas);
     const numbers = freeNumbers(
       kept.map(({ number }) => number),
@@ -238,8 +246,18 @@ class Planner {
 
   /** The config, or undefined while the image is not made: it is known only then. */
   #config(service: Service, number: number): ContainerConfig | undefined {
-    const image = this.actual.images[service.image];
-    return image ? desiredConfig(this.stack, service, number, image) : undefined;
+    const { images } = this.actual;
+    const image = images[service.image];
+    if (!image || mountedImages(service).some((name) => !images[name])) return undefined;
+    return desiredConfig(this.stack, service, number, image, images);
+  }
+
+  /** The steps that make the images that a service runs and mounts. */
+  #imageStepsOf(service: Service): { image: string; step: string }[] {
+    return [service.image, ...mountedImages(service)].flatMap((image) => {
+      const step = this.#imageSteps.get(image);
+      return step ? [{ image, step }] : [];
+    });
   }
 
   #planNew(service: Service, number: number, { after, afterEnd, waits }: Before): string {
@@ -293,8 +311,8 @@ class Planner {
     // those that it depends on stay as they are
     const isForced = forceRecreate && (services.length === 0 || services.includes(service.name));
     if (isForced) reasons.push(say("--force-recreate"));
-    const imageStep = this.#imageSteps.get(service.image);
-    if (imageStep && !this.options.noRecreate) reasons.push(say(`the image ${service.image} is made anew`));
+    const remade = this.options.noRecreate ? [] : this.#imageStepsOf(service);
+    reasons.push(...remade.map(({ image }) => say(`the image ${image} is made anew`)));
     const replacedOwners = ownersOf(service).filter((owner) => this.#replaced.has(owner));
     for (const owner of replacedOwners)
       reasons.push(say(`shares the ${sharedPart(service, owner)} of ${owner}, which is replaced`));
@@ -305,7 +323,7 @@ class Planner {
       networkReasons.length > 0 ||
       changes.some(({ live }) => !live) ||
       isForced ||
-      (imageStep && !this.options.noRecreate) ||
+      remade.length > 0 ||
       replacedOwners.length > 0;
     if (mustReplace) {
       this.#replaced.add(service.name);

@@ -15,6 +15,7 @@ import type {
   StackBuild,
   StackImage,
   StackNetwork,
+  StackSubnet,
   StackVolume,
   UpdatePolicy,
 } from "./stack.ts";
@@ -58,11 +59,12 @@ function composeService(service: Service): Mapping {
     expose: service.expose,
     network_mode: isBridged ? undefined : service.networkMode,
     networks: isBridged
-      ? mapped(service.networks, ({ aliases, ipv4, mac, interface: name, gatewayPriority }) =>
+      ? mapped(service.networks, ({ aliases, ipv4, ipv6, mac, interface: name, gatewayPriority }) =>
           orNull(
             filled({
               aliases,
               ipv4_address: ipv4,
+              ipv6_address: ipv6,
               mac_address: mac,
               interface_name: name,
               gw_priority: gatewayPriority,
@@ -201,6 +203,7 @@ function composeMount(mount: ServiceMount): Mapping[] {
   if (mount.type === "tmpfs") return [];
   const { type, source, target, readOnly } = mount;
   const common = { type, source: source || undefined, target, read_only: readOnly || undefined };
+  if (mount.type === "image") return [filled({ ...common, image: filled({ subpath: mount.subpath }) })];
   if (mount.type === "volume")
     return [
       filled({ ...common, volume: filled({ nocopy: mount.noCopy || undefined, subpath: mount.subpath }) }),
@@ -266,19 +269,21 @@ function composeHealthcheck({ test, retries, ...times }: Healthcheck): Mapping {
 }
 
 function composeNetwork(network: StackNetwork): Mapping {
-  const { name, external, internal, subnet, gateway, range, reserved, mtu, labels } = network;
+  const { name, external, internal, ipv6, subnet, gateway, further = [], mtu, labels } = network;
+  const subnets = subnet || gateway ? [network, ...further] : further;
   return filled({
     name,
     external: external || undefined,
     internal: internal || undefined,
-    ipam:
-      subnet || gateway
-        ? { config: [filled({ subnet, gateway, ip_range: range, aux_addresses: reserved })] }
-        : undefined,
+    enable_ipv6: ipv6,
+    ipam: subnets.length > 0 ? { config: subnets.map(composeSubnet) } : undefined,
     driver_opts: mtu === undefined ? undefined : { mtu: String(mtu) },
     labels,
   });
 }
+
+const composeSubnet = ({ subnet, gateway, range, reserved }: StackSubnet) =>
+  filled({ subnet, gateway, ip_range: range, aux_addresses: reserved });
 
 function composeVolume({ name, external, device, mount, labels }: StackVolume): Mapping {
   const mounted = mount && filled({ type: mount.type, o: mount.options || undefined, device: mount.device });

@@ -1,12 +1,20 @@
 /** What services refer to: networks, volumes, other services, ports; each must be there, and none twice. */
 
 import { nearest } from "../diagnostics.ts";
-import { formatSubnet, isHostAddress, isIpv4, isSubnet, overlaps, parseSubnet, toAddress } from "../ipv4.ts";
+import {
+  defaultGateway,
+  isHostAddress,
+  isSubnet,
+  overlaps,
+  parseSubnet,
+  type Subnet,
+  versionOf,
+} from "../ip.ts";
 import { type HostPort, portsOverlap } from "../published-ports.ts";
 import type { ReportAt } from "./check.ts";
 import { startFirstKeys } from "./read-update.ts";
 import type { FileInput } from "./schema.ts";
-import type { Service, Stack } from "./stack.ts";
+import type { Service, Stack, StackNetwork } from "./stack.ts";
 import { readVolumesFrom } from "./volumes-from.ts";
 
 /** Of a name that is near enough, before what else can be done. */
@@ -147,31 +155,71 @@ type Bad = (path: (string | number)[], message: string, hint?: string) => void;
 
 /** Fixed addresses: each in its subnet, and nobody's but one container's; and subnets that share nothing. */
 function checkAddresses(stack: Stack, bad: Bad): void {
-  const subnets = Object.entries(stack.networks).flatMap(([key, { subnet }]) =>
-    subnet && isSubnet(subnet) ? [{ key, subnet: parseSubnet(subnet) }] : [],
-  );
+  const subnets = Object.entries(stack.networks).flatMap(([key, network]) => ownSubnets(key, network));
   for (const [index, { key, subnet }] of subnets.entries()) {
     const other = subnets.slice(0, index).find((before) => overlaps(before.subnet, subnet));
-    if (other) bad(["networks", key, "ipam"], `the subnets of the networks ${other.key} and ${key} overlap`);
+    if (!other) continue;
+    const whose =
+      other.key === key
+        ? `two subnets of the network ${key}`
+        : `the subnets of the networks ${other.key} and ${key}`;
+    bad(["networks", key, "ipam"], `${whose} overlap`);
   }
   const taken = new Map<string, string>();
   for (const [name, service] of Object.entries(stack.services))
-    for (const [key, { ipv4 }] of Object.entries(service.networks)) {
-      if (ipv4 === undefined || !isIpv4(ipv4)) continue;
-      const place = ["services", name, "networks", key, "ipv4_address"];
-      const network = stack.networks[key];
-      const subnet = subnets.find((candidate) => candidate.key === key)?.subnet;
-      const owner = taken.get(`${key} ${ipv4}`);
-      if (network && !network.external && !subnet)
-        bad(place, `the network ${key} has no subnet of its own`, "give it one under ipam:");
-      if (subnet && !isHostAddress(subnet, ipv4))
-        bad(place, `${ipv4} is no address for a container in ${formatSubnet(subnet)}`);
-      else if (subnet && ipv4 === (network?.gateway ?? toAddress(subnet.address + 1)))
-        bad(place, `${ipv4} is the gateway of the network ${key}`);
-      if (service.replicas > 1) bad(place, `a fixed address allows one container, not ${service.replicas}`);
-      if (owner !== undefined && service.profiles.length === 0) bad(place, `${ipv4} is ${owner}'s too`);
-      taken.set(`${key} ${ipv4}`, name);
+    for (const [key, { ipv4, ipv6 }] of Object.entries(service.networks)) {
+      const own = subnets.filter((candidate) => candidate.key === key);
+      for (const [address, field] of [
+        [ipv4, "ipv4_address"],
+        [ipv6, "ipv6_address"],
+      ] as const) {
+        if (address === undefined || versionOf(address) !== (field === "ipv4_address" ? 4 : 6)) continue;
+        const place = ["services", name, "networks", key, field];
+        checkAddress(address, stack.networks[key], key, own, (message, hint) => bad(place, message, hint));
+        const owner = taken.get(`${key} ${address}`);
+        if (service.replicas > 1) bad(place, `a fixed address allows one container, not ${service.replicas}`);
+        if (owner !== undefined && service.profiles.length === 0) bad(place, `${address} is ${owner}'s too`);
+        taken.set(`${key} ${address}`, name);
+      }
     }
+}
+
+interface OwnSubnet {
+  key: string;
+  subnet: Subnet;
+  text: string;
+  gateway: string;
+}
+
+const ownSubnets = (key: string, network: StackNetwork): OwnSubnet[] =>
+  [network, ...(network.further ?? [])].flatMap(({ subnet: text, gateway }) => {
+    if (!text || !isSubnet(text)) return [];
+    const subnet = parseSubnet(text);
+    return [{ key, subnet, text, gateway: gateway ?? defaultGateway(subnet) }];
+  });
+
+/** Whether a network has an address to give to one container. */
+function checkAddress(
+  address: string,
+  network: StackNetwork | undefined,
+  key: string,
+  subnets: readonly OwnSubnet[],
+  bad: (message: string, hint?: string) => void,
+): void {
+  if (!network || network.external) return;
+  const version = versionOf(address)!;
+  const alike = subnets.filter(({ subnet }) => subnet.version === version);
+  const all = alike.map(({ text }) => text).join(" and ");
+  if (version === 6 && !network.ipv6) bad(`the network ${key} has no IPv6`, "give it enable_ipv6: true");
+  else if (alike.length === 0)
+    bad(
+      `the network ${key} has no ${version === 6 ? "IPv6 " : ""}subnet of its own`,
+      "give it one under ipam:",
+    );
+  else if (!alike.some(({ subnet }) => isHostAddress(subnet, address)))
+    bad(`${address} is no address for a container in ${all}`);
+  else if (alike.some(({ gateway }) => gateway === address))
+    bad(`${address} is the gateway of the network ${key}`);
 }
 
 function checkNames(stack: Stack, bad: Bad): void {

@@ -2,6 +2,7 @@
 import { isIP, isIPv4 } from "node:net";
 import { posix } from "node:path";
 import { capabilityName } from "../capabilities.ts";
+import { versionOf } from "../ip.ts";
 import { HOST_NAME } from "./read-network.ts";
 import type { ServiceReader } from "./service-reader.ts";
 import type { Service } from "./stack.ts";
@@ -64,7 +65,7 @@ export function checkValues(reader: ServiceReader, service: Service): void {
     check(isIP(address) > 0, ["dns", index], `${JSON.stringify(address)} is no IP address`);
   });
   const names = Object.values(service.networks).map((network) => network.interface);
-  for (const [key, { ipv4, aliases, mac, interface: name }] of Object.entries(service.networks)) {
+  for (const [key, { ipv4, ipv6, aliases, mac, interface: name }] of Object.entries(service.networks)) {
     check(
       mac === undefined || /^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/.test(mac),
       reader.input.mac_address === undefined ? ["networks", key, "mac_address"] : ["mac_address"],
@@ -79,6 +80,11 @@ export function checkValues(reader: ServiceReader, service: Service): void {
       ipv4 === undefined || isIPv4(ipv4),
       ["networks", key, "ipv4_address"],
       `${JSON.stringify(ipv4)} is no IPv4 address`,
+    );
+    check(
+      ipv6 === undefined || versionOf(ipv6) === 6,
+      ["networks", key, "ipv6_address"],
+      `${JSON.stringify(ipv6)} is no IPv6 address`,
     );
     for (const alias of aliases)
       check(HOST_NAME.test(alias), ["networks", key, "aliases"], `${JSON.stringify(alias)} is no host name`);

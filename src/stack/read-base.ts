@@ -1,11 +1,11 @@
 /** The stack's own networks and volumes: their names on the host, addresses, and where a volume's files are. */
-import { isIPv4 } from "node:net";
 import { isAbsolute } from "node:path";
-import { contains, isSubnet, parseSubnet } from "../ipv4.ts";
+import { contains, defaultGateway, formatSubnet, isSubnet, parseSubnet, versionOf } from "../ip.ts";
 import type { ReportAt } from "./check.ts";
+import { plainAddress } from "./read-network.ts";
 import type { FileInput } from "./schema.ts";
 import { textMap, truth } from "./service-reader.ts";
-import type { StackNetwork, StackVolume } from "./stack.ts";
+import type { StackNetwork, StackSubnet, StackVolume } from "./stack.ts";
 
 type Report = (path: (string | number)[], message: string) => void;
 
@@ -57,7 +57,7 @@ export function readNetworks(
       {
         ...readExternal(network?.external, network?.name, key, stack),
         internal: truth(network?.internal),
-        ...readAddresses(network?.ipam?.config?.[0] ?? {}, bad),
+        ...readSubnets(network ?? {}, key, bad, report),
         mtu: mtu === undefined || mtu === null ? undefined : Number(mtu),
         labels: textMap(network?.labels),
       } satisfies StackNetwork,
@@ -75,31 +75,55 @@ export function readNetworks(
   return { default: plain, ...Object.fromEntries(declared) };
 }
 
-type Addresses = NonNullable<
-  NonNullable<NonNullable<NonNullable<FileInput["networks"]>[string]>["ipam"]>["config"]
->[number];
+type NetworkInput = NonNullable<NonNullable<FileInput["networks"]>[string]>;
+type Addresses = NonNullable<NonNullable<NetworkInput["ipam"]>["config"]>[number];
 
-function readAddresses(
-  { subnet, gateway, ip_range: range, aux_addresses: reserved }: Addresses,
+/** The subnets under ipam: the first of IPv4 is the network's own, which bay may choose. */
+function readSubnets(
+  { enable_ipv6, ipam }: NetworkInput,
+  key: string,
   bad: Report,
-): Pick<StackNetwork, "subnet" | "gateway" | "range" | "reserved"> {
-  const at = (field: string) => ["ipam", "config", 0, field];
+  report: ReportAt,
+): StackSubnet & Pick<StackNetwork, "ipv6" | "further"> {
+  const ipv6 = truth(enable_ipv6);
+  const all = (ipam?.config ?? []).map((given, index) => readAddresses(given, index, bad));
+  const isOfIpv6 = ({ subnet, gateway }: StackSubnet) => versionOf(subnet ?? gateway ?? "") === 6;
+  const own = all.find((each) => !isOfIpv6(each)) ?? { subnet: undefined, gateway: undefined };
+  const further = all.filter((each) => each !== own && (ipv6 || !isOfIpv6(each)));
+  for (const [index, each] of all.entries()) {
+    if (each.subnet === undefined && each !== own) bad(["ipam", "config", index], "needs a subnet");
+    if (ipv6 || !isOfIpv6(each)) continue;
+    const message = `networks.${key}: the subnet ${each.subnet} is not used, as enable_ipv6 is not true`;
+    report(["networks", key, "ipam", "config", index], { severity: "warning", code: "NO_EFFECT", message });
+  }
+  return { ...own, ...(ipv6 ? { ipv6 } : {}), ...(further.length > 0 ? { further } : {}) };
+}
+
+function readAddresses(given: Addresses, index: number, bad: Report): StackSubnet {
+  const at = (field: string) => ["ipam", "config", index, field];
+  const [subnet, range] = [given.subnet, given.ip_range].map(plainSubnet);
+  const gateway = given.gateway === undefined ? undefined : plainAddress(given.gateway);
+  const reserved = given.aux_addresses && mapAddresses(given.aux_addresses);
   const isRight = subnet !== undefined && isSubnet(subnet);
   const isInside = (address: string) => isRight && contains(parseSubnet(subnet), address);
   if (subnet !== undefined && !isRight)
     bad(
       at("subnet"),
-      `${JSON.stringify(subnet)} is no subnet such as 10.1.0.0/16, with no bits behind its prefix`,
+      `${JSON.stringify(subnet)} is no subnet such as 10.1.0.0/16 or fd00:1::/64, with no bits behind its prefix`,
     );
-  if (gateway !== undefined && !isIPv4(gateway))
-    bad(at("gateway"), `${JSON.stringify(gateway)} is no IPv4 address`);
+  if (gateway !== undefined && versionOf(gateway) === undefined)
+    bad(at("gateway"), `${JSON.stringify(gateway)} is no IP address`);
+  else if (gateway !== undefined && isRight && !isInside(gateway))
+    bad(at("gateway"), `${gateway} is not in ${subnet}`);
   if (range !== undefined && !isSubnet(range))
     bad(at("ip_range"), `${JSON.stringify(range)} is no subnet such as 10.1.5.0/24`);
   else if (range !== undefined && !(isInside(range.split("/")[0]!) && prefixOf(range) >= prefixOf(subnet!)))
     bad(at("ip_range"), subnet === undefined ? "needs a subnet beside it" : `${range} is not in ${subnet}`);
   for (const [name, address] of Object.entries(reserved ?? {}))
-    if (!isIPv4(String(address)) || !isInside(String(address)))
+    if (!isInside(address))
       bad([...at("aux_addresses"), name], `${JSON.stringify(address)} is no address of the subnet`);
+    else if (address === (gateway ?? defaultGateway(parseSubnet(subnet!))))
+      bad([...at("aux_addresses"), name], `${address} is the gateway of the network`);
   return {
     subnet,
     gateway,
@@ -107,6 +131,13 @@ function readAddresses(
     ...(reserved === undefined ? {} : { reserved }),
   };
 }
+
+/** Of the ways to write a subnet the usual one; what is none is left for the checks. */
+const plainSubnet = (text: string | undefined) =>
+  text !== undefined && isSubnet(text) ? formatSubnet(parseSubnet(text)) : text;
+
+const mapAddresses = (addresses: Record<string, string>) =>
+  Object.fromEntries(Object.entries(addresses).map(([name, address]) => [name, plainAddress(address)]));
 
 const prefixOf = (subnet: string) => Number(subnet.split("/")[1]);
 

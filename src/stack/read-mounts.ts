@@ -1,6 +1,7 @@
 /** Volumes, tmpfs and devices of a service: short and long forms as one. */
 import { existsSync } from "node:fs";
 import { posix, resolve } from "node:path";
+import { whyNoReference } from "../image/reference.ts";
 import type { ServiceInput } from "./schema.ts";
 import { type ServiceReader, strings, truth } from "./service-reader.ts";
 import type { Service, ServiceMount } from "./stack.ts";
@@ -75,11 +76,9 @@ function noteSelinux(reader: ServiceReader, path: (string | number)[], part?: st
   else reader.note(path, "SELinux is off on this host", part);
 }
 
-function longVolume(
-  reader: ServiceReader,
-  volume: Exclude<NonNullable<ServiceInput["volumes"]>[number], string>,
-  index: number,
-): ServiceMount | undefined {
+type LongVolume = Exclude<NonNullable<ServiceInput["volumes"]>[number], string>;
+
+function longVolume(reader: ServiceReader, volume: LongVolume, index: number): ServiceMount | undefined {
   const { type, source, target } = volume;
   if (volume.consistency !== undefined)
     reader.note(["volumes", index, "consistency"], "a mount is always consistent here");
@@ -100,6 +99,7 @@ function longVolume(
       ],
     };
   }
+  if (type === "image") return imageMount(reader, volume, index);
   if (type === "volume")
     return {
       type,
@@ -107,7 +107,7 @@ function longVolume(
       target,
       readOnly,
       noCopy: truth(volume.volume?.nocopy),
-      ...subpathOf(reader, volume.volume?.subpath, index),
+      ...subpathOf(reader, volume.volume?.subpath, ["volumes", index, "volume", "subpath"]),
     };
   if (!source) {
     reader.bad(["volumes", index], "a bind mount needs a source");
@@ -124,13 +124,29 @@ function longVolume(
   };
 }
 
-function subpathOf(reader: ServiceReader, path: string | undefined, index: number): { subpath?: string } {
+/** An image's files are everybody's who has it, so nobody writes to them. */
+function imageMount(
+  reader: ServiceReader,
+  { source, target, read_only, image }: LongVolume,
+  index: number,
+): ServiceMount | undefined {
+  const wrong = source ? whyNoReference(source) : "an image mount needs a source, which is an image's name";
+  if (wrong) reader.bad(["volumes", index, ...(source ? ["source"] : [])], wrong);
+  if (read_only !== undefined && !truth(read_only))
+    reader.bad(["volumes", index, "read_only"], "an image is mounted read-only; copy it to write to it");
+  if (wrong) return undefined;
+  const subpath = subpathOf(reader, image?.subpath, ["volumes", index, "image", "subpath"]);
+  return { type: "image", source: source!, target, readOnly: true, ...subpath };
+}
+
+function subpathOf(
+  reader: ServiceReader,
+  path: string | undefined,
+  place: (string | number)[],
+): { subpath?: string } {
   if (path === undefined || path === "" || path === ".") return {};
   if (posix.isAbsolute(path) || path.split("/").includes(".."))
-    reader.bad(
-      ["volumes", index, "volume", "subpath"],
-      `${JSON.stringify(path)} is no path inside the volume`,
-    );
+    reader.bad(place, `${JSON.stringify(path)} is no path inside the ${place[2]}`);
   return { subpath: posix.normalize(path).replace(/\/$/, "") };
 }
 

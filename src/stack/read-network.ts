@@ -1,4 +1,5 @@
 /** Ports, networks and names of a service: short and long forms as one. */
+import { canonicalAddress, versionOf } from "../ip.ts";
 import { expandPorts, type PortMapping, parsePort } from "./ports.ts";
 import type { ServiceReader } from "./service-reader.ts";
 import type { Service } from "./stack.ts";
@@ -65,6 +66,7 @@ function attachmentsOf(reader: ServiceReader): Service["networks"] {
       {
         aliases: (value?.aliases ?? []).map(String),
         ipv4: value?.ipv4_address,
+        ...(value?.ipv6_address === undefined ? {} : { ipv6: plainAddress(value.ipv6_address) }),
         ...(value?.mac_address === undefined ? {} : { mac: value.mac_address.toLowerCase() }),
         ...(value?.interface_name === undefined ? {} : { interface: value.interface_name }),
         ...(value?.gw_priority === undefined ? {} : { gatewayPriority: Number(value.gw_priority) }),
@@ -72,6 +74,9 @@ function attachmentsOf(reader: ServiceReader): Service["networks"] {
     ]),
   );
 }
+
+/** Of the ways to write an address the usual one; what is none is found by the checks. */
+export const plainAddress = (text: string) => (versionOf(text) ? canonicalAddress(text) : text);
 
 /** mac_address of the service itself is that on its first network. */
 function withMac(reader: ServiceReader, networks: Service["networks"]): Service["networks"] {

@@ -54,5 +54,6 @@ export function keyForOne({ containerName, networks }: Service): string | undefi
   if (containerName) return "container_name";
   const all = Object.values(networks);
   if (all.some(({ ipv4 }) => ipv4 !== undefined)) return "ipv4_address";
+  if (all.some(({ ipv6 }) => ipv6 !== undefined)) return "ipv6_address";
   return all.some(({ mac }) => mac !== undefined) ? "mac_address" : undefined;
 }

@@ -58,7 +58,7 @@ const longPort = z.strictObject({
 });
 
 const longVolume = z.strictObject({
-  type: z.enum(["bind", "volume", "tmpfs"]),
+  type: z.enum(["bind", "volume", "tmpfs", "image"]),
   source: z.string().optional(),
   target: z.string(),
   read_only: boolean.optional(),
@@ -79,6 +79,11 @@ const longVolume = z.strictObject({
     })
     .optional(),
   tmpfs: z.strictObject({ size: bytes.optional(), mode: integer.optional() }).optional(),
+  image: z
+    .strictObject({
+      subpath: z.string().optional().describe("The part of the image that is mounted; it has to be there"),
+    })
+    .optional(),
 });
 
 const dependency = z.strictObject({
@@ -92,6 +97,7 @@ const attachment = z.union(
     z.strictObject({
       aliases: list.optional(),
       ipv4_address: z.string().optional(),
+      ipv6_address: z.string().optional(),
       priority: number.optional(),
       mac_address: z.string().optional(),
       interface_name: z
@@ -463,21 +469,14 @@ export const networkSchema = z.strictObject({
       error: "a network without IPv4 is not supported",
     })
     .optional(),
-  enable_ipv6: boolean
-    .refine((value) => value === false || ["false", "no", "off"].includes(String(value)), {
-      error: "IPv6 is not supported yet",
-    })
-    .optional(),
+  enable_ipv6: boolean.optional(),
   external,
   attachable: boolean.optional(),
   labels: listOrMap.optional(),
   ipam: z
     .strictObject({
       driver: z.enum(["default"]).optional(),
-      config: z
-        .array(address)
-        .max(1, { error: "a network has one subnet: a second one, or one of IPv6, is not supported" })
-        .optional(),
+      config: z.array(address).optional(),
     })
     .optional(),
 });

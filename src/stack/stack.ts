@@ -40,6 +40,7 @@ export interface ServiceFile {
 export interface ServiceNetwork {
   aliases: string[];
   ipv4: string | undefined;
+  ipv6?: string | undefined;
   mac?: string | undefined;
   /** Undefined for eth0, eth1 … */
   interface?: string | undefined;
@@ -79,6 +80,8 @@ export type ServiceMount =
       /** The part of the volume that is mounted. */
       subpath?: string;
     }
+  /** What an image has, read-only. */
+  | { type: "image"; source: string; target: string; readOnly: true; subpath?: string }
   | { type: "tmpfs"; target: string; options: string[] };
 
 export interface StackBuild {
@@ -244,17 +247,25 @@ export interface Service {
   attach: boolean;
 }
 
-export interface StackNetwork {
-  /** The name on the host. */
-  name: string;
-  external: boolean;
-  internal: boolean;
+export interface StackSubnet {
   subnet: string | undefined;
   gateway: string | undefined;
   /** The part of the subnet that containers get addresses from. */
   range?: string;
   /** Addresses of others, by name. */
   reserved?: Record<string, string>;
+}
+
+/** The subnet of `StackSubnet` is the first one of IPv4. */
+export interface StackNetwork extends StackSubnet {
+  /** The name on the host. */
+  name: string;
+  external: boolean;
+  internal: boolean;
+  /** Whether containers have an IPv6 address too. */
+  ipv6?: boolean;
+  /** More subnets of IPv4, and those of IPv6. */
+  further?: StackSubnet[];
   mtu: number | undefined;
   labels: Record<string, string>;
 }

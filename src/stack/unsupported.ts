@@ -2,7 +2,6 @@
 
 const WINDOWS = "it is an option of Windows containers";
 const GPU = "there is no support for GPUs and other accelerators";
-const IPV6 = "bay's networks have IPv4 alone";
 
 /** For a key at a place (a regular expression of the path with dots) the reason. */
 const UNSUPPORTED: { at: RegExp; keys: Readonly<Record<string, string>> }[] = [
@@ -43,11 +42,9 @@ const UNSUPPORTED: { at: RegExp; keys: Readonly<Record<string, string>> }[] = [
     at: /^services\.[^.]+\.networks\.[^.]+$/,
     keys: {
       driver_opts: "a container's link has no options",
-      ipv6_address: IPV6,
       link_local_ips: "a container has one address on each network",
     },
   },
-  { at: /^services\.[^.]+\.volumes\.\d+$/, keys: { image: "a volume cannot be an image yet" } },
   { at: /^networks\.[^.]+\.ipam$/, keys: { options: "the default IPAM driver has none" } },
   {
     at: /^(secrets|configs)\.[^.]+$/,

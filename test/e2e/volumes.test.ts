@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Bay, eventually, hostState } from "../support/bay.ts";
 
-describe("volumes and addresses", () => {
+describe("volumes", () => {
   const bay = new Bay();
   let before: Record<string, string>;
   const folder = join(bay.folder, "kept");
@@ -89,6 +89,61 @@ describe("volumes and addresses", () => {
     bay.ok("down", "-v", "-t", "0");
   });
 
+  it("an image is mounted read-only, or a part of it, and another image replaces the container", () => {
+    const stack = join(bay.folder, "stack");
+    const put = (path: string, text: string) => {
+      mkdirSync(join(stack, path, ".."), { recursive: true });
+      writeFileSync(join(stack, path), text);
+    };
+    put("one/file", "one");
+    put("one/gone", "hidden");
+    put("two/deep/file", "two");
+    symlinkSync("/deep", join(stack, "two/link"));
+    symlinkSync(`/..${bay.folder}`, join(stack, "two/away"));
+    // two layers, of which the second hides what is in the first
+    const dockerfile =
+      'FROM scratch\nCOPY busybox /bin/\nCOPY one /\nRUN ["/bin/busybox", "rm", "/gone"]\nCOPY two /\n';
+    const build = `{ context: ., dockerfile_inline: ${JSON.stringify(dockerfile)} }`;
+    writeFileSync(join(stack, "busybox"), readFileSync("/bin/busybox"), { mode: 0o755 });
+    const image = (name: string, subpath = "") =>
+      `{ type: image, source: ${name}, target: /${name}${subpath && `, image: { subpath: ${subpath} }`} }`;
+    const services = (...mounts: string[]) =>
+      `  tools: { image: tools, build: ${build}, command: x, scale: 0 }\n  a: { ${box}, volumes: [${mounts.join(", ")}] }`;
+    expect(up(services(image("tools"), image("box"))).err).toContain("a-1 started");
+    expect(
+      say(
+        "a",
+        "cat /tools/file /tools/deep/file; test -e /tools/gone || test -x /box/bin/busybox && echo box",
+      ),
+    ).toBe("onetwobox");
+    expect(say("a", "touch /tools/x /box/x 2>&1 | grep -c Read-only")).toBe("2");
+    expect(bay.ok("plan")).toContain("nothing to do");
+    expect(bay.run(["image", "rm", "tools"]).err).toContain("is used by the container vol-a-1");
+    const [{ Mounts }] = JSON.parse(bay.ok("inspect", "vol-a-1")) as [{ Mounts: object[] }];
+    expect(Mounts[0]).toMatchObject({ Type: "image", Source: "tools", Destination: "/tools", RW: false });
+    // another image of the name
+    put("one/file", "ONE");
+    expect(bay.ok("plan")).toMatch(/image tools[\s\S]*the image tools is made anew/);
+    bay.ok("up", "-d");
+    expect(say("a", "cat /tools/file")).toBe("ONE");
+    // a folder, a file and a link of it; no link leads out of it
+    expect(up(services(image("tools", "deep"))).code).toBe(0);
+    expect(say("a", "ls /tools")).toBe("file");
+    expect(up(services(image("tools", "deep/file"))).code).toBe(0);
+    expect(say("a", "cat /tools")).toBe("two");
+    expect(up(services(image("tools", "link"))).code).toBe(0);
+    expect(say("a", "cat /tools/file")).toBe("two");
+    expect(up(services(image("tools", "gone"))).err).toContain(
+      "the image tools, mounted at /tools, has no gone",
+    );
+    expect(up(services(image("tools", "away"))).err).toContain("has no away");
+    const lost = up(`  a: { ${box}, volumes: [{ type: image, source: "localhost:1/none", target: /n }] }`);
+    expect(lost.code).toBe(1);
+    expect(lost.err).toContain("localhost:1");
+    expect(say("a", "cat /tools/file")).toBe("two"); // the one before goes on
+    bay.ok("down", "-t", "0");
+  });
+
   it("Docker's socket is bay's own where no Docker is, and the plan says so", () => {
     if (existsSync("/var/run/docker.sock")) return;
     const ask =
@@ -105,28 +160,6 @@ describe("volumes and addresses", () => {
     return eventually(() => expect(bay.ok("logs", "--no-log-prefix", "a")).toContain("vol-a-1")).then(() => {
       bay.ok("down", "-v", "-t", "0");
     });
-  });
-
-  it("addresses come from ip_range, without those of aux_addresses", () => {
-    const networks =
-      "networks: { default: { ipam: { config: [{ subnet: 10.99.0.0/16, ip_range: 10.99.7.0/29, aux_addresses: { router: 10.99.7.0, other: 10.99.7.2 } }] } } }";
-    expect(up(`  a: { ${box}, scale: 3 }`, networks)).toMatchObject({
-      code: 0,
-      err: expect.stringContaining("vol-a-3 started"),
-    });
-    // not by its hostname, which is a number where an ID has no letters
-    const addresses = [1, 2, 3].map(
-      (number) =>
-        /inet ([\d.]+)/.exec(
-          bay.ok("exec", "-T", "--index", String(number), "a", "ip", "-4", "addr", "show", "eth0"),
-        )?.[1],
-    );
-    expect(addresses.sort()).toEqual(["10.99.7.1", "10.99.7.3", "10.99.7.4"]);
-    bay.write(
-      readFileSync(join(bay.folder, "stack/bay.yaml"), "utf8").replace("10.99.7.0/29", "10.99.8.0/24"),
-    );
-    expect(bay.ok("plan")).toContain("networks.default.ipam.ip_range: 10.99.7.0/29 -> 10.99.8.0/24");
-    bay.ok("down", "-t", "0");
   });
 
   it("leaves nothing behind", async () => {

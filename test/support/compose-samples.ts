@@ -141,11 +141,11 @@ memswap_limit: 128m
     "models: { llm: { name: a, model: b, context_size: 1, runtime_flags: [c] } }\n",
   ),
   service(
-    "networks: { front: { aliases: [w], interface_name: eth5, ipv4_address: 10.1.0.9, mac_address: 02:42:ac:11:00:03, priority: 10, gw_priority: 10 } }",
-    "networks: { front: { ipam: { driver: default, config: [{ subnet: 10.1.0.0/16, ip_range: 10.1.1.0/24, gateway: 10.1.0.1, aux_addresses: { a: 10.1.0.5 } }] } } }\n",
+    "networks: { front: { aliases: [w], interface_name: eth5, ipv4_address: 10.1.0.9, ipv6_address: 'fd00::5', mac_address: 02:42:ac:11:00:03, priority: 10, gw_priority: 10 } }",
+    "networks: { front: { enable_ipv6: true, ipam: { driver: default, config: [{ subnet: 10.1.0.0/16, ip_range: 10.1.1.0/24, gateway: 10.1.0.1, aux_addresses: { a: 10.1.0.5 } }, { subnet: 'fd00::/64' }] } } }\n",
   ),
   service(
-    "networks: { front: { ipv6_address: 'fd00::5', link_local_ips: [169.254.1.1], driver_opts: { a: b } } }",
+    "networks: { front: { link_local_ips: [169.254.1.1], driver_opts: { a: b } } }",
     "networks: { front: }\n",
   ),
   service(

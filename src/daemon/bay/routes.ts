@@ -1,7 +1,7 @@
 /** bay's own routes, for what Docker's API has no words: stacks and plans. Long ones answer with lines of JSON. */
 import { type ContainerConfig, LABELS } from "../../container/index.ts";
 import { BayError, messageOf } from "../../errors.ts";
-import { desiredConfig, PLAN_DEFAULTS, type PlanOptions } from "../../reconcile/index.ts";
+import { desiredConfig, mountedImages, PLAN_DEFAULTS, type PlanOptions } from "../../reconcile/index.ts";
 import { type Stack, serviceOf } from "../../stack/index.ts";
 import { withFiles } from "../given-content.ts";
 import { type Call, type Route, route, sendJson, startStream } from "../http.ts";
@@ -146,13 +146,15 @@ async function createOneOff(manager: Services["manager"], body: RunRequest) {
   const definition = stack.images[service.image];
   if (definition) await manager.images.ensure(service.image, toImageSource(definition));
   const image = await manager.images.get(service.image);
+  const mounted: Record<string, { id: string }> = {};
+  for (const name of mountedImages(service)) mounted[name] = await manager.images.get(name);
   const changed = {
     ...service,
     ...(body.command ? { command: body.command } : {}),
     ...(body.entrypoint ? { entrypoint: body.entrypoint, command: body.command ?? [] } : {}),
   };
   // hooks are of a service's own containers
-  const { hooks: _, ...config } = desiredConfig(stack, changed, 1, image);
+  const { hooks: _, ...config } = desiredConfig(stack, changed, 1, image, mounted);
   const suffix = Math.floor(Math.random() * 2 ** 48)
     .toString(16)
     .padStart(12, "0");

@@ -1,6 +1,6 @@
 /** What takes the host's room, and freeing it: system/df and the prune routes of the Docker Engine API. */
 import { join } from "node:path";
-import { type ContainerRecord, containerDirectory, isRunning } from "../../container/index.ts";
+import { type ContainerRecord, containerDirectory, imagesOf, isRunning } from "../../container/index.ts";
 import { BayError } from "../../errors.ts";
 import { measureDirectory } from "../../image/index.ts";
 import { type Route, route, sendJson } from "../http.ts";
@@ -34,7 +34,7 @@ export function diskRoutes({ manager, ...services }: Services): Route[] {
           Size: blobs + unpacked,
           UnpackedSize: unpacked,
           SharedSize: shared,
-          Containers: containers.filter(({ config }) => config.imageId === id).length,
+          Containers: containers.filter(({ config }) => imagesOf(config).includes(id)).length,
         })),
         Containers: await Promise.all(
           containers.map(async (record) => ({

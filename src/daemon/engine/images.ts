@@ -1,4 +1,5 @@
 /** Image routes of the Docker Engine API: list, inspect, history, tag, remove, prune. What moves images is in image-transfer.ts. */
+import { imagesOf } from "../../container/index.ts";
 import { BayError } from "../../errors.ts";
 import {
   familiarReference,
@@ -13,7 +14,8 @@ import { checkFilters, matchesLabels, parseFilters, untilOf } from "./filters.ts
 
 export function imageRoutes({ manager, stacks }: Services): Route[] {
   const { images } = manager;
-  const usersOf = ({ id }: ImageRecord) => manager.list().filter(({ config }) => config.imageId === id);
+  const usersOf = ({ id }: ImageRecord) =>
+    manager.list().filter(({ config }) => imagesOf(config).includes(id));
   const namesOf = (id: string) => {
     const all = images.records.list().filter((record) => record.id === id);
     const named = all.filter(({ reference }) => !isUntagged(reference));

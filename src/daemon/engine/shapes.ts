@@ -10,7 +10,8 @@ import {
   NEVER,
   toResources,
 } from "../../container/index.ts";
-import type { NetworkRecord } from "../../network/index.ts";
+import { versionOf } from "../../ip.ts";
+import { type Endpoint, type NetworkRecord, ownSubnets } from "../../network/index.ts";
 
 const DOCKER_STATE: Record<string, string> = {
   dead: "dead",
@@ -83,15 +84,29 @@ function networks(shown: Shown, record: ContainerRecord) {
           Aliases: endpoint.aliases,
           NetworkID: network?.id ?? "",
           EndpointID: running ? endpoint.link : "",
-          Gateway: network?.gateway ?? "",
-          IPAddress: endpoint.address,
-          IPPrefixLen: Number(network?.subnet.split("/")[1] ?? 0),
+          ...addressShape(network, endpoint),
           MacAddress: endpoint.mac,
           DNSNames: [record.config.name, ...endpoint.aliases, record.id.slice(0, 12)],
         },
       ];
     }),
   );
+}
+
+/** What of an endpoint the Engine API says of both versions of IP. */
+function addressShape(network: NetworkRecord | undefined, endpoint: Endpoint) {
+  const own = network ? ownSubnets(network, endpoint) : [];
+  const of = (version: 4 | 6) => own.find(({ address }) => versionOf(address) === version);
+  const prefix = (subnet: string | undefined) => Number(subnet?.split("/")[1] ?? 0);
+  const [ipv4, ipv6] = [of(4), of(6)];
+  return {
+    Gateway: ipv4?.gateway ?? "",
+    IPAddress: endpoint.address,
+    IPPrefixLen: prefix(ipv4?.subnet),
+    IPv6Gateway: ipv6?.gateway ?? "",
+    GlobalIPv6Address: endpoint.address6 ?? "",
+    GlobalIPv6PrefixLen: prefix(ipv6?.subnet),
+  };
 }
 
 function mounts(shown: Shown, record: ContainerRecord) {

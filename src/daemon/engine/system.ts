@@ -3,6 +3,8 @@ import { readFileSync } from "node:fs";
 import { cpus, hostname, release, totalmem } from "node:os";
 import { isRunning } from "../../container/index.ts";
 import { BayError } from "../../errors.ts";
+import { versionOf } from "../../ip.ts";
+import { type Endpoint, type NetworkRecord, ownSubnets, subnetsOf } from "../../network/index.ts";
 import { VERSION } from "../../version.ts";
 import { type Route, route, sendJson } from "../http.ts";
 import type { Services } from "../server.ts";
@@ -27,8 +29,15 @@ export function systemRoutes({ manager }: Services): Route[] {
     Created: record.createdAt,
     Scope: "local",
     Driver: record.config.driver,
-    EnableIPv6: false,
-    IPAM: { Driver: "default", Config: [{ Subnet: record.subnet, Gateway: record.gateway }] },
+    EnableIPv6: record.config.ipv6 ?? false,
+    IPAM: {
+      Driver: "default",
+      Config: subnetsOf(record).map(({ subnet, gateway, range }) => ({
+        Subnet: subnet,
+        Gateway: gateway,
+        ...(range ? { IPRange: range } : {}),
+      })),
+    },
     Internal: record.config.internal,
     Labels: record.config.labels,
     Options: record.config.mtu ? { "com.docker.network.driver.mtu": String(record.config.mtu) } : {},
@@ -45,8 +54,8 @@ export function systemRoutes({ manager }: Services): Route[] {
                 Name: config.name,
                 EndpointID: endpoint.link,
                 MacAddress: endpoint.mac,
-                IPv4Address: `${endpoint.address}/${record.subnet.split("/")[1]}`,
-                IPv6Address: "",
+                IPv4Address: addressOf(record, endpoint, 4),
+                IPv6Address: addressOf(record, endpoint, 6),
               },
             ]),
         ),
@@ -121,4 +130,10 @@ export function systemRoutes({ manager }: Services): Route[] {
       sendJson(response, 200, volume(known));
     }),
   ];
+}
+
+/** An endpoint's address with its prefix; empty where it has none of this version. */
+function addressOf(network: NetworkRecord, endpoint: Endpoint, version: 4 | 6): string {
+  const own = ownSubnets(network, endpoint).find(({ address }) => versionOf(address) === version);
+  return own ? `${own.address}/${own.subnet.split("/")[1]}` : "";
 }

@@ -14,7 +14,7 @@ import { BayError } from "../../errors.ts";
 import * as abi from "../abi.ts";
 import type { ProgramBuilder } from "../program.ts";
 import { IN_ROOT, openInRoot } from "../safe-path.ts";
-import type { Spec, SpecDevice, SpecMount } from "../spec.ts";
+import type { Spec, SpecDevice, SpecImage, SpecMount } from "../spec.ts";
 import { FD, type LaunchRequest } from "./request.ts";
 import { resultAs, writeFile } from "./supervise.ts";
 
@@ -75,6 +75,10 @@ function planMount(mount: SpecMount, index: number): MountPlan {
   }
   const isBind =
     mount.type === "bind" || (mount.options ?? []).some((option) => option === "bind" || option === "rbind");
+  if (mount.image) {
+    const { isFile } = mount.image;
+    return { mount, attributes, data: [], bindFd: FD.firstBind + index, isFile, isSlave: false };
+  }
   if (!isBind) return { mount, attributes, data, bindFd: undefined, isFile: false, isSlave: false };
   let isFile: boolean;
   try {
@@ -111,8 +115,11 @@ export function addMounts(program: ProgramBuilder, request: LaunchRequest): void
   const hasSlaves = plans.some(({ isSlave }) => isSlave);
   const propagation = hasSlaves ? abi.MS_SLAVE : abi.MS_PRIVATE;
   program.call("mount", [0, "/", 0, abi.MS_REC | propagation, 0], { about: "cut / off from the host's" });
+  for (const { mount, bindFd } of plans)
+    if (mount.image) openImage(program, mount, mount.image, bindFd!, spec.root.path);
   addRoot(program, request);
-  for (const plan of plans) if (plan.bindFd !== undefined) openBind(program, plan, plan.bindFd, hasSlaves);
+  for (const plan of plans)
+    if (plan.bindFd !== undefined && !plan.mount.image) openBind(program, plan, plan.bindFd, hasSlaves);
 
   program.call("chdir", [spec.root.path]);
   program.call("pivot_root", [".", "."]);
@@ -133,12 +140,47 @@ function addRoot(program: ProgramBuilder, request: LaunchRequest): void {
     program.call("mount", [spec.root.path, spec.root.path, 0, abi.MS_BIND | abi.MS_REC, 0]);
     return;
   }
-  // Relative names keep the option string of a deep image under the kernel's limit of a page.
-  program.call("chdir", [overlay.layersDirectory]);
-  const options = `lowerdir=${overlay.lower.join(":")},upperdir=${overlay.upper},workdir=${overlay.work}`;
-  if (options.length > 4000)
-    throw new BayError("TOO_MANY_LAYERS", `the image has ${overlay.lower.length} layers`);
-  program.call("mount", ["overlay", spec.root.path, "overlay", 0, options], { about: "mount the overlay" });
+  mountOverlay(program, overlay, spec.root.path, `,upperdir=${overlay.upper},workdir=${overlay.work}`);
+}
+
+/** Relative names keep the option string of a deep image under the kernel's limit of a page. Throws TOO_MANY_LAYERS. */
+function mountOverlay(
+  program: ProgramBuilder,
+  { layersDirectory, lower }: { layersDirectory: string; lower: readonly string[] },
+  at: string,
+  more: string,
+): void {
+  const options = `lowerdir=${lower.join(":")}${more}`;
+  if (options.length > 4000) throw new BayError("TOO_MANY_LAYERS", `the image has ${lower.length} layers`);
+  program.call("chdir", [layersDirectory]);
+  program.call("mount", ["overlay", at, "overlay", 0, options], { about: "mount the overlay" });
+}
+
+/**
+ * An image as a detached mount. It is put together where the container's root comes to be; a single layer is the image
+ * itself, as an overlay without a writable layer wants two.
+ */
+function openImage(
+  program: ProgramBuilder,
+  { destination, subpath }: SpecMount,
+  image: SpecImage,
+  fd: number,
+  at: string,
+): void {
+  const about = `mount the image at ${destination}`;
+  const flags = abi.OPEN_TREE_CLONE | abi.OPEN_TREE_CLOEXEC;
+  const [only, ...others] = image.lower;
+  const isOverlay = others.length > 0;
+  const root = isOverlay || only === undefined ? at : `${image.layersDirectory}/${only}`;
+  if (isOverlay) mountOverlay(program, image, at, "");
+  if (subpath !== undefined) openPart(program, root, subpath);
+  resultAs(program, fd, (store) => {
+    if (subpath === undefined) program.call("open_tree", [abi.AT_FDCWD, root, flags], { store, about });
+    else program.call("open_tree", [FD.scratch, "", flags | abi.AT_EMPTY_PATH], { store, about });
+  });
+  if (isOverlay) program.call("umount2", [at, abi.MNT_DETACH], { about });
+  const attributes = program.struct([abi.MOUNT_ATTR_RDONLY, 0, 0, 0]);
+  program.call("mount_setattr", [fd, "", abi.AT_EMPTY_PATH, attributes, 32], { about });
 }
 
 function openBind(program: ProgramBuilder, plan: MountPlan, fd: number, hasSlaves: boolean): void {

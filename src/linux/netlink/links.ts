@@ -1,4 +1,6 @@
-/** Links, addresses and routes over rtnetlink(7), in terms of what bay makes: bridges, veth pairs, IPv4. */
+/** Links, addresses and routes over rtnetlink(7), in terms of what bay makes: bridges, veth pairs, their addresses. */
+import { isIPv6 } from "node:net";
+import { toAddress, toNumber } from "../../ip.ts";
 import { attribute, find, parseAttributes, text, u8, u32 } from "./message.ts";
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, RouteSocket } from "./route-socket.ts";
 
@@ -24,6 +26,18 @@ const IFLA_BR_MCAST_SNOOPING = 23;
 const IFF_UP = 1;
 const AF_INET = 2;
 const AF_INET6 = 10;
+const IFA_ADDRESS = 1;
+const IFA_LOCAL = 2;
+const IFA_BROADCAST = 4;
+const IFA_F_NODAD = 2;
+const RTA_DST = 1;
+const RTA_OIF = 4;
+const RTA_GATEWAY = 5;
+const RT_TABLE_MAIN = 254;
+const RTPROT_STATIC = 4;
+const RT_SCOPE_UNIVERSE = 0;
+const RT_SCOPE_LINK = 253;
+const RTN_UNICAST = 1;
 
 export interface Link {
   index: number;
@@ -50,12 +64,19 @@ function linkHeader(index: number, flags = 0, change = 0): Buffer {
   return header;
 }
 
-export function packIpv4(address: string): Buffer {
-  return Buffer.from(address.split(".").map(Number));
+/** The four or sixteen bytes of an address. */
+export function packAddress(address: string): Buffer {
+  return Buffer.from(
+    toNumber(address)
+      .toString(16)
+      .padStart(isIPv6(address) ? 32 : 8, "0"),
+    "hex",
+  );
 }
 
-export function unpackIpv4(bytes: Buffer): string {
-  return [...bytes.subarray(0, 4)].join(".");
+/** The address of four bytes, or of sixteen. */
+function unpackAddress(bytes: Buffer): string {
+  return toAddress(BigInt(`0x${bytes.toString("hex")}`), bytes.length === 4 ? 4 : 6);
 }
 
 export function packMac(mac: string): Buffer {
@@ -160,17 +181,21 @@ export class Links {
     this.#socket.change(RTM_DELLINK, 0, linkHeader(index), `remove link ${index}`);
   }
 
-  /** Adds an IPv4 address; one that is there already is no error. */
+  /** Adds an address; one that is there already is no error. An IPv6 address is used at once: nobody else has it. */
   addAddress(index: number, address: string, prefix: number): void {
+    const isV6 = isIPv6(address);
     const header = Buffer.alloc(8); // struct ifaddrmsg
-    header.writeUInt8(AF_INET, 0);
+    header.writeUInt8(isV6 ? AF_INET6 : AF_INET, 0);
     header.writeUInt8(prefix, 1);
+    if (isV6) header.writeUInt8(IFA_F_NODAD, 2);
     header.writeUInt32LE(index, 4);
-    const bytes = packIpv4(address);
-    const broadcast = Buffer.from(bytes);
-    broadcast.writeUInt32BE((bytes.readUInt32BE(0) | (prefix >= 31 ? 0 : 0xffffffff >>> prefix)) >>> 0);
-    const parts = [header, attribute(2, bytes), attribute(1, bytes)]; // IFA_LOCAL, IFA_ADDRESS
-    if (prefix < 31) parts.push(attribute(4, broadcast)); // IFA_BROADCAST
+    const bytes = packAddress(address);
+    const parts = [header, attribute(IFA_LOCAL, bytes), attribute(IFA_ADDRESS, bytes)];
+    if (!isV6 && prefix < 31) {
+      const broadcast = Buffer.alloc(4);
+      broadcast.writeUInt32BE((bytes.readUInt32BE(0) | (0xffffffff >>> prefix)) >>> 0);
+      parts.push(attribute(IFA_BROADCAST, broadcast));
+    }
     this.#socket.change(
       RTM_NEWADDR,
       NLM_F_CREATE | NLM_F_REPLACE,
@@ -179,37 +204,56 @@ export class Links {
     );
   }
 
-  /** Every address of the namespace, of both families. */
+  /** Every address of the namespace, of both versions. */
   addresses(): AddressEntry[] {
     return this.#socket.dump(RTM_GETADDR, Buffer.alloc(8)).flatMap(({ body }) => {
-      const bytes = find(parseAttributes(body.subarray(8)), 2) ?? find(parseAttributes(body.subarray(8)), 1);
+      const attributes = parseAttributes(body.subarray(8));
+      const bytes = find(attributes, IFA_LOCAL) ?? find(attributes, IFA_ADDRESS);
       if (!bytes) return [];
-      const address =
-        body.readUInt8(0) === AF_INET6 ? bytes.toString("hex").match(/.{4}/g)!.join(":") : unpackIpv4(bytes);
-      return [{ linkIndex: body.readUInt32LE(4), address, prefix: body.readUInt8(1) }];
+      return [{ linkIndex: body.readUInt32LE(4), address: unpackAddress(bytes), prefix: body.readUInt8(1) }];
     });
   }
 
+  /** Sends what has no other way by a gateway. */
   addDefaultRoute(gateway: string): void {
-    const header = Buffer.alloc(12); // struct rtmsg
-    header.set([AF_INET, 0, 0, 0, 254, 4, 0, 1]); // table main, protocol static, scope universe, unicast
-    const body = Buffer.concat([header, attribute(5, packIpv4(gateway))]); // RTA_GATEWAY
-    this.#socket.change(
-      RTM_NEWROUTE,
-      NLM_F_CREATE | NLM_F_REPLACE,
-      body,
+    this.#addRoute(
+      { family: isIPv6(gateway) ? AF_INET6 : AF_INET, prefix: 0, scope: RT_SCOPE_UNIVERSE },
+      [attribute(RTA_GATEWAY, packAddress(gateway))],
       `add the default route by ${gateway}`,
     );
   }
 
-  /** IPv4 destinations that the namespace has routes to; the default route is 0.0.0.0/0. */
+  /** Sends what goes to a subnet by a link, on which all of its addresses are. */
+  addLinkRoute(index: number, address: string, prefix: number): void {
+    this.#addRoute(
+      { family: isIPv6(address) ? AF_INET6 : AF_INET, prefix, scope: RT_SCOPE_LINK },
+      [attribute(RTA_DST, packAddress(address)), attribute(RTA_OIF, u32(index))],
+      `add a route to ${address}/${prefix}`,
+    );
+  }
+
+  #addRoute(
+    { family, prefix, scope }: { family: number; prefix: number; scope: number },
+    attributes: Buffer[],
+    about: string,
+  ): void {
+    const header = Buffer.alloc(12); // struct rtmsg
+    header.set([family, prefix, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, scope, RTN_UNICAST]);
+    const body = Buffer.concat([header, ...attributes]);
+    this.#socket.change(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, body, about);
+  }
+
+  /** Destinations of both versions that the namespace has routes to; a default route is 0.0.0.0/0 or ::/0. */
   routes(): { destination: string; prefix: number }[] {
-    const header = Buffer.alloc(12);
-    header.writeUInt8(AF_INET, 0);
-    return this.#socket.dump(RTM_GETROUTE, header).flatMap(({ body }) => {
-      if (body.readUInt8(0) !== AF_INET || body.readUInt8(7) !== 1) return [];
-      const bytes = find(parseAttributes(body.subarray(12)), 1);
-      return [{ destination: bytes ? unpackIpv4(bytes) : "0.0.0.0", prefix: body.readUInt8(1) }];
+    return [AF_INET, AF_INET6].flatMap((family) => {
+      const header = Buffer.alloc(12);
+      header.writeUInt8(family, 0);
+      return this.#socket.dump(RTM_GETROUTE, header).flatMap(({ body }) => {
+        if (body.readUInt8(0) !== family || body.readUInt8(7) !== RTN_UNICAST) return [];
+        const bytes = find(parseAttributes(body.subarray(12)), RTA_DST);
+        const nowhere = family === AF_INET ? "0.0.0.0" : "::";
+        return [{ destination: bytes ? unpackAddress(bytes) : nowhere, prefix: body.readUInt8(1) }];
+      });
     });
   }
 }

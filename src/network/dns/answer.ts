@@ -1,4 +1,5 @@
 /** Answering one DNS question (RFC 1035) from what bay knows: pure, the lookups are given. */
+import { isIPv6 } from "node:net";
 import {
   type Answer,
   AUTHORITATIVE_ANSWER,
@@ -9,9 +10,11 @@ import {
   RECURSION_DESIRED,
 } from "dns-packet";
 
+import { canonicalAddress, versionOf } from "../../ip.ts";
+
 /** Names as one container sees them. */
 export interface NameView {
-  /** Addresses of a name; none where it is bay's but nobody has it now; undefined where it is not one of bay's. */
+  /** Addresses of a name, of both versions; none where it is bay's but nobody has it now; undefined where it is not one of bay's. */
   addresses(name: string): string[] | undefined;
   /** The name of an address of a network that the container is on. */
   nameOf(address: string): string | undefined;
@@ -19,7 +22,6 @@ export interface NameView {
 
 /** How long an answer may be kept. */
 export const DNS_TTL_SECONDS = 2;
-const REVERSE = ".in-addr.arpa";
 const SERVFAIL = 2;
 const NXDOMAIN = 3;
 
@@ -32,9 +34,9 @@ export function answerQuestion(
   const question = query.questions?.[0];
   if (!question || query.questions?.length !== 1) return undefined;
   const name = question.name.toLowerCase().replace(/\.$/, "");
-  if (question.type === "PTR" && name.endsWith(REVERSE)) {
-    const address = name.slice(0, -REVERSE.length).split(".").reverse().join(".");
-    const known = view.nameOf(address);
+  const reversed = question.type === "PTR" ? reversedAddress(name) : undefined;
+  if (reversed !== undefined) {
+    const known = view.nameOf(reversed);
     return known === undefined
       ? undefined
       : reply(query, [{ type: "PTR", name: question.name, ttl: DNS_TTL_SECONDS, data: known }]);
@@ -42,13 +44,26 @@ export function answerQuestion(
   const addresses = view.addresses(name);
   if (addresses === undefined) return undefined;
   if (addresses.length === 0) return reply(query, [], NXDOMAIN);
-  if (question.type !== "A") return reply(query, []); // the name exists and has no such record
-  const start = rotate() % addresses.length;
-  const rotated = [...addresses.slice(start), ...addresses.slice(0, start)];
+  const { type } = question;
+  const version = type === "A" ? 4 : type === "AAAA" ? 6 : undefined;
+  const found = addresses.filter((address) => versionOf(address) === version);
+  if (version === undefined || found.length === 0) return reply(query, []); // the name exists and has no such record
+  const start = rotate() % found.length;
+  const rotated = [...found.slice(start), ...found.slice(0, start)];
+  const ttl = DNS_TTL_SECONDS;
   return reply(
     query,
-    rotated.map((data) => ({ type: "A" as const, name: question.name, ttl: DNS_TTL_SECONDS, data })),
+    rotated.map((data) => ({ type: version === 4 ? "A" : "AAAA", name: question.name, ttl, data })),
   );
+}
+
+/** The address that a name of reverse mapping means (RFC 1035, 3.5; RFC 3596, 2.5). */
+function reversedAddress(name: string): string | undefined {
+  const { version, parts } = /^(?<parts>.*)\.(?<version>in-addr|ip6)\.arpa$/.exec(name)?.groups ?? {};
+  const reversed = parts?.split(".").reverse();
+  if (version === "in-addr") return reversed?.join(".");
+  const text = reversed?.join("").replace(/.{4}(?!$)/g, "$&:");
+  return text && isIPv6(text) ? canonicalAddress(text) : undefined;
 }
 
 function reply(query: Packet, answers: Answer[], code = 0): Buffer {

@@ -1,8 +1,7 @@
 import { decode, encode } from "dns-packet";
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { formatSubnet, overlaps, parseSubnet, toAddress, toNumber } from "../../../src/ipv4.ts";
-import { chooseAddress, chooseSubnet } from "../../../src/network/address-pool.ts";
+import { formatSubnet, overlaps, parseSubnet } from "../../../src/ip.ts";
+import { chooseAddress, chooseSubnet, chooseSubnet6 } from "../../../src/network/address-pool.ts";
 import { answerQuestion } from "../../../src/network/dns/answer.ts";
 import { renderRules } from "../../../src/network/rules.ts";
 
@@ -22,20 +21,28 @@ describe("address pools", () => {
     for (const text of ["10.0.0.1/24", "10.0.0.0", "10.0.0.0/33", "a/8"])
       expect(() => parseSubnet(text)).toThrow(text);
   });
-  it("turn addresses into numbers and back", () => {
-    fc.assert(
-      fc.property(fc.ipV4(), (address) => {
-        expect(toAddress(toNumber(address))).toBe(address);
-      }),
-    );
+  it("give IPv6 subnets of their own, and addresses behind the gateway", () => {
+    const subnet = chooseSubnet6();
+    expect(formatSubnet(subnet)).toMatch(/^fd[0-9a-f:]+\/64$/);
+    expect(overlaps(subnet, chooseSubnet6())).toBe(false);
+    const six = parseSubnet("fd00::/64");
+    expect(chooseAddress(six, new Set(["fd00::1"]))).toBe("fd00::2");
+    expect(chooseAddress(six, new Set(), parseSubnet("fd00::ff00/120"))).toBe("fd00::ff00");
   });
 });
 
 describe("DNS answers", () => {
   const view = {
     addresses: (name: string) =>
-      name === "db" ? ["10.0.0.2", "10.0.0.3"] : name === "stopped" ? [] : undefined,
-    nameOf: (address: string) => (address === "10.0.0.2" ? "demo-db-1.demo_default" : undefined),
+      name === "db"
+        ? ["10.0.0.2", "10.0.0.3"]
+        : name === "six"
+          ? ["10.0.0.4", "fd00::4"]
+          : name === "stopped"
+            ? []
+            : undefined,
+    nameOf: (address: string) =>
+      ["10.0.0.2", "fd00::4"].includes(address) ? "demo-db-1.demo_default" : undefined,
   };
   const ask = (type: "A" | "AAAA" | "PTR", name: string, turn = 0) => {
     const query = decode(encode({ type: "query", id: 7, questions: [{ type, name }] }));
@@ -53,6 +60,12 @@ describe("DNS answers", () => {
     expect(ask("PTR", "2.0.0.10.in-addr.arpa")!.answers![0]).toMatchObject({
       data: "demo-db-1.demo_default",
     });
+  });
+  it("are of the version that is asked for", () => {
+    expect(ask("A", "six")!.answers).toMatchObject([{ data: "10.0.0.4" }]);
+    expect(ask("AAAA", "six")!.answers).toMatchObject([{ type: "AAAA", data: "fd00::4" }]);
+    const reversed = `4.${"0.".repeat(27)}0.0.d.f.ip6.arpa`;
+    expect(ask("PTR", reversed)!.answers).toMatchObject([{ data: "demo-db-1.demo_default" }]);
   });
   it("leave other names to others", () => {
     expect(ask("A", "example.org")).toBeUndefined();
@@ -92,6 +105,23 @@ describe("the rules", () => {
     expect(text).toContain("elements = { tcp . 80 : 172.18.0.2 . 8080 };");
     expect(text).toContain("elements = { 127.0.0.1 . tcp . 81 : 172.18.0.2 . 8080 };");
     expect(text).toContain('ip saddr 172.18.0.0/16 oifname != "bay1-net" masquerade');
+    expect(text).not.toContain("table ip6");
+    const six = {
+      ...network,
+      further: [{ subnet: "fd00::/64", gateway: "fd00::1" }],
+      config: { ...network.config, ipv6: true },
+    };
+    const both = renderRules(
+      "1",
+      [six],
+      [
+        { ...port, target6: "fd00::2" },
+        { ...port, hostAddress: "::1", hostPort: 82 },
+      ],
+    );
+    expect(both).toContain("elements = { tcp . 80 : fd00::2 . 8080 };");
+    expect(both).toContain('ip6 saddr fd00::/64 oifname != "bay1-net" masquerade');
+    expect(both).not.toContain("ip saddr fd00");
     expect(
       renderRules("1", [{ ...network, config: { ...network.config, internal: true } }], []),
     ).not.toContain('!= "bay1-net" masquerade');

@@ -74,10 +74,22 @@ describe("keys of a service", () => {
     expect(load("pull_refresh_after: 2h").warnings[0]?.message).toContain("has no effect");
   });
 
-  it("a network has IPv4 alone", () => {
-    const text = (key: string) => `services: {}\nnetworks:\n  n: {${key}}\n`;
-    expect(loadText(text("enable_ipv4: true, enable_ipv6: false")).warnings).toEqual([]);
-    expect(problemsOf(text("enable_ipv6: true"))).toContain("IPv6 is not supported yet");
+  it("a network has subnets of both versions, and IPv6 where it is asked for", () => {
+    const text = (keys: string) => `services: {}\nnetworks:\n  n: {${keys}}\n`;
+    const ipam =
+      "ipam: {config: [{subnet: 'FD00:1:0::/64', gateway: 'fd00:1::f'}, {subnet: 10.1.0.0/24}, {subnet: 10.1.1.0/24}]}";
+    const on = loadText(text(`enable_ipv6: true, ${ipam}`));
+    expect(on.warnings).toEqual([]);
+    expect(on.stack.networks.n).toMatchObject({
+      subnet: "10.1.0.0/24",
+      ipv6: true,
+      further: [{ subnet: "fd00:1::/64", gateway: "fd00:1::f" }, { subnet: "10.1.1.0/24" }],
+    });
+    const off = loadText(text(`enable_ipv6: false, ${ipam}`));
+    expect(off.warnings.map(({ message }) => message)).toEqual([
+      "networks.n: the subnet fd00:1::/64 is not used, as enable_ipv6 is not true",
+    ]);
+    expect(off.stack.networks.n!.further).toEqual([{ subnet: "10.1.1.0/24", gateway: undefined }]);
     expect(problemsOf(text("enable_ipv4: false"))).toContain("without IPv4");
   });
 });

@@ -81,11 +81,25 @@ const FILES: Record<string, string | [text: string, extra: Record<string, string
     "services: { web: { image: app } }\nnetworks: { front: { ipam: { config: [{ subnet: 10.0.0.1/8 }] } } }\n",
   "range-outside":
     "services: { web: { image: app } }\nnetworks: { front: { ipam: { config: [{ subnet: 10.1.0.0/16, ip_range: 10.2.0.0/24 }] } } }\n",
-  "two-subnets":
-    "services: { web: { image: app } }\nnetworks: { front: { ipam: { config: [{ subnet: 10.1.0.0/16 }, { subnet: 10.2.0.0/16 }] } } }\n",
+  "subnets-overlap":
+    "services: { web: { image: app } }\nnetworks: { front: { ipam: { config: [{ subnet: 10.1.0.0/16 }, { subnet: 10.1.5.0/24 }] } } }\n",
+  "subnet-is-missing":
+    "services: { web: { image: app } }\nnetworks: { front: { ipam: { config: [{ subnet: 10.1.0.0/16 }, { gateway: 10.2.0.1 }] } } }\n",
+  "gateway-outside":
+    "services: { web: { image: app } }\nnetworks: { front: { ipam: { config: [{ subnet: 10.1.0.0/16, gateway: 10.2.0.1 }] } } }\n",
+  "gateway-is-reserved":
+    "services: { web: { image: app } }\nnetworks: { front: { ipam: { config: [{ subnet: 10.1.0.0/16, aux_addresses: { router: 10.1.0.1 } }] } } }\n",
+  "address-without-ipv6": web("networks: { front: { ipv6_address: 'fd00::5' } }", "networks: { front: }\n"),
+  "address-outside-ipv6": web(
+    "networks: { front: { ipv6_address: 'fd01::5' } }",
+    "networks: { front: { enable_ipv6: true, ipam: { config: [{ subnet: 'fd00::/64' }] } } }\n",
+  ),
   "address-outside": web(
     "networks: { front: { ipv4_address: 10.9.0.1 } }",
     "networks: { front: { ipam: { config: [{ subnet: 10.1.0.0/16 }] } } }\n",
+  ),
+  "image-mount": web(
+    "volumes:\n  - { type: image, target: /a }\n  - { type: image, source: 'A b', target: /b }\n  - { type: image, source: app, target: /c, read_only: false, image: { subpath: ../x } }",
   ),
   "network-driver": "services: { web: { image: app } }\nnetworks: { front: { driver: macvlan } }\n",
   "bad-extra-host": web("extra_hosts: [nothing]"),

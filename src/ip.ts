@@ -1,0 +1,131 @@
+/** IP addresses and subnets of both versions as numbers (RFC 791; RFC 4291 and, for the text of an address, RFC 5952). */
+import { isIP } from "node:net";
+import { BayError } from "./errors.ts";
+
+export type Version = 4 | 6;
+
+export interface Subnet {
+  version: Version;
+  address: bigint;
+  prefix: number;
+}
+
+const BITS = { 4: 32, 6: 128 } as const;
+/** A subnet has room for a gateway and a container. */
+const LONGEST = { 4: 30, 6: 126 } as const;
+
+/** The version of an address, of a subnet, or of neither. An address with a zone is none that a network can have. */
+export function versionOf(text: string): Version | undefined {
+  const version = isIP(text.split("/", 1)[0]!);
+  return version === 0 || text.includes("%") ? undefined : (version as Version);
+}
+
+/** The number of an address. */
+export function toNumber(address: string): bigint {
+  if (!address.includes(":")) return join(address.split(".").map(Number), 8n);
+  return join(groupsOf(address), 16n);
+}
+
+const join = (parts: readonly number[], bits: bigint) =>
+  parts.reduce((value, part) => (value << bits) | BigInt(part), 0n);
+
+/** The eight groups of an IPv6 address (RFC 4291, 2.2), of which two may be written as an IPv4 address. */
+function groupsOf(address: string): number[] {
+  const text = address.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, ...parts: string[]) => {
+    const [a, b, c, d] = parts.slice(0, 4).map(Number) as [number, number, number, number];
+    return `${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
+  });
+  const groups = (part: string) =>
+    part === "" ? [] : part.split(":").map((group) => Number.parseInt(group, 16));
+  const [head = "", tail] = text.split("::");
+  const [before, after] = [groups(head), groups(tail ?? "")];
+  if (tail === undefined) return before;
+  return [...before, ...Array<number>(8 - before.length - after.length).fill(0), ...after];
+}
+
+/** The text of an address. */
+export function toAddress(value: bigint, version: Version): string {
+  if (version === 4) return split(value, 4, 8n).join(".");
+  const groups = split(value, 8, 16n).map((group) => group.toString(16));
+  const { start, length } = longestZeros(groups);
+  if (length < 2) return groups.join(":");
+  return `${groups.slice(0, start).join(":")}::${groups.slice(start + length).join(":")}`;
+}
+
+/** The groups that `::` stands for: the longest run of zeros, and of equal ones the first. */
+function longestZeros(groups: readonly string[]): { start: number; length: number } {
+  let best = { start: 0, length: 0 };
+  groups.forEach((_, start) => {
+    const end = groups.findIndex((group, index) => index >= start && group !== "0");
+    const length = (end < 0 ? groups.length : end) - start;
+    if (length > best.length) best = { start, length };
+  });
+  return best;
+}
+
+const split = (value: bigint, count: number, bits: bigint) =>
+  Array.from({ length: count }, (_, index) =>
+    Number((value >> (BigInt(count - 1 - index) * bits)) & ((1n << bits) - 1n)),
+  );
+
+/** The one text of an address that may be written in several ways. */
+export const canonicalAddress = (address: string) => toAddress(toNumber(address), versionOf(address) ?? 6);
+
+/** Parses `172.18.0.0/16` or `fd00:1::/64`. Throws BAD_SUBNET; the address must be the network's own. */
+export function parseSubnet(text: string): Subnet {
+  const [address = "", prefix = ""] = text.split("/");
+  const version = versionOf(address);
+  if (!version || !/^\d{1,3}$/.test(prefix) || Number(prefix) > LONGEST[version])
+    throw new BayError("BAD_SUBNET", `${text} is no subnet`);
+  const subnet: Subnet = { version, address: toNumber(address), prefix: Number(prefix) };
+  const beyond = subnet.address % size(subnet);
+  if (beyond !== 0n) {
+    throw new BayError("BAD_SUBNET", `${text} has bits outside its prefix`, {
+      hint: `write ${formatSubnet({ ...subnet, address: subnet.address - beyond })}`,
+    });
+  }
+  return subnet;
+}
+
+export function formatSubnet({ version, address, prefix }: Subnet): string {
+  return `${toAddress(address, version)}/${prefix}`;
+}
+
+/** How many addresses it has. */
+export const size = ({ version, prefix }: Subnet) => 1n << BigInt(BITS[version] - prefix);
+
+export function overlaps(a: Subnet, b: Subnet): boolean {
+  return a.version === b.version && a.address < b.address + size(b) && b.address < a.address + size(a);
+}
+
+export function contains(subnet: Subnet, address: string): boolean {
+  if (versionOf(address) !== subnet.version) return false;
+  const value = toNumber(address);
+  return value >= subnet.address && value < subnet.address + size(subnet);
+}
+
+/** Its first address and the one behind its last that a container may have: IPv4 keeps the last for broadcasts. */
+export function hostRange(subnet: Subnet): { first: bigint; end: bigint } {
+  const end = subnet.address + size(subnet);
+  return { first: subnet.address + 1n, end: subnet.version === 4 ? end - 1n : end };
+}
+
+/** Whether a container may have an address of a subnet. */
+export function isHostAddress(subnet: Subnet, address: string): boolean {
+  const { first, end } = hostRange(subnet);
+  const value = toNumber(address);
+  return versionOf(address) === subnet.version && value >= first && value < end;
+}
+
+/** The gateway of a subnet that names none: its first address. */
+export const defaultGateway = (subnet: Subnet) => toAddress(subnet.address + 1n, subnet.version);
+
+/** Whether `parseSubnet` takes it. */
+export function isSubnet(text: string): boolean {
+  try {
+    parseSubnet(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
