@@ -9,7 +9,7 @@ export function sysctlProblem(
   { networkMode, ipcMode }: { networkMode: string; ipcMode: string },
 ): string | undefined {
   if (IPC.test(name))
-    return ipcMode === "host" ? "would change the host: the container shares its ipc" : undefined;
+    return ipcMode === "private" ? undefined : "would change shared memory that is not the container's own";
   if (NET.test(name))
     return networkMode !== "bridge" && networkMode !== "none"
       ? "would change a network that is not the container's own"

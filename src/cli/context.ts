@@ -103,7 +103,8 @@ export interface ContainerRow {
   State: string;
   Status: string;
   Labels: Record<string, string>;
-  HostConfig: { NetworkMode: string };
+  /** The last two are more than the list of the Engine API has. */
+  HostConfig: { NetworkMode: string; PidMode?: string; IpcMode?: string };
   Ports: { IP?: string; PrivatePort: number; PublicPort?: number; Type: string }[];
 }
 

@@ -185,7 +185,7 @@ export interface ContainerConfig {
   hooks?: { postStart: HookConfig[]; preStop: HookConfig[] };
   /** `container:NAME` shares another container's processes. */
   pidMode: "private" | "host" | `container:${string}`;
-  ipcMode: "private" | "host";
+  ipcMode: "private" | "host" | `container:${string}`;
   oomScoreAdj: number;
   labels: Record<string, string>;
   annotations: Record<string, string>;

@@ -158,7 +158,7 @@ export class Exec extends EventEmitter {
       CLONE_NEWUTS |
       CLONE_NEWCGROUP |
       (pidMode === "host" ? 0 : CLONE_NEWPID) |
-      (ipcMode === "private" ? CLONE_NEWIPC : 0) |
+      (ipcMode === "host" ? 0 : CLONE_NEWIPC) |
       (networkMode === "host" ? 0 : CLONE_NEWNET);
     return {
       pidfd,

@@ -67,6 +67,8 @@ export interface ResolvedParts {
   networkNamespace: string | undefined;
   /** Of another container, whose processes this one shares. */
   pidNamespace?: string | undefined;
+  /** The first process of the container whose shared memory this one has too. */
+  ipcOwner?: number | undefined;
   apparmorProfile?: string | undefined;
   cgroupsPath: string;
 }
@@ -111,7 +113,7 @@ export function toSpec(config: ContainerConfig, parts: ResolvedParts): Spec {
     mounts: allMounts(config, parts),
     annotations: config.annotations,
     linux: {
-      namespaces: namespaces(config, { network: parts.networkNamespace, pid: parts.pidNamespace }),
+      namespaces: namespaces(config, parts),
       devices,
       cgroupsPath: parts.cgroupsPath,
       resources: {
@@ -207,15 +209,16 @@ function processEnvironment(config: ContainerConfig, account: Account): string[]
 
 function namespaces(
   config: ContainerConfig,
-  joined: { network: string | undefined; pid: string | undefined },
+  { networkNamespace, pidNamespace, ipcOwner }: ResolvedParts,
 ): Spec["linux"]["namespaces"] {
   const list: Spec["linux"]["namespaces"] = [{ type: "mount" }];
   if (config.kernel?.utsMode !== "host") list.push({ type: "uts" });
   if (config.kernel?.cgroupMode !== "host") list.push({ type: "cgroup" });
-  if (config.pidMode !== "host") list.push({ type: "pid", ...(joined.pid ? { path: joined.pid } : {}) });
-  if (config.ipcMode === "private") list.push({ type: "ipc" });
+  if (config.pidMode !== "host") list.push({ type: "pid", ...(pidNamespace ? { path: pidNamespace } : {}) });
+  if (config.ipcMode !== "host")
+    list.push({ type: "ipc", ...(ipcOwner ? { path: `/proc/${ipcOwner}/ns/ipc` } : {}) });
   if (config.networkMode !== "host")
-    list.push({ type: "network", ...(joined.network ? { path: joined.network } : {}) });
+    list.push({ type: "network", ...(networkNamespace ? { path: networkNamespace } : {}) });
   return list;
 }
 
@@ -238,11 +241,19 @@ function allMounts(config: ContainerConfig, parts: ResolvedParts): SpecMount[] {
       : { destination: "/dev/mqueue", type: "mqueue", options: kernel },
     isHostIpc
       ? { destination: "/dev/shm", type: "bind", source: "/dev/shm", options: ["bind"] }
-      : {
-          destination: "/dev/shm",
-          type: "tmpfs",
-          options: [...kernel, "mode=1777", `size=${config.shmSize}`],
-        },
+      : parts.ipcOwner
+        ? {
+            destination: "/dev/shm",
+            type: "bind",
+            source: "dev/shm",
+            mountNamespace: `/proc/${parts.ipcOwner}/ns/mnt`,
+            options: ["bind"],
+          }
+        : {
+            destination: "/dev/shm",
+            type: "tmpfs",
+            options: [...kernel, "mode=1777", `size=${config.shmSize}`],
+          },
   ];
   const bound = config.privileged ? [] : config.devices.filter((device) => !mayMake(device));
   const own = [

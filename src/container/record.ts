@@ -33,6 +33,8 @@ export interface ContainerState {
   restartCount: number;
   /** The run of another container whose network this one joined: its ID and start time. */
   joinedRun?: string;
+  /** The same of shared memory. */
+  joinedIpcRun?: string;
   /** Ports as they were bound, with free ones chosen. */
   boundPorts: { hostAddress: string; hostPort: number; containerPort: number; protocol: "tcp" | "udp" }[];
 }

@@ -123,11 +123,14 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
   if (owner) record.state.joinedRun = runOf(owner);
   // a shared network has one name, as in Docker
   for (const name of volumesOf(config)) await host.volumes.attach(name);
+  const memory = ipcOwner(host, record);
+  if (memory) record.state.joinedIpcRun = runOf(memory);
   const mounted = new Map<string, Image>();
   for (const mount of config.mounts)
     if (mount.type === "image")
       mounted.set(mount.imageId, await host.images.get(mount.source, mount.imageId));
-  const spec = toSpec(owner ? { ...config, hostname: owner.config.hostname } : config, {
+  const named = owner ? { ...config, hostname: owner.config.hostname } : config;
+  const spec = toSpec(memory?.config.ipcMode === "host" ? { ...named, ipcMode: "host" } : named, {
     account,
     rootfs: mountPoint(host),
     hostPath: (path) => (isDockerSocketGone(path) ? socketPath(host.roots) : path),
@@ -136,6 +139,7 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
     etc,
     networkNamespace: namespace,
     pidNamespace: pidNamespace(host, record),
+    ipcOwner: memory?.state.pid,
     apparmorProfile: profileOf(config),
     cgroupsPath: cgroup.path,
   });
@@ -235,6 +239,15 @@ function pidNamespace(host: Host, { config }: ContainerRecord): string | undefin
   const other = host.findRunning(name);
   if (other) return other.config.pidMode === "host" ? "/proc/1/ns/pid" : `/proc/${other.state.pid}/ns/pid`;
   throw new BayError("PID_OWNER", `${config.name} shares the processes of ${name}, which is not running`);
+}
+
+/** The container whose shared memory this one has too; undefined where it has its own, or the host's. Throws IPC_OWNER. */
+function ipcOwner(host: Host, { config }: ContainerRecord): ContainerRecord | undefined {
+  if (!config.ipcMode.startsWith("container:")) return undefined;
+  const name = config.ipcMode.slice("container:".length);
+  const other = host.findRunning(name);
+  if (other) return other;
+  throw new BayError("IPC_OWNER", `${config.name} shares the shared memory of ${name}, which is not running`);
 }
 
 /** What tells one run of a container from the next. */

@@ -48,7 +48,7 @@ export function observe(
   return {
     containers: own.map((record) => ({
       ...observeContainer(view, record, byName, networkIds),
-      lostOwner: lostOwner(record, records),
+      lostShares: lostShares(record, records),
     })),
     networks: networks.map(({ config, subnet, gateway, bridge }) => ({
       name: config.name,
@@ -100,7 +100,7 @@ function observeContainer(
   record: ContainerRecord,
   links: ReadonlyMap<string, { master: number | undefined; isUp: boolean }>,
   networkIds: ReadonlyMap<string, string>,
-): Omit<ActualContainer, "lostOwner"> {
+): Omit<ActualContainer, "lostShares"> {
   const { config, state } = record;
   const alive = isRunning(record) && isAlive(state.pid, state.start) && !hasEnded(view, record.id);
   const drift: string[] = [];
@@ -140,12 +140,19 @@ function observeContainer(
   };
 }
 
-/** A container that shares another's network keeps the namespace of that one's run. */
-function lostOwner({ config, state }: ContainerRecord, all: readonly ContainerRecord[]): string | undefined {
-  const name = /^container:(.+)$/.exec(config.networkMode)?.[1];
-  if (name === undefined || state.status !== "running") return undefined;
-  const owner = all.find((other) => other.config.name === name);
-  return owner && runOf(owner) === state.joinedRun ? undefined : name;
+/** A container that shares another's network or memory keeps the namespace of that one's run. */
+function lostShares({ config, state }: ContainerRecord, all: readonly ContainerRecord[]): string[] {
+  if (state.status !== "running") return [];
+  const shares = [
+    { mode: config.networkMode, part: "network", run: state.joinedRun },
+    { mode: config.ipcMode, part: "shared memory", run: state.joinedIpcRun },
+  ];
+  return shares.flatMap(({ mode, part, run }) => {
+    const name = /^container:(.+)$/.exec(mode)?.[1];
+    const owner = all.find((other) => other.config.name === name);
+    if (name === undefined || (owner && runOf(owner) === run)) return [];
+    return [`shares the ${part} of an earlier run of ${name}`];
+  });
 }
 
 function socketBinds(stack: Stack | undefined): string[] {

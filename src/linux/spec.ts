@@ -38,6 +38,8 @@ export interface SpecMount {
   source?: string;
   /** bay's own: the part of the source that is mounted, which is resolved inside it. */
   subpath?: string;
+  /** bay's own: where the source is looked up, from its root, and by no symlink. */
+  mountNamespace?: string;
   /** bay's own: of the type `image`, which is mounted as its layers lie upon each other. */
   image?: SpecImage;
   options?: string[];

@@ -25,8 +25,8 @@ export interface ActualContainer {
   anonymousVolumes: string[];
   /** Networks that were replaced since the container got its link. */
   staleNetworks: string[];
-  /** The container whose network it shares was started anew since; its name. */
-  lostOwner: string | undefined;
+  /** What it shares of a container that was started anew since: "shares the network of an earlier run of web". */
+  lostShares: string[];
   addresses: Record<string, string>;
 }
 

@@ -119,7 +119,7 @@ const FIELDS: Field[] = [
   { name: "sysctls", live: false, parts: ({ sysctls }) => ({ ...sysctls }) },
   one("shm_size", false, ({ shmSize }) => showBytes(shmSize)),
   one("pid", false, ({ pidMode }) => (pidMode === "private" ? undefined : pidMode)),
-  one("ipc", false, ({ ipcMode }) => (ipcMode === "host" ? "host" : undefined)),
+  one("ipc", false, ({ ipcMode }) => (ipcMode === "private" ? undefined : ipcMode)),
   // what has run after the start is not undone; what runs before the stop is to come
   one("post_start", false, ({ hooks }) => json(hooks?.postStart ?? [])),
   one("pre_stop", true, ({ hooks }) => json(hooks?.preStop ?? [])),

@@ -86,7 +86,7 @@ export function desiredConfig(
     ...desiredKernel(service.kernel),
     ...desiredHooks(service.hooks),
     pidMode: sharedMode(stack, service.pidMode),
-    ipcMode: service.ipcMode,
+    ipcMode: sharedMode(stack, service.ipcMode),
     oomScoreAdj: service.oomScoreAdj,
     labels: desiredLabels(stack, service, number, own.Labels ?? {}),
     annotations: service.annotations,

@@ -14,6 +14,7 @@ import {
   type Service,
   type Stack,
   serviceOf,
+  shareWith,
 } from "../stack/index.ts";
 import type { Actual, ActualContainer, ActualImage } from "./actual.ts";
 import { compareConfigs } from "./compare.ts";
@@ -315,7 +316,7 @@ class Planner {
     reasons.push(...remade.map(({ image }) => say(`the image ${image} is made anew`)));
     const replacedOwners = ownersOf(service).filter((owner) => this.#replaced.has(owner));
     for (const owner of replacedOwners)
-      reasons.push(say(`shares the ${sharedPart(service, owner)} of ${owner}, which is replaced`));
+      reasons.push(say(`shares the ${shareWith(service, owner)!.part} of ${owner}, which is replaced`));
     const networkReasons = this.#networkReasons(container);
     reasons.push(...networkReasons);
     const mustReplace =
@@ -363,8 +364,7 @@ class Planner {
       ([name, { restart }]) => restart && this.#replaced.has(name),
     );
     const why = restarts.map(([name]) => say(`depends on ${name}, which is replaced`));
-    if (container.lostOwner)
-      why.push(say(`shares the network of an earlier run of ${container.lostOwner}`, true));
+    why.push(...container.lostShares.map((text) => say(text, true)));
     if (why.length === 0) return undefined;
     return this.#add({
       ...common,
@@ -401,7 +401,7 @@ class Planner {
       const isThere = this.actual.containers.some(({ service, alive }) => service === rider.name && alive);
       for (const owner of ownersOf(rider).filter((name) => isThere && this.#replaced.has(name)))
         this.#warnings.push(
-          `${rider.name} shares the ${sharedPart(rider, owner)} of ${owner}, which is replaced: bay up ${rider.name} brings it back`,
+          `${rider.name} shares the ${shareWith(rider, owner)!.part} of ${owner}, which is replaced: bay up ${rider.name} brings it back`,
         );
     }
   }
@@ -439,9 +439,6 @@ class Planner {
     }
   }
 }
-
-const sharedPart = ({ networkMode }: Service, owner: string) =>
-  networkMode === `service:${owner}` ? "network" : "processes";
 
 /** What has to come before a container's step. */
 type Before = Pick<Step, "after" | "afterEnd" | "waits">;

@@ -1,6 +1,13 @@
 /** How running containers of a service are replaced: in which order, in which groups, and what is noticed of it. Pure. */
 import type { ContainerConfig } from "../container/index.ts";
-import { keyForOne, ownersOf, type Service, type Stack, type UpdatePolicy } from "../stack/index.ts";
+import {
+  keyForOne,
+  ownersOf,
+  type Service,
+  type Stack,
+  shareWith,
+  type UpdatePolicy,
+} from "../stack/index.ts";
 import type { Interruption, Rollout, Step } from "./step.ts";
 
 /** Where the file says nothing: one at a time, and all back as they were where one fails. */
@@ -53,8 +60,7 @@ function whyNeverTwo(stack: Stack, service: Service): string | undefined {
   const key = keyForOne(service);
   if (key) return `${key} allows one container`;
   const rider = Object.values(stack.services).find((other) => ownersOf(other).includes(service.name));
-  const part = rider?.networkMode === `service:${service.name}` ? "network" : "processes";
-  return rider && `${rider.name} shares its ${part}`;
+  return rider && `${rider.name} shares its ${shareWith(rider, service.name)!.part}`;
 }
 
 /** What two containers would be in each other's way for; the file may say start-first all the same. */

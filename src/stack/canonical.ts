@@ -107,7 +107,7 @@ function composeService(service: Service): Mapping {
     sysctls: service.sysctls,
     shm_size: service.shmSize === 64 << 20 ? undefined : String(service.shmSize),
     pid: service.pidMode === "private" ? undefined : service.pidMode,
-    ipc: service.ipcMode === "host" ? "host" : undefined,
+    ipc: service.ipcMode === "private" ? undefined : service.ipcMode,
     ...composeKernel(service.kernel),
     post_start: service.hooks.postStart.map(composeHook),
     pre_stop: service.hooks.preStop.map(composeHook),

@@ -14,6 +14,7 @@ import { type HostPort, portsOverlap } from "../published-ports.ts";
 import type { ReportAt } from "./check.ts";
 import { startFirstKeys } from "./read-update.ts";
 import type { FileInput } from "./schema.ts";
+import { ownersOf, sharesOf } from "./sharing.ts";
 import type { Service, Stack, StackNetwork } from "./stack.ts";
 import { readVolumesFrom } from "./volumes-from.ts";
 
@@ -55,18 +56,13 @@ export function checkReferences(stack: Stack, input: FileInput, report: ReportAt
     }
     checkConditions(service, stack, bad);
     checkRiders(service, stack, bad);
-    for (const [key, what, mode] of [
-      ["network_mode", "network", service.networkMode],
-      ["pid", "processes", service.pidMode],
-    ] as const) {
-      const owner = sharedService(mode);
-      if (owner !== undefined && !stack.services[owner])
+    for (const { owner, key, part } of sharesOf(service))
+      if (!stack.services[owner])
         bad(
           ["services", name, key],
-          `service ${name} shares the ${what} of ${owner}, which is not a service`,
+          `service ${name} shares the ${part} of ${owner}, which is not a service`,
           hintFor(owner, stack.services),
         );
-    }
     checkBuild(service, stack, bad);
     for (const { kind, source } of service.files)
       if (!stack[`${kind}s`][source])
@@ -139,7 +135,7 @@ function checkConditions({ name, dependsOn }: Service, stack: Stack, bad: Bad): 
   }
 }
 
-/** Two containers cannot both be the one whose network or processes another service shares. */
+/** Two containers cannot both be the one of which another service shares something. */
 function checkRiders(service: Service, stack: Stack, bad: Bad): void {
   const rider = Object.values(stack.services).find((other) => ownersOf(other).includes(service.name));
   if (!rider) return;
@@ -252,14 +248,6 @@ function reportCycles(stack: Stack, bad: (path: (string | number)[], message: st
   };
   for (const name of Object.keys(stack.services)) visit(name, []);
 }
-
-/** The service of which a mode `service:NAME` speaks. */
-const sharedService = (mode: string): string | undefined =>
-  mode.startsWith("service:") ? mode.slice("service:".length) : undefined;
-
-/** Services whose network or processes a service shares. */
-export const ownersOf = ({ networkMode, pidMode }: Service): string[] =>
-  [...new Set([sharedService(networkMode), sharedService(pidMode)])].filter((name) => name !== undefined);
 
 /** Services that must be there before this one: depends_on, and the owners of what it shares. */
 export function dependenciesOf(service: Service): string[] {

@@ -80,7 +80,7 @@ export const DESCRIPTIONS: Readonly<Record<string, string>> = {
   hard: "What the process may raise it to",
   sysctls: "Parameters of the kernel, as far as they are the container's own",
   pid: "host, service:NAME or container:NAME: whose processes it sees",
-  ipc: "host: it shares the host's shared memory",
+  ipc: "host, service:NAME or container:NAME: it shares that one's shared memory",
   uts: "host: it shares the host's names",
   cgroup: "host or private: whether it sees the host's control groups",
   userns_mode: "host, which is always so",

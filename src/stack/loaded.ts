@@ -2,4 +2,5 @@
 export { buildsNeeding, dependenciesOf, serviceContext } from "./check-references.ts";
 export { chooseServices, serviceOf } from "./choose-services.ts";
 export { parsePort } from "./ports.ts";
+export { shareWith } from "./sharing.ts";
 export { parseBytes } from "./values.ts";

@@ -97,7 +97,8 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
     update: readUpdatePolicy(reader, "update_config"),
     rollback: readUpdatePolicy(reader, "rollback_config"),
     pidMode: (input.pid || "private") as Service["pidMode"],
-    ipcMode: input.ipc === "host" ? "host" : "private",
+    // every container's may be shared, so that shareable says no more than private
+    ipcMode: (input.ipc && input.ipc !== "shareable" ? input.ipc : "private") as Service["ipcMode"],
     oomScoreAdj: Number(input.oom_score_adj ?? 0),
     labels: readLabels(reader),
     links: readLinks(reader),

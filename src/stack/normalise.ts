@@ -7,6 +7,7 @@ import { readGiven } from "./read-given.ts";
 import { readImage } from "./read-image.ts";
 import type { FileInput } from "./schema.ts";
 import type { ServiceContext } from "./service-reader.ts";
+import { shareWith } from "./sharing.ts";
 import type { Service, Stack } from "./stack.ts";
 import { inheritMounts } from "./volumes-from.ts";
 
@@ -72,8 +73,7 @@ function checkDisabled(on: Record<string, Service>, all: Record<string, Service>
     for (const name of dependenciesOf(service)) {
       const needed = all[name];
       if (on[name] || !needed || service.dependsOn[name]?.required === false) continue;
-      const key = [service.networkMode, service.pidMode].indexOf(`service:${name}`);
-      report(["services", service.name, ["network_mode", "pid"][key] ?? "depends_on"], {
+      report(["services", service.name, shareWith(service, name)?.key ?? "depends_on"], {
         severity: "error",
         code: "PROFILE_OFF",
         message: `service ${service.name} needs ${name}, whose profiles are off: ${needed.profiles.join(", ")}`,

@@ -390,7 +390,9 @@ export const serviceSchema = z.strictObject({
     .optional(),
   ipc: z
     .string()
-    .regex(/^(host|private|shareable)$/, { error: "expected host or private" })
+    .regex(/^(host|private|shareable|(service|container):.+)$/, {
+      error: "expected private, shareable, host, service:NAME or container:NAME",
+    })
     .optional(),
   uts: z.enum(["host", ""], { error: "expected host" }).optional(),
   cgroup: z.enum(["host", "private"]).optional(),

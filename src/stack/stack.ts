@@ -225,7 +225,7 @@ export interface Service {
   update: UpdatePolicy | undefined;
   rollback: UpdatePolicy | undefined;
   pidMode: "private" | "host" | `service:${string}` | `container:${string}`;
-  ipcMode: "private" | "host";
+  ipcMode: "private" | "host" | `service:${string}` | `container:${string}`;
   oomScoreAdj: number;
   labels: Record<string, string>;
   annotations: Record<string, string>;

@@ -49,6 +49,55 @@ services:
     bay.ok("down", "-t", "0");
   });
 
+  it.each(["ipc: service:owner", "ipc: container:the-owner"])("memory, by %s", (rider) => {
+    bay.write(stack(1111, rider));
+    bay.ok("up", "-d", "owner");
+    bay.ok("up", "-d");
+    const namespace = (service: string) => say(service, "readlink /proc/self/ns/ipc");
+    expect(namespace("rider")).toBe(namespace("owner"));
+    say("owner", "echo word > /dev/shm/file; echo word > /dev/mqueue/queue 2>/dev/null; true");
+    expect(say("rider", "cat /dev/shm/file; df -k /dev/shm | tail -1 | awk '{print $2}'")).toBe(
+      "word\n65536",
+    );
+    say("rider", "echo back > /dev/shm/back");
+    expect(say("owner", "cat /dev/shm/back")).toBe("back");
+    expect(bay.run(["plan", "--detailed-exitcode"]).code).toBe(0);
+    // a restart of the owner gives it a memory of its own, which the rider joins with it
+    bay.ok("restart", "owner");
+    if (rider.includes("container:"))
+      expect(bay.ok("plan")).toContain("shares the shared memory of an earlier run of the-owner");
+    bay.ok("up", "-d");
+    expect(namespace("rider")).toBe(namespace("owner"));
+    process.kill(pids().owner!, "SIGKILL");
+    return eventually(() =>
+      expect(
+        bay
+          .ps()
+          .map(({ State }) => State)
+          .sort(),
+      ).toEqual(["exited", "running"]),
+    ).then(() => {
+      bay.ok("up", "-d", "owner");
+      bay.ok("up", "-d");
+      expect(namespace("rider")).toBe(namespace("owner"));
+      expect(say("rider", "ls /dev/shm")).toBe("");
+      bay.ok("down", "-t", "0");
+    });
+  });
+
+  it("no memory by a symlink of the owner's", () => {
+    bay.write(
+      stack(1111, "ipc: service:owner").replace(
+        "command: sleep 1111",
+        'cap_add: [SYS_ADMIN], security_opt: ["apparmor:unconfined"], command: [sh, -c, "umount /dev/shm && rmdir /dev/shm && ln -s /tmp /dev/shm; exec sleep 1111"]',
+      ),
+    );
+    const { code, err } = bay.run(["up", "-d"]);
+    expect(code).toBe(1);
+    expect(err).toContain("share dev/shm of another container: ELOOP");
+    bay.ok("down", "-t", "0");
+  });
+
   it("the network of a container that is named", () => {
     bay.write(stack(1111, "network_mode: container:the-owner"));
     bay.ok("up", "-d", "owner");

@@ -45,7 +45,7 @@ function running(config: ContainerConfig, service: string, number: number): Actu
     drift: [],
     anonymousVolumes: [],
     staleNetworks: [],
-    lostOwner: undefined,
+    lostShares: [],
     addresses: {},
   };
 }

@@ -22,8 +22,9 @@ async function each(
         process.stderr.write(`container ${nameOf(row)} ${done}\n`);
       }),
     );
-  // who shares another's network comes after it: it joins that one's run
-  const isRider = ({ HostConfig }: ContainerRow) => HostConfig.NetworkMode.startsWith("container:");
+  // who shares something of another's comes after it: it joins that one's run
+  const isRider = ({ HostConfig: { NetworkMode, PidMode, IpcMode } }: ContainerRow) =>
+    [NetworkMode, PidMode, IpcMode].some((mode) => mode?.startsWith("container:"));
   const chosen = rows.filter(select);
   const owners = await all(chosen.filter((row) => !isRider(row)));
   const results = [...owners, ...(await all(chosen.filter(isRider)))];
@@ -69,13 +70,12 @@ export async function restart(
   const stack = await context.stack();
   const rows = await stackContainers(await context.client(), stack.name);
   const present = new Set(rows.filter(isUp).map(serviceOf));
+  const { shareWith } = await import("../../stack/loaded.ts");
   const following = Object.values(stack.services).filter(
-    ({ name, dependsOn, networkMode, pidMode }) =>
-      present.has(name) &&
-      !services.includes(name) &&
-      services.some(
-        (other) => dependsOn[other]?.restart || [networkMode, pidMode].includes(`service:${other}`),
-      ),
+    (service) =>
+      present.has(service.name) &&
+      !services.includes(service.name) &&
+      services.some((other) => service.dependsOn[other]?.restart || shareWith(service, other)),
   );
   if (following.length > 0) await some(following.map(({ name }) => name));
 }

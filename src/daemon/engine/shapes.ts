@@ -146,7 +146,7 @@ export function toSummary(shown: Shown, record: ContainerRecord) {
     Labels: config.labels,
     State: DOCKER_STATE[state.status],
     Status: statusText(shown, record),
-    HostConfig: { NetworkMode: config.networkMode },
+    HostConfig: { NetworkMode: config.networkMode, PidMode: config.pidMode, IpcMode: config.ipcMode },
     NetworkSettings: { Networks: networks(shown, record) },
     Mounts: mounts(shown, record),
   };

@@ -13,10 +13,10 @@ import { posix } from "node:path";
 import { BayError } from "../../errors.ts";
 import * as abi from "../abi.ts";
 import type { ProgramBuilder } from "../program.ts";
-import { IN_ROOT, openInRoot } from "../safe-path.ts";
+import { IN_ROOT, NO_LINKS, openInRoot } from "../safe-path.ts";
 import type { Spec, SpecDevice, SpecImage, SpecMount } from "../spec.ts";
 import { FD, type LaunchRequest } from "./request.ts";
-import { resultAs, writeFile } from "./supervise.ts";
+import { openAs, resultAs, writeFile } from "./supervise.ts";
 
 const ATTRIBUTES: Record<string, number> = {
   ro: abi.MOUNT_ATTR_RDONLY,
@@ -82,7 +82,7 @@ function planMount(mount: SpecMount, index: number): MountPlan {
   if (!isBind) return { mount, attributes, data, bindFd: undefined, isFile: false, isSlave: false };
   let isFile: boolean;
   try {
-    isFile = !isDirectory(mount);
+    isFile = mount.mountNamespace === undefined && !isDirectory(mount);
   } catch (cause) {
     if (mount.subpath !== undefined)
       throw new BayError("NO_SUBPATH", `the volume at ${mount.destination} has no ${mount.subpath}`, {
@@ -186,7 +186,8 @@ function openImage(
 function openBind(program: ProgramBuilder, plan: MountPlan, fd: number, hasSlaves: boolean): void {
   const recursive = plan.mount.options?.includes("rbind") ? abi.AT_RECURSIVE : 0;
   const flags = abi.OPEN_TREE_CLONE | abi.OPEN_TREE_CLOEXEC | recursive;
-  const { source = "", subpath } = plan.mount;
+  const { source = "", subpath, mountNamespace } = plan.mount;
+  if (mountNamespace !== undefined) return openElsewhere(program, source, mountNamespace, flags, fd);
   if (subpath !== undefined) openPart(program, source, subpath);
   resultAs(program, fd, (store) => {
     if (subpath === undefined) program.call("open_tree", [abi.AT_FDCWD, source, flags], { store });
@@ -198,6 +199,28 @@ function openBind(program: ProgramBuilder, plan: MountPlan, fd: number, hasSlave
   program.call("mount_setattr", [fd, "", abi.AT_EMPTY_PATH | recursive, attributes, 32], {
     about: `set the options of ${plan.mount.destination}`,
   });
+}
+
+/** What another container has mounted: a copy of the mount is taken among its mounts, and carried back. */
+function openElsewhere(
+  program: ProgramBuilder,
+  source: string,
+  namespace: string,
+  flags: number,
+  fd: number,
+): void {
+  const about = `share ${source} of another container`;
+  openAs(program, "/proc/self/ns/mnt", abi.O_RDONLY | abi.O_CLOEXEC, FD.ownMounts);
+  openAs(program, namespace, abi.O_RDONLY | abi.O_CLOEXEC, FD.scratch);
+  program.call("setns", [FD.scratch, abi.CLONE_NEWNS], { about });
+  const how = program.struct([abi.O_PATH | abi.O_CLOEXEC, 0, NO_LINKS]);
+  resultAs(program, FD.scratch, (store) => {
+    program.call("openat2", [abi.AT_FDCWD, source, how, 24], { store, about });
+  });
+  resultAs(program, fd, (store) => {
+    program.call("open_tree", [FD.scratch, "", flags | abi.AT_EMPTY_PATH], { store, about });
+  });
+  program.call("setns", [FD.ownMounts, abi.CLONE_NEWNS], { about });
 }
 
 /** A container that has the volume already may put symlinks into it: none leads out of it. */

@@ -80,6 +80,8 @@ export const FD = {
   fifoErr: 701,
   procMount: 702,
   sysMount: 703,
+  /** The mount namespace to come back to. */
+  ownMounts: 704,
   scratch: 705,
   ptyMaster: 706,
   ptySlave: 707,
