@@ -83,6 +83,11 @@ export function observe(
     foreignVolumes: records
       .filter(({ config }) => config.labels[LABELS.stack] !== name)
       .flatMap(({ config }) => volumesOf(config)),
+    foreignNetworkUsers: Object.fromEntries(
+      records
+        .filter(({ config }) => config.labels[LABELS.stack] !== name)
+        .flatMap(({ config, endpoints }) => endpoints.map(({ network }) => [network, config.name])),
+    ),
     withoutDocker: socketBinds(stack),
     cpus: cpus().length,
     foreignNames: records

@@ -75,6 +75,8 @@ export interface Actual {
   foreignNames: string[];
   /** Volumes that containers of other stacks have. */
   foreignVolumes: string[];
+  /** Containers of other stacks by the networks that they are on. */
+  foreignNetworkUsers: Record<string, string>;
   /** Binds of Docker's socket that find none here; bay's own takes its place. */
   withoutDocker: string[];
   /** Processors that the host has. */

@@ -3,7 +3,7 @@
  * file and whether it changes on the live container or only by a new one. Pure.
  */
 import { type ContainerConfig, type HookConfig, LABELS, withoutAnonymousNames } from "../container/index.ts";
-import { mayBeSecret } from "../secret-names.ts";
+import { mayBeSecret, withoutPasswords } from "../secret-names.ts";
 
 export interface FieldChange {
   /** As in the stack file: mem_limit, environment.DEBUG. */
@@ -227,11 +227,11 @@ function show(field: string, part: string, value: Shown): string {
   if (value === undefined) return "(none)";
   if ((field === "environment" || field === "labels") && mayBeSecret(part)) return "(hidden)";
   if (field === "post_start" || field === "pre_stop")
-    return cut(showHooks(JSON.parse(value) as HookConfig[]));
+    return cut(withoutPasswords(showHooks(JSON.parse(value) as HookConfig[])));
   // another content is seen, and nothing of it
   const text =
     value === "" ? '""' : field === "secrets" ? value.replace(/ [0-9a-f]{12} /, " (hidden) ") : value;
-  return cut(text);
+  return cut(withoutPasswords(text));
 }
 
 const cut = (text: string) => (text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN - 1)}…` : text);

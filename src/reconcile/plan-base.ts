@@ -85,8 +85,17 @@ const showSubnets = (subnets: readonly SubnetConfig[] = []) =>
 
 const listed = (addresses: readonly string[] = []) => addresses.join(" ") || undefined;
 
-/** Containers of services that were not chosen would be left on a network that is gone. */
+/** Containers of other stacks, and of services that were not chosen, would be left on a network that is gone. Throws NETWORK_IN_USE. */
 function checkOtherUsers(name: string, actual: Actual, chosen: ReadonlySet<string>): void {
+  const foreign = actual.foreignNetworkUsers[name];
+  if (foreign)
+    throw new BayError(
+      "NETWORK_IN_USE",
+      `the network ${name} changes, and ${foreign} of another stack uses it`,
+      {
+        hint: "remove that container first",
+      },
+    );
   const other = actual.containers.find(
     ({ service, config }) => !chosen.has(service) && config.networks.some(({ network }) => network === name),
   );

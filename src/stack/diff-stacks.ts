@@ -1,5 +1,5 @@
 /** How two versions of a stack differ, in the words of the file. Pure. */
-import { mayBeSecret } from "../secret-names.ts";
+import { mayBeSecret, withoutPasswords } from "../secret-names.ts";
 import { toCompose } from "./canonical.ts";
 import type { Stack } from "./stack.ts";
 
@@ -74,5 +74,6 @@ function shown(leaf: Leaf | undefined): string | undefined {
   const name = leaf.path.split(".").at(-1)!;
   if (/\.(environment|labels|args)\./.test(leaf.path) && mayBeSecret(name)) return "(hidden)";
   if (/^secrets\.[^.]+\.content$/.test(leaf.path)) return "(hidden)";
-  return leaf.text.length > MAX_SHOWN ? `${leaf.text.slice(0, MAX_SHOWN - 1)}…` : leaf.text;
+  const text = withoutPasswords(leaf.text);
+  return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN - 1)}…` : text;
 }

@@ -34,6 +34,8 @@ function extend(
   const own: Mapping = rest;
   origins.copy(service, own);
   const bad = (message: string, hint?: string) => {
+    for (const each of [...open.map((path) => path.slice(path.lastIndexOf("#") + 1)), name])
+      reader.shared.state.unextended.add(each);
     const place = origins.of(service, "extends")[0]?.place;
     reader.report({
       severity: "error",

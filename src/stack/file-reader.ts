@@ -21,8 +21,8 @@ export interface Shared {
   isRaw: boolean;
   /** Variables of env files, for a folder of its own or those that are named. */
   dotenv: (directory: string, files: readonly string[] | undefined) => ReadonlyMap<string, string>;
-  /** Set where a file is no YAML at all. */
-  state: { hasSyntaxErrors: boolean };
+  /** Set where a file is no YAML at all, and of services that lack what they extend. */
+  state: { hasSyntaxErrors: boolean; unextended: Set<string> };
 }
 
 export class FileReader {

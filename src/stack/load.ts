@@ -31,6 +31,7 @@ export function loadStack(options: LoadOptions, merged: Merged = readMerged(opti
   if (typeof value === "object" && value !== null && Object.keys(value).length === 0)
     reportAt([], { severity: "error", code: "EMPTY_FILE", message: "the stack file says nothing" });
   const { input, leftOut } = checkInput(value, reportAt);
+  for (const service of merged.unextended) leftOut.push(["services", service, "image"]);
   if (lacksNames(leftOut)) fail();
   const given = options.name ?? variables("COMPOSE_PROJECT_NAME") ?? input.name;
   const name = given ?? nameFromDirectory(directory);

@@ -29,6 +29,8 @@ export interface Merged {
   sources: Map<string, string>;
   /** Every other file that was read, or looked for: .env, env files. */
   inputs: Set<string>;
+  /** Services that lack what they extend, which was reported. */
+  unextended: ReadonlySet<string>;
 }
 
 /** `isRaw` leaves variables as they are written. Throws `StackError` where a file is no YAML, NO_STACK_FILE, NO_ENV_FILE, BAD_ENV_FILE. */
@@ -52,7 +54,7 @@ export function readMerged(options: LoadOptions, { isRaw = false } = {}): Merged
     note: (use) => uses.push(use),
     isRaw,
     dotenv: (home, envFiles) => readDotenv({ ...options, envFiles: envFiles && [...envFiles] }, home, inputs),
-    state: { hasSyntaxErrors: false },
+    state: { hasSyntaxErrors: false, unextended: new Set() },
   };
   const reader = new FileReader(shared, variables);
   const values = files.map((file) => {
@@ -65,7 +67,20 @@ export function readMerged(options: LoadOptions, { isRaw = false } = {}): Merged
   const hasTags = diagnostics.some(({ code }) => code === "UNSUPPORTED_TAG");
   if (hasTags || shared.state.hasSyntaxErrors) throw new StackError(diagnostics, shared.sources);
   const { sources } = shared;
-  return { value, origins, directory, files, variables, dotenv, uses, diagnostics, sources, inputs };
+  const { unextended } = shared.state;
+  return {
+    value,
+    origins,
+    directory,
+    files,
+    variables,
+    dotenv,
+    uses,
+    diagnostics,
+    sources,
+    inputs,
+    unextended,
+  };
 }
 
 function readDotenv(options: LoadOptions, directory: string, inputs: Set<string>): Map<string, string> {

@@ -1,7 +1,7 @@
 /** What a host has, for planner tests: everything that a stack says, already there. */
 import type { ContainerConfig } from "../../src/container/index.ts";
 import type { Actual, ActualContainer, Plan } from "../../src/reconcile/index.ts";
-import { desiredConfig, placeOf, reservedAddresses } from "../../src/reconcile/index.ts";
+import { desiredConfig, furtherSubnets, placeOf, reservedAddresses } from "../../src/reconcile/index.ts";
 import type { Stack } from "../../src/stack/index.ts";
 
 export const IMAGE = {
@@ -21,6 +21,7 @@ export const NOTHING: Actual = {
   images: { app: { ...IMAGE, stale: undefined } },
   foreignNames: [],
   foreignVolumes: [],
+  foreignNetworkUsers: {},
   withoutDocker: [],
   cpus: 4,
   drift: [],
@@ -52,9 +53,22 @@ function running(config: ContainerConfig, service: string, number: number): Actu
 
 const networkOf = (stack: Stack, key: string) => {
   const { name, subnet = "172.18.0.0/16", gateway = "172.18.0.1", ...rest } = stack.networks[key]!;
-  const { internal, mtu, range, labels } = rest;
-  const reserved = reservedAddresses(rest.reserved);
-  return { name, key, stack: stack.name, subnet, internal, mtu, gateway, range, reserved, labels, drift: [] };
+  const { internal, ipv6, mtu, range, labels } = rest;
+  return {
+    name,
+    key,
+    stack: stack.name,
+    subnet,
+    internal,
+    ipv6,
+    further: furtherSubnets(rest),
+    mtu,
+    gateway,
+    range,
+    reserved: reservedAddresses(rest.reserved),
+    labels,
+    drift: [],
+  };
 };
 
 const volumeOf = (stack: Stack, key: string) => {

@@ -43,7 +43,13 @@ export const randomStack: fc.Arbitrary<RandomStack> = fc
     fc.subarray(NAMES, { minLength: 1 }),
     fc.array(fields, { minLength: 5, maxLength: 5 }),
     fc.array(fc.array(fc.nat(), { maxLength: 2 }), { minLength: 5, maxLength: 5 }),
-    fc.constantFrom<Value>(null, { internal: true }, { labels: { a: "b" } }),
+    fc.constantFrom<Value>(
+      null,
+      { internal: true },
+      { labels: { a: "b" } },
+      { enable_ipv6: true },
+      { enable_ipv6: true, ipam: { config: [{ subnet: "fd00::/64" }, { subnet: "10.1.0.0/16" }] } },
+    ),
   )
   .map(([names, each, needs, front]) => ({
     services: Object.fromEntries(

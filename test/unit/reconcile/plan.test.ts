@@ -15,7 +15,7 @@ services:
     image: app
     ports: ["8080:80"]
     mem_limit: 64m
-    environment: { MODE: dev, DB_PASSWORD: one }
+    environment: { MODE: dev, DB_PASSWORD: one, DB: "postgres://app:s3cret@db/app" }
     depends_on: { db: { condition: service_healthy } }
   db:
     image: app
@@ -135,6 +135,14 @@ describe("the plan, printed", () => {
     expect(() => makePlan(other, converged(stackOf(BASE)), options)).toThrow("demo-web-1 uses it too");
   });
 
+  it("does not replace a network under containers of another stack, and says so before anything is done", () => {
+    const changed = stackOf(`${BASE}networks: { default: { enable_ipv6: true } }\n`);
+    const actual = { ...converged(stackOf(BASE)), foreignNetworkUsers: { demo_default: "other-x-1" } };
+    expect(() => makePlan(changed, actual)).toThrow(
+      "demo_default changes, and other-x-1 of another stack uses it",
+    );
+  });
+
   it("pulls what is not here, what is to be pulled always, and what is old", () => {
     const with_ = (policy: string) =>
       stackOf(BASE.replace("image: app", `image: app\n    pull_policy: ${policy}`));
@@ -163,10 +171,15 @@ describe("the plan, printed", () => {
   });
 
   it("replaces exactly the container whose environment changed, and hides what looks secret", () => {
-    const text = changed("MODE: dev, DB_PASSWORD: one", "MODE: live, DB_PASSWORD: two");
+    const text = changed(
+      'MODE: dev, DB_PASSWORD: one, DB: "postgres://app:s3cret@db/app"',
+      'MODE: live, DB_PASSWORD: two, DB: "postgres://app:n3w@db/app"',
+    );
     expect(text).toContain("-/+ container demo-web-1 is replaced");
     expect(text).toContain("services.web.environment.MODE: dev -> live");
     expect(text).toContain("services.web.environment.DB_PASSWORD: (hidden) -> (hidden)");
+    const hidden = "postgres://app:(hidden)@db/app";
+    expect(text).toContain(`services.web.environment.DB: ${hidden} -> ${hidden}`);
     expect(text).not.toContain("two");
     expect(text).not.toContain("demo-db-1");
   });
