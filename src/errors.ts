@@ -17,9 +17,32 @@ export class BayError extends Error {
 /** The message of anything that was thrown, with the messages of its causes behind it. */
 export function messageOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown);
-  if (thrown.cause === undefined || thrown.message.includes(messageOf(thrown.cause))) return thrown.message;
-  return `${thrown.message}: ${messageOf(thrown.cause)}`;
+  const message = fileProblem(thrown) ?? thrown.message;
+  if (thrown.cause === undefined || thrown.message.includes(messageOf(thrown.cause))) return message;
+  return `${message}: ${messageOf(thrown.cause)}`;
 }
+
+/** What a call on a path that failed in the file system means (errno(3)); undefined for other errors. */
+function fileProblem(error: Error): string | undefined {
+  const { code = "", path } = error as NodeJS.ErrnoException;
+  const words = FILE_PROBLEMS[code];
+  // Node's own messages begin with the code
+  return words && path !== undefined && error.message.startsWith(`${code}: `) ? words(path) : undefined;
+}
+
+const FILE_PROBLEMS: Readonly<Record<string, (path: string) => string>> = {
+  ENOENT: (path) => `there is no ${path}`,
+  EACCES: (path) => `${path} may not be opened`,
+  EPERM: (path) => `${path} may not be changed`,
+  EEXIST: (path) => `${path} is there already`,
+  EISDIR: (path) => `${path} is a folder`,
+  ENOTDIR: (path) => `a part of ${path} is no folder`,
+  ELOOP: (path) => `${path} goes round in symlinks`,
+  EROFS: (path) => `${path} is on a read-only file system`,
+  ENOSPC: (path) => `no space is left for ${path}`,
+  EDQUOT: (path) => `the quota leaves no space for ${path}`,
+  EMFILE: (path) => `too many files are open to open ${path}`,
+};
 
 /** True where `thrown` carries this code: a `BayError`'s code or the errno name of a system error. */
 export function hasCode(thrown: unknown, ...codes: string[]): boolean {

@@ -4,6 +4,7 @@
  */
 import { constants, openSync, readSync } from "node:fs";
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { messageOf } from "../errors.ts";
 import { close, setPipeSize } from "../linux/index.ts";
 import { splice, waitReadable } from "../linux/log-pump.ts";
 import type { LogCommand, LogNews } from "./logs/protocol.ts";
@@ -86,7 +87,7 @@ function obey(): boolean {
       else finish(command.id);
       post({ kind: "done", serial: command.serial });
     } catch (error) {
-      post({ kind: "done", serial: command.serial, error: (error as Error).message });
+      post({ kind: "done", serial: command.serial, error: messageOf(error) });
     }
   }
   return true;

@@ -1,4 +1,5 @@
 /** A command in a running container whose end is waited for: a health check, a hook. */
+import { messageOf } from "../errors.ts";
 import { Exec, type ExecConfig } from "./exec.ts";
 import type { Host } from "./host.ts";
 import type { ContainerRecord } from "./record.ts";
@@ -39,7 +40,7 @@ export async function runInside(
     host.trackExec(exec);
     await exec.start();
   } catch (error) {
-    return { exitCode: -1, output: (error as Error).message };
+    return { exitCode: -1, output: messageOf(error) };
   }
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<"late">((resolve) => {

@@ -19,7 +19,7 @@ import {
   writeSync,
 } from "node:fs";
 import { posix } from "node:path";
-import { BayError, hasCode } from "../errors.ts";
+import { BayError, hasCode, messageOf } from "../errors.ts";
 import { makedev, makeNode, setTimes, setXattr } from "../linux/index.ts";
 import { bytesOf, type TarEntry } from "./tar/header.ts";
 import { type ReadBytes, readTar } from "./tar/read.ts";
@@ -81,7 +81,7 @@ class Unpacker {
       else this.#extract(entry, path, content);
     } catch (cause) {
       if (cause instanceof BayError || hasCode(cause, "ENOSPC", "EDQUOT")) throw cause;
-      const message = `entry ${shown(entry.name)} cannot be unpacked: ${(cause as Error).message}`;
+      const message = `entry ${shown(entry.name)} cannot be unpacked: ${messageOf(cause)}`;
       throw new BayError("BAD_LAYER", message, { cause });
     }
   }

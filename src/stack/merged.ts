@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { Diagnostic } from "../diagnostics.ts";
-import { BayError } from "../errors.ts";
+import { BayError, messageOf } from "../errors.ts";
 import { parseDotenv } from "./dotenv.ts";
 import { resolveExtends } from "./extend.ts";
 import { FileReader, type Shared } from "./file-reader.ts";
@@ -99,7 +99,7 @@ function readDotenv(options: LoadOptions, directory: string, inputs: Set<string>
       ))
         values.set(key, value);
     } catch (cause) {
-      throw new BayError("BAD_ENV_FILE", `${file}: ${(cause as Error).message}`);
+      throw new BayError("BAD_ENV_FILE", `${file}: ${messageOf(cause)}`);
     }
   }
   return values;

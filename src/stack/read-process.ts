@@ -83,7 +83,7 @@ export function readEnvironment(reader: ServiceReader): Record<string, string> {
       const read = format === "raw" ? parseRawEnv : parseDotenv;
       for (const [key, value] of read(text, reader.context.variables)) result[key] = value;
     } catch (error) {
-      reader.bad(["env_file"], `${file}: ${(error as Error).message}`);
+      reader.bad(["env_file"], `${file}: ${messageOf(error)}`);
     }
   });
   for (const [key, value] of Object.entries(toMapping(reader.input.environment))) {
@@ -191,7 +191,7 @@ export function readSecurity(
       } catch (error) {
         reader.bad(
           ["security_opt", index],
-          `the seccomp profile ${value} cannot be used: ${(error as Error).message}`,
+          `the seccomp profile ${value} cannot be used: ${messageOf(error)}`,
         );
       }
     } else if (key === "apparmor" && /^[\w./:@-]+$/.test(value)) {

@@ -1,4 +1,4 @@
-import { BayError, hasCode } from "../../errors.ts";
+import { BayError, hasCode, messageOf } from "../../errors.ts";
 import type { Stack } from "../../stack/index.ts";
 import type { Context } from "../context.ts";
 import { milliseconds } from "../options.ts";
@@ -61,7 +61,7 @@ async function removeImages(
       await client.json("DELETE", `/images/${encodeURIComponent(name)}`);
       print(`image ${name} removed`);
     } catch (error) {
-      if (!hasCode(error, "IMAGE_NOT_FOUND")) process.stderr.write(`warning: ${(error as Error).message}\n`);
+      if (!hasCode(error, "IMAGE_NOT_FOUND")) process.stderr.write(`warning: ${messageOf(error)}\n`);
     }
   }
 }

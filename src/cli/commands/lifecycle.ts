@@ -1,5 +1,5 @@
 /** Commands that do one thing to each container of a stack. */
-import { BayError } from "../../errors.ts";
+import { BayError, messageOf } from "../../errors.ts";
 import { signalNumber } from "../../signals.ts";
 import { type ContainerRow, type Context, nameOf, serviceOf, stackContainers } from "../context.ts";
 import { print } from "../ui/output.ts";
@@ -29,7 +29,7 @@ async function each(
   const owners = await all(chosen.filter((row) => !isRider(row)));
   const results = [...owners, ...(await all(chosen.filter(isRider)))];
   const failed = results.flatMap((result) =>
-    result.status === "rejected" ? [(result.reason as Error).message] : [],
+    result.status === "rejected" ? [messageOf(result.reason)] : [],
   );
   if (failed.length > 0) throw new BayError("SOME_FAILED", failed.join("\n"));
 }

@@ -1,7 +1,7 @@
 /** Commands that speak to registries: pull, push, login, logout. bayd does the work, with this user's credentials. */
 import { createInterface } from "node:readline";
 import type { Client } from "../../daemon/index.ts";
-import { BayError } from "../../errors.ts";
+import { BayError, messageOf } from "../../errors.ts";
 import type { Credentials } from "../../image/index.ts";
 import type { Context } from "../context.ts";
 import { followLayers } from "../ui/layers.ts";
@@ -65,7 +65,7 @@ export async function pull(context: Context, services: string[], options: PullOp
       await pullOne(client, image, options);
     } catch (error) {
       if (!options.ignorePullFailures) throw error;
-      process.stderr.write(`warning: ${image}: ${(error as Error).message}\n`);
+      process.stderr.write(`warning: ${image}: ${messageOf(error)}\n`);
       failed += 1;
     }
   }
