@@ -25,7 +25,7 @@ export async function commitContainer(
   const image = await host.images.get(config.image, config.imageId);
   const [upper = ""] = lookupDirectories(host, record, image);
   const changed = change({ ...image.config.config, ...runConfigOf(config, image.config.config) });
-  const cgroup = host.cgroups.group(record.id.slice(0, 16));
+  const cgroup = host.groups.of(record);
   const holds = pause && record.state.status === "running";
   if (holds) cgroup.freeze(true);
   try {

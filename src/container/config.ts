@@ -101,6 +101,8 @@ export interface HookConfig {
 export interface KernelConfig {
   utsMode?: "host";
   cgroupMode?: "host";
+  /** The group that the container's is put below, from the root; bay's own where it is absent. */
+  cgroupParent?: string;
   /** `c 1:3 rwm`, besides those of the devices. */
   deviceRules?: string[];
   swappiness?: number;

@@ -173,7 +173,7 @@ export class Exec extends EventEmitter {
       namespaces,
       name: `bay-exec ${container.config.name}`,
       programFile: this.#programFile,
-      cgroupJoinFiles: host.cgroups.group(container.id.slice(0, 16)).joinFiles(),
+      cgroupJoinFiles: host.groups.of(container).joinFiles(),
       shimJoinFiles: host.shimJoinFiles,
       endedFifo: endedFifo(host),
       token: Buffer.from(this.id.slice(0, 16), "hex"),

@@ -8,6 +8,7 @@ import type { VolumeStore } from "../volume/index.ts";
 import type { EventLog } from "./events.ts";
 import type { Exec } from "./exec.ts";
 import type { GivenFiles } from "./given-files.ts";
+import type { Groups } from "./groups.ts";
 import type { LogCollector } from "./logs/collector.ts";
 import type { ContainerRecord } from "./record.ts";
 
@@ -19,6 +20,7 @@ export interface Host {
   readonly givenFiles: GivenFiles;
   readonly networks: NetworkManager;
   readonly cgroups: CgroupManager;
+  readonly groups: Groups;
   readonly logs: LogCollector;
   readonly events: EventLog;
   /** Files by which a shim joins its own cgroup. */

@@ -14,6 +14,7 @@ export { isDockerSocketGone } from "./docker-socket.ts";
 export { configAsGiven } from "./draft.ts";
 export { type BayEvent, EventLog } from "./events.ts";
 export { Exec, type ExecConfig } from "./exec.ts";
+export { Groups } from "./groups.ts";
 export { limitsMatch } from "./limits.ts";
 export { type LogLine, type LogQuery, LogReader, selectLines } from "./logs/reader.ts";
 export { ContainerManager } from "./manager.ts";

@@ -9,7 +9,6 @@ import { ImageStore, removeTreeNow } from "../image/index.ts";
 import {
   type Cgroup,
   type CgroupManager,
-  cgroupManager,
   removeLastGroup,
   signalProcess,
   startTime,
@@ -38,6 +37,7 @@ import { listenForEnds } from "./end-fifo.ts";
 import { EventLog } from "./events.ts";
 import type { Exec } from "./exec.ts";
 import { GivenFiles } from "./given-files.ts";
+import { Groups } from "./groups.ts";
 import type { HealthMonitor } from "./health.ts";
 import { runHooks } from "./hooks.ts";
 import type { Host } from "./host.ts";
@@ -61,6 +61,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   readonly volumes: VolumeStore;
   readonly networks: NetworkManager;
   readonly cgroups: CgroupManager;
+  readonly groups: Groups;
   readonly logs = new LogCollector();
   readonly events = new EventLog();
   readonly givenFiles: GivenFiles;
@@ -93,7 +94,8 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     this.images.content.removeTemporary();
     this.volumes = new VolumeStore(roots.root, store);
     this.givenFiles = new GivenFiles(join(roots.root, "given"));
-    this.cgroups = cgroupManager(`/bay-${roots.tag}`);
+    this.groups = new Groups(roots);
+    this.cgroups = this.groups.all;
     const shims = this.cgroups.group("shims");
     shims.create();
     this.shimJoinFiles = shims.joinFiles();
@@ -152,7 +154,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   }
 
   cgroupOf(id: string): Cgroup {
-    return this.cgroups.group(id.slice(0, 16));
+    return this.groups.of(this.get(id));
   }
 
   endpoints(): ContainerEndpoint[] {

@@ -243,6 +243,7 @@ export class Runs extends EventEmitter {
     Object.assign(state, { pid: 0, start: 0, shimPid: 0, shimStart: 0 });
     rmSync(programFile(this.host, id), { force: true });
     await removeSoon(cgroup);
+    this.host.groups.removeParents();
   }
 
   /** Of volumes that are mounted for the containers that run, those that none of them has any more. */
@@ -256,7 +257,7 @@ export class Runs extends EventEmitter {
   }
 
   #cgroup(record: ContainerRecord): Cgroup {
-    return this.host.cgroups.group(record.id.slice(0, 16));
+    return this.host.groups.of(record);
   }
 
   // ---- restart
@@ -329,7 +330,7 @@ export class Runs extends EventEmitter {
       await this.host.networks.ports.hold(port).catch((error) => this.emit("warning", messageOf(error)));
     if (state.status !== "running") return;
     // a commit may have held it still when bayd was killed
-    const cgroup = this.host.cgroups.group(record.id.slice(0, 16));
+    const cgroup = this.host.groups.of(record);
     if (cgroup.isFrozen()) cgroup.freeze(false);
     this.watchHealth(record);
   }

@@ -116,7 +116,7 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
   mkdirSync(run, { recursive: true, mode: 0o700 });
   const account = accountOf(host, record, image);
   const namespace = networkNamespace(host, record);
-  const cgroup = host.cgroups.group(id.slice(0, 16));
+  const cgroup = host.groups.of(record);
   const given = host.givenFiles.writeFor(config.files ?? [], join(run, "given"));
   const etc = [...writeEtcFiles(host, record), ...given.map((file) => ({ ...file, readOnly: true }))];
   const owner = networkOwner(host, record);
@@ -152,6 +152,7 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
       );
   }
   const { resources = {} } = spec.linux;
+  host.groups.makeParent(record);
   cgroup.apply(cgroup.create() ? onlyLimits(resources) : resources);
   const fifos = { stdout: join(run, "stdout"), stderr: join(run, "stderr"), stdin: join(run, "stdin") };
   if (!config.tty) {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import {
   type ContainerRecord,
   endedBy,
+  Groups,
   type HealthStatus,
   isDockerSocketGone,
   isRunning,
@@ -14,7 +15,7 @@ import {
   volumesOf,
 } from "../container/index.ts";
 import { type ImageSource, inspectImage, staleReason } from "../image/index.ts";
-import { cgroupManager, decodeStatus, isAlive, readProgramState } from "../linux/index.ts";
+import { decodeStatus, isAlive, readProgramState } from "../linux/index.ts";
 import { firewallIsIntact, type NetworkRecord, withLinks } from "../network/index.ts";
 import { type Actual, type ActualContainer, mountedImages, placeOf } from "../reconcile/index.ts";
 import type { Roots } from "../roots.ts";
@@ -44,10 +45,11 @@ export function observe(
   const networks = view.state.list<NetworkRecord>("network/");
   const links = networks.length > 0 ? withLinks((handle) => handle.list()) : [];
   const byName = new Map(links.map((link) => [link.name, link]));
+  const groups = new Groups(view.roots);
   const networkIds = new Map(networks.map(({ config, id }) => [config.name, id]));
   return {
     containers: own.map((record) => ({
-      ...observeContainer(view, record, byName, networkIds),
+      ...observeContainer(view, record, byName, networkIds, groups),
       lostShares: lostShares(record, records),
     })),
     networks: networks.map(({ config, subnet, gateway, bridge }) => ({
@@ -105,6 +107,7 @@ function observeContainer(
   record: ContainerRecord,
   links: ReadonlyMap<string, { master: number | undefined; isUp: boolean }>,
   networkIds: ReadonlyMap<string, string>,
+  groups: Groups,
 ): Omit<ActualContainer, "lostShares"> {
   const { config, state } = record;
   const alive = isRunning(record) && isAlive(state.pid, state.start) && !hasEnded(view, record.id);
@@ -118,7 +121,7 @@ function observeContainer(
     for (const port of view.lostPorts?.() ?? [])
       if (port.container === config.name)
         drift.push(`its port ${port.hostPort}/${port.protocol} is taken by another program`);
-    const cgroup = cgroupManager(`/bay-${view.roots.tag}`).group(record.id.slice(0, 16));
+    const cgroup = groups.of(record);
     if (!limitsMatch(config, cgroup)) drift.push("its limits were changed");
   }
   const wasKilled = isRunning(record) && !alive;

@@ -125,6 +125,7 @@ const FIELDS: Field[] = [
   one("pre_stop", true, ({ hooks }) => json(hooks?.preStop ?? [])),
   one("uts", false, ({ kernel }) => kernel?.utsMode),
   one("cgroup", false, ({ kernel }) => kernel?.cgroupMode),
+  one("cgroup_parent", false, ({ kernel }) => kernel?.cgroupParent),
   list("device_cgroup_rules", false, ({ kernel }) => kernel?.deviceRules ?? []),
   one("mem_swappiness", false, ({ kernel }) => kernel?.swappiness?.toString()),
   one("oom_kill_disable", false, ({ kernel }) => flag(kernel?.oomKillDisable ?? false)),

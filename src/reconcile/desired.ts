@@ -111,10 +111,11 @@ function desiredHooks({ postStart, preStop }: Service["hooks"]): Pick<ContainerC
 
 /** What is as usual is not said, so that a container of before is no other. */
 function desiredKernel(options: Service["kernel"]): Pick<ContainerConfig, "kernel"> {
-  const { utsMode, cgroupMode, deviceRules, swappiness, oomKillDisable, blockIo } = options;
+  const { utsMode, cgroupMode, cgroupParent, deviceRules, swappiness, oomKillDisable, blockIo } = options;
   const kernel = {
     ...(utsMode === "host" ? { utsMode } : {}),
     ...(cgroupMode === "host" ? { cgroupMode } : {}),
+    ...(cgroupParent === undefined ? {} : { cgroupParent }),
     ...(deviceRules.length > 0 ? { deviceRules } : {}),
     ...(swappiness === undefined ? {} : { swappiness }),
     ...(oomKillDisable ? { oomKillDisable } : {}),

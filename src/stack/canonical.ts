@@ -160,6 +160,7 @@ function composeKernel(kernel: Service["kernel"]): Mapping {
   return {
     uts: kernel.utsMode === "host" ? "host" : undefined,
     cgroup: kernel.cgroupMode === "host" ? "host" : undefined,
+    cgroup_parent: kernel.cgroupParent,
     device_cgroup_rules: kernel.deviceRules,
     mem_swappiness: kernel.swappiness,
     oom_kill_disable: kernel.oomKillDisable || undefined,

@@ -83,6 +83,7 @@ export const DESCRIPTIONS: Readonly<Record<string, string>> = {
   ipc: "host, service:NAME or container:NAME: it shares that one's shared memory",
   uts: "host: it shares the host's names",
   cgroup: "host or private: whether it sees the host's control groups",
+  cgroup_parent: "The control group that its own is put below, from the root of the host's",
   userns_mode: "host, which is always so",
   isolation: "default, which is the only one on Linux",
   device_cgroup_rules: "Devices that it may use, by number: c 1:3 rwm",

@@ -22,11 +22,26 @@ export function readKernelOptions(reader: ServiceReader): KernelOptions {
   return {
     utsMode: input.uts === "host" ? "host" : "private",
     cgroupMode: input.cgroup === "host" ? "host" : "private",
+    ...readParent(reader),
     deviceRules: (input.device_cgroup_rules ?? []).map(String),
     swappiness,
     oomKillDisable: truth(input.oom_kill_disable),
     blockIo: readBlockIo(reader),
   };
+}
+
+/** A name of several parts, of which none leads up; the group need not be there. */
+function readParent(reader: ServiceReader): { cgroupParent?: string } {
+  const parent = reader.input.cgroup_parent;
+  if (parent === undefined) return {};
+  const parts = parent.split("/").filter(Boolean);
+  const isName = (part: string) => /^[a-zA-Z0-9_@][a-zA-Z0-9_@.:-]*$/.test(part);
+  if (parts.length === 0 || parts.length > 16 || !parts.every(isName))
+    reader.bad(
+      ["cgroup_parent"],
+      `${JSON.stringify(parent)} is no control group such as jobs or jobs/nightly`,
+    );
+  return { cgroupParent: `/${parts.join("/")}` };
 }
 
 const THROTTLES = {

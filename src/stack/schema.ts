@@ -396,6 +396,7 @@ export const serviceSchema = z.strictObject({
     .optional(),
   uts: z.enum(["host", ""], { error: "expected host" }).optional(),
   cgroup: z.enum(["host", "private"]).optional(),
+  cgroup_parent: z.string().optional(),
   userns_mode: z.string().optional(),
   isolation: z.string().optional(),
   mac_address: z.string().optional().describe("Of the first network"),

@@ -163,6 +163,8 @@ export interface UpdatePolicy {
 export interface KernelOptions {
   utsMode: "private" | "host";
   cgroupMode: "private" | "host";
+  /** The control group that the container's is put below, from the root. */
+  cgroupParent?: string;
   /** `c 1:3 rwm`. */
   deviceRules: string[];
   /** 0 to 100. */

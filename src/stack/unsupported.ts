@@ -12,7 +12,6 @@ const UNSUPPORTED: { at: RegExp; keys: Readonly<Record<string, string>> }[] = [
   {
     at: /^services\.[^.]+$/,
     keys: {
-      cgroup_parent: "bay keeps its containers below one control group, by which it finds them again",
       cpu_count: WINDOWS,
       cpu_percent: WINDOWS,
       cpu_rt_period: "distributions' kernels have no real-time groups; cpus and cpu_shares divide the time",

@@ -9,11 +9,12 @@ import {
   readlinkSync,
   rmdirSync,
   statSync,
+  writeFileSync,
 } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Bay } from "../support/bay.ts";
+import { Bay, eventually } from "../support/bay.ts";
 
 const isV1 = existsSync("/sys/fs/cgroup/memory/memory.swappiness");
 const disk = existsSync("/sys/block")
@@ -124,5 +125,59 @@ volumes: { data: }
     for (const text of ["do not reach the host", "uts: ", "bay maps no users", 'expected "c 1:3 rwm"'])
       expect(err).toContain(text);
     bay.write(stack(""));
+  });
+});
+
+describe("cgroup_parent", () => {
+  const bay = new Bay();
+  const controller = isV1 ? "/sys/fs/cgroup/pids" : "/sys/fs/cgroup";
+  const [made, there] = [`made-${bay.tag}`, `there-${bay.tag}`];
+  const stack = (parent: string) =>
+    `name: below\nimages: { box: { rootfs: ../busybox } }\nservices:\n  a: { image: box, command: sleep 1000, stop_grace_period: 0s, mem_limit: 64m, cpuset: "0", cgroup_parent: ${parent} }\n`;
+  const groupOf = () =>
+    readFileSync(`/proc/${bay.ps()[0]!.Pid}/cgroup`, "utf8")
+      .split("\n")
+      .find((line) => (isV1 ? line.includes(":pids:") : line.startsWith("0::")))
+      ?.split(":")[2];
+
+  beforeAll(() => {
+    bay.busybox();
+    mkdirSync(join(controller, there));
+  });
+  afterAll(() => {
+    bay.close();
+    rmdirSync(join(controller, there));
+  });
+
+  it("has the container's group below it, and goes with the last container where bay made it", () => {
+    bay.write(stack(`${made}/deep`)).ok("up", "-d");
+    expect(groupOf()).toMatch(new RegExp(`^/${made}/deep/bay-${bay.tag}-[0-9a-f]{16}$`));
+    expect(bay.ok("exec", "-T", "a", "sh", "-c", "echo inside").trim()).toBe("inside");
+    expect(bay.ok("stats", "--no-stream")).toContain("below-a-1");
+    bay.write(stack(there));
+    expect(bay.ok("plan")).toContain(`services.a.cgroup_parent: /${made}/deep -> /${there}`);
+    bay.ok("up", "-d");
+    expect(groupOf()).toMatch(new RegExp(`^/${there}/bay-${bay.tag}-`));
+    expect(existsSync(join(controller, made))).toBe(false);
+    expect(bay.ok("plan")).toContain("nothing to do");
+  });
+
+  it("stays where it was there before, and loses no container over a kill of bayd", async () => {
+    const before = groupOf();
+    process.kill(bay.daemonPid(), "SIGKILL");
+    await eventually(() => expect(bay.ps()[0]).toMatchObject({ State: "running" }));
+    expect(groupOf()).toBe(before);
+    writeFileSync(join(controller, there, "pids.max"), "3");
+    expect(
+      bay.run(["exec", "-T", "a", "sh", "-c", "sleep 1 & sleep 1 & sleep 1 & sleep 1 & wait"]).err,
+    ).toMatch(/can't fork|Resource temporarily/);
+    bay.ok("down", "-t", "0");
+    expect(readdirSync(join(controller, there)).filter((name) => name.startsWith("bay-"))).toEqual([]);
+    bay.ok("daemon", "stop");
+  });
+
+  it("is a name of groups, of which none leads up", () => {
+    for (const wrong of ["../x", "''", "a/../b", "a b"])
+      expect(bay.write(stack(wrong)).run(["plan"]).err).toContain("is no control group such as jobs");
   });
 });

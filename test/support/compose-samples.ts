@@ -90,7 +90,7 @@ cpuset: "0"
 `,
     "configs: { conf: { name: conf, content: a, labels: { a: b } } }\n",
   ),
-  service("cgroup_parent: group"),
+  service("cgroup_parent: jobs/nightly"),
   service("cpu_count: 1\ncpu_percent: 1\ncpu_rt_period: 1\ncpu_rt_runtime: 1\ncpus: 0.5"),
   service("credential_spec: { config: a, file: b, registry: c }"),
   service(

@@ -36,12 +36,28 @@ export interface Cgroup {
 
 export interface CgroupManager {
   readonly version: 1 | 2;
-  /** The group `parent/name` of this host, made or not. */
-  group(name: string): Cgroup;
+  /** The group `parent/name` of this host, made or not; below another group, `under/parent-name`. */
+  group(name: string, under?: string): Cgroup;
+  /** Of a path and those above it the groups that are not there, as directories. */
+  missingGroups(path: string): string[];
+  /** Makes a group that others are put below. */
+  makeGroup(path: string): void;
+  /** Removes a group that nothing is in; false where something is. */
+  removeGroup(directory: string): boolean;
   /** Names of the groups below the parent that exist. */
   list(): string[];
   /** Removes the parent itself, where it is empty. */
   removeParent(): void;
   /** What a container's /sys/fs/cgroup shows: "v2" or v1's controllers. */
   readonly view: "v2" | string[];
+}
+
+/** Where a group is: below its manager's parent, or below another group, and then called after both. */
+export const groupPath = (parent: string, name: string, under?: string): string =>
+  under === undefined ? `${parent}/${name}` : `${under}${parent}-${name}`;
+
+/** A path and those above it, the deepest first: /a/b, /a. */
+export function withAncestors(path: string): string[] {
+  const parts = path.split("/").filter(Boolean);
+  return parts.map((_, index) => `/${parts.slice(0, parts.length - index).join("/")}`);
 }

@@ -1,8 +1,8 @@
 /** cgroup v1 (cgroups(7)): one hierarchy per controller. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { SpecBlockIo, SpecDeviceRule, SpecResources } from "../spec.ts";
-import type { Cgroup, CgroupManager, CgroupStats } from "./cgroup.ts";
+import { type Cgroup, type CgroupManager, type CgroupStats, groupPath, withAncestors } from "./cgroup.ts";
 import {
   killAll,
   readKey,
@@ -44,8 +44,24 @@ export class CgroupV1Manager implements CgroupManager {
     this.view = CONTROLLERS.filter((controller) => this.#mounts.has(controller));
   }
 
-  group(name: string): Cgroup {
-    return new CgroupV1(`${this.parent}/${name}`, this.#mounts);
+  group(name: string, under?: string): Cgroup {
+    return new CgroupV1(groupPath(this.parent, name, under), this.#mounts);
+  }
+
+  missingGroups(path: string): string[] {
+    return [...new Set(this.#mounts.values())].flatMap((mount) =>
+      withAncestors(path)
+        .map((each) => join(mount, each))
+        .filter((directory) => !existsSync(directory)),
+    );
+  }
+
+  makeGroup(path: string): void {
+    for (const mount of new Set(this.#mounts.values())) mkdirSync(join(mount, path), { recursive: true });
+  }
+
+  removeGroup(directory: string): boolean {
+    return removeGroup(directory);
   }
 
   list(): string[] {
@@ -157,13 +173,14 @@ class CgroupV1 implements Cgroup {
   /** A cpuset must be complete before anyone joins, so it is made only where it is asked for. */
   #applyCpuset(cpus: string, mems: string): void {
     const root = this.mounts.get("cpuset") ?? "/sys/fs/cgroup/cpuset";
-    const parent = join(root, this.path, "..");
     const directory = join(root, this.path);
     if (!cpus && !mems && !existsSync(directory)) return;
     mkdirSync(directory, { recursive: true });
     const whole = (file: string) => readText(join(root, file)) ?? "0";
-    for (const file of ["cpuset.cpus", "cpuset.mems"])
-      if (!readText(join(parent, file))) writeFileSync(join(parent, file), whole(file));
+    // a group has no more than those above it, which begin with none
+    for (const above of withAncestors(this.path).slice(1).reverse())
+      for (const file of ["cpuset.cpus", "cpuset.mems"].map((name) => join(root, above, name)))
+        if (!readText(file)) writeFileSync(file, whole(basename(file)));
     setLimit(join(directory, "cpuset.cpus"), cpus || whole("cpuset.cpus"), "cpuset");
     setLimit(join(directory, "cpuset.mems"), mems || whole("cpuset.mems"), "cpuset mems");
     for (const pid of this.pids()) {

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BayError } from "../../errors.ts";
 import type { SpecBlockIo, SpecResources } from "../spec.ts";
-import type { Cgroup, CgroupManager, CgroupStats } from "./cgroup.ts";
+import { type Cgroup, type CgroupManager, type CgroupStats, groupPath, withAncestors } from "./cgroup.ts";
 import { attachDeviceFilter } from "./device-filter.ts";
 import { killAll, readKey, readNumber, readPids, readText, removeGroup, setLimit } from "./files.ts";
 
@@ -38,8 +38,22 @@ export class CgroupV2Manager implements CgroupManager {
     readonly root: string,
   ) {}
 
-  group(name: string): Cgroup {
-    return new CgroupV2(`${this.parent}/${name}`, this.root, this.parent);
+  group(name: string, under?: string): Cgroup {
+    return new CgroupV2(groupPath(this.parent, name, under), this.root);
+  }
+
+  missingGroups(path: string): string[] {
+    return withAncestors(path)
+      .map((each) => join(this.root, each))
+      .filter((directory) => !existsSync(directory));
+  }
+
+  makeGroup(path: string): void {
+    mkdirSync(join(this.root, path), { recursive: true });
+  }
+
+  removeGroup(directory: string): boolean {
+    return removeGroup(directory);
   }
 
   list(): string[] {
@@ -61,7 +75,6 @@ class CgroupV2 implements Cgroup {
   constructor(
     readonly path: string,
     readonly root: string,
-    readonly parent: string,
   ) {
     this.#directory = join(root, path);
   }
@@ -71,8 +84,9 @@ class CgroupV2 implements Cgroup {
   }
 
   create(): boolean {
-    mkdirSync(join(this.root, this.parent), { recursive: true });
-    for (const directory of [this.root, join(this.root, this.parent)]) this.#delegate(directory);
+    const [, ...above] = withAncestors(this.path);
+    mkdirSync(join(this.root, above[0] ?? ""), { recursive: true });
+    for (const directory of ["", ...above.reverse()]) this.#delegate(join(this.root, directory));
     return mkdirSync(this.#directory, { recursive: true }) !== undefined;
   }
 
