@@ -31,6 +31,8 @@ export type MountConfig =
       createSource: boolean;
       /** Mounts that come at the source later are seen. */
       propagation?: "slave" | undefined;
+      /** Its files are labelled for all containers (z), or for this one (Z). */
+      selinux?: "z" | "Z";
     }
   | {
       type: "volume";
@@ -38,6 +40,7 @@ export type MountConfig =
       target: string;
       readOnly: boolean;
       noCopy: boolean;
+      selinux?: "z" | "Z";
       /** The part of the volume that is mounted. */
       subpath?: string;
       /** Where the volume is, if bay does not keep it itself. */

@@ -3,11 +3,21 @@ import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, wr
 import { join } from "node:path";
 import { BayError } from "../errors.ts";
 import { fillVolume, type Image, kindInLayers, readImageFile, resolveInLayers } from "../image/index.ts";
-import { type Launched, type LaunchRequest, launch, makeFifo, type SpecImage } from "../linux/index.ts";
+import {
+  isSelinuxOn,
+  type Launched,
+  type LaunchRequest,
+  labelTree,
+  launch,
+  makeFifo,
+  privateLabel,
+  SHARED_LABEL,
+  type SpecImage,
+} from "../linux/index.ts";
 import { addressesOf, DNS_ADDRESS, hostNameServers } from "../network/index.ts";
 import { socketPath } from "../roots.ts";
 import { profileOf } from "./apparmor.ts";
-import { type ImageMount, volumesOf } from "./config.ts";
+import { type ImageMount, LABELS, volumesOf } from "./config.ts";
 import { isDockerSocketGone } from "./docker-socket.ts";
 import { hostsFile, resolvFile, searchDomains } from "./etc-files.ts";
 import type { Host } from "./host.ts";
@@ -78,6 +88,7 @@ export async function prepareContainer(host: Host, record: ContainerRecord): Pro
       !isDockerSocketGone(mount.source)
     )
       mkdirSync(mount.source, { recursive: true });
+    if (mount.type === "bind") await labelMount(record, mount.source, mount.selinux);
     if (mount.type !== "volume") continue;
     host.volumes.create({
       name: mount.source,
@@ -99,7 +110,19 @@ export async function prepareContainer(host: Host, record: ContainerRecord): Pro
         }),
       );
     }
+    if (!isOwn) await labelMount(record, host.volumes.path(mount.source), mount.selinux);
   }
+}
+
+/** Once, as it is made: what a container writes itself has the label already. */
+async function labelMount(
+  { config }: ContainerRecord,
+  path: string,
+  selinux: "z" | "Z" | undefined,
+): Promise<void> {
+  if (selinux === undefined || !isSelinuxOn()) return;
+  const owner = `${config.labels[LABELS.stack] ?? ""}/${config.labels[LABELS.service] ?? config.name}`;
+  await labelTree(path, selinux === "z" ? SHARED_LABEL : privateLabel(owner));
 }
 
 /** A cheap look before a worker is started; a symlink on the way counts as perhaps. */

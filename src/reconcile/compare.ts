@@ -263,6 +263,7 @@ function showMount(mount: ContainerConfig["mounts"][number]): string {
     mount.type === "volume" && mount.device ? `at ${mount.device}` : "",
     mount.type === "bind" && !mount.recursive ? "non-recursive" : "",
     mount.type === "bind" && mount.propagation ? mount.propagation : "",
+    mount.type !== "image" && mount.selinux ? mount.selinux : "",
   ];
   return [mount.type, source, ...options.filter(Boolean)].join(" ");
 }

@@ -213,6 +213,7 @@ function composeMount(mount: ServiceMount): Mapping[] {
     create_host_path: mount.createSource,
     recursive: mount.recursive ? undefined : "disabled",
     propagation: mount.propagation && "rslave",
+    selinux: mount.selinux,
   };
   return [filled({ ...common, bind: filled(bind) })];
 }

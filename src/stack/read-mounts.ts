@@ -36,8 +36,9 @@ function shortVolume(reader: ServiceReader, text: string, index: number): Servic
   for (const option of modes) {
     if (!MODES.includes(option) && !PROPAGATIONS.includes(option))
       reader.bad(["volumes", index], `the option ${option} is not supported`);
-    if (option === "z" || option === "Z") noteSelinux(reader, ["volumes", index], "z and Z");
   }
+  const selinux = modes.find((option): option is "z" | "Z" => option === "z" || option === "Z");
+  const label = selinux ? labelOf(reader, selinux, source, ["volumes", index], "z and Z") : {};
   const readOnly = modes.includes("ro");
   const propagation = modes.find((option) => PROPAGATIONS.includes(option));
   if (/^[./~]/.test(source))
@@ -49,8 +50,9 @@ function shortVolume(reader: ServiceReader, text: string, index: number): Servic
       recursive: true,
       createSource: true,
       ...propagationOf(reader, propagation, index),
+      ...label,
     };
-  return { type: "volume", source, target, readOnly, noCopy: modes.includes("nocopy") };
+  return { type: "volume", source, target, readOnly, noCopy: modes.includes("nocopy"), ...label };
 }
 
 const MODES = ["ro", "rw", "nocopy", "z", "Z", "cached", "delegated", "consistent"];
@@ -69,11 +71,24 @@ function propagationOf(
   return text?.endsWith("slave") ? { propagation: "slave" } : {};
 }
 
+/** What the whole host needs keeps its labels, as in Docker. */
+const HOST_FOLDERS = /^\/(bin|boot|dev|etc|home|lib|lib64|opt|proc|root|run|sbin|srv|sys|tmp|usr|var)?\/?$/;
+
 /** Labels of SELinux mean nothing where it is off. */
-function noteSelinux(reader: ServiceReader, path: (string | number)[], part?: string): void {
-  if (existsSync("/sys/fs/selinux/enforce"))
-    reader.bad(path, "z and Z: files are not labelled for SELinux yet; chcon(1) does it");
-  else reader.note(path, "SELinux is off on this host", part);
+function labelOf(
+  reader: ServiceReader,
+  selinux: "z" | "Z",
+  source: string,
+  path: (string | number)[],
+  part?: string,
+): { selinux?: "z" | "Z" } {
+  if (!existsSync("/sys/fs/selinux/enforce")) {
+    reader.note(path, "SELinux is off on this host", part);
+    return {};
+  }
+  if (HOST_FOLDERS.test(posix.normalize(source)))
+    reader.bad(path, `${selinux}: ${source} is the host's, and keeps its labels`);
+  return { selinux };
 }
 
 type LongVolume = Exclude<NonNullable<ServiceInput["volumes"]>[number], string>;
@@ -84,7 +99,6 @@ function longVolume(reader: ServiceReader, volume: LongVolume, index: number): S
     reader.note(["volumes", index, "consistency"], "a mount is always consistent here");
   if (volume.volume?.labels !== undefined)
     reader.note(["volumes", index, "volume", "labels"], "labels stand at the volume, under volumes:");
-  if (volume.bind?.selinux !== undefined) noteSelinux(reader, ["volumes", index, "bind", "selinux"]);
   const readOnly = truth(volume.read_only);
   if (type === "tmpfs") {
     const size = reader.bytes(["volumes", index, "tmpfs", "size"], volume.tmpfs?.size);
@@ -121,6 +135,9 @@ function longVolume(reader: ServiceReader, volume: LongVolume, index: number): S
     recursive: volume.bind?.recursive !== "disabled",
     createSource: volume.bind?.create_host_path === undefined || truth(volume.bind.create_host_path),
     ...propagationOf(reader, volume.bind?.propagation, index),
+    ...(volume.bind?.selinux === undefined
+      ? {}
+      : labelOf(reader, volume.bind.selinux, source, ["volumes", index, "bind", "selinux"])),
   };
 }
 

@@ -69,6 +69,8 @@ export type ServiceMount =
       createSource: boolean;
       /** Mounts that come at the source later are seen. */
       propagation?: "slave" | undefined;
+      /** Its files are labelled for all containers (z), or for this one (Z). */
+      selinux?: "z" | "Z";
     }
   /** `source` is a key of the stack's volumes, or empty for an anonymous volume. */
   | {
@@ -77,6 +79,7 @@ export type ServiceMount =
       target: string;
       readOnly: boolean;
       noCopy: boolean;
+      selinux?: "z" | "Z";
       /** The part of the volume that is mounted. */
       subpath?: string;
     }
