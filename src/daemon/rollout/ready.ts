@@ -11,11 +11,25 @@ const LISTENS_WITHIN = 10_000;
 export const SETTLED_AFTER = 500;
 const LOOK = 25;
 
-/** Resolves when a container that was just started is ready. Throws NOT_READY with the reason and its last output, ABORTED. */
+/** TCP ports that a running container publishes and does not listen on: nobody need wait for its successor to. */
+export function silentPorts(record: ContainerRecord): Set<number> {
+  if (record.state.pid === 0) return new Set();
+  const open = listeningPorts(tcpSockets(record.state.pid));
+  return new Set(publishedPorts(record).filter((port) => !open.has(port)));
+}
+
+const publishedPorts = ({ config: { ports } }: ContainerRecord) =>
+  ports.filter(({ protocol }) => protocol === "tcp").map(({ containerPort }) => containerPort);
+
+/**
+ * Resolves when a container that was just started is ready; it may be silent on the ports of `silent`. Throws NOT_READY with
+ * the reason and its last output, ABORTED.
+ */
 export async function untilReady(
   manager: ContainerManager,
   id: string,
-  { signal }: { signal?: AbortSignal | undefined },
+  silent: ReadonlySet<number>,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
   manager.hurryHealth(id);
   for (;;) {
@@ -23,7 +37,7 @@ export async function untilReady(
     const record = manager.get(id);
     if (hasDoneItsWork(record)) return;
     checkIsGood(manager, record);
-    if (record.config.health ? manager.health(id) === "healthy" : hasSettled(record)) return;
+    if (record.config.health ? manager.health(id) === "healthy" : hasSettled(record, silent)) return;
     await nextChange(manager, record.config.health ? 1000 : LOOK);
   }
 }
@@ -57,9 +71,10 @@ function checkIsGood(manager: ContainerManager, record: ContainerRecord): void {
     throw new BayError("NOT_READY", `ended with exit code ${state.exitCode}${lastLines(manager, record.id)}`);
 }
 
-function hasSettled({ state, config }: ContainerRecord): boolean {
+function hasSettled(record: ContainerRecord, silent: ReadonlySet<number>): boolean {
+  const { state, config } = record;
   const ran = Date.now() - Date.parse(state.startedAt);
-  const ports = config.ports.filter(({ protocol }) => protocol === "tcp").map((port) => port.containerPort);
+  const ports = publishedPorts(record).filter((port) => !silent.has(port));
   if (config.networkMode !== "bridge" || ports.length === 0) return ran >= SETTLED_AFTER;
   const open = listeningPorts(tcpSockets(state.pid));
   return ports.every((port) => open.has(port)) || ran >= LISTENS_WITHIN;

@@ -15,7 +15,7 @@ import type { Stack } from "../../stack/index.ts";
 import type { UpSettings } from "../executor.ts";
 import { withFiles } from "../given-content.ts";
 import { drain } from "./drain.ts";
-import { untilReady, watchFor } from "./ready.ts";
+import { silentPorts, untilReady, watchFor } from "./ready.ts";
 
 interface Replaced {
   id: string;
@@ -144,11 +144,12 @@ export class Rollouts {
     const fresh = await withFiles(manager, this.stack, config, async () =>
       succession.beside(old, config, this.settings.renewVolumes),
     );
+    const silent = silentPorts(old);
     let isPromoted = false;
     try {
       await manager.start(fresh.id);
       say(config.health ? "the new one starts, until it is healthy" : "the new one starts", true);
-      await untilReady(manager, fresh.id, { signal: this.settings.signal });
+      await untilReady(manager, fresh.id, silent, this.settings.signal);
       await succession.promote(fresh, old, config.name);
       isPromoted = true;
       say("the new one has the traffic; the old one ends its requests", true);
@@ -176,6 +177,7 @@ export class Rollouts {
     const { succession } = manager;
     const { name } = old.config;
     await manager.images.get(config.image, config.imageId || undefined);
+    const silent = silentPorts(old);
     say("stops the old one", true);
     await manager.stop(old.id, this.settings.graceMs);
     let fresh: ContainerRecord | undefined;
@@ -186,7 +188,7 @@ export class Rollouts {
       );
       await manager.start(fresh.id);
       if (config.health) say("the new one starts, until it is healthy", true);
-      await untilReady(manager, fresh.id, { signal: this.settings.signal });
+      await untilReady(manager, fresh.id, silent, this.settings.signal);
       await watchFor(manager, fresh.id, monitorMs, this.settings.signal);
     } catch (error) {
       if (fresh) await this.#discard(fresh.id, 0, true);
