@@ -66,7 +66,9 @@ export class Context {
       const { formatDiagnostic, loadStack } = await import("../stack/index.ts");
       const { stack, warnings, sources, inputs } = loadStack(request);
       cached = { stack, warnings: warnings.map((warning) => formatDiagnostic(warning, sources)) };
-      if (key !== undefined) writeCache(directory, key, cached, inputs);
+      // a secret's value is written nowhere
+      const isSecret = Object.values(stack.secrets).some((secret) => "value" in secret);
+      if (key !== undefined && !isSecret) writeCache(directory, key, cached, inputs);
     }
     for (const warning of cached.warnings) process.stderr.write(`${warning}\n`);
     return cached.stack;

@@ -250,9 +250,10 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     return record;
   }
 
-  /** Starts a container that does not run, and runs its hooks. Throws what stopped it, and the record says so too. */
+  /** Starts a container that does not run, or is paused, and runs its hooks. Throws what stopped it, and the record says so too. */
   async start(id: string): Promise<void> {
     await this.#records.queue(id, async (record) => {
+      if (record.state.status === "paused") return this.#setPaused(record, false);
       if (isRunning(record)) return;
       this.#runs.cancelRestart(record.id);
       record.state.wanted = "running";
@@ -352,15 +353,17 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   }
 
   pause(id: string, paused: boolean): Promise<void> {
-    return this.#records.queue(id, (record) => {
-      this.#requireRunning(record);
-      this.cgroupOf(record.id).freeze(paused);
-      record.state.status = paused ? "paused" : "running";
-      this.#records.save(record);
-      if (paused) this.#companions.stopHealth(record.id);
-      else this.#runs.watchHealth(record);
-      this.#publish(record, paused ? "pause" : "unpause");
-    });
+    return this.#records.queue(id, (record) => this.#setPaused(this.#requireRunning(record), paused));
+  }
+
+  #setPaused(record: ContainerRecord, paused: boolean): void {
+    this.cgroupOf(record.id).freeze(paused);
+    record.state.status = paused ? "paused" : "running";
+    this.#records.save(record);
+    if (paused) this.#companions.stopHealth(record.id);
+    else this.#runs.watchHealth(record);
+    this.#publish(record, paused ? "pause" : "unpause");
+    this.emit("changed", record.id);
   }
 
   /** Changes what can change on the live container: limits, networks, ports, labels, restart and stop. */

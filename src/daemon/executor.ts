@@ -196,6 +196,7 @@ function judge(manager: ContainerManager, id: string, condition: Condition, serv
     if (failure) throw failed(failure);
     return ended && state.exitCode === 0;
   }
+  if (state.status === "paused") throw failed("is paused");
   if (condition === "service_started") return state.status === "running" || ended;
   if (!config.health)
     throw new BayError("DEPENDENCY_FAILED", `${service} has no health check, so it cannot become healthy`, {

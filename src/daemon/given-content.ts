@@ -21,15 +21,21 @@ export async function withFiles<T>(
 }
 
 /** Throws NO_CONTENT for secrets and configs without a content that a plan needs, all at once. */
-export function checkContents({ steps }: Plan): void {
+export function checkContents({ steps }: Plan, stack: Stack): void {
   const files = steps.flatMap(({ container }) => container?.config?.files ?? []);
   const missing = new Set(
-    files.filter(({ digest }) => digest === "").map(({ kind, name }) => `${kind} ${name}`),
+    files
+      .filter(({ digest }) => digest === "")
+      .map(({ kind, name }) => `${kind} ${name}, as ${whatIsMissing(stack, kind, name)}`),
   );
-  if (missing.size === 0) return;
-  throw new BayError("NO_CONTENT", `there is no file for: ${[...missing].join(", ")}`, {
-    hint: "bay config names the files",
-  });
+  if (missing.size > 0)
+    throw new BayError("NO_CONTENT", `there is no content for the ${[...missing].join("; the ")}`);
+}
+
+function whatIsMissing(stack: Stack, kind: "secret" | "config", name: string): string {
+  const given = stack[kind === "secret" ? "secrets" : "configs"][name];
+  if (given && "environment" in given) return `the variable ${given.environment} is not set`;
+  return given && "file" in given ? `there is no file ${given.file}` : "it is not in the file";
 }
 
 /** What a secret or config says now. Throws NO_CONTENT. */

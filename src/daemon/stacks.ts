@@ -118,7 +118,7 @@ export class StackService {
   ): Promise<Plan> {
     return this.#queue(stack.name, async () => {
       const first = await this.plan(stack, options);
-      checkContents(first);
+      checkContents(first, stack);
       const images = first.steps.filter(({ kind }) => kind.startsWith("image."));
       if (images.length > 0) {
         await applyPlan(
@@ -130,7 +130,7 @@ export class StackService {
       }
       const plan =
         images.length > 0 ? await this.plan(stack, { ...options, pull: "never", build: false }) : first;
-      checkContents(plan);
+      checkContents(plan, stack);
       await this.#releaseMovedPorts(plan);
       await applyPlan(plan, makeExecutor(this.manager, stack, { ...settings, signal }), onProgress, signal);
       this.#noteRevision(stack, options);

@@ -20,7 +20,6 @@ const UNCOMPARED_LABELS = new Set<string>([
   LABELS.configHash,
   LABELS.version,
 ]);
-const MAX_SHOWN = 60;
 
 type Shown = string | undefined;
 interface Field {
@@ -91,7 +90,7 @@ const FIELDS: Field[] = [
   list("dns_search", false, ({ dnsSearch }) => dnsSearch),
   list("dns_opt", false, ({ dnsOptions }) => dnsOptions),
   list("extra_hosts", false, ({ extraHosts }) => extraHosts),
-  one("healthcheck", true, ({ health }) => (health ? showHealth(health) : undefined)),
+  { name: "healthcheck", live: true, parts: ({ health }) => (health ? healthParts(health) : {}) },
   one(
     "restart",
     true,
@@ -167,7 +166,10 @@ export function compareConfigs(
     const from = field.parts(actual);
     const to = field.parts(desired);
     if (field.name === "ports") return portChanges(Object.keys(from), Object.keys(to));
-    return [...new Set([...Object.keys(from), ...Object.keys(to)])]
+    const parts = [...new Set([...Object.keys(from), ...Object.keys(to)])];
+    // of a check that comes or goes its test says enough
+    const isWhole = field.name === "healthcheck" && (isEmpty(from) || isEmpty(to));
+    return (isWhole ? parts.slice(0, 1) : parts)
       .filter((part) => from[part] !== to[part])
       .map((part) => ({
         field: part === "" ? field.name : `${field.name}.${part}`,
@@ -177,6 +179,8 @@ export function compareConfigs(
       }));
   });
 }
+
+const isEmpty = (parts: Record<string, Shown>) => Object.keys(parts).length === 0;
 
 function listChanges({ name, live }: Field, from: readonly string[], to: readonly string[]): FieldChange[] {
   if (JSON.stringify(from) === JSON.stringify(to)) return [];
@@ -228,14 +232,12 @@ function show(field: string, part: string, value: Shown): string {
   if (value === undefined) return "(none)";
   if ((field === "environment" || field === "labels") && mayBeSecret(part)) return "(hidden)";
   if (field === "post_start" || field === "pre_stop")
-    return cut(withoutPasswords(showHooks(JSON.parse(value) as HookConfig[])));
+    return withoutPasswords(showHooks(JSON.parse(value) as HookConfig[]));
   // another content is seen, and nothing of it
   const text =
     value === "" ? '""' : field === "secrets" ? value.replace(/ [0-9a-f]{12} /, " (hidden) ") : value;
-  return cut(withoutPasswords(text));
+  return withoutPasswords(text);
 }
-
-const cut = (text: string) => (text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN - 1)}…` : text);
 
 /** What a secret says is not shown, and not its digest either, by which it could be guessed. */
 function showFiles({ files = [] }: ContainerConfig, kind: "secret" | "config"): Record<string, string> {
@@ -295,10 +297,16 @@ function showHooks(hooks: readonly HookConfig[]): string {
     .join("; ");
 }
 
-function showHealth(health: NonNullable<ContainerConfig["health"]>): string {
-  const { test, intervalMs, timeoutMs, retries, startPeriodMs, startIntervalMs } = health;
-  const first = `start ${startPeriodMs / 1000}s every ${startIntervalMs / 1000}s`;
-  return `${JSON.stringify(test)} every ${intervalMs / 1000}s timeout ${timeoutMs / 1000}s retries ${retries} ${first}`;
+function healthParts(health: NonNullable<ContainerConfig["health"]>): Record<string, Shown> {
+  const seconds = (milliseconds: number) => `${milliseconds / 1000}s`;
+  return {
+    test: JSON.stringify(health.test),
+    interval: seconds(health.intervalMs),
+    timeout: seconds(health.timeoutMs),
+    retries: String(health.retries),
+    start_period: seconds(health.startPeriodMs),
+    start_interval: seconds(health.startIntervalMs),
+  };
 }
 
 const showNumber = (value: number | undefined) => (value ? String(value) : undefined);

@@ -255,7 +255,7 @@ class Planner {
 
   /** The steps that make the images that a service runs and mounts. */
   #imageStepsOf(service: Service): { image: string; step: string }[] {
-    return [service.image, ...mountedImages(service)].flatMap((image) => {
+    return [...new Set([service.image, ...mountedImages(service)])].flatMap((image) => {
       const step = this.#imageSteps.get(image);
       return step ? [{ image, step }] : [];
     });
@@ -350,7 +350,7 @@ class Planner {
         reasons: [...reasons, ...drift],
         container: { id: container.id, config: desired ?? container.config, start },
       });
-      if (container.alive) return id;
+      if (container.alive && container.status !== "paused") return id;
     }
     const reason = start ? startReason(container) : undefined;
     if (reason)
@@ -445,6 +445,7 @@ type Before = Pick<Step, "after" | "afterEnd" | "waits">;
 
 /** Why a container that exists must be started; undefined where it runs or has rightly ended. */
 function startReason(container: ActualContainer): Reason | undefined {
+  if (container.status === "paused") return say("paused", true);
   if (container.alive) return undefined;
   if (container.status === "restarting" && container.wanted === "running") return undefined;
   if (container.status === "created") return say("created and not started");

@@ -1,4 +1,5 @@
 /** A plan as text, for people and for golden tests: one block per step, signs as in Terraform. Pure. */
+import { shownPair } from "../shown-values.ts";
 import type { Plan, Step, StepKind } from "./step.ts";
 
 export const SIGNS: Record<StepKind, string> = {
@@ -37,7 +38,9 @@ const NOTES: Partial<Record<StepKind, string>> = {
 /** One line for a reason. */
 export function reasonText(reason: Step["reasons"][number]): string {
   const prefix = reason.drift ? "drift: " : "";
-  return prefix + (reason.text ?? `${reason.field}: ${reason.from} -> ${reason.to}`);
+  if (reason.text !== undefined) return prefix + reason.text;
+  const [from, to] = shownPair(reason.from ?? "", reason.to ?? "");
+  return `${prefix}${reason.field}: ${from} -> ${to}`;
 }
 
 export function printPlan(plan: Plan): string {

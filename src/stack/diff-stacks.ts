@@ -11,8 +11,6 @@ export interface StackChange {
   to: string | undefined;
 }
 
-const MAX_SHOWN = 80;
-
 /** Lists are compared by element and mappings by key; what may be secret shows as hidden. */
 export function diffStacks(from: Stack, to: Stack): StackChange[] {
   const before = leavesOf(from);
@@ -74,6 +72,5 @@ function shown(leaf: Leaf | undefined): string | undefined {
   const name = leaf.path.split(".").at(-1)!;
   if (/\.(environment|labels|args)\./.test(leaf.path) && mayBeSecret(name)) return "(hidden)";
   if (/^secrets\.[^.]+\.content$/.test(leaf.path)) return "(hidden)";
-  const text = withoutPasswords(leaf.text);
-  return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN - 1)}…` : text;
+  return withoutPasswords(leaf.text);
 }

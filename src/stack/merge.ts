@@ -13,6 +13,9 @@ export const isMapping = (value: Value): value is Mapping =>
 const REPLACED = new Set(["command", "entrypoint", "test", "env_file_replace"]);
 /** Service keys that are lists or mappings of NAME and value: both are read as mappings. */
 const MAPPED = new Set(["environment", "labels", "annotations", "sysctls"]);
+/** The same inside a service's build and deploy. */
+const MAPPED_INSIDE = new Set(["args", "labels", "ssh", "additional_contexts"]);
+const INSIDE = 4;
 /** Lists of a service in which the later of two entries about the same thing counts, and what they are about. */
 const IDENTITIES: Readonly<Record<string, (value: Value) => string>> = {
   volumes: targetOf,
@@ -27,17 +30,19 @@ export function mergeValues(base: Value, over: Value, origins = new Origins(), k
   if (over === undefined) return base;
   if (base === undefined || base === null || REPLACED.has(key)) return over;
   const merge = (a: Value, b: Value, level = 9) => mergeValues(a, b, origins, "", level);
-  if (depth === 3 && MAPPED.has(key)) return merge(toMapping(base, origins), toMapping(over, origins));
+  if ((depth === 3 && MAPPED.has(key)) || (depth === INSIDE && MAPPED_INSIDE.has(key)))
+    return merge(toMapping(base, origins), toMapping(over, origins));
   if (depth === 3 && key === "networks")
     return merge(fromNames(base, {}, origins), fromNames(over, {}, origins));
   if (depth === 3 && key === "depends_on") {
     const plain = { condition: "service_started" };
     return merge(fromNames(base, plain, origins), fromNames(over, plain, origins));
   }
-  if (depth === 3 && key === "extra_hosts") return { ...hostsMapping(base), ...hostsMapping(over) };
+  if ((depth === 3 || depth === INSIDE) && key === "extra_hosts")
+    return { ...hostsMapping(base), ...hostsMapping(over) };
   if (depth === 3 && key === "build") {
     const long = (value: Value) => (typeof value === "string" ? { context: value } : value);
-    return merge(long(base), long(over));
+    return merge(long(base), long(over), INSIDE - 1);
   }
   // options of one driver mean nothing to another
   if (depth === 3 && key === "logging" && driverOf(base) !== driverOf(over) && driverOf(over)) return over;

@@ -65,7 +65,7 @@ export function readBuild(reader: ServiceReader): StackBuild | undefined {
     network: network === "default" ? "bridge" : (network as StackBuild["network"]),
     shmSize: reader.bytes(["build", "shm_size"], build.shm_size),
     extraHosts: build.extra_hosts ? readExtraHosts(reader, ["build", "extra_hosts"], build.extra_hosts) : [],
-    ssh: sshOf(build.ssh, variables, (message) => bad(["ssh"], message)),
+    ssh: sshOf(build.ssh, variables, (message) => reader.warn(["build", "ssh"], message)),
     tags: build.tags ?? [],
     platform: build.platforms?.[0],
     ulimits: Object.fromEntries(
@@ -92,13 +92,13 @@ function valuesOf(given: unknown, variables: (name: string) => string | undefine
 function sshOf(
   given: unknown,
   variables: (name: string) => string | undefined,
-  bad: (message: string) => void,
+  warn: (message: string) => void,
 ): Record<string, string> {
   return Object.fromEntries(
     Object.entries(toMapping(given)).flatMap(([id, value]) => {
       const socket = value === null ? variables("SSH_AUTH_SOCK") : String(value);
       if (socket) return [[id, socket] as const];
-      bad("no SSH agent runs: SSH_AUTH_SOCK is not set");
+      warn("no SSH agent runs, as SSH_AUTH_SOCK is not set: a build that needs it fails");
       return [];
     }),
   );

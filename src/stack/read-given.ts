@@ -21,7 +21,7 @@ export function readGiven(kind: Kind, name: string, input: Input, context: Servi
   const bad = (key: string | undefined, message: string, severity: "error" | "warning" = "error") =>
     report([`${kind}s`, name, ...(key ? [key] : [])], {
       severity,
-      code: severity === "error" ? "BAD_VALUE" : "NO_FILE",
+      code: severity === "error" ? "BAD_VALUE" : "NO_CONTENT",
       message: `${kind}s.${name}: ${message}`,
     });
   const { file, environment, content } = input;
@@ -33,7 +33,8 @@ export function readGiven(kind: Kind, name: string, input: Input, context: Servi
   if (content !== undefined) return { content, digest: digestOf(content) };
   if (environment !== undefined) {
     const value = variables(environment);
-    if (value === undefined) bad("environment", `the variable ${environment} is not set`);
+    // as with a file: it is needed where containers are made, and not to look at them
+    if (value === undefined) bad("environment", `the variable ${environment} is not set`, "warning");
     return { environment, value, digest: value === undefined ? "" : digestOf(value) };
   }
   const path = resolve(directory, file ?? "");

@@ -30,6 +30,13 @@ export class ServiceReader {
     });
   }
 
+  /** What is missing now, and need not be where it is only looked at. */
+  warn(path: (string | number)[], message: string): void {
+    const where = ["services", this.name, ...path];
+    const text = `${where.join(".")}: ${message}`;
+    this.context.report(where, { severity: "warning", code: "NOT_AT_HAND", message: text });
+  }
+
   /** A key that is understood and changes nothing. */
   note(path: (string | number)[], why: string, part?: string): void {
     const where = ["services", this.name, ...path];

@@ -99,7 +99,7 @@ describe("secrets and configs", () => {
     bay.write(FILE);
     rmSync(join(bay.folder, "stack", "password"));
     const up = bay.run(["up", "-d"]);
-    expect(up.err).toContain("there is no file for: secret password");
+    expect(up.err).toContain("there is no content for the secret password, as there is no file");
     expect(bay.ps()).toEqual([]);
     bay.write(`name: given
 services:

@@ -142,6 +142,26 @@ describe("what moves between containers", () => {
     await eventually(() => expect(bay.ps()).toMatchObject([{ ID: old!.ID, State: "running" }]), 5000);
   });
 
+  it("a container that was paused goes on, and nobody waits for one that is", () => {
+    const two = (more = "") =>
+      `  a: { <<: *box, command: sleep 1000${more} }\n  b: { <<: *box, command: sleep 1000, depends_on: [a] }\n`;
+    up(two());
+    bay.ok("pause", "a");
+    bay.ok("stop", "-t", "0", "b");
+    expect(bay.ok("plan")).toMatch(/moves-a-1 is started\s+drift: paused/);
+    const alone = bay.run(["up", "-d", "--no-deps", "b"]);
+    expect(alone).toMatchObject({
+      code: 1,
+      err: expect.stringContaining("the dependency moves-a-1 is paused"),
+    });
+    expect(up(two())).toMatchObject({ code: 0 });
+    expect(bay.ps().map(({ State }) => State)).toEqual(["running", "running"]);
+    // also where something of it changes
+    bay.ok("pause", "a");
+    expect(up(two(", mem_limit: 64m"))).toMatchObject({ code: 0 });
+    expect(bay.ps().map(({ State }) => State)).toEqual(["running", "running"]);
+  });
+
   it("secrets leave nothing behind when their stack goes with all it has", () => {
     bay.write("the word", "word");
     bay.env.WORD = "of the environment";
@@ -159,6 +179,16 @@ describe("what moves between containers", () => {
       expect(readFileSync(join(state, name), "latin1")).not.toContain("of the environment");
     bay.ok("rollback");
     expect(bay.ok("exec", "-T", "a", "sh", "-c", "cat /run/secrets/*")).toBe("of the environmentthe word");
+    // who looks at it, or takes it down, need not know the secret; it is kept for nobody
+    const cached = join(bay.folder, "run", "stacks");
+    for (const name of readdirSync(cached))
+      expect(readFileSync(join(cached, name), "utf8")).not.toContain("of the environment");
+    delete bay.env.WORD;
+    expect(bay.ps()).toHaveLength(1);
+    expect(bay.run(["up", "-d"])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining("no content for the secret other, as the variable WORD is not set"),
+    });
     bay.ok("down", "-v", "-t", "0");
     expect(kept()).toEqual([]);
   });

@@ -1,5 +1,6 @@
 import type { Revision } from "../../daemon/history.ts";
 import { BayError, hasCode } from "../../errors.ts";
+import { shownPair } from "../../shown-values.ts";
 import type { StackChange } from "../../stack/diff-stacks.ts";
 import type { Stack } from "../../stack/index.ts";
 import type { Context } from "../context.ts";
@@ -117,7 +118,11 @@ export async function diff(
   print([`from revision ${first} to ${other}`, ...changes.map(line)].join("\n"));
 }
 
-function line({ path, from, to }: StackChange): string {
+function line(change: StackChange): string {
+  const { path } = change;
+  const [before, after] = shownPair(change.from ?? "", change.to ?? "", 80);
+  const from = change.from === undefined ? undefined : before;
+  const to = change.to === undefined ? undefined : after;
   const [sign, colour, text] =
     from === undefined
       ? (["+", "green", `${path}: ${to}`] as const)

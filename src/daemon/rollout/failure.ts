@@ -44,6 +44,7 @@ export function failureOf(manager: ContainerManager, record: ContainerRecord): s
 }
 
 function reasonOf(manager: ContainerManager, { id, state, config }: ContainerRecord): string | undefined {
+  if (state.status === "paused") return "is paused";
   if (state.status === "running" && config.health && manager.health(id) === "unhealthy")
     return "is unhealthy";
   if (state.status === "restarting" && state.restartCount > RESTARTS)

@@ -55,6 +55,12 @@ const RULES: [rule: string, base: string, over: string, expected: string][] = [
     "labels: { a: two, b: two }",
   ],
   [
+    "a build's lists and mappings of the same are one",
+    "build: { context: /c, args: { A: 1 }, labels: { A: 1 }, additional_contexts: [one=/1], extra_hosts: ['a=1.1.1.1'] }",
+    "build: { args: [B=2, A=3], labels: [B=2], additional_contexts: { two: /2 }, extra_hosts: { b: 2.2.2.2 } }",
+    "build: { context: /c, dockerfile: Dockerfile, args: { A: '3', B: '2' }, labels: { A: '1', B: '2' }, additional_contexts: { one: /1, two: /2 }, extra_hosts: ['a=1.1.1.1', 'b=2.2.2.2'] }",
+  ],
+  [
     "annotations merge as labels do",
     "annotations: [a=one]",
     "annotations: { b: two }",

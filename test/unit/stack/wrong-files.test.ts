@@ -153,7 +153,6 @@ const FILES: Record<string, string | [text: string, extra: Record<string, string
   "secret-not-declared": web("secrets: [word]"),
   "secret-without-source": web("secrets: [word]", "secrets: { word: {} }\n"),
   "secret-two-sources": web("init: true", "secrets: { word: { file: a, environment: B } }\n"),
-  "secret-variable": web("init: true", "secrets: { word: { environment: NOT_SET } }\n"),
   "secret-external": web("init: true", "secrets: { word: { external: true } }\n"),
   // rights, checks, hooks, logs, updates
   "bad-capability": web("cap_add: [NET_EVERYTHING]"),
