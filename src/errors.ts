@@ -24,10 +24,9 @@ export function messageOf(thrown: unknown): string {
 
 /** What a call on a path that failed in the file system means (errno(3)); undefined for other errors. */
 function fileProblem(error: Error): string | undefined {
-  const { code = "", path } = error as NodeJS.ErrnoException;
-  const words = FILE_PROBLEMS[code];
+  const { code = "", path = "it" } = error as NodeJS.ErrnoException;
   // Node's own messages begin with the code
-  return words && path !== undefined && error.message.startsWith(`${code}: `) ? words(path) : undefined;
+  return error.message.startsWith(`${code}: `) ? FILE_PROBLEMS[code]?.(path) : undefined;
 }
 
 const FILE_PROBLEMS: Readonly<Record<string, (path: string) => string>> = {

@@ -2,18 +2,35 @@ import type { Cgroup } from "../linux/index.ts";
 import type { ContainerConfig } from "./config.ts";
 import { toResources } from "./oci-spec.ts";
 
-/** True where the kernel's limits are what the config says. */
-export function limitsMatch(config: ContainerConfig, cgroup: Cgroup): boolean {
+const PAGE = 4096;
+/** The two versions of control groups count shares in different steps. */
+const SHARES_STEP = 27;
+const NO_SHARES = 1024;
+
+export interface LimitDrift {
+  key: string;
+  wanted: number;
+  actual: number;
+}
+
+/** The limits that the kernel has otherwise than the config says, as the stack file calls them; 0 for none. */
+export function limitDrift(config: ContainerConfig, cgroup: Cgroup): LimitDrift[] {
   const wanted = toResources(config.resources);
   const actual = cgroup.read();
-  const page = 4096;
-  const near = (a: number | undefined, b: number | undefined, slack: number) =>
-    Math.abs((a || 0) - (b || 0)) <= slack;
-  return (
-    near(wanted.memory?.limit, actual.memory?.limit, page) &&
-    near(wanted.pids?.limit, actual.pids?.limit, 0) &&
-    near(wanted.cpu?.quota, actual.cpu?.quota, 0) &&
-    (!wanted.cpu?.shares ||
-      near(wanted.cpu.shares, actual.cpu?.shares ?? (wanted.cpu.shares === 1024 ? 1024 : 0), 27))
-  );
+  const shares = wanted.cpu?.shares;
+  const cpus = (quota: number | undefined, period = 100_000) => (quota ?? 0) / period;
+  const all: (LimitDrift & { slack: number })[] = [
+    pair("mem_limit", wanted.memory?.limit, actual.memory?.limit, PAGE),
+    pair("pids_limit", wanted.pids?.limit, actual.pids?.limit, 0),
+    pair("cpus", cpus(wanted.cpu?.quota), cpus(actual.cpu?.quota, actual.cpu?.period), 0),
+    ...(shares ? [pair("cpu_shares", shares, actual.cpu?.shares ?? NO_SHARES, SHARES_STEP)] : []),
+  ];
+  return all.filter(({ wanted, actual, slack }) => Math.abs(wanted - actual) > slack);
 }
+
+const pair = (key: string, wanted: number | undefined, actual: number | undefined, slack: number) => ({
+  key,
+  wanted: wanted || 0,
+  actual: actual || 0,
+  slack,
+});

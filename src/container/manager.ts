@@ -41,7 +41,7 @@ import { Groups } from "./groups.ts";
 import type { HealthMonitor } from "./health.ts";
 import { runHooks } from "./hooks.ts";
 import type { Host } from "./host.ts";
-import { limitsMatch } from "./limits.ts";
+import { limitDrift } from "./limits.ts";
 import { LogCollector } from "./logs/collector.ts";
 import { nameView } from "./names.ts";
 import { toResources } from "./oci-spec.ts";
@@ -636,7 +636,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
       if (await hold) repairs.push(`container ${port.container}: port ${port.hostPort}/${port.protocol}`);
     }
     for (const record of this.list().filter(isRunning)) {
-      if (limitsMatch(record.config, this.cgroupOf(record.id))) continue;
+      if (limitDrift(record.config, this.cgroupOf(record.id)).length === 0) continue;
       this.repairLimits(record.id);
       repairs.push(`container ${record.config.name}: limits`);
     }

@@ -1,5 +1,5 @@
 /** Starting bayd from the command where none runs, and ending it. */
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BayError, hasCode } from "../errors.ts";
@@ -94,6 +94,7 @@ export async function stopDaemon(roots: Roots): Promise<boolean> {
     (isAsked && existsSync(socketPath(roots))) || started.some(({ pid, start }) => isAlive(pid, start));
   for (let attempt = 0; attempt < 500 && isThere(); attempt++) await sleep(10);
   await removeGroups(roots);
+  rmSync(join(roots.run, "stacks"), { recursive: true, force: true });
   return isAsked || kept !== undefined;
 }
 

@@ -10,14 +10,15 @@ import {
   isDockerSocketGone,
   isRunning,
   LABELS,
-  limitsMatch,
+  type LimitDrift,
+  limitDrift,
   runOf,
   volumesOf,
 } from "../container/index.ts";
 import { type ImageSource, inspectImage, staleReason } from "../image/index.ts";
 import { decodeStatus, isAlive, readProgramState } from "../linux/index.ts";
 import { firewallIsIntact, type NetworkRecord, withLinks } from "../network/index.ts";
-import { type Actual, type ActualContainer, mountedImages, placeOf } from "../reconcile/index.ts";
+import { type Actual, type ActualContainer, mountedImages, placeOf, showBytes } from "../reconcile/index.ts";
 import type { Roots } from "../roots.ts";
 import type { Stack, StackImage } from "../stack/index.ts";
 import type { StoreReader } from "../store/index.ts";
@@ -122,7 +123,7 @@ function observeContainer(
       if (port.container === config.name)
         drift.push(`its port ${port.hostPort}/${port.protocol} is taken by another program`);
     const cgroup = groups.of(record);
-    if (!limitsMatch(config, cgroup)) drift.push("its limits were changed");
+    drift.push(...limitDrift(config, cgroup).map(driftText));
   }
   const wasKilled = isRunning(record) && !alive;
   return {
@@ -146,6 +147,12 @@ function observeContainer(
       .map(({ network }) => network),
     addresses: Object.fromEntries(record.endpoints.map(({ network, address }) => [network, address])),
   };
+}
+
+function driftText({ key, wanted, actual }: LimitDrift): string {
+  const show = (value: number) =>
+    (key === "mem_limit" ? showBytes(value) : undefined) ?? (value === 0 ? "without a limit" : String(value));
+  return `${key} is ${show(actual)} in the kernel, and should be ${show(wanted)}`;
 }
 
 /** A container that shares another's network or memory keeps the namespace of that one's run. */

@@ -33,7 +33,11 @@ export function cacheKey(files: readonly string[], options: LoadOptions): string
   if (files.includes("-")) return undefined;
   const hash = createHash("sha256");
   hash.update(JSON.stringify([VERSION, options, files]));
-  for (const file of files) hash.update(readFileSync(file));
+  try {
+    for (const file of files) hash.update(readFileSync(file));
+  } catch {
+    return undefined; // the loader says what is wrong with it
+  }
   return hash.digest("hex").slice(0, 32);
 }
 

@@ -66,7 +66,7 @@ export function parseRawEnv(text: string, lookup: Variables): Map<string, string
   const values = new Map<string, string>();
   for (const [index, line] of text.replaceAll("\r\n", "\n").split("\n").entries()) {
     if (/^\s*(#|$)/.test(line)) continue;
-    const [, name, value] = /^([^=\s]+)(?:=(.*))?$/.exec(line) ?? [];
+    const [, name, value] = /^\s*([^=\s]+)(?:=(.*))?$/.exec(line) ?? [];
     if (name === undefined) throw new Error(`line ${index + 1}: expected NAME=value`);
     const given = value ?? lookup(name);
     if (given !== undefined) values.set(name, given);

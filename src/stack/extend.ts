@@ -33,9 +33,12 @@ function extend(
   const { extends: given, ...rest } = service;
   const own: Mapping = rest;
   origins.copy(service, own);
-  const bad = (message: string, hint?: string) => {
+  const leave = () => {
     for (const each of [...open.map((path) => path.slice(path.lastIndexOf("#") + 1)), name])
       reader.shared.state.unextended.add(each);
+    return own;
+  };
+  const bad = (message: string, hint?: string) => {
     const place = origins.of(service, "extends")[0]?.place;
     reader.report({
       severity: "error",
@@ -44,7 +47,7 @@ function extend(
       ...(hint ? { hint } : {}),
       ...(place ? { place } : {}),
     });
-    return own;
+    return leave();
   };
   const parsed = extendsSchema.safeParse(given);
   if (!parsed.success) return bad("expected the name of a service, or service and file");
@@ -53,6 +56,7 @@ function extend(
   const here = `${file}#${name}`;
   if (open.includes(here)) return bad("the services extend each other in a circle");
   const base = wish.file === undefined ? services : servicesOf(reader.read(other));
+  if (!base && reader.isBroken(other)) return leave();
   if (!base) return bad(`there is no file ${other}, or it has no services`);
   if (!Object.hasOwn(base, wish.service)) {
     const close = nearest(wish.service, Object.keys(base));

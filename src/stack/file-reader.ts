@@ -21,8 +21,8 @@ export interface Shared {
   isRaw: boolean;
   /** Variables of env files, for a folder of its own or those that are named. */
   dotenv: (directory: string, files: readonly string[] | undefined) => ReadonlyMap<string, string>;
-  /** Set where a file is no YAML at all, and of services that lack what they extend. */
-  state: { hasSyntaxErrors: boolean; unextended: Set<string> };
+  /** Files that are no YAML, and services that lack what they extend. */
+  state: { broken: Set<string>; unextended: Set<string> };
 }
 
 export class FileReader {
@@ -47,7 +47,7 @@ export class FileReader {
     return new FileReader(this.shared, (name) => this.variables(name) ?? own.get(name));
   }
 
-  /** A file's values, fresh each time; undefined where there is none. `-` is standard input. Throws NO_STACK_FILE. */
+  /** A file's values, fresh each time; undefined where there is none, or it is no YAML. `-` is standard input. Throws NO_STACK_FILE. */
   read(path: string): unknown {
     const { cwd, sources, inputs, report, note, isRaw, state } = this.shared;
     if (path !== "-") inputs.add(path);
@@ -62,8 +62,14 @@ export class FileReader {
     const source = new SourceFile(name, text, isKnown ? () => {} : report);
     if (!isRaw) source.interpolate(this.variables, note);
     const value = source.toValue(this.origins);
-    state.hasSyntaxErrors ||= source.hasSyntaxErrors;
-    return value;
+    if (!source.hasSyntaxErrors) return value;
+    state.broken.add(path);
+    return undefined;
+  }
+
+  /** Whether a file is no YAML, which was reported. */
+  isBroken(path: string): boolean {
+    return this.shared.state.broken.has(path);
   }
 }
 

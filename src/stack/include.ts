@@ -1,12 +1,13 @@
 /** `include` of a file: other stacks' services, networks and the like, each read in its own folder (Compose specification, 14-include.md). */
 import { dirname, resolve } from "node:path";
 import type { z } from "zod";
-import { BayError } from "../errors.ts";
+import { nearest } from "../diagnostics.ts";
+import { BayError, messageOf } from "../errors.ts";
 import { resolveExtends } from "./extend.ts";
 import type { FileReader } from "./file-reader.ts";
 import { isMapping, mergeValues } from "./merge.ts";
 import { rebaseFile } from "./rebase.ts";
-import { includeSchema } from "./schema.ts";
+import { includedSchema } from "./schema.ts";
 import { StackError } from "./stack-error.ts";
 
 type Mapping = Record<string, unknown>;
@@ -25,21 +26,24 @@ export function resolveIncludes(
   const { origins } = reader;
   const whole: Mapping = rest;
   origins.copy(value, whole);
-  const bad = (message: string) => {
-    const place = origins.of(value, "include")[0]?.place;
+  const report = (message: string, index?: number, hint?: string) => {
+    const [own] = index === undefined ? [] : origins.of(include as object, index);
+    const place = (own ?? origins.of(value, "include")[0])?.place;
     reader.report({
       severity: "error",
       code: "BAD_INCLUDE",
       message: `include: ${message}`,
+      ...(hint ? { hint } : {}),
       ...(place ? { place } : {}),
     });
   };
-  const parsed = includeSchema.safeParse(include);
-  if (!parsed.success) {
-    bad("expected a list of files, or of mappings with path, project_directory and env_file");
+  if (!Array.isArray(include)) {
+    report("expected a list of files, or of mappings with path, project_directory and env_file");
     return whole;
   }
-  const includeOne = (given: z.infer<typeof includeSchema>[number] & object) => {
+  const includeOne = (given: z.infer<typeof includedSchema> & object, bad: (message: string) => void) => {
+    const remote = [given.path].flat().find((path) => REMOTE.test(path));
+    if (remote !== undefined) return bad(`${remote} is not a file of this host, and others are not read`);
     const paths = [given.path].flat().map((path) => resolve(directory, path));
     const circle = paths.find((path) => open.includes(path));
     if (circle) {
@@ -58,7 +62,7 @@ export function resolveIncludes(
     const included = paths
       .map((path) => {
         const file = inner.read(path);
-        if (file === undefined) bad(`there is no file ${path}`);
+        if (file === undefined && !inner.isBroken(path)) bad(`there is no file ${path}`);
         return resolveIncludes(resolveExtends(file, path, inner), home, inner, [...open, path]);
       })
       .reduce((base, over) => mergeValues(base, over ?? {}, origins), {});
@@ -67,16 +71,35 @@ export function resolveIncludes(
       bring(included, whole, reader, bad);
     }
   };
-  for (const entry of parsed.data) {
+  for (const [index, entry] of include.entries()) {
+    const bad = (message: string) => report(message, index);
+    const parsed = includedSchema.safeParse(entry);
+    if (!parsed.success) {
+      const { message, hint } = whatIsWrong(entry);
+      report(message, index, hint);
+      continue;
+    }
     try {
-      includeOne(typeof entry === "string" ? { path: entry } : entry);
+      includeOne(typeof parsed.data === "string" ? { path: parsed.data } : parsed.data, bad);
     } catch (error) {
       // an env file that is not there, a folder instead of a file
       if (!(error instanceof BayError) || error instanceof StackError) throw error;
-      bad(error.message);
+      bad(messageOf(error));
     }
   }
   return whole;
+}
+
+/** A repository's or a registry's, which Compose can fetch. */
+const REMOTE = /^(oci|https?|ssh|git):\/\/|^git@|\.git(#|$)/;
+const KEYS = ["path", "project_directory", "env_file"];
+
+function whatIsWrong(entry: unknown): { message: string; hint?: string } {
+  const strange = isMapping(entry) ? Object.keys(entry).find((key) => !KEYS.includes(key)) : undefined;
+  const close = strange && nearest(strange, KEYS);
+  if (strange)
+    return { message: `there is no ${strange}`, ...(close ? { hint: `did you mean ${close}?` } : {}) };
+  return { message: "expected a file, or a mapping with path, project_directory and env_file" };
 }
 
 /** What is included must not be there yet, but for the very same. */

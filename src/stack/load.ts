@@ -17,7 +17,10 @@ export interface LoadedStack {
 }
 
 /** `merged` is what the files say, where it was read already. Throws `StackError` with all problems, or BayError where there is no file. */
-export function loadStack(options: LoadOptions, merged: Merged = readMerged(options)): LoadedStack {
+export function loadStack(
+  options: LoadOptions,
+  merged: Merged = readMerged(options, { isPartial: true }),
+): LoadedStack {
   const { value, origins, directory, files, variables, diagnostics, sources, inputs } = merged;
   const fail = (): never => {
     throw new StackError(diagnostics, sources);
@@ -47,7 +50,9 @@ export function loadStack(options: LoadOptions, merged: Merged = readMerged(opti
     input,
     { name, directory, files, profiles, enable: options.enable ?? [], variables, inputs },
     (path, diagnostic, atKey) => {
-      if (!isNear(path, leftOut)) reportAt(path, diagnostic, atKey);
+      // what is not known may be in a file that could not be read
+      const mayFollow = merged.hasBroken && diagnostic.code === "UNKNOWN_REFERENCE";
+      if (!mayFollow && !isNear(path, leftOut)) reportAt(path, diagnostic, atKey);
     },
   );
   if (diagnostics.some(({ severity }) => severity === "error")) fail();

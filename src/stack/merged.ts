@@ -31,10 +31,12 @@ export interface Merged {
   inputs: Set<string>;
   /** Services that lack what they extend, which was reported. */
   unextended: ReadonlySet<string>;
+  /** A file that others extend or include is no YAML, which was reported. */
+  hasBroken: boolean;
 }
 
-/** `isRaw` leaves variables as they are written. Throws `StackError` where a file is no YAML, NO_STACK_FILE, NO_ENV_FILE, BAD_ENV_FILE. */
-export function readMerged(options: LoadOptions, { isRaw = false } = {}): Merged {
+/** `isRaw` leaves variables as they are written; with `isPartial` files may be missing that are no YAML. Throws `StackError` where a file is no YAML, NO_STACK_FILE, NO_ENV_FILE, BAD_ENV_FILE. */
+export function readMerged(options: LoadOptions, { isRaw = false, isPartial = false } = {}): Merged {
   const { environment, cwd } = options;
   const files = stackFiles(options);
   const first = files[0] === "-" ? join(cwd, "-") : files[0]!;
@@ -54,7 +56,7 @@ export function readMerged(options: LoadOptions, { isRaw = false } = {}): Merged
     note: (use) => uses.push(use),
     isRaw,
     dotenv: (home, envFiles) => readDotenv({ ...options, envFiles: envFiles && [...envFiles] }, home, inputs),
-    state: { hasSyntaxErrors: false, unextended: new Set() },
+    state: { broken: new Set(), unextended: new Set() },
   };
   const reader = new FileReader(shared, variables);
   const values = files.map((file) => {
@@ -65,9 +67,12 @@ export function readMerged(options: LoadOptions, { isRaw = false } = {}): Merged
   const merged = values.reduce((base, over) => mergeValues(base, over ?? {}, origins), {});
   const value = withoutResets(merged, origins);
   const hasTags = diagnostics.some(({ code }) => code === "UNSUPPORTED_TAG");
-  if (hasTags || shared.state.hasSyntaxErrors) throw new StackError(diagnostics, shared.sources);
   const { sources } = shared;
-  const { unextended } = shared.state;
+  const { unextended, broken } = shared.state;
+  // what is in the others is checked all the same
+  const isHopeless =
+    hasTags || files.some((file) => broken.has(file === "-" ? first : file) || broken.has(file));
+  if (isHopeless || (broken.size > 0 && !isPartial)) throw new StackError(diagnostics, sources);
   return {
     value,
     origins,
@@ -80,6 +85,7 @@ export function readMerged(options: LoadOptions, { isRaw = false } = {}): Merged
     sources,
     inputs,
     unextended,
+    hasBroken: broken.size > 0,
   };
 }
 

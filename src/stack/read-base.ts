@@ -18,6 +18,15 @@ const reporter =
       message: `${[section, key, ...path.filter((step) => typeof step === "string")].join(".")}: ${message}`,
     });
 
+const EXTERNAL_KEYS = ["external", "name"];
+
+/** What was made elsewhere is as it was made there. */
+function checkExternal(given: object | null | undefined, isExternal: boolean, bad: Report): void {
+  if (!isExternal) return;
+  for (const key of Object.keys(given ?? {}))
+    if (!EXTERNAL_KEYS.includes(key)) bad([key], "it is external, so that its name alone can be said");
+}
+
 /** `external: true`, or the older `external: { name }`, which also says the name. */
 function readExternal(
   given: boolean | string | { name?: string | undefined } | undefined,
@@ -25,13 +34,16 @@ function readExternal(
   key: string,
   stack: string,
 ): { name: string; external: boolean } {
-  const isNamed = typeof given === "object";
-  const external = isNamed || truth(given);
+  const external = isExternal(given);
   return {
-    name: name ?? (isNamed ? given.name : undefined) ?? (external ? key : `${stack}_${key}`),
+    name:
+      name ?? (typeof given === "object" ? given.name : undefined) ?? (external ? key : `${stack}_${key}`),
     external,
   };
 }
+
+const isExternal = (given: boolean | string | object | undefined) =>
+  typeof given === "object" || truth(given);
 
 export function readNetworks(
   input: FileInput,
@@ -40,6 +52,7 @@ export function readNetworks(
 ): Record<string, StackNetwork> {
   const declared = Object.entries(input.networks ?? {}).map(([key, network]) => {
     const bad = reporter("networks", key, report);
+    checkExternal(network, isExternal(network?.external), bad);
     const mtu = network?.driver_opts?.mtu ?? network?.driver_opts?.["com.docker.network.driver.mtu"];
     for (const option of Object.keys(network?.driver_opts ?? {}))
       if (!["com.docker.network.driver.mtu", "mtu"].includes(option))
@@ -143,14 +156,16 @@ const prefixOf = (subnet: string) => Number(subnet.split("/")[1]);
 
 export function readVolumes(input: FileInput, stack: string, report: ReportAt): Record<string, StackVolume> {
   return Object.fromEntries(
-    Object.entries(input.volumes ?? {}).map(([key, volume]) => [
-      key,
-      {
+    Object.entries(input.volumes ?? {}).map(([key, volume]) => {
+      const bad = reporter("volumes", key, report);
+      checkExternal(volume, isExternal(volume?.external), bad);
+      const whole: StackVolume = {
         ...readExternal(volume?.external, volume?.name, key, stack),
-        ...readDevice(textMap(volume?.driver_opts), reporter("volumes", key, report)),
+        ...readDevice(textMap(volume?.driver_opts), bad),
         labels: textMap(volume?.labels),
-      },
-    ]),
+      };
+      return [key, whole];
+    }),
   );
 }
 

@@ -75,7 +75,10 @@ export function readServiceFiles(reader: ServiceReader): ServiceFile[] {
             [`${kind}s`, index, key],
             `expected ${key === "mode" ? "a mode such as 0440" : "a number"}`,
           );
-        return isOctal ? Number.parseInt(value, 8) : Number(value);
+        const result = isOctal ? Number.parseInt(value, 8) : Number(value);
+        if (key === "mode" && result > 0o7777)
+          reader.bad([`${kind}s`, index, key], "expected a mode such as 0440");
+        return result;
       };
       const { source, target = source } = given;
       const home = kind === "secret" ? "/run/secrets" : "/";

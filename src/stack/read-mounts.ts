@@ -101,6 +101,7 @@ function longVolume(reader: ServiceReader, volume: LongVolume, index: number): S
     reader.note(["volumes", index, "volume", "labels"], "labels stand at the volume, under volumes:");
   const readOnly = truth(volume.read_only);
   if (type === "tmpfs") {
+    if (source !== undefined) reader.bad(["volumes", index, "source"], "a tmpfs comes from nowhere");
     const size = reader.bytes(["volumes", index, "tmpfs", "size"], volume.tmpfs?.size);
     const mode = volume.tmpfs?.mode;
     return {

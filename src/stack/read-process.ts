@@ -83,7 +83,9 @@ export function readEnvironment(reader: ServiceReader): Record<string, string> {
       const read = format === "raw" ? parseRawEnv : parseDotenv;
       for (const [key, value] of read(text, reader.context.variables)) result[key] = value;
     } catch (error) {
-      reader.bad(["env_file"], `${file}: ${messageOf(error)}`);
+      const place = typeof env_file === "string" ? ["env_file"] : ["env_file", index];
+      // as editors and terminals know places
+      reader.bad(place, `${file}:${messageOf(error).replace(/^line (\d+): /, "$1: ")}`);
     }
   });
   for (const [key, value] of Object.entries(toMapping(reader.input.environment))) {

@@ -286,16 +286,15 @@ export const extendsSchema = z.union([
   z.strictObject({ service: z.string(), file: z.string().optional() }),
 ]);
 const paths = z.union([z.string(), z.array(z.string()).min(1)]);
-export const includeSchema = z.array(
-  z.union([
-    z.string(),
-    z.strictObject({
-      path: paths,
-      project_directory: z.string().optional(),
-      env_file: paths.optional(),
-    }),
-  ]),
-);
+export const includedSchema = z.union([
+  z.string(),
+  z.strictObject({
+    path: paths,
+    project_directory: z.string().optional(),
+    env_file: paths.optional(),
+  }),
+]);
+export const includeSchema = z.array(includedSchema);
 
 export const serviceSchema = z.strictObject({
   extends: extendsSchema.optional().describe("Another service, of this file or another, below these keys"),

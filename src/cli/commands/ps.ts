@@ -118,7 +118,7 @@ function publishers(row: ContainerRow) {
 }
 
 const portText = ({ URL, TargetPort, PublishedPort, Protocol }: ReturnType<typeof publishers>[number]) =>
-  `${URL}:${PublishedPort}->${TargetPort}/${Protocol}`;
+  `${URL.includes(":") ? `[${URL}]` : URL}:${PublishedPort}->${TargetPort}/${Protocol}`;
 
 function toJson(row: ContainerRow, { State, Created }: Inspected) {
   return {

@@ -128,6 +128,22 @@ const FILES: Record<string, string | [text: string, extra: Record<string, string
     web("extends: { service: base, file: other.yaml }\nmem_limit: 128m"),
     { "other.yaml": "services:\n  base:\n    mem_limit: 64m\n    restart: never\n" },
   ],
+  "include-several": [
+    "include:\n  - path: missing.yaml\n  - { path: other.yaml, envfile: x }\n  - oci://foo/bar\n  - broken.yaml\n  - { project_directory: . }\nservices:\n  web: { imag: app }\n  db: { extends: { service: x, file: broken.yaml }, depends_on: [elsewhere] }\n",
+    { "other.yaml": "services: { a: { image: app } }\n", "broken.yaml": "services:\n  x: { image: 'app\n" },
+  ],
+  "env-file-line": [
+    web("env_file: [good.env, { path: raw.env, format: raw }]"),
+    { "good.env": "A=1\n", "raw.env": "A=1\n B=2\n=3\n" },
+  ],
+  "external-and-more": web(
+    "init: true",
+    "networks: { out: { external: true, driver: bridge, labels: { a: b } } }\nvolumes: { data: { external: true, name: d, driver_opts: { type: tmpfs } } }\n",
+  ),
+  "tmpfs-from-somewhere": web(
+    "volumes: [{ type: tmpfs, source: data, target: /t }]\nconfigs: [{ source: c, mode: 99999 }]",
+    "configs: { c: { content: a } }\n",
+  ),
   "include-nothing": "include: [none.yaml]\nservices: { web: { image: app } }\n",
   "include-circle": [
     "include: [other.yaml]\nservices: { web: { image: app } }\n",
