@@ -1,6 +1,9 @@
 /** Where the values of a stack came from: for each, the places that say it, the one that counts first. */
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import type { Place } from "../diagnostics.ts";
 import { BayError } from "../errors.ts";
+import { parseDotenv, parseRawEnv } from "./dotenv.ts";
 import { isMapping } from "./merge.ts";
 import type { Merged } from "./merged.ts";
 import type { Origin } from "./origins.ts";
@@ -18,10 +21,13 @@ export function explainValues(merged: Merged, path: readonly string[]): Explaine
   for (const [index, step] of path.entries()) {
     const known = isHolder(value) ? Object.keys(value) : [];
     if (!isHolder(value) || !Object.hasOwn(value, step)) {
+      const removed = index === path.length - 1 ? merged.origins.removed(value, step) : undefined;
+      if (removed) return [{ path: [...path], value: undefined, places: placesOf(removed) }];
+      const given = ofEnvFile(merged, path);
+      if (given) return [given];
       const at = path.slice(0, index).join(".");
       throw new BayError("NO_SUCH_KEY", `the files say nothing about ${path.join(".")}`, {
-        hint:
-          known.length > 0 ? `${at || "the stack"} has ${known.join(", ")}` : "it may have been taken away",
+        hint: known.length > 0 ? `${at || "the stack"} has ${known.join(", ")}` : "it may come of an image",
       });
     }
     value = value[step];
@@ -35,10 +41,40 @@ const isHolder = (value: unknown): value is Record<string, unknown> =>
 function leaves(merged: Merged, path: string[], value: unknown): Explained[] {
   if (isHolder(value) && Object.keys(value).length > 0)
     return Object.entries(value).flatMap(([step, entry]) => leaves(merged, [...path, step], entry));
-  const found = merged.origins.find(merged.value, path);
   // of what has no place of its own the nearest that holds it is told
-  const places = (found?.origins ?? []).map(({ place, tag }) => ({ place, tag }));
-  return [{ path, value, places }];
+  return [{ path, value, places: placesOf(merged.origins.chain(merged.value, path)) }];
+}
+
+const placesOf = (origins: readonly Origin[]) => origins.map(({ place, tag }) => ({ place, tag }));
+
+/** A variable that an env file gives a service: in the last that has it. */
+function ofEnvFile(merged: Merged, path: readonly string[]): Explained | undefined {
+  const [section, name, key, variable] = path;
+  if (section !== "services" || key !== "environment" || variable === undefined || path.length > 4) return;
+  const services = (merged.value as { services?: Record<string, { env_file?: unknown }> }).services;
+  const places: Explained["places"] = [];
+  let value: string | undefined;
+  for (const entry of [services?.[name!]?.env_file].flat()) {
+    const { path: file, format } = isMapping(entry) ? entry : { path: entry, format: undefined };
+    if (typeof file !== "string") continue;
+    const full = resolve(merged.directory, file);
+    try {
+      const text = readFileSync(full, "utf8");
+      const read = (format === "raw" ? parseRawEnv : parseDotenv)(text, merged.variables);
+      if (!read.has(variable)) continue;
+      value = read.get(variable);
+      const line = text.split("\n").findIndex((each) =>
+        each
+          .trimStart()
+          .replace(/^export\s+/, "")
+          .startsWith(variable),
+      );
+      places.unshift({ place: { file: full, line: line + 1, column: 1, length: 1 }, tag: undefined });
+    } catch {
+      // what is wrong with it is said where the stack is loaded
+    }
+  }
+  return value === undefined ? undefined : { path: [...path], value, places };
 }
 
 /** `services.web.ports.0`; a part with dots may stand in quotes: `services.web.labels."a.b"`. */

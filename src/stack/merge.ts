@@ -63,6 +63,7 @@ function mergeMappings(base: Mapping, over: Mapping, origins: Origins, depth: nu
     const tag = origins.tag(over, name);
     if (tag === "reset") {
       delete merged[name];
+      origins.noteRemoved(merged, name, [...origins.of(over, name), ...origins.of(base, name)]);
       continue;
     }
     merged[name] = tag === "override" ? value : mergeValues(base[name], value, origins, name, depth + 1);
@@ -80,8 +81,12 @@ export function withoutResets(value: Value, origins: Origins): Value {
   }
   if (!isMapping(value)) return value;
   const kept: Mapping = {};
+  origins.copy(value, kept);
   for (const [name, entry] of Object.entries(value)) {
-    if (origins.tag(value, name) === "reset") continue;
+    if (origins.tag(value, name) === "reset") {
+      origins.noteRemoved(kept, name, origins.of(value, name));
+      continue;
+    }
     Object.defineProperty(kept, name, {
       value: withoutResets(entry, origins),
       writable: true,
@@ -133,8 +138,11 @@ function fromNames(value: Value, each: Mapping, origins: Origins): Value {
     ? value.map((name, index) => [String(name), each, index] as const)
     : Object.entries(value).map(([name, entry]) => [name, entry ?? each, name] as const);
   for (const [name, entry, step] of entries) {
-    named[name] = entry;
-    origins.note(named, name, origins.of(value, step));
+    const own = origins.of(value, step);
+    named[name] = entry === each ? { ...each } : entry;
+    origins.note(named, name, own);
+    // what a name alone means stands where the name does
+    if (entry === each) for (const key of Object.keys(each)) origins.note(named[name] as Mapping, key, own);
   }
   return named;
 }
@@ -153,7 +161,10 @@ function hostsMapping(value: Value): Mapping {
 /** Of entries that are about the same, the last, at the place of the first. */
 function lastOfEach(entries: readonly Entry[], identity: (value: Value) => string): Entry[] {
   const byIdentity = new Map<string, Entry>();
-  for (const entry of entries) byIdentity.set(identity(entry.value), entry);
+  for (const { value, from } of entries) {
+    const key = identity(value);
+    byIdentity.set(key, { value, from: [...from, ...(byIdentity.get(key)?.from ?? [])] });
+  }
   return [...byIdentity.values()];
 }
 

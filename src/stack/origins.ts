@@ -18,6 +18,8 @@ type Step = string | number;
 
 export class Origins {
   readonly #known = new WeakMap<Holder, Map<string, Origin[]>>();
+  /** Of what was taken away: where that is said, and what it was over. */
+  readonly #removed = new WeakMap<Holder, Map<string, readonly Origin[]>>();
 
   note(holder: Holder, step: Step, origins: readonly Origin[]): void {
     const own = this.#known.get(holder) ?? new Map<string, Origin[]>();
@@ -39,6 +41,33 @@ export class Origins {
   copy(from: unknown, to: Holder): void {
     if (typeof from !== "object" || from === null) return;
     for (const [step, origins] of this.#known.get(from) ?? []) this.note(to, step, origins);
+    for (const [step, origins] of this.#removed.get(from) ?? []) this.noteRemoved(to, step, origins);
+  }
+
+  noteRemoved(holder: Holder, step: Step, origins: readonly Origin[]): void {
+    const own = this.#removed.get(holder) ?? new Map<string, readonly Origin[]>();
+    own.set(String(step), origins);
+    this.#removed.set(holder, own);
+  }
+
+  /** Where a part of a holder was taken away; undefined where that is not known. */
+  removed(holder: unknown, step: Step): readonly Origin[] | undefined {
+    return typeof holder === "object" && holder !== null
+      ? this.#removed.get(holder)?.get(String(step))
+      : undefined;
+  }
+
+  /** The places of the deepest part of a path that is known, and those of what a part above it was put over whole. */
+  chain(root: unknown, path: readonly Step[]): readonly Origin[] {
+    const found = this.find(root, path);
+    const above: Origin[] = [];
+    let holder = root;
+    for (const step of path.slice(0, (found?.depth ?? 0) - 1)) {
+      const [latest, ...earlier] = this.of(holder, step);
+      if (latest?.tag === "override") above.push(...earlier);
+      holder = (holder as Record<Step, unknown>)[step];
+    }
+    return [...(found?.origins ?? []), ...above];
   }
 
   /** The places of the deepest part of a path that is known; `depth` tells how much of it that is. */

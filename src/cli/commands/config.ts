@@ -164,14 +164,14 @@ async function printExplained(merged: Merged, text: string, { json, format }: Co
   const told = explainValues(merged, readPath(text));
   if (json || format === "json") return printJson(told);
   for (const { path, value, places } of told) {
-    print(`${path.join(".")}: ${JSON.stringify(value)}`);
+    print(`${path.join(".")}: ${value === undefined ? "(taken away)" : JSON.stringify(value)}`);
     places.forEach(({ place, tag }, index) => {
       const { file, line, column, length } = place;
       const written = merged.sources
         .get(file)
         ?.split("\n")
         [line - 1]?.slice(column - 1, column - 1 + length);
-      const mark = tag === "override" ? "!override " : "";
+      const mark = tag ? `!${tag} ` : "";
       print(`  ${index === 0 ? "from" : "over"} ${file}:${line}:${column}  ${mark}${written ?? ""}`);
     });
   }

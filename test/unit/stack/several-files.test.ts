@@ -1,7 +1,7 @@
 /** Stacks of several files: extends, include, !reset and !override, and where a value came from. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { explainValues, readPath } from "../../../src/stack/explain.ts";
 import { type LoadedStack, type LoadOptions, loadStack } from "../../../src/stack/index.ts";
@@ -169,6 +169,41 @@ describe("where a value came from", () => {
       "mem_limit bay.override.yaml:3,bay.yaml:4",
       "0 bay.override.yaml:4",
     ]);
+    write({
+      "bay.override.yaml": `services:
+  a:
+    mem_limit: !reset null
+    environment: !override
+      B: two
+    env_file: [vars.env]
+    depends_on: [b]
+    volumes: ["/there:/data"]
+`,
+      "bay.yaml": `services:
+  b: { image: app }
+  a:
+    image: app
+    mem_limit: 10m
+    environment:
+      A: one
+    depends_on:
+      b:
+        condition: service_healthy
+    volumes: ["/here:/data"]
+`,
+      "vars.env": "# comment\nC=three\n",
+    });
+    const again = readMerged({ cwd: folder, environment: {} });
+    const explained = (path: string) =>
+      explainValues(again, readPath(path)).map(
+        ({ value, places }) =>
+          `${JSON.stringify(value)} ${places.map(({ place: { file, line }, tag = "" }) => `${basename(file)}:${line}${tag}`)}`,
+      );
+    expect(explained("services.a.mem_limit")).toEqual(["undefined bay.override.yaml:3reset,bay.yaml:5"]);
+    expect(explained("services.a.environment.B")).toEqual(['"two" bay.override.yaml:5,bay.yaml:7']);
+    expect(explained("services.a.environment.C")).toEqual(['"three" vars.env:2']);
+    expect(explained("services.a.depends_on")).toEqual(['"service_started" bay.override.yaml:7,bay.yaml:10']);
+    expect(explained("services.a.volumes")).toEqual(['"/there:/data" bay.override.yaml:8,bay.yaml:11']);
     expect(() => told("services.a.command")).toThrow("the files say nothing about services.a.command");
     expect(readPath('a."b.c".0')).toEqual(["a", "b.c", "0"]);
   });
