@@ -81,7 +81,7 @@ class Unpacker {
       else this.#extract(entry, path, content);
     } catch (cause) {
       if (cause instanceof BayError || hasCode(cause, "ENOSPC", "EDQUOT")) throw cause;
-      const message = `entry ${shown(entry.name)} cannot be unpacked: ${messageOf(cause)}`;
+      const message = `entry ${shown(entry.name)} cannot be unpacked: ${messageOf(cause)} (in the image)`;
       throw new BayError("BAD_LAYER", message, { cause });
     }
   }

@@ -1,7 +1,19 @@
 /** The choice of subnets and addresses that nobody uses. */
 import { randomBytes } from "node:crypto";
 import { BayError } from "../errors.ts";
-import { formatSubnet, hostRange, overlaps, parseSubnet, type Subnet, size, toAddress } from "../ip.ts";
+import {
+  formatSubnet,
+  hostRange,
+  isHostAddress,
+  overlaps,
+  parseSubnet,
+  type Subnet,
+  size,
+  toAddress,
+  type Version,
+  versionOf,
+} from "../ip.ts";
+import { type NetworkRecord, type NetworkSubnet, subnetsOf } from "./network.ts";
 
 /** Docker's own default pools: 172.17 to 172.31 as /16, then 192.168 as /20. */
 function* pools(): Generator<Subnet> {
@@ -36,6 +48,46 @@ export function chooseAddress(subnet: Subnet, taken: ReadonlySet<string>, part: 
     "NO_ADDRESS",
     `${part === subnet ? "the subnet" : "the ip_range"} ${formatSubnet(part)} has no free address`,
   );
+}
+
+/**
+ * The address that is wanted of a network, or the first that is free in a subnet of this version. Throws BAD_ADDRESS,
+ * ADDRESS_TAKEN, NO_ADDRESS.
+ */
+export function addressIn(
+  network: NetworkRecord,
+  version: Version,
+  wanted: string | undefined,
+  taken: ReadonlySet<string>,
+): string {
+  const { name } = network.config;
+  const subnets = subnetsOf(network).filter(({ subnet }) => versionOf(subnet) === version);
+  const unfree = new Set([
+    ...taken,
+    ...subnets.flatMap(({ gateway, reserved = [] }) => [gateway, ...reserved]),
+  ]);
+  if (wanted === undefined) return firstFree(subnets, unfree);
+  if (!subnets.some(({ subnet }) => isHostAddress(parseSubnet(subnet), wanted))) {
+    const all = subnets.map(({ subnet }) => subnet).join(" and ");
+    const where = all
+      ? `${all}, the subnet${subnets.length > 1 ? "s" : ""} of ${name}`
+      : `${name}, which has no IPv6`;
+    throw new BayError("BAD_ADDRESS", `${wanted} is no address for a container in ${where}`);
+  }
+  if (unfree.has(wanted)) throw new BayError("ADDRESS_TAKEN", `${wanted} is taken on the network ${name}`);
+  return wanted;
+}
+
+/** Throws NO_ADDRESS. */
+function firstFree(subnets: readonly NetworkSubnet[], taken: ReadonlySet<string>): string {
+  for (const [index, { subnet, range }] of subnets.entries()) {
+    try {
+      return chooseAddress(parseSubnet(subnet), taken, range === undefined ? undefined : parseSubnet(range));
+    } catch (error) {
+      if (index === subnets.length - 1) throw error;
+    }
+  }
+  throw new BayError("NO_ADDRESS", "the network has no subnet of this version");
 }
 
 /** The MAC address that goes with an IPv4 address, locally administered, so that it stays with it. */

@@ -3,22 +3,11 @@ import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { BayError } from "../errors.ts";
-import {
-  contains,
-  defaultGateway,
-  formatSubnet,
-  isHostAddress,
-  overlaps,
-  parseSubnet,
-  type Subnet,
-  toNumber,
-  type Version,
-  versionOf,
-} from "../ip.ts";
+import type { Version } from "../ip.ts";
 import { createNamespace, isNamespace, removeNamespace } from "../linux/index.ts";
 import type { Roots } from "../roots.ts";
 import type { Store } from "../store/index.ts";
-import { chooseAddress, chooseSubnet, chooseSubnet6, macFor } from "./address-pool.ts";
+import { addressIn, macFor } from "./address-pool.ts";
 import {
   connectEndpoint,
   ensureBridge,
@@ -30,6 +19,7 @@ import {
 } from "./bridge.ts";
 import type { NameView } from "./dns/answer.ts";
 import { ContainerDns } from "./dns/server.ts";
+import { draftNetwork } from "./draft-network.ts";
 import { enableForwarding, Firewall } from "./firewall.ts";
 import { KeptSockets } from "./kept-sockets.ts";
 import {
@@ -37,10 +27,7 @@ import {
   type Endpoint,
   type NetworkConfig,
   type NetworkRecord,
-  type NetworkSubnet,
   type PublishedPort,
-  type SubnetConfig,
-  subnetsOf,
   type WantedEndpoint,
 } from "./network.ts";
 import { PortHolder } from "./port-holder.ts";
@@ -97,7 +84,7 @@ export class NetworkManager {
   async create(config: NetworkConfig): Promise<NetworkRecord> {
     const known = this.get(config.name);
     if (known) return known;
-    const record = this.#draft(config);
+    const record = draftNetwork(config, this.roots.tag, this.list());
     this.store.put(KEY + config.name, record); // first, so that a crash leaves nothing unknown
     await this.#bringUp(record);
     return record;
@@ -109,7 +96,7 @@ export class NetworkManager {
    */
   async replace(config: NetworkConfig): Promise<void> {
     const old = this.#require(config.name);
-    const record = this.#draft(config, old);
+    const record = draftNetwork(config, this.roots.tag, this.list(), old);
     this.store.put(KEY + config.name, record);
     removeLink(old.bridge);
     await this.#bringUp(record);
@@ -119,31 +106,6 @@ export class NetworkManager {
   relabel(name: string, labels: Record<string, string>): void {
     const record = this.#require(name);
     this.store.put(KEY + name, { ...record, config: { ...record.config, labels } });
-  }
-
-  #draft(config: NetworkConfig, old?: NetworkRecord): NetworkRecord {
-    const id = randomBytes(32).toString("hex");
-    const others = this.list().filter((network) => network !== old);
-    const used = others.flatMap(subnetsOf).map(({ subnet }) => parseSubnet(subnet));
-    const wanted = (given: SubnetConfig, choose: () => Subnet): NetworkSubnet => {
-      const subnet = given.subnet ? checkSubnet(config.name, given.subnet, others) : choose();
-      return withGateway(subnet, given);
-    };
-    const { subnet, gateway } = wanted(config, () =>
-      old ? parseSubnet(old.subnet) : chooseSubnet([...used, ...hostSubnets()]),
-    );
-    const further = (config.further ?? []).map((given) => wanted(given, chooseSubnet6));
-    if (config.ipv6 && !further.some((each) => versionOf(each.subnet) === 6))
-      further.push(withGateway(ownSubnet6(old) ?? chooseSubnet6(), { gateway: undefined }));
-    return {
-      id,
-      createdAt: new Date().toISOString(),
-      config,
-      subnet,
-      gateway,
-      ...(further.length > 0 ? { further } : {}),
-      bridge: `bay${this.roots.tag}-${id.slice(0, 6)}`,
-    };
   }
 
   async #bringUp(record: NetworkRecord): Promise<void> {
@@ -194,21 +156,11 @@ export class NetworkManager {
     freed: ReadonlySet<string>,
   ): string {
     const { name } = network.config;
-    const subnets = subnetsOf(network).filter(({ subnet }) => versionOf(subnet) === version);
-    const taken = new Set(subnets.flatMap(({ gateway, reserved = [] }) => [gateway, ...reserved]));
+    const taken = new Set<string>();
     for (const { endpoint } of this.directory.endpoints())
       if (endpoint.network === name)
         for (const address of addressesOf(endpoint)) if (!freed.has(address)) taken.add(address);
-    if (wanted === undefined) return firstFree(subnets, taken);
-    if (!subnets.some(({ subnet }) => isHostAddress(parseSubnet(subnet), wanted))) {
-      const all = subnets.map(({ subnet }) => subnet).join(" and ");
-      throw new BayError(
-        "BAD_ADDRESS",
-        `${wanted} is no address for a container in ${all || "any IPv6 subnet"}${all && `, the subnet${subnets.length > 1 ? "s" : ""}`} of ${name}`,
-      );
-    }
-    if (taken.has(wanted)) throw new BayError("ADDRESS_TAKEN", `${wanted} is taken on the network ${name}`);
-    return wanted;
+    return addressIn(network, version, wanted, taken);
   }
 
   namespaceFile(container: string): string {
@@ -330,57 +282,6 @@ export class NetworkManager {
     if (this.firewall.repair()) repairs.push("nftables rules");
     return repairs;
   }
-}
-
-/** Throws BAD_SUBNET where the gateway is not in the subnet. */
-function withGateway(
-  subnet: Subnet,
-  { gateway = defaultGateway(subnet), range, reserved }: Omit<SubnetConfig, "subnet">,
-): NetworkSubnet {
-  const text = formatSubnet(subnet);
-  if (!contains(subnet, gateway))
-    throw new BayError("BAD_SUBNET", `the gateway ${gateway} is not in ${text}`);
-  return { subnet: text, gateway, ...(range ? { range } : {}), ...(reserved ? { reserved } : {}) };
-}
-
-/** The IPv6 subnet that was chosen for a network, and stays its own. */
-function ownSubnet6(network: NetworkRecord | undefined): Subnet | undefined {
-  const known = network?.further?.find(({ subnet }) => versionOf(subnet) === 6);
-  return known && parseSubnet(known.subnet);
-}
-
-/** Throws NO_ADDRESS. */
-function firstFree(subnets: readonly NetworkSubnet[], taken: ReadonlySet<string>): string {
-  for (const [index, { subnet, range }] of subnets.entries()) {
-    try {
-      return chooseAddress(parseSubnet(subnet), taken, range === undefined ? undefined : parseSubnet(range));
-    } catch (error) {
-      if (index === subnets.length - 1) throw error;
-    }
-  }
-  throw new BayError("NO_ADDRESS", "the network has no subnet of this version");
-}
-
-/** A subnet that a network asks for. Throws BAD_SUBNET where another network has a part of it. */
-function checkSubnet(name: string, text: string, others: readonly NetworkRecord[]): Subnet {
-  const subnet = parseSubnet(text);
-  for (const other of others) {
-    const clash = subnetsOf(other).find((theirs) => overlaps(parseSubnet(theirs.subnet), subnet));
-    if (!clash) continue;
-    const message = `network ${name}: ${text} overlaps ${clash.subnet} of ${other.config.name}`;
-    throw new BayError("BAD_SUBNET", message);
-  }
-  return subnet;
-}
-
-/** IPv4 subnets that the host has routes to. */
-function hostSubnets(): Subnet[] {
-  return withLinks((links) =>
-    links.routes().flatMap(({ destination, prefix }) => {
-      const version = versionOf(destination);
-      return prefix > 0 && version === 4 ? [{ version, address: toNumber(destination), prefix }] : [];
-    }),
-  );
 }
 
 /** The host's DNS servers (resolv.conf(5)). */

@@ -13,10 +13,11 @@ import { posix } from "node:path";
 import { BayError } from "../../errors.ts";
 import * as abi from "../abi.ts";
 import type { ProgramBuilder } from "../program.ts";
-import { IN_ROOT, NO_LINKS, openInRoot } from "../safe-path.ts";
-import type { Spec, SpecDevice, SpecImage, SpecMount } from "../spec.ts";
+import { openInRoot } from "../safe-path.ts";
+import type { Spec, SpecDevice, SpecMount } from "../spec.ts";
+import { mountOverlay, openBind, openImage } from "./mount-sources.ts";
 import { FD, type LaunchRequest } from "./request.ts";
-import { openAs, resultAs, writeFile } from "./supervise.ts";
+import { resultAs, writeFile } from "./supervise.ts";
 
 const ATTRIBUTES: Record<string, number> = {
   ro: abi.MOUNT_ATTR_RDONLY,
@@ -118,8 +119,9 @@ export function addMounts(program: ProgramBuilder, request: LaunchRequest): void
   for (const { mount, bindFd } of plans)
     if (mount.image) openImage(program, mount, mount.image, bindFd!, spec.root.path);
   addRoot(program, request);
-  for (const plan of plans)
-    if (plan.bindFd !== undefined && !plan.mount.image) openBind(program, plan, plan.bindFd, hasSlaves);
+  for (const { mount, attributes, bindFd, isSlave } of plans)
+    if (bindFd !== undefined && !mount.image)
+      openBind(program, mount, attributes, bindFd, hasSlaves && !isSlave);
 
   program.call("chdir", [spec.root.path]);
   program.call("pivot_root", [".", "."]);
@@ -141,98 +143,6 @@ function addRoot(program: ProgramBuilder, request: LaunchRequest): void {
     return;
   }
   mountOverlay(program, overlay, spec.root.path, `,upperdir=${overlay.upper},workdir=${overlay.work}`);
-}
-
-/** Relative names keep the option string of a deep image under the kernel's limit of a page. Throws TOO_MANY_LAYERS. */
-function mountOverlay(
-  program: ProgramBuilder,
-  { layersDirectory, lower }: { layersDirectory: string; lower: readonly string[] },
-  at: string,
-  more: string,
-): void {
-  const options = `lowerdir=${lower.join(":")}${more}`;
-  if (options.length > 4000) throw new BayError("TOO_MANY_LAYERS", `the image has ${lower.length} layers`);
-  program.call("chdir", [layersDirectory]);
-  program.call("mount", ["overlay", at, "overlay", 0, options], { about: "mount the overlay" });
-}
-
-/**
- * An image as a detached mount. It is put together where the container's root comes to be; a single layer is the image
- * itself, as an overlay without a writable layer wants two.
- */
-function openImage(
-  program: ProgramBuilder,
-  { destination, subpath }: SpecMount,
-  image: SpecImage,
-  fd: number,
-  at: string,
-): void {
-  const about = `mount the image at ${destination}`;
-  const flags = abi.OPEN_TREE_CLONE | abi.OPEN_TREE_CLOEXEC;
-  const [only, ...others] = image.lower;
-  const isOverlay = others.length > 0;
-  const root = isOverlay || only === undefined ? at : `${image.layersDirectory}/${only}`;
-  if (isOverlay) mountOverlay(program, image, at, "");
-  if (subpath !== undefined) openPart(program, root, subpath);
-  resultAs(program, fd, (store) => {
-    if (subpath === undefined) program.call("open_tree", [abi.AT_FDCWD, root, flags], { store, about });
-    else program.call("open_tree", [FD.scratch, "", flags | abi.AT_EMPTY_PATH], { store, about });
-  });
-  if (isOverlay) program.call("umount2", [at, abi.MNT_DETACH], { about });
-  const attributes = program.struct([abi.MOUNT_ATTR_RDONLY, 0, 0, 0]);
-  program.call("mount_setattr", [fd, "", abi.AT_EMPTY_PATH, attributes, 32], { about });
-}
-
-function openBind(program: ProgramBuilder, plan: MountPlan, fd: number, hasSlaves: boolean): void {
-  const recursive = plan.mount.options?.includes("rbind") ? abi.AT_RECURSIVE : 0;
-  const flags = abi.OPEN_TREE_CLONE | abi.OPEN_TREE_CLOEXEC | recursive;
-  const { source = "", subpath, mountNamespace } = plan.mount;
-  if (mountNamespace !== undefined) return openElsewhere(program, source, mountNamespace, flags, fd);
-  if (subpath !== undefined) openPart(program, source, subpath);
-  resultAs(program, fd, (store) => {
-    if (subpath === undefined) program.call("open_tree", [abi.AT_FDCWD, source, flags], { store });
-    else program.call("open_tree", [FD.scratch, "", flags | abi.AT_EMPTY_PATH], { store });
-  });
-  const propagation = hasSlaves && !plan.isSlave ? abi.MS_PRIVATE : 0;
-  if (plan.attributes === 0 && propagation === 0) return;
-  const attributes = program.struct([plan.attributes, 0, propagation, 0]);
-  program.call("mount_setattr", [fd, "", abi.AT_EMPTY_PATH | recursive, attributes, 32], {
-    about: `set the options of ${plan.mount.destination}`,
-  });
-}
-
-/** What another container has mounted: a copy of the mount is taken among its mounts, and carried back. */
-function openElsewhere(
-  program: ProgramBuilder,
-  source: string,
-  namespace: string,
-  flags: number,
-  fd: number,
-): void {
-  const about = `share ${source} of another container`;
-  openAs(program, "/proc/self/ns/mnt", abi.O_RDONLY | abi.O_CLOEXEC, FD.ownMounts);
-  openAs(program, namespace, abi.O_RDONLY | abi.O_CLOEXEC, FD.scratch);
-  program.call("setns", [FD.scratch, abi.CLONE_NEWNS], { about });
-  const how = program.struct([abi.O_PATH | abi.O_CLOEXEC, 0, NO_LINKS]);
-  resultAs(program, FD.scratch, (store) => {
-    program.call("openat2", [abi.AT_FDCWD, source, how, 24], { store, about });
-  });
-  resultAs(program, fd, (store) => {
-    program.call("open_tree", [FD.scratch, "", flags | abi.AT_EMPTY_PATH], { store, about });
-  });
-  program.call("setns", [FD.ownMounts, abi.CLONE_NEWNS], { about });
-}
-
-/** A container that has the volume already may put symlinks into it: none leads out of it. */
-function openPart(program: ProgramBuilder, source: string, subpath: string): void {
-  const path = abi.O_PATH | abi.O_CLOEXEC;
-  resultAs(program, FD.scratch, (store) => {
-    program.call("openat", [abi.AT_FDCWD, source, path | abi.O_DIRECTORY, 0], { store });
-  });
-  const how = program.struct([path, 0, IN_ROOT]);
-  resultAs(program, FD.scratch, (store) => {
-    program.call("openat2", [FD.scratch, subpath, how, 24], { store });
-  });
 }
 
 function addMount(program: ProgramBuilder, plan: MountPlan, request: LaunchRequest): void {

@@ -243,17 +243,14 @@ export class Links {
     this.#socket.change(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, body, about);
   }
 
-  /** Destinations of both versions that the namespace has routes to; a default route is 0.0.0.0/0 or ::/0. */
+  /** IPv4 destinations that the namespace has routes to; the default route is 0.0.0.0/0. */
   routes(): { destination: string; prefix: number }[] {
-    return [AF_INET, AF_INET6].flatMap((family) => {
-      const header = Buffer.alloc(12);
-      header.writeUInt8(family, 0);
-      return this.#socket.dump(RTM_GETROUTE, header).flatMap(({ body }) => {
-        if (body.readUInt8(0) !== family || body.readUInt8(7) !== RTN_UNICAST) return [];
-        const bytes = find(parseAttributes(body.subarray(12)), RTA_DST);
-        const nowhere = family === AF_INET ? "0.0.0.0" : "::";
-        return [{ destination: bytes ? unpackAddress(bytes) : nowhere, prefix: body.readUInt8(1) }];
-      });
+    const header = Buffer.alloc(12);
+    header.writeUInt8(AF_INET, 0);
+    return this.#socket.dump(RTM_GETROUTE, header).flatMap(({ body }) => {
+      if (body.readUInt8(0) !== AF_INET || body.readUInt8(7) !== RTN_UNICAST) return [];
+      const bytes = find(parseAttributes(body.subarray(12)), RTA_DST);
+      return [{ destination: bytes ? unpackAddress(bytes) : "0.0.0.0", prefix: body.readUInt8(1) }];
     });
   }
 }

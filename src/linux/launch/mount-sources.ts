@@ -1,0 +1,113 @@
+/**
+ * What of the host is mounted into a container, opened before pivot_root(2) as detached mounts (open_tree(2)): folders and
+ * files, parts of volumes, images, and what another container has mounted.
+ */
+import { BayError } from "../../errors.ts";
+import * as abi from "../abi.ts";
+import type { ProgramBuilder } from "../program.ts";
+import { IN_ROOT, NO_LINKS } from "../safe-path.ts";
+import type { SpecImage, SpecMount } from "../spec.ts";
+import { FD } from "./request.ts";
+import { openAs, resultAs } from "./supervise.ts";
+
+/** Relative names keep the option string of a deep image under the kernel's limit of a page. Throws TOO_MANY_LAYERS. */
+export function mountOverlay(
+  program: ProgramBuilder,
+  { layersDirectory, lower }: { layersDirectory: string; lower: readonly string[] },
+  at: string,
+  more: string,
+): void {
+  const options = `lowerdir=${lower.join(":")}${more}`;
+  if (options.length > 4000) throw new BayError("TOO_MANY_LAYERS", `the image has ${lower.length} layers`);
+  program.call("chdir", [layersDirectory]);
+  program.call("mount", ["overlay", at, "overlay", 0, options], { about: "mount the overlay" });
+}
+
+/**
+ * An image as a detached mount. It is put together where the container's root comes to be; a single layer is the image
+ * itself, as an overlay without a writable layer wants two.
+ */
+export function openImage(
+  program: ProgramBuilder,
+  { destination, subpath }: SpecMount,
+  image: SpecImage,
+  fd: number,
+  at: string,
+): void {
+  const about = `mount the image at ${destination}`;
+  const flags = abi.OPEN_TREE_CLONE | abi.OPEN_TREE_CLOEXEC;
+  const [only, ...others] = image.lower;
+  const isOverlay = others.length > 0;
+  const root = isOverlay || only === undefined ? at : `${image.layersDirectory}/${only}`;
+  if (isOverlay) mountOverlay(program, image, at, "");
+  if (subpath !== undefined) openPart(program, root, subpath);
+  resultAs(program, fd, (store) => {
+    if (subpath === undefined) program.call("open_tree", [abi.AT_FDCWD, root, flags], { store, about });
+    else program.call("open_tree", [FD.scratch, "", flags | abi.AT_EMPTY_PATH], { store, about });
+  });
+  if (isOverlay) program.call("umount2", [at, abi.MNT_DETACH], { about });
+  const attributes = program.struct([abi.MOUNT_ATTR_RDONLY, 0, 0, 0]);
+  program.call("mount_setattr", [fd, "", abi.AT_EMPTY_PATH, attributes, 32], { about });
+}
+
+/**
+ * Opens what a bind is mounted from, as a detached mount with its options. `isPrivate` cuts it off from what is mounted at the
+ * source later, where others are not.
+ */
+export function openBind(
+  program: ProgramBuilder,
+  mount: SpecMount,
+  attributeBits: number,
+  fd: number,
+  isPrivate: boolean,
+): void {
+  const recursive = mount.options?.includes("rbind") ? abi.AT_RECURSIVE : 0;
+  const flags = abi.OPEN_TREE_CLONE | abi.OPEN_TREE_CLOEXEC | recursive;
+  const { source = "", subpath, mountNamespace } = mount;
+  if (mountNamespace !== undefined) return openElsewhere(program, source, mountNamespace, flags, fd);
+  if (subpath !== undefined) openPart(program, source, subpath);
+  resultAs(program, fd, (store) => {
+    if (subpath === undefined) program.call("open_tree", [abi.AT_FDCWD, source, flags], { store });
+    else program.call("open_tree", [FD.scratch, "", flags | abi.AT_EMPTY_PATH], { store });
+  });
+  const propagation = isPrivate ? abi.MS_PRIVATE : 0;
+  if (attributeBits === 0 && propagation === 0) return;
+  const attributes = program.struct([attributeBits, 0, propagation, 0]);
+  program.call("mount_setattr", [fd, "", abi.AT_EMPTY_PATH | recursive, attributes, 32], {
+    about: `set the options of ${mount.destination}`,
+  });
+}
+
+/** What another container has mounted: a copy of the mount is taken among its mounts, and carried back. */
+function openElsewhere(
+  program: ProgramBuilder,
+  source: string,
+  namespace: string,
+  flags: number,
+  fd: number,
+): void {
+  const about = `share ${source} of another container`;
+  openAs(program, "/proc/self/ns/mnt", abi.O_RDONLY | abi.O_CLOEXEC, FD.ownMounts);
+  openAs(program, namespace, abi.O_RDONLY | abi.O_CLOEXEC, FD.scratch);
+  program.call("setns", [FD.scratch, abi.CLONE_NEWNS], { about });
+  const how = program.struct([abi.O_PATH | abi.O_CLOEXEC, 0, NO_LINKS]);
+  resultAs(program, FD.scratch, (store) => {
+    program.call("openat2", [abi.AT_FDCWD, source, how, 24], { store, about });
+  });
+  resultAs(program, fd, (store) => {
+    program.call("open_tree", [FD.scratch, "", flags | abi.AT_EMPTY_PATH], { store, about });
+  });
+  program.call("setns", [FD.ownMounts, abi.CLONE_NEWNS], { about });
+}
+
+/** A container that has the volume already may put symlinks into it: none leads out of it. */
+function openPart(program: ProgramBuilder, source: string, subpath: string): void {
+  const path = abi.O_PATH | abi.O_CLOEXEC;
+  resultAs(program, FD.scratch, (store) => {
+    program.call("openat", [abi.AT_FDCWD, source, path | abi.O_DIRECTORY, 0], { store });
+  });
+  const how = program.struct([path, 0, IN_ROOT]);
+  resultAs(program, FD.scratch, (store) => {
+    program.call("openat2", [FD.scratch, subpath, how, 24], { store });
+  });
+}
