@@ -251,7 +251,7 @@ services:
     bay.ok("-f", "other.yaml", "up", "-d");
     bay.write(withNetwork("{ internal: true }"));
     expect(bay.run(["up", "-d"]).err).toContain(
-      "cannot be replaced while other-b-1 of another stack uses it",
+      "the network cmd_default changes, and other-b-1 of another stack uses it",
     );
     bay.ok("-f", "other.yaml", "down");
     bay.ok("up", "-d");
