@@ -21,7 +21,7 @@ function awaitEnd(pid: number, start: number): void {
   const clock = new Int32Array(new SharedArrayBuffer(4));
   while (isAlive(pid, start) && Date.now() < deadline) Atomics.wait(clock, 0, 0, 0.2);
 }
-const END_TIME = 200;
+const END_TIME = 1000;
 
 const noteSchema = z.object({
   pid: z.number().int().positive(),

@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { connect, createServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { BayError, hasCode } from "../errors.ts";
 import { bindSocket } from "../linux/index.ts";
 import { portsOverlap } from "../published-ports.ts";
@@ -13,6 +14,9 @@ import type { PublishedPort } from "./network.ts";
 
 export const portKey = (port: Pick<PublishedPort, "hostAddress" | "hostPort" | "protocol">) =>
   `${port.hostAddress || "*"}:${port.hostPort}/${port.protocol}`;
+
+const TRIES = 20;
+const BETWEEN_TRIES = 25;
 
 /** An open port. */
 export interface Holder {
@@ -79,13 +83,8 @@ export class PortHolder {
         `port ${describe(port)} is taken by the container ${other.port.container}${other.port.hostAddress === port.hostAddress ? "" : `, which publishes ${describe(other.port)}`}`,
       );
     const target = () => this.#held.get(key)?.port ?? port;
-    const open = () => (port.protocol === "tcp" ? listen : bindDatagrams)(port, target, this.kept);
     try {
-      const holder = await open().catch((error) => {
-        // what was released a moment ago may still be kept
-        if (hasCode(error, "EADDRINUSE") && this.kept.letGo()) return open();
-        throw error;
-      });
+      const holder = await this.#open(port, target);
       this.#held.set(key, { close: () => holder.close(), port });
     } catch (cause) {
       if (!hasCode(cause, "EADDRINUSE")) {
@@ -95,6 +94,19 @@ export class PortHolder {
       throw new BayError("PORT_TAKEN", `port ${describe(port)} is taken by ${owner ?? "another program"}`, {
         hint: "stop it, or publish another port",
       });
+    }
+  }
+
+  /** What was released a moment ago is kept still, or being closed: then nobody has it, and it is free soon. */
+  async #open(port: PublishedPort, target: () => PublishedPort): Promise<Holder> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await (port.protocol === "tcp" ? listen : bindDatagrams)(port, target, this.kept);
+      } catch (error) {
+        if (!hasCode(error, "EADDRINUSE") || attempt > TRIES) throw error;
+        if (!this.kept.letGo() && portOwner(port.hostPort, port.protocol) !== undefined) throw error;
+      }
+      await sleep(BETWEEN_TRIES);
     }
   }
 

@@ -19,6 +19,7 @@ const UNCOMPARED_LABELS = new Set<string>([
   LABELS.configFiles,
   LABELS.configHash,
   LABELS.version,
+  LABELS.dependsOn, // is compared as what it says
 ]);
 
 type Shown = string | undefined;
@@ -136,6 +137,7 @@ const FIELDS: Field[] = [
     parts: ({ labels }) =>
       Object.fromEntries(Object.entries(labels).filter(([key]) => !UNCOMPARED_LABELS.has(key))),
   },
+  { name: "depends_on", live: true, parts: ({ labels }) => showDependencies(labels[LABELS.dependsOn]) },
   { name: "annotations", live: false, parts: ({ annotations }) => ({ ...annotations }) },
   one("cpus", true, ({ resources }) => showNumber(resources.cpus)),
   one("cpu_shares", true, ({ resources }) => showNumber(resources.cpuShares)),
@@ -295,6 +297,16 @@ function showHooks(hooks: readonly HookConfig[]): string {
         .join(" "),
     )
     .join("; ");
+}
+
+/** `db:service_healthy:false,…`, as Compose's label has it. */
+function showDependencies(label: string | undefined): Record<string, Shown> {
+  return Object.fromEntries(
+    (label ?? "").split(",").flatMap((entry) => {
+      const [name = "", condition = "", restart] = entry.split(":");
+      return name === "" ? [] : [[name, condition + (restart === "true" ? ", restart" : "")]];
+    }),
+  );
 }
 
 function healthParts(health: NonNullable<ContainerConfig["health"]>): Record<string, Shown> {

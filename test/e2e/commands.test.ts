@@ -321,9 +321,14 @@ services:
       ),
     );
     const child = bay.start(["up", "-d"]);
-    await new Promise<void>((done) =>
-      child.stderr.on("data", (bytes) => String(bytes).includes("waits for slow") && done()),
-    );
+    await new Promise<void>((done, fail) => {
+      let said = "";
+      child.stderr.on("data", (bytes) => {
+        said += bytes;
+        if (said.includes("waits for slow")) done();
+      });
+      child.on("close", () => fail(new Error(said)));
+    });
     child.kill("SIGINT");
     await new Promise((done) => child.on("close", done));
     bay.ok("exec", "-T", "slow", "touch", "/ready");

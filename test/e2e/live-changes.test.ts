@@ -85,6 +85,12 @@ const CHANGES: Record<
     ({ Config }) => [Config.Labels.a, Config.Labels.b],
     ["two", "three"],
   ],
+  depends_on: [
+    "depends_on: { other: { condition: service_started, required: false } }",
+    "depends_on: { other: { condition: service_healthy, required: false } }",
+    ({ Config }) => Config.Labels["com.docker.compose.depends_on"],
+    "other:service_healthy:false",
+  ],
   cpus: ["cpus: 0.5", "cpus: 0.75", ({ HostConfig }) => HostConfig.NanoCpus, 750_000_000],
   cpu_shares: ["cpu_shares: 512", "cpu_shares: 256", ({ HostConfig }) => HostConfig.CpuShares, 256],
   cpuset: ['cpuset: "0"', 'cpuset: "0-1"', ({ HostConfig }) => HostConfig.CpusetCpus, "0-1"],

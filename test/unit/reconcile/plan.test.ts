@@ -184,6 +184,15 @@ describe("the plan, printed", () => {
     expect(text).not.toContain("demo-db-1");
   });
 
+  it("says what a service waits for as the file does", () => {
+    const text = changed(
+      "depends_on: { db: { condition: service_healthy } }",
+      "depends_on: { db: { condition: service_started, restart: true } }",
+    );
+    expect(text).toContain("services.web.depends_on.db: service_healthy -> service_started, restart");
+    expect(text).not.toContain("labels");
+  });
+
   it("does not care for the order of keys or for comments", () => {
     const reordered = BASE.replace(
       "{ MODE: dev, DB_PASSWORD: one }",
