@@ -1,6 +1,15 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 
 const slow = { testTimeout: 60_000, hookTimeout: 60_000 };
+const endToEnd = { ...slow, testTimeout: 300_000 };
+
+const files = readdirSync("test/e2e", { recursive: true, encoding: "utf8" })
+  .filter((name) => name.endsWith(".test.ts"))
+  .map((name) => join("test/e2e", name));
+/** Those that compare what is on the whole host before and after can have no other beside them. */
+const looksAtHost = (file: string) => readFileSync(file, "utf8").includes("hostState");
 
 export default defineConfig({
   test: {
@@ -14,13 +23,11 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: {
-          name: "e2e",
-          include: ["test/e2e/**/*.test.ts"],
-          ...slow,
-          testTimeout: 300_000,
-          fileParallelism: false,
-        },
+        test: { name: "e2e-beside", include: files.filter((file) => !looksAtHost(file)), ...endToEnd },
+      },
+      {
+        extends: true,
+        test: { name: "e2e", include: files.filter(looksAtHost), ...endToEnd, fileParallelism: false },
       },
     ],
   },
