@@ -96,6 +96,14 @@ const escaped = (char: string) => char.replace(/[\\^$.*+?()[\]{}|/]/, "\\$&");
 /** The inside of `[…]`, in which `^` says not, and `-` a range. */
 function bracket(inside: readonly string[]): string {
   const isNot = inside[0] === "^";
-  const rest = inside.slice(isNot ? 1 : 0).map((char) => (/[\\\]^[&]/.test(char) ? `\\${char}` : char));
+  const given = inside.slice(isNot ? 1 : 0);
+  for (let at = 0; at + 2 < given.length; at++) {
+    if (given[at + 1] !== "-") continue;
+    const [first, last] = [given[at]!, given[at + 2]!];
+    if (first.codePointAt(0)! > last.codePointAt(0)!)
+      throw new SyntaxError(`the range ${first}-${last} goes backwards`);
+    at += 2; // what follows begins anew
+  }
+  const rest = given.map((char) => (/[\\\]^[]/.test(char) ? `\\${char}` : char));
   return `[${isNot ? "^" : ""}${rest.join("")}]`;
 }
