@@ -5,14 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 /** No part takes this long; one that hangs is told by what still runs. */
-const LIMIT = 35 * 60_000;
+const LIMIT = { timeout: 35 * 60_000, killSignal: "SIGKILL" };
 
 function run(command, args) {
-  const { status, error } = spawnSync(command, args, {
-    stdio: "inherit",
-    timeout: LIMIT,
-    killSignal: "SIGKILL",
-  });
+  const { status, error } = spawnSync(command, args, { stdio: "inherit", ...LIMIT });
   if (error?.code === "ETIMEDOUT") {
     console.error(`${command} ${args.join(" ")} hangs; what runs:`);
     spawnSync("ps", ["-eo", "pid,ppid,etime,stat,wchan:20,args"], { stdio: "inherit" });
@@ -34,7 +30,6 @@ for (const [command, args] of [
 }
 
 const folder = mkdtempSync(join(tmpdir(), "bay-tests-"));
-
 const counts = { passed: 0, failed, skipped: 0 };
 for (const project of process.argv.slice(2).length > 0
   ? process.argv.slice(2)
@@ -66,8 +61,7 @@ if (process.argv.length === 2) {
   const { stdout } = spawnSync("bash", ["test/vm/run.sh"], {
     encoding: "utf8",
     stdio: ["ignore", "pipe", "inherit"],
-    timeout: LIMIT,
-    killSignal: "SIGKILL",
+    ...LIMIT,
   });
   console.log(stdout);
   const line = /^(\d+) passed, 0 failed$/m.exec(stdout);

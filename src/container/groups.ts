@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { type Cgroup, type CgroupManager, cgroupManager } from "../linux/index.ts";
+import { type Cgroup, type CgroupManager, cgroupManager, removeGroup } from "../linux/index.ts";
 import type { Roots } from "../roots.ts";
 import { replaceFile } from "../store/index.ts";
 import type { ContainerRecord } from "./record.ts";
@@ -43,7 +43,7 @@ export class Groups {
     const made = this.#made();
     if (made.length === 0) return;
     const deepestFirst = [...new Set(made)].sort((a, b) => b.length - a.length);
-    this.#write(deepestFirst.filter((directory) => !this.all.removeGroup(directory)));
+    this.#write(deepestFirst.filter((directory) => !removeGroup(directory)));
   }
 
   #made(): string[] {

@@ -42,7 +42,9 @@ export function observe(
   pinned: Readonly<Record<string, string>> = {},
 ): Actual {
   const records = view.state.list<ContainerRecord>("container/");
-  const own = records.filter(({ config }) => config.labels[LABELS.stack] === name);
+  const isOwn = ({ config }: ContainerRecord) => config.labels[LABELS.stack] === name;
+  const own = records.filter(isOwn);
+  const foreign = records.filter((record) => !isOwn(record));
   const networks = view.state.list<NetworkRecord>("network/");
   const links = networks.length > 0 ? withLinks((handle) => handle.list()) : [];
   const byName = new Map(links.map((link) => [link.name, link]));
@@ -83,19 +85,13 @@ export function observe(
       labels: withoutOwn(config.labels),
     })),
     images: observeImages(view, stack, pinned),
-    foreignVolumes: records
-      .filter(({ config }) => config.labels[LABELS.stack] !== name)
-      .flatMap(({ config }) => volumesOf(config)),
+    foreignVolumes: foreign.flatMap(({ config }) => volumesOf(config)),
     foreignNetworkUsers: Object.fromEntries(
-      records
-        .filter(({ config }) => config.labels[LABELS.stack] !== name)
-        .flatMap(({ config, endpoints }) => endpoints.map(({ network }) => [network, config.name])),
+      foreign.flatMap(({ config, endpoints }) => endpoints.map(({ network }) => [network, config.name])),
     ),
     withoutDocker: socketBinds(stack),
     cpus: cpus().length,
-    foreignNames: records
-      .filter(({ config }) => config.labels[LABELS.stack] !== name)
-      .map(({ config }) => config.name),
+    foreignNames: foreign.map(({ config }) => config.name),
     drift:
       own.some(isRunning) && !firewallIsIntact(view.roots.tag, join(view.roots.run, "rules"))
         ? ["bay's nftables rules were changed or removed"]

@@ -98,8 +98,8 @@ export function connectEndpoint(
     // the network's other subnets are on the same link
     for (const { subnet } of subnetsOf(network)) {
       const { version, prefix } = parseSubnet(subnet);
-      const isOther = own.some(({ address }) => versionOf(address) === version);
-      if (isOther && !own.some((mine) => mine.subnet === subnet))
+      const hasVersion = own.some(({ address }) => versionOf(address) === version);
+      if (hasVersion && !own.some((mine) => mine.subnet === subnet))
         inside.addLinkRoute(link.index, subnet.split("/", 1)[0]!, prefix);
     }
     if (isDefault) for (const { gateway } of own) inside.addDefaultRoute(gateway);

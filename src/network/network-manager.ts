@@ -3,7 +3,6 @@ import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { BayError } from "../errors.ts";
-import type { Version } from "../ip.ts";
 import { createNamespace, isNamespace, removeNamespace } from "../linux/index.ts";
 import type { Roots } from "../roots.ts";
 import type { Store } from "../store/index.ts";
@@ -125,7 +124,10 @@ export class NetworkManager {
     await this.firewall.sync();
   }
 
-  /** Reserves addresses on a network. `index` numbers the container's interfaces that have no name of their own. */
+  /**
+   * Reserves addresses on a network. `index` numbers the container's interfaces that have no name of their own. Throws
+   * BAD_ADDRESS, ADDRESS_TAKEN, NO_ADDRESS.
+   */
   allocate(
     name: string,
     { ipv4, ipv6, mac, aliases, interface: ownName, gatewayPriority }: WantedEndpoint,
@@ -133,8 +135,12 @@ export class NetworkManager {
     freed: ReadonlySet<string> = new Set(),
   ): Endpoint {
     const network = this.#require(name);
-    const address = this.#allocateOf(network, 4, ipv4, freed);
-    const address6 = network.config.ipv6 || ipv6 ? this.#allocateOf(network, 6, ipv6, freed) : undefined;
+    const taken = new Set<string>();
+    for (const { endpoint } of this.directory.endpoints())
+      if (endpoint.network === name)
+        for (const each of addressesOf(endpoint)) if (!freed.has(each)) taken.add(each);
+    const address = addressIn(network, 4, ipv4, taken);
+    const address6 = network.config.ipv6 || ipv6 ? addressIn(network, 6, ipv6, taken) : undefined;
     return {
       network: name,
       networkId: network.id,
@@ -146,21 +152,6 @@ export class NetworkManager {
       aliases,
       ...(gatewayPriority === undefined ? {} : { gatewayPriority }),
     };
-  }
-
-  /** The address that is wanted, or one that is free in the first subnet that has one. Throws BAD_ADDRESS, ADDRESS_TAKEN, NO_ADDRESS. */
-  #allocateOf(
-    network: NetworkRecord,
-    version: Version,
-    wanted: string | undefined,
-    freed: ReadonlySet<string>,
-  ): string {
-    const { name } = network.config;
-    const taken = new Set<string>();
-    for (const { endpoint } of this.directory.endpoints())
-      if (endpoint.network === name)
-        for (const address of addressesOf(endpoint)) if (!freed.has(address)) taken.add(address);
-    return addressIn(network, version, wanted, taken);
   }
 
   namespaceFile(container: string): string {

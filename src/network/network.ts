@@ -11,11 +11,9 @@ export interface SubnetConfig {
 }
 
 /** A subnet as a network has it. */
-export interface NetworkSubnet {
+export interface NetworkSubnet extends SubnetConfig {
   subnet: string;
   gateway: string;
-  range?: string | undefined;
-  reserved?: readonly string[] | undefined;
 }
 
 /** The subnet of `SubnetConfig` is the first one of IPv4. */

@@ -28,6 +28,8 @@ interface Field {
   live: boolean;
   /** The field's parts by name; a field of one value has one part, named "". */
   parts: (config: ContainerConfig) => Record<string, Shown>;
+  /** The part that says enough where all of the field comes or goes. */
+  core?: string;
   /** Of a list: its entries, in their order. */
   entries?: (config: ContainerConfig) => readonly string[];
 }
@@ -91,7 +93,12 @@ const FIELDS: Field[] = [
   list("dns_search", false, ({ dnsSearch }) => dnsSearch),
   list("dns_opt", false, ({ dnsOptions }) => dnsOptions),
   list("extra_hosts", false, ({ extraHosts }) => extraHosts),
-  { name: "healthcheck", live: true, parts: ({ health }) => (health ? healthParts(health) : {}) },
+  {
+    name: "healthcheck",
+    live: true,
+    core: "test",
+    parts: ({ health }) => (health ? healthParts(health) : {}),
+  },
   one(
     "restart",
     true,
@@ -168,10 +175,9 @@ export function compareConfigs(
     const from = field.parts(actual);
     const to = field.parts(desired);
     if (field.name === "ports") return portChanges(Object.keys(from), Object.keys(to));
-    const parts = [...new Set([...Object.keys(from), ...Object.keys(to)])];
-    // of a check that comes or goes its test says enough
-    const isWhole = field.name === "healthcheck" && (isEmpty(from) || isEmpty(to));
-    return (isWhole ? parts.slice(0, 1) : parts)
+    const isWhole = field.core !== undefined && (isEmpty(from) || isEmpty(to));
+    const parts = isWhole ? [field.core!] : [...new Set([...Object.keys(from), ...Object.keys(to)])];
+    return parts
       .filter((part) => from[part] !== to[part])
       .map((part) => ({
         field: part === "" ? field.name : `${field.name}.${part}`,

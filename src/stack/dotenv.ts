@@ -73,3 +73,6 @@ export function parseRawEnv(text: string, lookup: Variables): Map<string, string
   }
   return values;
 }
+
+/** What reads an env file of a format. */
+export const envParser = (format: unknown) => (format === "raw" ? parseRawEnv : parseDotenv);

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Place } from "../diagnostics.ts";
 import { BayError } from "../errors.ts";
-import { parseDotenv, parseRawEnv } from "./dotenv.ts";
+import { envParser } from "./dotenv.ts";
 import { isMapping } from "./merge.ts";
 import type { Merged } from "./merged.ts";
 import type { Origin } from "./origins.ts";
@@ -60,15 +60,12 @@ function ofEnvFile(merged: Merged, path: readonly string[]): Explained | undefin
     const full = resolve(merged.directory, file);
     try {
       const text = readFileSync(full, "utf8");
-      const read = (format === "raw" ? parseRawEnv : parseDotenv)(text, merged.variables);
+      const read = envParser(format)(text, merged.variables);
       if (!read.has(variable)) continue;
       value = read.get(variable);
-      const line = text.split("\n").findIndex((each) =>
-        each
-          .trimStart()
-          .replace(/^export\s+/, "")
-          .startsWith(variable),
-      );
+      const line = text
+        .split("\n")
+        .findIndex((each) => /^\s*(?:export\s+)?([^=:\s]+)/.exec(each)?.[1] === variable);
       places.unshift({ place: { file: full, line: line + 1, column: 1, length: 1 }, tag: undefined });
     } catch {
       // what is wrong with it is said where the stack is loaded

@@ -93,7 +93,6 @@ export function withoutResets(value: Value, origins: Origins): Value {
       enumerable: true,
       configurable: true,
     });
-    origins.note(kept, name, origins.of(value, name));
   }
   return kept;
 }

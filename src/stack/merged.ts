@@ -70,8 +70,7 @@ export function readMerged(options: LoadOptions, { isRaw = false, isPartial = fa
   const { sources } = shared;
   const { unextended, broken } = shared.state;
   // what is in the others is checked all the same
-  const isHopeless =
-    hasTags || files.some((file) => broken.has(file === "-" ? first : file) || broken.has(file));
+  const isHopeless = hasTags || files.some((file) => broken.has(file));
   if (isHopeless || (broken.size > 0 && !isPartial)) throw new StackError(diagnostics, sources);
   return {
     value,

@@ -15,16 +15,21 @@ export interface Origin {
 
 type Holder = object;
 type Step = string | number;
+type Noted = WeakMap<Holder, Map<string, readonly Origin[]>>;
+
+function put(noted: Noted, holder: Holder, step: Step, origins: readonly Origin[]): void {
+  const own = noted.get(holder) ?? new Map<string, readonly Origin[]>();
+  own.set(String(step), [...origins]);
+  noted.set(holder, own);
+}
 
 export class Origins {
-  readonly #known = new WeakMap<Holder, Map<string, Origin[]>>();
+  readonly #known: Noted = new WeakMap();
   /** Of what was taken away: where that is said, and what it was over. */
-  readonly #removed = new WeakMap<Holder, Map<string, readonly Origin[]>>();
+  readonly #removed: Noted = new WeakMap();
 
   note(holder: Holder, step: Step, origins: readonly Origin[]): void {
-    const own = this.#known.get(holder) ?? new Map<string, Origin[]>();
-    own.set(String(step), [...origins]);
-    this.#known.set(holder, own);
+    put(this.#known, holder, step, origins);
   }
 
   /** The latest first; none where nothing is known. */
@@ -45,9 +50,7 @@ export class Origins {
   }
 
   noteRemoved(holder: Holder, step: Step, origins: readonly Origin[]): void {
-    const own = this.#removed.get(holder) ?? new Map<string, readonly Origin[]>();
-    own.set(String(step), origins);
-    this.#removed.set(holder, own);
+    put(this.#removed, holder, step, origins);
   }
 
   /** Where a part of a holder was taken away; undefined where that is not known. */

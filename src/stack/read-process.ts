@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { messageOf } from "../errors.ts";
-import { parseDotenv, parseRawEnv } from "./dotenv.ts";
+import { envParser, parseDotenv } from "./dotenv.ts";
 import { toMapping } from "./merge.ts";
 import { optionalText, type ServiceReader, strings, textMap, truth } from "./service-reader.ts";
 import type { Condition, Hook, PullPolicy, Service } from "./stack.ts";
@@ -80,8 +80,7 @@ export function readEnvironment(reader: ServiceReader): Record<string, string> {
       return;
     }
     try {
-      const read = format === "raw" ? parseRawEnv : parseDotenv;
-      for (const [key, value] of read(text, reader.context.variables)) result[key] = value;
+      for (const [key, value] of envParser(format)(text, reader.context.variables)) result[key] = value;
     } catch (error) {
       const place = typeof env_file === "string" ? ["env_file"] : ["env_file", index];
       // as editors and terminals know places

@@ -64,10 +64,11 @@ function hasDoneItsWork({ state, config }: ContainerRecord): boolean {
 
 function checkIsGood(manager: ContainerManager, record: ContainerRecord): void {
   const { state } = record;
+  if (state.status === "paused") return; // somebody holds it still, which says nothing of it
   const failure = failureOf(manager, record);
   if (failure) throw new BayError("NOT_READY", failure);
   // one that is about to be restarted is not good either
-  if (state.status !== "running" && state.status !== "paused")
+  if (state.status !== "running")
     throw new BayError("NOT_READY", `ended with exit code ${state.exitCode}${lastLines(manager, record.id)}`);
 }
 

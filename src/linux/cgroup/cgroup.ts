@@ -42,8 +42,6 @@ export interface CgroupManager {
   missingGroups(path: string): string[];
   /** Makes a group that others are put below. */
   makeGroup(path: string): void;
-  /** Removes a group that nothing is in; false where something is. */
-  removeGroup(directory: string): boolean;
   /** Names of the groups below the parent that exist. */
   list(): string[];
   /** Removes the parent itself, where it is empty. */

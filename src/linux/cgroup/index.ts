@@ -4,6 +4,8 @@ import type { CgroupManager } from "./cgroup.ts";
 import { CgroupV1Manager } from "./v1.ts";
 import { CgroupV2Manager } from "./v2.ts";
 
+export { removeGroup } from "./files.ts";
+
 /**
  * The host's cgroups, below a parent group such as `/bay-1a2b3c`. Where v1 hierarchies carry the controllers
  * (also in hybrid set-ups), v1 is used.

@@ -60,10 +60,6 @@ export class CgroupV1Manager implements CgroupManager {
     for (const mount of new Set(this.#mounts.values())) mkdirSync(join(mount, path), { recursive: true });
   }
 
-  removeGroup(directory: string): boolean {
-    return removeGroup(directory);
-  }
-
   list(): string[] {
     const names = new Set<string>();
     for (const mount of new Set(this.#mounts.values())) {

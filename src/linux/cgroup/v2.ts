@@ -52,10 +52,6 @@ export class CgroupV2Manager implements CgroupManager {
     mkdirSync(join(this.root, path), { recursive: true });
   }
 
-  removeGroup(directory: string): boolean {
-    return removeGroup(directory);
-  }
-
   list(): string[] {
     const directory = join(this.root, this.parent);
     if (!existsSync(directory)) return [];

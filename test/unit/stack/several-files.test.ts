@@ -191,7 +191,7 @@ describe("where a value came from", () => {
         condition: service_healthy
     volumes: ["/here:/data"]
 `,
-      "vars.env": "# comment\nC=three\n",
+      "vars.env": "# comment\nCC=two\nC=three\n",
     });
     const again = readMerged({ cwd: folder, environment: {} });
     const explained = (path: string) =>
@@ -201,7 +201,7 @@ describe("where a value came from", () => {
       );
     expect(explained("services.a.mem_limit")).toEqual(["undefined bay.override.yaml:3reset,bay.yaml:5"]);
     expect(explained("services.a.environment.B")).toEqual(['"two" bay.override.yaml:5,bay.yaml:7']);
-    expect(explained("services.a.environment.C")).toEqual(['"three" vars.env:2']);
+    expect(explained("services.a.environment.C")).toEqual(['"three" vars.env:3']);
     expect(explained("services.a.depends_on")).toEqual(['"service_started" bay.override.yaml:7,bay.yaml:10']);
     expect(explained("services.a.volumes")).toEqual(['"/there:/data" bay.override.yaml:8,bay.yaml:11']);
     expect(() => told("services.a.command")).toThrow("the files say nothing about services.a.command");
