@@ -60,6 +60,12 @@ const X64 = {
   listen: 50,
   getpid: 39,
   fstatfs: 138,
+  futex: 202,
+  getcwd: 79,
+  pread64: 17,
+  mremap: 25,
+  munmap: 11,
+  fchown: 93,
   ioprio_set: 251,
   sched_setscheduler: 144,
   flock: 73,
@@ -128,6 +134,12 @@ const ARM64: { [Name in keyof typeof X64]: number } = {
   listen: 201,
   getpid: 172,
   fstatfs: 44,
+  futex: 98,
+  getcwd: 17,
+  pread64: 67,
+  mremap: 216,
+  munmap: 215,
+  fchown: 55,
   ioprio_set: 30,
   sched_setscheduler: 119,
   flock: 32,
@@ -172,6 +184,10 @@ export const O_DIRECTORY = process.arch === "arm64" ? 0o40000 : 0o200000;
 export const O_NOFOLLOW = process.arch === "arm64" ? 0o100000 : 0o400000;
 export const O_PATH = 0o10000000;
 
+export const S_IFREG = 0o100000;
+export const S_IFCHR = 0o020000;
+export const S_IFBLK = 0o060000;
+
 export const CLONE_NEWNS = 0x00020000;
 export const CLONE_NEWCGROUP = 0x02000000;
 export const CLONE_NEWUTS = 0x04000000;
@@ -200,6 +216,7 @@ export const OPEN_TREE_CLONE = 1;
 export const OPEN_TREE_CLOEXEC = O_CLOEXEC;
 export const MOVE_MOUNT_F_EMPTY_PATH = 0x4;
 export const MOVE_MOUNT_T_SYMLINKS = 0x10;
+export const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
 export const FSOPEN_CLOEXEC = 1;
 export const FSMOUNT_CLOEXEC = 1;
 export const FSCONFIG_SET_FLAG = 0;

@@ -33,9 +33,9 @@ export function setPipeSize(fd: number, bytes: number): void {
   }
 }
 
-/** A copy of a descriptor, numbered 64 or above. */
-export function duplicateHigh(fd: number): number {
-  return syscall("fcntl", [fd, F_DUPFD_CLOEXEC, 64]);
+/** A copy of a descriptor with at least this number. */
+export function duplicateAbove(fd: number, least: number): number {
+  return syscall("fcntl", [fd, F_DUPFD_CLOEXEC, least]);
 }
 
 const mkfifo = libc.func("mkfifo", "int", ["str", "uint32"]);

@@ -64,6 +64,10 @@ export interface Operation {
   label?: string;
   /** What the record is about, for the error message: `mount /proc`. */
   about?: string;
+  /** What an error number means here, for the error message. */
+  reasons?: Readonly<Record<number, string>>;
+  /** The whole error message, in place of the above. */
+  message?: string;
 }
 
 export type Word = number | bigint | { label: string; plus: number } | { data: number };
@@ -131,6 +135,16 @@ export class ProgramBuilder {
     });
     this.#rows[this.#section].push({ name, args: words, texts: args, operation });
     return this;
+  }
+
+  /** A label of its own, for a jump that goes forward. */
+  newLabel(): string {
+    return `label${this.#serial++}`;
+  }
+
+  /** Puts a label here: a call that does nothing. */
+  mark(label: string): this {
+    return this.call("sched_yield", [], { label });
   }
 
   /** Goes to a label: a call that always gives zero, and a jump. */
@@ -284,6 +298,16 @@ function aboutOf({ name, texts, operation }: Row): string {
 export interface Failure {
   about: string;
   errno: number;
+  /** What to say, where the error number alone would not tell. */
+  message?: string | undefined;
+}
+
+/** A failure of a record, in its own words. */
+function failureOf(row: Row, errno: number): Failure {
+  const about = aboutOf(row);
+  const { message, reasons } = row.operation;
+  const reason = reasons?.[errno];
+  return { about, errno, message: message ?? (reason === undefined ? undefined : `${about}: ${reason}`) };
 }
 
 /** A built program, with what is needed to explain how it ended. */
@@ -307,10 +331,9 @@ export class Program {
       if (after.readInt32LE(offset + RESULT + 4) !== -1) continue;
       const errno = -after.readInt32LE(offset + RESULT);
       const flags = after.readUInt32LE(offset + 4);
-      if ((flags & (IGNORE | JUMP_IF_ERROR)) === 0) return firstExec ?? { about: aboutOf(row), errno };
+      if ((flags & (IGNORE | JUMP_IF_ERROR)) === 0) return firstExec ?? failureOf(row, errno);
       // execvp(3): a file that may not be executed counts more than the absent ones behind it in PATH
-      if (after.readInt32LE(offset) === SYS.execve && errno === EACCES)
-        firstExec ??= { about: aboutOf(row), errno };
+      if (after.readInt32LE(offset) === SYS.execve && errno === EACCES) firstExec ??= failureOf(row, errno);
     }
     return undefined;
   }
@@ -376,5 +399,5 @@ export function readProgramState(page: Buffer): ProgramState {
 
 /** One line for a failure: `mount /proc: EPERM`. */
 export function describeFailure(failure: Failure): string {
-  return `${failure.about}: ${errnoName(failure.errno)}`;
+  return failure.message ?? `${failure.about}: ${errnoName(failure.errno)}`;
 }

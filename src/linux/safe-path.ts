@@ -4,6 +4,7 @@ import { BayError, hasCode } from "../errors.ts";
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDONLY } from "./abi.ts";
 import { syscall } from "./libc.ts";
 
+const RESOLVE_NO_XDEV = 0x01;
 const RESOLVE_NO_MAGICLINKS = 0x02;
 const RESOLVE_NO_SYMLINKS = 0x04;
 const RESOLVE_IN_ROOT = 0x10;
@@ -11,6 +12,9 @@ const RESOLVE_IN_ROOT = 0x10;
 export const IN_ROOT = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
 /** By no symlink at all. */
 export const NO_LINKS = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+
+/** By no other mount than the directory's own. */
+export const IN_ONE_MOUNT = RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS;
 
 /** Opens `path` as if `root` were /. The caller closes the descriptor. Throws `SyscallError`. */
 export function openInRoot(root: string, path: string, flags = O_RDONLY, mode = 0): number {

@@ -1,7 +1,7 @@
 /** Starts the shim: a sealed memfd run by posix_spawn(3), which does not copy bayd's page tables as fork does. */
 import { BayError } from "../errors.ts";
 import { addressOf, close, cString, errnoName, libc, syscall, trySyscall } from "./libc.ts";
-import { duplicateHigh } from "./pipe.ts";
+import { duplicateAbove } from "./pipe.ts";
 import { type ShimArch, shimElf } from "./shim-code.ts";
 
 const posixSpawn = libc.func("posix_spawn", "int", ["void *", "str", "void *", "void *", "void *", "void *"]);
@@ -18,6 +18,8 @@ const MFD_EXEC = 0x10;
 const F_ADD_SEALS = 1033;
 const ALL_SEALS = 0x1 | 0x2 | 0x4 | 0x8;
 const POSIX_SPAWN_SETSIGDEF = 4;
+/** Where the shim's code finds its program. */
+const PROGRAM = 3;
 
 let shimFd: number | undefined;
 
@@ -45,18 +47,31 @@ function spawnAttributes(): Buffer {
 let attributes: Buffer | undefined;
 
 /**
- * Spawns the shim on a program file. `fds[0]` is the program and becomes descriptor 3, the next 4, and so on.
- * Gives the pid of the first process, which forks the shim proper and ends; `reapFirst` waits for that.
+ * Spawns the shim on a program file, which becomes descriptor 3. `others` become `first`, `first` + 1, and so on; undefined
+ * leaves a number free. Gives the pid of the first process, which forks the shim proper and ends; `reapFirst` waits for that.
  * Throws SHIM_START.
  */
-export function spawnShim(name: string, fds: readonly number[]): number {
+export function spawnShim(
+  name: string,
+  programFd: number,
+  others: readonly (number | undefined)[] = [],
+  first = PROGRAM + 1,
+): number {
   attributes ??= spawnAttributes();
   const actions = Buffer.alloc(256);
-  const copies = fds.map(duplicateHigh);
+  const copies: number[] = [];
+  // a copy above all the numbers that are given away is not closed by a later one
+  const give = (fd: number | undefined, place: number) => {
+    if (fd === undefined) return;
+    const copy = duplicateAbove(fd, first + others.length);
+    copies.push(copy);
+    if (actionsDup2(actions, copy, place) !== 0) throw new BayError("SHIM_START", "out of memory");
+  };
   actionsInit(actions);
   try {
-    copies.forEach((copy, index) => {
-      actionsDup2(actions, copy, 3 + index);
+    give(programFd, PROGRAM);
+    others.forEach((fd, index) => {
+      give(fd, first + index);
     });
     const argument = cString(name);
     const argv = Buffer.alloc(16);

@@ -4,13 +4,14 @@
  */
 
 import { BayError } from "../../errors.ts";
-import { O_CLOEXEC, RLIMITS } from "../abi.ts";
+import { O_CLOEXEC, O_DIRECTORY, O_PATH, O_WRONLY, RLIMITS } from "../abi.ts";
 import { capabilityMask, lastCapability } from "../capabilities.ts";
 import type { ProgramBuilder } from "../program.ts";
+import { IN_ONE_MOUNT } from "../safe-path.ts";
 import { seccompFilter } from "../seccomp.ts";
 import type { Spec, SpecProcess } from "../spec.ts";
-import { FD, PROGRAM_OPEN_FILES, type Stdio } from "./request.ts";
-import { openAs, resultAs, writeFile } from "./supervise.ts";
+import { openInContainer, requireFileSystem } from "./container-paths.ts";
+import { closePassing, FD, moveTo, PASSING, PROGRAM_OPEN_FILES } from "./descriptors.ts";
 
 const PR_SET_KEEPCAPS = 8;
 const PR_CAPBSET_DROP = 24;
@@ -21,62 +22,6 @@ const KEYCTL_JOIN_SESSION_KEYRING = 1;
 const SECCOMP_SET_MODE_FILTER = 1;
 const SIG_SETMASK = 2;
 const OPEN_FILES = "RLIMIT_NOFILE";
-const TIOCSCTTY = 0x540e;
-const TIOCSPTLCK = 0x40045431;
-const TIOCGPTPEER = 0x5441;
-const TIOCSWINSZ = 0x5414;
-const O_RDWR_NOCTTY = 0o2 | 0o400;
-
-/** Connects descriptors 0 to 2 where the container's streams are FIFOs or descriptors of the caller. */
-export function addPlainStdio(program: ProgramBuilder, stdio: Stdio): void {
-  if (stdio.kind === "tty") return;
-  const source = (fd: number, path: string | undefined, flags: number) => {
-    if (path !== undefined) openAs(program, path, flags | O_CLOEXEC, FD.scratch);
-    return path === undefined ? fd : FD.scratch;
-  };
-  const streams: [number, string | undefined, number][] =
-    stdio.kind === "fifos"
-      ? [
-          // Read and write, so that opening never waits and a reader never sees an end before bayd closes.
-          [FD.stdin, stdio.stdin ?? "/dev/null", stdio.stdin && !stdio.stdinEnds ? 0o2 : 0],
-          [FD.stdout, stdio.stdout, 0o1],
-          [FD.stderr, stdio.stderr, 0o1],
-        ]
-      : [
-          [FD.stdin, stdio.stdin === null ? "/dev/null" : undefined, 0],
-          [FD.stdout, stdio.stdout === null ? "/dev/null" : undefined, 0o1],
-          [FD.stderr, stdio.stderr === null ? "/dev/null" : undefined, 0o1],
-        ];
-  streams.forEach(([fd, path, flags], index) => {
-    program.call("dup3", [source(fd, path, flags), index, 0], { about: `set up stream ${index}` });
-  });
-}
-
-/** Opens a pty of the container's own devpts as streams 0 to 2 and lets the shim take the master (pts(4)). */
-export function addTty(program: ProgramBuilder, size: { height: number; width: number } | undefined): void {
-  const window = Buffer.alloc(8);
-  window.writeUInt16LE(size?.height ?? 24, 0);
-  window.writeUInt16LE(size?.width ?? 80, 2);
-  const byte = program.data(Buffer.alloc(8));
-  openAs(program, "/dev/pts/ptmx", O_RDWR_NOCTTY | O_CLOEXEC, FD.ptyMaster);
-  program.call("ioctl", [FD.ptyMaster, TIOCSPTLCK, Buffer.alloc(8)], { about: "unlock the pty" });
-  program.call("ioctl", [FD.ptyMaster, TIOCSWINSZ, window], { about: "size the pty" });
-  resultAs(program, FD.ptySlave, (store) => {
-    program.call("ioctl", [FD.ptyMaster, TIOCGPTPEER, O_RDWR_NOCTTY | O_CLOEXEC], {
-      store,
-      about: "open the pty",
-    });
-  });
-  program.call("write", [FD.ttyReadyWrite, byte, 1], { about: "hand over the pty" });
-  program.call("read", [FD.ttyTakenRead, byte, 1], { about: "hand over the pty" });
-  for (const fd of [0, 1, 2]) program.call("dup3", [FD.ptySlave, fd, 0], { about: `set up stream ${fd}` });
-}
-
-/** A session of its own, and with a tty its controlling terminal (setsid(2), ioctl_tty(2)). */
-export function addSession(program: ProgramBuilder, tty: boolean): void {
-  program.call("setsid", [], { ignore: true });
-  if (tty) program.call("ioctl", [0, TIOCSCTTY, 0], { about: "take the terminal" });
-}
 
 /** Limits, capabilities, seccomp, user: everything after which the process is no longer bay's. */
 export function addIdentity(
@@ -169,9 +114,7 @@ function addCapabilitySets(
  */
 export function addExec(program: ProgramBuilder, process: SpecProcess, signalsBlocked = true): void {
   if (signalsBlocked) program.call("rt_sigprocmask", [SIG_SETMASK, Buffer.alloc(8), 0, 8]);
-  // AppArmor takes it at the next execve alone
-  if (process.apparmorProfile !== undefined)
-    writeFile(program, "/proc/self/attr/apparmor/exec", `exec ${process.apparmorProfile}`);
+  if (process.apparmorProfile !== undefined) addApparmor(program, process.apparmorProfile);
   const command = process.args[0] ?? "";
   const argv = program.texts(process.args);
   const env = program.texts(process.env);
@@ -186,4 +129,18 @@ export function addExec(program: ProgramBuilder, process: SpecProcess, signalsBl
     program.call("execve", [file, argv, env], { ignore: !last, about: `exec ${command}` });
   });
   program.call("exit_group", [255]);
+}
+
+/** AppArmor applies the profile at the next execve(2). It is written to the true /proc, through no mount over it. */
+function addApparmor(program: ProgramBuilder, profile: string): void {
+  const about = `apply the AppArmor profile ${profile}`;
+  const text = `exec ${profile}`;
+  openInContainer(program, "/proc", O_PATH | O_DIRECTORY, { noSymlinks: true, about });
+  requireFileSystem(program, "proc", about);
+  moveTo(program, FD.scratch, O_CLOEXEC, { about });
+  const how = program.struct([O_WRONLY | O_CLOEXEC, 0, IN_ONE_MOUNT]);
+  program.call("openat2", [FD.scratch, "self/attr/apparmor/exec", how, 24], { about });
+  program.call("write", [PASSING, program.text(text), Buffer.byteLength(text)], { about });
+  closePassing(program);
+  program.call("close", [FD.scratch]);
 }

@@ -3,8 +3,9 @@
  * the main process, reaps what is orphaned, and ends with the main process, whose status it sends to the shim.
  *
  *     clone            the child goes on as the main process, which is pid 2 of a new pid namespace
- *     mmap             the program becomes pid 1's own: the shim outside runs from the shared page, and a
- *                      container that may trace (CAP_SYS_PTRACE) can write to pid 1's memory
+ *     mremap           the program becomes pid 1's own, a copy in memory: the shim outside runs from the shared page,
+ *                      and a container that may trace (CAP_SYS_PTRACE) can write to pid 1's memory. No mapping of the
+ *                      host's file remains (proc(5), map_files)
  *     write(mainGo)    now the main process executes its command
  *     wait-for  readv(signalfd), scattered so that the signal's number becomes kill's argument
  *               kill(2, number)
@@ -16,8 +17,7 @@ import { SIGNALS } from "../../signals.ts";
 import { O_CLOEXEC } from "../abi.ts";
 import type { ProgramBuilder } from "../program.ts";
 import { SHIM_BASE, SHIM_MAPPING_SIZE } from "../shim-code.ts";
-import { FD } from "./request.ts";
-import { resultAs } from "./supervise.ts";
+import { FD, resultAs } from "./descriptors.ts";
 
 const MAIN_PID = 2;
 const WNOHANG = 1;
@@ -25,13 +25,21 @@ const PR_SET_NAME = 15;
 const SIGINFO_SIZE = 128;
 const PROT_READ = 1;
 const PROT_WRITE = 2;
-const MAP_PRIVATE_FIXED = 0x02 | 0x10;
+const MAP_PRIVATE = 0x02;
+const MAP_FIXED = 0x10;
+const MAP_ANONYMOUS = 0x20;
+const MREMAP_MAYMOVE = 1;
+const MREMAP_FIXED = 2;
+/** The resident part of the program. */
+const PAGE = 4096;
+/** Below the program; nothing else is mapped there. */
+const COPY_BASE = SHIM_BASE - PAGE;
 
 /** Adds the loop as resident records; the main process goes on in the records that follow this call. */
 export function addInit(program: ProgramBuilder): void {
   program.mainPid(MAIN_PID);
-  resultAs(program, FD.signals, (store) => {
-    program.call("signalfd4", [-1, Buffer.alloc(8, 0xff), 8, O_CLOEXEC], { store });
+  resultAs(program, FD.signals, () => {
+    program.call("signalfd4", [-1, Buffer.alloc(8, 0xff), 8, O_CLOEXEC]);
   });
   // clone, not clone3: the default seccomp filter is on by now and answers clone3 with ENOSYS
   program.call("clone", [SIGNALS.SIGCHLD, 0, 0, 0, 0], { clone: "main", about: "clone the main process" });
@@ -39,11 +47,12 @@ export function addInit(program: ProgramBuilder): void {
 
   program.section("resident");
   program.call("prctl", [PR_SET_NAME, program.text("bay-init"), 0, 0, 0], { label: "init", ignore: true });
-  program.call(
-    "mmap",
-    [SHIM_BASE, SHIM_MAPPING_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE_FIXED, FD.program, 0],
-    { about: "make the init's program its own" },
-  );
+  const about = "make the init's program its own";
+  const flags = MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS;
+  program.call("mmap", [COPY_BASE, PAGE, PROT_READ | PROT_WRITE, flags, -1, 0], { about });
+  program.call("pread64", [FD.program, COPY_BASE, PAGE, 0], { about });
+  program.call("mremap", [COPY_BASE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, SHIM_BASE], { about });
+  program.call("munmap", [SHIM_BASE + PAGE, SHIM_MAPPING_SIZE - PAGE], { about });
   program.call("close_range", [3, FD.signals - 1, 0], { ignore: true });
   program.call("close_range", [FD.mainGo + 1, 0xffffffff, 0], { ignore: true });
   const one = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]);

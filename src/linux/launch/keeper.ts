@@ -58,7 +58,7 @@ export function startKeeper(options: KeeperOptions): void {
   const fd = openSync(options.file, "w+", 0o600);
   try {
     program.build().writeTo(fd);
-    reapFirst(spawnShim("bay-keeper", [fd]));
+    reapFirst(spawnShim("bay-keeper", fd));
     const page = Buffer.alloc(64);
     readSync(fd, page, 0, 64, 0);
     const start = Buffer.alloc(8);

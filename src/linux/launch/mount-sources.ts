@@ -7,8 +7,7 @@ import * as abi from "../abi.ts";
 import type { ProgramBuilder } from "../program.ts";
 import { IN_ROOT, NO_LINKS } from "../safe-path.ts";
 import type { SpecImage, SpecMount } from "../spec.ts";
-import { FD } from "./request.ts";
-import { openAs, resultAs } from "./supervise.ts";
+import { FD, openAs, resultAs } from "./descriptors.ts";
 
 /** Relative names keep the option string of a deep image under the kernel's limit of a page. Throws TOO_MANY_LAYERS. */
 export function mountOverlay(
@@ -41,9 +40,9 @@ export function openImage(
   const root = isOverlay || only === undefined ? at : `${image.layersDirectory}/${only}`;
   if (isOverlay) mountOverlay(program, image, at, "");
   if (subpath !== undefined) openPart(program, root, subpath);
-  resultAs(program, fd, (store) => {
-    if (subpath === undefined) program.call("open_tree", [abi.AT_FDCWD, root, flags], { store, about });
-    else program.call("open_tree", [FD.scratch, "", flags | abi.AT_EMPTY_PATH], { store, about });
+  resultAs(program, fd, () => {
+    if (subpath === undefined) program.call("open_tree", [abi.AT_FDCWD, root, flags], { about });
+    else program.call("open_tree", [FD.scratch, "", flags | abi.AT_EMPTY_PATH], { about });
   });
   if (isOverlay) program.call("umount2", [at, abi.MNT_DETACH], { about });
   const attributes = program.struct([abi.MOUNT_ATTR_RDONLY, 0, 0, 0]);
@@ -66,9 +65,9 @@ export function openBind(
   const { source = "", subpath, mountNamespace } = mount;
   if (mountNamespace !== undefined) return openElsewhere(program, source, mountNamespace, flags, fd);
   if (subpath !== undefined) openPart(program, source, subpath);
-  resultAs(program, fd, (store) => {
-    if (subpath === undefined) program.call("open_tree", [abi.AT_FDCWD, source, flags], { store });
-    else program.call("open_tree", [FD.scratch, "", flags | abi.AT_EMPTY_PATH], { store });
+  resultAs(program, fd, () => {
+    if (subpath === undefined) program.call("open_tree", [abi.AT_FDCWD, source, flags]);
+    else program.call("open_tree", [FD.scratch, "", flags | abi.AT_EMPTY_PATH]);
   });
   const propagation = isPrivate ? abi.MS_PRIVATE : 0;
   if (attributeBits === 0 && propagation === 0) return;
@@ -91,11 +90,11 @@ function openElsewhere(
   openAs(program, namespace, abi.O_RDONLY | abi.O_CLOEXEC, FD.scratch);
   program.call("setns", [FD.scratch, abi.CLONE_NEWNS], { about });
   const how = program.struct([abi.O_PATH | abi.O_CLOEXEC, 0, NO_LINKS]);
-  resultAs(program, FD.scratch, (store) => {
-    program.call("openat2", [abi.AT_FDCWD, source, how, 24], { store, about });
+  resultAs(program, FD.scratch, () => {
+    program.call("openat2", [abi.AT_FDCWD, source, how, 24], { about });
   });
-  resultAs(program, fd, (store) => {
-    program.call("open_tree", [FD.scratch, "", flags | abi.AT_EMPTY_PATH], { store, about });
+  resultAs(program, fd, () => {
+    program.call("open_tree", [FD.scratch, "", flags | abi.AT_EMPTY_PATH], { about });
   });
   program.call("setns", [FD.ownMounts, abi.CLONE_NEWNS], { about });
 }
@@ -103,11 +102,7 @@ function openElsewhere(
 /** A container that has the volume already may put symlinks into it: none leads out of it. */
 function openPart(program: ProgramBuilder, source: string, subpath: string): void {
   const path = abi.O_PATH | abi.O_CLOEXEC;
-  resultAs(program, FD.scratch, (store) => {
-    program.call("openat", [abi.AT_FDCWD, source, path | abi.O_DIRECTORY, 0], { store });
-  });
+  openAs(program, source, path | abi.O_DIRECTORY, FD.scratch);
   const how = program.struct([path, 0, IN_ROOT]);
-  resultAs(program, FD.scratch, (store) => {
-    program.call("openat2", [FD.scratch, subpath, how, 24], { store });
-  });
+  resultAs(program, FD.scratch, () => program.call("openat2", [FD.scratch, subpath, how, 24]));
 }

@@ -20,7 +20,7 @@ export type Stdio =
       stderr: string;
     }
   | { kind: "tty" }
-  /** Descriptors of the caller; null is /dev/null. */
+  /** Descriptors of the caller; null is an empty stream of the container's own. */
   | { kind: "fds"; stdin: number | null; stdout: number | null; stderr: number | null };
 
 export interface LaunchRequest {
@@ -57,42 +57,3 @@ export interface ExecRequest {
   token: Buffer;
   stdio: Stdio;
 }
-
-/**
- * Descriptors by fixed numbers, so that a record needs no other's result. Those up to 13 are given to the shim.
- * The others lie above all that a program opens in passing: each result is moved to its number (dup3).
- */
-export const FD = {
-  program: 3,
-  /** Closes when the child has executed its command, or failed. */
-  started: 4,
-  /** With a tty: the child tells the shim that the pty is open, and waits for the answer. */
-  ttyReadyRead: 5,
-  ttyReadyWrite: 6,
-  ttyTakenRead: 7,
-  ttyTakenWrite: 8,
-  ended: 9,
-  stdin: 10,
-  stdout: 11,
-  stderr: 12,
-  pidfd: 13,
-  fifoOut: 700,
-  fifoErr: 701,
-  procMount: 702,
-  sysMount: 703,
-  /** The mount namespace to come back to. */
-  ownMounts: 704,
-  scratch: 705,
-  ptyMaster: 706,
-  ptySlave: 707,
-  /** With an init, in a row: the signals, and two eventfds. */
-  signals: 708,
-  /** Carries the main process's status from the init to the shim. */
-  mainStatus: 709,
-  /** Lets the main process go on when the init's program is its own. */
-  mainGo: 710,
-  firstBind: 720,
-} as const;
-
-/** The limit of open files while a program runs; the container's own is set at its end. */
-export const PROGRAM_OPEN_FILES = 4096;

@@ -6,8 +6,9 @@ import { SIGNALS } from "../../signals.ts";
 import { close, errnoName } from "../libc.ts";
 import { createPipe, type Pipe } from "../pipe.ts";
 import { signalProcess, startTime } from "../process.ts";
-import { HEADER, type Program, readProgramState } from "../program.ts";
+import { describeFailure, HEADER, type Program, readProgramState } from "../program.ts";
 import { reapFirst, spawnShim } from "../shim.ts";
+import { FD, givenDescriptors } from "./descriptors.ts";
 import { execProgram } from "./exec.ts";
 import type { ExecRequest, LaunchRequest, Stdio } from "./request.ts";
 import { startProgram } from "./start.ts";
@@ -64,7 +65,6 @@ async function run(
   }
 }
 
-/** Descriptors 3 to 13 of the shim, in the order of FD. A stream that is not passed is /dev/null by path. */
 async function spawnAndWait(
   fd: number,
   name: string,
@@ -74,28 +74,30 @@ async function spawnAndWait(
   const started = createPipe("read");
   const ready: Pipe | undefined = stdio.kind === "tty" ? createPipe() : undefined;
   const taken: Pipe | undefined = stdio.kind === "tty" ? createPipe() : undefined;
-  const filler = openSync("/dev/null", "r+");
-  const streams = stdio.kind === "fds" ? [stdio.stdin, stdio.stdout, stdio.stderr] : [];
-  const fds = [
-    fd,
-    started.write,
-    ready?.read ?? filler,
-    ready?.write ?? filler,
-    taken?.read ?? filler,
-    taken?.write ?? filler,
-  ];
-  if (pidfd !== undefined || streams.length > 0) {
-    fds.push(filler, streams[0] ?? filler, streams[1] ?? filler, streams[2] ?? filler, pidfd ?? filler);
-  }
+  const { stdin, stdout, stderr } = stdio.kind === "fds" ? stdio : {};
+  const given = givenDescriptors({
+    started: started.write,
+    ...(ready && taken
+      ? {
+          ttyReadyRead: ready.read,
+          ttyReadyWrite: ready.write,
+          ttyTakenRead: taken.read,
+          ttyTakenWrite: taken.write,
+        }
+      : {}),
+    stdin: stdin ?? undefined,
+    stdout: stdout ?? undefined,
+    stderr: stderr ?? undefined,
+    pidfd,
+  });
   let first: number;
   try {
-    first = spawnShim(name, fds);
+    first = spawnShim(name, fd, given, FD.started);
   } catch (error) {
     close(started.read);
     throw error;
   } finally {
     close(started.write);
-    closeSync(filler);
     for (const pipe of [ready, taken]) {
       if (!pipe) continue;
       close(pipe.read);
@@ -128,9 +130,9 @@ function settle(program: Program, fd: number): Launched {
     const isExec = about.startsWith("exec ");
     const missing = failure.errno === 2;
     const message = !isExec
-      ? `${about}: ${errnoName(failure.errno)}`
+      ? describeFailure(failure)
       : missing
-        ? `the command ${about.slice(5)} is not in the container`
+        ? `the command ${about.slice(5)} does not exist in the container`
         : `the command ${about.slice(5)} cannot be executed: ${errnoName(failure.errno)}`;
     throw new StartError(message, isExec ? (missing ? 127 : 126) : 125);
   }

@@ -38,7 +38,7 @@ export function startSocketKeeper(file: string, fds: readonly number[]): SocketK
   const fd = openSync(file, "w+", 0o600);
   try {
     program.build().writeTo(fd);
-    reapFirst(spawnShim("bay-ports", [fd, ...fds]));
+    reapFirst(spawnShim("bay-ports", fd, fds, FIRST_SOCKET));
     const page = Buffer.alloc(64);
     readSync(fd, page, 0, 64, 0);
     const pid = readProgramState(page).shimPid;

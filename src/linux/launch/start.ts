@@ -3,14 +3,16 @@ import { BayError } from "../../errors.ts";
 import * as abi from "../abi.ts";
 import { type Program, ProgramBuilder } from "../program.ts";
 import type { Spec } from "../spec.ts";
-import { addExec, addIdentity, addOpenFiles, addPlainStdio, addSession, addTty } from "./identity.ts";
+import { enterDirectory, makeDirectories } from "./container-paths.ts";
+import { closePassing, dropHostDescriptors, dropShimDescriptors, PASSING, writeFile } from "./descriptors.ts";
+import { addExec, addIdentity, addOpenFiles } from "./identity.ts";
 import { addInit } from "./init.ts";
-import { addMountPoint, addMounts } from "./mounts.ts";
-import { FD, type LaunchRequest } from "./request.ts";
-import { addSupervisor, openAs, writeFile } from "./supervise.ts";
+import { addMounts } from "./mounts.ts";
+import type { LaunchRequest } from "./request.ts";
+import { addConsole, addGivenStreams, addNullStreams, addSession, addTty } from "./streams.ts";
+import { addSupervisor } from "./supervise.ts";
 
 const PR_SET_DUMPABLE = 4;
-const CLOSE_RANGE_CLOEXEC = 4;
 
 const AF_INET = 2;
 const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000;
@@ -59,7 +61,7 @@ export function startProgram(request: LaunchRequest): Program {
   });
 
   program.call("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0], { label: "child" });
-  program.call("close_range", [3, 0xffffffff, CLOSE_RANGE_CLOEXEC]);
+  dropShimDescriptors(program);
   writeFile(program, "/proc/self/oom_score_adj", String(spec.process.oomScoreAdj ?? 0));
   for (const file of request.cgroupJoinFiles) writeFile(program, file, "0");
   if (spec.linux.namespaces.some(({ type, path }) => type === "cgroup" && path === undefined)) {
@@ -68,8 +70,9 @@ export function startProgram(request: LaunchRequest): Program {
   for (const { type, path } of joined) if (type !== "pid") addJoin(program, path!, NAMESPACE_FLAGS[type]);
   if (spec.linux.namespaces.some(({ type, path }) => type === "network" && path === undefined))
     addLoopback(program);
-  addPlainStdio(program, request.stdio);
+  addGivenStreams(program, request.stdio);
   addMounts(program, request);
+  addNullStreams(program, request.stdio);
   if (spec.hostname)
     program.call("sethostname", [program.text(spec.hostname), Buffer.byteLength(spec.hostname)]);
   if (spec.domainname)
@@ -79,8 +82,10 @@ export function startProgram(request: LaunchRequest): Program {
     addTty(program, spec.process.consoleSize);
     addConsole(program);
   }
-  addMountPoint(program, spec.process.cwd, false);
-  program.call("chdir", [spec.process.cwd], { about: `change to the working directory ${spec.process.cwd}` });
+  // from here on the container's paths are followed
+  dropHostDescriptors(program, request.init);
+  makeDirectories(program, spec.process.cwd, `make the working directory ${spec.process.cwd}`);
+  enterDirectory(program, spec.process.cwd);
   if (!request.init) addSession(program, tty);
   if (request.init) addOpenFiles(program, spec.process, true);
   addIdentity(program, spec.process, spec.linux.seccomp, !request.init);
@@ -95,8 +100,10 @@ export function startProgram(request: LaunchRequest): Program {
 }
 
 function addJoin(program: ProgramBuilder, path: string, flag: number): void {
-  openAs(program, path, abi.O_RDONLY | abi.O_CLOEXEC, FD.scratch);
-  program.call("setns", [FD.scratch, flag], { about: `join ${path}` });
+  const about = `join ${path}`;
+  program.call("openat", [abi.AT_FDCWD, path, abi.O_RDONLY | abi.O_CLOEXEC, 0], { about });
+  program.call("setns", [PASSING, flag], { about });
+  closePassing(program);
 }
 
 /** A fresh network namespace has its loopback down (netdevice(7), SIOCSIFFLAGS; struct ifreq {char[16], short flags}). */
@@ -104,23 +111,7 @@ function addLoopback(program: ProgramBuilder): void {
   const ifreq = Buffer.alloc(40);
   ifreq.write("lo");
   ifreq.writeUInt16LE(IFF_UP, 16);
-  program.call("socket", [AF_INET, SOCK_DGRAM_CLOEXEC, 0], { store: { record: "loopback", argument: 0 } });
-  program.call("ioctl", [0, SIOCSIFFLAGS, ifreq], { label: "loopback", about: "bring the loopback up" });
-}
-
-/** /dev/console is the container's pty (OCI config-linux.md, default devices). */
-function addConsole(program: ProgramBuilder): void {
-  addMountPoint(program, "/dev/console", true);
-  program.call(
-    "open_tree",
-    [FD.ptySlave, "", abi.OPEN_TREE_CLONE | abi.AT_EMPTY_PATH | abi.OPEN_TREE_CLOEXEC],
-    {
-      store: { record: "console", argument: 0 },
-      ignore: true,
-    },
-  );
-  program.call("move_mount", [0, "", abi.AT_FDCWD, "/dev/console", abi.MOVE_MOUNT_F_EMPTY_PATH], {
-    label: "console",
-    ignore: true,
-  });
+  program.call("socket", [AF_INET, SOCK_DGRAM_CLOEXEC, 0]);
+  program.call("ioctl", [PASSING, SIOCSIFFLAGS, ifreq], { about: "bring the loopback up" });
+  closePassing(program);
 }

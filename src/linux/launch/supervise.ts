@@ -4,19 +4,18 @@
  * read everything and kills it. Its part after the clone is resident: the file is cut to that page later.
  */
 import {
-  AT_FDCWD,
   CLONE_PARENT_SETTID,
   CLONE_PIDFD,
   O_CLOEXEC,
   O_NONBLOCK,
   O_RDONLY,
   O_RDWR,
-  O_WRONLY,
   RLIMITS,
 } from "../abi.ts";
 import { hardLimit } from "../process.ts";
 import type { ProgramBuilder, Word } from "../program.ts";
-import { FD, PROGRAM_OPEN_FILES, type Stdio } from "./request.ts";
+import { FD, openAs, PROGRAM_OPEN_FILES, resultAs, takeGivenDescriptors, writeFile } from "./descriptors.ts";
+import type { Stdio } from "./request.ts";
 
 const SIGCHLD = 17;
 const SIG_SETMASK = 2;
@@ -50,9 +49,10 @@ export function cloneArgs(
 
 /** Adds the shim's records. The child begins at the label `child`. */
 export function addSupervisor(program: ProgramBuilder, options: SupervisorOptions): void {
-  program.section("transient").entry("entry");
+  program.section("transient").entry("entry").mark("entry");
+  takeGivenDescriptors(program);
   const fork = cloneArgs(program, CLONE_PARENT_SETTID, program.header("shimPid"), 0, SIGCHLD);
-  program.call("clone3", [fork, 88], { label: "entry", clone: "shim", about: "fork" });
+  program.call("clone3", [fork, 88], { clone: "shim", about: "fork" });
   program.call("exit_group", [0]);
   program.call("setsid", [], { label: "shim" });
   program.call("rt_sigprocmask", [SIG_SETMASK, ALL_SIGNALS, 0, 8]);
@@ -85,9 +85,8 @@ export function addSupervisor(program: ProgramBuilder, options: SupervisorOption
 
   program.section("resident");
   if (tty) addTtyHandover(program);
-  for (const fd of [0, 1, 2, FD.program, FD.started, FD.stdin, FD.stdout, FD.stderr, FD.pidfd]) {
-    program.call("close", [fd], { ignore: true, label: fd === 0 ? "supervise" : undefined });
-  }
+  program.call("close_range", [0, 2, 0], { label: "supervise" });
+  program.call("close_range", [FD.program, FD.pidfd, 0]);
   program.call("wait4", [-1, program.header("status"), 0, 0]);
   if (options.init) {
     // the upper half of what the init sent only keeps the sum from being zero
@@ -105,10 +104,8 @@ export function addSupervisor(program: ProgramBuilder, options: SupervisorOption
 
 /** eventfd(2): a number that is added to by a write, and taken by a read. */
 function addEventfds(program: ProgramBuilder): void {
-  resultAs(program, FD.mainStatus, (store) => {
-    program.call("eventfd2", [0, O_CLOEXEC | O_NONBLOCK], { store });
-  });
-  resultAs(program, FD.mainGo, (store) => program.call("eventfd2", [0, O_CLOEXEC], { store }));
+  resultAs(program, FD.mainStatus, () => program.call("eventfd2", [0, O_CLOEXEC | O_NONBLOCK]));
+  resultAs(program, FD.mainGo, () => program.call("eventfd2", [0, O_CLOEXEC]));
 }
 
 /** The shim takes a copy of the pty's master, which bayd later takes from the shim (pidfd_getfd(2)). */
@@ -123,44 +120,4 @@ function addTtyHandover(program: ProgramBuilder): void {
   program.call("write", [FD.ttyTakenWrite, byte, 1], { ignore: true });
   program.call("close", [FD.ttyTakenWrite]);
   program.call("close", [FD.ttyReadyRead]);
-}
-
-/** Opens a path as this descriptor number. */
-export function openAs(program: ProgramBuilder, path: string, flags: number, fd: number, mode = 0): void {
-  resultAs(program, fd, (store) => {
-    program.call("openat", [AT_FDCWD, path, flags, mode], { store, about: `open ${path}` });
-  });
-}
-
-let serial = 0;
-
-/** Runs a call that gives a descriptor, and moves that to a fixed number (close-on-exec). */
-export function resultAs(
-  program: ProgramBuilder,
-  fd: number,
-  add: (store: { record: string; argument: number }) => void,
-): void {
-  const label = `move${serial++}`;
-  add({ record: label, argument: 0 });
-  program.call("dup3", [0, fd, O_CLOEXEC], { label });
-}
-
-/** Writes text to a file, as `echo -n text > path`. */
-export function writeFile(
-  program: ProgramBuilder,
-  path: string,
-  text: string,
-  options: { ignore?: boolean; directory?: number } = {},
-): void {
-  const about = `write ${text} to ${path}`;
-  const ignore = options.ignore;
-  const label = `write${serial++}`;
-  program.call("openat", [options.directory ?? AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0], {
-    store: { record: label, argument: 0 },
-    ignore,
-    about,
-  });
-  program.call("dup3", [0, FD.scratch, O_CLOEXEC], { label, ignore, about });
-  program.call("write", [FD.scratch, program.text(text), Buffer.byteLength(text)], { ignore, about });
-  program.call("close", [FD.scratch], { ignore });
 }

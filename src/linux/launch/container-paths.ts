@@ -1,0 +1,148 @@
+/**
+ * Paths that a container chooses (its image, the stack file, a client): each is resolved below the container's root, and
+ * never through a magic link of /proc (proc(5): /proc/PID/fd, root, cwd, exe, ns), which could lead out of it. See
+ * openat2(2), RESOLVE_IN_ROOT and RESOLVE_NO_MAGICLINKS.
+ *
+ * The working directory is the container's root while these records run.
+ */
+import { posix } from "node:path";
+import * as abi from "../abi.ts";
+import type { ProgramBuilder, Word } from "../program.ts";
+import { IN_ROOT, NO_LINKS } from "../safe-path.ts";
+import { closePassing, PASSING } from "./descriptors.ts";
+
+const ELOOP = 40;
+const FUTEX_CMP_REQUEUE_PRIVATE = 4 | 128;
+const STATFS_SIZE = 120;
+const PATH_MAX = 4096;
+
+/** File systems of the kernel (statfs(2), f_type), over which only bay itself mounts. */
+const KERNEL_FILE_SYSTEMS = {
+  proc: 0x9fa0,
+  sysfs: 0x62656572,
+  cgroup: 0x27e0eb,
+  cgroup2: 0x63677270,
+} as const;
+
+export const FILE_SYSTEMS = { ...KERNEL_FILE_SYSTEMS, devpts: 0x1cd1 } as const;
+
+export interface Resolution {
+  /** No symlink at all may be on the way. */
+  noSymlinks?: boolean;
+  /** Where it begins; the container's root by default. */
+  directory?: Word;
+  about?: string;
+}
+
+/** Opens a path in passing (see descriptors.ts). It fails with ELOOP at a magic link. */
+export function openInContainer(
+  program: ProgramBuilder,
+  path: string,
+  flags: number,
+  { noSymlinks, directory = abi.AT_FDCWD, about = `open ${path}` }: Resolution = {},
+): void {
+  const how = program.struct([flags | abi.O_CLOEXEC, 0, noSymlinks ? NO_LINKS : IN_ROOT]);
+  const reason = noSymlinks ? "there is a symbolic link" : "it leads through a magic link of /proc";
+  program.call("openat2", [directory, path, how, 24], { about, reasons: { [ELOOP]: reason } });
+}
+
+/** Makes the directories of a path that do not exist. */
+export function makeDirectories(program: ProgramBuilder, path: string, about: string): void {
+  const parts = posix.normalize(path).split("/").filter(Boolean);
+  parts.forEach((name, index) => {
+    const parent = parts.slice(0, index).join("/") || ".";
+    openInContainer(program, parent, abi.O_PATH | abi.O_DIRECTORY, { about });
+    program.call("mkdirat", [PASSING, name, 0o755], { ignore: true });
+    closePassing(program);
+  });
+}
+
+/** Makes the place of a mount: a directory, or an empty file. What exists is kept. */
+export function makeMountPoint(program: ProgramBuilder, path: string, isFile: boolean, about: string): void {
+  if (!isFile) return makeDirectories(program, path, about);
+  const parent = posix.dirname(posix.normalize(path));
+  makeDirectories(program, parent, about);
+  openInContainer(program, parent, abi.O_PATH | abi.O_DIRECTORY, { about });
+  program.call("mknodat", [PASSING, posix.basename(path), abi.S_IFREG | 0o644, 0], { ignore: true });
+  closePassing(program);
+}
+
+/** Attaches a detached mount where the descriptor that is open in passing leads, and closes that. */
+export function attachHere(
+  program: ProgramBuilder,
+  mount: Word,
+  about: string,
+  operation: { ignore?: boolean } = {},
+): void {
+  const flags = abi.MOVE_MOUNT_F_EMPTY_PATH | abi.MOVE_MOUNT_T_EMPTY_PATH;
+  program.call("move_mount", [mount, "", PASSING, "", flags], { about, ...operation });
+  closePassing(program);
+}
+
+/** Stops the program where the descriptor that is open in passing is of a file system of the kernel's. */
+export function refuseKernelFileSystems(program: ProgramBuilder, about: string): void {
+  const type = fileSystemType(program, about);
+  const magics = Object.values(KERNEL_FILE_SYSTEMS);
+  stopAt(program, magics, type, `${about}: the target leads into a file system of the kernel`);
+}
+
+/** Stops the program where the descriptor that is open in passing is not of this file system. */
+export function requireFileSystem(
+  program: ProgramBuilder,
+  type: keyof typeof FILE_SYSTEMS,
+  about: string,
+): void {
+  const found = fileSystemType(program, about);
+  const yes = program.newLabel();
+  program.call("futex", compare(found, FILE_SYSTEMS[type]), { ignore: true, jumpIfZero: yes });
+  stop(program, `${about}: it is not on a file system of the type ${type}`);
+  program.mark(yes);
+}
+
+/** The address of f_type. */
+function fileSystemType(program: ProgramBuilder, about: string): Word {
+  const buffer = program.data(Buffer.alloc(STATFS_SIZE));
+  program.call("fstatfs", [PASSING, buffer], { about });
+  return buffer;
+}
+
+/** Changes to a directory, which is then checked to be below the container's root. */
+export function enterDirectory(program: ProgramBuilder, path: string): void {
+  const about = `change to the working directory ${path}`;
+  openInContainer(program, path, abi.O_PATH | abi.O_DIRECTORY, { about });
+  program.call("fchdir", [PASSING], { about });
+  closePassing(program);
+  requireBelowRoot(program, about);
+}
+
+/** Stops the program where the working directory is not below the root: getcwd(2) gives "(unreachable)" and a path then. */
+export function requireBelowRoot(program: ProgramBuilder, about: string): void {
+  const buffer = program.data(Buffer.alloc(PATH_MAX));
+  program.call("getcwd", [buffer, PATH_MAX], { about });
+  const unreachable = Buffer.from("(unr").readUInt32LE();
+  stopAt(program, [unreachable], buffer, `${about}: it is not below the root of the container`);
+}
+
+/** Stops the program where the 32-bit word at an address is one of these. */
+function stopAt(program: ProgramBuilder, words: readonly number[], address: Word, message: string): void {
+  const [found, passed] = [program.newLabel(), program.newLabel()];
+  for (const word of words.slice(0, -1))
+    program.call("futex", compare(address, word), { ignore: true, jumpIfZero: found });
+  program.call("futex", compare(address, words.at(-1)!), { jumpIfError: passed });
+  program.mark(found);
+  stop(program, message);
+  program.mark(passed);
+}
+
+/** A record that always fails, with this message. */
+function stop(program: ProgramBuilder, message: string): void {
+  program.call("close", [-1], { message });
+}
+
+/**
+ * futex(2), FUTEX_CMP_REQUEUE with no thread to wake: zero where the word at the address is equal, else EAGAIN. The launch
+ * machine has no comparison of its own.
+ */
+function compare(address: Word, word: number): Word[] {
+  return [address, FUTEX_CMP_REQUEUE_PRIVATE, 0, 0, address, word];
+}

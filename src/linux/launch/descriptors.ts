@@ -1,0 +1,133 @@
+/**
+ * The descriptors of a launch program.
+ *
+ * Each has a fixed number of 700 or above, so that a record needs no other's result. Numbers from 3 to 699 are free, except
+ * that one descriptor at a time is open in passing: the kernel gives the lowest free number (open(2)), which is 3. It is
+ * closed in the next records, before anything else is opened. So no descriptor remains open by accident, and a path such
+ * as /proc/self/fd/N, which an image may choose, leads to nothing of the host.
+ */
+import { AT_FDCWD, O_CLOEXEC, O_WRONLY } from "../abi.ts";
+import type { Operation, ProgramBuilder, Word } from "../program.ts";
+
+/** The number of the descriptor that is open in passing. The shim also finds its program file at this number. */
+export const PASSING = 3;
+
+const FIRST = 700;
+
+export const FD = {
+  // given by bayd, in this order
+  program: FIRST,
+  /** Closes when the child has executed its command, or failed. */
+  started: 701,
+  /** With a tty: the child tells the shim that the pty is open, and waits for the answer. */
+  ttyReadyWrite: 702,
+  ttyTakenRead: 703,
+  stdin: 704,
+  stdout: 705,
+  stderr: 706,
+  pidfd: 707,
+  // the shim's: its child closes them first
+  ttyReadyRead: 708,
+  ttyTakenWrite: 709,
+  ended: 710,
+  fifoOut: 711,
+  fifoErr: 712,
+  // with an init, in a row: the signals, and two eventfds
+  signals: 713,
+  /** Carries the main process's status from the init to the shim. */
+  mainStatus: 714,
+  /** Lets the main process continue when the init's program is its own. */
+  mainGo: 715,
+  // the child's, closed before it uses a path that the container chooses
+  procMount: 716,
+  sysMount: 717,
+  devMount: 718,
+  /** The container's own /dev/null. */
+  null: 719,
+  /** The mount namespace to come back to. */
+  ownMounts: 720,
+  scratch: 721,
+  ptyMaster: 722,
+  ptySlave: 723,
+  firstBind: 730,
+} as const;
+
+/** The limit of open files while a program runs; the container's own is set at its end. */
+export const PROGRAM_OPEN_FILES = 4096;
+
+const LAST = 0xffffffff;
+const CLOSE_RANGE_CLOEXEC = 4;
+
+/** What the shim is given, in the order of the numbers from FD.started on; undefined leaves a number free. */
+export function givenDescriptors(
+  given: Partial<Record<keyof typeof FD, number | undefined>>,
+): (number | undefined)[] {
+  const names = Object.keys(FD) as (keyof typeof FD)[];
+  const last = names.indexOf("ttyTakenWrite");
+  return names.slice(1, last + 1).map((name) => given[name]);
+}
+
+/** The shim's first records: the program file gets its number, and whatever else bayd left open is closed. */
+export function takeGivenDescriptors(program: ProgramBuilder): void {
+  program.call("dup3", [PASSING, FD.program, O_CLOEXEC]);
+  program.call("close_range", [PASSING, FIRST - 1, 0]);
+  program.call("close_range", [FD.ended, LAST, 0], { ignore: true });
+}
+
+/** The child's first records: nothing survives its exec, and what is the shim's alone is closed. */
+export function dropShimDescriptors(program: ProgramBuilder): void {
+  program.call("close_range", [PASSING, LAST, CLOSE_RANGE_CLOEXEC]);
+  program.call("close_range", [FD.ttyReadyRead, FD.fifoErr, 0]);
+}
+
+/**
+ * Closes everything but the standard streams, the pipe that announces the exec, and what an init needs. After this the
+ * container's own paths may be used.
+ */
+export function dropHostDescriptors(program: ProgramBuilder, keepForInit: boolean): void {
+  if (!keepForInit) program.call("close", [FD.program]);
+  program.call("close_range", [PASSING, FD.program - 1, 0]);
+  program.call("close_range", [FD.ttyReadyWrite, FD.fifoErr, 0]);
+  program.call("close_range", [keepForInit ? FD.mainGo + 1 : FD.signals, LAST, 0]);
+}
+
+/** Opens a path as this descriptor number. */
+export function openAs(program: ProgramBuilder, path: string, flags: number, fd: number, mode = 0): void {
+  resultAs(program, fd, () => {
+    program.call("openat", [AT_FDCWD, path, flags, mode], { about: `open ${path}` });
+  });
+}
+
+/** Runs a call that gives a descriptor, and moves that to a fixed number (close-on-exec). */
+export function resultAs(program: ProgramBuilder, fd: number, add: () => void): void {
+  add();
+  moveTo(program, fd, O_CLOEXEC);
+}
+
+/** Moves the descriptor that is open in passing. */
+export function moveTo(
+  program: ProgramBuilder,
+  fd: number,
+  flags: number,
+  operation: Pick<Operation, "ignore" | "about"> = {},
+): void {
+  program.call("dup3", [PASSING, fd, flags], operation);
+  closePassing(program);
+}
+
+export function closePassing(program: ProgramBuilder): void {
+  program.call("close", [PASSING], { ignore: true });
+}
+
+/** Writes text to a file, as `echo -n text > path`. */
+export function writeFile(
+  program: ProgramBuilder,
+  path: string,
+  text: string,
+  options: { ignore?: boolean; directory?: Word } = {},
+): void {
+  const operation = { about: `write ${text} to ${path}`, ...(options.ignore ? { ignore: true } : {}) };
+  program.call("openat", [options.directory ?? AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0], operation);
+  program.call("write", [PASSING, program.text(text), Buffer.byteLength(text)], operation);
+  closePassing(program);
+}

@@ -1,0 +1,51 @@
+/**
+ * Where nothing of a container's may be mounted: over /proc and /sys, through which the kernel is read and set. A mount
+ * there hides what bay writes to them for the container (security labels, sysctls) and what it masks.
+ */
+import { posix } from "node:path";
+
+/** Files of /proc that a program such as lxcfs provides per container; Docker allows the same. */
+const PROC_FILES = new Set([
+  "/proc/cpuinfo",
+  "/proc/diskstats",
+  "/proc/loadavg",
+  "/proc/meminfo",
+  "/proc/net/dev",
+  "/proc/slabinfo",
+  "/proc/stat",
+  "/proc/swaps",
+  "/proc/sys/crypto/fips_enabled",
+  "/proc/sys/kernel/ns_last_pid",
+  "/proc/uptime",
+]);
+
+const isAtOrBelow = (path: string, directory: string) =>
+  path === directory || path.startsWith(`${directory}/`);
+
+export const isProcFile = (target: string) => PROC_FILES.has(posix.normalize(target));
+
+/** True at or below /proc and /sys. */
+export function isKernelPath(path: string): boolean {
+  const normal = posix.normalize(path);
+  return isAtOrBelow(normal, "/proc") || isAtOrBelow(normal, "/sys");
+}
+
+/**
+ * Why nothing can be mounted at this absolute path of a container, as the end of a sentence; undefined where it can.
+ * `hostSource` is the path on the host of a bind mount, which may show the host's own /proc and /sys.
+ */
+export function mountTargetProblem(target: string, hostSource: string | undefined): string | undefined {
+  const path = posix.normalize(target).replace(/(.)\/$/, "$1");
+  if (path === "/") return "it is the root of the container";
+  if (!isKernelPath(path)) return undefined;
+  const source = hostSource === undefined ? undefined : posix.normalize(hostSource).replace(/(.)\/$/, "$1");
+  if (isAtOrBelow(path, "/sys"))
+    return source !== undefined && isAtOrBelow(source, "/sys")
+      ? undefined
+      : "only the host's own /sys can be mounted in /sys";
+  if (source !== undefined && (PROC_FILES.has(path) || (path === "/proc" && source === "/proc")))
+    return undefined;
+  return path === "/proc"
+    ? "only the host's own /proc can be mounted there"
+    : `in /proc, a bind mount can replace only ${[...PROC_FILES].join(", ")}`;
+}
