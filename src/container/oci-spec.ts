@@ -270,8 +270,10 @@ function allMounts(config: ContainerConfig, parts: ResolvedParts): SpecMount[] {
       options: ["bind", ...(config.readOnly || readOnly ? ["ro"] : [])],
     }));
   const depth = (mount: SpecMount) => mount.destination.split("/").length;
+  // as in Docker, what is mounted at /dev brings its own /dev/pts, /dev/shm and /dev/mqueue
+  const isCovered = ({ destination }: SpecMount) => targets.has("/dev") && destination.startsWith("/dev/");
   const usable = standard
-    .filter((mount) => !targets.has(mount.destination))
+    .filter((mount) => !targets.has(mount.destination) && !isCovered(mount))
     .filter((mount) => !(isHostIpc && mount.type === "bind" && !exists(mount.source!)));
   return [...usable, ...[...etc, ...own].sort((a, b) => depth(a) - depth(b))];
 }

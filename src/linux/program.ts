@@ -70,7 +70,7 @@ export interface Operation {
   message?: string;
 }
 
-export type Word = number | bigint | { label: string; plus: number } | { data: number };
+export type Word = number | bigint | { label: string; plus: number } | { data: number; plus?: number };
 
 interface Row {
   name: SyscallName;
@@ -184,6 +184,11 @@ export class ProgramBuilder {
   }
   readonly #pointerTables: { id: number; words: Word[] }[] = [];
 
+  /** The address of a part of placed data. */
+  offset(data: Word, bytes: number): Word {
+    return { ...(data as { data: number }), plus: bytes };
+  }
+
   /** The address of an argument of a labelled record. */
   argument(label: string, index: number): Word {
     return { label, plus: 8 + index * 8 };
@@ -237,7 +242,8 @@ export class ProgramBuilder {
       const number =
         typeof word === "number"
           ? word
-          : SHIM_BASE + ("label" in word ? word.plus + findLabel(word.label) : places[word.data]!);
+          : SHIM_BASE +
+            ("label" in word ? word.plus + findLabel(word.label) : places[word.data]! + (word.plus ?? 0));
       halves[at / 4] = number % 2 ** 32;
       halves[at / 4 + 1] = Math.floor(number / 2 ** 32);
     };

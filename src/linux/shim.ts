@@ -69,7 +69,8 @@ export function spawnShim(
   };
   actionsInit(actions);
   try {
-    give(programFd, PROGRAM);
+    // the standard streams are bayd's, or closed: a program counts on these numbers being taken
+    for (const place of [0, 1, 2, PROGRAM]) give(programFd, place);
     others.forEach((fd, index) => {
       give(fd, first + index);
     });

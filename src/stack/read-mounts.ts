@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { posix, resolve } from "node:path";
 import { whyNoReference } from "../image/reference.ts";
+import { mountTargetProblem } from "../mount-targets.ts";
 import type { ServiceInput } from "./schema.ts";
 import { type ServiceReader, strings, truth } from "./service-reader.ts";
 import type { Service, ServiceMount } from "./stack.ts";
@@ -11,16 +12,28 @@ export function readMounts(reader: ServiceReader): ServiceMount[] {
     const mount =
       typeof volume === "string" ? shortVolume(reader, volume, index) : longVolume(reader, volume, index);
     if (!mount) return [];
-    if (!posix.isAbsolute(mount.target))
-      reader.bad(["volumes", index], `the target ${JSON.stringify(mount.target)} is not absolute`);
+    checkTarget(reader, ["volumes", index], mount.target, mount.type === "bind" ? mount.source : undefined);
     return [{ ...mount, target: posix.normalize(mount.target).replace(/(.)\/$/, "$1") }];
   });
   const tmpfs = strings(reader.input.tmpfs).map((entry): ServiceMount => {
     const [target = "", options = ""] = entry.split(/:(.*)/s);
-    if (!posix.isAbsolute(target)) reader.bad(["tmpfs"], `${JSON.stringify(target)} is not absolute`);
+    checkTarget(reader, ["tmpfs"], target, undefined);
     return { type: "tmpfs", target, options: options.split(",").filter(Boolean) };
   });
   return [...mounts, ...tmpfs];
+}
+
+/** The place of a mount: an absolute path, and none that is the kernel's. */
+export function checkTarget(
+  reader: ServiceReader,
+  place: (string | number)[],
+  target: string,
+  hostSource: string | undefined,
+): void {
+  if (!posix.isAbsolute(target))
+    return reader.bad(place, `the target ${JSON.stringify(target)} is not absolute`);
+  const problem = mountTargetProblem(target, hostSource);
+  if (problem) reader.bad(place, `nothing can be mounted at ${target}: ${problem}`);
 }
 
 function shortVolume(reader: ServiceReader, text: string, index: number): ServiceMount | undefined {

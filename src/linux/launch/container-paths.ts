@@ -15,6 +15,10 @@ const ELOOP = 40;
 const FUTEX_CMP_REQUEUE_PRIVATE = 4 | 128;
 const STATFS_SIZE = 120;
 const PATH_MAX = 4096;
+const STATX_SIZE = 256;
+const STATX_TYPE = 1;
+/** The offset of stx_rdev_major; stx_rdev_minor follows. */
+const STATX_MAJOR = 128;
 
 /** File systems of the kernel (statfs(2), f_type), over which only bay itself mounts. */
 const KERNEL_FILE_SYSTEMS = {
@@ -93,10 +97,18 @@ export function requireFileSystem(
   about: string,
 ): void {
   const found = fileSystemType(program, about);
-  const yes = program.newLabel();
-  program.call("futex", compare(found, FILE_SYSTEMS[type]), { ignore: true, jumpIfZero: yes });
-  stop(program, `${about}: it is not on a file system of the type ${type}`);
-  program.mark(yes);
+  requireWord(program, found, FILE_SYSTEMS[type], `${about}: it is not on a file system of the type ${type}`);
+}
+
+/** Stops the program where the descriptor that is open in passing is not the device of this number (statx(2)). */
+export function requireDevice(program: ProgramBuilder, major: number, minor: number, about: string): void {
+  const status = program.struct(new Array<number>(STATX_SIZE / 8).fill(0));
+  const [majorAt, minorAt] = [program.offset(status, STATX_MAJOR), program.offset(status, STATX_MAJOR + 4)];
+  const flags = abi.AT_EMPTY_PATH | abi.AT_SYMLINK_NOFOLLOW;
+  program.call("statx", [PASSING, "", flags, STATX_TYPE, status], { about });
+  const message = `${about}: it is not the device ${major}:${minor}`;
+  requireWord(program, majorAt, major, message);
+  requireWord(program, minorAt, minor, message);
 }
 
 /** The address of f_type. */
@@ -132,6 +144,14 @@ function stopAt(program: ProgramBuilder, words: readonly number[], address: Word
   program.mark(found);
   stop(program, message);
   program.mark(passed);
+}
+
+/** Stops the program where the 32-bit word at an address is another. */
+function requireWord(program: ProgramBuilder, address: Word, word: number, message: string): void {
+  const equal = program.newLabel();
+  program.call("futex", compare(address, word), { ignore: true, jumpIfZero: equal });
+  stop(program, message);
+  program.mark(equal);
 }
 
 /** A record that always fails, with this message. */

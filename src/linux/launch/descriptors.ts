@@ -47,8 +47,10 @@ export const FD = {
   /** The mount namespace to come back to. */
   ownMounts: 720,
   scratch: 721,
-  ptyMaster: 722,
-  ptySlave: 723,
+  /** What a mount is copied from. */
+  source: 722,
+  ptyMaster: 723,
+  ptySlave: 724,
   firstBind: 730,
 } as const;
 

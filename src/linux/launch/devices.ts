@@ -29,7 +29,7 @@ const DEVICE_LINKS: [string, string][] = [
 
 /**
  * `isOwnDev`: FD.devMount is the container's /dev, made by bay. Else the stack file mounts something there, which has nodes of
- * its own. FD.null is the container's null device in both cases.
+ * its own; FD.null is then a null device that no path leads to.
  */
 export function addDevices(program: ProgramBuilder, spec: Spec, isOwnDev: boolean): void {
   if (!isOwnDev)

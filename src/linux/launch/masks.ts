@@ -6,8 +6,8 @@ import { lstatSync } from "node:fs";
 import * as abi from "../abi.ts";
 import type { ProgramBuilder } from "../program.ts";
 import type { Spec } from "../spec.ts";
-import { attachHere, openInContainer } from "./container-paths.ts";
-import { FD, resultAs } from "./descriptors.ts";
+import { attachHere, openInContainer, requireDevice } from "./container-paths.ts";
+import { FD, moveTo, resultAs } from "./descriptors.ts";
 import { makeFileSystem } from "./file-system.ts";
 
 const CLONE = abi.OPEN_TREE_CLONE | abi.OPEN_TREE_CLOEXEC;
@@ -46,10 +46,15 @@ export function addMasks(program: ProgramBuilder, spec: Spec): void {
     const about = `mask ${path}`;
     if (kind === "directory")
       makeFileSystem(program, "tmpfs", ["size=0"], abi.MOUNT_ATTR_RDONLY, FD.scratch, about);
-    else
+    else {
+      // a mount can be copied only where it is attached: in the container's /dev
+      openInContainer(program, "/dev/null", abi.O_PATH, { noSymlinks: true, about });
+      requireDevice(program, 1, 3, `${about} by /dev/null`);
+      moveTo(program, FD.source, abi.O_CLOEXEC, { about });
       resultAs(program, FD.scratch, () => {
-        program.call("open_tree", [FD.null, "", CLONE | abi.AT_EMPTY_PATH], { about });
+        program.call("open_tree", [FD.source, "", CLONE | abi.AT_EMPTY_PATH], { about });
       });
+    }
     attach(path, about);
   }
 }
