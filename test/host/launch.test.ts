@@ -280,7 +280,7 @@ describe("a launch", () => {
 
   it.each([
     "/proc/1/attr",
-    "/proc/self/fd/5",
+    "/proc/self/fd/0",
     "/proc/sys/kernel",
     "/sys/kernel",
   ])("mounts nothing over %s by a symbolic link of a volume", async (target) => {
