@@ -25,6 +25,7 @@ import {
   openTree,
   privateMounts,
   putTree,
+  withoutProc,
 } from "../linux/index.ts";
 import { describeFile } from "./tar/describe.ts";
 import { BLOCK, binary, bytesOf, encodeEntry, padding } from "./tar/header.ts";
@@ -126,7 +127,7 @@ function writeContent(path: Buffer, size: number, fd: number): void {
 
 const task = workerData as ArchiveTask;
 try {
-  enter(task);
+  withoutProc(() => enter(task));
   const stat = lstatSync(task.path, { throwIfNoEntry: false });
   if (!stat) throw new BayError("PATH_NOT_FOUND", `${task.path} is not in the container`);
   const { mode, size, mtimeMs } = stat;

@@ -2,6 +2,7 @@
  * Confinement of a worker thread: its own root, and where wanted its own mount namespace. All synchronous fs
  * calls of that thread then resolve inside. Never called on the main thread.
  */
+import { readFileSync } from "node:fs";
 import { isMainThread } from "node:worker_threads";
 import { BayError } from "../errors.ts";
 import {
@@ -118,12 +119,56 @@ export function unmount(target: string): void {
   trySyscall("umount2", target, MNT_DETACH);
 }
 
-/** Enters the root of a running process (its mount namespace); for copying in and out of a container. */
+/** Enters the root of a running process (a copy of its mount namespace); for copying in and out of a container. */
 export function enterRootOf(pidfd: number): void {
   refuseMainThread();
   syscall("unshare", [CLONE_FS]);
   syscall("setns", [pidfd, CLONE_NEWNS]);
+  privateMounts();
 }
+
+/**
+ * Runs an action that confines this thread, and then unmounts every procfs that is in sight. Its magic links (proc(5):
+ * /proc/PID/root, cwd, fd) would lead out: a container may have the host's processes, or the host's /proc as a mount.
+ * Throws CONFINED where one cannot be unmounted.
+ */
+export function withoutProc(confine: () => void): void {
+  const proc = syscall("openat", [AT_FDCWD, "/proc", O_PATH | O_CLOEXEC, 0]);
+  try {
+    confine();
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const places = procMounts(proc);
+      if (places.length === 0) return;
+      // the last one covers the others; a container may rename the directories on the way meanwhile
+      for (const place of places.reverse())
+        trySyscall("umount2", pathBytes(Buffer.from(place, "latin1")), MNT_DETACH | UMOUNT_NOFOLLOW);
+    }
+    throw new BayError("CONFINED", "a /proc of the container cannot be left out");
+  } finally {
+    close(proc);
+  }
+}
+
+const MAX_ROUNDS = 100;
+const UMOUNT_NOFOLLOW = 8;
+
+/** The mount points of procfs among this thread's mounts (proc(5), mountinfo). */
+function procMounts(proc: number): string[] {
+  const fd = syscall("openat", [proc, "thread-self/mountinfo", O_CLOEXEC, 0]);
+  try {
+    return readFileSync(fd, "latin1")
+      .split("\n")
+      .flatMap((line) => {
+        const [mount = "", source = ""] = line.split(" - ");
+        const place = mount.split(" ")[4] ?? "";
+        return source.startsWith("proc ") ? [place.replace(/\\(\d{3})/g, fromOctal)] : [];
+      });
+  } finally {
+    close(fd);
+  }
+}
+
+const fromOctal = (_: string, digits: string) => String.fromCharCode(Number.parseInt(digits, 8));
 
 /** Sets an extended attribute on a path itself (xattr(7)). False where the file system has none. */
 export function setXattr(path: Path, name: string, value: Buffer): boolean {

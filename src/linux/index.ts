@@ -37,6 +37,7 @@ export {
   ThreadRoot,
   unmount,
   within,
+  withoutProc,
 } from "./confine.ts";
 export { makedev } from "./launch/devices.ts";
 export { isKeeperAlive, type KeeperOptions, startKeeper, stopKeeper } from "./launch/keeper.ts";
