@@ -75,8 +75,8 @@ export interface ResolvedParts {
 
 /** Throws BayError for a device that is not there, an unknown capability, a malformed seccomp profile. */
 export function toSpec(config: ContainerConfig, parts: ResolvedParts): Spec {
-  for (const name of Object.keys(config.sysctls)) {
-    const problem = sysctlProblem(name, config);
+  for (const [name, value] of Object.entries(config.sysctls)) {
+    const problem = sysctlProblem(name, value, config);
     if (problem) throw new BayError("BAD_SYSCTL", `${config.name}: the sysctl ${name} ${problem}`);
   }
   const devices = config.privileged ? hostDevices() : config.devices.filter(mayMake).map(oneDevice);

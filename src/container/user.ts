@@ -17,10 +17,21 @@ function numeric(text: string): number | undefined {
   return /^\d+$/.test(text) && Number(text) <= MAX_ID ? Number(text) : undefined;
 }
 
+/** An ID that the image's file gives. One beyond the kernel's 32 bits would be taken for another, such as root's. */
+function idIn(text: string | undefined, file: "passwd" | "group", name: string | undefined): number {
+  const id = numeric(text ?? "");
+  if (id !== undefined) return id;
+  throw new BayError(
+    "BAD_ID",
+    `invalid ID ${JSON.stringify(text ?? "")} of ${name} in the image's /etc/${file}`,
+    { hint: `use a number from 0 to ${MAX_ID}` },
+  );
+}
+
 /** Reads a file of the container by path; undefined where it has none. */
 export type ReadFile = (path: string) => string | undefined;
 
-/** Throws UNKNOWN_USER, UNKNOWN_GROUP. An empty user is root. */
+/** Throws UNKNOWN_USER, UNKNOWN_GROUP, BAD_ID. An empty user is root. */
 export function resolveUser(user: string, groupAdd: readonly string[], read: ReadFile): Account {
   const [name = "", groupName] = (user || "0").split(":");
   const rows = (path: string) => (read(path) ?? "").split("\n").map((line) => line.split(":"));
@@ -34,7 +45,8 @@ export function resolveUser(user: string, groupAdd: readonly string[], read: Rea
     });
   }
   const gidOf = (wanted: string): number => {
-    const number = numeric(wanted) ?? numeric(groups.find((fields) => fields[0] === wanted)?.[2] ?? "");
+    const entry = groups.find((fields) => fields[0] === wanted);
+    const number = numeric(wanted) ?? (entry && idIn(entry[2], "group", wanted));
     if (number === undefined) throw new BayError("UNKNOWN_GROUP", `the image has no group ${wanted}`);
     return number;
   };
@@ -42,13 +54,17 @@ export function resolveUser(user: string, groupAdd: readonly string[], read: Rea
   const member = groupName
     ? []
     : groups.filter((fields) => account && (fields[3] ?? "").split(",").includes(account));
-  const gid = groupName ? gidOf(groupName) : Number(row?.[3] ?? 0);
+  const gid = groupName ? gidOf(groupName) : row ? idIn(row[3], "passwd", row[0]) : 0;
   // its own group is among them: a setgid program would else take from it what a file denies the group
-  const groupIds = new Set([gid, ...member.map((fields) => Number(fields[2])), ...groupAdd.map(gidOf)]);
-  return {
-    uid: id ?? Number(row![2]),
+  const groupIds = new Set([
     gid,
-    groups: [...groupIds].filter(Number.isInteger),
+    ...member.map((fields) => idIn(fields[2], "group", fields[0])),
+    ...groupAdd.map(gidOf),
+  ]);
+  return {
+    uid: id ?? idIn(row![2], "passwd", name),
+    gid,
+    groups: [...groupIds],
     home: row?.[5] || "/",
   };
 }

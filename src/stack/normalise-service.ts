@@ -184,8 +184,8 @@ function checkConsistency(reader: ServiceReader, service: Service): void {
   targets.forEach((target, index) => {
     if (targets.indexOf(target) !== index) reader.bad(["volumes"], `two mounts at ${target}`);
   });
-  for (const name of Object.keys(service.sysctls)) {
-    const problem = sysctlProblem(name, service);
+  for (const [name, value] of Object.entries(service.sysctls)) {
+    const problem = sysctlProblem(name, value, service);
     if (problem) reader.bad(["sysctls", name], problem);
   }
   if (service.stopSignal !== undefined && signalNumber(service.stopSignal) === undefined)

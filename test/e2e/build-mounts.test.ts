@@ -118,11 +118,11 @@ describe("a step's mounts", () => {
     expect(say("ls -d /deep 2>&1; true")).toContain("No such file");
   });
 
-  it("say what is not there", () => {
+  it("say what does not exist", () => {
     symlinkSync("/etc", join(builds.context, "link"));
     const wrong = (mount: string) => run(`${BASE}FROM base\nRUN --mount=${mount} true\n`).err;
-    expect(wrong("source=absent,target=/m")).toContain('"absent" is not there');
-    expect(wrong("from=base,source=/absent,target=/m")).toContain("/absent is not there");
-    expect(wrong("source=link/hostname,target=/m")).toContain("is not there");
+    expect(wrong("source=absent,target=/m")).toContain('"absent" does not exist');
+    expect(wrong("from=base,source=/absent,target=/m")).toContain("/absent does not exist");
+    expect(wrong("source=link/hostname,target=/m")).toContain("does not exist");
   });
 });

@@ -4,6 +4,7 @@
  */
 import { execFileSync } from "node:child_process";
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -27,6 +28,7 @@ import { ProgramBuilder } from "../../src/linux/program.ts";
 import { reapFirst, spawnShim } from "../../src/linux/shim.ts";
 import type { Spec, SpecMount } from "../../src/linux/spec.ts";
 import { makeBusybox } from "../support/bay.ts";
+import { RACE_ROUNDS, Swapper } from "../support/swapper.ts";
 
 const NAMESPACES = 0x00020000 | 0x04000000 | 0x08000000 | 0x20000000 | 0x40000000;
 const SIGKILL = 9;
@@ -303,6 +305,44 @@ describe("a launch", () => {
     });
     expect(readFileSync(`/proc/${pid}/root/proc/cpuinfo`, "utf8")).toBe("");
   });
+
+  const mountsOf = ({ pid }: Launched) => readFileSync(`/proc/${pid}/mountinfo`, "utf8");
+
+  it("is not led away by a symbolic link that comes and goes (CVE-2021-30465, CVE-2024-45310)", async () => {
+    const shared = mkdtempSync(join(folder, "shared-"));
+    const outside = mkdtempSync(join(folder, "outside-"));
+    writeFileSync(join(outside, "secret"), "of the host");
+    const swapper = new Swapper(shared, { directory: "place", link: "/proc/self/attr" });
+    const escaping = new Swapper(shared, {
+      directory: "part",
+      link: `../${outside.slice(folder.length + 1)}`,
+    });
+    let started = 0;
+    try {
+      for (let round = 0; round < RACE_ROUNDS; round++) {
+        const mounts: SpecMount[] = [
+          { destination: "/v", type: "bind", source: shared, options: ["bind"] },
+          { destination: "/v/place", type: "tmpfs" },
+          { destination: "/v/part/made/deep", type: "tmpfs" },
+          { destination: "/taken", type: "bind", source: shared, subpath: "part", options: ["bind"] },
+        ];
+        const container = await start({ mounts }).catch(() => undefined);
+        if (!container) continue;
+        started++;
+        expect(mountsOf(container)).not.toMatch(/ \/proc\/\S+ \S+ - tmpfs/);
+        expect(existsSync(`/proc/${container.pid}/root/taken/secret`)).toBe(false);
+        signalProcess(container.pid, container.start, SIGKILL);
+        signalProcess(container.shimPid, container.shimStart, SIGKILL);
+        running.pop();
+      }
+    } finally {
+      await swapper.end();
+      await escaping.end();
+    }
+    expect(started, "of the starts, some succeeded").toBeGreaterThan(0);
+    expect(swapper.swaps).toBeGreaterThan(RACE_ROUNDS);
+    expect(readdirSync(outside)).toEqual(["secret"]);
+  }, 1_800_000);
 
   it("changes nothing of the host's null device", async () => {
     const before = statSync("/dev/null");

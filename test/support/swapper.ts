@@ -4,7 +4,7 @@ import { mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 
 /** How many tries a test of a race makes; `npm run test:long` makes more. */
-export const RACE_ROUNDS = Number(process.env.BAY_RACE_ROUNDS ?? 300);
+export const RACE_ROUNDS = Number(process.env.BAY_RACE_ROUNDS ?? 1000);
 
 /** renameat2(2) with RENAME_EXCHANGE, on x86-64 and arm64. */
 const SYSCALL = process.arch === "arm64" ? 276 : 316;

@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { join, posix } from "node:path";
 import { BayError } from "../../errors.ts";
-import { resolveInLayers } from "../../image/index.ts";
+import { kindInLayers } from "../../image/index.ts";
 import { mountOverlay, mountTmpfs, type SpecMount, unmount } from "../../linux/index.ts";
 import type { BuildContext } from "../build-context.ts";
 import type { RunMount } from "../dockerfile/run-mount.ts";
@@ -73,10 +73,18 @@ export class RunMounts {
       [`lowerdir=${lower.join(":")}`, ...(mount.readOnly ? [] : this.#writable(root))].join(),
     );
     this.#cleanup.push(() => unmount(root));
-    const place = join(root, resolveInLayers(lower, posix.join("/", mount.source)));
-    if (!existsSync(place)) throw new BayError("NOT_FOUND", `RUN --mount: ${mount.source} is not there`);
+    const path = posix.join("/", mount.source);
+    if (kindInLayers(lower, path) === undefined)
+      throw new BayError("NOT_FOUND", `RUN --mount: ${mount.source} does not exist`);
     const options = ["bind", mount.readOnly ? "ro" : "rw"];
-    this.mounts.push({ destination: mount.target, type: "bind", source: place, options });
+    // the launch resolves the part inside the mount
+    this.mounts.push({
+      destination: mount.target,
+      type: "bind",
+      source: root,
+      subpath: posix.relative("/", path) || ".",
+      options,
+    });
   }
 
   /** overlayfs wants two directories below. */

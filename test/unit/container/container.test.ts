@@ -24,6 +24,16 @@ describe("users", () => {
     expect(() => resolve("nobody")).toThrow("no user nobody");
     expect(() => resolve("app:nogroup")).toThrow("no group nogroup");
   });
+  it("are never another's because an ID does not fit in 32 bits (CVE-2024-40635)", () => {
+    const inImage = (passwd: string, group: string) => (user: string) =>
+      resolveUser(user, [], (path) => (path === "etc/passwd" ? passwd : group));
+    for (const id of ["4294967296", "4294967295", "-1", "0x0", "1e3", "", "abc", "99999999999999999999"]) {
+      expect(() => inImage(`app:x:${id}:1::/:/bin/sh\n`, "")("app"), id).toThrow("invalid ID");
+      expect(() => inImage(`app:x:7:${id}::/:/bin/sh\n`, "")("app"), id).toThrow("invalid ID");
+      expect(() => inImage("app:x:7:7::/:/bin/sh\n", `more:x:${id}:app\n`)("app"), id).toThrow("invalid ID");
+      if (id !== "") expect(() => resolve(id), id).toThrow("no user");
+    }
+  });
 });
 
 describe("capabilities", () => {
