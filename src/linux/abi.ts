@@ -230,6 +230,11 @@ export const MOUNT_ATTR_NOSUID = 2;
 export const MOUNT_ATTR_NODEV = 4;
 export const MOUNT_ATTR_NOEXEC = 8;
 
+export const PROT_READ = 1;
+export const PROT_WRITE = 2;
+/** MAP_PRIVATE, MAP_FIXED and MAP_ANONYMOUS (mmap(2)). */
+export const MAP_ANONYMOUS_HERE = 0x02 | 0x10 | 0x20;
+
 export const RLIMITS: Record<string, number> = {
   cpu: 0,
   fsize: 1,

@@ -73,6 +73,8 @@ export interface Operation {
 export type Word = number | bigint | { label: string; plus: number } | { data: number; plus?: number };
 
 interface Row {
+  /** More labels than the operation's own. */
+  labels: string[];
   name: SyscallName;
   args: Word[];
   /** As they were given, for the error message. */
@@ -133,18 +135,21 @@ export class ProgramBuilder {
       if (Buffer.isBuffer(argument)) return this.data(argument);
       return argument;
     });
-    this.#rows[this.#section].push({ name, args: words, texts: args, operation });
+    this.#rows[this.#section].push({ name, args: words, texts: args, operation, labels: this.#marks });
+    this.#marks = [];
     return this;
   }
+  #marks: string[] = [];
 
   /** A label of its own, for a jump that goes forward. */
   newLabel(): string {
     return `label${this.#serial++}`;
   }
 
-  /** Puts a label here: a call that does nothing. */
+  /** The record that comes next has this label, too. */
   mark(label: string): this {
-    return this.call("sched_yield", [], { label });
+    this.#marks.push(label);
+    return this;
   }
 
   /** Goes to a label: a call that always gives zero, and a jump. */
@@ -184,6 +189,26 @@ export class ProgramBuilder {
   }
   readonly #pointerTables: { id: number; words: Word[] }[] = [];
 
+  /** Places a struct of numbers that no call changes; one copy per section. */
+  constant(words: readonly number[]): Word {
+    const constants = this.#constants[this.#section];
+    const key = words.join();
+    let word = constants.get(key);
+    if (!word) {
+      word = this.struct([...words]);
+      constants.set(key, word);
+    }
+    return word;
+  }
+  readonly #constants: Record<Section, Map<string, Word>> = { resident: new Map(), transient: new Map() };
+
+  /** Room for what a call writes and the next ones read; all calls share it. At most 256 bytes. */
+  room(): Word {
+    this.#room ??= this.data(Buffer.alloc(256));
+    return this.#room;
+  }
+  #room: Word | undefined;
+
   /** The address of a part of placed data. */
   offset(data: Word, bytes: number): Word {
     return { ...(data as { data: number }), plus: bytes };
@@ -208,6 +233,7 @@ export class ProgramBuilder {
       let offset = start;
       for (const row of this.#rows[section]) {
         rows.push({ offset, row });
+        for (const label of row.labels) labels.set(label, offset);
         if (row.operation.label) labels.set(row.operation.label, offset);
         offset += RECORD;
       }

@@ -9,6 +9,8 @@
 
 export const SHIM_BASE = 0x10000000;
 export const SHIM_MAPPING_SIZE = 0x1000000;
+/** A page below the program, where nothing else is mapped: a program can map memory of its own there. */
+export const SPARE_PAGE = SHIM_BASE - 4096;
 
 const LOAD_ADDRESS = 0x400000;
 

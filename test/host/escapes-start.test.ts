@@ -256,7 +256,7 @@ describe("a build", () => {
   });
 
   it("enters no descriptor of the host's by WORKDIR (CVE-2024-21626)", () => {
-    for (const number of [0, 3, 8, 14, 29, 700, 701, 721, 730]) {
+    for (const number of [0, 3, 8, 14, 29, 32, 33, 48, 53, 62]) {
       const { code, out, err } = build(
         `WORKDIR /proc/self/fd/${number}\nRUN cat ../../../../../../..${outside}/secret ../secret; pwd`,
       );

@@ -9,13 +9,12 @@ import { posix } from "node:path";
 import * as abi from "../abi.ts";
 import type { ProgramBuilder, Word } from "../program.ts";
 import { IN_ROOT, NO_LINKS } from "../safe-path.ts";
-import { closePassing, PASSING } from "./descriptors.ts";
+import { SPARE_PAGE } from "../shim-code.ts";
+import { closePassing, NEXT_PASSING, PASSING } from "./descriptors.ts";
 
 const ELOOP = 40;
 const FUTEX_CMP_REQUEUE_PRIVATE = 4 | 128;
-const STATFS_SIZE = 120;
 const PATH_MAX = 4096;
-const STATX_SIZE = 256;
 const STATX_TYPE = 1;
 /** The offset of stx_rdev_major; stx_rdev_minor follows. */
 const STATX_MAJOR = 128;
@@ -45,42 +44,65 @@ export function openInContainer(
   flags: number,
   { noSymlinks, directory = abi.AT_FDCWD, about = `open ${path}` }: Resolution = {},
 ): void {
-  const how = program.struct([flags | abi.O_CLOEXEC, 0, noSymlinks ? NO_LINKS : IN_ROOT]);
+  const how = program.constant([flags | abi.O_CLOEXEC, 0, noSymlinks ? NO_LINKS : IN_ROOT]);
   const reason = noSymlinks ? "there is a symbolic link" : "it leads through a magic link of /proc";
   program.call("openat2", [directory, path, how, 24], { about, reasons: { [ELOOP]: reason } });
 }
 
+/** The directories that a program has made already. */
+const madeBy = new WeakMap<ProgramBuilder, Set<string>>();
+
 /** Makes the directories of a path that do not exist. */
 export function makeDirectories(program: ProgramBuilder, path: string, about: string): void {
+  const made = madeBy.get(program) ?? new Set();
+  madeBy.set(program, made);
   const parts = posix.normalize(path).split("/").filter(Boolean);
   parts.forEach((name, index) => {
-    const parent = parts.slice(0, index).join("/") || ".";
-    openInContainer(program, parent, abi.O_PATH | abi.O_DIRECTORY, { about });
-    program.call("mkdirat", [PASSING, name, 0o755], { ignore: true });
-    closePassing(program);
+    const directory = parts.slice(0, index + 1).join("/");
+    if (made.has(directory)) return;
+    made.add(directory);
+    makeIn(program, parts.slice(0, index), about, (parent) => {
+      program.call("mkdirat", [parent, name, 0o755], { ignore: true });
+    });
   });
 }
 
 /** Makes the place of a mount: a directory, or an empty file. What exists is kept. */
 export function makeMountPoint(program: ProgramBuilder, path: string, isFile: boolean, about: string): void {
   if (!isFile) return makeDirectories(program, path, about);
-  const parent = posix.dirname(posix.normalize(path));
-  makeDirectories(program, parent, about);
-  openInContainer(program, parent, abi.O_PATH | abi.O_DIRECTORY, { about });
-  program.call("mknodat", [PASSING, posix.basename(path), abi.S_IFREG | 0o644, 0], { ignore: true });
+  const parts = posix.normalize(path).split("/").filter(Boolean);
+  const name = parts.pop() ?? "";
+  makeDirectories(program, parts.join("/"), about);
+  makeIn(program, parts, about, (parent) => {
+    program.call("mknodat", [parent, name, abi.S_IFREG | 0o644, 0], { ignore: true });
+  });
+}
+
+/** Something is mounted at a path: what was made below it is covered. */
+export function coverDirectories(program: ProgramBuilder, path: string): void {
+  const made = madeBy.get(program) ?? new Set();
+  const below = `${posix.normalize(path).slice(1)}/`;
+  for (const directory of made) if (directory.startsWith(below)) made.delete(directory);
+}
+
+/** Makes something in a directory; no symbolic link is on the way to the root. */
+function makeIn(
+  program: ProgramBuilder,
+  parent: readonly string[],
+  about: string,
+  make: (directory: number) => void,
+): void {
+  if (parent.length === 0) return make(abi.AT_FDCWD);
+  openInContainer(program, parent.join("/"), abi.O_PATH | abi.O_DIRECTORY, { about });
+  make(PASSING);
   closePassing(program);
 }
 
-/** Attaches a detached mount where the descriptor that is open in passing leads, and closes that. */
-export function attachHere(
-  program: ProgramBuilder,
-  mount: Word,
-  about: string,
-  operation: { ignore?: boolean } = {},
-): void {
+/** Attaches a detached mount to the place that is open in passing, and closes both where neither has a number of its own. */
+export function attach(program: ProgramBuilder, mount: number, place: number, about: string): void {
   const flags = abi.MOVE_MOUNT_F_EMPTY_PATH | abi.MOVE_MOUNT_T_EMPTY_PATH;
-  program.call("move_mount", [mount, "", PASSING, "", flags], { about, ...operation });
-  closePassing(program);
+  program.call("move_mount", [mount, "", place, "", flags], { about });
+  program.call("close_range", [PASSING, NEXT_PASSING, 0]);
 }
 
 /** Stops the program where the descriptor that is open in passing is of a file system of the kernel's. */
@@ -102,7 +124,7 @@ export function requireFileSystem(
 
 /** Stops the program where the descriptor that is open in passing is not the device of this number (statx(2)). */
 export function requireDevice(program: ProgramBuilder, major: number, minor: number, about: string): void {
-  const status = program.struct(new Array<number>(STATX_SIZE / 8).fill(0));
+  const status = program.room();
   const [majorAt, minorAt] = [program.offset(status, STATX_MAJOR), program.offset(status, STATX_MAJOR + 4)];
   const flags = abi.AT_EMPTY_PATH | abi.AT_SYMLINK_NOFOLLOW;
   program.call("statx", [PASSING, "", flags, STATX_TYPE, status], { about });
@@ -113,7 +135,7 @@ export function requireDevice(program: ProgramBuilder, major: number, minor: num
 
 /** The address of f_type. */
 function fileSystemType(program: ProgramBuilder, about: string): Word {
-  const buffer = program.data(Buffer.alloc(STATFS_SIZE));
+  const buffer = program.room();
   program.call("fstatfs", [PASSING, buffer], { about });
   return buffer;
 }
@@ -129,10 +151,11 @@ export function enterDirectory(program: ProgramBuilder, path: string): void {
 
 /** Stops the program where the working directory is not below the root: getcwd(2) gives "(unreachable)" and a path then. */
 export function requireBelowRoot(program: ProgramBuilder, about: string): void {
-  const buffer = program.data(Buffer.alloc(PATH_MAX));
-  program.call("getcwd", [buffer, PATH_MAX], { about });
+  const access = abi.PROT_READ | abi.PROT_WRITE;
+  program.call("mmap", [SPARE_PAGE, PATH_MAX, access, abi.MAP_ANONYMOUS_HERE, -1, 0], { about });
+  program.call("getcwd", [SPARE_PAGE, PATH_MAX], { about });
   const unreachable = Buffer.from("(unr").readUInt32LE();
-  stopAt(program, [unreachable], buffer, `${about}: it is not below the root of the container`);
+  stopAt(program, [unreachable], SPARE_PAGE, `${about}: it is not below the root of the container`);
 }
 
 /** Stops the program where the 32-bit word at an address is one of these. */

@@ -1,57 +1,60 @@
 /**
  * The descriptors of a launch program.
  *
- * Each has a fixed number of 700 or above, so that a record needs no other's result. Numbers from 3 to 699 are free, except
- * that one descriptor at a time is open in passing: the kernel gives the lowest free number (open(2)), which is 3. It is
- * closed in the next records, before anything else is opened. So no descriptor remains open by accident, and a path such
- * as /proc/self/fd/N, which an image may choose, leads to nothing of the host.
+ * Each has a fixed number of 32 or above, so that a record needs no other's result. Numbers from 3 to 31 are free, except
+ * that one descriptor, or two, are open in passing: the kernel gives the lowest free number (open(2)), which is 3, and then
+ * 4. They are closed in the next records. So no descriptor remains open by accident, and a path such as /proc/self/fd/N,
+ * which an image may choose, leads to nothing of the host.
  */
 import { AT_FDCWD, O_CLOEXEC, O_WRONLY } from "../abi.ts";
 import type { Operation, ProgramBuilder, Word } from "../program.ts";
 
 /** The number of the descriptor that is open in passing. The shim also finds its program file at this number. */
 export const PASSING = 3;
+/** The number of a second one. */
+export const NEXT_PASSING = 4;
 
-const FIRST = 700;
+/** Small, since a clone copies the table of descriptors up to the highest number. */
+const FIRST = 32;
 
 export const FD = {
   // given by bayd, in this order
   program: FIRST,
   /** Closes when the child has executed its command, or failed. */
-  started: 701,
+  started: FIRST + 1,
   /** With a tty: the child tells the shim that the pty is open, and waits for the answer. */
-  ttyReadyWrite: 702,
-  ttyTakenRead: 703,
-  stdin: 704,
-  stdout: 705,
-  stderr: 706,
-  pidfd: 707,
+  ttyReadyWrite: FIRST + 2,
+  ttyTakenRead: FIRST + 3,
+  stdin: FIRST + 4,
+  stdout: FIRST + 5,
+  stderr: FIRST + 6,
+  pidfd: FIRST + 7,
   // the shim's: its child closes them first
-  ttyReadyRead: 708,
-  ttyTakenWrite: 709,
-  ended: 710,
-  fifoOut: 711,
-  fifoErr: 712,
+  ttyReadyRead: FIRST + 8,
+  ttyTakenWrite: FIRST + 9,
+  ended: FIRST + 10,
+  fifoOut: FIRST + 11,
+  fifoErr: FIRST + 12,
   // with an init, in a row: the signals, and two eventfds
-  signals: 713,
+  signals: FIRST + 13,
   /** Carries the main process's status from the init to the shim. */
-  mainStatus: 714,
+  mainStatus: FIRST + 14,
   /** Lets the main process continue when the init's program is its own. */
-  mainGo: 715,
+  mainGo: FIRST + 15,
   // the child's, closed before it uses a path that the container chooses
-  procMount: 716,
-  sysMount: 717,
-  devMount: 718,
+  procMount: FIRST + 16,
+  sysMount: FIRST + 17,
+  devMount: FIRST + 18,
   /** The container's own /dev/null. */
-  null: 719,
+  null: FIRST + 19,
   /** The mount namespace to come back to. */
-  ownMounts: 720,
-  scratch: 721,
+  ownMounts: FIRST + 20,
+  scratch: FIRST + 21,
   /** What a mount is copied from. */
-  source: 722,
-  ptyMaster: 723,
-  ptySlave: 724,
-  firstBind: 730,
+  source: FIRST + 22,
+  ptyMaster: FIRST + 23,
+  ptySlave: FIRST + 24,
+  firstBind: FIRST + 30,
 } as const;
 
 /** The limit of open files while a program runs; the container's own is set at its end. */

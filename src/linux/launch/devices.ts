@@ -7,8 +7,8 @@ import * as abi from "../abi.ts";
 import type { ProgramBuilder } from "../program.ts";
 import type { Spec, SpecDevice } from "../spec.ts";
 import { makeDirectories, openInContainer } from "./container-paths.ts";
-import { closePassing, FD, PASSING, resultAs } from "./descriptors.ts";
-import { makeFileSystem } from "./file-system.ts";
+import { closePassing, FD, NEXT_PASSING, PASSING, resultAs } from "./descriptors.ts";
+import { keepFileSystem, makeFileSystem } from "./file-system.ts";
 
 const STANDARD_DEVICES: SpecDevice[] = [
   { path: "/dev/null", type: "c", major: 1, minor: 3 },
@@ -32,15 +32,11 @@ const DEVICE_LINKS: [string, string][] = [
  * its own; FD.null is then a null device that no path leads to.
  */
 export function addDevices(program: ProgramBuilder, spec: Spec, isOwnDev: boolean): void {
-  if (!isOwnDev)
-    makeFileSystem(
-      program,
-      "tmpfs",
-      ["mode=755", "size=4k"],
-      abi.MOUNT_ATTR_NOSUID,
-      FD.devMount,
-      "make null",
-    );
+  if (!isOwnDev) {
+    makeFileSystem(program, "tmpfs", ["mode=755", "size=4k"], abi.MOUNT_ATTR_NOSUID, "make /dev/null");
+    keepFileSystem(program, FD.devMount);
+    program.call("close", [NEXT_PASSING]);
+  }
   for (const device of isOwnDev ? STANDARD_DEVICES : STANDARD_DEVICES.slice(0, 1))
     makeNode(program, FD.devMount, posix.basename(device.path), device);
   resultAs(program, FD.null, () => {

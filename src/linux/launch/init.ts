@@ -14,26 +14,19 @@
  *               back to reap
  */
 import { SIGNALS } from "../../signals.ts";
-import { O_CLOEXEC } from "../abi.ts";
+import { MAP_ANONYMOUS_HERE, O_CLOEXEC, PROT_READ, PROT_WRITE } from "../abi.ts";
 import type { ProgramBuilder } from "../program.ts";
-import { SHIM_BASE, SHIM_MAPPING_SIZE } from "../shim-code.ts";
+import { SHIM_BASE, SHIM_MAPPING_SIZE, SPARE_PAGE } from "../shim-code.ts";
 import { FD, resultAs } from "./descriptors.ts";
 
 const MAIN_PID = 2;
 const WNOHANG = 1;
 const PR_SET_NAME = 15;
 const SIGINFO_SIZE = 128;
-const PROT_READ = 1;
-const PROT_WRITE = 2;
-const MAP_PRIVATE = 0x02;
-const MAP_FIXED = 0x10;
-const MAP_ANONYMOUS = 0x20;
 const MREMAP_MAYMOVE = 1;
 const MREMAP_FIXED = 2;
 /** The resident part of the program. */
 const PAGE = 4096;
-/** Below the program; nothing else is mapped there. */
-const COPY_BASE = SHIM_BASE - PAGE;
 
 /** Adds the loop as resident records; the main process goes on in the records that follow this call. */
 export function addInit(program: ProgramBuilder): void {
@@ -48,10 +41,9 @@ export function addInit(program: ProgramBuilder): void {
   program.section("resident");
   program.call("prctl", [PR_SET_NAME, program.text("bay-init"), 0, 0, 0], { label: "init", ignore: true });
   const about = "make the init's program its own";
-  const flags = MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS;
-  program.call("mmap", [COPY_BASE, PAGE, PROT_READ | PROT_WRITE, flags, -1, 0], { about });
-  program.call("pread64", [FD.program, COPY_BASE, PAGE, 0], { about });
-  program.call("mremap", [COPY_BASE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, SHIM_BASE], { about });
+  program.call("mmap", [SPARE_PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_ANONYMOUS_HERE, -1, 0], { about });
+  program.call("pread64", [FD.program, SPARE_PAGE, PAGE, 0], { about });
+  program.call("mremap", [SPARE_PAGE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, SHIM_BASE], { about });
   program.call("munmap", [SHIM_BASE + PAGE, SHIM_MAPPING_SIZE - PAGE], { about });
   program.call("close_range", [3, FD.signals - 1, 0], { ignore: true });
   program.call("close_range", [FD.mainGo + 1, 0xffffffff, 0], { ignore: true });

@@ -6,8 +6,8 @@ import { lstatSync } from "node:fs";
 import * as abi from "../abi.ts";
 import type { ProgramBuilder } from "../program.ts";
 import type { Spec } from "../spec.ts";
-import { attachHere, openInContainer, requireDevice } from "./container-paths.ts";
-import { FD, moveTo, resultAs } from "./descriptors.ts";
+import { attach, openInContainer, requireDevice } from "./container-paths.ts";
+import { FD, moveTo, NEXT_PASSING, PASSING } from "./descriptors.ts";
 import { makeFileSystem } from "./file-system.ts";
 
 const CLONE = abi.OPEN_TREE_CLONE | abi.OPEN_TREE_CLOEXEC;
@@ -22,41 +22,42 @@ export function addMasks(program: ProgramBuilder, spec: Spec): void {
       if (path.startsWith(`${root}/`) && mounted.has(root)) return [fd, path.slice(root.length + 1)];
     return [abi.AT_FDCWD, path];
   };
-  const attach = (path: string, about: string) => {
+  const cover = (path: string, mount: number, place: number, about: string) => {
     const [directory, name] = locate(path);
     openInContainer(program, name, abi.O_PATH, { directory, noSymlinks: true, about });
-    attachHere(program, FD.scratch, about);
+    attach(program, mount, place, about);
   };
   for (const path of spec.linux.readonlyPaths ?? []) {
     if (!kindOnHost(path)) continue;
     const about = `make ${path} read-only`;
-    resultAs(program, FD.scratch, () => {
-      program.call("open_tree", [...locate(path), CLONE | abi.AT_RECURSIVE | abi.AT_SYMLINK_NOFOLLOW], {
-        about,
-      });
-    });
-    const attributes = program.struct([abi.MOUNT_ATTR_RDONLY, 0, 0, 0]);
-    const flags = abi.AT_EMPTY_PATH | abi.AT_RECURSIVE;
-    program.call("mount_setattr", [FD.scratch, "", flags, attributes, 32], { about });
-    attach(path, about);
+    const flags = CLONE | abi.AT_RECURSIVE | abi.AT_SYMLINK_NOFOLLOW;
+    program.call("open_tree", [...locate(path), flags], { about });
+    const attributes = program.constant([abi.MOUNT_ATTR_RDONLY, 0, 0, 0]);
+    const all = abi.AT_EMPTY_PATH | abi.AT_RECURSIVE;
+    program.call("mount_setattr", [PASSING, "", all, attributes, 32], { about });
+    cover(path, PASSING, NEXT_PASSING, about);
   }
-  for (const path of spec.linux.maskedPaths ?? []) {
-    const kind = kindOnHost(path);
-    if (!kind) continue;
+  const masked = (spec.linux.maskedPaths ?? []).map((path) => ({ path, kind: kindOnHost(path) }));
+  if (masked.some(({ kind }) => kind === "file")) openNull(program);
+  for (const { path, kind } of masked) {
     const about = `mask ${path}`;
-    if (kind === "directory")
-      makeFileSystem(program, "tmpfs", ["size=0"], abi.MOUNT_ATTR_RDONLY, FD.scratch, about);
-    else {
-      // a mount can be copied only where it is attached: in the container's /dev
-      openInContainer(program, "/dev/null", abi.O_PATH, { noSymlinks: true, about });
-      requireDevice(program, 1, 3, `${about} by /dev/null`);
-      moveTo(program, FD.source, abi.O_CLOEXEC, { about });
-      resultAs(program, FD.scratch, () => {
-        program.call("open_tree", [FD.source, "", CLONE | abi.AT_EMPTY_PATH], { about });
-      });
+    if (kind === "directory") {
+      makeFileSystem(program, "tmpfs", ["size=0"], abi.MOUNT_ATTR_RDONLY, about);
+      cover(path, NEXT_PASSING, PASSING, about);
     }
-    attach(path, about);
+    if (kind === "file") {
+      program.call("open_tree", [FD.source, "", CLONE | abi.AT_EMPTY_PATH], { about });
+      cover(path, PASSING, NEXT_PASSING, about);
+    }
   }
+}
+
+/** A mount can be copied only where it is attached, so files are masked by /dev/null of the container. */
+function openNull(program: ProgramBuilder): void {
+  const about = "mask files by /dev/null";
+  openInContainer(program, "/dev/null", abi.O_PATH, { noSymlinks: true, about });
+  requireDevice(program, 1, 3, about);
+  moveTo(program, FD.source, abi.O_CLOEXEC, { about });
 }
 
 /** The container's kernel has the same files. */

@@ -16,16 +16,17 @@ import type { ProgramBuilder } from "../program.ts";
 import { openInRoot } from "../safe-path.ts";
 import type { Spec, SpecMount } from "../spec.ts";
 import {
-  attachHere,
+  attach,
+  coverDirectories,
   makeDirectories,
   makeMountPoint,
   openInContainer,
   refuseKernelFileSystems,
   requireFileSystem,
 } from "./container-paths.ts";
-import { closePassing, FD, PASSING, writeFile } from "./descriptors.ts";
+import { closePassing, FD, NEXT_PASSING, PASSING, writeFile } from "./descriptors.ts";
 import { addDevices } from "./devices.ts";
-import { makeFileSystem } from "./file-system.ts";
+import { keepFileSystem, makeFileSystem } from "./file-system.ts";
 import { addMasks } from "./masks.ts";
 import { mountOverlay, openBind, openImage } from "./mount-sources.ts";
 import type { LaunchRequest } from "./request.ts";
@@ -176,49 +177,59 @@ function addRoot(program: ProgramBuilder, request: LaunchRequest): void {
 function addKernelMount(program: ProgramBuilder, { mount, data, attributes }: MountPlan): void {
   const about = `mount ${mount.destination}`;
   const fd = KERNEL_MOUNT_FDS[mount.destination]!;
-  makeFileSystem(program, mount.type!, data, attributes, fd, about);
   makeDirectories(program, mount.destination, about);
+  makeFileSystem(program, mount.type!, data, attributes, about);
+  keepFileSystem(program, fd);
   openInContainer(program, mount.destination, abi.O_PATH | abi.O_DIRECTORY, { noSymlinks: true, about });
-  attachHere(program, fd, about);
+  attach(program, NEXT_PASSING, PASSING, about);
+  coverDirectories(program, mount.destination);
 }
 
 function addMount(program: ProgramBuilder, plan: MountPlan, request: LaunchRequest): void {
   const { destination, type } = plan.mount;
   const about = `mount ${destination}`;
-  makeMountPoint(program, destination, plan.isFile, about);
-  if (type === "cgroup") return addCgroupView(program, plan, request);
-  const fd = plan.bindFd ?? FD.scratch;
-  if (plan.bindFd === undefined) makeFileSystem(program, type ?? "", plan.data, plan.attributes, fd, about);
   const isKernel = isKernelPath(destination);
+  const isCovered = isKernel && request.spec.mounts.some((mount) => isRootOf(mount, destination));
+  // nothing can be made in the kernel's file systems
+  if (!isCovered) makeMountPoint(program, destination, plan.isFile, about);
+  if (type === "cgroup") return addCgroupView(program, plan, request);
+  if (plan.bindFd === undefined) makeFileSystem(program, type ?? "", plan.data, plan.attributes, about);
   openInContainer(program, destination, abi.O_PATH, {
     noSymlinks: isKernel && !isProcFile(destination),
     about,
   });
   if (isProcFile(destination)) requireFileSystem(program, "proc", about);
   else if (!isKernel) refuseKernelFileSystems(program, about);
-  attachHere(program, fd, about);
+  attach(program, plan.bindFd ?? NEXT_PASSING, PASSING, about);
+  coverDirectories(program, destination);
+  if (plan.bindFd === undefined) return;
   // the host's own /proc or /sys takes the place of the container's, and its masks
   const kernelFd = KERNEL_MOUNT_FDS[destination];
-  if (kernelFd !== undefined) program.call("dup3", [fd, kernelFd, abi.O_CLOEXEC], { about });
-  program.call("close", [fd]);
+  if (kernelFd !== undefined) program.call("dup3", [plan.bindFd, kernelFd, abi.O_CLOEXEC], { about });
+  program.call("close", [plan.bindFd]);
 }
+
+/** A mount of /proc or /sys that a path is below. */
+const isRootOf = (mount: SpecMount, path: string) =>
+  mount.destination !== path && mount.destination in KERNEL_TYPES && path.startsWith(`${mount.destination}/`);
 
 /** cgroup v2 is one file system; v1 is a tmpfs with a mount per controller. */
 function addCgroupView(program: ProgramBuilder, plan: MountPlan, request: LaunchRequest): void {
   const { destination } = plan.mount;
   const about = `mount ${destination}`;
   const show = (type: string, data: string[], at: string, attributes: number) => {
-    makeFileSystem(program, type, data, attributes, FD.scratch, about);
+    makeFileSystem(program, type, data, attributes, about);
     openInContainer(program, at, abi.O_PATH | abi.O_DIRECTORY, { noSymlinks: true, about });
-    attachHere(program, FD.scratch, about);
+    attach(program, NEXT_PASSING, PASSING, about);
   };
   if (request.cgroupView === "v2") return show("cgroup2", [], destination, plan.attributes);
   show("tmpfs", ["mode=755", "size=64k"], destination, plan.attributes & ~abi.MOUNT_ATTR_RDONLY);
-  for (const controller of request.cgroupView) {
-    const at = `${destination}/${controller}`;
-    makeDirectories(program, at, about);
-    show("cgroup", [controller], at, plan.attributes);
-  }
+  openInContainer(program, destination, abi.O_PATH | abi.O_DIRECTORY, { noSymlinks: true, about });
+  for (const controller of request.cgroupView)
+    program.call("mkdirat", [PASSING, controller, 0o755], { about });
+  closePassing(program);
+  for (const controller of request.cgroupView)
+    show("cgroup", [controller], `${destination}/${controller}`, plan.attributes);
   openInContainer(program, destination, abi.O_PATH | abi.O_DIRECTORY, { noSymlinks: true, about });
   setReadonly(program, destination, PASSING);
   closePassing(program);

@@ -5,8 +5,8 @@
 import * as abi from "../abi.ts";
 import type { ProgramBuilder } from "../program.ts";
 import type { Spec } from "../spec.ts";
-import { attachHere, makeMountPoint, openInContainer, requireFileSystem } from "./container-paths.ts";
-import { FD, moveTo, PASSING, resultAs } from "./descriptors.ts";
+import { attach, makeMountPoint, openInContainer, requireFileSystem } from "./container-paths.ts";
+import { FD, moveTo, NEXT_PASSING, PASSING, resultAs } from "./descriptors.ts";
 import type { Stdio } from "./request.ts";
 
 const TIOCSCTTY = 0x540e;
@@ -53,7 +53,7 @@ export function addEmptyStreams(program: ProgramBuilder, stdio: Stdio, owner: Sp
   for (const stream of emptyStreams(stdio)) {
     const about = `set up stream ${stream}`;
     program.call("pipe2", [Buffer.alloc(8), abi.O_CLOEXEC], { about });
-    const [used, other] = stream === 0 ? [PASSING, PASSING + 1] : [PASSING + 1, PASSING];
+    const [used, other] = stream === 0 ? [PASSING, NEXT_PASSING] : [NEXT_PASSING, PASSING];
     program.call("fchown", [used, owner.uid, owner.gid], { about });
     program.call("dup3", [used, stream, 0], { about });
     program.call("close", [used]);
@@ -93,12 +93,10 @@ export function addTty(program: ProgramBuilder, size: { height: number; width: n
 export function addConsole(program: ProgramBuilder): void {
   const [path, about] = ["/dev/console", "mount /dev/console"];
   makeMountPoint(program, path, true, about);
-  resultAs(program, FD.scratch, () => {
-    const flags = abi.OPEN_TREE_CLONE | abi.AT_EMPTY_PATH | abi.OPEN_TREE_CLOEXEC;
-    program.call("open_tree", [FD.ptySlave, "", flags], { about });
-  });
+  const flags = abi.OPEN_TREE_CLONE | abi.AT_EMPTY_PATH | abi.OPEN_TREE_CLOEXEC;
+  program.call("open_tree", [FD.ptySlave, "", flags], { about });
   openInContainer(program, path, abi.O_PATH, { noSymlinks: true, about });
-  attachHere(program, FD.scratch, about);
+  attach(program, PASSING, NEXT_PASSING, about);
 }
 
 /** A session of its own, and with a tty its controlling terminal (setsid(2), ioctl_tty(2)). */

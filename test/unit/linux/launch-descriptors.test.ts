@@ -48,7 +48,8 @@ class DescriptorTable {
 
 /** The rows as they run where every call succeeds and no comparison finds its word, from a label to the end. */
 function* path({ rows }: Program, from: string): Generator<Row> {
-  const at = (label: string) => rows.findIndex(({ row }) => row.operation.label === label);
+  const at = (label: string) =>
+    rows.findIndex(({ row }) => row.operation.label === label || row.labels.includes(label));
   for (let index = at(from); index >= 0 && index < rows.length; ) {
     const { row } = rows[index]!;
     const { jumpIfError, jumpIfZero, clone } = row.operation;
@@ -95,7 +96,8 @@ function follow(program: Program, stdio: Stdio, pidfd?: number) {
   const child = new DescriptorTable(shim.open);
   for (const row of path(program, "child")) {
     const inPassing = [...child.open].filter((fd) => fd > 2 && fd < FD.program);
-    if (OPENS.has(row.name)) expect(inPassing, `before ${row.name}`).toEqual([]);
+    if (OPENS.has(row.name)) expect(inPassing.length, `before ${row.name}`).toBeLessThanOrEqual(1);
+    if (row.name === "mkdirat" || row.name === "mknodat") expect(inPassing).not.toContain(4);
     if (row.name === "fchdir") return [...child.open].filter((fd) => fd !== 3).sort((a, b) => a - b);
     child.apply(row);
   }
