@@ -129,3 +129,9 @@ export function isSubnet(text: string): boolean {
     return false;
   }
 }
+
+/** The bytes of an address, in network order: four, or sixteen. */
+export function packAddress(address: string): Buffer {
+  const digits = versionOf(address) === 6 ? 32 : 8;
+  return Buffer.from(toNumber(address).toString(16).padStart(digits, "0"), "hex");
+}

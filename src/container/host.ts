@@ -1,7 +1,7 @@
 /** What the parts of container/ share: the roots, the rooms below, and a few callbacks of the manager. */
 import type { ImageStore } from "../image/index.ts";
 import type { CgroupManager } from "../linux/index.ts";
-import type { NetworkManager } from "../network/index.ts";
+import type { DnsSockets, NetworkManager } from "../network/index.ts";
 import type { Roots } from "../roots.ts";
 import type { Store } from "../store/index.ts";
 import type { VolumeStore } from "../volume/index.ts";
@@ -29,8 +29,8 @@ export interface Host {
   findRunning(nameOrId: string): ContainerRecord | undefined;
   /** The exec is told of its end when its shim announces it. */
   trackExec(exec: Exec): void;
-  /** `isFresh`: the namespace was made just now and has no rules yet. */
-  serveDns(record: ContainerRecord, isFresh: boolean): void;
+  /** `isFresh`: the namespace was made just now and has no rules yet. `kept`: the sockets that a bayd before had. */
+  serveDns(record: ContainerRecord, options: { isFresh?: boolean; kept?: DnsSockets | undefined }): void;
   /** Called when the FIFOs exist and before the process runs. */
   beforeLaunch(record: ContainerRecord, stdinFifo: string): void;
 }

@@ -17,6 +17,7 @@ import {
 import {
   addressesOf,
   type ContainerEndpoint,
+  type DnsSockets,
   type Endpoint,
   type EndpointDirectory,
   hostNameServers,
@@ -648,7 +649,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     this.networks.firewall.save();
   }
 
-  serveDns(record: ContainerRecord, isFresh: boolean): void {
+  serveDns(record: ContainerRecord, options: { isFresh?: boolean; kept?: DnsSockets | undefined }): void {
     const view = nameView(
       () => this.#records.find(record.id),
       () => this.list(),
@@ -660,7 +661,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
       const isInternal = record.endpoints.every(({ network }) => this.networks.get(network)?.config.internal);
       return isInternal ? [] : record.config.dns.length > 0 ? record.config.dns : hostNameServers();
     };
-    this.networks.serveDns(record.id, view, upstreams, isFresh);
+    this.networks.serveDns(record.id, view, upstreams, options);
   }
 
   /** When an answer of DNS last gave one of its addresses away; 0 for never. */

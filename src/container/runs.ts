@@ -13,6 +13,7 @@ import {
   readProgramState,
   StartError,
   signalProcess,
+  takeKeptSockets,
 } from "../linux/index.ts";
 import type { PublishedPort } from "../network/index.ts";
 import { fixedPort } from "../published-ports.ts";
@@ -325,7 +326,7 @@ export class Runs extends EventEmitter {
         this.companions.inputIsRead(record.id);
       }
     }
-    if (record.endpoints.length > 0) this.host.serveDns(record, false);
+    if (record.endpoints.length > 0) this.host.serveDns(record, { kept: takeKeptSockets(state) });
     for (const port of portsOf(record))
       await this.host.networks.ports.hold(port).catch((error) => this.emit("warning", messageOf(error)));
     if (state.status !== "running") return;

@@ -211,6 +211,7 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
         },
     init: config.init && config.pidMode === "private",
     cgroupView: host.cgroups.view,
+    keptSockets: host.networks.dnsSockets(id),
   };
   return launch(request);
 }
@@ -252,7 +253,7 @@ function networkNamespace(host: Host, record: ContainerRecord): string | undefin
     return other.config.networkMode === "host" ? "/proc/1/ns/net" : `/proc/${other.state.pid}/ns/net`;
   }
   const file = host.networks.setUp(record.id, record.endpoints);
-  if (record.endpoints.length > 0) host.serveDns(record, true);
+  if (record.endpoints.length > 0) host.serveDns(record, { isFresh: true });
   return file;
 }
 

@@ -62,7 +62,7 @@ export class TaskNetworks {
     this.#all.add(slot);
     try {
       const namespace = this.networks.setUp(id, [endpoint]);
-      this.networks.serveDns(id, NOBODY, hostNameServers, true);
+      this.networks.serveDns(id, NOBODY, hostNameServers, { isFresh: true });
       return { id, endpoint, namespace };
     } catch (error) {
       this.#all.delete(slot);

@@ -41,6 +41,7 @@ export {
 } from "./confine.ts";
 export { makedev } from "./launch/devices.ts";
 export { isKeeperAlive, type KeeperOptions, startKeeper, stopKeeper } from "./launch/keeper.ts";
+export { takeKeptSockets } from "./launch/kept-sockets.ts";
 export type { ExecRequest, LaunchRequest, OverlayRoot, Stdio } from "./launch/request.ts";
 export { type Launched, launch, launchExec, StartError } from "./launch/run.ts";
 export { type SocketKeeper, startSocketKeeper, takeSockets } from "./launch/socket-keeper.ts";

@@ -1,7 +1,7 @@
 /** Sockets bound by system calls, to be handed to Node by descriptor (socket(7), ip(7), ipv6(7)). */
 import { isIPv6 } from "node:net";
+import { packAddress } from "../ip.ts";
 import { close, syscall } from "./libc.ts";
-import { packAddress } from "./netlink/links.ts";
 
 const AF_INET = 2;
 const AF_INET6 = 10;

@@ -17,7 +17,7 @@ import {
   withLinks,
 } from "./bridge.ts";
 import type { NameView } from "./dns/answer.ts";
-import { ContainerDns } from "./dns/server.ts";
+import { ContainerDns, type DnsSockets, openDns } from "./dns/server.ts";
 import { draftNetwork } from "./draft-network.ts";
 import { enableForwarding, Firewall } from "./firewall.ts";
 import { KeptSockets } from "./kept-sockets.ts";
@@ -205,10 +205,25 @@ export class NetworkManager {
     this.setDefaultRoute(container, all);
   }
 
-  /** Answers the container's DNS. Called at start and when bayd adopts it. */
-  serveDns(container: string, view: NameView, upstreams: () => string[], isFresh: boolean): void {
+  /**
+   * Answers the container's DNS. Called at start, and when bayd adopts it, with the sockets of before (`kept`) where they are
+   * still held. Gives the sockets, which are the server's.
+   */
+  serveDns(
+    container: string,
+    view: NameView,
+    upstreams: () => string[],
+    { isFresh = false, kept }: { isFresh?: boolean; kept?: DnsSockets | undefined } = {},
+  ): DnsSockets {
     this.#dns.get(container)?.close();
-    this.#dns.set(container, new ContainerDns(this.namespaceFile(container), view, upstreams, isFresh));
+    const sockets = kept ?? openDns(this.namespaceFile(container), isFresh);
+    this.#dns.set(container, new ContainerDns(sockets, view, upstreams));
+    return sockets;
+  }
+
+  /** The sockets of the container's DNS server; undefined where it has none. */
+  dnsSockets(container: string): DnsSockets | undefined {
+    return this.#dns.get(container)?.sockets;
   }
 
   /**

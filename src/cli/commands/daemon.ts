@@ -17,7 +17,11 @@ export async function daemon(context: Context, [what]: string[], options: Daemon
     }
     case "stop": {
       const { stopDaemon } = await import("../../daemon/index.ts");
-      print((await stopDaemon(context.roots)) ? "bayd stopped; containers go on" : "bayd was not running");
+      print(
+        (await stopDaemon(context.roots))
+          ? "bayd stopped. Containers keep running, but they are not restarted or probed, and names do not resolve until bayd runs again."
+          : "bayd was not running",
+      );
       return 0;
     }
     case "status": {

@@ -32,29 +32,32 @@ export const FD = {
   // the shim's: its child closes them first
   ttyReadyRead: FIRST + 8,
   ttyTakenWrite: FIRST + 9,
-  ended: FIRST + 10,
-  fifoOut: FIRST + 11,
-  fifoErr: FIRST + 12,
+  /** Sockets that outlive bayd. */
+  keptUdp: FIRST + 10,
+  keptTcp: FIRST + 11,
+  ended: FIRST + 12,
+  fifoOut: FIRST + 13,
+  fifoErr: FIRST + 14,
   // with an init, in a row: the signals, and two eventfds
-  signals: FIRST + 13,
+  signals: FIRST + 15,
   /** Carries the main process's status from the init to the shim. */
-  mainStatus: FIRST + 14,
+  mainStatus: FIRST + 16,
   /** Lets the main process continue when the init's program is its own. */
-  mainGo: FIRST + 15,
+  mainGo: FIRST + 17,
   // the child's, closed before it uses a path that the container chooses
-  procMount: FIRST + 16,
-  sysMount: FIRST + 17,
-  devMount: FIRST + 18,
+  procMount: FIRST + 18,
+  sysMount: FIRST + 19,
+  devMount: FIRST + 20,
   /** The container's own /dev/null. */
-  null: FIRST + 19,
+  null: FIRST + 21,
   /** The mount namespace to come back to. */
-  ownMounts: FIRST + 20,
-  scratch: FIRST + 21,
+  ownMounts: FIRST + 22,
+  scratch: FIRST + 23,
   /** What a mount is copied from. */
-  source: FIRST + 22,
-  ptyMaster: FIRST + 23,
-  ptySlave: FIRST + 24,
-  firstBind: FIRST + 30,
+  source: FIRST + 24,
+  ptyMaster: FIRST + 25,
+  ptySlave: FIRST + 26,
+  firstBind: FIRST + 27,
 } as const;
 
 /** The limit of open files while a program runs; the container's own is set at its end. */
@@ -68,7 +71,7 @@ export function givenDescriptors(
   given: Partial<Record<keyof typeof FD, number | undefined>>,
 ): (number | undefined)[] {
   const names = Object.keys(FD) as (keyof typeof FD)[];
-  const last = names.indexOf("ttyTakenWrite");
+  const last = names.indexOf("keptTcp");
   return names.slice(1, last + 1).map((name) => given[name]);
 }
 

@@ -23,6 +23,12 @@ export type Stdio =
   /** Descriptors of the caller; null is an empty stream of the container's own. */
   | { kind: "fds"; stdin: number | null; stdout: number | null; stderr: number | null };
 
+/** Sockets inside the container's network namespace. */
+export interface KeptSockets {
+  udp: number;
+  tcp: number;
+}
+
 export interface LaunchRequest {
   spec: Spec;
   /** Shown by ps(1) as the shim's name. */
@@ -38,6 +44,8 @@ export interface LaunchRequest {
   stdio: Stdio;
   /** Run a minimal init as pid 1: it forwards signals and reaps. */
   init: boolean;
+  /** The shim keeps copies of these, for a bayd that comes after this one (`takeKeptSockets`). */
+  keptSockets?: KeptSockets | undefined;
   /** Which cgroup hierarchies to show at /sys/fs/cgroup: "v2", or v1's controllers. */
   cgroupView: "v2" | string[];
 }

@@ -10,7 +10,7 @@ import { describeFailure, HEADER, type Program, readProgramState } from "../prog
 import { reapFirst, spawnShim } from "../shim.ts";
 import { FD, givenDescriptors } from "./descriptors.ts";
 import { execProgram } from "./exec.ts";
-import type { ExecRequest, LaunchRequest, Stdio } from "./request.ts";
+import type { ExecRequest, KeptSockets, LaunchRequest, Stdio } from "./request.ts";
 import { startProgram } from "./start.ts";
 
 const PAGE = 4096;
@@ -38,12 +38,19 @@ export class StartError extends BayError {
 
 /** Starts a container. Throws `StartError` where the program failed, BayError where it could not begin. */
 export function launch(request: LaunchRequest): Promise<Launched> {
-  return run(startProgram(request), request.programFile, request.name, request.stdio, undefined);
+  const { programFile, name, stdio, keptSockets } = request;
+  return run(startProgram(request), programFile, name, stdio, { keptSockets });
 }
 
 /** Executes a command in a running container. Throws as `launch`. */
 export function launchExec(request: ExecRequest): Promise<Launched> {
-  return run(execProgram(request), request.programFile, request.name, request.stdio, request.pidfd);
+  const { programFile, name, stdio, pidfd } = request;
+  return run(execProgram(request), programFile, name, stdio, { pidfd });
+}
+
+interface MoreDescriptors {
+  pidfd?: number;
+  keptSockets?: KeptSockets | undefined;
 }
 
 async function run(
@@ -51,14 +58,14 @@ async function run(
   file: string,
   name: string,
   stdio: Stdio,
-  pidfd: number | undefined,
+  more: MoreDescriptors,
 ): Promise<Launched> {
   rmSync(file, { force: true }); // a shim of a killed bayd may still have the old one mapped
   const fd = openSync(file, "wx+", 0o600);
   try {
     fchmodSync(fd, 0o600);
     program.writeTo(fd);
-    await spawnAndWait(fd, name, stdio, pidfd);
+    await spawnAndWait(fd, name, stdio, more);
     return settle(program, fd);
   } finally {
     closeSync(fd);
@@ -69,7 +76,7 @@ async function spawnAndWait(
   fd: number,
   name: string,
   stdio: Stdio,
-  pidfd: number | undefined,
+  { pidfd, keptSockets }: MoreDescriptors,
 ): Promise<void> {
   const started = createPipe("read");
   const ready: Pipe | undefined = stdio.kind === "tty" ? createPipe() : undefined;
@@ -89,6 +96,8 @@ async function spawnAndWait(
     stdout: stdout ?? undefined,
     stderr: stderr ?? undefined,
     pidfd,
+    keptUdp: keptSockets?.udp,
+    keptTcp: keptSockets?.tcp,
   });
   let first: number;
   try {

@@ -1,6 +1,6 @@
 /** Links, addresses and routes over rtnetlink(7), in terms of what bay makes: bridges, veth pairs, their addresses. */
 import { isIPv6 } from "node:net";
-import { toAddress, toNumber } from "../../ip.ts";
+import { packAddress, toAddress } from "../../ip.ts";
 import { attribute, find, parseAttributes, text, u8, u32 } from "./message.ts";
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, RouteSocket } from "./route-socket.ts";
 
@@ -62,16 +62,6 @@ function linkHeader(index: number, flags = 0, change = 0): Buffer {
   header.writeUInt32LE(flags, 8);
   header.writeUInt32LE(change, 12);
   return header;
-}
-
-/** The four or sixteen bytes of an address. */
-export function packAddress(address: string): Buffer {
-  return Buffer.from(
-    toNumber(address)
-      .toString(16)
-      .padStart(isIPv6(address) ? 32 : 8, "0"),
-    "hex",
-  );
 }
 
 /** The address of four bytes, or of sixteen. */

@@ -1,20 +1,11 @@
-/** Answering one DNS question (RFC 1035) from what bay knows: pure, the lookups are given. */
+/** Answering one DNS question from what bay knows: pure, the lookups are given. */
 import { isIPv6 } from "node:net";
-import {
-  type Answer,
-  AUTHORITATIVE_ANSWER,
-  type DecodedPacket,
-  encode,
-  type Packet,
-  RECURSION_AVAILABLE,
-  RECURSION_DESIRED,
-} from "dns-packet";
-
-import { canonicalAddress, versionOf } from "../../ip.ts";
+import { canonicalAddress, packAddress, versionOf } from "../../ip.ts";
+import { encodeName, type Question, RCODES, replyTo, TYPES } from "./message.ts";
 
 /** Names as one container sees them. */
 export interface NameView {
-  /** Addresses of a name, of both versions; none where it is bay's but nobody has it now; undefined where it is not one of bay's. */
+  /** Addresses of a name, of both versions; none where it is bay's but no container has it now; undefined where it is not bay's. */
   addresses(name: string): string[] | undefined;
   /** The name of an address of a network that the container is on. */
   nameOf(address: string): string | undefined;
@@ -22,39 +13,35 @@ export interface NameView {
 
 /** How long an answer may be kept. */
 export const DNS_TTL_SECONDS = 2;
-const SERVFAIL = 2;
-const NXDOMAIN = 3;
+/** Addresses in one answer; a message has 64 KiB at most, and no client needs more. */
+const MAX_ADDRESSES = 2000;
 
 /** The reply, or undefined where the question is not about bay's names and goes to the upstream servers. */
-export function answerQuestion(
-  query: DecodedPacket,
-  view: NameView,
-  rotate: () => number,
-): Buffer | undefined {
-  const question = query.questions?.[0];
-  if (!question || query.questions?.length !== 1) return undefined;
-  const name = question.name.toLowerCase().replace(/\.$/, "");
-  const reversed = question.type === "PTR" ? reversedAddress(name) : undefined;
+export function answerQuestion(question: Question, view: NameView, rotate: () => number): Buffer | undefined {
+  if (!question.isInternet) return undefined;
+  const { name, type } = question;
+  const reversed = type === TYPES.PTR ? reversedAddress(name) : undefined;
   if (reversed !== undefined) {
     const known = view.nameOf(reversed);
-    return known === undefined
-      ? undefined
-      : reply(query, [{ type: "PTR", name: question.name, ttl: DNS_TTL_SECONDS, data: known }]);
+    return known === undefined ? undefined : own(question, [{ type, data: encodeName(known) }]);
   }
   const addresses = view.addresses(name);
   if (addresses === undefined) return undefined;
-  if (addresses.length === 0) return reply(query, [], NXDOMAIN);
-  const { type } = question;
-  const version = type === "A" ? 4 : type === "AAAA" ? 6 : undefined;
+  if (addresses.length === 0) return replyTo(question, { rcode: RCODES.NXDOMAIN, authoritative: true });
+  const version = type === TYPES.A ? 4 : type === TYPES.AAAA ? 6 : undefined;
   const found = addresses.filter((address) => versionOf(address) === version);
-  if (version === undefined || found.length === 0) return reply(query, []); // the name exists and has no such record
-  const start = rotate() % found.length;
-  const rotated = [...found.slice(start), ...found.slice(0, start)];
-  const ttl = DNS_TTL_SECONDS;
-  return reply(
-    query,
-    rotated.map((data) => ({ type: version === 4 ? "A" : "AAAA", name: question.name, ttl, data })),
+  const start = found.length > 0 ? rotate() % found.length : 0;
+  const rotated = [...found.slice(start), ...found.slice(0, start)].slice(0, MAX_ADDRESSES);
+  // none: the name exists and has no such record
+  return own(
+    question,
+    rotated.map((address) => ({ type, data: packAddress(address) })),
   );
+}
+
+function own(question: Question, records: { type: number; data: Buffer }[]): Buffer {
+  const answers = records.map((record) => ({ ...record, ttl: DNS_TTL_SECONDS }));
+  return replyTo(question, { authoritative: true, answers });
 }
 
 /** The address that a name of reverse mapping means (RFC 1035, 3.5; RFC 3596, 2.5). */
@@ -64,24 +51,4 @@ function reversedAddress(name: string): string | undefined {
   if (version === "in-addr") return reversed?.join(".");
   const text = reversed?.join("").replace(/.{4}(?!$)/g, "$&:");
   return text && isIPv6(text) ? canonicalAddress(text) : undefined;
-}
-
-function reply(query: Packet, answers: Answer[], code = 0): Buffer {
-  return encode({
-    type: "response",
-    id: query.id,
-    flags: AUTHORITATIVE_ANSWER | RECURSION_DESIRED | RECURSION_AVAILABLE | code,
-    questions: query.questions,
-    answers,
-  });
-}
-
-/** SERVFAIL, for what could not be asked. */
-export function failure(query: Packet): Buffer {
-  return encode({
-    type: "response",
-    id: query.id,
-    flags: RECURSION_DESIRED | RECURSION_AVAILABLE | SERVFAIL,
-    questions: query.questions,
-  });
 }

@@ -1,68 +1,65 @@
 /**
  * The DNS server of one container, at 127.0.0.11 inside its network namespace. The sockets are on high ports
  * there, and a rule in that namespace leads port 53 to them, so that an image may serve DNS itself.
+ *
+ * A container is hostile: what it asks is parsed in bounded time, it may ask so much a second, and the kernel drops the rest
+ * before bayd sees it.
  */
 import { createSocket, type Socket } from "node:dgram";
-import { connect, createServer, type Server } from "node:net";
-import { decode } from "dns-packet";
+import { createServer, type Server } from "node:net";
 import { bindSocket, inNamespace, nft } from "../../linux/index.ts";
-import { answerQuestion, failure, type NameView } from "./answer.ts";
+import { answerQuestion, type NameView } from "./answer.ts";
+import { fitDatagram, parseQuery, RCODES, replyTo } from "./message.ts";
+import { RateLimit } from "./rate-limit.ts";
+import { serveTcp } from "./tcp-session.ts";
+import { askUpstream, overTcp, overUdp } from "./upstream.ts";
 
 export const DNS_ADDRESS = "127.0.0.11";
-const UPSTREAM_TIMEOUT = 3000;
-/** Bounds on what one container can make bayd hold. */
-const MAX_BUFFERED = 128 << 10;
+/** Questions of one container in a second, and at once. */
+export const DNS_RATE = { perSecond: 5000, burst: 5000 } as const;
 const MAX_CONNECTIONS = 16;
-const MAX_FORWARDING = 256;
+const CONNECTIONS_PER_SECOND = 100;
+/** Questions of one container that wait for the servers above, as in Docker. */
+const MAX_OPEN = 1024;
+
+/** The server's sockets, by descriptor. */
+export interface DnsSockets {
+  udp: number;
+  tcp: number;
+}
 
 export class ContainerDns {
   readonly #udp: Socket;
   readonly #tcp: Server;
+  readonly #rate = new RateLimit(DNS_RATE.perSecond, DNS_RATE.burst);
   #turn = 0;
-  #forwarding = 0;
+  #open = 0;
 
-  /** Opens the sockets in the namespace and leads port 53 to them. */
+  /** Serves on the sockets, which are its own from now on. */
   constructor(
-    namespaceFile: string,
+    readonly sockets: DnsSockets,
     readonly view: NameView,
     readonly upstreams: () => string[],
-    isFresh: boolean,
   ) {
-    const bound = inNamespace(namespaceFile, () => {
-      const udp = bindSocket("udp", DNS_ADDRESS);
-      const tcp = bindSocket("tcp", DNS_ADDRESS);
-      nft(redirectRules(udp.port, tcp.port, isFresh));
-      return { udp, tcp };
-    });
     this.#udp = createSocket("udp4");
     this.#udp.on("error", () => {});
     this.#udp.on("message", (message, peer) => {
+      if (!this.#rate.take()) return;
       this.#resolve(message, "udp").then(
-        (answer) => answer && this.#udp.send(answer, peer.port, peer.address),
+        (answer) => answer && this.#udp.send(answer, peer.port, peer.address, () => {}),
         () => {},
       );
     });
-    this.#udp.bind({ fd: bound.udp.fd });
-    this.#tcp = createServer((socket) => {
-      let received = Buffer.alloc(0);
-      socket.on("error", () => {});
-      socket.setTimeout(10_000, () => socket.destroy());
-      socket.on("data", (chunk) => {
-        received = Buffer.concat([received, chunk]);
-        if (received.length > MAX_BUFFERED) return socket.destroy();
-        while (received.length >= 2 && received.length >= 2 + received.readUInt16BE(0)) {
-          const message = received.subarray(2, 2 + received.readUInt16BE(0));
-          received = received.subarray(2 + message.length);
-          this.#resolve(message, "tcp").then(
-            (answer) => answer && socket.write(framed(answer)),
-            () => socket.destroy(),
-          );
-        }
-      });
-    });
+    this.#udp.bind({ fd: sockets.udp });
+    this.#tcp = createServer({ allowHalfOpen: true }, (socket) =>
+      serveTcp(socket, {
+        resolve: (message) => this.#resolve(message, "tcp"),
+        mayAsk: () => this.#rate.take(),
+      }),
+    );
     this.#tcp.maxConnections = MAX_CONNECTIONS;
     this.#tcp.on("error", () => {});
-    this.#tcp.listen({ fd: bound.tcp.fd });
+    this.#tcp.listen({ fd: sockets.tcp });
   }
 
   close(): void {
@@ -75,24 +72,35 @@ export class ContainerDns {
   }
 
   async #resolve(message: Buffer, transport: "udp" | "tcp"): Promise<Buffer | undefined> {
-    const query = decode(message);
-    const own = answerQuestion(query, this.view, () => this.#turn++);
-    if (own) return own;
-    if (this.#forwarding >= MAX_FORWARDING) return failure(query);
-    this.#forwarding += 1;
+    const question = parseQuery(message);
+    if ("reply" in question) return question.reply;
+    const sized = (reply: Buffer) => (transport === "udp" ? fitDatagram(question, reply) : reply);
+    const own = answerQuestion(question, this.view, () => this.#turn++);
+    if (own) return sized(own);
+    const failure = replyTo(question, { rcode: RCODES.SERVFAIL });
+    if (this.#open >= MAX_OPEN) return failure;
+    this.#open += 1;
     try {
-      for (const upstream of this.upstreams()) {
-        const answer = await (transport === "udp" ? askUdp(message, upstream) : askTcp(message, upstream));
-        if (answer) return answer;
-      }
-      return failure(query);
+      const send = transport === "udp" ? overUdp : overTcp;
+      const answer = await askUpstream(message, question, this.upstreams(), send);
+      return answer ? sized(answer) : failure;
     } finally {
-      this.#forwarding -= 1;
+      this.#open -= 1;
     }
   }
 }
 
-function redirectRules(udpPort: number, tcpPort: number, isFresh: boolean): string {
+/** Opens the sockets in the namespace and leads port 53 to them. `isFresh`: it has no rules yet. */
+export function openDns(namespaceFile: string, isFresh: boolean): DnsSockets {
+  return inNamespace(namespaceFile, () => {
+    const udp = bindSocket("udp", DNS_ADDRESS);
+    const tcp = bindSocket("tcp", DNS_ADDRESS);
+    nft(rules(udp.port, tcp.port, isFresh));
+    return { udp: udp.fd, tcp: tcp.fd };
+  });
+}
+
+function rules(udpPort: number, tcpPort: number, isFresh: boolean): string {
   return [
     // deleting waits for the kernel's grace period, some 14 ms, so it is left out where there is nothing to delete
     ...(isFresh ? [] : ["add table ip bay_dns", "delete table ip bay_dns"]),
@@ -101,50 +109,11 @@ function redirectRules(udpPort: number, tcpPort: number, isFresh: boolean): stri
     `  ip daddr ${DNS_ADDRESS} udp dport 53 dnat to ${DNS_ADDRESS}:${udpPort}`,
     `  ip daddr ${DNS_ADDRESS} tcp dport 53 dnat to ${DNS_ADDRESS}:${tcpPort}`,
     "}",
+    // after it: what is over the rate costs bayd nothing
+    "chain rate { type filter hook output priority 0;",
+    `  ip daddr ${DNS_ADDRESS} udp dport ${udpPort} limit rate over ${DNS_RATE.perSecond}/second burst ${DNS_RATE.burst} packets drop`,
+    `  ip daddr ${DNS_ADDRESS} tcp dport ${tcpPort} ct state new limit rate over ${CONNECTIONS_PER_SECOND}/second burst ${CONNECTIONS_PER_SECOND} packets drop`,
+    "}",
     "}\n",
   ].join("\n");
-}
-
-function framed(message: Buffer): Buffer {
-  const length = Buffer.alloc(2);
-  length.writeUInt16BE(message.length);
-  return Buffer.concat([length, message]);
-}
-
-function askUdp(message: Buffer, server: string): Promise<Buffer | undefined> {
-  return new Promise((resolve) => {
-    const socket = createSocket(server.includes(":") ? "udp6" : "udp4");
-    const finish = (answer: Buffer | undefined) => {
-      clearTimeout(timer);
-      socket.close();
-      resolve(answer);
-    };
-    const timer = setTimeout(finish, UPSTREAM_TIMEOUT, undefined);
-    socket.on("error", () => finish(undefined));
-    // an answer from elsewhere, or to another question, is not ours
-    socket.on(
-      "message",
-      (answer) => answer.length >= 12 && answer.readUInt16BE(0) === message.readUInt16BE(0) && finish(answer),
-    );
-    socket.connect(53, server, () => socket.send(message));
-  });
-}
-
-function askTcp(message: Buffer, server: string): Promise<Buffer | undefined> {
-  return new Promise((resolve) => {
-    const socket = connect(53, server);
-    let received = Buffer.alloc(0);
-    const finish = (answer: Buffer | undefined) => {
-      socket.destroy();
-      resolve(answer);
-    };
-    socket.setTimeout(UPSTREAM_TIMEOUT, () => finish(undefined));
-    socket.on("error", () => finish(undefined));
-    socket.on("connect", () => socket.write(framed(message)));
-    socket.on("data", (chunk) => {
-      received = Buffer.concat([received, chunk]);
-      if (received.length >= 2 && received.length >= 2 + received.readUInt16BE(0))
-        finish(received.subarray(2, 2 + received.readUInt16BE(0)));
-    });
-  });
 }

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { formatSubnet, overlaps, parseSubnet } from "../../../src/ip.ts";
 import { chooseAddress, chooseSubnet, chooseSubnet6 } from "../../../src/network/address-pool.ts";
 import { answerQuestion } from "../../../src/network/dns/answer.ts";
+import { parseQuery, type Question } from "../../../src/network/dns/message.ts";
 import { renderRules } from "../../../src/network/rules.ts";
 
 describe("address pools", () => {
@@ -45,8 +46,8 @@ describe("DNS answers", () => {
       ["10.0.0.2", "fd00::4"].includes(address) ? "demo-db-1.demo_default" : undefined,
   };
   const ask = (type: "A" | "AAAA" | "PTR", name: string, turn = 0) => {
-    const query = decode(encode({ type: "query", id: 7, questions: [{ type, name }] }));
-    const answer = answerQuestion(query, view, () => turn);
+    const question = parseQuery(encode({ type: "query", id: 7, questions: [{ type, name }] }));
+    const answer = answerQuestion(question as Question, view, () => turn);
     return answer && decode(answer);
   };
   it("rotate, and say that a name without AAAA exists", () => {
