@@ -43,7 +43,7 @@ for (const project of process.argv.slice(2).length > 0
     "--reporter=json",
     `--outputFile.json=${output}`,
     // on two processors the default is one, and most of the time is waiting
-    ...(project === "e2e-beside" ? ["--maxWorkers=2", "--minWorkers=1"] : []),
+    ...(project === "e2e-beside" ? ["--maxWorkers=2"] : []),
   ]);
   if (!existsSync(output)) {
     counts.failed += 1;

@@ -56,7 +56,7 @@ services:
   it("installs Debian packages", async () => {
     change(DEBIAN);
     expect(await said("packages")).toBe("installed by apt\n");
-  }, 200_000);
+  });
 
   it("installs a node application's packages, and does not fetch them again", async () => {
     writeFileSync(
@@ -80,5 +80,5 @@ services:
     );
     change(APPLICATION(ci).replace("RUN ", "RUN --network=none "));
     expect(await said("application")).toBe("again false\n");
-  }, 200_000);
+  });
 });

@@ -73,15 +73,13 @@ services:
   });
 
   it("ends with its first failure, and lets the other stages go", () => {
-    const begun = Date.now();
     const { code, err } = run(
-      `${BASE}FROM base AS a\nRUN sleep 1; false\nFROM base AS b\nRUN sleep 60\n` +
+      `${BASE}FROM base AS a\nRUN sleep 1; false\nFROM base AS b\nRUN sleep 100000\n` +
         "FROM base\nCOPY --from=a /etc /a\nCOPY --from=b /etc /b\n",
     );
     expect(code).toBe(1);
     expect(err).toContain("the command ended with exit code 1");
     expect(err).not.toContain("its last lines");
-    expect(Date.now() - begun).toBeLessThan(30_000);
   });
 
   it("does stages anew that are named, and shows no more of a step than can be read", () => {

@@ -155,7 +155,7 @@ RUN --mount=type=tmpfs,target=/scratch touch /scratch/x && ls /run/secrets /scra
     expect(readFileSync(join(bay.folder, "stack", "saved.tar")).includes(token)).toBe(false);
     const search = `grep -rlE '${token}|${word}' -D skip ${join(bay.folder, "root")} ${join(bay.folder, "run")} || true`;
     expect(execFileSync("sh", ["-c", search], { encoding: "utf8" })).toBe("");
-  }, 60_000);
+  });
 
   it("says where it failed, with the last lines, and leaves nothing", () => {
     const { code, err } = run(
@@ -283,7 +283,7 @@ RUN --mount=type=tmpfs,target=/scratch touch /scratch/x && ls /run/secrets /scra
     expect(bay.run(["up", "-d", "a"]).err).toMatch(/Dockerfile:1:1: error: nowhere\.invalid/);
     bay.ok("builder", "prune", "-a", "-f");
     expect(bay.ok("system", "df")).toMatch(/Build Cache +0/);
-  }, 60_000);
+  });
 
   it("gives the same image again where it is told what time it is", () => {
     put("a", "same");
@@ -424,11 +424,9 @@ RUN --mount=type=tmpfs,target=/scratch touch /scratch/x && ls /run/secrets /scra
     expect(out).toMatch(/built many-right/);
     expect(err).toMatch(/#[01] \[left stage-0 1\/1\] RUN/);
     expect(err).toMatch(/#[01] \[right stage-0 1\/1\] RUN/);
-    stack("sleep 0.3; exit 3", "sleep 100");
-    const began = Date.now();
+    stack("sleep 0.3; exit 3", "sleep 100000");
     const failed = bay.run(["build", "--progress", "plain"]);
     expect(failed.err).toContain("ended with exit code 3");
     expect(failed.code).not.toBe(0);
-    expect(Date.now() - began).toBeLessThan(20_000);
   });
 });

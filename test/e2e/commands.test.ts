@@ -44,7 +44,7 @@ describe("commands", () => {
     const pid = bay.ps()[0]!.Pid;
     const daemon = bay.daemonPid();
     process.kill(daemon, "SIGKILL");
-    await eventually(() => expect(bay.daemonPid()).not.toBe(daemon), 3000);
+    await eventually(() => expect(bay.daemonPid()).not.toBe(daemon));
     await eventually(() => expect(bay.ps()[0]!.Pid).toBe(pid));
     await say("echo $((20 + 2))", "22");
   });
@@ -91,7 +91,7 @@ describe("commands", () => {
     let seen = "";
     follower.stdout.on("data", (part) => (seen += part));
     await eventually(() => expect(seen).toMatch(/^que$/));
-    await eventually(() => expect(seen).toBe("question\n"), 4000);
+    await eventually(() => expect(seen).toBe("question\n"));
     follower.kill();
   });
 
@@ -276,7 +276,7 @@ services:
   it("run --rm leaves nothing, and a signal reaches what runs", async () => {
     bay.write(stack(SLEEP));
     bay.ok("run", "--rm", "-d", "a", "true");
-    await eventually(() => expect(bay.ps()).toEqual([]), 6000);
+    await eventually(() => expect(bay.ps()).toEqual([]));
     const child = bay.start([
       "run",
       "--rm",

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Bay, eventually, hostState } from "../support/bay.ts";
 
 const get = async (url: string) =>
-  (await fetch(url, { headers: { connection: "close" }, signal: AbortSignal.timeout(5000) })).text();
+  (await fetch(url, { headers: { connection: "close" }, signal: AbortSignal.timeout(60_000) })).text();
 
 describe("examples/hello", () => {
   const bay = new Bay();

@@ -139,7 +139,7 @@ describe("what moves between containers", () => {
     await eventually(() => expect(bay.ps()).toHaveLength(2));
     child.kill("SIGINT");
     await over;
-    await eventually(() => expect(bay.ps()).toMatchObject([{ ID: old!.ID, State: "running" }]), 5000);
+    await eventually(() => expect(bay.ps()).toMatchObject([{ ID: old!.ID, State: "running" }]));
   });
 
   it("a container that was paused goes on, and nobody waits for one that is", () => {

@@ -8,7 +8,7 @@ import { gzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { PLAIN_ENTRY } from "../../src/image/tar/describe.ts";
 import { encodeEntry, padding } from "../../src/image/tar/header.ts";
-import { Bay } from "../support/bay.ts";
+import { Bay, eventually } from "../support/bay.ts";
 import { type Fault, FaultyRegistry, makeCertificates, Registry, TokenServer } from "../support/registry.ts";
 
 const SIZE = 3 << 20;
@@ -144,16 +144,16 @@ describe("registries", () => {
     const child = bay.start(["image", "pull", `${faulty.host}/team/box:1`]);
     const ended = new Promise((resolve) => child.on("exit", resolve));
     const parts = () => blobs(bay).filter((name) => name.startsWith(".part-"));
-    for (let attempt = 0; attempt < 100; attempt++) {
-      const part = tryOr(() => parts()[0], undefined);
-      if (part && tryOr(() => statSync(join(bay.folder, "root", "blobs", "sha256", part)).size, 0) > 4000)
-        break; // the layer, not the config
-      await new Promise((resolve) => setTimeout(resolve, 30));
-    }
-    process.kill(bay.daemonPid(), "SIGKILL");
+    await eventually(() => {
+      const [part = ""] = parts();
+      // the layer, not the config
+      expect(statSync(join(bay.folder, "root", "blobs", "sha256", part)).size).toBeGreaterThan(4000);
+    });
+    const daemon = bay.daemonPid();
+    process.kill(daemon, "SIGKILL");
     await ended;
     faulty.seen.length = 0;
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await eventually(() => expect(bay.daemonPid()).not.toBe(daemon));
     expect((await pull(() => false)).code).toBe(0);
     expect(asked().some(({ range }) => range !== undefined && range !== "bytes=0-")).toBe(true);
     expect(parts()).toEqual([]);
@@ -197,10 +197,8 @@ describe("registries", () => {
   });
 
   it("that stall are given up", async () => {
-    const began = Date.now();
     const { code, err } = await pull(() => true);
     expect([code, err]).toEqual([1, expect.stringContaining("it sends nothing")]);
-    expect(Date.now() - began).toBeLessThan(20_000);
   });
 
   it("that ask for patience get it", async () => {
@@ -539,11 +537,3 @@ describe("registries with TLS and tokens", () => {
     }
   });
 });
-
-function tryOr<T>(action: () => T, otherwise: T): T {
-  try {
-    return action();
-  } catch {
-    return otherwise;
-  }
-}

@@ -67,7 +67,7 @@ class Load {
 
 const ask = (port: number) =>
   new Promise<string>((resolve, reject) => {
-    const request = get({ host: "127.0.0.1", port, agent: false, timeout: 5000 }, (response) => {
+    const request = get({ host: "127.0.0.1", port, agent: false, timeout: 60_000 }, (response) => {
       let text = "";
       response.setEncoding("utf8").on("data", (part: string) => (text += part));
       response.on("end", () => resolve(`${response.statusCode} ${text.trim()}`));

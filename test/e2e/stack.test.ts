@@ -143,9 +143,7 @@ describe("a stack", () => {
         ExitCode: 137,
       }),
     );
-    const began = Date.now();
-    bay.ok("stop", "alone"); // its init forwards SIGTERM, so the grace period is not used up
-    expect(Date.now() - began).toBeLessThan(3000);
+    bay.ok("stop", "alone"); // its init forwards SIGTERM: it is not killed at the end of the grace period
     expect(bay.ps().find(({ Service }) => Service === "alone")).toMatchObject({
       State: "exited",
       ExitCode: 143,
@@ -202,12 +200,10 @@ describe("a stack", () => {
     const exec = bay.ok("run", "-d", "alone", "sh", "-c", "sleep 1; exit 9").trim();
     process.kill(daemon, "SIGKILL");
     expect(() => process.kill(a, 0)).not.toThrow();
-    await eventually(() => expect(bay.daemonPid()).not.toBe(daemon), 2000);
-    await eventually(() => expect(pid("a")).toBe(a), 2000);
-    await eventually(
-      () =>
-        expect(bay.ps().find(({ Name }) => Name === exec)).toMatchObject({ State: "exited", ExitCode: 9 }),
-      4000,
+    await eventually(() => expect(bay.daemonPid()).not.toBe(daemon));
+    await eventually(() => expect(pid("a")).toBe(a));
+    await eventually(() =>
+      expect(bay.ps().find(({ Name }) => Name === exec)).toMatchObject({ State: "exited", ExitCode: 9 }),
     );
     bay.ok("exec", "-T", "b", "nslookup", "first");
   });

@@ -5,7 +5,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { Bay } from "../support/bay.ts";
+import { Bay, eventually } from "../support/bay.ts";
 import { freePort } from "../support/registry.ts";
 
 const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -15,11 +15,7 @@ describe("a stack", () => {
   const write = (services: string) =>
     bay.write(`name: use\nimages: { box: { rootfs: ../busybox } }\nservices:\n${services}\n`);
   const run = (service: string, command: string) => bay.ok("exec", "-T", service, "sh", "-c", command);
-  const until = async (what: () => boolean, milliseconds = 6000) => {
-    const deadline = Date.now() + milliseconds;
-    while (!what() && Date.now() < deadline) await sleep(100);
-    expect(what()).toBe(true);
-  };
+  const until = (what: () => boolean) => eventually(() => expect(what()).toBe(true));
   beforeAll(() => {
     bay.busybox();
     write("  a: { image: box }");
@@ -45,9 +41,9 @@ describe("a stack", () => {
     };
     await until(answers);
     execFileSync("ip", ["link", "del", link!]);
-    await until(() => links().includes(link!) && answers(), 3000);
+    await until(() => links().includes(link!) && answers());
     execFileSync("ip", ["link", "set", link!, "down"]);
-    await until(answers, 3000);
+    await until(answers);
     // without a bayd that repairs, the plan says it, and up does it
     for (const [args, word] of [
       [["del", link!], "gone"],

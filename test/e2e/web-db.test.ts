@@ -19,9 +19,7 @@ describe("examples/web-db", () => {
   const state = async () =>
     (await (await fetch(URL, { headers })).json()) as { visits: number; notes: string[] };
 
-  it("comes up from Debian packages alone, and real traffic goes through all of it", {
-    timeout: 700_000,
-  }, async () => {
+  it("comes up from Debian packages alone, and real traffic goes through all of it", async () => {
     await up();
     const first = await state();
     expect(first.notes).toEqual([]);
@@ -33,7 +31,7 @@ describe("examples/web-db", () => {
     expect(bay.run(["plan", "--detailed-exitcode"]).code).toBe(0);
   });
 
-  it("keeps its database over down and up, and makes no image again", { timeout: 200_000 }, async () => {
+  it("keeps its database over down and up, and makes no image again", async () => {
     bay.ok("down");
     const { code, err } = await bay.call(["up", "-d", "--wait"]);
     expect(code).toBe(0);

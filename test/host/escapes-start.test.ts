@@ -183,7 +183,7 @@ describe("a build", () => {
   afterAll(() => bay.close());
   const build = (dockerfile: string) => {
     writeFileSync(join(context, "Dockerfile"), `FROM box\n${dockerfile}\n`);
-    return bay.run(["image", "build", "-t", "made", "."], { timeout: 120_000 });
+    return bay.run(["image", "build", "-t", "made", "."]);
   };
   const untouched = () => {
     expect(readdirSync(outside).sort()).toEqual(["cache", "secret"]);

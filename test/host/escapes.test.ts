@@ -262,5 +262,5 @@ describe("a layer", () => {
     } finally {
       execFileSync("umount", [small]);
     }
-  }, 240_000);
+  });
 });

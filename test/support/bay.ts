@@ -18,6 +18,9 @@ import { resolveRoots } from "../../src/roots.ts";
 export const COMMAND = resolve("dist/bay.js");
 const BUSYBOX = "/bin/busybox";
 
+/** No command of a test takes this long, on any machine: one that does hangs. */
+export const HANGS_AFTER = 15 * 60_000;
+
 export interface Result {
   code: number;
   out: string;
@@ -64,7 +67,7 @@ export class Bay {
       env: this.env,
       input: options.input ?? "",
       encoding: "utf8",
-      timeout: options.timeout ?? 50_000,
+      timeout: options.timeout ?? HANGS_AFTER,
       killSignal: "SIGKILL", // some commands pass SIGTERM on, and nothing else runs until this one has ended
       maxBuffer: 1 << 28,
     });
@@ -176,7 +179,7 @@ export function makeBusybox(rootfs: string): void {
 }
 
 const sh = (command: string) =>
-  execFileSync("sh", ["-c", command], { encoding: "utf8", timeout: 30_000, killSignal: "SIGKILL" });
+  execFileSync("sh", ["-c", command], { encoding: "utf8", timeout: HANGS_AFTER, killSignal: "SIGKILL" });
 
 /** What a stack could leave behind on the host. ip_forward is not in it: it may stay on. */
 export function hostState(): Record<string, string> {
@@ -198,8 +201,8 @@ export function hostState(): Record<string, string> {
 
 export const sleep = (milliseconds: number) => new Promise((done) => setTimeout(done, milliseconds));
 
-/** Waits until a check holds; its last error is thrown at the end. */
-export async function eventually(check: () => void | Promise<void>, milliseconds = 10_000): Promise<void> {
+/** Waits until a check holds, for minutes: the machine may be slow. The check's last error is thrown at the end. */
+export async function eventually(check: () => void | Promise<void>, milliseconds = 300_000): Promise<void> {
   const deadline = Date.now() + milliseconds;
   for (;;) {
     try {
