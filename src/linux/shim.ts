@@ -60,11 +60,15 @@ export function spawnShim(
   attributes ??= spawnAttributes();
   const actions = Buffer.alloc(256);
   const copies: number[] = [];
-  // a copy above all the numbers that are given away is not closed by a later one
-  const give = (fd: number | undefined, place: number) => {
-    if (fd === undefined) return;
+  // a copy above all the numbers that are given away is replaced by none of them
+  const copyOf = (fd: number): number => {
     const copy = duplicateAbove(fd, first + others.length);
     copies.push(copy);
+    return copy;
+  };
+  const give = (fd: number | undefined, place: number) => {
+    if (fd === undefined) return;
+    const copy = copyOf(fd);
     if (actionsDup2(actions, copy, place) !== 0) throw new BayError("SHIM_START", "out of memory");
   };
   actionsInit(actions);
@@ -78,7 +82,8 @@ export function spawnShim(
     const argv = Buffer.alloc(16);
     argv.writeBigUInt64LE(addressOf(argument));
     const pid = Buffer.alloc(4);
-    const result = posixSpawn(pid, `/proc/self/fd/${shimFile()}`, actions, attributes, argv, Buffer.alloc(8));
+    const shim = `/proc/self/fd/${copyOf(shimFile())}`;
+    const result = posixSpawn(pid, shim, actions, attributes, argv, Buffer.alloc(8));
     if (result !== 0) throw new BayError("SHIM_START", `the shim could not be started: ${errnoName(result)}`);
     return pid.readInt32LE();
   } finally {
