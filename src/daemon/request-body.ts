@@ -96,6 +96,8 @@ function checkBreadth(value: unknown, what: string): void {
       "BAD_REQUEST",
       `${what} has a list or an object of more than ${LIMITS.entries} entries`,
     );
+  // no schema sees this key, so that it would be ignored
+  if (Object.hasOwn(value, "__proto__")) throw new BayError("BAD_REQUEST", `${what} has the key __proto__`);
   for (const child of children) checkBreadth(child, what);
 }
 

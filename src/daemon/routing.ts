@@ -24,7 +24,7 @@ export interface HijackRoute {
 /** The path without the version, and the query. Throws BAD_REQUEST for what cannot be read. */
 export function locate(url: string): { path: string; query: URLSearchParams } {
   // a client of a proxy sends the absolute form (RFC 9112, section 3.2.2)
-  const relative = url.replace(/^https?:\/\/[^/?#]+(?=[/?#]|$)/i, "");
+  const relative = URL.canParse(url) ? url.replace(/^https?:\/\/[^/?#]+/i, "") : url;
   const mark = relative.indexOf("?");
   const path = mark === -1 ? relative : relative.slice(0, mark);
   const query = mark === -1 ? "" : relative.slice(mark + 1);
