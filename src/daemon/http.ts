@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { z } from "zod";
+import { isHungUp } from "../linux/index.ts";
 import { errorAnswer } from "./error-status.ts";
 
 export interface Call {
@@ -68,6 +69,8 @@ export const isTaken = (socket: Duplex): boolean => taken.has(socket);
  */
 export function hijack(socket: Duplex, upgraded: boolean, tty: boolean): void {
   taken.add(socket);
+  if (socket.readableEnded) destroyWhenGone(socket as Socket);
+  else socket.once("end", () => destroyWhenGone(socket as Socket));
   if (!upgraded) detachParser(socket as Socket);
   const type = tty ? "application/vnd.docker.raw-stream" : "application/vnd.docker.multiplexed-stream";
   socket.write(
@@ -75,6 +78,21 @@ export function hijack(socket: Duplex, upgraded: boolean, tty: boolean): void {
       ? `HTTP/1.1 101 UPGRADED\r\nContent-Type: ${type}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n`
       : `HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\n\r\n`,
   );
+}
+
+const GONE_INTERVAL = 1000;
+
+/**
+ * The client may have ended its input only, and still read. One that is gone altogether shows that nowhere but in
+ * poll(2) as long as nothing is written.
+ */
+function destroyWhenGone(socket: Socket): void {
+  const timer = setInterval(() => {
+    const { fd } = (socket as unknown as { _handle?: { fd?: number } })._handle ?? {};
+    if (fd !== undefined && fd >= 0 && isHungUp(fd)) socket.destroy();
+  }, GONE_INTERVAL);
+  timer.unref();
+  socket.once("close", () => clearInterval(timer));
 }
 
 /** From now on Node's parser sees nothing: what the client sends is input, and no further request. */
