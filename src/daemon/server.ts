@@ -1,6 +1,12 @@
 /** bayd's server on the unix socket: Docker's Engine API, and bay's own routes under /bay/v1. */
 import { chmodSync, chownSync, readFileSync, rmSync } from "node:fs";
-import { createServer, type IncomingMessage, type Server, ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Builder, CacheMounts, KeptRepositories, StepStore } from "../build/index.ts";
@@ -19,6 +25,7 @@ import { imageTransferRoutes } from "./engine/image-transfer.ts";
 import { imageRoutes } from "./engine/images.ts";
 import { streamRoutes } from "./engine/streams.ts";
 import { systemRoutes } from "./engine/system.ts";
+import { errorAnswer } from "./error-status.ts";
 import { guarded } from "./guard.ts";
 import { endSocket, isTaken, type Route, sendError } from "./http.ts";
 import { LIMITS, parseJson, parseWith, readBody } from "./request-body.ts";
@@ -74,6 +81,7 @@ const titleOf = ({ method, url }: IncomingMessage) => `${method} ${url}`;
 function serve(table: RouteTable, request: IncomingMessage, response: ServerResponse): void {
   request.on("error", ignore);
   response.on("error", ignore);
+  closeWithSocket(request.socket, response);
   const fail = (error: unknown) => void answerError(request, response, error);
   const over = (done: () => void) => response.once("close", done);
   guarded(titleOf(request), fail, over, async () => {
@@ -96,6 +104,40 @@ function serve(table: RouteTable, request: IncomingMessage, response: ServerResp
 }
 
 const ignore = () => {};
+
+/** Connections by the number of their requests that have no whole answer yet. */
+const unanswered = new Map<Duplex, number>();
+
+/** Node tells only the first of several pipelined answers that the connection is gone. */
+function closeWithSocket(socket: Socket, response: ServerResponse): void {
+  unanswered.set(socket, (unanswered.get(socket) ?? 0) + 1);
+  const onClose = () =>
+    setImmediate(() => {
+      if (response.closed) return;
+      response.destroy();
+      response.emit("close");
+    });
+  socket.once("close", onClose);
+  response.once("close", () => {
+    socket.off("close", onClose);
+    const left = (unanswered.get(socket) ?? 1) - 1;
+    if (left > 0) unanswered.set(socket, left);
+    else unanswered.delete(socket);
+  });
+}
+
+function rawAnswer(error: unknown): string {
+  const { status, body } = errorAnswer(error);
+  const text = `${JSON.stringify(body)}\n`;
+  return [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}`,
+    "Content-Type: application/json",
+    `Content-Length: ${Buffer.byteLength(text)}`,
+    "Connection: close",
+    "",
+    text,
+  ].join("\r\n");
+}
 
 async function answerError(
   request: IncomingMessage,
@@ -138,15 +180,11 @@ function drained(request: IncomingMessage): Promise<boolean> {
 /** Node hands over an upgraded request before its body, so the body is read here. */
 function upgrade(table: RouteTable, request: IncomingMessage, socket: Duplex, head: Buffer): void {
   socket.on("error", () => socket.destroy());
+  // what comes behind a request without an answer cannot have the connection for itself
+  if (unanswered.has(socket)) return void socket.destroy();
   const fail = (error: unknown) => {
-    if (isTaken(socket)) return endSocket(socket);
-    if (socket.destroyed) return;
-    const response = new ServerResponse(request);
-    response.on("error", ignore);
-    response.shouldKeepAlive = false;
-    response.assignSocket(socket as Socket);
-    response.once("finish", () => endSocket(socket));
-    sendError(response, error);
+    if (!isTaken(socket) && !socket.destroyed) socket.write(rawAnswer(error));
+    endSocket(socket);
   };
   const over = (done: () => void) => socket.once("close", done);
   guarded(`${titleOf(request)} (upgrade)`, fail, over, async () => {

@@ -216,6 +216,22 @@ volumes: { data: {} }
     await isBackAt(before, open);
   });
 
+  it("holds nothing of pipelined requests whose connection closes", async () => {
+    const before = await counts();
+    const open = descriptors(before.pid);
+    const line = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
+    const logs = `/containers/${running}/logs?follow=1&stdout=1`;
+    for (const last of ["", "POST /exec/x/start HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"]) {
+      const socket = connect(bay.socket);
+      socket.on("error", () => {});
+      socket.write(line("/events") + line(logs) + line(logs) + last);
+      // the answer to the first, or the end of the connection where it cannot be had
+      await new Promise((resolve) => socket.once("data", resolve).once("close", resolve));
+      socket.destroy();
+    }
+    await isBackAt(before, open);
+  });
+
   it("answers while a thousand clients are slow", async () => {
     const before = await counts();
     const open = descriptors(before.pid);
