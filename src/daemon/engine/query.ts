@@ -1,22 +1,34 @@
 /** Parameters of the Engine API's queries by their schemas; what is wrong is told with its name. */
 import { z } from "zod";
 import { BayError } from "../../errors.ts";
-import { parseWith } from "../request-body.ts";
+import { issueText } from "../request-body.ts";
 import { momentOf } from "./filters.ts";
+
+/** Making a schema takes longer than most requests, so that each is made once. */
+function once<A extends readonly unknown[], S>(make: (...given: A) => S): (...given: A) => S {
+  const made = new Map<string, S>();
+  return (...given) => {
+    const key = given.join(" ");
+    const known = made.get(key) ?? make(...given);
+    made.set(key, known);
+    return known;
+  };
+}
 
 /** As Docker reads them: everything but these is true. */
 const FALSE = ["", "0", "no", "false", "none"];
 
 /** A truth value; `fallback` where it is not given. */
-export const flag = (fallback = false) =>
+export const flag = once((fallback: boolean = false) =>
   z
     .string()
     .max(16)
     .optional()
-    .transform((text) => (text === undefined ? fallback : !FALSE.includes(text.trim().toLowerCase())));
+    .transform((text) => (text === undefined ? fallback : !FALSE.includes(text.trim().toLowerCase()))),
+);
 
 /** A whole number in a range; empty counts as not given. */
-export const integer = (least: number, most: number) =>
+export const integer = once((least: number, most: number) =>
   z
     .string()
     .max(32)
@@ -30,20 +42,27 @@ export const integer = (least: number, most: number) =>
         message: `expected a whole number from ${least} to ${most}, not ${JSON.stringify(text)}`,
       });
       return z.NEVER;
-    });
+    }),
+);
 
-export const text = (longest = 4096) => z.string().max(longest).optional();
+export const text = once((longest: number = 4096) => z.string().max(longest).optional());
 
 /** Parameters that `shape` names; the first of several values counts, others are not read. Throws BAD_REQUEST. */
 export function readQuery<S extends z.ZodRawShape>(
   query: URLSearchParams,
   shape: S,
 ): z.output<z.ZodObject<S>> {
-  const given = Object.keys(shape).flatMap((key) => {
-    const value = query.get(key);
-    return value === null ? [] : [[key, value] as const];
-  });
-  return parseWith(z.object(shape), Object.fromEntries(given), "the query") as z.output<z.ZodObject<S>>;
+  const values: Record<string, unknown> = {};
+  for (const [key, schema] of Object.entries(shape)) {
+    const parsed = (schema as z.ZodType).safeParse(query.get(key) ?? undefined);
+    if (!parsed.success)
+      throw new BayError(
+        "BAD_REQUEST",
+        issueText(parsed.error.issues.map((issue) => ({ ...issue, path: [key] }))),
+      );
+    values[key] = parsed.data;
+  }
+  return values as z.output<z.ZodObject<S>>;
 }
 
 /** `since` and `until` of logs and events; empty and 0 count as not given. Throws BAD_REQUEST. */
