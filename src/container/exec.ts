@@ -72,6 +72,7 @@ export class Exec extends EventEmitter {
   #streams: { stdin?: Socket; stdout?: Socket; stderr?: Socket } = {};
   #watch: NodeJS.Timeout | undefined;
   #isEnding = false;
+  #isStarted = false;
 
   constructor(
     readonly host: Host,
@@ -85,8 +86,17 @@ export class Exec extends EventEmitter {
     return join(this.host.roots.run, "execs", this.id.slice(0, 16));
   }
 
-  /** Runs the command. Throws `StartError` (with exit code 126 or 127) where it cannot be executed. */
+  /** Throws EXEC_STARTED: an exec runs once. */
+  checkFresh(): void {
+    if (!this.#isStarted) return;
+    const how = this.running ? "is already running" : "has already run";
+    throw new BayError("EXEC_STARTED", `Error: Exec command ${this.id} ${how}`);
+  }
+
+  /** Runs the command. Throws `StartError` (with exit code 126 or 127) where it cannot be executed, EXEC_STARTED. */
   async start(): Promise<void> {
+    this.checkFresh();
+    this.#isStarted = true;
     const { host, container } = this;
     const pidfd = openProcess(container.state.pid, container.state.start);
     if (pidfd === undefined)

@@ -55,6 +55,8 @@ import { Task, type TaskConfig } from "./task.ts";
 import { TaskNetworks } from "./task-networks.ts";
 
 const ONE_OFF_KEPT = 2000;
+/** Execs that are remembered, running or not. */
+const MOST_EXECS = 4096;
 
 /** Emits `changed` (ID), `end:ID` (exit code), `output:ID` (bytes of a terminal) and `warning` (text). */
 export class ContainerManager extends EventEmitter implements Host, EndpointDirectory {
@@ -523,7 +525,13 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
 
   // ---- execs, terminals and input
 
+  /** Throws TOO_MANY_EXECS where as many run already; others are forgotten, the oldest first. */
   trackExec(exec: Exec): void {
+    if (this.#execs.size >= MOST_EXECS) {
+      const oldest = [...this.#execs].find(([, { running }]) => !running);
+      if (!oldest) throw new BayError("TOO_MANY_EXECS", `${MOST_EXECS} commands run in containers already`);
+      this.#execs.delete(oldest[0]);
+    }
     this.#execs.set(exec.id.slice(0, 16), exec);
     exec.once("end", () => setTimeout(() => this.#execs.delete(exec.id.slice(0, 16)), 300_000).unref());
   }

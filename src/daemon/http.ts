@@ -1,7 +1,10 @@
 /** The HTTP layer of bayd's socket: routes, bodies, errors as Docker has them, and hijacked connections. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { BayError, messageOf } from "../errors.ts";
+import type { z } from "zod";
+import { isHungUp } from "../linux/index.ts";
+import { errorAnswer } from "./error-status.ts";
 
 export interface Call {
   request: IncomingMessage;
@@ -9,8 +12,10 @@ export interface Call {
   /** The path's captured parts, decoded. */
   parts: string[];
   query: URLSearchParams;
-  /** The parsed JSON body; an empty body is an empty object. Throws BAD_REQUEST. */
-  json: () => Promise<unknown>;
+  /** The JSON body by its schema; an empty body is an empty object. Throws BAD_REQUEST, BODY_TOO_LARGE. */
+  body: <S extends z.ZodType>(schema: S) => Promise<z.output<S>>;
+  /** The JSON body of bay's own routes, which may be larger. Throws BAD_REQUEST, BODY_TOO_LARGE. */
+  ownBody: <S extends z.ZodType>(schema: S) => Promise<z.output<S>>;
 }
 
 export interface Route {
@@ -25,65 +30,17 @@ export function route(method: string, path: string, handle: Route["handle"]): Ro
   return { method, path: new RegExp(`^${pattern}$`), handle };
 }
 
-const MAX_BODY = 32 << 20;
-
-export async function readBody(request: IncomingMessage, limit = MAX_BODY): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  let size = 0;
-  for await (const part of request) {
-    size += (part as Buffer).length;
-    if (size > limit) throw new BayError("BAD_REQUEST", "the request is too large");
-    parts.push(part as Buffer);
-  }
-  return Buffer.concat(parts);
-}
-
-export function parseJson(bytes: Buffer): unknown {
-  if (bytes.length === 0) return {};
-  try {
-    return JSON.parse(bytes.toString("utf8"));
-  } catch (cause) {
-    throw new BayError("BAD_REQUEST", "the body is not JSON", { cause });
-  }
-}
-
 export function sendJson(response: ServerResponse, status: number, value: unknown): void {
   response.writeHead(status, { "Content-Type": "application/json" });
   response.end(`${JSON.stringify(value)}\n`);
 }
 
-const STATUS: Record<string, number> = {
-  BAD_REQUEST: 400,
-  CONTAINER_NOT_FOUND: 404,
-  IMAGE_NOT_FOUND: 404,
-  NETWORK_NOT_FOUND: 404,
-  VOLUME_NOT_FOUND: 404,
-  EXEC_NOT_FOUND: 404,
-  PATH_NOT_FOUND: 404,
-  NO_ROUTE: 404,
-  NOT_RUNNING: 409,
-  IS_RUNNING: 409,
-  IMAGE_IN_USE: 409,
-  VOLUME_IN_USE: 409,
-  BUILD_RUNNING: 409,
-  BAD_CHANGE: 400,
-  BAD_REFERENCE: 400,
-  NAME_TAKEN: 409,
-  PORT_TAKEN: 409,
-  NETWORK_IN_USE: 409,
-  UNSUPPORTED: 501,
-};
-
-/** Docker's error shape, with bay's code and hint beside the message. */
+/** Docker's error shape; a stream that has begun ends with a line that tells it. */
 export function sendError(response: ServerResponse, error: unknown): void {
-  const known = error instanceof BayError ? error : undefined;
-  const body = {
-    message: messageOf(error),
-    code: known?.code ?? "INTERNAL",
-    ...(known?.hint ? { hint: known.hint } : {}),
-  };
+  if (response.destroyed || response.writableEnded) return;
+  const { status, body } = errorAnswer(error);
   if (response.headersSent) response.end(`${JSON.stringify({ error: body })}\n`);
-  else sendJson(response, STATUS[body.code] ?? 500, body);
+  else sendJson(response, status, body);
 }
 
 /** A newline-delimited JSON answer that goes on. */
@@ -101,15 +58,63 @@ export function frame(stream: number, bytes: Buffer): Buffer {
   return Buffer.concat([header, bytes]);
 }
 
+const taken = new WeakSet<Duplex>();
+
+/** Whether a connection speaks no HTTP any more. */
+export const isTaken = (socket: Duplex): boolean => taken.has(socket);
+
 /**
  * Takes the connection over, as Docker's attach and exec do: 101 where the client asked to upgrade, else 200
  * and raw bytes. `tty` decides the content type.
  */
 export function hijack(socket: Duplex, upgraded: boolean, tty: boolean): void {
+  taken.add(socket);
+  if (socket.readableEnded) destroyWhenGone(socket as Socket);
+  else socket.once("end", () => destroyWhenGone(socket as Socket));
+  if (!upgraded) detachParser(socket as Socket);
   const type = tty ? "application/vnd.docker.raw-stream" : "application/vnd.docker.multiplexed-stream";
   socket.write(
     upgraded
       ? `HTTP/1.1 101 UPGRADED\r\nContent-Type: ${type}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n`
       : `HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\n\r\n`,
   );
+}
+
+const GONE_INTERVAL = 1000;
+
+/**
+ * The client may have ended its input only, and still read. One that is gone altogether shows that nowhere but in
+ * poll(2) as long as nothing is written.
+ */
+function destroyWhenGone(socket: Socket): void {
+  const timer = setInterval(() => {
+    const { fd } = (socket as unknown as { _handle?: { fd?: number } })._handle ?? {};
+    if (fd !== undefined && fd >= 0 && isHungUp(fd)) socket.destroy();
+  }, GONE_INTERVAL);
+  timer.unref();
+  socket.once("close", () => clearInterval(timer));
+}
+
+/** From now on Node's parser sees nothing: what the client sends is input, and no further request. */
+function detachParser(socket: Socket): void {
+  socket.setTimeout(0);
+  const listeners = [...socket.listeners("data"), ...socket.listeners("end")];
+  socket.on("data", () => {}); // takes the stream back from the parser, which reads by itself
+  for (const listener of listeners) {
+    socket.off("data", listener as () => void);
+    socket.off("end", listener as () => void);
+  }
+}
+
+/** How long a client may hold a connection open on which everything was sent. */
+const LINGER = 10_000;
+
+/** Ends a connection that was taken over, also where the client never closes its side. */
+export function endSocket(socket: Duplex): void {
+  if (socket.destroyed) return;
+  socket.end(() => {
+    const timer = setTimeout(() => socket.destroy(), LINGER);
+    timer.unref();
+    socket.once("close", () => clearTimeout(timer));
+  });
 }

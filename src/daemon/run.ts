@@ -7,6 +7,7 @@ import { BayError, messageOf } from "../errors.ts";
 import { tryLock } from "../linux/index.ts";
 import { makeRoots, type Roots, socketPath } from "../roots.ts";
 import { JournalStore, replaceFile } from "../store/index.ts";
+import { catchEverything } from "./guard.ts";
 import { createEngineServer, listen } from "./server.ts";
 import { StackService } from "./stacks.ts";
 
@@ -61,6 +62,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
       shutDown,
     });
     void listen(server, socketPath(roots), options.group).then(() => {
+      catchEverything();
       replaceFile(join(roots.run, "bayd.pid"), String(process.pid));
       log(`bayd ${process.pid} serves ${socketPath(roots)}`);
     });

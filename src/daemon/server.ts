@@ -1,6 +1,12 @@
 /** bayd's server on the unix socket: Docker's Engine API, and bay's own routes under /bay/v1. */
 import { chmodSync, chownSync, readFileSync, rmSync } from "node:fs";
-import { createServer, type IncomingMessage, type Server, ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Builder, CacheMounts, KeptRepositories, StepStore } from "../build/index.ts";
@@ -19,7 +25,11 @@ import { imageTransferRoutes } from "./engine/image-transfer.ts";
 import { imageRoutes } from "./engine/images.ts";
 import { streamRoutes } from "./engine/streams.ts";
 import { systemRoutes } from "./engine/system.ts";
-import { type Call, parseJson, type Route, readBody, sendError } from "./http.ts";
+import { errorAnswer } from "./error-status.ts";
+import { guarded } from "./guard.ts";
+import { endSocket, isTaken, type Route, sendError } from "./http.ts";
+import { LIMITS, parseJson, parseWith, readBody } from "./request-body.ts";
+import { locate, noRoute, RouteTable } from "./routing.ts";
 import type { StackService } from "./stacks.ts";
 
 export interface Services {
@@ -32,20 +42,6 @@ export interface Services {
   builder: () => Promise<Builder>;
   /** Ends bayd; containers go on. */
   shutDown: () => void;
-}
-
-/** A hijacked call: the socket is the caller's, `head` is what came behind the headers. */
-export interface Hijack {
-  socket: Duplex;
-  upgraded: boolean;
-  parts: string[];
-  query: URLSearchParams;
-  body: Buffer;
-}
-
-export interface HijackRoute {
-  path: RegExp;
-  take: (hijack: Hijack) => Promise<void>;
 }
 
 export function createEngineServer(services: Services): Server {
@@ -65,106 +61,193 @@ export function createEngineServer(services: Services): Server {
     ...bayRoutes(services),
   ];
   const hijacks = streamRoutes(services).hijacks;
-  const server = createServer((request, response) => void serve(routes, hijacks, request, response));
-  server.on("upgrade", (request, socket, head) => void upgrade(hijacks, request, socket, head));
-  server.keepAliveTimeout = 30_000;
-  server.requestTimeout = 0;
+  const table = new RouteTable(routes, hijacks);
+  const server = createServer({
+    maxHeaderSize: LIMITS.headers,
+    headersTimeout: LIMITS.headerTime,
+    keepAliveTimeout: LIMITS.idleTime,
+    requestTimeout: 0, // archives take as long as they take
+    connectionsCheckingInterval: 5000,
+  });
+  server.maxConnections = maxConnections();
+  server.on("request", (request, response) => serve(table, request, response));
+  server.on("upgrade", (request, socket, head) => upgrade(table, request, socket, head));
   return server;
 }
 
-function locate(request: IncomingMessage): { path: string; query: URLSearchParams } {
-  const url = new URL(request.url ?? "/", "http://bay");
-  return { path: url.pathname.replace(/^\/v\d+\.\d+(?=\/)/, ""), query: url.searchParams };
+const titleOf = ({ method, url }: IncomingMessage) => `${method} ${url}`;
+
+/** Answers one request. What goes wrong in it, at any time, ends this request alone. */
+function serve(table: RouteTable, request: IncomingMessage, response: ServerResponse): void {
+  request.on("error", ignore);
+  response.on("error", ignore);
+  closeWithSocket(request.socket, response);
+  const fail = (error: unknown) => void answerError(request, response, error);
+  const over = (done: () => void) => response.once("close", done);
+  guarded(titleOf(request), fail, over, async () => {
+    const { path, query } = locate(request.url ?? "");
+    const hijacked = request.method === "POST" ? table.findHijack(path) : undefined;
+    if (hijacked) {
+      const body = await readBody(request);
+      return await hijacked.take({ socket: request.socket, upgraded: false, query, body });
+    }
+    const { route, parts } = table.find(request.method ?? "", path);
+    await route.handle({
+      request,
+      response,
+      parts,
+      query,
+      body: async (schema) => parseWith(schema, parseJson(await readBody(request))),
+      ownBody: async (schema) => schema.parse(parseJson(await readBody(request, LIMITS.stackBody))),
+    });
+  });
 }
 
-const decodeParts = (match: RegExpExecArray) => match.slice(1).map((part) => decodeURIComponent(part ?? ""));
+const ignore = () => {};
 
-async function serve(
-  routes: readonly Route[],
-  hijacks: readonly HijackRoute[],
+/** Connections by the number of their requests that have no whole answer yet. */
+const unanswered = new Map<Duplex, number>();
+
+/** Node tells only the first of several pipelined answers that the connection is gone. */
+function closeWithSocket(socket: Socket, response: ServerResponse): void {
+  unanswered.set(socket, (unanswered.get(socket) ?? 0) + 1);
+  const onClose = () =>
+    setImmediate(() => {
+      if (response.closed) return;
+      response.destroy();
+      response.emit("close");
+    });
+  socket.once("close", onClose);
+  response.once("close", () => {
+    socket.off("close", onClose);
+    const left = (unanswered.get(socket) ?? 1) - 1;
+    if (left > 0) unanswered.set(socket, left);
+    else unanswered.delete(socket);
+  });
+}
+
+function rawAnswer(error: unknown): string {
+  const { status, body } = errorAnswer(error);
+  const text = `${JSON.stringify(body)}\n`;
+  return [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}`,
+    "Content-Type: application/json",
+    `Content-Length: ${Buffer.byteLength(text)}`,
+    "Connection: close",
+    "",
+    text,
+  ].join("\r\n");
+}
+
+async function answerError(
   request: IncomingMessage,
   response: ServerResponse,
+  error: unknown,
 ): Promise<void> {
-  const { path, query } = locate(request);
-  try {
-    for (const { path: pattern, take } of hijacks) {
-      const match = request.method === "POST" ? pattern.exec(path) : null;
-      if (!match) continue;
-      const body = await readBody(request);
-      const socket = request.socket as Socket;
-      return await take({ socket, upgraded: false, parts: decodeParts(match), query, body });
-    }
-    for (const route of routes) {
-      const match = route.method === request.method ? route.path.exec(path) : null;
-      if (!match) continue;
-      const call: Call = {
-        request,
-        response,
-        parts: decodeParts(match),
-        query,
-        json: async () => parseJson(await readBody(request)),
-      };
-      return await route.handle(call);
-    }
-    throw new BayError("NO_ROUTE", `bay has no ${request.method} ${path}`);
-  } catch (error) {
-    // a client that still sends would not see the answer
-    if (!response.headersSent) await drainRequest(request);
-    sendError(response, error);
-  }
+  if (isTaken(request.socket)) return endSocket(request.socket);
+  if (response.destroyed) return;
+  // a client that still sends would not see the answer
+  if (!response.headersSent && !(await drained(request))) response.shouldKeepAlive = false;
+  sendError(response, error);
+  if (!response.shouldKeepAlive) response.once("finish", () => endSocket(request.socket));
 }
 
-/** Takes what is left of a body. */
-function drainRequest(request: IncomingMessage): Promise<void> {
-  if (request.complete || request.destroyed) return Promise.resolve();
-  request.resume();
-  return new Promise((resolve) => request.once("end", resolve).once("close", resolve));
+const MAX_DRAINED = 64 << 20;
+const DRAIN_TIME = 10_000;
+
+/** Takes what is left of a body, up to a limit. False where there is more. */
+function drained(request: IncomingMessage): Promise<boolean> {
+  if (request.complete || request.destroyed) return Promise.resolve(true);
+  return new Promise((resolve) => {
+    let size = 0;
+    const timer = setTimeout(() => done(false), DRAIN_TIME);
+    const done = (isWhole: boolean) => {
+      clearTimeout(timer);
+      request.off("data", count);
+      if (!isWhole) request.pause();
+      resolve(isWhole);
+    };
+    const count = (part: Buffer) => {
+      size += part.length;
+      if (size > MAX_DRAINED) done(false);
+    };
+    request.on("data", count);
+    request.once("end", () => done(true)).once("close", () => done(true));
+    request.resume();
+  });
 }
 
 /** Node hands over an upgraded request before its body, so the body is read here. */
-async function upgrade(
-  hijacks: readonly HijackRoute[],
-  request: IncomingMessage,
-  socket: Duplex,
-  head: Buffer,
-): Promise<void> {
-  const { path, query } = locate(request);
+function upgrade(table: RouteTable, request: IncomingMessage, socket: Duplex, head: Buffer): void {
   socket.on("error", () => socket.destroy());
-  try {
-    const length = Math.min(Number(request.headers["content-length"] ?? 0) || 0, 1 << 20);
-    let received = head;
-    while (received.length < length) received = Buffer.concat([received, await nextChunk(socket)]);
-    if (received.length > length) socket.unshift(received.subarray(length));
-    for (const { path: pattern, take } of hijacks) {
-      const match = pattern.exec(path);
-      if (match)
-        return await take({
-          socket,
-          upgraded: true,
-          parts: decodeParts(match),
-          query,
-          body: received.subarray(0, length),
-        });
-    }
-    throw new BayError("NO_ROUTE", `bay has no ${request.method} ${path} to upgrade`);
-  } catch (error) {
-    const response = new ServerResponse(request);
-    response.shouldKeepAlive = false;
-    response.assignSocket(socket as Socket);
-    sendError(response, error);
-    response.on("finish", () => socket.end());
-  }
+  // what comes behind a request without an answer cannot have the connection for itself
+  if (unanswered.has(socket)) return void socket.destroy();
+  const fail = (error: unknown) => {
+    if (!isTaken(socket) && !socket.destroyed) socket.write(rawAnswer(error));
+    endSocket(socket);
+  };
+  const over = (done: () => void) => socket.once("close", done);
+  guarded(`${titleOf(request)} (upgrade)`, fail, over, async () => {
+    const { path, query } = locate(request.url ?? "");
+    const hijacked = request.method === "POST" ? table.findHijack(path) : undefined;
+    if (!hijacked) throw noRoute(request.method ?? "", path);
+    const body = await readUpgradeBody(request, socket, head);
+    await hijacked.take({ socket, upgraded: true, query, body });
+  });
 }
 
-function nextChunk(socket: Duplex): Promise<Buffer> {
+/** Throws BAD_REQUEST, BODY_TOO_LARGE, BODY_TOO_SLOW. */
+async function readUpgradeBody(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<Buffer> {
+  if (request.headers["transfer-encoding"] !== undefined)
+    throw new BayError("BAD_REQUEST", "a request that asks for an upgrade needs a Content-Length");
+  const length = Number(request.headers["content-length"] ?? 0);
+  if (!Number.isSafeInteger(length) || length < 0)
+    throw new BayError("BAD_REQUEST", "invalid Content-Length");
+  if (length > LIMITS.body)
+    throw new BayError("BODY_TOO_LARGE", `the body is larger than ${LIMITS.body} bytes`);
+  const parts = [head];
+  let size = head.length;
+  const end = Date.now() + LIMITS.bodyTime;
+  while (size < length) {
+    const part = await nextChunk(socket, end - Date.now());
+    parts.push(part);
+    size += part.length;
+  }
+  const received = Buffer.concat(parts);
+  if (size > length) socket.unshift(received.subarray(length));
+  return received.subarray(0, length);
+}
+
+function nextChunk(socket: Duplex, milliseconds: number): Promise<Buffer> {
+  const waiting = socket.read() as Buffer | null;
+  if (waiting) return Promise.resolve(waiting);
   return new Promise((resolve, reject) => {
-    socket.once("readable", () => {
+    const cut = () => finish(new BayError("BAD_REQUEST", "the connection closed before the end of the body"));
+    const late = () => finish(new BayError("BODY_TOO_SLOW", "the body did not arrive in time"));
+    const timer = setTimeout(late, Math.max(0, milliseconds));
+    const readable = () => {
       const chunk = socket.read() as Buffer | null;
-      if (chunk) resolve(chunk);
-      else reject(new BayError("BAD_REQUEST", "the request ended in its body"));
-    });
-    socket.once("close", () => reject(new BayError("BAD_REQUEST", "the request ended in its body")));
+      if (chunk) finish(chunk);
+    };
+    const finish = (result: Buffer | BayError) => {
+      clearTimeout(timer);
+      socket.off("readable", readable).off("end", cut).off("close", cut);
+      if (result instanceof BayError) reject(result);
+      else resolve(result);
+    };
+    socket.on("readable", readable).on("end", cut).on("close", cut);
+    if (socket.destroyed || socket.readableEnded) cut();
   });
+}
+
+const [LEAST_CONNECTIONS, MOST_CONNECTIONS] = [64, 4096];
+
+/** A part of the descriptors that bayd may open, so that containers can be started whatever clients do. */
+function maxConnections(): number {
+  const limit = Number(
+    /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "latin1"))?.[1] ?? 1024,
+  );
+  return Math.min(MOST_CONNECTIONS, Math.max(LEAST_CONNECTIONS, Math.floor(limit / 2)));
 }
 
 /** Listens on the socket file: root's, mode 0660, and a group's if one is named. */

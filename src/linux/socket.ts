@@ -1,7 +1,7 @@
 /** Sockets bound by system calls, to be handed to Node by descriptor (socket(7), ip(7), ipv6(7)). */
 import { isIPv6 } from "node:net";
 import { packAddress } from "../ip.ts";
-import { close, syscall } from "./libc.ts";
+import { close, libc, syscall } from "./libc.ts";
 
 const AF_INET = 2;
 const AF_INET6 = 10;
@@ -56,4 +56,17 @@ export function bindSocket(
     close(fd);
     throw error;
   }
+}
+
+const POLLHUP = 0x10;
+const poll = libc.func("poll", "int", ["void *", "uint64", "int"]);
+
+/**
+ * Whether both directions of a socket are closed (poll(2)). The peer of a unix socket that only shut its sending
+ * side down still reads, and looks the same to who reads.
+ */
+export function isHungUp(fd: number): boolean {
+  const entry = Buffer.alloc(8);
+  entry.writeInt32LE(fd, 0);
+  return (poll(entry, 1, 0) as number) > 0 && (entry.readInt16LE(6) & POLLHUP) !== 0;
 }

@@ -115,7 +115,8 @@ interface AnswerLine {
   stream?: string;
   status?: string;
   error?: string;
-  errorDetail?: { code: string; hint?: string };
+  code?: string;
+  hint?: string;
 }
 
 /** A stream's lines. Throws the error that one of them says. */
@@ -126,7 +127,7 @@ function answerLines(text: string): AnswerLine[] {
     .map((line) => JSON.parse(line) as AnswerLine);
   const failed = lines.find(({ error }) => error !== undefined);
   if (!failed) return lines;
-  const { code = "INTERNAL", hint } = failed.errorDetail ?? {};
+  const { code = "INTERNAL", hint } = failed;
   throw new BayError(code, failed.error!, hint ? { hint } : {});
 }
 

@@ -8,7 +8,8 @@ interface Line {
   id?: string;
   progressDetail?: { current?: number; total?: number };
   error?: string;
-  errorDetail?: { code?: string; hint?: string };
+  code?: string;
+  hint?: string;
 }
 
 const READY = new Set(["Pull complete", "Already exists", "Pushed", "Layer already exists", "Mounted"]);
@@ -58,7 +59,7 @@ export async function followLayers(
   try {
     for await (const line of client.lines<Line>("POST", path, undefined, headers)) {
       if (line.error) {
-        const { code = "INTERNAL", hint } = line.errorDetail ?? {};
+        const { code = "INTERNAL", hint } = line;
         failure = new BayError(code, line.error, hint ? { hint } : {});
       } else if (line.id) layers.show(line);
       else if (line.status) last = line.status;

@@ -1,11 +1,12 @@
 /** bay's own route for builds: a request in JSON, news of the steps, and the image at the end. */
 import { z } from "zod";
 import type { BuildNews, BuildRequest } from "../../build/index.ts";
-import { BayError, messageOf } from "../../errors.ts";
 import type { Stack } from "../../stack/index.ts";
+import { errorAnswer } from "../error-status.ts";
 import { type Call, type Route, route, startStream } from "../http.ts";
 import type { Services } from "../server.ts";
 import { readIgnore } from "../stack-build.ts";
+import { stackSchema } from "./bodies.ts";
 import { buildServices } from "./build-services.ts";
 
 const path = z.string().startsWith("/");
@@ -84,6 +85,12 @@ const changesSchema = z.object({
   args: texts.optional(),
 });
 
+const stackBuildSchema = z.object({
+  stack: stackSchema,
+  services: z.array(z.string()),
+  changes: changesSchema,
+});
+
 /** The stack comes from bay's own command. */
 export interface StackBuildBody {
   stack: Stack;
@@ -94,8 +101,8 @@ export interface StackBuildBody {
 export function buildRoutes({ builder, manager, stacks }: Services): Route[] {
   return [
     route("POST", "/bay/v1/stack/build", async (call) => {
-      const { stack, services, changes } = (await call.json()) as StackBuildBody;
-      const { noCache, pull, args } = changesSchema.parse(changes);
+      const { stack, services, changes } = await call.ownBody(stackBuildSchema);
+      const { noCache, pull, args } = changes;
       const wanted = {
         ...(noCache === undefined ? {} : { noCache }),
         ...(pull === undefined ? {} : { pull }),
@@ -110,14 +117,10 @@ export function buildRoutes({ builder, manager, stacks }: Services): Route[] {
       });
     }),
     route("POST", "/bay/v1/build", async (call) => {
-      const parsed = requestSchema.safeParse(await call.json());
-      if (!parsed.success) {
-        const [issue] = parsed.error.issues;
-        throw new BayError("BAD_REQUEST", `${issue?.path.join(".")}: ${issue?.message}`);
-      }
+      const body = await call.ownBody(requestSchema);
       await streamed(call, async (write, signal) => {
         const tell = (news: BuildNews) => write({ news });
-        const image = await (await builder()).build(requestOf(parsed.data), tell, signal);
+        const image = await (await builder()).build(requestOf(body), tell, signal);
         manager.events.publish("image", "build", image.id, { name: image.reference });
         write({ image: { id: image.id, digest: image.manifest.digest } });
       });
@@ -157,9 +160,7 @@ async function streamed(
   try {
     await action(write, abort.signal);
   } catch (error) {
-    const { code = "INTERNAL", hint } = error instanceof BayError ? error : {};
-    const message = error instanceof BayError ? error.message : messageOf(error);
-    write({ error: { code, message, ...(hint ? { hint } : {}) } });
+    write({ error: errorAnswer(error).body });
   }
   response.end();
 }

@@ -63,7 +63,7 @@ export function imageFileRoutes({ manager }: Services): Route[] {
       }),
     ),
     route("POST", "/bay/v1/image/files", async (call) => {
-      const { id, folder, uid, gid } = exportSchema.parse(await call.json());
+      const { id, folder, uid, gid } = await call.ownBody(exportSchema);
       await held(id, async (image) => {
         const { runTreeTask } = await loadTreeTasks();
         const root = layersOf(image);

@@ -1,54 +1,28 @@
 /** bay's own routes, for what Docker's API has no words: stacks and plans. Long ones answer with lines of JSON. */
+import type { EventEmitter } from "node:events";
 import { type ContainerConfig, LABELS } from "../../container/index.ts";
-import { BayError, messageOf } from "../../errors.ts";
 import { desiredConfig, mountedImages, PLAN_DEFAULTS, type PlanOptions } from "../../reconcile/index.ts";
-import { type Stack, serviceOf } from "../../stack/index.ts";
+import { serviceOf } from "../../stack/index.ts";
+import { errorAnswer } from "../error-status.ts";
 import { withFiles } from "../given-content.ts";
+import { openRequests } from "../guard.ts";
 import { type Call, type Route, route, sendJson, startStream } from "../http.ts";
 import { toImageSource } from "../observe.ts";
 import type { Services } from "../server.ts";
 import { waitForStack } from "../wait-for-stack.ts";
+import { downBody, type RunRequest, rollbackBody, runBody, upBody } from "./bodies.ts";
 
-/** The stack comes from bay's own command over a socket that only root (and a named group) can open. */
-export interface UpRequest {
-  stack: Stack;
-  options?: Partial<PlanOptions>;
-  graceMs?: number;
-  renewVolumes?: boolean;
-  wait?: boolean;
-  waitTimeoutMs?: number;
-}
-
-interface RollbackRequest {
-  /** The one before the last where it is absent. */
-  revision?: number;
-  graceMs?: number;
-}
-
-export interface RunRequest {
-  stack: Stack;
-  service: string;
-  name?: string;
-  override: Partial<ContainerConfig>;
-  /** Replaces the command, and the entry point where given. */
-  command?: string[];
-  entrypoint?: string[];
-  servicePorts: boolean;
-  /** Remove it with its anonymous volumes when it has ended, also where nobody waits for it. */
-  autoRemove?: boolean;
-  /** Start it too: the client has nothing to do in between. */
-  start?: boolean;
-}
+export type { RunRequest, UpRequest } from "./bodies.ts";
 
 export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
   const options = (given: Partial<PlanOptions> | undefined): PlanOptions => ({ ...PLAN_DEFAULTS, ...given });
   return [
     route("POST", "/bay/v1/plan", async (call) => {
-      const body = (await call.json()) as UpRequest;
+      const body = await call.ownBody(upBody);
       sendJson(call.response, 200, await stacks.plan(body.stack, options(body.options)));
     }),
     route("POST", "/bay/v1/up", async (call) => {
-      const body = (await call.json()) as UpRequest;
+      const body = await call.ownBody(upBody);
       await streamed(call, async (write, signal) => {
         const settings = {
           graceMs: body.graceMs,
@@ -63,14 +37,7 @@ export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
       });
     }),
     route("POST", "/bay/v1/down", async (call) => {
-      const body = (await call.json()) as {
-        name: string;
-        volumes: boolean;
-        removeOrphans: boolean;
-        services?: string[];
-        externalVolumes: string[];
-        graceMs?: number;
-      };
+      const body = await call.ownBody(downBody);
       await streamed(call, (write) =>
         stacks.down(
           body.name,
@@ -86,7 +53,7 @@ export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
       );
     }),
     route("POST", "/bay/v1/run", async (call) => {
-      const body = (await call.json()) as RunRequest;
+      const body = await call.ownBody(runBody);
       const record = await createOneOff(manager, body);
       if (body.start) await manager.start(record.id);
       sendJson(call.response, 201, { Id: record.id, Name: record.config.name });
@@ -96,17 +63,22 @@ export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
       sendJson(response, 200, stacks.history.list(parts[0]!)),
     ),
     route("POST", "/bay/v1/stacks/*/rollback/plan", async (call) => {
-      const { revision } = (await call.json()) as RollbackRequest;
+      const { revision } = await call.ownBody(rollbackBody);
       sendJson(call.response, 200, stacks.rollbackPlan(call.parts[0]!, revision));
     }),
     route("POST", "/bay/v1/stacks/*/rollback", async (call) => {
-      const { revision, graceMs } = (await call.json()) as RollbackRequest;
+      const { revision, graceMs } = await call.ownBody(rollbackBody);
       await streamed(call, (write, signal) =>
         stacks.rollback(call.parts[0]!, revision, graceMs, write, signal),
       );
     }),
     route("GET", "/bay/v1/daemon", ({ response }) =>
-      sendJson(response, 200, { pid: process.pid, memory: process.memoryUsage.rss() }),
+      sendJson(response, 200, {
+        pid: process.pid,
+        memory: process.memoryUsage.rss(),
+        requests: openRequests(),
+        listeners: listenersOf(manager) + listenersOf(manager.events) + listenersOf(manager.logs),
+      }),
     ),
     route("POST", "/bay/v1/daemon/stop", ({ response }) => {
       response.writeHead(204).end();
@@ -114,6 +86,10 @@ export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
     }),
   ];
 }
+
+/** How many wait for something to happen: followers of logs and events among them. */
+const listenersOf = (emitter: EventEmitter): number =>
+  emitter.eventNames().reduce((sum, name) => sum + emitter.listenerCount(name), 0);
 
 /** Lines of progress, then one with the result or the error. */
 async function streamed(
@@ -127,14 +103,7 @@ async function streamed(
     const result = await action((progress) => write({ progress }), abort.signal);
     write({ result });
   } catch (error) {
-    const known = error instanceof BayError ? error : undefined;
-    write({
-      error: {
-        message: messageOf(error),
-        code: known?.code ?? "INTERNAL",
-        ...(known?.hint ? { hint: known.hint } : {}),
-      },
-    });
+    write({ error: errorAnswer(error).body });
   }
   call.response.end();
 }

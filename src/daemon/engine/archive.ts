@@ -14,6 +14,7 @@ import {
 import { BayError } from "../../errors.ts";
 import { type Call, type Route, route, sendJson } from "../http.ts";
 import type { Services } from "../server.ts";
+import { flag, readQuery, text } from "./query.ts";
 
 const GO_DIRECTORY = 2 ** 31;
 const GO_SYMLINK = 2 ** 27;
@@ -28,8 +29,8 @@ function header(stat: PathStat): string {
 
 export function archiveRoutes({ manager }: Services): Route[] {
   const target = (call: Call) => {
-    const path = call.query.get("path");
-    if (!path) throw new BayError("BAD_REQUEST", "the query names no path");
+    const { path } = readQuery(call.query, { path: text() });
+    if (!path) throw new BayError("BAD_REQUEST", "the query needs a path");
     return { record: manager.get(call.parts[0]!), path };
   };
   return [
@@ -62,12 +63,20 @@ export function archiveRoutes({ manager }: Services): Route[] {
       );
     }),
     route("POST", "/commit", async ({ response, query }) => {
-      const [repository, tag] = [query.get("repo"), query.get("tag")];
-      const image = await commitContainer(manager, manager.get(query.get("container") ?? ""), {
+      const given = readQuery(query, {
+        container: text(255),
+        repo: text(),
+        tag: text(128),
+        author: text(),
+        comment: text(),
+        pause: flag(true),
+      });
+      const { repo: repository, tag } = given;
+      const image = await commitContainer(manager, manager.get(given.container ?? ""), {
         name: repository ? `${repository}${tag ? `:${tag}` : ""}` : undefined,
-        author: query.get("author") || undefined,
-        comment: query.get("comment") || undefined,
-        pause: query.get("pause") !== "0" && query.get("pause") !== "false",
+        author: given.author || undefined,
+        comment: given.comment || undefined,
+        pause: given.pause,
         change: (config) => changedConfig(config, query.getAll("changes")),
       });
       sendJson(response, 201, { Id: image.id });

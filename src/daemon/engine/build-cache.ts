@@ -4,7 +4,8 @@ import { BayError } from "../../errors.ts";
 import { measureDirectory } from "../../image/index.ts";
 import { type Route, route, sendJson } from "../http.ts";
 import type { Services } from "../server.ts";
-import { checkFilters, type Filters, parseFilters, untilOf } from "./filters.ts";
+import { type Filters, parseFilters, untilOf } from "./filters.ts";
+import { flag, readQuery } from "./query.ts";
 
 /** What nobody used for so long is removed where not all is. */
 const UNUSED_FOR = 7 * 24 * 3600_000;
@@ -106,9 +107,8 @@ export function chooseEntries<
 export function buildCacheRoutes(cache: Cache): Route[] {
   return [
     route("POST", "/build/prune", async ({ response, query }) => {
-      const filters = parseFilters(query.get("filters"));
-      checkFilters(filters, ["until", "id", "type"]);
-      const isAll = ["1", "true"].includes(query.get("all") ?? "");
+      const filters = parseFilters(query.get("filters"), ["until", "id", "type"]);
+      const { all: isAll } = readQuery(query, { all: flag() });
       const gone = chooseEntries(await listEntries(cache), { isAll, keep: keptBytes(query), filters });
       for (const entry of gone) entry.remove();
       if (isAll) cache.cacheMounts.removeDigests(Date.now());
@@ -125,6 +125,7 @@ export function buildCacheRoutes(cache: Cache): Route[] {
 function keptBytes(query: URLSearchParams): number | undefined {
   const text = query.get("keep-storage") ?? query.get("max-used-space");
   if (text === null || text === "0") return undefined;
-  if (!/^\d+$/.test(text)) throw new BayError("BAD_REQUEST", `keep-storage: ${text} is no number of bytes`);
+  if (!/^\d+$/.test(text))
+    throw new BayError("BAD_REQUEST", `invalid keep-storage: expected a number of bytes, not ${text}`);
   return Number(text);
 }

@@ -5,12 +5,24 @@ import { z } from "zod";
 import { type BuildNews, type BuildRequest, isGitUrl, readCacheSource } from "../../build/index.ts";
 import { BayError } from "../../errors.ts";
 import { familiarReference } from "../../image/index.ts";
-import { parseJson, type Route, route } from "../http.ts";
+import { type Route, route } from "../http.ts";
+import { issueText, parseJson } from "../request-body.ts";
 import type { Services } from "../server.ts";
+import { integer, readQuery } from "./query.ts";
 import { receive, streamed } from "./transfers.ts";
 
-const texts = z.record(z.string(), z.string().nullable());
-const ulimits = z.array(z.object({ Name: z.string(), Soft: z.number(), Hard: z.number() })).nullable();
+const texts = z.record(
+  z.string().max(4096),
+  z
+    .string()
+    .max(64 << 10)
+    .nullable(),
+);
+const limit = z.number().int().min(-1).max(Number.MAX_SAFE_INTEGER);
+const ulimits = z
+  .array(z.object({ Name: z.string().max(64), Soft: limit, Hard: limit }))
+  .max(64)
+  .nullable();
 
 export function engineBuildRoutes({ manager, builder, repositories }: Services): Route[] {
   return [
@@ -65,8 +77,11 @@ function requestOf(query: URLSearchParams, context: BuildRequest["context"]): Bu
     );
   const network = given("networkmode") ?? "default";
   if (!["default", "bridge", "host", "none"].includes(network))
-    throw new BayError("BAD_REQUEST", `networkmode: ${network} is none of default, host and none`);
-  const shmSize = Number(given("shmsize") ?? 0);
+    throw new BayError(
+      "BAD_REQUEST",
+      `invalid networkmode ${JSON.stringify(network)}: expected default, host or none`,
+    );
+  const { shmsize: shmSize = 0 } = readQuery(query, { shmsize: integer(0, 2 ** 40) });
   return {
     context,
     dockerfile: { path: given("dockerfile") ?? "" },
@@ -105,7 +120,7 @@ function requestOf(query: URLSearchParams, context: BuildRequest["context"]): Bu
 function json<T>(query: URLSearchParams, name: string, schema: z.ZodType<T>): T | undefined {
   const text = query.get(name);
   if (!text) return undefined;
-  const parsed = schema.safeParse(parseJson(Buffer.from(text)));
+  const parsed = schema.safeParse(parseJson(Buffer.from(text), name));
   if (parsed.success) return parsed.data;
-  throw new BayError("BAD_REQUEST", `${name} is not what Docker's clients send`);
+  throw new BayError("BAD_REQUEST", issueText(parsed.error.issues, name));
 }

@@ -1,47 +1,38 @@
 /** Container routes of the Docker Engine API: list, inspect, life, stats, top. */
 import { readFileSync } from "node:fs";
-import { z } from "zod";
 import { isRunning } from "../../container/index.ts";
 import { BayError } from "../../errors.ts";
 import { signalNumber } from "../../signals.ts";
-import { type Call, type Route, route, sendJson, startStream } from "../http.ts";
+import { type Call, type Route, route, sendJson } from "../http.ts";
 import type { Services } from "../server.ts";
 import { parseFilters } from "./filters.ts";
-import { matchesFilters, toInspect, toSummary } from "./shapes.ts";
-import { statsOf } from "./stats.ts";
-
-const flag = (value: string | null) => value === "1" || value === "true" || value === "True";
-
-const updateBody = z.object({
-  Memory: z.number().optional(),
-  MemorySwap: z.number().optional(),
-  NanoCpus: z.number().optional(),
-  CpuShares: z.number().optional(),
-  PidsLimit: z.number().optional(),
-  RestartPolicy: z
-    .object({
-      Name: z.enum(["no", "always", "on-failure", "unless-stopped", ""]),
-      MaximumRetryCount: z.number().optional(),
-    })
-    .optional(),
-});
+import { CONTAINER_FILTERS, containerFilter } from "./list-filters.ts";
+import { containerName, flag, graceOf, integer, readQuery, terminalSize, text } from "./query.ts";
+import { toInspect, toSummary } from "./shapes.ts";
+import { sendStats } from "./stats.ts";
+import { updateBody, updatedConfig } from "./update.ts";
+import { containerLookup, containerView } from "./views.ts";
+import { sendEnd } from "./wait.ts";
 
 export function containerRoutes({ manager }: Services): Route[] {
   const id = ({ parts }: Call) => manager.get(parts[0]!).id;
-  const grace = ({ query }: Call) => (query.has("t") ? Number(query.get("t")) * 1000 : undefined);
+  const grace = ({ query }: Call) => graceOf(query);
   const empty = (call: Call, status = 204) => void call.response.writeHead(status).end();
   return [
     route("GET", "/containers/json", ({ query, response }) => {
-      const filters = parseFilters(query.get("filters"));
-      const all = flag(query.get("all")) || filters.has("status");
+      const { all, limit } = readQuery(query, { all: flag(), limit: integer(-1, 1_000_000) });
+      const filters = parseFilters(query.get("filters"), CONTAINER_FILTERS);
+      const matches = containerFilter(filters, containerLookup(manager));
+      // as in Docker, who asks for the last ones or by status sees also those that do not run
+      const isWide = all || (limit ?? 0) > 0 || ["status", "exited"].some((key) => filters.has(key));
       const rows = manager
         .list()
-        .filter((record) => (all || isRunning(record)) && matchesFilters(manager, record, filters));
-      rows.sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1));
+        .filter((record) => (isWide || isRunning(record)) && matches(containerView(manager, record)));
+      rows.sort((one, other) => Date.parse(other.createdAt) - Date.parse(one.createdAt));
       sendJson(
         response,
         200,
-        rows.map((record) => toSummary(manager, record)),
+        rows.slice(0, limit && limit > 0 ? limit : undefined).map((record) => toSummary(manager, record)),
       );
     }),
     route("GET", "/containers/:/json", (call) =>
@@ -62,9 +53,9 @@ export function containerRoutes({ manager }: Services): Route[] {
       empty(call);
     }),
     route("POST", "/containers/:/kill", (call) => {
-      const text = call.query.get("signal") ?? "SIGKILL";
-      const signal = signalNumber(text);
-      if (signal === undefined) throw new BayError("BAD_REQUEST", `there is no signal ${text}`);
+      const name = readQuery(call.query, { signal: text(32) }).signal || "SIGKILL";
+      const signal = signalNumber(name);
+      if (signal === undefined) throw new BayError("BAD_REQUEST", `invalid signal: ${name}`);
       manager.kill(id(call), signal);
       empty(call);
     }),
@@ -77,54 +68,35 @@ export function containerRoutes({ manager }: Services): Route[] {
       empty(call);
     }),
     route("POST", "/containers/:/rename", async (call) => {
-      await manager.rename(id(call), call.query.get("name") ?? "");
+      const name = containerName(call.query.get("name"));
+      const { config } = manager.get(id(call));
+      if (config.name === name) throw new BayError("BAD_REQUEST", `the container is named ${name} already`);
+      await manager.rename(id(call), name);
       empty(call);
     }),
     route("POST", "/containers/:/update", async (call) => {
-      const body = updateBody.parse(await call.json());
+      const body = await call.body(updateBody);
       const { config } = manager.get(id(call));
-      await manager.update(id(call), {
-        ...config,
-        restart: body.RestartPolicy?.Name
-          ? { policy: body.RestartPolicy.Name, maxRetries: body.RestartPolicy.MaximumRetryCount ?? 0 }
-          : config.restart,
-        resources: {
-          ...config.resources,
-          memory: body.Memory || config.resources.memory,
-          memorySwap: body.MemorySwap || config.resources.memorySwap,
-          cpus: body.NanoCpus ? body.NanoCpus / 1e9 : config.resources.cpus,
-          cpuShares: body.CpuShares || config.resources.cpuShares,
-          pids: body.PidsLimit || config.resources.pids,
-        },
-      });
+      await manager.update(id(call), updatedConfig(config, body));
       sendJson(call.response, 200, { Warnings: [] });
     }),
-    route("POST", "/containers/:/wait", async (call) => {
-      const record = manager.get(id(call));
-      const wantsNext = call.query.get("condition") === "next-exit" && !isRunning(record);
-      call.response.writeHead(200, { "Content-Type": "application/json" });
-      call.response.flushHeaders(); // docker run waits for these before it starts the container
-      const code = wantsNext
-        ? await new Promise<number>((resolve) => manager.once(`end:${record.id}`, resolve))
-        : await manager.waitForEnd(record.id);
-      call.response.end(`${JSON.stringify({ StatusCode: code })}\n`);
-    }),
+    route("POST", "/containers/:/wait", (call) => sendEnd(manager, manager.get(id(call)), call)),
     route("DELETE", "/containers/:", async (call) => {
-      await manager.remove(id(call), {
-        volumes: flag(call.query.get("v")),
-        force: flag(call.query.get("force")),
-      });
+      const { v, force, link } = readQuery(call.query, { v: flag(), force: flag(), link: flag() });
+      if (link) throw new BayError("UNSUPPORTED", "removing a link of a container is not supported");
+      await manager.remove(id(call), { volumes: v, force });
       empty(call);
     }),
     route("POST", "/containers/:/resize", (call) => {
-      manager.resize(id(call), Number(call.query.get("h")), Number(call.query.get("w")));
+      const { rows, columns } = terminalSize(call.query);
+      manager.resize(id(call), rows, columns);
       empty(call, 200);
     }),
     route("GET", "/containers/:/top", async (call) => {
       const record = manager.get(id(call));
       if (!isRunning(record))
         throw new BayError("NOT_RUNNING", `the container ${record.config.name} is not running`);
-      const args = call.query.get("ps_args") ?? "-ef";
+      const args = readQuery(call.query, { ps_args: text() }).ps_args || "-ef";
       const pids = manager.cgroupOf(record.id).pids();
       if (args !== "-ef") return sendJson(call.response, 200, await processTable(args, pids));
       sendJson(call.response, 200, {
@@ -132,7 +104,7 @@ export function containerRoutes({ manager }: Services): Route[] {
         Processes: pids.flatMap(processRow),
       });
     }),
-    route("GET", "/containers/:/stats", (call) => streamStats(call, manager.get(id(call)).id, manager)),
+    route("GET", "/containers/:/stats", (call) => sendStats(manager, id(call), call)),
   ];
 }
 
@@ -181,24 +153,4 @@ function processRow(pid: number): string[][] {
   } catch {
     return []; // it ended in between
   }
-}
-
-async function streamStats(call: Call, id: string, manager: Services["manager"]): Promise<void> {
-  const isStream = call.query.get("stream") === null || flag(call.query.get("stream"));
-  const oneShot = flag(call.query.get("one-shot"));
-  let previous = statsOf(manager, id, undefined);
-  if (!isStream) {
-    if (!oneShot) {
-      await new Promise((resolve) => setTimeout(resolve, 1000));
-      previous = statsOf(manager, id, previous);
-    }
-    return sendJson(call.response, 200, previous);
-  }
-  const write = startStream(call.response);
-  write(previous);
-  const timer = setInterval(() => {
-    previous = statsOf(manager, id, previous);
-    write(previous);
-  }, 1000);
-  call.response.on("close", () => clearInterval(timer));
 }

@@ -6,7 +6,10 @@ import { measureDirectory } from "../../image/index.ts";
 import { type Route, route, sendJson } from "../http.ts";
 import type { Services } from "../server.ts";
 import { buildCacheUsage } from "./build-cache.ts";
-import { checkFilters, matchesLabels, parseFilters, untilOf } from "./filters.ts";
+import { AGE_AND_LABELS, ageAndLabelTest, booleanFilter, parseFilters } from "./filters.ts";
+import { flag, readQuery } from "./query.ts";
+import { findNetwork } from "./system.ts";
+import { usedNetworks } from "./views.ts";
 
 export function diskRoutes({ manager, ...services }: Services): Route[] {
   const writableSize = (record: ContainerRecord) =>
@@ -66,15 +69,12 @@ export function diskRoutes({ manager, ...services }: Services): Route[] {
       });
     }),
     route("POST", "/containers/prune", async ({ response, query }) => {
-      const filters = parseFilters(query.get("filters"));
-      checkFilters(filters, ["until", "label", "label!"]);
-      const until = untilOf(filters);
+      const filters = parseFilters(query.get("filters"), AGE_AND_LABELS);
+      const matches = ageAndLabelTest(filters);
       const gone = manager
         .list()
         .filter((record) => !isRunning(record) && record.state.status !== "restarting")
-        .filter(
-          ({ createdAt, config }) => Date.parse(createdAt) < until && matchesLabels(config.labels, filters),
-        );
+        .filter(({ createdAt, config }) => matches({ createdAt, labels: config.labels }));
       let freed = 0;
       for (const record of gone) {
         freed += await writableSize(record);
@@ -83,15 +83,13 @@ export function diskRoutes({ manager, ...services }: Services): Route[] {
       sendJson(response, 200, { ContainersDeleted: gone.map(({ id }) => id), SpaceReclaimed: freed });
     }),
     route("POST", "/networks/prune", async ({ response, query }) => {
-      const filters = parseFilters(query.get("filters"));
-      checkFilters(filters, ["until", "label", "label!"]);
-      const until = untilOf(filters);
-      const used = new Set(manager.endpoints().map(({ endpoint }) => endpoint.network));
+      const filters = parseFilters(query.get("filters"), AGE_AND_LABELS);
+      const matches = ageAndLabelTest(filters);
+      const used = usedNetworks(manager);
       const gone = manager.networks
         .list()
         .filter(
-          ({ config, createdAt }) =>
-            !used.has(config.name) && Date.parse(createdAt) < until && matchesLabels(config.labels, filters),
+          ({ config, createdAt }) => !used.has(config.name) && matches({ createdAt, labels: config.labels }),
         );
       for (const { config } of gone) {
         await manager.networks.remove(config.name);
@@ -100,16 +98,16 @@ export function diskRoutes({ manager, ...services }: Services): Route[] {
       sendJson(response, 200, { NetworksDeleted: gone.map(({ config }) => config.name) });
     }),
     route("POST", "/volumes/prune", async ({ response, query }) => {
-      const filters = parseFilters(query.get("filters"));
-      checkFilters(filters, ["label", "label!", "all"]);
-      const withNamed = ["1", "true"].includes(filters.get("all")?.[0] ?? "");
+      const filters = parseFilters(query.get("filters"), ["label", "label!", "all"]);
+      const withNamed = booleanFilter(filters, "all") ?? false;
+      const matches = ageAndLabelTest(filters);
       const gone = manager.volumes
         .list()
         .filter(
-          ({ config }) =>
+          ({ config, createdAt }) =>
             (withNamed || config.anonymous) &&
             usersOfVolume(config.name).length === 0 &&
-            matchesLabels(config.labels, filters),
+            matches({ createdAt, labels: config.labels }),
         );
       let freed = 0;
       for (const { config } of gone) {
@@ -123,7 +121,7 @@ export function diskRoutes({ manager, ...services }: Services): Route[] {
     }),
     route("DELETE", "/volumes/:", ({ response, parts, query }) => {
       const name = parts[0]!;
-      const isForced = ["1", "true"].includes(query.get("force") ?? "");
+      const { force: isForced } = readQuery(query, { force: flag() });
       if (!manager.volumes.get(name) && !isForced)
         throw new BayError("VOLUME_NOT_FOUND", `there is no volume ${name}`);
       const [user] = usersOfVolume(name);
@@ -139,10 +137,7 @@ export function diskRoutes({ manager, ...services }: Services): Route[] {
       response.writeHead(204).end();
     }),
     route("DELETE", "/networks/:", async ({ response, parts }) => {
-      const known = manager.networks
-        .list()
-        .find(({ id, config }) => config.name === parts[0] || id.startsWith(parts[0]!));
-      if (!known) throw new BayError("NETWORK_NOT_FOUND", `there is no network ${parts[0]}`);
+      const known = findNetwork(manager, parts[0]!);
       await manager.networks.remove(known.config.name);
       manager.events.publish("network", "destroy", known.config.name, { name: known.config.name });
       response.writeHead(204).end();

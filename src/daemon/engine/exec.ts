@@ -4,17 +4,30 @@ import { Exec, isRunning } from "../../container/index.ts";
 import { BayError } from "../../errors.ts";
 import { type Route, route, sendJson } from "../http.ts";
 import type { Services } from "../server.ts";
+import { terminalSize } from "./query.ts";
+
+const [MOST_ARGUMENTS, LONGEST_ARGUMENT] = [4096, 128 << 10];
+const side = z.number().int().min(0).max(65535);
 
 const createBody = z.object({
   AttachStdin: z.boolean().optional(),
+  AttachStdout: z.boolean().optional(),
+  AttachStderr: z.boolean().optional(),
   Tty: z.boolean().optional(),
-  Cmd: z.array(z.string()).min(1),
-  Env: z.array(z.string()).nullish(),
-  User: z.string().optional(),
-  WorkingDir: z.string().optional(),
+  Cmd: z.array(z.string().max(LONGEST_ARGUMENT)).min(1).max(MOST_ARGUMENTS),
+  Env: z.array(z.string().max(LONGEST_ARGUMENT)).max(MOST_ARGUMENTS).optional(),
+  User: z.string().max(256).optional(),
+  WorkingDir: z.string().max(4096).optional(),
   Privileged: z.boolean().optional(),
-  DetachKeys: z.string().nullish(),
-  ConsoleSize: z.tuple([z.number(), z.number()]).nullish(),
+  DetachKeys: z.string().max(256).optional(),
+  ConsoleSize: z.tuple([side, side]).optional(),
+});
+
+/** The body of `POST /exec/ID/start`. */
+export const startBody = z.object({
+  Detach: z.boolean().optional(),
+  Tty: z.boolean().optional(),
+  ConsoleSize: z.tuple([side, side]).optional(),
 });
 
 export function execRoutes({ manager }: Services): Route[] {
@@ -25,9 +38,8 @@ export function execRoutes({ manager }: Services): Route[] {
         throw new BayError("NOT_RUNNING", `the container ${record.config.name} is not running`);
       if (record.state.status === "paused")
         throw new BayError("NOT_RUNNING", `the container ${record.config.name} is paused`);
-      const parsed = createBody.safeParse(await call.json());
-      if (!parsed.success) throw new BayError("BAD_REQUEST", "an exec needs Cmd, a list of strings");
-      const body = parsed.data;
+      const body = await call.body(createBody);
+      checkNul([...body.Cmd, ...(body.Env ?? []), body.User ?? "", body.WorkingDir ?? ""]);
       const exec = new Exec(manager, record, {
         args: body.Cmd,
         env: body.Env ?? [],
@@ -67,14 +79,21 @@ export function execRoutes({ manager }: Services): Route[] {
       });
     }),
     route("POST", "/exec/:/resize", (call) => {
-      findExec(manager, call.parts[0]!).resize(Number(call.query.get("h")), Number(call.query.get("w")));
+      const { rows, columns } = terminalSize(call.query);
+      findExec(manager, call.parts[0]!).resize(rows, columns);
       call.response.writeHead(200).end();
     }),
   ];
 }
 
+/** Throws BAD_REQUEST: the kernel's strings end at a NUL. */
+function checkNul(texts: readonly string[]): void {
+  if (texts.some((given) => given.includes("\0")))
+    throw new BayError("BAD_REQUEST", "the command has a NUL character");
+}
+
 export function findExec(manager: Services["manager"], id: string): Exec {
   const exec = manager.findExec(id);
-  if (!exec) throw new BayError("EXEC_NOT_FOUND", `there is no exec ${id.slice(0, 12)}`);
+  if (!exec) throw new BayError("EXEC_NOT_FOUND", `No such exec instance: ${id.slice(0, 64)}`);
   return exec;
 }

@@ -13,26 +13,27 @@ import {
   parseReference,
   web,
 } from "../../image/index.ts";
-import { type Call, parseJson, type Route, route, sendJson } from "../http.ts";
+import { type Call, type Route, route, sendJson } from "../http.ts";
+import { parseJson, parseWith } from "../request-body.ts";
 import type { Services } from "../server.ts";
+import { integer, readQuery } from "./query.ts";
 import { receive, sendArchive, streamed } from "./transfers.ts";
 
-const authHeader = z.object({
-  username: z.string().optional(),
-  password: z.string().optional(),
-  identitytoken: z.string().optional(),
-});
+const secret = z
+  .string()
+  .max(64 << 10)
+  .optional();
+const authHeader = z.object({ username: secret, password: secret, identitytoken: secret });
 
 /** An archive that the client, on this same host, only names. */
-const loadBody = z.object({ path: z.string().startsWith("/") });
+const loadBody = z.object({ path: z.string().max(4096).startsWith("/") });
 
 /** The client's credentials for the image's registry. Throws BAD_REQUEST. */
 function credentialsOf({ request }: Call): Credentials | undefined {
   const header = [request.headers["x-registry-auth"] ?? []].flat()[0];
   if (!header) return undefined;
-  const parsed = authHeader.safeParse(parseJson(Buffer.from(header, "base64url")));
-  if (!parsed.success) throw new BayError("BAD_REQUEST", "X-Registry-Auth is not what Docker's clients send");
-  const { username, password, identitytoken } = parsed.data;
+  const given = parseJson(Buffer.from(header, "base64url"), "X-Registry-Auth");
+  const { username, password, identitytoken } = parseWith(authHeader, given, "X-Registry-Auth");
   if (identitytoken) return { username: "", password: "", identityToken: identitytoken };
   return username ? { username, password: password ?? "" } : undefined;
 }
@@ -96,7 +97,7 @@ export function imageTransferRoutes({ manager }: Services): Route[] {
     route("GET", "/images/search", async (call) => {
       const { response, query } = call;
       const { registry, term } = searchTerm(query.get("term") ?? "");
-      const limit = Math.min(Math.max(Number(query.get("limit")) || DEFAULT_RESULTS, 1), MAX_RESULTS);
+      const { limit = DEFAULT_RESULTS } = readQuery(query, { limit: integer(1, MAX_RESULTS) });
       const credentials = credentialsOf(call) ?? (await findCredentials(registry));
       const names = await web.searchRegistry(registry, term, limit, credentials);
       sendJson(
@@ -126,7 +127,7 @@ export function imageTransferRoutes({ manager }: Services): Route[] {
       });
     }),
     route("POST", "/bay/v1/images/load", async (call) => {
-      const { path } = loadBody.parse(await call.json());
+      const { path } = await call.ownBody(loadBody);
       await streamed(call, (write) => load(path, write));
     }),
     route("POST", "/images/load", async (call) => {

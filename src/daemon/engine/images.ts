@@ -10,7 +10,11 @@ import {
 } from "../../image/index.ts";
 import { type Route, route, sendJson } from "../http.ts";
 import type { Services } from "../server.ts";
-import { checkFilters, matchesLabels, parseFilters, untilOf } from "./filters.ts";
+import { AGE_AND_LABELS, ageAndLabelTest, booleanFilter, parseFilters } from "./filters.ts";
+import { IMAGE_FILTERS, imageFilter } from "./list-filters.ts";
+import { flag, readQuery, text } from "./query.ts";
+import { referencePattern } from "./reference-pattern.ts";
+import { imageView } from "./views.ts";
 
 export function imageRoutes({ manager, stacks }: Services): Route[] {
   const { images } = manager;
@@ -59,21 +63,38 @@ export function imageRoutes({ manager, stacks }: Services): Route[] {
   };
 
   return [
-    route("GET", "/images/json", ({ response }) =>
+    route("GET", "/images/json", ({ response, query }) => {
+      const filters = parseFilters(query.get("filters"), IMAGE_FILTERS);
+      const matches = imageFilter(filters, (name) => images.records.need(name).createdAt);
+      // Docker's old form of a reference
+      const { filter } = readQuery(query, { filter: text() });
+      const isNamed = filter ? referencePattern(filter) : () => true;
+      // of an image that is asked for by its names, only those are shown
+      const patterns = (filters.get("reference") ?? []).map(referencePattern);
+      const isAskedFor = (tag: string) => patterns.length === 0 || patterns.some((test) => test(tag));
+      const shown = byId().filter((record) => {
+        const view = imageView(manager, record);
+        return matches(view) && (!filter || view.names.some(isNamed));
+      });
       sendJson(
         response,
         200,
-        byId().map((record) => ({
-          Id: record.id,
-          ...namesOf(record.id),
-          Created: Math.floor(Date.parse(record.createdAt) / 1000),
-          Size: record.size,
-          SharedSize: -1,
-          Labels: {},
-          Containers: usersOf(record).length,
-        })),
-      ),
-    ),
+        shown.map((record) => {
+          const { RepoTags, RepoDigests } = namesOf(record.id);
+          return {
+            Id: record.id,
+            ParentId: "",
+            RepoTags: RepoTags.filter(isAskedFor),
+            RepoDigests: RepoDigests.filter(isAskedFor),
+            Created: Math.floor(Date.parse(record.createdAt) / 1000),
+            Size: record.size,
+            SharedSize: -1,
+            Labels: {},
+            Containers: usersOf(record).length,
+          };
+        }),
+      );
+    }),
     route("GET", "/images/*/json", ({ response, parts }) => {
       const { record, config } = inspect(parts[0]!);
       sendJson(response, 200, {
@@ -108,15 +129,14 @@ export function imageRoutes({ manager, stacks }: Services): Route[] {
       );
     }),
     route("POST", "/images/*/tag", ({ response, parts, query }) => {
-      const tag = query.get("tag");
-      images.records.tag(parts[0]!, `${query.get("repo") ?? ""}${tag ? `:${tag}` : ""}`);
+      const { repo = "", tag } = readQuery(query, { repo: text(), tag: text(128) });
+      images.records.tag(parts[0]!, `${repo}${tag ? `:${tag}` : ""}`);
       response.writeHead(201).end();
     }),
     route("POST", "/images/prune", async ({ response, query }) => {
-      const filters = parseFilters(query.get("filters"));
-      checkFilters(filters, ["dangling", "until", "label", "label!"]);
-      const until = untilOf(filters);
-      const isAll = filters.get("dangling")?.some((value) => value === "false" || value === "0") ?? false;
+      const filters = parseFilters(query.get("filters"), ["dangling", ...AGE_AND_LABELS]);
+      const isAll = booleanFilter(filters, "dangling") === false;
+      const matches = ageAndLabelTest(filters);
       const byLabel = filters.has("label") || filters.has("label!");
       const { images: needed } = stacks.needed(); // by versions of stacks that can be brought back
       const unused = images.records
@@ -125,8 +145,10 @@ export function imageRoutes({ manager, stacks }: Services): Route[] {
           (record) =>
             usersOf(record).length === 0 && !needed.has(record.id) && (isAll || isUntagged(record.reference)),
         )
-        .filter(({ createdAt }) => Date.parse(createdAt) < until)
-        .filter((record) => !byLabel || matchesLabels(images.configOf(record).config?.Labels ?? {}, filters));
+        .filter((record) => {
+          const labels = byLabel ? (images.configOf(record).config?.Labels ?? {}) : {};
+          return matches({ createdAt: record.createdAt, labels });
+        });
       for (const record of unused) images.records.forget(record);
       const swept = await images.sweep();
       sendJson(response, 200, {
@@ -137,11 +159,7 @@ export function imageRoutes({ manager, stacks }: Services): Route[] {
       });
     }),
     route("DELETE", "/images/*", async ({ response, parts, query }) =>
-      sendJson(
-        response,
-        200,
-        await remove(parts[0]!, query.get("force") === "1" || query.get("force") === "true"),
-      ),
+      sendJson(response, 200, await remove(parts[0]!, readQuery(query, { force: flag() }).force)),
     ),
     route("GET", "/bay/v1/images/verify", async ({ response }) =>
       sendJson(response, 200, await images.verify()),

@@ -6,14 +6,13 @@ import {
   endedBy,
   type HealthStatus,
   isRunning,
-  LABELS,
   NEVER,
   toResources,
 } from "../../container/index.ts";
 import { versionOf } from "../../ip.ts";
 import { type Endpoint, type NetworkRecord, ownSubnets } from "../../network/index.ts";
 
-const DOCKER_STATE: Record<string, string> = {
+export const DOCKER_STATE: Record<string, string> = {
   dead: "dead",
   created: "created",
   running: "running",
@@ -304,33 +303,4 @@ export function toInspect(manager: ContainerManager, record: ContainerRecord) {
       Networks: networks(manager, record),
     },
   };
-}
-
-export function matchesFilters(
-  manager: ContainerManager,
-  record: ContainerRecord,
-  filters: ReadonlyMap<string, string[]>,
-): boolean {
-  const { config, state, id } = record;
-  const tests: Record<string, (value: string) => boolean> = {
-    label: (value) => {
-      const [key = "", wanted] = value.split(/=(.*)/s);
-      return key in config.labels && (wanted === undefined || config.labels[key] === wanted);
-    },
-    name: (value) => config.name.includes(value.replace(/^\^?\/?/, "").replace(/\$$/, "")),
-    id: (value) => id.startsWith(value),
-    status: (value) => DOCKER_STATE[state.status] === value,
-    health: (value) => manager.health(id) === value,
-    network: (value) => record.endpoints.some(({ network }) => network === value),
-    volume: (value) =>
-      config.mounts.some(
-        (mount) => (mount.type === "volume" && mount.source === value) || mount.target === value,
-      ),
-    ancestor: (value) => config.image === value || config.imageId === value,
-    exited: (value) => state.status === "exited" && state.exitCode === Number(value),
-    service: (value) => config.labels[LABELS.service] === value,
-  };
-  return [...filters].every(
-    ([key, values]) => values.length === 0 || values.some((value) => tests[key]?.(value) ?? true),
-  );
 }

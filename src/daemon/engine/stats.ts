@@ -1,16 +1,59 @@
 /** One sample of a container's use of the machine, in the shape of the Docker Engine API. */
 import { readFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { ContainerManager } from "../../container/index.ts";
+import { type Call, sendJson, startStream } from "../http.ts";
+import { flag, readQuery } from "./query.ts";
 
-export function statsOf(
-  manager: ContainerManager,
-  id: string,
-  previous: ReturnType<typeof sample> | undefined,
-) {
-  const now = sample(manager, id);
-  return previous ? { ...now, precpu_stats: previous.cpu_stats, preread: previous.read } : now;
+type Sample = ReturnType<typeof sample>;
+
+/** A sample beside the one before it. Clients divide the differences, so that none may be negative. */
+export function statsOf(manager: ContainerManager, id: string, previous: Sample | undefined): Sample {
+  return previous ? after(previous, sample(manager, id)) : sample(manager, id);
 }
+
+/** The kernel's count of idle time may go back a little, and a container that was started again counts from 0. */
+export function after(previous: Sample, now: Sample): Sample {
+  const before = previous.cpu_stats;
+  const system_cpu_usage = Math.max(now.cpu_stats.system_cpu_usage, before.system_cpu_usage);
+  const isNewRun = now.cpu_stats.cpu_usage.total_usage < before.cpu_usage.total_usage;
+  const precpu = isNewRun ? { ...before, cpu_usage: { ...before.cpu_usage, total_usage: 0 } } : before;
+  return {
+    ...now,
+    cpu_stats: { ...now.cpu_stats, system_cpu_usage },
+    precpu_stats: precpu,
+    preread: previous.read,
+  };
+}
+
+const INTERVAL = 1000;
+
+/** `GET /containers/ID/stats`: one sample, or one each second until the container or the client is gone. */
+export async function sendStats(manager: ContainerManager, id: string, call: Call): Promise<void> {
+  const { stream, "one-shot": oneShot } = readQuery(call.query, { stream: flag(true), "one-shot": flag() });
+  const { response } = call;
+  const first = statsOf(manager, id, undefined);
+  if (!stream && oneShot) return sendJson(response, 200, first);
+  if (!stream) {
+    await sleep(INTERVAL);
+    return sendJson(response, 200, statsOf(manager, id, first));
+  }
+  const write = startStream(response);
+  write(first);
+  let previous = first;
+  while (!response.destroyed) {
+    await sleep(INTERVAL);
+    // the container may be removed meanwhile, and a client that does not read must not fill the memory
+    if (!manager.find(id) || response.destroyed) break;
+    previous = statsOf(manager, id, previous);
+    if (response.writableLength < MAX_UNSENT) write(previous);
+  }
+  response.end();
+}
+
+/** Bytes that a slow client may leave untaken before samples are left out. */
+const MAX_UNSENT = 1 << 20;
 
 function sample(manager: ContainerManager, id: string) {
   const record = manager.get(id);

@@ -7,18 +7,21 @@ import {
   isRunning,
   type LogLine,
 } from "../../container/index.ts";
-import { messageOf } from "../../errors.ts";
-import { type Call, frame, hijack, parseJson, type Route, route, startStream } from "../http.ts";
-import type { Hijack, HijackRoute, Services } from "../server.ts";
+import { BayError, messageOf } from "../../errors.ts";
+import { type Call, endSocket, frame, hijack, type Route, route, startStream } from "../http.ts";
+import { parseJson, parseWith } from "../request-body.ts";
+import type { Hijack, HijackRoute } from "../routing.ts";
+import type { Services } from "../server.ts";
 import { DetachKeys } from "./detach-keys.ts";
-import { findExec } from "./exec.ts";
+import { findExec, startBody } from "./exec.ts";
 import { parseFilters } from "./filters.ts";
+import { EVENT_FILTERS, eventFilter } from "./list-filters.ts";
 import { sendLog } from "./log-stream.ts";
+import { flag, integer, momentIn, readQuery, text } from "./query.ts";
 
 /** What a client of a terminal may leave untaken. */
 const MAX_UNSENT = 4 << 20;
-
-const flag = (value: string | null) => value === "1" || value === "true" || value === "True";
+const MOST_LINES = 1_000_000_000;
 
 export function streamRoutes({ manager }: Services): { routes: Route[]; hijacks: HijackRoute[] } {
   return {
@@ -33,25 +36,32 @@ export function streamRoutes({ manager }: Services): { routes: Route[]; hijacks:
   };
 }
 
-/** Seconds with a fraction, or an RFC 3339 time, in milliseconds since the epoch. */
-function time(text: string | null): number | undefined {
-  if (!text || text === "0") return undefined;
-  return /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1000 : Date.parse(text);
+/** `all`, or a number of lines; a negative one counts as all, as in Docker. */
+function tailOf(query: URLSearchParams): number | undefined {
+  if (query.get("tail") === "all") return undefined;
+  const { tail } = readQuery(query, { tail: integer(-MOST_LINES, MOST_LINES) });
+  return tail === undefined || tail < 0 ? undefined : tail;
 }
 
 async function sendLogs(manager: ContainerManager, call: Call): Promise<void> {
   const record = manager.get(call.parts[0]!);
   const { query, response } = call;
   const { tty } = record.config;
-  const tail = query.get("tail");
+  const { stdout, stderr, timestamps, follow } = readQuery(query, {
+    stdout: flag(),
+    stderr: flag(),
+    timestamps: flag(),
+    follow: flag(),
+  });
+  if (!stdout && !stderr)
+    throw new BayError("BAD_REQUEST", "Bad parameters: you must choose at least one stream");
   const wanted = {
-    stdout: flag(query.get("stdout")),
-    stderr: flag(query.get("stderr")),
-    tail: tail === null || tail === "all" || tail === "" ? undefined : Math.max(0, Number(tail) || 0),
-    since: time(query.get("since")),
-    until: time(query.get("until")),
+    stdout,
+    stderr,
+    tail: tailOf(query),
+    since: momentIn(query, "since"),
+    until: momentIn(query, "until"),
   };
-  const timestamps = flag(query.get("timestamps"));
   response.writeHead(200, {
     "Content-Type": tty ? "application/vnd.docker.raw-stream" : "application/vnd.docker.multiplexed-stream",
   });
@@ -60,18 +70,19 @@ async function sendLogs(manager: ContainerManager, call: Call): Promise<void> {
     const line = timestamps ? Buffer.concat([Buffer.from(`${new Date(at).toISOString()} `), bytes]) : bytes;
     return tty ? line : frame(stream + 1, line);
   };
-  const follows = flag(query.get("follow"));
-  const isLive = () => follows && (isRunning(record) || record.state.status === "restarting");
+  const isLive = () => follow && (isRunning(record) || record.state.status === "restarting");
   await sendLog(manager, record, response, { query: wanted, encode, onlyNew: false, isLive });
   response.end();
 }
 
 async function startExec(manager: ContainerManager, call: Hijack): Promise<void> {
   const exec = findExec(manager, call.parts[0]!);
-  const body = parseJson(call.body) as { Detach?: boolean; ConsoleSize?: [number, number] };
+  const body = parseWith(startBody, parseJson(call.body));
+  exec.checkFresh();
   if (body.Detach) {
     await exec.start();
-    call.socket.end("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    call.socket.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    endSocket(call.socket);
     return;
   }
   const { socket } = call;
@@ -83,15 +94,16 @@ async function startExec(manager: ContainerManager, call: Hijack): Promise<void>
   });
   socket.on("drain", () => exec.resume());
   socket.on("close", () => exec.resume());
-  exec.once("end", () => socket.end());
+  exec.once("end", () => endSocket(socket));
   hijack(socket, call.upgraded, tty);
   try {
     await exec.start();
   } catch (error) {
     // Docker's clients read the message from the stream and the code from inspect
     exec.exitCode = (error as { exitCode?: number }).exitCode ?? 126;
-    const text = Buffer.from(`${messageOf(error)}\r\n`);
-    socket.end(tty ? text : frame(2, text));
+    const words = Buffer.from(`${messageOf(error)}\r\n`);
+    if (socket.writable) socket.write(tty ? words : frame(2, words));
+    endSocket(socket);
     return;
   }
   feed(
@@ -117,7 +129,7 @@ function feed(
     const { passed, detached } = keys?.take(bytes) ?? { passed: bytes, detached: false };
     if (passed.length > 0) write(passed);
     isDetached = detached;
-    if (detached) socket.end();
+    if (detached) endSocket(socket);
   });
   socket.on("end", () => wanted && !isDetached && end());
   socket.on("error", () => socket.destroy());
@@ -128,7 +140,15 @@ async function attach(manager: ContainerManager, call: Hijack): Promise<void> {
   const record = manager.get(call.parts[0]!);
   const { socket, query } = call;
   const { tty } = record.config;
-  const keys = tty ? new DetachKeys(query.get("detachKeys")) : undefined;
+  const given = readQuery(query, {
+    stream: flag(),
+    logs: flag(),
+    stdin: flag(),
+    stdout: flag(),
+    stderr: flag(),
+    detachKeys: text(256),
+  });
+  const keys = tty ? new DetachKeys(given.detachKeys) : undefined;
   hijack(socket, call.upgraded, tty);
   let hasEnded = false;
   const isLive = () => !hasEnded && (isRunning(record) || record.state.status === "created");
@@ -138,21 +158,25 @@ async function attach(manager: ContainerManager, call: Hijack): Promise<void> {
   manager.once(`end:${record.id}`, noteEnd);
   feed(
     socket,
-    flag(query.get("stdin")),
+    given.stdin && given.stream,
     keys,
-    (bytes) => void manager.writeInput(record.id, bytes),
-    () => manager.endInput(record.id),
+    (bytes) => void (manager.find(record.id) && manager.writeInput(record.id, bytes)),
+    () => void (manager.find(record.id) && manager.endInput(record.id)),
   );
-  if (tty) await showTerminal(manager, record, socket, isLive);
-  else {
-    const both = query.get("stdout") === null && query.get("stderr") === null;
-    const wanted = { stdout: both || flag(query.get("stdout")), stderr: both || flag(query.get("stderr")) };
-    const encode = ({ stream, bytes }: LogLine) => frame(stream + 1, bytes);
-    const onlyNew = !flag(query.get("logs"));
-    await sendLog(manager, record, socket, { query: wanted, encode, onlyNew, isLive });
+  const both = !query.has("stdout") && !query.has("stderr");
+  const wanted = { stdout: both || given.stdout, stderr: both || given.stderr };
+  const encode = ({ stream, bytes }: LogLine) => (tty ? bytes : frame(stream + 1, bytes));
+  const send = (isWhole: boolean, goesOn: () => boolean) =>
+    sendLog(manager, record, socket, { query: wanted, encode, onlyNew: !isWhole, isLive: goesOn });
+  try {
+    if (tty || !given.stream) {
+      if (given.logs) await send(true, () => false);
+      if (given.stream) await showTerminal(manager, record, socket, isLive);
+    } else await send(given.logs, isLive);
+  } finally {
+    manager.off(`end:${record.id}`, noteEnd);
+    endSocket(socket);
   }
-  manager.off(`end:${record.id}`, noteEnd);
-  socket.end();
 }
 
 /** Shows a terminal as it is now: a client that does not keep up misses what it did not take. */
@@ -180,21 +204,39 @@ function showTerminal(
 }
 
 function sendEvents(manager: ContainerManager, call: Call): void {
-  const filters = parseFilters(call.query.get("filters"));
-  const write = startStream(call.response);
+  const matches = eventFilter(parseFilters(call.query.get("filters"), EVENT_FILTERS));
+  const since = momentIn(call.query, "since");
+  const until = momentIn(call.query, "until");
+  const { response } = call;
+  const write = startStream(response);
   const send = (event: BayEvent) => {
-    if (matches(event, filters)) write(toDockerEvent(event));
+    if (!matches(event) || response.destroyed) return;
+    write(toDockerEvent(event));
+    // whoever does not read them cannot have them kept here
+    if (response.writableLength > MAX_UNSENT) response.destroy();
   };
-  const since = time(call.query.get("since"));
-  if (since !== undefined) for (const event of manager.events.since(since)) send(event);
-  const until = time(call.query.get("until"));
-  if (until !== undefined && until <= Date.now()) return void call.response.end();
+  const inTime = (event: BayEvent) => until === undefined || event.time <= until;
+  if (since !== undefined) for (const event of manager.events.since(since)) if (inTime(event)) send(event);
+  if (until !== undefined && until <= Date.now()) return void response.end();
   manager.events.on("event", send);
-  const timer = until === undefined ? undefined : setTimeout(() => call.response.end(), until - Date.now());
-  call.response.on("close", () => {
+  const timer = until === undefined ? undefined : endAt(until, () => response.end());
+  response.once("close", () => {
     manager.events.off("event", send);
-    clearTimeout(timer);
+    timer?.();
   });
+}
+
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+/** Calls at a moment, however far it is. Gives what calls it off. */
+function endAt(moment: number, action: () => void): () => void {
+  const wait = () => {
+    const left = moment - Date.now();
+    timer = left > LONGEST_TIMER ? setTimeout(wait, LONGEST_TIMER) : setTimeout(action, left);
+  };
+  let timer: NodeJS.Timeout | undefined;
+  wait();
+  return () => clearTimeout(timer);
 }
 
 function toDockerEvent({ type, action, id, attributes, time: at }: BayEvent) {
@@ -207,18 +249,4 @@ function toDockerEvent({ type, action, id, attributes, time: at }: BayEvent) {
     time: Math.floor(at / 1000),
     timeNano: at * 1e6,
   };
-}
-
-function matches(event: BayEvent, filters: ReadonlyMap<string, string[]>): boolean {
-  const tests: Record<string, (value: string) => boolean> = {
-    type: (value) => event.type === value,
-    event: (value) => event.action === value || event.action.startsWith(`${value}:`),
-    container: (value) =>
-      event.type === "container" && (event.id.startsWith(value) || event.attributes.name === value),
-    label: (value) => {
-      const [key = "", wanted] = value.split(/=(.*)/s);
-      return key in event.attributes && (wanted === undefined || event.attributes[key] === wanted);
-    },
-  };
-  return [...filters].every(([key, values]) => values.some((value) => tests[key]?.(value) ?? true));
 }

@@ -7,9 +7,11 @@ import { versionOf } from "../../ip.ts";
 import { type Endpoint, type NetworkRecord, ownSubnets, subnetsOf } from "../../network/index.ts";
 import { VERSION } from "../../version.ts";
 import { type Route, route, sendJson } from "../http.ts";
+import { API_VERSION, MIN_API_VERSION } from "../routing.ts";
 import type { Services } from "../server.ts";
-
-const API_VERSION = "1.47";
+import { parseFilters } from "./filters.ts";
+import { NETWORK_FILTERS, networkFilter, VOLUME_FILTERS, volumeFilter } from "./list-filters.ts";
+import { networkView, usedNetworks, usedVolumes, volumeView } from "./views.ts";
 
 export function systemRoutes({ manager }: Services): Route[] {
   const ping: Route["handle"] = ({ response }) => {
@@ -78,7 +80,7 @@ export function systemRoutes({ manager }: Services): Route[] {
         Platform: { Name: "bay" },
         Version: VERSION,
         ApiVersion: API_VERSION,
-        MinAPIVersion: "1.24",
+        MinAPIVersion: MIN_API_VERSION,
         Os: "linux",
         Arch: arch,
         KernelVersion: release(),
@@ -111,25 +113,39 @@ export function systemRoutes({ manager }: Services): Route[] {
         SecurityOptions: ["name=seccomp,profile=builtin"],
       });
     }),
-    route("GET", "/networks", ({ response }) =>
-      sendJson(response, 200, manager.networks.list().map(network)),
-    ),
-    route("GET", "/networks/:", ({ response, parts }) => {
-      const known = manager.networks
-        .list()
-        .find(({ id, config }) => config.name === parts[0] || id.startsWith(parts[0]!));
-      if (!known) throw new BayError("NETWORK_NOT_FOUND", `there is no network ${parts[0]}`);
-      sendJson(response, 200, network(known));
+    route("GET", "/networks", ({ response, query }) => {
+      const matches = networkFilter(parseFilters(query.get("filters"), NETWORK_FILTERS));
+      const used = usedNetworks(manager);
+      const shown = manager.networks.list().filter((record) => matches(networkView(record, used)));
+      sendJson(response, 200, shown.map(network));
     }),
-    route("GET", "/volumes", ({ response }) =>
-      sendJson(response, 200, { Volumes: manager.volumes.list().map(volume), Warnings: [] }),
-    ),
+    route("GET", "/networks/:", ({ response, parts }) => {
+      sendJson(response, 200, network(findNetwork(manager, parts[0]!)));
+    }),
+    route("GET", "/volumes", ({ response, query }) => {
+      const matches = volumeFilter(parseFilters(query.get("filters"), VOLUME_FILTERS));
+      const used = usedVolumes(manager);
+      const shown = manager.volumes.list().filter((record) => matches(volumeView(record, used)));
+      sendJson(response, 200, { Volumes: shown.map(volume), Warnings: [] });
+    }),
     route("GET", "/volumes/:", ({ response, parts }) => {
       const known = manager.volumes.get(parts[0]!);
       if (!known) throw new BayError("VOLUME_NOT_FOUND", `there is no volume ${parts[0]}`);
       sendJson(response, 200, volume(known));
     }),
   ];
+}
+
+const SHORTEST_PREFIX = 4;
+
+/** By name, ID, or the beginning of one ID. Throws NETWORK_NOT_FOUND. */
+export function findNetwork({ networks }: Services["manager"], nameOrId: string): NetworkRecord {
+  const all = networks.list();
+  const exact = all.find(({ config }) => config.name === nameOrId) ?? all.find(({ id }) => id === nameOrId);
+  const begun = nameOrId.length < SHORTEST_PREFIX ? [] : all.filter(({ id }) => id.startsWith(nameOrId));
+  const known = exact ?? (begun.length === 1 ? begun[0] : undefined);
+  if (!known) throw new BayError("NETWORK_NOT_FOUND", `network ${nameOrId} not found`);
+  return known;
 }
 
 /** An endpoint's address with its prefix; empty where it has none of this version. */

@@ -1,6 +1,7 @@
 /** What routes have in common that take or give much: lines of progress, archives, bodies in files. */
 import { open } from "node:fs/promises";
-import { BayError, messageOf } from "../../errors.ts";
+import { BayError } from "../../errors.ts";
+import { streamError } from "../error-status.ts";
 import { type Call, startStream } from "../http.ts";
 import { drained } from "./log-stream.ts";
 
@@ -15,9 +16,7 @@ export async function streamed(
   try {
     await action(write, abort.signal);
   } catch (error) {
-    const { code = "INTERNAL", hint } = error instanceof BayError ? error : {};
-    const message = messageOf(error);
-    write({ error: message, errorDetail: { message, code, ...(hint ? { hint } : {}) } });
+    write(streamError(error));
   }
   call.response.end();
 }
