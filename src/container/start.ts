@@ -20,6 +20,7 @@ import { type ImageMount, LABELS, volumesOf } from "./config.ts";
 import { isDockerSocketGone } from "./docker-socket.ts";
 import { etcFilesOf, writeEtcFiles } from "./etc-directory.ts";
 import type { Host } from "./host.ts";
+import { withDefaults } from "./limits.ts";
 import { onlyLimits, toSpec } from "./oci-spec.ts";
 import { containerDirectory, runDirectory } from "./places.ts";
 import type { ContainerRecord } from "./record.ts";
@@ -153,7 +154,8 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
     if (mount.type === "image")
       mounted.set(mount.imageId, await host.images.get(mount.source, mount.imageId));
   const named = owner ? { ...config, hostname: owner.config.hostname } : config;
-  const spec = toSpec(memory?.config.ipcMode === "host" ? { ...named, ipcMode: "host" } : named, {
+  const limited = { ...named, resources: withDefaults(config.resources, host.settings) };
+  const spec = toSpec(memory?.config.ipcMode === "host" ? { ...limited, ipcMode: "host" } : limited, {
     account,
     rootfs: mountPoint(host),
     hostPath: (path) => (isDockerSocketGone(path) ? socketPath(host.roots) : path),
@@ -232,8 +234,8 @@ export function openLogs(host: Host, { id, config: { log } }: ContainerRecord): 
     stdout: join(run, "stdout"),
     stderr: join(run, "stderr"),
     directory: log.driver === "none" ? undefined : logDirectory(host, id),
-    maxSize: log.maxSize,
-    maxFiles: log.maxFiles,
+    maxSize: log.maxSize ?? host.settings.logMaxSize,
+    maxFiles: log.maxFiles ?? host.settings.logMaxFiles,
   });
 }
 

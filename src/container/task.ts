@@ -22,11 +22,12 @@ import {
 } from "../linux/index.ts";
 import { DNS_ADDRESS, hostNameServers } from "../network/index.ts";
 import { SIGNALS } from "../signals.ts";
-import type { ContainerConfig } from "./config.ts";
+import type { ContainerConfig, ResourceConfig } from "./config.ts";
 import { exitCodeAtEnd } from "./end-status.ts";
 import { keepEtcFiles } from "./etc-directory.ts";
 import { hostsFile, resolvFile, searchDomains } from "./etc-files.ts";
 import type { Host } from "./host.ts";
+import { withDefaults } from "./limits.ts";
 import { onlyLimits, toSpec } from "./oci-spec.ts";
 import { containerDirectory, runDirectory } from "./places.ts";
 import { removeSoon } from "./runs.ts";
@@ -156,7 +157,7 @@ export class Task {
     const { layersDirectory, lower, upper } = config.overlay;
     const directories = [upper, ...lower.map((name) => join(layersDirectory, name))];
     const account = resolveUser(config.user, [], (path) => readImageFile(directories, path));
-    const spec = toSpec(asContainer(config), {
+    const spec = toSpec(asContainer(config, withDefaults(NO_LIMITS, host.settings)), {
       account,
       rootfs: mountPoint(host),
       hostPath: (path) => path,
@@ -195,7 +196,17 @@ export class Task {
   }
 }
 
-function asContainer(config: TaskConfig): ContainerConfig {
+const NO_LIMITS: ResourceConfig = {
+  cpus: undefined,
+  cpuShares: undefined,
+  cpuset: undefined,
+  memory: undefined,
+  memoryReservation: undefined,
+  memorySwap: undefined,
+  pids: undefined,
+};
+
+function asContainer(config: TaskConfig, resources: ResourceConfig): ContainerConfig {
   return {
     name: config.name,
     image: "",
@@ -236,15 +247,7 @@ function asContainer(config: TaskConfig): ContainerConfig {
     oomScoreAdj: 0,
     labels: {},
     annotations: {},
-    resources: {
-      cpus: undefined,
-      cpuShares: undefined,
-      cpuset: undefined,
-      memory: undefined,
-      memoryReservation: undefined,
-      memorySwap: undefined,
-      pids: undefined,
-    },
+    resources,
     tty: false,
     stdinOpen: false,
     stdinOnce: false,

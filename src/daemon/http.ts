@@ -1,6 +1,7 @@
 /** The HTTP layer of bayd's socket: routes, bodies, errors as Docker has them, and hijacked connections. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
+import { diskFullError } from "../disk-room.ts";
 import { BayError, messageOf } from "../errors.ts";
 
 export interface Call {
@@ -76,9 +77,9 @@ const STATUS: Record<string, number> = {
 
 /** Docker's error shape, with bay's code and hint beside the message. */
 export function sendError(response: ServerResponse, error: unknown): void {
-  const known = error instanceof BayError ? error : undefined;
+  const known = diskFullError(error) ?? (error instanceof BayError ? error : undefined);
   const body = {
-    message: messageOf(error),
+    message: messageOf(known ?? error),
     code: known?.code ?? "INTERNAL",
     ...(known?.hint ? { hint: known.hint } : {}),
   };

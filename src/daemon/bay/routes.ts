@@ -1,5 +1,6 @@
 /** bay's own routes, for what Docker's API has no words: stacks and plans. Long ones answer with lines of JSON. */
 import { type ContainerConfig, LABELS } from "../../container/index.ts";
+import { diskFullError, roomWarnings } from "../../disk-room.ts";
 import { BayError, messageOf } from "../../errors.ts";
 import { desiredConfig, mountedImages, PLAN_DEFAULTS, type PlanOptions } from "../../reconcile/index.ts";
 import { type Stack, serviceOf } from "../../stack/index.ts";
@@ -59,7 +60,7 @@ export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
         const plan = await stacks.up(body.stack, options(body.options), settings, write, signal);
         if (body.wait)
           await waitForStack(manager, body.stack, options(body.options).services, body.waitTimeoutMs);
-        return plan;
+        return { ...plan, warnings: [...plan.warnings, ...roomWarnings(manager.roots)] };
       });
     }),
     route("POST", "/bay/v1/down", async (call) => {
@@ -127,10 +128,10 @@ async function streamed(
     const result = await action((progress) => write({ progress }), abort.signal);
     write({ result });
   } catch (error) {
-    const known = error instanceof BayError ? error : undefined;
+    const known = diskFullError(error) ?? (error instanceof BayError ? error : undefined);
     write({
       error: {
-        message: messageOf(error),
+        message: messageOf(known ?? error),
         code: known?.code ?? "INTERNAL",
         ...(known?.hint ? { hint: known.hint } : {}),
       },

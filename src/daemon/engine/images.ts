@@ -128,7 +128,7 @@ export function imageRoutes({ manager, stacks }: Services): Route[] {
         .filter(({ createdAt }) => Date.parse(createdAt) < until)
         .filter((record) => !byLabel || matchesLabels(images.configOf(record).config?.Labels ?? {}, filters));
       for (const record of unused) images.records.forget(record);
-      const swept = await images.sweep();
+      const swept = await images.sweep({ unfinished: true });
       sendJson(response, 200, {
         ImagesDeleted: unused.map(({ reference, id }) =>
           isUntagged(reference) ? { Deleted: id } : { Untagged: familiarReference(reference) },

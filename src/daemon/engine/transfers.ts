@@ -1,5 +1,7 @@
 /** What routes have in common that take or give much: lines of progress, archives, bodies in files. */
 import { open } from "node:fs/promises";
+import { dirname } from "node:path";
+import { diskFullError, requireRoom } from "../../disk-room.ts";
 import { BayError, messageOf } from "../../errors.ts";
 import { type Call, startStream } from "../http.ts";
 import { drained } from "./log-stream.ts";
@@ -15,8 +17,9 @@ export async function streamed(
   try {
     await action(write, abort.signal);
   } catch (error) {
-    const { code = "INTERNAL", hint } = error instanceof BayError ? error : {};
-    const message = messageOf(error);
+    const known = diskFullError(error) ?? (error instanceof BayError ? error : undefined);
+    const { code = "INTERNAL", hint } = known ?? {};
+    const message = messageOf(known ?? error);
     write({ error: message, errorDetail: { message, code, ...(hint ? { hint } : {}) } });
   }
   call.response.end();
@@ -40,11 +43,24 @@ export async function sendArchive(
   }
 }
 
-/** Writes the body to a file. Not by pipeline(), which closes the connection with the request. */
+/** So often the disk is looked at. */
+const LOOK_EVERY = 4 << 20;
+
+/** Writes the body to a file. Not by pipeline(), which closes the connection with the request. Throws DISK_FULL. */
 export async function receive({ request }: Call, path: string): Promise<void> {
+  const folder = dirname(path);
   const file = await open(path, "wx", 0o600);
+  let [size, looked] = [0, 0];
   try {
-    for await (const part of request) await file.write(part as Buffer);
+    // a stream that ended with the loop would take the connection with it, and the client would not see the answer
+    for await (const part of request.iterator({ destroyOnReturn: false })) {
+      if (size >= looked) {
+        requireRoom(folder);
+        looked = size + LOOK_EVERY;
+      }
+      await file.write(part as Buffer);
+      size += (part as Buffer).length;
+    }
   } finally {
     await file.close();
   }
