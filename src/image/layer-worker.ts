@@ -107,14 +107,15 @@ function pack({ directory, target, newest }: Extract<LayerTask, { kind: "pack" }
   const hash = createHash("sha256");
   const out = openSync(target, "wx", 0o644);
   try {
-    const count = meter(dirname(target), dirname(target), undefined);
-    within(directory, () =>
+    within(directory, () => {
+      // the directory is on the same disk, and the thread's root now
+      const count = meter("/", dirname(target), undefined);
       packHere((bytes) => {
         count(bytes.length);
         hash.update(bytes);
         for (let at = 0; at < bytes.length; ) at += writeSync(out, bytes, at);
-      }, newest),
-    );
+      }, newest);
+    });
     fsyncSync(out);
   } finally {
     closeSync(out);
