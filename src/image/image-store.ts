@@ -304,7 +304,9 @@ export class ImageStore {
     while (this.#making.size > 0) await Promise.allSettled(this.#making.values());
     this.#cache.clear();
     const held = [...this.#held].map(({ record }) => record);
-    return sweep(this.content, this.layers, [...this.records.list(), ...held], options.unfinished);
+    const swept = sweep(this.content, this.layers, [...this.records.list(), ...held], options.unfinished);
+    this.records.catchUp();
+    return swept;
   }
 
   /** Keeps an image's blobs and layers, whatever becomes of its names, until it is let go. */
