@@ -30,15 +30,13 @@ describe("limits of stack files", () => {
   });
 
   it("refuse too many and too long variables and labels", () => {
-    const many = Object.fromEntries(
-      Array.from({ length: STACK_LIMITS.entries + 1 }, (_, i) => [`k${i}`, "v"]),
-    );
+    const many = Array.from({ length: STACK_LIMITS.entries + 1 }, (_, index) => `k${index}=v`);
     for (const key of ["environment", "labels"]) {
       expect(problems({ [key]: many })).toContain(`at most ${STACK_LIMITS.entries}`);
       expect(problems({ [key]: { a: "x".repeat(STACK_LIMITS.entryBytes) } })).toContain("at most");
       expect(problems({ [key]: { a: "x".repeat(1000) } })).toBe("");
     }
-  });
+  }, 120_000);
 
   it("refuse spaces and control characters in words of resolv.conf and hosts", () => {
     const separator = fc.constantFrom("\n", "\r", "\0", "\t", " ", "\u2028", "\u001b", "\u0085");
