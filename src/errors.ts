@@ -38,8 +38,8 @@ const FILE_PROBLEMS: Readonly<Record<string, (path: string) => string>> = {
   ENOTDIR: (path) => `a part of ${path} is no folder`,
   ELOOP: (path) => `${path} goes round in symlinks`,
   EROFS: (path) => `${path} is on a read-only file system`,
-  ENOSPC: (path) => `no space is left for ${path}`,
-  EDQUOT: (path) => `the quota leaves no space for ${path}`,
+  ENOSPC: (path) => `the disk is full: ${path} could not be written`,
+  EDQUOT: (path) => `the disk quota is used up: ${path} could not be written`,
   EMFILE: (path) => `too many files are open to open ${path}`,
 };
 

@@ -1,6 +1,9 @@
 /** What bay needs of a host, looked at one by one. */
 import { existsSync, readFileSync } from "node:fs";
 import { release } from "node:os";
+import { dirname } from "node:path";
+import { readDaemonSettings, settingsFile } from "../daemon-settings.ts";
+import { HOW_TO_FREE, roomOf, roomText } from "../disk-room.ts";
 import { BayError, messageOf } from "../errors.ts";
 import { appArmorParser, cgroupManager, isAppArmorOn, nft } from "../linux/index.ts";
 import { tableName } from "../network/index.ts";
@@ -71,6 +74,9 @@ const CHECKS: Check[] = [
       hint: "apt-get install mmdebstrap",
     };
   },
+  (roots) => roomFinding("disk", roots.root),
+  (roots) => roomFinding("room on /run", roots.run),
+  () => settingsFinding(),
   (roots) => foreignRules(roots),
   () => {
     const on = readFileSync("/proc/sys/net/ipv4/ip_forward", "utf8").trim() === "1";
@@ -81,6 +87,31 @@ const CHECKS: Check[] = [
     };
   },
 ];
+
+/** The folder, or the nearest one above it that is there: bay may not have been started yet. */
+function roomFinding(what: string, path: string): Finding {
+  let folder = path;
+  while (!existsSync(folder)) folder = dirname(folder);
+  const room = roomOf(folder);
+  return {
+    state: room.state === "ok" ? "ok" : "warning",
+    what,
+    found: `${path}: ${room.state === "full" ? "full, " : room.state === "low" ? "nearly full, " : ""}${roomText(room)}`,
+    hint: HOW_TO_FREE,
+  };
+}
+
+function settingsFinding(): Finding {
+  const what = "settings of bayd";
+  const file = settingsFile();
+  try {
+    readDaemonSettings();
+    return { state: "ok", what, found: existsSync(file) ? file : `defaults, ${file} does not exist` };
+  } catch (error) {
+    const hint = error instanceof BayError ? error.hint : undefined;
+    return { state: "missing", what, found: messageOf(error), ...(hint ? { hint } : {}) };
+  }
+}
 
 function library(debianPackage: string, use: () => void): Finding {
   try {

@@ -1,8 +1,8 @@
 /** A container's networks, changed while it lives: links come and go, its other connections stay. */
 import type { Endpoint } from "../network/index.ts";
+import { updateEtcFiles } from "./etc-directory.ts";
 import type { Host } from "./host.ts";
 import type { ContainerRecord } from "./record.ts";
-import { writeEtcFiles } from "./start.ts";
 
 /** The endpoints that a record's networks ask for. Throws ADDRESS_TAKEN, BAD_ADDRESS, NETWORK_NOT_FOUND. */
 export function wantedEndpoints(host: Host, record: ContainerRecord): Endpoint[] {
@@ -36,7 +36,7 @@ export function moveLinks(host: Host, record: ContainerRecord, before: readonly 
   for (const fresh of endpoints.filter((endpoint) => !isIn(before)(endpoint)))
     host.networks.connect(record.id, fresh);
   host.networks.setDefaultRoute(record.id, endpoints);
-  writeEtcFiles(host, record); // in place: the container has these very files mounted
+  updateEtcFiles(host, record);
 }
 
 /** The number of the next interface: eth0, eth1 … without those in use. */

@@ -45,9 +45,13 @@ export class Companions {
   openTerminal(record: ContainerRecord, launched: Launched): void {
     if (launched.ttyFd === undefined) return;
     const { log } = record.config;
+    const { logMaxSize, logMaxFiles } = this.host.settings;
+    const bounds = { maxSize: log.maxSize ?? logMaxSize, maxFiles: log.maxFiles ?? logMaxFiles };
+    const lost = (error: unknown) =>
+      void this.host.logs.emit("failed", record.id, Math.abs((error as { errno?: number }).errno ?? 0));
     const directory = log.driver === "none" ? undefined : logDirectory(this.host, record.id);
     const show = (bytes: Buffer) => this.news.output(record, bytes);
-    this.#terminals.set(record.id, new Terminal(launched, directory, log, show));
+    this.#terminals.set(record.id, new Terminal(launched, directory, bounds, show, lost));
   }
 
   openInput(id: string, fifo: string): void {

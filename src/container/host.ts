@@ -1,4 +1,5 @@
 /** What the parts of container/ share: the roots, the rooms below, and a few callbacks of the manager. */
+import type { DaemonSettings } from "../daemon-settings.ts";
 import type { ImageStore } from "../image/index.ts";
 import type { CgroupManager } from "../linux/index.ts";
 import type { DnsSockets, NetworkManager } from "../network/index.ts";
@@ -14,6 +15,7 @@ import type { ContainerRecord } from "./record.ts";
 
 export interface Host {
   readonly roots: Roots;
+  readonly settings: DaemonSettings;
   readonly store: Store;
   readonly images: ImageStore;
   readonly volumes: VolumeStore;

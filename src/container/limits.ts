@@ -1,11 +1,20 @@
+import type { DaemonSettings } from "../daemon-settings.ts";
 import type { Cgroup } from "../linux/index.ts";
-import type { ContainerConfig } from "./config.ts";
+import type { ContainerConfig, ResourceConfig } from "./config.ts";
 import { toResources } from "./oci-spec.ts";
 
 const PAGE = 4096;
 /** The two versions of control groups count shares in different steps. */
 const SHARES_STEP = 27;
 const NO_SHARES = 1024;
+
+/** The limits with those of bayd's settings where the file says none; 0 and -1 are no limit, as in Compose. */
+export function withDefaults(
+  resources: ResourceConfig,
+  { defaultPidsLimit }: Pick<DaemonSettings, "defaultPidsLimit">,
+): ResourceConfig {
+  return { ...resources, pids: resources.pids ?? defaultPidsLimit };
+}
 
 export interface LimitDrift {
   key: string;
@@ -21,7 +30,10 @@ export function limitDrift(config: ContainerConfig, cgroup: Cgroup): LimitDrift[
   const cpus = (quota: number | undefined, period = 100_000) => (quota ?? 0) / period;
   const all: (LimitDrift & { slack: number })[] = [
     pair("mem_limit", wanted.memory?.limit, actual.memory?.limit, PAGE),
-    pair("pids_limit", wanted.pids?.limit, actual.pids?.limit, 0),
+    // without one in the file it has the default that bayd had at its start
+    ...(config.resources.pids === undefined
+      ? []
+      : [pair("pids_limit", wanted.pids?.limit, actual.pids?.limit, 0)]),
     pair("cpus", cpus(wanted.cpu?.quota), cpus(actual.cpu?.quota, actual.cpu?.period), 0),
     ...(shares ? [pair("cpu_shares", shares, actual.cpu?.shares ?? NO_SHARES, SHARES_STEP)] : []),
   ];

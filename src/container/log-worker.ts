@@ -12,6 +12,7 @@ import { SegmentWriter } from "./logs/segments.ts";
 
 const FIFO_BYTES = 1 << 20;
 const NOTHING_NOW = -11; // EAGAIN
+const ENOSPC = 28;
 
 interface Source {
   id: string;
@@ -19,13 +20,15 @@ interface Source {
   /** Streams that hung up: nobody has them open for writing. */
   ended: boolean[];
   writer: SegmentWriter | undefined;
-  discard: number;
+  /** The last piece could not be written, which was told. */
+  hasFailed: boolean;
 }
 
 const sources = new Map<string, Source>();
 const wake = (workerData as { wakeFd: number }).wakeFd;
 const post = (news: LogNews) => parentPort?.postMessage(news);
 const devNull = openSync("/dev/null", "w");
+const DISCARD = { fd: devNull, offset: 0, room: FIFO_BYTES };
 
 function open(command: Extract<LogCommand, { kind: "open" }>): void {
   finish(command.id);
@@ -36,7 +39,7 @@ function open(command: Extract<LogCommand, { kind: "open" }>): void {
   const writer = command.directory
     ? new SegmentWriter(command.directory, command.maxSize, command.maxFiles)
     : undefined;
-  sources.set(command.id, { id: command.id, fds, ended: [false, false], writer, discard: 0 });
+  sources.set(command.id, { id: command.id, fds, ended: [false, false], writer, hasFailed: false });
 }
 
 /** Moves what one stream holds now. */
@@ -46,18 +49,37 @@ function move(source: Source, stream: number): void {
     const fd = source.fds[stream]!;
     // the oldest lines go only for newer ones
     if (source.writer?.isFull && !waitReadable([fd], 0).some(({ readable }) => readable)) break;
-    const target = source.writer?.target(stream) ?? { fd: devNull, offset: 0, room: FIFO_BYTES };
-    const count = splice(fd, target.fd, target.offset, Math.min(target.room, FIFO_BYTES));
-    if (count <= 0) {
-      if (count === 0) source.ended[stream] = true;
-      else if (count !== NOTHING_NOW) post({ kind: "failed", id: source.id, errno: -count });
-      break;
-    }
-    source.writer?.note(stream, count, Date.now());
+    const count = take(source, stream, fd);
+    if (count === 0) source.ended[stream] = true;
+    if (count <= 0) break;
     moved += count;
     if (moved >= FIFO_BYTES) break; // the others have their turn
   }
   if (moved > 0) post({ kind: "grew", id: source.id });
+}
+
+/**
+ * Moves one piece to the log, and gives its length, 0 at the end, or a negated errno. What the disk does not take is
+ * thrown away: a container whose output nobody takes would stop at its next line.
+ */
+function take(source: Source, stream: number, fd: number): number {
+  const { writer } = source;
+  let failure: number;
+  try {
+    const target = writer?.target(stream) ?? DISCARD;
+    const count = splice(fd, target.fd, target.offset, Math.min(target.room, FIFO_BYTES));
+    if (count > 0) writer?.note(stream, count, Date.now());
+    if (count >= 0 || count === NOTHING_NOW) {
+      if (count > 0) source.hasFailed = false;
+      return count;
+    }
+    failure = -count;
+  } catch (error) {
+    failure = Math.abs((error as { errno?: number }).errno ?? ENOSPC);
+  }
+  if (!source.hasFailed) post({ kind: "failed", id: source.id, errno: failure });
+  source.hasFailed = true;
+  return splice(fd, devNull, 0, FIFO_BYTES);
 }
 
 function drain(source: Source): void {

@@ -4,6 +4,7 @@ import { readdirSync, rmSync } from "node:fs";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { type DaemonSettings, DEFAULT_SETTINGS } from "../daemon-settings.ts";
 import { BayError, messageOf } from "../errors.ts";
 import { ImageStore, removeTreeNow } from "../image/index.ts";
 import {
@@ -42,7 +43,7 @@ import { Groups } from "./groups.ts";
 import type { HealthMonitor } from "./health.ts";
 import { runHooks } from "./hooks.ts";
 import type { Host } from "./host.ts";
-import { limitDrift } from "./limits.ts";
+import { limitDrift, withDefaults } from "./limits.ts";
 import { LogCollector } from "./logs/collector.ts";
 import { nameView } from "./names.ts";
 import { toResources } from "./oci-spec.ts";
@@ -57,6 +58,7 @@ import { TaskNetworks } from "./task-networks.ts";
 const ONE_OFF_KEPT = 2000;
 /** Execs that are remembered, running or not. */
 const MOST_EXECS = 4096;
+const ENOSPC = 28;
 
 /** Emits `changed` (ID), `end:ID` (exit code), `output:ID` (bytes of a terminal) and `warning` (text). */
 export class ContainerManager extends EventEmitter implements Host, EndpointDirectory {
@@ -89,6 +91,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   constructor(
     readonly roots: Roots,
     readonly store: Store,
+    readonly settings: DaemonSettings = DEFAULT_SETTINGS,
   ) {
     super();
     this.setMaxListeners(0);
@@ -124,6 +127,11 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
       this.#removeOneOff(record);
     });
     this.#runs.on("restarted", (record: ContainerRecord) => void this.#startHooks(record).catch(() => {}));
+    this.logs.on("failed", (id: string, errno: number) => {
+      const name = this.#records.find(id)?.config.name ?? id;
+      const why = errno === ENOSPC ? "the disk is full" : `error ${errno}`;
+      this.emit("warning", `${name}: its output is lost, because the log cannot be written: ${why}`);
+    });
     this.#runs.on("warning", (text) => this.emit("warning", text));
     this.#ended = listenForEnds(endedFifo(this), (token) => this.#announced(token));
   }
@@ -441,7 +449,9 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   repairLimits(id: string): void {
     const record = this.get(id);
     if (isRunning(record))
-      this.cgroupOf(record.id).apply(toResources(record.config.resources, record.config.kernel));
+      this.cgroupOf(record.id).apply(
+        toResources(withDefaults(record.config.resources, this.settings), record.config.kernel),
+      );
   }
 
   rename(id: string, name: string): Promise<void> {

@@ -1,5 +1,5 @@
 /** Starting a container: from its record to a running process. Everything on the host that the start needs is made here. */
-import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { BayError } from "../errors.ts";
 import { fillVolume, type Image, kindInLayers, readImageFile, resolveInLayers } from "../image/index.ts";
@@ -14,19 +14,19 @@ import {
   SHARED_LABEL,
   type SpecImage,
 } from "../linux/index.ts";
-import { addressesOf, DNS_ADDRESS, hostNameServers } from "../network/index.ts";
 import { socketPath } from "../roots.ts";
 import { profileOf } from "./apparmor.ts";
 import { type ImageMount, LABELS, volumesOf } from "./config.ts";
 import { isDockerSocketGone } from "./docker-socket.ts";
-import { hostsFile, resolvFile, searchDomains } from "./etc-files.ts";
+import { etcFilesOf, writeEtcFiles } from "./etc-directory.ts";
 import type { Host } from "./host.ts";
+import { withDefaults } from "./limits.ts";
 import { onlyLimits, toSpec } from "./oci-spec.ts";
+import { containerDirectory, runDirectory } from "./places.ts";
 import type { ContainerRecord } from "./record.ts";
 import { type Account, resolveUser } from "./user.ts";
 
-export const containerDirectory = (host: Host, id: string) => join(host.roots.root, "containers", id);
-export const runDirectory = (host: Host, id: string) => join(host.roots.run, "containers", id.slice(0, 16));
+export { containerDirectory, runDirectory } from "./places.ts";
 export const programFile = (host: Host, id: string) => join(runDirectory(host, id), "program");
 export const endedFifo = (host: Host) => join(host.roots.run, "ended");
 /** Where every container's overlay is mounted, each in a mount namespace of its own. */
@@ -141,8 +141,9 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
   const namespace = networkNamespace(host, record);
   const cgroup = host.groups.of(record);
   const given = host.givenFiles.writeFor(config.files ?? [], join(run, "given"));
-  const etc = [...writeEtcFiles(host, record), ...given.map((file) => ({ ...file, readOnly: true }))];
   const owner = networkOwner(host, record);
+  const generated = owner ? etcFilesOf(host, owner) : writeEtcFiles(host, record);
+  const etc = [...generated, ...given.map((file) => ({ ...file, readOnly: true }))];
   if (owner) record.state.joinedRun = runOf(owner);
   // a shared network has one name, as in Docker
   for (const name of volumesOf(config)) await host.volumes.attach(name);
@@ -153,7 +154,8 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
     if (mount.type === "image")
       mounted.set(mount.imageId, await host.images.get(mount.source, mount.imageId));
   const named = owner ? { ...config, hostname: owner.config.hostname } : config;
-  const spec = toSpec(memory?.config.ipcMode === "host" ? { ...named, ipcMode: "host" } : named, {
+  const limited = { ...named, resources: withDefaults(config.resources, host.settings) };
+  const spec = toSpec(memory?.config.ipcMode === "host" ? { ...limited, ipcMode: "host" } : limited, {
     account,
     rootfs: mountPoint(host),
     hostPath: (path) => (isDockerSocketGone(path) ? socketPath(host.roots) : path),
@@ -232,8 +234,8 @@ export function openLogs(host: Host, { id, config: { log } }: ContainerRecord): 
     stdout: join(run, "stdout"),
     stderr: join(run, "stderr"),
     directory: log.driver === "none" ? undefined : logDirectory(host, id),
-    maxSize: log.maxSize,
-    maxFiles: log.maxFiles,
+    maxSize: log.maxSize ?? host.settings.logMaxSize,
+    maxFiles: log.maxFiles ?? host.settings.logMaxFiles,
   });
 }
 
@@ -286,40 +288,4 @@ function networkOwner(host: Host, record: ContainerRecord): ContainerRecord | un
   return networkMode.startsWith("container:")
     ? host.findRunning(networkMode.slice("container:".length))
     : undefined;
-}
-
-/** Writes /etc/hosts, /etc/hostname and /etc/resolv.conf anew; addresses are known now. */
-export function writeEtcFiles(host: Host, record: ContainerRecord): { target: string; file: string }[] {
-  const { config, endpoints } = record;
-  const directory = runDirectory(host, record.id);
-  const owner = networkOwner(host, record);
-  if (owner) return writeEtcFiles(host, owner);
-  const hostResolv = readFileSync("/etc/resolv.conf", "utf8");
-  const isBridged = endpoints.length > 0;
-  const gateway = isBridged
-    ? (host.networks.get(endpoints[0]!.network)?.gateway ?? "127.0.0.1")
-    : "127.0.0.1";
-  const files = {
-    hosts: hostsFile({
-      hostname: config.hostname,
-      domainname: config.domainname,
-      addresses: endpoints.flatMap(addressesOf),
-      extraHosts: config.extraHosts,
-      hostGateway: gateway,
-    }),
-    hostname: `${config.hostname}\n`,
-    "resolv.conf": resolvFile({
-      servers: isBridged ? [DNS_ADDRESS] : config.dns.length > 0 ? config.dns : hostNameServers(),
-      search: config.dnsSearch.length > 0 ? config.dnsSearch : searchDomains(hostResolv),
-      options:
-        isBridged && !config.dnsOptions.some((option) => option.startsWith("ndots"))
-          ? ["ndots:0", ...config.dnsOptions]
-          : config.dnsOptions,
-    }),
-  };
-  return Object.entries(files).map(([name, text]) => {
-    const file = join(directory, name);
-    writeFileSync(file, text, { mode: 0o644 });
-    return { target: `/etc/${name}`, file };
-  });
 }

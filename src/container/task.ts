@@ -3,7 +3,7 @@
  * no record: it ends with bayd, and what a kill leaves of it is swept at the next start.
  */
 import { randomBytes } from "node:crypto";
-import { fchownSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { fchownSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { Socket } from "node:net";
 import { join } from "node:path";
 import { BayError } from "../errors.ts";
@@ -22,11 +22,14 @@ import {
 } from "../linux/index.ts";
 import { DNS_ADDRESS, hostNameServers } from "../network/index.ts";
 import { SIGNALS } from "../signals.ts";
-import type { ContainerConfig } from "./config.ts";
+import type { ContainerConfig, ResourceConfig } from "./config.ts";
 import { exitCodeAtEnd } from "./end-status.ts";
+import { keepEtcFiles } from "./etc-directory.ts";
 import { hostsFile, resolvFile, searchDomains } from "./etc-files.ts";
 import type { Host } from "./host.ts";
+import { withDefaults } from "./limits.ts";
 import { onlyLimits, toSpec } from "./oci-spec.ts";
+import { containerDirectory, runDirectory } from "./places.ts";
 import { removeSoon } from "./runs.ts";
 import { endedFifo, mountPoint } from "./start.ts";
 import type { TaskNetwork } from "./task-networks.ts";
@@ -68,7 +71,12 @@ export class Task {
   ) {}
 
   get #directory(): string {
-    return join(this.host.roots.run, "containers", this.id.slice(0, 16));
+    return runDirectory(this.host, this.id);
+  }
+
+  /** On the disk, as a container's: the command may write to these files. What a kill leaves is swept by its name. */
+  get #etcDirectory(): string {
+    return join(containerDirectory(this.host, this.id), "etc");
   }
 
   /** Runs to its end and gives the exit code. Throws START_FAILED, UNKNOWN_USER, ABORTED. */
@@ -125,6 +133,7 @@ export class Task {
       if (cgroup.exists()) cgroup.kill();
       if (this.#launched) signalProcess(this.#launched.shimPid, this.#launched.shimStart, SIGNALS.SIGKILL);
       rmSync(this.#directory, { recursive: true, force: true });
+      rmSync(containerDirectory(host, this.id), { recursive: true, force: true });
       void removeSoon(cgroup); // it empties a moment after its last process
     }
   }
@@ -148,7 +157,7 @@ export class Task {
     const { layersDirectory, lower, upper } = config.overlay;
     const directories = [upper, ...lower.map((name) => join(layersDirectory, name))];
     const account = resolveUser(config.user, [], (path) => readImageFile(directories, path));
-    const spec = toSpec(asContainer(config), {
+    const spec = toSpec(asContainer(config, withDefaults(NO_LIMITS, host.settings)), {
       account,
       rootfs: mountPoint(host),
       hostPath: (path) => path,
@@ -183,15 +192,21 @@ export class Task {
         options: [],
       }),
     };
-    return Object.entries(files).map(([name, text]) => {
-      const file = join(this.#directory, name);
-      writeFileSync(file, text, { mode: 0o644 });
-      return { target: `/etc/${name}`, file };
-    });
+    return keepEtcFiles(this.#etcDirectory, files);
   }
 }
 
-function asContainer(config: TaskConfig): ContainerConfig {
+const NO_LIMITS: ResourceConfig = {
+  cpus: undefined,
+  cpuShares: undefined,
+  cpuset: undefined,
+  memory: undefined,
+  memoryReservation: undefined,
+  memorySwap: undefined,
+  pids: undefined,
+};
+
+function asContainer(config: TaskConfig, resources: ResourceConfig): ContainerConfig {
   return {
     name: config.name,
     image: "",
@@ -232,15 +247,7 @@ function asContainer(config: TaskConfig): ContainerConfig {
     oomScoreAdj: 0,
     labels: {},
     annotations: {},
-    resources: {
-      cpus: undefined,
-      cpuShares: undefined,
-      cpuset: undefined,
-      memory: undefined,
-      memoryReservation: undefined,
-      memorySwap: undefined,
-      pids: undefined,
-    },
+    resources,
     tty: false,
     stdinOpen: false,
     stdinOnce: false,

@@ -1,40 +1,46 @@
 import { writeSync } from "node:fs";
 import { ReadStream } from "node:tty";
 import { type Launched, resizePty, takePtyMaster } from "../linux/index.ts";
-import type { ContainerConfig } from "./config.ts";
-import { DEFAULT_SEGMENT_SIZE, SegmentWriter } from "./logs/segments.ts";
+import { SegmentWriter } from "./logs/segments.ts";
 
 /** The terminal of a container with `tty: true`: its output is logged and shown to who is attached. */
 export class Terminal {
   readonly #master: number;
   readonly #stream: ReadStream;
   readonly #writer: SegmentWriter | undefined;
+  #hasFailed = false;
 
   constructor(
     launched: Launched,
     directory: string | undefined,
-    log: ContainerConfig["log"],
+    log: { maxSize: number; maxFiles: number },
     onOutput: (bytes: Buffer) => void,
+    onLost: (error: unknown) => void,
   ) {
     this.#master = takePtyMaster(launched.shimPid, launched.shimStart, launched.ttyFd!);
     this.#stream = new ReadStream(this.#master);
-    this.#writer = directory
-      ? new SegmentWriter(
-          directory,
-          log.maxSize ?? DEFAULT_SEGMENT_SIZE,
-          log.maxFiles ?? Number.MAX_SAFE_INTEGER,
-        )
-      : undefined;
+    this.#writer = directory ? new SegmentWriter(directory, log.maxSize, log.maxFiles) : undefined;
     this.#stream.on("error", () => {}); // EIO when the container ended
     this.#stream.on("data", (bytes: Buffer) => {
+      this.#log(bytes, onLost);
+      onOutput(bytes);
+    });
+  }
+
+  /** What the disk does not take is thrown away, as with other containers (log-worker.ts). */
+  #log(bytes: Buffer, onLost: (error: unknown) => void): void {
+    try {
       for (let at = 0; this.#writer && at < bytes.length; ) {
         const { fd, offset, room } = this.#writer.target(0);
         const count = writeSync(fd, bytes, at, Math.min(room, bytes.length - at), offset);
         this.#writer.note(0, count, Date.now());
         at += count;
       }
-      onOutput(bytes);
-    });
+      this.#hasFailed = false;
+    } catch (error) {
+      if (!this.#hasFailed) onLost(error);
+      this.#hasFailed = true;
+    }
   }
 
   write(bytes: Buffer): void {

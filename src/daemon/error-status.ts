@@ -1,4 +1,6 @@
 /** The HTTP status of each error, as Docker's Engine API has them. */
+
+import { diskFullError } from "../disk-room.ts";
 import { BayError, hasCode, messageOf } from "../errors.ts";
 import { issueText } from "./request-body.ts";
 
@@ -65,5 +67,5 @@ function asBayError(error: unknown): unknown {
   if (Array.isArray(issues)) return new BayError("BAD_REQUEST", issueText(issues), { cause: undefined });
   if (hasCode(error, "ECONNRESET", "ERR_STREAM_PREMATURE_CLOSE"))
     return new BayError("BAD_REQUEST", "the connection closed before the end of the request");
-  return error;
+  return diskFullError(error) ?? error;
 }

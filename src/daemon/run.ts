@@ -3,7 +3,10 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Builder, CacheMounts, KeptRepositories, loadBuilder, StepStore } from "../build/index.ts";
 import { ContainerManager } from "../container/index.ts";
+import { readDaemonSettings, settingsFile } from "../daemon-settings.ts";
+import { roomWarnings, watchRooms } from "../disk-room.ts";
 import { BayError, messageOf } from "../errors.ts";
+import { setLayerBounds } from "../image/index.ts";
 import { tryLock } from "../linux/index.ts";
 import { makeRoots, type Roots, socketPath } from "../roots.ts";
 import { JournalStore, replaceFile } from "../store/index.ts";
@@ -23,12 +26,20 @@ export interface DaemonOptions {
 export async function runDaemon(options: DaemonOptions): Promise<void> {
   const { roots } = options;
   makeRoots(roots);
+  watchRooms(roots);
   if (tryLock(join(roots.root, "state", "lock")) === undefined) {
     throw new BayError("ALREADY_RUNNING", `another bayd runs with the root ${roots.root}`);
   }
   process.umask(0o022); // the modes of containers' directories must not depend on who starts bayd
   const store = new JournalStore(join(roots.root, "state"));
-  const manager = new ContainerManager(roots, store);
+  const settings = readDaemonSettings();
+  setLayerBounds({
+    layerBytes: settings.maxLayerSize,
+    layerFiles: settings.maxLayerFiles,
+    imageBytes: settings.maxImageSize,
+    settings: settingsFile(),
+  });
+  const manager = new ContainerManager(roots, store, settings);
   let built: Builder | undefined;
   manager.on("warning", (text) => log(text));
   manager.logs.on("broken", (error) => {
@@ -68,8 +79,18 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     });
     process.once("SIGTERM", shutDown);
     process.once("SIGINT", shutDown);
+    let told = "";
+    const lookAtRooms = () => {
+      // one line for each change of state, not for each byte
+      const warnings = roomWarnings(roots);
+      const states = warnings.map((text) => text.replace(/:.*/, "")).join();
+      if (states !== told) for (const text of warnings) log(text);
+      told = states;
+      if (warnings.length === 0) store.keepReserve();
+    };
     const pass = async () => {
       try {
+        lookAtRooms();
         for (const repaired of await manager.observe(options.repair)) log(`repaired ${repaired}`);
       } catch (error) {
         log(`observe: ${messageOf(error)}`);

@@ -250,13 +250,16 @@ function maxConnections(): number {
   return Math.min(MOST_CONNECTIONS, Math.max(LEAST_CONNECTIONS, Math.floor(limit / 2)));
 }
 
+/** Connections that may wait to be accepted; a burst beyond them is refused (EAGAIN). The kernel bounds it by somaxconn. */
+const BACKLOG = 4096;
+
 /** Listens on the socket file: root's, mode 0660, and a group's if one is named. */
 export function listen(server: Server, path: string, group: string | undefined): Promise<void> {
   rmSync(path, { force: true });
   return new Promise((resolve, reject) => {
     server.once("error", reject);
     const umask = process.umask(0o177);
-    server.listen(path, () => {
+    server.listen({ path, backlog: BACKLOG }, () => {
       process.umask(umask);
       if (group) chownSync(path, 0, groupId(group));
       chmodSync(path, 0o660);

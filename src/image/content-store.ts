@@ -16,8 +16,9 @@ import {
   statSync,
   writeSync,
 } from "node:fs";
-import { join } from "node:path";
-import { BayError } from "../errors.ts";
+import { basename, join } from "node:path";
+import { BayError, hasCode } from "../errors.ts";
+import { naming } from "./bounds.ts";
 import { type Piece, runLayerTask } from "./layer-pool.ts";
 
 export interface Descriptor {
@@ -128,7 +129,7 @@ export class ContentStore {
       return this.place(target, mediaType, digest);
     } catch (error) {
       rmSync(target, { force: true });
-      throw error;
+      throw naming("the layer", error);
     }
   }
 
@@ -144,6 +145,11 @@ export class ContentStore {
     if (known) return known.catch(() => this.fetch(descriptor, load));
     const file = this.partFile(digest);
     const task = load(file)
+      .catch((error) => {
+        // on a full disk it would only keep others from their room
+        if (hasCode(error, "ENOSPC", "EDQUOT", "DISK_FULL")) rmSync(file, { force: true });
+        throw error;
+      })
       .then(() => void this.place(file, mediaType, digest))
       .finally(() => this.#fetching.delete(digest));
     this.#fetching.set(digest, task);
@@ -165,10 +171,11 @@ export class ContentStore {
       });
   }
 
-  /** Files of blobs that were begun and may be gone on with. */
+  /** Files of blobs that were begun, are not being fetched now, and may be gone on with. */
   unfinished(): string[] {
+    const fetching = new Set([...this.#fetching.keys()].map((digest) => basename(this.partFile(digest))));
     return readdirSync(this.#directory)
-      .filter((name) => name.startsWith(".part-"))
+      .filter((name) => name.startsWith(".part-") && !fetching.has(name))
       .map((name) => join(this.#directory, name));
   }
 
@@ -206,7 +213,7 @@ export class ContentStore {
       return this.place(target, mediaType, await runLayerTask({ kind: "pack", directory, target, newest }));
     } catch (error) {
       rmSync(target, { force: true });
-      throw error;
+      throw naming("the writable layer", error);
     }
   }
 

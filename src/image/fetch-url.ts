@@ -1,8 +1,10 @@
 /** A file from a web server, through the proxies of the environment and with the certificates that are kept for its host. */
 import { createWriteStream } from "node:fs";
+import { dirname } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { request } from "undici";
-import { BayError, messageOf } from "../errors.ts";
+import { requireRoom } from "../disk-room.ts";
+import { BayError, hasCode, messageOf } from "../errors.ts";
 import { VERSION } from "../version.ts";
 import { closeConnections, dispatcherFor } from "./registry/endpoint.ts";
 
@@ -38,16 +40,35 @@ export async function fetchUrl(
         await answer.body.dump();
         throw failed(url, `it answers ${answer.statusCode}`);
       }
-      await pipeline(answer.body, createWriteStream(file, { flags: "wx", mode: 0o600 }), { signal });
+      const out = createWriteStream(file, { flags: "wx", mode: 0o600 });
+      await pipeline(answer.body, whileThereIsRoom(dirname(file)), out, { signal });
       return { headers: answer.headers, url };
     }
   } catch (cause) {
-    if (cause instanceof BayError) throw cause;
+    if (cause instanceof BayError || hasCode(cause, "ENOSPC", "EDQUOT")) throw cause;
     if (signal?.aborted) throw new BayError("ABORTED", "the download was broken off", { cause });
     throw failed(url, messageOf(cause), cause);
   } finally {
     void closeConnections();
   }
+}
+
+/** So often the disk is looked at. */
+const LOOK_EVERY = 4 << 20;
+
+/** Passes on what comes as long as the disk has room beyond the reserve. Throws DISK_FULL. */
+function whileThereIsRoom(folder: string) {
+  return async function* (parts: AsyncIterable<Buffer>) {
+    let [size, looked] = [0, 0];
+    for await (const part of parts) {
+      if (size >= looked) {
+        requireRoom(folder);
+        looked = size + LOOK_EVERY;
+      }
+      size += part.length;
+      yield part;
+    }
+  };
 }
 
 /** What came by TLS does not go on without it. */

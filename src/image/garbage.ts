@@ -38,8 +38,16 @@ export function reachable(
   return { blobs, layers };
 }
 
-/** Nothing else may change the store meanwhile; what takes long goes on after it. */
-export function sweep(content: ContentStore, layers: LayerStore, records: readonly ImageRecord[]): Swept {
+/**
+ * Nothing else may change the store meanwhile; what takes long goes on after it. Blobs of pulls that were cut go too
+ * where `unfinished` says so, else when they are old.
+ */
+export function sweep(
+  content: ContentStore,
+  layers: LayerStore,
+  records: readonly ImageRecord[],
+  unfinished = false,
+): Swept {
   const needed = reachable(content, records);
   const swept: Swept = { blobs: 0, layers: 0, bytes: 0 };
   const old = Date.now() - UNFINISHED_DAYS * 24 * 3600 * 1000;
@@ -50,7 +58,13 @@ export function sweep(content: ContentStore, layers: LayerStore, records: readon
     swept.bytes += size;
   }
   for (const file of content.aside()) rmSync(file, { force: true });
-  for (const file of content.unfinished()) if (statSync(file).mtimeMs < old) rmSync(file, { force: true });
+  for (const file of content.unfinished()) {
+    const { mtimeMs, size } = statSync(file);
+    if (!unfinished && mtimeMs >= old) continue;
+    rmSync(file, { force: true });
+    swept.blobs += 1;
+    swept.bytes += size;
+  }
   for (const name of layers.list()) {
     if (needed.layers.has(name)) continue;
     // out of the way at once, so that the same layer may come again

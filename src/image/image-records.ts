@@ -1,6 +1,6 @@
 /** Which image a name means: the records of images in the state, and index.json of the layout beside it. */
 import { join } from "node:path";
-import { BayError } from "../errors.ts";
+import { BayError, hasCode } from "../errors.ts";
 import { replaceFile, type Store } from "../store/index.ts";
 import type { Descriptor } from "./content-store.ts";
 import { MEDIA } from "./manifest.ts";
@@ -34,6 +34,8 @@ export const untagged = (id: string): string => `<none>@${id}`;
 export const isUntagged = (reference: string): boolean => reference.startsWith("<none>@");
 
 export class ImageRecords {
+  #isIndexOld = false;
+
   constructor(
     readonly root: string,
     readonly store: Store,
@@ -96,7 +98,18 @@ export class ImageRecords {
   /** Takes a record away. */
   forget({ reference }: ImageRecord): void {
     this.store.delete(IMAGE_KEY + reference);
-    this.#writeIndex();
+    try {
+      this.#writeIndex();
+    } catch (error) {
+      // on a full disk the sweep that follows makes room for it
+      if (!hasCode(error, "ENOSPC", "EDQUOT")) throw error;
+      this.#isIndexOld = true;
+    }
+  }
+
+  /** Writes index.json where a full disk kept it from being written. Throws what the system says (ENOSPC). */
+  catchUp(): void {
+    if (this.#isIndexOld) this.#writeIndex();
   }
 
   #keepUntagged(record: ImageRecord): void {
@@ -115,6 +128,7 @@ export class ImageRecords {
     }));
     const index = { schemaVersion: 2, mediaType: MEDIA.index, manifests };
     replaceFile(join(this.root, "index.json"), `${JSON.stringify(index)}\n`);
+    this.#isIndexOld = false;
   }
 }
 

@@ -295,13 +295,18 @@ export class ImageStore {
     return this.#busy("save", () => writeArchive(this.content, [saved], put));
   }
 
-  /** Removes blobs and layers that no image needs. It waits for pulls and the like, whose blobs have no image yet. */
-  async sweep(): Promise<Swept> {
+  /**
+   * Removes blobs and layers that no image needs, and with `unfinished` what pulls that were cut left. It waits for
+   * pulls and the like, whose blobs have no image yet.
+   */
+  async sweep(options: { unfinished?: boolean } = {}): Promise<Swept> {
     const { sweep } = await import("./garbage.ts");
     while (this.#making.size > 0) await Promise.allSettled(this.#making.values());
     this.#cache.clear();
     const held = [...this.#held].map(({ record }) => record);
-    return sweep(this.content, this.layers, [...this.records.list(), ...held]);
+    const swept = sweep(this.content, this.layers, [...this.records.list(), ...held], options.unfinished);
+    this.records.catchUp();
+    return swept;
   }
 
   /** Keeps an image's blobs and layers, whatever becomes of its names, until it is let go. */

@@ -1,4 +1,5 @@
 /** The door of images: references, the content store, layers, and the sources that images come from. */
+export { type LayerBounds, layerBounds, setLayerBounds } from "./bounds.ts";
 export { fillVolume, workerFile } from "./confined.ts";
 export type { ContentStore, Descriptor } from "./content-store.ts";
 export { type ImageRecord, isUntagged } from "./image-records.ts";

@@ -9,6 +9,8 @@ export interface Piece {
   size: number;
   /** For a file that is still written, from its beginning on (growth.ts). */
   growth?: SharedArrayBuffer | undefined;
+  /** What it may still unpack to, with the other layers of its image (bounds.ts). */
+  budget?: SharedArrayBuffer | undefined;
 }
 
 export type LayerTask =

@@ -16,6 +16,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { BayError } from "../errors.ts";
+import { naming } from "./bounds.ts";
 import { type Piece, runLayerTask } from "./layer-pool.ts";
 import { removeTree, removeTreeNow } from "./remove-tree.ts";
 
@@ -57,7 +58,9 @@ export class LayerStore {
     const directory = join(this.directory, `.new-${randomBytes(6).toString("hex")}`);
     mkdirSync(directory, { mode: 0o755 });
     try {
-      const actual = await runLayerTask({ kind: "unpack", piece, directory, digest });
+      const actual = await runLayerTask({ kind: "unpack", piece, directory, digest }).catch((error) => {
+        throw naming(`the layer ${digest ?? diffId}`, error);
+      });
       if (actual !== diffId)
         throw new BayError("WRONG_DIGEST", `the layer's content is ${actual}, the image says ${diffId}`);
       const place = join(this.directory, layerName(diffId));

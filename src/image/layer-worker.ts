@@ -1,9 +1,11 @@
 /** The worker for layers: copies, hashes, decompresses and unpacks, the last from inside the layer's own directory. */
 import { createHash } from "node:crypto";
 import { closeSync, fsyncSync, lstatSync, openSync, readdirSync, readSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
 import { parentPort } from "node:worker_threads";
 import { BayError } from "../errors.ts";
 import { within } from "../linux/index.ts";
+import { meter, metered } from "./bounds.ts";
 import { compressionAt, type Decompressor, decompress, loadCompression } from "./compression/index.ts";
 import { Growth } from "./growth.ts";
 import type { LayerTask, ListedChange, Piece } from "./layer-pool.ts";
@@ -105,17 +107,25 @@ function pack({ directory, target, newest }: Extract<LayerTask, { kind: "pack" }
   const hash = createHash("sha256");
   const out = openSync(target, "wx", 0o644);
   try {
-    within(directory, () =>
+    within(directory, () => {
+      // the directory is on the same disk, and the thread's root now
+      const count = meter("/", dirname(target), undefined);
       packHere((bytes) => {
+        count(bytes.length);
         hash.update(bytes);
         for (let at = 0; at < bytes.length; ) at += writeSync(out, bytes, at);
-      }, newest),
-    );
+      }, newest);
+    });
     fsyncSync(out);
   } finally {
     closeSync(out);
   }
   return `sha256:${hash.digest("hex")}`;
+}
+
+/** The disk is looked at from inside the directory, which is the thread's root then. */
+function unpackBounded({ directory, piece }: Extract<LayerTask, { kind: "unpack" }>, read: ReadBytes): void {
+  within(directory, () => unpackHere(metered(read, meter("/", dirname(directory), piece.budget))));
 }
 
 function run(fd: number, task: Extract<LayerTask, { piece: Piece }>): string {
@@ -125,14 +135,21 @@ function run(fd: number, task: Extract<LayerTask, { piece: Piece }>): string {
     ? { read: fromPiece(fd, piece), isPlain: true, close: () => {} }
     : plainContent(fd, piece);
   try {
+    if (task.kind === "hash") {
+      const hashed = hashing(content.read);
+      while (hashed.read(CHUNK).length > 0);
+      return hashed.digest();
+    }
     if (task.kind === "unpack" && content.isPlain && task.digest !== undefined) {
-      within(task.directory, () => unpackHere(content.read));
+      unpackBounded(task, content.read);
       return task.digest;
     }
     const hashed = hashing(content.read);
-    if (task.kind === "unpack") within(task.directory, () => unpackHere(hashed.read));
-    else if (task.kind === "hash") while (hashed.read(CHUNK).length > 0);
-    else writeTo(task.target, hashed.read);
+    if (task.kind === "unpack") unpackBounded(task, hashed.read);
+    else {
+      const folder = dirname(task.target);
+      writeTo(task.target, metered(hashed.read, meter(folder, folder, undefined)));
+    }
     return hashed.digest();
   } finally {
     content.close();
@@ -151,8 +168,8 @@ parentPort!.on("message", (task: LayerTask) => {
       answer = { ok: true, result: run(fd, task) };
     }
   } catch (error) {
-    const { code, message } = error as { code?: string; message: string };
-    answer = { ok: false, code: code ?? "LAYER_TASK", message };
+    const { code, message, hint } = error as { code?: string; message: string; hint?: string };
+    answer = { ok: false, code: code ?? "LAYER_TASK", message, hint };
   } finally {
     if (fd >= 0) closeSync(fd);
   }

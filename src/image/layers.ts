@@ -1,4 +1,6 @@
 /** The second door of images: work on archives and layers, for workers. It loads the kernel's library. */
+
+export { meter, metered, naming } from "./bounds.ts";
 export { COMPRESSIONS, compressionAt, decompress, loadCompression } from "./compression/index.ts";
 export { packHere } from "./pack-layer.ts";
 export { isTarHeader } from "./tar/detect.ts";

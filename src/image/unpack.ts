@@ -21,6 +21,7 @@ import {
 import { posix } from "node:path";
 import { BayError, hasCode, messageOf } from "../errors.ts";
 import { makedev, makeNode, setTimes, setXattr } from "../linux/index.ts";
+import { checkFileCount } from "./bounds.ts";
 import { bytesOf, type TarEntry } from "./tar/header.ts";
 import { type ReadBytes, readTar } from "./tar/read.ts";
 
@@ -58,7 +59,9 @@ class Unpacker {
   ) {}
 
   unpack(read: ReadBytes): void {
+    let count = 0;
     readTar(read, (entry, content) => {
+      checkFileCount(++count);
       this.#entry(entry, content);
       return undefined;
     });

@@ -1,10 +1,13 @@
 /** Worker threads of one kind: as many at once as are allowed, started when they are needed, ended when they rest. */
 import { Worker } from "node:worker_threads";
 import { BayError } from "../errors.ts";
+import { layerBounds } from "./bounds.ts";
 import { workerFile } from "./confined.ts";
 
 /** What a worker says at the end of a task. */
-export type WorkerAnswer = { ok: true; result: string } | { ok: false; code: string; message: string };
+export type WorkerAnswer =
+  | { ok: true; result: string }
+  | { ok: false; code: string; message: string; hint?: string | undefined };
 
 interface Waiting<Task> {
   task: Task;
@@ -45,6 +48,7 @@ export class WorkerPool<Task> {
   #start(): Worker {
     this.#count += 1;
     const worker = new Worker(workerFile(this.file), {
+      workerData: { bounds: layerBounds() },
       stdout: false,
       stderr: false,
       resourceLimits: LIMITS,
@@ -76,7 +80,7 @@ export class WorkerPool<Task> {
     const onAnswer = (answer: WorkerAnswer) => {
       done();
       if (answer.ok) resolve(answer.result);
-      else reject(new BayError(answer.code, answer.message));
+      else reject(new BayError(answer.code, answer.message, answer.hint ? { hint: answer.hint } : {}));
       this.#rest(worker);
     };
     // it ends after an error, and another is started for what waits

@@ -3,6 +3,7 @@ import { isIP, isIPv4 } from "node:net";
 import { posix } from "node:path";
 import { capabilityName } from "../capabilities.ts";
 import { versionOf } from "../ip.ts";
+import { checkLimits } from "./limits.ts";
 import { HOST_NAME } from "./read-network.ts";
 import type { ServiceReader } from "./service-reader.ts";
 import type { Service } from "./stack.ts";
@@ -115,6 +116,7 @@ export function checkValues(reader: ServiceReader, service: Service): void {
     );
   });
   checkTwice(reader);
+  checkLimits(reader, service);
 }
 
 /** Compose refuses two values for one thing, where only one of them could hold. */

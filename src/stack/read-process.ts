@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { messageOf } from "../errors.ts";
 import { envParser, parseDotenv } from "./dotenv.ts";
+import { listFileProblem } from "./limits.ts";
 import { toMapping } from "./merge.ts";
 import { optionalText, type ServiceReader, strings, textMap, truth } from "./service-reader.ts";
 import type { Condition, Hook, PullPolicy, Service } from "./stack.ts";
@@ -46,6 +47,11 @@ export function readLabels(reader: ServiceReader): Record<string, string> {
     const file = resolve(reader.context.directory, path);
     const at = typeof files === "string" ? ["label_file"] : ["label_file", index];
     reader.context.inputs.add(file);
+    const tooLarge = listFileProblem(file);
+    if (tooLarge) {
+      reader.bad(at, tooLarge);
+      return;
+    }
     try {
       for (const [key, value] of parseDotenv(readFileSync(file, "utf8"), reader.context.variables))
         result[key] = value;
@@ -68,6 +74,11 @@ export function readEnvironment(reader: ServiceReader): Record<string, string> {
         : { ...entry, required: entry.required === undefined || truth(entry.required) };
     const file = resolve(reader.context.directory, path);
     reader.context.inputs.add(file);
+    const tooLarge = listFileProblem(file);
+    if (tooLarge) {
+      reader.bad(typeof env_file === "string" ? ["env_file"] : ["env_file", index], tooLarge);
+      return;
+    }
     let text: string;
     try {
       text = readFileSync(file, "utf8");

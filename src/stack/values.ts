@@ -43,23 +43,7 @@ export function formatDuration(milliseconds: number | undefined): string | undef
   return text || "0s";
 }
 
-const SIZE_UNITS: Record<string, number> = {
-  "": 1,
-  b: 1,
-  k: 1024,
-  m: 1024 ** 2,
-  g: 1024 ** 3,
-  t: 1024 ** 4,
-  p: 1024 ** 5,
-};
-
-/** A size such as `64m`, `1.5GB` or `512` in bytes; units are binary, as in Compose. -1 stays. */
-export function parseBytes(value: string | number): number | undefined {
-  if (typeof value === "number") return Number.isSafeInteger(value) && value >= -1 ? value : undefined;
-  if (value.trim() === "-1") return -1;
-  const match = /^(\d+(?:\.\d+)?)\s*([bkmgtp]?)(?:i?b)?$/i.exec(value.trim());
-  return match ? Math.floor(Number(match[1]) * SIZE_UNITS[match[2]!.toLowerCase()]!) : undefined;
-}
+export { parseBytes } from "../sizes.ts";
 
 /** Splits a command line as a POSIX shell splits words, without expanding anything. */
 export function splitWords(text: string): string[] | undefined {

@@ -4,22 +4,28 @@
  */
 import {
   closeSync,
+  existsSync,
   fdatasync,
   ftruncateSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
+  rmSync,
+  statSync,
   unlinkSync,
+  writeFileSync,
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import { BayError } from "../errors.ts";
+import { hasCode } from "../errors.ts";
 import { encodeTransaction, replay } from "./journal-format.ts";
 import { replaceFile } from "./replace-file.ts";
 import type { Change, Store, StoreReader } from "./store.ts";
 
 const COMPACT_AT = 4 << 20;
+/** Bytes that are kept for the journal; a change takes some kilobytes. */
+const RESERVE = 1 << 20;
 
 class Documents implements StoreReader {
   protected readonly documents = new Map<string, unknown>();
@@ -85,21 +91,65 @@ export class JournalStore extends Documents implements Store {
 
   write(changes: readonly Change[]): void {
     if (changes.length === 0) return;
-    const line = encodeTransaction(changes);
-    const written = writeSync(this.#fd, line);
-    if (written !== line.length) {
-      ftruncateSync(this.#fd, this.#size);
-      throw new BayError("STATE_WRITE", "the state could not be written whole", {
-        hint: "is the disk full?",
-      });
-    }
-    this.#size += line.length;
+    this.#append(encodeTransaction(changes));
     for (const change of changes) {
       if ("deleted" in change) this.documents.delete(change.key);
       // a copy, so that nobody changes the state without writing it
       else this.documents.set(change.key, structuredClone(change.value));
     }
-    if (this.#size - this.#baseSize > COMPACT_AT) this.#compact();
+    if (this.#size - this.#baseSize > COMPACT_AT) this.#compactIfRoom();
+  }
+
+  /** On a full disk the reserve makes room: what frees the disk has to be written down as well. */
+  #append(line: Buffer): void {
+    try {
+      this.#appendOnce(line);
+    } catch (error) {
+      if (!hasCode(error, "ENOSPC", "EDQUOT") || !this.#releaseReserve()) throw error;
+      this.#appendOnce(line);
+    }
+    this.#size += line.length;
+  }
+
+  #appendOnce(line: Buffer): void {
+    const written = writeSync(this.#fd, line);
+    if (written === line.length) return;
+    ftruncateSync(this.#fd, this.#size);
+    throw Object.assign(new Error("ENOSPC: a part of the state was written"), { code: "ENOSPC" });
+  }
+
+  /** Keeps some of the disk for the journal, where there is room. Call now and then. */
+  keepReserve(): void {
+    const file = this.#reserveFile;
+    if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) >= RESERVE) return;
+    try {
+      writeFileSync(file, Buffer.alloc(RESERVE), { mode: 0o600 });
+    } catch (error) {
+      if (!hasCode(error, "ENOSPC", "EDQUOT")) throw error;
+      rmSync(file, { force: true });
+    }
+  }
+
+  /** False where there was none. */
+  #releaseReserve(): boolean {
+    if (!existsSync(this.#reserveFile)) return false;
+    rmSync(this.#reserveFile, { force: true });
+    return true;
+  }
+
+  get #reserveFile(): string {
+    return join(this.directory, "reserve");
+  }
+
+  /** The change is written already: a snapshot that the disk has no room for is made another time. */
+  #compactIfRoom(): void {
+    try {
+      this.#compact();
+    } catch (error) {
+      if (!hasCode(error, "ENOSPC", "EDQUOT")) throw error;
+      rmSync(join(this.directory, `journal.${this.#number + 1}.new`), { force: true });
+      this.#baseSize = this.#size;
+    }
   }
 
   put(key: string, value: unknown): void {

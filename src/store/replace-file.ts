@@ -1,5 +1,5 @@
 /** A file that is either its old self or its new self, at every moment. */
-import { closeSync, fsyncSync, openSync, renameSync, writeFileSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
 
 /** Writes a file beside its place, flushes it to the disk and moves it in (rename(2)). */
 export function replaceFile(path: string, content: string | Buffer, mode = 0o644): void {
@@ -7,6 +7,9 @@ export function replaceFile(path: string, content: string | Buffer, mode = 0o644
   try {
     writeFileSync(fd, content);
     fsyncSync(fd);
+  } catch (error) {
+    rmSync(`${path}.new`, { force: true }); // half a file helps nobody on a full disk
+    throw error;
   } finally {
     closeSync(fd);
   }

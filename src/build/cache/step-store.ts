@@ -5,6 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
+import { requireRoom } from "../../disk-room.ts";
 import { BayError } from "../../errors.ts";
 import { type ImageStore, removeTree } from "../../image/index.ts";
 import type { Store } from "../../store/index.ts";
@@ -93,6 +94,7 @@ export class StepStore {
     description: string,
     make: (places: { upper: string; work: string }) => Promise<void>,
   ): Promise<StepRecord> {
+    requireRoom(this.directory);
     // a name that is swept at the next start
     const temporary = join(this.directory, `.step-${randomBytes(6).toString("hex")}`);
     const [upper, work] = [join(temporary, "upper"), join(temporary, "work")];

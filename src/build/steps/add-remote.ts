@@ -1,6 +1,6 @@
 /** ADD of what is elsewhere: a file of a web server, or a git repository. */
 import { createHash } from "node:crypto";
-import { createReadStream, mkdtempSync, rmSync, utimesSync } from "node:fs";
+import { createReadStream, mkdirSync, rmSync, utimesSync } from "node:fs";
 import { basename, join } from "node:path";
 import { BayError } from "../../errors.ts";
 import { web } from "../../image/index.ts";
@@ -40,7 +40,9 @@ async function download(
   url: string,
   options: CopyOptions,
 ): Promise<StageState> {
-  const folder = mkdtempSync(join(context.setting.manager.roots.run, "build-"));
+  // on the disk and not on /run, which what an URL sends could fill
+  const folder = context.setting.manager.images.layers.temporary();
+  mkdirSync(folder, { mode: 0o700 });
   try {
     const name = nameOf(url, options.target);
     const file = join(folder, name);

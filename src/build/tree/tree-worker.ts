@@ -127,8 +127,13 @@ parentPort!.on("message", (task: TreeTask) => {
   try {
     answer = { ok: true, result: run(task) };
   } catch (error) {
-    const { code, message } = error as { code?: string; message: string };
-    answer = { ok: false, code: error instanceof BayError ? error.code : (code ?? "TREE_TASK"), message };
+    const { code, message, hint } = error as { code?: string; message: string; hint?: string };
+    answer = {
+      ok: false,
+      code: error instanceof BayError ? error.code : (code ?? "TREE_TASK"),
+      message,
+      hint,
+    };
   }
   parentPort!.postMessage(answer);
 });

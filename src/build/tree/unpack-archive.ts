@@ -8,6 +8,9 @@ import {
   fromDescriptor,
   isTarHeader,
   loadCompression,
+  meter,
+  metered,
+  naming,
   unpackInto,
 } from "../../image/layers.ts";
 import type { ThreadRoot } from "../../linux/index.ts";
@@ -38,6 +41,8 @@ export function isArchive(place: string): boolean {
   }
 }
 
+const shownName = (place: string) => JSON.stringify(bytesOf(place).toString("utf8").replace(/\p{C}/gu, "?"));
+
 /** Modes are the archive's, and owners too where --chown says none. */
 export function unpackArchive(
   { source, target, options }: { source: ThreadRoot; target: ThreadRoot; options: CopyOptions },
@@ -50,7 +55,10 @@ export function unpackArchive(
   const plain = decompress(kind, fromDescriptor(fd), Number.MAX_SAFE_INTEGER / 2 ** 11);
   try {
     target.enter();
-    unpackInto(makeDirectories(binary(options.target), options), plain.read, options.owner);
+    const read = metered(plain.read, meter("/", "the build", undefined));
+    unpackInto(makeDirectories(binary(options.target), options), read, options.owner);
+  } catch (error) {
+    throw naming(`the archive ${shownName(place)}`, error);
   } finally {
     plain.close();
     closeSync(fd);

@@ -11,6 +11,12 @@ export function addHostCommands(add: Add, program: Command): void {
     async () => (await import("../commands/doctor.ts")).doctor,
   );
   add(
+    "info",
+    "show bayd's defaults and bounds, and the room that is left on the disk",
+    (c) => c.addOption(tableOrJson()),
+    async () => (await import("../commands/info.ts")).info,
+  );
+  add(
     "daemon <what>",
     "run, install (as a systemd unit), uninstall, stop or status of bayd",
     (c) =>

@@ -6,7 +6,6 @@ import { BayError } from "../../errors.ts";
 import { workerFile } from "../../image/index.ts";
 import { close, createPipe } from "../../linux/index.ts";
 import type { LogCommand, LogNews } from "./protocol.ts";
-import { DEFAULT_SEGMENT_SIZE } from "./segments.ts";
 
 type Request = LogCommand extends infer C
   ? C extends { serial: number }
@@ -58,16 +57,11 @@ export class LogCollector extends EventEmitter {
     stdout: string;
     stderr: string;
     directory: string | undefined;
-    maxSize: number | undefined;
-    maxFiles: number | undefined;
+    maxSize: number;
+    maxFiles: number;
   }): Promise<void> {
     this.#open.add(options.id);
-    return this.#ask({
-      kind: "open",
-      ...options,
-      maxSize: options.maxSize ?? DEFAULT_SEGMENT_SIZE,
-      maxFiles: options.maxFiles ?? Number.MAX_SAFE_INTEGER,
-    });
+    return this.#ask({ kind: "open", ...options });
   }
 
   /** Collects what is left and ends; resolves when everything is in the files. */

@@ -8,6 +8,7 @@ import {
   closeSync,
   existsSync,
   fstatSync,
+  ftruncateSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -20,8 +21,6 @@ import {
 import { join } from "node:path";
 
 export const ENTRY = 16;
-/** Where the file says no max-size. */
-export const DEFAULT_SEGMENT_SIZE = 64 << 20;
 export const STREAMS = ["out", "err"] as const;
 
 export interface IndexEntry {
@@ -72,6 +71,7 @@ export class SegmentWriter {
   #number: number;
   readonly #streams: (number | undefined)[] = [undefined, undefined];
   #index: number | undefined;
+  #indexSize = 0;
   readonly #sizes = [0, 0];
   /** Streams whose last line was not complete when the segment began. */
   readonly #goesOn = [false, false];
@@ -88,7 +88,8 @@ export class SegmentWriter {
 
   /** The next target is in a new segment, for which the oldest may go: ask only when there is something to write. */
   get isFull(): boolean {
-    return this.#sizes[0]! + this.#sizes[1]! >= this.maxSize;
+    // who writes byte by byte has an index that is larger than what it wrote
+    return this.#sizes[0]! + this.#sizes[1]! >= this.maxSize || this.#indexSize >= this.maxSize;
   }
 
   /** Descriptor and offset of a stream's file, and how much of it there is room for. */
@@ -98,23 +99,37 @@ export class SegmentWriter {
       mkdirSync(this.directory, { recursive: true, mode: 0o700 });
       // first, so that bytes without an entry are found again
       this.#index = openSync(this.#file("idx"), "a", 0o600);
+      this.#indexSize = fstatSync(this.#index).size;
     }
     this.#streams[stream] ??= this.#openStream(stream);
     const room = this.maxSize - this.#sizes[0]! - this.#sizes[1]!;
     return { fd: this.#streams[stream], offset: this.#sizes[stream]!, room };
   }
 
-  /** Notes that `length` bytes were put at the target. */
+  /**
+   * Notes that `length` bytes were put at the target. Throws what the system says (ENOSPC); the bytes do not count
+   * then, and the next ones take their place.
+   */
   note(stream: number, length: number, time: number): void {
     const goesOn = this.#goesOn[stream] === true && this.#sizes[stream] === 0;
+    this.#writeEntry({ time, length, stream, goesOn });
     this.#sizes[stream]! += length;
-    writeSync(this.#index!, encodeEntry({ time, length, stream, goesOn }));
+  }
+
+  #writeEntry(entry: IndexEntry): void {
+    const written = writeSync(this.#index!, encodeEntry(entry));
+    if (written !== ENTRY) {
+      ftruncateSync(this.#index!, this.#indexSize);
+      throw Object.assign(new Error("ENOSPC: a part of an entry was written"), { code: "ENOSPC" });
+    }
+    this.#indexSize += ENTRY;
   }
 
   close(): void {
     for (const fd of [...this.#streams, this.#index]) if (fd !== undefined) closeSync(fd);
     this.#streams.fill(undefined);
     this.#index = undefined;
+    this.#indexSize = 0;
     this.#sizes.fill(0);
   }
 
@@ -137,7 +152,7 @@ export class SegmentWriter {
       if (!existsSync(this.#file(name))) return;
       this.target(stream);
       const missing = this.#sizes[stream]! - noted[stream]!;
-      if (missing > 0) writeSync(this.#index!, encodeEntry({ time: Date.now(), length: missing, stream }));
+      if (missing > 0) this.#writeEntry({ time: Date.now(), length: missing, stream });
     });
   }
 

@@ -1,6 +1,7 @@
 /** bay's own routes, for what Docker's API has no words: stacks and plans. Long ones answer with lines of JSON. */
 import type { EventEmitter } from "node:events";
 import { type ContainerConfig, LABELS } from "../../container/index.ts";
+import { roomWarnings } from "../../disk-room.ts";
 import { desiredConfig, mountedImages, PLAN_DEFAULTS, type PlanOptions } from "../../reconcile/index.ts";
 import { serviceOf } from "../../stack/index.ts";
 import { errorAnswer } from "../error-status.ts";
@@ -33,7 +34,7 @@ export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
         const plan = await stacks.up(body.stack, options(body.options), settings, write, signal);
         if (body.wait)
           await waitForStack(manager, body.stack, options(body.options).services, body.waitTimeoutMs);
-        return plan;
+        return { ...plan, warnings: [...plan.warnings, ...roomWarnings(manager.roots)] };
       });
     }),
     route("POST", "/bay/v1/down", async (call) => {

@@ -2,6 +2,7 @@
 import { rmSync } from "node:fs";
 import { z } from "zod";
 import { changedConfig } from "../../build/index.ts";
+import { roomWarnings } from "../../disk-room.ts";
 import { BayError } from "../../errors.ts";
 import {
   type Credentials,
@@ -92,6 +93,7 @@ export function imageTransferRoutes({ manager }: Services): Route[] {
         write({ status: `Digest: ${image.pulled?.digest}` });
         const state = before?.id === image.id ? "Image is up to date" : "Downloaded newer image";
         write({ status: `Status: ${state} for ${familiarReference(image.reference)}` });
+        for (const warning of roomWarnings(manager.roots)) write({ status: `warning: ${warning}` });
       });
     }),
     route("GET", "/images/search", async (call) => {

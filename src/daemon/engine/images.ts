@@ -150,7 +150,7 @@ export function imageRoutes({ manager, stacks }: Services): Route[] {
           return matches({ createdAt: record.createdAt, labels });
         });
       for (const record of unused) images.records.forget(record);
-      const swept = await images.sweep();
+      const swept = await images.sweep({ unfinished: true });
       sendJson(response, 200, {
         ImagesDeleted: unused.map(({ reference, id }) =>
           isUntagged(reference) ? { Deleted: id } : { Untagged: familiarReference(reference) },

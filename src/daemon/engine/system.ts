@@ -2,6 +2,8 @@
 import { readFileSync } from "node:fs";
 import { cpus, hostname, release, totalmem } from "node:os";
 import { isRunning } from "../../container/index.ts";
+import { settingsFile, shownSettings } from "../../daemon-settings.ts";
+import { roomOf, roomWarnings } from "../../disk-room.ts";
 import { BayError } from "../../errors.ts";
 import { versionOf } from "../../ip.ts";
 import { type Endpoint, type NetworkRecord, ownSubnets, subnetsOf } from "../../network/index.ts";
@@ -111,6 +113,20 @@ export function systemRoutes({ manager }: Services): Route[] {
         MemTotal: totalmem(),
         DockerRootDir: manager.roots.root,
         SecurityOptions: ["name=seccomp,profile=builtin"],
+        Warnings: roomWarnings(manager.roots),
+        Bay: {
+          RunDir: manager.roots.run,
+          SettingsFile: settingsFile(),
+          Settings: shownSettings(manager.settings),
+          Rooms: [manager.roots.root, manager.roots.run].map(roomOf).map((room) => ({
+            Path: room.path,
+            Total: room.total,
+            Free: room.free,
+            WarnBelow: room.warnBelow,
+            Reserve: room.reserve,
+            State: room.state,
+          })),
+        },
       });
     }),
     route("GET", "/networks", ({ response, query }) => {

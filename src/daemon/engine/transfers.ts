@@ -1,5 +1,7 @@
 /** What routes have in common that take or give much: lines of progress, archives, bodies in files. */
 import { open } from "node:fs/promises";
+import { dirname } from "node:path";
+import { requireRoom } from "../../disk-room.ts";
 import { BayError } from "../../errors.ts";
 import { streamError } from "../error-status.ts";
 import { type Call, startStream } from "../http.ts";
@@ -39,11 +41,24 @@ export async function sendArchive(
   }
 }
 
-/** Writes the body to a file. Not by pipeline(), which closes the connection with the request. */
+/** So often the disk is looked at. */
+const LOOK_EVERY = 4 << 20;
+
+/** Writes the body to a file. Not by pipeline(), which closes the connection with the request. Throws DISK_FULL. */
 export async function receive({ request }: Call, path: string): Promise<void> {
+  const folder = dirname(path);
   const file = await open(path, "wx", 0o600);
+  let [size, looked] = [0, 0];
   try {
-    for await (const part of request) await file.write(part as Buffer);
+    // a stream that ended with the loop would take the connection with it, and the client would not see the answer
+    for await (const part of request.iterator({ destroyOnReturn: false })) {
+      if (size >= looked) {
+        requireRoom(folder);
+        looked = size + LOOK_EVERY;
+      }
+      await file.write(part as Buffer);
+      size += (part as Buffer).length;
+    }
   } finally {
     await file.close();
   }

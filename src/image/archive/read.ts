@@ -1,6 +1,7 @@
 /** Images in an archive: an OCI layout (image-spec image-layout.md), or what `docker save` writes. */
 import { z } from "zod";
 import { BayError } from "../../errors.ts";
+import { Budget } from "../bounds.ts";
 import { compressionAt } from "../compression/index.ts";
 import type { ContentStore, Descriptor } from "../content-store.ts";
 import type { Piece } from "../layer-pool.ts";
@@ -145,8 +146,11 @@ export async function importImage(
       "WRONG_DIGEST",
       `the config is ${config.digest}, the manifest says ${image.configDigest}`,
     );
+  const budget = new Budget().shared;
   const described = await Promise.all(
-    image.layers.map((layer, index) => importLayer(layer, diffIds[index]!, content, layers)),
+    image.layers.map(({ piece, ...layer }, index) =>
+      importLayer({ ...layer, piece: { ...piece, budget } }, diffIds[index]!, content, layers),
+    ),
   );
   const { manifest } = image;
   if (!manifest) {

@@ -1,6 +1,9 @@
 /** Pulling an image: its manifest for the platform, its config, and its layers, several at once, from mirrors first. */
 import { createHash } from "node:crypto";
+import { dirname } from "node:path";
+import { requireRoom } from "../../disk-room.ts";
 import { BayError, hasCode, messageOf } from "../../errors.ts";
+import { Budget } from "../bounds.ts";
 import type { ContentStore, Descriptor } from "../content-store.ts";
 import { Growth } from "../growth.ts";
 import { canFollowGrowth, type Piece } from "../layer-pool.ts";
@@ -36,6 +39,8 @@ export interface PullRequest {
   credentialsOf: (host: string) => Promise<Credentials | undefined>;
   onProgress?: (progress: PullProgress) => void;
   signal?: AbortSignal | undefined;
+  /** What its layers may still unpack to together (bounds.ts). */
+  budget?: SharedArrayBuffer | undefined;
 }
 
 export interface Pulled {
@@ -82,6 +87,7 @@ export async function openLazily(
 ): Promise<LazyImage> {
   return atFirstEndpoint(request, async (client) => {
     const { manifest, config } = await fetchHead(client, content, request);
+    const budget = new Budget().shared;
     const diffIds = config.rootfs.diff_ids;
     return {
       config,
@@ -89,7 +95,7 @@ export async function openLazily(
         const descriptor = manifest.layers[diffIds.indexOf(diffId)];
         if (!descriptor)
           throw new BayError("BAD_MANIFEST", `${request.reference.repository} has no layer ${diffId}`);
-        await fetchLayer(client, content, layers, request, descriptor, diffId);
+        await fetchLayer(client, content, layers, { ...request, budget }, descriptor, diffId);
       },
     };
   });
@@ -145,6 +151,8 @@ function isLocal(error: BayError): boolean {
     "ENOSPC",
     "EDQUOT",
     "BAD_REGISTRIES",
+    "DISK_FULL",
+    "LAYER_TOO_LARGE",
   );
 }
 
@@ -155,12 +163,36 @@ async function pullFrom(
   request: PullRequest,
 ): Promise<Pulled> {
   const { top, found, manifest, config } = await fetchHead(client, content, request);
+  const budget = new Budget().shared;
   const diffIds = config.rootfs.diff_ids;
+  requireRoomFor(content, layers, manifest.layers, diffIds);
   await eachOf(manifest.layers, LAYERS_AT_ONCE, (layer, index) =>
-    fetchLayer(client, content, layers, request, layer, diffIds[index]!),
+    fetchLayer(client, content, layers, { ...request, budget }, layer, diffIds[index]!),
   );
   if (found !== top) content.put(top.bytes, top.mediaType);
   return { manifest: content.put(found.bytes, found.mediaType), digest: top.digest };
+}
+
+/**
+ * Refuses an image before its first byte comes where the disk cannot take it: blobs are as large as the manifest says,
+ * and a layer unpacks to at least as much as a rule. Throws DISK_FULL, LAYER_TOO_LARGE.
+ */
+function requireRoomFor(
+  content: ContentStore,
+  layers: LayerStore,
+  described: readonly Descriptor[],
+  diffIds: readonly string[],
+): void {
+  const budget = new Budget();
+  let needed = 0;
+  for (const [index, { digest, size }] of described.entries()) {
+    if (!content.has(digest)) needed += size;
+    if (!layers.has(diffIds[index]!)) {
+      needed += size;
+      budget.take(size);
+    }
+  }
+  requireRoom(layers.directory, needed, dirname(layers.directory));
 }
 
 /** What an image's name stands for, its manifest for the platform, and its config. */
@@ -253,7 +285,7 @@ async function fetchLayer(
   client: RegistryClient,
   content: ContentStore,
   layers: LayerStore,
-  { reference: { repository }, onProgress = () => {}, signal }: PullRequest,
+  { reference: { repository }, onProgress = () => {}, signal, budget }: PullRequest,
   descriptor: Descriptor,
   diffId: string,
 ): Promise<void> {
@@ -267,7 +299,12 @@ async function fetchLayer(
       const progress = (current: number) => {
         // unpacked while it comes; an empty file could not be opened yet
         if (canFollowGrowth() || early)
-          early ??= unpackGrowing(layers, { file, offset: 0, size, growth: growth.shared }, diffId, digest);
+          early ??= unpackGrowing(
+            layers,
+            { file, offset: 0, size, growth: growth.shared, budget },
+            diffId,
+            digest,
+          );
         growth.reached(current);
         onProgress({ digest, status: "downloading", current, total: size });
       };
@@ -286,7 +323,7 @@ async function fetchLayer(
     });
   }
   onProgress({ digest, status: "unpacking" });
-  if (!(await early)) await layers.unpack(content.piece(digest), diffId, digest);
+  if (!(await early)) await layers.unpack({ ...content.piece(digest), budget }, diffId, digest);
   onProgress({ digest, status: "done" });
 }
 

@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { rootCertificates } from "node:tls";
 import { z } from "zod";
+import { configFolder } from "../../daemon-settings.ts";
 import { BayError, messageOf } from "../../errors.ts";
 
 const settingsSchema = z.strictObject({
@@ -24,11 +25,6 @@ export interface Certificates {
 }
 
 const SYSTEM_BUNDLE = "/etc/ssl/certs/ca-certificates.crt";
-
-/** The folder of bay's configuration: BAY_CONFIG, or /etc/bay. */
-export function configFolder(): string {
-  return process.env.BAY_CONFIG ?? "/etc/bay";
-}
 
 /** Throws BAD_REGISTRIES, naming the file and what is wrong in it. */
 export function readSettings(folder = configFolder()): RegistrySettings {

@@ -107,6 +107,15 @@ describe("log segments", () => {
     writeFileSync(join(folder, "other"), "");
   });
 
+  it("are bounded also for who writes byte by byte, whose index is larger than the output", () => {
+    const writer = new SegmentWriter(folder, 1024, 2);
+    for (let index = 0; index < 1000; index++) put(writer, 0, "x", index);
+    writer.close();
+    expect(segmentNumbers(folder)).toHaveLength(2);
+    for (const number of segmentNumbers(folder))
+      expect(readFileSync(join(folder, `${number}.idx`)).length).toBeLessThanOrEqual(1024);
+  });
+
   it("give a line without an end in pieces, and go on after what was skipped", () => {
     const writer = new SegmentWriter(folder, 64 << 20, 5);
     for (let index = 0; index < 5; index++) put(writer, 0, "x".repeat(300_000), index);

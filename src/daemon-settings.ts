@@ -1,0 +1,122 @@
+/**
+ * bayd's settings: `daemon.json` in the folder of bay's configuration (BAY_CONFIG, or /etc/bay). Keys that Docker's
+ * daemon.json has too have Docker's names and meaning. bayd reads the file once, when it starts.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { BayError, messageOf } from "./errors.ts";
+import { formatSize, parseBytes } from "./sizes.ts";
+
+/** The folder of bay's configuration: BAY_CONFIG, or /etc/bay. */
+export function configFolder(): string {
+  return process.env.BAY_CONFIG ?? "/etc/bay";
+}
+
+export interface DaemonSettings {
+  /** The most processes and threads of a container that says no limit of its own; 0 for no limit. */
+  defaultPidsLimit: number;
+  /** Bytes of one file of a container's log. */
+  logMaxSize: number;
+  /** So many files of a log are kept. */
+  logMaxFiles: number;
+  /** The most bytes that one layer may unpack to. */
+  maxLayerSize: number;
+  /** The most bytes that the layers of one pull, load or build may unpack to, together. */
+  maxImageSize: number;
+  /** The most files of one layer. */
+  maxLayerFiles: number;
+}
+
+/** Where a process or a container may need more, its stack file says so; an image's sizes are bounded here alone. */
+export const DEFAULT_SETTINGS: DaemonSettings = {
+  defaultPidsLimit: 4096,
+  logMaxSize: 20 * 2 ** 20,
+  logMaxFiles: 5,
+  maxLayerSize: 20 * 2 ** 30,
+  maxImageSize: 60 * 2 ** 30,
+  maxLayerFiles: 2_000_000,
+};
+
+const LEAST_LOG = 64 * 2 ** 10;
+
+const size = (least: number) =>
+  z.union([z.string().max(40), z.number()]).transform((value, context) => {
+    const bytes = parseBytes(value);
+    if (bytes !== undefined && bytes >= least && Number.isSafeInteger(bytes)) return bytes;
+    context.addIssue({ code: "custom", message: `expected a size of at least ${least} bytes, such as 20g` });
+    return z.NEVER;
+  });
+
+/** Docker's daemon.json has numbers of log options as strings. */
+const count = (least: number, most: number) =>
+  z.union([z.number(), z.string().regex(/^\d{1,12}$/)]).transform((value, context) => {
+    const number = Number(value);
+    if (Number.isInteger(number) && number >= least && number <= most) return number;
+    context.addIssue({ code: "custom", message: `expected a whole number from ${least} to ${most}` });
+    return z.NEVER;
+  });
+
+const MAX_PIDS = 4_194_304;
+
+const settingsSchema = z.strictObject({
+  "default-pids-limit": z
+    .union([z.literal(-1).transform(() => 0), count(0, MAX_PIDS)])
+    .default(DEFAULT_SETTINGS.defaultPidsLimit),
+  "log-opts": z
+    .strictObject({
+      "max-size": size(LEAST_LOG).default(DEFAULT_SETTINGS.logMaxSize),
+      "max-file": count(1, 10_000).default(DEFAULT_SETTINGS.logMaxFiles),
+    })
+    .default({ "max-size": DEFAULT_SETTINGS.logMaxSize, "max-file": DEFAULT_SETTINGS.logMaxFiles }),
+  "max-layer-size": size(1).default(DEFAULT_SETTINGS.maxLayerSize),
+  "max-image-size": size(1).default(DEFAULT_SETTINGS.maxImageSize),
+  "max-layer-files": count(1, 1e9).default(DEFAULT_SETTINGS.maxLayerFiles),
+});
+
+/** The keys of daemon.json. */
+export const SETTING_KEYS = Object.keys(settingsSchema.shape);
+
+/** The settings as daemon.json has them, with sizes for people. */
+export function shownSettings(settings: DaemonSettings): Record<string, string | number> {
+  return {
+    "default-pids-limit": settings.defaultPidsLimit === 0 ? "no limit" : settings.defaultPidsLimit,
+    "log-opts.max-size": formatSize(settings.logMaxSize),
+    "log-opts.max-file": settings.logMaxFiles,
+    "max-layer-size": formatSize(settings.maxLayerSize),
+    "max-image-size": formatSize(settings.maxImageSize),
+    "max-layer-files": settings.maxLayerFiles,
+  };
+}
+
+export const settingsFile = (folder = configFolder()): string => join(folder, "daemon.json");
+
+/** Throws BAD_SETTINGS, naming the file and everything that is wrong in it. */
+export function readDaemonSettings(folder = configFolder()): DaemonSettings {
+  const file = settingsFile(folder);
+  if (!existsSync(file)) return DEFAULT_SETTINGS;
+  let json: unknown;
+  try {
+    json = JSON.parse(readFileSync(file, "utf8"));
+  } catch (cause) {
+    throw new BayError("BAD_SETTINGS", `${file}: ${messageOf(cause)}`, { cause });
+  }
+  const parsed = settingsSchema.safeParse(json);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map(
+      ({ path, message }) => `${path.join(".") || "the file"}: ${message}`,
+    );
+    throw new BayError("BAD_SETTINGS", `${file}: ${problems.join("; ")}`, {
+      hint: `the keys are ${SETTING_KEYS.join(", ")}`,
+    });
+  }
+  const { data } = parsed;
+  return {
+    defaultPidsLimit: data["default-pids-limit"],
+    logMaxSize: data["log-opts"]["max-size"],
+    logMaxFiles: data["log-opts"]["max-file"],
+    maxLayerSize: data["max-layer-size"],
+    maxImageSize: data["max-image-size"],
+    maxLayerFiles: data["max-layer-files"],
+  };
+}
