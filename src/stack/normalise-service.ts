@@ -124,12 +124,29 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
     tty: truth(input.tty),
     stdinOpen: truth(input.stdin_open),
     log: readLogging(reader),
-    profiles: input.profiles ?? [],
+    profiles: (input.profiles ?? []).filter(Boolean),
     attach: input.attach === undefined || truth(input.attach),
   };
   checkConsistency(reader, service);
   checkValues(reader, service);
   return service;
+}
+
+/** Other names of processors, as containerd's platforms package has them. */
+const ARCHITECTURES: Readonly<Record<string, string>> = {
+  x86_64: "amd64",
+  "x86-64": "amd64",
+  aarch64: "arm64",
+  armhf: "arm",
+  armel: "arm",
+  i386: "386",
+};
+
+/** A platform in lower case, without its variant and by the usual name of its processor; an architecture alone is Linux's. */
+function plainPlatform(platform: string): string {
+  const parts = platform.toLowerCase().split("/");
+  const [system, architecture = ""] = parts.length === 1 ? ["linux", parts[0]] : parts;
+  return `${system}/${ARCHITECTURES[architecture] ?? architecture}`;
 }
 
 /** Time of each period, as processors. */
@@ -197,7 +214,7 @@ function checkConsistency(reader: ServiceReader, service: Service): void {
     const own = `linux/${process.arch === "arm64" ? "arm64" : "amd64"}`;
     const { platform } = reader.input;
     // a variant is a matter of the image: this host's architecture is what counts
-    if (platform !== "linux" && platform.replace(/\/v\d+$/, "") !== own)
+    if (platform !== "linux" && plainPlatform(platform) !== own)
       reader.bad(["platform"], `this host runs ${own}, not ${reader.input.platform}`);
   }
 }

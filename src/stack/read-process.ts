@@ -47,7 +47,11 @@ export function readLabels(reader: ServiceReader): Record<string, string> {
     const at = typeof files === "string" ? ["label_file"] : ["label_file", index];
     reader.context.inputs.add(file);
     try {
-      for (const [key, value] of parseDotenv(readFileSync(file, "utf8"), reader.context.variables))
+      for (const [key, value] of parseDotenv(
+        readFileSync(file, "utf8"),
+        reader.context.variables,
+        (message) => reader.unset(at, `${file}: ${message}`),
+      ))
         result[key] = value;
     } catch (error) {
       const isAbsent = (error as NodeJS.ErrnoException).code !== undefined;
@@ -67,22 +71,20 @@ export function readEnvironment(reader: ServiceReader): Record<string, string> {
         ? { path: entry, required: true, format: undefined }
         : { ...entry, required: entry.required === undefined || truth(entry.required) };
     const file = resolve(reader.context.directory, path);
+    const place = typeof env_file === "string" ? ["env_file"] : ["env_file", index];
     reader.context.inputs.add(file);
     let text: string;
     try {
       text = readFileSync(file, "utf8");
     } catch {
-      if (required)
-        reader.bad(
-          typeof env_file === "string" ? ["env_file"] : ["env_file", index],
-          `${file} cannot be read`,
-        );
+      if (required) reader.bad(place, `${file} cannot be read`);
       return;
     }
     try {
-      for (const [key, value] of envParser(format)(text, reader.context.variables)) result[key] = value;
+      const warn = (message: string) =>
+        reader.unset(place, `${file}:${message.replace(/^line (\d+): /, "$1: ")}`);
+      for (const [key, value] of envParser(format)(text, reader.context.variables, warn)) result[key] = value;
     } catch (error) {
-      const place = typeof env_file === "string" ? ["env_file"] : ["env_file", index];
       // as editors and terminals know places
       reader.bad(place, `${file}:${messageOf(error).replace(/^line (\d+): /, "$1: ")}`);
     }

@@ -163,7 +163,6 @@ const FILES: Record<string, string | [text: string, extra: Record<string, string
   "variable-needed": web("user: ${UID_OF_APP:?set it in .env}"),
   "variable-open": web("user: ${UID_OF_APP"),
   "variable-bad": web("user: ${a b}"),
-  "variable-name": web("user: $1"),
   // files
   "env-file-missing": web("env_file: none.env"),
   "secret-not-declared": web("secrets: [word]"),
