@@ -62,14 +62,14 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
     groups: (input.group_add ?? []).map(String),
     hostname: input.hostname,
     domainname: input.domainname ?? "",
-    mounts: readMounts(reader),
+    mounts: lastOfTargets(reader, readMounts(reader)),
     ports: readPorts(reader),
     expose: (input.expose ?? []).map(String),
     networkMode: readNetworkMode(reader),
     networks: readNetworks(reader),
-    dns: strings(input.dns),
+    dns: strings(input.dns).filter(Boolean),
     files: readServiceFiles(reader),
-    dnsSearch: strings(input.dns_search),
+    dnsSearch: strings(input.dns_search).filter(Boolean),
     dnsOptions: (input.dns_opt ?? []).map(String),
     extraHosts: readExtraHosts(reader),
     dependsOn: readDependencies(reader),
@@ -130,6 +130,17 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
   checkConsistency(reader, service);
   checkValues(reader, service);
   return service;
+}
+
+/** As in Compose, the last of two mounts at one place counts. */
+function lastOfTargets(reader: ServiceReader, mounts: Service["mounts"]): Service["mounts"] {
+  const last = new Map(mounts.map((mount) => [mount.target, mount]));
+  const kept = mounts.filter((mount) => last.get(mount.target) === mount);
+  if (kept.length < mounts.length)
+    for (const target of last.keys())
+      if (mounts.filter((mount) => mount.target === target).length > 1)
+        reader.note(["volumes"], "the last one is used", `earlier mounts at ${target}`);
+  return kept;
 }
 
 /** Other names of processors, as containerd's platforms package has them. */

@@ -11,6 +11,7 @@ import {
   type Node,
   type Pair,
   parseDocument,
+  type Scalar,
   visit,
   type YAMLMap,
 } from "yaml";
@@ -25,6 +26,10 @@ const MAX_VALUES = 100_000;
 const MESSAGES: Record<string, string> = {
   MULTIPLE_DOCS: "a stack file is one document; give a second one as a file of its own, with -f",
 };
+/** Keys whose scalars are text: a number below them is kept as it is written. */
+const TEXT_KEYS = new Set(
+  "environment labels annotations args options driver_opts sysctls command entrypoint test".split(" "),
+);
 const RESET = "!reset";
 const OVERRIDE = "!override";
 
@@ -126,7 +131,17 @@ export class SourceFile {
   toValue(origins: Origins): unknown {
     let left = MAX_VALUES;
     const anchor = {};
+    let isText = false;
     const convert = (given: unknown, holder: object, step: string | number, key?: Node): unknown => {
+      const wasText = isText;
+      isText ||= TEXT_KEYS.has(String(step));
+      try {
+        return convertNode(given, holder, step, key);
+      } finally {
+        isText = wasText;
+      }
+    };
+    const convertNode = (given: unknown, holder: object, step: string | number, key?: Node): unknown => {
       let node = given;
       let isAliased = false;
       while (isAlias(node)) {
@@ -147,7 +162,7 @@ export class SourceFile {
         return list;
       }
       if (isMap(node)) return this.#toMapping(node, convert, origins);
-      return isScalar(node) ? (node.value ?? null) : null;
+      return isScalar(node) ? this.#toScalar(node, isText) : null;
     };
     try {
       return convert(this.#document.contents, anchor, "");
@@ -161,6 +176,24 @@ export class SourceFile {
       });
       return undefined;
     }
+  }
+
+  /** A number whose digits a double cannot hold, or whose text is asked for, as it is written. */
+  #toScalar(node: Scalar, isText: boolean): unknown {
+    const { value, source } = node;
+    if (typeof value !== "number" || source === undefined || String(value) === source) return value ?? null;
+    if (!Number.isFinite(value)) {
+      const place = node.range ? this.#linePlace(node.range[0], node.range[1]) : undefined;
+      this.report({
+        severity: "error",
+        code: "BAD_VALUE",
+        message: `${source} is not a finite number; write it in quotes where a text is meant`,
+        ...(place ? { place } : {}),
+      });
+      return source;
+    }
+    const losesDigits = Number.isInteger(value) ? !Number.isSafeInteger(value) : /^\d+\.\d+$/.test(source);
+    return isText || losesDigits ? source : value;
   }
 
   #toMapping(

@@ -209,3 +209,110 @@ it.each(["linux/x86_64", "x86-64", "linux/AMD64", "amd64"])("the platform %s is 
   if (process.arch === "x64") expect(run().services.a!.image).toBe("x");
   else expect(run).toThrow("this host runs linux/arm64");
 });
+
+describe("numbers", () => {
+  const texts = [
+    "-1001234567890123457",
+    "18446744073709551615",
+    "0x10",
+    "0644",
+    "1.10",
+    "1e3",
+    "0.12345678901234567891",
+  ];
+  it.each(texts)("%s is its source text in environment, labels and build args", (text) => {
+    const { services } = load({
+      "compose.yaml": `x-all: &all { N: ${text} }\nservices: { a: { image: x, environment: *all, labels: { <<: *all }, build: { context: ., args: { N: ${text} } } } }`,
+    });
+    const { environment, labels, build } = services.a!;
+    expect([environment.N, labels.N, build!.args.N]).toEqual([text, text, text]);
+  });
+
+  it("keep all digits of any integer", () => {
+    fc.assert(
+      fc.property(fc.bigInt(), (number) => {
+        const { services } = load({
+          "compose.yaml": `services: { a: { image: x, environment: { N: ${number} } } }`,
+        });
+        expect(services.a!.environment.N).toBe(String(number));
+      }),
+    );
+  });
+
+  it(".inf is refused by its name", () => {
+    expect(() => load({ "compose.yaml": "services: { a: { image: x, environment: { X: .inf } } }" })).toThrow(
+      ".inf is not a finite number",
+    );
+  });
+});
+
+describe("a service whose profiles are off", () => {
+  it("is checked for its shape alone", () => {
+    const { services, disabled } = load({
+      "compose.yaml":
+        "services: { a: { image: x }, b: { profiles: [dev], networks: [undeclared], depends_on: [nope], secrets: [none] } }",
+    });
+    expect(Object.keys(services)).toEqual(["a"]);
+    expect(disabled).toEqual(["b"]);
+    expect(() => load({ "compose.yaml": "services: { b: { profiles: [dev], imag: x } }" })).toThrow("imag");
+  });
+
+  it("is checked where its profile is on", () => {
+    const text = "services: { a: { image: x }, b: { profiles: [dev], networks: [undeclared] } }";
+    expect(() => load({ "compose.yaml": text }, { profiles: ["dev"] })).toThrow("undeclared");
+  });
+
+  it("cannot be the context of a build", () => {
+    const text =
+      "services: { base: { build: ., profiles: [p] }, app: { build: { context: ., additional_contexts: { base: 'service:base' } } } }";
+    expect(() => load({ "compose.yaml": text })).toThrow(
+      "the build of app needs base, whose profiles are off: p",
+    );
+  });
+});
+
+describe("values that Compose accepts", () => {
+  it("the last of two mounts at one place counts, with a warning", () => {
+    const { services, warnings } = load({
+      "compose.yaml": "services: { a: { image: x, volumes: ['/a:/d', '/b:/d/'] } }",
+    });
+    expect(services.a!.mounts).toEqual([expect.objectContaining({ source: "/b", target: "/d" })]);
+    expect(warnings).toEqual([expect.stringContaining("earlier mounts at /d")]);
+  });
+
+  it("start-first with container_name is stop-first, with a warning", () => {
+    const { services, warnings } = load({
+      "compose.yaml":
+        "services: { a: { image: x, container_name: foo, deploy: { update_config: { order: start-first } } } }",
+    });
+    expect(services.a!.update!.order).toBe("stop-first");
+    expect(warnings).toEqual([expect.stringContaining("stop-first is used")]);
+  });
+
+  it("empty options of the local driver are none, and a device is relative to the file", () => {
+    const { volumes } = load({
+      "compose.yaml":
+        "services: { a: { image: x } }\nvolumes: { v: { driver_opts: { type: '', o: '', device: '' } }, w: { driver_opts: { type: none, o: bind, device: ./some } } }",
+    });
+    expect(volumes.v!.device).toBeUndefined();
+    expect(volumes.w!.device).toBe(join(folder, "some"));
+  });
+
+  it("blank entries are dropped", () => {
+    const text = "services: { a: { image: x, dns: '${NO-}', dns_search: ['${NO-}'], tmpfs: '${NO-}' } }";
+    const { dns, dnsSearch, mounts } = load({ "compose.yaml": text }).services.a!;
+    expect([dns, dnsSearch, mounts]).toEqual([[], [], []]);
+  });
+});
+
+it.each([
+  ["volumes: { v: { name: 'my data/x' } }", 'invalid name "my data/x"'],
+  ["volumes: { 'a b': {} }", 'invalid name "a b"'],
+  ["networks: { n: { name: 'a/b' } }", 'invalid name "a/b"'],
+  [
+    "networks: { n: { name: one, external: { name: two } } }",
+    "name and external.name cannot be used together",
+  ],
+])("%s is refused at its place", (text, message) => {
+  expect(() => load({ "compose.yaml": `services: { a: { image: x } }\n${text}` })).toThrow(message);
+});

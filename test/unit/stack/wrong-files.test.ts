@@ -63,7 +63,6 @@ const FILES: Record<string, string | [text: string, extra: Record<string, string
   "bad-volume": web("volumes: ['a:b:c:d']"),
   "relative-target": web("volumes: ['data:data']", "volumes: { data: }\n"),
   "volume-not-declared": web("volumes: ['dta:/data']", "volumes: { data: }\n"),
-  "two-mounts-at-one-place": web("volumes: ['/a:/data', '/b:/data']"),
   "mount-type": web("volumes: [{ type: cluster, source: a, target: /a }]"),
   "subpath-out": web(
     "volumes: [{ type: volume, source: data, target: /a, volume: { subpath: ../b } }]",
@@ -177,7 +176,6 @@ const FILES: Record<string, string | [text: string, extra: Record<string, string
   "bad-hook": web("post_start: [{ command: '' }]"),
   "log-driver": web("logging: { driver: syslog, options: { syslog-address: a } }"),
   "log-option": web("logging: { options: { max-size: much, labels: a } }"),
-  "update-order": web("container_name: one\ndeploy: { update_config: { order: start-first } }"),
   "update-values": web(
     "deploy: { update_config: { order: both, parallelism: -1, monitor: x, failure_action: stop, max_failure_ratio: 3 } }",
   ),
