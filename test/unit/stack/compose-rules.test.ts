@@ -316,3 +316,18 @@ it.each([
 ])("%s is refused at its place", (text, message) => {
   expect(() => load({ "compose.yaml": `services: { a: { image: x } }\n${text}` })).toThrow(message);
 });
+
+it("several documents of one file are merged, the later over the earlier", () => {
+  const { services } = load({
+    "compose.yaml":
+      "services: { a: { image: x, environment: { A: '1' } } }\n---\nservices: { a: { image: y }, b: { image: x } }\n---\n",
+  });
+  expect(Object.keys(services)).toEqual(["a", "b"]);
+  expect(services.a).toMatchObject({ image: "y", environment: { A: "1" } });
+});
+
+it("a later document's problems have their place", () => {
+  expect(() =>
+    load({ "compose.yaml": "services: { a: { image: x } }\n---\nservices: { a: { imag: y } }\n" }),
+  ).toThrow("compose.yaml:3:18");
+});

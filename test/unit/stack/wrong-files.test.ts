@@ -17,7 +17,6 @@ const FILES: Record<string, string | [text: string, extra: Record<string, string
   "yaml-twice": "services:\n  web:\n    image: app\n    image: other\n",
   "yaml-alias": "services:\n  web: *nothing\n",
   "yaml-tag": "services:\n  web:\n    image: !secret app\n",
-  "yaml-two-documents": "services: { web: { image: app } }\n---\nservices: { db: { image: app } }\n",
   "yaml-several": "services:\n  web:\n    image: 'app\n  db:\n    image: [app\n",
   "yaml-merge-key": "services:\n  web:\n    <<: word\n    image: app\n",
   empty: "",
