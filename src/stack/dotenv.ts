@@ -2,10 +2,15 @@
 import { interpolate, type Variables } from "./interpolate.ts";
 
 /** Throws Error naming the line where the text is malformed. `lookup` resolves variables that the file itself lacks. */
-export function parseDotenv(text: string, lookup: Variables): Map<string, string> {
+export function parseDotenv(
+  text: string,
+  lookup: Variables,
+  warn: (message: string) => void = () => {},
+): Map<string, string> {
   const values = new Map<string, string>();
   const variables: Variables = (name) => lookup(name) ?? values.get(name);
-  const expand = (value: string) => interpolate(value, variables, () => {});
+  const expand = (value: string, at: number) =>
+    interpolate(value, variables, ({ message }) => warn(`line ${at}: ${message}`));
   const source = text.replace(/^\uFEFF/, "").replaceAll("\r\n", "\n");
   const pattern = /^[ \t]*(?:export[ \t]+)?([A-Za-z_][\w.-]*)[ \t]*(?:[=:][ \t]*)?/;
   let rest = source;
@@ -23,6 +28,7 @@ export function parseDotenv(text: string, lookup: Variables): Map<string, string
     const key = pattern.exec(rest);
     if (!key) throw new Error(`line ${line}: expected NAME=value`);
     const hasValue = /[=:]/.test(key[0].slice(key[0].indexOf(key[1]!) + key[1]!.length));
+    const first = line;
     advance(key[0].length);
     const quote = hasValue ? rest[0] : undefined;
     if (quote === '"' || quote === "'") {
@@ -37,13 +43,19 @@ export function parseDotenv(text: string, lookup: Variables): Map<string, string
       advance(tail.length);
       values.set(
         key[1]!,
-        quote === '"' ? expand(unescapeDouble(quoted[1]!)) : quoted[1]!.replaceAll("\\'", "'"),
+        quote === '"' ? expand(unescapeDouble(quoted[1]!), first) : quoted[1]!.replaceAll("\\'", "'"),
       );
     } else {
       const raw = /^[^\n]*(\n|$)/.exec(rest)![0];
       advance(raw.length);
-      const value = raw.replace(/(^|[ \t])#.*$/s, "").trim();
-      if (hasValue) values.set(key[1]!, expand(value));
+      // a # begins a comment only after white space, which the name may have taken along
+      const comment = /[ \t]$/.test(key[0]) ? /(^|[ \t])#.*$/s : /[ \t]#.*$/s;
+      const value = raw.replace(comment, "").trim();
+      if (hasValue) values.set(key[1]!, expand(value, first));
+      else if (value !== "")
+        throw new Error(
+          `line ${first}: unexpected ${JSON.stringify(value)} after ${key[1]}; expected NAME=value, and a name has no spaces`,
+        );
       else {
         const inherited = lookup(key[1]!);
         if (inherited !== undefined) values.set(key[1]!, inherited);
@@ -53,12 +65,24 @@ export function parseDotenv(text: string, lookup: Variables): Map<string, string
   return values;
 }
 
-const ESCAPES: Record<string, string> = { n: "\n", r: "\r", t: "\t", '"': '"', "\\": "\\" };
+const ESCAPES: Record<string, string> = {
+  a: "\x07",
+  b: "\b",
+  f: "\f",
+  n: "\n",
+  r: "\r",
+  t: "\t",
+  v: "\v",
+  '"': '"',
+  "\\": "\\",
+};
 
 function unescapeDouble(text: string): string {
-  return text.replace(/\\(.)/gs, (whole, character: string) =>
-    character === "$" ? "$$" : (ESCAPES[character] ?? whole),
-  );
+  return text.replace(/\\(0[0-7]{1,3}|.)/gs, (whole, escaped: string) => {
+    if (escaped === "$") return "$$";
+    if (/^0[0-7]/.test(escaped)) return String.fromCharCode(Number.parseInt(escaped, 8) & 0xff);
+    return ESCAPES[escaped] ?? whole;
+  });
 }
 
 /** An env file with `format: raw`: each line is NAME=value as it stands, without quotes, variables or escapes. */

@@ -4,7 +4,7 @@ import { relative } from "node:path";
 import type { Diagnostic } from "../diagnostics.ts";
 import { BayError } from "../errors.ts";
 import type { Variables, VariableUse } from "./interpolate.ts";
-import type { Origins } from "./origins.ts";
+import { Origins } from "./origins.ts";
 import { SourceFile } from "./source.ts";
 
 export interface Shared {
@@ -65,6 +65,17 @@ export class FileReader {
     if (!source.hasSyntaxErrors) return value;
     state.broken.add(path);
     return undefined;
+  }
+
+  /** A file's own `name`, before anything else of it is read. What is wrong with the file is reported by `read`. */
+  nameOf(path: string, variables: Variables): string | undefined {
+    const text = this.#values.get(path) ?? readText(path);
+    this.#values.set(path, text);
+    const source = new SourceFile(path, text, () => {});
+    source.interpolate(variables);
+    const value = source.toValue(new Origins());
+    const name = typeof value === "object" && value !== null && "name" in value ? value.name : undefined;
+    return typeof name === "string" ? name : undefined;
   }
 
   /** Whether a file is no YAML, which was reported. */

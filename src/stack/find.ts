@@ -1,7 +1,8 @@
 /** Finding a stack's files, as docker compose does: in the folder and its parents, with their overrides. */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { BayError } from "../errors.ts";
+import { parseDotenv } from "./dotenv.ts";
 
 const NAMES = [
   "bay.yaml",
@@ -25,13 +26,27 @@ export function findStackFiles(from: string): string[] {
   }
 }
 
+const BAY_OVERRIDES = ["bay.override.yaml", "bay.override.yml"];
+const COMPOSE_OVERRIDES = [
+  "compose.override.yml",
+  "compose.override.yaml",
+  "docker-compose.override.yml",
+  "docker-compose.override.yaml",
+];
+
+/** As in Compose, the override may have another of the names than the main file. */
 function overrides(main: string): string[] {
-  const stem = basename(main).replace(/\.ya?ml$/, "");
-  return [".override.yaml", ".override.yml"]
-    .map((suffix) => join(dirname(main), stem + suffix))
+  return (basename(main).startsWith("bay.") ? BAY_OVERRIDES : COMPOSE_OVERRIDES)
+    .map((name) => join(dirname(main), name))
     .filter((file) => existsSync(file))
     .slice(0, 1);
 }
+
+/** The names that a main file beside this one could have; one that exists is not read. */
+export const otherMainFiles = (main: string): string[] =>
+  NAMES.includes(basename(main))
+    ? NAMES.map((name) => join(dirname(main), name)).filter((file) => file !== main)
+    : [];
 
 /** A stack's name from its folder, by Compose's rule. Throws NO_STACK_NAME where nothing usable is left. */
 export function nameFromDirectory(directory: string): string {
@@ -59,13 +74,38 @@ export interface LoadOptions {
   environment: Readonly<Record<string, string | undefined>>;
 }
 
+/** COMPOSE_FILE of the environment, or else of the .env file of the folder. What is wrong with that file is told when it is read. */
+function filesOfVariables(options: LoadOptions): string[] {
+  const { environment, cwd } = options;
+  const values = new Map<string, string>();
+  for (const file of envFilesOf(options) ?? [join(resolve(cwd, options.projectDirectory ?? "."), ".env")]) {
+    if (environment.COMPOSE_FILE !== undefined) break;
+    try {
+      for (const [name, value] of parseDotenv(
+        readFileSync(resolve(cwd, file), "utf8"),
+        (name) => environment[name],
+      ))
+        values.set(name, value);
+    } catch {
+      // `readMerged` reads it again, and reports it
+    }
+  }
+  const lookup = (name: string) => environment[name] ?? values.get(name);
+  return (lookup("COMPOSE_FILE") ?? "").split(lookup("COMPOSE_PATH_SEPARATOR") || ":").filter(Boolean);
+}
+
+/** The env files that options or variables name instead of `.env`; undefined where none does. */
+export function envFilesOf({ envFiles, environment }: LoadOptions): string[] | undefined {
+  if (envFiles?.length) return envFiles;
+  const named = (environment.COMPOSE_ENV_FILES ?? "").split(",").filter(Boolean);
+  if (named.length > 0) return named;
+  return /^(1|t|true)$/i.test(environment.COMPOSE_DISABLE_ENV_FILE ?? "") ? [] : undefined;
+}
+
 /** The files of a stack: those named by -f or COMPOSE_FILE, else those found. Throws NO_STACK_FILE. */
 export function stackFiles(options: LoadOptions): string[] {
-  const { environment, cwd } = options;
-  const separator = environment.COMPOSE_PATH_SEPARATOR ?? ":";
-  const named = options.files?.length
-    ? options.files
-    : (environment.COMPOSE_FILE ?? "").split(separator).filter(Boolean);
+  const { cwd } = options;
+  const named = options.files?.length ? options.files : filesOfVariables(options);
   if (named.length === 0)
     return findStackFiles(options.projectDirectory ? resolve(cwd, options.projectDirectory) : cwd);
   return named.map((file) => {

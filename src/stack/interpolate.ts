@@ -1,6 +1,6 @@
 /**
  * Interpolation of variables, by the Compose specification: $NAME, ${NAME}, ${NAME:-default}, ${NAME-default},
- * ${NAME:?error}, ${NAME?error}, ${NAME:+other}, ${NAME+other}, nested in defaults; $$ is a dollar.
+ * ${NAME:?error}, ${NAME?error}, ${NAME:+other}, ${NAME+other}, nested in defaults; $$ is a dollar, and so is a $ that begins no variable.
  */
 
 export type Variables = (name: string) => string | undefined;
@@ -68,11 +68,8 @@ class Interpolation {
       return "$";
     }
     if (next === "{") return this.#braced();
+    // as in Compose, a dollar that begins no variable is plain text: $(date), $!, ^x$
     if (next === undefined || !NAME_START.test(next)) {
-      this.report({
-        kind: "error",
-        message: `a lone $ in ${JSON.stringify(this.text)}; write $$ for a dollar`,
-      });
       this.#at += 1;
       return "$";
     }

@@ -36,8 +36,15 @@ export function loadStack(
   const { input, leftOut } = checkInput(value, reportAt);
   for (const service of merged.unextended) leftOut.push(["services", service, "image"]);
   if (lacksNames(leftOut)) fail();
-  const given = options.name ?? variables("COMPOSE_PROJECT_NAME") ?? input.name;
-  const name = given ?? nameFromDirectory(directory);
+  const explicit =
+    options.name || options.environment.COMPOSE_PROJECT_NAME || merged.dotenv.get("COMPOSE_PROJECT_NAME");
+  const name = explicit || input.name?.toLowerCase() || nameFromDirectory(directory);
+  if (input.name !== undefined && input.name !== input.name.toLowerCase())
+    reportAt(["name"], {
+      severity: "warning",
+      code: "LOWER_CASE",
+      message: `name: ${input.name} is used as ${input.name.toLowerCase()}: names of stacks are lower case`,
+    });
   if (!/^[a-z0-9][a-z0-9_-]*$/.test(name)) {
     throw new BayError("BAD_STACK_NAME", `${JSON.stringify(name)} is no stack name`, {
       hint: "use lower case letters, digits, _ and -",
@@ -45,7 +52,10 @@ export function loadStack(
   }
   const profiles = options.profiles?.length
     ? options.profiles
-    : (variables("COMPOSE_PROFILES") ?? "").split(",").filter(Boolean);
+    : (variables("COMPOSE_PROFILES") ?? "")
+        .split(",")
+        .map((profile) => profile.trim())
+        .filter(Boolean);
   const stack = normaliseStack(
     input,
     { name, directory, files, profiles, enable: options.enable ?? [], variables, inputs },

@@ -9,8 +9,16 @@ type Mapping = Record<string, Value>;
 export const isMapping = (value: Value): value is Mapping =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** Service keys whose later value replaces the earlier one whole. */
-const REPLACED = new Set(["command", "entrypoint", "test", "env_file_replace"]);
+/** Whether a later value replaces the earlier one whole: commands of services and of the configs of images, and tests of health checks. */
+const isReplaced = (key: string, depth: number) =>
+  ((depth === 3 || depth === INSIDE) && (key === "command" || key === "entrypoint")) ||
+  ((depth === INSIDE || depth === INSIDE + 1) && key === "test");
+/** Service keys that are one string or a list of them: a string is a list of one. */
+const STRING_LISTS = new Set(["env_file", "dns", "dns_search", "tmpfs", "label_file"]);
+const isStringList = (key: string, depth: number) =>
+  (depth === 3 && STRING_LISTS.has(key)) || (depth === INSIDE && key === "no_cache_filter");
+/** Below a mapping of names and values, where null is a value: it takes the variable of the environment. */
+const IN_VALUES = 9;
 /** Service keys that are lists or mappings of NAME and value: both are read as mappings. */
 const MAPPED = new Set(["environment", "labels", "annotations", "sysctls"]);
 /** The same inside a service's build and deploy. */
@@ -28,8 +36,10 @@ const IDENTITIES: Readonly<Record<string, (value: Value) => string>> = {
 /** Merges two values at a path; neither is changed. The places of both go along, the later first. */
 export function mergeValues(base: Value, over: Value, origins = new Origins(), key = "", depth = 0): Value {
   if (over === undefined) return base;
-  if (base === undefined || base === null || REPLACED.has(key)) return over;
-  const merge = (a: Value, b: Value, level = 9) => mergeValues(a, b, origins, "", level);
+  if (base === undefined || base === null) return over;
+  if (over === null && depth <= IN_VALUES) return base;
+  if (isReplaced(key, depth)) return over;
+  const merge = (a: Value, b: Value, level = IN_VALUES) => mergeValues(a, b, origins, "", level);
   if ((depth === 3 && MAPPED.has(key)) || (depth === INSIDE && MAPPED_INSIDE.has(key)))
     return merge(toMapping(base, origins), toMapping(over, origins));
   if (depth === 3 && key === "networks")
@@ -47,7 +57,7 @@ export function mergeValues(base: Value, over: Value, origins = new Origins(), k
   // options of one driver mean nothing to another
   if (depth === 3 && key === "logging" && driverOf(base) !== driverOf(over) && driverOf(over)) return over;
   if (isMapping(base) && isMapping(over)) return mergeMappings(base, over, origins, depth);
-  if (Array.isArray(over) || Array.isArray(base)) {
+  if (Array.isArray(over) || Array.isArray(base) || isStringList(key, depth)) {
     const all = [...entriesOf(base, origins), ...entriesOf(over, origins)];
     const identity = depth === 3 ? IDENTITIES[key] : undefined;
     return withPlaces(identity ? lastOfEach(all, identity) : unique(all), origins);

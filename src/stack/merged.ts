@@ -6,7 +6,7 @@ import { BayError, messageOf } from "../errors.ts";
 import { parseDotenv } from "./dotenv.ts";
 import { resolveExtends } from "./extend.ts";
 import { FileReader, type Shared } from "./file-reader.ts";
-import { type LoadOptions, stackFiles } from "./find.ts";
+import { envFilesOf, type LoadOptions, nameFromDirectory, otherMainFiles, stackFiles } from "./find.ts";
 import { resolveIncludes } from "./include.ts";
 import type { Variables, VariableUse } from "./interpolate.ts";
 import { mergeValues, withoutResets } from "./merge.ts";
@@ -42,9 +42,28 @@ export function readMerged(options: LoadOptions, { isRaw = false, isPartial = fa
   const first = files[0] === "-" ? join(cwd, "-") : files[0]!;
   const directory = resolve(cwd, options.projectDirectory ?? dirname(first));
   const inputs = new Set<string>();
-  const dotenv = readDotenv(options, directory, inputs);
-  const variables = (name: string) => environment[name] ?? dotenv.get(name);
   const diagnostics: Diagnostic[] = [];
+  const warn = (code: string, message: string) => diagnostics.push({ severity: "warning", code, message });
+  const unset = (message: string) => warn("UNSET_VARIABLE", message);
+  const dotenv = readDotenv({ ...options, envFiles: envFilesOf(options) }, directory, inputs, unset);
+  const own = (name: string) => environment[name] ?? dotenv.get(name);
+  for (const name of UNSUPPORTED_VARIABLES)
+    if (own(name))
+      warn("UNSUPPORTED_VARIABLE", `the variable ${name} has no effect: bay does not support it`);
+  if (!options.files?.length && !own("COMPOSE_FILE"))
+    for (const other of otherMainFiles(first)) {
+      inputs.add(other);
+      if (existsSync(other)) warn("SECOND_STACK_FILE", `${other} is not read: ${first} comes before it`);
+    }
+  let projectName: string | undefined;
+  const variables = (name: string): string | undefined => {
+    if (name === "COMPOSE_PROJECT_NAME") {
+      projectName ??=
+        options.name || own(name) || nameInFiles(files, reader, own) || nameFromDirectory(directory);
+      return projectName;
+    }
+    return own(name) ?? (name === "PWD" ? directory : undefined);
+  };
   const uses: VariableUse[] = [];
   const origins = new Origins();
   const shared: Shared = {
@@ -55,14 +74,15 @@ export function readMerged(options: LoadOptions, { isRaw = false, isPartial = fa
     report: (diagnostic) => diagnostics.push(diagnostic),
     note: (use) => uses.push(use),
     isRaw,
-    dotenv: (home, envFiles) => readDotenv({ ...options, envFiles: envFiles && [...envFiles] }, home, inputs),
+    dotenv: (home, envFiles) =>
+      readDotenv({ ...options, envFiles: envFiles && [...envFiles] }, home, inputs, unset),
     state: { broken: new Set(), unextended: new Set() },
   };
   const reader = new FileReader(shared, variables);
   const values = files.map((file) => {
     const path = file === "-" ? first : file;
-    const own = resolveExtends(reader.read(file), path, reader);
-    return resolveIncludes(own, directory, reader, [path]);
+    const extended = resolveExtends(reader.read(file), path, reader);
+    return resolveIncludes(extended, directory, reader, [path]);
   });
   const merged = values.reduce((base, over) => mergeValues(base, over ?? {}, origins), {});
   const value = withoutResets(merged, origins);
@@ -88,7 +108,33 @@ export function readMerged(options: LoadOptions, { isRaw = false, isPartial = fa
   };
 }
 
-function readDotenv(options: LoadOptions, directory: string, inputs: Set<string>): Map<string, string> {
+/** Variables that docker compose reads and bay does not: who sets one is told. */
+const UNSUPPORTED_VARIABLES = [
+  "COMPOSE_ANSI",
+  "COMPOSE_BAKE",
+  "COMPOSE_COMPATIBILITY",
+  "COMPOSE_CONVERT_WINDOWS_PATHS",
+  "COMPOSE_EXPERIMENTAL",
+  "COMPOSE_IGNORE_ORPHANS",
+  "COMPOSE_MENU",
+  "COMPOSE_PARALLEL_LIMIT",
+  "COMPOSE_PROGRESS",
+  "COMPOSE_REMOVE_ORPHANS",
+  "COMPOSE_STATUS_STDOUT",
+];
+
+/** `name:` of the last file that has one, read only where a file asks for the variable. */
+function nameInFiles(files: readonly string[], reader: FileReader, variables: Variables): string | undefined {
+  const names = files.map((file) => reader.nameOf(file, variables)).filter(Boolean);
+  return names.at(-1)?.toLowerCase();
+}
+
+function readDotenv(
+  options: Omit<LoadOptions, "envFiles"> & { envFiles?: string[] | undefined },
+  directory: string,
+  inputs: Set<string>,
+  warn: (message: string) => void,
+): Map<string, string> {
   const values = new Map<string, string>();
   const named = options.envFiles?.map((file) => resolve(options.cwd, file));
   for (const file of named ?? [join(directory, ".env")]) {
@@ -101,6 +147,7 @@ function readDotenv(options: LoadOptions, directory: string, inputs: Set<string>
       for (const [key, value] of parseDotenv(
         readFileSync(file, "utf8"),
         (name) => options.environment[name] ?? values.get(name),
+        (message) => warn(`${file}: ${message}`),
       ))
         values.set(key, value);
     } catch (cause) {

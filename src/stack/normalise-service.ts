@@ -62,14 +62,14 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
     groups: (input.group_add ?? []).map(String),
     hostname: input.hostname,
     domainname: input.domainname ?? "",
-    mounts: readMounts(reader),
+    mounts: lastOfTargets(reader, readMounts(reader)),
     ports: readPorts(reader),
     expose: (input.expose ?? []).map(String),
     networkMode: readNetworkMode(reader),
     networks: readNetworks(reader),
-    dns: strings(input.dns),
+    dns: strings(input.dns).filter(Boolean),
     files: readServiceFiles(reader),
-    dnsSearch: strings(input.dns_search),
+    dnsSearch: strings(input.dns_search).filter(Boolean),
     dnsOptions: (input.dns_opt ?? []).map(String),
     extraHosts: readExtraHosts(reader),
     dependsOn: readDependencies(reader),
@@ -124,12 +124,40 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
     tty: truth(input.tty),
     stdinOpen: truth(input.stdin_open),
     log: readLogging(reader),
-    profiles: input.profiles ?? [],
+    profiles: (input.profiles ?? []).filter(Boolean),
     attach: input.attach === undefined || truth(input.attach),
   };
   checkConsistency(reader, service);
   checkValues(reader, service);
   return service;
+}
+
+/** As in Compose, the last of two mounts at one place counts. */
+function lastOfTargets(reader: ServiceReader, mounts: Service["mounts"]): Service["mounts"] {
+  const last = new Map(mounts.map((mount) => [mount.target, mount]));
+  const kept = mounts.filter((mount) => last.get(mount.target) === mount);
+  if (kept.length < mounts.length)
+    for (const target of last.keys())
+      if (mounts.filter((mount) => mount.target === target).length > 1)
+        reader.note(["volumes"], "the last one is used", `earlier mounts at ${target}`);
+  return kept;
+}
+
+/** Other names of processors, as containerd's platforms package has them. */
+const ARCHITECTURES: Readonly<Record<string, string>> = {
+  x86_64: "amd64",
+  "x86-64": "amd64",
+  aarch64: "arm64",
+  armhf: "arm",
+  armel: "arm",
+  i386: "386",
+};
+
+/** A platform in lower case, without its variant and by the usual name of its processor; an architecture alone is Linux's. */
+function plainPlatform(platform: string): string {
+  const parts = platform.toLowerCase().split("/");
+  const [system, architecture = ""] = parts.length === 1 ? ["linux", parts[0]] : parts;
+  return `${system}/${ARCHITECTURES[architecture] ?? architecture}`;
 }
 
 /** Time of each period, as processors. */
@@ -197,7 +225,7 @@ function checkConsistency(reader: ServiceReader, service: Service): void {
     const own = `linux/${process.arch === "arm64" ? "arm64" : "amd64"}`;
     const { platform } = reader.input;
     // a variant is a matter of the image: this host's architecture is what counts
-    if (platform !== "linux" && platform.replace(/\/v\d+$/, "") !== own)
+    if (platform !== "linux" && plainPlatform(platform) !== own)
       reader.bad(["platform"], `this host runs ${own}, not ${reader.input.platform}`);
   }
 }

@@ -1,6 +1,6 @@
 /** A checked file as a Stack: names on the host, references between services, networks and volumes resolved. */
 import type { ReportAt } from "./check.ts";
-import { checkReferences, dependenciesOf } from "./check-references.ts";
+import { checkReferences, dependenciesOf, serviceContext } from "./check-references.ts";
 import { normaliseService } from "./normalise-service.ts";
 import { readNetworks, readVolumes } from "./read-base.ts";
 import { readGiven } from "./read-given.ts";
@@ -24,13 +24,20 @@ export interface StackOptions {
 }
 
 /** Problems are reported; the result is used only where there are none. */
-export function normaliseStack(input: FileInput, options: StackOptions, report: ReportAt): Stack {
+export function normaliseStack(input: FileInput, options: StackOptions, reportAny: ReportAt): Stack {
   const context: ServiceContext = {
     directory: options.directory,
     variables: options.variables,
     inputs: options.inputs,
-    report,
+    report: reportAny,
   };
+  const isOff = offServices(input, options);
+  const report: ReportAt = (path, diagnostic, atKey) => {
+    // of a service whose profiles are off only the shape counts
+    if (path[0] === "services" && isOff.has(String(path[1]))) return;
+    reportAny(path, diagnostic, atKey);
+  };
+  context.report = report;
   const own = Object.fromEntries(
     Object.entries(input.services ?? {}).map(([name, service]) => [
       name,
@@ -45,7 +52,7 @@ export function normaliseStack(input: FileInput, options: StackOptions, report: 
     services: all,
     disabled: [],
     networks: readNetworks(input, options.name, report),
-    volumes: readVolumes(input, options.name, report),
+    volumes: readVolumes(input, options.name, report, options.directory),
     images: Object.fromEntries(
       Object.entries(input.images ?? {}).map(([name, image]) => [
         name,
@@ -70,6 +77,17 @@ function named(stack: string, service: Service): Service {
 /** A service cannot need one whose profiles are off. */
 function checkDisabled(on: Record<string, Service>, all: Record<string, Service>, report: ReportAt): void {
   for (const service of Object.values(on)) {
+    for (const [key, value] of Object.entries(service.build?.contexts ?? {})) {
+      const name = serviceContext(value);
+      const needed = name === undefined ? undefined : all[name];
+      if (name === undefined || !needed || on[name]) continue;
+      report(["services", service.name, "build", "additional_contexts", key], {
+        severity: "error",
+        code: "PROFILE_OFF",
+        message: `the build of ${service.name} needs ${name}, whose profiles are off: ${needed.profiles.join(", ")}`,
+        hint: `turn one on with --profile ${needed.profiles[0]}`,
+      });
+    }
     for (const name of dependenciesOf(service)) {
       const needed = all[name];
       if (on[name] || !needed || service.dependsOn[name]?.required === false) continue;
@@ -83,15 +101,27 @@ function checkDisabled(on: Record<string, Service>, all: Record<string, Service>
   }
 }
 
+/** Names of the services that are off, before they are read. */
+function offServices(input: FileInput, { profiles, enable }: StackOptions): Set<string> {
+  const all = Object.fromEntries(
+    Object.entries(input.services ?? {}).map(([name, service]) => [
+      name,
+      { name, profiles: (service.profiles ?? []).filter(Boolean) },
+    ]),
+  );
+  const on = enabledServices(all, profiles, enable);
+  return new Set(Object.keys(all).filter((name) => !on[name]));
+}
+
 /** A service without profiles is always on; `*` turns all profiles on. */
-function enabledServices(
-  all: Record<string, Service>,
+function enabledServices<Each extends Pick<Service, "name" | "profiles">>(
+  all: Record<string, Each>,
   profiles: readonly string[],
   enable: readonly string[],
-): Record<string, Service> {
+): Record<string, Each> {
   // as in Compose, a service that is named turns its profiles on, for what it depends on
   const active = new Set([...profiles, ...enable.flatMap((name) => all[name]?.profiles ?? [])]);
-  const isOn = (service: Service) =>
+  const isOn = (service: Each) =>
     service.profiles.length === 0 ||
     active.has("*") ||
     enable.includes(service.name) ||

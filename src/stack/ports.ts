@@ -1,4 +1,5 @@
 /** Published ports in Compose's short form: `[[HOST:]PUBLISHED:]TARGET[/PROTOCOL]`, with ranges. */
+import { versionOf } from "../ip.ts";
 
 export interface PortMapping {
   hostAddress: string;
@@ -21,10 +22,13 @@ function range(text: string): Range | undefined {
 
 /** The mappings, or a sentence that says what is wrong. */
 export function parsePort(text: string): PortMapping[] | string {
-  const [main = "", protocol = "tcp", ...rest] = text.split("/");
+  const [main = "", written = "tcp", ...rest] = text.split("/");
+  const protocol = written.toLowerCase();
   if (rest.length > 0 || (protocol !== "tcp" && protocol !== "udp"))
     return `the protocol of ${text} must be tcp or udp`;
-  const match = /^(?:(?:(\[[0-9a-fA-F:.]+\]|[^:[\]]*):)?([^:]*):)?([^:]+)$/.exec(main);
+  const match = /^(?:(?:(\[[0-9a-fA-F:.]+\]|[^:[\]]*|[0-9a-fA-F]*:[0-9a-fA-F:.]*):)?([^:]*):)?([^:]+)$/.exec(
+    main,
+  );
   if (!match) return `${text} is no port mapping; expected [HOST:]PUBLISHED:TARGET`;
   const [, host = "", published = "", target = ""] = match;
   return expandPorts(host.replace(/^\[|\]$/g, ""), published, target, protocol);
@@ -39,7 +43,7 @@ export function expandPorts(
 ): PortMapping[] | string {
   const targets = range(target);
   if (!targets) return `${target} is no port from 1 to 65535`;
-  if (hostAddress && !/^[0-9a-fA-F:.]+$/.test(hostAddress)) return `${hostAddress} is no address of the host`;
+  if (hostAddress && versionOf(hostAddress) === undefined) return `invalid host address: ${hostAddress}`;
   if (published === "" || published === "0") {
     return numbers(targets).map((containerPort) => ({
       hostAddress,

@@ -1,5 +1,5 @@
 /** The stack's own networks and volumes: their names on the host, addresses, and where a volume's files are. */
-import { isAbsolute } from "node:path";
+import { resolve } from "node:path";
 import { contains, defaultGateway, formatSubnet, isSubnet, parseSubnet, versionOf } from "../ip.ts";
 import type { ReportAt } from "./check.ts";
 import { plainAddress } from "./read-network.ts";
@@ -25,6 +25,33 @@ function checkExternal(given: object | null | undefined, isExternal: boolean, ba
   if (!isExternal) return;
   for (const key of Object.keys(given ?? {}))
     if (!EXTERNAL_KEYS.includes(key)) bad([key], "it is external, so that its name alone can be said");
+}
+
+const HOST_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$/;
+
+/** The name on the host, which the key is a part of where there is no `name`. */
+function checkName(
+  given:
+    | { name?: string | undefined; external?: boolean | string | { name?: string | undefined } | undefined }
+    | null
+    | undefined,
+  key: string,
+  bad: Report,
+): void {
+  const external = typeof given?.external === "object" ? given.external.name : undefined;
+  if (given?.name !== undefined && external !== undefined)
+    bad(["external", "name"], "name and external.name cannot be used together; use name");
+  const [name, path] =
+    given?.name !== undefined
+      ? [given.name, ["name"]]
+      : external !== undefined
+        ? [external, ["external", "name"]]
+        : [key, []];
+  if (!HOST_NAME.test(name))
+    bad(
+      path,
+      `invalid name ${JSON.stringify(name)}: expected at most 255 letters, digits, _ . -, with a letter or digit first`,
+    );
 }
 
 /** `external: true`, or the older `external: { name }`, which also says the name. */
@@ -53,6 +80,7 @@ export function readNetworks(
   const declared = Object.entries(input.networks ?? {}).map(([key, network]) => {
     const bad = reporter("networks", key, report);
     checkExternal(network, isExternal(network?.external), bad);
+    checkName(network, key, bad);
     const mtu = network?.driver_opts?.mtu ?? network?.driver_opts?.["com.docker.network.driver.mtu"];
     for (const option of Object.keys(network?.driver_opts ?? {}))
       if (!["com.docker.network.driver.mtu", "mtu"].includes(option))
@@ -154,14 +182,20 @@ const mapAddresses = (addresses: Record<string, string>) =>
 
 const prefixOf = (subnet: string) => Number(subnet.split("/")[1]);
 
-export function readVolumes(input: FileInput, stack: string, report: ReportAt): Record<string, StackVolume> {
+export function readVolumes(
+  input: FileInput,
+  stack: string,
+  report: ReportAt,
+  directory: string,
+): Record<string, StackVolume> {
   return Object.fromEntries(
     Object.entries(input.volumes ?? {}).map(([key, volume]) => {
       const bad = reporter("volumes", key, report);
       checkExternal(volume, isExternal(volume?.external), bad);
+      checkName(volume, key, bad);
       const whole: StackVolume = {
         ...readExternal(volume?.external, volume?.name, key, stack),
-        ...readDevice(textMap(volume?.driver_opts), bad),
+        ...readDevice(textMap(volume?.driver_opts), directory, bad),
         labels: textMap(volume?.labels),
       };
       return [key, whole];
@@ -170,7 +204,15 @@ export function readVolumes(input: FileInput, stack: string, report: ReportAt): 
 }
 
 /** Options of the local driver: a folder of the host that is bound as the volume, or a file system that is mounted. */
-function readDevice(options: Record<string, string>, bad: Report): Pick<StackVolume, "device" | "mount"> {
+function readDevice(
+  given: Record<string, string>,
+  directory: string,
+  bad: Report,
+): Pick<StackVolume, "device" | "mount"> {
+  // as Docker's local driver has it, an empty option is none
+  const options: Record<string, string> = Object.fromEntries(
+    Object.entries(given).filter(([, value]) => value !== ""),
+  );
   const { type = "none", o = "", device, ...others } = options;
   if (Object.keys(options).length === 0) return {};
   for (const option of Object.keys(others))
@@ -180,9 +222,8 @@ function readDevice(options: Record<string, string>, bad: Report): Pick<StackVol
   if (type === "none" && !isBind) bad(["driver_opts"], "expected a type, or o: bind with a folder as device");
   else if (isBind && flags.some((flag) => !["bind", "rbind", "rw"].includes(flag)))
     bad(["driver_opts", "o"], `${o}: bind and rbind are supported; ro stands at the service's volume`);
-  else if (isBind && (device === undefined || !isAbsolute(device)))
-    bad(["driver_opts", "device"], "expected the absolute path of a folder");
-  else if (isBind) return { device: device! };
+  else if (isBind && device === undefined) bad(["driver_opts", "device"], "expected the path of a folder");
+  else if (isBind) return { device: resolve(directory, device!) };
   else if (!/^[a-z0-9][a-z0-9._-]*$/.test(type))
     bad(["driver_opts", "type"], `${JSON.stringify(type)} is no type of a file system`);
   else if (flags.some((flag) => /^(pass|password)\w*=/.test(flag)))

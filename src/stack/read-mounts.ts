@@ -15,11 +15,13 @@ export function readMounts(reader: ServiceReader): ServiceMount[] {
     checkTarget(reader, ["volumes", index], mount.target, mount.type === "bind" ? mount.source : undefined);
     return [{ ...mount, target: posix.normalize(mount.target).replace(/(.)\/$/, "$1") }];
   });
-  const tmpfs = strings(reader.input.tmpfs).map((entry): ServiceMount => {
-    const [target = "", options = ""] = entry.split(/:(.*)/s);
-    checkTarget(reader, ["tmpfs"], target, undefined);
-    return { type: "tmpfs", target, options: options.split(",").filter(Boolean) };
-  });
+  const tmpfs = strings(reader.input.tmpfs)
+    .filter(Boolean)
+    .map((entry): ServiceMount => {
+      const [target = "", options = ""] = entry.split(/:(.*)/s);
+      checkTarget(reader, ["tmpfs"], target, undefined);
+      return { type: "tmpfs", target, options: options.split(",").filter(Boolean) };
+    });
   return [...mounts, ...tmpfs];
 }
 

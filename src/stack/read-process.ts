@@ -53,7 +53,11 @@ export function readLabels(reader: ServiceReader): Record<string, string> {
       return;
     }
     try {
-      for (const [key, value] of parseDotenv(readFileSync(file, "utf8"), reader.context.variables))
+      for (const [key, value] of parseDotenv(
+        readFileSync(file, "utf8"),
+        reader.context.variables,
+        (message) => reader.unset(at, `${file}: ${message}`),
+      ))
         result[key] = value;
     } catch (error) {
       const isAbsent = (error as NodeJS.ErrnoException).code !== undefined;
@@ -73,6 +77,7 @@ export function readEnvironment(reader: ServiceReader): Record<string, string> {
         ? { path: entry, required: true, format: undefined }
         : { ...entry, required: entry.required === undefined || truth(entry.required) };
     const file = resolve(reader.context.directory, path);
+    const place = typeof env_file === "string" ? ["env_file"] : ["env_file", index];
     reader.context.inputs.add(file);
     const tooLarge = listFileProblem(file);
     if (tooLarge) {
@@ -83,17 +88,14 @@ export function readEnvironment(reader: ServiceReader): Record<string, string> {
     try {
       text = readFileSync(file, "utf8");
     } catch {
-      if (required)
-        reader.bad(
-          typeof env_file === "string" ? ["env_file"] : ["env_file", index],
-          `${file} cannot be read`,
-        );
+      if (required) reader.bad(place, `${file} cannot be read`);
       return;
     }
     try {
-      for (const [key, value] of envParser(format)(text, reader.context.variables)) result[key] = value;
+      const warn = (message: string) =>
+        reader.unset(place, `${file}:${message.replace(/^line (\d+): /, "$1: ")}`);
+      for (const [key, value] of envParser(format)(text, reader.context.variables, warn)) result[key] = value;
     } catch (error) {
-      const place = typeof env_file === "string" ? ["env_file"] : ["env_file", index];
       // as editors and terminals know places
       reader.bad(place, `${file}:${messageOf(error).replace(/^line (\d+): /, "$1: ")}`);
     }

@@ -33,12 +33,21 @@ export function readUpdatePolicy(
 export function checkOrders(reader: ServiceReader, service: Service): void {
   const why = keyForOne(service);
   if (!why) return;
-  for (const key of startFirstKeys(service))
+  for (const key of startFirstKeys(service)) {
+    if (why === "container_name") {
+      // as in Compose the file is accepted; two containers cannot have one name
+      const field = key === "update_config" ? "update" : "rollback";
+      const policy = service[field];
+      if (policy) service[field] = { ...policy, order: "stop-first" };
+      reader.note(["deploy", key, "order"], "container_name allows one container, so stop-first is used");
+      continue;
+    }
     reader.bad(
       ["deploy", key, "order"],
       `start-first has the old and the new container at once, and ${why} allows one`,
       `leave ${why} out, or say stop-first`,
     );
+  }
 }
 
 /** The keys of `deploy` that ask for start-first. */

@@ -74,6 +74,10 @@ export function rebaseFile(file: Mapping, directory: string): void {
     each(section, (given) => {
       if (typeof given.file === "string") given.file = resolve(directory, given.file);
     });
+  each(file.volumes, ({ driver_opts: options }) => {
+    if (!isMapping(options) || typeof options.device !== "string" || options.device === "") return;
+    if (/(^|,)r?bind(,|$)/.test(String(options.o ?? ""))) options.device = resolve(directory, options.device);
+  });
   each(file.images, (image) => {
     if (typeof image.rootfs === "string") image.rootfs = resolve(directory, image.rootfs);
     if (typeof image.archive === "string") image.archive = resolve(directory, image.archive);

@@ -560,7 +560,7 @@ export const fileSchema = z.strictObject({
   version: z.unknown().optional().describe("Accepted and ignored"),
   name: z
     .string()
-    .regex(/^[a-z0-9][a-z0-9_-]*$/, { error: "expected lower case letters, digits, _ and -" })
+    .regex(/^[a-zA-Z0-9][a-zA-Z0-9_-]*$/, { error: "expected lower case letters, digits, _ and -" })
     .optional(),
   include: includeSchema.optional().describe("Other stacks' files, each read in its own folder"),
   services: z.record(z.string().regex(/^[a-zA-Z0-9._-]+$/), serviceSchema).optional(),

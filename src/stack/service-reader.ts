@@ -37,6 +37,12 @@ export class ServiceReader {
     this.context.report(where, { severity: "warning", code: "NOT_AT_HAND", message: text });
   }
 
+  /** A variable of an env file or label file that is not set. */
+  unset(path: (string | number)[], message: string): void {
+    const where = ["services", this.name, ...path];
+    this.context.report(where, { severity: "warning", code: "UNSET_VARIABLE", message });
+  }
+
   /** A key that is understood and changes nothing. */
   note(path: (string | number)[], why: string, part?: string): void {
     const where = ["services", this.name, ...path];

@@ -10,27 +10,32 @@ import {
   LineCounter,
   type Node,
   type Pair,
-  parseDocument,
+  parseAllDocuments,
+  type Scalar,
   visit,
+  type visitor,
   type YAMLMap,
 } from "yaml";
 import type { Diagnostic, Place } from "../diagnostics.ts";
 import { type InterpolationProblem, interpolate, type Variables, type VariableUse } from "./interpolate.ts";
+import { mergeValues } from "./merge.ts";
 import type { Origin, Origins } from "./origins.ts";
 
 const MAX_FILE = 4 << 20;
 /** Values that a file may have beyond those that are written in it. */
 const MAX_VALUES = 100_000;
-/** Where the parser's own words are for programmers. */
-const MESSAGES: Record<string, string> = {
-  MULTIPLE_DOCS: "a stack file is one document; give a second one as a file of its own, with -f",
-};
+/** Documents of one file. */
+const MAX_DOCUMENTS = 100;
+/** Keys whose scalars are text: a number below them is kept as it is written. */
+const TEXT_KEYS = new Set(
+  "environment labels annotations args options driver_opts sysctls command entrypoint test".split(" "),
+);
 const RESET = "!reset";
 const OVERRIDE = "!override";
 
 export class SourceFile {
   readonly #lines = new LineCounter();
-  readonly #document: Document.Parsed;
+  readonly #documents: readonly Document.Parsed[];
   /** A value could not be had. */
   #isBroken = false;
 
@@ -40,11 +45,21 @@ export class SourceFile {
     readonly report: (diagnostic: Diagnostic) => void,
   ) {
     const isTooLarge = text.length > MAX_FILE;
-    this.#document = parseDocument(isTooLarge ? "" : text, {
+    const parsed = parseAllDocuments(isTooLarge ? "" : text, {
       lineCounter: this.#lines,
       merge: true,
       prettyErrors: false,
     });
+    this.#documents = Array.isArray(parsed) ? parsed : [];
+    if (this.#documents.length > MAX_DOCUMENTS) {
+      this.#isBroken = true;
+      report({
+        severity: "error",
+        code: "YAML",
+        message: `the file has ${this.#documents.length} documents; ${MAX_DOCUMENTS} at most`,
+        place: { file, line: 1, column: 1, length: 1 },
+      });
+    }
     if (isTooLarge) {
       report({
         severity: "error",
@@ -55,11 +70,11 @@ export class SourceFile {
     }
     this.#reportTags();
     // the ones behind the first mostly follow from it
-    for (const error of this.#document.errors.slice(0, 1)) {
+    for (const error of this.#errors.slice(0, 1)) {
       report({
         severity: "error",
         code: error.code,
-        message: MESSAGES[error.code] ?? error.message.split("\n")[0]!,
+        message: error.message.split("\n")[0]!,
         place: this.#place(error.pos[0], error.pos[1]),
       });
     }
@@ -67,7 +82,7 @@ export class SourceFile {
 
   /** Other tags than Compose's own must not pass for their bare values. */
   #reportTags(): void {
-    for (const warning of this.#document.warnings) {
+    for (const warning of this.#documents.flatMap(({ warnings }) => warnings)) {
       if (warning.code !== "TAG_RESOLVE_FAILED") continue;
       const tag = /(![\w!]*)/.exec(warning.message)?.[1] ?? "";
       if (tag === RESET || tag === OVERRIDE) continue;
@@ -81,8 +96,12 @@ export class SourceFile {
     }
   }
 
+  get #errors() {
+    return this.#documents.flatMap(({ errors }) => errors);
+  }
+
   get hasSyntaxErrors(): boolean {
-    return this.#isBroken || this.#document.errors.length > 0;
+    return this.#isBroken || this.#errors.length > 0;
   }
 
   #place(start: number, end: number): Place {
@@ -98,7 +117,7 @@ export class SourceFile {
   /** Replaces variables in every string of the file, keys excepted. */
   interpolate(variables: Variables, note: (use: VariableUse) => void = () => {}): void {
     const unset = new Set<string>();
-    visit(this.#document, {
+    const visitor: visitor = {
       Scalar: (key, node) => {
         // YAML 1.1, as Compose reads it: 0700 is octal
         if (typeof node.value === "number" && /^0[0-7]+$/.test(node.source ?? ""))
@@ -119,19 +138,31 @@ export class SourceFile {
         };
         node.value = interpolate(node.value, variables, report, note);
       },
-    });
+    };
+    for (const document of this.#documents) visit(document, visitor);
   }
 
   /** The file's content as plain values, whose places are noted; undefined where it cannot be had, which is reported. */
   toValue(origins: Origins): unknown {
     let left = MAX_VALUES;
     const anchor = {};
+    let isText = false;
+    let current: Document.Parsed | undefined;
     const convert = (given: unknown, holder: object, step: string | number, key?: Node): unknown => {
+      const wasText = isText;
+      isText ||= TEXT_KEYS.has(String(step));
+      try {
+        return convertNode(given, holder, step, key);
+      } finally {
+        isText = wasText;
+      }
+    };
+    const convertNode = (given: unknown, holder: object, step: string | number, key?: Node): unknown => {
       let node = given;
       let isAliased = false;
       while (isAlias(node)) {
         const alias: Alias = node;
-        node = alias.resolve(this.#document);
+        node = alias.resolve(current!);
         if (node === undefined) this.#reportAt(alias, `there is no anchor &${alias.source} before this`);
         isAliased = true;
       }
@@ -147,10 +178,15 @@ export class SourceFile {
         return list;
       }
       if (isMap(node)) return this.#toMapping(node, convert, origins);
-      return isScalar(node) ? (node.value ?? null) : null;
+      return isScalar(node) ? this.#toScalar(node, isText) : null;
     };
     try {
-      return convert(this.#document.contents, anchor, "");
+      // as in Compose, the later of several documents lies over the earlier
+      const values = this.#documents.map((document) => {
+        current = document;
+        return convert(document.contents, anchor, "");
+      });
+      return values.length === 0 ? null : values.reduce((base, over) => mergeValues(base, over, origins));
     } catch (error) {
       const isBomb = error instanceof RangeError;
       this.report({
@@ -161,6 +197,24 @@ export class SourceFile {
       });
       return undefined;
     }
+  }
+
+  /** A number whose digits a double cannot hold, or whose text is asked for, as it is written. */
+  #toScalar(node: Scalar, isText: boolean): unknown {
+    const { value, source } = node;
+    if (typeof value !== "number" || source === undefined || String(value) === source) return value ?? null;
+    if (!Number.isFinite(value)) {
+      const place = node.range ? this.#linePlace(node.range[0], node.range[1]) : undefined;
+      this.report({
+        severity: "error",
+        code: "BAD_VALUE",
+        message: `${source} is not a finite number; write it in quotes where a text is meant`,
+        ...(place ? { place } : {}),
+      });
+      return source;
+    }
+    const losesDigits = Number.isInteger(value) ? !Number.isSafeInteger(value) : /^\d+\.\d+$/.test(source);
+    return isText || losesDigits ? source : value;
   }
 
   #toMapping(

@@ -39,7 +39,27 @@ describe("interpolation", () => {
     expect(run("${UNSET:?set it}").problems).toEqual(["the variable UNSET is required: set it"]);
     expect(run("${SET").problems[0]).toContain("${SET");
     expect(run("${1A}").problems[0]).toContain("no variable");
-    expect(run("a $ b").problems[0]).toContain("lone $");
+  });
+
+  it.each([
+    "pid=$!",
+    "x$(date)",
+    "$?",
+    "$1",
+    "a$",
+    "a $ b",
+    "^a$|b",
+    "$.",
+    "{print $2}",
+  ])("keeps a $ that begins no variable: %s", (text) =>
+    expect(run(text)).toEqual({ result: text, problems: [] }));
+
+  it("keeps a $ in any text as it is where no name, brace or $ follows it", () => {
+    fc.assert(
+      fc.property(fc.stringMatching(/^([a-z ]|\$[^A-Za-z_{$])*\$?$/), (text) => {
+        expect(run(text)).toEqual({ result: text, problems: [] });
+      }),
+    );
   });
 
   it("leaves any text without dollars alone, and doubles undo themselves", () => {

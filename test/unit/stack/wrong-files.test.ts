@@ -17,7 +17,6 @@ const FILES: Record<string, string | [text: string, extra: Record<string, string
   "yaml-twice": "services:\n  web:\n    image: app\n    image: other\n",
   "yaml-alias": "services:\n  web: *nothing\n",
   "yaml-tag": "services:\n  web:\n    image: !secret app\n",
-  "yaml-two-documents": "services: { web: { image: app } }\n---\nservices: { db: { image: app } }\n",
   "yaml-several": "services:\n  web:\n    image: 'app\n  db:\n    image: [app\n",
   "yaml-merge-key": "services:\n  web:\n    <<: word\n    image: app\n",
   empty: "",
@@ -63,7 +62,6 @@ const FILES: Record<string, string | [text: string, extra: Record<string, string
   "bad-volume": web("volumes: ['a:b:c:d']"),
   "relative-target": web("volumes: ['data:data']", "volumes: { data: }\n"),
   "volume-not-declared": web("volumes: ['dta:/data']", "volumes: { data: }\n"),
-  "two-mounts-at-one-place": web("volumes: ['/a:/data', '/b:/data']"),
   "mount-type": web("volumes: [{ type: cluster, source: a, target: /a }]"),
   "subpath-out": web(
     "volumes: [{ type: volume, source: data, target: /a, volume: { subpath: ../b } }]",
@@ -163,7 +161,6 @@ const FILES: Record<string, string | [text: string, extra: Record<string, string
   "variable-needed": web("user: ${UID_OF_APP:?set it in .env}"),
   "variable-open": web("user: ${UID_OF_APP"),
   "variable-bad": web("user: ${a b}"),
-  "variable-name": web("user: $1"),
   // files
   "env-file-missing": web("env_file: none.env"),
   "secret-not-declared": web("secrets: [word]"),
@@ -178,7 +175,6 @@ const FILES: Record<string, string | [text: string, extra: Record<string, string
   "bad-hook": web("post_start: [{ command: '' }]"),
   "log-driver": web("logging: { driver: syslog, options: { syslog-address: a } }"),
   "log-option": web("logging: { options: { max-size: much, labels: a } }"),
-  "update-order": web("container_name: one\ndeploy: { update_config: { order: start-first } }"),
   "update-values": web(
     "deploy: { update_config: { order: both, parallelism: -1, monitor: x, failure_action: stop, max_failure_ratio: 3 } }",
   ),
