@@ -40,14 +40,18 @@ export function globalArgs(
 /** Variables of one stage. */
 export class Scope {
   /** ARGs that the stage has said, in their order. */
-  readonly args = new Map<string, string>();
+  readonly args: Map<string, string>;
 
   constructor(
     readonly globals: ReadonlyMap<string, string>,
     readonly given: Readonly<Record<string, string>>,
     readonly options: WordOptions,
     public env: readonly string[],
-  ) {}
+    /** ARGs of the stage that this one begins with: they hold here too. */
+    base?: ReadonlyMap<string, string>,
+  ) {
+    this.args = new Map(base);
+  }
 
   readonly lookup = (name: string): string | undefined => {
     const entry = this.env.find((each) => each.startsWith(`${name}=`));

@@ -33,6 +33,8 @@ const FILE_STEPS = ["run", "copy", "add", "workdir"];
 export class Solver {
   readonly #context: BuildContext;
   readonly #solved = new Map<number, Promise<StageState>>();
+  /** Of stages that are solved, for those that begin with them. */
+  readonly #scopes = new Map<number, Scope>();
   readonly #globals: ReadonlyMap<string, string>;
   readonly #options: { escape: string };
   readonly #target: Stage;
@@ -112,7 +114,10 @@ export class Solver {
   async #solve(stage: Stage): Promise<StageState> {
     let state = await this.#placed(stage.from, () => this.#begin(stage));
     const env = state.config.Env ?? [];
-    const scope = new Scope(this.#globals, this.setting.request.args, this.#options, env);
+    const base = this.#stageOf(this.#global(stage.from.image), stage.index);
+    const baseArgs = base && this.#scopes.get(base.index)?.args;
+    const scope = new Scope(this.#globals, this.setting.request.args, this.#options, env, baseArgs);
+    this.#scopes.set(stage.index, scope);
     // what the base wants done when something is built on it
     const triggers = (state.config.OnBuild ?? []).map((text) =>
       readInstruction(parseInstruction(text, "\\", stage.from.place)),

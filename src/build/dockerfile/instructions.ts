@@ -242,8 +242,6 @@ function readTransfer(node: Node, flags: Flags): Transfer {
 function readCopy(node: Node, flags: Flags): Kinds {
   const transfer = readTransfer(node, flags);
   const from = flags.text("from");
-  if (from && transfer.heredocs.length > 0)
-    throw bad("COPY --from and a here-document do not go together", "write two instructions");
   return { kind: "copy", ...transfer, from, parents: flags.bool("parents") };
 }
 

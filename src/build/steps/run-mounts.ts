@@ -110,7 +110,10 @@ export class RunMounts {
   async #cache(mount: Extract<RunMount, { type: "cache" }>, source: MountSource | undefined): Promise<void> {
     const id = mount.id || mount.target;
     const { cacheMounts } = this.context.setting;
-    const key = digestOf(source ? [id, source.key, mount.source] : [id]);
+    const { uid, gid, mode } = mount;
+    // root's with the usual mode keeps its key from before owners counted
+    const owner = uid === 0 && gid === 0 && mode === 0o755 ? [] : [{ uid, gid, mode }];
+    const key = digestOf(source ? [id, source.key, mount.source, ...owner] : [id, ...owner]);
     const { directory, giveBack } = await cacheMounts.take(
       { key, id, sharing: mount.sharing },
       async (made) => {

@@ -1,10 +1,13 @@
 /** WORKDIR: a directory that is there from then on, its user's. */
 import { resolveOwner } from "../../container/index.ts";
+import { BayError } from "../../errors.ts";
 import type { BuildContext, Standing } from "../build-context.ts";
 import type { InstructionOf } from "../dockerfile/instructions.ts";
 import { workingDirectory } from "../run-config.ts";
 import { digestOf, lowerOf, type StageState } from "../stage-state.ts";
 import { runTreeTask } from "../tree/tasks.ts";
+
+const ROOT = { uid: 0, gid: 0 };
 
 export async function workdir(
   context: BuildContext,
@@ -14,10 +17,21 @@ export async function workdir(
 ): Promise<StageState> {
   const path = workingDirectory(state.config, standing.scope.text(instruction.value));
   const { User = "" } = state.config;
-  const owner = User ? resolveOwner(User, context.layersDirectory, lowerOf(state)) : { uid: 0, gid: 0 };
+  const owner = ownerOf(User, context, state);
   const key = digestOf(["workdir", state.key, path, User]);
   const next = await context.step(state, instruction, standing, key, async (places) => {
     await runTreeTask({ kind: "directory", into: context.into(state, places), path, owner });
   });
   return { ...next, config: { ...next.config, WorkingDir: path } };
+}
+
+/** A user that the image does not have yet owns nothing: the directory is root's, as BuildKit makes it. */
+function ownerOf(user: string, context: BuildContext, state: StageState): { uid: number; gid: number } {
+  if (!user) return ROOT;
+  try {
+    return resolveOwner(user, context.layersDirectory, lowerOf(state));
+  } catch (error) {
+    if (error instanceof BayError && ["UNKNOWN_USER", "UNKNOWN_GROUP"].includes(error.code)) return ROOT;
+    throw error;
+  }
 }

@@ -3,7 +3,7 @@ import { lstatSync, readdirSync, realpathSync, type Stats, statSync } from "node
 import { posix } from "node:path";
 import { BayError, hasCode } from "../../errors.ts";
 import { binary, bytesOf } from "../../image/layers.ts";
-import { type IgnorePatterns, toExpression } from "../ignore.ts";
+import { IgnorePatterns, toExpression } from "../ignore.ts";
 
 /** A source that a pattern named. */
 export interface Match {
@@ -39,14 +39,21 @@ export function matchSources(sources: readonly string[], ignore: IgnorePatterns)
       const known = lookUp(path);
       const found = known && { ...known, skipped: before.length };
       const isIgnored = path !== "" && ignore.matches(text(path));
-      // something in an ignored folder may be taken back
-      const match = isIgnored && !(found?.stat.isDirectory() && ignore.mayTakeBack) ? undefined : found;
+      const match = isIgnored && !(found && hasKept(found, ignore)) ? undefined : found;
       if (match) return [match];
       if (hasWildcard(pattern)) return [];
       const why = found ? "is left out by the ignore file" : "is not there";
       throw new BayError("NOT_FOUND", `${JSON.stringify(text(path))} ${why}`);
     });
   });
+}
+
+const NO_PATTERNS = new IgnorePatterns([]);
+
+/** An ignored folder is in the context only with something in it that a later pattern takes back. */
+function hasKept(match: Match, ignore: IgnorePatterns): boolean {
+  if (!match.stat.isDirectory() || !ignore.mayTakeBack) return false;
+  return !walk(match, "", ignore, NO_PATTERNS).next().done;
 }
 
 const unescaped = (pattern: string) => pattern.replace(/\\(.)/g, "$1");
@@ -87,7 +94,17 @@ function expandWildcard(pattern: string): string[] {
         .map((name) => posix.join(path, name)),
     );
   }
-  return found.filter((path) => lstatSync(bytesOf(`/${path}`), { throwIfNoEntry: false })).sort();
+  return found.filter(exists).sort();
+}
+
+/** False also where a part of the path is a file: `*` matches files beside folders. */
+function exists(path: string): boolean {
+  try {
+    return lstatSync(bytesOf(`/${path}`), { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    if (hasCode(error, "ENOTDIR", "ELOOP")) return false;
+    throw error;
+  }
 }
 
 function namesIn(path: string): string[] {

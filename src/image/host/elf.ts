@@ -19,6 +19,8 @@ const DT_STRSZ = 10;
 const DT_RPATH = 15;
 const DT_RUNPATH = 29;
 const MAX_PART = 4 << 20;
+/** A library's name, or a search path of several folders. */
+const MAX_NAME = 64 << 10;
 
 /** Reads the dynamic section; undefined where the file is no 64-bit little-endian ELF. */
 export function readElf(path: string): ElfNeeds | undefined {
@@ -70,8 +72,14 @@ export function readElf(path: string): ElfNeeds | undefined {
         s.type === PT_LOAD && address !== undefined && address >= s.address && address < s.address + s.size,
     );
     if (address === undefined || !load) return needs;
-    const strings = read(address - load.address + load.offset, value(DT_STRSZ) ?? 0);
-    const text = (at: number) => strings.toString("utf8", at, Math.max(at, strings.indexOf(0, at)));
+    const stringsAt = address - load.address + load.offset;
+    const size = value(DT_STRSZ) ?? 0;
+    // each string by itself: tables of large libraries have many megabytes, of which a few names are needed
+    const text = (at: number) => {
+      const bytes = at < size ? read(stringsAt + at, Math.min(size - at, MAX_NAME)) : Buffer.alloc(0);
+      const end = bytes.indexOf(0);
+      return bytes.toString("utf8", 0, end === -1 ? bytes.length : end);
+    };
     needs.needed = entries.filter(([tag]) => tag === DT_NEEDED).map(([, at]) => text(at));
     const paths = value(DT_RUNPATH) ?? value(DT_RPATH);
     if (paths !== undefined) needs.searchPath = text(paths).split(":").filter(Boolean);

@@ -2,6 +2,7 @@
  * Speaking to one registry (OCI distribution specification): authentication, retries, redirects. Tokens and
  * passwords go to the registry itself and to the token server that it names, and never along with a redirect.
  */
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Dispatcher, request } from "undici";
 import { z } from "zod";
@@ -10,6 +11,7 @@ import { VERSION } from "../../version.ts";
 import { type Challenge, parseChallenges } from "./challenge.ts";
 import type { Credentials } from "./credentials.ts";
 import { baseOf, dispatcherFor, type Endpoint } from "./endpoint.ts";
+import { configFolder } from "./settings.ts";
 
 export interface RegistryRequest {
   method?: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -280,14 +282,19 @@ export class RegistryClient {
         ? "it sends nothing"
         : messageOf(cause);
     const hint = /certificate|self.signed|CERT/i.test(`${code} ${why}`)
-      ? `put its authority's certificate into /etc/bay/certs.d/${this.endpoint.host}/ca.crt`
-      : undefined;
+      ? `put the certificate of its authority into ${join(configFolder(), "certs.d", this.endpoint.host, "ca.crt")}, or ${insecureHint(this.endpoint.host)}`
+      : /WRONG_VERSION_NUMBER|wrong version number|packet length too long/i.test(`${code} ${why}`)
+        ? `the registry seems to speak plain HTTP; to allow that, ${insecureHint(this.endpoint.host)}`
+        : undefined;
     return new RegistryError("REGISTRY_UNREACHABLE", `${this.endpoint.host} cannot be reached: ${why}`, 0, {
       cause,
       ...(hint ? { hint } : {}),
     });
   }
 }
+
+const insecureHint = (host: string) =>
+  `add ${JSON.stringify(host)} to the list "insecure" in ${join(configFolder(), "registries.json")}`;
 
 const scopeKey = (scopes: readonly string[]) => [...scopes].sort().join(" ");
 
@@ -320,6 +327,8 @@ function retryAfter({ headers }: RegistryResponse): number | undefined {
 function isFinal(cause: unknown): boolean {
   const { code = "" } = cause as { code?: string };
   return (
-    code === "ENOTFOUND" || code === "ECONNREFUSED" || /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS/.test(code)
+    code === "ENOTFOUND" ||
+    code === "ECONNREFUSED" ||
+    /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS|ERR_SSL/.test(code)
   );
 }
