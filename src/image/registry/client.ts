@@ -6,12 +6,12 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Dispatcher, request } from "undici";
 import { z } from "zod";
+import { configFolder } from "../../daemon-settings.ts";
 import { BayError, messageOf } from "../../errors.ts";
 import { VERSION } from "../../version.ts";
 import { type Challenge, parseChallenges } from "./challenge.ts";
 import type { Credentials } from "./credentials.ts";
 import { baseOf, dispatcherFor, type Endpoint } from "./endpoint.ts";
-import { configFolder } from "./settings.ts";
 
 export interface RegistryRequest {
   method?: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
