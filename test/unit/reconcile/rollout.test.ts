@@ -80,9 +80,12 @@ describe("update_config", () => {
   it("is refused where it asks for two of what there is one", () => {
     const load = (more: string) => () => loadText(service(more));
     const startFirst = "deploy: { update_config: { order: start-first } }";
-    expect(load(`container_name: one\n    ${startFirst}`)).toThrow(
-      "services.web.deploy.update_config.order: start-first has the old and the new container at once, and container_name allows one",
+    expect(load(`networks: { default: { mac_address: "02:42:ac:11:00:03" } }\n    ${startFirst}`)).toThrow(
+      "services.web.deploy.update_config.order: start-first has the old and the new container at once, and mac_address allows one",
     );
+    // a name is no reason to refuse the file: Compose takes it
+    const named = load(`container_name: one\n    ${startFirst}`)();
+    expect(named.stack.services.web!.update?.order).toBe("stop-first");
     expect(load("deploy: { update_config: { max_failure_ratio: 2 } }")).toThrow("expected 0 to 1");
     expect(load("deploy: { rollback_config: { failure_action: rollback } }")).toThrow("pause or continue");
     expect(load("deploy: { update_config: { order: both } }")).toThrow("start-first");
