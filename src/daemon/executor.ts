@@ -58,9 +58,8 @@ export function makeExecutor(
       await manager.networks.create(networkConfig(stack!, name));
       manager.events.publish("network", "create", name, { name });
     },
-    "network.replace": async ({ name }) => {
-      checkForeignUsers(manager, stack!, name);
-      await manager.networks.replace(networkConfig(stack!, name));
+    "network.replace": async ({ name, users }) => {
+      await manager.networks.replace(networkConfig(stack!, name), users ?? []);
       manager.events.publish("network", "create", name, { name });
     },
     "network.update": async ({ name }) => manager.networks.relabel(name, networkConfig(stack!, name).labels),
@@ -79,6 +78,7 @@ export function makeExecutor(
       manager.volumes.remove(name);
       manager.events.publish("volume", "destroy", name, { name });
     },
+    "port.release": async ({ container, ports }) => manager.releasePorts(container!.id!, ports ?? []),
     "container.create": async (step, say) => {
       const config = step.container!.config!;
       const record = await withFiles(manager, stack!, config, () => manager.create(config));
@@ -142,23 +142,6 @@ function volumeConfig(stack: Stack, name: string): VolumeConfig {
     mount: volume.mount,
     labels,
   };
-}
-
-/** Another stack's containers cannot be replaced here. */
-function checkForeignUsers(manager: ContainerManager, stack: Stack, network: string): void {
-  const other = manager
-    .list()
-    .find(
-      ({ config, endpoints }) =>
-        config.labels[LABELS.stack] !== stack.name &&
-        endpoints.some((endpoint) => endpoint.network === network),
-    );
-  if (!other) return;
-  throw new BayError(
-    "NETWORK_IN_USE",
-    `the network ${network} cannot be replaced while ${other.config.name} of another stack uses it`,
-    { hint: "remove that container first" },
-  );
 }
 
 /** Waits until a dependency is as `depends_on` wants it. Throws DEPENDENCY_FAILED where it cannot become so. */

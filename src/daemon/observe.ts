@@ -142,6 +142,11 @@ function observeContainer(
       .filter(({ network, networkId }) => networkIds.get(network) !== networkId)
       .map(({ network }) => network),
     addresses: Object.fromEntries(record.endpoints.map(({ network, address }) => [network, address])),
+    boundPorts: record.state.boundPorts.map(({ hostAddress, hostPort, protocol }) => ({
+      hostAddress,
+      hostPort,
+      protocol,
+    })),
   };
 }
 

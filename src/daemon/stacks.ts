@@ -1,9 +1,8 @@
 /** What bayd does with whole stacks: plan, up, down. Decisions are the planner's, deeds the executor's. */
 import type { Builder, BuildNews, FindImage } from "../build/index.ts";
-import { type ContainerConfig, type ContainerManager, LABELS } from "../container/index.ts";
+import { type ContainerManager, LABELS } from "../container/index.ts";
 import { BayError } from "../errors.ts";
 import { type ImageRecord, PullSummary, staleReason } from "../image/index.ts";
-import { fixedPorts, portsOverlap } from "../published-ports.ts";
 import {
   type Actual,
   applyPlan,
@@ -131,7 +130,6 @@ export class StackService {
       const plan =
         images.length > 0 ? await this.plan(stack, { ...options, pull: "never", build: false }) : first;
       checkContents(plan, stack);
-      await this.#releaseMovedPorts(plan);
       await applyPlan(plan, makeExecutor(this.manager, stack, { ...settings, signal }), onProgress, signal);
       this.#noteRevision(stack, options);
       await this.#finish(plan);
@@ -153,27 +151,6 @@ export class StackService {
           cause,
         },
       );
-    }
-  }
-
-  /** Published ports that go from one container to another are free before the first step wants them. */
-  async #releaseMovedPorts({ stack, steps }: Plan): Promise<void> {
-    const fixed = ({ ports }: ContainerConfig) => fixedPorts(ports);
-    const changed = steps.flatMap(({ container }) =>
-      container?.config ? [{ ...container, config: container.config }] : [],
-    );
-    for (const record of this.manager.list()) {
-      if (record.config.labels[LABELS.stack] !== stack || record.state.boundPorts.length === 0) continue;
-      const own = changed.find(({ id }) => id === record.id);
-      if (!own) continue;
-      const moved = record.state.boundPorts.filter(
-        (port) =>
-          !fixed(own.config).some((kept) => portsOverlap(kept, port)) &&
-          changed.some(
-            (other) => other !== own && fixed(other.config).some((wanted) => portsOverlap(wanted, port)),
-          ),
-      );
-      if (moved.length > 0) await this.manager.releasePorts(record.id, moved);
     }
   }
 
@@ -225,7 +202,6 @@ export class StackService {
       const settings = { graceMs, renewVolumes: false, removeVolumes: false, timeoutMs: undefined, signal };
       const letGo = this.#keepContents(plan, revision);
       try {
-        await this.#releaseMovedPorts(plan);
         await applyPlan(plan, makeExecutor(this.manager, revision.stack, settings), onProgress, signal);
       } finally {
         letGo();

@@ -91,10 +91,20 @@ export class NetworkManager {
 
   /**
    * Puts a new network in the place of the one of its name; the subnet stays where none is named. Containers on
-   * the old one are cut off until they are replaced. Throws BAD_SUBNET; nothing is changed then.
+   * the old one are cut off until they are replaced: `users` are those that will be, by name. Throws BAD_SUBNET, and
+   * NETWORK_IN_USE where there is another; nothing is changed then.
    */
-  async replace(config: NetworkConfig): Promise<void> {
+  async replace(config: NetworkConfig, users: readonly string[]): Promise<void> {
     const old = this.#require(config.name);
+    const other = this.directory
+      .endpoints()
+      .find(({ endpoint, container }) => endpoint.network === config.name && !users.includes(container));
+    if (other)
+      throw new BayError(
+        "NETWORK_IN_USE",
+        `the network ${config.name} cannot be replaced while the container ${other.container} uses it`,
+        { hint: "remove that container, or run the command again for a new plan" },
+      );
     const record = draftNetwork(config, this.roots.tag, this.list(), old);
     this.store.put(KEY + config.name, record);
     removeLink(old.bridge);

@@ -2,6 +2,7 @@
 import type { ContainerConfig, HealthStatus, Status } from "../container/index.ts";
 import type { ImageConfig } from "../image/index.ts";
 import type { SubnetConfig } from "../network/index.ts";
+import type { HostPort } from "../published-ports.ts";
 
 export interface ActualContainer {
   id: string;
@@ -28,6 +29,8 @@ export interface ActualContainer {
   /** What it shares of a container that was started anew since: "shares the network of an earlier run of web". */
   lostShares: string[];
   addresses: Record<string, string>;
+  /** Published ports that it holds on the host. */
+  boundPorts?: readonly HostPort[];
 }
 
 export interface ActualNetwork {

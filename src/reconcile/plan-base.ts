@@ -30,7 +30,10 @@ export function planNetworks(
     if (changes.length > 0) {
       checkOtherUsers(name, actual, new Set([...services.map((service) => service.name), ...leaving]));
       replaced.set(name, changes);
-      return [add({ kind: "network.replace", name, reasons: changes })];
+      const users = actual.containers
+        .filter(({ config }) => config.networks.some(({ network }) => network === name))
+        .map((container) => container.name);
+      return [add({ kind: "network.replace", name, reasons: changes, users })];
     }
     const labels = labelChanges(`networks.${key}`, known.labels, wanted.labels);
     const own = labels.length > 0 ? [add({ kind: "network.update", name, reasons: labels })] : [];

@@ -27,6 +27,7 @@ const step = z.strictObject({
       "volume.create",
       "volume.update",
       "volume.remove",
+      "port.release",
       "container.create",
       "container.replace",
       "container.update",
@@ -75,7 +76,21 @@ const step = z.strictObject({
     })
     .optional()
     .describe("Absent where nobody notices the step"),
-  container: z.string().optional().describe("The ID of the container that is there"),
+  container: z.string().optional().describe("The ID of the container that exists"),
+  ports: z
+    .array(
+      z.strictObject({
+        hostAddress: z.string().describe("Empty for every address of the host"),
+        hostPort: z.number(),
+        protocol: z.enum(["tcp", "udp"]),
+      }),
+    )
+    .optional()
+    .describe("The published ports that the container gives up"),
+  users: z
+    .array(z.string())
+    .optional()
+    .describe("The containers on a network that is replaced; with others on it, the step fails"),
 });
 
 export const planSchema = z.strictObject({

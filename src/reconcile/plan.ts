@@ -20,6 +20,7 @@ import type { Actual, ActualContainer, ActualImage } from "./actual.ts";
 import { compareConfigs } from "./compare.ts";
 import { containerName, desiredConfig, mountedImages } from "./desired.ts";
 import { planNetworks, planVolumes } from "./plan-base.ts";
+import { planPortReleases } from "./plan-ports.ts";
 import { Groups, interruptionOf, replacement } from "./rollout.ts";
 import { type AddStep, changeOf, type Plan, type Reason, type Step, say } from "./step.ts";
 
@@ -90,6 +91,7 @@ class Planner {
     // what goes frees names and ports for what comes
     this.#planOrphans();
     for (const service of inDependencyOrder(this.stack, selected)) this.#planService(service, base);
+    planPortReleases(this.#steps, this.actual, this.#add);
     this.#noteRiders(selected);
     for (const drift of this.actual.drift)
       this.#add({ kind: "host.repair", name: "host", reasons: [say(drift, true)] });

@@ -14,6 +14,7 @@ export const SIGNS: Record<StepKind, string> = {
   "volume.create": "+",
   "volume.update": "~",
   "volume.remove": "-",
+  "port.release": "~",
   "container.create": "+",
   "container.replace": "-/+",
   "container.update": "~",
@@ -24,6 +25,7 @@ export const SIGNS: Record<StepKind, string> = {
 };
 
 const NOTES: Partial<Record<StepKind, string>> = {
+  "port.release": "are released",
   "container.replace": "is replaced",
   "container.update": "changes in place",
   "container.start": "is started",
@@ -61,7 +63,7 @@ export function printPlan(plan: Plan): string {
 }
 
 function printStep(step: Step): string {
-  const kind = step.kind.split(".")[0]!;
+  const kind = step.kind === "port.release" ? "ports of" : step.kind.split(".")[0]!;
   const note = NOTES[step.kind];
   const head = `${SIGNS[step.kind].padStart(3)} ${kind} ${step.name}${note ? ` ${note}` : ""}`;
   const lines = [...step.reasons.map(reasonText), ...effects(step)];

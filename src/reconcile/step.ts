@@ -1,5 +1,6 @@
 /** The words of a plan: steps, each one atomic change to the host, and their reasons. */
 import type { ContainerConfig } from "../container/index.ts";
+import type { HostPort } from "../published-ports.ts";
 import type { Condition, UpdatePolicy } from "../stack/index.ts";
 
 export interface Reason {
@@ -24,6 +25,7 @@ export type StepKind =
   | "volume.create"
   | "volume.update"
   | "volume.remove"
+  | "port.release"
   | "container.create"
   | "container.replace"
   | "container.update"
@@ -72,6 +74,10 @@ export interface Step {
   /** Absent where nobody notices. */
   interruption?: Interruption;
   container: { id: string | undefined; config: ContainerConfig | undefined; start: boolean } | undefined;
+  /** Of a release: the published ports that the container gives up. */
+  ports?: HostPort[];
+  /** Of a replaced network: the containers on it that the plan replaces too. */
+  users?: string[];
 }
 
 export interface Plan {

@@ -14,6 +14,7 @@ const DONE: Record<Step["kind"], string> = {
   "network.repair": "repaired",
   "volume.create": "created",
   "volume.remove": "removed",
+  "port.release": "released",
   "container.create": "started",
   "container.replace": "replaced",
   "container.update": "changed",
@@ -32,7 +33,11 @@ export interface ProgressView {
 const done = ({ kind, starts }: Progress) =>
   kind === "container.create" && starts === false ? "created" : DONE[kind];
 const label = ({ kind, name }: Progress) =>
-  kind === "host.repair" ? "bay's nftables rules" : `${kind.split(".")[0]} ${name}`;
+  kind === "host.repair"
+    ? "bay's nftables rules"
+    : kind === "port.release"
+      ? `ports of ${name}`
+      : `${kind.split(".")[0]} ${name}`;
 
 export async function progressView(): Promise<ProgressView> {
   return process.stderr.isTTY && !process.env.NO_COLOR ? terminalView() : plainView();
