@@ -1,6 +1,6 @@
 /** What bayd does with whole stacks: plan, up, down. Decisions are the planner's, deeds the executor's. */
 import type { Builder, BuildNews, FindImage } from "../build/index.ts";
-import { type ContainerManager, LABELS } from "../container/index.ts";
+import { type ContainerManager, type ContainerRecord, LABELS } from "../container/index.ts";
 import { BayError } from "../errors.ts";
 import { type ImageRecord, PullSummary, staleReason } from "../image/index.ts";
 import {
@@ -8,7 +8,9 @@ import {
   applyPlan,
   type DownOptions,
   makeDownPlan,
+  makeOneOffPlan,
   makePlan,
+  type OneOffRequest,
   PLAN_DEFAULTS,
   type Plan,
   type PlanOptions,
@@ -135,6 +137,18 @@ export class StackService {
       await this.#finish(plan);
       return { ...plan, steps: [...images, ...plan.steps] };
     });
+  }
+
+  /**
+   * Makes the container of a one-off command, and starts it where that is asked for. Throws what the step threw: no other
+   * step gives it a context.
+   */
+  async run(stack: Stack, request: OneOffRequest): Promise<ContainerRecord> {
+    const plan = makeOneOffPlan(stack, this.observe(stack.name, stack), request);
+    const settings = { graceMs: undefined, renewVolumes: false, removeVolumes: false, timeoutMs: undefined };
+    const execute = makeExecutor(this.manager, stack, settings);
+    for (const step of plan.steps) await execute(step, () => {});
+    return this.manager.get(plan.steps[0]!.name);
   }
 
   /** Keeps what secrets and configs said then, also while no container has them. Throws NO_CONTENT. */

@@ -11,5 +11,6 @@ export {
 } from "./plan.ts";
 export { furtherSubnets, placeOf, reservedAddresses } from "./plan-base.ts";
 export { type DownOptions, makeDownPlan } from "./plan-down.ts";
+export { makeOneOffPlan, type OneOffRequest } from "./plan-one-off.ts";
 export { printPlan, reasonText, SIGNS, summary } from "./print.ts";
 export type { Interruption, Plan, Rollout, Step } from "./step.ts";

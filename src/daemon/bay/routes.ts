@@ -1,17 +1,14 @@
 /** bay's own routes, for what Docker's API has no words: stacks and plans. Long ones answer with lines of JSON. */
+import { randomBytes } from "node:crypto";
 import type { EventEmitter } from "node:events";
-import { type ContainerConfig, LABELS } from "../../container/index.ts";
 import { roomWarnings } from "../../disk-room.ts";
-import { desiredConfig, mountedImages, PLAN_DEFAULTS, type PlanOptions } from "../../reconcile/index.ts";
-import { serviceOf } from "../../stack/index.ts";
+import { PLAN_DEFAULTS, type PlanOptions } from "../../reconcile/index.ts";
 import { errorAnswer } from "../error-status.ts";
-import { withFiles } from "../given-content.ts";
 import { openRequests } from "../guard.ts";
 import { type Call, type Route, route, sendJson, startStream } from "../http.ts";
-import { toImageSource } from "../observe.ts";
 import type { Services } from "../server.ts";
 import { waitForStack } from "../wait-for-stack.ts";
-import { downBody, type RunRequest, rollbackBody, runBody, upBody } from "./bodies.ts";
+import { downBody, rollbackBody, runBody, upBody } from "./bodies.ts";
 
 export type { RunRequest, UpRequest } from "./bodies.ts";
 
@@ -55,9 +52,18 @@ export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
     }),
     route("POST", "/bay/v1/run", async (call) => {
       const body = await call.ownBody(runBody);
-      const record = await createOneOff(manager, body);
-      if (body.start) await manager.start(record.id);
-      sendJson(call.response, 201, { Id: record.id, Name: record.config.name });
+      const { id, config } = await stacks.run(body.stack, {
+        service: body.service,
+        name: body.name,
+        command: body.command,
+        entrypoint: body.entrypoint,
+        override: body.override,
+        servicePorts: body.servicePorts,
+        autoRemove: body.autoRemove ?? false,
+        start: body.start ?? false,
+        suffix: randomBytes(6).toString("hex"),
+      });
+      sendJson(call.response, 201, { Id: id, Name: config.name });
     }),
     route("GET", "/bay/v1/stacks", ({ response }) => sendJson(response, 200, stacks.list())),
     route("GET", "/bay/v1/stacks/*/history", ({ response, parts }) =>
@@ -107,51 +113,4 @@ async function streamed(
     write({ error: errorAnswer(error).body });
   }
   call.response.end();
-}
-
-/** A container for `bay run`: a service's, changed for one command, and not counted among its replicas. */
-async function createOneOff(manager: Services["manager"], body: RunRequest) {
-  const { stack } = body;
-  const service = serviceOf(stack, body.service);
-  const definition = stack.images[service.image];
-  if (definition) await manager.images.ensure(service.image, toImageSource(definition));
-  const image = await manager.images.get(service.image);
-  const mounted: Record<string, { id: string }> = {};
-  for (const name of mountedImages(service)) mounted[name] = await manager.images.get(name);
-  const changed = {
-    ...service,
-    ...(body.command ? { command: body.command } : {}),
-    ...(body.entrypoint ? { entrypoint: body.entrypoint, command: body.command ?? [] } : {}),
-  };
-  // hooks are of a service's own containers
-  const { hooks: _, ...config } = desiredConfig(stack, changed, 1, image, mounted);
-  const suffix = Math.floor(Math.random() * 2 ** 48)
-    .toString(16)
-    .padStart(12, "0");
-  const { env = [], mounts = [], ports = [], ...rest } = body.override;
-  const autoRemove = body.autoRemove ?? false;
-  const whole: ContainerConfig = {
-    ...config,
-    ...rest,
-    autoRemove,
-    name: body.name ?? `${stack.name}-${service.name}-run-${suffix}`,
-    hostname: "",
-    restart: { policy: "no", maxRetries: 0 },
-    env: [
-      ...config.env.filter((entry) => !env.some((own) => own.split("=", 1)[0] === entry.split("=", 1)[0])),
-      ...env,
-    ],
-    mounts: [
-      ...config.mounts.filter(({ target }) => !mounts.some((own) => own.target === target)),
-      ...mounts,
-    ],
-    ports: [...(body.servicePorts ? config.ports : []), ...ports],
-    networks: config.networks.map(({ network }) => ({
-      network,
-      aliases: [],
-      ipv4: undefined,
-    })),
-    labels: { ...config.labels, [LABELS.oneOff]: "True" },
-  };
-  return withFiles(manager, stack, whole, () => manager.create(whole));
 }
