@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 
+const packageCache = { globalSetup: ["test/support/package-cache.ts"] };
 /** A test fails by what it sees, never by the speed of the machine: these only end one that hangs. */
 const unit = { testTimeout: 300_000, hookTimeout: 300_000 };
 const host = { testTimeout: 1_800_000, hookTimeout: 1_800_000 };
@@ -24,11 +25,22 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: "e2e-beside", include: files.filter((file) => !looksAtHost(file)), ...host },
+        test: {
+          name: "e2e-beside",
+          include: files.filter((file) => !looksAtHost(file)),
+          ...host,
+          ...packageCache,
+        },
       },
       {
         extends: true,
-        test: { name: "e2e", include: files.filter(looksAtHost), ...host, fileParallelism: false },
+        test: {
+          name: "e2e",
+          include: files.filter(looksAtHost),
+          ...host,
+          ...packageCache,
+          fileParallelism: false,
+        },
       },
     ],
   },

@@ -323,7 +323,7 @@ function isEffective(option: string, _index: number, options: string[]): boolean
 function deviceAt(source: string, target: string): SpecDevice {
   const stat = statSync(source, { throwIfNoEntry: false });
   if (!stat || !(stat.isBlockDevice() || stat.isCharacterDevice())) {
-    throw new BayError("NO_DEVICE", `${source} is no device on this host`);
+    throw new BayError("NO_DEVICE", `${source} is not a device of this host`);
   }
   const major = ((stat.rdev >> 8) & 0xfff) | 0;
   const minor = (stat.rdev & 0xff) | ((stat.rdev >> 12) & 0xfff00);

@@ -177,8 +177,8 @@ RUN --mount=type=tmpfs,target=/scratch touch /scratch/x && ls /run/secrets /scra
       "HEALTHCHECK says nothing",
     ])
       expect(wrong.err).toContain(word);
-    expect(run(`${BASE}COPY absent /x\n`).err).toContain('"absent" is not there');
-    expect(run("FROM scratch\nCOPY ../../etc/passwd /x\n").err).toContain("is not there");
+    expect(run(`${BASE}COPY absent /x\n`).err).toContain('"absent" does not exist');
+    expect(run("FROM scratch\nCOPY ../../etc/passwd /x\n").err).toContain("does not exist");
   });
 
   it("unpacks archives that are added, and keeps links and modes", () => {
@@ -202,9 +202,9 @@ RUN --mount=type=tmpfs,target=/scratch touch /scratch/x && ls /run/secrets /scra
     writeFileSync(join(bay.folder, "outside", "victim"), "untouched");
     execFileSync("ln", ["-s", join(bay.folder, "outside"), join(context, "link")]);
     put("file", "overwritten");
-    expect(run(`${BASE}FROM base\nCOPY link/victim /x\n`).err).toContain("is not there");
+    expect(run(`${BASE}FROM base\nCOPY link/victim /x\n`).err).toContain("does not exist");
     expect(run(`${BASE}FROM base\nRUN --mount=source=link,target=/m cat /m/victim\n`).err).toContain(
-      "is not there",
+      "does not exist",
     );
     put(".dockerignore", "file\n");
     expect(run(`${BASE}FROM base\nCOPY file /x\n`).err).toContain("is left out by the ignore file");

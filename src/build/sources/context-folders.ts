@@ -90,7 +90,7 @@ export class ContextFolders {
       });
     } catch (error) {
       if (!hasCode(error, "NOT_FOUND")) throw error;
-      throw new BayError("NO_CONTEXT", `the context ${path} is not there`, { cause: error });
+      throw new BayError("NO_CONTEXT", `the context ${path} does not exist`, { cause: error });
     }
     return { kind: "folder", path: upper, isPassing: true };
   }

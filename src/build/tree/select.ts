@@ -42,7 +42,7 @@ export function matchSources(sources: readonly string[], ignore: IgnorePatterns)
       const match = isIgnored && !(found && hasKept(found, ignore)) ? undefined : found;
       if (match) return [match];
       if (hasWildcard(pattern)) return [];
-      const why = found ? "is left out by the ignore file" : "is not there";
+      const why = found ? "is left out by the ignore file" : "does not exist";
       throw new BayError("NOT_FOUND", `${JSON.stringify(text(path))} ${why}`);
     });
   });
