@@ -17,6 +17,7 @@ import { BuildContext, type BuildSetting, type Standing } from "./build-context.
 import { type Instruction, readInstruction } from "./dockerfile/instructions.ts";
 import { parseInstruction } from "./dockerfile/parse.ts";
 import { expand } from "./dockerfile/words.ts";
+import { checkStages } from "./entitlements.ts";
 import { StepFailure } from "./failure.ts";
 import { applyToConfig, isMeta } from "./run-config.ts";
 import { globalArgs, platformArgs, Scope } from "./scope.ts";
@@ -66,6 +67,12 @@ export class Solver {
   async solve(): Promise<StageState> {
     const { stages, source } = this.setting.dockerfile;
     const needed = neededStages(this.#target, source, (name, before) => this.#stageOf(name, before));
+    const { request } = this.setting;
+    checkStages(
+      needed.map((index) => stages[index]!),
+      request,
+      source,
+    );
     // all begin; each waits for those that it copies from
     const results = await Promise.allSettled(needed.map((index) => this.#stage(stages[index]!)));
     const failed = results.find((result) => result.status === "rejected");

@@ -49,6 +49,8 @@ export interface BuildRequest {
   ssh: Record<string, string>;
   /** RUN --security=insecure is allowed. */
   insecure: boolean;
+  /** RUN --network=host is allowed. */
+  hostNetwork: boolean;
 }
 
 export interface DockerfileText {

@@ -62,6 +62,8 @@ export function toBuildRequest(
     ),
     ssh: build.ssh,
     insecure: build.insecure,
+    // a revision of an earlier version does not say it
+    hostNetwork: build.hostNetwork ?? false,
   };
 }
 

@@ -246,6 +246,7 @@ function composeBuild(build: StackBuild): Mapping {
     platforms: build.platform === undefined ? undefined : [build.platform],
     ulimits: build.ulimits,
     privileged: build.insecure || undefined,
+    entitlements: build.hostNetwork && build.network !== "host" ? ["network.host"] : undefined,
   });
 }
 

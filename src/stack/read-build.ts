@@ -75,6 +75,8 @@ export function readBuild(reader: ServiceReader): StackBuild | undefined {
       }),
     ),
     insecure: truth(build.privileged) || (build.entitlements ?? []).includes("security.insecure"),
+    // as with Docker's client, the network of the whole build grants it to its steps
+    hostNetwork: network === "host" || (build.entitlements ?? []).includes("network.host"),
   };
 }
 

@@ -114,6 +114,7 @@ export interface StackBuild {
   platform: string | undefined;
   ulimits: Record<string, { soft: number; hard: number }>;
   insecure: boolean;
+  hostNetwork: boolean;
 }
 
 /** When an image of a registry is pulled; `refresh` where the last pull is longer ago than `afterMs`. */

@@ -32,6 +32,45 @@ describe("a build that cannot be", () => {
     expect(refused("COPY --from=bsae /a /b")).toContain("no stage is called bsae; did you mean base?");
   });
 
+  it("gives a step the host's network only where that is granted, before anything runs", () => {
+    const listen = "cat /proc/net/dev";
+    const file = `${BASE}FROM base AS early\nRUN touch /ran\nFROM base\nCOPY --from=early /ran /ran\nRUN --network=host ${listen}\n`;
+    const { code, err } = run(file);
+    expect(code).toBe(1);
+    expect(err).toMatch(/Dockerfile:12:1: error: RUN --network=host is not allowed for this build/);
+    expect(err).toContain(
+      "add --allow network.host, or build.entitlements: [network.host] in the stack file",
+    );
+    expect(err).not.toContain("touch /ran");
+    // a stage that is not built is not asked for
+    expect(run(file, "--target", "early").code).toBe(0);
+    for (const grant of [
+      ["--allow", "network.host"],
+      ["--network", "host"],
+    ])
+      expect(run(file, ...grant).code, grant.join(" ")).toBe(0);
+    expect(run(file, "--allow", "security.insecure").code).toBe(1);
+    // a trigger of the base image is known when that is read
+    expect(run(`${BASE}ONBUILD RUN --network=host ${listen}\n`).code).toBe(0);
+    bay.ok("image", "tag", "test:1", "trigger:1");
+    expect(run("FROM trigger:1\n").err).toContain("RUN --network=host is not allowed for this build");
+    expect(run("FROM trigger:1\n", "--allow", "network.host").code).toBe(0);
+  });
+
+  it("asks the stack file for it too", () => {
+    put("Dockerfile", `${BASE}FROM base\nRUN --network=host true\n`);
+    const stack = (more: string) =>
+      bay.write(
+        `name: granted\nservices: { a: { image: granted, build: { context: ${context}${more} } } }\n`,
+      );
+    stack("");
+    expect(bay.run(["build"]).err).toContain("RUN --network=host is not allowed");
+    for (const more of [", entitlements: [network.host]", ", network: host"]) {
+      stack(more);
+      expect(bay.run(["build"]).code, more).toBe(0);
+    }
+  });
+
   it("names what is wrong alone, and nothing that follows from it", () => {
     const text = run("FROM bb AS 1x\nRUN ls\n").err;
     expect(text).toContain('Dockerfile:1:1: error: "1x" is no name for a stage');
@@ -47,7 +86,7 @@ describe("a build that cannot be", () => {
     put("Dockerfile", BASE);
     for (const [words, message] of [
       [["--add-host", "foo"], "--add-host wants NAME=ADDRESS, got foo"],
-      [["--allow", "foo"], "--allow: there is no foo"],
+      [["--allow", "foo"], "--allow: unknown entitlement foo"],
       [["--build-context", "q"], "--build-context wants NAME=CONTEXT, got q"],
       [["--iidfile", join(context, "no/x")], "--iidfile: there is no folder"],
       [["-o", `type=tar,dest=${join(context, "no/x.tar")}`], "--output: there is no folder"],

@@ -7,6 +7,7 @@ import type { BuildContext, LayerPlaces, Standing } from "../build-context.ts";
 import type { InstructionOf } from "../dockerfile/instructions.ts";
 import { parseRunMount, placeRunMount, type RunMount } from "../dockerfile/run-mount.ts";
 import { checkRuns } from "../emulation.ts";
+import { checkEntitlements } from "../entitlements.ts";
 import { StepFailure } from "../failure.ts";
 import { commandWords } from "../run-config.ts";
 import { digestOf, lowerOf, oneLine, type StageState } from "../stage-state.ts";
@@ -37,10 +38,8 @@ export async function run(
   stateOf: StateOf,
 ): Promise<StageState> {
   const { request } = context;
-  if (instruction.security === "insecure" && !request.insecure)
-    throw new BayError("NOT_ALLOWED", "RUN --security=insecure was not allowed", {
-      hint: "--allow security.insecure",
-    });
+  // also of triggers of the base image, which no check before the build knows
+  checkEntitlements(instruction, request);
   const args = commandWords(state.config, { ...instruction.command, words: commandText(instruction) });
   const { User = "", WorkingDir = "/" } = state.config;
   const mounts = instruction.mounts.map((text) =>

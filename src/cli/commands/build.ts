@@ -281,7 +281,7 @@ async function settingsOf(options: BuildOptions): Promise<Omit<BuildBody, "conte
     ...(await sizes(options)),
     secrets: secretsOf(options.secret),
     ssh: sshOf(options.ssh),
-    insecure: isAllowed(options.allow),
+    ...grantedBy(options.allow, options.network),
   };
 }
 
@@ -336,14 +336,20 @@ function hostOf(entry: string): string {
   throw new BayError("BAD_OPTION", `--add-host wants NAME=ADDRESS, got ${entry}`);
 }
 
-/** BuildKit's entitlements. The network of the host needs none here. */
-function isAllowed(entries: readonly string[] = []): boolean {
+/** BuildKit's entitlements. Who gives the whole build the host's network grants it to its steps too, as Docker's client does. */
+function grantedBy(
+  entries: readonly string[] = [],
+  network?: string,
+): { insecure: boolean; hostNetwork: boolean } {
   const unknown = entries.find((entry) => !ENTITLEMENTS.includes(entry));
   if (unknown !== undefined)
-    throw new BayError("BAD_OPTION", `--allow: there is no ${unknown}`, {
-      hint: `there is ${ENTITLEMENTS.join(" and ")}`,
+    throw new BayError("BAD_OPTION", `--allow: unknown entitlement ${unknown}`, {
+      hint: `expected ${ENTITLEMENTS.join(" or ")}`,
     });
-  return entries.includes("security.insecure");
+  return {
+    insecure: entries.includes("security.insecure"),
+    hostNetwork: entries.includes("network.host") || network === "host",
+  };
 }
 
 function networkOf(network = "default"): "bridge" | "host" | "none" {

@@ -225,7 +225,7 @@ function buildOptions(c: Command): Command {
     .option("--ulimit <limit>", "NAME=SOFT[:HARD], again for more", collect)
     .option("--secret <secret>", "id=NAME,src=FILE or id=NAME,env=VARIABLE, again for more", collect)
     .option("--ssh <agent>", "default, or NAME=SOCKET, again for more", collect)
-    .option("--allow <what>", "security.insecure", collect)
+    .option("--allow <what>", "grant RUN steps network.host or security.insecure, again for more", collect)
     .option(
       "-o, --output <output>",
       "type=local, tar, oci, docker, image or registry, dest=…; or a folder",

@@ -69,6 +69,7 @@ const requestSchema = z.object({
     .default({}),
   ssh: texts.default({}),
   insecure: z.boolean().default(false),
+  hostNetwork: z.boolean().default(false),
 });
 
 export type BuildBody = z.input<typeof requestSchema>;

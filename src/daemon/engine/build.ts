@@ -114,6 +114,7 @@ function requestOf(query: URLSearchParams, context: BuildRequest["context"]): Bu
     secrets: {},
     ssh: {},
     insecure: false,
+    hostNetwork: network === "host",
   };
 }
 
