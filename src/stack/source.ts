@@ -9,7 +9,6 @@ import {
   isSeq,
   LineCounter,
   type Node,
-  type Pair,
   parseAllDocuments,
   type Scalar,
   visit,
@@ -17,6 +16,7 @@ import {
   type YAMLMap,
 } from "yaml";
 import type { Diagnostic, Place } from "../diagnostics.ts";
+import { type DocumentWalk, isMergeKey, keyName, walkDocument } from "./document-walk.ts";
 import { type InterpolationProblem, interpolate, type Variables, type VariableUse } from "./interpolate.ts";
 import { mergeValues } from "./merge.ts";
 import type { Origin, Origins } from "./origins.ts";
@@ -36,6 +36,8 @@ const OVERRIDE = "!override";
 export class SourceFile {
   readonly #lines = new LineCounter();
   readonly #documents: readonly Document.Parsed[];
+  /** What aliases repeat, by document. */
+  readonly #walks: ReadonlyMap<Document.Parsed, DocumentWalk>;
   /** A value could not be had. */
   #isBroken = false;
 
@@ -49,6 +51,8 @@ export class SourceFile {
       lineCounter: this.#lines,
       merge: true,
       prettyErrors: false,
+      // the library compares each key with every other; walkDocument finds duplicates in linear time
+      uniqueKeys: false,
     });
     this.#documents = Array.isArray(parsed) ? parsed : [];
     if (this.#documents.length > MAX_DOCUMENTS) {
@@ -69,9 +73,26 @@ export class SourceFile {
       });
     }
     this.#reportTags();
-    // the ones behind the first mostly follow from it
-    for (const error of this.#errors.slice(0, 1)) {
-      report({
+    this.#walks = new Map(this.#documents.map((document) => [document, walkDocument(document)]));
+    this.#reportSyntax();
+  }
+
+  /** Of syntax errors only the first is reported: the ones after it mostly follow from it. */
+  #reportSyntax(): void {
+    const duplicates = [...this.#walks.values()].flatMap((walk) => walk.duplicates);
+    const [duplicate] = duplicates;
+    const [error] = this.#errors;
+    if (duplicate) this.#isBroken = true;
+    const start = duplicate?.range?.[0] ?? 0;
+    if (duplicate && !(error && error.pos[0] <= start)) {
+      this.report({
+        severity: "error",
+        code: "DUPLICATE_KEY",
+        message: "Map keys must be unique",
+        place: this.#place(start, start + 1),
+      });
+    } else if (error) {
+      this.report({
         severity: "error",
         code: error.code,
         message: error.message.split("\n")[0]!,
@@ -147,7 +168,7 @@ export class SourceFile {
     let left = MAX_VALUES;
     const anchor = {};
     let isText = false;
-    let current: Document.Parsed | undefined;
+    let targets: DocumentWalk["targets"] = new Map();
     const convert = (given: unknown, holder: object, step: string | number, key?: Node): unknown => {
       const wasText = isText;
       isText ||= TEXT_KEYS.has(String(step));
@@ -162,7 +183,7 @@ export class SourceFile {
       let isAliased = false;
       while (isAlias(node)) {
         const alias: Alias = node;
-        node = alias.resolve(current!);
+        node = targets.get(alias);
         if (node === undefined) this.#reportAt(alias, `there is no anchor &${alias.source} before this`);
         isAliased = true;
       }
@@ -177,13 +198,13 @@ export class SourceFile {
         });
         return list;
       }
-      if (isMap(node)) return this.#toMapping(node, convert, origins);
+      if (isMap(node)) return this.#toMapping(node, convert, origins, targets);
       return isScalar(node) ? this.#toScalar(node, isText) : null;
     };
     try {
       // as in Compose, the later of several documents lies over the earlier
       const values = this.#documents.map((document) => {
-        current = document;
+        targets = this.#walks.get(document)!.targets;
         return convert(document.contents, anchor, "");
       });
       return values.length === 0 ? null : values.reduce((base, over) => mergeValues(base, over, origins));
@@ -221,15 +242,13 @@ export class SourceFile {
     node: YAMLMap,
     convert: (node: unknown, holder: object, step: string | number, key?: Node) => unknown,
     origins: Origins,
+    targets: DocumentWalk["targets"],
   ): Record<string, unknown> {
     const mapping: Record<string, unknown> = {};
     const set = (name: string, value: unknown) =>
       Object.defineProperty(mapping, name, { value, writable: true, enumerable: true, configurable: true });
     // what `<<` brings stands below the mapping's own keys
-    const isMerge = ({ key }: Pair) =>
-      isScalar(key) &&
-      (key.value === "<<" || (typeof key.value === "symbol" && key.value.description === "<<"));
-    for (const pair of node.items.filter(isMerge)) {
+    for (const pair of node.items.filter(({ key }) => isMergeKey(key))) {
       const brought = convert(pair.value, {}, "");
       for (const part of [brought].flat().reverse()) {
         if (typeof part !== "object" || part === null) {
@@ -243,9 +262,9 @@ export class SourceFile {
       }
     }
     for (const pair of node.items) {
-      if (isMerge(pair)) continue;
       const { key } = pair;
-      const name = String(isScalar(key) ? key.value : key);
+      if (isMergeKey(key)) continue;
+      const name = keyName(key, targets);
       set(name, convert(pair.value, mapping, name, isNode(key) ? key : undefined));
     }
     return mapping;
@@ -272,7 +291,10 @@ export class SourceFile {
 
   /** The part of a range that is in its first line. */
   #linePlace(start: number, end: number): Place {
-    const newline = this.text.indexOf("\n", start);
-    return this.#place(start, Math.min(end, newline === -1 ? end : newline));
+    const place = this.#place(start, end);
+    // the counter has the starts of all lines; a search for the newline would read a long line each time
+    const next = this.#lines.lineStarts[place.line];
+    const length = next === undefined ? place.length : Math.min(place.length, next - 1 - start);
+    return { ...place, length: Math.max(1, length) };
   }
 }

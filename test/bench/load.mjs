@@ -1,7 +1,7 @@
-// bayd under load: API latency while containers flood logs, execs storm, connections idle and events rush. Prints one
-// row for each load with the percentiles of GET /containers/json and GET /_ping, bayd's memory, descriptors and the
-// delay of its event loop as a client sees it (the longest answer of /_ping, which does no work).
-import { spawnSync } from "node:child_process";
+// bayd under load: what the API takes while containers flood logs and DNS, execs storm, connections idle and events rush.
+// Prints a row for each load: medians of several runs of the percentiles of GET /containers/json and GET /_ping, of the
+// delay of bayd's event loop, its memory and its descriptors, and the slowest answer of all runs.
+import { spawn, spawnSync } from "node:child_process";
 import {
   cpSync,
   mkdirSync,
@@ -15,10 +15,15 @@ import {
 import { Agent, request } from "node:http";
 import { connect } from "node:net";
 import { join, resolve } from "node:path";
+import { median } from "./measure.mjs";
 
 const BAY = resolve("dist/bay.js");
 const SECONDS = Number(process.env.BAY_BENCH_SECONDS ?? 8);
+const RUNS = Number(process.env.BAY_BENCH_RUNS ?? 5);
 const LIMIT_MS = 500;
+const DAEMON = "/bay/v1/daemon?eventloop=1";
+const CLIENT = resolve("test/bench/dns-client.mjs");
+const EVENTS = resolve("test/bench/event-load.mjs");
 const folder = mkdtempSync("/var/lib/bay-load-");
 const run = mkdtempSync("/run/bay-load-");
 const socketPath = join(run, "bay.sock");
@@ -52,8 +57,9 @@ const wait = (milliseconds) => new Promise((done) => setTimeout(done, millisecon
 const at = (values, part) => values[Math.min(values.length - 1, Math.floor(values.length * part))] ?? 0;
 
 /** Asks all the time until the load has run its time. */
-async function measure(name, pid) {
+async function measure(pid) {
   const times = { list: [], ping: [] };
+  await call("GET", DAEMON); // the delay is counted from here on
   const end = performance.now() + SECONDS * 1000;
   while (performance.now() < end) {
     for (const [key, path] of [
@@ -66,19 +72,49 @@ async function measure(name, pid) {
     }
     await wait(5);
   }
+  const { eventLoop } = JSON.parse(await call("GET", DAEMON));
   for (const values of Object.values(times)) values.sort((a, b) => a - b);
-  const rss = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]) / 1024;
-  const row = (values) => [0.5, 0.99, 1].map((part) => at(values, part).toFixed(1).padStart(7)).join(" ");
-  const slowest = Math.max(times.list.at(-1), times.ping.at(-1));
+  return {
+    numbers: [
+      ...[times.list, times.ping].flatMap((values) => [0.5, 0.99, 1].map((part) => at(values, part))),
+      eventLoop.p99,
+      eventLoop.max,
+      Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]) / 1024,
+      readdirSync(`/proc/${pid}/fd`).length,
+    ],
+    slowest: Math.max(times.list.at(-1), times.ping.at(-1)),
+  };
+}
+
+/** Runs a load several times and prints the medians of what was measured, and the slowest answer of all runs. */
+async function showRow(name, begin, pid) {
+  const runs = [];
+  const notes = [];
+  for (let index = 0; index < RUNS; index++) {
+    const end = await begin(pid);
+    runs.push(await measure(pid));
+    const note = await end();
+    if (typeof note === "string" && note !== "") notes.push(note);
+  }
+  const numbers = runs[0].numbers.map((_, column) => median(runs.map((one) => one.numbers[column])));
+  const slowest = Math.max(...runs.map((one) => one.slowest));
   const verdict = slowest <= LIMIT_MS ? "" : `  over ${LIMIT_MS} ms`;
-  const files = readdirSync(`/proc/${pid}/fd`).length;
-  console.log(
-    `${name.padEnd(24)} ${row(times.list)}  ${row(times.ping)}  ${rss.toFixed(0).padStart(5)} MB ${String(files).padStart(5)}${verdict}`,
-  );
+  const shown = numbers.map((value, column) => value.toFixed(column < 8 ? 1 : 0).padStart(7)).join(" ");
+  console.log(`${name.padEnd(24)} ${shown} ${slowest.toFixed(1).padStart(7)}${verdict}`);
+  if (notes.length > 0) console.log(`  ${notes[Math.floor(notes.length / 2)]}`);
+}
+
+/** A process of a load; what it prints at its end. */
+function startProcess(command, args) {
+  const child = spawn(command, args.map(String), { stdio: ["ignore", "pipe", "inherit"] });
+  let text = "";
+  child.stdout.on("data", (part) => (text += part));
+  const ended = new Promise((done) => child.once("close", () => done(text.trim())));
+  return { child, ended };
 }
 
 const loads = {
-  idle: async () => () => {},
+  idle: async () => async () => {},
   "log flood": async () => {
     await call("POST", "/containers/load-flood-1/start").catch(() => {});
     return () => call("POST", "/containers/load-flood-1/kill").catch(() => {});
@@ -112,26 +148,44 @@ const loads = {
       for (const socket of sockets) socket.destroy();
     };
   },
-  "events to 200 followers": async () => {
-    const sent = Array.from({ length: 200 }, () => {
-      const one = request({ socketPath, path: "/events" }, (response) => response.resume());
-      one.on("error", () => {});
-      one.end();
-      return one;
-    });
-    let isOn = true;
-    const renames = (async () => {
-      for (let index = 0; isOn; index++)
-        await call("POST", `/containers/load-still-1/${index % 2 ? "unpause" : "pause"}`);
-      await call("POST", "/containers/load-still-1/unpause").catch(() => {});
-    })();
+  "DNS flood": async () => {
+    const inside = async (name) => {
+      const { State } = JSON.parse(await call("GET", `/containers/${name}/json`));
+      return [`--net=/proc/${State.Pid}/ns/net`, process.execPath, CLIENT];
+    };
+    const flood = startProcess("nsenter", [
+      ...(await inside("load-still-1")),
+      "flood",
+      "127.0.0.11",
+      SECONDS + 2,
+    ]);
+    await wait(500);
+    const other = await inside("load-other-1");
+    const asked = startProcess("nsenter", [...other, "time", "127.0.0.11", "still", SECONDS]);
     return async () => {
-      isOn = false;
-      await renames;
-      for (const one of sent) one.destroy();
+      const { sent } = JSON.parse(await flood.ended);
+      const { median: middle, p99, max, failed, asked: count } = JSON.parse(await asked.ended);
+      const rate = Math.round(sent / (SECONDS + 2));
+      return `${rate} packets/s; the other container's questions: median ${middle.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, max ${max.toFixed(1)} ms, ${failed} of ${count} without an answer`;
     };
   },
+  "events, no follower": () => eventLoad(0),
+  "events, 200 followers": () => eventLoad(200),
 };
+
+/** 5,000 events a second: signals over the API that the container ignores. */
+async function eventLoad(followers) {
+  const load = startProcess(process.execPath, [EVENTS, socketPath, "load-still-1", followers, 5000]);
+  await wait(1000);
+  return async () => {
+    load.child.kill("SIGTERM");
+    const { events, refused, cut, least, most } = JSON.parse(await load.ended);
+    const bytes = least === most ? `${least}` : `${least} to ${most}`;
+    const followed = followers === 0 ? "" : `; each follower received ${bytes} bytes, ${cut} were cut off`;
+    const errors = refused === 0 ? "" : `, ${refused} refused`;
+    return `${events} events/s${errors}${followed}`;
+  };
+}
 
 mkdirSync(join(folder, "box", "bin"), { recursive: true });
 for (const name of ["proc", "sys", "dev", "etc"]) mkdirSync(join(folder, "box", name));
@@ -142,20 +196,22 @@ writeFileSync(
   `name: load
 images: { box: { rootfs: ./box } }
 services:
-  still: { image: box, command: sleep 100000, stop_grace_period: 0s }
+  # no server is there, so that nothing leaves the host
+  still: { image: box, command: sleep 100000, stop_grace_period: 0s, dns: ["127.77.0.53"] }
+  other: { image: box, command: sleep 100000, stop_grace_period: 0s }
   flood: { image: box, command: "sh -c 'yes aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'", stop_grace_period: 0s }
 `,
 );
 try {
-  bay("up", "-d", "still");
+  bay("up", "-d", "still", "other");
   bay("create", "flood");
   const pid = Number(readFileSync(join(run, "bayd.pid"), "utf8"));
-  console.log("load                      list ms: median p99 max   ping ms: median p99 max    memory  files");
-  for (const [name, begin] of Object.entries(loads)) {
-    const end = await begin();
-    await measure(name, pid);
-    await end();
-  }
+  console.log(
+    "load                     list ms: median, p99, max   ping ms: median, p99, max   loop ms: p99, max   MB   files   slowest",
+  );
+  const wanted = process.argv.slice(2);
+  for (const [name, begin] of Object.entries(loads))
+    if (wanted.length === 0 || wanted.some((part) => name.includes(part))) await showRow(name, begin, pid);
 } finally {
   agent.destroy();
   bay("down", "-t", "0");

@@ -4,6 +4,7 @@ import type { EventEmitter } from "node:events";
 import { roomWarnings } from "../../disk-room.ts";
 import { PLAN_DEFAULTS, type PlanOptions } from "../../reconcile/index.ts";
 import { errorAnswer } from "../error-status.ts";
+import { eventLoopDelay } from "../event-loop-delay.ts";
 import { openRequests } from "../guard.ts";
 import { type Call, type Route, route, sendJson, startStream } from "../http.ts";
 import type { Services } from "../server.ts";
@@ -79,12 +80,13 @@ export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
         stacks.rollback(call.parts[0]!, revision, graceMs, write, signal),
       );
     }),
-    route("GET", "/bay/v1/daemon", ({ response }) =>
+    route("GET", "/bay/v1/daemon", ({ response, query }) =>
       sendJson(response, 200, {
         pid: process.pid,
         memory: process.memoryUsage.rss(),
         requests: openRequests(),
         listeners: listenersOf(manager) + listenersOf(manager.events) + listenersOf(manager.logs),
+        ...(query.get("eventloop") === "1" ? { eventLoop: eventLoopDelay() } : {}),
       }),
     ),
     route("POST", "/bay/v1/daemon/stop", ({ response }) => {

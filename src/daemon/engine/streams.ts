@@ -1,21 +1,19 @@
 /** The streaming routes of the Docker Engine API: logs, attach, exec start, events. */
 import type { Duplex } from "node:stream";
 import {
-  type BayEvent,
   type ContainerManager,
   type ContainerRecord,
   isRunning,
   type LogLine,
 } from "../../container/index.ts";
 import { BayError, messageOf } from "../../errors.ts";
-import { type Call, endSocket, frame, hijack, type Route, route, startStream } from "../http.ts";
+import { type Call, endSocket, frame, hijack, type Route, route } from "../http.ts";
 import { parseJson, parseWith } from "../request-body.ts";
 import type { Hijack, HijackRoute } from "../routing.ts";
 import type { Services } from "../server.ts";
 import { DetachKeys } from "./detach-keys.ts";
+import { sendEvents } from "./event-stream.ts";
 import { findExec, startBody } from "./exec.ts";
-import { parseFilters } from "./filters.ts";
-import { EVENT_FILTERS, eventFilter } from "./list-filters.ts";
 import { sendLog } from "./log-stream.ts";
 import { flag, integer, momentIn, readQuery, text } from "./query.ts";
 
@@ -201,52 +199,4 @@ function showTerminal(
     socket.on("close", done);
     if (!isLive()) done();
   });
-}
-
-function sendEvents(manager: ContainerManager, call: Call): void {
-  const matches = eventFilter(parseFilters(call.query.get("filters"), EVENT_FILTERS));
-  const since = momentIn(call.query, "since");
-  const until = momentIn(call.query, "until");
-  const { response } = call;
-  const write = startStream(response);
-  const send = (event: BayEvent) => {
-    if (!matches(event) || response.destroyed) return;
-    write(toDockerEvent(event));
-    // whoever does not read them cannot have them kept here
-    if (response.writableLength > MAX_UNSENT) response.destroy();
-  };
-  const inTime = (event: BayEvent) => until === undefined || event.time <= until;
-  if (since !== undefined) for (const event of manager.events.since(since)) if (inTime(event)) send(event);
-  if (until !== undefined && until <= Date.now()) return void response.end();
-  manager.events.on("event", send);
-  const timer = until === undefined ? undefined : endAt(until, () => response.end());
-  response.once("close", () => {
-    manager.events.off("event", send);
-    timer?.();
-  });
-}
-
-const LONGEST_TIMER = 2 ** 31 - 1;
-
-/** Calls at a moment, however far it is. Gives what calls it off. */
-function endAt(moment: number, action: () => void): () => void {
-  const wait = () => {
-    const left = moment - Date.now();
-    timer = left > LONGEST_TIMER ? setTimeout(wait, LONGEST_TIMER) : setTimeout(action, left);
-  };
-  let timer: NodeJS.Timeout | undefined;
-  wait();
-  return () => clearTimeout(timer);
-}
-
-function toDockerEvent({ type, action, id, attributes, time: at }: BayEvent) {
-  return {
-    ...(type === "container" ? { status: action, id, from: attributes.image } : {}),
-    Type: type,
-    Action: action,
-    Actor: { ID: id, Attributes: attributes },
-    scope: "local",
-    time: Math.floor(at / 1000),
-    timeNano: at * 1e6,
-  };
 }
