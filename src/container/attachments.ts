@@ -9,7 +9,7 @@ export function wantedEndpoints(host: Host, record: ContainerRecord): Endpoint[]
   const before = record.endpoints;
   const endpoints: Endpoint[] = [];
   for (const { network, ...wanted } of record.config.networks) {
-    const { aliases, ipv4, ipv6, mac, interface: name, gatewayPriority } = wanted;
+    const { aliases, ipv4, ipv6, mac, interface: name, gatewayPriority, maySpoof } = wanted;
     // what is not asked for stays as it is
     const known = before.find(
       (endpoint) =>
@@ -21,7 +21,9 @@ export function wantedEndpoints(host: Host, record: ContainerRecord): Endpoint[]
     );
     const index = freeInterface([...before, ...endpoints]);
     endpoints.push(
-      known ? { ...known, aliases, gatewayPriority } : host.networks.allocate(network, wanted, index),
+      known
+        ? { ...known, aliases, gatewayPriority, maySpoof }
+        : host.networks.allocate(network, wanted, index),
     );
   }
   return endpoints;
@@ -35,6 +37,9 @@ export function moveLinks(host: Host, record: ContainerRecord, before: readonly 
   for (const gone of before.filter((endpoint) => !isIn(endpoints)(endpoint))) host.networks.disconnect(gone);
   for (const fresh of endpoints.filter((endpoint) => !isIn(before)(endpoint)))
     host.networks.connect(record.id, fresh);
+  for (const endpoint of endpoints)
+    if (before.some(({ link, maySpoof }) => link === endpoint.link && maySpoof !== endpoint.maySpoof))
+      host.networks.guard(endpoint);
   host.networks.setDefaultRoute(record.id, endpoints);
   updateEtcFiles(host, record);
 }

@@ -82,6 +82,8 @@ export interface AttachmentConfig {
   interface?: string | undefined;
   /** The default route goes by the network of which this is highest. */
   gatewayPriority?: number | undefined;
+  /** It may send from addresses that are not its own. */
+  maySpoof?: boolean | undefined;
 }
 
 export interface DeviceConfig {

@@ -106,7 +106,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     shims.create();
     this.shimJoinFiles = shims.joinFiles();
     this.#records = new Records(store);
-    this.networks = new NetworkManager(roots, store, this);
+    this.networks = new NetworkManager(roots, store, this, (text) => this.emit("warning", text));
     this.#taskNetworks = new TaskNetworks(this.networks);
     this.#companions = new Companions(this, {
       health: (record, status) => {

@@ -30,6 +30,7 @@ import {
   type WantedEndpoint,
 } from "./network.ts";
 import { PortHolder } from "./port-holder.ts";
+import { SpoofingGuard } from "./spoofing.ts";
 
 const KEY = "network/";
 const SETTLE_TIMEOUT = 3000;
@@ -52,6 +53,7 @@ export interface EndpointDirectory {
 
 export class NetworkManager {
   readonly firewall: Firewall;
+  readonly spoofing: SpoofingGuard;
   readonly ports: PortHolder;
   readonly #dns = new Map<string, ContainerDns>();
 
@@ -59,10 +61,20 @@ export class NetworkManager {
     readonly roots: Roots,
     readonly store: Store,
     readonly directory: EndpointDirectory,
+    warn: (text: string) => void,
   ) {
     const desired = () => ({ networks: this.list(), ports: directory.publishedPorts() });
     this.firewall = new Firewall(roots.tag, desired, join(roots.run, "rules"));
+    this.spoofing = new SpoofingGuard(roots.tag, () => this.#guarded(), warn);
     this.ports = new PortHolder(new KeptSockets(join(roots.run, "ports")));
+  }
+
+  /** Endpoints of containers that run and may send only from their own addresses. */
+  #guarded(): Endpoint[] {
+    return this.directory
+      .endpoints()
+      .filter(({ isRunning, endpoint }) => isRunning && !endpoint.maySpoof)
+      .map(({ endpoint }) => endpoint);
   }
 
   list(): NetworkRecord[] {
@@ -131,6 +143,7 @@ export class NetworkManager {
       throw new BayError("NETWORK_IN_USE", `the network ${name} is used by the container ${user.container}`);
     removeLink(record.bridge);
     this.store.delete(KEY + name);
+    if (this.list().length === 0) this.spoofing.clear();
     await this.firewall.sync();
   }
 
@@ -140,7 +153,7 @@ export class NetworkManager {
    */
   allocate(
     name: string,
-    { ipv4, ipv6, mac, aliases, interface: ownName, gatewayPriority }: WantedEndpoint,
+    { ipv4, ipv6, mac, aliases, interface: ownName, gatewayPriority, maySpoof }: WantedEndpoint,
     index: number,
     freed: ReadonlySet<string> = new Set(),
   ): Endpoint {
@@ -161,6 +174,7 @@ export class NetworkManager {
       interface: ownName ?? `eth${index}`,
       aliases,
       ...(gatewayPriority === undefined ? {} : { gatewayPriority }),
+      ...(maySpoof ? { maySpoof } : {}),
     };
   }
 
@@ -183,11 +197,19 @@ export class NetworkManager {
   connect(container: string, endpoint: Endpoint, isDefault = false): void {
     const network = this.#require(endpoint.network);
     withLinks((links) => ensureBridge(network, links));
+    this.guard(endpoint);
     connectEndpoint(network, endpoint, this.namespaceFile(container), isDefault);
+  }
+
+  /** Keeps a link to its own addresses, or no longer does. */
+  guard(endpoint: Endpoint): void {
+    if (endpoint.maySpoof) this.spoofing.remove(endpoint, true);
+    else this.spoofing.add(endpoint);
   }
 
   disconnect(endpoint: Endpoint): void {
     removeLink(endpoint.link);
+    this.spoofing.remove(endpoint);
   }
 
   /** The one of a container's links by which its packets leave, where one leads outside. */
@@ -243,6 +265,8 @@ export class NetworkManager {
   tearDown(container: string): void {
     this.#dns.get(container)?.close();
     this.#dns.delete(container);
+    for (const { id, endpoint } of this.directory.endpoints())
+      if (id === container) this.spoofing.remove(endpoint);
     removeNamespace(this.namespaceFile(container));
   }
 
@@ -296,6 +320,7 @@ export class NetworkManager {
       }
     });
     if (this.firewall.repair()) repairs.push("nftables rules");
+    if (this.spoofing.repair()) repairs.push("nftables rules against spoofing");
     return repairs;
   }
 }

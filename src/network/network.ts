@@ -62,6 +62,8 @@ export interface Endpoint {
   aliases: string[];
   /** The default route goes by the network of which this is highest, and of alike ones by the first. */
   gatewayPriority?: number | undefined;
+  /** It may send from addresses that are not its own: a router. */
+  maySpoof?: boolean | undefined;
 }
 
 /** Its addresses of both versions. */
@@ -76,6 +78,7 @@ export interface WantedEndpoint {
   mac?: string | undefined;
   interface?: string | undefined;
   gatewayPriority?: number | undefined;
+  maySpoof?: boolean | undefined;
 }
 
 export interface PublishedPort {

@@ -80,9 +80,17 @@ const FIELDS: Field[] = [
     live: true,
     parts: ({ networks }) =>
       Object.fromEntries(
-        networks.map(({ network, aliases, ipv4, ipv6, mac, interface: name, gatewayPriority }) => [
+        networks.map(({ network, aliases, ipv4, ipv6, mac, interface: name, gatewayPriority, maySpoof }) => [
           network,
-          [ipv4, ipv6, mac, name, gatewayPriority && `gw_priority ${gatewayPriority}`, ...aliases]
+          [
+            ipv4,
+            ipv6,
+            mac,
+            name,
+            gatewayPriority && `gw_priority ${gatewayPriority}`,
+            maySpoof && "spoofing allowed",
+            ...aliases,
+          ]
             .filter(Boolean)
             .join(" "),
         ]),

@@ -72,6 +72,9 @@ function composeService(service: Service): Mapping {
           ),
         )
       : undefined,
+    "x-bay": Object.values(service.networks).some(({ maySpoof }) => maySpoof)
+      ? { spoofing: "allow" }
+      : undefined,
     dns: service.dns,
     dns_search: service.dnsSearch,
     dns_opt: service.dnsOptions,

@@ -90,13 +90,16 @@ export function isNear(path: Path, leftOut: readonly Path[]): boolean {
   });
 }
 
-/** Leaves out `x-` keys, which are the user's own, wherever the schema has mappings with fixed keys. */
+/** How deep the keys of a service are. */
+const SERVICE = 2;
+
+/** Leaves out `x-` keys, which are the user's own, wherever the schema has mappings with fixed keys; x-bay is bay's. */
 function withoutExtensions(value: unknown, depth: number): unknown {
   if (typeof value !== "object" || value === null || depth > 8) return value;
   if (Array.isArray(value)) return value.map((entry) => withoutExtensions(entry, depth + 1));
   return Object.fromEntries(
     Object.entries(value)
-      .filter(([key]) => !(key.startsWith("x-") && depth !== 1))
+      .filter(([key]) => !(key.startsWith("x-") && depth !== 1) || (key === "x-bay" && depth === SERVICE))
       .map(([key, entry]) => [key, withoutExtensions(entry, depth + 1)]),
   );
 }

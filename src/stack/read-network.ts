@@ -48,7 +48,7 @@ function isNetworkMode(mode: string): mode is Service["networkMode"] {
 }
 
 export const readNetworks = (reader: ServiceReader): Service["networks"] =>
-  withMac(reader, attachmentsOf(reader));
+  withSpoofing(reader, withMac(reader, attachmentsOf(reader)));
 
 function attachmentsOf(reader: ServiceReader): Service["networks"] {
   const { networks } = reader.input;
@@ -88,6 +88,13 @@ function withMac(reader: ServiceReader, networks: Service["networks"]): Service[
     reader.bad(["mac_address"], `the network ${first[0]} has another; give one of them`);
   else return { ...networks, [first[0]]: { ...first[1], mac: mac.toLowerCase() } };
   return networks;
+}
+
+function withSpoofing({ input }: ServiceReader, networks: Service["networks"]): Service["networks"] {
+  if (input["x-bay"]?.spoofing !== "allow") return networks;
+  return Object.fromEntries(
+    Object.entries(networks).map(([key, each]) => [key, { ...each, maySpoof: true }]),
+  );
 }
 
 export function readExtraHosts(

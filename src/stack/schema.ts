@@ -297,6 +297,15 @@ export const includedSchema = z.union([
 export const includeSchema = z.array(includedSchema);
 
 export const serviceSchema = z.strictObject({
+  "x-bay": z
+    .strictObject({
+      spoofing: z
+        .enum(["allow", "deny"], { error: "expected allow or deny" })
+        .optional()
+        .describe("allow: the containers may send from addresses that are not their own, as a router does"),
+    })
+    .optional()
+    .describe("What Compose has no words for"),
   extends: extendsSchema.optional().describe("Another service, of this file or another, below these keys"),
   build: z
     .union([z.string(), buildSchema], { error: "expected a folder, or a mapping with context" })

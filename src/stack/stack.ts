@@ -46,6 +46,8 @@ export interface ServiceNetwork {
   interface?: string | undefined;
   /** The default route goes by the network of which this is highest. */
   gatewayPriority?: number | undefined;
+  /** It may send from addresses that are not its own. */
+  maySpoof?: boolean | undefined;
 }
 
 export type Condition = "service_started" | "service_healthy" | "service_completed_successfully";

@@ -1,0 +1,178 @@
+/**
+ * Anti-spoofing: what a container sends into a bridge must be its own, by link-layer address, ARP, IPv4, IPv6 and neighbour
+ * discovery. One nftables table of the bridge family (nft(8)) per bay; its sets name the host's end of each veth pair, so that
+ * a start or an end changes elements and no rule.
+ */
+import { createHash } from "node:crypto";
+import { BayError, hasCode, messageOf } from "../errors.ts";
+import { packAddress, toAddress } from "../ip.ts";
+import { nft } from "../linux/index.ts";
+import type { Endpoint } from "./network.ts";
+import { tableName } from "./rules.ts";
+
+const NEIGHBOUR_TARGET = "@th,64,128"; // RFC 4861, 4.4: behind type, code, checksum and flags
+
+/** The table without elements. Pure. */
+export function renderGuard(tag: string): string {
+  return [
+    `table bridge ${tableName(tag)} {`,
+    "  set guarded { type ifname; }",
+    "  set links { typeof iifname . ether saddr; }",
+    "  set addresses { typeof iifname . ip saddr; }",
+    "  set addresses6 { typeof iifname . ip6 saddr; }",
+    `  set targets6 { typeof iifname . ${NEIGHBOUR_TARGET}; }`,
+    "  chain spoofing { type filter hook prerouting priority -300; policy accept;",
+    "    iifname != @guarded accept",
+    "    iifname . ether saddr != @links counter drop",
+    "    ether type != { arp, ip, ip6 } counter drop",
+    "    ether type arp iifname . arp saddr ether != @links counter drop",
+    "    ether type arp iifname . arp saddr ip != @addresses counter drop",
+    "    ether type ip iifname . ip saddr != @addresses counter drop",
+    // no container gives addresses or routes to its neighbours
+    "    ether type ip udp sport 67 counter drop",
+    "    ether type ip6 iifname . ip6 saddr != @addresses6 counter drop",
+    "    ether type ip6 udp sport 547 counter drop",
+    "    icmpv6 type { nd-router-advert, nd-redirect } counter drop",
+    `    icmpv6 type nd-neighbor-advert iifname . ${NEIGHBOUR_TARGET} != @targets6 counter drop`,
+    "  }",
+    "}",
+    "",
+  ].join("\n");
+}
+
+/** What is in the sets for one endpoint, by set. Pure. */
+export function guardElements({ link, mac, address, address6 }: Endpoint): Record<string, string[]> {
+  const port = `"${link}"`;
+  // of an endpoint without IPv6 every packet of IPv6 is dropped
+  const own6 = address6 === undefined ? [] : [address6, linkLocal(mac)];
+  return {
+    guarded: [port],
+    links: [`${port} . ${mac}`],
+    addresses: [`${port} . ${address}`],
+    // the unspecified address asks whether an address is free (RFC 4862, 5.4.2)
+    addresses6: own6.length === 0 ? [] : [...own6, "::"].map((each) => `${port} . ${each}`),
+    targets6: own6.map((each) => `${port} . 0x${packAddress(each).toString("hex")}`),
+  };
+}
+
+/** The address that the kernel gives an interface by itself (RFC 4291, appendix A). */
+export function linkLocal(mac: string): string {
+  const bytes = Buffer.from(mac.replaceAll(":", ""), "hex");
+  bytes[0]! ^= 2;
+  const id = Buffer.concat([bytes.subarray(0, 3), Buffer.from([0xff, 0xfe]), bytes.subarray(3)]);
+  return toAddress((0xfe80n << 112n) | BigInt(`0x${id.toString("hex")}`), 6);
+}
+
+export class SpoofingGuard {
+  #hasTable = false;
+  #guarded = new Map<string, Endpoint>();
+  /** Of links that are gone; they go with the next change. */
+  #stale: Endpoint[] = [];
+  #hash: string | undefined;
+  #isUnsupported = false;
+
+  constructor(
+    readonly tag: string,
+    /** Endpoints that are to be guarded now: all that are connected, but for those whose service may spoof. */
+    readonly desired: () => Endpoint[],
+    readonly warn: (text: string) => void,
+  ) {}
+
+  /** Before the endpoint's link is made. */
+  add(endpoint: Endpoint): void {
+    if (!this.#hasTable) return this.#replace([...this.desired(), endpoint]);
+    const known = this.#guarded.get(endpoint.link);
+    if (known) this.#stale.push(known);
+    this.#run(this.#change([endpoint]), () => this.#replace([...this.desired(), endpoint]));
+    this.#guarded.set(endpoint.link, endpoint);
+  }
+
+  /** The link is gone, or may send what it likes from now on. */
+  remove(endpoint: Endpoint, atOnce = false): void {
+    const known = this.#guarded.get(endpoint.link);
+    if (!known) return;
+    this.#guarded.delete(endpoint.link);
+    this.#stale.push(known);
+    if (atOnce) this.#run(this.#change([]), () => this.#replace(this.desired()));
+  }
+
+  /** Takes the table away: no network is left. */
+  clear(): void {
+    if (this.#hasTable) this.#run(this.#without(), () => {});
+    this.#hasTable = false;
+    this.#guarded.clear();
+    this.#stale = [];
+  }
+
+  /** Puts the table back where someone changed or deleted it; true where that was so. */
+  repair(): boolean {
+    const desired = this.desired();
+    if (this.#isUnsupported || (desired.length === 0 && !this.#hasTable)) return false;
+    const isKnown = desired.every(
+      (endpoint) => this.#guarded.get(endpoint.link)?.address === endpoint.address,
+    );
+    const now = this.#list();
+    this.#hash ??= now;
+    if (this.#hasTable && isKnown && now !== undefined && now === this.#hash) return false;
+    const wasOurs = this.#hasTable;
+    this.#replace(desired);
+    return wasOurs;
+  }
+
+  #change(added: readonly Endpoint[]): string {
+    const stale = this.#stale.splice(0);
+    this.#hash = undefined;
+    return [
+      ...stale.map((endpoint) => this.#elements("delete", endpoint)),
+      ...added.map((endpoint) => this.#elements("add", endpoint)),
+    ].join("");
+  }
+
+  #replace(endpoints: readonly Endpoint[]): void {
+    this.#stale = [];
+    this.#hash = undefined;
+    this.#guarded = new Map(endpoints.map((endpoint) => [endpoint.link, endpoint]));
+    const elements = [...this.#guarded.values()].map((endpoint) => this.#elements("add", endpoint));
+    this.#run(this.#without() + renderGuard(this.tag) + elements.join(""), (error) => {
+      this.#isUnsupported = true;
+      this.warn(`containers can send from addresses of others: ${messageOf(error)}`);
+    });
+    this.#hasTable = !this.#isUnsupported;
+  }
+
+  #without(): string {
+    const table = `bridge ${tableName(this.tag)}`;
+    return `add table ${table}\ndelete table ${table}\n`;
+  }
+
+  #elements(verb: "add" | "delete", endpoint: Endpoint): string {
+    return Object.entries(guardElements(endpoint))
+      .filter(([, elements]) => elements.length > 0)
+      .map(
+        ([name, elements]) =>
+          `${verb} element bridge ${tableName(this.tag)} ${name} { ${elements.join(", ")} }\n`,
+      )
+      .join("");
+  }
+
+  #run(text: string, otherwise: (error: BayError) => void): void {
+    if (this.#isUnsupported || text === "") return;
+    try {
+      nft(text);
+    } catch (error) {
+      if (!(error instanceof BayError) || !hasCode(error, "NFTABLES")) throw error;
+      otherwise(error);
+    }
+  }
+
+  /** A hash of the table as the kernel lists it, without its counters. */
+  #list(): string | undefined {
+    try {
+      const text = nft(`list table bridge ${tableName(this.tag)}`).replace(/packets \d+ bytes \d+/g, "");
+      return createHash("sha256").update(text).digest("hex");
+    } catch (error) {
+      if (hasCode(error, "NFTABLES")) return undefined;
+      throw error;
+    }
+  }
+}

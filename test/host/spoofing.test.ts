@@ -1,0 +1,230 @@
+/** What a container sends from addresses that are not its own does not reach its neighbours. */
+
+import { execFileSync } from "node:child_process";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { packAddress } from "../../src/ip.ts";
+import { close, syscall, trySyscall } from "../../src/linux/libc.ts";
+import { inNamespace } from "../../src/linux/netns.ts";
+import { linkLocal } from "../../src/network/spoofing.ts";
+import { Bay, eventually } from "../support/bay.ts";
+
+const [AF_PACKET, SOCK_RAW_NONBLOCK, ETH_P_ALL] = [17, 3 | 0o4000, 0x0300];
+const hex = (text: string) => Buffer.from(text.replaceAll(/[: ]/g, ""), "hex");
+const u16 = (value: number) => Buffer.from([value >> 8, value & 255]);
+
+/** A packet socket (packet(7)) on eth0 of a container. */
+class Wire {
+  readonly fd: number;
+  constructor(namespace: string) {
+    this.fd = inNamespace(namespace, () => syscall("socket", [AF_PACKET, SOCK_RAW_NONBLOCK, ETH_P_ALL]));
+  }
+
+  send(frame: Buffer, index: number): void {
+    const to = Buffer.alloc(20); // struct sockaddr_ll
+    to.writeUInt16LE(AF_PACKET, 0);
+    to.writeInt32LE(index, 4);
+    to.writeUInt8(6, 11);
+    frame.copy(to, 12, 0, 6);
+    syscall("sendto", [this.fd, frame, frame.length, 0, to, to.length]);
+  }
+
+  /** Frames that have come since the last call. */
+  received(): Buffer[] {
+    const frames: Buffer[] = [];
+    for (;;) {
+      const bytes = Buffer.alloc(2048);
+      const count = trySyscall("recvfrom", this.fd, bytes, bytes.length, 0, null, null);
+      if (count <= 0) return frames;
+      frames.push(bytes.subarray(0, count));
+    }
+  }
+
+  close(): void {
+    close(this.fd);
+  }
+}
+
+interface Peer {
+  namespace: string;
+  mac: Buffer;
+  ip: string;
+  ip6: string;
+  index: number;
+}
+
+describe("a container", () => {
+  const bay = new Bay();
+  const file = (spoofing: string) => `
+name: spoof
+images: { box: { rootfs: ../busybox } }
+services:
+  attacker: { image: box, command: sleep 1000, stop_grace_period: 0s, cap_add: [NET_ADMIN]${spoofing} }
+  neighbour: { image: box, command: sleep 1000, stop_grace_period: 0s }
+  third: { image: box, command: sleep 1000, stop_grace_period: 0s }
+networks: { default: { enable_ipv6: true } }
+`;
+  const peers = {} as Record<"attacker" | "neighbour" | "third", Peer>;
+  let wire: Wire;
+  let ear: Wire;
+  beforeAll(async () => {
+    bay.busybox();
+    bay.write(file("")).ok("up", "-d");
+    const out = (service: string, script: string) => bay.ok("exec", "-T", service, "sh", "-c", script).trim();
+    for (const name of ["attacker", "neighbour", "third"] as const) {
+      const pid = bay.ps().find(({ Service }) => Service === name)!.Pid;
+      const address = out(name, "ip -o addr show eth0");
+      peers[name] = {
+        namespace: `/proc/${pid}/ns/net`,
+        mac: hex(out(name, "cat /sys/class/net/eth0/address")),
+        ip: /inet (\S+)\//.exec(address)![1]!,
+        ip6: /inet6 (fd\S+)\//.exec(address)![1]!,
+        index: Number(out(name, "cat /sys/class/net/eth0/ifindex")),
+      };
+    }
+    wire = new Wire(peers.attacker.namespace);
+    ear = new Wire(peers.neighbour.namespace);
+  });
+  afterAll(() => {
+    wire.close();
+    ear.close();
+    bay.close();
+  });
+
+  let serial = 0;
+  const ipv4 = (from: string, to: string, payload: Buffer, protocol = 17) => {
+    const header = Buffer.concat([
+      hex("4500"),
+      u16(20 + payload.length),
+      hex("000000004011"),
+      u16(0),
+      packAddress(from),
+      packAddress(to),
+    ]);
+    header[9] = protocol;
+    let sum = 0;
+    for (let at = 0; at < 20; at += 2) sum += header.readUInt16BE(at);
+    header.writeUInt16BE(~((sum & 0xffff) + (sum >> 16)) & 0xffff, 10);
+    return Buffer.concat([header, payload]);
+  };
+  const udp = (from: number, to: number, text: string) =>
+    Buffer.concat([u16(from), u16(to), u16(8 + text.length), u16(0), Buffer.from(text)]);
+  const ipv6 = (from: string, to: string, next: number, payload: Buffer) =>
+    Buffer.concat([
+      hex("60000000"),
+      u16(payload.length),
+      Buffer.from([next, 255]),
+      packAddress(from),
+      packAddress(to),
+      payload,
+    ]);
+  const icmp6 = (type: number, rest: Buffer) => Buffer.concat([Buffer.from([type, 0, 0, 0]), rest]);
+
+  /** Frames by what they claim; each carries a mark, by which the neighbour's ear finds it. */
+  const frames = (): Record<string, (mark: Buffer) => Buffer> => {
+    const { attacker, neighbour, third } = peers;
+    const ether = (source: Buffer, type: string, payload: Buffer) =>
+      Buffer.concat([neighbour.mac, source, hex(type), payload]);
+    const own6 = linkLocal(attacker.mac.toString("hex").match(/../g)!.join(":"));
+    const advert = (target: string, mark: Buffer) =>
+      ipv6(
+        attacker.ip6,
+        neighbour.ip6,
+        58,
+        icmp6(136, Buffer.concat([hex("20000000"), packAddress(target), mark])),
+      );
+    const arp = (mac: Buffer, ip: string, mark: Buffer) =>
+      Buffer.concat([
+        hex("0001080006040002"),
+        mac,
+        packAddress(ip),
+        neighbour.mac,
+        packAddress(neighbour.ip),
+        mark,
+      ]);
+    return {
+      "own IPv4": (mark) =>
+        ether(
+          attacker.mac,
+          "0800",
+          ipv4(attacker.ip, neighbour.ip, udp(1000, 2000, mark.toString("latin1"))),
+        ),
+      "own ARP": (mark) => ether(attacker.mac, "0806", arp(attacker.mac, attacker.ip, mark)),
+      "own IPv6": (mark) => ether(attacker.mac, "86dd", ipv6(attacker.ip6, neighbour.ip6, 59, mark)),
+      "own link-local IPv6": (mark) => ether(attacker.mac, "86dd", ipv6(own6, neighbour.ip6, 59, mark)),
+      "own neighbour advertisement": (mark) => ether(attacker.mac, "86dd", advert(attacker.ip6, mark)),
+      "another's MAC": (mark) =>
+        ether(third.mac, "0800", ipv4(attacker.ip, neighbour.ip, udp(1000, 2000, mark.toString("latin1")))),
+      "another's IPv4": (mark) =>
+        ether(attacker.mac, "0800", ipv4(third.ip, neighbour.ip, udp(1000, 2000, mark.toString("latin1")))),
+      "an IPv4 of the outside": (mark) =>
+        ether(
+          attacker.mac,
+          "0800",
+          ipv4("192.0.2.1", neighbour.ip, udp(1000, 2000, mark.toString("latin1"))),
+        ),
+      "another's IPv4 by ARP": (mark) => ether(attacker.mac, "0806", arp(attacker.mac, third.ip, mark)),
+      "another's MAC by ARP": (mark) => ether(attacker.mac, "0806", arp(third.mac, attacker.ip, mark)),
+      "another's IPv6": (mark) => ether(attacker.mac, "86dd", ipv6(third.ip6, neighbour.ip6, 59, mark)),
+      "a neighbour advertisement of another's": (mark) =>
+        ether(attacker.mac, "86dd", advert(third.ip6, mark)),
+      "a router advertisement (CVE-2020-13401)": (mark) =>
+        ether(
+          attacker.mac,
+          "86dd",
+          ipv6(own6, neighbour.ip6, 58, icmp6(134, Buffer.concat([Buffer.alloc(12), mark]))),
+        ),
+      "an answer of DHCP": (mark) =>
+        ether(attacker.mac, "0800", ipv4(attacker.ip, neighbour.ip, udp(67, 68, mark.toString("latin1")))),
+      "a VLAN tag": (mark) =>
+        ether(attacker.mac, "8100", Buffer.concat([hex("0001 0800"), ipv4(third.ip, neighbour.ip, mark)])),
+    };
+  };
+  /** True where the frame reaches the neighbour; a frame of its own after it tells that it would have come by now. */
+  const arrives = async (name: string): Promise<boolean> => {
+    const mark = Buffer.from(`mark-${serial++}-of-spoofing`);
+    const after = Buffer.from(`after-${serial}-of-spoofing`);
+    ear.received();
+    wire.send(frames()[name]!(mark), peers.attacker.index);
+    wire.send(frames()["own IPv6"]!(after), peers.attacker.index);
+    const heard: Buffer[] = [];
+    await eventually(() => {
+      heard.push(...ear.received());
+      expect(heard.some((frame) => frame.includes(after))).toBe(true);
+    });
+    return heard.some((frame) => frame.includes(mark));
+  };
+  const isOwn = (name: string) => name.startsWith("own ");
+
+  it("sends from its own addresses alone", async () => {
+    for (const name of Object.keys(frames()))
+      expect([name, await arrives(name)]).toEqual([name, isOwn(name)]);
+  });
+
+  it("is guarded again where the rules were taken away", async () => {
+    execFileSync("nft", ["delete", "table", "bridge", `bay_${bay.tag}`]);
+    await eventually(() =>
+      expect(execFileSync("nft", ["list", "tables"], { encoding: "utf8" })).toContain(
+        `bridge bay_${bay.tag}`,
+      ),
+    );
+    expect(await arrives("another's IPv4")).toBe(false);
+    expect(await arrives("own IPv4")).toBe(true);
+  });
+
+  it("may send from others' where the stack file says so, from then on", async () => {
+    const before = bay.ps().find(({ Service }) => Service === "attacker")!.ID;
+    bay.write(file(", x-bay: { spoofing: allow }"));
+    expect(bay.ok("plan")).toContain("spoofing allowed");
+    bay.ok("up", "-d");
+    expect(bay.ps().find(({ Service }) => Service === "attacker")!.ID).toBe(before);
+    for (const name of ["another's IPv4", "another's IPv4 by ARP", "another's IPv6"])
+      expect(await arrives(name)).toBe(true);
+    bay.write(file("")).ok("up", "-d");
+    expect(await arrives("another's IPv4")).toBe(false);
+  });
+
+  it("leaves no table behind", () => {
+    bay.ok("down");
+    expect(execFileSync("nft", ["list", "tables"], { encoding: "utf8" })).not.toContain(`bay_${bay.tag}`);
+  });
+});
