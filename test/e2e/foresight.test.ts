@@ -44,6 +44,21 @@ describe("bay plan sees beforehand", () => {
     expect(other.out).toContain("is taken by the container foresee-web-1 of the stack foresee");
   });
 
+  it("a service without a container is left alone, and a name that the file does not have is an error", () => {
+    bay.write(`${HEAD}services: { web: { <<: *box }, other: { <<: *box } }\n`);
+    bay.ok("up", "-d", "--remove-orphans", "web");
+    for (const command of ["stop", "start", "restart", "kill", "ps", "logs", "rm"])
+      expect(bay.run([command, ...(command === "rm" ? ["-f"] : []), "other"]), command).toMatchObject({
+        code: 0,
+      });
+    for (const command of ["stop", "logs", "ps"]) {
+      const { code, err } = bay.run([command, "othr"]);
+      expect(code).toBe(1);
+      expect(err).toContain("the stack foresee has no service othr\n  it has: web, other");
+    }
+    expect(bay.ps()).toMatchObject([{ Name: "foresee-web-1", State: "running" }]);
+  });
+
   it("a one-shot service that has done its work, which --rerun runs again", () => {
     bay.write(`${HEAD}services: { job: { image: box, command: "sh -c 'echo ran'" } }\n`);
     bay.ok("up", "-d", "--remove-orphans");
