@@ -51,6 +51,9 @@ export class Context {
     };
   }
 
+  /** Services of the file that was read, those of disabled profiles too; none where no file was needed. */
+  knownServices: readonly string[] = [];
+
   /** Loads the stack; warnings go to standard error. Throws `StackError`. */
   async stack(enable: string[] = []): Promise<Stack> {
     const request = this.loadOptions(enable);
@@ -71,6 +74,7 @@ export class Context {
       if (key !== undefined && !isSecret) writeCache(directory, key, cached, inputs);
     }
     for (const warning of cached.warnings) process.stderr.write(`${warning}\n`);
+    this.knownServices = [...Object.keys(cached.stack.services), ...cached.stack.disabled];
     return cached.stack;
   }
 
@@ -121,7 +125,7 @@ const isOneOff = (row: ContainerRow) => row.Labels["com.docker.compose.oneoff"] 
 export async function stackContainers(
   client: Client,
   stack: string,
-  options: { services?: string[]; all?: boolean; oneOff?: boolean } = {},
+  options: { services?: string[]; all?: boolean; oneOff?: boolean; known?: readonly string[] } = {},
 ): Promise<ContainerRow[]> {
   return chooseContainers(await listContainers(client, stack, options.all), stack, options);
 }
@@ -132,19 +136,25 @@ export function listContainers(client: Client, stack: string, all = true): Promi
   return client.json<ContainerRow[]>("GET", `/containers/json?all=${all ? 1 : 0}&filters=${filters}`);
 }
 
-/** Those of some services, ordered. Throws UNKNOWN_SERVICE. */
+/** Those of some services, ordered; `known` are the services of the stack file. Throws UNKNOWN_SERVICE. */
 export function chooseContainers(
   rows: readonly ContainerRow[],
   stack: string,
-  options: { services?: string[]; oneOff?: boolean },
+  options: { services?: string[]; oneOff?: boolean; known?: readonly string[] },
 ): ContainerRow[] {
   const counted = rows.filter((row) => options.oneOff || !isOneOff(row));
   const wanted = options.services ?? [];
-  for (const service of wanted) {
+  // a service of the file that has no container is no mistake: nothing is done with it
+  const { known = [] } = options;
+  for (const service of wanted.filter((name) => !known.includes(name))) {
     if (!counted.some((row) => serviceOf(row) === service || nameOf(row) === service)) {
-      throw new BayError("UNKNOWN_SERVICE", `the stack ${stack} has no container of ${service}`, {
-        hint: "bay ps -a shows what it has",
-      });
+      throw known.length > 0
+        ? new BayError("UNKNOWN_SERVICE", `the stack ${stack} has no service ${service}`, {
+            hint: `it has: ${known.join(", ")}`,
+          })
+        : new BayError("UNKNOWN_SERVICE", `the stack ${stack} has no container of ${service}`, {
+            hint: "bay ps -a shows what it has",
+          });
     }
   }
   return counted

@@ -6,11 +6,15 @@ export function parseScale(entries: readonly string[] = []): Record<string, numb
   return Object.fromEntries(
     entries.map((entry) => {
       const match = /^(.+)=(\d+)$/.exec(entry);
-      if (!match) throw new BayError("BAD_OPTION", `--scale wants SERVICE=COUNT, got ${entry}`);
+      if (!match) throw new BayError("BAD_OPTION", `invalid --scale ${entry}: expected SERVICE=COUNT`);
       return [match[1]!, Number(match[2])];
     }),
   );
 }
+
+/** `--rerun` is true for all services, or names some. */
+export const parseRerun = (given: true | string[] | undefined): { rerun?: string[] } =>
+  given === undefined ? {} : { rerun: given === true ? [] : given };
 
 /** A time for the daemon: RFC 3339 as it is, seconds since the epoch as they are, `10m` as that long ago. */
 export function parseTime(text: string | undefined): string | undefined {

@@ -13,10 +13,6 @@ import { checkIsWanted, nextChange, servingContainers } from "./waiting.ts";
 export interface UpSettings {
   /** Grace of stops; undefined for each container's own. */
   graceMs: number | undefined;
-  /** Give replaced containers new anonymous volumes. */
-  renewVolumes: boolean;
-  /** Remove anonymous volumes with their containers. */
-  removeVolumes: boolean;
   /** How long to wait for conditions of dependencies; undefined without end. */
   timeoutMs: number | undefined;
   /** Set when nobody waits for the result any more. */
@@ -28,7 +24,6 @@ export function makeExecutor(
   stack: Stack | undefined,
   settings: UpSettings,
 ): Executor {
-  const removal = { volumes: settings.removeVolumes };
   const stopAndRemove = async (id: string, volumes: boolean) => {
     await manager.stop(id, settings.graceMs);
     await manager.remove(id, { volumes });
@@ -86,8 +81,9 @@ export function makeExecutor(
     },
     "container.replace": async (step, say) => {
       if (step.rollout) return rollouts.replace(step, () => waits(step, say), say);
-      const { id, config } = step.container!;
-      const record = await withFiles(manager, stack!, config!, () => manager.replace(id!, config!, settings));
+      const { id, config, volumes } = step.container!;
+      const how = { graceMs: settings.graceMs, renewVolumes: volumes === "renewed" };
+      const record = await withFiles(manager, stack!, config!, () => manager.replace(id!, config!, how));
       await start(step, record.id, say);
     },
     "container.update": async ({ container }) => {
@@ -95,11 +91,12 @@ export function makeExecutor(
       manager.repairLimits(container!.id!);
       manager.networks.repair();
     },
-    "container.start": async (step, say) => start(step, step.container!.id!, say),
+    // one that the same plan makes has only a name before
+    "container.start": async (step, say) => start(step, step.container!.id ?? step.name, say),
     "container.restart": async ({ container }) => manager.restart(container!.id!, settings.graceMs),
     "container.remove": async ({ container }) => {
       try {
-        await stopAndRemove(container!.id!, removal.volumes);
+        await stopAndRemove(container!.id!, container!.volumes === "removed");
       } catch (error) {
         if (!hasCode(error, "CONTAINER_NOT_FOUND")) throw error;
       }

@@ -23,6 +23,8 @@ import type { Roots } from "../roots.ts";
 import type { Stack, StackImage } from "../stack/index.ts";
 import type { StoreReader } from "../store/index.ts";
 import type { VolumeRecord } from "../volume/index.ts";
+import { fullDisks } from "./foresee.ts";
+import { takenPorts } from "./taken-ports.ts";
 
 export interface View {
   roots: Roots;
@@ -51,6 +53,7 @@ export function observe(
   const groups = new Groups(view.roots);
   const networkIds = new Map(networks.map(({ config, id }) => [config.name, id]));
   return {
+    now: Date.now(),
     containers: own.map((record) => ({
       ...observeContainer(view, record, byName, networkIds, groups),
       lostShares: lostShares(record, records),
@@ -90,6 +93,9 @@ export function observe(
       foreign.flatMap(({ config, endpoints }) => endpoints.map(({ network }) => [network, config.name])),
     ),
     withoutDocker: socketBinds(stack),
+    takenPorts: stack ? takenPorts(stack, own, foreign) : [],
+    unmakable: {},
+    fullDisks: fullDisks(view.roots),
     cpus: cpus().length,
     foreignNames: foreign.map(({ config }) => config.name),
     drift:
@@ -138,15 +144,15 @@ function observeContainer(
     health: config.health ? view.health(record.id) : "none",
     drift,
     anonymousVolumes: record.anonymousVolumes,
-    staleNetworks: record.endpoints
-      .filter(({ network, networkId }) => networkIds.get(network) !== networkId)
-      .map(({ network }) => network),
-    addresses: Object.fromEntries(record.endpoints.map(({ network, address }) => [network, address])),
-    boundPorts: record.state.boundPorts.map(({ hostAddress, hostPort, protocol }) => ({
+    boundPorts: state.boundPorts.map(({ hostAddress, hostPort, protocol }) => ({
       hostAddress,
       hostPort,
       protocol,
     })),
+    staleNetworks: record.endpoints
+      .filter(({ network, networkId }) => networkIds.get(network) !== networkId)
+      .map(({ network }) => network),
+    addresses: Object.fromEntries(record.endpoints.map(({ network, address }) => [network, address])),
   };
 }
 

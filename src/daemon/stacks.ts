@@ -6,6 +6,7 @@ import { type ImageRecord, PullSummary, staleReason } from "../image/index.ts";
 import {
   type Actual,
   applyPlan,
+  checkNames,
   type DownOptions,
   makeDownPlan,
   makeOneOffPlan,
@@ -20,11 +21,13 @@ import {
 } from "../reconcile/index.ts";
 import { chooseServices, dependenciesOf, type Stack } from "../stack/index.ts";
 import { makeExecutor, type UpSettings } from "./executor.ts";
+import { unmakableImages } from "./foresee.ts";
 import { checkContents, contentOf } from "./given-content.ts";
 import { History, type Revision } from "./history.ts";
 import { observe, toImageSource, type View } from "./observe.ts";
 import { type BuildChanges, toBuildRequest } from "./stack-build.ts";
 import { type StackSummary, summariseStacks } from "./stack-list.ts";
+import { type Asker, TurnsOfStacks } from "./turns-of-stacks.ts";
 
 /** Arguments that a user gave a build besides the file's: a plan does not take them back. */
 interface AskedBuild {
@@ -44,7 +47,7 @@ const ASKED = "asked-build/";
 
 export class StackService {
   /** One change of a stack at a time. */
-  readonly #queues = new Map<string, Promise<unknown>>();
+  readonly #turns = new TurnsOfStacks();
 
   readonly history: History;
 
@@ -78,6 +81,7 @@ export class StackService {
 
   async plan(stack: Stack, options: PlanOptions): Promise<Plan> {
     const actual = this.observe(stack.name, stack);
+    actual.unmakable = await unmakableImages(stack);
     if (options.build !== false) await this.#noteBuilds(stack, actual);
     return makePlan(stack, actual, options);
   }
@@ -110,14 +114,16 @@ export class StackService {
   }
 
   /** Makes images first, so that the plan that follows is exact; then applies it. Throws APPLY_FAILED. */
-  up(
+  async up(
     stack: Stack,
     options: PlanOptions,
     settings: UpSettings,
     onProgress: (progress: Progress) => void,
-    signal?: AbortSignal,
+    asker: Asker,
   ): Promise<Plan> {
-    return this.#queue(stack.name, async () => {
+    checkNames(stack, options);
+    const { signal } = asker;
+    return this.#turns.take(stack.name, asker, async () => {
       const first = await this.plan(stack, options);
       checkContents(first, stack);
       const images = first.steps.filter(({ kind }) => kind.startsWith("image."));
@@ -145,10 +151,14 @@ export class StackService {
    */
   async run(stack: Stack, request: OneOffRequest): Promise<ContainerRecord> {
     const plan = makeOneOffPlan(stack, this.observe(stack.name, stack), request);
-    const settings = { graceMs: undefined, renewVolumes: false, removeVolumes: false, timeoutMs: undefined };
-    const execute = makeExecutor(this.manager, stack, settings);
-    for (const step of plan.steps) await execute(step, () => {});
-    return this.manager.get(plan.steps[0]!.name);
+    checkContents(plan, stack);
+    const execute = makeExecutor(this.manager, stack, { graceMs: undefined, timeoutMs: undefined });
+    const [create, ...others] = plan.steps;
+    await execute(create!, () => {});
+    // one that is removed at its end may be gone before the last step is done
+    const record = this.manager.get(create!.name);
+    for (const step of others) await execute(step, () => {});
+    return record;
   }
 
   /** Keeps what secrets and configs said then, also while no container has them. Throws NO_CONTENT. */
@@ -208,12 +218,13 @@ export class StackService {
     number: number | undefined,
     graceMs: number | undefined,
     onProgress: (progress: Progress) => void,
-    signal?: AbortSignal,
+    asker: Asker,
   ): Promise<Plan> {
-    return this.#queue(name, async () => {
+    const { signal } = asker;
+    return this.#turns.take(name, asker, async () => {
       const revision = this.#revision(name, number);
       const plan = this.#planOf(revision);
-      const settings = { graceMs, renewVolumes: false, removeVolumes: false, timeoutMs: undefined, signal };
+      const settings = { graceMs, timeoutMs: undefined, signal };
       const letGo = this.#keepContents(plan, revision);
       try {
         await applyPlan(plan, makeExecutor(this.manager, revision.stack, settings), onProgress, signal);
@@ -229,7 +240,7 @@ export class StackService {
   #bringImage(stack: Stack, step: Step, say: Say, signal: AbortSignal | undefined): Promise<unknown> {
     if (step.kind === "image.pull") return this.#pullImage(step.name, say, signal);
     if (step.kind === "image.build") return this.#buildImage(stack, step.service!, say, signal);
-    return this.#makeImage(stack, step.name);
+    return this.#makeImage(stack, step.name, signal);
   }
 
   #buildImage(
@@ -262,7 +273,7 @@ export class StackService {
     const builder = await this.builder();
     const image = await builder.build(request, tell, signal, async (name) => {
       const own = stack.images[name];
-      return own && this.manager.images.ensure(name, toImageSource(own));
+      return own && this.manager.images.ensure(name, toImageSource(own), signal);
     });
     this.manager.events.publish("image", "build", image.id, { name: image.reference });
     const { store } = this.manager;
@@ -273,8 +284,8 @@ export class StackService {
     return image;
   }
 
-  async #makeImage(stack: Stack, name: string): Promise<void> {
-    const image = await this.manager.images.ensure(name, toImageSource(stack.images[name]!));
+  async #makeImage(stack: Stack, name: string, signal?: AbortSignal): Promise<void> {
+    const image = await this.manager.images.ensure(name, toImageSource(stack.images[name]!), signal);
     this.manager.events.publish("image", "build", image.id, { name });
   }
 
@@ -295,15 +306,11 @@ export class StackService {
     options: DownOptions,
     graceMs: number | undefined,
     onProgress: (progress: Progress) => void,
+    asker: Asker,
   ): Promise<Plan> {
-    return this.#queue(name, async () => {
+    return this.#turns.take(name, asker, async () => {
       const plan = makeDownPlan(name, this.observe(name, undefined), options);
-      const settings: UpSettings = {
-        graceMs,
-        renewVolumes: false,
-        removeVolumes: options.volumes,
-        timeoutMs: undefined,
-      };
+      const settings: UpSettings = { graceMs, timeoutMs: undefined };
       await applyPlan(plan, makeExecutor(this.manager, undefined, settings), onProgress);
       await this.manager.networks.settled();
       if (options.volumes) {
@@ -324,13 +331,6 @@ export class StackService {
   /** Stacks that have containers. */
   list(): StackSummary[] {
     return summariseStacks(this.manager.list(), ({ state }) => state.status === "running");
-  }
-
-  #queue<T>(name: string, action: () => Promise<T>): Promise<T> {
-    const previous = this.#queues.get(name) ?? Promise.resolve();
-    const next = previous.catch(() => {}).then(action);
-    this.#queues.set(name, next);
-    return next;
   }
 }
 

@@ -22,6 +22,7 @@ import { canonicalReference, parseReference } from "./reference.ts";
 import type { Credentials } from "./registry/credentials.ts";
 import type { LazyImage, PullProgress } from "./registry/pull.ts";
 import type { PushProgress } from "./registry/push.ts";
+import { SharedWork } from "./shared-work.ts";
 import type { ImageSource } from "./source.ts";
 import { madeFrom, staleReason } from "./stale.ts";
 import type { StoreUsage } from "./usage.ts";
@@ -55,6 +56,8 @@ export class ImageStore {
   readonly layers: LayerStore;
   readonly #cache = new Map<string, Image>();
   readonly #making = new Map<string, Promise<Image>>();
+  /** Those of them that are made from a definition. */
+  readonly #shared = new Map<string, SharedWork<Image>>();
   readonly #held = new Set<{ record: ImageRecord }>();
   #serial = 0;
 
@@ -179,8 +182,13 @@ export class ImageStore {
     return image;
   }
 
-  /** The image that a definition describes, made where it is absent or its inputs changed. */
-  ensure(reference: string, source: ImageSource): Promise<Image> {
+  /**
+   * The image that a definition describes, made where it is absent or its inputs changed. Throws ABORTED; what makes it
+   * is ended when no caller waits for it any more.
+   */
+  ensure(reference: string, source: ImageSource, signal?: AbortSignal): Promise<Image> {
+    const shared = this.#shared.get(reference);
+    if (shared) return shared.join(signal);
     const running = this.#making.get(reference);
     if (running) return running;
     const record = this.records.find(reference);
@@ -188,16 +196,21 @@ export class ImageStore {
       record !== undefined &&
       staleReason(record, source) === undefined &&
       wholeConfig(this.content, record) !== undefined;
-    const making = (isCurrent ? this.get(reference) : this.#make(reference, source)).finally(() =>
-      this.#making.delete(reference),
+    const making = new SharedWork(
+      (stop) => (isCurrent ? this.get(reference) : this.#make(reference, source, stop)),
+      () => {
+        this.#making.delete(reference);
+        this.#shared.delete(reference);
+      },
     );
-    this.#making.set(reference, making);
-    return making;
+    this.#making.set(reference, making.done);
+    this.#shared.set(reference, making);
+    return making.join(signal);
   }
 
-  async #make(reference: string, source: ImageSource): Promise<Image> {
+  async #make(reference: string, source: ImageSource, signal: AbortSignal): Promise<Image> {
     const { makeImage } = await import("./make-image.ts");
-    const { manifest, inputs } = await makeImage(this.content, this.layers, source);
+    const { manifest, inputs } = await makeImage(this.content, this.layers, source, signal);
     return this.#keep(canonicalReference(reference), manifest, { made: madeFrom(source, inputs) });
   }
 

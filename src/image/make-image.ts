@@ -1,6 +1,6 @@
 /** Making an image as the stack file's `images:` says it: of files, a root file system, Debian packages or an archive. */
-import { lstatSync, rmSync } from "node:fs";
-import { resolve } from "node:path";
+import { lstatSync, mkdirSync, rmSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { BayError } from "../errors.ts";
 import type { AptPackages } from "./apt/build.ts";
 import { openArchive } from "./archive/files.ts";
@@ -23,13 +23,14 @@ export async function makeImage(
   content: ContentStore,
   layers: LayerStore,
   source: ImageSource,
+  signal?: AbortSignal,
 ): Promise<MadeImage> {
   if (source.kind === "archive") {
     const path = resolve(source.base, source.path);
     const manifest = await fromArchive(content, layers, path, source.reference);
     return { manifest: withConfig(content, manifest, source.config), inputs: [path] };
   }
-  const { layer, inputs } = await makeLayer(content, layers, source);
+  const { layer, inputs } = await makeLayer(content, layers, source, signal);
   const config: ImageConfig = {
     architecture: hostPlatform().architecture,
     os: "linux",
@@ -45,8 +46,9 @@ async function makeLayer(
   content: ContentStore,
   layers: LayerStore,
   source: Exclude<ImageSource, { kind: "archive" }>,
+  signal: AbortSignal | undefined,
 ): Promise<{ layer: Descriptor; inputs: string[] }> {
-  if (source.kind === "apt") return { layer: await aptLayer(content, layers, source), inputs: [] };
+  if (source.kind === "apt") return { layer: await aptLayer(content, layers, source, signal), inputs: [] };
   if (source.kind === "host") {
     const { writeHostLayer } = await import("./host/build.ts");
     return write(content, (writer) => writeHostLayer(writer, source.entries, source.users, source.base));
@@ -70,14 +72,17 @@ async function aptLayer(
   content: ContentStore,
   layers: LayerStore,
   packages: AptPackages,
+  signal: AbortSignal | undefined,
 ): Promise<Descriptor> {
   const { buildAptTar } = await import("./apt/build.ts");
-  const file = layers.temporary();
+  const folder = layers.temporary();
+  const file = join(folder, "root.tar");
+  mkdirSync(folder, { mode: 0o711 });
   try {
-    await buildAptTar(packages, file);
+    await buildAptTar(packages, file, signal);
     return await content.adopt({ file, offset: 0, size: lstatSync(file).size }, MEDIA.layer);
   } finally {
-    rmSync(file, { force: true });
+    rmSync(folder, { force: true, recursive: true });
   }
 }
 

@@ -24,13 +24,13 @@ export interface ActualContainer {
   /** Differences between the kernel and the record: a changed limit, a link that is gone. */
   drift: string[];
   anonymousVolumes: string[];
+  /** Ports of the host that it has now. */
+  boundPorts: HostPort[];
   /** Networks that were replaced since the container got its link. */
   staleNetworks: string[];
   /** What it shares of a container that was started anew since: "shares the network of an earlier run of web". */
   lostShares: string[];
   addresses: Record<string, string>;
-  /** Published ports that it holds on the host. */
-  boundPorts?: readonly HostPort[];
 }
 
 export interface ActualNetwork {
@@ -60,7 +60,14 @@ export interface ActualImage {
   pulledAt?: string | undefined;
 }
 
+export interface TakenPort extends HostPort {
+  /** `nginx (pid 812)`, `the container a of the stack b`. */
+  owner: string;
+}
+
 export interface Actual {
+  /** When the host was observed, in milliseconds since 1970: the planner has no clock of its own. */
+  now: number;
   containers: ActualContainer[];
   networks: ActualNetwork[];
   volumes: {
@@ -82,6 +89,12 @@ export interface Actual {
   foreignNetworkUsers: Record<string, string>;
   /** Binds of Docker's socket that find none here; bay's own takes its place. */
   withoutDocker: string[];
+  /** Ports of the host that the stack publishes, and that others have. */
+  takenPorts: TakenPort[];
+  /** Why images cannot be made here, by their names. */
+  unmakable: Record<string, string[]>;
+  /** File systems of bay without room, a line each. */
+  fullDisks: string[];
   /** Processors that the host has. */
   cpus: number;
   /** Differences of the host as a whole: bay's nftables table. */

@@ -11,6 +11,8 @@ export interface FieldChange {
   from: string;
   to: string;
   live: boolean;
+  /** Instead of values that are not shown. */
+  text?: string;
 }
 
 /** Where a stack lies on disk is no part of what its containers are. */
@@ -192,8 +194,16 @@ export function compareConfigs(
         from: show(field.name, part, from[part]),
         to: show(field.name, part, to[part]),
         live: field.live,
+        ...(isContent(field.name, from[part], to[part]) ? { text: "content changed" } : {}),
       }));
   });
+}
+
+/** Whether a secret or a config differs in what it says alone. */
+function isContent(field: string, from: Shown, to: Shown): boolean {
+  const withoutDigest = (shown: string) => shown.replace(/ [0-9a-f]{12} /, " ");
+  const isFile = field === "secrets" || field === "configs";
+  return isFile && from !== undefined && to !== undefined && withoutDigest(from) === withoutDigest(to);
 }
 
 const isEmpty = (parts: Record<string, Shown>) => Object.keys(parts).length === 0;

@@ -2,8 +2,10 @@
 export type * from "./actual.ts";
 export { applyPlan, type Executor, type Progress, type Say } from "./apply.ts";
 export { showBytes } from "./compare.ts";
+export { type Decision, decide, type Wanted } from "./decide.ts";
 export { containerName, desiredConfig, mountedImages } from "./desired.ts";
 export {
+  checkNames,
   inDependencyOrder,
   makePlan,
   PLAN_DEFAULTS,

@@ -2,7 +2,7 @@
 import { BayError } from "../errors.ts";
 import type { SubnetConfig } from "../network/index.ts";
 import type { Service, Stack, StackNetwork, StackVolume } from "../stack/index.ts";
-import type { Actual, ActualNetwork } from "./actual.ts";
+import type { Actual, ActualContainer, ActualNetwork } from "./actual.ts";
 import { type AddStep, changeOf, type Reason, say } from "./step.ts";
 
 /** Throws NETWORK_NOT_FOUND, NETWORK_IN_USE. */
@@ -100,13 +100,17 @@ function checkOtherUsers(name: string, actual: Actual, chosen: ReadonlySet<strin
       },
     );
   const other = actual.containers.find(
-    ({ service, config }) => !chosen.has(service) && config.networks.some(({ network }) => network === name),
+    (container) =>
+      (!chosen.has(container.service) || (container.oneOff && container.alive)) && isOn(container, name),
   );
   if (!other) return;
   throw new BayError("NETWORK_IN_USE", `the network ${name} changes, and ${other.name} uses it too`, {
     hint: "run it for the whole stack: without service names, and with --remove-orphans",
   });
 }
+
+const isOn = ({ config }: ActualContainer, network: string) =>
+  config.networks.some((each) => each.network === network);
 
 /** Throws VOLUME_NOT_FOUND. */
 export function planVolumes(

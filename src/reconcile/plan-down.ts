@@ -1,7 +1,7 @@
 /** The plan that takes a stack away: containers first, dependants before what they depend on, then networks and volumes. Pure. */
 import { LABELS, volumesOf } from "../container/index.ts";
 import type { Actual, ActualContainer } from "./actual.ts";
-import type { Plan, Step } from "./step.ts";
+import { type Plan, type Step, say, stepOf } from "./step.ts";
 
 export interface DownOptions {
   volumes: boolean;
@@ -12,18 +12,8 @@ export interface DownOptions {
   externalVolumes: readonly string[];
 }
 
-const step = (kind: Step["kind"], name: string, rest: Partial<Step> = {}): Step => ({
-  id: `${kind}:${name}`,
-  kind,
-  name,
-  service: undefined,
-  reasons: [],
-  after: [],
-  afterEnd: [],
-  waits: [],
-  container: undefined,
-  ...rest,
-});
+const step = (kind: Step["kind"], name: string, rest: Partial<Step> = {}): Step =>
+  stepOf({ ...rest, kind, name });
 
 export function makeDownPlan(stack: string, actual: Actual, options: DownOptions): Plan {
   const isOwn = ({ service, oneOff }: ActualContainer) =>
@@ -32,7 +22,13 @@ export function makeDownPlan(stack: string, actual: Actual, options: DownOptions
   const removals = containers.map((container) =>
     step("container.remove", container.name, {
       service: container.service,
-      container: { id: container.id, config: undefined, start: false },
+      reasons: options.volumes ? lostVolumes(container) : [],
+      container: {
+        id: container.id,
+        config: undefined,
+        start: false,
+        ...(options.volumes ? { volumes: "removed" as const } : {}),
+      },
       after: containers
         .filter((other) => dependsOn(other, container.service))
         .map(({ name }) => `container.remove:${name}`),
@@ -60,6 +56,10 @@ export function makeDownPlan(stack: string, actual: Actual, options: DownOptions
   if (kept.length > 0) warnings.push(`volumes stay that other containers have: ${kept.join(", ")}`);
   return { stack, steps: [...removals, ...networks, ...volumes], warnings };
 }
+
+/** Data that goes with a container is named. */
+const lostVolumes = ({ anonymousVolumes }: ActualContainer) =>
+  anonymousVolumes.length > 0 ? [say(`its anonymous volumes are removed: ${anonymousVolumes.length}`)] : [];
 
 /** By the label that the container was made with, so that it works without the file. */
 function dependsOn(container: ActualContainer, service: string): boolean {

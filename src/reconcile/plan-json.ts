@@ -77,6 +77,10 @@ const step = z.strictObject({
     .optional()
     .describe("Absent where nobody notices the step"),
   container: z.string().optional().describe("The ID of the container that exists"),
+  anonymousVolumes: z
+    .enum(["renewed", "removed"])
+    .optional()
+    .describe("What becomes of the container's anonymous volumes; absent where they stay"),
   ports: z
     .array(
       z.strictObject({
@@ -98,6 +102,11 @@ export const planSchema = z.strictObject({
   stack: z.string(),
   steps: z.array(step).describe("In an order in which they can be done; independent ones are done at once"),
   warnings: z.array(z.string()),
+  problems: z
+    .array(z.string())
+    .optional()
+    .describe("What of it cannot be done as the host is now: bay plan exits with 1 then"),
+  notes: z.array(z.string()).optional().describe("What stays as it is although a user may expect a step"),
 });
 
 export type PlanJson = z.infer<typeof planSchema>;
@@ -112,8 +121,15 @@ const ACTIONS: Record<string, PlanJson["steps"][number]["action"]> = {
 };
 
 /** Without the containers' whole configs, which hold environments. */
-export function toPlanJson({ stack, steps, warnings }: Plan): PlanJson {
-  return { version: 1, stack, steps: steps.map(toStepJson), warnings };
+export function toPlanJson({ stack, steps, warnings, notes, problems }: Plan): PlanJson {
+  return {
+    version: 1,
+    stack,
+    steps: steps.map(toStepJson),
+    warnings,
+    ...(problems ? { problems } : {}),
+    ...(notes ? { notes } : {}),
+  };
 }
 
 function toStepJson({ container, rollout, ...rest }: Step): PlanJson["steps"][number] {
@@ -124,6 +140,7 @@ function toStepJson({ container, rollout, ...rest }: Step): PlanJson["steps"][nu
     action: ACTIONS[kind.split(".")[1]!] ?? "update",
     ...(rollout ? { rollout: shown as PlanJson["steps"][number]["rollout"] } : {}),
     ...(container?.id ? { container: container.id } : {}),
+    ...(container?.volumes ? { anonymousVolumes: container.volumes } : {}),
   };
 }
 

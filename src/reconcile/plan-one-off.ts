@@ -4,7 +4,7 @@ import { BayError } from "../errors.ts";
 import { type Stack, serviceOf } from "../stack/index.ts";
 import type { Actual } from "./actual.ts";
 import { desiredConfig, mountedImages } from "./desired.ts";
-import { type Plan, say } from "./step.ts";
+import { type Plan, say, stepOf } from "./step.ts";
 
 export interface OneOffRequest {
   service: string;
@@ -24,23 +24,24 @@ export interface OneOffRequest {
 /** Throws UNKNOWN_SERVICE, IMAGE_NOT_FOUND. */
 export function makeOneOffPlan(stack: Stack, actual: Actual, request: OneOffRequest): Plan {
   const config = oneOffConfig(stack, actual, request);
-  return {
-    stack: stack.name,
-    warnings: [],
-    steps: [
-      {
-        id: `container.create:${config.name}`,
-        kind: "container.create",
-        name: config.name,
-        service: request.service,
-        reasons: [say(`runs ${config.args.join(" ")}`)],
-        after: [],
-        afterEnd: [],
-        waits: [],
-        container: { id: undefined, config, start: request.start },
-      },
-    ],
-  };
+  const { name } = config;
+  const { service, start } = request;
+  const create = stepOf({
+    kind: "container.create",
+    name,
+    service,
+    reasons: [say(`runs ${config.args.join(" ")}`)],
+    container: { id: undefined, config, start: false },
+  });
+  const begin = stepOf({
+    kind: "container.start",
+    name,
+    service,
+    reasons: [say("created and not started")],
+    after: [create.id],
+    container: { id: undefined, config: undefined, start: true },
+  });
+  return { stack: stack.name, warnings: [], steps: start ? [create, begin] : [create] };
 }
 
 function oneOffConfig(stack: Stack, actual: Actual, request: OneOffRequest): ContainerConfig {

@@ -15,7 +15,7 @@ export function planPortReleases(steps: Step[], actual: Actual, add: AddStep): v
     if (!own) continue;
     const kept = wantedBy(own);
     const takers = new Map<Step, HostPort[]>();
-    for (const port of container.boundPorts ?? []) {
+    for (const port of container.boundPorts) {
       if (kept.some((each) => portsOverlap(each, port))) continue;
       for (const other of changes)
         if (other !== own && wantedBy(other).some((wanted) => portsOverlap(wanted, port)))
@@ -27,7 +27,7 @@ export function planPortReleases(steps: Step[], actual: Actual, add: AddStep): v
       name: container.name,
       service: container.service,
       reasons: [...takers].map(([taker, ports]) =>
-        say(`${ports.map(shown).join(", ")} goes to ${taker.name}`),
+        say(`${ports.map(portText).join(", ")} goes to ${taker.name}`),
       ),
       container: { id: container.id, config: undefined, start: false },
       ports: [...takers.values()].flat(),
@@ -39,7 +39,8 @@ export function planPortReleases(steps: Step[], actual: Actual, add: AddStep): v
   }
 }
 
-const shown = ({ hostAddress, hostPort, protocol }: HostPort) => {
+/** `8080/tcp`, `127.0.0.1:8080/tcp`, `[::1]:53/udp` */
+export const portText = ({ hostAddress, hostPort, protocol }: HostPort) => {
   const address = hostAddress.includes(":") ? `[${hostAddress}]` : hostAddress;
   return `${address ? `${address}:` : ""}${hostPort}/${protocol}`;
 };

@@ -17,12 +17,13 @@ import {
   shareWith,
 } from "../stack/index.ts";
 import type { Actual, ActualContainer, ActualImage } from "./actual.ts";
-import { compareConfigs } from "./compare.ts";
+import { decide } from "./decide.ts";
 import { containerName, desiredConfig, mountedImages } from "./desired.ts";
 import { planNetworks, planVolumes } from "./plan-base.ts";
 import { planPortReleases } from "./plan-ports.ts";
+import { findProblems } from "./plan-problems.ts";
 import { Groups, interruptionOf, replacement } from "./rollout.ts";
-import { type AddStep, changeOf, type Plan, type Reason, type Step, say } from "./step.ts";
+import { type AddStep, type Plan, type Reason, type Step, say, stepOf } from "./step.ts";
 
 export interface PlanOptions {
   /** Only these services and what they need; empty means all. */
@@ -32,9 +33,13 @@ export interface PlanOptions {
   forceRecreate: boolean;
   noRecreate: boolean;
   noStart: boolean;
+  /** Replaced containers get new anonymous volumes instead of those that they had. */
+  renewVolumes?: boolean | undefined;
   /** Only what containers rest on: images, networks, volumes. */
   baseOnly: boolean;
   scale: Readonly<Record<string, number>>;
+  /** Start these services again where they ended with exit code 0; an empty list means all. */
+  rerun?: readonly string[] | undefined;
   /** Instead of what the services say; `never` also once everything is pulled that was to be. */
   pull?: "always" | "missing" | "never" | undefined;
   /** Build every image that is built, or none; where it is undefined those that are not there. */
@@ -57,9 +62,26 @@ export function makePlan(stack: Stack, actual: Actual, options: PlanOptions = PL
   return new Planner(stack, actual, options).run();
 }
 
+/** Checks what a user named, without a look at the host. Throws UNKNOWN_SERVICE, FIXED_PORT. */
+export function checkNames(stack: Stack, options: PlanOptions): void {
+  for (const name of options.services) serviceOf(stack, name);
+  for (const [name, count] of Object.entries(options.scale)) {
+    const service = serviceOf(stack, name);
+    const [fixed] = fixedPorts(service.ports);
+    if (fixed && count > 1)
+      throw new BayError(
+        "FIXED_PORT",
+        `service ${name} publishes port ${fixed.hostPort}, which allows one container, not ${count}`,
+        { hint: "give a range of published ports or none, and free ones are chosen" },
+      );
+  }
+  for (const name of options.rerun ?? []) serviceOf(stack, name);
+}
+
 class Planner {
   readonly #steps: Step[] = [];
   readonly #warnings: string[] = [];
+  readonly #notes: string[] = [];
   /** Steps that bring a service up, by service. */
   readonly #serviceSteps = new Map<string, string[]>();
   readonly #imageSteps = new Map<string, string>();
@@ -85,6 +107,7 @@ class Planner {
       for (const image of mountedImages(service)) this.#planMounted(service, image);
     }
     const networks = planNetworks(this.stack, this.actual, selected, this.#leaving(), this.#add);
+    this.#noteRenamedVolumes(selected);
     this.#networkChanges = networks.replaced;
     const base = [...networks.steps, ...planVolumes(this.stack, this.actual, selected, this.#add)];
     if (this.options.baseOnly) return { stack: this.stack.name, steps: this.#steps, warnings: [] };
@@ -95,7 +118,15 @@ class Planner {
     this.#noteRiders(selected);
     for (const drift of this.actual.drift)
       this.#add({ kind: "host.repair", name: "host", reasons: [say(drift, true)] });
-    return { stack: this.stack.name, steps: this.#steps, warnings: this.#warnings };
+    const { name: stack } = this.stack;
+    const problems = findProblems(this.#steps, this.stack, this.actual);
+    return {
+      stack,
+      steps: this.#steps,
+      warnings: this.#warnings,
+      ...(problems.length > 0 ? { problems } : {}),
+      ...(this.#notes.length > 0 ? { notes: this.#notes } : {}),
+    };
   }
 
   /** What the host cannot give is said before anything is done. */
@@ -119,33 +150,42 @@ class Planner {
           );
   }
 
+  /** A volume with another name begins empty: bay copies nothing. */
+  #noteRenamedVolumes(services: readonly Service[]): void {
+    const { containers, volumes } = this.actual;
+    const keys = services.flatMap(({ mounts }) =>
+      mounts.flatMap((mount) => (mount.type === "volume" && mount.source ? [mount.source] : [])),
+    );
+    for (const key of new Set(keys)) {
+      const { name } = this.stack.volumes[key]!;
+      const isNew = !volumes.some((volume) => volume.name === name);
+      const isMounted = (volume: string) =>
+        containers.some(({ config }) =>
+          config.mounts.some((mount) => mount.type === "volume" && mount.source === volume),
+        );
+      const before = volumes.find(
+        (volume) =>
+          volume.stack === this.stack.name &&
+          volume.key === key &&
+          volume.name !== name &&
+          (isNew || isMounted(volume.name)),
+      );
+      if (before)
+        this.#warnings.push(
+          `volumes.${key}.name: ${before.name} -> ${name}: the data stays in ${before.name}, and ${name} does not get it`,
+        );
+    }
+  }
+
   readonly #add: AddStep = (step) => {
-    const id = `${step.kind}:${step.name}`;
-    this.#steps.push({
-      service: undefined,
-      reasons: [],
-      after: [],
-      afterEnd: [],
-      waits: [],
-      container: undefined,
-      ...step,
-      id,
-    });
-    return id;
+    const added = stepOf(step);
+    this.#steps.push(added);
+    return added.id;
   };
 
   #selectServices(): Service[] {
     const { services } = this.stack;
-    for (const [name, count] of Object.entries(this.options.scale)) {
-      const service = serviceOf(this.stack, name);
-      const [fixed] = fixedPorts(service.ports);
-      if (fixed && count > 1)
-        throw new BayError(
-          "FIXED_PORT",
-          `service ${name} publishes port ${fixed.hostPort}, which allows one container, not ${count}`,
-          { hint: "give a range of published ports or none, and free ones are chosen" },
-        );
-    }
+    checkNames(this.stack, this.options);
     if (this.options.services.length === 0) return Object.values(services);
     const needs = this.options.noDeps ? () => [] : dependenciesOf;
     const chosen = new Set(chooseServices(this.stack, this.options.services, needs));
@@ -207,7 +247,7 @@ class Planner {
       throw new BayError("IMAGE_NOT_FOUND", `service ${service}: the image ${image} is not on this host`, {
         hint: `bay pull ${service}, or define it under images:`,
       });
-    const reason = pullReason(policy, known, Date.now());
+    const reason = pullReason(policy, known, this.actual.now);
     if (!reason || this.#pulls.has(image)) return;
     const id = this.#add({ kind: "image.pull", name: image, reasons: [say(reason)] });
     this.#pulls.set(image, id);
@@ -289,20 +329,37 @@ class Planner {
     { after, afterEnd, waits }: Before,
   ): string | undefined {
     const desired = this.#config(service, container.number);
-    const changes =
-      desired && !this.options.noRecreate ? compareConfigs(container.config, desired, container) : [];
-    const reasons: Reason[] = changes.map(({ field, from, to }) => ({
-      field: `services.${service.name}.${field}`,
-      from,
-      to,
-      text: undefined,
-      drift: false,
-    }));
-    const start = !this.options.noStart;
+    const { services, forceRecreate, noRecreate, noStart, rerun } = this.options;
+    const start = !noStart;
+    const isChosen = services.length === 0 || services.includes(service.name);
     const wantedName = containerName(this.stack, service, container.number);
-    const isRenamed = wantedName !== container.name && !this.options.noRecreate;
-    if (isRenamed)
-      reasons.push(changeOf(`services.${service.name}.container_name`, container.name, wantedName));
+    const owners = ownersOf(service).filter((owner) => this.#replaced.has(owner));
+    const networkReasons = this.#networkReasons(container);
+    const decision = decide(
+      {
+        service: service.name,
+        name: wantedName,
+        config: desired,
+        noRecreate,
+        start,
+        rerun: isChosenBy(rerun, service.name),
+        replace: [
+          // those that it depends on stay as they are
+          ...(forceRecreate && isChosen ? [say("--force-recreate")] : []),
+          ...(noRecreate ? [] : this.#imageStepsOf(service)).map(({ image }) =>
+            say(`the image ${image} is made anew`),
+          ),
+          ...owners.map((owner) =>
+            say(`shares the ${shareWith(service, owner)!.part} of ${owner}, which is replaced`),
+          ),
+          ...networkReasons,
+        ],
+        restart: Object.entries(service.dependsOn)
+          .filter(([name, { restart }]) => restart && this.#replaced.has(name))
+          .map(([name]) => say(`depends on ${name}, which is replaced`)),
+      },
+      container,
+    );
     const common = {
       name: container.name,
       service: service.name,
@@ -310,71 +367,67 @@ class Planner {
       afterEnd,
       waits: start ? waits : [],
     };
-    const { services, forceRecreate } = this.options;
-    // those that it depends on stay as they are
-    const isForced = forceRecreate && (services.length === 0 || services.includes(service.name));
-    if (isForced) reasons.push(say("--force-recreate"));
-    const remade = this.options.noRecreate ? [] : this.#imageStepsOf(service);
-    reasons.push(...remade.map(({ image }) => say(`the image ${image} is made anew`)));
-    const replacedOwners = ownersOf(service).filter((owner) => this.#replaced.has(owner));
-    for (const owner of replacedOwners)
-      reasons.push(say(`shares the ${shareWith(service, owner)!.part} of ${owner}, which is replaced`));
-    const networkReasons = this.#networkReasons(container);
-    reasons.push(...networkReasons);
-    const mustReplace =
-      isRenamed ||
-      networkReasons.length > 0 ||
-      changes.some(({ live }) => !live) ||
-      isForced ||
-      remade.length > 0 ||
-      replacedOwners.length > 0;
-    if (mustReplace) {
-      this.#replaced.add(service.name);
-      return this.#add({
-        ...common,
-        kind: "container.replace",
-        reasons,
-        container: { id: container.id, config: desired, start },
-        ...(start && container.alive
-          ? replacement(this.stack, service, desired, {
-              isNetworkReplaced: networkReasons.length > 0,
-              isOwnerReplaced: replacedOwners.length > 0,
-            })
-          : {}),
-      });
+    const own = { id: container.id, config: undefined, start };
+    switch (decision.action) {
+      case "replace":
+        this.#replaced.add(service.name);
+        return this.#add({
+          ...common,
+          kind: "container.replace",
+          reasons: [...decision.reasons, ...this.#renewal(container)],
+          container: {
+            ...own,
+            config: desired,
+            ...(this.options.renewVolumes ? { volumes: "renewed" } : {}),
+          },
+          ...(start && container.alive
+            ? replacement(this.stack, service, desired, {
+                isNetworkReplaced: networkReasons.length > 0,
+                isOwnerReplaced: owners.length > 0,
+              })
+            : {}),
+        });
+      case "update": {
+        const { reasons, config, start: startReason } = decision;
+        const id = this.#add({
+          ...common,
+          waits: [],
+          kind: "container.update",
+          reasons,
+          container: { ...own, config },
+        });
+        if (!startReason) return id;
+        return this.#add({
+          ...common,
+          after: [...common.after, id],
+          kind: "container.start",
+          reasons: [startReason],
+          container: own,
+        });
+      }
+      case "start":
+        return this.#add({ ...common, kind: "container.start", reasons: decision.reasons, container: own });
+      case "restart":
+        return this.#add({
+          ...common,
+          kind: "container.restart",
+          reasons: decision.reasons,
+          interruption: interruptionOf(container.config),
+          container: own,
+        });
+      case "keep":
+        if (decision.isDone && start)
+          this.#notes.push(
+            `${container.name} ended with exit code 0 and is not run again; bay up --rerun ${service.name} runs it`,
+          );
+        return undefined;
     }
-    const drift = container.drift.map((text) => say(text, true));
-    if (changes.length > 0 || drift.length > 0) {
-      const id = this.#add({
-        ...common,
-        waits: [],
-        kind: "container.update",
-        reasons: [...reasons, ...drift],
-        container: { id: container.id, config: desired ?? container.config, start },
-      });
-      if (container.alive && container.status !== "paused") return id;
-    }
-    const reason = start ? startReason(container) : undefined;
-    if (reason)
-      return this.#add({
-        ...common,
-        kind: "container.start",
-        reasons: [reason],
-        container: { id: container.id, config: undefined, start },
-      });
-    const restarts = Object.entries(service.dependsOn).filter(
-      ([name, { restart }]) => restart && this.#replaced.has(name),
-    );
-    const why = restarts.map(([name]) => say(`depends on ${name}, which is replaced`));
-    why.push(...container.lostShares.map((text) => say(text, true)));
-    if (why.length === 0) return undefined;
-    return this.#add({
-      ...common,
-      kind: "container.restart",
-      reasons: why,
-      interruption: interruptionOf(container.config),
-      container: { id: container.id, config: undefined, start },
-    });
+  }
+
+  /** Data that is not handed on is named. */
+  #renewal({ anonymousVolumes }: ActualContainer): Reason[] {
+    if (!this.options.renewVolumes || anonymousVolumes.length === 0) return [];
+    return [say(`--renew-anon-volumes: its anonymous volumes are removed: ${anonymousVolumes.length}`)];
   }
 
   /** A link cannot move to another network: neither to one that is replaced now, nor to one that was before. */
@@ -445,18 +498,9 @@ class Planner {
 /** What has to come before a container's step. */
 type Before = Pick<Step, "after" | "afterEnd" | "waits">;
 
-/** Why a container that exists must be started; undefined where it runs or has rightly ended. */
-function startReason(container: ActualContainer): Reason | undefined {
-  if (container.status === "paused") return say("paused", true);
-  if (container.alive) return undefined;
-  if (container.status === "restarting" && container.wanted === "running") return undefined;
-  if (container.status === "created") return say("created and not started");
-  const { policy } = container.config.restart;
-  if (container.wanted === "stopped") return say("stopped by a user");
-  if (container.exitCode === 0 && (policy === "no" || policy === "on-failure")) return undefined; // its work is done
-  const by = container.endedBy ? ` (${container.endedBy})` : "";
-  return say(`ended with exit code ${container.exitCode}${by}`, true);
-}
+/** Whether a flag that takes names of services, or none for all of them, is about a service. */
+const isChosenBy = (names: readonly string[] | undefined, service: string) =>
+  names !== undefined && (names.length === 0 || names.includes(service));
 
 function freeNumbers(taken: readonly number[], count: number): number[] {
   const numbers: number[] = [];

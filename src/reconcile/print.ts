@@ -40,14 +40,14 @@ const NOTES: Partial<Record<StepKind, string>> = {
 /** One line for a reason. */
 export function reasonText(reason: Step["reasons"][number]): string {
   const prefix = reason.drift ? "drift: " : "";
-  if (reason.text !== undefined) return prefix + reason.text;
+  if (reason.text !== undefined) return `${prefix}${reason.field ? `${reason.field}: ` : ""}${reason.text}`;
   const [from, to] = shownPair(reason.from ?? "", reason.to ?? "");
   return `${prefix}${reason.field}: ${from} -> ${to}`;
 }
 
 export function printPlan(plan: Plan): string {
   if (plan.steps.length === 0)
-    return `${warnings(plan)}${plan.stack}: nothing to do, the host is as the file says\n`;
+    return `${problems(plan)}${warnings(plan)}${notes(plan)}${plan.stack}: nothing to do, the host is as the file says\n`;
   const services = [...new Set(plan.steps.map(({ service }) => service))].filter(
     (name) => name !== undefined,
   );
@@ -59,7 +59,7 @@ export function printPlan(plan: Plan): string {
       return [`service ${name}`, ...steps.map(printStep)].join("\n");
     }),
   ];
-  return `${warnings(plan)}${groups.join("\n\n")}\n\n${summary(plan)}\n`;
+  return `${problems(plan)}${warnings(plan)}${notes(plan)}${groups.join("\n\n")}\n\n${summary(plan)}\n`;
 }
 
 function printStep(step: Step): string {
@@ -81,6 +81,10 @@ function effects({ rollout, interruption }: Step): string[] {
 }
 
 const warnings = (plan: Plan) => plan.warnings.map((warning) => `warning: ${warning}\n`).join("");
+
+const problems = (plan: Plan) => (plan.problems ?? []).map((problem) => `error: ${problem}\n`).join("");
+
+const notes = (plan: Plan) => (plan.notes ?? []).map((note) => `note: ${note}\n`).join("");
 
 /** `Plan: 3 to add, 1 to change, 1 to replace, 0 to remove` */
 export function summary(plan: Plan): string {

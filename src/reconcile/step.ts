@@ -73,7 +73,15 @@ export interface Step {
   rollout?: Rollout;
   /** Absent where nobody notices. */
   interruption?: Interruption;
-  container: { id: string | undefined; config: ContainerConfig | undefined; start: boolean } | undefined;
+  container:
+    | {
+        id: string | undefined;
+        config: ContainerConfig | undefined;
+        start: boolean;
+        /** What becomes of its anonymous volumes, where they do not stay. */
+        volumes?: "renewed" | "removed";
+      }
+    | undefined;
   /** Of a release: the published ports that the container gives up. */
   ports?: HostPort[];
   /** Of a replaced network: the containers on it that the plan replaces too. */
@@ -84,6 +92,10 @@ export interface Plan {
   stack: string;
   steps: Step[];
   warnings: string[];
+  /** What of it cannot be done as the host is now; absent where nothing is known. */
+  problems?: string[];
+  /** What stays as it is although a user may expect a step; absent where there is nothing to say. */
+  notes?: string[];
 }
 
 /** A reason that is a sentence. */
@@ -102,6 +114,18 @@ export const changeOf = (field: string, from: unknown, to: unknown): Reason => (
   to: String(to ?? "(none)"),
   text: undefined,
   drift: false,
+});
+
+/** A step with an id of its kind and name, and nothing where nothing is given. */
+export const stepOf = (given: Partial<Step> & Pick<Step, "kind" | "name">): Step => ({
+  service: undefined,
+  reasons: [],
+  after: [],
+  afterEnd: [],
+  waits: [],
+  container: undefined,
+  ...given,
+  id: `${given.kind}:${given.name}`,
 });
 
 /** Adds a step to the plan; gives its id. */

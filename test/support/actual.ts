@@ -1,5 +1,6 @@
 /** What a host has, for planner tests: everything that a stack says, already there. */
 import type { ContainerConfig } from "../../src/container/index.ts";
+import { fixedPorts } from "../../src/published-ports.ts";
 import type { Actual, ActualContainer, Plan } from "../../src/reconcile/index.ts";
 import { desiredConfig, furtherSubnets, placeOf, reservedAddresses } from "../../src/reconcile/index.ts";
 import type { Stack } from "../../src/stack/index.ts";
@@ -15,6 +16,7 @@ export const IMAGE = {
 };
 
 export const NOTHING: Actual = {
+  now: Date.parse("2026-01-02T03:04:05Z"),
   containers: [],
   networks: [],
   volumes: [],
@@ -23,6 +25,9 @@ export const NOTHING: Actual = {
   foreignVolumes: [],
   foreignNetworkUsers: {},
   withoutDocker: [],
+  takenPorts: [],
+  unmakable: {},
+  fullDisks: [],
   cpus: 4,
   drift: [],
 };
@@ -45,6 +50,7 @@ function running(config: ContainerConfig, service: string, number: number): Actu
     health: "none",
     drift: [],
     anonymousVolumes: [],
+    boundPorts: fixedPorts(config.ports),
     staleNetworks: [],
     lostShares: [],
     addresses: {},

@@ -13,7 +13,10 @@ export async function images(
   options: { quiet?: boolean; format: string },
 ): Promise<void> {
   const client = await context.client();
-  const rows = await stackContainers(client, await context.stackName(), { services });
+  const rows = await stackContainers(client, await context.stackName(), {
+    services,
+    known: context.knownServices,
+  });
   const known = await client.json<ImageRow[]>("GET", "/images/json");
   const cells = rows.map((row) => {
     const image = known.find(({ Id }) => Id === row.ImageID);

@@ -14,7 +14,10 @@ async function each(
   deed: (client: Client, row: ContainerRow) => Promise<unknown>,
 ): Promise<void> {
   const client = await context.client();
-  const rows = await stackContainers(client, await context.stackName(), { services });
+  const rows = await stackContainers(client, await context.stackName(), {
+    services,
+    known: context.knownServices,
+  });
   const all = (some: ContainerRow[]) =>
     Promise.allSettled(
       some.map(async (row) => {
@@ -141,7 +144,10 @@ async function confirm(question: string): Promise<boolean> {
 /** Waits for all; the exit code is that of the first service's container. */
 export async function wait(context: Context, services: string[]): Promise<number> {
   const client = await context.client();
-  const rows = await stackContainers(client, await context.stackName(), { services });
+  const rows = await stackContainers(client, await context.stackName(), {
+    services,
+    known: context.knownServices,
+  });
   const codes = await Promise.all(
     rows.map(
       async (row) =>

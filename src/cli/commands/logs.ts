@@ -15,7 +15,10 @@ interface LogsOptions {
 export async function logs(context: Context, services: string[], options: LogsOptions): Promise<void> {
   const tail = parseTail(options.tail);
   const client = await context.client();
-  const rows = await stackContainers(client, await context.stackName(), { services });
+  const rows = await stackContainers(client, await context.stackName(), {
+    services,
+    known: context.knownServices,
+  });
   const follower = new LogFollower(client, {
     prefix: options.logPrefix !== false,
     timestamps: options.timestamps ?? false,

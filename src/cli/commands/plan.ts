@@ -7,7 +7,7 @@ import type { GraphFormat } from "../../reconcile/graph.ts";
 import { PLAN_DEFAULTS, type Plan, type PlanOptions, printPlan } from "../../reconcile/index.ts";
 import type { Stack } from "../../stack/index.ts";
 import type { Context } from "../context.ts";
-import { parseScale } from "../options.ts";
+import { parseRerun, parseScale } from "../options.ts";
 import { hasColour, paint, print, printJson } from "../ui/output.ts";
 import { sendUp } from "./up.ts";
 
@@ -20,6 +20,7 @@ interface PlanCommandOptions {
   removeOrphans?: boolean;
   forceRecreate?: boolean;
   scale?: string[];
+  rerun?: true | string[];
   deps?: boolean;
   build?: boolean;
 }
@@ -45,6 +46,7 @@ export async function plan(
     removeOrphans: options.removeOrphans ?? false,
     forceRecreate: options.forceRecreate ?? false,
     scale: parseScale(options.scale),
+    ...parseRerun(options.rerun),
     ...(options.build === undefined ? {} : { build: options.build }),
   };
   const made = await makePlanFor(context, stack, planOptions);
@@ -59,6 +61,7 @@ export async function plan(
     const { toPlanJson } = await import("../../reconcile/plan-json.ts");
     printJson(toPlanJson(made));
   } else print(coloured(printPlan(made)));
+  if (made.problems) return 1;
   return options.detailedExitcode && made.steps.length > 0 ? CHANGES : 0;
 }
 
@@ -68,17 +71,15 @@ async function makePlanFor(context: Context, stack: Stack, options: PlanOptions)
   } catch (error) {
     if (!hasCode(error, "NO_DAEMON")) throw error;
   }
-  const [{ observe }, { readState }, { makePlan }] = await Promise.all([
+  const [{ observe }, { unmakableImages }, { readState }, { makePlan }] = await Promise.all([
     import("../../daemon/observe.ts"),
+    import("../../daemon/foresee.ts"),
     import("../../store/index.ts"),
     import("../../reconcile/index.ts"),
   ]);
   const state = readState(join(context.roots.root, "state"));
-  return makePlan(
-    stack,
-    observe({ roots: context.roots, state, health: () => "none" }, stack.name, stack),
-    options,
-  );
+  const actual = observe({ roots: context.roots, state, health: () => "none" }, stack.name, stack);
+  return makePlan(stack, { ...actual, unmakable: await unmakableImages(stack) }, options);
 }
 
 export function coloured(text: string): string {

@@ -91,7 +91,12 @@ async function load(context: Context, services: string[], options: PsOptions): P
       ? row.State === filters.status
       : options.all || ["running", "paused", "restarting"].includes(row.State)) &&
     (!filters.service || serviceOf(row) === filters.service);
-  return { rows: chooseContainers(rows, name, { services, oneOff: true }).filter(isWanted), inspect };
+  return {
+    rows: chooseContainers(rows, name, { services, oneOff: true, known: context.knownServices }).filter(
+      isWanted,
+    ),
+    inspect,
+  };
 }
 
 const STATES = ["created", "running", "paused", "restarting", "exited", "dead"];
@@ -109,6 +114,8 @@ function checkFilters(filters: Record<string, string | undefined>): void {
 }
 
 function publishers(row: ContainerRow) {
+  // what has ended publishes nothing
+  if (!["running", "paused", "restarting"].includes(row.State)) return [];
   return row.Ports.filter((port) => port.PublicPort !== undefined).map((port) => ({
     URL: port.IP ?? "",
     TargetPort: port.PrivatePort,

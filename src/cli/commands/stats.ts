@@ -18,7 +18,7 @@ export async function stats(
   const client = await context.client();
   const name = await context.stackName();
   for (;;) {
-    const rows = (await stackContainers(client, name, { services })).filter(
+    const rows = (await stackContainers(client, name, { services, known: context.knownServices })).filter(
       ({ State }) => options.all || State === "running",
     );
     const samples = await Promise.all(

@@ -3,7 +3,10 @@ import { print, printJson, table } from "../ui/output.ts";
 
 export async function top(context: Context, services: string[], options: { format: string }): Promise<void> {
   const client = await context.client();
-  const rows = await stackContainers(client, await context.stackName(), { services });
+  const rows = await stackContainers(client, await context.stackName(), {
+    services,
+    known: context.knownServices,
+  });
   const found: Record<string, string>[] = [];
   for (const row of rows.filter(({ State }) => State === "running" || State === "paused")) {
     const { Titles, Processes } = await client.json<{ Titles: string[]; Processes: string[][] }>(

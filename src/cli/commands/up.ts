@@ -3,7 +3,7 @@ import { BayError } from "../../errors.ts";
 import type { Plan, PlanOptions, Progress } from "../../reconcile/index.ts";
 import type { Stack } from "../../stack/index.ts";
 import type { Context } from "../context.ts";
-import { milliseconds, parseScale } from "../options.ts";
+import { milliseconds, parseRerun, parseScale } from "../options.ts";
 import { print } from "../ui/output.ts";
 import { progressView } from "../ui/progress.ts";
 
@@ -15,6 +15,7 @@ interface UpOptions {
   removeOrphans?: boolean;
   forceRecreate?: boolean;
   recreate?: boolean;
+  rerun?: true | string[];
   scale?: string[];
   deps?: boolean;
   start?: boolean;
@@ -36,7 +37,9 @@ const planOptions = (services: string[], options: UpOptions): Partial<PlanOption
   forceRecreate: options.forceRecreate ?? false,
   noRecreate: options.recreate === false,
   noStart: options.start === false,
+  ...(options.renewAnonVolumes ? { renewVolumes: true } : {}),
   scale: parseScale(options.scale),
+  ...parseRerun(options.rerun),
   ...(options.pull ? { pull: options.pull } : {}),
   ...(options.build === undefined ? {} : { build: options.build }),
 });
@@ -48,7 +51,11 @@ export async function up(context: Context, services: string[], options: UpOption
     return plan(context, services, { ...options, detailedExitcode: false });
   }
   const stack = await context.stack(services);
-  const mentioned = [options.exitCodeFrom ?? [], options.attach ?? []].flat();
+  const mentioned = [
+    options.exitCodeFrom ?? [],
+    options.attach ?? [],
+    parseRerun(options.rerun).rerun ?? [],
+  ].flat();
   if (mentioned.length > 0) {
     const { serviceOf } = await import("../../stack/loaded.ts");
     for (const name of mentioned) serviceOf(stack, name);
@@ -65,7 +72,6 @@ export async function up(context: Context, services: string[], options: UpOption
   const plan = await sendUp(client, stack, {
     options: planOptions(services, options),
     graceMs: milliseconds(options.timeout),
-    renewVolumes: options.renewAnonVolumes,
     wait: options.wait,
     waitTimeoutMs: milliseconds(options.waitTimeout),
   });
@@ -93,6 +99,7 @@ export async function create(context: Context, services: string[], options: UpOp
 
 type Line =
   | { progress: Progress }
+  | { waiting: string }
   | { result: Plan }
   | { error: { message: string; code: string; hint?: string } };
 
@@ -106,8 +113,9 @@ export async function watch(client: Client, path: string, body: object): Promise
   const view = await progressView();
   let plan: Plan | undefined;
   let failure: BayError | undefined;
-  for await (const line of client.lines<Line>("POST", path, body)) {
+  for await (const line of client.lines<Line>("POST", path, { ...body, pid: process.pid })) {
     if ("progress" in line) view.show(line.progress);
+    else if ("waiting" in line) view.say(line.waiting);
     else if ("result" in line) plan = line.result;
     else
       failure = new BayError(

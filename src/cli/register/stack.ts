@@ -14,6 +14,10 @@ export function addStackCommands(add: Add): void {
         .option("--dry-run", "show the plan and change nothing")
         .option("--remove-orphans", "remove containers of services that the file no longer has")
         .option("--force-recreate", "replace containers that have not changed, too")
+        .option(
+          "--rerun [service...]",
+          "run one-shot services again that ended with exit code 0; all, or these",
+        )
         .option("--no-recreate", "leave containers that exist as they are")
         .option("--scale <service=count>", "run so many containers of a service", collect)
         .option("--no-deps", "leave the services alone that the named ones need")
@@ -72,6 +76,7 @@ export function addStackCommands(add: Add): void {
         .option("-o, --output <file>", "keep the plan for bay apply")
         .option("--remove-orphans")
         .option("--force-recreate")
+        .option("--rerun [service...]", "plan to run one-shot services again that ended with exit code 0")
         .option("--scale <service=count>", "number of containers", collect)
         .option("--build", "plan all builds, also of images that are current")
         .option("--no-build", "plan no builds")

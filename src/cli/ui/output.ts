@@ -2,7 +2,8 @@
 
 /** NO_COLOR (no-color.org) and pipes get plain text. */
 export function hasColour(stream: NodeJS.WriteStream = process.stdout): boolean {
-  if (process.env.NO_COLOR) return false;
+  if (process.env.NO_COLOR || process.env.TERM === "dumb")
+    return process.env.FORCE_COLOR === "1" && !process.env.NO_COLOR;
   return stream.isTTY === true || process.env.FORCE_COLOR === "1";
 }
 

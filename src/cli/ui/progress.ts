@@ -26,6 +26,8 @@ const DONE: Record<Step["kind"], string> = {
 
 export interface ProgressView {
   show(progress: Progress): void;
+  /** What the whole command waits for. */
+  say(text: string): void;
   /** Call when no more comes. */
   end(): Promise<void>;
 }
@@ -40,21 +42,50 @@ const label = ({ kind, name }: Progress) =>
       : `${kind.split(".")[0]} ${name}`;
 
 export async function progressView(): Promise<ProgressView> {
-  return process.stderr.isTTY && !process.env.NO_COLOR ? terminalView() : plainView();
+  return process.stderr.isTTY && !process.env.NO_COLOR && process.env.TERM !== "dumb"
+    ? terminalView()
+    : plainView();
 }
 
-function plainView(): ProgressView {
+/** No line for so long, in milliseconds, and a line says what still goes on. */
+const SILENT_FOR = 10_000;
+
+/** A line for each change, and for what goes on where nothing changes; `write` takes whole lines. */
+export function plainView(write = (line: string) => void process.stderr.write(line)): ProgressView {
+  const running = new Map<string, string>();
+  let timer: NodeJS.Timeout | undefined;
+  const line = (text: string) => {
+    write(`${text}\n`);
+    timer?.refresh();
+  };
+  timer = setInterval(() => {
+    for (const text of running.values()) line(text);
+  }, SILENT_FOR);
+  timer.unref();
   return {
     show(progress) {
-      const { state, message } = progress;
-      if (state === "done") process.stderr.write(`${label(progress)} ${done(progress)}\n`);
-      if (state === "waiting") process.stderr.write(`${label(progress)} ${message}\n`);
-      if (state === "failed") process.stderr.write(`${label(progress)} failed: ${message}\n`);
-      if (state === "skipped") process.stderr.write(`${label(progress)} skipped\n`);
+      const { step, state, message } = progress;
+      const title = label(progress);
+      running.delete(WAITING);
+      if (state === "running" || state === "waiting")
+        running.set(step, message ? `${title} ${message}` : `${title} …`);
+      else running.delete(step);
+      if (state === "done") line(`${title} ${done(progress)}`);
+      if (state === "waiting") line(`${title} ${message}`);
+      // why it failed is said once, by the command's error
+      if (state === "failed") line(`${title} failed`);
+      if (state === "skipped") line(`${title} skipped`);
     },
-    end: async () => {},
+    say(text) {
+      running.set(WAITING, text);
+      line(text);
+    },
+    end: async () => clearInterval(timer),
   };
 }
+
+/** Stands for the command as a whole among the steps. */
+const WAITING = "";
 
 async function terminalView(): Promise<ProgressView> {
   const { terminalRows } = await import("./rows.ts");
@@ -67,6 +98,7 @@ async function terminalView(): Promise<ProgressView> {
       else if (state === "failed" || state === "skipped") rows.fail(step, `${title}: ${message ?? state}`);
       else rows.set(step, message ? `${title} ${paint(message, "grey", process.stderr)}` : title);
     },
+    say: (text) => void process.stderr.write(`${text}\n`),
     end: () => rows.end(),
   };
 }

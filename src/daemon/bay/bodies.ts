@@ -23,6 +23,8 @@ const milliseconds = z
   .number()
   .min(0)
   .max(2 ** 31 - 1);
+/** The client's process, for the messages of others. */
+const pid = z.number().int().min(1).max(4_194_304).optional();
 const amount = z.number().min(0).max(Number.MAX_SAFE_INTEGER);
 
 function bounded<S extends z.ZodType<Record<string, unknown>>>(schema: S): S {
@@ -95,6 +97,8 @@ export const stackSchema = asIs<Stack>(
 const planOptions = asIs<Partial<PlanOptions>>(
   z.looseObject({
     services: names.optional(),
+    renewVolumes: z.boolean().optional(),
+    rerun: names.optional(),
     scale: bounded(z.record(z.string().max(255), z.number().int().min(0).max(10_000))).optional(),
   }),
 );
@@ -103,7 +107,7 @@ export const upBody = z.object({
   stack: stackSchema,
   options: planOptions.optional(),
   graceMs: milliseconds.optional(),
-  renewVolumes: z.boolean().optional(),
+  pid,
   wait: z.boolean().optional(),
   waitTimeoutMs: milliseconds.optional(),
 });
@@ -117,6 +121,7 @@ export const downBody = z.object({
   removeOrphans: z.boolean(),
   services: names.optional(),
   externalVolumes: names,
+  pid,
   graceMs: milliseconds.optional(),
 });
 
@@ -124,6 +129,7 @@ export const rollbackBody = z.object({
   /** The one before the last where it is absent. */
   revision: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
   graceMs: milliseconds.optional(),
+  pid,
 });
 
 const override = asIs<Partial<ContainerConfig>>(z.looseObject(limits));

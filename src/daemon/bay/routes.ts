@@ -8,6 +8,7 @@ import { eventLoopDelay } from "../event-loop-delay.ts";
 import { openRequests } from "../guard.ts";
 import { type Call, type Route, route, sendJson, startStream } from "../http.ts";
 import type { Services } from "../server.ts";
+import type { Asker } from "../turns-of-stacks.ts";
 import { waitForStack } from "../wait-for-stack.ts";
 import { downBody, rollbackBody, runBody, upBody } from "./bodies.ts";
 
@@ -22,14 +23,13 @@ export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
     }),
     route("POST", "/bay/v1/up", async (call) => {
       const body = await call.ownBody(upBody);
-      await streamed(call, async (write, signal) => {
-        const settings = {
-          graceMs: body.graceMs,
-          renewVolumes: body.renewVolumes ?? false,
-          removeVolumes: false,
-          timeoutMs: undefined,
-        };
-        const plan = await stacks.up(body.stack, options(body.options), settings, write, signal);
+      await streamed(call, async (write, client) => {
+        const settings = { graceMs: body.graceMs, timeoutMs: undefined };
+        const plan = await stacks.up(body.stack, options(body.options), settings, write, {
+          ...client,
+          what: "up",
+          pid: body.pid,
+        });
         if (body.wait)
           await waitForStack(manager, body.stack, options(body.options).services, body.waitTimeoutMs);
         return { ...plan, warnings: [...plan.warnings, ...roomWarnings(manager.roots)] };
@@ -37,7 +37,7 @@ export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
     }),
     route("POST", "/bay/v1/down", async (call) => {
       const body = await call.ownBody(downBody);
-      await streamed(call, (write) =>
+      await streamed(call, (write, client) =>
         stacks.down(
           body.name,
           {
@@ -48,6 +48,7 @@ export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
           },
           body.graceMs,
           write,
+          { ...client, what: "down", pid: body.pid },
         ),
       );
     }),
@@ -75,9 +76,9 @@ export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
       sendJson(call.response, 200, stacks.rollbackPlan(call.parts[0]!, revision));
     }),
     route("POST", "/bay/v1/stacks/*/rollback", async (call) => {
-      const { revision, graceMs } = await call.ownBody(rollbackBody);
-      await streamed(call, (write, signal) =>
-        stacks.rollback(call.parts[0]!, revision, graceMs, write, signal),
+      const { revision, graceMs, pid } = await call.ownBody(rollbackBody);
+      await streamed(call, (write, client) =>
+        stacks.rollback(call.parts[0]!, revision, graceMs, write, { ...client, what: "rollback", pid }),
       );
     }),
     route("GET", "/bay/v1/daemon", ({ response, query }) =>
@@ -100,16 +101,19 @@ export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
 const listenersOf = (emitter: EventEmitter): number =>
   emitter.eventNames().reduce((sum, name) => sum + emitter.listenerCount(name), 0);
 
-/** Lines of progress, then one with the result or the error. */
+/** Lines of progress and of what is waited for, then one with the result or the error. */
 async function streamed(
   call: Call,
-  action: (write: (value: unknown) => void, signal: AbortSignal) => Promise<unknown>,
+  action: (write: (value: unknown) => void, client: Pick<Asker, "signal" | "tell">) => Promise<unknown>,
 ): Promise<void> {
   const write = startStream(call.response);
   const abort = new AbortController();
   call.response.on("close", () => call.response.writableFinished || abort.abort());
   try {
-    const result = await action((progress) => write({ progress }), abort.signal);
+    const result = await action((progress) => write({ progress }), {
+      signal: abort.signal,
+      tell: (waiting) => void write({ waiting }),
+    });
     write({ result });
   } catch (error) {
     write({ error: errorAnswer(error).body });

@@ -23,6 +23,9 @@ interface Replaced {
   config: ContainerConfig;
 }
 
+/** How one container takes the place of another. */
+type Exchange = Pick<Rollout, "order" | "monitorMs"> & { renewVolumes: boolean };
+
 /** The replacements of one `up`, which know of each other. */
 export class Rollouts {
   /** By service, the newest last. */
@@ -44,14 +47,15 @@ export class Rollouts {
   async replace(step: Step, waits: () => Promise<void>, say: Say): Promise<void> {
     const service = step.service!;
     const rollout = step.rollout!;
-    const { id, config } = step.container!;
+    const { id, config, volumes } = step.container!;
+    const renewVolumes = volumes === "renewed";
     this.#checkGoesOn(service, step.name);
     if (rollout.delayMs > 0) await this.#pause(rollout.delayMs, say);
     this.#checkGoesOn(service, step.name);
     const before = structuredClone(configAsGiven(this.manager.get(id!)));
     await waits();
     try {
-      const fresh = await this.#exchange(this.manager.get(id!), config!, rollout, say);
+      const fresh = await this.#exchange(this.manager.get(id!), config!, { ...rollout, renewVolumes }, say);
       this.#replaced.set(service, [
         ...(this.#replaced.get(service) ?? []),
         { id: fresh.id, config: { ...before, name: step.name } },
@@ -110,7 +114,12 @@ export class Rollouts {
       say(`rolls ${config.name} back`);
       try {
         const order = rollout.back ?? rollout;
-        await this.#exchange(this.manager.get(id), config, { ...rollout, ...order, monitorMs: 0 }, say);
+        await this.#exchange(
+          this.manager.get(id),
+          config,
+          { ...rollout, ...order, monitorMs: 0, renewVolumes: false },
+          say,
+        );
       } catch (error) {
         problems.push(`${config.name}: ${messageOf(error)}`);
         if (rollout.back?.failureAction === "pause") break;
@@ -125,24 +134,24 @@ export class Rollouts {
   #exchange(
     old: ContainerRecord,
     config: ContainerConfig,
-    rollout: Pick<Rollout, "order" | "monitorMs">,
+    rollout: Exchange,
     say: Say,
   ): Promise<ContainerRecord> {
     const exchange = rollout.order === "start-first" ? this.#startFirst : this.#stopFirst;
-    return exchange.call(this, old, config, rollout.monitorMs, say);
+    return exchange.call(this, old, config, rollout, say);
   }
 
   async #startFirst(
     old: ContainerRecord,
     config: ContainerConfig,
-    monitorMs: number,
+    rollout: Exchange,
     say: Say,
   ): Promise<ContainerRecord> {
     const { manager } = this;
     const { succession } = manager;
     const { name } = old.config;
     const fresh = await withFiles(manager, this.stack, config, async () =>
-      succession.beside(old, config, this.settings.renewVolumes),
+      succession.beside(old, config, rollout.renewVolumes),
     );
     const silent = silentPorts(old);
     let isPromoted = false;
@@ -154,7 +163,10 @@ export class Rollouts {
       isPromoted = true;
       say("the new one has the traffic; the old one ends its requests", true);
       // the old one is not asked any more, and can come back until the new one has proved good
-      await Promise.all([drain(manager, old), watchFor(manager, fresh.id, monitorMs, this.settings.signal)]);
+      await Promise.all([
+        drain(manager, old),
+        watchFor(manager, fresh.id, rollout.monitorMs, this.settings.signal),
+      ]);
     } catch (error) {
       if (isPromoted) {
         await succession.demote(fresh, old, name);
@@ -163,14 +175,14 @@ export class Rollouts {
       await this.#discard(fresh.id, 0, true);
       throw error;
     }
-    await this.#discard(old.id, this.settings.graceMs, this.settings.renewVolumes);
+    await this.#discard(old.id, this.settings.graceMs, rollout.renewVolumes);
     return fresh;
   }
 
   async #stopFirst(
     old: ContainerRecord,
     config: ContainerConfig,
-    monitorMs: number,
+    rollout: Exchange,
     say: Say,
   ): Promise<ContainerRecord> {
     const { manager } = this;
@@ -182,21 +194,21 @@ export class Rollouts {
     await manager.stop(old.id, this.settings.graceMs);
     let fresh: ContainerRecord | undefined;
     try {
-      const { renewVolumes } = this.settings;
+      const { renewVolumes } = rollout;
       fresh = await withFiles(manager, this.stack, config, async () =>
         succession.instead(old, config, renewVolumes),
       );
       await manager.start(fresh.id);
       if (config.health) say("the new one starts, until it is healthy", true);
       await untilReady(manager, fresh.id, silent, this.settings.signal);
-      await watchFor(manager, fresh.id, monitorMs, this.settings.signal);
+      await watchFor(manager, fresh.id, rollout.monitorMs, this.settings.signal);
     } catch (error) {
       if (fresh) await this.#discard(fresh.id, 0, true);
       succession.restore(old, name);
       await manager.start(old.id);
       throw error;
     }
-    await this.#discard(old.id, 0, this.settings.renewVolumes);
+    await this.#discard(old.id, 0, rollout.renewVolumes);
     return fresh;
   }
 

@@ -3,7 +3,8 @@
  * nothing of the day in it, and times are those of the packages.
  */
 import { spawn } from "node:child_process";
-import { BayError, hasCode } from "../../errors.ts";
+import { dirname } from "node:path";
+import { BayError } from "../../errors.ts";
 
 export interface AptPackages {
   suite: string;
@@ -21,6 +22,8 @@ const SNAPSHOTS = "http://snapshot.debian.org/archive/debian";
 /** Files that are newer than this get this time, so that the day of the build shows nowhere. */
 const EPOCH = String(Date.UTC(1980, 0, 1) / 1000);
 const LAST_LINES = 8;
+/** unshare(1): the command was not found. */
+const NOT_FOUND = 127;
 
 const LEFT_OUT: Record<"docs" | "man" | "locales", string[]> = {
   docs: [
@@ -53,26 +56,62 @@ export function mmdebstrapArguments(wanted: AptPackages, target: string): string
   ];
 }
 
-/** Writes the tar. Throws MISSING_TOOL, and APT_FAILED with the last lines of what mmdebstrap said. */
-export function buildAptTar(wanted: AptPackages, target: string): Promise<void> {
+/**
+ * mmdebstrap in namespaces of its own, for processes and for mounts: when their first process ends, the kernel ends all
+ * others and takes the mounts away. It ends with bayd too, however bayd ends (setpriv(1), unshare(1)).
+ */
+const CONFINED = [
+  "--pdeathsig",
+  "KILL",
+  "unshare",
+  "--mount",
+  "--pid",
+  "--fork",
+  "--kill-child",
+  "--mount-proc",
+];
+
+/**
+ * Writes the tar; mmdebstrap works in the tar's folder. Throws MISSING_TOOL, ABORTED, and APT_FAILED with the last lines
+ * of what mmdebstrap said.
+ */
+export function buildAptTar(wanted: AptPackages, target: string, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const child = spawn("mmdebstrap", mmdebstrapArguments(wanted, target), {
-      env: { ...process.env, SOURCE_DATE_EPOCH: EPOCH, LC_ALL: "C.UTF-8", DEBIAN_FRONTEND: "noninteractive" },
+    const child = spawn("setpriv", [...CONFINED, "mmdebstrap", ...mmdebstrapArguments(wanted, target)], {
+      env: {
+        ...process.env,
+        TMPDIR: dirname(target),
+        SOURCE_DATE_EPOCH: EPOCH,
+        LC_ALL: "C.UTF-8",
+        DEBIAN_FRONTEND: "noninteractive",
+      },
       stdio: ["ignore", "ignore", "pipe"],
     });
+    const stop = () => void child.kill("SIGKILL");
+    if (signal?.aborted) stop();
+    signal?.addEventListener("abort", stop, { once: true });
     let said = "";
     child.stderr.setEncoding("utf8").on("data", (part: string) => {
       said = (said + part).slice(-8000);
     });
     child.on("error", (cause) => {
-      const isMissing = hasCode(cause, "ENOENT");
-      const message = isMissing
-        ? "images of Debian packages need mmdebstrap"
-        : "mmdebstrap cannot be started";
-      reject(new BayError("MISSING_TOOL", message, { cause, hint: "apt-get install mmdebstrap" }));
+      reject(
+        new BayError("MISSING_TOOL", "mmdebstrap cannot be started: setpriv and unshare are needed", {
+          cause,
+          hint: "apt-get install util-linux",
+        }),
+      );
     });
     child.on("close", (code) => {
+      signal?.removeEventListener("abort", stop);
       if (code === 0) return resolve();
+      if (signal?.aborted) return reject(new BayError("ABORTED", "making the image was cancelled"));
+      if (code === NOT_FOUND)
+        return reject(
+          new BayError("MISSING_TOOL", "images of Debian packages need mmdebstrap", {
+            hint: "apt-get install mmdebstrap",
+          }),
+        );
       const lines = said.split(/[\r\n]+/).filter((line) => line.trim() && !/^I: |^\s*$/.test(line));
       const last = lines
         .slice(-LAST_LINES)

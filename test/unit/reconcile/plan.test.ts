@@ -152,7 +152,7 @@ describe("the plan, printed", () => {
       return printPlan(makePlan(with_(policy), actual));
     };
     const ago = (hours: number) => (images: Actual["images"]) => {
-      images.app!.pulledAt = new Date(Date.now() - hours * 3600_000).toISOString();
+      images.app!.pulledAt = new Date(NOTHING.now - hours * 3600_000).toISOString();
     };
     expect(plan("missing")).toContain("nothing to do");
     expect(plan("always")).toContain("+ image app\n      pull_policy: always");
@@ -267,5 +267,184 @@ describe("the plan, printed", () => {
     const db = plan.steps.find(({ id }) => id === "container.remove:demo-db-1")!;
     expect(db.after).toEqual(["container.remove:demo-web-1"]);
     expect(plan.steps.at(-1)!.id).toBe("volume.remove:demo_data");
+  });
+});
+
+describe("what moves from one container to another", () => {
+  const two = (a: string, b: string) => `
+services:
+  a: { image: app, ports: ["${a}:80"] }
+  b: { image: app, ports: ["${b}:80"] }
+`;
+
+  it("two services that exchange their ports give them up first", () => {
+    const plan = makePlan(stackOf(two("8081", "8080")), converged(stackOf(two("8080", "8081"))));
+    expect(printPlan(plan)).toMatchInlineSnapshot(`
+      "demo
+
+      service a
+        ~ ports of demo-a-1 are released
+            8080/tcp goes to demo-b-1
+        ~ container demo-a-1 changes in place
+            services.a.ports: 8080:80 -> 8081:80
+
+      service b
+        ~ ports of demo-b-1 are released
+            8081/tcp goes to demo-a-1
+        ~ container demo-b-1 changes in place
+            services.b.ports: 8081:80 -> 8080:80
+
+      Plan: 0 to add, 4 to change, 0 to replace, 0 to remove
+      "
+    `);
+    for (const step of plan.steps.filter(({ kind }) => kind !== "port.release"))
+      expect(step.after).toEqual(expect.arrayContaining(["port.release:demo-a-1", "port.release:demo-b-1"]));
+  });
+
+  it("a port that goes to a new service is given up by the one that has it", () => {
+    const before = stackOf(two("8080", "8081"));
+    const after = stackOf(`${two("8082", "8081")}  c: { image: app, ports: ["8080:80"] }\n`);
+    const { steps } = makePlan(after, converged(before));
+    expect(steps.map(({ id }) => id).filter((id) => !id.startsWith("network."))).toEqual([
+      "port.release:demo-a-1",
+      "container.update:demo-a-1",
+      "container.create:demo-c-1",
+    ]);
+    expect(steps.find(({ kind }) => kind === "port.release")!.ports).toEqual([
+      { hostAddress: "", hostPort: 8080, protocol: "tcp" },
+    ]);
+  });
+
+  it("a port that nothing else gets is not given up beforehand", () => {
+    const plan = makePlan(stackOf(two("8082", "8081")), converged(stackOf(two("8080", "8081"))));
+    expect(plan.steps.map(({ kind }) => kind)).toEqual(["container.update"]);
+  });
+});
+
+describe("anonymous volumes", () => {
+  const withVolume = (user: string) => stackOf(`services: { a: { image: app, user: "${user}" } }`);
+  const host = (): Actual => {
+    const actual = converged(withVolume("0"));
+    actual.containers[0]!.anonymousVolumes.push("v1");
+    return actual;
+  };
+
+  it("stay with a replaced container, or are named where they go", () => {
+    const { steps } = makePlan(withVolume("1"), host());
+    expect(steps[0]!.container!.volumes).toBeUndefined();
+    const renewed = makePlan(withVolume("1"), host(), { ...PLAN_DEFAULTS, renewVolumes: true });
+    expect(renewed.steps[0]!.container!.volumes).toBe("renewed");
+    expect(printPlan(renewed)).toContain("its anonymous volumes are removed: 1\n");
+  });
+
+  it("go with their containers by down --volumes, which says so", () => {
+    const down = (volumes: boolean) =>
+      makeDownPlan("demo", host(), {
+        volumes,
+        removeOrphans: false,
+        services: undefined,
+        externalVolumes: [],
+      });
+    expect(printPlan(down(false))).not.toContain("anonymous");
+    expect(printPlan(down(true))).toContain("its anonymous volumes are removed: 1\n");
+    expect(down(true).steps[0]!.container!.volumes).toBe("removed");
+  });
+});
+
+describe("one-shot services", () => {
+  const job = stackOf("services: { job: { image: app }, other: { image: app } }");
+  const done = (): Actual => {
+    const actual = converged(job);
+    for (const container of actual.containers) Object.assign(container, { status: "exited", alive: false });
+    return actual;
+  };
+
+  it("that ended with 0 are kept, and the plan says so", () => {
+    const plan = makePlan(job, done());
+    expect(plan.steps).toEqual([]);
+    expect(printPlan(plan)).toContain(
+      "note: demo-job-1 ended with exit code 0 and is not run again; bay up --rerun job runs it\n",
+    );
+  });
+
+  it("are run again by --rerun: all, or the named ones", () => {
+    const started = (rerun: string[]) =>
+      makePlan(job, done(), { ...PLAN_DEFAULTS, rerun }).steps.map(({ id }) => id);
+    expect(started([])).toEqual(["container.start:demo-job-1", "container.start:demo-other-1"]);
+    expect(started(["job"])).toEqual(["container.start:demo-job-1"]);
+  });
+});
+
+describe("what can be seen beforehand", () => {
+  const web = stackOf(
+    'services: { web: { image: app, ports: ["8080:80"], volumes: ["data:/data"] } }\nvolumes: { data: }',
+  );
+  const taken = {
+    hostAddress: "0.0.0.0",
+    hostPort: 8080,
+    protocol: "tcp" as const,
+    owner: "nginx (pid 812)",
+  };
+  const full = "the disk of /var/lib/bay is full";
+
+  it("is a published port that another program or stack has", () => {
+    const plan = makePlan(web, { ...NOTHING, takenPorts: [taken] });
+    expect(plan.problems).toEqual([
+      "services.web.ports: port 8080/tcp is taken by nginx (pid 812); stop it, or publish another port",
+    ]);
+    expect(printPlan(plan)).toMatch(/^error: services\.web\.ports: port 8080\/tcp is taken by nginx/);
+    expect(makePlan(web, { ...NOTHING, takenPorts: [taken], images: {} }).problems).toEqual(plan.problems);
+    for (const other of [{ hostPort: 8081 }, { protocol: "udp" as const }])
+      expect(makePlan(web, { ...NOTHING, takenPorts: [{ ...taken, ...other }] }).problems).toBeUndefined();
+  });
+
+  it("is no port that the container has itself, and one that a stopped one will need", () => {
+    const actual = { ...converged(web), takenPorts: [taken] };
+    expect(makePlan(web, actual, { ...PLAN_DEFAULTS, forceRecreate: true }).problems).toBeUndefined();
+    Object.assign(actual.containers[0]!, { status: "exited", alive: false, exitCode: 1, boundPorts: [] });
+    expect(makePlan(web, actual).problems).toHaveLength(1);
+    expect(makePlan(web, actual, { ...PLAN_DEFAULTS, noStart: true }).problems).toBeUndefined();
+  });
+
+  it("is an image that cannot be made, where it has to be", () => {
+    const stack = stackOf("images: { own: { host: [sh] } }\nservices: { a: { image: own, command: sh } }");
+    const unmakable = { own: ["images.own: mmdebstrap is not installed"] };
+    expect(makePlan(stack, { ...NOTHING, unmakable }).problems).toEqual(unmakable.own);
+    const images = { own: NOTHING.images.app! };
+    expect(makePlan(stack, { ...NOTHING, images, unmakable }).problems).toBeUndefined();
+  });
+
+  it("is a full disk, where something has to be written", () => {
+    expect(makePlan(web, { ...NOTHING, fullDisks: [full] }).problems).toEqual([full]);
+    expect(makePlan(web, { ...converged(web), fullDisks: [full] }).problems).toBeUndefined();
+  });
+
+  it("is a volume with another name, which does not get the data", () => {
+    const renamed = stackOf(
+      'services: { web: { image: app, ports: ["8080:80"], volumes: ["data:/data"] } }\nvolumes: { data: { name: other } }',
+    );
+    expect(makePlan(renamed, converged(web)).warnings).toEqual([
+      "volumes.data.name: demo_data -> other: the data stays in demo_data, and other does not get it",
+    ]);
+    const both = {
+      ...converged(renamed),
+      volumes: [...converged(web).volumes, ...converged(renamed).volumes],
+    };
+    expect(makePlan(renamed, both).warnings).toEqual([]);
+  });
+
+  it("is another content of a secret or config, and nothing of what it says", () => {
+    const given = (digit: string) => {
+      const stack = stackOf(
+        "services: { web: { image: app, secrets: [word], configs: [site] } }\nsecrets: { word: { environment: WORD } }\nconfigs: { site: { content: a } }",
+      );
+      stack.secrets.word!.digest = digit.repeat(64);
+      stack.configs.site!.digest = digit.repeat(64);
+      return stack;
+    };
+    const text = printPlan(makePlan(given("2"), converged(given("1"))));
+    expect(text).toContain("services.web.secrets./run/secrets/word: content changed\n");
+    expect(text).toContain("services.web.configs./site: content changed\n");
+    expect(text).not.toMatch(/hidden|1111|2222/);
   });
 });

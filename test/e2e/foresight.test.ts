@@ -1,0 +1,78 @@
+/** What bay plan sees beforehand, with and without bayd: it exits with 1, and says all of it at once. */
+import { createServer } from "node:net";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Bay } from "../support/bay.ts";
+
+const HEAD =
+  "name: foresee\nimages: { box: { rootfs: ../busybox } }\nx-box: &box { image: box, init: true, stop_grace_period: 0s, command: sleep 1000 }\n";
+
+describe("bay plan sees beforehand", () => {
+  const bay = new Bay();
+  beforeAll(() => void bay.busybox());
+  afterAll(() => bay.close());
+
+  const isNamed = (owner: RegExp, port: number) => {
+    const plan = bay.run(["plan", "--detailed-exitcode"]);
+    expect(plan.code, plan.err).toBe(1);
+    expect(plan.out).toContain(`error: services.web.ports: port ${port}/tcp is taken by `);
+    expect(plan.out).toMatch(owner);
+  };
+
+  it("a port of another program and of another stack, and a Dockerfile with errors", async () => {
+    const server = createServer();
+    const port = await new Promise<number>((resolve) =>
+      server.listen(0, "127.0.0.1", () => resolve((server.address() as { port: number }).port)),
+    );
+    const pid = new RegExp(`\\(pid ${process.pid}\\)`);
+    bay.write("FROM box\nRUNN true\n", "Dockerfile");
+    bay.write(`${HEAD}services: { web: { <<: *box, ports: ["${port}:80"] }, made: { build: . } }\n`);
+    isNamed(pid, port); // no bayd runs yet
+    expect(bay.run(["plan"]).out).toContain("RUNN");
+    bay.write("FROM box\n", "Dockerfile");
+    await new Promise((resolve) => server.close(resolve));
+    const free = bay.run(["plan", "--detailed-exitcode"]);
+    expect(free.code, free.out).toBe(2);
+
+    bay.write(`${HEAD}services: { web: { <<: *box, ports: ["${port}:80"] } }\n`);
+    bay.ok("up", "-d");
+    expect(bay.run(["plan", "--detailed-exitcode"]).code).toBe(0);
+    bay.write(
+      `${HEAD.replace("foresee", "other")}services: { web: { <<: *box, ports: ["127.0.0.1:${port}:80"] } }\n`,
+    );
+    const other = bay.run(["plan"]);
+    expect(other.code).toBe(1);
+    expect(other.out).toContain("is taken by the container foresee-web-1 of the stack foresee");
+  });
+
+  it("a service without a container is left alone, and a name that the file does not have is an error", () => {
+    bay.write(`${HEAD}services: { web: { <<: *box }, other: { <<: *box } }\n`);
+    bay.ok("up", "-d", "--remove-orphans", "web");
+    for (const command of ["stop", "start", "restart", "kill", "ps", "logs", "rm"])
+      expect(bay.run([command, ...(command === "rm" ? ["-f"] : []), "other"]), command).toMatchObject({
+        code: 0,
+      });
+    for (const command of ["stop", "logs", "ps"]) {
+      const { code, err } = bay.run([command, "othr"]);
+      expect(code).toBe(1);
+      expect(err).toContain("the stack foresee has no service othr\n  it has: web, other");
+    }
+    expect(bay.ps()).toMatchObject([{ Name: "foresee-web-1", State: "running" }]);
+  });
+
+  it("a one-shot service that has done its work, which --rerun runs again", () => {
+    bay.write(`${HEAD}services: { job: { image: box, command: "sh -c 'echo ran'" } }\n`);
+    bay.ok("up", "-d", "--remove-orphans");
+    bay.ok("wait", "job");
+    expect(bay.run(["plan", "--detailed-exitcode"])).toMatchObject({
+      code: 0,
+      out: expect.stringContaining("note: foresee-job-1 ended with exit code 0 and is not run again"),
+    });
+    const lines = () => bay.ok("logs", "--no-log-prefix", "job").match(/ran/g)?.length;
+    bay.ok("up", "-d");
+    expect(lines()).toBe(1);
+    expect(bay.run(["up", "-d", "--rerun", "nosuch"]).code).toBe(1);
+    bay.ok("up", "-d", "--rerun", "job");
+    bay.ok("wait", "job");
+    expect(lines()).toBe(2);
+  });
+});
