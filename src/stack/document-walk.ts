@@ -3,7 +3,7 @@
  * library compares each key with every other one and searches the whole document for each alias; a Set and a Map
  * make both linear in the size of the file.
  */
-import { type Alias, type Document, isAlias, isMap, isScalar, type Node, visit } from "yaml";
+import { type Alias, type Document, isAlias, isCollection, isMap, isScalar, type Node, visit } from "yaml";
 
 export interface DocumentWalk {
   /** The node that each alias repeats. An alias without an anchor before it is missing. */
@@ -33,15 +33,18 @@ export function walkDocument(document: Document.Parsed): DocumentWalk {
     const names = new Set<string>();
     return keys.filter((key) => {
       const name = keyName(key, targets);
+      if (name === undefined) return false;
       return names.has(name) ? true : !names.add(name);
     });
   });
   return { targets, duplicates: duplicates.sort((a, b) => positionOf(a) - positionOf(b)) };
 }
 
-/** The name that a key has in the plain mapping: `1` and `"1"` are the same. */
-export function keyName(key: unknown, targets: DocumentWalk["targets"]): string {
+/** The name that a key has in the plain mapping: `1` and `"1"` are the same. Undefined for a mapping or a list as a key. */
+export function keyName(key: unknown, targets: DocumentWalk["targets"]): string | undefined {
   const node = isAlias(key) ? (targets.get(key) ?? key) : key;
+  if (isCollection(node)) return undefined;
+  if (isAlias(node)) return `*${node.source}`;
   if (!isScalar(node)) return String(node);
   return isMergeKey(node) ? "<<" : String(node.value);
 }

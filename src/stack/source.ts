@@ -265,6 +265,10 @@ export class SourceFile {
       const { key } = pair;
       if (isMergeKey(key)) continue;
       const name = keyName(key, targets);
+      if (name === undefined) {
+        this.#reportAt(key, "expected a word as a key, got a mapping or a list");
+        continue;
+      }
       set(name, convert(pair.value, mapping, name, isNode(key) ? key : undefined));
     }
     return mapping;

@@ -76,3 +76,8 @@ describe("keys of stack files", () => {
     expect(read(flow).problems).toEqual([]);
   });
 });
+
+it("a mapping or a list as a key is an error with its place, whatever it merges", () => {
+  for (const key of ["? { <<: 1 }\n  : 2", "? [a]\n  : 2", "? &m { <<: x }\n  : 1\n  ? *m\n  : 2"])
+    expect(read(`services:\n  ${key}\n`).problems.join(), key).toContain("expected a word as a key");
+});
