@@ -26,6 +26,11 @@ export class History {
     return this.store.list<Revision>(prefix(stack));
   }
 
+  /** The last one of each of these stacks. */
+  latest(stacks: ReadonlySet<string>): Stack[] {
+    return [...stacks].flatMap((name) => this.list(name).at(-1)?.stack ?? []);
+  }
+
   /** Throws NO_REVISION. */
   get(stack: string, number: number): Revision {
     const revision = this.store.get<Revision>(keyOf(stack, number));

@@ -21,6 +21,7 @@ import {
 } from "../reconcile/index.ts";
 import { chooseServices, dependenciesOf, type Stack } from "../stack/index.ts";
 import { makeExecutor, type UpSettings } from "./executor.ts";
+import { FixedAddresses } from "./fixed-addresses.ts";
 import { unmakableImages } from "./foresee.ts";
 import { checkContents, contentOf } from "./given-content.ts";
 import { History, type Revision } from "./history.ts";
@@ -51,18 +52,26 @@ export class StackService {
 
   readonly history: History;
 
+  readonly #fixed: FixedAddresses;
+
   constructor(
     readonly manager: ContainerManager,
     readonly builder: () => Promise<Builder>,
   ) {
     this.history = new History(manager.store);
     manager.neededContents = () => this.needed().contents;
+    this.#fixed = new FixedAddresses(() => this.history.latest(this.#names()));
+    manager.networks.fixedAddresses = (network) => this.#fixed.on(network);
+  }
+
+  /** Stacks that have containers. */
+  #names(): Set<string> {
+    return new Set(this.manager.list().map(({ config }) => config.labels[LABELS.stack] ?? ""));
   }
 
   /** What versions of stacks that have containers need to be brought back; the others hold nothing. */
   needed(): { images: Set<string>; contents: Set<string> } {
-    const names = this.manager.list().map(({ config }) => config.labels[LABELS.stack] ?? "");
-    return this.history.needed(new Set(names));
+    return this.history.needed(this.#names());
   }
 
   get view(): View {
@@ -138,8 +147,10 @@ export class StackService {
       const plan =
         images.length > 0 ? await this.plan(stack, { ...options, pull: "never", build: false }) : first;
       checkContents(plan, stack);
-      await applyPlan(plan, makeExecutor(this.manager, stack, { ...settings, signal }), onProgress, signal);
-      this.#noteRevision(stack, options);
+      await this.#fixed.during(stack, async () => {
+        await applyPlan(plan, makeExecutor(this.manager, stack, { ...settings, signal }), onProgress, signal);
+        this.#noteRevision(stack, options);
+      });
       await this.#finish(plan);
       return { ...plan, steps: [...images, ...plan.steps] };
     });
@@ -154,11 +165,13 @@ export class StackService {
     checkContents(plan, stack);
     const execute = makeExecutor(this.manager, stack, { graceMs: undefined, timeoutMs: undefined });
     const [create, ...others] = plan.steps;
-    await execute(create!, () => {});
-    // one that is removed at its end may be gone before the last step is done
-    const record = this.manager.get(create!.name);
-    for (const step of others) await execute(step, () => {});
-    return record;
+    return this.#fixed.during(stack, async () => {
+      await execute(create!, () => {});
+      // one that is removed at its end may be gone before the last step is done
+      const record = this.manager.get(create!.name);
+      for (const step of others) await execute(step, () => {});
+      return record;
+    });
   }
 
   /** Keeps what secrets and configs said then, also while no container has them. Throws NO_CONTENT. */
@@ -227,11 +240,14 @@ export class StackService {
       const settings = { graceMs, timeoutMs: undefined, signal };
       const letGo = this.#keepContents(plan, revision);
       try {
-        await applyPlan(plan, makeExecutor(this.manager, revision.stack, settings), onProgress, signal);
+        await this.#fixed.during(revision.stack, () =>
+          applyPlan(plan, makeExecutor(this.manager, revision.stack, settings), onProgress, signal),
+        );
       } finally {
         letGo();
       }
       this.history.note(revision.stack, revision.images, { services: undefined, from: revision.number });
+      this.#fixed.changed();
       await this.#finish(plan);
       return plan;
     });
@@ -312,6 +328,7 @@ export class StackService {
       const plan = makeDownPlan(name, this.observe(name, undefined), options);
       const settings: UpSettings = { graceMs, timeoutMs: undefined };
       await applyPlan(plan, makeExecutor(this.manager, undefined, settings), onProgress);
+      this.#fixed.changed();
       await this.manager.networks.settled();
       if (options.volumes) {
         this.history.forget(name);

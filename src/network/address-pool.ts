@@ -51,14 +51,15 @@ export function chooseAddress(subnet: Subnet, taken: ReadonlySet<string>, part: 
 }
 
 /**
- * The address that is wanted of a network, or the first that is free in a subnet of this version. Throws BAD_ADDRESS,
- * ADDRESS_TAKEN, NO_ADDRESS.
+ * The address that is wanted of a network, or the first that is free in a subnet of this version. An address that is `fixed`
+ * for some container is given only to one that asks for it. Throws BAD_ADDRESS, ADDRESS_TAKEN, NO_ADDRESS.
  */
 export function addressIn(
   network: NetworkRecord,
   version: Version,
   wanted: string | undefined,
   taken: ReadonlySet<string>,
+  fixed: ReadonlySet<string> = new Set(),
 ): string {
   const { name } = network.config;
   const subnets = subnetsOf(network).filter(({ subnet }) => versionOf(subnet) === version);
@@ -66,7 +67,7 @@ export function addressIn(
     ...taken,
     ...subnets.flatMap(({ gateway, reserved = [] }) => [gateway, ...reserved]),
   ]);
-  if (wanted === undefined) return firstFree(subnets, unfree);
+  if (wanted === undefined) return firstFree(subnets, new Set([...unfree, ...fixed]));
   if (!subnets.some(({ subnet }) => isHostAddress(parseSubnet(subnet), wanted))) {
     const all = subnets.map(({ subnet }) => subnet).join(" and ");
     const where = all

@@ -56,6 +56,8 @@ export class NetworkManager {
   readonly spoofing: SpoofingGuard;
   readonly ports: PortHolder;
   readonly #dns = new Map<string, ContainerDns>();
+  /** Addresses on a network that stack files fix: they are given only where they are asked for. */
+  fixedAddresses: (network: string) => ReadonlySet<string> = () => new Set();
 
   constructor(
     readonly roots: Roots,
@@ -162,8 +164,9 @@ export class NetworkManager {
     for (const { endpoint } of this.directory.endpoints())
       if (endpoint.network === name)
         for (const each of addressesOf(endpoint)) if (!freed.has(each)) taken.add(each);
-    const address = addressIn(network, 4, ipv4, taken);
-    const address6 = network.config.ipv6 || ipv6 ? addressIn(network, 6, ipv6, taken) : undefined;
+    const fixed = this.fixedAddresses(name);
+    const address = addressIn(network, 4, ipv4, taken, fixed);
+    const address6 = network.config.ipv6 || ipv6 ? addressIn(network, 6, ipv6, taken, fixed) : undefined;
     return {
       network: name,
       networkId: network.id,

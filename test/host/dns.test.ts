@@ -109,6 +109,33 @@ networks: { inside: { internal: true } }
     );
   });
 
+  it("answers one container while another floods, and bayd is killed and comes back in between", async () => {
+    const file = join(bay.folder, "run", "bayd.pid");
+    const before = bay.daemonPid();
+    const start = startTime(before)!;
+    let isOn = true;
+    const flood = (async () => {
+      while (isOn) {
+        for (let count = 0; count < 64; count++) await attacker.send(stalling);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    })();
+    try {
+      await answers(20);
+      process.kill(before, "SIGKILL");
+      // asked before the next bayd is there: they wait in the sockets
+      await answers(20);
+      await eventually(() => {
+        expect(isAlive(before, start)).toBe(false);
+        expect(Number(readFileSync(file, "utf8"))).not.toBe(before);
+      }, 120_000);
+      await answers(100);
+    } finally {
+      isOn = false;
+      await flood;
+    }
+  });
+
   it("answers while connections of another container are open and send nothing", async () => {
     const open = "for n in $(seq 40); do sleep 1000 | nc 127.0.0.11 53 & done; sleep 1000";
     const opener = bay.start(["exec", "-T", "attacker", "sh", "-c", open]);
