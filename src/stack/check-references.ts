@@ -28,6 +28,7 @@ export function checkReferences(stack: Stack, input: FileInput, report: ReportAt
   const bad = (path: (string | number)[], message: string, hint?: string) =>
     report(path, { severity: "error", code: "UNKNOWN_REFERENCE", message, ...(hint ? { hint } : {}) });
   const published: { port: HostPort; name: string }[] = [];
+  const riders = ridersOf(stack);
   for (const [name, service] of Object.entries(stack.services)) {
     for (const network of Object.keys(service.networks)) {
       if (!stack.networks[network])
@@ -64,7 +65,7 @@ export function checkReferences(stack: Stack, input: FileInput, report: ReportAt
         );
     }
     checkConditions(service, stack, bad);
-    checkRiders(service, stack, bad);
+    checkRiders(service, riders.get(name), bad);
     for (const { owner, key, part } of sharesOf(service))
       if (!stack.services[owner])
         bad(
@@ -144,9 +145,16 @@ function checkConditions({ name, dependsOn }: Service, stack: Stack, bad: Bad): 
   }
 }
 
+/** The first service that shares something of each other one. */
+function ridersOf(stack: Stack): Map<string, Service> {
+  const riders = new Map<string, Service>();
+  for (const service of Object.values(stack.services))
+    for (const owner of ownersOf(service)) if (!riders.has(owner)) riders.set(owner, service);
+  return riders;
+}
+
 /** Two containers cannot both be the one of which another service shares something. */
-function checkRiders(service: Service, stack: Stack, bad: Bad): void {
-  const rider = Object.values(stack.services).find((other) => ownersOf(other).includes(service.name));
+function checkRiders(service: Service, rider: Service | undefined, bad: Bad): void {
   if (!rider) return;
   for (const key of startFirstKeys(service))
     bad(

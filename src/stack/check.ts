@@ -1,6 +1,7 @@
 /** Checking a merged stack against the schema, and turning what zod finds into problems with a place. */
 import type { z } from "zod";
 import { type Diagnostic, nearest } from "../diagnostics.ts";
+import { nearTo, withoutPaths } from "./gaps.ts";
 import { isMapping } from "./merge.ts";
 import { type FileInput, fileSchema } from "./schema.ts";
 import { whyUnsupported } from "./unsupported.ts";
@@ -27,17 +28,17 @@ export function checkInput(value: unknown, report: ReportAt): { input: FileInput
   for (let round = 0; ; round++) {
     const result = fileSchema.safeParse(rest);
     if (result.success) return { input: result.data, leftOut };
-    const earlier = [...leftOut];
+    const isNear = nearTo(leftOut);
     const reportNew: ReportAt = (path, diagnostic, atKey) => {
-      if (!isNear(path, earlier)) once(path, diagnostic, atKey);
+      if (!isNear(path)) once(path, diagnostic, atKey);
     };
     const wrong = rest;
     const gaps = result.error.issues
       .flatMap((issue) => reportIssue(issue, [], wrong, reportNew))
       .map((path) => deepestPart(wrong, path));
-    leftOut.push(...gaps);
+    for (const gap of gaps) leftOut.push(gap);
     if (round > 20) return { input: {}, leftOut: [[]] };
-    rest = gaps.reduce(withoutPath, rest);
+    rest = withoutPaths(rest, gaps);
     // what is no mapping as a whole, such as a service, still has its name, which others refer to
     for (const gap of gaps.filter((path) => path.length === 2 && !isMapping(valueAt(wrong, path)))) {
       const section = (rest as Record<string, Record<string, unknown>>)[String(gap[0])];
@@ -57,20 +58,6 @@ function deepestPart(value: unknown, path: Path): Path {
   return part;
 }
 
-/** A copy without the value at a path. A list keeps its length, so that later places in it stay right. */
-function withoutPath(value: unknown, path: Path): unknown {
-  const [step, ...rest] = path;
-  if (step === undefined) return {};
-  if (typeof value !== "object" || value === null) return value;
-  if (Array.isArray(value)) {
-    const at = Number(step);
-    if (rest.length === 0) return value.filter((_, index) => index !== at);
-    return value.map((entry, index) => (index === at ? withoutPath(entry, rest) : entry));
-  }
-  const { [step]: child, ...others } = value as Record<string, unknown>;
-  return rest.length === 0 ? others : { ...others, [step]: withoutPath(child, rest) };
-}
-
 /** True where a whole section of names is missing, so that nothing can be said of references to them. */
 export function lacksNames(leftOut: readonly Path[]): boolean {
   return leftOut.some(
@@ -78,16 +65,6 @@ export function lacksNames(leftOut: readonly Path[]): boolean {
       path.length === 0 ||
       (path.length === 1 && ["services", "networks", "volumes", "images"].includes(String(path[0]))),
   );
-}
-
-/** True where a path leads into something that was left out, or to what holds it. */
-export function isNear(path: Path, leftOut: readonly Path[]): boolean {
-  return leftOut.some((gap) => {
-    // a list with a gap counts as a whole: its other entries have moved
-    const at = gap.findIndex((step) => typeof step === "number");
-    const whole = at === -1 ? gap : gap.slice(0, at);
-    return whole.every((step, index) => index >= path.length || path[index] === step);
-  });
 }
 
 /** How deep the keys of a service are. */

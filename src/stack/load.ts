@@ -1,8 +1,9 @@
 /** From files to a Stack: read and merge, check, normalise. All problems are collected on the way. */
 import type { Diagnostic } from "../diagnostics.ts";
 import { BayError } from "../errors.ts";
-import { checkInput, isNear, lacksNames, type ReportAt } from "./check.ts";
+import { checkInput, lacksNames, type ReportAt } from "./check.ts";
 import { type LoadOptions, nameFromDirectory } from "./find.ts";
+import { nearTo } from "./gaps.ts";
 import { type Merged, readMerged } from "./merged.ts";
 import { normaliseStack } from "./normalise.ts";
 import type { Stack } from "./stack.ts";
@@ -56,13 +57,14 @@ export function loadStack(
         .split(",")
         .map((profile) => profile.trim())
         .filter(Boolean);
+  const isNear = nearTo(leftOut);
   const stack = normaliseStack(
     input,
     { name, directory, files, profiles, enable: options.enable ?? [], variables, inputs },
     (path, diagnostic, atKey) => {
       // what is not known may be in a file that could not be read
       const mayFollow = merged.hasBroken && diagnostic.code === "UNKNOWN_REFERENCE";
-      if (!mayFollow && !isNear(path, leftOut)) reportAt(path, diagnostic, atKey);
+      if (!mayFollow && !isNear(path)) reportAt(path, diagnostic, atKey);
     },
   );
   if (diagnostics.some(({ severity }) => severity === "error")) fail();

@@ -159,22 +159,29 @@ function fromNames(value: Value, each: Mapping, origins: Origins): Value {
 /** `[a=1.2.3.4, b:5.6.7.8]` as a mapping; one name may have several addresses. */
 function hostsMapping(value: Value): Mapping {
   if (isMapping(value)) return value;
-  const mapping: Record<string, string[]> = {};
+  const addresses = new Map<string, string[]>();
   for (const entry of Array.isArray(value) ? value : []) {
     const [, name = String(entry), address = ""] = /^([^=:]+)[=:](.*)$/.exec(String(entry)) ?? [];
-    mapping[name] = [...(mapping[name] ?? []), address];
+    const known = addresses.get(name);
+    if (known) known.push(address);
+    else addresses.set(name, [address]);
   }
-  return mapping;
+  return Object.fromEntries(addresses);
 }
 
 /** Of entries that are about the same, the last, at the place of the first. */
 function lastOfEach(entries: readonly Entry[], identity: (value: Value) => string): Entry[] {
-  const byIdentity = new Map<string, Entry>();
-  for (const { value, from } of entries) {
-    const key = identity(value);
-    byIdentity.set(key, { value, from: [...from, ...(byIdentity.get(key)?.from ?? [])] });
+  const byIdentity = new Map<string, Entry[]>();
+  for (const entry of entries) {
+    const key = identity(entry.value);
+    const known = byIdentity.get(key);
+    if (known) known.push(entry);
+    else byIdentity.set(key, [entry]);
   }
-  return [...byIdentity.values()];
+  return [...byIdentity.values()].map((same) => {
+    const latestFirst = same.reverse();
+    return { value: latestFirst[0]!.value, from: latestFirst.flatMap(({ from }) => from) };
+  });
 }
 
 function unique(entries: readonly Entry[]): Entry[] {

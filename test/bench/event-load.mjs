@@ -7,7 +7,7 @@ import { request } from "node:http";
 import { connect } from "node:net";
 
 const [socketPath, container, followers, rate] = process.argv.slice(2);
-const [CONNECTIONS, TICK, MOST_OPEN] = [4, 10, 50];
+const [CONNECTIONS, TICK, MOST_OPEN] = [4, 10, 150];
 let isOn = true;
 let [answered, refused, cut] = [0, 0, 0];
 const received = Array.from({ length: Number(followers) }, () => 0);
