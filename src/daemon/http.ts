@@ -87,6 +87,7 @@ const GONE_INTERVAL = 1000;
  * poll(2) as long as nothing is written.
  */
 function destroyWhenGone(socket: Socket): void {
+  if (socket.closed) return;
   const timer = setInterval(() => {
     const { fd } = (socket as unknown as { _handle?: { fd?: number } })._handle ?? {};
     if (fd !== undefined && fd >= 0 && isHungUp(fd)) socket.destroy();

@@ -83,12 +83,14 @@ function serve(table: RouteTable, request: IncomingMessage, response: ServerResp
   response.on("error", ignore);
   closeWithSocket(request.socket, response);
   const fail = (error: unknown) => void answerError(request, response, error);
-  const over = (done: () => void) => response.once("close", done);
+  const over = (done: () => void) => whenOver(request.socket, response, done);
   guarded(titleOf(request), fail, over, async () => {
     const { path, query } = locate(request.url ?? "");
     const hijacked = request.method === "POST" ? table.findHijack(path) : undefined;
     if (hijacked) {
       const body = await readBody(request);
+      // a client that is gone already would never be seen to go
+      if (request.socket.destroyed) return;
       return await hijacked.take({ socket: request.socket, upgraded: false, query, body });
     }
     const { route, parts } = table.find(request.method ?? "", path);
@@ -105,6 +107,17 @@ function serve(table: RouteTable, request: IncomingMessage, response: ServerResp
 
 const ignore = () => {};
 
+/** Calls once, when the answer or its connection is at its end, which may be so already. */
+function whenOver(socket: Socket, response: ServerResponse, done: () => void): void {
+  const end = () => {
+    socket.off("close", end);
+    done();
+  };
+  response.once("close", end);
+  if (socket.closed || response.closed) setImmediate(end);
+  else socket.once("close", end);
+}
+
 /** Connections by the number of their requests that have no whole answer yet. */
 const unanswered = new Map<Duplex, number>();
 
@@ -117,7 +130,9 @@ function closeWithSocket(socket: Socket, response: ServerResponse): void {
       response.destroy();
       response.emit("close");
     });
-  socket.once("close", onClose);
+  // a request behind others is parsed also after the end of its connection
+  if (socket.closed) onClose();
+  else socket.once("close", onClose);
   response.once("close", () => {
     socket.off("close", onClose);
     const left = (unanswered.get(socket) ?? 1) - 1;
@@ -186,7 +201,7 @@ function upgrade(table: RouteTable, request: IncomingMessage, socket: Duplex, he
     if (!isTaken(socket) && !socket.destroyed) socket.write(rawAnswer(error));
     endSocket(socket);
   };
-  const over = (done: () => void) => socket.once("close", done);
+  const over = (done: () => void) => (socket.closed ? setImmediate(done) : socket.once("close", done));
   guarded(`${titleOf(request)} (upgrade)`, fail, over, async () => {
     const { path, query } = locate(request.url ?? "");
     const hijacked = request.method === "POST" ? table.findHijack(path) : undefined;

@@ -61,10 +61,8 @@ describe("secrets and configs", () => {
     put("password", "secret-two");
     bay.env.GIVEN_MODE = "second";
     const plan = bay.ok("plan");
-    expect(plan).toMatch(/services\.a\.secrets\.\/run\/secrets\/password: password \(hidden\)/);
-    expect(plan).toMatch(
-      /services\.a\.configs\.\/etc\/app\/settings: settings [0-9a-f]{12}.* -> settings [0-9a-f]{12}/,
-    );
+    expect(plan).toContain("services.a.secrets./run/secrets/password: content changed\n");
+    expect(plan).toContain("services.a.configs./etc/app/settings: content changed\n");
     bay.ok("up", "-d");
     expect(inside("cat /run/secrets/password /etc/app/settings")).toBe("secret-twomode = second\n");
     expect(pids().a).not.toBe(before.a);
