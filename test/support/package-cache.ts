@@ -37,7 +37,10 @@ export default async function setup(): Promise<() => Promise<void>> {
       socket.write("HTTP/1.1 200 OK\r\n\r\n");
       onward.pipe(socket).pipe(onward);
     });
-    for (const end of [socket, onward]) end.on("error", () => end.destroy());
+    onward.on("error", () => socket.end("HTTP/1.1 502 Bad Gateway\r\n\r\n"));
+    onward.on("close", () => socket.destroy());
+    socket.on("error", () => onward.destroy());
+    socket.on("close", () => onward.destroy());
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   process.env.http_proxy = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
