@@ -78,8 +78,8 @@ describe("a stack", () => {
 
   it("resolves names and aliases on common networks only", () => {
     const resolve = (service: string, name: string) => bay.run(["exec", "-T", service, "nslookup", name]);
-    expect(resolve("b", "first").out).toMatch(/Address: *172\./);
-    expect(resolve("b", "linked").out).toMatch(/Address: *172\./);
+    expect(resolve("b", "first").out).toMatch(/Name:.*\n.*Address: *\d/);
+    expect(resolve("b", "linked").out).toMatch(/Name:.*\n.*Address: *\d/);
     expect(resolve("b", "demo-alone-1").code).toBe(0);
     expect(resolve("a", "alone").out).not.toMatch(/Name:.*\n.*Address: *1/);
     expect(bay.ok("exec", "-T", "a", "wget", "-q", "-O-", "http://b/hostname")).not.toBe("");
