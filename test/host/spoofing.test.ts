@@ -1,6 +1,7 @@
 /** What a container sends from addresses that are not its own does not reach its neighbours. */
 
 import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { packAddress } from "../../src/ip.ts";
 import { close, syscall, trySyscall } from "../../src/linux/libc.ts";
@@ -50,6 +51,24 @@ interface Peer {
   ip: string;
   ip6: string;
   index: number;
+  /** The index of the host's end of the link. */
+  hostIndex: number;
+}
+
+const LINKS = "/sys/class/net";
+const linkOf = (index: number) =>
+  readdirSync(LINKS).find(
+    (name) => readFileSync(`${LINKS}/${name}/ifindex`, "utf8").trim() === String(index),
+  )!;
+
+/** Whether the bridge of a link expects a MAC behind this link (struct __fdb_entry of linux/if_bridge.h). */
+function isBehind(mac: Buffer, hostIndex: number): boolean {
+  const port = `${LINKS}/${linkOf(hostIndex)}/brport`;
+  const number = Number(readFileSync(`${port}/port_no`, "utf8"));
+  const entries = readFileSync(`${port}/bridge/brforward`);
+  for (let at = 0; at + 16 <= entries.length; at += 16)
+    if (entries.subarray(at, at + 6).equals(mac) && entries[at + 6] === number) return true;
+  return false;
 }
 
 describe("a container", () => {
@@ -79,6 +98,7 @@ networks: { default: { enable_ipv6: true } }
         ip: /inet (\S+)\//.exec(address)![1]!,
         ip6: /inet6 (fd\S+)\//.exec(address)![1]!,
         index: Number(out(name, "cat /sys/class/net/eth0/ifindex")),
+        hostIndex: Number(out(name, "cat /sys/class/net/eth0/iflink")),
       };
     }
     wire = new Wire(peers.attacker.namespace);
@@ -132,6 +152,8 @@ networks: { default: { enable_ipv6: true } }
         58,
         icmp6(136, Buffer.concat([hex("20000000"), packAddress(target), mark])),
       );
+    const isFree = (target: string, mark: Buffer) =>
+      ipv6("::", neighbour.ip6, 58, icmp6(135, Buffer.concat([hex("00000000"), packAddress(target), mark])));
     const arp = (mac: Buffer, ip: string, mark: Buffer) =>
       Buffer.concat([
         hex("0001080006040002"),
@@ -152,6 +174,7 @@ networks: { default: { enable_ipv6: true } }
       "own IPv6": (mark) => ether(attacker.mac, "86dd", ipv6(attacker.ip6, neighbour.ip6, 59, mark)),
       "own link-local IPv6": (mark) => ether(attacker.mac, "86dd", ipv6(own6, neighbour.ip6, 59, mark)),
       "own neighbour advertisement": (mark) => ether(attacker.mac, "86dd", advert(attacker.ip6, mark)),
+      "own duplicate address detection": (mark) => ether(attacker.mac, "86dd", isFree(attacker.ip6, mark)),
       "another's MAC": (mark) =>
         ether(third.mac, "0800", ipv4(attacker.ip, neighbour.ip, udp(1000, 2000, mark.toString("latin1")))),
       "another's IPv4": (mark) =>
@@ -167,6 +190,12 @@ networks: { default: { enable_ipv6: true } }
       "another's IPv6": (mark) => ether(attacker.mac, "86dd", ipv6(third.ip6, neighbour.ip6, 59, mark)),
       "a neighbour advertisement of another's": (mark) =>
         ether(attacker.mac, "86dd", advert(third.ip6, mark)),
+      "duplicate address detection of another's": (mark) =>
+        ether(attacker.mac, "86dd", isFree(third.ip6, mark)),
+      "the unspecified IPv6 address": (mark) =>
+        ether(attacker.mac, "86dd", ipv6("::", neighbour.ip6, 17, udp(1000, 2000, mark.toString("latin1")))),
+      "the unspecified IPv6 address with ICMPv6": (mark) =>
+        ether(attacker.mac, "86dd", ipv6("::", neighbour.ip6, 58, icmp6(128, mark))),
       "a router advertisement (CVE-2020-13401)": (mark) =>
         ether(
           attacker.mac,
@@ -198,6 +227,16 @@ networks: { default: { enable_ipv6: true } }
   it("sends from its own addresses alone", async () => {
     for (const name of Object.keys(frames()))
       expect([name, await arrives(name)]).toEqual([name, isOwn(name)]);
+  });
+
+  it("does not draw its neighbour's traffic to its own link", async () => {
+    const { attacker, third } = peers;
+    // a bridge takes frames to its reserved addresses itself, and learns their sender (IEEE 802.1D, 7.12.6)
+    const lldp = Buffer.concat([hex("0180c200000e"), third.mac, hex("88cc0000"), Buffer.alloc(60)]);
+    wire.send(lldp, attacker.index);
+    expect(await arrives("own IPv4")).toBe(true);
+    expect(isBehind(attacker.mac, attacker.hostIndex)).toBe(true);
+    expect(isBehind(third.mac, attacker.hostIndex)).toBe(false);
   });
 
   it("is guarded again where the rules were taken away", async () => {
