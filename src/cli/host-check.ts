@@ -6,7 +6,7 @@ import { readDaemonSettings, settingsFile } from "../daemon-settings.ts";
 import { HOW_TO_FREE, roomOf, roomText } from "../disk-room.ts";
 import { BayError, messageOf } from "../errors.ts";
 import { appArmorParser, cgroupManager, isAppArmorOn, nft } from "../linux/index.ts";
-import { tableName } from "../network/index.ts";
+import { tableName, tryGuard } from "../network/index.ts";
 import type { Roots } from "../roots.ts";
 
 export interface Finding {
@@ -52,6 +52,7 @@ const CHECKS: Check[] = [
     return { state: "ok", what: "cgroups", found: version === 2 ? "v2" : `v1: ${[view].flat().join(" ")}` };
   },
   () => library("libnftables1", () => nft("list tables")),
+  () => antiSpoofing(tryGuard),
   () => {
     const ok = existsSync("/proc/sys/kernel/seccomp");
     return { state: ok ? "ok" : "missing", what: "seccomp", found: ok ? "yes" : "no" };
@@ -87,6 +88,22 @@ const CHECKS: Check[] = [
     };
   },
 ];
+
+/** Whether the kernel can keep containers to their own addresses; without it they start all the same. */
+export function antiSpoofing(attempt: () => void): Finding {
+  const what = "anti-spoofing on bridges";
+  try {
+    attempt();
+    return { state: "ok", what, found: "yes" };
+  } catch (error) {
+    return {
+      state: "warning",
+      what,
+      found: `no; containers can send from addresses of others: ${messageOf(error)}`,
+      hint: "the kernel needs the bridge family of nftables (CONFIG_NF_TABLES_BRIDGE)",
+    };
+  }
+}
 
 /** The folder, or the nearest one above it that is there: bay may not have been started yet. */
 function roomFinding(what: string, path: string): Finding {

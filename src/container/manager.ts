@@ -665,6 +665,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   /** Notes the rules that the table should have, for observers outside bayd. */
   saveRules(): void {
     this.networks.firewall.save();
+    this.networks.spoofing.save();
   }
 
   serveDns(record: ContainerRecord, options: { isFresh?: boolean; kept?: DnsSockets | undefined }): void {

@@ -17,7 +17,7 @@ import {
 } from "../container/index.ts";
 import { type ImageSource, inspectImage, staleReason } from "../image/index.ts";
 import { decodeStatus, isAlive, readProgramState } from "../linux/index.ts";
-import { firewallIsIntact, type NetworkRecord, withLinks } from "../network/index.ts";
+import { firewallIsIntact, guardIsIntact, type NetworkRecord, withLinks } from "../network/index.ts";
 import { type Actual, type ActualContainer, mountedImages, placeOf, showBytes } from "../reconcile/index.ts";
 import type { Roots } from "../roots.ts";
 import type { Stack, StackImage } from "../stack/index.ts";
@@ -99,11 +99,14 @@ export function observe(
     cpus: cpus().length,
     foreignNames: foreign.map(({ config }) => config.name),
     drift:
-      own.some(isRunning) && !firewallIsIntact(view.roots.tag, join(view.roots.run, "rules"))
+      own.some(isRunning) && !rulesAreIntact(view.roots)
         ? ["bay's nftables rules were changed or removed"]
         : [],
   };
 }
+
+const rulesAreIntact = ({ tag, run }: Roots) =>
+  firewallIsIntact(tag, join(run, "rules")) && guardIsIntact(tag, join(run, "guard"));
 
 function observeContainer(
   view: View,

@@ -26,7 +26,7 @@ export function ensureBridge(network: NetworkRecord, links: Links, known?: reado
     const own = links.addresses().filter(({ linkIndex }) => linkIndex === link!.index);
     return subnets.every(({ gateway }) => own.some(({ address }) => address === gateway));
   };
-  const isWhole = link?.isUp && (!known || (hasAddresses() && learnsNoReserved(network.bridge)));
+  const isWhole = link?.isUp && (!known || (hasAddresses() && ignoresReserved(network.bridge)));
   if (isWhole) return false;
   if (!link) {
     links.addBridge(network.bridge, network.config.mtu, `bay network ${network.config.name}`);
@@ -34,7 +34,7 @@ export function ensureBridge(network: NetworkRecord, links: Links, known?: reado
   }
   const local = `/proc/sys/net/ipv4/conf/${network.bridge}/route_localnet`;
   if (readFileSync(local, "utf8").trim() !== "1") writeFileSync(local, "1");
-  if (!learnsNoReserved(network.bridge)) writeFileSync(reservedLearning(network.bridge), "1");
+  if (!ignoresReserved(network.bridge)) writeFileSync(reservedLearning(network.bridge), "1");
   setIpv6(network.bridge, network.config.ipv6 ?? false);
   for (const { subnet, gateway } of subnets)
     links.addAddress(link.index, gateway, parseSubnet(subnet).prefix);
@@ -43,11 +43,16 @@ export function ensureBridge(network: NetworkRecord, links: Links, known?: reado
 }
 
 /**
- * A bridge learns the sender of frames to its reserved addresses (01:80:c2:00:00:0X, as LLDP has) before any rule of
+ * Whether the bridge does not learn from its reserved addresses; one that an older bay made does. A bridge learns the sender of frames to its reserved addresses (01:80:c2:00:00:0X, as LLDP has) before any rule of
  * nftables sees them. A container could name its neighbour as the sender there and draw the neighbour's traffic to itself.
  */
+function ignoresReserved(bridge: string): boolean {
+  const file = reservedLearning(bridge);
+  // /sys may show another network namespace; bay's own bridges are made with this setting
+  return !existsSync(file) || readFileSync(file, "utf8").trim() === "1";
+}
+
 const reservedLearning = (bridge: string) => `/sys/class/net/${bridge}/bridge/no_linklocal_learn`;
-const learnsNoReserved = (bridge: string) => readFileSync(reservedLearning(bridge), "utf8").trim() === "1";
 
 /**
  * Whether a link has IPv6; on none of bay's own, containers may announce themselves as a router (CVE-2020-13401). It is

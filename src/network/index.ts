@@ -19,3 +19,4 @@ export {
 } from "./network-manager.ts";
 export { portKey, portOwner } from "./port-holder.ts";
 export { renderRules, tableName } from "./rules.ts";
+export { guardIsIntact, tryGuard } from "./spoofing.ts";

@@ -67,7 +67,7 @@ export class NetworkManager {
   ) {
     const desired = () => ({ networks: this.list(), ports: directory.publishedPorts() });
     this.firewall = new Firewall(roots.tag, desired, join(roots.run, "rules"));
-    this.spoofing = new SpoofingGuard(roots.tag, () => this.#guarded(), warn);
+    this.spoofing = new SpoofingGuard(roots.tag, () => this.#guarded(), warn, join(roots.run, "guard"));
     this.ports = new PortHolder(new KeptSockets(join(roots.run, "ports")));
   }
 

@@ -4,9 +4,11 @@
  * a start or an end changes elements and no rule.
  */
 import { createHash } from "node:crypto";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { BayError, hasCode, messageOf } from "../errors.ts";
 import { packAddress, toAddress } from "../ip.ts";
 import { nft } from "../linux/index.ts";
+import { replaceFile } from "../store/index.ts";
 import type { Endpoint } from "./network.ts";
 import { tableName } from "./rules.ts";
 
@@ -74,21 +76,24 @@ export class SpoofingGuard {
   /** Of links that are gone; they go with the next change. */
   #stale: Endpoint[] = [];
   #hash: string | undefined;
-  #isUnsupported = false;
+  /** Why the kernel refused the table; it is tried again with each pass of repair. */
+  #refusal: string | undefined;
 
   constructor(
     readonly tag: string,
     /** Endpoints that are to be guarded now: all that are connected, but for those whose service may spoof. */
     readonly desired: () => Endpoint[],
     readonly warn: (text: string) => void,
+    /** Where the table's hash is kept for observers outside bayd; absent while it changes and where there is no table. */
+    readonly file: string,
   ) {}
 
   /** Before the endpoint's link is made. */
   add(endpoint: Endpoint): void {
-    if (!this.#hasTable) return this.#replace([...this.desired(), endpoint]);
+    if (!this.#hasTable) return this.#replace([...this.#connected(), endpoint]);
     const known = this.#guarded.get(endpoint.link);
     if (known) this.#stale.push(known);
-    this.#run(this.#change([endpoint]), () => this.#replace([...this.desired(), endpoint]));
+    this.#run(this.#change([endpoint]), () => this.#replace([...this.#connected(), endpoint]));
     this.#guarded.set(endpoint.link, endpoint);
   }
 
@@ -98,7 +103,12 @@ export class SpoofingGuard {
     if (!known) return;
     this.#guarded.delete(endpoint.link);
     this.#stale.push(known);
-    if (atOnce) this.#run(this.#change([]), () => this.#replace(this.desired()));
+    if (atOnce) this.#run(this.#change([]), () => this.#replace(this.#connected(endpoint)));
+  }
+
+  /** What is guarded already, as a build's links and those of a container that starts just now, and what is to be. */
+  #connected(except?: Endpoint): Endpoint[] {
+    return [...this.#guarded.values(), ...this.desired()].filter(({ link }) => link !== except?.link);
   }
 
   /** Takes the table away: no network is left. */
@@ -107,26 +117,40 @@ export class SpoofingGuard {
     this.#hasTable = false;
     this.#guarded.clear();
     this.#stale = [];
+    this.#forget();
   }
 
   /** Puts the table back where someone changed or deleted it; true where that was so. */
   repair(): boolean {
     const desired = this.desired();
-    if (this.#isUnsupported || (desired.length === 0 && !this.#hasTable)) return false;
+    if (desired.length === 0 && !this.#hasTable) return false;
     const isKnown = desired.every(
       (endpoint) => this.#guarded.get(endpoint.link)?.address === endpoint.address,
     );
-    const now = this.#list();
+    const now = this.#hasTable ? guardHash(this.tag) : undefined;
     this.#hash ??= now;
     if (this.#hasTable && isKnown && now !== undefined && now === this.#hash) return false;
     const wasOurs = this.#hasTable;
-    this.#replace(desired);
-    return wasOurs;
+    this.#replace(this.#connected());
+    return wasOurs && this.#hasTable;
+  }
+
+  /** Notes the hash that the table should have. */
+  save(): void {
+    if (!this.#hasTable || (this.#hash !== undefined && existsSync(this.file))) return;
+    this.#hash ??= guardHash(this.tag);
+    if (this.#hash !== undefined) replaceFile(this.file, this.#hash);
+  }
+
+  /** Until the new hash is known, nobody can say that the table was changed. */
+  #forget(): void {
+    this.#hash = undefined;
+    rmSync(this.file, { force: true });
   }
 
   #change(added: readonly Endpoint[]): string {
     const stale = this.#stale.splice(0);
-    this.#hash = undefined;
+    this.#forget();
     return [
       ...stale.map((endpoint) => this.#elements("delete", endpoint)),
       ...added.map((endpoint) => this.#elements("add", endpoint)),
@@ -135,14 +159,20 @@ export class SpoofingGuard {
 
   #replace(endpoints: readonly Endpoint[]): void {
     this.#stale = [];
-    this.#hash = undefined;
+    this.#forget();
     this.#guarded = new Map(endpoints.map((endpoint) => [endpoint.link, endpoint]));
     const elements = [...this.#guarded.values()].map((endpoint) => this.#elements("add", endpoint));
+    this.#hasTable = true;
     this.#run(this.#without() + renderGuard(this.tag) + elements.join(""), (error) => {
-      this.#isUnsupported = true;
-      this.warn(`containers can send from addresses of others: ${messageOf(error)}`);
+      this.#hasTable = false;
+      this.#refuse(messageOf(error));
     });
-    this.#hasTable = !this.#isUnsupported;
+    if (this.#hasTable) this.#refusal = undefined;
+  }
+
+  #refuse(refusal: string): void {
+    if (refusal !== this.#refusal) this.warn(`containers can send from addresses of others: ${refusal}`);
+    this.#refusal = refusal;
   }
 
   #without(): string {
@@ -161,7 +191,7 @@ export class SpoofingGuard {
   }
 
   #run(text: string, otherwise: (error: BayError) => void): void {
-    if (this.#isUnsupported || text === "") return;
+    if (text === "") return;
     try {
       nft(text);
     } catch (error) {
@@ -169,15 +199,30 @@ export class SpoofingGuard {
       otherwise(error);
     }
   }
+}
 
-  /** A hash of the table as the kernel lists it, without its counters. */
-  #list(): string | undefined {
-    try {
-      const text = nft(`list table bridge ${tableName(this.tag)}`).replace(/packets \d+ bytes \d+/g, "");
-      return createHash("sha256").update(text).digest("hex");
-    } catch (error) {
-      if (hasCode(error, "NFTABLES")) return undefined;
-      throw error;
-    }
+/** A hash of the table as the kernel lists it, without its counters; undefined where there is none. */
+function guardHash(tag: string): string | undefined {
+  try {
+    const text = nft(`list table bridge ${tableName(tag)}`).replace(/packets \d+ bytes \d+/g, "");
+    return createHash("sha256").update(text).digest("hex");
+  } catch (error) {
+    if (hasCode(error, "NFTABLES")) return undefined;
+    throw error;
   }
+}
+
+/** True where the table is as bayd last left it. */
+export function guardIsIntact(tag: string, file: string): boolean {
+  try {
+    return readFileSync(file, "utf8") === guardHash(tag);
+  } catch {
+    return true; // bayd is changing the rules, or the kernel has none of this family
+  }
+}
+
+/** Whether this kernel has the bridge family of nftables. Nothing is left behind. Throws NFTABLES where it has not. */
+export function tryGuard(): void {
+  const table = `bridge ${tableName("doctor")}`;
+  nft(`add table ${table}\ndelete table ${table}\n`);
 }

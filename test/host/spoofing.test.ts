@@ -1,7 +1,7 @@
 /** What a container sends from addresses that are not its own does not reach its neighbours. */
 
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { packAddress } from "../../src/ip.ts";
 import { close, syscall, trySyscall } from "../../src/linux/libc.ts";
@@ -248,6 +248,18 @@ networks: { default: { enable_ipv6: true } }
     );
     expect(await arrives("another's IPv4")).toBe(false);
     expect(await arrives("own IPv4")).toBe(true);
+  });
+
+  it("has rules whose loss the plan shows", async () => {
+    await eventually(() => expect(existsSync(`${bay.folder}/run/guard`)).toBe(true));
+    bay.ok("daemon", "stop");
+    expect(bay.ok("plan")).not.toContain("nftables");
+    execFileSync("nft", ["flush", "set", "bridge", `bay_${bay.tag}`, "guarded"]);
+    expect(await arrives("another's IPv4")).toBe(true);
+    expect(bay.ok("plan")).toContain("bay's nftables rules were changed or removed");
+    bay.ok("up", "-d");
+    expect(await arrives("another's IPv4")).toBe(false);
+    expect(bay.ok("plan")).not.toContain("nftables");
   });
 
   it("may send from others' where the stack file says so, from then on", async () => {

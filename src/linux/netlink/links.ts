@@ -23,6 +23,8 @@ const IFLA_INFO_DATA = 2;
 const VETH_INFO_PEER = 1;
 const IFLA_BR_FORWARD_DELAY = 1;
 const IFLA_BR_MCAST_SNOOPING = 23;
+const IFLA_BR_MULTI_BOOLOPT = 46; // struct br_boolopt_multi: values, and which of them are set
+const NO_LL_LEARN = 1;
 const IFF_UP = 1;
 const AF_INET = 2;
 const AF_INET6 = 10;
@@ -109,7 +111,12 @@ export class Links {
 
   /** A bridge without forwarding delay. EEXIST where the name is taken. */
   addBridge(name: string, mtu: number | undefined, alias: string): void {
-    const data = [attribute(IFLA_BR_FORWARD_DELAY, u32(0)), attribute(IFLA_BR_MCAST_SNOOPING, u8(1))];
+    const data = [
+      attribute(IFLA_BR_FORWARD_DELAY, u32(0)),
+      attribute(IFLA_BR_MCAST_SNOOPING, u8(1)),
+      // a bridge would learn the sender of frames to its reserved addresses (LLDP) before nftables sees them
+      attribute(IFLA_BR_MULTI_BOOLOPT, Buffer.concat([u32(NO_LL_LEARN), u32(NO_LL_LEARN)])),
+    ];
     const info = [attribute(IFLA_INFO_KIND, text("bridge")), attribute(IFLA_INFO_DATA, data)];
     const parts = [linkHeader(0), attribute(IFLA_IFNAME, text(name)), attribute(IFLA_LINKINFO, info)];
     if (mtu) parts.push(attribute(IFLA_MTU, u32(mtu)));

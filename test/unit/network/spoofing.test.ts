@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { antiSpoofing } from "../../../src/cli/host-check.ts";
 import { guardElements, linkLocal, renderGuard } from "../../../src/network/spoofing.ts";
 import { loadText } from "../../support/stack.ts";
 
@@ -32,6 +33,19 @@ describe("the guard against spoofing", () => {
   });
 
   it("is one table per bay", () => expect(renderGuard("1")).toContain("table bridge bay_1 {"));
+});
+
+describe("bay doctor", () => {
+  it("says where the kernel cannot keep containers to their own addresses", () => {
+    const refuse = () => {
+      throw new Error("Operation not supported");
+    };
+    expect(antiSpoofing(refuse)).toMatchObject({
+      state: "warning",
+      found: "no; containers can send from addresses of others: Operation not supported",
+    });
+    expect(antiSpoofing(() => {}).state).toBe("ok");
+  });
 });
 
 describe("x-bay", () => {
