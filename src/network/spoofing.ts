@@ -5,6 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, rmSync } from "node:fs";
+import { isDeepStrictEqual } from "node:util";
 import { BayError, hasCode, messageOf } from "../errors.ts";
 import { packAddress, toAddress } from "../ip.ts";
 import { nft } from "../linux/index.ts";
@@ -13,6 +14,10 @@ import type { Endpoint } from "./network.ts";
 import { tableName } from "./rules.ts";
 
 const NEIGHBOUR_TARGET = "@th,64,128"; // RFC 4861, 4.4: behind type, code, checksum and flags
+
+/** Links that are gone: how many of them the regular pass takes out of the sets, and the most that may be in them. */
+const STALE_ENOUGH = 64;
+const STALE_LIMIT = 1024;
 
 /** The table without elements. Pure. */
 export function renderGuard(tag: string): string {
@@ -73,8 +78,11 @@ export function linkLocal(mac: string): string {
 export class SpoofingGuard {
   #hasTable = false;
   #guarded = new Map<string, Endpoint>();
-  /** Of links that are gone; they go with the next change. */
-  #stale: Endpoint[] = [];
+  /**
+   * Of links that are gone, by link. Their elements do no harm, as each link has a name of its own, and the kernel takes some
+   * 15 ms to let elements go: many go together, and none of them in a container's start.
+   */
+  readonly #stale = new Map<string, Endpoint>();
   #hash: string | undefined;
   /** Why the kernel refused the table; it is tried again with each pass of repair. */
   #refusal: string | undefined;
@@ -90,25 +98,48 @@ export class SpoofingGuard {
 
   /** Before the endpoint's link is made. */
   add(endpoint: Endpoint): void {
+    const { link } = endpoint;
     if (!this.#hasTable) return this.#replace([...this.#connected(), endpoint]);
-    const known = this.#guarded.get(endpoint.link);
-    if (known) this.#stale.push(known);
-    this.#run(this.#change([endpoint]), () => this.#replace([...this.#connected(), endpoint]));
-    this.#guarded.set(endpoint.link, endpoint);
+    const known = this.#guarded.get(link) ?? this.#stale.get(link);
+    this.#stale.delete(link);
+    this.#guarded.set(link, endpoint);
+    if (known && isDeepStrictEqual(guardElements(known), guardElements(endpoint))) return; // a restart
+    if (this.#stale.size >= STALE_LIMIT) this.#sweep();
+    this.#apply(known ? [known] : [], [endpoint]);
   }
 
-  /** The link is gone, or may send what it likes from now on. */
-  remove(endpoint: Endpoint, atOnce = false): void {
-    const known = this.#guarded.get(endpoint.link);
+  /** The link is gone, or may send what it likes from now on (`atOnce`). */
+  remove({ link }: Endpoint, atOnce = false): void {
+    // a bayd before this one may have left a table that has the link
+    if (!this.#hasTable && atOnce) return this.#replace(this.#connected());
+    const known = this.#guarded.get(link) ?? this.#stale.get(link);
     if (!known) return;
-    this.#guarded.delete(endpoint.link);
-    this.#stale.push(known);
-    if (atOnce) this.#run(this.#change([]), () => this.#replace(this.#connected(endpoint)));
+    this.#guarded.delete(link);
+    if (!atOnce) return void this.#stale.set(link, known);
+    this.#stale.delete(link);
+    this.#apply([known], []);
+  }
+
+  /** Lets the elements of links that are gone go. */
+  #sweep(): void {
+    const gone = [...this.#stale.values()];
+    this.#stale.clear();
+    this.#apply(gone, []);
+  }
+
+  #apply(gone: readonly Endpoint[], added: readonly Endpoint[]): void {
+    this.#forget();
+    const text = [
+      ...gone.map((endpoint) => this.#elements("delete", endpoint)),
+      ...added.map((endpoint) => this.#elements("add", endpoint)),
+    ].join("");
+    // another program may have changed the table
+    if (this.#hasTable) this.#run(text, () => this.#replace(this.#connected()));
   }
 
   /** What is guarded already, as a build's links and those of a container that starts just now, and what is to be. */
-  #connected(except?: Endpoint): Endpoint[] {
-    return [...this.#guarded.values(), ...this.desired()].filter(({ link }) => link !== except?.link);
+  #connected(): Endpoint[] {
+    return [...this.#guarded.values(), ...this.desired()];
   }
 
   /** Takes the table away: no network is left. */
@@ -116,7 +147,7 @@ export class SpoofingGuard {
     if (this.#hasTable) this.#run(this.#without(), () => {});
     this.#hasTable = false;
     this.#guarded.clear();
-    this.#stale = [];
+    this.#stale.clear();
     this.#forget();
   }
 
@@ -129,7 +160,10 @@ export class SpoofingGuard {
     );
     const now = this.#hasTable ? guardHash(this.tag) : undefined;
     this.#hash ??= now;
-    if (this.#hasTable && isKnown && now !== undefined && now === this.#hash) return false;
+    if (this.#hasTable && isKnown && now !== undefined && now === this.#hash) {
+      if (this.#stale.size >= STALE_ENOUGH) this.#sweep();
+      return false;
+    }
     const wasOurs = this.#hasTable;
     this.#replace(this.#connected());
     return wasOurs && this.#hasTable;
@@ -148,17 +182,8 @@ export class SpoofingGuard {
     rmSync(this.file, { force: true });
   }
 
-  #change(added: readonly Endpoint[]): string {
-    const stale = this.#stale.splice(0);
-    this.#forget();
-    return [
-      ...stale.map((endpoint) => this.#elements("delete", endpoint)),
-      ...added.map((endpoint) => this.#elements("add", endpoint)),
-    ].join("");
-  }
-
   #replace(endpoints: readonly Endpoint[]): void {
-    this.#stale = [];
+    this.#stale.clear();
     this.#forget();
     this.#guarded = new Map(endpoints.map((endpoint) => [endpoint.link, endpoint]));
     const elements = [...this.#guarded.values()].map((endpoint) => this.#elements("add", endpoint));

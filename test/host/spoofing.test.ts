@@ -274,6 +274,24 @@ networks: { default: { enable_ipv6: true } }
     expect(await arrives("another's IPv4")).toBe(false);
   });
 
+  it("has what the stack file says after a stop and a start too", () => {
+    const isGuarded = () => {
+      const set = execFileSync("nft", ["list", "set", "bridge", `bay_${bay.tag}`, "guarded"], {
+        encoding: "utf8",
+      });
+      const index = bay.ok("exec", "-T", "attacker", "cat", "/sys/class/net/eth0/iflink").trim();
+      return set.includes(`"${linkOf(Number(index))}"`);
+    };
+    bay.ok("restart", "attacker");
+    expect(isGuarded()).toBe(true);
+    bay.ok("stop", "attacker");
+    bay.write(file(", x-bay: { spoofing: allow }")).ok("up", "-d");
+    expect(isGuarded()).toBe(false);
+    bay.ok("stop", "attacker");
+    bay.write(file("")).ok("up", "-d");
+    expect(isGuarded()).toBe(true);
+  });
+
   it("leaves no table behind", () => {
     bay.ok("down");
     expect(execFileSync("nft", ["list", "tables"], { encoding: "utf8" })).not.toContain(`bay_${bay.tag}`);
