@@ -1,6 +1,6 @@
 /**
- * What a build step may do beyond its own sandbox, as in BuildKit: nobody has it who was not asked. A Dockerfile is often
- * another's, so that only the command, the request or the stack file grants it.
+ * What a build step may do beyond its own sandbox, as in BuildKit: a step has it only when the
+ * build grants it. The Dockerfile may come from somebody else, so only the command, the request or the stack file grants.
  */
 import { BayError } from "../errors.ts";
 import type { Instruction, InstructionOf } from "./dockerfile/instructions.ts";
@@ -27,8 +27,17 @@ function notAllowed(what: string, entitlement: string): BayError {
 
 /** Checks all stages that will be built, before anything runs. Throws StepFailure with the place of the first. */
 export function checkStages(stages: readonly Stage[], granted: Granted, source: string): void {
+  for (const { instructions } of stages) checkInstructions(instructions, granted, source);
+}
+
+/** Checks instructions before the first of them runs. Throws StepFailure with the place of the first that is refused. */
+export function checkInstructions(
+  instructions: readonly Instruction[],
+  granted: Granted,
+  source: string,
+): void {
   const isRun = (instruction: Instruction): instruction is InstructionOf<"run"> => instruction.kind === "run";
-  for (const instruction of stages.flatMap((stage) => stage.instructions).filter(isRun))
+  for (const instruction of instructions.filter(isRun))
     try {
       checkEntitlements(instruction, granted);
     } catch (error) {

@@ -17,7 +17,7 @@ import { BuildContext, type BuildSetting, type Standing } from "./build-context.
 import { type Instruction, readInstruction } from "./dockerfile/instructions.ts";
 import { parseInstruction } from "./dockerfile/parse.ts";
 import { expand } from "./dockerfile/words.ts";
-import { checkStages } from "./entitlements.ts";
+import { checkInstructions, checkStages } from "./entitlements.ts";
 import { StepFailure } from "./failure.ts";
 import { applyToConfig, isMeta } from "./run-config.ts";
 import { globalArgs, platformArgs, Scope } from "./scope.ts";
@@ -130,6 +130,7 @@ export class Solver {
       readInstruction(parseInstruction(text, "\\", stage.from.place)),
     );
     if (triggers.length > 0) state = { ...state, config: { ...state.config, OnBuild: null } };
+    checkInstructions(triggers, this.setting.request, this.setting.dockerfile.source);
     const all: Instruction[] = [...triggers, ...stage.instructions];
     const counted = all.filter(({ kind }) => FILE_STEPS.includes(kind));
     const name = stage.from.as ?? `stage-${stage.index}`;

@@ -100,8 +100,10 @@ export function connectEndpoint(
     } finally {
       closeSync(namespace);
     }
+    allowHairpin(links, endpoint.link);
   });
-  allowHairpin(endpoint.link);
+  // the host speaks IP on the bridge, never on one of its ports
+  setIpv6(endpoint.link, false);
   inNamespace(namespaceFile, () => setIpv6(endpoint.interface, network.config.ipv6 ?? false));
   const own = ownSubnets(network, endpoint);
   withLinks((inside) => {
@@ -135,10 +137,12 @@ export function ownSubnets(
  * Where bridged packets pass the IP rules (br_netfilter), a container's packet to its own published port is
  * turned round on the bridge itself, which a port allows only in hairpin mode.
  */
-function allowHairpin(link: string): void {
+export function allowHairpin(links: Links, name: string): void {
   const bridged = "/proc/sys/net/bridge/bridge-nf-call-iptables";
   if (!existsSync(bridged) || readFileSync(bridged, "utf8").trim() !== "1") return;
-  writeFileSync(`/sys/class/net/${link}/brport/hairpin_mode`, "1");
+  // not by sysfs, which shows the links of the network namespace that it was mounted in
+  const link = links.byName(name);
+  if (link) links.setHairpin(link.index);
 }
 
 /** Sets a namespace's default routes, in the place of others. */

@@ -8,6 +8,7 @@ import type { Roots } from "../roots.ts";
 import type { Store } from "../store/index.ts";
 import { addressIn, macFor } from "./address-pool.ts";
 import {
+  allowHairpin,
   connectEndpoint,
   ensureBridge,
   ownSubnets,
@@ -312,8 +313,10 @@ export class NetworkManager {
         if (!isRunning || master === undefined || (link?.master === master && link.isUp)) continue;
         if (endpoint.networkId !== this.get(endpoint.network)?.id) continue; // waits to be replaced
         // a link's other end, in the container, goes with it
-        if (link) links.setMaster(link.index, master);
-        else
+        if (link) {
+          links.setMaster(link.index, master);
+          allowHairpin(links, link.name);
+        } else
           this.#reconnect(
             id,
             endpoint,

@@ -55,6 +55,13 @@ describe("a build that cannot be", () => {
     bay.ok("image", "tag", "test:1", "trigger:1");
     expect(run("FROM trigger:1\n").err).toContain("RUN --network=host is not allowed for this build");
     expect(run("FROM trigger:1\n", "--allow", "network.host").code).toBe(0);
+    // all triggers are checked before the first of them runs
+    const triggers = `ONBUILD RUN echo ran-first\nONBUILD RUN --network=host ${listen}\n`;
+    expect(run(`${BASE}${triggers}`).code).toBe(0);
+    bay.ok("image", "tag", "test:1", "triggers:1");
+    const refusedTrigger = run("FROM triggers:1\n", "--progress", "plain");
+    expect(refusedTrigger.err).toMatch(/Dockerfile:1:1: error: RUN --network=host is not allowed/);
+    expect(refusedTrigger.out + refusedTrigger.err).not.toContain("ran-first");
   });
 
   it("asks the stack file for it too", () => {

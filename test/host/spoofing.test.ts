@@ -4,46 +4,12 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { packAddress } from "../../src/ip.ts";
-import { close, syscall, trySyscall } from "../../src/linux/libc.ts";
-import { inNamespace } from "../../src/linux/netns.ts";
 import { linkLocal } from "../../src/network/spoofing.ts";
 import { Bay, eventually } from "../support/bay.ts";
+import { Wire } from "../support/wire.ts";
 
-const [AF_PACKET, SOCK_RAW_NONBLOCK, ETH_P_ALL] = [17, 3 | 0o4000, 0x0300];
 const hex = (text: string) => Buffer.from(text.replaceAll(/[: ]/g, ""), "hex");
 const u16 = (value: number) => Buffer.from([value >> 8, value & 255]);
-
-/** A packet socket (packet(7)) on eth0 of a container. */
-class Wire {
-  readonly fd: number;
-  constructor(namespace: string) {
-    this.fd = inNamespace(namespace, () => syscall("socket", [AF_PACKET, SOCK_RAW_NONBLOCK, ETH_P_ALL]));
-  }
-
-  send(frame: Buffer, index: number): void {
-    const to = Buffer.alloc(20); // struct sockaddr_ll
-    to.writeUInt16LE(AF_PACKET, 0);
-    to.writeInt32LE(index, 4);
-    to.writeUInt8(6, 11);
-    frame.copy(to, 12, 0, 6);
-    syscall("sendto", [this.fd, frame, frame.length, 0, to, to.length]);
-  }
-
-  /** Frames that have come since the last call. */
-  received(): Buffer[] {
-    const frames: Buffer[] = [];
-    for (;;) {
-      const bytes = Buffer.alloc(2048);
-      const count = trySyscall("recvfrom", this.fd, bytes, bytes.length, 0, null, null);
-      if (count <= 0) return frames;
-      frames.push(bytes.subarray(0, count));
-    }
-  }
-
-  close(): void {
-    close(this.fd);
-  }
-}
 
 interface Peer {
   namespace: string;

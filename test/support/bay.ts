@@ -40,7 +40,8 @@ export class Bay {
   readonly folder = mkdtempSync(join(tmpdir(), "bay-test-"));
   readonly env: NodeJS.ProcessEnv;
 
-  constructor() {
+  /** `network` is the file of a network namespace, in which all of this bay runs, as on a host of its own. */
+  constructor(readonly network?: string) {
     const { COMPOSE_FILE: _, COMPOSE_PROJECT_NAME: __, ...rest } = process.env;
     this.env = {
       ...rest,
@@ -62,7 +63,8 @@ export class Bay {
   }
 
   run(args: string[], options: { input?: string; cwd?: string; timeout?: number } = {}): Result {
-    const { status, stdout, stderr } = spawnSync(process.execPath, [COMMAND, ...args], {
+    const [program, words] = this.#command(args);
+    const { status, stdout, stderr } = spawnSync(program, words, {
       cwd: options.cwd ?? join(this.folder, "stack"),
       env: this.env,
       input: options.input ?? "",
@@ -89,11 +91,18 @@ export class Bay {
   }
 
   start(args: string[]) {
-    return spawn(process.execPath, [COMMAND, ...args], {
+    return spawn(...this.#command(args), {
       cwd: join(this.folder, "stack"),
       env: this.env,
       stdio: ["pipe", "pipe", "pipe"],
     });
+  }
+
+  #command(args: string[]): [program: string, words: string[]] {
+    const own = [process.execPath, COMMAND, ...args];
+    return this.network === undefined
+      ? [own[0]!, own.slice(1)]
+      : ["nsenter", [`--net=${this.network}`, ...own]];
   }
 
   ps(): PsRow[] {

@@ -20,6 +20,9 @@ const IFLA_NET_NS_FD = 28;
 const IFLA_IFALIAS = 20;
 const IFLA_INFO_KIND = 1;
 const IFLA_INFO_DATA = 2;
+const IFLA_INFO_SLAVE_KIND = 4;
+const IFLA_INFO_SLAVE_DATA = 5;
+const IFLA_BRPORT_MODE = 4;
 const VETH_INFO_PEER = 1;
 const IFLA_BR_FORWARD_DELAY = 1;
 const IFLA_BR_MCAST_SNOOPING = 23;
@@ -172,6 +175,16 @@ export class Links {
   setMaster(index: number, master: number): void {
     const body = Buffer.concat([linkHeader(index, IFF_UP, IFF_UP), attribute(IFLA_MASTER, u32(master))]);
     this.#socket.change(RTM_NEWLINK, 0, body, `put link ${index} on a bridge`);
+  }
+
+  /** Lets a port of a bridge send a frame back to where it came from (bridge(8), hairpin). */
+  setHairpin(index: number): void {
+    const info = [
+      attribute(IFLA_INFO_SLAVE_KIND, text("bridge")),
+      attribute(IFLA_INFO_SLAVE_DATA, [attribute(IFLA_BRPORT_MODE, u8(1))]),
+    ];
+    const body = Buffer.concat([linkHeader(index), attribute(IFLA_LINKINFO, info)]);
+    this.#socket.change(RTM_NEWLINK, 0, body, `set hairpin mode of link ${index}`);
   }
 
   remove(index: number): void {
