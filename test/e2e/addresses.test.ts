@@ -4,20 +4,20 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { get } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Bay, eventually, hostState } from "../support/bay.ts";
+import { Bay, eventually, HANGS_AFTER, hostState } from "../support/bay.ts";
 import { freePort } from "../support/registry.ts";
 
 const ip = (...args: string[]) => execFileSync("ip", args, { encoding: "utf8" });
 /** Says who asked. */
 const SERVER =
   "require('http').createServer((q, r) => r.end(q.socket.remoteAddress)).listen(+process.argv[1], '::')";
-/** Asks by one version of IP, and says what it was told. */
+/** Asks by one version of IP, and says what it was told. The time is of those who are to get no answer. */
 const ASK =
-  "require('http').get({ host: process.argv[1], port: +process.argv[2], family: +process.argv[3], timeout: 2000 }, (r) => r.pipe(process.stdout)).on('timeout', () => process.exit(7)).on('error', (e) => { console.log(e.code); process.exit(8) })";
+  "require('http').get({ host: process.argv[1], port: +process.argv[2], family: +process.argv[3], timeout: +(process.argv[4] ?? 300000) }, (r) => r.pipe(process.stdout)).on('timeout', () => process.exit(7)).on('error', (e) => { console.log(e.code); process.exit(8) })";
 
 const fetched = (host: string, port: number) =>
   new Promise<string>((resolve, reject) => {
-    get({ host, port, timeout: 3000 }, (response) => {
+    get({ host, port }, (response) => {
       let text = "";
       response.on("data", (part) => (text += part));
       response.on("end", () => resolve(text));
@@ -137,12 +137,12 @@ describe("addresses", () => {
       const there = (...args: string[]) =>
         execFileSync("ip", ["netns", "exec", outside, process.execPath, "-e", ASK, ...args], {
           encoding: "utf8",
-          timeout: 10_000,
+          timeout: HANGS_AFTER,
         });
       // the published port leads to the container, which sees who asks
       expect(there("fd00:ff::1", String(port), "6")).toBe("fd00:ff::2");
       // its own address is nobody's outside
-      expect(() => there("fd00:ba::80", "8080", "6")).toThrow();
+      expect(() => there("fd00:ba::80", "8080", "6", "2000")).toThrow();
       const server = spawn("ip", ["netns", "exec", outside, process.execPath, "-e", SERVER, "8081"]);
       try {
         await eventually(() => expect(ask("fd00:ff::2", 8081, 6)).toBe("fd00:ff::1"));

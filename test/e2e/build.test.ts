@@ -4,8 +4,20 @@ import { randomBytes } from "node:crypto";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
-import { COMMAND } from "../support/bay.ts";
+import { COMMAND, eventually } from "../support/bay.ts";
 import { BASE, Builds } from "../support/builds.ts";
+
+/** The process on the host that runs exactly these words. */
+const processOf = (words: string): number | undefined =>
+  readdirSync("/proc")
+    .map(Number)
+    .find((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, "utf8") === `${words.replaceAll(" ", "\0")}\0`;
+      } catch {
+        return false; // it has ended, or is no process
+      }
+    });
 
 describe("a build", () => {
   const builds = new Builds();
@@ -306,12 +318,18 @@ RUN --mount=type=tmpfs,target=/scratch touch /scratch/x && ls /run/secrets /scra
     put("Dockerfile", `${BASE}RUN echo base > /from-base\n`);
     bay.ok("image", "build", "-q", "-t", "passing:1", context);
     bay.ok("builder", "prune", "-a", "-f");
-    put("Dockerfile", "FROM passing:1\nRUN touch /first\nRUN sleep 6\nRUN cat /from-base > /seen\n");
+    const step = `sleep ${10_000_000 + process.pid}`; // no other test has a process of this name
+    put("Dockerfile", `FROM passing:1\nRUN touch /first\nRUN ${step} || true\nRUN cat /from-base > /seen\n`);
     const building = bay.call(["image", "build", "-q", "-t", "test:1", context]);
-    await new Promise((resolve) => setTimeout(resolve, 700));
+    let sleeper = 0;
+    await eventually(() => {
+      sleeper = processOf(step) ?? 0;
+      expect(sleeper).toBeGreaterThan(0);
+    });
     bay.ok("image", "rm", "passing:1");
     bay.ok("image", "prune", "-a", "-f");
     expect(bay.run(["builder", "prune", "-a", "-f"]).err).toContain("a build is running");
+    process.kill(sleeper, "SIGTERM");
     expect(await building).toMatchObject({ code: 0 });
     expect(say("cat /seen")).toBe("base\n");
     expect(bay.ok("image", "verify")).toContain("blobs are what their names say");

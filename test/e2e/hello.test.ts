@@ -1,10 +1,10 @@
 import { cpSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Bay, eventually, hostState } from "../support/bay.ts";
+import { Bay, eventually, HANGS_AFTER, hostState } from "../support/bay.ts";
 
 const get = async (url: string) =>
-  (await fetch(url, { headers: { connection: "close" }, signal: AbortSignal.timeout(60_000) })).text();
+  (await fetch(url, { headers: { connection: "close" }, signal: AbortSignal.timeout(HANGS_AFTER) })).text();
 
 describe("examples/hello", () => {
   const bay = new Bay();

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { PLAIN_ENTRY } from "../../src/image/tar/describe.ts";
 import { encodeEntry, padding } from "../../src/image/tar/header.ts";
-import { Bay } from "../support/bay.ts";
+import { Bay, eventually } from "../support/bay.ts";
 
 const file = (name: string, bytes: Buffer, mode = 0o644) =>
   Buffer.concat([
@@ -201,9 +201,13 @@ describe("images on this host", () => {
     for (let round = 0; round < 5; round++) {
       const loading = bay.call(["image", "load", "-i", "image.tar"]);
       await new Promise((resolve) => setTimeout(resolve, 60 + round * 60));
-      process.kill(bay.daemonPid(), "SIGKILL");
+      const killed = bay.daemonPid();
+      process.kill(killed, "SIGKILL");
       await loading;
-      await new Promise((resolve) => setTimeout(resolve, 700));
+      await eventually(() => {
+        bay.ok("version");
+        expect(bay.daemonPid()).not.toBe(killed);
+      });
       expect(bay.run(["image", "verify"]).code).toBe(0);
       bay.run(["image", "rm", "killed:1"]);
     }

@@ -1,12 +1,23 @@
 /** Rolling updates under load: four containers, asked all the time through their published ports and by their name. */
+import { writeFileSync } from "node:fs";
 import { get } from "node:http";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Bay, eventually, hostState, type PsRow, sleep } from "../support/bay.ts";
+import { Bay, eventually, HANGS_AFTER, hostState, type PsRow, sleep } from "../support/bay.ts";
 
 const FIRST_PORT = 18280;
 const REPLICAS = 4;
 
-const stack = ({ version = "one", probe = "wget -q -O /dev/null 127.0.0.1", deploy = "" } = {}) => `
+/** It may fail as long as a slow machine takes to start the server; another probe is wrong at once. */
+const HTTP = "wget -q -O /dev/null 127.0.0.1";
+interface Version {
+  version?: string;
+  probe?: string;
+  deploy?: string;
+  /** Whether the probe may fail while the server starts. */
+  mayFail?: boolean;
+}
+const stack = ({ version = "one", probe = HTTP, deploy = "", mayFail = probe === HTTP }: Version = {}) => `
 name: roll
 images: { box: { rootfs: ../busybox } }
 services:
@@ -18,7 +29,7 @@ services:
     scale: ${REPLICAS}
     stop_grace_period: 2s
     ports: ["127.0.0.1:${FIRST_PORT}-${FIRST_PORT + REPLICAS - 1}:80"]
-    healthcheck: { test: "${probe}", interval: 1s, retries: 2 }
+    healthcheck: { test: "${probe}", interval: 1s, retries: 2, start_interval: 1s, start_period: ${mayFail ? "5m" : "0s"} }
     ${deploy}
   client:
     image: box
@@ -59,6 +70,12 @@ class Load {
     }
   }
 
+  /** Waits until this is answered as often again as would take each port several times. */
+  async hears(answer: string): Promise<void> {
+    const before = this.answers.get(answer) ?? 0;
+    await eventually(() => expect(this.answers.get(answer) ?? 0).toBeGreaterThan(before + 10 * REPLICAS));
+  }
+
   async end(): Promise<void> {
     this.#isOver = true;
     await this.#ended;
@@ -67,7 +84,7 @@ class Load {
 
 const ask = (port: number) =>
   new Promise<string>((resolve, reject) => {
-    const request = get({ host: "127.0.0.1", port, agent: false, timeout: 60_000 }, (response) => {
+    const request = get({ host: "127.0.0.1", port, agent: false, timeout: HANGS_AFTER }, (response) => {
       let text = "";
       response.setEncoding("utf8").on("data", (part: string) => (text += part));
       response.on("end", () => resolve(`${response.statusCode} ${text.trim()}`));
@@ -101,11 +118,12 @@ describe("a rolling update", () => {
     bay.write(stack({ version: "two" }));
     expect(bay.ok("plan")).toContain("no interruption: the new one is ready before the old one stops");
     const load = new Load();
-    await sleep(300);
+    await load.hears("200 one");
     const up = await bay.call(["up", "-d"]);
-    await sleep(300);
-    await load.end();
     expect(up.code, up.err).toBe(0);
+    await load.hears("200 two");
+    await eventually(() => expect(said()).toContain("two"));
+    await load.end();
     expect(load.failures).toEqual([]);
     expect([...load.answers.keys()].sort()).toEqual(["200 one", "200 two"]);
     const lines = said();
@@ -121,8 +139,9 @@ describe("a rolling update", () => {
     const old = ids(webs());
     bay.write(stack({ version: "three", probe: "echo it is broken; false" }));
     const load = new Load();
+    await load.hears("200 two");
     const up = await bay.call(["up", "-d"]);
-    await sleep(300);
+    await load.hears("200 two");
     await load.end();
     expect(up.code).toBe(1);
     expect(up.err).toContain("roll-web-1: the new container is unhealthy: it is broken");
@@ -179,12 +198,15 @@ describe("a rolling update", () => {
   });
 
   it("that was broken off by a kill of bayd is repaired by the next one", async () => {
-    bay.write(stack({ version: "seven" }));
+    // it is not healthy before the test says so
+    const deploy = 'volumes: ["./gate:/gate"]';
+    bay.write(stack({ version: "seven", probe: "test -e /gate/open", deploy, mayFail: true }));
     const up = bay.start(["up", "-d"]);
     const over = new Promise((done) => up.on("close", done));
     await eventually(() => expect(bay.ps().length).toBeGreaterThan(REPLICAS + 1));
     process.kill(bay.daemonPid(), "SIGKILL");
     await over;
+    writeFileSync(join(bay.folder, "stack", "gate", "open"), "");
     expect(bay.ok("plan")).toContain("an update that was broken off left it");
     bay.ok("up", "-d");
     expect(webs()).toHaveLength(REPLICAS);

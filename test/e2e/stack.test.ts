@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Bay, eventually, hostState, sleep } from "../support/bay.ts";
+import { Bay, eventually, hostState } from "../support/bay.ts";
 
 const stack = (options: { memory?: string; restart?: string; port?: number; command?: string } = {}) => `
 name: demo
@@ -183,7 +183,7 @@ describe("a stack", () => {
     bay.ok("up", "-d");
   });
 
-  it("is repaired within moments: a killed process, rules, a link, a limit", async () => {
+  it("is repaired: a killed process, rules, a link, a limit", async () => {
     const rules = () => execFileSync("nft", ["list", "tables"], { encoding: "utf8" });
     const table = `bay_${bay.tag}`;
     process.kill(pid("a"), "SIGKILL");
@@ -191,11 +191,11 @@ describe("a stack", () => {
     await eventually(() => {
       expect(rules()).toContain(table);
       expect(bay.ps().find(({ Service }) => Service === "a")!.State).toBe("running");
-    }, 4000);
+    });
     expect(bay.run(["plan", "--detailed-exitcode"]).code).toBe(0);
   });
 
-  it("goes on without its supervisor, which is back within two seconds and knows what happened", async () => {
+  it("goes on without its supervisor, which comes back and knows what happened", async () => {
     const [a, daemon] = [pid("a"), bay.daemonPid()];
     const exec = bay.ok("run", "-d", "alone", "sh", "-c", "sleep 1; exit 9").trim();
     process.kill(daemon, "SIGKILL");
@@ -211,7 +211,6 @@ describe("a stack", () => {
   it("goes down without a trace", async () => {
     bay.ok("down", "-v", "-t", "1");
     bay.ok("daemon", "stop");
-    await sleep(200);
     await eventually(() => expect(hostState()).toEqual(before));
   });
 });

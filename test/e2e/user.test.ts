@@ -5,7 +5,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { Bay, eventually } from "../support/bay.ts";
+import { Bay, eventually, HANGS_AFTER } from "../support/bay.ts";
 import { freePort } from "../support/registry.ts";
 
 const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -127,7 +127,7 @@ describe("a stack", () => {
           socket.close();
           resolve(answer);
         };
-        const late = setTimeout(() => give("nothing"), 5000);
+        const late = setTimeout(() => give("nothing"), HANGS_AFTER);
         socket.on("message", (bytes) => give(bytes.toString()));
         socket.send("hello", port, address);
       });

@@ -128,7 +128,7 @@ networks: { inside: { internal: true } }
       await eventually(() => {
         expect(isAlive(before, start)).toBe(false);
         expect(Number(readFileSync(file, "utf8"))).not.toBe(before);
-      }, 120_000);
+      });
       await answers(100);
     } finally {
       isOn = false;
@@ -143,7 +143,7 @@ networks: { inside: { internal: true } }
       const connected = "grep -c ' 0B00007F:0035 01' /proc/net/tcp";
       await eventually(() => {
         expect(Number(bay.run(["exec", "-T", "attacker", "sh", "-c", connected]).out)).toBeGreaterThan(10);
-      }, 120_000);
+      });
       await answers(50);
       expect(await attacker.ask("client")).toMatchObject({ rcode: "NOERROR" });
     } finally {
@@ -191,7 +191,7 @@ networks: { inside: { internal: true } }
     await eventually(() => {
       expect(isAlive(before, start)).toBe(false);
       expect(Number(readFileSync(file, "utf8"))).not.toBe(before);
-    }, 120_000);
+    });
     for (const answer of await Promise.all(asked)) expect(answer).toMatchObject({ rcode: "NOERROR" });
     await answers(5);
   });
