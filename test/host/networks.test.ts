@@ -93,6 +93,8 @@ networks: { front: {}, back: {}, sealed: { internal: true }, six: { enable_ipv6:
     // a path that is open answers, so that the silence of the others is that of the rules
     expect(await ask(neighbour.file, "192.0.2.1", OPEN)).toBe("answered");
     expect(await ask(inFront, web, "8080")).toBe("answered");
+    // through the bridge and back to where it came from, which br_netfilter makes a matter of hairpin mode
+    expect(await ask(inside("web"), gatewayOf("web"), OPEN)).toBe("answered");
     await expectSilence([
       // what is published on 127.0.0.1 is not for another machine, by no address
       [neighbour.file, "192.0.2.1", LOCAL],
