@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { BayError } from "../errors.ts";
-import { createNamespace, isNamespace, removeNamespace } from "../linux/index.ts";
+import { createNamespace, isNamespace, type Link, type Links, removeNamespace } from "../linux/index.ts";
 import type { Roots } from "../roots.ts";
 import type { Store } from "../store/index.ts";
 import { addressIn, macFor } from "./address-pool.ts";
@@ -274,10 +274,21 @@ export class NetworkManager {
     removeNamespace(this.namespaceFile(container));
   }
 
-  /** At start: gives up namespaces of what a killed bayd was running, and nobody knows. */
+  /**
+   * At start: removes what a killed bayd left and no record names: namespaces of containers, bridges, and the table against
+   * spoofing where no network exists.
+   */
   sweep(known: ReadonlySet<string>): void {
     for (const name of readdirSync(join(this.roots.run, "netns")))
       if (!known.has(name)) removeNamespace(join(this.roots.run, "netns", name));
+    withLinks((links) => this.#removeUnknownBridges(links, links.list()));
+    if (this.list().length === 0) this.spoofing.clear();
+  }
+
+  #removeUnknownBridges(links: Links, all: readonly Link[]): void {
+    const known = new Set(this.list().map(({ bridge }) => bridge));
+    for (const { name, index } of all)
+      if (name.startsWith(`bay${this.roots.tag}-`) && !known.has(name)) links.remove(index);
   }
 
   /** Resolves when no link of a container that is gone is left, or after a while: the kernel is still at work then. */
@@ -297,9 +308,7 @@ export class NetworkManager {
       const networks = this.list();
       if (networks.length === 0) return;
       const known = links.list();
-      const own = new Set(networks.map(({ bridge }) => bridge));
-      for (const { name, index } of known)
-        if (name.startsWith(`bay${this.roots.tag}-`) && !own.has(name)) links.remove(index);
+      this.#removeUnknownBridges(links, known);
       for (const network of networks) {
         if (ensureBridge(network, links, known))
           repairs.push(`network ${network.config.name}: bridge ${network.bridge}`);

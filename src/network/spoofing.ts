@@ -142,9 +142,10 @@ export class SpoofingGuard {
     return [...this.#guarded.values(), ...this.desired()];
   }
 
-  /** Takes the table away: no network is left. */
+  /** Removes the table, also one that a killed bayd left: no network exists. */
   clear(): void {
-    if (this.#hasTable) this.#run(this.#without(), () => {});
+    // a kernel without the bridge family refuses, and has no table
+    this.#run(this.#without(), () => {});
     this.#hasTable = false;
     this.#guarded.clear();
     this.#stale.clear();
