@@ -4,7 +4,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { get } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Bay, eventually, HANGS_AFTER, hostState } from "../support/bay.ts";
+import { Bay, eventually, HANGS_AFTER } from "../support/bay.ts";
+import { hostState } from "../support/host-state.ts";
 import { freePort } from "../support/registry.ts";
 
 const ip = (...args: string[]) => execFileSync("ip", args, { encoding: "utf8" });

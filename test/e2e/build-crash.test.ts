@@ -3,8 +3,9 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { eventually, hostState, sleep } from "../support/bay.ts";
+import { eventually, sleep } from "../support/bay.ts";
 import { BASE, Builds } from "../support/builds.ts";
+import { hostState } from "../support/host-state.ts";
 
 const ROUNDS = Number(process.env.BAY_BUILD_CRASH_ROUNDS ?? 15);
 const LONGEST = 450;

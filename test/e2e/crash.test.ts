@@ -3,7 +3,8 @@ import { spawn } from "node:child_process";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Bay, COMMAND, eventually, HANGS_AFTER, hostState, type PsRow, sleep } from "../support/bay.ts";
+import { Bay, COMMAND, eventually, HANGS_AFTER, type PsRow, sleep } from "../support/bay.ts";
+import { hostState } from "../support/host-state.ts";
 
 const ROUNDS = Number(process.env.BAY_CRASH_ROUNDS ?? 12);
 

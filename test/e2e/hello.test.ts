@@ -1,7 +1,8 @@
 import { cpSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Bay, eventually, HANGS_AFTER, hostState } from "../support/bay.ts";
+import { Bay, eventually, HANGS_AFTER } from "../support/bay.ts";
+import { hostState } from "../support/host-state.ts";
 
 const get = async (url: string) =>
   (await fetch(url, { headers: { connection: "close" }, signal: AbortSignal.timeout(HANGS_AFTER) })).text();

@@ -2,7 +2,8 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { LIVE_FIELDS } from "../../src/reconcile/compare.ts";
-import { Bay, eventually, hostState } from "../support/bay.ts";
+import { Bay, eventually } from "../support/bay.ts";
+import { hostState } from "../support/host-state.ts";
 
 interface Inspected {
   State: { Pid: number; Health?: { Status: string } };

@@ -2,7 +2,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { Bay, eventually, hostState } from "../support/bay.ts";
+import { Bay, eventually } from "../support/bay.ts";
+import { hostState } from "../support/host-state.ts";
 
 describe("what moves between containers", () => {
   const bay = new Bay();

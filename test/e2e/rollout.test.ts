@@ -3,7 +3,8 @@ import { writeFileSync } from "node:fs";
 import { get } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Bay, eventually, HANGS_AFTER, hostState, type PsRow, sleep } from "../support/bay.ts";
+import { Bay, eventually, HANGS_AFTER, type PsRow, sleep } from "../support/bay.ts";
+import { hostState } from "../support/host-state.ts";
 
 const FIRST_PORT = 18280;
 const REPLICAS = 4;

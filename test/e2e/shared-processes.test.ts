@@ -1,6 +1,7 @@
 /** Services that share another one's processes or network (Compose specification, pid and network_mode). */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Bay, eventually, hostState } from "../support/bay.ts";
+import { Bay, eventually } from "../support/bay.ts";
+import { hostState } from "../support/host-state.ts";
 
 describe("sharing", () => {
   const bay = new Bay();

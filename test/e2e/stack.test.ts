@@ -1,7 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Bay, eventually, hostState } from "../support/bay.ts";
+import { Bay, eventually } from "../support/bay.ts";
+import { hostState } from "../support/host-state.ts";
 
 const stack = (options: { memory?: string; restart?: string; port?: number; command?: string } = {}) => `
 name: demo

@@ -1,6 +1,7 @@
 /** `up --wait`: what it waits for, and what it says where it waits in vain. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Bay, eventually, hostState } from "../support/bay.ts";
+import { Bay, eventually } from "../support/bay.ts";
+import { hostState } from "../support/host-state.ts";
 
 describe("up --wait", () => {
   const bay = new Bay();

@@ -36,6 +36,9 @@ export async function ended(child: ChildProcess): Promise<Result> {
   return { code, out, err };
 }
 
+/** Those that this test file made. */
+export const ownBays: Bay[] = [];
+
 export class Bay {
   readonly folder = mkdtempSync(join(tmpdir(), "bay-test-"));
   readonly env: NodeJS.ProcessEnv;
@@ -49,6 +52,7 @@ export class Bay {
       BAY_RUN: join(this.folder, "run"),
       NO_COLOR: "1",
     };
+    ownBays.push(this);
   }
 
   get socket(): string {
@@ -189,24 +193,6 @@ export function makeBusybox(rootfs: string): void {
 
 const sh = (command: string) =>
   execFileSync("sh", ["-c", command], { encoding: "utf8", timeout: HANGS_AFTER, killSignal: "SIGKILL" });
-
-/** What a stack could leave behind on the host. ip_forward is not in it: it may stay on. */
-export function hostState(): Record<string, string> {
-  return {
-    mounts: sh("cut -d' ' -f5- /proc/self/mountinfo | sort"),
-    links: sh("ls /sys/class/net | sort"),
-    addresses: sh("ip -o addr | awk '{print $2,$3,$4}' | sort"),
-    routes: sh("ip route | sort"),
-    namedNamespaces: sh("ls /run/netns 2>/dev/null || true"),
-    // counters of other programs' rules go on by themselves
-    rules: sh("nft list ruleset").replace(/packets \d+ bytes \d+/g, ""),
-    cgroups: sh("find /sys/fs/cgroup -maxdepth 3 -type d -name 'bay-*' | sort"),
-    processes: sh(
-      "ps -eo args | grep -E '(^bay-(shim|exec|keeper|ports)|bay.js daemon run)' | grep -v grep || true",
-    ),
-    sysctls: sh("sysctl -a 2>/dev/null | grep -E 'route_localnet|nonlocal_bind' | sort"),
-  };
-}
 
 export const sleep = (milliseconds: number) => new Promise((done) => setTimeout(done, milliseconds));
 
