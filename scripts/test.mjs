@@ -31,9 +31,7 @@ for (const [command, args] of [
 
 const folder = mkdtempSync(join(tmpdir(), "bay-tests-"));
 const counts = { passed: 0, failed, skipped: 0 };
-for (const project of process.argv.slice(2).length > 0
-  ? process.argv.slice(2)
-  : ["unit", "host", "e2e-beside", "e2e"]) {
+for (const project of process.argv.slice(2).length > 0 ? process.argv.slice(2) : ["unit", "host", "e2e"]) {
   const output = join(folder, `${project}.json`);
   const status = run(bin("vitest"), [
     "run",
@@ -43,7 +41,7 @@ for (const project of process.argv.slice(2).length > 0
     "--reporter=json",
     `--outputFile.json=${output}`,
     // on two processors the default is one, and most of the time is waiting
-    ...(project === "e2e-beside" ? ["--maxWorkers=2"] : []),
+    ...(project === "e2e" ? ["--maxWorkers=2"] : []),
   ]);
   if (!existsSync(output)) {
     counts.failed += 1;

@@ -139,7 +139,7 @@ describe("a stop of bayd", () => {
       // without a keeper nothing starts another one
       await eventually(() => expect(hostState().processes).toBe(before.processes));
     }
-    expect(hostState()).toEqual(before);
+    await eventually(() => expect(hostState()).toEqual(before));
   });
 });
 

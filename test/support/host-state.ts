@@ -40,10 +40,10 @@ export function hostState(): Record<string, string> {
   };
 }
 
-/** Mounts of another bay are below the folder of its own, which is a temporary one. */
+/** Mounts of other bays, and of the programs that tests compare bay with, are below temporary folders of theirs. */
 function isOwnMount(line: string): boolean {
   const point = line.split(" ", 1)[0]!;
-  return !point.startsWith("/tmp/") || ownBays.some(({ folder }) => point.startsWith(folder));
+  return !/^\/(tmp|dev\/shm)\//.test(point) || ownBays.some(({ folder }) => point.startsWith(folder));
 }
 
 /** The host's rules without the tables of other bays; counters of other programs' rules change by themselves. */
