@@ -16,7 +16,7 @@ export { type BayEvent, EventLog } from "./events.ts";
 export { Exec, type ExecConfig } from "./exec.ts";
 export { Groups } from "./groups.ts";
 export { type LimitDrift, limitDrift } from "./limits.ts";
-export { type LogLine, type LogQuery, LogReader, selectLines } from "./logs/reader.ts";
+export { type LogLine, type LogQuery, LogReader, type LogUnit, selectLines } from "./logs/reader.ts";
 export { ContainerManager } from "./manager.ts";
 export { toResources } from "./oci-spec.ts";
 export {

@@ -1,4 +1,5 @@
 /** Showing containers' logs with the name of each before its lines, in the service's colour. */
+import { once } from "node:events";
 import type { Client } from "../../daemon/index.ts";
 import { BayError } from "../../errors.ts";
 import { type ContainerRow, nameOf, numberOf, serviceOf } from "../context.ts";
@@ -31,6 +32,7 @@ export class LogFollower {
       tail: query.tail,
       follow: query.follow ? "1" : "0",
       timestamps: this.options.timestamps ? "1" : "0",
+      chunks: "1",
     });
     if (query.since) parameters.set("since", query.since);
     if (query.until) parameters.set("until", query.until);
@@ -38,31 +40,40 @@ export class LogFollower {
     if (status >= 400) throw new BayError("LOGS", `the logs of ${label} cannot be read`);
     const isMultiplexed = body.headers["content-type"] === "application/vnd.docker.multiplexed-stream";
     const show = this.#printer(label);
-    let rest = Buffer.alloc(0);
-    for await (const chunk of body) {
-      if (!isMultiplexed) {
-        show(1, chunk as Buffer);
-        continue;
-      }
-      rest = Buffer.concat([rest, chunk as Buffer]);
-      while (rest.length >= 8 && rest.length >= 8 + rest.readUInt32BE(4)) {
-        const end = 8 + rest.readUInt32BE(4);
-        show(rest[0]!, rest.subarray(8, end));
-        rest = rest.subarray(end);
-      }
-    }
+    if (!isMultiplexed) for await (const chunk of body) await show(1, chunk as Buffer);
+    else for await (const { stream, bytes } of framesOf(body)) await show(stream, bytes);
   }
 
-  #printer(label: string): (stream: number, bytes: Buffer) => void {
-    return (stream, bytes) => {
+  /** Resolves when the reader of the output has room for more. */
+  #printer(label: string): (stream: number, bytes: Buffer) => Promise<void> {
+    return async (stream, bytes) => {
       const target = stream === 2 ? process.stderr : process.stdout;
-      if (!this.options.prefix) return void target.write(bytes);
-      const padded = `${label.padEnd(this.#width)} | `;
-      const prefix = this.options.colour
-        ? paint(padded, prefixColour(this.#colours.get(label)!), target)
-        : padded;
-      const lines = bytes.toString("utf8").replace(/\n$/, "").split("\n");
-      target.write(`${lines.map((line) => prefix + line).join("\n")}\n`);
+      const text = this.options.prefix ? this.#prefixed(label, target, bytes) : bytes;
+      if (!target.write(text)) await once(target, "drain");
     };
+  }
+
+  /** Lines as bytes: what a container writes need not be UTF-8. */
+  #prefixed(label: string, target: NodeJS.WriteStream, bytes: Buffer): Buffer {
+    const padded = `${label.padEnd(this.#width)} | `;
+    const prefix = this.options.colour
+      ? paint(padded, prefixColour(this.#colours.get(label)!), target)
+      : padded;
+    const lines = bytes.toString("latin1").replace(/\n$/, "");
+    const binary = Buffer.from(prefix).toString("latin1");
+    return Buffer.from(`${binary}${lines.replaceAll("\n", `\n${binary}`)}\n`, "latin1");
+  }
+}
+
+/** The frames of a multiplexed stream (Docker Engine API, attach): 1 is standard output, 2 standard error. */
+async function* framesOf(body: AsyncIterable<unknown>): AsyncGenerator<{ stream: number; bytes: Buffer }> {
+  let rest = Buffer.alloc(0);
+  for await (const chunk of body) {
+    rest = rest.length === 0 ? (chunk as Buffer<ArrayBuffer>) : Buffer.concat([rest, chunk as Buffer]);
+    while (rest.length >= 8 && rest.length >= 8 + rest.readUInt32BE(4)) {
+      const end = 8 + rest.readUInt32BE(4);
+      yield { stream: rest[0]!, bytes: rest.subarray(8, end) };
+      rest = rest.subarray(end);
+    }
   }
 }

@@ -1,8 +1,17 @@
 /** Reading a container's logs as lines with stream and time, piece by piece, and following them. */
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, readSync } from "node:fs";
 import { join } from "node:path";
-import { hasCode } from "../../errors.ts";
-import { decodeEntries, ENTRY, type IndexEntry, STREAMS, segmentNumbers } from "./segments.ts";
+import {
+  countLines,
+  lastLine,
+  lengthsOf,
+  MAX_LINE,
+  NEWLINE,
+  openIfThere,
+  SegmentFiles,
+  timeAt,
+} from "./segment-files.ts";
+import { decodeEntries, ENTRY, type IndexEntry, segmentNumbers } from "./segments.ts";
 
 export interface LogLine {
   stream: 0 | 1;
@@ -10,6 +19,8 @@ export interface LogLine {
   /** With its newline, unless the output ended without one, or the line is longer than MAX_LINE. */
   bytes: Buffer;
 }
+
+export type LogUnit = "line" | "write" | "chunk";
 
 export interface LogQuery {
   stdout: boolean;
@@ -21,12 +32,8 @@ export interface LogQuery {
   until?: number | undefined;
 }
 
-/** A longer line is given in pieces, so that output without newlines does not fill the memory. */
-const MAX_LINE = 1 << 20;
 const ENTRIES_AT_ONCE = 4096;
-const BYTES_AT_ONCE = 256 << 10;
-
-/** A position in the logs, from which reading goes on. */
+/** A position in the logs, from which reading continues. */
 export class LogReader {
   #segment = 0;
   #entry = 0;
@@ -38,9 +45,13 @@ export class LogReader {
 
   constructor(readonly directory: string) {}
 
-  /** The complete lines since the last call. `flush` also gives what there is of a last line; the rest comes later. */
-  *read(flush: boolean): Generator<LogLine> {
-    for (const number of this.#segments()) yield* this.#readSegment(number);
+  /**
+   * The complete lines since the last call, each by itself, or (`unit` "write") all that begin in one write and have its
+   * time together, or ("chunk") as many at once as were written to one stream
+   * in a row. `flush` also gives what there is of a last line; the rest comes later.
+   */
+  *read(flush: boolean, unit: LogUnit = "line"): Generator<LogLine> {
+    for (const number of this.#segments()) yield* this.#readSegment(number, unit);
     if (!flush) return;
     for (const stream of [0, 1] as const) {
       const partial = this.#partial[stream];
@@ -49,10 +60,66 @@ export class LogReader {
     }
   }
 
-  /** Goes past all that is there. */
+  /** Passes over everything that was written so far. */
   skip(): void {
     for (const number of this.#segments()) {
       for (const { stream, length } of this.#entries(number)) this.#offsets[stream as 0 | 1] += length;
+    }
+  }
+
+  /**
+   * Passes over the oldest output, so that at least the last `count` lines of the given streams are left. Little more than
+   * these lines is read. For a reader that has read nothing.
+   */
+  seekTail(count: number, streams: readonly (0 | 1)[]): void {
+    const numbers = segmentNumbers(this.directory);
+    let missing = count;
+    for (const number of numbers.toReversed()) {
+      const entries = [...this.#allEntries(number)];
+      const offsets = lengthsOf(entries);
+      const files = new SegmentFiles(this.directory, number);
+      try {
+        for (let at = entries.length - 1; at >= 0; at--) {
+          const stream = entries[at]!.stream as 0 | 1;
+          const end = offsets[stream];
+          offsets[stream] -= entries[at]!.length;
+          if (!streams.includes(stream)) continue;
+          for (const bytes of files.read(stream, offsets[stream], end)) missing -= countLines(bytes);
+          if (missing > 0) continue;
+          this.#segment = number;
+          this.#entry = at;
+          this.#offsets = offsets;
+          this.#isFirst = number === numbers[0];
+          for (const each of streams) this.#readBeginning(each, numbers);
+          return;
+        }
+      } finally {
+        files.close();
+      }
+    }
+  }
+
+  /** Reads what was written before this position of a line that is not complete here. */
+  #readBeginning(stream: 0 | 1, numbers: readonly number[]): void {
+    const parts: Buffer[] = [];
+    let size = 0;
+    let end = this.#offsets[stream];
+    for (let number = this.#segment; size < MAX_LINE; end = -1) {
+      const entries = [...this.#allEntries(number)];
+      if (end === -1) end = lengthsOf(entries)[stream];
+      const part = lastLine(this.directory, number, stream, end);
+      parts.unshift(part);
+      size += part.length;
+      const first = entries.find((entry) => entry.stream === stream);
+      if (part.length < end || (first && !first.goesOn)) {
+        if (size > 0)
+          this.#partial[stream] = { time: timeAt(entries, stream, end - part.length), parts, size };
+        return;
+      }
+      number -= 1;
+      if (numbers.includes(number)) continue;
+      this.#skipsLine[stream] = first !== undefined; // its beginning was rotated away
+      return;
     }
   }
 
@@ -69,57 +136,63 @@ export class LogReader {
     }
   }
 
-  /** The entries that were not read yet, a block at a time. */
+  /** The entries that were not read yet. */
   *#entries(number: number): Generator<IndexEntry> {
+    for (const entry of this.#allEntries(number, this.#entry)) {
+      this.#entry += 1;
+      yield entry;
+    }
+  }
+
+  /** The entries of a segment, a block of the file at a time. */
+  *#allEntries(number: number, first = 0): Generator<IndexEntry> {
     const fd = openIfThere(join(this.directory, `${number}.idx`));
     if (fd === undefined) return;
     try {
       const block = Buffer.alloc(ENTRIES_AT_ONCE * ENTRY);
-      for (;;) {
-        const count = readSync(fd, block, 0, block.length, this.#entry * ENTRY);
+      for (let at = first; ; ) {
+        const count = readSync(fd, block, 0, block.length, at * ENTRY);
         const entries = decodeEntries(block.subarray(0, count));
         if (entries.length === 0) return;
-        for (const entry of entries) {
-          this.#entry += 1;
-          yield entry;
-        }
+        at += entries.length;
+        yield* entries;
       }
     } finally {
       closeSync(fd);
     }
   }
 
-  *#readSegment(number: number): Generator<LogLine> {
-    const fds: (number | undefined)[] = [];
+  *#readSegment(number: number, unit: LogUnit): Generator<LogLine> {
+    const files = new SegmentFiles(this.directory, number);
+    const entries = this.#entries(number);
     try {
-      for (const { stream, length, time, goesOn } of this.#entries(number)) {
+      for (const { stream: of, length, time, goesOn } of unit === "chunk" ? joined(entries) : entries) {
+        const stream = of as 0 | 1;
         // of a line whose beginning was rotated away, the rest is no line
-        if (goesOn && this.#isFirst) this.#skipsLine[stream as 0 | 1] = true;
-        fds[stream] ??= openIfThere(join(this.directory, `${number}.${STREAMS[stream]}`));
-        const fd = fds[stream];
-        if (fd === undefined) continue; // rotated away while it was read
-        const end = Math.min(this.#offsets[stream as 0 | 1] + length, fstatSync(fd).size);
-        for (let at = this.#offsets[stream as 0 | 1]; at < end; at += BYTES_AT_ONCE) {
-          const bytes = Buffer.alloc(Math.min(BYTES_AT_ONCE, end - at));
-          const count = readSync(fd, bytes, 0, bytes.length, at);
-          yield* this.#split(stream as 0 | 1, time, bytes.subarray(0, count));
-        }
-        this.#offsets[stream as 0 | 1] += length;
+        if (goesOn && this.#isFirst) this.#skipsLine[stream] = true;
+        const start = this.#offsets[stream];
+        this.#offsets[stream] += length;
+        for (const bytes of files.read(stream, start, start + length))
+          yield* this.#split(stream, time, bytes, unit);
       }
     } finally {
-      for (const fd of fds) if (fd !== undefined) closeSync(fd);
+      files.close();
     }
   }
 
-  *#split(stream: 0 | 1, time: number, bytes: Buffer): Generator<LogLine> {
+  *#split(stream: 0 | 1, time: number, bytes: Buffer, unit: LogUnit): Generator<LogLine> {
     let at = 0;
     if (this.#skipsLine[stream]) {
-      const end = bytes.indexOf(10);
+      const end = bytes.indexOf(NEWLINE);
       if (end === -1) return;
       this.#skipsLine[stream] = false;
       at = end + 1;
     }
-    for (let end = bytes.indexOf(10); end !== -1; end = bytes.indexOf(10, at)) {
+    const next = () =>
+      unit === "line" || (unit === "write" && this.#partial[stream])
+        ? bytes.indexOf(NEWLINE, at)
+        : bytes.lastIndexOf(NEWLINE);
+    for (let end = next(); end >= at; end = next()) {
       const partial = this.#partial[stream];
       const part = bytes.subarray(at, end + 1);
       this.#partial[stream] = undefined;
@@ -147,13 +220,18 @@ interface Partial {
   size: number;
 }
 
-function openIfThere(path: string): number | undefined {
-  try {
-    return openSync(path, "r");
-  } catch (error) {
-    if (hasCode(error, "ENOENT")) return undefined;
-    throw error;
+/** Entries of one stream in a row as one, with the time of the first. */
+function* joined(entries: Iterable<IndexEntry>): Generator<IndexEntry> {
+  let last: IndexEntry | undefined;
+  for (const entry of entries) {
+    if (last && last.stream === entry.stream && !entry.goesOn) {
+      last.length += entry.length;
+      continue;
+    }
+    if (last) yield last;
+    last = { ...entry };
   }
+  if (last) yield last;
 }
 
 /** Applies a query to lines: streams, times and the tail. Only the tail is held in memory. */

@@ -6,6 +6,7 @@ import {
   type LogLine,
   type LogQuery,
   LogReader,
+  type LogUnit,
   logDirectory,
   selectLines,
 } from "../../container/index.ts";
@@ -17,6 +18,8 @@ export interface LogStream {
   encode: (line: LogLine) => Buffer;
   /** Leaves out what was written before. */
   onlyNew: boolean;
+  /** What `encode` may be given at once; single lines where the query is for a number of them. */
+  unit?: LogUnit;
   /** While it is true, more may come: the stream waits for it. */
   isLive: () => boolean;
 }
@@ -26,10 +29,15 @@ export async function sendLog(
   manager: ContainerManager,
   record: ContainerRecord,
   sink: Writable,
-  { query, encode, onlyNew, isLive }: LogStream,
+  { query, encode, onlyNew, unit, isLive }: LogStream,
 ): Promise<void> {
   const reader = new LogReader(logDirectory(manager, record.id));
   if (onlyNew) reader.skip();
+  else if (query.tail !== undefined && query.until === undefined)
+    reader.seekTail(query.tail, [
+      ...(query.stdout ? [0 as const] : []),
+      ...(query.stderr ? [1 as const] : []),
+    ]);
   const bell = new Bell();
   const ring = () => bell.ring();
   manager.logs.on(`grew:${record.id}`, ring);
@@ -41,7 +49,8 @@ export async function sendLog(
       const mayGrow = isLive();
       // a tail is what stands there now, be its last line finished or not
       const isWhole = mayGrow && wanted.tail === undefined;
-      await writeAll(sink, selectLines(reader.read(!isWhole), wanted), encode);
+      const lines = reader.read(!isWhole, wanted.tail === undefined ? unit : "line");
+      await writeAll(sink, selectLines(lines, wanted), encode);
       if (!mayGrow || sink.destroyed) return;
       await bell.heard();
     }
@@ -61,7 +70,7 @@ async function writeAll(
   let batch: Buffer[] = [];
   let size = 0;
   const send = async () => {
-    const isRoomy = sink.destroyed || sink.write(Buffer.concat(batch));
+    const isRoomy = sink.destroyed || sink.write(batch.length === 1 ? batch[0] : Buffer.concat(batch));
     batch = [];
     size = 0;
     if (!isRoomy) await drained(sink);

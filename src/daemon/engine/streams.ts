@@ -45,11 +45,12 @@ async function sendLogs(manager: ContainerManager, call: Call): Promise<void> {
   const record = manager.get(call.parts[0]!);
   const { query, response } = call;
   const { tty } = record.config;
-  const { stdout, stderr, timestamps, follow } = readQuery(query, {
+  const { stdout, stderr, timestamps, follow, chunks } = readQuery(query, {
     stdout: flag(),
     stderr: flag(),
     timestamps: flag(),
     follow: flag(),
+    chunks: flag(), // of bay's own command: Docker's clients expect a frame for each line
   });
   if (!stdout && !stderr)
     throw new BayError("BAD_REQUEST", "Bad parameters: you must choose at least one stream");
@@ -65,12 +66,20 @@ async function sendLogs(manager: ContainerManager, call: Call): Promise<void> {
   });
   response.flushHeaders();
   const encode = ({ stream, time: at, bytes }: LogLine) => {
-    const line = timestamps ? Buffer.concat([Buffer.from(`${new Date(at).toISOString()} `), bytes]) : bytes;
-    return tty ? line : frame(stream + 1, line);
+    const lines = timestamps ? prefixLines(`${new Date(at).toISOString()} `, bytes) : bytes;
+    return tty ? lines : frame(stream + 1, lines);
   };
   const isLive = () => follow && (isRunning(record) || record.state.status === "restarting");
-  await sendLog(manager, record, response, { query: wanted, encode, onlyNew: false, isLive });
+  const isByTime = timestamps || wanted.since !== undefined || wanted.until !== undefined;
+  const unit = !tty && !chunks ? "line" : isByTime ? "write" : "chunk";
+  await sendLog(manager, record, response, { query: wanted, encode, onlyNew: false, unit, isLive });
   response.end();
+}
+
+/** Lines as bytes: what a container writes need not be UTF-8. */
+function prefixLines(prefix: string, bytes: Buffer): Buffer {
+  const lines = bytes.toString("latin1");
+  return Buffer.from(prefix + lines.replace(/\n(?!$)/g, `\n${prefix}`), "latin1");
 }
 
 async function startExec(manager: ContainerManager, call: Hijack): Promise<void> {

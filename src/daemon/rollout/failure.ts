@@ -1,6 +1,4 @@
 /** Why a container will not become ready, with the end of its output. */
-import { readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
 import {
   type ContainerManager,
   type ContainerRecord,
@@ -10,17 +8,15 @@ import {
 
 const LINES = 10;
 const MAX_LENGTH = 300;
-const MAX_LOGS = 16 << 20;
 
 /** Indented lines, each after a newline; empty where it said nothing. */
 export function lastLines(manager: ContainerManager, id: string): string {
   const kept: string[] = [];
   try {
     const directory = logDirectory(manager, manager.get(id).id);
-    const sizes = readdirSync(directory).map((name) => statSync(join(directory, name)).size);
-    // to look for the end of much output would take long, and bay logs shows it
-    if (sizes.reduce((sum, size) => sum + size, 0) > MAX_LOGS) return "";
-    for (const { bytes } of new LogReader(directory).read(true)) {
+    const reader = new LogReader(directory);
+    reader.seekTail(LINES, [0, 1]);
+    for (const { bytes } of reader.read(true)) {
       kept.push(bytes.subarray(0, MAX_LENGTH).toString("utf8").trimEnd());
       if (kept.length > LINES) kept.shift();
     }
