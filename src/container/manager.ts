@@ -45,6 +45,7 @@ import { runHooks } from "./hooks.ts";
 import type { Host } from "./host.ts";
 import { limitDrift, withDefaults } from "./limits.ts";
 import { LogCollector } from "./logs/collector.ts";
+import { endLostExecs } from "./lost-execs.ts";
 import { nameView } from "./names.ts";
 import { toResources } from "./oci-spec.ts";
 import type { ContainerRecord, HealthStatus } from "./record.ts";
@@ -599,6 +600,9 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   async adopt(): Promise<void> {
     const { kept } = this.networks.ports;
     kept.adopt();
+    // first, as this bayd starts shims and execs of its own from here on
+    this.#endLostShims();
+    endLostExecs(this);
     await Promise.all(this.list().map((record) => this.#runs.adopt(record)));
     for (const record of this.list()) void this.#startHooks(record).catch(() => {});
     kept.settle();
@@ -625,7 +629,6 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
         rmSync(join(this.roots.run, "containers", name), { recursive: true, force: true });
     for (const name of readdirSync(this.roots.run))
       if (name.startsWith("build-")) removeScratch(join(this.roots.run, name));
-    this.#endLostShims();
     for (const name of this.cgroups.list()) {
       if (name === "shims" || known.has(name)) continue;
       const group = this.cgroups.group(name);
