@@ -226,7 +226,8 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     try {
       return await this.#prepareNew(record);
     } catch (error) {
-      this.#forget(record);
+      for (const volume of this.#ownVolumes(record)) this.volumes.remove(volume);
+      this.#forget(record); // last, so that a kill of bayd leaves no volume without an owner
       throw error;
     }
   }
