@@ -57,6 +57,8 @@ import { Task, type TaskConfig } from "./task.ts";
 import { TaskNetworks } from "./task-networks.ts";
 
 const ONE_OFF_KEPT = 2000;
+/** Milliseconds in which a client starts its one-off container: it does so as soon as it is attached to it. */
+const START_WITHIN = 60_000;
 /** Execs that are remembered, running or not. */
 const MOST_EXECS = 4096;
 const ENOSPC = 28;
@@ -501,6 +503,14 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     if (!config.autoRemove) return;
     const remove = () => void this.remove(id, { volumes: true }).catch(() => {});
     setTimeout(remove, ONE_OFF_KEPT).unref();
+  }
+
+  /** Removes a one-off container later, unless it was started: its client may have been killed in between. */
+  removeUnlessStarted(id: string): void {
+    const remove = () => {
+      if (this.find(id)?.state.status === "created") void this.remove(id, { volumes: true }).catch(() => {});
+    };
+    setTimeout(remove, START_WITHIN).unref();
   }
 
   /** The record goes first: files without a record are swept at the next start, a record needs its files. */
