@@ -54,7 +54,7 @@ export async function uninstallUnit(): Promise<void> {
   systemctl("disable", "--now", "bay.service");
   rmSync(UNIT);
   systemctl("daemon-reload");
-  print(`removed ${UNIT}; containers go on`);
+  print(`removed ${UNIT}; containers keep running`);
 }
 
 function systemctl(...args: string[]): void {

@@ -30,6 +30,7 @@ import { SIGNALS } from "../signals.ts";
 import { profileOf } from "./apparmor.ts";
 import { exitCodeAtEnd } from "./end-status.ts";
 import type { Host } from "./host.ts";
+import { execProgramFile } from "./lost-execs.ts";
 import { toSpec } from "./oci-spec.ts";
 import type { ContainerRecord } from "./record.ts";
 import { accountOf, containerDirectory, endedFifo } from "./start.ts";
@@ -45,6 +46,8 @@ export interface ExecConfig {
   /** The keys that leave its terminal, as the client wrote them; empty for the default. */
   detachKeys?: string;
   consoleSize: { height: number; width: number } | undefined;
+  /** A probe or a hook, which bay itself started: it ends with the bayd that waits for it. */
+  isOwn?: boolean;
 }
 
 const DECODE_INTERVAL = 500;
@@ -83,7 +86,7 @@ export class Exec extends EventEmitter {
   }
 
   get #programFile(): string {
-    return join(this.host.roots.run, "execs", this.id.slice(0, 16));
+    return execProgramFile(this.host, this.id, this.config.isOwn ?? false);
   }
 
   /** Throws EXEC_STARTED: an exec runs once. */
@@ -101,9 +104,10 @@ export class Exec extends EventEmitter {
     const pidfd = openProcess(container.state.pid, container.state.start);
     if (pidfd === undefined)
       throw new BayError("NOT_RUNNING", `the container ${container.config.name} is not running`);
-    mkdirSync(join(host.roots.run, "execs"), { recursive: true, mode: 0o700 });
-    const pipes = this.config.tty ? undefined : this.#makePipes();
+    let pipes: { stdin: Pipe; stdout: Pipe; stderr: Pipe } | undefined;
     try {
+      mkdirSync(join(host.roots.run, "execs"), { recursive: true, mode: 0o700 });
+      pipes = this.config.tty ? undefined : this.#makePipes();
       const request = await this.#request(pidfd, pipes);
       this.#launched = await launchExec(request);
     } catch (error) {

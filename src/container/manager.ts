@@ -45,6 +45,7 @@ import { runHooks } from "./hooks.ts";
 import type { Host } from "./host.ts";
 import { limitDrift, withDefaults } from "./limits.ts";
 import { LogCollector } from "./logs/collector.ts";
+import { endLostExecs } from "./lost-execs.ts";
 import { nameView } from "./names.ts";
 import { toResources } from "./oci-spec.ts";
 import type { ContainerRecord, HealthStatus } from "./record.ts";
@@ -56,6 +57,8 @@ import { Task, type TaskConfig } from "./task.ts";
 import { TaskNetworks } from "./task-networks.ts";
 
 const ONE_OFF_KEPT = 2000;
+/** Milliseconds in which a client starts its one-off container: it does so as soon as it is attached to it. */
+const START_WITHIN = 60_000;
 /** Execs that are remembered, running or not. */
 const MOST_EXECS = 4096;
 const ENOSPC = 28;
@@ -225,7 +228,8 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     try {
       return await this.#prepareNew(record);
     } catch (error) {
-      this.#forget(record);
+      for (const volume of this.#ownVolumes(record)) this.volumes.remove(volume);
+      this.#forget(record); // last, so that a kill of bayd leaves no volume without an owner
       throw error;
     }
   }
@@ -501,6 +505,14 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     setTimeout(remove, ONE_OFF_KEPT).unref();
   }
 
+  /** Removes a one-off container later, unless it was started: its client may have been killed in between. */
+  removeUnlessStarted(id: string): void {
+    const remove = () => {
+      if (this.find(id)?.state.status === "created") void this.remove(id, { volumes: true }).catch(() => {});
+    };
+    setTimeout(remove, START_WITHIN).unref();
+  }
+
   /** The record goes first: files without a record are swept at the next start, a record needs its files. */
   #forget(record: ContainerRecord): void {
     this.#records.forget(record.id);
@@ -599,6 +611,9 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   async adopt(): Promise<void> {
     const { kept } = this.networks.ports;
     kept.adopt();
+    // first, as this bayd starts shims and execs of its own from here on
+    this.#endLostShims();
+    endLostExecs(this);
     await Promise.all(this.list().map((record) => this.#runs.adopt(record)));
     for (const record of this.list()) void this.#startHooks(record).catch(() => {});
     kept.settle();
@@ -625,7 +640,6 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
         rmSync(join(this.roots.run, "containers", name), { recursive: true, force: true });
     for (const name of readdirSync(this.roots.run))
       if (name.startsWith("build-")) removeScratch(join(this.roots.run, name));
-    this.#endLostShims();
     for (const name of this.cgroups.list()) {
       if (name === "shims" || known.has(name)) continue;
       const group = this.cgroups.group(name);

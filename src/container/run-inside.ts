@@ -28,6 +28,7 @@ export async function runInside(
     attachStdin: false,
     privileged: false,
     consoleSize: undefined,
+    isOwn: true,
     ...command,
   });
   const { timeoutMs, maxOutput } = limits;

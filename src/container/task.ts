@@ -17,7 +17,6 @@ import {
   type OverlayRoot,
   type Spec,
   type SpecMount,
-  setNonblocking,
   signalProcess,
 } from "../linux/index.ts";
 import { DNS_ADDRESS, hostNameServers } from "../network/index.ts";
@@ -93,18 +92,16 @@ export class Task {
       500,
     );
     mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
-    const pipes = [createPipe(), createPipe()] as const;
     try {
       const spec = this.#spec(cgroup.path);
-      for (const pipe of pipes) {
-        setNonblocking(pipe.read);
-        fchownSync(pipe.write, spec.process.user.uid, spec.process.user.gid);
-      }
       const { resources = {} } = spec.linux;
       cgroup.apply(cgroup.create() ? onlyLimits(resources) : resources);
       if (config.signal?.aborted) throw new BayError("ABORTED", "the build was broken off");
+      // not earlier: nothing would close them if a step before this one failed
+      const pipes = [createPipe("read"), createPipe("read")] as const;
       const drained = pipes.map((pipe, index) => this.#read(pipe.read, (index + 1) as 1 | 2));
       try {
+        for (const pipe of pipes) fchownSync(pipe.write, spec.process.user.uid, spec.process.user.gid);
         this.#launched = await launch({
           spec,
           name: `bay-shim ${config.name}`,

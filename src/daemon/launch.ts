@@ -1,5 +1,5 @@
 /** Starting bayd from the command where none runs, and ending it. */
-import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BayError, hasCode } from "../errors.ts";
@@ -34,27 +34,36 @@ export async function ensureDaemon(
     throw new BayError("NOT_ROOT", "starting containers needs root", { hint: "run it with sudo" });
   makeRoots(roots);
   mkdirSync(roots.run, { recursive: true, mode: 0o700 });
-  const { isKeeperAlive, startKeeper } = await import("../linux/index.ts");
+  const { isKeeperAlive, startKeeper, tryLock } = await import("../linux/index.ts");
   const logFile = join(roots.root, "bayd.log");
-  // one that is there brings bayd back by itself
+  // a keeper that runs brings bayd back by itself
   const file = join(roots.run, "keeper");
-  if (!isKeeperAlive(file)) {
-    startKeeper({
-      file,
-      args: [...command, "daemon", "run", ...(options.repair ? [] : ["--no-repair"])],
-      env: [
-        `PATH=${process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin"}`,
-        "HOME=/root",
-        `BAY_ROOT=${roots.root}`,
-        `BAY_RUN=${roots.run}`,
-        ...DAEMON_ENVIRONMENT,
-        ...passedOn(),
-      ],
-      logFile,
-    });
-  }
+  const keeper = {
+    file,
+    args: [...command, "daemon", "run", ...(options.repair ? [] : ["--no-repair"])],
+    env: [
+      `PATH=${process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin"}`,
+      "HOME=/root",
+      `BAY_ROOT=${roots.root}`,
+      `BAY_RUN=${roots.run}`,
+      ...DAEMON_ENVIRONMENT,
+      ...passedOn(),
+    ],
+    logFile,
+  };
+  // one command at a time: two keepers would start two daemons for ever
+  const startOnce = () => {
+    const lock = tryLock(`${file}.lock`);
+    if (lock === undefined) return;
+    try {
+      if (!isKeeperAlive(file)) startKeeper(keeper);
+    } finally {
+      closeSync(lock);
+    }
+  };
   const deadline = Date.now() + START_TIMEOUT;
   while (Date.now() < deadline) {
+    startOnce(); // in each round: another command may have been killed while it started the keeper
     if (await answers(client)) return client;
     await sleep(10);
   }

@@ -51,6 +51,12 @@ export function offlineStacks(roots: Roots): StackSummary[] {
   return summariseStacks(records, ({ state }) => isAlive(state.pid, state.start));
 }
 
+/** How many containers run, of all stacks and of none. */
+export function runningOffline(roots: Roots): number {
+  const records = readState(join(roots.root, "state")).list<ContainerRecord>("container/");
+  return records.filter(({ state }) => isAlive(state.pid, state.start)).length;
+}
+
 /** Applied versions of a stack, the oldest first. */
 export function offlineHistory(roots: Roots, stack: string): Revision[] {
   return readState(join(roots.root, "state")).list<Revision>(`revision/${stack}/`);

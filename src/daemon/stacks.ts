@@ -170,6 +170,7 @@ export class StackService {
       // one that is removed at its end may be gone before the last step is done
       const record = this.manager.get(create!.name);
       for (const step of others) await execute(step, () => {});
+      if (request.autoRemove && !request.start) this.manager.removeUnlessStarted(record.id);
       return record;
     });
   }

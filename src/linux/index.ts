@@ -42,6 +42,7 @@ export {
 export { makedev } from "./launch/devices.ts";
 export { isKeeperAlive, type KeeperOptions, startKeeper, stopKeeper } from "./launch/keeper.ts";
 export { takeKeptSockets } from "./launch/kept-sockets.ts";
+export { processOfProgram } from "./launch/program-process.ts";
 export type { ExecRequest, LaunchRequest, OverlayRoot, Stdio } from "./launch/request.ts";
 export { type Launched, launch, launchExec, StartError } from "./launch/run.ts";
 export { type SocketKeeper, startSocketKeeper, takeSockets } from "./launch/socket-keeper.ts";

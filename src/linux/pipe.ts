@@ -1,4 +1,6 @@
 /** Pipes and FIFOs (pipe(7), fifo(7)), always close-on-exec. */
+import { lstatSync } from "node:fs";
+import { BayError } from "../errors.ts";
 import { O_CLOEXEC, O_NONBLOCK } from "./abi.ts";
 import { libc, syscall } from "./libc.ts";
 
@@ -40,7 +42,8 @@ export function duplicateAbove(fd: number, least: number): number {
 
 const mkfifo = libc.func("mkfifo", "int", ["str", "uint32"]);
 
-/** Makes a FIFO; one that is there already is kept. */
+/** Creates a FIFO; one that exists already is kept. Throws NO_FIFO where the path has another kind of file. */
 export function makeFifo(path: string, mode: number): void {
-  if (mkfifo(path, mode) !== 0) syscall("openat", [-100, path, 0o10000000 | O_CLOEXEC]);
+  if (mkfifo(path, mode) === 0 || lstatSync(path).isFIFO()) return;
+  throw new BayError("NO_FIFO", `${path} exists and is not a FIFO`);
 }

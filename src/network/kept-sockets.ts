@@ -8,6 +8,7 @@ import { z } from "zod";
 import {
   close,
   isAlive,
+  processOfProgram,
   type SocketKeeper,
   signalProcess,
   startSocketKeeper,
@@ -45,6 +46,7 @@ export class KeptSockets {
 
   /** Takes over what an earlier bayd left. Its keepers go on until `settle`. */
   adopt(): void {
+    this.#endUnnoted();
     for (const note of this.#notes()) {
       const fds = takeSockets(note, note.names.length);
       for (const [index, fd] of fds.entries()) {
@@ -104,14 +106,32 @@ export class KeptSockets {
     for (const { pid, start, file } of before) {
       signalProcess(pid, start, SIGNALS.SIGKILL);
       awaitEnd(pid, start);
-      for (const ending of ["json", "program"])
-        rmSync(join(this.directory, `${file}.${ending}`), { force: true });
+      this.#removeFiles(file);
     }
+  }
+
+  /** Ends keepers of a bayd that was killed before it noted them: the keeper before holds the same sockets. */
+  #endUnnoted(): void {
+    const noted = new Set(this.#notes().map(({ file }) => file));
+    for (const file of this.#files(".program").filter((name) => !noted.has(name))) {
+      const keeper = processOfProgram(join(this.directory, `${file}.program`));
+      if (keeper) {
+        signalProcess(keeper.pid, keeper.start, SIGNALS.SIGKILL);
+        awaitEnd(keeper.pid, keeper.start);
+      }
+      this.#removeFiles(file);
+    }
+    for (const file of this.#files(".json").filter((name) => !noted.has(name))) this.#removeFiles(file);
+  }
+
+  #removeFiles(file: string): void {
+    for (const ending of ["json", "program"])
+      rmSync(join(this.directory, `${file}.${ending}`), { force: true });
   }
 
   /** Keepers that are noted, the newest first. */
   #notes(): (SocketKeeper & { names: string[]; file: string })[] {
-    return this.#files().flatMap((file) => {
+    return this.#files(".json").flatMap((file) => {
       try {
         const text = readFileSync(join(this.directory, `${file}.json`), "utf8");
         return [{ ...noteSchema.parse(JSON.parse(text)), file }];
@@ -122,11 +142,11 @@ export class KeptSockets {
     });
   }
 
-  #files(): string[] {
+  #files(ending: ".json" | ".program"): string[] {
     try {
       return readdirSync(this.directory)
-        .filter((name) => name.endsWith(".json"))
-        .map((name) => name.slice(0, -".json".length))
+        .filter((name) => name.endsWith(ending))
+        .map((name) => name.slice(0, -ending.length))
         .sort((a, b) => b.localeCompare(a, "en", { numeric: true }));
     } catch {
       return []; // there is none

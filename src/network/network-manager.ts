@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { BayError } from "../errors.ts";
+import { BayError, hasCode } from "../errors.ts";
 import { createNamespace, isNamespace, type Link, type Links, removeNamespace } from "../linux/index.ts";
 import type { Roots } from "../roots.ts";
 import type { Store } from "../store/index.ts";
@@ -275,13 +275,17 @@ export class NetworkManager {
   }
 
   /**
-   * At start: removes what a killed bayd left and no record names: namespaces of containers, bridges, and the table against
-   * spoofing where no network exists.
+   * At start: removes what a killed bayd left and no record names: namespaces of containers, links, bridges, and the table
+   * against spoofing where no network exists.
    */
   sweep(known: ReadonlySet<string>): void {
     for (const name of readdirSync(join(this.roots.run, "netns")))
       if (!known.has(name)) removeNamespace(join(this.roots.run, "netns", name));
-    withLinks((links) => this.#removeUnknownBridges(links, links.list()));
+    withLinks((links) => {
+      const all = links.list();
+      this.#removeUnknownBridges(links, all);
+      this.#removeUnknownEndpoints(links, all);
+    });
     if (this.list().length === 0) this.spoofing.clear();
   }
 
@@ -289,6 +293,19 @@ export class NetworkManager {
     const known = new Set(this.list().map(({ bridge }) => bridge));
     for (const { name, index } of all)
       if (name.startsWith(`bay${this.roots.tag}-`) && !known.has(name)) links.remove(index);
+  }
+
+  /** A container that runs keeps its namespace, so a link that was added or removed when bayd was killed stays in it. */
+  #removeUnknownEndpoints(links: Links, all: readonly Link[]): void {
+    const known = new Set(this.directory.endpoints().map(({ endpoint }) => endpoint.link));
+    for (const { name, index } of all) {
+      if (!name.startsWith(`ve${this.roots.tag}`) || known.has(name)) continue;
+      try {
+        links.remove(index);
+      } catch (error) {
+        if (!hasCode(error, "ENODEV")) throw error; // the kernel removed it together with its namespace
+      }
+    }
   }
 
   /** Resolves when no link of a container that is gone is left, or after a while: the kernel is still at work then. */

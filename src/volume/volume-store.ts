@@ -61,17 +61,19 @@ export class VolumeStore {
     return join(this.root, "volumes", name, "_data");
   }
 
-  /** Makes a volume; one of the name that is there already is given as it is. */
+  /** Creates a volume. One of the name that exists already is given as it is, with its directory. Throws BAD_VOLUME_NAME. */
   create(config: VolumeConfig): VolumeRecord {
-    const known = this.get(config.name);
     const path = this.#ownPath(config.name);
-    if (!existsSync(path)) {
-      mkdirSync(path, { recursive: true, mode: 0o755 });
-      chmodSync(path, 0o755);
+    const known = this.get(config.name);
+    const record = known ?? { createdAt: new Date().toISOString(), config };
+    // the record first, so that a kill of bayd leaves no directory that no record names
+    if (!known) this.store.put(KEY + config.name, record);
+    try {
+      makeDirectory(path);
+    } catch (error) {
+      if (!known) this.store.delete(KEY + config.name);
+      throw error;
     }
-    if (known) return known;
-    const record = { createdAt: new Date().toISOString(), config };
-    this.store.put(KEY + config.name, record);
     return record;
   }
 
@@ -120,4 +122,10 @@ export class VolumeStore {
     rmSync(join(this.#ownPath(name), ".."), { recursive: true, force: true });
     this.store.delete(KEY + name);
   }
+}
+
+function makeDirectory(path: string): void {
+  if (existsSync(path)) return;
+  mkdirSync(path, { recursive: true, mode: 0o755 });
+  chmodSync(path, 0o755); // whatever the umask is
 }

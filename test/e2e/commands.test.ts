@@ -358,6 +358,22 @@ services:
     bay.ok("up", "-d");
   });
 
+  it("daemon stop says how many containers keep running", () => {
+    bay.write(stack(`${SLEEP}${SLEEP.replace("a:", "b:")}  done: { image: box, command: "true" }\n`));
+    bay.ok("up", "-d", "--wait", "a", "b");
+    expect(bay.ok("daemon", "stop")).toMatch(/^bayd stopped\. 2 containers keep running\. /);
+    bay.ok("up", "-d", "a"); // starts bayd
+    bay.ok("stop", "b");
+    expect(bay.ok("daemon", "stop")).toMatch(/^bayd stopped\. 1 container keeps running\. /);
+    bay.ok("up", "-d", "done");
+    bay.ok("stop");
+    expect(bay.ok("daemon", "stop")).toBe("bayd stopped.\n");
+    expect(bay.ok("daemon", "stop")).toBe("bayd was not running\n");
+    bay.ok("up", "-d");
+    bay.ok("down");
+    expect(bay.ok("daemon", "stop")).toBe("bayd stopped.\n");
+  });
+
   it("config prints a file that can be read again", () => {
     bay.write(stack(SLEEP));
     const printed = bay.ok("config");

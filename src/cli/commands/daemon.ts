@@ -1,4 +1,5 @@
 import { BayError, hasCode } from "../../errors.ts";
+import type { Roots } from "../../roots.ts";
 import type { Context } from "../context.ts";
 import { print } from "../ui/output.ts";
 
@@ -17,11 +18,7 @@ export async function daemon(context: Context, [what]: string[], options: Daemon
     }
     case "stop": {
       const { stopDaemon } = await import("../../daemon/index.ts");
-      print(
-        (await stopDaemon(context.roots))
-          ? "bayd stopped. Containers keep running, but they are not restarted or probed, and names do not resolve until bayd runs again."
-          : "bayd was not running",
-      );
+      print((await stopDaemon(context.roots)) ? await stoppedText(context.roots) : "bayd was not running");
       return 0;
     }
     case "status": {
@@ -46,4 +43,13 @@ export async function daemon(context: Context, [what]: string[], options: Daemon
         hint: "run, install, uninstall, stop or status",
       });
   }
+}
+
+/** Says what a stopped bayd means for the containers, where there are any. */
+async function stoppedText(roots: Roots): Promise<string> {
+  const { runningOffline } = await import("../../daemon/offline.ts");
+  const running = runningOffline(roots);
+  if (running === 0) return "bayd stopped.";
+  const they = running === 1 ? "1 container keeps running" : `${running} containers keep running`;
+  return `bayd stopped. ${they}. Until bayd runs again, containers are not restarted or probed, and their names do not resolve.`;
 }

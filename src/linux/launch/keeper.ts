@@ -2,12 +2,13 @@
  * The keeper: a syscall program that runs a command again whenever it ends. It brings bayd back within a moment
  * where no service manager does, and costs a few kB.
  */
-import { closeSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
+import { closeSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { SIGNALS } from "../../signals.ts";
 import * as abi from "../abi.ts";
-import { childrenOf, isAlive, signalProcess, startTime } from "../process.ts";
+import { childrenOf, signalProcess, startTime } from "../process.ts";
 import { HEADER, ProgramBuilder, readProgramState } from "../program.ts";
 import { reapFirst, spawnShim } from "../shim.ts";
+import { processOfProgram } from "./program-process.ts";
 import { cloneArgs } from "./supervise.ts";
 
 const SIG_SETMASK = 2;
@@ -55,7 +56,8 @@ export function startKeeper(options: KeeperOptions): void {
   program.call("execve", [options.args[0]!, program.texts(options.args), program.texts(options.env)]);
   program.call("exit_group", [127]);
 
-  const fd = openSync(options.file, "w+", 0o600);
+  rmSync(options.file, { force: true }); // a keeper that is ending may still have the old file mapped
+  const fd = openSync(options.file, "wx+", 0o600);
   try {
     program.build().writeTo(fd);
     reapFirst(spawnShim("bay-keeper", fd));
@@ -71,12 +73,7 @@ export function startKeeper(options: KeeperOptions): void {
 
 /** True where the keeper whose program lies in the file runs. */
 export function isKeeperAlive(file: string): boolean {
-  try {
-    const { shimPid, shimStart } = readProgramState(readFileSync(file));
-    return shimStart > 0 && isAlive(shimPid, shimStart);
-  } catch {
-    return false;
-  }
+  return processOfProgram(file) !== undefined;
 }
 
 /**
@@ -84,15 +81,9 @@ export function isKeeperAlive(file: string): boolean {
  * be at its very beginning: the keeper is stopped first, so that nothing is started meanwhile.
  */
 export function stopKeeper(file: string): { pid: number; start: number }[] | undefined {
-  let keeper: { shimPid: number; shimStart: number };
-  try {
-    keeper = readProgramState(readFileSync(file));
-  } catch {
-    return undefined;
-  }
-  const { shimPid, shimStart } = keeper;
-  if (shimStart === 0 || !signalProcess(shimPid, shimStart, SIGNALS.SIGSTOP)) return undefined;
-  const children = childrenOf(shimPid).map((pid) => ({ pid, start: startTime(pid) ?? 0 }));
-  signalProcess(shimPid, shimStart, SIGNALS.SIGKILL);
+  const keeper = processOfProgram(file);
+  if (!keeper || !signalProcess(keeper.pid, keeper.start, SIGNALS.SIGSTOP)) return undefined;
+  const children = childrenOf(keeper.pid).map((pid) => ({ pid, start: startTime(pid) ?? 0 }));
+  signalProcess(keeper.pid, keeper.start, SIGNALS.SIGKILL);
   return children.filter(({ start }) => start > 0);
 }
