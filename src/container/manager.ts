@@ -36,6 +36,7 @@ import { Companions } from "./companions.ts";
 import type { ContainerConfig, FileConfig } from "./config.ts";
 import { anonymousVolumesOf, draftRecord } from "./draft.ts";
 import { listenForEnds } from "./end-fifo.ts";
+import { endGroup } from "./end-group.ts";
 import { EventLog } from "./events.ts";
 import type { Exec } from "./exec.ts";
 import { GivenFiles } from "./given-files.ts";
@@ -43,13 +44,14 @@ import { Groups } from "./groups.ts";
 import type { HealthMonitor } from "./health.ts";
 import { runHooks } from "./hooks.ts";
 import type { Host } from "./host.ts";
+import { LeftExecs } from "./left-execs.ts";
 import { limitDrift, withDefaults } from "./limits.ts";
 import { LogCollector } from "./logs/collector.ts";
 import { nameView } from "./names.ts";
 import { toResources } from "./oci-spec.ts";
 import type { ContainerRecord, HealthStatus } from "./record.ts";
 import { isRunning, Records } from "./records.ts";
-import { portsOf, Runs, removeSoon } from "./runs.ts";
+import { portsOf, Runs } from "./runs.ts";
 import { containerDirectory, endedFifo, runDirectory } from "./start.ts";
 import { Succession } from "./succession.ts";
 import { Task, type TaskConfig } from "./task.ts";
@@ -75,6 +77,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   readonly #companions: Companions;
   readonly #runs: Runs;
   readonly #execs = new Map<string, Exec>();
+  readonly #leftExecs = new LeftExecs(this);
   /** Containers whose hooks run just now. */
   readonly #hooking = new Set<string>();
   readonly #tasks = new Map<string, Task>();
@@ -571,6 +574,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   #announced(token: string): void {
     const exec = this.#execs.get(token) ?? this.#tasks.get(token);
     if (exec) return void exec.ended();
+    if (this.#leftExecs.ended(token)) return;
     const record = this.#records.byToken(token);
     if (record) void this.#runs.settle(record);
   }
@@ -597,6 +601,9 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
 
   /** At bayd's start: takes over what runs, notes what ended, starts what should run again. */
   async adopt(): Promise<void> {
+    // before this bayd runs a command of its own
+    this.#leftExecs.adopt(this.list().filter(isRunning));
+    this.#endLostShims();
     const { kept } = this.networks.ports;
     kept.adopt();
     await Promise.all(this.list().map((record) => this.#runs.adopt(record)));
@@ -625,18 +632,17 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
         rmSync(join(this.roots.run, "containers", name), { recursive: true, force: true });
     for (const name of readdirSync(this.roots.run))
       if (name.startsWith("build-")) removeScratch(join(this.roots.run, name));
-    this.#endLostShims();
     for (const name of this.cgroups.list()) {
       if (name === "shims" || known.has(name)) continue;
       const group = this.cgroups.group(name);
       group.kill();
-      void removeSoon(group);
+      void endGroup(group);
     }
   }
 
-  /** Shims of execs and tasks of a bayd that was killed: nobody waits for what they would say. */
+  /** Shims of tasks and probes of a bayd that was killed, whose status will not be read. */
   #endLostShims(): void {
-    const known = new Set(this.list().map(({ state }) => state.shimPid));
+    const known = new Set([...this.list().map(({ state }) => state.shimPid), ...this.#leftExecs.shims()]);
     for (const pid of this.cgroups.group("shims").pids())
       if (!known.has(pid)) signalProcess(pid, startTime(pid) ?? 0, SIGNALS.SIGKILL);
   }
@@ -644,6 +650,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   /** The 2 s pass: ends that nobody announced, links and rules that someone took. Gives what was repaired. */
   async observe(repair: boolean): Promise<string[]> {
     for (const record of this.list()) if (this.#runs.hasEnded(record)) await this.#runs.settle(record);
+    this.#leftExecs.observe();
     if (!repair) return [];
     const repairs = this.networks.repair();
     this.saveRules();
