@@ -58,6 +58,8 @@ import { Task, type TaskConfig } from "./task.ts";
 import { TaskNetworks } from "./task-networks.ts";
 
 const ONE_OFF_KEPT = 2000;
+/** Milliseconds within which a client starts a one-off container that it created, where it is still there. */
+const START_WITHIN = 60_000;
 /** Execs that are remembered, running or not. */
 const MOST_EXECS = 4096;
 const ENOSPC = 28;
@@ -226,11 +228,13 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     const record = draftRecord(this, this.list(), { ...config, imageId: id }, {});
     this.#records.add(record);
     try {
-      return await this.#prepareNew(record);
+      await this.#prepareNew(record);
     } catch (error) {
       this.#forget(record);
       throw error;
     }
+    if (config.autoRemove) setTimeout(() => this.#removeUnstarted(record), START_WITHIN).unref();
+    return record;
   }
 
   /**
@@ -502,6 +506,11 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     if (!config.autoRemove) return;
     const remove = () => void this.remove(id, { volumes: true }).catch(() => {});
     setTimeout(remove, ONE_OFF_KEPT).unref();
+  }
+
+  /** Its client was killed before it could start it. */
+  #removeUnstarted(record: ContainerRecord): void {
+    if (this.#records.has(record.id) && record.state.status === "created") this.#removeOneOff(record);
   }
 
   /** The record goes first: files without a record are swept at the next start, a record needs its files. */
