@@ -20,6 +20,7 @@ import {
   launchExec,
   openProcess,
   type Pipe,
+  type ProcessGroup,
   resizePty,
   resolveCapabilities,
   setNonblocking,
@@ -28,9 +29,10 @@ import {
 } from "../linux/index.ts";
 import { SIGNALS } from "../signals.ts";
 import { profileOf } from "./apparmor.ts";
+import { endGroup } from "./end-group.ts";
 import { exitCodeAtEnd } from "./end-status.ts";
 import type { Host } from "./host.ts";
-import { execProgramFile } from "./lost-execs.ts";
+import { type ExecOwner, execGroup, execProgramFile } from "./left-execs.ts";
 import { toSpec } from "./oci-spec.ts";
 import type { ContainerRecord } from "./record.ts";
 import { accountOf, containerDirectory, endedFifo } from "./start.ts";
@@ -46,8 +48,6 @@ export interface ExecConfig {
   /** The keys that leave its terminal, as the client wrote them; empty for the default. */
   detachKeys?: string;
   consoleSize: { height: number; width: number } | undefined;
-  /** A probe or a hook, which bay itself started: it ends with the bayd that waits for it. */
-  isOwn?: boolean;
 }
 
 const DECODE_INTERVAL = 500;
@@ -76,17 +76,27 @@ export class Exec extends EventEmitter {
   #watch: NodeJS.Timeout | undefined;
   #isEnding = false;
   #isStarted = false;
+  /** The end was announced before its start was known here. */
+  #endedEarly = false;
+  /** All that the command starts; it ends with the command. */
+  readonly #group: ProcessGroup;
 
   constructor(
     readonly host: Host,
     readonly container: ContainerRecord,
     readonly config: ExecConfig,
+    owner: ExecOwner,
   ) {
     super();
+    this.#group = execGroup(host, container, owner, this.#token);
+  }
+
+  get #token(): string {
+    return this.id.slice(0, 16);
   }
 
   get #programFile(): string {
-    return execProgramFile(this.host, this.id, this.config.isOwn ?? false);
+    return execProgramFile(this.host, this.#token);
   }
 
   /** Throws EXEC_STARTED: an exec runs once. */
@@ -109,11 +119,13 @@ export class Exec extends EventEmitter {
       mkdirSync(join(host.roots.run, "execs"), { recursive: true, mode: 0o700 });
       pipes = this.config.tty ? undefined : this.#makePipes();
       const request = await this.#request(pidfd, pipes);
+      this.#group.create();
       this.#launched = await launchExec(request);
     } catch (error) {
       if (pipes)
         for (const pipe of Object.values(pipes)) close(pipe === pipes.stdin ? pipe.write : pipe.read);
       rmSync(this.#programFile, { force: true });
+      void endGroup(this.#group);
       throw error;
     } finally {
       close(pidfd);
@@ -129,6 +141,7 @@ export class Exec extends EventEmitter {
       if (!isAlive(this.#launched!.pid, this.#launched!.start)) void this.ended();
     }, DECODE_INTERVAL);
     this.#watch.unref();
+    if (this.#endedEarly) void this.ended();
   }
 
   #makePipes(): { stdin: Pipe; stdout: Pipe; stderr: Pipe } {
@@ -187,10 +200,10 @@ export class Exec extends EventEmitter {
       namespaces,
       name: `bay-exec ${container.config.name}`,
       programFile: this.#programFile,
-      cgroupJoinFiles: host.groups.of(container).joinFiles(),
+      cgroupJoinFiles: this.#group.joinFiles(),
       shimJoinFiles: host.shimJoinFiles,
       endedFifo: endedFifo(host),
-      token: Buffer.from(this.id.slice(0, 16), "hex"),
+      token: Buffer.from(this.#token, "hex"),
       stdio: pipes
         ? ({
             kind: "fds",
@@ -251,22 +264,26 @@ export class Exec extends EventEmitter {
     this.#streams.stdin?.end();
   }
 
-  /** Ends its process, which may have ended already. */
+  /** Ends its process, which may have ended already, and all that it started. */
   kill(): void {
-    const { pid, start } = this.#launched ?? { pid: 0, start: 0 };
-    signalProcess(pid, start, SIGNALS.SIGKILL);
+    this.#group.kill();
   }
 
   resize(rows: number, columns: number): void {
     if (this.#master !== undefined && this.running) resizePty(this.#master, rows, columns);
   }
 
-  /** Called when the shim announced the end: reads what is left, and the status. */
+  /** Called when the shim announced the end: ends what the command started, reads what is left, and the status. */
   async ended(): Promise<void> {
-    if (this.#isEnding || !this.#launched) return;
+    if (!this.#launched) {
+      this.#endedEarly = true;
+      return;
+    }
+    if (this.#isEnding) return;
     this.#isEnding = true;
     clearInterval(this.#watch);
     const status = await exitCodeAtEnd(this.#programFile, this.#launched);
+    void endGroup(this.#group);
     await this.#drain();
     signalProcess(this.#launched.shimPid, this.#launched.shimStart, SIGNALS.SIGKILL);
     rmSync(this.#programFile, { force: true });
@@ -277,8 +294,8 @@ export class Exec extends EventEmitter {
   }
 
   /**
-   * Output of the command itself is complete; a background child may hold the pipe, so the wait is short. The
-   * time in which a slow reader keeps it paused does not count.
+   * Output of the command itself is complete; another process of the container may hold the pipe, so the wait is short.
+   * The time in which a slow reader keeps it paused does not count.
    */
   async #drain(): Promise<void> {
     const open = () => this.#outputs().filter((stream) => !stream.destroyed && !stream.readableEnded);

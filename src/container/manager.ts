@@ -36,6 +36,7 @@ import { Companions } from "./companions.ts";
 import type { ContainerConfig, FileConfig } from "./config.ts";
 import { anonymousVolumesOf, draftRecord } from "./draft.ts";
 import { listenForEnds } from "./end-fifo.ts";
+import { endGroup } from "./end-group.ts";
 import { EventLog } from "./events.ts";
 import type { Exec } from "./exec.ts";
 import { GivenFiles } from "./given-files.ts";
@@ -43,14 +44,14 @@ import { Groups } from "./groups.ts";
 import type { HealthMonitor } from "./health.ts";
 import { runHooks } from "./hooks.ts";
 import type { Host } from "./host.ts";
+import { LeftExecs } from "./left-execs.ts";
 import { limitDrift, withDefaults } from "./limits.ts";
 import { LogCollector } from "./logs/collector.ts";
-import { endLostExecs } from "./lost-execs.ts";
 import { nameView } from "./names.ts";
 import { toResources } from "./oci-spec.ts";
 import type { ContainerRecord, HealthStatus } from "./record.ts";
 import { isRunning, Records } from "./records.ts";
-import { portsOf, Runs, removeSoon } from "./runs.ts";
+import { portsOf, Runs } from "./runs.ts";
 import { containerDirectory, endedFifo, runDirectory } from "./start.ts";
 import { Succession } from "./succession.ts";
 import { Task, type TaskConfig } from "./task.ts";
@@ -78,6 +79,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   readonly #companions: Companions;
   readonly #runs: Runs;
   readonly #execs = new Map<string, Exec>();
+  readonly #leftExecs = new LeftExecs(this);
   /** Containers whose hooks run just now. */
   readonly #hooking = new Set<string>();
   readonly #tasks = new Map<string, Task>();
@@ -583,6 +585,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   #announced(token: string): void {
     const exec = this.#execs.get(token) ?? this.#tasks.get(token);
     if (exec) return void exec.ended();
+    if (this.#leftExecs.ended(token)) return;
     const record = this.#records.byToken(token);
     if (record) void this.#runs.settle(record);
   }
@@ -609,11 +612,11 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
 
   /** At bayd's start: takes over what runs, notes what ended, starts what should run again. */
   async adopt(): Promise<void> {
+    // before this bayd runs a command of its own
+    this.#leftExecs.adopt(this.list().filter(isRunning));
+    this.#endLostShims();
     const { kept } = this.networks.ports;
     kept.adopt();
-    // first, as this bayd starts shims and execs of its own from here on
-    this.#endLostShims();
-    endLostExecs(this);
     await Promise.all(this.list().map((record) => this.#runs.adopt(record)));
     for (const record of this.list()) void this.#startHooks(record).catch(() => {});
     kept.settle();
@@ -644,13 +647,13 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
       if (name === "shims" || known.has(name)) continue;
       const group = this.cgroups.group(name);
       group.kill();
-      void removeSoon(group);
+      void endGroup(group);
     }
   }
 
-  /** Shims of execs and tasks of a bayd that was killed: nobody waits for what they would say. */
+  /** Shims of tasks and probes of a bayd that was killed, whose status will not be read. */
   #endLostShims(): void {
-    const known = new Set(this.list().map(({ state }) => state.shimPid));
+    const known = new Set([...this.list().map(({ state }) => state.shimPid), ...this.#leftExecs.shims()]);
     for (const pid of this.cgroups.group("shims").pids())
       if (!known.has(pid)) signalProcess(pid, startTime(pid) ?? 0, SIGNALS.SIGKILL);
   }
@@ -658,6 +661,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   /** The 2 s pass: ends that nobody announced, links and rules that someone took. Gives what was repaired. */
   async observe(repair: boolean): Promise<string[]> {
     for (const record of this.list()) if (this.#runs.hasEnded(record)) await this.#runs.settle(record);
+    this.#leftExecs.observe();
     if (!repair) return [];
     const repairs = this.networks.repair();
     this.saveRules();

@@ -13,14 +13,14 @@ export interface InsideResult {
 
 type Command = Pick<ExecConfig, "args"> & Partial<ExecConfig>;
 
-/** Ends the command after `timeoutMs`, where that is given. */
+/** Ends the command, and all that it started, after `timeoutMs`, where that is given. */
 export async function runInside(
   host: Host,
   record: ContainerRecord,
   command: Command,
   limits: { timeoutMs?: number | undefined; maxOutput: number },
 ): Promise<InsideResult> {
-  const exec = new Exec(host, record, {
+  const config = {
     env: [],
     user: undefined,
     workdir: undefined,
@@ -28,9 +28,9 @@ export async function runInside(
     attachStdin: false,
     privileged: false,
     consoleSize: undefined,
-    isOwn: true,
     ...command,
-  });
+  };
+  const exec = new Exec(host, record, config, "bayd");
   const { timeoutMs, maxOutput } = limits;
   let output = "";
   exec.on("output", (_stream: number, bytes: Buffer) => {

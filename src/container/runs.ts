@@ -2,7 +2,6 @@
 import { EventEmitter } from "node:events";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { BayError, hasCode, messageOf } from "../errors.ts";
 import {
   type Cgroup,
@@ -19,6 +18,7 @@ import type { PublishedPort } from "../network/index.ts";
 import { fixedPort } from "../published-ports.ts";
 import type { Companions } from "./companions.ts";
 import { type ContainerConfig, volumesOf } from "./config.ts";
+import { endGroup } from "./end-group.ts";
 import { programAtEnd } from "./end-status.ts";
 import type { Host } from "./host.ts";
 import type { ContainerRecord } from "./record.ts";
@@ -243,7 +243,7 @@ export class Runs extends EventEmitter {
     state.boundPorts = [];
     Object.assign(state, { pid: 0, start: 0, shimPid: 0, shimStart: 0 });
     rmSync(programFile(this.host, id), { force: true });
-    await removeSoon(cgroup);
+    await endGroup(cgroup);
     this.host.groups.removeParents();
   }
 
@@ -360,13 +360,4 @@ export function portsOf(record: ContainerRecord): PublishedPort[] {
   const target6 = record.endpoints.find(({ address6 }) => address6 !== undefined)?.address6;
   const container = record.config.name;
   return record.state.boundPorts.map((port) => ({ ...port, target, target6, container }));
-}
-
-/** A group empties a moment after its last process was reaped. */
-export async function removeSoon(cgroup: Cgroup): Promise<void> {
-  for (let attempt = 0; attempt < 100; attempt++) {
-    if (cgroup.remove()) return;
-    cgroup.kill();
-    await sleep(Math.min(5 * (attempt + 1), 50));
-  }
 }

@@ -22,6 +22,7 @@ import {
 import { DNS_ADDRESS, hostNameServers } from "../network/index.ts";
 import { SIGNALS } from "../signals.ts";
 import type { ContainerConfig, ResourceConfig } from "./config.ts";
+import { endGroup } from "./end-group.ts";
 import { exitCodeAtEnd } from "./end-status.ts";
 import { keepEtcFiles } from "./etc-directory.ts";
 import { hostsFile, resolvFile, searchDomains } from "./etc-files.ts";
@@ -29,7 +30,6 @@ import type { Host } from "./host.ts";
 import { withDefaults } from "./limits.ts";
 import { onlyLimits, toSpec } from "./oci-spec.ts";
 import { containerDirectory, runDirectory } from "./places.ts";
-import { removeSoon } from "./runs.ts";
 import { endedFifo, mountPoint } from "./start.ts";
 import type { TaskNetwork } from "./task-networks.ts";
 import { resolveUser } from "./user.ts";
@@ -131,7 +131,7 @@ export class Task {
       if (this.#launched) signalProcess(this.#launched.shimPid, this.#launched.shimStart, SIGNALS.SIGKILL);
       rmSync(this.#directory, { recursive: true, force: true });
       rmSync(containerDirectory(host, this.id), { recursive: true, force: true });
-      void removeSoon(cgroup); // it empties a moment after its last process
+      void endGroup(cgroup); // it empties a moment after its last process
     }
   }
 

@@ -17,6 +17,7 @@ export {
   type CgroupManager,
   type CgroupStats,
   cgroupManager,
+  type ProcessGroup,
   removeGroup,
   removeLastGroup,
 } from "./cgroup/index.ts";

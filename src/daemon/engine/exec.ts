@@ -40,7 +40,7 @@ export function execRoutes({ manager }: Services): Route[] {
         throw new BayError("NOT_RUNNING", `the container ${record.config.name} is paused`);
       const body = await call.body(createBody);
       checkNul([...body.Cmd, ...(body.Env ?? []), body.User ?? "", body.WorkingDir ?? ""]);
-      const exec = new Exec(manager, record, {
+      const config = {
         args: body.Cmd,
         env: body.Env ?? [],
         user: body.User || undefined,
@@ -52,7 +52,8 @@ export function execRoutes({ manager }: Services): Route[] {
         consoleSize: body.ConsoleSize
           ? { height: body.ConsoleSize[0], width: body.ConsoleSize[1] }
           : undefined,
-      });
+      };
+      const exec = new Exec(manager, record, config, "client");
       manager.trackExec(exec);
       sendJson(call.response, 201, { Id: exec.id });
     }),

@@ -23,12 +23,29 @@ export interface Cgroup {
   /** The limits as the kernel has them now, in the specification's units; absent means unlimited. */
   read(): SpecResources;
   stats(): CgroupStats;
+  /** The processes in it and in the groups below it. */
   pids(): number[];
   oomKills(): number;
   freeze(frozen: boolean): void;
   isFrozen(): boolean;
   exists(): boolean;
   /** Sends SIGKILL to every member. */
+  kill(): void;
+  /** Removes the group and those below it; false where it still has members. One that is gone is no error. */
+  remove(): boolean;
+  /** The group of this name below it, made or not. */
+  below(name: string): ProcessGroup;
+  /** Names of the groups below it. */
+  groupsBelow(): string[];
+}
+
+/** Processes of a container that end together, such as those of one exec. The limits are the container's. */
+export interface ProcessGroup {
+  /** Files to which a single-threaded process writes 0 to join it, and with it the container's group. */
+  joinFiles(): string[];
+  /** Throws where the container's group is gone. */
+  create(): void;
+  /** Sends SIGKILL to every member, also where members start others all the time. A frozen one ends when it is thawed. */
   kill(): void;
   /** Removes the group; false where it still has members. One that is gone is no error. */
   remove(): boolean;

@@ -1,7 +1,10 @@
 /** Small reads and writes of cgroup files. */
-import { closeSync, openSync, rmdirSync, writeSync } from "node:fs";
+import { closeSync, openSync, readdirSync, rmdirSync, writeSync } from "node:fs";
+import { join } from "node:path";
 import { BayError, hasCode } from "../../errors.ts";
 import { readKernelFile } from "../kernel-file.ts";
+
+const MOST_ROUNDS = 20;
 
 /** A file's text, trimmed; undefined where there is none. */
 export function readText(path: string): string | undefined {
@@ -52,7 +55,7 @@ export function setLimits(path: string, values: readonly string[], name: string)
   }
 }
 
-export function readPids(path: string): number[] {
+function readPids(path: string): number[] {
   const pids = (readText(path) ?? "").split("\n").map(Number);
   // a process outside the reader's pid namespace reads as 0, which kill(2) takes for the reader's own group
   return pids.filter((pid) => pid > 0);
@@ -65,6 +68,41 @@ export function removeGroup(path: string): boolean {
     return true;
   } catch (error) {
     return hasCode(error, "ENOENT", "ENODEV");
+  }
+}
+
+/** Names of the groups directly below a group's directory; none where it is gone. */
+export function groupNames(directory: string): string[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name);
+  } catch {
+    return [];
+  }
+}
+
+/** The processes of a group's directory and of all groups below it. */
+export function readPidsBelow(directory: string): number[] {
+  const below = groupNames(directory).flatMap((name) => readPidsBelow(join(directory, name)));
+  return [...readPids(join(directory, "cgroup.procs")), ...below];
+}
+
+/** rmdir of a group and of those below it; true where the directory is gone. */
+export function removeGroups(directory: string): boolean {
+  if (removeGroup(directory)) return true;
+  for (const name of groupNames(directory)) removeGroups(join(directory, name));
+  return removeGroup(directory);
+}
+
+/** Sends SIGKILL until no process is found that has not got one: a process may have started another meanwhile. */
+export function killUntilNoneIsNew(directory: string): void {
+  const killed = new Set<number>();
+  for (let round = 0; round < MOST_ROUNDS; round++) {
+    const fresh = readPids(join(directory, "cgroup.procs")).filter((pid) => !killed.has(pid));
+    if (fresh.length === 0) return;
+    killAll(fresh);
+    for (const pid of fresh) killed.add(pid);
   }
 }
 

@@ -2,14 +2,24 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { SpecBlockIo, SpecDeviceRule, SpecResources } from "../spec.ts";
-import { type Cgroup, type CgroupManager, type CgroupStats, groupPath, withAncestors } from "./cgroup.ts";
 import {
+  type Cgroup,
+  type CgroupManager,
+  type CgroupStats,
+  groupPath,
+  type ProcessGroup,
+  withAncestors,
+} from "./cgroup.ts";
+import {
+  groupNames,
   killAll,
+  killUntilNoneIsNew,
   readKey,
   readNumber,
-  readPids,
+  readPidsBelow,
   readText,
   removeGroup,
+  removeGroups,
   setLimit,
   setLimits,
 } from "./files.ts";
@@ -243,7 +253,7 @@ class CgroupV1 implements Cgroup {
   }
 
   pids(): number[] {
-    return readPids(join(this.#directory("pids"), "cgroup.procs"));
+    return readPidsBelow(this.#directory("pids"));
   }
 
   oomKills(): number {
@@ -269,8 +279,48 @@ class CgroupV1 implements Cgroup {
 
   remove(): boolean {
     return [...this.#used(), "cpuset"]
-      .map((controller) => removeGroup(this.#directory(controller)))
+      .map((controller) => removeGroups(this.#directory(controller)))
       .every(Boolean);
+  }
+
+  below(name: string): ProcessGroup {
+    const pids = this.#directory("pids");
+    const own = this.joinFiles().filter((file) => file !== join(pids, "tasks"));
+    return new ProcessGroupV1(join(pids, name), own);
+  }
+
+  groupsBelow(): string[] {
+    return groupNames(this.#directory("pids"));
+  }
+}
+
+/** It is in the hierarchy of the pids controller alone, which can forbid that new processes begin. */
+class ProcessGroupV1 implements ProcessGroup {
+  constructor(
+    readonly directory: string,
+    /** By which the container's groups of the other controllers are joined. */
+    readonly otherJoinFiles: string[],
+  ) {}
+
+  joinFiles(): string[] {
+    return [...this.otherJoinFiles, join(this.directory, "tasks")];
+  }
+
+  create(): void {
+    mkdirSync(this.directory);
+  }
+
+  kill(): void {
+    try {
+      writeFileSync(join(this.directory, "pids.max"), "0");
+    } catch {
+      return; // it was removed meanwhile
+    }
+    killUntilNoneIsNew(this.directory);
+  }
+
+  remove(): boolean {
+    return removeGroup(this.directory);
   }
 }
 

@@ -3,9 +3,27 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BayError } from "../../errors.ts";
 import type { SpecBlockIo, SpecResources } from "../spec.ts";
-import { type Cgroup, type CgroupManager, type CgroupStats, groupPath, withAncestors } from "./cgroup.ts";
+import {
+  type Cgroup,
+  type CgroupManager,
+  type CgroupStats,
+  groupPath,
+  type ProcessGroup,
+  withAncestors,
+} from "./cgroup.ts";
 import { attachDeviceFilter } from "./device-filter.ts";
-import { killAll, readKey, readNumber, readPids, readText, removeGroup, setLimit } from "./files.ts";
+import {
+  groupNames,
+  killAll,
+  killUntilNoneIsNew,
+  readKey,
+  readNumber,
+  readPidsBelow,
+  readText,
+  removeGroup,
+  removeGroups,
+  setLimit,
+} from "./files.ts";
 
 const THROTTLES = [
   { key: "throttleReadBpsDevice", unit: "rbps", name: "device_read_bps" },
@@ -181,7 +199,7 @@ class CgroupV2 implements Cgroup {
   }
 
   pids(): number[] {
-    return readPids(join(this.#directory, "cgroup.procs"));
+    return readPidsBelow(this.#directory);
   }
 
   oomKills(): number {
@@ -203,6 +221,47 @@ class CgroupV2 implements Cgroup {
   }
 
   remove(): boolean {
-    return removeGroup(this.#directory);
+    return removeGroups(this.#directory);
+  }
+
+  below(name: string): ProcessGroup {
+    return new ProcessGroupV2(join(this.#directory, name));
+  }
+
+  groupsBelow(): string[] {
+    return groupNames(this.#directory);
+  }
+}
+
+/** A group without controllers: so the container's own group may have processes beside it. */
+class ProcessGroupV2 implements ProcessGroup {
+  constructor(readonly directory: string) {}
+
+  joinFiles(): string[] {
+    return [join(this.directory, "cgroup.procs")];
+  }
+
+  create(): void {
+    mkdirSync(this.directory);
+  }
+
+  kill(): void {
+    // Linux before 5.14 has no cgroup.kill: a frozen process starts no other one, and SIGKILL ends it all the same
+    if (this.#write("cgroup.kill", "1")) return;
+    if (this.#write("cgroup.freeze", "1")) killUntilNoneIsNew(this.directory);
+  }
+
+  /** False where there is no such file. */
+  #write(file: string, value: string): boolean {
+    try {
+      writeFileSync(join(this.directory, file), value);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  remove(): boolean {
+    return removeGroup(this.directory);
   }
 }
