@@ -7,7 +7,8 @@ import {
   type LogLine,
 } from "../../container/index.ts";
 import { BayError, messageOf } from "../../errors.ts";
-import { type Call, endSocket, frame, hijack, type Route, route } from "../http.ts";
+import { endSocket } from "../connections.ts";
+import { type Call, frame, hijack, type Route, route } from "../http.ts";
 import { parseJson, parseWith } from "../request-body.ts";
 import type { Hijack, HijackRoute } from "../routing.ts";
 import type { Services } from "../server.ts";
@@ -197,6 +198,6 @@ function showTerminal(
     manager.on(`output:${record.id}`, onOutput);
     manager.on(`end:${record.id}`, done);
     socket.on("close", done);
-    if (!isLive()) done();
+    if (!isLive() || socket.destroyed) done();
   });
 }
