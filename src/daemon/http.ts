@@ -19,6 +19,8 @@ export interface Call {
 }
 
 export interface Route {
+  /** `GET /containers/:/json`: its entry in the table of parameters. */
+  name: string;
   method: string;
   path: RegExp;
   handle: (call: Call) => Promise<void> | void;
@@ -27,7 +29,7 @@ export interface Route {
 /** A route; `:` in the path stands for one part, `*` for the rest. */
 export function route(method: string, path: string, handle: Route["handle"]): Route {
   const pattern = path.replaceAll("*", "(.+)").replaceAll(":", "([^/]+)");
-  return { method, path: new RegExp(`^${pattern}$`), handle };
+  return { name: `${method} ${path}`, method, path: new RegExp(`^${pattern}$`), handle };
 }
 
 export function sendJson(response: ServerResponse, status: number, value: unknown): void {

@@ -23,13 +23,14 @@ import { diskRoutes } from "./engine/disk.ts";
 import { execRoutes } from "./engine/exec.ts";
 import { imageTransferRoutes } from "./engine/image-transfer.ts";
 import { imageRoutes } from "./engine/images.ts";
+import { checkQuery } from "./engine/parameters.ts";
 import { streamRoutes } from "./engine/streams.ts";
 import { systemRoutes } from "./engine/system.ts";
 import { errorAnswer } from "./error-status.ts";
 import { guarded } from "./guard.ts";
 import { type Route, sendError } from "./http.ts";
 import { LIMITS, parseJson, parseWith, readBody } from "./request-body.ts";
-import { locate, noRoute, RouteTable } from "./routing.ts";
+import { type HijackRoute, locate, noRoute, RouteTable } from "./routing.ts";
 import type { StackService } from "./stacks.ts";
 
 export interface Services {
@@ -44,8 +45,10 @@ export interface Services {
   shutDown: () => void;
 }
 
-export function createEngineServer(services: Services): Server {
-  const routes: Route[] = [
+/** All routes, Docker's and bay's own. */
+export function routesOf(services: Services): { routes: Route[]; hijacks: HijackRoute[] } {
+  const { routes: streams, hijacks } = streamRoutes(services);
+  const routes = [
     ...systemRoutes(services),
     ...imageTransferRoutes(services),
     ...imageRoutes(services),
@@ -55,12 +58,16 @@ export function createEngineServer(services: Services): Server {
     ...containerRoutes(services),
     ...execRoutes(services),
     ...archiveRoutes(services),
-    ...streamRoutes(services).routes,
+    ...streams,
     ...buildRoutes(services),
     ...imageFileRoutes(services),
     ...bayRoutes(services),
   ];
-  const hijacks = streamRoutes(services).hijacks;
+  return { routes, hijacks };
+}
+
+export function createEngineServer(services: Services): Server {
+  const { routes, hijacks } = routesOf(services);
   const table = new RouteTable(routes, hijacks);
   const server = createServer({
     maxHeaderSize: LIMITS.headers,
@@ -88,6 +95,7 @@ function serve(table: RouteTable, request: IncomingMessage, response: ServerResp
     const { path, query } = locate(request.url ?? "");
     const hijacked = request.method === "POST" ? table.findHijack(path) : undefined;
     if (hijacked) {
+      checkQuery(hijacked.name, query);
       const body = await readBody(request);
       // a request before or behind it has its answer on the same connection
       if (openOn(request.socket) > 1) request.socket.destroy();
@@ -95,6 +103,7 @@ function serve(table: RouteTable, request: IncomingMessage, response: ServerResp
       return await hijacked.take({ socket: request.socket, upgraded: false, query, body });
     }
     const { route, parts } = table.find(request.method ?? "", path);
+    checkQuery(route.name, query);
     await route.handle({
       request,
       response,
@@ -176,6 +185,7 @@ function upgrade(table: RouteTable, request: IncomingMessage, socket: Duplex, he
     const { path, query } = locate(request.url ?? "");
     const hijacked = request.method === "POST" ? table.findHijack(path) : undefined;
     if (!hijacked) throw noRoute(request.method ?? "", path);
+    checkQuery(hijacked.name, query);
     const body = await readUpgradeBody(request, socket, head);
     if (socket.destroyed) return;
     await hijacked.take({ socket, upgraded: true, query, body });

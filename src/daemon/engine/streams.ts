@@ -16,11 +16,10 @@ import { DetachKeys } from "./detach-keys.ts";
 import { sendEvents } from "./event-stream.ts";
 import { findExec, startBody } from "./exec.ts";
 import { sendLog } from "./log-stream.ts";
-import { flag, integer, momentIn, readQuery, text } from "./query.ts";
+import { parameters } from "./parameters.ts";
 
 /** What a client of a terminal may leave untaken. */
 const MAX_UNSENT = 4 << 20;
-const MOST_LINES = 1_000_000_000;
 
 export function streamRoutes({ manager }: Services): { routes: Route[]; hijacks: HijackRoute[] } {
   return {
@@ -29,38 +28,35 @@ export function streamRoutes({ manager }: Services): { routes: Route[]; hijacks:
       route("GET", "/events", (call) => sendEvents(manager, call)),
     ],
     hijacks: [
-      { path: /^\/exec\/([^/]+)\/start$/, take: (call) => startExec(manager, call) },
-      { path: /^\/containers\/([^/]+)\/attach$/, take: (call) => attach(manager, call) },
+      {
+        name: "POST /exec/:/start",
+        path: /^\/exec\/([^/]+)\/start$/,
+        take: (call) => startExec(manager, call),
+      },
+      {
+        name: "POST /containers/:/attach",
+        path: /^\/containers\/([^/]+)\/attach$/,
+        take: (call) => attach(manager, call),
+      },
     ],
   };
 }
 
 /** `all`, or a number of lines; a negative one counts as all, as in Docker. */
-function tailOf(query: URLSearchParams): number | undefined {
-  if (query.get("tail") === "all") return undefined;
-  const { tail } = readQuery(query, { tail: integer(-MOST_LINES, MOST_LINES) });
-  return tail === undefined || tail < 0 ? undefined : tail;
-}
+const tailOf = (tail: "all" | number | undefined): number | undefined =>
+  tail === undefined || tail === "all" || tail < 0 ? undefined : tail;
 
 async function sendLogs(manager: ContainerManager, call: Call): Promise<void> {
   const record = manager.get(call.parts[0]!);
   const { query, response } = call;
   const { tty } = record.config;
-  const { stdout, stderr, timestamps, follow } = readQuery(query, {
-    stdout: flag(),
-    stderr: flag(),
-    timestamps: flag(),
-    follow: flag(),
-  });
+  const { stdout, stderr, timestamps, follow, tail, since, until } = parameters(
+    "GET /containers/:/logs",
+    query,
+  );
   if (!stdout && !stderr)
     throw new BayError("BAD_REQUEST", "Bad parameters: you must choose at least one stream");
-  const wanted = {
-    stdout,
-    stderr,
-    tail: tailOf(query),
-    since: momentIn(query, "since"),
-    until: momentIn(query, "until"),
-  };
+  const wanted = { stdout, stderr, tail: tailOf(tail), since, until };
   response.writeHead(200, {
     "Content-Type": tty ? "application/vnd.docker.raw-stream" : "application/vnd.docker.multiplexed-stream",
   });
@@ -139,14 +135,7 @@ async function attach(manager: ContainerManager, call: Hijack): Promise<void> {
   const record = manager.get(call.parts[0]!);
   const { socket, query } = call;
   const { tty } = record.config;
-  const given = readQuery(query, {
-    stream: flag(),
-    logs: flag(),
-    stdin: flag(),
-    stdout: flag(),
-    stderr: flag(),
-    detachKeys: text(256),
-  });
+  const given = parameters("POST /containers/:/attach", query);
   const keys = tty ? new DetachKeys(given.detachKeys) : undefined;
   hijack(socket, call.upgraded, tty);
   let hasEnded = false;
