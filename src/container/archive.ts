@@ -58,6 +58,7 @@ async function work(
   record: ContainerRecord,
   direction: "get" | "put" | "stat" | "export",
   path: string,
+  keepKinds = false,
 ): Promise<{ stat: Promise<PathStat>; done: Promise<void>; stream: Socket }> {
   const root = direction === "export" ? await wholeOf(host, record) : await rootOf(host, record);
   const pipe = createPipe(direction === "put" ? "write" : "read");
@@ -67,6 +68,7 @@ async function work(
     workerData: {
       direction: direction === "export" ? "get" : direction,
       path: join("/", path),
+      keepKinds,
       fd: theirs,
       root,
     },
@@ -145,14 +147,18 @@ export async function statPath(host: Host, record: ContainerRecord, path: string
   return stat;
 }
 
-/** Unpacks a tar into a directory. Throws PATH_NOT_FOUND, BAD_LAYER, BAD_TAR. */
+/**
+ * Unpacks a tar into a directory. Where `keepKinds` is set, no directory is replaced by another kind of file and none
+ * by a directory: that is BAD_REQUEST. Throws PATH_NOT_FOUND, BAD_LAYER, BAD_TAR.
+ */
 export async function writeArchive(
   host: Host,
   record: ContainerRecord,
   path: string,
   tar: Readable,
+  keepKinds = false,
 ): Promise<void> {
-  const { done, stream } = await work(host, record, "put", path);
+  const { done, stream } = await work(host, record, "put", path, keepKinds);
   tar.pipe(stream as Writable);
   // a client that goes away in the middle sends no end
   tar.on("close", () => stream.destroy());

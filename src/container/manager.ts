@@ -313,12 +313,15 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     }
   }
 
-  /** Stops a container: its stop signal, and SIGKILL after the grace period. One that does not run is left as it is. */
-  stop(id: string, graceMs?: number): Promise<void> {
+  /**
+   * Stops a container: its stop signal or the given one, and SIGKILL after the grace period. One that does not run is
+   * left as it is.
+   */
+  stop(id: string, graceMs?: number, ownSignal?: number): Promise<void> {
     const record = this.get(id);
     record.state.wanted = "stopped";
     this.#runs.cancelRestart(record.id);
-    if (graceMs === 0 && isRunning(record)) this.#hasten(record);
+    if (graceMs === 0 && isRunning(record)) this.#hasten(record, ownSignal);
     return this.#records.queue(id, async (current) => {
       if (current.state.status === "restarting") current.state.status = "exited";
       if (!isRunning(current)) return this.#records.save(current);
@@ -327,7 +330,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
       const grace = graceMs ?? current.config.stopGraceMs;
       if (grace > 0) await this.#stopHooks(current, grace);
       if (!isRunning(current)) return this.#records.save(current);
-      const signal = stopSignalOf(current);
+      const signal = ownSignal ?? stopSignalOf(current);
       this.#publish(current, "kill", { signal: String(signal) });
       this.#signal(current, signal);
       if (!(await within(ended, grace))) {
@@ -341,9 +344,9 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   }
 
   /** A stop without grace does not wait behind one that gives some. */
-  #hasten(record: ContainerRecord): void {
+  #hasten(record: ContainerRecord, ownSignal?: number): void {
     if (record.state.status === "paused") this.cgroupOf(record.id).freeze(false);
-    this.#signal(record, stopSignalOf(record));
+    this.#signal(record, ownSignal ?? stopSignalOf(record));
     this.#signal(record, 9);
   }
 
@@ -363,8 +366,8 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     if (!signalProcess(record.state.pid, record.state.start, signal)) void this.#runs.settle(record);
   }
 
-  async restart(id: string, graceMs?: number): Promise<void> {
-    await this.stop(id, graceMs);
+  async restart(id: string, graceMs?: number, ownSignal?: number): Promise<void> {
+    await this.stop(id, graceMs, ownSignal);
     await this.start(id);
     this.#publish(this.get(id), "restart");
   }

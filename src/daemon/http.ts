@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { z } from "zod";
-import { isHungUp } from "../linux/index.ts";
+import { markTaken } from "./connections.ts";
 import { errorAnswer } from "./error-status.ts";
 
 export interface Call {
@@ -19,6 +19,8 @@ export interface Call {
 }
 
 export interface Route {
+  /** `GET /containers/:/json`: its entry in the table of parameters. */
+  name: string;
   method: string;
   path: RegExp;
   handle: (call: Call) => Promise<void> | void;
@@ -27,7 +29,7 @@ export interface Route {
 /** A route; `:` in the path stands for one part, `*` for the rest. */
 export function route(method: string, path: string, handle: Route["handle"]): Route {
   const pattern = path.replaceAll("*", "(.+)").replaceAll(":", "([^/]+)");
-  return { method, path: new RegExp(`^${pattern}$`), handle };
+  return { name: `${method} ${path}`, method, path: new RegExp(`^${pattern}$`), handle };
 }
 
 export function sendJson(response: ServerResponse, status: number, value: unknown): void {
@@ -58,19 +60,12 @@ export function frame(stream: number, bytes: Buffer): Buffer {
   return Buffer.concat([header, bytes]);
 }
 
-const taken = new WeakSet<Duplex>();
-
-/** Whether a connection speaks no HTTP any more. */
-export const isTaken = (socket: Duplex): boolean => taken.has(socket);
-
 /**
  * Takes the connection over, as Docker's attach and exec do: 101 where the client asked to upgrade, else 200
  * and raw bytes. `tty` decides the content type.
  */
 export function hijack(socket: Duplex, upgraded: boolean, tty: boolean): void {
-  taken.add(socket);
-  if (socket.readableEnded) destroyWhenGone(socket as Socket);
-  else socket.once("end", () => destroyWhenGone(socket as Socket));
+  markTaken(socket);
   if (!upgraded) detachParser(socket as Socket);
   const type = tty ? "application/vnd.docker.raw-stream" : "application/vnd.docker.multiplexed-stream";
   socket.write(
@@ -78,22 +73,6 @@ export function hijack(socket: Duplex, upgraded: boolean, tty: boolean): void {
       ? `HTTP/1.1 101 UPGRADED\r\nContent-Type: ${type}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n`
       : `HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\n\r\n`,
   );
-}
-
-const GONE_INTERVAL = 1000;
-
-/**
- * The client may have ended its input only, and still read. One that is gone altogether shows that nowhere but in
- * poll(2) as long as nothing is written.
- */
-function destroyWhenGone(socket: Socket): void {
-  if (socket.closed) return;
-  const timer = setInterval(() => {
-    const { fd } = (socket as unknown as { _handle?: { fd?: number } })._handle ?? {};
-    if (fd !== undefined && fd >= 0 && isHungUp(fd)) socket.destroy();
-  }, GONE_INTERVAL);
-  timer.unref();
-  socket.once("close", () => clearInterval(timer));
 }
 
 /** From now on Node's parser sees nothing: what the client sends is input, and no further request. */
@@ -105,17 +84,4 @@ function detachParser(socket: Socket): void {
     socket.off("data", listener as () => void);
     socket.off("end", listener as () => void);
   }
-}
-
-/** How long a client may hold a connection open on which everything was sent. */
-const LINGER = 10_000;
-
-/** Ends a connection that was taken over, also where the client never closes its side. */
-export function endSocket(socket: Duplex): void {
-  if (socket.destroyed) return;
-  socket.end(() => {
-    const timer = setTimeout(() => socket.destroy(), LINGER);
-    timer.unref();
-    socket.once("close", () => clearTimeout(timer));
-  });
 }

@@ -17,6 +17,8 @@ export interface Hijack {
 }
 
 export interface HijackRoute {
+  /** `POST /containers/:/attach`: its entry in the table of parameters. */
+  name: string;
   path: RegExp;
   take: (hijack: Hijack) => Promise<void>;
 }
@@ -101,11 +103,11 @@ export class RouteTable {
   }
 
   findHijack(path: string) {
-    for (const { path: pattern, take } of this.hijacks) {
+    for (const { name, path: pattern, take } of this.hijacks) {
       const match = pattern.exec(path);
       if (!match) continue;
       const parts = partsOf(match);
-      return { take: (call: Omit<Hijack, "parts">) => take({ ...call, parts }) };
+      return { name, take: (call: Omit<Hijack, "parts">) => take({ ...call, parts }) };
     }
     return undefined;
   }

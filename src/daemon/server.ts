@@ -7,7 +7,6 @@ import {
   type ServerResponse,
   STATUS_CODES,
 } from "node:http";
-import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Builder, CacheMounts, KeptRepositories, StepStore } from "../build/index.ts";
 import type { ContainerManager } from "../container/index.ts";
@@ -15,6 +14,7 @@ import { BayError } from "../errors.ts";
 import { buildRoutes } from "./bay/build.ts";
 import { imageFileRoutes } from "./bay/image-files.ts";
 import { bayRoutes } from "./bay/routes.ts";
+import { closeWithSocket, endSocket, isTaken, openOn, watchClient, whenOver } from "./connections.ts";
 import { archiveRoutes } from "./engine/archive.ts";
 import { engineBuildRoutes } from "./engine/build.ts";
 import { buildCacheRoutes } from "./engine/build-cache.ts";
@@ -23,13 +23,14 @@ import { diskRoutes } from "./engine/disk.ts";
 import { execRoutes } from "./engine/exec.ts";
 import { imageTransferRoutes } from "./engine/image-transfer.ts";
 import { imageRoutes } from "./engine/images.ts";
+import { checkQuery } from "./engine/parameters.ts";
 import { streamRoutes } from "./engine/streams.ts";
 import { systemRoutes } from "./engine/system.ts";
 import { errorAnswer } from "./error-status.ts";
 import { guarded } from "./guard.ts";
-import { endSocket, isTaken, type Route, sendError } from "./http.ts";
+import { type Route, sendError } from "./http.ts";
 import { LIMITS, parseJson, parseWith, readBody } from "./request-body.ts";
-import { locate, noRoute, RouteTable } from "./routing.ts";
+import { type HijackRoute, locate, noRoute, RouteTable } from "./routing.ts";
 import type { StackService } from "./stacks.ts";
 
 export interface Services {
@@ -44,8 +45,10 @@ export interface Services {
   shutDown: () => void;
 }
 
-export function createEngineServer(services: Services): Server {
-  const routes: Route[] = [
+/** All routes, Docker's and bay's own. */
+export function routesOf(services: Services): { routes: Route[]; hijacks: HijackRoute[] } {
+  const { routes: streams, hijacks } = streamRoutes(services);
+  const routes = [
     ...systemRoutes(services),
     ...imageTransferRoutes(services),
     ...imageRoutes(services),
@@ -55,12 +58,16 @@ export function createEngineServer(services: Services): Server {
     ...containerRoutes(services),
     ...execRoutes(services),
     ...archiveRoutes(services),
-    ...streamRoutes(services).routes,
+    ...streams,
     ...buildRoutes(services),
     ...imageFileRoutes(services),
     ...bayRoutes(services),
   ];
-  const hijacks = streamRoutes(services).hijacks;
+  return { routes, hijacks };
+}
+
+export function createEngineServer(services: Services): Server {
+  const { routes, hijacks } = routesOf(services);
   const table = new RouteTable(routes, hijacks);
   const server = createServer({
     maxHeaderSize: LIMITS.headers,
@@ -88,12 +95,15 @@ function serve(table: RouteTable, request: IncomingMessage, response: ServerResp
     const { path, query } = locate(request.url ?? "");
     const hijacked = request.method === "POST" ? table.findHijack(path) : undefined;
     if (hijacked) {
+      checkQuery(hijacked.name, query);
       const body = await readBody(request);
-      // a client that is gone already would never be seen to go
+      // a request before or behind it has its answer on the same connection
+      if (openOn(request.socket) > 1) request.socket.destroy();
       if (request.socket.destroyed) return;
       return await hijacked.take({ socket: request.socket, upgraded: false, query, body });
     }
     const { route, parts } = table.find(request.method ?? "", path);
+    checkQuery(route.name, query);
     await route.handle({
       request,
       response,
@@ -106,40 +116,6 @@ function serve(table: RouteTable, request: IncomingMessage, response: ServerResp
 }
 
 const ignore = () => {};
-
-/** Calls once, when the answer or its connection is at its end, which may be so already. */
-function whenOver(socket: Socket, response: ServerResponse, done: () => void): void {
-  const end = () => {
-    socket.off("close", end);
-    done();
-  };
-  response.once("close", end);
-  if (socket.closed || response.closed) setImmediate(end);
-  else socket.once("close", end);
-}
-
-/** Connections by the number of their requests that have no whole answer yet. */
-const unanswered = new Map<Duplex, number>();
-
-/** Node tells only the first of several pipelined answers that the connection is gone. */
-function closeWithSocket(socket: Socket, response: ServerResponse): void {
-  unanswered.set(socket, (unanswered.get(socket) ?? 0) + 1);
-  const onClose = () =>
-    setImmediate(() => {
-      if (response.closed) return;
-      response.destroy();
-      response.emit("close");
-    });
-  // a request behind others is parsed also after the end of its connection
-  if (socket.closed) onClose();
-  else socket.once("close", onClose);
-  response.once("close", () => {
-    socket.off("close", onClose);
-    const left = (unanswered.get(socket) ?? 1) - 1;
-    if (left > 0) unanswered.set(socket, left);
-    else unanswered.delete(socket);
-  });
-}
 
 function rawAnswer(error: unknown): string {
   const { status, body } = errorAnswer(error);
@@ -195,8 +171,11 @@ function drained(request: IncomingMessage): Promise<boolean> {
 /** Node hands over an upgraded request before its body, so the body is read here. */
 function upgrade(table: RouteTable, request: IncomingMessage, socket: Duplex, head: Buffer): void {
   socket.on("error", () => socket.destroy());
-  // what comes behind a request without an answer cannot have the connection for itself
-  if (unanswered.has(socket)) return void socket.destroy();
+  // a request before it has its answer on the same connection
+  if (openOn(socket) > 0) return void socket.destroy();
+  const release = watchClient(socket);
+  if (socket.closed) release();
+  else socket.once("close", release);
   const fail = (error: unknown) => {
     if (!isTaken(socket) && !socket.destroyed) socket.write(rawAnswer(error));
     endSocket(socket);
@@ -206,7 +185,9 @@ function upgrade(table: RouteTable, request: IncomingMessage, socket: Duplex, he
     const { path, query } = locate(request.url ?? "");
     const hijacked = request.method === "POST" ? table.findHijack(path) : undefined;
     if (!hijacked) throw noRoute(request.method ?? "", path);
+    checkQuery(hijacked.name, query);
     const body = await readUpgradeBody(request, socket, head);
+    if (socket.destroyed) return;
     await hijacked.take({ socket, upgraded: true, query, body });
   });
 }

@@ -34,6 +34,8 @@ import { unpackInto } from "./unpack.ts";
 
 export type ArchiveTask = {
   direction: "get" | "put" | "stat";
+  /** Of "put": a directory and another kind of file do not replace each other. */
+  keepKinds: boolean;
   path: string;
   /** The pipe's end. */
   fd: number;
@@ -144,7 +146,7 @@ try {
     get(binary(task.path), task.fd);
   } else if (task.direction === "put") {
     if (!answer.isDirectory) throw new BayError("BAD_REQUEST", `${task.path} is no directory`);
-    unpackInto(binary(task.path), fromDescriptor(task.fd));
+    unpackInto(binary(task.path), fromDescriptor(task.fd), { keepKinds: task.keepKinds });
   }
   parentPort?.postMessage({ ok: true, stat: answer });
 } catch (error) {

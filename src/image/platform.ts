@@ -29,7 +29,7 @@ export function hostPlatform(): Platform {
 export function parsePlatform(text: string | undefined): Platform {
   if (!text) return hostPlatform();
   const parts = text.toLowerCase().split("/");
-  if (parts.length > 3 || parts.some((part) => !/^[a-z0-9._-]+$/.test(part)))
+  if (parts.length > 3 || parts.some((part) => !/^[a-z0-9][a-z0-9._-]*$/.test(part)))
     throw new BayError("BAD_PLATFORM", `${JSON.stringify(text)} is no platform`, {
       hint: "write linux/amd64",
     });

@@ -10,6 +10,9 @@ export interface Reference {
 
 const PATH = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/;
 const TAG = /^\w[\w.-]{0,127}$/;
+/** A host with a port, or an IPv6 address in brackets (the distribution project's reference grammar). */
+const REGISTRY =
+  /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9_-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9_-]*[a-zA-Z0-9])?)*|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?$/;
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 
 /** Throws BAD_REFERENCE. `nginx` is docker.io/library/nginx:latest. */
@@ -22,6 +25,7 @@ export function parseReference(text: string): Reference {
   const slash = named.indexOf("/");
   const head = named.slice(0, Math.max(slash, 0));
   const hasRegistry = slash > 0 && (/[.:]/.test(head) || head === "localhost");
+  if (hasRegistry && !REGISTRY.test(head)) throw bad("the registry is not a host name with an optional port");
   const remainder = hasRegistry ? named.slice(slash + 1) : named;
   const colon = remainder.lastIndexOf(":");
   const path = colon === -1 ? remainder : remainder.slice(0, colon);

@@ -40,10 +40,28 @@ export function unpackHere(read: ReadBytes): void {
 
 /**
  * Unpacks an archive into a directory of the thread's root; whiteouts mean nothing there. The directory is a binary
- * string. Everything belongs to `owner` where one is given. Throws as `unpackHere`.
+ * string. Throws as `unpackHere`, and BAD_REQUEST for what `keepKinds` forbids.
  */
-export function unpackInto(directory: string, read: ReadBytes, owner?: { uid: number; gid: number }): void {
-  new Unpacker(directory, false, owner).unpack(read);
+export function unpackInto(directory: string, read: ReadBytes, options: UnpackOptions = {}): void {
+  new Unpacker(directory, false, options).unpack(read);
+}
+
+export interface UnpackOptions {
+  /** Everything belongs to it where it is given. */
+  owner?: { uid: number; gid: number } | undefined;
+  /** A directory and another kind of file do not replace each other. */
+  keepKinds?: boolean;
+}
+
+/** Throws BAD_REQUEST where an entry would replace a directory by another kind of file, or the other way round. */
+function checkKind(entry: TarEntry, at: Buffer): void {
+  const known = lstatSync(at, { throwIfNoEntry: false });
+  if (!known || known.isDirectory() === (entry.type === "directory")) return;
+  const [old, fresh] = known.isDirectory() ? ["directory", "non-directory"] : ["non-directory", "directory"];
+  throw new BayError(
+    "BAD_REQUEST",
+    `cannot overwrite the ${old} ${JSON.stringify(shown(entry.name))} with a ${fresh}`,
+  );
 }
 
 /** Paths in here are binary strings, absolute in the thread's root. */
@@ -55,7 +73,7 @@ class Unpacker {
   constructor(
     readonly base: string,
     readonly isLayer: boolean,
-    readonly owner?: { uid: number; gid: number },
+    readonly options: UnpackOptions = {},
   ) {}
 
   unpack(read: ReadBytes): void {
@@ -141,6 +159,7 @@ class Unpacker {
   #extract(entry: TarEntry, path: string, content: ReadBytes): void {
     this.#makeParents(posix.dirname(path));
     const at = bytesOf(path);
+    if (this.options.keepKinds) checkKind(entry, at);
     switch (entry.type) {
       case "file":
         return this.#file(entry, path, content);
@@ -158,7 +177,7 @@ class Unpacker {
       default:
         this.#device(entry, path);
     }
-    const { uid, gid } = this.owner ?? entry;
+    const { uid, gid } = this.options.owner ?? entry;
     lchownSync(at, uid, gid);
     if (entry.type !== "symlink") chmodSync(at, entry.mode); // after chown, which clears the setuid bits
     setAttributes(at, entry);
@@ -193,7 +212,7 @@ class Unpacker {
     try {
       if (entry.sparse) writeSparse(fd, entry.sparse, content);
       else writeContent(fd, content);
-      const { uid, gid } = this.owner ?? entry;
+      const { uid, gid } = this.options.owner ?? entry;
       fchownSync(fd, uid, gid);
       fchmodSync(fd, entry.mode);
       if (entry.xattrs.size > 0) setAttributes(bytesOf(path), entry); // after chown, which clears capabilities

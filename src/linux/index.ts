@@ -66,6 +66,6 @@ export { HEADER, type ProgramState, readProgramState } from "./program.ts";
 export { resizePty, takePtyMaster } from "./pty.ts";
 export { openInRoot, readInRoot, type Standing, standingInRoot } from "./safe-path.ts";
 export { isSelinuxOn, labelTree, privateLabel, SHARED_LABEL } from "./selinux.ts";
-export { bindSocket, isHungUp } from "./socket.ts";
+export { bindSocket, hungUp } from "./socket.ts";
 export type * from "./spec.ts";
 export { listeningPorts, type TcpSocket, tcpSockets } from "./tcp-sockets.ts";

@@ -62,11 +62,13 @@ const POLLHUP = 0x10;
 const poll = libc.func("poll", "int", ["void *", "uint64", "int"]);
 
 /**
- * Whether both directions of a socket are closed (poll(2)). The peer of a unix socket that only shut its sending
- * side down still reads, and looks the same to who reads.
+ * For each socket whether both of its directions are closed (poll(2)). The peer of a unix socket that only shut its
+ * sending side down still reads, and looks the same to who reads.
  */
-export function isHungUp(fd: number): boolean {
-  const entry = Buffer.alloc(8);
-  entry.writeInt32LE(fd, 0);
-  return (poll(entry, 1, 0) as number) > 0 && (entry.readInt16LE(6) & POLLHUP) !== 0;
+export function hungUp(fds: readonly number[]): boolean[] {
+  if (fds.length === 0) return [];
+  const entries = Buffer.alloc(8 * fds.length);
+  for (const [index, fd] of fds.entries()) entries.writeInt32LE(fd, 8 * index);
+  poll(entries, fds.length, 0);
+  return fds.map((_, index) => (entries.readInt16LE(8 * index + 6) & POLLHUP) !== 0);
 }

@@ -1,72 +1,96 @@
-/** Random and broken requests against a bayd of this run's own, which must answer afterwards. Needs root. */
-import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { request } from "node:http";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+/** Random and broken requests against a bayd of this run's own, which must hold nothing of them afterwards. Needs root. */
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { Client } from "../../src/daemon/client.ts";
+import { Bay, eventually } from "../support/bay.ts";
 import { fuzzHttp } from "../support/http-fuzz.ts";
 
-const START_LIMIT = 60_000;
+/** Bodies that stop half-way are waited for this long, and more. */
+const LIMIT = 180_000;
+const CONTAINER = "fuzz-web-1";
+
+const STACK = `
+name: fuzz
+images: { box: { rootfs: ../busybox } }
+services:
+  web: { image: box, command: sleep 1000000, stop_grace_period: 0s, init: true, stdin_open: true }
+`;
+
+interface Counts {
+  pid: number;
+  /** Bytes of resident memory. */
+  memory: number;
+  requests: number;
+  listeners: number;
+  descriptors: number;
+}
 
 /**
- * Sends BAY_FUZZ_REQUESTS (100,000), by the seed BAY_FUZZ_SEED where it is given. Throws where bayd ended, does not
- * answer, or holds more descriptors than before.
+ * Sends BAY_FUZZ_REQUESTS (100,000), by the seed BAY_FUZZ_SEED where it is given. Throws where bayd or the container
+ * ended, and where bayd does not answer, or holds more requests, listeners or descriptors than before.
  */
 export async function fuzz(): Promise<void> {
   const { BAY_FUZZ_REQUESTS, BAY_FUZZ_SEED } = process.env;
   const count = Number(BAY_FUZZ_REQUESTS ?? 100_000);
   const seed = BAY_FUZZ_SEED ? Number(BAY_FUZZ_SEED) : Math.floor(Math.random() * 2 ** 32);
-  const folder = mkdtempSync(join(tmpdir(), "bay-fuzz-"));
-  const env = { ...process.env, BAY_ROOT: join(folder, "root"), BAY_RUN: join(folder, "run") };
-  const socketPath = join(folder, "run", "bay.sock");
-  const log: string[] = [];
-  const daemon = spawn(process.execPath, [resolve("dist/bay.js"), "daemon", "run"], {
-    env,
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  daemon.stderr.setEncoding("utf8").on("data", (text: string) => log.push(text));
+  const bay = new Bay();
   try {
-    await started(daemon, socketPath);
-    await fuzzHttp({ socketPath, container: "nosuch" }, 200, seed); // everything is loaded then
-    const before = descriptors(daemon);
-    const sent = await fuzzHttp({ socketPath, container: "nosuch" }, count, seed);
-    if ((await ping(socketPath)) !== 200)
-      throw new Error(`bayd does not answer (seed ${seed})\n${log.join("")}`);
-    const end = Date.now() + START_LIMIT;
-    while (descriptors(daemon) > before && Date.now() < end) await sleep(100);
-    if (descriptors(daemon) > before)
-      throw new Error(`bayd holds ${descriptors(daemon) - before} descriptors more (seed ${seed})`);
-    if (log.join("").includes("uncaught")) throw new Error(`seed ${seed}\n${log.join("")}`);
-    console.log(`http: ${sent} requests, seed ${seed}: bayd answers, ${before} descriptors before and after`);
+    bay.busybox();
+    bay.write(STACK).ok("up", "-d");
+    const target = { socketPath: bay.socket, container: CONTAINER };
+    const client = new Client(bay.socket);
+    // everything is loaded then
+    await fuzzHttp(target, 500, seed);
+    const before = await settled(client, { requests: 1, listeners: Infinity, descriptors: Infinity });
+    const started = Date.now();
+    const sent = await fuzzHttp(target, count, seed);
+    const seconds = Math.round((Date.now() - started) / 1000);
+    const after = await settled(client, before);
+    if (after.pid !== before.pid) throw new Error("bayd ended");
+    if (bay.log().includes("uncaught")) throw new Error("bayd logged an error that no handler caught");
+    const { State } = await client.json<{ State: { Running: boolean } }>(
+      "GET",
+      `/containers/${CONTAINER}/json`,
+    );
+    if (!State.Running) throw new Error("the container ended");
+    console.log(
+      `http: ${sent} requests in ${seconds} s, seed ${seed}: bayd answers, and holds no request; memory ${shownMemory(before)} before and ${shownMemory(after)} after, descriptors ${before.descriptors} and ${after.descriptors}`,
+    );
+  } catch (cause) {
+    throw new Error(`http: seed ${seed}\n${bay.log()}`, { cause });
   } finally {
-    daemon.kill("SIGTERM");
-    if (daemon.exitCode === null) await new Promise((done) => daemon.once("exit", done));
-    rmSync(folder, { recursive: true, force: true });
+    bay.close();
   }
 }
 
-async function started(daemon: ChildProcess, socketPath: string): Promise<void> {
-  const end = Date.now() + START_LIMIT;
-  while (!existsSync(socketPath) || (await ping(socketPath)) !== 200) {
-    if (daemon.exitCode !== null || Date.now() > end) throw new Error("bayd did not start");
-    await sleep(50);
-  }
+const shownMemory = ({ memory }: Counts) => `${Math.round(memory / (1 << 20))} MiB`;
+
+/** Waits until bayd holds no more than before. */
+async function settled(
+  client: Client,
+  before: Pick<Counts, "requests" | "listeners" | "descriptors">,
+): Promise<Counts> {
+  let now = await counts(client);
+  await eventually(async () => {
+    now = await counts(client);
+    for (const key of ["requests", "listeners", "descriptors"] as const)
+      if (now[key] > before[key]) throw new Error(`bayd holds ${now[key] - before[key]} ${key} more`);
+  }, LIMIT);
+  return now;
 }
 
-const descriptors = ({ pid, exitCode }: ChildProcess): number => {
-  if (exitCode !== null || readFileSync(`/proc/${pid}/stat`, "latin1").includes(") Z "))
-    throw new Error(`bayd ended with ${exitCode}`);
-  return readdirSync(`/proc/${pid}/fd`).length;
-};
+async function counts(client: Client): Promise<Counts> {
+  const answer = await client.json<Omit<Counts, "descriptors">>("GET", "/bay/v1/daemon");
+  return { ...answer, descriptors: descriptorsOf(answer.pid) };
+}
 
-function ping(socketPath: string): Promise<number> {
-  return new Promise((done) => {
-    const call = request({ socketPath, path: "/_ping", agent: false }, (response) => {
-      response.resume();
-      done(response.statusCode ?? 0);
-    });
-    call.on("error", () => done(0));
-    call.end();
-  });
+/** Without the logs of containers, which are opened when the first line comes. */
+function descriptorsOf(pid: number): number {
+  if (readFileSync(`/proc/${pid}/stat`, "latin1").includes(") Z ")) throw new Error("bayd ended");
+  return readdirSync(`/proc/${pid}/fd`).filter((fd) => {
+    try {
+      return !readlinkSync(`/proc/${pid}/fd/${fd}`).includes("/logs/");
+    } catch {
+      return false; // it was closed in between
+    }
+  }).length;
 }

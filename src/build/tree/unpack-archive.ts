@@ -56,7 +56,7 @@ export function unpackArchive(
   try {
     target.enter();
     const read = metered(plain.read, meter("/", "the build", undefined));
-    unpackInto(makeDirectories(binary(options.target), options), read, options.owner);
+    unpackInto(makeDirectories(binary(options.target), options), read, { owner: options.owner });
   } catch (error) {
     throw naming(`the archive ${shownName(place)}`, error);
   } finally {

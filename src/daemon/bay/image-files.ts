@@ -6,6 +6,7 @@ import { loadTreeTasks } from "../../build/index.ts";
 import { mountPoint } from "../../container/index.ts";
 import { BayError } from "../../errors.ts";
 import type { Image } from "../../image/index.ts";
+import { parameters } from "../engine/parameters.ts";
 import { sendArchive } from "../engine/transfers.ts";
 import { type Route, route, sendJson } from "../http.ts";
 import type { Services } from "../server.ts";
@@ -44,7 +45,9 @@ export function imageFileRoutes({ manager }: Services): Route[] {
   return [
     route("GET", "/bay/v1/image/:/archive", ({ response, parts, query }) =>
       held(parts[0]!, (image) =>
-        sendArchive(response, (put) => images.saveAs(image, query.getAll("name"), put)),
+        sendArchive(response, (put) =>
+          images.saveAs(image, parameters("GET /bay/v1/image/:/archive", query).name, put),
+        ),
       ),
     ),
     route("GET", "/bay/v1/image/:/files", ({ response, parts }) =>

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { EventEmitter } from "node:events";
 import { roomWarnings } from "../../disk-room.ts";
 import { PLAN_DEFAULTS, type PlanOptions } from "../../reconcile/index.ts";
+import { parameters } from "../engine/parameters.ts";
 import { errorAnswer } from "../error-status.ts";
 import { eventLoopDelay } from "../event-loop-delay.ts";
 import { openRequests } from "../guard.ts";
@@ -87,7 +88,7 @@ export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
         memory: process.memoryUsage.rss(),
         requests: openRequests(),
         listeners: listenersOf(manager) + listenersOf(manager.events) + listenersOf(manager.logs),
-        ...(query.get("eventloop") === "1" ? { eventLoop: eventLoopDelay() } : {}),
+        ...(parameters("GET /bay/v1/daemon", query).eventloop === "1" ? { eventLoop: eventLoopDelay() } : {}),
       }),
     ),
     route("POST", "/bay/v1/daemon/stop", ({ response }) => {

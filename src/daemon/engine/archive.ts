@@ -1,6 +1,7 @@
 /** Archive routes of the Docker Engine API: files in and out of containers as tar streams. */
 import type { ServerResponse } from "node:http";
 import type { Readable } from "node:stream";
+import { z } from "zod";
 import { changedConfig } from "../../build/index.ts";
 import {
   changesOf,
@@ -14,7 +15,8 @@ import {
 import { BayError } from "../../errors.ts";
 import { type Call, type Route, route, sendJson } from "../http.ts";
 import type { Services } from "../server.ts";
-import { flag, readQuery, text } from "./query.ts";
+import { parameters } from "./parameters.ts";
+import { withTag } from "./query.ts";
 
 const GO_DIRECTORY = 2 ** 31;
 const GO_SYMLINK = 2 ** 27;
@@ -27,9 +29,28 @@ function header(stat: PathStat): string {
   return Buffer.from(JSON.stringify({ name, size, mode, mtime, linkTarget })).toString("base64");
 }
 
+/** Docker takes a config there. bay takes the same as instructions in `changes`, and refuses what it would ignore. */
+const nothing = z.union([z.literal(""), z.array(z.unknown()).max(0), z.object({}).strict()], {
+  error: "bay does not take a config in the body: use the parameter changes",
+});
+const commitBody = z.object({
+  Cmd: nothing.optional(),
+  Entrypoint: nothing.optional(),
+  Env: nothing.optional(),
+  ExposedPorts: nothing.optional(),
+  Healthcheck: nothing.optional(),
+  Labels: nothing.optional(),
+  OnBuild: nothing.optional(),
+  Shell: nothing.optional(),
+  StopSignal: nothing.optional(),
+  User: nothing.optional(),
+  Volumes: nothing.optional(),
+  WorkingDir: nothing.optional(),
+});
+
 export function archiveRoutes({ manager }: Services): Route[] {
   const target = (call: Call) => {
-    const { path } = readQuery(call.query, { path: text() });
+    const { path } = parameters("GET /containers/:/archive", call.query);
     if (!path) throw new BayError("BAD_REQUEST", "the query needs a path");
     return { record: manager.get(call.parts[0]!), path };
   };
@@ -62,28 +83,23 @@ export function archiveRoutes({ manager }: Services): Route[] {
         changes.map(({ path, kind }) => ({ Path: path, Kind: kinds[kind] })),
       );
     }),
-    route("POST", "/commit", async ({ response, query }) => {
-      const given = readQuery(query, {
-        container: text(255),
-        repo: text(),
-        tag: text(128),
-        author: text(),
-        comment: text(),
-        pause: flag(true),
-      });
-      const { repo: repository, tag } = given;
+    route("POST", "/commit", async ({ response, query, body }) => {
+      const { changes, repo, tag, ...given } = parameters("POST /commit", query);
+      await body(commitBody);
       const image = await commitContainer(manager, manager.get(given.container ?? ""), {
-        name: repository ? `${repository}${tag ? `:${tag}` : ""}` : undefined,
+        name: repo ? withTag(repo, tag) : undefined,
         author: given.author || undefined,
         comment: given.comment || undefined,
         pause: given.pause,
-        change: (config) => changedConfig(config, query.getAll("changes")),
+        change: (config) => changedConfig(config, changes),
       });
       sendJson(response, 201, { Id: image.id });
     }),
     route("PUT", "/containers/:/archive", async (call) => {
-      const { record, path } = target(call);
-      await writeArchive(manager, record, path, call.request);
+      const { path, noOverwriteDirNonDir } = parameters("PUT /containers/:/archive", call.query);
+      if (!path) throw new BayError("BAD_REQUEST", "the query needs a path");
+      const record = manager.get(call.parts[0]!);
+      await writeArchive(manager, record, path, call.request, noOverwriteDirNonDir);
       call.response.writeHead(200).end();
     }),
   ];

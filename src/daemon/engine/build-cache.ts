@@ -1,11 +1,10 @@
 /** The cache of builds as the Docker Engine API shows it, and build/prune: by age, by size, or all of it. */
 import { join } from "node:path";
-import { BayError } from "../../errors.ts";
 import { measureDirectory } from "../../image/index.ts";
 import { type Route, route, sendJson } from "../http.ts";
 import type { Services } from "../server.ts";
-import { type Filters, parseFilters, untilOf } from "./filters.ts";
-import { flag, readQuery } from "./query.ts";
+import { type Filters, untilOf } from "./filters.ts";
+import { parameters } from "./parameters.ts";
 
 /** What nobody used for so long is removed where not all is. */
 const UNUSED_FOR = 7 * 24 * 3600_000;
@@ -107,9 +106,11 @@ export function chooseEntries<
 export function buildCacheRoutes(cache: Cache): Route[] {
   return [
     route("POST", "/build/prune", async ({ response, query }) => {
-      const filters = parseFilters(query.get("filters"), ["until", "id", "type"]);
-      const { all: isAll } = readQuery(query, { all: flag() });
-      const gone = chooseEntries(await listEntries(cache), { isAll, keep: keptBytes(query), filters });
+      const given = parameters("POST /build/prune", query);
+      const { all: isAll, filters } = given;
+      // newer clients call it max-used-space
+      const keep = (given["keep-storage"] ?? given["max-used-space"]) || undefined;
+      const gone = chooseEntries(await listEntries(cache), { isAll, keep, filters });
       for (const entry of gone) entry.remove();
       if (isAll) cache.cacheMounts.removeDigests(Date.now());
       else cache.cacheMounts.removeDigests(Date.now() - UNUSED_FOR);
@@ -119,13 +120,4 @@ export function buildCacheRoutes(cache: Cache): Route[] {
       });
     }),
   ];
-}
-
-/** `keep-storage`, or `max-used-space` as newer clients call it. Throws BAD_REQUEST. */
-function keptBytes(query: URLSearchParams): number | undefined {
-  const text = query.get("keep-storage") ?? query.get("max-used-space");
-  if (text === null || text === "0") return undefined;
-  if (!/^\d+$/.test(text))
-    throw new BayError("BAD_REQUEST", `invalid keep-storage: expected a number of bytes, not ${text}`);
-  return Number(text);
 }

@@ -1,13 +1,14 @@
 /** Container routes of the Docker Engine API: list, inspect, life, stats, top. */
 import { readFileSync } from "node:fs";
-import { isRunning } from "../../container/index.ts";
+import { type ContainerRecord, isRunning } from "../../container/index.ts";
 import { BayError } from "../../errors.ts";
-import { signalNumber } from "../../signals.ts";
+import { SIGNALS } from "../../signals.ts";
 import { type Call, type Route, route, sendJson } from "../http.ts";
 import type { Services } from "../server.ts";
-import { parseFilters } from "./filters.ts";
-import { CONTAINER_FILTERS, containerFilter } from "./list-filters.ts";
-import { containerName, flag, graceOf, integer, readQuery, terminalSize, text } from "./query.ts";
+import { writableSizeOf } from "./disk.ts";
+import { containerFilter } from "./list-filters.ts";
+import { parameters } from "./parameters.ts";
+import { containerName, graceOf, terminalSize } from "./query.ts";
 import { toInspect, toSummary } from "./shapes.ts";
 import { sendStats } from "./stats.ts";
 import { updateBody, updatedConfig } from "./update.ts";
@@ -16,12 +17,15 @@ import { sendEnd } from "./wait.ts";
 
 export function containerRoutes({ manager }: Services): Route[] {
   const id = ({ parts }: Call) => manager.get(parts[0]!).id;
-  const grace = ({ query }: Call) => graceOf(query);
+  const sizesOf = async (record: ContainerRecord) => {
+    const SizeRw = await writableSizeOf(manager, record);
+    const image = manager.images.records.byId(record.config.imageId);
+    return { SizeRw, SizeRootFs: SizeRw + (image?.size ?? 0) };
+  };
   const empty = (call: Call, status = 204) => void call.response.writeHead(status).end();
   return [
-    route("GET", "/containers/json", ({ query, response }) => {
-      const { all, limit } = readQuery(query, { all: flag(), limit: integer(-1, 1_000_000) });
-      const filters = parseFilters(query.get("filters"), CONTAINER_FILTERS);
+    route("GET", "/containers/json", async ({ query, response }) => {
+      const { all, limit, filters, size } = parameters("GET /containers/json", query);
       const matches = containerFilter(filters, containerLookup(manager));
       // as in Docker, who asks for the last ones or by status sees also those that do not run
       const isWide = all || (limit ?? 0) > 0 || ["status", "exited"].some((key) => filters.has(key));
@@ -29,15 +33,18 @@ export function containerRoutes({ manager }: Services): Route[] {
         .list()
         .filter((record) => (isWide || isRunning(record)) && matches(containerView(manager, record)));
       rows.sort((one, other) => Date.parse(other.createdAt) - Date.parse(one.createdAt));
-      sendJson(
-        response,
-        200,
-        rows.slice(0, limit && limit > 0 ? limit : undefined).map((record) => toSummary(manager, record)),
-      );
+      const shown = rows.slice(0, limit && limit > 0 ? limit : undefined).map(async (record) => ({
+        ...toSummary(manager, record),
+        ...(size ? await sizesOf(record) : {}),
+      }));
+      sendJson(response, 200, await Promise.all(shown));
     }),
-    route("GET", "/containers/:/json", (call) =>
-      sendJson(call.response, 200, toInspect(manager, manager.get(id(call)))),
-    ),
+    route("GET", "/containers/:/json", async (call) => {
+      const record = manager.get(id(call));
+      const { size } = parameters("GET /containers/:/json", call.query);
+      const sizes = size ? await sizesOf(record) : {};
+      sendJson(call.response, 200, { ...toInspect(manager, record), ...sizes });
+    }),
     route("POST", "/containers/:/start", async (call) => {
       const running = isRunning(manager.get(id(call)));
       await manager.start(id(call));
@@ -45,17 +52,17 @@ export function containerRoutes({ manager }: Services): Route[] {
     }),
     route("POST", "/containers/:/stop", async (call) => {
       const running = isRunning(manager.get(id(call)));
-      await manager.stop(id(call), grace(call));
+      const { t, signal } = parameters("POST /containers/:/stop", call.query);
+      await manager.stop(id(call), graceOf(t), signal);
       empty(call, running ? 204 : 304);
     }),
     route("POST", "/containers/:/restart", async (call) => {
-      await manager.restart(id(call), grace(call));
+      const { t, signal } = parameters("POST /containers/:/restart", call.query);
+      await manager.restart(id(call), graceOf(t), signal);
       empty(call);
     }),
     route("POST", "/containers/:/kill", (call) => {
-      const name = readQuery(call.query, { signal: text(32) }).signal || "SIGKILL";
-      const signal = signalNumber(name);
-      if (signal === undefined) throw new BayError("BAD_REQUEST", `invalid signal: ${name}`);
+      const { signal = SIGNALS.SIGKILL } = parameters("POST /containers/:/kill", call.query);
       manager.kill(id(call), signal);
       empty(call);
     }),
@@ -68,7 +75,7 @@ export function containerRoutes({ manager }: Services): Route[] {
       empty(call);
     }),
     route("POST", "/containers/:/rename", async (call) => {
-      const name = containerName(call.query.get("name"));
+      const name = containerName(parameters("POST /containers/:/rename", call.query).name);
       const { config } = manager.get(id(call));
       if (config.name === name) throw new BayError("BAD_REQUEST", `the container is named ${name} already`);
       await manager.rename(id(call), name);
@@ -82,13 +89,12 @@ export function containerRoutes({ manager }: Services): Route[] {
     }),
     route("POST", "/containers/:/wait", (call) => sendEnd(manager, manager.get(id(call)), call)),
     route("DELETE", "/containers/:", async (call) => {
-      const { v, force, link } = readQuery(call.query, { v: flag(), force: flag(), link: flag() });
-      if (link) throw new BayError("UNSUPPORTED", "removing a link of a container is not supported");
+      const { v, force } = parameters("DELETE /containers/:", call.query);
       await manager.remove(id(call), { volumes: v, force });
       empty(call);
     }),
     route("POST", "/containers/:/resize", (call) => {
-      const { rows, columns } = terminalSize(call.query);
+      const { rows, columns } = terminalSize(parameters("POST /containers/:/resize", call.query));
       manager.resize(id(call), rows, columns);
       empty(call, 200);
     }),
@@ -96,7 +102,7 @@ export function containerRoutes({ manager }: Services): Route[] {
       const record = manager.get(id(call));
       if (!isRunning(record))
         throw new BayError("NOT_RUNNING", `the container ${record.config.name} is not running`);
-      const args = readQuery(call.query, { ps_args: text() }).ps_args || "-ef";
+      const args = parameters("GET /containers/:/top", call.query).ps_args || "-ef";
       const pids = manager.cgroupOf(record.id).pids();
       if (args !== "-ef") return sendJson(call.response, 200, await processTable(args, pids));
       sendJson(call.response, 200, {

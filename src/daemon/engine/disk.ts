@@ -6,14 +6,17 @@ import { measureDirectory } from "../../image/index.ts";
 import { type Route, route, sendJson } from "../http.ts";
 import type { Services } from "../server.ts";
 import { buildCacheUsage } from "./build-cache.ts";
-import { AGE_AND_LABELS, ageAndLabelTest, booleanFilter, parseFilters } from "./filters.ts";
-import { flag, readQuery } from "./query.ts";
+import { ageAndLabelTest, booleanFilter } from "./filters.ts";
+import { parameters } from "./parameters.ts";
 import { findNetwork } from "./system.ts";
 import { usedNetworks } from "./views.ts";
 
+/** Bytes of a container's own layer. */
+export const writableSizeOf = (manager: Services["manager"], { id }: ContainerRecord): Promise<number> =>
+  measureDirectory(join(containerDirectory(manager, id), "upper")).catch(() => 0);
+
 export function diskRoutes({ manager, ...services }: Services): Route[] {
-  const writableSize = (record: ContainerRecord) =>
-    measureDirectory(join(containerDirectory(manager, record.id), "upper")).catch(() => 0);
+  const writableSize = (record: ContainerRecord) => writableSizeOf(manager, record);
   const usersOfVolume = (name: string) =>
     manager
       .list()
@@ -23,14 +26,16 @@ export function diskRoutes({ manager, ...services }: Services): Route[] {
           config.mounts.some((mount) => mount.type === "volume" && mount.source === name),
       );
   return [
-    route("GET", "/system/df", async ({ response }) => {
+    route("GET", "/system/df", async ({ response, query }) => {
+      const { type: types } = parameters("GET /system/df", query);
+      const isShown = (type: (typeof types)[number]) => types.length === 0 || types.includes(type);
       const usage = await manager.images.usage();
       const records = manager.images.records.list();
       const containers = manager.list();
       sendJson(response, 200, {
         LayersSize: usage.total,
         UnneededSize: usage.unneeded,
-        Images: usage.images.map(({ id, blobs, unpacked, shared }) => ({
+        Images: (isShown("image") ? usage.images : []).map(({ id, blobs, unpacked, shared }) => ({
           Id: id,
           RepoTags: manager.images.records.tagsOf(id),
           Created: Math.floor(Date.parse(records.find((record) => record.id === id)!.createdAt) / 1000),
@@ -40,7 +45,7 @@ export function diskRoutes({ manager, ...services }: Services): Route[] {
           Containers: containers.filter(({ config }) => imagesOf(config).includes(id)).length,
         })),
         Containers: await Promise.all(
-          containers.map(async (record) => ({
+          (isShown("container") ? containers : []).map(async (record) => ({
             Id: record.id,
             Names: [`/${record.config.name}`],
             Image: record.config.image,
@@ -52,7 +57,7 @@ export function diskRoutes({ manager, ...services }: Services): Route[] {
           })),
         ),
         Volumes: await Promise.all(
-          manager.volumes.list().map(async ({ config, createdAt }) => ({
+          (isShown("volume") ? manager.volumes.list() : []).map(async ({ config, createdAt }) => ({
             Name: config.name,
             Driver: "local",
             Mountpoint: manager.volumes.path(config.name),
@@ -65,11 +70,11 @@ export function diskRoutes({ manager, ...services }: Services): Route[] {
             },
           })),
         ),
-        BuildCache: await buildCacheUsage(services),
+        BuildCache: isShown("build-cache") ? await buildCacheUsage(services) : [],
       });
     }),
     route("POST", "/containers/prune", async ({ response, query }) => {
-      const filters = parseFilters(query.get("filters"), AGE_AND_LABELS);
+      const { filters } = parameters("POST /containers/prune", query);
       const matches = ageAndLabelTest(filters);
       const gone = manager
         .list()
@@ -83,7 +88,7 @@ export function diskRoutes({ manager, ...services }: Services): Route[] {
       sendJson(response, 200, { ContainersDeleted: gone.map(({ id }) => id), SpaceReclaimed: freed });
     }),
     route("POST", "/networks/prune", async ({ response, query }) => {
-      const filters = parseFilters(query.get("filters"), AGE_AND_LABELS);
+      const { filters } = parameters("POST /networks/prune", query);
       const matches = ageAndLabelTest(filters);
       const used = usedNetworks(manager);
       const gone = manager.networks
@@ -98,7 +103,7 @@ export function diskRoutes({ manager, ...services }: Services): Route[] {
       sendJson(response, 200, { NetworksDeleted: gone.map(({ config }) => config.name) });
     }),
     route("POST", "/volumes/prune", async ({ response, query }) => {
-      const filters = parseFilters(query.get("filters"), ["label", "label!", "all"]);
+      const { filters } = parameters("POST /volumes/prune", query);
       const withNamed = booleanFilter(filters, "all") ?? false;
       const matches = ageAndLabelTest(filters);
       const gone = manager.volumes
@@ -121,7 +126,7 @@ export function diskRoutes({ manager, ...services }: Services): Route[] {
     }),
     route("DELETE", "/volumes/:", ({ response, parts, query }) => {
       const name = parts[0]!;
-      const { force: isForced } = readQuery(query, { force: flag() });
+      const { force: isForced } = parameters("DELETE /volumes/:", query);
       if (!manager.volumes.get(name) && !isForced)
         throw new BayError("VOLUME_NOT_FOUND", `there is no volume ${name}`);
       const [user] = usersOfVolume(name);

@@ -2,19 +2,17 @@
 import type { BayEvent, ContainerManager, EventLog } from "../../container/index.ts";
 import { type Call, startStream } from "../http.ts";
 import { EventChannel, lineOf, sendTo } from "./event-channel.ts";
-import { parseFilters } from "./filters.ts";
-import { EVENT_FILTERS, eventFilter } from "./list-filters.ts";
-import { momentIn } from "./query.ts";
+import { eventFilter } from "./list-filters.ts";
+import { parameters } from "./parameters.ts";
 
 /** Channels that have followers, by the text of their filters. */
 const channels = new WeakMap<EventLog, Map<string, EventChannel>>();
 
 /** Throws BAD_REQUEST. */
 export function sendEvents({ events }: Pick<ContainerManager, "events">, call: Call): void {
-  const filters = call.query.get("filters") ?? "";
-  const matches = eventFilter(parseFilters(filters || null, EVENT_FILTERS));
-  const since = momentIn(call.query, "since");
-  const until = momentIn(call.query, "until");
+  const { filters: given, since, until } = parameters("GET /events", call.query);
+  const matches = eventFilter(given);
+  const filters = JSON.stringify([...given]);
   const { response } = call;
   startStream(response);
   const isWanted = (event: BayEvent) => matches(event) && (until === undefined || event.time <= until);

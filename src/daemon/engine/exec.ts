@@ -4,6 +4,7 @@ import { Exec, isRunning } from "../../container/index.ts";
 import { BayError } from "../../errors.ts";
 import { type Route, route, sendJson } from "../http.ts";
 import type { Services } from "../server.ts";
+import { parameters } from "./parameters.ts";
 import { terminalSize } from "./query.ts";
 
 const [MOST_ARGUMENTS, LONGEST_ARGUMENT] = [4096, 128 << 10];
@@ -80,7 +81,7 @@ export function execRoutes({ manager }: Services): Route[] {
       });
     }),
     route("POST", "/exec/:/resize", (call) => {
-      const { rows, columns } = terminalSize(call.query);
+      const { rows, columns } = terminalSize(parameters("POST /exec/:/resize", call.query));
       findExec(manager, call.parts[0]!).resize(rows, columns);
       call.response.writeHead(200).end();
     }),

@@ -31,7 +31,7 @@ export function parseFilters(text: string | null, known: readonly string[]): Fil
   for (const key of Object.keys(given))
     if (!known.includes(key))
       throw new BayError("BAD_REQUEST", `invalid filter '${key}'`, {
-        hint: `expected one of ${known.join(", ")}`,
+        hint: known.length > 0 ? `expected one of ${known.join(", ")}` : "the route has no filters",
       });
   return new Map(Object.entries(given).filter(([, values]) => values.length > 0));
 }

@@ -17,7 +17,8 @@ import {
 import { type Call, type Route, route, sendJson } from "../http.ts";
 import { parseJson, parseWith } from "../request-body.ts";
 import type { Services } from "../server.ts";
-import { integer, readQuery } from "./query.ts";
+import { parameters } from "./parameters.ts";
+import { withTag } from "./query.ts";
 import { receive, sendArchive, streamed } from "./transfers.ts";
 
 const secret = z
@@ -58,7 +59,6 @@ const layerLine = (
 });
 
 const DEFAULT_RESULTS = 25;
-const MAX_RESULTS = 10_000;
 
 /** `HOST[:PORT]/TERM`; without a host it is Docker Hub's. */
 function searchTerm(text: string): { registry: string; term: string } {
@@ -74,18 +74,18 @@ export function imageTransferRoutes({ manager }: Services): Route[] {
   return [
     route("POST", "/images/create", async (call) => {
       const { query } = call;
-      if (query.has("fromSrc")) return importImage(call);
-      const from = query.get("fromImage");
+      const { fromImage: from, fromSrc, tag, platform } = parameters("POST /images/create", query);
+      if (fromSrc) return importImage(call, fromSrc);
       if (!from) throw new BayError("BAD_REQUEST", "the query names neither fromImage nor fromSrc");
-      const tag = query.get("tag");
-      const reference = tag ? `${from}${tag.startsWith("sha256:") ? "@" : ":"}${tag}` : from;
-      parseReference(reference);
+      const reference = withTag(from, tag);
+      const { repository } = parseReference(reference);
+      const credentials = credentialsOf(call);
       const before = images.records.find(reference);
       await streamed(call, async (write, signal) => {
-        write({ status: `Pulling from ${parseReference(reference).repository}`, id: tag ?? "latest" });
+        write({ status: `Pulling from ${repository}`, id: tag ?? "latest" });
         const image = await images.pull(reference, {
-          platform: query.get("platform") || undefined,
-          credentials: credentialsOf(call),
+          platform,
+          credentials,
           onProgress: (progress) => write(layerLine(STATUS[progress.status], progress)),
           signal,
         });
@@ -98,8 +98,8 @@ export function imageTransferRoutes({ manager }: Services): Route[] {
     }),
     route("GET", "/images/search", async (call) => {
       const { response, query } = call;
-      const { registry, term } = searchTerm(query.get("term") ?? "");
-      const { limit = DEFAULT_RESULTS } = readQuery(query, { limit: integer(1, MAX_RESULTS) });
+      const { term: wanted, limit = DEFAULT_RESULTS } = parameters("GET /images/search", query);
+      const { registry, term } = searchTerm(wanted ?? "");
       const credentials = credentialsOf(call) ?? (await findCredentials(registry));
       const names = await web.searchRegistry(registry, term, limit, credentials);
       sendJson(
@@ -116,12 +116,12 @@ export function imageTransferRoutes({ manager }: Services): Route[] {
     }),
     route("POST", "/images/*/push", async (call) => {
       const { parts, query } = call;
-      const tag = query.get("tag");
-      const reference = tag ? `${parts[0]}:${tag}` : parts[0]!;
-      const record = images.records.need(reference);
+      const { tag } = parameters("POST /images/*/push", query);
+      const record = images.records.need(withTag(parts[0]!, tag));
+      const credentials = credentialsOf(call);
       await streamed(call, async (write, signal) => {
         const { digest, size } = await images.push(record, {
-          credentials: credentialsOf(call),
+          credentials,
           onProgress: (progress) => write(layerLine(progress.status, progress)),
           signal,
         });
@@ -144,20 +144,18 @@ export function imageTransferRoutes({ manager }: Services): Route[] {
     route("GET", "/images/get", (call) =>
       save(
         call,
-        call.query.getAll("names").flatMap((names) => names.split(",")),
+        parameters("GET /images/get", call.query).names.flatMap((names) => names.split(",")),
       ),
     ),
     route("GET", "/images/*/get", (call) => save(call, [call.parts[0]!])),
   ];
 
   /** A file system in the body, or at a URL, becomes an image; `changes` are instructions for its config. */
-  async function importImage(call: Call): Promise<void> {
-    const { query } = call;
-    const source = query.get("fromSrc")!;
-    const [repository, tag] = [query.get("repo"), query.get("tag")];
-    const name = repository ? `${repository}${tag ? `:${tag}` : ""}` : undefined;
+  async function importImage(call: Call, source: string): Promise<void> {
+    const { repo, tag, changes, message, platform } = parameters("POST /images/create", call.query);
+    const name = repo ? withTag(repo, tag) : undefined;
     if (name) parseReference(name);
-    const config = changedConfig({}, query.getAll("changes"));
+    const config = changedConfig({}, changes);
     const file = images.layers.temporary();
     try {
       if (source === "-") await receive(call, file);
@@ -165,8 +163,8 @@ export function imageTransferRoutes({ manager }: Services): Route[] {
         if (source !== "-") await web.fetchUrl(source, file, { signal });
         const image = await images.importTar(file, {
           name,
-          comment: query.get("message") || `Imported from ${source}`,
-          platform: query.get("platform") || undefined,
+          comment: message || `Imported from ${source}`,
+          platform,
           config,
         });
         manager.events.publish("image", "import", image.id, { name: name ?? image.id });

@@ -10,9 +10,10 @@ import {
 } from "../../image/index.ts";
 import { type Route, route, sendJson } from "../http.ts";
 import type { Services } from "../server.ts";
-import { AGE_AND_LABELS, ageAndLabelTest, booleanFilter, parseFilters } from "./filters.ts";
-import { IMAGE_FILTERS, imageFilter } from "./list-filters.ts";
-import { flag, readQuery, text } from "./query.ts";
+import { ageAndLabelTest, booleanFilter } from "./filters.ts";
+import { imageFilter } from "./list-filters.ts";
+import { parameters } from "./parameters.ts";
+import { withTag } from "./query.ts";
 import { referencePattern } from "./reference-pattern.ts";
 import { imageView } from "./views.ts";
 
@@ -64,10 +65,9 @@ export function imageRoutes({ manager, stacks }: Services): Route[] {
 
   return [
     route("GET", "/images/json", ({ response, query }) => {
-      const filters = parseFilters(query.get("filters"), IMAGE_FILTERS);
+      const { filters, filter } = parameters("GET /images/json", query);
       const matches = imageFilter(filters, (name) => images.records.need(name).createdAt);
       // Docker's old form of a reference
-      const { filter } = readQuery(query, { filter: text() });
       const isNamed = filter ? referencePattern(filter) : () => true;
       // of an image that is asked for by its names, only those are shown
       const patterns = (filters.get("reference") ?? []).map(referencePattern);
@@ -129,12 +129,13 @@ export function imageRoutes({ manager, stacks }: Services): Route[] {
       );
     }),
     route("POST", "/images/*/tag", ({ response, parts, query }) => {
-      const { repo = "", tag } = readQuery(query, { repo: text(), tag: text(128) });
-      images.records.tag(parts[0]!, `${repo}${tag ? `:${tag}` : ""}`);
+      const { repo, tag } = parameters("POST /images/*/tag", query);
+      if (!repo) throw new BayError("BAD_REQUEST", "the query needs repo, the new name of the image");
+      images.records.tag(parts[0]!, withTag(repo, tag));
       response.writeHead(201).end();
     }),
     route("POST", "/images/prune", async ({ response, query }) => {
-      const filters = parseFilters(query.get("filters"), ["dangling", ...AGE_AND_LABELS]);
+      const { filters } = parameters("POST /images/prune", query);
       const isAll = booleanFilter(filters, "dangling") === false;
       const matches = ageAndLabelTest(filters);
       const byLabel = filters.has("label") || filters.has("label!");
@@ -159,7 +160,7 @@ export function imageRoutes({ manager, stacks }: Services): Route[] {
       });
     }),
     route("DELETE", "/images/*", async ({ response, parts, query }) =>
-      sendJson(response, 200, await remove(parts[0]!, readQuery(query, { force: flag() }).force)),
+      sendJson(response, 200, await remove(parts[0]!, parameters("DELETE /images/*", query).force)),
     ),
     route("GET", "/bay/v1/images/verify", async ({ response }) =>
       sendJson(response, 200, await images.verify()),

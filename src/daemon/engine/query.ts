@@ -1,8 +1,10 @@
 /** Parameters of the Engine API's queries by their schemas; what is wrong is told with its name. */
 import { z } from "zod";
 import { BayError } from "../../errors.ts";
-import { issueText } from "../request-body.ts";
-import { momentOf } from "./filters.ts";
+import { parsePlatform, parseReference } from "../../image/index.ts";
+import { signalNumber } from "../../signals.ts";
+import { issueText, LIMITS, parseJson } from "../request-body.ts";
+import { momentOf, parseFilters } from "./filters.ts";
 
 /** Making a schema takes longer than most requests, so that each is made once. */
 function once<A extends readonly unknown[], S>(make: (...given: A) => S): (...given: A) => S {
@@ -15,8 +17,18 @@ function once<A extends readonly unknown[], S>(make: (...given: A) => S): (...gi
   };
 }
 
-/** As Docker reads them: everything but these is true. */
-const FALSE = ["", "0", "no", "false", "none"];
+/** The words of Docker's clients. What Docker would take for true because it is not one of its words for false is an error. */
+const WORDS: Readonly<Record<string, boolean>> = {
+  "": false,
+  "0": false,
+  no: false,
+  false: false,
+  none: false,
+  "1": true,
+  yes: true,
+  true: true,
+  t: true,
+};
 
 /** A truth value; `fallback` where it is not given. */
 export const flag = once((fallback: boolean = false) =>
@@ -24,7 +36,13 @@ export const flag = once((fallback: boolean = false) =>
     .string()
     .max(16)
     .optional()
-    .transform((text) => (text === undefined ? fallback : !FALSE.includes(text.trim().toLowerCase()))),
+    .transform((text, context) => {
+      if (text === undefined) return fallback;
+      const word = text.trim().toLowerCase();
+      if (Object.hasOwn(WORDS, word)) return WORDS[word]!;
+      context.addIssue({ code: "custom", message: `expected true or false, not ${JSON.stringify(text)}` });
+      return z.NEVER;
+    }),
 );
 
 /** A whole number in a range; empty counts as not given. */
@@ -47,43 +65,131 @@ export const integer = once((least: number, most: number) =>
 
 export const text = once((longest: number = 4096) => z.string().max(longest).optional());
 
-/** Parameters that `shape` names; the first of several values counts, others are not read. Throws BAD_REQUEST. */
+/** All values of a parameter that may be given more than once; empty ones do not count. */
+export const texts = once((most: number, longest: number = 4096) =>
+  z
+    .array(z.string().max(longest))
+    .max(most)
+    .transform((all) => all.filter((text) => text !== "")),
+);
+
+/** One of some words; empty counts as not given. */
+export const oneOf = <W extends string>(...words: W[]) =>
+  z
+    .enum(["", ...words], { error: `expected one of ${words.join(", ")}` })
+    .optional()
+    .transform((word) => (word === "" ? undefined : (word as W | undefined)));
+
+/** A parameter that bay does not have: it may be sent as long as it asks for nothing. */
+export const never = once((...harmless: string[]) =>
+  z
+    .enum(["", ...harmless], { error: "it is not supported" })
+    .optional()
+    .transform(() => undefined),
+);
+
+/** What a parser makes of a text; empty counts as not given. The parser throws its own errors. */
+const parsed = <T>(parse: (text: string) => T, longest = 4096) =>
+  z
+    .string()
+    .max(longest)
+    .optional()
+    .transform((text) => (text ? parse(text) : undefined));
+
+/** JSON by its schema. Throws BAD_REQUEST. */
+export const json = <T>(name: string, schema: z.ZodType<T>) =>
+  parsed((text): T => {
+    const result = schema.safeParse(parseJson(Buffer.from(text), name));
+    if (result.success) return result.data;
+    throw new BayError("BAD_REQUEST", issueText(result.error.issues, name));
+  }, LIMITS.headers);
+
+/** Filters, of which the route knows `known`. Throws BAD_REQUEST. */
+export const filters = (known: readonly string[]) =>
+  z
+    .string()
+    .max(LIMITS.headers)
+    .optional()
+    .transform((text) => parseFilters(text ?? null, known));
+
+/** A moment in milliseconds since 1970; empty and 0 count as not given. Throws BAD_REQUEST. */
+export const moment = (key: string) => parsed((text) => (text === "0" ? undefined : momentOf(key, text)), 64);
+
+/** A signal by its name or number. Throws BAD_REQUEST. */
+export const signal = once(() =>
+  parsed((text) => {
+    const number = signalNumber(text);
+    if (number === undefined || number < 1) throw new BayError("BAD_REQUEST", `invalid signal: ${text}`);
+    return number;
+  }, 32),
+);
+
+/** A reference of an image. Throws BAD_REFERENCE. */
+export const referenceText = once(() =>
+  parsed((text) => {
+    parseReference(text);
+    return text;
+  }),
+);
+
+/** A tag or a digest. Throws BAD_REFERENCE. */
+export const tag = once(() =>
+  parsed((text) => {
+    parseReference(withTag("name", text));
+    return text;
+  }, 256),
+);
+
+/** `NAME:TAG`, or `NAME@DIGEST`. */
+export const withTag = (name: string, tag: string | undefined): string =>
+  tag ? `${name}${tag.startsWith("sha256:") ? "@" : ":"}${tag}` : name;
+
+/** A platform as `linux/arm64`. Throws BAD_PLATFORM. */
+export const platform = once(() =>
+  parsed((text) => {
+    parsePlatform(text);
+    return text;
+  }, 256),
+);
+
+/** Whether a schema is for all values of its parameter. */
+const takesAll = (schema: z.ZodType): boolean =>
+  schema instanceof z.ZodArray || (schema instanceof z.ZodPipe && takesAll(schema.def.in as z.ZodType));
+
+/** Parameters that `shape` names; others are not read. Throws BAD_REQUEST and what the values' parsers throw. */
 export function readQuery<S extends z.ZodRawShape>(
   query: URLSearchParams,
   shape: S,
 ): z.output<z.ZodObject<S>> {
   const values: Record<string, unknown> = {};
   for (const [key, schema] of Object.entries(shape)) {
-    const parsed = (schema as z.ZodType).safeParse(query.get(key) ?? undefined);
-    if (!parsed.success)
+    const all = query.getAll(key);
+    const isList = takesAll(schema as z.ZodType);
+    if (!isList && new Set(all).size > 1)
+      throw new BayError("BAD_REQUEST", `the parameter ${key} is given more than once`);
+    const result = (schema as z.ZodType).safeParse(isList ? all : all[0]);
+    if (!result.success)
       throw new BayError(
         "BAD_REQUEST",
-        issueText(parsed.error.issues.map((issue) => ({ ...issue, path: [key] }))),
+        issueText(result.error.issues.map((issue) => ({ ...issue, path: [key] }))),
       );
-    values[key] = parsed.data;
+    values[key] = result.data;
   }
   return values as z.output<z.ZodObject<S>>;
 }
 
-/** `since` and `until` of logs and events; empty and 0 count as not given. Throws BAD_REQUEST. */
-export function momentIn(query: URLSearchParams, key: string): number | undefined {
-  const given = query.get(key);
-  return given === null || given === "" || given === "0" ? undefined : momentOf(key, given);
-}
+/** Docker's -1 waits without end. */
+const NO_END = 2_000_000;
 
-/** Seconds of grace before a container is killed: Docker's -1 waits without end. */
-const LONGEST_GRACE = 2_000_000;
-
-/** The `t` of stop and restart in milliseconds. Throws BAD_REQUEST. */
-export function graceOf(query: URLSearchParams): number | undefined {
-  const { t } = readQuery(query, { t: integer(-1, LONGEST_GRACE) });
-  if (t === undefined) return undefined;
-  return (t === -1 ? LONGEST_GRACE : t) * 1000;
-}
+/** The `t` of stop and restart in milliseconds. */
+export const graceOf = (t: number | undefined): number | undefined =>
+  t === undefined ? undefined : (t === -1 ? NO_END : t) * 1000;
 
 /** Rows and columns of a terminal. Throws BAD_REQUEST. */
-export function terminalSize(query: URLSearchParams): { rows: number; columns: number } {
-  const { h, w } = readQuery(query, { h: integer(0, 65535), w: integer(0, 65535) });
+export function terminalSize({ h, w }: { h?: number | undefined; w?: number | undefined }): {
+  rows: number;
+  columns: number;
+} {
   if (h === undefined || w === undefined)
     throw new BayError("BAD_REQUEST", "the query needs h and w, the rows and columns of the terminal");
   return { rows: h, columns: w };
@@ -99,3 +205,6 @@ export function containerName(given: string | null | undefined): string {
     hint: "only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed, with 2 to 255 characters",
   });
 }
+
+/** The name of a container, where one is given. Throws BAD_REQUEST. */
+export const containerNameText = once(() => parsed(containerName));

@@ -4,7 +4,7 @@ import { cpus, totalmem } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ContainerManager } from "../../container/index.ts";
 import { type Call, sendJson, startStream } from "../http.ts";
-import { flag, readQuery } from "./query.ts";
+import { parameters } from "./parameters.ts";
 
 type Sample = ReturnType<typeof sample>;
 
@@ -31,7 +31,7 @@ const INTERVAL = 1000;
 
 /** `GET /containers/ID/stats`: one sample, or one each second until the container or the client is gone. */
 export async function sendStats(manager: ContainerManager, id: string, call: Call): Promise<void> {
-  const { stream, "one-shot": oneShot } = readQuery(call.query, { stream: flag(true), "one-shot": flag() });
+  const { stream, "one-shot": oneShot } = parameters("GET /containers/:/stats", call.query);
   const { response } = call;
   const first = statsOf(manager, id, undefined);
   if (!stream && oneShot) return sendJson(response, 200, first);
@@ -80,7 +80,7 @@ function sample(manager: ContainerManager, id: string) {
     precpu_stats: { cpu_usage: { total_usage: 0 }, system_cpu_usage: 0, online_cpus: online } as object,
     memory_stats: {
       usage: stats.memoryBytes,
-      limit: stats.memoryLimitBytes ?? totalmem(),
+      limit: Math.min(stats.memoryLimitBytes ?? totalmem(), totalmem()),
       stats: { inactive_file: stats.inactiveFileBytes, total_inactive_file: stats.inactiveFileBytes },
     },
     blkio_stats: {

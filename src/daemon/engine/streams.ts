@@ -7,7 +7,8 @@ import {
   type LogLine,
 } from "../../container/index.ts";
 import { BayError, messageOf } from "../../errors.ts";
-import { type Call, endSocket, frame, hijack, type Route, route } from "../http.ts";
+import { endSocket } from "../connections.ts";
+import { type Call, frame, hijack, type Route, route } from "../http.ts";
 import { parseJson, parseWith } from "../request-body.ts";
 import type { Hijack, HijackRoute } from "../routing.ts";
 import type { Services } from "../server.ts";
@@ -15,11 +16,10 @@ import { DetachKeys } from "./detach-keys.ts";
 import { sendEvents } from "./event-stream.ts";
 import { findExec, startBody } from "./exec.ts";
 import { sendLog } from "./log-stream.ts";
-import { flag, integer, momentIn, readQuery, text } from "./query.ts";
+import { parameters } from "./parameters.ts";
 
 /** What a client of a terminal may leave untaken. */
 const MAX_UNSENT = 4 << 20;
-const MOST_LINES = 1_000_000_000;
 
 export function streamRoutes({ manager }: Services): { routes: Route[]; hijacks: HijackRoute[] } {
   return {
@@ -28,39 +28,35 @@ export function streamRoutes({ manager }: Services): { routes: Route[]; hijacks:
       route("GET", "/events", (call) => sendEvents(manager, call)),
     ],
     hijacks: [
-      { path: /^\/exec\/([^/]+)\/start$/, take: (call) => startExec(manager, call) },
-      { path: /^\/containers\/([^/]+)\/attach$/, take: (call) => attach(manager, call) },
+      {
+        name: "POST /exec/:/start",
+        path: /^\/exec\/([^/]+)\/start$/,
+        take: (call) => startExec(manager, call),
+      },
+      {
+        name: "POST /containers/:/attach",
+        path: /^\/containers\/([^/]+)\/attach$/,
+        take: (call) => attach(manager, call),
+      },
     ],
   };
 }
 
 /** `all`, or a number of lines; a negative one counts as all, as in Docker. */
-function tailOf(query: URLSearchParams): number | undefined {
-  if (query.get("tail") === "all") return undefined;
-  const { tail } = readQuery(query, { tail: integer(-MOST_LINES, MOST_LINES) });
-  return tail === undefined || tail < 0 ? undefined : tail;
-}
+const tailOf = (tail: "all" | number | undefined): number | undefined =>
+  tail === undefined || tail === "all" || tail < 0 ? undefined : tail;
 
 async function sendLogs(manager: ContainerManager, call: Call): Promise<void> {
   const record = manager.get(call.parts[0]!);
   const { query, response } = call;
   const { tty } = record.config;
-  const { stdout, stderr, timestamps, follow, chunks } = readQuery(query, {
-    stdout: flag(),
-    stderr: flag(),
-    timestamps: flag(),
-    follow: flag(),
-    chunks: flag(), // of bay's own command: Docker's clients expect a frame for each line
-  });
+  const { stdout, stderr, timestamps, follow, chunks, tail, since, until } = parameters(
+    "GET /containers/:/logs",
+    query,
+  );
   if (!stdout && !stderr)
     throw new BayError("BAD_REQUEST", "Bad parameters: you must choose at least one stream");
-  const wanted = {
-    stdout,
-    stderr,
-    tail: tailOf(query),
-    since: momentIn(query, "since"),
-    until: momentIn(query, "until"),
-  };
+  const wanted = { stdout, stderr, tail: tailOf(tail), since, until };
   response.writeHead(200, {
     "Content-Type": tty ? "application/vnd.docker.raw-stream" : "application/vnd.docker.multiplexed-stream",
   });
@@ -147,14 +143,7 @@ async function attach(manager: ContainerManager, call: Hijack): Promise<void> {
   const record = manager.get(call.parts[0]!);
   const { socket, query } = call;
   const { tty } = record.config;
-  const given = readQuery(query, {
-    stream: flag(),
-    logs: flag(),
-    stdin: flag(),
-    stdout: flag(),
-    stderr: flag(),
-    detachKeys: text(256),
-  });
+  const given = parameters("POST /containers/:/attach", query);
   const keys = tty ? new DetachKeys(given.detachKeys) : undefined;
   hijack(socket, call.upgraded, tty);
   let hasEnded = false;
@@ -206,6 +195,6 @@ function showTerminal(
     manager.on(`output:${record.id}`, onOutput);
     manager.on(`end:${record.id}`, done);
     socket.on("close", done);
-    if (!isLive()) done();
+    if (!isLive() || socket.destroyed) done();
   });
 }

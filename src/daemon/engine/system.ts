@@ -11,8 +11,8 @@ import { VERSION } from "../../version.ts";
 import { type Route, route, sendJson } from "../http.ts";
 import { API_VERSION, MIN_API_VERSION } from "../routing.ts";
 import type { Services } from "../server.ts";
-import { parseFilters } from "./filters.ts";
-import { NETWORK_FILTERS, networkFilter, VOLUME_FILTERS, volumeFilter } from "./list-filters.ts";
+import { networkFilter, volumeFilter } from "./list-filters.ts";
+import { parameters } from "./parameters.ts";
 import { networkView, usedNetworks, usedVolumes, volumeView } from "./views.ts";
 
 export function systemRoutes({ manager }: Services): Route[] {
@@ -130,7 +130,7 @@ export function systemRoutes({ manager }: Services): Route[] {
       });
     }),
     route("GET", "/networks", ({ response, query }) => {
-      const matches = networkFilter(parseFilters(query.get("filters"), NETWORK_FILTERS));
+      const matches = networkFilter(parameters("GET /networks", query).filters);
       const used = usedNetworks(manager);
       const shown = manager.networks.list().filter((record) => matches(networkView(record, used)));
       sendJson(response, 200, shown.map(network));
@@ -139,7 +139,7 @@ export function systemRoutes({ manager }: Services): Route[] {
       sendJson(response, 200, network(findNetwork(manager, parts[0]!)));
     }),
     route("GET", "/volumes", ({ response, query }) => {
-      const matches = volumeFilter(parseFilters(query.get("filters"), VOLUME_FILTERS));
+      const matches = volumeFilter(parameters("GET /volumes", query).filters);
       const used = usedVolumes(manager);
       const shown = manager.volumes.list().filter((record) => matches(volumeView(record, used)));
       sendJson(response, 200, { Volumes: shown.map(volume), Warnings: [] });

@@ -5,19 +5,12 @@ import {
   type ContainerRecord,
   isRunning,
 } from "../../container/index.ts";
-import { BayError } from "../../errors.ts";
 import type { Call } from "../http.ts";
-import { readQuery, text } from "./query.ts";
-
-const CONDITIONS = ["not-running", "next-exit", "removed"];
+import { parameters } from "./parameters.ts";
 
 /** Answers with the exit code once the condition holds. Throws BAD_REQUEST. */
 export async function sendEnd(manager: ContainerManager, record: ContainerRecord, call: Call): Promise<void> {
-  const condition = readQuery(call.query, { condition: text(32) }).condition || "not-running";
-  if (!CONDITIONS.includes(condition))
-    throw new BayError("BAD_REQUEST", `invalid condition: ${JSON.stringify(condition)}`, {
-      hint: `expected one of ${CONDITIONS.join(", ")}`,
-    });
+  const { condition = "not-running" } = parameters("POST /containers/:/wait", call.query);
   const { response } = call;
   response.writeHead(200, { "Content-Type": "application/json" });
   response.flushHeaders(); // docker run waits for these before it starts the container

@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
+import { parameters } from "../../../src/daemon/engine/parameters.ts";
 import { containerName, flag, graceOf, integer, readQuery } from "../../../src/daemon/engine/query.ts";
 import { updateBody, updatedConfig } from "../../../src/daemon/engine/update.ts";
 import { errorAnswer, streamError } from "../../../src/daemon/error-status.ts";
@@ -119,11 +120,12 @@ describe("queries", () => {
   ])("%s is refused by name", (text) => expect(() => read(text)).toThrow(/^limit: expected a whole number/));
 
   it("have a grace that a timer can take", () => {
-    expect(graceOf(new URLSearchParams("t=3"))).toBe(3000);
-    expect(graceOf(new URLSearchParams(""))).toBeUndefined();
-    expect(graceOf(new URLSearchParams("t=-1"))).toBeLessThan(2 ** 31);
-    for (const text of ["t=abc", "t=-2", "t=99999999999"])
-      expect(() => graceOf(new URLSearchParams(text))).toThrow(refusal);
+    const grace = (query: string) =>
+      graceOf(parameters("POST /containers/:/stop", new URLSearchParams(query)).t);
+    expect(grace("t=3")).toBe(3000);
+    expect(grace("")).toBeUndefined();
+    expect(grace("t=-1")).toBeLessThan(2 ** 31);
+    for (const text of ["t=abc", "t=-2", "t=99999999999"]) expect(() => grace(text)).toThrow(refusal);
   });
 
   it("name containers by Docker's rule", () => {
