@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { BayError, hasCode } from "../errors.ts";
 import { makeRoots, type Roots, socketPath } from "../roots.ts";
 import { SIGNALS } from "../signals.ts";
+import { checkStateFormat } from "../store/index.ts";
 import { Client } from "./client.ts";
 
 const START_TIMEOUT = 10_000;
@@ -22,7 +23,7 @@ async function answers(client: Client): Promise<boolean> {
   }
 }
 
-/** A client of a running bayd; one is started, with its keeper, where none runs. Throws DAEMON_START. */
+/** A client of a running bayd; one is started, with its keeper, where none runs. Throws DAEMON_START, NEWER_STATE. */
 export async function ensureDaemon(
   roots: Roots,
   command: string[],
@@ -32,6 +33,7 @@ export async function ensureDaemon(
   if (await answers(client)) return client;
   if (process.getuid?.() !== 0)
     throw new BayError("NOT_ROOT", "starting containers needs root", { hint: "run it with sudo" });
+  checkStateFormat(join(roots.root, "state")); // the keeper would start a bayd that refuses it again and again
   makeRoots(roots);
   mkdirSync(roots.run, { recursive: true, mode: 0o700 });
   const { isKeeperAlive, startKeeper, tryLock } = await import("../linux/index.ts");

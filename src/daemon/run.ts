@@ -32,6 +32,8 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   }
   process.umask(0o022); // the modes of containers' directories must not depend on who starts bayd
   const store = new JournalStore(join(roots.root, "state"));
+  if (store.migratedFrom !== undefined)
+    log(`the state was brought up to date from format ${store.migratedFrom}`);
   const settings = readDaemonSettings();
   setLayerBounds({
     layerBytes: settings.maxLayerSize,
