@@ -52,6 +52,7 @@ import { toResources } from "./oci-spec.ts";
 import type { ContainerRecord, HealthStatus } from "./record.ts";
 import { isRunning, Records } from "./records.ts";
 import { portsOf, Runs } from "./runs.ts";
+import { endOrder } from "./shutdown.ts";
 import { containerDirectory, endedFifo, runDirectory } from "./start.ts";
 import { Succession } from "./succession.ts";
 import { Task, type TaskConfig } from "./task.ts";
@@ -96,7 +97,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   constructor(
     readonly roots: Roots,
     readonly store: Store,
-    readonly settings: DaemonSettings = DEFAULT_SETTINGS,
+    public settings: DaemonSettings = DEFAULT_SETTINGS,
   ) {
     super();
     this.setMaxListeners(0);
@@ -320,6 +321,44 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   stop(id: string, graceMs?: number, ownSignal?: number): Promise<void> {
     const record = this.get(id);
     record.state.wanted = "stopped";
+    return this.#end(record, graceMs, ownSignal);
+  }
+
+  /**
+   * Stops all containers for the end of the host, those first that depend on others. The next bayd starts those again
+   * whose restart policy is not `no`: a user did not stop them. Gives the names of those that were stopped; `failed`
+   * is told of each that does not end.
+   */
+  async shutDown(graceMs: number | undefined, failed: (error: unknown) => void): Promise<string[]> {
+    this.#runs.holdRestarts();
+    const ends = new Map<ContainerRecord, Promise<void>>();
+    const running = this.list().filter(isRunning);
+    for (const { record, after } of endOrder(running))
+      ends.set(
+        record,
+        Promise.all(after.map((other) => ends.get(other))).then(() =>
+          this.#endForNow(record, graceMs, failed),
+        ),
+      );
+    await Promise.all(ends.values());
+    return running.filter((record) => !isRunning(record)).map(({ config }) => config.name);
+  }
+
+  async #endForNow(record: ContainerRecord, graceMs: number | undefined, failed: (error: unknown) => void) {
+    const { state, config } = record;
+    const { restartCount } = state;
+    try {
+      await this.#end(record, graceMs);
+    } catch (error) {
+      return failed(error);
+    }
+    if (config.restart.policy === "no" || state.wanted !== "running" || !this.#records.has(record.id)) return;
+    Object.assign(state, { status: "restarting", restartCount });
+    this.#records.save(record);
+  }
+
+  #end(record: ContainerRecord, graceMs?: number, ownSignal?: number): Promise<void> {
+    const { id } = record;
     this.#runs.cancelRestart(record.id);
     if (graceMs === 0 && isRunning(record)) this.#hasten(record, ownSignal);
     return this.#records.queue(id, async (current) => {

@@ -78,8 +78,8 @@ export async function ensureDaemon(
   );
 }
 
-/** Where registries are configured, and the proxies on the way to them. */
-function passedOn(): string[] {
+/** Variables that bayd is given: where its settings and those of registries are, and the proxies on the way to them. */
+export function passedOn(): string[] {
   const names = ["BAY_CONFIG", "DOCKER_CONFIG", "XDG_CONFIG_HOME", "BAY_REGISTRY_STALL"];
   const proxies = ["http_proxy", "https_proxy", "no_proxy"].flatMap((name) => [name, name.toUpperCase()]);
   return [...names, ...proxies].flatMap((name) =>
@@ -87,14 +87,18 @@ function passedOn(): string[] {
   );
 }
 
-/** Ends the keeper and bayd; containers go on. False where none ran. */
-export async function stopDaemon(roots: Roots): Promise<boolean> {
+/**
+ * Ends the keeper and bayd. Containers keep running, unless they are to be stopped first, in the order of their
+ * dependencies; the next bayd starts them again. False where none ran.
+ */
+export async function stopDaemon(roots: Roots, options: { containers?: boolean } = {}): Promise<boolean> {
   const { isAlive, signalProcess, stopKeeper } = await import("../linux/index.ts");
   const kept = stopKeeper(join(roots.run, "keeper"));
   const started = kept ?? [];
   let isAsked = true;
   try {
-    await new Client(socketPath(roots)).json("POST", "/bay/v1/daemon/stop");
+    const query = options.containers ? "?containers=1" : "";
+    await new Client(socketPath(roots)).json("POST", `/bay/v1/daemon/stop${query}`);
   } catch (error) {
     if (!hasCode(error, "NO_DAEMON", "DAEMON_LOST")) throw error;
     isAsked = false;

@@ -31,6 +31,7 @@ import { guarded } from "./guard.ts";
 import { type Route, sendError } from "./http.ts";
 import { LIMITS, parseJson, parseWith, readBody } from "./request-body.ts";
 import { type HijackRoute, locate, noRoute, RouteTable } from "./routing.ts";
+import { groupId } from "./socket-group.ts";
 import type { StackService } from "./stacks.ts";
 
 export interface Services {
@@ -262,12 +263,4 @@ export function listen(server: Server, path: string, group: string | undefined):
       resolve();
     });
   });
-}
-
-function groupId(name: string): number {
-  const line = readFileSync("/etc/group", "utf8")
-    .split("\n")
-    .find((row) => row.startsWith(`${name}:`));
-  if (!line) throw new BayError("UNKNOWN_GROUP", `the host has no group ${name}`);
-  return Number(line.split(":")[2]);
 }
