@@ -57,6 +57,7 @@ import { containerDirectory, endedFifo, runDirectory } from "./start.ts";
 import { Succession } from "./succession.ts";
 import { Task, type TaskConfig } from "./task.ts";
 import { TaskNetworks } from "./task-networks.ts";
+import { closeWorkerPipes } from "./worker-pipes.ts";
 
 const ONE_OFF_KEPT = 2000;
 /** Milliseconds in which a client starts its one-off container: it does so as soon as it is attached to it. */
@@ -415,9 +416,25 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     return this.#records.queue(id, (record) => this.#setPaused(this.#requireRunning(record), paused));
   }
 
-  #setPaused(record: ContainerRecord, paused: boolean): void {
+  /** Pauses a container that runs for a while of bayd's own: no end or kill of bayd leaves it paused. */
+  holdStill(id: string, still: boolean): Promise<void> {
+    return this.#records.queue(id, (record) => {
+      const { status, isHeldStill } = record.state;
+      if (still ? status === "running" : status === "paused" && isHeldStill)
+        this.#setPaused(record, still, still);
+    });
+  }
+
+  /** Lets go what bayd itself paused. */
+  #letGoOn(): void {
+    for (const record of this.list())
+      if (record.state.isHeldStill && record.state.status === "paused") this.#setPaused(record, false);
+  }
+
+  #setPaused(record: ContainerRecord, paused: boolean, isHeldStill = false): void {
     this.cgroupOf(record.id).freeze(paused);
     record.state.status = paused ? "paused" : "running";
+    record.state.isHeldStill = isHeldStill || undefined;
     this.#records.save(record);
     if (paused) this.#companions.stopHealth(record.id);
     else this.#runs.watchHealth(record);
@@ -660,6 +677,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     const { kept } = this.networks.ports;
     kept.adopt();
     await Promise.all(this.list().map((record) => this.#runs.adopt(record)));
+    this.#letGoOn();
     for (const record of this.list()) void this.#startHooks(record).catch(() => {});
     kept.settle();
     this.networks.firewall.apply();
@@ -761,6 +779,8 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
 
   /** Leaves all containers running. */
   async close(): Promise<void> {
+    closeWorkerPipes();
+    this.#letGoOn();
     this.#runs.close();
     this.#companions.stopAll();
     this.#ended.destroy();

@@ -2,7 +2,7 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Builder, CacheMounts, KeptRepositories, loadBuilder, StepStore } from "../build/index.ts";
-import { ContainerManager } from "../container/index.ts";
+import { ContainerManager, endRestores } from "../container/index.ts";
 import { readDaemonSettings } from "../daemon-settings.ts";
 import { roomWarnings, watchRooms } from "../disk-room.ts";
 import { BayError, messageOf } from "../errors.ts";
@@ -46,6 +46,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     log(`the log worker ended: ${messageOf(error)}`);
     process.exit(70);
   });
+  await endRestores(manager);
   await manager.adopt();
   const steps = new StepStore(manager.images, store);
   steps.sweep();

@@ -95,7 +95,7 @@ export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
       }),
     ),
     route("POST", "/bay/v1/daemon/stop", async ({ response, query }) => {
-      if (query.get("containers") === "1") await endContainers(manager);
+      if (parameters("POST /bay/v1/daemon/stop", query).containers) await endContainers(manager);
       response.writeHead(204).end();
       response.on("finish", shutDown);
     }),
