@@ -12,6 +12,7 @@ await build({
     "archive-worker": "src/image/archive-worker.ts",
     "fill-worker": "src/image/fill-worker.ts",
     "layer-worker": "src/image/layer-worker.ts",
+    "volume-worker": "src/image/volume-worker.ts",
     "tree-worker": "src/build/tree/tree-worker.ts",
   },
   outdir: "dist",

@@ -1,6 +1,6 @@
 /**
  * bayd's settings: `daemon.json` in the folder of bay's configuration (BAY_CONFIG, or /etc/bay). Keys that Docker's
- * daemon.json has too have Docker's names and meaning. bayd reads the file once, when it starts.
+ * daemon.json has too have Docker's names and meaning. bayd reads the file when it starts, and again on SIGHUP.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,8 +1,8 @@
 /** The command line: every command with its options and help; what a command does is loaded when it is called. */
 import { Command, Option } from "commander";
-import { BayError, messageOf } from "../errors.ts";
 import { VERSION } from "../version.ts";
 import { Context, type GlobalOptions } from "./context.ts";
+import { printError } from "./print-error.ts";
 import { adder, collect } from "./register/add.ts";
 import { addContainerCommands } from "./register/containers.ts";
 import { addHostCommands } from "./register/host.ts";
@@ -26,24 +26,10 @@ export async function main(argv: string[]): Promise<number> {
       "exitCode" in error &&
       (error as { code?: string }).code?.startsWith("commander.");
     if (isUsage) return (error as unknown as { exitCode: number }).exitCode;
-    await printError(error);
+    printError(error);
     return 1;
   }
   return exitCode;
-}
-
-async function printError(error: unknown): Promise<void> {
-  if (!(error instanceof BayError)) {
-    process.stderr.write(
-      `error: ${error instanceof Error ? (process.env.BAY_DEBUG ? error.stack : messageOf(error)) : String(error)}\n`,
-    );
-    return;
-  }
-  const isReady = error.code === "BAD_STACK_FILE"; // it carries its own places and labels
-  process.stderr.write(
-    `${isReady ? "" : "error: "}${isReady ? error.message : messageOf(error)}\n${error.hint ? `  ${error.hint}\n` : ""}`,
-  );
-  if (process.env.BAY_DEBUG) process.stderr.write(`${error.stack}\n`);
 }
 
 function build(setExitCode: (code: number) => void): Command {

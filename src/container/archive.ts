@@ -1,5 +1,5 @@
 /** Files in and out of a container, as tar streams: the work is done by a confined worker (archive-worker.ts). */
-import { Socket } from "node:net";
+import type { Socket } from "node:net";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { Worker } from "node:worker_threads";
@@ -10,6 +10,7 @@ import type { Host } from "./host.ts";
 import type { ContainerRecord } from "./record.ts";
 import { isRunning } from "./records.ts";
 import { containerDirectory, lookupDirectories, mountPoint } from "./start.ts";
+import { workerPipe } from "./worker-pipes.ts";
 
 export interface PathStat {
   name: string;
@@ -73,8 +74,7 @@ async function work(
       root,
     },
   });
-  const stream = new Socket({ fd: own, readable: direction !== "put", writable: direction === "put" });
-  stream.on("error", () => {});
+  const stream = workerPipe(own, direction === "put" ? "write" : "read");
   let settleStat: (stat: PathStat) => void = () => {};
   let failStat: (error: Error) => void = () => {};
   const stat = new Promise<PathStat>((resolve, reject) => {

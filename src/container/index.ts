@@ -31,3 +31,4 @@ export { isRunning } from "./records.ts";
 export { containerDirectory, logDirectory, mountPoint, runOf } from "./start.ts";
 export type { TaskConfig } from "./task.ts";
 export { resolveOwner } from "./user.ts";
+export { backupVolume, endRestores, restoreVolume } from "./volume-archive.ts";

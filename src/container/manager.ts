@@ -52,10 +52,12 @@ import { toResources } from "./oci-spec.ts";
 import type { ContainerRecord, HealthStatus } from "./record.ts";
 import { isRunning, Records } from "./records.ts";
 import { portsOf, Runs } from "./runs.ts";
+import { endOrder } from "./shutdown.ts";
 import { containerDirectory, endedFifo, runDirectory } from "./start.ts";
 import { Succession } from "./succession.ts";
 import { Task, type TaskConfig } from "./task.ts";
 import { TaskNetworks } from "./task-networks.ts";
+import { closeWorkerPipes } from "./worker-pipes.ts";
 
 const ONE_OFF_KEPT = 2000;
 /** Milliseconds in which a client starts its one-off container: it does so as soon as it is attached to it. */
@@ -96,7 +98,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   constructor(
     readonly roots: Roots,
     readonly store: Store,
-    readonly settings: DaemonSettings = DEFAULT_SETTINGS,
+    public settings: DaemonSettings = DEFAULT_SETTINGS,
   ) {
     super();
     this.setMaxListeners(0);
@@ -320,6 +322,44 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   stop(id: string, graceMs?: number, ownSignal?: number): Promise<void> {
     const record = this.get(id);
     record.state.wanted = "stopped";
+    return this.#end(record, graceMs, ownSignal);
+  }
+
+  /**
+   * Stops all containers for the end of the host, those first that depend on others. The next bayd starts those again
+   * whose restart policy is not `no`: a user did not stop them. Gives the names of those that were stopped; `failed`
+   * is told of each that does not end.
+   */
+  async shutDown(graceMs: number | undefined, failed: (error: unknown) => void): Promise<string[]> {
+    this.#runs.holdRestarts();
+    const ends = new Map<ContainerRecord, Promise<void>>();
+    const running = this.list().filter(isRunning);
+    for (const { record, after } of endOrder(running))
+      ends.set(
+        record,
+        Promise.all(after.map((other) => ends.get(other))).then(() =>
+          this.#endForNow(record, graceMs, failed),
+        ),
+      );
+    await Promise.all(ends.values());
+    return running.filter((record) => !isRunning(record)).map(({ config }) => config.name);
+  }
+
+  async #endForNow(record: ContainerRecord, graceMs: number | undefined, failed: (error: unknown) => void) {
+    const { state, config } = record;
+    const { restartCount } = state;
+    try {
+      await this.#end(record, graceMs);
+    } catch (error) {
+      return failed(error);
+    }
+    if (config.restart.policy === "no" || state.wanted !== "running" || !this.#records.has(record.id)) return;
+    Object.assign(state, { status: "restarting", restartCount });
+    this.#records.save(record);
+  }
+
+  #end(record: ContainerRecord, graceMs?: number, ownSignal?: number): Promise<void> {
+    const { id } = record;
     this.#runs.cancelRestart(record.id);
     if (graceMs === 0 && isRunning(record)) this.#hasten(record, ownSignal);
     return this.#records.queue(id, async (current) => {
@@ -376,9 +416,25 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     return this.#records.queue(id, (record) => this.#setPaused(this.#requireRunning(record), paused));
   }
 
-  #setPaused(record: ContainerRecord, paused: boolean): void {
+  /** Pauses a container that runs for a while of bayd's own: no end or kill of bayd leaves it paused. */
+  holdStill(id: string, still: boolean): Promise<void> {
+    return this.#records.queue(id, (record) => {
+      const { status, isHeldStill } = record.state;
+      if (still ? status === "running" : status === "paused" && isHeldStill)
+        this.#setPaused(record, still, still);
+    });
+  }
+
+  /** Lets go what bayd itself paused. */
+  #letGoOn(): void {
+    for (const record of this.list())
+      if (record.state.isHeldStill && record.state.status === "paused") this.#setPaused(record, false);
+  }
+
+  #setPaused(record: ContainerRecord, paused: boolean, isHeldStill = false): void {
     this.cgroupOf(record.id).freeze(paused);
     record.state.status = paused ? "paused" : "running";
+    record.state.isHeldStill = isHeldStill || undefined;
     this.#records.save(record);
     if (paused) this.#companions.stopHealth(record.id);
     else this.#runs.watchHealth(record);
@@ -621,6 +677,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     const { kept } = this.networks.ports;
     kept.adopt();
     await Promise.all(this.list().map((record) => this.#runs.adopt(record)));
+    this.#letGoOn();
     for (const record of this.list()) void this.#startHooks(record).catch(() => {});
     kept.settle();
     this.networks.firewall.apply();
@@ -722,6 +779,8 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
 
   /** Leaves all containers running. */
   async close(): Promise<void> {
+    closeWorkerPipes();
+    this.#letGoOn();
     this.#runs.close();
     this.#companions.stopAll();
     this.#ended.destroy();

@@ -31,6 +31,8 @@ export interface ContainerState {
   /** Its hooks after the start have not ended; a bayd that was killed meanwhile runs them again. */
   hasHooksLeft?: boolean;
   restartCount: number;
+  /** bayd paused it for a backup, and not a user. */
+  isHeldStill?: boolean | undefined;
   /** The run of another container whose network this one joined: its ID and start time. */
   joinedRun?: string;
   /** The same of shared memory. */

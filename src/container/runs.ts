@@ -38,6 +38,7 @@ export class Runs extends EventEmitter {
   readonly #settling = new Map<string, Promise<void>>();
   readonly #restarts = new Map<string, NodeJS.Timeout>();
   #isClosing = false;
+  #areRestartsHeld = false;
 
   constructor(
     readonly host: Host,
@@ -273,7 +274,15 @@ export class Runs extends EventEmitter {
     this.#scheduleRestart(record, wait);
   }
 
+  /** From now on no container is started again; the next bayd does it. */
+  holdRestarts(): void {
+    this.#areRestartsHeld = true;
+    for (const timer of this.#restarts.values()) clearTimeout(timer);
+    this.#restarts.clear();
+  }
+
   #scheduleRestart(record: ContainerRecord, wait: number): void {
+    if (this.#areRestartsHeld) return;
     const again = () => {
       this.#restarts.delete(record.id);
       if (!this.records.has(record.id)) return;

@@ -1,3 +1,3 @@
 /** The door of bayd for the command. Heavy parts are imported where they are used. */
 export { Client, textOf, toError } from "./client.ts";
-export { DAEMON_ENVIRONMENT, ensureDaemon, stopDaemon } from "./launch.ts";
+export { DAEMON_ENVIRONMENT, ensureDaemon, passedOn, stopDaemon } from "./launch.ts";

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { BayError, hasCode } from "../errors.ts";
 import { makeRoots, type Roots, socketPath } from "../roots.ts";
 import { SIGNALS } from "../signals.ts";
+import { checkStateFormat } from "../store/index.ts";
 import { Client } from "./client.ts";
 
 const START_TIMEOUT = 10_000;
@@ -22,7 +23,7 @@ async function answers(client: Client): Promise<boolean> {
   }
 }
 
-/** A client of a running bayd; one is started, with its keeper, where none runs. Throws DAEMON_START. */
+/** A client of a running bayd; one is started, with its keeper, where none runs. Throws DAEMON_START, NEWER_STATE. */
 export async function ensureDaemon(
   roots: Roots,
   command: string[],
@@ -32,6 +33,7 @@ export async function ensureDaemon(
   if (await answers(client)) return client;
   if (process.getuid?.() !== 0)
     throw new BayError("NOT_ROOT", "starting containers needs root", { hint: "run it with sudo" });
+  checkStateFormat(join(roots.root, "state")); // the keeper would start a bayd that refuses it again and again
   makeRoots(roots);
   mkdirSync(roots.run, { recursive: true, mode: 0o700 });
   const { isKeeperAlive, startKeeper, tryLock } = await import("../linux/index.ts");
@@ -76,8 +78,8 @@ export async function ensureDaemon(
   );
 }
 
-/** Where registries are configured, and the proxies on the way to them. */
-function passedOn(): string[] {
+/** Variables that bayd is given: where its settings and those of registries are, and the proxies on the way to them. */
+export function passedOn(): string[] {
   const names = ["BAY_CONFIG", "DOCKER_CONFIG", "XDG_CONFIG_HOME", "BAY_REGISTRY_STALL"];
   const proxies = ["http_proxy", "https_proxy", "no_proxy"].flatMap((name) => [name, name.toUpperCase()]);
   return [...names, ...proxies].flatMap((name) =>
@@ -85,14 +87,18 @@ function passedOn(): string[] {
   );
 }
 
-/** Ends the keeper and bayd; containers go on. False where none ran. */
-export async function stopDaemon(roots: Roots): Promise<boolean> {
+/**
+ * Ends the keeper and bayd. Containers keep running, unless they are to be stopped first, in the order of their
+ * dependencies; the next bayd starts them again. False where none ran.
+ */
+export async function stopDaemon(roots: Roots, options: { containers?: boolean } = {}): Promise<boolean> {
   const { isAlive, signalProcess, stopKeeper } = await import("../linux/index.ts");
   const kept = stopKeeper(join(roots.run, "keeper"));
   const started = kept ?? [];
   let isAsked = true;
   try {
-    await new Client(socketPath(roots)).json("POST", "/bay/v1/daemon/stop");
+    const query = options.containers ? "?containers=1" : "";
+    await new Client(socketPath(roots)).json("POST", `/bay/v1/daemon/stop${query}`);
   } catch (error) {
     if (!hasCode(error, "NO_DAEMON", "DAEMON_LOST")) throw error;
     isAsked = false;

@@ -2,16 +2,17 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Builder, CacheMounts, KeptRepositories, loadBuilder, StepStore } from "../build/index.ts";
-import { ContainerManager } from "../container/index.ts";
-import { readDaemonSettings, settingsFile } from "../daemon-settings.ts";
+import { ContainerManager, endRestores } from "../container/index.ts";
+import { readDaemonSettings } from "../daemon-settings.ts";
 import { roomWarnings, watchRooms } from "../disk-room.ts";
 import { BayError, messageOf } from "../errors.ts";
-import { setLayerBounds } from "../image/index.ts";
 import { tryLock } from "../linux/index.ts";
 import { makeRoots, type Roots, socketPath } from "../roots.ts";
 import { JournalStore, replaceFile } from "../store/index.ts";
 import { catchEverything } from "./guard.ts";
 import { createEngineServer, listen } from "./server.ts";
+import { applyBounds, reloadSettings } from "./settings.ts";
+import { groupId } from "./socket-group.ts";
 import { StackService } from "./stacks.ts";
 
 const OBSERVE_INTERVAL = 1000;
@@ -25,6 +26,7 @@ export interface DaemonOptions {
 /** Runs until it is told to stop. Throws ALREADY_RUNNING where another bayd has these roots. */
 export async function runDaemon(options: DaemonOptions): Promise<void> {
   const { roots } = options;
+  if (options.group !== undefined) groupId(options.group);
   makeRoots(roots);
   watchRooms(roots);
   if (tryLock(join(roots.root, "state", "lock")) === undefined) {
@@ -32,13 +34,10 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   }
   process.umask(0o022); // the modes of containers' directories must not depend on who starts bayd
   const store = new JournalStore(join(roots.root, "state"));
+  if (store.migratedFrom !== undefined)
+    log(`the state was brought up to date from format ${store.migratedFrom}`);
   const settings = readDaemonSettings();
-  setLayerBounds({
-    layerBytes: settings.maxLayerSize,
-    layerFiles: settings.maxLayerFiles,
-    imageBytes: settings.maxImageSize,
-    settings: settingsFile(),
-  });
+  applyBounds(settings);
   const manager = new ContainerManager(roots, store, settings);
   let built: Builder | undefined;
   manager.on("warning", (text) => log(text));
@@ -47,6 +46,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     log(`the log worker ended: ${messageOf(error)}`);
     process.exit(70);
   });
+  await endRestores(manager);
   await manager.adopt();
   const steps = new StepStore(manager.images, store);
   steps.sweep();
@@ -77,6 +77,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
       replaceFile(join(roots.run, "bayd.pid"), String(process.pid));
       log(`bayd ${process.pid} serves ${socketPath(roots)}`);
     });
+    process.on("SIGHUP", () => logReload(manager));
     process.once("SIGTERM", shutDown);
     process.once("SIGINT", shutDown);
     let told = "";
@@ -106,6 +107,16 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   await manager.removeGroups();
   await store.flush();
   process.exit(0);
+}
+
+function logReload(manager: ContainerManager): void {
+  try {
+    const { file, changes } = reloadSettings(manager);
+    const shown = changes.map(({ key, from, to }) => `${key}: ${from} -> ${to}`).join(", ");
+    log(`reloaded ${file}: ${shown || "no changes"}`);
+  } catch (error) {
+    log(`the settings stay as they were: ${messageOf(error)}`);
+  }
 }
 
 function log(text: string): void {

@@ -14,6 +14,7 @@ import { BayError } from "../errors.ts";
 import { buildRoutes } from "./bay/build.ts";
 import { imageFileRoutes } from "./bay/image-files.ts";
 import { bayRoutes } from "./bay/routes.ts";
+import { volumeRoutes } from "./bay/volumes.ts";
 import { closeWithSocket, endSocket, isTaken, openOn, watchClient, whenOver } from "./connections.ts";
 import { archiveRoutes } from "./engine/archive.ts";
 import { engineBuildRoutes } from "./engine/build.ts";
@@ -31,6 +32,7 @@ import { guarded } from "./guard.ts";
 import { type Route, sendError } from "./http.ts";
 import { LIMITS, parseJson, parseWith, readBody } from "./request-body.ts";
 import { type HijackRoute, locate, noRoute, RouteTable } from "./routing.ts";
+import { groupId } from "./socket-group.ts";
 import type { StackService } from "./stacks.ts";
 
 export interface Services {
@@ -61,6 +63,7 @@ export function routesOf(services: Services): { routes: Route[]; hijacks: Hijack
     ...streams,
     ...buildRoutes(services),
     ...imageFileRoutes(services),
+    ...volumeRoutes(services),
     ...bayRoutes(services),
   ];
   return { routes, hijacks };
@@ -262,12 +265,4 @@ export function listen(server: Server, path: string, group: string | undefined):
       resolve();
     });
   });
-}
-
-function groupId(name: string): number {
-  const line = readFileSync("/etc/group", "utf8")
-    .split("\n")
-    .find((row) => row.startsWith(`${name}:`));
-  if (!line) throw new BayError("UNKNOWN_GROUP", `the host has no group ${name}`);
-  return Number(line.split(":")[2]);
 }

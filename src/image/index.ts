@@ -9,6 +9,7 @@ export { type ListedChange, runLayerTask } from "./layer-pool.ts";
 export { layerName } from "./layer-store.ts";
 export { DEFAULT_PATH, type ImageConfig, MEDIA, type RunConfig } from "./manifest.ts";
 export { putImage } from "./new-image.ts";
+export type { PackedVolume } from "./pack-volume.ts";
 export { formatPlatform, hostPlatform, type Platform, parsePlatform, samePlatform } from "./platform.ts";
 export { PullSummary } from "./pull-summary.ts";
 export { canonicalReference, familiarReference, nameOrId, parseReference } from "./reference.ts";
@@ -21,6 +22,7 @@ export type { ImageSource } from "./source.ts";
 export { staleReason } from "./stale.ts";
 export { isArchive } from "./tar/detect.ts";
 export { measureDirectory } from "./usage.ts";
+export { runVolumeTask, type UnpackedVolume } from "./volume-task.ts";
 
 /** What few need, and takes long to load. */
 export const web = {

@@ -3,12 +3,13 @@
  * and opaque directories become OCI's. The same tree gives the same bytes: names are sorted, and nothing of the day or
  * of the directory's own history goes in.
  */
-import { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync, type Stats } from "node:fs";
+import { closeSync, lstatSync, openSync, readdirSync, readSync, type Stats } from "node:fs";
 import { posix } from "node:path";
 import { BayError } from "../errors.ts";
 import { getXattrs } from "../linux/index.ts";
 import { PLAIN_ENTRY } from "./tar/describe.ts";
-import { BLOCK, bytesOf, type EntryType, encodeEntry, padding, type TarEntry } from "./tar/header.ts";
+import { BLOCK, bytesOf, encodeEntry, padding } from "./tar/header.ts";
+import { treeEntry } from "./tree-entry.ts";
 
 const CHUNK = 1 << 20;
 const OPAQUE = "trusted.overlay.opaque";
@@ -58,22 +59,9 @@ function packOne(change: LayerChange, seen: Map<string, string>, write: Write, n
     const name = posix.join(posix.dirname(path), `.wh.${posix.basename(path)}`);
     return write(encodeEntry({ ...PLAIN_ENTRY, name, type: "file", mode: 0 }));
   }
-  const type = typeOf(stat);
-  if (!type) return; // a socket is nobody's any more
-  const entry: TarEntry = {
-    ...PLAIN_ENTRY,
-    name: path,
-    type,
-    mode: stat.mode & 0o7777,
-    uid: stat.uid,
-    gid: stat.gid,
-    ...timeOf(path, newest),
-    linkName: type === "symlink" ? readlinkSync(bytesOf(posix.join("/", path)), "latin1") : "",
-    devMajor: type === "char" || type === "block" ? major(stat.rdev) : 0,
-    devMinor: type === "char" || type === "block" ? minor(stat.rdev) : 0,
-    size: type === "file" ? stat.size : 0,
-    xattrs,
-  };
+  const entry = treeEntry(path, stat, xattrs, newest);
+  if (!entry) return; // a socket is nobody's any more
+  const { type } = entry;
   const inode = `${stat.dev}:${stat.ino}`;
   const first = type === "directory" || stat.nlink < 2 ? undefined : seen.get(inode);
   if (first !== undefined)
@@ -84,27 +72,6 @@ function packOne(change: LayerChange, seen: Map<string, string>, write: Write, n
   if (isOpaque)
     write(encodeEntry({ ...PLAIN_ENTRY, name: posix.join(path, ".wh..wh..opq"), type: "file", mode: 0 }));
 }
-
-/** To the nanosecond, which a number of milliseconds cannot hold. */
-function timeOf(path: string, newest: number): { mtime: number; nanoseconds: number } {
-  const { mtimeNs } = lstatSync(bytesOf(posix.join("/", path)), { bigint: true });
-  const rest = ((mtimeNs % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
-  const mtime = Number((mtimeNs - rest) / 1_000_000_000n);
-  return mtime >= newest ? { mtime: newest, nanoseconds: 0 } : { mtime, nanoseconds: Number(rest) };
-}
-
-function typeOf(stat: Stats): EntryType | undefined {
-  if (stat.isFile()) return "file";
-  if (stat.isDirectory()) return "directory";
-  if (stat.isSymbolicLink()) return "symlink";
-  if (stat.isFIFO()) return "fifo";
-  if (stat.isCharacterDevice()) return "char";
-  return stat.isBlockDevice() ? "block" : undefined;
-}
-
-/** The kernel's numbers in a 64-bit dev_t (makedev(3)). */
-const major = (device: number) => ((device >>> 8) & 0xfff) | (Math.floor(device / 2 ** 32) & ~0xfff);
-const minor = (device: number) => (device & 0xff) | ((device >>> 12) & ~0xff);
 
 function writeContent(path: string, size: number, write: Write): void {
   const fd = openSync(bytesOf(posix.join("/", path)), "r");

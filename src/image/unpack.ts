@@ -33,9 +33,55 @@ const CHUNK = 1 << 20;
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 const KNOWN_DIRECTORIES = 20_000;
 
+/** How an archive is taken. */
+interface Kind {
+  /** For messages: "the image". */
+  where: string;
+  /** The archive's own root is an entry, and its attributes count. */
+  hasRoot: boolean;
+  hasWhiteouts: boolean;
+  /** Extended attributes that only overlayfs means are kept. */
+  keepsOverlay: boolean;
+  /** Device files are made. */
+  makesDevices: boolean;
+  /** The number of files is bounded as that of a layer. */
+  countsFiles: boolean;
+  needsEnd: boolean;
+}
+
+const FILES: Kind = {
+  where: "the image",
+  hasRoot: false,
+  hasWhiteouts: false,
+  keepsOverlay: false,
+  makesDevices: true,
+  countsFiles: true,
+  needsEnd: false,
+};
+const LAYER: Kind = { ...FILES, hasRoot: true, hasWhiteouts: true };
+const VOLUME: Kind = {
+  ...FILES,
+  where: "the volume",
+  hasRoot: true,
+  keepsOverlay: true,
+  countsFiles: false,
+  needsEnd: true,
+};
+
 /** Unpacks a layer into the thread's root. Throws BAD_LAYER for an entry that would leave it, BAD_TAR for bad archives. */
 export function unpackHere(read: ReadBytes): void {
-  new Unpacker("/", true).unpack(read);
+  new Unpacker("/", LAYER).unpack(read);
+}
+
+/**
+ * Unpacks the backup of a volume into the thread's root, with all that it says; whiteouts mean nothing there. Device
+ * files are made where `devices` says so, and are an error otherwise. Gives the number of entries, and of extended
+ * attributes that the file system did not take. Throws as `unpackHere`, and BAD_TAR where the end marker is missing.
+ */
+export function unpackVolume(read: ReadBytes, devices: boolean): { entries: number; lostAttributes: number } {
+  const unpacker = new Unpacker("/", { ...VOLUME, makesDevices: devices });
+  const entries = unpacker.unpack(read);
+  return { entries, lostAttributes: unpacker.lostAttributes };
 }
 
 /**
@@ -43,7 +89,7 @@ export function unpackHere(read: ReadBytes): void {
  * string. Throws as `unpackHere`, and BAD_REQUEST for what `keepKinds` forbids.
  */
 export function unpackInto(directory: string, read: ReadBytes, options: UnpackOptions = {}): void {
-  new Unpacker(directory, false, options).unpack(read);
+  new Unpacker(directory, FILES, options).unpack(read);
 }
 
 export interface UnpackOptions {
@@ -72,37 +118,47 @@ class Unpacker {
 
   constructor(
     readonly base: string,
-    readonly isLayer: boolean,
+    readonly kind: Kind,
     readonly options: UnpackOptions = {},
   ) {}
 
-  unpack(read: ReadBytes): void {
+  /** Extended attributes that the file system did not take. */
+  lostAttributes = 0;
+
+  /** Gives the number of entries. */
+  unpack(read: ReadBytes): number {
     let count = 0;
-    readTar(read, (entry, content) => {
-      checkFileCount(++count);
-      this.#entry(entry, content);
-      return undefined;
-    });
+    readTar(
+      read,
+      (entry, content) => {
+        count += 1;
+        if (this.kind.countsFiles) checkFileCount(count);
+        this.#entry(entry, content);
+        return undefined;
+      },
+      { needsEnd: this.kind.needsEnd },
+    );
     // a file made inside a directory changes its time, so directories come last
     for (const entry of this.#directories.reverse()) {
       const path = this.#place(entry.name, "entry");
       if (lstatSync(bytesOf(path), { throwIfNoEntry: false })?.isDirectory())
         setTimes(bytesOf(path), entry.mtime, entry.nanoseconds);
     }
+    return count;
   }
 
   #entry(entry: TarEntry, content: ReadBytes): void {
-    if (entry.name === "" && (entry.type !== "directory" || !this.isLayer)) return;
+    if (entry.name === "" && (entry.type !== "directory" || !this.kind.hasRoot)) return;
     const path = this.#place(entry.name, "entry");
     const name = posix.basename(path);
-    const isWhiteout = this.isLayer && name.startsWith(WHITEOUT);
+    const isWhiteout = this.kind.hasWhiteouts && name.startsWith(WHITEOUT);
     if (entry.type === "directory" && !isWhiteout) this.#directories.push(entry);
     try {
       if (isWhiteout) this.#hide(path, name);
       else this.#extract(entry, path, content);
     } catch (cause) {
       if (cause instanceof BayError || hasCode(cause, "ENOSPC", "EDQUOT")) throw cause;
-      const message = `entry ${shown(entry.name)} cannot be unpacked: ${messageOf(cause)} (in the image)`;
+      const message = `entry ${shown(entry.name)} cannot be unpacked: ${messageOf(cause)} (in ${this.kind.where})`;
       throw new BayError("BAD_LAYER", message, { cause });
     }
   }
@@ -112,7 +168,10 @@ class Unpacker {
     if (name.includes("\0")) throw new BayError("BAD_LAYER", `an ${what} name has a NUL byte`);
     const normal = posix.normalize(name);
     if (normal === ".." || normal.startsWith("../"))
-      throw new BayError("BAD_LAYER", `${what} ${JSON.stringify(shown(name))} leads out of the image`);
+      throw new BayError(
+        "BAD_LAYER",
+        `${what} ${JSON.stringify(shown(name))} leads out of ${this.kind.where}`,
+      );
     return posix.join(this.base, normal);
   }
 
@@ -180,7 +239,7 @@ class Unpacker {
     const { uid, gid } = this.options.owner ?? entry;
     lchownSync(at, uid, gid);
     if (entry.type !== "symlink") chmodSync(at, entry.mode); // after chown, which clears the setuid bits
-    setAttributes(at, entry);
+    this.#setAttributes(at, entry);
     if (entry.type !== "directory") setTimes(at, entry.mtime, entry.nanoseconds);
   }
 
@@ -202,9 +261,25 @@ class Unpacker {
   #device(entry: TarEntry, path: string): void {
     const { type, mode, devMajor, devMinor } = entry;
     if (type !== "char" && type !== "block" && type !== "fifo") return;
+    if (type !== "fifo" && !this.kind.makesDevices)
+      throw new BayError(
+        "DEVICE_FILE",
+        `the archive has the device file ${JSON.stringify(shown(entry.name))}`,
+        {
+          hint: "--devices makes device files too",
+        },
+      );
     if (lstatSync(bytesOf(path), { throwIfNoEntry: false })) this.#remove(path);
     if (!makeNode(bytesOf(path), type, mode, makedev(devMajor, devMinor)))
       throw new BayError("BAD_LAYER", `the device ${JSON.stringify(path)} could not be made`);
+  }
+
+  #setAttributes(at: Buffer, { xattrs }: TarEntry): void {
+    for (const [name, value] of xattrs) {
+      // overlayfs's own words are not an image's to say
+      if (name.startsWith("trusted.overlay.") && !this.kind.keepsOverlay) continue;
+      if (!setXattr(at, name, value)) this.lostAttributes += 1;
+    }
   }
 
   #file(entry: TarEntry, path: string, content: ReadBytes): void {
@@ -215,7 +290,7 @@ class Unpacker {
       const { uid, gid } = this.options.owner ?? entry;
       fchownSync(fd, uid, gid);
       fchmodSync(fd, entry.mode);
-      if (entry.xattrs.size > 0) setAttributes(bytesOf(path), entry); // after chown, which clears capabilities
+      if (entry.xattrs.size > 0) this.#setAttributes(bytesOf(path), entry); // after chown, which clears capabilities
       setTimes(fd, entry.mtime, entry.nanoseconds);
     } finally {
       closeSync(fd);
@@ -226,13 +301,6 @@ class Unpacker {
 /** A name for a message: what is no text in it must not reach a terminal. */
 function shown(name: string): string {
   return bytesOf(name).toString("utf8").replace(/\p{C}/gu, "?");
-}
-
-function setAttributes(at: Buffer, { xattrs }: TarEntry): void {
-  for (const [name, value] of xattrs) {
-    // overlayfs's own words are not the archive's to say
-    if (!name.startsWith("trusted.overlay.")) setXattr(at, name, value);
-  }
 }
 
 function writeAll(fd: number, bytes: Buffer, position: number | null): void {

@@ -1,6 +1,8 @@
 /** Numbers of the kernel's interface, from its uapi headers and the man pages (syscalls(2)). */
 
 const X64 = {
+  lseek: 8,
+  syncfs: 306,
   read: 0,
   write: 1,
   close: 3,
@@ -77,6 +79,8 @@ const X64 = {
 } as const;
 
 const ARM64: { [Name in keyof typeof X64]: number } = {
+  lseek: 62,
+  syncfs: 267,
   read: 63,
   write: 64,
   close: 57,

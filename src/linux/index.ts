@@ -40,6 +40,7 @@ export {
   within,
   withoutProc,
 } from "./confine.ts";
+export { dataRanges, syncFileSystem } from "./data-ranges.ts";
 export { makedev } from "./launch/devices.ts";
 export { isKeeperAlive, type KeeperOptions, startKeeper, stopKeeper } from "./launch/keeper.ts";
 export { takeKeptSockets } from "./launch/kept-sockets.ts";

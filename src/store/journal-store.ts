@@ -1,6 +1,7 @@
 /**
  * The embedded backend: all documents in memory, every change appended to a journal, and a snapshot when the
- * journal has grown. Files are `journal.N`, each beginning with a snapshot; a new one appears by rename.
+ * journal has grown. Files are `journal.N`, each beginning with a snapshot; a new one appears by rename. The first row
+ * is the format's number (state-format.ts).
  */
 import {
   closeSync,
@@ -18,9 +19,17 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import { hasCode } from "../errors.ts";
+import { BayError, hasCode } from "../errors.ts";
 import { encodeTransaction, replay } from "./journal-format.ts";
 import { replaceFile } from "./replace-file.ts";
+import {
+  checkFormatOf,
+  currentFormat,
+  FORMAT_KEY,
+  MIGRATIONS,
+  migrated,
+  requireKnownFormat,
+} from "./state-format.ts";
 import type { Change, Store, StoreReader } from "./store.ts";
 
 const COMPACT_AT = 4 << 20;
@@ -28,7 +37,7 @@ const COMPACT_AT = 4 << 20;
 const RESERVE = 1 << 20;
 
 class Documents implements StoreReader {
-  protected readonly documents = new Map<string, unknown>();
+  protected documents = new Map<string, unknown>();
 
   get<T>(key: string): T | undefined {
     return this.documents.get(key) as T | undefined;
@@ -53,40 +62,105 @@ function newest(directory: string): number {
   return Math.max(0, ...names.map((name) => Number(/^journal\.(\d+)$/.exec(name)?.[1] ?? 0)));
 }
 
-/** Reads the state as it is now, without a lock and without changing anything. */
+interface ReadJournal {
+  documents: Map<string, unknown>;
+  /** Bytes of the journal that count. */
+  size: number;
+  format: number;
+  bytes: Buffer;
+}
+
+/** Throws NEWER_STATE, and BAD_STATE where not even the first line is whole: a kill never leaves a whole bad line. */
+function readJournal(file: string, migrations = MIGRATIONS): ReadJournal {
+  const bytes = readFileSync(file);
+  const { number: format } = requireKnownFormat(file, bytes, migrations);
+  const documents = new Map<string, unknown>();
+  const size = replay(bytes, documents);
+  if (size === 0 && bytes.includes(0x0a))
+    throw new BayError("BAD_STATE", `${file}: the state is damaged in its first line`, {
+      hint: "restore the folder from a backup, or move it away to begin with an empty state",
+    });
+  return { documents, size, format, bytes };
+}
+
+/**
+ * Reads the state as it is now, without a lock and without changing anything; one of an older format as it will be.
+ * Throws NEWER_STATE, BAD_STATE, MIGRATION.
+ */
 export function readState(directory: string): StoreReader {
   return new (class extends Documents {
     constructor() {
       super();
       const number = newest(directory);
-      if (number > 0) replay(readFileSync(join(directory, `journal.${number}`)), this.documents);
+      if (number === 0) return;
+      const { documents, format } = readJournal(join(directory, `journal.${number}`));
+      this.documents = format < currentFormat().number ? migrated(documents, format) : documents;
     }
   })();
+}
+
+/** Throws NEWER_STATE where this bay cannot open the state; reads only the beginning of the journal. */
+export function checkStateFormat(directory: string): void {
+  const number = newest(directory);
+  if (number > 0) checkFormatOf(join(directory, `journal.${number}`));
 }
 
 export class JournalStore extends Documents implements Store {
   #number: number;
   #fd: number;
-  #size: number;
+  #size = 0;
   #baseSize: number;
 
-  /** Opens or makes the state in a directory. One process at a time may: the caller holds a lock. */
-  constructor(readonly directory: string) {
+  /**
+   * Opens or makes the state in a directory, and brings one of an older format up to date. One process at a time may:
+   * the caller holds a lock. Throws NEWER_STATE, BAD_STATE, MIGRATION before it changes anything.
+   */
+  constructor(
+    readonly directory: string,
+    migrations = MIGRATIONS,
+  ) {
     super();
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     this.#number = newest(directory);
-    if (this.#number === 0) {
-      this.#number = 1;
-      this.#fd = openSync(join(directory, "journal.1"), "a", 0o600);
-      this.#size = 0;
+    const isNew = this.#number === 0;
+    const read = isNew ? undefined : readJournal(this.#file(this.#number), migrations);
+    const current = currentFormat(migrations);
+    if (!read || read.size === 0) {
+      this.documents.set(FORMAT_KEY, current);
+      this.#writeSnapshot(isNew ? 1 : this.#number);
+    } else if (read.format < current.number) {
+      this.documents = migrated(read.documents, read.format, migrations);
+      // for a return to the bay before; the journal itself changes by the rename alone
+      replaceFile(
+        join(directory, `before-format-${current.number}`),
+        read.bytes.subarray(0, read.size),
+        0o600,
+      );
+      this.#writeSnapshot(this.#number + 1);
+      this.migratedFrom = read.format;
     } else {
-      const file = join(directory, `journal.${this.#number}`);
-      this.#size = replay(readFileSync(file), this.documents);
-      this.#fd = openSync(file, "a", 0o600);
-      ftruncateSync(this.#fd, this.#size);
+      this.documents = read.documents;
+      this.#size = read.size;
     }
+    this.#fd = openSync(this.#file(this.#number), "a", 0o600);
+    ftruncateSync(this.#fd, this.#size);
     this.#baseSize = this.#size;
     this.#removeOlder();
+  }
+
+  /** The format that the state had, where opening it brought it up to date. */
+  readonly migratedFrom: number | undefined;
+
+  #file(number: number): string {
+    return join(this.directory, `journal.${number}`);
+  }
+
+  /** Writes all documents as a journal of their own, which counts from its rename on. */
+  #writeSnapshot(number: number): void {
+    const snapshot = encodeTransaction([...this.documents].map(([key, value]) => ({ key, value })));
+    replaceFile(this.#file(number), snapshot, 0o600);
+    this.#number = number;
+    this.#size = snapshot.length;
   }
 
   write(changes: readonly Change[]): void {
@@ -172,14 +246,11 @@ export class JournalStore extends Documents implements Store {
 
   /** Writes a snapshot as the next journal; the old one counts until the rename. */
   #compact(): void {
-    const next = join(this.directory, `journal.${this.#number + 1}`);
-    const snapshot = encodeTransaction([...this.documents].map(([key, value]) => ({ key, value })));
-    replaceFile(next, snapshot, 0o600);
-    closeSync(this.#fd);
-    this.#number += 1;
-    this.#fd = openSync(next, "a", 0o600);
-    this.#size = snapshot.length;
-    this.#baseSize = snapshot.length;
+    const before = this.#fd;
+    this.#writeSnapshot(this.#number + 1);
+    this.#fd = openSync(this.#file(this.#number), "a", 0o600);
+    closeSync(before);
+    this.#baseSize = this.#size;
     this.#removeOlder();
   }
 

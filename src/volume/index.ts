@@ -1,1 +1,1 @@
-export { type VolumeConfig, type VolumeRecord, VolumeStore } from "./volume-store.ts";
+export { type VolumeConfig, type VolumeRecord, type VolumeRestore, VolumeStore } from "./volume-store.ts";

@@ -23,6 +23,15 @@ export interface VolumeRecord {
   config: VolumeConfig;
   /** Files of an image are being copied into it. */
   isFilling?: boolean;
+  /** A backup is being restored into it; a bayd that was killed meanwhile ends it (container/volume-archive.ts). */
+  restore?: VolumeRestore;
+}
+
+export interface VolumeRestore {
+  /** The archive is unpacked beside the files; the files are moved away; the new ones are moved in. */
+  phase: "unpacking" | "clearing" | "filling";
+  /** The name of the folder that holds both. */
+  staging: string;
 }
 
 const KEY = "volume/";
@@ -31,6 +40,8 @@ const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/;
 export class VolumeStore {
   /** Under way in this process: several containers may come with one new volume at once. */
   readonly #fills = new Map<string, Promise<void>>();
+  /** Volumes whose files are being archived or restored; several backups may run at once. */
+  readonly #held = new Map<string, { what: "backed up" | "restored"; count: number }>();
 
   constructor(
     readonly root: string,
@@ -77,6 +88,29 @@ export class VolumeStore {
     return record;
   }
 
+  /** Keeps a volume while its files are worked on; gives what lets it go. Throws VOLUME_BUSY. */
+  hold(name: string, what: "backed up" | "restored"): () => void {
+    const held = this.#held.get(name);
+    if (held && (what === "restored" || held.what === "restored")) throw busy(name, held.what);
+    const count = (held?.count ?? 0) + 1;
+    this.#held.set(name, { what, count });
+    return () => {
+      const now = this.#held.get(name)!;
+      if (now.count === 1) this.#held.delete(name);
+      else this.#held.set(name, { what, count: now.count - 1 });
+    };
+  }
+
+  /** Notes how far a restore has come; undefined at its end. */
+  noteRestore(name: string, restore: VolumeRestore | undefined): void {
+    const { restore: _, isFilling: __, ...record } = this.get(name)!;
+    this.store.put(KEY + name, restore ? { ...record, restore } : record);
+  }
+
+  #requireWhole(name: string): void {
+    if (this.get(name)?.restore) throw busy(name, "restored");
+  }
+
   /** Changes what only the record has. */
   change(name: string, { labels, device, mount }: Pick<VolumeConfig, "labels" | "device" | "mount">): void {
     const record = this.get(name);
@@ -97,6 +131,7 @@ export class VolumeStore {
   }
 
   async #fillNow(name: string, copyInto: (directory: string) => Promise<void>): Promise<void> {
+    this.#requireWhole(name);
     const record = this.get(name)!;
     if (!record.isFilling && readdirSync(this.path(name)).length > 0) return;
     this.store.put(KEY + name, { ...record, isFilling: true });
@@ -105,19 +140,40 @@ export class VolumeStore {
     this.store.put(KEY + name, now);
   }
 
-  /** Before a container with it starts. Throws VOLUME_MOUNT. */
+  /** Before a container with it starts. Throws VOLUME_MOUNT, VOLUME_BUSY. */
   async attach(name: string): Promise<void> {
+    this.#requireWhole(name);
+    await this.mount(name);
+  }
+
+  /** Mounts a volume that is a file system of its own. Throws VOLUME_MOUNT. */
+  async mount(name: string): Promise<void> {
     const mount = this.get(name)?.config.mount;
     if (mount) await mountVolume(name, this.#ownPath(name), mount);
   }
 
-  /** When no container that runs has it any more. */
+  /** When no container that runs has it any more. One that is backed up or restored is left. */
   detach(name: string): void {
+    if (this.#held.has(name)) return;
     if (this.get(name)?.config.mount) unmountVolume(this.#ownPath(name));
   }
 
-  /** Removes a volume and its files, but not those of a folder that is bound as it; one that is gone is no error. */
+  /** Where a restore keeps the new and the old files: beside the volume, or in it where that is another file system. */
+  restorePlaces(name: string): { directory: string; data: string; staging: string } {
+    const own = this.#ownPath(name);
+    const { device, mount } = this.get(name)!.config;
+    if (!device && !mount) return { directory: join(own, ".."), data: "/_data", staging: "_restore" };
+    const staging = `.bay-restore-${randomBytes(8).toString("hex")}`;
+    return { directory: this.path(name), data: "/", staging };
+  }
+
+  /**
+   * Removes a volume and its files, but not those of a folder that is bound as it; one that is gone is no error.
+   * Throws VOLUME_BUSY.
+   */
   remove(name: string): void {
+    const held = this.#held.get(name);
+    if (held) throw busy(name, held.what);
     this.detach(name);
     rmSync(join(this.#ownPath(name), ".."), { recursive: true, force: true });
     this.store.delete(KEY + name);
@@ -128,4 +184,10 @@ function makeDirectory(path: string): void {
   if (existsSync(path)) return;
   mkdirSync(path, { recursive: true, mode: 0o755 });
   chmodSync(path, 0o755); // whatever the umask is
+}
+
+function busy(name: string, what: string): BayError {
+  return new BayError("VOLUME_BUSY", `the volume ${name} is being ${what}`, {
+    hint: "try again when that has ended",
+  });
 }

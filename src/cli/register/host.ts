@@ -18,11 +18,13 @@ export function addHostCommands(add: Add, program: Command): void {
   );
   add(
     "daemon <what>",
-    "run, install (as a systemd unit), uninstall, stop or status of bayd",
+    "run, install (as a systemd unit), uninstall, stop, reload or status of bayd",
     (c) =>
       c
-        .option("--no-repair", "do not repair drift")
-        .option("--group <name>", "let this group use the socket"),
+        .option("--no-repair", "run, install: do not repair drift")
+        .option("--group <name>", "run, install: let this group use the socket")
+        .option("--print", "install: only show the units")
+        .option("--with-containers", "stop: stop the containers first, in the order of their dependencies"),
     async () => (await import("../commands/daemon.ts")).daemon,
   );
   add(

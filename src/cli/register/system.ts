@@ -32,7 +32,7 @@ export function addSystemCommands(group: (name: string, description: string) => 
     async () => (await import("../commands/disk.ts")).pruneBuilds,
   );
 
-  const volume = group("volume", "volumes: ls, inspect, rm, prune");
+  const volume = group("volume", "volumes: ls, inspect, backup, restore, rm, prune");
   volume(
     "ls",
     "list volumes",
@@ -44,6 +44,25 @@ export function addSystemCommands(group: (name: string, description: string) => 
     "show all that is known of volumes, as JSON",
     nothing,
     async () => (await import("../commands/volume.ts")).inspect,
+  );
+  volume(
+    "backup <volume>",
+    "write the files of a volume as a tar, with owners, modes and extended attributes",
+    (c) =>
+      c
+        .option("-o, --output <file>", "write here and not to standard output")
+        .option("--pause", "pause the containers that use it meanwhile"),
+    async () => (await import("../commands/volume-archive.ts")).backup,
+  );
+  volume(
+    "restore <volume>",
+    "replace the files of a volume by those of a tar (plain, gzip, bzip2, xz or zstd); all of them or none",
+    (c) =>
+      c
+        .option("-i, --input <file>", "read this and not standard input")
+        .option("-f, --force", "also while containers use it")
+        .option("--devices", "make the device files of the archive too"),
+    async () => (await import("../commands/volume-archive.ts")).restore,
   );
   volume(
     "rm <volumes...>",

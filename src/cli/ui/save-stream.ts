@@ -12,11 +12,11 @@ export function refuseTerminal(output: string | undefined, what: string): void {
 }
 
 /** The file's name stands for the whole stream, or for what was there before. */
-export async function saveStream(source: Readable, output: string | undefined): Promise<void> {
+export async function saveStream(source: Readable, output: string | undefined, mode = 0o666): Promise<void> {
   if (!output) return pipeline(source, process.stdout);
   const growing = `${output}.part`;
   try {
-    await pipeline(source, createWriteStream(growing));
+    await pipeline(source, createWriteStream(growing, { mode }));
     await rename(growing, output);
   } finally {
     await rm(growing, { force: true });

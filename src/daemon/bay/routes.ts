@@ -1,7 +1,9 @@
 /** bay's own routes, for what Docker's API has no words: stacks and plans. Long ones answer with lines of JSON. */
 import { randomBytes } from "node:crypto";
 import type { EventEmitter } from "node:events";
+import type { ContainerManager } from "../../container/index.ts";
 import { roomWarnings } from "../../disk-room.ts";
+import { messageOf } from "../../errors.ts";
 import { PLAN_DEFAULTS, type PlanOptions } from "../../reconcile/index.ts";
 import { parameters } from "../engine/parameters.ts";
 import { errorAnswer } from "../error-status.ts";
@@ -9,6 +11,7 @@ import { eventLoopDelay } from "../event-loop-delay.ts";
 import { openRequests } from "../guard.ts";
 import { type Call, type Route, route, sendJson, startStream } from "../http.ts";
 import type { Services } from "../server.ts";
+import { reloadSettings } from "../settings.ts";
 import type { Asker } from "../turns-of-stacks.ts";
 import { waitForStack } from "../wait-for-stack.ts";
 import { downBody, rollbackBody, runBody, upBody } from "./bodies.ts";
@@ -91,11 +94,20 @@ export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
         ...(parameters("GET /bay/v1/daemon", query).eventloop === "1" ? { eventLoop: eventLoopDelay() } : {}),
       }),
     ),
-    route("POST", "/bay/v1/daemon/stop", ({ response }) => {
+    route("POST", "/bay/v1/daemon/stop", async ({ response, query }) => {
+      if (parameters("POST /bay/v1/daemon/stop", query).containers) await endContainers(manager);
       response.writeHead(204).end();
       response.on("finish", shutDown);
     }),
+    route("POST", "/bay/v1/daemon/reload", ({ response }) =>
+      sendJson(response, 200, reloadSettings(manager)),
+    ),
   ];
+}
+
+/** Ends all containers before bayd ends. One that does not end is named in the log; the others end all the same. */
+async function endContainers(manager: ContainerManager): Promise<void> {
+  await manager.shutDown(undefined, (error) => manager.emit("warning", messageOf(error)));
 }
 
 /** How many wait for something to happen: followers of logs and events among them. */

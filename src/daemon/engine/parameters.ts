@@ -212,6 +212,9 @@ const TABLE = {
   "DELETE /volumes/:": () => ({ force: flag() }),
   "POST /volumes/prune": () => ({ filters: filters(["label", "label!", "all"]) }),
   "GET /bay/v1/daemon": () => ({ eventloop: oneOf("0", "1") }),
+  "POST /bay/v1/daemon/stop": () => ({ containers: flag() }),
+  "GET /bay/v1/volumes/:/backup": () => ({ pause: flag() }),
+  "PUT /bay/v1/volumes/:/restore": () => ({ force: flag(), devices: flag() }),
   "GET /bay/v1/image/:/archive": () => ({ name: texts(MOST_NAMES) }),
 } as const satisfies Record<string, () => z.ZodRawShape>;
 

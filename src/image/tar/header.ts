@@ -134,7 +134,7 @@ export function decodePax(bytes: Buffer): Map<string, Buffer> {
 }
 
 export const SPARSE_MAP = "GNU.sparse.map";
-const SPARSE_NAME = "GNU.sparse.name";
+export const SPARSE_NAME = "GNU.sparse.name";
 /** As much as the kernel takes for a path. */
 const MAX_NAME = 4096;
 const PAX_TIME = /^(-?)(\d{1,15})(?:\.(\d*))?$/;
@@ -229,12 +229,16 @@ function headerBlock(entry: RawHeader): Buffer {
   return block;
 }
 
-/** The blocks that stand before an entry's content: a PAX header where ustar cannot say it, then the header. */
-export function encodeEntry(entry: TarEntry): Buffer {
+/**
+ * The blocks that stand before an entry's content: a PAX header where ustar cannot say it, then the header. `extra` are
+ * PAX records of the caller's own.
+ */
+export function encodeEntry(entry: TarEntry, extra: ReadonlyMap<string, string> = new Map()): Buffer {
   const name = entry.type === "directory" ? `${entry.name}/` : entry.name;
   const records: Buffer[] = [];
   const add = (key: string, value: string | Buffer) =>
     records.push(paxRecord(key, typeof value === "string" ? bytesOf(value) : value));
+  for (const [key, value] of extra) add(key, value);
   if (name.length > 100) add("path", name);
   if (entry.linkName.length > 100) add("linkpath", entry.linkName);
   if (entry.size > MAX_OCTAL_12) add("size", String(entry.size));

@@ -33,12 +33,13 @@ const NOTHING = Buffer.alloc(0);
 /**
  * Walks the archive. `content` of an entry is a source of exactly its size; what the visitor leaves unread is
  * passed over; it may give a number of bytes by which it moved the source on itself. Throws BAD_TAR where the archive
- * is malformed or cut. Behind the end marker it reads on, unless `toTheEnd` is false.
+ * is malformed or cut. Behind the end marker it reads on, unless `toTheEnd` is false. `needsEnd` refuses an archive
+ * without an end marker: it may have been cut between two entries.
  */
 export function readTar(
   read: ReadBytes,
   visit: (entry: TarEntry, content: ReadBytes) => number | undefined,
-  toTheEnd = true,
+  { toTheEnd = true, needsEnd = false } = {},
 ): void {
   const exactly = (length: number): Buffer => {
     const parts: Buffer[] = [];
@@ -63,6 +64,8 @@ export function readTar(
     const first = read(BLOCK);
     if (first.length === 0) {
       if (isFirst) throw new BayError("BAD_TAR", "the tar archive is empty");
+      if (needsEnd)
+        throw new BayError("BAD_TAR", "the tar archive has no end marker: it may have been cut off");
       return; // some writers leave the end marker out
     }
     isFirst = false;

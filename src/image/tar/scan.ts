@@ -53,7 +53,7 @@ export function scanTar(path: string): ScannedEntry[] {
         at += entry.size;
         return entry.size;
       },
-      false,
+      { toTheEnd: false },
     );
   } finally {
     closeSync(fd);

@@ -3,7 +3,16 @@
  * (GNU tar manual, "Storing Sparse Files": 0.0 and 0.1 as a map in the records, 1.0 before the content).
  */
 import { BayError } from "../../errors.ts";
-import { decodeNumber, type RawHeader, SPARSE_MAP } from "./header.ts";
+import {
+  bytesOf,
+  decodeNumber,
+  encodeEntry,
+  padding,
+  type RawHeader,
+  SPARSE_MAP,
+  SPARSE_NAME,
+  type TarEntry,
+} from "./header.ts";
 
 /** What a sparse file is made of: the pieces that are stored, in order, and its whole size. */
 export interface SparseMap {
@@ -11,7 +20,7 @@ export interface SparseMap {
   size: number;
 }
 
-const MAX_PIECES = 1 << 20;
+export const MAX_PIECES = 1 << 20;
 const MAP_ENTRY = 24;
 
 function checked(pieces: SparseMap["pieces"], size: number): SparseMap {
@@ -73,4 +82,28 @@ export function paxSparse(
   if (!(count >= 0 && count <= MAX_PIECES)) throw new BayError("BAD_TAR", "a sparse file's map is too long");
   const numbers = Array.from({ length: count * 2 }, () => Number(line()));
   return checked(pairs(numbers), size ?? 0);
+}
+
+/**
+ * What stands before the content of a sparse file, in PAX form 1.0, and how many bytes the map and the content have
+ * together. A program that does not know the form unpacks map and content to the other name.
+ */
+export function encodeSparse(entry: TarEntry, { pieces, size }: SparseMap): { head: Buffer; stored: number } {
+  // GNU tar ends a map with an empty piece where the file ends in a hole
+  const last = pieces.at(-1);
+  const endsInHole = (last ? last.offset + last.length : 0) < size;
+  const all = endsInHole ? [...pieces, { offset: size, length: 0 }] : pieces;
+  const lines = [all.length, ...all.flatMap(({ offset, length }) => [offset, length])];
+  const text = bytesOf(`${lines.join("\n")}\n`);
+  const map = Buffer.concat([text, padding(text.length)]);
+  const stored = map.length + pieces.reduce((sum, { length }) => sum + length, 0);
+  const records = new Map([
+    ["GNU.sparse.major", "1"],
+    ["GNU.sparse.minor", "0"],
+    [SPARSE_NAME, entry.name],
+    ["GNU.sparse.realsize", String(size)],
+  ]);
+  const slash = entry.name.lastIndexOf("/") + 1;
+  const name = `${entry.name.slice(0, slash)}GNUSparseFile.0/${entry.name.slice(slash)}`;
+  return { head: Buffer.concat([encodeEntry({ ...entry, name, size: stored }, records), map]), stored };
 }

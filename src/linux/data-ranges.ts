@@ -1,0 +1,35 @@
+/** Where a file has data, and where holes: lseek(2) with SEEK_DATA and SEEK_HOLE. */
+import { trySyscall } from "./libc.ts";
+
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
+const ENXIO = -6;
+
+export interface Range {
+  offset: number;
+  length: number;
+}
+
+/**
+ * The ranges of a file's first `size` bytes that hold data, in order. A file system that knows no holes has one range.
+ * At most `limit` ranges are told apart: the last one then goes to the end.
+ */
+export function dataRanges(fd: number, size: number, limit: number): Range[] {
+  const ranges: Range[] = [];
+  for (let at = 0; at < size; ) {
+    const start = trySyscall("lseek", fd, at, SEEK_DATA);
+    if (start === ENXIO) break; // only a hole is left
+    if (start < 0) return [{ offset: 0, length: size }];
+    if (start >= size) break;
+    const hole = ranges.length + 1 < limit ? trySyscall("lseek", fd, start, SEEK_HOLE) : size;
+    const end = hole < 0 ? size : Math.min(hole, size);
+    ranges.push({ offset: start, length: end - start });
+    at = end;
+  }
+  return ranges;
+}
+
+/** Writes all that is cached of a file system to its disk (syncfs(2)). */
+export function syncFileSystem(fd: number): void {
+  trySyscall("syncfs", fd);
+}
