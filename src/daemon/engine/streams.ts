@@ -74,8 +74,10 @@ async function sendLogs(manager: ContainerManager, call: Call): Promise<void> {
 
 /** Lines as bytes: what a container writes need not be UTF-8. */
 function prefixLines(prefix: string, bytes: Buffer): Buffer {
-  const lines = bytes.toString("latin1");
-  return Buffer.from(prefix + lines.replace(/\n(?!$)/g, `\n${prefix}`), "latin1");
+  const text = bytes.toString("latin1");
+  const end = text.endsWith("\n") ? "\n" : "";
+  const lines = end === "" ? text : text.slice(0, -1);
+  return Buffer.from(`${prefix}${lines.replaceAll("\n", `\n${prefix}`)}${end}`, "latin1");
 }
 
 async function startExec(manager: ContainerManager, call: Hijack): Promise<void> {
