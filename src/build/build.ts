@@ -20,6 +20,7 @@ import type { KeptRepositories } from "./sources/kept-repositories.ts";
 import type { Link, StageState } from "./stage-state.ts";
 import { Turns } from "./turns.ts";
 import { type BuildNews, type BuildRequest, epochOf } from "./types.ts";
+import { unusedArgsWarning } from "./unused-args.ts";
 
 type Tell = (news: BuildNews) => void;
 type Used = Solver["used"];
@@ -76,6 +77,7 @@ export class Builder {
         const state = await solver.solve();
         const image = await images.add(request.tags, () => this.#image(state, request, solver.used));
         await this.#exportCaches(request, solver, warn, signal);
+        if (solver.unusedArgs.length > 0) warn(unusedArgsWarning(solver.unusedArgs));
         if (briefly.length > 0) warn(`${briefly.join("\n")}\n--check shows the lines`);
         return image;
       } finally {

@@ -66,13 +66,14 @@ export class Scope {
     return expand(source, this.lookup, this.options).words;
   }
 
-  /** ARG: the command line's value, else the default, else that of the same ARG before the first FROM. */
-  declare({ args }: InstructionOf<"arg">): void {
-    for (const { key: source, value } of args) {
+  /** ARG: the command line's value, else the default, else that of the same ARG before the first FROM. Gives the names. */
+  declare({ args }: InstructionOf<"arg">): string[] {
+    return args.map(({ key: source, value }) => {
       const key = this.text(source);
       const chosen = this.given[key] ?? (value === undefined ? this.globals.get(key) : this.text(value));
       if (chosen !== undefined) this.args.set(key, chosen);
-    }
+      return key;
+    });
   }
 
   /** What a RUN has in its environment: ENV, and ARGs that no ENV hides. */

@@ -27,6 +27,7 @@ import { findStage, type Stage, targetStage } from "./stages.ts";
 import { run } from "./steps/run.ts";
 import { transfer } from "./steps/transfer.ts";
 import { workdir } from "./steps/workdir.ts";
+import { unusedArgs } from "./unused-args.ts";
 
 /** Instructions that make layers; a step's number counts them. */
 const FILE_STEPS = ["run", "copy", "add", "workdir"];
@@ -43,6 +44,8 @@ export class Solver {
   readonly #platform: Platform;
   /** The target and the stages that it begins with. */
   readonly #kept = new Set<number>();
+  /** Names of the ARGs that the build came to. */
+  readonly #declared = new Set<string>();
   /** Aborted by the first failure, which says what the build failed for. */
   readonly #broken = new AbortController();
 
@@ -78,6 +81,11 @@ export class Solver {
     const failed = results.find((result) => result.status === "rejected");
     if (failed) throw this.#broken.signal.aborted ? this.#broken.signal.reason : failed.reason;
     return this.#stage(this.#target);
+  }
+
+  /** Names of --build-arg that no ARG takes; known when the build is solved. */
+  get unusedArgs(): string[] {
+    return unusedArgs(this.setting.dockerfile, this.setting.request.args, this.#declared);
   }
 
   /** Steps that it came to, and whether they are the image's own. */
@@ -174,7 +182,7 @@ export class Solver {
       key: isOwn ? "scratch" : `scratch ${formatPlatform(platform)}`,
       platform,
       links: [],
-      config: { Env: [DEFAULT_PATH] },
+      config: { Env: [DEFAULT_PATH], WorkingDir: "/" },
       history: [],
       createdAt: new Date(0).toISOString(),
       author: undefined,
@@ -208,6 +216,8 @@ export class Solver {
     const { config } = image;
     const layers = this.setting.manager.images.layersOf(image);
     const { os, architecture, variant } = config;
+    const { Env, ...given } = config.config ?? {};
+    const hasPath = Env?.some((entry) => entry.startsWith("PATH=")) ?? false;
     return {
       key: digestOf(["image", image.manifest.digest]),
       platform: { os, architecture, ...(variant ? { variant } : {}) },
@@ -217,7 +227,7 @@ export class Solver {
         descriptor: layers[index]!,
         diffId,
       })),
-      config: config.config ?? {},
+      config: { ...given, Env: hasPath ? Env : [...(Env ?? []), DEFAULT_PATH] },
       history: [...(config.history ?? [])],
       createdAt: config.created ?? image.createdAt,
       author: config.author,
@@ -242,7 +252,7 @@ export class Solver {
       case "workdir":
         return workdir(this.#context, state, instruction, standing);
       case "arg":
-        standing.scope.declare(instruction);
+        for (const name of standing.scope.declare(instruction)) this.#declared.add(name);
         return withNote(state, instruction.text);
       case "maintainer":
         return { ...withNote(state, instruction.text), author: instruction.value };

@@ -243,9 +243,9 @@ export function inPrivateMounts<T>(action: () => T): T {
 export class ThreadRoot {
   readonly #fd: number;
 
-  constructor(directory: string) {
+  constructor(directory: Path) {
     refuseMainThread();
-    this.#fd = syscall("openat", [AT_FDCWD, directory, O_PATH | O_CLOEXEC, 0], directory);
+    this.#fd = syscall("openat", [AT_FDCWD, pathBytes(directory), O_PATH | O_CLOEXEC, 0], String(directory));
   }
 
   /** From now on the thread's paths are this root's. The caller comes back to its own (`within`, `inPrivateMounts`). */

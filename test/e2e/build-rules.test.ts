@@ -1,10 +1,13 @@
 /** Rules of Dockerfiles as BuildKit has them: what a wildcard matches, what the ignore file leaves, how long an ARG holds. */
+import { execFileSync } from "node:child_process";
+import { chmodSync, linkSync, mkdirSync, symlinkSync, utimesSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { BASE, Builds } from "../support/builds.ts";
 
 describe("a Dockerfile's rules", () => {
   const builds = new Builds();
-  const { bay, put, run, build, say } = builds;
+  const { bay, context, put, run, build, inspect, say } = builds;
   beforeEach(() => builds.empty());
   afterAll(() => bay.close());
 
@@ -51,5 +54,101 @@ RUN --mount=type=cache,target=/c,id=k ls /c >> /o
   it("the directory of a user that does not exist is root's", () => {
     build("FROM base\nUSER nosuch\nWORKDIR /w\nUSER root\n");
     expect(say("stat -c %u /w")).toBe("0\n");
+  });
+
+  it("of two files that a wildcard gives one name, the later stays", () => {
+    put("a.txt", "a");
+    put("b.txt", "b");
+    put("p/same", "p");
+    put("q/same", "q");
+    build("FROM base\nCOPY *.txt /one\nCOPY */same /two/\nCOPY p/same *.txt /three/\n");
+    expect(say("cat /one /two/*; ls /three")).toBe("bqa.txt\nb.txt\nsame\n");
+  });
+
+  it("a wildcard without a match makes nothing", () => {
+    put("a.txt", "a");
+    build("FROM base\nCOPY none* /x/\nCOPY none* a.txt /y/\n");
+    expect(say("ls -d /x /y/a.txt 2>/dev/null || true")).toBe("/y/a.txt\n");
+  });
+
+  it("gives directories the times of their sources, and those below the target their modes too", () => {
+    put("d/sub/f", "f");
+    put("p/q/g", "g");
+    for (const [name, mode] of [
+      ["d/sub", 0o750],
+      ["d", 0o700],
+      ["p/q", 0o711],
+      ["p", 0o750],
+    ] as const) {
+      chmodSync(join(context, name), mode);
+      utimesSync(join(context, name), 1e9, 1e9);
+    }
+    build(`FROM base
+COPY d /new/
+COPY d /above/below
+RUN mkdir -m 1777 /there
+COPY d/ /there/
+COPY --parents p/q/g /parents/
+COPY --chmod=600 d/sub/f /closed/f
+`);
+    const stat = (path: string) => say(`stat -c '%a %Y' ${path}`).trim();
+    expect(stat("/new")).toBe("755 1000000000");
+    expect(stat("/new/sub")).toBe("750 1000000000");
+    expect(stat("/above/below")).toBe("755 1000000000");
+    expect(stat("/there")).toBe("1777 1000000000");
+    expect(stat("/parents/p")).toBe("750 1000000000");
+    expect(stat("/parents/p/q")).toBe("711 1000000000");
+    // a mode for a file does not close the directory that is made for it
+    expect(stat("/closed")).toMatch(/^755 /);
+  });
+
+  it("links of an archive stay below its target", () => {
+    const tree = join(context, "tree");
+    const pack = (name: string, ...members: string[]) => {
+      execFileSync("tar", ["--owner=0", "--group=0", "-cf", join(context, name), "-C", tree, ...members]);
+    };
+    put("tree/etc/first", "first");
+    symlinkSync("/etc", join(tree, "absolute"));
+    symlinkSync("../../../..", join(tree, "climbs"));
+    symlinkSync("/etc/first", join(tree, "file"));
+    linkSync(join(tree, "etc/first"), join(tree, "hard"));
+    pack("links.tar", "etc", "absolute", "climbs", "file", "hard");
+    // a second archive writes through the links of the first
+    mkdirSync(join(context, "through/absolute"), { recursive: true });
+    mkdirSync(join(context, "through/climbs/etc"), { recursive: true });
+    put("through/absolute/second", "second");
+    put("through/climbs/etc/third", "third");
+    put("through/file", "replaced");
+    const at = ["-C", join(context, "through"), "absolute/second", "climbs/etc/third", "file"];
+    execFileSync("tar", ["-cf", join(context, "through.tar"), ...at]);
+    build("FROM base\nADD links.tar /t/\nADD through.tar /t/\n");
+    expect(
+      say(
+        "cd /t && ls etc && cat file hard && readlink absolute && readlink climbs && cat /etc/first /etc/second /etc/third 2>/dev/null || echo none",
+      ),
+    ).toBe("first\nsecond\nthird\nreplacedfirst/etc\n../../../..\nnone\n");
+    execFileSync("tar", ["-P", "-cf", join(context, "out.tar"), "--transform=s,^,../,", "-C", tree, "hard"]);
+    expect(run(`${BASE}FROM base\nADD out.tar /t/\n`).err).toContain("leads out of the image");
+  });
+
+  it("names values of --build-arg that no ARG takes", () => {
+    const file = "ARG A\nFROM base AS one\nARG B\nFROM base\nARG C=1\n";
+    const given = ["A=1", "B=1", "C=1", "http_proxy=", "SOURCE_DATE_EPOCH=0", "TARGETARCH=x"];
+    const all = (names: string[]) => names.flatMap((name) => ["--build-arg", name]);
+    expect(build(file, ...all(given))).not.toContain("were not consumed");
+    // also when every step comes from the cache
+    for (const _ of [1, 2])
+      expect(build(file, ...all([...given, "c=2", "AA=3"]))).toContain(
+        "[Warning] One or more build-args [AA c] were not consumed",
+      );
+  });
+
+  it("a stage of scratch works in /, and has a PATH", () => {
+    put("Dockerfile", "FROM scratch\nCOPY busybox /\n");
+    bay.ok("image", "build", "-q", "-t", "test:1", context);
+    expect(inspect().Config).toMatchObject({ WorkingDir: "/", Env: [expect.stringMatching(/^PATH=/)] });
+    build("FROM base\nWORKDIR /a/\nWORKDIR ..\nRUN pwd > /where\nWORKDIR /\n");
+    expect(inspect().Config.WorkingDir).toBe("/");
+    expect(say("cat /where; pwd")).toBe("/\n/\n");
   });
 });

@@ -101,9 +101,9 @@ async function copy(
   const ignore = from === undefined ? context.request.ignore : [];
   const selection = { root: await rootOf(context, from, stateOf), sources, ignore, excludes };
   const digest = await context.digest(selection);
-  // --link: a layer of its own, for any base, in which no symlink of the base leads anywhere
+  // the number changes with the rules of copying; --link: a layer of its own, for any base, in which no symlink of the base leads anywhere
   const { link } = instruction;
-  const key = digestOf(["copy", link ? "" : state.key, digest, options, instruction.kind]);
+  const key = digestOf(["copy 2", link ? "" : state.key, digest, options, instruction.kind]);
   const make = async (places: LayerPlaces) => {
     const into = context.into(state, places);
     await runTreeTask({ kind: "copy", selection, into: link ? { ...into, lower: [] } : into, options });

@@ -39,38 +39,45 @@ interface Places {
   options: CopyOptions;
   /** Owners and attributes count: the source is an image. */
   isImage: boolean;
+  /** Directories of the target that get the time of a directory of the source. */
+  directories: Map<string, Stats>;
 }
 
-/** Throws BAD_TARGET. */
+/**
+ * Copies in the order of the matches, as BuildKit does: of two files with one target the later stays. Without a match
+ * nothing is made. Throws BAD_TARGET.
+ */
 export function copyMatches(
-  places: Places,
+  roots: Omit<Places, "directories">,
   matches: readonly Match[],
   ignore: IgnorePatterns,
   excludes: IgnorePatterns,
 ): void {
+  const places: Places = { ...roots, directories: new Map() };
   const { source, target, options } = places;
-  const intoDirectory = options.target.endsWith("/") || matches.length > 1;
+  if (matches.length === 0) return;
   target.enter();
-  if (intoDirectory) makeDirectories(binary(options.target), options);
+  if (options.target.endsWith("/")) makeDirectories(binary(options.target), options);
   for (const match of matches) {
     source.enter();
     if (options.unpack && match.stat.isFile() && isArchive(match.place)) {
       unpackArchive(places, match.place);
       continue;
     }
-    const at = targetOf(places, match, intoDirectory);
-    copyMatch(places, match, at, ignore, excludes);
+    copyMatch(places, match, targetOf(places, match), ignore, excludes);
   }
+  target.enter();
+  // every file that is made in a directory changes its time
+  for (const [place, stat] of [...places.directories].reverse()) setTime(places, place, stat);
 }
 
 /** Where a match goes: a directory's contents into the target, a file under its own name where that is a directory. */
-function targetOf({ target, options }: Places, match: Match, intoDirectory: boolean): string {
+function targetOf({ target, options }: Places, match: Match): string {
   target.enter();
   const base = resolveIn(binary(options.target));
   if (options.parents) return posix.join(base, ...keptParts(match));
   if (match.stat.isDirectory()) return base;
-  const isDirectory = intoDirectory || statOf(base)?.isDirectory();
-  return isDirectory ? posix.join(base, name(match)) : base;
+  return statOf(base)?.isDirectory() ? posix.join(base, name(match)) : base;
 }
 
 const name = (match: Match) => posix.basename(match.path);
@@ -88,7 +95,7 @@ export function resolveIn(path: string, links = 0): string {
     if (hasCode(error, "ENOENT"))
       return resolveLast(resolveIn(posix.dirname(normal), links), posix.basename(normal), links);
     if (hasCode(error, "ENOTDIR"))
-      throw new BayError("BAD_TARGET", `a part of ${JSON.stringify(shown(normal))} is no directory`);
+      throw new BayError("BAD_TARGET", `a part of ${JSON.stringify(shown(normal))} is not a directory`);
     throw error;
   }
 }
@@ -102,9 +109,15 @@ function resolveLast(directory: string, last: string, links: number): string {
 }
 const MAX_LINKS = 40;
 
+const notDirectory = (place: string) =>
+  new BayError("BAD_TARGET", `${JSON.stringify(shown(place))} exists, and is not a directory`);
+
 const shown = (path: string) => bytesOf(path).toString("utf8").replace(/\p{C}/gu, "?");
 
-/** Makes a directory and those above it that are missing; gives the path with its symlinks followed. */
+/**
+ * Makes a directory and those above it that are missing, all with mode 755: a --chmod of 644 for a file must not close
+ * them. Gives the path with its symlinks followed. Throws BAD_TARGET.
+ */
 export function makeDirectories(
   path: string,
   { owner = ROOT, newest }: Pick<CopyOptions, "owner" | "newest">,
@@ -123,8 +136,7 @@ export function makeDirectories(
     chmodSync(bytesOf(at), 0o755);
   }
   if (newest !== undefined) for (const at of missing.reverse()) setTimes(bytesOf(at), newest, 0);
-  if (!lstatSync(bytesOf(resolved)).isDirectory())
-    throw new BayError("BAD_TARGET", `${JSON.stringify(shown(resolved))} is there, and no directory`);
+  if (!lstatSync(bytesOf(resolved)).isDirectory()) throw notDirectory(resolved);
   return resolved;
 }
 
@@ -141,7 +153,6 @@ function copyMatch(
   else makeDirectories(posix.dirname(at), options);
   const files = below(match, ignore, excludes);
   const links = new Map<string, string>();
-  const directories: { at: string; stat: Stats }[] = [];
   for (;;) {
     source.enter();
     const { value: found, done } = files.next();
@@ -149,22 +160,20 @@ function copyMatch(
     const place = posix.join(at, found.path);
     if (found.stat.isDirectory()) {
       target.enter();
-      // the target itself is a folder of its own, and only what is in it is the source's
+      places.directories.delete(place); // the last source counts, after what is above
+      places.directories.set(place, found.stat);
+      // the target gets the source's time, and its owner and mode stay: only what is in the source is copied
       if (found.path === "" && !options.parents) {
         makeDirectories(place, options);
         continue;
       }
       makeDirectory(place);
-      directories.push({ at: place, stat: found.stat });
       setOwnerAndMode(places, place, found.stat);
     } else copyFile(places, found, place, links);
   }
-  target.enter();
-  // what is made in a directory changes its time
-  for (const { at: place, stat } of directories.reverse()) setTime(places, place, stat);
 }
 
-/** The folders that a source is in, as they are there (COPY --parents). */
+/** The directories that a source is in, with their owners, modes and times (COPY --parents). */
 function makeParents(places: Places, match: Match, at: string): void {
   const { source, target, options } = places;
   const above = match.path.split("/").slice(0, -1);
@@ -178,7 +187,9 @@ function makeParents(places: Places, match: Match, at: string): void {
     target.enter();
     const isNew = !lstatSync(bytesOf(place), { throwIfNoEntry: false });
     makeDirectory(place);
-    if (isNew) setOwnerAndMode(places, place, stat);
+    if (!isNew) continue;
+    setOwnerAndMode(places, place, stat);
+    places.directories.set(place, stat);
   }
 }
 
@@ -188,7 +199,7 @@ const keptParts = ({ path, skipped }: Match) => path.split("/").slice(skipped);
 function makeDirectory(place: string): void {
   const known = lstatSync(bytesOf(place), { throwIfNoEntry: false });
   if (known?.isDirectory()) return;
-  if (known) throw new BayError("BAD_TARGET", `${JSON.stringify(shown(place))} is there, and no directory`);
+  if (known) throw notDirectory(place);
   mkdirSync(bytesOf(place));
 }
 
@@ -219,13 +230,13 @@ function copyFile(places: Places, found: Found, place: string, links: Map<string
   }
 }
 
-/** A file takes the place of what is no directory. */
+/** A file replaces whatever is not a directory. */
 function makeRoom(place: string): void {
   const known = lstatSync(bytesOf(place), { throwIfNoEntry: false });
   if (known?.isDirectory())
     throw new BayError(
       "BAD_TARGET",
-      `${JSON.stringify(shown(place))} is a directory, and cannot become a file`,
+      `${JSON.stringify(shown(place))} is a directory, and a file cannot replace it`,
     );
   if (known) unlinkSync(bytesOf(place));
 }

@@ -13,7 +13,7 @@ import {
   naming,
   unpackInto,
 } from "../../image/layers.ts";
-import type { ThreadRoot } from "../../linux/index.ts";
+import { ThreadRoot } from "../../linux/index.ts";
 import { makeDirectories } from "./copy.ts";
 import type { CopyOptions } from "./tasks.ts";
 
@@ -43,7 +43,10 @@ export function isArchive(place: string): boolean {
 
 const shownName = (place: string) => JSON.stringify(bytesOf(place).toString("utf8").replace(/\p{C}/gu, "?"));
 
-/** Modes are the archive's, and owners too where --chown says none. */
+/**
+ * Unpacks with the target as the root of the file system, so that links in the archive, absolute ones too, stay below
+ * it. Modes are the archive's, and owners too where --chown says none. Throws BAD_LAYER, BAD_TAR.
+ */
 export function unpackArchive(
   { source, target, options }: { source: ThreadRoot; target: ThreadRoot; options: CopyOptions },
   place: string,
@@ -55,8 +58,15 @@ export function unpackArchive(
   const plain = decompress(kind, fromDescriptor(fd), Number.MAX_SAFE_INTEGER / 2 ** 11);
   try {
     target.enter();
-    const read = metered(plain.read, meter("/", "the build", undefined));
-    unpackInto(makeDirectories(binary(options.target), options), read, { owner: options.owner });
+    const inside = makeDirectories(binary(options.target), options);
+    const root = new ThreadRoot(bytesOf(inside));
+    try {
+      root.enter();
+      unpackInto("/", metered(plain.read, meter("/", "the build", undefined)), { owner: options.owner });
+    } finally {
+      target.enter();
+      root.close();
+    }
   } catch (error) {
     throw naming(`the archive ${shownName(place)}`, error);
   } finally {
