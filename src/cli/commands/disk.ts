@@ -3,6 +3,7 @@ import { createInterface } from "node:readline/promises";
 import type { Client } from "../../daemon/index.ts";
 import { BayError } from "../../errors.ts";
 import type { Context } from "../context.ts";
+import { filterQuery } from "../filter-query.ts";
 import { humanAge, humanBytes, print, printJson, table } from "../ui/output.ts";
 
 interface Usage {
@@ -174,21 +175,6 @@ async function confirm(what: readonly string[], force: boolean | undefined): Pro
   return /^y(es)?$/i.test(answer.trim());
 }
 
-/** `KEY=VALUE` options as the query that the routes take. */
-function filtersOf(filters: readonly string[] = [], more: Record<string, string[]> = {}): string {
-  const all: Record<string, string[]> = { ...more };
-  for (const filter of filters) {
-    const [key = "", value] = filter.split(/=(.*)/s);
-    if (value === undefined)
-      throw new BayError("BAD_OPTION", `the filter ${JSON.stringify(filter)} lacks a =`, {
-        hint: "until=24h or label=KEY",
-      });
-    const isNot = key.endsWith("!");
-    all[isNot ? `${key.slice(0, -1)}!` : key] = [...(all[key] ?? []), value];
-  }
-  return encodeURIComponent(JSON.stringify(all));
-}
-
 /** `bay system prune`. */
 export async function pruneAll(context: Context, _args: string[], options: PruneOptions): Promise<void> {
   const what = [
@@ -266,7 +252,7 @@ async function prunedBuilds(
   const { CachesDeleted, SpaceReclaimed } = await client.json<{
     CachesDeleted: string[];
     SpaceReclaimed: number;
-  }>("POST", `/build/prune?all=${isAll}${kept}&filters=${filtersOf(filter)}`);
+  }>("POST", `/build/prune?all=${isAll}${kept}&filters=${filterQuery(filter)}`);
   if (CachesDeleted.length > 0) print(`removed ${CachesDeleted.length} build steps and cache mounts`);
   return SpaceReclaimed;
 }
@@ -293,7 +279,7 @@ async function prunedContainers(client: Client, filter: readonly string[] | unde
   const { ContainersDeleted, SpaceReclaimed } = await client.json<{
     ContainersDeleted: string[];
     SpaceReclaimed: number;
-  }>("POST", `/containers/prune?filters=${filtersOf(filter)}`);
+  }>("POST", `/containers/prune?filters=${filterQuery(filter)}`);
   for (const id of ContainersDeleted) print(`removed container ${short(id)}`);
   return SpaceReclaimed;
 }
@@ -301,7 +287,7 @@ async function prunedContainers(client: Client, filter: readonly string[] | unde
 async function prunedNetworks(client: Client, filter: readonly string[] | undefined): Promise<void> {
   const { NetworksDeleted } = await client.json<{ NetworksDeleted: string[] }>(
     "POST",
-    `/networks/prune?filters=${filtersOf(filter)}`,
+    `/networks/prune?filters=${filterQuery(filter)}`,
   );
   for (const name of NetworksDeleted) print(`removed network ${name}`);
 }
@@ -311,7 +297,7 @@ async function prunedVolumes(
   filter: readonly string[] | undefined,
   isAll: boolean,
 ): Promise<number> {
-  const filters = filtersOf(filter, isAll ? { all: ["true"] } : {});
+  const filters = filterQuery(filter, isAll ? { all: ["true"] } : {});
   const { VolumesDeleted, SpaceReclaimed } = await client.json<{
     VolumesDeleted: string[];
     SpaceReclaimed: number;
@@ -325,7 +311,7 @@ async function prunedImages(
   filter: readonly string[] | undefined,
   isAll: boolean,
 ): Promise<number> {
-  const filters = filtersOf(filter, { dangling: [isAll ? "false" : "true"] });
+  const filters = filterQuery(filter, { dangling: [isAll ? "false" : "true"] });
   const { ImagesDeleted, SpaceReclaimed } = await client.json<{
     ImagesDeleted: { Untagged?: string; Deleted?: string }[];
     SpaceReclaimed: number;

@@ -4,6 +4,7 @@ import { basename, resolve } from "node:path";
 import { textOf, toError } from "../../daemon/index.ts";
 import { BayError } from "../../errors.ts";
 import type { Context } from "../context.ts";
+import { filterQuery } from "../filter-query.ts";
 import { humanAge, humanBytes, print, printJson, table } from "../ui/output.ts";
 import { refuseTerminal, saveStream } from "../ui/save-stream.ts";
 
@@ -19,28 +20,46 @@ interface ImageRow {
 const short = (digest: string) => digest.replace("sha256:", "").slice(0, 12);
 const at = (name: string) => `/images/${encodeURIComponent(name)}`;
 
-export async function list(
-  context: Context,
-  _args: string[],
-  options: { quiet?: boolean; format: string },
-): Promise<void> {
-  const rows = await (await context.daemon()).json<ImageRow[]>("GET", "/images/json");
-  if (options.quiet) return print(rows.map(({ Id }) => short(Id)).join("\n"));
+interface ListOptions {
+  quiet?: boolean;
+  digests?: boolean;
+  trunc: boolean;
+  filter?: string[];
+  format: string;
+}
+
+/** `bay image ls [NAME]`. The name is a filter as docker's: without a tag all tags, and with wildcards. */
+export async function list(context: Context, [name]: string[], options: ListOptions): Promise<void> {
+  const filters = filterQuery(options.filter, name === undefined ? {} : { reference: [name] });
+  const client = await context.daemon();
+  const rows = await client.json<ImageRow[]>("GET", `/images/json?filters=${filters}`);
+  const idOf = ({ Id }: ImageRow) => (options.trunc ? short(Id) : Id);
+  if (options.quiet) return print(rows.map(idOf).join("\n"));
   if (options.format === "json") return printJson(rows);
-  const cells = rows.flatMap(({ Id, RepoTags, Created, Size, Containers }) =>
-    (RepoTags.length > 0 ? RepoTags : ["<none>"]).map((name) => [
-      name,
-      short(Id),
-      `${humanAge(Date.now() - Created * 1000)} ago`,
-      humanBytes(Size),
-      String(Containers),
+  const cells = rows.flatMap((row) =>
+    (row.RepoTags.length > 0 ? row.RepoTags : ["<none>"]).map((tag) => [
+      tag,
+      ...(options.digests ? [digestOf(tag, row)] : []),
+      idOf(row),
+      `${humanAge(Date.now() - row.Created * 1000)} ago`,
+      humanBytes(row.Size),
+      String(row.Containers),
     ]),
   );
+  const digest = options.digests ? ["DIGEST"] : [];
   print(
     table(
-      ["IMAGE", "ID", "HERE SINCE", "SIZE", "CONTAINERS"],
+      ["IMAGE", ...digest, "ID", "HERE SINCE", "SIZE", "CONTAINERS"],
       cells.sort(([a = ""], [b = ""]) => (a < b ? -1 : 1)),
     ),
+  );
+}
+
+/** The digest by which the registry of a name knows the image; an image that was not pulled has none. */
+function digestOf(tag: string, { RepoDigests }: ImageRow): string {
+  const repository = tag.replace(/:[^/:]*$/, "");
+  return (
+    RepoDigests.find((each) => each.startsWith(`${repository}@`))?.slice(repository.length + 1) ?? "<none>"
   );
 }
 

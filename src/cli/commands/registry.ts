@@ -14,11 +14,11 @@ interface PullOptions {
   includeDeps?: boolean;
 }
 
-/** What Docker's clients send: the user's own credentials, so that bayd needs none. */
+/** What Docker's clients send: the user's own credentials, so that bayd needs none; and their file, for messages. */
 export function authHeader(credentials: Credentials | undefined): Record<string, string> {
   if (!credentials) return {};
-  const { username, password, identityToken } = credentials;
-  const auth = identityToken ? { identitytoken: identityToken } : { username, password };
+  const { username, password, identityToken, source } = credentials;
+  const auth = { ...(identityToken ? { identitytoken: identityToken } : { username, password }), source };
   return { "X-Registry-Auth": Buffer.from(JSON.stringify(auth)).toString("base64url") };
 }
 

@@ -90,9 +90,20 @@ export function addImageCommands(add: Add, group: (name: string, description: st
     "images: build, ls, pull, push, search, inspect, history, tag, rm, prune, save, load, import, verify, du",
   );
   image(
-    "ls",
-    "list images",
-    (c) => c.option("-q, --quiet", "only IDs").addOption(tableOrJson()),
+    "ls [name]",
+    "list images, all or those of a name: nginx, nginx:1.27, quay.io/team/*",
+    (c) =>
+      c
+        .option("-q, --quiet", "only IDs")
+        .option("--digests", "also the digests by which registries know them")
+        .option("--no-trunc", "whole IDs")
+        .addOption(
+          new Option(
+            "-f, --filter <filter>",
+            "only images with dangling=true, label=KEY[=VALUE], reference=PATTERN, before=IMAGE, since=IMAGE or until=24h; again for more",
+          ).argParser(collect),
+        )
+        .addOption(tableOrJson()),
     async () => (await import("../commands/image.ts")).list,
   );
   image(

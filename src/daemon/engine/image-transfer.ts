@@ -25,7 +25,13 @@ const secret = z
   .string()
   .max(64 << 10)
   .optional();
-const authHeader = z.object({ username: secret, password: secret, identitytoken: secret });
+/** `source` is of bay's own command: where it found them. */
+const authHeader = z.object({
+  username: secret,
+  password: secret,
+  identitytoken: secret,
+  source: z.string().max(4096).default("the header X-Registry-Auth"),
+});
 
 /** An archive that the client, on this same host, only names. */
 const loadBody = z.object({ path: z.string().max(4096).startsWith("/") });
@@ -35,9 +41,9 @@ function credentialsOf({ request }: Call): Credentials | undefined {
   const header = [request.headers["x-registry-auth"] ?? []].flat()[0];
   if (!header) return undefined;
   const given = parseJson(Buffer.from(header, "base64url"), "X-Registry-Auth");
-  const { username, password, identitytoken } = parseWith(authHeader, given, "X-Registry-Auth");
-  if (identitytoken) return { username: "", password: "", identityToken: identitytoken };
-  return username ? { username, password: password ?? "" } : undefined;
+  const { username, password, identitytoken, source } = parseWith(authHeader, given, "X-Registry-Auth");
+  if (identitytoken) return { username: "", password: "", identityToken: identitytoken, source };
+  return username ? { username, password: password ?? "", source } : undefined;
 }
 
 const STATUS: Record<PullProgress["status"], string> = {

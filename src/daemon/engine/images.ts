@@ -81,11 +81,15 @@ export function imageRoutes({ manager, stacks }: Services): Route[] {
         200,
         shown.map((record) => {
           const { RepoTags, RepoDigests } = namesOf(record.id);
+          const tags = RepoTags.filter(isAskedFor);
+          const repositories = new Set(tags.map((tag) => tag.replace(/:[^/:]*$/, "")));
           return {
             Id: record.id,
             ParentId: "",
-            RepoTags: RepoTags.filter(isAskedFor),
-            RepoDigests: RepoDigests.filter(isAskedFor),
+            RepoTags: tags,
+            RepoDigests: RepoDigests.filter(
+              (digest) => isAskedFor(digest) || repositories.has(digest.split("@", 1)[0]!),
+            ),
             Created: Math.floor(Date.parse(record.createdAt) / 1000),
             Size: record.size,
             SharedSize: -1,

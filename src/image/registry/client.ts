@@ -2,16 +2,15 @@
  * Speaking to one registry (OCI distribution specification): authentication, retries, redirects. Tokens and
  * passwords go to the registry itself and to the token server that it names, and never along with a redirect.
  */
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Dispatcher, request } from "undici";
 import { z } from "zod";
-import { configFolder } from "../../daemon-settings.ts";
-import { BayError, messageOf } from "../../errors.ts";
+import { BayError } from "../../errors.ts";
 import { VERSION } from "../../version.ts";
 import { type Challenge, parseChallenges } from "./challenge.ts";
 import type { Credentials } from "./credentials.ts";
 import { baseOf, dispatcherFor, type Endpoint } from "./endpoint.ts";
+import { deniedMessage, unreachableMessage } from "./refusals.ts";
 
 export interface RegistryRequest {
   method?: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -188,7 +187,7 @@ export class RegistryClient {
       answer = await request(url, { headers, dispatcher, signal });
     }
     const text = (await readAnswer(answer.body, 1 << 20)).toString("utf8");
-    if (answer.statusCode === 401 || answer.statusCode === 403) throw this.#denied(answer.statusCode);
+    if (answer.statusCode === 401 || answer.statusCode === 403) throw this.#denied(answer.statusCode, true);
     const parsed = answer.statusCode === 200 ? tokenAnswer.safeParse(tryJson(text)) : undefined;
     const value = parsed?.data?.token ?? parsed?.data?.access_token;
     if (!value)
@@ -243,21 +242,15 @@ export class RegistryClient {
     }
   }
 
-  #denied(status: number): RegistryError {
-    const { host } = this.endpoint;
-    return new RegistryError(
-      "REGISTRY_AUTH",
-      this.credentials
-        ? `${host} refuses these credentials, or what they ask for`
-        : `${host} asks for a login`,
-      status,
-      { hint: `bay login ${host}; the name may also be wrong, or not public` },
-    );
+  #denied(status: number, isLogin: boolean): RegistryError {
+    const { message, ...options } = deniedMessage(this.endpoint.host, this.credentials, isLogin);
+    return new RegistryError("REGISTRY_AUTH", message, status, options);
   }
 
   async #refusal({ status, body, url }: RegistryResponse): Promise<RegistryError> {
     const text = await readAnswer(body, 64 << 10).catch(() => Buffer.alloc(0));
-    if (status === 401 || status === 403) return this.#denied(status);
+    if (status === 401 || status === 403)
+      return this.#denied(status, status === 401 && this.#challenge?.scheme !== "bearer");
     const parsed = errorAnswer.safeParse(tryJson(text.toString("utf8")));
     const said = parsed.data?.errors
       .map(({ code, message }) => message ?? code)
@@ -276,25 +269,10 @@ export class RegistryClient {
   }
 
   #unreachable(cause: unknown): RegistryError {
-    const { code } = cause as { code?: string };
-    const why =
-      code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT"
-        ? "it sends nothing"
-        : messageOf(cause);
-    const hint = /certificate|self.signed|CERT/i.test(`${code} ${why}`)
-      ? `put the certificate of its authority into ${join(configFolder(), "certs.d", this.endpoint.host, "ca.crt")}, or ${insecureHint(this.endpoint.host)}`
-      : /WRONG_VERSION_NUMBER|wrong version number|packet length too long/i.test(`${code} ${why}`)
-        ? `the registry seems to speak plain HTTP; to allow that, ${insecureHint(this.endpoint.host)}`
-        : undefined;
-    return new RegistryError("REGISTRY_UNREACHABLE", `${this.endpoint.host} cannot be reached: ${why}`, 0, {
-      cause,
-      ...(hint ? { hint } : {}),
-    });
+    const { message, ...options } = unreachableMessage(this.endpoint.host, cause);
+    return new RegistryError("REGISTRY_UNREACHABLE", message, 0, { cause, ...options });
   }
 }
-
-const insecureHint = (host: string) =>
-  `add ${JSON.stringify(host)} to the list "insecure" in ${join(configFolder(), "registries.json")}`;
 
 const scopeKey = (scopes: readonly string[]) => [...scopes].sort().join(" ");
 

@@ -15,6 +15,8 @@ export interface Credentials {
   password: string;
   /** An OAuth2 refresh token instead of a password. */
   identityToken?: string;
+  /** Where they were found, for messages: a file, or a credential helper. */
+  source?: string;
 }
 
 const configSchema = z.object({
@@ -83,11 +85,12 @@ export async function findCredentials(registry: string): Promise<Credentials | u
     for (const name of names) {
       const entry = config.auths?.[name];
       if (!entry) continue;
-      if (entry.identitytoken) return { username: "", password: "", identityToken: entry.identitytoken };
+      if (entry.identitytoken)
+        return { username: "", password: "", identityToken: entry.identitytoken, source: file };
       const [username = "", password = ""] = entry.auth
         ? Buffer.from(entry.auth, "base64").toString("utf8").split(/:(.*)/s)
         : [entry.username, entry.password];
-      if (username) return { username, password };
+      if (username) return { username, password, source: file };
     }
   }
   return undefined;
@@ -110,8 +113,8 @@ function askHelper(helper: string, server: string): Promise<Credentials | undefi
         const { Username, Secret } = helperAnswer.parse(JSON.parse(out));
         resolve(
           Username === "<token>"
-            ? { username: "", password: "", identityToken: Secret }
-            : { username: Username, password: Secret },
+            ? { username: "", password: "", identityToken: Secret, source: command }
+            : { username: Username, password: Secret, source: command },
         );
       } catch {
         reject(new BayError("CREDENTIAL_HELPER", `${command} gave no answer that can be read`));

@@ -1,7 +1,7 @@
 /** Where a registry is spoken to: its mirrors first, then itself; with TLS unless the host's owner says otherwise. */
 import { Agent, type Dispatcher, EnvHttpProxyAgent, request } from "undici";
 import { BayError } from "../../errors.ts";
-import { certificatesOf, hasCertificates, type RegistrySettings } from "./settings.ts";
+import { certificatesOf, hasCertificates, insecureHint, type RegistrySettings } from "./settings.ts";
 
 export interface Endpoint {
   /** Without a slash at the end; of an insecure one only `baseOf` knows the scheme. */
@@ -35,7 +35,7 @@ export function endpointsOf(registry: string, settings: RegistrySettings): Endpo
     const insecure = url.protocol === "http:" || isInsecure(url.host);
     if (url.protocol === "http:" && !isInsecure(url.host))
       throw new BayError("BAD_REGISTRIES", `the mirror ${text} speaks plain HTTP`, {
-        hint: `list ${url.host} under insecure to allow it`,
+        hint: `to allow that, ${insecureHint(url.host)}`,
       });
     return { base: url.href.replace(/\/$/, ""), host: url.host, insecure, isMirror: true };
   });

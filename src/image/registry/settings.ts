@@ -46,6 +46,10 @@ export function readSettings(folder = configFolder()): RegistrySettings {
   });
 }
 
+/** What to do so that a host is spoken to without TLS, or with any certificate: the file, and what to write into it. */
+export const insecureHint = (host: string, folder = configFolder()): string =>
+  `add ${JSON.stringify(host)} to the list "insecure" in ${join(folder, "registries.json")}`;
+
 /** True where the host's owner gave certificates for a registry. */
 export function hasCertificates(host: string, folders = [configFolder(), "/etc/docker"]): boolean {
   return folders.some((folder) => existsSync(join(folder, "certs.d", host)));

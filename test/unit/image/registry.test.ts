@@ -59,11 +59,19 @@ describe("credentials", () => {
         "reg.lan:5000": { identitytoken: "t" },
       },
     });
-    expect(await findCredentials("docker.io")).toEqual({ username: "hub", password: "p:w" });
+    expect(await findCredentials("docker.io")).toEqual({
+      username: "hub",
+      password: "p:w",
+      source: join(folder, "docker", "config.json"),
+    });
     expect(await findCredentials("reg.lan:5000")).toMatchObject({ identityToken: "t" });
     expect(await findCredentials("other.lan")).toBeUndefined();
     keepCredentials("docker.io", { username: "own", password: "x" });
-    expect(await findCredentials("docker.io")).toEqual({ username: "own", password: "x" });
+    expect(await findCredentials("docker.io")).toEqual({
+      username: "own",
+      password: "x",
+      source: ownFile(),
+    });
     expect(statSync(ownFile()).mode & 0o777).toBe(0o600);
     expect(keepCredentials("docker.io", undefined)).toBe(true);
     expect(keepCredentials("docker.io", undefined)).toBe(false);
@@ -77,7 +85,11 @@ describe("credentials", () => {
     writeFileSync(join(bin, "docker-credential-test"), script, { mode: 0o755 });
     process.env.PATH = `${bin}:${process.env.PATH}`;
     docker({ credHelpers: { "known.lan": "test", "absent.lan": "nowhere" }, credsStore: "test" });
-    expect(await findCredentials("known.lan")).toEqual({ username: "me", password: "s" });
+    expect(await findCredentials("known.lan")).toEqual({
+      username: "me",
+      password: "s",
+      source: "docker-credential-test",
+    });
     expect(await findCredentials("unknown.lan")).toBeUndefined();
     await expect(findCredentials("absent.lan")).rejects.toThrow(
       "docker-credential-nowhere is not on this host",
