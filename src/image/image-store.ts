@@ -6,6 +6,7 @@ import { BayError, hasCode } from "../errors.ts";
 import type { Store, StoreReader } from "../store/index.ts";
 import { AptCache } from "./apt/apt-cache.ts";
 import type { ArchivedImage } from "./archive/read.ts";
+import type { ArchiveSink } from "./archive/write.ts";
 import { ContentStore, type Descriptor } from "./content-store.ts";
 import type { Swept } from "./garbage.ts";
 import {
@@ -316,16 +317,17 @@ export class ImageStore {
   /** Gives an archive of images piece by piece, as `docker save` does. A name that is an ID gives the image none. */
   async saveArchive(
     chosen: readonly { record: ImageRecord; name: string }[],
-    put: (bytes: Buffer) => Promise<void>,
+    to: ((bytes: Buffer) => Promise<void>) | ArchiveSink,
   ): Promise<void> {
-    const { writeArchive } = await import("./archive/write.ts");
+    const { readingSink, writeArchive } = await import("./archive/write.ts");
+    const sink = typeof to === "function" ? readingSink(to) : to;
     const byId = new Map<string, { manifest: Descriptor; names: string[] }>();
     for (const { record, name } of chosen) {
       const image = byId.get(record.id) ?? { manifest: record.manifest, names: [] };
       if (name === record.reference && !name.includes("@")) image.names.push(name);
       byId.set(record.id, image);
     }
-    return this.#busy("save", () => writeArchive(this.content, [...byId.values()], put));
+    return this.#busy("save", () => writeArchive(this.content, [...byId.values()], sink));
   }
 
   /** Gives an archive of one image under names that need not be known here. Throws BAD_REFERENCE. */
@@ -334,9 +336,9 @@ export class ImageStore {
     names: readonly string[],
     put: (bytes: Buffer) => Promise<void>,
   ): Promise<void> {
-    const { writeArchive } = await import("./archive/write.ts");
+    const { readingSink, writeArchive } = await import("./archive/write.ts");
     const saved = { manifest, names: names.map(canonicalReference) };
-    return this.#busy("save", () => writeArchive(this.content, [saved], put));
+    return this.#busy("save", () => writeArchive(this.content, [saved], readingSink(put)));
   }
 
   /**

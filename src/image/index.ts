@@ -22,6 +22,12 @@ export { staleReason } from "./stale.ts";
 export { isArchive } from "./tar/detect.ts";
 export { measureDirectory } from "./usage.ts";
 
+/** What few need, loaded when it is. */
+export const archives = {
+  intoFile: async (...given: Parameters<typeof import("./archive/into-file.ts").intoFile>) =>
+    (await import("./archive/into-file.ts")).intoFile(...given),
+};
+
 /** What few need, and takes long to load. */
 export const web = {
   fetchUrl: async (...given: Parameters<typeof import("./fetch-url.ts").fetchUrl>) =>
