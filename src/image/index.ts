@@ -24,6 +24,12 @@ export { isArchive } from "./tar/detect.ts";
 export { measureDirectory } from "./usage.ts";
 export { runVolumeTask, type UnpackedVolume } from "./volume-task.ts";
 
+/** What few need, loaded when it is. */
+export const archives = {
+  intoFile: async (...given: Parameters<typeof import("./archive/into-file.ts").intoFile>) =>
+    (await import("./archive/into-file.ts")).intoFile(...given),
+};
+
 /** What few need, and takes long to load. */
 export const web = {
   fetchUrl: async (...given: Parameters<typeof import("./fetch-url.ts").fetchUrl>) =>

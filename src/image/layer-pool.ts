@@ -24,6 +24,8 @@ export type LayerTask =
     }
   /** Copies a piece to a new file. Answers with its digest. */
   | { kind: "copy"; piece: Piece; target: string }
+  /** Copies a piece into a file that this process has open, at an offset of it. Answers with nothing. */
+  | { kind: "append"; piece: Piece; fd: number; at: number }
   /** Decompresses a piece to a new file. Answers with the digest of the plain content. */
   | { kind: "decompress"; piece: Piece; target: string }
   /** Packs a writable layer into a new file; what is newer than `newest` (seconds since 1970) becomes that old. Answers with its digest. */

@@ -393,7 +393,7 @@ RUN --mount=type=tmpfs,target=/scratch touch /scratch/x && ls /run/secrets /scra
     );
     expect(run(`${BASE}FROM base\nCOPY --chmod=wrong deep /x\n`).err).toContain('"wrong" is no mode');
     expect(run(`${BASE}FROM base\nRUN mkdir -p /x /y && ln -s /y /x/er\nCOPY deep /x\n`).err).toContain(
-      '"/x/er" is there, and no directory',
+      '"/x/er" exists, and is not a directory',
     );
   });
 

@@ -1,11 +1,19 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { PLAIN_ENTRY } from "../../src/image/tar/describe.ts";
 import { encodeEntry, padding } from "../../src/image/tar/header.ts";
-import { Bay, eventually } from "../support/bay.ts";
+import { Bay, COMMAND, ended, eventually } from "../support/bay.ts";
 
 const file = (name: string, bytes: Buffer, mode = 0o644) =>
   Buffer.concat([
@@ -138,11 +146,51 @@ describe("images on this host", () => {
     bay.ok("image", "save", "-o", "saved.tar", "twice:1");
     const listed = execFileSync("tar", ["-tf", join(bay.folder, "stack", "saved.tar")], { encoding: "utf8" });
     expect(listed).toContain(createHash("sha256").update(layer).digest("hex"));
+    // bayd writes the file itself, and a stream has the same bytes
+    const saved = join(bay.folder, "stack", "saved.tar");
+    const asStream = execFileSync(process.execPath, [COMMAND, "image", "save", "twice:1"], {
+      env: bay.env,
+      maxBuffer: 1 << 28,
+    });
+    expect(readFileSync(saved).equals(asStream)).toBe(true);
     const id = bay.ok("image", "ls", "-q");
     bay.ok("image", "rm", "twice:1");
     bay.ok("image", "load", "-i", "saved.tar");
     expect(bay.ok("image", "ls", "-q")).toBe(id);
     bay.ok("image", "rm", "twice:1");
+  });
+
+  it("are saved into the file that is named, and into no other", async () => {
+    load("saved:1", tar(busybox, file("random", randomBytes(1_000_000))));
+    const at = (name: string) => join(bay.folder, "stack", name);
+    // what is not a file is written to, and not replaced
+    execFileSync("mkfifo", [at("pipe")]);
+    const reader = ended(spawn("sh", ["-c", `wc -c < '${at("pipe")}'`]));
+    bay.ok("image", "save", "-o", "pipe", "saved:1");
+    expect(Number((await reader).out)).toBeGreaterThan(1_000_000);
+    expect(lstatSync(at("pipe")).isFIFO()).toBe(true);
+    // what fails leaves the file that was there
+    writeFileSync(at("kept"), "kept");
+    expect(bay.run(["image", "save", "-o", "kept", "absent:1"]).err).toContain("absent:1");
+    expect(readdirSync(join(bay.folder, "stack")).filter((name) => name.startsWith("kept"))).toEqual([
+      "kept",
+    ]);
+    expect(readFileSync(at("kept"), "utf8")).toBe("kept");
+    // a path that leads to another file than the one that the client has made
+    const { dev, ino } = lstatSync(at("kept"));
+    symlinkSync(at("kept"), at("link"));
+    for (const [path, number] of [
+      ["kept", ino + 1],
+      ["link", ino],
+      ["pipe", ino],
+    ] as const) {
+      const body = JSON.stringify({ names: ["saved:1"], path: at(path), dev, ino: number });
+      const words = ["-s", "--unix-socket", bay.socket, "-H", "content-type: application/json", "-d", body];
+      const answer = execFileSync("curl", [...words, "http://d/bay/v1/images/save"], { encoding: "utf8" });
+      expect(answer).toContain("OTHER_FILE");
+    }
+    expect(readFileSync(at("kept"), "utf8")).toBe("kept");
+    bay.ok("image", "rm", "saved:1");
   });
 
   it("are made of containers, which tell what they changed and can be exported", () => {

@@ -2,7 +2,7 @@
  * A digest of files by everything that a copy of them carries: names, kinds, modes, owners, contents, link targets and
  * attributes, and no times. Contents are not read again where a file's state says that nothing wrote to it.
  */
-import { createHash, type Hash } from "node:crypto";
+import { createHash } from "node:crypto";
 import {
   closeSync,
   openSync,
@@ -78,7 +78,7 @@ function contentDigest(place: string): string {
   }
 }
 
-/** `withOwners` is false for a context, whose owners are nobody's business. */
+/** `withOwners` is false for a context, whose owners do not count. */
 export function digestOf(
   matches: readonly Match[],
   ignore: IgnorePatterns,
@@ -86,32 +86,48 @@ export function digestOf(
   withOwners: boolean,
   cache: DigestCache,
 ): string {
-  const hash = createHash("sha256");
+  const text = new HashedText();
   for (const match of matches) {
-    hash.update(`source ${match.stat.isDirectory() ? "directory" : posix.basename(match.path)}\0`);
+    text.add(`source ${match.stat.isDirectory() ? "directory" : posix.basename(match.path)}\0`);
     for (const { path, place, stat } of below(match, ignore, excludes))
-      addFile(hash, path, place, stat, withOwners, cache);
+      text.add(entryOf(path, place, stat, withOwners, cache));
   }
-  return hash.digest("hex");
+  return text.digest();
 }
 
-function addFile(
-  hash: Hash,
-  path: string,
-  place: string,
-  stat: Stats,
-  withOwners: boolean,
-  cache: DigestCache,
-): void {
+/** A hash of binary strings, which are collected: a call for each costs more than the hashing. */
+class HashedText {
+  readonly #hash = createHash("sha256");
+  #waiting = "";
+
+  add(text: string): void {
+    this.#waiting += text;
+    if (this.#waiting.length < TOGETHER) return;
+    this.#hash.update(this.#waiting, "latin1");
+    this.#waiting = "";
+  }
+
+  digest(): string {
+    return this.#hash.update(this.#waiting, "latin1").digest("hex");
+  }
+}
+const TOGETHER = 1 << 16;
+
+/** All of a file that counts, as a binary string. */
+function entryOf(path: string, place: string, stat: Stats, withOwners: boolean, cache: DigestCache): string {
   const owner = withOwners ? `${stat.uid}:${stat.gid}` : "";
-  hash.update(`${path}\0${stat.mode.toString(8)}\0${owner}\0`, "latin1");
-  if (stat.isFile()) hash.update(cache.digestOf(place, stat));
-  else if (stat.isSymbolicLink()) hash.update(readlinkSync(bytesOf(place), "latin1"), "latin1");
-  else if (stat.isCharacterDevice() || stat.isBlockDevice()) hash.update(String(stat.rdev));
-  if (withOwners && !stat.isSymbolicLink())
-    for (const [name, value] of getXattrs(bytesOf(place)))
-      if (isKept(name)) hash.update(`\0${name}\0`).update(value);
-  hash.update("\n");
+  const content = stat.isFile()
+    ? cache.digestOf(place, stat)
+    : stat.isSymbolicLink()
+      ? readlinkSync(bytesOf(place), "latin1")
+      : stat.isCharacterDevice() || stat.isBlockDevice()
+        ? String(stat.rdev)
+        : "";
+  const xattrs = withOwners && !stat.isSymbolicLink() ? [...getXattrs(bytesOf(place))] : [];
+  const attributes = xattrs
+    .filter(([name]) => isKept(name))
+    .map(([name, value]) => `\0${name}\0${value.toString("latin1")}`);
+  return `${path}\0${stat.mode.toString(8)}\0${owner}\0${content}${attributes.join("")}\n`;
 }
 
 /** Attributes that a copy carries. */

@@ -6,7 +6,7 @@ import { BayError } from "../../errors.ts";
 import type { Context } from "../context.ts";
 import { filterQuery } from "../filter-query.ts";
 import { humanAge, humanBytes, print, printJson, table } from "../ui/output.ts";
-import { refuseTerminal, saveStream } from "../ui/save-stream.ts";
+import { isSpecial, refuseTerminal, saveStream, whole } from "../ui/save-stream.ts";
 
 interface ImageRow {
   Id: string;
@@ -109,13 +109,28 @@ export async function remove(context: Context, names: string[], options: { force
   }
 }
 
+/** `bay image save`. Into a file it is bayd that writes, as it is on the same host and has the blobs. */
 export async function save(context: Context, names: string[], options: { output?: string }): Promise<void> {
+  const { output } = options;
   const client = await context.daemon();
-  refuseTerminal(options.output, "an archive");
+  refuseTerminal(output, "an archive");
+  if (output && !isSpecial(output)) {
+    try {
+      return await whole(output, async (file) => {
+        const { body, status } = await client.send("POST", "/bay/v1/images/save", { names, ...file });
+        const answer = await textOf(body);
+        if (status >= 400) throw toError(answer);
+        answerLines(answer);
+      });
+    } catch (error) {
+      // bayd may see other files than this process does
+      if (!(error instanceof BayError) || error.code !== "OTHER_FILE") throw error;
+    }
+  }
   const query = new URLSearchParams(names.map((name): [string, string] => ["names", name]));
   const { body, status } = await client.send("GET", `/images/get?${query}`);
   if (status >= 400) throw toError(await textOf(body));
-  await saveStream(body, options.output);
+  await saveStream(body, output);
 }
 
 export async function load(context: Context, _args: string[], options: { input?: string }): Promise<void> {

@@ -1,6 +1,7 @@
-/** A stream that becomes a file, or standard output. */
-import { createWriteStream } from "node:fs";
-import { rename, rm } from "node:fs/promises";
+/** What becomes a file, or goes to standard output. */
+import { createWriteStream, statSync } from "node:fs";
+import { open, rename, rm } from "node:fs/promises";
+import { resolve } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { BayError } from "../../errors.ts";
@@ -11,14 +12,34 @@ export function refuseTerminal(output: string | undefined, what: string): void {
     throw new BayError("BAD_OPTION", `${what} is nothing for a terminal`, { hint: "-o FILE, or a pipe" });
 }
 
+/** True for a device, a pipe or a socket: it is written to, and never replaced. */
+export function isSpecial(output: string): boolean {
+  const stat = statSync(output, { throwIfNoEntry: false });
+  return stat !== undefined && !stat.isFile() && !stat.isDirectory();
+}
+
 /** The file's name stands for the whole stream, or for what was there before. */
 export async function saveStream(source: Readable, output: string | undefined, mode = 0o666): Promise<void> {
   if (!output) return pipeline(source, process.stdout);
-  const growing = `${output}.part`;
+  if (isSpecial(output)) return pipeline(source, createWriteStream(output));
+  await whole(output, ({ path }) => pipeline(source, createWriteStream(path)), mode);
+}
+
+/** A new file beside the output, which gets the output's name when `fill` has ended well. */
+export async function whole(
+  output: string,
+  fill: (growing: { path: string; dev: number; ino: number }) => Promise<void>,
+  mode = 0o666,
+): Promise<void> {
+  const path = resolve(`${output}.part`);
   try {
-    await pipeline(source, createWriteStream(growing, { mode }));
-    await rename(growing, output);
+    await rm(path, { force: true });
+    const file = await open(path, "wx", mode);
+    const { dev, ino } = await file.stat();
+    await file.close();
+    await fill({ path, dev, ino });
+    await rename(path, output);
   } finally {
-    await rm(growing, { force: true });
+    await rm(path, { force: true });
   }
 }

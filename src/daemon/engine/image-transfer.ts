@@ -5,6 +5,7 @@ import { changedConfig } from "../../build/index.ts";
 import { roomWarnings } from "../../disk-room.ts";
 import { BayError } from "../../errors.ts";
 import {
+  archives,
   type Credentials,
   familiarReference,
   findCredentials,
@@ -35,6 +36,14 @@ const authHeader = z.object({
 
 /** An archive that the client, on this same host, only names. */
 const loadBody = z.object({ path: z.string().max(4096).startsWith("/") });
+
+/** A file that the client, on this same host, has made for an archive. */
+const saveBody = z.object({
+  names: z.array(z.string().max(4096)).min(1).max(1000),
+  path: z.string().max(4096).startsWith("/"),
+  dev: z.number().int().nonnegative(),
+  ino: z.number().int().nonnegative(),
+});
 
 /** The client's credentials for the image's registry. Throws BAD_REQUEST. */
 function credentialsOf({ request }: Call): Credentials | undefined {
@@ -147,6 +156,13 @@ export function imageTransferRoutes({ manager }: Services): Route[] {
         rmSync(file, { force: true });
       }
     }),
+    route("POST", "/bay/v1/images/save", async (call) => {
+      const { names, ...target } = await call.ownBody(saveBody);
+      const records = chosen(names);
+      await streamed(call, (_, signal) =>
+        archives.intoFile(target, signal, (sink) => images.saveArchive(records, sink)),
+      );
+    }),
     route("GET", "/images/get", (call) =>
       save(
         call,
@@ -190,8 +206,13 @@ export function imageTransferRoutes({ manager }: Services): Route[] {
       });
   }
 
+  /** Throws IMAGE_NOT_FOUND. */
+  function chosen(names: readonly string[]) {
+    return names.map((name) => ({ record: images.records.need(name), name: nameOrId(name) }));
+  }
+
   async function save({ response }: Call, names: readonly string[]): Promise<void> {
-    const records = names.map((name) => ({ record: images.records.need(name), name: nameOrId(name) }));
+    const records = chosen(names);
     await sendArchive(response, (put) => images.saveArchive(records, put));
   }
 }

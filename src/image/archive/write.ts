@@ -19,11 +19,26 @@ const REF_NAME = "org.opencontainers.image.ref.name";
 const FULL_NAME = "io.containerd.image.name";
 const blobName = (digest: string) => `blobs/${digest.replace(":", "/")}`;
 
-/** Gives the archive to `put`, piece by piece. Throws MISSING_BLOB, and what `put` throws. */
+/** Where an archive goes, in its order. */
+export interface ArchiveSink {
+  put(bytes: Buffer): Promise<void>;
+  /** The first `size` bytes of a file of the store. */
+  putFile(file: string, size: number): Promise<void>;
+}
+
+/** A sink that takes bytes alone: files are read for it. */
+export const readingSink = (put: ArchiveSink["put"]): ArchiveSink => ({
+  put,
+  putFile: async (file) => {
+    for await (const part of createReadStream(file, { highWaterMark: 1 << 20 })) await put(part as Buffer);
+  },
+});
+
+/** Gives the archive to a sink, piece by piece. Throws MISSING_BLOB, and what the sink throws. */
 export async function writeArchive(
   content: ContentStore,
   images: readonly SavedImage[],
-  put: (bytes: Buffer) => Promise<void>,
+  { put, putFile }: ArchiveSink,
 ): Promise<void> {
   const small = async (name: string, text: string) => {
     const bytes = Buffer.from(text);
@@ -36,7 +51,7 @@ export async function writeArchive(
   for (const digest of blobsOf(images, parsed)) {
     const { file, size } = content.piece(digest);
     await put(encodeEntry({ ...PLAIN_ENTRY, name: blobName(digest), type: "file", mode: 0o644, size }));
-    for await (const part of createReadStream(file, { highWaterMark: 1 << 20 })) await put(part as Buffer);
+    await putFile(file, size);
     await put(padding(size));
   }
   await small(
