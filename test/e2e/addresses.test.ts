@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Bay, eventually, HANGS_AFTER } from "../support/bay.ts";
 import { hostState } from "../support/host-state.ts";
+import { nft } from "../support/nft.ts";
 import { freePort } from "../support/registry.ts";
 
 const ip = (...args: string[]) => execFileSync("ip", args, { encoding: "utf8" });
@@ -157,7 +158,7 @@ describe("addresses", () => {
       expect(bridge).toBeTruthy();
       ip("-6", "addr", "del", "fd00:ba::1/64", "dev", bridge!);
       await eventually(() => expect(ip("-6", "addr", "show", "dev", bridge!)).toContain("fd00:ba::1/64"));
-      execFileSync("nft", ["flush", "table", "ip6", `bay_${bay.tag}`]);
+      nft("flush", "table", "ip6", `bay_${bay.tag}`);
       await eventually(() => expect(there("fd00:ff::1", String(port), "6")).toBe("fd00:ff::2"));
 
       bay.write(readFileSync(join(bay.folder, "stack/bay.yaml"), "utf8").replaceAll("fd00:ba:", "fd00:bb:"));

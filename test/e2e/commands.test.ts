@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { Bay, COMMAND, eventually } from "../support/bay.ts";
+import { nft } from "../support/nft.ts";
 
 const stack = (services: string) =>
   `name: cmd\nimages: { box: { rootfs: ../busybox } }\nservices:\n${services}`;
@@ -194,7 +195,7 @@ services:
       const pid = bay.ps()[0]!.Pid;
       other.ok("down", "-v");
       expect(bay.ps()[0]).toMatchObject({ Pid: pid, State: "running" });
-      expect(execFileSync("nft", ["list", "tables"], { encoding: "utf8" })).toContain(`bay_${bay.tag}`);
+      expect(nft("list", "tables")).toContain(`bay_${bay.tag}`);
     } finally {
       other.close();
     }

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Bay, eventually } from "../support/bay.ts";
 import { hostState } from "../support/host-state.ts";
+import { nft } from "../support/nft.ts";
 
 const stack = (options: { memory?: string; restart?: string; port?: number; command?: string } = {}) => `
 name: demo
@@ -185,10 +186,10 @@ describe("a stack", () => {
   });
 
   it("is repaired: a killed process, rules, a link, a limit", async () => {
-    const rules = () => execFileSync("nft", ["list", "tables"], { encoding: "utf8" });
+    const rules = () => nft("list", "tables");
     const table = `bay_${bay.tag}`;
     process.kill(pid("a"), "SIGKILL");
-    execFileSync("nft", ["delete", "table", "ip", table]);
+    nft("delete", "table", "ip", table);
     await eventually(() => {
       expect(rules()).toContain(table);
       expect(bay.ps().find(({ Service }) => Service === "a")!.State).toBe("running");

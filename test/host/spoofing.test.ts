@@ -1,11 +1,11 @@
 /** What a container sends from addresses that are not its own does not reach its neighbours. */
 
-import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { packAddress } from "../../src/ip.ts";
 import { linkLocal } from "../../src/network/spoofing.ts";
 import { Bay, eventually } from "../support/bay.ts";
+import { nft } from "../support/nft.ts";
 import { Wire } from "../support/wire.ts";
 
 const hex = (text: string) => Buffer.from(text.replaceAll(/[: ]/g, ""), "hex");
@@ -206,12 +206,8 @@ networks: { default: { enable_ipv6: true } }
   });
 
   it("is guarded again where the rules were taken away", async () => {
-    execFileSync("nft", ["delete", "table", "bridge", `bay_${bay.tag}`]);
-    await eventually(() =>
-      expect(execFileSync("nft", ["list", "tables"], { encoding: "utf8" })).toContain(
-        `bridge bay_${bay.tag}`,
-      ),
-    );
+    nft("delete", "table", "bridge", `bay_${bay.tag}`);
+    await eventually(() => expect(nft("list", "tables")).toContain(`bridge bay_${bay.tag}`));
     expect(await arrives("another's IPv4")).toBe(false);
     expect(await arrives("own IPv4")).toBe(true);
   });
@@ -220,7 +216,7 @@ networks: { default: { enable_ipv6: true } }
     await eventually(() => expect(existsSync(`${bay.folder}/run/guard`)).toBe(true));
     bay.ok("daemon", "stop");
     expect(bay.ok("plan")).not.toContain("nftables");
-    execFileSync("nft", ["flush", "set", "bridge", `bay_${bay.tag}`, "guarded"]);
+    nft("flush", "set", "bridge", `bay_${bay.tag}`, "guarded");
     expect(await arrives("another's IPv4")).toBe(true);
     expect(bay.ok("plan")).toContain("bay's nftables rules were changed or removed");
     bay.ok("up", "-d");
@@ -242,9 +238,7 @@ networks: { default: { enable_ipv6: true } }
 
   it("has what the stack file says after a stop and a start too", () => {
     const isGuarded = () => {
-      const set = execFileSync("nft", ["list", "set", "bridge", `bay_${bay.tag}`, "guarded"], {
-        encoding: "utf8",
-      });
+      const set = nft("list", "set", "bridge", `bay_${bay.tag}`, "guarded");
       const index = bay.ok("exec", "-T", "attacker", "cat", "/sys/class/net/eth0/iflink").trim();
       return set.includes(`"${linkOf(Number(index))}"`);
     };
@@ -260,6 +254,6 @@ networks: { default: { enable_ipv6: true } }
 
   it("leaves no table behind", () => {
     bay.ok("down");
-    expect(execFileSync("nft", ["list", "tables"], { encoding: "utf8" })).not.toContain(`bay_${bay.tag}`);
+    expect(nft("list", "tables")).not.toContain(`bay_${bay.tag}`);
   });
 });

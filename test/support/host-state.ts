@@ -6,6 +6,7 @@
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { HANGS_AFTER, ownBays } from "./bay.ts";
+import { nft } from "./nft.ts";
 
 const run = (program: string, ...args: string[]) =>
   execFileSync(program, args, { encoding: "utf8", timeout: HANGS_AFTER, killSignal: "SIGKILL" });
@@ -48,7 +49,7 @@ function isOwnMount(line: string): boolean {
 
 /** The host's rules without the tables of other bays; counters of other programs' rules change by themselves. */
 function rulesOf(tags: ReadonlySet<string>): string {
-  return run("nft", "list", "ruleset")
+  return nft("list", "ruleset")
     .replace(/packets \d+ bytes \d+/g, "")
     .split(/^(?=table )/m)
     .filter((table) => {
