@@ -60,13 +60,17 @@ export function diskFullError(thrown: unknown): BayError | undefined {
   if (!hasCode(thrown, "ENOSPC", "EDQUOT")) return undefined;
   const { path } = thrown as { path?: string };
   const rooms = watched ? [roomOf(watched.root), roomOf(watched.run)] : [];
-  const full = rooms.find((room) => path?.startsWith(`${room.path}/`)) ?? fullest(rooms);
-  const where = full ? `the disk of ${full.path} is full: ${roomText(full)}` : "the disk is full";
+  // without a path: what is large is below the root, and may be removed again by now
+  const room =
+    rooms.find((each) => path?.startsWith(`${each.path}/`)) ??
+    rooms.find(({ state }) => state === "full") ??
+    rooms[0];
+  const where = room
+    ? `the disk of ${room.path} ${room.state === "ok" ? "was" : "is"} full: ${roomText(room)}`
+    : "the disk is full";
   const what = path ? `${path} could not be written` : "a file could not be written";
   return new BayError("DISK_FULL", `${what}: ${where}`, { hint: HOW_TO_FREE });
 }
-
-const fullest = (rooms: readonly Room[]) => [...rooms].sort((a, b) => a.free / a.total - b.free / b.total)[0];
 
 /** What would free room on the disk; one text for every message. */
 export const HOW_TO_FREE =

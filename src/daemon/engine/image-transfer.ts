@@ -149,11 +149,12 @@ export function imageTransferRoutes({ manager }: Services): Route[] {
     }),
     route("POST", "/images/load", async (call) => {
       const file = images.layers.temporary();
+      const clean = () => rmSync(file, { force: true });
       try {
         await receive(call, file);
-        await streamed(call, (write) => load(file, write));
+        await streamed(call, (write) => load(file, write), clean);
       } finally {
-        rmSync(file, { force: true });
+        clean();
       }
     }),
     route("POST", "/bay/v1/images/save", async (call) => {
@@ -179,21 +180,26 @@ export function imageTransferRoutes({ manager }: Services): Route[] {
     if (name) parseReference(name);
     const config = changedConfig({}, changes);
     const file = images.layers.temporary();
+    const clean = () => rmSync(file, { force: true });
     try {
       if (source === "-") await receive(call, file);
-      await streamed(call, async (write, signal) => {
-        if (source !== "-") await web.fetchUrl(source, file, { signal });
-        const image = await images.importTar(file, {
-          name,
-          comment: message || `Imported from ${source}`,
-          platform,
-          config,
-        });
-        manager.events.publish("image", "import", image.id, { name: name ?? image.id });
-        write({ status: image.id });
-      });
+      await streamed(
+        call,
+        async (write, signal) => {
+          if (source !== "-") await web.fetchUrl(source, file, { signal });
+          const image = await images.importTar(file, {
+            name,
+            comment: message || `Imported from ${source}`,
+            platform,
+            config,
+          });
+          manager.events.publish("image", "import", image.id, { name: name ?? image.id });
+          write({ status: image.id });
+        },
+        clean,
+      );
     } finally {
-      rmSync(file, { force: true });
+      clean();
     }
   }
 

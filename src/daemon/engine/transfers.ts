@@ -7,10 +7,14 @@ import { streamError } from "../error-status.ts";
 import { type Call, startStream } from "../http.ts";
 import { drained } from "./log-stream.ts";
 
-/** A stream as Docker's: lines of progress, an error at its end where there is one. */
+/**
+ * A stream as Docker's: lines of progress, an error at its end where there is one. `clean` removes what the request needed,
+ * before the answer ends: a client that reads an error finds its room free.
+ */
 export async function streamed(
   call: Call,
   action: (write: (value: unknown) => void, signal: AbortSignal) => Promise<void>,
+  clean: () => void = () => {},
 ): Promise<void> {
   const write = startStream(call.response);
   const abort = new AbortController();
@@ -20,6 +24,7 @@ export async function streamed(
   } catch (error) {
     write(streamError(error));
   }
+  clean();
   call.response.end();
 }
 
