@@ -51,8 +51,6 @@ const WRONG: Readonly<Record<string, readonly string[]>> = {
   digests: FLAG,
   dockerfile: TEXT,
   eventloop: ["x", "2", "true"],
-  containers: FLAG,
-  devices: FLAG,
   extrahosts: TEXT,
   filter: TEXT,
   filters: FILTERS,
