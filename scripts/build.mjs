@@ -1,13 +1,16 @@
 // Bundles the command into dist/: one small entry and lazily loaded chunks, so that `bay --version`
 // pays for nothing but itself. koffi stays outside because it carries a native library.
-import { chmod, readFile, rm } from "node:fs/promises";
+//
+// dist/bay.js is a shell script and a JavaScript file at once: the shell says what is needed where there is no Node.js,
+// and the JavaScript, which is old enough for every Node.js, where it is too old.
+import { chmod, readFile, rm, writeFile } from "node:fs/promises";
 import { build } from "esbuild";
 
 const { version } = JSON.parse(await readFile(new URL("../package.json", import.meta.url), "utf8"));
 await rm("dist", { recursive: true, force: true });
 await build({
   entryPoints: {
-    bay: "src/cli/main.ts",
+    main: "src/cli/main.ts",
     "log-worker": "src/container/log-worker.ts",
     "archive-worker": "src/image/archive-worker.ts",
     "fill-worker": "src/image/fill-worker.ts",
@@ -30,4 +33,14 @@ await build({
     js: 'import{createRequire as __cr}from"node:module";const require=__cr(import.meta.url);',
   },
 });
+const check = await readFile(new URL("need-node.cjs", import.meta.url), "utf8");
+const [, howToGet] = /"(; on Debian 13: [^"]*)"/.exec(check);
+const missing = `bay needs Node.js 20.19 or newer, and there is no node in PATH${howToGet}`;
+await writeFile(
+  "dist/bay.js",
+  `#!/bin/sh
+":" //; command -v node >/dev/null || { echo "${missing}" >&2; exit 127; }; exec node -- "$0" "$@"
+${check}else import("./main.js");
+`,
+);
 await chmod("dist/bay.js", 0o755);

@@ -1,4 +1,3 @@
-#!/usr/bin/env -S node --
 /** The command's entry: answers `--version` at once, and loads everything else only when it is needed. */
 import { VERSION } from "../version.ts";
 

@@ -32,7 +32,8 @@ export async function main(argv: string[]): Promise<number> {
   return exitCode;
 }
 
-function build(setExitCode: (code: number) => void): Command {
+/** The program with all its commands; `setExitCode` is told the code of the one that ran. */
+export function build(setExitCode: (code: number) => void): Command {
   const program = new Command("bay")
     .description("Stacks of containers from one YAML file: see what would change, make it so, keep it so.")
     .version(`bay ${VERSION}`, "-v, --version")

@@ -29,6 +29,7 @@ import {
   OPEN_TREE_CLONE,
 } from "./abi.ts";
 import { close, libc, syscall, trySyscall } from "./libc.ts";
+import { isRootMountPoint } from "./root-mount.ts";
 
 const lsetxattr = libc.func("lsetxattr", "int", ["void *", "void *", "void *", "uint64", "int"]);
 const llistxattr = libc.func("llistxattr", "int64", ["void *", "void *", "uint64"]);
@@ -80,6 +81,22 @@ export function within<T>(directory: string, action: () => T): T {
 export function privateMounts(): void {
   refuseMainThread();
   syscall("unshare", [CLONE_FS | CLONE_NEWNS]);
+  if (isRootMountPoint()) return makePrivate();
+  // in a chroot: by way of the namespace's own root
+  const root = syscall("openat", [AT_FDCWD, "/", O_PATH | O_CLOEXEC, 0]);
+  const namespace = syscall("openat", [AT_FDCWD, "/proc/thread-self/ns/mnt", O_CLOEXEC, 0]);
+  try {
+    syscall("setns", [namespace, CLONE_NEWNS]);
+    makePrivate();
+  } finally {
+    syscall("fchdir", [root]);
+    syscall("chroot", ["."]);
+    close(namespace);
+    close(root);
+  }
+}
+
+function makePrivate(): void {
   syscall("mount", [null, "/", null, MS_REC | MS_PRIVATE, null], "make / private");
 }
 
@@ -124,7 +141,8 @@ export function enterRootOf(pidfd: number): void {
   refuseMainThread();
   syscall("unshare", [CLONE_FS]);
   syscall("setns", [pidfd, CLONE_NEWNS]);
-  privateMounts();
+  syscall("unshare", [CLONE_FS | CLONE_NEWNS]);
+  makePrivate(); // a container's root is a mount point
 }
 
 /**

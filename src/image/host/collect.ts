@@ -6,6 +6,7 @@ import { lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync, statS
 import { posix } from "node:path";
 import { BayError } from "../../errors.ts";
 import { readElf } from "./elf.ts";
+import { isNode, nodeBuiltins } from "./node-builtins.ts";
 
 /** Image path to host path, of everything that goes in; parents come before children when sorted. */
 export type Collection = Map<string, string>;
@@ -107,6 +108,7 @@ export class Collector {
     if (elf) {
       if (elf.interpreter) this.addPath(elf.interpreter, path);
       for (const library of elf.needed) this.#addLibrary(library, path, elf.searchPath);
+      if (isNode(path)) for (const module of nodeBuiltins(path)) this.addPath(module, path);
       return;
     }
     const script = interpreterOf(path);

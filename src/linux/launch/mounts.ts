@@ -13,6 +13,7 @@ import { BayError } from "../../errors.ts";
 import { isKernelPath, isProcFile, mountTargetProblem } from "../../mount-targets.ts";
 import * as abi from "../abi.ts";
 import type { ProgramBuilder } from "../program.ts";
+import { isRootMountPoint } from "../root-mount.ts";
 import { openInRoot } from "../safe-path.ts";
 import type { Spec, SpecMount } from "../spec.ts";
 import {
@@ -134,7 +135,7 @@ export function addMounts(program: ProgramBuilder, request: LaunchRequest): void
   // what is no slave now cannot be one later; binds that are not to be are made private one by one
   const hasSlaves = plans.some(({ isSlave }) => isSlave);
   const propagation = hasSlaves ? abi.MS_SLAVE : abi.MS_PRIVATE;
-  program.call("mount", [0, "/", 0, abi.MS_REC | propagation, 0], { about: "cut / off from the host's" });
+  cutOff(program, propagation);
   for (const { mount, bindFd } of plans)
     if (mount.image) openImage(program, mount, mount.image, bindFd!, spec.root.path);
   addRoot(program, request);
@@ -161,6 +162,35 @@ export function addMounts(program: ProgramBuilder, request: LaunchRequest): void
   for (const plan of plans) if (!isOwn(plan)) addMount(program, plan, request);
   addMasks(program, spec);
   if (spec.root.readonly) setReadonly(program, "/", abi.AT_FDCWD);
+}
+
+/**
+ * Mounts from here on are the container's alone. Where bayd runs in a chroot, `/` is no mount point: the program goes
+ * to the root of its mount namespace, which setns(2) gives, and makes a copy of the chroot's tree the root in its place,
+ * so that nothing above the chroot is in the namespace.
+ */
+function cutOff(program: ProgramBuilder, propagation: number): void {
+  const cut = () =>
+    program.call("mount", [0, "/", 0, abi.MS_REC | propagation, 0], { about: "cut / off from the host's" });
+  if (isRootMountPoint()) return void cut();
+  const about = "leave the chroot";
+  const directory = abi.O_PATH | abi.O_DIRECTORY | abi.O_CLOEXEC;
+  const clone = abi.AT_EMPTY_PATH | abi.AT_RECURSIVE | abi.OPEN_TREE_CLONE | abi.OPEN_TREE_CLOEXEC;
+  program.call("openat", [abi.AT_FDCWD, "/", directory, 0], { about });
+  program.call("openat", [abi.AT_FDCWD, "/proc/self/ns/mnt", abi.O_CLOEXEC, 0], { about });
+  program.call("setns", [NEXT_PASSING, abi.CLONE_NEWNS], { about });
+  program.call("close", [NEXT_PASSING]);
+  cut();
+  program.call("open_tree", [PASSING, "", clone], { about });
+  program.call("move_mount", [NEXT_PASSING, "", abi.AT_FDCWD, "/proc", abi.MOVE_MOUNT_F_EMPTY_PATH], {
+    about,
+  });
+  program.call("fchdir", [NEXT_PASSING], { about });
+  program.call("pivot_root", [".", "."], { about });
+  program.call("umount2", [".", abi.MNT_DETACH], { about });
+  program.call("chdir", ["/"], { about });
+  program.call("close", [NEXT_PASSING]);
+  program.call("close", [PASSING]);
 }
 
 /** The overlay, or the bind of a plain directory onto itself: pivot_root(2) needs a mount. */
