@@ -37,7 +37,7 @@ const WRONG: Readonly<Record<string, readonly string[]>> = {
   comment: TEXT,
   condition: ["x", "running", "1"],
   container: TEXT,
-  copyUIDGID: NOTHING,
+  copyUIDGID: FLAG,
   cpuperiod: [...NOTHING, "-1"],
   cpuquota: [...NOTHING, "-1"],
   cpusetcpus: NOTHING,
