@@ -6,7 +6,13 @@ import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
 import { openArchive } from "../../../src/image/archive/files.ts";
 import { findImages } from "../../../src/image/archive/read.ts";
-import { agreedType, MEDIA, parseIndex, parseManifest } from "../../../src/image/manifest.ts";
+import {
+  agreedType,
+  MEDIA,
+  parseImageConfig,
+  parseIndex,
+  parseManifest,
+} from "../../../src/image/manifest.ts";
 import { PLAIN_ENTRY } from "../../../src/image/tar/describe.ts";
 import { encodeEntry, padding } from "../../../src/image/tar/header.ts";
 import { scanTar } from "../../../src/image/tar/scan.ts";
@@ -71,6 +77,37 @@ describe("a document that is a manifest and an index", () => {
       expect(() => agreedType(own, declared)).toThrow(refusal);
     expect(agreedType(MEDIA.manifest, ["application/json", undefined])).toBe(MEDIA.manifest);
     expect(agreedType(undefined, ["", MEDIA.dockerList])).toBe(MEDIA.dockerList);
+  });
+});
+
+/** CVE-2021-21285: a malformed manifest ended the daemon. */
+describe("a document of any form", () => {
+  it("is read or refused, and nothing else happens", () => {
+    const part = fc.oneof(
+      fc.jsonValue(),
+      fc.constantFrom(...Object.values({ ...manifest, ...index }), null, {}),
+    );
+    const document = fc.oneof(
+      fc.string({ unit: "binary" }),
+      fc.jsonValue().map((value) => JSON.stringify(value)),
+      fc
+        .dictionary(
+          fc.constantFrom("schemaVersion", "mediaType", "config", "layers", "manifests", "rootfs"),
+          part,
+        )
+        .map((value) => JSON.stringify(value)),
+    );
+    fc.assert(
+      fc.property(document, (text) => {
+        for (const parse of [parseManifest, parseIndex, parseImageConfig])
+          try {
+            parse(Buffer.from(text));
+          } catch (error) {
+            expect(error).toEqual(refusal);
+          }
+      }),
+      { numRuns: 1000 },
+    );
   });
 });
 
