@@ -46,8 +46,6 @@ const WRONG: Readonly<Record<string, readonly string[]>> = {
   cpusetmems: NOTHING,
   cpushares: [...NOTHING, "-1"],
   detachKeys: TEXT,
-  chunks: FLAG,
-  containers: FLAG,
   details: NOTHING,
   devices: FLAG,
   digests: FLAG,
