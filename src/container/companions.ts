@@ -70,6 +70,11 @@ export class Companions {
     return true;
   }
 
+  /** Bytes of input that the container has not taken yet. */
+  inputWaiting(id: string): number {
+    return (this.#terminals.get(id) ?? this.#inputs.get(id))?.waiting ?? 0;
+  }
+
   /** Closes a container's input, where it was made for one client. */
   endInput(record: ContainerRecord): void {
     if (record.config.stdinOnce) this.#input(record.id).end();

@@ -244,6 +244,12 @@ export class Exec extends EventEmitter {
     else this.#streams.stdin?.write(bytes);
   }
 
+  /** Bytes of input that the command has not taken yet. */
+  get waiting(): number {
+    const stream = this.#terminal ?? this.#streams.stdin;
+    return (stream as unknown as { writableLength: number } | undefined)?.writableLength ?? 0;
+  }
+
   /** Leaves the output where it is, so that the command waits for who reads it. */
   pause(): void {
     for (const stream of this.#outputs()) stream.pause();

@@ -10,6 +10,7 @@ const RETRY = 5;
 
 export class ContainerInput {
   readonly #queue: Buffer[] = [];
+  #waiting = 0;
   #fd: number | undefined;
   #isEnding = false;
   #isRead = false;
@@ -29,7 +30,13 @@ export class ContainerInput {
 
   write(bytes: Buffer): void {
     this.#queue.push(bytes);
+    this.#waiting += bytes.length;
     this.#push();
+  }
+
+  /** Bytes that the container has not taken yet. */
+  get waiting(): number {
+    return this.#waiting;
   }
 
   /** Closes the writing end when everything is written and the container has opened it; it then reads an end of file. */
@@ -44,6 +51,7 @@ export class ContainerInput {
     try {
       for (let bytes = this.#queue[0]; bytes; bytes = this.#queue[0]) {
         const count = writeSync(this.#fd, bytes);
+        this.#waiting -= count;
         if (count === bytes.length) this.#queue.shift();
         else this.#queue[0] = bytes.subarray(count);
       }
@@ -57,5 +65,7 @@ export class ContainerInput {
     clearTimeout(this.#timer);
     if (this.#fd !== undefined) closeSync(this.#fd);
     this.#fd = undefined;
+    this.#queue.length = 0;
+    this.#waiting = 0;
   }
 }

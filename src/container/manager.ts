@@ -659,6 +659,11 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     return this.#companions.writeInput(this.get(id), bytes);
   }
 
+  /** Bytes of input that a container has not taken yet. */
+  inputWaiting(id: string): number {
+    return this.#companions.inputWaiting(id);
+  }
+
   /** Closes a container's input, where it was made for one client. */
   endInput(id: string): void {
     this.#companions.endInput(this.get(id));

@@ -47,6 +47,11 @@ export class Terminal {
     (this.#stream as unknown as { write(bytes: Buffer): void }).write(bytes);
   }
 
+  /** Bytes that the container has not taken yet. */
+  get waiting(): number {
+    return (this.#stream as unknown as { writableLength: number }).writableLength;
+  }
+
   resize(rows: number, columns: number): void {
     resizePty(this.#master, rows, columns);
   }

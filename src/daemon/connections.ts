@@ -63,6 +63,12 @@ export function whenOver(socket: Socket, response: ServerResponse, done: () => v
   else socket.once("close", end);
 }
 
+/** How long a connection stays on which everything was sent, and input of a client that is gone. */
+const LINGER = 10_000;
+
+/** Since when a client is gone whose input is not all read. */
+const goneSince = new WeakMap<Duplex, number>();
+
 /** Milliseconds after which a client that is gone is noticed. */
 const LOOK_INTERVAL = 1000;
 let timer: NodeJS.Timeout | undefined;
@@ -86,16 +92,20 @@ function destroyGone(): void {
   const sockets: { socket: Duplex; fd: number }[] = [];
   for (const socket of open.keys()) {
     const { fd = -1 } = (socket as { _handle?: { fd?: number } | null })._handle ?? {};
-    // the last input of a client of attach or exec still reaches the container
-    const hasInput = isTaken(socket) && !socket.readableEnded;
-    if (fd >= 0 && !hasInput) sockets.push({ socket, fd });
+    if (fd >= 0) sockets.push({ socket, fd });
   }
   const ended = hungUp(sockets.map(({ fd }) => fd));
-  for (const [index, { socket }] of sockets.entries()) if (ended[index]) socket.destroy();
+  for (const [index, { socket }] of sockets.entries())
+    if (ended[index] && !isReading(socket)) socket.destroy();
 }
 
-/** How long a client may hold a connection open on which everything was sent. */
-const LINGER = 10_000;
+/** The last input of a client of attach or exec still reaches a container that reads it soon. */
+function isReading(socket: Duplex): boolean {
+  if (!isTaken(socket) || socket.readableEnded) return false;
+  const since = goneSince.get(socket) ?? Date.now();
+  goneSince.set(socket, since);
+  return Date.now() - since < LINGER;
+}
 
 /** Ends a connection that was taken over, also where the client never closes its side. */
 export function endSocket(socket: Duplex): void {

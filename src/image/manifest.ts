@@ -15,14 +15,32 @@ const descriptor = z.object({
   platform: z.object({ architecture: z.string(), os: z.string(), variant: z.string().optional() }).optional(),
 });
 
+/** A field of the other kind of document: two tools could take one digest for different images (CVE-2021-41190). */
+const absent = z.null({ error: "a document is either a manifest or an index" }).optional();
+
 const manifestSchema = z.object({
   schemaVersion: z.literal(2),
-  mediaType: z.string().optional(),
+  mediaType: z
+    .string()
+    .refine((type) => !MEDIA.isIndex(type), "a manifest cannot have the media type of an index")
+    .optional(),
   config: descriptor,
   layers: z.array(descriptor).max(500),
+  manifests: absent,
+  fsLayers: absent,
 });
 
-const indexSchema = z.object({ schemaVersion: z.literal(2), manifests: z.array(descriptor).max(1000) });
+const indexSchema = z.object({
+  schemaVersion: z.literal(2),
+  mediaType: z
+    .string()
+    .refine((type) => !MEDIA.isManifest(type), "an index cannot have the media type of a manifest")
+    .optional(),
+  manifests: z.array(descriptor).max(1000),
+  config: absent,
+  layers: absent,
+  fsLayers: absent,
+});
 
 const nanoseconds = z.number().optional();
 /** What other makers of images put beside these fields is kept when the config is written again. */
@@ -89,7 +107,35 @@ export const MEDIA = {
   /** Layers that are fetched from the URLs of their descriptors, and never pushed. */
   isForeign: (mediaType: string): boolean => /\.(foreign|nondistributable)\./.test(mediaType),
   isIndex: (mediaType: string): boolean => mediaType === MEDIA.index || mediaType === MEDIA.dockerList,
+  isManifest: (mediaType: string): boolean =>
+    mediaType === MEDIA.manifest || mediaType === MEDIA.dockerManifest,
 } as const;
+
+/** Fields that decide what a document is. Go's decoder, which other tools use, does not distinguish upper and lower case. */
+const KEYS = ["schemaVersion", "mediaType", "config", "layers", "manifests", "fsLayers"];
+
+function checkKeys(json: unknown, what: string): void {
+  if (typeof json !== "object" || json === null) return;
+  for (const key of Object.keys(json))
+    if (!KEYS.includes(key) && KEYS.some((known) => known.toLowerCase() === key.toLowerCase()))
+      throw new BayError("BAD_MANIFEST", `${what}: ambiguous field ${JSON.stringify(key)}`);
+}
+
+/**
+ * The media type of a document that others declare to be of some type: a header, a descriptor. What the document says
+ * of itself counts, as long as all agree whether it is a manifest or an index. Throws BAD_MANIFEST.
+ */
+export function agreedType(own: string | undefined, declared: readonly (string | undefined)[]): string {
+  const known = [own, ...declared].filter((type) => type !== undefined && type !== "") as string[];
+  const index = known.find((type) => MEDIA.isIndex(type));
+  const manifest = known.find((type) => MEDIA.isManifest(type));
+  if (index && manifest)
+    throw new BayError(
+      "BAD_MANIFEST",
+      `the media types ${index} and ${manifest} of one document do not agree`,
+    );
+  return own ?? known[0] ?? "application/octet-stream";
+}
 
 function parse<T>(schema: z.ZodType<T>, bytes: Buffer, what: string): T {
   let json: unknown;
@@ -98,6 +144,7 @@ function parse<T>(schema: z.ZodType<T>, bytes: Buffer, what: string): T {
   } catch (cause) {
     throw new BayError("BAD_MANIFEST", `${what} is not JSON`, { cause });
   }
+  checkKeys(json, what);
   const result = schema.safeParse(json);
   if (result.success) return result.data;
   const issue = result.error.issues[0];

@@ -1,5 +1,6 @@
 /** Random, mutated and broken requests against a bayd's socket, each followed by all that a bad client does. */
 import { connect, type Socket } from "node:net";
+import { parametersOf, ROUTES_WITH_QUERY } from "../../src/daemon/engine/parameters.ts";
 
 export interface FuzzTarget {
   socketPath: string;
@@ -56,33 +57,18 @@ const VALUES = [
   "%7B%22nosuch%22%3A%5B%5D%7D",
   "(a%2B)%2B%24",
 ];
-const KEYS = [
-  "all",
-  "filters",
-  "limit",
-  "t",
-  "h",
-  "w",
-  "name",
-  "tail",
-  "since",
-  "until",
-  "stdout",
-  "stderr",
-  "follow",
-  "stream",
-  "logs",
-  "signal",
-  "condition",
-  "path",
-  "ps_args",
-  "force",
-  "v",
-  "repo",
-  "tag",
-  "detachKeys",
-  "names",
-];
+/** Names of parameters, each with its routes' values and others. */
+const KEYS = [...new Set(ROUTES_WITH_QUERY.flatMap(parametersOf)), "nosuch"];
+
+/** Parameters that the route of a path has, so that not all requests are refused for a name. */
+function keysOf(path: string): readonly string[] {
+  const plain = path.replace(/\?.*$/, "");
+  const route = ROUTES_WITH_QUERY.find((name) =>
+    new RegExp(`^${name.replace(/^\w+ /, "").replaceAll("*", ".+").replaceAll(":", "[^/]+")}$`).test(plain),
+  );
+  return route ? parametersOf(route) : KEYS;
+}
+
 const BODIES = [
   "",
   "{",
@@ -202,9 +188,10 @@ const isHarmful = (line: string, container: string) =>
 
 function requestText(random: Random, target: FuzzTarget, all: readonly string[]): string {
   const path = random.pick(all);
+  const keys = keysOf(path);
   const parameters = Array.from(
     { length: random.below(4) },
-    () => `${random.pick(KEYS)}=${random.pick(VALUES)}`,
+    () => `${random.pick(random.below(4) > 0 ? keys : KEYS)}=${random.pick(VALUES)}`,
   );
   const query = parameters.length > 0 ? `${path.includes("?") ? "&" : "?"}${parameters.join("&")}` : "";
   const line = `${random.pick(METHODS)} ${random.pick(PREFIXES)}${path}${query}`;

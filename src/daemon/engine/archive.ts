@@ -96,9 +96,13 @@ export function archiveRoutes({ manager }: Services): Route[] {
       sendJson(response, 201, { Id: image.id });
     }),
     route("PUT", "/containers/:/archive", async (call) => {
-      const { path, noOverwriteDirNonDir } = parameters("PUT /containers/:/archive", call.query);
+      const given = parameters("PUT /containers/:/archive", call.query);
+      const { path, noOverwriteDirNonDir, copyUIDGID } = given;
       if (!path) throw new BayError("BAD_REQUEST", "the query needs a path");
       const record = manager.get(call.parts[0]!);
+      // to Docker it means the container's user, where it has one
+      if (copyUIDGID && record.config.user)
+        throw new BayError("UNSUPPORTED", "copyUIDGID is not supported for a container with a user");
       await writeArchive(manager, record, path, call.request, noOverwriteDirNonDir);
       call.response.writeHead(200).end();
     }),

@@ -106,7 +106,7 @@ const TABLE = {
   "PUT /containers/:/archive": () => ({
     path: text(),
     noOverwriteDirNonDir: flag(),
-    copyUIDGID: never("0", "false"),
+    copyUIDGID: flag(),
   }),
   "POST /containers/prune": ageAndLabels,
   "POST /exec/:/resize": size,

@@ -111,32 +111,45 @@ async function startExec(manager: ContainerManager, call: Hijack): Promise<void>
     endSocket(socket);
     return;
   }
-  feed(
-    socket,
-    exec.config.attachStdin,
-    keys,
-    (bytes) => exec.write(bytes),
-    () => exec.endInput(),
-  );
+  feed(socket, exec.config.attachStdin, keys, {
+    write: (bytes) => exec.write(bytes),
+    end: () => exec.endInput(),
+    waiting: () => exec.waiting,
+  });
 }
 
+/** Where a client's input goes. */
+interface Input {
+  write: (bytes: Buffer) => void;
+  end: () => void;
+  /** Bytes that the command has not taken yet. */
+  waiting: () => number;
+}
+
+/** Bytes of input that wait for a command which does not read; the client waits with the rest. */
+const MAX_WAITING = 1 << 20;
+const LOOK_AGAIN = 50;
+
 /** Client to command. The half-close of the client's side is the end of its input; the detach keys are not. */
-function feed(
-  socket: Duplex,
-  wanted: boolean,
-  keys: DetachKeys | undefined,
-  write: (bytes: Buffer) => void,
-  end: () => void,
-): void {
+function feed(socket: Duplex, wanted: boolean, keys: DetachKeys | undefined, input: Input): void {
   let isDetached = false;
+  const goOnWithRoom = () => {
+    if (socket.destroyed) return;
+    if (input.waiting() > MAX_WAITING) setTimeout(goOnWithRoom, LOOK_AGAIN).unref();
+    else socket.resume();
+  };
   socket.on("data", (bytes: Buffer) => {
     if (!wanted || isDetached) return;
     const { passed, detached } = keys?.take(bytes) ?? { passed: bytes, detached: false };
-    if (passed.length > 0) write(passed);
+    if (passed.length > 0) input.write(passed);
     isDetached = detached;
     if (detached) endSocket(socket);
+    else if (input.waiting() > MAX_WAITING) {
+      socket.pause();
+      goOnWithRoom();
+    }
   });
-  socket.on("end", () => wanted && !isDetached && end());
+  socket.on("end", () => wanted && !isDetached && input.end());
   socket.on("error", () => socket.destroy());
   socket.resume();
 }
@@ -154,13 +167,11 @@ async function attach(manager: ContainerManager, call: Hijack): Promise<void> {
     hasEnded = true;
   };
   manager.once(`end:${record.id}`, noteEnd);
-  feed(
-    socket,
-    given.stdin && given.stream,
-    keys,
-    (bytes) => void (manager.find(record.id) && manager.writeInput(record.id, bytes)),
-    () => void (manager.find(record.id) && manager.endInput(record.id)),
-  );
+  feed(socket, given.stdin && given.stream, keys, {
+    write: (bytes) => void (manager.find(record.id) && manager.writeInput(record.id, bytes)),
+    end: () => void (manager.find(record.id) && manager.endInput(record.id)),
+    waiting: () => manager.inputWaiting(record.id),
+  });
   const both = !query.has("stdout") && !query.has("stderr");
   const wanted = { stdout: both || given.stdout, stderr: both || given.stderr };
   const encode = ({ stream, bytes }: LogLine) => (tty ? bytes : frame(stream + 1, bytes));

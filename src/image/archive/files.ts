@@ -13,13 +13,31 @@ import { type ScannedEntry, scanTar } from "../tar/scan.ts";
 export interface ArchiveFiles {
   /** Where a file is; undefined where there is none, or it is no regular file. */
   locate(name: string): Piece | undefined;
-  /** A small file's bytes. Throws BAD_ARCHIVE beyond 8 MiB. */
+  /** A small file's bytes. Throws BAD_ARCHIVE beyond 8 MiB, and beyond 64 MiB for all that is read of the archive. */
   read(name: string): Buffer | undefined;
   close(): void;
 }
 
 const MAX_SMALL = 8 << 20;
+/** An index may name one file many times, and what is read of each image stays in memory. */
+const MAX_SMALL_TOGETHER = 64 << 20;
 const MAX_LINKS = 5;
+
+/** Reads small files of one archive, up to a limit for all of them. */
+function smallFiles(locate: ArchiveFiles["locate"]): ArchiveFiles["read"] {
+  let total = 0;
+  return (name) => {
+    const piece = locate(name);
+    if (!piece) return undefined;
+    total += piece.size;
+    if (total > MAX_SMALL_TOGETHER)
+      throw new BayError(
+        "BAD_ARCHIVE",
+        `the manifests and configs of the archive have more than ${MAX_SMALL_TOGETHER} bytes together`,
+      );
+    return readPiece(name, piece);
+  };
+}
 
 function readPiece(name: string, { file, offset, size }: Piece): Buffer {
   if (size > MAX_SMALL) throw new BayError("BAD_ARCHIVE", `${name} in the archive has ${size} bytes`);
@@ -84,10 +102,7 @@ function tarFiles(path: string, close: () => void): ArchiveFiles {
   };
   return {
     locate,
-    read: (name) => {
-      const piece = locate(name);
-      return piece && readPiece(name, piece);
-    },
+    read: smallFiles(locate),
     close,
   };
 }
@@ -115,10 +130,7 @@ function directoryFiles(root: string): ArchiveFiles {
   };
   return {
     locate,
-    read: (name) => {
-      const piece = locate(name);
-      return piece && readPiece(name, piece);
-    },
+    read: smallFiles(locate),
     close: () => {
       for (const { fd } of opened.values()) closeSync(fd);
       opened.clear();

@@ -9,6 +9,7 @@ import { Growth } from "../growth.ts";
 import { canFollowGrowth, type Piece } from "../layer-pool.ts";
 import type { LayerStore } from "../layer-store.ts";
 import {
+  agreedType,
   type ImageConfig,
   type Manifest,
   MEDIA,
@@ -205,7 +206,7 @@ async function fetchHead(client: RegistryClient, content: ContentStore, request:
   for (let depth = 0; MEDIA.isIndex(found.mediaType); depth++) {
     if (depth > 3) throw new BayError("BAD_MANIFEST", `${whole}: indexes lead to each other`);
     const chosen = choosePlatform(parseIndex(found.bytes).manifests, platform, whole);
-    found = await fetchManifest(client, repository, chosen.digest, signal);
+    found = await fetchManifest(client, repository, chosen.digest, signal, chosen.mediaType);
   }
   const manifest = parseManifest(found.bytes);
   await fetchConfig(client, content, repository, manifest, signal);
@@ -232,6 +233,7 @@ async function fetchManifest(
   repository: string,
   what: string,
   signal: AbortSignal | undefined,
+  described?: string,
 ): Promise<FetchedManifest> {
   const scopes = [`repository:${repository}:pull`];
   const path = `/v2/${repository}/manifests/${what}`;
@@ -244,7 +246,7 @@ async function fetchManifest(
   if (promised?.startsWith("sha256:") && promised !== digest)
     throw new BayError("WRONG_DIGEST", `${client.endpoint.host} sent the manifest ${digest} for ${promised}`);
   const type = ([answer.headers["content-type"] ?? []].flat()[0] ?? "").split(";")[0]!.trim();
-  const mediaType = mediaTypeOf(bytes) ?? type;
+  const mediaType = agreedType(mediaTypeOf(bytes), [type, described]);
   if (SCHEMA_1.includes(mediaType) || SCHEMA_1.includes(type))
     throw new BayError("SCHEMA_1", `${repository}:${what} is an image of Docker's manifest schema 1`, {
       hint: "that format ended in 2017; push the image again with a current docker, podman or bay",

@@ -14,11 +14,14 @@ export interface ScannedEntry {
 }
 
 const MAX_ENTRIES = 20_000;
+/** Bytes of all names together; a PAX header makes one of them as long as 1 MiB. */
+const MAX_NAMES = 16 << 20;
 const AHEAD = 64 << 10;
 
-/** Throws BAD_TAR for what is no tar, or one of more than 20,000 entries. */
+/** Throws BAD_TAR for what is no tar, one of more than 20,000 entries, or of more than 16 MiB of names. */
 export function scanTar(path: string): ScannedEntry[] {
   const entries: ScannedEntry[] = [];
+  let nameBytes = 0;
   const fd = openSync(path, "r");
   try {
     const end = fstatSync(fd).size;
@@ -40,6 +43,12 @@ export function scanTar(path: string): ScannedEntry[] {
       (entry) => {
         if (entries.length >= MAX_ENTRIES)
           throw new BayError("BAD_TAR", `the archive has more than ${MAX_ENTRIES} entries`);
+        nameBytes += entry.name.length + entry.linkName.length;
+        if (nameBytes > MAX_NAMES)
+          throw new BayError(
+            "BAD_TAR",
+            `the names in the archive have more than ${MAX_NAMES} bytes together`,
+          );
         entries.push({
           name: entry.name,
           type: entry.type,

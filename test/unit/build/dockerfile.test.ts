@@ -228,6 +228,10 @@ describe("mounts of RUN", () => {
     ["type=tmpfs,target=/x,mode=755", 'no "mode"'],
     ["type=cache,target=/x,mode=9", "no octal number"],
     ["type=bind,target", "lacks a value"],
+    // options of mount(8) that other builders passed on (CVE-2024-9407)
+    ["type=bind,target=/x,bind-propagation=shared", 'no "bind-propagation"'],
+    ["type=bind,target=/x,relabel=shared", 'no "relabel"'],
+    ["type=cache,target=/x,upperdir=/etc", 'no "upperdir"'],
     ["type=bind,traget=/x", "did you mean target?"],
     ['type=bind,"target=/x', "does not end"],
   ])("are refused: %s", (text, word) => {

@@ -1,0 +1,195 @@
+/** Faults that were published for other tools, tried by the command and the API; docs/security.md has the table. */
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Client } from "../../src/daemon/client.ts";
+import { MEDIA } from "../../src/image/manifest.ts";
+import { PLAIN_ENTRY } from "../../src/image/tar/describe.ts";
+import { encodeEntry, padding } from "../../src/image/tar/header.ts";
+import { Bay, eventually } from "../support/bay.ts";
+
+const sha256 = (bytes: Buffer | string) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+const architecture = process.arch === "arm64" ? "arm64" : "amd64";
+/** Far more than bayd may keep of one client, and far less than the machine has. */
+const LIMIT = 120_000;
+const [SENT, MOST_MEMORY] = [300 << 20, 100 << 20];
+
+describe("a fault that was published", () => {
+  const bay = new Bay();
+  let client: Client;
+  const memory = async () => (await client.json<{ memory: number }>("GET", "/bay/v1/daemon")).memory;
+
+  beforeAll(() => {
+    bay.busybox();
+    bay.write(`
+name: faults
+images: { box: { rootfs: ../busybox } }
+services:
+  web: { image: box, command: sleep 100000, stop_grace_period: 0s, init: true, stdin_open: true, network_mode: none }
+  tty: { image: box, command: sleep 100000, stop_grace_period: 0s, init: true, tty: true, stdin_open: true, network_mode: none }
+`);
+    bay.ok("up", "-d");
+    client = new Client(bay.socket);
+  });
+  afterAll(() => bay.close());
+
+  describe("of a registry", () => {
+    let server: Server;
+    /** Documents by their path, with the header that they are sent with. */
+    const documents = new Map<string, { type: string; bytes: Buffer }>();
+    beforeAll(async () => {
+      server = createServer(({ url = "" }, response) => {
+        const known = documents.get(url);
+        if (url === "/v2/") return void response.end("{}");
+        if (!known) return void response.writeHead(404).end();
+        response.writeHead(200, { "Content-Type": known.type, "Content-Length": known.bytes.length });
+        response.end(known.bytes);
+      });
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    });
+    afterAll(() => void server.close());
+
+    it("is a document that is a manifest to one tool and an index to another (CVE-2021-41190)", async () => {
+      const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const config = Buffer.from(
+        JSON.stringify({ architecture, os: "linux", rootfs: { type: "layers", diff_ids: [] } }),
+      );
+      documents.set(`/v2/x/blobs/${sha256(config)}`, { type: "application/octet-stream", bytes: config });
+      const described = { mediaType: MEDIA.config, digest: sha256(config), size: config.length };
+      const manifest = { schemaVersion: 2, config: described, layers: [] };
+      const put = (tag: string, type: string, value: object) => {
+        const bytes = Buffer.from(JSON.stringify(value));
+        documents.set(`/v2/x/manifests/${tag}`, { type, bytes });
+        documents.set(`/v2/x/manifests/${sha256(bytes)}`, { type, bytes });
+        return { mediaType: type, digest: sha256(bytes), size: bytes.length };
+      };
+      const honest = put("honest", MEDIA.manifest, { ...manifest, mediaType: MEDIA.manifest });
+      put("plain", "application/json", manifest);
+      put("both", MEDIA.manifest, { ...manifest, manifests: [honest] });
+      put("header", MEDIA.index, { ...manifest, mediaType: MEDIA.manifest });
+      put("field", MEDIA.manifest, { ...manifest, mediaType: MEDIA.index });
+      const platform = { os: "linux", architecture };
+      put("list", MEDIA.index, {
+        schemaVersion: 2,
+        mediaType: MEDIA.index,
+        manifests: [{ ...honest, mediaType: MEDIA.dockerList, platform }],
+      });
+      for (const tag of ["honest", "plain"])
+        expect((await bay.call(["image", "pull", `${host}/x:${tag}`])).code, tag).toBe(0);
+      for (const tag of ["both", "header", "field", "list"]) {
+        const { code, err, out } = await bay.call(["image", "pull", `${host}/x:${tag}`]);
+        expect(code, tag).not.toBe(0);
+        expect(err + out, tag).toMatch(/either a manifest or an index|do not agree|media type of an index/);
+      }
+    });
+  });
+
+  it("is an image that claims to be the result of a build's step (CVE-2024-24557)", () => {
+    const file = (name: string, bytes: Buffer) =>
+      Buffer.concat([
+        encodeEntry({ ...PLAIN_ENTRY, name, type: "file", mode: 0o644, size: bytes.length }),
+        bytes,
+        padding(bytes.length),
+      ]);
+    const tar = (...entries: Buffer[]) => Buffer.concat([...entries, Buffer.alloc(1024)]);
+    const image = (name: string, layers: Buffer[], history: object[]) => {
+      const config = JSON.stringify({
+        architecture,
+        os: "linux",
+        config: { Labels: { made: "here" } },
+        rootfs: { type: "layers", diff_ids: layers.map(sha256) },
+        history,
+      });
+      const manifest = [
+        { Config: "config.json", RepoTags: [name], Layers: layers.map((_, index) => `${index}.tar`) },
+      ];
+      writeFileSync(
+        join(bay.folder, "stack", "image.tar"),
+        tar(
+          file("config.json", Buffer.from(config)),
+          file("manifest.json", Buffer.from(JSON.stringify(manifest))),
+          ...layers.map((layer, index) => file(`${index}.tar`, layer)),
+        ),
+      );
+      bay.ok("image", "load", "-i", "image.tar");
+    };
+    mkdirSync(join(bay.folder, "stack", "context"), { recursive: true });
+    const context = (name: string, text: string) =>
+      writeFileSync(join(bay.folder, "stack", "context", name), text);
+    context("Dockerfile", "FROM base:1\nCOPY which /which\nLABEL made=here\n");
+    context("which", "honest");
+    const base = tar(file("a", Buffer.from("a")));
+    image("base:1", [base], [{ created_by: "ADD base" }]);
+    const steps = [
+      { created_by: "ADD base" },
+      { created_by: "COPY which /which" },
+      { created_by: "COPY which /which # buildkit" },
+      { created_by: "LABEL made=here", empty_layer: true },
+    ];
+    const evil = tar(file("which", Buffer.from("evil")));
+    image("evil:1", [base, evil], [steps[0]!, steps[1]!, steps[3]!]);
+    image("evil:2", [base, evil], [steps[0]!, steps[2]!, steps[3]!]);
+    bay.ok("image", "build", "-t", "built:1", "-o", "type=local,dest=out", "context");
+    expect(readFileSync(join(bay.folder, "stack", "out", "which"), "utf8")).toBe("honest");
+  });
+
+  it.each([
+    "web",
+    "tty",
+  ])("is output of an exec that nothing reads: %s (CVE-2022-1708, CVE-2022-31030)", async (name) => {
+    const before = await memory();
+    const { Id } = await client.json<{ Id: string }>("POST", `/containers/faults-${name}-1/exec`, {
+      Cmd: ["cat", "/dev/zero"],
+      AttachStdout: true,
+      Tty: name === "tty",
+    });
+    const socket = await client.upgrade(`/exec/${Id}/start`, { Detach: false, Tty: name === "tty" });
+    socket.pause();
+    let Pid = 0;
+    await eventually(async () => {
+      ({ Pid } = await client.json<{ Pid: number }>("GET", `/exec/${Id}/json`));
+      expect(Pid).toBeGreaterThan(0);
+    }, LIMIT);
+    const written = () => Number(/^wchar: (\d+)/m.exec(readFileSync(`/proc/${Pid}/io`, "utf8"))?.[1]);
+    let [last, same] = [-1, 0];
+    // it writes no more: the kernel's buffers and bayd's are full
+    await eventually(async () => {
+      const now = written();
+      same = now > 0 && now === last ? same + 1 : 0;
+      last = now;
+      expect(now).toBeLessThan(MOST_MEMORY);
+      expect(same).toBeGreaterThan(20);
+    }, LIMIT);
+    expect((await memory()) - before).toBeLessThan(MOST_MEMORY);
+    socket.destroy();
+    process.kill(Pid, "SIGKILL");
+    await eventually(async () =>
+      expect((await client.json<{ Running: boolean }>("GET", `/exec/${Id}/json`)).Running).toBe(false),
+    );
+  });
+
+  it("is input that a container does not read", async () => {
+    const before = await memory();
+    const socket = await client.upgrade("/containers/faults-web-1/attach?stream=1&stdin=1");
+    const part = Buffer.alloc(1 << 20, "x\n");
+    let sent = 0;
+    let waits = false;
+    while (sent < SENT && !waits) {
+      sent += part.length;
+      const isTaken = new Promise((taken) => socket.write(part, taken));
+      waits = !(await Promise.race([isTaken.then(() => true), answered(10)]));
+    }
+    expect(waits, "the client waits").toBe(true);
+    expect((await memory()) - before).toBeLessThan(MOST_MEMORY);
+    socket.destroy();
+  });
+
+  /** False after bayd answered so many other requests, which it takes in turns with all connections. */
+  async function answered(count: number): Promise<false> {
+    for (let done = 0; done < count; done++) await memory();
+    return false;
+  }
+});
