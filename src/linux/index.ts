@@ -41,6 +41,7 @@ export {
   withoutProc,
 } from "./confine.ts";
 export { dataRanges, syncFileSystem } from "./data-ranges.ts";
+export { type FileState, stateOf } from "./file-state.ts";
 export { makedev } from "./launch/devices.ts";
 export { isKeeperAlive, type KeeperOptions, startKeeper, stopKeeper } from "./launch/keeper.ts";
 export { takeKeptSockets } from "./launch/kept-sockets.ts";

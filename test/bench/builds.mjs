@@ -1,5 +1,6 @@
 // Measures builds: ten RUN steps cold and cached, a change late in a file, two heavy stages side by side, and a context
-// of 50,000 files that did not change; against whichever of docker and buildah are installed and can run a step here.
+// of 10,000 files that did not change; against whichever of docker and buildah are installed and can run a step here,
+// and against the floor: a bare node, and find(1) with the state of each file of the context.
 import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -7,7 +8,7 @@ import { median } from "./measure.mjs";
 
 const BAY = resolve("dist/bay.js");
 const ROUNDS = Number(process.env.BAY_BENCH_ROUNDS ?? 5);
-const FILES = 50_000;
+const FILES = 10_000;
 const folder = mkdtempSync("/var/lib/bay-bench-builds-");
 const rows = [];
 const notes = [];
@@ -93,13 +94,14 @@ const single = row("one heavy stage", (build) => build(one, "--no-cache"));
 const double = row("two heavy stages, side by side", (build) => build(two, "--no-cache"));
 const many = context("many", `${BASE}COPY tree /tree\n`);
 for (let index = 0; index < FILES; index++) {
-  const directory = join(many, "tree", String(Math.floor(index / 500)));
-  if (index % 500 === 0) mkdirSync(directory, { recursive: true });
+  const directory = join(many, "tree", String(Math.floor(index / 100)));
+  if (index % 100 === 0) mkdirSync(directory, { recursive: true });
   writeFileSync(join(directory, String(index)), String(index));
 }
 spawnSync("sleep", ["3"]); // contents of files that were written just now are not remembered
 for (const build of Object.values(tools)) build(many);
-row(`a context of ${FILES} files, unchanged`, (build) => build(many));
+const unchanged = row(`a context of ${FILES} files, unchanged`, (build) => build(many));
+const looked = median(Array.from({ length: ROUNDS }, () => time("find", [many, "-newermt", "2100-01-01"])));
 time(process.execPath, [BAY, "daemon", "stop"], bayEnv);
 
 const head = [
@@ -120,6 +122,9 @@ for (const cells of [head, ...rows])
       .trimEnd(),
   );
 console.log(`cached, of a bare node: ${(cached / node).toFixed(2)} (${node.toFixed(0)} ms)`);
+console.log(
+  `unchanged context, of a bare node and find: ${(unchanged / (node + looked)).toFixed(2)} (${(node + looked).toFixed(0)} ms)`,
+);
 console.log(`two stages, of one: ${(double / single).toFixed(2)}`);
 for (const note of notes) console.log(note);
 spawnSync("umount", ["-l", join(folder, "buildah", "overlay")]); // buildah leaves it mounted

@@ -12,7 +12,6 @@ import {
   readlinkSync,
   readSync,
   realpathSync,
-  type Stats,
   statSync,
   symlinkSync,
   unlinkSync,
@@ -21,7 +20,14 @@ import {
 import { posix } from "node:path";
 import { BayError, hasCode } from "../../errors.ts";
 import { binary, bytesOf } from "../../image/layers.ts";
-import { getXattrs, makeNode, setTimes, setXattr, type ThreadRoot } from "../../linux/index.ts";
+import {
+  type FileState,
+  getXattrs,
+  makeNode,
+  setTimes,
+  setXattr,
+  type ThreadRoot,
+} from "../../linux/index.ts";
 import type { IgnorePatterns } from "../ignore.ts";
 import { isKept } from "./digest.ts";
 import { parseMode } from "./mode.ts";
@@ -40,7 +46,7 @@ interface Places {
   /** Owners and attributes count: the source is an image. */
   isImage: boolean;
   /** Directories of the target that get the time of a directory of the source. */
-  directories: Map<string, Stats>;
+  directories: Map<string, FileState>;
 }
 
 /**
@@ -82,7 +88,7 @@ function targetOf({ target, options }: Places, match: Match): string {
 
 const name = (match: Match) => posix.basename(match.path);
 
-function statOf(path: string): Stats | undefined {
+function statOf(path: string): FileState | undefined {
   return statSync(bytesOf(path), { throwIfNoEntry: false });
 }
 
@@ -241,7 +247,7 @@ function makeRoom(place: string): void {
   if (known) unlinkSync(bytesOf(place));
 }
 
-function makeSpecial(at: Buffer, stat: Stats): boolean {
+function makeSpecial(at: Buffer, stat: FileState): boolean {
   const kind = stat.isFIFO()
     ? "fifo"
     : stat.isCharacterDevice()
@@ -256,7 +262,7 @@ function writeFile(
   places: Places,
   from: number,
   at: Buffer,
-  stat: Stats,
+  stat: FileState,
   xattrs: ReadonlyMap<string, Buffer>,
 ): void {
   const { owner, mode, mtime } = attributesOf(places, stat);
@@ -277,7 +283,7 @@ function writeFile(
   }
 }
 
-function attributesOf({ options, isImage }: Places, stat: Stats) {
+function attributesOf({ options, isImage }: Places, stat: FileState) {
   const seconds = Math.floor(stat.mtimeMs / 1000);
   const isNewer = options.newest !== undefined && seconds >= options.newest;
   return {
@@ -293,7 +299,7 @@ function modeOf({ mode }: CopyOptions, before: number, isDirectory: boolean): nu
   return mode === undefined ? before : parseMode(mode)(before, isDirectory);
 }
 
-function setOwnerAndMode(places: Places, place: string, stat: Stats): void {
+function setOwnerAndMode(places: Places, place: string, stat: FileState): void {
   const { owner, mode } = attributesOf(places, stat);
   lchownSync(bytesOf(place), owner.uid, owner.gid);
   if (!stat.isSymbolicLink()) chmodSync(bytesOf(place), mode);
@@ -303,7 +309,7 @@ function setAttributes(at: Buffer, xattrs: ReadonlyMap<string, Buffer>): void {
   for (const [key, value] of xattrs) if (isKept(key)) setXattr(at, key, value);
 }
 
-function setTime(places: Places, place: string, stat: Stats): void {
+function setTime(places: Places, place: string, stat: FileState): void {
   const { mtime } = attributesOf(places, stat);
   setTimes(bytesOf(place), mtime.seconds, mtime.nanoseconds);
 }

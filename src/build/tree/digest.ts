@@ -3,18 +3,10 @@
  * attributes, and no times. Contents are not read again where a file's state says that nothing wrote to it.
  */
 import { createHash } from "node:crypto";
-import {
-  closeSync,
-  openSync,
-  readFileSync,
-  readlinkSync,
-  readSync,
-  type Stats,
-  writeFileSync,
-} from "node:fs";
+import { closeSync, openSync, readFileSync, readlinkSync, readSync, writeFileSync } from "node:fs";
 import { posix } from "node:path";
 import { bytesOf } from "../../image/layers.ts";
-import { getXattrs } from "../../linux/index.ts";
+import { type FileState, getXattrs } from "../../linux/index.ts";
 import type { IgnorePatterns } from "../ignore.ts";
 import { below, type Match } from "./select.ts";
 
@@ -23,42 +15,48 @@ const chunk = Buffer.allocUnsafeSlow(CHUNK);
 /** A file that was written just now may be written again within the same tick of its clock. */
 const SETTLED = 2000;
 
+/** A file's state when its content was read, as numbers that are compared as they are, and the content's digest. */
+type Known = [dev: number, ino: number, size: number, mtimeMs: number, ctimeMs: number, digest: string];
+
 /** Contents' digests by file, with the state that each had then. */
 export class DigestCache {
-  readonly #old: Map<string, [state: string, digest: string]>;
-  readonly #used = new Map<string, [state: string, digest: string]>();
-  #isChanged = false;
+  readonly #old: Map<string, Known>;
+  readonly #new = new Map<string, Known>();
   readonly #now = Date.now();
 
   constructor(readonly file: string | undefined) {
     this.#old = file === undefined ? new Map() : read(file);
   }
 
-  digestOf(place: string, stat: Stats): string {
-    const state = `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeMs}:${stat.ctimeMs}`;
+  digestOf(place: string, stat: FileState): string {
+    const { dev, ino, size, mtimeMs, ctimeMs } = stat;
     const known = this.#old.get(place);
-    if (known?.[0] === state) {
-      this.#used.set(place, known);
-      return known[1];
-    }
+    if (
+      known &&
+      known[0] === dev &&
+      known[1] === ino &&
+      known[2] === size &&
+      known[3] === mtimeMs &&
+      known[4] === ctimeMs
+    )
+      return known[5];
     const digest = contentDigest(place);
-    if (this.#now - stat.ctimeMs > SETTLED) this.#used.set(place, [state, digest]);
-    this.#isChanged = true;
+    if (this.#now - ctimeMs > SETTLED) this.#new.set(place, [dev, ino, size, mtimeMs, ctimeMs, digest]);
     return digest;
   }
 
   /** Call from outside of any confinement: the file is the host's. */
   save(): void {
-    if (this.file === undefined || (!this.#isChanged && this.#used.size === this.#old.size)) return;
+    if (this.file === undefined || this.#new.size === 0) return;
     // what another selection of the same folder used stays
-    const all = new Map([...this.#old, ...this.#used]);
+    const all = new Map([...this.#old, ...this.#new]);
     writeFileSync(this.file, JSON.stringify([...all]), { mode: 0o600 });
   }
 }
 
-function read(file: string): Map<string, [string, string]> {
+function read(file: string): Map<string, Known> {
   try {
-    return new Map(JSON.parse(readFileSync(file, "utf8")) as [string, [string, string]][]);
+    return new Map(JSON.parse(readFileSync(file, "utf8")) as [string, Known][]);
   } catch {
     return new Map(); // there is none, or a killed one wrote half of it
   }
@@ -114,7 +112,13 @@ class HashedText {
 const TOGETHER = 1 << 16;
 
 /** All of a file that counts, as a binary string. */
-function entryOf(path: string, place: string, stat: Stats, withOwners: boolean, cache: DigestCache): string {
+function entryOf(
+  path: string,
+  place: string,
+  stat: FileState,
+  withOwners: boolean,
+  cache: DigestCache,
+): string {
   const owner = withOwners ? `${stat.uid}:${stat.gid}` : "";
   const content = stat.isFile()
     ? cache.digestOf(place, stat)

@@ -1,8 +1,9 @@
 /** Finding the files that a COPY names: wildcards, what is ignored, and everything below directories. Paths are binary strings in the thread's root. */
-import { lstatSync, readdirSync, realpathSync, type Stats, statSync } from "node:fs";
+import { lstatSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { posix } from "node:path";
 import { BayError, hasCode } from "../../errors.ts";
 import { binary, bytesOf } from "../../image/layers.ts";
+import { type FileState, stateOf } from "../../linux/index.ts";
 import { IgnorePatterns, toExpression } from "../ignore.ts";
 
 /** A source that a pattern named. */
@@ -11,7 +12,7 @@ export interface Match {
   path: string;
   /** Where it really is: a symlink is followed. */
   place: string;
-  stat: Stats;
+  stat: FileState;
   /** So many of the path's folders stand before a `/./`, which COPY --parents leaves out. */
   skipped: number;
 }
@@ -22,7 +23,7 @@ export interface Found {
   path: string;
   /** Absolute in the root. */
   place: string;
-  stat: Stats;
+  stat: FileState;
 }
 
 const hasWildcard = (pattern: string) => /[*?[]/.test(pattern.replace(/\\./g, ""));
@@ -156,7 +157,7 @@ function* walk(
         (!excludes.isEmpty && excludes.matches(text(path))));
     if (isLeftOut && !mayTakeBack) continue;
     const place = `${prefix}${path}`;
-    const stat = lstatSync(native(place), { throwIfNoEntry: false });
+    const stat = stateOf(place) ?? lstatSync(native(place), { throwIfNoEntry: false });
     if (!stat) continue; // it was removed meanwhile
     if (isLeftOut) {
       if (!stat.isDirectory()) continue;
