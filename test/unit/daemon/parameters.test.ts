@@ -45,6 +45,7 @@ const WRONG: Readonly<Record<string, readonly string[]>> = {
   cpushares: [...NOTHING, "-1"],
   detachKeys: TEXT,
   chunks: FLAG,
+  restarts: FLAG,
   containers: FLAG,
   details: NOTHING,
   devices: FLAG,
