@@ -84,6 +84,11 @@ export class Companions {
     this.#terminals.get(id)?.resize(rows, columns);
   }
 
+  /** Resolves when the last output of a terminal was read. */
+  async drain(id: string): Promise<void> {
+    await this.#terminals.get(id)?.drain();
+  }
+
   /** The container ended. */
   close(id: string): void {
     this.stopHealth(id);

@@ -198,6 +198,8 @@ export interface ContainerConfig {
   annotations: Record<string, string>;
   resources: ResourceConfig;
   tty: boolean;
+  /** The size of its terminal at the start; 24 lines of 80 columns where it is absent. */
+  consoleSize?: { height: number; width: number };
   stdinOpen: boolean;
   /** End of input is end of file for the container: `run` without a terminal. */
   stdinOnce: boolean;

@@ -84,6 +84,8 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   readonly #leftExecs = new LeftExecs(this);
   /** Containers whose hooks run just now. */
   readonly #hooking = new Set<string>();
+  /** Containers that a client has restarted just now. */
+  readonly #restarting = new Set<string>();
   readonly #tasks = new Map<string, Task>();
   readonly #taskNetworks: TaskNetworks;
   readonly #ended: Socket;
@@ -408,9 +410,20 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   }
 
   async restart(id: string, graceMs?: number, ownSignal?: number): Promise<void> {
-    await this.stop(id, graceMs, ownSignal);
-    await this.start(id);
+    const record = this.get(id);
+    this.#restarting.add(record.id);
+    try {
+      await this.stop(id, graceMs, ownSignal);
+      await this.start(id);
+    } finally {
+      this.#restarting.delete(record.id);
+    }
     this.#publish(this.get(id), "restart");
+  }
+
+  /** True from the stop to the start of a restart that a client asked for. */
+  isBetweenStopAndStart(id: string): boolean {
+    return this.#restarting.has(id);
   }
 
   pause(id: string, paused: boolean): Promise<void> {

@@ -87,6 +87,7 @@ export function toSpec(config: ContainerConfig, parts: ResolvedParts): Spec {
     ociVersion: "1.1.0",
     process: {
       terminal: config.tty,
+      ...(config.tty && config.consoleSize ? { consoleSize: config.consoleSize } : {}),
       user: { uid: parts.account.uid, gid: parts.account.gid, additionalGids: parts.account.groups },
       args: config.args,
       env: processEnvironment(config, parts.account),

@@ -205,7 +205,8 @@ export class Runs extends EventEmitter {
     if (!this.hasEnded(record)) return;
     const program = await programAtEnd(() => this.#readProgram(record), state);
     // it counts as running until its last output is in the files: who follows the logs would leave too early
-    if (!record.config.tty) await this.host.logs.close(record.id).catch(() => {});
+    if (record.config.tty) await this.companions.drain(record.id);
+    else await this.host.logs.close(record.id).catch(() => {});
     state.status = "exited";
     Object.assign(state, decodeStatus(program?.status ?? lostStatus));
     state.finishedAt = new Date(program?.endedAt || Date.now()).toISOString();

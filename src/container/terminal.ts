@@ -1,13 +1,17 @@
 import { writeSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { ReadStream } from "node:tty";
 import { type Launched, resizePty, takePtyMaster } from "../linux/index.ts";
 import { SegmentWriter } from "./logs/segments.ts";
+
+const DRAIN_TIME = 2000;
 
 /** The terminal of a container with `tty: true`: its output is logged and shown to who is attached. */
 export class Terminal {
   readonly #master: number;
   readonly #stream: ReadStream;
   readonly #writer: SegmentWriter | undefined;
+  readonly #isRead: Promise<void>;
   #hasFailed = false;
 
   constructor(
@@ -20,7 +24,11 @@ export class Terminal {
     this.#master = takePtyMaster(launched.shimPid, launched.shimStart, launched.ttyFd!);
     this.#stream = new ReadStream(this.#master);
     this.#writer = directory ? new SegmentWriter(directory, log.maxSize, log.maxFiles) : undefined;
-    this.#stream.on("error", () => {}); // EIO when the container ended
+    this.#isRead = new Promise((resolve) => {
+      this.#stream.once("error", () => resolve()); // EIO when the container ended
+      this.#stream.once("close", resolve);
+    });
+    this.#stream.on("error", () => {});
     this.#stream.on("data", (bytes: Buffer) => {
       this.#log(bytes, onLost);
       onOutput(bytes);
@@ -41,6 +49,14 @@ export class Terminal {
       if (!this.#hasFailed) onLost(error);
       this.#hasFailed = true;
     }
+  }
+
+  /** Resolves when all output of a container that has ended was read; soon too where a process outside of it has the terminal. */
+  async drain(): Promise<void> {
+    const abort = new AbortController();
+    const late = sleep(DRAIN_TIME, undefined, { signal: abort.signal }).catch(() => {});
+    await Promise.race([this.#isRead, late]);
+    abort.abort();
   }
 
   write(bytes: Buffer): void {

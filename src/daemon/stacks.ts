@@ -46,6 +46,13 @@ const UPDATES = new Set<Step["kind"]>([
 ]);
 const ASKED = "asked-build/";
 
+export interface StackActivity {
+  /** A command such as `up` or `down` changes it. */
+  isChanging: boolean;
+  /** IDs of containers that a client has stopped to start them again. */
+  restarting: string[];
+}
+
 export class StackService {
   /** One change of a stack at a time. */
   readonly #turns = new TurnsOfStacks();
@@ -345,6 +352,15 @@ export class StackService {
     if (plan.steps.length === 0) return;
     this.manager.saveRules();
     await this.manager.store.flush();
+  }
+
+  /** What happens to a stack just now: containers that do not run may be about to. */
+  activity(name: string): StackActivity {
+    const own = this.manager.list().filter(({ config }) => config.labels[LABELS.stack] === name);
+    return {
+      isChanging: this.#turns.isTaken(name),
+      restarting: own.map(({ id }) => id).filter((id) => this.manager.isBetweenStopAndStart(id)),
+    };
   }
 
   /** Stacks that have containers. */

@@ -16,6 +16,11 @@ export class TurnsOfStacks {
   readonly #last = new Map<string, Promise<unknown>>();
   readonly #current = new Map<string, Asker>();
 
+  /** True while a command changes the stack, or waits to do so. */
+  isTaken(stack: string): boolean {
+    return this.#last.has(stack);
+  }
+
   /** Runs an action when those before it have ended. Throws ABORTED where the client has gone away meanwhile. */
   async take<T>(stack: string, asker: Asker, action: () => Promise<T>): Promise<T> {
     const before = this.#last.get(stack);

@@ -1,7 +1,7 @@
 import { BayError } from "../../errors.ts";
 import { type Context, oneContainer } from "../context.ts";
 import { withValues } from "../options.ts";
-import { runSession } from "../ui/terminal.ts";
+import { runSession, terminalSize } from "../ui/terminal.ts";
 
 const DETACHED_AFTER = 1000;
 
@@ -13,6 +13,7 @@ interface ExecOptions {
   env?: string[];
   index?: number;
   privileged?: boolean;
+  detachKeys?: string;
 }
 
 /** Runs a command in a running container; the exit code is the command's. */
@@ -30,6 +31,7 @@ export async function exec(
     });
   const tty =
     options.tty !== false && process.stdin.isTTY === true && process.stdout.isTTY === true && !options.detach;
+  const { height, width } = terminalSize();
   const { Id } = await client.json<{ Id: string }>("POST", `/containers/${row.Id}/exec`, {
     Cmd: command,
     Tty: tty,
@@ -40,7 +42,8 @@ export async function exec(
     User: options.user,
     WorkingDir: options.workdir,
     Privileged: options.privileged,
-    ...(tty ? { ConsoleSize: [process.stdout.rows ?? 24, process.stdout.columns ?? 80] } : {}),
+    DetachKeys: options.detachKeys,
+    ...(tty ? { ConsoleSize: [height, width] } : {}),
   });
   if (options.detach) {
     await client.json("POST", `/exec/${Id}/start`, { Detach: true });

@@ -1,6 +1,14 @@
-import { type Context, stackContainers } from "../context.ts";
+import type { Client } from "../../daemon/index.ts";
+import {
+  type ContainerRow,
+  type Context,
+  chooseContainers,
+  listContainers,
+  stackContainers,
+} from "../context.ts";
 import { parseTail, parseTime } from "../options.ts";
-import { LogFollower } from "../ui/log-follower.ts";
+import { type FollowQuery, LogFollower } from "../ui/log-follower.ts";
+import { changesOf, patiently } from "../ui/stack-changes.ts";
 
 interface LogsOptions {
   follow?: boolean;
@@ -15,10 +23,9 @@ interface LogsOptions {
 export async function logs(context: Context, services: string[], options: LogsOptions): Promise<void> {
   const tail = parseTail(options.tail);
   const client = await context.client();
-  const rows = await stackContainers(client, await context.stackName(), {
-    services,
-    known: context.knownServices,
-  });
+  const stack = await context.stackName();
+  const chosen = { services, known: context.knownServices };
+  const rows = await stackContainers(client, stack, chosen);
   const follower = new LogFollower(client, {
     prefix: options.logPrefix !== false,
     timestamps: options.timestamps ?? false,
@@ -30,6 +37,37 @@ export async function logs(context: Context, services: string[], options: LogsOp
     since: parseTime(options.since),
     until: parseTime(options.until),
   };
-  if (options.follow) await Promise.all(rows.map((row) => follower.follow(row, query)));
-  else for (const row of rows) await follower.follow(row, query);
+  if (!options.follow) for (const row of rows) await follower.follow(row, query);
+  else if (query.until !== undefined) await Promise.all(rows.map((row) => follower.follow(row, query)));
+  else {
+    // a container that is removed may come again: its service is known from here on
+    const known = [...chosen.known, ...services];
+    await followAll(client, stack, follower, query, (all) =>
+      chooseContainers(all, stack, { services, known }),
+    );
+  }
+}
+
+/** Follows the containers that are there, and those that come, until the command is ended. Throws DAEMON_LOST. */
+async function followAll(
+  client: Client,
+  stack: string,
+  follower: LogFollower,
+  query: FollowQuery,
+  choose: (rows: readonly ContainerRow[]) => ContainerRow[],
+): Promise<void> {
+  const followed = new Set<string>();
+  let fail: (error: unknown) => void = () => {};
+  const failed = new Promise<never>((_resolve, reject) => {
+    fail = reject;
+  });
+  const turns = changesOf(client, stack);
+  for (let isFirst = true; ; isFirst = false) {
+    if ((await Promise.race([turns.next(), failed])).done) return;
+    const rows = choose(await patiently(() => listContainers(client, stack)));
+    for (const row of rows.filter(({ Id }) => !followed.has(Id))) {
+      followed.add(row.Id);
+      follower.follow(row, isFirst ? query : { tail: "all", follow: true }).catch(fail);
+    }
+  }
 }

@@ -6,7 +6,7 @@ import { BayError } from "../../errors.ts";
 import type { Stack } from "../../stack/index.ts";
 import type { Context } from "../context.ts";
 import { withValues } from "../options.ts";
-import { runSession } from "../ui/terminal.ts";
+import { runSession, terminalSize } from "../ui/terminal.ts";
 import { sendUp } from "./up.ts";
 
 interface RunOptions {
@@ -22,6 +22,7 @@ interface RunOptions {
   workdir?: string;
   servicePorts?: boolean;
   deps?: boolean;
+  detachKeys?: string;
 }
 
 /** Runs a one-off command in a new container of a service; the exit code is the command's. */
@@ -68,7 +69,10 @@ export async function run(
   process.on("SIGINT", pass);
   process.on("SIGTERM", pass);
   try {
-    socket = await client.upgrade(`/containers/${Id}/attach?stream=1&stdout=1&stderr=1&stdin=1`);
+    const keys = encodeURIComponent(options.detachKeys ?? "");
+    socket = await client.upgrade(
+      `/containers/${Id}/attach?stream=1&stdout=1&stderr=1&stdin=1&detachKeys=${keys}`,
+    );
     const session = runSession(socket, {
       tty,
       stdin: true,
@@ -76,13 +80,6 @@ export async function run(
         void client.json("POST", `/containers/${Id}/resize?h=${rows}&w=${columns}`).catch(() => {}),
     });
     await client.json("POST", `/containers/${Id}/start`);
-    if (tty)
-      await client
-        .json(
-          "POST",
-          `/containers/${Id}/resize?h=${process.stdout.rows ?? 24}&w=${process.stdout.columns ?? 80}`,
-        )
-        .catch(() => {});
     const ended = client.json<{ StatusCode: number }>("POST", `/containers/${Id}/wait`);
     if (tty && (await isDetached(client, Id, session, ended))) return 0;
     const { StatusCode } = await ended;
@@ -115,6 +112,7 @@ async function overrides(stack: Stack, options: RunOptions, tty: boolean): Promi
   });
   return {
     tty,
+    ...(tty ? { consoleSize: terminalSize() } : {}),
     stdinOpen: true,
     stdinOnce: !tty,
     env: withValues(options.env),

@@ -1,8 +1,14 @@
-/** `bay up` in the foreground: logs until everything ends; Ctrl-C stops the stack, a second one kills it. */
+/**
+ * `bay up` in the foreground: shows the logs of the stack's containers, also of those that others restart, replace or add. It
+ * ends when no container runs any more, or as the options say. Ctrl-C stops the stack, a second one kills it.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Client } from "../../daemon/index.ts";
+import { messageOf } from "../../errors.ts";
 import type { Stack } from "../../stack/index.ts";
-import { type ContainerRow, nameOf, serviceOf, stackContainers } from "../context.ts";
+import { type ContainerRow, chooseContainers, listContainers, nameOf, serviceOf } from "../context.ts";
 import { LogFollower } from "../ui/log-follower.ts";
+import { changesOf, patiently } from "../ui/stack-changes.ts";
 
 export interface FollowOptions {
   attach: string[] | undefined;
@@ -15,69 +21,147 @@ export interface FollowOptions {
 }
 
 interface Inspected {
-  State: { ExitCode: number; EndedBy?: string; Running: boolean; Restarting: boolean };
+  State: { ExitCode: number; EndedBy?: string };
 }
 
+interface Activity {
+  isChanging: boolean;
+  restarting: string[];
+}
+
+/** Milliseconds between looks while no container runs and another command works on the stack. */
+const STEP = 200;
+
+/** Gives the exit code of the command. */
 export async function follow(
   client: Client,
   stack: Stack,
   services: string[],
   options: FollowOptions,
 ): Promise<number> {
-  const rows = await stackContainers(client, stack.name, { services });
-  const shown = rows.filter((row) =>
-    options.attach?.length
-      ? options.attach.includes(serviceOf(row))
-      : stack.services[serviceOf(row)]?.attach !== false,
-  );
-  const follower = new LogFollower(client, { prefix: options.logPrefix, timestamps: false, colour: true });
-  let interrupts = 0;
-  let stopping: Promise<void> | undefined;
-  const stopAll = (kill: boolean) => stopContainers(client, rows, kill, options.graceSeconds);
-  const onInterrupt = () => {
-    interrupts += 1;
-    if (interrupts > 2) process.exit(130);
-    process.stderr.write(interrupts === 1 ? "\nstopping; press Ctrl-C again to kill\n" : "\nkilling\n");
-    const before = stopping;
-    stopping = Promise.all([before, stopAll(interrupts > 1)]).then(() => {});
-  };
-  process.on("SIGINT", onInterrupt);
-  process.on("SIGTERM", onInterrupt);
-  const logs = Promise.all(
-    shown.map((row) =>
-      follower.follow(row, { tail: "all", follow: true, ...(options.since ? { since: options.since } : {}) }),
-    ),
-  );
-  const ends = rows.map(async (row) => {
-    await client.json("POST", `/containers/${row.Id}/wait`);
-    const { ExitCode, EndedBy } = await untilSettled(client, row.Id);
-    const by = EndedBy ? ` (${EndedBy})` : "";
-    process.stderr.write(`${nameOf(row)} exited with code ${ExitCode}${by}\n`);
-    return row;
-  });
-  let first: ContainerRow | undefined;
-  if (options.abortOnExit) {
-    first = await Promise.race(ends);
-    if (interrupts === 0) await stopAll(false);
-  } else await Promise.all(ends);
-  await stopping;
-  await Promise.race([logs, new Promise((resolve) => setTimeout(resolve, 500))]);
-  process.off("SIGINT", onInterrupt);
-  process.off("SIGTERM", onInterrupt);
-  const judged = options.exitCodeFrom ? rows.find((row) => serviceOf(row) === options.exitCodeFrom) : first;
-  if (judged) return (await client.json<Inspected>("GET", `/containers/${judged.Id}/json`)).State.ExitCode;
-  return interrupts > 0 ? 130 : 0;
-}
-
-/** A container that its restart policy brings back has not ended. */
-async function untilSettled(client: Client, id: string): Promise<Inspected["State"]> {
-  for (;;) {
-    const { State } = await client.json<Inspected>("GET", `/containers/${id}/json`);
-    if (!State.Running && !State.Restarting) return State;
-    if (State.Running) await client.json("POST", `/containers/${id}/wait`);
-    else await new Promise((resolve) => setTimeout(resolve, 200));
+  const session = new ForegroundSession(client, stack, services, options);
+  process.on("SIGINT", session.interrupt);
+  process.on("SIGTERM", session.interrupt);
+  try {
+    return await session.run();
+  } finally {
+    process.off("SIGINT", session.interrupt);
+    process.off("SIGTERM", session.interrupt);
   }
 }
+
+class ForegroundSession {
+  readonly #follower: LogFollower;
+  /** The containers whose logs are shown, by ID. */
+  readonly #logs = new Set<string>();
+  /** Containers that have ended, and whose end was said, with their exit codes. */
+  readonly #ended = new Map<string, number>();
+  /** The exit codes of services, by the last container of each that ended. */
+  readonly #codes = new Map<string, number>();
+  #rows: ContainerRow[] = [];
+  #interrupts = 0;
+  #stopping: Promise<void> | undefined;
+
+  constructor(
+    readonly client: Client,
+    readonly stack: Stack,
+    readonly services: string[],
+    readonly options: FollowOptions,
+  ) {
+    this.#follower = new LogFollower(client, { prefix: options.logPrefix, timestamps: false, colour: true });
+  }
+
+  readonly interrupt = (): void => {
+    this.#interrupts += 1;
+    if (this.#interrupts > 2) process.exit(130);
+    process.stderr.write(this.#interrupts === 1 ? "\nstopping; press Ctrl-C again to kill\n" : "\nkilling\n");
+    this.#stop(this.#interrupts > 1);
+  };
+
+  async run(): Promise<number> {
+    let first: string | undefined;
+    for await (const _change of changesOf(this.client, this.stack.name)) {
+      let activity: Activity;
+      let running: ContainerRow[];
+      do {
+        activity = await patiently(() =>
+          this.client.json<Activity>("GET", `/bay/v1/stacks/${encodeURIComponent(this.stack.name)}/activity`),
+        );
+        running = await this.#look(activity);
+        // nothing happens that would be an event while, for example, an image is built for the container to come
+        if (running.length === 0 && isBusy(activity)) await sleep(STEP);
+      } while (running.length === 0 && isBusy(activity));
+      if (running.length === 0) break;
+      if (!this.options.abortOnExit || first !== undefined || isBusy(activity)) continue;
+      first = this.#firstEnded();
+      if (first !== undefined && this.#interrupts === 0) this.#stop(false);
+    }
+    await this.#stopping;
+    await this.#follower.finish();
+    const judged =
+      this.options.exitCodeFrom ?? (this.options.abortOnExit ? (first ?? this.#firstEnded()) : undefined);
+    if (judged !== undefined) return this.#codes.get(judged) ?? 0;
+    return this.#interrupts > 0 ? 130 : 0;
+  }
+
+  /** Takes in what changed, and gives the containers that run or will by their restart policy. */
+  async #look({ restarting }: Activity): Promise<ContainerRow[]> {
+    const all = await patiently(() => listContainers(this.client, this.stack.name));
+    const { services, stack } = this;
+    const known = Object.keys(stack.services);
+    this.#rows = chooseContainers(all, stack.name, { services, known });
+    for (const row of this.#rows) {
+      if (this.#isShown(row)) this.#showLogs(row);
+      if (isUp(row)) this.#ended.delete(row.Id);
+      else if (row.State !== "created" && !this.#ended.has(row.Id) && !restarting.includes(row.Id))
+        await this.#sayEnd(row);
+    }
+    return this.#rows.filter(isUp);
+  }
+
+  #isShown(row: ContainerRow): boolean {
+    const { attach } = this.options;
+    const service = serviceOf(row);
+    return attach?.length ? attach.includes(service) : this.stack.services[service]?.attach !== false;
+  }
+
+  #showLogs(row: ContainerRow): void {
+    if (this.#logs.has(row.Id)) return;
+    const { since } = this.options;
+    this.#logs.add(row.Id);
+    this.#follower
+      .follow(row, { tail: "all", follow: true, ...(since ? { since } : {}) })
+      .catch((error: unknown) => void process.stderr.write(`${messageOf(error)}\n`));
+  }
+
+  async #sayEnd(row: ContainerRow): Promise<void> {
+    const inspected = await patiently(() =>
+      this.client.json<Inspected>("GET", `/containers/${row.Id}/json`),
+    ).catch(() => undefined); // it was removed meanwhile
+    if (!inspected) return;
+    const { ExitCode, EndedBy } = inspected.State;
+    this.#ended.set(row.Id, ExitCode);
+    this.#codes.set(serviceOf(row), ExitCode);
+    process.stderr.write(`${nameOf(row)} exited with code ${ExitCode}${EndedBy ? ` (${EndedBy})` : ""}\n`);
+  }
+
+  #firstEnded(): string | undefined {
+    const [id] = this.#ended.keys();
+    const row = this.#rows.find(({ Id }) => Id === id);
+    return row && serviceOf(row);
+  }
+
+  #stop(kill: boolean): void {
+    const before = this.#stopping;
+    const stopped = stopContainers(this.client, this.#rows, kill, this.options.graceSeconds);
+    this.#stopping = Promise.all([before, stopped]).then(() => {});
+  }
+}
+
+const isUp = ({ State }: ContainerRow) => ["running", "paused", "restarting"].includes(State);
+
+/** Another command is about to start containers, or may be. */
+const isBusy = ({ isChanging, restarting }: Activity) => isChanging || restarting.length > 0;
 
 async function stopContainers(
   client: Client,

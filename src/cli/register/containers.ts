@@ -16,7 +16,8 @@ export function addContainerCommands(add: Add): void {
         .option("-w, --workdir <folder>", "in this folder")
         .option("-e, --env <name=value>", "with a variable", collect)
         .option("--index <number>", "in this container of the service", whole)
-        .option("--privileged", "with all capabilities"),
+        .option("--privileged", "with all capabilities")
+        .option("--detach-keys <keys>", "leave the terminal by these (ctrl-p,ctrl-q)"),
     async () => (await import("../commands/exec.ts")).exec,
   );
   add(
@@ -37,7 +38,8 @@ export function addContainerCommands(add: Add): void {
         .option("-u, --user <user>", "as this user")
         .option("-w, --workdir <folder>", "in this folder")
         .option("-P, --service-ports", "with the service's published ports")
-        .option("--no-deps", "do not start what it needs"),
+        .option("--no-deps", "do not start what it needs")
+        .option("--detach-keys <keys>", "leave the terminal by these (ctrl-p,ctrl-q)"),
     async () => (await import("../commands/run.ts")).run,
   );
   const lifecycle = async () => await import("../commands/lifecycle.ts");

@@ -8,13 +8,31 @@ export interface SessionOptions {
   resize: (rows: number, columns: number) => void;
 }
 
+/** This terminal's size, for a program whose terminal is made. */
+export function terminalSize(): { height: number; width: number } {
+  return { height: process.stdout.rows || 24, width: process.stdout.columns || 80 };
+}
+
 /** Resolves when the other side ends. */
-export function runSession(socket: Duplex, options: SessionOptions): Promise<void> {
+export async function runSession(socket: Duplex, options: SessionOptions): Promise<void> {
+  const onResize = () => {
+    const { height, width } = terminalSize();
+    options.resize(height, width);
+  };
+  const isRaw = options.tty && options.stdin && process.stdin.isTTY;
+  const leaveRawMode = isRaw
+    ? await (await import("./raw-terminal.ts")).enterRawMode(process.stdin.fd, onResize)
+    : () => {};
+  try {
+    await joinStreams(socket, options, onResize);
+  } finally {
+    leaveRawMode();
+  }
+}
+
+function joinStreams(socket: Duplex, options: SessionOptions, onResize: () => void): Promise<void> {
   return new Promise((resolve) => {
     const { stdin, stdout, stderr } = process;
-    const isRaw = options.tty && options.stdin && stdin.isTTY;
-    const onResize = () => options.resize(stdout.rows ?? 24, stdout.columns ?? 80);
-    if (isRaw) stdin.setRawMode(true);
     if (options.tty && stdout.isTTY) {
       onResize();
       stdout.on("resize", onResize);
@@ -37,7 +55,6 @@ export function runSession(socket: Duplex, options: SessionOptions): Promise<voi
       }
     });
     const finish = () => {
-      if (isRaw) stdin.setRawMode(false);
       stdout.off("resize", onResize);
       stdin.off("data", onInput);
       stdin.off("end", onInputEnd);

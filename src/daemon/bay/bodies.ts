@@ -132,7 +132,11 @@ export const rollbackBody = z.object({
   pid,
 });
 
-const override = asIs<Partial<ContainerConfig>>(z.looseObject(limits));
+const side = z.number().int().min(0).max(65535);
+
+const override = asIs<Partial<ContainerConfig>>(
+  z.looseObject({ ...limits, consoleSize: z.object({ height: side, width: side }).optional() }),
+);
 
 export const runBody = z.object({
   stack: stackSchema,

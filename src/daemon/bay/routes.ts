@@ -72,6 +72,9 @@ export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
       sendJson(call.response, 201, { Id: id, Name: config.name });
     }),
     route("GET", "/bay/v1/stacks", ({ response }) => sendJson(response, 200, stacks.list())),
+    route("GET", "/bay/v1/stacks/*/activity", ({ response, parts }) =>
+      sendJson(response, 200, stacks.activity(parts[0]!)),
+    ),
     route("GET", "/bay/v1/stacks/*/history", ({ response, parts }) =>
       sendJson(response, 200, stacks.history.list(parts[0]!)),
     ),

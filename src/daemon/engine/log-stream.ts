@@ -22,6 +22,8 @@ export interface LogStream {
   unit?: LogUnit;
   /** While it is true, more may come: the stream waits for it. */
   isLive: () => boolean;
+  /** While it is false the last line is complete, although more may come. */
+  isUp?: () => boolean;
 }
 
 /** Resolves when everything is sent, or the client is gone. The log is read no faster than the client takes it. */
@@ -29,7 +31,7 @@ export async function sendLog(
   manager: ContainerManager,
   record: ContainerRecord,
   sink: Writable,
-  { query, encode, onlyNew, unit, isLive }: LogStream,
+  { query, encode, onlyNew, unit, isLive, isUp = () => true }: LogStream,
 ): Promise<void> {
   const reader = new LogReader(logDirectory(manager, record.id));
   if (onlyNew) reader.skip();
@@ -48,7 +50,7 @@ export async function sendLog(
     for (let wanted = query; ; wanted = { ...query, tail: undefined }) {
       const mayGrow = isLive();
       // a tail is what stands there now, be its last line finished or not
-      const isWhole = mayGrow && wanted.tail === undefined;
+      const isWhole = mayGrow && isUp() && wanted.tail === undefined;
       const lines = reader.read(!isWhole, wanted.tail === undefined ? unit : "line");
       await writeAll(sink, selectLines(lines, wanted), encode);
       if (!mayGrow || sink.destroyed) return;

@@ -78,7 +78,9 @@ const TABLE = {
       error: "expected all, or a number of lines",
     }),
     details: never("false", "0"),
-    chunks: flag(), // of bay's own command: Docker's clients expect a frame for each line
+    // of bay's own command: Docker's clients expect a frame for each line, and an end when the container ends
+    chunks: flag(),
+    restarts: flag(),
   }),
   "GET /containers/:/stats": () => ({ stream: flag(true), "one-shot": flag() }),
   "POST /containers/:/resize": size,

@@ -50,7 +50,7 @@ async function sendLogs(manager: ContainerManager, call: Call): Promise<void> {
   const record = manager.get(call.parts[0]!);
   const { query, response } = call;
   const { tty } = record.config;
-  const { stdout, stderr, timestamps, follow, chunks, tail, since, until } = parameters(
+  const { stdout, stderr, timestamps, follow, chunks, restarts, tail, since, until } = parameters(
     "GET /containers/:/logs",
     query,
   );
@@ -65,10 +65,11 @@ async function sendLogs(manager: ContainerManager, call: Call): Promise<void> {
     const lines = timestamps ? prefixLines(`${new Date(at).toISOString()} `, bytes) : bytes;
     return tty ? lines : frame(stream + 1, lines);
   };
-  const isLive = () => follow && (isRunning(record) || record.state.status === "restarting");
+  const isUp = () => isRunning(record) || record.state.status === "restarting";
+  const isLive = () => follow && (restarts ? manager.find(record.id) !== undefined : isUp());
   const isByTime = timestamps || wanted.since !== undefined || wanted.until !== undefined;
   const unit = !tty && !chunks ? "line" : isByTime ? "write" : "chunk";
-  await sendLog(manager, record, response, { query: wanted, encode, onlyNew: false, unit, isLive });
+  await sendLog(manager, record, response, { query: wanted, encode, onlyNew: false, unit, isLive, isUp });
   response.end();
 }
 

@@ -1,5 +1,6 @@
 /** Links, addresses and routes over rtnetlink(7), in terms of what bay makes: bridges, veth pairs, their addresses. */
 import { isIPv6 } from "node:net";
+import { hasCode } from "../../errors.ts";
 import { packAddress, toAddress } from "../../ip.ts";
 import { attribute, find, parseAttributes, text, u8, u32 } from "./message.ts";
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, RouteSocket } from "./route-socket.ts";
@@ -187,8 +188,13 @@ export class Links {
     this.#socket.change(RTM_NEWLINK, 0, body, `set hairpin mode of link ${index}`);
   }
 
+  /** One that is gone is no error: the kernel removes a veth pair with the namespace of its other end, a moment later. */
   remove(index: number): void {
-    this.#socket.change(RTM_DELLINK, 0, linkHeader(index), `remove link ${index}`);
+    try {
+      this.#socket.change(RTM_DELLINK, 0, linkHeader(index), `remove link ${index}`);
+    } catch (error) {
+      if (!hasCode(error, "ENODEV")) throw error;
+    }
   }
 
   /** Adds an address; one that is there already is no error. An IPv6 address is used at once: nobody else has it. */

@@ -1,0 +1,43 @@
+/** This process's terminal in raw mode, which is left again whichever way the process ends or stops. */
+
+/** They end a process that does not handle them. */
+const ENDING = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR2"] as const;
+
+/**
+ * Makes the terminal raw, and gives what restores it. It is restored too when the process exits, is ended by a signal, and
+ * while it is stopped. libuv's own raw mode is not used: it leaves OPOST and ONLCR on, so that each newline of the program
+ * in the container, whose own terminal has processed it already, would become two characters.
+ */
+export async function enterRawMode(fd: number, onContinue: () => void): Promise<() => void> {
+  const { rawMode, setTerminalMode, terminalMode } = await import("../../linux/index.ts");
+  const before = terminalMode(fd);
+  const raw = rawMode(before);
+  const restore = () => void setTerminalMode(fd, before);
+  const end = (signal: NodeJS.Signals) => {
+    // who else listens decides what the signal means
+    if (process.listenerCount(signal) > 1) return;
+    restore();
+    process.off(signal, end);
+    process.kill(process.pid, signal);
+  };
+  const stop = () => {
+    restore();
+    process.kill(process.pid, "SIGSTOP");
+  };
+  const proceed = () => {
+    setTerminalMode(fd, raw);
+    onContinue();
+  };
+  for (const signal of ENDING) process.on(signal, end);
+  process.on("SIGTSTP", stop);
+  process.on("SIGCONT", proceed);
+  process.on("exit", restore);
+  setTerminalMode(fd, raw);
+  return () => {
+    for (const signal of ENDING) process.off(signal, end);
+    process.off("SIGTSTP", stop);
+    process.off("SIGCONT", proceed);
+    process.off("exit", restore);
+    restore();
+  };
+}
