@@ -142,13 +142,15 @@ export class StackService {
           async (step, say) => void (await this.#bringImage(stack, step, say, signal)),
           onProgress,
           signal,
+          settings.parallel,
         );
       }
       const plan =
         images.length > 0 ? await this.plan(stack, { ...options, pull: "never", build: false }) : first;
       checkContents(plan, stack);
       await this.#fixed.during(stack, async () => {
-        await applyPlan(plan, makeExecutor(this.manager, stack, { ...settings, signal }), onProgress, signal);
+        const execute = makeExecutor(this.manager, stack, { ...settings, signal });
+        await applyPlan(plan, execute, onProgress, signal, settings.parallel);
         this.#noteRevision(stack, options);
       });
       await this.#finish(plan);
@@ -319,9 +321,14 @@ export class StackService {
     this.manager.events.publish("image", "pull", image.id, { name });
   }
 
+  /** What `down` would remove. */
+  downPlan(name: string, options: DownOptions): Plan {
+    return makeDownPlan(name, this.observe(name, undefined), options);
+  }
+
   down(
     name: string,
-    options: DownOptions,
+    options: DownOptions & { parallel?: number | undefined },
     graceMs: number | undefined,
     onProgress: (progress: Progress) => void,
     asker: Asker,
@@ -329,10 +336,11 @@ export class StackService {
     return this.#turns.take(name, asker, async () => {
       const plan = makeDownPlan(name, this.observe(name, undefined), options);
       const settings: UpSettings = { graceMs, timeoutMs: undefined };
-      await applyPlan(plan, makeExecutor(this.manager, undefined, settings), onProgress);
+      const execute = makeExecutor(this.manager, undefined, settings);
+      await applyPlan(plan, execute, onProgress, undefined, options.parallel);
       this.#fixed.changed();
       await this.manager.networks.settled();
-      if (options.volumes) {
+      if (options.volumes && !options.only) {
         this.history.forget(name);
         this.manager.sweepContents();
       }

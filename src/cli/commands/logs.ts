@@ -1,4 +1,5 @@
-import { type Context, stackContainers } from "../context.ts";
+import { BayError } from "../../errors.ts";
+import { type Context, containersOf, numberOf } from "../context.ts";
 import { parseTail, parseTime } from "../options.ts";
 import { LogFollower } from "../ui/log-follower.ts";
 
@@ -10,15 +11,15 @@ interface LogsOptions {
   until?: string;
   logPrefix?: boolean;
   color?: boolean;
+  index?: number;
 }
 
 export async function logs(context: Context, services: string[], options: LogsOptions): Promise<void> {
   const tail = parseTail(options.tail);
-  const client = await context.client();
-  const rows = await stackContainers(client, await context.stackName(), {
-    services,
-    known: context.knownServices,
-  });
+  if (options.index !== undefined && services.length !== 1)
+    throw new BayError("BAD_OPTION", "--index expects one service");
+  const { client, rows: all } = await containersOf(context, services);
+  const rows = all.filter((row) => options.index === undefined || numberOf(row) === options.index);
   const follower = new LogFollower(client, {
     prefix: options.logPrefix !== false,
     timestamps: options.timestamps ?? false,

@@ -6,8 +6,12 @@ import { LogFollower } from "../ui/log-follower.ts";
 
 export interface FollowOptions {
   attach: string[] | undefined;
+  noAttach: readonly string[];
   logPrefix: boolean;
-  abortOnExit: boolean;
+  colour: boolean;
+  timestamps: boolean;
+  /** Stop all when the first container ends, or ends with another exit code than 0. */
+  abortOn: "exit" | "failure" | undefined;
   exitCodeFrom: string | undefined;
   graceSeconds: number | undefined;
   /** Output from before it is not shown: seconds since 1970. */
@@ -25,12 +29,11 @@ export async function follow(
   options: FollowOptions,
 ): Promise<number> {
   const rows = await stackContainers(client, stack.name, { services });
-  const shown = rows.filter((row) =>
-    options.attach?.length
-      ? options.attach.includes(serviceOf(row))
-      : stack.services[serviceOf(row)]?.attach !== false,
-  );
-  const follower = new LogFollower(client, { prefix: options.logPrefix, timestamps: false, colour: true });
+  const isShown = (service: string) =>
+    options.attach?.length ? options.attach.includes(service) : stack.services[service]?.attach !== false;
+  const shown = rows.filter((row) => isShown(serviceOf(row)) && !options.noAttach.includes(serviceOf(row)));
+  const { logPrefix: prefix, timestamps, colour } = options;
+  const follower = new LogFollower(client, { prefix, timestamps, colour });
   let interrupts = 0;
   let stopping: Promise<void> | undefined;
   const stopAll = (kill: boolean) => stopContainers(client, rows, kill, options.graceSeconds);
@@ -53,11 +56,11 @@ export async function follow(
     const { ExitCode, EndedBy } = await untilSettled(client, row.Id);
     const by = EndedBy ? ` (${EndedBy})` : "";
     process.stderr.write(`${nameOf(row)} exited with code ${ExitCode}${by}\n`);
-    return row;
+    return { row, code: ExitCode };
   });
   let first: ContainerRow | undefined;
-  if (options.abortOnExit) {
-    first = await Promise.race(ends);
+  if (options.abortOn) {
+    first = await firstToAbort(ends, options.abortOn);
     if (interrupts === 0) await stopAll(false);
   } else await Promise.all(ends);
   await stopping;
@@ -67,6 +70,18 @@ export async function follow(
   const judged = options.exitCodeFrom ? rows.find((row) => serviceOf(row) === options.exitCodeFrom) : first;
   if (judged) return (await client.json<Inspected>("GET", `/containers/${judged.Id}/json`)).State.ExitCode;
   return interrupts > 0 ? 130 : 0;
+}
+
+/** The container whose end stops the others; undefined where all end with exit code 0 and only a failure counts. */
+async function firstToAbort(
+  ends: readonly Promise<{ row: ContainerRow; code: number }>[],
+  on: "exit" | "failure",
+): Promise<ContainerRow | undefined> {
+  if (on === "exit") return (await Promise.race(ends)).row;
+  return new Promise((resolve, reject) => {
+    for (const end of ends) end.then(({ row, code }) => code !== 0 && resolve(row), reject);
+    Promise.all(ends).then(() => resolve(undefined), reject);
+  });
 }
 
 /** A container that its restart policy brings back has not ended. */

@@ -32,7 +32,11 @@ export function addHostCommands(add: Add, program: Command): void {
     "show versions",
     (c) =>
       c
-        .addOption(new Option("--format <format>", "text or json").choices(["text", "json"]).default("text"))
+        .addOption(
+          new Option("-f, --format <format>", "pretty or json")
+            .choices(["pretty", "text", "json"])
+            .default("pretty"),
+        )
         .option("--short", "only the number"),
     async () => (await import("../commands/version.ts")).version,
   );
