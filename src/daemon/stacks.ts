@@ -151,7 +151,7 @@ export class StackService {
       await this.#fixed.during(stack, async () => {
         const execute = makeExecutor(this.manager, stack, { ...settings, signal });
         await applyPlan(plan, execute, onProgress, signal, settings.parallel);
-        this.#noteRevision(stack, options);
+        this.#noteRevision(scaled(stack, options), options, plan);
       });
       await this.#finish(plan);
       return { ...plan, steps: [...images, ...plan.steps] };
@@ -195,7 +195,7 @@ export class StackService {
   }
 
   /** What is applied in part is a version too, in which the other services are as before. */
-  #noteRevision(stack: Stack, options: PlanOptions): void {
+  #noteRevision(stack: Stack, options: PlanOptions, { steps }: Plan): void {
     if (options.baseOnly || options.noStart) return;
     const needs = options.noDeps ? () => [] : dependenciesOf;
     const services =
@@ -208,7 +208,11 @@ export class StackService {
       const id = this.manager.images.records.find(image)?.id;
       return id ? [[image, id] as const] : [];
     });
-    this.history.note(stack, Object.fromEntries(images), { services });
+    const isAsked = options.forceRecreate || options.recreateDependencies;
+    const recreated = steps.flatMap(({ kind, service }) =>
+      isAsked && kind === "container.replace" && service ? [service] : [],
+    );
+    this.history.note(stack, Object.fromEntries(images), { services, recreated: [...new Set(recreated)] });
   }
 
   #revision(name: string, number: number | undefined): Revision {
@@ -359,6 +363,15 @@ export class StackService {
   list(): StackSummary[] {
     return summariseStacks(this.manager.list(), ({ state }) => state.status === "running");
   }
+}
+
+/** The stack with the numbers of containers that --scale asked for. */
+function scaled(stack: Stack, { scale }: PlanOptions): Stack {
+  const changed = Object.entries(scale).map(([name, replicas]) => [
+    name,
+    { ...stack.services[name]!, replicas },
+  ]);
+  return { ...stack, services: { ...stack.services, ...Object.fromEntries(changed) } };
 }
 
 /** What keeps a build from being asked for is a reason too: the build says it again. */

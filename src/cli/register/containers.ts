@@ -32,6 +32,7 @@ export function addContainerCommands(add: Add): void {
         .option("--rm", "remove the container at its end")
         .option("-d, --detach", "do not wait")
         .option("-i, --interactive", "keep input open (the default)")
+        .option("-t, --tty", "with a terminal (the default on one)")
         .option("-e, --env <name=value>", "with a variable", collect)
         .option("-v, --volume <mount>", "with a mount", collect)
         .option("-p, --publish <port>", "with a published port", collect)
@@ -110,7 +111,8 @@ export function addContainerCommands(add: Add): void {
       c
         .option("-f, --force", "without asking")
         .option("-s, --stop", "stop them first")
-        .option("-v, --volumes", "with their anonymous volumes"),
+        .option("-v, --volumes", "with their anonymous volumes")
+        .option("-a, --all", "also containers of bay run (the default)"),
     async () => (await lifecycle()).rm,
   );
   add(

@@ -55,6 +55,9 @@ export function addImageCommands(
         .option("--include-deps", "also of the services that the named ones need"),
     async () => (await import("../commands/registry.ts")).pull,
   );
+  const pullCommand = program.commands.find((command) => command.name() === "pull")!;
+  refuse(pullCommand, "--parallel", "images are pulled one after the other, and the layers of each at once");
+  refuse(pullCommand, "--no-parallel", "images are pulled one after the other");
   add(
     "push [services...]",
     "send the services' images to their registries",
