@@ -3,7 +3,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 packages="libnftables1 libseccomp2"
-[ "${1:-}" = test ] && packages="$packages docker-registry skopeo umoci podman openssl attr mmdebstrap zstd nftables iproute2 busybox-static curl binutils binutils-aarch64-linux-gnu runc crun qemu-system-x86 cpio kmod xz-utils bzip2 git buildah apparmor systemd"
+[ "${1:-}" = test ] && packages="$packages docker-registry skopeo umoci podman openssl attr mmdebstrap zstd nftables iproute2 busybox-static curl binutils binutils-aarch64-linux-gnu runc crun qemu-system-x86 cpio kmod xz-utils bzip2 git buildah apparmor systemd bash zsh fish"
 missing=""
 for package in $packages; do
   dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
@@ -16,3 +16,4 @@ if [ -n "$missing" ]; then
 fi
 npm ci --ignore-scripts --no-audit --no-fund
 npm run --silent build
+node dist/bay.js completion install || true

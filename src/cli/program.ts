@@ -18,6 +18,12 @@ export async function main(argv: string[]): Promise<number> {
   const program = build((code) => {
     exitCode = code;
   });
+  // a shell asks: the words after it are not this command's
+  if (argv[2] === "__complete") {
+    const { complete } = await import("./commands/completion.ts");
+    await complete(program, argv.slice(3), () => new Context(program.opts<GlobalOptions>())).catch(() => {});
+    return 0;
+  }
   process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
   try {
     await program.parseAsync(argv);
@@ -100,7 +106,7 @@ export function build(setExitCode: (code: number) => void): Command {
   program.commandsGroup("What is there:");
   addLookCommands(add);
   program.commandsGroup("bay and its host:");
-  addHostCommands(add, program);
+  addHostCommands(add);
   addSystemCommands(group);
   return program;
 }
