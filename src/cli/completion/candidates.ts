@@ -23,7 +23,7 @@ const listed = (words: readonly string[]): Candidates => ({
 
 /** Values that are the same on every host, by command and argument. */
 const CHOICES: Readonly<Record<string, readonly string[]>> = {
-  "daemon what": ["run", "install", "uninstall", "stop", "status"],
+  "daemon what": ["run", "install", "uninstall", "stop", "status", "reload"],
   "completion shell": ["bash", "zsh", "fish", "install", "uninstall"],
   "down --rmi": ["all", "local"],
   "ps --status": ["created", "running", "paused", "restarting", "exited", "dead"],
