@@ -15,6 +15,9 @@ export interface GlobalOptions {
   root?: string;
   run?: string;
   repair?: boolean;
+  dryRun?: boolean;
+  /** So many steps at once. */
+  parallel?: number;
 }
 
 /**
@@ -76,6 +79,12 @@ export class Context {
     for (const warning of cached.warnings) process.stderr.write(`${warning}\n`);
     this.knownServices = [...Object.keys(cached.stack.services), ...cached.stack.disabled];
     return cached.stack;
+  }
+
+  /** Learns the services of the file also where -p made it unnecessary, for a message that lists them. */
+  async learnServices(): Promise<void> {
+    if (this.knownServices.length > 0) return;
+    await this.stack().catch(() => undefined); // without a file, those that have containers are known
   }
 
   /** The stack's name; where -p gives it, no file is needed. */
@@ -147,15 +156,11 @@ export function chooseContainers(
   // a service of the file that has no container is no mistake: nothing is done with it
   const { known = [] } = options;
   for (const service of wanted.filter((name) => !known.includes(name))) {
-    if (!counted.some((row) => serviceOf(row) === service || nameOf(row) === service)) {
-      throw known.length > 0
-        ? new BayError("UNKNOWN_SERVICE", `the stack ${stack} has no service ${service}`, {
-            hint: `it has: ${known.join(", ")}`,
-          })
-        : new BayError("UNKNOWN_SERVICE", `the stack ${stack} has no container of ${service}`, {
-            hint: "bay ps -a shows what it has",
-          });
-    }
+    if (counted.some((row) => serviceOf(row) === service || nameOf(row) === service)) continue;
+    const names = [...new Set([...known, ...counted.map(serviceOf)])].filter(Boolean).sort();
+    throw new BayError("UNKNOWN_SERVICE", `the stack ${stack} has no service ${service}`, {
+      hint: names.length > 0 ? `its services are: ${names.join(", ")}` : "bay ps -a shows its containers",
+    });
   }
   return counted
     .filter((row) => wanted.length === 0 || wanted.includes(serviceOf(row)) || wanted.includes(nameOf(row)))
@@ -168,15 +173,39 @@ export function chooseContainers(
     );
 }
 
-/** One running container of a service, by --index. Throws NOT_RUNNING. */
+/** The stack's containers of some services. Throws UNKNOWN_SERVICE for one that the file does not have either. */
+export async function containersOf(
+  context: Context,
+  services: string[],
+  options: { all?: boolean; oneOff?: boolean } = {},
+): Promise<{ client: Client; rows: ContainerRow[] }> {
+  const client = await context.client();
+  const name = await context.stackName();
+  if (services.length > 0) await context.learnServices();
+  const rows = await stackContainers(client, name, { services, known: context.knownServices, ...options });
+  return { client, rows };
+}
+
+/** One container of a service, by --index. Throws NO_CONTAINER, UNKNOWN_SERVICE. */
 export async function oneContainer(
   context: Context,
   service: string,
   index?: number,
 ): Promise<{ client: Client; row: ContainerRow }> {
-  const client = await context.client();
-  const rows = await stackContainers(client, await context.stackName(), { services: [service] });
+  const { client, rows } = await containersOf(context, [service]);
   const row = rows.find((candidate) => index === undefined || numberOf(candidate) === index);
-  if (!row) throw new BayError("NOT_RUNNING", `the service ${service} has no container number ${index}`);
+  if (!row)
+    throw new BayError(
+      "NO_CONTAINER",
+      index === undefined || rows.length === 0
+        ? `the service ${service} has no container`
+        : `the service ${service} has no container with the number ${index}`,
+      {
+        hint:
+          rows.length === 0
+            ? `bay up ${service} makes one`
+            : `its numbers are: ${rows.map(numberOf).join(", ")}`,
+      },
+    );
   return { client, row };
 }

@@ -1,15 +1,16 @@
 /** The command line: every command with its options and help; what a command does is loaded when it is called. */
-import { Command, Option } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { VERSION } from "../version.ts";
 import { Context, type GlobalOptions } from "./context.ts";
 import { printError } from "./print-error.ts";
-import { adder, collect } from "./register/add.ts";
+import { adder, collect, refuse } from "./register/add.ts";
 import { addContainerCommands } from "./register/containers.ts";
 import { addHostCommands } from "./register/host.ts";
 import { addImageCommands } from "./register/images.ts";
 import { addLookCommands } from "./register/look.ts";
 import { addStackCommands } from "./register/stack.ts";
 import { addSystemCommands } from "./register/system.ts";
+import { type Ansi, type ProgressStyle, setStyle } from "./ui/output.ts";
 
 /** Runs the command and gives its exit code. */
 export async function main(argv: string[]): Promise<number> {
@@ -17,6 +18,12 @@ export async function main(argv: string[]): Promise<number> {
   const program = build((code) => {
     exitCode = code;
   });
+  // a shell asks: the words after it are not this command's
+  if (argv[2] === "__complete") {
+    const { complete } = await import("./commands/completion.ts");
+    await complete(program, argv.slice(3), () => new Context(program.opts<GlobalOptions>())).catch(() => {});
+    return 0;
+  }
   process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
   try {
     await program.parseAsync(argv);
@@ -32,6 +39,19 @@ export async function main(argv: string[]): Promise<number> {
   return exitCode;
 }
 
+interface StyleOptions {
+  ansi?: Ansi;
+  progress?: ProgressStyle;
+  workdir?: string;
+}
+
+function parallelism(text: string): number | undefined {
+  if (text === "-1" || text === "") return undefined;
+  const number = Number(text);
+  if (Number.isInteger(number) && number > 0) return Math.min(number, 1000);
+  throw new InvalidArgumentError("expected a whole number from 1, or -1");
+}
+
 /** The program with all its commands; `setExitCode` is told the code of the one that ran. */
 export function build(setExitCode: (code: number) => void): Command {
   const program = new Command("bay")
@@ -42,26 +62,51 @@ export function build(setExitCode: (code: number) => void): Command {
     .option("--project-directory <folder>", "folder that relative paths are in")
     .option("--env-file <file>", "variables for the stack file, again for more", collect)
     .option("--profile <name>", "turn a profile on, again for more", collect)
+    .addOption(
+      new Option("--ansi <when>", "colours and cursor movement: auto, never or always")
+        .choices(["auto", "never", "always"])
+        .env("COMPOSE_ANSI"),
+    )
+    .addOption(
+      new Option("--progress <style>", "how progress is shown: auto, tty, plain, json or quiet")
+        .choices(["auto", "tty", "plain", "json", "quiet"])
+        .env("COMPOSE_PROGRESS"),
+    )
+    .addOption(
+      new Option("--parallel <number>", "at most so many steps at once, -1 for bay's own bound")
+        .argParser(parallelism)
+        .env("COMPOSE_PARALLEL_LIMIT"),
+    )
+    .option("--dry-run", "show what would be done, and do nothing")
+    .addOption(new Option("--workdir <folder>", "the older name of --project-directory").hideHelp())
     .addOption(new Option("--root <folder>", "where bay keeps its state").env("BAY_ROOT"))
     .addOption(new Option("--run <folder>", "where bay keeps sockets").env("BAY_RUN"))
     .exitOverride()
     .enablePositionalOptions()
     .showHelpAfterError("bay COMMAND --help shows the options");
 
-  const context = () => new Context(program.opts<GlobalOptions>());
+  refuse(program, "--compatibility", "containers are always named STACK-SERVICE-NUMBER");
+  refuse(program, "--all-resources", "bay makes the networks and volumes that services use");
+  refuse(program, "--verbose", "BAY_DEBUG=1 in the environment shows where an error comes from");
+
+  const context = () => {
+    const { ansi, progress, workdir, ...options } = program.opts<GlobalOptions & StyleOptions>();
+    setStyle({ ...(ansi ? { ansi } : {}), ...(progress ? { progress } : {}) });
+    return new Context({ ...options, projectDirectory: options.projectDirectory ?? workdir });
+  };
   const add = adder(program, context, setExitCode);
   const group = (name: string, description: string) =>
     adder(program.command(name).description(description).exitOverride(), context, setExitCode);
   program.commandsGroup("Stacks:");
-  addStackCommands(add);
+  addStackCommands(add, program);
   program.commandsGroup("Containers:");
   addContainerCommands(add);
   program.commandsGroup("Images:");
-  addImageCommands(add, group);
+  addImageCommands(add, group, program);
   program.commandsGroup("What is there:");
   addLookCommands(add);
   program.commandsGroup("bay and its host:");
-  addHostCommands(add, program);
+  addHostCommands(add);
   addSystemCommands(group);
   return program;
 }

@@ -104,6 +104,12 @@ export async function installUnit(context: Context, options: InstallOptions): Pr
   systemctl("restart", "bay.service");
   systemctl("start", "bay-shutdown.service"); // a restart would stop the containers
   await answering(context);
+  const { installCompletions } = await import("./commands/completion.ts");
+  try {
+    installCompletions();
+  } catch (error) {
+    process.stderr.write(`warning: ${messageOf(error)}\n`); // bayd works without
+  }
   print(
     `${shown(files)}
 wrote ${files.map(({ path }) => path).join(", ")}

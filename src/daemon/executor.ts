@@ -17,6 +17,8 @@ export interface UpSettings {
   timeoutMs: number | undefined;
   /** Set when nobody waits for the result any more. */
   signal?: AbortSignal | undefined;
+  /** So many steps at once; undefined for bay's own bound. */
+  parallel?: number | undefined;
 }
 
 export function makeExecutor(

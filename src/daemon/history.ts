@@ -12,6 +12,8 @@ export interface Revision {
   images: Record<string, string>;
   /** The revision that was brought back by it. */
   from?: number;
+  /** Services whose containers were replaced because a user asked for it, and for nothing else. */
+  recreated?: string[];
 }
 
 const KEEP = 20;
@@ -54,25 +56,31 @@ export class History {
   }
 
   /**
-   * Notes what was applied, where it differs from what was before. Where only some services were, the others are as in the
+   * Notes what was applied, where it differs from what was before, or containers were recreated. Where only some services were, the others are as in the
    * revision before.
    */
   note(
     stack: Stack,
     images: Record<string, string>,
-    { services, from }: { services: readonly string[] | undefined; from?: number | undefined },
+    {
+      services,
+      from,
+      recreated = [],
+    }: { services: readonly string[] | undefined; from?: number | undefined; recreated?: readonly string[] },
   ): void {
     const all = this.list(stack.name);
     const last = all.at(-1);
     const kept = withoutValues(stack);
     const whole = services ? mergedWith(last, kept, images, services) : { stack: kept, images };
-    if (last && JSON.stringify([last.stack, last.images]) === JSON.stringify([whole.stack, whole.images]))
-      return;
+    const isSame =
+      last && JSON.stringify([last.stack, last.images]) === JSON.stringify([whole.stack, whole.images]);
+    if (isSame && recreated.length === 0) return;
     const revision: Revision = {
       number: (last?.number ?? 0) + 1,
       at: new Date().toISOString(),
       ...whole,
       ...(from === undefined ? {} : { from }),
+      ...(isSame ? { recreated: [...recreated] } : {}),
     };
     const old = all.slice(0, Math.max(0, all.length + 1 - KEEP));
     this.store.write([

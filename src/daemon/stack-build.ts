@@ -18,6 +18,8 @@ export interface BuildChanges {
   pull?: boolean;
   /** Laid over the file's. */
   args?: Record<string, string>;
+  /** Sockets of SSH agents by their IDs, laid over the file's. */
+  ssh?: Record<string, string>;
 }
 
 /** Throws NO_CONTEXT, NO_DOCKERFILE. */
@@ -60,7 +62,7 @@ export function toBuildRequest(
     secrets: Object.fromEntries(
       Object.entries(build.secrets).map(([id, source]) => [id, secretOf(source, secrets[source]!)]),
     ),
-    ssh: build.ssh,
+    ssh: { ...build.ssh, ...changes.ssh },
     insecure: build.insecure,
     // a revision of an earlier version does not say it
     hostNetwork: build.hostNetwork ?? false,

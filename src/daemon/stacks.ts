@@ -149,14 +149,16 @@ export class StackService {
           async (step, say) => void (await this.#bringImage(stack, step, say, signal)),
           onProgress,
           signal,
+          settings.parallel,
         );
       }
       const plan =
         images.length > 0 ? await this.plan(stack, { ...options, pull: "never", build: false }) : first;
       checkContents(plan, stack);
       await this.#fixed.during(stack, async () => {
-        await applyPlan(plan, makeExecutor(this.manager, stack, { ...settings, signal }), onProgress, signal);
-        this.#noteRevision(stack, options);
+        const execute = makeExecutor(this.manager, stack, { ...settings, signal });
+        await applyPlan(plan, execute, onProgress, signal, settings.parallel);
+        this.#noteRevision(scaled(stack, options), options, plan);
       });
       await this.#finish(plan);
       return { ...plan, steps: [...images, ...plan.steps] };
@@ -200,7 +202,7 @@ export class StackService {
   }
 
   /** What is applied in part is a version too, in which the other services are as before. */
-  #noteRevision(stack: Stack, options: PlanOptions): void {
+  #noteRevision(stack: Stack, options: PlanOptions, { steps }: Plan): void {
     if (options.baseOnly || options.noStart) return;
     const needs = options.noDeps ? () => [] : dependenciesOf;
     const services =
@@ -213,7 +215,11 @@ export class StackService {
       const id = this.manager.images.records.find(image)?.id;
       return id ? [[image, id] as const] : [];
     });
-    this.history.note(stack, Object.fromEntries(images), { services });
+    const isAsked = options.forceRecreate || options.recreateDependencies;
+    const recreated = steps.flatMap(({ kind, service }) =>
+      isAsked && kind === "container.replace" && service ? [service] : [],
+    );
+    this.history.note(stack, Object.fromEntries(images), { services, recreated: [...new Set(recreated)] });
   }
 
   #revision(name: string, number: number | undefined): Revision {
@@ -326,9 +332,14 @@ export class StackService {
     this.manager.events.publish("image", "pull", image.id, { name });
   }
 
+  /** What `down` would remove. */
+  downPlan(name: string, options: DownOptions): Plan {
+    return makeDownPlan(name, this.observe(name, undefined), options);
+  }
+
   down(
     name: string,
-    options: DownOptions,
+    options: DownOptions & { parallel?: number | undefined },
     graceMs: number | undefined,
     onProgress: (progress: Progress) => void,
     asker: Asker,
@@ -336,10 +347,11 @@ export class StackService {
     return this.#turns.take(name, asker, async () => {
       const plan = makeDownPlan(name, this.observe(name, undefined), options);
       const settings: UpSettings = { graceMs, timeoutMs: undefined };
-      await applyPlan(plan, makeExecutor(this.manager, undefined, settings), onProgress);
+      const execute = makeExecutor(this.manager, undefined, settings);
+      await applyPlan(plan, execute, onProgress, undefined, options.parallel);
       this.#fixed.changed();
       await this.manager.networks.settled();
-      if (options.volumes) {
+      if (options.volumes && !options.only) {
         this.history.forget(name);
         this.manager.sweepContents();
       }
@@ -367,6 +379,15 @@ export class StackService {
   list(): StackSummary[] {
     return summariseStacks(this.manager.list(), ({ state }) => state.status === "running");
   }
+}
+
+/** The stack with the numbers of containers that --scale asked for. */
+function scaled(stack: Stack, { scale }: PlanOptions): Stack {
+  const changed = Object.entries(scale).map(([name, replicas]) => [
+    name,
+    { ...stack.services[name]!, replicas },
+  ]);
+  return { ...stack, services: { ...stack.services, ...Object.fromEntries(changed) } };
 }
 
 /** What keeps a build from being asked for is a reason too: the build says it again. */

@@ -22,13 +22,14 @@ const MAX_AT_ONCE = 32;
 
 /**
  * Resolves when all is done. A failed step skips those that need it, and the others go on; then it throws
- * APPLY_FAILED, naming every failure. After an abort nothing more is begun, and it throws ABORTED.
+ * APPLY_FAILED, naming every failure. At most `atOnce` steps run at a time. After an abort nothing more is begun, and it throws ABORTED.
  */
 export async function applyPlan(
   plan: Plan,
   execute: Executor,
   onProgress: (progress: Progress) => void,
   signal?: AbortSignal,
+  atOnce: number = MAX_AT_ONCE,
 ): Promise<void> {
   const ids = new Set(plan.steps.map(({ id }) => id));
   const results = new Map<string, Promise<boolean>>();
@@ -36,7 +37,7 @@ export async function applyPlan(
   let running = 0;
   const queue: (() => void)[] = [];
   const slot = async () => {
-    if (running >= MAX_AT_ONCE) await new Promise<void>((resolve) => queue.push(resolve));
+    if (running >= atOnce) await new Promise<void>((resolve) => queue.push(resolve));
     running += 1;
   };
   const release = () => {

@@ -8,6 +8,8 @@ export interface DownOptions {
   removeOrphans: boolean;
   /** Services of the file; undefined where there is none, and everything of the stack goes. */
   services: readonly string[] | undefined;
+  /** Only these services, with the networks and volumes that nothing else has; undefined for the whole stack. */
+  only?: readonly string[] | undefined;
   /** Volumes that the file calls external stay. */
   externalVolumes: readonly string[];
 }
@@ -17,7 +19,12 @@ const step = (kind: Step["kind"], name: string, rest: Partial<Step> = {}): Step 
 
 export function makeDownPlan(stack: string, actual: Actual, options: DownOptions): Plan {
   const isOwn = ({ service, oneOff }: ActualContainer) =>
-    options.services === undefined || options.services.includes(service) || options.removeOrphans || oneOff;
+    options.only
+      ? options.only.includes(service)
+      : options.services === undefined ||
+        options.services.includes(service) ||
+        options.removeOrphans ||
+        oneOff;
   const containers = actual.containers.filter(isOwn);
   const removals = containers.map((container) =>
     step("container.remove", container.name, {
@@ -35,24 +42,31 @@ export function makeDownPlan(stack: string, actual: Actual, options: DownOptions
     }),
   );
   const after = removals.map(({ id }) => id);
+  const used = new Set(
+    containers.flatMap(({ config }) => [
+      ...config.networks.map(({ network }) => network),
+      ...volumesOf(config),
+    ]),
+  );
+  const isOf = (name: string) => options.only === undefined || used.has(name);
   const left = actual.containers.filter((container) => !isOwn(container));
   const stillUsed = new Set(left.flatMap(({ config }) => config.networks.map(({ network }) => network)));
   const networks = actual.networks
-    .filter((network) => network.stack === stack && !stillUsed.has(network.name))
+    .filter((network) => network.stack === stack && !stillUsed.has(network.name) && isOf(network.name))
     .map(({ name }) => step("network.remove", name, { after }));
   const wanted = options.volumes
     ? actual.volumes.filter(({ name, stack: of }) => of === stack && !options.externalVolumes.includes(name))
     : [];
   const inUse = new Set([...actual.foreignVolumes, ...left.flatMap(({ config }) => volumesOf(config))]);
   const volumes = wanted
-    .filter(({ name }) => !inUse.has(name))
+    .filter(({ name }) => !inUse.has(name) && isOf(name))
     .map(({ name }) => step("volume.remove", name, { after }));
   const warnings: string[] = [];
-  if (left.length > 0)
+  if (left.length > 0 && !options.only)
     warnings.push(
       `containers of services that the stack no longer has stay: ${left.map(({ name }) => name).join(", ")}; --remove-orphans removes them`,
     );
-  const kept = wanted.filter(({ name }) => inUse.has(name)).map(({ name }) => name);
+  const kept = wanted.filter(({ name }) => inUse.has(name) && isOf(name)).map(({ name }) => name);
   if (kept.length > 0) warnings.push(`volumes stay that other containers have: ${kept.join(", ")}`);
   return { stack, steps: [...removals, ...networks, ...volumes], warnings };
 }

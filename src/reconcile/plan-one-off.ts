@@ -14,6 +14,10 @@ export interface OneOffRequest {
   entrypoint: string[] | undefined;
   override: Partial<ContainerConfig>;
   servicePorts: boolean;
+  /** Answer to the service's names on its networks. */
+  useAliases?: boolean;
+  /** Laid over the service's. */
+  labels?: Record<string, string>;
   autoRemove: boolean;
   /** Start it too. */
   start: boolean;
@@ -62,7 +66,7 @@ function oneOffConfig(stack: Stack, actual: Actual, request: OneOffRequest): Con
   const mounted = Object.fromEntries(mountedImages(service).map((name) => [name, imageOf(name)]));
   // hooks are of a service's own containers
   const { hooks: _, ...config } = desiredConfig(stack, changed, 1, imageOf(service.image), mounted);
-  const { env = [], mounts = [], ports = [], ...rest } = request.override;
+  const { env = [], mounts = [], ports = [], capAdd, capDrop, ...rest } = request.override;
   const nameOf = (entry: string) => entry.split("=", 1)[0];
   return {
     ...config,
@@ -77,7 +81,13 @@ function oneOffConfig(stack: Stack, actual: Actual, request: OneOffRequest): Con
       ...mounts,
     ],
     ports: [...(servicePorts ? config.ports : []), ...ports],
-    networks: config.networks.map(({ network }) => ({ network, aliases: [], ipv4: undefined })),
-    labels: { ...config.labels, [LABELS.oneOff]: "True" },
+    networks: config.networks.map(({ network, aliases }) => ({
+      network,
+      aliases: request.useAliases ? aliases : [],
+      ipv4: undefined,
+    })),
+    capAdd: [...config.capAdd, ...(capAdd ?? [])],
+    capDrop: [...config.capDrop, ...(capDrop ?? [])],
+    labels: { ...config.labels, ...request.labels, [LABELS.oneOff]: "True" },
   };
 }

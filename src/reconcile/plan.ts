@@ -31,6 +31,8 @@ export interface PlanOptions {
   noDeps: boolean;
   removeOrphans: boolean;
   forceRecreate: boolean;
+  /** Replace those that the named services need, too. */
+  recreateDependencies?: boolean | undefined;
   noRecreate: boolean;
   noStart: boolean;
   /** Replaced containers get new anonymous volumes instead of those that they had. */
@@ -329,7 +331,7 @@ class Planner {
     { after, afterEnd, waits }: Before,
   ): string | undefined {
     const desired = this.#config(service, container.number);
-    const { services, forceRecreate, noRecreate, noStart, rerun } = this.options;
+    const { services, forceRecreate, recreateDependencies, noRecreate, noStart, rerun } = this.options;
     const start = !noStart;
     const isChosen = services.length === 0 || services.includes(service.name);
     const wantedName = containerName(this.stack, service, container.number);
@@ -346,6 +348,7 @@ class Planner {
         replace: [
           // those that it depends on stay as they are
           ...(forceRecreate && isChosen ? [say("--force-recreate")] : []),
+          ...(recreateDependencies && !isChosen ? [say("--always-recreate-deps")] : []),
           ...(noRecreate ? [] : this.#imageStepsOf(service)).map(({ image }) =>
             say(`the image ${image} is made anew`),
           ),

@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { Bay, COMMAND, eventually } from "../support/bay.ts";
+import { Bay, COMMAND, eventually, jsonLines } from "../support/bay.ts";
 import { nft } from "../support/nft.ts";
 
 const stack = (services: string) =>
@@ -348,7 +348,7 @@ services:
     const { out, err } = bay.run(["ps", "-a", "--format", "json"]);
     expect(err).toContain("no bayd runs");
     expect(
-      (JSON.parse(out) as { ID: string; State: string; Pid: number }[]).map(({ ID, State, Pid }) => [
+      jsonLines<{ ID: string; State: string; Pid: number }>(out).map(({ ID, State, Pid }) => [
         ID,
         State,
         Pid,

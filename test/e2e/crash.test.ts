@@ -78,7 +78,7 @@ volumes: { data: }
       // not by a call that waits: the other bay goes on meanwhile
       if (args[0] === "up")
         expect(await bay.call(["plan", "--detailed-exitcode"])).toMatchObject({ code: 0 });
-      else expect(JSON.parse((await bay.call(["ps", "-a", "--format", "json"])).out)).toEqual([]);
+      else expect((await bay.call(["ps", "-a", "--format", "json"])).out).toBe("");
     }
   }
 

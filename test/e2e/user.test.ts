@@ -5,7 +5,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { Bay, eventually, HANGS_AFTER } from "../support/bay.ts";
+import { Bay, eventually, HANGS_AFTER, jsonLines } from "../support/bay.ts";
 import { freePort } from "../support/registry.ts";
 
 const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -238,7 +238,7 @@ describe("a stack", () => {
     bay.ok("kill", "-s", "SIGKILL", "shot");
     await until(() => bay.ps().every(({ State }) => State === "exited"));
     const rows = Object.fromEntries(
-      (JSON.parse(bay.ok("ps", "-a", "--format", "json")) as { Service: string; Status: string }[]).map(
+      jsonLines<{ Service: string; Status: string }>(bay.ok("ps", "-a", "--format", "json")).map(
         ({ Service, Status }) => [Service, Status],
       ),
     );

@@ -110,7 +110,7 @@ export class Bay {
   }
 
   ps(): PsRow[] {
-    return JSON.parse(this.ok("ps", "-a", "--format", "json")) as PsRow[];
+    return jsonLines<PsRow>(this.ok("ps", "-a", "--format", "json"));
   }
 
   /** Throws where there is none: a number that kill(2) would take for a process group is never given. */
@@ -154,6 +154,13 @@ export class Bay {
     return resolveRoots({ root: this.env.BAY_ROOT, run: this.env.BAY_RUN }).tag;
   }
 }
+
+/** One value a line, as `ps --format json` prints them. */
+export const jsonLines = <T>(text: string): T[] =>
+  text
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as T);
 
 function stacksOf(text: string): { name: string }[] {
   try {

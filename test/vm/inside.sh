@@ -40,7 +40,7 @@ sed -i 's/64m/96m/' bay.yaml
 bay up -d a || fail "update"
 [ "$(cat "$group/memory.max")" = 100663296 ] || fail "the limit did not change in place"
 ok "a limit changes in place"
-bay ps -a --format json | grep -q '"OOMKilled": true' || fail "the hog was not said to be killed for memory"
+bay ps -a --format json | grep -q '"OOMKilled":true' || fail "the hog was not said to be killed for memory"
 ok "a memory hog is killed and said to be"
 bay pause a && grep -q 'frozen 1' "$group/cgroup.events" || fail "pause"
 bay unpause a
@@ -48,7 +48,7 @@ ok "pause freezes"
 profile() { bay exec -T "$1" cat /proc/self/attr/current; }
 if [ -e /sys/kernel/security/apparmor ]; then
   [ "$(profile a)" = "bay-default (enforce)" ] || fail "the profile is $(profile a)"
-  [ "$(cat "/proc/$(bay ps --format json a | sed -n 's/.*"Pid": \([0-9]*\).*/\1/p')/attr/current")" = "bay-default (enforce)" ] || fail "pid 1 is not confined"
+  [ "$(cat "/proc/$(bay ps --format json a | sed -n 's/.*"Pid":\([0-9]*\).*/\1/p')/attr/current")" = "bay-default (enforce)" ] || fail "pid 1 is not confined"
   sed -i 's/mem_limit: 96m/cap_add: [SYS_ADMIN], security_opt: ["seccomp=unconfined"], mem_limit: 96m/' bay.yaml
   bay up -d a || fail "cap_add"
   if bay exec -T a mount -t tmpfs none /tmp 2> /dev/null; then fail "the profile let it mount"; fi

@@ -149,6 +149,21 @@ interface StackBuildOptions {
   withDependencies?: boolean;
   progress: ProgressKind;
   quiet?: boolean;
+  ssh?: string[];
+  provenance?: string | true;
+  sbom?: string | true;
+}
+
+/** Images have no attestations, which is what `false` asks for. Throws UNSUPPORTED_OPTION. */
+function checkAttestations({ provenance, sbom }: StackBuildOptions): void {
+  for (const [option, value] of [
+    ["--provenance", provenance],
+    ["--sbom", sbom],
+  ] as const)
+    if (value !== undefined && !["false", "disabled=true"].includes(String(value)))
+      throw new BayError("UNSUPPORTED_OPTION", `${option} is not supported: images get no attestations`, {
+        hint: `leave it out, or write ${option}=false`,
+      });
 }
 
 /** `bay build [SERVICE…]`: the images of the stack's services that have a build. */
@@ -157,6 +172,7 @@ export async function buildServices(
   services: string[],
   options: StackBuildOptions,
 ): Promise<number> {
+  checkAttestations(options);
   const stack = await context.stack(services);
   const chosen = await chooseBuilds(stack, services, options.withDependencies ?? false);
   const { toBuildRequest } = await import("../../daemon/stack-build.ts");
@@ -168,11 +184,16 @@ export async function buildServices(
   }
   if (options.check) return check(requests);
   if (chosen.length === 0) print("no service of the stack has a build");
+  if (context.options.dryRun) {
+    for (const { name, image } of chosen) print(`image ${image} of the service ${name} would be built`);
+    return 0;
+  }
   const client = await context.daemon();
   const changes = {
     args,
     ...(options.cache === false ? { noCache: true } : {}),
     ...(options.pull ? { pull: true } : {}),
+    ...(options.ssh ? { ssh: sshOf(options.ssh) } : {}),
   };
   const kind = options.quiet ? "quiet" : options.progress;
   const names = chosen.map(({ name }) => name);

@@ -22,6 +22,11 @@ interface ConfigOptions {
   resolveImageDigests?: boolean;
   explain?: string;
   hash?: string;
+  lockImageDigests?: boolean;
+  normalize?: boolean;
+  pathResolution?: boolean;
+  envResolution?: boolean;
+  consistency?: boolean;
 }
 
 /** Checks the file and shows the normalised stack; names of services show only those; `schema` prints the JSON Schema instead. */
@@ -33,6 +38,8 @@ export async function config(context: Context, names: string[], options: ConfigO
   if (options.profiles || options.environment || options.variables || options.explain !== undefined)
     return ofMerged(context, options);
   if (options.interpolate === false) return show(await rawValue(context), options);
+  if ([options.normalize, options.pathResolution, options.envResolution, options.consistency].includes(false))
+    return asWritten(context, options);
   const stack = await context.stack(names);
   if (names.length > 0) {
     const { serviceOf } = await import("../../stack/loaded.ts");
@@ -43,7 +50,11 @@ export async function config(context: Context, names: string[], options: ConfigO
       Object.entries(stack.services).filter(([name]) => names.includes(name)),
     );
   if (options.quiet) return;
-  if (options.resolveImageDigests) await pinImages(stack);
+  if (options.resolveImageDigests || options.lockImageDigests) await pinImages(stack);
+  if (options.lockImageDigests) {
+    const images = Object.values(stack.services).map(({ name, image }) => [name, { image }]);
+    return show({ services: Object.fromEntries(images) }, options);
+  }
   if (options.services) return print(Object.keys(stack.services).join("\n"));
   if (options.images)
     return print([...new Set(Object.values(stack.services).map(({ image }) => image))].join("\n"));
@@ -92,6 +103,14 @@ async function printHashes(services: Record<string, unknown>, wanted: string): P
   }
   for (const name of names)
     print(`${name} ${createHash("sha256").update(JSON.stringify(services[name])).digest("hex")}`);
+}
+
+/** The files merged, with variables filled in, and nothing else changed. Without consistency, errors are not looked for. */
+async function asWritten(context: Context, options: ConfigOptions): Promise<void> {
+  if (options.consistency !== false) await context.stack(); // says what is wrong
+  const { readMerged } = await import("../../stack/merged.ts");
+  const merged = await withoutErrors(readMerged(context.loadOptions()));
+  if (!options.quiet) await show(merged.value, options);
 }
 
 /** The files merged, with variables as they are written. */

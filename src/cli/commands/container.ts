@@ -8,8 +8,9 @@ import { refuseTerminal, saveStream } from "../ui/save-stream.ts";
 import { copyBetween } from "./cp.ts";
 
 /** A container by name or ID, else the stack's container of a service. */
-async function find(context: Context, name: string): Promise<{ client: Client; id: string }> {
+async function find(context: Context, name: string, index?: number): Promise<{ client: Client; id: string }> {
   const client = await context.client();
+  if (index !== undefined) return { client, id: (await oneContainer(context, name, index)).row.Id };
   try {
     const { Id } = await client.json<{ Id: string }>("GET", `/containers/${encodeURIComponent(name)}/json`);
     return { client, id: Id };
@@ -25,6 +26,7 @@ interface CommitOptions {
   message?: string;
   change?: string[];
   pause?: boolean;
+  index?: number;
 }
 
 export async function commit(
@@ -32,7 +34,7 @@ export async function commit(
   [name, image]: string[],
   options: CommitOptions,
 ): Promise<void> {
-  const { client, id } = await find(context, name!);
+  const { client, id } = await find(context, name!, options.index);
   const query = new URLSearchParams({
     container: id,
     repo: image ?? "",
@@ -50,7 +52,10 @@ export function copy(
   [source, target]: string[],
   options: { archive?: boolean },
 ): Promise<void> {
-  return copyBetween(source!, target!, (name) => find(context, name), options.archive ?? false);
+  return copyBetween(source!, target!, (name) => find(context, name), {
+    keepOwners: options.archive ?? false,
+    followLink: false,
+  });
 }
 
 const SIGNS = ["C", "A", "D"];
@@ -65,10 +70,10 @@ export async function diff(context: Context, [name]: string[], options: { format
 export async function exportContainer(
   context: Context,
   [name]: string[],
-  { output }: { output?: string },
+  { output, index }: { output?: string; index?: number },
 ): Promise<void> {
   refuseTerminal(output, "a tar");
-  const { client, id } = await find(context, name!);
+  const { client, id } = await find(context, name!, index);
   const { body, status } = await client.send("GET", `/containers/${id}/export`);
   if (status >= 400) throw toError(await textOf(body));
   await saveStream(body, output);

@@ -1,36 +1,52 @@
 import { spawn } from "node:child_process";
-import { existsSync, statSync } from "node:fs";
+import { existsSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, posix, resolve } from "node:path";
 import { type Client, textOf, toError } from "../../daemon/index.ts";
 import { BayError } from "../../errors.ts";
-import { type Context, numberOf, oneContainer, stackContainers } from "../context.ts";
+import { type Context, containersOf, nameOf, oneContainer } from "../context.ts";
 
 /** Finds the container that one side names. */
-type Find = (name: string) => Promise<{ client: Client; id: string }>;
+type Find = (name: string) => Promise<{ client: Client; id: string; name?: string }>;
 
 /** `bay cp`: the containers are the stack's; into a service with several of them, into each. */
 export async function cp(
   context: Context,
   [source, target]: string[],
-  options: { index?: number; archive?: boolean },
+  options: { index?: number; archive?: boolean; all?: boolean; followLink?: boolean },
 ): Promise<void> {
-  const keepOwners = options.archive ?? false;
-  const to = split(target!);
-  const numbers = to && options.index === undefined ? await numbersOf(context, to.service) : [];
-  for (const index of numbers.length > 0 && source !== "-" ? numbers : [options.index]) {
-    const find: Find = async (service) => {
-      const { client, row } = await oneContainer(context, service, index);
-      return { client, id: row.Id };
-    };
-    await copyBetween(source!, target!, find, keepOwners);
+  const settings = { keepOwners: options.archive ?? false, followLink: options.followLink ?? false };
+  if (options.all && options.index !== undefined)
+    throw new BayError("BAD_OPTION", "--all and --index cannot be used together");
+  const finders = await findersOf(context, source!, split(target!)?.service, options);
+  for (const find of finders) {
+    if (context.options.dryRun) {
+      const { name } = await find((split(target!) ?? split(source!))?.service ?? "");
+      process.stderr.write(`${source} would be copied to ${target} (container ${name})\n`);
+    } else await copyBetween(source!, target!, find, settings);
   }
 }
 
-async function numbersOf(context: Context, service: string): Promise<number[]> {
-  const rows = await stackContainers(await context.client(), await context.stackName(), {
-    services: [service],
-  });
-  return rows.map(numberOf);
+/** Into a service, one for each of its containers; of a service, the first one. A stream can be read only once. */
+async function findersOf(
+  context: Context,
+  source: string,
+  into: string | undefined,
+  { index, all }: { index?: number; all?: boolean },
+): Promise<Find[]> {
+  const one = async (service: string) => {
+    const { client, row } = await oneContainer(context, service, index);
+    return { client, id: row.Id, name: nameOf(row) };
+  };
+  if (into === undefined || index !== undefined || source === "-") return [one];
+  const { client, rows } = await containersOf(context, [into], { oneOff: all ?? false });
+  if (rows.length === 0) return [one];
+  return rows.map((row) => async () => ({ client, id: row.Id, name: nameOf(row) }));
+}
+
+export interface CopySettings {
+  keepOwners: boolean;
+  /** Copy what a symbolic link at the source points to. */
+  followLink: boolean;
 }
 
 /** Copies as docker cp does; tar(1) packs and unpacks on this side. Owners become the user's own, or root's inside. */
@@ -38,14 +54,14 @@ export async function copyBetween(
   source: string,
   target: string,
   find: Find,
-  keepOwners: boolean,
+  { keepOwners, followLink }: CopySettings,
 ): Promise<void> {
   const from = split(source);
   const to = split(target);
   if (from && to)
     throw new BayError("BAD_OPTION", "one side must be local", { hint: "copy to a local folder first" });
-  if (from) return copyOut(find, from, target, keepOwners);
-  if (to) return copyIn(find, source, to, keepOwners);
+  if (from) return copyOut(find, from, target, { keepOwners, followLink });
+  if (to) return copyIn(find, source, to, { keepOwners, followLink });
   throw new BayError("BAD_OPTION", "one side must be CONTAINER:PATH");
 }
 
@@ -60,9 +76,10 @@ async function copyOut(
   find: Find,
   from: { service: string; path: string },
   target: string,
-  keepOwners: boolean,
+  { keepOwners, followLink }: CopySettings,
 ): Promise<void> {
   const { client, id } = await find(from.service);
+  if (followLink) from.path = await resolveInside(client, id, from.path);
   const { body, status, headers } = await client.send(
     "GET",
     `/containers/${id}/archive?path=${encodeURIComponent(from.path)}`,
@@ -93,13 +110,13 @@ async function copyIn(
   find: Find,
   source: string,
   to: { service: string; path: string },
-  keepOwners: boolean,
+  { keepOwners, followLink }: CopySettings,
 ): Promise<void> {
   const { client, id } = await find(to.service);
   const put = (path: string) => `/containers/${id}/archive?path=${encodeURIComponent(path)}`;
   if (source === "-") return void (await client.upload("PUT", put(to.path), process.stdin));
-  const local = resolve(source);
-  if (!existsSync(local)) throw new BayError("NO_FILE", `${source} does not exist`);
+  if (!existsSync(resolve(source))) throw new BayError("NO_FILE", `${source} does not exist`);
+  const local = followLink ? realpathSync(resolve(source)) : resolve(source);
   const head = await client.send("HEAD", put(to.path));
   const isThere = head.status < 400;
   const isDirectory = isThere && isDirectoryStat(head.headers);
@@ -117,6 +134,25 @@ async function copyIn(
     sent.catch(() => child.kill());
   });
   await sent;
+}
+
+const MOST_LINKS = 40;
+
+/** Follows the links at the end of a path in the container, as the kernel does. Throws BAD_TARGET for a loop. */
+async function resolveInside(client: Client, id: string, start: string): Promise<string> {
+  let path = start;
+  for (let links = 0; links < MOST_LINKS; links++) {
+    const { status, headers } = await client.send(
+      "HEAD",
+      `/containers/${id}/archive?path=${encodeURIComponent(path)}`,
+    );
+    const stat = headers["x-docker-container-path-stat"];
+    if (status >= 400 || typeof stat !== "string") return path; // the copy says what is wrong
+    const { linkTarget } = JSON.parse(Buffer.from(stat, "base64").toString()) as { linkTarget?: string };
+    if (!linkTarget) return path;
+    path = posix.resolve(posix.dirname(path), linkTarget);
+  }
+  throw new BayError("BAD_TARGET", `${start}: too many symbolic links`);
 }
 
 /** What the archive routes say of a path: Go's file mode, of which the highest bit means a directory. */

@@ -1,6 +1,7 @@
 import { BayError, hasCode, messageOf } from "../../errors.ts";
+import type { Plan } from "../../reconcile/index.ts";
 import type { Stack } from "../../stack/index.ts";
-import type { Context } from "../context.ts";
+import { type Context, chooseContainers, listContainers } from "../context.ts";
 import { milliseconds } from "../options.ts";
 import { print } from "../ui/output.ts";
 import { watch } from "./up.ts";
@@ -12,15 +13,22 @@ interface DownCommandOptions {
   timeout?: number;
 }
 
-/** Removes the stack. Without a file, -p says which. */
-export async function down(context: Context, _args: string[], options: DownCommandOptions): Promise<void> {
+/** Removes the stack, or some of its services. Without a file, -p says which stack. */
+export async function down(context: Context, only: string[], options: DownCommandOptions): Promise<void> {
   if (options.rmi && !["all", "local"].includes(options.rmi))
-    throw new BayError("BAD_OPTION", `--rmi wants all or local, got ${options.rmi}`);
+    throw new BayError("BAD_OPTION", `--rmi: expected all or local, got ${options.rmi}`);
   const stack = await stackOrNothing(context);
   const name = stack?.name ?? context.options.projectName!;
   const client = await context.daemon();
-  const plan = await watch(client, "/bay/v1/down", {
+  if (only.length > 0)
+    chooseContainers(await listContainers(client, name), name, {
+      services: only,
+      known: context.knownServices,
+    });
+  const request = {
     name,
+    ...(only.length > 0 ? { only } : {}),
+    parallel: context.options.parallel,
     volumes: options.volumes ?? false,
     removeOrphans: options.removeOrphans ?? false,
     services: stack ? [...Object.keys(stack.services), ...stack.disabled] : undefined,
@@ -28,9 +36,15 @@ export async function down(context: Context, _args: string[], options: DownComma
       .filter(({ external }) => external)
       .map((volume) => volume.name),
     graceMs: milliseconds(options.timeout),
-  });
+  };
+  if (context.options.dryRun) {
+    const { coloured } = await import("./plan.ts");
+    const { printPlan } = await import("../../reconcile/index.ts");
+    return print(coloured(printPlan(await client.json<Plan>("POST", "/bay/v1/down/plan", request))));
+  }
+  const plan = await watch(client, "/bay/v1/down", request);
   if (plan.steps.length === 0) print(`${name}: nothing to remove`);
-  if (options.rmi && stack) await removeImages(client, stack, options.rmi);
+  if (options.rmi && stack) await removeImages(client, stack, options.rmi, only);
 }
 
 async function stackOrNothing(context: Context): Promise<Stack | undefined> {
@@ -47,8 +61,11 @@ async function removeImages(
   client: Awaited<ReturnType<Context["daemon"]>>,
   stack: Stack,
   which: string,
+  only: readonly string[],
 ): Promise<void> {
-  const services = Object.values(stack.services);
+  const services = Object.values(stack.services).filter(
+    ({ name }) => only.length === 0 || only.includes(name),
+  );
   // as in Compose: local are those that got their name from bay, or come from this file
   const isLocal = (image: string) =>
     stack.images[image] !== undefined ||

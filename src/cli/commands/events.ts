@@ -1,4 +1,4 @@
-import type { Context } from "../context.ts";
+import { type Context, containersOf } from "../context.ts";
 import { parseTime } from "../options.ts";
 import { print } from "../ui/output.ts";
 
@@ -16,6 +16,7 @@ export async function events(
 ): Promise<void> {
   const client = await context.client();
   const stack = await context.stackName();
+  if (services.length > 0) await containersOf(context, services); // throws UNKNOWN_SERVICE
   const parameters = new URLSearchParams({
     filters: JSON.stringify({ label: [`com.docker.compose.project=${stack}`] }),
   });

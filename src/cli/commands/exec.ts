@@ -7,6 +7,8 @@ const DETACHED_AFTER = 1000;
 
 interface ExecOptions {
   tty?: boolean;
+  TTY?: boolean;
+  interactive?: boolean;
   detach?: boolean;
   user?: string;
   workdir?: string;
@@ -30,7 +32,11 @@ export async function exec(
       hint: `bay up ${service} starts it`,
     });
   const tty =
-    options.tty !== false && process.stdin.isTTY === true && process.stdout.isTTY === true && !options.detach;
+    options.tty !== false &&
+    options.TTY !== false &&
+    process.stdin.isTTY === true &&
+    process.stdout.isTTY === true &&
+    !options.detach;
   const { height, width } = terminalSize();
   const { Id } = await client.json<{ Id: string }>("POST", `/containers/${row.Id}/exec`, {
     Cmd: command,

@@ -68,6 +68,7 @@ function describe(
 ): string {
   if (revision.from !== undefined) return `rolled back to ${revision.from}`;
   if (!before) return isOldest && revision.number === 1 ? "first" : "the oldest that is kept";
+  if (revision.recreated) return `recreated: ${revision.recreated.join(", ")}`;
   const paths = [...new Set(changesOf(before, revision, diff).map(({ path }) => path))];
   const more = paths.length > MAX_NAMED ? ` and ${paths.length - MAX_NAMED} more` : "";
   return paths.slice(0, MAX_NAMED).join(", ") + more || "where the files are";

@@ -36,6 +36,11 @@ export async function list(context: Context, [name]: string[], options: ListOpti
   const idOf = ({ Id }: ImageRow) => (options.trunc ? short(Id) : Id);
   if (options.quiet) return print(rows.map(idOf).join("\n"));
   if (options.format === "json") return printJson(rows);
+  if (options.format !== "table") {
+    const { imageListing, namedImages } = await import("../ui/image-listing.ts");
+    const { printListing } = await import("../ui/listing.ts");
+    return printListing(options.format, imageListing, namedImages(rows));
+  }
   const cells = rows.flatMap((row) =>
     (row.RepoTags.length > 0 ? row.RepoTags : ["<none>"]).map((tag) => [
       tag,

@@ -1,7 +1,14 @@
 /** Commands that do one thing to each container of a stack. */
 import { BayError, messageOf } from "../../errors.ts";
 import { signalNumber } from "../../signals.ts";
-import { type ContainerRow, type Context, nameOf, serviceOf, stackContainers } from "../context.ts";
+import {
+  type ContainerRow,
+  type Context,
+  containersOf,
+  nameOf,
+  serviceOf,
+  stackContainers,
+} from "../context.ts";
 import { print } from "../ui/output.ts";
 
 type Client = Awaited<ReturnType<Context["client"]>>;
@@ -13,14 +20,12 @@ async function each(
   done: string,
   deed: (client: Client, row: ContainerRow) => Promise<unknown>,
 ): Promise<void> {
-  const client = await context.client();
-  const rows = await stackContainers(client, await context.stackName(), {
-    services,
-    known: context.knownServices,
-  });
+  const { client, rows } = await containersOf(context, services);
   const all = (some: ContainerRow[]) =>
     Promise.allSettled(
       some.map(async (row) => {
+        if (context.options.dryRun)
+          return void process.stderr.write(`container ${nameOf(row)} would be ${done}\n`);
         await deed(client, row);
         process.stderr.write(`container ${nameOf(row)} ${done}\n`);
       }),
@@ -45,7 +50,19 @@ export const stop = (context: Context, services: string[], options: { timeout?: 
     client.json("POST", `/containers/${row.Id}/stop${grace(options.timeout)}`),
   );
 
-export const start = (context: Context, services: string[]) =>
+export async function start(
+  context: Context,
+  services: string[],
+  options: { wait?: boolean; waitTimeout?: number } = {},
+): Promise<void> {
+  await startAll(context, services);
+  if (!options.wait || context.options.dryRun) return;
+  const { client, rows } = await containersOf(context, services);
+  const { untilReady } = await import("../until-ready.ts");
+  await untilReady(client, rows, options.waitTimeout);
+}
+
+const startAll = (context: Context, services: string[]) =>
   each(
     context,
     services,
@@ -58,7 +75,7 @@ export const start = (context: Context, services: string[]) =>
 export async function restart(
   context: Context,
   services: string[],
-  options: { timeout?: number },
+  options: { timeout?: number; deps?: boolean },
 ): Promise<void> {
   const some = (names: string[]) =>
     each(
@@ -69,6 +86,7 @@ export async function restart(
       (client, row) => client.json("POST", `/containers/${row.Id}/restart${grace(options.timeout)}`),
     );
   await some(services);
+  if (options.deps === false) return;
   if (services.length === 0 || (context.options.projectName && !context.options.file)) return;
   const stack = await context.stack();
   const rows = await stackContainers(await context.client(), stack.name);
@@ -83,18 +101,32 @@ export async function restart(
   if (following.length > 0) await some(following.map(({ name }) => name));
 }
 
-export function kill(context: Context, services: string[], options: { signal: string }) {
+export async function kill(
+  context: Context,
+  services: string[],
+  options: { signal: string; removeOrphans?: boolean },
+): Promise<void> {
   if (signalNumber(options.signal) === undefined)
-    throw new BayError("BAD_OPTION", `${options.signal} is no signal`, {
+    throw new BayError("BAD_OPTION", `invalid signal ${options.signal}`, {
       hint: "write a name such as SIGTERM, or a number",
     });
-  return each(
+  await each(
     context,
     services,
     (row) => row.State === "running" || row.State === "paused",
-    `got ${options.signal}`,
+    `sent ${options.signal}`,
     (client, row) =>
       client.json("POST", `/containers/${row.Id}/kill?signal=${encodeURIComponent(options.signal)}`),
+  );
+  if (!options.removeOrphans) return;
+  await context.stack();
+  const known = context.knownServices;
+  await each(
+    context,
+    [],
+    (row) => !known.includes(serviceOf(row)),
+    "removed",
+    (client, row) => client.json("DELETE", `/containers/${row.Id}?force=1`),
   );
 }
 
@@ -112,7 +144,7 @@ export const unpause = (context: Context, services: string[]) =>
     context,
     services,
     (row) => row.State === "paused",
-    "goes on",
+    "unpaused",
     (client, row) => client.json("POST", `/containers/${row.Id}/unpause`),
   );
 
@@ -122,7 +154,7 @@ export async function rm(
   options: { force?: boolean; stop?: boolean; volumes?: boolean },
 ): Promise<void> {
   if (options.stop) await stop(context, services, {});
-  if (!options.force && !(await confirm("remove the stopped containers?"))) return;
+  if (!options.force && !context.options.dryRun && !(await confirm("remove the stopped containers?"))) return;
   await each(
     context,
     services,
@@ -142,18 +174,25 @@ async function confirm(question: string): Promise<boolean> {
 }
 
 /** Waits for all; the exit code is that of the first service's container. */
-export async function wait(context: Context, services: string[]): Promise<number> {
-  const client = await context.client();
-  const rows = await stackContainers(client, await context.stackName(), {
-    services,
-    known: context.knownServices,
-  });
-  const codes = await Promise.all(
-    rows.map(
-      async (row) =>
-        (await client.json<{ StatusCode: number }>("POST", `/containers/${row.Id}/wait`)).StatusCode,
-    ),
+export async function wait(
+  context: Context,
+  services: string[],
+  options: { downProject?: boolean } = {},
+): Promise<number> {
+  const { client, rows } = await containersOf(context, services);
+  const ends = rows.map(
+    async (row) =>
+      (await client.json<{ StatusCode: number }>("POST", `/containers/${row.Id}/wait`)).StatusCode,
   );
+  if (options.downProject && rows.length > 0) {
+    const first = await Promise.race(ends.map(async (end, at) => ({ code: await end, row: rows[at]! })));
+    for (const end of ends) end.catch(() => {}); // their containers are removed meanwhile
+    print(`container ${nameOf(first.row)} ended with code ${first.code}`);
+    const { down } = await import("./down.ts");
+    await down(context, [], {});
+    return first.code;
+  }
+  const codes = await Promise.all(ends);
   rows.forEach((row, index) => {
     print(`container ${nameOf(row)} ended with code ${codes[index]}`);
   });

@@ -1,10 +1,12 @@
 import type { Client } from "../../daemon/index.ts";
+import { BayError } from "../../errors.ts";
 import {
   type ContainerRow,
   type Context,
   chooseContainers,
+  containersOf,
   listContainers,
-  stackContainers,
+  numberOf,
 } from "../context.ts";
 import { parseTail, parseTime } from "../options.ts";
 import { type FollowQuery, LogFollower } from "../ui/log-follower.ts";
@@ -18,14 +20,17 @@ interface LogsOptions {
   until?: string;
   logPrefix?: boolean;
   color?: boolean;
+  index?: number;
 }
 
 export async function logs(context: Context, services: string[], options: LogsOptions): Promise<void> {
   const tail = parseTail(options.tail);
-  const client = await context.client();
+  if (options.index !== undefined && services.length !== 1)
+    throw new BayError("BAD_OPTION", "--index expects one service");
+  const { client, rows: all } = await containersOf(context, services);
   const stack = await context.stackName();
-  const chosen = { services, known: context.knownServices };
-  const rows = await stackContainers(client, stack, chosen);
+  const isChosen = (row: ContainerRow) => options.index === undefined || numberOf(row) === options.index;
+  const rows = all.filter(isChosen);
   const follower = new LogFollower(client, {
     prefix: options.logPrefix !== false,
     timestamps: options.timestamps ?? false,
@@ -41,9 +46,9 @@ export async function logs(context: Context, services: string[], options: LogsOp
   else if (query.until !== undefined) await Promise.all(rows.map((row) => follower.follow(row, query)));
   else {
     // a container that is removed may come again: its service is known from here on
-    const known = [...chosen.known, ...services];
-    await followAll(client, stack, follower, query, (all) =>
-      chooseContainers(all, stack, { services, known }),
+    const known = [...context.knownServices, ...services];
+    await followAll(client, stack, follower, query, (found) =>
+      chooseContainers(found, stack, { services, known }).filter(isChosen),
     );
   }
 }

@@ -1,8 +1,11 @@
 /** `bay network …`: networks of this host, whatever stack they belong to. */
 import type { Context } from "../context.ts";
+import { labelsText } from "../ui/container-text.ts";
+import { column, type Listing, printListing } from "../ui/listing.ts";
 import { print, printJson, table } from "../ui/output.ts";
 
 interface NetworkRow {
+  Id: string;
   Name: string;
   Driver: string;
   IPAM: { Config: { Subnet: string }[] };
@@ -22,6 +25,7 @@ export async function list(
   rows.sort((a, b) => (a.Name < b.Name ? -1 : 1));
   if (options.quiet) return print(rows.map(({ Name }) => Name).join("\n"));
   if (options.format === "json") return printJson(rows);
+  if (options.format !== "table") return printListing(options.format, LISTING, rows);
   print(
     table(
       ["NETWORK", "STACK", "DRIVER", "SUBNET", "INTERNAL", "CONTAINERS"],
@@ -36,6 +40,26 @@ export async function list(
     ),
   );
 }
+
+/** The columns of `docker network ls`. */
+const LISTING: Listing<NetworkRow> = {
+  columns: {
+    ID: column("NETWORK ID", ({ Id }) => Id.slice(0, 12)),
+    Name: column("NAME", ({ Name }) => Name),
+    Driver: column("DRIVER", ({ Driver }) => Driver),
+    Scope: column("SCOPE", () => "local"),
+    Internal: column("INTERNAL", ({ Internal }) => Internal),
+    Labels: column("LABELS", ({ Labels }) => labelsText(Labels)),
+    Label: column(
+      "LABEL",
+      ({ Labels }) =>
+        (name: unknown) =>
+          Labels[String(name)] ?? "",
+    ),
+  },
+  shown: ["ID", "Name", "Driver", "Scope"],
+  json: "array",
+};
 
 export async function inspect(context: Context, names: string[]): Promise<void> {
   const client = await context.daemon();

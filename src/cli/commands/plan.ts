@@ -23,6 +23,7 @@ interface PlanCommandOptions {
   rerun?: true | string[];
   deps?: boolean;
   build?: boolean;
+  alwaysRecreateDeps?: boolean;
 }
 
 const CHANGES = 2;
@@ -38,17 +39,28 @@ export async function plan(
     printJson(planJsonSchema());
     return 0;
   }
-  const stack = await context.stack(services);
-  const planOptions: PlanOptions = {
-    ...PLAN_DEFAULTS,
+  const planOptions: Partial<PlanOptions> = {
     services,
     noDeps: options.deps === false,
     removeOrphans: options.removeOrphans ?? false,
     forceRecreate: options.forceRecreate ?? false,
+    ...(options.alwaysRecreateDeps ? { recreateDependencies: true } : {}),
     scale: parseScale(options.scale),
     ...parseRerun(options.rerun),
     ...(options.build === undefined ? {} : { build: options.build }),
   };
+  return showPlan(context, services, planOptions, options);
+}
+
+/** Shows a plan as the options ask for it; gives the exit code. */
+export async function showPlan(
+  context: Context,
+  services: string[],
+  asked: Partial<PlanOptions>,
+  options: PlanCommandOptions,
+): Promise<number> {
+  const planOptions: PlanOptions = { ...PLAN_DEFAULTS, ...asked };
+  const stack = await context.stack(services);
   const made = await makePlanFor(context, stack, planOptions);
   if (options.output)
     writeFileSync(options.output, `${JSON.stringify(toSaved(stack, planOptions, made), null, 2)}\n`, {

@@ -7,52 +7,41 @@ import {
   nameOf,
   serviceOf,
 } from "../context.ts";
+import { commandText, type Inspected, portsText } from "../ui/container-text.ts";
 import { humanAge, print, table } from "../ui/output.ts";
 
 interface PsOptions {
   all?: boolean;
+  status?: string[];
+  orphans?: boolean;
+  trunc?: boolean;
   quiet?: boolean;
   services?: boolean;
   filter?: string[];
   format: string;
 }
 
-interface Inspected {
-  Id: string;
-  Name: string;
-  Created: string;
-  Image: string;
-  State: {
-    Status: string;
-    Pid: number;
-    ExitCode: number;
-    StartedAt: string;
-    FinishedAt: string;
-    OOMKilled: boolean;
-    /** "out of memory", "killed by SIGTERM"; empty where it ended by itself. */
-    EndedBy?: string;
-    Health?: { Status: string };
-  };
-  Config: { Image: string; Labels: Record<string, string> };
-}
-
 export async function ps(context: Context, services: string[], options: PsOptions): Promise<void> {
   const { rows, inspect } = await load(context, services, options);
+  const isWhole = options.trunc === false;
   if (options.quiet) return print(rows.map((row) => row.Id).join("\n"));
-  if (options.services) return print([...new Set(rows.map(serviceOf))].map((name) => name).join("\n"));
-  if (options.format === "json") {
-    const all = await Promise.all(rows.map(async (row) => toJson(row, await inspect(row.Id))));
-    return print(JSON.stringify(all, null, 2));
+  if (options.services) return print([...new Set(rows.map(serviceOf))].join("\n"));
+  if (options.format === "table") {
+    const cells = rows.map((row) => [
+      nameOf(row),
+      row.Image,
+      commandText(row, isWhole),
+      serviceOf(row),
+      humanAge(Date.now() - row.Created * 1000),
+      row.Status,
+      portsText(row),
+    ]);
+    return print(table(["NAME", "IMAGE", "COMMAND", "SERVICE", "CREATED", "STATUS", "PORTS"], cells));
   }
-  const cells = rows.map((row) => [
-    nameOf(row),
-    row.Image,
-    serviceOf(row),
-    humanAge(Date.now() - row.Created * 1000),
-    row.Status,
-    publishers(row).map(portText).join(", "),
-  ]);
-  print(table(["NAME", "IMAGE", "SERVICE", "CREATED", "STATUS", "PORTS"], cells));
+  const { psListing } = await import("../ui/ps-listing.ts");
+  const { printListing } = await import("../ui/listing.ts");
+  const all = await Promise.all(rows.map(async (row) => ({ row, inspected: await inspect(row.Id) })));
+  await printListing(options.format, psListing(isWhole), all);
 }
 
 interface Listed {
@@ -80,73 +69,37 @@ async function listed(context: Context, name: string): Promise<Listed> {
 }
 
 async function load(context: Context, services: string[], options: PsOptions): Promise<Listed> {
-  const filters = Object.fromEntries(
-    (options.filter ?? []).map((text) => text.split(/=(.*)/s) as [string, string]),
-  );
-  checkFilters(filters);
+  const filters = readFilters(options);
   const name = await context.stackName();
+  if (services.length > 0 || options.orphans === false) await context.learnServices();
   const { rows, inspect } = await listed(context, name);
+  const { knownServices } = context;
   const isWanted = (row: ContainerRow) =>
-    (filters.status
-      ? row.State === filters.status
+    (filters.status.length > 0
+      ? filters.status.includes(row.State)
       : options.all || ["running", "paused", "restarting"].includes(row.State)) &&
-    (!filters.service || serviceOf(row) === filters.service);
+    (filters.service.length === 0 || filters.service.includes(serviceOf(row))) &&
+    (options.orphans !== false || knownServices.includes(serviceOf(row)));
   return {
-    rows: chooseContainers(rows, name, { services, oneOff: true, known: context.knownServices }).filter(
-      isWanted,
-    ),
+    rows: chooseContainers(rows, name, { services, oneOff: true, known: knownServices }).filter(isWanted),
     inspect,
   };
 }
 
 const STATES = ["created", "running", "paused", "restarting", "exited", "dead"];
 
-function checkFilters(filters: Record<string, string | undefined>): void {
-  for (const [key, value] of Object.entries(filters)) {
+/** --filter and --status; several values of one kind are alternatives. Throws BAD_OPTION. */
+function readFilters(options: PsOptions): { status: string[]; service: string[] } {
+  const found = { status: [...(options.status ?? [])], service: [] as string[] };
+  for (const text of options.filter ?? []) {
+    const [key = "", value = ""] = text.split(/=(.*)/s);
     if (key !== "status" && key !== "service")
-      throw new BayError("BAD_OPTION", `--filter ${key} is not known; status=STATE and service=NAME are`);
-    if (!value || (key === "status" && !STATES.includes(value)))
-      throw new BayError(
-        "BAD_OPTION",
-        `--filter ${key} wants ${key === "status" ? STATES.join(", ") : "a name"}`,
-      );
+      throw new BayError("BAD_OPTION", `--filter ${key}: expected status=STATE or service=NAME`);
+    if (value === "") throw new BayError("BAD_OPTION", `--filter ${key}: expected ${key}=VALUE`);
+    found[key].push(value);
   }
-}
-
-function publishers(row: ContainerRow) {
-  // what has ended publishes nothing
-  if (!["running", "paused", "restarting"].includes(row.State)) return [];
-  return row.Ports.filter((port) => port.PublicPort !== undefined).map((port) => ({
-    URL: port.IP ?? "",
-    TargetPort: port.PrivatePort,
-    PublishedPort: port.PublicPort!,
-    Protocol: port.Type,
-  }));
-}
-
-const portText = ({ URL, TargetPort, PublishedPort, Protocol }: ReturnType<typeof publishers>[number]) =>
-  `${URL.includes(":") ? `[${URL}]` : URL}:${PublishedPort}->${TargetPort}/${Protocol}`;
-
-function toJson(row: ContainerRow, { State, Created }: Inspected) {
-  return {
-    ID: row.Id,
-    Name: nameOf(row),
-    Service: serviceOf(row),
-    Stack: row.Labels["com.docker.compose.project"] ?? "",
-    Project: row.Labels["com.docker.compose.project"] ?? "",
-    Image: row.Image,
-    Command: row.Command,
-    State: State.Status,
-    Status: row.Status,
-    Health: State.Health?.Status ?? "",
-    ExitCode: State.ExitCode,
-    OOMKilled: State.OOMKilled,
-    EndedBy: State.EndedBy ?? "",
-    Pid: State.Pid,
-    CreatedAt: Created,
-    StartedAt: State.StartedAt,
-    FinishedAt: State.FinishedAt,
-    Publishers: publishers(row),
-    Labels: row.Labels,
-  };
+  const unknown = found.status.find((state) => !STATES.includes(state));
+  if (unknown !== undefined)
+    throw new BayError("BAD_OPTION", `invalid state ${unknown}`, { hint: `expected ${STATES.join(", ")}` });
+  return found;
 }

@@ -1,7 +1,7 @@
 /** Commands that speak to registries: pull, push, login, logout. bayd does the work, with this user's credentials. */
 import { createInterface } from "node:readline";
 import type { Client } from "../../daemon/index.ts";
-import { BayError, messageOf } from "../../errors.ts";
+import { BayError, hasCode, messageOf } from "../../errors.ts";
 import type { Credentials } from "../../image/index.ts";
 import type { Context } from "../context.ts";
 import { followLayers } from "../ui/layers.ts";
@@ -11,6 +11,14 @@ interface PullOptions {
   quiet?: boolean;
   platform?: string;
   ignorePullFailures?: boolean;
+  includeDeps?: boolean;
+  ignoreBuildable?: boolean;
+  policy?: "always" | "missing";
+}
+
+interface PushOptions {
+  quiet?: boolean;
+  ignorePushFailures?: boolean;
   includeDeps?: boolean;
 }
 
@@ -40,49 +48,89 @@ async function pushOne(client: Client, reference: string, quiet: boolean): Promi
   print(quiet ? reference : `${reference} ${status}`);
 }
 
-/** Images of registries that the services use, each once. */
+interface Pulled {
+  image: string;
+  /** A build gives it too. */
+  isBuildable: boolean;
+}
+
+/** Images of registries that the services use, each once. A build's own name for its image is in no registry. */
 async function imagesOf(
   context: Context,
   services: readonly string[],
   withDependencies: boolean,
-): Promise<string[]> {
+): Promise<Pulled[]> {
   const stack = await context.stack([...services]);
   const { chooseServices, dependenciesOf } = await import("../../stack/loaded.ts");
   const all = chooseServices(stack, services, withDependencies ? dependenciesOf : () => [])
-    .filter(({ image, build }) => !stack.images[image] && build === undefined)
-    .map(({ image }) => image);
-  return [...new Set(all)];
+    .filter(({ name, image, build }) => !stack.images[image] && !(build && image === `${stack.name}-${name}`))
+    .map(({ image, build }): [string, Pulled] => [image, { image, isBuildable: build !== undefined }]);
+  return [...new Map(all).values()];
 }
 
 /** `bay pull [SERVICE…]`. */
 export async function pull(context: Context, services: string[], options: PullOptions): Promise<number> {
-  const images = await imagesOf(context, services, options.includeDeps ?? false);
-  if (images.length === 0) print("no service uses an image of a registry");
+  const found = await imagesOf(context, services, options.includeDeps ?? false);
+  const wanted = options.ignoreBuildable ? found.filter(({ isBuildable }) => !isBuildable) : found;
+  if (wanted.length === 0) print("no service uses an image of a registry");
+  const buildable = new Set(wanted.flatMap(({ image, isBuildable }) => (isBuildable ? [image] : [])));
+  const images = new Set(wanted.map(({ image }) => image));
+  return eachImage(context, images, "pulled", options.ignorePullFailures, async (client, image) => {
+    if (options.policy === "missing" && (await isHere(client, image))) return;
+    try {
+      await pullOne(client, image, options);
+    } catch (error) {
+      if (!buildable.has(image)) throw error;
+      process.stderr.write(`warning: ${image}: ${messageOf(error)}; bay build makes it\n`);
+    }
+  });
+}
+
+async function isHere(client: Client, image: string): Promise<boolean> {
+  try {
+    await client.json("GET", `/images/${encodeURIComponent(image)}/json`);
+    return true;
+  } catch (error) {
+    if (hasCode(error, "IMAGE_NOT_FOUND")) return false;
+    throw error;
+  }
+}
+
+/** `bay push [SERVICE…]`: images that bay made under a registry's name too. */
+export async function push(context: Context, services: string[], options: PushOptions): Promise<number> {
+  const stack = await context.stack(services);
+  const { chooseServices, dependenciesOf } = await import("../../stack/loaded.ts");
+  const needs = options.includeDeps ? dependenciesOf : () => [];
+  const images = new Set(chooseServices(stack, services, needs).map(({ image }) => image));
+  return eachImage(context, images, "pushed", options.ignorePushFailures, (client, image) =>
+    pushOne(client, image, options.quiet ?? false),
+  );
+}
+
+/** One after the other; gives exit code 1 where all failed, and throws the first failure unless they are ignored. */
+async function eachImage(
+  context: Context,
+  images: ReadonlySet<string>,
+  done: string,
+  isLenient: boolean | undefined,
+  deed: (client: Client, image: string) => Promise<void>,
+): Promise<number> {
+  if (context.options.dryRun) {
+    for (const image of images) print(`${image} would be ${done}`);
+    return 0;
+  }
   const client = await context.daemon();
   let failed = 0;
   for (const image of images) {
     try {
-      await pullOne(client, image, options);
+      await deed(client, image);
     } catch (error) {
-      if (!options.ignorePullFailures) throw error;
+      if (!isLenient) throw error;
       process.stderr.write(`warning: ${image}: ${messageOf(error)}\n`);
       failed += 1;
     }
   }
-  return failed > 0 && failed === images.length ? 1 : 0;
-}
-
-/** `bay push [SERVICE…]`: images that bay made under a registry's name too. */
-export async function push(
-  context: Context,
-  services: string[],
-  options: { quiet?: boolean },
-): Promise<void> {
-  const stack = await context.stack(services);
-  const { chooseServices } = await import("../../stack/loaded.ts");
-  const images = chooseServices(stack, services, () => []).map(({ image }) => image);
-  const client = await context.daemon();
-  for (const image of new Set(images)) await pushOne(client, image, options.quiet ?? false);
+  return failed > 0 && failed === images.size ? 1 : 0;
 }
 
 /** `bay image pull IMAGE…`. */

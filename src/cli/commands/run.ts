@@ -1,10 +1,11 @@
+import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Duplex } from "node:stream";
 import type { ContainerConfig } from "../../container/index.ts";
 import type { Client } from "../../daemon/index.ts";
-import { BayError } from "../../errors.ts";
+import { BayError, messageOf } from "../../errors.ts";
 import type { Stack } from "../../stack/index.ts";
-import type { Context } from "../context.ts";
+import { type Context, listContainers, nameOf, serviceOf as serviceOfRow } from "../context.ts";
 import { withValues } from "../options.ts";
 import { runSession, terminalSize } from "../ui/terminal.ts";
 import { sendUp } from "./up.ts";
@@ -23,6 +24,18 @@ interface RunOptions {
   servicePorts?: boolean;
   deps?: boolean;
   detachKeys?: string;
+  TTY?: boolean;
+  useAliases?: boolean;
+  capAdd?: string[];
+  capDrop?: string[];
+  envFromFile?: string[];
+  label?: string[];
+  build?: boolean;
+  pull?: "always" | "missing" | "never";
+  quiet?: boolean;
+  quietBuild?: boolean;
+  quietPull?: boolean;
+  removeOrphans?: boolean;
 }
 
 /** Runs a one-off command in a new container of a service; the exit code is the command's. */
@@ -34,14 +47,30 @@ export async function run(
   const stack = await context.stack([service!]);
   const { serviceOf } = await import("../../stack/loaded.ts");
   const wanted = serviceOf(stack, service!);
+  const labels = labelsOf(options.label);
+  const fileEnv = await variablesOf(options.envFromFile);
+  const images = {
+    ...(options.build ? { build: true } : {}),
+    ...(options.pull ? { pull: options.pull } : {}),
+  };
   const client = await context.daemon();
   const dependencies = Object.keys(wanted.dependsOn).filter((name) => stack.services[name]);
   if (options.deps !== false && dependencies.length > 0)
-    await sendUp(client, stack, { options: { services: dependencies } });
-  await sendUp(client, stack, { options: { services: [service!], noDeps: true, baseOnly: true } });
+    await sendUp(client, stack, { options: { services: dependencies, ...images } }, options);
+  await sendUp(
+    client,
+    stack,
+    { options: { services: [service!], noDeps: true, baseOnly: true, ...images } },
+    options,
+  );
+  if (options.removeOrphans) await removeOrphans(context, client, stack);
   const tty =
-    options.tty !== false && process.stdin.isTTY === true && process.stdout.isTTY === true && !options.detach;
-  const override = await overrides(stack, options, tty);
+    options.tty !== false &&
+    options.TTY !== false &&
+    process.stdin.isTTY === true &&
+    process.stdout.isTTY === true &&
+    !options.detach;
+  const override = await overrides(stack, options, tty, fileEnv);
   const { Id, Name } = await client.json<{ Id: string; Name: string }>("POST", "/bay/v1/run", {
     stack,
     service,
@@ -52,6 +81,8 @@ export async function run(
       ? {}
       : { entrypoint: options.entrypoint.split(/\s+/).filter(Boolean) }),
     servicePorts: options.servicePorts ?? false,
+    useAliases: options.useAliases ?? false,
+    labels,
     autoRemove: options.rm ?? false,
     start: options.detach ?? false,
   });
@@ -93,7 +124,62 @@ export async function run(
   }
 }
 
-async function overrides(stack: Stack, options: RunOptions, tty: boolean): Promise<Partial<ContainerConfig>> {
+/** NAME=VALUE, or NAME with an empty value, as docker run has it. Throws BAD_OPTION. */
+function labelsOf(entries: readonly string[] = []): Record<string, string> {
+  return Object.fromEntries(
+    entries.map((entry) => {
+      const [name = "", value = ""] = entry.split(/=(.*)/s);
+      if (name === "") throw new BayError("BAD_OPTION", `--label: expected NAME=VALUE, got ${entry}`);
+      return [name, value];
+    }),
+  );
+}
+
+/** The variables of env files, later over earlier. Throws NO_FILE, BAD_OPTION. */
+async function variablesOf(files: readonly string[] = []): Promise<string[]> {
+  const all = new Map<string, string>();
+  const { parseDotenv } = await import("../../stack/dotenv.ts");
+  for (const file of files) {
+    if (!existsSync(file)) throw new BayError("NO_FILE", `--env-from-file: ${file} does not exist`);
+    const bad = (message: string, cause?: unknown) =>
+      new BayError("BAD_OPTION", `--env-from-file: ${file}: ${message}`, { cause });
+    try {
+      const lookup = (name: string) => all.get(name) ?? process.env[name];
+      for (const [name, value] of parseDotenv(readFileSync(file, "utf8"), lookup, (message) =>
+        process.stderr.write(`warning: ${file}: ${message}\n`),
+      ))
+        all.set(name, value);
+    } catch (cause) {
+      throw bad(messageOf(cause), cause);
+    }
+  }
+  return [...all].map(([name, value]) => `${name}=${value}`);
+}
+
+async function removeOrphans(context: Context, client: Client, stack: Stack): Promise<void> {
+  const rows = await listContainers(client, stack.name);
+  const orphans = rows.filter((row) => !context.knownServices.includes(serviceOfRow(row)));
+  for (const row of orphans) {
+    await client.json("DELETE", `/containers/${row.Id}?force=1`);
+    process.stderr.write(`container ${nameOf(row)} removed\n`);
+  }
+}
+
+/** CAP_NET_ADMIN, net_admin and ALL. Throws BAD_OPTION. */
+async function capabilities(option: string, entries: readonly string[] = []): Promise<string[]> {
+  const { capabilityName } = await import("../../capabilities.ts");
+  for (const entry of entries)
+    if (entry.toUpperCase() !== "ALL" && capabilityName(entry) === undefined)
+      throw new BayError("BAD_OPTION", `${option}: the capability ${entry} does not exist`);
+  return [...entries];
+}
+
+async function overrides(
+  stack: Stack,
+  options: RunOptions,
+  tty: boolean,
+  fileEnv: readonly string[],
+): Promise<Partial<ContainerConfig>> {
   const { parsePort } = await import("../../stack/loaded.ts");
   const ports = (options.publish ?? []).flatMap((text) => {
     const parsed = parsePort(text);
@@ -115,7 +201,9 @@ async function overrides(stack: Stack, options: RunOptions, tty: boolean): Promi
     ...(tty ? { consoleSize: terminalSize() } : {}),
     stdinOpen: true,
     stdinOnce: !tty,
-    env: withValues(options.env),
+    env: withoutRepeats([...fileEnv, ...withValues(options.env)]),
+    capAdd: await capabilities("--cap-add", options.capAdd),
+    capDrop: await capabilities("--cap-drop", options.capDrop),
     mounts,
     ports,
     ...(options.user === undefined ? {} : { user: options.user }),
@@ -123,6 +211,11 @@ async function overrides(stack: Stack, options: RunOptions, tty: boolean): Promi
     health: undefined,
   };
 }
+
+/** The last of several values of a variable. */
+const withoutRepeats = (entries: readonly string[]): string[] => [
+  ...new Map(entries.map((entry) => [entry.split("=", 1)[0]!, entry])).values(),
+];
 
 /** True where the terminal was left by the detach keys, and the container goes on. */
 async function isDetached(

@@ -1,5 +1,6 @@
 import { type Context, nameOf, stackContainers } from "../context.ts";
-import { humanBytes, print, table } from "../ui/output.ts";
+import { column, type Listing, printListing } from "../ui/listing.ts";
+import { hasCursor, humanBytes } from "../ui/output.ts";
 
 interface Sample {
   cpu_stats: { cpu_usage: { total_usage: number }; system_cpu_usage: number; online_cpus: number };
@@ -13,34 +14,51 @@ interface Sample {
 export async function stats(
   context: Context,
   services: string[],
-  options: { stream?: boolean; format: string; all?: boolean },
+  options: { stream?: boolean; format: string; all?: boolean; trunc?: boolean },
 ): Promise<void> {
   const client = await context.client();
   const name = await context.stackName();
+  if (services.length > 0) await context.learnServices();
   for (;;) {
     const rows = (await stackContainers(client, name, { services, known: context.knownServices })).filter(
       ({ State }) => options.all || State === "running",
     );
     const samples = await Promise.all(
       rows.map(async (row) =>
-        toRow(nameOf(row), await client.json<Sample>("GET", `/containers/${row.Id}/stats?stream=false`)),
+        toRow(
+          row.Id,
+          nameOf(row),
+          await client.json<Sample>("GET", `/containers/${row.Id}/stats?stream=false`),
+        ),
       ),
     );
-    if (options.format === "json") print(JSON.stringify(samples, null, 2));
-    else {
-      if (options.stream !== false && process.stdout.isTTY) process.stdout.write("\x1b[2J\x1b[H");
-      print(
-        table(
-          ["NAME", "CPU %", "MEM USAGE / LIMIT", "MEM %", "NET I/O", "BLOCK I/O", "PIDS"],
-          samples.map((s) => [s.Name, s.CPUPerc, s.MemUsage, s.MemPerc, s.NetIO, s.BlockIO, s.PIDs]),
-        ),
-      );
-    }
+    if (options.format !== "json" && options.stream !== false && hasCursor(process.stdout))
+      process.stdout.write("\x1b[2J\x1b[H");
+    await printListing(options.format, listing(options.trunc === false), samples);
     if (options.stream === false) return;
   }
 }
 
-function toRow(name: string, sample: Sample) {
+type Row = ReturnType<typeof toRow>;
+
+/** The columns of `docker stats`. */
+const listing = (isWhole: boolean): Listing<Row> => ({
+  columns: {
+    Container: column("CONTAINER", ({ Name }) => Name),
+    Name: column("NAME", ({ Name }) => Name),
+    ID: column("CONTAINER ID", ({ ID }) => (isWhole ? ID : ID.slice(0, 12))),
+    CPUPerc: column("CPU %", ({ CPUPerc }) => CPUPerc),
+    MemUsage: column("MEM USAGE / LIMIT", ({ MemUsage }) => MemUsage),
+    MemPerc: column("MEM %", ({ MemPerc }) => MemPerc),
+    NetIO: column("NET I/O", ({ NetIO }) => NetIO),
+    BlockIO: column("BLOCK I/O", ({ BlockIO }) => BlockIO),
+    PIDs: column("PIDS", ({ PIDs }) => PIDs),
+  },
+  shown: ["ID", "Name", "CPUPerc", "MemUsage", "MemPerc", "NetIO", "BlockIO", "PIDs"],
+  json: "lines",
+});
+
+function toRow(id: string, name: string, sample: Sample) {
   const cpu = sample.cpu_stats.cpu_usage.total_usage - sample.precpu_stats.cpu_usage.total_usage;
   const system = sample.cpu_stats.system_cpu_usage - sample.precpu_stats.system_cpu_usage;
   const percent = system > 0 ? (cpu / system) * sample.cpu_stats.online_cpus * 100 : 0;
@@ -51,6 +69,7 @@ function toRow(name: string, sample: Sample) {
       .filter((row) => row.op === op)
       .reduce((sum, row) => sum + row.value, 0);
   return {
+    ID: id,
     Name: name,
     CPUPerc: `${percent.toFixed(2)}%`,
     MemUsage: `${humanBytes(memory)} / ${humanBytes(sample.memory_stats.limit)}`,

@@ -1,12 +1,8 @@
-import { type Context, nameOf, stackContainers } from "../context.ts";
+import { type Context, containersOf, nameOf } from "../context.ts";
 import { print, printJson, table } from "../ui/output.ts";
 
 export async function top(context: Context, services: string[], options: { format: string }): Promise<void> {
-  const client = await context.client();
-  const rows = await stackContainers(client, await context.stackName(), {
-    services,
-    known: context.knownServices,
-  });
+  const { client, rows } = await containersOf(context, services);
   const found: Record<string, string>[] = [];
   for (const row of rows.filter(({ State }) => State === "running" || State === "paused")) {
     const { Titles, Processes } = await client.json<{ Titles: string[]; Processes: string[][] }>(

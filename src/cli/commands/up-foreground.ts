@@ -12,8 +12,12 @@ import { changesOf, patiently } from "../ui/stack-changes.ts";
 
 export interface FollowOptions {
   attach: string[] | undefined;
+  noAttach: readonly string[];
   logPrefix: boolean;
-  abortOnExit: boolean;
+  colour: boolean;
+  timestamps: boolean;
+  /** Stop all when the first container ends, or ends with another exit code than 0. */
+  abortOn: "exit" | "failure" | undefined;
   exitCodeFrom: string | undefined;
   graceSeconds: number | undefined;
   /** Output from before it is not shown: seconds since 1970. */
@@ -68,7 +72,8 @@ class ForegroundSession {
     readonly services: string[],
     readonly options: FollowOptions,
   ) {
-    this.#follower = new LogFollower(client, { prefix: options.logPrefix, timestamps: false, colour: true });
+    const { logPrefix: prefix, timestamps, colour } = options;
+    this.#follower = new LogFollower(client, { prefix, timestamps, colour });
   }
 
   readonly interrupt = (): void => {
@@ -92,14 +97,14 @@ class ForegroundSession {
         if (running.length === 0 && isBusy(activity)) await sleep(STEP);
       } while (running.length === 0 && isBusy(activity));
       if (running.length === 0) break;
-      if (!this.options.abortOnExit || first !== undefined || isBusy(activity)) continue;
+      if (!this.options.abortOn || first !== undefined || isBusy(activity)) continue;
       first = this.#firstEnded();
       if (first !== undefined && this.#interrupts === 0) this.#stop(false);
     }
     await this.#stopping;
     await this.#follower.finish();
     const judged =
-      this.options.exitCodeFrom ?? (this.options.abortOnExit ? (first ?? this.#firstEnded()) : undefined);
+      this.options.exitCodeFrom ?? (this.options.abortOn ? (first ?? this.#firstEnded()) : undefined);
     if (judged !== undefined) return this.#codes.get(judged) ?? 0;
     return this.#interrupts > 0 ? 130 : 0;
   }
@@ -120,8 +125,9 @@ class ForegroundSession {
   }
 
   #isShown(row: ContainerRow): boolean {
-    const { attach } = this.options;
+    const { attach, noAttach } = this.options;
     const service = serviceOf(row);
+    if (noAttach.includes(service)) return false;
     return attach?.length ? attach.includes(service) : this.stack.services[service]?.attach !== false;
   }
 
@@ -145,8 +151,10 @@ class ForegroundSession {
     process.stderr.write(`${nameOf(row)} exited with code ${ExitCode}${EndedBy ? ` (${EndedBy})` : ""}\n`);
   }
 
+  /** The service of the first container whose end counts for `abortOn`. */
   #firstEnded(): string | undefined {
-    const [id] = this.#ended.keys();
+    const counts = (code: number) => code !== 0 || this.options.abortOn === "exit";
+    const id = [...this.#ended.keys()].find((each) => counts(this.#ended.get(each)!));
     const row = this.#rows.find(({ Id }) => Id === id);
     return row && serviceOf(row);
   }

@@ -1,6 +1,8 @@
 /** `bay volume …`: volumes of this host, whatever stack they belong to. */
 import type { Context } from "../context.ts";
+import { printListing } from "../ui/listing.ts";
 import { print, printJson, table } from "../ui/output.ts";
+import { volumeListing } from "./volumes.ts";
 
 interface VolumeRow {
   Name: string;
@@ -20,6 +22,7 @@ export async function list(
   const rows = Volumes.sort((a, b) => (a.Name < b.Name ? -1 : 1));
   if (options.quiet) return print(rows.map(({ Name }) => Name).join("\n"));
   if (options.format === "json") return printJson(rows);
+  if (options.format !== "table") return printListing(options.format, volumeListing("array"), rows);
   print(
     table(
       ["VOLUME", "STACK", "WHERE"],

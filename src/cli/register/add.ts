@@ -1,5 +1,6 @@
 /** How a command is added to the program, and the options that several share. */
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { BayError } from "../../errors.ts";
 import type { Context } from "../context.ts";
 
 export const collect = (value: string, previous: string[] = []) => [...previous, value];
@@ -12,6 +13,48 @@ export function whole(value: string): number {
 export const secondsOption = () =>
   new Option("-t, --timeout <seconds>", "grace before SIGKILL").argParser(whole);
 
+/** Rows as a table, as JSON, or by a Go template. */
+export const formatOption = () =>
+  new Option("--format <format>", "table, json, or a Go template: 'table {{.Name}}\\t{{.ID}}'").default(
+    "table",
+  );
+
+/** An option of docker compose that bay does not have: it is refused by name, with the reason. */
+export function refuse(command: Command, flags: string, reason: string): Command {
+  const option = new RefusedOption(flags, reason);
+  command.addOption(option);
+  return command.on(`option:${option.name()}`, () => {
+    throw new BayError("UNSUPPORTED_OPTION", `${option.long ?? option.short} is not supported: ${reason}`);
+  });
+}
+
+export class RefusedOption extends Option {
+  constructor(
+    flags: string,
+    readonly reason: string,
+  ) {
+    super(flags, `not supported: ${reason}`);
+    this.hideHelp();
+  }
+}
+
+/** A command of docker compose that bay does not have. */
+export function refuseCommand(program: Command, name: string, reason: string): void {
+  const command = program
+    .command(name, { hidden: true })
+    .description(`not supported: ${reason}`)
+    .argument("[words...]")
+    .allowUnknownOption()
+    .helpOption(false)
+    .exitOverride();
+  REFUSED_COMMANDS.set(name, reason);
+  command.action(() => {
+    throw new BayError("UNSUPPORTED_COMMAND", `bay ${name} is not supported: ${reason}`);
+  });
+}
+
+export const REFUSED_COMMANDS = new Map<string, string>();
+
 export const tableOrJson = () =>
   new Option("--format <format>", "table or json").choices(["table", "json"]).default("table");
 
@@ -19,6 +62,40 @@ export const pruneFilter = () =>
   new Option("--filter <filter>", "only those: until=24h, label=KEY[=VALUE]; again for more").argParser(
     collect,
   );
+
+/** What --dry-run is for the commands that docker compose has: shown, of no effect as nothing is changed, or refused. */
+const DRY_RUN: Readonly<Record<string, "shows" | "reads" | "refused">> = {
+  ...Object.fromEntries(
+    [
+      "up",
+      "create",
+      "scale",
+      "down",
+      "start",
+      "stop",
+      "restart",
+      "kill",
+      "pause",
+      "unpause",
+      "rm",
+      "rollback",
+      "build",
+      "pull",
+      "push",
+      "cp",
+    ].map((name) => [name, "shows" as const]),
+  ),
+  ...Object.fromEntries(
+    ["config", "events", "images", "logs", "ls", "port", "ps", "stats", "top", "version", "volumes"].map(
+      (name) => [name, "reads" as const],
+    ),
+  ),
+  ...Object.fromEntries(
+    ["attach", "commit", "exec", "export", "run", "wait"].map((name) => [name, "refused" as const]),
+  ),
+};
+
+const dryRunOf = (name: string, parent: Command) => (parent.parent === null ? DRY_RUN[name] : undefined);
 
 type Handler<Options> = (context: Context, args: string[], options: Options) => Promise<unknown>;
 
@@ -34,13 +111,25 @@ export function adder(program: Command, context: () => Context, setExitCode: (co
   return (usage, description, configure, load) => {
     const command = configure(program.command(usage).description(description));
     command.exitOverride();
+    const own = dryRunOf(command.name(), program);
+    if (own !== undefined && !command.options.some(({ long }) => long === "--dry-run"))
+      command.addOption(
+        new Option("--dry-run", "show what would be done, and do nothing").hideHelp(own !== "shows"),
+      );
     return command.action(async (...given: unknown[]) => {
       const words = given
         .slice(0, -2)
         .flat()
         .filter((word): word is string => typeof word === "string");
+      const shared = context();
+      const options = given.at(-2) as { dryRun?: boolean };
+      shared.options.dryRun ||= options.dryRun;
+      if (shared.options.dryRun && (own === undefined || own === "refused"))
+        throw new BayError("UNSUPPORTED_OPTION", `bay ${command.name()} has no --dry-run`, {
+          hint: "bay plan shows what bay up would do",
+        });
       const handler = await load();
-      const code = await handler(context(), words, given.at(-2) as never);
+      const code = await handler(shared, words, options as never);
       if (typeof code === "number") setExitCode(code);
     });
   };

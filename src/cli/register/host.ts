@@ -1,9 +1,8 @@
 /** Commands on bay itself and its host. Each loads what it does when it is called. */
-import { type Command, Option } from "commander";
-import type { Context } from "../context.ts";
+import { Option } from "commander";
 import { type Add, tableOrJson } from "./add.ts";
 
-export function addHostCommands(add: Add, program: Command): void {
+export function addHostCommands(add: Add): void {
   add(
     "doctor",
     "say what this host lacks",
@@ -32,17 +31,18 @@ export function addHostCommands(add: Add, program: Command): void {
     "show versions",
     (c) =>
       c
-        .addOption(new Option("--format <format>", "text or json").choices(["text", "json"]).default("text"))
+        .addOption(
+          new Option("-f, --format <format>", "pretty or json")
+            .choices(["pretty", "text", "json"])
+            .default("pretty"),
+        )
         .option("--short", "only the number"),
     async () => (await import("../commands/version.ts")).version,
   );
   add(
     "completion <shell>",
-    "print a completion script for bash, zsh or fish",
+    "print a completion script for bash, zsh or fish; install puts all where the shells look",
     (c) => c,
-    async () => {
-      const { completion } = await import("../commands/completion.ts");
-      return (_context: Context, args: string[]) => completion(program, args);
-    },
+    async () => (await import("../commands/completion.ts")).completion,
   );
 }

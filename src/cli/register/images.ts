@@ -1,11 +1,15 @@
 /** Commands on images and registries. Each loads what it does when it is called. */
 import { type Command, Option } from "commander";
-import { type Add, collect, pruneFilter, tableOrJson, whole } from "./add.ts";
+import { type Add, collect, formatOption, pruneFilter, refuse, tableOrJson, whole } from "./add.ts";
 
 const CHANGE = 'an instruction for the image\'s config, again for more: CMD ["serve"]';
 const quiet = (c: Command) => c.option("-q, --quiet", "only names, no progress");
 
-export function addImageCommands(add: Add, group: (name: string, description: string) => Add): void {
+export function addImageCommands(
+  add: Add,
+  group: (name: string, description: string) => Add,
+  program: Command,
+): void {
   add(
     "build [services...]",
     "build the images of the services that have a build",
@@ -18,23 +22,49 @@ export function addImageCommands(add: Add, group: (name: string, description: st
         .option("--with-dependencies", "also of the services that the named ones need")
         .addOption(progress())
         .option("-q, --quiet", "only the images' IDs")
+        .option("--ssh <agent>", "default, or NAME=SOCKET, again for more", collect)
+        .option("--provenance [mode]", "attestations: only false")
+        .option("--sbom [generator]", "attestations: only false")
         .option("--check", "only say what is wrong with the Dockerfiles")
         .option("--print", "only show what would be built, as JSON"),
     async () => (await import("../commands/build.ts")).buildServices,
   );
+  const buildCommand = program.commands.find((command) => command.name() === "build")!;
+  refuse(buildCommand, "--builder <name>", "bayd builds, and there is one on a host");
+  refuse(
+    buildCommand,
+    "-m, --memory <size>",
+    "BuildKit's builds have no limit of memory; use that of bayd's unit",
+  );
+  refuse(buildCommand, "--compress", "bayd reads the context where it is");
+  refuse(buildCommand, "--force-rm", "builds leave no containers");
+  refuse(buildCommand, "--no-rm", "builds leave no containers");
   add(
     "pull [services...]",
     "fetch the services' images from their registries",
     (c) =>
       quiet(c)
-        .option("--ignore-pull-failures", "go on with the others")
+        .option("--ignore-pull-failures", "pull the others when one fails")
+        .option("--ignore-buildable", "leave out the images that can be built")
+        .addOption(
+          new Option("--policy <policy>", "always, or only those that are missing").choices([
+            "always",
+            "missing",
+          ]),
+        )
         .option("--include-deps", "also of the services that the named ones need"),
     async () => (await import("../commands/registry.ts")).pull,
   );
+  const pullCommand = program.commands.find((command) => command.name() === "pull")!;
+  refuse(pullCommand, "--parallel", "images are pulled one after the other, and the layers of each at once");
+  refuse(pullCommand, "--no-parallel", "images are pulled one after the other");
   add(
     "push [services...]",
     "send the services' images to their registries",
-    quiet,
+    (c) =>
+      quiet(c)
+        .option("--ignore-push-failures", "push the others when one fails")
+        .option("--include-deps", "also of the services that the named ones need"),
     async () => (await import("../commands/registry.ts")).push,
   );
   add(
@@ -103,7 +133,7 @@ export function addImageCommands(add: Add, group: (name: string, description: st
             "only images with dangling=true, label=KEY[=VALUE], reference=PATTERN, before=IMAGE, since=IMAGE or until=24h; again for more",
           ).argParser(collect),
         )
-        .addOption(tableOrJson()),
+        .addOption(formatOption()),
     async () => (await import("../commands/image.ts")).list,
   );
   image(

@@ -1,5 +1,5 @@
 /** Commands that show what is there. Each loads what it does when it is called. */
-import { type Add, collect, tableOrJson, whole } from "./add.ts";
+import { type Add, collect, formatOption, tableOrJson, whole } from "./add.ts";
 
 export function addLookCommands(add: Add): void {
   add(
@@ -10,8 +10,12 @@ export function addLookCommands(add: Add): void {
         .option("-a, --all", "those that ended too")
         .option("-q, --quiet", "only IDs")
         .option("--services", "only service names")
+        .option("--status <state>", "only those in this state, again for more", collect)
         .option("--filter <filter>", "status=running, service=web", collect)
-        .addOption(tableOrJson()),
+        .option("--orphans", "also services that the file no longer has (the default)")
+        .option("--no-orphans", "without services that the file no longer has")
+        .option("--no-trunc", "whole IDs and commands")
+        .addOption(formatOption()),
     async () => (await import("../commands/ps.ts")).ps,
   );
   add(
@@ -22,6 +26,7 @@ export function addLookCommands(add: Add): void {
         .option("-f, --follow", "go on")
         .option("-t, --timestamps", "with times")
         .option("-n, --tail <lines>", "the last lines of each", "all")
+        .option("--index <number>", "this container of the service", whole)
         .option("--since <time>", "from a time or 10m ago")
         .option("--until <time>", "up to a time")
         .option("--no-log-prefix", "without names")
@@ -37,7 +42,12 @@ export function addLookCommands(add: Add): void {
   add(
     "stats [services...]",
     "show use of CPU, memory and network",
-    (c) => c.option("--no-stream", "once").addOption(tableOrJson()).option("-a, --all"),
+    (c) =>
+      c
+        .option("-a, --all", "those that do not run too")
+        .option("--no-stream", "once")
+        .option("--no-trunc", "whole IDs")
+        .addOption(formatOption()),
     async () => (await import("../commands/stats.ts")).stats,
   );
   add(
@@ -52,7 +62,7 @@ export function addLookCommands(add: Add): void {
   add(
     "images [services...]",
     "list the images that containers use",
-    (c) => c.option("-q, --quiet", "only IDs").addOption(tableOrJson()),
+    (c) => c.option("-q, --quiet", "only IDs").addOption(formatOption()),
     async () => (await import("../commands/images.ts")).images,
   );
   add(
@@ -68,7 +78,7 @@ export function addLookCommands(add: Add): void {
   add(
     "inspect <names...>",
     "show all about containers, by service or name",
-    (c) => c,
+    (c) => c.option("-f, --format <template>", "only what a Go template prints: '{{.State.Pid}}'"),
     async () => (await import("../commands/inspect.ts")).inspect,
   );
 }

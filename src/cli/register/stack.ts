@@ -1,8 +1,19 @@
 /** Commands on a stack as a whole. Each loads what it does when it is called. */
-import { Option } from "commander";
-import { type Add, collect, secondsOption, tableOrJson, whole } from "./add.ts";
+import { type Command, Option } from "commander";
+import {
+  type Add,
+  collect,
+  formatOption,
+  refuse,
+  refuseCommand,
+  secondsOption,
+  tableOrJson,
+  whole,
+} from "./add.ts";
 
-export function addStackCommands(add: Add): void {
+const LATER = "bay watch is not available yet";
+
+export function addStackCommands(add: Add, program: Command): void {
   add(
     "up [services...]",
     "make the host as the file says",
@@ -36,31 +47,63 @@ export function addStackCommands(add: Add): void {
           "--exit-code-from <service>",
           "exit with this service's code; implies --abort-on-container-exit",
         )
+        .option("--abort-on-container-failure", "stop all when one ends with another exit code than 0")
+        .option("--always-recreate-deps", "replace the services that the named ones need, too")
         .option("--attach <service>", "show only this service's logs", collect)
+        .option("--attach-dependencies", "show the logs of the services that the named ones need, too")
+        .addOption(notNegated("--no-attach <service>", "do not show this service's logs"))
+        .option("--no-color", "show logs without colours")
         .option("--no-log-prefix", "show logs without names")
+        .option("--timestamps", "show logs with times")
+        .option("--quiet-build", "show no progress of builds")
+        .option("--quiet-pull", "show no progress of pulls")
+        .option("-y, --yes", "answer all questions with yes; bay up asks none")
         .option("-V, --renew-anon-volumes", "give replaced containers new anonymous volumes")
         .option("--no-repair", "start bayd without repair of drift")
         .addOption(secondsOption()),
     async () => (await import("../commands/up.ts")).up,
   );
+  const upCommand = program.commands.find((command) => command.name() === "up")!;
+  refuse(upCommand, "--menu", "bay up reads no keys; Ctrl-C stops the stack");
+  refuse(upCommand, "-w, --watch", LATER);
   add(
     "create [services...]",
     "make containers and do not start them",
     (c) =>
       c
-        .option("--force-recreate")
-        .option("--remove-orphans")
+        .option("--force-recreate", "replace containers that have not changed, too")
+        .option("--no-recreate", "leave containers that exist as they are")
+        .option("--remove-orphans", "remove containers of services that the file no longer has")
+        .option("--build", "build images first, also those that are current")
+        .option("--no-build", "build nothing, whatever changed")
+        .addOption(
+          new Option("--pull <policy>", "pull images so, whatever their services say").choices([
+            "always",
+            "missing",
+            "never",
+            "build",
+          ]),
+        )
+        .option("--quiet-pull", "show no progress of pulls")
+        .option("-y, --yes", "answer all questions with yes; bay create asks none")
         .option("--scale <service=count>", "number of containers", collect),
     async () => (await import("../commands/up.ts")).create,
   );
   add(
-    "down",
-    "remove the stack's containers and networks",
+    "scale <service=count...>",
+    "run so many containers of services",
+    (c) => c.option("--no-deps", "leave the services alone that the named ones need"),
+    async () => (await import("../commands/up.ts")).scale,
+  );
+  add(
+    "down [services...]",
+    "remove the containers and networks of the stack, or of some of its services",
     (c) =>
       c
         .option("-v, --volumes", "remove its volumes and their contents too")
         .option("--rmi <which>", "remove images: all, or local for those made by bay")
         .option("--remove-orphans", "also services that the file no longer has")
+        .option("--dry-run", "show what would be removed, and remove nothing")
         .addOption(secondsOption()),
     async () => (await import("../commands/down.ts")).down,
   );
@@ -74,13 +117,14 @@ export function addStackCommands(add: Add): void {
         .option("--json-schema", "the JSON Schema of --json")
         .addOption(new Option("--graph <format>", "the steps as a graph").choices(["mermaid", "dot", "svg"]))
         .option("-o, --output <file>", "keep the plan for bay apply")
-        .option("--remove-orphans")
-        .option("--force-recreate")
+        .option("--remove-orphans", "plan to remove containers of services that the file no longer has")
+        .option("--force-recreate", "plan to replace containers that have not changed, too")
+        .option("--always-recreate-deps", "plan to replace the services that the named ones need, too")
         .option("--rerun [service...]", "plan to run one-shot services again that ended with exit code 0")
         .option("--scale <service=count>", "number of containers", collect)
         .option("--build", "plan all builds, also of images that are current")
         .option("--no-build", "plan no builds")
-        .option("--no-deps"),
+        .option("--no-deps", "leave the services alone that the named ones need"),
     async () => (await import("../commands/plan.ts")).plan,
   );
   add(
@@ -124,11 +168,18 @@ export function addStackCommands(add: Add): void {
         .option("--environment", "what variables are filled in from")
         .option("--explain <key.path>", "from which file and line the values at a path came")
         .option("--hash <services>", 'a digest for each service; "*" for all')
+        .option("--lock-image-digests", "only an override file with the digests of the images")
+        .option("--no-normalize", "the files merged, with variables filled in, and nothing else changed")
+        .option("--no-path-resolution", "as --no-normalize: paths stay as they are written")
+        .option("--no-env-resolution", "as --no-normalize: env_file is not read into environment")
+        .option("--no-consistency", "as --no-normalize; what a service names need not exist")
         .option("--resolve-image-digests", "images with the digests that their names stand for now")
         .option("--no-interpolate", "leave variables as they are written; nothing is checked then")
         .option("-o, --output <file>", "into a file"),
     async () => (await import("../commands/config.ts")).config,
-  );
+  ).alias("convert");
+  const configCommand = program.commands.find((command) => command.name() === "config")!;
+  refuse(configCommand, "--models", "bay has no models");
   add(
     "lint [services...]",
     "say what in the file works, and will hurt",
@@ -142,7 +193,25 @@ export function addStackCommands(add: Add): void {
       c
         .option("-a, --all", "those that do not run too")
         .option("-q, --quiet", "only names")
-        .addOption(tableOrJson()),
+        .option("--filter <filter>", "name=TEXT: those whose names contain it; again for more", collect)
+        .addOption(formatOption()),
     async () => (await import("../commands/ls.ts")).ls,
   );
+  add(
+    "volumes [services...]",
+    "list the stack's volumes",
+    (c) => c.option("-q, --quiet", "only names").addOption(formatOption()),
+    async () => (await import("../commands/volumes.ts")).volumes,
+  );
+  refuseCommand(program, "watch", LATER);
+  refuseCommand(program, "publish", "bay keeps stack files in Git and not in registries");
+  refuseCommand(program, "bridge", "bay makes no files for other orchestrators");
+  refuseCommand(program, "alpha", "bay has no experimental commands");
+}
+
+/** Its name begins with "no", and it takes a value. */
+function notNegated(flags: string, description: string): Option {
+  const option = new Option(flags, description).argParser(collect);
+  option.negate = false;
+  return option;
 }

@@ -1,6 +1,6 @@
 /** Groups of commands on what is on this host, whatever stack it belongs to: system, builder, volume, network. */
 import type { Command } from "commander";
-import { type Add, pruneFilter, tableOrJson } from "./add.ts";
+import { type Add, formatOption, pruneFilter, tableOrJson } from "./add.ts";
 
 const prune = (c: Command) => c.option("-f, --force", "do not ask").addOption(pruneFilter());
 const nothing = (c: Command) => c;
@@ -36,7 +36,7 @@ export function addSystemCommands(group: (name: string, description: string) => 
   volume(
     "ls",
     "list volumes",
-    (c) => c.option("-q, --quiet", "only names").addOption(tableOrJson()),
+    (c) => c.option("-q, --quiet", "only names").addOption(formatOption()),
     async () => (await import("../commands/volume.ts")).list,
   );
   volume(
@@ -81,7 +81,7 @@ export function addSystemCommands(group: (name: string, description: string) => 
   network(
     "ls",
     "list networks",
-    (c) => c.option("-q, --quiet", "only names").addOption(tableOrJson()),
+    (c) => c.option("-q, --quiet", "only names").addOption(formatOption()),
     async () => (await import("../commands/network.ts")).list,
   );
   network(

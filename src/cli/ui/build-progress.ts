@@ -2,9 +2,9 @@
 import type { BuildBody, BuildLine, StackBuildBody } from "../../daemon/bay/build.ts";
 import type { Client } from "../../daemon/index.ts";
 import { BayError } from "../../errors.ts";
-import { paint } from "./output.ts";
+import { type ProgressStyle, paint, progressStyle } from "./output.ts";
 
-export type ProgressKind = "auto" | "plain" | "tty" | "json" | "quiet";
+export type ProgressKind = ProgressStyle;
 type News = Extract<BuildLine, { news: unknown }>["news"];
 
 interface View {
@@ -42,12 +42,12 @@ export async function followBuild(
   return images;
 }
 
-async function viewOf(kind: ProgressKind): Promise<View> {
+async function viewOf(asked: ProgressKind): Promise<View> {
+  const kind = asked === "auto" ? progressStyle() : asked;
   if (kind === "quiet") return { show: () => {}, end: async () => {} };
   if (kind === "json")
     return { show: (news) => process.stderr.write(`${JSON.stringify(news)}\n`), end: async () => {} };
-  const isTerminal = kind === "tty" || (kind === "auto" && process.stderr.isTTY && !process.env.NO_COLOR);
-  return isTerminal ? terminalView() : plainView();
+  return kind === "tty" ? terminalView() : plainView();
 }
 
 /** Lines with the step's number before them, in the manner of BuildKit. */

@@ -1,7 +1,7 @@
 /** A pull's or push's progress: a row for each layer on a terminal, else a line for each that is ready. */
 import type { Client } from "../../daemon/index.ts";
 import { BayError } from "../../errors.ts";
-import { humanBytes, paint } from "./output.ts";
+import { humanBytes, paint, progressStyle } from "./output.ts";
 
 interface Line {
   status?: string;
@@ -20,12 +20,18 @@ interface LayersView {
 }
 
 async function view(quiet: boolean): Promise<LayersView> {
-  if (quiet) return { show: () => {}, end: async () => {} };
+  const style = progressStyle();
+  if (quiet || style === "quiet") return { show: () => {}, end: async () => {} };
   const text = ({ id, status, progressDetail }: Line) =>
     progressDetail?.total
       ? `${id} ${status} ${humanBytes(progressDetail.current ?? 0)} of ${humanBytes(progressDetail.total)}`
       : `${id} ${status}`;
-  if (process.stderr.isTTY && !process.env.NO_COLOR) {
+  if (style === "json")
+    return {
+      show: (line) => void process.stderr.write(`${JSON.stringify(line)}\n`),
+      end: async () => {},
+    };
+  if (style === "tty") {
     const { terminalRows } = await import("./rows.ts");
     const rows = await terminalRows();
     return {

@@ -1,7 +1,28 @@
 /** Writing for people: colours where they are wanted, tables, and the exit on a closed pipe. */
 
-/** NO_COLOR (no-color.org) and pipes get plain text. */
+export type Ansi = "auto" | "never" | "always";
+export type ProgressStyle = "auto" | "tty" | "plain" | "json" | "quiet";
+
+/** What --ansi and --progress say, for the whole command. */
+const style: { ansi: Ansi; progress: ProgressStyle } = { ansi: "auto", progress: "auto" };
+
+export const setStyle = (given: Partial<typeof style>): void => void Object.assign(style, given);
+
+/** --progress, or where it is `auto` whether standard error can be drawn on. */
+export function progressStyle(): Exclude<ProgressStyle, "auto"> {
+  if (style.progress !== "auto") return style.progress;
+  return hasCursor(process.stderr) ? "tty" : "plain";
+}
+
+/** Whether lines can be written over: a terminal that is not dumb, with NO_COLOR unset. */
+export function hasCursor(stream: NodeJS.WriteStream): boolean {
+  if (style.ansi === "never" || stream.isTTY !== true || process.env.TERM === "dumb") return false;
+  return style.ansi === "always" || !process.env.NO_COLOR;
+}
+
+/** NO_COLOR (no-color.org), dumb terminals and pipes get plain text; --ansi says it first. */
 export function hasColour(stream: NodeJS.WriteStream = process.stdout): boolean {
+  if (style.ansi !== "auto") return style.ansi === "always";
   if (process.env.NO_COLOR || process.env.TERM === "dumb")
     return process.env.FORCE_COLOR === "1" && !process.env.NO_COLOR;
   return stream.isTTY === true || process.env.FORCE_COLOR === "1";

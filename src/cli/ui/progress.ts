@@ -1,6 +1,6 @@
 /** The progress of a plan's steps: listr2 on a terminal, a line per change otherwise. */
 import type { Progress, Step } from "../../reconcile/index.ts";
-import { paint } from "./output.ts";
+import { paint, progressStyle } from "./output.ts";
 
 const DONE: Record<Step["kind"], string> = {
   "image.build": "built",
@@ -42,9 +42,26 @@ const label = ({ kind, name }: Progress) =>
       : `${kind.split(".")[0]} ${name}`;
 
 export async function progressView(): Promise<ProgressView> {
-  return process.stderr.isTTY && !process.env.NO_COLOR && process.env.TERM !== "dumb"
-    ? terminalView()
-    : plainView();
+  const style = progressStyle();
+  if (style === "quiet") return { show: () => {}, say: () => {}, end: async () => {} };
+  if (style === "json") return jsonView();
+  return style === "tty" ? terminalView() : plainView();
+}
+
+/** The same without the progress of some kinds of steps; their failures are shown. */
+export function withoutKinds(view: ProgressView, kinds: readonly Step["kind"][]): ProgressView {
+  const isHidden = ({ kind, state }: Progress) => kinds.includes(kind) && state !== "failed";
+  return { ...view, show: (progress) => isHidden(progress) || view.show(progress) };
+}
+
+/** A line of JSON for each change. */
+function jsonView(): ProgressView {
+  const line = (value: object) => void process.stderr.write(`${JSON.stringify(value)}\n`);
+  return {
+    show: ({ name, kind, state, message }) => line({ name, kind, state, ...(message ? { message } : {}) }),
+    say: (text) => line({ message: text }),
+    end: async () => {},
+  };
 }
 
 /** No line for so long, in milliseconds, and a line says what still goes on. */

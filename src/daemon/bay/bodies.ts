@@ -25,6 +25,8 @@ const milliseconds = z
   .max(2 ** 31 - 1);
 /** The client's process, for the messages of others. */
 const pid = z.number().int().min(1).max(4_194_304).optional();
+/** So many steps at once. */
+const parallel = z.number().int().min(1).max(1000).optional();
 const amount = z.number().min(0).max(Number.MAX_SAFE_INTEGER);
 
 function bounded<S extends z.ZodType<Record<string, unknown>>>(schema: S): S {
@@ -110,6 +112,7 @@ export const upBody = z.object({
   pid,
   wait: z.boolean().optional(),
   waitTimeoutMs: milliseconds.optional(),
+  parallel,
 });
 
 /** The stack comes from bay's own command over a socket that only root (and a named group) can open. */
@@ -120,7 +123,9 @@ export const downBody = z.object({
   volumes: z.boolean(),
   removeOrphans: z.boolean(),
   services: names.optional(),
+  only: names.optional(),
   externalVolumes: names,
+  parallel,
   pid,
   graceMs: milliseconds.optional(),
 });
@@ -147,6 +152,8 @@ export const runBody = z.object({
   command: z.array(text).max(10_000).optional(),
   entrypoint: z.array(text).max(10_000).optional(),
   servicePorts: z.boolean(),
+  useAliases: z.boolean().optional(),
+  labels: labels.optional(),
   /** Remove it with its anonymous volumes when it has ended, also where no client waits for it. */
   autoRemove: z.boolean().optional(),
   /** Start it too: the client has nothing to do in between. */

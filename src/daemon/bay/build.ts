@@ -84,6 +84,7 @@ const changesSchema = z.object({
   noCache: z.boolean().optional(),
   pull: z.boolean().optional(),
   args: texts.optional(),
+  ssh: texts.optional(),
 });
 
 const stackBuildSchema = z.object({
@@ -96,18 +97,19 @@ const stackBuildSchema = z.object({
 export interface StackBuildBody {
   stack: Stack;
   services: string[];
-  changes: { noCache?: boolean; pull?: boolean; args?: Record<string, string> };
+  changes: { noCache?: boolean; pull?: boolean; args?: Record<string, string>; ssh?: Record<string, string> };
 }
 
 export function buildRoutes({ builder, manager, stacks }: Services): Route[] {
   return [
     route("POST", "/bay/v1/stack/build", async (call) => {
       const { stack, services, changes } = await call.ownBody(stackBuildSchema);
-      const { noCache, pull, args } = changes;
+      const { noCache, pull, args, ssh } = changes;
       const wanted = {
         ...(noCache === undefined ? {} : { noCache }),
         ...(pull === undefined ? {} : { pull }),
         ...(args ? { args } : {}),
+        ...(ssh ? { ssh } : {}),
       };
       await streamed(call, async (write, signal) => {
         const tell = (news: BuildNews) => write({ news });

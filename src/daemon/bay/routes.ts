@@ -28,7 +28,7 @@ export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
     route("POST", "/bay/v1/up", async (call) => {
       const body = await call.ownBody(upBody);
       await streamed(call, async (write, client) => {
-        const settings = { graceMs: body.graceMs, timeoutMs: undefined };
+        const settings = { graceMs: body.graceMs, timeoutMs: undefined, parallel: body.parallel };
         const plan = await stacks.up(body.stack, options(body.options), settings, write, {
           ...client,
           what: "up",
@@ -48,6 +48,8 @@ export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
             volumes: body.volumes,
             removeOrphans: body.removeOrphans,
             services: body.services,
+            only: body.only,
+            parallel: body.parallel,
             externalVolumes: body.externalVolumes,
           },
           body.graceMs,
@@ -55,6 +57,10 @@ export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
           { ...client, what: "down", pid: body.pid },
         ),
       );
+    }),
+    route("POST", "/bay/v1/down/plan", async (call) => {
+      const body = await call.ownBody(downBody);
+      sendJson(call.response, 200, stacks.downPlan(body.name, { ...body, services: body.services }));
     }),
     route("POST", "/bay/v1/run", async (call) => {
       const body = await call.ownBody(runBody);
@@ -65,6 +71,8 @@ export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
         entrypoint: body.entrypoint,
         override: body.override,
         servicePorts: body.servicePorts,
+        useAliases: body.useAliases ?? false,
+        labels: body.labels ?? {},
         autoRemove: body.autoRemove ?? false,
         start: body.start ?? false,
         suffix: randomBytes(6).toString("hex"),

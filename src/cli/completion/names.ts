@@ -1,0 +1,59 @@
+/** Names for completion: of the stack's file, and of bayd where it runs. What cannot be read has no names. */
+import type { Context } from "../context.ts";
+
+export interface Names {
+  services(): Promise<string[]>;
+  profiles(): Promise<string[]>;
+  stacks(): Promise<string[]>;
+  containers(): Promise<string[]>;
+  images(): Promise<string[]>;
+  volumes(): Promise<string[]>;
+  networks(): Promise<string[]>;
+}
+
+const MOST = 10_000;
+
+/** A completion is no place for errors. */
+async function orNone(look: () => Promise<string[]>): Promise<string[]> {
+  try {
+    return [...new Set(await look())].slice(0, MOST);
+  } catch {
+    return [];
+  }
+}
+
+export function namesFrom(context: () => Context): Names {
+  const ask = async <T>(path: string) => (await context().client()).json<T>("GET", path);
+  return {
+    services: () =>
+      orNone(async () => {
+        const own = context();
+        await own.stack();
+        return [...own.knownServices];
+      }),
+    profiles: () =>
+      orNone(async () => {
+        const { readMerged } = await import("../../stack/merged.ts");
+        const { value } = readMerged(context().loadOptions());
+        const { services = {} } = value as { services?: Record<string, { profiles?: unknown[] } | null> };
+        return Object.values(services).flatMap((service) => (service?.profiles ?? []).map(String));
+      }),
+    stacks: () =>
+      orNone(async () => (await ask<{ name: string }[]>("/bay/v1/stacks")).map(({ name }) => name)),
+    containers: () =>
+      orNone(async () =>
+        (await ask<{ Names: string[] }[]>("/containers/json?all=1")).flatMap(({ Names }) =>
+          Names.map((name) => name.slice(1)),
+        ),
+      ),
+    images: () =>
+      orNone(async () =>
+        (await ask<{ RepoTags: string[] }[]>("/images/json")).flatMap(({ RepoTags }) => RepoTags),
+      ),
+    volumes: () =>
+      orNone(async () =>
+        (await ask<{ Volumes: { Name: string }[] }>("/volumes")).Volumes.map(({ Name }) => Name),
+      ),
+    networks: () => orNone(async () => (await ask<{ Name: string }[]>("/networks")).map(({ Name }) => Name)),
+  };
+}
