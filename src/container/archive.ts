@@ -159,9 +159,10 @@ export async function writeArchive(
   keepKinds = false,
 ): Promise<void> {
   const { done, stream } = await work(host, record, "put", path, keepKinds);
-  tar.pipe(stream as Writable);
-  // a client that goes away in the middle sends no end
+  // a client that goes away in the middle, or went away before, sends no end
+  if (tar.destroyed) stream.destroy();
   tar.on("close", () => stream.destroy());
+  tar.pipe(stream as Writable);
   await done;
   stream.destroy();
 }

@@ -52,6 +52,22 @@ export function startStream(response: ServerResponse, type = "application/json")
   return (value) => void response.write(`${JSON.stringify(value)}\n`);
 }
 
+/**
+ * Calls once when a connection is closed. It may have closed while something else was waited for, and is then never
+ * announced: the call follows at once.
+ */
+export function whenClosed(stream: ServerResponse | IncomingMessage | Duplex, action: () => void): void {
+  if (stream.destroyed) action();
+  else stream.once("close", action);
+}
+
+/** A signal that aborts when the client goes away before it has the whole answer. */
+export function goneSignal(response: ServerResponse): AbortSignal {
+  const abort = new AbortController();
+  whenClosed(response, () => response.writableFinished || abort.abort());
+  return abort.signal;
+}
+
 /** One frame of Docker's multiplexed stream: {u8 stream, 3 zeros, u32 length big endian, bytes}. */
 export function frame(stream: number, bytes: Buffer): Buffer {
   const header = Buffer.alloc(8);

@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { BuildNews, BuildRequest } from "../../build/index.ts";
 import type { Stack } from "../../stack/index.ts";
 import { errorAnswer } from "../error-status.ts";
-import { type Call, type Route, route, startStream } from "../http.ts";
+import { type Call, goneSignal, type Route, route, startStream } from "../http.ts";
 import type { Services } from "../server.ts";
 import { readIgnore } from "../stack-build.ts";
 import { stackSchema } from "./bodies.ts";
@@ -158,10 +158,8 @@ async function streamed(
   action: (write: (line: BuildLine) => void, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const write = startStream(response) as (line: BuildLine) => void;
-  const abort = new AbortController();
-  response.on("close", () => response.writableFinished || abort.abort());
   try {
-    await action(write, abort.signal);
+    await action(write, goneSignal(response));
   } catch (error) {
     write({ error: errorAnswer(error).body });
   }

@@ -9,7 +9,7 @@ import { parameters } from "../engine/parameters.ts";
 import { errorAnswer } from "../error-status.ts";
 import { eventLoopDelay } from "../event-loop-delay.ts";
 import { openRequests } from "../guard.ts";
-import { type Call, type Route, route, sendJson, startStream } from "../http.ts";
+import { type Call, goneSignal, type Route, route, sendJson, startStream } from "../http.ts";
 import type { Services } from "../server.ts";
 import { reloadSettings } from "../settings.ts";
 import type { Asker } from "../turns-of-stacks.ts";
@@ -131,11 +131,9 @@ async function streamed(
   action: (write: (value: unknown) => void, client: Pick<Asker, "signal" | "tell">) => Promise<unknown>,
 ): Promise<void> {
   const write = startStream(call.response);
-  const abort = new AbortController();
-  call.response.on("close", () => call.response.writableFinished || abort.abort());
   try {
     const result = await action((progress) => write({ progress }), {
-      signal: abort.signal,
+      signal: goneSignal(call.response),
       tell: (waiting) => void write({ waiting }),
     });
     write({ result });

@@ -13,7 +13,7 @@ import {
   writeArchive,
 } from "../../container/index.ts";
 import { BayError } from "../../errors.ts";
-import { type Call, type Route, route, sendJson } from "../http.ts";
+import { type Call, type Route, route, sendJson, whenClosed } from "../http.ts";
 import type { Services } from "../server.ts";
 import { parameters } from "./parameters.ts";
 import { withTag } from "./query.ts";
@@ -111,7 +111,7 @@ export function archiveRoutes({ manager }: Services): Route[] {
 
 /** Sends a tar. One that is cut ends without its end, so that the client sees it; a client that goes away ends the work. */
 async function pass(stream: Readable, done: Promise<void>, response: ServerResponse): Promise<void> {
-  response.on("close", () => stream.destroy());
+  whenClosed(response, () => stream.destroy());
   stream.pipe(response, { end: false });
   try {
     await Promise.all([done, new Promise((resolve) => stream.on("close", resolve))]);

@@ -8,7 +8,7 @@ import {
 } from "../../container/index.ts";
 import { BayError, messageOf } from "../../errors.ts";
 import { endSocket } from "../connections.ts";
-import { type Call, frame, hijack, type Route, route } from "../http.ts";
+import { type Call, frame, hijack, type Route, route, whenClosed } from "../http.ts";
 import { parseJson, parseWith } from "../request-body.ts";
 import type { Hijack, HijackRoute } from "../routing.ts";
 import type { Services } from "../server.ts";
@@ -99,7 +99,7 @@ async function startExec(manager: ContainerManager, call: Hijack): Promise<void>
     if (socket.writable && !socket.write(tty ? bytes : frame(stream, bytes))) exec.pause();
   });
   socket.on("drain", () => exec.resume());
-  socket.on("close", () => exec.resume());
+  whenClosed(socket, () => exec.resume());
   exec.once("end", () => endSocket(socket));
   hijack(socket, call.upgraded, tty);
   try {
@@ -131,7 +131,10 @@ interface Input {
 const MAX_WAITING = 1 << 20;
 const LOOK_AGAIN = 50;
 
-/** Client to command. The half-close of the client's side is the end of its input; the detach keys are not. */
+/**
+ * Client to command. The half-close of the client's side is the end of its input, and so is a connection that breaks; the
+ * detach keys are not.
+ */
 function feed(socket: Duplex, wanted: boolean, keys: DetachKeys | undefined, input: Input): void {
   let isDetached = false;
   const goOnWithRoom = () => {
@@ -150,7 +153,14 @@ function feed(socket: Duplex, wanted: boolean, keys: DetachKeys | undefined, inp
       goOnWithRoom();
     }
   });
-  socket.on("end", () => wanted && !isDetached && input.end());
+  let hasEnded = false;
+  const over = () => {
+    if (wanted && !isDetached && !hasEnded) input.end();
+    hasEnded = true;
+  };
+  socket.on("end", over);
+  // one that is killed with output unread leaves an error and no end (unix(7), ECONNRESET)
+  whenClosed(socket, over);
   socket.on("error", () => socket.destroy());
   socket.resume();
 }
@@ -170,7 +180,8 @@ async function attach(manager: ContainerManager, call: Hijack): Promise<void> {
   manager.once(`end:${record.id}`, noteEnd);
   feed(socket, given.stdin && given.stream, keys, {
     write: (bytes) => void (manager.find(record.id) && manager.writeInput(record.id, bytes)),
-    end: () => void (manager.find(record.id) && manager.endInput(record.id)),
+    // the next run of the container has an input of its own
+    end: () => void (manager.find(record.id) && isLive() && manager.endInput(record.id)),
     waiting: () => manager.inputWaiting(record.id),
   });
   const both = !query.has("stdout") && !query.has("stderr");

@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import { requireRoom } from "../../disk-room.ts";
 import { BayError } from "../../errors.ts";
 import { streamError } from "../error-status.ts";
-import { type Call, startStream } from "../http.ts";
+import { type Call, goneSignal, startStream } from "../http.ts";
 import { drained } from "./log-stream.ts";
 
 /**
@@ -17,10 +17,8 @@ export async function streamed(
   clean: () => void = () => {},
 ): Promise<void> {
   const write = startStream(call.response);
-  const abort = new AbortController();
-  call.response.on("close", () => call.response.writableFinished || abort.abort());
   try {
-    await action(write, abort.signal);
+    await action(write, goneSignal(call.response));
   } catch (error) {
     write(streamError(error));
   }
