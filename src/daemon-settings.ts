@@ -26,6 +26,8 @@ export interface DaemonSettings {
   maxImageSize: number;
   /** The most files of one layer. */
   maxLayerFiles: number;
+  /** The host may forward between other interfaces too where bay switches forwarding on. */
+  mayRouteOthers: boolean;
 }
 
 /** Where a process or a container may need more, its stack file says so; an image's sizes are bounded here alone. */
@@ -36,6 +38,7 @@ export const DEFAULT_SETTINGS: DaemonSettings = {
   maxLayerSize: 20 * 2 ** 30,
   maxImageSize: 60 * 2 ** 30,
   maxLayerFiles: 2_000_000,
+  mayRouteOthers: false,
 };
 
 const LEAST_LOG = 64 * 2 ** 10;
@@ -72,6 +75,7 @@ const settingsSchema = z.strictObject({
   "max-layer-size": size(1).default(DEFAULT_SETTINGS.maxLayerSize),
   "max-image-size": size(1).default(DEFAULT_SETTINGS.maxImageSize),
   "max-layer-files": count(1, 1e9).default(DEFAULT_SETTINGS.maxLayerFiles),
+  "ip-forward-no-drop": z.boolean().default(DEFAULT_SETTINGS.mayRouteOthers),
 });
 
 /** The keys of daemon.json. */
@@ -86,6 +90,7 @@ export function shownSettings(settings: DaemonSettings): Record<string, string |
     "max-layer-size": formatSize(settings.maxLayerSize),
     "max-image-size": formatSize(settings.maxImageSize),
     "max-layer-files": settings.maxLayerFiles,
+    "ip-forward-no-drop": String(settings.mayRouteOthers),
   };
 }
 
@@ -118,5 +123,6 @@ export function readDaemonSettings(folder = configFolder()): DaemonSettings {
     maxLayerSize: data["max-layer-size"],
     maxImageSize: data["max-image-size"],
     maxLayerFiles: data["max-layer-files"],
+    mayRouteOthers: data["ip-forward-no-drop"],
   };
 }

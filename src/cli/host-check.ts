@@ -6,7 +6,7 @@ import { readDaemonSettings, settingsFile } from "../daemon-settings.ts";
 import { HOW_TO_FREE, roomOf, roomText } from "../disk-room.ts";
 import { BayError, messageOf } from "../errors.ts";
 import { appArmorParser, cgroupManager, isAppArmorOn, nft } from "../linux/index.ts";
-import { tableName, tryGuard } from "../network/index.ts";
+import { dropsForeign, tableName, tryGuard } from "../network/index.ts";
 import type { Roots } from "../roots.ts";
 
 export interface Finding {
@@ -79,15 +79,24 @@ const CHECKS: Check[] = [
   (roots) => roomFinding("room on /run", roots.run),
   () => settingsFinding(),
   (roots) => foreignRules(roots),
-  () => {
-    const on = readFileSync("/proc/sys/net/ipv4/ip_forward", "utf8").trim() === "1";
-    return {
-      state: "ok",
-      what: "IPv4 forwarding",
-      found: on ? "on" : "off; bay turns it on with the first network",
-    };
-  },
+  (roots) => forwardingFinding(roots),
 ];
+
+function forwardingFinding({ tag }: Roots): Finding {
+  const what = "IPv4 forwarding";
+  const on = readFileSync("/proc/sys/net/ipv4/ip_forward", "utf8").trim() === "1";
+  if (!on) return { state: "ok", what, found: "off; bay switches it on with the first network" };
+  try {
+    if (!dropsForeign(tag)) return { state: "ok", what, found: "on" };
+  } catch {
+    return { state: "ok", what, found: "on" }; // without libnftables, which has a finding of its own
+  }
+  return {
+    state: "ok",
+    what,
+    found: `on, switched on by bay; packets between the host's other interfaces are dropped (ip-forward-no-drop in ${settingsFile()})`,
+  };
+}
 
 /** Whether the kernel can keep containers to their own addresses; without it they start all the same. */
 export function antiSpoofing(attempt: () => void): Finding {

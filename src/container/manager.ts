@@ -116,7 +116,13 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     shims.create();
     this.shimJoinFiles = shims.joinFiles();
     this.#records = new Records(store);
-    this.networks = new NetworkManager(roots, store, this, (text) => this.emit("warning", text));
+    this.networks = new NetworkManager(
+      roots,
+      store,
+      this,
+      (text) => this.emit("warning", text),
+      () => this.settings,
+    );
     this.#taskNetworks = new TaskNetworks(this.networks);
     this.#companions = new Companions(this, {
       health: (record, status) => {

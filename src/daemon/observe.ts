@@ -17,7 +17,13 @@ import {
 } from "../container/index.ts";
 import { type ImageSource, inspectImage, staleReason } from "../image/index.ts";
 import { decodeStatus, isAlive, readProgramState } from "../linux/index.ts";
-import { firewallIsIntact, guardIsIntact, type NetworkRecord, withLinks } from "../network/index.ts";
+import {
+  firewallIsIntact,
+  forwardingIsIntact,
+  guardIsIntact,
+  type NetworkRecord,
+  withLinks,
+} from "../network/index.ts";
 import { type Actual, type ActualContainer, mountedImages, placeOf, showBytes } from "../reconcile/index.ts";
 import type { Roots } from "../roots.ts";
 import type { Stack, StackImage } from "../stack/index.ts";
@@ -106,7 +112,9 @@ export function observe(
 }
 
 const rulesAreIntact = ({ tag, run }: Roots) =>
-  firewallIsIntact(tag, join(run, "rules")) && guardIsIntact(tag, join(run, "guard"));
+  firewallIsIntact(tag, join(run, "rules")) &&
+  guardIsIntact(tag, join(run, "guard")) &&
+  forwardingIsIntact(tag, join(run, "foreign"));
 
 function observeContainer(
   view: View,

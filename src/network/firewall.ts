@@ -1,8 +1,7 @@
 /** Keeps bay's table in the kernel equal to what it should be; changes of one moment share a transaction. */
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { hasCode } from "../errors.ts";
-import type { Version } from "../ip.ts";
 import { nft } from "../linux/index.ts";
 import { replaceFile } from "../store/index.ts";
 import type { NetworkRecord, PublishedPort } from "./network.ts";
@@ -109,24 +108,5 @@ export function firewallIsIntact(tag: string, file: string): boolean {
     return readFileSync(file, "utf8") === (tableHash(tag) ?? "");
   } catch {
     return true; // bayd is changing the rules, or never wrote any
-  }
-}
-
-const CONF = "/proc/sys/net/ipv6/conf";
-
-/** Forwarding is the host's switch; true where bay had to turn it on. */
-export function enableForwarding(versions: readonly Version[]): boolean {
-  const files = { 4: "/proc/sys/net/ipv4/ip_forward", 6: `${CONF}/all/forwarding` };
-  const off = versions.filter((version) => readFileSync(files[version], "utf8").trim() !== "1");
-  if (off.includes(6)) keepRouterAdvertisements();
-  for (const version of off) writeFileSync(files[version], "1");
-  return off.length > 0;
-}
-
-/** A host that forwards no longer listens to its own routers, unless it is told to (Documentation/networking/ip-sysctl). */
-function keepRouterAdvertisements(): void {
-  for (const link of readdirSync(CONF)) {
-    const file = `${CONF}/${link}/accept_ra`;
-    if (readFileSync(file, "utf8").trim() === "1") writeFileSync(file, "2");
   }
 }

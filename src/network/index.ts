@@ -2,6 +2,7 @@ export { ownSubnets, withLinks } from "./bridge.ts";
 export { DNS_TTL_SECONDS, type NameView } from "./dns/answer.ts";
 export { DNS_ADDRESS, DNS_RATE, type DnsSockets } from "./dns/server.ts";
 export { firewallIsIntact, tableHash } from "./firewall.ts";
+export { dropsForeign, forwardingIsIntact } from "./forwarding.ts";
 export {
   addressesOf,
   type Endpoint,

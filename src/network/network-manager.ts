@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { DaemonSettings } from "../daemon-settings.ts";
 import { BayError, hasCode } from "../errors.ts";
 import { createNamespace, isNamespace, type Link, type Links, removeNamespace } from "../linux/index.ts";
 import type { Roots } from "../roots.ts";
@@ -20,7 +21,8 @@ import {
 import type { NameView } from "./dns/answer.ts";
 import { ContainerDns, type DnsSockets, openDns } from "./dns/server.ts";
 import { draftNetwork } from "./draft-network.ts";
-import { enableForwarding, Firewall } from "./firewall.ts";
+import { Firewall } from "./firewall.ts";
+import { Forwarding } from "./forwarding.ts";
 import { KeptSockets } from "./kept-sockets.ts";
 import {
   addressesOf,
@@ -54,6 +56,7 @@ export interface EndpointDirectory {
 
 export class NetworkManager {
   readonly firewall: Firewall;
+  readonly forwarding: Forwarding;
   readonly spoofing: SpoofingGuard;
   readonly ports: PortHolder;
   readonly #dns = new Map<string, ContainerDns>();
@@ -65,9 +68,17 @@ export class NetworkManager {
     readonly store: Store,
     readonly directory: EndpointDirectory,
     warn: (text: string) => void,
+    settings: () => Pick<DaemonSettings, "mayRouteOthers">,
   ) {
     const desired = () => ({ networks: this.list(), ports: directory.publishedPorts() });
     this.firewall = new Firewall(roots.tag, desired, join(roots.run, "rules"));
+    this.forwarding = new Forwarding({
+      tag: roots.tag,
+      store,
+      networks: () => this.list(),
+      file: join(roots.run, "foreign"),
+      mayRouteOthers: () => settings().mayRouteOthers,
+    });
     this.spoofing = new SpoofingGuard(roots.tag, () => this.#guarded(), warn, join(roots.run, "guard"));
     this.ports = new PortHolder(new KeptSockets(join(roots.run, "ports")));
   }
@@ -134,8 +145,10 @@ export class NetworkManager {
 
   async #bringUp(record: NetworkRecord): Promise<void> {
     withLinks((links) => ensureBridge(record, links));
-    enableForwarding(record.config.ipv6 ? [4, 6] : [4]);
     await this.firewall.sync();
+    // after the rules, so that containers of the network are never reachable without them
+    this.forwarding.ensure();
+    this.forwarding.apply();
   }
 
   async remove(name: string): Promise<void> {
@@ -148,6 +161,8 @@ export class NetworkManager {
     this.store.delete(KEY + name);
     if (this.list().length === 0) this.spoofing.clear();
     await this.firewall.sync();
+    this.forwarding.release();
+    this.forwarding.apply();
   }
 
   /**
@@ -276,7 +291,7 @@ export class NetworkManager {
 
   /**
    * At start: removes what a killed bayd left and no record names: namespaces of containers, links, bridges, and the table
-   * against spoofing where no network exists.
+   * against spoofing where no network exists. Switches forwarding on where a network needs it.
    */
   sweep(known: ReadonlySet<string>): void {
     for (const name of readdirSync(join(this.roots.run, "netns")))
@@ -287,6 +302,7 @@ export class NetworkManager {
       this.#removeUnknownEndpoints(links, all);
     });
     if (this.list().length === 0) this.spoofing.clear();
+    this.forwarding.repair(); // a host that was started again forwards nothing yet
   }
 
   #removeUnknownBridges(links: Links, all: readonly Link[]): void {
@@ -352,6 +368,7 @@ export class NetworkManager {
       }
     });
     if (this.firewall.repair()) repairs.push("nftables rules");
+    repairs.push(...this.forwarding.repair());
     if (this.spoofing.repair()) repairs.push("nftables rules against spoofing");
     return repairs;
   }

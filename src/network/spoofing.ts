@@ -3,8 +3,7 @@
  * discovery. One nftables table of the bridge family (nft(8)) per bay; its sets name the host's end of each veth pair, so that
  * a start or an end changes elements and no rule.
  */
-import { createHash } from "node:crypto";
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { BayError, hasCode, messageOf } from "../errors.ts";
 import { packAddress, toAddress } from "../ip.ts";
@@ -12,6 +11,7 @@ import { nft } from "../linux/index.ts";
 import { replaceFile } from "../store/index.ts";
 import type { Endpoint } from "./network.ts";
 import { tableName } from "./rules.ts";
+import { equalsDigest, tableDigest } from "./table-digest.ts";
 
 const NEIGHBOUR_TARGET = "@th,64,128"; // RFC 4861, 4.4: behind type, code, checksum and flags
 
@@ -159,7 +159,7 @@ export class SpoofingGuard {
     const isKnown = desired.every(
       (endpoint) => this.#guarded.get(endpoint.link)?.address === endpoint.address,
     );
-    const now = this.#hasTable ? guardHash(this.tag) : undefined;
+    const now = this.#hasTable ? tableDigest("bridge", this.tag) : undefined;
     this.#hash ??= now;
     if (this.#hasTable && isKnown && now !== undefined && now === this.#hash) {
       if (this.#stale.size >= STALE_ENOUGH) this.#sweep();
@@ -173,7 +173,7 @@ export class SpoofingGuard {
   /** Notes the hash that the table should have. */
   save(): void {
     if (!this.#hasTable || (this.#hash !== undefined && existsSync(this.file))) return;
-    this.#hash ??= guardHash(this.tag);
+    this.#hash ??= tableDigest("bridge", this.tag);
     if (this.#hash !== undefined) replaceFile(this.file, this.#hash);
   }
 
@@ -227,25 +227,8 @@ export class SpoofingGuard {
   }
 }
 
-/** A hash of the table as the kernel lists it, without its counters; undefined where there is none. */
-function guardHash(tag: string): string | undefined {
-  try {
-    const text = nft(`list table bridge ${tableName(tag)}`).replace(/packets \d+ bytes \d+/g, "");
-    return createHash("sha256").update(text).digest("hex");
-  } catch (error) {
-    if (hasCode(error, "NFTABLES")) return undefined;
-    throw error;
-  }
-}
-
 /** True where the table is as bayd last left it. */
-export function guardIsIntact(tag: string, file: string): boolean {
-  try {
-    return readFileSync(file, "utf8") === guardHash(tag);
-  } catch {
-    return true; // bayd is changing the rules, or the kernel has none of this family
-  }
-}
+export const guardIsIntact = (tag: string, file: string): boolean => equalsDigest("bridge", tag, file);
 
 /** Whether this kernel has the bridge family of nftables. Nothing is left behind. Throws NFTABLES where it has not. */
 export function tryGuard(): void {

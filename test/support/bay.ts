@@ -142,7 +142,7 @@ export class Bay {
     this.run(["daemon", "stop"], { cwd: "/" });
     // what a stack without containers left, after a test that failed
     sh(
-      `for family in ip ip6 bridge; do nft delete table $family bay_${this.tag} 2>/dev/null; done; ls /sys/class/net | grep '^bay${this.tag}-' | xargs -r -n1 ip link del; true`,
+      `for family in ip ip6 bridge inet; do nft delete table $family bay_${this.tag} 2>/dev/null; done; ls /sys/class/net | grep '^bay${this.tag}-' | xargs -r -n1 ip link del; true`,
     );
     sh(`find /sys/fs/cgroup -depth -path '*/bay-${this.tag}*' -type d -exec rmdir {} + 2>/dev/null; true`);
     sh(`for file in ${join(this.folder, "run", "netns")}/*; do umount -l "$file" 2>/dev/null; done; true`);
