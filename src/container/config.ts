@@ -57,8 +57,9 @@ export interface FileConfig {
   target: string;
   /** sha256, in hex. */
   digest: string;
-  uid: number;
-  gid: number;
+  /** Absent: those of the user that the container runs as. */
+  uid?: number;
+  gid?: number;
   mode: number;
 }
 

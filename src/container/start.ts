@@ -140,7 +140,7 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
   const account = accountOf(host, record, image);
   const namespace = networkNamespace(host, record);
   const cgroup = host.groups.of(record);
-  const given = host.givenFiles.writeFor(config.files ?? [], join(run, "given"));
+  const given = host.givenFiles.writeFor(config.files ?? [], join(run, "given"), account);
   const owner = networkOwner(host, record);
   const generated = owner ? etcFilesOf(host, owner) : writeEtcFiles(host, record);
   const etc = [...generated, ...given.map((file) => ({ ...file, readOnly: true }))];

@@ -266,10 +266,12 @@ function show(field: string, part: string, value: Shown): string {
 }
 
 /** What a secret says is not shown, and not its digest either, by which it could be guessed. */
-function showFiles({ files = [] }: ContainerConfig, kind: "secret" | "config"): Record<string, string> {
+function showFiles({ files = [], user }: ContainerConfig, kind: "secret" | "config"): Record<string, string> {
   const own = files.filter((file) => file.kind === kind);
+  // files of an earlier version without an owner were root's: with a container of root's nothing has changed
+  const owner = /^(0|root)?(:(0|root)?)?$/.test(user) ? "0" : "user";
   return Object.fromEntries(
-    own.map(({ name, target, digest, uid, gid, mode }) => [
+    own.map(({ name, target, digest, uid = owner, gid = owner, mode }) => [
       target,
       `${name} ${digest.slice(0, 12)} ${uid}:${gid} 0${mode.toString(8)}`,
     ]),

@@ -133,8 +133,8 @@ function desiredFiles(stack: Stack, { files }: Service): Pick<ContainerConfig, "
       name: source,
       target,
       digest: stack[`${kind}s`][source]!.digest,
-      uid,
-      gid,
+      ...(uid === undefined ? {} : { uid }),
+      ...(gid === undefined ? {} : { gid }),
       mode,
     })),
   };

@@ -188,8 +188,8 @@ function composeFiles({ files }: Service, kind: ServiceFile["kind"]): Mapping[] 
       filled({
         source,
         target,
-        uid: uid === 0 ? undefined : String(uid),
-        gid: gid === 0 ? undefined : String(gid),
+        uid: text(uid),
+        gid: text(gid),
         mode: mode === 0o444 ? undefined : `0${mode.toString(8)}`,
       }),
     );

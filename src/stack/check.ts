@@ -109,7 +109,7 @@ function reportIssue(issue: Issue, base: Path, root: unknown, report: ReportAt):
       {
         severity: "error",
         code: "BAD_NAME",
-        message: `${JSON.stringify(String(path.at(-1)))} is no name for ${path[0]}`,
+        message: `${JSON.stringify(String(path.at(-1)))} is not a valid name under ${path[0]}`,
         hint: "use letters, digits, and _ . -",
       },
       true,

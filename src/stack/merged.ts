@@ -68,14 +68,15 @@ export function readMerged(options: LoadOptions, { isRaw = false, isPartial = fa
   const origins = new Origins();
   const shared: Shared = {
     cwd,
+    environment,
     origins,
     sources: new Map(),
     inputs,
     report: (diagnostic) => diagnostics.push(diagnostic),
     note: (use) => uses.push(use),
     isRaw,
-    dotenv: (home, envFiles) =>
-      readDotenv({ ...options, envFiles: envFiles && [...envFiles] }, home, inputs, unset),
+    dotenv: (home, envFiles, outer) =>
+      readDotenv({ ...options, envFiles: envFiles && [...envFiles] }, home, inputs, unset, outer),
     state: { broken: new Set(), unextended: new Set() },
   };
   const reader = new FileReader(shared, variables);
@@ -134,6 +135,7 @@ function readDotenv(
   directory: string,
   inputs: Set<string>,
   warn: (message: string) => void,
+  outer: Variables = () => undefined,
 ): Map<string, string> {
   const values = new Map<string, string>();
   const named = options.envFiles?.map((file) => resolve(options.cwd, file));
@@ -146,7 +148,7 @@ function readDotenv(
     try {
       for (const [key, value] of parseDotenv(
         readFileSync(file, "utf8"),
-        (name) => options.environment[name] ?? values.get(name),
+        (name) => options.environment[name] ?? values.get(name) ?? outer(name),
         (message) => warn(`${file}: ${message}`),
       ))
         values.set(key, value);

@@ -565,6 +565,9 @@ export const imageSchema = z.strictObject({
   config: imageConfig.optional(),
 });
 
+/** A name that a file gives one of its services, networks, volumes, secrets and configs. */
+const key = z.string().regex(/^[a-zA-Z0-9._-]+$/);
+
 export const fileSchema = z.strictObject({
   version: z.unknown().optional().describe("Accepted and ignored"),
   name: z
@@ -572,11 +575,11 @@ export const fileSchema = z.strictObject({
     .regex(/^[a-zA-Z0-9][a-zA-Z0-9_-]*$/, { error: "expected lower case letters, digits, _ and -" })
     .optional(),
   include: includeSchema.optional().describe("Other stacks' files, each read in its own folder"),
-  services: z.record(z.string().regex(/^[a-zA-Z0-9._-]+$/), serviceSchema).optional(),
-  networks: z.record(z.string(), networkSchema.nullable()).optional(),
-  volumes: z.record(z.string(), volumeSchema.nullable()).optional(),
-  secrets: z.record(z.string(), secretSchema).optional(),
-  configs: z.record(z.string(), configSchema).optional(),
+  services: z.record(key, serviceSchema).optional(),
+  networks: z.record(key, networkSchema.nullable()).optional(),
+  volumes: z.record(key, volumeSchema.nullable()).optional(),
+  secrets: z.record(key, secretSchema).optional(),
+  configs: z.record(key, configSchema).optional(),
   images: z.record(z.string(), imageSchema).optional(),
 });
 

@@ -31,8 +31,9 @@ export interface ServiceFile {
   source: string;
   /** Absolute. */
   target: string;
-  uid: number;
-  gid: number;
+  /** Absent: those of the user that the container runs as. */
+  uid?: number;
+  gid?: number;
   mode: number;
 }
 
