@@ -29,8 +29,8 @@ export type MountConfig =
       readOnly: boolean;
       recursive: boolean;
       createSource: boolean;
-      /** Mounts that come at the source later are seen. */
-      propagation?: "slave" | undefined;
+      /** slave: mounts that come at the source later are seen; shared: and those of the container are seen at the source. */
+      propagation?: "slave" | "shared" | undefined;
       /** Its files are labelled for all containers (z), or for this one (Z). */
       selinux?: "z" | "Z";
     }

@@ -23,6 +23,7 @@ import type { Host } from "./host.ts";
 import { withDefaults } from "./limits.ts";
 import { onlyLimits, toSpec } from "./oci-spec.ts";
 import { containerDirectory, runDirectory } from "./places.ts";
+import { checkPropagation } from "./propagation.ts";
 import type { ContainerRecord } from "./record.ts";
 import { type Account, resolveUser } from "./user.ts";
 
@@ -138,6 +139,7 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
   const run = runDirectory(host, id);
   mkdirSync(run, { recursive: true, mode: 0o700 });
   const account = accountOf(host, record, image);
+  checkPropagation(config);
   const namespace = networkNamespace(host, record);
   const cgroup = host.groups.of(record);
   const given = host.givenFiles.writeFor(config.files ?? [], join(run, "given"), account);

@@ -2,6 +2,7 @@
  * A Stack as a Compose file again: what the files mean, with short forms written out, variables filled in, env
  * files read and paths made absolute. Read as a file it gives the same Stack. Defaults are left out.
  */
+import { bridgeOptionTexts } from "../bridge-options.ts";
 import type { PortMapping } from "./ports.ts";
 import type {
   GivenContent,
@@ -215,7 +216,7 @@ function composeMount(mount: ServiceMount): Mapping[] {
   const bind = {
     create_host_path: mount.createSource,
     recursive: mount.recursive ? undefined : "disabled",
-    propagation: mount.propagation && "rslave",
+    propagation: mount.propagation && `r${mount.propagation}`,
     selinux: mount.selinux,
   };
   return [filled({ ...common, bind: filled(bind) })];
@@ -275,7 +276,7 @@ function composeHealthcheck({ test, retries, ...times }: Healthcheck): Mapping {
 }
 
 function composeNetwork(network: StackNetwork): Mapping {
-  const { name, external, internal, ipv6, subnet, gateway, further = [], mtu, labels } = network;
+  const { name, external, internal, ipv6, subnet, gateway, further = [], mtu, options, labels } = network;
   const subnets = subnet || gateway ? [network, ...further] : further;
   return filled({
     name,
@@ -283,7 +284,7 @@ function composeNetwork(network: StackNetwork): Mapping {
     internal: internal || undefined,
     enable_ipv6: ipv6,
     ipam: subnets.length > 0 ? { config: subnets.map(composeSubnet) } : undefined,
-    driver_opts: mtu === undefined ? undefined : { mtu: String(mtu) },
+    driver_opts: bridgeOptionTexts(mtu, options),
     labels,
   });
 }

@@ -13,6 +13,7 @@ import {
   versionOf,
 } from "../ip.ts";
 import type { ReportAt } from "./check.ts";
+import { readBridgeOptions } from "./read-bridge-options.ts";
 import { plainAddress } from "./read-network.ts";
 import type { FileInput } from "./schema.ts";
 import { textMap, truth } from "./service-reader.ts";
@@ -88,25 +89,25 @@ export function readNetworks(
     checkExternal(network, isExternal(network?.external), bad);
     const names = readExternal(network?.external, network?.name, key, stack);
     checkName(network, names.name, bad);
-    const mtu = network?.driver_opts?.mtu ?? network?.driver_opts?.["com.docker.network.driver.mtu"];
-    for (const option of Object.keys(network?.driver_opts ?? {}))
-      if (!["com.docker.network.driver.mtu", "mtu"].includes(option))
-        report(
-          ["networks", key, "driver_opts", option],
-          {
-            severity: "error",
-            code: "UNSUPPORTED_KEY",
-            message: `networks.${key}.driver_opts.${option} is not supported; mtu is`,
-          },
-          true,
-        );
+    const { mtu, options } = readBridgeOptions(textMap(network?.driver_opts), (option, message) =>
+      report(
+        ["networks", key, "driver_opts", option],
+        {
+          severity: "error",
+          code: "BAD_VALUE",
+          message: `networks.${key}.driver_opts.${option} ${message}`,
+        },
+        true,
+      ),
+    );
     return [
       key,
       {
         ...names,
         internal: truth(network?.internal),
         ...readSubnets(network ?? {}, key, bad, report),
-        mtu: mtu === undefined || mtu === null ? undefined : Number(mtu),
+        ...(options ? { options } : {}),
+        mtu,
         labels: textMap(network?.labels),
       } satisfies StackNetwork,
     ] as const;

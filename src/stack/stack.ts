@@ -1,4 +1,5 @@
 /** A stack as its files describe it: normalised, in final units, with nothing left to look up but images. */
+import type { BridgeOptions } from "../bridge-options.ts";
 import type { PortMapping } from "./ports.ts";
 
 export interface Stack {
@@ -70,8 +71,8 @@ export type ServiceMount =
       readOnly: boolean;
       recursive: boolean;
       createSource: boolean;
-      /** Mounts that come at the source later are seen. */
-      propagation?: "slave" | undefined;
+      /** slave: mounts that come at the source later are seen; shared: and those of the container are seen at the source. */
+      propagation?: "slave" | "shared" | undefined;
       /** Its files are labelled for all containers (z), or for this one (Z). */
       selinux?: "z" | "Z";
     }
@@ -275,6 +276,7 @@ export interface StackNetwork extends StackSubnet {
   ipv6?: boolean;
   /** More subnets of IPv4, and those of IPv6. */
   further?: StackSubnet[];
+  options?: BridgeOptions;
   mtu: number | undefined;
   labels: Record<string, string>;
 }
