@@ -204,7 +204,13 @@ export interface ContainerConfig {
   stdinOnce: boolean;
   /** Remove it some moments after its end: `run --rm`. */
   autoRemove?: boolean;
-  log: { driver: "json-file" | "local" | "none"; maxSize: number | undefined; maxFiles: number | undefined };
+  log: {
+    driver: "json-file" | "local" | "none" | "syslog" | "journald";
+    maxSize: number | undefined;
+    maxFiles: number | undefined;
+    /** Of syslog and journald, by Docker's names. */
+    options?: Record<string, string>;
+  };
 }
 
 export const LABELS = {

@@ -47,6 +47,7 @@ import type { Host } from "./host.ts";
 import { LeftExecs } from "./left-execs.ts";
 import { limitDrift, withDefaults } from "./limits.ts";
 import { LogCollector } from "./logs/collector.ts";
+import { Forwarders } from "./logs/forwarders.ts";
 import { nameView } from "./names.ts";
 import { toResources } from "./oci-spec.ts";
 import type { ContainerRecord, HealthStatus } from "./record.ts";
@@ -74,6 +75,10 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   readonly cgroups: CgroupManager;
   readonly groups: Groups;
   readonly logs = new LogCollector();
+  readonly forwarders = new Forwarders(
+    (id) => join(containerDirectory(this, id), "logs"),
+    (text) => this.emit("warning", text),
+  );
   readonly events = new EventLog();
   readonly givenFiles: GivenFiles;
   readonly shimJoinFiles: string[];
@@ -131,10 +136,12 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     this.#runs.on("action", (record, action, attributes) => this.#publish(record, action, attributes));
     this.#runs.on("changed", ({ id }) => this.emit("changed", id));
     this.#runs.on("ended", (record: ContainerRecord) => {
+      this.forwarders.end(record.id);
       this.emit(`end:${record.id}`, record.state.exitCode);
       this.#removeOneOff(record);
     });
     this.#runs.on("restarted", (record: ContainerRecord) => void this.#startHooks(record).catch(() => {}));
+    this.logs.on("grew", (id: string) => this.forwarders.grew(id));
     this.logs.on("failed", (id: string, errno: number) => {
       const name = this.#records.find(id)?.config.name ?? id;
       const why = errno === ENOSPC ? "the disk is full" : `error ${errno}`;
@@ -577,6 +584,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
 
   /** The record goes first: files without a record are swept at the next start, a record needs its files. */
   #forget(record: ContainerRecord): void {
+    this.forwarders.forget(record.id);
     this.#records.forget(record.id);
     this.#removeFiles(record.id);
   }
@@ -791,6 +799,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     this.#companions.stopAll();
     this.#ended.destroy();
     this.networks.ports.kept.settle();
+    await this.forwarders.stop();
     await this.logs.stop();
   }
 

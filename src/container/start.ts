@@ -229,8 +229,11 @@ function layersOf({ source, target, subpath }: ImageMount, { layersDirectory, lo
 }
 
 /** Begins to collect a container's output from its FIFOs. */
-export function openLogs(host: Host, { id, config: { log } }: ContainerRecord): Promise<void> {
+export async function openLogs(host: Host, record: ContainerRecord): Promise<void> {
+  const { id, config } = record;
+  const { log } = config;
   const run = runDirectory(host, id);
+  await host.forwarders.begin(record);
   return host.logs.open({
     id,
     stdout: join(run, "stdout"),

@@ -71,3 +71,4 @@ export { isSelinuxOn, labelTree, privateLabel, SHARED_LABEL } from "./selinux.ts
 export { bindSocket, hungUp } from "./socket.ts";
 export type * from "./spec.ts";
 export { listeningPorts, type TcpSocket, tcpSockets } from "./tcp-sockets.ts";
+export { listenForDatagrams, UnixDatagram } from "./unix-datagram.ts";

@@ -166,7 +166,9 @@ const FIELDS: Field[] = [
   one("tty", false, ({ tty }) => flag(tty)),
   one("stdin_open", false, ({ stdinOpen }) => flag(stdinOpen)),
   one("logging", false, ({ log }) =>
-    [log.driver, showBytes(log.maxSize), log.maxFiles].filter((part) => part !== undefined).join(" "),
+    [log.driver, showBytes(log.maxSize), log.maxFiles, ...showLogOptions(log.options)]
+      .filter((part) => part !== undefined)
+      .join(" "),
   ),
 ];
 
@@ -264,6 +266,11 @@ function show(field: string, part: string, value: Shown): string {
     value === "" ? '""' : field === "secrets" ? value.replace(/ [0-9a-f]{12} /, " (hidden) ") : value;
   return withoutPasswords(text);
 }
+
+const showLogOptions = (options: ContainerConfig["log"]["options"] = {}) =>
+  Object.entries(options)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, value]) => `${name}=${value}`);
 
 /** What a secret says is not shown, and not its digest either, by which it could be guessed. */
 function showFiles({ files = [], user }: ContainerConfig, kind: "secret" | "config"): Record<string, string> {

@@ -134,11 +134,15 @@ function composeService(service: Service): Mapping {
     tty: service.tty || undefined,
     stdin_open: service.stdinOpen || undefined,
     logging:
-      log.driver === "json-file" && log.maxSize === undefined && log.maxFiles === undefined
+      log.driver === "json-file" && log.maxSize === undefined && log.maxFiles === undefined && !log.options
         ? undefined
         : filled({
             driver: log.driver,
-            options: filled({ "max-size": text(log.maxSize), "max-file": text(log.maxFiles) }),
+            options: filled({
+              ...log.options,
+              "max-size": text(log.maxSize),
+              "max-file": text(log.maxFiles),
+            }),
           }),
     profiles: service.profiles,
     attach: service.attach ? undefined : false,

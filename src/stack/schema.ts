@@ -449,7 +449,7 @@ export const serviceSchema = z.strictObject({
   stdin_open: boolean.optional(),
   logging: z
     .strictObject({
-      driver: z.enum(["json-file", "local", "none"]).optional(),
+      driver: z.enum(["json-file", "local", "none", "syslog", "journald"]).optional(),
       options: z.record(z.string(), scalar).optional(),
     })
     .optional(),

@@ -252,7 +252,13 @@ export interface Service {
   containerName: string | undefined;
   tty: boolean;
   stdinOpen: boolean;
-  log: { driver: "json-file" | "local" | "none"; maxSize: number | undefined; maxFiles: number | undefined };
+  log: {
+    driver: "json-file" | "local" | "none" | "syslog" | "journald";
+    maxSize: number | undefined;
+    maxFiles: number | undefined;
+    /** Of syslog and journald, by Docker's names. */
+    options?: Record<string, string>;
+  };
   profiles: string[];
   attach: boolean;
 }

@@ -39,8 +39,8 @@ configs: { c: { content: text } }
       .ok("up", "-d");
   });
   afterAll(() => {
-    bay.close();
     spawnSync("umount", ["-R", shared]);
+    bay.close();
   });
 
   const inside = (service: string, command: string) => bay.run(["exec", "-T", service, "sh", "-c", command]);
@@ -98,8 +98,8 @@ configs: { c: { content: text } }
   });
 
   it("network_mode with a network's name joins it; its bridge need not have an address", async () => {
-    const address = inside("host", "ip -4 -o addr show eth0").out.match(/inet ([\d.]+)/)![1]!;
-    await eventually(async () => expect(inside("joined", `ping -c 1 -W 5 ${address}`).code).toBe(0));
+    const address = inside("joined", "ip -4 -o addr show eth0").out.match(/inet ([\d.]+)/)![1]!;
+    await eventually(async () => expect(inside("host", `ping -c 1 -W 5 ${address}`).code).toBe(0));
     const gateway = inside("host", "ip route").out.match(/default via ([\d.]+)/)![1]!;
     expect(inside("host", `ping -c 1 -W 2 ${gateway}`).code).not.toBe(0);
   });

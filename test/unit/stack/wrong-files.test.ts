@@ -173,7 +173,7 @@ const FILES: Record<string, string | [text: string, extra: Record<string, string
   "bad-device": web("devices: [null]"),
   "bad-healthcheck": web("healthcheck: { test: [RUN, a] }"),
   "bad-hook": web("post_start: [{ command: '' }]"),
-  "log-driver": web("logging: { driver: syslog, options: { syslog-address: a } }"),
+  "log-driver": web("logging: { driver: fluentd, options: { syslog-address: a } }"),
   "log-option": web("logging: { options: { max-size: much, labels: a } }"),
   "update-values": web(
     "deploy: { update_config: { order: both, parallelism: -1, monitor: x, failure_action: stop, max_failure_ratio: 3 } }",
