@@ -30,6 +30,8 @@ export interface PlanOptions {
   services: readonly string[];
   noDeps: boolean;
   removeOrphans: boolean;
+  /** Say nothing of containers whose services the stack no longer has. */
+  ignoreOrphans?: boolean | undefined;
   forceRecreate: boolean;
   noRecreate: boolean;
   noStart: boolean;
@@ -57,7 +59,7 @@ export const PLAN_DEFAULTS: PlanOptions = {
   scale: {},
 };
 
-/** Throws IMAGE_NOT_FOUND, UNKNOWN_SERVICE, VOLUME_NOT_FOUND, NETWORK_NOT_FOUND, NAME_TAKEN, TOO_MANY_CPUS. */
+/** Throws IMAGE_NOT_FOUND, UNKNOWN_SERVICE, VOLUME_NOT_FOUND, NETWORK_NOT_FOUND, NAME_TAKEN, TOO_MANY_CPUS, UNAVAILABLE. */
 export function makePlan(stack: Stack, actual: Actual, options: PlanOptions = PLAN_DEFAULTS): Plan {
   return new Planner(stack, actual, options).run();
 }
@@ -76,6 +78,15 @@ export function checkNames(stack: Stack, options: PlanOptions): void {
       );
   }
   for (const name of options.rerun ?? []) serviceOf(stack, name);
+}
+
+/** Throws UNAVAILABLE for services that ask for what this host cannot give. */
+export function checkAvailable(services: readonly Service[]): void {
+  const all = services.flatMap(({ unavailable = [] }) => unavailable);
+  if (all.length === 0) return;
+  throw new BayError("UNAVAILABLE", all.map(({ message }) => message).join("\n"), {
+    hint: "leave these keys out, or name the other services on the command line",
+  });
 }
 
 class Planner {
@@ -100,6 +111,7 @@ class Planner {
 
   run(): Plan {
     const selected = this.#selectServices();
+    checkAvailable(selected);
     this.#checkCpus(selected);
     this.#noteSockets(selected);
     for (const service of selected) {
@@ -487,7 +499,7 @@ class Planner {
     if (this.options.removeOrphans)
       for (const container of orphans)
         this.#planRemoval(container, say(`the stack has no service ${container.service}`));
-    else if (orphans.length > 0) {
+    else if (orphans.length > 0 && !this.options.ignoreOrphans) {
       this.#warnings.push(
         `containers of services that the stack no longer has: ${orphans.map(({ name }) => name).join(", ")}; --remove-orphans removes them`,
       );

@@ -18,6 +18,7 @@ import type {
   StackNetwork,
   StackSubnet,
   StackVolume,
+  Unavailable,
   UpdatePolicy,
 } from "./stack.ts";
 import { formatDuration } from "./values.ts";
@@ -115,7 +116,9 @@ function composeService(service: Service): Mapping {
     ...composeKernel(service.kernel),
     post_start: service.hooks.postStart.map(composeHook),
     pre_stop: service.hooks.preStop.map(composeHook),
+    ...composeUnavailable(service),
     deploy: filled({
+      resources: filled({ reservations: filled({ devices: wanted(service, "devices") }) }),
       update_config: service.update && composeUpdate(service.update),
       rollback_config: service.rollback && composeUpdate(service.rollback),
     }),
@@ -148,6 +151,15 @@ function composeService(service: Service): Mapping {
     attach: service.attach ? undefined : false,
   });
 }
+
+const wanted = ({ unavailable = [] }: Service, key: Unavailable["key"]) =>
+  unavailable.find((each) => each.key === key)?.value;
+
+const composeUnavailable = (service: Service): Mapping => ({
+  gpus: wanted(service, "gpus"),
+  runtime: wanted(service, "runtime"),
+  platform: wanted(service, "platform"),
+});
 
 const composeUpdate = (policy: UpdatePolicy): Mapping => ({
   order: policy.order,

@@ -35,8 +35,8 @@ export function normaliseStack(input: FileInput, options: StackOptions, reportAn
   const isOff = offServices(input, options);
   const report: ReportAt = (path, diagnostic, atKey) => {
     // of a service whose profiles are off only the shape counts
-    if (path[0] === "services" && isOff.has(String(path[1]))) return;
-    reportAny(path, diagnostic, atKey);
+    if (path[0] === "services" && isOff.has(String(path[1]))) return undefined;
+    return reportAny(path, diagnostic, atKey);
   };
   context.report = report;
   const own = Object.fromEntries(

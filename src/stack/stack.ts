@@ -181,8 +181,18 @@ export interface KernelOptions {
   blockIo: BlockIo | undefined;
 }
 
+/** What a service asks for and this host cannot give: the file can be read, and the service not be run. */
+export interface Unavailable {
+  key: "gpus" | "runtime" | "platform" | "devices";
+  value: unknown;
+  /** With the place in the file. */
+  message: string;
+}
+
 export interface Service {
   name: string;
+  /** Absent where there is nothing. */
+  unavailable?: Unavailable[];
   files: ServiceFile[];
   image: string;
   pullPolicy: PullPolicy;

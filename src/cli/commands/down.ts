@@ -22,7 +22,7 @@ export async function down(context: Context, _args: string[], options: DownComma
   const plan = await watch(client, "/bay/v1/down", {
     name,
     volumes: options.volumes ?? false,
-    removeOrphans: options.removeOrphans ?? false,
+    removeOrphans: (await orphansOf(context, stack, options)).removeOrphans,
     services: stack ? [...Object.keys(stack.services), ...stack.disabled] : undefined,
     externalVolumes: Object.values(stack?.volumes ?? {})
       .filter(({ external }) => external)
@@ -32,6 +32,13 @@ export async function down(context: Context, _args: string[], options: DownComma
   if (plan.steps.length === 0) print(`${name}: nothing to remove`);
   if (options.rmi && stack) await removeImages(client, stack, options.rmi);
 }
+
+/** Without a file there are no variables of its folder. */
+const orphansOf = async (
+  context: Context,
+  stack: Stack | undefined,
+  { removeOrphans }: DownCommandOptions,
+) => (stack ? context.orphans(removeOrphans) : { removeOrphans: removeOrphans ?? false });
 
 async function stackOrNothing(context: Context): Promise<Stack | undefined> {
   try {

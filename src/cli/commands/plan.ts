@@ -43,7 +43,7 @@ export async function plan(
     ...PLAN_DEFAULTS,
     services,
     noDeps: options.deps === false,
-    removeOrphans: options.removeOrphans ?? false,
+    ...(await context.orphans(options.removeOrphans)),
     forceRecreate: options.forceRecreate ?? false,
     scale: parseScale(options.scale),
     ...parseRerun(options.rerun),

@@ -30,10 +30,14 @@ interface UpOptions {
   repair?: boolean;
 }
 
-const planOptions = (services: string[], options: UpOptions): Partial<PlanOptions> => ({
+const planOptions = async (
+  context: Context,
+  services: string[],
+  options: UpOptions,
+): Promise<Partial<PlanOptions>> => ({
   services,
   noDeps: options.deps === false,
-  removeOrphans: options.removeOrphans ?? false,
+  ...(await context.orphans(options.removeOrphans)),
   forceRecreate: options.forceRecreate ?? false,
   noRecreate: options.recreate === false,
   noStart: options.start === false,
@@ -70,7 +74,7 @@ export async function up(context: Context, services: string[], options: UpOption
   if (options.repair === false) context.options.repair = false;
   const client = await context.daemon();
   const plan = await sendUp(client, stack, {
-    options: planOptions(services, options),
+    options: await planOptions(context, services, options),
     graceMs: milliseconds(options.timeout),
     wait: options.wait,
     waitTimeoutMs: milliseconds(options.waitTimeout),
@@ -93,7 +97,7 @@ export async function up(context: Context, services: string[], options: UpOption
 export async function create(context: Context, services: string[], options: UpOptions): Promise<void> {
   const stack = await context.stack();
   await sendUp(await context.daemon(), stack, {
-    options: planOptions(services, { ...options, start: false }),
+    options: await planOptions(context, services, { ...options, start: false }),
   });
 }
 

@@ -1,7 +1,15 @@
 /** Writing for people: colours where they are wanted, tables, and the exit on a closed pipe. */
 
+let ansi = "auto";
+
+/** Colours and progress that moves: never, always, or auto for where a terminal is (COMPOSE_ANSI). */
+export function setAnsi(mode: "never" | "always" | "auto"): void {
+  ansi = mode;
+}
+
 /** NO_COLOR (no-color.org) and pipes get plain text. */
 export function hasColour(stream: NodeJS.WriteStream = process.stdout): boolean {
+  if (ansi !== "auto") return ansi === "always";
   if (process.env.NO_COLOR || process.env.TERM === "dumb")
     return process.env.FORCE_COLOR === "1" && !process.env.NO_COLOR;
   return stream.isTTY === true || process.env.FORCE_COLOR === "1";

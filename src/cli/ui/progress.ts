@@ -1,6 +1,6 @@
 /** The progress of a plan's steps: listr2 on a terminal, a line per change otherwise. */
 import type { Progress, Step } from "../../reconcile/index.ts";
-import { paint } from "./output.ts";
+import { hasColour, paint } from "./output.ts";
 
 const DONE: Record<Step["kind"], string> = {
   "image.build": "built",
@@ -41,10 +41,21 @@ const label = ({ kind, name }: Progress) =>
       ? `ports of ${name}`
       : `${kind.split(".")[0]} ${name}`;
 
+export type ProgressKind = "auto" | "tty" | "plain" | "quiet";
+
+let settings: { kind: ProgressKind; isStdout: boolean } = { kind: "auto", isStdout: false };
+
+/** How progress is shown (COMPOSE_PROGRESS), and whether on standard output (COMPOSE_STATUS_STDOUT): in lines then. */
+export function setProgress(kind: ProgressKind, isStdout: boolean): void {
+  settings = { kind, isStdout };
+}
+
 export async function progressView(): Promise<ProgressView> {
-  return process.stderr.isTTY && !process.env.NO_COLOR && process.env.TERM !== "dumb"
-    ? terminalView()
-    : plainView();
+  const { kind, isStdout } = settings;
+  if (kind === "quiet") return { show: () => {}, say: () => {}, end: async () => {} };
+  if (isStdout) return plainView((line) => void process.stdout.write(line));
+  const isTerminal = process.stderr.isTTY && hasColour(process.stderr);
+  return kind === "tty" || (kind === "auto" && isTerminal) ? terminalView() : plainView();
 }
 
 /** No line for so long, in milliseconds, and a line says what still goes on. */

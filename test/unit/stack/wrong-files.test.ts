@@ -26,7 +26,7 @@ const FILES: Record<string, string | [text: string, extra: Record<string, string
   "unknown-top-key": "servces: { web: { image: app } }\n",
   "unknown-nested-key": web("healthcheck: { test: 'true', intervall: 5s }"),
   "unknown-far-key": web("qwertz: 1"),
-  "unsupported-key": web("gpus: all\nruntime: runc"),
+  "unsupported-key": web("cpu_count: 2\nstorage_opt: { size: 1G }"),
   "unsupported-models": web("init: true", "models: { llm: { model: a } }\n"),
   "many-problems": web("port: [80]\nmem_limit: lots\nrestart: sometimes\ncpus: a\nstop_grace_period: soon"),
   // kinds of values
@@ -48,7 +48,6 @@ const FILES: Record<string, string | [text: string, extra: Record<string, string
   "bad-restart": web("restart: on-failure:x"),
   "bad-user-limit": web("ulimits: { nofile: many }"),
   "bad-sysctl": web("sysctls: { kernel.panic: 1 }"),
-  "bad-platform": web("platform: windows/amd64"),
   "quote-in-command": web("command: echo 'hello"),
   // ports
   "bad-port": web("ports: ['80:http']"),
