@@ -45,6 +45,10 @@ export type MountConfig =
       subpath?: string;
       /** Where the volume is, if bay does not keep it itself. */
       device?: string;
+      /** The container whose anonymous volume it is. */
+      from?: string;
+      /** The image says it, so that a volume of another container comes before it. */
+      isOfImage?: true;
     }
   | ImageMount
   | { type: "tmpfs"; target: string; options: string[] };
@@ -158,6 +162,8 @@ export interface ContainerConfig {
   hostname: string;
   domainname: string;
   mounts: MountConfig[];
+  /** Containers whose anonymous volumes it has, where it has nothing itself. */
+  volumesFrom?: { container: string; readOnly: boolean }[];
   /** Secrets and configs. */
   files?: FileConfig[];
   ports: PortConfig[];
@@ -242,7 +248,8 @@ export function withoutAnonymousNames(
   mounts: readonly MountConfig[],
   anonymousVolumes: readonly string[],
 ): MountConfig[] {
-  return mounts.map((mount) =>
+  const own = mounts.filter((mount) => mount.type !== "volume" || mount.from === undefined);
+  return own.map((mount) =>
     mount.type === "volume" && anonymousVolumes.includes(mount.source) ? { ...mount, source: "" } : mount,
   );
 }

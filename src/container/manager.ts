@@ -33,7 +33,7 @@ import type { Store } from "../store/index.ts";
 import { VolumeStore } from "../volume/index.ts";
 import { moveLinks, wantedEndpoints } from "./attachments.ts";
 import { Companions } from "./companions.ts";
-import type { ContainerConfig, FileConfig } from "./config.ts";
+import { type ContainerConfig, type FileConfig, volumesOf } from "./config.ts";
 import { anonymousVolumesOf, draftRecord } from "./draft.ts";
 import { listenForEnds } from "./end-fifo.ts";
 import { endGroup } from "./end-group.ts";
@@ -264,7 +264,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
       const fresh = draftRecord(this, this.list(), { ...config, imageId: image.id }, inherited, old);
       this.#records.swap(old, fresh);
       this.#removeFiles(old.id);
-      if (options.renewVolumes) for (const volume of old.anonymousVolumes) this.volumes.remove(volume);
+      if (options.renewVolumes) for (const volume of this.#ownVolumes(old)) this.volumes.remove(volume);
       this.#publish(old, "destroy");
       return fresh;
     });
@@ -563,7 +563,11 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
 
   /** Anonymous volumes that no other container has: one that takes its place may have them by now. */
   #ownVolumes({ id, anonymousVolumes }: ContainerRecord): string[] {
-    const others = new Set(this.list().flatMap((other) => (other.id === id ? [] : other.anonymousVolumes)));
+    const others = new Set(
+      this.list().flatMap((other) =>
+        other.id === id ? [] : [...other.anonymousVolumes, ...volumesOf(other.config)],
+      ),
+    );
     return anonymousVolumes.filter((volume) => !others.has(volume));
   }
 

@@ -72,6 +72,9 @@ const FIELDS: Field[] = [
     live: false,
     parts: ({ mounts }) => Object.fromEntries(mounts.map((mount) => [mount.target, showMount(mount)])),
   },
+  list("volumes_from", false, ({ volumesFrom = [] }) =>
+    volumesFrom.map(({ container, readOnly }) => container + (readOnly ? ":ro" : "")),
+  ),
   { name: "secrets", live: false, parts: (config) => showFiles(config, "secret") },
   { name: "configs", live: false, parts: (config) => showFiles(config, "config") },
   list("expose", true, ({ exposed }) => [...exposed].sort()),
@@ -178,9 +181,10 @@ export const LIVE_FIELDS = FIELDS.filter(({ live }) => live).map(({ name }) => n
 /** All fields that differ. The recorded config may hold names that bay chose: of anonymous volumes, of the host. */
 export function compareConfigs(
   recorded: ContainerConfig,
-  desired: ContainerConfig,
+  wanted: ContainerConfig,
   chosen: { id: string; anonymousVolumes: readonly string[] },
 ): FieldChange[] {
+  const desired = withoutCovered(wanted, recorded);
   const actual = withoutChosen(recorded, desired, chosen);
   return FIELDS.flatMap((field) => {
     if (field.entries) return listChanges(field, field.entries(actual), field.entries(desired));
@@ -239,6 +243,17 @@ function portChanges(from: readonly string[], to: readonly string[]): FieldChang
   });
   const changes = paired.map(([before, after]) => change(before, after ?? fresh.shift()));
   return [...changes, ...fresh.map((after) => change(undefined, after))];
+}
+
+/** Volumes of the image in whose places another container's are. */
+function withoutCovered(desired: ContainerConfig, { mounts }: ContainerConfig): ContainerConfig {
+  const taken = new Set(
+    mounts.flatMap((mount) => (mount.type === "volume" && mount.from !== undefined ? [mount.target] : [])),
+  );
+  if (taken.size === 0) return desired;
+  const isCovered = (mount: ContainerConfig["mounts"][number]) =>
+    mount.type === "volume" && mount.isOfImage === true && taken.has(mount.target);
+  return { ...desired, mounts: desired.mounts.filter((mount) => !isCovered(mount)) };
 }
 
 function withoutChosen(

@@ -365,6 +365,7 @@ class Planner {
             say(`shares the ${shareWith(service, owner)!.part} of ${owner}, which is replaced`),
           ),
           ...networkReasons,
+          ...this.#volumeReasons(service, container),
         ],
         restart: Object.entries(service.dependsOn)
           .filter(([name, { restart }]) => restart && this.#replaced.has(name))
@@ -440,6 +441,14 @@ class Planner {
   #renewal({ anonymousVolumes }: ActualContainer): Reason[] {
     if (!this.options.renewVolumes || anonymousVolumes.length === 0) return [];
     return [say(`--renew-anon-volumes: its anonymous volumes are removed: ${anonymousVolumes.length}`)];
+  }
+
+  /** What is replaced may have other anonymous volumes than those that were taken from it. */
+  #volumeReasons({ volumesFrom = [] }: Service, { config }: ActualContainer): Reason[] {
+    const isTaken = config.mounts.some((mount) => mount.type === "volume" && mount.from !== undefined);
+    return volumesFrom
+      .filter(({ service }) => this.#replaced.has(service) && (isTaken || this.options.renewVolumes))
+      .map(({ service }) => say(`has the volumes of ${service}, which is replaced`));
   }
 
   /** A link cannot move to another network: neither to one that is replaced now, nor to one that was before. */

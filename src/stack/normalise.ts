@@ -45,7 +45,7 @@ export function normaliseStack(input: FileInput, options: StackOptions, reportAn
       named(options.name, normaliseService(name, service, context)),
     ]),
   );
-  const all = inheritMounts(own, input, report);
+  const all = inheritMounts(own, input);
   const stack: Stack = {
     name: options.name,
     directory: options.directory,

@@ -217,6 +217,8 @@ export interface Service {
   dnsSearch: string[];
   dnsOptions: string[];
   extraHosts: string[];
+  /** Services whose anonymous volumes it has too; their other mounts are among its own. */
+  volumesFrom?: { service: string; isReadOnly: boolean }[];
   /** Other services' names as this one knows them. */
   links: { service: string; name: string }[];
   /** Containers of others, by the names that this service has for them. */
