@@ -71,20 +71,47 @@ const split = (value: bigint, count: number, bits: bigint) =>
 /** The one text of an address that may be written in several ways. */
 export const canonicalAddress = (address: string) => toAddress(toNumber(address), versionOf(address) ?? 6);
 
-/** Parses `172.18.0.0/16` or `fd00:1::/64`. Throws BAD_SUBNET; the address must be the network's own. */
+/** Parses `172.18.0.0/16` or `fd00:1::/64`. Throws BAD_SUBNET where `subnetProblem` finds one. */
 export function parseSubnet(text: string): Subnet {
-  const [address = "", prefix = ""] = text.split("/");
-  const version = versionOf(address);
-  if (!version || !/^\d{1,3}$/.test(prefix) || Number(prefix) > LONGEST[version])
-    throw new BayError("BAD_SUBNET", `${text} is no subnet`);
-  const subnet: Subnet = { version, address: toNumber(address), prefix: Number(prefix) };
+  const problem = subnetProblem(text);
+  if (problem !== undefined) throw new BayError("BAD_SUBNET", problem);
+  return splitSubnet(text)!;
+}
+
+/** Parses a part of a subnet, which may be a single address: `10.1.5.0/24`, `10.1.5.7/32`. Throws BAD_SUBNET. */
+export function parseRange(text: string): Subnet {
+  const problem = rangeProblem(text);
+  if (problem !== undefined) throw new BayError("BAD_SUBNET", problem);
+  return splitSubnet(text)!;
+}
+
+/** Why a text is not a subnet that a network can have; undefined where it is one. */
+export function subnetProblem(text: string): string | undefined {
+  const problem = rangeProblem(text);
+  if (problem !== undefined) return problem;
+  const { version, prefix } = splitSubnet(text)!;
+  return prefix > LONGEST[version]
+    ? `the subnet ${text} is too small: it needs addresses for a gateway and a container, so the longest prefix is /${LONGEST[version]}`
+    : undefined;
+}
+
+/** Why a text is not a part of a subnet; undefined where it is one. */
+export function rangeProblem(text: string): string | undefined {
+  const subnet = splitSubnet(text);
+  if (!subnet)
+    return `invalid subnet ${JSON.stringify(text)}: expected ADDRESS/PREFIX, such as 10.1.0.0/16 or fd00:1::/64`;
   const beyond = subnet.address % size(subnet);
-  if (beyond !== 0n) {
-    throw new BayError("BAD_SUBNET", `${text} has bits outside its prefix`, {
-      hint: `write ${formatSubnet({ ...subnet, address: subnet.address - beyond })}`,
-    });
-  }
-  return subnet;
+  return beyond === 0n
+    ? undefined
+    : `the subnet ${text} has bits outside its prefix; write ${formatSubnet({ ...subnet, address: subnet.address - beyond })}`;
+}
+
+function splitSubnet(text: string): Subnet | undefined {
+  const [address = "", prefix = "", ...rest] = text.split("/");
+  const version = versionOf(address);
+  if (!version || rest.length > 0 || !/^\d{1,3}$/.test(prefix) || Number(prefix) > BITS[version])
+    return undefined;
+  return { version, address: toNumber(address), prefix: Number(prefix) };
 }
 
 export function formatSubnet({ version, address, prefix }: Subnet): string {
@@ -121,14 +148,10 @@ export function isHostAddress(subnet: Subnet, address: string): boolean {
 export const defaultGateway = (subnet: Subnet) => toAddress(subnet.address + 1n, subnet.version);
 
 /** Whether `parseSubnet` takes it. */
-export function isSubnet(text: string): boolean {
-  try {
-    parseSubnet(text);
-    return true;
-  } catch {
-    return false;
-  }
-}
+export const isSubnet = (text: string) => subnetProblem(text) === undefined;
+
+/** Whether `parseRange` takes it. */
+export const isRange = (text: string) => rangeProblem(text) === undefined;
 
 /** The bytes of an address, in network order: four, or sixteen. */
 export function packAddress(address: string): Buffer {

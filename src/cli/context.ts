@@ -1,5 +1,5 @@
 /** What commands share: the roots, the stack as the options say it, and the daemon. */
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Client } from "../daemon/index.ts";
 import { BayError } from "../errors.ts";
@@ -54,6 +54,68 @@ export class Context {
     };
   }
 
+  #settings: ((name: string) => string | undefined) | undefined;
+
+  /** A variable that says how commands work, such as COMPOSE_REMOVE_ORPHANS: of the environment, or of the stack's env files. */
+  async setting(name: string): Promise<string | undefined> {
+    if (!this.#settings) {
+      const { composeSettings, stackFiles } = await import("../stack/find.ts");
+      const request = this.loadOptions();
+      const [first = "-"] = request.projectDirectory === undefined ? stackFiles(request) : [];
+      this.#settings = composeSettings(request, request.projectDirectory ?? dirname(first));
+    }
+    return this.#settings(name);
+  }
+
+  /** `--remove-orphans`, or COMPOSE_REMOVE_ORPHANS. Throws BAD_OPTION where COMPOSE_IGNORE_ORPHANS says to leave them. */
+  async orphans(given: boolean | undefined): Promise<{ removeOrphans: boolean; ignoreOrphans?: true }> {
+    const { isYes } = await import("../stack/find.ts");
+    const removeOrphans = given ?? isYes(await this.setting("COMPOSE_REMOVE_ORPHANS"));
+    if (!isYes(await this.setting("COMPOSE_IGNORE_ORPHANS"))) return { removeOrphans };
+    if (removeOrphans)
+      throw new BayError(
+        "BAD_OPTION",
+        "COMPOSE_IGNORE_ORPHANS cannot be used together with --remove-orphans",
+      );
+    return { removeOrphans, ignoreOrphans: true };
+  }
+
+  /** COMPOSE_ANSI, COMPOSE_PROGRESS and COMPOSE_STATUS_STDOUT. A value that they do not have is told. */
+  async #applyDisplay(): Promise<void> {
+    const oneOf = async <T extends string>(name: string, values: readonly T[]): Promise<T | undefined> => {
+      const value = await this.setting(name);
+      if (!value || values.includes(value as T)) return value ? (value as T) : undefined;
+      process.stderr.write(`warning: ${name}: expected ${values.join(", ")}, got ${JSON.stringify(value)}\n`);
+      return undefined;
+    };
+    const ansi = await oneOf("COMPOSE_ANSI", ["never", "always", "auto"]);
+    const progress = await oneOf("COMPOSE_PROGRESS", ["auto", "tty", "plain", "json", "quiet"]);
+    const toStdout = await this.setting("COMPOSE_STATUS_STDOUT");
+    await this.#applyParallelLimit();
+    if (ansi === undefined && progress === undefined && !toStdout) return;
+    const [{ setStyleOfStack }, { isYes }] = await Promise.all([
+      import("./ui/output.ts"),
+      import("../stack/find.ts"),
+    ]);
+    setStyleOfStack({
+      ansi: ansi ?? "auto",
+      progress: progress ?? "auto",
+      statusToStdout: isYes(toStdout),
+    });
+  }
+
+  /** COMPOSE_PARALLEL_LIMIT of the stack's .env; --parallel and the environment come first. */
+  async #applyParallelLimit(): Promise<void> {
+    const value = await this.setting("COMPOSE_PARALLEL_LIMIT");
+    if (this.options.parallel !== undefined || !value || value === "-1") return;
+    const limit = Number(value);
+    if (Number.isInteger(limit) && limit > 0) this.options.parallel = Math.min(limit, 1000);
+    else
+      process.stderr.write(
+        `warning: COMPOSE_PARALLEL_LIMIT: expected a whole number from 1, or -1, got ${JSON.stringify(value)}\n`,
+      );
+  }
+
   /** Services of the file that was read, those of disabled profiles too; none where no file was needed. */
   knownServices: readonly string[] = [];
 
@@ -65,6 +127,7 @@ export class Context {
       import("../stack/find.ts"),
       import("../stack/cache.ts"),
     ]);
+    await this.#applyDisplay();
     const key = cacheKey(stackFiles(request), request);
     const directory = join(this.roots.run, "stacks");
     let cached = key === undefined ? undefined : readCache(directory, key);

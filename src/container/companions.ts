@@ -45,12 +45,16 @@ export class Companions {
   openTerminal(record: ContainerRecord, launched: Launched): void {
     if (launched.ttyFd === undefined) return;
     const { log } = record.config;
+    void this.host.forwarders.begin(record);
     const { logMaxSize, logMaxFiles } = this.host.settings;
     const bounds = { maxSize: log.maxSize ?? logMaxSize, maxFiles: log.maxFiles ?? logMaxFiles };
     const lost = (error: unknown) =>
       void this.host.logs.emit("failed", record.id, Math.abs((error as { errno?: number }).errno ?? 0));
     const directory = log.driver === "none" ? undefined : logDirectory(this.host, record.id);
-    const show = (bytes: Buffer) => this.news.output(record, bytes);
+    const show = (bytes: Buffer) => {
+      this.news.output(record, bytes);
+      this.host.forwarders.grew(record.id);
+    };
     this.#terminals.set(record.id, new Terminal(launched, directory, bounds, show, lost));
   }
 

@@ -29,8 +29,8 @@ export type MountConfig =
       readOnly: boolean;
       recursive: boolean;
       createSource: boolean;
-      /** Mounts that come at the source later are seen. */
-      propagation?: "slave" | undefined;
+      /** slave: mounts that come at the source later are seen; shared: and those of the container are seen at the source. */
+      propagation?: "slave" | "shared" | undefined;
       /** Its files are labelled for all containers (z), or for this one (Z). */
       selinux?: "z" | "Z";
     }
@@ -45,6 +45,10 @@ export type MountConfig =
       subpath?: string;
       /** Where the volume is, if bay does not keep it itself. */
       device?: string;
+      /** The container whose anonymous volume it is. */
+      from?: string;
+      /** The image says it, so that a volume of another container comes before it. */
+      isOfImage?: true;
     }
   | ImageMount
   | { type: "tmpfs"; target: string; options: string[] };
@@ -57,8 +61,9 @@ export interface FileConfig {
   target: string;
   /** sha256, in hex. */
   digest: string;
-  uid: number;
-  gid: number;
+  /** Absent: those of the user that the container runs as. */
+  uid?: number;
+  gid?: number;
   mode: number;
 }
 
@@ -157,6 +162,8 @@ export interface ContainerConfig {
   hostname: string;
   domainname: string;
   mounts: MountConfig[];
+  /** Containers whose anonymous volumes it has, where it has nothing itself. */
+  volumesFrom?: { container: string; readOnly: boolean }[];
   /** Secrets and configs. */
   files?: FileConfig[];
   ports: PortConfig[];
@@ -205,7 +212,13 @@ export interface ContainerConfig {
   stdinOnce: boolean;
   /** Remove it some moments after its end: `run --rm`. */
   autoRemove?: boolean;
-  log: { driver: "json-file" | "local" | "none"; maxSize: number | undefined; maxFiles: number | undefined };
+  log: {
+    driver: "json-file" | "local" | "none" | "syslog" | "journald";
+    maxSize: number | undefined;
+    maxFiles: number | undefined;
+    /** Of syslog and journald, by Docker's names. */
+    options?: Record<string, string>;
+  };
 }
 
 export const LABELS = {
@@ -237,7 +250,8 @@ export function withoutAnonymousNames(
   mounts: readonly MountConfig[],
   anonymousVolumes: readonly string[],
 ): MountConfig[] {
-  return mounts.map((mount) =>
+  const own = mounts.filter((mount) => mount.type !== "volume" || mount.from === undefined);
+  return own.map((mount) =>
     mount.type === "volume" && anonymousVolumes.includes(mount.source) ? { ...mount, source: "" } : mount,
   );
 }

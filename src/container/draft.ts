@@ -4,7 +4,7 @@ import { hostname } from "node:os";
 import { BayError } from "../errors.ts";
 import { addressesOf } from "../network/index.ts";
 import { VolumeStore } from "../volume/index.ts";
-import { type ContainerConfig, withoutAnonymousNames } from "./config.ts";
+import { type ContainerConfig, type MountConfig, withoutAnonymousNames } from "./config.ts";
 import type { Host } from "./host.ts";
 import { type ContainerRecord, initialState } from "./record.ts";
 
@@ -26,7 +26,7 @@ export function draftRecord(
     throw new BayError("NAME_TAKEN", message);
   }
   const anonymousVolumes: string[] = [];
-  const mounts = config.mounts.map((mount) => {
+  const mounts = withVolumesOf(config, others).map((mount) => {
     if (mount.type !== "volume" || mount.source !== "") return mount;
     const source = inherited[mount.target] ?? VolumeStore.newAnonymousName();
     anonymousVolumes.push(source);
@@ -45,6 +45,36 @@ export function draftRecord(
     isPrepared: false,
     state: initialState(),
   };
+}
+
+/** With the anonymous volumes of other containers, where it has nothing itself. Throws VOLUMES_FROM where one does not exist. */
+function withVolumesOf(
+  { name, mounts, volumesFrom = [] }: ContainerConfig,
+  others: readonly ContainerRecord[],
+): MountConfig[] {
+  const all = [...mounts];
+  for (const { container, readOnly } of volumesFrom) {
+    const owner = others.find(({ config }) => config.name === container);
+    if (!owner)
+      throw new BayError("VOLUMES_FROM", `${name} has the volumes of ${container}, which does not exist`);
+    for (const mount of owner.config.mounts) {
+      if (mount.type !== "volume") continue;
+      if (mount.from === undefined && !owner.anonymousVolumes.includes(mount.source)) continue;
+      const { source, target } = mount;
+      const place = all.findIndex((own) => own.target === target);
+      const before = all[place];
+      if (before && !(before.type === "volume" && before.isOfImage)) continue;
+      all.splice(place === -1 ? all.length : place, before ? 1 : 0, {
+        type: "volume",
+        source,
+        target,
+        readOnly: readOnly || mount.readOnly,
+        noCopy: true,
+        from: container,
+      });
+    }
+  }
+  return all;
 }
 
 /** On the host's network a container has the host's name, as in Docker. */

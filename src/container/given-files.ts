@@ -41,12 +41,19 @@ export class GivenFiles {
     return join(this.directory, digest);
   }
 
-  /** Copies for a container that starts: files of a new directory, in their order. Throws NO_CONTENT. */
-  writeFor(files: readonly FileConfig[], directory: string): { target: string; file: string }[] {
+  /**
+   * Copies for a container that starts: files of a new directory, in their order. What says no owner is the `account`'s.
+   * Throws NO_CONTENT.
+   */
+  writeFor(
+    files: readonly FileConfig[],
+    directory: string,
+    account: { uid: number; gid: number },
+  ): { target: string; file: string }[] {
     rmSync(directory, { recursive: true, force: true });
     if (files.length === 0) return [];
     mkdirSync(directory, { mode: 0o711 });
-    return files.map(({ kind, name, target, digest, uid, gid, mode }, index) => {
+    return files.map(({ kind, name, target, digest, uid = account.uid, gid = account.gid, mode }, index) => {
       const source = this.#path(digest);
       if (!existsSync(source))
         throw new BayError("NO_CONTENT", `the content of the ${kind} ${name} is gone`, {

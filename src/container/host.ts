@@ -11,6 +11,7 @@ import type { Exec } from "./exec.ts";
 import type { GivenFiles } from "./given-files.ts";
 import type { Groups } from "./groups.ts";
 import type { LogCollector } from "./logs/collector.ts";
+import type { Forwarders } from "./logs/forwarders.ts";
 import type { ContainerRecord } from "./record.ts";
 
 export interface Host {
@@ -24,6 +25,7 @@ export interface Host {
   readonly cgroups: CgroupManager;
   readonly groups: Groups;
   readonly logs: LogCollector;
+  readonly forwarders: Forwarders;
   readonly events: EventLog;
   /** Files by which a shim joins its own cgroup. */
   readonly shimJoinFiles: string[];

@@ -33,7 +33,7 @@ import type { Store } from "../store/index.ts";
 import { VolumeStore } from "../volume/index.ts";
 import { moveLinks, wantedEndpoints } from "./attachments.ts";
 import { Companions } from "./companions.ts";
-import type { ContainerConfig, FileConfig } from "./config.ts";
+import { type ContainerConfig, type FileConfig, volumesOf } from "./config.ts";
 import { anonymousVolumesOf, draftRecord } from "./draft.ts";
 import { listenForEnds } from "./end-fifo.ts";
 import { endGroup } from "./end-group.ts";
@@ -47,6 +47,7 @@ import type { Host } from "./host.ts";
 import { LeftExecs } from "./left-execs.ts";
 import { limitDrift, withDefaults } from "./limits.ts";
 import { LogCollector } from "./logs/collector.ts";
+import { Forwarders } from "./logs/forwarders.ts";
 import { nameView } from "./names.ts";
 import { toResources } from "./oci-spec.ts";
 import type { ContainerRecord, HealthStatus } from "./record.ts";
@@ -74,6 +75,10 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   readonly cgroups: CgroupManager;
   readonly groups: Groups;
   readonly logs = new LogCollector();
+  readonly forwarders = new Forwarders(
+    (id) => join(containerDirectory(this, id), "logs"),
+    (text) => this.emit("warning", text),
+  );
   readonly events = new EventLog();
   readonly givenFiles: GivenFiles;
   readonly shimJoinFiles: string[];
@@ -139,10 +144,12 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     this.#runs.on("action", (record, action, attributes) => this.#publish(record, action, attributes));
     this.#runs.on("changed", ({ id }) => this.emit("changed", id));
     this.#runs.on("ended", (record: ContainerRecord) => {
+      this.forwarders.end(record.id);
       this.emit(`end:${record.id}`, record.state.exitCode);
       this.#removeOneOff(record);
     });
     this.#runs.on("restarted", (record: ContainerRecord) => void this.#startHooks(record).catch(() => {}));
+    this.logs.on("grew", (id: string) => this.forwarders.grew(id));
     this.logs.on("failed", (id: string, errno: number) => {
       const name = this.#records.find(id)?.config.name ?? id;
       const why = errno === ENOSPC ? "the disk is full" : `error ${errno}`;
@@ -265,7 +272,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
       const fresh = draftRecord(this, this.list(), { ...config, imageId: image.id }, inherited, old);
       this.#records.swap(old, fresh);
       this.#removeFiles(old.id);
-      if (options.renewVolumes) for (const volume of old.anonymousVolumes) this.volumes.remove(volume);
+      if (options.renewVolumes) for (const volume of this.#ownVolumes(old)) this.volumes.remove(volume);
       this.#publish(old, "destroy");
       return fresh;
     });
@@ -575,7 +582,11 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
 
   /** Anonymous volumes that no other container has: one that takes its place may have them by now. */
   #ownVolumes({ id, anonymousVolumes }: ContainerRecord): string[] {
-    const others = new Set(this.list().flatMap((other) => (other.id === id ? [] : other.anonymousVolumes)));
+    const others = new Set(
+      this.list().flatMap((other) =>
+        other.id === id ? [] : [...other.anonymousVolumes, ...volumesOf(other.config)],
+      ),
+    );
     return anonymousVolumes.filter((volume) => !others.has(volume));
   }
 
@@ -596,6 +607,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
 
   /** The record goes first: files without a record are swept at the next start, a record needs its files. */
   #forget(record: ContainerRecord): void {
+    this.forwarders.forget(record.id);
     this.#records.forget(record.id);
     this.#removeFiles(record.id);
   }
@@ -810,6 +822,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     this.#companions.stopAll();
     this.#ended.destroy();
     this.networks.ports.kept.settle();
+    await this.forwarders.stop();
     await this.logs.stop();
   }
 

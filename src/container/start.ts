@@ -23,6 +23,7 @@ import type { Host } from "./host.ts";
 import { withDefaults } from "./limits.ts";
 import { onlyLimits, toSpec } from "./oci-spec.ts";
 import { containerDirectory, runDirectory } from "./places.ts";
+import { checkPropagation } from "./propagation.ts";
 import type { ContainerRecord } from "./record.ts";
 import { type Account, resolveUser } from "./user.ts";
 
@@ -138,9 +139,10 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
   const run = runDirectory(host, id);
   mkdirSync(run, { recursive: true, mode: 0o700 });
   const account = accountOf(host, record, image);
+  checkPropagation(config);
   const namespace = networkNamespace(host, record);
   const cgroup = host.groups.of(record);
-  const given = host.givenFiles.writeFor(config.files ?? [], join(run, "given"));
+  const given = host.givenFiles.writeFor(config.files ?? [], join(run, "given"), account);
   const owner = networkOwner(host, record);
   const generated = owner ? etcFilesOf(host, owner) : writeEtcFiles(host, record);
   const etc = [...generated, ...given.map((file) => ({ ...file, readOnly: true }))];
@@ -227,8 +229,11 @@ function layersOf({ source, target, subpath }: ImageMount, { layersDirectory, lo
 }
 
 /** Begins to collect a container's output from its FIFOs. */
-export function openLogs(host: Host, { id, config: { log } }: ContainerRecord): Promise<void> {
+export async function openLogs(host: Host, record: ContainerRecord): Promise<void> {
+  const { id, config } = record;
+  const { log } = config;
   const run = runDirectory(host, id);
+  await host.forwarders.begin(record);
   return host.logs.open({
     id,
     stdout: join(run, "stdout"),

@@ -109,7 +109,7 @@ export function makeExecutor(
 
 function networkConfig(stack: Stack, name: string): NetworkConfig {
   const [key, network] = Object.entries(stack.networks).find(([, candidate]) => candidate.name === name)!;
-  const { internal, ipv6, subnet, gateway, range, mtu } = network;
+  const { internal, ipv6, subnet, gateway, range, mtu, options } = network;
   const reserved = reservedAddresses(network.reserved);
   const labels = { ...network.labels, [LABELS.stack]: stack.name, [LABELS.network]: key };
   return {
@@ -125,6 +125,7 @@ function networkConfig(stack: Stack, name: string): NetworkConfig {
     range,
     reserved,
     mtu,
+    ...(options ? { options } : {}),
     labels,
   };
 }

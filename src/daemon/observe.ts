@@ -71,6 +71,7 @@ export function observe(
       subnet,
       internal: config.internal,
       mtu: config.mtu,
+      options: config.options,
       gateway,
       range: config.range,
       ipv6: config.ipv6,

@@ -72,3 +72,4 @@ export { bindSocket, hungUp } from "./socket.ts";
 export type * from "./spec.ts";
 export { listeningPorts, type TcpSocket, tcpSockets } from "./tcp-sockets.ts";
 export { rawMode, setTerminalMode, terminalMode } from "./terminal-mode.ts";
+export { listenForDatagrams, UnixDatagram } from "./unix-datagram.ts";

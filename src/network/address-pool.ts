@@ -6,6 +6,7 @@ import {
   hostRange,
   isHostAddress,
   overlaps,
+  parseRange,
   parseSubnet,
   type Subnet,
   size,
@@ -83,7 +84,7 @@ export function addressIn(
 function firstFree(subnets: readonly NetworkSubnet[], taken: ReadonlySet<string>): string {
   for (const [index, { subnet, range }] of subnets.entries()) {
     try {
-      return chooseAddress(parseSubnet(subnet), taken, range === undefined ? undefined : parseSubnet(range));
+      return chooseAddress(parseSubnet(subnet), taken, range === undefined ? undefined : parseRange(range));
     } catch (error) {
       if (index === subnets.length - 1) throw error;
     }

@@ -21,7 +21,8 @@ export function withLinks<T>(action: (links: Links) => T, namespaceFile?: string
  */
 export function ensureBridge(network: NetworkRecord, links: Links, known?: readonly Link[]): boolean {
   let link = known ? known.find(({ name }) => name === network.bridge) : links.byName(network.bridge);
-  const subnets = subnetsOf(network);
+  const { inhibitIpv4 } = network.config.options ?? {};
+  const subnets = subnetsOf(network).filter(({ subnet }) => !inhibitIpv4 || versionOf(subnet) === 6);
   const hasAddresses = () => {
     const own = links.addresses().filter(({ linkIndex }) => linkIndex === link!.index);
     return subnets.every(({ gateway }) => own.some(({ address }) => address === gateway));
@@ -101,6 +102,7 @@ export function connectEndpoint(
       closeSync(namespace);
     }
     allowHairpin(links, endpoint.link);
+    if (network.config.options?.isolated) links.setIsolated(links.byName(endpoint.link)!.index);
   });
   // the host speaks IP on the bridge, never on one of its ports
   setIpv6(endpoint.link, false);

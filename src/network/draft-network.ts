@@ -21,7 +21,7 @@ import {
   subnetsOf,
 } from "./network.ts";
 
-/** `old` is the network that it takes the place of: subnets that were chosen for it stay. Throws BAD_SUBNET, NO_SUBNET. */
+/** `old` is the network that it takes the place of: subnets that were chosen for it stay. Throws BAD_SUBNET, NO_SUBNET, BRIDGE_TAKEN. */
 export function draftNetwork(
   config: NetworkConfig,
   tag: string,
@@ -48,8 +48,19 @@ export function draftNetwork(
     subnet,
     gateway,
     ...(further.length > 0 ? { further } : {}),
-    bridge: `bay${tag}-${id.slice(0, 6)}`,
+    bridge: bridgeName(config, others) ?? `bay${tag}-${id.slice(0, 6)}`,
   };
+}
+
+/** The name that the network asks for. Throws BRIDGE_TAKEN where another network of bay has it. */
+function bridgeName({ name, options }: NetworkConfig, others: readonly NetworkRecord[]): string | undefined {
+  const wanted = options?.bridge;
+  const other = wanted === undefined ? undefined : others.find(({ bridge }) => bridge === wanted);
+  if (other)
+    throw new BayError("BRIDGE_TAKEN", `network ${name}: ${wanted} is the bridge of ${other.config.name}`, {
+      hint: "give com.docker.network.bridge.name another name",
+    });
+  return wanted;
 }
 
 /** Throws BAD_SUBNET where the gateway is not in the subnet. */

@@ -105,11 +105,12 @@ export class NetworkManager {
     return network;
   }
 
-  /** Makes a network. One of the name that is there already is given as it is. Throws BAD_SUBNET, NO_SUBNET. */
+  /** Makes a network. One of the name that is there already is given as it is. Throws BAD_SUBNET, NO_SUBNET, BRIDGE_TAKEN. */
   async create(config: NetworkConfig): Promise<NetworkRecord> {
     const known = this.get(config.name);
     if (known) return known;
     const record = draftNetwork(config, this.roots.tag, this.list());
+    refuseTakenBridge(record);
     this.store.put(KEY + config.name, record); // first, so that a crash leaves nothing unknown
     await this.#bringUp(record);
     return record;
@@ -132,6 +133,7 @@ export class NetworkManager {
         { hint: "remove that container, or run the command again for a new plan" },
       );
     const record = draftNetwork(config, this.roots.tag, this.list(), old);
+    if (record.bridge !== old.bridge) refuseTakenBridge(record);
     this.store.put(KEY + config.name, record);
     removeLink(old.bridge);
     await this.#bringUp(record);
@@ -190,7 +192,7 @@ export class NetworkManager {
       ...(address6 === undefined ? {} : { address6 }),
       mac: mac ?? macFor(address),
       link: `ve${this.roots.tag}${randomBytes(4).toString("hex")}`,
-      interface: ownName ?? `eth${index}`,
+      interface: ownName ?? `${network.config.options?.interfacePrefix ?? "eth"}${index}`,
       aliases,
       ...(gatewayPriority === undefined ? {} : { gatewayPriority }),
       ...(maySpoof ? { maySpoof } : {}),
@@ -358,6 +360,7 @@ export class NetworkManager {
         if (link) {
           links.setMaster(link.index, master);
           allowHairpin(links, link.name);
+          if (this.get(endpoint.network)?.config.options?.isolated) links.setIsolated(link.index);
         } else
           this.#reconnect(
             id,
@@ -372,6 +375,14 @@ export class NetworkManager {
     if (this.spoofing.repair()) repairs.push("nftables rules against spoofing");
     return repairs;
   }
+}
+
+/** A link of somebody else is left alone: it would go with the network. Throws BRIDGE_TAKEN. */
+function refuseTakenBridge({ bridge, config }: NetworkRecord): void {
+  if (config.options?.bridge === undefined || !withLinks((links) => links.byName(bridge))) return;
+  throw new BayError("BRIDGE_TAKEN", `network ${config.name}: this host has a link ${bridge} already`, {
+    hint: "give com.docker.network.bridge.name another name, or remove that link",
+  });
 }
 
 /** The host's DNS servers (resolv.conf(5)). */

@@ -1,4 +1,5 @@
 /** The records of networks and endpoints. */
+import type { BridgeOptions } from "../bridge-options.ts";
 
 /** A subnet as it is asked for. */
 export interface SubnetConfig {
@@ -30,6 +31,7 @@ export interface NetworkConfig extends SubnetConfig {
   /** More subnets: of IPv4, for containers that find no place in those before, and of IPv6. */
   further?: readonly SubnetConfig[] | undefined;
   mtu: number | undefined;
+  options?: BridgeOptions | undefined;
   labels: Record<string, string>;
 }
 

@@ -135,7 +135,10 @@ function renderTable(
     "  chain forward { type filter hook forward priority filter; policy accept;",
     "    iifname @internal oifname != @internal drop",
     "    ct state established,related accept",
-    ...networks.map(({ bridge }) => `    iifname "${bridge}" oifname "${bridge}" accept`),
+    ...networks.map(
+      ({ bridge, config }) =>
+        `    iifname "${bridge}" oifname "${bridge}" ${config.options?.isolated ? "drop" : "accept"}`,
+    ),
     "    oifname @internal drop",
     "    ct status dnat oifname @bridges accept",
     "    oifname @bridges drop",
@@ -147,8 +150,12 @@ function renderTable(
 
 /** What leaves a subnet has the host's address; so has what a container sends to a published port of its own network. */
 function masquerading(family: Family, { bridge, config }: NetworkRecord, subnet: string): string[] {
+  const { masquerade = true, sourceAddress } = config.options ?? {};
+  const source = family === "ip" && sourceAddress ? `snat to ${sourceAddress}` : "masquerade";
   return [
     `    ct status dnat ${family} saddr ${subnet} oifname "${bridge}" masquerade`,
-    ...(config.internal ? [] : [`    ${family} saddr ${subnet} oifname != "${bridge}" masquerade`]),
+    ...(config.internal || !masquerade
+      ? []
+      : [`    ${family} saddr ${subnet} oifname != "${bridge}" ${source}`]),
   ];
 }

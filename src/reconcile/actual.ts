@@ -1,4 +1,6 @@
 /** What the host has, as plain data: the input of the planner beside the stack. */
+
+import type { BridgeOptions } from "../bridge-options.ts";
 import type { ContainerConfig, HealthStatus, Status } from "../container/index.ts";
 import type { ImageConfig } from "../image/index.ts";
 import type { SubnetConfig } from "../network/index.ts";
@@ -40,6 +42,7 @@ export interface ActualNetwork {
   subnet: string;
   internal: boolean;
   mtu: number | undefined;
+  options?: BridgeOptions | undefined;
   gateway: string;
   range?: string | undefined;
   reserved?: readonly string[] | undefined;

@@ -72,6 +72,9 @@ const FIELDS: Field[] = [
     live: false,
     parts: ({ mounts }) => Object.fromEntries(mounts.map((mount) => [mount.target, showMount(mount)])),
   },
+  list("volumes_from", false, ({ volumesFrom = [] }) =>
+    volumesFrom.map(({ container, readOnly }) => container + (readOnly ? ":ro" : "")),
+  ),
   { name: "secrets", live: false, parts: (config) => showFiles(config, "secret") },
   { name: "configs", live: false, parts: (config) => showFiles(config, "config") },
   list("expose", true, ({ exposed }) => [...exposed].sort()),
@@ -166,7 +169,9 @@ const FIELDS: Field[] = [
   one("tty", false, ({ tty }) => flag(tty)),
   one("stdin_open", false, ({ stdinOpen }) => flag(stdinOpen)),
   one("logging", false, ({ log }) =>
-    [log.driver, showBytes(log.maxSize), log.maxFiles].filter((part) => part !== undefined).join(" "),
+    [log.driver, showBytes(log.maxSize), log.maxFiles, ...showLogOptions(log.options)]
+      .filter((part) => part !== undefined)
+      .join(" "),
   ),
 ];
 
@@ -176,9 +181,10 @@ export const LIVE_FIELDS = FIELDS.filter(({ live }) => live).map(({ name }) => n
 /** All fields that differ. The recorded config may hold names that bay chose: of anonymous volumes, of the host. */
 export function compareConfigs(
   recorded: ContainerConfig,
-  desired: ContainerConfig,
+  wanted: ContainerConfig,
   chosen: { id: string; anonymousVolumes: readonly string[] },
 ): FieldChange[] {
+  const desired = withoutCovered(wanted, recorded);
   const actual = withoutChosen(recorded, desired, chosen);
   return FIELDS.flatMap((field) => {
     if (field.entries) return listChanges(field, field.entries(actual), field.entries(desired));
@@ -239,6 +245,17 @@ function portChanges(from: readonly string[], to: readonly string[]): FieldChang
   return [...changes, ...fresh.map((after) => change(undefined, after))];
 }
 
+/** Volumes of the image in whose places another container's are. */
+function withoutCovered(desired: ContainerConfig, { mounts }: ContainerConfig): ContainerConfig {
+  const taken = new Set(
+    mounts.flatMap((mount) => (mount.type === "volume" && mount.from !== undefined ? [mount.target] : [])),
+  );
+  if (taken.size === 0) return desired;
+  const isCovered = (mount: ContainerConfig["mounts"][number]) =>
+    mount.type === "volume" && mount.isOfImage === true && taken.has(mount.target);
+  return { ...desired, mounts: desired.mounts.filter((mount) => !isCovered(mount)) };
+}
+
 function withoutChosen(
   recorded: ContainerConfig,
   desired: ContainerConfig,
@@ -265,11 +282,18 @@ function show(field: string, part: string, value: Shown): string {
   return withoutPasswords(text);
 }
 
+const showLogOptions = (options: ContainerConfig["log"]["options"] = {}) =>
+  Object.entries(options)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, value]) => `${name}=${value}`);
+
 /** What a secret says is not shown, and not its digest either, by which it could be guessed. */
-function showFiles({ files = [] }: ContainerConfig, kind: "secret" | "config"): Record<string, string> {
+function showFiles({ files = [], user }: ContainerConfig, kind: "secret" | "config"): Record<string, string> {
   const own = files.filter((file) => file.kind === kind);
+  // files of an earlier version without an owner were root's: with a container of root's nothing has changed
+  const owner = /^(0|root)?(:(0|root)?)?$/.test(user) ? "0" : "user";
   return Object.fromEntries(
-    own.map(({ name, target, digest, uid, gid, mode }) => [
+    own.map(({ name, target, digest, uid = owner, gid = owner, mode }) => [
       target,
       `${name} ${digest.slice(0, 12)} ${uid}:${gid} 0${mode.toString(8)}`,
     ]),

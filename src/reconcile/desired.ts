@@ -42,6 +42,7 @@ export function desiredConfig(
     hostname: service.hostname ?? "",
     domainname: service.domainname,
     mounts: desiredMounts(stack, service, Object.keys(own.Volumes ?? {}), mounted),
+    ...desiredVolumesFrom(stack, service),
     ...desiredFiles(stack, service),
     ...(Object.keys(service.externalLinks).length > 0 ? { externalLinks: service.externalLinks } : {}),
     ports: service.ports.map(({ hostAddress, hostPort, hostPortEnd, containerPort, protocol }) => ({
@@ -124,6 +125,18 @@ function desiredKernel(options: Service["kernel"]): Pick<ContainerConfig, "kerne
   return Object.keys(kernel).length > 0 ? { kernel } : {};
 }
 
+/** The first container of each service. */
+function desiredVolumesFrom(
+  stack: Stack,
+  { volumesFrom = [] }: Service,
+): Pick<ContainerConfig, "volumesFrom"> {
+  const all = volumesFrom.flatMap(({ service, isReadOnly }) => {
+    const owner = stack.services[service];
+    return owner ? [{ container: containerName(stack, owner, 1), readOnly: isReadOnly }] : [];
+  });
+  return all.length > 0 ? { volumesFrom: all } : {};
+}
+
 /** Secrets and configs; a container without any says nothing of them. */
 function desiredFiles(stack: Stack, { files }: Service): Pick<ContainerConfig, "files"> {
   if (files.length === 0) return {};
@@ -133,8 +146,8 @@ function desiredFiles(stack: Stack, { files }: Service): Pick<ContainerConfig, "
       name: source,
       target,
       digest: stack[`${kind}s`][source]!.digest,
-      uid,
-      gid,
+      ...(uid === undefined ? {} : { uid }),
+      ...(gid === undefined ? {} : { gid }),
       mode,
     })),
   };
@@ -175,7 +188,8 @@ function desiredMounts(
   });
   for (const target of imageVolumes) {
     if (mounts.some((mount) => mount.target === target)) continue;
-    mounts.push({ type: "volume", source: "", target, readOnly: false, noCopy: false });
+    const mark = service.volumesFrom ? { isOfImage: true as const } : {};
+    mounts.push({ type: "volume", source: "", target, readOnly: false, noCopy: false, ...mark });
   }
   return mounts;
 }

@@ -1,4 +1,6 @@
 /** The part of a plan that containers rest on: networks and volumes. Pure. */
+
+import type { BridgeOptions } from "../bridge-options.ts";
 import { BayError } from "../errors.ts";
 import type { SubnetConfig } from "../network/index.ts";
 import type { Service, Stack, StackNetwork, StackVolume } from "../stack/index.ts";
@@ -49,6 +51,7 @@ function networkChanges(key: string, known: ActualNetwork, wanted: StackNetwork)
   const fields: [string, unknown, unknown][] = [
     ["internal", known.internal, wanted.internal],
     ["driver_opts.mtu", known.mtu, wanted.mtu],
+    ["driver_opts", showOptions(known.options), showOptions(wanted.options)],
     ["enable_ipv6", known.ipv6 || undefined, wanted.ipv6],
     ["ipam.config", showSubnets(known.further), showSubnets(furtherSubnets(wanted))],
     ["ipam.ip_range", known.range, wanted.range],
@@ -71,6 +74,13 @@ export const furtherSubnets = ({ further }: Pick<StackNetwork, "further">): Subn
     ...rest,
     ...(reserved ? { reserved: reservedAddresses(reserved) } : {}),
   }));
+
+/** Where ports are published is a matter of the containers. */
+const showOptions = ({ hostBinding: _, ...options }: BridgeOptions = {}) =>
+  Object.entries(options)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, value]) => `${name} ${value}`)
+    .join(", ") || undefined;
 
 const showSubnets = (subnets: readonly SubnetConfig[] = []) =>
   subnets

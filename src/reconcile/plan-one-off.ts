@@ -4,6 +4,7 @@ import { BayError } from "../errors.ts";
 import { type Stack, serviceOf } from "../stack/index.ts";
 import type { Actual } from "./actual.ts";
 import { desiredConfig, mountedImages } from "./desired.ts";
+import { checkAvailable } from "./plan.ts";
 import { type Plan, say, stepOf } from "./step.ts";
 
 export interface OneOffRequest {
@@ -25,7 +26,7 @@ export interface OneOffRequest {
   suffix: string;
 }
 
-/** Throws UNKNOWN_SERVICE, IMAGE_NOT_FOUND. */
+/** Throws UNKNOWN_SERVICE, IMAGE_NOT_FOUND, UNAVAILABLE. */
 export function makeOneOffPlan(stack: Stack, actual: Actual, request: OneOffRequest): Plan {
   const config = oneOffConfig(stack, actual, request);
   const { name } = config;
@@ -50,6 +51,7 @@ export function makeOneOffPlan(stack: Stack, actual: Actual, request: OneOffRequ
 
 function oneOffConfig(stack: Stack, actual: Actual, request: OneOffRequest): ContainerConfig {
   const service = serviceOf(stack, request.service);
+  checkAvailable([service]);
   const imageOf = (reference: string) => {
     const image = actual.images[reference];
     if (image) return image;

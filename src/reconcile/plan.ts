@@ -30,6 +30,8 @@ export interface PlanOptions {
   services: readonly string[];
   noDeps: boolean;
   removeOrphans: boolean;
+  /** Say nothing of containers whose services the stack no longer has. */
+  ignoreOrphans?: boolean | undefined;
   forceRecreate: boolean;
   /** Replace those that the named services need, too. */
   recreateDependencies?: boolean | undefined;
@@ -59,7 +61,7 @@ export const PLAN_DEFAULTS: PlanOptions = {
   scale: {},
 };
 
-/** Throws IMAGE_NOT_FOUND, UNKNOWN_SERVICE, VOLUME_NOT_FOUND, NETWORK_NOT_FOUND, NAME_TAKEN, TOO_MANY_CPUS. */
+/** Throws IMAGE_NOT_FOUND, UNKNOWN_SERVICE, VOLUME_NOT_FOUND, NETWORK_NOT_FOUND, NAME_TAKEN, TOO_MANY_CPUS, UNAVAILABLE. */
 export function makePlan(stack: Stack, actual: Actual, options: PlanOptions = PLAN_DEFAULTS): Plan {
   return new Planner(stack, actual, options).run();
 }
@@ -78,6 +80,15 @@ export function checkNames(stack: Stack, options: PlanOptions): void {
       );
   }
   for (const name of options.rerun ?? []) serviceOf(stack, name);
+}
+
+/** Throws UNAVAILABLE for services that ask for what this host cannot give. */
+export function checkAvailable(services: readonly Service[]): void {
+  const all = services.flatMap(({ unavailable = [] }) => unavailable);
+  if (all.length === 0) return;
+  throw new BayError("UNAVAILABLE", all.map(({ message }) => message).join("\n"), {
+    hint: "leave these keys out, or name the other services on the command line",
+  });
 }
 
 class Planner {
@@ -102,6 +113,7 @@ class Planner {
 
   run(): Plan {
     const selected = this.#selectServices();
+    checkAvailable(selected);
     this.#checkCpus(selected);
     this.#noteSockets(selected);
     for (const service of selected) {
@@ -356,6 +368,7 @@ class Planner {
             say(`shares the ${shareWith(service, owner)!.part} of ${owner}, which is replaced`),
           ),
           ...networkReasons,
+          ...this.#volumeReasons(service, container),
         ],
         restart: Object.entries(service.dependsOn)
           .filter(([name, { restart }]) => restart && this.#replaced.has(name))
@@ -433,6 +446,14 @@ class Planner {
     return [say(`--renew-anon-volumes: its anonymous volumes are removed: ${anonymousVolumes.length}`)];
   }
 
+  /** What is replaced may have other anonymous volumes than those that were taken from it. */
+  #volumeReasons({ volumesFrom = [] }: Service, { config }: ActualContainer): Reason[] {
+    const isTaken = config.mounts.some((mount) => mount.type === "volume" && mount.from !== undefined);
+    return volumesFrom
+      .filter(({ service }) => this.#replaced.has(service) && (isTaken || this.options.renewVolumes))
+      .map(({ service }) => say(`has the volumes of ${service}, which is replaced`));
+  }
+
   /** A link cannot move to another network: neither to one that is replaced now, nor to one that was before. */
   #networkReasons({ config, staleNetworks }: ActualContainer): Reason[] {
     const changed = config.networks.flatMap(({ network }) => this.#networkChanges.get(network) ?? []);
@@ -490,7 +511,7 @@ class Planner {
     if (this.options.removeOrphans)
       for (const container of orphans)
         this.#planRemoval(container, say(`the stack has no service ${container.service}`));
-    else if (orphans.length > 0) {
+    else if (orphans.length > 0 && !this.options.ignoreOrphans) {
       this.#warnings.push(
         `containers of services that the stack no longer has: ${orphans.map(({ name }) => name).join(", ")}; --remove-orphans removes them`,
       );

@@ -2,6 +2,7 @@
  * A Stack as a Compose file again: what the files mean, with short forms written out, variables filled in, env
  * files read and paths made absolute. Read as a file it gives the same Stack. Defaults are left out.
  */
+import { bridgeOptionTexts } from "../bridge-options.ts";
 import type { PortMapping } from "./ports.ts";
 import type {
   GivenContent,
@@ -17,6 +18,7 @@ import type {
   StackNetwork,
   StackSubnet,
   StackVolume,
+  Unavailable,
   UpdatePolicy,
 } from "./stack.ts";
 import { formatDuration } from "./values.ts";
@@ -80,6 +82,7 @@ function composeService(service: Service): Mapping {
     dns_opt: service.dnsOptions,
     extra_hosts: service.extraHosts,
     external_links: Object.entries(service.externalLinks).map(([name, container]) => `${container}:${name}`),
+    volumes_from: service.volumesFrom?.map((source) => source.service + (source.isReadOnly ? ":ro" : "")),
     links: service.links.map((link) => `${link.service}:${link.name}`),
     depends_on: mapped(service.dependsOn, ({ condition, required, restart }) =>
       filled({ condition, required, restart: restart || undefined }),
@@ -114,7 +117,9 @@ function composeService(service: Service): Mapping {
     ...composeKernel(service.kernel),
     post_start: service.hooks.postStart.map(composeHook),
     pre_stop: service.hooks.preStop.map(composeHook),
+    ...composeUnavailable(service),
     deploy: filled({
+      resources: filled({ reservations: filled({ devices: wanted(service, "devices") }) }),
       update_config: service.update && composeUpdate(service.update),
       rollback_config: service.rollback && composeUpdate(service.rollback),
     }),
@@ -133,16 +138,29 @@ function composeService(service: Service): Mapping {
     tty: service.tty || undefined,
     stdin_open: service.stdinOpen || undefined,
     logging:
-      log.driver === "json-file" && log.maxSize === undefined && log.maxFiles === undefined
+      log.driver === "json-file" && log.maxSize === undefined && log.maxFiles === undefined && !log.options
         ? undefined
         : filled({
             driver: log.driver,
-            options: filled({ "max-size": text(log.maxSize), "max-file": text(log.maxFiles) }),
+            options: filled({
+              ...log.options,
+              "max-size": text(log.maxSize),
+              "max-file": text(log.maxFiles),
+            }),
           }),
     profiles: service.profiles,
     attach: service.attach ? undefined : false,
   });
 }
+
+const wanted = ({ unavailable = [] }: Service, key: Unavailable["key"]) =>
+  unavailable.find((each) => each.key === key)?.value;
+
+const composeUnavailable = (service: Service): Mapping => ({
+  gpus: wanted(service, "gpus"),
+  runtime: wanted(service, "runtime"),
+  platform: wanted(service, "platform"),
+});
 
 const composeUpdate = (policy: UpdatePolicy): Mapping => ({
   order: policy.order,
@@ -188,8 +206,8 @@ function composeFiles({ files }: Service, kind: ServiceFile["kind"]): Mapping[] 
       filled({
         source,
         target,
-        uid: uid === 0 ? undefined : String(uid),
-        gid: gid === 0 ? undefined : String(gid),
+        uid: text(uid),
+        gid: text(gid),
         mode: mode === 0o444 ? undefined : `0${mode.toString(8)}`,
       }),
     );
@@ -215,7 +233,7 @@ function composeMount(mount: ServiceMount): Mapping[] {
   const bind = {
     create_host_path: mount.createSource,
     recursive: mount.recursive ? undefined : "disabled",
-    propagation: mount.propagation && "rslave",
+    propagation: mount.propagation && `r${mount.propagation}`,
     selinux: mount.selinux,
   };
   return [filled({ ...common, bind: filled(bind) })];
@@ -275,7 +293,7 @@ function composeHealthcheck({ test, retries, ...times }: Healthcheck): Mapping {
 }
 
 function composeNetwork(network: StackNetwork): Mapping {
-  const { name, external, internal, ipv6, subnet, gateway, further = [], mtu, labels } = network;
+  const { name, external, internal, ipv6, subnet, gateway, further = [], mtu, options, labels } = network;
   const subnets = subnet || gateway ? [network, ...further] : further;
   return filled({
     name,
@@ -283,7 +301,7 @@ function composeNetwork(network: StackNetwork): Mapping {
     internal: internal || undefined,
     enable_ipv6: ipv6,
     ipam: subnets.length > 0 ? { config: subnets.map(composeSubnet) } : undefined,
-    driver_opts: mtu === undefined ? undefined : { mtu: String(mtu) },
+    driver_opts: bridgeOptionTexts(mtu, options),
     labels,
   });
 }

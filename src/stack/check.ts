@@ -1,13 +1,19 @@
 /** Checking a merged stack against the schema, and turning what zod finds into problems with a place. */
 import type { z } from "zod";
-import { type Diagnostic, nearest } from "../diagnostics.ts";
+import { type Diagnostic, nearest, type Place } from "../diagnostics.ts";
 import { nearTo, withoutPaths } from "./gaps.ts";
 import { isMapping } from "./merge.ts";
 import { type FileInput, fileSchema } from "./schema.ts";
 import { whyUnsupported } from "./unsupported.ts";
 
 type Path = readonly (string | number)[];
-export type ReportAt = (path: Path, diagnostic: Omit<Diagnostic, "place">, atKey?: boolean) => void;
+/** Gives the place in the file, where there is one. */
+export type ReportAt = (
+  path: Path,
+  diagnostic: Omit<Diagnostic, "place">,
+  atKey?: boolean,
+  // biome-ignore lint/suspicious/noConfusingVoidType: most readers need no place
+) => Place | undefined | void;
 
 /**
  * The checked input; what does not fit is reported and left out, so that the rest can be checked further and all
@@ -109,7 +115,7 @@ function reportIssue(issue: Issue, base: Path, root: unknown, report: ReportAt):
       {
         severity: "error",
         code: "BAD_NAME",
-        message: `${JSON.stringify(String(path.at(-1)))} is no name for ${path[0]}`,
+        message: `${JSON.stringify(String(path.at(-1)))} is not a valid name under ${path[0]}`,
         hint: "use letters, digits, and _ . -",
       },
       true,

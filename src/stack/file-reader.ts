@@ -9,6 +9,7 @@ import { SourceFile } from "./source.ts";
 
 export interface Shared {
   cwd: string;
+  environment: Readonly<Record<string, string | undefined>>;
   origins: Origins;
   /** Texts by the names that errors show. */
   sources: Map<string, string>;
@@ -19,8 +20,12 @@ export interface Shared {
   note: (use: VariableUse) => void;
   /** Variables stay as they are written. */
   isRaw: boolean;
-  /** Variables of env files, for a folder of its own or those that are named. */
-  dotenv: (directory: string, files: readonly string[] | undefined) => ReadonlyMap<string, string>;
+  /** Variables of env files, for a folder of its own or those that are named; the files may use `variables`. */
+  dotenv: (
+    directory: string,
+    files: readonly string[] | undefined,
+    variables: Variables,
+  ) => ReadonlyMap<string, string>;
   /** Files that are no YAML, and services that lack what they extend. */
   state: { broken: Set<string>; unextended: Set<string> };
 }
@@ -41,10 +46,20 @@ export class FileReader {
     this.shared.report(diagnostic);
   }
 
-  /** For a file in a folder of its own: what is set here counts more than its env files. */
+  /**
+   * For a file in a folder of its own. The env files that its `include` names count more than the project's `.env`, and less
+   * than the environment; the `.env` of its folder, read where none is named, has defaults alone.
+   */
   in(directory: string, envFiles: readonly string[] | undefined): FileReader {
-    const own = this.shared.dotenv(directory, envFiles);
-    return new FileReader(this.shared, (name) => this.variables(name) ?? own.get(name));
+    const { environment, dotenv } = this.shared;
+    const own = dotenv(directory, envFiles, this.variables);
+    const variables: Variables = (name) => {
+      const isFixed = environment[name] !== undefined || name === "COMPOSE_PROJECT_NAME";
+      return envFiles === undefined || isFixed
+        ? (this.variables(name) ?? own.get(name))
+        : (own.get(name) ?? this.variables(name));
+    };
+    return new FileReader(this.shared, variables);
   }
 
   /** A file's values, fresh each time; undefined where there is none, or it is no YAML. `-` is standard input. Throws NO_STACK_FILE. */

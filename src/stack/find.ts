@@ -74,32 +74,53 @@ export interface LoadOptions {
   environment: Readonly<Record<string, string | undefined>>;
 }
 
-/** COMPOSE_FILE of the environment, or else of the .env file of the folder. What is wrong with that file is told when it is read. */
+/** COMPOSE_FILE of the environment, or else of the .env file of the folder. */
 function filesOfVariables(options: LoadOptions): string[] {
-  const { environment, cwd } = options;
-  const values = new Map<string, string>();
-  for (const file of envFilesOf(options) ?? [join(resolve(cwd, options.projectDirectory ?? "."), ".env")]) {
-    if (environment.COMPOSE_FILE !== undefined) break;
-    try {
-      for (const [name, value] of parseDotenv(
-        readFileSync(resolve(cwd, file), "utf8"),
-        (name) => environment[name],
-      ))
-        values.set(name, value);
-    } catch {
-      // `readMerged` reads it again, and reports it
-    }
-  }
-  const lookup = (name: string) => environment[name] ?? values.get(name);
+  const lookup = composeSettings(options, options.projectDirectory ?? ".");
   return (lookup("COMPOSE_FILE") ?? "").split(lookup("COMPOSE_PATH_SEPARATOR") || ":").filter(Boolean);
 }
+
+/**
+ * Variables that say how a command works (COMPOSE_…): of the environment, or else of the env files, which are those of a folder
+ * where none is named. What is wrong with such a file is told when the stack is read.
+ */
+export function composeSettings(
+  options: LoadOptions,
+  directory: string,
+): (name: string) => string | undefined {
+  const { environment, cwd } = options;
+  let values: Map<string, string> | undefined;
+  const read = () => {
+    const found = new Map<string, string>();
+    for (const file of envFilesOf(options) ?? [join(resolve(cwd, directory), ".env")]) {
+      try {
+        const text = readFileSync(resolve(cwd, file), "utf8");
+        for (const [name, value] of parseDotenv(text, (name) => environment[name])) found.set(name, value);
+      } catch {
+        // `readMerged` reads it again, and reports it
+      }
+    }
+    return found;
+  };
+  return (name) => {
+    if (environment[name] !== undefined) return environment[name];
+    values ??= read();
+    return values.get(name);
+  };
+}
+
+/** Whether a variable says yes, as Go's ParseBool reads it. */
+export const isYes = (text: string | undefined) => /^(1|t|true)$/i.test(text ?? "");
 
 /** The env files that options or variables name instead of `.env`; undefined where none does. */
 export function envFilesOf({ envFiles, environment }: LoadOptions): string[] | undefined {
   if (envFiles?.length) return envFiles;
-  const named = (environment.COMPOSE_ENV_FILES ?? "").split(",").filter(Boolean);
+  const named = (environment.COMPOSE_ENV_FILES ?? "")
+    .split(",")
+    .map((file) => file.trim())
+    .filter(Boolean);
   if (named.length > 0) return named;
-  return /^(1|t|true)$/i.test(environment.COMPOSE_DISABLE_ENV_FILE ?? "") ? [] : undefined;
+  return isYes(environment.COMPOSE_DISABLE_ENV_FILE) ? [] : undefined;
 }
 
 /** The files of a stack: those named by -f or COMPOSE_FILE, else those found. Throws NO_STACK_FILE. */

@@ -31,6 +31,7 @@ export function loadStack(
     const place = origins.locate(value, path, atKey) ?? (path.length === 0 ? beginning : undefined);
     const over = (origins.find(value, path)?.origins ?? []).slice(1).map((origin) => origin.place);
     diagnostics.push({ ...diagnostic, ...(place ? { place } : {}), ...(over.length > 0 ? { over } : {}) });
+    return place;
   };
   if (typeof value === "object" && value !== null && Object.keys(value).length === 0)
     reportAt([], { severity: "error", code: "EMPTY_FILE", message: "the stack file says nothing" });
@@ -64,7 +65,7 @@ export function loadStack(
     (path, diagnostic, atKey) => {
       // what is not known may be in a file that could not be read
       const mayFollow = merged.hasBroken && diagnostic.code === "UNKNOWN_REFERENCE";
-      if (!mayFollow && !isNear(path)) reportAt(path, diagnostic, atKey);
+      return mayFollow || isNear(path) ? undefined : reportAt(path, diagnostic, atKey);
     },
   );
   if (diagnostics.some(({ severity }) => severity === "error")) fail();

@@ -47,9 +47,15 @@ export function readMerged(options: LoadOptions, { isRaw = false, isPartial = fa
   const unset = (message: string) => warn("UNSET_VARIABLE", message);
   const dotenv = readDotenv({ ...options, envFiles: envFilesOf(options) }, directory, inputs, unset);
   const own = (name: string) => environment[name] ?? dotenv.get(name);
-  for (const name of UNSUPPORTED_VARIABLES)
-    if (own(name))
-      warn("UNSUPPORTED_VARIABLE", `the variable ${name} has no effect: bay does not support it`);
+  for (const [name, why] of Object.entries(UNSUPPORTED_VARIABLES))
+    if (own(name) && !/^(0|f|false)$/i.test(own(name)!))
+      warn("UNSUPPORTED_VARIABLE", `the variable ${name} is not supported: ${why}`);
+  for (const name of ["COMPOSE_ENV_FILES", "COMPOSE_DISABLE_ENV_FILE"])
+    if (dotenv.get(name) && environment[name] === undefined)
+      warn(
+        "UNSUPPORTED_VARIABLE",
+        `the variable ${name} has no effect in an env file; set it in the environment`,
+      );
   if (!options.files?.length && !own("COMPOSE_FILE"))
     for (const other of otherMainFiles(first)) {
       inputs.add(other);
@@ -68,14 +74,15 @@ export function readMerged(options: LoadOptions, { isRaw = false, isPartial = fa
   const origins = new Origins();
   const shared: Shared = {
     cwd,
+    environment,
     origins,
     sources: new Map(),
     inputs,
     report: (diagnostic) => diagnostics.push(diagnostic),
     note: (use) => uses.push(use),
     isRaw,
-    dotenv: (home, envFiles) =>
-      readDotenv({ ...options, envFiles: envFiles && [...envFiles] }, home, inputs, unset),
+    dotenv: (home, envFiles, outer) =>
+      readDotenv({ ...options, envFiles: envFiles && [...envFiles] }, home, inputs, unset, outer),
     state: { broken: new Set(), unextended: new Set() },
   };
   const reader = new FileReader(shared, variables);
@@ -108,20 +115,14 @@ export function readMerged(options: LoadOptions, { isRaw = false, isPartial = fa
   };
 }
 
-/** Variables that docker compose reads and bay does not: who sets one is told. */
-const UNSUPPORTED_VARIABLES = [
-  "COMPOSE_ANSI",
-  "COMPOSE_BAKE",
-  "COMPOSE_COMPATIBILITY",
-  "COMPOSE_CONVERT_WINDOWS_PATHS",
-  "COMPOSE_EXPERIMENTAL",
-  "COMPOSE_IGNORE_ORPHANS",
-  "COMPOSE_MENU",
-  "COMPOSE_PARALLEL_LIMIT",
-  "COMPOSE_PROGRESS",
-  "COMPOSE_REMOVE_ORPHANS",
-  "COMPOSE_STATUS_STDOUT",
-];
+/** Variables that docker compose reads and bay does not, with the reason: who sets one is told, unless to say no. */
+const UNSUPPORTED_VARIABLES: Readonly<Record<string, string>> = {
+  COMPOSE_BAKE: "bay builds itself",
+  COMPOSE_COMPATIBILITY: "containers are named with hyphens",
+  COMPOSE_CONVERT_WINDOWS_PATHS: "paths are of Linux",
+  COMPOSE_EXPERIMENTAL: "bay has no experimental features",
+  COMPOSE_MENU: "up has no menu",
+};
 
 /** `name:` of the last file that has one, read only where a file asks for the variable. */
 function nameInFiles(files: readonly string[], reader: FileReader, variables: Variables): string | undefined {
@@ -134,6 +135,7 @@ function readDotenv(
   directory: string,
   inputs: Set<string>,
   warn: (message: string) => void,
+  outer: Variables = () => undefined,
 ): Map<string, string> {
   const values = new Map<string, string>();
   const named = options.envFiles?.map((file) => resolve(options.cwd, file));
@@ -146,7 +148,7 @@ function readDotenv(
     try {
       for (const [key, value] of parseDotenv(
         readFileSync(file, "utf8"),
-        (name) => options.environment[name] ?? values.get(name),
+        (name) => options.environment[name] ?? values.get(name) ?? outer(name),
         (message) => warn(`${file}: ${message}`),
       ))
         values.set(key, value);

@@ -34,7 +34,7 @@ import {
   textMap,
   truth,
 } from "./service-reader.ts";
-import type { Service } from "./stack.ts";
+import type { Service, Unavailable } from "./stack.ts";
 
 const DEFAULT_GRACE = 10_000;
 const DEFAULT_SHM = 64 << 20;
@@ -51,6 +51,7 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
   const quota = readQuota(reader);
   const service: Service = {
     name,
+    ...readUnavailable(reader),
     // `normalise` gives a built one without a name the stack's
     image: input.image ?? "",
     build,
@@ -160,6 +161,37 @@ function plainPlatform(platform: string): string {
   return `${system}/${ARCHITECTURES[architecture] ?? architecture}`;
 }
 
+/** Names of runtimes that do what bay does. */
+const RUNTIMES = ["runc", "crun", "youki", "bay", "io.containerd.runc.v2"];
+
+/** What the service needs and this host has not: a processor, a runtime, devices that a driver finds. */
+function readUnavailable(reader: ServiceReader): Pick<Service, "unavailable"> {
+  const { platform, runtime, gpus, deploy } = reader.input;
+  const devices = deploy?.resources?.reservations?.devices;
+  const found: Unavailable[] = [];
+  const own = `linux/${process.arch === "arm64" ? "arm64" : "amd64"}`;
+  // a variant is a matter of the image: this host's architecture is what counts
+  if (platform && platform !== "linux" && plainPlatform(platform) !== own)
+    found.push(reader.refuse("platform", ["platform"], platform, `this host runs ${own}, not ${platform}`));
+  if (runtime && RUNTIMES.includes(runtime)) reader.note(["runtime"], "bay is the runtime itself");
+  else if (runtime)
+    found.push(
+      reader.refuse(
+        "runtime",
+        ["runtime"],
+        runtime,
+        `bay is the runtime itself, and does not run ${runtime}`,
+      ),
+    );
+  const none = "bay does not find GPUs and other devices of drivers";
+  if (gpus !== undefined) found.push(reader.refuse("gpus", ["gpus"], gpus, none));
+  if (devices?.length) {
+    const path = ["deploy", "resources", "reservations", "devices"];
+    found.push(reader.refuse("devices", path, devices, none));
+  }
+  return found.length > 0 ? { unavailable: found } : {};
+}
+
 /** Time of each period, as processors. */
 function readQuota(reader: ServiceReader): number | undefined {
   const { cpu_period: period = 100_000, cpu_quota: quota } = reader.input;
@@ -221,11 +253,4 @@ function checkConsistency(reader: ServiceReader, service: Service): void {
   noteDeploy(reader);
   if (reader.input.develop) reader.note(["develop"], "there is no watch mode yet");
   checkOrders(reader, service);
-  if (reader.input.platform) {
-    const own = `linux/${process.arch === "arm64" ? "arm64" : "amd64"}`;
-    const { platform } = reader.input;
-    // a variant is a matter of the image: this host's architecture is what counts
-    if (platform !== "linux" && plainPlatform(platform) !== own)
-      reader.bad(["platform"], `this host runs ${own}, not ${reader.input.platform}`);
-  }
 }

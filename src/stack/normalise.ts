@@ -5,6 +5,7 @@ import { normaliseService } from "./normalise-service.ts";
 import { readNetworks, readVolumes } from "./read-base.ts";
 import { readGiven } from "./read-given.ts";
 import { readImage } from "./read-image.ts";
+import { networkOfMode } from "./read-network.ts";
 import type { FileInput } from "./schema.ts";
 import type { ServiceContext } from "./service-reader.ts";
 import { shareWith } from "./sharing.ts";
@@ -34,8 +35,8 @@ export function normaliseStack(input: FileInput, options: StackOptions, reportAn
   const isOff = offServices(input, options);
   const report: ReportAt = (path, diagnostic, atKey) => {
     // of a service whose profiles are off only the shape counts
-    if (path[0] === "services" && isOff.has(String(path[1]))) return;
-    reportAny(path, diagnostic, atKey);
+    if (path[0] === "services" && isOff.has(String(path[1]))) return undefined;
+    return reportAny(path, diagnostic, atKey);
   };
   context.report = report;
   const own = Object.fromEntries(
@@ -44,7 +45,7 @@ export function normaliseStack(input: FileInput, options: StackOptions, reportAn
       named(options.name, normaliseService(name, service, context)),
     ]),
   );
-  const all = inheritMounts(own, input, report);
+  const all = inheritMounts(own, input);
   const stack: Stack = {
     name: options.name,
     directory: options.directory,
@@ -62,11 +63,47 @@ export function normaliseStack(input: FileInput, options: StackOptions, reportAn
     secrets: readAllGiven("secret", input.secrets, context),
     configs: readAllGiven("config", input.configs, context),
   };
+  for (const service of Object.values(all))
+    if (!isOff.has(service.name)) joinNamed(stack, service, input.services?.[service.name]?.network_mode);
+  bindPorts(stack);
   checkReferences(stack, input, report);
   stack.services = enabledServices(all, options.profiles, options.enable);
   checkDisabled(stack.services, all, report);
   stack.disabled = Object.keys(all).filter((name) => !stack.services[name]);
   return stack;
+}
+
+/**
+ * The network that `network_mode: NAME` means: one of the host, as in Docker; where a network of the file has this name on the
+ * host, or this key, it is that one.
+ */
+function joinNamed(stack: Stack, service: Service, mode: string | undefined): void {
+  const name = networkOfMode(mode);
+  if (name === undefined) return;
+  const byName = Object.entries(stack.networks).find(([, network]) => network.name === name)?.[0];
+  const key = byName ?? name;
+  stack.networks[key] ??= {
+    name,
+    external: true,
+    internal: false,
+    subnet: undefined,
+    gateway: undefined,
+    mtu: undefined,
+    labels: {},
+  };
+  service.networks = { [key]: Object.values(service.networks)[0]! };
+}
+
+/** Ports that name no address are published where the first network of the service says. */
+function bindPorts({ services, networks }: Stack): void {
+  for (const service of Object.values(services)) {
+    const [first] = Object.keys(service.networks);
+    const address = first === undefined ? undefined : networks[first]?.options?.hostBinding;
+    if (address !== undefined)
+      service.ports = service.ports.map((port) =>
+        port.hostAddress === "" ? { ...port, hostAddress: address } : port,
+      );
+  }
 }
 
 /** What is built and has no name of its own is called as Compose calls it. */

@@ -1,7 +1,19 @@
 /** The stack's own networks and volumes: their names on the host, addresses, and where a volume's files are. */
 import { resolve } from "node:path";
-import { contains, defaultGateway, formatSubnet, isSubnet, parseSubnet, versionOf } from "../ip.ts";
+import {
+  contains,
+  defaultGateway,
+  formatSubnet,
+  isHostAddress,
+  isRange,
+  parseRange,
+  parseSubnet,
+  rangeProblem,
+  subnetProblem,
+  versionOf,
+} from "../ip.ts";
 import type { ReportAt } from "./check.ts";
+import { readBridgeOptions } from "./read-bridge-options.ts";
 import { plainAddress } from "./read-network.ts";
 import type { FileInput } from "./schema.ts";
 import { textMap, truth } from "./service-reader.ts";
@@ -29,28 +41,23 @@ function checkExternal(given: object | null | undefined, isExternal: boolean, ba
 
 const HOST_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$/;
 
-/** The name on the host, which the key is a part of where there is no `name`. */
+/** The name on the host: the file's own, or one made of the stack's name and the key. */
 function checkName(
   given:
     | { name?: string | undefined; external?: boolean | string | { name?: string | undefined } | undefined }
     | null
     | undefined,
-  key: string,
+  whole: string,
   bad: Report,
 ): void {
   const external = typeof given?.external === "object" ? given.external.name : undefined;
   if (given?.name !== undefined && external !== undefined)
     bad(["external", "name"], "name and external.name cannot be used together; use name");
-  const [name, path] =
-    given?.name !== undefined
-      ? [given.name, ["name"]]
-      : external !== undefined
-        ? [external, ["external", "name"]]
-        : [key, []];
-  if (!HOST_NAME.test(name))
+  const path = given?.name !== undefined ? ["name"] : external !== undefined ? ["external", "name"] : [];
+  if (!HOST_NAME.test(whole))
     bad(
       path,
-      `invalid name ${JSON.stringify(name)}: expected at most 255 letters, digits, _ . -, with a letter or digit first`,
+      `invalid name ${JSON.stringify(whole)}: expected at most 255 letters, digits, _ . -, with a letter or digit first`,
     );
 }
 
@@ -80,26 +87,27 @@ export function readNetworks(
   const declared = Object.entries(input.networks ?? {}).map(([key, network]) => {
     const bad = reporter("networks", key, report);
     checkExternal(network, isExternal(network?.external), bad);
-    checkName(network, key, bad);
-    const mtu = network?.driver_opts?.mtu ?? network?.driver_opts?.["com.docker.network.driver.mtu"];
-    for (const option of Object.keys(network?.driver_opts ?? {}))
-      if (!["com.docker.network.driver.mtu", "mtu"].includes(option))
-        report(
-          ["networks", key, "driver_opts", option],
-          {
-            severity: "error",
-            code: "UNSUPPORTED_KEY",
-            message: `networks.${key}.driver_opts.${option} is not supported; mtu is`,
-          },
-          true,
-        );
+    const names = readExternal(network?.external, network?.name, key, stack);
+    checkName(network, names.name, bad);
+    const { mtu, options } = readBridgeOptions(textMap(network?.driver_opts), (option, message) =>
+      report(
+        ["networks", key, "driver_opts", option],
+        {
+          severity: "error",
+          code: "BAD_VALUE",
+          message: `networks.${key}.driver_opts.${option} ${message}`,
+        },
+        true,
+      ),
+    );
     return [
       key,
       {
-        ...readExternal(network?.external, network?.name, key, stack),
+        ...names,
         internal: truth(network?.internal),
         ...readSubnets(network ?? {}, key, bad, report),
-        mtu: mtu === undefined || mtu === null ? undefined : Number(mtu),
+        ...(options ? { options } : {}),
+        mtu,
         labels: textMap(network?.labels),
       } satisfies StackNetwork,
     ] as const;
@@ -145,24 +153,23 @@ function readAddresses(given: Addresses, index: number, bad: Report): StackSubne
   const [subnet, range] = [given.subnet, given.ip_range].map(plainSubnet);
   const gateway = given.gateway === undefined ? undefined : plainAddress(given.gateway);
   const reserved = given.aux_addresses && mapAddresses(given.aux_addresses);
-  const isRight = subnet !== undefined && isSubnet(subnet);
+  const wrong = subnet === undefined ? undefined : subnetProblem(subnet);
+  const isRight = subnet !== undefined && wrong === undefined;
   const isInside = (address: string) => isRight && contains(parseSubnet(subnet), address);
-  if (subnet !== undefined && !isRight)
-    bad(
-      at("subnet"),
-      `${JSON.stringify(subnet)} is no subnet such as 10.1.0.0/16 or fd00:1::/64, with no bits behind its prefix`,
-    );
+  if (wrong !== undefined) bad(at("subnet"), wrong);
   if (gateway !== undefined && versionOf(gateway) === undefined)
-    bad(at("gateway"), `${JSON.stringify(gateway)} is no IP address`);
+    bad(at("gateway"), `invalid IP address ${JSON.stringify(gateway)}`);
   else if (gateway !== undefined && isRight && !isInside(gateway))
     bad(at("gateway"), `${gateway} is not in ${subnet}`);
-  if (range !== undefined && !isSubnet(range))
-    bad(at("ip_range"), `${JSON.stringify(range)} is no subnet such as 10.1.5.0/24`);
-  else if (range !== undefined && !(isInside(range.split("/")[0]!) && prefixOf(range) >= prefixOf(subnet!)))
-    bad(at("ip_range"), subnet === undefined ? "needs a subnet beside it" : `${range} is not in ${subnet}`);
+  const wrongRange = range === undefined ? undefined : rangeProblem(range);
+  if (wrongRange !== undefined) bad(at("ip_range"), wrongRange);
+  else if (range !== undefined && subnet === undefined) bad(at("ip_range"), "needs a subnet beside it");
+  else if (range !== undefined && isRight)
+    checkRange(range, subnet, gateway, (message) => bad(at("ip_range"), message));
   for (const [name, address] of Object.entries(reserved ?? {}))
-    if (!isInside(address))
-      bad([...at("aux_addresses"), name], `${JSON.stringify(address)} is no address of the subnet`);
+    if (wrong !== undefined) break;
+    else if (!isInside(address))
+      bad([...at("aux_addresses"), name], `${JSON.stringify(address)} is not an address of the subnet`);
     else if (address === (gateway ?? defaultGateway(parseSubnet(subnet!))))
       bad([...at("aux_addresses"), name], `${address} is the gateway of the network`);
   return {
@@ -173,9 +180,26 @@ function readAddresses(given: Addresses, index: number, bad: Report): StackSubne
   };
 }
 
+/** The part of a subnet that containers get addresses from has at least one that a container can have. */
+function checkRange(
+  range: string,
+  subnet: string,
+  gateway: string | undefined,
+  bad: (message: string) => void,
+): void {
+  const whole = parseSubnet(subnet);
+  const first = range.split("/")[0]!;
+  if (!contains(whole, first) || prefixOf(range) < whole.prefix) return bad(`${range} is not in ${subnet}`);
+  const isSingle = prefixOf(range) === (whole.version === 4 ? 32 : 128);
+  if (!isSingle) return;
+  if (!isHostAddress(whole, first)) bad(`${first} is not an address that a container can have in ${subnet}`);
+  else if (first === (gateway ?? defaultGateway(whole)))
+    bad(`${range} has only the address of the gateway, so no container gets an address`);
+}
+
 /** Of the ways to write a subnet the usual one; what is none is left for the checks. */
 const plainSubnet = (text: string | undefined) =>
-  text !== undefined && isSubnet(text) ? formatSubnet(parseSubnet(text)) : text;
+  text !== undefined && isRange(text) ? formatSubnet(parseRange(text)) : text;
 
 const mapAddresses = (addresses: Record<string, string>) =>
   Object.fromEntries(Object.entries(addresses).map(([name, address]) => [name, plainAddress(address)]));
@@ -192,9 +216,10 @@ export function readVolumes(
     Object.entries(input.volumes ?? {}).map(([key, volume]) => {
       const bad = reporter("volumes", key, report);
       checkExternal(volume, isExternal(volume?.external), bad);
-      checkName(volume, key, bad);
+      const names = readExternal(volume?.external, volume?.name, key, stack);
+      checkName(volume, names.name, bad);
       const whole: StackVolume = {
-        ...readExternal(volume?.external, volume?.name, key, stack),
+        ...names,
         ...readDevice(textMap(volume?.driver_opts), directory, bad),
         labels: textMap(volume?.labels),
       };

@@ -25,6 +25,13 @@ export function readGiven(kind: Kind, name: string, input: Input, context: Servi
       message: `${kind}s.${name}: ${message}`,
     });
   const { file, environment, content } = input;
+  for (const key of ["name", "labels"] as const)
+    if (input[key] !== undefined)
+      report([`${kind}s`, name, key], {
+        severity: "warning",
+        code: "NO_EFFECT",
+        message: `${kind}s.${name}.${key} has no effect: bay keeps no ${kind}s by themselves, containers get them as files`,
+      });
   const sources = [file, environment, content].filter((source) => source !== undefined);
   if (typeof input.external === "object" || truth(input.external))
     bad("external", `bay has no store of ${kind}s that others filled; give a file`);
@@ -66,9 +73,9 @@ export function readServiceFiles(reader: ServiceReader): ServiceFile[] {
   return (["secret", "config"] as const).flatMap((kind) =>
     (reader.input[`${kind}s`] ?? []).map((use, index): ServiceFile => {
       const given = typeof use === "string" ? { source: use } : use;
-      const number = (key: "uid" | "gid" | "mode", otherwise: number) => {
+      const number = (key: "uid" | "gid" | "mode") => {
         const value = given[key];
-        if (value === undefined) return otherwise;
+        if (value === undefined) return undefined;
         const isOctal = key === "mode" && typeof value === "string";
         if (!(isOctal ? /^[0-7]{1,4}$/ : /^\d{1,10}$/).test(String(value)))
           reader.bad(
@@ -81,14 +88,15 @@ export function readServiceFiles(reader: ServiceReader): ServiceFile[] {
         return result;
       };
       const { source, target = source } = given;
+      const [uid, gid] = [number("uid"), number("gid")];
       const home = kind === "secret" ? "/run/secrets" : "/";
       return {
         kind,
         source,
         target: posix.resolve(home, target),
-        uid: number("uid", 0),
-        gid: number("gid", 0),
-        mode: number("mode", DEFAULT_MODE),
+        ...(uid === undefined ? {} : { uid }),
+        ...(gid === undefined ? {} : { gid }),
+        mode: number("mode") ?? DEFAULT_MODE,
       };
     }),
   );

@@ -64,26 +64,21 @@ function shortVolume(reader: ServiceReader, text: string, index: number): Servic
       readOnly,
       recursive: true,
       createSource: true,
-      ...propagationOf(reader, propagation, index),
+      ...propagationOf(propagation),
       ...label,
     };
+  if (propagation !== undefined && !propagation.endsWith("private"))
+    reader.bad(["volumes", index], `${propagation} is an option of binds; ${source} is a volume`);
   return { type: "volume", source, target, readOnly, noCopy: modes.includes("nocopy"), ...label };
 }
 
 const MODES = ["ro", "rw", "nocopy", "z", "Z", "cached", "delegated", "consistent"];
 const PROPAGATIONS = ["private", "rprivate", "slave", "rslave", "shared", "rshared"];
 
-function propagationOf(
-  reader: ServiceReader,
-  text: string | undefined,
-  index: number,
-): { propagation?: "slave" } {
-  if (text?.endsWith("shared"))
-    reader.bad(
-      ["volumes", index],
-      `${text}: mounts of a container do not reach the host; slave is supported`,
-    );
-  return text?.endsWith("slave") ? { propagation: "slave" } : {};
+/** A bind has what is mounted below its source too, so that `shared` and `rshared` are the same; likewise the others. */
+function propagationOf(text: string | undefined): { propagation?: "slave" | "shared" } {
+  if (text?.endsWith("slave")) return { propagation: "slave" };
+  return text?.endsWith("shared") ? { propagation: "shared" } : {};
 }
 
 /** What the whole host needs keeps its labels, as in Docker. */
@@ -150,7 +145,7 @@ function longVolume(reader: ServiceReader, volume: LongVolume, index: number): S
     readOnly,
     recursive: volume.bind?.recursive !== "disabled",
     createSource: volume.bind?.create_host_path === undefined || truth(volume.bind.create_host_path),
-    ...propagationOf(reader, volume.bind?.propagation, index),
+    ...propagationOf(volume.bind?.propagation),
     ...(volume.bind?.selinux === undefined
       ? {}
       : labelOf(reader, volume.bind.selinux, source, ["volumes", index, "bind", "selinux"])),

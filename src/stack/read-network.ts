@@ -33,15 +33,25 @@ export function readPorts(reader: ServiceReader): PortMapping[] {
 /** A name that may stand in /etc/hosts and in DNS. */
 export const HOST_NAME = /^[a-zA-Z0-9_]([a-zA-Z0-9_.-]{0,251}[a-zA-Z0-9_])?$/;
 
+/** A network's name is the mode `bridge`, with that network alone. */
 export function readNetworkMode(reader: ServiceReader): Service["networkMode"] {
   const mode = reader.input.network_mode ?? "bridge";
   if (isNetworkMode(mode)) return mode;
-  reader.bad(
-    ["network_mode"],
-    `expected none, host, service:NAME or container:NAME, got ${JSON.stringify(mode)}`,
-  );
+  if (networkOfMode(mode) === undefined && mode !== "" && mode !== "default")
+    reader.bad(
+      ["network_mode"],
+      `expected none, host, service:NAME, container:NAME or the name of a network, got ${JSON.stringify(mode)}`,
+    );
   return "bridge";
 }
+
+const NETWORK_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$/;
+
+/** The network that a `network_mode` names; undefined for the modes themselves. `default` is Docker's other word for bridge. */
+export const networkOfMode = (mode: string | undefined): string | undefined =>
+  mode === undefined || isNetworkMode(mode) || mode === "default" || !NETWORK_NAME.test(mode)
+    ? undefined
+    : mode;
 
 function isNetworkMode(mode: string): mode is Service["networkMode"] {
   return mode === "bridge" || mode === "none" || mode === "host" || /^(service|container):.+/.test(mode);
@@ -53,7 +63,9 @@ export const readNetworks = (reader: ServiceReader): Service["networks"] =>
 function attachmentsOf(reader: ServiceReader): Service["networks"] {
   const { networks } = reader.input;
   const mode = reader.input.network_mode;
-  if (mode !== undefined && mode !== "bridge") return {};
+  const named = networkOfMode(mode);
+  if (named !== undefined) return { [named]: { aliases: [], ipv4: undefined } };
+  if (mode !== undefined && !["bridge", "default", ""].includes(mode)) return {};
   if (networks === undefined) return { default: { aliases: [], ipv4: undefined } };
   if (Array.isArray(networks))
     return Object.fromEntries(networks.map((key) => [String(key), { aliases: [], ipv4: undefined }]));

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { messageOf } from "../errors.ts";
+import { logOptionProblems, type RemoteDriver, syslogFormat } from "../log-options.ts";
 import { envParser, parseDotenv } from "./dotenv.ts";
 import { listFileProblem } from "./limits.ts";
 import { toMapping } from "./merge.ts";
@@ -230,18 +231,43 @@ export function readUlimits(reader: ServiceReader): Service["ulimits"] {
 
 export function readLogging(reader: ServiceReader): Service["log"] {
   const { driver = "json-file", options = {} } = reader.input.logging ?? {};
-  for (const key of Object.keys(options)) {
+  const isRemote = driver === "syslog" || driver === "journald";
+  for (const key of isRemote ? [] : Object.keys(options)) {
     if (!["max-size", "max-file"].includes(key))
       reader.bad(["logging", "options", key], "is not supported; max-size and max-file are");
   }
   const maxFiles = options["max-file"];
   if (maxFiles !== undefined && maxFiles !== null && !/^[1-9]\d*$/.test(String(maxFiles)))
     reader.bad(["logging", "options", "max-file"], `${maxFiles} is no number of files; 1 is the least`);
+  const sent = isRemote ? readSending(reader, driver, textMap(options)) : {};
   return {
     driver,
     maxSize: reader.bytes(["logging", "options", "max-size"], options["max-size"] as string | undefined),
     maxFiles: maxFiles === undefined || maxFiles === null ? undefined : Math.max(1, Number(maxFiles)),
+    ...(Object.keys(sent).length > 0 ? { options: sent } : {}),
   };
+}
+
+/** Options of a driver that sends lines elsewhere. What a file of certificates is, is relative to the stack's folder. */
+function readSending(
+  reader: ServiceReader,
+  driver: RemoteDriver,
+  given: Record<string, string>,
+): Record<string, string> {
+  for (const [key, message] of logOptionProblems(driver, given))
+    reader.bad(["logging", "options", key], message);
+  if (given.mode === "blocking" || given["max-buffer-size"] !== undefined)
+    reader.note(
+      ["logging", "options", given.mode === "blocking" ? "mode" : "max-buffer-size"],
+      "a receiver never stalls a container: 10000 lines wait for it, and what is lost is counted in bayd's log",
+    );
+  const chosen = ["env", "env-regex", "labels", "labels-regex"].find((key) => given[key] !== undefined);
+  if (driver === "syslog" && chosen && !syslogFormat(given).startsWith("rfc5424"))
+    reader.note(["logging", "options", chosen], "only syslog-format rfc5424 has a place for them");
+  const { "max-size": _, "max-file": __, ...options } = given;
+  for (const key of ["syslog-tls-ca-cert", "syslog-tls-cert", "syslog-tls-key"])
+    if (options[key]) options[key] = resolve(reader.context.directory, options[key]);
+  return options;
 }
 
 const DAY = 24 * 3600 * 1000;

@@ -132,6 +132,15 @@ const updateConfig = z.strictObject({
     .describe("start-first: the new container is healthy before the old one stops"),
 });
 
+/** A device that a driver finds, such as a GPU. */
+const deviceRequest = z.strictObject({
+  capabilities: z.array(z.string()).optional(),
+  driver: z.string().optional(),
+  count: z.union([z.string(), z.number().int()]).optional(),
+  device_ids: z.array(z.string()).optional(),
+  options: listOrMap.optional(),
+});
+
 const deploy = z.strictObject({
   update_config: updateConfig.optional().describe("How containers are replaced by new ones"),
   rollback_config: updateConfig.optional().describe("How they are brought back when that fails"),
@@ -165,7 +174,13 @@ const deploy = z.strictObject({
   resources: z
     .strictObject({
       limits: limits.optional(),
-      reservations: z.strictObject({ cpus: number.optional(), memory: bytes.optional() }).optional(),
+      reservations: z
+        .strictObject({
+          cpus: number.optional(),
+          memory: bytes.optional(),
+          devices: z.array(deviceRequest).optional().describe("Not on this host yet: up refuses the service"),
+        })
+        .optional(),
     })
     .optional(),
 });
@@ -369,6 +384,11 @@ export const serviceSchema = z.strictObject({
     .optional(),
   stop_signal: stringOrNumber.optional(),
   stop_grace_period: duration.optional(),
+  gpus: z
+    .union([z.enum(["all"]), z.array(deviceRequest)], { error: "expected all, or a list of devices" })
+    .optional()
+    .describe("Not on this host yet: up refuses the service"),
+  runtime: z.string().optional().describe("bay is the runtime itself: up refuses a service with another"),
   init: boolean.optional(),
   read_only: boolean.optional(),
   cap_add: list.optional(),
@@ -449,7 +469,7 @@ export const serviceSchema = z.strictObject({
   stdin_open: boolean.optional(),
   logging: z
     .strictObject({
-      driver: z.enum(["json-file", "local", "none"]).optional(),
+      driver: z.enum(["json-file", "local", "none", "syslog", "journald"]).optional(),
       options: z.record(z.string(), scalar).optional(),
     })
     .optional(),
@@ -565,6 +585,9 @@ export const imageSchema = z.strictObject({
   config: imageConfig.optional(),
 });
 
+/** A name that a file gives one of its services, networks, volumes, secrets and configs. */
+const key = z.string().regex(/^[a-zA-Z0-9._-]+$/);
+
 export const fileSchema = z.strictObject({
   version: z.unknown().optional().describe("Accepted and ignored"),
   name: z
@@ -572,11 +595,11 @@ export const fileSchema = z.strictObject({
     .regex(/^[a-zA-Z0-9][a-zA-Z0-9_-]*$/, { error: "expected lower case letters, digits, _ and -" })
     .optional(),
   include: includeSchema.optional().describe("Other stacks' files, each read in its own folder"),
-  services: z.record(z.string().regex(/^[a-zA-Z0-9._-]+$/), serviceSchema).optional(),
-  networks: z.record(z.string(), networkSchema.nullable()).optional(),
-  volumes: z.record(z.string(), volumeSchema.nullable()).optional(),
-  secrets: z.record(z.string(), secretSchema).optional(),
-  configs: z.record(z.string(), configSchema).optional(),
+  services: z.record(key, serviceSchema).optional(),
+  networks: z.record(key, networkSchema.nullable()).optional(),
+  volumes: z.record(key, volumeSchema.nullable()).optional(),
+  secrets: z.record(key, secretSchema).optional(),
+  configs: z.record(key, configSchema).optional(),
   images: z.record(z.string(), imageSchema).optional(),
 });
 

@@ -3,6 +3,7 @@ import type { ReportAt } from "./check.ts";
 import type { Variables } from "./interpolate.ts";
 import { toMapping } from "./merge.ts";
 import type { ServiceInput } from "./schema.ts";
+import type { Unavailable } from "./stack.ts";
 import { parseBytes, parseDuration } from "./values.ts";
 
 export interface ServiceContext {
@@ -41,6 +42,22 @@ export class ServiceReader {
   unset(path: (string | number)[], message: string): void {
     const where = ["services", this.name, ...path];
     this.context.report(where, { severity: "warning", code: "UNSET_VARIABLE", message });
+  }
+
+  /** What this host cannot give. The file is fine, and the service cannot run. */
+  refuse(key: Unavailable["key"], path: (string | number)[], value: unknown, why: string): Unavailable {
+    const where = ["services", this.name, ...path];
+    const text = `${where.join(".")}: ${why}`;
+    const place = this.context.report(where, {
+      severity: "warning",
+      code: "UNAVAILABLE",
+      message: `${text}; plan and up refuse this service`,
+    });
+    return {
+      key,
+      value,
+      message: place ? `${place.file}:${place.line}:${place.column}: ${text}` : text,
+    };
   }
 
   /** A key that is understood and changes nothing. */

@@ -1,4 +1,5 @@
 /** A stack as its files describe it: normalised, in final units, with nothing left to look up but images. */
+import type { BridgeOptions } from "../bridge-options.ts";
 import type { PortMapping } from "./ports.ts";
 
 export interface Stack {
@@ -31,8 +32,9 @@ export interface ServiceFile {
   source: string;
   /** Absolute. */
   target: string;
-  uid: number;
-  gid: number;
+  /** Absent: those of the user that the container runs as. */
+  uid?: number;
+  gid?: number;
   mode: number;
 }
 
@@ -69,8 +71,8 @@ export type ServiceMount =
       readOnly: boolean;
       recursive: boolean;
       createSource: boolean;
-      /** Mounts that come at the source later are seen. */
-      propagation?: "slave" | undefined;
+      /** slave: mounts that come at the source later are seen; shared: and those of the container are seen at the source. */
+      propagation?: "slave" | "shared" | undefined;
       /** Its files are labelled for all containers (z), or for this one (Z). */
       selinux?: "z" | "Z";
     }
@@ -179,8 +181,18 @@ export interface KernelOptions {
   blockIo: BlockIo | undefined;
 }
 
+/** What a service asks for and this host cannot give: the file can be read, and the service not be run. */
+export interface Unavailable {
+  key: "gpus" | "runtime" | "platform" | "devices";
+  value: unknown;
+  /** With the place in the file. */
+  message: string;
+}
+
 export interface Service {
   name: string;
+  /** Absent where there is nothing. */
+  unavailable?: Unavailable[];
   files: ServiceFile[];
   image: string;
   pullPolicy: PullPolicy;
@@ -205,6 +217,8 @@ export interface Service {
   dnsSearch: string[];
   dnsOptions: string[];
   extraHosts: string[];
+  /** Services whose anonymous volumes it has too; their other mounts are among its own. */
+  volumesFrom?: { service: string; isReadOnly: boolean }[];
   /** Other services' names as this one knows them. */
   links: { service: string; name: string }[];
   /** Containers of others, by the names that this service has for them. */
@@ -250,7 +264,13 @@ export interface Service {
   containerName: string | undefined;
   tty: boolean;
   stdinOpen: boolean;
-  log: { driver: "json-file" | "local" | "none"; maxSize: number | undefined; maxFiles: number | undefined };
+  log: {
+    driver: "json-file" | "local" | "none" | "syslog" | "journald";
+    maxSize: number | undefined;
+    maxFiles: number | undefined;
+    /** Of syslog and journald, by Docker's names. */
+    options?: Record<string, string>;
+  };
   profiles: string[];
   attach: boolean;
 }
@@ -274,6 +294,7 @@ export interface StackNetwork extends StackSubnet {
   ipv6?: boolean;
   /** More subnets of IPv4, and those of IPv6. */
   further?: StackSubnet[];
+  options?: BridgeOptions;
   mtu: number | undefined;
   labels: Record<string, string>;
 }

@@ -1,7 +1,6 @@
 /** Keys of the Compose specification that bay knows and does not carry out, each with the reason. */
 
 const WINDOWS = "it is an option of Windows containers";
-const GPU = "there is no support for GPUs and other accelerators";
 
 /** For a key at a place (a regular expression of the path with dots) the reason. */
 const UNSUPPORTED: { at: RegExp; keys: Readonly<Record<string, string>> }[] = [
@@ -17,10 +16,8 @@ const UNSUPPORTED: { at: RegExp; keys: Readonly<Record<string, string>> }[] = [
       cpu_rt_period: "distributions' kernels have no real-time groups; cpus and cpu_shares divide the time",
       cpu_rt_runtime: "distributions' kernels have no real-time groups; cpus and cpu_shares divide the time",
       credential_spec: WINDOWS,
-      gpus: GPU,
       models: "bay runs no models; a service with a model's server does",
       provider: "bay runs containers, and no programs of others that provide services",
-      runtime: "bay is the runtime itself",
       storage_opt: "a container's layer has no size of its own; a volume of a file system with quotas has",
       use_api_socket: "it gives the container all rights on the host",
     },
@@ -35,7 +32,7 @@ const UNSUPPORTED: { at: RegExp; keys: Readonly<Record<string, string>> }[] = [
   },
   {
     at: /^services\.[^.]+\.deploy\.resources\.reservations$/,
-    keys: { devices: GPU, generic_resources: "they count among several hosts", pids: "only limits has it" },
+    keys: { generic_resources: "they count among several hosts", pids: "only limits has it" },
   },
   {
     at: /^services\.[^.]+\.networks\.[^.]+$/,

@@ -1,5 +1,4 @@
-/** `volumes_from` of services: the binds and named volumes of another service, where a service has nothing itself (Compose specification, 05-services.md). */
-import type { ReportAt } from "./check.ts";
+/** `volumes_from` of services: the volumes of another service, where a service has nothing itself (Compose specification, 05-services.md). */
 import type { FileInput } from "./schema.ts";
 import type { Service, ServiceMount } from "./stack.ts";
 
@@ -20,7 +19,6 @@ export function readVolumesFrom(given: readonly string[] | undefined): Source[] 
 export function inheritMounts(
   services: Readonly<Record<string, Service>>,
   input: FileInput,
-  report: ReportAt,
 ): Record<string, Service> {
   const done = new Map<string, ServiceMount[]>();
   const mountsOf = (name: string): ServiceMount[] => {
@@ -29,26 +27,22 @@ export function inheritMounts(
     const own = services[name]?.mounts ?? [];
     done.set(name, own); // what is in a circle has its own alone
     const mounts = [...own];
-    readVolumesFrom(input.services?.[name]?.volumes_from).forEach((source, index) => {
+    for (const source of readVolumesFrom(input.services?.[name]?.volumes_from)) {
       for (const mount of mountsOf(source.service)) {
         if (mount.type === "tmpfs" || mounts.some(({ target }) => target === mount.target)) continue;
-        if (mount.type === "volume" && mount.source === "") tell(report, name, index, source.service, mount);
+        // what has no name has one only once its container is there
+        if (mount.type === "volume" && mount.source === "") continue;
         mounts.push(source.isReadOnly ? { ...mount, readOnly: true } : mount);
       }
-    });
+    }
     done.set(name, mounts);
     return mounts;
   };
   return Object.fromEntries(
-    Object.entries(services).map(([name, service]) => [name, { ...service, mounts: mountsOf(name) }]),
+    Object.entries(services).map(([name, service]) => {
+      const volumesFrom = readVolumesFrom(input.services?.[name]?.volumes_from);
+      const mounts = mountsOf(name);
+      return [name, { ...service, mounts, ...(volumesFrom.length > 0 ? { volumesFrom } : {}) }];
+    }),
   );
-}
-
-function tell(report: ReportAt, name: string, index: number, other: string, { target }: ServiceMount): void {
-  report(["services", name, "volumes_from", index], {
-    severity: "error",
-    code: "BAD_VALUE",
-    message: `services.${name}.volumes_from: the volume of ${other} at ${target} has no name to share it by`,
-    hint: `write NAME:${target} in ${other}, and NAME under volumes:`,
-  });
 }

@@ -35,7 +35,7 @@ export interface VolumeRestore {
 }
 
 const KEY = "volume/";
-const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/;
+const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$/;
 
 export class VolumeStore {
   /** Under way in this process: several containers may come with one new volume at once. */

@@ -1,7 +1,7 @@
 /** Loading a stack from text, for tests. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { type LoadedStack, type LoadOptions, loadStack } from "../../src/stack/index.ts";
 
 export function loadText(
@@ -11,8 +11,10 @@ export function loadText(
   const folder = mkdtempSync(join(tmpdir(), "bay-stack-"));
   try {
     writeFileSync(join(folder, "bay.yaml"), text);
-    for (const [name, content] of Object.entries(options.extra ?? {}))
+    for (const [name, content] of Object.entries(options.extra ?? {})) {
+      mkdirSync(dirname(join(folder, name)), { recursive: true });
       writeFileSync(join(folder, name), content);
+    }
     return loadStack({ cwd: folder, environment: {}, name: "demo", ...options });
   } finally {
     rmSync(folder, { recursive: true });

@@ -6,6 +6,7 @@ import {
   defaultGateway,
   isHostAddress,
   overlaps,
+  parseRange,
   parseSubnet,
   toAddress,
   toNumber,
@@ -77,6 +78,13 @@ describe("subnets", () => {
   it("have no bits behind their prefix", () => {
     for (const text of ["fd00::1/64", "fd00::/127", "fd00::", "10.0.0.1/8", "10.0.0.0/31", "fe80::%eth0/64"])
       expect(() => parseSubnet(text)).toThrow(text);
-    expect(() => parseSubnet("fd00::1:0/64")).toThrow(expect.objectContaining({ hint: "write fd00::/64" }));
+    expect(() => parseSubnet("fd00::1:0/64")).toThrow("write fd00::/64");
+  });
+  it("are too small below the room for a gateway and a container, which a range may be", () => {
+    for (const text of ["10.0.0.7/32", "10.0.0.2/31", "fd00::7/128"]) {
+      expect(() => parseSubnet(text)).toThrow(`the subnet ${text} is too small`);
+      expect(parseRange(text)).toMatchObject({ prefix: Number(text.split("/")[1]) });
+    }
+    expect(() => parseRange("10.0.0.1/33")).toThrow("invalid subnet");
   });
 });

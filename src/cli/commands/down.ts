@@ -30,7 +30,7 @@ export async function down(context: Context, only: string[], options: DownComman
     ...(only.length > 0 ? { only } : {}),
     parallel: context.options.parallel,
     volumes: options.volumes ?? false,
-    removeOrphans: options.removeOrphans ?? false,
+    removeOrphans: (await orphansOf(context, stack, options)).removeOrphans,
     services: stack ? [...Object.keys(stack.services), ...stack.disabled] : undefined,
     externalVolumes: Object.values(stack?.volumes ?? {})
       .filter(({ external }) => external)
@@ -46,6 +46,13 @@ export async function down(context: Context, only: string[], options: DownComman
   if (plan.steps.length === 0) print(`${name}: nothing to remove`);
   if (options.rmi && stack) await removeImages(client, stack, options.rmi, only);
 }
+
+/** Without a file there are no variables of its folder. */
+const orphansOf = async (
+  context: Context,
+  stack: Stack | undefined,
+  { removeOrphans }: DownCommandOptions,
+) => (stack ? context.orphans(removeOrphans) : { removeOrphans: removeOrphans ?? false });
 
 async function stackOrNothing(context: Context): Promise<Stack | undefined> {
   try {

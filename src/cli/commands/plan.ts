@@ -42,7 +42,7 @@ export async function plan(
   const planOptions: Partial<PlanOptions> = {
     services,
     noDeps: options.deps === false,
-    removeOrphans: options.removeOrphans ?? false,
+    ...(await context.orphans(options.removeOrphans)),
     forceRecreate: options.forceRecreate ?? false,
     ...(options.alwaysRecreateDeps ? { recreateDependencies: true } : {}),
     scale: parseScale(options.scale),

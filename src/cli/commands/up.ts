@@ -38,10 +38,14 @@ interface UpOptions {
   repair?: boolean;
 }
 
-const planOptions = (services: string[], options: UpOptions): Partial<PlanOptions> => ({
+const planOptions = async (
+  context: Context,
+  services: string[],
+  options: UpOptions,
+): Promise<Partial<PlanOptions>> => ({
   services,
   noDeps: options.deps === false,
-  removeOrphans: options.removeOrphans ?? false,
+  ...(await context.orphans(options.removeOrphans)),
   forceRecreate: options.forceRecreate ?? false,
   noRecreate: options.recreate === false,
   noStart: options.start === false,
@@ -102,7 +106,7 @@ export async function up(context: Context, services: string[], options: UpOption
     client,
     stack,
     {
-      options: planOptions(services, options),
+      options: await planOptions(context, services, options),
       graceMs: milliseconds(options.timeout),
       wait: options.wait,
       waitTimeoutMs: milliseconds(options.waitTimeout),
@@ -141,7 +145,7 @@ async function withDependencies(stack: Stack, services: string[]): Promise<strin
 /** Shows the plan that would be applied. */
 async function dryRun(context: Context, services: string[], options: UpOptions): Promise<number> {
   const { showPlan } = await import("./plan.ts");
-  return showPlan(context, services, planOptions(services, options), {});
+  return showPlan(context, services, await planOptions(context, services, options), {});
 }
 
 /** Makes the containers of services, and does not start them. */
@@ -150,7 +154,10 @@ export async function create(context: Context, services: string[], options: UpOp
   const asked = { ...options, start: false };
   if (context.options.dryRun) return dryRun(context, services, asked);
   const stack = await context.stack(services);
-  const request = { options: planOptions(services, asked), parallel: context.options.parallel };
+  const request = {
+    options: await planOptions(context, services, asked),
+    parallel: context.options.parallel,
+  };
   await sendUp(await context.daemon(), stack, request, options);
   return 0;
 }

@@ -3,10 +3,26 @@
 export type Ansi = "auto" | "never" | "always";
 export type ProgressStyle = "auto" | "tty" | "plain" | "json" | "quiet";
 
-/** What --ansi and --progress say, for the whole command. */
-const style: { ansi: Ansi; progress: ProgressStyle } = { ansi: "auto", progress: "auto" };
+interface Style {
+  ansi: Ansi;
+  progress: ProgressStyle;
+  /** Progress goes to standard output, in lines (COMPOSE_STATUS_STDOUT). */
+  statusToStdout: boolean;
+}
 
-export const setStyle = (given: Partial<typeof style>): void => void Object.assign(style, given);
+/** What --ansi and --progress say, for the whole command. */
+const style: Style = { ansi: "auto", progress: "auto", statusToStdout: false };
+
+export const setStyle = (given: Partial<Style>): void => void Object.assign(style, given);
+
+/** What the stack's own .env says, where no option and no variable of the environment says it. */
+export function setStyleOfStack({ ansi, progress, statusToStdout }: Style): void {
+  if (style.ansi === "auto") style.ansi = ansi;
+  if (style.progress === "auto") style.progress = progress;
+  style.statusToStdout = statusToStdout;
+}
+
+export const isStatusOnStdout = (): boolean => style.statusToStdout;
 
 /** --progress, or where it is `auto` whether standard error can be drawn on. */
 export function progressStyle(): Exclude<ProgressStyle, "auto"> {

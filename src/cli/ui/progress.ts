@@ -1,6 +1,6 @@
 /** The progress of a plan's steps: listr2 on a terminal, a line per change otherwise. */
 import type { Progress, Step } from "../../reconcile/index.ts";
-import { paint, progressStyle } from "./output.ts";
+import { isStatusOnStdout, paint, progressStyle } from "./output.ts";
 
 const DONE: Record<Step["kind"], string> = {
   "image.build": "built",
@@ -45,6 +45,7 @@ export async function progressView(): Promise<ProgressView> {
   const style = progressStyle();
   if (style === "quiet") return { show: () => {}, say: () => {}, end: async () => {} };
   if (style === "json") return jsonView();
+  if (isStatusOnStdout()) return plainView((line) => void process.stdout.write(line));
   return style === "tty" ? terminalView() : plainView();
 }
 

@@ -13,7 +13,7 @@ type Request = LogCommand extends infer C
     : never
   : never;
 
-/** Emits `grew:ID` when output arrived. */
+/** Emits `grew:ID`, and `grew` with the ID, when output arrived. */
 export class LogCollector extends EventEmitter {
   readonly #wake = createPipe();
   readonly #waiting = new Map<number, (news: Extract<LogNews, { kind: "done" }>) => void>();
@@ -30,8 +30,10 @@ export class LogCollector extends EventEmitter {
     });
     this.setMaxListeners(0);
     worker.on("message", (news: LogNews) => {
-      if (news.kind === "grew") this.emit(`grew:${news.id}`);
-      else if (news.kind === "done") {
+      if (news.kind === "grew") {
+        this.emit(`grew:${news.id}`);
+        this.emit("grew", news.id);
+      } else if (news.kind === "done") {
         this.#waiting.get(news.serial)?.(news);
         this.#waiting.delete(news.serial);
       } else this.emit("failed", news.id, news.errno);

@@ -227,6 +227,7 @@ export function toInspect(manager: ContainerManager, record: ContainerRecord) {
       LogConfig: {
         Type: config.log.driver,
         Config: {
+          ...config.log.options,
           ...(config.log.maxSize ? { "max-size": String(config.log.maxSize) } : {}),
           ...(config.log.maxFiles ? { "max-file": String(config.log.maxFiles) } : {}),
         },

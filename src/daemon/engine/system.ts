@@ -1,6 +1,7 @@
 /** System, network and volume routes of the Docker Engine API, as far as containers need them now. */
 import { readFileSync } from "node:fs";
 import { cpus, hostname, release, totalmem } from "node:os";
+import { bridgeOptionTexts } from "../../bridge-options.ts";
 import { isRunning } from "../../container/index.ts";
 import { settingsFile, shownSettings } from "../../daemon-settings.ts";
 import { roomOf, roomWarnings } from "../../disk-room.ts";
@@ -44,7 +45,7 @@ export function systemRoutes({ manager }: Services): Route[] {
     },
     Internal: record.config.internal,
     Labels: record.config.labels,
-    Options: record.config.mtu ? { "com.docker.network.driver.mtu": String(record.config.mtu) } : {},
+    Options: bridgeOptionTexts(record.config.mtu, record.config.options),
     Containers: Object.fromEntries(
       manager
         .list()

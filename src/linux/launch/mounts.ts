@@ -50,6 +50,8 @@ const PLAIN_OPTIONS = new Set([
   "rprivate",
   "slave",
   "rslave",
+  "shared",
+  "rshared",
 ]);
 /** What bay mounts of the kernel's own before everything else: the type by place, and the descriptor. */
 const KERNEL_TYPES: Record<string, string> = { "/proc": "proc", "/sys": "sysfs", "/dev": "tmpfs" };
@@ -66,8 +68,8 @@ interface MountPlan {
   /** The descriptor of the detached bind; undefined for a file system that is made after the pivot. */
   bindFd: number | undefined;
   isFile: boolean;
-  /** Mounts that come at the source later are seen. */
-  isSlave: boolean;
+  /** slave: mounts that come at the source later are seen; shared: those of the container are seen there too. */
+  propagation: "private" | "slave" | "shared";
 }
 
 /** Throws MOUNT_TARGET, MOUNT_SOURCE, MOUNT_OPTION, NO_SUBPATH. */
@@ -84,9 +86,9 @@ function planMount(mount: SpecMount, index: number): MountPlan {
   checkTarget(mount, isBind);
   if (mount.image) {
     const { isFile } = mount.image;
-    return { mount, attributes, data: [], bindFd: FD.firstBind + index, isFile, isSlave: false };
+    return { mount, attributes, data: [], bindFd: FD.firstBind + index, isFile, propagation: "private" };
   }
-  if (!isBind) return { mount, attributes, data, bindFd: undefined, isFile: false, isSlave: false };
+  if (!isBind) return { mount, attributes, data, bindFd: undefined, isFile: false, propagation: "private" };
   let isFile: boolean;
   try {
     isFile = mount.mountNamespace === undefined && !isDirectory(mount);
@@ -100,8 +102,13 @@ function planMount(mount: SpecMount, index: number): MountPlan {
   }
   if (data.length > 0)
     throw new BayError("MOUNT_OPTION", `mount option ${data.join(", ")} of ${mount.destination}`);
-  const isSlave = (mount.options ?? []).some((option) => option === "slave" || option === "rslave");
-  return { mount, attributes, data, bindFd: FD.firstBind + index, isFile, isSlave };
+  const propagation = propagationOf(mount);
+  return { mount, attributes, data, bindFd: FD.firstBind + index, isFile, propagation };
+}
+
+function propagationOf({ options = [] }: SpecMount): MountPlan["propagation"] {
+  if (options.some((option) => option === "shared" || option === "rshared")) return "shared";
+  return options.some((option) => option === "slave" || option === "rslave") ? "slave" : "private";
 }
 
 /** The file systems of the kernel that a specification may name for these places. */
@@ -132,16 +139,19 @@ function isDirectory({ source = "", subpath }: SpecMount): boolean {
 export function addMounts(program: ProgramBuilder, request: LaunchRequest): void {
   const { spec } = request;
   const plans = spec.mounts.map(planMount);
+  // taken while they are the host's mounts still; what is detached keeps its peers
+  for (const { mount, attributes, bindFd, propagation } of plans)
+    if (propagation === "shared") openBind(program, mount, attributes, bindFd!, false);
   // what is no slave now cannot be one later; binds that are not to be are made private one by one
-  const hasSlaves = plans.some(({ isSlave }) => isSlave);
+  const hasSlaves = plans.some((plan) => plan.propagation === "slave");
   const propagation = hasSlaves ? abi.MS_SLAVE : abi.MS_PRIVATE;
   cutOff(program, propagation);
   for (const { mount, bindFd } of plans)
     if (mount.image) openImage(program, mount, mount.image, bindFd!, spec.root.path);
   addRoot(program, request);
-  for (const { mount, attributes, bindFd, isSlave } of plans)
-    if (bindFd !== undefined && !mount.image)
-      openBind(program, mount, attributes, bindFd, hasSlaves && !isSlave);
+  for (const { mount, attributes, bindFd, propagation: own } of plans)
+    if (bindFd !== undefined && !mount.image && own !== "shared")
+      openBind(program, mount, attributes, bindFd, hasSlaves && own === "private");
 
   program.call("chdir", [spec.root.path]);
   program.call("pivot_root", [".", "."]);

@@ -24,6 +24,7 @@ const IFLA_INFO_DATA = 2;
 const IFLA_INFO_SLAVE_KIND = 4;
 const IFLA_INFO_SLAVE_DATA = 5;
 const IFLA_BRPORT_MODE = 4;
+const IFLA_BRPORT_ISOLATED = 33;
 const VETH_INFO_PEER = 1;
 const IFLA_BR_FORWARD_DELAY = 1;
 const IFLA_BR_MCAST_SNOOPING = 23;
@@ -180,12 +181,21 @@ export class Links {
 
   /** Lets a port of a bridge send a frame back to where it came from (bridge(8), hairpin). */
   setHairpin(index: number): void {
+    this.#setPort(index, IFLA_BRPORT_MODE, "hairpin mode");
+  }
+
+  /** Keeps a port of a bridge from the other isolated ports (bridge(8), isolated); the host it still reaches. */
+  setIsolated(index: number): void {
+    this.#setPort(index, IFLA_BRPORT_ISOLATED, "isolation");
+  }
+
+  #setPort(index: number, type: number, what: string): void {
     const info = [
       attribute(IFLA_INFO_SLAVE_KIND, text("bridge")),
-      attribute(IFLA_INFO_SLAVE_DATA, [attribute(IFLA_BRPORT_MODE, u8(1))]),
+      attribute(IFLA_INFO_SLAVE_DATA, [attribute(type, u8(1))]),
     ];
     const body = Buffer.concat([linkHeader(index), attribute(IFLA_LINKINFO, info)]);
-    this.#socket.change(RTM_NEWLINK, 0, body, `set hairpin mode of link ${index}`);
+    this.#socket.change(RTM_NEWLINK, 0, body, `set ${what} of link ${index}`);
   }
 
   /** One that is gone is no error: the kernel removes a veth pair with the namespace of its other end, a moment later. */

@@ -26,7 +26,7 @@ const FILES: Record<string, string | [text: string, extra: Record<string, string
   "unknown-top-key": "servces: { web: { image: app } }\n",
   "unknown-nested-key": web("healthcheck: { test: 'true', intervall: 5s }"),
   "unknown-far-key": web("qwertz: 1"),
-  "unsupported-key": web("gpus: all\nruntime: runc"),
+  "unsupported-key": web("cpu_count: 2\nstorage_opt: { size: 1G }"),
   "unsupported-models": web("init: true", "models: { llm: { model: a } }\n"),
   "many-problems": web("port: [80]\nmem_limit: lots\nrestart: sometimes\ncpus: a\nstop_grace_period: soon"),
   // kinds of values
@@ -48,7 +48,6 @@ const FILES: Record<string, string | [text: string, extra: Record<string, string
   "bad-restart": web("restart: on-failure:x"),
   "bad-user-limit": web("ulimits: { nofile: many }"),
   "bad-sysctl": web("sysctls: { kernel.panic: 1 }"),
-  "bad-platform": web("platform: windows/amd64"),
   "quote-in-command": web("command: echo 'hello"),
   // ports
   "bad-port": web("ports: ['80:http']"),
@@ -173,7 +172,7 @@ const FILES: Record<string, string | [text: string, extra: Record<string, string
   "bad-device": web("devices: [null]"),
   "bad-healthcheck": web("healthcheck: { test: [RUN, a] }"),
   "bad-hook": web("post_start: [{ command: '' }]"),
-  "log-driver": web("logging: { driver: syslog, options: { syslog-address: a } }"),
+  "log-driver": web("logging: { driver: fluentd, options: { syslog-address: a } }"),
   "log-option": web("logging: { options: { max-size: much, labels: a } }"),
   "update-values": web(
     "deploy: { update_config: { order: both, parallelism: -1, monitor: x, failure_action: stop, max_failure_ratio: 3 } }",

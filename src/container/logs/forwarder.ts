@@ -1,0 +1,194 @@
+/**
+ * Sends a container's lines to a receiver elsewhere. They are read from the log that bay keeps in any case, so that a
+ * receiver that is slow or gone stalls neither the container nor bayd: a bounded queue waits for it, and what finds no place
+ * there is counted and told.
+ */
+import { messageOf } from "../../errors.ts";
+import type { Encode, Line } from "./messages.ts";
+import { LogReader } from "./reader.ts";
+import type { OpenReceiver, Receiver } from "./receivers.ts";
+
+const QUEUE_LINES = 10_000;
+const QUEUE_BYTES = 4 << 20;
+/** Docker's bound of a message; what is longer is sent in parts. */
+const MESSAGE = 16 << 10;
+/** Lines that are read or sent in one turn of the event loop. */
+const AT_ONCE = 500;
+const [FIRST_PAUSE, LONGEST_PAUSE] = [500, 30_000];
+const TELL_AFTER = 10_000;
+/** How long what is left is tried after the container's end. */
+const LAST_TRY = 10_000;
+
+export interface ForwarderOptions {
+  /** In messages. */
+  container: string;
+  receiver: string;
+  directory: string;
+  /** Pass over what is there already. */
+  isLate: boolean;
+  encode: Encode;
+  open: OpenReceiver;
+  warn: (text: string) => void;
+}
+
+export class Forwarder {
+  readonly #reader: LogReader;
+  readonly #queue: Line[] = [];
+  #bytes = 0;
+  #lost = 0;
+  #receiver: Receiver | undefined;
+  #pause = FIRST_PAUSE;
+  #isTold = false;
+  #isReading = false;
+  /** While it was read. */
+  #hasGrown = false;
+  #isSending = false;
+  #isEnding = false;
+  #isDone = false;
+  #retry: NodeJS.Timeout | undefined;
+  #tell: NodeJS.Timeout | undefined;
+  #end: NodeJS.Timeout | undefined;
+
+  constructor(readonly options: ForwarderOptions) {
+    this.#reader = new LogReader(options.directory);
+    if (options.isLate) this.#reader.skip();
+    this.#open();
+  }
+
+  /** There is output that was not read yet. */
+  grew(): void {
+    if (this.#isDone) return;
+    this.#hasGrown = this.#isReading;
+    if (this.#isReading) return;
+    this.#isReading = true;
+    setImmediate(() => this.#read(this.#reader.read(this.#isEnding)));
+  }
+
+  /** The container has ended, and all of its output is in the log. What does not go out within moments is lost. */
+  end(): void {
+    if (this.#isEnding) return;
+    this.#isEnding = true;
+    this.grew();
+    this.#end = setTimeout(() => this.stop(), LAST_TRY);
+    this.#end.unref();
+  }
+
+  /** The container runs again. False where it is too late, and another is needed. */
+  resume(): boolean {
+    if (this.#isDone) return false;
+    this.#isEnding = false;
+    clearTimeout(this.#end);
+    return true;
+  }
+
+  /** Gives up at once. */
+  stop(): void {
+    if (this.#isDone) return;
+    this.#isDone = true;
+    this.#lost += this.#queue.length;
+    this.#queue.length = 0;
+    for (const timer of [this.#retry, this.#end, this.#tell]) clearTimeout(timer);
+    this.#tellLost();
+    this.#receiver?.close();
+    this.#receiver = undefined;
+  }
+
+  /** A part of what there is, so that other work has its turn. */
+  #read(lines: Generator<{ stream: 0 | 1; time: number; bytes: Buffer }>): void {
+    if (this.#isDone) return;
+    try {
+      for (let count = 0; count < AT_ONCE; count++) {
+        const { value, done } = lines.next();
+        if (done) {
+          this.#isReading = false;
+          if (this.#hasGrown) this.grew();
+          return this.#send();
+        }
+        this.#take(value);
+      }
+    } catch (error) {
+      this.#isReading = false;
+      this.options.warn(`${this.options.container}: its log cannot be read: ${messageOf(error)}`);
+      return;
+    }
+    this.#send();
+    setImmediate(() => this.#read(lines));
+  }
+
+  #take({ stream, time, bytes }: { stream: 0 | 1; time: number; bytes: Buffer }): void {
+    const whole = bytes.at(-1) === 10 ? bytes.subarray(0, -1) : bytes;
+    if (this.#queue.length >= QUEUE_LINES || this.#bytes + whole.length > QUEUE_BYTES) {
+      this.#lost += 1;
+      this.#tell ??= setTimeout(() => this.#tellLost(), TELL_AFTER).unref();
+      return;
+    }
+    for (let at = 0; at === 0 || at < whole.length; at += MESSAGE) {
+      const part = whole.subarray(at, at + MESSAGE);
+      this.#queue.push({ stream, time, bytes: part, isPartial: at + MESSAGE < whole.length });
+      this.#bytes += part.length;
+    }
+  }
+
+  readonly #send = (): void => {
+    if (this.#isSending || !this.#receiver) return;
+    let count = 0;
+    for (; count < Math.min(AT_ONCE, this.#queue.length); count++)
+      if (!this.#receiver.send(this.options.encode(this.#queue[count]!))) break;
+    for (const { bytes } of this.#queue.splice(0, count)) this.#bytes -= bytes.length;
+    if (this.#queue.length > 0) {
+      if (count < AT_ONCE) return; // it says when it takes more
+      this.#isSending = true;
+      setImmediate(() => {
+        this.#isSending = false;
+        this.#send();
+      });
+    } else if (this.#isEnding && !this.#isReading) this.stop();
+  };
+
+  #open(): void {
+    const news = {
+      ready: () => {
+        if (this.#isDone) return;
+        if (this.#isTold)
+          this.options.warn(`${this.options.container}: ${this.options.receiver} takes its logs again`);
+        this.#isTold = false;
+        this.#pause = FIRST_PAUSE;
+        this.#send();
+      },
+      failed: (why: string) => this.#openLater(why),
+    };
+    try {
+      this.#receiver = this.options.open(news);
+    } catch (error) {
+      this.#openLater(messageOf(error));
+    }
+  }
+
+  #openLater(why: string): void {
+    if (this.#isDone || this.#retry) return;
+    this.#receiver?.close();
+    this.#receiver = undefined;
+    if (!this.#isTold)
+      this.options.warn(
+        `${this.options.container}: its logs cannot be sent to ${this.options.receiver}: ${why}`,
+      );
+    this.#isTold = true;
+    this.#retry = setTimeout(() => {
+      this.#retry = undefined;
+      this.#open();
+    }, this.#pause);
+    this.#retry.unref();
+    this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
+  }
+
+  #tellLost(): void {
+    clearTimeout(this.#tell);
+    this.#tell = undefined;
+    if (this.#lost === 0) return;
+    const { container, receiver, warn } = this.options;
+    warn(
+      `${container}: ${this.#lost} lines of its logs were not sent to ${receiver}; bay logs still has what its log keeps`,
+    );
+    this.#lost = 0;
+  }
+}

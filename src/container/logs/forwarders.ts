@@ -1,0 +1,70 @@
+/** Which containers' lines are sent elsewhere now: from their start, or bayd's, to some moments after their end. */
+import { hostname } from "node:os";
+import type { RemoteDriver } from "../../log-options.ts";
+import type { ContainerRecord } from "../record.ts";
+import { Forwarder } from "./forwarder.ts";
+
+type Sent = Pick<ContainerRecord, "id" | "config">;
+
+export class Forwarders {
+  readonly #all = new Map<string, Promise<Forwarder | undefined>>();
+
+  constructor(
+    readonly directoryOf: (id: string) => string,
+    readonly warn: (text: string) => void,
+  ) {}
+
+  /** Called before new output comes: what the log has already was sent, or is still on its way. */
+  async begin({ id, config }: Sent): Promise<void> {
+    const { driver, options = {} } = config.log;
+    if (driver !== "syslog" && driver !== "journald") return;
+    if ((await this.#all.get(id))?.resume()) return;
+    const forwarder = this.#make(id, config, driver, options).catch(() => undefined);
+    this.#all.set(id, forwarder);
+    await forwarder;
+  }
+
+  async #make(
+    id: string,
+    config: Sent["config"],
+    driver: RemoteDriver,
+    options: Readonly<Record<string, string>>,
+  ): Promise<Forwarder> {
+    // most containers need neither
+    const [{ encoderOf }, { receiverOf }] = await Promise.all([
+      import("./messages.ts"),
+      import("./receivers.ts"),
+    ]);
+    const { name, open } = receiverOf(driver, options);
+    const encode = encoderOf(driver, { id, config, options, hostname: hostname(), pid: process.pid });
+    return new Forwarder({
+      container: config.name,
+      receiver: name,
+      directory: this.directoryOf(id),
+      isLate: true,
+      encode,
+      open,
+      warn: this.warn,
+    });
+  }
+
+  grew(id: string): void {
+    void this.#all.get(id)?.then((forwarder) => forwarder?.grew());
+  }
+
+  /** The container has ended, and all of its output is in the log. */
+  end(id: string): void {
+    void this.#all.get(id)?.then((forwarder) => forwarder?.end());
+  }
+
+  /** The container is removed. */
+  forget(id: string): void {
+    void this.#all.get(id)?.then((forwarder) => forwarder?.end());
+    this.#all.delete(id);
+  }
+
+  async stop(): Promise<void> {
+    for (const forwarder of this.#all.values()) (await forwarder)?.stop();
+    this.#all.clear();
+  }
+}
