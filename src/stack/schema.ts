@@ -134,11 +134,11 @@ const updateConfig = z.strictObject({
 
 /** A device that a driver finds, such as a GPU. */
 const deviceRequest = z.strictObject({
-  capabilities: z.array(z.string()).optional(),
+  capabilities: z.array(z.string()).optional().describe("What the device must be able to do: gpu, tpu"),
   driver: z.string().optional(),
-  count: z.union([z.string(), z.number().int()]).optional(),
-  device_ids: z.array(z.string()).optional(),
-  options: listOrMap.optional(),
+  count: z.union([z.string(), z.number().int()]).optional().describe("How many devices, or all"),
+  device_ids: z.array(z.string()).optional().describe("The devices, by the IDs that the driver gives them"),
+  options: listOrMap.optional().describe("Options of the driver"),
 });
 
 const deploy = z.strictObject({

@@ -96,9 +96,9 @@ describe("variables of Compose", () => {
     expect(Object.keys(services)).toEqual(["a"]);
   });
 
-  it("one that has no effect is named", () => {
-    const { warnings } = load({ ...two, ".env": "COMPOSE_REMOVE_ORPHANS=1\n" });
-    expect(warnings).toEqual([expect.stringContaining("COMPOSE_REMOVE_ORPHANS has no effect")]);
+  it("one that is not supported is named", () => {
+    const { warnings } = load({ ...two, ".env": "COMPOSE_MENU=1\n" });
+    expect(warnings).toEqual([expect.stringContaining("COMPOSE_MENU is not supported")]);
   });
 
   const file =
@@ -307,7 +307,7 @@ describe("values that Compose accepts", () => {
 
 it.each([
   ["volumes: { v: { name: 'my data/x' } }", 'invalid name "my data/x"'],
-  ["volumes: { 'a b': {} }", 'invalid name "a b"'],
+  ["volumes: { 'a b': {} }", '"a b" is not a valid name under volumes'],
   ["networks: { n: { name: 'a/b' } }", 'invalid name "a/b"'],
   [
     "networks: { n: { name: one, external: { name: two } } }",
