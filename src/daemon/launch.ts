@@ -1,5 +1,5 @@
 /** Starting bayd from the command where none runs, and ending it. */
-import { closeSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BayError, hasCode } from "../errors.ts";
@@ -8,7 +8,8 @@ import { SIGNALS } from "../signals.ts";
 import { checkStateFormat } from "../store/index.ts";
 import { Client } from "./client.ts";
 
-const START_TIMEOUT = 10_000;
+/** Milliseconds for a start of which the log already says why it fails, and for one on a slow machine. */
+const START_TIMEOUT = { failing: 10_000, slow: 60_000 };
 
 /** One pool of memory for all of bayd's threads: each thread's own keeps what a burst took, 10 MB after some of them. */
 export const DAEMON_ENVIRONMENT = ["MALLOC_ARENA_MAX=1"];
@@ -63,8 +64,11 @@ export async function ensureDaemon(
       closeSync(lock);
     }
   };
-  const deadline = Date.now() + START_TIMEOUT;
-  while (Date.now() < deadline) {
+  const begin = Date.now();
+  const logBegin = sizeOf(logFile);
+  const waits = () =>
+    Date.now() < begin + (sizeOf(logFile) > logBegin ? START_TIMEOUT.failing : START_TIMEOUT.slow);
+  while (waits()) {
     startOnce(); // in each round: another command may have been killed while it started the keeper
     if (await answers(client)) return client;
     await sleep(10);
@@ -74,9 +78,11 @@ export async function ensureDaemon(
     : "";
   throw new BayError(
     "DAEMON_START",
-    `bayd did not start within ${START_TIMEOUT / 1000} s${tail ? `; its log ends with:\n${tail}` : ""}`,
+    `bayd did not start within ${Math.round((Date.now() - begin) / 1000)} s${tail ? `; its log ends with:\n${tail}` : ""}`,
   );
 }
+
+const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 
 /** Variables that bayd is given: where its settings and those of registries are, and the proxies on the way to them. */
 export function passedOn(): string[] {

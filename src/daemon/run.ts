@@ -78,8 +78,11 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
       log(`bayd ${process.pid} serves ${socketPath(roots)}`);
     });
     process.on("SIGHUP", () => logReload(manager));
-    process.once("SIGTERM", shutDown);
-    process.once("SIGINT", shutDown);
+    for (const signal of ["SIGTERM", "SIGINT"] as const)
+      process.once(signal, () => {
+        log(`bayd ${process.pid} ends: ${signal}`);
+        shutDown();
+      });
     let told = "";
     const lookAtRooms = () => {
       // one line for each change of state, not for each byte
