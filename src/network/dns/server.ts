@@ -10,6 +10,7 @@ import { createServer, type Server } from "node:net";
 import { bindSocket, inNamespace, nft } from "../../linux/index.ts";
 import { answerQuestion, type NameView } from "./answer.ts";
 import { fitDatagram, parseQuery, RCODES, replyTo } from "./message.ts";
+import { openQuestions } from "./open-questions.ts";
 import { RateLimit } from "./rate-limit.ts";
 import { serveTcp } from "./tcp-session.ts";
 import { askUpstream, overTcp, overUdp } from "./upstream.ts";
@@ -19,8 +20,6 @@ export const DNS_ADDRESS = "127.0.0.11";
 export const DNS_RATE = { perSecond: 5000, burst: 5000 } as const;
 const MAX_CONNECTIONS = 16;
 const CONNECTIONS_PER_SECOND = 100;
-/** Questions of one container that wait for the servers above, as in Docker. */
-const MAX_OPEN = 1024;
 
 /** The server's sockets, by descriptor. */
 export interface DnsSockets {
@@ -33,7 +32,7 @@ export class ContainerDns {
   readonly #tcp: Server;
   readonly #rate = new RateLimit(DNS_RATE.perSecond, DNS_RATE.burst);
   #turn = 0;
-  #open = 0;
+  readonly #questions = openQuestions.client();
 
   /** Serves on the sockets, which are its own from now on. */
   constructor(
@@ -78,14 +77,13 @@ export class ContainerDns {
     const own = answerQuestion(question, this.view, () => this.#turn++);
     if (own) return sized(own);
     const failure = replyTo(question, { rcode: RCODES.SERVFAIL });
-    if (this.#open >= MAX_OPEN) return failure;
-    this.#open += 1;
+    if (!this.#questions.begin()) return failure;
     try {
       const send = transport === "udp" ? overUdp : overTcp;
       const answer = await askUpstream(message, question, this.upstreams(), send);
       return answer ? sized(answer) : failure;
     } finally {
-      this.#open -= 1;
+      this.#questions.end();
     }
   }
 }

@@ -8,10 +8,6 @@ const TIMEOUT_MS = 3000;
 const DNS_PORT = 53;
 const MAX_TCP_ANSWER = 65535;
 
-/** Questions that wait for an answer from above, of all containers: each has a socket. */
-const MAX_OPEN = 8192;
-let open = 0;
-
 /** A server that has no answer says so by these, and the next one is asked (resolv.conf(5)). */
 const NEXT_SERVER: ReadonlySet<number> = new Set([RCODES.SERVFAIL, RCODES.NOTIMP, RCODES.REFUSED]);
 
@@ -32,24 +28,18 @@ export async function askUpstream(
   servers: readonly string[],
   transport: Transport,
 ): Promise<Buffer | undefined> {
-  if (open >= MAX_OPEN) return undefined;
-  open += 1;
-  try {
-    let refusal: Buffer | undefined;
-    for (const server of servers) {
-      // a new id and a new port for each server, so that nobody else can guess them
-      const id = randomInt(0x10000);
-      const message = withId(query, id);
-      const answer = await transport(message, server, (bytes) => isAnswerTo(bytes, id, question));
-      if (!answer) continue;
-      const own = withId(answer, question.id);
-      if (!NEXT_SERVER.has(rcodeOf(own))) return own;
-      refusal ??= own;
-    }
-    return refusal;
-  } finally {
-    open -= 1;
+  let refusal: Buffer | undefined;
+  for (const server of servers) {
+    // a new id and a new port for each server, so that others cannot guess them
+    const id = randomInt(0x10000);
+    const message = withId(query, id);
+    const answer = await transport(message, server, (bytes) => isAnswerTo(bytes, id, question));
+    if (!answer) continue;
+    const own = withId(answer, question.id);
+    if (!NEXT_SERVER.has(rcodeOf(own))) return own;
+    refusal ??= own;
   }
+  return refusal;
 }
 
 function withId(message: Buffer, id: number): Buffer {
