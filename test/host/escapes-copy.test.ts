@@ -4,6 +4,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -63,8 +64,13 @@ volumes: { shared: }
   it.each(["running", "stopped"])("resolves symbolic links inside: %s (CVE-2021-41089)", (state) => {
     if (state === "stopped") bay.ok("stop", "plain");
     const taken = join(bay.folder, `taken-${state}`);
-    for (const link of ["to-secret", "to-outside/secret"])
-      expect(bay.run(["cp", "-L", `plain:/${link}`, taken]).code).not.toBe(0);
+    // inside the links lead to nothing, or to what an earlier copy made there, and never to the host's file
+    for (const link of ["to-secret", "to-outside/secret"]) {
+      const { code } = bay.run(["cp", "-L", `plain:/${link}`, taken]);
+      if (state === "running") expect(code).not.toBe(0);
+      if (code === 0) expect(readFileSync(taken, "utf8")).toBe("given\n");
+      rmSync(taken, { force: true });
+    }
     chmodSync(join(bay.folder, "given"), 0o777);
     bay.run(["cp", join(bay.folder, "given"), "plain:/to-secret"]);
     bay.run(["cp", join(bay.folder, "given"), "plain:/to-outside/new"]);
