@@ -122,8 +122,7 @@ volumes: { data: }
       "services:\n  a: { image: x, volumes: ['/a:/b:shared'], uts: private, userns_mode: keep, device_cgroup_rules: [x] }\n",
     );
     const { err } = bay.run(["config"]);
-    for (const text of ["do not reach the host", "uts: ", "bay maps no users", 'expected "c 1:3 rwm"'])
-      expect(err).toContain(text);
+    for (const text of ["uts: ", "bay maps no users", 'expected "c 1:3 rwm"']) expect(err).toContain(text);
     bay.write(stack(""));
   });
 });
