@@ -135,6 +135,18 @@ export class SourceFile {
     };
   }
 
+  /** Names, paths, arguments and variables end at a NUL character for the kernel (execve(2), path_resolution(7)). */
+  #refuseNul(node: Scalar): void {
+    if (typeof node.value !== "string" || !node.value.includes("\0")) return;
+    this.report({
+      severity: "error",
+      code: "NUL_CHARACTER",
+      message: "a NUL character is not allowed in a stack file",
+      ...(node.range ? { place: this.#place(node.range[0], node.range[1]) } : {}),
+    });
+    node.value = node.value.replaceAll("\0", ""); // so that nothing else fails because of it
+  }
+
   /** Replaces variables in every string of the file, keys excepted. */
   interpolate(variables: Variables, note: (use: VariableUse) => void = () => {}): void {
     const unset = new Set<string>();
@@ -143,6 +155,7 @@ export class SourceFile {
         // YAML 1.1, as Compose reads it: 0700 is octal
         if (typeof node.value === "number" && /^0[0-7]+$/.test(node.source ?? ""))
           node.value = Number.parseInt(node.source!, 8);
+        this.#refuseNul(node);
         if (key === "key" || typeof node.value !== "string" || !node.value.includes("$")) return;
         const place = node.range ? this.#place(node.range[0], node.range[1]) : undefined;
         const report = (problem: InterpolationProblem) => {
@@ -158,6 +171,7 @@ export class SourceFile {
           });
         };
         node.value = interpolate(node.value, variables, report, note);
+        this.#refuseNul(node);
       },
     };
     for (const document of this.#documents) visit(document, visitor);
