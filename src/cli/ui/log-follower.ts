@@ -98,6 +98,8 @@ export class LogFollower {
       throw new BayError("LOGS", `the logs of the container ${id.slice(0, 12)} cannot be read`);
     const isMultiplexed = body.headers["content-type"] === "application/vnd.docker.multiplexed-stream";
     if (query.follow) this.#live.add(body);
+    // it was asked for before `finish`, and would never end: the rest is read again without following
+    if (query.follow && this.#isFinishing) body.destroy();
     try {
       if (!isMultiplexed) for await (const chunk of body) await show(1, chunk as Buffer);
       else for await (const { stream, bytes } of framesOf(body)) await show(stream, bytes);

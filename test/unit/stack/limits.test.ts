@@ -39,7 +39,7 @@ describe("limits of stack files", () => {
   });
 
   it("refuse spaces and control characters in words of resolv.conf and hosts", () => {
-    const separator = fc.constantFrom("\n", "\r", "\0", "\t", " ", "\u2028", "\u001b", "\u0085");
+    const separator = fc.constantFrom("\n", "\r", "\t", " ", "\u2028", "\u001b", "\u0085");
     fc.assert(
       fc.property(separator, fc.constantFrom("dns_search", "dns_opt"), (character, key) => {
         expect(problems({ [key]: [`a${character}b`] })).toContain("control characters");
