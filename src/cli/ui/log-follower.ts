@@ -97,9 +97,12 @@ export class LogFollower {
     if (status >= 400)
       throw new BayError("LOGS", `the logs of the container ${id.slice(0, 12)} cannot be read`);
     const isMultiplexed = body.headers["content-type"] === "application/vnd.docker.multiplexed-stream";
+    if (query.follow && this.#isFinishing) {
+      // asked for before `finish`, it would never end: the output is read again without following
+      body.destroy();
+      throw new BayError("DAEMON_LOST", "the connection was closed");
+    }
     if (query.follow) this.#live.add(body);
-    // it was asked for before `finish`, and would never end: the rest is read again without following
-    if (query.follow && this.#isFinishing) body.destroy();
     try {
       if (!isMultiplexed) for await (const chunk of body) await show(1, chunk as Buffer);
       else for await (const { stream, bytes } of framesOf(body)) await show(stream, bytes);
