@@ -54,7 +54,7 @@ describe("bay plan sees beforehand", () => {
     for (const command of ["stop", "logs", "ps"]) {
       const { code, err } = bay.run([command, "othr"]);
       expect(code).toBe(1);
-      expect(err).toContain("the stack foresee has no service othr\n  it has: web, other");
+      expect(err).toContain("the stack foresee has no service othr\n  its services are: other, web");
     }
     expect(bay.ps()).toMatchObject([{ Name: "foresee-web-1", State: "running" }]);
   });

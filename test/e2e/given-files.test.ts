@@ -51,7 +51,7 @@ describe("secrets and configs", () => {
     );
     expect(
       inside("stat -c '%a %u:%g' /run/secrets/password /run/secrets/deep/token /etc/app/settings /file"),
-    ).toBe("444 0:0\n400 1000:7\n440 0:1000\n444 0:0\n");
+    ).toBe("444 1000:1000\n400 1000:7\n440 1000:1000\n444 1000:1000\n");
     expect(bay.run(["exec", "-T", "-u", "0", "a", "sh", "-c", "echo x > /file"]).err).toContain("Read-only");
     expect(bay.run(["plan", "--detailed-exitcode"]).code).toBe(0);
   });
