@@ -2,8 +2,7 @@
 import { lstatSync, mkdirSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { BayError } from "../errors.ts";
-import type { AptCache } from "./apt/apt-cache.ts";
-import type { AptPackages } from "./apt/packages.ts";
+import type { AptPackages } from "./apt/build.ts";
 import { openArchive } from "./archive/files.ts";
 import { chooseImage, findImages, importImage } from "./archive/read.ts";
 import type { BlobWriter, ContentStore, Descriptor } from "./content-store.ts";
@@ -19,24 +18,19 @@ export interface MadeImage {
   inputs: string[];
 }
 
-/** Where an image is made, and who is told. */
-export interface MakePlaces {
-  content: ContentStore;
-  layers: LayerStore;
-  apt: AptCache;
-  signal?: AbortSignal | undefined;
-  say?: ((line: string) => void) | undefined;
-}
-
 /** Throws BAD_ROOTFS, BAD_ARCHIVE, HOST_IMAGE, APT_FAILED and what else keeps a source from becoming an image. */
-export async function makeImage(source: ImageSource, places: MakePlaces): Promise<MadeImage> {
-  const { content, layers } = places;
+export async function makeImage(
+  content: ContentStore,
+  layers: LayerStore,
+  source: ImageSource,
+  signal?: AbortSignal,
+): Promise<MadeImage> {
   if (source.kind === "archive") {
     const path = resolve(source.base, source.path);
     const manifest = await fromArchive(content, layers, path, source.reference);
     return { manifest: withConfig(content, manifest, source.config), inputs: [path] };
   }
-  const { layer, inputs } = await makeLayer(source, places);
+  const { layer, inputs } = await makeLayer(content, layers, source, signal);
   const config: ImageConfig = {
     architecture: hostPlatform().architecture,
     os: "linux",
@@ -49,11 +43,12 @@ export async function makeImage(source: ImageSource, places: MakePlaces): Promis
 
 /** The one layer, plain, of an image that is made of files; and the files. */
 async function makeLayer(
+  content: ContentStore,
+  layers: LayerStore,
   source: Exclude<ImageSource, { kind: "archive" }>,
-  places: MakePlaces,
+  signal: AbortSignal | undefined,
 ): Promise<{ layer: Descriptor; inputs: string[] }> {
-  const { content } = places;
-  if (source.kind === "apt") return { layer: await aptLayer(source, places), inputs: [] };
+  if (source.kind === "apt") return { layer: await aptLayer(content, layers, source, signal), inputs: [] };
   if (source.kind === "host") {
     const { writeHostLayer } = await import("./host/build.ts");
     return write(content, (writer) => writeHostLayer(writer, source.entries, source.users, source.base));
@@ -74,17 +69,17 @@ async function makeLayer(
 }
 
 async function aptLayer(
+  content: ContentStore,
+  layers: LayerStore,
   packages: AptPackages,
-  { content, layers, apt, signal, say }: MakePlaces,
+  signal: AbortSignal | undefined,
 ): Promise<Descriptor> {
   const { buildAptTar } = await import("./apt/build.ts");
   const folder = layers.temporary();
   const file = join(folder, "root.tar");
   mkdirSync(folder, { mode: 0o711 });
   try {
-    await apt.with(packages, { signal, say }, (base, cache) =>
-      buildAptTar(packages, base, file, { cache, signal, say }),
-    );
+    await buildAptTar(packages, file, signal);
     return await content.adopt({ file, offset: 0, size: lstatSync(file).size }, MEDIA.layer);
   } finally {
     rmSync(folder, { force: true, recursive: true });

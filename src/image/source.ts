@@ -1,5 +1,5 @@
 /** Where an image comes from, as the stack file's top-level `images:` says it. */
-import type { AptPackages } from "./apt/packages.ts";
+import type { AptPackages } from "./apt/build.ts";
 import type { RunConfig } from "./manifest.ts";
 
 export type ImageSource = (

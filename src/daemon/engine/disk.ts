@@ -70,7 +70,7 @@ export function diskRoutes({ manager, ...services }: Services): Route[] {
             },
           })),
         ),
-        BuildCache: isShown("build-cache") ? await buildCacheUsage({ ...services, manager }) : [],
+        BuildCache: isShown("build-cache") ? await buildCacheUsage(services) : [],
       });
     }),
     route("POST", "/containers/prune", async ({ response, query }) => {

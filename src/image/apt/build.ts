@@ -5,25 +5,56 @@
 import { spawn } from "node:child_process";
 import { dirname } from "node:path";
 import { BayError } from "../../errors.ts";
-import {
-  type AptPackages,
-  BASE_VARIABLE,
-  baseArguments,
-  CACHE_VARIABLE,
-  imageArguments,
-  PACKAGES_VARIABLE,
-} from "./packages.ts";
-import { ProgressLines } from "./progress.ts";
 
-export type { AptPackages } from "./packages.ts";
+export interface AptPackages {
+  suite: string;
+  components: string[];
+  packages: string[];
+  /** Undefined is mmdebstrap's choice: Debian's own, with the suite's updates and security updates. */
+  mirror: string | undefined;
+  /** A moment of the archive, as snapshot.debian.org names it: 20260101T000000Z. */
+  snapshot: string | undefined;
+  /** What is otherwise left out, because a container has no use for it. */
+  keep: ("docs" | "man" | "locales" | "lists")[];
+}
 
+const SNAPSHOTS = "http://snapshot.debian.org/archive/debian";
 /** Files that are newer than this get this time, so that the day of the build shows nowhere. */
 const EPOCH = String(Date.UTC(1980, 0, 1) / 1000);
 const LAST_LINES = 8;
 /** unshare(1): the command was not found. */
 const NOT_FOUND = 127;
-/** dpkg's own defaults, and no fsync for each file: what a crash breaks is made again (dpkg(1), DPKG_FORCE). */
-const DPKG_FORCE = "security-mac,downgrade,unsafe-io";
+
+const LEFT_OUT: Record<"docs" | "man" | "locales", string[]> = {
+  docs: [
+    "path-exclude=/usr/share/doc/*",
+    "path-include=/usr/share/doc/*/copyright",
+    "path-exclude=/usr/share/info/*",
+  ],
+  man: ["path-exclude=/usr/share/man/*"],
+  locales: ["path-exclude=/usr/share/locale/*"],
+};
+
+/** The arguments of mmdebstrap for a tar at a path. */
+export function mmdebstrapArguments(wanted: AptPackages, target: string): string[] {
+  const { suite, components, packages, mirror, snapshot, keep } = wanted;
+  const left = (["docs", "man", "locales"] as const).filter((what) => !keep.includes(what));
+  return [
+    "--mode=root",
+    "--variant=essential",
+    "--format=tar",
+    `--components=${components.join(",")}`,
+    ...(packages.length > 0 ? [`--include=${packages.join(",")}`] : []),
+    ...left.flatMap((what) => LEFT_OUT[what].map((option) => `--dpkgopt=${option}`)),
+    ...(keep.includes("lists") ? ["--skip=cleanup/apt/lists"] : []),
+    ...(snapshot ? ["--aptopt=Acquire::Check-Valid-Until false"] : []),
+    // who a container is, is not the image's to say
+    "--customize-hook=rm -f $1/etc/hostname $1/etc/resolv.conf",
+    suite,
+    target,
+    ...(snapshot ? [`${SNAPSHOTS}/${snapshot}`] : mirror ? [mirror] : []),
+  ];
+}
 
 /**
  * mmdebstrap in namespaces of its own, for processes and for mounts: when their first process ends, the kernel ends all
@@ -40,56 +71,28 @@ const CONFINED = [
   "--mount-proc",
 ];
 
-export interface AptWork {
-  /** The folder of downloaded packages. */
-  cache: string;
-  signal?: AbortSignal | undefined;
-  /** Told what mmdebstrap does. */
-  say?: ((line: string) => void) | undefined;
-}
-
-/** Writes the essential packages of a suite as a tar. Throws as `buildAptTar`. */
-export function buildAptBase(wanted: AptPackages, target: string, work: AptWork): Promise<void> {
-  return runMmdebstrap(baseArguments(wanted, target), dirname(target), {}, work);
-}
-
 /**
- * Writes a base with more packages as a tar; mmdebstrap works in the tar's folder. Throws MISSING_TOOL, ABORTED, and
- * APT_FAILED with the last lines of what mmdebstrap said.
+ * Writes the tar; mmdebstrap works in the tar's folder. Throws MISSING_TOOL, ABORTED, and APT_FAILED with the last lines
+ * of what mmdebstrap said.
  */
-export function buildAptTar(wanted: AptPackages, base: string, target: string, work: AptWork): Promise<void> {
-  const variables = { [BASE_VARIABLE]: base, [PACKAGES_VARIABLE]: wanted.packages.join(" ") };
-  return runMmdebstrap(imageArguments(wanted, target), dirname(target), variables, work);
-}
-
-function runMmdebstrap(
-  words: readonly string[],
-  folder: string,
-  variables: Readonly<Record<string, string>>,
-  { cache, signal, say }: AptWork,
-): Promise<void> {
+export function buildAptTar(wanted: AptPackages, target: string, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const child = spawn("setpriv", [...CONFINED, "mmdebstrap", ...words], {
+    const child = spawn("setpriv", [...CONFINED, "mmdebstrap", ...mmdebstrapArguments(wanted, target)], {
       env: {
         ...process.env,
-        ...variables,
-        [CACHE_VARIABLE]: cache,
-        TMPDIR: folder,
+        TMPDIR: dirname(target),
         SOURCE_DATE_EPOCH: EPOCH,
         LC_ALL: "C.UTF-8",
         DEBIAN_FRONTEND: "noninteractive",
-        DPKG_FORCE,
       },
       stdio: ["ignore", "ignore", "pipe"],
     });
     const stop = () => void child.kill("SIGKILL");
     if (signal?.aborted) stop();
     signal?.addEventListener("abort", stop, { once: true });
-    const progress = new ProgressLines((line) => say?.(line));
     let said = "";
     child.stderr.setEncoding("utf8").on("data", (part: string) => {
       said = (said + part).slice(-8000);
-      progress.add(part);
     });
     child.on("error", (cause) => {
       reject(
@@ -109,17 +112,12 @@ function runMmdebstrap(
             hint: "apt-get install mmdebstrap",
           }),
         );
-      reject(new BayError("APT_FAILED", `mmdebstrap ended with ${code}:\n${lastLines(said)}`));
+      const lines = said.split(/[\r\n]+/).filter((line) => line.trim() && !/^I: |^\s*$/.test(line));
+      const last = lines
+        .slice(-LAST_LINES)
+        .join("\n")
+        .replace(/[^\P{C}\n]/gu, " ");
+      reject(new BayError("APT_FAILED", `mmdebstrap ended with ${code}:\n${last}`));
     });
   });
-}
-
-/** The end of what mmdebstrap said, without its progress. */
-function lastLines(said: string): string {
-  return said
-    .split(/[\r\n]+/)
-    .filter((line) => line.trim() !== "" && !/^I: |^(dlstatus|pmstatus):/.test(line))
-    .slice(-LAST_LINES)
-    .join("\n")
-    .replace(/[^\P{C}\n]/gu, " ");
 }
