@@ -4,7 +4,7 @@ import type { Client } from "../../daemon/index.ts";
 import { BayError } from "../../errors.ts";
 import type { Context } from "../context.ts";
 import { filterQuery } from "../filter-query.ts";
-import { humanAge, humanBytes, print, printJson, table } from "../ui/output.ts";
+import { humanAge, humanBytes, print, printJson, shortId, table } from "../ui/output.ts";
 
 interface Usage {
   LayersSize: number;
@@ -35,7 +35,6 @@ interface Options {
   verbose?: boolean;
 }
 
-const short = (id: string) => id.replace("sha256:", "").slice(0, 12);
 const total = <T>(rows: readonly T[], size: (row: T) => number) =>
   rows.reduce((sum, row) => sum + size(row), 0);
 const usageOf = (client: Client) => client.json<Usage>("GET", "/system/df");
@@ -135,7 +134,7 @@ function printImages(images: Usage["Images"]): void {
       ["IMAGE", "ID", "PACKED", "UNPACKED", "SHARED", "ALONE", "CONTAINERS"],
       images.map(({ Id, RepoTags, Size, UnpackedSize, SharedSize, Containers }) => [
         RepoTags[0] ?? "<none>",
-        short(Id),
+        shortId(Id),
         humanBytes(Size - UnpackedSize),
         humanBytes(UnpackedSize),
         humanBytes(SharedSize),
@@ -280,7 +279,7 @@ async function prunedContainers(client: Client, filter: readonly string[] | unde
     ContainersDeleted: string[];
     SpaceReclaimed: number;
   }>("POST", `/containers/prune?filters=${filterQuery(filter)}`);
-  for (const id of ContainersDeleted) print(`removed container ${short(id)}`);
+  for (const id of ContainersDeleted) print(`removed container ${shortId(id)}`);
   return SpaceReclaimed;
 }
 
@@ -316,6 +315,6 @@ async function prunedImages(
     ImagesDeleted: { Untagged?: string; Deleted?: string }[];
     SpaceReclaimed: number;
   }>("POST", `/images/prune?filters=${filters}`);
-  for (const { Untagged, Deleted } of ImagesDeleted) print(`removed image ${Untagged ?? short(Deleted!)}`);
+  for (const { Untagged, Deleted } of ImagesDeleted) print(`removed image ${Untagged ?? shortId(Deleted!)}`);
   return SpaceReclaimed;
 }

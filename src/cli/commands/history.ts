@@ -5,7 +5,7 @@ import type { StackChange } from "../../stack/diff-stacks.ts";
 import type { Stack } from "../../stack/index.ts";
 import type { Context } from "../context.ts";
 import { milliseconds } from "../options.ts";
-import { hasColour, paint, print, printJson, table } from "../ui/output.ts";
+import { hasColour, paint, print, printJson, shortId, table } from "../ui/output.ts";
 import { coloured } from "./plan.ts";
 import { watch } from "./up.ts";
 
@@ -81,14 +81,13 @@ function changesOf(
   diff: (from: Stack, to: Stack) => StackChange[],
 ): StackChange[] {
   const changes = diff(before.stack, after.stack);
-  const short = (id: string) => id.replace(/^sha256:/, "").slice(0, 12);
   for (const { name, image } of Object.values(after.stack.services)) {
     const [from, to] = [before.images[image], after.images?.[image]];
     if (from && to && from !== to)
       changes.push({
         path: `services.${name}.image`,
-        from: `${image} (${short(from)})`,
-        to: `${image} (${short(to)})`,
+        from: `${image} (${shortId(from)})`,
+        to: `${image} (${shortId(to)})`,
       });
   }
   return changes;

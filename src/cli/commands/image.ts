@@ -5,19 +5,10 @@ import { textOf, toError } from "../../daemon/index.ts";
 import { BayError } from "../../errors.ts";
 import type { Context } from "../context.ts";
 import { filterQuery } from "../filter-query.ts";
-import { humanAge, humanBytes, print, printJson, table } from "../ui/output.ts";
+import type { ImageRow } from "../ui/image-listing.ts";
+import { humanAge, humanBytes, print, printJson, shortId, table } from "../ui/output.ts";
 import { isSpecial, refuseTerminal, saveStream, whole } from "../ui/save-stream.ts";
 
-interface ImageRow {
-  Id: string;
-  RepoTags: string[];
-  RepoDigests: string[];
-  Created: number;
-  Size: number;
-  Containers: number;
-}
-
-const short = (digest: string) => digest.replace("sha256:", "").slice(0, 12);
 const at = (name: string) => `/images/${encodeURIComponent(name)}`;
 
 interface ListOptions {
@@ -33,7 +24,7 @@ export async function list(context: Context, [name]: string[], options: ListOpti
   const filters = filterQuery(options.filter, name === undefined ? {} : { reference: [name] });
   const client = await context.daemon();
   const rows = await client.json<ImageRow[]>("GET", `/images/json?filters=${filters}`);
-  const idOf = ({ Id }: ImageRow) => (options.trunc ? short(Id) : Id);
+  const idOf = ({ Id }: ImageRow) => (options.trunc ? shortId(Id) : Id);
   if (options.quiet) return print(rows.map(idOf).join("\n"));
   if (options.format === "json") return printJson(rows);
   if (options.format !== "table") {
@@ -110,7 +101,7 @@ export async function remove(context: Context, names: string[], options: { force
       `${at(name)}?force=${options.force ? 1 : 0}`,
     );
     for (const { Untagged, Deleted } of answers)
-      print(Untagged ? `untagged ${Untagged}` : `removed ${short(Deleted!)}`);
+      print(Untagged ? `untagged ${Untagged}` : `removed ${shortId(Deleted!)}`);
   }
 }
 

@@ -1,6 +1,6 @@
 /** `bay network …`: networks of this host, whatever stack they belong to. */
 import type { Context } from "../context.ts";
-import { labelsText } from "../ui/container-text.ts";
+import { labelColumns } from "../ui/label-columns.ts";
 import { column, type Listing, printListing } from "../ui/listing.ts";
 import { print, printJson, table } from "../ui/output.ts";
 
@@ -49,13 +49,7 @@ const LISTING: Listing<NetworkRow> = {
     Driver: column("DRIVER", ({ Driver }) => Driver),
     Scope: column("SCOPE", () => "local"),
     Internal: column("INTERNAL", ({ Internal }) => Internal),
-    Labels: column("LABELS", ({ Labels }) => labelsText(Labels)),
-    Label: column(
-      "LABEL",
-      ({ Labels }) =>
-        (name: unknown) =>
-          Labels[String(name)] ?? "",
-    ),
+    ...labelColumns(({ Labels }) => Labels),
   },
   shown: ["ID", "Name", "Driver", "Scope"],
   json: "array",

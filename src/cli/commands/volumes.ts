@@ -1,5 +1,6 @@
 /** `bay volumes`: the volumes of a stack, or of some of its services. */
 import type { Context } from "../context.ts";
+import { labelColumns } from "../ui/label-columns.ts";
 import { column, type Listing, printListing } from "../ui/listing.ts";
 import { print } from "../ui/output.ts";
 
@@ -10,24 +11,13 @@ interface VolumeRow {
   Labels: Record<string, string>;
 }
 
-const labelsText = (labels: Record<string, string>) =>
-  Object.entries(labels)
-    .map(([key, value]) => `${key}=${value}`)
-    .join(",");
-
 /** The columns of `docker volume ls`, for all commands that list volumes. */
 export const volumeListing = (json: Listing<VolumeRow>["json"]): Listing<VolumeRow> => ({
   columns: {
     Driver: column("DRIVER", ({ Driver }) => Driver),
     Name: column("VOLUME NAME", ({ Name }) => Name),
     Mountpoint: column("MOUNTPOINT", ({ Mountpoint }) => Mountpoint),
-    Labels: column("LABELS", ({ Labels }) => labelsText(Labels)),
-    Label: column(
-      "LABEL",
-      ({ Labels }) =>
-        (name: unknown) =>
-          Labels[String(name)] ?? "",
-    ),
+    ...labelColumns(({ Labels }) => Labels),
     Scope: column("SCOPE", () => "local"),
   },
   shown: ["Driver", "Name"],

@@ -46,8 +46,3 @@ export function commandText({ Command }: ContainerRow, isWhole: boolean): string
   const isCut = !isWhole && characters.length > SHORT_COMMAND;
   return JSON.stringify(isCut ? `${characters.slice(0, SHORT_COMMAND - 1).join("")}…` : Command);
 }
-
-export const labelsText = (labels: Record<string, string>): string =>
-  Object.entries(labels)
-    .map(([key, value]) => `${key}=${value}`)
-    .join(",");

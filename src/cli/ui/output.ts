@@ -78,6 +78,9 @@ export function printJson(value: unknown): void {
   print(JSON.stringify(value, null, 2));
 }
 
+/** The first 12 digits of an ID, as Docker shows it. */
+export const shortId = (id: string): string => id.replace(/^sha256:/, "").slice(0, 12);
+
 /** 12.3MiB */
 export function humanBytes(bytes: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];

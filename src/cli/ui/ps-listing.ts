@@ -1,6 +1,7 @@
 /** The columns of `ps`: those of `docker compose ps`, and what bay knows besides. */
 import { type ContainerRow, nameOf, serviceOf } from "../context.ts";
-import { commandText, type Inspected, labelsText, portsText, publishers } from "./container-text.ts";
+import { commandText, type Inspected, portsText, publishers } from "./container-text.ts";
+import { labelColumns } from "./label-columns.ts";
 import { column, type Listing } from "./listing.ts";
 import { humanAge } from "./output.ts";
 
@@ -29,13 +30,7 @@ export function psListing(isWhole: boolean): Listing<PsRow> {
     ExitCode: column("EXIT CODE", ({ inspected }) => inspected.State.ExitCode),
     Ports: column("PORTS", ({ row }) => portsText(row)),
     Publishers: column("PUBLISHERS", ({ row }) => publishers(row)),
-    Labels: column("LABELS", ({ row }) => labelsText(row.Labels)),
-    Label: column(
-      "LABEL",
-      ({ row }) =>
-        (name: unknown) =>
-          row.Labels[String(name)] ?? "",
-    ),
+    ...labelColumns(({ row }) => row.Labels),
     Pid: column("PID", ({ inspected }) => inspected.State.Pid),
     OOMKilled: column("OOM KILLED", ({ inspected }) => inspected.State.OOMKilled),
     EndedBy: column("ENDED BY", ({ inspected }) => inspected.State.EndedBy ?? ""),
