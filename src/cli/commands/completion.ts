@@ -19,7 +19,7 @@ export async function completion(_context: Context, [what]: string[]): Promise<v
         .join("\n"),
     );
   if (what === "uninstall") return removeCompletions();
-  throw new BayError("BAD_OPTION", `there is no completion for ${what}`, {
+  throw new BayError("BAD_OPTION", `completion for ${what} is not supported`, {
     hint: "expected bash, zsh, fish, install or uninstall",
   });
 }

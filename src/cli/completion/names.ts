@@ -13,7 +13,7 @@ export interface Names {
 
 const MOST = 10_000;
 
-/** A completion is no place for errors. */
+/** The shell cannot show an error while it completes a word. */
 async function orNone(look: () => Promise<string[]>): Promise<string[]> {
   try {
     return [...new Set(await look())].slice(0, MOST);

@@ -16,8 +16,8 @@ export function addImageCommands(
     (c) =>
       c
         .option("--build-arg <arg>", "NAME=VALUE for an ARG, again for more", collect)
-        .option("--no-cache", "do every step anew")
-        .option("--pull", "fetch the images that they begin with anew")
+        .option("--no-cache", "run every step again, without the cache")
+        .option("--pull", "always pull the images of FROM")
         .option("--push", "send the images to their registries")
         .option("--with-dependencies", "also of the services that the named ones need")
         .addOption(progress())
@@ -256,9 +256,9 @@ function buildOptions(c: Command): Command {
       collect,
     )
     .option("--cache-to <cache>", "the same with dest=FOLDER, mode=max; type=inline", collect)
-    .option("--no-cache", "do every step anew")
+    .option("--no-cache", "run every step again, without the cache")
     .addOption(noCacheFilter())
-    .option("--pull", "fetch the stages' images anew")
+    .option("--pull", "always pull the images of FROM")
     .option("--platform <platform>", "linux/arm64, for example")
     .option("--network <network>", "of RUN: default, host or none")
     .option("--add-host <host>", "NAME=ADDRESS, again for more", collect)
@@ -283,7 +283,9 @@ function buildOptions(c: Command): Command {
 
 /** Its name begins with "no", and says no no. */
 function noCacheFilter(): Option {
-  const option = new Option("--no-cache-filter <stages>", "do these stages' steps anew").argParser(collect);
+  const option = new Option("--no-cache-filter <stages>", "run the steps of these stages again").argParser(
+    collect,
+  );
   option.negate = false;
   return option;
 }
