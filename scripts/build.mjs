@@ -11,11 +11,11 @@ await rm("dist", { recursive: true, force: true });
 await build({
   entryPoints: {
     main: "src/cli/main.ts",
-    "log-worker": "src/container/log-worker.ts",
-    "archive-worker": "src/image/archive-worker.ts",
-    "fill-worker": "src/image/fill-worker.ts",
-    "layer-worker": "src/image/layer-worker.ts",
-    "volume-worker": "src/image/volume-worker.ts",
+    "log-worker": "src/container/logs/log-worker.ts",
+    "archive-worker": "src/image/archive/archive-worker.ts",
+    "fill-worker": "src/image/volume-files/fill-worker.ts",
+    "layer-worker": "src/image/layers/layer-worker.ts",
+    "volume-worker": "src/image/volume-files/volume-worker.ts",
     "tree-worker": "src/build/tree/tree-worker.ts",
   },
   outdir: "dist",

@@ -1,6 +1,6 @@
 /** What the steps of one build share: where they work, what they were asked for, and how they tell of it. */
 import { type ContainerManager, mountPoint } from "../container/index.ts";
-import { BayError } from "../errors.ts";
+import { BayError } from "../core/errors.ts";
 import {
   findCredentials,
   formatPlatform,
@@ -16,12 +16,12 @@ import type { StepRecord, StepStore } from "./cache/step-store.ts";
 import type { Instruction } from "./dockerfile/instructions.ts";
 import { CacheMiss, NotLookedAt } from "./outdated.ts";
 import type { Scope } from "./scope.ts";
+import type { Semaphore } from "./semaphore.ts";
 import type { ContextFolders } from "./sources/context-folders.ts";
 import type { GitRepositories } from "./sources/git.ts";
 import { digestOf, lowerOf, oneLine, type StageState, withStep } from "./stage-state.ts";
 import type { Dockerfile, Stage } from "./stages.ts";
 import { runTreeTask, type Selection, type TreeRoot, type TreeTarget } from "./tree/tasks.ts";
-import type { Turns } from "./turns.ts";
 import type { BuildNews, ContextSource, ReadRequest } from "./types.ts";
 
 /** Images that are made another way: a stack's own. */
@@ -33,7 +33,7 @@ export interface BuildSetting {
   cacheMounts: CacheMounts;
   imported: ImportedCaches;
   /** Steps of all builds take turns. */
-  turns: Turns;
+  semaphore: Semaphore;
   dockerfile: Dockerfile;
   request: ReadRequest;
   folders: ContextFolders;
@@ -48,7 +48,7 @@ export interface BuildSetting {
 }
 
 /** Where an instruction stands. */
-export interface Standing {
+export interface StepPosition {
   stage: Stage;
   /** Its layers become the image's. */
   isKept: boolean;
@@ -93,7 +93,7 @@ export class BuildContext {
   async step(
     state: StageState,
     instruction: Pick<Instruction, "text" | "place">,
-    { title, stage, isKept }: Standing,
+    { title, stage, isKept }: StepPosition,
     key: string,
     make: (places: LayerPlaces, step: number) => Promise<void>,
     { createdBy = oneLine(instruction.text), isIndependent = false } = {},
@@ -112,7 +112,7 @@ export class BuildContext {
     if (isDry) throw new CacheMiss(instruction);
     const record = await this.#timed<StepRecord>(step, title, () =>
       steps.run(key, oneLine(instruction.text), (places) =>
-        this.setting.turns.take(() => make(places, step)),
+        this.setting.semaphore.run(() => make(places, step)),
       ),
     );
     this.used.push({ record, isKept });

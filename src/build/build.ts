@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { type ContainerManager, mountPoint } from "../container/index.ts";
-import { BayError, messageOf } from "../errors.ts";
+import { BayError, messageOf } from "../core/errors.ts";
 import { type Descriptor, type ImageConfig, type ImageRecord, putImage } from "../image/index.ts";
 import type { FindImage } from "./build-context.ts";
 import { type PackedStep, withSteps } from "./cache/cache-format.ts";
@@ -13,12 +13,12 @@ import type { StepStore } from "./cache/step-store.ts";
 import { LayerPacker, type PackedLayer } from "./layer-packer.ts";
 import { CacheMiss, NotLookedAt, placeOf } from "./outdated.ts";
 import { accessOf, checkDockerfile, readFiles } from "./read-request.ts";
+import { Semaphore } from "./semaphore.ts";
 import { Solver } from "./solve.ts";
 import { ContextFolders } from "./sources/context-folders.ts";
 import { GitRepositories } from "./sources/git.ts";
 import type { KeptRepositories } from "./sources/kept-repositories.ts";
 import type { Link, StageState } from "./stage-state.ts";
-import { Turns } from "./turns.ts";
 import { type BuildNews, type BuildRequest, epochOf } from "./types.ts";
 import { unusedArgsWarning } from "./unused-args.ts";
 
@@ -29,7 +29,7 @@ type Used = Solver["used"];
 export class Builder {
   readonly #repositories: GitRepositories;
   readonly #packer: LayerPacker;
-  readonly #turns = new Turns(Math.max(2, availableParallelism()));
+  readonly #semaphore = new Semaphore(Math.max(2, availableParallelism()));
 
   constructor(
     readonly manager: ContainerManager,
@@ -61,7 +61,7 @@ export class Builder {
         steps: this.steps,
         cacheMounts: this.cacheMounts,
         imported,
-        turns: this.#turns,
+        semaphore: this.#semaphore,
         repositories: this.#repositories,
         folders,
         dockerfile,
@@ -117,7 +117,7 @@ export class Builder {
         steps: this.steps,
         cacheMounts: this.cacheMounts,
         imported: new ImportedCaches({ ...setting, warn: () => {} }),
-        turns: this.#turns,
+        semaphore: this.#semaphore,
         repositories: this.#repositories,
         folders,
         dockerfile,

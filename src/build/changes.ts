@@ -1,6 +1,6 @@
 /** Instructions that change an image's config and nothing else, as `commit` and `import` take them with --change. */
-import { type Diagnostic, formatDiagnostic } from "../diagnostics.ts";
-import { BayError } from "../errors.ts";
+import { type Diagnostic, formatDiagnostic } from "../core/diagnostics.ts";
+import { BayError } from "../core/errors.ts";
 import type { RunConfig } from "../image/index.ts";
 import { readInstruction } from "./dockerfile/instructions.ts";
 import { parseDockerfile } from "./dockerfile/parse.ts";

@@ -1,5 +1,5 @@
 /** Comma-separated fields, as flags of builds have them. */
-import { BayError } from "../errors.ts";
+import { BayError } from "../core/errors.ts";
 
 /** One line of CSV (RFC 4180). Throws BAD_OPTION for a quote that does not end. */
 export function csvFields(text: string): string[] {

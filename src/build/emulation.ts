@@ -1,7 +1,7 @@
 /** Whether programs of a platform run on this host: its own, and those of an interpreter (binfmt_misc, Linux admin-guide). */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { BayError } from "../errors.ts";
+import { BayError } from "../core/errors.ts";
 import { hostPlatform, type Platform } from "../image/index.ts";
 
 const BINFMT = "/proc/sys/fs/binfmt_misc";

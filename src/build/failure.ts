@@ -1,6 +1,6 @@
 /** A build that failed at an instruction: where it stands, and what it said last. */
-import { formatDiagnostic, type Place } from "../diagnostics.ts";
-import { BayError } from "../errors.ts";
+import { formatDiagnostic, type Place } from "../core/diagnostics.ts";
+import { BayError } from "../core/errors.ts";
 
 export class StepFailure extends BayError {
   constructor(cause: BayError, place: Place, source: string, output: readonly string[] = []) {

@@ -3,7 +3,7 @@
  * of folders, `!` takes back, the last that matches counts, and what is below something that matches matches too.
  */
 import { posix } from "node:path";
-import { BayError, messageOf } from "../errors.ts";
+import { BayError, messageOf } from "../core/errors.ts";
 
 interface Pattern {
   expression: RegExp;

@@ -1,6 +1,6 @@
 /** Steps' directories as layers of images: packed once, and known by their digests from then on. */
 import { join } from "node:path";
-import { BayError } from "../errors.ts";
+import { BayError } from "../core/errors.ts";
 import { type Descriptor, type ImageStore, MEDIA } from "../image/index.ts";
 import type { StepRecord, StepStore } from "./cache/step-store.ts";
 

@@ -1,7 +1,7 @@
 /** What a build needs to know before it begins: its Dockerfile and its ignore file, wherever they are. */
 import { readFileSync } from "node:fs";
-import { type Diagnostic, formatDiagnostic, inFileOrder } from "../diagnostics.ts";
-import { BayError } from "../errors.ts";
+import { type Diagnostic, formatDiagnostic, inFileOrder } from "../core/diagnostics.ts";
+import { BayError } from "../core/errors.ts";
 import { readInRoot } from "../linux/index.ts";
 import { ignoreLines } from "./ignore.ts";
 import { checkIgnored } from "./lint/ignored-rule.ts";

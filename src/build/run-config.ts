@@ -1,8 +1,8 @@
 /** What instructions write into an image's config: everything of a Dockerfile that touches no files. */
 import { posix } from "node:path";
-import { BayError } from "../errors.ts";
+import { BayError } from "../core/errors.ts";
+import { signalNumber } from "../core/signals.ts";
 import type { RunConfig } from "../image/index.ts";
-import { signalNumber } from "../signals.ts";
 import type { CommandLine, HealthCheck, InstructionOf } from "./dockerfile/instructions.ts";
 import { expand, type WordOptions } from "./dockerfile/words.ts";
 

@@ -2,8 +2,8 @@
  * A build: stages become layers, step by step. A step's key says all that goes into it, and what has a key that is
  * known is not done again. Stages that do not need each other go on at once.
  */
-import { nearest } from "../diagnostics.ts";
-import { BayError } from "../errors.ts";
+import { nearest } from "../core/diagnostics.ts";
+import { BayError } from "../core/errors.ts";
 import {
   DEFAULT_PATH,
   formatPlatform,
@@ -13,7 +13,7 @@ import {
   type Platform,
   parsePlatform,
 } from "../image/index.ts";
-import { BuildContext, type BuildSetting, type Standing } from "./build-context.ts";
+import { BuildContext, type BuildSetting, type StepPosition } from "./build-context.ts";
 import { type Instruction, readInstruction } from "./dockerfile/instructions.ts";
 import { parseInstruction } from "./dockerfile/parse.ts";
 import { expand } from "./dockerfile/words.ts";
@@ -237,7 +237,7 @@ export class Solver {
   async #apply(
     state: StageState,
     instruction: Instruction,
-    standing: Standing,
+    standing: StepPosition,
     hasOwnCommand: boolean,
   ): Promise<StageState> {
     const stateOf = (name: string) => this.#stateOf(name);

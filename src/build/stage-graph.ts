@@ -1,5 +1,5 @@
 /** Which stages need which, by FROM, COPY --from and mounts of RUN. */
-import { BayError } from "../errors.ts";
+import { BayError } from "../core/errors.ts";
 import type { Instruction } from "./dockerfile/instructions.ts";
 import { StepFailure } from "./failure.ts";
 import type { Stage } from "./stages.ts";

@@ -1,6 +1,6 @@
 /** A Dockerfile's stages: what each begins with, and its instructions; and the arguments before the first. */
-import type { Diagnostic, Place } from "../diagnostics.ts";
-import { BayError } from "../errors.ts";
+import type { Diagnostic, Place } from "../core/diagnostics.ts";
+import { BayError } from "../core/errors.ts";
 import { type Instruction, type InstructionOf, readInstruction } from "./dockerfile/instructions.ts";
 import type { Directives } from "./dockerfile/lines.ts";
 import { parseDockerfile } from "./dockerfile/parse.ts";

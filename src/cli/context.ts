@@ -1,9 +1,9 @@
 /** What commands share: the roots, the stack as the options say it, and the daemon. */
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { BayError } from "../core/errors.ts";
+import { type Roots, resolveRoots, socketPath } from "../core/roots.ts";
 import type { Client } from "../daemon/index.ts";
-import { BayError } from "../errors.ts";
-import { type Roots, resolveRoots, socketPath } from "../roots.ts";
 import type { LoadOptions, Stack } from "../stack/index.ts";
 
 export interface GlobalOptions {
@@ -59,7 +59,7 @@ export class Context {
   /** A variable that says how commands work, such as COMPOSE_REMOVE_ORPHANS: of the environment, or of the stack's env files. */
   async setting(name: string): Promise<string | undefined> {
     if (!this.#settings) {
-      const { composeSettings, stackFiles } = await import("../stack/find.ts");
+      const { composeSettings, stackFiles } = await import("../stack/files/find.ts");
       const request = this.loadOptions();
       const [first = "-"] = request.projectDirectory === undefined ? stackFiles(request) : [];
       this.#settings = composeSettings(request, request.projectDirectory ?? dirname(first));
@@ -69,7 +69,7 @@ export class Context {
 
   /** `--remove-orphans`, or COMPOSE_REMOVE_ORPHANS. Throws BAD_OPTION where COMPOSE_IGNORE_ORPHANS says to leave them. */
   async orphans(given: boolean | undefined): Promise<{ removeOrphans: boolean; ignoreOrphans?: true }> {
-    const { isYes } = await import("../stack/find.ts");
+    const { isYes } = await import("../stack/files/find.ts");
     const removeOrphans = given ?? isYes(await this.setting("COMPOSE_REMOVE_ORPHANS"));
     if (!isYes(await this.setting("COMPOSE_IGNORE_ORPHANS"))) return { removeOrphans };
     if (removeOrphans)
@@ -95,7 +95,7 @@ export class Context {
     if (ansi === undefined && progress === undefined && !toStdout) return;
     const [{ setStyleOfStack }, { isYes }] = await Promise.all([
       import("./ui/output.ts"),
-      import("../stack/find.ts"),
+      import("../stack/files/find.ts"),
     ]);
     setStyleOfStack({
       ansi: ansi ?? "auto",
@@ -124,7 +124,7 @@ export class Context {
     const request = this.loadOptions(enable);
     // the light half of stack/: an unchanged stack needs neither the YAML parser nor the schema
     const [{ stackFiles }, { cacheKey, readCache, writeCache }] = await Promise.all([
-      import("../stack/find.ts"),
+      import("../stack/files/find.ts"),
       import("../stack/cache.ts"),
     ]);
     await this.#applyDisplay();

@@ -1,5 +1,5 @@
 /** The option --filter of commands, as the query that the routes of the Docker Engine API take. */
-import { BayError } from "../errors.ts";
+import { BayError } from "../core/errors.ts";
 
 /** `KEY=VALUE` and `KEY!=VALUE`, with `more` added, as the value of `filters`. Throws BAD_OPTION for one without a =. */
 export function filterQuery(

@@ -1,5 +1,5 @@
 /** Options that several commands read alike. */
-import { BayError } from "../errors.ts";
+import { BayError } from "../core/errors.ts";
 
 /** `["web=3"]` as `{web: 3}`. Throws BAD_OPTION. */
 export function parseScale(entries: readonly string[] = []): Record<string, number> {

@@ -1,5 +1,5 @@
 /** How the command tells an error, on standard error. */
-import { BayError, messageOf } from "../errors.ts";
+import { BayError, messageOf } from "../core/errors.ts";
 
 /** Writes an error and its hint; with BAY_DEBUG, where it was thrown too. */
 export function printError(error: unknown): void {

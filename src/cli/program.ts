@@ -1,6 +1,6 @@
 /** The command line: every command with its options and help; what a command does is loaded when it is called. */
 import { Command, InvalidArgumentError, Option } from "commander";
-import { VERSION } from "../version.ts";
+import { VERSION } from "../core/version.ts";
 import { Context, type GlobalOptions } from "./context.ts";
 import { printError } from "./print-error.ts";
 import { adder, collect, refuse } from "./register/add.ts";
@@ -20,7 +20,7 @@ export async function main(argv: string[]): Promise<number> {
   });
   // a shell asks: the words after it are not this command's
   if (argv[2] === "__complete") {
-    const { complete } = await import("./commands/completion.ts");
+    const { complete } = await import("./commands/system/completion.ts");
     await complete(program, argv.slice(3), () => new Context(program.opts<GlobalOptions>())).catch(() => {});
     return 0;
   }

@@ -1,6 +1,7 @@
 /** Waiting for containers that were started: running, and healthy where they are probed. */
+
+import { BayError } from "../core/errors.ts";
 import type { Client } from "../daemon/index.ts";
-import { BayError } from "../errors.ts";
 import { type ContainerRow, nameOf } from "./context.ts";
 
 interface Inspected {

@@ -1,5 +1,6 @@
 /** The door of containers: their configs and records, and the manager that makes them live. */
 
+export { Exec, type ExecConfig } from "./exec/exec.ts";
 export {
   changesOf,
   exportContainer,
@@ -7,18 +8,18 @@ export {
   readArchive,
   statPath,
   writeArchive,
-} from "./archive.ts";
-export { commitContainer } from "./commit.ts";
-export * from "./config.ts";
-export { isDockerSocketGone } from "./docker-socket.ts";
-export { configAsGiven } from "./draft.ts";
-export { type BayEvent, EventLog } from "./events.ts";
-export { Exec, type ExecConfig } from "./exec.ts";
-export { Groups } from "./groups.ts";
-export { type LimitDrift, limitDrift } from "./limits.ts";
+} from "./files/archive.ts";
+export { commitContainer } from "./files/commit.ts";
+export { backupVolume, endRestores, restoreVolume } from "./files/volume-archive.ts";
+export { Groups } from "./lifecycle/cgroups.ts";
+export { containerDirectory, logDirectory, mountPoint, runOf } from "./lifecycle/start.ts";
+export type { TaskConfig } from "./lifecycle/task.ts";
 export { type LogLine, type LogQuery, LogReader, type LogUnit, selectLines } from "./logs/reader.ts";
 export { ContainerManager } from "./manager.ts";
-export { toResources } from "./oci-spec.ts";
+export * from "./model/config.ts";
+export { type BayEvent, EventLog } from "./model/events.ts";
+export { type LimitDrift, limitDrift } from "./model/limits.ts";
+export { configAsGiven } from "./model/new-container.ts";
 export {
   type ContainerRecord,
   type ContainerState,
@@ -26,9 +27,8 @@ export {
   type HealthStatus,
   NEVER,
   type Status,
-} from "./record.ts";
-export { isRunning } from "./records.ts";
-export { containerDirectory, logDirectory, mountPoint, runOf } from "./start.ts";
-export type { TaskConfig } from "./task.ts";
-export { resolveOwner } from "./user.ts";
-export { backupVolume, endRestores, restoreVolume } from "./volume-archive.ts";
+} from "./model/record.ts";
+export { isRunning } from "./model/records.ts";
+export { isDockerSocketGone } from "./spec/docker-socket.ts";
+export { toResources } from "./spec/oci-spec.ts";
+export { resolveOwner } from "./spec/user.ts";

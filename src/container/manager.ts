@@ -4,8 +4,11 @@ import { readdirSync, rmSync } from "node:fs";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type DaemonSettings, DEFAULT_SETTINGS } from "../daemon-settings.ts";
-import { BayError, messageOf } from "../errors.ts";
+import { type DaemonSettings, DEFAULT_SETTINGS } from "../core/daemon-settings.ts";
+import { BayError, messageOf } from "../core/errors.ts";
+import { portsOverlap } from "../core/published-ports.ts";
+import type { Roots } from "../core/roots.ts";
+import { SIGNALS, signalNumber } from "../core/signals.ts";
 import { ImageStore, removeTreeNow } from "../image/index.ts";
 import {
   type Cgroup,
@@ -26,39 +29,36 @@ import {
   type PublishedPort,
   portKey,
 } from "../network/index.ts";
-import { portsOverlap } from "../published-ports.ts";
-import type { Roots } from "../roots.ts";
-import { SIGNALS, signalNumber } from "../signals.ts";
 import type { Store } from "../store/index.ts";
 import { VolumeStore } from "../volume/index.ts";
-import { moveLinks, wantedEndpoints } from "./attachments.ts";
-import { Companions } from "./companions.ts";
-import { type ContainerConfig, type FileConfig, volumesOf } from "./config.ts";
-import { anonymousVolumesOf, draftRecord } from "./draft.ts";
-import { listenForEnds } from "./end-fifo.ts";
-import { endGroup } from "./end-group.ts";
-import { EventLog } from "./events.ts";
-import type { Exec } from "./exec.ts";
-import { GivenFiles } from "./given-files.ts";
-import { Groups } from "./groups.ts";
-import type { HealthMonitor } from "./health.ts";
-import { runHooks } from "./hooks.ts";
-import type { Host } from "./host.ts";
-import { LeftExecs } from "./left-execs.ts";
-import { limitDrift, withDefaults } from "./limits.ts";
+import type { Exec } from "./exec/exec.ts";
+import { LeftExecs } from "./exec/left-execs.ts";
+import { closeWorkerPipes } from "./files/worker-pipes.ts";
+import type { HealthMonitor } from "./health/health.ts";
+import { AttachedSessions } from "./lifecycle/attached-sessions.ts";
+import { Groups } from "./lifecycle/cgroups.ts";
+import { endProcesses } from "./lifecycle/end-processes.ts";
+import { listenForExits } from "./lifecycle/exit-fifo.ts";
+import { runHooks } from "./lifecycle/hooks.ts";
+import { moveLinks, wantedEndpoints } from "./lifecycle/network-attachments.ts";
+import { Replacement } from "./lifecycle/replacement.ts";
+import { endOrder } from "./lifecycle/shutdown.ts";
+import { containerDirectory, exitFifo, runDirectory } from "./lifecycle/start.ts";
+import { ContainerSupervisor, portsOf } from "./lifecycle/supervisor.ts";
+import { Task, type TaskConfig } from "./lifecycle/task.ts";
+import { TaskNetworks } from "./lifecycle/task-networks.ts";
 import { LogCollector } from "./logs/collector.ts";
 import { Forwarders } from "./logs/forwarders.ts";
-import { nameView } from "./names.ts";
-import { toResources } from "./oci-spec.ts";
-import type { ContainerRecord, HealthStatus } from "./record.ts";
-import { isRunning, Records } from "./records.ts";
-import { portsOf, Runs } from "./runs.ts";
-import { endOrder } from "./shutdown.ts";
-import { containerDirectory, endedFifo, runDirectory } from "./start.ts";
-import { Succession } from "./succession.ts";
-import { Task, type TaskConfig } from "./task.ts";
-import { TaskNetworks } from "./task-networks.ts";
-import { closeWorkerPipes } from "./worker-pipes.ts";
+import { type ContainerConfig, type FileConfig, volumesOf } from "./model/config.ts";
+import { EventLog } from "./model/events.ts";
+import type { Host } from "./model/host.ts";
+import { limitDrift, withDefaults } from "./model/limits.ts";
+import { nameView } from "./model/names.ts";
+import { anonymousVolumesOf, newRecord } from "./model/new-container.ts";
+import type { ContainerRecord, HealthStatus } from "./model/record.ts";
+import { isRunning, Records } from "./model/records.ts";
+import { toResources } from "./spec/oci-spec.ts";
+import { SecretFiles } from "./spec/secret-files.ts";
 
 const ONE_OFF_KEPT = 2000;
 /** Milliseconds in which a client starts its one-off container: it does so as soon as it is attached to it. */
@@ -80,11 +80,11 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     (text) => this.emit("warning", text),
   );
   readonly events = new EventLog();
-  readonly givenFiles: GivenFiles;
+  readonly secretFiles: SecretFiles;
   readonly shimJoinFiles: string[];
   readonly #records: Records;
-  readonly #companions: Companions;
-  readonly #runs: Runs;
+  readonly #sessions: AttachedSessions;
+  readonly #supervisor: ContainerSupervisor;
   readonly #execs = new Map<string, Exec>();
   readonly #leftExecs = new LeftExecs(this);
   /** Containers whose hooks run just now. */
@@ -100,7 +100,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   neededContents: () => Iterable<string> = () => [];
   /** When an address was last given away by DNS. */
   readonly #toldAt = new Map<string, number>();
-  readonly succession: Succession;
+  readonly replacement: Replacement;
 
   constructor(
     readonly roots: Roots,
@@ -113,7 +113,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     this.images.layers.sweep();
     this.images.content.removeTemporary();
     this.volumes = new VolumeStore(roots.root, store);
-    this.givenFiles = new GivenFiles(join(roots.root, "given"));
+    this.secretFiles = new SecretFiles(join(roots.root, "given"));
     this.groups = new Groups(roots);
     this.cgroups = this.groups.all;
     const shims = this.cgroups.group("shims");
@@ -128,7 +128,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
       () => this.settings,
     );
     this.#taskNetworks = new TaskNetworks(this.networks);
-    this.#companions = new Companions(this, {
+    this.#sessions = new AttachedSessions(this, {
       health: (record, status) => {
         this.#publish(record, `health_status: ${status}`);
         this.emit("changed", record.id);
@@ -138,24 +138,27 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
         this.logs.emit(`grew:${record.id}`);
       },
     });
-    this.#runs = new Runs(this, this.#records, this.#companions);
-    this.succession = new Succession(this, this.#records, this.#runs);
-    this.#runs.on("action", (record, action, attributes) => this.#publish(record, action, attributes));
-    this.#runs.on("changed", ({ id }) => this.emit("changed", id));
-    this.#runs.on("ended", (record: ContainerRecord) => {
+    this.#supervisor = new ContainerSupervisor(this, this.#records, this.#sessions);
+    this.replacement = new Replacement(this, this.#records, this.#supervisor);
+    this.#supervisor.on("action", (record, action, attributes) => this.#publish(record, action, attributes));
+    this.#supervisor.on("changed", ({ id }) => this.emit("changed", id));
+    this.#supervisor.on("ended", (record: ContainerRecord) => {
       this.forwarders.end(record.id);
       this.emit(`end:${record.id}`, record.state.exitCode);
       this.#removeOneOff(record);
     });
-    this.#runs.on("restarted", (record: ContainerRecord) => void this.#startHooks(record).catch(() => {}));
+    this.#supervisor.on(
+      "restarted",
+      (record: ContainerRecord) => void this.#startHooks(record).catch(() => {}),
+    );
     this.logs.on("grew", (id: string) => this.forwarders.grew(id));
     this.logs.on("failed", (id: string, errno: number) => {
       const name = this.#records.find(id)?.config.name ?? id;
       const why = errno === ENOSPC ? "the disk is full" : `error ${errno}`;
       this.emit("warning", `${name}: its output is lost, because the log cannot be written: ${why}`);
     });
-    this.#runs.on("warning", (text) => this.emit("warning", text));
-    this.#ended = listenForEnds(endedFifo(this), (token) => this.#announced(token));
+    this.#supervisor.on("warning", (text) => this.emit("warning", text));
+    this.#ended = listenForExits(exitFifo(this), (token) => this.#announced(token));
   }
 
   // ---- reading
@@ -179,11 +182,11 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   }
 
   health(id: string): HealthStatus {
-    return this.#companions.health(id)?.status ?? "none";
+    return this.#sessions.health(id)?.status ?? "none";
   }
 
   healthDetail(id: string): HealthMonitor | undefined {
-    return this.#companions.health(id);
+    return this.#sessions.health(id);
   }
 
   cgroupOf(id: string): Cgroup {
@@ -226,7 +229,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     };
     try {
       for (const file of files)
-        this.givenFiles.keep(file.digest, () => read(file), `the ${file.kind} ${file.name}`);
+        this.secretFiles.keep(file.digest, () => read(file), `the ${file.kind} ${file.name}`);
       return letGo;
     } catch (error) {
       letGo();
@@ -242,7 +245,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
    */
   async create(config: ContainerConfig): Promise<ContainerRecord> {
     const { id } = await this.images.get(config.image, config.imageId || undefined);
-    const record = draftRecord(this, this.list(), { ...config, imageId: id }, {});
+    const record = newRecord(this, this.list(), { ...config, imageId: id }, {});
     this.#records.add(record);
     try {
       return await this.#prepareNew(record);
@@ -266,9 +269,9 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     await this.stop(id, options.graceMs);
     const record = await this.#records.queue(id, async (old) => {
       const image = await this.images.get(config.image, config.imageId || undefined);
-      await this.#runs.takeDown(old);
+      await this.#supervisor.takeDown(old);
       const inherited = options.renewVolumes ? {} : anonymousVolumesOf(old);
-      const fresh = draftRecord(this, this.list(), { ...config, imageId: image.id }, inherited, old);
+      const fresh = newRecord(this, this.list(), { ...config, imageId: image.id }, inherited, old);
       this.#records.swap(old, fresh);
       this.#removeFiles(old.id);
       if (options.renewVolumes) for (const volume of this.#ownVolumes(old)) this.volumes.remove(volume);
@@ -279,7 +282,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   }
 
   async #prepareNew(record: ContainerRecord): Promise<ContainerRecord> {
-    await this.#runs.prepare(record);
+    await this.#supervisor.prepare(record);
     this.#publish(record, "create");
     return record;
   }
@@ -289,11 +292,11 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     await this.#records.queue(id, async (record) => {
       if (record.state.status === "paused") return this.#setPaused(record, false);
       if (isRunning(record)) return;
-      this.#runs.cancelRestart(record.id);
+      this.#supervisor.cancelRestart(record.id);
       record.state.wanted = "running";
       record.state.restartCount = 0;
       try {
-        await this.#runs.start(record);
+        await this.#supervisor.start(record);
       } catch (error) {
         this.#removeOneOff(record);
         throw error;
@@ -346,7 +349,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
    * is told of each that does not end.
    */
   async shutDown(graceMs: number | undefined, failed: (error: unknown) => void): Promise<string[]> {
-    this.#runs.holdRestarts();
+    this.#supervisor.holdRestarts();
     const ends = new Map<ContainerRecord, Promise<void>>();
     const running = this.list().filter(isRunning);
     for (const { record, after } of endOrder(running))
@@ -375,7 +378,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
 
   #end(record: ContainerRecord, graceMs?: number, ownSignal?: number): Promise<void> {
     const { id } = record;
-    this.#runs.cancelRestart(record.id);
+    this.#supervisor.cancelRestart(record.id);
     if (graceMs === 0 && isRunning(record)) this.#hasten(record, ownSignal);
     return this.#records.queue(id, async (current) => {
       if (current.state.status === "restarting") current.state.status = "exited";
@@ -418,7 +421,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   }
 
   #signal(record: ContainerRecord, signal: number): void {
-    if (!signalProcess(record.state.pid, record.state.start, signal)) void this.#runs.settle(record);
+    if (!signalProcess(record.state.pid, record.state.start, signal)) void this.#supervisor.settle(record);
   }
 
   async restart(id: string, graceMs?: number, ownSignal?: number): Promise<void> {
@@ -462,8 +465,8 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     record.state.status = paused ? "paused" : "running";
     record.state.isHeldStill = isHeldStill || undefined;
     this.#records.save(record);
-    if (paused) this.#companions.stopHealth(record.id);
-    else this.#runs.watchHealth(record);
+    if (paused) this.#sessions.stopHealth(record.id);
+    else this.#supervisor.watchHealth(record);
     this.#publish(record, paused ? "pause" : "unpause");
     this.emit("changed", record.id);
   }
@@ -483,7 +486,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
         if (differs("networks")) record.endpoints = wantedEndpoints(this, record);
         if (isLive && (differs("ports") || differs("networks"))) {
           this.networks.ports.releaseOf(before.name);
-          await this.#runs.holdPorts(record);
+          await this.#supervisor.holdPorts(record);
         }
         if (isLive && differs("networks")) moveLinks(this, record, endpoints);
       } catch (error) {
@@ -497,7 +500,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
       this.#records.save(record);
       if (isLive) {
         await this.networks.firewall.sync();
-        if (differs("health")) this.#runs.watchHealth(record);
+        if (differs("health")) this.#supervisor.watchHealth(record);
       }
       this.#publish(record, "update");
     });
@@ -505,7 +508,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
 
   /** After a failure half-way. A port that another one took meanwhile is no longer its own. */
   async #backToOldPorts(record: ContainerRecord): Promise<void> {
-    await this.#runs.holdPorts(record).catch(() => {});
+    await this.#supervisor.holdPorts(record).catch(() => {});
     const { state, config } = record;
     state.boundPorts = state.boundPorts.filter((port) =>
       this.networks.ports.holds({ ...port, container: config.name }),
@@ -551,7 +554,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
       if (clash) throw new BayError("NAME_TAKEN", `the name ${name} is taken`);
       this.networks.ports.releaseOf(record.config.name);
       record.config.name = name;
-      if (isRunning(record)) await this.#runs.holdPorts(record);
+      if (isRunning(record)) await this.#supervisor.holdPorts(record);
       this.#records.save(record);
       this.#publish(record, "rename");
     });
@@ -567,7 +570,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
           hint: "stop it first, or force",
         });
       }
-      await this.#runs.takeDown(record);
+      await this.#supervisor.takeDown(record);
       if (options.volumes && record.anonymousVolumes.length > 0) {
         record.isPrepared = false;
         this.#records.save(record);
@@ -613,7 +616,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
 
   /** Removes contents of secrets and configs that nobody needs any more. */
   sweepContents(): void {
-    this.givenFiles.sweep(() => {
+    this.secretFiles.sweep(() => {
       const used = this.list().flatMap(({ config }) => (config.files ?? []).map(({ digest }) => digest));
       return new Set([...used, ...this.#keptFiles, ...this.neededContents()]);
     });
@@ -677,30 +680,30 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     if (exec) return void exec.ended();
     if (this.#leftExecs.ended(token)) return;
     const record = this.#records.byToken(token);
-    if (record) void this.#runs.settle(record);
+    if (record) void this.#supervisor.settle(record);
   }
 
   beforeLaunch(record: ContainerRecord, stdinFifo: string): void {
-    if (record.config.stdinOpen && !record.config.tty) this.#companions.openInput(record.id, stdinFifo);
+    if (record.config.stdinOpen && !record.config.tty) this.#sessions.openInput(record.id, stdinFifo);
   }
 
   /** Writes to a container's input. False where it has none. */
   writeInput(id: string, bytes: Buffer): boolean {
-    return this.#companions.writeInput(this.get(id), bytes);
+    return this.#sessions.writeInput(this.get(id), bytes);
   }
 
   /** Bytes of input that a container has not taken yet. */
   inputWaiting(id: string): number {
-    return this.#companions.inputWaiting(id);
+    return this.#sessions.inputWaiting(id);
   }
 
   /** Closes a container's input, where it was made for one client. */
   endInput(id: string): void {
-    this.#companions.endInput(this.get(id));
+    this.#sessions.endInput(this.get(id));
   }
 
   resize(id: string, rows: number, columns: number): void {
-    this.#companions.resize(this.get(id).id, rows, columns);
+    this.#sessions.resize(this.get(id).id, rows, columns);
   }
 
   // ---- supervision
@@ -712,17 +715,17 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     this.#endLostShims();
     const { kept } = this.networks.ports;
     kept.adopt();
-    await Promise.all(this.list().map((record) => this.#runs.adopt(record)));
+    await Promise.all(this.list().map((record) => this.#supervisor.adopt(record)));
     this.#letGoOn();
     for (const record of this.list()) void this.#startHooks(record).catch(() => {});
     kept.settle();
     this.networks.firewall.apply();
     this.saveRules();
     this.#removeOrphans();
-    this.#runs.detachVolumes(this.volumes.list().map(({ config }) => config.name));
+    this.#supervisor.detachVolumes(this.volumes.list().map(({ config }) => config.name));
     await this.tidyTasks();
     for (const record of this.list()) {
-      this.#runs.resume(record);
+      this.#supervisor.resume(record);
       if (record.state.status === "exited" || record.state.status === "created") this.#removeOneOff(record);
     }
   }
@@ -743,7 +746,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
       if (name === "shims" || known.has(name)) continue;
       const group = this.cgroups.group(name);
       group.kill();
-      void endGroup(group);
+      void endProcesses(group);
     }
   }
 
@@ -756,7 +759,8 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
 
   /** The 2 s pass: ends that nobody announced, links and rules that someone took. Gives what was repaired. */
   async observe(repair: boolean): Promise<string[]> {
-    for (const record of this.list()) if (this.#runs.hasEnded(record)) await this.#runs.settle(record);
+    for (const record of this.list())
+      if (this.#supervisor.hasEnded(record)) await this.#supervisor.settle(record);
     this.#leftExecs.observe();
     if (!repair) return [];
     const repairs = this.networks.repair();
@@ -805,7 +809,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
 
   /** Has a container's health probed at once, and often until it is healthy. */
   hurryHealth(id: string): void {
-    this.#companions.health(id)?.hurry();
+    this.#sessions.health(id)?.hurry();
   }
 
   #publish(record: ContainerRecord, action: string, extra: Record<string, string> = {}): void {
@@ -817,8 +821,8 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   async close(): Promise<void> {
     closeWorkerPipes();
     this.#letGoOn();
-    this.#runs.close();
-    this.#companions.stopAll();
+    this.#supervisor.close();
+    this.#sessions.stopAll();
     this.#ended.destroy();
     this.networks.ports.kept.settle();
     await this.forwarders.stop();

@@ -1,7 +1,7 @@
 /** The client of bayd's socket, for the command. */
 import { type IncomingMessage, request } from "node:http";
 import type { Duplex, Readable } from "node:stream";
-import { BayError, hasCode } from "../errors.ts";
+import { BayError, hasCode } from "../core/errors.ts";
 
 export interface Answer {
   status: number;

@@ -1,28 +1,36 @@
 /** The door of images: references, the content store, layers, and the sources that images come from. */
-export { type LayerBounds, layerBounds, setLayerBounds } from "./bounds.ts";
-export { fillVolume, workerFile } from "./confined.ts";
-export type { ContentStore, Descriptor } from "./content-store.ts";
-export { type ImageRecord, isUntagged } from "./image-records.ts";
-export { type Image, ImageStore, inspectImage, type PullOptions } from "./image-store.ts";
-export { isInLayers, kindInLayers, readImageFile, resolveInLayers } from "./layer-lookup.ts";
-export { type ListedChange, runLayerTask } from "./layer-pool.ts";
-export { layerName } from "./layer-store.ts";
-export { DEFAULT_PATH, type ImageConfig, MEDIA, type RunConfig } from "./manifest.ts";
-export { putImage } from "./new-image.ts";
-export type { PackedVolume } from "./pack-volume.ts";
-export { formatPlatform, hostPlatform, type Platform, parsePlatform, samePlatform } from "./platform.ts";
-export { PullSummary } from "./pull-summary.ts";
-export { canonicalReference, familiarReference, nameOrId, parseReference } from "./reference.ts";
+
+export { canonicalReference, familiarReference, nameOrId, parseReference } from "../core/image-reference.ts";
+export { type LayerBounds, layerBounds, setLayerBounds } from "./layers/bounds.ts";
+export { isInLayers, kindInLayers, readImageFile, resolveInLayers } from "./layers/layer-lookup.ts";
+export { type ListedChange, runLayerTask } from "./layers/layer-pool.ts";
+export { layerName } from "./layers/layer-store.ts";
+export { removeTree, removeTreeNow } from "./layers/remove-tree.ts";
+export { workerFile } from "./layers/worker-file.ts";
+export { DEFAULT_PATH, type ImageConfig, MEDIA, type RunConfig } from "./model/manifest.ts";
+export {
+  formatPlatform,
+  hostPlatform,
+  type Platform,
+  parsePlatform,
+  samePlatform,
+} from "./model/platform.ts";
 export type { Credentials } from "./registry/credentials.ts";
 export { findCredentials, keepCredentials } from "./registry/credentials.ts";
 export { checkLogin } from "./registry/login.ts";
 export type { LazyImage, PullProgress } from "./registry/pull.ts";
-export { removeTree, removeTreeNow } from "./remove-tree.ts";
-export type { ImageSource } from "./source.ts";
-export { staleReason } from "./stale.ts";
+export { PullSummary } from "./registry/pull-summary.ts";
+export { putImage } from "./sources/new-image.ts";
+export type { ImageSource } from "./sources/source.ts";
+export { staleReason } from "./sources/stale.ts";
+export type { ContentStore, Descriptor } from "./store/content-store.ts";
+export { type ImageRecord, isUntagged } from "./store/image-records.ts";
+export { type Image, ImageStore, inspectImage, type PullOptions } from "./store/image-store.ts";
+export { measureDirectory } from "./store/usage.ts";
 export { isArchive } from "./tar/detect.ts";
-export { measureDirectory } from "./usage.ts";
-export { runVolumeTask, type UnpackedVolume } from "./volume-task.ts";
+export { fillVolume } from "./volume-files/fill-volume.ts";
+export type { PackedVolume } from "./volume-files/pack-volume.ts";
+export { runVolumeTask, type UnpackedVolume } from "./volume-files/volume-task.ts";
 
 /** What few need, loaded when it is. */
 export const archives = {
@@ -32,11 +40,11 @@ export const archives = {
 
 /** What few need, and takes long to load. */
 export const web = {
-  fetchUrl: async (...given: Parameters<typeof import("./fetch-url.ts").fetchUrl>) =>
-    (await import("./fetch-url.ts")).fetchUrl(...given),
+  fetchUrl: async (...given: Parameters<typeof import("./sources/fetch-url.ts").fetchUrl>) =>
+    (await import("./sources/fetch-url.ts")).fetchUrl(...given),
   resolveDigest: async (...given: Parameters<typeof import("./registry/pull.ts").resolveDigest>) =>
     (await import("./registry/pull.ts")).resolveDigest(...given),
   searchRegistry: async (...given: Parameters<typeof import("./registry/catalogue.ts").searchRegistry>) =>
     (await import("./registry/catalogue.ts")).searchRegistry(...given),
 };
-export { type WorkerAnswer, WorkerPool } from "./worker-pool.ts";
+export { type WorkerAnswer, WorkerPool } from "./layers/worker-pool.ts";

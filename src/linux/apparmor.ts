@@ -1,7 +1,7 @@
 /** AppArmor (apparmor(7)): whether it is on, and which profiles the kernel has. */
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { BayError } from "../errors.ts";
+import { BayError } from "../core/errors.ts";
 
 const ENABLED = "/sys/module/apparmor/parameters/enabled";
 const PROFILES = "/sys/kernel/security/apparmor/profiles";

@@ -1,7 +1,7 @@
 /** Capabilities (capabilities(7)): Docker's default set, and what a container gets. */
 import { readFileSync } from "node:fs";
-import { CAPABILITIES, capabilityName } from "../capabilities.ts";
-import { BayError } from "../errors.ts";
+import { CAPABILITIES, capabilityName } from "../core/capabilities.ts";
+import { BayError } from "../core/errors.ts";
 
 export const DEFAULT_CAPABILITIES: readonly string[] = [
   "CAP_CHOWN",

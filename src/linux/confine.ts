@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { isMainThread } from "node:worker_threads";
-import { BayError } from "../errors.ts";
+import { BayError } from "../core/errors.ts";
 import {
   AT_EMPTY_PATH,
   AT_FDCWD,

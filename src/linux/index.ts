@@ -66,7 +66,7 @@ export {
 } from "./process.ts";
 export { HEADER, type ProgramState, readProgramState } from "./program.ts";
 export { resizePty, takePtyMaster } from "./pty.ts";
-export { openInRoot, readInRoot, type Standing, standingInRoot } from "./safe-path.ts";
+export { openInRoot, type PathKind, pathKindInRoot, readInRoot } from "./safe-path.ts";
 export { isSelinuxOn, labelTree, privateLabel, SHARED_LABEL } from "./selinux.ts";
 export { bindSocket, hungUp } from "./socket.ts";
 export type * from "./spec.ts";

@@ -4,7 +4,7 @@
  */
 import { constants } from "node:os";
 import koffi, { type LibraryHandle } from "koffi";
-import { BayError } from "../errors.ts";
+import { BayError } from "../core/errors.ts";
 import { SYS, type SyscallName } from "./abi.ts";
 
 const libc = koffi.load("libc.so.6");

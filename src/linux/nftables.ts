@@ -1,5 +1,5 @@
 /** nftables through libnftables (libnftables(3)): commands as text, each buffer one atomic transaction. */
-import { BayError } from "../errors.ts";
+import { BayError } from "../core/errors.ts";
 import { loadLibrary } from "./libc.ts";
 
 const NFT_CTX_OUTPUT_JSON = 1 << 4;

@@ -1,6 +1,6 @@
 /** Pipes and FIFOs (pipe(7), fifo(7)), always close-on-exec. */
 import { lstatSync } from "node:fs";
-import { BayError } from "../errors.ts";
+import { BayError } from "../core/errors.ts";
 import { O_CLOEXEC, O_NONBLOCK } from "./abi.ts";
 import { libc, syscall } from "./libc.ts";
 

@@ -11,7 +11,7 @@
  * operation, 8-15 an argument's index, 16-31 the target record's index (its offset divided by 64).
  */
 import { readSync, writeSync } from "node:fs";
-import { BayError } from "../errors.ts";
+import { BayError } from "../core/errors.ts";
 import { SYS, type SyscallName } from "./abi.ts";
 import { cString, errnoName } from "./libc.ts";
 import { SHIM_BASE, SHIM_MAPPING_SIZE } from "./shim-code.ts";

@@ -1,5 +1,5 @@
 /** The master of a container's pty, taken from the shim that keeps it (pidfd_getfd(2), ioctl_tty(2)). */
-import { BayError } from "../errors.ts";
+import { BayError } from "../core/errors.ts";
 import { close, syscall } from "./libc.ts";
 import { openProcess } from "./process.ts";
 

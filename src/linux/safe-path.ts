@@ -1,6 +1,6 @@
 /** Opening paths inside a directory tree that is not trusted (openat2(2) with RESOLVE_IN_ROOT). */
 import { closeSync, fstatSync, readSync } from "node:fs";
-import { BayError, hasCode } from "../errors.ts";
+import { BayError, hasCode } from "../core/errors.ts";
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDONLY } from "./abi.ts";
 import { syscall } from "./libc.ts";
 
@@ -51,12 +51,12 @@ export function readInRoot(root: string, path: string, limit = 1 << 20): Buffer 
   }
 }
 
-export type Standing =
+export type PathKind =
   | { kind: "file" | "directory" | "whiteout" | "other" }
   | { kind: "symlink"; target: string };
 
 /** What stands at a path inside a root, without following a last symlink; undefined where nothing does. */
-export function standingInRoot(root: string, path: string): Standing | undefined {
+export function pathKindInRoot(root: string, path: string): PathKind | undefined {
   let fd: number;
   try {
     fd = openInRoot(root, path, O_PATH | O_NOFOLLOW);

@@ -3,7 +3,7 @@
  * (seccomp_rule_add(3), seccomp_export_bpf(3)).
  */
 import { closeSync, readFileSync } from "node:fs";
-import { BayError } from "../errors.ts";
+import { BayError } from "../core/errors.ts";
 import { loadLibrary, syscall } from "./libc.ts";
 import type { SpecSeccomp, SpecSeccompRule } from "./spec.ts";
 

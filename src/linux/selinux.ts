@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { closeSync, constants, existsSync, lstatSync, openSync, readdirSync } from "node:fs";
 import { setImmediate as breathe } from "node:timers/promises";
-import { BayError } from "../errors.ts";
+import { BayError } from "../core/errors.ts";
 import { setXattr } from "./confine.ts";
 
 const ATTRIBUTE = "security.selinux";

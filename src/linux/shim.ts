@@ -1,5 +1,5 @@
 /** Starts the shim: a sealed memfd run by posix_spawn(3), which does not copy bayd's page tables as fork does. */
-import { BayError } from "../errors.ts";
+import { BayError } from "../core/errors.ts";
 import { addressOf, close, cString, errnoName, libc, syscall, trySyscall } from "./libc.ts";
 import { duplicateAbove } from "./pipe.ts";
 import { type ShimArch, shimElf } from "./shim-code.ts";

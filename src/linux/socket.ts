@@ -1,6 +1,6 @@
 /** Sockets bound by system calls, to be handed to Node by descriptor (socket(7), ip(7), ipv6(7)). */
 import { isIPv6 } from "node:net";
-import { packAddress } from "../ip.ts";
+import { packAddress } from "../core/ip.ts";
 import { close, libc, syscall } from "./libc.ts";
 
 const AF_INET = 2;

@@ -1,8 +1,6 @@
-export { ownSubnets, withLinks } from "./bridge.ts";
 export { DNS_TTL_SECONDS, type NameView } from "./dns/answer.ts";
 export { DNS_ADDRESS, DNS_RATE, type DnsSockets } from "./dns/server.ts";
-export { firewallIsIntact, tableHash } from "./firewall.ts";
-export { dropsForeign, forwardingIsIntact } from "./forwarding.ts";
+export { ownSubnets, withLinks } from "./drivers/bridge.ts";
 export {
   addressesOf,
   type Endpoint,
@@ -11,13 +9,15 @@ export {
   type PublishedPort,
   type SubnetConfig,
   subnetsOf,
-} from "./network.ts";
+} from "./model/network.ts";
 export {
   type ContainerEndpoint,
   type EndpointDirectory,
   hostNameServers,
   NetworkManager,
 } from "./network-manager.ts";
-export { portKey, portOwner } from "./port-holder.ts";
-export { renderRules, tableName } from "./rules.ts";
-export { guardIsIntact, tryGuard } from "./spoofing.ts";
+export { portKey, portOwner } from "./ports/port-holder.ts";
+export { firewallIsIntact, tableHash } from "./rules/firewall.ts";
+export { dropsForeign, forwardingIsIntact } from "./rules/forwarding.ts";
+export { renderRules, tableName } from "./rules/rules.ts";
+export { guardIsIntact, tryGuard } from "./rules/spoofing.ts";

@@ -2,12 +2,14 @@
 import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { DaemonSettings } from "../daemon-settings.ts";
-import { BayError, hasCode } from "../errors.ts";
+import type { DaemonSettings } from "../core/daemon-settings.ts";
+import { BayError, hasCode } from "../core/errors.ts";
+import type { Roots } from "../core/roots.ts";
 import { createNamespace, isNamespace, type Link, type Links, removeNamespace } from "../linux/index.ts";
-import type { Roots } from "../roots.ts";
 import type { Store } from "../store/index.ts";
-import { addressIn, macFor } from "./address-pool.ts";
+import { addressIn, macFor } from "./addresses/address-pool.ts";
+import type { NameView } from "./dns/answer.ts";
+import { ContainerDns, type DnsSockets, openDns } from "./dns/server.ts";
 import {
   allowHairpin,
   connectEndpoint,
@@ -17,13 +19,7 @@ import {
   routeBy,
   setLoopbackUp,
   withLinks,
-} from "./bridge.ts";
-import type { NameView } from "./dns/answer.ts";
-import { ContainerDns, type DnsSockets, openDns } from "./dns/server.ts";
-import { draftNetwork } from "./draft-network.ts";
-import { Firewall } from "./firewall.ts";
-import { Forwarding } from "./forwarding.ts";
-import { KeptSockets } from "./kept-sockets.ts";
+} from "./drivers/bridge.ts";
 import {
   addressesOf,
   type Endpoint,
@@ -31,9 +27,13 @@ import {
   type NetworkRecord,
   type PublishedPort,
   type WantedEndpoint,
-} from "./network.ts";
-import { PortHolder } from "./port-holder.ts";
-import { SpoofingGuard } from "./spoofing.ts";
+} from "./model/network.ts";
+import { newNetworkRecord } from "./model/new-network.ts";
+import { KeptSockets } from "./ports/kept-sockets.ts";
+import { PortHolder } from "./ports/port-holder.ts";
+import { Firewall } from "./rules/firewall.ts";
+import { Forwarding } from "./rules/forwarding.ts";
+import { SpoofingGuard } from "./rules/spoofing.ts";
 
 const KEY = "network/";
 const SETTLE_TIMEOUT = 3000;
@@ -109,7 +109,7 @@ export class NetworkManager {
   async create(config: NetworkConfig): Promise<NetworkRecord> {
     const known = this.get(config.name);
     if (known) return known;
-    const record = draftNetwork(config, this.roots.tag, this.list());
+    const record = newNetworkRecord(config, this.roots.tag, this.list());
     refuseTakenBridge(record);
     this.store.put(KEY + config.name, record); // first, so that a crash leaves nothing unknown
     await this.#bringUp(record);
@@ -132,7 +132,7 @@ export class NetworkManager {
         `the network ${config.name} cannot be replaced while the container ${other.container} uses it`,
         { hint: "remove that container, or run the command again for a new plan" },
       );
-    const record = draftNetwork(config, this.roots.tag, this.list(), old);
+    const record = newNetworkRecord(config, this.roots.tag, this.list(), old);
     if (record.bridge !== old.bridge) refuseTakenBridge(record);
     this.store.put(KEY + config.name, record);
     removeLink(old.bridge);

@@ -6,9 +6,9 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { VERSION } from "../version.ts";
-import type { LoadOptions } from "./find.ts";
-import type { Stack } from "./stack.ts";
+import { VERSION } from "../core/version.ts";
+import type { LoadOptions } from "./files/find.ts";
+import type { Stack } from "./model/stack.ts";
 
 export interface CachedStack {
   stack: Stack;

@@ -1,12 +1,12 @@
 /** Where the values of a stack came from: for each, the places that say it, the one that counts first. */
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import type { Place } from "../diagnostics.ts";
-import { BayError } from "../errors.ts";
-import { envParser } from "./dotenv.ts";
-import { isMapping } from "./merge.ts";
-import type { Merged } from "./merged.ts";
-import type { Origin } from "./origins.ts";
+import type { Place } from "../core/diagnostics.ts";
+import { BayError } from "../core/errors.ts";
+import { envParser } from "./files/dotenv.ts";
+import { isMapping } from "./files/merge.ts";
+import type { Merged } from "./files/merge-files.ts";
+import type { Origin } from "./files/origins.ts";
 
 export interface Explained {
   path: string[];

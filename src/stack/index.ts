@@ -1,14 +1,14 @@
 /** The door of stack files: from YAML to a Stack. Pure but for reading the files. */
 
-export { type Diagnostic, formatDiagnostic } from "../diagnostics.ts";
-export { toCompose } from "./canonical.ts";
-export { buildsNeeding, dependenciesOf, serviceContext } from "./check-references.ts";
-export { chooseServices, serviceOf } from "./choose-services.ts";
-export type { LoadOptions } from "./find.ts";
+export { type Diagnostic, formatDiagnostic } from "../core/diagnostics.ts";
+export { buildsNeeding, dependenciesOf, serviceContext } from "./check/check-references.ts";
+export { ownersOf, shareWith } from "./check/sharing.ts";
+export type { LoadOptions } from "./files/find.ts";
 export { type LoadedStack, loadStack } from "./load.ts";
-export type { PortMapping } from "./ports.ts";
-export { keyForOne } from "./read-update.ts";
-export { ownersOf, shareWith } from "./sharing.ts";
-export type * from "./stack.ts";
+export { toCompose } from "./model/canonical.ts";
+export { chooseServices, serviceOf } from "./model/choose-services.ts";
+export type * from "./model/stack.ts";
+export type { PortMapping } from "./normalise/ports.ts";
+export { keyForOne } from "./normalise/update-policy.ts";
+export { parseBytes, parseDuration } from "./normalise/values.ts";
 export { StackError } from "./stack-error.ts";
-export { parseBytes, parseDuration } from "./values.ts";

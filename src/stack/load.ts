@@ -1,12 +1,12 @@
 /** From files to a Stack: read and merge, check, normalise. All problems are collected on the way. */
-import type { Diagnostic } from "../diagnostics.ts";
-import { BayError } from "../errors.ts";
-import { checkInput, lacksNames, type ReportAt } from "./check.ts";
-import { type LoadOptions, nameFromDirectory } from "./find.ts";
-import { nearTo } from "./gaps.ts";
-import { type Merged, readMerged } from "./merged.ts";
-import { normaliseStack } from "./normalise.ts";
-import type { Stack } from "./stack.ts";
+import type { Diagnostic } from "../core/diagnostics.ts";
+import { BayError } from "../core/errors.ts";
+import { checkInput, lacksNames, type ReportAt } from "./check/check.ts";
+import { nearTo } from "./check/gaps.ts";
+import { type LoadOptions, nameFromDirectory } from "./files/find.ts";
+import { type Merged, readMerged } from "./files/merge-files.ts";
+import type { Stack } from "./model/stack.ts";
+import { normaliseStack } from "./normalise/normalise.ts";
 import { StackError } from "./stack-error.ts";
 
 export interface LoadedStack {

@@ -1,6 +1,6 @@
 /** What is thrown where a stack's files cannot be used. */
-import { type Diagnostic, formatDiagnostic, inFileOrder } from "../diagnostics.ts";
-import { BayError } from "../errors.ts";
+import { type Diagnostic, formatDiagnostic, inFileOrder } from "../core/diagnostics.ts";
+import { BayError } from "../core/errors.ts";
 
 /** All problems of a stack's files. The message is ready to print. */
 export class StackError extends BayError {

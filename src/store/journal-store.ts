@@ -19,7 +19,7 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import { BayError, hasCode } from "../errors.ts";
+import { BayError, hasCode } from "../core/errors.ts";
 import { encodeTransaction, replay } from "./journal-format.ts";
 import { replaceFile } from "./replace-file.ts";
 import {

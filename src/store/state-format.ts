@@ -4,8 +4,8 @@
  * refuses a newer format before it changes anything, and brings an older one up to date (journal-store.ts).
  */
 import { closeSync, openSync, readSync } from "node:fs";
-import { BayError } from "../errors.ts";
-import { VERSION } from "../version.ts";
+import { BayError } from "../core/errors.ts";
+import { VERSION } from "../core/version.ts";
 
 export const FORMAT_KEY = "format";
 

@@ -2,7 +2,7 @@
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { promisify } from "node:util";
-import { BayError } from "../errors.ts";
+import { BayError } from "../core/errors.ts";
 import { unmount } from "../linux/index.ts";
 
 /** What mount(8) is told. */

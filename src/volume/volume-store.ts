@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { BayError } from "../errors.ts";
+import { BayError } from "../core/errors.ts";
 import type { Store } from "../store/index.ts";
 import { mountVolume, unmountVolume, type VolumeMount } from "./volume-mounts.ts";
 
@@ -23,7 +23,7 @@ export interface VolumeRecord {
   config: VolumeConfig;
   /** Files of an image are being copied into it. */
   isFilling?: boolean;
-  /** A backup is being restored into it; a bayd that was killed meanwhile ends it (container/volume-archive.ts). */
+  /** A backup is being restored into it; a bayd that was killed meanwhile ends it (container/files/volume-archive.ts). */
   restore?: VolumeRestore;
 }
 

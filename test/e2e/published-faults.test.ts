@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Client } from "../../src/daemon/client.ts";
-import { MEDIA } from "../../src/image/manifest.ts";
+import { MEDIA } from "../../src/image/model/manifest.ts";
 import { PLAIN_ENTRY } from "../../src/image/tar/describe.ts";
 import { encodeEntry, padding } from "../../src/image/tar/header.ts";
 import { Bay, eventually } from "../support/bay.ts";

@@ -1,6 +1,6 @@
 /** The tar reader and the registry's challenges under random changes of honest input. */
 import { randomBytes, randomInt } from "node:crypto";
-import { BayError } from "../../src/errors.ts";
+import { BayError } from "../../src/core/errors.ts";
 import { parseChallenges } from "../../src/image/registry/challenge.ts";
 import { PLAIN_ENTRY } from "../../src/image/tar/describe.ts";
 import { encodeEntry, padding, type TarEntry } from "../../src/image/tar/header.ts";

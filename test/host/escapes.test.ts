@@ -21,7 +21,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { LayerStore, layerName } from "../../src/image/layer-store.ts";
+import { LayerStore, layerName } from "../../src/image/layers/layer-store.ts";
 
 interface Raw {
   name: string;

@@ -109,7 +109,7 @@ describe("a launch", () => {
       overlay: undefined,
       cgroupJoinFiles: [],
       shimJoinFiles: [],
-      endedFifo: path("ended"),
+      exitFifo: path("ended"),
       token: Buffer.alloc(8),
       stdio: change.stdio ?? { kind: "fifos", stdin: undefined, stdout: path("out"), stderr: path("err") },
       init: change.init ?? false,

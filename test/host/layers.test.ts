@@ -14,8 +14,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ContentStore } from "../../src/image/content-store.ts";
-import { LayerStore, layerName } from "../../src/image/layer-store.ts";
+import { LayerStore, layerName } from "../../src/image/layers/layer-store.ts";
+import { ContentStore } from "../../src/image/store/content-store.ts";
 import { PLAIN_ENTRY } from "../../src/image/tar/describe.ts";
 import { encodeEntry, padding, type TarEntry } from "../../src/image/tar/header.ts";
 

@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { packAddress } from "../../src/ip.ts";
+import { packAddress } from "../../src/core/ip.ts";
 import { Bay, eventually, HANGS_AFTER } from "../support/bay.ts";
 import { enter, Machine } from "../support/machines.ts";
 import { Wire } from "../support/wire.ts";

@@ -2,8 +2,8 @@
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { packAddress } from "../../src/ip.ts";
-import { linkLocal } from "../../src/network/spoofing.ts";
+import { packAddress } from "../../src/core/ip.ts";
+import { linkLocal } from "../../src/network/rules/spoofing.ts";
 import { Bay, eventually } from "../support/bay.ts";
 import { nft } from "../support/nft.ts";
 import { Wire } from "../support/wire.ts";

@@ -1,6 +1,6 @@
 /** What a host has, for planner tests: everything that a stack says, already there. */
 import type { ContainerConfig } from "../../src/container/index.ts";
-import { fixedPorts } from "../../src/published-ports.ts";
+import { fixedPorts } from "../../src/core/published-ports.ts";
 import type { Actual, ActualContainer, Plan } from "../../src/reconcile/index.ts";
 import { desiredConfig, furtherSubnets, placeOf, reservedAddresses } from "../../src/reconcile/index.ts";
 import type { Stack } from "../../src/stack/index.ts";

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
-import { resolveRoots } from "../../src/roots.ts";
+import { resolveRoots } from "../../src/core/roots.ts";
 
 export const COMMAND = resolve("dist/bay.js");
 const BUSYBOX = "/bin/busybox";

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
-import type { Diagnostic } from "../../src/diagnostics.ts";
+import type { Diagnostic } from "../../src/core/diagnostics.ts";
 import { StackError } from "../../src/stack/index.ts";
 import { FILES, SAMPLES } from "./compose-samples.ts";
 import { loadText } from "./stack.ts";

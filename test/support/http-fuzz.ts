@@ -1,6 +1,6 @@
 /** Random, mutated and broken requests against a bayd's socket, each followed by all that a bad client does. */
 import { connect, type Socket } from "node:net";
-import { parametersOf, ROUTES_WITH_QUERY } from "../../src/daemon/engine/parameters.ts";
+import { parametersOf, ROUTES_WITH_QUERY } from "../../src/daemon/api/engine/parameters.ts";
 
 export interface FuzzTarget {
   socketPath: string;

@@ -1,7 +1,7 @@
 /** `--cache-from` and `--cache-to`, and Compose's cache_from and cache_to: comma-separated KEY=VALUE, or a reference alone. */
 import { resolve } from "node:path";
-import { nearest } from "../../diagnostics.ts";
-import { BayError } from "../../errors.ts";
+import { nearest } from "../../core/diagnostics.ts";
+import { BayError } from "../../core/errors.ts";
 import { csvFields } from "../csv.ts";
 
 /** Where steps are taken from. */

@@ -1,7 +1,7 @@
 /** Giving a build's steps away: to a registry, or into a folder. */
 import { cpSync, existsSync, linkSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 import { type Descriptor, type ImageStore, MEDIA, putImage } from "../../image/index.ts";
 import { cacheConfig, type PackedStep } from "./cache-format.ts";
 import type { CacheTarget } from "./cache-option.ts";

@@ -1,5 +1,5 @@
 /** Caches of other builds, opened once each; a step's layer is fetched when the step is asked for. */
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 import { type Image, type ImageStore, layerName } from "../../image/index.ts";
 import { type CachedStep, cachedSteps } from "./cache-format.ts";
 import type { CacheSource } from "./cache-option.ts";

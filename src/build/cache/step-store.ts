@@ -5,10 +5,10 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
-import { requireRoom } from "../../disk-room.ts";
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 import { type ImageStore, removeTree } from "../../image/index.ts";
 import type { Store } from "../../store/index.ts";
+import { requireRoom } from "../../store/index.ts";
 
 export interface StepRecord {
   key: string;

@@ -1,5 +1,5 @@
 /** Durations as Go writes them: `1h2m3.5s`, `250ms`. */
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 
 const NANOSECONDS: Record<string, number> = {
   h: 3600e9,

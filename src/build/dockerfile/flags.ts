@@ -1,6 +1,6 @@
 /** Flags of an instruction: `--name=value`, `--name` for yes, some of them again and again. */
-import { nearest } from "../../diagnostics.ts";
-import { BayError } from "../../errors.ts";
+import { nearest } from "../../core/diagnostics.ts";
+import { BayError } from "../../core/errors.ts";
 
 export type FlagKind = "text" | "bool" | "list";
 

@@ -1,5 +1,5 @@
 /** Here-documents of RUN, COPY and ADD (Dockerfile reference, "Here-Documents"): `<<NAME`, `<<-NAME`, `<<"NAME"`. */
-import { hasCode } from "../../errors.ts";
+import { hasCode } from "../../core/errors.ts";
 import { expand } from "./words.ts";
 
 export interface Heredoc {

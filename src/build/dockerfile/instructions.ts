@@ -1,6 +1,6 @@
 /** What each instruction says, with its flags and forms checked (Dockerfile reference). Variables are not replaced yet. */
-import type { Place } from "../../diagnostics.ts";
-import { BayError } from "../../errors.ts";
+import type { Place } from "../../core/diagnostics.ts";
+import { BayError } from "../../core/errors.ts";
 import { parseDuration } from "./duration.ts";
 import { type FlagKind, Flags } from "./flags.ts";
 import { type Heredoc, parseHeredoc } from "./heredoc.ts";

@@ -2,7 +2,7 @@
  * A Dockerfile's lines put together to instructions (Dockerfile reference, "Format"): parser directives, comments,
  * continuation lines, here-documents.
  */
-import type { Diagnostic, Place } from "../../diagnostics.ts";
+import type { Diagnostic, Place } from "../../core/diagnostics.ts";
 import { type Heredoc, heredocsOf } from "./heredoc.ts";
 
 /** One instruction as text, its lines joined. */

@@ -1,6 +1,6 @@
 /** A Dockerfile as a list of instructions, each split into flags and arguments; what they mean comes after (instructions.ts). */
-import { type Diagnostic, nearest, type Place } from "../../diagnostics.ts";
-import { BayError } from "../../errors.ts";
+import { type Diagnostic, nearest, type Place } from "../../core/diagnostics.ts";
+import { BayError } from "../../core/errors.ts";
 import type { Heredoc } from "./heredoc.ts";
 import { type Directives, readLines } from "./lines.ts";
 import {

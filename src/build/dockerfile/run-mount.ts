@@ -1,7 +1,7 @@
 /** `RUN --mount=type=…` (Dockerfile reference): comma-separated KEY=VALUE, in CSV where a value has commas. */
 import { posix } from "node:path";
-import { nearest } from "../../diagnostics.ts";
-import { BayError } from "../../errors.ts";
+import { nearest } from "../../core/diagnostics.ts";
+import { BayError } from "../../core/errors.ts";
 import { csvFields } from "../csv.ts";
 
 export type RunMount =

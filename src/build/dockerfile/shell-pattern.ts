@@ -1,5 +1,5 @@
 /** Patterns of the POSIX shell (2.13 Pattern Matching Notation) as they stand in ${name#pattern}: `*`, `?` and escapes. */
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 
 export interface PatternOptions {
   /** `*` takes as much as it can. */

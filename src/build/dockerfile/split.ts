@@ -1,5 +1,5 @@
 /** The arguments of an instruction, as each kind has them: words, JSON arrays, KEY=VALUE pairs, the rest of the line. */
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 
 export interface Split {
   args: string[];

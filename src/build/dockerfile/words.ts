@@ -2,7 +2,7 @@
  * Words of a Dockerfile: quotes, escapes and variables in the forms of the Dockerfile reference ("Environment
  * replacement"), which are those of the POSIX shell (2.6.2 Parameter Expansion) and bash's ${name/pattern/text}.
  */
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 import { shellPattern } from "./shell-pattern.ts";
 
 /** A variable's value; undefined where it is not set. */

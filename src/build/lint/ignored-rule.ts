@@ -1,5 +1,5 @@
 /** The rule about the ignore file: a source that it leaves out can only fail. */
-import type { Diagnostic } from "../../diagnostics.ts";
+import type { Diagnostic } from "../../core/diagnostics.ts";
 import { IgnorePatterns } from "../ignore.ts";
 import type { Dockerfile } from "../stages.ts";
 import { isRemoteSource } from "../steps/add-remote.ts";

@@ -1,5 +1,5 @@
 /** BuildKit's build checks of a Dockerfile: what works, and should not be so. */
-import type { Diagnostic } from "../../diagnostics.ts";
+import type { Diagnostic } from "../../core/diagnostics.ts";
 import type { Dockerfile } from "../stages.ts";
 import { checkExpose, checkInstructions } from "./instruction-rules.ts";
 import { type Complain, complainer, readCheckOptions } from "./rules.ts";

@@ -1,5 +1,5 @@
 /** The rules of BuildKit's build checks, by the names that it has for them, and which of them a file wants (`# check=…`). */
-import { type Diagnostic, nearest, type Place } from "../../diagnostics.ts";
+import { type Diagnostic, nearest, type Place } from "../../core/diagnostics.ts";
 
 /** A rule by name, with what it asks for. */
 export const RULES = {

@@ -1,6 +1,6 @@
 /** Rules about variables: those that nobody set, in FROM and behind it, and platforms that they should be. */
-import { nearest, type Place } from "../../diagnostics.ts";
-import { BayError } from "../../errors.ts";
+import { nearest, type Place } from "../../core/diagnostics.ts";
+import { BayError } from "../../core/errors.ts";
 import { hostPlatform, parseReference } from "../../image/index.ts";
 import type { Instruction } from "../dockerfile/instructions.ts";
 import { expand } from "../dockerfile/words.ts";

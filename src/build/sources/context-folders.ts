@@ -1,7 +1,7 @@
 /** The folders of one build's contexts. What comes from elsewhere is fetched once, and goes when the build ends. */
 import { chmodSync, mkdirSync, mkdtempSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { BayError, hasCode } from "../../errors.ts";
+import { BayError, hasCode } from "../../core/errors.ts";
 import { removeTree, resolveInLayers, web } from "../../image/index.ts";
 import { literal, runTreeTask, type TreeRoot } from "../tree/tasks.ts";
 import type { FileSource } from "../types.ts";

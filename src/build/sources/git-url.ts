@@ -2,7 +2,7 @@
  * Git repositories as builds name them (docker build, "Git repositories"): an address, and in its fragment
  * (`#REF:FOLDER`) or its query (`?ref=…&subdir=…`) what of it is meant.
  */
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 
 export interface GitUrl {
   /** What git is given. */

@@ -6,7 +6,7 @@ import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, rmSync, utimesSync } from "node:fs";
 import { join } from "node:path";
-import { BayError, hasCode } from "../../errors.ts";
+import { BayError, hasCode } from "../../core/errors.ts";
 import { type GitUrl, withoutPassword } from "./git-url.ts";
 
 /** What a build was given for getting at private ones. */

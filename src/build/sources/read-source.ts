@@ -1,7 +1,7 @@
 /** What a user writes as a context (docker build, "Build context"; --build-context; Compose `build.context`). */
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 import type { ContextSource } from "../types.ts";
 import { isGitUrl, parseGitUrl, withoutPassword } from "./git-url.ts";
 

@@ -2,9 +2,9 @@
 import { createHash } from "node:crypto";
 import { createReadStream, mkdirSync, rmSync, utimesSync } from "node:fs";
 import { basename, join } from "node:path";
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 import { web } from "../../image/index.ts";
-import type { BuildContext, Standing } from "../build-context.ts";
+import type { BuildContext, StepPosition } from "../build-context.ts";
 import type { InstructionOf } from "../dockerfile/instructions.ts";
 import { NotLookedAt } from "../outdated.ts";
 import { isGitUrl, parseGitUrl } from "../sources/git-url.ts";
@@ -23,7 +23,7 @@ export function addRemote(
   context: BuildContext,
   state: StageState,
   instruction: Add,
-  standing: Standing,
+  standing: StepPosition,
   url: string,
   options: CopyOptions,
 ): Promise<StageState> {
@@ -36,7 +36,7 @@ async function download(
   context: BuildContext,
   state: StageState,
   { checksum, unpack, text, place }: Add,
-  standing: Standing,
+  standing: StepPosition,
   url: string,
   options: CopyOptions,
 ): Promise<StageState> {
@@ -93,7 +93,7 @@ async function clone(
   context: BuildContext,
   state: StageState,
   { checksum, keepGitDir, text, place }: Add,
-  standing: Standing,
+  standing: StepPosition,
   url: string,
   options: CopyOptions,
 ): Promise<StageState> {

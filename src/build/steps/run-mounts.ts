@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join, posix } from "node:path";
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 import { kindInLayers } from "../../image/index.ts";
 import { mountOverlay, mountTmpfs, type SpecMount, unmount } from "../../linux/index.ts";
 import type { BuildContext } from "../build-context.ts";

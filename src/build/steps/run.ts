@@ -1,9 +1,9 @@
 /** RUN: a command on the stage's files, in a task of the runtime. */
 import { join } from "node:path";
 import type { TaskConfig } from "../../container/index.ts";
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 import { resolveInLayers } from "../../image/index.ts";
-import type { BuildContext, LayerPlaces, Standing } from "../build-context.ts";
+import type { BuildContext, LayerPlaces, StepPosition } from "../build-context.ts";
 import type { InstructionOf } from "../dockerfile/instructions.ts";
 import { parseRunMount, placeRunMount, type RunMount } from "../dockerfile/run-mount.ts";
 import { checkRuns } from "../emulation.ts";
@@ -34,7 +34,7 @@ export async function run(
   context: BuildContext,
   state: StageState,
   instruction: InstructionOf<"run">,
-  standing: Standing,
+  standing: StepPosition,
   stateOf: StateOf,
 ): Promise<StageState> {
   const { request } = context;

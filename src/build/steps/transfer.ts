@@ -1,8 +1,8 @@
 /** COPY and ADD: files of a context, another stage, a URL or the Dockerfile itself become a layer. */
 import { posix } from "node:path";
 import { resolveOwner } from "../../container/index.ts";
-import { BayError } from "../../errors.ts";
-import type { BuildContext, LayerPlaces, Standing } from "../build-context.ts";
+import { BayError } from "../../core/errors.ts";
+import type { BuildContext, LayerPlaces, StepPosition } from "../build-context.ts";
 import type { InstructionOf } from "../dockerfile/instructions.ts";
 import type { Scope } from "../scope.ts";
 import { isGitUrl, withoutPassword } from "../sources/git-url.ts";
@@ -19,7 +19,7 @@ export async function transfer(
   context: BuildContext,
   state: StageState,
   instruction: Transfer,
-  standing: Standing,
+  standing: StepPosition,
   stateOf: StateOf,
 ): Promise<StageState> {
   const words = instruction.sources.map((source) => standing.scope.text(source));
@@ -90,7 +90,7 @@ async function copy(
   context: BuildContext,
   state: StageState,
   instruction: Transfer,
-  standing: Standing,
+  standing: StepPosition,
   stateOf: StateOf,
   sources: string[],
   options: CopyOptions,
@@ -121,7 +121,7 @@ async function writeGiven(
   context: BuildContext,
   state: StageState,
   instruction: Transfer,
-  standing: Standing,
+  standing: StepPosition,
   options: CopyOptions,
 ): Promise<StageState> {
   const files = instruction.heredocs.map(({ name, content, expand }) => ({

@@ -1,7 +1,7 @@
 /** WORKDIR: a directory that is there from then on, its user's. */
 import { resolveOwner } from "../../container/index.ts";
-import { BayError } from "../../errors.ts";
-import type { BuildContext, Standing } from "../build-context.ts";
+import { BayError } from "../../core/errors.ts";
+import type { BuildContext, StepPosition } from "../build-context.ts";
 import type { InstructionOf } from "../dockerfile/instructions.ts";
 import { workingDirectory } from "../run-config.ts";
 import { digestOf, lowerOf, type StageState } from "../stage-state.ts";
@@ -13,7 +13,7 @@ export async function workdir(
   context: BuildContext,
   state: StageState,
   instruction: InstructionOf<"workdir">,
-  standing: Standing,
+  standing: StepPosition,
 ): Promise<StageState> {
   const path = workingDirectory(state.config, standing.scope.text(instruction.value));
   const { User = "" } = state.config;

@@ -18,8 +18,8 @@ import {
   writeSync,
 } from "node:fs";
 import { posix } from "node:path";
-import { BayError, hasCode } from "../../errors.ts";
-import { binary, bytesOf } from "../../image/layers.ts";
+import { BayError, hasCode } from "../../core/errors.ts";
+import { binary, bytesOf } from "../../image/for-workers.ts";
 import {
   type FileState,
   getXattrs,

@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { closeSync, openSync, readFileSync, readlinkSync, readSync, writeFileSync } from "node:fs";
 import { posix } from "node:path";
-import { bytesOf } from "../../image/layers.ts";
+import { bytesOf } from "../../image/for-workers.ts";
 import { type FileState, getXattrs } from "../../linux/index.ts";
 import type { IgnorePatterns } from "../ignore.ts";
 import { below, type Match } from "./select.ts";

@@ -1,5 +1,5 @@
 /** Modes of --chmod: octal, or in letters as chmod(1) has them (POSIX "chmod", symbolic_mode). */
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 
 /** The mode of a file or folder after the change; both are the low twelve bits. */
 export type ModeChange = (mode: number, isDirectory: boolean) => number;

@@ -1,8 +1,8 @@
 /** Finding the files that a COPY names: wildcards, what is ignored, and everything below directories. Paths are binary strings in the thread's root. */
 import { lstatSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { posix } from "node:path";
-import { BayError, hasCode } from "../../errors.ts";
-import { binary, bytesOf } from "../../image/layers.ts";
+import { BayError, hasCode } from "../../core/errors.ts";
+import { binary, bytesOf } from "../../image/for-workers.ts";
 import { type FileState, stateOf } from "../../linux/index.ts";
 import { IgnorePatterns, toExpression } from "../ignore.ts";
 

@@ -2,8 +2,14 @@
 import { closeSync, mkdirSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { parentPort } from "node:worker_threads";
-import { BayError } from "../../errors.ts";
-import { binary, COMPRESSIONS, loadCompression, packHere, type WorkerAnswer } from "../../image/layers.ts";
+import { BayError } from "../../core/errors.ts";
+import {
+  binary,
+  COMPRESSIONS,
+  loadCompression,
+  packHere,
+  type WorkerAnswer,
+} from "../../image/for-workers.ts";
 import { inPrivateMounts, mountOverlay, mountTmpfs, ThreadRoot } from "../../linux/index.ts";
 import { IgnorePatterns } from "../ignore.ts";
 import { copyMatches, makeDirectories, writeGiven } from "./copy.ts";

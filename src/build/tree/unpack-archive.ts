@@ -12,7 +12,7 @@ import {
   metered,
   naming,
   unpackInto,
-} from "../../image/layers.ts";
+} from "../../image/for-workers.ts";
 import { ThreadRoot } from "../../linux/index.ts";
 import { makeDirectories } from "./copy.ts";
 import type { CopyOptions } from "./tasks.ts";

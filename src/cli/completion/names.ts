@@ -33,7 +33,7 @@ export function namesFrom(context: () => Context): Names {
       }),
     profiles: () =>
       orNone(async () => {
-        const { readMerged } = await import("../../stack/merged.ts");
+        const { readMerged } = await import("../../stack/files/merge-files.ts");
         const { value } = readMerged(context().loadOptions());
         const { services = {} } = value as { services?: Record<string, { profiles?: unknown[] } | null> };
         return Object.values(services).flatMap((service) => (service?.profiles ?? []).map(String));

@@ -1,6 +1,6 @@
 /** How a command is added to the program, and the options that several share. */
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 import type { Context } from "../context.ts";
 
 export const collect = (value: string, previous: string[] = []) => [...previous, value];

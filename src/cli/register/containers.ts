@@ -22,7 +22,7 @@ export function addContainerCommands(add: Add): void {
         .option("--index <number>", "in this container of the service", whole)
         .option("--privileged", "with all capabilities")
         .option("--detach-keys <keys>", "leave the terminal by these (ctrl-p,ctrl-q)"),
-    async () => (await import("../commands/exec.ts")).exec,
+    async () => (await import("../commands/containers/exec.ts")).exec,
   );
   add(
     "run <service> [command...]",
@@ -61,9 +61,9 @@ export function addContainerCommands(add: Add): void {
         .option("--remove-orphans", "remove containers of services that the file no longer has")
         .option("--no-deps", "do not start what it needs")
         .option("--detach-keys <keys>", "leave the terminal by these (ctrl-p,ctrl-q)"),
-    async () => (await import("../commands/run.ts")).run,
+    async () => (await import("../commands/containers/run.ts")).run,
   );
-  const lifecycle = async () => await import("../commands/lifecycle.ts");
+  const lifecycle = async () => await import("../commands/containers/lifecycle.ts");
   add(
     "stop [services...]",
     "stop containers",
@@ -137,7 +137,7 @@ export function addContainerCommands(add: Add): void {
             .default("true"),
         )
         .option("--detach-keys <keys>", "leave the terminal by these (ctrl-p,ctrl-q)"),
-    async () => (await import("../commands/attach.ts")).attach,
+    async () => (await import("../commands/containers/attach.ts")).attach,
   );
   add(
     "cp <source> <target>",
@@ -148,7 +148,7 @@ export function addContainerCommands(add: Add): void {
         .option("--all", "also containers of bay run")
         .option("-L, --follow-link", "copy what a symbolic link points to")
         .option("-a, --archive", "keep owners"),
-    async () => (await import("../commands/cp.ts")).cp,
+    async () => (await import("../commands/containers/cp.ts")).cp,
   );
   add(
     "commit <service> [image]",
@@ -165,7 +165,7 @@ export function addContainerCommands(add: Add): void {
         .option("-p, --pause", "pause the container meanwhile (the default)")
         .option("--no-pause", "let it run meanwhile")
         .option("--index <number>", "this container of the service", whole),
-    async () => (await import("../commands/container.ts")).commit,
+    async () => (await import("../commands/containers/container.ts")).commit,
   );
   add(
     "export <service>",
@@ -174,6 +174,6 @@ export function addContainerCommands(add: Add): void {
       c
         .option("-o, --output <file>", "write here and not to standard output")
         .option("--index <number>", "this container of the service", whole),
-    async () => (await import("../commands/container.ts")).exportContainer,
+    async () => (await import("../commands/containers/container.ts")).exportContainer,
   );
 }

@@ -7,13 +7,13 @@ export function addHostCommands(add: Add): void {
     "doctor",
     "say what this host lacks",
     (c) => c.addOption(tableOrJson()),
-    async () => (await import("../commands/doctor.ts")).doctor,
+    async () => (await import("../commands/system/doctor.ts")).doctor,
   );
   add(
     "info",
     "show bayd's defaults and bounds, and the room that is left on the disk",
     (c) => c.addOption(tableOrJson()),
-    async () => (await import("../commands/info.ts")).info,
+    async () => (await import("../commands/system/info.ts")).info,
   );
   add(
     "daemon <what>",
@@ -24,7 +24,7 @@ export function addHostCommands(add: Add): void {
         .option("--group <name>", "run, install: let this group use the socket")
         .option("--print", "install: only show the units")
         .option("--with-containers", "stop: stop the containers first, in the order of their dependencies"),
-    async () => (await import("../commands/daemon.ts")).daemon,
+    async () => (await import("../commands/system/daemon.ts")).daemon,
   );
   add(
     "version",
@@ -37,12 +37,12 @@ export function addHostCommands(add: Add): void {
             .default("pretty"),
         )
         .option("--short", "only the number"),
-    async () => (await import("../commands/version.ts")).version,
+    async () => (await import("../commands/system/version.ts")).version,
   );
   add(
     "completion <shell>",
     "print a completion script for bash, zsh or fish; install puts all where the shells look",
     (c) => c,
-    async () => (await import("../commands/completion.ts")).completion,
+    async () => (await import("../commands/system/completion.ts")).completion,
   );
 }

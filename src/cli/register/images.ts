@@ -27,7 +27,7 @@ export function addImageCommands(
         .option("--sbom [generator]", "attestations: only false")
         .option("--check", "only say what is wrong with the Dockerfiles")
         .option("--print", "only show what would be built, as JSON"),
-    async () => (await import("../commands/build.ts")).buildServices,
+    async () => (await import("../commands/images/build.ts")).buildServices,
   );
   const buildCommand = program.commands.find((command) => command.name() === "build")!;
   refuse(buildCommand, "--builder <name>", "bayd builds, and there is one on a host");
@@ -53,7 +53,7 @@ export function addImageCommands(
           ]),
         )
         .option("--include-deps", "also of the services that the named ones need"),
-    async () => (await import("../commands/registry.ts")).pull,
+    async () => (await import("../commands/images/registry.ts")).pull,
   );
   const pullCommand = program.commands.find((command) => command.name() === "pull")!;
   refuse(pullCommand, "--parallel", "images are pulled one after the other, and the layers of each at once");
@@ -65,7 +65,7 @@ export function addImageCommands(
       quiet(c)
         .option("--ignore-push-failures", "push the others when one fails")
         .option("--include-deps", "also of the services that the named ones need"),
-    async () => (await import("../commands/registry.ts")).push,
+    async () => (await import("../commands/images/registry.ts")).push,
   );
   add(
     "login [registry]",
@@ -75,13 +75,13 @@ export function addImageCommands(
         .option("-u, --username <name>", "the name; it is asked for otherwise")
         .option("--password-stdin", "the password is on standard input")
         .addOption(new Option("-p, --password <password>").hideHelp()),
-    async () => (await import("../commands/registry.ts")).login,
+    async () => (await import("../commands/images/registry.ts")).login,
   );
   add(
     "logout [registry]",
     "forget them",
     (c) => c,
-    async () => (await import("../commands/registry.ts")).logout,
+    async () => (await import("../commands/images/registry.ts")).logout,
   );
 
   const container = group("container", "one container, by service, name or ID: commit, cp, diff, export");
@@ -94,25 +94,25 @@ export function addImageCommands(
         .option("-m, --message <text>", "kept in the image's history")
         .option("-c, --change <instruction>", CHANGE, collect)
         .option("--no-pause", "let it go on meanwhile"),
-    async () => (await import("../commands/container.ts")).commit,
+    async () => (await import("../commands/containers/container.ts")).commit,
   );
   container(
     "cp <source> <target>",
     "copy files: CONTAINER:PATH and a local path, either way; - is a tar stream",
     (c) => c.option("-a, --archive", "keep owners"),
-    async () => (await import("../commands/container.ts")).copy,
+    async () => (await import("../commands/containers/container.ts")).copy,
   );
   container(
     "diff <container>",
     "show what a container changed in its image's files: C changed, A added, D deleted",
     (c) => c.addOption(tableOrJson()),
-    async () => (await import("../commands/container.ts")).diff,
+    async () => (await import("../commands/containers/container.ts")).diff,
   );
   container(
     "export <container>",
     "write a tar of a container's file system, without its volumes",
     (c) => c.option("-o, --output <file>", "write here and not to standard output"),
-    async () => (await import("../commands/container.ts")).exportContainer,
+    async () => (await import("../commands/containers/container.ts")).exportContainer,
   );
 
   const image = group(
@@ -134,49 +134,49 @@ export function addImageCommands(
           ).argParser(collect),
         )
         .addOption(formatOption()),
-    async () => (await import("../commands/image.ts")).list,
+    async () => (await import("../commands/images/image.ts")).list,
   );
   image(
     "build [context]",
     "make an image of a Dockerfile; - reads the Dockerfile from standard input",
     buildOptions,
-    async () => (await import("../commands/build.ts")).build,
+    async () => (await import("../commands/images/build.ts")).build,
   );
   image(
     "pull <images...>",
     "fetch images from their registries",
     (c) => quiet(c).option("--platform <platform>", "linux/arm64, for example"),
-    async () => (await import("../commands/registry.ts")).pullImages,
+    async () => (await import("../commands/images/registry.ts")).pullImages,
   );
   image(
     "push <images...>",
     "send images to their registries",
     quiet,
-    async () => (await import("../commands/registry.ts")).pushImages,
+    async () => (await import("../commands/images/registry.ts")).pushImages,
   );
   image(
     "inspect <images...>",
     "show all that is known of images, as JSON",
     (c) => c,
-    async () => (await import("../commands/image.ts")).inspect,
+    async () => (await import("../commands/images/image.ts")).inspect,
   );
   image(
     "history <image>",
     "show what made each layer",
     (c) => c.option("--no-trunc", "whole commands").addOption(tableOrJson()),
-    async () => (await import("../commands/image.ts")).history,
+    async () => (await import("../commands/images/image.ts")).history,
   );
   image(
     "tag <image> <name>",
     "give an image one more name",
     (c) => c,
-    async () => (await import("../commands/image.ts")).tag,
+    async () => (await import("../commands/images/image.ts")).tag,
   );
   image(
     "rm <images...>",
     "take names away, and images that lose their last one",
     (c) => c.option("-f, --force", "also names of images that containers use"),
-    async () => (await import("../commands/image.ts")).remove,
+    async () => (await import("../commands/images/image.ts")).remove,
   );
   image(
     "prune",
@@ -186,19 +186,19 @@ export function addImageCommands(
         .option("-a, --all", "those with a name too")
         .option("-f, --force", "do not ask")
         .addOption(pruneFilter()),
-    async () => (await import("../commands/disk.ts")).pruneImages,
+    async () => (await import("../commands/system/disk.ts")).pruneImages,
   );
   image(
     "save <images...>",
     "write an archive that docker, podman and skopeo load",
     (c) => c.option("-o, --output <file>", "write here and not to standard output"),
-    async () => (await import("../commands/image.ts")).save,
+    async () => (await import("../commands/images/image.ts")).save,
   );
   image(
     "load",
     "take in the images of an archive: of docker save, or an OCI layout; plain, gzip or zstd",
     (c) => c.option("-i, --input <file>", "read this and not standard input"),
-    async () => (await import("../commands/image.ts")).load,
+    async () => (await import("../commands/images/image.ts")).load,
   );
   image(
     "import <source> [name]",
@@ -208,7 +208,7 @@ export function addImageCommands(
         .option("-c, --change <instruction>", CHANGE, collect)
         .option("-m, --message <text>", "kept in the image's history")
         .option("--platform <platform>", "what it is for: linux/arm64, for example"),
-    async () => (await import("../commands/image.ts")).importImage,
+    async () => (await import("../commands/images/image.ts")).importImage,
   );
   image(
     "search <term>",
@@ -217,19 +217,19 @@ export function addImageCommands(
       c
         .addOption(new Option("--limit <number>", "at most so many").argParser(whole).default(25))
         .addOption(tableOrJson()),
-    async () => (await import("../commands/image.ts")).search,
+    async () => (await import("../commands/images/image.ts")).search,
   );
   image(
     "du",
     "show what each image takes of the disk",
     (c) => c.addOption(tableOrJson()),
-    async () => (await import("../commands/disk.ts")).imageUsage,
+    async () => (await import("../commands/system/disk.ts")).imageUsage,
   );
   image(
     "verify",
     "check that every blob is what its name says",
     (c) => c.addOption(tableOrJson()),
-    async () => (await import("../commands/image.ts")).verify,
+    async () => (await import("../commands/images/image.ts")).verify,
   );
 }
 

@@ -16,7 +16,7 @@ export function addLookCommands(add: Add): void {
         .option("--no-orphans", "without services that the file no longer has")
         .option("--no-trunc", "whole IDs and commands")
         .addOption(formatOption()),
-    async () => (await import("../commands/ps.ts")).ps,
+    async () => (await import("../commands/stack/ps.ts")).ps,
   );
   add(
     "logs [services...]",
@@ -31,13 +31,13 @@ export function addLookCommands(add: Add): void {
         .option("--until <time>", "up to a time")
         .option("--no-log-prefix", "without names")
         .option("--no-color", "without colours"),
-    async () => (await import("../commands/logs.ts")).logs,
+    async () => (await import("../commands/containers/logs.ts")).logs,
   );
   add(
     "top [services...]",
     "show processes",
     (c) => c.addOption(tableOrJson()),
-    async () => (await import("../commands/top.ts")).top,
+    async () => (await import("../commands/containers/top.ts")).top,
   );
   add(
     "stats [services...]",
@@ -48,7 +48,7 @@ export function addLookCommands(add: Add): void {
         .option("--no-stream", "once")
         .option("--no-trunc", "whole IDs")
         .addOption(formatOption()),
-    async () => (await import("../commands/stats.ts")).stats,
+    async () => (await import("../commands/containers/stats.ts")).stats,
   );
   add(
     "port <service> <port>",
@@ -57,13 +57,13 @@ export function addLookCommands(add: Add): void {
       c
         .option("--protocol <protocol>", "tcp or udp", "tcp")
         .option("--index <number>", "this container of the service", whole),
-    async () => (await import("../commands/port.ts")).port,
+    async () => (await import("../commands/containers/port.ts")).port,
   );
   add(
     "images [services...]",
     "list the images that containers use",
     (c) => c.option("-q, --quiet", "only IDs").addOption(formatOption()),
-    async () => (await import("../commands/images.ts")).images,
+    async () => (await import("../commands/stack/images.ts")).images,
   );
   add(
     "events [services...]",
@@ -73,12 +73,12 @@ export function addLookCommands(add: Add): void {
         .option("--json", "as JSON lines")
         .option("--since <time>", "from a time")
         .option("--until <time>", "up to a time"),
-    async () => (await import("../commands/events.ts")).events,
+    async () => (await import("../commands/system/events.ts")).events,
   );
   add(
     "inspect <names...>",
     "show all about containers, by service or name",
     (c) => c.option("-f, --format <template>", "only what a Go template prints: '{{.State.Pid}}'"),
-    async () => (await import("../commands/inspect.ts")).inspect,
+    async () => (await import("../commands/containers/inspect.ts")).inspect,
   );
 }

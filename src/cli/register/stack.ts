@@ -61,7 +61,7 @@ export function addStackCommands(add: Add, program: Command): void {
         .option("-V, --renew-anon-volumes", "give replaced containers new anonymous volumes")
         .option("--no-repair", "start bayd without repair of drift")
         .addOption(secondsOption()),
-    async () => (await import("../commands/up.ts")).up,
+    async () => (await import("../commands/stack/up.ts")).up,
   );
   const upCommand = program.commands.find((command) => command.name() === "up")!;
   refuse(upCommand, "--menu", "bay up reads no keys; Ctrl-C stops the stack");
@@ -87,13 +87,13 @@ export function addStackCommands(add: Add, program: Command): void {
         .option("--quiet-pull", "show no progress of pulls")
         .option("-y, --yes", "answer all questions with yes; bay create asks none")
         .option("--scale <service=count>", "number of containers", collect),
-    async () => (await import("../commands/up.ts")).create,
+    async () => (await import("../commands/stack/up.ts")).create,
   );
   add(
     "scale <service=count...>",
     "run so many containers of services",
     (c) => c.option("--no-deps", "leave the services alone that the named ones need"),
-    async () => (await import("../commands/up.ts")).scale,
+    async () => (await import("../commands/stack/up.ts")).scale,
   );
   add(
     "down [services...]",
@@ -105,7 +105,7 @@ export function addStackCommands(add: Add, program: Command): void {
         .option("--remove-orphans", "also services that the file no longer has")
         .option("--dry-run", "show what would be removed, and remove nothing")
         .addOption(secondsOption()),
-    async () => (await import("../commands/down.ts")).down,
+    async () => (await import("../commands/stack/down.ts")).down,
   );
   add(
     "plan [services...]",
@@ -125,31 +125,31 @@ export function addStackCommands(add: Add, program: Command): void {
         .option("--build", "plan all builds, also of images that are current")
         .option("--no-build", "plan no builds")
         .option("--no-deps", "leave the services alone that the named ones need"),
-    async () => (await import("../commands/plan.ts")).plan,
+    async () => (await import("../commands/stack/plan.ts")).plan,
   );
   add(
     "apply <planfile>",
     "carry out a kept plan, if the host is still as it was",
     (c) => c,
-    async () => (await import("../commands/plan.ts")).apply,
+    async () => (await import("../commands/stack/plan.ts")).apply,
   );
   add(
     "history",
     "the versions of the stack that were applied",
     (c) => c.addOption(tableOrJson()),
-    async () => (await import("../commands/history.ts")).history,
+    async () => (await import("../commands/stack/history.ts")).history,
   );
   add(
     "diff <revision> [revision]",
     "what differs between an applied version and the file, or another version",
     (c) => c.option("--json", "as JSON"),
-    async () => (await import("../commands/history.ts")).diff,
+    async () => (await import("../commands/stack/history.ts")).diff,
   );
   add(
     "rollback [revision]",
     "bring an applied version back: the one before the last, or another",
     (c) => c.option("--dry-run", "show the plan and change nothing").addOption(secondsOption()),
-    async () => (await import("../commands/history.ts")).rollback,
+    async () => (await import("../commands/stack/history.ts")).rollback,
   );
   add(
     "config [services...]",
@@ -176,7 +176,7 @@ export function addStackCommands(add: Add, program: Command): void {
         .option("--resolve-image-digests", "images with the digests that their names stand for now")
         .option("--no-interpolate", "leave variables as they are written; nothing is checked then")
         .option("-o, --output <file>", "into a file"),
-    async () => (await import("../commands/config.ts")).config,
+    async () => (await import("../commands/stack/config.ts")).config,
   ).alias("convert");
   const configCommand = program.commands.find((command) => command.name() === "config")!;
   refuse(configCommand, "--models", "bay has no models");
@@ -184,7 +184,7 @@ export function addStackCommands(add: Add, program: Command): void {
     "lint [services...]",
     "say what in the file works, and will hurt",
     (c) => c.option("--json", "as JSON").option("--rules", "only the rules and what they ask for"),
-    async () => (await import("../commands/lint.ts")).lint,
+    async () => (await import("../commands/stack/lint.ts")).lint,
   );
   add(
     "ls",
@@ -195,13 +195,13 @@ export function addStackCommands(add: Add, program: Command): void {
         .option("-q, --quiet", "only names")
         .option("--filter <filter>", "name=TEXT: those whose names contain it; again for more", collect)
         .addOption(formatOption()),
-    async () => (await import("../commands/ls.ts")).ls,
+    async () => (await import("../commands/stack/ls.ts")).ls,
   );
   add(
     "volumes [services...]",
     "list the stack's volumes",
     (c) => c.option("-q, --quiet", "only names").addOption(formatOption()),
-    async () => (await import("../commands/volumes.ts")).volumes,
+    async () => (await import("../commands/stack/volumes.ts")).volumes,
   );
   refuseCommand(program, "watch", LATER);
   refuseCommand(program, "publish", "bay keeps stack files in Git and not in registries");

@@ -11,14 +11,14 @@ export function addSystemCommands(group: (name: string, description: string) => 
     "df",
     "show what images, containers, volumes and build steps take of the disk",
     (c) => c.option("-v, --verbose", "each by itself").addOption(tableOrJson()),
-    async () => (await import("../commands/disk.ts")).diskUsage,
+    async () => (await import("../commands/system/disk.ts")).diskUsage,
   );
   system(
     "prune",
     "remove containers that do not run, and networks and images that no container uses",
     (c) =>
       prune(c).option("-a, --all", "images with a name too").option("--volumes", "anonymous volumes too"),
-    async () => (await import("../commands/disk.ts")).pruneAll,
+    async () => (await import("../commands/system/disk.ts")).pruneAll,
   );
 
   const builder = group("builder", "the cache of builds: prune");
@@ -29,7 +29,7 @@ export function addSystemCommands(group: (name: string, description: string) => 
       prune(c)
         .option("-a, --all", "all of them")
         .option("--keep-storage <size>", "as many as make it this small, those used last stay (10gb)"),
-    async () => (await import("../commands/disk.ts")).pruneBuilds,
+    async () => (await import("../commands/system/disk.ts")).pruneBuilds,
   );
 
   const volume = group("volume", "volumes: ls, inspect, backup, restore, rm, prune");
@@ -37,13 +37,13 @@ export function addSystemCommands(group: (name: string, description: string) => 
     "ls",
     "list volumes",
     (c) => c.option("-q, --quiet", "only names").addOption(formatOption()),
-    async () => (await import("../commands/volume.ts")).list,
+    async () => (await import("../commands/system/volume.ts")).list,
   );
   volume(
     "inspect <volumes...>",
     "show all that is known of volumes, as JSON",
     nothing,
-    async () => (await import("../commands/volume.ts")).inspect,
+    async () => (await import("../commands/system/volume.ts")).inspect,
   );
   volume(
     "backup <volume>",
@@ -52,7 +52,7 @@ export function addSystemCommands(group: (name: string, description: string) => 
       c
         .option("-o, --output <file>", "write here and not to standard output")
         .option("--pause", "pause the containers that use it meanwhile"),
-    async () => (await import("../commands/volume-archive.ts")).backup,
+    async () => (await import("../commands/system/volume-archive.ts")).backup,
   );
   volume(
     "restore <volume>",
@@ -62,19 +62,19 @@ export function addSystemCommands(group: (name: string, description: string) => 
         .option("-i, --input <file>", "read this and not standard input")
         .option("-f, --force", "also while containers use it")
         .option("--devices", "make the device files of the archive too"),
-    async () => (await import("../commands/volume-archive.ts")).restore,
+    async () => (await import("../commands/system/volume-archive.ts")).restore,
   );
   volume(
     "rm <volumes...>",
     "remove volumes and their files",
     (c) => c.option("-f, --force", "also where there is none"),
-    async () => (await import("../commands/volume.ts")).remove,
+    async () => (await import("../commands/system/volume.ts")).remove,
   );
   volume(
     "prune",
     "remove anonymous volumes that no container uses",
     (c) => prune(c).option("-a, --all", "those with a name too"),
-    async () => (await import("../commands/disk.ts")).pruneVolumes,
+    async () => (await import("../commands/system/disk.ts")).pruneVolumes,
   );
 
   const network = group("network", "networks: ls, inspect, rm, prune");
@@ -82,21 +82,21 @@ export function addSystemCommands(group: (name: string, description: string) => 
     "ls",
     "list networks",
     (c) => c.option("-q, --quiet", "only names").addOption(formatOption()),
-    async () => (await import("../commands/network.ts")).list,
+    async () => (await import("../commands/system/network.ts")).list,
   );
   network(
     "inspect <networks...>",
     "show all that is known of networks, as JSON",
     nothing,
-    async () => (await import("../commands/network.ts")).inspect,
+    async () => (await import("../commands/system/network.ts")).inspect,
   );
   network(
     "rm <networks...>",
     "remove networks that no container uses",
     nothing,
-    async () => (await import("../commands/network.ts")).remove,
+    async () => (await import("../commands/system/network.ts")).remove,
   );
   network("prune", "remove networks that no container uses", prune, async () => {
-    return (await import("../commands/disk.ts")).pruneNetworks;
+    return (await import("../commands/system/disk.ts")).pruneNetworks;
   });
 }

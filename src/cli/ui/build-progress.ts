@@ -1,7 +1,8 @@
 /** What a build tells, for people and for programs. */
-import type { BuildBody, BuildLine, StackBuildBody } from "../../daemon/bay/build.ts";
+
+import { BayError } from "../../core/errors.ts";
+import type { BuildBody, BuildLine, StackBuildBody } from "../../daemon/api/bay/build.ts";
 import type { Client } from "../../daemon/index.ts";
-import { BayError } from "../../errors.ts";
 import { type ProgressStyle, paint, progressStyle } from "./output.ts";
 
 export type ProgressKind = ProgressStyle;

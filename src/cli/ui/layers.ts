@@ -1,6 +1,7 @@
 /** A pull's or push's progress: a row for each layer on a terminal, else a line for each that is ready. */
+
+import { BayError } from "../../core/errors.ts";
 import type { Client } from "../../daemon/index.ts";
-import { BayError } from "../../errors.ts";
 import { humanBytes, paint, progressStyle } from "./output.ts";
 
 interface Line {

@@ -1,8 +1,8 @@
 /** Showing containers' logs with the name of each before its lines, in the service's colour. */
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
+import { BayError, hasCode } from "../../core/errors.ts";
 import type { Client } from "../../daemon/index.ts";
-import { BayError, hasCode } from "../../errors.ts";
 import { type ContainerRow, nameOf, numberOf, serviceOf } from "../context.ts";
 import { LogPlace, withoutTimes } from "./log-place.ts";
 import { paint, prefixColour } from "./output.ts";

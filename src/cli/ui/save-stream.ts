@@ -4,7 +4,7 @@ import { open, rename, rm } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 
 /** Throws BAD_OPTION where it would go to a terminal; call it before anything is asked for. */
 export function refuseTerminal(output: string | undefined, what: string): void {

@@ -1,7 +1,7 @@
 /** Staying with a stack while its containers come and go, and while bayd restarts. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { BayError, hasCode } from "../../core/errors.ts";
 import type { Client } from "../../daemon/index.ts";
-import { BayError, hasCode } from "../../errors.ts";
 
 /** Milliseconds after which a bayd that was stopped is not waited for any longer; its keeper needs about one second. */
 const GIVE_UP_AFTER = 30_000;

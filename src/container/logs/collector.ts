@@ -2,7 +2,7 @@
 import { EventEmitter } from "node:events";
 import { writeSync } from "node:fs";
 import { Worker } from "node:worker_threads";
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 import { workerFile } from "../../image/index.ts";
 import { close, createPipe } from "../../linux/index.ts";
 import type { LogCommand, LogNews } from "./protocol.ts";

@@ -3,7 +3,7 @@
  * receiver that is slow or gone stalls neither the container nor bayd: a bounded queue waits for it, and what finds no place
  * there is counted and told.
  */
-import { messageOf } from "../../errors.ts";
+import { messageOf } from "../../core/errors.ts";
 import type { Encode, Line } from "./messages.ts";
 import { LogReader } from "./reader.ts";
 import type { OpenReceiver, Receiver } from "./receivers.ts";

@@ -1,7 +1,7 @@
 /** Which containers' lines are sent elsewhere now: from their start, or bayd's, to some moments after their end. */
 import { hostname } from "node:os";
-import type { RemoteDriver } from "../../log-options.ts";
-import type { ContainerRecord } from "../record.ts";
+import type { RemoteDriver } from "../../core/log-options.ts";
+import type { ContainerRecord } from "../model/record.ts";
 import { Forwarder } from "./forwarder.ts";
 
 type Sent = Pick<ContainerRecord, "id" | "config">;

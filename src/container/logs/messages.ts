@@ -5,8 +5,8 @@ import {
   type SyslogFormat,
   syslogFormat,
   TAG_FIELDS,
-} from "../../log-options.ts";
-import type { ContainerConfig } from "../config.ts";
+} from "../../core/log-options.ts";
+import type { ContainerConfig } from "../model/config.ts";
 
 export interface Line {
   stream: 0 | 1;

@@ -3,14 +3,14 @@ import { createSocket } from "node:dgram";
 import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { messageOf } from "../../errors.ts";
-import { UnixDatagram } from "../../linux/index.ts";
+import { messageOf } from "../../core/errors.ts";
 import {
   parseSyslogAddress,
   type RemoteDriver,
   type SyslogAddress,
   syslogFormat,
-} from "../../log-options.ts";
+} from "../../core/log-options.ts";
+import { UnixDatagram } from "../../linux/index.ts";
 
 export interface Receiver {
   /** Whether it took the message. */

@@ -1,7 +1,7 @@
 /** The bytes of one segment of a container's logs, read a block at a time, and where lines begin in them. */
 import { closeSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
-import { hasCode } from "../../errors.ts";
+import { hasCode } from "../../core/errors.ts";
 import { type IndexEntry, STREAMS } from "./segments.ts";
 
 export const NEWLINE = 10;

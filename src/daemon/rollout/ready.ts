@@ -1,8 +1,8 @@
 /** When a new container can take over: it is healthy, or listens on what it publishes, or has run for a moment. */
 import type { ContainerManager, ContainerRecord } from "../../container/index.ts";
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 import { listeningPorts, tcpSockets } from "../../linux/index.ts";
-import { checkIsWanted, nextChange } from "../waiting.ts";
+import { checkIsWanted, nextChange } from "../stacks/waiting.ts";
 import { failureOf, lastLines } from "./failure.ts";
 
 /** One without a health check that does not listen by then may not be meant to. */

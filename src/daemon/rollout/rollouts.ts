@@ -9,11 +9,11 @@ import {
   type ContainerRecord,
   configAsGiven,
 } from "../../container/index.ts";
-import { BayError, hasCode, messageOf } from "../../errors.ts";
+import { BayError, hasCode, messageOf } from "../../core/errors.ts";
 import type { Rollout, Say, Step } from "../../reconcile/index.ts";
 import type { Stack } from "../../stack/index.ts";
-import type { UpSettings } from "../executor.ts";
-import { withFiles } from "../given-content.ts";
+import type { UpSettings } from "../stacks/executor.ts";
+import { withFiles } from "../stacks/secret-content.ts";
 import { drain } from "./drain.ts";
 import { silentPorts, untilReady, watchFor } from "./ready.ts";
 
@@ -148,10 +148,10 @@ export class Rollouts {
     say: Say,
   ): Promise<ContainerRecord> {
     const { manager } = this;
-    const { succession } = manager;
+    const { replacement } = manager;
     const { name } = old.config;
     const fresh = await withFiles(manager, this.stack, config, async () =>
-      succession.beside(old, config, rollout.renewVolumes),
+      replacement.beside(old, config, rollout.renewVolumes),
     );
     const silent = silentPorts(old);
     let isPromoted = false;
@@ -159,7 +159,7 @@ export class Rollouts {
       await manager.start(fresh.id);
       say(config.health ? "the new one starts, until it is healthy" : "the new one starts", true);
       await untilReady(manager, fresh.id, silent, this.settings.signal);
-      await succession.promote(fresh, old, config.name);
+      await replacement.promote(fresh, old, config.name);
       isPromoted = true;
       say("the new one has the traffic; the old one ends its requests", true);
       // the old one is not asked any more, and can come back until the new one has proved good
@@ -169,7 +169,7 @@ export class Rollouts {
       ]);
     } catch (error) {
       if (isPromoted) {
-        await succession.demote(fresh, old, name);
+        await replacement.demote(fresh, old, name);
         await drain(manager, fresh);
       }
       await this.#discard(fresh.id, 0, true);
@@ -186,7 +186,7 @@ export class Rollouts {
     say: Say,
   ): Promise<ContainerRecord> {
     const { manager } = this;
-    const { succession } = manager;
+    const { replacement } = manager;
     const { name } = old.config;
     await manager.images.get(config.image, config.imageId || undefined);
     const silent = silentPorts(old);
@@ -196,7 +196,7 @@ export class Rollouts {
     try {
       const { renewVolumes } = rollout;
       fresh = await withFiles(manager, this.stack, config, async () =>
-        succession.instead(old, config, renewVolumes),
+        replacement.instead(old, config, renewVolumes),
       );
       await manager.start(fresh.id);
       if (config.health) say("the new one starts, until it is healthy", true);
@@ -204,7 +204,7 @@ export class Rollouts {
       await watchFor(manager, fresh.id, rollout.monitorMs, this.settings.signal);
     } catch (error) {
       if (fresh) await this.#discard(fresh.id, 0, true);
-      succession.restore(old, name);
+      replacement.restore(old, name);
       await manager.start(old.id);
       throw error;
     }

@@ -4,10 +4,10 @@
  */
 import { closeSync, fstatSync, openSync, readSync, rmSync, statSync } from "node:fs";
 import { posix } from "node:path";
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 import { O_NONBLOCK, O_RDONLY, openInRoot } from "../../linux/index.ts";
 import { compressionAt } from "../compression/index.ts";
-import { type Piece, runLayerTask } from "../layer-pool.ts";
+import { type Piece, runLayerTask } from "../layers/layer-pool.ts";
 import { type ScannedEntry, scanTar } from "../tar/scan.ts";
 
 export interface ArchiveFiles {

@@ -1,8 +1,8 @@
 /** An archive that goes into a file of this host: workers copy the blobs, and no byte passes through a connection. */
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import { BayError, messageOf } from "../../errors.ts";
-import { runLayerTask } from "../layer-pool.ts";
+import { BayError, messageOf } from "../../core/errors.ts";
+import { runLayerTask } from "../layers/layer-pool.ts";
 import type { ArchiveSink } from "./write.ts";
 
 /** A file that the caller has made, by its path and by what it is, so that no other is written to. */

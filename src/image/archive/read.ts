@@ -1,13 +1,13 @@
 /** Images in an archive: an OCI layout (image-spec image-layout.md), or what `docker save` writes. */
 import { z } from "zod";
-import { BayError } from "../../errors.ts";
-import { Budget } from "../bounds.ts";
+import { BayError } from "../../core/errors.ts";
 import { compressionAt } from "../compression/index.ts";
-import type { ContentStore, Descriptor } from "../content-store.ts";
-import type { Piece } from "../layer-pool.ts";
-import type { LayerStore } from "../layer-store.ts";
-import { MEDIA, parseImageConfig, parseIndex, parseManifest } from "../manifest.ts";
-import { choosePlatform, type Platform } from "../platform.ts";
+import { Budget } from "../layers/bounds.ts";
+import type { Piece } from "../layers/layer-pool.ts";
+import type { LayerStore } from "../layers/layer-store.ts";
+import { MEDIA, parseImageConfig, parseIndex, parseManifest } from "../model/manifest.ts";
+import { choosePlatform, type Platform } from "../model/platform.ts";
+import type { ContentStore, Descriptor } from "../store/content-store.ts";
 import { binary } from "../tar/header.ts";
 import type { ArchiveFiles } from "./files.ts";
 

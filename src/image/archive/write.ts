@@ -3,9 +3,9 @@
  * it that names the same blobs. Blobs stand in it as they are in the store.
  */
 import { createReadStream } from "node:fs";
-import type { ContentStore, Descriptor } from "../content-store.ts";
-import { type Manifest, MEDIA, parseManifest } from "../manifest.ts";
-import { familiarReference } from "../reference.ts";
+import { familiarReference } from "../../core/image-reference.ts";
+import { type Manifest, MEDIA, parseManifest } from "../model/manifest.ts";
+import type { ContentStore, Descriptor } from "../store/content-store.ts";
 import { PLAIN_ENTRY } from "../tar/describe.ts";
 import { BLOCK, encodeEntry, padding } from "../tar/header.ts";
 

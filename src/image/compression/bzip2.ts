@@ -1,5 +1,5 @@
 /** Decompressing bzip2 by libbz2 through koffi. */
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 import { loadLibrary } from "../../linux/index.ts";
 import type { ReadBytes } from "../tar/read.ts";
 import type { Decompressor } from "./index.ts";

@@ -1,5 +1,5 @@
 /** Inflating gzip (RFC 1952) synchronously and piece by piece, by zlib's inflate(3) through koffi. Node's zlib has no such call. */
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 import { loadLibrary } from "../../linux/index.ts";
 import type { ReadBytes } from "../tar/read.ts";
 import type { Decompressor } from "./index.ts";

@@ -1,6 +1,6 @@
 /** How a layer is compressed, told by its first bytes and not by what its media type claims. */
 import { closeSync, openSync, readSync } from "node:fs";
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 import type { ReadBytes } from "../tar/read.ts";
 import { decompressBzip2, loadBzip2 } from "./bzip2.ts";
 import { inflate, loadGzip } from "./gzip.ts";

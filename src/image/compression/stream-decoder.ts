@@ -2,7 +2,7 @@
  * The loop around a decompressor of C: zlib's z_stream, bzip2's bz_stream and liblzma's lzma_stream begin alike, with
  * what comes in and what goes out.
  */
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 import { addressOf } from "../../linux/index.ts";
 import { inParts, type ReadBytes } from "../tar/read.ts";
 import type { Decompressor } from "./index.ts";

@@ -1,5 +1,5 @@
 /** Decompressing Zstandard (RFC 8878) synchronously and piece by piece, by libzstd through koffi; Node 20 has none. */
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 import { addressOf, loadLibrary } from "../../linux/index.ts";
 import { inParts, type ReadBytes } from "../tar/read.ts";
 import type { Decompressor } from "./index.ts";

@@ -1,6 +1,6 @@
 /** The repositories of a registry, where it tells them (OCI distribution, as Docker's registry has it: GET /v2/_catalog). */
 import { z } from "zod";
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 import { RegistryClient, RegistryError, readAnswer } from "./client.ts";
 import type { Credentials } from "./credentials.ts";
 import { closeConnections, endpointsOf } from "./endpoint.ts";

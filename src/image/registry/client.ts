@@ -5,8 +5,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Dispatcher, request } from "undici";
 import { z } from "zod";
-import { BayError } from "../../errors.ts";
-import { VERSION } from "../../version.ts";
+import { BayError } from "../../core/errors.ts";
+import { VERSION } from "../../core/version.ts";
 import { type Challenge, parseChallenges } from "./challenge.ts";
 import type { Credentials } from "./credentials.ts";
 import { baseOf, dispatcherFor, type Endpoint } from "./endpoint.ts";

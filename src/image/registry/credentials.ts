@@ -7,7 +7,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { z } from "zod";
-import { BayError, messageOf } from "../../errors.ts";
+import { BayError, messageOf } from "../../core/errors.ts";
 import { replaceFile } from "../../store/index.ts";
 
 export interface Credentials {

@@ -3,8 +3,8 @@ import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { type FileHandle, open, rm } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { BayError, hasCode, messageOf } from "../../errors.ts";
-import type { Descriptor } from "../content-store.ts";
+import { BayError, hasCode, messageOf } from "../../core/errors.ts";
+import type { Descriptor } from "../store/content-store.ts";
 import { type RegistryClient, RegistryError, type RegistryResponse } from "./client.ts";
 
 export interface Download {

@@ -1,6 +1,6 @@
 /** Where a registry is spoken to: its mirrors first, then itself; with TLS unless the host's owner says otherwise. */
 import { Agent, type Dispatcher, EnvHttpProxyAgent, request } from "undici";
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 import { certificatesOf, hasCertificates, insecureHint, type RegistrySettings } from "./settings.ts";
 
 export interface Endpoint {

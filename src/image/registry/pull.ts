@@ -1,13 +1,12 @@
 /** Pulling an image: its manifest for the platform, its config, and its layers, several at once, from mirrors first. */
 import { createHash } from "node:crypto";
 import { dirname } from "node:path";
-import { requireRoom } from "../../disk-room.ts";
-import { BayError, hasCode, messageOf } from "../../errors.ts";
-import { Budget } from "../bounds.ts";
-import type { ContentStore, Descriptor } from "../content-store.ts";
-import { Growth } from "../growth.ts";
-import { canFollowGrowth, type Piece } from "../layer-pool.ts";
-import type { LayerStore } from "../layer-store.ts";
+import { BayError, hasCode, messageOf } from "../../core/errors.ts";
+import type { Reference } from "../../core/image-reference.ts";
+import { requireRoom } from "../../store/index.ts";
+import { Budget } from "../layers/bounds.ts";
+import { canFollowGrowth, type Piece } from "../layers/layer-pool.ts";
+import type { LayerStore } from "../layers/layer-store.ts";
 import {
   agreedType,
   type ImageConfig,
@@ -16,9 +15,10 @@ import {
   parseImageConfig,
   parseIndex,
   parseManifest,
-} from "../manifest.ts";
-import { choosePlatform, formatPlatform, type Platform } from "../platform.ts";
-import type { Reference } from "../reference.ts";
+} from "../model/manifest.ts";
+import { choosePlatform, formatPlatform, type Platform } from "../model/platform.ts";
+import type { ContentStore, Descriptor } from "../store/content-store.ts";
+import { Growth } from "../store/growing-file.ts";
 import { RegistryClient, RegistryError, readAnswer } from "./client.ts";
 import type { Credentials } from "./credentials.ts";
 import { downloadBlob } from "./download.ts";

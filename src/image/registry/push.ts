@@ -1,9 +1,9 @@
 /** Pushing an image: blobs that the registry lacks, in pieces and several at once, then the manifest. */
 import { createReadStream } from "node:fs";
-import { BayError } from "../../errors.ts";
-import type { ContentStore, Descriptor } from "../content-store.ts";
-import { MEDIA, parseManifest } from "../manifest.ts";
-import type { Reference } from "../reference.ts";
+import { BayError } from "../../core/errors.ts";
+import type { Reference } from "../../core/image-reference.ts";
+import { MEDIA, parseManifest } from "../model/manifest.ts";
+import type { ContentStore, Descriptor } from "../store/content-store.ts";
 import { RegistryClient } from "./client.ts";
 import type { Credentials } from "./credentials.ts";
 import { closeConnections, endpointsOf } from "./endpoint.ts";

@@ -1,7 +1,7 @@
 /** What a user is told when a registry cannot be reached or refuses: what is wrong, and which file or command mends it. */
 import { join } from "node:path";
-import { configFolder } from "../../daemon-settings.ts";
-import { messageOf } from "../../errors.ts";
+import { configFolder } from "../../core/daemon-settings.ts";
+import { messageOf } from "../../core/errors.ts";
 import type { Credentials } from "./credentials.ts";
 import { insecureHint } from "./settings.ts";
 

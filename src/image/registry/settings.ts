@@ -6,8 +6,8 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { rootCertificates } from "node:tls";
 import { z } from "zod";
-import { configFolder } from "../../daemon-settings.ts";
-import { BayError, messageOf } from "../../errors.ts";
+import { configFolder } from "../../core/daemon-settings.ts";
+import { BayError, messageOf } from "../../core/errors.ts";
 
 const settingsSchema = z.strictObject({
   /** By registry host, `docker.io` for example: base URLs or hosts that are asked before it, in order. */

@@ -2,7 +2,7 @@
  * One tar header (POSIX pax interchange format, and GNU tar's long names and base-256 numbers). Layers need
  * every byte kept: xattr values are bytes, and names are binary strings, one character a byte, never decoded text.
  */
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 import type { SparseMap } from "./sparse.ts";
 
 export type EntryType = "file" | "hardlink" | "symlink" | "char" | "block" | "directory" | "fifo";

@@ -1,6 +1,6 @@
 /** Reading a tar archive synchronously from a source of bytes. */
 import { readSync } from "node:fs";
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 import { BLOCK, decodeHeader, decodePax, paddingLength, type TarEntry, toEntry } from "./header.ts";
 import { gnuSparse, paxSparse } from "./sparse.ts";
 

@@ -1,6 +1,6 @@
 /** The entries of a tar file and where their content is, without reading it. */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 import { BLOCK, type EntryType } from "./header.ts";
 import { readTar } from "./read.ts";
 

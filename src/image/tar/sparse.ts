@@ -2,7 +2,7 @@
  * Sparse files in tar archives: GNU's own entry type `S`, and the three forms in PAX records
  * (GNU tar manual, "Storing Sparse Files": 0.0 and 0.1 as a map in the records, 1.0 before the content).
  */
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 import {
   bytesOf,
   decodeNumber,

@@ -1,7 +1,7 @@
 /** Small reads and writes of cgroup files. */
 import { closeSync, openSync, readdirSync, rmdirSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { BayError, hasCode } from "../../errors.ts";
+import { BayError, hasCode } from "../../core/errors.ts";
 import { readKernelFile } from "../kernel-file.ts";
 
 const MOST_ROUNDS = 20;

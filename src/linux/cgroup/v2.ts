@@ -1,7 +1,7 @@
 /** cgroup v2 (the kernel's admin-guide/cgroup-v2): one tree with every controller. */
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 import type { SpecBlockIo, SpecResources } from "../spec.ts";
 import {
   type Cgroup,

@@ -16,7 +16,7 @@ export function execProgram(request: ExecRequest): Program {
   const joinsPid = (request.namespaces & abi.CLONE_NEWPID) !== 0;
   addSupervisor(program, {
     joinFiles: request.shimJoinFiles,
-    endedFifo: request.endedFifo,
+    exitFifo: request.exitFifo,
     token: request.token,
     stdio: request.stdio,
     cloneFlags: 0,

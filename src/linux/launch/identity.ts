@@ -3,7 +3,7 @@
  * capabilities, seccomp, user and working directory, and execve(2).
  */
 
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 import { O_CLOEXEC, O_DIRECTORY, O_PATH, O_WRONLY, RLIMITS } from "../abi.ts";
 import { capabilityMask, lastCapability } from "../capabilities.ts";
 import type { ProgramBuilder } from "../program.ts";

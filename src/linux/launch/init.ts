@@ -13,7 +13,7 @@
  *               kill(2, 0)                    ESRCH: that was the main process, so send the status and end
  *               back to reap
  */
-import { SIGNALS } from "../../signals.ts";
+import { SIGNALS } from "../../core/signals.ts";
 import { MAP_ANONYMOUS_HERE, O_CLOEXEC, PROT_READ, PROT_WRITE } from "../abi.ts";
 import type { ProgramBuilder } from "../program.ts";
 import { SHIM_BASE, SHIM_MAPPING_SIZE, SPARE_PAGE } from "../shim-code.ts";

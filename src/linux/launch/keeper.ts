@@ -3,7 +3,7 @@
  * where no service manager does, and costs a few kB.
  */
 import { closeSync, openSync, readSync, rmSync, writeSync } from "node:fs";
-import { SIGNALS } from "../../signals.ts";
+import { SIGNALS } from "../../core/signals.ts";
 import * as abi from "../abi.ts";
 import { childrenOf, signalProcess, startTime } from "../process.ts";
 import { HEADER, ProgramBuilder, readProgramState } from "../program.ts";

@@ -2,7 +2,7 @@
  * What of the host is mounted into a container, opened before pivot_root(2) as detached mounts (open_tree(2)): folders and
  * files, parts of volumes, images, and what another container has mounted.
  */
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 import * as abi from "../abi.ts";
 import type { ProgramBuilder } from "../program.ts";
 import { IN_ROOT, NO_LINKS } from "../safe-path.ts";

@@ -9,8 +9,8 @@
  * descriptors of those very mounts, never by path.
  */
 import { closeSync, fstatSync, statSync } from "node:fs";
-import { BayError } from "../../errors.ts";
-import { isKernelPath, isProcFile, mountTargetProblem } from "../../mount-targets.ts";
+import { BayError } from "../../core/errors.ts";
+import { isKernelPath, isProcFile, mountTargetProblem } from "../../core/mount-targets.ts";
 import * as abi from "../abi.ts";
 import type { ProgramBuilder } from "../program.ts";
 import { isRootMountPoint } from "../root-mount.ts";

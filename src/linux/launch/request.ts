@@ -39,7 +39,7 @@ export interface LaunchRequest {
   cgroupJoinFiles: string[];
   shimJoinFiles: string[];
   /** The FIFO that announces ends, and the 8 bytes that are written to it. */
-  endedFifo: string;
+  exitFifo: string;
   token: Buffer;
   stdio: Stdio;
   /** Run a minimal init as pid 1: it forwards signals and reaps. */
@@ -61,7 +61,7 @@ export interface ExecRequest {
   programFile: string;
   cgroupJoinFiles: string[];
   shimJoinFiles: string[];
-  endedFifo: string;
+  exitFifo: string;
   token: Buffer;
   stdio: Stdio;
 }

@@ -1,8 +1,8 @@
 /** Runs a start or exec program: spawn the shim, wait for the exec, note the start times, cut the file. */
 import { closeSync, fchmodSync, ftruncateSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
-import { BayError } from "../../errors.ts";
-import { SIGNALS } from "../../signals.ts";
+import { BayError } from "../../core/errors.ts";
+import { SIGNALS } from "../../core/signals.ts";
 import { close, errnoName } from "../libc.ts";
 import { createPipe, type Pipe } from "../pipe.ts";
 import { signalProcess, startTime } from "../process.ts";

@@ -1,5 +1,5 @@
 /** A container's start as a program: namespaces, file systems, names, identity, exec. */
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 import * as abi from "../abi.ts";
 import { type Program, ProgramBuilder } from "../program.ts";
 import type { Spec } from "../spec.ts";
@@ -49,7 +49,7 @@ export function startProgram(request: LaunchRequest): Program {
   const program = new ProgramBuilder();
   addSupervisor(program, {
     joinFiles: request.shimJoinFiles,
-    endedFifo: request.endedFifo,
+    exitFifo: request.exitFifo,
     token: request.token,
     stdio: request.stdio,
     cloneFlags: cloneFlags(spec),

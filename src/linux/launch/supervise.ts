@@ -25,7 +25,7 @@ const PR_SET_DUMPABLE = 4;
 
 export interface SupervisorOptions {
   joinFiles: string[];
-  endedFifo: string;
+  exitFifo: string;
   token: Buffer;
   stdio: Stdio;
   /** Clone flags of the child. */
@@ -64,7 +64,7 @@ export function addSupervisor(program: ProgramBuilder, options: SupervisorOption
   program.call("setpriority", [0, 0, 0], { ignore: true });
   writeFile(program, "/proc/self/oom_score_adj", "-999", { ignore: true });
   for (const file of options.joinFiles) writeFile(program, file, "0", { ignore: true });
-  openAs(program, options.endedFifo, O_RDWR | O_NONBLOCK | O_CLOEXEC, FD.ended);
+  openAs(program, options.exitFifo, O_RDWR | O_NONBLOCK | O_CLOEXEC, FD.ended);
   if (options.stdio.kind === "fifos") {
     // The read ends keep the FIFOs alive, so that a container never gets EPIPE while bayd is away.
     openAs(program, options.stdio.stdout, O_RDONLY | O_NONBLOCK | O_CLOEXEC, FD.fifoOut);

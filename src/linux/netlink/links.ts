@@ -1,7 +1,7 @@
 /** Links, addresses and routes over rtnetlink(7), in terms of what bay makes: bridges, veth pairs, their addresses. */
 import { isIPv6 } from "node:net";
-import { hasCode } from "../../errors.ts";
-import { packAddress, toAddress } from "../../ip.ts";
+import { hasCode } from "../../core/errors.ts";
+import { packAddress, toAddress } from "../../core/ip.ts";
 import { attribute, find, parseAttributes, text, u8, u32 } from "./message.ts";
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, RouteSocket } from "./route-socket.ts";
 

@@ -1,5 +1,5 @@
 /** A synchronous rtnetlink socket. It belongs to the network namespace in which it was made. */
-import { BayError } from "../../errors.ts";
+import { BayError } from "../../core/errors.ts";
 import { close, errnoName, SyscallError, syscall } from "../libc.ts";
 import { decodeMessages, encodeMessage, type Message } from "./message.ts";
 

@@ -1,6 +1,6 @@
 /** Answering one DNS question from what bay knows: pure, the lookups are given. */
 import { isIPv6 } from "node:net";
-import { canonicalAddress, packAddress, versionOf } from "../../ip.ts";
+import { canonicalAddress, packAddress, versionOf } from "../../core/ip.ts";
 import { encodeName, type Question, RCODES, replyTo, TYPES } from "./message.ts";
 
 /** Names as one container sees them. */

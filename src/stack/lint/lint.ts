@@ -1,8 +1,8 @@
 /** `bay lint`: what works and will hurt, in a stack that loads without errors. */
-import { type Diagnostic, inFileOrder, nearest } from "../../diagnostics.ts";
-import { isMapping } from "../merge.ts";
-import type { Merged } from "../merged.ts";
-import type { Stack } from "../stack.ts";
+import { type Diagnostic, inFileOrder, nearest } from "../../core/diagnostics.ts";
+import { isMapping } from "../files/merge.ts";
+import type { Merged } from "../files/merge-files.ts";
+import type { Stack } from "../model/stack.ts";
 import { RULES } from "./rules.ts";
 
 /** Silences rules: at the top of a file for all services, or in one of them. */

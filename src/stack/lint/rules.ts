@@ -1,6 +1,6 @@
 /** Rules for stack files that work, and will hurt. Each has a name, by which a file can silence it. */
-import { DOCKER_SOCKETS } from "../../docker-sockets.ts";
-import type { Service, Stack } from "../stack.ts";
+import { DOCKER_SOCKETS } from "../../core/docker-sockets.ts";
+import type { Service, Stack } from "../model/stack.ts";
 
 export interface Finding {
   /** In the files' own keys. */

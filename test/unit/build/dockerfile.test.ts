@@ -6,7 +6,7 @@ import { expand } from "../../../src/build/dockerfile/words.ts";
 import { changedConfig } from "../../../src/build/index.ts";
 import { globalArgs, Scope } from "../../../src/build/scope.ts";
 import { type Dockerfile, findStage, readDockerfile, targetStage } from "../../../src/build/stages.ts";
-import type { Diagnostic } from "../../../src/diagnostics.ts";
+import type { Diagnostic } from "../../../src/core/diagnostics.ts";
 
 function read(source: string): { file: Dockerfile; problems: Diagnostic[] } {
   const problems: Diagnostic[] = [];

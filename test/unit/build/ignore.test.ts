@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { IgnorePatterns, ignoreLines } from "../../../src/build/ignore.ts";
-import { messageOf } from "../../../src/errors.ts";
+import { messageOf } from "../../../src/core/errors.ts";
 
 /** Pattern lines, a path, and whether it is ignored: as moby matches them. */
 const ROWS: [lines: string, path: string, isIgnored: boolean][] = [

@@ -14,7 +14,7 @@ const END = "<!-- end of flags -->";
 /** The source of the commands and of the program, where each option that is accepted has to be read. */
 const sources = ["src/cli/commands", "src/cli"]
   .flatMap((folder) =>
-    readdirSync(folder)
+    readdirSync(folder, { encoding: "utf8", recursive: folder === "src/cli/commands" })
       .filter((name) => name.endsWith(".ts"))
       .map((name) => readFileSync(join(folder, name), "utf8")),
   )

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type Node, parseDockerfile } from "../../../src/build/dockerfile/parse.ts";
 import { expand } from "../../../src/build/dockerfile/words.ts";
-import type { Diagnostic } from "../../../src/diagnostics.ts";
+import type { Diagnostic } from "../../../src/core/diagnostics.ts";
 
 const DATA = join(process.cwd(), "..", "shared", "data", "dockerfile");
 const list = (folder: string) => (existsSync(DATA) ? readdirSync(join(DATA, folder)) : []);

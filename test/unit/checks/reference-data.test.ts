@@ -3,11 +3,11 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Ajv } from "ajv";
 import { describe, expect, it } from "vitest";
-import { defaultSeccomp } from "../../../src/container/default-seccomp.ts";
-import { toSpec } from "../../../src/container/oci-spec.ts";
+import { defaultSeccomp } from "../../../src/container/spec/default-seccomp.ts";
+import { toSpec } from "../../../src/container/spec/oci-spec.ts";
 import { desiredConfig } from "../../../src/reconcile/index.ts";
-import { fileSchema, serviceSchema } from "../../../src/stack/schema.ts";
-import { whyUnsupported } from "../../../src/stack/unsupported.ts";
+import { fileSchema, serviceSchema } from "../../../src/stack/schema/schema.ts";
+import { whyUnsupported } from "../../../src/stack/schema/unsupported.ts";
 
 import { IMAGE } from "../../support/actual.ts";
 import { loadText } from "../../support/stack.ts";

@@ -1,8 +1,8 @@
 /** docs/security.md says the limits that the program has. */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { DEFAULT_SETTINGS, SETTING_KEYS, shownSettings } from "../../../src/daemon-settings.ts";
-import { STACK_LIMITS } from "../../../src/stack/limits.ts";
+import { DEFAULT_SETTINGS, SETTING_KEYS, shownSettings } from "../../../src/core/daemon-settings.ts";
+import { STACK_LIMITS } from "../../../src/stack/check/limits.ts";
 
 describe("the limits in docs/security.md", () => {
   const text = readFileSync("docs/security.md", "utf8");

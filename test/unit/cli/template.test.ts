@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { column, formatRows, formatValue, type Listing } from "../../../src/cli/ui/listing.ts";
-import { BayError } from "../../../src/errors.ts";
+import { BayError } from "../../../src/core/errors.ts";
 
 interface Row {
   name: string;

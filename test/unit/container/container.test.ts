@@ -2,10 +2,10 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync, writeSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { hostsFile, resolvFile } from "../../../src/container/etc-files.ts";
 import { LogReader, selectLines } from "../../../src/container/logs/reader.ts";
 import { SegmentWriter, segmentNumbers } from "../../../src/container/logs/segments.ts";
-import { resolveUser } from "../../../src/container/user.ts";
+import { hostsFile, resolvFile } from "../../../src/container/spec/etc-files.ts";
+import { resolveUser } from "../../../src/container/spec/user.ts";
 import { resolveCapabilities } from "../../../src/linux/index.ts";
 
 describe("users", () => {

@@ -11,8 +11,8 @@ import { Forwarder } from "../../../src/container/logs/forwarder.ts";
 import { encoderOf } from "../../../src/container/logs/messages.ts";
 import { receiverOf } from "../../../src/container/logs/receivers.ts";
 import { SegmentWriter } from "../../../src/container/logs/segments.ts";
+import { logOptionProblems, type RemoteDriver } from "../../../src/core/log-options.ts";
 import { listenForDatagrams } from "../../../src/linux/index.ts";
-import { logOptionProblems, type RemoteDriver } from "../../../src/log-options.ts";
 
 let folder: string;
 const closing: (() => void)[] = [];

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
-import { readElf } from "../../../src/image/host/elf.ts";
+import { readElf } from "../../../src/image/sources/host/elf.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "bay-elf-"));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -4,7 +4,7 @@ import { type AddressInfo, createServer as createTcp, type Server } from "node:n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import type { BayError } from "../../../src/errors.ts";
+import type { BayError } from "../../../src/core/errors.ts";
 import { RegistryClient } from "../../../src/image/registry/client.ts";
 import type { Credentials } from "../../../src/image/registry/credentials.ts";
 import { closeConnections } from "../../../src/image/registry/endpoint.ts";

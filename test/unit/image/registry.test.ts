@@ -3,11 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
-import { mmdebstrapArguments } from "../../../src/image/apt/build.ts";
 import { parseChallenges } from "../../../src/image/registry/challenge.ts";
 import { findCredentials, keepCredentials, ownFile } from "../../../src/image/registry/credentials.ts";
 import { endpointsOf } from "../../../src/image/registry/endpoint.ts";
 import { readSettings } from "../../../src/image/registry/settings.ts";
+import { mmdebstrapArguments } from "../../../src/image/sources/apt/build.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "bay-registry-unit-"));
 afterAll(() => rmSync(folder, { recursive: true }));

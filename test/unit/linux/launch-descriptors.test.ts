@@ -151,7 +151,7 @@ const common = {
   programFile: "/program",
   cgroupJoinFiles: ["/cgroup/a", "/cgroup/b"],
   shimJoinFiles: ["/cgroup/shim"],
-  endedFifo: "/ended",
+  exitFifo: "/ended",
   token: Buffer.alloc(8),
 };
 

@@ -1,6 +1,6 @@
 /** driver_opts of bridge networks, and network_mode with a network's name. */
 import { describe, expect, it } from "vitest";
-import { renderRules } from "../../../src/network/rules.ts";
+import { renderRules } from "../../../src/network/rules/rules.ts";
 import { toCompose } from "../../../src/stack/index.ts";
 import { loadText, problemsOf } from "../../support/stack.ts";
 

@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { parseDotenv } from "../../../src/stack/dotenv.ts";
+import { parseDotenv } from "../../../src/stack/files/dotenv.ts";
+import { mergeValues } from "../../../src/stack/files/merge.ts";
 import { type LoadOptions, loadStack } from "../../../src/stack/index.ts";
-import { mergeValues } from "../../../src/stack/merge.ts";
-import { parsePort } from "../../../src/stack/ports.ts";
+import { parsePort } from "../../../src/stack/normalise/ports.ts";
 
 let folder: string;
 beforeEach(() => {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { composeSettings, envFilesOf } from "../../../src/stack/find.ts";
+import { composeSettings, envFilesOf } from "../../../src/stack/files/find.ts";
 import { loadText } from "../../support/stack.ts";
 
 const SERVICE = "services: { a: { image: x } }\n";

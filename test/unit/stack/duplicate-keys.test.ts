@@ -2,9 +2,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseAllDocuments } from "yaml";
-import { walkDocument } from "../../../src/stack/document-walk.ts";
-import { Origins } from "../../../src/stack/origins.ts";
-import { SourceFile } from "../../../src/stack/source.ts";
+import { walkDocument } from "../../../src/stack/files/document-walk.ts";
+import { Origins } from "../../../src/stack/files/origins.ts";
+import { SourceFile } from "../../../src/stack/files/source.ts";
 
 function read(text: string): { value: unknown; problems: string[] } {
   const problems: string[] = [];

@@ -3,10 +3,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { readMerged } from "../../../src/stack/files/merge-files.ts";
 import { loadStack } from "../../../src/stack/index.ts";
 import { lintStack } from "../../../src/stack/lint/lint.ts";
 import { RULES } from "../../../src/stack/lint/rules.ts";
-import { readMerged } from "../../../src/stack/merged.ts";
 
 function lint(text: string): string[] {
   const folder = mkdtempSync(join(tmpdir(), "bay-lint-"));

@@ -1,7 +1,7 @@
 /** Names on the host, parts of subnets, owners of secrets, and variables of included files. */
 import { describe, expect, it } from "vitest";
-import { parseRange, parseSubnet } from "../../../src/ip.ts";
-import { chooseAddress } from "../../../src/network/address-pool.ts";
+import { parseRange, parseSubnet } from "../../../src/core/ip.ts";
+import { chooseAddress } from "../../../src/network/addresses/address-pool.ts";
 import { loadText, problemsOf } from "../../support/stack.ts";
 
 const SERVICE = "services: { a: { image: x } }\n";

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { explainValues, readPath } from "../../../src/stack/explain.ts";
+import { readMerged } from "../../../src/stack/files/merge-files.ts";
 import { type LoadedStack, type LoadOptions, loadStack } from "../../../src/stack/index.ts";
-import { readMerged } from "../../../src/stack/merged.ts";
 
 let folder: string;
 beforeEach(() => {

@@ -1,5 +1,5 @@
 /** Go's text/template, taken apart: text, actions, and the tokens in an action. */
-import { BayError } from "../../../errors.ts";
+import { BayError } from "../../../core/errors.ts";
 
 export type Piece = { text: string } | { action: Token[]; source: string };
 

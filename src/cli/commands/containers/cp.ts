@@ -1,0 +1,182 @@
+import { spawn } from "node:child_process";
+import { existsSync, realpathSync, statSync } from "node:fs";
+import { basename, dirname, posix, resolve } from "node:path";
+import { BayError } from "../../../core/errors.ts";
+import { type Client, textOf, toError } from "../../../daemon/index.ts";
+import { type Context, containersOf, nameOf, oneContainer } from "../../context.ts";
+
+/** Finds the container that one side names. */
+type Find = (name: string) => Promise<{ client: Client; id: string; name?: string }>;
+
+/** `bay cp`: the containers are the stack's; into a service with several of them, into each. */
+export async function cp(
+  context: Context,
+  [source, target]: string[],
+  options: { index?: number; archive?: boolean; all?: boolean; followLink?: boolean },
+): Promise<void> {
+  const settings = { keepOwners: options.archive ?? false, followLink: options.followLink ?? false };
+  if (options.all && options.index !== undefined)
+    throw new BayError("BAD_OPTION", "--all and --index cannot be used together");
+  const finders = await findersOf(context, source!, split(target!)?.service, options);
+  for (const find of finders) {
+    if (context.options.dryRun) {
+      const { name } = await find((split(target!) ?? split(source!))?.service ?? "");
+      process.stderr.write(`${source} would be copied to ${target} (container ${name})\n`);
+    } else await copyBetween(source!, target!, find, settings);
+  }
+}
+
+/** Into a service, one for each of its containers; of a service, the first one. A stream can be read only once. */
+async function findersOf(
+  context: Context,
+  source: string,
+  into: string | undefined,
+  { index, all }: { index?: number; all?: boolean },
+): Promise<Find[]> {
+  const one = async (service: string) => {
+    const { client, row } = await oneContainer(context, service, index);
+    return { client, id: row.Id, name: nameOf(row) };
+  };
+  if (into === undefined || index !== undefined || source === "-") return [one];
+  const { client, rows } = await containersOf(context, [into], { oneOff: all ?? false });
+  if (rows.length === 0) return [one];
+  return rows.map((row) => async () => ({ client, id: row.Id, name: nameOf(row) }));
+}
+
+export interface CopySettings {
+  keepOwners: boolean;
+  /** Copy what a symbolic link at the source points to. */
+  followLink: boolean;
+}
+
+/** Copies as docker cp does; tar(1) packs and unpacks on this side. Owners become the user's own, or root's inside. */
+export async function copyBetween(
+  source: string,
+  target: string,
+  find: Find,
+  { keepOwners, followLink }: CopySettings,
+): Promise<void> {
+  const from = split(source);
+  const to = split(target);
+  if (from && to)
+    throw new BayError("BAD_OPTION", "one side must be local", { hint: "copy to a local folder first" });
+  if (from) return copyOut(find, from, target, { keepOwners, followLink });
+  if (to) return copyIn(find, source, to, { keepOwners, followLink });
+  throw new BayError("BAD_OPTION", "one side must be CONTAINER:PATH");
+}
+
+function split(text: string): { service: string; path: string } | undefined {
+  const match = /^([a-zA-Z0-9._-]+):(.*)$/s.exec(text);
+  return match && !text.startsWith(".") && !text.startsWith("/")
+    ? { service: match[1]!, path: posix.join("/", match[2]!) }
+    : undefined;
+}
+
+async function copyOut(
+  find: Find,
+  from: { service: string; path: string },
+  target: string,
+  { keepOwners, followLink }: CopySettings,
+): Promise<void> {
+  const { client, id } = await find(from.service);
+  if (followLink) from.path = await resolveInside(client, id, from.path);
+  const { body, status, headers } = await client.send(
+    "GET",
+    `/containers/${id}/archive?path=${encodeURIComponent(from.path)}`,
+  );
+  if (status >= 400) throw toError(await textOf(body));
+  if (target === "-") return void body.pipe(process.stdout);
+  const place = resolve(target);
+  const local = statSync(place, { throwIfNoEntry: false });
+  const intoDirectory = local?.isDirectory() ?? false;
+  const directory = intoDirectory ? place : dirname(place);
+  const refuse = (why: string) => {
+    body.destroy();
+    throw new BayError("BAD_TARGET", why);
+  };
+  if (!existsSync(directory)) refuse(`the folder ${directory} does not exist`);
+  if (local && !intoDirectory && isDirectoryStat(headers))
+    refuse(`${from.path} is a directory, and ${target} is a file that is there already`);
+  if (!local && target.endsWith("/") && !isDirectoryStat(headers))
+    refuse(`the folder ${target} does not exist`);
+  const name = posix.basename(from.path);
+  const rename =
+    intoDirectory || name === "" ? [] : [`--transform=s,^${quoted(name)},${replacement(basename(place))},`];
+  const owner = keepOwners ? ["--same-owner", "--numeric-owner"] : ["--no-same-owner"];
+  await tar(["-x", ...owner, "-C", directory, ...rename], (child) => body.pipe(child.stdin!));
+}
+
+async function copyIn(
+  find: Find,
+  source: string,
+  to: { service: string; path: string },
+  { keepOwners, followLink }: CopySettings,
+): Promise<void> {
+  const { client, id } = await find(to.service);
+  const put = (path: string) => `/containers/${id}/archive?path=${encodeURIComponent(path)}`;
+  if (source === "-") return void (await client.upload("PUT", put(to.path), process.stdin));
+  if (!existsSync(resolve(source))) throw new BayError("NO_FILE", `${source} does not exist`);
+  const local = followLink ? realpathSync(resolve(source)) : resolve(source);
+  const head = await client.send("HEAD", put(to.path));
+  const isThere = head.status < 400;
+  const isDirectory = isThere && isDirectoryStat(head.headers);
+  if (isThere && !isDirectory && statSync(local).isDirectory())
+    throw new BayError("BAD_TARGET", `${source} is a directory, and ${to.path} is a file in the container`);
+  if (!isThere && to.path.endsWith("/") && !statSync(local).isDirectory())
+    throw new BayError("BAD_TARGET", `the container has no directory ${to.path}`);
+  const directory = isDirectory ? to.path : posix.dirname(to.path);
+  const name = isDirectory ? basename(local) : posix.basename(to.path);
+  const rename = [`--transform=s,^${quoted(basename(local))},${replacement(name)},`];
+  let sent: Promise<string> | undefined;
+  const owner = keepOwners ? ["--numeric-owner"] : ["--owner=0", "--group=0"];
+  await tar(["-c", ...owner, "-C", dirname(local), ...rename, basename(local)], (child) => {
+    sent = client.upload("PUT", put(directory), child.stdout!);
+    sent.catch(() => child.kill());
+  });
+  await sent;
+}
+
+const MOST_LINKS = 40;
+
+/** Follows the links at the end of a path in the container, as the kernel does. Throws BAD_TARGET for a loop. */
+async function resolveInside(client: Client, id: string, start: string): Promise<string> {
+  let path = start;
+  for (let links = 0; links < MOST_LINKS; links++) {
+    const { status, headers } = await client.send(
+      "HEAD",
+      `/containers/${id}/archive?path=${encodeURIComponent(path)}`,
+    );
+    const stat = headers["x-docker-container-path-stat"];
+    if (status >= 400 || typeof stat !== "string") return path; // the copy says what is wrong
+    const { linkTarget } = JSON.parse(Buffer.from(stat, "base64").toString()) as { linkTarget?: string };
+    if (!linkTarget) return path;
+    path = posix.resolve(posix.dirname(path), linkTarget);
+  }
+  throw new BayError("BAD_TARGET", `${start}: too many symbolic links`);
+}
+
+/** What the archive routes say of a path: Go's file mode, of which the highest bit means a directory. */
+function isDirectoryStat(headers: Record<string, string | string[] | undefined>): boolean {
+  const stat = headers["x-docker-container-path-stat"];
+  if (typeof stat !== "string") return false;
+  return (JSON.parse(Buffer.from(stat, "base64").toString()) as { mode: number }).mode >= 2 ** 31;
+}
+
+/** A name as the replacement of tar's --transform, which is sed's. */
+const replacement = (text: string) => text.replace(/[\\,&]/g, "\\$&");
+
+const quoted = (text: string) => text.replace(/[\\,.*[\]^$&]/g, "\\$&");
+
+function tar(args: string[], connect: (child: ReturnType<typeof spawn>) => void): Promise<void> {
+  return new Promise((done, fail) => {
+    const child = spawn("tar", args, { stdio: ["pipe", "pipe", "inherit"] });
+    child.on("error", (cause) =>
+      fail(new BayError("NO_TAR", "tar could not be run", { cause, hint: "apt-get install tar" })),
+    );
+    child.on("close", (code) =>
+      code === 0 || code === null ? done() : fail(new BayError("TAR", `tar ended with code ${code}`)),
+    );
+    connect(child);
+    if (args[0] === "-x") child.stdout!.resume();
+  });
+}

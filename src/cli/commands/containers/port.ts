@@ -1,0 +1,21 @@
+import { BayError } from "../../../core/errors.ts";
+import { type Context, oneContainer } from "../../context.ts";
+import { print } from "../../ui/output.ts";
+
+export async function port(
+  context: Context,
+  [service, wanted]: string[],
+  options: { protocol: string; index?: number },
+): Promise<void> {
+  const { row } = await oneContainer(context, service!, options.index);
+  const [number, protocol = options.protocol] = wanted!.split("/");
+  const found = row.Ports.filter(
+    (candidate) =>
+      candidate.PrivatePort === Number(number) &&
+      candidate.Type === protocol &&
+      candidate.PublicPort !== undefined,
+  );
+  if (found.length === 0)
+    throw new BayError("NOT_PUBLISHED", `port ${wanted}/${protocol} of ${service} is not published`);
+  for (const { IP, PublicPort } of found) print(`${IP}:${PublicPort}`);
+}

@@ -1,0 +1,231 @@
+import { existsSync, readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import type { Duplex } from "node:stream";
+import type { ContainerConfig } from "../../../container/index.ts";
+import { BayError, messageOf } from "../../../core/errors.ts";
+import type { Client } from "../../../daemon/index.ts";
+import type { Stack } from "../../../stack/index.ts";
+import { type Context, listContainers, nameOf, serviceOf as serviceOfRow } from "../../context.ts";
+import { withValues } from "../../options.ts";
+import { runSession, terminalSize } from "../../ui/terminal.ts";
+import { sendUp } from "../stack/up.ts";
+
+interface RunOptions {
+  rm?: boolean;
+  detach?: boolean;
+  tty?: boolean;
+  env?: string[];
+  volume?: string[];
+  publish?: string[];
+  name?: string;
+  entrypoint?: string;
+  user?: string;
+  workdir?: string;
+  servicePorts?: boolean;
+  deps?: boolean;
+  detachKeys?: string;
+  TTY?: boolean;
+  useAliases?: boolean;
+  capAdd?: string[];
+  capDrop?: string[];
+  envFromFile?: string[];
+  label?: string[];
+  build?: boolean;
+  pull?: "always" | "missing" | "never";
+  quiet?: boolean;
+  quietBuild?: boolean;
+  quietPull?: boolean;
+  removeOrphans?: boolean;
+}
+
+/** Runs a one-off command in a new container of a service; the exit code is the command's. */
+export async function run(
+  context: Context,
+  [service, ...command]: string[],
+  options: RunOptions,
+): Promise<number> {
+  const stack = await context.stack([service!]);
+  const { serviceOf } = await import("../../../stack/query.ts");
+  const wanted = serviceOf(stack, service!);
+  const labels = labelsOf(options.label);
+  const fileEnv = await variablesOf(options.envFromFile);
+  const images = {
+    ...(options.build ? { build: true } : {}),
+    ...(options.pull ? { pull: options.pull } : {}),
+  };
+  const client = await context.daemon();
+  const dependencies = Object.keys(wanted.dependsOn).filter((name) => stack.services[name]);
+  if (options.deps !== false && dependencies.length > 0)
+    await sendUp(client, stack, { options: { services: dependencies, ...images } }, options);
+  await sendUp(
+    client,
+    stack,
+    { options: { services: [service!], noDeps: true, baseOnly: true, ...images } },
+    options,
+  );
+  if (options.removeOrphans) await removeOrphans(context, client, stack);
+  const tty =
+    options.tty !== false &&
+    options.TTY !== false &&
+    process.stdin.isTTY === true &&
+    process.stdout.isTTY === true &&
+    !options.detach;
+  const override = await overrides(stack, options, tty, fileEnv);
+  const { Id, Name } = await client.json<{ Id: string; Name: string }>("POST", "/bay/v1/run", {
+    stack,
+    service,
+    name: options.name,
+    override,
+    ...(command.length > 0 ? { command } : {}),
+    ...(options.entrypoint === undefined
+      ? {}
+      : { entrypoint: options.entrypoint.split(/\s+/).filter(Boolean) }),
+    servicePorts: options.servicePorts ?? false,
+    useAliases: options.useAliases ?? false,
+    labels,
+    autoRemove: options.rm ?? false,
+    start: options.detach ?? false,
+  });
+  if (options.detach) {
+    process.stdout.write(`${Name}\n`);
+    return 0;
+  }
+  let socket: Duplex | undefined;
+  let signals = 0;
+  const pass = (signal: string) => {
+    signals += 1;
+    if (signals > 2) process.exit(130); // a command that does not listen is left to the others, as compose does
+    client.json("POST", `/containers/${Id}/kill?signal=${signal}`).catch(() => {});
+  };
+  process.on("SIGINT", pass);
+  process.on("SIGTERM", pass);
+  try {
+    const keys = encodeURIComponent(options.detachKeys ?? "");
+    socket = await client.upgrade(
+      `/containers/${Id}/attach?stream=1&stdout=1&stderr=1&stdin=1&detachKeys=${keys}`,
+    );
+    const session = runSession(socket, {
+      tty,
+      stdin: true,
+      resize: (rows, columns) =>
+        void client.json("POST", `/containers/${Id}/resize?h=${rows}&w=${columns}`).catch(() => {}),
+    });
+    await client.json("POST", `/containers/${Id}/start`);
+    const ended = client.json<{ StatusCode: number }>("POST", `/containers/${Id}/wait`);
+    if (tty && (await isDetached(client, Id, session, ended))) return 0;
+    const { StatusCode } = await ended;
+    await Promise.race([session, new Promise((done) => setTimeout(done, 500))]);
+    return StatusCode;
+  } finally {
+    process.off("SIGINT", pass);
+    process.off("SIGTERM", pass);
+    socket?.destroy();
+    if (options.rm) await client.json("DELETE", `/containers/${Id}?force=1&v=1`).catch(() => {});
+  }
+}
+
+/** NAME=VALUE, or NAME with an empty value, as docker run has it. Throws BAD_OPTION. */
+function labelsOf(entries: readonly string[] = []): Record<string, string> {
+  return Object.fromEntries(
+    entries.map((entry) => {
+      const [name = "", value = ""] = entry.split(/=(.*)/s);
+      if (name === "") throw new BayError("BAD_OPTION", `--label: expected NAME=VALUE, got ${entry}`);
+      return [name, value];
+    }),
+  );
+}
+
+/** The variables of env files, later over earlier. Throws NO_FILE, BAD_OPTION. */
+async function variablesOf(files: readonly string[] = []): Promise<string[]> {
+  const all = new Map<string, string>();
+  const { parseDotenv } = await import("../../../stack/files/dotenv.ts");
+  for (const file of files) {
+    if (!existsSync(file)) throw new BayError("NO_FILE", `--env-from-file: ${file} does not exist`);
+    const bad = (message: string, cause?: unknown) =>
+      new BayError("BAD_OPTION", `--env-from-file: ${file}: ${message}`, { cause });
+    try {
+      const lookup = (name: string) => all.get(name) ?? process.env[name];
+      for (const [name, value] of parseDotenv(readFileSync(file, "utf8"), lookup, (message) =>
+        process.stderr.write(`warning: ${file}: ${message}\n`),
+      ))
+        all.set(name, value);
+    } catch (cause) {
+      throw bad(messageOf(cause), cause);
+    }
+  }
+  return [...all].map(([name, value]) => `${name}=${value}`);
+}
+
+async function removeOrphans(context: Context, client: Client, stack: Stack): Promise<void> {
+  const rows = await listContainers(client, stack.name);
+  const orphans = rows.filter((row) => !context.knownServices.includes(serviceOfRow(row)));
+  for (const row of orphans) {
+    await client.json("DELETE", `/containers/${row.Id}?force=1`);
+    process.stderr.write(`container ${nameOf(row)} removed\n`);
+  }
+}
+
+/** CAP_NET_ADMIN, net_admin and ALL. Throws BAD_OPTION. */
+async function capabilities(option: string, entries: readonly string[] = []): Promise<string[]> {
+  const { capabilityName } = await import("../../../core/capabilities.ts");
+  for (const entry of entries)
+    if (entry.toUpperCase() !== "ALL" && capabilityName(entry) === undefined)
+      throw new BayError("BAD_OPTION", `${option}: the capability ${entry} does not exist`);
+  return [...entries];
+}
+
+async function overrides(
+  stack: Stack,
+  options: RunOptions,
+  tty: boolean,
+  fileEnv: readonly string[],
+): Promise<Partial<ContainerConfig>> {
+  const { parsePort } = await import("../../../stack/query.ts");
+  const ports = (options.publish ?? []).flatMap((text) => {
+    const parsed = parsePort(text);
+    if (typeof parsed === "string") throw new BayError("BAD_OPTION", parsed);
+    return parsed;
+  });
+  const mounts = (options.volume ?? []).map((text): ContainerConfig["mounts"][number] => {
+    const [source = "", target, mode] = text.split(":");
+    if (!(target ?? source).startsWith("/"))
+      throw new BayError("BAD_OPTION", `-v ${text}: the path in the container must be absolute`);
+    if (!target) return { type: "volume", source: "", target: source, readOnly: false, noCopy: false };
+    const readOnly = mode === "ro";
+    if (/^[./~]/.test(source))
+      return { type: "bind", source: resolve(source), target, readOnly, recursive: true, createSource: true };
+    return { type: "volume", source: stack.volumes[source]?.name ?? source, target, readOnly, noCopy: false };
+  });
+  return {
+    tty,
+    ...(tty ? { consoleSize: terminalSize() } : {}),
+    stdinOpen: true,
+    stdinOnce: !tty,
+    env: withoutRepeats([...fileEnv, ...withValues(options.env)]),
+    capAdd: await capabilities("--cap-add", options.capAdd),
+    capDrop: await capabilities("--cap-drop", options.capDrop),
+    mounts,
+    ports,
+    ...(options.user === undefined ? {} : { user: options.user }),
+    ...(options.workdir === undefined ? {} : { workdir: options.workdir }),
+    health: undefined,
+  };
+}
+
+/** The last of several values of a variable. */
+const withoutRepeats = (entries: readonly string[]): string[] => [
+  ...new Map(entries.map((entry) => [entry.split("=", 1)[0]!, entry])).values(),
+];
+
+/** True where the terminal was left by the detach keys, and the container goes on. */
+async function isDetached(
+  client: Client,
+  id: string,
+  session: Promise<void>,
+  ended: Promise<unknown>,
+): Promise<boolean> {
+  if ((await Promise.race([session.then(() => "left"), ended])) !== "left") return false;
+  const { State } = await client.json<{ State: { Running: boolean } }>("GET", `/containers/${id}/json`);
+  if (State.Running) ended.catch(() => {}); // nobody waits for it now
+  return State.Running;
+}

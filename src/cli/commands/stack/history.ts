@@ -1,0 +1,158 @@
+import { BayError, hasCode } from "../../../core/errors.ts";
+import { shownPair } from "../../../core/shown-values.ts";
+import type { Revision } from "../../../daemon/stacks/history.ts";
+import type { Stack } from "../../../stack/index.ts";
+import type { StackChange } from "../../../stack/model/diff-stacks.ts";
+import type { Context } from "../../context.ts";
+import { milliseconds } from "../../options.ts";
+import { hasColour, paint, print, printJson, shortId, table } from "../../ui/output.ts";
+import { coloured } from "./plan.ts";
+import { watch } from "./up.ts";
+
+/** Versions are bayd's: a file that is wrong now is not in their way. Throws what is wrong, and that -p helps. */
+async function nameOf(context: Context): Promise<string> {
+  try {
+    return await context.stackName();
+  } catch (error) {
+    if (!(error instanceof BayError)) throw error;
+    throw new BayError(error.code, error.message, { hint: "-p NAME does without the file" });
+  }
+}
+
+async function revisionsOf(context: Context, name: string): Promise<Revision[]> {
+  try {
+    return await (await context.client()).json<Revision[]>(
+      "GET",
+      `/bay/v1/stacks/${encodeURIComponent(name)}/history`,
+    );
+  } catch (error) {
+    if (!hasCode(error, "NO_DAEMON")) throw error;
+  }
+  return (await import("../../../daemon/stacks/offline.ts")).offlineHistory(context.roots, name);
+}
+
+/** The versions of the stack that were applied, the newest first. */
+export async function history(context: Context, _args: string[], options: { format: string }): Promise<void> {
+  const name = await nameOf(context);
+  const all = await revisionsOf(context, name);
+  const { diffStacks } = await import("../../../stack/model/diff-stacks.ts");
+  const rows = all.map((revision, index) => ({
+    number: revision.number,
+    at: revision.at,
+    services: Object.keys(revision.stack.services).length,
+    what: describe(all[index - 1], revision, index === 0, diffStacks),
+  }));
+  rows.reverse();
+  if (options.format === "json") return printJson(rows);
+  if (rows.length === 0) return print(`${name}: nothing was applied yet`);
+  print(
+    table(
+      ["REVISION", "APPLIED", "SERVICES", "CHANGES"],
+      rows.map(({ number, at, services, what }) => [
+        String(number),
+        at.slice(0, 19).replace("T", " "),
+        String(services),
+        what,
+      ]),
+    ),
+  );
+}
+
+const MAX_NAMED = 3;
+
+function describe(
+  before: Revision | undefined,
+  revision: Revision,
+  isOldest: boolean,
+  diff: (from: Stack, to: Stack) => StackChange[],
+): string {
+  if (revision.from !== undefined) return `rolled back to ${revision.from}`;
+  if (!before) return isOldest && revision.number === 1 ? "first" : "the oldest that is kept";
+  if (revision.recreated) return `recreated: ${revision.recreated.join(", ")}`;
+  const paths = [...new Set(changesOf(before, revision, diff).map(({ path }) => path))];
+  const more = paths.length > MAX_NAMED ? ` and ${paths.length - MAX_NAMED} more` : "";
+  return paths.slice(0, MAX_NAMED).join(", ") + more || "where the files are";
+}
+
+/** A change of what a name means is one too. */
+function changesOf(
+  before: Pick<Revision, "stack" | "images">,
+  after: Pick<Revision, "stack"> & Partial<Pick<Revision, "images">>,
+  diff: (from: Stack, to: Stack) => StackChange[],
+): StackChange[] {
+  const changes = diff(before.stack, after.stack);
+  for (const { name, image } of Object.values(after.stack.services)) {
+    const [from, to] = [before.images[image], after.images?.[image]];
+    if (from && to && from !== to)
+      changes.push({
+        path: `services.${name}.image`,
+        from: `${image} (${shortId(from)})`,
+        to: `${image} (${shortId(to)})`,
+      });
+  }
+  return changes;
+}
+
+/** What differs between a revision and the file as it is now, or another revision. Exits with 0. */
+export async function diff(
+  context: Context,
+  [first, second]: string[],
+  options: { json?: boolean },
+): Promise<void> {
+  const name = await nameOf(context);
+  const { diffStacks } = await import("../../../stack/model/diff-stacks.ts");
+  const all = await revisionsOf(context, name);
+  const find = (text: string) => {
+    const found = all.find(({ number }) => number === revisionNumber(text));
+    if (found) return found;
+    throw new BayError("NO_REVISION", `the stack ${name} has no revision ${text}`, {
+      hint: "bay history shows which there are",
+    });
+  };
+  const from = find(first!);
+  const to = second === undefined ? { stack: await context.stack() } : find(second);
+  const changes = changesOf(from, to, diffStacks);
+  if (options.json) return printJson(changes);
+  const other = second === undefined ? "the file" : `revision ${second}`;
+  if (changes.length === 0) return print(`${other} says the same as revision ${first}`);
+  print([`from revision ${first} to ${other}`, ...changes.map(line)].join("\n"));
+}
+
+function line(change: StackChange): string {
+  const { path } = change;
+  const [before, after] = shownPair(change.from ?? "", change.to ?? "", 80);
+  const from = change.from === undefined ? undefined : before;
+  const to = change.to === undefined ? undefined : after;
+  const [sign, colour, text] =
+    from === undefined
+      ? (["+", "green", `${path}: ${to}`] as const)
+      : to === undefined
+        ? (["-", "red", `${path}: ${from}`] as const)
+        : (["~", "yellow", `${path}: ${from} -> ${to}`] as const);
+  return `  ${hasColour() ? paint(sign, colour) : sign} ${text}`;
+}
+
+function revisionNumber(text: string): number {
+  if (/^\d{1,8}$/.test(text)) return Number(text);
+  throw new BayError("BAD_OPTION", `${text} is no revision`, { hint: "bay history shows their numbers" });
+}
+
+/** Brings a version back that was applied before: its services, and the images that its names meant. */
+export async function rollback(
+  context: Context,
+  [revision]: string[],
+  options: { dryRun?: boolean; timeout?: number },
+): Promise<void> {
+  const name = await nameOf(context);
+  const number = revision === undefined ? undefined : revisionNumber(revision);
+  const client = await context.daemon();
+  const path = `/bay/v1/stacks/${encodeURIComponent(name)}/rollback`;
+  const request = { revision: number, graceMs: milliseconds(options.timeout) };
+  if (options.dryRun) {
+    const { printPlan } = await import("../../../reconcile/show/print.ts");
+    const plan = await client.json<Parameters<typeof printPlan>[0]>("POST", `${path}/plan`, request);
+    return print(coloured(printPlan(plan)));
+  }
+  const plan = await watch(client, path, request);
+  if (plan.steps.length === 0) print(`${name}: nothing to do, the host is as that revision says`);
+}

@@ -1,0 +1,43 @@
+/** `bay lint`: what in a stack's files works, and will hurt. */
+import type { Context } from "../../context.ts";
+import { print, printJson } from "../../ui/output.ts";
+
+/** 1 where a rule finds something. Throws `StackError` where the stack does not load. */
+export async function lint(
+  context: Context,
+  services: string[],
+  options: { json?: boolean; rules?: boolean },
+): Promise<number> {
+  if (options.rules) {
+    const { RULES } = await import("../../../stack/lint/rules.ts");
+    const { table } = await import("../../ui/output.ts");
+    print(
+      table(
+        ["RULE", "WHAT IT ASKS FOR"],
+        Object.entries(RULES).map(([name, { asks }]) => [name, asks]),
+      ),
+    );
+    return 0;
+  }
+  const [{ readMerged }, { lintStack }, { formatDiagnostic, loadStack, serviceOf }] = await Promise.all([
+    import("../../../stack/files/merge-files.ts"),
+    import("../../../stack/lint/lint.ts"),
+    import("../../../stack/index.ts"),
+  ]);
+  const request = context.loadOptions(services);
+  const merged = readMerged(request);
+  const { stack } = loadStack(request, merged);
+  for (const name of services) serviceOf(stack, name);
+  const found = lintStack(stack, merged, services);
+  if (options.json) printJson(found);
+  else if (found.length === 0) print("nothing to complain of");
+  else
+    print(
+      found
+        .map((each) =>
+          formatDiagnostic({ ...each, message: `${each.message} (${each.code})` }, merged.sources),
+        )
+        .join("\n\n"),
+    );
+  return found.length > 0 ? 1 : 0;
+}

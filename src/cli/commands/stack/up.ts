@@ -1,0 +1,230 @@
+import { BayError } from "../../../core/errors.ts";
+import type { Client } from "../../../daemon/index.ts";
+import type { Plan, PlanOptions, Progress } from "../../../reconcile/index.ts";
+import type { Stack } from "../../../stack/index.ts";
+import type { Context } from "../../context.ts";
+import { milliseconds, parseRerun, parseScale } from "../../options.ts";
+import { print } from "../../ui/output.ts";
+import { type ProgressView, progressView, withoutKinds } from "../../ui/progress.ts";
+
+interface UpOptions {
+  detach?: boolean;
+  wait?: boolean;
+  waitTimeout?: number;
+  dryRun?: boolean;
+  removeOrphans?: boolean;
+  forceRecreate?: boolean;
+  recreate?: boolean;
+  rerun?: true | string[];
+  scale?: string[];
+  deps?: boolean;
+  start?: boolean;
+  pull?: "always" | "missing" | "never" | "build";
+  build?: boolean;
+  alwaysRecreateDeps?: boolean;
+  abortOnContainerFailure?: boolean;
+  attachDependencies?: boolean;
+  noAttach?: string[];
+  color?: boolean;
+  timestamps?: boolean;
+  quietBuild?: boolean;
+  quietPull?: boolean;
+  abortOnContainerExit?: boolean;
+  exitCodeFrom?: string;
+  attach?: string[];
+  logPrefix?: boolean;
+  renewAnonVolumes?: boolean;
+  timeout?: number;
+  repair?: boolean;
+}
+
+const planOptions = async (
+  context: Context,
+  services: string[],
+  options: UpOptions,
+): Promise<Partial<PlanOptions>> => ({
+  services,
+  noDeps: options.deps === false,
+  ...(await context.orphans(options.removeOrphans)),
+  forceRecreate: options.forceRecreate ?? false,
+  noRecreate: options.recreate === false,
+  noStart: options.start === false,
+  ...(options.renewAnonVolumes ? { renewVolumes: true } : {}),
+  ...(options.alwaysRecreateDeps ? { recreateDependencies: true } : {}),
+  scale: parseScale(options.scale),
+  ...parseRerun(options.rerun),
+  ...(options.pull && options.pull !== "build" ? { pull: options.pull } : {}),
+  ...(options.build === undefined
+    ? options.pull === "build"
+      ? { build: true }
+      : {}
+    : { build: options.build }),
+});
+
+/** Options that contradict each other. Throws BAD_OPTION. */
+function checkOptions(options: UpOptions): void {
+  if ((options.forceRecreate || options.alwaysRecreateDeps) && options.recreate === false)
+    throw new BayError(
+      "BAD_OPTION",
+      `--${options.forceRecreate ? "force-recreate" : "always-recreate-deps"} and --no-recreate contradict each other`,
+    );
+  const aborts = [
+    options.abortOnContainerExit && "--abort-on-container-exit",
+    options.abortOnContainerFailure && "--abort-on-container-failure",
+    options.exitCodeFrom !== undefined && "--exit-code-from",
+  ].filter((name) => typeof name === "string");
+  if ((options.detach || options.wait) && aborts.length > 0)
+    throw new BayError("BAD_OPTION", `-d and --wait cannot be used with ${aborts.join(" and ")}`, {
+      hint: "leave -d and --wait out",
+    });
+  if (options.abortOnContainerExit && options.abortOnContainerFailure)
+    throw new BayError(
+      "BAD_OPTION",
+      "--abort-on-container-exit and --abort-on-container-failure cannot be used together",
+    );
+}
+
+/** Makes the host as the file says; in the foreground it shows the logs and stops the stack on Ctrl-C. */
+export async function up(context: Context, services: string[], options: UpOptions): Promise<number> {
+  checkOptions(options);
+  if (context.options.dryRun) return dryRun(context, services, options);
+  const stack = await context.stack(services);
+  const mentioned = [
+    options.exitCodeFrom ?? [],
+    options.attach ?? [],
+    options.noAttach ?? [],
+    parseRerun(options.rerun).rerun ?? [],
+  ].flat();
+  if (mentioned.length > 0) {
+    const { serviceOf } = await import("../../../stack/query.ts");
+    for (const name of mentioned) serviceOf(stack, name);
+  }
+  const since = String(Date.now() / 1000);
+  if (options.repair === false) context.options.repair = false;
+  const client = await context.daemon();
+  const plan = await sendUp(
+    client,
+    stack,
+    {
+      options: await planOptions(context, services, options),
+      graceMs: milliseconds(options.timeout),
+      wait: options.wait,
+      waitTimeoutMs: milliseconds(options.waitTimeout),
+      parallel: context.options.parallel,
+    },
+    options,
+  );
+  const isForeground = !options.detach && !options.wait && options.start !== false;
+  if (plan.steps.length === 0 && !isForeground)
+    print(`${stack.name}: nothing to do, the host is as the file says`);
+  if (!isForeground) return 0;
+  const { follow } = await import("./up-foreground.ts");
+  const shown = options.attachDependencies ? await withDependencies(stack, services) : services;
+  return follow(client, stack, shown, {
+    attach: options.attach,
+    noAttach: options.noAttach ?? [],
+    logPrefix: options.logPrefix !== false,
+    colour: options.color !== false,
+    timestamps: options.timestamps ?? false,
+    abortOn: options.abortOnContainerFailure
+      ? "failure"
+      : options.abortOnContainerExit || options.exitCodeFrom !== undefined
+        ? "exit"
+        : undefined,
+    exitCodeFrom: options.exitCodeFrom,
+    graceSeconds: options.timeout,
+    since,
+  });
+}
+
+async function withDependencies(stack: Stack, services: string[]): Promise<string[]> {
+  const { chooseServices, dependenciesOf } = await import("../../../stack/query.ts");
+  return chooseServices(stack, services, dependenciesOf).map(({ name }) => name);
+}
+
+/** Shows the plan that would be applied. */
+async function dryRun(context: Context, services: string[], options: UpOptions): Promise<number> {
+  const { showPlan } = await import("./plan.ts");
+  return showPlan(context, services, await planOptions(context, services, options), {});
+}
+
+/** Makes the containers of services, and does not start them. */
+export async function create(context: Context, services: string[], options: UpOptions): Promise<number> {
+  checkOptions(options);
+  const asked = { ...options, start: false };
+  if (context.options.dryRun) return dryRun(context, services, asked);
+  const stack = await context.stack(services);
+  const request = {
+    options: await planOptions(context, services, asked),
+    parallel: context.options.parallel,
+  };
+  await sendUp(await context.daemon(), stack, request, options);
+  return 0;
+}
+
+/** `bay scale SERVICE=COUNT…`: the other services stay as they are. */
+export async function scale(
+  context: Context,
+  entries: string[],
+  { deps }: { deps?: boolean },
+): Promise<number> {
+  const services = Object.keys(parseScale(entries));
+  return up(context, services, { detach: true, scale: entries, ...(deps === false ? { deps } : {}) });
+}
+
+type Line =
+  | { progress: Progress }
+  | { waiting: string }
+  | { result: Plan }
+  | { error: { message: string; code: string; hint?: string } };
+
+/** Sends an up request and shows its progress. Throws the daemon's error. */
+export async function sendUp(
+  client: Client,
+  stack: Stack,
+  request: object,
+  quiet: Quiet = {},
+): Promise<Plan> {
+  return watch(client, "/bay/v1/up", { stack, ...request }, quiet);
+}
+
+/** Which progress is not shown. */
+export interface Quiet {
+  quiet?: boolean;
+  quietBuild?: boolean;
+  quietPull?: boolean;
+}
+
+async function viewFor({ quiet, quietBuild, quietPull }: Quiet): Promise<ProgressView> {
+  if (quiet) return { show: () => {}, say: () => {}, end: async () => {} };
+  return withoutKinds(await progressView(), [
+    ...(quietBuild ? (["image.build", "image.make"] as const) : []),
+    ...(quietPull ? (["image.pull"] as const) : []),
+  ]);
+}
+
+/** A request that answers with lines of progress and a result. */
+export async function watch(client: Client, path: string, body: object, quiet: Quiet = {}): Promise<Plan> {
+  const view = await viewFor(quiet);
+  let plan: Plan | undefined;
+  let failure: BayError | undefined;
+  for await (const line of client.lines<Line>("POST", path, { ...body, pid: process.pid })) {
+    if ("progress" in line) view.show(line.progress);
+    else if ("waiting" in line) view.say(line.waiting);
+    else if ("result" in line) plan = line.result;
+    else
+      failure = new BayError(
+        line.error.code,
+        line.error.message,
+        line.error.hint ? { hint: line.error.hint } : {},
+      );
+  }
+  await view.end();
+  if (failure) throw failure;
+  if (!plan)
+    throw new BayError("DAEMON_LOST", "bayd went away during the request", {
+      hint: "it is back in a moment; run the command again",
+    });
+  for (const warning of plan.warnings) process.stderr.write(`warning: ${warning}\n`);
+  return plan;
+}

@@ -1,0 +1,99 @@
+import { BayError, hasCode } from "../../../core/errors.ts";
+import type { Roots } from "../../../core/roots.ts";
+import type { Context } from "../../context.ts";
+import { print } from "../../ui/output.ts";
+
+interface DaemonOptions {
+  repair?: boolean;
+  group?: string;
+  withContainers?: boolean;
+  print?: boolean;
+}
+
+const REFUSALS = ["NEWER_STATE", "BAD_STATE", "BAD_SETTINGS", "UNKNOWN_GROUP", "MIGRATION"];
+
+/** `run` is bayd itself; the others manage it. */
+export async function daemon(context: Context, [what]: string[], options: DaemonOptions): Promise<number> {
+  switch (what) {
+    case "run": {
+      const { runDaemon } = await import("../../../daemon/process/run.ts");
+      try {
+        await runDaemon({ roots: context.roots, repair: options.repair !== false, group: options.group });
+      } catch (error) {
+        if (!hasCode(error, ...REFUSALS)) throw error;
+        const [{ printError }, { EXIT_CONFIG }] = await Promise.all([
+          import("../../print-error.ts"),
+          import("../../systemd/unit.ts"),
+        ]);
+        printError(error);
+        return EXIT_CONFIG; // a service manager need not try again
+      }
+      return 0;
+    }
+    case "stop": {
+      const { stopDaemon } = await import("../../../daemon/index.ts");
+      if (options.withContainers) return await stopAll(context);
+      print((await stopDaemon(context.roots)) ? await stoppedText(context.roots) : "bayd was not running");
+      return 0;
+    }
+    case "status": {
+      try {
+        const { pid } = await (await context.client()).json<{ pid: number }>("GET", "/bay/v1/daemon");
+        print(`bayd runs (pid ${pid})`);
+        return 0;
+      } catch (error) {
+        if (!hasCode(error, "NO_DAEMON")) throw error;
+        print("bayd is not running");
+        return 3;
+      }
+    }
+    case "reload":
+      return await reload(context);
+    case "install":
+    case "uninstall": {
+      const { installUnit, uninstallUnit } = await import("../../systemd/install.ts");
+      await (what === "install" ? installUnit(context, options) : uninstallUnit());
+      return 0;
+    }
+    default:
+      throw new BayError("BAD_OPTION", `bay daemon has no ${what}`, {
+        hint: "run, install, uninstall, stop, reload or status",
+      });
+  }
+}
+
+/** Says what a stopped bayd means for the containers, where there are any. */
+async function stoppedText(roots: Roots): Promise<string> {
+  const { runningOffline } = await import("../../../daemon/stacks/offline.ts");
+  const running = runningOffline(roots);
+  if (running === 0) return "bayd stopped.";
+  const they = running === 1 ? "1 container keeps running" : `${running} containers keep running`;
+  return `bayd stopped. ${they}. Until bayd runs again, containers are not restarted or probed, and their names do not resolve.`;
+}
+
+/** Stops the containers, in the order of their dependencies, and bayd. Throws NO_DAEMON. */
+async function stopAll(context: Context): Promise<number> {
+  const { stopDaemon } = await import("../../../daemon/index.ts");
+  if (!(await stopDaemon(context.roots, { containers: true })))
+    throw new BayError("NO_DAEMON", "bayd is not running, so it cannot stop containers", {
+      hint: "bay up starts it",
+    });
+  print(
+    "containers and bayd stopped. The next bayd starts the containers again whose restart policy is not no.",
+  );
+  return 0;
+}
+
+async function reload(context: Context): Promise<number> {
+  const { file, changes } = await (await context.client()).json<{
+    file: string;
+    changes: { key: string; from: string | number; to: string | number }[];
+  }>("POST", "/bay/v1/daemon/reload");
+  for (const { key, from, to } of changes) print(`${key}: ${from} -> ${to}`);
+  print(
+    changes.length === 0
+      ? `${file} changes no setting`
+      : "containers that start and images that arrive from now on have the new settings",
+  );
+  return 0;
+}

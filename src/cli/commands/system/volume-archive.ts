@@ -1,0 +1,72 @@
+/** `bay volume backup` and `restore`: the files of a volume as a tar. */
+import { createReadStream } from "node:fs";
+import { open } from "node:fs/promises";
+import { BayError, hasCode } from "../../../core/errors.ts";
+import { textOf, toError } from "../../../daemon/index.ts";
+import type { Context } from "../../context.ts";
+import { refuseTerminal, saveStream } from "../../ui/save-stream.ts";
+
+interface Packed {
+  entries: number;
+  sockets: number;
+  changed: string[];
+}
+
+const at = (name: string, what: string) => `/bay/v1/volumes/${encodeURIComponent(name)}/${what}`;
+const warn = (text: string) => process.stderr.write(`warning: ${text}\n`);
+const binaryText = (name: string) => Buffer.from(name, "latin1").toString("utf8").replace(/\p{C}/gu, "?");
+
+/** Exit code 1 where files changed while they were read: the archive holds zeros for a part of them. */
+export async function backup(
+  context: Context,
+  [name]: string[],
+  options: { output?: string; pause?: boolean },
+): Promise<number> {
+  refuseTerminal(options.output, "a tar");
+  const client = await context.daemon();
+  const answer = await client.send("GET", `${at(name!, "backup")}?pause=${options.pause ? 1 : 0}`);
+  if (answer.status >= 400) throw toError(await textOf(answer.body));
+  const writers = String(answer.headers["x-bay-writers"] ?? "");
+  if (writers !== "")
+    warn(
+      `${writers.replaceAll(",", ", ")} may write to the volume meanwhile, so files may not fit together; --pause pauses the containers`,
+    );
+  try {
+    await saveStream(answer.body, options.output, 0o600); // it may hold what only root may read
+  } catch (cause) {
+    if (!hasCode(cause, "ECONNRESET", "ERR_STREAM_PREMATURE_CLOSE")) throw cause;
+    throw new BayError("BACKUP_CUT", `the backup of the volume ${name} was interrupted`, {
+      cause,
+      hint: "the log of bayd says why: bayd.log in its root, or journalctl -u bay",
+    });
+  }
+  const packed = JSON.parse(
+    Buffer.from(String(answer.body.trailers["x-bay-backup"] ?? ""), "base64").toString() || "{}",
+  ) as Partial<Packed>;
+  const { entries = 0, sockets = 0, changed = [] } = packed;
+  if (sockets > 0) warn(`left out ${sockets} ${sockets === 1 ? "socket" : "sockets"}`);
+  for (const file of changed)
+    warn(`${binaryText(file)} became shorter while it was read; zeros stand for the rest`);
+  process.stderr.write(`volume ${name} backed up: ${entries} files and folders\n`);
+  return changed.length > 0 ? 1 : 0;
+}
+
+export async function restore(
+  context: Context,
+  [name]: string[],
+  options: { input?: string; force?: boolean; devices?: boolean },
+): Promise<void> {
+  if (!options.input && process.stdin.isTTY)
+    throw new BayError("BAD_OPTION", "expected a tar on standard input", { hint: "-i FILE, or a pipe" });
+  // a file that does not exist is told before anything is asked for
+  const source = options.input
+    ? createReadStream(options.input, { fd: await open(options.input, "r") })
+    : process.stdin;
+  const client = await context.daemon();
+  const query = `force=${options.force ? 1 : 0}&devices=${options.devices ? 1 : 0}`;
+  const text = await client.upload("PUT", `${at(name!, "restore")}?${query}`, source);
+  const { entries, lostAttributes } = JSON.parse(text) as { entries: number; lostAttributes: number };
+  if (lostAttributes > 0)
+    warn(`the file system of the volume did not take ${lostAttributes} extended attributes`);
+  process.stderr.write(`volume ${name} restored: ${entries} files and folders\n`);
+}

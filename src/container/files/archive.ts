@@ -1,0 +1,168 @@
+/** Files in and out of a container, as tar streams: the work is done by a confined worker (archive-worker.ts). */
+import type { Socket } from "node:net";
+import { join } from "node:path";
+import type { Readable, Writable } from "node:stream";
+import { Worker } from "node:worker_threads";
+import { BayError } from "../../core/errors.ts";
+import { isInLayers, type ListedChange, runLayerTask, workerFile } from "../../image/index.ts";
+import { close, createPipe, openProcess } from "../../linux/index.ts";
+import { containerDirectory, lookupDirectories, mountPoint } from "../lifecycle/start.ts";
+import type { Host } from "../model/host.ts";
+import type { ContainerRecord } from "../model/record.ts";
+import { isRunning } from "../model/records.ts";
+import { workerPipe } from "./worker-pipes.ts";
+
+export interface PathStat {
+  name: string;
+  size: number;
+  mode: number;
+  mtime: string;
+  isDirectory: boolean;
+  linkTarget: string;
+}
+
+type Answer = { stat: PathStat; ok?: true } | { ok: false; code: string; message: string };
+
+async function rootOf(host: Host, record: ContainerRecord) {
+  if (isRunning(record)) {
+    const pidfd = openProcess(record.state.pid, record.state.start);
+    if (pidfd !== undefined) return { kind: "process" as const, pidfd };
+  }
+  const directory = containerDirectory(host, record.id);
+  const [upper = "", ...lower] = lookupDirectories(
+    host,
+    record,
+    await host.images.get(record.config.image, record.config.imageId),
+  );
+  return {
+    kind: "overlay" as const,
+    target: mountPoint(host),
+    lower,
+    upper,
+    work: join(directory, "work"),
+    mounts: record.config.mounts.flatMap((mount) => {
+      if (mount.type === "tmpfs" || mount.type === "image") return []; // nothing of it is the container's own
+      const source = mount.type === "volume" ? host.volumes.path(mount.source) : mount.source;
+      return [{ source, target: mount.target, readOnly: mount.readOnly }];
+    }),
+  };
+}
+
+/** The container's file system as it is, without its volumes: its own layer is only read. */
+async function wholeOf(host: Host, record: ContainerRecord) {
+  const image = await host.images.get(record.config.image, record.config.imageId);
+  return { kind: "layers" as const, target: mountPoint(host), lower: lookupDirectories(host, record, image) };
+}
+
+async function work(
+  host: Host,
+  record: ContainerRecord,
+  direction: "get" | "put" | "stat" | "export",
+  path: string,
+  keepKinds = false,
+): Promise<{ stat: Promise<PathStat>; done: Promise<void>; stream: Socket }> {
+  const root = direction === "export" ? await wholeOf(host, record) : await rootOf(host, record);
+  const pipe = createPipe(direction === "put" ? "write" : "read");
+  const [own, theirs] = direction === "put" ? [pipe.write, pipe.read] : [pipe.read, pipe.write];
+  // the worker closes its end
+  const worker = new Worker(workerFile("archive-worker"), {
+    workerData: {
+      direction: direction === "export" ? "get" : direction,
+      path: join("/", path),
+      keepKinds,
+      fd: theirs,
+      root,
+    },
+  });
+  const stream = workerPipe(own, direction === "put" ? "write" : "read");
+  let settleStat: (stat: PathStat) => void = () => {};
+  let failStat: (error: Error) => void = () => {};
+  const stat = new Promise<PathStat>((resolve, reject) => {
+    settleStat = resolve;
+    failStat = reject;
+  });
+  stat.catch(() => {});
+  const done = new Promise<void>((resolve, reject) => {
+    let failure: BayError | undefined;
+    worker.on("message", (answer: Answer) => {
+      if ("stat" in answer) settleStat(answer.stat);
+      else {
+        failure = new BayError(answer.code, answer.message);
+        failStat(failure);
+      }
+    });
+    worker.on("error", (cause) => {
+      failure = new BayError("ARCHIVE", cause.message, { cause });
+      failStat(failure);
+    });
+    worker.on("exit", () => {
+      if (root.kind === "process") close(root.pidfd);
+      if (failure) reject(failure);
+      else resolve();
+    });
+  });
+  done.catch(() => {});
+  return { stat, done, stream };
+}
+
+/** A tar of a path; `done` rejects where the stream is cut. Throws PATH_NOT_FOUND. */
+export async function readArchive(
+  host: Host,
+  record: ContainerRecord,
+  path: string,
+): Promise<{ stat: PathStat; stream: Readable; done: Promise<void> }> {
+  const { stat, stream, done } = await work(host, record, "get", path);
+  return { stat: await stat, stream, done };
+}
+
+/** A tar of all of a container's file system but its volumes. `done` rejects where the stream is cut. */
+export async function exportContainer(
+  host: Host,
+  record: ContainerRecord,
+): Promise<{ stream: Readable; done: Promise<void> }> {
+  const { stat, stream, done } = await work(host, record, "export", "/");
+  await stat;
+  return { stream, done };
+}
+
+export interface FileChange {
+  path: string;
+  kind: "changed" | "added" | "deleted";
+}
+
+/** What a container did to its image's files. */
+export async function changesOf(host: Host, record: ContainerRecord): Promise<FileChange[]> {
+  const image = await host.images.get(record.config.image, record.config.imageId);
+  const [upper = "", ...lower] = lookupDirectories(host, record, image);
+  const listed = JSON.parse(await runLayerTask({ kind: "list", directory: upper })) as ListedChange[];
+  return listed.map(({ path, isWhiteout }) => ({
+    path,
+    kind: isWhiteout ? "deleted" : isInLayers(lower, path) ? "changed" : "added",
+  }));
+}
+
+export async function statPath(host: Host, record: ContainerRecord, path: string): Promise<PathStat> {
+  const { stat, stream } = await work(host, record, "stat", path);
+  stream.resume();
+  return stat;
+}
+
+/**
+ * Unpacks a tar into a directory. Where `keepKinds` is set, no directory is replaced by another kind of file and none
+ * by a directory: that is BAD_REQUEST. Throws PATH_NOT_FOUND, BAD_LAYER, BAD_TAR.
+ */
+export async function writeArchive(
+  host: Host,
+  record: ContainerRecord,
+  path: string,
+  tar: Readable,
+  keepKinds = false,
+): Promise<void> {
+  const { done, stream } = await work(host, record, "put", path, keepKinds);
+  // a client that goes away in the middle, or went away before, sends no end
+  if (tar.destroyed) stream.destroy();
+  tar.on("close", () => stream.destroy());
+  tar.pipe(stream as Writable);
+  await done;
+  stream.destroy();
+}

@@ -1,0 +1,205 @@
+/**
+ * Backup and restore of a volume, as tar streams. A restore is all or nothing: the archive is unpacked beside the
+ * files of the volume, and then takes their place by renames, which a bayd that was killed meanwhile ends.
+ */
+import type { Readable } from "node:stream";
+import { BayError, messageOf } from "../../core/errors.ts";
+import { type PackedVolume, runVolumeTask, type UnpackedVolume } from "../../image/index.ts";
+import { createPipe } from "../../linux/index.ts";
+import type { VolumeRecord, VolumeRestore, VolumeStore } from "../../volume/index.ts";
+import type { ContainerManager } from "../manager.ts";
+import { volumesOf } from "../model/config.ts";
+import type { ContainerRecord } from "../model/record.ts";
+import { isRunning } from "../model/records.ts";
+import { workerPipe } from "./worker-pipes.ts";
+
+/** Containers that may write to a volume now. */
+const writersOf = (manager: ContainerManager, volume: string): ContainerRecord[] =>
+  manager
+    .list()
+    .filter((record) => record.state.status === "running" && volumesOf(record.config).includes(volume));
+
+const runnersOf = (manager: ContainerManager, volume: string): ContainerRecord[] =>
+  manager.list().filter((record) => isRunning(record) && volumesOf(record.config).includes(volume));
+
+function known(volumes: VolumeStore, name: string): VolumeRecord {
+  const record = volumes.get(name);
+  if (!record)
+    throw new BayError("VOLUME_NOT_FOUND", `the volume ${name} does not exist`, {
+      hint: "bay volume ls lists the volumes; the volume data of the stack shop is called shop_data",
+    });
+  if (record.restore)
+    throw new BayError("VOLUME_BUSY", `the restore of the volume ${name} has not ended`, {
+      hint: "restart bayd, which ends it (bay daemon stop; bay volume ls)",
+    });
+  return record;
+}
+
+/** Lets a volume go, and unmounts it where no container has it. */
+function letGo(manager: ContainerManager, name: string, release: () => void): void {
+  release();
+  if (runnersOf(manager, name).length === 0) manager.volumes.detach(name);
+}
+
+export interface VolumeBackup {
+  stream: Readable;
+  /** Containers that write to the volume meanwhile. */
+  writers: string[];
+  /** Rejects where the stream was cut. */
+  done: Promise<PackedVolume>;
+}
+
+/** Begins a tar of a volume. Containers that use it are held still meanwhile with `pause`. Throws VOLUME_NOT_FOUND, VOLUME_BUSY, VOLUME_MOUNT. */
+export async function backupVolume(
+  manager: ContainerManager,
+  name: string,
+  options: { pause: boolean },
+): Promise<VolumeBackup> {
+  const { volumes } = manager;
+  known(volumes, name);
+  const release = volumes.hold(name, "backed up");
+  const paused: string[] = [];
+  const end = async () => {
+    for (const id of paused) await manager.holdStill(id, false).catch(() => {}); // it ended meanwhile
+    letGo(manager, name, release);
+  };
+  try {
+    await volumes.mount(name);
+    if (options.pause)
+      for (const { id } of writersOf(manager, name)) {
+        await manager.holdStill(id, true);
+        paused.push(id);
+      }
+    const writers = writersOf(manager, name).map(({ config }) => config.name);
+    const pipe = createPipe("read");
+    const stream = workerPipe(pipe.read, "read");
+    const task = { kind: "pack" as const, directory: volumes.path(name), fd: pipe.write };
+    const done = runVolumeTask<PackedVolume>(task).finally(end);
+    done.catch((error) => manager.emit("warning", `backup of the volume ${name}: ${messageOf(error)}`));
+    return { stream, writers, done };
+  } catch (error) {
+    await end();
+    throw error;
+  }
+}
+
+export interface RestoreOptions {
+  /** Also while containers that run have the volume. */
+  force: boolean;
+  /** Device files are made too. */
+  devices: boolean;
+}
+
+/**
+ * Replaces the files of a volume by those of a tar, plain or compressed; a volume that does not exist is made. Nothing is
+ * changed unless all of the archive is there: `isWhole` says at the end of the stream whether the client sent all.
+ * Throws VOLUME_IN_USE, VOLUME_BUSY, VOLUME_MOUNT, BAD_TAR, BAD_LAYER, DEVICE_FILE, DISK_FULL.
+ */
+export async function restoreVolume(
+  manager: ContainerManager,
+  name: string,
+  options: RestoreOptions,
+  archive: Readable,
+  isWhole: () => boolean,
+): Promise<UnpackedVolume> {
+  const { volumes } = manager;
+  const requireUnused = () => {
+    const users = runnersOf(manager, name).map(({ config }) => config.name);
+    if (users.length > 0 && !options.force)
+      throw new BayError("VOLUME_IN_USE", `the volume ${name} is used by ${users.join(", ")}`, {
+        hint: "stop the containers first, or use --force",
+      });
+  };
+  requireUnused();
+  const isNew = volumes.get(name) === undefined;
+  if (isNew) volumes.create({ name, stack: undefined, key: undefined, anonymous: false, labels: {} });
+  known(volumes, name);
+  const release = volumes.hold(name, "restored");
+  let isDone = false;
+  try {
+    await volumes.mount(name);
+    const places = volumes.restorePlaces(name);
+    volumes.noteRestore(name, { phase: "unpacking", staging: places.staging });
+    let result: UnpackedVolume;
+    try {
+      result = await unpack(places, options.devices, archive);
+      if (!isWhole()) throw new BayError("BAD_TAR", "the archive ended too early");
+      requireUnused(); // one may have been starting when the restore began
+    } catch (error) {
+      await endRestore(manager, name);
+      throw error;
+    }
+    volumes.noteRestore(name, { phase: "clearing", staging: places.staging });
+    await endRestore(manager, name);
+    isDone = true;
+    return result;
+  } finally {
+    letGo(manager, name, release);
+    if (isNew && !isDone && !volumes.get(name)?.restore) volumes.remove(name);
+  }
+}
+
+async function unpack(
+  { directory, staging }: { directory: string; staging: string },
+  devices: boolean,
+  archive: Readable,
+): Promise<UnpackedVolume> {
+  const pipe = createPipe("write");
+  const stream = workerPipe(pipe.write, "write");
+  archive.pipe(stream);
+  const cut = () => stream.destroy(); // a client that goes away in the middle sends no end
+  archive.on("close", cut);
+  try {
+    return await runVolumeTask({ kind: "unpack", directory, staging, fd: pipe.read, devices });
+  } finally {
+    archive.off("close", cut);
+    archive.unpipe(stream);
+    archive.resume();
+    stream.destroy();
+  }
+}
+
+/** Brings a restore to its end from wherever it is: back where not all was unpacked, and forward otherwise. */
+async function endRestore(manager: ContainerManager, name: string): Promise<void> {
+  const { volumes } = manager;
+  const { staging, phase } = volumes.get(name)!.restore!;
+  const { directory, data } = volumes.restorePlaces(name);
+  const note = (next: VolumeRestore["phase"]) => volumes.noteRestore(name, { phase: next, staging });
+  if (phase === "clearing") {
+    try {
+      await runVolumeTask({ kind: "clear", directory, data, staging });
+    } catch (error) {
+      note("unpacking"); // what was moved is back, and the staging folder goes
+      await endRestore(manager, name);
+      throw error;
+    }
+    await manager.store.flush();
+    note("filling");
+  }
+  if (phase !== "unpacking") await runVolumeTask({ kind: "fill", directory, data, staging });
+  await runVolumeTask({ kind: "sweep", directory, staging });
+  volumes.noteRestore(name, undefined);
+}
+
+/** Ends the restores that a bayd did not live to end. One that cannot be ended is warned of, and tried again at the next start. */
+export async function endRestores(manager: ContainerManager): Promise<void> {
+  for (const { config, restore } of manager.volumes.list()) {
+    if (!restore) continue;
+    const { name } = config;
+    try {
+      await manager.volumes.mount(name);
+      await endRestore(manager, name);
+      manager.emit(
+        "warning",
+        `the restore of the volume ${name} was interrupted: ${
+          restore.phase === "unpacking" ? "the volume is as it was before" : "it is complete now"
+        }`,
+      );
+    } catch (error) {
+      manager.emit(
+        "warning",
+        `the restore of the volume ${name} was interrupted, and cannot be ended: ${messageOf(error)}`,
+      );
+    }
+  }
+}

@@ -1,0 +1,96 @@
+/** Health checks (Compose healthcheck, Docker HEALTHCHECK): probes run as execs, and their verdict. */
+
+import { type InsideResult, runInside } from "../exec/run-inside.ts";
+import type { Host } from "../model/host.ts";
+import type { ContainerRecord, HealthResult, HealthStatus } from "../model/record.ts";
+
+const KEPT_RESULTS = 5;
+const MAX_OUTPUT = 4096;
+/** Between probes while somebody waits. */
+const FIRST_PAUSE = 100;
+const MAX_PAUSE = 1000;
+
+/** The probes of one running container. */
+export class HealthMonitor {
+  status: HealthStatus = "starting";
+  failingStreak = 0;
+  readonly log: HealthResult[] = [];
+  readonly #startedAt = Date.now();
+  #timer: NodeJS.Timeout | undefined;
+  #isStopped = false;
+  #isHurried = false;
+  #isProbing = false;
+  /** When the next probe that counts is. */
+  #dueAt = 0;
+  #pause = FIRST_PAUSE;
+
+  constructor(
+    readonly host: Host,
+    readonly record: ContainerRecord,
+    readonly onChange: (status: HealthStatus) => void,
+  ) {
+    this.#schedule();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  /** Somebody waits for it: until it is healthy it is also probed in between, and those probes that fail do not count. */
+  hurry(): void {
+    if (this.#isHurried || this.status !== "starting") return;
+    this.#isHurried = true;
+    clearTimeout(this.#timer);
+    if (!this.#isProbing) this.#schedule();
+  }
+
+  /** During the start period probes run at start_interval, then at interval. */
+  #schedule(): void {
+    if (this.#isStopped) return;
+    const { intervalMs, startIntervalMs, startPeriodMs } = this.record.config.health!;
+    const isStarting = this.status === "starting" && Date.now() - this.#startedAt < startPeriodMs;
+    const wait = isStarting ? Math.min(startIntervalMs, intervalMs) : intervalMs;
+    this.#dueAt ||= Date.now() + wait;
+    const left = Math.max(0, this.#dueAt - Date.now());
+    const isEarly = this.#isHurried && this.status === "starting" && left > this.#pause;
+    this.#timer = setTimeout(
+      () => {
+        this.#isProbing = true;
+        if (!isEarly) this.#dueAt = 0;
+        void this.#probe(isEarly).finally(() => {
+          this.#isProbing = false;
+          this.#schedule();
+        });
+      },
+      isEarly ? this.#pause : left,
+    );
+    if (isEarly) this.#pause = Math.min(this.#pause * 2, MAX_PAUSE);
+  }
+
+  async #probe(isEarly: boolean): Promise<void> {
+    const { config } = this.record;
+    const start = new Date();
+    const { exitCode, output } = await this.#run();
+    if (this.#isStopped || (isEarly && exitCode !== 0)) return;
+    this.log.push({ start: start.toISOString(), end: new Date().toISOString(), exitCode, output });
+    if (this.log.length > KEPT_RESULTS) this.log.shift();
+    const before = this.status;
+    if (exitCode === 0) {
+      this.failingStreak = 0;
+      this.status = "healthy";
+    } else if (this.status !== "starting" || Date.now() - this.#startedAt >= config.health!.startPeriodMs) {
+      this.failingStreak += 1;
+      if (this.failingStreak >= config.health!.retries) this.status = "unhealthy";
+    }
+    if (this.status !== before) this.onChange(this.status);
+  }
+
+  #run(): Promise<InsideResult> {
+    const { health } = this.record.config;
+    const [kind, ...rest] = health!.test;
+    const args = kind === "CMD-SHELL" ? ["/bin/sh", "-c", rest.join(" ")] : rest;
+    const limits = { timeoutMs: health!.timeoutMs, maxOutput: MAX_OUTPUT };
+    return runInside(this.host, this.record, { args }, limits);
+  }
+}

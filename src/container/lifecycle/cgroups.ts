@@ -1,0 +1,60 @@
+/**
+ * The control groups of containers: below bay's own, or below one that the stack file names (cgroup_parent). A group that bay
+ * made to put others below goes with the last of them; one that was there stays.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import type { Roots } from "../../core/roots.ts";
+import { type Cgroup, type CgroupManager, cgroupManager, removeGroup } from "../../linux/index.ts";
+import { replaceFile } from "../../store/index.ts";
+import type { ContainerRecord } from "../model/record.ts";
+
+const noteSchema = z.array(z.string().startsWith("/"));
+
+type Named = Pick<ContainerRecord, "id"> & { config: Pick<ContainerRecord["config"], "kernel"> };
+
+export class Groups {
+  readonly all: CgroupManager;
+  readonly #note: string;
+
+  constructor(roots: Pick<Roots, "tag" | "run">) {
+    this.all = cgroupManager(`/bay-${roots.tag}`);
+    this.#note = join(roots.run, "made-groups");
+  }
+
+  /** The group of a container, made or not. */
+  of({ id, config }: Named): Cgroup {
+    return this.all.group(id.slice(0, 16), config.kernel?.cgroupParent);
+  }
+
+  /** Makes what a container's group is to be below, and notes what of it was not there. */
+  makeParent({ config }: Pick<Named, "config">): void {
+    const parent = config.kernel?.cgroupParent;
+    if (parent === undefined) return;
+    const missing = this.all.missingGroups(parent);
+    if (missing.length === 0) return;
+    this.#write([...missing, ...this.#made()]); // first, so that none is left that nobody knows
+    this.all.makeGroup(parent);
+  }
+
+  /** Removes groups that were made to put others below, and have none now. */
+  removeParents(): void {
+    const made = this.#made();
+    if (made.length === 0) return;
+    const deepestFirst = [...new Set(made)].sort((a, b) => b.length - a.length);
+    this.#write(deepestFirst.filter((directory) => !removeGroup(directory)));
+  }
+
+  #made(): string[] {
+    try {
+      return noteSchema.parse(JSON.parse(readFileSync(this.#note, "utf8")));
+    } catch {
+      return []; // none was made
+    }
+  }
+
+  #write(directories: readonly string[]): void {
+    replaceFile(this.#note, JSON.stringify(directories));
+  }
+}

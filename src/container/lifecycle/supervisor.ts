@@ -1,0 +1,373 @@
+/** The runs of containers: a start, the end that follows it, what has to be taken away, and the restart. */
+import { EventEmitter } from "node:events";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { BayError, hasCode, messageOf } from "../../core/errors.ts";
+import { fixedPort } from "../../core/published-ports.ts";
+import {
+  type Cgroup,
+  decodeStatus,
+  isAlive,
+  type Launched,
+  type ProgramState,
+  readProgramState,
+  StartError,
+  signalProcess,
+  takeKeptSockets,
+} from "../../linux/index.ts";
+import type { PublishedPort } from "../../network/index.ts";
+import { type ContainerConfig, volumesOf } from "../model/config.ts";
+import type { Host } from "../model/host.ts";
+import type { ContainerRecord } from "../model/record.ts";
+import { isRunning, type Records } from "../model/records.ts";
+import type { AttachedSessions } from "./attached-sessions.ts";
+import { endProcesses } from "./end-processes.ts";
+import { programAtEnd } from "./exit-status.ts";
+import { GOOD_RUN, mayRestart, restartDelay } from "./restart-policy.ts";
+import { openLogs, prepareContainer, programFile, runDirectory, startProcess } from "./start.ts";
+
+type BoundPorts = ContainerRecord["state"]["boundPorts"];
+
+/** Wait statuses for ends that nobody noted: the shim was killed, or the whole machine ended (Docker says 255). */
+const KILLED = 9;
+const MACHINE_WENT_DOWN = 255 << 8;
+
+/** Emits `action` (record, name, attributes), `restarted` (record), `ended` (record), `changed` (record) and `warning` (text). */
+export class ContainerSupervisor extends EventEmitter {
+  /** Ends that are being worked through: a start or removal waits for them. */
+  readonly #settling = new Map<string, Promise<void>>();
+  readonly #restarts = new Map<string, NodeJS.Timeout>();
+  #isClosing = false;
+  #areRestartsHeld = false;
+
+  constructor(
+    readonly host: Host,
+    readonly records: Records,
+    readonly sessions: AttachedSessions,
+  ) {
+    super();
+  }
+
+  // ---- start
+
+  /** Starts a container that does not run. Throws START_FAILED, PORT_TAKEN …, and the record says so too. */
+  async start(record: ContainerRecord): Promise<void> {
+    const { state } = record;
+    await this.#settling.get(record.id);
+    try {
+      if (!record.isPrepared) await this.prepare(record);
+      await this.holdPorts(record);
+      const launched = await startProcess(this.host, record);
+      this.sessions.inputIsRead(record.id);
+      Object.assign(state, {
+        status: "running",
+        pid: launched.pid,
+        start: launched.start,
+        shimPid: launched.shimPid,
+        shimStart: launched.shimStart,
+        startedAt: new Date().toISOString(),
+        exitCode: 0,
+        oomKilled: false,
+        signal: undefined,
+        error: "",
+      });
+      if (record.config.hooks?.postStart.length) state.hasHooksLeft = true;
+      this.records.save(record);
+      if (record.config.tty) this.#openTerminal(record, launched);
+      if (state.boundPorts.length > 0) await this.host.networks.firewall.sync();
+    } catch (error) {
+      state.status = state.startedAt.startsWith("0001") ? "created" : "exited";
+      state.exitCode = error instanceof StartError ? error.exitCode : 128;
+      state.error = messageOf(error);
+      await this.#cleanUp(record);
+      this.records.save(record);
+      if (!(error instanceof StartError)) throw error;
+      const message = `${record.config.name} could not be started: ${error.message}`;
+      throw new BayError("START_FAILED", message, { cause: error });
+    }
+    this.watchHealth(record);
+    this.emit("action", record, "start");
+    this.emit("changed", record);
+    // one that ended before it counted as running was announced too early
+    if (this.hasEnded(record)) void this.settle(record);
+  }
+
+  /** What it makes may be there already, so the note that it is there is written with the next one. */
+  async prepare(record: ContainerRecord): Promise<void> {
+    await prepareContainer(this.host, record);
+    record.isPrepared = true;
+  }
+
+  /** Takes the container's published ports, choosing free ones where none are named. Throws PORT_TAKEN. */
+  async holdPorts(record: ContainerRecord): Promise<void> {
+    const { config, state } = record;
+    const { ports } = this.host.networks;
+    const target = record.endpoints[0]?.address;
+    const previous = state.boundPorts;
+    state.boundPorts = [];
+    // those of one that is to come are the other's still
+    if (config.networkMode !== "bridge" || !target || record.role) return;
+    try {
+      for (const port of config.ports) state.boundPorts.push(await this.holdPort(record, port, previous));
+    } catch (error) {
+      ports.releaseOf(config.name);
+      state.boundPorts = previous;
+      throw error;
+    }
+  }
+
+  /** Takes one published port, or a free one where none is named. Throws PORT_TAKEN. */
+  async holdPort(
+    { config, endpoints }: ContainerRecord,
+    port: ContainerConfig["ports"][number],
+    previous: BoundPorts = [],
+  ): Promise<BoundPorts[number]> {
+    const { hostAddress, hostPort, hostPortEnd, containerPort, protocol } = port;
+    const target = endpoints[0]!.address;
+    const wanted = { hostAddress, containerPort, protocol, target, container: config.name };
+    const fixed = fixedPort(port);
+    const bound = fixed
+      ? { ...wanted, ...fixed }
+      : await this.#holdAgain(wanted, previous, [hostPort, hostPortEnd]);
+    if (fixed) await this.host.networks.ports.hold(bound);
+    return { hostAddress, hostPort: bound.hostPort, containerPort, protocol };
+  }
+
+  /** A free port of a range; the one that it had before, where it still is. */
+  async #holdAgain(
+    wanted: Omit<PublishedPort, "hostPort">,
+    previous: BoundPorts,
+    [first = 0, last = 65535]: [first?: number | undefined, last?: number | undefined],
+  ): Promise<PublishedPort> {
+    const { ports } = this.host.networks;
+    const before = previous.find(
+      (port) =>
+        port.containerPort === wanted.containerPort &&
+        port.protocol === wanted.protocol &&
+        port.hostAddress === wanted.hostAddress &&
+        port.hostPort >= first &&
+        port.hostPort <= last,
+    );
+    const holdOther = () => (first === 0 ? ports.holdAny(wanted) : ports.holdOneOf(wanted, first, last));
+    if (!before) return holdOther();
+    const again = { ...wanted, hostPort: before.hostPort };
+    try {
+      await ports.hold(again);
+      return again;
+    } catch {
+      return holdOther();
+    }
+  }
+
+  watchHealth(record: ContainerRecord): void {
+    if (this.sessions.watchHealth(record)) this.emit("changed", record);
+  }
+
+  #openTerminal(record: ContainerRecord, launched: Launched): void {
+    try {
+      this.sessions.openTerminal(record, launched);
+    } catch (error) {
+      this.emit("warning", `${record.config.name}: ${messageOf(error)}`);
+    }
+  }
+
+  // ---- end
+
+  /** What the shim's program file says of a container; undefined where there is none. */
+  #readProgram(record: ContainerRecord): ProgramState | undefined {
+    try {
+      return readProgramState(readFileSync(programFile(this.host, record.id)));
+    } catch (error) {
+      if (hasCode(error, "ENOENT", "BAD_PROGRAM")) return undefined;
+      throw error;
+    }
+  }
+
+  hasEnded(record: ContainerRecord): boolean {
+    const { pid, start } = record.state;
+    return isRunning(record) && (!isAlive(pid, start) || this.#readProgram(record)?.status !== undefined);
+  }
+
+  /** Brings a record in line with a process that has ended. */
+  settle(record: ContainerRecord, lostStatus = KILLED): Promise<void> {
+    const running = this.#settling.get(record.id);
+    if (running) return running;
+    const settling = this.#settleNow(record, lostStatus)
+      .catch((error) => void this.emit("warning", `${record.config.name}: ${messageOf(error)}`))
+      .finally(() => this.#settling.delete(record.id));
+    this.#settling.set(record.id, settling);
+    return settling;
+  }
+
+  async #settleNow(record: ContainerRecord, lostStatus: number): Promise<void> {
+    if (!isRunning(record) || this.#isClosing) return;
+    const { state } = record;
+    if (!this.hasEnded(record)) return;
+    const program = await programAtEnd(() => this.#readProgram(record), state);
+    // it counts as running until its last output is in the files: who follows the logs would leave too early
+    if (record.config.tty) await this.sessions.drain(record.id);
+    else await this.host.logs.close(record.id).catch(() => {});
+    state.status = "exited";
+    Object.assign(state, decodeStatus(program?.status ?? lostStatus));
+    state.finishedAt = new Date(program?.endedAt || Date.now()).toISOString();
+    state.oomKilled = this.#cgroup(record).oomKills() > 0;
+    this.#decideRestart(record, Date.parse(state.finishedAt) - Date.parse(state.startedAt));
+    await this.#cleanUp(record);
+    if (state.oomKilled) this.emit("action", record, "oom");
+    this.emit("action", record, "die", { exitCode: String(state.exitCode) });
+    this.records.save(record);
+    this.emit("ended", record);
+    this.emit("changed", record);
+  }
+
+  /** What a container that has ended may still hold: a restart to come, and everything of its last run. */
+  async takeDown(record: ContainerRecord): Promise<void> {
+    await this.#settling.get(record.id);
+    this.cancelRestart(record.id);
+    await this.#cleanUp(record);
+  }
+
+  /** Takes away what only a running container has. */
+  async #cleanUp(record: ContainerRecord): Promise<void> {
+    const { state, id } = record;
+    const { networks, logs } = this.host;
+    this.sessions.close(id);
+    const program = this.#readProgram(record);
+    const cgroup = this.#cgroup(record);
+    if (cgroup.exists()) cgroup.kill();
+    const shimPid = state.shimPid || program?.shimPid || 0;
+    if (shimPid > 0) signalProcess(shimPid, state.shimStart || program?.shimStart || 0, 9);
+    await logs.close(id).catch(() => {});
+    this.detachVolumes(volumesOf(record.config), record);
+    networks.tearDown(id);
+    networks.ports.releaseOf(record.config.name);
+    if (state.boundPorts.length > 0) await networks.firewall.sync().catch(() => {});
+    state.boundPorts = [];
+    Object.assign(state, { pid: 0, start: 0, shimPid: 0, shimStart: 0 });
+    rmSync(programFile(this.host, id), { force: true });
+    await endProcesses(cgroup);
+    this.host.groups.removeParents();
+  }
+
+  /** Of volumes that are mounted for the containers that run, those that none of them has any more. */
+  detachVolumes(names: readonly string[], ended?: ContainerRecord): void {
+    const used = new Set(
+      this.records
+        .list()
+        .flatMap((other) => (other !== ended && isRunning(other) ? volumesOf(other.config) : [])),
+    );
+    for (const name of names) if (!used.has(name)) this.host.volumes.detach(name);
+  }
+
+  #cgroup(record: ContainerRecord): Cgroup {
+    return this.host.groups.of(record);
+  }
+
+  // ---- restart
+
+  #decideRestart(record: ContainerRecord, ranMs: number): void {
+    const { state } = record;
+    if (ranMs >= GOOD_RUN) state.restartCount = 0;
+    if (!this.records.has(record.id) || !mayRestart(record)) return;
+    const wait = restartDelay(state.restartCount);
+    state.status = "restarting";
+    state.restartCount += 1;
+    this.#scheduleRestart(record, wait);
+  }
+
+  /** From now on no container is started again; the next bayd does it. */
+  holdRestarts(): void {
+    this.#areRestartsHeld = true;
+    for (const timer of this.#restarts.values()) clearTimeout(timer);
+    this.#restarts.clear();
+  }
+
+  #scheduleRestart(record: ContainerRecord, wait: number): void {
+    if (this.#areRestartsHeld) return;
+    const again = () => {
+      this.#restarts.delete(record.id);
+      if (!this.records.has(record.id)) return;
+      const attempt = this.records.queue(record.id, async (current) => {
+        if (current.state.wanted === "running" && !isRunning(current)) await this.start(current);
+      });
+      void attempt.then(
+        () => this.emit("restarted", record),
+        () => {},
+      );
+      attempt.catch(() => {
+        if (record.state.wanted !== "running" || !this.records.has(record.id)) return;
+        record.state.status = "restarting";
+        record.state.restartCount += 1;
+        this.records.save(record);
+        this.#scheduleRestart(record, restartDelay(record.state.restartCount));
+      });
+    };
+    this.#restarts.set(record.id, setTimeout(again, wait));
+  }
+
+  cancelRestart(id: string): void {
+    clearTimeout(this.#restarts.get(id));
+    this.#restarts.delete(id);
+  }
+
+  // ---- bayd's own start and end
+
+  /** Takes over one container: what runs is supervised again, what ended meanwhile is noted. */
+  async adopt(record: ContainerRecord): Promise<void> {
+    const { state, config } = record;
+    const program = this.#readProgram(record);
+    const stdout = join(runDirectory(this.host, record.id), "stdout");
+    if (!isRunning(record)) {
+      if (!program) return this.host.networks.tearDown(record.id);
+      // killed between the start and its note: the container has run for moments, and the next start is a clean one
+      state.shimPid ||= program.shimPid;
+      state.shimStart ||= program.shimStart;
+      return this.#cleanUp(record);
+    }
+    if (!isAlive(state.pid, state.start) || program?.status !== undefined) {
+      if (!config.tty && existsSync(stdout)) await openLogs(this.host, record);
+      return this.settle(record, program ? KILLED : MACHINE_WENT_DOWN);
+    }
+    if (config.tty) this.#openTerminal(record, { ...state, ttyFd: program?.ttyFd } as Launched);
+    else {
+      await openLogs(this.host, record);
+      if (config.stdinOpen) {
+        this.sessions.openInput(record.id, join(runDirectory(this.host, record.id), "stdin"));
+        this.sessions.inputIsRead(record.id);
+      }
+    }
+    if (record.endpoints.length > 0) this.host.serveDns(record, { kept: takeKeptSockets(state) });
+    for (const port of portsOf(record))
+      await this.host.networks.ports.hold(port).catch((error) => this.emit("warning", messageOf(error)));
+    if (state.status !== "running") return;
+    // a commit may have held it still when bayd was killed
+    const cgroup = this.host.groups.of(record);
+    if (cgroup.isFrozen()) cgroup.freeze(false);
+    this.watchHealth(record);
+  }
+
+  /** Starts again what its policy wants to run, and what was about to be when bayd ended. */
+  resume(record: ContainerRecord): void {
+    const { state, config } = record;
+    const isDown = state.status === "exited" || state.status === "restarting";
+    const { policy } = config.restart;
+    if (!isDown || state.wanted !== "running" || policy === "no" || this.#restarts.has(record.id)) return;
+    if (state.status === "exited" && policy === "on-failure" && state.exitCode === 0) return;
+    state.status = "restarting";
+    this.#scheduleRestart(record, 0);
+  }
+
+  close(): void {
+    this.#isClosing = true;
+    for (const timer of this.#restarts.values()) clearTimeout(timer);
+  }
+}
+
+/** Published ports of one container, aimed at its first address of each version. */
+export function portsOf(record: ContainerRecord): PublishedPort[] {
+  const target = record.endpoints[0]?.address;
+  if (!target) return [];
+  const target6 = record.endpoints.find(({ address6 }) => address6 !== undefined)?.address6;
+  const container = record.config.name;
+  return record.state.boundPorts.map((port) => ({ ...port, target, target6, container }));
+}

@@ -1,0 +1,86 @@
+/**
+ * Network namespaces for tasks: connected to a network that is there while a build runs, and used one after another, as
+ * making one takes as long as a short step. Nothing of a task is left in one when the next gets it: its processes are
+ * gone, and none of them could change the namespace.
+ */
+import { randomBytes } from "node:crypto";
+import {
+  type ContainerEndpoint,
+  type Endpoint,
+  hostNameServers,
+  type NetworkConfig,
+  type NetworkManager,
+} from "../../network/index.ts";
+
+/** A namespace with its way outside. */
+export interface TaskNetwork {
+  id: string;
+  endpoint: Endpoint;
+  /** Its file. */
+  namespace: string;
+}
+
+const NETWORK: NetworkConfig = {
+  name: "bay_build",
+  stack: undefined,
+  key: "build",
+  driver: "bridge",
+  internal: false,
+  subnet: undefined,
+  gateway: undefined,
+  mtu: undefined,
+  labels: {},
+};
+
+/** A build sees no other container by name. */
+const NOBODY = { addresses: () => undefined, nameOf: () => undefined };
+
+export class TaskNetworks {
+  readonly #all = new Set<Pick<TaskNetwork, "id" | "endpoint">>();
+  readonly #idle: TaskNetwork[] = [];
+
+  constructor(readonly networks: NetworkManager) {}
+
+  /** Their addresses are taken. */
+  endpoints(): ContainerEndpoint[] {
+    return [...this.#all].map(({ id, endpoint }) => ({
+      container: "a build",
+      id,
+      isRunning: false,
+      endpoint,
+    }));
+  }
+
+  async take(): Promise<TaskNetwork> {
+    await this.networks.create(NETWORK);
+    const idle = this.#idle.pop();
+    if (idle) return idle;
+    const id = randomBytes(32).toString("hex");
+    // synchronous with its registration, so that no other gets the same address
+    const endpoint = this.networks.allocate(NETWORK.name, { aliases: [] }, 0);
+    const slot = { id, endpoint };
+    this.#all.add(slot);
+    try {
+      const namespace = this.networks.setUp(id, [endpoint]);
+      this.networks.serveDns(id, NOBODY, hostNameServers, { isFresh: true });
+      return { id, endpoint, namespace };
+    } catch (error) {
+      this.#all.delete(slot);
+      this.networks.tearDown(id);
+      throw error;
+    }
+  }
+
+  giveBack(network: TaskNetwork): void {
+    this.#idle.push(network);
+  }
+
+  /** Takes everything away where no task has any of it. */
+  async close(): Promise<void> {
+    if (this.#idle.length < this.#all.size) return;
+    for (const { id } of this.#all) this.networks.tearDown(id);
+    this.#all.clear();
+    this.#idle.length = 0;
+    await this.networks.remove(NETWORK.name);
+  }
+}

@@ -1,0 +1,48 @@
+import type { DaemonSettings } from "../../core/daemon-settings.ts";
+import type { Cgroup } from "../../linux/index.ts";
+import { toResources } from "../spec/oci-spec.ts";
+import type { ContainerConfig, ResourceConfig } from "./config.ts";
+
+const PAGE = 4096;
+/** The two versions of control groups count shares in different steps. */
+const SHARES_STEP = 27;
+const NO_SHARES = 1024;
+
+/** The limits with those of bayd's settings where the file says none; 0 and -1 are no limit, as in Compose. */
+export function withDefaults(
+  resources: ResourceConfig,
+  { defaultPidsLimit }: Pick<DaemonSettings, "defaultPidsLimit">,
+): ResourceConfig {
+  return { ...resources, pids: resources.pids ?? defaultPidsLimit };
+}
+
+export interface LimitDrift {
+  key: string;
+  wanted: number;
+  actual: number;
+}
+
+/** The limits that the kernel has otherwise than the config says, as the stack file calls them; 0 for none. */
+export function limitDrift(config: ContainerConfig, cgroup: Cgroup): LimitDrift[] {
+  const wanted = toResources(config.resources);
+  const actual = cgroup.read();
+  const shares = wanted.cpu?.shares;
+  const cpus = (quota: number | undefined, period = 100_000) => (quota ?? 0) / period;
+  const all: (LimitDrift & { slack: number })[] = [
+    pair("mem_limit", wanted.memory?.limit, actual.memory?.limit, PAGE),
+    // without one in the file it has the default that bayd had at its start
+    ...(config.resources.pids === undefined
+      ? []
+      : [pair("pids_limit", wanted.pids?.limit, actual.pids?.limit, 0)]),
+    pair("cpus", cpus(wanted.cpu?.quota), cpus(actual.cpu?.quota, actual.cpu?.period), 0),
+    ...(shares ? [pair("cpu_shares", shares, actual.cpu?.shares ?? NO_SHARES, SHARES_STEP)] : []),
+  ];
+  return all.filter(({ wanted, actual, slack }) => Math.abs(wanted - actual) > slack);
+}
+
+const pair = (key: string, wanted: number | undefined, actual: number | undefined, slack: number) => ({
+  key,
+  wanted: wanted || 0,
+  actual: actual || 0,
+  slack,
+});

@@ -1,0 +1,94 @@
+/** The records of all containers: kept in memory, written with every change, and worked on one action at a time. */
+import { BayError } from "../../core/errors.ts";
+import type { Store } from "../../store/index.ts";
+import type { ContainerRecord } from "./record.ts";
+
+const KEY = "container/";
+
+export class Records {
+  readonly #records = new Map<string, ContainerRecord>();
+  readonly #queues = new Map<string, Promise<unknown>>();
+
+  constructor(readonly store: Store) {
+    for (const record of store.list<ContainerRecord>(KEY))
+      this.#records.set(record.id, structuredClone(record));
+  }
+
+  list(): ContainerRecord[] {
+    return [...this.#records.values()];
+  }
+
+  has(id: string): boolean {
+    return this.#records.has(id);
+  }
+
+  /** By name, ID or unambiguous ID prefix. Throws CONTAINER_NOT_FOUND. */
+  get(nameOrId: string): ContainerRecord {
+    const record = this.find(nameOrId);
+    if (!record) throw new BayError("CONTAINER_NOT_FOUND", `there is no container ${nameOrId}`);
+    return record;
+  }
+
+  find(nameOrId: string): ContainerRecord | undefined {
+    const exact = this.#records.get(nameOrId);
+    if (exact) return exact;
+    const all = this.list();
+    const named = all.find(({ config }) => config.name === nameOrId.replace(/^\//, ""));
+    if (named) return named;
+    const prefixed = nameOrId.length >= 4 ? all.filter(({ id }) => id.startsWith(nameOrId)) : [];
+    return prefixed.length === 1 ? prefixed[0] : undefined;
+  }
+
+  /** The container of which a shim or exec tells by the beginning of its ID. */
+  byToken(token: string): ContainerRecord | undefined {
+    return this.list().find(({ id }) => id.startsWith(token));
+  }
+
+  add(record: ContainerRecord): void {
+    this.#records.set(record.id, record);
+    this.save(record);
+  }
+
+  /** Writes a record that was changed; one that was forgotten meanwhile stays so. */
+  save(record: ContainerRecord): void {
+    if (this.#records.has(record.id)) this.store.put(KEY + record.id, record);
+  }
+
+  /** Writes several in one transaction. */
+  saveAll(records: readonly ContainerRecord[]): void {
+    for (const record of records) this.#records.set(record.id, record);
+    this.store.write(records.map((record) => ({ key: KEY + record.id, value: record })));
+  }
+
+  /** Puts one in the place of another, in one transaction. */
+  swap(old: ContainerRecord, fresh: ContainerRecord): void {
+    this.#records.delete(old.id);
+    this.#records.set(fresh.id, fresh);
+    this.store.write([
+      { key: KEY + old.id, deleted: true },
+      { key: KEY + fresh.id, value: fresh },
+    ]);
+  }
+
+  forget(id: string): void {
+    this.#records.delete(id);
+    this.store.delete(KEY + id);
+  }
+
+  /** Runs an action when those before it on the same container are done. */
+  queue<T>(nameOrId: string, action: (record: ContainerRecord) => Promise<T> | T): Promise<T> {
+    const { id } = this.get(nameOrId);
+    const previous = this.#queues.get(id) ?? Promise.resolve();
+    const next = previous.catch(() => {}).then(() => action(this.get(id)));
+    this.#queues.set(id, next);
+    const done = () => {
+      if (this.#queues.get(id) === next) this.#queues.delete(id);
+    };
+    next.then(done, done);
+    return next;
+  }
+}
+
+export function isRunning(record: ContainerRecord): boolean {
+  return record.state.status === "running" || record.state.status === "paused";
+}

@@ -1,0 +1,136 @@
+/**
+ * The generated files of a container on the host: /etc/hosts, /etc/hostname and /etc/resolv.conf. A container may write
+ * to them, as in Docker. They are beside its writable layer on the disk and not on /run, which all containers share:
+ * what a container writes into them counts like what it writes into its own layer.
+ */
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { BayError, hasCode } from "../../core/errors.ts";
+import { addressesOf, DNS_ADDRESS, hostNameServers } from "../../network/index.ts";
+import type { Host } from "../model/host.ts";
+import { containerDirectory, runDirectory } from "../model/paths.ts";
+import type { ContainerRecord } from "../model/record.ts";
+import { hostsFile, resolvFile, searchDomains } from "./etc-files.ts";
+
+/** A generated file: where the container has it, and where it is on the host. */
+export interface EtcFile {
+  target: string;
+  file: string;
+}
+
+/** By the name below /etc, its text. */
+export type EtcTexts = Readonly<Record<string, string>>;
+
+/** Texts are of a few kilobytes; what is longer was written by the container and is not read. */
+const MAX_COMPARED = 1 << 20;
+const OPEN = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/** Writes the files of a container that starts. Throws FILE_BUSY and what the system says (ENOSPC). */
+export function writeEtcFiles(host: Host, record: ContainerRecord): EtcFile[] {
+  rmSync(earlierHosts(host, record), { force: true });
+  return keepEtcFiles(join(containerDirectory(host, record.id), "etc"), etcTexts(host, record));
+}
+
+/** The files that a running container has, for one that shares its network. */
+export function etcFilesOf(host: Host, record: ContainerRecord): EtcFile[] {
+  const directory = etcDirectory(host, record);
+  return NAMES.map((name) => ({ target: `/etc/${name}`, file: join(directory, name) }));
+}
+
+/**
+ * Brings the files of a running container in line with its networks. They are changed in place, because the container
+ * has these very files mounted. Throws FILE_BUSY and what the system says.
+ */
+export function updateEtcFiles(host: Host, record: ContainerRecord): void {
+  keepEtcFiles(etcDirectory(host, record), etcTexts(host, record));
+}
+
+/** A container that an earlier version of bay started has its files on /run until it ends. */
+function etcDirectory(host: Host, record: ContainerRecord): string {
+  const earlier = earlierHosts(host, record);
+  return existsSync(earlier) ? dirname(earlier) : join(containerDirectory(host, record.id), "etc");
+}
+
+const earlierHosts = (host: Host, { id }: ContainerRecord) => join(runDirectory(host, id), "hosts");
+
+/** Makes the files of a directory say what they should, as root's and readable for everyone. */
+export function keepEtcFiles(directory: string, texts: EtcTexts): EtcFile[] {
+  mkdirSync(directory, { recursive: true, mode: 0o711 });
+  return Object.entries(texts).map(([name, text]) => {
+    const file = join(directory, name);
+    keepFile(file, Buffer.from(text), `/etc/${name}`);
+    return { target: `/etc/${name}`, file };
+  });
+}
+
+/**
+ * A file that says the same already is not written: a disk takes long to make files and to cut them off. The container
+ * chose the content, the owner and the mode of what is there, and it may hold a lease (fcntl(2), F_SETLEASE), for
+ * which a plain open would block the whole of bayd for 45 s.
+ */
+function keepFile(file: string, bytes: Buffer, target: string): void {
+  const fd = openOwn(file, target);
+  try {
+    const { size, mode, uid, gid } = fstatSync(fd);
+    if ((mode & 0o7777) !== 0o644) fchmodSync(fd, 0o644);
+    if (uid !== 0 || gid !== 0) fchownSync(fd, 0, 0);
+    if (size === bytes.length && size <= MAX_COMPARED && readFileSync(fd).equals(bytes)) return;
+    for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at, at);
+    if (size > bytes.length) ftruncateSync(fd, bytes.length);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function openOwn(file: string, target: string): number {
+  try {
+    return openSync(file, OPEN, 0o644);
+  } catch (cause) {
+    if (!hasCode(cause, "EAGAIN", "EWOULDBLOCK")) throw cause;
+    throw new BayError("FILE_BUSY", `a process of the container holds a lease on its ${target}`, {
+      hint: "the kernel ends the lease within a minute; run the command again then",
+      cause,
+    });
+  }
+}
+
+const NAMES = ["hosts", "hostname", "resolv.conf"] as const;
+
+function etcTexts(host: Host, { config, endpoints }: ContainerRecord): EtcTexts {
+  const isBridged = endpoints.length > 0;
+  const gateway = isBridged ? host.networks.get(endpoints[0]!.network)?.gateway : undefined;
+  return {
+    hosts: hostsFile({
+      hostname: config.hostname,
+      domainname: config.domainname,
+      addresses: endpoints.flatMap(addressesOf),
+      extraHosts: config.extraHosts,
+      hostGateway: gateway ?? "127.0.0.1",
+    }),
+    hostname: `${config.hostname}\n`,
+    "resolv.conf": resolvFile({
+      servers: isBridged ? [DNS_ADDRESS] : config.dns.length > 0 ? config.dns : hostNameServers(),
+      search:
+        config.dnsSearch.length > 0
+          ? config.dnsSearch
+          : searchDomains(readFileSync("/etc/resolv.conf", "utf8")),
+      options:
+        isBridged && !config.dnsOptions.some((option) => option.startsWith("ndots"))
+          ? ["ndots:0", ...config.dnsOptions]
+          : config.dnsOptions,
+    }),
+  };
+}

@@ -1,0 +1,77 @@
+/**
+ * Contents of secrets and configs, by digest. They outlast /run, as containers start again after a reboot; a running
+ * container has copies of its own, with its owners and modes.
+ */
+import { createHash } from "node:crypto";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { BayError } from "../../core/errors.ts";
+import { replaceFile } from "../../store/index.ts";
+import type { FileConfig } from "../model/config.ts";
+
+const DIGEST = /^[0-9a-f]{64}$/;
+
+export class SecretFiles {
+  constructor(readonly directory: string) {}
+
+  /** Keeps a content under its digest. Throws FILE_CHANGED where it has another. */
+  keep(digest: string, read: () => Buffer, name: string): void {
+    const path = this.#path(digest);
+    if (existsSync(path)) return;
+    const bytes = read();
+    if (createHash("sha256").update(bytes).digest("hex") !== digest)
+      throw new BayError("FILE_CHANGED", `${name} changed after it was read`, {
+        hint: "run the command again",
+      });
+    mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+    replaceFile(path, bytes, 0o600);
+  }
+
+  #path(digest: string): string {
+    if (!DIGEST.test(digest)) throw new BayError("BAD_DIGEST", `${JSON.stringify(digest)} is no digest`);
+    return join(this.directory, digest);
+  }
+
+  /**
+   * Copies for a container that starts: files of a new directory, in their order. What says no owner is the `account`'s.
+   * Throws NO_CONTENT.
+   */
+  writeFor(
+    files: readonly FileConfig[],
+    directory: string,
+    account: { uid: number; gid: number },
+  ): { target: string; file: string }[] {
+    rmSync(directory, { recursive: true, force: true });
+    if (files.length === 0) return [];
+    mkdirSync(directory, { mode: 0o711 });
+    return files.map(({ kind, name, target, digest, uid = account.uid, gid = account.gid, mode }, index) => {
+      const source = this.#path(digest);
+      if (!existsSync(source))
+        throw new BayError("NO_CONTENT", `the content of the ${kind} ${name} is gone`, {
+          hint: "bay up brings it back",
+        });
+      const file = join(directory, String(index));
+      writeFileSync(file, readFileSync(source), { mode: 0o600 });
+      chownSync(file, uid, gid);
+      chmodSync(file, mode);
+      return { target, file };
+    });
+  }
+
+  /** Removes what no container has any more. */
+  sweep(findUsed: () => ReadonlySet<string>): void {
+    const names = existsSync(this.directory) ? readdirSync(this.directory) : [];
+    if (names.length === 0) return; // most stacks have none, and containers are removed often
+    const used = findUsed();
+    for (const name of names) if (!used.has(name)) rmSync(join(this.directory, name), { force: true });
+  }
+}

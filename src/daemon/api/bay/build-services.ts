@@ -1,0 +1,47 @@
+/** Builds of several services at once: each after those that it is built on, and all broken off when one fails. */
+import type { BuildNews } from "../../../build/index.ts";
+import { buildsNeeding, type Stack } from "../../../stack/index.ts";
+
+type Tell = (news: BuildNews) => void;
+
+/** `build` is told whom to tell and when to stop. Throws what the first that fails throws, when all have ended. */
+export async function buildServices(
+  services: readonly string[],
+  stack: Stack,
+  tell: Tell,
+  signal: AbortSignal,
+  build: (service: string, tell: Tell, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const failure = new AbortController();
+  const either = AbortSignal.any([signal, failure.signal]);
+  const running = new Map<string, Promise<void>>();
+  const numbers = new StepNumbers();
+  const start = (service: string): Promise<void> => {
+    const known = running.get(service);
+    if (known) return known;
+    const needed = [...buildsNeeding(stack, service)].filter((other) => services.includes(other));
+    const tellOfIt = services.length === 1 ? tell : (news: BuildNews) => tell(numbers.named(service, news));
+    const task = Promise.all(needed.map(start)).then(() => build(service, tellOfIt, either));
+    running.set(service, task);
+    task.catch(() => failure.abort());
+    return task;
+  };
+  const results = await Promise.allSettled(services.map(start));
+  const failed = results.filter((result) => result.status === "rejected");
+  // one that was broken off because of another says nothing of its own
+  const cause = failed.find(({ reason }) => reason.code !== "ABORTED") ?? failed[0];
+  if (cause) throw cause.reason;
+}
+
+/** Numbers that no two steps share, whichever service's they are. */
+class StepNumbers {
+  readonly #known = new Map<string, number>();
+
+  named(service: string, news: BuildNews): BuildNews {
+    if (news.step < 0) return news;
+    const key = `${service} ${news.step}`;
+    const step = this.#known.get(key) ?? this.#known.size;
+    this.#known.set(key, step);
+    return { ...news, step, title: news.title.replace(/^\[/, `[${service} `) };
+  }
+}

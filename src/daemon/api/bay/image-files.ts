@@ -1,0 +1,90 @@
+/** bay's own routes for what a build gives besides an image: its files in a folder or an archive, and itself in an archive. */
+import { createReadStream, rmSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { loadTreeTasks } from "../../../build/index.ts";
+import { mountPoint } from "../../../container/index.ts";
+import { BayError } from "../../../core/errors.ts";
+import type { Image } from "../../../image/index.ts";
+import { parameters } from "../engine/parameters.ts";
+import { sendArchive } from "../engine/transfers.ts";
+import { type Route, route, sendJson } from "../http.ts";
+import type { Services } from "../server.ts";
+
+const exportSchema = z.object({
+  id: z.string(),
+  /** Made where it is not there. */
+  folder: z.string().startsWith("/"),
+  uid: z.number().int().nonnegative(),
+  gid: z.number().int().nonnegative(),
+});
+
+/** Files of an image go into a folder, and are the caller's there. */
+export type ExportBody = z.input<typeof exportSchema>;
+
+export function imageFileRoutes({ manager }: Services): Route[] {
+  const { images } = manager;
+  const layersOf = (image: Image) => ({
+    kind: "layers" as const,
+    directory: image.layersDirectory,
+    // the places over which a container has its mounts are no part of the image
+    lower: image.lower.filter((name) => name !== images.layers.mountPoints()),
+    staging: mountPoint(manager),
+  });
+  const held = async <T>(id: string, action: (image: Image) => Promise<T>): Promise<T> => {
+    const record = images.records.byId(id);
+    if (!record) throw new BayError("IMAGE_NOT_FOUND", `there is no image ${id}`);
+    const image = await images.get(record.reference, id);
+    const letGo = images.hold(image);
+    try {
+      return await action(image);
+    } finally {
+      letGo();
+    }
+  };
+  return [
+    route("GET", "/bay/v1/image/:/archive", ({ response, parts, query }) =>
+      held(parts[0]!, (image) =>
+        sendArchive(response, (put) =>
+          images.saveAs(image, parameters("GET /bay/v1/image/:/archive", query).name, put),
+        ),
+      ),
+    ),
+    route("GET", "/bay/v1/image/:/files", ({ response, parts }) =>
+      held(parts[0]!, async (image) => {
+        const { runTreeTask } = await loadTreeTasks();
+        const file = join(images.layers.temporary());
+        try {
+          await runTreeTask({ kind: "archive", root: layersOf(image), file });
+          await sendArchive(response, async (put) => {
+            for await (const part of createReadStream(file, { highWaterMark: 1 << 20 }))
+              await put(part as Buffer);
+          });
+        } finally {
+          rmSync(file, { force: true });
+        }
+      }),
+    ),
+    route("POST", "/bay/v1/image/files", async (call) => {
+      const { id, folder, uid, gid } = await call.ownBody(exportSchema);
+      await held(id, async (image) => {
+        const { runTreeTask } = await loadTreeTasks();
+        const root = layersOf(image);
+        await runTreeTask({
+          kind: "copy",
+          selection: { root, sources: ["/"], ignore: [], excludes: [] },
+          into: { folder, staging: root.staging },
+          options: {
+            target: "/",
+            owner: { uid, gid },
+            mode: undefined,
+            parents: false,
+            unpack: false,
+            newest: undefined,
+          },
+        });
+      });
+      sendJson(call.response, 200, {});
+    }),
+  ];
+}

@@ -1,0 +1,144 @@
+/** bay's own routes, for what Docker's API has no words: stacks and plans. Long ones answer with lines of JSON. */
+import { randomBytes } from "node:crypto";
+import type { EventEmitter } from "node:events";
+import type { ContainerManager } from "../../../container/index.ts";
+import { messageOf } from "../../../core/errors.ts";
+import { PLAN_DEFAULTS, type PlanOptions } from "../../../reconcile/index.ts";
+import { roomWarnings } from "../../../store/index.ts";
+import { eventLoopDelay } from "../../process/event-loop-delay.ts";
+import { reloadSettings } from "../../process/settings.ts";
+import type { Asker } from "../../stacks/stack-locks.ts";
+import { waitForStack } from "../../stacks/wait-for-stack.ts";
+import { parameters } from "../engine/parameters.ts";
+import { errorAnswer } from "../error-status.ts";
+import { openRequests } from "../guard.ts";
+import { type Call, goneSignal, type Route, route, sendJson, startStream } from "../http.ts";
+import type { Services } from "../server.ts";
+import { downBody, rollbackBody, runBody, upBody } from "./bodies.ts";
+
+export type { RunRequest, UpRequest } from "./bodies.ts";
+
+export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
+  const options = (given: Partial<PlanOptions> | undefined): PlanOptions => ({ ...PLAN_DEFAULTS, ...given });
+  return [
+    route("POST", "/bay/v1/plan", async (call) => {
+      const body = await call.ownBody(upBody);
+      sendJson(call.response, 200, await stacks.plan(body.stack, options(body.options)));
+    }),
+    route("POST", "/bay/v1/up", async (call) => {
+      const body = await call.ownBody(upBody);
+      await streamed(call, async (write, client) => {
+        const settings = { graceMs: body.graceMs, timeoutMs: undefined, parallel: body.parallel };
+        const plan = await stacks.up(body.stack, options(body.options), settings, write, {
+          ...client,
+          what: "up",
+          pid: body.pid,
+        });
+        if (body.wait)
+          await waitForStack(manager, body.stack, options(body.options).services, body.waitTimeoutMs);
+        return { ...plan, warnings: [...plan.warnings, ...roomWarnings(manager.roots)] };
+      });
+    }),
+    route("POST", "/bay/v1/down", async (call) => {
+      const body = await call.ownBody(downBody);
+      await streamed(call, (write, client) =>
+        stacks.down(
+          body.name,
+          {
+            volumes: body.volumes,
+            removeOrphans: body.removeOrphans,
+            services: body.services,
+            only: body.only,
+            parallel: body.parallel,
+            externalVolumes: body.externalVolumes,
+          },
+          body.graceMs,
+          write,
+          { ...client, what: "down", pid: body.pid },
+        ),
+      );
+    }),
+    route("POST", "/bay/v1/down/plan", async (call) => {
+      const body = await call.ownBody(downBody);
+      sendJson(call.response, 200, stacks.downPlan(body.name, { ...body, services: body.services }));
+    }),
+    route("POST", "/bay/v1/run", async (call) => {
+      const body = await call.ownBody(runBody);
+      const { id, config } = await stacks.run(body.stack, {
+        service: body.service,
+        name: body.name,
+        command: body.command,
+        entrypoint: body.entrypoint,
+        override: body.override,
+        servicePorts: body.servicePorts,
+        useAliases: body.useAliases ?? false,
+        labels: body.labels ?? {},
+        autoRemove: body.autoRemove ?? false,
+        start: body.start ?? false,
+        suffix: randomBytes(6).toString("hex"),
+      });
+      sendJson(call.response, 201, { Id: id, Name: config.name });
+    }),
+    route("GET", "/bay/v1/stacks", ({ response }) => sendJson(response, 200, stacks.list())),
+    route("GET", "/bay/v1/stacks/*/activity", ({ response, parts }) =>
+      sendJson(response, 200, stacks.activity(parts[0]!)),
+    ),
+    route("GET", "/bay/v1/stacks/*/history", ({ response, parts }) =>
+      sendJson(response, 200, stacks.history.list(parts[0]!)),
+    ),
+    route("POST", "/bay/v1/stacks/*/rollback/plan", async (call) => {
+      const { revision } = await call.ownBody(rollbackBody);
+      sendJson(call.response, 200, stacks.rollbackPlan(call.parts[0]!, revision));
+    }),
+    route("POST", "/bay/v1/stacks/*/rollback", async (call) => {
+      const { revision, graceMs, pid } = await call.ownBody(rollbackBody);
+      await streamed(call, (write, client) =>
+        stacks.rollback(call.parts[0]!, revision, graceMs, write, { ...client, what: "rollback", pid }),
+      );
+    }),
+    route("GET", "/bay/v1/daemon", ({ response, query }) =>
+      sendJson(response, 200, {
+        pid: process.pid,
+        memory: process.memoryUsage.rss(),
+        requests: openRequests(),
+        listeners: listenersOf(manager) + listenersOf(manager.events) + listenersOf(manager.logs),
+        ...(parameters("GET /bay/v1/daemon", query).eventloop === "1" ? { eventLoop: eventLoopDelay() } : {}),
+      }),
+    ),
+    route("POST", "/bay/v1/daemon/stop", async ({ response, query }) => {
+      if (parameters("POST /bay/v1/daemon/stop", query).containers) await endContainers(manager);
+      response.writeHead(204).end();
+      response.on("finish", shutDown);
+    }),
+    route("POST", "/bay/v1/daemon/reload", ({ response }) =>
+      sendJson(response, 200, reloadSettings(manager)),
+    ),
+  ];
+}
+
+/** Ends all containers before bayd ends. One that does not end is named in the log; the others end all the same. */
+async function endContainers(manager: ContainerManager): Promise<void> {
+  await manager.shutDown(undefined, (error) => manager.emit("warning", messageOf(error)));
+}
+
+/** How many wait for something to happen: followers of logs and events among them. */
+const listenersOf = (emitter: EventEmitter): number =>
+  emitter.eventNames().reduce((sum, name) => sum + emitter.listenerCount(name), 0);
+
+/** Lines of progress and of what is waited for, then one with the result or the error. */
+async function streamed(
+  call: Call,
+  action: (write: (value: unknown) => void, client: Pick<Asker, "signal" | "tell">) => Promise<unknown>,
+): Promise<void> {
+  const write = startStream(call.response);
+  try {
+    const result = await action((progress) => write({ progress }), {
+      signal: goneSignal(call.response),
+      tell: (waiting) => void write({ waiting }),
+    });
+    write({ result });
+  } catch (error) {
+    write({ error: errorAnswer(error).body });
+  }
+  call.response.end();
+}

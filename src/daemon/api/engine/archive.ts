@@ -1,0 +1,122 @@
+/** Archive routes of the Docker Engine API: files in and out of containers as tar streams. */
+import type { ServerResponse } from "node:http";
+import type { Readable } from "node:stream";
+import { z } from "zod";
+import { changedConfig } from "../../../build/index.ts";
+import {
+  changesOf,
+  commitContainer,
+  exportContainer,
+  type PathStat,
+  readArchive,
+  statPath,
+  writeArchive,
+} from "../../../container/index.ts";
+import { BayError } from "../../../core/errors.ts";
+import { type Call, type Route, route, sendJson, whenClosed } from "../http.ts";
+import type { Services } from "../server.ts";
+import { parameters } from "./parameters.ts";
+import { withTag } from "./query.ts";
+
+const GO_DIRECTORY = 2 ** 31;
+const GO_SYMLINK = 2 ** 27;
+
+/** Docker's header: the stat as JSON in base 64, with the mode as Go's os.FileMode. */
+function header(stat: PathStat): string {
+  const type = stat.mode & 0o170000;
+  const mode = (stat.mode & 0o777) + (type === 0o040000 ? GO_DIRECTORY : type === 0o120000 ? GO_SYMLINK : 0);
+  const { name, size, mtime, linkTarget } = stat;
+  return Buffer.from(JSON.stringify({ name, size, mode, mtime, linkTarget })).toString("base64");
+}
+
+/** Docker takes a config there. bay takes the same as instructions in `changes`, and refuses what it would ignore. */
+const nothing = z.union([z.literal(""), z.array(z.unknown()).max(0), z.object({}).strict()], {
+  error: "bay does not take a config in the body: use the parameter changes",
+});
+const commitBody = z.object({
+  Cmd: nothing.optional(),
+  Entrypoint: nothing.optional(),
+  Env: nothing.optional(),
+  ExposedPorts: nothing.optional(),
+  Healthcheck: nothing.optional(),
+  Labels: nothing.optional(),
+  OnBuild: nothing.optional(),
+  Shell: nothing.optional(),
+  StopSignal: nothing.optional(),
+  User: nothing.optional(),
+  Volumes: nothing.optional(),
+  WorkingDir: nothing.optional(),
+});
+
+export function archiveRoutes({ manager }: Services): Route[] {
+  const target = (call: Call) => {
+    const { path } = parameters("GET /containers/:/archive", call.query);
+    if (!path) throw new BayError("BAD_REQUEST", "the query needs a path");
+    return { record: manager.get(call.parts[0]!), path };
+  };
+  return [
+    route("HEAD", "/containers/:/archive", async (call) => {
+      const { record, path } = target(call);
+      const stat = await statPath(manager, record, path);
+      call.response.writeHead(200, { "X-Docker-Container-Path-Stat": header(stat) }).end();
+    }),
+    route("GET", "/containers/:/archive", async (call) => {
+      const { record, path } = target(call);
+      const { stat, stream, done } = await readArchive(manager, record, path);
+      call.response.writeHead(200, {
+        "Content-Type": "application/x-tar",
+        "X-Docker-Container-Path-Stat": header(stat),
+      });
+      await pass(stream, done, call.response);
+    }),
+    route("GET", "/containers/:/export", async ({ response, parts }) => {
+      const { stream, done } = await exportContainer(manager, manager.get(parts[0]!));
+      response.writeHead(200, { "Content-Type": "application/x-tar" });
+      await pass(stream, done, response);
+    }),
+    route("GET", "/containers/:/changes", async ({ response, parts }) => {
+      const changes = await changesOf(manager, manager.get(parts[0]!));
+      const kinds = { changed: 0, added: 1, deleted: 2 };
+      sendJson(
+        response,
+        200,
+        changes.map(({ path, kind }) => ({ Path: path, Kind: kinds[kind] })),
+      );
+    }),
+    route("POST", "/commit", async ({ response, query, body }) => {
+      const { changes, repo, tag, ...given } = parameters("POST /commit", query);
+      await body(commitBody);
+      const image = await commitContainer(manager, manager.get(given.container ?? ""), {
+        name: repo ? withTag(repo, tag) : undefined,
+        author: given.author || undefined,
+        comment: given.comment || undefined,
+        pause: given.pause,
+        change: (config) => changedConfig(config, changes),
+      });
+      sendJson(response, 201, { Id: image.id });
+    }),
+    route("PUT", "/containers/:/archive", async (call) => {
+      const given = parameters("PUT /containers/:/archive", call.query);
+      const { path, noOverwriteDirNonDir, copyUIDGID } = given;
+      if (!path) throw new BayError("BAD_REQUEST", "the query needs a path");
+      const record = manager.get(call.parts[0]!);
+      // to Docker it means the container's user, where it has one
+      if (copyUIDGID && record.config.user)
+        throw new BayError("UNSUPPORTED", "copyUIDGID is not supported for a container with a user");
+      await writeArchive(manager, record, path, call.request, noOverwriteDirNonDir);
+      call.response.writeHead(200).end();
+    }),
+  ];
+}
+
+/** Sends a tar. One that is cut ends without its end, so that the client sees it; a client that goes away ends the work. */
+async function pass(stream: Readable, done: Promise<void>, response: ServerResponse): Promise<void> {
+  whenClosed(response, () => stream.destroy());
+  stream.pipe(response, { end: false });
+  try {
+    await Promise.all([done, new Promise((resolve) => stream.on("close", resolve))]);
+    response.end();
+  } catch {
+    response.destroy();
+  }
+}

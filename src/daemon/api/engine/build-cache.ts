@@ -1,0 +1,123 @@
+/** The cache of builds as the Docker Engine API shows it, and build/prune: by age, by size, or all of it. */
+import { join } from "node:path";
+import { measureDirectory } from "../../../image/index.ts";
+import { type Route, route, sendJson } from "../http.ts";
+import type { Services } from "../server.ts";
+import { type Filters, untilOf } from "./filters.ts";
+import { parameters } from "./parameters.ts";
+
+/** What nobody used for so long is removed where not all is. */
+const UNUSED_FOR = 7 * 24 * 3600_000;
+
+type Cache = Pick<Services, "steps" | "cacheMounts" | "repositories">;
+
+interface Entry {
+  id: string;
+  type: "regular" | "exec.cachemount" | "source.git.checkout";
+  description: string;
+  isInUse: boolean;
+  createdAt: string;
+  usedAt: string;
+  size: number;
+  remove: () => void;
+}
+
+const sizeOf = (directory: string) => measureDirectory(directory).catch(() => 0);
+
+async function listEntries({ steps, cacheMounts, repositories }: Cache): Promise<Entry[]> {
+  const layers = steps.list().map(
+    async (record): Promise<Entry> => ({
+      ...record,
+      id: record.key.slice(0, 25),
+      type: "regular",
+      isInUse: false,
+      size: record.layer === undefined ? 0 : await sizeOf(join(steps.directory, record.layer)),
+      remove: () => steps.remove([record]),
+    }),
+  );
+  const mounts = cacheMounts.list().map(
+    async (record): Promise<Entry> => ({
+      ...record,
+      id: record.place,
+      type: "exec.cachemount",
+      description: `cache mount ${record.id}`,
+      isInUse: cacheMounts.isInUse(record),
+      size: await sizeOf(cacheMounts.pathOf(record)),
+      remove: () => cacheMounts.remove([record]),
+    }),
+  );
+  const sources = repositories.list().map(
+    async (kept): Promise<Entry> => ({
+      ...kept,
+      id: kept.name,
+      type: "source.git.checkout",
+      description: "a git repository",
+      isInUse: steps.isInUse,
+      size: await sizeOf(kept.path),
+      remove: () => repositories.remove(kept),
+    }),
+  );
+  return Promise.all([...layers, ...mounts, ...sources]);
+}
+
+/** BuildCache of system/df. */
+export async function buildCacheUsage(cache: Cache): Promise<unknown[]> {
+  return (await listEntries(cache)).map((entry) => ({
+    ID: entry.id,
+    Type: entry.type,
+    Description: entry.description,
+    InUse: entry.isInUse,
+    Shared: false,
+    Size: entry.size,
+    CreatedAt: entry.createdAt,
+    LastUsedAt: entry.usedAt,
+    UsageCount: 1,
+  }));
+}
+
+interface Wish {
+  isAll: boolean;
+  /** What was used last is kept up to so many bytes. */
+  keep: number | undefined;
+  filters: Filters;
+}
+
+/** Those that go, what was not used for the longest time first. */
+export function chooseEntries<
+  T extends Pick<Entry, "id" | "type" | "isInUse" | "createdAt" | "usedAt" | "size">,
+>(entries: readonly T[], { isAll, keep, filters }: Wish): T[] {
+  const limit =
+    isAll || keep !== undefined || filters.has("until") ? untilOf(filters) : Date.now() - UNUSED_FOR;
+  const has = (name: string, value: string) => filters.get(name)?.includes(value) ?? true;
+  const free = entries
+    .filter(({ isInUse, usedAt }) => !isInUse && Date.parse(usedAt) < limit)
+    .filter(({ id, type }) => has("id", id) && has("type", type))
+    // a step before those that it is built on
+    .sort((a, b) => a.usedAt.localeCompare(b.usedAt) || b.createdAt.localeCompare(a.createdAt));
+  if (keep === undefined) return free;
+  let total = entries.reduce((sum, { size }) => sum + size, 0);
+  return free.filter(({ size }) => {
+    if (total <= keep) return false;
+    total -= size;
+    return true;
+  });
+}
+
+export function buildCacheRoutes(cache: Cache): Route[] {
+  return [
+    route("POST", "/build/prune", async ({ response, query }) => {
+      const given = parameters("POST /build/prune", query);
+      const { all: isAll, filters } = given;
+      // newer clients call it max-used-space
+      const keep = (given["keep-storage"] ?? given["max-used-space"]) || undefined;
+      const gone = chooseEntries(await listEntries(cache), { isAll, keep, filters });
+      for (const entry of gone) entry.remove();
+      if (isAll) cache.cacheMounts.removeDigests(Date.now());
+      else cache.cacheMounts.removeDigests(Date.now() - UNUSED_FOR);
+      sendJson(response, 200, {
+        CachesDeleted: gone.map(({ id }) => id),
+        SpaceReclaimed: gone.reduce((sum, { size }) => sum + size, 0),
+      });
+    }),
+  ];
+}

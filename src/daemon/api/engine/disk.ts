@@ -1,0 +1,156 @@
+/** What takes the host's room, and freeing it: system/df and the prune routes of the Docker Engine API. */
+import { join } from "node:path";
+import { type ContainerRecord, containerDirectory, imagesOf, isRunning } from "../../../container/index.ts";
+import { BayError } from "../../../core/errors.ts";
+import { measureDirectory } from "../../../image/index.ts";
+import { type Route, route, sendJson } from "../http.ts";
+import type { Services } from "../server.ts";
+import { buildCacheUsage } from "./build-cache.ts";
+import { ageAndLabelTest, booleanFilter } from "./filters.ts";
+import { parameters } from "./parameters.ts";
+import { findNetwork } from "./system.ts";
+import { usedNetworks } from "./views.ts";
+
+/** Bytes of a container's own layer. */
+export const writableSizeOf = (manager: Services["manager"], { id }: ContainerRecord): Promise<number> =>
+  measureDirectory(join(containerDirectory(manager, id), "upper")).catch(() => 0);
+
+export function diskRoutes({ manager, ...services }: Services): Route[] {
+  const writableSize = (record: ContainerRecord) => writableSizeOf(manager, record);
+  const usersOfVolume = (name: string) =>
+    manager
+      .list()
+      .filter(
+        ({ config, anonymousVolumes }) =>
+          anonymousVolumes.includes(name) ||
+          config.mounts.some((mount) => mount.type === "volume" && mount.source === name),
+      );
+  return [
+    route("GET", "/system/df", async ({ response, query }) => {
+      const { type: types } = parameters("GET /system/df", query);
+      const isShown = (type: (typeof types)[number]) => types.length === 0 || types.includes(type);
+      const usage = await manager.images.usage();
+      const records = manager.images.records.list();
+      const containers = manager.list();
+      sendJson(response, 200, {
+        LayersSize: usage.total,
+        UnneededSize: usage.unneeded,
+        Images: (isShown("image") ? usage.images : []).map(({ id, blobs, unpacked, shared }) => ({
+          Id: id,
+          RepoTags: manager.images.records.tagsOf(id),
+          Created: Math.floor(Date.parse(records.find((record) => record.id === id)!.createdAt) / 1000),
+          Size: blobs + unpacked,
+          UnpackedSize: unpacked,
+          SharedSize: shared,
+          Containers: containers.filter(({ config }) => imagesOf(config).includes(id)).length,
+        })),
+        Containers: await Promise.all(
+          (isShown("container") ? containers : []).map(async (record) => ({
+            Id: record.id,
+            Names: [`/${record.config.name}`],
+            Image: record.config.image,
+            ImageID: record.config.imageId,
+            State: record.state.status,
+            Created: Math.floor(Date.parse(record.createdAt) / 1000),
+            SizeRw: await writableSize(record),
+            Labels: record.config.labels,
+          })),
+        ),
+        Volumes: await Promise.all(
+          (isShown("volume") ? manager.volumes.list() : []).map(async ({ config, createdAt }) => ({
+            Name: config.name,
+            Driver: "local",
+            Mountpoint: manager.volumes.path(config.name),
+            CreatedAt: createdAt,
+            Labels: config.labels,
+            Scope: "local",
+            UsageData: {
+              Size: await measureDirectory(manager.volumes.path(config.name)).catch(() => 0),
+              RefCount: usersOfVolume(config.name).length,
+            },
+          })),
+        ),
+        BuildCache: isShown("build-cache") ? await buildCacheUsage(services) : [],
+      });
+    }),
+    route("POST", "/containers/prune", async ({ response, query }) => {
+      const { filters } = parameters("POST /containers/prune", query);
+      const matches = ageAndLabelTest(filters);
+      const gone = manager
+        .list()
+        .filter((record) => !isRunning(record) && record.state.status !== "restarting")
+        .filter(({ createdAt, config }) => matches({ createdAt, labels: config.labels }));
+      let freed = 0;
+      for (const record of gone) {
+        freed += await writableSize(record);
+        await manager.remove(record.id, { volumes: false });
+      }
+      sendJson(response, 200, { ContainersDeleted: gone.map(({ id }) => id), SpaceReclaimed: freed });
+    }),
+    route("POST", "/networks/prune", async ({ response, query }) => {
+      const { filters } = parameters("POST /networks/prune", query);
+      const matches = ageAndLabelTest(filters);
+      const used = usedNetworks(manager);
+      const gone = manager.networks
+        .list()
+        .filter(
+          ({ config, createdAt }) => !used.has(config.name) && matches({ createdAt, labels: config.labels }),
+        );
+      for (const { config } of gone) {
+        await manager.networks.remove(config.name);
+        manager.events.publish("network", "destroy", config.name, { name: config.name });
+      }
+      sendJson(response, 200, { NetworksDeleted: gone.map(({ config }) => config.name) });
+    }),
+    route("POST", "/volumes/prune", async ({ response, query }) => {
+      const { filters } = parameters("POST /volumes/prune", query);
+      const withNamed = booleanFilter(filters, "all") ?? false;
+      const matches = ageAndLabelTest(filters);
+      const gone = manager.volumes
+        .list()
+        .filter(
+          ({ config, createdAt }) =>
+            (withNamed || config.anonymous) &&
+            usersOfVolume(config.name).length === 0 &&
+            matches({ createdAt, labels: config.labels }),
+        );
+      let freed = 0;
+      for (const { config } of gone) {
+        freed += await measureDirectory(manager.volumes.path(config.name)).catch(() => 0);
+        removeVolume(config.name);
+      }
+      sendJson(response, 200, {
+        VolumesDeleted: gone.map(({ config }) => config.name),
+        SpaceReclaimed: freed,
+      });
+    }),
+    route("DELETE", "/volumes/:", ({ response, parts, query }) => {
+      const name = parts[0]!;
+      const { force: isForced } = parameters("DELETE /volumes/:", query);
+      if (!manager.volumes.get(name) && !isForced)
+        throw new BayError("VOLUME_NOT_FOUND", `there is no volume ${name}`);
+      const [user] = usersOfVolume(name);
+      if (user)
+        throw new BayError(
+          "VOLUME_IN_USE",
+          `the volume ${name} is used by the container ${user.config.name}`,
+          {
+            hint: "remove that container first",
+          },
+        );
+      removeVolume(name);
+      response.writeHead(204).end();
+    }),
+    route("DELETE", "/networks/:", async ({ response, parts }) => {
+      const known = findNetwork(manager, parts[0]!);
+      await manager.networks.remove(known.config.name);
+      manager.events.publish("network", "destroy", known.config.name, { name: known.config.name });
+      response.writeHead(204).end();
+    }),
+  ];
+
+  function removeVolume(name: string): void {
+    manager.volumes.remove(name);
+    manager.events.publish("volume", "destroy", name, { name });
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * The followers of the event stream who gave the same filters. An event becomes text once, and the events of a moment
+ * become one buffer that all followers of a channel share: 200 followers cost 200 writes in a moment, however many
+ * events it has.
+ */
+import type { ServerResponse } from "node:http";
+import type { BayEvent, EventLog } from "../../../container/index.ts";
+
+/** Milliseconds between two writes to followers while events come without a break. */
+const INTERVAL = 50;
+/** Bytes that wait for the next write at most. */
+const MAX_WAITING = 1 << 20;
+/** Bytes that one follower may leave unread; then its connection is closed, so that it sees that events are missing. */
+const MAX_UNSENT = 4 << 20;
+
+export class EventChannel {
+  readonly #followers = new Set<ServerResponse>();
+  #waiting: Buffer[] = [];
+  #size = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #lastFlush = 0;
+
+  constructor(
+    readonly events: EventLog,
+    readonly matches: (event: BayEvent) => boolean,
+  ) {}
+
+  get isEmpty(): boolean {
+    return this.#followers.size === 0;
+  }
+
+  add(follower: ServerResponse): void {
+    // it has the events up to now already, or did not ask for them
+    this.flush();
+    if (this.isEmpty) this.events.on("event", this.#take);
+    this.#followers.add(follower);
+  }
+
+  remove(follower: ServerResponse): void {
+    this.#followers.delete(follower);
+    if (!this.isEmpty) return;
+    this.events.off("event", this.#take);
+    this.flush();
+  }
+
+  readonly #take = (event: BayEvent): void => {
+    if (!this.matches(event)) return;
+    const line = lineOf(event);
+    this.#waiting.push(line);
+    this.#size += line.length;
+    if (this.#size > MAX_WAITING) return this.flush();
+    // the first after a break goes out at once, with what came in the same turn
+    this.#timer ??= setTimeout(
+      () => this.flush(),
+      Math.max(0, this.#lastFlush + INTERVAL - performance.now()),
+    );
+  };
+
+  /** Writes what waits to every follower. */
+  flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#waiting.length === 0) return;
+    const bytes = Buffer.concat(this.#waiting);
+    this.#waiting = [];
+    this.#size = 0;
+    this.#lastFlush = performance.now();
+    for (const follower of this.#followers) sendTo(follower, bytes);
+  }
+}
+
+/** Writes to one follower, who is cut off where it leaves too much unread. */
+export function sendTo(follower: ServerResponse, bytes: Buffer): void {
+  if (follower.destroyed || follower.writableEnded) return;
+  follower.write(bytes);
+  if (follower.writableLength > MAX_UNSENT) follower.destroy();
+}
+
+let latest: { event: BayEvent; line: Buffer } | undefined;
+
+/** An event as a line of Docker's stream. Only the latest is kept: an event's labels may be large. */
+export function lineOf(event: BayEvent): Buffer {
+  if (latest?.event !== event)
+    latest = { event, line: Buffer.from(`${JSON.stringify(toDockerEvent(event))}\n`) };
+  return latest.line;
+}
+
+function toDockerEvent({ type, action, id, attributes, time: at }: BayEvent) {
+  return {
+    ...(type === "container" ? { status: action, id, from: attributes.image } : {}),
+    Type: type,
+    Action: action,
+    Actor: { ID: id, Attributes: attributes },
+    scope: "local",
+    time: Math.floor(at / 1000),
+    timeNano: at * 1e6,
+  };
+}

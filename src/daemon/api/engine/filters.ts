@@ -1,0 +1,168 @@
+/**
+ * Filters of the Docker Engine API's queries: `{"label": ["a=b"], "status": ["running"]}`.
+ *
+ * The meaning, for every list, prune and event stream: all keys must hold; of several values of one key one must
+ * hold, but all labels must. A key that the route does not have is an error, as an ignored filter would show, or
+ * remove, other people's things.
+ */
+import { z } from "zod";
+import { BayError } from "../../../core/errors.ts";
+import { parseJson, parseWith } from "../request-body.ts";
+import { NamePattern } from "./name-pattern.ts";
+
+const MAX_VALUES = 1000;
+const value = z.string().max(4096);
+
+/** Also the older form, a map of maps. */
+const schema = z.record(
+  z.string().max(64),
+  z.union([
+    z.array(value).max(MAX_VALUES),
+    z.record(value, z.boolean()).transform((map) => Object.keys(map).slice(0, MAX_VALUES)),
+  ]),
+);
+
+export type Filters = ReadonlyMap<string, readonly string[]>;
+
+/** The query's filters, of which the route knows `known`. Throws BAD_REQUEST. */
+export function parseFilters(text: string | null, known: readonly string[]): Filters {
+  if (!text) return new Map();
+  const given = parseWith(schema, parseJson(Buffer.from(text), "filters"), "filters");
+  for (const key of Object.keys(given))
+    if (!known.includes(key))
+      throw new BayError("BAD_REQUEST", `invalid filter '${key}'`, {
+        hint: known.length > 0 ? `expected one of ${known.join(", ")}` : "the route has no filters",
+      });
+  return new Map(Object.entries(given).filter(([, values]) => values.length > 0));
+}
+
+/** What a value of a filter says about one object. */
+export type Test<T> = (object: T) => boolean;
+
+/** For each key, what one of its values means. It throws BAD_REQUEST for a value that has no meaning. */
+export type Meaning<T> = Readonly<Record<string, (value: string) => Test<T>>>;
+
+/** Of these keys all values must hold. */
+const ALL_VALUES = new Set(["label", "label!"]);
+
+/** Keys whose values are patterns, and how many may be more than text. */
+const PATTERNS = new Set(["id", "name", "reference"]);
+const MAX_PATTERNS = 32;
+
+/** One test of all filters. Values are checked also where there is no object. Throws BAD_REQUEST. */
+export function compile<T>(filters: Filters, meaning: Meaning<T>): Test<T> {
+  const keys = [...filters].map(([key, values]) => {
+    if (PATTERNS.has(key) && values.filter((text) => !NamePattern.isPlain(text)).length > MAX_PATTERNS)
+      throw new BayError("BAD_REQUEST", `the filter ${key} has more than ${MAX_PATTERNS} patterns`);
+    const read = Object.hasOwn(meaning, key) ? meaning[key]! : undefined;
+    if (!read) throw new BayError("BAD_REQUEST", `invalid filter '${key}'`);
+    const tests = values.map((text) => read(text));
+    return (object: T) =>
+      ALL_VALUES.has(key) ? tests.every((test) => test(object)) : tests.some((test) => test(object));
+  });
+  return (object) => keys.every((holds) => holds(object));
+}
+
+// ---- what values mean
+
+/** `KEY`, or `KEY=VALUE`. */
+export function labelTest(text: string): Test<Readonly<Record<string, string>>> {
+  const [key = "", wanted] = text.split(/=(.*)/s);
+  return (labels) => Object.hasOwn(labels, key) && (wanted === undefined || labels[key] === wanted);
+}
+
+/** The meaning of `label` and `label!` for anything that has labels. */
+export function labelMeaning<T>(labelsOf: (object: T) => Readonly<Record<string, string>>): Meaning<T> {
+  const has = (text: string): Test<T> => {
+    const test = labelTest(text);
+    return (object) => test(labelsOf(object));
+  };
+  return {
+    label: has,
+    "label!": (text) => {
+      const test = has(text);
+      return (object) => !test(object);
+    },
+  };
+}
+
+/** A name as it is, or a regular expression that matches a part of one. Throws BAD_REQUEST. */
+export function nameTest(text: string): Test<string> {
+  const pattern = new NamePattern(text);
+  return (name) => name === text || pattern.test(name);
+}
+
+/** One of some words. Throws BAD_REQUEST for others. */
+export function wordTest(key: string, words: readonly string[]): (text: string) => Test<string> {
+  return (text) => {
+    if (words.includes(text)) return (word) => word === text;
+    throw new BayError("BAD_REQUEST", `invalid filter '${key}=${text}'`, {
+      hint: `expected one of ${words.join(", ")}`,
+    });
+  };
+}
+
+const [YES, NO] = [
+  ["1", "t", "T", "true", "TRUE", "True"],
+  ["0", "f", "F", "false", "FALSE", "False"],
+];
+
+/** Throws BAD_REQUEST. */
+export function booleanOf(key: string, text: string): boolean {
+  if (YES!.includes(text)) return true;
+  if (NO!.includes(text)) return false;
+  throw new BayError("BAD_REQUEST", `invalid filter '${key}=${text}'`, { hint: "expected true or false" });
+}
+
+/** A filter that has one truth value; undefined where it is not given. Throws BAD_REQUEST. */
+export function booleanFilter(filters: Filters, key: string): boolean | undefined {
+  const values = new Set((filters.get(key) ?? []).map((text) => booleanOf(key, text)));
+  if (values.size > 1) throw new BayError("BAD_REQUEST", `the filter ${key} is given with both truth values`);
+  return [...values][0];
+}
+
+/** `until` as a moment; infinite where it is not given. Throws BAD_REQUEST. */
+export function untilOf(filters: Filters): number {
+  const values = filters.get("until") ?? [];
+  if (values.length > 1) throw new BayError("BAD_REQUEST", "the filter until is given more than once");
+  return values[0] === undefined ? Number.POSITIVE_INFINITY : momentOf("until", values[0]);
+}
+
+const SCALE: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 };
+const TIME = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d)?)?$/;
+
+/**
+ * A moment in milliseconds since 1970, from `10m` (so long ago), seconds since 1970, or a time of RFC 3339, which
+ * may end after its day. Throws BAD_REQUEST.
+ */
+export function momentOf(key: string, text: string): number {
+  const parts = [...text.matchAll(/(\d{1,12}(?:\.\d{1,9})?)(h|ms|m|s)/g)];
+  if (parts.length > 0 && parts.map(([whole]) => whole).join("") === text)
+    return Date.now() - parts.reduce((sum, [, count, unit]) => sum + Number(count) * SCALE[unit!]!, 0);
+  const moment = /^-?\d{1,12}(\.\d{1,9})?$/.test(text)
+    ? Number(text) * 1000
+    : TIME.test(text)
+      ? Date.parse(text)
+      : Number.NaN;
+  if (Number.isNaN(moment))
+    throw new BayError("BAD_REQUEST", `invalid time '${text}' of ${key}`, {
+      hint: "expected a duration (10m, 1h30m), seconds since 1970, or a time of RFC 3339",
+    });
+  return moment;
+}
+
+/** The filters of the prune routes of things that have an age and labels. */
+export const AGE_AND_LABELS = ["until", "label", "label!"] as const;
+
+/** Throws BAD_REQUEST. */
+export function ageAndLabelTest(
+  filters: Filters,
+): Test<{ createdAt: string; labels: Readonly<Record<string, string>> }> {
+  const until = untilOf(filters);
+  const chosen = new Map([...filters].filter(([key]) => key.startsWith("label")));
+  const labels = compile(
+    chosen,
+    labelMeaning<Readonly<Record<string, string>>>((own) => own),
+  );
+  return (object) => Date.parse(object.createdAt) < until && labels(object.labels);
+}

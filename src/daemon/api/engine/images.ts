@@ -1,0 +1,173 @@
+/** Image routes of the Docker Engine API: list, inspect, history, tag, remove, prune. What moves images is in image-transfer.ts. */
+import { imagesOf } from "../../../container/index.ts";
+import { BayError } from "../../../core/errors.ts";
+import {
+  familiarReference,
+  type ImageRecord,
+  isUntagged,
+  nameOrId,
+  parseReference,
+} from "../../../image/index.ts";
+import { type Route, route, sendJson } from "../http.ts";
+import type { Services } from "../server.ts";
+import { ageAndLabelTest, booleanFilter } from "./filters.ts";
+import { imageFilter } from "./list-filters.ts";
+import { parameters } from "./parameters.ts";
+import { withTag } from "./query.ts";
+import { referencePattern } from "./reference-pattern.ts";
+import { imageView } from "./views.ts";
+
+export function imageRoutes({ manager, stacks }: Services): Route[] {
+  const { images } = manager;
+  const usersOf = ({ id }: ImageRecord) =>
+    manager.list().filter(({ config }) => imagesOf(config).includes(id));
+  const namesOf = (id: string) => {
+    const all = images.records.list().filter((record) => record.id === id);
+    const named = all.filter(({ reference }) => !isUntagged(reference));
+    return {
+      RepoTags: images.records.tagsOf(id),
+      RepoDigests: named.flatMap(({ reference, pulled }) => {
+        if (!pulled) return [];
+        const { registry, repository } = parseReference(reference);
+        return [`${familiarReference(`${registry}/${repository}`)}@${pulled.digest}`];
+      }),
+    };
+  };
+  const byId = () => [...new Map(images.records.list().map((record) => [record.id, record])).values()];
+
+  /** Takes an image away, or a name of it. Throws IMAGE_IN_USE. */
+  const remove = async (text: string, force: boolean) => {
+    const record = images.records.need(text);
+    const names = images.records.list().filter(({ id }) => id === record.id);
+    const isById = !names.some(
+      ({ reference }) => familiarReference(reference) === familiarReference(nameOrId(text)),
+    );
+    const gone = isById ? names : [record];
+    const [user] = gone.length === names.length ? usersOf(record) : [];
+    if (user && !force)
+      throw new BayError("IMAGE_IN_USE", `the image ${text} is used by the container ${user.config.name}`, {
+        hint: "remove that container first",
+      });
+    const answers: object[] = gone.map(({ reference }) => ({ Untagged: familiarReference(reference) }));
+    for (const each of gone) {
+      if (user) images.records.untag(each);
+      else images.records.forget(each);
+    }
+    if (!user) await images.sweep();
+    if (gone.length === names.length && !user) answers.push({ Deleted: record.id });
+    manager.events.publish("image", "delete", record.id, { name: record.reference });
+    return answers;
+  };
+  const inspect = (reference: string) => {
+    const record = images.records.need(reference);
+    return { record, config: images.configOf(record) };
+  };
+
+  return [
+    route("GET", "/images/json", ({ response, query }) => {
+      const { filters, filter } = parameters("GET /images/json", query);
+      const matches = imageFilter(filters, (name) => images.records.need(name).createdAt);
+      // Docker's old form of a reference
+      const isNamed = filter ? referencePattern(filter) : () => true;
+      // of an image that is asked for by its names, only those are shown
+      const patterns = (filters.get("reference") ?? []).map(referencePattern);
+      const isAskedFor = (tag: string) => patterns.length === 0 || patterns.some((test) => test(tag));
+      const shown = byId().filter((record) => {
+        const view = imageView(manager, record);
+        return matches(view) && (!filter || view.names.some(isNamed));
+      });
+      sendJson(
+        response,
+        200,
+        shown.map((record) => {
+          const { RepoTags, RepoDigests } = namesOf(record.id);
+          const tags = RepoTags.filter(isAskedFor);
+          const repositories = new Set(tags.map((tag) => tag.replace(/:[^/:]*$/, "")));
+          return {
+            Id: record.id,
+            ParentId: "",
+            RepoTags: tags,
+            RepoDigests: RepoDigests.filter(
+              (digest) => isAskedFor(digest) || repositories.has(digest.split("@", 1)[0]!),
+            ),
+            Created: Math.floor(Date.parse(record.createdAt) / 1000),
+            Size: record.size,
+            SharedSize: -1,
+            Labels: {},
+            Containers: usersOf(record).length,
+          };
+        }),
+      );
+    }),
+    route("GET", "/images/*/json", ({ response, parts }) => {
+      const { record, config } = inspect(parts[0]!);
+      sendJson(response, 200, {
+        Id: record.id,
+        ...namesOf(record.id),
+        Created: config.created ?? record.createdAt,
+        Author: config.author ?? "",
+        Size: record.size,
+        Architecture: config.architecture,
+        Variant: config.variant ?? "",
+        Os: config.os,
+        Config: config.config ?? {},
+        RootFS: { Type: "layers", Layers: config.rootfs.diff_ids },
+        Descriptor: record.manifest,
+      });
+    }),
+    route("GET", "/images/*/history", ({ response, parts }) => {
+      const { record, config } = inspect(parts[0]!);
+      const sizes = images.layersOf(record).map(({ size }) => size);
+      const rows = (config.history ?? []).map((entry) => ({
+        Id: "<missing>",
+        Created: Math.floor(Date.parse(entry.created ?? "1970-01-01T00:00:00Z") / 1000),
+        CreatedBy: entry.created_by ?? "",
+        Comment: entry.comment ?? "",
+        Size: entry.empty_layer ? 0 : (sizes.shift() ?? 0),
+        Tags: null,
+      }));
+      sendJson(
+        response,
+        200,
+        rows.reverse().map((row, index) => (index === 0 ? { ...row, Id: record.id } : row)),
+      );
+    }),
+    route("POST", "/images/*/tag", ({ response, parts, query }) => {
+      const { repo, tag } = parameters("POST /images/*/tag", query);
+      if (!repo) throw new BayError("BAD_REQUEST", "the query needs repo, the new name of the image");
+      images.records.tag(parts[0]!, withTag(repo, tag));
+      response.writeHead(201).end();
+    }),
+    route("POST", "/images/prune", async ({ response, query }) => {
+      const { filters } = parameters("POST /images/prune", query);
+      const isAll = booleanFilter(filters, "dangling") === false;
+      const matches = ageAndLabelTest(filters);
+      const byLabel = filters.has("label") || filters.has("label!");
+      const { images: needed } = stacks.needed(); // by versions of stacks that can be brought back
+      const unused = images.records
+        .list()
+        .filter(
+          (record) =>
+            usersOf(record).length === 0 && !needed.has(record.id) && (isAll || isUntagged(record.reference)),
+        )
+        .filter((record) => {
+          const labels = byLabel ? (images.configOf(record).config?.Labels ?? {}) : {};
+          return matches({ createdAt: record.createdAt, labels });
+        });
+      for (const record of unused) images.records.forget(record);
+      const swept = await images.sweep({ unfinished: true });
+      sendJson(response, 200, {
+        ImagesDeleted: unused.map(({ reference, id }) =>
+          isUntagged(reference) ? { Deleted: id } : { Untagged: familiarReference(reference) },
+        ),
+        SpaceReclaimed: swept.bytes,
+      });
+    }),
+    route("DELETE", "/images/*", async ({ response, parts, query }) =>
+      sendJson(response, 200, await remove(parts[0]!, parameters("DELETE /images/*", query).force)),
+    ),
+    route("GET", "/bay/v1/images/verify", async ({ response }) =>
+      sendJson(response, 200, await images.verify()),
+    ),
+  ];
+}

@@ -1,0 +1,132 @@
+/** Bodies and queries of requests: read with a limit of bytes and time, and parsed by a schema. */
+import type { IncomingMessage } from "node:http";
+import type { z } from "zod";
+import { BayError } from "../../core/errors.ts";
+
+/** Limits of one request; docs/security.md lists them. */
+export const LIMITS = {
+  /** Bytes of a JSON body of the Engine API. */
+  body: 1 << 20,
+  /** Bytes of a JSON body of bay's own routes, which carries a whole stack with its inline files. */
+  stackBody: 32 << 20,
+  /** Nested arrays and objects. */
+  depth: 64,
+  /** Entries of one array or object. */
+  entries: 10_000,
+  /** Milliseconds within which a JSON body must arrive. */
+  bodyTime: 60_000,
+  /** Bytes of the request line and the headers. */
+  headers: 64 << 10,
+  /** Milliseconds within which the request line and the headers must arrive. */
+  headerTime: 20_000,
+  /** Milliseconds that a connection may be idle between two requests. */
+  idleTime: 30_000,
+} as const;
+
+/** The whole body. Throws BODY_TOO_LARGE and BODY_TOO_SLOW. */
+export async function readBody(request: IncomingMessage, limit: number = LIMITS.body): Promise<Buffer> {
+  if (Number(request.headers["content-length"] ?? 0) > limit) throw tooLarge(limit);
+  const parts: Buffer[] = [];
+  let size = 0;
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    request.destroy();
+  }, LIMITS.bodyTime);
+  try {
+    for await (const part of request) {
+      size += (part as Buffer).length;
+      if (size > limit) throw tooLarge(limit);
+      parts.push(part as Buffer);
+    }
+  } catch (cause) {
+    if (cause instanceof BayError) throw cause;
+    throw isLate
+      ? new BayError("BODY_TOO_SLOW", `the body did not arrive within ${LIMITS.bodyTime / 1000} seconds`)
+      : new BayError("BAD_REQUEST", "the connection closed before the end of the body", { cause });
+  } finally {
+    clearTimeout(timer);
+  }
+  return Buffer.concat(parts);
+}
+
+const tooLarge = (limit: number) => new BayError("BODY_TOO_LARGE", `the body is larger than ${limit} bytes`);
+
+/** JSON of bounded depth and breadth; no bytes are an empty object. Throws BAD_REQUEST. */
+export function parseJson(bytes: Buffer, what = "the body"): unknown {
+  if (bytes.length === 0) return {};
+  checkDepth(bytes, what);
+  let value: unknown;
+  try {
+    value = JSON.parse(bytes.toString("utf8"));
+  } catch (cause) {
+    throw new BayError("BAD_REQUEST", `${what} is not valid JSON`, { cause });
+  }
+  checkBreadth(value, what);
+  return value;
+}
+
+const [QUOTE, BACKSLASH, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [
+  0x22, 0x5c, 0x5b, 0x5d, 0x7b, 0x7d,
+] as const;
+
+/** Before the parser sees it, as code that walks the value later is recursive. */
+function checkDepth(bytes: Buffer, what: string): void {
+  let depth = 0;
+  let isText = false;
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at];
+    if (isText) {
+      if (byte === BACKSLASH) at++;
+      else if (byte === QUOTE) isText = false;
+    } else if (byte === QUOTE) isText = true;
+    else if (byte === OPEN_LIST || byte === OPEN_OBJECT) {
+      depth += 1;
+      if (depth > LIMITS.depth)
+        throw new BayError("BAD_REQUEST", `${what} is nested deeper than ${LIMITS.depth} levels`);
+    } else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) depth -= 1;
+  }
+}
+
+function checkBreadth(value: unknown, what: string): void {
+  if (typeof value !== "object" || value === null) return;
+  const children = Object.values(value);
+  if (children.length > LIMITS.entries)
+    throw new BayError(
+      "BAD_REQUEST",
+      `${what} has a list or an object of more than ${LIMITS.entries} entries`,
+    );
+  // no schema sees this key, so that it would be ignored
+  if (Object.hasOwn(value, "__proto__")) throw new BayError("BAD_REQUEST", `${what} has the key __proto__`);
+  for (const child of children) checkBreadth(child, what);
+}
+
+/** As Go's decoder: a null is as good as no value. Labels and the like keep their own keys. */
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).filter(([, child]) => child !== null && child !== undefined);
+  return Object.fromEntries(entries.map(([key, child]) => [key, withoutNulls(child)]));
+}
+
+/**
+ * A value from outside by its schema; a null counts as absent. Throws BAD_REQUEST, which names the field and what
+ * is expected.
+ */
+export function parseWith<S extends z.ZodType>(schema: S, value: unknown, what = "the body"): z.output<S> {
+  const parsed = schema.safeParse(withoutNulls(value) ?? {});
+  if (parsed.success) return parsed.data;
+  throw new BayError("BAD_REQUEST", issueText(parsed.error.issues, what));
+}
+
+/** The first problems in one line, for people. */
+export function issueText(
+  issues: readonly { path: PropertyKey[]; message: string }[],
+  what = "the body",
+): string {
+  const lines = issues.slice(0, 5).map(({ path, message }) => {
+    const place = path.length > 0 ? path.map(String).join(".") : what;
+    return `${place}: ${message.replace(/^Invalid input: /, "")}`;
+  });
+  return lines.join("; ").slice(0, 2000);
+}

@@ -1,0 +1,114 @@
+/** Which route a request means: its path and query as they are sent, and the answers for what bay does not have. */
+import type { Duplex } from "node:stream";
+import { BayError } from "../../core/errors.ts";
+import type { Route } from "./http.ts";
+
+/** The versions of the Engine API that bay serves. */
+export const API_VERSION = "1.47";
+export const MIN_API_VERSION = "1.24";
+
+/** A call that takes the connection over; the socket is its own then. */
+export interface Hijack {
+  socket: Duplex;
+  upgraded: boolean;
+  parts: string[];
+  query: URLSearchParams;
+  body: Buffer;
+}
+
+export interface HijackRoute {
+  /** `POST /containers/:/attach`: its entry in the table of parameters. */
+  name: string;
+  path: RegExp;
+  take: (hijack: Hijack) => Promise<void>;
+}
+
+/** The path without the version, and the query. Throws BAD_REQUEST for what cannot be read. */
+export function locate(url: string): { path: string; query: URLSearchParams } {
+  // a client of a proxy sends the absolute form (RFC 9112, section 3.2.2)
+  const relative = URL.canParse(url) ? url.replace(/^https?:\/\/[^/?#]+/i, "") : url;
+  const mark = relative.indexOf("?");
+  const path = mark === -1 ? relative : relative.slice(0, mark);
+  const query = mark === -1 ? "" : relative.slice(mark + 1);
+  if (!path.startsWith("/") || path.startsWith("//") || /[#\\]/.test(path))
+    throw new BayError("BAD_REQUEST", `invalid path ${JSON.stringify(path.slice(0, 200))}`);
+  checkEscapes(path);
+  checkEscapes(query);
+  return { path: withoutVersion(path), query: new URLSearchParams(query) };
+}
+
+/** Throws BAD_REQUEST where an escape does not decode, and for NUL, which ends names in the kernel. */
+function checkEscapes(text: string): void {
+  try {
+    const plain = decodeURIComponent(text.replaceAll("+", " "));
+    if (!plain.includes("\0")) return;
+  } catch {
+    // told below
+  }
+  throw new BayError("BAD_REQUEST", `invalid escape in ${JSON.stringify(text.slice(0, 200))}`);
+}
+
+/** Throws BAD_REQUEST for a version that bay does not serve, as Docker does. */
+function withoutVersion(path: string): string {
+  const match = /^\/v(\d{1,4})\.(\d{1,4})(?=\/)/.exec(path);
+  if (!match) return path;
+  const version = `${match[1]}.${match[2]}`;
+  if (isOlder(API_VERSION, version))
+    throw new BayError(
+      "BAD_REQUEST",
+      `client version ${version} is too new. Maximum supported API version is ${API_VERSION}`,
+    );
+  if (isOlder(version, MIN_API_VERSION))
+    throw new BayError(
+      "BAD_REQUEST",
+      `client version ${version} is too old. Minimum supported API version is ${MIN_API_VERSION}`,
+    );
+  return path.slice(match[0].length);
+}
+
+function isOlder(one: string, other: string): boolean {
+  const [major = 0, minor = 0] = one.split(".").map(Number);
+  const [otherMajor = 0, otherMinor = 0] = other.split(".").map(Number);
+  return major < otherMajor || (major === otherMajor && minor < otherMinor);
+}
+
+const partsOf = (match: RegExpExecArray) => match.slice(1).map((part) => decodeURIComponent(part ?? ""));
+
+/** Docker's own paths for swarms. */
+const SWARM = /^\/(swarm|nodes|services|tasks|secrets|configs)(\/|$)/;
+
+/** What a path that bay does not serve is answered with. */
+export function noRoute(method: string, path: string): BayError {
+  if (SWARM.test(path) && !/^\/swarm\/(init|join)$/.test(path))
+    return new BayError(
+      "NO_SWARM",
+      'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.',
+    );
+  return new BayError("NO_ROUTE", `bay does not support ${method} ${path.slice(0, 200)}`);
+}
+
+export class RouteTable {
+  constructor(
+    readonly routes: readonly Route[],
+    readonly hijacks: readonly HijackRoute[],
+  ) {}
+
+  /** Throws NO_ROUTE, NO_SWARM. */
+  find(method: string, path: string): { route: Route; parts: string[] } {
+    for (const route of this.routes) {
+      const match = route.method === method ? route.path.exec(path) : null;
+      if (match) return { route, parts: partsOf(match) };
+    }
+    throw noRoute(method, path);
+  }
+
+  findHijack(path: string) {
+    for (const { name, path: pattern, take } of this.hijacks) {
+      const match = pattern.exec(path);
+      if (!match) continue;
+      const parts = partsOf(match);
+      return { name, take: (call: Omit<Hijack, "parts">) => take({ ...call, parts }) };
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,268 @@
+/** bayd's server on the unix socket: Docker's Engine API, and bay's own routes under /bay/v1. */
+import { chmodSync, chownSync, readFileSync, rmSync } from "node:fs";
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from "node:http";
+import type { Duplex } from "node:stream";
+import type { Builder, CacheMounts, KeptRepositories, StepStore } from "../../build/index.ts";
+import type { ContainerManager } from "../../container/index.ts";
+import { BayError } from "../../core/errors.ts";
+import { groupId } from "../process/socket-group.ts";
+import type { StackService } from "../stacks/stack-service.ts";
+import { buildRoutes } from "./bay/build.ts";
+import { imageFileRoutes } from "./bay/image-files.ts";
+import { bayRoutes } from "./bay/routes.ts";
+import { volumeRoutes } from "./bay/volumes.ts";
+import { closeWithSocket, endSocket, isTaken, openOn, watchClient, whenOver } from "./connections.ts";
+import { archiveRoutes } from "./engine/archive.ts";
+import { engineBuildRoutes } from "./engine/build.ts";
+import { buildCacheRoutes } from "./engine/build-cache.ts";
+import { containerRoutes } from "./engine/containers.ts";
+import { diskRoutes } from "./engine/disk.ts";
+import { execRoutes } from "./engine/exec.ts";
+import { imageTransferRoutes } from "./engine/image-transfer.ts";
+import { imageRoutes } from "./engine/images.ts";
+import { checkQuery } from "./engine/parameters.ts";
+import { streamRoutes } from "./engine/streams.ts";
+import { systemRoutes } from "./engine/system.ts";
+import { errorAnswer } from "./error-status.ts";
+import { guarded } from "./guard.ts";
+import { type Route, sendError } from "./http.ts";
+import { LIMITS, parseJson, parseWith, readBody } from "./request-body.ts";
+import { type HijackRoute, locate, noRoute, RouteTable } from "./routing.ts";
+
+export interface Services {
+  manager: ContainerManager;
+  stacks: StackService;
+  /** The cache of builds, and who makes them; loaded when the first comes. */
+  steps: StepStore;
+  cacheMounts: CacheMounts;
+  repositories: KeptRepositories;
+  builder: () => Promise<Builder>;
+  /** Ends bayd; containers go on. */
+  shutDown: () => void;
+}
+
+/** All routes, Docker's and bay's own. */
+export function routesOf(services: Services): { routes: Route[]; hijacks: HijackRoute[] } {
+  const { routes: streams, hijacks } = streamRoutes(services);
+  const routes = [
+    ...systemRoutes(services),
+    ...imageTransferRoutes(services),
+    ...imageRoutes(services),
+    ...diskRoutes(services),
+    ...engineBuildRoutes(services),
+    ...buildCacheRoutes(services),
+    ...containerRoutes(services),
+    ...execRoutes(services),
+    ...archiveRoutes(services),
+    ...streams,
+    ...buildRoutes(services),
+    ...imageFileRoutes(services),
+    ...volumeRoutes(services),
+    ...bayRoutes(services),
+  ];
+  return { routes, hijacks };
+}
+
+export function createEngineServer(services: Services): Server {
+  const { routes, hijacks } = routesOf(services);
+  const table = new RouteTable(routes, hijacks);
+  const server = createServer({
+    maxHeaderSize: LIMITS.headers,
+    headersTimeout: LIMITS.headerTime,
+    keepAliveTimeout: LIMITS.idleTime,
+    requestTimeout: 0, // archives take as long as they take
+    connectionsCheckingInterval: 5000,
+  });
+  server.maxConnections = maxConnections();
+  server.on("request", (request, response) => serve(table, request, response));
+  server.on("upgrade", (request, socket, head) => upgrade(table, request, socket, head));
+  return server;
+}
+
+const titleOf = ({ method, url }: IncomingMessage) => `${method} ${url}`;
+
+/** Answers one request. What goes wrong in it, at any time, ends this request alone. */
+function serve(table: RouteTable, request: IncomingMessage, response: ServerResponse): void {
+  request.on("error", ignore);
+  response.on("error", ignore);
+  closeWithSocket(request.socket, response);
+  const fail = (error: unknown) => void answerError(request, response, error);
+  const over = (done: () => void) => whenOver(request.socket, response, done);
+  guarded(titleOf(request), fail, over, async () => {
+    const { path, query } = locate(request.url ?? "");
+    const hijacked = request.method === "POST" ? table.findHijack(path) : undefined;
+    if (hijacked) {
+      checkQuery(hijacked.name, query);
+      const body = await readBody(request);
+      // a request before or behind it has its answer on the same connection
+      if (openOn(request.socket) > 1) request.socket.destroy();
+      if (request.socket.destroyed) return;
+      return await hijacked.take({ socket: request.socket, upgraded: false, query, body });
+    }
+    const { route, parts } = table.find(request.method ?? "", path);
+    checkQuery(route.name, query);
+    await route.handle({
+      request,
+      response,
+      parts,
+      query,
+      body: async (schema) => parseWith(schema, parseJson(await readBody(request))),
+      ownBody: async (schema) => schema.parse(parseJson(await readBody(request, LIMITS.stackBody))),
+    });
+  });
+}
+
+const ignore = () => {};
+
+function rawAnswer(error: unknown): string {
+  const { status, body } = errorAnswer(error);
+  const text = `${JSON.stringify(body)}\n`;
+  return [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}`,
+    "Content-Type: application/json",
+    `Content-Length: ${Buffer.byteLength(text)}`,
+    "Connection: close",
+    "",
+    text,
+  ].join("\r\n");
+}
+
+async function answerError(
+  request: IncomingMessage,
+  response: ServerResponse,
+  error: unknown,
+): Promise<void> {
+  if (isTaken(request.socket)) return endSocket(request.socket);
+  if (response.destroyed) return;
+  // a client that still sends would not see the answer
+  if (!response.headersSent && !(await drained(request))) response.shouldKeepAlive = false;
+  sendError(response, error);
+  if (!response.shouldKeepAlive) response.once("finish", () => endSocket(request.socket));
+}
+
+const MAX_DRAINED = 64 << 20;
+const DRAIN_TIME = 10_000;
+
+/** Takes what is left of a body, up to a limit. False where there is more. */
+function drained(request: IncomingMessage): Promise<boolean> {
+  if (request.complete || request.destroyed) return Promise.resolve(true);
+  return new Promise((resolve) => {
+    let size = 0;
+    const timer = setTimeout(() => done(false), DRAIN_TIME);
+    const done = (isWhole: boolean) => {
+      clearTimeout(timer);
+      request.off("data", count);
+      if (!isWhole) request.pause();
+      resolve(isWhole);
+    };
+    const count = (part: Buffer) => {
+      size += part.length;
+      if (size > MAX_DRAINED) done(false);
+    };
+    request.on("data", count);
+    request.once("end", () => done(true)).once("close", () => done(true));
+    request.resume();
+  });
+}
+
+/** Node hands over an upgraded request before its body, so the body is read here. */
+function upgrade(table: RouteTable, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  socket.on("error", () => socket.destroy());
+  // a request before it has its answer on the same connection
+  if (openOn(socket) > 0) return void socket.destroy();
+  const release = watchClient(socket);
+  if (socket.closed) release();
+  else socket.once("close", release);
+  const fail = (error: unknown) => {
+    if (!isTaken(socket) && !socket.destroyed) socket.write(rawAnswer(error));
+    endSocket(socket);
+  };
+  const over = (done: () => void) => (socket.closed ? setImmediate(done) : socket.once("close", done));
+  guarded(`${titleOf(request)} (upgrade)`, fail, over, async () => {
+    const { path, query } = locate(request.url ?? "");
+    const hijacked = request.method === "POST" ? table.findHijack(path) : undefined;
+    if (!hijacked) throw noRoute(request.method ?? "", path);
+    checkQuery(hijacked.name, query);
+    const body = await readUpgradeBody(request, socket, head);
+    if (socket.destroyed) return;
+    await hijacked.take({ socket, upgraded: true, query, body });
+  });
+}
+
+/** Throws BAD_REQUEST, BODY_TOO_LARGE, BODY_TOO_SLOW. */
+async function readUpgradeBody(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<Buffer> {
+  if (request.headers["transfer-encoding"] !== undefined)
+    throw new BayError("BAD_REQUEST", "a request that asks for an upgrade needs a Content-Length");
+  const length = Number(request.headers["content-length"] ?? 0);
+  if (!Number.isSafeInteger(length) || length < 0)
+    throw new BayError("BAD_REQUEST", "invalid Content-Length");
+  if (length > LIMITS.body)
+    throw new BayError("BODY_TOO_LARGE", `the body is larger than ${LIMITS.body} bytes`);
+  const parts = [head];
+  let size = head.length;
+  const end = Date.now() + LIMITS.bodyTime;
+  while (size < length) {
+    const part = await nextChunk(socket, end - Date.now());
+    parts.push(part);
+    size += part.length;
+  }
+  const received = Buffer.concat(parts);
+  if (size > length) socket.unshift(received.subarray(length));
+  return received.subarray(0, length);
+}
+
+function nextChunk(socket: Duplex, milliseconds: number): Promise<Buffer> {
+  const waiting = socket.read() as Buffer | null;
+  if (waiting) return Promise.resolve(waiting);
+  return new Promise((resolve, reject) => {
+    const cut = () => finish(new BayError("BAD_REQUEST", "the connection closed before the end of the body"));
+    const late = () => finish(new BayError("BODY_TOO_SLOW", "the body did not arrive in time"));
+    const timer = setTimeout(late, Math.max(0, milliseconds));
+    const readable = () => {
+      const chunk = socket.read() as Buffer | null;
+      if (chunk) finish(chunk);
+    };
+    const finish = (result: Buffer | BayError) => {
+      clearTimeout(timer);
+      socket.off("readable", readable).off("end", cut).off("close", cut);
+      if (result instanceof BayError) reject(result);
+      else resolve(result);
+    };
+    socket.on("readable", readable).on("end", cut).on("close", cut);
+    if (socket.destroyed || socket.readableEnded) cut();
+  });
+}
+
+const [LEAST_CONNECTIONS, MOST_CONNECTIONS] = [64, 4096];
+
+/** A part of the descriptors that bayd may open, so that containers can be started whatever clients do. */
+function maxConnections(): number {
+  const limit = Number(
+    /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "latin1"))?.[1] ?? 1024,
+  );
+  return Math.min(MOST_CONNECTIONS, Math.max(LEAST_CONNECTIONS, Math.floor(limit / 2)));
+}
+
+/** Connections that may wait to be accepted; a burst beyond them is refused (EAGAIN). The kernel bounds it by somaxconn. */
+const BACKLOG = 4096;
+
+/** Listens on the socket file: root's, mode 0660, and a group's if one is named. */
+export function listen(server: Server, path: string, group: string | undefined): Promise<void> {
+  rmSync(path, { force: true });
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    const umask = process.umask(0o177);
+    server.listen({ path, backlog: BACKLOG }, () => {
+      process.umask(umask);
+      if (group) chownSync(path, 0, groupId(group));
+      chmodSync(path, 0o660);
+      resolve();
+    });
+  });
+}

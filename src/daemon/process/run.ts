@@ -1,0 +1,126 @@
+/** bayd itself: takes the lock, adopts what runs, serves the socket, and repairs every two seconds. */
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { type Builder, CacheMounts, KeptRepositories, loadBuilder, StepStore } from "../../build/index.ts";
+import { ContainerManager, endRestores } from "../../container/index.ts";
+import { readDaemonSettings } from "../../core/daemon-settings.ts";
+import { BayError, messageOf } from "../../core/errors.ts";
+import { makeRoots, type Roots, socketPath } from "../../core/roots.ts";
+import { tryLock } from "../../linux/index.ts";
+import { JournalStore, replaceFile, roomWarnings, watchRooms } from "../../store/index.ts";
+import { catchEverything } from "../api/guard.ts";
+import { createEngineServer, listen } from "../api/server.ts";
+import { StackService } from "../stacks/stack-service.ts";
+import { applyBounds, reloadSettings } from "./settings.ts";
+import { groupId } from "./socket-group.ts";
+
+const OBSERVE_INTERVAL = 1000;
+
+export interface DaemonOptions {
+  roots: Roots;
+  repair: boolean;
+  group: string | undefined;
+}
+
+/** Runs until it is told to stop. Throws ALREADY_RUNNING where another bayd has these roots. */
+export async function runDaemon(options: DaemonOptions): Promise<void> {
+  const { roots } = options;
+  if (options.group !== undefined) groupId(options.group);
+  makeRoots(roots);
+  watchRooms(roots);
+  if (tryLock(join(roots.root, "state", "lock")) === undefined) {
+    throw new BayError("ALREADY_RUNNING", `another bayd runs with the root ${roots.root}`);
+  }
+  process.umask(0o022); // the modes of containers' directories must not depend on who starts bayd
+  const store = new JournalStore(join(roots.root, "state"));
+  if (store.migratedFrom !== undefined)
+    log(`the state was brought up to date from format ${store.migratedFrom}`);
+  const settings = readDaemonSettings();
+  applyBounds(settings);
+  const manager = new ContainerManager(roots, store, settings);
+  let built: Builder | undefined;
+  manager.on("warning", (text) => log(text));
+  manager.logs.on("broken", (error) => {
+    // without the log worker output would pile up; the keeper starts a whole bayd again
+    log(`the log worker ended: ${messageOf(error)}`);
+    process.exit(70);
+  });
+  await endRestores(manager);
+  await manager.adopt();
+  const steps = new StepStore(manager.images, store);
+  steps.sweep();
+  const cacheMounts = new CacheMounts(join(roots.root, "build-cache"), store);
+  cacheMounts.sweep();
+  const repositories = new KeptRepositories(join(roots.root, "build-sources"));
+  repositories.sweep();
+  const builder = async () => {
+    const { Builder } = await loadBuilder();
+    built ??= new Builder(manager, steps, cacheMounts, repositories);
+    return built;
+  };
+  const stacks = new StackService(manager, builder);
+  let timer: NodeJS.Timeout | undefined;
+  const done = new Promise<void>((resolve) => {
+    const shutDown = () => resolve();
+    const server = createEngineServer({
+      manager,
+      stacks,
+      steps,
+      cacheMounts,
+      repositories,
+      builder,
+      shutDown,
+    });
+    void listen(server, socketPath(roots), options.group).then(() => {
+      catchEverything();
+      replaceFile(join(roots.run, "bayd.pid"), String(process.pid));
+      log(`bayd ${process.pid} serves ${socketPath(roots)}`);
+    });
+    process.on("SIGHUP", () => logReload(manager));
+    for (const signal of ["SIGTERM", "SIGINT"] as const)
+      process.once(signal, () => {
+        log(`bayd ${process.pid} ends: ${signal}`);
+        shutDown();
+      });
+    let told = "";
+    const lookAtRooms = () => {
+      // one line for each change of state, not for each byte
+      const warnings = roomWarnings(roots);
+      const states = warnings.map((text) => text.replace(/:.*/, "")).join();
+      if (states !== told) for (const text of warnings) log(text);
+      told = states;
+      if (warnings.length === 0) store.keepReserve();
+    };
+    const pass = async () => {
+      try {
+        lookAtRooms();
+        for (const repaired of await manager.observe(options.repair)) log(`repaired ${repaired}`);
+      } catch (error) {
+        log(`observe: ${messageOf(error)}`);
+      }
+      timer = setTimeout(pass, OBSERVE_INTERVAL);
+    };
+    timer = setTimeout(pass, OBSERVE_INTERVAL);
+  });
+  await done;
+  clearTimeout(timer);
+  rmSync(socketPath(roots), { force: true });
+  await manager.close();
+  await manager.removeGroups();
+  await store.flush();
+  process.exit(0);
+}
+
+function logReload(manager: ContainerManager): void {
+  try {
+    const { file, changes } = reloadSettings(manager);
+    const shown = changes.map(({ key, from, to }) => `${key}: ${from} -> ${to}`).join(", ");
+    log(`reloaded ${file}: ${shown || "no changes"}`);
+  } catch (error) {
+    log(`the settings stay as they were: ${messageOf(error)}`);
+  }
+}
+
+function log(text: string): void {
+  process.stderr.write(`${new Date().toISOString()} ${text}\n`);
+}

@@ -1,0 +1,15 @@
+/** The group that may use bayd's socket. */
+import { readFileSync } from "node:fs";
+import { BayError } from "../../core/errors.ts";
+
+/** The number of a group of the host. Throws UNKNOWN_GROUP. */
+export function groupId(name: string): number {
+  const line = readFileSync("/etc/group", "utf8")
+    .split("\n")
+    .find((row) => row.startsWith(`${name}:`));
+  if (!line)
+    throw new BayError("UNKNOWN_GROUP", `the group ${name} does not exist on this host`, {
+      hint: `groupadd --system ${name}`,
+    });
+  return Number(line.split(":")[2]);
+}

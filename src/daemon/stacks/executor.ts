@@ -1,0 +1,191 @@
+/** The executor: does one step of a plan with the container manager. Every deed is idempotent. */
+import { type ContainerManager, LABELS } from "../../container/index.ts";
+import { BayError, hasCode, messageOf } from "../../core/errors.ts";
+import type { NetworkConfig } from "../../network/index.ts";
+import { type Executor, furtherSubnets, reservedAddresses, type Step } from "../../reconcile/index.ts";
+import type { Condition, Stack } from "../../stack/index.ts";
+import type { VolumeConfig } from "../../volume/index.ts";
+import { failureOf } from "../rollout/failure.ts";
+import { Rollouts } from "../rollout/rollouts.ts";
+import { withFiles } from "./secret-content.ts";
+import { checkIsWanted, nextChange, servingContainers } from "./waiting.ts";
+
+export interface UpSettings {
+  /** Grace of stops; undefined for each container's own. */
+  graceMs: number | undefined;
+  /** How long to wait for conditions of dependencies; undefined without end. */
+  timeoutMs: number | undefined;
+  /** Set when nobody waits for the result any more. */
+  signal?: AbortSignal | undefined;
+  /** So many steps at once; undefined for bay's own bound. */
+  parallel?: number | undefined;
+}
+
+export function makeExecutor(
+  manager: ContainerManager,
+  stack: Stack | undefined,
+  settings: UpSettings,
+): Executor {
+  const stopAndRemove = async (id: string, volumes: boolean) => {
+    await manager.stop(id, settings.graceMs);
+    await manager.remove(id, { volumes });
+  };
+  const rollouts = new Rollouts(manager, stack!, settings);
+  const start = async (step: Step, id: string, say: (message: string) => void) => {
+    if (!step.container!.start) return;
+    await waits(step, say);
+    await manager.start(id);
+  };
+  const waits = async (step: Step, say: (message: string) => void) => {
+    for (const { service, condition, required } of step.waits) {
+      try {
+        await waitFor(manager, stack!, service, condition, settings, say);
+      } catch (error) {
+        if (required || !hasCode(error, "DEPENDENCY_FAILED")) throw error;
+        say(`goes on without ${service}: ${messageOf(error)}`);
+      }
+    }
+  };
+  const handlers: Record<Step["kind"], (step: Step, say: (message: string) => void) => Promise<void>> = {
+    // images come before the plan that is applied here
+    "image.build": async () => {},
+    "image.make": async () => {},
+    "image.pull": async () => {},
+    "network.create": async ({ name }) => {
+      await manager.networks.create(networkConfig(stack!, name));
+      manager.events.publish("network", "create", name, { name });
+    },
+    "network.replace": async ({ name, users }) => {
+      await manager.networks.replace(networkConfig(stack!, name), users ?? []);
+      manager.events.publish("network", "create", name, { name });
+    },
+    "network.update": async ({ name }) => manager.networks.relabel(name, networkConfig(stack!, name).labels),
+    "network.remove": async ({ name }) => {
+      await manager.networks.remove(name);
+      manager.events.publish("network", "destroy", name, { name });
+    },
+    "network.repair": async () => void manager.networks.repair(),
+    "host.repair": async () => void manager.networks.repair(),
+    "volume.create": async ({ name }) => {
+      manager.volumes.create(volumeConfig(stack!, name));
+      manager.events.publish("volume", "create", name, { name });
+    },
+    "volume.update": async ({ name }) => manager.volumes.change(name, volumeConfig(stack!, name)),
+    "volume.remove": async ({ name }) => {
+      manager.volumes.remove(name);
+      manager.events.publish("volume", "destroy", name, { name });
+    },
+    "port.release": async ({ container, ports }) => manager.releasePorts(container!.id!, ports ?? []),
+    "container.create": async (step, say) => {
+      const config = step.container!.config!;
+      const record = await withFiles(manager, stack!, config, () => manager.create(config));
+      await start(step, record.id, say);
+    },
+    "container.replace": async (step, say) => {
+      if (step.rollout) return rollouts.replace(step, () => waits(step, say), say);
+      const { id, config, volumes } = step.container!;
+      const how = { graceMs: settings.graceMs, renewVolumes: volumes === "renewed" };
+      const record = await withFiles(manager, stack!, config!, () => manager.replace(id!, config!, how));
+      await start(step, record.id, say);
+    },
+    "container.update": async ({ container }) => {
+      await manager.update(container!.id!, container!.config!);
+      manager.repairLimits(container!.id!);
+      manager.networks.repair();
+    },
+    // one that the same plan makes has only a name before
+    "container.start": async (step, say) => start(step, step.container!.id ?? step.name, say),
+    "container.restart": async ({ container }) => manager.restart(container!.id!, settings.graceMs),
+    "container.remove": async ({ container }) => {
+      try {
+        await stopAndRemove(container!.id!, container!.volumes === "removed");
+      } catch (error) {
+        if (!hasCode(error, "CONTAINER_NOT_FOUND")) throw error;
+      }
+    },
+  };
+  return (step, say) => handlers[step.kind](step, say);
+}
+
+function networkConfig(stack: Stack, name: string): NetworkConfig {
+  const [key, network] = Object.entries(stack.networks).find(([, candidate]) => candidate.name === name)!;
+  const { internal, ipv6, subnet, gateway, range, mtu, options } = network;
+  const reserved = reservedAddresses(network.reserved);
+  const labels = { ...network.labels, [LABELS.stack]: stack.name, [LABELS.network]: key };
+  return {
+    name,
+    stack: stack.name,
+    key,
+    driver: "bridge",
+    internal,
+    ipv6,
+    further: furtherSubnets(network),
+    subnet,
+    gateway,
+    range,
+    reserved,
+    mtu,
+    ...(options ? { options } : {}),
+    labels,
+  };
+}
+
+function volumeConfig(stack: Stack, name: string): VolumeConfig {
+  const [key, volume] = Object.entries(stack.volumes).find(([, candidate]) => candidate.name === name)!;
+  const labels = { ...volume.labels, [LABELS.stack]: stack.name, [LABELS.volume]: key };
+  return {
+    name,
+    stack: stack.name,
+    key,
+    anonymous: false,
+    device: volume.device,
+    mount: volume.mount,
+    labels,
+  };
+}
+
+/** Waits until a dependency is as `depends_on` wants it. Throws DEPENDENCY_FAILED where it cannot become so. */
+async function waitFor(
+  manager: ContainerManager,
+  stack: Stack,
+  service: string,
+  condition: Condition,
+  { timeoutMs, signal }: UpSettings,
+  say: (message: string) => void,
+): Promise<void> {
+  const deadline = timeoutMs === undefined ? Number.POSITIVE_INFINITY : Date.now() + timeoutMs;
+  for (let told = false; ; ) {
+    checkIsWanted(signal);
+    const own = servingContainers(manager, stack.name, (name) => name === service);
+    const states = own.map((record) => judge(manager, record.id, condition, service));
+    if (own.length > 0 && states.every(Boolean)) return;
+    if (own.length === 0 && condition === "service_started") return;
+    if (!told) say(`waits for ${service}`);
+    told = true;
+    if (Date.now() > deadline) throw new BayError("DEPENDENCY_FAILED", `${service} was not ready in time`);
+    await nextChange(manager, 1000);
+  }
+}
+
+function judge(manager: ContainerManager, id: string, condition: Condition, service: string): boolean {
+  const { state, config } = manager.get(id);
+  const ended = state.status === "exited" || state.status === "dead";
+  const failed = (why: string) =>
+    new BayError("DEPENDENCY_FAILED", `the dependency ${config.name} ${why}`, {
+      hint: `bay logs ${service} shows more`,
+    });
+  const failure = failureOf(manager, manager.get(id));
+  if (condition === "service_completed_successfully") {
+    if (failure) throw failed(failure);
+    return ended && state.exitCode === 0;
+  }
+  if (state.status === "paused") throw failed("is paused");
+  if (condition === "service_started") return state.status === "running" || ended;
+  if (!config.health)
+    throw new BayError("DEPENDENCY_FAILED", `${service} has no health check, so it cannot become healthy`, {
+      hint: "give it a healthcheck, or use condition: service_started",
+    });
+  if (failure) throw failed(failure);
+  if (ended) throw failed("has ended");
+  return manager.health(id) === "healthy";
+}

@@ -1,0 +1,63 @@
+/** What can be seen beforehand of the host that would keep a plan from being done. Changes nothing. */
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+import { loadChecker } from "../../build/index.ts";
+import { BayError } from "../../core/errors.ts";
+import type { Roots } from "../../core/roots.ts";
+import type { Service, Stack } from "../../stack/index.ts";
+import { roomOf, roomText } from "../../store/index.ts";
+import { toBuildRequest } from "./build-request.ts";
+
+/** Why images of the stack cannot be made here, by their names: a missing tool, a Dockerfile with errors. */
+export async function unmakableImages(stack: Stack): Promise<Record<string, string[]>> {
+  const found: Record<string, string[]> = {};
+  for (const [name, { source }] of Object.entries(stack.images))
+    if (source.kind === "apt" && !hasTool("mmdebstrap"))
+      found[name] = [`images.${name}: mmdebstrap is not installed; apt-get install mmdebstrap`];
+  for (const service of Object.values(stack.services)) {
+    if (!service.build || stack.images[service.image]) continue;
+    const problems = await buildProblems(service, stack);
+    if (problems.length > 0) found[service.image] = [...(found[service.image] ?? []), ...problems];
+  }
+  return found;
+}
+
+/** Of a Dockerfile that comes with a repository or an archive nothing is known before the build. */
+async function buildProblems(service: Service, stack: Stack): Promise<string[]> {
+  const where = `services.${service.name}.build`;
+  try {
+    const { context, contexts, dockerfile, ignore = [] } = toBuildRequest(service, stack);
+    const usesGit = [context, ...Object.values(contexts)].some((each) => each?.kind === "git");
+    const problems =
+      usesGit && !hasTool("git") ? [`${where}: git is not installed; apt-get install git`] : [];
+    if ("source" in dockerfile) (await loadChecker()).checkDockerfile(dockerfile, ignore);
+    return problems;
+  } catch (error) {
+    if (!(error instanceof BayError)) throw error;
+    const hint = error.hint ? `; ${error.hint}` : "";
+    return [`${where}: ${error.message}${hint}`];
+  }
+}
+
+/** One line for each of bay's file systems that has no room left. */
+export function fullDisks({ root, run }: Roots): string[] {
+  return [...new Set([root, run])].flatMap((path) => {
+    try {
+      const room = roomOf(path);
+      return room.state === "full" ? [`the disk of ${path} is full: ${roomText(room)}`] : [];
+    } catch {
+      return []; // bay has not run here yet
+    }
+  });
+}
+
+function hasTool(name: string): boolean {
+  return (process.env.PATH ?? "").split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, name), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}

@@ -1,0 +1,156 @@
+/**
+ * Copying in and out of containers, from inside their own root: `get` writes a tar of a path to a pipe, `put`
+ * unpacks a tar from a pipe into a directory. Symlinks resolve as the container itself would resolve them.
+ */
+import {
+  closeSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+  statSync,
+  writeSync,
+} from "node:fs";
+import { posix } from "node:path";
+import { parentPort, workerData } from "node:worker_threads";
+import { BayError, hasCode } from "../../core/errors.ts";
+import {
+  close,
+  confineTo,
+  enterRootOf,
+  mountOverlay,
+  openTree,
+  privateMounts,
+  putTree,
+  withoutProc,
+} from "../../linux/index.ts";
+import { unpackInto } from "../layers/unpack.ts";
+import { describeFile } from "../tar/describe.ts";
+import { BLOCK, binary, bytesOf, encodeEntry, padding } from "../tar/header.ts";
+import { fromDescriptor } from "../tar/read.ts";
+
+export type ArchiveTask = {
+  direction: "get" | "put" | "stat";
+  /** Of "put": a directory and another kind of file do not replace each other. */
+  keepKinds: boolean;
+  path: string;
+  /** The pipe's end. */
+  fd: number;
+  root:
+    | { kind: "process"; pidfd: number }
+    | {
+        kind: "overlay";
+        target: string;
+        lower: string[];
+        upper: string;
+        work: string;
+        /** Volumes and binds, which a copy into a stopped container means too. */
+        mounts: { source: string; target: string; readOnly: boolean }[];
+      }
+    /** Directories over each other, read only: the writable layer may be in use. */
+    | { kind: "layers"; target: string; lower: string[] };
+};
+
+function enter(task: ArchiveTask): void {
+  if (task.root.kind === "process") return enterRootOf(task.root.pidfd);
+  if (task.root.kind === "layers") {
+    privateMounts();
+    mountOverlay(task.root.target, `lowerdir=${task.root.lower.join(":")}`);
+    return confineTo(task.root.target);
+  }
+  const { target, lower, upper, work, mounts } = task.root;
+  privateMounts();
+  mountOverlay(target, `lowerdir=${lower.join(":")},upperdir=${upper},workdir=${work}`);
+  const trees = mounts
+    .filter(({ source }) => existsSync(source))
+    .sort((a, b) => a.target.length - b.target.length)
+    .map((mount) => ({
+      ...mount,
+      isDirectory: statSync(mount.source).isDirectory(),
+      fd: openTree(mount.source, mount.readOnly),
+    }));
+  confineTo(target);
+  for (const { fd, target: place, isDirectory } of trees) {
+    mkdirSync(isDirectory ? place : posix.dirname(place), { recursive: true });
+    if (!isDirectory) closeSync(openSync(place, "a"));
+    putTree(fd, place);
+    closeSync(fd);
+  }
+}
+
+function writeAll(fd: number, bytes: Buffer): void {
+  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+}
+
+/** Writes a path, a binary string, and what is below it, named from its own last part. */
+function get(path: string, fd: number): void {
+  const base = posix.dirname(path);
+  const walk = (at: string) => {
+    const entry = describeIfThere(at, posix.relative(base, at) || posix.basename(at));
+    if (!entry) return;
+    writeAll(fd, encodeEntry(entry));
+    if (entry.type === "file") writeContent(bytesOf(at), entry.size, fd);
+    if (entry.type === "directory")
+      for (const name of readdirSync(bytesOf(at), "latin1")) walk(posix.join(at, name));
+  };
+  walk(path);
+  writeAll(fd, Buffer.alloc(2 * BLOCK));
+}
+
+/** A running container may take a file away between the listing of its directory and here. */
+function describeIfThere(at: string, name: string) {
+  try {
+    return describeFile(bytesOf(at), name);
+  } catch (error) {
+    if (hasCode(error, "ENOENT")) return undefined;
+    throw error;
+  }
+}
+
+function writeContent(path: Buffer, size: number, fd: number): void {
+  const source = openSync(path, "r");
+  const chunk = Buffer.alloc(1 << 16);
+  try {
+    for (let left = size; left > 0; ) {
+      const count = readSync(source, chunk, 0, Math.min(chunk.length, left), null);
+      // a file that shrinks while it is read still fills the size that its header promised
+      const bytes = count === 0 ? Buffer.alloc(Math.min(chunk.length, left)) : chunk.subarray(0, count);
+      writeAll(fd, bytes);
+      left -= bytes.length;
+    }
+  } finally {
+    closeSync(source);
+  }
+  writeAll(fd, padding(size));
+}
+
+const task = workerData as ArchiveTask;
+try {
+  withoutProc(() => enter(task));
+  const stat = lstatSync(task.path, { throwIfNoEntry: false });
+  if (!stat) throw new BayError("PATH_NOT_FOUND", `${task.path} is not in the container`);
+  const { mode, size, mtimeMs } = stat;
+  const answer = {
+    name: posix.basename(task.path),
+    size,
+    mode,
+    mtime: new Date(mtimeMs).toISOString(),
+    isDirectory: statSync(task.path, { throwIfNoEntry: false })?.isDirectory() ?? false,
+    linkTarget: stat.isSymbolicLink() ? readlinkSync(task.path) : "",
+  };
+  if (task.direction === "get") {
+    parentPort?.postMessage({ stat: answer });
+    get(binary(task.path), task.fd);
+  } else if (task.direction === "put") {
+    if (!answer.isDirectory) throw new BayError("BAD_REQUEST", `${task.path} is no directory`);
+    unpackInto(binary(task.path), fromDescriptor(task.fd), { keepKinds: task.keepKinds });
+  }
+  parentPort?.postMessage({ ok: true, stat: answer });
+} catch (error) {
+  const { code, message } = error as { code?: string; message: string };
+  parentPort?.postMessage({ ok: false, code: code ?? "ARCHIVE", message });
+}
+close(task.fd); // opened by another thread

@@ -1,0 +1,61 @@
+/**
+ * Looking things up in a stack of layers from outside, without mounting it: the topmost layer that has a name
+ * decides, a whiteout hides what is below, and symlinks resolve inside the image.
+ */
+import { posix } from "node:path";
+import { BayError } from "../../core/errors.ts";
+import { type PathKind, pathKindInRoot, readInRoot } from "../../linux/index.ts";
+
+const MAX_LINKS = 40;
+
+function standing(
+  directories: readonly string[],
+  path: string,
+): { directory: string; what: PathKind } | undefined {
+  for (const directory of directories) {
+    const what = pathKindInRoot(directory, path);
+    if (what) return what.kind === "whiteout" ? undefined : { directory, what };
+  }
+  return undefined;
+}
+
+/** An absolute path with every symlink of the image on it resolved; parts that are not there stay. Throws TOO_MANY_LINKS. */
+export function resolveInLayers(directories: readonly string[], path: string): string {
+  const pending = path.split("/").filter(Boolean);
+  let at = "/";
+  for (let links = 0; pending.length > 0; ) {
+    const part = pending.shift()!;
+    if (part === "." || part === "..") {
+      at = posix.join(at, part);
+      continue;
+    }
+    const next = posix.join(at, part);
+    const found = standing(directories, next);
+    if (found?.what.kind !== "symlink") {
+      at = next;
+      continue;
+    }
+    if (++links > MAX_LINKS) throw new BayError("TOO_MANY_LINKS", `${path}: too many symlinks in the image`);
+    const { target } = found.what;
+    pending.unshift(...target.split("/").filter(Boolean));
+    if (posix.isAbsolute(target)) at = "/";
+  }
+  return at;
+}
+
+/** What stands at a path, with every symlink on it resolved; undefined where nothing does. */
+export function kindInLayers(directories: readonly string[], path: string): PathKind["kind"] | undefined {
+  return standing(directories, resolveInLayers(directories, path))?.what.kind;
+}
+
+/** The text of a file of an image; undefined where there is none. */
+export function readImageFile(directories: readonly string[], path: string): string | undefined {
+  const real = resolveInLayers(directories, path);
+  const found = standing(directories, real);
+  return found?.what.kind === "file" ? readInRoot(found.directory, real)?.toString("utf8") : undefined;
+}
+
+/** True where one of the layers has something at a path, and none above it hides it. Symlinks on the way count as they stand. */
+export function isInLayers(directories: readonly string[], path: string): boolean {
+  return standing(directories, path) !== undefined;
+}

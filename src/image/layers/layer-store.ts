@@ -1,0 +1,129 @@
+/**
+ * Unpacked layers by diff ID: `layers/HEX16/`. Each layer is unpacked once and shared by all images; it appears
+ * under its name only when it is whole.
+ */
+import { randomBytes } from "node:crypto";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { BayError } from "../../core/errors.ts";
+import { naming } from "./bounds.ts";
+import { type Piece, runLayerTask } from "./layer-pool.ts";
+import { removeTree, removeTreeNow } from "./remove-tree.ts";
+
+/** The name of a layer's directory; short, because overlayfs has a page for all of them. Throws BAD_DIGEST. */
+export function layerName(diffId: string): string {
+  const hex = /^sha256:([0-9a-f]{64})$/.exec(diffId)?.[1];
+  if (!hex) throw new BayError("BAD_DIGEST", `${JSON.stringify(diffId)} is not a sha256 digest`);
+  return hex.slice(0, 16);
+}
+
+export class LayerStore {
+  readonly directory: string;
+  readonly #running = new Map<string, Promise<void>>();
+
+  constructor(root: string) {
+    this.directory = join(root, "layers");
+    mkdirSync(this.directory, { recursive: true });
+  }
+
+  has(diffId: string): boolean {
+    return existsSync(join(this.directory, layerName(diffId)));
+  }
+
+  /**
+   * Unpacks a layer, plain or compressed, and verifies its diff ID; `digest` is the piece's own where it is known.
+   * Two calls for one layer unpack once. Throws WRONG_DIGEST, BAD_LAYER, BAD_TAR.
+   */
+  unpack(piece: Piece, diffId: string, digest?: string): Promise<void> {
+    if (this.has(diffId)) return Promise.resolve();
+    const known = this.#running.get(diffId);
+    // what broke the other call off, a download that was cut for one, is no reason for this one to fail
+    if (known) return known.catch(() => this.unpack(piece, diffId, digest));
+    const task = this.#unpack(piece, diffId, digest).finally(() => this.#running.delete(diffId));
+    this.#running.set(diffId, task);
+    return task;
+  }
+
+  async #unpack(piece: Piece, diffId: string, digest: string | undefined): Promise<void> {
+    const directory = join(this.directory, `.new-${randomBytes(6).toString("hex")}`);
+    mkdirSync(directory, { mode: 0o755 });
+    try {
+      const actual = await runLayerTask({ kind: "unpack", piece, directory, digest }).catch((error) => {
+        throw naming(`the layer ${digest ?? diffId}`, error);
+      });
+      if (actual !== diffId)
+        throw new BayError("WRONG_DIGEST", `the layer's content is ${actual}, the image says ${diffId}`);
+      const place = join(this.directory, layerName(diffId));
+      if (lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink()) unlinkSync(place); // to what is gone
+      renameSync(directory, place);
+    } finally {
+      await removeTree(directory);
+    }
+  }
+
+  /** Short names of the layers that are whole. */
+  list(): string[] {
+    return readdirSync(this.directory).filter((name) => /^[0-9a-f]{16}$/.test(name));
+  }
+
+  /**
+   * A layer of bay's own that lies under every image: the directories and files over which a container has its
+   * mounts. Without it each start would make them in the container's writable layer. Gives its short name.
+   */
+  mountPoints(): string {
+    const name = "mount-points";
+    const target = join(this.directory, name);
+    if (existsSync(target)) return name;
+    const fresh = join(this.directory, `.new-${randomBytes(6).toString("hex")}`);
+    for (const directory of ["dev", "proc", "sys", "etc"])
+      mkdirSync(join(fresh, directory), { recursive: true, mode: 0o755 });
+    for (const file of ["hosts", "hostname", "resolv.conf"])
+      writeFileSync(join(fresh, "etc", file), "", { mode: 0o644 });
+    renameSync(fresh, target);
+    return name;
+  }
+
+  /**
+   * Makes a directory beside the layers a layer: by a link, as long as whoever made it keeps it; `take` makes it the
+   * layer's own.
+   */
+  link(diffId: string, name: string): void {
+    const place = join(this.directory, layerName(diffId));
+    if (!existsSync(place)) symlinkSync(name, place);
+  }
+
+  /** True where the directory was a layer by a link, and is the layer itself now. */
+  take(name: string): boolean {
+    const place = readdirSync(this.directory, { withFileTypes: true })
+      .filter((entry) => entry.isSymbolicLink())
+      .map((entry) => join(this.directory, entry.name))
+      .find((link) => readlinkSync(link) === name);
+    if (place === undefined) return false;
+    // a kill in between leaves no layer, which is unpacked again then
+    unlinkSync(place);
+    renameSync(join(this.directory, name), place);
+    return true;
+  }
+
+  /** A path for something that is needed for a moment; what a killed process leaves of it is swept. */
+  temporary(): string {
+    return join(this.directory, `.tmp-${randomBytes(6).toString("hex")}`);
+  }
+
+  /** Removes what a killed process left half done. Only at start, when nothing is running. */
+  sweep(): void {
+    for (const name of readdirSync(this.directory)) {
+      if (name.startsWith(".")) removeTreeNow(join(this.directory, name));
+    }
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * A container's writable layer as an OCI layer (image-spec layer.md), from inside its directory: overlayfs's whiteouts
+ * and opaque directories become OCI's. The same tree gives the same bytes: names are sorted, and nothing of the day or
+ * of the directory's own history goes in.
+ */
+import { closeSync, lstatSync, openSync, readdirSync, readSync, type Stats } from "node:fs";
+import { posix } from "node:path";
+import { BayError } from "../../core/errors.ts";
+import { getXattrs } from "../../linux/index.ts";
+import { PLAIN_ENTRY } from "../tar/describe.ts";
+import { BLOCK, bytesOf, encodeEntry, padding } from "../tar/header.ts";
+import { treeEntry } from "./tree-entry.ts";
+
+const CHUNK = 1 << 20;
+const OPAQUE = "trusted.overlay.opaque";
+const OVERLAY = "trusted.overlay.";
+
+type Write = (bytes: Buffer) => void;
+
+/** Something in a writable layer; its path is a binary string, relative. */
+export interface LayerChange {
+  path: string;
+  /** It hides what is below, and is nothing itself. */
+  isWhiteout: boolean;
+  /** A directory that hides all that the one below has. */
+  isOpaque: boolean;
+  stat: Stats;
+  xattrs: Map<string, Buffer>;
+}
+
+/** Every change below a directory, parents first, in the order of names. */
+export function* layerChanges(root: string): Generator<LayerChange> {
+  const walk = function* (directory: string): Generator<LayerChange> {
+    for (const name of readdirSync(bytesOf(posix.join(root, directory)), "latin1").sort()) {
+      const path = posix.join(directory, name);
+      const at = bytesOf(posix.join(root, path));
+      const stat = lstatSync(at);
+      const isWhiteout = stat.isCharacterDevice() && stat.rdev === 0;
+      const xattrs = getXattrs(at);
+      const isOpaque = stat.isDirectory() && xattrs.get(OPAQUE)?.toString("latin1") === "y";
+      for (const key of xattrs.keys()) if (key.startsWith(OVERLAY)) xattrs.delete(key);
+      yield { path, isWhiteout, isOpaque, stat, xattrs };
+      if (stat.isDirectory()) yield* walk(path);
+    }
+  };
+  yield* walk("");
+}
+
+/** Writes the layer of the thread's root, no file newer than `newest`. Throws FILE_CHANGED where a file shrinks meanwhile. */
+export function packHere(write: Write, newest = Number.POSITIVE_INFINITY): void {
+  const seen = new Map<string, string>();
+  for (const change of layerChanges("/")) packOne(change, seen, write, newest);
+  write(Buffer.alloc(2 * BLOCK));
+}
+
+function packOne(change: LayerChange, seen: Map<string, string>, write: Write, newest: number): void {
+  const { path, isWhiteout, isOpaque, stat, xattrs } = change;
+  if (isWhiteout) {
+    const name = posix.join(posix.dirname(path), `.wh.${posix.basename(path)}`);
+    return write(encodeEntry({ ...PLAIN_ENTRY, name, type: "file", mode: 0 }));
+  }
+  const entry = treeEntry(path, stat, xattrs, newest);
+  if (!entry) return; // a socket is nobody's any more
+  const { type } = entry;
+  const inode = `${stat.dev}:${stat.ino}`;
+  const first = type === "directory" || stat.nlink < 2 ? undefined : seen.get(inode);
+  if (first !== undefined)
+    return write(encodeEntry({ ...entry, type: "hardlink", linkName: first, size: 0, xattrs: new Map() }));
+  if (stat.nlink > 1) seen.set(inode, path);
+  write(encodeEntry(entry));
+  if (type === "file") writeContent(path, stat.size, write);
+  if (isOpaque)
+    write(encodeEntry({ ...PLAIN_ENTRY, name: posix.join(path, ".wh..wh..opq"), type: "file", mode: 0 }));
+}
+
+function writeContent(path: string, size: number, write: Write): void {
+  const fd = openSync(bytesOf(posix.join("/", path)), "r");
+  const chunk = Buffer.allocUnsafe(Math.min(CHUNK, Math.max(size, 1)));
+  try {
+    for (let left = size; left > 0; ) {
+      const count = readSync(fd, chunk, 0, Math.min(chunk.length, left), null);
+      if (count === 0) throw new BayError("FILE_CHANGED", `/${path} became shorter while it was read`);
+      write(chunk.subarray(0, count));
+      left -= count;
+    }
+    write(padding(size));
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,55 @@
+/** A file of a tree as a tar entry with all that a tar can keep of it: owner, mode, exact time, device, attributes. */
+import { lstatSync, readlinkSync, type Stats } from "node:fs";
+import { posix } from "node:path";
+import { PLAIN_ENTRY } from "../tar/describe.ts";
+import { bytesOf, type EntryType, type TarEntry } from "../tar/header.ts";
+
+/**
+ * `path` is a binary string, relative to the thread's root, and the entry's name. Undefined for a socket, which is
+ * nothing without the process that made it. No time is newer than `newest`, in seconds since 1970.
+ */
+export function treeEntry(
+  path: string,
+  stat: Stats,
+  xattrs: Map<string, Buffer>,
+  newest = Number.POSITIVE_INFINITY,
+): TarEntry | undefined {
+  const type = typeOf(stat);
+  if (!type) return undefined;
+  const isDevice = type === "char" || type === "block";
+  return {
+    ...PLAIN_ENTRY,
+    name: path,
+    type,
+    mode: stat.mode & 0o7777,
+    uid: stat.uid,
+    gid: stat.gid,
+    ...timeOf(path, newest),
+    linkName: type === "symlink" ? readlinkSync(bytesOf(posix.join("/", path)), "latin1") : "",
+    devMajor: isDevice ? major(stat.rdev) : 0,
+    devMinor: isDevice ? minor(stat.rdev) : 0,
+    size: type === "file" ? stat.size : 0,
+    xattrs,
+  };
+}
+
+/** To the nanosecond, which a number of milliseconds cannot hold. */
+function timeOf(path: string, newest: number): { mtime: number; nanoseconds: number } {
+  const { mtimeNs } = lstatSync(bytesOf(posix.join("/", path)), { bigint: true });
+  const rest = ((mtimeNs % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
+  const mtime = Number((mtimeNs - rest) / 1_000_000_000n);
+  return mtime >= newest ? { mtime: newest, nanoseconds: 0 } : { mtime, nanoseconds: Number(rest) };
+}
+
+function typeOf(stat: Stats): EntryType | undefined {
+  if (stat.isFile()) return "file";
+  if (stat.isDirectory()) return "directory";
+  if (stat.isSymbolicLink()) return "symlink";
+  if (stat.isFIFO()) return "fifo";
+  if (stat.isCharacterDevice()) return "char";
+  return stat.isBlockDevice() ? "block" : undefined;
+}
+
+/** The kernel's numbers in a 64-bit dev_t (makedev(3)). */
+const major = (device: number) => ((device >>> 8) & 0xfff) | (Math.floor(device / 2 ** 32) & ~0xfff);
+const minor = (device: number) => (device & 0xff) | ((device >>> 12) & ~0xff);

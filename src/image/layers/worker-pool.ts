@@ -1,0 +1,113 @@
+/** Worker threads of one kind: as many at once as are allowed, started when they are needed, ended when they rest. */
+import { Worker } from "node:worker_threads";
+import { BayError } from "../../core/errors.ts";
+import { layerBounds } from "./bounds.ts";
+import { workerFile } from "./worker-file.ts";
+
+/** What a worker says at the end of a task. */
+export type WorkerAnswer =
+  | { ok: true; result: string }
+  | { ok: false; code: string; message: string; hint?: string | undefined };
+
+interface Waiting<Task> {
+  task: Task;
+  resolve(result: string): void;
+  reject(error: Error): void;
+}
+
+/** Content is read piece by piece, so a worker needs little, whatever the size of what it works on. */
+const LIMITS = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 128 };
+
+export class WorkerPool<Task> {
+  readonly #queue: Waiting<Task>[] = [];
+  readonly #idle: Worker[] = [];
+  readonly #timers = new Map<Worker, NodeJS.Timeout>();
+  #count = 0;
+
+  /** `file` is the worker's name among the built files; it rests `idleTime` milliseconds before it ends. */
+  constructor(
+    readonly file: string,
+    readonly size: number,
+    readonly idleTime = 2000,
+  ) {}
+
+  /** Does a task in a worker and gives its answer. Throws what the worker says, by its code, and CONFINED_TASK. */
+  run(task: Task): Promise<string> {
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ task, resolve, reject });
+      this.#next();
+    });
+  }
+
+  #next(): void {
+    if (this.#queue.length === 0) return;
+    const worker = this.#idle.pop() ?? (this.#count < this.size ? this.#start() : undefined);
+    if (worker) this.#give(worker, this.#queue.shift()!);
+  }
+
+  #start(): Worker {
+    this.#count += 1;
+    const worker = new Worker(workerFile(this.file), {
+      workerData: { bounds: layerBounds() },
+      stdout: false,
+      stderr: false,
+      resourceLimits: LIMITS,
+    });
+    worker.on("error", () => {}); // whoever waits for it hears of it too
+    worker.on("exit", () => {
+      this.#count -= 1;
+      this.#forget(worker);
+      this.#next();
+    });
+    return worker;
+  }
+
+  /** It gets nothing more to do. */
+  #forget(worker: Worker): void {
+    clearTimeout(this.#timers.get(worker));
+    this.#timers.delete(worker);
+    const at = this.#idle.indexOf(worker);
+    if (at !== -1) this.#idle.splice(at, 1);
+  }
+
+  #give(worker: Worker, { task, resolve, reject }: Waiting<Task>): void {
+    clearTimeout(this.#timers.get(worker));
+    const done = () => {
+      worker.off("message", onAnswer);
+      worker.off("error", onError);
+      worker.off("exit", onExit);
+    };
+    const onAnswer = (answer: WorkerAnswer) => {
+      done();
+      if (answer.ok) resolve(answer.result);
+      else reject(new BayError(answer.code, answer.message, answer.hint ? { hint: answer.hint } : {}));
+      this.#rest(worker);
+    };
+    // it ends after an error, and another is started for what waits
+    const onError = (cause: Error) => {
+      done();
+      reject(new BayError("CONFINED_TASK", `the ${this.file} failed: ${cause.message}`, { cause }));
+    };
+    const onExit = () => {
+      done();
+      reject(new BayError("CONFINED_TASK", `the ${this.file} ended without an answer`));
+    };
+    worker.on("message", onAnswer);
+    worker.on("error", onError);
+    worker.on("exit", onExit);
+    worker.ref();
+    worker.postMessage(task);
+  }
+
+  #rest(worker: Worker): void {
+    if (this.#queue.length > 0) return this.#give(worker, this.#queue.shift()!);
+    worker.unref();
+    this.#idle.push(worker);
+    const timer = setTimeout(() => {
+      this.#forget(worker); // first, so that nothing is given to one that is ending
+      void worker.terminate();
+    }, this.idleTime);
+    timer.unref();
+    this.#timers.set(worker, timer);
+  }
+}

@@ -1,0 +1,84 @@
+/** A file from a web server, through the proxies of the environment and with the certificates that are kept for its host. */
+import { createWriteStream } from "node:fs";
+import { dirname } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { request } from "undici";
+import { BayError, hasCode, messageOf } from "../../core/errors.ts";
+import { VERSION } from "../../core/version.ts";
+import { requireRoom } from "../../store/index.ts";
+import { closeConnections, dispatcherFor } from "../registry/endpoint.ts";
+
+export interface Fetched {
+  headers: Record<string, string | string[] | undefined>;
+  /** Where the answer came from, after redirects. */
+  url: URL;
+}
+
+const MAX_REDIRECTS = 10;
+
+/** Writes what is at a URL to a new file. Throws BAD_URL, FETCH_FAILED, and what the system says of the file. */
+export async function fetchUrl(
+  text: string,
+  file: string,
+  { signal }: { signal?: AbortSignal | undefined } = {},
+): Promise<Fetched> {
+  if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol))
+    throw new BayError("BAD_URL", `${JSON.stringify(text)} is no http or https URL`);
+  let url = new URL(text);
+  try {
+    for (let redirects = 0; ; redirects++) {
+      const headers = { "user-agent": `bay/${VERSION}` };
+      const answer = await request(url, { headers, dispatcher: dispatcherFor(url.host, false), signal });
+      const location = [answer.headers.location ?? []].flat()[0];
+      if (answer.statusCode >= 300 && answer.statusCode < 400 && location) {
+        await answer.body.dump();
+        if (redirects >= MAX_REDIRECTS) throw failed(url, "it redirects in a circle");
+        url = safeRedirect(url, location);
+        continue;
+      }
+      if (answer.statusCode !== 200) {
+        await answer.body.dump();
+        throw failed(url, `it answers ${answer.statusCode}`);
+      }
+      const out = createWriteStream(file, { flags: "wx", mode: 0o600 });
+      await pipeline(answer.body, whileThereIsRoom(dirname(file)), out, { signal });
+      return { headers: answer.headers, url };
+    }
+  } catch (cause) {
+    if (cause instanceof BayError || hasCode(cause, "ENOSPC", "EDQUOT")) throw cause;
+    if (signal?.aborted) throw new BayError("ABORTED", "the download was broken off", { cause });
+    throw failed(url, messageOf(cause), cause);
+  } finally {
+    void closeConnections();
+  }
+}
+
+/** So often the disk is looked at. */
+const LOOK_EVERY = 4 << 20;
+
+/** Passes on what comes as long as the disk has room beyond the reserve. Throws DISK_FULL. */
+function whileThereIsRoom(folder: string) {
+  return async function* (parts: AsyncIterable<Buffer>) {
+    let [size, looked] = [0, 0];
+    for await (const part of parts) {
+      if (size >= looked) {
+        requireRoom(folder);
+        looked = size + LOOK_EVERY;
+      }
+      size += part.length;
+      yield part;
+    }
+  };
+}
+
+/** What came by TLS does not go on without it. */
+function safeRedirect(from: URL, location: string): URL {
+  const to = new URL(location, from);
+  if (to.protocol !== "https:" && (to.protocol !== "http:" || from.protocol === "https:"))
+    throw failed(from, `it redirects to ${to.protocol}//${to.host}, which is not safe`);
+  return to;
+}
+
+function failed(url: URL, why: string, cause?: unknown): BayError {
+  return new BayError("FETCH_FAILED", `${url.origin}${url.pathname} cannot be fetched: ${why}`, { cause });
+}

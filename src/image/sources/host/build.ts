@@ -1,0 +1,90 @@
+/** Makes an image of host commands and files: one layer and a config. */
+import { existsSync, readFileSync } from "node:fs";
+import { BayError } from "../../../core/errors.ts";
+import { type LayerSource, writeLayer } from "../../layers/tree-layer.ts";
+import type { BlobWriter } from "../../store/content-store.ts";
+import { Collector } from "./collect.ts";
+
+const CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt";
+const NSSWITCH = "passwd: files\ngroup: files\nhosts: files dns\n";
+
+/** Writes the layer; gives the host paths that went in, to tell later whether they changed. */
+export function writeHostLayer(
+  writer: BlobWriter,
+  entries: readonly string[],
+  users: readonly string[],
+  base: string,
+): string[] {
+  const collector = new Collector(base);
+  for (const entry of entries) collector.addEntry(entry);
+  if (existsSync(CERTIFICATES) && !collector.files.has(CERTIFICATES))
+    collector.addPath(CERTIFICATES, CERTIFICATES);
+  const sources = new Map<string, LayerSource>();
+  for (const [target, path] of collector.files) sources.set(target, { path });
+  const extra: [string, LayerSource][] = [
+    ["/etc/passwd", { content: accountLines("/etc/passwd", ["root", ...users]), mode: 0o644 }],
+    ["/etc/group", { content: groupLines(["root", ...users]), mode: 0o644 }],
+    ["/etc/nsswitch.conf", { content: NSSWITCH, mode: 0o644 }],
+    ["/tmp", { directory: true, mode: 0o1777 }],
+    ["/run", { directory: true, mode: 0o755 }],
+    ["/root", { directory: true, mode: 0o700 }],
+    ["/var", { directory: true, mode: 0o755 }],
+    ["/proc", { directory: true, mode: 0o555 }],
+    ["/sys", { directory: true, mode: 0o555 }],
+    ["/dev", { directory: true, mode: 0o755 }],
+  ];
+  for (const [path, source] of extra) if (!sources.has(path)) sources.set(path, source);
+  mergedUsr(sources);
+  writeLayer(writer, sources, true);
+  return [...new Set(collector.files.values())];
+}
+
+/** Where /bin/sh was packed as /usr/bin/sh (merged /usr), /bin must lead there. */
+function mergedUsr(sources: Map<string, LayerSource>): void {
+  for (const name of ["bin", "sbin", "lib", "lib64"]) {
+    const path = `/${name}`;
+    const used = [...sources.keys()].some((key) => key.startsWith(`/usr/${name}/`));
+    if (!used || sources.has(path) || [...sources.keys()].some((key) => key.startsWith(`${path}/`))) continue;
+    sources.set(path, { link: `usr/${name}` });
+  }
+}
+
+/** The host's passwd lines of the accounts asked for, without shells' history or passwords. */
+function accountLines(file: string, names: readonly string[]): string {
+  const lines = readFileSync(file, "utf8").split("\n");
+  return names
+    .filter((name, index) => names.indexOf(name) === index)
+    .map((name) => {
+      const line = lines.find((candidate) => candidate.startsWith(`${name}:`));
+      if (!line)
+        throw new BayError("HOST_IMAGE", `the host has no user ${name}`, {
+          hint: "list users that are in /etc/passwd",
+        });
+      const [user, , ...rest] = line.split(":");
+      return `${[user, "x", ...rest].join(":")}\n`;
+    })
+    .join("");
+}
+
+/** The groups of the accounts: their primary group and every group that lists them. */
+function groupLines(names: readonly string[]): string {
+  const passwd = readFileSync("/etc/passwd", "utf8").split("\n");
+  const primary = new Set(
+    names.map((name) => passwd.find((line) => line.startsWith(`${name}:`))?.split(":")[3]),
+  );
+  return readFileSync("/etc/group", "utf8")
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => line.split(":") as [string, string, string, string])
+    .filter(
+      ([, , gid, members]) => primary.has(gid) || members.split(",").some((member) => names.includes(member)),
+    )
+    .map(
+      ([group, , gid, members]) =>
+        `${group}:x:${gid}:${members
+          .split(",")
+          .filter((m) => names.includes(m))
+          .join(",")}\n`,
+    )
+    .join("");
+}

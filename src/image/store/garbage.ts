@@ -1,0 +1,77 @@
+/** Removing what no image needs, by reachability from the images' records. */
+import { renameSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { type LayerStore, layerName } from "../layers/layer-store.ts";
+import { removeTree } from "../layers/remove-tree.ts";
+import { parseImageConfig, parseManifest } from "../model/manifest.ts";
+import type { ContentStore } from "./content-store.ts";
+import type { ImageRecord } from "./image-records.ts";
+
+export interface Swept {
+  blobs: number;
+  layers: number;
+  /** Of the blobs; how large unpacked layers are is not counted. */
+  bytes: number;
+}
+
+/** A blob that was begun and is not finished is kept so long for a pull that goes on. */
+const UNFINISHED_DAYS = 7;
+
+/** Digests of the blobs, and short names of the layers, that images need. A damaged image needs what can still be read of it. */
+export function reachable(
+  content: ContentStore,
+  records: readonly ImageRecord[],
+): { blobs: Set<string>; layers: Set<string> } {
+  const blobs = new Set<string>();
+  const layers = new Set<string>();
+  for (const { manifest, id, pulled } of records) {
+    for (const digest of [manifest.digest, id, pulled?.digest]) if (digest) blobs.add(digest);
+    try {
+      const parsed = parseManifest(content.read(manifest.digest));
+      for (const layer of parsed.layers) blobs.add(layer.digest);
+      for (const diffId of parseImageConfig(content.read(parsed.config.digest)).rootfs.diff_ids)
+        layers.add(layerName(diffId));
+    } catch {
+      // bay image verify says what is wrong
+    }
+  }
+  return { blobs, layers };
+}
+
+/**
+ * Nothing else may change the store meanwhile; what takes long goes on after it. Blobs of pulls that were cut go too
+ * where `unfinished` says so, else when they are old.
+ */
+export function sweep(
+  content: ContentStore,
+  layers: LayerStore,
+  records: readonly ImageRecord[],
+  unfinished = false,
+): Swept {
+  const needed = reachable(content, records);
+  const swept: Swept = { blobs: 0, layers: 0, bytes: 0 };
+  const old = Date.now() - UNFINISHED_DAYS * 24 * 3600 * 1000;
+  for (const { digest, file, size } of content.list()) {
+    if (needed.blobs.has(digest)) continue;
+    rmSync(file, { force: true });
+    swept.blobs += 1;
+    swept.bytes += size;
+  }
+  for (const file of content.aside()) rmSync(file, { force: true });
+  for (const file of content.unfinished()) {
+    const { mtimeMs, size } = statSync(file);
+    if (!unfinished && mtimeMs >= old) continue;
+    rmSync(file, { force: true });
+    swept.blobs += 1;
+    swept.bytes += size;
+  }
+  for (const name of layers.list()) {
+    if (needed.layers.has(name)) continue;
+    // out of the way at once, so that the same layer may come again
+    const gone = join(layers.directory, `.gone-${name}-${process.pid}-${Date.now()}`);
+    renameSync(join(layers.directory, name), gone);
+    void removeTree(gone);
+    swept.layers += 1;
+  }
+  return swept;
+}

@@ -1,0 +1,38 @@
+/** Runs a task in a confined worker of its own and waits for its end. */
+import { Worker } from "node:worker_threads";
+import { BayError } from "../../core/errors.ts";
+import { workerFile } from "../layers/worker-file.ts";
+
+export interface FillTask {
+  layersDirectory: string;
+  lower: string[];
+  staging: string;
+  volume: string;
+  path: string;
+}
+
+type Answer = { ok: true } | { ok: false; code: string; message: string };
+
+/** Fills a volume from an image (fill-worker.ts). Throws BayError with the task's own code. */
+export function fillVolume(task: FillTask): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(workerFile("fill-worker"), { workerData: task, stdout: false, stderr: false });
+    let answer: Answer | undefined;
+    worker.on("message", (message: Answer) => {
+      answer = message;
+    });
+    worker.on("error", (cause) => {
+      answer = { ok: false, code: "CONFINED_TASK", message: cause.message };
+    });
+    worker.on("exit", () => {
+      if (answer?.ok) resolve();
+      else
+        reject(
+          new BayError(
+            answer?.code ?? "CONFINED_TASK",
+            answer?.message ?? "the worker ended without an answer",
+          ),
+        );
+    });
+  });
+}

@@ -1,0 +1,55 @@
+/** Tasks on the files of a volume, each in a worker of its own (volume-worker.ts). */
+import { Worker } from "node:worker_threads";
+import { BayError } from "../../core/errors.ts";
+import { workerFile } from "../layers/worker-file.ts";
+
+/** `directory` is the worker's root; `data`, the volume, and `staging`, a name, are inside it. */
+export type VolumeTask =
+  /** Writes a tar to a pipe. Answers with PackedVolume. */
+  | { kind: "pack"; directory: string; fd: number }
+  /** Unpacks a tar from a pipe into the staging folder. Answers with UnpackedVolume. */
+  | { kind: "unpack"; directory: string; staging: string; fd: number; devices: boolean }
+  | { kind: "clear"; directory: string; staging: string; data: string }
+  | { kind: "fill"; directory: string; staging: string; data: string }
+  | { kind: "sweep"; directory: string; staging: string };
+
+export interface UnpackedVolume {
+  entries: number;
+  lostAttributes: number;
+}
+
+type Answer =
+  | { ok: true; result: unknown }
+  | { ok: false; code: string; message: string; hint: string | undefined };
+
+/** An archive of a million directories is held in memory for their times; more than this is refused. MiB. */
+const MOST_MEMORY = 1024;
+
+/** Does a task. Throws BayError with the task's own code. */
+export function runVolumeTask<Result>(task: VolumeTask): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(workerFile("volume-worker"), {
+      workerData: task,
+      stdout: false,
+      stderr: false,
+      resourceLimits: { maxOldGenerationSizeMb: MOST_MEMORY },
+    });
+    let answer: Answer = {
+      ok: false,
+      code: "VOLUME_TASK",
+      message: "the worker ended without an answer",
+      hint: undefined,
+    };
+    worker.on("message", (message: Answer) => {
+      answer = message;
+    });
+    worker.on("error", (cause) => {
+      answer = { ok: false, code: "VOLUME_TASK", message: cause.message, hint: undefined };
+    });
+    worker.on("exit", () => {
+      if (answer.ok) return resolve(answer.result as Result);
+      const { code, message, hint } = answer;
+      reject(new BayError(code, message, hint ? { hint } : {}));
+    });
+  });
+}

@@ -1,0 +1,101 @@
+/** The choice of subnets and addresses that nobody uses. */
+import { randomBytes } from "node:crypto";
+import { BayError } from "../../core/errors.ts";
+import {
+  formatSubnet,
+  hostRange,
+  isHostAddress,
+  overlaps,
+  parseRange,
+  parseSubnet,
+  type Subnet,
+  size,
+  toAddress,
+  type Version,
+  versionOf,
+} from "../../core/ip.ts";
+import { type NetworkRecord, type NetworkSubnet, subnetsOf } from "../model/network.ts";
+
+/** Docker's own default pools: 172.17 to 172.31 as /16, then 192.168 as /20. */
+function* pools(): Generator<Subnet> {
+  for (let second = 18; second <= 31; second++) yield parseSubnet(`172.${second}.0.0/16`);
+  for (let third = 0; third < 256; third += 16) yield parseSubnet(`192.168.${third}.0/20`);
+  for (let second = 64; second < 128; second++) yield parseSubnet(`10.${second}.0.0/16`);
+}
+
+/** The first pool that overlaps nothing in use. Throws NO_SUBNET. */
+export function chooseSubnet(used: readonly Subnet[]): Subnet {
+  for (const pool of pools()) if (!used.some((subnet) => overlaps(subnet, pool))) return pool;
+  throw new BayError("NO_SUBNET", "no free IPv4 subnet is left for another network", {
+    hint: "remove unused stacks, or give the network a subnet under ipam",
+  });
+}
+
+/** A local IPv6 subnet that is nobody else's: its global ID is random (RFC 4193, 3.2). */
+export function chooseSubnet6(): Subnet {
+  const id = randomBytes(5).toString("hex");
+  return parseSubnet(`fd${id.slice(0, 2)}:${id.slice(2, 6)}:${id.slice(6)}::/64`);
+}
+
+/** The first free address of a subnet, or of a part of it. Throws NO_ADDRESS. */
+export function chooseAddress(subnet: Subnet, taken: ReadonlySet<string>, part: Subnet = subnet): string {
+  const { first, end } = hostRange(subnet);
+  const last = part.address + size(part);
+  for (let value = part.address > first ? part.address : first; value < end && value < last; value++) {
+    const address = toAddress(value, subnet.version);
+    if (!taken.has(address)) return address;
+  }
+  throw new BayError(
+    "NO_ADDRESS",
+    `${part === subnet ? "the subnet" : "the ip_range"} ${formatSubnet(part)} has no free address`,
+  );
+}
+
+/**
+ * The address that is wanted of a network, or the first that is free in a subnet of this version. An address that is `fixed`
+ * for some container is given only to one that asks for it. Throws BAD_ADDRESS, ADDRESS_TAKEN, NO_ADDRESS.
+ */
+export function addressIn(
+  network: NetworkRecord,
+  version: Version,
+  wanted: string | undefined,
+  taken: ReadonlySet<string>,
+  fixed: ReadonlySet<string> = new Set(),
+): string {
+  const { name } = network.config;
+  const subnets = subnetsOf(network).filter(({ subnet }) => versionOf(subnet) === version);
+  const unfree = new Set([
+    ...taken,
+    ...subnets.flatMap(({ gateway, reserved = [] }) => [gateway, ...reserved]),
+  ]);
+  if (wanted === undefined) return firstFree(subnets, new Set([...unfree, ...fixed]));
+  if (!subnets.some(({ subnet }) => isHostAddress(parseSubnet(subnet), wanted))) {
+    const all = subnets.map(({ subnet }) => subnet).join(" and ");
+    const where = all
+      ? `${all}, the subnet${subnets.length > 1 ? "s" : ""} of ${name}`
+      : `${name}, which has no IPv6`;
+    throw new BayError("BAD_ADDRESS", `${wanted} is no address for a container in ${where}`);
+  }
+  if (unfree.has(wanted)) throw new BayError("ADDRESS_TAKEN", `${wanted} is taken on the network ${name}`);
+  return wanted;
+}
+
+/** Throws NO_ADDRESS. */
+function firstFree(subnets: readonly NetworkSubnet[], taken: ReadonlySet<string>): string {
+  for (const [index, { subnet, range }] of subnets.entries()) {
+    try {
+      return chooseAddress(parseSubnet(subnet), taken, range === undefined ? undefined : parseRange(range));
+    } catch (error) {
+      if (index === subnets.length - 1) throw error;
+    }
+  }
+  throw new BayError("NO_ADDRESS", "the network has no subnet of this version");
+}
+
+/** The MAC address that goes with an IPv4 address, locally administered, so that it stays with it. */
+export function macFor(address: string): string {
+  return `02:42:${address
+    .split(".")
+    .map((part) => Number(part).toString(16).padStart(2, "0"))
+    .join(":")}`;
+}

@@ -1,0 +1,160 @@
+/** A stack's bridge on the host, and a container's veth pair to it. */
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { hasCode } from "../../core/errors.ts";
+import { contains, parseSubnet, versionOf } from "../../core/ip.ts";
+import { inNamespace, type Link, Links } from "../../linux/index.ts";
+import { type Endpoint, type NetworkRecord, type NetworkSubnet, subnetsOf } from "../model/network.ts";
+
+/** Runs calls on the host's network, or on that of a namespace. */
+export function withLinks<T>(action: (links: Links) => T, namespaceFile?: string): T {
+  const links = namespaceFile ? inNamespace(namespaceFile, () => new Links()) : new Links();
+  try {
+    return action(links);
+  } finally {
+    links.close();
+  }
+}
+
+/**
+ * Makes the bridge as it should be: there, up, with its addresses. Idempotent; true where something was missing.
+ * Without a list of all links only the bridge itself is looked at.
+ */
+export function ensureBridge(network: NetworkRecord, links: Links, known?: readonly Link[]): boolean {
+  let link = known ? known.find(({ name }) => name === network.bridge) : links.byName(network.bridge);
+  const { inhibitIpv4 } = network.config.options ?? {};
+  const subnets = subnetsOf(network).filter(({ subnet }) => !inhibitIpv4 || versionOf(subnet) === 6);
+  const hasAddresses = () => {
+    const own = links.addresses().filter(({ linkIndex }) => linkIndex === link!.index);
+    return subnets.every(({ gateway }) => own.some(({ address }) => address === gateway));
+  };
+  const isWhole = link?.isUp && (!known || (hasAddresses() && ignoresReserved(network.bridge)));
+  if (isWhole) return false;
+  if (!link) {
+    links.addBridge(network.bridge, network.config.mtu, `bay network ${network.config.name}`);
+    link = links.byName(network.bridge)!;
+  }
+  const local = `/proc/sys/net/ipv4/conf/${network.bridge}/route_localnet`;
+  if (readFileSync(local, "utf8").trim() !== "1") writeFileSync(local, "1");
+  if (!ignoresReserved(network.bridge)) writeFileSync(reservedLearning(network.bridge), "1");
+  setIpv6(network.bridge, network.config.ipv6 ?? false);
+  for (const { subnet, gateway } of subnets)
+    links.addAddress(link.index, gateway, parseSubnet(subnet).prefix);
+  links.setUp(link.index);
+  return true;
+}
+
+/**
+ * Whether the bridge does not learn from its reserved addresses; one that an older bay made does. A bridge learns the sender of frames to its reserved addresses (01:80:c2:00:00:0X, as LLDP has) before any rule of
+ * nftables sees them. A container could name its neighbour as the sender there and draw the neighbour's traffic to itself.
+ */
+function ignoresReserved(bridge: string): boolean {
+  const file = reservedLearning(bridge);
+  // /sys may show another network namespace; bay's own bridges are made with this setting
+  return !existsSync(file) || readFileSync(file, "utf8").trim() === "1";
+}
+
+const reservedLearning = (bridge: string) => `/sys/class/net/${bridge}/bridge/no_linklocal_learn`;
+
+/**
+ * Whether a link has IPv6; on none of bay's own, containers may announce themselves as a router (CVE-2020-13401). It is
+ * that of the network namespace that the thread is in.
+ */
+function setIpv6(link: string, isOn: boolean): void {
+  const folder = `/proc/sys/net/ipv6/conf/${link}`;
+  if (!existsSync(folder)) return; // a kernel without IPv6
+  writeFileSync(`${folder}/accept_ra`, "0");
+  writeFileSync(`${folder}/disable_ipv6`, isOn ? "0" : "1");
+}
+
+export function removeLink(name: string): void {
+  withLinks((links) => {
+    const link = links.byName(name);
+    if (link) links.remove(link.index);
+  });
+}
+
+/** Connects a namespace to a bridge: the veth pair, the addresses, and the default routes where it is the first. */
+export function connectEndpoint(
+  network: NetworkRecord,
+  endpoint: Endpoint,
+  namespaceFile: string,
+  isDefault: boolean,
+): void {
+  withLinks((links) => {
+    const bridge = links.byName(network.bridge);
+    const namespace = openSync(namespaceFile, "r");
+    const options = {
+      name: endpoint.link,
+      master: bridge?.index ?? 0,
+      peerName: endpoint.interface,
+      peerNamespaceFd: namespace,
+      peerMac: endpoint.mac,
+      mtu: network.config.mtu,
+    };
+    try {
+      links.addVeth(options);
+    } catch (error) {
+      if (!hasCode(error, "EEXIST")) throw error;
+      const stale = links.byName(endpoint.link);
+      if (stale) links.remove(stale.index);
+      links.addVeth(options);
+    } finally {
+      closeSync(namespace);
+    }
+    allowHairpin(links, endpoint.link);
+    if (network.config.options?.isolated) links.setIsolated(links.byName(endpoint.link)!.index);
+  });
+  // the host speaks IP on the bridge, never on one of its ports
+  setIpv6(endpoint.link, false);
+  inNamespace(namespaceFile, () => setIpv6(endpoint.interface, network.config.ipv6 ?? false));
+  const own = ownSubnets(network, endpoint);
+  withLinks((inside) => {
+    const link = inside.byName(endpoint.interface)!;
+    for (const { address, subnet } of own) inside.addAddress(link.index, address, parseSubnet(subnet).prefix);
+    inside.setUp(link.index);
+    // the network's other subnets are on the same link
+    for (const { subnet } of subnetsOf(network)) {
+      const { version, prefix } = parseSubnet(subnet);
+      const hasVersion = own.some(({ address }) => versionOf(address) === version);
+      if (hasVersion && !own.some((mine) => mine.subnet === subnet))
+        inside.addLinkRoute(link.index, subnet.split("/", 1)[0]!, prefix);
+    }
+    if (isDefault) for (const { gateway } of own) inside.addDefaultRoute(gateway);
+  }, namespaceFile);
+}
+
+/** An endpoint's addresses, each with the subnet that it is of. */
+export function ownSubnets(
+  network: NetworkRecord,
+  { address, address6 }: Endpoint,
+): (NetworkSubnet & { address: string })[] {
+  const all = subnetsOf(network);
+  return [address, address6].flatMap((own) => {
+    const of = own && all.find(({ subnet }) => contains(parseSubnet(subnet), own));
+    return of ? [{ ...of, address: own }] : [];
+  });
+}
+
+/**
+ * Where bridged packets pass the IP rules (br_netfilter), a container's packet to its own published port is
+ * turned round on the bridge itself, which a port allows only in hairpin mode.
+ */
+export function allowHairpin(links: Links, name: string): void {
+  const bridged = "/proc/sys/net/bridge/bridge-nf-call-iptables";
+  if (!existsSync(bridged) || readFileSync(bridged, "utf8").trim() !== "1") return;
+  // not by sysfs, which shows the links of the network namespace that it was mounted in
+  const link = links.byName(name);
+  if (link) links.setHairpin(link.index);
+}
+
+/** Sets a namespace's default routes, in the place of others. */
+export function routeBy(gateways: readonly string[], namespaceFile: string): void {
+  withLinks((inside) => {
+    for (const gateway of gateways) inside.addDefaultRoute(gateway);
+  }, namespaceFile);
+}
+
+/** Brings the loopback of a fresh namespace up. */
+export function setLoopbackUp(namespaceFile: string): void {
+  withLinks((inside) => inside.setUp(1), namespaceFile);
+}

@@ -1,0 +1,97 @@
+/** The records of networks and endpoints. */
+import type { BridgeOptions } from "../../core/bridge-options.ts";
+
+/** A subnet as it is asked for. */
+export interface SubnetConfig {
+  subnet: string | undefined;
+  gateway: string | undefined;
+  /** The part of the subnet that containers get addresses from. */
+  range?: string | undefined;
+  /** Addresses that no container gets. */
+  reserved?: readonly string[] | undefined;
+}
+
+/** A subnet as a network has it. */
+export interface NetworkSubnet extends SubnetConfig {
+  subnet: string;
+  gateway: string;
+}
+
+/** The subnet of `SubnetConfig` is the first one of IPv4. */
+export interface NetworkConfig extends SubnetConfig {
+  /** The name on the host: STACK_NAME. */
+  name: string;
+  stack: string | undefined;
+  /** The key in the stack file. */
+  key: string;
+  driver: "bridge";
+  internal: boolean;
+  /** Whether containers have an IPv6 address too; a subnet is chosen where none is given. */
+  ipv6?: boolean | undefined;
+  /** More subnets: of IPv4, for containers that find no place in those before, and of IPv6. */
+  further?: readonly SubnetConfig[] | undefined;
+  mtu: number | undefined;
+  options?: BridgeOptions | undefined;
+  labels: Record<string, string>;
+}
+
+export interface NetworkRecord {
+  id: string;
+  createdAt: string;
+  config: NetworkConfig;
+  subnet: string;
+  gateway: string;
+  further?: readonly NetworkSubnet[] | undefined;
+  bridge: string;
+}
+
+/** All subnets of a network, those of IPv4 first. */
+export function subnetsOf({ subnet, gateway, config, further = [] }: NetworkRecord): NetworkSubnet[] {
+  return [{ subnet, gateway, range: config.range, reserved: config.reserved }, ...further];
+}
+
+export interface Endpoint {
+  network: string;
+  /** The network's ID when the endpoint was made: a network that is replaced has another. */
+  networkId: string;
+  address: string;
+  address6?: string | undefined;
+  mac: string;
+  /** The host's end of the veth pair. */
+  link: string;
+  /** The container's end: eth0, eth1 … */
+  interface: string;
+  aliases: string[];
+  /** The default route goes by the network of which this is highest, and of alike ones by the first. */
+  gatewayPriority?: number | undefined;
+  /** It may send from addresses that are not its own: a router. */
+  maySpoof?: boolean | undefined;
+}
+
+/** Its addresses of both versions. */
+export const addressesOf = ({ address, address6 }: Pick<Endpoint, "address" | "address6">): string[] =>
+  address6 === undefined ? [address] : [address, address6];
+
+/** What a container asks of its place in a network. */
+export interface WantedEndpoint {
+  aliases: string[];
+  ipv4?: string | undefined;
+  ipv6?: string | undefined;
+  mac?: string | undefined;
+  interface?: string | undefined;
+  gatewayPriority?: number | undefined;
+  maySpoof?: boolean | undefined;
+}
+
+export interface PublishedPort {
+  /** Empty for every address of the host. */
+  hostAddress: string;
+  hostPort: number;
+  protocol: "tcp" | "udp";
+  containerPort: number;
+  /** The container's address on one of its networks. */
+  target: string;
+  /** Its IPv6 address, where it has one. */
+  target6?: string | undefined;
+  container: string;
+}

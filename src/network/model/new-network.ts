@@ -1,0 +1,103 @@
+/** The record of a network that is not there yet: its subnets, which nobody else has, and its bridge's name. */
+import { randomBytes } from "node:crypto";
+import { BayError } from "../../core/errors.ts";
+import {
+  contains,
+  defaultGateway,
+  formatSubnet,
+  overlaps,
+  parseSubnet,
+  type Subnet,
+  toNumber,
+  versionOf,
+} from "../../core/ip.ts";
+import { chooseSubnet, chooseSubnet6 } from "../addresses/address-pool.ts";
+import { withLinks } from "../drivers/bridge.ts";
+import {
+  type NetworkConfig,
+  type NetworkRecord,
+  type NetworkSubnet,
+  type SubnetConfig,
+  subnetsOf,
+} from "./network.ts";
+
+/** `old` is the network that it takes the place of: subnets that were chosen for it stay. Throws BAD_SUBNET, NO_SUBNET, BRIDGE_TAKEN. */
+export function newNetworkRecord(
+  config: NetworkConfig,
+  tag: string,
+  all: readonly NetworkRecord[],
+  old?: NetworkRecord,
+): NetworkRecord {
+  const id = randomBytes(32).toString("hex");
+  const others = all.filter((network) => network !== old);
+  const used = others.flatMap(subnetsOf).map(({ subnet }) => parseSubnet(subnet));
+  const wanted = (given: SubnetConfig, choose: () => Subnet): NetworkSubnet => {
+    const subnet = given.subnet ? checkSubnet(config.name, given.subnet, others) : choose();
+    return withGateway(subnet, given);
+  };
+  const { subnet, gateway } = wanted(config, () =>
+    old ? parseSubnet(old.subnet) : chooseSubnet([...used, ...hostSubnets()]),
+  );
+  const further = (config.further ?? []).map((given) => wanted(given, chooseSubnet6));
+  if (config.ipv6 && !further.some((each) => versionOf(each.subnet) === 6))
+    further.push(withGateway(ownSubnet6(old) ?? chooseSubnet6(), { gateway: undefined }));
+  return {
+    id,
+    createdAt: new Date().toISOString(),
+    config,
+    subnet,
+    gateway,
+    ...(further.length > 0 ? { further } : {}),
+    bridge: bridgeName(config, others) ?? `bay${tag}-${id.slice(0, 6)}`,
+  };
+}
+
+/** The name that the network asks for. Throws BRIDGE_TAKEN where another network of bay has it. */
+function bridgeName({ name, options }: NetworkConfig, others: readonly NetworkRecord[]): string | undefined {
+  const wanted = options?.bridge;
+  const other = wanted === undefined ? undefined : others.find(({ bridge }) => bridge === wanted);
+  if (other)
+    throw new BayError("BRIDGE_TAKEN", `network ${name}: ${wanted} is the bridge of ${other.config.name}`, {
+      hint: "give com.docker.network.bridge.name another name",
+    });
+  return wanted;
+}
+
+/** Throws BAD_SUBNET where the gateway is not in the subnet. */
+function withGateway(
+  subnet: Subnet,
+  { gateway = defaultGateway(subnet), range, reserved }: Omit<SubnetConfig, "subnet">,
+): NetworkSubnet {
+  const text = formatSubnet(subnet);
+  if (!contains(subnet, gateway))
+    throw new BayError("BAD_SUBNET", `the gateway ${gateway} is not in ${text}`);
+  return { subnet: text, gateway, ...(range ? { range } : {}), ...(reserved ? { reserved } : {}) };
+}
+
+/** The IPv6 subnet that was chosen for a network, and stays its own. */
+function ownSubnet6(network: NetworkRecord | undefined): Subnet | undefined {
+  const known = network?.further?.find(({ subnet }) => versionOf(subnet) === 6);
+  return known && parseSubnet(known.subnet);
+}
+
+/** A subnet that a network asks for. Throws BAD_SUBNET where another network has a part of it. */
+function checkSubnet(name: string, text: string, others: readonly NetworkRecord[]): Subnet {
+  const subnet = parseSubnet(text);
+  for (const other of others) {
+    const clash = subnetsOf(other).find((theirs) => overlaps(parseSubnet(theirs.subnet), subnet));
+    if (!clash) continue;
+    const message = `network ${name}: ${text} overlaps ${clash.subnet} of ${other.config.name}`;
+    throw new BayError("BAD_SUBNET", message);
+  }
+  return subnet;
+}
+
+/** IPv4 subnets that the host has routes to. */
+function hostSubnets(): Subnet[] {
+  return withLinks((links) =>
+    links
+      .routes()
+      .filter(({ prefix }) => prefix > 0)
+      .map(({ destination, prefix }) => ({ version: 4, address: toNumber(destination), prefix })),
+  );
+}

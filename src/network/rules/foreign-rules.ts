@@ -1,0 +1,73 @@
+/**
+ * The table that keeps a host from becoming a router for interfaces that are not bay's, as text (nft(8)), a pure function of
+ * what was recorded when bay switched forwarding on.
+ */
+import { type Version, versionOf } from "../../core/ip.ts";
+import { tableName } from "./rules.ts";
+
+/** The host's other interfaces at the moment when bay switched forwarding of one version of IP on. */
+export interface SwitchedOn {
+  /** All of them. */
+  present: string[];
+  /** Those whose packets the kernel did not forward before. */
+  closed: string[];
+}
+
+export type SwitchedVersions = Partial<Record<Version, SwitchedOn>>;
+
+/** A name that nft(8) reads as itself: it has no escapes, and a star at the end is a pattern. */
+export const isPlainName = (name: string) => /^[\w.@+-]+$/.test(name);
+
+const set = (name: string, type: string, elements: readonly string[]) =>
+  `  set ${name} { type ${type};${elements.length > 0 ? ` elements = { ${elements.join(", ")} };` : ""} }`;
+const quoted = (names: readonly string[]) => names.map((name) => `"${name}"`);
+
+/**
+ * The whole table, in the place of an older one; only the removal where forwarding is not bay's doing.
+ *
+ * It works after source translation, so that a connection for which another program has a rule of nat is known: that program
+ * (libvirt, a VPN, a shared connection) asked for it. A subnet of bay's cannot be the source there, although bay translates it.
+ */
+export function renderForeignRules(
+  tag: string,
+  versions: SwitchedVersions,
+  subnets: readonly string[],
+): string {
+  const table = `inet ${tableName(tag)}`;
+  const known = ([4, 6] as const).flatMap((version) => {
+    const switched = versions[version];
+    return switched === undefined ? [] : [{ version, ...switched }];
+  });
+  const without = `add table ${table}\ndelete table ${table}\n`;
+  if (known.length === 0) return without;
+  const same = [...new Set(known.flatMap(({ present }) => present))].map((name) => `"${name}" . "${name}"`);
+  const own = known.flatMap(({ version }) => {
+    const ofVersion = subnets.filter((subnet) => versionOf(subnet.split("/")[0]!) === version);
+    return ofVersion.length === 0
+      ? []
+      : [`    ct original ${version === 4 ? "ip" : "ip6"} saddr { ${ofVersion.join(", ")} } counter drop`];
+  });
+  return [
+    `${without}table ${table} {`,
+    ...known.flatMap(({ version, present, closed }) => [
+      set(`present${version}`, "ifname", quoted(present)),
+      set(`closed${version}`, "ifname", quoted(closed)),
+    ]),
+    set("same", "ifname . ifname", same),
+    "  chain foreign { type filter hook postrouting priority 150; policy accept;",
+    ...known.map(
+      ({ version }) =>
+        `    meta nfproto ipv${version} iifname @closed${version} oifname @present${version} jump routed`,
+    ),
+    "  }",
+    "  chain routed {",
+    // what a bridge of somebody else passes on between its own ports is not routed; br_netfilter shows it here
+    "    iifname . oifname @same return",
+    ...own,
+    "    ct status snat,dnat return",
+    "    counter drop",
+    "  }",
+    "}",
+    "",
+  ].join("\n");
+}

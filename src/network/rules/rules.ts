@@ -1,0 +1,161 @@
+/**
+ * bay's nftables tables as text (nft(8)), a pure function of the networks and published ports: one of IPv4, and one of IPv6
+ * where a network has it. They always change as a whole, in one transaction.
+ */
+import { versionOf } from "../../core/ip.ts";
+import { type NetworkRecord, type PublishedPort, subnetsOf } from "../model/network.ts";
+
+export type Family = "ip" | "ip6";
+
+export function tableName(tag: string): string {
+  return `bay_${tag}`;
+}
+
+export const hasIpv6 = (networks: readonly NetworkRecord[]) => networks.some(({ config }) => config.ipv6);
+
+const set = (elements: readonly string[]) =>
+  elements.length > 0 ? ` elements = { ${elements.join(", ")} };` : "";
+const quoted = (names: readonly string[]) => names.map((name) => `"${name}"`);
+
+/** Before the rules: new tables, whatever was there. */
+export const replacing = (tag: string): string =>
+  (["ip", "ip6"] as const)
+    .map((family) => `${family} ${tableName(tag)}`)
+    .map((table) => `add table ${table}\ndelete table ${table}\n`)
+    .join("");
+
+/**
+ * Before the rules: the tables that bay made, emptied. Their chains stay, as the kernel takes some ten milliseconds to let
+ * one go that packets pass through.
+ */
+export function emptying(tag: string, isIpv6: boolean): string {
+  const families: Family[] = isIpv6 ? ["ip", "ip6"] : ["ip"];
+  return families
+    .map((family) => {
+      const table = `${family} ${tableName(tag)}`;
+      const sets = SETS.map(([kind, name]) => `flush ${kind} ${table} ${name}\n`);
+      return `flush table ${table}\n${sets.join("")}`;
+    })
+    .join("");
+}
+
+const SETS = [
+  ["set", "bridges"],
+  ["set", "internal"],
+  ["map", "ports"],
+  ["map", "addressed"],
+] as const;
+
+/** The tables; `replacing` or `emptying` stands before them. */
+export function renderRules(
+  tag: string,
+  networks: readonly NetworkRecord[],
+  ports: readonly PublishedPort[],
+): string {
+  const rules = renderTable("ip", tag, networks, ports);
+  return hasIpv6(networks) ? rules + renderTable("ip6", tag, networks, ports) : rules;
+}
+
+/** What differs between the two versions of IP. */
+const DIALECTS = {
+  ip: {
+    version: 4,
+    type: "ipv4_addr",
+    anywhere: "0.0.0.0",
+    target: ({ target }: PublishedPort): string | undefined => target,
+    guard: [
+      // route_localnet, which localhost's published ports need, and dnat, which comes before the kernel's own check,
+      // would open the host's loopback to containers and to the outside (CVE-2020-8558)
+      "  chain guard { type filter hook prerouting priority raw; policy accept;",
+      '    iifname != "lo" ip daddr 127.0.0.0/8 drop',
+      "  }",
+    ],
+    // bayd's own sockets have what no rule can lead to a container: there is no route_localnet of IPv6
+    unled: [],
+    loopback: ["    oifname @bridges ip saddr 127.0.0.0/8 masquerade"],
+  },
+  ip6: {
+    version: 6,
+    type: "ipv6_addr",
+    anywhere: "::",
+    target: ({ target6 }: PublishedPort): string | undefined => target6,
+    guard: [],
+    unled: ["    ip6 daddr { ::1, fe80::/10 } return"],
+    loopback: [],
+  },
+} as const;
+
+function renderTable(
+  family: Family,
+  tag: string,
+  networks: readonly NetworkRecord[],
+  ports: readonly PublishedPort[],
+): string {
+  const { version, type, anywhere, target, guard, unled, loopback } = DIALECTS[family];
+  const bridges = quoted(networks.map(({ bridge }) => bridge));
+  const internal = quoted(networks.filter(({ config }) => config.internal).map(({ bridge }) => bridge));
+  const led = ports.flatMap((port) => {
+    const address = target(port);
+    return address === undefined ? [] : [{ ...port, to: `${address} . ${port.containerPort}` }];
+  });
+  const isAnywhere = ({ hostAddress }: PublishedPort) => hostAddress === "" || hostAddress === anywhere;
+  const key = ({ protocol, hostPort }: PublishedPort) => `${protocol} . ${hostPort}`;
+  const lines = [
+    `table ${family} ${tableName(tag)} {`,
+    `  set bridges { type ifname;${set(bridges)} }`,
+    `  set internal { type ifname;${set(internal)} }`,
+    `  map ports { type inet_proto . inet_service : ${type} . inet_service;${set(
+      led.filter(isAnywhere).map((port) => `${key(port)} : ${port.to}`),
+    )} }`,
+    `  map addressed { type ${type} . inet_proto . inet_service : ${type} . inet_service;${set(
+      led
+        .filter((port) => !isAnywhere(port) && versionOf(port.hostAddress) === version)
+        .map((port) => `${port.hostAddress} . ${key(port)} : ${port.to}`),
+    )} }`,
+    ...guard,
+    "  chain prerouting { type nat hook prerouting priority dstnat; policy accept;",
+    "    fib daddr type local jump publish",
+    "  }",
+    "  chain output { type nat hook output priority -100; policy accept;",
+    "    fib daddr type local jump publish",
+    "  }",
+    "  chain publish {",
+    ...unled,
+    `    dnat ${family} to ${family} daddr . meta l4proto . th dport map @addressed`,
+    `    dnat ${family} to meta l4proto . th dport map @ports`,
+    "  }",
+    "  chain postrouting { type nat hook postrouting priority srcnat; policy accept;",
+    ...loopback,
+    ...networks.flatMap((network) =>
+      subnetsOf(network)
+        .filter(({ subnet }) => versionOf(subnet) === version)
+        .flatMap(({ subnet }) => masquerading(family, network, subnet)),
+    ),
+    "  }",
+    "  chain forward { type filter hook forward priority filter; policy accept;",
+    "    iifname @internal oifname != @internal drop",
+    "    ct state established,related accept",
+    ...networks.map(
+      ({ bridge, config }) =>
+        `    iifname "${bridge}" oifname "${bridge}" ${config.options?.isolated ? "drop" : "accept"}`,
+    ),
+    "    oifname @internal drop",
+    "    ct status dnat oifname @bridges accept",
+    "    oifname @bridges drop",
+    "  }",
+    "}",
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+/** What leaves a subnet has the host's address; so has what a container sends to a published port of its own network. */
+function masquerading(family: Family, { bridge, config }: NetworkRecord, subnet: string): string[] {
+  const { masquerade = true, sourceAddress } = config.options ?? {};
+  const source = family === "ip" && sourceAddress ? `snat to ${sourceAddress}` : "masquerade";
+  return [
+    `    ct status dnat ${family} saddr ${subnet} oifname "${bridge}" masquerade`,
+    ...(config.internal || !masquerade
+      ? []
+      : [`    ${family} saddr ${subnet} oifname != "${bridge}" ${source}`]),
+  ];
+}

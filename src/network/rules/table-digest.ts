@@ -1,0 +1,28 @@
+/** Whether a table of nftables is as bayd last left it, for tables that one file with a digest stands for. */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { hasCode } from "../../core/errors.ts";
+import { nft } from "../../linux/index.ts";
+import { tableName } from "./rules.ts";
+
+type DigestedFamily = "bridge" | "inet";
+
+/** A digest of the table as the kernel lists it, without its counters; undefined where it does not exist. */
+export function tableDigest(family: DigestedFamily, tag: string): string | undefined {
+  try {
+    const text = nft(`list table ${family} ${tableName(tag)}`).replace(/packets \d+ bytes \d+/g, "");
+    return createHash("sha256").update(text).digest("hex");
+  } catch (error) {
+    if (hasCode(error, "NFTABLES")) return undefined;
+    throw error;
+  }
+}
+
+/** True where the table equals the digest in the file, and where the file does not exist: bayd is changing the table then. */
+export function equalsDigest(family: DigestedFamily, tag: string, file: string): boolean {
+  try {
+    return readFileSync(file, "utf8") === tableDigest(family, tag);
+  } catch {
+    return true;
+  }
+}

@@ -1,0 +1,82 @@
+/** The plan that takes a stack away: containers first, dependants before what they depend on, then networks and volumes. Pure. */
+import { LABELS, volumesOf } from "../../container/index.ts";
+import type { Actual, ActualContainer } from "../model/actual.ts";
+import { type Plan, type Step, say, stepOf } from "../model/step.ts";
+
+export interface DownOptions {
+  volumes: boolean;
+  removeOrphans: boolean;
+  /** Services of the file; undefined where there is none, and everything of the stack goes. */
+  services: readonly string[] | undefined;
+  /** Only these services, with the networks and volumes that nothing else has; undefined for the whole stack. */
+  only?: readonly string[] | undefined;
+  /** Volumes that the file calls external stay. */
+  externalVolumes: readonly string[];
+}
+
+const step = (kind: Step["kind"], name: string, rest: Partial<Step> = {}): Step =>
+  stepOf({ ...rest, kind, name });
+
+export function makeDownPlan(stack: string, actual: Actual, options: DownOptions): Plan {
+  const isOwn = ({ service, oneOff }: ActualContainer) =>
+    options.only
+      ? options.only.includes(service)
+      : options.services === undefined ||
+        options.services.includes(service) ||
+        options.removeOrphans ||
+        oneOff;
+  const containers = actual.containers.filter(isOwn);
+  const removals = containers.map((container) =>
+    step("container.remove", container.name, {
+      service: container.service,
+      reasons: options.volumes ? lostVolumes(container) : [],
+      container: {
+        id: container.id,
+        config: undefined,
+        start: false,
+        ...(options.volumes ? { volumes: "removed" as const } : {}),
+      },
+      after: containers
+        .filter((other) => dependsOn(other, container.service))
+        .map(({ name }) => `container.remove:${name}`),
+    }),
+  );
+  const after = removals.map(({ id }) => id);
+  const used = new Set(
+    containers.flatMap(({ config }) => [
+      ...config.networks.map(({ network }) => network),
+      ...volumesOf(config),
+    ]),
+  );
+  const isOf = (name: string) => options.only === undefined || used.has(name);
+  const left = actual.containers.filter((container) => !isOwn(container));
+  const stillUsed = new Set(left.flatMap(({ config }) => config.networks.map(({ network }) => network)));
+  const networks = actual.networks
+    .filter((network) => network.stack === stack && !stillUsed.has(network.name) && isOf(network.name))
+    .map(({ name }) => step("network.remove", name, { after }));
+  const wanted = options.volumes
+    ? actual.volumes.filter(({ name, stack: of }) => of === stack && !options.externalVolumes.includes(name))
+    : [];
+  const inUse = new Set([...actual.foreignVolumes, ...left.flatMap(({ config }) => volumesOf(config))]);
+  const volumes = wanted
+    .filter(({ name }) => !inUse.has(name) && isOf(name))
+    .map(({ name }) => step("volume.remove", name, { after }));
+  const warnings: string[] = [];
+  if (left.length > 0 && !options.only)
+    warnings.push(
+      `containers of services that the stack no longer has stay: ${left.map(({ name }) => name).join(", ")}; --remove-orphans removes them`,
+    );
+  const kept = wanted.filter(({ name }) => inUse.has(name) && isOf(name)).map(({ name }) => name);
+  if (kept.length > 0) warnings.push(`volumes stay that other containers have: ${kept.join(", ")}`);
+  return { stack, steps: [...removals, ...networks, ...volumes], warnings };
+}
+
+/** Data that goes with a container is named. */
+const lostVolumes = ({ anonymousVolumes }: ActualContainer) =>
+  anonymousVolumes.length > 0 ? [say(`its anonymous volumes are removed: ${anonymousVolumes.length}`)] : [];
+
+/** By the label that the container was made with, so that it works without the file. */
+function dependsOn(container: ActualContainer, service: string): boolean {
+  const label = container.config.labels[LABELS.dependsOn] ?? "";
+  return container.service !== service && label.split(",").some((entry) => entry.split(":")[0] === service);
+}

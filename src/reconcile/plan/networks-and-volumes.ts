@@ -1,0 +1,166 @@
+/** The part of a plan that containers rest on: networks and volumes. Pure. */
+
+import type { BridgeOptions } from "../../core/bridge-options.ts";
+import { BayError } from "../../core/errors.ts";
+import type { SubnetConfig } from "../../network/index.ts";
+import type { Service, Stack, StackNetwork, StackVolume } from "../../stack/index.ts";
+import type { Actual, ActualContainer, ActualNetwork } from "../model/actual.ts";
+import { type AddStep, changeOf, type Reason, say } from "../model/step.ts";
+
+/** Throws NETWORK_NOT_FOUND, NETWORK_IN_USE. */
+export function planNetworks(
+  stack: Stack,
+  actual: Actual,
+  services: readonly Service[],
+  /** Services whose containers go. */
+  leaving: ReadonlySet<string>,
+  add: AddStep,
+): { steps: string[]; replaced: Map<string, Reason[]> } {
+  const replaced = new Map<string, Reason[]>();
+  const used = new Set(services.flatMap(({ networks }) => Object.keys(networks)));
+  const steps = [...used].flatMap((key) => {
+    const wanted = stack.networks[key]!;
+    const { name } = wanted;
+    const known = actual.networks.find((network) => network.name === name);
+    if (wanted.external) {
+      if (!known) throw new BayError("NETWORK_NOT_FOUND", `the external network ${name} does not exist`);
+      return [];
+    }
+    if (!known)
+      return [add({ kind: "network.create", name, reasons: wanted.subnet ? [say(wanted.subnet)] : [] })];
+    const changes = networkChanges(key, known, wanted);
+    if (changes.length > 0) {
+      checkOtherUsers(name, actual, new Set([...services.map((service) => service.name), ...leaving]));
+      replaced.set(name, changes);
+      const users = actual.containers
+        .filter(({ config }) => config.networks.some(({ network }) => network === name))
+        .map((container) => container.name);
+      return [add({ kind: "network.replace", name, reasons: changes, users })];
+    }
+    const labels = labelChanges(`networks.${key}`, known.labels, wanted.labels);
+    const own = labels.length > 0 ? [add({ kind: "network.update", name, reasons: labels })] : [];
+    if (known.drift.length === 0) return own;
+    const drift = known.drift.map((text) => say(text, true));
+    return [...own, add({ kind: "network.repair", name, reasons: drift })];
+  });
+  return { steps, replaced };
+}
+
+/** What of a network only a new one can have. A subnet that bay chose stays where the file names none. */
+function networkChanges(key: string, known: ActualNetwork, wanted: StackNetwork): Reason[] {
+  const fields: [string, unknown, unknown][] = [
+    ["internal", known.internal, wanted.internal],
+    ["driver_opts.mtu", known.mtu, wanted.mtu],
+    ["driver_opts", showOptions(known.options), showOptions(wanted.options)],
+    ["enable_ipv6", known.ipv6 || undefined, wanted.ipv6],
+    ["ipam.config", showSubnets(known.further), showSubnets(furtherSubnets(wanted))],
+    ["ipam.ip_range", known.range, wanted.range],
+    ["ipam.aux_addresses", listed(known.reserved), listed(reservedAddresses(wanted.reserved))],
+  ];
+  if (wanted.subnet) fields.push(["ipam.subnet", known.subnet, wanted.subnet]);
+  if (wanted.gateway) fields.push(["ipam.gateway", known.gateway, wanted.gateway]);
+  return fields
+    .filter(([, from, to]) => from !== to)
+    .map(([field, from, to]) => changeOf(`networks.${key}.${field}`, from, to));
+}
+
+/** Their names are for people. */
+export const reservedAddresses = (reserved: StackNetwork["reserved"]) =>
+  reserved && Object.values(reserved).sort();
+
+/** Subnets beside the first, as a network's record has them. */
+export const furtherSubnets = ({ further }: Pick<StackNetwork, "further">): SubnetConfig[] | undefined =>
+  further?.map(({ reserved, ...rest }) => ({
+    ...rest,
+    ...(reserved ? { reserved: reservedAddresses(reserved) } : {}),
+  }));
+
+/** Where ports are published is a matter of the containers. */
+const showOptions = ({ hostBinding: _, ...options }: BridgeOptions = {}) =>
+  Object.entries(options)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, value]) => `${name} ${value}`)
+    .join(", ") || undefined;
+
+const showSubnets = (subnets: readonly SubnetConfig[] = []) =>
+  subnets
+    .map(({ subnet, gateway, range, reserved = [] }) =>
+      [
+        subnet,
+        gateway && `gateway ${gateway}`,
+        range && `ip_range ${range}`,
+        ...reserved.map((address) => `without ${address}`),
+      ]
+        .filter(Boolean)
+        .join(" "),
+    )
+    .join(", ") || undefined;
+
+const listed = (addresses: readonly string[] = []) => addresses.join(" ") || undefined;
+
+/** Containers of other stacks, and of services that were not chosen, would be left on a network that is gone. Throws NETWORK_IN_USE. */
+function checkOtherUsers(name: string, actual: Actual, chosen: ReadonlySet<string>): void {
+  const foreign = actual.foreignNetworkUsers[name];
+  if (foreign)
+    throw new BayError(
+      "NETWORK_IN_USE",
+      `the network ${name} changes, and ${foreign} of another stack uses it`,
+      {
+        hint: "remove that container first",
+      },
+    );
+  const other = actual.containers.find(
+    (container) =>
+      (!chosen.has(container.service) || (container.oneOff && container.alive)) && isOn(container, name),
+  );
+  if (!other) return;
+  throw new BayError("NETWORK_IN_USE", `the network ${name} changes, and ${other.name} uses it too`, {
+    hint: "run it for the whole stack: without service names, and with --remove-orphans",
+  });
+}
+
+const isOn = ({ config }: ActualContainer, network: string) =>
+  config.networks.some((each) => each.network === network);
+
+/** Throws VOLUME_NOT_FOUND. */
+export function planVolumes(
+  stack: Stack,
+  actual: Actual,
+  services: readonly Service[],
+  add: AddStep,
+): string[] {
+  const used = new Set(
+    services.flatMap(({ mounts }) =>
+      mounts.flatMap((mount) => (mount.type === "volume" && mount.source ? [mount.source] : [])),
+    ),
+  );
+  return [...used].flatMap((key) => {
+    const { name, external, labels } = stack.volumes[key]!;
+    const place = placeOf(stack.volumes[key]!);
+    const known = actual.volumes.find((volume) => volume.name === name);
+    if (!known && external)
+      throw new BayError("VOLUME_NOT_FOUND", `the external volume ${name} does not exist`);
+    if (!known) return [add({ kind: "volume.create", name })];
+    if (external) return [];
+    const changes = labelChanges(`volumes.${key}`, known.labels, labels);
+    if (known.place !== place) changes.push(changeOf(`volumes.${key}.driver_opts`, known.place, place));
+    return changes.length > 0 ? [add({ kind: "volume.update", name, reasons: changes })] : [];
+  });
+}
+
+/** Where a volume is that bay does not keep itself; undefined for the others. */
+export function placeOf({ device, mount }: Pick<StackVolume, "device" | "mount">): string | undefined {
+  if (!mount) return device;
+  return `${mount.type} ${mount.device}${mount.options ? ` (${mount.options})` : ""}`;
+}
+
+function labelChanges(
+  where: string,
+  known: Record<string, string>,
+  wanted: Record<string, string>,
+): Reason[] {
+  const names = [...new Set([...Object.keys(known), ...Object.keys(wanted)])].sort();
+  return names
+    .filter((name) => known[name] !== wanted[name])
+    .map((name) => changeOf(`${where}.labels.${name}`, known[name], wanted[name]));
+}

@@ -1,0 +1,46 @@
+/** What a plan cannot do on this host, as far as it can be seen beforehand. Pure. */
+import type { ContainerConfig } from "../../container/index.ts";
+import { fixedPorts, portsOverlap } from "../../core/published-ports.ts";
+import type { Stack } from "../../stack/index.ts";
+import type { Actual } from "../model/actual.ts";
+import type { Step } from "../model/step.ts";
+import { portText } from "./ports.ts";
+
+/** One line for each, without repetitions: taken ports, images that cannot be made, full disks. */
+export function findProblems(steps: readonly Step[], stack: Stack, actual: Actual): string[] {
+  const images = steps
+    .filter(({ kind }) => kind.startsWith("image."))
+    .flatMap(({ name }) => actual.unmakable[name] ?? []);
+  const needsRoom = steps.some(({ kind }) => NEEDS_ROOM.test(kind));
+  return [
+    ...new Set([
+      ...images,
+      ...(needsRoom ? actual.fullDisks : []),
+      ...steps.flatMap((step) => takenPorts(step, stack, actual)),
+    ]),
+  ];
+}
+
+const NEEDS_ROOM = /^image\.|^volume\.create$|^container\.(create|replace)$/;
+
+function takenPorts({ kind, service, name, container }: Step, stack: Stack, actual: Actual): string[] {
+  if (!container || (kind !== "container.update" && !container.start)) return [];
+  const known = actual.containers.find(({ id }) => id === container.id);
+  if (kind === "container.update" && !known?.alive) return [];
+  // while its image is not made, what a container will be is known from the file alone
+  const isMade = kind === "container.create" || kind === "container.replace";
+  const config = container.config ?? (isMade ? stack.services[service ?? ""] : known?.config);
+  if (config?.networkMode !== "bridge") return [];
+  return newPorts(config, known?.boundPorts ?? []).flatMap((port) => {
+    const taken = actual.takenPorts.find((other) => portsOverlap(other, port));
+    if (!taken) return [];
+    const where = service === undefined ? name : `services.${service}.ports`;
+    return [`${where}: port ${portText(port)} is taken by ${taken.owner}; stop it, or publish another port`];
+  });
+}
+
+/** Ports that the container does not have yet. */
+const newPorts = (
+  { ports }: Pick<ContainerConfig, "ports">,
+  bound: Actual["containers"][number]["boundPorts"],
+) => fixedPorts(ports).filter((port) => !bound.some((own) => portsOverlap(own, port)));

@@ -1,0 +1,109 @@
+/** How running containers of a service are replaced: in which order, in which groups, and what is noticed of it. Pure. */
+import type { ContainerConfig } from "../../container/index.ts";
+import {
+  keyForOne,
+  ownersOf,
+  type Service,
+  type Stack,
+  shareWith,
+  type UpdatePolicy,
+} from "../../stack/index.ts";
+import type { Interruption, Rollout, Step } from "../model/step.ts";
+
+/** Where the file says nothing: one at a time, and all back as they were where one fails. */
+const DEFAULT_POLICY = {
+  parallelism: 1,
+  delayMs: 0,
+  monitorMs: 0,
+  failureAction: "rollback",
+  maxFailureRatio: 0,
+} as const satisfies Partial<UpdatePolicy>;
+
+/** What a step says of a replacement: how it goes, and what is noticed. */
+export function replacement(
+  stack: Stack,
+  service: Service,
+  config: ContainerConfig | undefined,
+  { isNetworkReplaced, isOwnerReplaced }: { isNetworkReplaced: boolean; isOwnerReplaced: boolean },
+): Pick<Step, "rollout" | "interruption"> {
+  const given = service.update;
+  const exclusive = isNetworkReplaced
+    ? "its network is replaced"
+    : isOwnerReplaced
+      ? "what it shares is replaced"
+      : given?.order === "start-first"
+        ? whyNeverTwo(stack, service)
+        : (whyNeverTwo(stack, service) ?? whyNotTwo(service, config));
+  const order = exclusive ? "stop-first" : (given?.order ?? "start-first");
+  const { delayMs, monitorMs, failureAction, maxFailureRatio } = given ?? DEFAULT_POLICY;
+  const rollout: Rollout = {
+    order,
+    why: given?.order === "stop-first" ? undefined : exclusive,
+    delayMs,
+    monitorMs,
+    failureAction,
+    maxFailureRatio,
+    replicas: service.replicas,
+    back: service.rollback && {
+      order: exclusive ? "stop-first" : service.rollback.order,
+      failureAction: service.rollback.failureAction,
+    },
+  };
+  if (order === "start-first") return { rollout };
+  const stopMs = service.stopGraceMs;
+  const isProbed = config ? config.health !== undefined : service.healthcheck !== undefined;
+  return { rollout, interruption: { stopMs, until: isProbed ? "healthy" : "running" } };
+}
+
+/** What of a service allows one container at a time; undefined where two can be. */
+function whyNeverTwo(stack: Stack, service: Service): string | undefined {
+  const key = keyForOne(service);
+  if (key) return `${key} allows one container`;
+  const rider = Object.values(stack.services).find((other) => ownersOf(other).includes(service.name));
+  return rider && `${rider.name} shares its ${shareWith(rider, service.name)!.part}`;
+}
+
+/** What two containers would be in each other's way for; the file may say start-first all the same. */
+function whyNotTwo(service: Service, config: ContainerConfig | undefined): string | undefined {
+  if (service.networkMode === "host") return "both would listen on the host's network";
+  if (/^(service|container):/.test(service.networkMode)) return "both would listen on a shared network";
+  const mounts = config?.mounts ?? service.mounts;
+  const written = mounts.find((mount) => mount.type !== "tmpfs" && !mount.readOnly);
+  if (written) return `both would write to ${written.target}`;
+  return service.devices.length > 0 ? "both would have its devices" : undefined;
+}
+
+export const interruptionOf = ({ stopGraceMs, health }: ContainerConfig): Interruption => ({
+  stopMs: stopGraceMs,
+  until: health ? "healthy" : "running",
+});
+
+/** The replacements of a service in groups: one group begins when the one before it is done. */
+export class Groups {
+  readonly #size: number;
+  #before: string[] = [];
+  #current: string[] = [];
+
+  constructor(readonly policy: UpdatePolicy | undefined) {
+    const parallelism = (policy ?? DEFAULT_POLICY).parallelism;
+    this.#size = parallelism === 0 ? Number.POSITIVE_INFINITY : parallelism;
+  }
+
+  /** Places a step among the others; one that is no replacement of a running container is left as it is. Gives its id. */
+  add(id: string | undefined, steps: readonly Step[]): string | undefined {
+    const step = id === undefined ? undefined : steps.findLast((each) => each.id === id);
+    if (!step?.rollout) return id;
+    if (this.#current.length >= this.#size) {
+      this.#before = this.#current;
+      this.#current = [];
+    }
+    if (this.#before.length === 0) step.rollout.delayMs = 0;
+    const { failureAction, maxFailureRatio } = step.rollout;
+    // those that may fail are waited for, and no more
+    const mayFail = failureAction === "continue" || maxFailureRatio > 0;
+    if (mayFail) step.afterEnd = [...step.afterEnd, ...this.#before];
+    else step.after = [...step.after, ...this.#before];
+    this.#current.push(step.id);
+    return id;
+  }
+}

@@ -1,0 +1,320 @@
+/** What services refer to: networks, volumes, other services, ports; each must be there, and none twice. */
+
+import { nearest } from "../../core/diagnostics.ts";
+import {
+  defaultGateway,
+  isHostAddress,
+  isSubnet,
+  overlaps,
+  parseSubnet,
+  type Subnet,
+  versionOf,
+} from "../../core/ip.ts";
+import { type HostPort, portsOverlap } from "../../core/published-ports.ts";
+import type { Service, Stack, StackNetwork } from "../model/stack.ts";
+import { startFirstKeys } from "../normalise/update-policy.ts";
+import { readVolumesFrom } from "../normalise/volumes-from.ts";
+import type { FileInput } from "../schema/schema.ts";
+import type { ReportAt } from "./check.ts";
+import { ownersOf, sharesOf } from "./sharing.ts";
+
+/** Of a name that is near enough, before what else can be done. */
+function hintFor(name: string, known: object, otherwise?: string): string | undefined {
+  const near = nearest(name, Object.keys(known));
+  return near ? `did you mean ${near}?` : otherwise;
+}
+
+export function checkReferences(stack: Stack, input: FileInput, report: ReportAt): void {
+  const bad = (path: (string | number)[], message: string, hint?: string) =>
+    report(path, { severity: "error", code: "UNKNOWN_REFERENCE", message, ...(hint ? { hint } : {}) });
+  const published: { port: HostPort; name: string }[] = [];
+  const dependents = dependentsOf(stack);
+  for (const [name, service] of Object.entries(stack.services)) {
+    for (const network of Object.keys(service.networks)) {
+      if (!stack.networks[network])
+        bad(
+          ["services", name, "networks"],
+          `service ${name} uses the network ${network}, which is not declared`,
+          hintFor(network, stack.networks, "declare it under networks:"),
+        );
+    }
+    service.mounts.forEach((mount, index) => {
+      if (mount.type === "volume" && mount.source !== "" && !stack.volumes[mount.source]) {
+        bad(
+          ["services", name, "volumes", index],
+          `service ${name} uses the volume ${mount.source}, which is not declared`,
+          hintFor(mount.source, stack.volumes, "declare it under volumes:, or write ./ before a path"),
+        );
+      }
+    });
+    readVolumesFrom(input.services?.[name]?.volumes_from).forEach(({ service: source }, index) => {
+      if (source.startsWith("container:"))
+        bad(
+          ["services", name, "volumes_from", index],
+          `service ${name} takes the volumes of ${source}, which is not of this stack`,
+          "name those volumes here, as external ones or by their folders",
+        );
+    });
+    for (const [dependency, { required }] of Object.entries(service.dependsOn)) {
+      if (dependency.startsWith("container:")) continue; // said above
+      if (!stack.services[dependency] && required)
+        bad(
+          ["services", name, keyOfDependency(service, input, dependency)],
+          `service ${name} depends on ${dependency}, which is not a service`,
+          hintFor(dependency, stack.services),
+        );
+    }
+    checkConditions(service, stack, bad);
+    checkDependents(service, dependents.get(name), bad);
+    for (const { owner, key, part } of sharesOf(service))
+      if (!stack.services[owner])
+        bad(
+          ["services", name, key],
+          `service ${name} shares the ${part} of ${owner}, which is not a service`,
+          hintFor(owner, stack.services),
+        );
+    checkBuild(service, stack, bad);
+    for (const { kind, source } of service.files)
+      if (!stack[`${kind}s`][source])
+        bad(
+          ["services", name, `${kind}s`],
+          `service ${name} uses the ${kind} ${source}, which is not declared`,
+          hintFor(source, stack[`${kind}s`], `declare it under ${kind}s:`),
+        );
+    let isToldOfReplicas = false;
+    for (const port of service.ports) {
+      if (port.hostPort === undefined) continue;
+      if (port.hostPortEnd !== undefined) {
+        const free = port.hostPortEnd - port.hostPort + 1;
+        if (service.replicas > free)
+          bad(
+            ["services", name, "ports"],
+            `${service.replicas} containers of ${name} need a port each, ${port.hostPort}-${port.hostPortEnd} are ${free}`,
+          );
+        continue;
+      }
+      const fixed = { ...port, hostPort: port.hostPort };
+      const isSame = (other: HostPort) =>
+        other.hostAddress === port.hostAddress && portsOverlap(other, fixed);
+      const clash = published.find(
+        (other) =>
+          portsOverlap(other.port, fixed) &&
+          // one service may say the same twice
+          !(other.name === name && isSame(other.port)) &&
+          service.profiles.length === 0 &&
+          stack.services[other.name]!.profiles.length === 0,
+      );
+      if (clash)
+        bad(
+          ["services", name, "ports"],
+          `port ${port.hostPort}/${port.protocol} is published by ${clash.name} too${isSame(clash.port) ? "" : `, on ${clash.port.hostAddress || "all addresses"}`}`,
+        );
+      published.push({ port: fixed, name });
+      if (service.replicas > 1 && !isToldOfReplicas) {
+        isToldOfReplicas = true;
+        bad(
+          ["services", name, "ports"],
+          `a fixed port allows one container of ${name}, not ${service.replicas}`,
+          "give a range of published ports or none, and free ones are chosen",
+        );
+      }
+    }
+  }
+  checkAddresses(stack, bad);
+  checkNames(stack, bad);
+  reportCycles(stack, bad);
+}
+
+/** Where the file names a service that another one needs. */
+function keyOfDependency({ name, links }: Service, input: FileInput, needed: string): string {
+  if (links.some(({ service }) => service === needed)) return "links";
+  const sources = readVolumesFrom(input.services?.[name]?.volumes_from);
+  return sources.some(({ service }) => service === needed) ? "volumes_from" : "depends_on";
+}
+
+/** Nobody can wait for the health of one that is not probed. */
+function checkConditions({ name, dependsOn }: Service, stack: Stack, bad: Bad): void {
+  for (const [other, { condition }] of Object.entries(dependsOn)) {
+    const check = stack.services[other]?.healthcheck;
+    if (condition === "service_healthy" && check?.test?.[0] === "NONE")
+      bad(
+        ["services", name, "depends_on", other, "condition"],
+        `service ${other} cannot become healthy, as its health check is off`,
+        "use condition: service_started, or let the health check be",
+      );
+  }
+}
+
+/** The first service that shares something of each other one. */
+function dependentsOf(stack: Stack): Map<string, Service> {
+  const dependents = new Map<string, Service>();
+  for (const service of Object.values(stack.services))
+    for (const owner of ownersOf(service)) if (!dependents.has(owner)) dependents.set(owner, service);
+  return dependents;
+}
+
+/** Two containers cannot both be the one of which another service shares something. */
+function checkDependents(service: Service, dependent: Service | undefined, bad: Bad): void {
+  if (!dependent) return;
+  for (const key of startFirstKeys(service))
+    bad(
+      ["services", service.name, "deploy", key, "order"],
+      `start-first has the old and the new container at once, and ${dependent.name} shares what is one's alone`,
+      "say stop-first",
+    );
+}
+
+type Bad = (path: (string | number)[], message: string, hint?: string) => void;
+
+/** Fixed addresses: each in its subnet, and nobody's but one container's; and subnets that share nothing. */
+function checkAddresses(stack: Stack, bad: Bad): void {
+  const subnets = Object.entries(stack.networks).flatMap(([key, network]) => ownSubnets(key, network));
+  for (const [index, { key, subnet }] of subnets.entries()) {
+    const other = subnets.slice(0, index).find((before) => overlaps(before.subnet, subnet));
+    if (!other) continue;
+    const whose =
+      other.key === key
+        ? `two subnets of the network ${key}`
+        : `the subnets of the networks ${other.key} and ${key}`;
+    bad(["networks", key, "ipam"], `${whose} overlap`);
+  }
+  const taken = new Map<string, string>();
+  for (const [name, service] of Object.entries(stack.services))
+    for (const [key, { ipv4, ipv6 }] of Object.entries(service.networks)) {
+      const own = subnets.filter((candidate) => candidate.key === key);
+      for (const [address, field] of [
+        [ipv4, "ipv4_address"],
+        [ipv6, "ipv6_address"],
+      ] as const) {
+        if (address === undefined || versionOf(address) !== (field === "ipv4_address" ? 4 : 6)) continue;
+        const place = ["services", name, "networks", key, field];
+        checkAddress(address, stack.networks[key], key, own, (message, hint) => bad(place, message, hint));
+        const owner = taken.get(`${key} ${address}`);
+        if (service.replicas > 1) bad(place, `a fixed address allows one container, not ${service.replicas}`);
+        if (owner !== undefined && service.profiles.length === 0) bad(place, `${address} is ${owner}'s too`);
+        taken.set(`${key} ${address}`, name);
+      }
+    }
+}
+
+interface OwnSubnet {
+  key: string;
+  subnet: Subnet;
+  text: string;
+  gateway: string;
+}
+
+const ownSubnets = (key: string, network: StackNetwork): OwnSubnet[] =>
+  [network, ...(network.further ?? [])].flatMap(({ subnet: text, gateway }) => {
+    if (!text || !isSubnet(text)) return [];
+    const subnet = parseSubnet(text);
+    return [{ key, subnet, text, gateway: gateway ?? defaultGateway(subnet) }];
+  });
+
+/** Whether a network has an address to give to one container. */
+function checkAddress(
+  address: string,
+  network: StackNetwork | undefined,
+  key: string,
+  subnets: readonly OwnSubnet[],
+  bad: (message: string, hint?: string) => void,
+): void {
+  if (!network || network.external) return;
+  const version = versionOf(address)!;
+  const alike = subnets.filter(({ subnet }) => subnet.version === version);
+  const all = alike.map(({ text }) => text).join(" and ");
+  if (version === 6 && !network.ipv6) bad(`the network ${key} has no IPv6`, "give it enable_ipv6: true");
+  else if (alike.length === 0)
+    bad(
+      `the network ${key} has no ${version === 6 ? "IPv6 " : ""}subnet of its own`,
+      "give it one under ipam:",
+    );
+  else if (!alike.some(({ subnet }) => isHostAddress(subnet, address)))
+    bad(`${address} is no address for a container in ${all}`);
+  else if (alike.some(({ gateway }) => gateway === address))
+    bad(`${address} is the gateway of the network ${key}`);
+}
+
+function checkNames(stack: Stack, bad: Bad): void {
+  const names = new Map<string, string>();
+  for (const [name, { containerName, profiles }] of Object.entries(stack.services)) {
+    if (containerName === undefined) continue;
+    const other = names.get(containerName);
+    if (other !== undefined && profiles.length === 0)
+      bad(["services", name, "container_name"], `${containerName} is the name of ${other}'s container too`);
+    names.set(containerName, name);
+  }
+}
+
+function reportCycles(stack: Stack, bad: (path: (string | number)[], message: string) => void): void {
+  const done = new Set<string>();
+  const visit = (name: string, trail: string[]): void => {
+    if (trail.includes(name)) {
+      const cycle = [...trail.slice(trail.indexOf(name)), name];
+      bad(
+        ["services", name, "depends_on"],
+        `services depend on each other in a circle: ${cycle.join(" -> ")}`,
+      );
+      for (const member of cycle) done.add(member);
+      return;
+    }
+    if (done.has(name)) return;
+    const service = stack.services[name];
+    for (const next of service ? dependenciesOf(service) : []) visit(next, [...trail, name]);
+    done.add(name);
+  };
+  for (const name of Object.keys(stack.services)) visit(name, []);
+}
+
+/** Services that must be there before this one: depends_on, and the owners of what it shares. */
+export function dependenciesOf(service: Service): string[] {
+  return [...new Set([...Object.keys(service.dependsOn), ...ownersOf(service)])];
+}
+
+/** Services and secrets that a build names. */
+function checkBuild(
+  { name, build }: Service,
+  stack: Stack,
+  bad: (path: (string | number)[], message: string, hint?: string) => void,
+): void {
+  if (!build) return;
+  for (const [key, value] of Object.entries(build.contexts)) {
+    const other = serviceContext(value);
+    if (other === undefined) continue;
+    const path = ["services", name, "build", "additional_contexts", key];
+    if (!stack.services[other]) bad(path, `the build of ${name} takes ${other}, which is not a service`);
+    else if (buildsNeeding(stack, other).has(name))
+      bad(
+        path,
+        other === name
+          ? `the build of ${name} needs itself`
+          : `the builds of ${name} and ${other} need each other`,
+      );
+  }
+  for (const source of Object.values(build.secrets))
+    if (!stack.secrets[source])
+      bad(
+        ["services", name, "build", "secrets"],
+        `the build of ${name} uses the secret ${source}, which is not declared`,
+        "declare it under secrets:",
+      );
+}
+
+/** The service that a context `service:NAME` means. */
+export const serviceContext = (value: string): string | undefined =>
+  value.startsWith("service:") ? value.slice("service:".length) : undefined;
+
+/** The services whose images a service's build needs, and those that theirs need. */
+export function buildsNeeding(stack: Pick<Stack, "services">, service: string): Set<string> {
+  const needed = new Set<string>();
+  const visit = (name: string) => {
+    for (const value of Object.values(stack.services[name]?.build?.contexts ?? {})) {
+      const other = serviceContext(value);
+      if (other === undefined || needed.has(other)) continue;
+      needed.add(other);
+      visit(other);
+    }
+  };
+  visit(service);
+  return needed;
+}

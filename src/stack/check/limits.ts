@@ -1,0 +1,77 @@
+/**
+ * What a stack file may say at most, and which texts end in files of lines. The kernel takes one variable or argument
+ * of at most 128 KiB (MAX_ARG_STRLEN, execve(2)), and a launch program has 1 MiB for all of them.
+ */
+import { statSync } from "node:fs";
+import type { Service } from "../model/stack.ts";
+import type { ServiceReader } from "../normalise/service-reader.ts";
+
+export const STACK_LIMITS = {
+  /** Bytes of an env file or a label file. */
+  listFileBytes: 1 << 20,
+  /** Bytes of one variable, with its name, and of one label. */
+  entryBytes: 128 << 10,
+  /** Bytes of all variables of a service, and of all its labels. */
+  entriesBytes: 768 << 10,
+  /** Variables of a service, labels, and entries of dns_search, dns_opt and extra_hosts. */
+  entries: 10_000,
+} as const;
+
+/** A word of resolv.conf(5) or hosts(5): anything else would begin another word or line there. */
+const WORD = /^[^\s\p{C}]{1,255}$/u;
+
+/** Reports what is too much, and texts that would become something else in a file of lines. */
+export function checkLimits(reader: ServiceReader, service: Service): void {
+  for (const [key, entries] of [
+    ["environment", service.environment],
+    ["labels", service.labels],
+  ] as const)
+    checkEntries(reader, key, Object.entries(entries));
+  for (const [key, words] of [
+    ["dns_search", service.dnsSearch],
+    ["dns_opt", service.dnsOptions],
+    ["extra_hosts", service.extraHosts],
+  ] as const) {
+    checkCount(reader, key, words.length);
+    const { input } = reader;
+    words.forEach((word, index) => {
+      const name = key === "extra_hosts" ? word.replace(/[=:].*$/s, "") : word;
+      if (WORD.test(name)) return;
+      const at = Array.isArray(input[key]) ? [key, index] : [key];
+      reader.bad(at, `expected a word without spaces and control characters, got ${JSON.stringify(name)}`);
+    });
+  }
+}
+
+function checkCount(reader: ServiceReader, key: string, count: number): void {
+  const { entries } = STACK_LIMITS;
+  if (count > entries) reader.bad([key], `${count} entries; at most ${entries} are allowed`);
+}
+
+function checkEntries(reader: ServiceReader, key: string, given: readonly [string, string][]): void {
+  checkCount(reader, key, given.length);
+  const { entryBytes, entriesBytes } = STACK_LIMITS;
+  let total = 0;
+  for (const [name, value] of given) {
+    const size = Buffer.byteLength(name) + Buffer.byteLength(value) + 2;
+    total += size;
+    if (size > entryBytes)
+      reader.bad(
+        [key],
+        `${JSON.stringify(name.slice(0, 80))} has ${size} bytes; at most ${entryBytes} are allowed`,
+      );
+  }
+  if (total > entriesBytes)
+    reader.bad([key], `all entries have ${total} bytes together; at most ${entriesBytes} are allowed`);
+}
+
+/** What keeps a file of variables or labels from being read; undefined for nothing. A device has no end. */
+export function listFileProblem(file: string): string | undefined {
+  const stat = statSync(file, { throwIfNoEntry: false });
+  if (stat?.isCharacterDevice() && file !== "/dev/null") return `${file} is a device, expected a file`;
+  const { listFileBytes } = STACK_LIMITS;
+  const size = stat?.size ?? 0;
+  return size <= listFileBytes
+    ? undefined
+    : `${file} has ${size} bytes; at most ${listFileBytes} are allowed`;
+}

@@ -1,0 +1,108 @@
+/** Reading stack files, each once: YAML with variables filled in, as plain values whose places are known. */
+import { existsSync, readFileSync } from "node:fs";
+import { relative } from "node:path";
+import type { Diagnostic } from "../../core/diagnostics.ts";
+import { BayError } from "../../core/errors.ts";
+import type { Variables, VariableUse } from "./interpolate.ts";
+import { Origins } from "./origins.ts";
+import { SourceFile } from "./source.ts";
+
+export interface Shared {
+  cwd: string;
+  environment: Readonly<Record<string, string | undefined>>;
+  origins: Origins;
+  /** Texts by the names that errors show. */
+  sources: Map<string, string>;
+  /** Every file that was read, or looked for. */
+  inputs: Set<string>;
+  report: (diagnostic: Diagnostic) => void;
+  /** Told of each variable that a file names. */
+  note: (use: VariableUse) => void;
+  /** Variables stay as they are written. */
+  isRaw: boolean;
+  /** Variables of env files, for a folder of its own or those that are named; the files may use `variables`. */
+  dotenv: (
+    directory: string,
+    files: readonly string[] | undefined,
+    variables: Variables,
+  ) => ReadonlyMap<string, string>;
+  /** Files that are no YAML, and services that lack what they extend. */
+  state: { broken: Set<string>; unextended: Set<string> };
+}
+
+export class FileReader {
+  readonly #values = new Map<string, string>();
+
+  constructor(
+    readonly shared: Shared,
+    readonly variables: Variables,
+  ) {}
+
+  get origins(): Origins {
+    return this.shared.origins;
+  }
+
+  report(diagnostic: Diagnostic): void {
+    this.shared.report(diagnostic);
+  }
+
+  /**
+   * For a file in a folder of its own. The env files that its `include` names count more than the project's `.env`, and less
+   * than the environment; the `.env` of its folder, read where none is named, has defaults alone.
+   */
+  in(directory: string, envFiles: readonly string[] | undefined): FileReader {
+    const { environment, dotenv } = this.shared;
+    const own = dotenv(directory, envFiles, this.variables);
+    const variables: Variables = (name) => {
+      const isFixed = environment[name] !== undefined || name === "COMPOSE_PROJECT_NAME";
+      return envFiles === undefined || isFixed
+        ? (this.variables(name) ?? own.get(name))
+        : (own.get(name) ?? this.variables(name));
+    };
+    return new FileReader(this.shared, variables);
+  }
+
+  /** A file's values, fresh each time; undefined where there is none, or it is no YAML. `-` is standard input. Throws NO_STACK_FILE. */
+  read(path: string): unknown {
+    const { cwd, sources, inputs, report, note, isRaw, state } = this.shared;
+    if (path !== "-") inputs.add(path);
+    if (path !== "-" && !existsSync(path)) return undefined;
+    const text = this.#values.get(path) ?? readText(path);
+    this.#values.set(path, text);
+    const shown = path === "-" ? "<stdin>" : relative(cwd, path) || path;
+    const name = shown.startsWith("../../..") ? path : shown;
+    const isKnown = sources.has(name);
+    sources.set(name, text);
+    // what is wrong with a file that is read again was said
+    const source = new SourceFile(name, text, isKnown ? () => {} : report);
+    if (!isRaw) source.interpolate(this.variables, note);
+    const value = source.toValue(this.origins);
+    if (!source.hasSyntaxErrors) return value;
+    state.broken.add(path);
+    return undefined;
+  }
+
+  /** A file's own `name`, before anything else of it is read. What is wrong with the file is reported by `read`. */
+  nameOf(path: string, variables: Variables): string | undefined {
+    const text = this.#values.get(path) ?? readText(path);
+    this.#values.set(path, text);
+    const source = new SourceFile(path, text, () => {});
+    source.interpolate(variables);
+    const value = source.toValue(new Origins());
+    const name = typeof value === "object" && value !== null && "name" in value ? value.name : undefined;
+    return typeof name === "string" ? name : undefined;
+  }
+
+  /** Whether a file is no YAML, which was reported. */
+  isBroken(path: string): boolean {
+    return this.shared.state.broken.has(path);
+  }
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file === "-" ? 0 : file, "utf8");
+  } catch (cause) {
+    throw new BayError("NO_STACK_FILE", `the stack file ${file} cannot be read`, { cause });
+  }
+}

@@ -1,0 +1,138 @@
+/** Finding a stack's files, as docker compose does: in the folder and its parents, with their overrides. */
+import { existsSync, readFileSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { BayError } from "../../core/errors.ts";
+import { parseDotenv } from "./dotenv.ts";
+
+const NAMES = [
+  "bay.yaml",
+  "bay.yml",
+  "compose.yaml",
+  "compose.yml",
+  "docker-compose.yml",
+  "docker-compose.yaml",
+];
+
+/** The files in order: the main one, then its override. Throws NO_STACK_FILE. */
+export function findStackFiles(from: string): string[] {
+  for (let directory = resolve(from); ; directory = dirname(directory)) {
+    const main = NAMES.map((name) => join(directory, name)).find((file) => existsSync(file));
+    if (main) return [main, ...overrides(main)];
+    if (directory === dirname(directory)) {
+      throw new BayError("NO_STACK_FILE", `no stack file in ${resolve(from)} or its parent folders`, {
+        hint: `make a bay.yaml, or name a file with -f; also read: ${NAMES.slice(2).join(", ")}`,
+      });
+    }
+  }
+}
+
+const BAY_OVERRIDES = ["bay.override.yaml", "bay.override.yml"];
+const COMPOSE_OVERRIDES = [
+  "compose.override.yml",
+  "compose.override.yaml",
+  "docker-compose.override.yml",
+  "docker-compose.override.yaml",
+];
+
+/** As in Compose, the override may have another of the names than the main file. */
+function overrides(main: string): string[] {
+  return (basename(main).startsWith("bay.") ? BAY_OVERRIDES : COMPOSE_OVERRIDES)
+    .map((name) => join(dirname(main), name))
+    .filter((file) => existsSync(file))
+    .slice(0, 1);
+}
+
+/** The names that a main file beside this one could have; one that exists is not read. */
+export const otherMainFiles = (main: string): string[] =>
+  NAMES.includes(basename(main))
+    ? NAMES.map((name) => join(dirname(main), name)).filter((file) => file !== main)
+    : [];
+
+/** A stack's name from its folder, by Compose's rule. Throws NO_STACK_NAME where nothing usable is left. */
+export function nameFromDirectory(directory: string): string {
+  const name = basename(resolve(directory))
+    .toLowerCase()
+    .replace(/[^a-z0-9_-]/g, "")
+    .replace(/^[_-]+/, "");
+  if (!name)
+    throw new BayError("NO_STACK_NAME", `the folder ${directory} gives no stack name`, {
+      hint: "use -p NAME, or name: in the file",
+    });
+  return name;
+}
+
+export interface LoadOptions {
+  /** -f; `-` is standard input. */
+  files?: string[];
+  name?: string;
+  projectDirectory?: string;
+  envFiles?: string[];
+  profiles?: string[];
+  /** Services that are named on the command line: they are on, whatever their profiles. */
+  enable?: string[];
+  cwd: string;
+  environment: Readonly<Record<string, string | undefined>>;
+}
+
+/** COMPOSE_FILE of the environment, or else of the .env file of the folder. */
+function filesOfVariables(options: LoadOptions): string[] {
+  const lookup = composeSettings(options, options.projectDirectory ?? ".");
+  return (lookup("COMPOSE_FILE") ?? "").split(lookup("COMPOSE_PATH_SEPARATOR") || ":").filter(Boolean);
+}
+
+/**
+ * Variables that say how a command works (COMPOSE_…): of the environment, or else of the env files, which are those of a folder
+ * where none is named. What is wrong with such a file is told when the stack is read.
+ */
+export function composeSettings(
+  options: LoadOptions,
+  directory: string,
+): (name: string) => string | undefined {
+  const { environment, cwd } = options;
+  let values: Map<string, string> | undefined;
+  const read = () => {
+    const found = new Map<string, string>();
+    for (const file of envFilesOf(options) ?? [join(resolve(cwd, directory), ".env")]) {
+      try {
+        const text = readFileSync(resolve(cwd, file), "utf8");
+        for (const [name, value] of parseDotenv(text, (name) => environment[name])) found.set(name, value);
+      } catch {
+        // `readMerged` reads it again, and reports it
+      }
+    }
+    return found;
+  };
+  return (name) => {
+    if (environment[name] !== undefined) return environment[name];
+    values ??= read();
+    return values.get(name);
+  };
+}
+
+/** Whether a variable says yes, as Go's ParseBool reads it. */
+export const isYes = (text: string | undefined) => /^(1|t|true)$/i.test(text ?? "");
+
+/** The env files that options or variables name instead of `.env`; undefined where none does. */
+export function envFilesOf({ envFiles, environment }: LoadOptions): string[] | undefined {
+  if (envFiles?.length) return envFiles;
+  const named = (environment.COMPOSE_ENV_FILES ?? "")
+    .split(",")
+    .map((file) => file.trim())
+    .filter(Boolean);
+  if (named.length > 0) return named;
+  return isYes(environment.COMPOSE_DISABLE_ENV_FILE) ? [] : undefined;
+}
+
+/** The files of a stack: those named by -f or COMPOSE_FILE, else those found. Throws NO_STACK_FILE. */
+export function stackFiles(options: LoadOptions): string[] {
+  const { cwd } = options;
+  const named = options.files?.length ? options.files : filesOfVariables(options);
+  if (named.length === 0)
+    return findStackFiles(options.projectDirectory ? resolve(cwd, options.projectDirectory) : cwd);
+  return named.map((file) => {
+    if (file === "-") return file;
+    const path = resolve(cwd, file);
+    if (!existsSync(path)) throw new BayError("NO_STACK_FILE", `the stack file ${path} does not exist`);
+    return path;
+  });
+}

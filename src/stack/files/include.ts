@@ -1,0 +1,125 @@
+/** `include` of a file: other stacks' services, networks and the like, each read in its own folder (Compose specification, 14-include.md). */
+import { dirname, resolve } from "node:path";
+import type { z } from "zod";
+import { nearest } from "../../core/diagnostics.ts";
+import { BayError, messageOf } from "../../core/errors.ts";
+import { includedSchema } from "../schema/schema.ts";
+import { StackError } from "../stack-error.ts";
+import { resolveExtends } from "./extend.ts";
+import type { FileReader } from "./file-reader.ts";
+import { isMapping, mergeValues } from "./merge.ts";
+import { rebaseFile } from "./rebase.ts";
+
+type Mapping = Record<string, unknown>;
+
+const SECTIONS = ["services", "networks", "volumes", "secrets", "configs", "images"];
+
+/** A file with what it includes. `directory` is what its paths are relative to; `open` are the files on the way here. */
+export function resolveIncludes(
+  value: unknown,
+  directory: string,
+  reader: FileReader,
+  open: readonly string[],
+): unknown {
+  if (!isMapping(value) || value.include === undefined) return value;
+  const { include, ...rest } = value;
+  const { origins } = reader;
+  const whole: Mapping = rest;
+  origins.copy(value, whole);
+  const report = (message: string, index?: number, hint?: string) => {
+    const [own] = index === undefined ? [] : origins.of(include as object, index);
+    const place = (own ?? origins.of(value, "include")[0])?.place;
+    reader.report({
+      severity: "error",
+      code: "BAD_INCLUDE",
+      message: `include: ${message}`,
+      ...(hint ? { hint } : {}),
+      ...(place ? { place } : {}),
+    });
+  };
+  if (!Array.isArray(include)) {
+    report("expected a list of files, or of mappings with path, project_directory and env_file");
+    return whole;
+  }
+  const includeOne = (given: z.infer<typeof includedSchema> & object, bad: (message: string) => void) => {
+    const remote = [given.path].flat().find((path) => REMOTE.test(path));
+    if (remote !== undefined) return bad(`${remote} is not a file of this host, and others are not read`);
+    const paths = [given.path].flat().map((path) => resolve(directory, path));
+    const circle = paths.find((path) => open.includes(path));
+    if (circle) {
+      bad(`the files include each other in a circle: ${circle}`);
+      return;
+    }
+    const home =
+      given.project_directory === undefined
+        ? dirname(paths[0]!)
+        : resolve(directory, given.project_directory);
+    const envFiles =
+      given.env_file === undefined
+        ? undefined
+        : [given.env_file].flat().map((path) => resolve(directory, path));
+    const inner = reader.in(home, envFiles);
+    const included = paths
+      .map((path) => {
+        const file = inner.read(path);
+        if (file === undefined && !inner.isBroken(path)) bad(`there is no file ${path}`);
+        return resolveIncludes(resolveExtends(file, path, inner), home, inner, [...open, path]);
+      })
+      .reduce((base, over) => mergeValues(base, over ?? {}, origins), {});
+    if (isMapping(included)) {
+      rebaseFile(included, home);
+      bring(included, whole, reader, bad);
+    }
+  };
+  for (const [index, entry] of include.entries()) {
+    const bad = (message: string) => report(message, index);
+    const parsed = includedSchema.safeParse(entry);
+    if (!parsed.success) {
+      const { message, hint } = whatIsWrong(entry);
+      report(message, index, hint);
+      continue;
+    }
+    try {
+      includeOne(typeof parsed.data === "string" ? { path: parsed.data } : parsed.data, bad);
+    } catch (error) {
+      // an env file that is not there, a folder instead of a file
+      if (!(error instanceof BayError) || error instanceof StackError) throw error;
+      bad(messageOf(error));
+    }
+  }
+  return whole;
+}
+
+/** A repository's or a registry's, which Compose can fetch. */
+const REMOTE = /^(oci|https?|ssh|git):\/\/|^git@|\.git(#|$)/;
+const KEYS = ["path", "project_directory", "env_file"];
+
+function whatIsWrong(entry: unknown): { message: string; hint?: string } {
+  const strange = isMapping(entry) ? Object.keys(entry).find((key) => !KEYS.includes(key)) : undefined;
+  const close = strange && nearest(strange, KEYS);
+  if (strange)
+    return { message: `there is no ${strange}`, ...(close ? { hint: `did you mean ${close}?` } : {}) };
+  return { message: "expected a file, or a mapping with path, project_directory and env_file" };
+}
+
+/** What is included must not be there yet, but for the very same. */
+function bring(
+  included: Mapping,
+  whole: Mapping,
+  { origins }: FileReader,
+  bad: (message: string) => void,
+): void {
+  for (const section of SECTIONS) {
+    const [from, known] = [included[section], whole[section]];
+    if (!isMapping(from)) continue;
+    const merged: Mapping = isMapping(known) ? { ...known } : {};
+    origins.copy(from, merged);
+    origins.copy(known, merged);
+    for (const [name, value] of Object.entries(from)) {
+      if (Object.hasOwn(merged, name) && JSON.stringify(merged[name]) !== JSON.stringify(value))
+        bad(`${section}.${name} is in the file and in what it includes`);
+      else merged[name] = value;
+    }
+    whole[section] = merged;
+  }
+}

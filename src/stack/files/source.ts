@@ -1,0 +1,318 @@
+/** One stack file as text and YAML nodes: parsing, interpolation in place, and places of paths for errors. */
+import {
+  type Alias,
+  type Document,
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseAllDocuments,
+  type Scalar,
+  visit,
+  type visitor,
+  type YAMLMap,
+} from "yaml";
+import type { Diagnostic, Place } from "../../core/diagnostics.ts";
+import { type DocumentWalk, isMergeKey, keyName, walkDocument } from "./document-walk.ts";
+import { type InterpolationProblem, interpolate, type Variables, type VariableUse } from "./interpolate.ts";
+import { mergeValues } from "./merge.ts";
+import type { Origin, Origins } from "./origins.ts";
+
+const MAX_FILE = 4 << 20;
+/** Values that a file may have beyond those that are written in it. */
+const MAX_VALUES = 100_000;
+/** Documents of one file. */
+const MAX_DOCUMENTS = 100;
+/** Keys whose scalars are text: a number below them is kept as it is written. */
+const TEXT_KEYS = new Set(
+  "environment labels annotations args options driver_opts sysctls command entrypoint test".split(" "),
+);
+const RESET = "!reset";
+const OVERRIDE = "!override";
+
+export class SourceFile {
+  readonly #lines = new LineCounter();
+  readonly #documents: readonly Document.Parsed[];
+  /** What aliases repeat, by document. */
+  readonly #walks: ReadonlyMap<Document.Parsed, DocumentWalk>;
+  /** A value could not be had. */
+  #isBroken = false;
+
+  constructor(
+    readonly file: string,
+    readonly text: string,
+    readonly report: (diagnostic: Diagnostic) => void,
+  ) {
+    const isTooLarge = text.length > MAX_FILE;
+    const parsed = parseAllDocuments(isTooLarge ? "" : text, {
+      lineCounter: this.#lines,
+      merge: true,
+      prettyErrors: false,
+      // the library compares each key with every other; walkDocument finds duplicates in linear time
+      uniqueKeys: false,
+    });
+    this.#documents = Array.isArray(parsed) ? parsed : [];
+    if (this.#documents.length > MAX_DOCUMENTS) {
+      this.#isBroken = true;
+      report({
+        severity: "error",
+        code: "YAML",
+        message: `the file has ${this.#documents.length} documents; ${MAX_DOCUMENTS} at most`,
+        place: { file, line: 1, column: 1, length: 1 },
+      });
+    }
+    if (isTooLarge) {
+      report({
+        severity: "error",
+        code: "FILE_TOO_LARGE",
+        message: `the file has ${text.length} bytes; ${MAX_FILE} at most`,
+        place: { file, line: 1, column: 1, length: 1 },
+      });
+    }
+    this.#reportTags();
+    this.#walks = new Map(this.#documents.map((document) => [document, walkDocument(document)]));
+    this.#reportSyntax();
+  }
+
+  /** Of syntax errors only the first is reported: the ones after it mostly follow from it. */
+  #reportSyntax(): void {
+    const duplicates = [...this.#walks.values()].flatMap((walk) => walk.duplicates);
+    const [duplicate] = duplicates;
+    const [error] = this.#errors;
+    if (duplicate) this.#isBroken = true;
+    const start = duplicate?.range?.[0] ?? 0;
+    if (duplicate && !(error && error.pos[0] <= start)) {
+      this.report({
+        severity: "error",
+        code: "DUPLICATE_KEY",
+        message: "Map keys must be unique",
+        place: this.#place(start, start + 1),
+      });
+    } else if (error) {
+      this.report({
+        severity: "error",
+        code: error.code,
+        message: error.message.split("\n")[0]!,
+        place: this.#place(error.pos[0], error.pos[1]),
+      });
+    }
+  }
+
+  /** Other tags than Compose's own must not pass for their bare values. */
+  #reportTags(): void {
+    for (const warning of this.#documents.flatMap(({ warnings }) => warnings)) {
+      if (warning.code !== "TAG_RESOLVE_FAILED") continue;
+      const tag = /(![\w!]*)/.exec(warning.message)?.[1] ?? "";
+      if (tag === RESET || tag === OVERRIDE) continue;
+      this.report({
+        severity: "error",
+        code: "UNSUPPORTED_TAG",
+        message: `there is no tag ${tag}`,
+        hint: "!reset and !override are there",
+        place: this.#place(warning.pos[0], warning.pos[1]),
+      });
+    }
+  }
+
+  get #errors() {
+    return this.#documents.flatMap(({ errors }) => errors);
+  }
+
+  get hasSyntaxErrors(): boolean {
+    return this.#isBroken || this.#errors.length > 0;
+  }
+
+  #place(start: number, end: number): Place {
+    const { line, col } = this.#lines.linePos(start);
+    return {
+      file: this.file,
+      line: Math.max(1, line),
+      column: Math.max(1, col),
+      length: Math.max(1, end - start),
+    };
+  }
+
+  /** Names, paths, arguments and variables end at a NUL character for the kernel (execve(2), path_resolution(7)). */
+  #refuseNul(node: Scalar): void {
+    if (typeof node.value !== "string" || !node.value.includes("\0")) return;
+    this.report({
+      severity: "error",
+      code: "NUL_CHARACTER",
+      message: "a NUL character is not allowed in a stack file",
+      ...(node.range ? { place: this.#place(node.range[0], node.range[1]) } : {}),
+    });
+    node.value = node.value.replaceAll("\0", ""); // so that nothing else fails because of it
+  }
+
+  /** Replaces variables in every string of the file, keys excepted. */
+  interpolate(variables: Variables, note: (use: VariableUse) => void = () => {}): void {
+    const unset = new Set<string>();
+    const visitor: visitor = {
+      Scalar: (key, node) => {
+        // YAML 1.1, as Compose reads it: 0700 is octal
+        if (typeof node.value === "number" && /^0[0-7]+$/.test(node.source ?? ""))
+          node.value = Number.parseInt(node.source!, 8);
+        this.#refuseNul(node);
+        if (key === "key" || typeof node.value !== "string" || !node.value.includes("$")) return;
+        const place = node.range ? this.#place(node.range[0], node.range[1]) : undefined;
+        const report = (problem: InterpolationProblem) => {
+          if (problem.kind === "unset") {
+            if (unset.has(problem.name!)) return;
+            unset.add(problem.name!);
+          }
+          this.report({
+            severity: problem.kind === "error" ? "error" : "warning",
+            code: problem.kind === "error" ? "INTERPOLATION" : "UNSET_VARIABLE",
+            message: problem.message,
+            ...(place ? { place } : {}),
+          });
+        };
+        node.value = interpolate(node.value, variables, report, note);
+        this.#refuseNul(node);
+      },
+    };
+    for (const document of this.#documents) visit(document, visitor);
+  }
+
+  /** The file's content as plain values, whose places are noted; undefined where it cannot be had, which is reported. */
+  toValue(origins: Origins): unknown {
+    let left = MAX_VALUES;
+    const anchor = {};
+    let isText = false;
+    let targets: DocumentWalk["targets"] = new Map();
+    const convert = (given: unknown, holder: object, step: string | number, key?: Node): unknown => {
+      const wasText = isText;
+      isText ||= TEXT_KEYS.has(String(step));
+      try {
+        return convertNode(given, holder, step, key);
+      } finally {
+        isText = wasText;
+      }
+    };
+    const convertNode = (given: unknown, holder: object, step: string | number, key?: Node): unknown => {
+      let node = given;
+      let isAliased = false;
+      while (isAlias(node)) {
+        const alias: Alias = node;
+        node = targets.get(alias);
+        if (node === undefined) this.#reportAt(alias, `there is no anchor &${alias.source} before this`);
+        isAliased = true;
+      }
+      // what an alias repeats costs each time; what is written once cannot be too much
+      if (isAliased || left < MAX_VALUES) left -= 1;
+      if (left < 0) throw new RangeError("aliases");
+      origins.note(holder, step, [this.#origin(node, key)]);
+      if (isSeq(node)) {
+        const list: unknown[] = [];
+        node.items.forEach((item, index) => {
+          list.push(convert(item, list, index));
+        });
+        return list;
+      }
+      if (isMap(node)) return this.#toMapping(node, convert, origins, targets);
+      return isScalar(node) ? this.#toScalar(node, isText) : null;
+    };
+    try {
+      // as in Compose, the later of several documents lies over the earlier
+      const values = this.#documents.map((document) => {
+        targets = this.#walks.get(document)!.targets;
+        return convert(document.contents, anchor, "");
+      });
+      return values.length === 0 ? null : values.reduce((base, over) => mergeValues(base, over, origins));
+    } catch (error) {
+      const isBomb = error instanceof RangeError;
+      this.report({
+        severity: "error",
+        code: "YAML",
+        message: isBomb ? "the file's aliases expand to too much" : (error as Error).message,
+        place: { file: this.file, line: 1, column: 1, length: 1 },
+      });
+      return undefined;
+    }
+  }
+
+  /** A number whose digits a double cannot hold, or whose text is asked for, as it is written. */
+  #toScalar(node: Scalar, isText: boolean): unknown {
+    const { value, source } = node;
+    if (typeof value !== "number" || source === undefined || String(value) === source) return value ?? null;
+    if (!Number.isFinite(value)) {
+      const place = node.range ? this.#linePlace(node.range[0], node.range[1]) : undefined;
+      this.report({
+        severity: "error",
+        code: "BAD_VALUE",
+        message: `${source} is not a finite number; write it in quotes where a text is meant`,
+        ...(place ? { place } : {}),
+      });
+      return source;
+    }
+    const losesDigits = Number.isInteger(value) ? !Number.isSafeInteger(value) : /^\d+\.\d+$/.test(source);
+    return isText || losesDigits ? source : value;
+  }
+
+  #toMapping(
+    node: YAMLMap,
+    convert: (node: unknown, holder: object, step: string | number, key?: Node) => unknown,
+    origins: Origins,
+    targets: DocumentWalk["targets"],
+  ): Record<string, unknown> {
+    const mapping: Record<string, unknown> = {};
+    const set = (name: string, value: unknown) =>
+      Object.defineProperty(mapping, name, { value, writable: true, enumerable: true, configurable: true });
+    // what `<<` brings stands below the mapping's own keys
+    for (const pair of node.items.filter(({ key }) => isMergeKey(key))) {
+      const brought = convert(pair.value, {}, "");
+      for (const part of [brought].flat().reverse()) {
+        if (typeof part !== "object" || part === null) {
+          this.#reportAt(pair.value, "<< merges mappings alone, by an alias or a list of them");
+          continue;
+        }
+        for (const [name, value] of Object.entries(part)) {
+          set(name, value);
+          origins.note(mapping, name, origins.of(part, name));
+        }
+      }
+    }
+    for (const pair of node.items) {
+      const { key } = pair;
+      if (isMergeKey(key)) continue;
+      const name = keyName(key, targets);
+      if (name === undefined) {
+        this.#reportAt(key, "expected a word as a key, got a mapping or a list");
+        continue;
+      }
+      set(name, convert(pair.value, mapping, name, isNode(key) ? key : undefined));
+    }
+    return mapping;
+  }
+
+  #reportAt(node: unknown, message: string): void {
+    this.#isBroken = true;
+    const place = isNode(node) && node.range ? this.#linePlace(node.range[0], node.range[1]) : undefined;
+    this.report({ severity: "error", code: "YAML", message, ...(place ? { place } : {}) });
+  }
+
+  #origin(node: unknown, key: Node | undefined): Origin {
+    const keyPlace = key?.range ? this.#linePlace(key.range[0], key.range[1]) : undefined;
+    const own = isNode(node) && node.range ? this.#linePlace(node.range[0], node.range[1]) : undefined;
+    const tag = isNode(node) ? node.tag : undefined;
+    // an empty value stands where its key does
+    const isEmpty = isScalar(node) && node.range && node.range[0] === node.range[1];
+    return {
+      place: (isEmpty ? keyPlace : own) ?? keyPlace ?? { file: this.file, line: 1, column: 1, length: 1 },
+      ...(keyPlace ? { key: keyPlace } : {}),
+      ...(tag === RESET ? { tag: "reset" } : tag === OVERRIDE ? { tag: "override" } : {}),
+    };
+  }
+
+  /** The part of a range that is in its first line. */
+  #linePlace(start: number, end: number): Place {
+    const place = this.#place(start, end);
+    // the counter has the starts of all lines; a search for the newline would read a long line each time
+    const next = this.#lines.lineStarts[place.line];
+    const length = next === undefined ? place.length : Math.min(place.length, next - 1 - start);
+    return { ...place, length: Math.max(1, length) };
+  }
+}

@@ -1,0 +1,127 @@
+/** Ports, networks and names of a service: short and long forms as one. */
+import { canonicalAddress, versionOf } from "../../core/ip.ts";
+import type { Service } from "../model/stack.ts";
+import { expandPorts, type PortMapping, parsePort } from "./ports.ts";
+import type { ServiceReader } from "./service-reader.ts";
+
+export function readPorts(reader: ServiceReader): PortMapping[] {
+  const all = (reader.input.ports ?? []).flatMap((port, index) => {
+    const result =
+      typeof port === "object"
+        ? expandPorts(
+            port.host_ip ?? "",
+            String(port.published ?? ""),
+            String(port.target),
+            port.protocol ?? "tcp",
+          )
+        : parsePort(String(port));
+    if (typeof result !== "string") return result;
+    reader.bad(["ports", index], result);
+    return [];
+  });
+  const seen = new Set<string>();
+  for (const port of all) {
+    if (port.hostPortEnd !== undefined) continue;
+    const key = `${port.hostAddress}:${port.hostPort}/${port.protocol}`;
+    if (port.hostPort !== undefined && seen.has(key))
+      reader.bad(["ports"], `${port.hostPort}/${port.protocol} is published twice`);
+    seen.add(key);
+  }
+  return all;
+}
+
+/** A name that may stand in /etc/hosts and in DNS. */
+export const HOST_NAME = /^[a-zA-Z0-9_]([a-zA-Z0-9_.-]{0,251}[a-zA-Z0-9_])?$/;
+
+/** A network's name is the mode `bridge`, with that network alone. */
+export function readNetworkMode(reader: ServiceReader): Service["networkMode"] {
+  const mode = reader.input.network_mode ?? "bridge";
+  if (isNetworkMode(mode)) return mode;
+  if (networkOfMode(mode) === undefined && mode !== "" && mode !== "default")
+    reader.bad(
+      ["network_mode"],
+      `expected none, host, service:NAME, container:NAME or the name of a network, got ${JSON.stringify(mode)}`,
+    );
+  return "bridge";
+}
+
+const NETWORK_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$/;
+
+/** The network that a `network_mode` names; undefined for the modes themselves. `default` is Docker's other word for bridge. */
+export const networkOfMode = (mode: string | undefined): string | undefined =>
+  mode === undefined || isNetworkMode(mode) || mode === "default" || !NETWORK_NAME.test(mode)
+    ? undefined
+    : mode;
+
+function isNetworkMode(mode: string): mode is Service["networkMode"] {
+  return mode === "bridge" || mode === "none" || mode === "host" || /^(service|container):.+/.test(mode);
+}
+
+export const readNetworks = (reader: ServiceReader): Service["networks"] =>
+  withSpoofing(reader, withMac(reader, attachmentsOf(reader)));
+
+function attachmentsOf(reader: ServiceReader): Service["networks"] {
+  const { networks } = reader.input;
+  const mode = reader.input.network_mode;
+  const named = networkOfMode(mode);
+  if (named !== undefined) return { [named]: { aliases: [], ipv4: undefined } };
+  if (mode !== undefined && !["bridge", "default", ""].includes(mode)) return {};
+  if (networks === undefined) return { default: { aliases: [], ipv4: undefined } };
+  if (Array.isArray(networks))
+    return Object.fromEntries(networks.map((key) => [String(key), { aliases: [], ipv4: undefined }]));
+  const entries = Object.entries(networks).sort(
+    ([, a], [, b]) => Number(b?.priority ?? 0) - Number(a?.priority ?? 0),
+  );
+  return Object.fromEntries(
+    entries.map(([key, value]) => [
+      key,
+      {
+        aliases: (value?.aliases ?? []).map(String),
+        ipv4: value?.ipv4_address,
+        ...(value?.ipv6_address === undefined ? {} : { ipv6: plainAddress(value.ipv6_address) }),
+        ...(value?.mac_address === undefined ? {} : { mac: value.mac_address.toLowerCase() }),
+        ...(value?.interface_name === undefined ? {} : { interface: value.interface_name }),
+        ...(value?.gw_priority === undefined ? {} : { gatewayPriority: Number(value.gw_priority) }),
+      },
+    ]),
+  );
+}
+
+/** Of the ways to write an address the usual one; what is none is found by the checks. */
+export const plainAddress = (text: string) => (versionOf(text) ? canonicalAddress(text) : text);
+
+/** mac_address of the service itself is that on its first network. */
+function withMac(reader: ServiceReader, networks: Service["networks"]): Service["networks"] {
+  const { mac_address: mac } = reader.input;
+  const [first] = Object.entries(networks);
+  if (mac === undefined) return networks;
+  if (!first) reader.bad(["mac_address"], "the service has no network of its own");
+  else if (first[1].mac !== undefined && first[1].mac !== mac.toLowerCase())
+    reader.bad(["mac_address"], `the network ${first[0]} has another; give one of them`);
+  else return { ...networks, [first[0]]: { ...first[1], mac: mac.toLowerCase() } };
+  return networks;
+}
+
+function withSpoofing({ input }: ServiceReader, networks: Service["networks"]): Service["networks"] {
+  if (input["x-bay"]?.spoofing !== "allow") return networks;
+  return Object.fromEntries(
+    Object.entries(networks).map(([key, each]) => [key, { ...each, maySpoof: true }]),
+  );
+}
+
+export function readExtraHosts(
+  reader: ServiceReader,
+  path: string[] = ["extra_hosts"],
+  hosts: ServiceReader["input"]["extra_hosts"] = reader.input.extra_hosts,
+): string[] {
+  if (!hosts) return [];
+  const entries = Array.isArray(hosts)
+    ? hosts.map(String)
+    : Object.entries(hosts).flatMap(([name, value]) => [value].flat().map((address) => `${name}=${address}`));
+  return entries.flatMap((entry) => {
+    const [, name = "", address] = /^([^=:]+)[=:](.+)$/.exec(entry) ?? [];
+    if (address && HOST_NAME.test(name)) return [`${name}=${address}`];
+    reader.bad(path, `expected NAME=ADDRESS, got ${JSON.stringify(entry)}`);
+    return [];
+  });
+}

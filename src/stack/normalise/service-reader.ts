@@ -1,0 +1,107 @@
+/** What the readers of a service share: its input, where problems go, and values with units. */
+import type { ReportAt } from "../check/check.ts";
+import type { Variables } from "../files/interpolate.ts";
+import { toMapping } from "../files/merge.ts";
+import type { Unavailable } from "../model/stack.ts";
+import type { ServiceInput } from "../schema/schema.ts";
+import { parseBytes, parseDuration } from "./values.ts";
+
+export interface ServiceContext {
+  directory: string;
+  variables: Variables;
+  report: ReportAt;
+  /** Files that are read on the way are noted here. */
+  inputs: Set<string>;
+}
+
+export class ServiceReader {
+  constructor(
+    readonly name: string,
+    readonly input: ServiceInput,
+    readonly context: ServiceContext,
+  ) {}
+
+  bad(path: (string | number)[], message: string, hint?: string): void {
+    const where = ["services", this.name, ...path];
+    this.context.report(where, {
+      severity: "error",
+      code: "BAD_VALUE",
+      message: `${where.join(".")}: ${message}`,
+      ...(hint ? { hint } : {}),
+    });
+  }
+
+  /** What is missing now, and need not be where it is only looked at. */
+  warn(path: (string | number)[], message: string): void {
+    const where = ["services", this.name, ...path];
+    const text = `${where.join(".")}: ${message}`;
+    this.context.report(where, { severity: "warning", code: "NOT_AT_HAND", message: text });
+  }
+
+  /** A variable of an env file or label file that is not set. */
+  unset(path: (string | number)[], message: string): void {
+    const where = ["services", this.name, ...path];
+    this.context.report(where, { severity: "warning", code: "UNSET_VARIABLE", message });
+  }
+
+  /** What this host cannot give. The file is fine, and the service cannot run. */
+  refuse(key: Unavailable["key"], path: (string | number)[], value: unknown, why: string): Unavailable {
+    const where = ["services", this.name, ...path];
+    const text = `${where.join(".")}: ${why}`;
+    const place = this.context.report(where, {
+      severity: "warning",
+      code: "UNAVAILABLE",
+      message: `${text}; plan and up refuse this service`,
+    });
+    return {
+      key,
+      value,
+      message: place ? `${place.file}:${place.line}:${place.column}: ${text}` : text,
+    };
+  }
+
+  /** A key that is understood and changes nothing. */
+  note(path: (string | number)[], why: string, part?: string): void {
+    const where = ["services", this.name, ...path];
+    const message = `${where.join(".")}${part ? `: ${part} have no effect` : " has no effect"}: ${why}`;
+    this.context.report(where, { severity: "warning", code: "NO_EFFECT", message });
+  }
+
+  bytes(path: (string | number)[], value: string | number | undefined): number | undefined {
+    if (value === undefined) return undefined;
+    const parsed = parseBytes(value);
+    if (parsed === undefined) this.bad(path, `expected a size such as 64m, got ${JSON.stringify(value)}`);
+    return parsed;
+  }
+
+  duration(path: (string | number)[], value: string | number | undefined): number | undefined {
+    if (value === undefined) return undefined;
+    const parsed = parseDuration(value);
+    if (parsed === undefined) this.bad(path, `expected a duration such as 10s, got ${JSON.stringify(value)}`);
+    return parsed;
+  }
+}
+
+/** YAML 1.1 has more words for it, and Compose takes them. */
+export function truth(value: boolean | string | undefined): boolean {
+  return value === true || value === "true" || value === "yes" || value === "on";
+}
+
+export function strings(value: string | (string | number)[] | undefined): string[] {
+  return value === undefined ? [] : typeof value === "string" ? [value] : value.map(String);
+}
+
+export function textMap(value: unknown): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(toMapping(value)).map(([key, entry]) => [key, entry === null ? "" : String(entry)]),
+  );
+}
+
+/** Compose takes an empty text for an absent one. */
+export function optionalText(value: string | number | undefined): string | undefined {
+  return value === undefined || value === "" ? undefined : String(value);
+}
+
+export function optionalNumber(value: string | number | undefined): number | undefined {
+  return value === undefined ? undefined : Number(value);
+}

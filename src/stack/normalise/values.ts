@@ -1,0 +1,76 @@
+/** The small languages inside Compose values: durations, byte sizes, shell words. Each gives undefined for what is wrong. */
+
+const DURATION_UNITS: Record<string, number> = {
+  us: 0.001,
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000,
+};
+
+/** A duration such as `1m30s` in milliseconds. A number other than 0 has no unit, so it is none. */
+export function parseDuration(value: string | number): number | undefined {
+  if (typeof value === "number") return value === 0 ? 0 : undefined;
+  const text = value.trim();
+  if (text === "0") return 0;
+  if (!/^(\d+(\.\d+)?(us|ms|s|m|h|d|w))+$/.test(text)) return undefined;
+  let total = 0;
+  for (const [, amount, , unit] of text.matchAll(/(\d+(\.\d+)?)(us|ms|s|m|h|d|w)/g))
+    total += Number(amount) * DURATION_UNITS[unit!]!;
+  return total;
+}
+
+/** The opposite: 90000 is `1m30s`; a part of a millisecond is in `us`. */
+export function formatDuration(milliseconds: number): string;
+export function formatDuration(milliseconds: number | undefined): string | undefined;
+export function formatDuration(milliseconds: number | undefined): string | undefined {
+  if (milliseconds === undefined) return undefined;
+  let rest = Math.round(milliseconds * 1000);
+  let text = "";
+  for (const [unit, length] of [
+    ["h", 3_600_000_000],
+    ["m", 60_000_000],
+    ["s", 1_000_000],
+    ["ms", 1000],
+    ["us", 1],
+  ] as const) {
+    const count = Math.floor(rest / length);
+    if (count > 0) text += count + unit;
+    rest -= count * length;
+  }
+  return text || "0s";
+}
+
+export { parseBytes } from "../../core/sizes.ts";
+
+/** Splits a command line as a POSIX shell splits words, without expanding anything. */
+export function splitWords(text: string): string[] | undefined {
+  const words: string[] = [];
+  let word: string | undefined;
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at]!;
+    if (/\s/.test(character)) {
+      if (word !== undefined) words.push(word);
+      word = undefined;
+    } else if (character === "'") {
+      const end = text.indexOf("'", at + 1);
+      if (end === -1) return undefined;
+      word = (word ?? "") + text.slice(at + 1, end);
+      at = end;
+    } else if (character === '"') {
+      word ??= "";
+      for (at++; text[at] !== '"'; at++) {
+        if (at >= text.length) return undefined;
+        if (text[at] === "\\" && '"\\$`\n'.includes(text[at + 1] ?? " ")) at++;
+        word += text[at];
+      }
+    } else if (character === "\\") {
+      if (at + 1 >= text.length) return undefined;
+      word = (word ?? "") + text[++at];
+    } else word = (word ?? "") + character;
+  }
+  if (word !== undefined) words.push(word);
+  return words;
+}

@@ -1,0 +1,53 @@
+/** Sizes, counts and words of stack files: what passes a limit is an error with its place. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterAll, describe, expect, it } from "vitest";
+import { STACK_LIMITS } from "../../../../src/stack/check/limits.ts";
+import { loadStack } from "../../../../src/stack/index.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "bay-limits-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function problems(service: object): string {
+  const file = join(folder, "bay.yaml");
+  writeFileSync(file, JSON.stringify({ services: { a: { image: "x", ...service } } }));
+  try {
+    loadStack({ files: [file], cwd: folder, environment: {} });
+    return "";
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+describe("limits of stack files", () => {
+  it("refuse env files and label files that are too large, or have no end", () => {
+    writeFileSync(join(folder, "large"), "x".repeat(STACK_LIMITS.listFileBytes + 1));
+    for (const key of ["env_file", "label_file"])
+      for (const path of ["large", "/dev/zero"])
+        expect(problems({ [key]: [path] })).toMatch(new RegExp(`^bay.yaml:1:\\d+: error: services.a.${key}`));
+  });
+
+  it("refuse too many and too long variables and labels", () => {
+    const many = Array.from({ length: STACK_LIMITS.entries + 1 }, (_, index) => `k${index}=v`);
+    for (const key of ["environment", "labels"]) {
+      expect(problems({ [key]: many })).toContain(`at most ${STACK_LIMITS.entries}`);
+      expect(problems({ [key]: { a: "x".repeat(STACK_LIMITS.entryBytes) } })).toContain("at most");
+      expect(problems({ [key]: { a: "x".repeat(1000) } })).toBe("");
+    }
+  });
+
+  it("refuse spaces and control characters in words of resolv.conf and hosts", () => {
+    const separator = fc.constantFrom("\n", "\r", "\t", " ", "\u2028", "\u001b", "\u0085");
+    fc.assert(
+      fc.property(separator, fc.constantFrom("dns_search", "dns_opt"), (character, key) => {
+        expect(problems({ [key]: [`a${character}b`] })).toContain("control characters");
+      }),
+    );
+    expect(problems({ extra_hosts: ["a\nb=1.2.3.4"] })).not.toBe("");
+    expect(problems({ dns_search: "lan.example", dns_opt: ["ndots:2"], extra_hosts: ["a=1.2.3.4"] })).toBe(
+      "",
+    );
+  });
+});
