@@ -90,7 +90,7 @@ export class Builder {
     } finally {
       imported.close();
       folders.close();
-      if (!this.steps.isInUse) await this.manager.tidyTasks();
+      if (!this.steps.isInUse) await this.manager.tasks.tidy();
     }
   }
 

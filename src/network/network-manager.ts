@@ -336,6 +336,12 @@ export class NetworkManager {
     }
   }
 
+  /** Notes the rules that the tables should have, for observers outside bayd. */
+  saveRules(): void {
+    this.firewall.save();
+    this.spoofing.save();
+  }
+
   /** Repairs bridges, veth masters and rules; gives a line for each repair. */
   repair(): string[] {
     const repairs: string[] = [];

@@ -69,7 +69,7 @@ export async function run(
     const places = new RunMounts(context);
     try {
       for (const [index, mount] of mounts.entries()) await places.add(mount, await mounted[index]?.files());
-      const code = await manager.runTask({
+      const code = await manager.tasks.run({
         name: `build ${standing.title.slice(0, 40)}`,
         args,
         env: [...env, ...proxies, ...places.env],

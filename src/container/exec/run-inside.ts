@@ -38,7 +38,7 @@ export async function runInside(
   });
   const ended = new Promise<number>((resolve) => exec.once("end", resolve));
   try {
-    host.trackExec(exec);
+    host.execs.track(exec);
     await exec.start();
   } catch (error) {
     return { exitCode: -1, output: messageOf(error) };

@@ -12,7 +12,6 @@ import type { Host } from "../model/host.ts";
 import { anonymousVolumesOf, newRecord } from "../model/new-container.ts";
 import type { ContainerRecord } from "../model/record.ts";
 import type { Records } from "../model/records.ts";
-import type { ContainerSupervisor } from "./supervisor.ts";
 
 type BoundPort = ContainerRecord["state"]["boundPorts"][number];
 
@@ -23,7 +22,6 @@ export class Replacement {
   constructor(
     readonly host: Host,
     readonly records: Records,
-    readonly supervisor: ContainerSupervisor,
   ) {}
 
   /**
@@ -49,8 +47,7 @@ export class Replacement {
   }
 
   #published(record: ContainerRecord): ContainerRecord {
-    const { labels, name, image } = record.config;
-    this.host.events.publish("container", "create", record.id, { ...labels, name, image });
+    this.host.events.ofContainer(record, "create");
     return record;
   }
 
@@ -98,7 +95,7 @@ export class Replacement {
     try {
       for (const wanted of fresh.config.ports) {
         const same = left.findIndex((port) => isFor(port, wanted));
-        bound.push(same === -1 ? await this.supervisor.holdPort(fresh, wanted) : left.splice(same, 1)[0]!);
+        bound.push(same === -1 ? await this.host.ports.holdOne(fresh, wanted) : left.splice(same, 1)[0]!);
       }
       return bound;
     } catch (error) {

@@ -190,7 +190,8 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
     }
     await openLogs(host, record);
   }
-  host.beforeLaunch(record, fifos.stdin);
+  const { stdinOpen, tty } = record.config;
+  if (stdinOpen && !tty) host.sessions.openInput(record.id, fifos.stdin);
   const request: LaunchRequest = {
     spec,
     name: `bay-shim ${config.name}`,
@@ -249,7 +250,7 @@ function networkNamespace(host: Host, record: ContainerRecord): string | undefin
   const { networkMode } = record.config;
   if (networkMode === "host" || networkMode === "none") return undefined;
   if (networkMode.startsWith("container:")) {
-    const other = host.findRunning(networkMode.slice("container:".length));
+    const other = host.records.findRunning(networkMode.slice("container:".length));
     if (!other) {
       throw new BayError(
         "NETWORK_OWNER",
@@ -260,7 +261,7 @@ function networkNamespace(host: Host, record: ContainerRecord): string | undefin
     return other.config.networkMode === "host" ? "/proc/1/ns/net" : `/proc/${other.state.pid}/ns/net`;
   }
   const file = host.networks.setUp(record.id, record.endpoints);
-  if (record.endpoints.length > 0) host.serveDns(record, { isFresh: true });
+  if (record.endpoints.length > 0) host.names.serve(record, { isFresh: true });
   return file;
 }
 
@@ -268,7 +269,7 @@ function networkNamespace(host: Host, record: ContainerRecord): string | undefin
 function pidNamespace(host: Host, { config }: ContainerRecord): string | undefined {
   if (!config.pidMode.startsWith("container:")) return undefined;
   const name = config.pidMode.slice("container:".length);
-  const other = host.findRunning(name);
+  const other = host.records.findRunning(name);
   if (other) return other.config.pidMode === "host" ? "/proc/1/ns/pid" : `/proc/${other.state.pid}/ns/pid`;
   throw new BayError("PID_OWNER", `${config.name} shares the processes of ${name}, which is not running`);
 }
@@ -277,7 +278,7 @@ function pidNamespace(host: Host, { config }: ContainerRecord): string | undefin
 function ipcOwner(host: Host, { config }: ContainerRecord): ContainerRecord | undefined {
   if (!config.ipcMode.startsWith("container:")) return undefined;
   const name = config.ipcMode.slice("container:".length);
-  const other = host.findRunning(name);
+  const other = host.records.findRunning(name);
   if (other) return other;
   throw new BayError("IPC_OWNER", `${config.name} shares the shared memory of ${name}, which is not running`);
 }
@@ -291,6 +292,6 @@ export function runOf({ id, state }: ContainerRecord): string {
 function networkOwner(host: Host, record: ContainerRecord): ContainerRecord | undefined {
   const { networkMode } = record.config;
   return networkMode.startsWith("container:")
-    ? host.findRunning(networkMode.slice("container:".length))
+    ? host.records.findRunning(networkMode.slice("container:".length))
     : undefined;
 }

@@ -3,7 +3,6 @@ import { EventEmitter } from "node:events";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { BayError, hasCode, messageOf } from "../../core/errors.ts";
-import { fixedPort } from "../../core/published-ports.ts";
 import {
   type Cgroup,
   decodeStatus,
@@ -15,8 +14,7 @@ import {
   signalProcess,
   takeKeptSockets,
 } from "../../linux/index.ts";
-import type { PublishedPort } from "../../network/index.ts";
-import { type ContainerConfig, volumesOf } from "../model/config.ts";
+import { volumesOf } from "../model/config.ts";
 import type { Host } from "../model/host.ts";
 import type { ContainerRecord } from "../model/record.ts";
 import { isRunning, type Records } from "../model/records.ts";
@@ -25,8 +23,6 @@ import { endProcesses } from "./end-processes.ts";
 import { programAtEnd } from "./exit-status.ts";
 import { GOOD_RUN, mayRestart, restartDelay } from "./restart-policy.ts";
 import { openLogs, prepareContainer, programFile, runDirectory, startProcess } from "./start.ts";
-
-type BoundPorts = ContainerRecord["state"]["boundPorts"];
 
 /** Wait statuses for ends that nobody noted: the shim was killed, or the whole machine ended (Docker says 255). */
 const KILLED = 9;
@@ -56,7 +52,7 @@ export class ContainerSupervisor extends EventEmitter {
     await this.#settling.get(record.id);
     try {
       if (!record.isPrepared) await this.prepare(record);
-      await this.holdPorts(record);
+      await this.host.ports.hold(record);
       const launched = await startProcess(this.host, record);
       this.sessions.inputIsRead(record.id);
       Object.assign(state, {
@@ -96,67 +92,6 @@ export class ContainerSupervisor extends EventEmitter {
   async prepare(record: ContainerRecord): Promise<void> {
     await prepareContainer(this.host, record);
     record.isPrepared = true;
-  }
-
-  /** Takes the container's published ports, choosing free ones where none are named. Throws PORT_TAKEN. */
-  async holdPorts(record: ContainerRecord): Promise<void> {
-    const { config, state } = record;
-    const { ports } = this.host.networks;
-    const target = record.endpoints[0]?.address;
-    const previous = state.boundPorts;
-    state.boundPorts = [];
-    // those of one that is to come are the other's still
-    if (config.networkMode !== "bridge" || !target || record.role) return;
-    try {
-      for (const port of config.ports) state.boundPorts.push(await this.holdPort(record, port, previous));
-    } catch (error) {
-      ports.releaseOf(config.name);
-      state.boundPorts = previous;
-      throw error;
-    }
-  }
-
-  /** Takes one published port, or a free one where none is named. Throws PORT_TAKEN. */
-  async holdPort(
-    { config, endpoints }: ContainerRecord,
-    port: ContainerConfig["ports"][number],
-    previous: BoundPorts = [],
-  ): Promise<BoundPorts[number]> {
-    const { hostAddress, hostPort, hostPortEnd, containerPort, protocol } = port;
-    const target = endpoints[0]!.address;
-    const wanted = { hostAddress, containerPort, protocol, target, container: config.name };
-    const fixed = fixedPort(port);
-    const bound = fixed
-      ? { ...wanted, ...fixed }
-      : await this.#holdAgain(wanted, previous, [hostPort, hostPortEnd]);
-    if (fixed) await this.host.networks.ports.hold(bound);
-    return { hostAddress, hostPort: bound.hostPort, containerPort, protocol };
-  }
-
-  /** A free port of a range; the one that it had before, where it still is. */
-  async #holdAgain(
-    wanted: Omit<PublishedPort, "hostPort">,
-    previous: BoundPorts,
-    [first = 0, last = 65535]: [first?: number | undefined, last?: number | undefined],
-  ): Promise<PublishedPort> {
-    const { ports } = this.host.networks;
-    const before = previous.find(
-      (port) =>
-        port.containerPort === wanted.containerPort &&
-        port.protocol === wanted.protocol &&
-        port.hostAddress === wanted.hostAddress &&
-        port.hostPort >= first &&
-        port.hostPort <= last,
-    );
-    const holdOther = () => (first === 0 ? ports.holdAny(wanted) : ports.holdOneOf(wanted, first, last));
-    if (!before) return holdOther();
-    const again = { ...wanted, hostPort: before.hostPort };
-    try {
-      await ports.hold(again);
-      return again;
-    } catch {
-      return holdOther();
-    }
   }
 
   watchHealth(record: ContainerRecord): void {
@@ -336,9 +271,8 @@ export class ContainerSupervisor extends EventEmitter {
         this.sessions.inputIsRead(record.id);
       }
     }
-    if (record.endpoints.length > 0) this.host.serveDns(record, { kept: takeKeptSockets(state) });
-    for (const port of portsOf(record))
-      await this.host.networks.ports.hold(port).catch((error) => this.emit("warning", messageOf(error)));
+    if (record.endpoints.length > 0) this.host.names.serve(record, { kept: takeKeptSockets(state) });
+    await this.host.ports.adopt(record, (message) => this.emit("warning", message));
     if (state.status !== "running") return;
     // a commit may have held it still when bayd was killed
     const cgroup = this.host.groups.of(record);
@@ -361,13 +295,4 @@ export class ContainerSupervisor extends EventEmitter {
     this.#isClosing = true;
     for (const timer of this.#restarts.values()) clearTimeout(timer);
   }
-}
-
-/** Published ports of one container, aimed at its first address of each version. */
-export function portsOf(record: ContainerRecord): PublishedPort[] {
-  const target = record.endpoints[0]?.address;
-  if (!target) return [];
-  const target6 = record.endpoints.find(({ address6 }) => address6 !== undefined)?.address6;
-  const container = record.config.name;
-  return record.state.boundPorts.map((port) => ({ ...port, target, target6, container }));
 }

@@ -1,5 +1,6 @@
 /** What happens to containers, networks, volumes and images, as Docker's event stream has it. */
 import { EventEmitter } from "node:events";
+import type { ContainerRecord } from "./record.ts";
 
 export interface BayEvent {
   type: "container" | "network" | "volume" | "image" | "daemon";
@@ -25,6 +26,12 @@ export class EventLog extends EventEmitter {
     this.#recent.push(event);
     if (this.#recent.length > KEPT) this.#recent.shift();
     this.emit("event", event);
+  }
+
+  /** An event of a container, with its labels, name and image as attributes. */
+  ofContainer({ id, config }: ContainerRecord, action: string, extra: Record<string, string> = {}): void {
+    const { labels, name, image } = config;
+    this.publish("container", action, id, { ...labels, name, image, ...extra });
   }
 
   since(time: number): BayEvent[] {

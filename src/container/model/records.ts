@@ -1,5 +1,6 @@
 /** The records of all containers: kept in memory, written with every change, and worked on one action at a time. */
 import { BayError } from "../../core/errors.ts";
+import type { ContainerEndpoint } from "../../network/index.ts";
 import type { Store } from "../../store/index.ts";
 import type { ContainerRecord } from "./record.ts";
 
@@ -37,6 +38,28 @@ export class Records {
     if (named) return named;
     const prefixed = nameOrId.length >= 4 ? all.filter(({ id }) => id.startsWith(nameOrId)) : [];
     return prefixed.length === 1 ? prefixed[0] : undefined;
+  }
+
+  findRunning(nameOrId: string): ContainerRecord | undefined {
+    const record = this.find(nameOrId);
+    return record && isRunning(record) ? record : undefined;
+  }
+
+  /** The endpoints of all containers. */
+  endpoints(): ContainerEndpoint[] {
+    return this.list().flatMap((record) =>
+      record.endpoints.map((endpoint) => ({
+        container: record.config.name,
+        id: record.id,
+        isRunning: isRunning(record),
+        endpoint,
+      })),
+    );
+  }
+
+  /** Digests of the contents of secrets and configs that containers have. */
+  contents(): string[] {
+    return this.list().flatMap(({ config }) => (config.files ?? []).map(({ digest }) => digest));
   }
 
   /** The container of which a shim or exec tells by the beginning of its ID. */
@@ -87,6 +110,12 @@ export class Records {
     next.then(done, done);
     return next;
   }
+}
+
+/** Throws NOT_RUNNING. */
+export function requireRunning(record: ContainerRecord): ContainerRecord {
+  if (isRunning(record)) return record;
+  throw new BayError("NOT_RUNNING", `the container ${record.config.name} is not running`);
 }
 
 export function isRunning(record: ContainerRecord): boolean {

@@ -21,7 +21,34 @@ import type { FileConfig } from "../model/config.ts";
 const DIGEST = /^[0-9a-f]{64}$/;
 
 export class SecretFiles {
-  constructor(readonly directory: string) {}
+  /** Digests of contents whose containers are being made. */
+  readonly #held: string[] = [];
+  /** Digests of contents that are needed beyond the containers that have them. */
+  needed: () => Iterable<string> = () => [];
+
+  /** `ofContainers` lists the digests of the contents that containers have. */
+  constructor(
+    readonly directory: string,
+    readonly ofContainers: () => Iterable<string>,
+  ) {}
+
+  /**
+   * Keeps contents while the containers that have them are made. Throws FILE_CHANGED. Returns the function that releases
+   * them: after it, they are kept as long as a container has them.
+   */
+  hold(files: readonly FileConfig[], read: (file: FileConfig) => Buffer): () => void {
+    for (const file of files) this.#held.push(file.digest);
+    const release = () => {
+      for (const { digest } of files) this.#held.splice(this.#held.indexOf(digest), 1);
+    };
+    try {
+      for (const file of files) this.keep(file.digest, () => read(file), `the ${file.kind} ${file.name}`);
+      return release;
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
 
   /** Keeps a content under its digest. Throws FILE_CHANGED where it has another. */
   keep(digest: string, read: () => Buffer, name: string): void {
@@ -67,11 +94,11 @@ export class SecretFiles {
     });
   }
 
-  /** Removes what no container has any more. */
-  sweep(findUsed: () => ReadonlySet<string>): void {
+  /** Removes the contents that are no longer needed. */
+  sweep(): void {
     const names = existsSync(this.directory) ? readdirSync(this.directory) : [];
     if (names.length === 0) return; // most stacks have none, and containers are removed often
-    const used = findUsed();
+    const used = new Set([...this.ofContainers(), ...this.#held, ...this.needed()]);
     for (const name of names) if (!used.has(name)) rmSync(join(this.directory, name), { force: true });
   }
 }

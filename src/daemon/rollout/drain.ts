@@ -15,7 +15,7 @@ const LOOK = 25;
  */
 export async function drain(manager: ContainerManager, record: ContainerRecord): Promise<void> {
   const began = Date.now();
-  const told = manager.lastToldAt(record);
+  const told = manager.names.lastToldAt(record);
   const least = Math.max(began, told === 0 ? 0 : told + TTL) + MARGIN;
   const most = began + TTL + MARGIN;
   for (;;) {

@@ -34,7 +34,7 @@ export function failureOf(manager: ContainerManager, record: ContainerRecord): s
   const { id, state, config } = record;
   const why = reasonOf(manager, record);
   if (why === undefined) return undefined;
-  const probe = manager.healthDetail(id)?.log.at(-1)?.output.trim().split("\n").at(-1);
+  const probe = manager.sessions.health(id)?.log.at(-1)?.output.trim().split("\n").at(-1);
   const isProbed = state.status === "running" && config.health !== undefined;
   return `${why}${isProbed && probe ? `: ${probe}` : ""}${lastLines(manager, id)}`;
 }

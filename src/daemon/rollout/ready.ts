@@ -31,7 +31,7 @@ export async function untilReady(
   silent: ReadonlySet<number>,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  manager.hurryHealth(id);
+  manager.sessions.health(id)?.hurry();
   for (;;) {
     checkIsWanted(signal);
     const record = manager.get(id);

@@ -12,7 +12,7 @@ export async function withFiles<T>(
   { files = [] }: ContainerConfig,
   make: () => Promise<T>,
 ): Promise<T> {
-  const letGo = manager.keepFiles(files, ({ kind, name }) => contentOf(stack, kind, name));
+  const letGo = manager.secretFiles.hold(files, ({ kind, name }) => contentOf(stack, kind, name));
   try {
     return await make();
   } finally {

@@ -66,7 +66,7 @@ export class StackService {
     readonly builder: () => Promise<Builder>,
   ) {
     this.history = new History(manager.store);
-    manager.neededContents = () => this.needed().contents;
+    manager.secretFiles.needed = () => this.needed().contents;
     this.#fixed = new FixedAddresses(() => this.history.latest(this.#names()));
     manager.networks.fixedAddresses = (network) => this.#fixed.on(network);
   }
@@ -87,7 +87,7 @@ export class StackService {
       roots,
       state: store,
       health: (id) => this.manager.health(id),
-      lostPorts: () => this.manager.lostPorts(),
+      lostPorts: () => this.manager.ports.lost(),
     };
   }
 
@@ -188,7 +188,7 @@ export class StackService {
   #keepContents({ steps }: Plan, { stack, number }: Revision): () => void {
     const files = steps.flatMap(({ container }) => container?.config?.files ?? []);
     try {
-      return this.manager.keepFiles(files, ({ kind, name }) => contentOf(stack, kind, name));
+      return this.manager.secretFiles.hold(files, ({ kind, name }) => contentOf(stack, kind, name));
     } catch (cause) {
       throw new BayError(
         "NO_CONTENT",
@@ -352,7 +352,7 @@ export class StackService {
       await this.manager.networks.settled();
       if (options.volumes && !options.only) {
         this.history.forget(name);
-        this.manager.sweepContents();
+        this.manager.secretFiles.sweep();
       }
       await this.#finish(plan);
       return plan;
@@ -361,7 +361,7 @@ export class StackService {
 
   async #finish(plan: Plan): Promise<void> {
     if (plan.steps.length === 0) return;
-    this.manager.saveRules();
+    this.manager.networks.saveRules();
     await this.manager.store.flush();
   }
 

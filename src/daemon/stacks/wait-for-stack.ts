@@ -32,7 +32,7 @@ export async function waitForStack(
         "WAIT_FAILED",
         `not ready in time: ${waiting.map(({ config }) => config.name).join(", ")}`,
       );
-    for (const { id } of waiting) manager.hurryHealth(id);
+    for (const { id } of waiting) manager.sessions.health(id)?.hurry();
     await nextChange(manager, 100);
   }
 }

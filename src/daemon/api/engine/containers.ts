@@ -95,7 +95,7 @@ export function containerRoutes({ manager }: Services): Route[] {
     }),
     route("POST", "/containers/:/resize", (call) => {
       const { rows, columns } = terminalSize(parameters("POST /containers/:/resize", call.query));
-      manager.resize(id(call), rows, columns);
+      manager.sessions.resize(manager.get(id(call)).id, rows, columns);
       empty(call, 200);
     }),
     route("GET", "/containers/:/top", async (call) => {

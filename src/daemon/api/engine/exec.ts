@@ -55,7 +55,7 @@ export function execRoutes({ manager }: Services): Route[] {
           : undefined,
       };
       const exec = new Exec(manager, record, config, "client");
-      manager.trackExec(exec);
+      manager.execs.track(exec);
       sendJson(call.response, 201, { Id: exec.id });
     }),
     route("GET", "/exec/:/json", (call) => {
@@ -95,7 +95,7 @@ function checkNul(texts: readonly string[]): void {
 }
 
 export function findExec(manager: Services["manager"], id: string): Exec {
-  const exec = manager.findExec(id);
+  const exec = manager.execs.find(id);
   if (!exec) throw new BayError("EXEC_NOT_FOUND", `No such exec instance: ${id.slice(0, 64)}`);
   return exec;
 }

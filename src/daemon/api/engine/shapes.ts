@@ -155,7 +155,7 @@ export function toSummary(shown: Shown, record: ContainerRecord) {
 export function toInspect(manager: ContainerManager, record: ContainerRecord) {
   const { config, state, id } = record;
   const directory = containerDirectory(manager, id);
-  const health = manager.healthDetail(id);
+  const health = manager.sessions.health(id);
   const resources = toResources(config.resources);
   const bindings = Object.fromEntries(
     config.ports.map(({ hostAddress, hostPort, hostPortEnd, containerPort, protocol }) => [

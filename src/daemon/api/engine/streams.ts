@@ -179,10 +179,10 @@ async function attach(manager: ContainerManager, call: Hijack): Promise<void> {
   };
   manager.once(`end:${record.id}`, noteEnd);
   feed(socket, given.stdin && given.stream, keys, {
-    write: (bytes) => void (manager.find(record.id) && manager.writeInput(record.id, bytes)),
+    write: (bytes) => void (manager.find(record.id) && manager.sessions.writeInput(record, bytes)),
     // the next run of the container has an input of its own
-    end: () => void (manager.find(record.id) && isLive() && manager.endInput(record.id)),
-    waiting: () => manager.inputWaiting(record.id),
+    end: () => void (manager.find(record.id) && isLive() && manager.sessions.endInput(record)),
+    waiting: () => manager.sessions.inputWaiting(record.id),
   });
   const both = !query.has("stdout") && !query.has("stderr");
   const wanted = { stdout: both || given.stdout, stderr: both || given.stderr };

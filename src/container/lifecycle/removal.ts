@@ -1,0 +1,82 @@
+/** The removal of containers: the record first, then what belongs to it alone. */
+import { rmSync } from "node:fs";
+import { BayError } from "../../core/errors.ts";
+import { removeTreeNow } from "../../image/index.ts";
+import { volumesOf } from "../model/config.ts";
+import type { Host } from "../model/host.ts";
+import { containerDirectory, runDirectory } from "../model/paths.ts";
+import type { ContainerRecord } from "../model/record.ts";
+import { isRunning, type Records } from "../model/records.ts";
+import type { ContainerSupervisor } from "./supervisor.ts";
+
+/** Milliseconds for which a one-off container is kept after its end, so that its client can read its output and exit code. */
+const ONE_OFF_KEPT = 2000;
+/** Milliseconds in which a client starts its one-off container: it does so as soon as it is attached to it. */
+const START_WITHIN = 60_000;
+
+export class Removal {
+  constructor(
+    readonly host: Host,
+    readonly records: Records,
+    readonly supervisor: ContainerSupervisor,
+  ) {}
+
+  /** Removes a container that does not run, and its anonymous volumes where `volumes`. Throws IS_RUNNING. */
+  remove(id: string, volumes: boolean): Promise<void> {
+    return this.records.queue(id, async (record) => {
+      if (isRunning(record)) {
+        throw new BayError("IS_RUNNING", `the container ${record.config.name} is running`, {
+          hint: "stop it first, or force",
+        });
+      }
+      await this.supervisor.takeDown(record);
+      if (volumes && record.anonymousVolumes.length > 0) {
+        record.isPrepared = false;
+        this.records.save(record);
+        this.removeOwnVolumes(record);
+      }
+      this.forget(record);
+      this.host.events.ofContainer(record, "destroy");
+      this.host.emit("changed", record.id);
+    });
+  }
+
+  /** Removes a one-off container that has ended. The client may remove it first. */
+  removeOneOff({ id, config }: ContainerRecord): void {
+    if (!config.autoRemove) return;
+    const remove = () => void this.remove(id, true).catch(() => {});
+    setTimeout(remove, ONE_OFF_KEPT).unref();
+  }
+
+  /** Removes a one-off container later, unless it was started: its client may have been killed in between. */
+  removeUnlessStarted(id: string): void {
+    const remove = () => {
+      if (this.records.find(id)?.state.status === "created") void this.remove(id, true).catch(() => {});
+    };
+    setTimeout(remove, START_WITHIN).unref();
+  }
+
+  /** Removes the anonymous volumes that no other container has: one that replaces this one may have them by now. */
+  removeOwnVolumes({ id, anonymousVolumes }: ContainerRecord): void {
+    const others = new Set(
+      this.records
+        .list()
+        .flatMap((other) => (other.id === id ? [] : [...other.anonymousVolumes, ...volumesOf(other.config)])),
+    );
+    for (const volume of anonymousVolumes) if (!others.has(volume)) this.host.volumes.remove(volume);
+  }
+
+  /** The record goes first: files without a record are swept at the next start, a record needs its files. */
+  forget({ id }: ContainerRecord): void {
+    this.host.forwarders.forget(id);
+    this.records.forget(id);
+    this.removeFiles(id);
+  }
+
+  /** Removes the files of a container without a record. */
+  removeFiles(id: string): void {
+    this.host.secretFiles.sweep();
+    removeTreeNow(containerDirectory(this.host, id));
+    rmSync(runDirectory(this.host, id), { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,198 @@
+/** Starting and stopping containers as a user asks for it: hooks, signals, grace periods. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { BayError, messageOf } from "../../core/errors.ts";
+import { SIGNALS, signalNumber } from "../../core/signals.ts";
+import { signalProcess } from "../../linux/index.ts";
+import type { Host } from "../model/host.ts";
+import type { ContainerRecord } from "../model/record.ts";
+import { isRunning, type Records, requireRunning } from "../model/records.ts";
+import { runHooks } from "./hooks.ts";
+import type { Pausing } from "./pausing.ts";
+import type { Removal } from "./removal.ts";
+import { endOrder } from "./shutdown.ts";
+import type { ContainerSupervisor } from "./supervisor.ts";
+
+export class StartStop {
+  /** Containers whose hooks run just now. */
+  readonly #hooking = new Set<string>();
+  /** Containers that a client restarts just now. */
+  readonly #restarting = new Set<string>();
+
+  constructor(
+    readonly host: Host,
+    readonly records: Records,
+    readonly supervisor: ContainerSupervisor,
+    readonly pausing: Pausing,
+    readonly removal: Removal,
+  ) {}
+
+  /** Starts a container that does not run, or is paused, and runs its hooks. Throws what stopped it, and the record says so too. */
+  async start(id: string): Promise<void> {
+    await this.records.queue(id, async (record) => {
+      if (record.state.status === "paused") return this.pausing.setNow(record, false);
+      if (isRunning(record)) return;
+      this.supervisor.cancelRestart(record.id);
+      record.state.wanted = "running";
+      record.state.restartCount = 0;
+      try {
+        await this.supervisor.start(record);
+      } catch (error) {
+        this.removal.removeOneOff(record);
+        throw error;
+      }
+    });
+    await this.startHooks(this.records.get(id));
+  }
+
+  /** Hooks that have not run since the start; one that hangs keeps no stop waiting. Throws HOOK_FAILED, and the record says so too. */
+  async startHooks(record: ContainerRecord): Promise<void> {
+    const { state } = record;
+    if (!state.hasHooksLeft || !isRunning(record) || this.#hooking.has(record.id)) return;
+    this.#hooking.add(record.id);
+    try {
+      await runHooks(this.host, record, "postStart");
+    } catch (error) {
+      if (!isRunning(record)) return; // it was stopped meanwhile
+      state.error = messageOf(error);
+      throw error;
+    } finally {
+      this.#hooking.delete(record.id);
+      state.hasHooksLeft = false;
+      if (this.records.has(record.id)) this.records.save(record);
+    }
+  }
+
+  /** The container is stopped also where they fail, or take longer than its stop may. */
+  async #stopHooks(record: ContainerRecord, graceMs: number): Promise<void> {
+    if (!record.config.hooks?.preStop.length || record.state.status !== "running") return;
+    try {
+      await runHooks(this.host, record, "preStop", graceMs);
+    } catch (error) {
+      this.host.emit("warning", messageOf(error));
+    }
+  }
+
+  /** Stops a container as a user asks for it: no restart policy starts it again. */
+  stop(id: string, graceMs?: number, ownSignal?: number): Promise<void> {
+    const record = this.records.get(id);
+    record.state.wanted = "stopped";
+    return this.#end(record, graceMs, ownSignal);
+  }
+
+  async restart(id: string, graceMs?: number, ownSignal?: number): Promise<void> {
+    const record = this.records.get(id);
+    this.#restarting.add(record.id);
+    try {
+      await this.stop(id, graceMs, ownSignal);
+      await this.start(id);
+    } finally {
+      this.#restarting.delete(record.id);
+    }
+    this.host.events.ofContainer(this.records.get(id), "restart");
+  }
+
+  /** True from the stop to the start of a restart that a client asked for. */
+  isBetweenStopAndStart(id: string): boolean {
+    return this.#restarting.has(id);
+  }
+
+  /** Sends a signal. Throws NOT_RUNNING. A signal that ends the container counts as a stop by the user. */
+  kill(id: string, signal: number): void {
+    const record = requireRunning(this.records.get(id));
+    if (signal === 9 || signal === signalNumber(record.config.stopSignal)) {
+      record.state.wanted = "stopped";
+      this.records.save(record);
+    }
+    this.host.events.ofContainer(record, "kill", { signal: String(signal) });
+    this.#signal(record, signal);
+    if (signal === 9 && record.state.status === "paused") this.#cgroup(record).freeze(false);
+  }
+
+  /** Resolves with the exit code when the container ends next; at once where it does not run. */
+  waitForEnd(id: string): Promise<number> {
+    const record = this.records.get(id);
+    if (!isRunning(record)) return Promise.resolve(record.state.exitCode);
+    return new Promise((resolve) => this.host.once(`end:${record.id}`, resolve));
+  }
+
+  /** Stops all for the end of the host (ContainerManager.shutDown). */
+  async shutDown(graceMs: number | undefined, failed: (error: unknown) => void): Promise<string[]> {
+    this.supervisor.holdRestarts();
+    const ends = new Map<ContainerRecord, Promise<void>>();
+    const running = this.records.list().filter(isRunning);
+    for (const { record, after } of endOrder(running)) {
+      const others = Promise.all(after.map((other) => ends.get(other)));
+      ends.set(
+        record,
+        others.then(() => this.#endForNow(record, graceMs, failed)),
+      );
+    }
+    await Promise.all(ends.values());
+    return running.filter((record) => !isRunning(record)).map(({ config }) => config.name);
+  }
+
+  async #endForNow(record: ContainerRecord, graceMs: number | undefined, failed: (error: unknown) => void) {
+    const { state, config } = record;
+    const { restartCount } = state;
+    try {
+      await this.#end(record, graceMs);
+    } catch (error) {
+      return failed(error);
+    }
+    if (config.restart.policy === "no" || state.wanted !== "running" || !this.records.has(record.id)) return;
+    Object.assign(state, { status: "restarting", restartCount });
+    this.records.save(record);
+  }
+
+  #end(record: ContainerRecord, graceMs?: number, ownSignal?: number): Promise<void> {
+    const { id } = record;
+    this.supervisor.cancelRestart(record.id);
+    if (graceMs === 0 && isRunning(record)) this.#hasten(record, ownSignal);
+    return this.records.queue(id, async (current) => {
+      if (current.state.status === "restarting") current.state.status = "exited";
+      if (!isRunning(current)) return this.records.save(current);
+      if (current.state.status === "paused") this.#cgroup(current).freeze(false);
+      const ended = this.waitForEnd(current.id);
+      const grace = graceMs ?? current.config.stopGraceMs;
+      if (grace > 0) await this.#stopHooks(current, grace);
+      if (!isRunning(current)) return this.records.save(current);
+      const signal = ownSignal ?? stopSignalOf(current);
+      this.host.events.ofContainer(current, "kill", { signal: String(signal) });
+      this.#signal(current, signal);
+      if (!(await within(ended, grace))) {
+        this.#signal(current, 9);
+        if (!(await within(ended, 2000))) this.#cgroup(current).kill();
+        if (!(await within(ended, 8000)))
+          throw new BayError("STOP_FAILED", `${current.config.name} does not end, not even by SIGKILL`);
+      }
+      this.host.events.ofContainer(current, "stop");
+    });
+  }
+
+  /** A stop without a grace period does not wait behind one that has a grace period. */
+  #hasten(record: ContainerRecord, ownSignal?: number): void {
+    if (record.state.status === "paused") this.#cgroup(record).freeze(false);
+    this.#signal(record, ownSignal ?? stopSignalOf(record));
+    this.#signal(record, 9);
+  }
+
+  #signal(record: ContainerRecord, signal: number): void {
+    if (!signalProcess(record.state.pid, record.state.start, signal)) void this.supervisor.settle(record);
+  }
+
+  #cgroup(record: ContainerRecord) {
+    return this.host.groups.of(record);
+  }
+}
+
+function stopSignalOf({ config }: ContainerRecord): number {
+  return signalNumber(config.stopSignal) ?? SIGNALS.SIGTERM;
+}
+
+async function within(promise: Promise<unknown>, milliseconds: number): Promise<boolean> {
+  const abort = new AbortController();
+  const late = sleep(milliseconds, false, { signal: abort.signal }).catch(() => false);
+  const result = await Promise.race([promise.then(() => true), late]);
+  abort.abort();
+  return result;
+}
