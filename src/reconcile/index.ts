@@ -7,13 +7,9 @@ export { containerName, desiredConfig, mountedImages } from "./decide/desired.ts
 export type * from "./model/actual.ts";
 export type { Interruption, Plan, Rollout, Step } from "./model/step.ts";
 export { type DownOptions, makeDownPlan } from "./plan/down.ts";
-export { furtherSubnets, placeOf, reservedAddresses } from "./plan/networks-and-volumes.ts";
+export { furtherSubnets, reservedAddresses } from "./plan/networks.ts";
 export { makeOneOffPlan, type OneOffRequest } from "./plan/one-off.ts";
-export {
-  checkNames,
-  inDependencyOrder,
-  makePlan,
-  PLAN_DEFAULTS,
-  type PlanOptions,
-} from "./plan/plan.ts";
+export { checkNames, PLAN_DEFAULTS, type PlanOptions } from "./plan/options.ts";
+export { inDependencyOrder, makePlan } from "./plan/plan.ts";
+export { placeOf } from "./plan/volumes.ts";
 export { printPlan, reasonText, SIGNS, summary } from "./show/print.ts";

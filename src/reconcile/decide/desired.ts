@@ -3,7 +3,7 @@ import { type ContainerConfig, type HealthConfig, LABELS } from "../../container
 import { BayError } from "../../core/errors.ts";
 import type { ImageConfig } from "../../image/index.ts";
 import type { Healthcheck, Service, Stack } from "../../stack/index.ts";
-import { placeOf } from "../plan/networks-and-volumes.ts";
+import { placeOf } from "../plan/volumes.ts";
 
 export const containerName = (stack: Stack, service: Service, number: number) =>
   service.containerName ?? `${stack.name}-${service.name}-${number}`;

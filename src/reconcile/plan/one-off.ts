@@ -5,7 +5,7 @@ import { type Stack, serviceOf } from "../../stack/index.ts";
 import { desiredConfig, mountedImages } from "../decide/desired.ts";
 import type { Actual } from "../model/actual.ts";
 import { type Plan, say, stepOf } from "../model/step.ts";
-import { checkAvailable } from "./plan.ts";
+import { checkAvailable } from "./options.ts";
 
 export interface OneOffRequest {
   service: string;

@@ -1,11 +1,12 @@
-/** The part of a plan that containers rest on: networks and volumes. Pure. */
+/** The networks of a plan. Pure. */
 
 import type { BridgeOptions } from "../../core/bridge-options.ts";
 import { BayError } from "../../core/errors.ts";
 import type { SubnetConfig } from "../../network/index.ts";
-import type { Service, Stack, StackNetwork, StackVolume } from "../../stack/index.ts";
+import type { Service, Stack, StackNetwork } from "../../stack/index.ts";
 import type { Actual, ActualContainer, ActualNetwork } from "../model/actual.ts";
 import { type AddStep, changeOf, type Reason, say } from "../model/step.ts";
+import { labelChanges } from "./label-changes.ts";
 
 /** Throws NETWORK_NOT_FOUND, NETWORK_IN_USE. */
 export function planNetworks(
@@ -121,46 +122,3 @@ function checkOtherUsers(name: string, actual: Actual, chosen: ReadonlySet<strin
 
 const isOn = ({ config }: ActualContainer, network: string) =>
   config.networks.some((each) => each.network === network);
-
-/** Throws VOLUME_NOT_FOUND. */
-export function planVolumes(
-  stack: Stack,
-  actual: Actual,
-  services: readonly Service[],
-  add: AddStep,
-): string[] {
-  const used = new Set(
-    services.flatMap(({ mounts }) =>
-      mounts.flatMap((mount) => (mount.type === "volume" && mount.source ? [mount.source] : [])),
-    ),
-  );
-  return [...used].flatMap((key) => {
-    const { name, external, labels } = stack.volumes[key]!;
-    const place = placeOf(stack.volumes[key]!);
-    const known = actual.volumes.find((volume) => volume.name === name);
-    if (!known && external)
-      throw new BayError("VOLUME_NOT_FOUND", `the external volume ${name} does not exist`);
-    if (!known) return [add({ kind: "volume.create", name })];
-    if (external) return [];
-    const changes = labelChanges(`volumes.${key}`, known.labels, labels);
-    if (known.place !== place) changes.push(changeOf(`volumes.${key}.driver_opts`, known.place, place));
-    return changes.length > 0 ? [add({ kind: "volume.update", name, reasons: changes })] : [];
-  });
-}
-
-/** Where a volume is that bay does not keep itself; undefined for the others. */
-export function placeOf({ device, mount }: Pick<StackVolume, "device" | "mount">): string | undefined {
-  if (!mount) return device;
-  return `${mount.type} ${mount.device}${mount.options ? ` (${mount.options})` : ""}`;
-}
-
-function labelChanges(
-  where: string,
-  known: Record<string, string>,
-  wanted: Record<string, string>,
-): Reason[] {
-  const names = [...new Set([...Object.keys(known), ...Object.keys(wanted)])].sort();
-  return names
-    .filter((name) => known[name] !== wanted[name])
-    .map((name) => changeOf(`${where}.labels.${name}`, known[name], wanted[name]));
-}

@@ -1,0 +1,65 @@
+/** What a user asks of a plan, and the checks that need no host. Pure. */
+import { BayError } from "../../core/errors.ts";
+import { fixedPorts } from "../../core/published-ports.ts";
+import { type Service, type Stack, serviceOf } from "../../stack/index.ts";
+
+export interface PlanOptions {
+  /** Only these services and what they need; empty means all. */
+  services: readonly string[];
+  noDeps: boolean;
+  removeOrphans: boolean;
+  /** Say nothing of containers whose services the stack no longer has. */
+  ignoreOrphans?: boolean | undefined;
+  forceRecreate: boolean;
+  /** Replace those that the named services need, too. */
+  recreateDependencies?: boolean | undefined;
+  noRecreate: boolean;
+  noStart: boolean;
+  /** Replaced containers get new anonymous volumes instead of those that they had. */
+  renewVolumes?: boolean | undefined;
+  /** Only what containers rest on: images, networks, volumes. */
+  baseOnly: boolean;
+  scale: Readonly<Record<string, number>>;
+  /** Start these services again where they ended with exit code 0; an empty list means all. */
+  rerun?: readonly string[] | undefined;
+  /** Instead of what the services say; `never` also once everything is pulled that was to be. */
+  pull?: "always" | "missing" | "never" | undefined;
+  /** Build every image that is built, or none; where it is undefined those that are not there. */
+  build?: boolean | undefined;
+}
+
+export const PLAN_DEFAULTS: PlanOptions = {
+  services: [],
+  noDeps: false,
+  removeOrphans: false,
+  forceRecreate: false,
+  noRecreate: false,
+  noStart: false,
+  baseOnly: false,
+  scale: {},
+};
+
+/** Checks what a user named, without a look at the host. Throws UNKNOWN_SERVICE, FIXED_PORT. */
+export function checkNames(stack: Stack, options: PlanOptions): void {
+  for (const name of options.services) serviceOf(stack, name);
+  for (const [name, count] of Object.entries(options.scale)) {
+    const service = serviceOf(stack, name);
+    const [fixed] = fixedPorts(service.ports);
+    if (fixed && count > 1)
+      throw new BayError(
+        "FIXED_PORT",
+        `service ${name} publishes port ${fixed.hostPort}, which allows one container, not ${count}`,
+        { hint: "give a range of published ports or none, and free ones are chosen" },
+      );
+  }
+  for (const name of options.rerun ?? []) serviceOf(stack, name);
+}
+
+/** Throws UNAVAILABLE for services that ask for what this host cannot give. */
+export function checkAvailable(services: readonly Service[]): void {
+  const all = services.flatMap(({ unavailable = [] }) => unavailable);
+  if (all.length === 0) return;
+  throw new BayError("UNAVAILABLE", all.map(({ message }) => message).join("\n"), {
+    hint: "leave these keys out, or name the other services on the command line",
+  });
+}

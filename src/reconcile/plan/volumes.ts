@@ -1,0 +1,38 @@
+/** The volumes of a plan. Pure. */
+import { BayError } from "../../core/errors.ts";
+import type { Service, Stack, StackVolume } from "../../stack/index.ts";
+import type { Actual } from "../model/actual.ts";
+import { type AddStep, changeOf } from "../model/step.ts";
+import { labelChanges } from "./label-changes.ts";
+
+/** Throws VOLUME_NOT_FOUND. */
+export function planVolumes(
+  stack: Stack,
+  actual: Actual,
+  services: readonly Service[],
+  add: AddStep,
+): string[] {
+  const used = new Set(
+    services.flatMap(({ mounts }) =>
+      mounts.flatMap((mount) => (mount.type === "volume" && mount.source ? [mount.source] : [])),
+    ),
+  );
+  return [...used].flatMap((key) => {
+    const { name, external, labels } = stack.volumes[key]!;
+    const place = placeOf(stack.volumes[key]!);
+    const known = actual.volumes.find((volume) => volume.name === name);
+    if (!known && external)
+      throw new BayError("VOLUME_NOT_FOUND", `the external volume ${name} does not exist`);
+    if (!known) return [add({ kind: "volume.create", name })];
+    if (external) return [];
+    const changes = labelChanges(`volumes.${key}`, known.labels, labels);
+    if (known.place !== place) changes.push(changeOf(`volumes.${key}.driver_opts`, known.place, place));
+    return changes.length > 0 ? [add({ kind: "volume.update", name, reasons: changes })] : [];
+  });
+}
+
+/** Where a volume is that bay does not keep itself; undefined for the others. */
+export function placeOf({ device, mount }: Pick<StackVolume, "device" | "mount">): string | undefined {
+  if (!mount) return device;
+  return `${mount.type} ${mount.device}${mount.options ? ` (${mount.options})` : ""}`;
+}

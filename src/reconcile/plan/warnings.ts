@@ -1,0 +1,56 @@
+/** What a plan does that its steps do not show. Pure. */
+import { ownersOf, type Service, shareWith } from "../../stack/index.ts";
+import type { Draft } from "./draft.ts";
+
+/** What a service gets in the place of what it asks for is said. */
+export function warnOfSockets({ actual, warnings }: Draft, services: readonly Service[]): void {
+  for (const { name, mounts } of services)
+    for (const mount of mounts)
+      if (mount.type === "bind" && actual.withoutDocker.includes(mount.source))
+        warnings.push(
+          `services.${name}.volumes: ${mount.source} is bay's own socket, as no Docker is here; who has it has all rights on the host`,
+        );
+}
+
+/** A volume with another name begins empty: bay copies nothing. */
+export function warnOfRenamedVolumes(draft: Draft, services: readonly Service[]): void {
+  const { stack, warnings } = draft;
+  const { containers, volumes } = draft.actual;
+  const keys = services.flatMap(({ mounts }) =>
+    mounts.flatMap((mount) => (mount.type === "volume" && mount.source ? [mount.source] : [])),
+  );
+  for (const key of new Set(keys)) {
+    const { name } = stack.volumes[key]!;
+    const isNew = !volumes.some((volume) => volume.name === name);
+    const isMounted = (volume: string) =>
+      containers.some(({ config }) =>
+        config.mounts.some((mount) => mount.type === "volume" && mount.source === volume),
+      );
+    const before = volumes.find(
+      (volume) =>
+        volume.stack === stack.name &&
+        volume.key === key &&
+        volume.name !== name &&
+        (isNew || isMounted(volume.name)),
+    );
+    if (before)
+      warnings.push(
+        `volumes.${key}.name: ${before.name} -> ${name}: the data stays in ${before.name}, and ${name} does not get it`,
+      );
+  }
+}
+
+/** Containers that share something with one that is replaced, and were not asked for. */
+export function warnOfDependents(
+  { stack, actual, replaced, warnings }: Draft,
+  selected: readonly Service[],
+): void {
+  for (const dependent of Object.values(stack.services)) {
+    if (selected.includes(dependent)) continue;
+    const isThere = actual.containers.some(({ service, alive }) => service === dependent.name && alive);
+    for (const owner of ownersOf(dependent).filter((name) => isThere && replaced.has(name)))
+      warnings.push(
+        `${dependent.name} shares the ${shareWith(dependent, owner)!.part} of ${owner}, which is replaced: bay up ${dependent.name} brings it back`,
+      );
+  }
+}
