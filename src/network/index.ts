@@ -1,4 +1,6 @@
+/** The door of networks: their records, endpoints and rules, and the manager that keeps them. */
 export { DNS_TTL_SECONDS, type NameView } from "./dns/answer.ts";
+export { hostNameServers } from "./dns/name-servers.ts";
 export { DNS_ADDRESS, DNS_RATE, type DnsSockets } from "./dns/server.ts";
 export { ownSubnets, withLinks } from "./drivers/bridge.ts";
 export {
@@ -13,7 +15,6 @@ export {
 export {
   type ContainerEndpoint,
   type EndpointDirectory,
-  hostNameServers,
   NetworkManager,
 } from "./network-manager.ts";
 export { portKey, portOwner } from "./ports/port-holder.ts";

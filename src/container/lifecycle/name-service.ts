@@ -28,7 +28,7 @@ export class NameService {
       const isInternal = record.endpoints.every(({ network }) => networks.get(network)?.config.internal);
       return isInternal ? [] : record.config.dns.length > 0 ? record.config.dns : hostNameServers();
     };
-    networks.serveDns(record.id, view, upstreams, options);
+    networks.endpoints.serveDns(record.id, view, upstreams, options);
   }
 
   /** When an answer last had one of the container's addresses; 0 for never. */

@@ -23,7 +23,7 @@ export function wantedEndpoints(host: Host, record: ContainerRecord): Endpoint[]
     endpoints.push(
       known
         ? { ...known, aliases, gatewayPriority, maySpoof }
-        : host.networks.allocate(network, wanted, index),
+        : host.networks.endpoints.allocate(network, wanted, index),
     );
   }
   return endpoints;
@@ -34,13 +34,14 @@ export function moveLinks(host: Host, record: ContainerRecord, before: readonly 
   const { endpoints } = record;
   const isIn = (list: readonly Endpoint[]) => (wanted: Endpoint) =>
     list.some(({ link }) => link === wanted.link);
-  for (const gone of before.filter((endpoint) => !isIn(endpoints)(endpoint))) host.networks.disconnect(gone);
+  for (const gone of before.filter((endpoint) => !isIn(endpoints)(endpoint)))
+    host.networks.endpoints.disconnect(gone);
   for (const fresh of endpoints.filter((endpoint) => !isIn(before)(endpoint)))
-    host.networks.connect(record.id, fresh);
+    host.networks.endpoints.connect(record.id, fresh);
   for (const endpoint of endpoints)
     if (before.some(({ link, maySpoof }) => link === endpoint.link && maySpoof !== endpoint.maySpoof))
-      host.networks.guard(endpoint);
-  host.networks.setDefaultRoute(record.id, endpoints);
+      host.networks.endpoints.guard(endpoint);
+  host.networks.endpoints.setDefaultRoute(record.id, endpoints);
   updateEtcFiles(host, record);
 }
 

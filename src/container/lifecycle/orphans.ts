@@ -17,7 +17,7 @@ export function removeOrphans(
   const ids = new Set(records.map(({ id }) => id));
   const tokens = new Set(records.map(({ id }) => id.slice(0, 16)));
   for (const id of readdirSync(join(root, "containers"))) if (!ids.has(id)) removeFiles(id);
-  host.networks.sweep(tokens);
+  host.networks.links.sweep(tokens);
   for (const name of readdirSync(join(run, "containers")))
     if (!tokens.has(name)) rmSync(join(run, "containers", name), { recursive: true, force: true });
   for (const name of readdirSync(run)) if (name.startsWith("build-")) removeScratch(join(run, name));

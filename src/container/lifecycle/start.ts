@@ -216,7 +216,7 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
         },
     init: config.init && config.pidMode === "private",
     cgroupView: host.cgroups.view,
-    keptSockets: host.networks.dnsSockets(id),
+    keptSockets: host.networks.endpoints.dnsSockets(id),
   };
   return launch(request);
 }
@@ -260,7 +260,7 @@ function networkNamespace(host: Host, record: ContainerRecord): string | undefin
     // the owner has it already, be it a bay network's, its own empty one, or the host's
     return other.config.networkMode === "host" ? "/proc/1/ns/net" : `/proc/${other.state.pid}/ns/net`;
   }
-  const file = host.networks.setUp(record.id, record.endpoints);
+  const file = host.networks.endpoints.setUp(record.id, record.endpoints);
   if (record.endpoints.length > 0) host.names.serve(record, { isFresh: true });
   return file;
 }

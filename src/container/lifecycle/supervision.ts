@@ -57,7 +57,7 @@ export class Supervision {
     for (const record of records.list()) if (supervisor.hasEnded(record)) await supervisor.settle(record);
     leftExecs.observe();
     if (!repair) return [];
-    const repairs = networks.repair();
+    const repairs = networks.links.repair();
     networks.saveRules();
     for (const { container, hostPort, protocol } of await ports.retake())
       repairs.push(`container ${container}: port ${hostPort}/${protocol}`);

@@ -174,7 +174,7 @@ export class ContainerSupervisor extends EventEmitter {
     if (shimPid > 0) signalProcess(shimPid, state.shimStart || program?.shimStart || 0, 9);
     await logs.close(id).catch(() => {});
     this.detachVolumes(volumesOf(record.config), record);
-    networks.tearDown(id);
+    networks.endpoints.tearDown(id);
     networks.ports.releaseOf(record.config.name);
     if (state.boundPorts.length > 0) await networks.firewall.sync().catch(() => {});
     state.boundPorts = [];
@@ -253,7 +253,7 @@ export class ContainerSupervisor extends EventEmitter {
     const program = this.#readProgram(record);
     const stdout = join(runDirectory(this.host, record.id), "stdout");
     if (!isRunning(record)) {
-      if (!program) return this.host.networks.tearDown(record.id);
+      if (!program) return this.host.networks.endpoints.tearDown(record.id);
       // killed between the start and its note: the container has run for moments, and the next start is a clean one
       state.shimPid ||= program.shimPid;
       state.shimStart ||= program.shimStart;

@@ -57,16 +57,16 @@ export class TaskNetworks {
     if (idle) return idle;
     const id = randomBytes(32).toString("hex");
     // synchronous with its registration, so that no other gets the same address
-    const endpoint = this.networks.allocate(NETWORK.name, { aliases: [] }, 0);
+    const endpoint = this.networks.endpoints.allocate(NETWORK.name, { aliases: [] }, 0);
     const slot = { id, endpoint };
     this.#all.add(slot);
     try {
-      const namespace = this.networks.setUp(id, [endpoint]);
-      this.networks.serveDns(id, NOBODY, hostNameServers, { isFresh: true });
+      const namespace = this.networks.endpoints.setUp(id, [endpoint]);
+      this.networks.endpoints.serveDns(id, NOBODY, hostNameServers, { isFresh: true });
       return { id, endpoint, namespace };
     } catch (error) {
       this.#all.delete(slot);
-      this.networks.tearDown(id);
+      this.networks.endpoints.tearDown(id);
       throw error;
     }
   }
@@ -78,7 +78,7 @@ export class TaskNetworks {
   /** Takes everything away where no task has any of it. */
   async close(): Promise<void> {
     if (this.#idle.length < this.#all.size) return;
-    for (const { id } of this.#all) this.networks.tearDown(id);
+    for (const { id } of this.#all) this.networks.endpoints.tearDown(id);
     this.#all.clear();
     this.#idle.length = 0;
     await this.networks.remove(NETWORK.name);

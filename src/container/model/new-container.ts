@@ -39,7 +39,7 @@ export function newRecord(
     createdAt: new Date().toISOString(),
     config: { ...config, mounts, hostname: config.hostname || defaultName(config, id) },
     endpoints: config.networks.map(({ network, ...wanted }, index) =>
-      host.networks.allocate(network, wanted, index, freed),
+      host.networks.endpoints.allocate(network, wanted, index, freed),
     ),
     anonymousVolumes,
     isPrepared: false,

@@ -64,8 +64,8 @@ export function makeExecutor(
       await manager.networks.remove(name);
       manager.events.publish("network", "destroy", name, { name });
     },
-    "network.repair": async () => void manager.networks.repair(),
-    "host.repair": async () => void manager.networks.repair(),
+    "network.repair": async () => void manager.networks.links.repair(),
+    "host.repair": async () => void manager.networks.links.repair(),
     "volume.create": async ({ name }) => {
       manager.volumes.create(volumeConfig(stack!, name));
       manager.events.publish("volume", "create", name, { name });
@@ -91,7 +91,7 @@ export function makeExecutor(
     "container.update": async ({ container }) => {
       await manager.update(container!.id!, container!.config!);
       manager.repairLimits(container!.id!);
-      manager.networks.repair();
+      manager.networks.links.repair();
     },
     // one that the same plan makes has only a name before
     "container.start": async (step, say) => start(step, step.container!.id ?? step.name, say),

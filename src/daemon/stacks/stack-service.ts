@@ -349,7 +349,7 @@ export class StackService {
       const execute = makeExecutor(this.manager, undefined, settings);
       await applyPlan(plan, execute, onProgress, undefined, options.parallel);
       this.#fixed.changed();
-      await this.manager.networks.settled();
+      await this.manager.networks.links.settled();
       if (options.volumes && !options.only) {
         this.history.forget(name);
         this.manager.secretFiles.sweep();

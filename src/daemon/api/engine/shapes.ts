@@ -297,7 +297,7 @@ export function toInspect(manager: ContainerManager, record: ContainerRecord) {
     },
     NetworkSettings: {
       Bridge: "",
-      SandboxKey: isRunning(record) ? manager.networks.namespaceFile(id) : "",
+      SandboxKey: isRunning(record) ? manager.networks.endpoints.namespaceFile(id) : "",
       Ports: bound,
       IPAddress: first?.address ?? "",
       MacAddress: first?.mac ?? "",

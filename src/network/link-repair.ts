@@ -1,0 +1,98 @@
+/** Links and rules that differ from the records: those that a killed bayd left, and those that another program took. */
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { hasCode } from "../core/errors.ts";
+import { type Link, type Links, removeNamespace } from "../linux/index.ts";
+import { allowHairpin, ensureBridge, withLinks } from "./drivers/bridge.ts";
+import type { NetworkManager } from "./network-manager.ts";
+
+const SETTLE_TIMEOUT = 3000;
+
+export class LinkRepair {
+  constructor(readonly host: NetworkManager) {}
+
+  /**
+   * At start: removes what a killed bayd left and no record names: namespaces of containers, links, bridges, and the table
+   * against spoofing where no network exists. Switches forwarding on where a network needs it.
+   */
+  sweep(known: ReadonlySet<string>): void {
+    for (const name of readdirSync(join(this.host.roots.run, "netns")))
+      if (!known.has(name)) removeNamespace(join(this.host.roots.run, "netns", name));
+    withLinks((links) => {
+      const all = links.list();
+      this.#removeUnknownBridges(links, all);
+      this.#removeUnknownEndpoints(links, all);
+    });
+    if (this.host.list().length === 0) this.host.spoofing.clear();
+    this.host.forwarding.repair(); // a host that was started again forwards nothing yet
+  }
+
+  #removeUnknownBridges(links: Links, all: readonly Link[]): void {
+    const known = new Set(this.host.list().map(({ bridge }) => bridge));
+    for (const { name, index } of all)
+      if (name.startsWith(`bay${this.host.roots.tag}-`) && !known.has(name)) links.remove(index);
+  }
+
+  /** A container that runs keeps its namespace, so a link that was added or removed when bayd was killed stays in it. */
+  #removeUnknownEndpoints(links: Links, all: readonly Link[]): void {
+    const known = new Set(this.host.directory.endpoints().map(({ endpoint }) => endpoint.link));
+    for (const { name, index } of all) {
+      if (!name.startsWith(`ve${this.host.roots.tag}`) || known.has(name)) continue;
+      try {
+        links.remove(index);
+      } catch (error) {
+        if (!hasCode(error, "ENODEV")) throw error; // the kernel removed it together with its namespace
+      }
+    }
+  }
+
+  /** Resolves when no link of a container that is gone is left, or after a while: the kernel is still at work then. */
+  async settled(): Promise<void> {
+    for (const deadline = Date.now() + SETTLE_TIMEOUT; Date.now() < deadline; ) {
+      const known = new Set(this.host.directory.endpoints().map(({ endpoint }) => endpoint.link));
+      const names = withLinks((links) => links.list()).map(({ name }) => name);
+      if (!names.some((name) => name.startsWith(`ve${this.host.roots.tag}`) && !known.has(name))) return;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+
+  /** Repairs bridges, veth masters and rules; gives a line for each repair. */
+  repair(): string[] {
+    const repairs: string[] = [];
+    withLinks((links) => {
+      const networks = this.host.list();
+      if (networks.length === 0) return;
+      const known = links.list();
+      this.#removeUnknownBridges(links, known);
+      for (const network of networks) {
+        if (ensureBridge(network, links, known))
+          repairs.push(`network ${network.config.name}: bridge ${network.bridge}`);
+      }
+      const bridges = new Map(links.list().map((link) => [link.name, link.index]));
+      const masters = new Map(networks.map((network) => [network.config.name, bridges.get(network.bridge)]));
+      const all = this.host.directory.endpoints();
+      for (const { container, id, isRunning, endpoint } of all) {
+        const link = known.find(({ name }) => name === endpoint.link);
+        const master = masters.get(endpoint.network);
+        if (!isRunning || master === undefined || (link?.master === master && link.isUp)) continue;
+        if (endpoint.networkId !== this.host.get(endpoint.network)?.id) continue; // waits to be replaced
+        // a link's other end, in the container, goes with it
+        if (link) {
+          links.setMaster(link.index, master);
+          allowHairpin(links, link.name);
+          if (this.host.get(endpoint.network)?.config.options?.isolated) links.setIsolated(link.index);
+        } else
+          this.host.endpoints.reconnect(
+            id,
+            endpoint,
+            all.filter((other) => other.id === id).map((other) => other.endpoint),
+          );
+        repairs.push(`container ${container}: link ${endpoint.link}`);
+      }
+    });
+    if (this.host.firewall.repair()) repairs.push("nftables rules");
+    repairs.push(...this.host.forwarding.repair());
+    if (this.host.spoofing.repair()) repairs.push("nftables rules against spoofing");
+    return repairs;
+  }
+}
