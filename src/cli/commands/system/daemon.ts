@@ -10,24 +10,12 @@ interface DaemonOptions {
   print?: boolean;
 }
 
-const REFUSALS = ["NEWER_STATE", "BAD_STATE", "BAD_SETTINGS", "UNKNOWN_GROUP", "MIGRATION"];
-
 /** `run` is bayd itself; the others manage it. */
 export async function daemon(context: Context, [what]: string[], options: DaemonOptions): Promise<number> {
   switch (what) {
     case "run": {
       const { runDaemon } = await import("../../../daemon/process/run.ts");
-      try {
-        await runDaemon({ roots: context.roots, repair: options.repair !== false, group: options.group });
-      } catch (error) {
-        if (!hasCode(error, ...REFUSALS)) throw error;
-        const [{ printError }, { EXIT_CONFIG }] = await Promise.all([
-          import("../../print-error.ts"),
-          import("../../systemd/unit.ts"),
-        ]);
-        printError(error);
-        return EXIT_CONFIG; // a service manager need not try again
-      }
+      await runDaemon({ roots: context.roots, repair: options.repair !== false, group: options.group });
       return 0;
     }
     case "stop": {
