@@ -114,7 +114,7 @@ export function programPage(program: Command): string {
     `.SH DESCRIPTION\n${roff(program.description())}\n`,
     optionsSection(program),
     `.SH COMMANDS\n${rows.join("")}`,
-    ".SH EXIT STATUS\n.TP\n0\nSuccess.\n.TP\n1\nAn error, which is on standard error.\n.TP\n2\nbay plan \\-\\-detailed\\-exitcode: there are changes.\n.TP\n78\nThe settings or the state are not valid for this version: bay explain shows which errors give this code.\n.PP\nexec, run and wait give the exit code of what they ran.\n",
+    ".SH EXIT STATUS\n.TP\n0\nSuccess.\n.TP\n1\nAn error, which is on standard error.\n.TP\n2\nbay plan \\-\\-detailed\\-exitcode: there are changes.\n.TP\n78\nbay daemon run: the settings or the state are not valid for this version.\n.PP\nexec, run and wait give the exit code of what they ran.\n",
     `.SH ENVIRONMENT\n${list(ENVIRONMENT)}`,
     `.SH FILES\n${list(FILES)}`,
   ].join("");

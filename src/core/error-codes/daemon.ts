@@ -87,7 +87,8 @@ export const DAEMON = {
     fix: "Use another command. docs/architecture.md lists the routes.",
   },
   NO_SOCKET_GROUP: {
-    exit: 78,
+    exit: 1,
+    daemonExit: 78,
     http: 500,
     meaning: "The group that may use the socket of bayd does not exist.",
     causes: "The group was removed, or --group is misspelled.",

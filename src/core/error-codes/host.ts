@@ -10,14 +10,16 @@ export const HOST = {
     fix: "Stop the container and start it again.",
   },
   BAD_SETTINGS: {
-    exit: 78,
+    exit: 1,
+    daemonExit: 78,
     http: 500,
     meaning: "The settings file is not valid.",
     causes: "A key is misspelled, or a value has the wrong form.",
     fix: "Correct the file that the message names.",
   },
   BAD_STATE: {
-    exit: 78,
+    exit: 1,
+    daemonExit: 78,
     http: 500,
     meaning: "The state is damaged.",
     causes: "The disk failed, or the file was changed by hand.",
@@ -45,7 +47,8 @@ export const HOST = {
     fix: "bay system df shows the use. bay system prune and bay builder prune free space.",
   },
   MIGRATION: {
-    exit: 78,
+    exit: 1,
+    daemonExit: 78,
     http: 500,
     meaning: "The state could not be converted to the format of this version.",
     causes: "The disk is full or read-only.",
@@ -59,7 +62,8 @@ export const HOST = {
     fix: "Install the package that the hint names.",
   },
   NEWER_STATE: {
-    exit: 78,
+    exit: 1,
+    daemonExit: 78,
     http: 500,
     meaning: "The state was written by a newer version of bay.",
     causes: "bay was downgraded.",

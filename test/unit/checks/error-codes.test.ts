@@ -4,19 +4,28 @@ import { constants } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { EXIT_CONFIG } from "../../../src/cli/systemd/unit.ts";
-import { docsAnchor, ERROR_CODES, ERROR_GROUPS, isNamedCode } from "../../../src/core/error-codes/table.ts";
+import {
+  docsAnchor,
+  ERROR_CODES,
+  ERROR_GROUPS,
+  entryOf,
+  isNamedCode,
+} from "../../../src/core/error-codes/table.ts";
 import { BayError } from "../../../src/core/errors.ts";
 import { errorAnswer } from "../../../src/daemon/api/error-status.ts";
 
 const PAGE = "docs/errors.md";
 
+const exitText = ({ exit, daemonExit }: { exit: number; daemonExit?: number }) =>
+  daemonExit === undefined ? `${exit}` : `${exit} (${daemonExit} of \`bay daemon run\`)`;
+
 function page(): string {
   const parts = Object.entries(ERROR_GROUPS).map(([title, group]) => {
-    const entries = Object.entries(group).map(([code, { meaning, causes, fix, exit, http }]) =>
+    const entries = Object.entries(group).map(([code, { meaning, causes, fix, http, ...exits }]) =>
       [
         `### ${code}`,
         meaning,
-        `- Usual causes: ${causes}\n- What to do: ${fix}\n- Exit code ${exit}, HTTP status ${http}`,
+        `- Usual causes: ${causes}\n- What to do: ${fix}\n- Exit code ${exitText(exits)}, HTTP status ${http}`,
       ].join("\n\n"),
     );
     return [`## ${title}`, ...entries].join("\n\n");
@@ -77,8 +86,8 @@ describe("the table of error codes", () => {
     expect(codes.filter((code) => !headings.has(docsAnchor(code).split("#")[1]!))).toEqual([]);
   });
 
-  it("gives 78 to what a restart of bayd does not mend", () => {
-    const ofConfig = codes.filter((code) => ERROR_CODES[code].exit === EXIT_CONFIG);
+  it("ends bay daemon run with 78 for errors that a restart of bayd does not correct", () => {
+    const ofConfig = codes.filter((code) => entryOf(code).daemonExit === EXIT_CONFIG);
     expect(ofConfig.toSorted()).toEqual([
       "BAD_SETTINGS",
       "BAD_STATE",

@@ -15,7 +15,16 @@ export async function daemon(context: Context, [what]: string[], options: Daemon
   switch (what) {
     case "run": {
       const { runDaemon } = await import("../../../daemon/process/run.ts");
-      await runDaemon({ roots: context.roots, repair: options.repair !== false, group: options.group });
+      try {
+        await runDaemon({ roots: context.roots, repair: options.repair !== false, group: options.group });
+      } catch (error) {
+        const { entryOf } = await import("../../../core/error-codes/table.ts");
+        const { daemonExit } = error instanceof BayError ? entryOf(error.code) : {};
+        if (daemonExit === undefined) throw error;
+        const { printError } = await import("../../print-error.ts");
+        printError(error);
+        return daemonExit;
+      }
       return 0;
     }
     case "stop": {

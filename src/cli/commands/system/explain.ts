@@ -41,12 +41,13 @@ function codeNamed(text: string): ErrorCode {
 const asJson = (code: ErrorCode) => ({ code, ...entryOf(code), docs: docsAnchor(code) });
 
 function asText(code: ErrorCode): string {
-  const { meaning, causes, fix, exit, http } = entryOf(code);
+  const { meaning, causes, fix, exit, daemonExit, http } = entryOf(code);
+  const ofDaemon = daemonExit === undefined ? "" : ` (bay daemon run: ${daemonExit})`;
   return [
     `${code}: ${meaning}`,
     `  usual causes: ${causes}`,
     `  what to do: ${fix}`,
-    `  exit code ${exit}, HTTP status ${http}; ${docsAnchor(code)}`,
+    `  exit code ${exit}${ofDaemon}, HTTP status ${http}; ${docsAnchor(code)}`,
   ].join("\n");
 }
 
