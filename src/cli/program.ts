@@ -2,7 +2,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { VERSION } from "../core/version.ts";
 import { Context, type GlobalOptions } from "./context.ts";
-import { printError } from "./print-error.ts";
+import { exitCodeOf, printError } from "./print-error.ts";
 import { adder, collect, refuse } from "./register/add.ts";
 import { addContainerCommands } from "./register/containers.ts";
 import { addHostCommands } from "./register/host.ts";
@@ -34,7 +34,7 @@ export async function main(argv: string[]): Promise<number> {
       (error as { code?: string }).code?.startsWith("commander.");
     if (isUsage) return (error as unknown as { exitCode: number }).exitCode;
     printError(error);
-    return 1;
+    return await exitCodeOf(error);
   }
   return exitCode;
 }

@@ -1,12 +1,14 @@
+import type { ErrorCode } from "./error-codes/table.ts";
+
 /**
  * The one error class of the project. Every failure that a user may see has a stable code, a message that
- * says what happened, a hint that says what to do, and the cause it came from.
+ * says what happened, a hint that says what to do, and the cause it came from. The table of codes is in error-codes/.
  */
 export class BayError extends Error {
-  readonly code: string;
+  readonly code: ErrorCode;
   readonly hint: string | undefined;
 
-  constructor(code: string, message: string, options: { hint?: string; cause?: unknown } = {}) {
+  constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "BayError";
     this.code = code;
@@ -43,8 +45,11 @@ const FILE_PROBLEMS: Readonly<Record<string, (path: string) => string>> = {
   EMFILE: (path) => `too many files are open to open ${path}`,
 };
 
-/** True where `thrown` carries this code: a `BayError`'s code or the errno name of a system error. */
-export function hasCode(thrown: unknown, ...codes: string[]): boolean {
+/** Codes of Node.js and of undici. */
+type LibraryCode = `ERR_${string}` | `UND_ERR_${string}`;
+
+/** True where `thrown` carries this code: a `BayError`'s code, the errno name of a system error, or a library's code. */
+export function hasCode(thrown: unknown, ...codes: (ErrorCode | LibraryCode)[]): boolean {
   const code = (thrown as { code?: unknown } | null | undefined)?.code;
-  return typeof code === "string" && codes.includes(code);
+  return typeof code === "string" && (codes as string[]).includes(code);
 }

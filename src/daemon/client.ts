@@ -1,6 +1,7 @@
 /** The client of bayd's socket, for the command. */
 import { type IncomingMessage, request } from "node:http";
 import type { Duplex, Readable } from "node:stream";
+import { readCode } from "../core/error-codes/table.ts";
 import { BayError, hasCode } from "../core/errors.ts";
 
 export interface Answer {
@@ -134,7 +135,7 @@ export async function textOf(stream: AsyncIterable<Buffer | string>): Promise<st
 export function toError(text: string): BayError {
   try {
     const { code, message, hint } = JSON.parse(text) as { code?: string; message: string; hint?: string };
-    return new BayError(code ?? "DAEMON", message, hint ? { hint } : {});
+    return new BayError(readCode(code, "DAEMON"), message, hint ? { hint } : {});
   } catch {
     return new BayError("DAEMON", text.trim() || "bayd answered nothing");
   }

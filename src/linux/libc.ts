@@ -4,6 +4,7 @@
  */
 import { constants } from "node:os";
 import koffi, { type LibraryHandle } from "koffi";
+import type { ErrnoName } from "../core/error-codes/table.ts";
 import { BayError } from "../core/errors.ts";
 import { SYS, type SyscallName } from "./abi.ts";
 
@@ -21,18 +22,20 @@ const rawSyscall = libc.func("syscall", "int64", [
 /** An argument of a system call: a number, a string (passed NUL-terminated) or a buffer (by address). */
 export type Argument = number | bigint | string | Uint8Array | null;
 
-const ERRNO_NAMES = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]));
+const ERRNO_NAMES = new Map(
+  Object.entries(constants.errno).map(([name, number]) => [number, name as ErrnoName]),
+);
 
 /** The name of an errno, `ENOENT` for 2. */
 export function errnoName(errno: number): string {
   return ERRNO_NAMES.get(errno) ?? `errno ${errno}`;
 }
 
-/** A system call that failed. `code` is the errno's name. */
+/** A system call that failed. `code` is the errno's name, or SYSCALL if it has none. */
 export class SyscallError extends BayError {
   readonly errno: number;
   constructor(call: string, errno: number, about: string) {
-    super(errnoName(errno), `${call}${about ? ` ${about}` : ""}: ${errnoName(errno)}`);
+    super(ERRNO_NAMES.get(errno) ?? "SYSCALL", `${call}${about ? ` ${about}` : ""}: ${errnoName(errno)}`);
     this.name = "SyscallError";
     this.errno = errno;
   }

@@ -136,7 +136,7 @@ parentPort!.on("message", (task: TreeTask) => {
     const { code, message, hint } = error as { code?: string; message: string; hint?: string };
     answer = {
       ok: false,
-      code: error instanceof BayError ? error.code : (code ?? "TREE_TASK"),
+      code: error instanceof BayError ? error.code : (code ?? "CONFINED_TASK"),
       message,
       hint,
     };

@@ -148,6 +148,10 @@ async function argumentsOf(
         })),
         files: "files",
       };
+    case "codes": {
+      const { ERROR_CODES } = await import("../../core/error-codes/table.ts");
+      return listed(Object.keys(ERROR_CODES));
+    }
     case "planfile":
     case "context":
       return FILES;

@@ -16,6 +16,13 @@ export function addHostCommands(add: Add): void {
     async () => (await import("../commands/system/info.ts")).info,
   );
   add(
+    "explain [codes...]",
+    "explain error codes: the meaning, the usual causes and what to do; without a code, list all",
+    (c) =>
+      c.addOption(new Option("--format <format>", "text or json").choices(["text", "json"]).default("text")),
+    async () => (await import("../commands/system/explain.ts")).explain,
+  );
+  add(
     "daemon <what>",
     "run, install (as a systemd unit), uninstall, stop, reload or status of bayd",
     (c) =>

@@ -1,5 +1,6 @@
 /** What a build tells, for people and for programs. */
 
+import { readCode } from "../../core/error-codes/table.ts";
 import { BayError } from "../../core/errors.ts";
 import type { BuildBody, BuildLine, StackBuildBody } from "../../daemon/api/bay/build.ts";
 import type { Client } from "../../daemon/index.ts";
@@ -31,7 +32,7 @@ export async function followBuild(
       else if ("image" in line) images.push(line.image);
       else {
         const { code, message, hint } = line.error;
-        failure = new BayError(code, message, hint ? { hint } : {});
+        failure = new BayError(readCode(code, "INTERNAL"), message, hint ? { hint } : {});
       }
     }
   } finally {

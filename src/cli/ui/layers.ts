@@ -1,5 +1,6 @@
 /** A pull's or push's progress: a row for each layer on a terminal, else a line for each that is ready. */
 
+import { readCode } from "../../core/error-codes/table.ts";
 import { BayError } from "../../core/errors.ts";
 import type { Client } from "../../daemon/index.ts";
 import { humanBytes, paint, progressStyle } from "./output.ts";
@@ -66,8 +67,8 @@ export async function followLayers(
   try {
     for await (const line of client.lines<Line>("POST", path, undefined, headers)) {
       if (line.error) {
-        const { code = "INTERNAL", hint } = line;
-        failure = new BayError(code, line.error, hint ? { hint } : {});
+        const { code, hint } = line;
+        failure = new BayError(readCode(code, "INTERNAL"), line.error, hint ? { hint } : {});
       } else if (line.id) layers.show(line);
       else if (line.status) last = line.status;
     }

@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { Worker } from "node:worker_threads";
+import { readCode } from "../../core/error-codes/table.ts";
 import { BayError } from "../../core/errors.ts";
 import { isInLayers, type ListedChange, runLayerTask, workerFile } from "../../image/index.ts";
 import { close, createPipe, openProcess } from "../../linux/index.ts";
@@ -87,7 +88,7 @@ async function work(
     worker.on("message", (answer: Answer) => {
       if ("stat" in answer) settleStat(answer.stat);
       else {
-        failure = new BayError(answer.code, answer.message);
+        failure = new BayError(readCode(answer.code, "ARCHIVE"), answer.message);
         failStat(failure);
       }
     });

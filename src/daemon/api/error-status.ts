@@ -1,59 +1,21 @@
-/** The HTTP status of each error, as Docker's Engine API has them. */
+/** Errors as answers of the Engine API: the status is that of the table of error codes. */
 
+import { type ErrorCode, entryOf } from "../../core/error-codes/table.ts";
 import { BayError, hasCode, messageOf } from "../../core/errors.ts";
 import { diskFullError } from "../../store/index.ts";
 import { issueText } from "./request-body.ts";
 
-const STATUS: Readonly<Record<string, number>> = {
-  BAD_REQUEST: 400,
-  BAD_ARCHIVE: 400,
-  BAD_CHANGE: 400,
-  DEVICE_FILE: 400,
-  BAD_DOCKERFILE: 400,
-  BAD_PLATFORM: 400,
-  BAD_REFERENCE: 400,
-  BAD_TAR: 400,
-  BAD_URL: 400,
-  BAD_VOLUME_NAME: 400,
-  TOO_MANY_CPUS: 400,
-  NOT_ALLOWED: 403,
-  CONTAINER_NOT_FOUND: 404,
-  EXEC_NOT_FOUND: 404,
-  IMAGE_NOT_FOUND: 404,
-  NETWORK_NOT_FOUND: 404,
-  PATH_NOT_FOUND: 404,
-  VOLUME_NOT_FOUND: 404,
-  BODY_TOO_SLOW: 408,
-  BUILD_RUNNING: 409,
-  EXEC_STARTED: 409,
-  IMAGE_IN_USE: 409,
-  IS_RUNNING: 409,
-  NAME_TAKEN: 409,
-  NETWORK_IN_USE: 409,
-  NOT_RUNNING: 409,
-  PORT_TAKEN: 409,
-  VOLUME_BUSY: 409,
-  VOLUME_IN_USE: 409,
-  BODY_TOO_LARGE: 413,
-  TOO_MANY_EXECS: 429,
-  // never 404: docker run takes that for a missing image, and pulls
-  NO_ROUTE: 501,
-  UNSUPPORTED: 501,
-  NO_SWARM: 503,
-};
-
 export interface ErrorAnswer {
   status: number;
   /** Docker's shape, with bay's code and hint beside the message. */
-  body: { message: string; code: string; hint?: string };
+  body: { message: string; code: ErrorCode; hint?: string };
 }
 
 /** What a client is told about anything that was thrown. */
 export function errorAnswer(error: unknown): ErrorAnswer {
   const shown = asBayError(error);
-  const { code, hint } = shown instanceof BayError ? shown : { code: "INTERNAL", hint: undefined };
-  const status = Object.hasOwn(STATUS, code) ? STATUS[code]! : 500;
-  return { status, body: { message: messageOf(shown), code, ...(hint ? { hint } : {}) } };
+  const { code, hint } = shown instanceof BayError ? shown : { code: "INTERNAL" as const, hint: undefined };
+  return { status: entryOf(code).http, body: { message: messageOf(shown), code, ...(hint ? { hint } : {}) } };
 }
 
 /** The end of a stream of JSON lines, as Docker's clients read it: the code is a number. */

@@ -185,7 +185,7 @@ parentPort!.on("message", (task: LayerTask) => {
     }
   } catch (error) {
     const { code, message, hint } = error as { code?: string; message: string; hint?: string };
-    answer = { ok: false, code: code ?? "LAYER_TASK", message, hint };
+    answer = { ok: false, code: code ?? "CONFINED_TASK", message, hint };
   } finally {
     if (fd >= 0) closeSync(fd);
   }

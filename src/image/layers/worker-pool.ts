@@ -1,5 +1,6 @@
 /** Worker threads of one kind: as many at once as are allowed, started when they are needed, ended when they rest. */
 import { Worker } from "node:worker_threads";
+import { readCode } from "../../core/error-codes/table.ts";
 import { BayError } from "../../core/errors.ts";
 import { layerBounds } from "./bounds.ts";
 import { workerFile } from "./worker-file.ts";
@@ -80,7 +81,10 @@ export class WorkerPool<Task> {
     const onAnswer = (answer: WorkerAnswer) => {
       done();
       if (answer.ok) resolve(answer.result);
-      else reject(new BayError(answer.code, answer.message, answer.hint ? { hint: answer.hint } : {}));
+      else {
+        const { code, message, hint } = answer;
+        reject(new BayError(readCode(code, "CONFINED_TASK"), message, hint ? { hint } : {}));
+      }
       this.#rest(worker);
     };
     // it ends after an error, and another is started for what waits

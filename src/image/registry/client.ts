@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Dispatcher, request } from "undici";
 import { z } from "zod";
+import type { ErrorCode } from "../../core/error-codes/table.ts";
 import { BayError } from "../../core/errors.ts";
 import { VERSION } from "../../core/version.ts";
 import { type Challenge, parseChallenges } from "./challenge.ts";
@@ -35,7 +36,7 @@ export interface RegistryResponse {
 /** A refusal, with the status and what the registry says of it. */
 export class RegistryError extends BayError {
   constructor(
-    code: string,
+    code: ErrorCode,
     message: string,
     readonly status: number,
     options: { hint?: string; cause?: unknown } = {},

@@ -1,5 +1,6 @@
 /** Runs a task in a confined worker of its own and waits for its end. */
 import { Worker } from "node:worker_threads";
+import { readCode } from "../../core/error-codes/table.ts";
 import { BayError } from "../../core/errors.ts";
 import { workerFile } from "../layers/worker-file.ts";
 
@@ -29,7 +30,7 @@ export function fillVolume(task: FillTask): Promise<void> {
       else
         reject(
           new BayError(
-            answer?.code ?? "CONFINED_TASK",
+            readCode(answer?.code, "CONFINED_TASK"),
             answer?.message ?? "the worker ended without an answer",
           ),
         );

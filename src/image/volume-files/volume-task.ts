@@ -1,5 +1,6 @@
 /** Tasks on the files of a volume, each in a worker of its own (volume-worker.ts). */
 import { Worker } from "node:worker_threads";
+import { readCode } from "../../core/error-codes/table.ts";
 import { BayError } from "../../core/errors.ts";
 import { workerFile } from "../layers/worker-file.ts";
 
@@ -49,7 +50,7 @@ export function runVolumeTask<Result>(task: VolumeTask): Promise<Result> {
     worker.on("exit", () => {
       if (answer.ok) return resolve(answer.result as Result);
       const { code, message, hint } = answer;
-      reject(new BayError(code, message, hint ? { hint } : {}));
+      reject(new BayError(readCode(code, "VOLUME_TASK"), message, hint ? { hint } : {}));
     });
   });
 }

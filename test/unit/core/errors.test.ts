@@ -21,10 +21,10 @@ describe("messages", () => {
   });
   it("have those of their causes behind them, each once", () => {
     const cause = thrownBy(() => readFileSync("/nothing"));
-    expect(messageOf(new BayError("X", "the plan cannot be read", { cause }))).toBe(
+    expect(messageOf(new BayError("INTERNAL", "the plan cannot be read", { cause }))).toBe(
       "the plan cannot be read: there is no /nothing",
     );
-    expect(messageOf(new BayError("X", "a: b", { cause: new Error("b") }))).toBe("a: b");
+    expect(messageOf(new BayError("INTERNAL", "a: b", { cause: new Error("b") }))).toBe("a: b");
     expect(messageOf("text")).toBe("text");
   });
 });

@@ -1,6 +1,7 @@
 /** `bay image …`: what is in the store of images. */
 import { createReadStream, existsSync } from "node:fs";
 import { basename, resolve } from "node:path";
+import { readCode } from "../../../core/error-codes/table.ts";
 import { BayError } from "../../../core/errors.ts";
 import { textOf, toError } from "../../../daemon/index.ts";
 import type { Context } from "../../context.ts";
@@ -157,8 +158,8 @@ function answerLines(text: string): AnswerLine[] {
     .map((line) => JSON.parse(line) as AnswerLine);
   const failed = lines.find(({ error }) => error !== undefined);
   if (!failed) return lines;
-  const { code = "INTERNAL", hint } = failed;
-  throw new BayError(code, failed.error!, hint ? { hint } : {});
+  const { code, hint } = failed;
+  throw new BayError(readCode(code, "INTERNAL"), failed.error!, hint ? { hint } : {});
 }
 
 /** `bay image import FILE|URL|- [NAME]`. */

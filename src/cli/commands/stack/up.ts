@@ -1,3 +1,4 @@
+import { readCode } from "../../../core/error-codes/table.ts";
 import { BayError } from "../../../core/errors.ts";
 import type { Client } from "../../../daemon/index.ts";
 import type { Plan, PlanOptions, Progress } from "../../../reconcile/index.ts";
@@ -214,7 +215,7 @@ export async function watch(client: Client, path: string, body: object, quiet: Q
     else if ("result" in line) plan = line.result;
     else
       failure = new BayError(
-        line.error.code,
+        readCode(line.error.code, "INTERNAL"),
         line.error.message,
         line.error.hint ? { hint: line.error.hint } : {},
       );

@@ -10,8 +10,6 @@ interface DaemonOptions {
   print?: boolean;
 }
 
-const REFUSALS = ["NEWER_STATE", "BAD_STATE", "BAD_SETTINGS", "UNKNOWN_GROUP", "MIGRATION"];
-
 /** `run` is bayd itself; the others manage it. */
 export async function daemon(context: Context, [what]: string[], options: DaemonOptions): Promise<number> {
   switch (what) {
@@ -20,13 +18,12 @@ export async function daemon(context: Context, [what]: string[], options: Daemon
       try {
         await runDaemon({ roots: context.roots, repair: options.repair !== false, group: options.group });
       } catch (error) {
-        if (!hasCode(error, ...REFUSALS)) throw error;
-        const [{ printError }, { EXIT_CONFIG }] = await Promise.all([
-          import("../../print-error.ts"),
-          import("../../systemd/unit.ts"),
-        ]);
+        const { entryOf } = await import("../../../core/error-codes/table.ts");
+        const { daemonExit } = error instanceof BayError ? entryOf(error.code) : {};
+        if (daemonExit === undefined) throw error;
+        const { printError } = await import("../../print-error.ts");
         printError(error);
-        return EXIT_CONFIG; // a service manager need not try again
+        return daemonExit;
       }
       return 0;
     }
