@@ -18,7 +18,8 @@ export {
 export type { Credentials } from "./registry/credentials.ts";
 export { findCredentials, keepCredentials } from "./registry/credentials.ts";
 export { checkLogin } from "./registry/login.ts";
-export type { LazyImage, PullProgress } from "./registry/pull.ts";
+export type { LazyImage } from "./registry/pull.ts";
+export type { PullProgress } from "./registry/pull-request.ts";
 export { PullSummary } from "./registry/pull-summary.ts";
 export { putImage } from "./sources/new-image.ts";
 export type { ImageSource } from "./sources/source.ts";

@@ -1,5 +1,5 @@
 /** A pull in one line: what the layers are at, and how much has come. */
-import type { PullProgress } from "./pull.ts";
+import type { PullProgress } from "./pull-request.ts";
 
 const INTERVAL = 200;
 const megabytes = (bytes: number) => (bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0);

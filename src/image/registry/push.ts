@@ -4,10 +4,10 @@ import { BayError } from "../../core/errors.ts";
 import type { Reference } from "../../core/image-reference.ts";
 import { MEDIA, parseManifest } from "../model/manifest.ts";
 import type { ContentStore, Descriptor } from "../store/content-store.ts";
+import { eachOf } from "./at-once.ts";
 import { RegistryClient } from "./client.ts";
 import type { Credentials } from "./credentials.ts";
 import { closeConnections, endpointsOf } from "./endpoint.ts";
-import { eachOf } from "./pull.ts";
 import { readSettings } from "./settings.ts";
 
 export interface PushProgress {
