@@ -1,4 +1,5 @@
 /** Images: made, pulled, loaded, and unpacked for containers; and the store's blobs and layers under them. */
+
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BayError, hasCode } from "../../core/errors.ts";
@@ -12,6 +13,7 @@ import { hostPlatform, parsePlatform } from "../model/platform.ts";
 import type { Credentials } from "../registry/credentials.ts";
 import type { LazyImage, PullProgress } from "../registry/pull.ts";
 import type { PushProgress } from "../registry/push.ts";
+import { AptCache } from "../sources/apt/apt-cache.ts";
 import type { CommitOptions, ImportOptions } from "../sources/new-image.ts";
 import type { ImageSource } from "../sources/source.ts";
 import { madeFrom, staleReason } from "../sources/stale.ts";
@@ -52,6 +54,12 @@ export interface PushOptions {
   signal?: AbortSignal | undefined;
 }
 
+export interface EnsureOptions {
+  signal?: AbortSignal | undefined;
+  /** Told what is done, line by line, where it takes long. */
+  say?: ((line: string) => void) | undefined;
+}
+
 export class ImageStore {
   readonly content: ContentStore;
   readonly layers: LayerStore;
@@ -59,15 +67,19 @@ export class ImageStore {
   readonly #making = new Map<string, Promise<Image>>();
   /** Those of them that are made from a definition. */
   readonly #shared = new Map<string, SharedWork<Image>>();
+  /** Who is told how an image is being made, by its reference. */
+  readonly #told = new Map<string, Set<(line: string) => void>>();
   readonly #held = new Set<{ record: ImageRecord }>();
   #serial = 0;
 
   readonly records: ImageRecords;
+  readonly apt: AptCache;
 
   constructor(root: string, store: Store) {
     this.content = new ContentStore(root);
     this.layers = new LayerStore(root);
     this.records = new ImageRecords(root, store);
+    this.apt = new AptCache(root);
     const layout = join(root, "oci-layout");
     if (!existsSync(layout)) writeFileSync(layout, '{"imageLayoutVersion":"1.0.0"}\n');
   }
@@ -187,7 +199,22 @@ export class ImageStore {
    * The image that a definition describes, made where it is absent or its inputs changed. Throws ABORTED; what makes it
    * is ended when no caller waits for it any more.
    */
-  ensure(reference: string, source: ImageSource, signal?: AbortSignal): Promise<Image> {
+  async ensure(
+    reference: string,
+    source: ImageSource,
+    { signal, say = () => {} }: EnsureOptions = {},
+  ): Promise<Image> {
+    const told = this.#told.get(reference) ?? new Set();
+    this.#told.set(reference, told.add(say));
+    try {
+      return await this.#ensure(reference, source, signal);
+    } finally {
+      told.delete(say);
+      if (told.size === 0) this.#told.delete(reference);
+    }
+  }
+
+  #ensure(reference: string, source: ImageSource, signal: AbortSignal | undefined): Promise<Image> {
     const shared = this.#shared.get(reference);
     if (shared) return shared.join(signal);
     const running = this.#making.get(reference);
@@ -211,7 +238,11 @@ export class ImageStore {
 
   async #make(reference: string, source: ImageSource, signal: AbortSignal): Promise<Image> {
     const { makeImage } = await import("../sources/make-image.ts");
-    const { manifest, inputs } = await makeImage(this.content, this.layers, source, signal);
+    const say = (line: string) => {
+      for (const tell of this.#told.get(reference) ?? []) tell(line);
+    };
+    const { content, layers, apt } = this;
+    const { manifest, inputs } = await makeImage(source, { content, layers, apt, signal, say });
     return this.#keep(canonicalReference(reference), manifest, { made: madeFrom(source, inputs) });
   }
 
