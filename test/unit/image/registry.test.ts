@@ -7,7 +7,6 @@ import { parseChallenges } from "../../../src/image/registry/challenge.ts";
 import { findCredentials, keepCredentials, ownFile } from "../../../src/image/registry/credentials.ts";
 import { endpointsOf } from "../../../src/image/registry/endpoint.ts";
 import { readSettings } from "../../../src/image/registry/settings.ts";
-import { mmdebstrapArguments } from "../../../src/image/sources/apt/build.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "bay-registry-unit-"));
 afterAll(() => rmSync(folder, { recursive: true }));

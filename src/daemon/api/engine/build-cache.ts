@@ -6,7 +6,7 @@ import type { Services } from "../server.ts";
 import { type Filters, untilOf } from "./filters.ts";
 import { parameters } from "./parameters.ts";
 
-/** What nobody used for so long is removed where not all is. */
+/** Entries that were not used for so long are removed when not all are. */
 const UNUSED_FOR = 7 * 24 * 3600_000;
 
 type Cache = Pick<Services, "steps" | "cacheMounts" | "repositories" | "manager">;
