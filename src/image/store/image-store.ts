@@ -25,6 +25,7 @@ import {
   ImageRecords,
   isUntagged,
   notFound,
+  registryDigests,
   untagged,
 } from "./image-records.ts";
 import { SharedWork } from "./shared-work.ts";
@@ -283,13 +284,16 @@ export class ImageStore {
     ]);
     const siblings = this.records
       .list()
-      .filter(({ reference: other, id, pulled }) => pulled && id === record.id && !isUntagged(other))
+      .filter(
+        (other) =>
+          registryDigests(other).length > 0 && other.id === record.id && !isUntagged(other.reference),
+      )
       .map(({ reference: other }) => parseReference(other))
       .filter(
         ({ registry, repository }) => registry === reference.registry && repository !== reference.repository,
       )
       .map(({ repository }) => repository);
-    return this.#busy("push", async () =>
+    const sent = await this.#busy("push", async () =>
       pushImage(this.content, {
         reference,
         manifest: record.manifest,
@@ -299,6 +303,8 @@ export class ImageStore {
         signal,
       }),
     );
+    this.records.notePushed(record, sent.digest);
+    return sent;
   }
 
   /** Sends a manifest and its blobs to a registry under a name that need not be known here. Throws what the registry says. */
