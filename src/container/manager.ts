@@ -78,6 +78,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     this.setMaxListeners(0);
     this.images = new ImageStore(roots.root, store);
     this.images.layers.sweep();
+    this.images.apt.sweep();
     this.images.content.removeTemporary();
     this.volumes = new VolumeStore(roots.root, store);
     this.groups = new Groups(roots);

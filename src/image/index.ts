@@ -25,7 +25,7 @@ export { putImage } from "./sources/new-image.ts";
 export type { ImageSource } from "./sources/source.ts";
 export { staleReason } from "./sources/stale.ts";
 export type { ContentStore, Descriptor } from "./store/content-store.ts";
-export { type ImageRecord, isUntagged } from "./store/image-records.ts";
+export { type ImageRecord, isUntagged, registryDigests } from "./store/image-records.ts";
 export { type Image, ImageStore, inspectImage, type PullOptions } from "./store/image-store.ts";
 export { measureDirectory } from "./store/usage.ts";
 export { isArchive } from "./tar/detect.ts";

@@ -112,6 +112,26 @@ describe("registries", () => {
     expect(bay.ok("logs", "--no-log-prefix", "a").trim()).toBe(String(SIZE));
   });
 
+  it("know an image by its digest once it is pushed, under the names of that repository alone", () => {
+    const named = (name: string) =>
+      images(source).find(({ RepoTags }) => RepoTags.includes(name))!.RepoDigests;
+    const [digest = ""] = named(`${registry.host}/team/box:1`);
+    expect(digest).toMatch(new RegExp(`^${registry.host}/team/box@sha256:[0-9a-f]{64}$`));
+    const rows = source.ok("image", "ls", "--digests", `${registry.host}/team/box:1`);
+    expect(rows).toContain(digest.split("@")[1]);
+    const [inspected] = JSON.parse(source.ok("image", "inspect", "box")) as { RepoDigests: string[] }[];
+    expect(inspected!.RepoDigests).toEqual([digest]);
+    expect(JSON.parse(source.ok("image", "inspect", digest))[0].Id).toBe(images(source)[0]!.Id);
+    // a name elsewhere does not have it before it is pushed there
+    source.ok("image", "tag", `${registry.host}/team/box:1`, `${registry.host}/elsewhere/box:1`);
+    expect(named(`${registry.host}/elsewhere/box:1`)).toEqual([digest]);
+    source.ok("image", "push", `${registry.host}/elsewhere/box:1`);
+    expect(named(`${registry.host}/elsewhere/box:1`).sort()).toEqual(
+      [digest, digest.replace("/team/", "/elsewhere/")].sort(),
+    );
+    source.ok("image", "rm", `${registry.host}/elsewhere/box:1`);
+  });
+
   it("are gone on with after a cut, from where it was", async () => {
     let cuts = 0;
     const { code, err } = await pull((call, answer) => {

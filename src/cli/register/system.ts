@@ -24,7 +24,7 @@ export function addSystemCommands(group: (name: string, description: string) => 
   const builder = group("builder", "the cache of builds: prune");
   builder(
     "prune",
-    "remove build steps and cache mounts that nobody used for a week",
+    "remove entries of the build cache that were not used for a week",
     (c) =>
       prune(c)
         .option("-a, --all", "all of them")

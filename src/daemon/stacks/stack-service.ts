@@ -270,7 +270,7 @@ export class StackService {
   #bringImage(stack: Stack, step: Step, say: Say, signal: AbortSignal | undefined): Promise<unknown> {
     if (step.kind === "image.pull") return this.#pullImage(step.name, say, signal);
     if (step.kind === "image.build") return this.#buildImage(stack, step.service!, say, signal);
-    return this.#makeImage(stack, step.name, signal);
+    return this.#makeImage(stack, step.name, say, signal);
   }
 
   #buildImage(
@@ -303,7 +303,7 @@ export class StackService {
     const builder = await this.builder();
     const image = await builder.build(request, tell, signal, async (name) => {
       const own = stack.images[name];
-      return own && this.manager.images.ensure(name, toImageSource(own), signal);
+      return own && this.manager.images.ensure(name, toImageSource(own), { signal });
     });
     this.manager.events.publish("image", "build", image.id, { name: image.reference });
     const { store } = this.manager;
@@ -314,8 +314,9 @@ export class StackService {
     return image;
   }
 
-  async #makeImage(stack: Stack, name: string, signal?: AbortSignal): Promise<void> {
-    const image = await this.manager.images.ensure(name, toImageSource(stack.images[name]!), signal);
+  async #makeImage(stack: Stack, name: string, say: Say, signal: AbortSignal | undefined): Promise<void> {
+    const options = { signal, say: (line: string) => say(line, true) };
+    const image = await this.manager.images.ensure(name, toImageSource(stack.images[name]!), options);
     this.manager.events.publish("image", "build", image.id, { name });
   }
 

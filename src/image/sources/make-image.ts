@@ -1,14 +1,16 @@
 /** Making an image as the stack file's `images:` says it: of files, a root file system, Debian packages or an archive. */
-import { lstatSync, mkdirSync, rmSync } from "node:fs";
+import { lstatSync, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { BayError } from "../../core/errors.ts";
 import { openArchive } from "../archive/files.ts";
 import { chooseImage, findImages, importImage } from "../archive/read.ts";
 import type { LayerStore } from "../layers/layer-store.ts";
+import { removeTree } from "../layers/remove-tree.ts";
 import { DEFAULT_PATH, type ImageConfig, MEDIA, parseImageConfig, parseManifest } from "../model/manifest.ts";
 import { hostPlatform } from "../model/platform.ts";
 import type { BlobWriter, ContentStore, Descriptor } from "../store/content-store.ts";
-import type { AptPackages } from "./apt/build.ts";
+import type { AptCache } from "./apt/apt-cache.ts";
+import type { AptPackages } from "./apt/packages.ts";
 import { putImage } from "./new-image.ts";
 import type { ImageSource } from "./source.ts";
 
@@ -18,19 +20,24 @@ export interface MadeImage {
   inputs: string[];
 }
 
+/** Where an image is made, and who is told. */
+export interface MakePlaces {
+  content: ContentStore;
+  layers: LayerStore;
+  apt: AptCache;
+  signal?: AbortSignal | undefined;
+  say?: ((line: string) => void) | undefined;
+}
+
 /** Throws BAD_ROOTFS, BAD_ARCHIVE, HOST_IMAGE, APT_FAILED and what else keeps a source from becoming an image. */
-export async function makeImage(
-  content: ContentStore,
-  layers: LayerStore,
-  source: ImageSource,
-  signal?: AbortSignal,
-): Promise<MadeImage> {
+export async function makeImage(source: ImageSource, places: MakePlaces): Promise<MadeImage> {
+  const { content, layers } = places;
   if (source.kind === "archive") {
     const path = resolve(source.base, source.path);
     const manifest = await fromArchive(content, layers, path, source.reference);
     return { manifest: withConfig(content, manifest, source.config), inputs: [path] };
   }
-  const { layer, inputs } = await makeLayer(content, layers, source, signal);
+  const { layer, inputs } = await makeLayer(source, places);
   const config: ImageConfig = {
     architecture: hostPlatform().architecture,
     os: "linux",
@@ -43,12 +50,11 @@ export async function makeImage(
 
 /** The one layer, plain, of an image that is made of files; and the files. */
 async function makeLayer(
-  content: ContentStore,
-  layers: LayerStore,
   source: Exclude<ImageSource, { kind: "archive" }>,
-  signal: AbortSignal | undefined,
+  places: MakePlaces,
 ): Promise<{ layer: Descriptor; inputs: string[] }> {
-  if (source.kind === "apt") return { layer: await aptLayer(content, layers, source, signal), inputs: [] };
+  const { content } = places;
+  if (source.kind === "apt") return { layer: await aptLayer(source, places), inputs: [] };
   if (source.kind === "host") {
     const { writeHostLayer } = await import("./host/build.ts");
     return write(content, (writer) => writeHostLayer(writer, source.entries, source.users, source.base));
@@ -69,20 +75,17 @@ async function makeLayer(
 }
 
 async function aptLayer(
-  content: ContentStore,
-  layers: LayerStore,
   packages: AptPackages,
-  signal: AbortSignal | undefined,
+  { content, layers, apt, signal, say }: MakePlaces,
 ): Promise<Descriptor> {
-  const { buildAptTar } = await import("./apt/build.ts");
   const folder = layers.temporary();
   const file = join(folder, "root.tar");
   mkdirSync(folder, { mode: 0o711 });
   try {
-    await buildAptTar(packages, file, signal);
+    await apt.makeTar(packages, file, { signal, say });
     return await content.adopt({ file, offset: 0, size: lstatSync(file).size }, MEDIA.layer);
   } finally {
-    rmSync(folder, { force: true, recursive: true });
+    await removeTree(folder);
   }
 }
 

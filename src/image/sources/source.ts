@@ -1,7 +1,7 @@
 /** Where an image comes from, as the stack file's top-level `images:` says it. */
 
 import type { RunConfig } from "../model/manifest.ts";
-import type { AptPackages } from "./apt/build.ts";
+import type { AptPackages } from "./apt/packages.ts";
 
 export type ImageSource = (
   | { kind: "host"; entries: string[]; users: string[] }

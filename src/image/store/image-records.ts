@@ -1,7 +1,7 @@
 /** Which image a name means: the records of images in the state, and index.json of the layout beside it. */
 import { join } from "node:path";
 import { BayError, hasCode } from "../../core/errors.ts";
-import { canonicalReference, familiarReference } from "../../core/image-reference.ts";
+import { canonicalReference, familiarReference, parseReference } from "../../core/image-reference.ts";
 import { replaceFile, type Store } from "../../store/index.ts";
 import { MEDIA } from "../model/manifest.ts";
 import type { Descriptor } from "./content-store.ts";
@@ -25,13 +25,26 @@ export interface ImageRecord {
     | undefined;
   /** For images of a registry: what the name stood for there, and when. */
   pulled?: { digest: string; at: string };
+  /** For images that were sent to a registry under this name: the digest that the name has there, and when. */
+  pushed?: { digest: string; at: string };
 }
+
+/** The digests by which the registry of an image's name knows it. */
+export const registryDigests = ({ pulled, pushed }: ImageRecord): string[] => [
+  ...new Set([pulled, pushed].flatMap((known) => (known ? [known.digest] : []))),
+];
 
 export const IMAGE_KEY = "image/";
 
 /** The reference of an image that has no name (any more). */
 export const untagged = (id: string): string => `<none>@${id}`;
 export const isUntagged = (reference: string): boolean => reference.startsWith("<none>@");
+
+/** Throws BAD_REFERENCE. */
+function repositoryOf(name: string): string {
+  const { registry, repository } = parseReference(name);
+  return `${registry}/${repository}`;
+}
 
 export class ImageRecords {
   #isIndexOld = false;
@@ -61,9 +74,19 @@ export class ImageRecords {
 
   /** By ID or name. Throws IMAGE_NOT_FOUND, BAD_REFERENCE. */
   need(reference: string): ImageRecord {
-    const record = this.byId(reference) ?? this.find(reference);
+    const record = this.byId(reference) ?? this.find(reference) ?? this.#byDigest(reference);
     if (!record) throw notFound(reference);
     return record;
+  }
+
+  /** By `REPOSITORY@DIGEST`, where an image was pulled or pushed by a tag of that repository. */
+  #byDigest(name: string): ImageRecord | undefined {
+    const { digest } = isUntagged(name) ? { digest: undefined } : parseReference(name);
+    if (digest === undefined) return undefined;
+    return this.list().find(
+      (record) =>
+        registryDigests(record).includes(digest) && repositoryOf(record.reference) === repositoryOf(name),
+    );
   }
 
   /** The names of an image that have a tag, as people write them. */
@@ -86,7 +109,18 @@ export class ImageRecords {
 
   /** Gives an image one more name. Throws IMAGE_NOT_FOUND, BAD_REFERENCE. */
   tag(reference: string, name: string): void {
-    this.put({ ...this.need(reference), made: undefined, reference: canonicalReference(name) });
+    const { pulled, pushed, ...record } = this.need(reference);
+    const isSame = !isUntagged(record.reference) && repositoryOf(record.reference) === repositoryOf(name);
+    // a digest is known in its repository, and only there
+    const known = isSame ? { ...(pulled ? { pulled } : {}), ...(pushed ? { pushed } : {}) } : {};
+    this.put({ ...record, ...known, made: undefined, reference: canonicalReference(name) });
+  }
+
+  /** Notes that an image was sent to the registry of its name, unless the name means another image by now. */
+  notePushed({ reference, id }: ImageRecord, digest: string): void {
+    const record = this.store.get<ImageRecord>(IMAGE_KEY + reference);
+    if (record?.id !== id) return;
+    this.store.put(IMAGE_KEY + reference, { ...record, pushed: { digest, at: new Date().toISOString() } });
   }
 
   /** Takes a name away; an image that loses its last one stays under its ID, or is forgotten where it had none. */

@@ -1,4 +1,5 @@
 /** Images: made, pulled, loaded, and unpacked for containers; and the store's blobs and layers under them. */
+
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BayError, hasCode } from "../../core/errors.ts";
@@ -13,6 +14,7 @@ import type { Credentials } from "../registry/credentials.ts";
 import type { LazyImage } from "../registry/pull.ts";
 import type { PullProgress } from "../registry/pull-request.ts";
 import type { PushProgress } from "../registry/push.ts";
+import { AptCache } from "../sources/apt/apt-cache.ts";
 import type { CommitOptions, ImportOptions } from "../sources/new-image.ts";
 import type { ImageSource } from "../sources/source.ts";
 import { madeFrom, staleReason } from "../sources/stale.ts";
@@ -24,6 +26,7 @@ import {
   ImageRecords,
   isUntagged,
   notFound,
+  registryDigests,
   untagged,
 } from "./image-records.ts";
 import { SharedWork } from "./shared-work.ts";
@@ -53,6 +56,12 @@ export interface PushOptions {
   signal?: AbortSignal | undefined;
 }
 
+export interface EnsureOptions {
+  signal?: AbortSignal | undefined;
+  /** Told what is done, line by line, where it takes long. */
+  say?: ((line: string) => void) | undefined;
+}
+
 export class ImageStore {
   readonly content: ContentStore;
   readonly layers: LayerStore;
@@ -60,15 +69,19 @@ export class ImageStore {
   readonly #making = new Map<string, Promise<Image>>();
   /** Those of them that are made from a definition. */
   readonly #shared = new Map<string, SharedWork<Image>>();
+  /** Who is told how an image is being made, by its reference. */
+  readonly #told = new Map<string, Set<(line: string) => void>>();
   readonly #held = new Set<{ record: ImageRecord }>();
   #serial = 0;
 
   readonly records: ImageRecords;
+  readonly apt: AptCache;
 
   constructor(root: string, store: Store) {
     this.content = new ContentStore(root);
     this.layers = new LayerStore(root);
     this.records = new ImageRecords(root, store);
+    this.apt = new AptCache(root);
     const layout = join(root, "oci-layout");
     if (!existsSync(layout)) writeFileSync(layout, '{"imageLayoutVersion":"1.0.0"}\n');
   }
@@ -188,7 +201,22 @@ export class ImageStore {
    * The image that a definition describes, made where it is absent or its inputs changed. Throws ABORTED; what makes it
    * is ended when no caller waits for it any more.
    */
-  ensure(reference: string, source: ImageSource, signal?: AbortSignal): Promise<Image> {
+  async ensure(
+    reference: string,
+    source: ImageSource,
+    { signal, say = () => {} }: EnsureOptions = {},
+  ): Promise<Image> {
+    const told = this.#told.get(reference) ?? new Set();
+    this.#told.set(reference, told.add(say));
+    try {
+      return await this.#ensure(reference, source, signal);
+    } finally {
+      told.delete(say);
+      if (told.size === 0) this.#told.delete(reference);
+    }
+  }
+
+  #ensure(reference: string, source: ImageSource, signal: AbortSignal | undefined): Promise<Image> {
     const shared = this.#shared.get(reference);
     if (shared) return shared.join(signal);
     const running = this.#making.get(reference);
@@ -212,7 +240,11 @@ export class ImageStore {
 
   async #make(reference: string, source: ImageSource, signal: AbortSignal): Promise<Image> {
     const { makeImage } = await import("../sources/make-image.ts");
-    const { manifest, inputs } = await makeImage(this.content, this.layers, source, signal);
+    const say = (line: string) => {
+      for (const tell of this.#told.get(reference) ?? []) tell(line);
+    };
+    const { content, layers, apt } = this;
+    const { manifest, inputs } = await makeImage(source, { content, layers, apt, signal, say });
     return this.#keep(canonicalReference(reference), manifest, { made: madeFrom(source, inputs) });
   }
 
@@ -253,13 +285,16 @@ export class ImageStore {
     ]);
     const siblings = this.records
       .list()
-      .filter(({ reference: other, id, pulled }) => pulled && id === record.id && !isUntagged(other))
+      .filter(
+        (other) =>
+          registryDigests(other).length > 0 && other.id === record.id && !isUntagged(other.reference),
+      )
       .map(({ reference: other }) => parseReference(other))
       .filter(
         ({ registry, repository }) => registry === reference.registry && repository !== reference.repository,
       )
       .map(({ repository }) => repository);
-    return this.#busy("push", async () =>
+    const sent = await this.#busy("push", async () =>
       pushImage(this.content, {
         reference,
         manifest: record.manifest,
@@ -269,6 +304,8 @@ export class ImageStore {
         signal,
       }),
     );
+    this.records.notePushed(record, sent.digest);
+    return sent;
   }
 
   /** Sends a manifest and its blobs to a registry under a name that need not be known here. Throws what the registry says. */

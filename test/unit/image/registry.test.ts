@@ -7,7 +7,6 @@ import { parseChallenges } from "../../../src/image/registry/challenge.ts";
 import { findCredentials, keepCredentials, ownFile } from "../../../src/image/registry/credentials.ts";
 import { endpointsOf } from "../../../src/image/registry/endpoint.ts";
 import { readSettings } from "../../../src/image/registry/settings.ts";
-import { mmdebstrapArguments } from "../../../src/image/sources/apt/build.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "bay-registry-unit-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -126,30 +125,5 @@ describe("endpoints", () => {
     writeFileSync(join(folder, "registries.json"), '{"mirrors": {"a": "b"}, "unsafe": []}');
     expect(() => readSettings(folder)).toThrow(/mirrors\.a: .*; .*unsafe/);
     expect(readSettings(join(folder, "none"))).toEqual({ mirrors: {}, insecure: [] });
-  });
-});
-
-describe("mmdebstrap", () => {
-  const wanted = {
-    suite: "bookworm",
-    components: ["main"],
-    packages: ["a", "b"],
-    mirror: undefined,
-    snapshot: undefined,
-    keep: [] as ("docs" | "man" | "locales" | "lists")[],
-  };
-  it("is asked for packages without what a container does not need, unless it is kept", () => {
-    const lean = mmdebstrapArguments(wanted, "/t.tar");
-    expect(lean).toContain("--include=a,b");
-    expect(lean.slice(-2)).toEqual(["bookworm", "/t.tar"]);
-    expect(
-      mmdebstrapArguments({ ...wanted, mirror: "http://mirror.lan/debian" }, "/t.tar").slice(-2),
-    ).toEqual(["/t.tar", "http://mirror.lan/debian"]);
-    expect(lean.filter((argument) => argument.includes("path-exclude")).length).toBe(4);
-    const whole = mmdebstrapArguments({ ...wanted, keep: ["docs", "man", "locales", "lists"] }, "/t.tar");
-    expect(whole.some((argument) => argument.includes("path-exclude"))).toBe(false);
-    expect(whole).toContain("--skip=cleanup/apt/lists");
-    const past = mmdebstrapArguments({ ...wanted, snapshot: "20260101T000000Z" }, "/t.tar");
-    expect(past.at(-1)).toBe("http://snapshot.debian.org/archive/debian/20260101T000000Z");
   });
 });

@@ -180,7 +180,7 @@ export async function pruneAll(context: Context, _args: string[], options: Prune
     "all containers that do not run",
     "all networks that no container uses",
     options.all ? "all images that no container uses" : "all images without a name that no container uses",
-    options.all ? "all build steps and cache mounts" : "what builds keep and nobody used for a week",
+    options.all ? "the whole build cache" : "entries of the build cache that were not used for a week",
     ...(options.volumes ? ["all anonymous volumes that no container uses"] : []),
   ];
   if (!(await confirm(what, options.force))) return;
@@ -225,10 +225,10 @@ export async function pruneBuilds(
   const { all: isAll = false, keepStorage, filter } = options;
   const keep = keepStorage === undefined ? undefined : await sizeOption(keepStorage);
   const what = isAll
-    ? "all build steps and cache mounts"
+    ? "the whole build cache: steps, cache mounts, sources and Debian packages"
     : keep === undefined
-      ? "build steps and cache mounts that nobody used for a week"
-      : `build steps and cache mounts beyond ${humanBytes(keep)}`;
+      ? "entries of the build cache that were not used for a week"
+      : `entries of the build cache beyond ${humanBytes(keep)}`;
   if (!(await confirm([what], options.force))) return;
   const freed = await prunedBuilds(await context.daemon(), filter, isAll, keep);
   print(`${humanBytes(freed)} freed`);
@@ -252,7 +252,7 @@ async function prunedBuilds(
     CachesDeleted: string[];
     SpaceReclaimed: number;
   }>("POST", `/build/prune?all=${isAll}${kept}&filters=${filterQuery(filter)}`);
-  if (CachesDeleted.length > 0) print(`removed ${CachesDeleted.length} build steps and cache mounts`);
+  if (CachesDeleted.length > 0) print(`removed ${CachesDeleted.length} entries of the build cache`);
   return SpaceReclaimed;
 }
 

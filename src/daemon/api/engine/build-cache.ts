@@ -6,14 +6,14 @@ import type { Services } from "../server.ts";
 import { type Filters, untilOf } from "./filters.ts";
 import { parameters } from "./parameters.ts";
 
-/** What nobody used for so long is removed where not all is. */
+/** Entries that were not used for so long are removed when not all are. */
 const UNUSED_FOR = 7 * 24 * 3600_000;
 
-type Cache = Pick<Services, "steps" | "cacheMounts" | "repositories">;
+type Cache = Pick<Services, "steps" | "cacheMounts" | "repositories" | "manager">;
 
 interface Entry {
   id: string;
-  type: "regular" | "exec.cachemount" | "source.git.checkout";
+  type: "regular" | "exec.cachemount" | "source.git.checkout" | "source.local";
   description: string;
   isInUse: boolean;
   createdAt: string;
@@ -24,7 +24,7 @@ interface Entry {
 
 const sizeOf = (directory: string) => measureDirectory(directory).catch(() => 0);
 
-async function listEntries({ steps, cacheMounts, repositories }: Cache): Promise<Entry[]> {
+async function listEntries({ steps, cacheMounts, repositories, manager }: Cache): Promise<Entry[]> {
   const layers = steps.list().map(
     async (record): Promise<Entry> => ({
       ...record,
@@ -57,7 +57,18 @@ async function listEntries({ steps, cacheMounts, repositories }: Cache): Promise
       remove: () => repositories.remove(kept),
     }),
   );
-  return Promise.all([...layers, ...mounts, ...sources]);
+  const { apt } = manager.images;
+  const packages = (await apt.list()).map(
+    (kept): Entry => ({
+      ...kept,
+      id: kept.name.slice(0, 25),
+      type: "source.local",
+      description: kept.name.startsWith("base-") ? "a base of apt: images" : "Debian packages of apt: images",
+      isInUse: false,
+      remove: () => apt.remove(kept),
+    }),
+  );
+  return Promise.all([...layers, ...mounts, ...sources, ...packages]);
 }
 
 /** BuildCache of system/df. */

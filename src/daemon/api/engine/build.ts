@@ -1,5 +1,5 @@
 /** `POST /build` of the Docker Engine API, in the form that is without BuildKit's sessions: an archive in, lines out. */
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type BuildNews, type BuildRequest, isGitUrl, readCacheSource } from "../../../build/index.ts";
 import { BayError } from "../../../core/errors.ts";
@@ -7,7 +7,7 @@ import { familiarReference, parseReference } from "../../../image/index.ts";
 import { type Route, route } from "../http.ts";
 import type { Services } from "../server.ts";
 import { type Parameters, parameters } from "./parameters.ts";
-import { receive, streamed } from "./transfers.ts";
+import { withBodyFile } from "./transfers.ts";
 
 export function engineBuildRoutes({ manager, builder, repositories }: Services): Route[] {
   return [
@@ -21,31 +21,16 @@ export function engineBuildRoutes({ manager, builder, repositories }: Services):
       const { remote = "", q: isQuiet } = given;
       mkdirSync(repositories.directory, { recursive: true, mode: 0o700 });
       const archive = join(repositories.directory, `.body-${process.hrtime.bigint()}`);
-      const clean = () => rmSync(archive, { force: true });
-      try {
-        if (remote === "") await receive(call, archive);
-        const request = requestOf(given, contextOf(remote, archive));
-        await streamed(
-          call,
-          async (write, signal) => {
-            const image = await (await builder()).build(
-              request,
-              (news) => isQuiet || tell(write, news),
-              signal,
-            );
-            manager.events.publish("image", "build", image.id, { name: image.reference });
-            // as Docker's quiet builds: their client prints the only line
-            if (isQuiet) return write({ stream: `${image.id}\n` });
-            write({ aux: { ID: image.id } });
-            write({ stream: `Successfully built ${image.id.slice(7, 19)}\n` });
-            for (const tag of request.tags)
-              write({ stream: `Successfully tagged ${familiarReference(tag)}\n` });
-          },
-          clean,
-        );
-      } finally {
-        clean();
-      }
+      const request = requestOf(given, contextOf(remote, archive));
+      await withBodyFile(call, { file: archive, hasBody: remote === "" }, async (write, signal) => {
+        const image = await (await builder()).build(request, (news) => isQuiet || tell(write, news), signal);
+        manager.events.publish("image", "build", image.id, { name: image.reference });
+        // as Docker's quiet builds: their client prints the only line
+        if (isQuiet) return write({ stream: `${image.id}\n` });
+        write({ aux: { ID: image.id } });
+        write({ stream: `Successfully built ${image.id.slice(7, 19)}\n` });
+        for (const tag of request.tags) write({ stream: `Successfully tagged ${familiarReference(tag)}\n` });
+      });
     }),
   ];
 }

@@ -70,7 +70,7 @@ export function diskRoutes({ manager, ...services }: Services): Route[] {
             },
           })),
         ),
-        BuildCache: isShown("build-cache") ? await buildCacheUsage(services) : [],
+        BuildCache: isShown("build-cache") ? await buildCacheUsage({ ...services, manager }) : [],
       });
     }),
     route("POST", "/containers/prune", async ({ response, query }) => {

@@ -1,5 +1,4 @@
 /** Routes of the Docker Engine API that move images: pull, import, push, search, load, save. */
-import { rmSync } from "node:fs";
 import { z } from "zod";
 import { changedConfig } from "../../../build/index.ts";
 import { BayError } from "../../../core/errors.ts";
@@ -20,7 +19,7 @@ import { parseJson, parseWith } from "../request-body.ts";
 import type { Services } from "../server.ts";
 import { parameters } from "./parameters.ts";
 import { withTag } from "./query.ts";
-import { receive, sendArchive, streamed } from "./transfers.ts";
+import { sendArchive, streamed, withBodyFile } from "./transfers.ts";
 
 const secret = z
   .string()
@@ -147,15 +146,9 @@ export function imageTransferRoutes({ manager }: Services): Route[] {
       const { path } = await call.ownBody(loadBody);
       await streamed(call, (write) => load(path, write));
     }),
-    route("POST", "/images/load", async (call) => {
+    route("POST", "/images/load", (call) => {
       const file = images.layers.temporary();
-      const clean = () => rmSync(file, { force: true });
-      try {
-        await receive(call, file);
-        await streamed(call, (write) => load(file, write), clean);
-      } finally {
-        clean();
-      }
+      return withBodyFile(call, { file }, (write) => load(file, write));
     }),
     route("POST", "/bay/v1/images/save", async (call) => {
       const { names, ...target } = await call.ownBody(saveBody);
@@ -180,27 +173,17 @@ export function imageTransferRoutes({ manager }: Services): Route[] {
     if (name) parseReference(name);
     const config = changedConfig({}, changes);
     const file = images.layers.temporary();
-    const clean = () => rmSync(file, { force: true });
-    try {
-      if (source === "-") await receive(call, file);
-      await streamed(
-        call,
-        async (write, signal) => {
-          if (source !== "-") await web.fetchUrl(source, file, { signal });
-          const image = await images.importTar(file, {
-            name,
-            comment: message || `Imported from ${source}`,
-            platform,
-            config,
-          });
-          manager.events.publish("image", "import", image.id, { name: name ?? image.id });
-          write({ status: image.id });
-        },
-        clean,
-      );
-    } finally {
-      clean();
-    }
+    await withBodyFile(call, { file, hasBody: source === "-" }, async (write, signal) => {
+      if (source !== "-") await web.fetchUrl(source, file, { signal });
+      const image = await images.importTar(file, {
+        name,
+        comment: message || `Imported from ${source}`,
+        platform,
+        config,
+      });
+      manager.events.publish("image", "import", image.id, { name: name ?? image.id });
+      write({ status: image.id });
+    });
   }
 
   async function load(path: string, write: (value: unknown) => void): Promise<void> {

@@ -7,6 +7,7 @@ import {
   isUntagged,
   nameOrId,
   parseReference,
+  registryDigests,
 } from "../../../image/index.ts";
 import { type Route, route, sendJson } from "../http.ts";
 import type { Services } from "../server.ts";
@@ -26,11 +27,15 @@ export function imageRoutes({ manager, stacks }: Services): Route[] {
     const named = all.filter(({ reference }) => !isUntagged(reference));
     return {
       RepoTags: images.records.tagsOf(id),
-      RepoDigests: named.flatMap(({ reference, pulled }) => {
-        if (!pulled) return [];
-        const { registry, repository } = parseReference(reference);
-        return [`${familiarReference(`${registry}/${repository}`)}@${pulled.digest}`];
-      }),
+      RepoDigests: [
+        ...new Set(
+          named.flatMap((record) => {
+            const { registry, repository } = parseReference(record.reference);
+            const name = familiarReference(`${registry}/${repository}`);
+            return registryDigests(record).map((digest) => `${name}@${digest}`);
+          }),
+        ),
+      ],
     };
   };
   const byId = () => [...new Map(images.records.list().map((record) => [record.id, record])).values()];
@@ -39,9 +44,9 @@ export function imageRoutes({ manager, stacks }: Services): Route[] {
   const remove = async (text: string, force: boolean) => {
     const record = images.records.need(text);
     const names = images.records.list().filter(({ id }) => id === record.id);
-    const isById = !names.some(
-      ({ reference }) => familiarReference(reference) === familiarReference(nameOrId(text)),
-    );
+    const isById =
+      images.records.byId(text) !== undefined &&
+      !names.some(({ reference }) => familiarReference(reference) === familiarReference(nameOrId(text)));
     const gone = isById ? names : [record];
     const [user] = gone.length === names.length ? usersOf(record) : [];
     if (user && !force)

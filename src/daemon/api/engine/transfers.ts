@@ -1,4 +1,5 @@
 /** What routes have in common that take or give much: lines of progress, archives, bodies in files. */
+import { rmSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { BayError } from "../../../core/errors.ts";
@@ -7,15 +8,33 @@ import { streamError } from "../error-status.ts";
 import { type Call, goneSignal, startStream } from "../http.ts";
 import { drained } from "./log-stream.ts";
 
+/** Writes lines of progress; the signal is aborted when the client goes away. */
+type Action = (write: (value: unknown) => void, signal: AbortSignal) => Promise<void>;
+
+/**
+ * Lets an action use a temporary file for the body of the request, which is written to it first unless `hasBody` is
+ * false, and streams what the action says. The file is removed before the answer ends: a client that reads the end, or
+ * an error, finds its room free. Throws DISK_FULL before the answer begins.
+ */
+export async function withBodyFile(
+  call: Call,
+  { file, hasBody = true }: { file: string; hasBody?: boolean },
+  action: Action,
+): Promise<void> {
+  const clean = () => rmSync(file, { force: true });
+  try {
+    if (hasBody) await receive(call, file);
+    await streamed(call, action, clean);
+  } finally {
+    clean();
+  }
+}
+
 /**
  * A stream as Docker's: lines of progress, an error at its end where there is one. `clean` removes what the request needed,
- * before the answer ends: a client that reads an error finds its room free.
+ * before the answer ends.
  */
-export async function streamed(
-  call: Call,
-  action: (write: (value: unknown) => void, signal: AbortSignal) => Promise<void>,
-  clean: () => void = () => {},
-): Promise<void> {
+export async function streamed(call: Call, action: Action, clean: () => void = () => {}): Promise<void> {
   const write = startStream(call.response);
   try {
     await action(write, goneSignal(call.response));
@@ -48,7 +67,7 @@ export async function sendArchive(
 const LOOK_EVERY = 4 << 20;
 
 /** Writes the body to a file. Not by pipeline(), which closes the connection with the request. Throws DISK_FULL. */
-export async function receive({ request }: Call, path: string): Promise<void> {
+async function receive({ request }: Call, path: string): Promise<void> {
   const folder = dirname(path);
   const file = await open(path, "wx", 0o600);
   let [size, looked] = [0, 0];

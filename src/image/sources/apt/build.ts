@@ -5,56 +5,18 @@
 import { spawn } from "node:child_process";
 import { dirname } from "node:path";
 import { BayError } from "../../../core/errors.ts";
+import { type AptPackages, baseArguments, type HookVariables, imageArguments, OUTDATED } from "./packages.ts";
+import { ProgressLines } from "./progress.ts";
 
-export interface AptPackages {
-  suite: string;
-  components: string[];
-  packages: string[];
-  /** Undefined is mmdebstrap's choice: Debian's own, with the suite's updates and security updates. */
-  mirror: string | undefined;
-  /** A moment of the archive, as snapshot.debian.org names it: 20260101T000000Z. */
-  snapshot: string | undefined;
-  /** What is otherwise left out, because a container has no use for it. */
-  keep: ("docs" | "man" | "locales" | "lists")[];
-}
+export type { AptPackages } from "./packages.ts";
 
-const SNAPSHOTS = "http://snapshot.debian.org/archive/debian";
 /** Files that are newer than this get this time, so that the day of the build shows nowhere. */
 const EPOCH = String(Date.UTC(1980, 0, 1) / 1000);
 const LAST_LINES = 8;
 /** unshare(1): the command was not found. */
 const NOT_FOUND = 127;
-
-const LEFT_OUT: Record<"docs" | "man" | "locales", string[]> = {
-  docs: [
-    "path-exclude=/usr/share/doc/*",
-    "path-include=/usr/share/doc/*/copyright",
-    "path-exclude=/usr/share/info/*",
-  ],
-  man: ["path-exclude=/usr/share/man/*"],
-  locales: ["path-exclude=/usr/share/locale/*"],
-};
-
-/** The arguments of mmdebstrap for a tar at a path. */
-export function mmdebstrapArguments(wanted: AptPackages, target: string): string[] {
-  const { suite, components, packages, mirror, snapshot, keep } = wanted;
-  const left = (["docs", "man", "locales"] as const).filter((what) => !keep.includes(what));
-  return [
-    "--mode=root",
-    "--variant=essential",
-    "--format=tar",
-    `--components=${components.join(",")}`,
-    ...(packages.length > 0 ? [`--include=${packages.join(",")}`] : []),
-    ...left.flatMap((what) => LEFT_OUT[what].map((option) => `--dpkgopt=${option}`)),
-    ...(keep.includes("lists") ? ["--skip=cleanup/apt/lists"] : []),
-    ...(snapshot ? ["--aptopt=Acquire::Check-Valid-Until false"] : []),
-    // who a container is, is not the image's to say
-    "--customize-hook=rm -f $1/etc/hostname $1/etc/resolv.conf",
-    suite,
-    target,
-    ...(snapshot ? [`${SNAPSHOTS}/${snapshot}`] : mirror ? [mirror] : []),
-  ];
-}
+/** dpkg's own defaults, and no fsync for each file: after a crash the image is made again (dpkg(1), DPKG_FORCE). */
+const DPKG_FORCE = "security-mac,downgrade,unsafe-io";
 
 /**
  * mmdebstrap in namespaces of its own, for processes and for mounts: when their first process ends, the kernel ends all
@@ -71,28 +33,83 @@ const CONFINED = [
   "--mount-proc",
 ];
 
+export interface AptWork {
+  signal?: AbortSignal | undefined;
+  /** Told what mmdebstrap does. */
+  say?: ((line: string) => void) | undefined;
+}
+
+/** Files of an image; mmdebstrap works in the folder of the target. */
+export interface AptFiles {
+  target: string;
+  /** The tar of the base. */
+  base: string;
+  /** Packages of earlier images, which are used where they are what the index says. */
+  cache: string;
+  /** An empty folder on the same file system, for the packages of this image. */
+  kept: string;
+}
+
+/** Writes the essential packages of a suite as a tar. Throws MISSING_TOOL, ABORTED, APT_FAILED. */
+export function buildAptBase(wanted: AptPackages, target: string, work: AptWork): Promise<void> {
+  return runMmdebstrap(baseArguments(wanted, target), target, {}, work);
+}
+
 /**
- * Writes the tar; mmdebstrap works in the tar's folder. Throws MISSING_TOOL, ABORTED, and APT_FAILED with the last lines
- * of what mmdebstrap said.
+ * Writes a base with more packages as a tar. Throws MISSING_TOOL, ABORTED, APT_FAILED with the last lines of what
+ * mmdebstrap said, and with `mustBeCurrent` OUTDATED_BASE where packages of the base have newer versions.
  */
-export function buildAptTar(wanted: AptPackages, target: string, signal?: AbortSignal): Promise<void> {
+export function buildAptTar(
+  wanted: AptPackages,
+  { target, base, cache, kept }: AptFiles,
+  { mustBeCurrent, ...work }: AptWork & { mustBeCurrent: boolean },
+): Promise<void> {
+  const variables: HookVariables = {
+    BAY_APT_BASE: base,
+    BAY_APT_CACHE: cache,
+    BAY_APT_KEPT: kept,
+    BAY_APT_PACKAGES: wanted.packages.join(" "),
+  };
+  return runMmdebstrap(imageArguments(wanted, target, { mustBeCurrent }), target, variables, work);
+}
+
+/** Variables of bayd that mmdebstrap and apt need. Scripts of packages see no others: they may hold secrets. */
+const PASSED = ["PATH", "HOME", "http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy"];
+
+function environment(target: string): NodeJS.ProcessEnv {
+  const passed = PASSED.flatMap((name) => {
+    const value = process.env[name] ?? process.env[name.toUpperCase()];
+    return value === undefined ? [] : [[name, value]];
+  });
+  return {
+    ...Object.fromEntries(passed),
+    TMPDIR: dirname(target),
+    SOURCE_DATE_EPOCH: EPOCH,
+    LC_ALL: "C.UTF-8",
+    DEBIAN_FRONTEND: "noninteractive",
+    DPKG_FORCE,
+  };
+}
+
+function runMmdebstrap(
+  words: readonly string[],
+  target: string,
+  variables: Partial<HookVariables>,
+  { signal, say }: AptWork,
+): Promise<void> {
   return new Promise((resolve, reject) => {
-    const child = spawn("setpriv", [...CONFINED, "mmdebstrap", ...mmdebstrapArguments(wanted, target)], {
-      env: {
-        ...process.env,
-        TMPDIR: dirname(target),
-        SOURCE_DATE_EPOCH: EPOCH,
-        LC_ALL: "C.UTF-8",
-        DEBIAN_FRONTEND: "noninteractive",
-      },
+    const child = spawn("setpriv", [...CONFINED, "mmdebstrap", ...words], {
+      env: { ...environment(target), ...variables },
       stdio: ["ignore", "ignore", "pipe"],
     });
     const stop = () => void child.kill("SIGKILL");
     if (signal?.aborted) stop();
     signal?.addEventListener("abort", stop, { once: true });
+    const progress = new ProgressLines((line) => say?.(line));
     let said = "";
     child.stderr.setEncoding("utf8").on("data", (part: string) => {
       said = (said + part).slice(-8000);
+      progress.add(part);
     });
     child.on("error", (cause) => {
       reject(
@@ -112,12 +129,18 @@ export function buildAptTar(wanted: AptPackages, target: string, signal?: AbortS
             hint: "apt-get install mmdebstrap",
           }),
         );
-      const lines = said.split(/[\r\n]+/).filter((line) => line.trim() && !/^I: |^\s*$/.test(line));
-      const last = lines
-        .slice(-LAST_LINES)
-        .join("\n")
-        .replace(/[^\P{C}\n]/gu, " ");
-      reject(new BayError("APT_FAILED", `mmdebstrap ended with ${code}:\n${last}`));
+      if (said.split("\n").includes(OUTDATED)) return reject(new BayError("OUTDATED_BASE", OUTDATED));
+      reject(new BayError("APT_FAILED", `mmdebstrap ended with ${code}:\n${lastLines(said)}`));
     });
   });
+}
+
+/** The end of what mmdebstrap said, without its progress. */
+function lastLines(said: string): string {
+  return said
+    .split(/[\r\n]+/)
+    .filter((line) => line.trim() !== "" && !/^I: |^(dlstatus|pmstatus):/.test(line))
+    .slice(-LAST_LINES)
+    .join("\n")
+    .replace(/[^\P{C}\n]/gu, " ");
 }
