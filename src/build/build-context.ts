@@ -170,7 +170,7 @@ export class BuildContext {
     const name = `${path}\0${reference ?? ""}`;
     const known = this.#images.get(name);
     if (known) return known;
-    return this.#remember(name, this.setting.manager.images.takeFromArchive(path, reference));
+    return this.#remember(name, this.setting.manager.images.archives.take(path, reference));
   }
 
   async #getImage(reference: string, platform: Platform): Promise<Image> {
@@ -203,7 +203,7 @@ export class BuildContext {
     const credentials = await findCredentials(parseReference(reference).registry);
     const isNameless = !samePlatform(platform, hostPlatform());
     const options = { platform: formatPlatform(platform), isNameless };
-    const image = await images.pull(reference, { ...options, credentials, signal });
+    const image = await images.registries.pull(reference, { ...options, credentials, signal });
     if (isNameless) this.setting.steps.store.put(foreignKey(reference, platform), image.id);
     return image;
   }

@@ -35,7 +35,7 @@ export async function exportCache(
   await images.during(async () => {
     const manifest = putImage(content, config, layers);
     if (target.kind === "local") return writeLayout(images, target.path, manifest, layers);
-    await images.pushManifest(target.reference, manifest, signal);
+    await images.registries.pushManifest(target.reference, manifest, signal);
   });
 }
 

@@ -64,10 +64,10 @@ export class ImportedCaches {
   async #open(source: CacheSource): Promise<Opened> {
     const { images, signal } = this.setting;
     if (source.kind === "registry") {
-      const { config, fetchLayer } = await images.openLazily(source.reference, signal);
+      const { config, fetchLayer } = await images.registries.openLazily(source.reference, signal);
       return { steps: byKey(cachedSteps(config)), fetchLayer };
     }
-    const image: Image = await images.takeFromArchive(source.path, undefined);
+    const image: Image = await images.archives.take(source.path, undefined);
     this.#held.push(images.hold(image));
     return { steps: byKey(cachedSteps(image.config)), fetchLayer: () => Promise.resolve() };
   }

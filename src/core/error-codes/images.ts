@@ -198,6 +198,14 @@ export const IMAGES = {
     causes: "The file was replaced while the command ran.",
     fix: "Run the command again.",
   },
+  OUTDATED_BASE: {
+    exit: 1,
+    http: 500,
+    meaning:
+      "Packages of a shared base of Debian images have newer versions. bay makes the base again by itself.",
+    causes: "The Debian mirror was updated after the base was made.",
+    fix: "Nothing needs to be done. Report it as a fault of bay where a command prints it.",
+  },
   REGISTRY_ANSWER: {
     exit: 1,
     http: 500,

@@ -322,7 +322,7 @@ export class StackService {
 
   async #pullImage(name: string, say: Say, signal: AbortSignal | undefined): Promise<void> {
     const summary = new PullSummary();
-    const image = await this.manager.images.pull(name, {
+    const image = await this.manager.images.registries.pull(name, {
       onProgress: (progress) => {
         const line = summary.line(progress);
         if (line) say(line, true);

@@ -1,34 +1,21 @@
 /** Images: made, pulled, loaded, and unpacked for containers; and the store's blobs and layers under them. */
-
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { BayError, hasCode } from "../../core/errors.ts";
-import { canonicalReference, parseReference } from "../../core/image-reference.ts";
-import type { Store, StoreReader } from "../../store/index.ts";
-import type { ArchivedImage } from "../archive/read.ts";
-import type { ArchiveSink } from "../archive/write.ts";
+import { BayError } from "../../core/errors.ts";
+import { canonicalReference } from "../../core/image-reference.ts";
+import type { Store } from "../../store/index.ts";
+import { ImageArchives } from "../archive/image-archives.ts";
 import { LayerStore, layerName } from "../layers/layer-store.ts";
 import { type ImageConfig, parseImageConfig, parseManifest } from "../model/manifest.ts";
-import { hostPlatform, parsePlatform } from "../model/platform.ts";
-import type { Credentials } from "../registry/credentials.ts";
-import type { LazyImage } from "../registry/pull.ts";
-import type { PullProgress } from "../registry/pull-request.ts";
-import type { PushProgress } from "../registry/push.ts";
+import { RegistryImages } from "../registry/registry-images.ts";
 import { AptCache } from "../sources/apt/apt-cache.ts";
 import type { CommitOptions, ImportOptions } from "../sources/new-image.ts";
 import type { ImageSource } from "../sources/source.ts";
 import { madeFrom, staleReason } from "../sources/stale.ts";
 import { ContentStore, type Descriptor } from "./content-store.ts";
 import type { Swept } from "./garbage.ts";
-import {
-  IMAGE_KEY,
-  type ImageRecord,
-  ImageRecords,
-  isUntagged,
-  notFound,
-  registryDigests,
-  untagged,
-} from "./image-records.ts";
+import { type ImageRecord, ImageRecords, notFound, untagged } from "./image-records.ts";
+import { forgetConfigs, wholeConfig } from "./inspect-image.ts";
 import { SharedWork } from "./shared-work.ts";
 import type { StoreUsage } from "./usage.ts";
 
@@ -37,23 +24,6 @@ export interface Image extends ImageRecord {
   /** Directory names below `layersDirectory`, the topmost first. */
   lower: string[];
   layersDirectory: string;
-}
-
-export interface PullOptions {
-  /** `linux/arm64`; undefined is this machine's. */
-  platform?: string | undefined;
-  /** The name goes on to mean what it means here. */
-  isNameless?: boolean;
-  /** For the image's own registry, instead of those that are kept. */
-  credentials?: Credentials | undefined;
-  onProgress?: (progress: PullProgress) => void;
-  signal?: AbortSignal | undefined;
-}
-
-export interface PushOptions {
-  credentials?: Credentials | undefined;
-  onProgress?: (progress: PushProgress) => void;
-  signal?: AbortSignal | undefined;
 }
 
 export interface EnsureOptions {
@@ -66,7 +36,8 @@ export class ImageStore {
   readonly content: ContentStore;
   readonly layers: LayerStore;
   readonly #cache = new Map<string, Image>();
-  readonly #making = new Map<string, Promise<Image>>();
+  /** What runs and may need blobs that no image has yet. */
+  readonly making = new Map<string, Promise<Image>>();
   /** Those of them that are made from a definition. */
   readonly #shared = new Map<string, SharedWork<Image>>();
   /** Who is told how an image is being made, by its reference. */
@@ -75,6 +46,8 @@ export class ImageStore {
   #serial = 0;
 
   readonly records: ImageRecords;
+  readonly archives = new ImageArchives(this);
+  readonly registries = new RegistryImages(this);
   readonly apt: AptCache;
 
   constructor(root: string, store: Store) {
@@ -123,62 +96,8 @@ export class ImageStore {
     return image;
   }
 
-  /**
-   * Fetches an image from its registry, with what of it is not here yet. Two calls for one image pull it once.
-   * Throws what the registry says, and ABORTED.
-   */
-  pull(reference: string, options: PullOptions = {}): Promise<Image> {
-    const key = `pull ${canonicalReference(reference)} ${options.platform ?? ""} ${options.isNameless ?? false}`;
-    const running = this.#making.get(key);
-    // the other client may have gone away
-    if (running) return running.catch(() => this.pull(reference, options));
-    const pulling = this.#pull(reference, options).finally(() => this.#making.delete(key));
-    this.#making.set(key, pulling);
-    return pulling;
-  }
-
-  /** An image of a registry whose layers are fetched when they are asked for; it gets no name here. Throws as `pull`. */
-  async openLazily(text: string, signal: AbortSignal | undefined): Promise<LazyImage> {
-    const [{ openLazily }, { findCredentials }] = await Promise.all([
-      import("../registry/pull.ts"),
-      import("../registry/credentials.ts"),
-    ]);
-    const reference = parseReference(text);
-    const platform = hostPlatform();
-    return openLazily(this.content, this.layers, {
-      reference,
-      platform,
-      credentialsOf: findCredentials,
-      signal,
-    });
-  }
-
-  async #pull(
-    text: string,
-    { platform, isNameless, credentials, onProgress, signal }: PullOptions,
-  ): Promise<Image> {
-    const reference = parseReference(text);
-    const [{ pullImage }, { findCredentials }] = await Promise.all([
-      import("../registry/pull.ts"),
-      import("../registry/credentials.ts"),
-    ]);
-    const { manifest, digest } = await pullImage(this.content, this.layers, {
-      reference,
-      platform: parsePlatform(platform),
-      credentialsOf: async (host) =>
-        credentials && host === reference.registry ? credentials : findCredentials(host),
-      ...(onProgress ? { onProgress } : {}),
-      signal,
-    });
-    const { config } = parseManifest(this.content.read(manifest.digest));
-    const name = isNameless ? untagged(config.digest) : canonicalReference(text);
-    return this.#keep(name, manifest, {
-      pulled: { digest, at: new Date().toISOString() },
-    });
-  }
-
   /** Records what a name stands for from now on. */
-  async #keep(
+  async keep(
     reference: string,
     manifest: Descriptor,
     origin: Pick<ImageRecord, "made" | "pulled">,
@@ -219,7 +138,7 @@ export class ImageStore {
   #ensure(reference: string, source: ImageSource, signal: AbortSignal | undefined): Promise<Image> {
     const shared = this.#shared.get(reference);
     if (shared) return shared.join(signal);
-    const running = this.#making.get(reference);
+    const running = this.making.get(reference);
     if (running) return running;
     const record = this.records.find(reference);
     const isCurrent =
@@ -229,11 +148,11 @@ export class ImageStore {
     const making = new SharedWork(
       (stop) => (isCurrent ? this.get(reference) : this.#make(reference, source, stop)),
       () => {
-        this.#making.delete(reference);
+        this.making.delete(reference);
         this.#shared.delete(reference);
       },
     );
-    this.#making.set(reference, making.done);
+    this.making.set(reference, making.done);
     this.#shared.set(reference, making);
     return making.join(signal);
   }
@@ -245,7 +164,7 @@ export class ImageStore {
     };
     const { content, layers, apt } = this;
     const { manifest, inputs } = await makeImage(source, { content, layers, apt, signal, say });
-    return this.#keep(canonicalReference(reference), manifest, { made: madeFrom(source, inputs) });
+    return this.keep(canonicalReference(reference), manifest, { made: madeFrom(source, inputs) });
   }
 
   configOf({ id }: ImageRecord): ImageConfig {
@@ -262,90 +181,20 @@ export class ImageStore {
    */
   async verify() {
     const { verifyStore } = await import("./verify.ts");
-    const result = await this.#busy("verify", () =>
+    const result = await this.busy("verify", () =>
       verifyStore(this.content, this.layers, this.records.list()),
     );
     for (const digest of result.damaged) this.content.putAside(digest);
     if (result.damaged.length > 0) {
       this.#cache.clear();
-      configs.clear();
+      forgetConfigs();
     }
     return result;
   }
 
-  /** Sends an image to the registry of its name. Throws what the registry says. */
-  async push(
-    record: ImageRecord,
-    { credentials, onProgress, signal }: PushOptions = {},
-  ): Promise<{ digest: string; size: number }> {
-    const reference = parseReference(record.reference);
-    const [{ pushImage }, { findCredentials }] = await Promise.all([
-      import("../registry/push.ts"),
-      import("../registry/credentials.ts"),
-    ]);
-    const siblings = this.records
-      .list()
-      .filter(
-        (other) =>
-          registryDigests(other).length > 0 && other.id === record.id && !isUntagged(other.reference),
-      )
-      .map(({ reference: other }) => parseReference(other))
-      .filter(
-        ({ registry, repository }) => registry === reference.registry && repository !== reference.repository,
-      )
-      .map(({ repository }) => repository);
-    const sent = await this.#busy("push", async () =>
-      pushImage(this.content, {
-        reference,
-        manifest: record.manifest,
-        siblings,
-        credentials: credentials ?? (await findCredentials(reference.registry)),
-        ...(onProgress ? { onProgress } : {}),
-        signal,
-      }),
-    );
-    this.records.notePushed(record, sent.digest);
-    return sent;
-  }
-
-  /** Sends a manifest and its blobs to a registry under a name that need not be known here. Throws what the registry says. */
-  async pushManifest(name: string, manifest: Descriptor, signal: AbortSignal | undefined): Promise<void> {
-    const reference = canonicalReference(name);
-    const { config } = parseManifest(this.content.read(manifest.digest));
-    const createdAt = new Date().toISOString();
-    await this.push({ reference, manifest, id: config.digest, size: 0, createdAt }, { signal });
-  }
-
   /** Does something whose blobs and layers no image needs yet: nothing is swept meanwhile. */
   during<T>(action: () => Promise<T>): Promise<T> {
-    return this.#busy("other", action);
-  }
-
-  /** Gives an archive of images piece by piece, as `docker save` does. A name that is an ID gives the image none. */
-  async saveArchive(
-    chosen: readonly { record: ImageRecord; name: string }[],
-    to: ((bytes: Buffer) => Promise<void>) | ArchiveSink,
-  ): Promise<void> {
-    const { readingSink, writeArchive } = await import("../archive/write.ts");
-    const sink = typeof to === "function" ? readingSink(to) : to;
-    const byId = new Map<string, { manifest: Descriptor; names: string[] }>();
-    for (const { record, name } of chosen) {
-      const image = byId.get(record.id) ?? { manifest: record.manifest, names: [] };
-      if (name === record.reference && !name.includes("@")) image.names.push(name);
-      byId.set(record.id, image);
-    }
-    return this.#busy("save", () => writeArchive(this.content, [...byId.values()], sink));
-  }
-
-  /** Gives an archive of one image under names that need not be known here. Throws BAD_REFERENCE. */
-  async saveAs(
-    { manifest }: ImageRecord,
-    names: readonly string[],
-    put: (bytes: Buffer) => Promise<void>,
-  ): Promise<void> {
-    const { readingSink, writeArchive } = await import("../archive/write.ts");
-    const saved = { manifest, names: names.map(canonicalReference) };
-    return this.#busy("save", () => writeArchive(this.content, [saved], readingSink(put)));
+    return this.busy("other", action);
   }
 
   /**
@@ -354,7 +203,7 @@ export class ImageStore {
    */
   async sweep(options: { unfinished?: boolean } = {}): Promise<Swept> {
     const { sweep } = await import("./garbage.ts");
-    while (this.#making.size > 0) await Promise.allSettled(this.#making.values());
+    while (this.making.size > 0) await Promise.allSettled(this.making.values());
     this.#cache.clear();
     const held = [...this.#held].map(({ record }) => record);
     const swept = sweep(this.content, this.layers, [...this.records.list(), ...held], options.unfinished);
@@ -369,14 +218,14 @@ export class ImageStore {
     return () => void this.#held.delete(held);
   }
 
-  async #busy<T>(key: string, action: () => Promise<T>): Promise<T> {
+  async busy<T>(key: string, action: () => Promise<T>): Promise<T> {
     const task = action();
     const name = `${key} ${this.#serial++}`;
-    this.#making.set(name, task as Promise<never>);
+    this.making.set(name, task as Promise<never>);
     try {
       return await task;
     } finally {
-      this.#making.delete(name);
+      this.making.delete(name);
     }
   }
 
@@ -396,12 +245,12 @@ export class ImageStore {
   /** An image that was put together of blobs, under its names. `make` gives the manifest; nothing is swept meanwhile. */
   add(names: readonly string[], make: () => Promise<Descriptor>): Promise<ImageRecord> {
     const references = names.map(canonicalReference);
-    return this.#busy("add", async () => {
+    return this.busy("add", async () => {
       const manifest = await make();
       const { config } = parseManifest(this.content.read(manifest.digest));
       let record: ImageRecord | undefined;
       for (const reference of references.length > 0 ? references : [untagged(config.digest)])
-        record = await this.#keep(reference, manifest, {});
+        record = await this.keep(reference, manifest, {});
       return record!;
     });
   }
@@ -411,10 +260,10 @@ export class ImageStore {
     make: (by: typeof import("../sources/new-image.ts")) => Promise<Descriptor>,
   ): Promise<ImageRecord> {
     const reference = name === undefined ? undefined : canonicalReference(name);
-    return this.#busy("new", async () => {
+    return this.busy("new", async () => {
       const manifest = await make(await import("../sources/new-image.ts"));
       const { config } = parseManifest(this.content.read(manifest.digest));
-      return this.#keep(reference ?? untagged(config.digest), manifest, {});
+      return this.keep(reference ?? untagged(config.digest), manifest, {});
     });
   }
 
@@ -422,92 +271,5 @@ export class ImageStore {
   async usage(): Promise<StoreUsage> {
     const { measureStore } = await import("./usage.ts");
     return measureStore(this.content, this.layers, this.records.list());
-  }
-
-  /** Images of an archive of docker save or an OCI layout, under the names that it gives them. Throws BAD_ARCHIVE. */
-  loadArchive(path: string): Promise<ImageRecord[]> {
-    return this.#fromArchive(path, async (found, take) => {
-      const loaded: ImageRecord[] = [];
-      for (const image of found) {
-        const { manifest, id } = await take(image);
-        const names = image.names.length > 0 ? image.names.map(canonicalReference) : [untagged(id)];
-        for (const name of names) loaded.push(await this.#keep(name, manifest, {}));
-      }
-      return loaded;
-    });
-  }
-
-  /** The one image of an archive that a name or a digest means, without a name here. Throws BAD_ARCHIVE. */
-  takeFromArchive(path: string, name: string | undefined): Promise<Image> {
-    return this.#fromArchive(path, async (found, take, { chooseImage }) => {
-      const { manifest, id } = await take(chooseImage(found, name));
-      return this.#keep(untagged(id), manifest, {});
-    });
-  }
-
-  #fromArchive<T>(
-    path: string,
-    action: (
-      found: ArchivedImage[],
-      take: (image: ArchivedImage) => Promise<{ manifest: Descriptor; id: string }>,
-      by: typeof import("../archive/read.ts"),
-    ) => Promise<T>,
-  ): Promise<T> {
-    return this.#busy("load", async () => {
-      const [{ openArchive }, by] = await Promise.all([
-        import("../archive/files.ts"),
-        import("../archive/read.ts"),
-      ]);
-      const files = await openArchive(path, this.layers.temporary());
-      const take = async (image: ArchivedImage) => {
-        const manifest = await by.importImage(image, this.content, this.layers);
-        return { manifest, id: parseManifest(this.content.read(manifest.digest)).config.digest };
-      };
-      try {
-        return await action(by.findImages(files, hostPlatform()), take, by);
-      } finally {
-        files.close();
-      }
-    });
-  }
-}
-
-const configs = new Map<string, ImageConfig>();
-
-/**
- * What is known of an image from the state alone, without unpacking anything; undefined where it is not on this host,
- * or not all of it.
- */
-export function inspectImage(
-  state: StoreReader,
-  root: string,
-  reference: string,
-  /** Of the image that the name meant once. */
-  id?: string,
-): { record: ImageRecord; config: ImageConfig } | undefined {
-  const named = state.get<ImageRecord>(IMAGE_KEY + canonicalReference(reference));
-  const record =
-    id === undefined || named?.id === id
-      ? named
-      : state.list<ImageRecord>(IMAGE_KEY).find((other) => other.id === id);
-  if (!record) return undefined;
-  let config = configs.get(record.id);
-  if (!config) {
-    config = wholeConfig(new ContentStore(root), record);
-    if (!config) return undefined;
-    if (configs.size > 500) configs.clear();
-    configs.set(record.id, config);
-  }
-  return { record, config };
-}
-
-/** The config of an image of which every blob is there. */
-function wholeConfig(content: ContentStore, { id, manifest }: ImageRecord): ImageConfig | undefined {
-  try {
-    const { layers } = parseManifest(content.read(manifest.digest));
-    return layers.every(({ digest }) => content.has(digest)) ? parseImageConfig(content.read(id)) : undefined;
-  } catch (error) {
-    if (hasCode(error, "MISSING_BLOB", "BAD_MANIFEST")) return undefined;
-    throw error;
   }
 }

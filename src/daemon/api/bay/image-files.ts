@@ -46,7 +46,7 @@ export function imageFileRoutes({ manager }: Services): Route[] {
     route("GET", "/bay/v1/image/:/archive", ({ response, parts, query }) =>
       held(parts[0]!, (image) =>
         sendArchive(response, (put) =>
-          images.saveAs(image, parameters("GET /bay/v1/image/:/archive", query).name, put),
+          images.archives.saveAs(image, parameters("GET /bay/v1/image/:/archive", query).name, put),
         ),
       ),
     ),

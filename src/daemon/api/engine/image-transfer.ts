@@ -97,7 +97,7 @@ export function imageTransferRoutes({ manager }: Services): Route[] {
       const before = images.records.find(reference);
       await streamed(call, async (write, signal) => {
         write({ status: `Pulling from ${repository}`, id: tag ?? "latest" });
-        const image = await images.pull(reference, {
+        const image = await images.registries.pull(reference, {
           platform,
           credentials,
           onProgress: (progress) => write(layerLine(STATUS[progress.status], progress)),
@@ -134,7 +134,7 @@ export function imageTransferRoutes({ manager }: Services): Route[] {
       const record = images.records.need(withTag(parts[0]!, tag));
       const credentials = credentialsOf(call);
       await streamed(call, async (write, signal) => {
-        const { digest, size } = await images.push(record, {
+        const { digest, size } = await images.registries.push(record, {
           credentials,
           onProgress: (progress) => write(layerLine(progress.status, progress)),
           signal,
@@ -154,7 +154,7 @@ export function imageTransferRoutes({ manager }: Services): Route[] {
       const { names, ...target } = await call.ownBody(saveBody);
       const records = chosen(names);
       await streamed(call, (_, signal) =>
-        archives.intoFile(target, signal, (sink) => images.saveArchive(records, sink)),
+        archives.intoFile(target, signal, (sink) => images.archives.save(records, sink)),
       );
     }),
     route("GET", "/images/get", (call) =>
@@ -187,7 +187,7 @@ export function imageTransferRoutes({ manager }: Services): Route[] {
   }
 
   async function load(path: string, write: (value: unknown) => void): Promise<void> {
-    for (const { reference, id } of await images.loadArchive(path))
+    for (const { reference, id } of await images.archives.load(path))
       write({
         stream: isUntagged(reference)
           ? `Loaded image ID: ${id}\n`
@@ -202,6 +202,6 @@ export function imageTransferRoutes({ manager }: Services): Route[] {
 
   async function save({ response }: Call, names: readonly string[]): Promise<void> {
     const records = chosen(names);
-    await sendArchive(response, (put) => images.saveArchive(records, put));
+    await sendArchive(response, (put) => images.archives.save(records, put));
   }
 }
