@@ -1,6 +1,7 @@
 /** Tasks on the files of a volume, each in a worker of its own (volume-worker.ts). */
 import { Worker } from "node:worker_threads";
 import { BayError } from "../../core/errors.ts";
+import { close } from "../../linux/index.ts";
 import { workerFile } from "../layers/worker-file.ts";
 
 /** `directory` is the worker's root; `data`, the volume, and `staging`, a name, are inside it. */
@@ -25,7 +26,7 @@ type Answer =
 /** An archive of a million directories is held in memory for their times; more than this is refused. MiB. */
 const MOST_MEMORY = 1024;
 
-/** Does a task. Throws BayError with the task's own code. */
+/** Does a task, and closes its descriptor, however the worker ends. Throws BayError with the task's own code. */
 export function runVolumeTask<Result>(task: VolumeTask): Promise<Result> {
   return new Promise((resolve, reject) => {
     const worker = new Worker(workerFile("volume-worker"), {
@@ -47,6 +48,7 @@ export function runVolumeTask<Result>(task: VolumeTask): Promise<Result> {
       answer = { ok: false, code: "VOLUME_TASK", message: cause.message, hint: undefined };
     });
     worker.on("exit", () => {
+      if ("fd" in task) close(task.fd);
       if (answer.ok) return resolve(answer.result as Result);
       const { code, message, hint } = answer;
       reject(new BayError(code, message, hint ? { hint } : {}));
