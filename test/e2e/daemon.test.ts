@@ -91,7 +91,7 @@ describe("bayd", () => {
 
   it.each([
     "SIGKILL",
-    "SIGABRT",
+    "SIGUSR2",
   ] as const)("logs after %s that the previous bayd was ended by it", async (signal) => {
     bay.write("name: empty\nservices: {}\n");
     bay.ok("image", "ls");
