@@ -1,5 +1,6 @@
 /** A stage as far as it has come: its layers, its config and its history. */
 import { createHash } from "node:crypto";
+import { withoutPasswords } from "../core/redaction.ts";
 import type { Descriptor, ImageConfig, Platform, RunConfig } from "../image/index.ts";
 import type { StepRecord } from "./cache/step-store.ts";
 
@@ -26,7 +27,8 @@ const COMMENT = "bay build";
 export const digestOf = (parts: unknown): string =>
   createHash("sha256").update(JSON.stringify(parts)).digest("hex");
 
-export const oneLine = (text: string): string => text.replace(/\s+/g, " ").trim();
+/** An instruction as the progress and the image's history show it. */
+export const oneLine = (text: string): string => withoutPasswords(text.replace(/\s+/g, " ").trim());
 
 /** Names of its layers' directories, the topmost first. */
 export function lowerOf(state: StageState): string[] {

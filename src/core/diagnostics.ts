@@ -1,4 +1,5 @@
 /** Problems of files that people write: collected, placed in their files, and shown together with a code frame. */
+import { passwordsMasked } from "./redaction.ts";
 
 export interface Place {
   file: string;
@@ -30,7 +31,7 @@ export function formatDiagnostic(diagnostic: Diagnostic, sources: ReadonlyMap<st
     const number = String(place.line);
     // of a long line, the part around the place
     const start = place.column <= MAX_SHOWN - 20 ? 0 : place.column - 40;
-    const shown = source.slice(start, start + MAX_SHOWN);
+    const shown = passwordsMasked(source).slice(start, start + MAX_SHOWN);
     lines.push(`  ${number} | ${start > 0 ? "…" : ""}${shown}`);
     const column = place.column - start + (start > 0 ? 1 : 0);
     const width = Math.max(1, Math.min(place.length, shown.length - column + 2));

@@ -5,6 +5,12 @@ const SECRET = /pass|secret|token|credential|api_?key|private/i;
 
 export const mayBeSecret = (name: string): boolean => SECRET.test(name);
 
-/** A text without the passwords of the URLs in it (RFC 3986, 3.2.1). */
-export const withoutPasswords = (text: string): string =>
-  text.replace(/(\b[a-z][a-z0-9+.-]*:\/\/[^\s/?#:@]*:)[^\s/?#@]+(?=@)/gi, "$1(hidden)");
+/** The password of a URL (RFC 3986, 3.2.1); of http also what is in the place of a user, where tokens are put. */
+const PASSWORD = /(\b(?:https?:\/\/|[a-z][a-z0-9+.-]*:\/\/[^\s/?#:@]*:))([^\s/?#@]+)(?=@)/gi;
+
+/** A text without the passwords of the URLs in it. */
+export const withoutPasswords = (text: string): string => text.replace(PASSWORD, "$1(hidden)");
+
+/** As `withoutPasswords`, in a text of the same length. */
+export const passwordsMasked = (text: string): string =>
+  text.replace(PASSWORD, (_, before: string, password: string) => before + "*".repeat(password.length));

@@ -1,8 +1,11 @@
 /**
  * Confinement of a worker thread: its own root, and where wanted its own mount namespace. All synchronous fs
  * calls of that thread then resolve inside. Never called on the main thread.
+ *
+ * What a worker opens by Node's fs is closed by Node's fs: Node closes what is still open when the worker ends, however
+ * it ends, and that includes a number that was closed by a system call and is another thread's descriptor by now.
  */
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import { isMainThread } from "node:worker_threads";
 import { BayError } from "../core/errors.ts";
 import {
@@ -66,14 +69,14 @@ export function confineTo(directory: string): void {
  */
 export function within<T>(directory: string, action: () => T): T {
   refuseMainThread();
-  const outside = syscall("openat", [AT_FDCWD, "/", O_PATH | O_CLOEXEC, 0]);
+  const outside = openSync("/", O_PATH);
   try {
     confineTo(directory);
     return action();
   } finally {
     syscall("fchdir", [outside]);
     syscall("chroot", ["."]);
-    close(outside);
+    closeSync(outside);
   }
 }
 
@@ -83,16 +86,16 @@ export function privateMounts(): void {
   syscall("unshare", [CLONE_FS | CLONE_NEWNS]);
   if (isRootMountPoint()) return makePrivate();
   // in a chroot: by way of the namespace's own root
-  const root = syscall("openat", [AT_FDCWD, "/", O_PATH | O_CLOEXEC, 0]);
-  const namespace = syscall("openat", [AT_FDCWD, "/proc/thread-self/ns/mnt", O_CLOEXEC, 0]);
+  const root = openSync("/", O_PATH);
+  const namespace = openSync("/proc/thread-self/ns/mnt", "r");
   try {
     syscall("setns", [namespace, CLONE_NEWNS]);
     makePrivate();
   } finally {
     syscall("fchdir", [root]);
     syscall("chroot", ["."]);
-    close(namespace);
-    close(root);
+    closeSync(namespace);
+    closeSync(root);
   }
 }
 
@@ -151,7 +154,7 @@ export function enterRootOf(pidfd: number): void {
  * Throws CONFINED where one cannot be unmounted.
  */
 export function withoutProc(confine: () => void): void {
-  const proc = syscall("openat", [AT_FDCWD, "/proc", O_PATH | O_CLOEXEC, 0]);
+  const proc = openSync("/proc", O_PATH);
   try {
     confine();
     for (let round = 0; round < MAX_ROUNDS; round++) {
@@ -163,7 +166,7 @@ export function withoutProc(confine: () => void): void {
     }
     throw new BayError("CONFINED", "a /proc of the container cannot be left out");
   } finally {
-    close(proc);
+    closeSync(proc);
   }
 }
 
@@ -242,8 +245,8 @@ export function makeNode(path: Path, kind: "char" | "block" | "fifo", mode: numb
  */
 export function inPrivateMounts<T>(action: () => T): T {
   refuseMainThread();
-  const outside = syscall("openat", [AT_FDCWD, "/proc/thread-self/ns/mnt", O_CLOEXEC, 0]);
-  const root = syscall("openat", [AT_FDCWD, "/", O_PATH | O_CLOEXEC, 0]);
+  const outside = openSync("/proc/thread-self/ns/mnt", "r");
+  const root = openSync("/", O_PATH);
   try {
     privateMounts();
     return action();
@@ -252,8 +255,8 @@ export function inPrivateMounts<T>(action: () => T): T {
     // setns(2) leaves the thread at the namespace's own root, which need not be bayd's
     syscall("fchdir", [root]);
     syscall("chroot", ["."]);
-    close(outside);
-    close(root);
+    closeSync(outside);
+    closeSync(root);
   }
 }
 
@@ -263,7 +266,7 @@ export class ThreadRoot {
 
   constructor(directory: Path) {
     refuseMainThread();
-    this.#fd = syscall("openat", [AT_FDCWD, pathBytes(directory), O_PATH | O_CLOEXEC, 0], String(directory));
+    this.#fd = openSync(directory, O_PATH);
   }
 
   /** From now on the thread's paths are this root's. The caller comes back to its own (`within`, `inPrivateMounts`). */
@@ -273,6 +276,6 @@ export class ThreadRoot {
   }
 
   close(): void {
-    close(this.#fd);
+    closeSync(this.#fd);
   }
 }

@@ -43,7 +43,14 @@ export {
 export { dataRanges, syncFileSystem } from "./data-ranges.ts";
 export { type FileState, stateOf } from "./file-state.ts";
 export { makedev } from "./launch/devices.ts";
-export { isKeeperAlive, type KeeperOptions, startKeeper, stopKeeper } from "./launch/keeper.ts";
+export {
+  isKeeperAlive,
+  type KeeperOptions,
+  keptProcess,
+  startKeeper,
+  stopKeeper,
+  takeLastEnd,
+} from "./launch/keeper.ts";
 export { takeKeptSockets } from "./launch/kept-sockets.ts";
 export { processOfProgram } from "./launch/program-process.ts";
 export type { ExecRequest, LaunchRequest, OverlayRoot, Stdio } from "./launch/request.ts";

@@ -77,7 +77,10 @@ export function syscall(name: SyscallName, args: Argument[], about = ""): number
   return result;
 }
 
-/** Closes a descriptor; one that is not open is no error. */
+/**
+ * Closes a descriptor that a system call opened; one that is not open is no error. In a worker thread never one that
+ * Node's fs opened: at the end of the worker Node would close the same number again, which is another file by then.
+ */
 export function close(fd: number): void {
   trySyscall("close", fd);
 }

@@ -60,6 +60,13 @@ describe("a step's mounts", () => {
     expect(told).toContain("DONE");
     expect(say("cat /seen; echo -; cat /again")).toBe("changed\nmore\n-\nfirststage\n");
     expect(readFileSync(join(builds.context, "src/a"), "utf8")).toBe("first");
+    expect(readdirSync(join(builds.context, "src"))).toEqual(["a"]);
+    // neither the image nor the stage that was mounted has what the step wrote
+    expect(say("ls -d /m /n /files 2>/dev/null; grep -rl changed /bin/../etc /tmp /root /m; true")).toBe("");
+    build(
+      "FROM base AS other\nRUN mkdir /files && echo stage > /files/b\nFROM other\nRUN ls /files > /left\n",
+    );
+    expect(say("cat /files/b /left")).toBe("stage\nb\n");
   });
 
   it("begin a cache with a stage's files", () => {

@@ -24,7 +24,7 @@ describe("a build that cannot be", () => {
     expect(refused(`ADD --checksum=sha256:00 ${url} /y`)).toContain("64 hexadecimal digits");
     expect(refused(`ADD --checksum=${digest} ${url} ${url} /y/`)).toContain("it is of one source");
     expect(refused(`COPY ${url} /y`)).toContain(`COPY takes no URL: ${url}`);
-    expect(refused("ADD http://127.0.0.1:9/ /y/")).toContain("names no file");
+    expect(refused("ADD http://127.0.0.1:9/ /y/")).toContain("does not end with the name of a file");
   });
 
   it("is refused for stages that are not there, with those that are", () => {

@@ -80,7 +80,7 @@ describe("a build's files", () => {
       const path = asked.url!.split("?")[0]!;
       const wanted = `Basic ${Buffer.from(`x-access-token:${TOKEN}`).toString("base64")}`;
       if (path.startsWith("/project.git") && asked.headers.authorization !== wanted)
-        return response.writeHead(401).end();
+        return response.writeHead(401, { "WWW-Authenticate": 'Basic realm="test"' }).end();
       try {
         response.end(readFileSync(join(repositories, path)));
       } catch {
@@ -147,6 +147,51 @@ describe("a build's files", () => {
     expect(
       execFileSync("sh", ["-c", `grep -r ${TOKEN} ${kept} ${bay.folder}/root/bayd.log; true`]).toString(),
     ).toBe("");
+  });
+
+  it("are got with the password in an address, which is shown nowhere", async () => {
+    const address = (word: string) => web.replace("//", `//x-access-token:${word}@`);
+    const shown: Record<string, string> = {};
+    const told = async (title: string, words: string[]) => {
+      const { code, out, err } = await bay.call(words);
+      shown[title] = `${out}${err}`;
+      return code;
+    };
+    const plain = ["image", "build", "-t", "test:1", "--progress", "plain", "--no-cache"];
+    const good = address(TOKEN);
+    expect(await told("of the context", [...plain, `${good}/project.git`]), shown["of the context"]).toBe(0);
+    put(
+      "Dockerfile",
+      `${BASE}FROM base\nADD --keep-git-dir=true ${good}/project.git /repo\n` +
+        `ADD ${good}/file /file\nRUN grep -r ${TOKEN.slice(0, 6)} /repo/.git/config; true\n`,
+    );
+    writeFileSync(join(repositories, "file"), "x");
+    expect(await told("of ADD", [...plain, context]), shown["of ADD"]).toBe(0);
+    for (const [title, path] of [
+      ["of a wrong ref", `${good}/project.git#nowhere`],
+      ["of an absent repository", `${good}/absent.git`],
+      ["of a wrong folder", `${good}/project.git#main:absent`],
+      ["of an archive", `${good}/absent.tar`],
+    ] as const)
+      expect(await told(title, [...plain, path]), shown[title]).not.toBe(0);
+    const wrong = TOKEN.replace("4711", "4712");
+    expect(await told("of a wrong password", [...plain, `${address(wrong)}/project.git`])).not.toBe(0);
+    for (const [title, line] of [
+      ["of a wrong checksum", `ADD --checksum=sha256:${"0".repeat(64)} ${good}/file /file`],
+      ["of a missing file", `ADD ${good}/missing /file`],
+      ["of COPY", `COPY ${good}/file /file`],
+      ["of a bad query", `ADD ${good}/project.git?nothing=1 /file`],
+    ] as const) {
+      put("Dockerfile.wrong", `${BASE}FROM base\n${line}\n`);
+      expect(await told(title, [...plain, "-f", join(context, "Dockerfile.wrong"), context])).not.toBe(0);
+    }
+    await told("of the history", ["image", "history", "--no-trunc", "test:1"]);
+    await told("of inspect", ["image", "inspect", "test:1"]);
+    await told("of the builder", ["builder", "du", "--verbose"]);
+    const kept = join(bay.folder, "root");
+    shown["of bayd's files"] = execFileSync("sh", ["-c", `grep -arl let-me-in- ${kept}; true`]).toString();
+    expect(Object.entries(shown).filter(([, text]) => text.includes("let-me-in-"))).toEqual([]);
+    expect(shown["of bayd's files"]).toBe("");
   });
 
   it("are added from a repository, and not again where it is the same", () => {

@@ -89,6 +89,20 @@ describe("bayd", () => {
     expect([limit(), bay.daemonPid()]).toEqual(["200", pid]);
   });
 
+  it.each([
+    "SIGKILL",
+    "SIGUSR2",
+  ] as const)("logs after %s that the previous bayd was ended by it", async (signal) => {
+    bay.write("name: empty\nservices: {}\n");
+    bay.ok("image", "ls");
+    const pid = bay.daemonPid();
+    process.kill(pid, signal);
+    await eventually(() => expect(bay.log()).toContain(`the previous bayd was ended by ${signal}\n`));
+    await eventually(() => expect(bay.daemonPid()).not.toBe(pid));
+    bay.ok("image", "ls");
+    expect(bay.log().match(/the previous bayd/g)).toHaveLength(1);
+  });
+
   it("ends with code 78 where its settings are not valid, so that a service manager does not try again", () => {
     writeFileSync(join(bay.env.BAY_CONFIG!, "daemon.json"), "{");
     const { code, err } = bay.run(["daemon", "run"], { cwd: "/" });

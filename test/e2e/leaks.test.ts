@@ -354,4 +354,15 @@ describe(`after ${ROUNDS} random operations (BAY_LEAK_SEED=${SEED})`, () => {
         expect(treeOf(bay)).toEqual([]);
       });
     }));
+
+  it("has a log without a crash, an uncaught error or a descriptor that another thread opened", () =>
+    explained(async () => {
+      const faults = /previous bayd (?!was ended by SIGKILL)|uncaught:|unmanaged mode/;
+      expect(
+        bay
+          .log()
+          .split("\n")
+          .filter((line) => faults.test(line)),
+      ).toEqual([]);
+    }));
 });

@@ -1,9 +1,11 @@
 /** Faults that were published for other tools, tried by the command and the API; docs/security.md has the table. */
-import { createHash } from "node:crypto";
+import { execFileSync } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Client } from "../../src/daemon/client.ts";
 import { MEDIA } from "../../src/image/model/manifest.ts";
@@ -40,10 +42,15 @@ services:
     let server: Server;
     /** Documents by their path, with the header that they are sent with. */
     const documents = new Map<string, { type: string; bytes: Buffer }>();
+    const endless = new Set<string>();
     beforeAll(async () => {
       server = createServer(({ url = "" }, response) => {
         const known = documents.get(url);
         if (url === "/v2/") return void response.end("{}");
+        if (known && endless.has(url)) {
+          response.writeHead(200, { "Content-Type": known.type, "Content-Length": known.bytes.length + 1 });
+          return void response.write(known.bytes); // the last byte never comes
+        }
         if (!known) return void response.writeHead(404).end();
         response.writeHead(200, { "Content-Type": known.type, "Content-Length": known.bytes.length });
         response.end(known.bytes);
@@ -51,6 +58,46 @@ services:
       await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     });
     afterAll(() => void server.close());
+
+    it.each([
+      ["none", (bytes: Buffer) => bytes],
+      ["gzip", gzipSync],
+      ["xz", (bytes: Buffer) => execFileSync("xz", ["-c"], { input: bytes, maxBuffer: 1 << 28 })],
+      ["zstd", (bytes: Buffer) => execFileSync("zstd", ["-c"], { input: bytes, maxBuffer: 1 << 28 })],
+    ] as const)("is a layer that is no archive, packed by %s (CVE-2021-20291)", async (kind, pack) => {
+      const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const put = (path: string, type: string, bytes: Buffer) => {
+        documents.set(`/v2/${path}`, { type, bytes });
+        return { digest: sha256(bytes), size: bytes.length };
+      };
+      const blob = (bytes: Buffer) => put(`x/blobs/${sha256(bytes)}`, "application/octet-stream", bytes);
+      // far more than any pipe or buffer on the way holds
+      const content = randomBytes(2 << 20);
+      const layer = pack(content);
+      const config = Buffer.from(
+        JSON.stringify({
+          architecture,
+          os: "linux",
+          rootfs: { type: "layers", diff_ids: [sha256(content)] },
+        }),
+      );
+      const described = blob(layer);
+      for (const [tag, size] of [
+        ["whole", layer.length],
+        ["endless", layer.length + 1],
+      ] as const) {
+        if (tag === "endless") endless.add(`/v2/x/blobs/${described.digest}`);
+        const manifest = {
+          schemaVersion: 2,
+          mediaType: MEDIA.manifest,
+          config: { mediaType: MEDIA.config, ...blob(config) },
+          layers: [{ mediaType: "application/vnd.oci.image.layer.v1.tar", ...described, size }],
+        };
+        put(`x/manifests/${kind}-${tag}`, MEDIA.manifest, Buffer.from(JSON.stringify(manifest)));
+        const { code, out, err } = await bay.call(["image", "pull", `${host}/x:${kind}-${tag}`]);
+        expect([code, out + err], tag).toEqual([1, expect.stringMatching(/tar|too early/)]);
+      }
+    });
 
     it("is a document that is a manifest to one tool and an index to another (CVE-2021-41190)", async () => {
       const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;

@@ -3,10 +3,13 @@
  * (`#REF:FOLDER`) or its query (`?ref=…&subdir=…`) what of it is meant.
  */
 import { BayError } from "../../core/errors.ts";
+import { withoutPasswords } from "../../core/redaction.ts";
 
 export interface GitUrl {
-  /** What git is given. */
+  /** What git is given: no password is in it, as every user of the host sees the words of a command. */
   remote: string;
+  /** `user:password` of an http address. */
+  credentials: string | undefined;
   /** A branch, a tag, a full `refs/…`, or a commit; undefined for the repository's own choice. */
   ref: string | undefined;
   /** Relative, without `..`; empty for the whole. */
@@ -31,7 +34,7 @@ export function isGitUrl(text: string): boolean {
 
 /** Throws BAD_GIT_URL. `text` is one by `isGitUrl`. */
 export function parseGitUrl(text: string): GitUrl {
-  const bad = (message: string) => new BayError("BAD_GIT_URL", `${withoutPassword(text)}: ${message}`);
+  const bad = (message: string) => new BayError("BAD_GIT_URL", `${withoutPasswords(text)}: ${message}`);
   const [beforeFragment = "", fragment] = splitAt(text, "#");
   const [address = "", query] = SCP.test(beforeFragment) ? [beforeFragment] : splitAt(beforeFragment, "?");
   const wishes = new URLSearchParams(query ?? "");
@@ -50,14 +53,26 @@ export function parseGitUrl(text: string): GitUrl {
   const chosen = qualified(wishes, ref) ?? (fragmentRef || undefined);
   if (chosen !== undefined && !/^[A-Za-z0-9][^\s~^:?*[\\\p{C}]*$/u.test(chosen))
     throw bad(`${JSON.stringify(chosen)} is no branch, tag or commit`);
+  const [, scheme = "", user, password] = /^(\w+:\/\/)([^/?#:@]*)(?::([^/?#@]*))?@/.exec(address) ?? [];
+  const isWeb = scheme.startsWith("http") && user !== undefined;
+  const bare = address.replace(/^(\w+:\/\/)([^/?#:@]*)(?::[^/?#@]*)?@/, isWeb ? "$1" : "$1$2@");
   return {
-    remote: address.startsWith("github.com/") ? `https://${address}` : address,
+    remote: bare.startsWith("github.com/") ? `https://${bare}` : bare,
+    credentials: isWeb ? `${decoded(user)}:${decoded(password ?? "")}` : undefined,
     ref: chosen,
     folder: cleanFolder(folder ?? fragmentFolder ?? "", bad),
     checksum: one("checksum"),
     keepGitDir: isYes(one("keep-git-dir") ?? (wishes.has("keep-git-dir") ? "true" : "false")),
     submodules: isYes(one("submodules") ?? "true"),
   };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // a % of its own
+  }
 }
 
 const isYes = (text: string) => text === "true" || text === "1";
@@ -79,6 +94,3 @@ function cleanFolder(text: string, bad: (message: string) => BayError): string {
   if (parts.includes("..")) throw bad(`the folder ${JSON.stringify(text)} leads out of the repository`);
   return parts.join("/");
 }
-
-/** For messages: what stands before the @ of a URL may be secret. */
-export const withoutPassword = (text: string): string => text.replace(/^([a-z]+:\/\/)[^/@]*@/, "$1");

@@ -7,7 +7,8 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, rmSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { BayError, hasCode } from "../../core/errors.ts";
-import { type GitUrl, withoutPassword } from "./git-url.ts";
+import { withoutPasswords } from "../../core/redaction.ts";
+import type { GitUrl } from "./git-url.ts";
 
 /** What a build was given for getting at private ones. */
 export interface GitAccess {
@@ -37,18 +38,19 @@ export class GitRepositories {
     if (checksum && !commit.startsWith(checksum))
       throw new BayError(
         "WRONG_DIGEST",
-        `${withoutPassword(url.remote)}: its commit is ${commit}, and not ${checksum}`,
+        `${withoutPasswords(url.remote)}: its commit is ${commit}, and not ${checksum}`,
       );
     return commit;
   }
 
-  async #ask({ remote, ref }: GitUrl, access: GitAccess): Promise<string> {
-    const out = await git(["ls-remote", "--", remote], remote, access);
+  async #ask(url: GitUrl, access: GitAccess): Promise<string> {
+    const { remote, ref } = url;
+    const out = await git(["ls-remote", "--", remote], url, access);
     const known = new Map(out.split("\n").map((line) => line.split("\t").reverse() as [string, string]));
     const names = ref === undefined ? ["HEAD"] : candidates(ref);
     const found = names.find((name) => known.has(name));
     if (found) return known.get(found)!;
-    throw new BayError("NO_GIT_REF", `${withoutPassword(remote)} has no ${ref ?? "HEAD"}`, {
+    throw new BayError("NO_GIT_REF", `${withoutPasswords(remote)} has no ${ref ?? "HEAD"}`, {
       hint: "name a branch, a tag or a whole commit",
     });
   }
@@ -64,33 +66,29 @@ export class GitRepositories {
       await this.#fetch(repository, url, commit, access);
       utimesSync(repository, new Date(), new Date());
       // a repository of its own, for submodules and for who keeps .git
-      await git(["init", "-q", target], remote, access);
+      await git(["init", "-q", target], url, access);
       const fetch = ["-C", target, "fetch", "-q", "--depth=1", repository, commit];
-      await git(fetch, remote, access, LOCAL);
+      await git(fetch, url, access, LOCAL);
     });
-    await git(["-C", target, "checkout", "-q", "--force", "--detach", commit], remote, access);
+    await git(["-C", target, "checkout", "-q", "--force", "--detach", commit], url, access);
     if (url.submodules && existsSync(join(target, ".gitmodules"))) {
-      await git(["-C", target, "remote", "add", "origin", remote], remote, access);
+      await git(["-C", target, "remote", "add", "origin", remote], url, access);
       const update = ["submodule", "update", "-q", "--init", "--recursive", "--depth=1"];
-      await git(["-C", target, ...update], remote, access);
+      await git(["-C", target, ...update], url, access);
     }
     if (!url.keepGitDir) rmSync(join(target, ".git"), { recursive: true, force: true });
   }
 
   /** Gets a commit's objects; from servers that give no single commits, its branch, and at last everything. */
-  async #fetch(
-    repository: string,
-    { remote, ref }: GitUrl,
-    commit: string,
-    access: GitAccess,
-  ): Promise<void> {
+  async #fetch(repository: string, url: GitUrl, commit: string, access: GitAccess): Promise<void> {
+    const { remote, ref } = url;
     if (!existsSync(repository)) {
       mkdirSync(this.directory, { recursive: true, mode: 0o700 });
-      await git(["init", "-q", "--bare", repository], remote, access);
-      await git(["-C", repository, "config", "uploadpack.allowAnySHA1InWant", "true"], remote, access);
+      await git(["init", "-q", "--bare", repository], url, access);
+      await git(["-C", repository, "config", "uploadpack.allowAnySHA1InWant", "true"], url, access);
     }
     const has = () =>
-      git(["-C", repository, "cat-file", "-e", `${commit}^{commit}`], remote, access).then(
+      git(["-C", repository, "cat-file", "-e", `${commit}^{commit}`], url, access).then(
         () => true,
         () => false,
       );
@@ -106,7 +104,7 @@ export class GitRepositories {
       try {
         await git(
           ["-C", repository, "fetch", "-q", "--no-auto-gc", "--no-write-fetch-head", ...words],
-          remote,
+          url,
           access,
         );
         if (await has()) return;
@@ -115,7 +113,7 @@ export class GitRepositories {
         failure = error;
       }
     }
-    throw failure ?? new BayError("NO_GIT_REF", `${withoutPassword(remote)} has no commit ${commit}`);
+    throw failure ?? new BayError("NO_GIT_REF", `${withoutPasswords(remote)} has no commit ${commit}`);
   }
 
   #inTurn<T>(name: string, action: () => Promise<T>): Promise<T> {
@@ -134,12 +132,12 @@ function candidates(ref: string): string[] {
 /** Runs git and gives what it says. Throws GIT_FAILED with git's own last line, MISSING_TOOL, ABORTED. */
 function git(
   words: readonly string[],
-  remote: string,
+  { remote, credentials }: GitUrl,
   access: GitAccess,
   protocols = REMOTE,
 ): Promise<string> {
   const { signal } = access;
-  const env = { ...environment(remote, access), GIT_ALLOW_PROTOCOL: protocols };
+  const env = { ...environment(remote, credentials, access), GIT_ALLOW_PROTOCOL: protocols };
   const options = { env, maxBuffer: MAX_OUTPUT, signal };
   return new Promise((resolve, reject) => {
     execFile("git", [...SAFE, ...words], options, (cause, out, told) => {
@@ -150,11 +148,7 @@ function git(
         );
       if (signal?.aborted) return reject(new BayError("ABORTED", "the build was broken off", { cause }));
       const line = told.trim().split("\n").at(-1)!.replace(/\p{C}/gu, "?");
-      reject(
-        new BayError("GIT_FAILED", `${withoutPassword(remote)}: git says: ${withoutPassword(line)}`, {
-          cause,
-        }),
-      );
+      reject(new BayError("GIT_FAILED", `${withoutPasswords(remote)}: git says: ${withoutPasswords(line)}`));
     });
   });
 }
@@ -170,10 +164,14 @@ const SAFE = [
 ];
 
 /** Nothing of the user's own settings; secrets go by the environment, which no process list shows. */
-function environment(remote: string, { agent, secret }: GitAccess): NodeJS.ProcessEnv {
+function environment(
+  remote: string,
+  credentials: string | undefined,
+  { agent, secret }: GitAccess,
+): NodeJS.ProcessEnv {
   const { PATH, HOME, SSL_CERT_FILE, SSL_CERT_DIR } = process.env;
   const proxies = Object.entries(process.env).filter(([name]) => /^(https?|no|all)_proxy$/i.test(name));
-  const header = authorization(remote, secret);
+  const header = authorization(remote, credentials, secret);
   return {
     ...Object.fromEntries(proxies),
     PATH,
@@ -195,12 +193,17 @@ function environment(remote: string, { agent, secret }: GitAccess): NodeJS.Proce
   };
 }
 
-/** BuildKit's names: GIT_AUTH_TOKEN and GIT_AUTH_HEADER, also with a host behind them. */
-function authorization(remote: string, secret: GitAccess["secret"]): string | undefined {
+/** BuildKit's names: GIT_AUTH_TOKEN and GIT_AUTH_HEADER, also with a host behind them; else what the address has. */
+function authorization(
+  remote: string,
+  credentials: string | undefined,
+  secret: GitAccess["secret"],
+): string | undefined {
   if (!/^https?:/.test(remote)) return undefined;
   const { host } = new URL(remote);
   const header = secret(`GIT_AUTH_HEADER.${host}`) ?? secret("GIT_AUTH_HEADER");
   if (header) return header.trim();
   const token = secret(`GIT_AUTH_TOKEN.${host}`) ?? secret("GIT_AUTH_TOKEN");
-  return token && `Basic ${Buffer.from(`x-access-token:${token.trim()}`).toString("base64")}`;
+  const pair = token ? `x-access-token:${token.trim()}` : credentials;
+  return pair && `Basic ${Buffer.from(pair).toString("base64")}`;
 }

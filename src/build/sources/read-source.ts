@@ -2,8 +2,9 @@
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { BayError } from "../../core/errors.ts";
+import { withoutPasswords } from "../../core/redaction.ts";
 import type { ContextSource } from "../types.ts";
-import { isGitUrl, parseGitUrl, withoutPassword } from "./git-url.ts";
+import { isGitUrl, parseGitUrl } from "./git-url.ts";
 
 /** A folder, an archive, a repository, a URL or an image; paths are below `directory`. Throws NO_CONTEXT, BAD_GIT_URL. */
 export function readSource(text: string, directory: string): ContextSource {
@@ -37,6 +38,6 @@ function layout(text: string, directory: string): ContextSource {
 export function readFileSource(text: string, directory: string) {
   const source = readSource(text, directory);
   if (source.kind === "image" || source.kind === "layout")
-    throw new BayError("NO_CONTEXT", `${withoutPassword(text)} is an image, and no folder to build in`);
+    throw new BayError("NO_CONTEXT", `${withoutPasswords(text)} is an image, and no folder to build in`);
   return source;
 }

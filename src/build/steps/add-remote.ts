@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { createReadStream, mkdirSync, rmSync, utimesSync } from "node:fs";
 import { basename, join } from "node:path";
 import { BayError } from "../../core/errors.ts";
+import { withoutPasswords } from "../../core/redaction.ts";
 import { web } from "../../image/index.ts";
 import type { BuildContext, StepPosition } from "../build-context.ts";
 import type { InstructionOf } from "../dockerfile/instructions.ts";
@@ -27,7 +28,7 @@ export function addRemote(
   url: string,
   options: CopyOptions,
 ): Promise<StageState> {
-  if (context.setting.isDry) throw new NotLookedAt(`what ${url} has by now`);
+  if (context.setting.isDry) throw new NotLookedAt(`what ${withoutPasswords(url)} has by now`);
   const add = isGitUrl(url) ? clone : download;
   return add(context, state, instruction, standing, url, options);
 }
@@ -53,7 +54,10 @@ async function download(
     const digest = await fileDigest(file);
     const wanted = checksum && standing.scope.text(checksum);
     if (wanted && wanted !== digest)
-      throw new BayError("WRONG_DIGEST", `ADD ${url}: its content is ${digest}, and not ${wanted}`);
+      throw new BayError(
+        "WRONG_DIGEST",
+        `ADD ${withoutPasswords(url)}: its content is ${digest}, and not ${wanted}`,
+      );
     const isUnpacked = unpack === true;
     const mode = options.mode ?? (isUnpacked ? undefined : DOWNLOADED_MODE);
     const own = { ...options, unpack: isUnpacked, mode };
@@ -72,7 +76,9 @@ function nameOf(url: string, target: string): string {
   const name = basename(new URL(url).pathname);
   if (name !== "") return name;
   if (!target.endsWith("/")) return "download";
-  throw new BayError("BAD_DOCKERFILE", `ADD: ${url} names no file`, { hint: "say it in the target" });
+  throw new BayError("BAD_DOCKERFILE", `ADD: ${withoutPasswords(url)} does not end with the name of a file`, {
+    hint: "give the name in the target",
+  });
 }
 
 const everything = (path: string, source: string): Selection => ({

@@ -2,10 +2,11 @@
 import { posix } from "node:path";
 import { resolveOwner } from "../../container/index.ts";
 import { BayError } from "../../core/errors.ts";
+import { withoutPasswords } from "../../core/redaction.ts";
 import type { BuildContext, LayerPlaces, StepPosition } from "../build-context.ts";
 import type { InstructionOf } from "../dockerfile/instructions.ts";
 import type { Scope } from "../scope.ts";
-import { isGitUrl, withoutPassword } from "../sources/git-url.ts";
+import { isGitUrl } from "../sources/git-url.ts";
 import { digestOf, lowerOf, type StageState } from "../stage-state.ts";
 import { parseMode } from "../tree/mode.ts";
 import { type CopyOptions, runTreeTask, type TreeRoot } from "../tree/tasks.ts";
@@ -57,7 +58,7 @@ function checkChecksum({ checksum, heredocs }: InstructionOf<"add">, scope: Scop
 function refuseUrls(words: readonly string[]): void {
   const url = words.find((word) => /^https?:\/\//.test(word));
   if (url === undefined) return;
-  throw new BayError("BAD_DOCKERFILE", `COPY takes no URL: ${withoutPassword(url)}`, {
+  throw new BayError("BAD_DOCKERFILE", `COPY takes no URL: ${withoutPasswords(url)}`, {
     hint: "ADD does",
   });
 }

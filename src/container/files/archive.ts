@@ -65,7 +65,6 @@ async function work(
   const root = direction === "export" ? await wholeOf(host, record) : await rootOf(host, record);
   const pipe = createPipe(direction === "put" ? "write" : "read");
   const [own, theirs] = direction === "put" ? [pipe.write, pipe.read] : [pipe.read, pipe.write];
-  // the worker closes its end
   const worker = new Worker(workerFile("archive-worker"), {
     workerData: {
       direction: direction === "export" ? "get" : direction,
@@ -97,6 +96,7 @@ async function work(
       failStat(failure);
     });
     worker.on("exit", () => {
+      close(theirs);
       if (root.kind === "process") close(root.pidfd);
       if (failure) reject(failure);
       else resolve();

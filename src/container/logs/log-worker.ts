@@ -2,10 +2,10 @@
  * The log worker: one thread that waits for all containers' output and moves it from FIFOs to files inside the
  * kernel. It may block, which the main thread may not.
  */
-import { constants, openSync, readSync } from "node:fs";
+import { closeSync, constants, openSync, readSync } from "node:fs";
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { messageOf } from "../../core/errors.ts";
-import { close, setPipeSize } from "../../linux/index.ts";
+import { setPipeSize } from "../../linux/index.ts";
 import { splice, waitReadable } from "../../linux/log-pump.ts";
 import type { LogCommand, LogNews } from "./protocol.ts";
 import { SegmentWriter } from "./segments.ts";
@@ -90,7 +90,7 @@ function finish(id: string): void {
   const source = sources.get(id);
   if (!source) return;
   drain(source);
-  for (const fd of source.fds) close(fd);
+  for (const fd of source.fds) closeSync(fd);
   source.writer?.close();
   sources.delete(id);
 }

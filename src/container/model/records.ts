@@ -98,8 +98,8 @@ export class Records {
     this.store.delete(KEY + id);
   }
 
-  /** Runs an action when those before it on the same container are done. */
-  queue<T>(nameOrId: string, action: (record: ContainerRecord) => Promise<T> | T): Promise<T> {
+  /** Runs an action when those before it on the same container are done. Rejects with CONTAINER_NOT_FOUND. */
+  async queue<T>(nameOrId: string, action: (record: ContainerRecord) => Promise<T> | T): Promise<T> {
     const { id } = this.get(nameOrId);
     const previous = this.#queues.get(id) ?? Promise.resolve();
     const next = previous.catch(() => {}).then(() => action(this.get(id)));

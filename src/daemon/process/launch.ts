@@ -1,5 +1,5 @@
 /** Starting bayd from the command where none runs, and ending it. */
-import { closeSync, existsSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BayError, hasCode } from "../../core/errors.ts";
@@ -8,8 +8,10 @@ import { SIGNALS } from "../../core/signals.ts";
 import { checkStateFormat } from "../../store/index.ts";
 import { Client } from "../client.ts";
 
-/** Milliseconds for a start of which the log already says why it fails, and for one on a slow machine. */
+/** Milliseconds for a start that fails again and again, and for one on a slow machine. */
 const START_TIMEOUT = { failing: 10_000, slow: 60_000 };
+/** The keeper has started so many: the first ones have failed. */
+const FAILING_STARTS = 3;
 
 /** One pool of memory for all of bayd's threads: each thread's own keeps what a burst took, 10 MB after some of them. */
 export const DAEMON_ENVIRONMENT = ["MALLOC_ARENA_MAX=1"];
@@ -37,7 +39,7 @@ export async function ensureDaemon(
   checkStateFormat(join(roots.root, "state")); // the keeper would start a bayd that refuses it again and again
   makeRoots(roots);
   mkdirSync(roots.run, { recursive: true, mode: 0o700 });
-  const { isKeeperAlive, startKeeper, tryLock } = await import("../../linux/index.ts");
+  const { isKeeperAlive, keptProcess, startKeeper, tryLock } = await import("../../linux/index.ts");
   const logFile = join(roots.root, "bayd.log");
   // a keeper that runs brings bayd back by itself
   const file = join(roots.run, "keeper");
@@ -65,11 +67,12 @@ export async function ensureDaemon(
     }
   };
   const begin = Date.now();
-  const logBegin = sizeOf(logFile);
+  const started = new Set<number>();
   const waits = () =>
-    Date.now() < begin + (sizeOf(logFile) > logBegin ? START_TIMEOUT.failing : START_TIMEOUT.slow);
+    Date.now() < begin + (started.size >= FAILING_STARTS ? START_TIMEOUT.failing : START_TIMEOUT.slow);
   while (waits()) {
     startOnce(); // in each round: another command may have been killed while it started the keeper
+    started.add(keptProcess(file));
     if (await answers(client)) return client;
     await sleep(10);
   }
@@ -81,8 +84,6 @@ export async function ensureDaemon(
     `bayd did not start within ${Math.round((Date.now() - begin) / 1000)} s${tail ? `; its log ends with:\n${tail}` : ""}`,
   );
 }
-
-const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 
 /** Variables that bayd is given: where its settings and those of registries are, and the proxies on the way to them. */
 export function passedOn(): string[] {

@@ -6,7 +6,8 @@ import { ContainerManager, endRestores } from "../../container/index.ts";
 import { readDaemonSettings } from "../../core/daemon-settings.ts";
 import { BayError, messageOf } from "../../core/errors.ts";
 import { makeRoots, type Roots, socketPath } from "../../core/roots.ts";
-import { tryLock } from "../../linux/index.ts";
+import { signalName } from "../../core/signals.ts";
+import { takeLastEnd, tryLock } from "../../linux/index.ts";
 import { JournalStore, replaceFile, roomWarnings, watchRooms } from "../../store/index.ts";
 import { catchEverything } from "../api/guard.ts";
 import { createEngineServer, listen } from "../api/server.ts";
@@ -31,6 +32,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   if (tryLock(join(roots.root, "state", "lock")) === undefined) {
     throw new BayError("ALREADY_RUNNING", `another bayd runs with the root ${roots.root}`);
   }
+  logLastEnd(join(roots.run, "keeper"));
   process.umask(0o022); // the modes of containers' directories must not depend on who starts bayd
   const store = new JournalStore(join(roots.root, "state"));
   if (store.migratedFrom !== undefined)
@@ -109,6 +111,13 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   await manager.removeGroups();
   await store.flush();
   process.exit(0);
+}
+
+/** A bayd that was killed, or that crashed, could not say so itself. */
+function logLastEnd(keeperFile: string): void {
+  const end = takeLastEnd(keeperFile);
+  if (end?.signal !== undefined) log(`the previous bayd was ended by ${signalName(end.signal)}`);
+  else if (end && end.exitCode !== 0) log(`the previous bayd ended with exit code ${end.exitCode}`);
 }
 
 function logReload(manager: ContainerManager): void {

@@ -37,7 +37,7 @@ export type ArchiveTask = {
   /** Of "put": a directory and another kind of file do not replace each other. */
   keepKinds: boolean;
   path: string;
-  /** The pipe's end. */
+  /** The pipe's end, which the starter of the worker closes. */
   fd: number;
   root:
     | { kind: "process"; pidfd: number }
@@ -64,20 +64,22 @@ function enter(task: ArchiveTask): void {
   const { target, lower, upper, work, mounts } = task.root;
   privateMounts();
   mountOverlay(target, `lowerdir=${lower.join(":")},upperdir=${upper},workdir=${work}`);
-  const trees = mounts
-    .filter(({ source }) => existsSync(source))
-    .sort((a, b) => a.target.length - b.target.length)
-    .map((mount) => ({
-      ...mount,
-      isDirectory: statSync(mount.source).isDirectory(),
-      fd: openTree(mount.source, mount.readOnly),
-    }));
-  confineTo(target);
-  for (const { fd, target: place, isDirectory } of trees) {
-    mkdirSync(isDirectory ? place : posix.dirname(place), { recursive: true });
-    if (!isDirectory) closeSync(openSync(place, "a"));
-    putTree(fd, place);
-    closeSync(fd);
+  const trees: { fd: number; place: string; isDirectory: boolean }[] = [];
+  try {
+    for (const mount of mounts.toSorted((a, b) => a.target.length - b.target.length)) {
+      if (!existsSync(mount.source)) continue;
+      const isDirectory = statSync(mount.source).isDirectory();
+      trees.push({ fd: openTree(mount.source, mount.readOnly), place: mount.target, isDirectory });
+    }
+    confineTo(target);
+    for (const { fd, place, isDirectory } of trees) {
+      mkdirSync(isDirectory ? place : posix.dirname(place), { recursive: true });
+      if (!isDirectory) closeSync(openSync(place, "a"));
+      putTree(fd, place);
+    }
+  } finally {
+    // one that is open keeps the volume's mount, also where another could not be put in its place
+    for (const { fd } of trees) close(fd);
   }
 }
 
@@ -153,4 +155,3 @@ try {
   const { code, message } = error as { code?: string; message: string };
   parentPort?.postMessage({ ok: false, code: code ?? "ARCHIVE", message });
 }
-close(task.fd); // opened by another thread

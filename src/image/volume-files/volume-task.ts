@@ -2,6 +2,7 @@
 import { Worker } from "node:worker_threads";
 import { readCode } from "../../core/error-codes/table.ts";
 import { BayError } from "../../core/errors.ts";
+import { close } from "../../linux/index.ts";
 import { workerFile } from "../layers/worker-file.ts";
 
 /** `directory` is the worker's root; `data`, the volume, and `staging`, a name, are inside it. */
@@ -26,7 +27,7 @@ type Answer =
 /** An archive of a million directories is held in memory for their times; more than this is refused. MiB. */
 const MOST_MEMORY = 1024;
 
-/** Does a task. Throws BayError with the task's own code. */
+/** Does a task, and closes its descriptor, however the worker ends. Throws BayError with the task's own code. */
 export function runVolumeTask<Result>(task: VolumeTask): Promise<Result> {
   return new Promise((resolve, reject) => {
     const worker = new Worker(workerFile("volume-worker"), {
@@ -48,6 +49,7 @@ export function runVolumeTask<Result>(task: VolumeTask): Promise<Result> {
       answer = { ok: false, code: "VOLUME_TASK", message: cause.message, hint: undefined };
     });
     worker.on("exit", () => {
+      if ("fd" in task) close(task.fd);
       if (answer.ok) return resolve(answer.result as Result);
       const { code, message, hint } = answer;
       reject(new BayError(readCode(code, "VOLUME_TASK"), message, hint ? { hint } : {}));

@@ -22,7 +22,7 @@ import {
 import { posix } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 import { hasCode } from "../../core/errors.ts";
-import { close, confineTo, getXattrs, setTimes, setXattr, syncFileSystem } from "../../linux/index.ts";
+import { confineTo, getXattrs, setTimes, setXattr, syncFileSystem } from "../../linux/index.ts";
 import { requireRoom } from "../../store/index.ts";
 import { compressionOf, decompress, loadCompression } from "../compression/index.ts";
 import { MAGIC_SIZE } from "../compression/magic.ts";
@@ -158,4 +158,3 @@ try {
   const { code, message, hint } = error as { code?: string; message: string; hint?: string };
   parentPort!.postMessage({ ok: false, code: code ?? "VOLUME_TASK", message, hint });
 }
-if ("fd" in task) close(task.fd); // opened by another thread

@@ -5,8 +5,8 @@
 import { closeSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { SIGNALS } from "../../core/signals.ts";
 import * as abi from "../abi.ts";
-import { childrenOf, signalProcess, startTime } from "../process.ts";
-import { HEADER, ProgramBuilder, readProgramState } from "../program.ts";
+import { childrenOf, decodeStatus, signalProcess, startTime } from "../process.ts";
+import { HEADER, ProgramBuilder, readProgramState, STATUS_RUNNING } from "../program.ts";
 import { reapFirst, spawnShim } from "../shim.ts";
 import { processOfProgram } from "./program-process.ts";
 import { cloneArgs } from "./supervise.ts";
@@ -38,9 +38,10 @@ export function startKeeper(options: KeeperOptions): void {
   program.call("umask", [0o022]);
   program.call("chdir", ["/"]);
   program.call("close_range", [0, 2, 0]);
-  const clone = cloneArgs(program, 0x100000000n, 0, 0, SIGCHLD);
+  const flags = 0x100000000n | BigInt(abi.CLONE_PARENT_SETTID);
+  const clone = cloneArgs(program, flags, program.header("childPid"), 0, SIGCHLD);
   program.call("clone3", [clone, 88], { label: "again", clone: "child", ignore: true });
-  program.call("wait4", [-1, 0, 0, 0], { ignore: true });
+  program.call("wait4", [-1, program.header("status"), 0, 0], { ignore: true });
   program.call("nanosleep", [program.struct([0, PAUSE_NANOSECONDS]), 0], { ignore: true });
   program.goto("again");
 
@@ -69,6 +70,32 @@ export function startKeeper(options: KeeperOptions): void {
   } finally {
     closeSync(fd);
   }
+}
+
+/**
+ * How the command that the keeper ran before has ended; undefined where none has, or where it was asked for already.
+ * A signal that a process cannot catch leaves no line in its log, so the next process asks.
+ */
+export function takeLastEnd(file: string): { exitCode: number; signal: number | undefined } | undefined {
+  if (processOfProgram(file) === undefined) return undefined;
+  const fd = openSync(file, "r+");
+  try {
+    const page = Buffer.alloc(64);
+    readSync(fd, page, 0, page.length, 0);
+    const { status } = readProgramState(page);
+    if (status === undefined) return undefined;
+    const running = Buffer.alloc(4);
+    running.writeUInt32LE(STATUS_RUNNING);
+    writeSync(fd, running, 0, running.length, HEADER.status);
+    return decodeStatus(status);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** The pid of the process that the keeper started last; 0 where no keeper runs. */
+export function keptProcess(file: string): number {
+  return processOfProgram(file)?.childPid ?? 0;
 }
 
 /** True where the keeper whose program lies in the file runs. */

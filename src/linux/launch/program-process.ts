@@ -4,13 +4,13 @@ import { readKernelFile } from "../kernel-file.ts";
 import { startTime } from "../process.ts";
 import { type ProgramState, readProgramState } from "../program.ts";
 
-/** The process, with its start time; undefined where it has ended, or the file is not a whole program. */
-export function processOfProgram(file: string): { pid: number; start: number } | undefined {
-  const { shimPid: pid, shimStart } = readState(file) ?? { shimPid: 0, shimStart: 0 };
+/** The process, with its start time, and the pid of its last child; undefined where it has ended, or the file is not a whole program. */
+export function processOfProgram(file: string): { pid: number; start: number; childPid: number } | undefined {
+  const { shimPid: pid, shimStart, childPid } = readState(file) ?? { shimPid: 0, shimStart: 0, childPid: 0 };
   const start = pid > 0 ? startTime(pid) : undefined;
   if (start === undefined) return undefined;
   const isIt = shimStart > 0 ? start === shimStart : hasMapped(pid, file);
-  return isIt ? { pid, start } : undefined;
+  return isIt ? { pid, start, childPid } : undefined;
 }
 
 function readState(file: string): ProgramState | undefined {
