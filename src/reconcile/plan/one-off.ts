@@ -51,7 +51,7 @@ export function makeOneOffPlan(stack: Stack, actual: Actual, request: OneOffRequ
 
 function oneOffConfig(stack: Stack, actual: Actual, request: OneOffRequest): ContainerConfig {
   const service = serviceOf(stack, request.service);
-  checkAvailable([service]);
+  checkAvailable(stack, [service]);
   const imageOf = (reference: string) => {
     const image = actual.images[reference];
     if (image) return image;

@@ -55,11 +55,17 @@ export function checkNames(stack: Stack, options: PlanOptions): void {
   for (const name of options.rerun ?? []) serviceOf(stack, name);
 }
 
-/** Throws UNAVAILABLE for services that ask for what this host cannot give. */
-export function checkAvailable(services: readonly Service[]): void {
-  const all = services.flatMap(({ unavailable = [] }) => unavailable);
+/** Throws UNAVAILABLE for services that ask for what this host cannot give, themselves or by their networks and volumes. */
+export function checkAvailable(stack: Stack, services: readonly Service[]): void {
+  const all = services.flatMap(({ unavailable = [], networks, mounts }) => [
+    ...unavailable,
+    ...Object.keys(networks).flatMap((key) => stack.networks[key]?.missingDriver ?? []),
+    ...mounts.flatMap((mount) =>
+      mount.type === "volume" ? (stack.volumes[mount.source]?.missingDriver ?? []) : [],
+    ),
+  ]);
   if (all.length === 0) return;
-  throw new BayError("UNAVAILABLE", all.map(({ message }) => message).join("\n"), {
+  throw new BayError("UNAVAILABLE", [...new Set(all.map(({ message }) => message))].join("\n"), {
     hint: "leave these keys out, or name the other services on the command line",
   });
 }

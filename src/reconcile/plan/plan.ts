@@ -20,7 +20,7 @@ import { warnOfDependents, warnOfRenamedVolumes, warnOfSockets } from "./warning
 /** Throws IMAGE_NOT_FOUND, UNKNOWN_SERVICE, VOLUME_NOT_FOUND, NETWORK_NOT_FOUND, NAME_TAKEN, TOO_MANY_CPUS, UNAVAILABLE. */
 export function makePlan(stack: Stack, actual: Actual, options: PlanOptions = PLAN_DEFAULTS): Plan {
   const selected = selectServices(stack, options);
-  checkAvailable(selected);
+  checkAvailable(stack, selected);
   checkCpus(actual, selected);
   const draft = new Draft(stack, actual, options);
   warnOfSockets(draft, selected);

@@ -294,14 +294,16 @@ function composeHealthcheck({ test, retries, ...times }: Healthcheck): Mapping {
 
 function composeNetwork(network: StackNetwork): Mapping {
   const { name, external, internal, ipv6, subnet, gateway, further = [], mtu, options, labels } = network;
+  const missing = network.missingDriver;
   const subnets = subnet || gateway ? [network, ...further] : further;
   return filled({
     name,
+    driver: missing?.driver,
     external: external || undefined,
     internal: internal || undefined,
     enable_ipv6: ipv6,
-    ipam: subnets.length > 0 ? { config: subnets.map(composeSubnet) } : undefined,
-    driver_opts: bridgeOptionTexts(mtu, options),
+    ipam: filled({ driver: missing?.ipamDriver, config: subnets.map(composeSubnet) }),
+    driver_opts: missing?.driver === undefined ? bridgeOptionTexts(mtu, options) : missing.options,
     labels,
   });
 }
@@ -309,10 +311,16 @@ function composeNetwork(network: StackNetwork): Mapping {
 const composeSubnet = ({ subnet, gateway, range, reserved }: StackSubnet) =>
   filled({ subnet, gateway, ip_range: range, aux_addresses: reserved });
 
-function composeVolume({ name, external, device, mount, labels }: StackVolume): Mapping {
+function composeVolume({ name, external, device, mount, missingDriver, labels }: StackVolume): Mapping {
   const mounted = mount && filled({ type: mount.type, o: mount.options || undefined, device: mount.device });
   const options = device === undefined ? mounted : { type: "none", o: "bind", device };
-  return filled({ name, external: external || undefined, driver_opts: options, labels });
+  return filled({
+    name,
+    driver: missingDriver?.driver,
+    external: external || undefined,
+    driver_opts: missingDriver?.options ?? options,
+    labels,
+  });
 }
 
 function composeApt(source: Extract<StackImage["source"], { kind: "apt" }>): Mapping {

@@ -189,6 +189,16 @@ export interface Unavailable {
   message: string;
 }
 
+/** A driver of networks, addresses or volumes that this host lacks: the file can be read, and no service use it. */
+export interface MissingDriver {
+  /** Absent where it is the usual one, and that of the addresses is missing. */
+  driver?: string;
+  ipamDriver?: string;
+  options: Record<string, string>;
+  /** With the place in the file. */
+  message: string;
+}
+
 export interface Service {
   name: string;
   /** Absent where there is nothing. */
@@ -295,6 +305,7 @@ export interface StackNetwork extends StackSubnet {
   /** More subnets of IPv4, and those of IPv6. */
   further?: StackSubnet[];
   options?: BridgeOptions;
+  missingDriver?: MissingDriver;
   mtu: number | undefined;
   labels: Record<string, string>;
 }
@@ -306,6 +317,7 @@ export interface StackVolume {
   device?: string;
   /** A file system that is the volume, as mount(8) takes it. */
   mount?: { type: string; device: string; options: string };
+  missingDriver?: MissingDriver;
   labels: Record<string, string>;
 }
 

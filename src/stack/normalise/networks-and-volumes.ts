@@ -16,6 +16,7 @@ import type { ReportAt } from "../check/check.ts";
 import type { StackNetwork, StackSubnet, StackVolume } from "../model/stack.ts";
 import type { FileInput } from "../schema/schema.ts";
 import { readBridgeOptions } from "./bridge-options.ts";
+import { missingNetworkDriver, missingVolumeDriver } from "./missing-drivers.ts";
 import { plainAddress } from "./ports-and-networks.ts";
 import { textMap, truth } from "./service-reader.ts";
 
@@ -89,7 +90,10 @@ export function readNetworks(
     checkExternal(network, isExternal(network?.external), bad);
     const names = readExternal(network?.external, network?.name, key, stack);
     checkName(network, names.name, bad);
-    const { mtu, options } = readBridgeOptions(textMap(network?.driver_opts), (option, message) =>
+    const missingDriver = missingNetworkDriver(key, network ?? {}, report);
+    // options of another driver are that driver's to check
+    const given = missingDriver?.driver === undefined ? textMap(network?.driver_opts) : {};
+    const { mtu, options } = readBridgeOptions(given, (option, message) =>
       report(
         ["networks", key, "driver_opts", option],
         {
@@ -107,6 +111,7 @@ export function readNetworks(
         internal: truth(network?.internal),
         ...readSubnets(network ?? {}, key, bad, report),
         ...(options ? { options } : {}),
+        ...(missingDriver ? { missingDriver } : {}),
         mtu,
         labels: textMap(network?.labels),
       } satisfies StackNetwork,
@@ -218,9 +223,10 @@ export function readVolumes(
       checkExternal(volume, isExternal(volume?.external), bad);
       const names = readExternal(volume?.external, volume?.name, key, stack);
       checkName(volume, names.name, bad);
+      const missingDriver = missingVolumeDriver(key, volume ?? {}, report);
       const whole: StackVolume = {
         ...names,
-        ...readDevice(textMap(volume?.driver_opts), directory, bad),
+        ...(missingDriver ? { missingDriver } : readDevice(textMap(volume?.driver_opts), directory, bad)),
         labels: textMap(volume?.labels),
       };
       return [key, whole];

@@ -492,7 +492,10 @@ const address = z.strictObject({
 
 export const networkSchema = z.strictObject({
   name: z.string().optional(),
-  driver: z.enum(["bridge"], { error: "only the driver bridge is supported" }).optional(),
+  driver: z
+    .string()
+    .optional()
+    .describe("bridge; plan and up refuse a service on a network of another driver"),
   driver_opts: z.record(z.string(), scalar).optional(),
   internal: boolean.optional(),
   enable_ipv4: boolean
@@ -506,7 +509,10 @@ export const networkSchema = z.strictObject({
   labels: listOrMap.optional(),
   ipam: z
     .strictObject({
-      driver: z.enum(["default"]).optional(),
+      driver: z
+        .string()
+        .optional()
+        .describe("default; plan and up refuse a service on a network with another"),
       config: z.array(address).optional(),
     })
     .optional(),
@@ -514,7 +520,10 @@ export const networkSchema = z.strictObject({
 
 export const volumeSchema = z.strictObject({
   name: z.string().optional(),
-  driver: z.enum(["local"], { error: "only the driver local is supported" }).optional(),
+  driver: z
+    .string()
+    .optional()
+    .describe("local; plan and up refuse a service with a volume of another driver"),
   driver_opts: z
     .record(z.string(), scalar)
     .optional()

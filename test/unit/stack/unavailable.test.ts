@@ -44,3 +44,43 @@ describe("a service that this host cannot run", () => {
     expect(loadText(file("gpus: all, profiles: [p]")).warnings).toEqual([]);
   });
 });
+
+describe("a driver that this host lacks", () => {
+  const used = (sections: string) =>
+    `services:\n  a: { image: x, networks: [m], volumes: ["v:/v"] }\n  b: { image: x }\n${sections}\n`;
+
+  it.each([
+    [
+      "networks: { m: { driver: macvlan, driver_opts: { parent: eth0 } } }\nvolumes: { v: }",
+      "networks.m.driver",
+    ],
+    [
+      "networks: { m: { driver: ipvlan, driver_opts: { ipvlan_mode: l2 } } }\nvolumes: { v: }",
+      "networks.m.driver",
+    ],
+    ["networks: { m: { driver: overlay, attachable: true } }\nvolumes: { v: }", "networks.m.driver"],
+    ["networks: { m: { ipam: { driver: dhcp } } }\nvolumes: { v: }", "networks.m.ipam.driver"],
+    ["networks: { m: }\nvolumes: { v: { driver: rclone, driver_opts: { remote: x } } }", "volumes.v.driver"],
+  ])("is loaded with a warning at its place: %s", (sections, where) => {
+    const { stack, warnings } = loadText(used(sections));
+    expect(warnings).toMatchObject([{ code: "UNAVAILABLE" }]);
+    expect(warnings[0]!.message).toContain(where);
+    const again = loadText(JSON.stringify(toCompose(stack)));
+    expect(toCompose(again.stack)).toEqual(toCompose(stack));
+    expect(again.warnings.map(({ code }) => code)).toEqual(["UNAVAILABLE"]);
+    const plan = (services: string[]) => makePlan(stack, NOTHING, { ...PLAN_DEFAULTS, services });
+    expect(() => plan([])).toThrow(where);
+    expect(() => plan(["a"])).toThrow(/bay\.yaml:\d+:\d+: /);
+    expect(plan(["b"]).steps.map(({ service }) => service)).toContain("b");
+  });
+
+  it.each(["bridge", "default", "''"])("is not the network driver %s", (driver) => {
+    expect(loadText(used(`networks: { m: { driver: ${driver} } }\nvolumes: { v: }`)).warnings).toEqual([]);
+  });
+
+  it("leaves the options of a network to that driver, and checks those of bridge", () => {
+    expect(() =>
+      loadText(used("networks: { m: { driver_opts: { parent: eth0 } } }\nvolumes: { v: }")),
+    ).toThrow("networks.m.driver_opts.parent");
+  });
+});

@@ -1,0 +1,53 @@
+/**
+ * Drivers of networks, addresses and volumes that Compose loads and this host lacks. The file is valid, so that loading
+ * warns; a plan that includes a service which uses one is refused (Compose specification, 06-networks.md and 07-volumes.md).
+ */
+import type { ReportAt } from "../check/check.ts";
+import type { MissingDriver } from "../model/stack.ts";
+import type { FileInput } from "../schema/schema.ts";
+import { textMap } from "./service-reader.ts";
+
+type NetworkInput = NonNullable<NonNullable<FileInput["networks"]>[string]>;
+type VolumeInput = NonNullable<NonNullable<FileInput["volumes"]>[string]>;
+
+/** Docker gives the driver `default` the meaning of bridge. An empty name, mostly of a variable, is the usual driver. */
+const BRIDGE = ["", "bridge", "default"];
+const IPAM = ["", "default"];
+const LOCAL = ["", "local"];
+
+/** The driver of a network, or of its addresses, that bay does not have. Warns at its place. */
+export function missingNetworkDriver(
+  key: string,
+  { driver = "", driver_opts, ipam }: NetworkInput,
+  report: ReportAt,
+): MissingDriver | undefined {
+  const options = textMap(driver_opts);
+  if (!BRIDGE.includes(driver)) {
+    const why = `the driver ${JSON.stringify(driver)} is not supported; bridge is`;
+    return { driver, options, message: warn(["networks", key, "driver"], why, "network", report) };
+  }
+  const ipamDriver = ipam?.driver ?? "";
+  if (IPAM.includes(ipamDriver)) return undefined;
+  const why = `the driver ${JSON.stringify(ipamDriver)} is not supported; default is`;
+  return { ipamDriver, options, message: warn(["networks", key, "ipam", "driver"], why, "network", report) };
+}
+
+/** The driver of a volume that bay does not have. Warns at its place. */
+export function missingVolumeDriver(
+  key: string,
+  { driver = "", driver_opts }: VolumeInput,
+  report: ReportAt,
+): MissingDriver | undefined {
+  if (LOCAL.includes(driver)) return undefined;
+  const why = `the driver ${JSON.stringify(driver)} is not supported; local is`;
+  const message = warn(["volumes", key, "driver"], why, "volume", report);
+  return { driver, options: textMap(driver_opts), message };
+}
+
+/** Gives the message of the later refusal. */
+function warn(path: string[], why: string, kind: "network" | "volume", report: ReportAt): string {
+  const text = `${path.join(".")}: ${why}`;
+  const message = `${text}; plan and up refuse services that use this ${kind}`;
+  const place = report(path, { severity: "warning", code: "UNAVAILABLE", message });
+  return place ? `${place.file}:${place.line}:${place.column}: ${text}` : text;
+}
