@@ -1,8 +1,7 @@
 /** What bayd does with whole stacks: plan, up, down. Decisions are the planner's, deeds the executor's. */
-import type { Builder, BuildNews, FindImage } from "../../build/index.ts";
+import type { Builder } from "../../build/index.ts";
 import { type ContainerManager, type ContainerRecord, LABELS } from "../../container/index.ts";
 import { BayError } from "../../core/errors.ts";
-import { type ImageRecord, PullSummary, staleReason } from "../../image/index.ts";
 import {
   type Actual,
   applyPlan,
@@ -16,25 +15,19 @@ import {
   type Plan,
   type PlanOptions,
   type Progress,
-  type Say,
   type Step,
 } from "../../reconcile/index.ts";
 import { chooseServices, dependenciesOf, type Stack } from "../../stack/index.ts";
-import { type BuildChanges, toBuildRequest } from "./build-request.ts";
 import { makeExecutor, type UpSettings } from "./executor.ts";
 import { FixedAddresses } from "./fixed-addresses.ts";
 import { unmakableImages } from "./foresee.ts";
 import { History, type Revision } from "./history.ts";
-import { observe, toImageSource, type View } from "./observe.ts";
+import { observe, type View } from "./observe.ts";
 import { checkContents, contentOf } from "./secret-content.ts";
+import { StackImages } from "./stack-images.ts";
 import { type StackSummary, summariseStacks } from "./stack-list.ts";
 import { type Asker, StackLocks } from "./stack-locks.ts";
 
-/** Arguments that a user gave a build besides the file's: a plan does not take them back. */
-interface AskedBuild {
-  id: string;
-  args: Record<string, string>;
-}
 /** Services that the version does not have go. */
 const ROLLBACK: PlanOptions = { ...PLAN_DEFAULTS, removeOrphans: true, pull: "never", build: false };
 /** What an update does, and a user's stop or start does not. */
@@ -44,7 +37,6 @@ const UPDATES = new Set<Step["kind"]>([
   "container.update",
   "container.remove",
 ]);
-const ASKED = "asked-build/";
 
 export interface StackActivity {
   /** A command such as `up` or `down` changes it. */
@@ -59,6 +51,8 @@ export class StackService {
 
   readonly history: History;
 
+  readonly images: StackImages;
+
   readonly #fixed: FixedAddresses;
 
   constructor(
@@ -66,6 +60,7 @@ export class StackService {
     readonly builder: () => Promise<Builder>,
   ) {
     this.history = new History(manager.store);
+    this.images = new StackImages(manager, builder);
     manager.secretFiles.needed = () => this.needed().contents;
     this.#fixed = new FixedAddresses(() => this.history.latest(this.#names()));
     manager.networks.fixedAddresses = (network) => this.#fixed.on(network);
@@ -98,35 +93,8 @@ export class StackService {
   async plan(stack: Stack, options: PlanOptions): Promise<Plan> {
     const actual = this.observe(stack.name, stack);
     actual.unmakable = await unmakableImages(stack);
-    if (options.build !== false) await this.#noteBuilds(stack, actual);
+    if (options.build !== false) await this.images.noteStale(stack, actual);
     return makePlan(stack, actual, options);
-  }
-
-  /** Says of images that are built which of them a build would make anew. */
-  async #noteBuilds(stack: Stack, { images }: Actual): Promise<void> {
-    const built = Object.values(stack.services).filter(({ image, build }) => build && images[image]);
-    if (built.length === 0) return;
-    const builder = await this.builder();
-    await Promise.all(
-      built.map(async (service) => {
-        const known = images[service.image]!;
-        const asked = this.manager.store.get<AskedBuild>(ASKED + service.image);
-        const changes = asked?.id === known.id ? { args: asked.args } : {};
-        known.stale = await reasonToBuild(() =>
-          builder.outdated(toBuildRequest(service, stack, changes), known, this.#currentImage(stack)),
-        );
-      }),
-    );
-  }
-
-  /** An image of the stack's own, where it need not be made. */
-  #currentImage(stack: Stack): FindImage {
-    const { images } = this.manager;
-    return async (name) => {
-      const own = stack.images[name];
-      const known = own && images.records.find(name);
-      return known && staleReason(known, toImageSource(own)) === undefined ? images.get(name) : undefined;
-    };
   }
 
   /** Makes images first, so that the plan that follows is exact; then applies it. Throws APPLY_FAILED. */
@@ -146,7 +114,7 @@ export class StackService {
       if (images.length > 0) {
         await applyPlan(
           { ...first, steps: images },
-          async (step, say) => void (await this.#bringImage(stack, step, say, signal)),
+          async (step, say) => void (await this.images.bring(stack, step, say, signal)),
           onProgress,
           signal,
           settings.parallel,
@@ -267,71 +235,6 @@ export class StackService {
     });
   }
 
-  #bringImage(stack: Stack, step: Step, say: Say, signal: AbortSignal | undefined): Promise<unknown> {
-    if (step.kind === "image.pull") return this.#pullImage(step.name, say, signal);
-    if (step.kind === "image.build") return this.#buildImage(stack, step.service!, say, signal);
-    return this.#makeImage(stack, step.name, say, signal);
-  }
-
-  #buildImage(
-    stack: Stack,
-    service: string,
-    say: Say,
-    signal: AbortSignal | undefined,
-  ): Promise<ImageRecord> {
-    return this.build(
-      stack,
-      service,
-      {},
-      ({ kind, title, text }) => {
-        if (kind === "started") say(title, true);
-        else if (kind === "note") say(text ?? "");
-      },
-      signal,
-    );
-  }
-
-  /** Builds a service's image. Its Dockerfile may begin with an image of the stack's own. Throws as `Builder.build`. */
-  async build(
-    stack: Stack,
-    service: string,
-    changes: BuildChanges,
-    tell: (news: BuildNews) => void,
-    signal: AbortSignal | undefined,
-  ): Promise<ImageRecord> {
-    const request = toBuildRequest(stack.services[service]!, stack, changes);
-    const builder = await this.builder();
-    const image = await builder.build(request, tell, signal, async (name) => {
-      const own = stack.images[name];
-      return own && this.manager.images.ensure(name, toImageSource(own), { signal });
-    });
-    this.manager.events.publish("image", "build", image.id, { name: image.reference });
-    const { store } = this.manager;
-    const name = ASKED + stack.services[service]!.image;
-    if (changes.args && Object.keys(changes.args).length > 0)
-      store.put(name, { id: image.id, args: changes.args } satisfies AskedBuild);
-    else if (store.get(name)) store.delete(name);
-    return image;
-  }
-
-  async #makeImage(stack: Stack, name: string, say: Say, signal: AbortSignal | undefined): Promise<void> {
-    const options = { signal, say: (line: string) => say(line, true) };
-    const image = await this.manager.images.ensure(name, toImageSource(stack.images[name]!), options);
-    this.manager.events.publish("image", "build", image.id, { name });
-  }
-
-  async #pullImage(name: string, say: Say, signal: AbortSignal | undefined): Promise<void> {
-    const summary = new PullSummary();
-    const image = await this.manager.images.registries.pull(name, {
-      onProgress: (progress) => {
-        const line = summary.line(progress);
-        if (line) say(line, true);
-      },
-      signal,
-    });
-    this.manager.events.publish("image", "pull", image.id, { name });
-  }
-
   /** What `down` would remove. */
   downPlan(name: string, options: DownOptions): Plan {
     return makeDownPlan(name, this.observe(name, undefined), options);
@@ -388,14 +291,4 @@ function scaled(stack: Stack, { scale }: PlanOptions): Stack {
     { ...stack.services[name]!, replicas },
   ]);
   return { ...stack, services: { ...stack.services, ...Object.fromEntries(changed) } };
-}
-
-/** What keeps a build from being asked for is a reason too: the build says it again. */
-async function reasonToBuild(ask: () => Promise<string | undefined>): Promise<string | undefined> {
-  try {
-    return await ask();
-  } catch (error) {
-    if (error instanceof BayError) return `the build would fail: ${error.message.split("\n")[0]}`;
-    throw error;
-  }
 }

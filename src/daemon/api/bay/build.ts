@@ -114,7 +114,7 @@ export function buildRoutes({ builder, manager, stacks }: Services): Route[] {
       await streamed(call, async (write, signal) => {
         const tell = (news: BuildNews) => write({ news });
         await buildServices(services, stack, tell, signal, async (service, tellOfIt, signalOfIt) => {
-          const { id, manifest } = await stacks.build(stack, service, wanted, tellOfIt, signalOfIt);
+          const { id, manifest } = await stacks.images.build(stack, service, wanted, tellOfIt, signalOfIt);
           write({ image: { id, digest: manifest.digest, service } });
         });
       });

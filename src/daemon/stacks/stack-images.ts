@@ -1,0 +1,121 @@
+/** The images of a stack: pulled, built, or made as its `images:` says. */
+import type { Builder, BuildNews, FindImage } from "../../build/index.ts";
+import type { ContainerManager } from "../../container/index.ts";
+import { BayError } from "../../core/errors.ts";
+import { type ImageRecord, PullSummary, staleReason } from "../../image/index.ts";
+import type { Actual, Say, Step } from "../../reconcile/index.ts";
+import type { Stack } from "../../stack/index.ts";
+import { type BuildChanges, toBuildRequest } from "./build-request.ts";
+import { toImageSource } from "./observe.ts";
+
+/** Arguments that a user gave a build besides the file's: a plan does not take them back. */
+interface AskedBuild {
+  id: string;
+  args: Record<string, string>;
+}
+
+const ASKED = "asked-build/";
+
+export class StackImages {
+  constructor(
+    readonly manager: ContainerManager,
+    readonly builder: () => Promise<Builder>,
+  ) {}
+
+  /** Says of images that are built which of them a build would make anew. */
+  async noteStale(stack: Stack, { images }: Actual): Promise<void> {
+    const built = Object.values(stack.services).filter(({ image, build }) => build && images[image]);
+    if (built.length === 0) return;
+    const builder = await this.builder();
+    await Promise.all(
+      built.map(async (service) => {
+        const known = images[service.image]!;
+        const asked = this.manager.store.get<AskedBuild>(ASKED + service.image);
+        const changes = asked?.id === known.id ? { args: asked.args } : {};
+        known.stale = await reasonToBuild(() =>
+          builder.outdated(toBuildRequest(service, stack, changes), known, this.#currentImage(stack)),
+        );
+      }),
+    );
+  }
+
+  /** An image of the stack's own, where it need not be made. */
+  #currentImage(stack: Stack): FindImage {
+    const { images } = this.manager;
+    return async (name) => {
+      const own = stack.images[name];
+      const known = own && images.records.find(name);
+      return known && staleReason(known, toImageSource(own)) === undefined ? images.get(name) : undefined;
+    };
+  }
+
+  bring(stack: Stack, step: Step, say: Say, signal: AbortSignal | undefined): Promise<unknown> {
+    if (step.kind === "image.pull") return this.#pullImage(step.name, say, signal);
+    if (step.kind === "image.build") return this.#build(stack, step.service!, say, signal);
+    return this.#makeImage(stack, step.name, say, signal);
+  }
+
+  #build(stack: Stack, service: string, say: Say, signal: AbortSignal | undefined): Promise<ImageRecord> {
+    return this.build(
+      stack,
+      service,
+      {},
+      ({ kind, title, text }) => {
+        if (kind === "started") say(title, true);
+        else if (kind === "note") say(text ?? "");
+      },
+      signal,
+    );
+  }
+
+  /** Builds a service's image. Its Dockerfile may begin with an image of the stack's own. Throws as `Builder.build`. */
+  async build(
+    stack: Stack,
+    service: string,
+    changes: BuildChanges,
+    tell: (news: BuildNews) => void,
+    signal: AbortSignal | undefined,
+  ): Promise<ImageRecord> {
+    const request = toBuildRequest(stack.services[service]!, stack, changes);
+    const builder = await this.builder();
+    const image = await builder.build(request, tell, signal, async (name) => {
+      const own = stack.images[name];
+      return own && this.manager.images.ensure(name, toImageSource(own), { signal });
+    });
+    this.manager.events.publish("image", "build", image.id, { name: image.reference });
+    const { store } = this.manager;
+    const name = ASKED + stack.services[service]!.image;
+    if (changes.args && Object.keys(changes.args).length > 0)
+      store.put(name, { id: image.id, args: changes.args } satisfies AskedBuild);
+    else if (store.get(name)) store.delete(name);
+    return image;
+  }
+
+  async #makeImage(stack: Stack, name: string, say: Say, signal: AbortSignal | undefined): Promise<void> {
+    const options = { signal, say: (line: string) => say(line, true) };
+    const image = await this.manager.images.ensure(name, toImageSource(stack.images[name]!), options);
+    this.manager.events.publish("image", "build", image.id, { name });
+  }
+
+  async #pullImage(name: string, say: Say, signal: AbortSignal | undefined): Promise<void> {
+    const summary = new PullSummary();
+    const image = await this.manager.images.registries.pull(name, {
+      onProgress: (progress) => {
+        const line = summary.line(progress);
+        if (line) say(line, true);
+      },
+      signal,
+    });
+    this.manager.events.publish("image", "pull", image.id, { name });
+  }
+}
+
+/** What keeps a build from being asked for is a reason too: the build says it again. */
+async function reasonToBuild(ask: () => Promise<string | undefined>): Promise<string | undefined> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof BayError) return `the build would fail: ${error.message.split("\n")[0]}`;
+    throw error;
+  }
+}
