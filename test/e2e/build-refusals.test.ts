@@ -92,9 +92,9 @@ describe("a build that cannot be", () => {
   it("is refused for options that say nothing", () => {
     put("Dockerfile", BASE);
     for (const [words, message] of [
-      [["--add-host", "foo"], "--add-host wants NAME=ADDRESS, got foo"],
+      [["--add-host", "foo"], "--add-host: expected NAME=ADDRESS, got foo"],
       [["--allow", "foo"], "--allow: unknown entitlement foo"],
-      [["--build-context", "q"], "--build-context wants NAME=CONTEXT, got q"],
+      [["--build-context", "q"], "--build-context: expected NAME=CONTEXT, got q"],
       [["--iidfile", join(context, "no/x")], "--iidfile: there is no folder"],
       [["-o", `type=tar,dest=${join(context, "no/x.tar")}`], "--output: there is no folder"],
       [["-o", join(context, "Dockerfile")], "is there, and is no folder"],

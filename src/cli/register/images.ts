@@ -27,7 +27,7 @@ export function addImageCommands(
         .option("--sbom [generator]", "attestations: only false")
         .option("--check", "only say what is wrong with the Dockerfiles")
         .option("--print", "only show what would be built, as JSON"),
-    async () => (await import("../commands/images/build.ts")).buildServices,
+    async () => (await import("../commands/images/build-services.ts")).buildServices,
   );
   const buildCommand = program.commands.find((command) => command.name() === "build")!;
   refuse(buildCommand, "--builder <name>", "bayd builds, and there is one on a host");
