@@ -61,7 +61,16 @@ export function loadStack(
   const isNear = nearTo(leftOut);
   const stack = normaliseStack(
     input,
-    { name, directory, files, profiles, enable: options.enable ?? [], variables, inputs },
+    {
+      name,
+      directory,
+      files,
+      profiles,
+      enable: options.enable ?? [],
+      variables,
+      inputs,
+      locate: (path) => origins.locate(value, path),
+    },
     (path, diagnostic, atKey) => {
       // what is not known may be in a file that could not be read
       const mayFollow = merged.hasBroken && diagnostic.code === "UNKNOWN_REFERENCE";

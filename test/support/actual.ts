@@ -22,6 +22,7 @@ export const NOTHING: Actual = {
   volumes: [],
   images: { app: { ...IMAGE, stale: undefined } },
   foreignNames: [],
+  containerMounts: {},
   foreignVolumes: [],
   foreignNetworkUsers: {},
   withoutDocker: [],

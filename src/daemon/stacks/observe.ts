@@ -101,6 +101,7 @@ export function observe(
       labels: withoutOwn(config.labels),
     })),
     images: observeImages(view, stack, pinned),
+    containerMounts: stack ? containerMounts(stack, records) : {},
     foreignVolumes: foreign.flatMap(({ config }) => volumesOf(config)),
     foreignNetworkUsers: Object.fromEntries(
       foreign.flatMap(({ config, endpoints }) => endpoints.map(({ network }) => [network, config.name])),
@@ -122,6 +123,27 @@ const rulesAreIntact = ({ tag, run }: Roots) =>
   firewallIsIntact(tag, join(run, "rules")) &&
   guardIsIntact(tag, join(run, "guard")) &&
   forwardingIsIntact(tag, join(run, "foreign"));
+
+/** The mounts of containers that the file names under volumes_from, by name or ID as Docker finds them. */
+function containerMounts(
+  { services }: Stack,
+  records: readonly ContainerRecord[],
+): Actual["containerMounts"] {
+  const names = Object.values(services).flatMap(({ containerVolumes = [] }) =>
+    containerVolumes.map(({ container }) => container),
+  );
+  const find = (name: string) => {
+    const exact = records.find(({ id, config }) => config.name === name || id === name);
+    const alike = exact ? [exact] : records.filter(({ id }) => id.startsWith(name));
+    return alike.length === 1 ? alike[0] : undefined;
+  };
+  return Object.fromEntries(
+    [...new Set(names)].flatMap((name) => {
+      const record = find(name);
+      return record ? [[name, record.config.mounts]] : [];
+    }),
+  );
+}
 
 function observeContainer(
   view: View,

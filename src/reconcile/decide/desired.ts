@@ -16,6 +16,8 @@ export function desiredConfig(
   image: { id: string; config: ImageConfig },
   /** The images that it mounts, by name. */
   mounted: Readonly<Record<string, { id: string }>> = {},
+  /** The mounts of the containers under volumes_from, by the names in the file. */
+  others: Readonly<Record<string, ContainerConfig["mounts"]>> = {},
 ): ContainerConfig {
   const own = image.config.config ?? {};
   const entrypoint = service.entrypoint ?? own.Entrypoint ?? [];
@@ -41,7 +43,7 @@ export function desiredConfig(
     groups: service.groups,
     hostname: service.hostname ?? "",
     domainname: service.domainname,
-    mounts: desiredMounts(stack, service, Object.keys(own.Volumes ?? {}), mounted),
+    mounts: desiredMounts(stack, service, Object.keys(own.Volumes ?? {}), mounted, others),
     ...desiredVolumesFrom(stack, service),
     ...desiredFiles(stack, service),
     ...(Object.keys(service.externalLinks).length > 0 ? { externalLinks: service.externalLinks } : {}),
@@ -180,18 +182,37 @@ function desiredMounts(
   service: Service,
   imageVolumes: readonly string[],
   images: Readonly<Record<string, { id: string }>>,
+  others: Readonly<Record<string, ContainerConfig["mounts"]>>,
 ): ContainerConfig["mounts"] {
   const mounts = service.mounts.map((mount): ContainerConfig["mounts"][number] => {
     if (mount.type === "image") return { ...mount, imageId: images[mount.source]?.id ?? "" };
     if (mount.type !== "volume" || mount.source === "") return mount;
     return { ...mount, source: stack.volumes[mount.source]!.name, ...deviceOf(stack, mount.source) };
   });
+  for (const { container, isReadOnly, covered = [] } of service.containerVolumes ?? [])
+    for (const mount of others[container] ?? []) {
+      if (mount.type === "tmpfs" || covered.includes(mount.target)) continue;
+      if (mounts.some(({ target }) => target === mount.target)) continue;
+      mounts.push(borrowed(mount, isReadOnly));
+    }
   for (const target of imageVolumes) {
     if (mounts.some((mount) => mount.target === target)) continue;
     const mark = service.volumesFrom ? { isOfImage: true as const } : {};
     mounts.push({ type: "volume", source: "", target, readOnly: false, noCopy: false, ...mark });
   }
   return mounts;
+}
+
+/** A mount of another container. Its volume has its first contents already. */
+function borrowed(
+  mount: Exclude<ContainerConfig["mounts"][number], { type: "tmpfs" }>,
+  isReadOnly: boolean,
+): ContainerConfig["mounts"][number] {
+  if (mount.type === "image") return mount;
+  const readOnly = isReadOnly || mount.readOnly;
+  if (mount.type === "bind") return { ...mount, readOnly };
+  const { from: _, isOfImage: __, ...volume } = mount;
+  return { ...volume, readOnly, noCopy: true };
 }
 
 /** The images that a service mounts. */

@@ -86,6 +86,8 @@ export interface Actual {
   images: Record<string, ActualImage>;
   /** Names of containers that belong to no part of this stack. */
   foreignNames: string[];
+  /** The mounts of containers under volumes_from, by the names in the file; absent where there is no such container. */
+  containerMounts: Record<string, ContainerConfig["mounts"]>;
   /** Volumes that containers of other stacks have. */
   foreignVolumes: string[];
   /** Containers of other stacks by the networks that they are on. */

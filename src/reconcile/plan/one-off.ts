@@ -5,7 +5,7 @@ import { type Stack, serviceOf } from "../../stack/index.ts";
 import { desiredConfig, mountedImages } from "../decide/desired.ts";
 import type { Actual } from "../model/actual.ts";
 import { type Plan, say, stepOf } from "../model/step.ts";
-import { checkAvailable } from "./options.ts";
+import { checkAvailable, checkContainerVolumes } from "./options.ts";
 
 export interface OneOffRequest {
   service: string;
@@ -52,6 +52,7 @@ export function makeOneOffPlan(stack: Stack, actual: Actual, request: OneOffRequ
 function oneOffConfig(stack: Stack, actual: Actual, request: OneOffRequest): ContainerConfig {
   const service = serviceOf(stack, request.service);
   checkAvailable(stack, [service]);
+  checkContainerVolumes(actual, [service]);
   const imageOf = (reference: string) => {
     const image = actual.images[reference];
     if (image) return image;
@@ -67,7 +68,14 @@ function oneOffConfig(stack: Stack, actual: Actual, request: OneOffRequest): Con
   };
   const mounted = Object.fromEntries(mountedImages(service).map((name) => [name, imageOf(name)]));
   // hooks are of a service's own containers
-  const { hooks: _, ...config } = desiredConfig(stack, changed, 1, imageOf(service.image), mounted);
+  const { hooks: _, ...config } = desiredConfig(
+    stack,
+    changed,
+    1,
+    imageOf(service.image),
+    mounted,
+    actual.containerMounts,
+  );
   const { env = [], mounts = [], ports = [], capAdd, capDrop, ...rest } = request.override;
   const nameOf = (entry: string) => entry.split("=", 1)[0];
   return {

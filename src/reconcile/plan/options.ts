@@ -2,6 +2,7 @@
 import { BayError } from "../../core/errors.ts";
 import { fixedPorts } from "../../core/published-ports.ts";
 import { type Service, type Stack, serviceOf } from "../../stack/index.ts";
+import type { Actual } from "../model/actual.ts";
 
 export interface PlanOptions {
   /** Only these services and what they need; empty means all. */
@@ -67,5 +68,17 @@ export function checkAvailable(stack: Stack, services: readonly Service[]): void
   if (all.length === 0) return;
   throw new BayError("UNAVAILABLE", [...new Set(all.map(({ message }) => message))].join("\n"), {
     hint: "leave these keys out, or name the other services on the command line",
+  });
+}
+
+/** Throws VOLUMES_FROM for containers under volumes_from that this host does not have. */
+export function checkContainerVolumes({ containerMounts }: Actual, services: readonly Service[]): void {
+  const missing = services
+    .flatMap(({ containerVolumes = [] }) => containerVolumes)
+    .filter(({ container }) => !Object.hasOwn(containerMounts, container));
+  if (missing.length === 0) return;
+  const lines = missing.map(({ container, where }) => `${where}: the container ${container} does not exist`);
+  throw new BayError("VOLUMES_FROM", [...new Set(lines)].join("\n"), {
+    hint: "create that container first, or correct its name",
   });
 }

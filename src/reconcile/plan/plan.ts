@@ -9,7 +9,13 @@ import type { Plan } from "../model/step.ts";
 import { Draft } from "./draft.ts";
 import { ImagePlan } from "./images.ts";
 import { planNetworks } from "./networks.ts";
-import { checkAvailable, checkNames, PLAN_DEFAULTS, type PlanOptions } from "./options.ts";
+import {
+  checkAvailable,
+  checkContainerVolumes,
+  checkNames,
+  PLAN_DEFAULTS,
+  type PlanOptions,
+} from "./options.ts";
 import { planOrphans, removedServices } from "./orphans.ts";
 import { planPortReleases } from "./ports.ts";
 import { findProblems } from "./problems.ts";
@@ -21,6 +27,7 @@ import { warnOfDependents, warnOfRenamedVolumes, warnOfSockets } from "./warning
 export function makePlan(stack: Stack, actual: Actual, options: PlanOptions = PLAN_DEFAULTS): Plan {
   const selected = selectServices(stack, options);
   checkAvailable(stack, selected);
+  checkContainerVolumes(actual, selected);
   checkCpus(actual, selected);
   const draft = new Draft(stack, actual, options);
   warnOfSockets(draft, selected);

@@ -73,7 +73,8 @@ export class ServicePlan {
     const { images } = this.draft.actual;
     const image = images[service.image];
     if (!image || mountedImages(service).some((name) => !images[name])) return undefined;
-    return desiredConfig(this.draft.stack, service, number, image, images);
+    const { containerMounts } = this.draft.actual;
+    return desiredConfig(this.draft.stack, service, number, image, images, containerMounts);
   }
 
   #planNew(service: Service, number: number, { after, afterEnd, waits }: Before): string {

@@ -47,16 +47,7 @@ export function checkReferences(stack: Stack, input: FileInput, report: ReportAt
         );
       }
     });
-    readVolumesFrom(input.services?.[name]?.volumes_from).forEach(({ service: source }, index) => {
-      if (source.startsWith("container:"))
-        bad(
-          ["services", name, "volumes_from", index],
-          `service ${name} takes the volumes of ${source}, which is not of this stack`,
-          "name those volumes here, as external ones or by their folders",
-        );
-    });
     for (const [dependency, { required }] of Object.entries(service.dependsOn)) {
-      if (dependency.startsWith("container:")) continue; // said above
       if (!stack.services[dependency] && required)
         bad(
           ["services", name, keyOfDependency(service, input, dependency)],

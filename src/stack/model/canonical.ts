@@ -82,7 +82,12 @@ function composeService(service: Service): Mapping {
     dns_opt: service.dnsOptions,
     extra_hosts: service.extraHosts,
     external_links: Object.entries(service.externalLinks).map(([name, container]) => `${container}:${name}`),
-    volumes_from: service.volumesFrom?.map((source) => source.service + (source.isReadOnly ? ":ro" : "")),
+    volumes_from: [
+      ...(service.volumesFrom ?? []).map((source) => source.service + (source.isReadOnly ? ":ro" : "")),
+      ...(service.containerVolumes ?? []).map(
+        ({ container, isReadOnly }) => `container:${container}${isReadOnly ? ":ro" : ""}`,
+      ),
+    ],
     links: service.links.map((link) => `${link.service}:${link.name}`),
     depends_on: mapped(service.dependsOn, ({ condition, required, restart }) =>
       filled({ condition, required, restart: restart || undefined }),

@@ -189,6 +189,16 @@ export interface Unavailable {
   message: string;
 }
 
+export interface ContainerVolumes {
+  /** A name or an ID. */
+  container: string;
+  isReadOnly: boolean;
+  /** `bay.yaml:4:7`, where the file has it; the service whose volumes_from says it may be another. */
+  where: string;
+  /** Targets that the service between has itself, where the volumes come by another service. */
+  covered?: string[];
+}
+
 /** A driver of networks, addresses or volumes that this host lacks: the file can be read, and no service use it. */
 export interface MissingDriver {
   /** Absent where it is the usual one, and that of the addresses is missing. */
@@ -229,6 +239,8 @@ export interface Service {
   extraHosts: string[];
   /** Services whose anonymous volumes it has too; their other mounts are among its own. */
   volumesFrom?: { service: string; isReadOnly: boolean }[];
+  /** Containers of this host, of whatever stack, whose mounts it has too; read when the plan is made. */
+  containerVolumes?: ContainerVolumes[];
   /** Other services' names as this one knows them. */
   links: { service: string; name: string }[];
   /** Containers of others, by the names that this service has for them. */

@@ -1,4 +1,5 @@
 /** A checked file as a Stack: names on the host, references between services, networks and volumes resolved. */
+import type { Place } from "../../core/diagnostics.ts";
 import type { ReportAt } from "../check/check.ts";
 import { checkReferences, dependenciesOf, serviceContext } from "../check/check-references.ts";
 import { shareWith } from "../check/sharing.ts";
@@ -22,6 +23,8 @@ export interface StackOptions {
   variables: (name: string) => string | undefined;
   /** Files that are read on the way are noted here. */
   inputs: Set<string>;
+  /** Where a value of the file is, for what can be checked only later. */
+  locate: (path: (string | number)[]) => Place | undefined;
 }
 
 /** Problems are reported; the result is used only where there are none. */
@@ -45,7 +48,7 @@ export function normaliseStack(input: FileInput, options: StackOptions, reportAn
       named(options.name, normaliseService(name, service, context)),
     ]),
   );
-  const all = inheritMounts(own, input);
+  const all = inheritMounts(own, input, options.locate);
   const stack: Stack = {
     name: options.name,
     directory: options.directory,

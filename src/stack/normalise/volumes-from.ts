@@ -1,6 +1,9 @@
-/** `volumes_from` of services: the volumes of another service, where a service has nothing itself (Compose specification, 05-services.md). */
-
-import type { Service, ServiceMount } from "../model/stack.ts";
+/**
+ * `volumes_from` of services: the volumes of another service, or of any container of the host, where a service has nothing
+ * itself (Compose specification, 05-services.md).
+ */
+import type { Place } from "../../core/diagnostics.ts";
+import type { ContainerVolumes, Service, ServiceMount } from "../model/stack.ts";
 import type { FileInput } from "../schema/schema.ts";
 
 interface Source {
@@ -8,42 +11,93 @@ interface Source {
   isReadOnly: boolean;
 }
 
-/** `SERVICE`, `SERVICE:ro`; another form is given as it is, and is then no service. */
+const CONTAINER = "container:";
+
+function* sources(
+  given: readonly string[] = [],
+): Generator<Source & { index: number; isContainer: boolean }> {
+  for (const [index, text] of given.entries()) {
+    const isContainer = text.startsWith(CONTAINER);
+    const rest = isContainer ? text.slice(CONTAINER.length) : text;
+    const [, service = rest, mode] = /^([^:]+)(?::(ro|rw))?$/.exec(rest) ?? [];
+    yield { service, isReadOnly: mode === "ro", index, isContainer };
+  }
+}
+
+/** `SERVICE`, `SERVICE:ro`; another form is given as it is, and then names no service. Containers are left out. */
 export function readVolumesFrom(given: readonly string[] | undefined): Source[] {
-  return (given ?? []).map((text) => {
-    const [, service = text, mode] = /^([^:]+)(?::(ro|rw))?$/.exec(text) ?? [];
-    return { service, isReadOnly: mode === "ro" };
-  });
+  return [...sources(given)]
+    .filter(({ isContainer }) => !isContainer)
+    .map(({ service, isReadOnly }) => ({ service, isReadOnly }));
+}
+
+/** `container:NAME`, `container:NAME:ro`. */
+function readContainers(
+  service: string,
+  given: readonly string[] | undefined,
+  locate: (path: (string | number)[]) => Place | undefined,
+): ContainerVolumes[] {
+  return [...sources(given)]
+    .filter(({ isContainer }) => isContainer)
+    .map(({ service: container, isReadOnly, index }) => {
+      const path = ["services", service, "volumes_from", index];
+      const place = locate(path);
+      const where = `${place ? `${place.file}:${place.line}:${place.column}: ` : ""}services.${service}.volumes_from`;
+      return { container, isReadOnly, where };
+    });
+}
+
+interface Inherited {
+  mounts: ServiceMount[];
+  containers: ContainerVolumes[];
 }
 
 /** The services with the mounts that they inherit. A circle is one of dependencies too, and reported as that. */
 export function inheritMounts(
   services: Readonly<Record<string, Service>>,
   input: FileInput,
+  locate: (path: (string | number)[]) => Place | undefined,
 ): Record<string, Service> {
-  const done = new Map<string, ServiceMount[]>();
-  const mountsOf = (name: string): ServiceMount[] => {
+  const done = new Map<string, Inherited>();
+  const inherit = (name: string): Inherited => {
     const known = done.get(name);
     if (known) return known;
     const own = services[name]?.mounts ?? [];
-    done.set(name, own); // what is in a circle has its own alone
+    const given = input.services?.[name]?.volumes_from;
+    const containers = readContainers(name, given, locate);
+    done.set(name, { mounts: own, containers }); // what is in a circle has its own alone
     const mounts = [...own];
-    for (const source of readVolumesFrom(input.services?.[name]?.volumes_from)) {
-      for (const mount of mountsOf(source.service)) {
+    for (const source of readVolumesFrom(given)) {
+      const other = inherit(source.service);
+      for (const mount of other.mounts) {
         if (mount.type === "tmpfs" || mounts.some(({ target }) => target === mount.target)) continue;
         // what has no name has one only once its container is there
         if (mount.type === "volume" && mount.source === "") continue;
         mounts.push(source.isReadOnly ? { ...mount, readOnly: true } : mount);
       }
+      for (const each of other.containers)
+        containers.push({
+          ...each,
+          isReadOnly: each.isReadOnly || source.isReadOnly,
+          covered: [...(each.covered ?? []), ...other.mounts.map(({ target }) => target)],
+        });
     }
-    done.set(name, mounts);
-    return mounts;
+    done.set(name, { mounts, containers });
+    return { mounts, containers };
   };
   return Object.fromEntries(
     Object.entries(services).map(([name, service]) => {
       const volumesFrom = readVolumesFrom(input.services?.[name]?.volumes_from);
-      const mounts = mountsOf(name);
-      return [name, { ...service, mounts, ...(volumesFrom.length > 0 ? { volumesFrom } : {}) }];
+      const { mounts, containers } = inherit(name);
+      return [
+        name,
+        {
+          ...service,
+          mounts,
+          ...(volumesFrom.length > 0 ? { volumesFrom } : {}),
+          ...(containers.length > 0 ? { containerVolumes: containers } : {}),
+        },
+      ];
     }),
   );
 }

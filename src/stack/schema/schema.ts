@@ -444,7 +444,7 @@ export const serviceSchema = z.strictObject({
   volumes_from: z
     .array(z.string())
     .optional()
-    .describe("SERVICE or SERVICE:ro: its binds and named volumes too"),
+    .describe("SERVICE, SERVICE:ro or container:NAME[:ro]: the mounts of that one too"),
   oom_score_adj: integer.optional(),
   labels: listOrMap.optional(),
   label_file: strings.optional().describe("Files of NAME=VALUE lines, below labels"),
