@@ -71,6 +71,35 @@ RUN --mount=type=cache,target=/c,id=k ls /c >> /o
     expect(say("ls -d /x /y/a.txt 2>/dev/null || true")).toBe("/y/a.txt\n");
   });
 
+  it("no link leads to what the ignore file leaves out, and none that it leaves out leads anywhere", () => {
+    put("secret/key", "k");
+    put("open/f", "f");
+    put(".dockerignore", "secret/*\nhidden\n");
+    symlinkSync("secret", join(context, "way"));
+    symlinkSync("secret/key", join(context, "key"));
+    symlinkSync("open", join(context, "hidden"));
+    symlinkSync("open", join(context, "shown"));
+    build("FROM base\nCOPY way /x/\nCOPY shown /y/\nCOPY shown/f hidde[n] w*y /z/\n");
+    expect(say("find /x /y /z | sort")).toBe("/x\n/y\n/y/f\n/z\n/z/f\n");
+    for (const source of ["key", "way/key", "hidden", "hidden/f", "ke*", "shown/f hidden/f"])
+      expect([source, run(`${BASE}FROM base\nCOPY ${source} /x/\n`).err]).toEqual([
+        source,
+        expect.stringContaining("is left out by the ignore file"),
+      ]);
+  });
+
+  it("a link to what is not there is named, also where a wildcard matches it", () => {
+    put("a.txt", "a");
+    symlinkSync("gone", join(context, "b.txt"));
+    for (const source of ["b.txt", "*.txt"])
+      expect(run(`${BASE}FROM base\nCOPY ${source} /x/\n`).err).toContain(
+        '"b.txt" is a symbolic link to a file that does not exist',
+      );
+    put(".dockerignore", "b.txt\n");
+    build("FROM base\nCOPY *.txt /x/\n");
+    expect(say("ls /x")).toBe("a.txt\n");
+  });
+
   it("gives directories the times of their sources, and those below the target their modes too", () => {
     put("d/sub/f", "f");
     put("p/q/g", "g");

@@ -39,15 +39,46 @@ export function matchSources(sources: readonly string[], ignore: IgnorePatterns)
     return names.flatMap((path) => {
       const known = lookUp(path);
       const found = known && { ...known, skipped: before.length };
-      const isIgnored = path !== "" && ignore.matches(text(path));
-      const match = isIgnored && !(found && hasKept(found, ignore)) ? undefined : found;
-      if (match) return [match];
-      if (hasWildcard(pattern)) return [];
-      const why = found ? "is left out by the ignore file" : "does not exist";
+      const isIgnored = isLeftOut(path, found, ignore);
+      if (found && !isIgnored) return [found];
+      // a wildcard passes over what is ignored itself, and not over links to what is not there
+      if (hasWildcard(pattern) && (!isLink(path) || ignore.matches(text(path)))) return [];
+      const why = isIgnored
+        ? "is left out by the ignore file"
+        : isLink(path)
+          ? "is a symbolic link to a file that does not exist"
+          : "does not exist";
       throw new BayError("NOT_FOUND", `${JSON.stringify(text(path))} ${why}`);
     });
   });
 }
+
+/**
+ * Whether the ignore file leaves a source out. Its patterns are of places: no link leads to what they leave out, and a
+ * link that they leave out leads nowhere.
+ */
+function isLeftOut(path: string, found: Match | undefined, ignore: IgnorePatterns): boolean {
+  if (ignore.isEmpty || path === "") return false;
+  if (!found) return ignore.matches(text(path));
+  if (found.place !== `/${path}` && linksOf(path).some((link) => ignore.matches(text(link)))) return true;
+  const place = found.place.slice(1);
+  return place !== "" && ignore.matches(text(place)) && !hasKept(found, ignore);
+}
+
+/** The symlinks that a path goes through, where they are. */
+function linksOf(path: string): string[] {
+  let folder = "/";
+  return path.split("/").flatMap((part) => {
+    const at = posix.join(folder, part);
+    folder = realpathSync(bytesOf(at), "latin1") as unknown as string;
+    return lstatSync(bytesOf(at)).isSymbolicLink() ? [at.slice(1)] : [];
+  });
+}
+
+const isLink = (path: string) => {
+  const stat = exists(path) ? lstatSync(bytesOf(`/${path}`)) : undefined;
+  return stat?.isSymbolicLink() ?? false;
+};
 
 const NO_PATTERNS = new IgnorePatterns([]);
 
@@ -153,7 +184,7 @@ function* walk(
     const path = top.directory === "" ? name : `${top.directory}/${name}`;
     const isLeftOut =
       isSelective &&
-      ((!ignore.isEmpty && ignore.matches(text(posix.join(match.path, path)))) ||
+      ((!ignore.isEmpty && ignore.matches(text(`${prefix}${path}`.slice(1)))) ||
         (!excludes.isEmpty && excludes.matches(text(path))));
     if (isLeftOut && !mayTakeBack) continue;
     const place = `${prefix}${path}`;

@@ -9,6 +9,12 @@ import { randomBuild } from "./random-dockerfiles.ts";
 const FIRST = Number(process.env.BAY_RANDOM_SEED ?? 1);
 const COUNT = Number(process.env.BAY_RANDOM_BUILDS ?? 30);
 
+/** Builds that one of the two refuses, and BuildKit as bay. */
+const KNOWN = [
+  { by: "bay", says: /is a directory, and a file cannot replace it/ },
+  { by: "buildah", says: /no items matching glob|copier: stat: \[".*[*].*"\]: no such file/ }, // a wildcard may match nothing
+];
+
 describe.skipIf(!hasBuildah)("bay and buildah build the same of random files (needs buildah)", () => {
   const comparison = new Comparison();
   beforeAll(() => comparison.start());
@@ -28,6 +34,7 @@ describe.skipIf(!hasBuildah)("bay and buildah build the same of random files (ne
     const told = `${file}\n${options.join(" ")}\n--\n${context}`;
     if ("failure" in own || "failure" in other) {
       const failures = [own, other].map((built) => ("failure" in built ? built.failure : "built"));
+      if (KNOWN.some(({ by, says }) => says.test(failures[by === "bay" ? 0 : 1]!))) return;
       expect(
         failures.map((failure) => failure !== "built"),
         `${failures.join("\n")}\n${told}`,
