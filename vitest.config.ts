@@ -1,24 +1,38 @@
 import { defineConfig } from "vitest/config";
+import { LongestFirst } from "./test/support/longest-first.ts";
 
 const packageCache = { globalSetup: ["test/support/package-cache.ts"] };
 /** A test fails by what it sees, never by the speed of the machine: these only end one that hangs. */
 const unit = { testTimeout: 300_000, hookTimeout: 300_000 };
 const host = { testTimeout: 1_800_000, hookTimeout: 1_800_000 };
+/** On two processors the default is one worker, and host and end-to-end tests wait most of their time. */
+const workers = { maxWorkers: 2 };
 
 export default defineConfig({
   test: {
     pool: "forks",
+    sequence: { sequencer: LongestFirst },
     projects: [
-      { extends: true, test: { name: "unit", include: ["test/unit/**/*.test.ts"], ...unit } },
-      // one file at a time: they share the kernel's tables
+      // the files of a worker share its modules: to load them again for each took half of the time
       {
         extends: true,
-        test: { name: "host", include: ["test/host/**/*.test.ts"], ...host, fileParallelism: false },
+        test: {
+          name: "unit",
+          include: ["test/unit/**/*.test.ts"],
+          setupFiles: ["test/support/property-runs.ts"],
+          isolate: false,
+          ...unit,
+          ...workers,
+        },
       },
-      // beside each other: each test has a bay of its own
+      // beside each other: each file has namespaces, or a bay, of its own
       {
         extends: true,
-        test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], ...host, ...packageCache },
+        test: { name: "host", include: ["test/host/**/*.test.ts"], ...host, ...workers },
+      },
+      {
+        extends: true,
+        test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], ...host, ...packageCache, ...workers },
       },
     ],
   },

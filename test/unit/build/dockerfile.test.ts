@@ -7,6 +7,7 @@ import { changedConfig } from "../../../src/build/index.ts";
 import { globalArgs, Scope } from "../../../src/build/scope.ts";
 import { type Dockerfile, findStage, readDockerfile, targetStage } from "../../../src/build/stages.ts";
 import type { Diagnostic } from "../../../src/core/diagnostics.ts";
+import { runs } from "../../support/property-runs.ts";
 
 function read(source: string): { file: Dockerfile; problems: Diagnostic[] } {
   const problems: Diagnostic[] = [];
@@ -149,7 +150,7 @@ describe("a Dockerfile", () => {
       fc.property(fc.array(fc.oneof(words, fc.string()), { maxLength: 30 }), (parts) => {
         read(parts.join(" "));
       }),
-      { numRuns: 1000 },
+      runs(1000),
     );
   });
 });
@@ -193,7 +194,7 @@ describe("words", () => {
           expect((error as { code?: string }).code).toBe("BAD_WORD");
         }
       }),
-      { numRuns: 2000 },
+      runs(2000),
     );
   });
 });

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { IgnorePatterns, ignoreLines } from "../../../src/build/ignore.ts";
 import { messageOf } from "../../../src/core/errors.ts";
+import { runs } from "../../support/property-runs.ts";
 
 /** Pattern lines, a path, and whether it is ignored: as moby matches them. */
 const ROWS: [lines: string, path: string, isIgnored: boolean][] = [
@@ -71,7 +72,7 @@ describe("ignored files", () => {
         }
         expect(typeof patterns.matches(path)).toBe("boolean");
       }),
-      { numRuns: 500 },
+      runs(500),
     );
   });
 });

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseMode } from "../../../src/build/tree/mode.ts";
+import { runs } from "../../support/property-runs.ts";
 
 describe("modes of --chmod", () => {
   it("are what chmod(1) makes of them", () => {
@@ -38,7 +39,7 @@ describe("modes of --chmod", () => {
             );
           },
         ),
-        { numRuns: 150 },
+        runs(150),
       );
     } finally {
       rmSync(folder, { recursive: true });

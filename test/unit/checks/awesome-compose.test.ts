@@ -1,14 +1,13 @@
 /** Public Compose files as people have them, where they lie beside the project: they load, mean what they say, and are planned. */
-import { existsSync, readdirSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { makePlan } from "../../../src/reconcile/index.ts";
 import { loadStack, StackError, toCompose } from "../../../src/stack/index.ts";
 import { converged, IMAGE, NOTHING } from "../../support/actual.ts";
+import { describeWithData } from "../../support/reference-data.ts";
 import { loadText } from "../../support/stack.ts";
 
-const DATA = join(process.cwd(), "..", "shared", "data", "awesome-compose");
-const FOLDERS = existsSync(DATA) ? readdirSync(DATA).sort() : [];
 /** Variables that a file cannot do without. */
 const NEEDED: Record<string, Record<string, string>> = { plex: { PLEX_MEDIA_PATH: "/srv/media" } };
 /** Services that cannot run on a host of this kind, and what says so. */
@@ -22,14 +21,16 @@ const REFUSED: Record<string, RegExp[]> = {
     /backend\.runtime: bay is the runtime itself/,
   ],
 };
-const loadFolder = (folder: string) =>
-  loadStack({ cwd: join(DATA, folder), environment: NEEDED[folder] ?? {}, profiles: ["*"] });
-const load = (folder: string) => loadFolder(folder).stack;
-const fine = FOLDERS.filter((folder) => !REFUSED[folder]);
 
-describe.skipIf(FOLDERS.length === 0)("stack files of others", () => {
+describeWithData("stack files of others", "awesome-compose", (data) => {
+  const folders = readdirSync(data).sort();
+  const loadFolder = (folder: string) =>
+    loadStack({ cwd: join(data, folder), environment: NEEDED[folder] ?? {}, profiles: ["*"] });
+  const load = (folder: string) => loadFolder(folder).stack;
+  const fine = folders.filter((folder) => !REFUSED[folder]);
+
   it("are many", () => {
-    expect(FOLDERS.length).toBe(39);
+    expect(folders.length).toBe(39);
   });
 
   it.each(fine)("%s is planned, and is nothing to do once it is there", (folder) => {
@@ -50,7 +51,7 @@ describe.skipIf(FOLDERS.length === 0)("stack files of others", () => {
   });
 
   it.each(
-    Object.entries(REFUSED).filter(([folder]) => FOLDERS.includes(folder)),
+    Object.entries(REFUSED).filter(([folder]) => folders.includes(folder)),
   )("%s says what cannot run here", (folder, messages) => {
     let text = "";
     try {

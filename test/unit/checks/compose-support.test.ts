@@ -1,14 +1,14 @@
 /** Every property of the Compose specification, and what bay does with it: the table in docs/compose-support.md. */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { specifiedProperties, strayErrors, supportOf, supportPage } from "../../support/compose-support.ts";
+import { describeWithData } from "../../support/reference-data.ts";
 
-const DATA = resolve("../shared/data/compose-spec");
 const PAGE = resolve("docs/compose-support.md");
 
-describe.skipIf(!existsSync(DATA))("the Compose specification (needs ../shared/data)", () => {
-  const properties = specifiedProperties(DATA);
+describeWithData("the Compose specification", "compose-spec", (data) => {
+  const properties = specifiedProperties(data);
   const rows = supportOf(properties);
 
   it("has each of its properties in a file that is loaded", () => {

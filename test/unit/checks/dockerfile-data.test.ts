@@ -1,14 +1,11 @@
 /** The Dockerfile parser against public tables of how Dockerfiles read, where they lie beside the project. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { type Node, parseDockerfile } from "../../../src/build/dockerfile/parse.ts";
 import { expand } from "../../../src/build/dockerfile/words.ts";
 import type { Diagnostic } from "../../../src/core/diagnostics.ts";
-
-const DATA = join(process.cwd(), "..", "shared", "data", "dockerfile");
-const list = (folder: string) => (existsSync(DATA) ? readdirSync(join(DATA, folder)) : []);
-const read = (path: string) => (existsSync(DATA) ? readFileSync(join(DATA, path), "utf8") : "");
+import { describeWithData } from "../../support/reference-data.ts";
 
 /** The tables quote as Go does. */
 function quoted(text: string): string {
@@ -35,14 +32,15 @@ function parse(text: string) {
   return { nodes, errors: problems.filter(({ severity }) => severity === "error") };
 }
 
-/** The lines of a table. */
-function rows(path: string): string[] {
-  return read(path)
-    .split("\n")
-    .filter((line) => line !== "" && !line.startsWith("#"));
-}
+describeWithData("Dockerfiles", "dockerfile", (data) => {
+  const list = (folder: string) => readdirSync(join(data, folder));
+  const read = (path: string) => readFileSync(join(data, path), "utf8");
+  /** The lines of a table. */
+  const rows = (path: string) =>
+    read(path)
+      .split("\n")
+      .filter((line) => line !== "" && !line.startsWith("#"));
 
-describe.skipIf(!existsSync(DATA))("Dockerfiles (needs ../shared/data)", () => {
   it.each(list("parser/testfiles"))("reads %s", (name) => {
     const { nodes, errors } = parse(read(`parser/testfiles/${name}/Dockerfile`));
     expect(errors).toEqual([]);

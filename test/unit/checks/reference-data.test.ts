@@ -1,8 +1,8 @@
 /** Checks against public reference data, where it lies beside the project: ../shared/data. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Ajv } from "ajv";
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { defaultSeccomp } from "../../../src/container/spec/default-seccomp.ts";
 import { toSpec } from "../../../src/container/spec/oci-spec.ts";
 import { desiredConfig } from "../../../src/reconcile/index.ts";
@@ -10,10 +10,8 @@ import { fileSchema, serviceSchema } from "../../../src/stack/schema/schema.ts";
 import { whyUnsupported } from "../../../src/stack/schema/unsupported.ts";
 
 import { IMAGE } from "../../support/actual.ts";
+import { describeWithData } from "../../support/reference-data.ts";
 import { loadText } from "../../support/stack.ts";
-
-const DATA = join(process.cwd(), "..", "shared", "data");
-const json = (path: string) => JSON.parse(readFileSync(join(DATA, path), "utf8"));
 
 interface Rule {
   names: string[];
@@ -41,10 +39,9 @@ const flat = (rules: Rule[]) =>
     ),
   ].sort();
 
-describe.skipIf(!existsSync(DATA))("reference data (needs ../shared/data)", () => {
-  const profile = existsSync(DATA)
-    ? (json("seccomp/default.json") as { syscalls: Rule[] })
-    : { syscalls: [] };
+describeWithData("reference data", ".", (data) => {
+  const json = (path: string) => JSON.parse(readFileSync(join(data, path), "utf8"));
+  const profile = json("seccomp/default.json") as { syscalls: Rule[] };
   const arch = process.arch === "arm64" ? "arm64" : "amd64";
   const published = (capabilities: string[]) =>
     profile.syscalls.filter(
@@ -79,7 +76,7 @@ describe.skipIf(!existsSync(DATA))("reference data (needs ../shared/data)", () =
       "image: app\n    read_only: true\n    tty: true\n    user: 7:8\n    group_add: [9]\n    tmpfs: [/run]\n    volumes: [./src:/src:ro, /anon]\n    devices: [/dev/null:/dev/x:r]\n    sysctls: { net.core.somaxconn: 9 }\n    annotations: { a: b }\n    cap_add: [NET_ADMIN]\n    security_opt: [no-new-privileges]",
     ],
   ])("the OCI spec of a %s container is one by the specification's schema", (_, service) => {
-    const folder = join(DATA, "oci-runtime");
+    const folder = join(data, "oci-runtime");
     const ajv = new Ajv({ strict: false, validateSchema: false });
     for (const name of readdirSync(folder).filter((file) =>
       /^(config|defs)(-(?!schema)\w+)?\.json$/.test(file),

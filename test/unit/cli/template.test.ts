@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { column, formatRows, formatValue, type Listing } from "../../../src/cli/ui/listing.ts";
 import { BayError } from "../../../src/core/errors.ts";
+import { runs } from "../../support/property-runs.ts";
 
 interface Row {
   name: string;
@@ -163,7 +164,7 @@ describe("Go templates of --format", () => {
           expect(error).toBeInstanceOf(BayError);
         }
       }),
-      { numRuns: 3000 },
+      runs(3000),
     );
   });
 });

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import { makePlan, PLAN_DEFAULTS } from "../../../src/reconcile/index.ts";
 import { applied, converged, NOTHING } from "../../support/actual.ts";
+import { runs } from "../../support/property-runs.ts";
 import {
   dependentsOf,
   FIELDS,
@@ -23,7 +24,7 @@ describe("any stack", () => {
         const stack = load(random);
         expect(makePlan(stack, converged(stack)).steps).toEqual([]);
       }),
-      { numRuns: 60 },
+      runs(60),
     );
   });
 
@@ -38,7 +39,7 @@ describe("any stack", () => {
         expect(new Set(plan.steps.map(({ id }) => id)).size).toBe(plan.steps.length);
         expect(makePlan(stack, applied(stack, actual, plan), WHOLE).steps).toEqual([]);
       }),
-      { numRuns: 80 },
+      runs(80),
     );
   });
 
@@ -58,7 +59,7 @@ describe("any stack", () => {
         const { steps } = makePlan(load(after), converged(load(before)), WHOLE);
         for (const step of steps) if (step.service !== undefined) expect(allowed).toContain(step.service);
       }),
-      { numRuns: 80 },
+      runs(80),
     );
   });
 
@@ -73,7 +74,7 @@ describe("any stack", () => {
         expect({ ...second, directory: "", files: [] }).toEqual({ ...first, directory: "", files: [] });
         expect(makePlan(second, converged(first)).steps).toEqual([]);
       }),
-      { numRuns: 60 },
+      runs(60),
     );
   });
 });

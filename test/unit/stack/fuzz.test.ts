@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import { StackError } from "../../../src/stack/index.ts";
 import { SAMPLES } from "../../support/compose-samples.ts";
+import { runs } from "../../support/property-runs.ts";
 import { loadText } from "../../support/stack.ts";
 
 /** Throws what is no diagnostic. */
@@ -65,7 +66,7 @@ const PIECES = [
 
 describe("any text", () => {
   it("that is anything at all", () => {
-    fc.assert(fc.property(fc.string({ unit: "binary", maxLength: 200 }), load), { numRuns: 150 });
+    fc.assert(fc.property(fc.string({ unit: "binary", maxLength: 200 }), load), runs(150));
   });
 
   it("that is put together of the signs of YAML and Compose", () => {
@@ -75,7 +76,7 @@ describe("any text", () => {
     );
     fc.assert(
       fc.property(text, (parts) => load(parts.join(""))),
-      { numRuns: 250 },
+      runs(250),
     );
   });
 
@@ -94,7 +95,7 @@ describe("any text", () => {
         }
         load(edited);
       }),
-      { numRuns: 300 },
+      runs(300),
     );
   });
 
@@ -131,7 +132,7 @@ describe("any text", () => {
     );
     fc.assert(
       fc.property(file, (given) => load(stringify(given))),
-      { numRuns: 400 },
+      runs(400),
     );
   });
 });

@@ -12,6 +12,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { JournalStore, readState } from "../../../src/store/index.ts";
+import { runs } from "../../support/property-runs.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -49,7 +50,7 @@ describe("the journal store", () => {
         expect(JSON.parse(JSON.stringify(again.list("a/")))).toEqual(expected);
         again.close();
       }),
-      { numRuns: 30 },
+      runs(30),
     );
   });
 

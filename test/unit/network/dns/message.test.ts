@@ -13,6 +13,7 @@ import {
   replyTo,
   TYPES,
 } from "../../../../src/network/dns/message.ts";
+import { runs } from "../../../support/property-runs.ts";
 
 const query = (questions: TheirQuestion[], more: object = {}) =>
   encode({ type: "query", id: 7, flags: 0x100, questions, ...more });
@@ -179,7 +180,7 @@ describe("a question", () => {
         expect(reply.readUInt16BE(0)).toBe(message.readUInt16BE(0));
         expect(() => decode(reply)).not.toThrow();
       }),
-      { numRuns: Number(process.env.BAY_FUZZ_RUNS ?? 2000) },
+      runs(2000),
     );
   });
 });

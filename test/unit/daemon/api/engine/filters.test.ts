@@ -16,6 +16,7 @@ import {
   VOLUME_FILTERS,
   volumeFilter,
 } from "../../../../../src/daemon/api/engine/list-filters.ts";
+import { runs } from "../../../../support/property-runs.ts";
 
 const word = fc.constantFrom("a", "b", "web", "db", "x1", "constructor", "toString");
 const labels = fc.dictionary(word, word, { maxKeys: 3 });
@@ -120,7 +121,7 @@ describe("filters of containers", () => {
         );
         expect(answer).toEqual(expected);
       }),
-      { numRuns: 2000 },
+      runs(2000),
     );
   });
 
