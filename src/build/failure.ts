@@ -1,9 +1,9 @@
 /** A build that failed at an instruction: where it stands, and what it said last. */
-import { formatDiagnostic, type Place } from "../core/diagnostics.ts";
+import { formatDiagnostic, type SourcePosition } from "../core/diagnostics.ts";
 import { BayError } from "../core/errors.ts";
 
 export class StepFailure extends BayError {
-  constructor(cause: BayError, place: Place, source: string, output: readonly string[] = []) {
+  constructor(cause: BayError, place: SourcePosition, source: string, output: readonly string[] = []) {
     const { message, hint } = cause;
     const shown = formatDiagnostic(
       { severity: "error", code: cause.code, message, place, ...(hint ? { hint } : {}) },

@@ -1,5 +1,5 @@
 /** A Dockerfile's stages: what each begins with, and its instructions; and the arguments before the first. */
-import type { Diagnostic, Place } from "../core/diagnostics.ts";
+import type { Diagnostic, SourcePosition } from "../core/diagnostics.ts";
 import { BayError } from "../core/errors.ts";
 import { type Instruction, type InstructionOf, readInstruction } from "./dockerfile/instructions.ts";
 import type { Directives } from "./dockerfile/lines.ts";
@@ -16,7 +16,7 @@ export interface Dockerfile {
   file: string;
   source: string;
   directives: Directives;
-  emptyContinuations: Place[];
+  emptyContinuations: SourcePosition[];
   /** ARG before the first FROM. */
   globals: InstructionOf<"arg">[];
   stages: Stage[];

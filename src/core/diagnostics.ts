@@ -1,7 +1,7 @@
 /** Problems of files that people write: collected, placed in their files, and shown together with a code frame. */
 import { passwordsMasked } from "./redaction.ts";
 
-export interface Place {
+export interface SourcePosition {
   file: string;
   /** From 1. */
   line: number;
@@ -15,9 +15,9 @@ export interface Diagnostic {
   code: string;
   message: string;
   hint?: string;
-  place?: Place;
+  place?: SourcePosition;
   /** Places of what this stands over, by merging or extending; the nearest first. */
-  over?: Place[];
+  over?: SourcePosition[];
 }
 
 const MAX_SHOWN = 160;

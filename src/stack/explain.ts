@@ -1,7 +1,7 @@
 /** Where the values of a stack came from: for each, the places that say it, the one that counts first. */
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import type { Place } from "../core/diagnostics.ts";
+import type { SourcePosition } from "../core/diagnostics.ts";
 import { BayError } from "../core/errors.ts";
 import { envParser } from "./files/dotenv.ts";
 import { isMapping } from "./files/merge.ts";
@@ -12,7 +12,7 @@ export interface Explained {
   path: string[];
   value: unknown;
   /** The first counts; what stood at the others was replaced by it, or merged with it. */
-  places: { place: Place; tag: Origin["tag"] }[];
+  places: { place: SourcePosition; tag: Origin["tag"] }[];
 }
 
 /** Every single value at a path or below it. Throws NO_SUCH_KEY where nothing is there. */

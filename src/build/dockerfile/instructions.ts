@@ -1,5 +1,5 @@
 /** What each instruction says, with its flags and forms checked (Dockerfile reference). Variables are not replaced yet. */
-import type { Place } from "../../core/diagnostics.ts";
+import type { SourcePosition } from "../../core/diagnostics.ts";
 import { BayError } from "../../core/errors.ts";
 import { parseDuration } from "./duration.ts";
 import { type FlagKind, Flags } from "./flags.ts";
@@ -80,7 +80,7 @@ export type Instruction = Kinds & {
   written: string;
   /** As it stands in the file, its lines joined. */
   text: string;
-  place: Place;
+  place: SourcePosition;
   endLine: number;
 };
 

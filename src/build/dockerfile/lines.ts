@@ -2,13 +2,13 @@
  * A Dockerfile's lines put together to instructions (Dockerfile reference, "Format"): parser directives, comments,
  * continuation lines, here-documents.
  */
-import type { Diagnostic, Place } from "../../core/diagnostics.ts";
+import type { Diagnostic, SourcePosition } from "../../core/diagnostics.ts";
 import { type Heredoc, heredocsOf } from "./heredoc.ts";
 
 /** One instruction as text, its lines joined. */
 export interface LogicalLine {
   text: string;
-  place: Place;
+  place: SourcePosition;
   endLine: number;
   heredocs: Heredoc[];
 }
@@ -24,7 +24,7 @@ export interface Lines {
   directives: Directives;
   lines: LogicalLine[];
   /** Instructions with an empty line in them. */
-  emptyContinuations: Place[];
+  emptyContinuations: SourcePosition[];
 }
 
 type Say = (diagnostic: Diagnostic) => void;
@@ -45,7 +45,7 @@ export function readLines(source: string, file: string, say: Say): Lines {
   const all = physicalLines(source.replace(/^\uFEFF/, ""));
   const directives = readDirectives(all, file, say);
   const lines: LogicalLine[] = [];
-  const emptyContinuations: Place[] = [];
+  const emptyContinuations: SourcePosition[] = [];
   const isContinued = CONTINUED[directives.escape];
   const takeEscape = (line: string): [text: string, more: boolean] =>
     isContinued.test(line) ? [line.replace(isContinued, "$1"), true] : [line, false];
@@ -53,7 +53,7 @@ export function readLines(source: string, file: string, say: Say): Lines {
     const first = withoutEnd(all[at]!);
     const begun = first.trimStart();
     if (begun === "" || begun.startsWith("#")) continue;
-    const place: Place = {
+    const place: SourcePosition = {
       file,
       line: at + 1,
       column: first.length - begun.length + 1,

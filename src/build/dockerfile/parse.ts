@@ -1,5 +1,5 @@
 /** A Dockerfile as a list of instructions, each split into flags and arguments; what they mean comes after (instructions.ts). */
-import { type Diagnostic, nearest, type Place } from "../../core/diagnostics.ts";
+import { type Diagnostic, nearest, type SourcePosition } from "../../core/diagnostics.ts";
 import { BayError } from "../../core/errors.ts";
 import type { Heredoc } from "./heredoc.ts";
 import { type Directives, readLines } from "./lines.ts";
@@ -32,14 +32,14 @@ export interface Node {
   trigger: Node | undefined;
   /** The instruction's text, its lines joined. */
   text: string;
-  place: Place;
+  place: SourcePosition;
   endLine: number;
 }
 
 export interface ParsedFile {
   directives: Directives;
   /** Instructions with an empty line in them. */
-  emptyContinuations: Place[];
+  emptyContinuations: SourcePosition[];
   nodes: Node[];
 }
 
@@ -98,7 +98,7 @@ export function parseDockerfile(
 }
 
 /** One instruction of one line. Throws BAD_DOCKERFILE. */
-export function parseInstruction(text: string, escapeChar: string, place: Place): Node {
+export function parseInstruction(text: string, escapeChar: string, place: SourcePosition): Node {
   const [written = "", behind = ""] = splitOnce(text.trim());
   const name = written.toLowerCase();
   const split = SPLITTERS[name];

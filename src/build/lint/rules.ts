@@ -1,5 +1,5 @@
 /** The rules of BuildKit's build checks, by the names that it has for them, and which of them a file wants (`# check=…`). */
-import { type Diagnostic, nearest, type Place } from "../../core/diagnostics.ts";
+import { type Diagnostic, nearest, type SourcePosition } from "../../core/diagnostics.ts";
 
 /** A rule by name, with what it asks for. */
 export const RULES = {
@@ -72,7 +72,7 @@ function unknownRule(rule: string): string {
 }
 
 /** Says that a rule is broken. */
-export type Complain = (rule: RuleName, message: string, place: Place) => void;
+export type Complain = (rule: RuleName, message: string, place: SourcePosition) => void;
 
 export function complainer(
   { isSkipped, failsBuild }: CheckOptions,

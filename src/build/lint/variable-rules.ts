@@ -1,5 +1,5 @@
 /** Rules about variables: those that nobody set, in FROM and behind it, and platforms that they should be. */
-import { nearest, type Place } from "../../core/diagnostics.ts";
+import { nearest, type SourcePosition } from "../../core/diagnostics.ts";
 import { BayError } from "../../core/errors.ts";
 import { hostPlatform, parseReference } from "../../image/index.ts";
 import type { Instruction } from "../dockerfile/instructions.ts";
@@ -103,7 +103,7 @@ function checkInstruction(
   isOpen: boolean,
   complain: Complain,
 ): void {
-  const check = (text: string | undefined, place: Place) => {
+  const check = (text: string | undefined, place: SourcePosition) => {
     if (text === undefined) return;
     const unset = attempt(text, (name) => (known.has(name) ? "x" : undefined))?.unset ?? [];
     for (const name of unset) {

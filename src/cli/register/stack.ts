@@ -135,19 +135,19 @@ export function addStackCommands(add: Add, program: Command): void {
   );
   add(
     "history",
-    "the versions of the stack that were applied",
+    "the revisions of the stack that were applied",
     (c) => c.addOption(tableOrJson()),
     async () => (await import("../commands/stack/history.ts")).history,
   );
   add(
     "diff <revision> [revision]",
-    "what differs between an applied version and the file, or another version",
+    "what differs between an applied revision and the file, or another revision",
     (c) => c.option("--json", "as JSON"),
     async () => (await import("../commands/stack/history.ts")).diff,
   );
   add(
     "rollback [revision]",
-    "bring an applied version back: the one before the last, or another",
+    "restore an applied revision: the one before the last, or another",
     (c) => c.option("--dry-run", "show the plan and change nothing").addOption(secondsOption()),
     async () => (await import("../commands/stack/history.ts")).rollback,
   );

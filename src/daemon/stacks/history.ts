@@ -1,4 +1,4 @@
-/** The versions of stacks that were applied: what the files said, and which images their names meant. */
+/** The revisions of stacks that were applied: what the files said, and which images their names meant. */
 import { BayError } from "../../core/errors.ts";
 import type { Stack } from "../../stack/index.ts";
 import type { Store } from "../../store/index.ts";

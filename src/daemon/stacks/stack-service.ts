@@ -28,7 +28,7 @@ import { StackImages } from "./stack-images.ts";
 import { type StackSummary, summariseStacks } from "./stack-list.ts";
 import { type Asker, StackLocks } from "./stack-locks.ts";
 
-/** Services that the version does not have go. */
+/** Services that the revision does not have are removed. */
 const ROLLBACK: PlanOptions = { ...PLAN_DEFAULTS, removeOrphans: true, pull: "never", build: false };
 /** What an update does, and a user's stop or start does not. */
 const UPDATES = new Set<Step["kind"]>([
@@ -71,7 +71,7 @@ export class StackService {
     return new Set(this.manager.list().map(({ config }) => config.labels[LABELS.stack] ?? ""));
   }
 
-  /** What versions of stacks that have containers need to be brought back; the others hold nothing. */
+  /** What the revisions of stacks with containers need, to be restored; those of other stacks hold nothing. */
   needed(): { images: Set<string>; contents: Set<string> } {
     return this.history.needed(this.#names());
   }
@@ -160,7 +160,7 @@ export class StackService {
     } catch (cause) {
       throw new BayError(
         "NO_CONTENT",
-        `what secrets and configs said in version ${number} is not kept any more`,
+        `what secrets and configs said in revision ${number} is no longer stored`,
         {
           hint: "it is kept while the stack has containers; bay up applies the file as it is now",
           cause,
@@ -169,7 +169,7 @@ export class StackService {
     }
   }
 
-  /** What is applied in part is a version too, in which the other services are as before. */
+  /** What is applied in part is a revision too, in which the other services are as before. */
   #noteRevision(stack: Stack, options: PlanOptions, { steps }: Plan): void {
     if (options.baseOnly || options.noStart) return;
     const needs = options.noDeps ? () => [] : dependenciesOf;
@@ -192,7 +192,7 @@ export class StackService {
 
   #revision(name: string, number: number | undefined): Revision {
     if (number !== undefined) return this.history.get(name, number);
-    // an update that went wrong half-way is no version: what it left differs from the last one
+    // an update that failed half-way is not a revision: what it left differs from the last one
     const last = this.history.list(name).at(-1);
     const isHalf = last && this.#planOf(last).steps.some(({ kind }) => UPDATES.has(kind));
     return isHalf ? last : this.history.previous(name);
@@ -207,7 +207,7 @@ export class StackService {
     return this.#planOf(this.#revision(name, number));
   }
 
-  /** Brings an applied version back, with the images that it had. Throws NO_REVISION, IMAGE_NOT_FOUND, APPLY_FAILED. */
+  /** Restores an applied revision, with the images that it had. Throws NO_REVISION, IMAGE_NOT_FOUND, APPLY_FAILED. */
   rollback(
     name: string,
     number: number | undefined,

@@ -1,6 +1,6 @@
 /** Checking a merged stack against the schema, and turning what zod finds into problems with a place. */
 import type { z } from "zod";
-import { type Diagnostic, nearest, type Place } from "../../core/diagnostics.ts";
+import { type Diagnostic, nearest, type SourcePosition } from "../../core/diagnostics.ts";
 import { isMapping } from "../files/merge.ts";
 import { type FileInput, fileSchema } from "../schema/schema.ts";
 import { whyUnsupported } from "../schema/unsupported.ts";
@@ -13,7 +13,7 @@ export type ReportAt = (
   diagnostic: Omit<Diagnostic, "place">,
   atKey?: boolean,
   // biome-ignore lint/suspicious/noConfusingVoidType: most readers need no place
-) => Place | undefined | void;
+) => SourcePosition | undefined | void;
 
 /**
  * The checked input; what does not fit is reported and left out, so that the rest can be checked further and all

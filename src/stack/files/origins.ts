@@ -2,13 +2,13 @@
  * Where each value of a stack came from, beside the plain values: by the mapping or list that holds it. Merging makes new
  * mappings and takes the places along, the latest first.
  */
-import type { Place } from "../../core/diagnostics.ts";
+import type { SourcePosition } from "../../core/diagnostics.ts";
 
 export interface Origin {
   /** Of the value. */
-  place: Place;
+  place: SourcePosition;
   /** Of its key, where it has one. */
-  key?: Place;
+  key?: SourcePosition;
   /** What is done with what the value is merged over (Compose specification, 13-merge.md). */
   tag?: "reset" | "override";
 }
@@ -87,7 +87,7 @@ export class Origins {
   }
 
   /** Where something stands: its value, or its key. */
-  locate(root: unknown, path: readonly Step[], atKey = false): Place | undefined {
+  locate(root: unknown, path: readonly Step[], atKey = false): SourcePosition | undefined {
     const found = this.find(root, path);
     if (!found) return undefined;
     const { place, key } = found.origins[0]!;

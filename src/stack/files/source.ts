@@ -15,7 +15,7 @@ import {
   type visitor,
   type YAMLMap,
 } from "yaml";
-import type { Diagnostic, Place } from "../../core/diagnostics.ts";
+import type { Diagnostic, SourcePosition } from "../../core/diagnostics.ts";
 import { type DocumentWalk, isMergeKey, keyName, walkDocument } from "./document-walk.ts";
 import { type InterpolationProblem, interpolate, type Variables, type VariableUse } from "./interpolate.ts";
 import { mergeValues } from "./merge.ts";
@@ -125,7 +125,7 @@ export class SourceFile {
     return this.#isBroken || this.#errors.length > 0;
   }
 
-  #place(start: number, end: number): Place {
+  #place(start: number, end: number): SourcePosition {
     const { line, col } = this.#lines.linePos(start);
     return {
       file: this.file,
@@ -308,7 +308,7 @@ export class SourceFile {
   }
 
   /** The part of a range that is in its first line. */
-  #linePlace(start: number, end: number): Place {
+  #linePlace(start: number, end: number): SourcePosition {
     const place = this.#place(start, end);
     // the counter has the starts of all lines; a search for the newline would read a long line each time
     const next = this.#lines.lineStarts[place.line];

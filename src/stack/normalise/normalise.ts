@@ -1,5 +1,5 @@
 /** A checked file as a Stack: names on the host, references between services, networks and volumes resolved. */
-import type { Place } from "../../core/diagnostics.ts";
+import type { SourcePosition } from "../../core/diagnostics.ts";
 import type { ReportAt } from "../check/check.ts";
 import { checkReferences, dependenciesOf, serviceContext } from "../check/check-references.ts";
 import { shareWith } from "../check/sharing.ts";
@@ -24,7 +24,7 @@ export interface StackOptions {
   /** Files that are read on the way are noted here. */
   inputs: Set<string>;
   /** Where a value of the file is, for what can be checked only later. */
-  locate: (path: (string | number)[]) => Place | undefined;
+  locate: (path: (string | number)[]) => SourcePosition | undefined;
 }
 
 /** Problems are reported; the result is used only where there are none. */

@@ -2,7 +2,7 @@
  * `volumes_from` of services: the volumes of another service, or of any container of the host, where a service has nothing
  * itself (Compose specification, 05-services.md).
  */
-import type { Place } from "../../core/diagnostics.ts";
+import type { SourcePosition } from "../../core/diagnostics.ts";
 import type { ContainerVolumes, Service, ServiceMount } from "../model/stack.ts";
 import type { FileInput } from "../schema/schema.ts";
 
@@ -35,7 +35,7 @@ export function readVolumesFrom(given: readonly string[] | undefined): Source[] 
 function readContainers(
   service: string,
   given: readonly string[] | undefined,
-  locate: (path: (string | number)[]) => Place | undefined,
+  locate: (path: (string | number)[]) => SourcePosition | undefined,
 ): ContainerVolumes[] {
   return [...sources(given)]
     .filter(({ isContainer }) => isContainer)
@@ -56,7 +56,7 @@ interface Inherited {
 export function inheritMounts(
   services: Readonly<Record<string, Service>>,
   input: FileInput,
-  locate: (path: (string | number)[]) => Place | undefined,
+  locate: (path: (string | number)[]) => SourcePosition | undefined,
 ): Record<string, Service> {
   const done = new Map<string, Inherited>();
   const inherit = (name: string): Inherited => {

@@ -4,7 +4,9 @@ import { BayError } from "../../../core/errors.ts";
 import { print } from "../../ui/output.ts";
 
 /** Says what is wrong with Dockerfiles, without building; 1 where there is something. Throws BAD_DOCKERFILE. */
-export async function check(requests: readonly Pick<BuildRequest, "dockerfile" | "ignore">[]): Promise<number> {
+export async function check(
+  requests: readonly Pick<BuildRequest, "dockerfile" | "ignore">[],
+): Promise<number> {
   const { loadChecker } = await import("../../../build/index.ts");
   const { checkDockerfile } = await loadChecker();
   const errors: string[] = [];
@@ -26,4 +28,3 @@ export async function check(requests: readonly Pick<BuildRequest, "dockerfile" |
   print(warnings.length > 0 ? warnings.join("\n\n") : "nothing to complain of");
   return warnings.length > 0 ? 1 : 0;
 }
-

@@ -9,7 +9,7 @@ import { hasColour, paint, print, printJson, shortId, table } from "../../ui/out
 import { coloured } from "./plan.ts";
 import { watch } from "./up.ts";
 
-/** Versions are bayd's: a file that is wrong now is not in their way. Throws what is wrong, and that -p helps. */
+/** bayd keeps the revisions, so a stack file that is not valid does not prevent this. Throws what is wrong, and that -p helps. */
 async function nameOf(context: Context): Promise<string> {
   try {
     return await context.stackName();
@@ -31,7 +31,7 @@ async function revisionsOf(context: Context, name: string): Promise<Revision[]> 
   return (await import("../../../daemon/stacks/offline.ts")).offlineHistory(context.roots, name);
 }
 
-/** The versions of the stack that were applied, the newest first. */
+/** The revisions of the stack that were applied, the newest first. */
 export async function history(context: Context, _args: string[], options: { format: string }): Promise<void> {
   const name = await nameOf(context);
   const all = await revisionsOf(context, name);
@@ -137,7 +137,7 @@ function revisionNumber(text: string): number {
   throw new BayError("BAD_OPTION", `${text} is no revision`, { hint: "bay history shows their numbers" });
 }
 
-/** Brings a version back that was applied before: its services, and the images that its names meant. */
+/** Restores a revision that was applied before: its services, and the images that its names meant. */
 export async function rollback(
   context: Context,
   [revision]: string[],
