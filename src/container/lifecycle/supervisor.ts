@@ -253,6 +253,7 @@ export class ContainerSupervisor extends EventEmitter {
     const program = this.#readProgram(record);
     const stdout = join(runDirectory(this.host, record.id), "stdout");
     if (!isRunning(record)) {
+      void this.host.forwarders.sendRest(record);
       if (!program) return this.host.networks.endpoints.tearDown(record.id);
       // killed between the start and its note: the container has run for moments, and the next start is a clean one
       state.shimPid ||= program.shimPid;

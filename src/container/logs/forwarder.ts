@@ -1,12 +1,15 @@
 /**
  * Sends a container's lines to a receiver elsewhere. They are read from the log that bay keeps in any case, so that a
  * receiver that is slow or gone stalls neither the container nor bayd: a bounded queue waits for it, and what finds no place
- * there is counted and told.
+ * there is counted and told. What was sent is noted beside the log, so that after the end of bayd at any moment the next one
+ * sends the rest: each line at least once, and those of the last moments perhaps twice.
  */
-import { messageOf } from "../../core/errors.ts";
+import { mkdirSync } from "node:fs";
+import { hasCode, messageOf } from "../../core/errors.ts";
 import type { Encode, Line } from "./messages.ts";
-import { LogReader } from "./reader.ts";
+import { type LogLine, type LogPosition, LogReader } from "./reader.ts";
 import type { OpenReceiver, Receiver } from "./receivers.ts";
+import { readSentPosition, writeSentPosition } from "./sent-position.ts";
 
 const QUEUE_LINES = 10_000;
 const QUEUE_BYTES = 4 << 20;
@@ -18,13 +21,20 @@ const [FIRST_PAUSE, LONGEST_PAUSE] = [500, 30_000];
 const TELL_AFTER = 10_000;
 /** How long what is left is tried after the container's end. */
 const LAST_TRY = 10_000;
+/** Between two notes of what was sent. */
+const NOTE_AFTER = 500;
+
+/** A message that waits, with the position of the log behind it where it ends a line. */
+interface Waiting extends Line {
+  end: LogPosition | undefined;
+}
 
 export interface ForwarderOptions {
   /** In messages. */
   container: string;
   receiver: string;
   directory: string;
-  /** Pass over what is there already. */
+  /** Pass over what the log has already, where nothing was sent of it before. */
   isLate: boolean;
   encode: Encode;
   open: OpenReceiver;
@@ -33,7 +43,11 @@ export interface ForwarderOptions {
 
 export class Forwarder {
   readonly #reader: LogReader;
-  readonly #queue: Line[] = [];
+  readonly #queue: Waiting[] = [];
+  /** The receiver took them, and the kernel does not have them yet. */
+  #passing: Waiting[] = [];
+  #sent: LogPosition;
+  #note: NodeJS.Timeout | undefined;
   #bytes = 0;
   #lost = 0;
   #receiver: Receiver | undefined;
@@ -51,8 +65,30 @@ export class Forwarder {
 
   constructor(readonly options: ForwarderOptions) {
     this.#reader = new LogReader(options.directory);
-    if (options.isLate) this.#reader.skip();
+    const before = readSentPosition(options.directory, options.receiver);
+    if (before && !this.#reader.seek(before))
+      options.warn(
+        `${options.container}: lines of its log were removed before they were sent to ${options.receiver}`,
+      );
+    if (!before && options.isLate) this.#reader.skip();
+    this.#sent = this.#reader.position();
+    // at once, so that the next bayd passes over nothing
+    mkdirSync(options.directory, { recursive: true, mode: 0o700 });
+    this.#writeNote();
     this.#open();
+    if (before) this.grew();
+  }
+
+  /** Whether lines wait of an earlier bayd, or of before the last end of the container. */
+  static hasRest(directory: string, receiver: string): boolean {
+    const before = readSentPosition(directory, receiver);
+    if (!before) return false;
+    const reader = new LogReader(directory);
+    reader.seek(before);
+    const lines = reader.read(true);
+    const { done } = lines.next();
+    lines.return(undefined);
+    return !done;
   }
 
   /** There is output that was not read yet. */
@@ -81,21 +117,26 @@ export class Forwarder {
     return true;
   }
 
-  /** Gives up at once. */
+  /** Stops at once. What was not sent is sent when the container, or bayd, starts again. */
   stop(): void {
     if (this.#isDone) return;
     this.#isDone = true;
-    this.#lost += this.#queue.length;
+    const left = this.#queue.length + this.#passing.length;
+    if (left > 0 && this.#isEnding)
+      this.options.warn(
+        `${this.options.container}: ${left} lines of its logs were not sent to ${this.options.receiver} yet; they are sent when it, or bayd, starts again`,
+      );
     this.#queue.length = 0;
     for (const timer of [this.#retry, this.#end, this.#tell]) clearTimeout(timer);
     this.#tellLost();
+    this.#writeNote();
     this.#receiver?.close();
     this.#receiver = undefined;
   }
 
   /** A part of what there is, so that other work has its turn. */
-  #read(lines: Generator<{ stream: 0 | 1; time: number; bytes: Buffer }>): void {
-    if (this.#isDone) return;
+  #read(lines: Generator<LogLine>): void {
+    if (this.#isDone) return void lines.return(undefined);
     try {
       for (let count = 0; count < AT_ONCE; count++) {
         const { value, done } = lines.next();
@@ -115,7 +156,7 @@ export class Forwarder {
     setImmediate(() => this.#read(lines));
   }
 
-  #take({ stream, time, bytes }: { stream: 0 | 1; time: number; bytes: Buffer }): void {
+  #take({ stream, time, bytes }: LogLine): void {
     const whole = bytes.at(-1) === 10 ? bytes.subarray(0, -1) : bytes;
     if (this.#queue.length >= QUEUE_LINES || this.#bytes + whole.length > QUEUE_BYTES) {
       this.#lost += 1;
@@ -124,7 +165,9 @@ export class Forwarder {
     }
     for (let at = 0; at === 0 || at < whole.length; at += MESSAGE) {
       const part = whole.subarray(at, at + MESSAGE);
-      this.#queue.push({ stream, time, bytes: part, isPartial: at + MESSAGE < whole.length });
+      const isPartial = at + MESSAGE < whole.length;
+      const end = isPartial ? undefined : this.#reader.position();
+      this.#queue.push({ stream, time, bytes: part, isPartial, end });
       this.#bytes += part.length;
     }
   }
@@ -132,8 +175,14 @@ export class Forwarder {
   readonly #send = (): void => {
     if (this.#isSending || !this.#receiver) return;
     let count = 0;
-    for (; count < Math.min(AT_ONCE, this.#queue.length); count++)
-      if (!this.#receiver.send(this.options.encode(this.#queue[count]!))) break;
+    const receiver = this.#receiver;
+    for (; count < Math.min(AT_ONCE, this.#queue.length); count++) {
+      const line = this.#queue[count]!;
+      this.#passing.push(line);
+      if (receiver.send(this.options.encode(line), () => this.#passed(receiver))) continue;
+      this.#passing.pop();
+      break;
+    }
     for (const { bytes } of this.#queue.splice(0, count)) this.#bytes -= bytes.length;
     if (this.#queue.length > 0) {
       if (count < AT_ONCE) return; // it says when it takes more
@@ -142,8 +191,36 @@ export class Forwarder {
         this.#isSending = false;
         this.#send();
       });
-    } else if (this.#isEnding && !this.#isReading) this.stop();
+    } else this.#stopAtEnd();
   };
+
+  /** The kernel has the oldest message that was on its way to this receiver. */
+  #passed(receiver: Receiver): void {
+    if (receiver !== this.#receiver) return; // it is sent again, by the next one
+    const end = this.#passing.shift()?.end;
+    if (end) this.#sent = end;
+    this.#note ??= setTimeout(() => this.#writeNote(), NOTE_AFTER).unref();
+    if (this.#passing.length === 0 && this.#queue.length === 0 && !this.#isSending)
+      setImmediate(() => this.#stopAtEnd());
+  }
+
+  #stopAtEnd(): void {
+    if (this.#isEnding && !this.#isReading && this.#queue.length + this.#passing.length === 0) this.stop();
+  }
+
+  /** A log without a note is sent from its beginning, or not at all: neither stops anything. */
+  #writeNote(): void {
+    clearTimeout(this.#note);
+    this.#note = undefined;
+    try {
+      writeSentPosition(this.options.directory, this.options.receiver, this.#sent);
+    } catch (error) {
+      if (!hasCode(error, "ENOENT") && !this.#isDone)
+        this.options.warn(
+          `${this.options.container}: what was sent of its log cannot be noted: ${messageOf(error)}`,
+        );
+    }
+  }
 
   #open(): void {
     const news = {
@@ -168,6 +245,10 @@ export class Forwarder {
     if (this.#isDone || this.#retry) return;
     this.#receiver?.close();
     this.#receiver = undefined;
+    // perhaps sent, perhaps not
+    for (const { bytes } of this.#passing) this.#bytes += bytes.length;
+    this.#queue.unshift(...this.#passing);
+    this.#passing = [];
     if (!this.#isTold)
       this.options.warn(
         `${this.options.container}: its logs cannot be sent to ${this.options.receiver}: ${why}`,

@@ -1,5 +1,6 @@
 /** Which containers' lines are sent elsewhere now: from their start, or bayd's, to some moments after their end. */
 import { hostname } from "node:os";
+import { messageOf } from "../../core/errors.ts";
 import type { RemoteDriver } from "../../core/log-options.ts";
 import type { ContainerRecord } from "../model/record.ts";
 import { Forwarder } from "./forwarder.ts";
@@ -22,6 +23,21 @@ export class Forwarders {
     const forwarder = this.#make(id, config, driver, options).catch(() => undefined);
     this.#all.set(id, forwarder);
     await forwarder;
+  }
+
+  /** Sends what an earlier bayd did not send of a container that has ended. Never rejects. */
+  async sendRest(record: Sent): Promise<void> {
+    const { driver, options = {} } = record.config.log;
+    if (driver !== "syslog" && driver !== "journald") return;
+    try {
+      const { receiverOf } = await import("./receivers.ts");
+      const { name } = receiverOf(driver, options);
+      if (!Forwarder.hasRest(this.directoryOf(record.id), name)) return;
+      await this.begin(record);
+      this.end(record.id);
+    } catch (error) {
+      this.warn(`${record.config.name}: its log cannot be read: ${messageOf(error)}`);
+    }
   }
 
   async #make(

@@ -32,6 +32,15 @@ export interface LogQuery {
   until?: number | undefined;
 }
 
+/** Where one stream was read to: the bytes of a segment before the next line. */
+export interface StreamPosition {
+  segment: number;
+  offset: number;
+}
+
+/** Of stdout and stderr. */
+export type LogPosition = [StreamPosition, StreamPosition];
+
 const ENTRIES_AT_ONCE = 4096;
 /** A position in the logs, from which reading continues. */
 export class LogReader {
@@ -42,6 +51,13 @@ export class LogReader {
   #isFirst = true;
   readonly #skipsLine: [boolean, boolean] = [false, false];
   #partial: [Partial | undefined, Partial | undefined] = [undefined, undefined];
+  /** The ends of the last lines that were given, by stream. */
+  readonly #ends: LogPosition = [
+    { segment: 0, offset: 0 },
+    { segment: 0, offset: 0 },
+  ];
+  /** What was read before, by an earlier reader. */
+  #begin: LogPosition | undefined;
 
   constructor(readonly directory: string) {}
 
@@ -56,7 +72,9 @@ export class LogReader {
     for (const stream of [0, 1] as const) {
       const partial = this.#partial[stream];
       this.#partial[stream] = undefined;
-      if (partial) yield { stream, time: partial.time, bytes: Buffer.concat(partial.parts) };
+      if (!partial) continue;
+      this.#ends[stream] = { segment: this.#segment, offset: this.#offsets[stream] };
+      yield { stream, time: partial.time, bytes: Buffer.concat(partial.parts) };
     }
   }
 
@@ -65,6 +83,38 @@ export class LogReader {
     for (const number of this.#segments()) {
       for (const { stream, length } of this.#entries(number)) this.#offsets[stream as 0 | 1] += length;
     }
+    for (const stream of [0, 1] as const)
+      this.#ends[stream] = { segment: this.#segment, offset: this.#offsets[stream] };
+  }
+
+  /**
+   * Where the streams are after the line that was given last, for `seek` of a later reader. Kept for reads by
+   * line only.
+   */
+  position(): LogPosition {
+    return [{ ...this.#ends[0] }, { ...this.#ends[1] }];
+  }
+
+  /**
+   * Continues at the position of an earlier reader. Gives whether all that follows it is still in the log, as far
+   * as can be seen. For a reader that has read nothing.
+   */
+  seek(position: LogPosition): boolean {
+    const numbers = segmentNumbers(this.directory);
+    this.#begin = [{ ...position[0] }, { ...position[1] }];
+    for (const stream of [0, 1] as const) this.#ends[stream] = { ...position[stream] };
+    const first = Math.min(position[0].segment, position[1].segment);
+    if (first === 0 || !numbers.includes(first)) return first === 0 || numbers.length === 0;
+    this.#segment = first;
+    this.#isFirst = false;
+    return true;
+  }
+
+  /** The first byte of a segment's stream that an earlier reader did not give. */
+  #firstOffset(number: number, stream: 0 | 1): number {
+    const begin = this.#begin?.[stream];
+    if (!begin || begin.segment < number) return 0;
+    return begin.segment > number ? Number.POSITIVE_INFINITY : begin.offset;
   }
 
   /**
@@ -170,17 +220,24 @@ export class LogReader {
         const stream = of as 0 | 1;
         // of a line whose beginning was rotated away, the rest is no line
         if (goesOn && this.#isFirst) this.#skipsLine[stream] = true;
-        const start = this.#offsets[stream];
-        this.#offsets[stream] += length;
-        for (const bytes of files.read(stream, start, start + length))
-          yield* this.#split(stream, time, bytes, unit);
+        const end = this.#offsets[stream] + length;
+        let at = Math.max(this.#offsets[stream], this.#firstOffset(number, stream));
+        this.#offsets[stream] = end;
+        for (const bytes of files.read(stream, at, end)) {
+          yield* this.#split(stream, time, bytes, unit, at);
+          at += bytes.length;
+        }
       }
     } finally {
       files.close();
     }
   }
 
-  *#split(stream: 0 | 1, time: number, bytes: Buffer, unit: LogUnit): Generator<LogLine> {
+  /** `start` is where the bytes are in the segment. */
+  *#split(stream: 0 | 1, time: number, bytes: Buffer, unit: LogUnit, start: number): Generator<LogLine> {
+    const ended = (offset: number) => {
+      this.#ends[stream] = { segment: this.#segment, offset: start + offset };
+    };
     let at = 0;
     if (this.#skipsLine[stream]) {
       const end = bytes.indexOf(NEWLINE);
@@ -197,6 +254,7 @@ export class LogReader {
       const part = bytes.subarray(at, end + 1);
       this.#partial[stream] = undefined;
       at = end + 1;
+      ended(at);
       yield {
         stream,
         time: partial?.time ?? time,
@@ -210,6 +268,7 @@ export class LogReader {
     partial.size += bytes.length - at;
     if (partial.size < MAX_LINE) return;
     this.#partial[stream] = undefined;
+    ended(bytes.length);
     yield { stream, time: partial.time, bytes: Buffer.concat(partial.parts) };
   }
 }

@@ -13,8 +13,11 @@ import {
 import { UnixDatagram } from "../../linux/index.ts";
 
 export interface Receiver {
-  /** Whether it took the message. */
-  send(message: Buffer): boolean;
+  /**
+   * Whether it took the message. `passed` is called once the kernel has it, so that the end of this process does not lose
+   * it; for the messages of one receiver in their order.
+   */
+  send(message: Buffer, passed: () => void): boolean;
   close(): void;
 }
 
@@ -113,9 +116,12 @@ function datagrams(paths: readonly string[], news: ReceiverNews): Receiver {
   let timer: NodeJS.Timeout | undefined;
   setImmediate(news.ready);
   return {
-    send: (message) => {
+    send: (message, passed) => {
       try {
-        if (open.send(message)) return true;
+        if (open.send(message)) {
+          passed();
+          return true;
+        }
         // nothing tells when a receiver of datagrams has room again
         timer = setTimeout(news.ready, TRY_AGAIN);
         timer.unref();
@@ -141,13 +147,17 @@ function udp(host: string, port: number, news: ReceiverNews): Receiver {
   });
   socket.unref();
   return {
-    send: (message) => {
+    send: (message, passed) => {
       if (!isOpen) return false;
       if (socket.getSendQueueSize() > WAITING) {
         setTimeout(news.ready, TRY_AGAIN).unref();
         return false;
       }
-      socket.send(message);
+      // what the network refuses is lost, as datagrams are
+      socket.send(message, (error) => {
+        if (error) news.failed(messageOf(error));
+        passed();
+      });
       return true;
     },
     close: () => socket.close(),
@@ -176,9 +186,11 @@ function stream(socket: Socket, opened: string, frame: Frame, news: ReceiverNews
   });
   socket.resume(); // what a receiver says is nobody's
   return {
-    send: (message) => {
+    send: (message, passed) => {
       if (!isOpen || socket.writableLength > WAITING) return false;
-      socket.write(frame(message));
+      socket.write(frame(message), (error) => {
+        if (!error) passed();
+      });
       return true;
     },
     close: () => {

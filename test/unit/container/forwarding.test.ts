@@ -1,7 +1,7 @@
 /** Lines of containers that are sent to receivers of syslog and to the journal. The receivers are sockets of this test. */
 import { execFileSync } from "node:child_process";
 import { createSocket } from "node:dgram";
-import { appendFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { appendFileSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -46,14 +46,14 @@ function write(lines: string, stream = 0): void {
   writer.close();
 }
 
-function forward(driver: RemoteDriver, options: Record<string, string>) {
+function forward(driver: RemoteDriver, options: Record<string, string>, isLate = false) {
   const warnings: string[] = [];
   const { name, open } = receiverOf(driver, options);
   const forwarder = new Forwarder({
     container: config.name,
     receiver: name,
     directory: join(folder, "logs"),
-    isLate: false,
+    isLate,
     encode: encoderOf(driver, { id: ID, config, options, hostname: "ship", pid: 7 }),
     open,
     warn: (text) => warnings.push(text),
@@ -192,6 +192,72 @@ describe("syslog", () => {
     const lost = await until(() => warnings.find((text) => text.includes("were not sent")));
     expect(Number(/: (\d+) lines of its logs/.exec(lost)![1])).toBeGreaterThan(1000);
     forwarder.stop();
+  });
+
+  describe("after the end of bayd", () => {
+    const address = () => ({ "syslog-address": `unix://${join(folder, "stream")}` });
+    const listen = () => {
+      const { got, take } = collect();
+      const server = createServer(take).listen(join(folder, "stream"));
+      closing.push(() => server.close());
+      return { got, close: () => server.close() };
+    };
+    const lines = (text: string) => [...text.matchAll(/- (\S+)\n/g)].map(([, line]) => line);
+
+    it("what was not sent is sent by the next forwarder, in its order, also of a line that was not complete", async () => {
+      const absent = forward("syslog", address(), true);
+      write("one\ntwo\nthr");
+      absent.forwarder.grew();
+      write("err\n", 1);
+      absent.forwarder.stop();
+      const { got } = listen();
+      expect(Forwarder.hasRest(join(folder, "logs"), address()["syslog-address"])).toBe(true);
+      const { forwarder } = forward("syslog", address(), true);
+      await until(() => (lines(got()).length === 3 ? true : undefined));
+      write("ee\nfour\n");
+      forwarder.grew();
+      await until(() => (lines(got()).includes("four") ? true : undefined));
+      expect(lines(got()).filter((line) => line !== "err")).toEqual(["one", "two", "three", "four"]);
+    });
+
+    it("what was sent is not sent again once that is noted", async () => {
+      const { got } = listen();
+      const first = forward("syslog", address(), true);
+      write("one\n");
+      first.forwarder.grew();
+      await until(() => (lines(got()).length === 1 ? true : undefined));
+      first.forwarder.stop();
+      write("two\n");
+      forward("syslog", address(), true);
+      await until(() => (lines(got()).length === 2 ? true : undefined));
+      expect(lines(got())).toEqual(["one", "two"]);
+      await until(() =>
+        Forwarder.hasRest(join(folder, "logs"), address()["syslog-address"]) ? undefined : true,
+      );
+    });
+
+    it("says that lines are gone which the log no longer keeps", () => {
+      forward("syslog", address(), true).forwarder.stop();
+      write("one\n");
+      forward("syslog", address(), true).forwarder.stop();
+      const logs = join(folder, "logs");
+      const sent = { receiver: address()["syslog-address"], position: [at(1), at(1)] };
+      writeFileSync(join(logs, "sent"), JSON.stringify(sent));
+      for (const suffix of ["out", "idx"]) renameSync(join(logs, `1.${suffix}`), join(logs, `3.${suffix}`));
+      expect(forward("syslog", address(), true).warnings[0]).toContain("were removed before they were sent");
+    });
+    const at = (segment: number) => ({ segment, offset: 0 });
+
+    it("what the log had before anything was sent is passed over, and a note that is damaged is none", async () => {
+      write("old\n");
+      writeFileSync(join(folder, "logs", "sent"), '{"receiver":');
+      const { got } = listen();
+      const { forwarder } = forward("syslog", address(), true);
+      write("new\n");
+      forwarder.grew();
+      await until(() => (lines(got()).length > 0 ? true : undefined));
+      expect(lines(got())).toEqual(["new"]);
+    });
   });
 
   it("options that it does not have are told", () => {
