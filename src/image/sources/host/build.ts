@@ -1,11 +1,14 @@
 /** Makes an image of host commands and files: one layer and a config. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, lstatSync, readFileSync, readlinkSync } from "node:fs";
+import { posix } from "node:path";
 import { BayError } from "../../../core/errors.ts";
 import { type LayerSource, writeLayer } from "../../layers/tree-layer.ts";
 import type { BlobWriter } from "../../store/content-store.ts";
 import { Collector } from "./collect.ts";
 
 const CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt";
+/** As many as the kernel follows (path_resolution(7)). */
+const MAX_LINKS = 40;
 const NSSWITCH = "passwd: files\ngroup: files\nhosts: files dns\n";
 
 /** Writes the layer; gives the host paths that went in, to tell later whether they changed. */
@@ -35,7 +38,7 @@ export function writeHostLayer(
   ];
   for (const [path, source] of extra) if (!sources.has(path)) sources.set(path, source);
   mergedUsr(sources);
-  writeLayer(writer, sources, true);
+  writeLayer(writer, placedBehindLinks(sources), true);
   return [...new Set(collector.files.values())];
 }
 
@@ -47,6 +50,49 @@ function mergedUsr(sources: Map<string, LayerSource>): void {
     if (!used || sources.has(path) || [...sources.keys()].some((key) => key.startsWith(`${path}/`))) continue;
     sources.set(path, { link: `usr/${name}` });
   }
+}
+
+/**
+ * The same files where the links of the image lead: `./a.so:/lib/a.so` is usr/lib/a.so where /lib is a link. A layer has
+ * no entry below a link. Throws HOST_IMAGE for links that lead in a circle.
+ */
+export function placedBehindLinks(sources: ReadonlyMap<string, LayerSource>): Map<string, LayerSource> {
+  let placed = new Map(sources);
+  // a link may itself be behind a link, and then others are behind it
+  for (let rounds = 0; rounds <= MAX_LINKS; rounds++) {
+    const places = [...placed].map(([path, source]) => ({ path, place: placeOf(path, placed), source }));
+    const moved = places.filter(({ path, place }) => place !== path);
+    if (moved.length === 0) return placed;
+    const stay = places.filter(({ path, place }) => place === path);
+    // who names a target means it, whatever the host has there
+    placed = new Map([...stay, ...moved].map(({ place, source }) => [place, source]));
+  }
+  throw new BayError("HOST_IMAGE", "the symbolic links of the image lead in a circle");
+}
+
+function placeOf(path: string, sources: ReadonlyMap<string, LayerSource>): string {
+  const pending = posix.dirname(path).split("/").filter(Boolean);
+  let at = "/";
+  for (let links = 0; pending.length > 0; ) {
+    const next = posix.join(at, pending.shift()!);
+    const target = linkTarget(sources.get(next));
+    if (target === undefined) {
+      at = next;
+      continue;
+    }
+    if (++links > MAX_LINKS)
+      throw new BayError("HOST_IMAGE", `${path}: the symbolic links of the image lead in a circle`);
+    pending.unshift(...target.split("/").filter(Boolean));
+    if (posix.isAbsolute(target)) at = "/";
+  }
+  return posix.join(at, posix.basename(path));
+}
+
+function linkTarget(source: LayerSource | undefined): string | undefined {
+  if (source === undefined) return undefined;
+  if ("link" in source) return source.link;
+  const isLink = "path" in source && lstatSync(source.path, { throwIfNoEntry: false })?.isSymbolicLink();
+  return isLink ? readlinkSync(source.path) : undefined;
 }
 
 /** The host's passwd lines of the accounts asked for, without shells' history or passwords. */
