@@ -1,16 +1,73 @@
-// Bundles the command into dist/: one small entry and lazily loaded chunks, so that `bay --version`
-// pays for nothing but itself. koffi stays outside because it carries a native library.
+// Bundles the command into dist/: bay.js, which is the command, and pack.cjs, which holds all its code. koffi stays outside
+// because it carries a native library.
+//
+// esbuild divides the code into chunks that are loaded when they are needed. The pack holds each chunk as a function
+// (a CommonJS module), so that a start reads one file and none of Node's loaders is needed; scripts/start.cjs says how it runs.
 //
 // dist/bay.js is a shell script and a JavaScript file at once: the shell says what is needed where there is no Node.js,
 // and the JavaScript, which is old enough for every Node.js, where it is too old.
-import { chmod, readFile, rm, writeFile } from "node:fs/promises";
-import { build } from "esbuild";
+import { createHash } from "node:crypto";
+import { chmod, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { basename } from "node:path";
+import { build, transform } from "esbuild";
 
 const { version } = JSON.parse(await readFile(new URL("../package.json", import.meta.url), "utf8"));
+
+/** zod carries its messages in 50 languages; bay writes its own. */
+const englishOnly = {
+  name: "english-only",
+  setup({ onLoad }) {
+    onLoad({ filter: /zod\/v4\/locales\/index\.js$/ }, () => ({
+      contents: 'export { default as en } from "./en.js";',
+    }));
+  },
+};
+
+const common = {
+  outdir: "dist",
+  bundle: true,
+  platform: "node",
+  target: "node20.19",
+  minifySyntax: true,
+  minifyWhitespace: true,
+  sourcemap: false,
+  external: ["koffi"],
+  plugins: [englishOnly],
+  define: { __BAY_VERSION__: JSON.stringify(version) },
+};
+// `bundleUrl` is given to every module of the pack, and stands at the head of a worker
+const asCommonJs = { format: "cjs", define: { ...common.define, "import.meta.url": "bundleUrl" } };
+
 await rm("dist", { recursive: true, force: true });
+await mkdir("dist");
+
+const { outputFiles } = await build({
+  ...common,
+  entryPoints: { main: "src/cli/main.ts" },
+  splitting: true,
+  format: "esm",
+  write: false,
+});
+const modules = await Promise.all(
+  outputFiles.map(async ({ path, text }) => {
+    const { code } = await transform(text, {
+      ...asCommonJs,
+      target: common.target,
+      minifySyntax: true,
+      minifyWhitespace: true,
+      supported: { "dynamic-import": false },
+    });
+    return `${JSON.stringify(`./${basename(path)}`)}:function(exports,require,module){${code}}`;
+  }),
+);
+// escapes keep it ASCII, so that it is read without decoding
+const pack = `(function(bundleUrl){return{${modules.join(",\n")}}})`;
+await writeFile("dist/pack.cjs", pack);
+
 await build({
+  ...common,
+  ...asCommonJs,
   entryPoints: {
-    main: "src/cli/main.ts",
     "log-worker": "src/container/logs/log-worker.ts",
     "archive-worker": "src/image/archive/archive-worker.ts",
     "fill-worker": "src/image/volume-files/fill-worker.ts",
@@ -18,21 +75,13 @@ await build({
     "volume-worker": "src/image/volume-files/volume-worker.ts",
     "tree-worker": "src/build/tree/tree-worker.ts",
   },
-  outdir: "dist",
-  bundle: true,
-  splitting: true,
-  format: "esm",
-  platform: "node",
-  target: "node20.19",
-  minifySyntax: true,
-  minifyWhitespace: true,
-  sourcemap: false,
-  external: ["koffi"],
-  define: { __BAY_VERSION__: JSON.stringify(version) },
-  banner: {
-    js: 'import{createRequire as __cr}from"node:module";const require=__cr(import.meta.url);',
-  },
+  banner: { js: 'var bundleUrl=require("url").pathToFileURL(__filename).href;' },
 });
+await writeFile("dist/package.json", '{ "type": "commonjs" }\n');
+
+const start = await readFile(new URL("start.cjs", import.meta.url), "utf8");
+const digest = createHash("sha256").update(pack).digest("hex").slice(0, 16);
+await writeFile("dist/start.cjs", start.replace("__PACK__", digest).replace("__VERSION__", version));
 const check = await readFile(new URL("need-node.cjs", import.meta.url), "utf8");
 const [, howToGet] = /"(; on Debian 13: [^"]*)"/.exec(check);
 const missing = `bay needs Node.js 20.19 or newer, and there is no node in PATH${howToGet}`;
@@ -40,7 +89,7 @@ await writeFile(
   "dist/bay.js",
   `#!/bin/sh
 ":" //; command -v node >/dev/null || { echo "${missing}" >&2; exit 127; }; exec node -- "$0" "$@"
-${check}else import("./main.js");
+${check}else require("./start.cjs");
 `,
 );
 await chmod("dist/bay.js", 0o755);

@@ -1,9 +1,5 @@
-/** The command's entry: answers `--version` at once, and loads everything else only when it is needed. */
-import { VERSION } from "../core/version.ts";
+/** The command's entry, which scripts/start.cjs calls; it answers `--version` itself. */
+import { main } from "./program.ts";
 
-const [first] = process.argv.slice(2);
-if (first === "--version" || first === "-v") process.stdout.write(`bay ${VERSION}\n`);
-else {
-  const { main } = await import("./program.ts");
-  process.exitCode = await main(process.argv);
-}
+/** Runs the command and gives its exit code. */
+export const run = (argv: string[]): Promise<number> => main(argv);

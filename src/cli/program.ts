@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { VERSION } from "../core/version.ts";
 import { Context, type GlobalOptions } from "./context.ts";
 import { exitCodeOf, printError } from "./print-error.ts";
-import { adder, collect, refuse } from "./register/add.ts";
+import { addNothing, adder, collect, refuse } from "./register/add.ts";
 import { addContainerCommands } from "./register/containers.ts";
 import { addHostCommands } from "./register/host.ts";
 import { addImageCommands } from "./register/images.ts";
@@ -15,9 +15,13 @@ import { type Ansi, type ProgressStyle, setStyle } from "./ui/output.ts";
 /** Runs the command and gives its exit code. */
 export async function main(argv: string[]): Promise<number> {
   let exitCode = 0;
-  const program = build((code) => {
+  const setExitCode = (code: number) => {
     exitCode = code;
-  });
+  };
+  const only = commandName(argv.slice(2));
+  const small = only === undefined ? undefined : build(setExitCode, only);
+  // an alias, a misspelled name and help on another command need all of them
+  const program = small?.commands.some((command) => command.name() === only) ? small : build(setExitCode);
   // a shell asks: the words after it are not this command's
   if (argv[2] === "__complete") {
     const { complete } = await import("./commands/system/completion.ts");
@@ -39,6 +43,17 @@ export async function main(argv: string[]): Promise<number> {
   return exitCode;
 }
 
+/** Options before the command's name whose value is the next word. */
+const WITH_VALUE =
+  /^(-f|-p|--(file|project-name|project-directory|env-file|profile|ansi|progress|parallel|workdir|root|run))$/;
+
+/** The first word that is no option: the command's name. */
+function commandName(words: readonly string[]): string | undefined {
+  let at = 0;
+  while (words[at]?.startsWith("-")) at += WITH_VALUE.test(words[at]!) ? 2 : 1;
+  return words[at];
+}
+
 interface StyleOptions {
   ansi?: Ansi;
   progress?: ProgressStyle;
@@ -52,8 +67,8 @@ function parallelism(text: string): number | undefined {
   throw new InvalidArgumentError("expected a whole number from 1, or -1");
 }
 
-/** The program with all its commands; `setExitCode` is told the code of the one that ran. */
-export function build(setExitCode: (code: number) => void): Command {
+/** The program with all its commands, or with `only` this one; `setExitCode` is told the code of the one that ran. */
+export function build(setExitCode: (code: number) => void, only?: string): Command {
   const program = new Command("bay")
     .description("Stacks of containers from one YAML file: see what would change, make it so, keep it so.")
     .version(`bay ${VERSION}`, "-v, --version")
@@ -94,9 +109,11 @@ export function build(setExitCode: (code: number) => void): Command {
     setStyle({ ...(ansi ? { ansi } : {}), ...(progress ? { progress } : {}) });
     return new Context({ ...options, projectDirectory: options.projectDirectory ?? workdir });
   };
-  const add = adder(program, context, setExitCode);
+  const add = adder(program, context, setExitCode, only);
   const group = (name: string, description: string) =>
-    adder(program.command(name).description(description).exitOverride(), context, setExitCode);
+    only === undefined || only === name
+      ? adder(program.command(name).description(description).exitOverride(), context, setExitCode)
+      : addNothing;
   program.commandsGroup("Stacks:");
   addStackCommands(add, program);
   program.commandsGroup("Containers:");

@@ -1,5 +1,5 @@
 /** How a command is added to the program, and the options that several share. */
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { BayError } from "../../core/errors.ts";
 import type { Context } from "../context.ts";
 
@@ -19,11 +19,15 @@ export const formatOption = () =>
     "table",
   );
 
-/** An option of docker compose that bay does not have: it is refused by name, with the reason. */
-export function refuse(command: Command, flags: string, reason: string): Command {
+/**
+ * An option of docker compose that bay does not have: it is refused by name, with the reason. Nothing is done where the
+ * command was not added, because another one runs.
+ */
+export function refuse(command: Command | undefined, flags: string, reason: string): void {
+  if (command === undefined) return;
   const option = new RefusedOption(flags, reason);
   command.addOption(option);
-  return command.on(`option:${option.name()}`, () => {
+  command.on(`option:${option.name()}`, () => {
     throw new BayError("UNSUPPORTED_OPTION", `${option.long ?? option.short} is not supported: ${reason}`);
   });
 }
@@ -107,8 +111,21 @@ export type Add = <Options>(
   load: () => Promise<Handler<Options>>,
 ) => Command;
 
-export function adder(program: Command, context: () => Context, setExitCode: (code: number) => void): Add {
+/** Stands for a command that was not added, because another one runs. */
+const NOT_ADDED = new Command();
+
+/** For a group of commands that was not added. */
+export const addNothing: Add = () => NOT_ADDED;
+
+/** Adds commands to the program, or only the one whose name is `only`: making all of them takes longer than running one. */
+export function adder(
+  program: Command,
+  context: () => Context,
+  setExitCode: (code: number) => void,
+  only?: string,
+): Add {
   return (usage, description, configure, load) => {
+    if (only !== undefined && only !== usage.split(" ", 1)[0]) return NOT_ADDED;
     const command = configure(program.command(usage).description(description));
     command.exitOverride();
     const own = dryRunOf(command.name(), program);

@@ -29,7 +29,7 @@ export function addImageCommands(
         .option("--print", "only show what would be built, as JSON"),
     async () => (await import("../commands/images/build-services.ts")).buildServices,
   );
-  const buildCommand = program.commands.find((command) => command.name() === "build")!;
+  const buildCommand = program.commands.find((command) => command.name() === "build");
   refuse(buildCommand, "--builder <name>", "bayd builds, and there is one on a host");
   refuse(
     buildCommand,
@@ -55,7 +55,7 @@ export function addImageCommands(
         .option("--include-deps", "also of the services that the named ones need"),
     async () => (await import("../commands/images/registry.ts")).pull,
   );
-  const pullCommand = program.commands.find((command) => command.name() === "pull")!;
+  const pullCommand = program.commands.find((command) => command.name() === "pull");
   refuse(pullCommand, "--parallel", "images are pulled one after the other, and the layers of each at once");
   refuse(pullCommand, "--no-parallel", "images are pulled one after the other");
   add(

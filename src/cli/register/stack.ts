@@ -63,7 +63,7 @@ export function addStackCommands(add: Add, program: Command): void {
         .addOption(secondsOption()),
     async () => (await import("../commands/stack/up.ts")).up,
   );
-  const upCommand = program.commands.find((command) => command.name() === "up")!;
+  const upCommand = program.commands.find((command) => command.name() === "up");
   refuse(upCommand, "--menu", "bay up reads no keys; Ctrl-C stops the stack");
   refuse(upCommand, "-w, --watch", LATER);
   add(
@@ -178,7 +178,7 @@ export function addStackCommands(add: Add, program: Command): void {
         .option("-o, --output <file>", "into a file"),
     async () => (await import("../commands/stack/config.ts")).config,
   ).alias("convert");
-  const configCommand = program.commands.find((command) => command.name() === "config")!;
+  const configCommand = program.commands.find((command) => command.name() === "config");
   refuse(configCommand, "--models", "bay has no models");
   add(
     "lint [services...]",
