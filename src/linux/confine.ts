@@ -32,6 +32,7 @@ import {
   OPEN_TREE_CLONE,
 } from "./abi.ts";
 import { close, libc, syscall, trySyscall } from "./libc.ts";
+import { type OverlayDirectories, overlayOptions } from "./overlay-options.ts";
 import { isRootMountPoint } from "./root-mount.ts";
 
 const lsetxattr = libc.func("lsetxattr", "int", ["void *", "void *", "void *", "uint64", "int"]);
@@ -103,7 +104,8 @@ function makePrivate(): void {
   syscall("mount", [null, "/", null, MS_REC | MS_PRIVATE, null], "make / private");
 }
 
-export function mountOverlay(target: string, options: string): void {
+export function mountOverlay(target: string, directories: OverlayDirectories): void {
+  const options = overlayOptions(directories);
   syscall("mount", ["overlay", target, "overlay", MS_NODEV | MS_NOSUID, options], "overlay");
 }
 

@@ -58,7 +58,7 @@ sh /run/out/inside $part > /run/out/log 2>&1
 echo \$? > /run/out/code
 systemctl --no-block poweroff
 JOB
-  boot 600 "$system" -drive "file=$run/disk,format=raw,if=virtio,cache=unsafe" \
+  boot 3000 "$system" -drive "file=$run/disk,format=raw,if=virtio,cache=unsafe" \
     -virtfs "local,path=$cache/package/lib/modules,mount_tag=modules,security_model=none,readonly=on"
   cat "$run/out/log" 2> /dev/null || { echo "the machine did not start:"; tail -n 20 "$run/console"; exit 1; }
   [ "$(cat "$run/out/code" 2> /dev/null || echo 1)" = 0 ] || exit 1

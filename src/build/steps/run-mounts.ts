@@ -68,10 +68,7 @@ export class RunMounts {
     mkdirSync(root);
     const lower = source.lower.map((name) => join(source.layersDirectory, name));
     while (lower.length < 2) lower.push(this.#empty(lower.length));
-    mountOverlay(
-      root,
-      [`lowerdir=${lower.join(":")}`, ...(mount.readOnly ? [] : this.#writable(root))].join(),
-    );
+    mountOverlay(root, { lower, writable: mount.readOnly ? undefined : this.#writable(root) });
     this.#cleanup.push(() => unmount(root));
     const path = posix.join("/", mount.source);
     if (kindInLayers(lower, path) === undefined)
@@ -94,8 +91,8 @@ export class RunMounts {
     return directory;
   }
 
-  /** Options of an overlay that takes writes, on the disk where the layers are. */
-  #writable(root: string): string[] {
+  /** The writable directories of an overlay, on the disk where the layers are. */
+  #writable(root: string): { upper: string; work: string } {
     const directory = mkdtempSync(join(this.context.layersDirectory, ".step-"));
     this.#cleanup.push(() => rmSync(directory, { recursive: true, force: true }));
     const [upper, work] = [join(directory, "upper"), join(directory, "work")];
@@ -104,7 +101,7 @@ export class RunMounts {
     const { uid, gid, mode } = statSync(root);
     chownSync(upper, uid, gid);
     chmodSync(upper, mode & 0o7777);
-    return [`upperdir=${upper}`, `workdir=${work}`];
+    return { upper, work };
   }
 
   async #cache(mount: Extract<RunMount, { type: "cache" }>, source: MountSource | undefined): Promise<void> {

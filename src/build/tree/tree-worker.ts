@@ -28,7 +28,7 @@ function mountSource(root: TreeRoot, staging: string): string {
   const lower = root.lower.map((name) => join(root.directory, name));
   // overlayfs wants two
   while (lower.length < 2) lower.push(join(staging, lower.length === 0 ? "empty" : "empty2"));
-  mountOverlay(join(staging, "source"), `lowerdir=${lower.join(":")}`);
+  mountOverlay(join(staging, "source"), { lower });
   return join(staging, "source");
 }
 
@@ -36,7 +36,7 @@ function mountTarget(target: TreeTarget): string {
   if ("folder" in target) return target.folder;
   const { directory, lower, upper, work, staging } = target;
   const all = lower.length > 0 ? lower.map((name) => join(directory, name)) : [join(staging, "empty")];
-  mountOverlay(join(staging, "target"), `lowerdir=${all.join(":")},upperdir=${upper},workdir=${work}`);
+  mountOverlay(join(staging, "target"), { lower: all, writable: { upper, work } });
   return join(staging, "target");
 }
 

@@ -58,12 +58,12 @@ function enter(task: ArchiveTask): void {
   if (task.root.kind === "process") return enterRootOf(task.root.pidfd);
   if (task.root.kind === "layers") {
     privateMounts();
-    mountOverlay(task.root.target, `lowerdir=${task.root.lower.join(":")}`);
+    mountOverlay(task.root.target, { lower: task.root.lower });
     return confineTo(task.root.target);
   }
   const { target, lower, upper, work, mounts } = task.root;
   privateMounts();
-  mountOverlay(target, `lowerdir=${lower.join(":")},upperdir=${upper},workdir=${work}`);
+  mountOverlay(target, { lower, writable: { upper, work } });
   const trees: { fd: number; place: string; isDirectory: boolean }[] = [];
   try {
     for (const mount of mounts.toSorted((a, b) => a.target.length - b.target.length)) {

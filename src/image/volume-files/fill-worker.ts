@@ -10,12 +10,10 @@ function fillVolume(task: FillTask): void {
   privateMounts();
   mountTmpfs(task.staging);
   for (const name of ["upper", "work", "root"]) mkdirSync(join(task.staging, name));
-  const lower = task.lower.map((name) => join(task.layersDirectory, name)).join(":");
+  const lower = task.lower.map((name) => join(task.layersDirectory, name));
   const root = join(task.staging, "root");
-  mountOverlay(
-    root,
-    `lowerdir=${lower},upperdir=${join(task.staging, "upper")},workdir=${join(task.staging, "work")}`,
-  );
+  const writable = { upper: join(task.staging, "upper"), work: join(task.staging, "work") };
+  mountOverlay(root, { lower, writable });
   const inside = "/.bay-volume";
   mkdirSync(join(root, inside));
   bindMount(task.volume, join(root, inside));

@@ -4,6 +4,7 @@
  */
 import { BayError } from "../../core/errors.ts";
 import * as abi from "../abi.ts";
+import { overlayOptions } from "../overlay-options.ts";
 import type { ProgramBuilder } from "../program.ts";
 import { IN_ROOT, NO_LINKS } from "../safe-path.ts";
 import type { SpecImage, SpecMount } from "../spec.ts";
@@ -14,9 +15,9 @@ export function mountOverlay(
   program: ProgramBuilder,
   { layersDirectory, lower }: { layersDirectory: string; lower: readonly string[] },
   at: string,
-  more: string,
+  writable?: { upper: string; work: string },
 ): void {
-  const options = `lowerdir=${lower.join(":")}${more}`;
+  const options = overlayOptions({ lower, writable });
   if (options.length > 4000) throw new BayError("TOO_MANY_LAYERS", `the image has ${lower.length} layers`);
   program.call("chdir", [layersDirectory]);
   program.call("mount", ["overlay", at, "overlay", 0, options], { about: "mount the overlay" });
@@ -38,7 +39,7 @@ export function openImage(
   const [only, ...others] = image.lower;
   const isOverlay = others.length > 0;
   const root = isOverlay || only === undefined ? at : `${image.layersDirectory}/${only}`;
-  if (isOverlay) mountOverlay(program, image, at, "");
+  if (isOverlay) mountOverlay(program, image, at);
   if (subpath !== undefined) openPart(program, root, subpath);
   resultAs(program, fd, () => {
     if (subpath === undefined) program.call("open_tree", [abi.AT_FDCWD, root, flags], { about });

@@ -210,7 +210,7 @@ function addRoot(program: ProgramBuilder, request: LaunchRequest): void {
     program.call("mount", [spec.root.path, spec.root.path, 0, abi.MS_BIND | abi.MS_REC, 0]);
     return;
   }
-  mountOverlay(program, overlay, spec.root.path, `,upperdir=${overlay.upper},workdir=${overlay.work}`);
+  mountOverlay(program, overlay, spec.root.path, overlay);
 }
 
 /** /proc, /sys and /dev: no symlink may be in their place, and their descriptors stay open until the masks are made. */
