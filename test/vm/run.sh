@@ -81,7 +81,7 @@ JOB
 
 acceleration=tcg
 grep -qwE 'vmx|svm' /proc/cpuinfo && [ -w /dev/kvm ] && acceleration=kvm
-timeout 280 qemu-system-x86_64 -accel "$acceleration" -cpu max,la57=off -machine q35 -m 2048 -smp 2 \
+timeout 3600 qemu-system-x86_64 -accel "$acceleration" -cpu max,la57=off -machine q35 -m 2048 -smp 2 \
   -nodefaults -display none -no-reboot -serial "file:$run/console" \
   -kernel "$cache/kernel" -initrd "$run/initrd.cpio" \
   -append 'console=ttyS0 loglevel=4 panic=-1 mitigations=off tsc=reliable cgroup_no_v1=all' \
