@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 import { LongestFirst } from "./test/support/longest-first.ts";
 
@@ -5,8 +6,10 @@ const packageCache = { globalSetup: ["test/support/package-cache.ts"] };
 /** A test fails by what it sees, never by the speed of the machine: these only end one that hangs. */
 const unit = { testTimeout: 300_000, hookTimeout: 300_000 };
 const host = { testTimeout: 1_800_000, hookTimeout: 1_800_000 };
-/** On two processors the default is one worker, and host and end-to-end tests wait most of their time. */
-const workers = { maxWorkers: 2 };
+const processors = availableParallelism();
+/** By default vitest leaves one processor free; the host and end-to-end tests wait half of their time. */
+const calculating = { maxWorkers: processors, sequence: { groupOrder: 0 } };
+const waiting = { maxWorkers: 2 * processors, sequence: { groupOrder: 1 } };
 
 export default defineConfig({
   test: {
@@ -22,17 +25,17 @@ export default defineConfig({
           setupFiles: ["test/support/property-runs.ts"],
           isolate: false,
           ...unit,
-          ...workers,
+          ...calculating,
         },
       },
       // beside each other: each file has namespaces, or a bay, of its own
       {
         extends: true,
-        test: { name: "host", include: ["test/host/**/*.test.ts"], ...host, ...workers },
+        test: { name: "host", include: ["test/host/**/*.test.ts"], ...host, ...waiting },
       },
       {
         extends: true,
-        test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], ...host, ...packageCache, ...workers },
+        test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], ...host, ...packageCache, ...waiting },
       },
     ],
   },

@@ -1,71 +1,85 @@
 // Runs all tests and closes with one line of counts: `N passed, N failed, N skipped`.
-import { spawnSync } from "node:child_process";
+// With names of vitest projects (unit, host, e2e) it runs those alone.
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** No part takes this long; one that hangs is told by what still runs. */
-const LIMIT = { timeout: 35 * 60_000, killSignal: "SIGKILL" };
-
-function run(command, args) {
-  const { status, error } = spawnSync(command, args, { stdio: "inherit", ...LIMIT });
-  if (error?.code === "ETIMEDOUT") {
-    console.error(`${command} ${args.join(" ")} hangs; what runs:`);
-    spawnSync("ps", ["-eo", "pid,ppid,etime,stat,wchan:20,args"], { stdio: "inherit" });
-  }
-  return status ?? 1;
-}
+/** No part takes this long on any machine: one that does hangs, and the running processes show where. */
+const HANGS_AFTER = 3 * 3600_000;
 const bin = (name) => join("node_modules", ".bin", name);
+const folder = mkdtempSync(join(tmpdir(), "bay-tests-"));
+const counts = { passed: 0, failed: 0, skipped: 0 };
 
-let failed = 0;
-for (const [command, args] of [
-  [bin("biome"), ["check", "--diagnostic-level=warn", "."]],
-  [bin("tsc"), ["--noEmit"]],
-  [process.execPath, ["scripts/build.mjs"]],
-]) {
-  if (run(command, args) !== 0) {
-    console.error(`failed: ${command} ${args.join(" ")}`);
-    failed += 1;
-  }
+/** Runs a command; gives its exit code, and its output where that is captured instead of shown. */
+function run(command, args, { isCaptured = false } = {}) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { stdio: ["ignore", isCaptured ? "pipe" : "inherit", "inherit"] });
+    let output = "";
+    child.stdout?.setEncoding("utf8").on("data", (part) => {
+      output += part;
+    });
+    const timer = setTimeout(() => {
+      console.error(`${command} ${args.join(" ")} hangs; the running processes:`);
+      spawnSync("ps", ["-eo", "pid,ppid,etime,stat,wchan:20,args"], { stdio: "inherit" });
+      child.kill("SIGKILL");
+    }, HANGS_AFTER);
+    const end = (status) => {
+      clearTimeout(timer);
+      resolve({ status: status ?? 1, output });
+    };
+    child.on("error", () => end(1)).on("close", end);
+  });
 }
 
-const folder = mkdtempSync(join(tmpdir(), "bay-tests-"));
-const counts = { passed: 0, failed, skipped: 0 };
-for (const project of process.argv.slice(2).length > 0 ? process.argv.slice(2) : ["unit", "host", "e2e"]) {
-  const output = join(folder, `${project}.json`);
-  const status = run(bin("vitest"), [
+async function check(command, args) {
+  const { status } = await run(command, args);
+  if (status === 0) return;
+  console.error(`failed: ${command} ${args.join(" ")}`);
+  counts.failed += 1;
+}
+
+/** Runs vitest projects side by side in one pool of workers. */
+async function runProjects(...projects) {
+  const file = join(folder, `${projects.join("-")}.json`);
+  const { status } = await run(bin("vitest"), [
     "run",
-    "--project",
-    project,
+    ...projects.flatMap((name) => ["--project", name]),
     "--reporter=default",
     "--reporter=json",
-    `--outputFile.json=${output}`,
-    // on two processors the default is one, and most of the time is waiting
-    ...(project === "e2e" ? ["--maxWorkers=2"] : []),
+    `--outputFile.json=${file}`,
   ]);
-  if (!existsSync(output)) {
+  if (!existsSync(file)) {
     counts.failed += 1;
-    continue;
+    return;
   }
-  const report = JSON.parse(readFileSync(output, "utf8"));
+  const report = JSON.parse(readFileSync(file, "utf8"));
   counts.passed += report.numPassedTests;
   counts.failed += report.numFailedTests;
   counts.skipped += report.numPendingTests + report.numTodoTests;
   // a file that cannot be loaded fails without a failed test
   if (status !== 0 && report.numFailedTests === 0) counts.failed += 1;
 }
-if (process.argv.length === 2) {
-  // by itself: it is slow, and waits for nothing longer than is usual
-  const { stdout } = spawnSync("bash", ["test/vm/run.sh"], {
-    encoding: "utf8",
-    stdio: ["ignore", "pipe", "inherit"],
-    ...LIMIT,
-  });
-  console.log(stdout);
-  const line = /^(\d+) passed, 0 failed$/m.exec(stdout);
+
+/** Boots a kernel with cgroup v2 in a virtual machine, and tests there. Its output comes in one piece at its end. */
+async function runMachine() {
+  const { output } = await run("bash", ["test/vm/run.sh"], { isCaptured: true });
+  console.log(output);
+  const line = /^(\d+) passed, 0 failed$/m.exec(output);
   if (line) counts.passed += Number(line[1]);
-  else if (stdout.startsWith("skipped")) counts.skipped += 1;
+  else if (output.startsWith("skipped")) counts.skipped += 1;
   else counts.failed += 1;
+}
+
+await check(bin("biome"), ["check", "--diagnostic-level=warn", "."]);
+await check(bin("tsc"), ["--noEmit"]);
+await check(process.execPath, ["scripts/build.mjs"]);
+
+const named = process.argv.slice(2);
+if (named.length > 0) await runProjects(...named);
+else {
+  await runProjects("unit");
+  await Promise.all([runProjects("host", "e2e"), runMachine()]);
 }
 rmSync(folder, { recursive: true, force: true });
 console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);

@@ -82,7 +82,7 @@ describe("commands", () => {
   it("a tail shows an unfinished last line, and follows it", async () => {
     bay.write(
       stack(
-        `  a: { image: box, command: "sh -c 'echo one; printf que; sleep 2; echo stion; sleep 1000'", stop_grace_period: 0s }\n`,
+        `  a: { image: box, command: "sh -c 'echo one; printf que; until [ -e /go ]; do sleep 0.05; done; echo stion; sleep 1000'", stop_grace_period: 0s }\n`,
       ),
     );
     bay.ok("up", "-d");
@@ -91,7 +91,8 @@ describe("commands", () => {
     const follower = bay.start(["logs", "-f", "--tail", "1", "--no-log-prefix", "a"]);
     let seen = "";
     follower.stdout.on("data", (part) => (seen += part));
-    await eventually(() => expect(seen).toMatch(/^que$/));
+    await eventually(() => expect(seen).toBe("que"));
+    bay.ok("exec", "a", "touch", "/go");
     await eventually(() => expect(seen).toBe("question\n"));
     follower.kill();
   });

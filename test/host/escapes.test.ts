@@ -223,15 +223,16 @@ describe("a layer", () => {
     expect(message).not.toMatch(/\p{C}/u);
   });
 
-  it("of a million tiny files is unpacked, in bounded memory", async () => {
-    const small = join(folder, "million");
+  const COUNT = process.env.BAY_LONG ? 1_000_000 : 200_000;
+
+  it(`of ${COUNT} tiny files is unpacked, in bounded memory`, async () => {
+    const small = join(folder, "many");
     mkdirSync(small);
     execFileSync("mount", ["-t", "tmpfs", "-o", "size=3g,nr_inodes=1100000", "tmpfs", small]);
     try {
       const file = join(small, "layer.tar");
       const hash = createHash("sha256");
       const fd = openSync(file, "w");
-      const COUNT = 1_000_000;
       const BATCH = 10_000;
       const put = (bytes: Buffer) => {
         hash.update(bytes);
@@ -257,8 +258,8 @@ describe("a layer", () => {
       clearInterval(timer);
       expect(peak - before).toBeLessThan(150 << 20);
       const directory = join(store.directory, layerName(diffId));
-      expect(readdirSync(directory).length).toBe(1000);
-      expect(readdirSync(join(directory, "999")).length).toBe(1000);
+      expect(readdirSync(directory).length).toBe(COUNT / 1000);
+      expect(readdirSync(join(directory, String(COUNT / 1000 - 1))).length).toBe(1000);
     } finally {
       execFileSync("umount", [small]);
     }

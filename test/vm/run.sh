@@ -44,6 +44,6 @@ sync
 /bin/busybox poweroff -f
 JOB
 
-boot 280 /
+boot 3600 /
 cat "$run/out/log" 2> /dev/null || { echo "the machine did not start:"; tail -n 20 "$run/console"; exit 1; }
 exit "$(cat "$run/out/code" 2> /dev/null || echo 1)"
