@@ -73,12 +73,17 @@ export function parseSyslogAddress(text: string | undefined): SyslogAddress | un
   return { kind, path: "", host: v6 ?? name ?? "", port: Number(port) };
 }
 
-/** Without an address the host's own form; to a receiver that is named RFC 5424. */
+/** Sockets of the host's own syslog, whose receivers read only the form of syslog(3) there. */
+export const LOCAL_SYSLOG = ["/dev/log", "/var/run/syslog", "/var/run/log"];
+const LOCAL_SOCKETS = [...LOCAL_SYSLOG, "/run/syslog", "/run/log", "/run/systemd/journal/dev-log"];
+
+/** To the host's own syslog the form of syslog(3); to a receiver that is named RFC 5424. */
 export function syslogFormat({
   "syslog-format": format,
   "syslog-address": address,
 }: Readonly<Record<string, string>>): SyslogFormat {
-  return (format as SyslogFormat | undefined) || (address ? "rfc5424" : "local");
+  const isOwn = !address || LOCAL_SOCKETS.includes(parseSyslogAddress(address)?.path ?? "");
+  return (format as SyslogFormat | undefined) || (isOwn ? "local" : "rfc5424");
 }
 
 /** What is wrong with options, by key. */

@@ -5,6 +5,7 @@ import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { messageOf } from "../../core/errors.ts";
 import {
+  LOCAL_SYSLOG,
   parseSyslogAddress,
   type RemoteDriver,
   type SyslogAddress,
@@ -31,7 +32,6 @@ export interface ReceiverNews {
 export type OpenReceiver = (news: ReceiverNews) => Receiver;
 
 const JOURNAL = "/run/systemd/journal/socket";
-const LOCAL = ["/dev/log", "/var/run/syslog", "/var/run/log"];
 /** Bytes that wait in a connection. */
 const WAITING = 256 << 10;
 const CONNECT_TIMEOUT = 10_000;
@@ -47,7 +47,7 @@ export function receiverOf(
     return { name: path, open: (news) => datagrams([path], news) };
   }
   const address = parseSyslogAddress(options["syslog-address"])!;
-  const name = options["syslog-address"] || LOCAL[0]!;
+  const name = options["syslog-address"] || LOCAL_SYSLOG[0]!;
   // with TLS the length stands before a message (RFC 5425, 4.3), else a newline behind it (RFC 6587, 3.4.2)
   const isCounted = address.kind === "tls" && /^rfc5424/.test(syslogFormat(options));
   const frame = isCounted
@@ -67,7 +67,7 @@ function openSyslog(
   const { kind, path, host, port } = address;
   switch (kind) {
     case "unixgram":
-      return datagrams(path === "" ? LOCAL : [path], news);
+      return datagrams(path === "" ? LOCAL_SYSLOG : [path], news);
     case "unix":
       // sockets of syslog are mostly of datagrams, whatever their address says
       return isDatagram(path) ? datagrams([path], news) : stream(connect(path), "connect", frame, news);

@@ -11,7 +11,7 @@ import { Forwarder } from "../../../src/container/logs/forwarder.ts";
 import { encoderOf } from "../../../src/container/logs/messages.ts";
 import { receiverOf } from "../../../src/container/logs/receivers.ts";
 import { SegmentWriter } from "../../../src/container/logs/segments.ts";
-import { logOptionProblems, type RemoteDriver } from "../../../src/core/log-options.ts";
+import { logOptionProblems, type RemoteDriver, syslogFormat } from "../../../src/core/log-options.ts";
 import { listenForDatagrams } from "../../../src/linux/index.ts";
 
 let folder: string;
@@ -258,6 +258,16 @@ describe("syslog", () => {
       await until(() => (lines(got()).length > 0 ? true : undefined));
       expect(lines(got())).toEqual(["new"]);
     });
+  });
+
+  it("has the form of syslog(3) at the host's own sockets, which read no other, and RFC 5424 elsewhere", () => {
+    const format = (address: string | undefined) =>
+      syslogFormat(address === undefined ? {} : { "syslog-address": address });
+    for (const own of [undefined, "", "unix:///dev/log", "unixgram:///run/systemd/journal/dev-log"])
+      expect(format(own)).toBe("local");
+    for (const other of ["unix:///srv/log", "udp://a:514", "tcp+tls://a"])
+      expect(format(other)).toBe("rfc5424");
+    expect(syslogFormat({ "syslog-address": "unix:///dev/log", "syslog-format": "rfc5424" })).toBe("rfc5424");
   });
 
   it("options that it does not have are told", () => {
