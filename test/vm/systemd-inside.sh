@@ -117,6 +117,19 @@ else
   bay daemon uninstall || fail "uninstall"
   kill -0 $before || fail "uninstall ended containers"
   [ ! -e /etc/systemd/system/bay.service ] && [ ! -e /etc/bay/bayd.env ] || fail "uninstall left files"
-  bay up -d && bay down -v && bay daemon stop || fail "bay without its units"
   ok "uninstall removes the units and keeps the containers"
+
+  # as a login does: systemd ends all processes that the session has left
+  systemd-run --quiet --unit=session --property=RemainAfterExit=yes --working-directory="$stack" \
+    --setenv=BAY_ROOT="$BAY_ROOT" --setenv=PATH="$PATH" bay up -d || fail "up in a session"
+  wait_for answers
+  bayd_pid=$(bay daemon status | sed 's/[^0-9]//g')
+  grep -q session.service "/proc/$bayd_pid/cgroup" || fail "bayd is not in the session"
+  systemctl stop session || fail "stop of the session"
+  if systemctl is-failed --quiet session; then fail "the session ended by a time limit"; fi
+  kill -0 $before || fail "the end of the session ended containers"
+  ok "the end of a session ends bayd and its keepers at once, and keeps the containers"
+
+  bay up -d && bay down -v && bay daemon stop || fail "bay without its units"
+  ok "bay works without its units"
 fi

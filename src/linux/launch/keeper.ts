@@ -9,7 +9,7 @@ import { childrenOf, decodeStatus, signalProcess, startTime } from "../process.t
 import { HEADER, ProgramBuilder, readProgramState, STATUS_RUNNING } from "../program.ts";
 import { reapFirst, spawnShim } from "../shim.ts";
 import { processOfProgram } from "./program-process.ts";
-import { cloneArgs } from "./supervise.ts";
+import { cloneArgs, SIGNALS_OF_KEEPERS } from "./supervise.ts";
 
 const SIG_SETMASK = 2;
 const SIGCHLD = 17;
@@ -34,7 +34,7 @@ export function startKeeper(options: KeeperOptions): void {
   );
   program.call("exit_group", [0]);
   program.call("setsid", [], { label: "keeper" });
-  program.call("rt_sigprocmask", [SIG_SETMASK, Buffer.alloc(8, 0xff), 0, 8]);
+  program.call("rt_sigprocmask", [SIG_SETMASK, SIGNALS_OF_KEEPERS, 0, 8]);
   program.call("umask", [0o022]);
   program.call("chdir", ["/"]);
   program.call("close_range", [0, 2, 0]);

@@ -8,7 +8,7 @@ import { close, syscall } from "../libc.ts";
 import { isAlive, openProcess, startTime } from "../process.ts";
 import { HEADER, ProgramBuilder, readProgramState } from "../program.ts";
 import { reapFirst, spawnShim } from "../shim.ts";
-import { cloneArgs } from "./supervise.ts";
+import { cloneArgs, SIGNALS_OF_KEEPERS } from "./supervise.ts";
 
 const SIG_SETMASK = 2;
 const SIGCHLD = 17;
@@ -29,7 +29,7 @@ export function startSocketKeeper(file: string, fds: readonly number[]): SocketK
   program.call("clone3", [clone, 88], { label: "entry", clone: "keeper" });
   program.call("exit_group", [0]);
   program.call("setsid", [], { label: "keeper" });
-  program.call("rt_sigprocmask", [SIG_SETMASK, Buffer.alloc(8, 0xff), 0, 8]);
+  program.call("rt_sigprocmask", [SIG_SETMASK, SIGNALS_OF_KEEPERS, 0, 8]);
   program.call("chdir", ["/"]);
   program.call("close_range", [0, 2, 0]);
   // nobody writes to it, and SIGKILL ends it

@@ -20,6 +20,11 @@ import type { Stdio } from "./request.ts";
 const SIGCHLD = 17;
 const SIG_SETMASK = 2;
 const ALL_SIGNALS = Buffer.alloc(8, 0xff);
+/**
+ * What a process blocks that bayd leaves behind: all but SIGTERM. systemd sends that to the session or service in which bay
+ * was called, and waits 90 s for a process that blocks it; the same at the end of a shutdown of the host.
+ */
+export const SIGNALS_OF_KEEPERS = Buffer.from([0xff, 0xbf, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
 const CLOCK_REALTIME = 0;
 const PR_SET_DUMPABLE = 4;
 
