@@ -51,7 +51,7 @@ function loader(modules) {
 /** Where the compiled code of this command is kept. None for a word that does not look like a command's name. */
 function codeFile() {
   let at = 0;
-  while (words[at] !== undefined && words[at].startsWith("-")) at += WITH_VALUE.test(words[at]) ? 2 : 1;
+  while (words[at]?.startsWith("-")) at += WITH_VALUE.test(words[at]) ? 2 : 1;
   const command = words[at] || "";
   if (!/^[a-z]{1,20}$/.test(command)) return undefined;
   const tag = require("v8").cachedDataVersionTag().toString(16);
@@ -74,7 +74,9 @@ function keepCode(path, script) {
     fs.mkdirSync(folder, { recursive: true, mode: 0o755 });
     if (fs.readdirSync(folder).length >= MAX_FILES) fs.rmSync(folder, { recursive: true });
     else write(path, script.createCachedData());
-  } catch {}
+  } catch {
+    // a start without it only takes longer
+  }
 }
 
 /** Atomic, and on the disk before it has its name: V8 does not check every byte of what it is given. */

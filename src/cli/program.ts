@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { VERSION } from "../core/version.ts";
 import { Context, type GlobalOptions } from "./context.ts";
 import { exitCodeOf, printError } from "./print-error.ts";
-import { addNothing, adder, collect, refuse } from "./register/add.ts";
+import { adder, addNothing, collect, refuse } from "./register/add.ts";
 import { addContainerCommands } from "./register/containers.ts";
 import { addHostCommands } from "./register/host.ts";
 import { addImageCommands } from "./register/images.ts";
@@ -44,11 +44,11 @@ export async function main(argv: string[]): Promise<number> {
 }
 
 /** Options before the command's name whose value is the next word. */
-const WITH_VALUE =
+export const WITH_VALUE =
   /^(-f|-p|--(file|project-name|project-directory|env-file|profile|ansi|progress|parallel|workdir|root|run))$/;
 
 /** The first word that is no option: the command's name. */
-function commandName(words: readonly string[]): string | undefined {
+export function commandName(words: readonly string[]): string | undefined {
   let at = 0;
   while (words[at]?.startsWith("-")) at += WITH_VALUE.test(words[at]!) ? 2 : 1;
   return words[at];
