@@ -21,6 +21,8 @@ const [FIRST_PAUSE, LONGEST_PAUSE] = [500, 30_000];
 const TELL_AFTER = 10_000;
 /** How long what is left is tried after the container's end. */
 const LAST_TRY = 10_000;
+/** A receiver that cannot be seen is taken for well after this time without a failure. */
+const WELL_AFTER = 60_000;
 /** Between two notes of what was sent. */
 const NOTE_AFTER = 500;
 
@@ -48,6 +50,7 @@ export class Forwarder {
   #passing: Waiting[] = [];
   #sent: LogPosition;
   #note: NodeJS.Timeout | undefined;
+  #well: NodeJS.Timeout | undefined;
   #bytes = 0;
   #lost = 0;
   #receiver: Receiver | undefined;
@@ -127,7 +130,7 @@ export class Forwarder {
         `${this.options.container}: ${left} lines of its logs were not sent to ${this.options.receiver} yet; they are sent when it, or bayd, starts again`,
       );
     this.#queue.length = 0;
-    for (const timer of [this.#retry, this.#end, this.#tell]) clearTimeout(timer);
+    for (const timer of [this.#retry, this.#end, this.#tell, this.#well]) clearTimeout(timer);
     this.#tellLost();
     this.#writeNote();
     this.#receiver?.close();
@@ -226,10 +229,8 @@ export class Forwarder {
     const news = {
       ready: () => {
         if (this.#isDone) return;
-        if (this.#isTold)
-          this.options.warn(`${this.options.container}: ${this.options.receiver} takes its logs again`);
-        this.#isTold = false;
-        this.#pause = FIRST_PAUSE;
+        if (!this.#receiver?.isBlind) this.#isWell();
+        else if (this.#isTold) this.#well ??= setTimeout(this.#isWell, WELL_AFTER).unref();
         this.#send();
       },
       failed: (why: string) => this.#openLater(why),
@@ -241,8 +242,18 @@ export class Forwarder {
     }
   }
 
+  readonly #isWell = (): void => {
+    this.#well = undefined;
+    if (this.#isTold)
+      this.options.warn(`${this.options.container}: ${this.options.receiver} takes its logs again`);
+    this.#isTold = false;
+    this.#pause = FIRST_PAUSE;
+  };
+
   #openLater(why: string): void {
     if (this.#isDone || this.#retry) return;
+    clearTimeout(this.#well);
+    this.#well = undefined;
     this.#receiver?.close();
     this.#receiver = undefined;
     // perhaps sent, perhaps not

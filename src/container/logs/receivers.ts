@@ -20,6 +20,8 @@ export interface Receiver {
    */
   send(message: Buffer, passed: () => void): boolean;
   close(): void;
+  /** It is open whether or not anything receives (udp), and fails only some time after a message. */
+  isBlind?: boolean;
 }
 
 export interface ReceiverNews {
@@ -147,6 +149,7 @@ function udp(host: string, port: number, news: ReceiverNews): Receiver {
   });
   socket.unref();
   return {
+    isBlind: true,
     send: (message, passed) => {
       if (!isOpen) return false;
       if (socket.getSendQueueSize() > WAITING) {
