@@ -11,7 +11,7 @@ fail() {
   exit 1
 }
 property() { systemctl show --value -p "$1" bay; }
-pids() { for name in web app db; do bay inspect --format '{{.State.Pid}}' "boot-$name-1"; done; }
+pids() { bay inspect --format '{{.State.Pid}}' boot-web-1 boot-app-1 boot-db-1; }
 # the machine emulates its processor, so states are waited for, for minutes
 wait_for() {
   tries=0

@@ -1,5 +1,5 @@
 /** Installing bayd as a systemd unit, and removing it. */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -117,7 +117,8 @@ systemctl reload bay reads ${join(resolve(configFolder()), "daemon.json")} again
   );
 }
 
-const START_TIMEOUT = 30_000;
+/** A host that has just booted may be busy, and a state may be migrated; what systemd gives up on ends the wait at once. */
+const START_TIMEOUT = 180_000;
 
 /** Waits until bayd answers. Throws DAEMON_START. */
 async function answering(context: Context): Promise<void> {
@@ -127,7 +128,7 @@ async function answering(context: Context): Promise<void> {
       return void (await client.json("GET", "/bay/v1/daemon"));
     } catch (cause) {
       if (!hasCode(cause, "NO_DAEMON", "DAEMON_LOST")) throw cause;
-      if (Date.now() > end)
+      if (Date.now() > end || hasFailed())
         throw new BayError("DAEMON_START", "the units are installed, but bayd does not answer", {
           cause,
           hint: "journalctl -u bay shows why",
@@ -135,6 +136,10 @@ async function answering(context: Context): Promise<void> {
     }
   }
 }
+
+/** systemd does not start it again: its exit status says that a restart does not help. */
+const hasFailed = (): boolean =>
+  spawnSync("systemctl", ["is-failed", "--quiet", "bay.service"], { stdio: "ignore" }).status === 0;
 
 function requireSystemd(): void {
   if (existsSync("/run/systemd/system")) return;
