@@ -86,7 +86,7 @@ export class BuildContext {
   }
 
   checkSignal(): void {
-    if (this.setting.signal?.aborted) throw new BayError("ABORTED", "the build was broken off");
+    if (this.setting.signal?.aborted) throw new BayError("ABORTED", "the build was interrupted");
   }
 
   /** Does a step or takes it from the cache, and puts it on the stage. `make` is told the step's number. */
@@ -101,7 +101,7 @@ export class BuildContext {
     const { steps, imported, tell, onLayer, isDry } = this.setting;
     const { noCache, noCacheFilter } = this.request;
     const step = this.#serial++;
-    // what was done anew is as good as new: a look at it does not want it again
+    // a step that was just run counts as fresh and is not run again
     const isFresh = !isDry && (noCache || noCacheFilter.includes(stage.from.as ?? String(stage.index)));
     const known = isFresh ? undefined : (steps.find(key) ?? (await imported.find(key)));
     if (known) {
@@ -144,7 +144,7 @@ export class BuildContext {
   image(name: string, platform: Platform): Promise<Image> {
     const context = this.context(name);
     if (this.hasFiles(name))
-      throw new BayError("UNSUPPORTED", `${name}: that context has files, and is no image`);
+      throw new BayError("UNSUPPORTED", `${name}: this context has files and is not an image`);
     if (context?.kind === "layout") return this.#layout(context);
     const reference = context?.kind === "image" ? context.reference : name;
     const key = `${reference} ${formatPlatform(platform)}`;
@@ -184,7 +184,7 @@ export class BuildContext {
     if (fits && !this.request.pull) return image;
     const other = fits || this.request.pull ? undefined : await this.#foreign(reference, platform);
     if (other) return other;
-    if (isDry) throw new NotLookedAt(`whether the registry has another ${reference}`);
+    if (isDry) throw new NotLookedAt(`check the registry for a newer ${reference}`);
     const pulled = await this.timed(`[image] ${reference}`, () =>
       this.#pull(reference, platform, signal).catch((error: unknown) => {
         // one that bay made itself is in no registry
@@ -217,7 +217,7 @@ export class BuildContext {
   }
 
   #warnOfPlatform(reference: string, { config }: Image, platform: Platform): void {
-    const text = `InvalidBaseImagePlatform: ${reference} is for ${formatPlatform(config)}, and not for ${formatPlatform(platform)}`;
+    const text = `InvalidBaseImagePlatform: ${reference} is for ${formatPlatform(config)}, not for ${formatPlatform(platform)}`;
     this.setting.tell({ step: -1, kind: "note", title: "", text: `warning: ${text}` });
   }
 
@@ -239,7 +239,9 @@ export class BuildContext {
     const source = name === undefined ? this.request.context : this.context(name);
     if (source && source.kind !== "image" && source.kind !== "layout")
       return this.setting.folders.folderOf(source);
-    throw new BayError("NO_CONTEXT", "the build has no context to copy from", { hint: "give it a folder" });
+    throw new BayError("NO_CONTEXT", "the build has no context to copy from", {
+      hint: "give the build a directory",
+    });
   }
 
   /** A digest of what is selected; of folders it is remembered which contents have which. */

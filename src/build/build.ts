@@ -85,7 +85,7 @@ export class Builder {
       }
     };
     try {
-      // what other caches give is no image's yet
+      // steps of other caches do not belong to an image yet
       return await this.steps.during(() => (sources.length > 0 ? images.during(build) : build()));
     } finally {
       imported.close();
@@ -135,7 +135,7 @@ export class Builder {
       }
     } catch (error) {
       if (error instanceof NotLookedAt) return undefined;
-      if (error instanceof CacheMiss) return `the cache no longer holds from ${placeOf(error.instruction)}`;
+      if (error instanceof CacheMiss) return `the cache is not valid from ${placeOf(error.instruction)} on`;
       if (error instanceof BayError) return `the build would fail: ${error.message.split("\n")[0]}`;
       throw error;
     } finally {
@@ -149,7 +149,7 @@ export class Builder {
     if (epochOf(request) !== undefined || diffIds.some((diffId) => diffId === undefined)) return undefined;
     const config = JSON.stringify(imageConfig(state, request, diffIds as string[]));
     const id = `sha256:${createHash("sha256").update(config).digest("hex")}`;
-    return id === known.id ? undefined : "the image is not what the build gives";
+    return id === known.id ? undefined : "the image is outdated";
   }
 
   #folders(request: BuildRequest, signal: AbortSignal | undefined): ContextFolders {

@@ -20,8 +20,8 @@ export function changedConfig(config: RunConfig, changes: readonly string[]): Ru
     try {
       const instruction = readInstruction(node);
       if (!isMeta(instruction))
-        throw new BayError("BAD_CHANGE", `${node.name.toUpperCase()} cannot be a change of a config`, {
-          hint: "CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, SHELL, STOPSIGNAL, USER, VOLUME or WORKDIR can",
+        throw new BayError("BAD_CHANGE", `${node.name.toUpperCase()} cannot change the config of an image`, {
+          hint: "CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, SHELL, STOPSIGNAL, USER, VOLUME or WORKDIR can be used",
         });
       const env = new Map((changed.Env ?? []).map((entry) => entry.split(/=(.*)/s) as [string, string]));
       changed = applyToConfig(changed, instruction, {

@@ -8,7 +8,7 @@ export function csvFields(text: string): string[] {
     if (text[at] === '"') {
       const [whole, inner = ""] = /^"((?:[^"]|"")*)"(?=,|$)/s.exec(text.slice(at)) ?? [];
       if (whole === undefined)
-        throw new BayError("BAD_OPTION", `a quote in ${JSON.stringify(text)} does not end`);
+        throw new BayError("BAD_OPTION", `a quote in ${JSON.stringify(text)} is not closed`);
       fields.push(inner.replaceAll('""', '"'));
       at += whole.length + 1;
     } else {

@@ -31,7 +31,7 @@ export function checkRuns({ os, architecture }: Platform, directory = BINFMT): v
   throw new BayError(
     "UNSUPPORTED",
     entry
-      ? `the interpreter for ${architecture} is not found in containers: its binfmt entry lacks the flag F`
+      ? `the interpreter for ${architecture} cannot be used in containers: its binfmt entry lacks the flag F`
       : `this host cannot run programs for ${architecture}`,
     { hint: "apt-get install qemu-user-static binfmt-support; COPY and ADD work without it" },
   );

@@ -10,7 +10,7 @@ export class StepFailure extends BayError {
       new Map([[place.file, source]]),
     );
     const last =
-      output.length > 0 ? `\nits last lines:\n${output.map((line) => `  ${line}`).join("\n")}` : "";
+      output.length > 0 ? `\nlast lines of output:\n${output.map((line) => `  ${line}`).join("\n")}` : "";
     super(cause.code, shown + last, { cause });
     this.name = "StepFailure";
   }

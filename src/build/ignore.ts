@@ -22,7 +22,7 @@ export function ignoreLines(text: string, file: string): string[] {
       toExpression(pattern);
     } catch (cause) {
       throw new BayError("BAD_IGNORE_FILE", `${file}:${index + 1}: ${messageOf(cause)}`, {
-        hint: "a backslash before a [ takes it as it is",
+        hint: "write a backslash before [ to match the character",
       });
     }
     return [(isNegative ? "!" : "") + pattern];
@@ -83,7 +83,7 @@ export function toExpression(pattern: string): RegExp {
     else if (char === "\\" && at + 1 < chars.length) source += escaped(chars[++at]!);
     else if (char === "[") {
       const end = chars.indexOf("]", at + 2);
-      if (end === -1) throw new SyntaxError(`the bracket in ${JSON.stringify(pattern)} does not end`);
+      if (end === -1) throw new SyntaxError(`the bracket in ${JSON.stringify(pattern)} is not closed`);
       source += bracket(chars.slice(at + 1, end));
       at = end;
     } else source += escaped(char);
@@ -101,8 +101,8 @@ function bracket(inside: readonly string[]): string {
     if (given[at + 1] !== "-") continue;
     const [first, last] = [given[at]!, given[at + 2]!];
     if (first.codePointAt(0)! > last.codePointAt(0)!)
-      throw new SyntaxError(`the range ${first}-${last} goes backwards`);
-    at += 2; // what follows begins anew
+      throw new SyntaxError(`the range ${first}-${last} is reversed`);
+    at += 2; // the next part starts here
   }
   const rest = given.map((char) => (/[\\\]^[]/.test(char) ? `\\${char}` : char));
   return `[${isNot ? "^" : ""}${rest.join("")}]`;

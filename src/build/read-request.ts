@@ -64,11 +64,13 @@ export async function readFiles(request: BuildRequest, folders: ContextFolders):
 /** Of a context that was fetched: its symlinks lead nowhere but into it. */
 function dockerfileIn(folder: string | undefined, path: string): DockerfileText {
   if (folder === undefined)
-    throw new BayError("NO_DOCKERFILE", "there is no context to read the Dockerfile of");
+    throw new BayError("NO_DOCKERFILE", "the build has no context to read the Dockerfile from");
   const names = path === "" ? ["Dockerfile", "dockerfile"] : [path];
   for (const file of names) {
     const bytes = readInRoot(folder, `/${file}`, 4 << 20);
     if (bytes) return { source: bytes.toString("utf8"), file };
   }
-  throw new BayError("NO_DOCKERFILE", `the context has no ${names[0]}`, { hint: "-f names another" });
+  throw new BayError("NO_DOCKERFILE", `the context has no ${names[0]}`, {
+    hint: "use -f to name another file",
+  });
 }

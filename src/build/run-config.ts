@@ -89,7 +89,7 @@ export function applyToConfig(
     case "stopsignal": {
       const signal = text(instruction.value);
       if (signalNumber(signal) === undefined)
-        throw new BayError("BAD_DOCKERFILE", `STOPSIGNAL: ${JSON.stringify(signal)} is no signal`);
+        throw new BayError("BAD_DOCKERFILE", `STOPSIGNAL: invalid signal ${JSON.stringify(signal)}`);
       return { ...config, StopSignal: signal };
     }
     case "shell":
@@ -130,12 +130,12 @@ function exposedPorts(written: string): string[] {
   const [, first = "", last, protocol = "tcp"] = /^(\d+)(?:-(\d+))?(?:\/([a-zA-Z]+))?$/.exec(text) ?? [];
   const [from, to] = [Number(first), Number(last ?? first)];
   if (first === "" || from > 65535 || to > 65535 || to < from)
-    throw new BayError("BAD_DOCKERFILE", `EXPOSE: ${JSON.stringify(text)} is no port`, {
+    throw new BayError("BAD_DOCKERFILE", `EXPOSE: invalid port ${JSON.stringify(text)}`, {
       hint: "for example 80, 53/udp or 8000-8010",
     });
   if (!["tcp", "udp", "sctp"].includes(protocol.toLowerCase()))
-    throw new BayError("BAD_DOCKERFILE", `EXPOSE: ${JSON.stringify(protocol)} is no protocol`, {
-      hint: "tcp, udp or sctp",
+    throw new BayError("BAD_DOCKERFILE", `EXPOSE: invalid protocol ${JSON.stringify(protocol)}`, {
+      hint: "expected tcp, udp or sctp",
     });
   return Array.from({ length: to - from + 1 }, (_, index) => `${from + index}/${protocol.toLowerCase()}`);
 }

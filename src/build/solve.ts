@@ -1,6 +1,6 @@
 /**
  * A build: stages become layers, step by step. A step's key says all that goes into it, and what has a key that is
- * known is not done again. Stages that do not need each other go on at once.
+ * known is not done again. Independent stages run in parallel.
  */
 import { nearest } from "../core/diagnostics.ts";
 import { BayError } from "../core/errors.ts";
@@ -118,7 +118,7 @@ export class Solver {
     const known = this.#solved.get(stage.index);
     if (known) return known;
     const solving = this.#solve(stage);
-    // whoever waits for it is told; the other stages need not go on
+    // the stages that wait for it get the error; the others stop
     solving.catch((error: unknown) => {
       if (!this.setting.isDry && !this.setting.signal?.aborted) this.#broken.abort(error);
     });
@@ -133,7 +133,7 @@ export class Solver {
     const baseArgs = base && this.#scopes.get(base.index)?.args;
     const scope = new Scope(this.#globals, this.setting.request.args, this.#options, env, baseArgs);
     this.#scopes.set(stage.index, scope);
-    // what the base wants done when something is built on it
+    // the ONBUILD triggers of the base
     const triggers = (state.config.OnBuild ?? []).map((text) =>
       readInstruction(parseInstruction(text, "\\", stage.from.place)),
     );
@@ -196,8 +196,8 @@ export class Solver {
     const { stages } = this.setting.dockerfile;
     const isNumber = /^\d+$/.test(name) && !this.#context.context(name);
     if (isNumber)
-      throw new BayError("BAD_DOCKERFILE", `there is no stage ${name}`, {
-        hint: `they are counted from 0, and there are ${stages.length}`,
+      throw new BayError("BAD_DOCKERFILE", `the stage ${name} does not exist`, {
+        hint: `stages are counted from 0, and the Dockerfile has ${stages.length}`,
       });
     try {
       return this.#fromImage(await this.#context.image(name, this.#platform));
@@ -207,7 +207,7 @@ export class Solver {
         name,
         stages.flatMap(({ from }) => from.as ?? []),
       );
-      const hint = `no stage is called ${name}${close ? `; did you mean ${close}?` : ", so that it is an image"}`;
+      const hint = `no stage is named ${name}${close ? `; did you mean ${close}?` : ", so it is treated as an image"}`;
       throw new BayError(error.code, error.message, { hint, cause: error });
     }
   }
@@ -273,8 +273,8 @@ export class Solver {
 /** Throws BAD_PLATFORM, UNSUPPORTED for several at once. */
 function targetPlatform(text: string | undefined): Platform {
   if (text?.includes(","))
-    throw new BayError("UNSUPPORTED", `a build for ${text}: one platform is built at once`, {
-      hint: "build each by itself, under a name of its own",
+    throw new BayError("UNSUPPORTED", `a build for ${text}: only one platform can be built at a time`, {
+      hint: "build each platform separately, under a different name",
     });
   return parsePlatform(text || undefined);
 }

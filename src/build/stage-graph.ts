@@ -40,7 +40,7 @@ function circle(
   const names = stages.map(({ from, index }) => from.as ?? String(index)).join(" → ");
   const message =
     stages.length === 2
-      ? `the stage ${names.split(" ")[0]} needs itself`
-      : `stages need each other: ${names}`;
+      ? `the stage ${names.split(" ")[0]} depends on itself`
+      : `circular dependency between stages: ${names}`;
   return new StepFailure(new BayError("BAD_DOCKERFILE", message), place, source);
 }

@@ -44,7 +44,7 @@ export function withNote(state: StageState, text: string): StageState {
   return { ...state, history: [...state.history, entry] };
 }
 
-/** After a step, whose own key holds what was before it, or not. What was made anew makes all that follows anew. */
+/** After a step, whose key includes the steps before it, or not. A step that was run again invalidates all later ones. */
 export function withStep(
   state: StageState,
   record: StepRecord,

@@ -41,8 +41,8 @@ export function readDockerfile(
       } else if (stages.length > 0) stages.at(-1)!.instructions.push(instruction);
       else if (instruction.kind === "arg") globals.push(instruction);
       else if (!hasBadFrom)
-        throw new BayError("BAD_DOCKERFILE", `${node.name.toUpperCase()} stands before the first FROM`, {
-          hint: "only ARG may",
+        throw new BayError("BAD_DOCKERFILE", `${node.name.toUpperCase()} appears before the first FROM`, {
+          hint: "only ARG is allowed there",
         });
     } catch (error) {
       if (!(error instanceof BayError)) throw error;
@@ -52,7 +52,12 @@ export function readDockerfile(
     }
   }
   if (stages.length === 0 && nodes.length > 0 && !hasBadFrom)
-    say({ severity: "error", code: "BAD_DOCKERFILE", message: "there is no FROM", place: nodes[0]!.place });
+    say({
+      severity: "error",
+      code: "BAD_DOCKERFILE",
+      message: "the Dockerfile has no FROM",
+      place: nodes[0]!.place,
+    });
   const dockerfile = { file, source, directives, emptyContinuations, globals, stages };
   lint(dockerfile, say);
   return dockerfile;
@@ -74,6 +79,6 @@ export function targetStage({ stages, file }: Dockerfile, target: string | undef
   if (found) return found;
   const names = stages.map(({ from, index }) => from.as ?? String(index));
   throw new BayError("UNKNOWN_TARGET", `${file} has no stage ${JSON.stringify(target)}`, {
-    hint: names.length === 1 ? "it has one stage" : `its stages are ${names.join(", ")}`,
+    hint: names.length === 1 ? "the Dockerfile has one unnamed stage" : `expected one of ${names.join(", ")}`,
   });
 }

@@ -37,7 +37,7 @@ export interface BuildRequest {
   noCache: boolean;
   /** Stages whose steps are not taken from the cache. */
   noCacheFilter: string[];
-  /** Pull the stages' images anew. */
+  /** Pull the stages' images again. */
   pull: boolean;
   network: "bridge" | "host" | "none";
   extraHosts: string[];

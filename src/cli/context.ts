@@ -216,7 +216,7 @@ export function chooseContainers(
 ): ContainerRow[] {
   const counted = rows.filter((row) => options.oneOff || !isOneOff(row));
   const wanted = options.services ?? [];
-  // a service of the file that has no container is no mistake: nothing is done with it
+  // a service of the file without a container is not an error: there is nothing to do for it
   const { known = [] } = options;
   for (const service of wanted.filter((name) => !known.includes(name))) {
     if (counted.some((row) => serviceOf(row) === service || nameOf(row) === service)) continue;
@@ -266,7 +266,7 @@ export async function oneContainer(
       {
         hint:
           rows.length === 0
-            ? `bay up ${service} makes one`
+            ? `bay up ${service} creates one`
             : `its numbers are: ${rows.map(numberOf).join(", ")}`,
       },
     );

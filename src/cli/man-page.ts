@@ -25,7 +25,7 @@ function optionText(option: Option): string {
     ...(typeof defaultValue === "string" || typeof defaultValue === "number"
       ? [`default: ${defaultValue}`]
       : []),
-    ...(envVar ? [`also by the variable ${envVar}`] : []),
+    ...(envVar ? [`also set by the variable ${envVar}`] : []),
   ];
   const text = [option.description, ...(notes.length > 0 ? [`(${notes.join("; ")})`] : [])].join(" ").trim();
   return `.TP\n${flagsOf(option.flags)}\n${roff(text) || "\\&"}\n`;
@@ -83,18 +83,18 @@ export function commandPage(command: Command): string {
 
 const ENVIRONMENT: readonly (readonly [string, string])[] = [
   ["BAY_ROOT, BAY_RUN", "As --root and --run."],
-  ["BAY_CONFIG", "The folder of daemon.json and registries.json; /etc/bay by default."],
-  ["BAY_DEBUG", "Errors are shown with the place where they were thrown."],
+  ["BAY_CONFIG", "The directory of daemon.json and registries.json; /etc/bay by default."],
+  ["BAY_DEBUG", "Errors are printed with a stack trace."],
   ["NO_COLOR", "No colours."],
   ["COMPOSE_FILE, COMPOSE_PROJECT_NAME, COMPOSE_PROFILES", "As -f, -p and --profile."],
   [
     "HTTP_PROXY, HTTPS_PROXY, NO_PROXY",
-    "Proxies on the way to registries; bayd has those of the command that starts it.",
+    "Proxies for registries; bayd inherits them from the command that starts it.",
   ],
 ];
 
 const FILES: readonly (readonly [string, string])[] = [
-  ["bay.yaml, compose.yaml", "The stack file, in this folder or one above it."],
+  ["bay.yaml, compose.yaml", "The stack file, in this directory or one of its parents."],
   ["/var/lib/bay", "Images, volumes, logs and the state."],
   ["/run/bay/bay.sock", "The socket of bayd: the Docker Engine API."],
   ["/etc/bay/daemon.json", "Settings of bayd."],

@@ -23,7 +23,7 @@ export function parseTime(text: string | undefined): string | undefined {
   const units: Record<string, number> = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86400 };
   if (match) return String(Date.now() / 1000 - Number(match[1]) * units[match[2]!]!);
   if (/^\d+(\.\d+)?$/.test(text) || !Number.isNaN(Date.parse(text))) return text;
-  throw new BayError("BAD_OPTION", `${text} is no time`, {
+  throw new BayError("BAD_OPTION", `invalid time ${text}`, {
     hint: "write 10m, 2026-01-31T12:00:00Z, or seconds since 1970",
   });
 }
@@ -31,7 +31,7 @@ export function parseTime(text: string | undefined): string | undefined {
 /** `--tail 20` or `all`. Throws BAD_OPTION. */
 export function parseTail(text: string): string {
   if (text === "all" || /^\d+$/.test(text)) return text;
-  throw new BayError("BAD_OPTION", `--tail wants a number of lines or all, got ${text}`);
+  throw new BayError("BAD_OPTION", `--tail expects a number of lines or all, got ${text}`);
 }
 
 /** `-e NAME=value`, or `-e NAME` with the value that it has here. Throws BAD_OPTION. */
@@ -39,7 +39,7 @@ export function withValues(entries: readonly string[] = []): string[] {
   return entries.flatMap((entry) => {
     const name = entry.split("=", 1)[0]!;
     if (!/^[^\s=]+$/.test(name))
-      throw new BayError("BAD_OPTION", `-e wants NAME=value or NAME, got ${entry}`);
+      throw new BayError("BAD_OPTION", `-e expects NAME=value or NAME, got ${entry}`);
     if (entry.includes("=")) return [entry];
     const value = process.env[name];
     return value === undefined ? [] : [`${name}=${value}`];

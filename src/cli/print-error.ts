@@ -16,7 +16,7 @@ export function printError(error: unknown): void {
     [
       isReady ? error.message : `error[${error.code}]: ${messageOf(error)}`,
       ...(error.hint ? [`  ${error.hint}`] : []),
-      ...(codes.length > 0 ? [`  bay explain ${codes.join(" ")} tells more`] : []),
+      ...(codes.length > 0 ? [`  for details: bay explain ${codes.join(" ")}`] : []),
       "",
     ].join("\n"),
   );

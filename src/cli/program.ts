@@ -70,13 +70,13 @@ function parallelism(text: string): number | undefined {
 /** The program with all its commands, or with `only` this one; `setExitCode` is told the code of the one that ran. */
 export function build(setExitCode: (code: number) => void, only?: string): Command {
   const program = new Command("bay")
-    .description("Stacks of containers from one YAML file: see what would change, make it so, keep it so.")
+    .description("Stacks of containers from one YAML file: plan changes, apply them, and keep them applied.")
     .version(`bay ${VERSION}`, "-v, --version")
-    .option("-f, --file <file>", "stack file, again for more; - is standard input", collect)
+    .option("-f, --file <file>", "stack file, can be repeated; - is standard input", collect)
     .option("-p, --project-name <name>", "name of the stack")
-    .option("--project-directory <folder>", "folder that relative paths are in")
-    .option("--env-file <file>", "variables for the stack file, again for more", collect)
-    .option("--profile <name>", "turn a profile on, again for more", collect)
+    .option("--project-directory <folder>", "base directory of relative paths")
+    .option("--env-file <file>", "file with variables for the stack file, can be repeated", collect)
+    .option("--profile <name>", "enable a profile, can be repeated", collect)
     .addOption(
       new Option("--ansi <when>", "colours and cursor movement: auto, never or always")
         .choices(["auto", "never", "always"])
@@ -88,14 +88,14 @@ export function build(setExitCode: (code: number) => void, only?: string): Comma
         .env("COMPOSE_PROGRESS"),
     )
     .addOption(
-      new Option("--parallel <number>", "at most so many steps at once, -1 for bay's own bound")
+      new Option("--parallel <number>", "maximum number of parallel steps, -1 for the default")
         .argParser(parallelism)
         .env("COMPOSE_PARALLEL_LIMIT"),
     )
-    .option("--dry-run", "show what would be done, and do nothing")
-    .addOption(new Option("--workdir <folder>", "the older name of --project-directory").hideHelp())
-    .addOption(new Option("--root <folder>", "where bay keeps its state").env("BAY_ROOT"))
-    .addOption(new Option("--run <folder>", "where bay keeps sockets").env("BAY_RUN"))
+    .option("--dry-run", "show what would be done without doing it")
+    .addOption(new Option("--workdir <folder>", "deprecated name of --project-directory").hideHelp())
+    .addOption(new Option("--root <folder>", "directory of bay's state").env("BAY_ROOT"))
+    .addOption(new Option("--run <folder>", "directory of bay's sockets").env("BAY_RUN"))
     .exitOverride()
     .enablePositionalOptions()
     .showHelpAfterError("bay COMMAND --help shows the options");
@@ -120,9 +120,9 @@ export function build(setExitCode: (code: number) => void, only?: string): Comma
   addContainerCommands(add);
   program.commandsGroup("Images:");
   addImageCommands(add, group, program);
-  program.commandsGroup("What is there:");
+  program.commandsGroup("Status and output:");
   addLookCommands(add);
-  program.commandsGroup("bay and its host:");
+  program.commandsGroup("System:");
   addHostCommands(add);
   addSystemCommands(group);
   return program;

@@ -63,7 +63,7 @@ export function inFileOrder(diagnostics: readonly Diagnostic[]): Diagnostic[] {
 /** The known word that is nearest to a mistyped one, where it is near enough (optimal string alignment distance). */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   let best: string | undefined;
-  // of a short word, one sign that is wrong; nobody means `web` by `db`
+  // in a short word, one wrong character; `web` is not a misspelled `db`
   let bestDistance = Math.min(Math.max(2, Math.floor(word.length / 3)), Math.ceil(word.length / 2)) + 1;
   for (const candidate of known) {
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());

@@ -32,17 +32,17 @@ function fileProblem(error: Error): string | undefined {
 }
 
 const FILE_PROBLEMS: Readonly<Record<string, (path: string) => string>> = {
-  ENOENT: (path) => `there is no ${path}`,
-  EACCES: (path) => `${path} may not be opened`,
-  EPERM: (path) => `${path} may not be changed`,
-  EEXIST: (path) => `${path} is there already`,
-  EISDIR: (path) => `${path} is a folder`,
-  ENOTDIR: (path) => `a part of ${path} is no folder`,
-  ELOOP: (path) => `${path} goes round in symlinks`,
-  EROFS: (path) => `${path} is on a read-only file system`,
-  ENOSPC: (path) => `the disk is full: ${path} could not be written`,
-  EDQUOT: (path) => `the disk quota is used up: ${path} could not be written`,
-  EMFILE: (path) => `too many files are open to open ${path}`,
+  ENOENT: (path) => `${path} does not exist`,
+  EACCES: (path) => `permission denied: ${path}`,
+  EPERM: (path) => `operation not permitted: ${path}`,
+  EEXIST: (path) => `${path} already exists`,
+  EISDIR: (path) => `${path} is a directory`,
+  ENOTDIR: (path) => `not a directory: ${path}`,
+  ELOOP: (path) => `too many levels of symbolic links in ${path}`,
+  EROFS: (path) => `read-only file system: ${path}`,
+  ENOSPC: (path) => `no space left on the disk for ${path}`,
+  EDQUOT: (path) => `disk quota exceeded for ${path}`,
+  EMFILE: (path) => `too many open files, so ${path} cannot be opened`,
 };
 
 /** Codes of Node.js and of undici. */

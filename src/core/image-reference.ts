@@ -18,14 +18,15 @@ const DIGEST = /^sha256:[0-9a-f]{64}$/;
 /** Throws BAD_REFERENCE. `nginx` is docker.io/library/nginx:latest. */
 export function parseReference(text: string): Reference {
   const bad = (why: string) =>
-    new BayError("BAD_REFERENCE", `${JSON.stringify(text)} is no image reference: ${why}`);
+    new BayError("BAD_REFERENCE", `invalid image reference ${JSON.stringify(text)}: ${why}`);
   const [named = "", digest, ...rest] = text.split("@");
   if (rest.length > 0 || (digest !== undefined && !DIGEST.test(digest)))
-    throw bad("the digest is not sha256 and 64 hex digits");
+    throw bad("the digest must be sha256: and 64 hexadecimal digits");
   const slash = named.indexOf("/");
   const head = named.slice(0, Math.max(slash, 0));
   const hasRegistry = slash > 0 && (/[.:]/.test(head) || head === "localhost");
-  if (hasRegistry && !REGISTRY.test(head)) throw bad("the registry is not a host name with an optional port");
+  if (hasRegistry && !REGISTRY.test(head))
+    throw bad("the registry must be a host name with an optional port");
   const remainder = hasRegistry ? named.slice(slash + 1) : named;
   const colon = remainder.lastIndexOf(":");
   const path = colon === -1 ? remainder : remainder.slice(0, colon);

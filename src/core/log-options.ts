@@ -119,7 +119,7 @@ export function logOptionProblems(
   for (const key of ["env-regex", "labels-regex"])
     check(key, isPattern(options[key]), "a regular expression");
   if (options["syslog-tls-cert"] !== undefined && options["syslog-tls-key"] === undefined)
-    problems.push(["syslog-tls-cert", "needs syslog-tls-key beside it"]);
+    problems.push(["syslog-tls-cert", "needs syslog-tls-key as well"]);
   const unknown = tagProblem(options.tag);
   if (unknown !== undefined) problems.push(["tag", unknown]);
   return problems;

@@ -16,7 +16,7 @@ const NO_NAME = { servername: "" };
 export class Client {
   constructor(readonly socketPath: string) {}
 
-  /** One request; the body is left to read. Throws NO_DAEMON where nobody listens. */
+  /** One request; the body is left to read. Throws NO_DAEMON if no process listens. */
   send(method: string, path: string, body?: unknown, more: Record<string, string> = {}): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const text = body === undefined ? undefined : JSON.stringify(body);
@@ -36,14 +36,14 @@ export class Client {
           reject(
             new BayError("NO_ACCESS", `no access to ${this.socketPath}`, {
               cause,
-              hint: "run as root, or in the group that bayd was given",
+              hint: "run the command as root, or as a member of the group of bayd's socket",
             }),
           );
         else if (hasCode(cause, "ECONNRESET", "EPIPE"))
           reject(
-            new BayError("DAEMON_LOST", "bayd went away during the request", {
+            new BayError("DAEMON_LOST", "bayd stopped during the request", {
               cause,
-              hint: "it is back in a moment; run the command again",
+              hint: "it restarts in a moment; run the command again",
             }),
           );
         else reject(cause);
@@ -103,9 +103,9 @@ export class Client {
         for (const part of parts) if (part) yield JSON.parse(part) as T;
       }
     } catch (cause) {
-      throw new BayError("DAEMON_LOST", "bayd went away during the request", {
+      throw new BayError("DAEMON_LOST", "bayd stopped during the request", {
         cause,
-        hint: "it is back in a moment; run the command again",
+        hint: "it restarts in a moment; run the command again",
       });
     }
   }
@@ -143,6 +143,6 @@ export function toError(text: string): BayError {
     const { code, message, hint } = JSON.parse(text) as { code?: string; message: string; hint?: string };
     return new BayError(readCode(code, "DAEMON"), message, hint ? { hint } : {});
   } catch {
-    return new BayError("DAEMON", text.trim() || "bayd answered nothing");
+    return new BayError("DAEMON", text.trim() || "bayd sent an empty answer");
   }
 }

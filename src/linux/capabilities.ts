@@ -39,7 +39,7 @@ function ownCapabilities(): bigint {
 /** The number of a capability, written with or without `CAP_`, in any case. Throws UNKNOWN_CAPABILITY. */
 export function capabilityNumber(name: string): number {
   const number = (CAPABILITIES as readonly string[]).indexOf(capabilityName(name) ?? "");
-  if (number === -1) throw new BayError("UNKNOWN_CAPABILITY", `no capability is called ${name}`);
+  if (number === -1) throw new BayError("UNKNOWN_CAPABILITY", `unknown capability ${name}`);
   return number;
 }
 
@@ -66,7 +66,7 @@ export function resolveCapabilities(add: readonly string[], drop: readonly strin
   const set = new Set<string>(drop.some(isAll) ? [] : add.some(isAll) ? known : DEFAULT_CAPABILITIES);
   for (const name of full(add)) {
     if (!(known as readonly string[]).includes(name))
-      throw new BayError("CAPABILITY", `bayd itself lacks ${name}, so it cannot give it`);
+      throw new BayError("CAPABILITY", `bayd itself does not have ${name}, so it cannot add it`);
     set.add(name);
   }
   for (const name of full(drop)) set.delete(name);

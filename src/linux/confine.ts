@@ -42,7 +42,7 @@ const mknod = libc.func("mknod", "int", ["void *", "uint32", "uint64"]);
 const utimensat = libc.func("utimensat", "int", ["int", "void *", "void *", "int"]);
 const futimens = libc.func("futimens", "int", ["int", "void *"]);
 
-/** A path as the kernel takes it; one that is no UTF-8 is given as bytes. */
+/** A path as the kernel takes it; one that is not valid UTF-8 is given as bytes. */
 type Path = string | Buffer;
 
 function pathBytes(path: Path): Buffer {
@@ -166,7 +166,7 @@ export function withoutProc(confine: () => void): void {
       for (const place of places.reverse())
         trySyscall("umount2", pathBytes(Buffer.from(place, "latin1")), MNT_DETACH | UMOUNT_NOFOLLOW);
     }
-    throw new BayError("CONFINED", "a /proc of the container cannot be left out");
+    throw new BayError("CONFINED", "the container's /proc cannot be excluded");
   } finally {
     closeSync(proc);
   }
@@ -243,7 +243,7 @@ export function makeNode(path: Path, kind: "char" | "block" | "fifo", mode: numb
 
 /**
  * Runs an action in a mount namespace of its own, and comes back: what it mounts goes when nothing of it is open any
- * more. For a worker that goes on to other tasks.
+ * more. For a worker that continues with other tasks.
  */
 export function inPrivateMounts<T>(action: () => T): T {
   refuseMainThread();

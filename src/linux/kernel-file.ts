@@ -1,7 +1,7 @@
 /** Small files that the kernel makes up when they are read: proc(5), cgroups. */
 import { closeSync, openSync, readSync } from "node:fs";
 
-/** One for all reads: readFileSync takes 64 kB anew for each file whose size reads as 0, as it does for these. */
+/** One for all reads: readFileSync allocates 64 kB for each file whose size reads as 0, as it does for these. */
 const buffer = Buffer.alloc(64 << 10);
 
 /** The file's text, one byte a character. Throws what open(2) and read(2) say. */

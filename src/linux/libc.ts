@@ -94,7 +94,7 @@ export function loadLibrary(file: string, debianPackage: string): LibraryHandle 
   try {
     return koffi.load(file, { deep: true });
   } catch (cause) {
-    throw new BayError("MISSING_LIBRARY", `${file} is not on this host`, {
+    throw new BayError("MISSING_LIBRARY", `${file} is not installed`, {
       hint: `apt-get install ${debianPackage}`,
       cause,
     });

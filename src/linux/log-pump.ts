@@ -30,7 +30,7 @@ export function waitReadable(fds: readonly number[], milliseconds: number): Read
   });
 }
 
-/** Moves what is there, up to `bytes`; gives the count, 0 at the end, or a negated errno (-EAGAIN: nothing now). */
+/** Moves the available data, up to `bytes`; returns the count, 0 at the end, or a negated errno (-EAGAIN: nothing now). */
 export function splice(from: number, to: number, offset: number, bytes: number): number {
   const position = Buffer.alloc(8);
   position.writeBigInt64LE(BigInt(offset));

@@ -47,7 +47,7 @@ export function createNamespace(file: string): void {
   }
 }
 
-/** Releases the file; the namespace goes with its last process. One that is gone is no error. */
+/** Releases the file; the namespace ends with its last process. Ignores a file that does not exist. */
 export function removeNamespace(file: string): void {
   trySyscall("umount2", file, MNT_DETACH);
   try {

@@ -46,7 +46,7 @@ function run(commands: string, options: { json?: boolean }): string {
     if (options.json) lib.setFlags(context, NFT_CTX_OUTPUT_JSON);
     if (lib.run(context, commands) !== 0) {
       const error = String(lib.error(context) ?? "").trim();
-      throw new BayError("NFTABLES", `nftables refused a change: ${error.split("\n")[0]}`, {
+      throw new BayError("NFTABLES", `nftables rejected a change: ${error.split("\n")[0]}`, {
         hint: "bay doctor shows whether this kernel has nf_tables with nat",
         cause: new Error(error),
       });

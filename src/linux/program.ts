@@ -53,9 +53,9 @@ const RESULT = 56;
 const NOT_RUN = { low: 1, high: -0x80000000 } as const;
 
 export interface Operation {
-  /** The result may be an error; go on. */
+  /** The result may be an error, which is ignored. */
   ignore?: boolean;
-  /** A clone call: the child goes on at this label. */
+  /** A clone call: the child continues at this label. */
   clone?: string;
   /** Store the result as this argument of the labelled record. */
   store?: { record: string; argument: number };
@@ -250,7 +250,7 @@ export class ProgramBuilder {
     if (end > SHIM_MAPPING_SIZE) {
       throw new BayError(
         "PROGRAM_TOO_LARGE",
-        `the start program needs ${end} bytes, ${SHIM_MAPPING_SIZE} at most`,
+        `the start program needs ${end} bytes; the maximum is ${SHIM_MAPPING_SIZE}`,
         {
           hint: "shorten the command or the environment",
         },

@@ -6,14 +6,15 @@ import { openProcess } from "./process.ts";
 const TIOCSWINSZ = 0x5414;
 const TIOCGPTN = 0x80045430;
 
-/** A copy of another process's descriptor. Throws where the process is gone or the descriptor is no pty master. */
+/** A copy of another process's descriptor. Throws if the process has ended or the descriptor is not a pty master. */
 export function takePtyMaster(pid: number, start: number, fd: number): number {
   const pidfd = openProcess(pid, start);
-  if (pidfd === undefined) throw new BayError("NO_TERMINAL", "the terminal's keeper has ended");
+  if (pidfd === undefined)
+    throw new BayError("NO_TERMINAL", "the process that holds the terminal has exited");
   try {
     const master = syscall("pidfd_getfd", [pidfd, fd, 0], "take the terminal");
     // the container opened it, so it is checked to be what it should be
-    syscall("ioctl", [master, TIOCGPTN, Buffer.alloc(8)], "the terminal is no pty");
+    syscall("ioctl", [master, TIOCGPTN, Buffer.alloc(8)], "the terminal is not a pty");
     return master;
   } finally {
     close(pidfd);

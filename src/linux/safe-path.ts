@@ -43,7 +43,7 @@ export function readInRoot(root: string, path: string, limit = 1 << 20): Buffer 
     const stat = fstatSync(fd);
     if (!stat.isFile()) return undefined;
     if (stat.size > limit)
-      throw new BayError("FILE_TOO_LARGE", `${path} in the image has ${stat.size} bytes`);
+      throw new BayError("FILE_TOO_LARGE", `${path} in the image is too large: ${stat.size} bytes`);
     const bytes = Buffer.alloc(stat.size);
     return bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, 0));
   } finally {

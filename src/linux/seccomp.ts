@@ -56,7 +56,7 @@ let library: ReturnType<typeof load> | undefined;
 
 function action(name: string, errnoRet: number | undefined): number {
   const base = ACTIONS[name];
-  if (base === undefined) throw new BayError("BAD_SECCOMP", `seccomp action ${name} is not known`);
+  if (base === undefined) throw new BayError("BAD_SECCOMP", `unknown seccomp action ${name}`);
   return (
     (name === "SCMP_ACT_ERRNO" || name === "SCMP_ACT_TRACE" ? base | ((errnoRet ?? 1) & 0xffff) : base) >>> 0
   );
@@ -68,7 +68,7 @@ function comparisons(rule: SpecSeccompRule): Buffer {
   const bytes = Buffer.alloc(args.length * 24);
   args.forEach((argument, index) => {
     const op = COMPARISONS[argument.op];
-    if (op === undefined) throw new BayError("BAD_SECCOMP", `seccomp operator ${argument.op} is not known`);
+    if (op === undefined) throw new BayError("BAD_SECCOMP", `unknown seccomp operator ${argument.op}`);
     bytes.writeUInt32LE(argument.index, index * 24);
     bytes.writeUInt32LE(op, index * 24 + 4);
     bytes.writeBigUInt64LE(BigInt(argument.value), index * 24 + 8);

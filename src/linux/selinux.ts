@@ -41,7 +41,7 @@ export async function labelTree(root: string, label: string): Promise<void> {
     try {
       fd = openSync(folder, DIRECTORY);
     } catch {
-      return; // it is no folder, or gone
+      return; // it is not a directory, or does not exist
     }
     try {
       for (const { name } of readdirSync(`/proc/self/fd/${fd}`, { withFileTypes: true })) {

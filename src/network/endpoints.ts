@@ -60,7 +60,7 @@ export class Endpoints {
     return join(this.host.roots.run, "netns", container.slice(0, 16));
   }
 
-  /** The namespace of a container, with loopback and all endpoints connected; made anew where it is gone. */
+  /** The namespace of a container, with loopback and all endpoints connected; created again if it does not exist. */
   setUp(container: string, endpoints: readonly Endpoint[]): string {
     const file = this.namespaceFile(container);
     if (isNamespace(file)) this.tearDown(container);

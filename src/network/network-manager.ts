@@ -82,7 +82,7 @@ export class NetworkManager {
   /** Throws NETWORK_NOT_FOUND. */
   require(name: string): NetworkRecord {
     const network = this.get(name);
-    if (!network) throw new BayError("NETWORK_NOT_FOUND", `there is no network ${name}`);
+    if (!network) throw new BayError("NETWORK_NOT_FOUND", `the network ${name} does not exist`);
     return network;
   }
 
@@ -111,7 +111,7 @@ export class NetworkManager {
       throw new BayError(
         "NETWORK_IN_USE",
         `the network ${config.name} cannot be replaced while the container ${other.container} uses it`,
-        { hint: "remove that container, or run the command again for a new plan" },
+        { hint: "remove the container, or run the command again for a new plan" },
       );
     const record = newNetworkRecord(config, this.roots.tag, this.list(), old);
     if (record.bridge !== old.bridge) refuseTakenBridge(record);
@@ -158,7 +158,7 @@ export class NetworkManager {
 /** A link of somebody else is left alone: it would go with the network. Throws BRIDGE_TAKEN. */
 function refuseTakenBridge({ bridge, config }: NetworkRecord): void {
   if (config.options?.bridge === undefined || !withLinks((links) => links.byName(bridge))) return;
-  throw new BayError("BRIDGE_TAKEN", `network ${config.name}: this host has a link ${bridge} already`, {
-    hint: "give com.docker.network.bridge.name another name, or remove that link",
+  throw new BayError("BRIDGE_TAKEN", `network ${config.name}: this host already has a link ${bridge}`, {
+    hint: "set com.docker.network.bridge.name to another name, or remove that link",
   });
 }

@@ -71,6 +71,6 @@ export function writeCache(
     writeFileSync(temporary, JSON.stringify(entry), { mode: 0o600 });
     renameSync(temporary, join(directory, `${key}.json`));
   } catch {
-    // a cache that cannot be written is no error
+    // a cache that cannot be written is not an error
   }
 }

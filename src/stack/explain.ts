@@ -26,8 +26,8 @@ export function explainValues(merged: Merged, path: readonly string[]): Explaine
       const given = ofEnvFile(merged, path);
       if (given) return [given];
       const at = path.slice(0, index).join(".");
-      throw new BayError("NO_SUCH_KEY", `the files say nothing about ${path.join(".")}`, {
-        hint: known.length > 0 ? `${at || "the stack"} has ${known.join(", ")}` : "it may come of an image",
+      throw new BayError("NO_SUCH_KEY", `the files do not set ${path.join(".")}`, {
+        hint: known.length > 0 ? `${at || "the stack"} has ${known.join(", ")}` : "it may be set by an image",
       });
     }
     value = value[step];

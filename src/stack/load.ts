@@ -17,7 +17,7 @@ export interface LoadedStack {
   inputs: string[];
 }
 
-/** `merged` is what the files say, where it was read already. Throws `StackError` with all problems, or BayError where there is no file. */
+/** `merged` is what the files say, where it was read already. Throws `StackError` with all problems, or BayError if there is no file. */
 export function loadStack(
   options: LoadOptions,
   merged: Merged = readMerged(options, { isPartial: true }),
@@ -34,7 +34,7 @@ export function loadStack(
     return place;
   };
   if (typeof value === "object" && value !== null && Object.keys(value).length === 0)
-    reportAt([], { severity: "error", code: "EMPTY_FILE", message: "the stack file says nothing" });
+    reportAt([], { severity: "error", code: "EMPTY_FILE", message: "the stack file is empty" });
   const { input, leftOut } = checkInput(value, reportAt);
   for (const service of merged.unextended) leftOut.push(["services", service, "image"]);
   if (lacksNames(leftOut)) fail();
@@ -45,10 +45,10 @@ export function loadStack(
     reportAt(["name"], {
       severity: "warning",
       code: "LOWER_CASE",
-      message: `name: ${input.name} is used as ${input.name.toLowerCase()}: names of stacks are lower case`,
+      message: `name: ${input.name} is used as ${input.name.toLowerCase()}: names of stacks must be lower case`,
     });
   if (!/^[a-z0-9][a-z0-9_-]*$/.test(name)) {
-    throw new BayError("BAD_STACK_NAME", `${JSON.stringify(name)} is no stack name`, {
+    throw new BayError("BAD_STACK_NAME", `invalid stack name ${JSON.stringify(name)}`, {
       hint: "use lower case letters, digits, _ and -",
     });
   }

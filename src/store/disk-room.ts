@@ -74,7 +74,7 @@ export function diskFullError(thrown: unknown): BayError | undefined {
 
 /** What would free room on the disk; one text for every message. */
 export const HOW_TO_FREE =
-  "bay system df shows what takes it; bay system prune -a, bay builder prune -a and bay volume prune free it";
+  "bay system df shows the disk usage; bay system prune -a, bay builder prune -a and bay volume prune free space";
 
 /**
  * Refuses what would take the reserve: `bytes` more are to be written below `path`, which messages call `shown`.
@@ -84,7 +84,7 @@ export function requireRoom(path: string, bytes = 0, shown = path): void {
   const room = roomOf(path);
   const { state, free, reserve } = room;
   if (state !== "full" && free - bytes >= reserve) return;
-  const wanted = bytes > 0 ? `, and ${formatSize(bytes)} more are needed` : "";
+  const wanted = bytes > 0 ? `, but ${formatSize(bytes)} more are needed` : "";
   throw new BayError("DISK_FULL", `the disk of ${shown} is full: ${roomText(room)}${wanted}`, {
     hint: HOW_TO_FREE,
   });
@@ -93,7 +93,7 @@ export function requireRoom(path: string, bytes = 0, shown = path): void {
 /** `1.2 GiB of 20 GiB free, of which 256 MiB are kept for bay itself`. */
 export function roomText({ total, free, totalFiles, freeFiles, reserve }: Room): string {
   const files = totalFiles > 0 && freeFiles < totalFiles * WARN.part ? `, ${freeFiles} inodes free` : "";
-  return `${formatSize(free)} of ${formatSize(total)} free${files}, of which ${formatSize(reserve)} are kept for bay itself`;
+  return `${formatSize(free)} of ${formatSize(total)} free${files}, of which ${formatSize(reserve)} are reserved for bay`;
 }
 
 /** One line for each of bay's file systems that is nearly full. */

@@ -78,7 +78,7 @@ function readJournal(file: string, migrations = MIGRATIONS): ReadJournal {
   const size = replay(bytes, documents);
   if (size === 0 && bytes.includes(0x0a))
     throw new BayError("BAD_STATE", `${file}: the state is damaged in its first line`, {
-      hint: "restore the folder from a backup, or move it away to begin with an empty state",
+      hint: "restore the directory from a backup, or move it away to start with an empty state",
     });
   return { documents, size, format, bytes };
 }
@@ -168,7 +168,7 @@ export class JournalStore extends Documents implements Store {
     this.#append(encodeTransaction(changes));
     for (const change of changes) {
       if ("deleted" in change) this.documents.delete(change.key);
-      // a copy, so that nobody changes the state without writing it
+      // a copy, so that callers cannot change the state without writing it
       else this.documents.set(change.key, structuredClone(change.value));
     }
     if (this.#size - this.#baseSize > COMPACT_AT) this.#compactIfRoom();

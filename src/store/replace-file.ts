@@ -8,7 +8,7 @@ export function replaceFile(path: string, content: string | Buffer, mode = 0o644
     writeFileSync(fd, content);
     fsyncSync(fd);
   } catch (error) {
-    rmSync(`${path}.new`, { force: true }); // half a file helps nobody on a full disk
+    rmSync(`${path}.new`, { force: true }); // half a file is useless on a full disk
     throw error;
   } finally {
     closeSync(fd);

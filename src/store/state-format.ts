@@ -53,7 +53,7 @@ export function requireKnownFormat(file: string, head: Buffer, migrations = MIGR
   throw new BayError(
     "NEWER_STATE",
     `${file}: the state has format ${format.number}, written by bay ${format.bay}; bay ${VERSION} reads formats up to ${latest(migrations)}`,
-    { hint: `install bay ${format.bay} or newer, or give this bay another folder with --root` },
+    { hint: `install bay ${format.bay} or newer, or use another directory with --root` },
   );
 }
 
@@ -83,9 +83,9 @@ export function migrated(
     try {
       run(result);
     } catch (cause) {
-      throw new BayError("MIGRATION", `the state could not be brought to format ${to} (${what})`, {
+      throw new BayError("MIGRATION", `the state could not be migrated to format ${to} (${what})`, {
         cause,
-        hint: "nothing was changed: the bay that wrote the state can still read it",
+        hint: "nothing was changed: the version of bay that wrote the state can still read it",
       });
     }
   }

@@ -37,8 +37,8 @@ export async function mountVolume(name: string, path: string, mount: VolumeMount
     const why = said.split("\n")[0]?.replace(`mount: ${path}: `, "") || "mount(8) failed";
     throw new BayError("VOLUME_MOUNT", `the volume ${name} cannot be mounted: ${why}`, {
       hint: /bad option|wrong fs type|helper program/.test(said)
-        ? `is the helper of ${type} installed? (nfs-common for nfs, cifs-utils for cifs)`
-        : "its driver_opts say type, device and o",
+        ? `install the mount helper of ${type} (nfs-common for nfs, cifs-utils for cifs)`
+        : "its driver_opts set type, device and o",
       cause,
     });
   }

@@ -68,7 +68,8 @@ export class VolumeStore {
 
   /** Where bay keeps a volume, whatever is bound as it. */
   #ownPath(name: string): string {
-    if (!NAME.test(name)) throw new BayError("BAD_VOLUME_NAME", `${JSON.stringify(name)} is no volume name`);
+    if (!NAME.test(name))
+      throw new BayError("BAD_VOLUME_NAME", `invalid volume name ${JSON.stringify(name)}`);
     return join(this.root, "volumes", name, "_data");
   }
 
@@ -168,7 +169,7 @@ export class VolumeStore {
   }
 
   /**
-   * Removes a volume and its files, but not those of a folder that is bound as it; one that is gone is no error.
+   * Removes a volume and its files, but not those of a bound directory; ignores one that does not exist.
    * Throws VOLUME_BUSY.
    */
   remove(name: string): void {
@@ -188,6 +189,6 @@ function makeDirectory(path: string): void {
 
 function busy(name: string, what: string): BayError {
   return new BayError("VOLUME_BUSY", `the volume ${name} is being ${what}`, {
-    hint: "try again when that has ended",
+    hint: "try again when the operation has ended",
   });
 }

@@ -117,18 +117,18 @@ describe("a build's cache", () => {
 
   it("goes on without a cache that is not there, and says so; what is wrongly written is an error", () => {
     const told = here.build(FILE, "--cache-from", `type=registry,ref=${registry.host}/absent:1`);
-    expect(told).toContain("cannot be had");
+    expect(told).toContain("cannot be imported");
     expect(done(told)).toBeGreaterThan(3);
     mkdirSync(join(here.bay.folder, "nothing"), { recursive: true });
     const wrong = (...options: string[]) => here.run("FROM scratch\n", ...options).err;
     const other = `${FILE}RUN touch /other\n`;
     expect(here.build(other, "--cache-from", `type=local,src=${here.bay.folder}/nothing`)).toContain(
-      "cannot be had",
+      "cannot be imported",
     );
     expect(wrong("--cache-from", "type=s3,ref=x")).toContain("type=s3 is not supported");
     expect(wrong("--cache-from", "type=registry")).toContain("needs a ref");
     expect(wrong("--cache-to", "type=local,dst=x")).toContain("did you mean dest?");
-    expect(wrong("--cache-to", "type=inline,mode=max")).toContain("the image's own steps");
+    expect(wrong("--cache-to", "type=inline,mode=max")).toContain("the steps of the image only");
     const failed = here.run("FROM scratch\nCOPY word /\n", "--cache-to", "type=registry,ref=127.0.0.1:1/x:1");
     expect(failed.code).not.toBe(0);
     expect(failed.err).toContain("cannot be reached");

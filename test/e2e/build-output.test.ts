@@ -124,10 +124,10 @@ describe("a build's output", () => {
   it("is refused where it is wrongly asked for", () => {
     const wrong = (...options: string[]) => bay.run(["image", "build", ...options, builds.context]).err;
     put("Dockerfile", "FROM scratch\nCOPY busybox /\n");
-    expect(wrong("-o", "type=lokal")).toContain('there is no type "lokal"');
+    expect(wrong("-o", "type=lokal")).toContain('unknown type "lokal"');
     expect(wrong("-o", "type=local")).toContain("needs a dest");
     expect(wrong("-o", "type=local,dst=x")).toContain("did you mean dest?");
-    expect(wrong("-o", "dest=x")).toContain("it has no type");
+    expect(wrong("-o", "dest=x")).toContain("it needs a type");
     expect(wrong("-o", "-", "-o", "type=oci")).toContain("only one --output");
     expect(wrong("--push")).toContain("without a name");
   });

@@ -18,18 +18,18 @@ describe("a build that cannot be", () => {
   it("is refused for a checksum that would not be looked at", () => {
     put("file", "x");
     const digest = `sha256:${"0".repeat(64)}`;
-    expect(refused(`ADD --checksum=${digest} file /y`)).toContain("file is no URL and no git repository");
+    expect(refused(`ADD --checksum=${digest} file /y`)).toContain("file is neither a URL nor a git repository");
     const url = "http://127.0.0.1:9/x";
-    expect(refused(`ADD --checksum=md5:00 ${url} /y`)).toContain('"md5:00" is no digest that bay knows');
+    expect(refused(`ADD --checksum=md5:00 ${url} /y`)).toContain('invalid digest "md5:00"');
     expect(refused(`ADD --checksum=sha256:00 ${url} /y`)).toContain("64 hexadecimal digits");
-    expect(refused(`ADD --checksum=${digest} ${url} ${url} /y/`)).toContain("it is of one source");
-    expect(refused(`COPY ${url} /y`)).toContain(`COPY takes no URL: ${url}`);
+    expect(refused(`ADD --checksum=${digest} ${url} ${url} /y/`)).toContain("the flag is for a single source");
+    expect(refused(`COPY ${url} /y`)).toContain(`COPY does not support URLs: ${url}`);
     expect(refused("ADD http://127.0.0.1:9/ /y/")).toContain("does not end with the name of a file");
   });
 
   it("is refused for stages that are not there, with those that are", () => {
-    expect(refused("COPY --from=5 /a /b")).toContain("there is no stage 5");
-    expect(refused("COPY --from=bsae /a /b")).toContain("no stage is called bsae; did you mean base?");
+    expect(refused("COPY --from=5 /a /b")).toContain("the stage 5 does not exist");
+    expect(refused("COPY --from=bsae /a /b")).toContain("no stage is named bsae; did you mean base?");
   });
 
   it("gives a step the host's network only where that is granted, before anything runs", () => {
@@ -80,12 +80,12 @@ describe("a build that cannot be", () => {
 
   it("names what is wrong alone, and nothing that follows from it", () => {
     const text = run("FROM bb AS 1x\nRUN ls\n").err;
-    expect(text).toContain('Dockerfile:1:1: error: "1x" is no name for a stage');
+    expect(text).toContain('Dockerfile:1:1: error: invalid stage name "1x"');
     expect(text).not.toMatch(/no FROM|before the first/);
-    expect(run("ARG A\n").err).toContain("Dockerfile:1:1: error: there is no FROM");
+    expect(run("ARG A\n").err).toContain("Dockerfile:1:1: error: the Dockerfile has no FROM");
     put(".dockerignore", "a\n[\n");
     expect(run(`${BASE}`).err).toContain(
-      `${join(context, ".dockerignore")}:2: the bracket in "[" does not end`,
+      `${join(context, ".dockerignore")}:2: the bracket in "[" is not closed`,
     );
   });
 
@@ -95,12 +95,12 @@ describe("a build that cannot be", () => {
       [["--add-host", "foo"], "--add-host: expected NAME=ADDRESS, got foo"],
       [["--allow", "foo"], "--allow: unknown entitlement foo"],
       [["--build-context", "q"], "--build-context: expected NAME=CONTEXT, got q"],
-      [["--iidfile", join(context, "no/x")], "--iidfile: there is no folder"],
-      [["-o", `type=tar,dest=${join(context, "no/x.tar")}`], "--output: there is no folder"],
-      [["-o", join(context, "Dockerfile")], "is there, and is no folder"],
+      [["--iidfile", join(context, "no/x")], "--iidfile: the directory"],
+      [["-o", `type=tar,dest=${join(context, "no/x.tar")}`], "--output: the directory"],
+      [["-o", join(context, "Dockerfile")], "exists and is not a directory"],
     ] as const)
       expect(image(...words, context).err).toContain(message);
-    expect(image("-f", "-", "-").err).toContain("standard input is the Dockerfile or the context");
+    expect(image("-f", "-", "-").err).toContain("standard input cannot be both the Dockerfile and the context");
   });
 
   it("is refused in the stack file, with the place", () => {

@@ -27,7 +27,7 @@ describe("a Dockerfile's rules", () => {
     put("d/f", "1");
     put("e/f", "1");
     put(".dockerignore", "d\ne\n!d/none\n!e/f\n");
-    expect(run(`${BASE}FROM base\nADD d /f1\n`).err).toContain('"d" is left out by the ignore file');
+    expect(run(`${BASE}FROM base\nADD d /f1\n`).err).toContain('"d" is excluded by the ignore file');
     build("FROM base\nCOPY d* e /f2/\n");
     expect(say("ls /f2")).toBe("f\n");
     build("FROM base\nCOPY e /f1\n");
@@ -84,7 +84,7 @@ RUN --mount=type=cache,target=/c,id=k ls /c >> /o
     for (const source of ["key", "way/key", "hidden", "hidden/f", "ke*", "shown/f hidden/f"])
       expect([source, run(`${BASE}FROM base\nCOPY ${source} /x/\n`).err]).toEqual([
         source,
-        expect.stringContaining("is left out by the ignore file"),
+        expect.stringContaining("is excluded by the ignore file"),
       ]);
   });
 
@@ -157,7 +157,7 @@ COPY --chmod=600 d/sub/f /closed/f
       ),
     ).toBe("first\nsecond\nthird\nreplacedfirst/etc\n../../../..\nnone\n");
     execFileSync("tar", ["-P", "-cf", join(context, "out.tar"), "--transform=s,^,../,", "-C", tree, "hard"]);
-    expect(run(`${BASE}FROM base\nADD out.tar /t/\n`).err).toContain("leads out of the image");
+    expect(run(`${BASE}FROM base\nADD out.tar /t/\n`).err).toContain("is outside of the image");
   });
 
   it("names values of --build-arg that no ARG takes", () => {

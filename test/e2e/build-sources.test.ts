@@ -128,9 +128,9 @@ describe("a build's files", () => {
     const wrong = (url: string) => image(url).err;
     expect(wrong(`${remote}#nowhere`)).toContain("has no nowhere");
     expect(wrong(`${remote}?tag=v1&checksum=abcdef0`)).toContain("and not abcdef0");
-    expect(wrong(`${remote}#main:../..`)).toContain("leads out of the repository");
-    expect(wrong(`${remote}?nothing=1`)).toContain('there is no "nothing"');
-    expect(wrong(`${remote}#--upload-pack=x`)).toContain("is no branch, tag or commit");
+    expect(wrong(`${remote}#main:../..`)).toContain("is outside of the repository");
+    expect(wrong(`${remote}?nothing=1`)).toContain('unknown key "nothing"');
+    expect(wrong(`${remote}#--upload-pack=x`)).toContain("invalid branch, tag or commit");
     expect(wrong(`git://127.0.0.1:${PORT}/absent.git`)).toContain("git says");
     expect(wrong(`${remote}#main:absent`)).toContain("has no folder absent");
   });
@@ -249,7 +249,7 @@ describe("a build's files", () => {
     writeFileSync(join(repositories, "alone"), "FROM test:1\nRUN echo more > /more\n");
     expect((await bay.call(["image", "build", "-t", "test:1", `${web}/alone`])).code).toBe(0);
     expect(say("cat /more")).toBe("more\n");
-    expect((await bay.call(["image", "build", `${web}/absent`])).err).toContain("it answers 404");
+    expect((await bay.call(["image", "build", `${web}/absent`])).err).toContain("the server answered 404");
   });
 
   it("are other contexts': repositories, archives and layouts", () => {
@@ -309,7 +309,7 @@ services:
     const plan = bay.run(["plan", "--detailed-exitcode"]);
     expect(plan.code).toBe(2);
     expect(plan.out).toContain("built-second-1");
-    expect(plan.out).toContain("the image built-first that it is built on is made anew");
+    expect(plan.out).toContain("its base image built-first is rebuilt");
     bay.ok("up", "-d");
     await eventually(() => {
       expect(bay.ok("logs", "--no-log-prefix", "second")).toBe("changed\nfrom a fileof the environment");

@@ -176,7 +176,7 @@ RUN --mount=type=tmpfs,target=/scratch touch /scratch/x && ls /run/secrets /scra
     expect(code).toBe(1);
     expect(err).toContain("Dockerfile:9:1: error: the command ended with exit code 3");
     expect(err).toMatch(/9 \| RUN echo before && \\/);
-    expect(err).toMatch(/its last lines:\n {2}before\n {2}the reason/);
+    expect(err).toMatch(/last lines of output:\n {2}before\n {2}the reason/);
     expect(err).not.toContain("after\n#");
     const rest = readdirSync(join(bay.folder, "root", "layers")).filter((name) => name.startsWith("."));
     expect(rest).toEqual([]);
@@ -186,7 +186,7 @@ RUN --mount=type=tmpfs,target=/scratch touch /scratch/x && ls /run/secrets /scra
       "did you mean FROM?",
       "did you mean COPY?",
       "did you mean --mount?",
-      "HEALTHCHECK says nothing",
+      "HEALTHCHECK has no arguments",
     ])
       expect(wrong.err).toContain(word);
     expect(run(`${BASE}COPY absent /x\n`).err).toContain('"absent" does not exist');
@@ -219,7 +219,7 @@ RUN --mount=type=tmpfs,target=/scratch touch /scratch/x && ls /run/secrets /scra
       "does not exist",
     );
     put(".dockerignore", "file\n");
-    expect(run(`${BASE}FROM base\nCOPY file /x\n`).err).toContain("is left out by the ignore file");
+    expect(run(`${BASE}FROM base\nCOPY file /x\n`).err).toContain("is excluded by the ignore file");
     rmSync(join(context, ".dockerignore"));
     build(
       `FROM base\nRUN ln -s ${join(bay.folder, "outside")} /out && ln -s ../../../../../../../..${join(bay.folder, "outside")} /rel\nCOPY file /out/victim\nCOPY file /rel/victim\n`,
@@ -266,7 +266,7 @@ RUN --mount=type=tmpfs,target=/scratch touch /scratch/x && ls /run/secrets /scra
     expect(bay.run(["plan", "--detailed-exitcode"]).code).toBe(0);
     put("note", "two\n");
     expect(bay.ok("plan")).toMatch(
-      /\+ image built-a\n +the cache no longer holds from Dockerfile:\d+ COPY note \/note/,
+      /\+ image built-a\n +the cache is not valid from Dockerfile:\d+ COPY note \/note/,
     );
     expect(bay.ok("plan", "--no-build")).not.toContain("image built-a");
     bay.ok("up", "-d", "--no-build");
@@ -285,7 +285,7 @@ RUN --mount=type=tmpfs,target=/scratch touch /scratch/x && ls /run/secrets /scra
       "Dockerfile",
       `${BASE}ARG WORD=none\nCOPY note /note\nRUN echo $WORD >> /note\nCMD ["sleep", "1001"]\n`,
     );
-    expect(bay.ok("plan")).toMatch(/image built-a\n +the image is not what the build gives/);
+    expect(bay.ok("plan")).toMatch(/image built-a\n +the image is outdated/);
     put("Dockerfile", "FORM x\n");
     const broken = bay.run(["plan"]);
     expect([broken.code, broken.out]).toEqual([
@@ -332,7 +332,7 @@ RUN --mount=type=tmpfs,target=/scratch touch /scratch/x && ls /run/secrets /scra
     process.kill(sleeper, "SIGTERM");
     expect(await building).toMatchObject({ code: 0 });
     expect(say("cat /seen")).toBe("base\n");
-    expect(bay.ok("image", "verify")).toContain("blobs are what their names say");
+    expect(bay.ok("image", "verify")).toContain("blobs have the right content");
   });
 
   it("copies from stages that follow, takes contexts for stages, and finds circles", () => {
@@ -350,9 +350,11 @@ RUN --mount=type=tmpfs,target=/scratch touch /scratch/x && ls /run/secrets /scra
     );
     expect(say("cat /made")).toBe("a context's");
     const wrong = (file: string) => run(`${BASE}${file}`).err;
-    expect(wrong("FROM base AS a\nCOPY --from=a /x /x\n")).toMatch(/:9:1: error: the stage a needs itself/);
+    expect(wrong("FROM base AS a\nCOPY --from=a /x /x\n")).toMatch(
+      /:9:1: error: the stage a depends on itself/,
+    );
     expect(wrong("FROM base AS a\nCOPY --from=b /x /x\nFROM a AS b\n")).toMatch(
-      /stages need each other: b → a → b/,
+      /circular dependency between stages: b → a → b/,
     );
   });
 
@@ -365,7 +367,7 @@ RUN --mount=type=tmpfs,target=/scratch touch /scratch/x && ls /run/secrets /scra
     put("Dockerfile", "FROM scratch\nCOPY busybox /x\n");
     expect(bay.run(["image", "build", "--check", context])).toMatchObject({
       code: 0,
-      out: "nothing to complain of\n",
+      out: "no problems found\n",
     });
     // what works is built, and told of in short
     expect(run("FROM scratch\nCOPY busybox /x\nCMD run\n").err).toContain("warning: JSONArgsRecommended");
@@ -391,9 +393,9 @@ RUN --mount=type=tmpfs,target=/scratch touch /scratch/x && ls /run/secrets /scra
         "/whole\n/whole/deep\n/whole/deep/er\n/whole/deep/er/a\n/whole/deep/er/b\n" +
         "700 /all/deep\n710 /some/er\n755 /modes/er\n644 /modes/er/a\n",
     );
-    expect(run(`${BASE}FROM base\nCOPY --chmod=wrong deep /x\n`).err).toContain('"wrong" is no mode');
+    expect(run(`${BASE}FROM base\nCOPY --chmod=wrong deep /x\n`).err).toContain('invalid mode "wrong"');
     expect(run(`${BASE}FROM base\nRUN mkdir -p /x /y && ln -s /y /x/er\nCOPY deep /x\n`).err).toContain(
-      '"/x/er" exists, and is not a directory',
+      '"/x/er" exists and is not a directory',
     );
   });
 

@@ -73,7 +73,7 @@ describe("commands", () => {
         .sort();
     expect(ports()).toEqual([18431, 18432, 18433]);
     const { code, err } = bay.run(["up", "-d", "--scale", "w=4"]);
-    expect([code, err]).toEqual([1, expect.stringContaining("the ports 18431 to 18433 are all taken")]);
+    expect([code, err]).toEqual([1, expect.stringContaining("all ports from 18431 to 18433 are taken")]);
     expect(bay.run(["plan", "--detailed-exitcode"]).code).toBe(2); // one replica, as the file says
     bay.ok("up", "-d");
     expect(ports()).toEqual([18431]);
@@ -268,7 +268,7 @@ services:
     bay.ok("cp", "note.txt", "a:/data/");
     bay.ok("start", "a");
     expect(bay.ok("exec", "-T", "a", "cat", "/data/note.txt")).toBe("kept\n");
-    expect(bay.run(["cp", "a:/data", "note.txt"]).err).toContain("is a file that is there already");
+    expect(bay.run(["cp", "a:/data", "note.txt"]).err).toContain("is an existing file");
     expect(readFileSync(`${bay.folder}/stack/note.txt`, "utf8")).toBe("kept\n");
     expect(bay.run(["cp", ".", "a:/data/note.txt"]).err).toContain("is a file in the container");
     expect(bay.run(["cp", "note.txt", "a:/nothere/"]).err).toContain("no directory /nothere/");
@@ -327,7 +327,7 @@ services:
       let said = "";
       child.stderr.on("data", (bytes) => {
         said += bytes;
-        if (said.includes("waits for slow")) done();
+        if (said.includes("waiting for slow")) done();
       });
       child.on("close", () => fail(new Error(said)));
     });
@@ -341,13 +341,13 @@ services:
     expect(bay.ps().find(({ Service }) => Service === "late")?.State ?? "created").toBe("created");
   });
 
-  it("ps and ls tell the truth while no bayd runs", async () => {
+  it("ps and ls tell the truth while bayd is not running", async () => {
     bay.write(stack(`${SLEEP}  b: { image: box, command: "true" }\n`)).ok("up", "-d");
     await eventually(() => expect(bay.ps().map(({ State }) => State)).toEqual(["running", "exited"]));
     const before = bay.ps().map(({ ID, State, Pid }) => [ID, State, Pid]);
     bay.ok("daemon", "stop");
     const { out, err } = bay.run(["ps", "-a", "--format", "json"]);
-    expect(err).toContain("no bayd runs");
+    expect(err).toContain("bayd is not running");
     expect(
       jsonLines<{ ID: string; State: string; Pid: number }>(out).map(({ ID, State, Pid }) => [
         ID,

@@ -9,7 +9,7 @@ import { hostState } from "../support/host-state.ts";
 /** `npm run test:long` makes more. */
 const ROUNDS = Number(process.env.BAY_CRASH_ROUNDS ?? 6);
 
-/** Runs bay without blocking, and again where bayd went away under it. */
+/** Runs bay without blocking, and again where bayd stopped under it. */
 async function persist(bay: Bay, args: string[]): Promise<void> {
   const deadline = Date.now() + HANGS_AFTER;
   for (;;) {
@@ -23,7 +23,7 @@ async function persist(bay: Bay, args: string[]): Promise<void> {
     });
     const code = await new Promise<number | null>((done) => child.on("close", done));
     if (code === 0) return;
-    const isLost = /bayd went away|not running|hang up|ECONNRESET/.test(text);
+    const isLost = /bayd stopped|not running|hang up|ECONNRESET/.test(text);
     if (!isLost || Date.now() > deadline)
       throw new Error(`bay ${args.join(" ")} ended with ${code}: ${text}\n${bay.log()}`);
     await sleep(100);

@@ -85,7 +85,7 @@ describe("bayd", () => {
     const { code, err } = bay.run(["daemon", "reload"]);
     expect([code, err]).toEqual([1, expect.stringContaining(`${settings}: `)]);
     process.kill(pid, "SIGHUP");
-    await eventually(() => expect(bay.log()).toContain("the settings stay as they were"));
+    await eventually(() => expect(bay.log()).toContain("the settings are unchanged"));
     expect([limit(), bay.daemonPid()]).toEqual(["200", pid]);
   });
 

@@ -67,8 +67,8 @@ describe("the disk", () => {
       "bad:1",
     ]);
     expect([code, err]).toEqual([1, expect.stringContaining("did you mean CMD?")]);
-    expect(err).toContain("--change:2:1: error: RUN cannot be a change of a config");
-    expect(err).toContain('EXPOSE: "99999" is no port');
+    expect(err).toContain("--change:2:1: error: RUN cannot change the config of an image");
+    expect(err).toContain('EXPOSE: invalid port "99999"');
     expect(bay.run(["image", "import", "bay.yaml", "bad:1"]).err).toMatch(/tar archive/);
     expect(bay.run(["image", "import", "absent.tar", "bad:1"]).err).toContain("does not exist");
     expect(bay.ok("image", "ls", "-q")).toBe(before);
@@ -101,7 +101,7 @@ describe("the disk", () => {
     const missing = await bay.call(["image", "import", `http://127.0.0.1:${port}/absent`, "fetched:2"]);
     server.close();
     expect([fetched.code, fetched.err]).toEqual([0, ""]);
-    expect([missing.code, missing.err]).toEqual([1, expect.stringContaining("it answers 404")]);
+    expect([missing.code, missing.err]).toEqual([1, expect.stringContaining("the server answered 404")]);
     expect(layer("fetched:1")).toBe(layer("plain:1"));
     for (const name of ["packed:1", "piped:1", "fetched:1"]) bay.ok("image", "rm", name);
   });
@@ -128,7 +128,7 @@ describe("the disk", () => {
     expect(bay.ok("image", "du")).toMatch(/plain:1 .*in all/s);
     expect(bay.ok("system", "df", "-v")).toContain("disk_kept");
     // what is used stays
-    expect(bay.run(["system", "prune", "-a"]).err).toContain("--force does it unasked");
+    expect(bay.run(["system", "prune", "-a"]).err).toContain("use --force to skip the confirmation");
     bay.ok("system", "prune", "-a", "-f", "--volumes");
     expect(bay.ps()[0]!.State).toBe("running");
     expect(bay.run(["volume", "rm", "disk_kept"]).err).toContain("is used by the container disk-a-1");

@@ -237,7 +237,7 @@ services:
       const socket = connect(bay.socket);
       socket.on("error", () => {});
       socket.write(line("/events") + line(logs) + line(logs) + last);
-      // the answer to the first, or the end of the connection where it cannot be had
+      // the answer to the first, or the end of the connection where it cannot be imported
       await new Promise((resolve) => socket.once("data", resolve).once("close", resolve));
       socket.destroy();
     }

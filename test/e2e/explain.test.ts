@@ -37,7 +37,7 @@ describe("bay explain", () => {
 
   it("is named after the errors of a stack file", () => {
     expect(bay.run(["config"]).err).toMatch(
-      /1 problem in the stack file\n {2}bay explain UNKNOWN_KEY tells more\n$/,
+      /1 problem in the stack file\n {2}for details: bay explain UNKNOWN_KEY\n$/,
     );
   });
 

@@ -26,7 +26,7 @@ describe("bay plan sees beforehand", () => {
     const pid = new RegExp(`\\(pid ${process.pid}\\)`);
     bay.write("FROM box\nRUNN true\n", "Dockerfile");
     bay.write(`${HEAD}services: { web: { <<: *box, ports: ["${port}:80"] }, made: { build: . } }\n`);
-    isNamed(pid, port); // no bayd runs yet
+    isNamed(pid, port); // bayd is not running yet
     expect(bay.run(["plan"]).out).toContain("RUNN");
     bay.write("FROM box\n", "Dockerfile");
     await new Promise((resolve) => server.close(resolve));

@@ -97,7 +97,7 @@ describe("secrets and configs", () => {
     bay.write(FILE);
     rmSync(join(bay.folder, "stack", "password"));
     const up = bay.run(["up", "-d"]);
-    expect(up.err).toContain("there is no content for the secret password, as there is no file");
+    expect(up.err).toContain("missing content: the secret password: the file");
     expect(bay.ps()).toEqual([]);
     bay.write(`name: given
 services:
@@ -108,13 +108,13 @@ secrets:
   v: { environment: GIVEN_NOWHERE }
 configs: { c: { content: a, file: b } }
 `);
-    expect(bay.run(["config"]).err).toContain("warning: secrets.s: there is no file");
+    expect(bay.run(["config"]).err).toContain("warning: secrets.s: the file");
     const { err } = bay.run(["config"]);
     for (const word of [
       "uses the secret absent, which is not declared",
       "expected a mode such as 0440",
       "two mounts at /x",
-      "bay has no store of secrets",
+      "bay has no external store of secrets",
       "the variable GIVEN_NOWHERE is not set",
       "give exactly one of file, environment, content",
     ])

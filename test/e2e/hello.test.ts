@@ -21,7 +21,7 @@ describe("examples/hello", () => {
     bay.ok("up", "--wait");
     expect(bay.run(["plan", "--detailed-exitcode"])).toMatchObject({
       code: 0,
-      out: "hello: nothing to do, the host is as the file says\n",
+      out: "hello: nothing to do, the host matches the file\n",
     });
     expect(bay.ok("up", "-d")).toContain("nothing to do");
     expect(bay.ps().map(({ Name, State, Health }) => [Name, State, Health])).toEqual([
@@ -56,7 +56,7 @@ describe("examples/hello", () => {
       preserveTimestamps: true,
     });
     const { code, out } = bay.run(["plan", "--detailed-exitcode"], { cwd: join(bay.folder, "moved") });
-    expect([code, out]).toEqual([0, "hello: nothing to do, the host is as the file says\n"]);
+    expect([code, out]).toEqual([0, "hello: nothing to do, the host matches the file\n"]);
   });
 
   it("leaves the host as it was", async () => {

@@ -60,7 +60,7 @@ describe("the history of a stack", () => {
     expect(text).toMatch(/~ services.a.image: box \([0-9a-f]{12}\) -> box \([0-9a-f]{12}\)/);
     expect(text).toContain("+ services.b.image: box");
     expect(text).not.toContain("token-");
-    expect(bay.ok("diff", "2")).toBe("the file says the same as revision 2\n");
+    expect(bay.ok("diff", "2")).toBe("the file does not differ from revision 2\n");
     const { code, err } = bay.run(["diff", "9"]);
     expect(code).toBe(1);
     expect(err).toContain("has no revision 9");
@@ -81,7 +81,7 @@ describe("the history of a stack", () => {
     expect(history()[0]).toMatchObject({ number: 3, what: "rolled back to 1" });
     // the file says otherwise, and the plan shows it
     expect(bay.ok("plan")).toContain("services.a.environment.MODE: one -> two");
-    expect(bay.run(["rollback", "7"]).err).toContain("bay history -p told shows them: 1 to 3 are kept");
+    expect(bay.run(["rollback", "7"]).err).toContain("revisions 1 to 3 are kept; bay history -p told lists them");
     bay.ok("rollback", "2");
     expect(exec("cat /version; echo; cat /run/secrets/word")).toBe("two\nthe word is two");
   });

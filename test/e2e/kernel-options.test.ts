@@ -122,7 +122,8 @@ volumes: { data: }
       "services:\n  a: { image: x, volumes: ['/a:/b:shared'], uts: private, userns_mode: keep, device_cgroup_rules: [x] }\n",
     );
     const { err } = bay.run(["config"]);
-    for (const text of ["uts: ", "bay maps no users", 'expected "c 1:3 rwm"']) expect(err).toContain(text);
+    for (const text of ["uts: ", "bay does not map users", 'expected "c 1:3 rwm"'])
+      expect(err).toContain(text);
     bay.write(stack(""));
   });
 });
@@ -179,6 +180,6 @@ describe("cgroup_parent", () => {
 
   it("is a name of groups, of which none leads up", () => {
     for (const wrong of ["../x", "''", "a/../b", "a b"])
-      expect(bay.write(stack(wrong)).run(["plan"]).err).toContain("is no control group such as jobs");
+      expect(bay.write(stack(wrong)).run(["plan"]).err).toContain("invalid control group");
   });
 });

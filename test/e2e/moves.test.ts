@@ -25,7 +25,7 @@ describe("what moves between containers", () => {
     `  ${name}: { <<: *box, command: "sh -c 'mkdir /w; echo ${name} > /w/index.html; exec httpd -f -p 80 -h /w'", ports: ["${port}:80"] }\n`;
   const page = async (port: number) => (await fetch(`http://127.0.0.1:${port}/`)).text();
   const states = () => Object.fromEntries(bay.ps().map(({ Name, State }) => [Name, State]));
-  const settled = { code: 0, out: "moves: nothing to do, the host is as the file says\n" };
+  const settled = { code: 0, out: "moves: nothing to do, the host matches the file\n" };
 
   it("two services exchange their published ports", async () => {
     expect(up(web("x", 18510) + web("y", 18511)).code).toBe(0);
@@ -76,7 +76,7 @@ describe("what moves between containers", () => {
     up(`  y: { <<: *box, command: sleep 1000, volumes: ["d:/d"] }\n${volume}`);
     up(`  z: { <<: *box, command: sleep 1000 }\n${volume}`);
     const down = bay.run(["down", "-v"]);
-    expect(down.err).toContain("volumes stay that other containers have: moves_shared");
+    expect(down.err).toContain("volumes that other containers use are kept: moves_shared");
     expect(bay.ok("volume", "ls")).toContain("moves_shared");
     bay.ok("down", "-v", "--remove-orphans");
     up(`  y: { <<: *box, command: sleep 1000, volumes: ["d:/d"] }\n${volume}`);
@@ -86,7 +86,7 @@ describe("what moves between containers", () => {
     );
     bay.ok("-f", "other.yaml", "up", "-d");
     expect(bay.run(["down", "-v", "-t", "0"]).err).toContain(
-      "volumes stay that other containers have: moves_shared",
+      "volumes that other containers use are kept: moves_shared",
     );
     bay.ok("-f", "other.yaml", "exec", "-T", "o", "touch", "/d/still");
     bay.ok("-f", "other.yaml", "down", "-t", "0");
@@ -112,7 +112,7 @@ describe("what moves between containers", () => {
       `  w: { <<: *box, command: "sh -c '${command}'", scale: 2, volumes: ["v:/v", "/anonymous"], deploy: { update_config: { order: start-first, failure_action: rollback } } }\nvolumes: { v: }\n`;
     up(web("sleep 1000"));
     const result = up(web("mkdir /v/a || exit 3; sleep 1000"));
-    expect(result.err).toContain("moves-w-1 is rolled back to the version before");
+    expect(result.err).toContain("moves-w-1 is rolled back to the previous revision");
     bay.write(`${head("moves")}services:\n${web("sleep 1000")}`);
     expect(bay.run(["plan", "--detailed-exitcode"])).toMatchObject(settled);
   });
@@ -199,14 +199,14 @@ describe("what moves between containers", () => {
       `  app: { <<: *box, command: sleep ${time} }\n  side: { <<: *box, command: sleep 1000, network_mode: service:app }\n`;
     up(shared(1000));
     expect(up(shared(2000), "app").err).toContain(
-      "side shares the network of app, which is replaced: bay up side brings it back",
+      "side shares the network of app, which is replaced: run bay up side to start it again",
     );
     expect(up(shared(2000)).code).toBe(0);
     expect(bay.run(["plan", "--detailed-exitcode"])).toMatchObject(settled);
     bay.write(
       `${head("moves")}services:\n  app: { <<: *box, command: sleep 1, deploy: { update_config: { order: start-first } } }\n  side: { <<: *box, command: sleep 1, pid: service:app }\n`,
     );
-    expect(bay.run(["config", "-q"]).err).toContain("side shares what is one's alone");
+    expect(bay.run(["config", "-q"]).err).toContain("side shares a namespace of one container");
   });
 
   it("leaves nothing behind", async () => {

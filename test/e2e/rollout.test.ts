@@ -117,7 +117,7 @@ describe("a rolling update", () => {
   it("to a new version fails no request, neither by port nor by name", async () => {
     const old = webs();
     bay.write(stack({ version: "two" }));
-    expect(bay.ok("plan")).toContain("no interruption: the new one is ready before the old one stops");
+    expect(bay.ok("plan")).toContain("no interruption: the new container is ready before the old one stops");
     const load = new Load();
     await load.hears("200 one");
     const up = await bay.call(["up", "-d"]);
@@ -146,7 +146,7 @@ describe("a rolling update", () => {
     await load.end();
     expect(up.code).toBe(1);
     expect(up.err).toContain("roll-web-1: the new container is unhealthy: it is broken");
-    expect(up.err).toContain("the one before it goes on");
+    expect(up.err).toContain("the previous container keeps running");
     expect(load.failures).toEqual([]);
     expect([...load.answers.keys()]).toEqual(["200 two"]);
     expect(said().filter((line) => line !== "one" && line !== "two")).toEqual([]);
@@ -164,7 +164,9 @@ describe("a rolling update", () => {
     await load.end();
     expect(up.code).toBe(1);
     expect(up.err).toContain("roll-web-2: the new container is unhealthy");
-    expect(up.err).toContain("the one before it goes on; roll-web-1 is rolled back to the version before");
+    expect(up.err).toContain(
+      "the previous container keeps running; roll-web-1 is rolled back to the previous revision",
+    );
     expect([...load.answers.keys()].sort()).toEqual(["200 four", "200 two"]);
     expect(load.failures).toEqual([]);
     await eventually(() => expect(webs()).toHaveLength(REPLICAS));
@@ -208,7 +210,7 @@ describe("a rolling update", () => {
     process.kill(bay.daemonPid(), "SIGKILL");
     await over;
     writeFileSync(join(bay.folder, "stack", "gate", "open"), "");
-    expect(bay.ok("plan")).toContain("an update that was broken off left it");
+    expect(bay.ok("plan")).toContain("left by an interrupted update");
     bay.ok("up", "-d");
     expect(webs()).toHaveLength(REPLICAS);
     for (const number of [0, 1, 2, 3]) expect(await ask(FIRST_PORT + number)).toBe("200 seven");

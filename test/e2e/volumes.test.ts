@@ -124,7 +124,7 @@ describe("volumes", () => {
     expect(Mounts[0]).toMatchObject({ Type: "image", Source: "tools", Destination: "/tools", RW: false });
     // another image of the name
     put("one/file", "ONE");
-    expect(bay.ok("plan")).toMatch(/image tools[\s\S]*the image tools is made anew/);
+    expect(bay.ok("plan")).toMatch(/image tools[\s\S]*the image tools is rebuilt/);
     bay.ok("up", "-d");
     expect(say("a", "cat /tools/file")).toBe("ONE");
     // a folder, a file and a link of it; no link leads out of it

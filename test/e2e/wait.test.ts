@@ -63,7 +63,7 @@ describe("up --wait", () => {
   a: { <<: *box, command: sh -c 'echo once more; exit 1', restart: always }
 `);
     expect(code).toBe(1);
-    expect(err).toContain("wait-a-1 ends again and again, with exit code 1");
+    expect(err).toContain("wait-a-1 restarts repeatedly, with exit code 1");
     expect(err).toContain("    once more");
   });
 

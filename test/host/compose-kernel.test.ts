@@ -89,7 +89,7 @@ configs: { c: { content: text } }
     execFileSync("ip", ["link", "add", "lo0t", "type", "bridge"]);
     try {
       const { code, err } = bay.run(["-f", "taken.yaml", "up", "-d"]);
-      expect([code, err]).toEqual([1, expect.stringContaining("this host has a link lo0t already")]);
+      expect([code, err]).toEqual([1, expect.stringContaining("this host already has a link lo0t")]);
       bay.ok("-f", "taken.yaml", "down");
       expect(existsSync("/sys/class/net/lo0t")).toBe(true);
     } finally {

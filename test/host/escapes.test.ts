@@ -218,7 +218,7 @@ describe("a layer", () => {
 
   it("says a name for a person without what a terminal would do", async () => {
     const name = "evil\u001b[2J\u0007";
-    await expect(unpack(tar({ name: `${UP}${name}` }))).rejects.toThrow(/leads out of the image/);
+    await expect(unpack(tar({ name: `${UP}${name}` }))).rejects.toThrow(/is outside of the image/);
     const message = await unpack(tar({ name: `${UP}${name}` })).catch((error: Error) => error.message);
     expect(message).not.toMatch(/\p{C}/u);
   });

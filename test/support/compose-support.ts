@@ -116,7 +116,7 @@ function judge(path: string, diagnostics: readonly Diagnostic[]): Pick<Support, 
     if (where === "" || !(path === where || path.startsWith(`${where}.`))) continue;
     if (severity === "warning" && at?.[2] === "has no effect") return { what: "has no effect", why: at[3]! };
     // the file is read, and the service cannot run
-    if (message.endsWith("plan and up refuse this service"))
+    if (message.endsWith("bay plan and bay up reject this service"))
       return { what: "is refused", why: message.split("\n")[0]!.replace(/^\S+: /, "") };
     if (severity === "error") return { what: "is refused", why: at?.[3] ?? message };
   }

@@ -33,7 +33,7 @@ export class CacheMounts {
   readonly #creating = new Map<string, Promise<void>>();
 
   constructor(
-    /** Outside of the layers, as caches are no part of any image. */
+    /** Outside of the layers, as caches are not part of any image. */
     readonly directory: string,
     readonly store: Store,
   ) {}
@@ -156,7 +156,7 @@ export class CacheMounts {
     void removeTree(gone);
   }
 
-  /** Notes of digests that nobody used since then; they cost nothing but a new reading of the contents. */
+  /** Cached digests unused since then; without them, the contents are read again. */
   removeDigests(before: number): void {
     if (!existsSync(this.directory)) return;
     for (const name of readdirSync(this.directory))

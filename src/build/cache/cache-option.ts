@@ -28,7 +28,7 @@ export function readCacheSource(text: string, directory: string): CacheSource {
   const { fields, bad } = fieldsOf(text, "from");
   const source = placeOf(fields, fields.get("src"), "src", directory, bad);
   if (source.kind === "inline")
-    throw bad("an inline cache is taken from its image", "type=registry,ref=IMAGE");
+    throw bad("an inline cache is imported by the name of its image", "type=registry,ref=IMAGE");
   return source;
 }
 
@@ -37,12 +37,12 @@ export function readCacheTarget(text: string, directory: string): CacheTarget {
   const { fields, bad } = fieldsOf(text, "to");
   const place = placeOf(fields, fields.get("dest"), "dest", directory, bad);
   const mode = fields.get("mode") ?? "min";
-  if (mode !== "min" && mode !== "max") throw bad(`mode is min or max, not ${mode}`);
+  if (mode !== "min" && mode !== "max") throw bad(`mode: expected min or max, got ${mode}`);
   if (place.kind === "inline" && mode === "max")
-    throw bad("an inline cache has the image's own steps", "mode=min");
+    throw bad("an inline cache holds the steps of the image only", "mode=min");
   const compression = fields.get("compression") ?? "uncompressed";
   if (compression !== "uncompressed")
-    throw bad(`compression=${compression} is not supported; uncompressed is`);
+    throw bad(`compression=${compression} is not supported; use uncompressed`);
   for (const key of ["oci-mediatypes", "image-manifest"])
     if (fields.get(key) === "false") throw bad(`${key}=false is not supported`);
   return { ...place, mode, ignoreError: fields.get("ignore-error") === "true" };
@@ -62,12 +62,12 @@ function fieldsOf(text: string, way: "from" | "to"): { fields: Map<string, strin
   const fields = new Map<string, string>();
   for (const field of csvFields(text)) {
     const [key = "", value] = field.split(/=(.*)/s);
-    if (value === undefined) throw bad(`${JSON.stringify(field)} lacks a value`);
+    if (value === undefined) throw bad(`${JSON.stringify(field)} has no value`);
     if (!KEYS[way].includes(key)) {
       const close = nearest(key, KEYS[way]);
       throw bad(
-        `there is no ${JSON.stringify(key)}`,
-        close ? `did you mean ${close}?` : `it has ${KEYS[way].join(", ")}`,
+        `unknown key ${JSON.stringify(key)}`,
+        close ? `did you mean ${close}?` : `expected one of ${KEYS[way].join(", ")}`,
       );
     }
     fields.set(key, value);
@@ -94,9 +94,9 @@ function placeOf(
   }
   if (type === "inline") return { kind: "inline" };
   if (type !== undefined && KNOWN_ELSEWHERE.includes(type))
-    throw bad(`type=${type} is not supported; registry, local and inline are`);
+    throw bad(`type=${type} is not supported; use registry, local or inline`);
   throw bad(
-    type === undefined ? "it has no type" : `there is no type ${JSON.stringify(type)}`,
-    "registry, local or inline",
+    type === undefined ? "it needs a type" : `unknown type ${JSON.stringify(type)}`,
+    "expected registry, local or inline",
   );
 }

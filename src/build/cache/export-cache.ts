@@ -23,7 +23,7 @@ export async function exportCache(
       "CACHE_TOO_LARGE",
       `the cache has ${diffIds.length} layers; ${MAX_LAYERS} can be exported`,
       {
-        hint: "mode=min exports the image's own steps",
+        hint: "mode=min exports the steps of the image only",
       },
     );
   const { content } = images;

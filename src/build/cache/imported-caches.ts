@@ -20,7 +20,7 @@ export class ImportedCaches {
       images: ImageStore;
       steps: StepStore;
       signal: AbortSignal | undefined;
-      /** Told of a cache that cannot be had, which is no reason to fail. */
+      /** Called for a cache that cannot be imported, which does not fail the build. */
       warn: (text: string) => void;
     },
   ) {}
@@ -38,7 +38,7 @@ export class ImportedCaches {
         if (diffId !== undefined) await fetchLayer(diffId);
       } catch (error) {
         if (!(error instanceof BayError) || error.code === "ABORTED") throw error;
-        warn(`the cached step ${description} cannot be fetched: ${error.message}`);
+        warn(`the cached step ${description} cannot be downloaded: ${error.message}`);
         continue;
       }
       const layer = diffId === undefined ? undefined : layerName(diffId);
@@ -56,7 +56,7 @@ export class ImportedCaches {
     } catch (error) {
       if (!(error instanceof BayError) || error.code === "ABORTED") throw error;
       const name = source.kind === "registry" ? source.reference : source.path;
-      this.setting.warn(`the cache ${name} cannot be had: ${error.message}`);
+      this.setting.warn(`the cache ${name} cannot be imported: ${error.message}`);
       return { steps: new Map(), fetchLayer: () => Promise.resolve() };
     }
   }

@@ -82,7 +82,7 @@ export class StepStore {
     make: (places: { upper: string; work: string }) => Promise<void>,
   ): Promise<StepRecord> {
     const known = this.#running.get(key);
-    // another build's, which may be broken off
+    // another build's, which may be interrupted
     if (known) return known.catch(() => this.find(key) ?? this.run(key, description, make));
     const running = this.#run(key, description, make).finally(() => this.#running.delete(key));
     this.#running.set(key, running);
@@ -110,7 +110,7 @@ export class StepStore {
       const now = new Date().toISOString();
       const record = { key, layer, description, createdAt: now, usedAt: now };
       this.save(record);
-      void removeTree(temporary); // empty but for overlayfs's own: nobody has to wait
+      void removeTree(temporary); // empty except for overlayfs's own files: no need to wait
       return record;
     } catch (error) {
       // whoever hears of the failure finds nothing left
@@ -122,8 +122,8 @@ export class StepStore {
   /** Takes steps away. A layer that an image has too is the image's own from then on. Throws BUILD_RUNNING. */
   remove(records: readonly StepRecord[]): void {
     if (this.isInUse && records.length > 0)
-      throw new BayError("BUILD_RUNNING", "a build is running, which may use what would be removed", {
-        hint: "try again when it has ended",
+      throw new BayError("BUILD_RUNNING", "a build is running and may use objects to be removed", {
+        hint: "try again when the build has ended",
       });
     for (const { key, layer } of records) {
       this.store.delete(KEY + key);

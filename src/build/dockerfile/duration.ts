@@ -16,7 +16,7 @@ export function parseDuration(text: string, what: string): number {
   const parts = [...text.matchAll(/(\d+(?:\.\d*)?|\.\d+)(h|ms|us|µs|ns|m|s)/g)];
   if (text === "0") return 0;
   if (parts.length === 0 || parts.map(([whole]) => whole).join("") !== text)
-    throw new BayError("BAD_DOCKERFILE", `${what}: ${JSON.stringify(text)} is no duration`, {
+    throw new BayError("BAD_DOCKERFILE", `${what}: invalid duration ${JSON.stringify(text)}`, {
       hint: "for example 30s, 1m30s or 500ms",
     });
   return Math.round(parts.reduce((sum, [, value, unit]) => sum + Number(value) * NANOSECONDS[unit!]!, 0));

@@ -14,9 +14,9 @@ export class Flags {
       const kind = Object.hasOwn(kinds, name) ? kinds[name] : undefined;
       if (!kind) throw unknownFlag(instruction, name, Object.keys(kinds));
       const known = this.#values.get(name);
-      if (known && kind !== "list") throw bad(`${instruction}: --${name} stands twice`);
+      if (known && kind !== "list") throw bad(`${instruction}: --${name} is given twice`);
       if (kind === "bool" && value !== undefined && value !== "true" && value !== "false")
-        throw bad(`${instruction}: --${name} is true or false, not ${JSON.stringify(value)}`);
+        throw bad(`${instruction}: --${name} expects true or false, got ${JSON.stringify(value)}`);
       if (kind !== "bool" && value === undefined) throw bad(`${instruction}: --${name} has no value`);
       this.#values.set(name, [...(known ?? []), value ?? "true"]);
     }
@@ -39,6 +39,9 @@ const bad = (message: string, hint?: string) => new BayError("BAD_DOCKERFILE", m
 
 function unknownFlag(instruction: string, name: string, known: readonly string[]): BayError {
   const close = nearest(name, known);
-  const all = known.length === 0 ? "it has none" : `it has ${known.map((each) => `--${each}`).join(", ")}`;
-  return bad(`${instruction} has no flag --${name}`, close ? `did you mean --${close}?` : all);
+  const all =
+    known.length === 0
+      ? "this instruction has no flags"
+      : `expected one of ${known.map((each) => `--${each}`).join(", ")}`;
+  return bad(`${instruction}: unknown flag --${name}`, close ? `did you mean --${close}?` : all);
 }

@@ -27,7 +27,7 @@ export function heredocsOf(text: string): Heredoc[] {
   return words.flatMap((word) => parseHeredoc(word) ?? []);
 }
 
-/** What `<<NAME` says; undefined where a word is no such thing. */
+/** The here-document that `<<NAME` starts; undefined for any other word. */
 export function parseHeredoc(word: string): Heredoc | undefined {
   const match = HEREDOC.exec(word);
   if (!match) return undefined;

@@ -130,7 +130,7 @@ function needArgs({ name, args }: Node, least: number, most: number, form: strin
   if (args.length >= least && args.length <= most && args[0] !== "") return;
   const wanted = least === most ? `exactly ${least}` : `at least ${least}`;
   throw bad(
-    `${name.toUpperCase()} needs ${wanted} argument${least === 1 ? "" : "s"}, and has ${args.filter(Boolean).length}`,
+    `${name.toUpperCase()} needs ${wanted} argument${least === 1 ? "" : "s"}, got ${args.filter(Boolean).length}`,
     form,
   );
 }
@@ -185,7 +185,10 @@ function readFrom({ args }: Node, flags: Flags): Kinds {
     throw bad("FROM needs either one or three arguments", form);
   const stage = name?.toLowerCase();
   if (stage !== undefined && !STAGE_NAME.test(stage))
-    throw bad(`${JSON.stringify(name)} is no name for a stage`, "a letter, then letters, digits, - _ and .");
+    throw bad(
+      `invalid stage name ${JSON.stringify(name)}`,
+      "use a letter, followed by letters, digits, - _ and .",
+    );
   return {
     kind: "from",
     image,
@@ -199,9 +202,9 @@ function readRun(node: Node, flags: Flags): Kinds {
   const network = flags.text("network") ?? "default";
   const security = flags.text("security") ?? "sandbox";
   if (network !== "default" && network !== "none" && network !== "host")
-    throw bad(`RUN --network is default, none or host, not ${JSON.stringify(network)}`);
+    throw bad(`RUN --network expects default, none or host, got ${JSON.stringify(network)}`);
   if (security !== "sandbox" && security !== "insecure")
-    throw bad(`RUN --security is sandbox or insecure, not ${JSON.stringify(security)}`);
+    throw bad(`RUN --security expects sandbox or insecure, got ${JSON.stringify(security)}`);
   if (node.args.length === 0) throw bad("RUN has no command");
   return {
     kind: "run",
@@ -216,10 +219,10 @@ function readRun(node: Node, flags: Flags): Kinds {
 function readTransfer(node: Node, flags: Flags): Transfer {
   const name = node.name.toUpperCase();
   if (node.args.length < 2)
-    throw bad(`${name} needs at least two arguments, and has ${node.args.length}`, `${name} SOURCE… TARGET`);
+    throw bad(`${name} needs at least two arguments, got ${node.args.length}`, `${name} SOURCE… TARGET`);
   const words = node.args.slice(0, -1);
   const target = node.args.at(-1)!;
-  if (parseHeredoc(target)) throw bad(`${name}: a here-document is a source and no target`);
+  if (parseHeredoc(target)) throw bad(`${name}: a here-document cannot be a target`);
   const heredocs: Heredoc[] = [];
   const sources: string[] = [];
   for (const word of words) {
@@ -290,12 +293,12 @@ function readHealthCheck(node: Node, flags: Flags): Kinds {
     retries: undefined,
   };
   if (type.toUpperCase() === "NONE") {
-    if (words.length > 0 || node.flags.length > 0) throw bad("HEALTHCHECK NONE takes nothing else", form);
+    if (words.length > 0 || node.flags.length > 0) throw bad("HEALTHCHECK NONE takes no arguments", form);
     return { kind: "healthcheck", check: { command: undefined, ...nothing } };
   }
   if (type.toUpperCase() !== "CMD")
     throw bad(
-      type === "" ? "HEALTHCHECK says nothing" : `HEALTHCHECK has no type ${JSON.stringify(type)}`,
+      type === "" ? "HEALTHCHECK has no arguments" : `HEALTHCHECK: unknown type ${JSON.stringify(type)}`,
       form,
     );
   if (words.length === 0) throw bad("HEALTHCHECK CMD has no command", form);
@@ -303,12 +306,12 @@ function readHealthCheck(node: Node, flags: Flags): Kinds {
     const text = flags.text(flag);
     if (text === undefined) return undefined;
     const value = parseDuration(text, `HEALTHCHECK --${flag}`);
-    if (value !== 0 && value < 1e6) throw bad(`HEALTHCHECK --${flag} is less than a millisecond`);
+    if (value !== 0 && value < 1e6) throw bad(`HEALTHCHECK --${flag} must be at least one millisecond`);
     return value;
   };
   const retries = flags.text("retries");
   if (retries !== undefined && !/^\d+$/.test(retries))
-    throw bad(`HEALTHCHECK --retries: ${JSON.stringify(retries)} is no whole number`);
+    throw bad(`HEALTHCHECK --retries: expected a whole number, got ${JSON.stringify(retries)}`);
   return {
     kind: "healthcheck",
     check: {
@@ -328,7 +331,7 @@ function readOnBuild(node: Node): Kinds {
   const { trigger } = node;
   if (!trigger) throw bad("ONBUILD has no instruction", "ONBUILD RUN make");
   if (NO_TRIGGERS.includes(trigger.name))
-    throw bad(`${trigger.name.toUpperCase()} cannot stand behind ONBUILD`);
+    throw bad(`${trigger.name.toUpperCase()} is not allowed after ONBUILD`);
   if (node.heredocs.length > 0) trigger.heredocs.push(...node.heredocs);
   return { kind: "onbuild", triggerText: triggerText(node), trigger: readInstruction(trigger) };
 }

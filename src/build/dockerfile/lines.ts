@@ -98,8 +98,8 @@ function readHeredocs(all: readonly string[], from: number, line: LogicalLine, s
       say({
         severity: "error",
         code: "BAD_DOCKERFILE",
-        message: `the here-document ${heredoc.name} has no end`,
-        hint: `a line with ${heredoc.name} alone ends it`,
+        message: `the here-document ${heredoc.name} is not terminated`,
+        hint: `end it by a line with only ${heredoc.name}`,
         place: line.place,
       });
     line.heredocs.push(heredoc);
@@ -124,7 +124,7 @@ function readDirectives(all: readonly string[], file: string, say: Say): Directi
         message,
         place: { file, line: index + 1, column: 1, length: withoutEnd(line).length },
       });
-    if (seen.has(key)) problem(`the parser directive ${key} stands twice`);
+    if (seen.has(key)) problem(`the parser directive ${key} is given twice`);
     seen.add(key);
     if (key === "escape") {
       if (value === "\\" || value === "`") directives.escape = value;

@@ -70,7 +70,7 @@ const SPLITTERS: Record<string, Splitter> = {
   workdir: whole,
 };
 
-/** Says BAD_DOCKERFILE of every instruction that cannot be read, and goes on with the next. */
+/** Reports BAD_DOCKERFILE for every invalid instruction, and continues with the next. */
 export function parseDockerfile(
   source: string,
   file: string,
@@ -91,7 +91,7 @@ export function parseDockerfile(
     say({
       severity: "error",
       code: "BAD_DOCKERFILE",
-      message: "there are no instructions",
+      message: "the Dockerfile has no instructions",
       place: { file, line: 1, column: 1, length: 1 },
     });
   return { directives, emptyContinuations, nodes };

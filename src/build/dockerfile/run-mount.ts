@@ -64,15 +64,16 @@ export function parseRunMount(text: string): RunMount {
     }
     const key = SAME[written] ?? written;
     if (value === undefined && key !== "readonly" && key !== "required")
-      throw bad(`${JSON.stringify(field)} lacks a value`, `${written}=VALUE`);
+      throw bad(`${JSON.stringify(field)} has no value`, `${written}=VALUE`);
     fields.set(key, value ?? "true");
   }
   const type = fields.get("type") ?? "bind";
   fields.delete("type");
   if (!isType(type))
-    throw bad(`there is no type ${JSON.stringify(type)}`, `it is one of ${Object.keys(KEYS).join(", ")}`);
+    throw bad(`unknown type ${JSON.stringify(type)}`, `expected one of ${Object.keys(KEYS).join(", ")}`);
   for (const key of fields.keys()) checkKey(type, key);
-  if (isWritable !== undefined && type !== "bind" && type !== "cache") throw bad(`${type} has no readwrite`);
+  if (isWritable !== undefined && type !== "bind" && type !== "cache")
+    throw bad(`${type} does not support readwrite`);
   if (fields.has("readonly")) isWritable = !yes("readonly", fields.get("readonly"));
   return make(type, fields, isWritable);
 }
@@ -81,7 +82,8 @@ export function parseRunMount(text: string): RunMount {
 export function placeRunMount(mount: RunMount, workdir: string): RunMount {
   if (mount.target === undefined) return mount;
   const target = posix.resolve("/", workdir, mount.target);
-  if (target === "/") throw bad(`the target ${JSON.stringify(mount.target)} is the root`, "name a directory");
+  if (target === "/")
+    throw bad(`the target ${JSON.stringify(mount.target)} is the root directory`, "name a directory");
   return { ...mount, target };
 }
 
@@ -91,8 +93,8 @@ function checkKey(type: RunMount["type"], key: string): void {
   if (KEYS[type].includes(key)) return;
   const close = nearest(key, KEYS[type]);
   throw bad(
-    `type=${type} has no ${JSON.stringify(key)}`,
-    close ? `did you mean ${close}?` : `it has ${KEYS[type].join(", ")}`,
+    `type=${type} does not support ${JSON.stringify(key)}`,
+    close ? `did you mean ${close}?` : `expected one of ${KEYS[type].join(", ")}`,
   );
 }
 
@@ -144,26 +146,26 @@ function make(
 
 function sharingOf(text: string): "shared" | "private" | "locked" {
   if (text === "shared" || text === "private" || text === "locked") return text;
-  throw bad(`sharing is shared, private or locked, not ${JSON.stringify(text)}`);
+  throw bad(`sharing: expected shared, private or locked, got ${JSON.stringify(text)}`);
 }
 
 function yes(key: string, value: string | undefined): boolean {
   if (value === undefined || value === "true" || value === "1") return true;
   if (value === "false" || value === "0") return false;
-  throw bad(`${key} is true or false, not ${JSON.stringify(value)}`);
+  throw bad(`${key}: expected true or false, got ${JSON.stringify(value)}`);
 }
 
 function whole(fields: ReadonlyMap<string, string>, key: string, otherwise: number, base = 10): number {
   const text = fields.get(key);
   if (text === undefined) return otherwise;
   if (!(base === 8 ? /^[0-7]{1,7}$/ : /^\d{1,10}$/).test(text))
-    throw bad(`${key}: ${JSON.stringify(text)} is no ${base === 8 ? "octal " : ""}number`);
+    throw bad(`${key}: invalid ${base === 8 ? "octal " : ""}number ${JSON.stringify(text)}`);
   return Number.parseInt(text, base);
 }
 
 function sizeOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const [, number, unit = ""] = /^(\d+(?:\.\d+)?)\s*([bkmg]?)b?$/i.exec(text) ?? [];
-  if (number === undefined) throw bad(`size: ${JSON.stringify(text)} is no size`, "for example 64m");
+  if (number === undefined) throw bad(`invalid size ${JSON.stringify(text)}`, "for example 64m");
   return Math.round(Number(number) * UNITS[unit.toLowerCase()]!);
 }

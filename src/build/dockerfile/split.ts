@@ -65,7 +65,7 @@ export function quotedWords(text: string, escapeChar: string): string[] {
     if (char === quote) quote = "";
     else if (!quote && (char === "'" || char === '"')) quote = char;
     else if (char === escapeChar && quote !== "'") {
-      if (at + 1 === text.length) break; // at the very end it says nothing
+      if (at + 1 === text.length) break; // at the very end it has no meaning
       word += char;
       at += 1;
       word += text[at]!;
@@ -90,8 +90,8 @@ export function keyValues(text: string, escapeChar: string, instruction: string)
     const at = word.indexOf("=");
     if (at === -1)
       throw bad(
-        `${instruction}: ${JSON.stringify(word)} lacks a =`,
-        "the form is NAME=VALUE, with quotes around spaces",
+        `${instruction}: ${JSON.stringify(word)} has no =`,
+        "write NAME=VALUE, with quotes around spaces",
       );
     return [word.slice(0, at), word.slice(at + 1), "="];
   });
@@ -113,7 +113,7 @@ export function jsonStrings(text: string): string[] | undefined {
   }
   if (!Array.isArray(value)) return undefined;
   if (!value.every((item) => typeof item === "string"))
-    throw bad("an array must be of strings only", 'for example ["sleep", "10"]');
+    throw bad("an array must contain strings only", 'for example ["sleep", "10"]');
   return value;
 }
 

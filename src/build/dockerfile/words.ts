@@ -33,7 +33,7 @@ const SPECIAL = new Set("@*#?-$!0");
 const isDigit = (char: string) => char >= "0" && char <= "9";
 const bad = (message: string) => new BayError("BAD_WORD", message);
 
-/** Throws BAD_WORD: an open quote, a brace without its end, an unknown modifier, a variable that `?` wants set. */
+/** Throws BAD_WORD: an open quote, a brace without its end, an unknown modifier, an unset variable that `?` requires. */
 export function expand(source: string, lookup: Lookup, options: WordOptions = {}): Expansion {
   return new Expander(source, lookup, options).run();
 }

@@ -28,7 +28,7 @@ export function checkIgnored(
         if (path === "" || path === "." || patterns.mayTakeBack || !patterns.matches(path)) continue;
         complain(
           "CopyIgnoredFile",
-          `${instruction.written} of ${path}, which the ignore file leaves out`,
+          `${instruction.written} of ${path}, which is excluded by the ignore file`,
           instruction.place,
         );
       }

@@ -19,7 +19,7 @@ export function checkInstructions(stage: Stage, stages: readonly Stage[], compla
       if (before)
         complain(
           "MultipleInstructionsDisallowed",
-          `this ${before.written} does not count, as another follows in the stage`,
+          `this ${before.written} has no effect, as another one follows in the stage`,
           before.place,
         );
       last.set(kind, instruction);
@@ -29,14 +29,14 @@ export function checkInstructions(stage: Stage, stages: readonly Stage[], compla
         hasShell = true;
         break;
       case "maintainer":
-        complain("MaintainerDeprecated", "MAINTAINER is out of use; a label says it", place);
+        complain("MaintainerDeprecated", "MAINTAINER is deprecated; use a label", place);
         break;
       case "cmd":
       case "entrypoint":
         if (instruction.command.isShell && !hasShell)
           complain(
             "JSONArgsRecommended",
-            `${written} runs by a shell, which passes no signals on; write an array`,
+            `${written} runs in a shell, which does not forward signals; write an array`,
             place,
           );
         break;
@@ -48,7 +48,11 @@ export function checkInstructions(stage: Stage, stages: readonly Stage[], compla
       case "workdir": {
         const isAbsolute = /^[/$]/.test(instruction.value);
         if (!isAbsolute && !hasWorkdir)
-          complain("WorkdirRelativePath", `${instruction.value} is below what the base image says`, place);
+          complain(
+            "WorkdirRelativePath",
+            `the relative path ${instruction.value} depends on the base image`,
+            place,
+          );
         hasWorkdir = true;
         break;
       }
@@ -57,7 +61,7 @@ export function checkInstructions(stage: Stage, stages: readonly Stage[], compla
       if (SECRET.test(name) && !NOT_SECRET.test(name))
         complain(
           "SecretsUsedInArgOrEnv",
-          `${name} seems to be a secret, which the image's history shows; RUN --mount=type=secret does not`,
+          `${name} seems to be a secret, which is visible in the image's history; use RUN --mount=type=secret`,
           place,
         );
   }
@@ -84,11 +88,11 @@ export function checkExpose({ instructions }: Stage, complain: Complain): void {
     for (const value of instruction.values) {
       const [port = "", protocol] = value.split("/");
       if (protocol !== undefined && protocol !== protocol.toLowerCase())
-        complain("ExposeProtoCasing", `the protocol ${protocol} is not in small letters`, instruction.place);
+        complain("ExposeProtoCasing", `the protocol ${protocol} is not in lower case`, instruction.place);
       if (port.includes(":") && !port.includes("${"))
         complain(
           "ExposeInvalidFormat",
-          `${value} has an address or a port of the host, which EXPOSE does not say`,
+          `${value} has an address or a port of the host, which EXPOSE does not support`,
           instruction.place,
         );
     }

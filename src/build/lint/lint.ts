@@ -18,7 +18,7 @@ export function lint(dockerfile: Dockerfile, say: (diagnostic: Diagnostic) => vo
   }
   checkVariables(dockerfile, complain);
   for (const place of dockerfile.emptyContinuations)
-    complain("NoEmptyContinuation", "an empty line stands in a continued instruction", place);
+    complain("NoEmptyContinuation", "a continued instruction has an empty line", place);
 }
 
 function complainerFor({ directives, file }: Dockerfile, say: (diagnostic: Diagnostic) => void): Complain {

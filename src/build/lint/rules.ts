@@ -1,30 +1,30 @@
-/** The rules of BuildKit's build checks, by the names that it has for them, and which of them a file wants (`# check=…`). */
+/** The rules of BuildKit's build checks, by the names that it has for them, and which of them a file enables (`# check=…`). */
 import { type Diagnostic, nearest, type SourcePosition } from "../../core/diagnostics.ts";
 
 /** A rule by name, with what it asks for. */
 export const RULES = {
-  StageNameCasing: "names of stages are in small letters",
-  FromAsCasing: "FROM and AS are in the same case",
-  NoEmptyContinuation: "no empty line stands in a continued instruction",
-  ConsistentInstructionCasing: "all instructions are in the same case",
-  DuplicateStageName: "no two stages have one name",
-  ReservedStageName: "no stage is called scratch or context",
-  JSONArgsRecommended: "CMD and ENTRYPOINT are arrays, so that signals reach the program and no shell",
-  MaintainerDeprecated: "a label says who maintains it, and no MAINTAINER",
-  UndefinedArgInFrom: "FROM uses arguments that an ARG before it declares",
-  WorkdirRelativePath: "the first WORKDIR is absolute, and does not depend on the base's",
-  UndefinedVar: "variables that are used are set",
+  StageNameCasing: "names of stages should be in lower case",
+  FromAsCasing: "FROM and AS should have the same case",
+  NoEmptyContinuation: "a continued instruction should have no empty lines",
+  ConsistentInstructionCasing: "all instructions should have the same case",
+  DuplicateStageName: "names of stages should be unique",
+  ReservedStageName: "stages should not be named scratch or context",
+  JSONArgsRecommended: "CMD and ENTRYPOINT should be arrays, so that signals reach the program and not a shell",
+  MaintainerDeprecated: "a label should replace MAINTAINER, which is deprecated",
+  UndefinedArgInFrom: "arguments used by FROM should be declared by an ARG before it",
+  WorkdirRelativePath: "the first WORKDIR should be absolute, so that it does not depend on the base image",
+  UndefinedVar: "variables should be set before they are used",
   MultipleInstructionsDisallowed:
-    "a stage has one CMD, one ENTRYPOINT and one HEALTHCHECK; only the last counts",
-  LegacyKeyValueFormat: "ENV and LABEL are written NAME=VALUE",
-  RedundantTargetPlatform: "--platform does not say what holds anyway",
-  SecretsUsedInArgOrEnv: "ARG and ENV hold no secrets, which the image's history would show",
-  InvalidDefaultArgInFrom: "the defaults of arguments give FROM an image's name",
-  FromPlatformFlagConstDisallowed: "--platform of FROM is a variable, so that the image can be for others",
-  CopyIgnoredFile: "what is copied is not left out by the ignore file",
-  InvalidDefinitionDescription: "a comment above a stage or an argument describes it by its name",
-  ExposeProtoCasing: "protocols of EXPOSE are in small letters",
-  ExposeInvalidFormat: "EXPOSE names ports of the container alone",
+    "a stage should have one CMD, ENTRYPOINT and HEALTHCHECK; only the last has an effect",
+  LegacyKeyValueFormat: "ENV and LABEL should be written as NAME=VALUE",
+  RedundantTargetPlatform: "--platform should not repeat the default",
+  SecretsUsedInArgOrEnv: "ARG and ENV should not hold secrets, which are visible in the image's history",
+  InvalidDefaultArgInFrom: "FROM should be valid with the default values of its arguments",
+  FromPlatformFlagConstDisallowed: "--platform of FROM should be a variable, so that the image can be built for other platforms",
+  CopyIgnoredFile: "copied files should not be excluded by the ignore file",
+  InvalidDefinitionDescription: "a comment above a stage or an argument should begin with its name",
+  ExposeProtoCasing: "protocols of EXPOSE should be in lower case",
+  ExposeInvalidFormat: "EXPOSE should name ports of the container only",
 } as const;
 
 export type RuleName = keyof typeof RULES;
@@ -49,14 +49,14 @@ export function readCheckOptions(text: string | undefined, bad: (message: string
     const [key = "", value = ""] = part.split(/=(.*)/s).map((word) => word.trim());
     if (key === "error") {
       if (!/^(true|false|1|0)$/i.test(value))
-        bad(`check: error is true or false, not ${JSON.stringify(value)}`);
+        bad(`check: error expects true or false, got ${JSON.stringify(value)}`);
       failsBuild = /^(true|1)$/i.test(value);
     } else if (key === "skip" || key === "experimental") {
       for (const rule of value.split(",").map((word) => word.trim())) {
         if (rule !== "all" && !Object.hasOwn(RULES, rule)) bad(unknownRule(rule));
         lists[key].add(rule);
       }
-    } else bad(`check: there is no option ${JSON.stringify(key)}; there are skip, error and experimental`);
+    } else bad(`check: unknown option ${JSON.stringify(key)}; expected skip, error or experimental`);
   }
   const names = (list: ReadonlySet<string>, rule: RuleName) => list.has("all") || list.has(rule);
   return {
@@ -68,7 +68,7 @@ export function readCheckOptions(text: string | undefined, bad: (message: string
 
 function unknownRule(rule: string): string {
   const close = nearest(rule, Object.keys(RULES));
-  return `check: there is no rule ${JSON.stringify(rule)}${close ? `; did you mean ${close}?` : ""}`;
+  return `check: unknown rule ${JSON.stringify(rule)}${close ? `; did you mean ${close}?` : ""}`;
 }
 
 /** Says that a rule is broken. */

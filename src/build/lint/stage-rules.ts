@@ -19,7 +19,11 @@ export function checkCasing(dockerfile: Dockerfile, complain: Complain): void {
   const [wanted, isRight] = lower > upper ? (["small", isLower] as const) : (["capital", isUpper] as const);
   for (const { written, place } of all)
     if (!isRight(written))
-      complain("ConsistentInstructionCasing", `${written} is not in ${wanted} letters, as most are`, place);
+      complain(
+        "ConsistentInstructionCasing",
+        `${written} is not in ${wanted} case, unlike most instructions`,
+        place,
+      );
   for (const { from } of dockerfile.stages) {
     const [as] = from.asWritten;
     if (as !== undefined && isLower(as) !== isLower(from.written))
@@ -33,11 +37,11 @@ export function checkStages({ stages }: Dockerfile, complain: Complain): void {
     const { as, asWritten, place } = from;
     if (as === undefined) continue;
     const [, name = ""] = asWritten;
-    if (!isLower(name)) complain("StageNameCasing", `the stage ${name} is not in small letters`, place);
+    if (!isLower(name)) complain("StageNameCasing", `the stage ${name} is not in lower case`, place);
     if (seen.has(as))
-      complain("DuplicateStageName", `two stages are called ${as}, and the last counts`, place);
+      complain("DuplicateStageName", `two stages are named ${as}; the last one is used`, place);
     if (RESERVED.includes(as))
-      complain("ReservedStageName", `${as} has a meaning of its own, and is no name for a stage`, place);
+      complain("ReservedStageName", `${as} is reserved and cannot be the name of a stage`, place);
     seen.add(as);
   }
 }
@@ -48,13 +52,13 @@ export function checkDescriptions(dockerfile: Dockerfile, complain: Complain): v
   for (const instruction of allInstructions(dockerfile)) {
     const names = namesOf(instruction);
     const above = /^\s*#\s*(.*)$/.exec(lines[instruction.place.line - 2] ?? "")?.[1];
-    // a parser directive is no comment
+    // a parser directive is not a comment
     if (names.length === 0 || above === undefined || /^(syntax|escape|check)\s*=/i.test(above)) continue;
     if (names.includes(above.split(" ")[0]!)) continue;
     const example = names.length === 1 ? names[0] : "NAME";
     complain(
       "InvalidDefinitionDescription",
-      `the comment above does not begin with the name, as in "# ${example} what it is for"; an empty line parts them`,
+      `the comment above does not begin with the name, as in "# ${example} what it is for"; separate unrelated comments by an empty line`,
       instruction.place,
     );
   }

@@ -1,4 +1,4 @@
-/** Rules about variables: those that nobody set, in FROM and behind it, and platforms that they should be. */
+/** Rules about variables: unset ones, in FROM and after it, and fixed platforms. */
 import { nearest, type SourcePosition } from "../../core/diagnostics.ts";
 import { BayError } from "../../core/errors.ts";
 import { hostPlatform, parseReference } from "../../image/index.ts";
@@ -70,11 +70,11 @@ function checkFrom(
   }
   if (platform === undefined) return;
   if (/^\$(?:TARGETPLATFORM|\{TARGETPLATFORM\})$/.test(platform))
-    complain("RedundantTargetPlatform", `--platform=${platform} holds anyway`, place);
+    complain("RedundantTargetPlatform", `--platform=${platform} is the default`, place);
   else if (!platform.includes("$") && !isNamedAfter(from.as, platform))
     complain(
       "FromPlatformFlagConstDisallowed",
-      `--platform=${platform} is fixed, so that the image cannot be for others`,
+      `--platform=${platform} is fixed, so the image cannot be built for other platforms`,
       place,
     );
 }

@@ -51,7 +51,7 @@ export class ContextFolders {
     await this.setting.repositories.checkOut(url, commit, target, this.setting.access);
     const path = join(target, resolveInLayers([target], `/${url.folder}`));
     if (!statSync(path, { throwIfNoEntry: false })?.isDirectory())
-      throw new BayError("NO_CONTEXT", `the repository has no folder ${url.folder}`);
+      throw new BayError("NO_CONTEXT", `the repository has no directory ${url.folder}`);
     return { kind: "folder", path, isPassing: true };
   }
 

@@ -39,20 +39,20 @@ export function parseGitUrl(text: string): GitUrl {
   const [address = "", query] = SCP.test(beforeFragment) ? [beforeFragment] : splitAt(beforeFragment, "?");
   const wishes = new URLSearchParams(query ?? "");
   for (const key of wishes.keys())
-    if (!QUERY.includes(key)) throw bad(`there is no ${JSON.stringify(key)}; there are ${QUERY.join(", ")}`);
+    if (!QUERY.includes(key)) throw bad(`unknown key ${JSON.stringify(key)}; expected one of ${QUERY.join(", ")}`);
   const one = (...keys: string[]) => {
     const found = keys.flatMap((key) => wishes.getAll(key));
-    if (found.length > 1) throw bad(`of ${keys.join(", ")} only one may be given`);
+    if (found.length > 1) throw bad(`only one of ${keys.join(", ")} can be used`);
     return found[0] || undefined;
   };
   const [fragmentRef, fragmentFolder] = splitAt(fragment ?? "", ":");
   const ref = one("ref", "branch", "tag", "commit");
   const folder = one("subdir");
   if ((ref && fragmentRef) || (folder && fragmentFolder))
-    throw bad("the fragment and the query name two different things");
+    throw bad("the fragment and the query contradict each other");
   const chosen = qualified(wishes, ref) ?? (fragmentRef || undefined);
   if (chosen !== undefined && !/^[A-Za-z0-9][^\s~^:?*[\\\p{C}]*$/u.test(chosen))
-    throw bad(`${JSON.stringify(chosen)} is no branch, tag or commit`);
+    throw bad(`invalid branch, tag or commit ${JSON.stringify(chosen)}`);
   const [, scheme = "", user, password] = /^(\w+:\/\/)([^/?#:@]*)(?::([^/?#@]*))?@/.exec(address) ?? [];
   const isWeb = scheme.startsWith("http") && user !== undefined;
   const bare = address.replace(/^(\w+:\/\/)([^/?#:@]*)(?::[^/?#@]*)?@/, isWeb ? "$1" : "$1$2@");
@@ -91,6 +91,6 @@ function splitAt(text: string, separator: string): [string, string?] {
 
 function cleanFolder(text: string, bad: (message: string) => BayError): string {
   const parts = text.split("/").filter((part) => part !== "" && part !== ".");
-  if (parts.includes("..")) throw bad(`the folder ${JSON.stringify(text)} leads out of the repository`);
+  if (parts.includes("..")) throw bad(`the directory ${JSON.stringify(text)} is outside of the repository`);
   return parts.join("/");
 }

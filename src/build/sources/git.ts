@@ -38,7 +38,7 @@ export class GitRepositories {
     if (checksum && !commit.startsWith(checksum))
       throw new BayError(
         "WRONG_DIGEST",
-        `${withoutPasswords(url.remote)}: its commit is ${commit}, and not ${checksum}`,
+        `${withoutPasswords(url.remote)}: the commit is ${commit}, expected ${checksum}`,
       );
     return commit;
   }
@@ -51,7 +51,7 @@ export class GitRepositories {
     const found = names.find((name) => known.has(name));
     if (found) return known.get(found)!;
     throw new BayError("NO_GIT_REF", `${withoutPasswords(remote)} has no ${ref ?? "HEAD"}`, {
-      hint: "name a branch, a tag or a whole commit",
+      hint: "use a branch, a tag or a full commit hash",
     });
   }
 
@@ -146,7 +146,7 @@ function git(
         return reject(
           new BayError("MISSING_TOOL", "git is not installed", { hint: "apt-get install git", cause }),
         );
-      if (signal?.aborted) return reject(new BayError("ABORTED", "the build was broken off", { cause }));
+      if (signal?.aborted) return reject(new BayError("ABORTED", "the build was interrupted", { cause }));
       const line = told.trim().split("\n").at(-1)!.replace(/\p{C}/gu, "?");
       reject(new BayError("GIT_FAILED", `${withoutPasswords(remote)}: git says: ${withoutPasswords(line)}`));
     });

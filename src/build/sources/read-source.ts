@@ -17,14 +17,14 @@ export function readSource(text: string, directory: string): ContextSource {
   }
   if (scheme === "http" || scheme === "https") return { kind: "web", url: text };
   if (scheme !== undefined)
-    throw new BayError("NO_CONTEXT", `a context cannot come by ${scheme}://`, {
-      hint: "it is a folder, an archive, a git repository, an http(s) URL, docker-image:// or oci-layout://",
+    throw new BayError("NO_CONTEXT", `contexts with ${scheme}:// are not supported`, {
+      hint: "use a directory, an archive, a git repository, an http(s) URL, docker-image:// or oci-layout://",
     });
   const path = resolve(directory, text);
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat?.isDirectory()) return { kind: "folder", path };
   if (stat?.isFile()) return { kind: "archive", path };
-  throw new BayError("NO_CONTEXT", `the build's folder ${text} does not exist`);
+  throw new BayError("NO_CONTEXT", `the build directory ${text} does not exist`);
 }
 
 /** `PATH`, `PATH:TAG` or `PATH@DIGEST`. */

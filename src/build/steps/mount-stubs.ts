@@ -1,4 +1,4 @@
-/** Mount points that the runtime had to make in a step's layer, and that are no part of what the step did. */
+/** Mount points that the runtime created in a step's layer, which are not part of the step's result. */
 import { lstatSync, rmdirSync, unlinkSync } from "node:fs";
 import { join, posix } from "node:path";
 

@@ -84,7 +84,7 @@ export class RunMounts {
     });
   }
 
-  /** overlayfs wants two directories below. */
+  /** overlayfs requires two lower directories. */
   #empty(index: number): string {
     const directory = join(this.#directory, `empty-${index}`);
     mkdirSync(directory, { recursive: true });
@@ -158,8 +158,8 @@ export class RunMounts {
     const given = this.context.request.secrets[mount.id];
     if (!given) {
       if (!mount.required) return;
-      throw new BayError("NO_SECRET", `the build was given no secret ${mount.id}`, {
-        hint: `--secret id=${mount.id},src=FILE`,
+      throw new BayError("NO_SECRET", `the build has no secret ${mount.id}`, {
+        hint: `use --secret id=${mount.id},src=FILE`,
       });
     }
     if (mount.env !== undefined) {
@@ -178,10 +178,10 @@ export class RunMounts {
     const socket = this.context.request.ssh[mount.id];
     if (!socket) {
       if (!mount.required) return;
-      throw new BayError("NO_SSH", `the build was given no SSH agent ${mount.id}`, { hint: "--ssh default" });
+      throw new BayError("NO_SSH", `the build has no SSH agent ${mount.id}`, { hint: "use --ssh default" });
     }
     if (!statSync(socket, { throwIfNoEntry: false })?.isSocket())
-      throw new BayError("NO_SSH", `${socket} is no socket of an SSH agent`);
+      throw new BayError("NO_SSH", `${socket} is not the socket of an SSH agent`);
     const target = mount.target ?? `/run/buildkit/ssh_agent.${this.mounts.length}`;
     this.mounts.push({ destination: target, type: "bind", source: socket, options: ["bind"] });
     this.env.push(`SSH_AUTH_SOCK=${target}`);

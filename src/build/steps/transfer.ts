@@ -45,13 +45,13 @@ function checkChecksum({ checksum, heredocs }: InstructionOf<"add">, scope: Scop
   const bad = (message: string, hint: string) =>
     new BayError("BAD_DOCKERFILE", `ADD --checksum: ${message}`, { hint });
   const [word = "", ...more] = words;
-  if (more.length > 0 || heredocs.length > 0) throw bad("it is of one source", "write an ADD for each");
+  if (more.length > 0 || heredocs.length > 0) throw bad("the flag is for a single source", "use one ADD per source");
   if (!isRemoteSource(word))
-    throw bad(`${word} is no URL and no git repository`, "only what is fetched has a checksum");
+    throw bad(`${word} is neither a URL nor a git repository`, "only downloads can have a checksum");
   if (isGitUrl(word) ? !/^[0-9a-f]{7,64}$/.test(wanted) : !/^sha256:[0-9a-f]{64}$/.test(wanted))
     throw bad(
-      `${JSON.stringify(wanted)} is no ${isGitUrl(word) ? "commit" : "digest that bay knows"}`,
-      isGitUrl(word) ? "the commit's hash, or how it begins" : "sha256: and 64 hexadecimal digits",
+      `invalid ${isGitUrl(word) ? "commit" : "digest"} ${JSON.stringify(wanted)}`,
+      isGitUrl(word) ? "use the hash of the commit, or its beginning" : "use sha256: and 64 hexadecimal digits",
     );
 }
 
@@ -59,7 +59,7 @@ function refuseUrls(words: readonly string[]): void {
   const url = words.find((word) => /^https?:\/\//.test(word));
   if (url === undefined) return;
   throw new BayError("BAD_DOCKERFILE", `COPY takes no URL: ${withoutPasswords(url)}`, {
-    hint: "ADD does",
+    hint: "use ADD",
   });
 }
 
@@ -73,7 +73,7 @@ function copyOptions(
   const base = posix.join(written.startsWith("/") ? "/" : state.config.WorkingDir || "/", written);
   const isDirectory = /(^|\/)\.{0,2}$/.test(written);
   if (instruction.sources.length + instruction.heredocs.length > 1 && !isDirectory)
-    throw new BayError("BAD_DOCKERFILE", "with several sources the target is a directory, and ends with a /");
+    throw new BayError("BAD_DOCKERFILE", "with several sources the target must be a directory that ends with /");
   const mode = instruction.chmod && scope.text(instruction.chmod);
   if (mode) parseMode(mode);
   const owner = instruction.chown && scope.text(instruction.chown);

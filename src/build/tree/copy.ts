@@ -101,7 +101,7 @@ export function resolveIn(path: string, links = 0): string {
     if (hasCode(error, "ENOENT"))
       return resolveLast(resolveIn(posix.dirname(normal), links), posix.basename(normal), links);
     if (hasCode(error, "ENOTDIR"))
-      throw new BayError("BAD_TARGET", `a part of ${JSON.stringify(shown(normal))} is not a directory`);
+      throw new BayError("BAD_TARGET", `not a directory: a part of ${JSON.stringify(shown(normal))}`);
     throw error;
   }
 }
@@ -110,13 +110,14 @@ export function resolveIn(path: string, links = 0): string {
 function resolveLast(directory: string, last: string, links: number): string {
   const place = posix.join(directory, last);
   if (!lstatSync(bytesOf(place), { throwIfNoEntry: false })?.isSymbolicLink()) return place;
-  if (links >= MAX_LINKS) throw new BayError("BAD_TARGET", `${JSON.stringify(shown(place))} leads to itself`);
+  if (links >= MAX_LINKS)
+    throw new BayError("BAD_TARGET", `circular symbolic link ${JSON.stringify(shown(place))}`);
   return resolveIn(posix.resolve(directory, readlinkSync(bytesOf(place), "latin1")), links + 1);
 }
 const MAX_LINKS = 40;
 
 const notDirectory = (place: string) =>
-  new BayError("BAD_TARGET", `${JSON.stringify(shown(place))} exists, and is not a directory`);
+  new BayError("BAD_TARGET", `${JSON.stringify(shown(place))} exists and is not a directory`);
 
 const shown = (path: string) => bytesOf(path).toString("utf8").replace(/\p{C}/gu, "?");
 
@@ -242,7 +243,7 @@ function makeRoom(place: string): void {
   if (known?.isDirectory())
     throw new BayError(
       "BAD_TARGET",
-      `${JSON.stringify(shown(place))} is a directory, and a file cannot replace it`,
+      `the directory ${JSON.stringify(shown(place))} cannot be replaced by a file`,
     );
   if (known) unlinkSync(bytesOf(place));
 }

@@ -17,8 +17,8 @@ export function parseMode(text: string): ModeChange {
   if (/^[0-7]{1,4}$/.test(text)) return () => Number.parseInt(text, 8);
   const clauses = text.split(",").map((clause) => CLAUSE.exec(clause));
   if (clauses.includes(null))
-    throw new BayError("BAD_DOCKERFILE", `--chmod: ${JSON.stringify(text)} is no mode`, {
-      hint: "octal as 755, or letters as u=rwX,go=rX",
+    throw new BayError("BAD_DOCKERFILE", `--chmod: invalid mode ${JSON.stringify(text)}`, {
+      hint: "use an octal mode such as 755, or letters such as u=rwX,go=rX",
     });
   return (before, isDirectory) =>
     clauses.reduce((mode, clause) => {

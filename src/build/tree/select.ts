@@ -44,7 +44,7 @@ export function matchSources(sources: readonly string[], ignore: IgnorePatterns)
       // a wildcard passes over what is ignored itself, and not over links to what is not there
       if (hasWildcard(pattern) && (!isLink(path) || ignore.matches(text(path)))) return [];
       const why = isIgnored
-        ? "is left out by the ignore file"
+        ? "is excluded by the ignore file"
         : isLink(path)
           ? "is a symbolic link to a file that does not exist"
           : "does not exist";

@@ -44,7 +44,7 @@ export interface Selection {
   excludes: string[];
 }
 
-/** A path as a source that is no pattern. */
+/** A path as a source that is not a pattern. */
 export const literal = (path: string): string => path.replace(/[\\*?[]/g, "\\$&");
 
 export interface CopyOptions {

@@ -26,7 +26,7 @@ function prepareStaging(staging: string): void {
 function mountSource(root: TreeRoot, staging: string): string {
   if (root.kind === "folder") return root.path;
   const lower = root.lower.map((name) => join(root.directory, name));
-  // overlayfs wants two
+  // overlayfs requires two
   while (lower.length < 2) lower.push(join(staging, lower.length === 0 ? "empty" : "empty2"));
   mountOverlay(join(staging, "source"), { lower });
   return join(staging, "source");

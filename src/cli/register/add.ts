@@ -11,7 +11,7 @@ export function whole(value: string): number {
 }
 
 export const secondsOption = () =>
-  new Option("-t, --timeout <seconds>", "grace before SIGKILL").argParser(whole);
+  new Option("-t, --timeout <seconds>", "seconds to wait before SIGKILL").argParser(whole);
 
 /** Rows as a table, as JSON, or by a Go template. */
 export const formatOption = () =>
@@ -63,9 +63,7 @@ export const tableOrJson = () =>
   new Option("--format <format>", "table or json").choices(["table", "json"]).default("table");
 
 export const pruneFilter = () =>
-  new Option("--filter <filter>", "only those: until=24h, label=KEY[=VALUE]; again for more").argParser(
-    collect,
-  );
+  new Option("--filter <filter>", "filter, can be repeated: until=24h, label=KEY[=VALUE]").argParser(collect);
 
 /** What --dry-run is for the commands that docker compose has: shown, of no effect as nothing is changed, or refused. */
 const DRY_RUN: Readonly<Record<string, "shows" | "reads" | "refused">> = {
@@ -131,7 +129,7 @@ export function adder(
     const own = dryRunOf(command.name(), program);
     if (own !== undefined && !command.options.some(({ long }) => long === "--dry-run"))
       command.addOption(
-        new Option("--dry-run", "show what would be done, and do nothing").hideHelp(own !== "shows"),
+        new Option("--dry-run", "show what would be done without doing it").hideHelp(own !== "shows"),
       );
     return command.action(async (...given: unknown[]) => {
       const words = given

@@ -4,7 +4,7 @@ import { type Add, collect, secondsOption, whole } from "./add.ts";
 
 /** docker compose has it in both cases of letters. */
 const noTty = (c: Command) =>
-  c.option("-T, --no-tty", "without a terminal").addOption(new Option("--no-TTY").hideHelp());
+  c.option("-T, --no-tty", "do not allocate a terminal").addOption(new Option("--no-TTY").hideHelp());
 
 export function addContainerCommands(add: Add): void {
   add(
@@ -14,14 +14,14 @@ export function addContainerCommands(add: Add): void {
       noTty(c)
         .passThroughOptions()
         .option("-i, --interactive", "keep input open (the default)")
-        .option("-t, --tty", "with a terminal (the default on one)")
-        .option("-d, --detach", "do not wait")
-        .option("-u, --user <user>", "as this user")
-        .option("-w, --workdir <folder>", "in this folder")
-        .option("-e, --env <name=value>", "with a variable", collect)
-        .option("--index <number>", "in this container of the service", whole)
-        .option("--privileged", "with all capabilities")
-        .option("--detach-keys <keys>", "leave the terminal by these (ctrl-p,ctrl-q)"),
+        .option("-t, --tty", "allocate a terminal (the default if the command runs on one)")
+        .option("-d, --detach", "run in the background")
+        .option("-u, --user <user>", "user that runs the command")
+        .option("-w, --workdir <folder>", "working directory")
+        .option("-e, --env <name=value>", "set an environment variable", collect)
+        .option("--index <number>", "number of the service's container", whole)
+        .option("--privileged", "give it all capabilities")
+        .option("--detach-keys <keys>", "keys that detach from the container (ctrl-p,ctrl-q)"),
     async () => (await import("../commands/containers/exec.ts")).exec,
   );
   add(
@@ -30,37 +30,37 @@ export function addContainerCommands(add: Add): void {
     (c) =>
       noTty(c)
         .passThroughOptions()
-        .option("--rm", "remove the container at its end")
-        .option("-d, --detach", "do not wait")
+        .option("--rm", "remove the container when it exits")
+        .option("-d, --detach", "run in the background")
         .option("-i, --interactive", "keep input open (the default)")
-        .option("-t, --tty", "with a terminal (the default on one)")
-        .option("-e, --env <name=value>", "with a variable", collect)
-        .option("-v, --volume <mount>", "with a mount", collect)
-        .option("-p, --publish <port>", "with a published port", collect)
-        .option("--name <name>", "the container's name")
-        .option("--entrypoint <command>", "another entry point")
-        .option("-u, --user <user>", "as this user")
-        .option("-w, --workdir <folder>", "in this folder")
-        .option("-P, --service-ports", "with the service's published ports")
-        .option("--use-aliases", "with the service's names on its networks")
-        .option("--cap-add <capability>", "with a capability, again for more", collect)
-        .option("--cap-drop <capability>", "without a capability, again for more", collect)
-        .option("--env-from-file <file>", "with the variables of a file, again for more", collect)
-        .option("-l, --label <name=value>", "with a label, again for more", collect)
-        .option("--build", "build its image first, also one that is current")
+        .option("-t, --tty", "allocate a terminal (the default if the command runs on one)")
+        .option("-e, --env <name=value>", "set an environment variable", collect)
+        .option("-v, --volume <mount>", "mount a directory or volume", collect)
+        .option("-p, --publish <port>", "publish a port", collect)
+        .option("--name <name>", "name of the container")
+        .option("--entrypoint <command>", "override the entry point")
+        .option("-u, --user <user>", "user that runs the command")
+        .option("-w, --workdir <folder>", "working directory")
+        .option("-P, --service-ports", "publish the service's ports")
+        .option("--use-aliases", "use the service's names on its networks")
+        .option("--cap-add <capability>", "add a capability, can be repeated", collect)
+        .option("--cap-drop <capability>", "drop a capability, can be repeated", collect)
+        .option("--env-from-file <file>", "read environment variables from a file, can be repeated", collect)
+        .option("-l, --label <name=value>", "add a label, can be repeated", collect)
+        .option("--build", "build its image first, even if it is current")
         .addOption(
-          new Option("--pull <policy>", "pull its image so, whatever the service says").choices([
+          new Option("--pull <policy>", "override pull_policy of the service").choices([
             "always",
             "missing",
             "never",
           ]),
         )
-        .option("-q, --quiet", "show no progress")
-        .option("--quiet-build", "show no progress of builds")
-        .option("--quiet-pull", "show no progress of pulls")
+        .option("-q, --quiet", "hide progress")
+        .option("--quiet-build", "hide the progress of builds")
+        .option("--quiet-pull", "hide the progress of pulls")
         .option("--remove-orphans", "remove containers of services that the file no longer has")
-        .option("--no-deps", "do not start what it needs")
-        .option("--detach-keys <keys>", "leave the terminal by these (ctrl-p,ctrl-q)"),
+        .option("--no-deps", "do not start its dependencies")
+        .option("--detach-keys <keys>", "keys that detach from the container (ctrl-p,ctrl-q)"),
     async () => (await import("../commands/containers/run.ts")).run,
   );
   const lifecycle = async () => await import("../commands/containers/lifecycle.ts");
@@ -75,14 +75,14 @@ export function addContainerCommands(add: Add): void {
     "start stopped containers",
     (c) =>
       c
-        .option("--wait", "return when they are running and healthy")
-        .option("--wait-timeout <seconds>", "give --wait up after this time", whole),
+        .option("--wait", "wait until they are running and healthy")
+        .option("--wait-timeout <seconds>", "maximum time to wait", whole),
     async () => (await lifecycle()).start,
   );
   add(
     "restart [services...]",
     "restart containers",
-    (c) => c.option("--no-deps", "leave the services alone that depend on them").addOption(secondsOption()),
+    (c) => c.option("--no-deps", "do not restart dependent services").addOption(secondsOption()),
     async () => (await lifecycle()).restart,
   );
   add(
@@ -96,13 +96,13 @@ export function addContainerCommands(add: Add): void {
   );
   add(
     "pause [services...]",
-    "freeze containers",
+    "pause containers",
     (c) => c,
     async () => (await lifecycle()).pause,
   );
   add(
     "unpause [services...]",
-    "let frozen containers go on",
+    "resume paused containers",
     (c) => c,
     async () => (await lifecycle()).unpause,
   );
@@ -111,69 +111,69 @@ export function addContainerCommands(add: Add): void {
     "remove stopped containers",
     (c) =>
       c
-        .option("-f, --force", "without asking")
-        .option("-s, --stop", "stop them first")
-        .option("-v, --volumes", "with their anonymous volumes")
-        .option("-a, --all", "also containers of bay run (the default)"),
+        .option("-f, --force", "do not ask for confirmation")
+        .option("-s, --stop", "stop running containers first")
+        .option("-v, --volumes", "remove their anonymous volumes too")
+        .option("-a, --all", "include containers of bay run (the default)"),
     async () => (await lifecycle()).rm,
   );
   add(
     "wait <services...>",
-    "wait for the end, and exit with the code of the first",
+    "wait until containers stop, and exit with the exit code of the first",
     (c) => c.option("--down-project", "remove the stack when the first container ends"),
     async () => (await lifecycle()).wait,
   );
   add(
     "attach <service>",
-    "join a container's terminal or output",
+    "attach to a container's terminal or output",
     (c) =>
       c
-        .option("--index <number>", "this container of the service", whole)
-        .option("--no-stdin", "only look")
+        .option("--index <number>", "number of the service's container", whole)
+        .option("--no-stdin", "do not attach standard input")
         .addOption(
-          new Option("--sig-proxy <on>", "pass signals on to the container: true or false")
+          new Option("--sig-proxy <on>", "forward signals to the container: true or false")
             .choices(["true", "false"])
             .preset("true")
             .default("true"),
         )
-        .option("--detach-keys <keys>", "leave the terminal by these (ctrl-p,ctrl-q)"),
+        .option("--detach-keys <keys>", "keys that detach from the container (ctrl-p,ctrl-q)"),
     async () => (await import("../commands/containers/attach.ts")).attach,
   );
   add(
     "cp <source> <target>",
-    "copy files: SERVICE:PATH and a local path, either way; - is a tar stream",
+    "copy files between SERVICE:PATH and a local path; - is a tar stream",
     (c) =>
       c
-        .option("--index <number>", "this container of the service", whole)
-        .option("--all", "also containers of bay run")
-        .option("-L, --follow-link", "copy what a symbolic link points to")
-        .option("-a, --archive", "keep owners"),
+        .option("--index <number>", "number of the service's container", whole)
+        .option("--all", "include containers of bay run")
+        .option("-L, --follow-link", "follow symbolic links in the source")
+        .option("-a, --archive", "preserve owners"),
     async () => (await import("../commands/containers/cp.ts")).cp,
   );
   add(
     "commit <service> [image]",
-    "make an image of a service's container as it is",
+    "create an image from a service's container",
     (c) =>
       c
-        .option("-a, --author <name>", "kept in the image")
-        .option("-m, --message <text>", "kept in the image's history")
+        .option("-a, --author <name>", "author of the image")
+        .option("-m, --message <text>", "message in the image's history")
         .option(
           "-c, --change <instruction>",
-          "an instruction for the image's config, again for more",
+          "apply a Dockerfile instruction to the image's config, can be repeated",
           collect,
         )
-        .option("-p, --pause", "pause the container meanwhile (the default)")
-        .option("--no-pause", "let it run meanwhile")
-        .option("--index <number>", "this container of the service", whole),
+        .option("-p, --pause", "pause the container during the commit (the default)")
+        .option("--no-pause", "do not pause the container")
+        .option("--index <number>", "number of the service's container", whole),
     async () => (await import("../commands/containers/container.ts")).commit,
   );
   add(
     "export <service>",
-    "write a tar of a container's file system, without its volumes",
+    "write the container's file system, without volumes, as a tar archive",
     (c) =>
       c
-        .option("-o, --output <file>", "write here and not to standard output")
-        .option("--index <number>", "this container of the service", whole),
+        .option("-o, --output <file>", "write to a file instead of standard output")
+        .option("--index <number>", "number of the service's container", whole),
     async () => (await import("../commands/containers/container.ts")).exportContainer,
   );
 }

@@ -5,13 +5,13 @@ import { type Add, tableOrJson } from "./add.ts";
 export function addHostCommands(add: Add): void {
   add(
     "doctor",
-    "say what this host lacks",
+    "check the host for missing requirements",
     (c) => c.addOption(tableOrJson()),
     async () => (await import("../commands/system/doctor.ts")).doctor,
   );
   add(
     "info",
-    "show bayd's defaults and bounds, and the room that is left on the disk",
+    "show bayd's defaults and limits, and the free disk space",
     (c) => c.addOption(tableOrJson()),
     async () => (await import("../commands/system/info.ts")).info,
   );
@@ -43,12 +43,12 @@ export function addHostCommands(add: Add): void {
             .choices(["pretty", "text", "json"])
             .default("pretty"),
         )
-        .option("--short", "only the number"),
+        .option("--short", "print the version number only"),
     async () => (await import("../commands/system/version.ts")).version,
   );
   add(
     "completion <shell>",
-    "print a completion script for bash, zsh or fish; install puts all where the shells look",
+    "print a completion script for bash, zsh or fish; install copies all of them to the directories of the shells",
     (c) => c,
     async () => (await import("../commands/system/completion.ts")).completion,
   );

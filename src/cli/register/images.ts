@@ -2,8 +2,8 @@
 import { type Command, Option } from "commander";
 import { type Add, collect, formatOption, pruneFilter, refuse, tableOrJson, whole } from "./add.ts";
 
-const CHANGE = 'an instruction for the image\'s config, again for more: CMD ["serve"]';
-const quiet = (c: Command) => c.option("-q, --quiet", "only names, no progress");
+const CHANGE = 'apply a Dockerfile instruction to the image\'s config, can be repeated: CMD ["serve"]';
+const quiet = (c: Command) => c.option("-q, --quiet", "print names only, without progress");
 
 export function addImageCommands(
   add: Add,
@@ -15,103 +15,103 @@ export function addImageCommands(
     "build the images of the services that have a build",
     (c) =>
       c
-        .option("--build-arg <arg>", "NAME=VALUE for an ARG, again for more", collect)
-        .option("--no-cache", "run every step again, without the cache")
-        .option("--pull", "always pull the images of FROM")
-        .option("--push", "send the images to their registries")
-        .option("--with-dependencies", "also of the services that the named ones need")
+        .option("--build-arg <arg>", "set an ARG, can be repeated: NAME=VALUE", collect)
+        .option("--no-cache", "do not use the cache")
+        .option("--pull", "always pull the base images")
+        .option("--push", "push the images to their registries")
+        .option("--with-dependencies", "include dependencies of the services")
         .addOption(progress())
-        .option("-q, --quiet", "only the images' IDs")
-        .option("--ssh <agent>", "default, or NAME=SOCKET, again for more", collect)
+        .option("-q, --quiet", "print image IDs only")
+        .option("--ssh <agent>", "SSH agent, can be repeated: default, or NAME=SOCKET", collect)
         .option("--provenance [mode]", "attestations: only false")
         .option("--sbom [generator]", "attestations: only false")
-        .option("--check", "only say what is wrong with the Dockerfiles")
-        .option("--print", "only show what would be built, as JSON"),
+        .option("--check", "check the Dockerfiles without building")
+        .option("--print", "print what would be built as JSON"),
     async () => (await import("../commands/images/build-services.ts")).buildServices,
   );
   const buildCommand = program.commands.find((command) => command.name() === "build");
-  refuse(buildCommand, "--builder <name>", "bayd builds, and there is one on a host");
+  refuse(buildCommand, "--builder <name>", "bayd builds the images, and a host has one bayd");
   refuse(
     buildCommand,
     "-m, --memory <size>",
-    "BuildKit's builds have no limit of memory; use that of bayd's unit",
+    "builds have no memory limit of their own; set one on bayd's unit",
   );
-  refuse(buildCommand, "--compress", "bayd reads the context where it is");
+  refuse(buildCommand, "--compress", "bayd reads the context in place");
   refuse(buildCommand, "--force-rm", "builds leave no containers");
   refuse(buildCommand, "--no-rm", "builds leave no containers");
   add(
     "pull [services...]",
-    "fetch the services' images from their registries",
+    "pull the services' images",
     (c) =>
       quiet(c)
-        .option("--ignore-pull-failures", "pull the others when one fails")
-        .option("--ignore-buildable", "leave out the images that can be built")
+        .option("--ignore-pull-failures", "continue if the pull of an image fails")
+        .option("--ignore-buildable", "skip images that can be built")
         .addOption(
-          new Option("--policy <policy>", "always, or only those that are missing").choices([
+          new Option("--policy <policy>", "always or missing").choices([
             "always",
             "missing",
           ]),
         )
-        .option("--include-deps", "also of the services that the named ones need"),
+        .option("--include-deps", "include dependencies of the services"),
     async () => (await import("../commands/images/registry.ts")).pull,
   );
   const pullCommand = program.commands.find((command) => command.name() === "pull");
-  refuse(pullCommand, "--parallel", "images are pulled one after the other, and the layers of each at once");
+  refuse(pullCommand, "--parallel", "images are pulled one after the other, and the layers of each in parallel");
   refuse(pullCommand, "--no-parallel", "images are pulled one after the other");
   add(
     "push [services...]",
-    "send the services' images to their registries",
+    "push the services' images to their registries",
     (c) =>
       quiet(c)
-        .option("--ignore-push-failures", "push the others when one fails")
-        .option("--include-deps", "also of the services that the named ones need"),
+        .option("--ignore-push-failures", "continue if the push of an image fails")
+        .option("--include-deps", "include dependencies of the services"),
     async () => (await import("../commands/images/registry.ts")).push,
   );
   add(
     "login [registry]",
-    "keep a name and password for a registry",
+    "log in to a registry",
     (c) =>
       c
-        .option("-u, --username <name>", "the name; it is asked for otherwise")
-        .option("--password-stdin", "the password is on standard input")
+        .option("-u, --username <name>", "user name; asked for if absent")
+        .option("--password-stdin", "read the password from standard input")
         .addOption(new Option("-p, --password <password>").hideHelp()),
     async () => (await import("../commands/images/registry.ts")).login,
   );
   add(
     "logout [registry]",
-    "forget them",
+    "log out from a registry",
     (c) => c,
     async () => (await import("../commands/images/registry.ts")).logout,
   );
 
-  const container = group("container", "one container, by service, name or ID: commit, cp, diff, export");
+  const container = group("container", "manage a container by service, name or ID: commit, cp, diff, export");
   container(
     "commit <container> [image]",
-    "make an image of a container as it is",
+    "create an image from a container",
     (c) =>
       c
         .option("-a, --author <name>")
-        .option("-m, --message <text>", "kept in the image's history")
+        .option("-m, --message <text>", "message in the image's history")
         .option("-c, --change <instruction>", CHANGE, collect)
-        .option("--no-pause", "let it go on meanwhile"),
+        .option("--no-pause", "do not pause the container"),
     async () => (await import("../commands/containers/container.ts")).commit,
   );
   container(
     "cp <source> <target>",
-    "copy files: CONTAINER:PATH and a local path, either way; - is a tar stream",
-    (c) => c.option("-a, --archive", "keep owners"),
+    "copy files between CONTAINER:PATH and a local path; - is a tar stream",
+    (c) => c.option("-a, --archive", "preserve owners"),
     async () => (await import("../commands/containers/container.ts")).copy,
   );
   container(
     "diff <container>",
-    "show what a container changed in its image's files: C changed, A added, D deleted",
+    "list files that differ from the image: C changed, A added, D deleted",
     (c) => c.addOption(tableOrJson()),
     async () => (await import("../commands/containers/container.ts")).diff,
   );
   container(
     "export <container>",
-    "write a tar of a container's file system, without its volumes",
-    (c) => c.option("-o, --output <file>", "write here and not to standard output"),
+    "write the container's file system, without volumes, as a tar archive",
+    (c) => c.option("-o, --output <file>", "write to a file instead of standard output"),
     async () => (await import("../commands/containers/container.ts")).exportContainer,
   );
 
@@ -124,9 +124,9 @@ export function addImageCommands(
     "list images, all or those of a name: nginx, nginx:1.27, quay.io/team/*",
     (c) =>
       c
-        .option("-q, --quiet", "only IDs")
+        .option("-q, --quiet", "print IDs only")
         .option("--digests", "also the digests by which registries know them")
-        .option("--no-trunc", "whole IDs")
+        .option("--no-trunc", "do not truncate IDs")
         .addOption(
           new Option(
             "-f, --filter <filter>",
@@ -183,21 +183,21 @@ export function addImageCommands(
     "remove images without a name that no container uses",
     (c) =>
       c
-        .option("-a, --all", "those with a name too")
-        .option("-f, --force", "do not ask")
+        .option("-a, --all", "remove volumes with a name too")
+        .option("-f, --force", "do not ask for confirmation")
         .addOption(pruneFilter()),
     async () => (await import("../commands/system/disk.ts")).pruneImages,
   );
   image(
     "save <images...>",
     "write an archive that docker, podman and skopeo load",
-    (c) => c.option("-o, --output <file>", "write here and not to standard output"),
+    (c) => c.option("-o, --output <file>", "write to a file instead of standard output"),
     async () => (await import("../commands/images/image.ts")).save,
   );
   image(
     "load",
     "take in the images of an archive: of docker save, or an OCI layout; plain, gzip or zstd",
-    (c) => c.option("-i, --input <file>", "read this and not standard input"),
+    (c) => c.option("-i, --input <file>", "read from a file instead of standard input"),
     async () => (await import("../commands/images/image.ts")).load,
   );
   image(
@@ -206,7 +206,7 @@ export function addImageCommands(
     (c) =>
       c
         .option("-c, --change <instruction>", CHANGE, collect)
-        .option("-m, --message <text>", "kept in the image's history")
+        .option("-m, --message <text>", "message in the image's history")
         .option("--platform <platform>", "what it is for: linux/arm64, for example"),
     async () => (await import("../commands/images/image.ts")).importImage,
   );
@@ -243,7 +243,7 @@ function buildOptions(c: Command): Command {
     .option("-t, --tag <name>", "the image's name, again for more", collect)
     .option("-f, --file <file>", "the Dockerfile; - is standard input")
     .option("--target <stage>", "end with this stage")
-    .option("--build-arg <arg>", "NAME=VALUE for an ARG, again for more", collect)
+    .option("--build-arg <arg>", "set an ARG, can be repeated: NAME=VALUE", collect)
     .option(
       "--build-context <context>",
       "NAME=FOLDER, a URL, docker-image://IMAGE or oci-layout://FOLDER, again for more",
@@ -256,16 +256,16 @@ function buildOptions(c: Command): Command {
       collect,
     )
     .option("--cache-to <cache>", "the same with dest=FOLDER, mode=max; type=inline", collect)
-    .option("--no-cache", "run every step again, without the cache")
+    .option("--no-cache", "do not use the cache")
     .addOption(noCacheFilter())
-    .option("--pull", "always pull the images of FROM")
+    .option("--pull", "always pull the base images")
     .option("--platform <platform>", "linux/arm64, for example")
     .option("--network <network>", "of RUN: default, host or none")
     .option("--add-host <host>", "NAME=ADDRESS, again for more", collect)
     .option("--shm-size <size>", "of /dev/shm")
     .option("--ulimit <limit>", "NAME=SOFT[:HARD], again for more", collect)
     .option("--secret <secret>", "id=NAME,src=FILE or id=NAME,env=VARIABLE, again for more", collect)
-    .option("--ssh <agent>", "default, or NAME=SOCKET, again for more", collect)
+    .option("--ssh <agent>", "SSH agent, can be repeated: default, or NAME=SOCKET", collect)
     .option("--allow <what>", "grant RUN steps network.host or security.insecure, again for more", collect)
     .option(
       "-o, --output <output>",
@@ -283,7 +283,7 @@ function buildOptions(c: Command): Command {
 
 /** Its name begins with "no", and says no no. */
 function noCacheFilter(): Option {
-  const option = new Option("--no-cache-filter <stages>", "run the steps of these stages again").argParser(
+  const option = new Option("--no-cache-filter <stages>", "do not use the cache for these stages").argParser(
     collect,
   );
   option.negate = false;

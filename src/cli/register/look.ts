@@ -1,4 +1,4 @@
-/** Commands that show what is there. Each loads what it does when it is called. */
+/** Commands that show containers and their output. Each loads its code when it is called. */
 import { type Add, collect, formatOption, tableOrJson, whole } from "./add.ts";
 
 export function addLookCommands(add: Add): void {
@@ -7,30 +7,30 @@ export function addLookCommands(add: Add): void {
     "list containers",
     (c) =>
       c
-        .option("-a, --all", "those that ended too")
-        .option("-q, --quiet", "only IDs")
-        .option("--services", "only service names")
-        .option("--status <state>", "only those in this state, again for more", collect)
+        .option("-a, --all", "include stopped containers")
+        .option("-q, --quiet", "print IDs only")
+        .option("--services", "print service names only")
+        .option("--status <state>", "filter by state, can be repeated", collect)
         .option("--filter <filter>", "status=running, service=web", collect)
-        .option("--orphans", "also services that the file no longer has (the default)")
-        .option("--no-orphans", "without services that the file no longer has")
-        .option("--no-trunc", "whole IDs and commands")
+        .option("--orphans", "include services that the file no longer has (the default)")
+        .option("--no-orphans", "hide services that the file no longer has")
+        .option("--no-trunc", "do not truncate IDs and commands")
         .addOption(formatOption()),
     async () => (await import("../commands/stack/ps.ts")).ps,
   );
   add(
     "logs [services...]",
-    "show output",
+    "show the output of containers",
     (c) =>
       c
-        .option("-f, --follow", "go on")
-        .option("-t, --timestamps", "with times")
-        .option("-n, --tail <lines>", "the last lines of each", "all")
-        .option("--index <number>", "this container of the service", whole)
-        .option("--since <time>", "from a time or 10m ago")
-        .option("--until <time>", "up to a time")
-        .option("--no-log-prefix", "without names")
-        .option("--no-color", "without colours"),
+        .option("-f, --follow", "follow the output")
+        .option("-t, --timestamps", "show timestamps")
+        .option("-n, --tail <lines>", "number of last lines per container, or all", "all")
+        .option("--index <number>", "number of the service's container", whole)
+        .option("--since <time>", "show output since a time, or 10m for a duration")
+        .option("--until <time>", "show entries until a time")
+        .option("--no-log-prefix", "hide container names")
+        .option("--no-color", "disable colours"),
     async () => (await import("../commands/containers/logs.ts")).logs,
   );
   add(
@@ -41,44 +41,44 @@ export function addLookCommands(add: Add): void {
   );
   add(
     "stats [services...]",
-    "show use of CPU, memory and network",
+    "show the use of CPU, memory and network",
     (c) =>
       c
-        .option("-a, --all", "those that do not run too")
-        .option("--no-stream", "once")
-        .option("--no-trunc", "whole IDs")
+        .option("-a, --all", "include those that are not running")
+        .option("--no-stream", "print one sample")
+        .option("--no-trunc", "do not truncate IDs")
         .addOption(formatOption()),
     async () => (await import("../commands/containers/stats.ts")).stats,
   );
   add(
     "port <service> <port>",
-    "show where a port is published",
+    "show the host address of a published port",
     (c) =>
       c
         .option("--protocol <protocol>", "tcp or udp", "tcp")
-        .option("--index <number>", "this container of the service", whole),
+        .option("--index <number>", "number of the service's container", whole),
     async () => (await import("../commands/containers/port.ts")).port,
   );
   add(
     "images [services...]",
     "list the images that containers use",
-    (c) => c.option("-q, --quiet", "only IDs").addOption(formatOption()),
+    (c) => c.option("-q, --quiet", "print IDs only").addOption(formatOption()),
     async () => (await import("../commands/stack/images.ts")).images,
   );
   add(
     "events [services...]",
-    "show what happens",
+    "show events of the stack",
     (c) =>
       c
-        .option("--json", "as JSON lines")
-        .option("--since <time>", "from a time")
-        .option("--until <time>", "up to a time"),
+        .option("--json", "print JSON lines")
+        .option("--since <time>", "show entries since a time")
+        .option("--until <time>", "show entries until a time"),
     async () => (await import("../commands/system/events.ts")).events,
   );
   add(
     "inspect <names...>",
-    "show all about containers, by service or name",
-    (c) => c.option("-f, --format <template>", "only what a Go template prints: '{{.State.Pid}}'"),
+    "show details of containers, by service or name",
+    (c) => c.option("-f, --format <template>", "format the output with a Go template: '{{.State.Pid}}'"),
     async () => (await import("../commands/containers/inspect.ts")).inspect,
   );
 }

@@ -16,50 +16,50 @@ const LATER = "bay watch is not available yet";
 export function addStackCommands(add: Add, program: Command): void {
   add(
     "up [services...]",
-    "make the host as the file says",
+    "create and start the stack",
     (c) =>
       c
-        .option("-d, --detach", "return when everything is started")
-        .option("--wait", "return when everything is running and healthy; implies -d")
-        .option("--wait-timeout <seconds>", "give --wait up after this time", whole)
+        .option("-d, --detach", "run in the background")
+        .option("--wait", "wait until all services are running and healthy; implies -d")
+        .option("--wait-timeout <seconds>", "maximum time to wait", whole)
         .option("--dry-run", "show the plan and change nothing")
         .option("--remove-orphans", "remove containers of services that the file no longer has")
-        .option("--force-recreate", "replace containers that have not changed, too")
+        .option("--force-recreate", "replace containers even if they have not changed")
         .option(
           "--rerun [service...]",
-          "run one-shot services again that ended with exit code 0; all, or these",
+          "run one-shot services again that ended with exit code 0: all, or the named ones",
         )
-        .option("--no-recreate", "leave containers that exist as they are")
-        .option("--scale <service=count>", "run so many containers of a service", collect)
-        .option("--no-deps", "leave the services alone that the named ones need")
-        .option("--no-start", "make the containers and do not start them")
+        .option("--no-recreate", "do not replace existing containers")
+        .option("--scale <service=count>", "number of containers of a service", collect)
+        .option("--no-deps", "ignore the services that the named ones depend on")
+        .option("--no-start", "create the containers without starting them")
         .addOption(
-          new Option("--pull <policy>", "pull images so, whatever their services say").choices([
+          new Option("--pull <policy>", "override pull_policy").choices([
             "always",
             "missing",
             "never",
           ]),
         )
-        .option("--build", "go through all builds, also of images that are current")
-        .option("--no-build", "build nothing, whatever changed")
-        .option("--abort-on-container-exit", "stop all when one ends")
+        .option("--build", "build all images, even current ones")
+        .option("--no-build", "do not build images")
+        .option("--abort-on-container-exit", "stop all containers when one ends")
         .option(
           "--exit-code-from <service>",
-          "exit with this service's code; implies --abort-on-container-exit",
+          "exit with the exit code of this service; implies --abort-on-container-exit",
         )
-        .option("--abort-on-container-failure", "stop all when one ends with another exit code than 0")
-        .option("--always-recreate-deps", "replace the services that the named ones need, too")
-        .option("--attach <service>", "show only this service's logs", collect)
-        .option("--attach-dependencies", "show the logs of the services that the named ones need, too")
-        .addOption(notNegated("--no-attach <service>", "do not show this service's logs"))
-        .option("--no-color", "show logs without colours")
-        .option("--no-log-prefix", "show logs without names")
-        .option("--timestamps", "show logs with times")
-        .option("--quiet-build", "show no progress of builds")
-        .option("--quiet-pull", "show no progress of pulls")
+        .option("--abort-on-container-failure", "stop all containers when one ends with an exit code other than 0")
+        .option("--always-recreate-deps", "replace the dependencies of the named services too")
+        .option("--attach <service>", "show the logs of this service only", collect)
+        .option("--attach-dependencies", "show the logs of dependencies too")
+        .addOption(notNegated("--no-attach <service>", "hide the logs of this service"))
+        .option("--no-color", "disable colours in logs")
+        .option("--no-log-prefix", "hide container names in logs")
+        .option("--timestamps", "show timestamps in logs")
+        .option("--quiet-build", "hide the progress of builds")
+        .option("--quiet-pull", "hide the progress of pulls")
         .option("-y, --yes", "answer all questions with yes; bay up asks none")
         .option("-V, --renew-anon-volumes", "give replaced containers new anonymous volumes")
-        .option("--no-repair", "start bayd without repair of drift")
+        .option("--no-repair", "start bayd without drift repair")
         .addOption(secondsOption()),
     async () => (await import("../commands/stack/up.ts")).up,
   );
@@ -68,31 +68,31 @@ export function addStackCommands(add: Add, program: Command): void {
   refuse(upCommand, "-w, --watch", LATER);
   add(
     "create [services...]",
-    "make containers and do not start them",
+    "create containers without starting them",
     (c) =>
       c
-        .option("--force-recreate", "replace containers that have not changed, too")
-        .option("--no-recreate", "leave containers that exist as they are")
+        .option("--force-recreate", "replace containers even if they have not changed")
+        .option("--no-recreate", "do not replace existing containers")
         .option("--remove-orphans", "remove containers of services that the file no longer has")
-        .option("--build", "build images first, also those that are current")
-        .option("--no-build", "build nothing, whatever changed")
+        .option("--build", "build images first, even current ones")
+        .option("--no-build", "do not build images")
         .addOption(
-          new Option("--pull <policy>", "pull images so, whatever their services say").choices([
+          new Option("--pull <policy>", "override pull_policy").choices([
             "always",
             "missing",
             "never",
             "build",
           ]),
         )
-        .option("--quiet-pull", "show no progress of pulls")
+        .option("--quiet-pull", "hide the progress of pulls")
         .option("-y, --yes", "answer all questions with yes; bay create asks none")
         .option("--scale <service=count>", "number of containers", collect),
     async () => (await import("../commands/stack/up.ts")).create,
   );
   add(
     "scale <service=count...>",
-    "run so many containers of services",
-    (c) => c.option("--no-deps", "leave the services alone that the named ones need"),
+    "number of containers of services",
+    (c) => c.option("--no-deps", "ignore the services that the named ones depend on"),
     async () => (await import("../commands/stack/up.ts")).scale,
   );
   add(
@@ -100,10 +100,10 @@ export function addStackCommands(add: Add, program: Command): void {
     "remove the containers and networks of the stack, or of some of its services",
     (c) =>
       c
-        .option("-v, --volumes", "remove its volumes and their contents too")
-        .option("--rmi <which>", "remove images: all, or local for those made by bay")
-        .option("--remove-orphans", "also services that the file no longer has")
-        .option("--dry-run", "show what would be removed, and remove nothing")
+        .option("-v, --volumes", "remove its volumes and their data too")
+        .option("--rmi <which>", "remove images: all, or local for those created by bay")
+        .option("--remove-orphans", "include services that the file no longer has")
+        .option("--dry-run", "show what would be removed without removing it")
         .addOption(secondsOption()),
     async () => (await import("../commands/stack/down.ts")).down,
   );
@@ -113,23 +113,23 @@ export function addStackCommands(add: Add, program: Command): void {
     (c) =>
       c
         .option("--detailed-exitcode", "0: nothing to do, 2: changes, 1: error")
-        .option("--json", "the plan as JSON")
-        .option("--json-schema", "the JSON Schema of --json")
-        .addOption(new Option("--graph <format>", "the steps as a graph").choices(["mermaid", "dot", "svg"]))
-        .option("-o, --output <file>", "keep the plan for bay apply")
+        .option("--json", "print the plan as JSON")
+        .option("--json-schema", "print the JSON Schema of --json")
+        .addOption(new Option("--graph <format>", "print the steps as a graph").choices(["mermaid", "dot", "svg"]))
+        .option("-o, --output <file>", "save the plan for bay apply")
         .option("--remove-orphans", "plan to remove containers of services that the file no longer has")
-        .option("--force-recreate", "plan to replace containers that have not changed, too")
-        .option("--always-recreate-deps", "plan to replace the services that the named ones need, too")
+        .option("--force-recreate", "plan to replace containers even if they have not changed")
+        .option("--always-recreate-deps", "plan to replace the dependencies of the named services too")
         .option("--rerun [service...]", "plan to run one-shot services again that ended with exit code 0")
         .option("--scale <service=count>", "number of containers", collect)
-        .option("--build", "plan all builds, also of images that are current")
-        .option("--no-build", "plan no builds")
-        .option("--no-deps", "leave the services alone that the named ones need"),
+        .option("--build", "plan to build all images, even current ones")
+        .option("--no-build", "plan without builds")
+        .option("--no-deps", "ignore the services that the named ones depend on"),
     async () => (await import("../commands/stack/plan.ts")).plan,
   );
   add(
     "apply <planfile>",
-    "carry out a kept plan, if the host is still as it was",
+    "apply a saved plan if the host has not changed since",
     (c) => c,
     async () => (await import("../commands/stack/plan.ts")).apply,
   );
@@ -142,7 +142,7 @@ export function addStackCommands(add: Add, program: Command): void {
   add(
     "diff <revision> [revision]",
     "what differs between an applied revision and the file, or another revision",
-    (c) => c.option("--json", "as JSON"),
+    (c) => c.option("--json", "print JSON"),
     async () => (await import("../commands/stack/history.ts")).diff,
   );
   add(
@@ -153,37 +153,37 @@ export function addStackCommands(add: Add, program: Command): void {
   );
   add(
     "config [services...]",
-    "check the file and show what it means; `config schema` prints the JSON Schema",
+    "check the file and print its normalised form; `config schema` prints the JSON Schema",
     (c) =>
       c
-        .option("-q, --quiet", "only check")
+        .option("-q, --quiet", "check only")
         .addOption(new Option("--format <format>", "yaml or json").choices(["yaml", "json"]).default("yaml"))
-        .option("--json", "as JSON")
-        .option("--services", "only service names")
-        .option("--images", "only image names")
-        .option("--volumes", "only volume names")
-        .option("--networks", "only network names")
-        .option("--profiles", "only the profiles that services are in")
-        .option("--variables", "the variables that the files name")
-        .option("--environment", "what variables are filled in from")
-        .option("--explain <key.path>", "from which file and line the values at a path came")
+        .option("--json", "print JSON")
+        .option("--services", "print service names only")
+        .option("--images", "print image names only")
+        .option("--volumes", "print volume names only")
+        .option("--networks", "print network names only")
+        .option("--profiles", "print the profiles of services only")
+        .option("--variables", "print the variables used in the files")
+        .option("--environment", "print the environment used for variables")
+        .option("--explain <key.path>", "show the file and line that set the values at a path")
         .option("--hash <services>", 'a digest for each service; "*" for all')
-        .option("--lock-image-digests", "only an override file with the digests of the images")
-        .option("--no-normalize", "the files merged, with variables filled in, and nothing else changed")
-        .option("--no-path-resolution", "as --no-normalize: paths stay as they are written")
-        .option("--no-env-resolution", "as --no-normalize: env_file is not read into environment")
-        .option("--no-consistency", "as --no-normalize; what a service names need not exist")
-        .option("--resolve-image-digests", "images with the digests that their names stand for now")
-        .option("--no-interpolate", "leave variables as they are written; nothing is checked then")
-        .option("-o, --output <file>", "into a file"),
+        .option("--lock-image-digests", "print an override file with image digests only")
+        .option("--no-normalize", "print the merged files with variables replaced and no other changes")
+        .option("--no-path-resolution", "like --no-normalize: keep paths as written")
+        .option("--no-env-resolution", "like --no-normalize: do not read env_file into environment")
+        .option("--no-consistency", "like --no-normalize: do not check references between sections")
+        .option("--resolve-image-digests", "replace image tags by their current digests")
+        .option("--no-interpolate", "do not replace variables; implies no checks")
+        .option("-o, --output <file>", "write to a file"),
     async () => (await import("../commands/stack/config.ts")).config,
   ).alias("convert");
   const configCommand = program.commands.find((command) => command.name() === "config");
   refuse(configCommand, "--models", "bay has no models");
   add(
     "lint [services...]",
-    "say what in the file works, and will hurt",
-    (c) => c.option("--json", "as JSON").option("--rules", "only the rules and what they ask for"),
+    "warn about valid but risky settings",
+    (c) => c.option("--json", "print JSON").option("--rules", "list the rules and their descriptions"),
     async () => (await import("../commands/stack/lint.ts")).lint,
   );
   add(
@@ -191,16 +191,16 @@ export function addStackCommands(add: Add, program: Command): void {
     "list stacks",
     (c) =>
       c
-        .option("-a, --all", "those that do not run too")
-        .option("-q, --quiet", "only names")
-        .option("--filter <filter>", "name=TEXT: those whose names contain it; again for more", collect)
+        .option("-a, --all", "include those that are not running")
+        .option("-q, --quiet", "print names only")
+        .option("--filter <filter>", "filter by name=TEXT, can be repeated", collect)
         .addOption(formatOption()),
     async () => (await import("../commands/stack/ls.ts")).ls,
   );
   add(
     "volumes [services...]",
     "list the stack's volumes",
-    (c) => c.option("-q, --quiet", "only names").addOption(formatOption()),
+    (c) => c.option("-q, --quiet", "print names only").addOption(formatOption()),
     async () => (await import("../commands/stack/volumes.ts")).volumes,
   );
   refuseCommand(program, "watch", LATER);

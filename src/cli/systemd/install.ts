@@ -131,7 +131,7 @@ async function answering(context: Context): Promise<void> {
       if (Date.now() > end || hasFailed())
         throw new BayError("DAEMON_START", "the units are installed, but bayd does not answer", {
           cause,
-          hint: "journalctl -u bay shows why",
+          hint: "journalctl -u bay shows the reason",
         });
     }
   }

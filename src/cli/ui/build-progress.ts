@@ -40,7 +40,7 @@ export async function followBuild(
   }
   if (failure) throw failure;
   if (images.length === 0)
-    throw new BayError("DAEMON_LOST", "bayd went away during the build", { hint: "run the command again" });
+    throw new BayError("DAEMON_LOST", "bayd stopped during the build", { hint: "run the command again" });
   return images;
 }
 
@@ -79,10 +79,10 @@ function plainView(): View {
   };
 }
 
-/** How often the seconds of steps that go on are drawn. */
+/** How often the seconds of running steps are drawn. */
 const TICK = 200;
 
-/** A row for each step with its seconds, the last lines of those that go on, and a row for the whole. */
+/** A row for each step with its seconds, the last lines of running steps, and a row for the whole. */
 async function terminalView(): Promise<View> {
   const { terminalRows } = await import("./rows.ts");
   const rows = await terminalRows();

@@ -65,10 +65,10 @@ function jsonView(): ProgressView {
   };
 }
 
-/** No line for so long, in milliseconds, and a line says what still goes on. */
+/** After this many milliseconds without a line, a line names the active steps. */
 const SILENT_FOR = 10_000;
 
-/** A line for each change, and for what goes on where nothing changes; `write` takes whole lines. */
+/** One line per change, and lines for active steps while nothing changes; `write` takes whole lines. */
 export function plainView(write = (line: string) => void process.stderr.write(line)): ProgressView {
   const running = new Map<string, string>();
   let timer: NodeJS.Timeout | undefined;

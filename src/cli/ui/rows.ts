@@ -1,9 +1,9 @@
-/** Rows on a terminal that change while things go on, drawn by listr2. */
+/** Rows on a terminal that change with the progress, drawn by listr2. */
 
 export interface Rows {
-  /** A row's text while it goes on; a new row where there is none of this name. */
+  /** Sets the text of an active row; adds a row if none has this name. */
   set(id: string, text: string): void;
-  /** Lines of a row that goes on: the last few of each are shown below all rows. */
+  /** Output lines of an active row: the last few of each are shown below all rows. */
   output(id: string, text: string): void;
   done(id: string, text: string): void;
   fail(id: string, text: string): void;
@@ -78,7 +78,7 @@ export async function terminalRows(): Promise<Rows> {
     done: (id, text) => show(id, text)?.settle(),
     fail: (id, text) => show(id, text)?.settle(new Error(text)),
     end: async (failed = false) => {
-      for (const row of rows.values()) row.settle(failed ? new Error("broken off") : undefined);
+      for (const row of rows.values()) row.settle(failed ? new Error("interrupted") : undefined);
       for (const row of free) row.settle();
       await running;
     },

@@ -9,7 +9,9 @@ import { BayError } from "../../core/errors.ts";
 /** Throws BAD_OPTION where it would go to a terminal; call it before anything is asked for. */
 export function refuseTerminal(output: string | undefined, what: string): void {
   if (!output && process.stdout.isTTY)
-    throw new BayError("BAD_OPTION", `${what} is nothing for a terminal`, { hint: "-o FILE, or a pipe" });
+    throw new BayError("BAD_OPTION", `refusing to write ${what} to a terminal`, {
+      hint: "use -o FILE, or a pipe",
+    });
 }
 
 /** True for a device, a pipe or a socket: it is written to, and never replaced. */

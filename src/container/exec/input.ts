@@ -1,7 +1,7 @@
 /**
  * A container's standard input: a FIFO whose writing end bayd holds, so that input does not end between two
  * attached clients. What arrives before the container runs waits, and so does the end: a FIFO without a writer keeps its
- * first reader waiting, and what was written is lost where nobody has it open (fifo(7)).
+ * first reader waiting, and written data is lost if no process has it open (fifo(7)).
  */
 import { closeSync, constants, openSync, writeSync } from "node:fs";
 import { hasCode } from "../../core/errors.ts";

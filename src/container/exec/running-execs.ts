@@ -15,7 +15,8 @@ export class RunningExecs {
     const token = exec.id.slice(0, 16);
     if (this.#all.size >= MOST_EXECS) {
       const oldest = [...this.#all].find(([, { running }]) => !running);
-      if (!oldest) throw new BayError("TOO_MANY_EXECS", `${MOST_EXECS} commands run in containers already`);
+      if (!oldest)
+        throw new BayError("TOO_MANY_EXECS", `${MOST_EXECS} commands are already running in containers`);
       this.#all.delete(oldest[0]);
     }
     this.#all.set(token, exec);

@@ -160,7 +160,7 @@ export async function writeArchive(
   keepKinds = false,
 ): Promise<void> {
   const { done, stream } = await work(host, record, "put", path, keepKinds);
-  // a client that goes away in the middle, or went away before, sends no end
+  // a client that disconnects, before or during the transfer, sends no end
   if (tar.destroyed) stream.destroy();
   tar.on("close", () => stream.destroy());
   tar.pipe(stream as Writable);

@@ -26,11 +26,11 @@ function known(volumes: VolumeStore, name: string): VolumeRecord {
   const record = volumes.get(name);
   if (!record)
     throw new BayError("VOLUME_NOT_FOUND", `the volume ${name} does not exist`, {
-      hint: "bay volume ls lists the volumes; the volume data of the stack shop is called shop_data",
+      hint: "bay volume ls lists the volumes; the volume data of the stack shop is named shop_data",
     });
   if (record.restore)
     throw new BayError("VOLUME_BUSY", `the restore of the volume ${name} has not ended`, {
-      hint: "restart bayd, which ends it (bay daemon stop; bay volume ls)",
+      hint: "restart bayd to complete it (bay daemon stop; bay volume ls)",
     });
   return record;
 }
@@ -192,13 +192,13 @@ export async function endRestores(manager: ContainerManager): Promise<void> {
       manager.emit(
         "warning",
         `the restore of the volume ${name} was interrupted: ${
-          restore.phase === "unpacking" ? "the volume is as it was before" : "it is complete now"
+          restore.phase === "unpacking" ? "the volume is unchanged" : "it is complete now"
         }`,
       );
     } catch (error) {
       manager.emit(
         "warning",
-        `the restore of the volume ${name} was interrupted, and cannot be ended: ${messageOf(error)}`,
+        `the restore of the volume ${name} was interrupted and cannot be completed: ${messageOf(error)}`,
       );
     }
   }

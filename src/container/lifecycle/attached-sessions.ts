@@ -26,7 +26,7 @@ export class AttachedSessions {
     return this.#health.get(id);
   }
 
-  /** Begins to probe, or does so anew; false where there is nothing to probe. */
+  /** Starts or restarts probing; false if there is no health check. */
   watchHealth(record: ContainerRecord): boolean {
     this.stopHealth(record.id);
     const test = record.config.health?.test;
@@ -102,7 +102,7 @@ export class AttachedSessions {
     this.#inputs.delete(id);
   }
 
-  /** bayd ends: the containers go on. */
+  /** bayd ends: the containers keep running. */
   stopAll(): void {
     for (const id of [...this.#health.keys()]) this.stopHealth(id);
   }

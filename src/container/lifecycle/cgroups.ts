@@ -34,7 +34,7 @@ export class Groups {
     if (parent === undefined) return;
     const missing = this.all.missingGroups(parent);
     if (missing.length === 0) return;
-    this.#write([...missing, ...this.#made()]); // first, so that none is left that nobody knows
+    this.#write([...missing, ...this.#made()]); // first, so that no unknown group is left
     this.all.makeGroup(parent);
   }
 

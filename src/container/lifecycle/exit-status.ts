@@ -7,7 +7,7 @@ const ATTEMPTS = 500;
 const STEP = 10;
 const KILLED = 137;
 
-/** The program of a process that is gone, with its status; without one where the shim was killed and nobody noted it. */
+/** The program of a process that is gone, with its status; without one if the shim was killed before it recorded it. */
 export async function programAtEnd(
   read: () => ProgramState | undefined,
   shim: { shimPid: number; shimStart: number },

@@ -26,7 +26,7 @@ export class Removal {
     return this.records.queue(id, async (record) => {
       if (isRunning(record)) {
         throw new BayError("IS_RUNNING", `the container ${record.config.name} is running`, {
-          hint: "stop it first, or force",
+          hint: "stop it first, or force the removal",
         });
       }
       await this.supervisor.takeDown(record);

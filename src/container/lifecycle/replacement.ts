@@ -25,7 +25,7 @@ export class Replacement {
   ) {}
 
   /**
-   * Makes a container beside the one whose place it will take: nobody finds it by a name of the service, and the published
+   * Creates the replacement of a container: service names do not resolve to it yet, and the published
    * ports are not its own yet. Its start makes its files. Throws ADDRESS_TAKEN …
    */
   beside(old: ContainerRecord, config: ContainerConfig, renewVolumes: boolean): ContainerRecord {

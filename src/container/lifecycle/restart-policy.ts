@@ -4,7 +4,7 @@ import type { ContainerRecord } from "../model/record.ts";
 const MIN_BACKOFF = 100;
 const MAX_BACKOFF = 60_000;
 
-/** A run of this long starts the back-off anew. */
+/** A run of at least this duration resets the back-off. */
 export const GOOD_RUN = 10_000;
 
 /** True where a container that ended is to be started again. */

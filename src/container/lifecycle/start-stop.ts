@@ -163,7 +163,7 @@ export class StartStop {
         this.#signal(current, 9);
         if (!(await within(ended, 2000))) this.#cgroup(current).kill();
         if (!(await within(ended, 8000)))
-          throw new BayError("STOP_FAILED", `${current.config.name} does not end, not even by SIGKILL`);
+          throw new BayError("STOP_FAILED", `${current.config.name} does not stop, even after SIGKILL`);
       }
       this.host.events.ofContainer(current, "stop");
     });

@@ -24,7 +24,7 @@ import { programAtEnd } from "./exit-status.ts";
 import { GOOD_RUN, mayRestart, restartDelay } from "./restart-policy.ts";
 import { openLogs, prepareContainer, programFile, runDirectory, startProcess } from "./start.ts";
 
-/** Wait statuses for ends that nobody noted: the shim was killed, or the whole machine ended (Docker says 255). */
+/** Wait statuses for exits that were not recorded: the shim was killed, or the whole machine ended (Docker says 255). */
 const KILLED = 9;
 const MACHINE_WENT_DOWN = 255 << 8;
 
@@ -281,7 +281,7 @@ export class ContainerSupervisor extends EventEmitter {
     this.watchHealth(record);
   }
 
-  /** Starts again what its policy wants to run, and what was about to be when bayd ended. */
+  /** Starts containers whose restart policy requires it, and those that were waiting for a restart when bayd ended. */
   resume(record: ContainerRecord): void {
     const { state, config } = record;
     const isDown = state.status === "exited" || state.status === "restarting";

@@ -96,7 +96,7 @@ export class Task {
       const spec = this.#spec(cgroup.path);
       const { resources = {} } = spec.linux;
       cgroup.apply(cgroup.create() ? onlyLimits(resources) : resources);
-      if (config.signal?.aborted) throw new BayError("ABORTED", "the build was broken off");
+      if (config.signal?.aborted) throw new BayError("ABORTED", "the build was interrupted");
       // not earlier: nothing would close them if a step before this one failed
       const pipes = [createPipe("read"), createPipe("read")] as const;
       const drained = pipes.map((pipe, index) => this.#read(pipe.read, (index + 1) as 1 | 2));
@@ -122,7 +122,7 @@ export class Task {
       // what it left running holds its output, and its files
       cgroup.kill();
       await Promise.all(drained);
-      if (config.signal?.aborted) throw new BayError("ABORTED", "the build was broken off");
+      if (config.signal?.aborted) throw new BayError("ABORTED", "the build was interrupted");
       return await exitCodeAtEnd(join(this.#directory, "program"), this.#launched);
     } finally {
       clearInterval(watch);

@@ -245,7 +245,7 @@ export class Forwarder {
   readonly #isWell = (): void => {
     this.#well = undefined;
     if (this.#isTold)
-      this.options.warn(`${this.options.container}: ${this.options.receiver} takes its logs again`);
+      this.options.warn(`${this.options.container}: ${this.options.receiver} accepts its logs again`);
     this.#isTold = false;
     this.#pause = FIRST_PAUSE;
   };
@@ -279,7 +279,7 @@ export class Forwarder {
     if (this.#lost === 0) return;
     const { container, receiver, warn } = this.options;
     warn(
-      `${container}: ${this.#lost} lines of its logs were not sent to ${receiver}; bay logs still has what its log keeps`,
+      `${container}: ${this.#lost} log lines were not sent to ${receiver}; bay logs shows the lines that are still stored`,
     );
     this.#lost = 0;
   }

@@ -17,7 +17,7 @@ const ENOSPC = 28;
 interface Source {
   id: string;
   fds: number[];
-  /** Streams that hung up: nobody has them open for writing. */
+  /** Streams that hung up: no process has them open for writing. */
   ended: boolean[];
   writer: SegmentWriter | undefined;
   /** The last piece could not be written, which was told. */
@@ -60,7 +60,7 @@ function move(source: Source, stream: number): void {
 
 /**
  * Moves one piece to the log, and gives its length, 0 at the end, or a negated errno. What the disk does not take is
- * thrown away: a container whose output nobody takes would stop at its next line.
+ * discarded: a container whose output is not read would block at its next line.
  */
 function take(source: Source, stream: number, fd: number): number {
   const { writer } = source;

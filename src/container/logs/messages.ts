@@ -14,7 +14,7 @@ export interface Line {
   time: number;
   /** Without its newline. */
   bytes: Buffer;
-  /** The line goes on in the next message. */
+  /** The line continues in the next message. */
   isPartial: boolean;
 }
 

@@ -218,7 +218,7 @@ export class LogReader {
     try {
       for (const { stream: of, length, time, goesOn } of unit === "chunk" ? joined(entries) : entries) {
         const stream = of as 0 | 1;
-        // of a line whose beginning was rotated away, the rest is no line
+        // the rest of a line whose beginning was rotated away is not a line
         if (goesOn && this.#isFirst) this.#skipsLine[stream] = true;
         const end = this.#offsets[stream] + length;
         let at = Math.max(this.#offsets[stream], this.#firstOffset(number, stream));

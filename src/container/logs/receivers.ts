@@ -187,7 +187,7 @@ function stream(socket: Socket, opened: string, frame: Frame, news: ReceiverNews
   socket.on("close", () => {
     if (isOpen) fail("the connection was closed");
   });
-  socket.resume(); // what a receiver says is nobody's
+  socket.resume(); // answers of a receiver are ignored
   return {
     send: (message, passed) => {
       if (!isOpen || socket.writableLength > WAITING) return false;

@@ -28,7 +28,7 @@ export interface IndexEntry {
   length: number;
   /** 0 for stdout, 1 for stderr. */
   stream: number;
-  /** The first bytes of a segment that go on with a line of the one before. */
+  /** The first bytes of a segment that continue a line of the previous one. */
   goesOn?: boolean;
 }
 

@@ -8,7 +8,7 @@ const PAGE = 4096;
 const SHARES_STEP = 27;
 const NO_SHARES = 1024;
 
-/** The limits with those of bayd's settings where the file says none; 0 and -1 are no limit, as in Compose. */
+/** The limits with those of bayd's settings where the file says none; 0 and -1 mean no limit, as in Compose. */
 export function withDefaults(
   resources: ResourceConfig,
   { defaultPidsLimit }: Pick<DaemonSettings, "defaultPidsLimit">,

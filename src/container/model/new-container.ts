@@ -56,7 +56,7 @@ function withVolumesOf(
   for (const { container, readOnly } of volumesFrom) {
     const owner = others.find(({ config }) => config.name === container);
     if (!owner)
-      throw new BayError("VOLUMES_FROM", `${name} has the volumes of ${container}, which does not exist`);
+      throw new BayError("VOLUMES_FROM", `${name} uses the volumes of ${container}, which does not exist`);
     for (const mount of owner.config.mounts) {
       if (mount.type !== "volume") continue;
       if (mount.from === undefined && !owner.anonymousVolumes.includes(mount.source)) continue;

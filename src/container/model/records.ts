@@ -26,7 +26,7 @@ export class Records {
   /** By name, ID or unambiguous ID prefix. Throws CONTAINER_NOT_FOUND. */
   get(nameOrId: string): ContainerRecord {
     const record = this.find(nameOrId);
-    if (!record) throw new BayError("CONTAINER_NOT_FOUND", `there is no container ${nameOrId}`);
+    if (!record) throw new BayError("CONTAINER_NOT_FOUND", `the container ${nameOrId} does not exist`);
     return record;
   }
 

@@ -49,7 +49,7 @@ export function profileOf({ name, apparmor, privileged }: ContainerConfig): stri
   const known = loadedProfiles();
   if (known && !known.has(apparmor))
     throw new BayError("NO_PROFILE", `${name}: the kernel has no AppArmor profile ${apparmor}`, {
-      hint: "apparmor_parser -r FILE loads it",
+      hint: "load it with apparmor_parser -r FILE",
     });
   return apparmor;
 }

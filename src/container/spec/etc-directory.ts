@@ -78,7 +78,7 @@ export function keepEtcFiles(directory: string, texts: EtcTexts): EtcFile[] {
 
 /**
  * A file that says the same already is not written: a disk takes long to make files and to cut them off. The container
- * chose the content, the owner and the mode of what is there, and it may hold a lease (fcntl(2), F_SETLEASE), for
+ * chose the content, the owner and the mode of the existing file, and it may hold a lease (fcntl(2), F_SETLEASE), for
  * which a plain open would block the whole of bayd for 45 s.
  */
 function keepFile(file: string, bytes: Buffer, target: string): void {
@@ -101,7 +101,7 @@ function openOwn(file: string, target: string): number {
   } catch (cause) {
     if (!hasCode(cause, "EAGAIN", "EWOULDBLOCK")) throw cause;
     throw new BayError("FILE_BUSY", `a process of the container holds a lease on its ${target}`, {
-      hint: "the kernel ends the lease within a minute; run the command again then",
+      hint: "the kernel breaks the lease within a minute; run the command again after that",
       cause,
     });
   }

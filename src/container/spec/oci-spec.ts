@@ -172,7 +172,7 @@ function toBlockIo(given: BlockIoConfig): NonNullable<SpecResources["blockIO"]> 
   const numbered = <K extends string>(limits: readonly DeviceLimit[], key: K) =>
     limits.map(({ device, value }) => {
       const { major = 0, minor = 0, type } = deviceAt(device, device);
-      if (type !== "b") throw new BayError("NO_DEVICE", `blkio_config: ${device} is no block device`);
+      if (type !== "b") throw new BayError("NO_DEVICE", `blkio_config: ${device} is not a block device`);
       return { major, minor, [key]: value } as { major: number; minor: number } & Record<K, number>;
     });
   return {
@@ -320,7 +320,7 @@ function isEffective(option: string, _index: number, options: string[]): boolean
   );
 }
 
-/** A device node of the host by number; the node is made anew in the container. */
+/** A device node of the host by number; the node is created in the container. */
 function deviceAt(source: string, target: string): SpecDevice {
   const stat = statSync(source, { throwIfNoEntry: false });
   if (!stat || !(stat.isBlockDevice() || stat.isCharacterDevice())) {
@@ -353,7 +353,7 @@ function deviceRule(device: ContainerConfig["devices"][number]): SpecDeviceRule 
 function writtenRule(text: string): SpecDeviceRule {
   const [, type, major, minor, access] = /^([abc]) (\d+|\*):(\d+|\*) ([rwm]+)$/.exec(text) ?? [];
   if (access === undefined)
-    throw new BayError("BAD_DEVICE_RULE", `${JSON.stringify(text)} is no rule for devices`);
+    throw new BayError("BAD_DEVICE_RULE", `invalid device rule ${JSON.stringify(text)}`);
   return {
     allow: true,
     type: type as "a" | "b" | "c",

@@ -13,7 +13,7 @@ export function checkPropagation({ mounts }: Pick<ContainerConfig, "mounts">): v
     throw new BayError(
       "NOT_SHARED",
       `the mount at ${target} cannot be ${propagation}: ${source} is on the mount ${place}, which is not shared`,
-      { hint: `mount --make-rshared ${place} makes it shared` },
+      { hint: `run mount --make-rshared ${place} to make it shared` },
     );
   }
 }

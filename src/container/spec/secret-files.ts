@@ -64,7 +64,7 @@ export class SecretFiles {
   }
 
   #path(digest: string): string {
-    if (!DIGEST.test(digest)) throw new BayError("BAD_DIGEST", `${JSON.stringify(digest)} is no digest`);
+    if (!DIGEST.test(digest)) throw new BayError("BAD_DIGEST", `invalid digest ${JSON.stringify(digest)}`);
     return join(this.directory, digest);
   }
 
@@ -83,8 +83,8 @@ export class SecretFiles {
     return files.map(({ kind, name, target, digest, uid = account.uid, gid = account.gid, mode }, index) => {
       const source = this.#path(digest);
       if (!existsSync(source))
-        throw new BayError("NO_CONTENT", `the content of the ${kind} ${name} is gone`, {
-          hint: "bay up brings it back",
+        throw new BayError("NO_CONTENT", `the content of the ${kind} ${name} is missing`, {
+          hint: "run bay up to restore it",
         });
       const file = join(directory, String(index));
       writeFileSync(file, readFileSync(source), { mode: 0o600 });

@@ -41,7 +41,7 @@ export function resolveUser(user: string, groupAdd: readonly string[], read: Rea
   const row = passwd.find((fields) => (id === undefined ? fields[0] === name : fields[2] === String(id)));
   if (id === undefined && !row) {
     throw new BayError("UNKNOWN_USER", `the image has no user ${name}`, {
-      hint: "name one of its /etc/passwd, or give a number",
+      hint: "use a user of its /etc/passwd, or a number",
     });
   }
   const gidOf = (wanted: string): number => {

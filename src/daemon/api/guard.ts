@@ -2,7 +2,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { messageOf } from "../../core/errors.ts";
 
-/** What is known of a request while anything that it began goes on. */
+/** What is known of a request until everything that it started has ended. */
 interface Running {
   /** For the log. */
   title: string;

@@ -45,7 +45,7 @@ export function sendError(response: ServerResponse, error: unknown): void {
   else sendJson(response, status, body);
 }
 
-/** A newline-delimited JSON answer that goes on. */
+/** A streaming answer of newline-delimited JSON. */
 export function startStream(response: ServerResponse, type = "application/json"): (value: unknown) => void {
   response.writeHead(200, { "Content-Type": type });
   response.flushHeaders();

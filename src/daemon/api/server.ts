@@ -43,7 +43,7 @@ export interface Services {
   cacheMounts: CacheMounts;
   repositories: KeptRepositories;
   builder: () => Promise<Builder>;
-  /** Ends bayd; containers go on. */
+  /** Ends bayd; containers keep running. */
   shutDown: () => void;
 }
 
@@ -198,7 +198,7 @@ function upgrade(table: RouteTable, request: IncomingMessage, socket: Duplex, he
 /** Throws BAD_REQUEST, BODY_TOO_LARGE, BODY_TOO_SLOW. */
 async function readUpgradeBody(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<Buffer> {
   if (request.headers["transfer-encoding"] !== undefined)
-    throw new BayError("BAD_REQUEST", "a request that asks for an upgrade needs a Content-Length");
+    throw new BayError("BAD_REQUEST", "an upgrade request needs a Content-Length");
   const length = Number(request.headers["content-length"] ?? 0);
   if (!Number.isSafeInteger(length) || length < 0)
     throw new BayError("BAD_REQUEST", "invalid Content-Length");

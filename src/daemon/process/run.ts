@@ -30,13 +30,12 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   makeRoots(roots);
   watchRooms(roots);
   if (tryLock(join(roots.root, "state", "lock")) === undefined) {
-    throw new BayError("ALREADY_RUNNING", `another bayd runs with the root ${roots.root}`);
+    throw new BayError("ALREADY_RUNNING", `another bayd is running with the root ${roots.root}`);
   }
   logLastEnd(join(roots.run, "keeper"));
   process.umask(0o022); // the modes of containers' directories must not depend on who starts bayd
   const store = new JournalStore(join(roots.root, "state"));
-  if (store.migratedFrom !== undefined)
-    log(`the state was brought up to date from format ${store.migratedFrom}`);
+  if (store.migratedFrom !== undefined) log(`the state was migrated from format ${store.migratedFrom}`);
   const settings = readDaemonSettings();
   applyBounds(settings);
   const manager = new ContainerManager(roots, store, settings);
@@ -81,7 +80,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     process.on("SIGHUP", () => logReload(manager));
     for (const signal of ["SIGTERM", "SIGINT"] as const)
       process.once(signal, () => {
-        log(`bayd ${process.pid} ends: ${signal}`);
+        log(`bayd ${process.pid} stops: ${signal}`);
         shutDown();
       });
     let told = "";
@@ -126,7 +125,7 @@ function logReload(manager: ContainerManager): void {
     const shown = changes.map(({ key, from, to }) => `${key}: ${from} -> ${to}`).join(", ");
     log(`reloaded ${file}: ${shown || "no changes"}`);
   } catch (error) {
-    log(`the settings stay as they were: ${messageOf(error)}`);
+    log(`the settings are unchanged: ${messageOf(error)}`);
   }
 }
 

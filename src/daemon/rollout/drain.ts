@@ -1,4 +1,4 @@
-/** Waiting until nobody uses a container that is out of DNS and has no published ports any more. */
+/** Waits until no client uses a container that was removed from DNS and has released its published ports. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ContainerManager, ContainerRecord } from "../../container/index.ts";
 import { listeningPorts, tcpSockets } from "../../linux/index.ts";
@@ -11,7 +11,7 @@ const LOOK = 25;
 
 /**
  * Resolves when the last answer of DNS that named it may not be used any more and its connections have ended; those that
- * go on longer than that time are for its own end, which its stop signal asks for.
+ * last longer than that are left to the container's own shutdown after its stop signal.
  */
 export async function drain(manager: ContainerManager, record: ContainerRecord): Promise<void> {
   const began = Date.now();

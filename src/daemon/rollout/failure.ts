@@ -44,7 +44,7 @@ function reasonOf(manager: ContainerManager, { id, state, config }: ContainerRec
   if (state.status === "running" && config.health && manager.health(id) === "unhealthy")
     return "is unhealthy";
   if (state.status === "restarting" && state.restartCount > RESTARTS)
-    return `ends again and again, with exit code ${state.exitCode}`;
+    return `restarts repeatedly, with exit code ${state.exitCode}`;
   const hasEnded = state.status === "exited" || state.status === "dead";
   return hasEnded && state.exitCode !== 0 ? `ended with exit code ${state.exitCode}` : undefined;
 }

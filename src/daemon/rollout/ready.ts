@@ -11,7 +11,7 @@ const LISTENS_WITHIN = 10_000;
 export const SETTLED_AFTER = 500;
 const LOOK = 25;
 
-/** TCP ports that a running container publishes and does not listen on: nobody need wait for its successor to. */
+/** TCP ports that a running container publishes without listening: the update need not wait for its replacement to listen. */
 export function silentPorts(record: ContainerRecord): Set<number> {
   if (record.state.pid === 0) return new Set();
   const open = listeningPorts(tcpSockets(record.state.pid));
@@ -64,7 +64,7 @@ function hasDoneItsWork({ state, config }: ContainerRecord): boolean {
 
 function checkIsGood(manager: ContainerManager, record: ContainerRecord): void {
   const { state } = record;
-  if (state.status === "paused") return; // somebody holds it still, which says nothing of it
+  if (state.status === "paused") return; // it was paused by a user, which says nothing about its health
   const failure = failureOf(manager, record);
   if (failure) throw new BayError("NOT_READY", failure);
   // one that is about to be restarted is not good either

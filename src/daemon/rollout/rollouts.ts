@@ -42,7 +42,7 @@ export class Rollouts {
 
   /**
    * Replaces one container of a service. `waits` is what has to be before it starts. Throws UPDATE_FAILED: the one before
-   * it goes on then, and where the policy says so those that were replaced before it are as they were too.
+   * then it keeps running, and depending on the policy, containers replaced earlier are rolled back too.
    */
   async replace(step: Step, waits: () => Promise<void>, say: Say): Promise<void> {
     const service = step.service!;
@@ -67,21 +67,21 @@ export class Rollouts {
     if (failed === undefined || rollout.failureAction !== "rollback") return;
     // another one failed meanwhile, and took back what there was then
     const end = await this.#takeBack(service, rollout, say);
-    throw new BayError("UPDATE_FAILED", `${step.name} was replaced when ${failed} failed${end}`);
+    throw new BayError("UPDATE_FAILED", `${step.name} was already replaced when ${failed} failed${end}`);
   }
 
   /** Throws UPDATE_FAILED where the service's update has ended. */
   #checkGoesOn(service: string, name: string): void {
     const failed = this.#halted.get(service);
-    if (failed) throw new BayError("UPDATE_FAILED", `${name} is left as it was, as ${failed} failed`);
+    if (failed) throw new BayError("UPDATE_FAILED", `${name} was not updated because ${failed} failed`);
   }
 
   async #pause(milliseconds: number, say: Say): Promise<void> {
-    say(`waits ${milliseconds / 1000}s, as deploy.update_config says`);
+    say(`waiting ${milliseconds / 1000}s (deploy.update_config)`);
     try {
       await sleep(milliseconds, undefined, this.settings.signal ? { signal: this.settings.signal } : {});
     } catch {
-      throw new BayError("ABORTED", "the command went away");
+      throw new BayError("ABORTED", "the client disconnected");
     }
   }
 
@@ -98,7 +98,7 @@ export class Rollouts {
     }
     const what = messageOf(error).replaceAll(new RegExp(`\\b[0-9a-f]{12}_(?=${name})`, "g"), "");
     const why = hasCode(error, "NOT_READY") ? `the new container ${what}` : what;
-    const text = `${why.startsWith(name) ? "" : `${name}: `}${why}\n  the one before it goes on${end}`;
+    const text = `${why.startsWith(name) ? "" : `${name}: `}${why}\n  the previous container keeps running${end}`;
     return new BayError("UPDATE_FAILED", text, {
       ...(error instanceof BayError && error.hint ? { hint: error.hint } : {}),
     });
@@ -111,7 +111,7 @@ export class Rollouts {
     if (done.length === 0) return "";
     const problems: string[] = [];
     for (const { id, config } of done.reverse()) {
-      say(`rolls ${config.name} back`);
+      say(`rolling ${config.name} back`);
       try {
         const order = rollout.back ?? rollout;
         await this.#exchange(
@@ -128,7 +128,7 @@ export class Rollouts {
     const names = done.map(({ config }) => config.name).join(", ");
     return problems.length > 0
       ? `; the rollback failed: ${problems.join("; ")}`
-      : `; ${names} ${done.length === 1 ? "is" : "are"} rolled back to the version before`;
+      : `; ${names} ${done.length === 1 ? "is" : "are"} rolled back to the previous revision`;
   }
 
   #exchange(
@@ -157,11 +157,11 @@ export class Rollouts {
     let isPromoted = false;
     try {
       await manager.start(fresh.id);
-      say(config.health ? "the new one starts, until it is healthy" : "the new one starts", true);
+      say(config.health ? "waiting until the new container is healthy" : "starting the new container", true);
       await untilReady(manager, fresh.id, silent, this.settings.signal);
       await replacement.promote(fresh, old, config.name);
       isPromoted = true;
-      say("the new one has the traffic; the old one ends its requests", true);
+      say("the new container receives the traffic; the old one finishes its requests", true);
       // the old one is not asked any more, and can come back until the new one has proved good
       await Promise.all([
         drain(manager, old),
@@ -190,7 +190,7 @@ export class Rollouts {
     const { name } = old.config;
     await manager.images.get(config.image, config.imageId || undefined);
     const silent = silentPorts(old);
-    say("stops the old one", true);
+    say("stopping the old container", true);
     await manager.stop(old.id, this.settings.graceMs);
     let fresh: ContainerRecord | undefined;
     try {
@@ -199,7 +199,7 @@ export class Rollouts {
         replacement.instead(old, config, renewVolumes),
       );
       await manager.start(fresh.id);
-      if (config.health) say("the new one starts, until it is healthy", true);
+      if (config.health) say("waiting until the new container is healthy", true);
       await untilReady(manager, fresh.id, silent, this.settings.signal);
       await watchFor(manager, fresh.id, rollout.monitorMs, this.settings.signal);
     } catch (error) {

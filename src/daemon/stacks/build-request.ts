@@ -28,7 +28,8 @@ export function toBuildRequest(
   { services, secrets, directory }: Pick<Stack, "services" | "secrets" | "directory">,
   changes: BuildChanges = {},
 ): BuildRequest {
-  if (!build) throw new BayError("NO_BUILD", `service ${name} is not built`, { hint: "give it a build:" });
+  if (!build)
+    throw new BayError("NO_BUILD", `service ${name} is not built`, { hint: "add a build: section" });
   const context = sourceOf(name, () => readFileSource(build.context, "/"));
   const folder = context.kind === "folder" ? context.path : undefined;
   const dockerfile =
@@ -100,8 +101,8 @@ function readDockerfile(service: string, file: string): string {
     return readFileSync(file, "utf8");
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === "ENOENT")
-      throw new BayError("NO_DOCKERFILE", `service ${service}: there is no Dockerfile ${file}`, {
-        hint: "build.dockerfile names another",
+      throw new BayError("NO_DOCKERFILE", `service ${service}: the Dockerfile ${file} does not exist`, {
+        hint: "use build.dockerfile to name another file",
       });
     throw new BayError("NO_DOCKERFILE", `service ${service}: the Dockerfile ${file} cannot be read`, {
       cause,

@@ -15,7 +15,7 @@ export interface UpSettings {
   graceMs: number | undefined;
   /** How long to wait for conditions of dependencies; undefined without end. */
   timeoutMs: number | undefined;
-  /** Set when nobody waits for the result any more. */
+  /** Set when no client waits for the result any more. */
   signal?: AbortSignal | undefined;
   /** So many steps at once; undefined for bay's own bound. */
   parallel?: number | undefined;
@@ -42,7 +42,7 @@ export function makeExecutor(
         await waitFor(manager, stack!, service, condition, settings, say);
       } catch (error) {
         if (required || !hasCode(error, "DEPENDENCY_FAILED")) throw error;
-        say(`goes on without ${service}: ${messageOf(error)}`);
+        say(`continuing without ${service}: ${messageOf(error)}`);
       }
     }
   };
@@ -144,7 +144,7 @@ function volumeConfig(stack: Stack, name: string): VolumeConfig {
   };
 }
 
-/** Waits until a dependency is as `depends_on` wants it. Throws DEPENDENCY_FAILED where it cannot become so. */
+/** Waits until a dependency meets its `depends_on` condition. Throws DEPENDENCY_FAILED if it cannot. */
 async function waitFor(
   manager: ContainerManager,
   stack: Stack,
@@ -160,7 +160,7 @@ async function waitFor(
     const states = own.map((record) => judge(manager, record.id, condition, service));
     if (own.length > 0 && states.every(Boolean)) return;
     if (own.length === 0 && condition === "service_started") return;
-    if (!told) say(`waits for ${service}`);
+    if (!told) say(`waiting for ${service}`);
     told = true;
     if (Date.now() > deadline) throw new BayError("DEPENDENCY_FAILED", `${service} was not ready in time`);
     await nextChange(manager, 1000);
@@ -183,7 +183,7 @@ function judge(manager: ContainerManager, id: string, condition: Condition, serv
   if (condition === "service_started") return state.status === "running" || ended;
   if (!config.health)
     throw new BayError("DEPENDENCY_FAILED", `${service} has no health check, so it cannot become healthy`, {
-      hint: "give it a healthcheck, or use condition: service_started",
+      hint: "add a healthcheck, or use condition: service_started",
     });
   if (failure) throw failed(failure);
   if (ended) throw failed("has ended");

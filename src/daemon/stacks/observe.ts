@@ -88,7 +88,7 @@ export function observe(
         config.stack !== name
           ? []
           : !byName.has(bridge)
-            ? [`the bridge ${bridge} is gone`]
+            ? [`the bridge ${bridge} does not exist`]
             : byName.get(bridge)!.isUp
               ? []
               : [`the bridge ${bridge} is down`],
@@ -158,7 +158,7 @@ function observeContainer(
   if (alive) {
     for (const { link, network } of record.endpoints) {
       const found = links.get(link);
-      if (!found) drift.push(`the link to ${network} is gone`);
+      if (!found) drift.push(`the link to ${network} does not exist`);
       else if (!found.isUp) drift.push(`the link to ${network} is down`);
     }
     for (const port of view.lostPorts?.() ?? [])

@@ -1,4 +1,4 @@
-/** What a stack's secrets and configs say, for bayd, which reads their files anew. */
+/** What a stack's secrets and configs say, for bayd, which reads their files again. */
 import { readFileSync } from "node:fs";
 import type { ContainerConfig, ContainerManager } from "../../container/index.ts";
 import { BayError } from "../../core/errors.ts";
@@ -26,16 +26,18 @@ export function checkContents({ steps }: Plan, stack: Stack): void {
   const missing = new Set(
     files
       .filter(({ digest }) => digest === "")
-      .map(({ kind, name }) => `${kind} ${name}, as ${whatIsMissing(stack, kind, name)}`),
+      .map(({ kind, name }) => `${kind} ${name}: ${whatIsMissing(stack, kind, name)}`),
   );
   if (missing.size > 0)
-    throw new BayError("NO_CONTENT", `there is no content for the ${[...missing].join("; the ")}`);
+    throw new BayError("NO_CONTENT", `missing content: the ${[...missing].join("; the ")}`);
 }
 
 function whatIsMissing(stack: Stack, kind: "secret" | "config", name: string): string {
   const given = stack[kind === "secret" ? "secrets" : "configs"][name];
   if (given && "environment" in given) return `the variable ${given.environment} is not set`;
-  return given && "file" in given ? `there is no file ${given.file}` : "it is not in the file";
+  return given && "file" in given
+    ? `the file ${given.file} does not exist`
+    : "the stack file does not define it";
 }
 
 /** What a secret or config says now. Throws NO_CONTENT. */

@@ -22,7 +22,7 @@ export class StackImages {
     readonly builder: () => Promise<Builder>,
   ) {}
 
-  /** Says of images that are built which of them a build would make anew. */
+  /** Determines which of the built images are outdated. */
   async noteStale(stack: Stack, { images }: Actual): Promise<void> {
     const built = Object.values(stack.services).filter(({ image, build }) => build && images[image]);
     if (built.length === 0) return;

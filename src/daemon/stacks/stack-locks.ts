@@ -29,7 +29,7 @@ export class StackLocks {
       asker.tell?.(`waiting for ${current ? describe(current) : "another command"} on the stack ${stack}`);
     const run = async () => {
       await before?.catch(() => {});
-      if (asker.signal?.aborted) throw new BayError("ABORTED", "the command went away while it waited");
+      if (asker.signal?.aborted) throw new BayError("ABORTED", "the client disconnected while it waited");
       this.#current.set(stack, asker);
       try {
         return await action();

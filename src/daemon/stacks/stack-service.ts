@@ -162,7 +162,7 @@ export class StackService {
         "NO_CONTENT",
         `what secrets and configs said in revision ${number} is no longer stored`,
         {
-          hint: "it is kept while the stack has containers; bay up applies the file as it is now",
+          hint: "they are stored while the stack has containers; bay up applies the current file",
           cause,
         },
       );

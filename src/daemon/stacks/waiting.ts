@@ -17,7 +17,7 @@ export function nextChange(manager: ContainerManager, milliseconds: number): Pro
 
 /** Call it while waiting for a client. Throws ABORTED where that has gone away. */
 export function checkIsWanted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new BayError("ABORTED", "the command went away");
+  if (signal?.aborted) throw new BayError("ABORTED", "the client disconnected");
 }
 
 /** A stack's containers that serve: no one-offs, and none that an update is about to remove or bring. */

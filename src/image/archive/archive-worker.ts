@@ -147,7 +147,7 @@ try {
     parentPort?.postMessage({ stat: answer });
     get(binary(task.path), task.fd);
   } else if (task.direction === "put") {
-    if (!answer.isDirectory) throw new BayError("BAD_REQUEST", `${task.path} is no directory`);
+    if (!answer.isDirectory) throw new BayError("BAD_REQUEST", `${task.path} is not a directory`);
     unpackInto(binary(task.path), fromDescriptor(task.fd), { keepKinds: task.keepKinds });
   }
   parentPort?.postMessage({ ok: true, stat: answer });

@@ -11,7 +11,7 @@ import { type Piece, runLayerTask } from "../layers/layer-pool.ts";
 import { type ScannedEntry, scanTar } from "../tar/scan.ts";
 
 export interface ArchiveFiles {
-  /** Where a file is; undefined where there is none, or it is no regular file. */
+  /** Where a file is; undefined if it does not exist or is not a regular file. */
   locate(name: string): Piece | undefined;
   /** A small file's bytes. Throws BAD_ARCHIVE beyond 8 MiB, and beyond 64 MiB for all that is read of the archive. */
   read(name: string): Buffer | undefined;

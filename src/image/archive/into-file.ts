@@ -27,7 +27,7 @@ export async function intoFile(
   const file = await openTarget(target);
   let at = 0;
   const check = () => {
-    if (signal.aborted) throw new BayError("ABORTED", "the client went away");
+    if (signal.aborted) throw new BayError("ABORTED", "the client disconnected");
   };
   try {
     await file.truncate(0);

@@ -44,8 +44,8 @@ export function findImages(files: ArchiveFiles, platform: Platform): ArchivedIma
   if (files.read("oci-layout") && index) return layoutImages(files, index, platform);
   const manifest = files.read("manifest.json");
   if (manifest) return dockerImages(files, manifest);
-  throw new BayError("BAD_ARCHIVE", "the archive is neither an OCI layout nor one of docker save", {
-    hint: "for a plain file system use rootfs: in the stack file, or bay image import",
+  throw new BayError("BAD_ARCHIVE", "the archive is neither an OCI layout nor an archive of docker save", {
+    hint: "use rootfs: in the stack file, or bay image import, for a plain file system",
   });
 }
 
@@ -65,7 +65,7 @@ function layoutImages(files: ArchiveFiles, index: Buffer, platform: Platform): A
   return parseIndex(index).manifests.map((listed) => {
     let descriptor: Descriptor = listed;
     for (let depth = 0; MEDIA.isIndex(descriptor.mediaType); depth++) {
-      if (depth > 3) throw new BayError("BAD_ARCHIVE", "the archive's indexes lead to each other");
+      if (depth > 3) throw new BayError("BAD_ARCHIVE", "circular image index in the archive");
       const nested = parseIndex(need(files, blobName(descriptor.digest)));
       descriptor = choosePlatform(nested.manifests, platform, "the archive");
     }
@@ -121,10 +121,10 @@ export function chooseImage(images: readonly ArchivedImage[], name: string | und
   const [first] = wanted;
   if (first && (wanted.length === 1 || name)) return first;
   const known = images.flatMap(({ names, manifest }) =>
-    names.length > 0 ? names : [manifest?.descriptor.digest ?? "one without a name"],
+    names.length > 0 ? names : [manifest?.descriptor.digest ?? "an image without a name"],
   );
-  throw new BayError("BAD_ARCHIVE", `the archive holds ${images.length} images: ${known.join(", ")}`, {
-    hint: "name one of them: reference: in the stack file, :TAG or @DIGEST behind oci-layout://",
+  throw new BayError("BAD_ARCHIVE", `the archive has ${images.length} images: ${known.join(", ")}`, {
+    hint: "select one by reference: in the stack file, or by :TAG or @DIGEST after oci-layout://",
   });
 }
 
@@ -139,12 +139,12 @@ export async function importImage(
 ): Promise<Descriptor> {
   const diffIds = parseImageConfig(image.config).rootfs.diff_ids;
   if (diffIds.length !== image.layers.length)
-    throw new BayError("BAD_MANIFEST", "the archive's image has layers and diff_ids of different number");
+    throw new BayError("BAD_MANIFEST", "the archive's image has different numbers of layers and diff_ids");
   const config = content.put(image.config, MEDIA.config);
   if (image.configDigest !== undefined && config.digest !== image.configDigest)
     throw new BayError(
       "WRONG_DIGEST",
-      `the config is ${config.digest}, the manifest says ${image.configDigest}`,
+      `the digest of the config is ${config.digest}, but the manifest has ${image.configDigest}`,
     );
   const budget = new Budget().shared;
   const described = await Promise.all(
@@ -161,7 +161,7 @@ export async function importImage(
   if (stored.digest !== manifest.descriptor.digest)
     throw new BayError(
       "WRONG_DIGEST",
-      `the manifest is ${stored.digest}, the index says ${manifest.descriptor.digest}`,
+      `the digest of the manifest is ${stored.digest}, but the index has ${manifest.descriptor.digest}`,
     );
   return stored;
 }

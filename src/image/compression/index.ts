@@ -64,7 +64,7 @@ export function decompress(kind: Compression, read: ReadBytes, size: number): De
       if (left < 0)
         throw new BayError(
           "BAD_LAYER",
-          `${size} bytes of ${kind} data decompress to more than can be honest`,
+          `${size} bytes of ${kind} data expand too much, which indicates a decompression bomb`,
         );
       return part;
     },

@@ -64,7 +64,7 @@ function newBudget(): SharedArrayBuffer {
   return shared;
 }
 
-const hintOf = (key: string) => `"${key}" in ${bounds.settings} sets the bound`;
+const hintOf = (key: string) => `"${key}" in ${bounds.settings} sets the limit`;
 /** So often the disk is looked at. */
 const LOOK_EVERY = 4 << 20;
 
@@ -85,7 +85,7 @@ export function meter(
     if (total > bounds.layerBytes)
       throw new BayError(
         "LAYER_TOO_LARGE",
-        `it unpacks to more than ${formatSize(bounds.layerBytes)}, the bound for one layer`,
+        `it unpacks to more than ${formatSize(bounds.layerBytes)}, the limit for one layer`,
         { hint: hintOf("max-layer-size") },
       );
     budget?.take(bytes);
@@ -116,7 +116,7 @@ export function checkFileCount(count: number): void {
   if (count <= bounds.layerFiles) return;
   throw new BayError(
     "LAYER_TOO_LARGE",
-    `it holds more than ${bounds.layerFiles} files, the bound for one layer`,
+    `it has more than ${bounds.layerFiles} files, the limit for one layer`,
     { hint: hintOf("max-layer-files") },
   );
 }

@@ -38,7 +38,7 @@ export type LayerTask =
   | { kind: "hash"; piece: Piece };
 
 export interface ListedChange {
-  /** Absolute in the container; what is no UTF-8 in it is replaced. */
+  /** Absolute in the container; invalid UTF-8 is replaced. */
   path: string;
   isWhiteout: boolean;
   isDirectory: boolean;

@@ -47,7 +47,7 @@ export class LayerStore {
   unpack(piece: Piece, diffId: string, digest?: string): Promise<void> {
     if (this.has(diffId)) return Promise.resolve();
     const known = this.#running.get(diffId);
-    // what broke the other call off, a download that was cut for one, is no reason for this one to fail
+    // what interrupted the other call, such as its download, does not make this one fail
     if (known) return known.catch(() => this.unpack(piece, diffId, digest));
     const task = this.#unpack(piece, diffId, digest).finally(() => this.#running.delete(diffId));
     this.#running.set(diffId, task);
@@ -62,7 +62,10 @@ export class LayerStore {
         throw naming(`the layer ${digest ?? diffId}`, error);
       });
       if (actual !== diffId)
-        throw new BayError("WRONG_DIGEST", `the layer's content is ${actual}, the image says ${diffId}`);
+        throw new BayError(
+          "WRONG_DIGEST",
+          `the digest of the layer is ${actual}, but the image has ${diffId}`,
+        );
       const place = join(this.directory, layerName(diffId));
       if (lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink()) unlinkSync(place); // to what is gone
       renameSync(directory, place);

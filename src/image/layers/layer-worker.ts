@@ -80,7 +80,7 @@ function list(directory: string): string {
 
 const BLOCK = 512;
 
-/** As du(1) counts. What comes and goes meanwhile is no error. */
+/** Counts as du(1) does. Files that appear or disappear meanwhile are ignored. */
 function measure(directory: string): number {
   const seen = new Set<number>();
   const sizeOf = (path: Buffer): number => {

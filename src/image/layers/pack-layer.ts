@@ -60,7 +60,7 @@ function packOne(change: LayerChange, seen: Map<string, string>, write: Write, n
     return write(encodeEntry({ ...PLAIN_ENTRY, name, type: "file", mode: 0 }));
   }
   const entry = treeEntry(path, stat, xattrs, newest);
-  if (!entry) return; // a socket is nobody's any more
+  if (!entry) return; // a socket is useless without its process
   const { type } = entry;
   const inode = `${stat.dev}:${stat.ino}`;
   const first = type === "directory" || stat.nlink < 2 ? undefined : seen.get(inode);

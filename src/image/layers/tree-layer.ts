@@ -53,7 +53,7 @@ function writeOne(writer: BlobWriter, path: string, source: LayerSource, keepOwn
 
 function writeHostFile(writer: BlobWriter, name: string, path: string, keepOwners: boolean): void {
   const entry = describeFile(path, name);
-  if (!entry) return; // sockets, devices and FIFOs of the host are no part of an image
+  if (!entry) return; // sockets, devices and FIFOs of the host do not belong to an image
   const owner = keepOwners ? {} : { uid: 0, gid: 0 };
   const xattrs = new Map(
     [...getXattrs(path)].filter(([key]) => key === "security.capability" || key.startsWith("user.")),

@@ -170,7 +170,7 @@ class Unpacker {
     if (normal === ".." || normal.startsWith("../"))
       throw new BayError(
         "BAD_LAYER",
-        `${what} ${JSON.stringify(shown(name))} leads out of ${this.kind.where}`,
+        `${what} ${JSON.stringify(shown(name))} is outside of ${this.kind.where}`,
       );
     return posix.join(this.base, normal);
   }
@@ -185,7 +185,7 @@ class Unpacker {
     if (name.startsWith(AUFS)) return;
     const hidden = name.slice(WHITEOUT.length);
     if (hidden === "" || hidden === "." || hidden === "..")
-      throw new BayError("BAD_LAYER", `the whiteout ${JSON.stringify(name)} hides no file`);
+      throw new BayError("BAD_LAYER", `the whiteout ${JSON.stringify(name)} has no file name`);
     this.#makeParents(directory);
     this.#remove(posix.join(directory, hidden));
     makeNode(bytesOf(posix.join(directory, hidden)), "char", 0, 0);
@@ -203,7 +203,7 @@ class Unpacker {
     this.#known.clear();
   }
 
-  /** Makes something where nothing may be; what is there goes. */
+  /** Creates something at a path; removes what exists there. */
   #make<T>(path: string, action: (at: Buffer) => T): T {
     const at = bytesOf(path);
     try {
@@ -266,12 +266,12 @@ class Unpacker {
         "DEVICE_FILE",
         `the archive has the device file ${JSON.stringify(shown(entry.name))}`,
         {
-          hint: "--devices makes device files too",
+          hint: "use --devices to create device files",
         },
       );
     if (lstatSync(bytesOf(path), { throwIfNoEntry: false })) this.#remove(path);
     if (!makeNode(bytesOf(path), type, mode, makedev(devMajor, devMinor)))
-      throw new BayError("BAD_LAYER", `the device ${JSON.stringify(path)} could not be made`);
+      throw new BayError("BAD_LAYER", `the device ${JSON.stringify(path)} could not be created`);
   }
 
   #setAttributes(at: Buffer, { xattrs }: TarEntry): void {
@@ -298,7 +298,7 @@ class Unpacker {
   }
 }
 
-/** A name for a message: what is no text in it must not reach a terminal. */
+/** A name for a message: control characters must not reach a terminal. */
 function shown(name: string): string {
   return bytesOf(name).toString("utf8").replace(/\p{C}/gu, "?");
 }

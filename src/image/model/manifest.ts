@@ -130,10 +130,7 @@ export function agreedType(own: string | undefined, declared: readonly (string |
   const index = known.find((type) => MEDIA.isIndex(type));
   const manifest = known.find((type) => MEDIA.isManifest(type));
   if (index && manifest)
-    throw new BayError(
-      "BAD_MANIFEST",
-      `the media types ${index} and ${manifest} of one document do not agree`,
-    );
+    throw new BayError("BAD_MANIFEST", `the media types ${index} and ${manifest} of the document differ`);
   return own ?? known[0] ?? "application/octet-stream";
 }
 

@@ -17,7 +17,7 @@ const NAMES: Record<string, string> = {
 };
 /** The variant that a name without one means. */
 const DEFAULT_VARIANT: Record<string, string> = { arm64: "v8", arm: "v7" };
-/** What an image index has instead of a platform for what is no image, such as attestations. */
+/** The platform that an image index gives to entries that are not images, such as attestations. */
 const UNKNOWN = "unknown";
 
 /** This machine's. */
@@ -30,8 +30,8 @@ export function parsePlatform(text: string | undefined): Platform {
   if (!text) return hostPlatform();
   const parts = text.toLowerCase().split("/");
   if (parts.length > 3 || parts.some((part) => !/^[a-z0-9][a-z0-9._-]*$/.test(part)))
-    throw new BayError("BAD_PLATFORM", `${JSON.stringify(text)} is no platform`, {
-      hint: "write linux/amd64",
+    throw new BayError("BAD_PLATFORM", `invalid platform ${JSON.stringify(text)}`, {
+      hint: "expected OS/ARCHITECTURE, such as linux/amd64",
     });
   if (parts.length === 1) {
     const [only = ""] = parts;
@@ -45,7 +45,7 @@ export function formatPlatform({ os, architecture, variant }: Platform): string 
   return [os, architecture, variant].filter(Boolean).join("/");
 }
 
-/** Whether programs for one run where those for the other do; a variant that nobody names does not count. */
+/** Whether programs for one platform run on the other; unnamed variants are ignored. */
 export function samePlatform(a: Platform, b: Platform): boolean {
   if (a.os !== b.os || a.architecture !== b.architecture) return false;
   return a.variant === undefined || b.variant === undefined || variantOf(a) === variantOf(b);

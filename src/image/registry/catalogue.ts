@@ -50,9 +50,9 @@ async function readPage(
   } catch (cause) {
     if (cause instanceof RegistryError && cause.code === "REGISTRY_UNREACHABLE") throw cause;
     const { host } = client.endpoint;
-    throw new BayError("NO_CATALOGUE", `${host} does not tell which images it has`, {
+    throw new BayError("NO_CATALOGUE", `${host} does not support listing repositories (/v2/_catalog)`, {
       cause,
-      hint: `it may want a login: bay login ${host}; public registries mostly have no catalogue at all`,
+      hint: `it may require a login: bay login ${host}; most public registries have no catalogue`,
     });
   }
 }

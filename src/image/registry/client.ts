@@ -20,7 +20,7 @@ export interface RegistryRequest {
   body?: () => Dispatcher.DispatchOptions["body"];
   /** `repository:NAME:pull`, and for a mount that of the other repository too. */
   scopes: readonly string[];
-  /** Answers that are no error. */
+  /** Statuses that are not errors. */
   expect: readonly number[];
   signal?: AbortSignal | undefined;
 }
@@ -84,7 +84,7 @@ export class RegistryClient {
   readonly #tokens = new Map<string, { value: string; until: number }>();
   /** The host and port that the endpoint really is; a URL that the registry gave may lead elsewhere. */
   #home = "";
-  /** How the registry wants to be told who one is, once it has said so. */
+  /** The authentication challenge of the registry, once it has sent one. */
   #challenge: Challenge | undefined;
 
   constructor(
@@ -103,11 +103,11 @@ export class RegistryClient {
     if (url.protocol !== "https:" && !this.endpoint.insecure)
       throw new RegistryError(
         "REGISTRY_FAILED",
-        `${this.endpoint.host} leads to ${url.protocol}//${url.host}, which is not safe`,
+        `${this.endpoint.host} refers to ${url.protocol}//${url.host}, which is not secure`,
         0,
       );
     for (let attempt = 1; ; attempt++) {
-      if (options.signal?.aborted) throw new BayError("ABORTED", "the pull was broken off");
+      if (options.signal?.aborted) throw new BayError("ABORTED", "the pull was interrupted");
       let failure: RegistryError;
       let pause = FIRST_PAUSE * 2 ** (attempt - 1) * (0.75 + Math.random() / 2);
       try {
@@ -118,7 +118,7 @@ export class RegistryClient {
         pause = retryAfter(response) ?? pause;
       } catch (cause) {
         if (cause instanceof BayError) throw cause;
-        if (options.signal?.aborted) throw new BayError("ABORTED", "the pull was broken off", { cause });
+        if (options.signal?.aborted) throw new BayError("ABORTED", "the pull was interrupted", { cause });
         failure = this.#unreachable(cause);
         if (isFinal(cause)) throw failure;
       }
@@ -163,11 +163,7 @@ export class RegistryClient {
     const { realm = "", service } = parameters;
     const url = URL.canParse(realm) ? new URL(realm) : undefined;
     if (!url || (url.protocol !== "https:" && !(url.protocol === "http:" && this.endpoint.insecure)))
-      throw new RegistryError(
-        "REGISTRY_AUTH",
-        `${this.endpoint.host} names no token server that can be trusted`,
-        401,
-      );
+      throw new RegistryError("REGISTRY_AUTH", `${this.endpoint.host} has no trusted token endpoint`, 401);
     const dispatcher = dispatcherFor(url.host, this.endpoint.insecure && url.protocol === "http:");
     const { credentials } = this;
     const form = new URLSearchParams();
@@ -194,7 +190,7 @@ export class RegistryClient {
     if (!value)
       throw new RegistryError(
         "REGISTRY_AUTH",
-        `the token server ${url.host} answers ${answer.statusCode} without a token`,
+        `the token server ${url.host} answered ${answer.statusCode} without a token`,
         answer.statusCode,
       );
     const seconds = parsed?.data?.expires_in ?? DEFAULT_EXPIRY;
@@ -214,7 +210,7 @@ export class RegistryClient {
         headers: {
           "user-agent": USER_AGENT,
           ...headers,
-          // who one is, is nobody's business but the registry's
+          // credentials are sent to the registry only
           ...(authorization && isHome ? { authorization } : {}),
         },
         body: body?.() ?? null,
@@ -229,14 +225,14 @@ export class RegistryClient {
       if (redirects >= MAX_REDIRECTS)
         throw new RegistryError(
           "REGISTRY_FAILED",
-          `${this.endpoint.host} redirects in a circle`,
+          `${this.endpoint.host} has a redirect loop`,
           answer.statusCode,
         );
       const next = new URL(location, url);
       if (next.protocol !== "https:" && !(next.protocol === "http:" && this.endpoint.insecure))
         throw new RegistryError(
           "REGISTRY_FAILED",
-          `${this.endpoint.host} redirects to ${next.protocol}//${next.host}, which is not safe`,
+          `${this.endpoint.host} redirects to ${next.protocol}//${next.host}, which is not secure`,
           answer.statusCode,
         );
       url = next;
@@ -261,10 +257,10 @@ export class RegistryClient {
     const words = printable(said ? `: ${said}` : "");
     return new RegistryError(
       code,
-      `${this.endpoint.host} answers ${status} to ${url.pathname}${words}`,
+      `${this.endpoint.host} answered ${status} to ${url.pathname}${words}`,
       status,
       {
-        ...(status === 429 ? { hint: "it limits how much is pulled; log in, or try again later" } : {}),
+        ...(status === 429 ? { hint: "it limits the number of pulls; log in, or try again later" } : {}),
       },
     );
   }
@@ -302,7 +298,7 @@ function retryAfter({ headers }: RegistryResponse): number | undefined {
   return Number.isFinite(seconds) ? Math.max(0, seconds * 1000) : undefined;
 }
 
-/** A name that is not there, a port that nobody listens on and a certificate that is wrong stay so. */
+/** An unknown name, a closed port or an invalid certificate does not improve by a retry. */
 function isFinal(cause: unknown): boolean {
   const { code = "" } = cause as { code?: string };
   return (

@@ -55,7 +55,7 @@ function readConfig(file: string): Config {
   try {
     return configSchema.parse(JSON.parse(readFileSync(file, "utf8")));
   } catch {
-    throw new BayError("BAD_CREDENTIALS", `${file} is not what docker login writes`);
+    throw new BayError("BAD_CREDENTIALS", `${file} does not have the format of docker login`);
   }
 }
 
@@ -72,7 +72,7 @@ function namesOf(registry: string): string[] {
       ];
 }
 
-/** The credentials for a registry, or undefined to be nobody. Throws BAD_CREDENTIALS, CREDENTIAL_HELPER. */
+/** The credentials for a registry, or undefined for anonymous access. Throws BAD_CREDENTIALS, CREDENTIAL_HELPER. */
 export async function findCredentials(registry: string): Promise<Credentials | undefined> {
   for (const file of [ownFile(), dockerFile()]) {
     const config = readConfig(file);
@@ -98,13 +98,13 @@ export async function findCredentials(registry: string): Promise<Credentials | u
 
 function askHelper(helper: string, server: string): Promise<Credentials | undefined> {
   if (!/^[\w.-]+$/.test(helper))
-    throw new BayError("CREDENTIAL_HELPER", `${JSON.stringify(helper)} is no name of a credential helper`);
+    throw new BayError("CREDENTIAL_HELPER", `invalid name of a credential helper ${JSON.stringify(helper)}`);
   const command = `docker-credential-${helper}`;
   return new Promise((resolve, reject) => {
     const child = execFile(command, ["get"], { timeout: HELPER_TIME }, (error, out) => {
       if (error && (error as NodeJS.ErrnoException).code === "ENOENT") {
-        const hint = "install it, or take it out of ~/.docker/config.json";
-        return reject(new BayError("CREDENTIAL_HELPER", `${command} is not on this host`, { hint }));
+        const hint = "install it, or remove it from ~/.docker/config.json";
+        return reject(new BayError("CREDENTIAL_HELPER", `${command} is not installed`, { hint }));
       }
       // helpers say on standard output that they know nothing
       if (error && /credentials not found/i.test(out)) return resolve(undefined);
@@ -117,7 +117,7 @@ function askHelper(helper: string, server: string): Promise<Credentials | undefi
             : { username: Username, password: Secret, source: command },
         );
       } catch {
-        reject(new BayError("CREDENTIAL_HELPER", `${command} gave no answer that can be read`));
+        reject(new BayError("CREDENTIAL_HELPER", `the output of ${command} cannot be read`));
       }
     });
     child.stdin?.on("error", () => {});

@@ -13,7 +13,7 @@ export interface Download {
   descriptor: Descriptor;
   /** A URL of its own, for what is not in the registry. */
   url?: string | undefined;
-  /** Where it grows; what is there already is kept, once it proved to be its beginning. */
+  /** The growing file; existing content is kept after it proved to be its beginning. */
   file: string;
   onProgress: (bytes: number) => void;
   /** Called when what came before does not count any more. */
@@ -29,7 +29,7 @@ const SYNC_EVERY = 32 << 20;
 
 /**
  * Resolves when the file is complete, right and on the disk. Throws WRONG_DIGEST and BLOB_TOO_LARGE (the file is gone
- * then), REGISTRY_UNREACHABLE and ABORTED (the file stays, to go on from), and what the system says.
+ * then), REGISTRY_UNREACHABLE and ABORTED (the file is kept, to resume from), and what the system says.
  */
 export async function downloadBlob(download: Download): Promise<void> {
   const { descriptor, file, signal } = download;
@@ -44,16 +44,16 @@ export async function downloadBlob(download: Download): Promise<void> {
       try {
         const response = await ask(download, size);
         if (response.status !== 206 && size > 0) {
-          // it does not know ranges: all anew
+          // the server does not support ranges: start again
           download.onRestart?.();
           await handle.truncate(0);
           [size, hash] = [0, createHash("sha256")];
         }
         size = await take(download, handle, hash, size, response);
         if (size === descriptor.size) break;
-        throw new Error("it ends too early");
+        throw new Error("the transfer ended too early");
       } catch (cause) {
-        if (signal?.aborted) throw new BayError("ABORTED", "the pull was broken off", { cause });
+        if (signal?.aborted) throw new BayError("ABORTED", "the pull was interrupted", { cause });
         if (cause instanceof BayError || hasCode(cause, "ENOSPC", "EDQUOT", "EIO")) throw cause;
         ({ size } = await handle.stat());
         hash = await hashOf(file, size);
@@ -75,7 +75,7 @@ export async function downloadBlob(download: Download): Promise<void> {
     }
     await handle.sync();
     if ((await handle.stat()).size !== descriptor.size)
-      throw new BayError("WRONG_SIZE", `${descriptor.digest} was not written whole`);
+      throw new BayError("WRONG_SIZE", `${descriptor.digest} was not written completely`);
   } catch (error) {
     if (hasCode(error, "WRONG_DIGEST", "WRONG_SIZE", "BLOB_TOO_LARGE")) await rm(file, { force: true });
     throw error;
@@ -122,7 +122,7 @@ async function take(
         body.destroy();
         throw new BayError(
           "BLOB_TOO_LARGE",
-          `${client.endpoint.host} sends more than the ${descriptor.size} bytes of ${descriptor.digest}`,
+          `${client.endpoint.host} sent more than the ${descriptor.size} bytes of ${descriptor.digest}`,
         );
       }
       hash.update(bytes);
@@ -189,11 +189,11 @@ class BatchedFile {
 
 function cut({ client, descriptor }: Download, size: number, cause: unknown): RegistryError {
   const { code } = cause as { code?: string };
-  const why = code === "UND_ERR_BODY_TIMEOUT" ? "it sends nothing any more" : messageOf(cause);
+  const why = code === "UND_ERR_BODY_TIMEOUT" ? "no more data arrived" : messageOf(cause);
   return new RegistryError(
     "REGISTRY_UNREACHABLE",
-    `${client.endpoint.host} breaks off ${descriptor.digest} at ${size} of ${descriptor.size} bytes: ${why}`,
+    `${client.endpoint.host} interrupted ${descriptor.digest} after ${size} of ${descriptor.size} bytes: ${why}`,
     0,
-    { cause, hint: "run the command again, and it goes on from there" },
+    { cause, hint: "run the command again to resume the download" },
   );
 }

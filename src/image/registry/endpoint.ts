@@ -21,7 +21,7 @@ const STALL_TIME = Number(process.env.BAY_REGISTRY_STALL ?? 30_000);
 
 const isLoopback = (host: string) => /^(localhost|127\.[\d.]+|\[::1\])(:\d+)?$/.test(host);
 
-/** Throws BAD_REGISTRIES for a mirror that is no URL. */
+/** Throws BAD_REGISTRIES for a mirror that is not a URL. */
 export function endpointsOf(registry: string, settings: RegistrySettings): Endpoint[] {
   const isInsecure = (host: string) => isLoopback(host) || settings.insecure.includes(host);
   const own = registry === "docker.io" ? DOCKER_HUB : registry;
@@ -30,11 +30,11 @@ export function endpointsOf(registry: string, settings: RegistrySettings): Endpo
     try {
       url = new URL(/^https?:\/\//.test(text) ? text : `https://${text}`);
     } catch {
-      throw new BayError("BAD_REGISTRIES", `the mirror ${JSON.stringify(text)} of ${registry} is no URL`);
+      throw new BayError("BAD_REGISTRIES", `the mirror ${JSON.stringify(text)} of ${registry} is not a URL`);
     }
     const insecure = url.protocol === "http:" || isInsecure(url.host);
     if (url.protocol === "http:" && !isInsecure(url.host))
-      throw new BayError("BAD_REGISTRIES", `the mirror ${text} speaks plain HTTP`, {
+      throw new BayError("BAD_REGISTRIES", `the mirror ${text} uses plain HTTP`, {
         hint: `to allow that, ${insecureHint(url.host)}`,
       });
     return { base: url.href.replace(/\/$/, ""), host: url.host, insecure, isMirror: true };

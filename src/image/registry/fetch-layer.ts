@@ -74,7 +74,7 @@ async function fromOneOf<T>(places: readonly T[], load: (place: T) => Promise<vo
   throw first;
 }
 
-/** False where the download was broken off or began anew: the layer is unpacked afterwards then. */
+/** False if the download was interrupted or restarted: then the layer is unpacked afterwards. */
 async function unpackGrowing(
   layers: LayerStore,
   piece: Piece,

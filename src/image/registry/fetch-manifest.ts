@@ -32,7 +32,7 @@ export async function fetchHead(client: RegistryClient, content: ContentStore, r
   const whole = `${reference.registry}/${repository}`;
   let found = top;
   for (let depth = 0; MEDIA.isIndex(found.mediaType); depth++) {
-    if (depth > 3) throw new BayError("BAD_MANIFEST", `${whole}: indexes lead to each other`);
+    if (depth > 3) throw new BayError("BAD_MANIFEST", `${whole}: circular image index`);
     const chosen = choosePlatform(parseIndex(found.bytes).manifests, platform, whole);
     found = await fetchManifest(client, repository, chosen.digest, signal, chosen.mediaType);
   }
@@ -46,7 +46,7 @@ export async function fetchHead(client: RegistryClient, content: ContentStore, r
       `${whole} is for ${formatPlatform(offered)}, not ${formatPlatform(platform)}`,
     );
   if (config.rootfs.diff_ids.length !== manifest.layers.length)
-    throw new BayError("BAD_MANIFEST", `${whole}: layers and diff_ids differ in number`);
+    throw new BayError("BAD_MANIFEST", `${whole}: different numbers of layers and diff_ids`);
   return { top, found, manifest, config };
 }
 
@@ -77,7 +77,7 @@ export async function fetchManifest(
   const mediaType = agreedType(mediaTypeOf(bytes), [type, described]);
   if (SCHEMA_1.includes(mediaType) || SCHEMA_1.includes(type))
     throw new BayError("SCHEMA_1", `${repository}:${what} is an image of Docker's manifest schema 1`, {
-      hint: "that format ended in 2017; push the image again with a current docker, podman or bay",
+      hint: "this format was replaced in 2017; push the image again with a current docker, podman or bay",
     });
   return { bytes, mediaType, digest };
 }
@@ -105,7 +105,7 @@ async function fetchConfig(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   if (content.has(config.digest)) return;
-  if (config.size > MAX_CONFIG) throw new BayError("BAD_MANIFEST", `a config of ${config.size} bytes`);
+  if (config.size > MAX_CONFIG) throw new BayError("BAD_MANIFEST", `the config is too large: ${config.size} bytes`);
   await content.fetch(config, (file) =>
     downloadBlob({ client, repository, descriptor: config, file, onProgress: () => {}, signal }),
   );

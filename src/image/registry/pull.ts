@@ -23,7 +23,7 @@ export interface Pulled {
   digest: string;
 }
 
-/** Everything of an image that is not here yet, verified and unpacked. Throws BayError; what was loaded is kept to go on from. */
+/** Everything of an image that is not here yet, verified and unpacked. Throws BayError; downloaded data is kept to resume from. */
 export async function pullImage(
   content: ContentStore,
   layers: LayerStore,

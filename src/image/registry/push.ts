@@ -115,10 +115,7 @@ async function pushBlob(
     // 416: it has another part than we think, and says which
     if (answer.status === 416) {
       if (++disagreements > MAX_DISAGREEMENTS)
-        throw new BayError(
-          "REGISTRY_ANSWER",
-          `${client.endpoint.host} does not take ${digest} as it is sent`,
-        );
+        throw new BayError("REGISTRY_ANSWER", `${client.endpoint.host} rejected ${digest} during the upload`);
       at = await received(client, location, scopes);
     } else at = next;
     onProgress({ digest, status: "Pushing", current: at, total: size });
@@ -148,6 +145,6 @@ async function received(
 
 function uploadLocation(header: string | string[] | undefined, url: URL): string {
   const text = [header ?? []].flat()[0];
-  if (!text) throw new BayError("REGISTRY_ANSWER", `${url.host} names no place to upload to`);
+  if (!text) throw new BayError("REGISTRY_ANSWER", `${url.host} gave no upload location`);
   return new URL(text, url).href;
 }

@@ -32,7 +32,7 @@ export function deniedMessage(host: string, credentials: Credentials | undefined
     };
   return {
     message: `${host} denies access${identityToken ? "" : ` to the user ${JSON.stringify(username)}`}`,
-    hint: `check the image's name, or log in as another user with "${login}"`,
+    hint: `check the name of the image, or log in as another user with "${login}"`,
   };
 }
 
@@ -44,14 +44,15 @@ export function unreachableMessage(host: string, cause: unknown): Told {
     message: `${host} cannot be reached: ${why}`,
     ...(hint ? { hint } : {}),
   });
-  if (code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT") return told("it sends nothing");
+  if (code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT")
+    return told("it does not answer");
   if (/wrong.version.number|packet length too long|http request|EPROTO/i.test(`${code} ${text}`))
     return told(
-      "it does not speak TLS",
-      `the registry seems to speak plain HTTP; to allow that, ${insecureHint(host)}`,
+      "it does not use TLS",
+      `the registry seems to use plain HTTP; to allow that, ${insecureHint(host)}`,
     );
   if (/before secure TLS connection/i.test(text))
-    return told(text, `if the registry speaks plain HTTP, ${insecureHint(host)}`);
+    return told(text, `if the registry uses plain HTTP, ${insecureHint(host)}`);
   if (/certificate|self.signed|CERT|ALTNAME/i.test(`${code} ${text}`))
     return told(
       text,

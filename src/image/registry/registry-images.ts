@@ -13,7 +13,7 @@ import type { PushProgress } from "./push.ts";
 export interface PullOptions {
   /** `linux/arm64`; undefined is this machine's. */
   platform?: string | undefined;
-  /** The name goes on to mean what it means here. */
+  /** The name keeps its current meaning. */
   isNameless?: boolean;
   /** For the image's own registry, instead of those that are kept. */
   credentials?: Credentials | undefined;

@@ -12,7 +12,7 @@ import { BayError, messageOf } from "../../core/errors.ts";
 const settingsSchema = z.strictObject({
   /** By registry host, `docker.io` for example: base URLs or hosts that are asked before it, in order. */
   mirrors: z.record(z.string(), z.array(z.string())).default({}),
-  /** Hosts that are spoken to without TLS, or with a certificate that nobody vouches for. */
+  /** Hosts contacted without TLS, or with an unverified certificate. */
   insecure: z.array(z.string()).default([]),
 });
 
@@ -69,7 +69,7 @@ export function certificatesOf(host: string, folders = [configFolder(), "/etc/do
     if (!client || found.cert) continue;
     const key = client.replace(/\.cert$/, ".key");
     if (!names.includes(key))
-      throw new BayError("BAD_REGISTRIES", `${join(directory, client)} has no ${key} beside it`);
+      throw new BayError("BAD_REGISTRIES", `${join(directory, client)} needs ${key} in the same directory`);
     found.cert = readFileSync(join(directory, client), "utf8");
     found.key = readFileSync(join(directory, key), "utf8");
   }

@@ -23,7 +23,7 @@ export async function fetchUrl(
   { signal }: { signal?: AbortSignal | undefined } = {},
 ): Promise<Fetched> {
   if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol))
-    throw new BayError("BAD_URL", `${JSON.stringify(text)} is no http or https URL`);
+    throw new BayError("BAD_URL", `invalid http or https URL ${JSON.stringify(text)}`);
   let url = new URL(text);
   try {
     for (let redirects = 0; ; redirects++) {
@@ -32,13 +32,13 @@ export async function fetchUrl(
       const location = [answer.headers.location ?? []].flat()[0];
       if (answer.statusCode >= 300 && answer.statusCode < 400 && location) {
         await answer.body.dump();
-        if (redirects >= MAX_REDIRECTS) throw failed(url, "it redirects in a circle");
+        if (redirects >= MAX_REDIRECTS) throw failed(url, "it has a redirect loop");
         url = safeRedirect(url, location);
         continue;
       }
       if (answer.statusCode !== 200) {
         await answer.body.dump();
-        throw failed(url, `it answers ${answer.statusCode}`);
+        throw failed(url, `the server answered ${answer.statusCode}`);
       }
       const out = createWriteStream(file, { flags: "wx", mode: 0o600 });
       await pipeline(answer.body, whileThereIsRoom(dirname(file)), out, { signal });
@@ -46,7 +46,7 @@ export async function fetchUrl(
     }
   } catch (cause) {
     if (cause instanceof BayError || hasCode(cause, "ENOSPC", "EDQUOT")) throw cause;
-    if (signal?.aborted) throw new BayError("ABORTED", "the download was broken off", { cause });
+    if (signal?.aborted) throw new BayError("ABORTED", "the download was interrupted", { cause });
     throw failed(url, messageOf(cause), cause);
   } finally {
     void closeConnections();
@@ -71,14 +71,14 @@ function whileThereIsRoom(folder: string) {
   };
 }
 
-/** What came by TLS does not go on without it. */
+/** A redirect from TLS to plain HTTP is refused. */
 function safeRedirect(from: URL, location: string): URL {
   const to = new URL(location, from);
   if (to.protocol !== "https:" && (to.protocol !== "http:" || from.protocol === "https:"))
-    throw failed(from, `it redirects to ${to.protocol}//${to.host}, which is not safe`);
+    throw failed(from, `it redirects to ${to.protocol}//${to.host}, which is not secure`);
   return to;
 }
 
 function failed(url: URL, why: string, cause?: unknown): BayError {
-  return new BayError("FETCH_FAILED", `${url.origin}${url.pathname} cannot be fetched: ${why}`, { cause });
+  return new BayError("FETCH_FAILED", `${url.origin}${url.pathname} cannot be downloaded: ${why}`, { cause });
 }

@@ -125,7 +125,7 @@ export class ContentStore {
     try {
       const digest = await runLayerTask({ kind, piece, target });
       if (expected && digest !== expected)
-        throw new BayError("WRONG_DIGEST", `the content is ${digest}, its name says ${expected}`);
+        throw new BayError("WRONG_DIGEST", `the digest of the content is ${digest}, expected ${expected}`);
       return this.place(target, mediaType, digest);
     } catch (error) {
       rmSync(target, { force: true });
@@ -134,14 +134,14 @@ export class ContentStore {
   }
 
   /**
-   * Has a blob fetched into a file of its own, which stays when that fails, to be gone on with. Two calls for one
+   * Has a blob fetched into a file of its own, which is kept after a failure, to be resumed. Two calls for one
    * digest fetch once.
    */
   fetch(descriptor: Descriptor, load: (file: string) => Promise<void>): Promise<void> {
     const { digest, mediaType } = descriptor;
     if (this.has(digest)) return Promise.resolve();
     const known = this.#fetching.get(digest);
-    // who waited for another's fetch that was broken off goes on with it
+    // a caller that waited for an interrupted fetch continues it
     if (known) return known.catch(() => this.fetch(descriptor, load));
     const file = this.partFile(digest);
     const task = load(file)
@@ -171,7 +171,7 @@ export class ContentStore {
       });
   }
 
-  /** Files of blobs that were begun, are not being fetched now, and may be gone on with. */
+  /** Files of incomplete blobs that are not being fetched now, and may be resumed. */
   unfinished(): string[] {
     const fetching = new Set([...this.#fetching.keys()].map((digest) => basename(this.partFile(digest))));
     return readdirSync(this.#directory)
@@ -241,7 +241,7 @@ export class ContentStore {
     const path = this.path(digest);
     if (!existsSync(path)) throw new BayError("MISSING_BLOB", `blob ${digest} is not in the store`);
     if (statSync(path).size > 8 << 20)
-      throw new BayError("BLOB_TOO_LARGE", `blob ${digest} is no manifest or config`);
+      throw new BayError("BLOB_TOO_LARGE", `blob ${digest} is neither a manifest nor a config`);
     return readFileSync(path);
   }
 

@@ -14,7 +14,7 @@ export interface Swept {
   bytes: number;
 }
 
-/** A blob that was begun and is not finished is kept so long for a pull that goes on. */
+/** An incomplete blob is kept for this time, so that a pull can resume it. */
 const UNFINISHED_DAYS = 7;
 
 /** Digests of the blobs, and short names of the layers, that images need. A damaged image needs what can still be read of it. */
@@ -39,7 +39,7 @@ export function reachable(
 }
 
 /**
- * Nothing else may change the store meanwhile; what takes long goes on after it. Blobs of pulls that were cut go too
+ * Nothing else may change the store meanwhile; slow work continues after it. Blobs of pulls that were cut go too
  * where `unfinished` says so, else when they are old.
  */
 export function sweep(

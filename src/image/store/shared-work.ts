@@ -1,4 +1,4 @@
-/** Work that several callers wait for at once: it is stopped only when none of them wants it any more. */
+/** Work that several callers wait for at once: it is stopped only when the last of them gives up. */
 import { BayError } from "../../core/errors.ts";
 
 export class SharedWork<T> {
@@ -17,7 +17,7 @@ export class SharedWork<T> {
     this.#waiting += 1;
     let leave = () => {};
     const left = new Promise<never>((_, reject) => {
-      leave = () => reject(new BayError("ABORTED", "the command went away"));
+      leave = () => reject(new BayError("ABORTED", "the client disconnected"));
       if (signal?.aborted) leave();
       else signal?.addEventListener("abort", leave, { once: true });
     });

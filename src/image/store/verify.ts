@@ -24,7 +24,7 @@ export async function verifyStore(
   const check = async (digest: string): Promise<string | undefined> => {
     if (known.has(digest)) return known.get(digest);
     const actual = content.has(digest) ? await content.digestOf(digest) : undefined;
-    const problem = actual === digest ? undefined : actual ? `its content is ${actual}` : "it is missing";
+    const problem = actual === digest ? undefined : actual ? `its digest is ${actual}` : "it is missing";
     if (problem && actual) damaged.push(digest);
     known.set(digest, problem);
     return problem;
@@ -44,7 +44,7 @@ export async function verifyStore(
         problems.push({
           image: reference,
           digest: diffId,
-          message: "it is not unpacked; the next start does that",
+          message: "it is not unpacked; the next start unpacks it",
         });
   }
   return { checked: known.size, problems, damaged };

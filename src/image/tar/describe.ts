@@ -2,7 +2,7 @@
 import { lstatSync, readlinkSync, type Stats } from "node:fs";
 import type { TarEntry } from "./header.ts";
 
-/** An entry that says nothing: of root, empty, from 1970. */
+/** An entry with defaults: owned by root, empty, from 1970. */
 export const PLAIN_ENTRY = {
   uid: 0,
   gid: 0,

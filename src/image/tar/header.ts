@@ -72,7 +72,7 @@ export function decodeNumber(bytes: Buffer, at: number, length: number): number 
   if ((field[0]! & 0x80) === 0) {
     const digits = field.toString("latin1").replace(/\0.*$/s, "").trim();
     if (!/^[0-7]*$/.test(digits))
-      throw new BayError("BAD_TAR", `a tar header has the number ${JSON.stringify(digits)}`);
+      throw new BayError("BAD_TAR", `a tar header has an invalid number ${JSON.stringify(digits)}`);
     return digits === "" ? 0 : Number.parseInt(digits, 8);
   }
   let value = field[0]! & 0x40 ? BigInt((field[0]! & 0x7f) - 0x80) : BigInt(field[0]! & 0x7f);
@@ -142,7 +142,7 @@ const PAX_TIME = /^(-?)(\d{1,15})(?:\.(\d*))?$/;
 /** Seconds and nanoseconds of a PAX time, exactly. Throws BAD_TAR. */
 function decodeTime(text: string): { mtime: number; nanoseconds: number } {
   const [, sign, whole = "", fraction = ""] = PAX_TIME.exec(text) ?? [];
-  if (sign === undefined) throw new BayError("BAD_TAR", `PAX mtime is ${JSON.stringify(text)}`);
+  if (sign === undefined) throw new BayError("BAD_TAR", `invalid PAX mtime ${JSON.stringify(text)}`);
   const nanoseconds = Number(fraction.slice(0, 9).padEnd(9, "0"));
   if (sign === "") return { mtime: Number(whole), nanoseconds };
   return nanoseconds === 0
@@ -164,7 +164,7 @@ export function toEntry(raw: RawHeader, pax: ReadonlyMap<string, Buffer>): TarEn
     const given = value(key);
     if (given === undefined) return otherwise;
     if (!/^-?\d+(\.\d*)?$/.test(given))
-      throw new BayError("BAD_TAR", `PAX ${key} is ${JSON.stringify(given)}`);
+      throw new BayError("BAD_TAR", `invalid PAX ${key} ${JSON.stringify(given)}`);
     return Number(given);
   };
   const type = FLAG_TYPES.get(raw.flag === "7" || raw.flag === "S" ? "0" : raw.flag);
@@ -174,7 +174,7 @@ export function toEntry(raw: RawHeader, pax: ReadonlyMap<string, Buffer>): TarEn
   if (name.length > MAX_NAME || linkName.length > MAX_NAME)
     throw new BayError(
       "BAD_TAR",
-      `a tar header has a name of ${Math.max(name.length, linkName.length)} bytes`,
+      `the name in a tar header is too long: ${Math.max(name.length, linkName.length)} bytes`,
     );
   if (!type) throw new BayError("BAD_TAR", `entry ${name} has the unknown type ${JSON.stringify(raw.flag)}`);
   const xattrs = new Map<string, Buffer>();

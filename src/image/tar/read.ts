@@ -52,7 +52,7 @@ export function readTar(
     return parts.length === 1 ? parts[0]! : Buffer.concat(parts);
   };
   const metadata = (size: number): Buffer => {
-    if (size > MAX_METADATA) throw new BayError("BAD_TAR", `a tar header of ${size} bytes`);
+    if (size > MAX_METADATA) throw new BayError("BAD_TAR", `a tar header is too large: ${size} bytes`);
     const bytes = exactly(size);
     exactly(paddingLength(size));
     return bytes;
@@ -65,7 +65,7 @@ export function readTar(
     if (first.length === 0) {
       if (isFirst) throw new BayError("BAD_TAR", "the tar archive is empty");
       if (needsEnd)
-        throw new BayError("BAD_TAR", "the tar archive has no end marker: it may have been cut off");
+        throw new BayError("BAD_TAR", "the tar archive has no end marker, so it may be incomplete");
       return; // some writers leave the end marker out
     }
     isFirst = false;
@@ -112,7 +112,7 @@ function merge(records: Map<string, Buffer>, more: ReadonlyMap<string, Buffer>):
   for (const [key, value] of more) records.set(key, value);
   let size = 0;
   for (const [key, value] of records) size += key.length + value.length;
-  if (size > MAX_METADATA) throw new BayError("BAD_TAR", `PAX headers of ${size} bytes`);
+  if (size > MAX_METADATA) throw new BayError("BAD_TAR", `the PAX headers are too large: ${size} bytes`);
 }
 
 /** Reads on to the end, so that a digest of the whole is a digest of the whole. */
@@ -125,7 +125,7 @@ function mapLines(content: ReadBytes): { line: () => string; finish: () => void 
   let taken = 0;
   const byte = () => {
     const [value] = content(1);
-    if (value === undefined) throw new BayError("BAD_TAR", "a sparse file's map is cut");
+    if (value === undefined) throw new BayError("BAD_TAR", "the map of a sparse file is incomplete");
     taken += 1;
     return value;
   };

@@ -18,7 +18,7 @@ const MAX_ENTRIES = 20_000;
 const MAX_NAMES = 16 << 20;
 const AHEAD = 64 << 10;
 
-/** Throws BAD_TAR for what is no tar, one of more than 20,000 entries, or of more than 16 MiB of names. */
+/** Throws BAD_TAR for a file that is not a tar archive, or has more than 20,000 entries or of more than 16 MiB of names. */
 export function scanTar(path: string): ScannedEntry[] {
   const entries: ScannedEntry[] = [];
   let nameBytes = 0;

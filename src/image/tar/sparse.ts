@@ -36,7 +36,7 @@ function checked(pieces: SparseMap["pieces"], size: number): SparseMap {
 }
 
 function pairs(numbers: readonly number[]): SparseMap["pieces"] {
-  if (numbers.length % 2 !== 0) throw new BayError("BAD_TAR", "a sparse file's map is cut");
+  if (numbers.length % 2 !== 0) throw new BayError("BAD_TAR", "the map of a sparse file is incomplete");
   return Array.from({ length: numbers.length / 2 }, (_, index) => ({
     offset: numbers[index * 2]!,
     length: numbers[index * 2 + 1]!,

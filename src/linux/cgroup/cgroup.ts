@@ -31,7 +31,7 @@ export interface Cgroup {
   exists(): boolean;
   /** Sends SIGKILL to every member. */
   kill(): void;
-  /** Removes the group and those below it; false where it still has members. One that is gone is no error. */
+  /** Removes the group and those below it; false if it still has members. Ignores a group that does not exist. */
   remove(): boolean;
   /** The group of this name below it, made or not. */
   below(name: string): ProcessGroup;
@@ -47,7 +47,7 @@ export interface ProcessGroup {
   create(): void;
   /** Sends SIGKILL to every member, also where members start others all the time. A frozen one ends when it is thawed. */
   kill(): void;
-  /** Removes the group; false where it still has members. One that is gone is no error. */
+  /** Removes the group; false if it still has members. Ignores a group that does not exist. */
   remove(): boolean;
 }
 

@@ -45,9 +45,9 @@ export function setLimits(path: string, values: readonly string[], name: string)
     throw new BayError("CGROUP_LIMIT", `the kernel refused ${name} = ${value}`, {
       cause,
       hint: hasCode(cause, "ENOENT")
-        ? "this kernel or its cgroup set-up lacks that controller; bay doctor shows which are there"
+        ? "this kernel or its cgroup configuration lacks the controller; bay doctor lists the available ones"
         : hasCode(cause, "EBUSY")
-          ? "the container uses more than that now"
+          ? "the container uses more than that at the moment"
           : undefined,
     });
   } finally {

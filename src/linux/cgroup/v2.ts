@@ -35,7 +35,7 @@ const WANTED = ["cpu", "memory", "pids", "cpuset", "io"];
 
 /** What only cgroup v1 has. */
 const missing = (name: string) =>
-  new BayError("CGROUP_LIMIT", `cgroup v2 has no ${name}`, { hint: "leave it out on this host" });
+  new BayError("CGROUP_LIMIT", `cgroup v2 does not support ${name}`, { hint: "remove it on this host" });
 
 /** OCI's shares (2 to 262144) as a weight (1 to 10000), by the mapping that runc uses. */
 export function sharesToWeight(shares: number): number {
@@ -251,7 +251,7 @@ class ProcessGroupV2 implements ProcessGroup {
     if (this.#write("cgroup.freeze", "1")) killUntilNoneIsNew(this.directory);
   }
 
-  /** False where there is no such file. */
+  /** False if the file does not exist. */
   #write(file: string, value: string): boolean {
     try {
       writeFileSync(join(this.directory, file), value);

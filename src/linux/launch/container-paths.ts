@@ -45,7 +45,7 @@ export function openInContainer(
   { noSymlinks, directory = abi.AT_FDCWD, about = `open ${path}` }: Resolution = {},
 ): void {
   const how = program.constant([flags | abi.O_CLOEXEC, 0, noSymlinks ? NO_LINKS : IN_ROOT]);
-  const reason = noSymlinks ? "there is a symbolic link" : "it leads through a magic link of /proc";
+  const reason = noSymlinks ? "the path has a symbolic link" : "the path goes through a magic link of /proc";
   program.call("openat2", [directory, path, how, 24], { about, reasons: { [ELOOP]: reason } });
 }
 
@@ -109,7 +109,7 @@ export function attach(program: ProgramBuilder, mount: number, place: number, ab
 export function refuseKernelFileSystems(program: ProgramBuilder, about: string): void {
   const type = fileSystemType(program, about);
   const magics = Object.values(KERNEL_FILE_SYSTEMS);
-  stopAt(program, magics, type, `${about}: the target leads into a file system of the kernel`);
+  stopAt(program, magics, type, `${about}: the target is on a file system of the kernel`);
 }
 
 /** Stops the program where the descriptor that is open in passing is not of this file system. */

@@ -47,7 +47,7 @@ export function addIdentity(
     if ((bounding >> BigInt(capability)) & 1n) continue;
     program.call("prctl", [PR_CAPBSET_DROP, capability, 0, 0, 0], { about: "drop a bounding capability" });
   }
-  // Without no_new_privs the kernel wants CAP_SYS_ADMIN for a filter, so it goes in before that is dropped.
+  // Without no_new_privs the kernel requires CAP_SYS_ADMIN for a filter, so it is installed before the capability is dropped.
   if (!process.noNewPrivileges) addFilter();
   const { uid, gid, additionalGids = [] } = process.user;
   if (uid !== 0) program.call("prctl", [PR_SET_KEEPCAPS, 1, 0, 0, 0]);
@@ -79,8 +79,7 @@ export function addOpenFiles(program: ProgramBuilder, process: SpecProcess, earl
 
 function addLimit(program: ProgramBuilder, limit: { type: string; soft: number; hard: number }): void {
   const resource = RLIMITS[limit.type.replace(/^RLIMIT_/, "").toLowerCase()];
-  if (resource === undefined)
-    throw new BayError("UNKNOWN_LIMIT", `no resource limit is called ${limit.type}`);
+  if (resource === undefined) throw new BayError("UNKNOWN_LIMIT", `unknown resource limit ${limit.type}`);
   const value = (number: number) => (number < 0 ? -1n : BigInt(number));
   program.call("prlimit64", [0, resource, program.struct([value(limit.soft), value(limit.hard)]), 0], {
     about: `set limit ${limit.type}`,

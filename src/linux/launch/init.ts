@@ -2,7 +2,7 @@
  * `init: true`: pid 1 of the container is bay's own program, not an extra binary. It forwards every signal to
  * the main process, reaps what is orphaned, and ends with the main process, whose status it sends to the shim.
  *
- *     clone            the child goes on as the main process, which is pid 2 of a new pid namespace
+ *     clone            the child continues as the main process, which is pid 2 of a new pid namespace
  *     mremap           the program becomes pid 1's own, a copy in memory: the shim outside runs from the shared page,
  *                      and a container that may trace (CAP_SYS_PTRACE) can write to pid 1's memory. No mapping of the
  *                      host's file remains (proc(5), map_files)
@@ -28,7 +28,7 @@ const MREMAP_FIXED = 2;
 /** The resident part of the program. */
 const PAGE = 4096;
 
-/** Adds the loop as resident records; the main process goes on in the records that follow this call. */
+/** Adds the loop as resident records; the main process continues with the records that follow this call. */
 export function addInit(program: ProgramBuilder): void {
   program.mainPid(MAIN_PID);
   resultAs(program, FD.signals, () => {

@@ -18,14 +18,14 @@ export function mountOverlay(
   writable?: { upper: string; work: string },
 ): void {
   const options = overlayOptions({ lower, writable });
-  if (options.length > 4000) throw new BayError("TOO_MANY_LAYERS", `the image has ${lower.length} layers`);
+  if (options.length > 4000) throw new BayError("TOO_MANY_LAYERS", `the image has too many layers: ${lower.length}`);
   program.call("chdir", [layersDirectory]);
   program.call("mount", ["overlay", at, "overlay", 0, options], { about: "mount the overlay" });
 }
 
 /**
  * An image as a detached mount. It is put together where the container's root comes to be; a single layer is the image
- * itself, as an overlay without a writable layer wants two.
+ * itself, as an overlay without a writable layer needs two.
  */
 export function openImage(
   program: ProgramBuilder,

@@ -94,14 +94,14 @@ function planMount(mount: SpecMount, index: number): MountPlan {
     isFile = mount.mountNamespace === undefined && !isDirectory(mount);
   } catch (cause) {
     if (mount.subpath !== undefined)
-      throw new BayError("NO_SUBPATH", `the volume at ${mount.destination} has no ${mount.subpath}`, {
-        hint: "it has to be there before the container starts",
+      throw new BayError("NO_SUBPATH", `the volume at ${mount.destination} has no path ${mount.subpath}`, {
+        hint: "it must exist before the container starts",
         cause,
       });
     throw new BayError("MOUNT_SOURCE", `the mount source ${mount.source} cannot be used`, { cause });
   }
   if (data.length > 0)
-    throw new BayError("MOUNT_OPTION", `mount option ${data.join(", ")} of ${mount.destination}`);
+    throw new BayError("MOUNT_OPTION", `unknown mount options of ${mount.destination}: ${data.join(", ")}`);
   const propagation = propagationOf(mount);
   return { mount, attributes, data, bindFd: FD.firstBind + index, isFile, propagation };
 }
@@ -142,7 +142,7 @@ export function addMounts(program: ProgramBuilder, request: LaunchRequest): void
   // taken while they are the host's mounts still; what is detached keeps its peers
   for (const { mount, attributes, bindFd, propagation } of plans)
     if (propagation === "shared") openBind(program, mount, attributes, bindFd!, false);
-  // what is no slave now cannot be one later; binds that are not to be are made private one by one
+  // a mount that is not a slave now cannot become one later; other binds are made private one by one
   const hasSlaves = plans.some((plan) => plan.propagation === "slave");
   const propagation = hasSlaves ? abi.MS_SLAVE : abi.MS_PRIVATE;
   cutOff(program, propagation);
@@ -175,13 +175,13 @@ export function addMounts(program: ProgramBuilder, request: LaunchRequest): void
 }
 
 /**
- * Mounts from here on are the container's alone. Where bayd runs in a chroot, `/` is no mount point: the program goes
+ * Mounts from here on are the container's alone. Where bayd runs in a chroot, `/` is not a mount point: the program goes
  * to the root of its mount namespace, which setns(2) gives, and makes a copy of the chroot's tree the root in its place,
  * so that nothing above the chroot is in the namespace.
  */
 function cutOff(program: ProgramBuilder, propagation: number): void {
   const cut = () =>
-    program.call("mount", [0, "/", 0, abi.MS_REC | propagation, 0], { about: "cut / off from the host's" });
+    program.call("mount", [0, "/", 0, abi.MS_REC | propagation, 0], { about: "make / private" });
   if (isRootMountPoint()) return void cut();
   const about = "leave the chroot";
   const directory = abi.O_PATH | abi.O_DIRECTORY | abi.O_CLOEXEC;

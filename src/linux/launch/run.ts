@@ -145,7 +145,7 @@ function settle(program: Program, fd: number): Launched {
         : `the command ${about.slice(5)} cannot be executed: ${errnoName(failure.errno)}`;
     throw new StartError(message, isExec ? (missing ? 127 : 126) : 125);
   }
-  if (state.childPid === 0) throw new StartError("the shim ended before it started anything", 125);
+  if (state.childPid === 0) throw new StartError("the shim exited before it started the container", 125);
   const start = startTime(state.childPid) ?? 0;
   const shimStart = startTime(state.shimPid) ?? 0;
   const times = Buffer.alloc(16);

@@ -32,7 +32,7 @@ export function startSocketKeeper(file: string, fds: readonly number[]): SocketK
   program.call("rt_sigprocmask", [SIG_SETMASK, SIGNALS_OF_KEEPERS, 0, 8]);
   program.call("chdir", ["/"]);
   program.call("close_range", [0, 2, 0]);
-  // nobody writes to it, and SIGKILL ends it
+  // it has no writer, and SIGKILL ends it
   program.call("nanosleep", [program.struct([DAY, 0]), 0], { label: "again", ignore: true });
   program.goto("again");
   const fd = openSync(file, "w+", 0o600);

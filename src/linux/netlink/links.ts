@@ -198,7 +198,7 @@ export class Links {
     this.#socket.change(RTM_NEWLINK, 0, body, `set ${what} of link ${index}`);
   }
 
-  /** One that is gone is no error: the kernel removes a veth pair with the namespace of its other end, a moment later. */
+  /** Ignores one that does not exist: the kernel removes a veth pair shortly after the namespace of its other end. */
   remove(index: number): void {
     try {
       this.#socket.change(RTM_DELLINK, 0, linkHeader(index), `remove link ${index}`);
@@ -207,7 +207,7 @@ export class Links {
     }
   }
 
-  /** Adds an address; one that is there already is no error. An IPv6 address is used at once: nobody else has it. */
+  /** Adds an address; ignores one that exists already. An IPv6 address is used at once, without duplicate detection. */
   addAddress(index: number, address: string, prefix: number): void {
     const isV6 = isIPv6(address);
     const header = Buffer.alloc(8); // struct ifaddrmsg

@@ -1,4 +1,4 @@
-/** The choice of subnets and addresses that nobody uses. */
+/** The choice of free subnets and addresses. */
 import { randomBytes } from "node:crypto";
 import { BayError } from "../../core/errors.ts";
 import {
@@ -26,12 +26,12 @@ function* pools(): Generator<Subnet> {
 /** The first pool that overlaps nothing in use. Throws NO_SUBNET. */
 export function chooseSubnet(used: readonly Subnet[]): Subnet {
   for (const pool of pools()) if (!used.some((subnet) => overlaps(subnet, pool))) return pool;
-  throw new BayError("NO_SUBNET", "no free IPv4 subnet is left for another network", {
+  throw new BayError("NO_SUBNET", "no free IPv4 subnet for another network", {
     hint: "remove unused stacks, or give the network a subnet under ipam",
   });
 }
 
-/** A local IPv6 subnet that is nobody else's: its global ID is random (RFC 4193, 3.2). */
+/** A unique local IPv6 subnet: its global ID is random (RFC 4193, 3.2). */
 export function chooseSubnet6(): Subnet {
   const id = randomBytes(5).toString("hex");
   return parseSubnet(`fd${id.slice(0, 2)}:${id.slice(2, 6)}:${id.slice(6)}::/64`);
@@ -74,7 +74,7 @@ export function addressIn(
     const where = all
       ? `${all}, the subnet${subnets.length > 1 ? "s" : ""} of ${name}`
       : `${name}, which has no IPv6`;
-    throw new BayError("BAD_ADDRESS", `${wanted} is no address for a container in ${where}`);
+    throw new BayError("BAD_ADDRESS", `${wanted} is not a valid container address in ${where}`);
   }
   if (unfree.has(wanted)) throw new BayError("ADDRESS_TAKEN", `${wanted} is taken on the network ${name}`);
   return wanted;

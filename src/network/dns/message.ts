@@ -12,7 +12,7 @@
  */
 
 export const HEADER_SIZE = 12;
-/** A question with its name of 255 bytes and some options of EDNS; more is no question. */
+/** A question with its name of 255 bytes and some options of EDNS; anything longer is not a question. */
 export const MAX_QUERY = 1232;
 export const PLAIN_UDP_SIZE = 512;
 /** What an answer over UDP may have at most, whatever the client allows. */
@@ -199,7 +199,7 @@ export function isAnswerTo(message: Buffer, id: number, question: Question): boo
 /** The lengths of labels are below those of letters. */
 const nameBytes = (question: Buffer) => question.toString("latin1", 0, question.length - 4).toLowerCase();
 
-/** A name as a record's data (RFC 1035, 3.1). Throws RangeError where it is no name. */
+/** A name as a record's data (RFC 1035, 3.1). Throws RangeError for an invalid name. */
 export function encodeName(name: string): Buffer {
   const labels = name.split(".").filter(Boolean);
   const parts = labels.map((label) => {

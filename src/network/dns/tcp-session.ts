@@ -16,7 +16,7 @@ export interface TcpSessionOptions {
   mayAsk: () => boolean;
 }
 
-/** Serves the connection until it ends, is idle, or sends what is no DNS message. */
+/** Serves the connection until it ends, is idle, or sends something other than a DNS message. */
 export function serveTcp(socket: Socket, { resolve, mayAsk }: TcpSessionOptions): void {
   let received = Buffer.alloc(0);
   let waiting = 0;

@@ -1,4 +1,4 @@
-/** The record of a network that is not there yet: its subnets, which nobody else has, and its bridge's name. */
+/** The record of a new network: its subnets, which do not overlap others, and the name of its bridge. */
 import { randomBytes } from "node:crypto";
 import { BayError } from "../../core/errors.ts";
 import {
@@ -58,7 +58,7 @@ function bridgeName({ name, options }: NetworkConfig, others: readonly NetworkRe
   const other = wanted === undefined ? undefined : others.find(({ bridge }) => bridge === wanted);
   if (other)
     throw new BayError("BRIDGE_TAKEN", `network ${name}: ${wanted} is the bridge of ${other.config.name}`, {
-      hint: "give com.docker.network.bridge.name another name",
+      hint: "set com.docker.network.bridge.name to another name",
     });
   return wanted;
 }

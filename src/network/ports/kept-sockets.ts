@@ -16,7 +16,7 @@ import {
   takeSockets,
 } from "../../linux/index.ts";
 
-/** A killed process has its sockets for a moment more, and nobody may be told that they are free before. */
+/** A killed process holds its sockets for another moment, and they must not be reported as free before. */
 function awaitEnd(pid: number, start: number): void {
   const deadline = Date.now() + END_TIME;
   const clock = new Int32Array(new SharedArrayBuffer(4));
@@ -44,7 +44,7 @@ export class KeptSockets {
 
   constructor(readonly directory: string) {}
 
-  /** Takes over what an earlier bayd left. Its keepers go on until `settle`. */
+  /** Takes over what an earlier bayd left. Its keepers run until `settle`. */
   adopt(): void {
     this.#endUnnoted();
     for (const note of this.#notes()) {

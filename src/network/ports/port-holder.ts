@@ -58,8 +58,8 @@ export class PortHolder {
         if (!hasCode(error, "PORT_TAKEN")) throw error;
       }
     }
-    throw new BayError("PORT_TAKEN", `the ports ${first} to ${last} are all taken`, {
-      hint: "publish a longer range",
+    throw new BayError("PORT_TAKEN", `all ports from ${first} to ${last} are taken`, {
+      hint: "publish a larger range",
     });
   }
 
@@ -97,7 +97,7 @@ export class PortHolder {
     }
   }
 
-  /** What was released a moment ago is kept still, or being closed: then nobody has it, and it is free soon. */
+  /** A port released a moment ago may still be held or closing: then it has no owner, and is free soon. */
   async #open(port: PublishedPort, target: () => PublishedPort): Promise<Holder> {
     for (let attempt = 1; ; attempt++) {
       try {

@@ -61,7 +61,7 @@ export class Firewall {
     const { networks, ports } = this.desired();
     const rules = renderRules(this.tag, networks, ports);
     if (rules === this.#applied) return;
-    rmSync(this.file, { force: true }); // until the new hash is known, nobody can say that the table was changed
+    rmSync(this.file, { force: true }); // until the new hash is known, changes of the table cannot be detected
     if (networks.length === 0) nft(replacing(this.tag));
     else this.#change(rules, hasIpv6(networks));
     this.#applied = rules;
@@ -89,7 +89,7 @@ export class Firewall {
     if (this.#hash === undefined) this.#hash = now;
     if (now !== undefined && now === this.#hash && this.#applied !== "") return false;
     this.#applied = "";
-    this.#hasTable = false; // nobody knows what is in it
+    this.#hasTable = false; // its content is unknown
     this.apply();
     return true;
   }

@@ -53,7 +53,7 @@ export class Forwarding {
     return off.map((version) => `forwarding of IPv${version}`);
   }
 
-  /** As `ensure`, and repairs the table, and switches off what nobody uses any more. */
+  /** As `ensure`; also repairs the table, and switches off forwarding that is no longer used. */
   repair(): string[] {
     const repairs = this.ensure();
     this.release();

@@ -70,7 +70,7 @@ const DIALECTS = {
       '    iifname != "lo" ip daddr 127.0.0.0/8 drop',
       "  }",
     ],
-    // bayd's own sockets have what no rule can lead to a container: there is no route_localnet of IPv6
+    // bayd's own sockets take what no rule can forward to a container: IPv6 has no route_localnet
     unled: [],
     loopback: ["    oifname @bridges ip saddr 127.0.0.0/8 masquerade"],
   },

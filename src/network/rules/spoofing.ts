@@ -92,7 +92,7 @@ export class SpoofingGuard {
     /** Endpoints that are to be guarded now: all that are connected, but for those whose service may spoof. */
     readonly desired: () => Endpoint[],
     readonly warn: (text: string) => void,
-    /** Where the table's hash is kept for observers outside bayd; absent while it changes and where there is no table. */
+    /** Where the table's hash is kept for observers outside bayd; absent while the table changes and if there is none. */
     readonly file: string,
   ) {}
 
@@ -177,7 +177,7 @@ export class SpoofingGuard {
     if (this.#hash !== undefined) replaceFile(this.file, this.#hash);
   }
 
-  /** Until the new hash is known, nobody can say that the table was changed. */
+  /** Until the new hash is known, changes of the table cannot be detected. */
   #forget(): void {
     this.#hash = undefined;
     rmSync(this.file, { force: true });
@@ -197,7 +197,8 @@ export class SpoofingGuard {
   }
 
   #refuse(refusal: string): void {
-    if (refusal !== this.#refusal) this.warn(`containers can send from addresses of others: ${refusal}`);
+    if (refusal !== this.#refusal)
+      this.warn(`containers can use the addresses of other containers: ${refusal}`);
     this.#refusal = refusal;
   }
 

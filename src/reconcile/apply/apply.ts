@@ -12,7 +12,7 @@ export interface Progress {
   starts?: boolean;
 }
 
-/** What a step tells while it goes on; `passing` is worth a look, and no line of its own. */
+/** Progress of a running step; `passing` is transient and not worth a separate line. */
 export type Say = (message: string, passing?: boolean) => void;
 
 /** Does one step on the host. */
@@ -21,7 +21,7 @@ export type Executor = (step: Step, say: Say) => Promise<void>;
 const MAX_AT_ONCE = 32;
 
 /**
- * Resolves when all is done. A failed step skips those that need it, and the others go on; then it throws
+ * Resolves when all is done. A failed step skips those that depend on it, and the others continue; then it throws
  * APPLY_FAILED, naming every failure. At most `atOnce` steps run at a time. After an abort nothing more is begun, and it throws ABORTED.
  */
 export async function applyPlan(
@@ -58,7 +58,7 @@ export async function applyPlan(
       Promise.all(steps.filter((id) => ids.has(id)).map((id) => results.get(id)));
     const [needed] = await Promise.all([ended(step.after), ended(step.afterEnd)]);
     if (needed.includes(false)) {
-      report("skipped", "a step before it failed");
+      report("skipped", "an earlier step failed");
       return false;
     }
     await slot();
@@ -91,7 +91,7 @@ export async function applyPlan(
     return settle;
   });
   await Promise.all(plan.steps.map(async (step, index) => resolvers[index]!(await run(step))));
-  if (signal?.aborted) throw new BayError("ABORTED", "the command went away before everything was done");
+  if (signal?.aborted) throw new BayError("ABORTED", "the client disconnected before all steps were done");
   if (failures.length === 0) return;
   const text = failures.map(({ step, error }) => {
     const message = messageOf(error);

@@ -20,7 +20,7 @@ export interface FieldChange {
   text?: string;
 }
 
-/** Where a stack lies on disk is no part of what its containers are. */
+/** The directory of a stack is not part of its containers' configuration. */
 const UNCOMPARED_LABELS = new Set<string>([
   LABELS.workingDirectory,
   LABELS.configFiles,

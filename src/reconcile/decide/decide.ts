@@ -79,7 +79,7 @@ function startReason(container: ActualContainer, rerun: boolean): Reason | undef
   if (container.status === "paused") return say("paused", true);
   if (container.alive) return undefined;
   if (container.status === "restarting" && container.wanted === "running") return undefined;
-  if (container.status === "created") return say("created and not started");
+  if (container.status === "created") return say("created but not started");
   if (container.wanted === "stopped") return say("stopped by a user");
   if (isDone(container)) return rerun ? say("--rerun: it ended with exit code 0") : undefined;
   const by = container.endedBy ? ` (${container.endedBy})` : "";

@@ -27,8 +27,8 @@ export function desiredConfig(
   if (args.length === 0) {
     throw new BayError(
       "NO_COMMAND",
-      `service ${service.name}: neither the file nor the image ${service.image} says what to run`,
-      { hint: "give the service a command" },
+      `service ${service.name}: neither the file nor the image ${service.image} has a command`,
+      { hint: "set the command of the service" },
     );
   }
   const name = containerName(stack, service, number);
@@ -112,7 +112,7 @@ function desiredHooks({ postStart, preStop }: Service["hooks"]): Pick<ContainerC
   return { hooks: { postStart: all(postStart), preStop: all(preStop) } };
 }
 
-/** What is as usual is not said, so that a container of before is no other. */
+/** Defaults are omitted, so that containers of earlier versions do not differ. */
 function desiredKernel(options: Service["kernel"]): Pick<ContainerConfig, "kernel"> {
   const { utsMode, cgroupMode, cgroupParent, deviceRules, swappiness, oomKillDisable, blockIo } = options;
   const kernel = {
@@ -139,7 +139,7 @@ function desiredVolumesFrom(
   return all.length > 0 ? { volumesFrom: all } : {};
 }
 
-/** Secrets and configs; a container without any says nothing of them. */
+/** Secrets and configs; omitted for a container without any. */
 function desiredFiles(stack: Stack, { files }: Service): Pick<ContainerConfig, "files"> {
   if (files.length === 0) return {};
   return {

@@ -12,7 +12,7 @@ export interface ActualContainer {
   service: string;
   number: number;
   oneOff: boolean;
-  /** It is left of an update that was broken off. */
+  /** It is left over from an interrupted update. */
   role?: "incoming" | "retiring" | undefined;
   config: ContainerConfig;
   status: Status;
@@ -30,7 +30,7 @@ export interface ActualContainer {
   boundPorts: HostPort[];
   /** Networks that were replaced since the container got its link. */
   staleNetworks: string[];
-  /** What it shares of a container that was started anew since: "shares the network of an earlier run of web". */
+  /** What it shares with a container that was restarted since: "shares the network of an earlier run of web". */
   lostShares: string[];
   addresses: Record<string, string>;
 }

@@ -65,13 +65,13 @@ export interface Step {
   service: string | undefined;
   reasons: Reason[];
   after: string[];
-  /** Steps that this one waits for too, and goes on where they fail. */
+  /** Steps that this one waits for too, even if they fail. */
   afterEnd: string[];
   /** Conditions of other services to wait for before this one starts; one that is not required may fail. */
   waits: { service: string; condition: Condition; required: boolean }[];
   /** Of a replacement of a container that runs. */
   rollout?: Rollout;
-  /** Absent where nobody notices. */
+  /** Absent if there is no interruption. */
   interruption?: Interruption;
   container:
     | {

@@ -64,16 +64,16 @@ export function makeDownPlan(stack: string, actual: Actual, options: DownOptions
   const warnings: string[] = [];
   if (left.length > 0 && !options.only)
     warnings.push(
-      `containers of services that the stack no longer has stay: ${left.map(({ name }) => name).join(", ")}; --remove-orphans removes them`,
+      `name).join(", ")}; --remove-orphans removes them => containers of services that the stack no longer has are kept: ${left.map(({ name }) => name).join(", ")}; --remove-orphans removes them => name).join(", ")}; --remove-orphans removes them`,
     );
   const kept = wanted.filter(({ name }) => inUse.has(name) && isOf(name)).map(({ name }) => name);
-  if (kept.length > 0) warnings.push(`volumes stay that other containers have: ${kept.join(", ")}`);
+  if (kept.length > 0) warnings.push(`volumes that other containers use are kept: ${kept.join(", ")}`);
   return { stack, steps: [...removals, ...networks, ...volumes], warnings };
 }
 
 /** Data that goes with a container is named. */
 const lostVolumes = ({ anonymousVolumes }: ActualContainer) =>
-  anonymousVolumes.length > 0 ? [say(`its anonymous volumes are removed: ${anonymousVolumes.length}`)] : [];
+  anonymousVolumes.length > 0 ? [say(`anonymous volumes removed with it: ${anonymousVolumes.length}`)] : [];
 
 /** By the label that the container was made with, so that it works without the file. */
 function dependsOn(container: ActualContainer, service: string): boolean {

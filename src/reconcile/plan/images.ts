@@ -37,7 +37,7 @@ export class ImagePlan {
     if (!definition && service.build) return this.#planBuild(service, known);
     if (!definition) return this.#planPull(service, known);
     if (this.#made.has(image)) return;
-    const reason = known ? known.stale : "not made yet";
+    const reason = known ? known.stale : "not created yet";
     if (reason)
       this.#made.set(image, this.draft.add({ kind: "image.make", name: image, reasons: [say(reason)] }));
   }
@@ -65,7 +65,7 @@ export class ImagePlan {
     const stale = build === false ? undefined : (known?.stale ?? this.#staleBase(others));
     const reason = !known ? "not built yet" : (stale ?? (isWanted ? asked : undefined));
     if (!reason || this.#pulls.has(image)) return;
-    // what it is built on comes first, also where nobody asked for that service
+    // base images come first, even if their service was not requested
     for (const other of others) this.#plan(other);
     const after = others.flatMap(
       (other) => this.#pulls.get(other.image) ?? this.#made.get(other.image) ?? [],
@@ -76,10 +76,10 @@ export class ImagePlan {
     if (!known || stale) this.#made.set(image, id);
   }
 
-  /** What is built on another service's image is built anew with it. */
+  /** Images built on another service's image are rebuilt with it. */
   #staleBase(others: readonly Service[]): string | undefined {
     const stale = others.find(({ image }) => this.draft.actual.images[image]?.stale);
-    return stale && `the image ${stale.image} that it is built on is made anew`;
+    return stale && `its base image ${stale.image} is rebuilt`;
   }
 
   /** A pull of an image that is here does not say that it is another one: what follows is planned after it. */

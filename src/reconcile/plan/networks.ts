@@ -107,7 +107,7 @@ function checkOtherUsers(name: string, actual: Actual, chosen: ReadonlySet<strin
       "NETWORK_IN_USE",
       `the network ${name} changes, and ${foreign} of another stack uses it`,
       {
-        hint: "remove that container first",
+        hint: "remove the container first",
       },
     );
   const other = actual.containers.find(
@@ -116,7 +116,7 @@ function checkOtherUsers(name: string, actual: Actual, chosen: ReadonlySet<strin
   );
   if (!other) return;
   throw new BayError("NETWORK_IN_USE", `the network ${name} changes, and ${other.name} uses it too`, {
-    hint: "run it for the whole stack: without service names, and with --remove-orphans",
+    hint: "run the command for the whole stack: without service names, and with --remove-orphans",
   });
 }
 

@@ -42,7 +42,7 @@ export function makeOneOffPlan(stack: Stack, actual: Actual, request: OneOffRequ
     kind: "container.start",
     name,
     service,
-    reasons: [say("created and not started")],
+    reasons: [say("created but not started")],
     after: [create.id],
     container: { id: undefined, config: undefined, start: true },
   });
@@ -57,7 +57,7 @@ function oneOffConfig(stack: Stack, actual: Actual, request: OneOffRequest): Con
     const image = actual.images[reference];
     if (image) return image;
     throw new BayError("IMAGE_NOT_FOUND", `service ${service.name}: the image ${reference} does not exist`, {
-      hint: `bay up --no-start ${service.name} makes, builds or pulls it`,
+      hint: `bay up --no-start ${service.name} creates, builds or pulls it`,
     });
   };
   const { command, entrypoint, servicePorts, autoRemove } = request;

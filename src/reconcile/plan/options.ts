@@ -50,7 +50,7 @@ export function checkNames(stack: Stack, options: PlanOptions): void {
       throw new BayError(
         "FIXED_PORT",
         `service ${name} publishes port ${fixed.hostPort}, which allows one container, not ${count}`,
-        { hint: "give a range of published ports or none, and free ones are chosen" },
+        { hint: "publish a range of ports, or omit the published port to get a free one" },
       );
   }
   for (const name of options.rerun ?? []) serviceOf(stack, name);
@@ -67,7 +67,7 @@ export function checkAvailable(stack: Stack, services: readonly Service[]): void
   ]);
   if (all.length === 0) return;
   throw new BayError("UNAVAILABLE", [...new Set(all.map(({ message }) => message))].join("\n"), {
-    hint: "leave these keys out, or name the other services on the command line",
+    hint: "remove these keys, or name the other services on the command line",
   });
 }
 

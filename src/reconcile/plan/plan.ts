@@ -62,7 +62,7 @@ function checkCpus({ cpus: host }: Actual, services: readonly Service[]): void {
   if (tooMany.length === 0) return;
   const all = tooMany.map(({ name, resources }) => `services.${name}.cpus: ${resources.cpus}`).join(", ");
   throw new BayError("TOO_MANY_CPUS", `${all}; the host has ${host}`, {
-    hint: `at most ${host}, or leave it out`,
+    hint: `use at most ${host}, or remove the key`,
   });
 }
 

@@ -10,7 +10,7 @@ import {
 } from "../../stack/index.ts";
 import type { Interruption, Rollout, Step } from "../model/step.ts";
 
-/** Where the file says nothing: one at a time, and all back as they were where one fails. */
+/** The default: one at a time, and a rollback of all if one fails. */
 const DEFAULT_POLICY = {
   parallelism: 1,
   delayMs: 0,
@@ -30,7 +30,7 @@ export function replacement(
   const exclusive = isNetworkReplaced
     ? "its network is replaced"
     : isOwnerReplaced
-      ? "what it shares is replaced"
+      ? "the owner of a shared namespace is replaced"
       : given?.order === "start-first"
         ? whyNeverTwo(stack, service)
         : (whyNeverTwo(stack, service) ?? whyNotTwo(service, config));
@@ -65,12 +65,13 @@ function whyNeverTwo(stack: Stack, service: Service): string | undefined {
 
 /** What two containers would be in each other's way for; the file may say start-first all the same. */
 function whyNotTwo(service: Service, config: ContainerConfig | undefined): string | undefined {
-  if (service.networkMode === "host") return "both would listen on the host's network";
-  if (/^(service|container):/.test(service.networkMode)) return "both would listen on a shared network";
+  if (service.networkMode === "host") return "both containers would listen on the host's network";
+  if (/^(service|container):/.test(service.networkMode))
+    return "both containers would listen on a shared network";
   const mounts = config?.mounts ?? service.mounts;
   const written = mounts.find((mount) => mount.type !== "tmpfs" && !mount.readOnly);
-  if (written) return `both would write to ${written.target}`;
-  return service.devices.length > 0 ? "both would have its devices" : undefined;
+  if (written) return `both containers would write to ${written.target}`;
+  return service.devices.length > 0 ? "both containers would use its devices" : undefined;
 }
 
 export const interruptionOf = ({ stopGraceMs, health }: ContainerConfig): Interruption => ({
@@ -89,7 +90,7 @@ export class Groups {
     this.#size = parallelism === 0 ? Number.POSITIVE_INFINITY : parallelism;
   }
 
-  /** Places a step among the others; one that is no replacement of a running container is left as it is. Gives its id. */
+  /** Places a step among the others; one that does not replace a running container is not changed. Returns its id. */
   add(id: string | undefined, steps: readonly Step[]): string | undefined {
     const step = id === undefined ? undefined : steps.findLast((each) => each.id === id);
     if (!step?.rollout) return id;

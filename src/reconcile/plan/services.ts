@@ -55,7 +55,7 @@ export class ServicePlan {
     for (const left of this.draft.actual.containers.filter(
       ({ service: of, role }) => of === service.name && role,
     ))
-      this.draft.remove(left, say("an update that was broken off left it", true));
+      this.draft.remove(left, say("left by an interrupted update", true));
     const groups = new Groups(service.update);
     const steps = [
       ...kept.map((container) =>
@@ -80,7 +80,7 @@ export class ServicePlan {
   #planNew(service: Service, number: number, { after, afterEnd, waits }: Before): string {
     const name = containerName(this.draft.stack, service, number);
     if (this.draft.actual.foreignNames.includes(name)) {
-      throw new BayError("NAME_TAKEN", `the name ${name} is taken by a container that is not of this stack`, {
+      throw new BayError("NAME_TAKEN", `the name ${name} is taken by a container outside of this stack`, {
         hint: "remove it, or set container_name",
       });
     }
@@ -122,7 +122,7 @@ export class ServicePlan {
           ...(forceRecreate && isChosen ? [say("--force-recreate")] : []),
           ...(recreateDependencies && !isChosen ? [say("--always-recreate-deps")] : []),
           ...(noRecreate ? [] : this.images.stepsOf(service)).map(({ image }) =>
-            say(`the image ${image} is made anew`),
+            say(`the image ${image} is rebuilt`),
           ),
           ...owners.map((owner) =>
             say(`shares the ${shareWith(service, owner)!.part} of ${owner}, which is replaced`),
@@ -208,7 +208,7 @@ export class ServicePlan {
   /** Data that is not handed on is named. */
   #renewal({ anonymousVolumes }: ActualContainer): Reason[] {
     if (!this.draft.options.renewVolumes || anonymousVolumes.length === 0) return [];
-    return [say(`--renew-anon-volumes: its anonymous volumes are removed: ${anonymousVolumes.length}`)];
+    return [say(`--renew-anon-volumes: anonymous volumes removed with it: ${anonymousVolumes.length}`)];
   }
 
   /** What is replaced may have other anonymous volumes than those that were taken from it. */
@@ -218,7 +218,7 @@ export class ServicePlan {
       .filter(
         ({ service }) => this.draft.replaced.has(service) && (isTaken || this.draft.options.renewVolumes),
       )
-      .map(({ service }) => say(`has the volumes of ${service}, which is replaced`));
+      .map(({ service }) => say(`uses the volumes of ${service}, which is replaced`));
   }
 
   /** A link cannot move to another network: neither to one that is replaced now, nor to one that was before. */

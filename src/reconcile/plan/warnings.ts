@@ -8,7 +8,7 @@ export function warnOfSockets({ actual, warnings }: Draft, services: readonly Se
     for (const mount of mounts)
       if (mount.type === "bind" && actual.withoutDocker.includes(mount.source))
         warnings.push(
-          `services.${name}.volumes: ${mount.source} is bay's own socket, as no Docker is here; who has it has all rights on the host`,
+          `services.${name}.volumes: ${mount.source} is bay's own socket, as Docker is not installed; it gives full access to the host`,
         );
 }
 
@@ -35,7 +35,7 @@ export function warnOfRenamedVolumes(draft: Draft, services: readonly Service[])
     );
     if (before)
       warnings.push(
-        `volumes.${key}.name: ${before.name} -> ${name}: the data stays in ${before.name}, and ${name} does not get it`,
+        `volumes.${key}.name: ${before.name} -> ${name}: the data stays in ${before.name} and is not copied to ${name}`,
       );
   }
 }
@@ -50,7 +50,7 @@ export function warnOfDependents(
     const isThere = actual.containers.some(({ service, alive }) => service === dependent.name && alive);
     for (const owner of ownersOf(dependent).filter((name) => isThere && replaced.has(name)))
       warnings.push(
-        `${dependent.name} shares the ${shareWith(dependent, owner)!.part} of ${owner}, which is replaced: bay up ${dependent.name} brings it back`,
+        `${dependent.name} shares the ${shareWith(dependent, owner)!.part} of ${owner}, which is replaced: run bay up ${dependent.name} to start it again`,
       );
   }
 }

@@ -5,11 +5,13 @@ import type { Plan, Step } from "../model/step.ts";
 const reason = z.strictObject({
   field: z
     .string()
-    .describe("As in the stack file: services.web.mem_limit; empty for a reason that is a sentence"),
-  from: z.string().optional().describe("The value that the host has; what may be secret is hidden"),
-  to: z.string().optional().describe("The value that the file asks for"),
-  text: z.string().optional().describe("A reason that is not about a field"),
-  drift: z.boolean().describe("The host moved away from what was applied; the file did not change"),
+    .describe(
+      "The path in the stack file, such as services.web.mem_limit; empty if the reason is a sentence",
+    ),
+  from: z.string().optional().describe("The value on the host; possible secrets are hidden"),
+  to: z.string().optional().describe("The value in the file"),
+  text: z.string().optional().describe("A reason without a field"),
+  drift: z.boolean().describe("Drift: the host changed since the last apply; the file did not"),
 });
 
 const step = z.strictObject({
@@ -36,15 +38,13 @@ const step = z.strictObject({
       "container.remove",
       "host.repair",
     ])
-    .describe("What it is about, and what is done with it"),
-  action: z
-    .enum(["create", "update", "replace", "remove"])
-    .describe("The sign that the printed plan has for it"),
-  name: z.string().describe("The object's name on the host"),
+    .describe("The kind of object and the action"),
+  action: z.enum(["create", "update", "replace", "remove"]).describe("The sign in the printed plan"),
+  name: z.string().describe("The name of the object on the host"),
   service: z.string().optional(),
   reasons: z.array(reason),
-  after: z.array(z.string()).describe("Steps that have to be done before"),
-  afterEnd: z.array(z.string()).describe("Steps that have to have ended before, well or not"),
+  after: z.array(z.string()).describe("Steps that must succeed before this one"),
+  afterEnd: z.array(z.string()).describe("Steps that must end before this one, successful or not"),
   waits: z
     .array(
       z.strictObject({
@@ -53,14 +53,14 @@ const step = z.strictObject({
         required: z.boolean(),
       }),
     )
-    .describe("What other services have to be before the container starts"),
+    .describe("Conditions of other services before the container starts"),
   rollout: z
     .strictObject({
       order: z.enum(["start-first", "stop-first"]),
       why: z
         .string()
         .optional()
-        .describe("Why the old container stops first, where the file does not say it"),
+        .describe("Why the old container stops first, if the file does not ask for it"),
       delayMs: z.number(),
       monitorMs: z.number(),
       failureAction: z.enum(["pause", "continue", "rollback"]),
@@ -68,45 +68,50 @@ const step = z.strictObject({
       replicas: z.number(),
     })
     .optional()
-    .describe("How a running container is replaced"),
+    .describe("How the running container is replaced"),
   interruption: z
     .strictObject({
-      stopMs: z.number().describe("The longest that the stop takes"),
-      until: z.enum(["running", "healthy"]).describe("What ends it"),
+      stopMs: z.number().describe("The maximum duration of the stop"),
+      until: z.enum(["running", "healthy"]).describe("What ends the interruption"),
     })
     .optional()
-    .describe("Absent where nobody notices the step"),
-  container: z.string().optional().describe("The ID of the container that exists"),
+    .describe("Absent if the step causes no interruption"),
+  container: z.string().optional().describe("The ID of the existing container"),
   anonymousVolumes: z
     .enum(["renewed", "removed"])
     .optional()
-    .describe("What becomes of the container's anonymous volumes; absent where they stay"),
+    .describe("What happens to the anonymous volumes of the container; absent if they are kept"),
   ports: z
     .array(
       z.strictObject({
-        hostAddress: z.string().describe("Empty for every address of the host"),
+        hostAddress: z.string().describe("Empty for all addresses of the host"),
         hostPort: z.number(),
         protocol: z.enum(["tcp", "udp"]),
       }),
     )
     .optional()
-    .describe("The published ports that the container gives up"),
+    .describe("Published ports that the container releases"),
   users: z
     .array(z.string())
     .optional()
-    .describe("The containers on a network that is replaced; with others on it, the step fails"),
+    .describe("The containers on the network to replace; the step fails if others use it"),
 });
 
 export const planSchema = z.strictObject({
-  version: z.literal(1).describe("Of this format: it grows by new properties alone"),
+  version: z
+    .literal(1)
+    .describe("The version of this format; new properties may be added without a new version"),
   stack: z.string(),
-  steps: z.array(step).describe("In an order in which they can be done; independent ones are done at once"),
+  steps: z.array(step).describe("Steps in a possible order; independent steps run in parallel"),
   warnings: z.array(z.string()),
   problems: z
     .array(z.string())
     .optional()
-    .describe("What of it cannot be done as the host is now: bay plan exits with 1 then"),
-  notes: z.array(z.string()).optional().describe("What stays as it is although a user may expect a step"),
+    .describe("Problems that prevent the plan on the current host; bay plan exits with code 1"),
+  notes: z
+    .array(z.string())
+    .optional()
+    .describe("Notes on objects that are kept although a step might be expected"),
 });
 
 export type PlanJson = z.infer<typeof planSchema>;
@@ -149,6 +154,7 @@ export function planJsonSchema(): object {
   return {
     ...z.toJSONSchema(planSchema),
     title: "A plan of bay",
-    description: "What bay plan --json prints: the steps from what the host has to what the stack file says.",
+    description:
+      "The output of bay plan --json: the steps from the state of the host to the state in the stack file.",
   };
 }

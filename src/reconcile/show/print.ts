@@ -47,7 +47,7 @@ export function reasonText(reason: Step["reasons"][number]): string {
 
 export function printPlan(plan: Plan): string {
   if (plan.steps.length === 0)
-    return `${problems(plan)}${warnings(plan)}${notes(plan)}${plan.stack}: nothing to do, the host is as the file says\n`;
+    return `${problems(plan)}${warnings(plan)}${notes(plan)}${plan.stack}: nothing to do, the host matches the file\n`;
   const services = [...new Set(plan.steps.map(({ service }) => service))].filter(
     (name) => name !== undefined,
   );
@@ -73,7 +73,7 @@ function printStep(step: Step): string {
 /** What is noticed of a step while it is done. */
 function effects({ rollout, interruption }: Step): string[] {
   if (rollout?.order === "start-first")
-    return ["no interruption: the new one is ready before the old one stops"];
+    return ["no interruption: the new container is ready before the old one stops"];
   if (!interruption) return [];
   const until = interruption.until === "healthy" ? "until it is healthy again" : "until it runs again";
   const why = rollout?.why ? `, as ${rollout.why}` : "";

@@ -80,7 +80,7 @@ export function checkReferences(stack: Stack, input: FileInput, report: ReportAt
         if (service.replicas > free)
           bad(
             ["services", name, "ports"],
-            `${service.replicas} containers of ${name} need a port each, ${port.hostPort}-${port.hostPortEnd} are ${free}`,
+            `${service.replicas} containers of ${name} need one port each, but ${port.hostPort}-${port.hostPortEnd} has ${free}`,
           );
         continue;
       }
@@ -98,7 +98,7 @@ export function checkReferences(stack: Stack, input: FileInput, report: ReportAt
       if (clash)
         bad(
           ["services", name, "ports"],
-          `port ${port.hostPort}/${port.protocol} is published by ${clash.name} too${isSame(clash.port) ? "" : `, on ${clash.port.hostAddress || "all addresses"}`}`,
+          `port ${port.hostPort}/${port.protocol} is also published by ${clash.name}${isSame(clash.port) ? "" : `, on ${clash.port.hostAddress || "all addresses"}`}`,
         );
       published.push({ port: fixed, name });
       if (service.replicas > 1 && !isToldOfReplicas) {
@@ -106,7 +106,7 @@ export function checkReferences(stack: Stack, input: FileInput, report: ReportAt
         bad(
           ["services", name, "ports"],
           `a fixed port allows one container of ${name}, not ${service.replicas}`,
-          "give a range of published ports or none, and free ones are chosen",
+          "publish a range of ports, or omit the published port to get a free one",
         );
       }
     }
@@ -131,7 +131,7 @@ function checkConditions({ name, dependsOn }: Service, stack: Stack, bad: Bad): 
       bad(
         ["services", name, "depends_on", other, "condition"],
         `service ${other} cannot become healthy, as its health check is off`,
-        "use condition: service_started, or let the health check be",
+        "use condition: service_started, or do not disable the health check",
       );
   }
 }
@@ -150,14 +150,14 @@ function checkDependents(service: Service, dependent: Service | undefined, bad: 
   for (const key of startFirstKeys(service))
     bad(
       ["services", service.name, "deploy", key, "order"],
-      `start-first has the old and the new container at once, and ${dependent.name} shares what is one's alone`,
-      "say stop-first",
+      `start-first runs the old and the new container at the same time, but ${dependent.name} shares a namespace of one container`,
+      "use stop-first",
     );
 }
 
 type Bad = (path: (string | number)[], message: string, hint?: string) => void;
 
-/** Fixed addresses: each in its subnet, and nobody's but one container's; and subnets that share nothing. */
+/** Fixed addresses: each inside its subnet and used by one container only; and subnets that do not overlap. */
 function checkAddresses(stack: Stack, bad: Bad): void {
   const subnets = Object.entries(stack.networks).flatMap(([key, network]) => ownSubnets(key, network));
   for (const [index, { key, subnet }] of subnets.entries()) {
@@ -182,7 +182,7 @@ function checkAddresses(stack: Stack, bad: Bad): void {
         checkAddress(address, stack.networks[key], key, own, (message, hint) => bad(place, message, hint));
         const owner = taken.get(`${key} ${address}`);
         if (service.replicas > 1) bad(place, `a fixed address allows one container, not ${service.replicas}`);
-        if (owner !== undefined && service.profiles.length === 0) bad(place, `${address} is ${owner}'s too`);
+        if (owner !== undefined && service.profiles.length === 0) bad(place, `${address} is also assigned to ${owner}`);
         taken.set(`${key} ${address}`, name);
       }
     }
@@ -214,14 +214,14 @@ function checkAddress(
   const version = versionOf(address)!;
   const alike = subnets.filter(({ subnet }) => subnet.version === version);
   const all = alike.map(({ text }) => text).join(" and ");
-  if (version === 6 && !network.ipv6) bad(`the network ${key} has no IPv6`, "give it enable_ipv6: true");
+  if (version === 6 && !network.ipv6) bad(`the network ${key} has no IPv6`, "set enable_ipv6: true");
   else if (alike.length === 0)
     bad(
       `the network ${key} has no ${version === 6 ? "IPv6 " : ""}subnet of its own`,
-      "give it one under ipam:",
+      "set one under ipam:",
     );
   else if (!alike.some(({ subnet }) => isHostAddress(subnet, address)))
-    bad(`${address} is no address for a container in ${all}`);
+    bad(`${address} is not a valid container address in ${all}`);
   else if (alike.some(({ gateway }) => gateway === address))
     bad(`${address} is the gateway of the network ${key}`);
 }
@@ -232,7 +232,7 @@ function checkNames(stack: Stack, bad: Bad): void {
     if (containerName === undefined) continue;
     const other = names.get(containerName);
     if (other !== undefined && profiles.length === 0)
-      bad(["services", name, "container_name"], `${containerName} is the name of ${other}'s container too`);
+      bad(["services", name, "container_name"], `${containerName} is also the container name of ${other}`);
     names.set(containerName, name);
   }
 }
@@ -244,7 +244,7 @@ function reportCycles(stack: Stack, bad: (path: (string | number)[], message: st
       const cycle = [...trail.slice(trail.indexOf(name)), name];
       bad(
         ["services", name, "depends_on"],
-        `services depend on each other in a circle: ${cycle.join(" -> ")}`,
+        `circular dependency between services: ${cycle.join(" -> ")}`,
       );
       for (const member of cycle) done.add(member);
       return;
@@ -273,13 +273,13 @@ function checkBuild(
     const other = serviceContext(value);
     if (other === undefined) continue;
     const path = ["services", name, "build", "additional_contexts", key];
-    if (!stack.services[other]) bad(path, `the build of ${name} takes ${other}, which is not a service`);
+    if (!stack.services[other]) bad(path, `the build of ${name} depends on ${other}, which is not a service`);
     else if (buildsNeeding(stack, other).has(name))
       bad(
         path,
         other === name
-          ? `the build of ${name} needs itself`
-          : `the builds of ${name} and ${other} need each other`,
+          ? `the build of ${name} depends on itself`
+          : `circular dependency between the builds of ${name} and ${other}`,
       );
   }
   for (const source of Object.values(build.secrets))

@@ -31,7 +31,7 @@ export function checkValues(reader: ServiceReader, service: Service): void {
   );
   check(!service.workdir || posix.isAbsolute(service.workdir), ["working_dir"], "must be an absolute path");
   for (const [name, { soft, hard }] of Object.entries(service.ulimits)) {
-    check(ULIMITS.has(name), ["ulimits", name], `no resource limit is called ${name}`);
+    check(ULIMITS.has(name), ["ulimits", name], `unknown resource limit ${name}`);
     check(
       hard < 0 || (soft >= 0 && soft <= hard),
       ["ulimits", name],
@@ -43,11 +43,15 @@ export function checkValues(reader: ServiceReader, service: Service): void {
     ["cap_drop", service.capDrop],
   ] as const)
     names.forEach((name, index) => {
-      check(capabilityName(name) !== undefined, [key, index], `no capability is called ${name}`);
+      check(capabilityName(name) !== undefined, [key, index], `unknown capability ${name}`);
     });
   check(Math.abs(service.oomScoreAdj) <= 1000, ["oom_score_adj"], "must be from -1000 to 1000");
   service.devices.forEach(({ target, access }, index) => {
-    check(/^[rwm]{1,3}$/.test(access), ["devices", index], `the access ${access} is not made of r, w and m`);
+    check(
+      /^[rwm]{1,3}$/.test(access),
+      ["devices", index],
+      `invalid access ${access}: expected a combination of r, w and m`,
+    );
     check(posix.isAbsolute(target), ["devices", index], `the target ${target} is not absolute`);
   });
   check(!resources.cpuset || CPUSET.test(resources.cpuset), ["cpuset"], "expected CPUs such as 0-3 or 0,2");
@@ -55,22 +59,22 @@ export function checkValues(reader: ServiceReader, service: Service): void {
   check(
     resources.memorySwap === undefined || resources.memorySwap <= 0 || resources.memory !== undefined,
     ["memswap_limit"],
-    "needs a mem_limit, of which it is the sum with swap",
+    "needs a mem_limit, as it is the sum of memory and swap",
   );
   for (const mount of service.mounts) {
     if (mount.type !== "tmpfs") continue;
     const strange = mount.options.find((option) => !TMPFS_OPTIONS.test(option));
-    check(strange === undefined, ["tmpfs"], `${mount.target}: tmpfs has no option ${strange}`);
+    check(strange === undefined, ["tmpfs"], `${mount.target}: unknown tmpfs option ${strange}`);
   }
   service.dns.forEach((address, index) => {
-    check(isIP(address) > 0, ["dns", index], `${JSON.stringify(address)} is no IP address`);
+    check(isIP(address) > 0, ["dns", index], `invalid IP address ${JSON.stringify(address)}`);
   });
   const names = Object.values(service.networks).map((network) => network.interface);
   for (const [key, { ipv4, ipv6, aliases, mac, interface: name }] of Object.entries(service.networks)) {
     check(
       mac === undefined || /^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/.test(mac),
       reader.input.mac_address === undefined ? ["networks", key, "mac_address"] : ["mac_address"],
-      `${JSON.stringify(mac)} is no MAC address of one interface, such as 02:42:ac:11:00:02`,
+      `invalid MAC address ${JSON.stringify(mac)}: expected one of a single interface, such as 02:42:ac:11:00:02`,
     );
     check(
       name === undefined || (name !== "lo" && names.indexOf(name) === names.lastIndexOf(name)),
@@ -80,39 +84,43 @@ export function checkValues(reader: ServiceReader, service: Service): void {
     check(
       ipv4 === undefined || isIPv4(ipv4),
       ["networks", key, "ipv4_address"],
-      `${JSON.stringify(ipv4)} is no IPv4 address`,
+      `invalid IPv4 address ${JSON.stringify(ipv4)}`,
     );
     check(
       ipv6 === undefined || versionOf(ipv6) === 6,
       ["networks", key, "ipv6_address"],
-      `${JSON.stringify(ipv6)} is no IPv6 address`,
+      `invalid IPv6 address ${JSON.stringify(ipv6)}`,
     );
     for (const alias of aliases)
-      check(HOST_NAME.test(alias), ["networks", key, "aliases"], `${JSON.stringify(alias)} is no host name`);
+      check(
+        HOST_NAME.test(alias),
+        ["networks", key, "aliases"],
+        `invalid host name ${JSON.stringify(alias)}`,
+      );
   }
   check(
     !service.hostname || HOST_NAME.test(service.hostname),
     ["hostname"],
-    `${JSON.stringify(service.hostname)} is no host name`,
+    `invalid host name ${JSON.stringify(service.hostname)}`,
   );
   check(
     !service.domainname || HOST_NAME.test(service.domainname),
     ["domainname"],
-    `${JSON.stringify(service.domainname)} is no domain name`,
+    `invalid domain name ${JSON.stringify(service.domainname)}`,
   );
   for (const entry of service.extraHosts) {
     const address = entry.slice(entry.indexOf("=") + 1).replace(/^\[|\]$/g, "");
     check(
       address === "host-gateway" || isIP(address) > 0,
       ["extra_hosts"],
-      `${JSON.stringify(address)} is neither an IP address nor host-gateway`,
+      `invalid address ${JSON.stringify(address)}: expected an IP address or host-gateway`,
     );
   }
   service.expose.forEach((port, index) => {
     check(
       /^\d{1,5}(-\d{1,5})?(\/(tcp|udp))?$/.test(port),
       ["expose", index],
-      `${JSON.stringify(port)} is no port`,
+      `invalid port ${JSON.stringify(port)}`,
     );
   });
   checkTwice(reader);
@@ -132,6 +140,6 @@ function checkTwice(reader: ServiceReader): void {
   const amount = (value: unknown) => parseBytes(value as string | number) ?? Number(value);
   for (const [key, one, other, two] of pairs) {
     if (one === undefined || two === undefined || amount(one) === amount(two)) continue;
-    reader.bad([key], `${one} here and ${two} in ${other}: give one of them`);
+    reader.bad([key], `${one} here and ${two} in ${other} cannot be used together`);
   }
 }

@@ -45,7 +45,7 @@ export function checkInput(value: unknown, report: ReportAt): { input: FileInput
     for (const gap of gaps) leftOut.push(gap);
     if (round > 20) return { input: {}, leftOut: [[]] };
     rest = withoutPaths(rest, gaps);
-    // what is no mapping as a whole, such as a service, still has its name, which others refer to
+    // a value that should be a mapping, such as a service, keeps its name, which others refer to
     for (const gap of gaps.filter((path) => path.length === 2 && !isMapping(valueAt(wrong, path)))) {
       const section = (rest as Record<string, Record<string, unknown>>)[String(gap[0])];
       if (section) section[String(gap[1])] = {};

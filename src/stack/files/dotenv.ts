@@ -38,7 +38,7 @@ export function parseDotenv(
       const tail = /^[^\n]*(\n|$)/.exec(rest)![0];
       if (!/^[ \t]*(#.*)?\n?$/.test(tail))
         throw new Error(
-          `line ${line}: unexpected ${JSON.stringify(tail.trim())} behind the value of ${key[1]}`,
+          `line ${line}: unexpected ${JSON.stringify(tail.trim())} after the value of ${key[1]}`,
         );
       advance(tail.length);
       values.set(

@@ -54,13 +54,13 @@ function extend(
   const wish = typeof parsed.data === "string" ? { service: parsed.data } : parsed.data;
   const other = wish.file === undefined ? file : resolve(dirname(file), wish.file);
   const here = `${file}#${name}`;
-  if (open.includes(here)) return bad("the services extend each other in a circle");
+  if (open.includes(here)) return bad("circular extends");
   const base = wish.file === undefined ? services : servicesOf(reader.read(other));
   if (!base && reader.isBroken(other)) return leave();
-  if (!base) return bad(`there is no file ${other}, or it has no services`);
+  if (!base) return bad(`the file ${other} does not exist, or has no services`);
   if (!Object.hasOwn(base, wish.service)) {
     const close = nearest(wish.service, Object.keys(base));
-    return bad(`there is no service ${wish.service}`, close ? `did you mean ${close}?` : undefined);
+    return bad(`the service ${wish.service} does not exist`, close ? `did you mean ${close}?` : undefined);
   }
   const found = extend(base, wish.service, other, reader, [...open, here]);
   if (!isMapping(found)) return own;

@@ -26,7 +26,7 @@ export interface Shared {
     files: readonly string[] | undefined,
     variables: Variables,
   ) => ReadonlyMap<string, string>;
-  /** Files that are no YAML, and services that lack what they extend. */
+  /** Files that are not YAML, and services that extend something missing. */
   state: { broken: Set<string>; unextended: Set<string> };
 }
 
@@ -62,7 +62,7 @@ export class FileReader {
     return new FileReader(this.shared, variables);
   }
 
-  /** A file's values, fresh each time; undefined where there is none, or it is no YAML. `-` is standard input. Throws NO_STACK_FILE. */
+  /** A file's values, fresh each time; undefined if it does not exist or is not YAML. `-` is standard input. Throws NO_STACK_FILE. */
   read(path: string): unknown {
     const { cwd, sources, inputs, report, note, isRaw, state } = this.shared;
     if (path !== "-") inputs.add(path);
@@ -93,7 +93,7 @@ export class FileReader {
     return typeof name === "string" ? name : undefined;
   }
 
-  /** Whether a file is no YAML, which was reported. */
+  /** Whether a file is not YAML; the error was reported. */
   isBroken(path: string): boolean {
     return this.shared.state.broken.has(path);
   }

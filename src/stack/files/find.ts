@@ -19,8 +19,8 @@ export function findStackFiles(from: string): string[] {
     const main = NAMES.map((name) => join(directory, name)).find((file) => existsSync(file));
     if (main) return [main, ...overrides(main)];
     if (directory === dirname(directory)) {
-      throw new BayError("NO_STACK_FILE", `no stack file in ${resolve(from)} or its parent folders`, {
-        hint: `make a bay.yaml, or name a file with -f; also read: ${NAMES.slice(2).join(", ")}`,
+      throw new BayError("NO_STACK_FILE", `no stack file in ${resolve(from)} or its parent directories`, {
+        hint: `create a bay.yaml, or name a file with -f; also read: ${NAMES.slice(2).join(", ")}`,
       });
     }
   }
@@ -55,7 +55,7 @@ export function nameFromDirectory(directory: string): string {
     .replace(/[^a-z0-9_-]/g, "")
     .replace(/^[_-]+/, "");
   if (!name)
-    throw new BayError("NO_STACK_NAME", `the folder ${directory} gives no stack name`, {
+    throw new BayError("NO_STACK_NAME", `no stack name can be derived from the directory ${directory}`, {
       hint: "use -p NAME, or name: in the file",
     });
   return name;

@@ -43,11 +43,11 @@ export function resolveIncludes(
   }
   const includeOne = (given: z.infer<typeof includedSchema> & object, bad: (message: string) => void) => {
     const remote = [given.path].flat().find((path) => REMOTE.test(path));
-    if (remote !== undefined) return bad(`${remote} is not a file of this host, and others are not read`);
+    if (remote !== undefined) return bad(`${remote} is not a local file; remote files are not supported`);
     const paths = [given.path].flat().map((path) => resolve(directory, path));
     const circle = paths.find((path) => open.includes(path));
     if (circle) {
-      bad(`the files include each other in a circle: ${circle}`);
+      bad(`circular include: ${circle}`);
       return;
     }
     const home =
@@ -62,7 +62,7 @@ export function resolveIncludes(
     const included = paths
       .map((path) => {
         const file = inner.read(path);
-        if (file === undefined && !inner.isBroken(path)) bad(`there is no file ${path}`);
+        if (file === undefined && !inner.isBroken(path)) bad(`the file ${path} does not exist`);
         return resolveIncludes(resolveExtends(file, path, inner), home, inner, [...open, path]);
       })
       .reduce((base, over) => mergeValues(base, over ?? {}, origins), {});
@@ -98,7 +98,7 @@ function whatIsWrong(entry: unknown): { message: string; hint?: string } {
   const strange = isMapping(entry) ? Object.keys(entry).find((key) => !KEYS.includes(key)) : undefined;
   const close = strange && nearest(strange, KEYS);
   if (strange)
-    return { message: `there is no ${strange}`, ...(close ? { hint: `did you mean ${close}?` } : {}) };
+    return { message: `unknown key ${strange}`, ...(close ? { hint: `did you mean ${close}?` } : {}) };
   return { message: "expected a file, or a mapping with path, project_directory and env_file" };
 }
 
@@ -117,7 +117,7 @@ function bring(
     origins.copy(known, merged);
     for (const [name, value] of Object.entries(from)) {
       if (Object.hasOwn(merged, name) && JSON.stringify(merged[name]) !== JSON.stringify(value))
-        bad(`${section}.${name} is in the file and in what it includes`);
+        bad(`${section}.${name} is declared both in the file and in a file that it includes`);
       else merged[name] = value;
     }
     whole[section] = merged;

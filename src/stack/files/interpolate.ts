@@ -105,7 +105,7 @@ class Interpolation {
       const end = this.text.indexOf("}", start);
       this.report({
         kind: "error",
-        message: `${this.text.slice(start, end === -1 ? undefined : end + 1)} is no variable`,
+        message: `${this.text.slice(start, end === -1 ? undefined : end + 1)} is not a valid variable`,
       });
       this.#at = end === -1 ? this.text.length : end + 1;
       return "";

@@ -31,11 +31,11 @@ export interface Merged {
   inputs: Set<string>;
   /** Services that lack what they extend, which was reported. */
   unextended: ReadonlySet<string>;
-  /** A file that others extend or include is no YAML, which was reported. */
+  /** A file that others extend or include is not YAML; the error was reported. */
   hasBroken: boolean;
 }
 
-/** `isRaw` leaves variables as they are written; with `isPartial` files may be missing that are no YAML. Throws `StackError` where a file is no YAML, NO_STACK_FILE, NO_ENV_FILE, BAD_ENV_FILE. */
+/** `isRaw` leaves variables as they are written; with `isPartial`, files that are not YAML may be missing. Throws `StackError` for a file that is not YAML, NO_STACK_FILE, NO_ENV_FILE, BAD_ENV_FILE. */
 export function readMerged(options: LoadOptions, { isRaw = false, isPartial = false } = {}): Merged {
   const { environment, cwd } = options;
   const files = stackFiles(options);
@@ -117,11 +117,11 @@ export function readMerged(options: LoadOptions, { isRaw = false, isPartial = fa
 
 /** Variables that docker compose reads and bay does not, with the reason: who sets one is told, unless to say no. */
 const UNSUPPORTED_VARIABLES: Readonly<Record<string, string>> = {
-  COMPOSE_BAKE: "bay builds itself",
+  COMPOSE_BAKE: "bay has its own builder",
   COMPOSE_COMPATIBILITY: "containers are named with hyphens",
-  COMPOSE_CONVERT_WINDOWS_PATHS: "paths are of Linux",
+  COMPOSE_CONVERT_WINDOWS_PATHS: "bay runs on Linux only",
   COMPOSE_EXPERIMENTAL: "bay has no experimental features",
-  COMPOSE_MENU: "up has no menu",
+  COMPOSE_MENU: "bay up has no menu",
 };
 
 /** `name:` of the last file that has one, read only where a file asks for the variable. */

@@ -110,8 +110,8 @@ export class SourceFile {
       this.report({
         severity: "error",
         code: "UNSUPPORTED_TAG",
-        message: `there is no tag ${tag}`,
-        hint: "!reset and !override are there",
+        message: `unknown tag ${tag}`,
+        hint: "!reset and !override are supported",
         place: this.#place(warning.pos[0], warning.pos[1]),
       });
     }
@@ -198,7 +198,8 @@ export class SourceFile {
       while (isAlias(node)) {
         const alias: Alias = node;
         node = targets.get(alias);
-        if (node === undefined) this.#reportAt(alias, `there is no anchor &${alias.source} before this`);
+        if (node === undefined)
+          this.#reportAt(alias, `the anchor &${alias.source} is not defined before this line`);
         isAliased = true;
       }
       // what an alias repeats costs each time; what is written once cannot be too much
@@ -243,7 +244,7 @@ export class SourceFile {
       this.report({
         severity: "error",
         code: "BAD_VALUE",
-        message: `${source} is not a finite number; write it in quotes where a text is meant`,
+        message: `${source} is not a finite number; put it in quotes if it is text`,
         ...(place ? { place } : {}),
       });
       return source;
@@ -266,7 +267,7 @@ export class SourceFile {
       const brought = convert(pair.value, {}, "");
       for (const part of [brought].flat().reverse()) {
         if (typeof part !== "object" || part === null) {
-          this.#reportAt(pair.value, "<< merges mappings alone, by an alias or a list of them");
+          this.#reportAt(pair.value, "<< can only merge mappings, given as an alias or a list of aliases");
           continue;
         }
         for (const [name, value] of Object.entries(part)) {

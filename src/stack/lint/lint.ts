@@ -26,7 +26,7 @@ export function lintStack(stack: Stack, merged: Merged, services: readonly strin
   return inFileOrder(problems);
 }
 
-/** The rules that a mapping silences; a name that is no rule is said. */
+/** The rules that a mapping silences; reports names that are not rules. */
 function skipped(merged: Merged, path: string[], problems: Diagnostic[]): string[] {
   let holder = merged.value;
   for (const step of path) holder = isMapping(holder) ? holder[step] : undefined;
@@ -38,7 +38,7 @@ function skipped(merged: Merged, path: string[], problems: Diagnostic[]): string
     problems.push({
       severity: "warning",
       code: "unknown-rule",
-      message: `there is no rule ${name}`,
+      message: `unknown rule ${name}`,
       hint: close ? `did you mean ${close}?` : `the rules are ${Object.keys(RULES).join(", ")}`,
       ...(place ? { place } : {}),
     });

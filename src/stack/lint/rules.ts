@@ -29,18 +29,18 @@ const found = (service: Service, keys: (string | number)[], message: string, hin
 
 export const RULES: Record<string, Rule> = {
   "image-latest": {
-    asks: "an image has a tag or a digest that says which one it is",
+    asks: "images must have a version tag or a digest",
     check: (service, stack) => {
       const { image, build } = service;
       if (build || stack.images[image] || image.includes("@")) return [];
       const tag = /:([\w.-]+)$/.exec(image)?.[1];
       if (tag !== undefined && tag !== "latest") return [];
-      const message = `${image} is another image tomorrow`;
-      return [found(service, ["image"], message, "name a version, or a digest")];
+      const message = `${image} can be a different image at any time`;
+      return [found(service, ["image"], message, "use a version tag or a digest")];
     },
   },
   "secret-in-environment": {
-    asks: "secrets come as files, and not as variables that inspect and every child process show",
+    asks: "secrets must be files, not variables, which inspect and child processes can read",
     check: (service) =>
       Object.entries(service.environment)
         .filter(([name, value]) => SECRET.test(name) && !NOT_SECRET.test(name) && value !== "")
@@ -49,12 +49,12 @@ export const RULES: Record<string, Rule> = {
             service,
             ["environment", name],
             `the variable ${name} holds a secret`,
-            "put it under secrets:, and give the service its file; many images read NAME_FILE",
+            "declare it under secrets: and mount it as a file; many images read NAME_FILE",
           ),
         ),
   },
   "port-on-all-addresses": {
-    asks: "a published port is bound to the address that it is meant for",
+    asks: "published ports should be bound to an address",
     check: (service) =>
       service.ports
         .filter(({ hostAddress }) => ANYWHERE.includes(hostAddress))
@@ -62,13 +62,13 @@ export const RULES: Record<string, Rule> = {
           found(
             service,
             ["ports"],
-            `${hostPort} is open on every address of the host`,
-            `127.0.0.1:${hostPort === "a port" ? "" : hostPort}:${containerPort} is for this host alone`,
+            `${hostPort} is published on all addresses of the host`,
+            `127.0.0.1:${hostPort === "a port" ? "" : hostPort}:${containerPort} is reachable from this host only`,
           ),
         ),
   },
   "dependency-without-health-check": {
-    asks: "what others wait for says when it is ready",
+    asks: "services that others depend on need a health check",
     check: (service, stack) =>
       Object.entries(service.dependsOn).flatMap(([name, { condition }]) => {
         const other = stack.services[name];
@@ -77,52 +77,71 @@ export const RULES: Record<string, Rule> = {
           found(
             service,
             ["depends_on"],
-            `${name} has no health check, so that it counts as ready once it runs`,
+            `${name} has no health check, so it counts as ready as soon as it runs`,
             `give ${name} a healthcheck, and depend on it with condition: service_healthy`,
           ),
         ];
       }),
   },
   "no-memory-limit": {
-    asks: "a service cannot take all of the host's memory",
+    asks: "services must have a memory limit",
     check: (service) =>
       service.resources.memory === undefined
-        ? [found(service, [], "nothing limits its memory", "mem_limit: 512m, for example")]
+        ? [found(service, [], "no memory limit is set", "for example mem_limit: 512m")]
         : [],
   },
   "no-restart-policy": {
-    asks: "a service that serves others comes back when it ends",
+    asks: "services that publish ports must have a restart policy",
     check: (service) => {
       const isJob = service.restart.policy !== "no" || service.ports.length === 0;
       if (isJob) return [];
       return [
-        found(service, [], "it publishes ports, and stays down when it ends", "restart: unless-stopped"),
+        found(
+          service,
+          [],
+          "it publishes ports but is not restarted when it exits",
+          "restart: unless-stopped",
+        ),
       ];
     },
   },
   "privileged-container": {
-    asks: "no container has all of the host's rights",
+    asks: "containers must not be privileged",
     check: (service) =>
       service.privileged
-        ? [found(service, ["privileged"], "it has all rights on the host", "name what it needs with cap_add")]
+        ? [
+            found(
+              service,
+              ["privileged"],
+              "it has full access to the host",
+              "add only the capabilities it needs with cap_add",
+            ),
+          ]
         : [],
   },
   "host-network": {
-    asks: "a container has a network of its own",
+    asks: "containers must not use the host's network",
     check: (service) =>
       service.networkMode === "host"
-        ? [found(service, ["network_mode"], "it has the host's own network", "publish its ports")]
+        ? [found(service, ["network_mode"], "it uses the host's network", "publish its ports instead")]
         : [],
   },
   "docker-socket": {
-    asks: "no container is given the socket by which it could start others",
+    asks: "containers must not have the runtime's socket",
     check: (service) =>
       service.mounts
         .filter((mount) => mount.type === "bind" && DOCKER_SOCKETS.includes(mount.source))
-        .map(() => found(service, ["volumes"], "with that socket it is root on the host", "give it a proxy")),
+        .map(() =>
+          found(
+            service,
+            ["volumes"],
+            "the socket gives it root access to the host",
+            "use a socket proxy that limits the access",
+          ),
+        ),
   },
   "fixed-name": {
-    asks: "a service can have several containers, and be replaced by one that starts first",
+    asks: "container_name prevents scaling and start-first updates",
     check: (service) =>
       service.containerName === undefined
         ? []
@@ -130,8 +149,8 @@ export const RULES: Record<string, Rule> = {
             found(
               service,
               ["container_name"],
-              "a fixed name allows one container",
-              "leave it out: the service has its name in DNS",
+              "a fixed name allows one container only",
+              "remove it: the service name resolves in DNS",
             ),
           ],
   },

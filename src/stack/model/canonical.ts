@@ -373,7 +373,7 @@ function mapped<T>(entries: Record<string, T>, show: (value: T) => unknown): Map
   return Object.fromEntries(Object.entries(entries).map(([key, value]) => [key, show(value)]));
 }
 
-/** Without what says nothing: undefined, and lists and mappings that are empty. An empty command says something. */
+/** Without undefined values, empty lists and empty mappings. An empty command is kept. */
 function filled(mapping: Mapping): Mapping {
   const says = ([key, value]: [string, unknown]) =>
     value !== undefined &&

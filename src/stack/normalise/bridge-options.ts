@@ -7,8 +7,8 @@ type Report = (option: string, message: string) => void;
 /** Options of Docker whose effect bay does not have, with the reason. */
 const REFUSED: Readonly<Record<string, string>> = {
   [`${PREFIX}bridge.default_bridge`]: "bay has no default bridge",
-  [`${PREFIX}bridge.trusted_host_interfaces`]: "every link of the host reaches published ports alone",
-  [`${PREFIX}host_ipv6`]: "packets leave with the address of the host's own route",
+  [`${PREFIX}bridge.trusted_host_interfaces`]: "other interfaces of the host reach published ports only",
+  [`${PREFIX}host_ipv6`]: "packets leave with the source address of the host's route",
 };
 const KNOWN = [
   "mtu",

@@ -6,7 +6,7 @@ import type { StackBuild } from "../model/stack.ts";
 import { readExtraHosts } from "./ports-and-networks.ts";
 import { type ServiceReader, strings, textMap, truth } from "./service-reader.ts";
 
-/** What is no path: a URL, an image, a repository in ssh's form. */
+/** A source that is not a path: a URL, an image, a repository in the form of ssh. */
 export const REMOTE = /^[a-z][a-z-]*:\/\/|^[A-Za-z0-9_.-]+@[^/:\s]+:|^github\.com\/|^service:/;
 
 /** BuildKit's. */
@@ -21,15 +21,15 @@ export function readBuild(reader: ServiceReader): StackBuild | undefined {
   const bad = (path: (string | number)[], message: string) =>
     reader.bad(typeof given === "string" ? ["build"] : ["build", ...path], message);
   if (dockerfile !== undefined && inline !== undefined)
-    bad(["dockerfile_inline"], "dockerfile and dockerfile_inline are two files; give one of them");
-  if ((build.platforms?.length ?? 0) > 1) bad(["platforms"], "one platform is built at once");
+    bad(["dockerfile_inline"], "dockerfile and dockerfile_inline cannot be used together");
+  if ((build.platforms?.length ?? 0) > 1) bad(["platforms"], "only one platform can be built at a time");
   const { directory, variables } = reader.context;
   const network = build.network ?? "default";
   if (!["default", "bridge", "host", "none"].includes(network))
     bad(["network"], `expected default, host or none, got ${JSON.stringify(network)}`);
   const unknown = (build.entitlements ?? []).find((name) => !ENTITLEMENTS.includes(name));
   if (unknown !== undefined)
-    bad(["entitlements"], `there is no ${unknown}; there is ${ENTITLEMENTS.join(" and ")}`);
+    bad(["entitlements"], `unknown entitlement ${unknown}; expected ${ENTITLEMENTS.join(" or ")}`);
   build.tags?.forEach((tag, index) => {
     const wrong = whyNoReference(tag);
     if (wrong) bad(["tags", index], wrong);
@@ -100,7 +100,7 @@ function sshOf(
     Object.entries(toMapping(given)).flatMap(([id, value]) => {
       const socket = value === null ? variables("SSH_AUTH_SOCK") : String(value);
       if (socket) return [[id, socket] as const];
-      warn("no SSH agent runs, as SSH_AUTH_SOCK is not set: a build that needs it fails");
+      warn("SSH_AUTH_SOCK is not set, so builds that need an SSH agent will fail");
       return [];
     }),
   );

@@ -76,7 +76,7 @@ function oneSpelling(name: string, given: GivenConfig, report: ReportAt): GivenC
       report(["images", name, "config", short], {
         severity: "error",
         code: "BAD_VALUE",
-        message: `images.${name}.config: ${short} and ${long} are the same; give one of them`,
+        message: `images.${name}.config: ${short} and ${long} are the same; use one of them`,
       });
   const { cmd, env, ports, ...rest } = given;
   return {

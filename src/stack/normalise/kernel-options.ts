@@ -9,9 +9,15 @@ const RULE = /^[abc] (\d+|\*):(\d+|\*) [rwm]{1,3}$/;
 export function readKernelOptions(reader: ServiceReader): KernelOptions {
   const { input } = reader;
   if (input.userns_mode !== undefined && input.userns_mode !== "host")
-    reader.bad(["userns_mode"], `expected host, got ${JSON.stringify(input.userns_mode)}: bay maps no users`);
+    reader.bad(
+      ["userns_mode"],
+      `expected host, got ${JSON.stringify(input.userns_mode)}: bay does not map users`,
+    );
   if (input.isolation !== undefined && input.isolation !== "default")
-    reader.bad(["isolation"], `${JSON.stringify(input.isolation)} is one of Windows; here there is default`);
+    reader.bad(
+      ["isolation"],
+      `${JSON.stringify(input.isolation)} is for Windows only; on Linux the value is default`,
+    );
   (input.device_cgroup_rules ?? []).forEach((rule, index) => {
     if (!RULE.test(String(rule)))
       reader.bad(["device_cgroup_rules", index], `expected "c 1:3 rwm", got ${JSON.stringify(rule)}`);
@@ -39,7 +45,7 @@ function readParent(reader: ServiceReader): { cgroupParent?: string } {
   if (parts.length === 0 || parts.length > 16 || !parts.every(isName))
     reader.bad(
       ["cgroup_parent"],
-      `${JSON.stringify(parent)} is no control group such as jobs or jobs/nightly`,
+      `invalid control group ${JSON.stringify(parent)}: expected a path such as jobs or jobs/nightly`,
     );
   return { cgroupParent: `/${parts.join("/")}` };
 }

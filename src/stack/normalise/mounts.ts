@@ -41,7 +41,7 @@ export function checkTarget(
 function shortVolume(reader: ServiceReader, text: string, index: number): ServiceMount | undefined {
   const parts = text.split(":");
   if (parts.length > 3 || parts.some((part) => part === "")) {
-    reader.bad(["volumes", index], `${JSON.stringify(text)} is no mount; expected SOURCE:TARGET[:ro]`);
+    reader.bad(["volumes", index], `invalid mount ${JSON.stringify(text)}: expected SOURCE:TARGET[:ro]`);
     return undefined;
   }
   if (parts.length === 1)
@@ -68,7 +68,7 @@ function shortVolume(reader: ServiceReader, text: string, index: number): Servic
       ...label,
     };
   if (propagation !== undefined && !propagation.endsWith("private"))
-    reader.bad(["volumes", index], `${propagation} is an option of binds; ${source} is a volume`);
+    reader.bad(["volumes", index], `${propagation} is an option of bind mounts, but ${source} is a volume`);
   return { type: "volume", source, target, readOnly, noCopy: modes.includes("nocopy"), ...label };
 }
 
@@ -97,7 +97,7 @@ function labelOf(
     return {};
   }
   if (HOST_FOLDERS.test(posix.normalize(source)))
-    reader.bad(path, `${selinux}: ${source} is the host's, and keeps its labels`);
+    reader.bad(path, `${selinux}: ${source} belongs to the host and keeps its labels`);
   return { selinux };
 }
 
@@ -108,10 +108,10 @@ function longVolume(reader: ServiceReader, volume: LongVolume, index: number): S
   if (volume.consistency !== undefined)
     reader.note(["volumes", index, "consistency"], "a mount is always consistent here");
   if (volume.volume?.labels !== undefined)
-    reader.note(["volumes", index, "volume", "labels"], "labels stand at the volume, under volumes:");
+    reader.note(["volumes", index, "volume", "labels"], "set the labels of a volume under volumes:");
   const readOnly = truth(volume.read_only);
   if (type === "tmpfs") {
-    if (source !== undefined) reader.bad(["volumes", index, "source"], "a tmpfs comes from nowhere");
+    if (source !== undefined) reader.bad(["volumes", index, "source"], "a tmpfs has no source");
     const size = reader.bytes(["volumes", index, "tmpfs", "size"], volume.tmpfs?.size);
     const mode = volume.tmpfs?.mode;
     return {
@@ -152,13 +152,13 @@ function longVolume(reader: ServiceReader, volume: LongVolume, index: number): S
   };
 }
 
-/** An image's files are everybody's who has it, so nobody writes to them. */
+/** The files of an image are shared by all its users, so they are read-only. */
 function imageMount(
   reader: ServiceReader,
   { source, target, read_only, image }: LongVolume,
   index: number,
 ): ServiceMount | undefined {
-  const wrong = source ? whyNoReference(source) : "an image mount needs a source, which is an image's name";
+  const wrong = source ? whyNoReference(source) : "an image mount needs the name of an image as source";
   if (wrong) reader.bad(["volumes", index, ...(source ? ["source"] : [])], wrong);
   if (read_only !== undefined && !truth(read_only))
     reader.bad(["volumes", index, "read_only"], "an image is mounted read-only; copy it to write to it");
@@ -174,7 +174,7 @@ function subpathOf(
 ): { subpath?: string } {
   if (path === undefined || path === "" || path === ".") return {};
   if (posix.isAbsolute(path) || path.split("/").includes(".."))
-    reader.bad(place, `${JSON.stringify(path)} is no path inside the ${place[2]}`);
+    reader.bad(place, `${JSON.stringify(path)} is not a path inside the ${place[2]}`);
   return { subpath: posix.normalize(path).replace(/\/$/, "") };
 }
 

@@ -37,7 +37,7 @@ const EXTERNAL_KEYS = ["external", "name"];
 function checkExternal(given: object | null | undefined, isExternal: boolean, bad: Report): void {
   if (!isExternal) return;
   for (const key of Object.keys(given ?? {}))
-    if (!EXTERNAL_KEYS.includes(key)) bad([key], "it is external, so that its name alone can be said");
+    if (!EXTERNAL_KEYS.includes(key)) bad([key], "only the name of an external resource can be set");
 }
 
 const HOST_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$/;
@@ -168,7 +168,7 @@ function readAddresses(given: Addresses, index: number, bad: Report): StackSubne
     bad(at("gateway"), `${gateway} is not in ${subnet}`);
   const wrongRange = range === undefined ? undefined : rangeProblem(range);
   if (wrongRange !== undefined) bad(at("ip_range"), wrongRange);
-  else if (range !== undefined && subnet === undefined) bad(at("ip_range"), "needs a subnet beside it");
+  else if (range !== undefined && subnet === undefined) bad(at("ip_range"), "needs a subnet as well");
   else if (range !== undefined && isRight)
     checkRange(range, subnet, gateway, (message) => bad(at("ip_range"), message));
   for (const [name, address] of Object.entries(reserved ?? {}))
@@ -247,20 +247,21 @@ function readDevice(
   const { type = "none", o = "", device, ...others } = options;
   if (Object.keys(options).length === 0) return {};
   for (const option of Object.keys(others))
-    bad(["driver_opts", option], "the local driver has type, o and device");
+    bad(["driver_opts", option], "the local driver supports type, o and device");
   const flags = o.split(",").filter(Boolean);
   const isBind = flags.some((flag) => flag === "bind" || flag === "rbind");
-  if (type === "none" && !isBind) bad(["driver_opts"], "expected a type, or o: bind with a folder as device");
+  if (type === "none" && !isBind)
+    bad(["driver_opts"], "expected a type, or o: bind with a directory as device");
   else if (isBind && flags.some((flag) => !["bind", "rbind", "rw"].includes(flag)))
-    bad(["driver_opts", "o"], `${o}: bind and rbind are supported; ro stands at the service's volume`);
-  else if (isBind && device === undefined) bad(["driver_opts", "device"], "expected the path of a folder");
+    bad(["driver_opts", "o"], `${o}: only bind and rbind are supported; set ro on the service's volume`);
+  else if (isBind && device === undefined) bad(["driver_opts", "device"], "expected the path of a directory");
   else if (isBind) return { device: resolve(directory, device!) };
   else if (!/^[a-z0-9][a-z0-9._-]*$/.test(type))
-    bad(["driver_opts", "type"], `${JSON.stringify(type)} is no type of a file system`);
+    bad(["driver_opts", "type"], `invalid file system type ${JSON.stringify(type)}`);
   else if (flags.some((flag) => /^(pass|password)\w*=/.test(flag)))
-    bad(["driver_opts", "o"], "a password would be seen in the list of processes: give credentials=FILE");
+    bad(["driver_opts", "o"], "a password would be visible in the process list: use credentials=FILE");
   else if (device?.startsWith("-") || (device === undefined && type !== "tmpfs"))
-    bad(["driver_opts", "device"], `expected what ${type} is mounted from`);
+    bad(["driver_opts", "device"], `expected the source of the ${type} mount`);
   else return { mount: { type, device: device ?? "tmpfs", options: o } };
   return {};
 }

@@ -173,17 +173,17 @@ function readUnavailable(reader: ServiceReader): Pick<Service, "unavailable"> {
   // a variant is a matter of the image: this host's architecture is what counts
   if (platform && platform !== "linux" && plainPlatform(platform) !== own)
     found.push(reader.refuse("platform", ["platform"], platform, `this host runs ${own}, not ${platform}`));
-  if (runtime && RUNTIMES.includes(runtime)) reader.note(["runtime"], "bay is the runtime itself");
+  if (runtime && RUNTIMES.includes(runtime)) reader.note(["runtime"], "bay is itself the runtime");
   else if (runtime)
     found.push(
       reader.refuse(
         "runtime",
         ["runtime"],
         runtime,
-        `bay is the runtime itself, and does not run ${runtime}`,
+        `bay is itself the runtime, and does not support ${runtime}`,
       ),
     );
-  const none = "bay does not find GPUs and other devices of drivers";
+  const none = "bay does not support GPUs and other devices of drivers";
   if (gpus !== undefined) found.push(reader.refuse("gpus", ["gpus"], gpus, none));
   if (devices?.length) {
     const path = ["deploy", "resources", "reservations", "devices"];
@@ -199,7 +199,7 @@ function readQuota(reader: ServiceReader): number | undefined {
   if (!(Number(period) >= 1_000 && Number(period) <= 1_000_000)) bad("cpu_period");
   if (quota === undefined) return undefined;
   if ((reader.input.deploy?.resources?.limits?.cpus ?? reader.input.cpus) !== undefined)
-    reader.bad(["cpu_quota"], "says the same as cpus; give one of them");
+    reader.bad(["cpu_quota"], "it has the same meaning as cpus; use one of them");
   if (!Number.isFinite(Number(quota))) bad("cpu_quota");
   return Number(quota) > 0 ? Number(quota) / Number(period) : undefined;
 }
@@ -211,12 +211,15 @@ function noteDeploy(reader: ServiceReader): void {
   const { labels, placement, endpoint_mode: endpoint, mode, replicas, resources } = deploy;
   if (resources?.reservations?.cpus !== undefined)
     reader.note(["deploy", "resources", "reservations", "cpus"], "cpu_shares gives a service its weight");
-  if (labels !== undefined) reader.note(["deploy", "labels"], "labels are those of the containers");
+  if (labels !== undefined) reader.note(["deploy", "labels"], "bay has labels of containers only");
   if (placement !== undefined) reader.note(["deploy", "placement"], "there is one host");
   if (endpoint !== undefined)
-    reader.note(["deploy", "endpoint_mode"], "a name has all containers' addresses");
+    reader.note(
+      ["deploy", "endpoint_mode"],
+      "a service name resolves to the addresses of all its containers",
+    );
   if (mode === "global" && Number(replicas ?? 1) !== 1)
-    reader.bad(["deploy", "replicas"], "with mode global there is one on each host");
+    reader.bad(["deploy", "replicas"], "mode global runs one container per host");
 }
 
 function checkConsistency(reader: ServiceReader, service: Service): void {
@@ -225,17 +228,20 @@ function checkConsistency(reader: ServiceReader, service: Service): void {
   const limits = deploy?.resources?.limits;
   const limit = ["deploy", "resources", "limits"];
   if (service.replicas < 0)
-    reader.bad(scale === undefined ? ["deploy", "replicas"] : ["scale"], "a negative number of replicas");
+    reader.bad(
+      scale === undefined ? ["deploy", "replicas"] : ["scale"],
+      "the number of replicas must not be negative",
+    );
   if (service.replicas > 1 && service.containerName)
     reader.bad(["container_name"], `a fixed name allows one container, not ${service.replicas}`);
   if (memorySwap !== undefined && memorySwap > 0 && memory !== undefined && memorySwap < memory)
-    reader.bad(["memswap_limit"], "is memory and swap together, so it cannot be below mem_limit");
+    reader.bad(["memswap_limit"], "must not be less than mem_limit, as it is the sum of memory and swap");
   if (memoryReservation && memory && memoryReservation > memory)
-    reader.bad(["mem_reservation"], "is above mem_limit");
+    reader.bad(["mem_reservation"], "must not be more than mem_limit");
   if (memory !== undefined && memory > 0 && memory < 6 << 20)
-    reader.bad(limits?.memory === undefined ? ["mem_limit"] : [...limit, "memory"], "6m is the least");
+    reader.bad(limits?.memory === undefined ? ["mem_limit"] : [...limit, "memory"], "the minimum is 6m");
   if (cpus !== undefined && cpus > 0 && cpus < 0.01)
-    reader.bad(limits?.cpus === undefined ? ["cpus"] : [...limit, "cpus"], "0.01 is the least");
+    reader.bad(limits?.cpus === undefined ? ["cpus"] : [...limit, "cpus"], "the minimum is 0.01");
   if (service.networkMode !== "bridge" && service.ports.length > 0)
     reader.bad(["ports"], `cannot be published with network_mode ${service.networkMode}`);
   if (reader.input.network_mode !== undefined && reader.input.networks !== undefined)
@@ -249,8 +255,8 @@ function checkConsistency(reader: ServiceReader, service: Service): void {
     if (problem) reader.bad(["sysctls", name], problem);
   }
   if (service.stopSignal !== undefined && signalNumber(service.stopSignal) === undefined)
-    reader.bad(["stop_signal"], `${JSON.stringify(service.stopSignal)} is no signal`);
+    reader.bad(["stop_signal"], `invalid signal ${JSON.stringify(service.stopSignal)}`);
   noteDeploy(reader);
-  if (reader.input.develop) reader.note(["develop"], "there is no watch mode yet");
+  if (reader.input.develop) reader.note(["develop"], "bay has no watch mode yet");
   checkOrders(reader, service);
 }

@@ -125,7 +125,7 @@ function checkDisabled(on: Record<string, Service>, all: Record<string, Service>
         severity: "error",
         code: "PROFILE_OFF",
         message: `the build of ${service.name} needs ${name}, whose profiles are off: ${needed.profiles.join(", ")}`,
-        hint: `turn one on with --profile ${needed.profiles[0]}`,
+        hint: `enable one with --profile ${needed.profiles[0]}`,
       });
     }
     for (const name of dependenciesOf(service)) {
@@ -135,7 +135,7 @@ function checkDisabled(on: Record<string, Service>, all: Record<string, Service>
         severity: "error",
         code: "PROFILE_OFF",
         message: `service ${service.name} needs ${name}, whose profiles are off: ${needed.profiles.join(", ")}`,
-        hint: `turn one on with --profile ${needed.profiles[0]}, or set required: false`,
+        hint: `enable one with --profile ${needed.profiles[0]}, or set required: false`,
       });
     }
   }

@@ -29,7 +29,7 @@ export function parsePort(text: string): PortMapping[] | string {
   const match = /^(?:(?:(\[[0-9a-fA-F:.]+\]|[^:[\]]*|[0-9a-fA-F]*:[0-9a-fA-F:.]*):)?([^:]*):)?([^:]+)$/.exec(
     main,
   );
-  if (!match) return `${text} is no port mapping; expected [HOST:]PUBLISHED:TARGET`;
+  if (!match) return `invalid port mapping ${text}: expected [HOST:]PUBLISHED:TARGET`;
   const [, host = "", published = "", target = ""] = match;
   return expandPorts(host.replace(/^\[|\]$/g, ""), published, target, protocol);
 }
@@ -42,7 +42,7 @@ export function expandPorts(
   protocol: "tcp" | "udp",
 ): PortMapping[] | string {
   const targets = range(target);
-  if (!targets) return `${target} is no port from 1 to 65535`;
+  if (!targets) return `invalid port ${target}: expected 1 to 65535`;
   if (hostAddress && versionOf(hostAddress) === undefined) return `invalid host address: ${hostAddress}`;
   if (published === "" || published === "0") {
     return numbers(targets).map((containerPort) => ({
@@ -53,7 +53,7 @@ export function expandPorts(
     }));
   }
   const ports = range(published);
-  if (!ports) return `${published} is no port from 1 to 65535`;
+  if (!ports) return `invalid port ${published}: expected 1 to 65535`;
   if (targets[0] === targets[1] && ports[0] !== ports[1])
     return [{ hostAddress, hostPort: ports[0], hostPortEnd: ports[1], containerPort: targets[0], protocol }];
   if (ports[1] - ports[0] !== targets[1] - targets[0])

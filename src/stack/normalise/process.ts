@@ -25,7 +25,7 @@ export function readHooks(reader: ServiceReader, key: "post_start" | "pre_stop")
   return (reader.input[key] ?? []).map((hook, index) => {
     const { command, user, working_dir: workdir, privileged, environment } = hook;
     const words = Array.isArray(command) ? command.map(String) : splitWords(command);
-    if (!words?.length) reader.bad([key, index, "command"], words ? "says nothing" : "a quote is not closed");
+    if (!words?.length) reader.bad([key, index, "command"], words ? "is empty" : "a quote is not closed");
     const given = Object.entries(toMapping(environment)).flatMap(([name, value]) => {
       const text = value === null ? reader.context.variables(name) : String(value);
       return text === undefined ? [] : [[name, text] as const];
@@ -104,7 +104,7 @@ export function readEnvironment(reader: ServiceReader): Record<string, string> {
   for (const [key, value] of Object.entries(toMapping(reader.input.environment))) {
     const given = value === null ? reader.context.variables(key) : String(value);
     if (given !== undefined) result[key] = given;
-    if (key === "" || key.includes("\0")) reader.bad(["environment"], "a variable without a name");
+    if (key === "" || key.includes("\0")) reader.bad(["environment"], "a variable has no name");
   }
   return result;
 }
@@ -170,12 +170,12 @@ export function readRestart(reader: ServiceReader): Service["restart"] {
   if (restart === undefined && given) {
     for (const key of ["delay", "window"] as const)
       if (given[key] !== undefined)
-        reader.note(["deploy", "restart_policy", key], "the pauses between restarts grow by themselves");
+        reader.note(["deploy", "restart_policy", key], "bay increases the delay between restarts by itself");
     const { condition = "any", max_attempts: attempts = 0 } = given;
     const policy = CONDITIONS[condition] ?? (condition as Service["restart"]["policy"]);
     return { policy, maxRetries: policy === "on-failure" ? Number(attempts) : 0 };
   }
-  if (given) reader.note(["deploy", "restart_policy"], "restart stands beside it, and counts");
+  if (given) reader.note(["deploy", "restart_policy"], "restart is set too, and takes precedence");
   const [policy = "no", retries = "0"] = (restart ?? "no").split(":");
   return { policy: policy as Service["restart"]["policy"], maxRetries: Number(retries) };
 }
@@ -194,7 +194,7 @@ export function readSecurity(
       // as Go's ParseBool reads it
       const isOn = /^(1|t|true)?$/i.test(value);
       if (!isOn && !/^(0|f|false)$/i.test(value))
-        reader.bad(["security_opt", index], `no-new-privileges is true or false, not ${value}`);
+        reader.bad(["security_opt", index], `no-new-privileges: expected true or false, got ${value}`);
       result.noNewPrivileges = isOn;
     } else if (key === "seccomp" && value === "unconfined") result.seccomp = value;
     else if (key === "seccomp") {
@@ -234,11 +234,14 @@ export function readLogging(reader: ServiceReader): Service["log"] {
   const isRemote = driver === "syslog" || driver === "journald";
   for (const key of isRemote ? [] : Object.keys(options)) {
     if (!["max-size", "max-file"].includes(key))
-      reader.bad(["logging", "options", key], "is not supported; max-size and max-file are");
+      reader.bad(
+        ["logging", "options", key],
+        "is not supported; supported options are max-size and max-file",
+      );
   }
   const maxFiles = options["max-file"];
   if (maxFiles !== undefined && maxFiles !== null && !/^[1-9]\d*$/.test(String(maxFiles)))
-    reader.bad(["logging", "options", "max-file"], `${maxFiles} is no number of files; 1 is the least`);
+    reader.bad(["logging", "options", "max-file"], `invalid number of files ${maxFiles}: the minimum is 1`);
   const sent = isRemote ? readSending(reader, driver, textMap(options)) : {};
   return {
     driver,
@@ -259,11 +262,11 @@ function readSending(
   if (given.mode === "blocking" || given["max-buffer-size"] !== undefined)
     reader.note(
       ["logging", "options", given.mode === "blocking" ? "mode" : "max-buffer-size"],
-      "a receiver never stalls a container: 10000 lines wait for it, and what is lost is counted in bayd's log",
+      "a receiver never blocks a container: bay buffers 10000 lines, and counts lost lines in bayd's log",
     );
   const chosen = ["env", "env-regex", "labels", "labels-regex"].find((key) => given[key] !== undefined);
   if (driver === "syslog" && chosen && !syslogFormat(given).startsWith("rfc5424"))
-    reader.note(["logging", "options", chosen], "only syslog-format rfc5424 has a place for them");
+    reader.note(["logging", "options", chosen], "only syslog-format rfc5424 supports them");
   const { "max-size": _, "max-file": __, ...options } = given;
   for (const key of ["syslog-tls-ca-cert", "syslog-tls-cert", "syslog-tls-key"])
     if (options[key]) options[key] = resolve(reader.context.directory, options[key]);
@@ -281,7 +284,7 @@ export function readPullPolicy(reader: ServiceReader): PullPolicy {
   if (text === undefined || text === "missing" || text === "if_not_present") return { when: "missing" };
   if (text === "always" || text === "never") return { when: text };
   if (text === "build") {
-    if (reader.input.build === undefined) reader.bad(["pull_policy"], "build needs a build: to do");
+    if (reader.input.build === undefined) reader.bad(["pull_policy"], "build needs a build: section");
     return { when: "build" };
   }
   if (text === "refresh") {

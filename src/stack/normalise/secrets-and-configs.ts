@@ -30,11 +30,11 @@ export function readGiven(kind: Kind, name: string, input: Input, context: Servi
       report([`${kind}s`, name, key], {
         severity: "warning",
         code: "NO_EFFECT",
-        message: `${kind}s.${name}.${key} has no effect: bay keeps no ${kind}s by themselves, containers get them as files`,
+        message: `${kind}s.${name}.${key} has no effect: bay does not store ${kind}s; containers get them as files`,
       });
   const sources = [file, environment, content].filter((source) => source !== undefined);
   if (typeof input.external === "object" || truth(input.external))
-    bad("external", `bay has no store of ${kind}s that others filled; give a file`);
+    bad("external", `bay has no external store of ${kind}s; use a file`);
   else if (sources.length !== 1)
     bad(undefined, `give exactly one of file, environment${kind === "config" ? ", content" : ""}`);
   if (content !== undefined) return { content, digest: digestOf(content) };
@@ -56,8 +56,8 @@ export function readGiven(kind: Kind, name: string, input: Input, context: Servi
 /** A file that is not there yet may be there when it is needed: only then its absence is an error. */
 function digestOfFile(path: string, bad: (message: string, severity?: "warning") => void): string {
   const stat = statSync(path, { throwIfNoEntry: false });
-  if (!stat?.isFile()) bad(`there is no file ${path}`, "warning");
-  else if (stat.size > MAX_SIZE) bad(`${path} has ${stat.size} bytes, and ${MAX_SIZE} are the most`);
+  if (!stat?.isFile()) bad(`the file ${path} does not exist`, "warning");
+  else if (stat.size > MAX_SIZE) bad(`${path} has ${stat.size} bytes; the maximum is ${MAX_SIZE}`);
   else {
     try {
       return digestOf(readFileSync(path));

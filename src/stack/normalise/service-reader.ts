@@ -51,7 +51,7 @@ export class ServiceReader {
     const place = this.context.report(where, {
       severity: "warning",
       code: "UNAVAILABLE",
-      message: `${text}; plan and up refuse this service`,
+      message: `${text}; bay plan and bay up reject this service`,
     });
     return {
       key,

@@ -12,14 +12,15 @@ export function readUpdatePolicy(
   if (!given) return undefined;
   const at = (name: string) => ["deploy", key, name];
   const parallelism = Number(given.parallelism ?? 1);
-  if (parallelism < 0) reader.bad(at("parallelism"), "a negative number of containers");
+  if (parallelism < 0) reader.bad(at("parallelism"), "the number of containers must not be negative");
   const maxFailureRatio = Number(given.max_failure_ratio ?? 0);
   if (!(maxFailureRatio >= 0 && maxFailureRatio <= 1)) reader.bad(at("max_failure_ratio"), "expected 0 to 1");
   if (key === "rollback_config" && given.failure_action === "rollback")
-    reader.bad(at("failure_action"), "a rollback cannot be rolled back: pause or continue");
+    reader.bad(at("failure_action"), "a rollback cannot be rolled back; use pause or continue");
   if (key === "rollback_config")
     for (const name of ["parallelism", "delay", "monitor", "max_failure_ratio"] as const)
-      if (given[name] !== undefined) reader.note(at(name), "containers are brought back one by one, at once");
+      if (given[name] !== undefined)
+        reader.note(at(name), "bay rolls containers back one after the other without a delay");
   return {
     order: given.order ?? "stop-first",
     parallelism,
@@ -45,8 +46,8 @@ export function checkOrders(reader: ServiceReader, service: Service): void {
     }
     reader.bad(
       ["deploy", key, "order"],
-      `start-first has the old and the new container at once, and ${why} allows one`,
-      `leave ${why} out, or say stop-first`,
+      `start-first runs the old and the new container at the same time, but ${why} allows one`,
+      `remove ${why}, or use stop-first`,
     );
   }
 }

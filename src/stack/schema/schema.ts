@@ -70,18 +70,18 @@ const longVolume = z.strictObject({
       selinux: z.enum(["z", "Z"]).optional(),
     })
     .optional(),
-  consistency: z.string().optional().describe("Of Docker Desktop; changes nothing here"),
+  consistency: z.string().optional().describe("For Docker Desktop; no effect in bay"),
   volume: z
     .strictObject({
       nocopy: boolean.optional(),
       labels: listOrMap.optional(),
-      subpath: z.string().optional().describe("The part of the volume that is mounted; it has to be there"),
+      subpath: z.string().optional().describe("A path inside the volume to mount; it must exist"),
     })
     .optional(),
   tmpfs: z.strictObject({ size: bytes.optional(), mode: integer.optional() }).optional(),
   image: z
     .strictObject({
-      subpath: z.string().optional().describe("The part of the image that is mounted; it has to be there"),
+      subpath: z.string().optional().describe("A path inside the image to mount; it must exist"),
     })
     .optional(),
 });
@@ -104,7 +104,7 @@ const attachment = z.union(
         .string()
         .regex(/^[a-zA-Z0-9_.-]{1,15}$/, { error: "expected at most 15 letters, digits, _ . -" })
         .optional(),
-      gw_priority: number.optional().describe("The default route goes by the network with the highest"),
+      gw_priority: number.optional().describe("The network with the highest value provides the default route"),
     }),
     z.null(),
   ],
@@ -118,38 +118,38 @@ const limits = z.strictObject({
 });
 
 const updateConfig = z.strictObject({
-  parallelism: integer.optional().describe("Containers that are replaced at once; 0 for all"),
-  delay: duration.optional().describe("Between one group of containers and the next"),
+  parallelism: integer.optional().describe("Number of containers replaced at the same time; 0 for all"),
+  delay: duration.optional().describe("Delay between groups of containers"),
   failure_action: z
     .enum(["pause", "continue", "rollback"], { error: "expected pause, continue or rollback" })
     .optional()
-    .describe("What becomes of the others once one has failed"),
-  monitor: duration.optional().describe("How long a new container is watched before it counts as good"),
-  max_failure_ratio: number.optional().describe("The part of the containers that may fail, 0 to 1"),
+    .describe("The action if a container fails"),
+  monitor: duration.optional().describe("How long a new container is monitored before it counts as successful"),
+  max_failure_ratio: number.optional().describe("The ratio of containers that may fail, 0 to 1"),
   order: z
     .enum(["start-first", "stop-first"], { error: "expected start-first or stop-first" })
     .optional()
-    .describe("start-first: the new container is healthy before the old one stops"),
+    .describe("start-first: the new container becomes healthy before the old one stops"),
 });
 
 /** A device that a driver finds, such as a GPU. */
 const deviceRequest = z.strictObject({
-  capabilities: z.array(z.string()).optional().describe("What the device must be able to do: gpu, tpu"),
+  capabilities: z.array(z.string()).optional().describe("Required capabilities of the device: gpu, tpu"),
   driver: z.string().optional(),
   count: z.union([z.string(), z.number().int()]).optional().describe("How many devices, or all"),
-  device_ids: z.array(z.string()).optional().describe("The devices, by the IDs that the driver gives them"),
+  device_ids: z.array(z.string()).optional().describe("IDs of the devices"),
   options: listOrMap.optional().describe("Options of the driver"),
 });
 
 const deploy = z.strictObject({
-  update_config: updateConfig.optional().describe("How containers are replaced by new ones"),
-  rollback_config: updateConfig.optional().describe("How they are brought back when that fails"),
+  update_config: updateConfig.optional().describe("The update policy"),
+  rollback_config: updateConfig.optional().describe("The rollback policy"),
   mode: z
     .enum(["replicated", "global"])
     .optional()
-    .describe("global is one container on each host: here one"),
+    .describe("global runs one container per host"),
   replicas: integer.optional(),
-  labels: listOrMap.optional().describe("Labels of the service, which are not its containers'"),
+  labels: listOrMap.optional().describe("Labels of the service, not of its containers"),
   endpoint_mode: z.enum(["vip", "dnsrr"]).optional(),
   placement: z
     .strictObject({
@@ -170,7 +170,7 @@ const deploy = z.strictObject({
       window: duration.optional(),
     })
     .optional()
-    .describe("Holds where restart is not given"),
+    .describe("Used if restart is not set"),
   resources: z
     .strictObject({
       limits: limits.optional(),
@@ -178,7 +178,7 @@ const deploy = z.strictObject({
         .strictObject({
           cpus: number.optional(),
           memory: bytes.optional(),
-          devices: z.array(deviceRequest).optional().describe("Not on this host yet: up refuses the service"),
+          devices: z.array(deviceRequest).optional().describe("Not supported yet: bay up rejects the service"),
         })
         .optional(),
     })
@@ -252,39 +252,39 @@ const secretUse = z.union(
 const external = z
   .union([boolean, z.strictObject({ name: z.string().optional() })], { error: "expected true or false" })
   .optional()
-  .describe("It is there already, and stays when the stack goes");
+  .describe("It exists already, and is not removed with the stack");
 
 const givenFile = {
   name: z.string().optional(),
-  file: z.string().optional().describe("A file with the content"),
-  environment: z.string().optional().describe("A variable with the content"),
+  file: z.string().optional().describe("Path of the file with the content"),
+  environment: z.string().optional().describe("Environment variable with the content"),
   external,
   labels: listOrMap.optional(),
 };
 const secretSchema = z.strictObject(givenFile);
 const configSchema = z.strictObject({
   ...givenFile,
-  content: z.string().optional().describe("The content itself, in which variables are replaced"),
+  content: z.string().optional().describe("The content, in which variables are replaced"),
 });
 
 const buildSchema = z.strictObject({
   context: z
     .string()
     .optional()
-    .describe("The folder with the files that the build copies; also an archive, a git repository or a URL"),
+    .describe("The directory with the build's files, or an archive, a git repository or a URL"),
   dockerfile: z.string().optional(),
-  dockerfile_inline: z.string().optional().describe("The Dockerfile's own text"),
+  dockerfile_inline: z.string().optional().describe("The text of the Dockerfile"),
   args: listOrMap.optional(),
   target: z.string().optional(),
   additional_contexts: listOrMap.optional(),
-  cache_from: z.array(z.string()).optional().describe("Caches of builds to take steps from"),
-  cache_to: z.array(z.string()).optional().describe("Where to export the build's cache"),
+  cache_from: z.array(z.string()).optional().describe("Build caches to import"),
+  cache_to: z.array(z.string()).optional().describe("Destinations of the exported build cache"),
   no_cache: boolean.optional(),
-  no_cache_filter: strings.optional().describe("Stages whose steps are done anew"),
+  no_cache_filter: strings.optional().describe("Stages that do not use the cache"),
   pull: boolean.optional(),
   labels: listOrMap.optional(),
   network: z.string().optional(),
-  secrets: z.array(secretUse).optional().describe("Secrets that RUN --mount=type=secret may have"),
+  secrets: z.array(secretUse).optional().describe("Secrets for RUN --mount=type=secret"),
   shm_size: stringOrNumber.optional(),
   extra_hosts: z.union([list, z.record(z.string(), strings)]).optional(),
   ssh: listOrMap.optional(),
@@ -317,20 +317,20 @@ export const serviceSchema = z.strictObject({
       spoofing: z
         .enum(["allow", "deny"], { error: "expected allow or deny" })
         .optional()
-        .describe("allow: the containers may send from addresses that are not their own, as a router does"),
+        .describe("allow: containers may send packets with other source addresses, as a router does"),
     })
     .optional()
-    .describe("What Compose has no words for"),
-  extends: extendsSchema.optional().describe("Another service, of this file or another, below these keys"),
+    .describe("Extensions of bay"),
+  extends: extendsSchema.optional().describe("A service of this or another file to inherit from"),
   build: z
-    .union([z.string(), buildSchema], { error: "expected a folder, or a mapping with context" })
+    .union([z.string(), buildSchema], { error: "expected a directory, or a mapping with context" })
     .optional()
-    .describe("How the image is built; it is called image, or STACK-SERVICE"),
-  image: z.string().optional().describe("The image: a name under the top-level images, or one of a registry"),
+    .describe("How to build the image; its name is image, or STACK-SERVICE"),
+  image: z.string().optional().describe("The image: a name under the top-level images, or a reference to a registry"),
   command: command.optional(),
   entrypoint: command.optional(),
-  secrets: z.array(secretUse).optional().describe("Secrets as files below /run/secrets"),
-  configs: z.array(secretUse).optional().describe("Configs as files, below / where no target is given"),
+  secrets: z.array(secretUse).optional().describe("Secrets, mounted as files below /run/secrets"),
+  configs: z.array(secretUse).optional().describe("Configs, mounted as files; default target: below /"),
   environment: listOrMap.optional(),
   env_file: envFile.optional(),
   working_dir: z.string().optional(),
@@ -363,19 +363,19 @@ export const serviceSchema = z.strictObject({
   external_links: z
     .array(z.string())
     .optional()
-    .describe("CONTAINER or CONTAINER:NAME of another stack, on a network that both have"),
+    .describe("CONTAINER or CONTAINER:NAME of another stack, on a shared network"),
   links: z
     .array(z.string())
     .optional()
-    .describe("SERVICE or SERVICE:NAME: started before, and known by this name"),
+    .describe("SERVICE or SERVICE:NAME: started first, and reachable by this name"),
   depends_on: z
     .union([z.array(z.string()), z.record(z.string(), dependency)], {
       error: "expected a list of services, or a mapping with conditions",
     })
     .optional(),
   healthcheck: healthcheck.optional(),
-  post_start: hooks.optional().describe("Commands in the container after each start"),
-  pre_stop: hooks.optional().describe("Commands in the container before it is stopped"),
+  post_start: hooks.optional().describe("Commands to run in the container after each start"),
+  pre_stop: hooks.optional().describe("Commands to run in the container before it stops"),
   restart: z
     .string()
     .regex(/^(no|always|unless-stopped|on-failure(:\d+)?)$/, {
@@ -387,8 +387,8 @@ export const serviceSchema = z.strictObject({
   gpus: z
     .union([z.enum(["all"]), z.array(deviceRequest)], { error: "expected all, or a list of devices" })
     .optional()
-    .describe("Not on this host yet: up refuses the service"),
-  runtime: z.string().optional().describe("bay is the runtime itself: up refuses a service with another"),
+    .describe("Not supported yet: bay up rejects the service"),
+  runtime: z.string().optional().describe("bay is itself the runtime: bay up rejects a service with another runtime"),
   init: boolean.optional(),
   read_only: boolean.optional(),
   cap_add: list.optional(),
@@ -427,7 +427,7 @@ export const serviceSchema = z.strictObject({
   cgroup_parent: z.string().optional(),
   userns_mode: z.string().optional(),
   isolation: z.string().optional(),
-  mac_address: z.string().optional().describe("Of the first network"),
+  mac_address: z.string().optional().describe("The MAC address on the first network"),
   device_cgroup_rules: list.optional(),
   mem_swappiness: integer.optional(),
   oom_kill_disable: boolean.optional(),
@@ -447,11 +447,11 @@ export const serviceSchema = z.strictObject({
     .describe("SERVICE, SERVICE:ro or container:NAME[:ro]: the mounts of that one too"),
   oom_score_adj: integer.optional(),
   labels: listOrMap.optional(),
-  label_file: strings.optional().describe("Files of NAME=VALUE lines, below labels"),
+  label_file: strings.optional().describe("Files with NAME=VALUE lines; labels takes precedence"),
   annotations: listOrMap.optional(),
   cpus: number.optional(),
-  cpu_period: duration.optional().describe("Microseconds, 100000 where it is not given"),
-  cpu_quota: stringOrNumber.optional().describe("Microseconds of each period; cpus says the same"),
+  cpu_period: duration.optional().describe("Microseconds; default: 100000"),
+  cpu_quota: stringOrNumber.optional().describe("Microseconds per period; cpus has the same meaning"),
   cpu_shares: integer.optional(),
   cpuset: stringOrNumber.optional(),
   mem_limit: bytes.optional(),
@@ -459,7 +459,7 @@ export const serviceSchema = z.strictObject({
   memswap_limit: bytes.optional(),
   pids_limit: integer.optional(),
   deploy: deploy.optional(),
-  develop: develop.optional().describe("For a watch mode, which bay does not have yet"),
+  develop: develop.optional().describe("For watch mode, which bay does not have yet"),
   scale: integer.optional(),
   container_name: z
     .string()
@@ -479,15 +479,15 @@ export const serviceSchema = z.strictObject({
     .string()
     .describe("When the image is pulled: missing (the default), always, never, daily, weekly, every_12h")
     .optional(),
-  pull_refresh_after: duration.optional().describe("How long a pull holds, with pull_policy: refresh"),
+  pull_refresh_after: duration.optional().describe("How long a pulled image stays current, with pull_policy: refresh"),
   attach: boolean.optional(),
 });
 
 const address = z.strictObject({
   subnet: z.string().optional(),
   gateway: z.string().optional(),
-  ip_range: z.string().optional().describe("The part of the subnet that containers get addresses from"),
-  aux_addresses: z.record(z.string(), z.string()).optional().describe("Addresses of others, by name"),
+  ip_range: z.string().optional().describe("The part of the subnet used for container addresses"),
+  aux_addresses: z.record(z.string(), z.string()).optional().describe("Addresses reserved for other devices, by name"),
 });
 
 export const networkSchema = z.strictObject({
@@ -527,7 +527,7 @@ export const volumeSchema = z.strictObject({
   driver_opts: z
     .record(z.string(), scalar)
     .optional()
-    .describe("type: none, o: bind and device: FOLDER make a folder of the host the volume"),
+    .describe("type: none, o: bind and device: DIRECTORY use a directory of the host as the volume"),
   external,
   labels: listOrMap.optional(),
 });
@@ -539,7 +539,7 @@ const PACKAGE = /^[a-z0-9][a-z0-9.+-]+(:[a-z0-9]+)?(=[a-zA-Z0-9.+~:-]+)?$/;
 const imageConfig = z.strictObject({
   entrypoint: strings.optional(),
   command: strings.optional(),
-  cmd: strings.optional().describe("The same as command"),
+  cmd: strings.optional().describe("Same as command"),
   environment: listOrMap.optional(),
   env: listOrMap.optional().describe("The same as environment"),
   working_dir: z.string().optional(),
@@ -568,7 +568,7 @@ export const imageSchema = z.strictObject({
       },
     )
     .optional()
-    .describe("Commands and files of this host, packed with the libraries that they need"),
+    .describe("Commands and files of this host, packed with their libraries"),
   rootfs: z.string().optional().describe("A directory or tar file with a root file system"),
   archive: z
     .union([z.string(), z.strictObject({ path: z.string(), reference: z.string().optional() })])
@@ -585,12 +585,12 @@ export const imageSchema = z.strictObject({
         .optional(),
       snapshot: z
         .string()
-        .regex(/^\d{8}T\d{6}Z$/, { error: "expected a moment such as 20260101T000000Z" })
+        .regex(/^\d{8}T\d{6}Z$/, { error: "expected a timestamp such as 20260101T000000Z" })
         .optional(),
       keep: z.array(z.enum(["docs", "man", "locales", "lists"])).optional(),
     })
     .optional()
-    .describe("Debian packages, with the essential ones, made into an image by mmdebstrap"),
+    .describe("Debian packages, including the essential ones, installed by mmdebstrap"),
   config: imageConfig.optional(),
 });
 
@@ -603,7 +603,7 @@ export const fileSchema = z.strictObject({
     .string()
     .regex(/^[a-zA-Z0-9][a-zA-Z0-9_-]*$/, { error: "expected lower case letters, digits, _ and -" })
     .optional(),
-  include: includeSchema.optional().describe("Other stacks' files, each read in its own folder"),
+  include: includeSchema.optional().describe("Stack files to include, each read relative to its own directory"),
   services: z.record(key, serviceSchema).optional(),
   networks: z.record(key, networkSchema.nullable()).optional(),
   volumes: z.record(key, volumeSchema.nullable()).optional(),

@@ -1,25 +1,25 @@
 /** Keys of the Compose specification that bay knows and does not carry out, each with the reason. */
 
-const WINDOWS = "it is an option of Windows containers";
+const WINDOWS = "it applies to Windows containers only";
 
 /** For a key at a place (a regular expression of the path with dots) the reason. */
 const UNSUPPORTED: { at: RegExp; keys: Readonly<Record<string, string>> }[] = [
   {
     at: /^$/,
-    keys: { models: "bay runs no models; a service with a model's server does" },
+    keys: { models: "bay does not run models; run a model server as a service" },
   },
   {
     at: /^services\.[^.]+$/,
     keys: {
       cpu_count: WINDOWS,
       cpu_percent: WINDOWS,
-      cpu_rt_period: "distributions' kernels have no real-time groups; cpus and cpu_shares divide the time",
-      cpu_rt_runtime: "distributions' kernels have no real-time groups; cpus and cpu_shares divide the time",
+      cpu_rt_period: "kernels of distributions have no real-time groups; use cpus and cpu_shares",
+      cpu_rt_runtime: "kernels of distributions have no real-time groups; use cpus and cpu_shares",
       credential_spec: WINDOWS,
-      models: "bay runs no models; a service with a model's server does",
-      provider: "bay runs containers, and no programs of others that provide services",
-      storage_opt: "a container's layer has no size of its own; a volume of a file system with quotas has",
-      use_api_socket: "it gives the container all rights on the host",
+      models: "bay does not run models; run a model server as a service",
+      provider: "bay does not run external provider programs",
+      storage_opt: "the writable layer has no size limit; use a volume on a file system with quotas",
+      use_api_socket: "it would give the container full access to the host",
     },
   },
   {
@@ -32,29 +32,31 @@ const UNSUPPORTED: { at: RegExp; keys: Readonly<Record<string, string>> }[] = [
   },
   {
     at: /^services\.[^.]+\.deploy\.resources\.reservations$/,
-    keys: { generic_resources: "they count among several hosts", pids: "only limits has it" },
+    keys: { generic_resources: "they apply to several hosts only", pids: "only limits supports it" },
   },
   {
     at: /^services\.[^.]+\.networks\.[^.]+$/,
     keys: {
-      driver_opts: "a container's link has no options",
+      driver_opts: "the network interface of a container has no options",
       link_local_ips: "a container has one address on each network",
     },
   },
-  { at: /^networks\.[^.]+\.ipam$/, keys: { options: "the default IPAM driver has none" } },
+  { at: /^networks\.[^.]+\.ipam$/, keys: { options: "the default IPAM driver has no options" } },
   {
     at: /^(secrets|configs)\.[^.]+$/,
     keys: {
-      external:
-        "bay keeps no secrets and configs by themselves: say where the content is, by file or environment",
-      driver: "there are no drivers of secrets",
-      driver_opts: "there are no drivers of secrets",
-      template_driver: "there are no templates; a config's content has its variables replaced",
+      external: "bay does not store secrets and configs: give the content by file or environment",
+      driver: "bay has no drivers for secrets",
+      driver_opts: "bay has no drivers for secrets",
+      template_driver: "bay has no templates; variables in the content of a config are replaced",
     },
   },
   {
     at: /^images\.[^.]+$/,
-    keys: { build: "a service's build: makes an image", registry: "an image of a registry needs no entry" },
+    keys: {
+      build: "use build: in a service to build an image",
+      registry: "images of a registry need no entry",
+    },
   },
 ];
 

@@ -65,7 +65,7 @@ describe("a Dockerfile", () => {
     });
     expect(only('RUN echo "<<EOF"\n')).toMatchObject({ heredocs: [] });
     expect(only("RUN a << 2\n")).toMatchObject({ heredocs: [] });
-    expect(wrong("FROM x\nRUN <<EOF\nnever ends")).toContain("the here-document EOF has no end");
+    expect(wrong("FROM x\nRUN <<EOF\nnever ends")).toContain("the here-document EOF is not terminated");
   });
 
   it("says all that is wrong with it at once", () => {
@@ -97,23 +97,23 @@ describe("a Dockerfile", () => {
       ].join("\n"),
     );
     for (const word of [
-      "RUN stands before the first FROM",
+      "RUN appears before the first FROM",
       "either one or three arguments",
-      '"1bad" is no name for a stage',
-      "COPY needs at least two arguments, and has 1",
+      'invalid stage name "1bad"',
+      "COPY needs at least two arguments, got 1",
       "did you mean --from?",
-      "--link is true or false",
-      "ADD has no flag --from",
+      "--link expects true or false",
+      "ADD: unknown flag --from",
       "ENV needs at least 1 argument",
       "ENV must have two arguments",
-      '"b" lacks a =',
+      '"b" has no =',
       "EXPOSE needs at least 1",
-      "an array must be of strings only",
+      "an array must contain strings only",
       "SHELL needs an array",
-      "FROM cannot stand behind ONBUILD",
-      "ONBUILD cannot stand behind ONBUILD",
+      "FROM is not allowed after ONBUILD",
+      "ONBUILD is not allowed after ONBUILD",
       '"5" is no duration',
-      'HEALTHCHECK has no type "TEST"',
+      'HEALTHCHECK: unknown type "TEST"',
       "STOPSIGNAL needs exactly 1 argument",
       "WORKDIR needs exactly 1 argument",
       "default, none or host",
@@ -223,18 +223,18 @@ describe("mounts of RUN", () => {
   });
 
   it.each([
-    ["type=nfs,target=/x", "there is no type"],
+    ["type=nfs,target=/x", "unknown type"],
     ["type=cache", "needs a target"],
-    ["type=cache,target=/x,sharing=mine", "sharing is shared"],
-    ["type=tmpfs,target=/x,mode=755", 'no "mode"'],
-    ["type=cache,target=/x,mode=9", "no octal number"],
-    ["type=bind,target", "lacks a value"],
+    ["type=cache,target=/x,sharing=mine", "sharing: expected shared"],
+    ["type=tmpfs,target=/x,mode=755", 'does not support "mode"'],
+    ["type=cache,target=/x,mode=9", "invalid octal number"],
+    ["type=bind,target", "has no value"],
     // options of mount(8) that other builders passed on (CVE-2024-9407)
-    ["type=bind,target=/x,bind-propagation=shared", 'no "bind-propagation"'],
-    ["type=bind,target=/x,relabel=shared", 'no "relabel"'],
-    ["type=cache,target=/x,upperdir=/etc", 'no "upperdir"'],
+    ["type=bind,target=/x,bind-propagation=shared", 'does not support "bind-propagation"'],
+    ["type=bind,target=/x,relabel=shared", 'does not support "relabel"'],
+    ["type=cache,target=/x,upperdir=/etc", 'does not support "upperdir"'],
     ["type=bind,traget=/x", "did you mean target?"],
-    ['type=bind,"target=/x', "does not end"],
+    ['type=bind,"target=/x', "is not closed"],
   ])("are refused: %s", (text, word) => {
     let said = "";
     try {
@@ -289,7 +289,7 @@ describe("changes of a config", () => {
     });
     expect(changedConfig(base, [])).toBe(base);
     expect(() => changedConfig(base, ["EXPOSE 70000", "RUN x", "STOPSIGNAL SIGNOPE"])).toThrow(
-      /no port[\s\S]*RUN cannot[\s\S]*no signal/,
+      /invalid port[\s\S]*RUN cannot[\s\S]*invalid signal/,
     );
   });
 });

@@ -66,7 +66,7 @@ describe("ignored files", () => {
           patterns = new IgnorePatterns(ignoreLines(line, ".dockerignore"));
         } catch (error) {
           expect(messageOf(error)).toMatch(
-            /^\.dockerignore:1: (the bracket in .* does not end|the range .-. goes backwards)$/su,
+            /^\.dockerignore:1: (the bracket in .* is not closed|the range .-. is reversed)$/su,
           );
           return;
         }

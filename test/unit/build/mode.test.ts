@@ -50,6 +50,6 @@ describe("modes of --chmod", () => {
     expect(parseMode("4750")(0, false)).toBe(0o4750);
     expect(parseMode("a=r,+t")(0, false)).toBe(0o1444);
     for (const wrong of ["888", "u=q", "rwx", "", "u=rw,", "77777", "u~r"])
-      expect(() => parseMode(wrong)).toThrow(/is no mode/);
+      expect(() => parseMode(wrong)).toThrow(/invalid mode/);
   });
 });

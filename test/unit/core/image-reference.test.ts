@@ -18,6 +18,6 @@ describe("image references", () => {
   });
 
   it.each(["", "Nginx", "a:b:c", "app@sha256:12", "a//b", "app:", "-a", "a b"])("%j is refused", (text) => {
-    expect(() => parseReference(text)).toThrow("no image reference");
+    expect(() => parseReference(text)).toThrow("invalid image reference");
   });
 });

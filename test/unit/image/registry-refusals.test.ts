@@ -47,7 +47,7 @@ describe("a registry without TLS", () => {
   it("is named with the file that allows plain HTTP", async () => {
     const host = await listening(createHttp((_, answer) => void answer.end("hello")));
     const { message, hint } = await refusal(host, false);
-    expect(message).toBe(`${host} cannot be reached: it does not speak TLS`);
+    expect(message).toBe(`${host} cannot be reached: it does not use TLS`);
     expect(hint).toContain(insecure(host));
   });
 

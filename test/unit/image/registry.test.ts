@@ -90,14 +90,12 @@ describe("credentials", () => {
       source: "docker-credential-test",
     });
     expect(await findCredentials("unknown.lan")).toBeUndefined();
-    await expect(findCredentials("absent.lan")).rejects.toThrow(
-      "docker-credential-nowhere is not on this host",
-    );
+    await expect(findCredentials("absent.lan")).rejects.toThrow("docker-credential-nowhere is not installed");
   });
 
   it("that cannot be read are an error that shows nothing of them", async () => {
     writeFileSync(join(folder, "docker", "config.json"), '{"auths": {"a": {"auth": 5}}, "secret');
-    await expect(findCredentials("a")).rejects.toThrow(/^.*config\.json is not what docker login writes$/);
+    await expect(findCredentials("a")).rejects.toThrow(/^.*config\.json does not have the format of docker login$/);
   });
 });
 

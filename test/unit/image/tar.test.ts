@@ -97,7 +97,7 @@ describe("the tar codec", () => {
       return Buffer.from(`${body.length + 6}${body}`);
     };
     const many = Array.from({ length: 9 }, (_, index) => pax(record(`k${index}`), "g"));
-    expect(() => readAll(Buffer.concat(many))).toThrow(/PAX headers of/);
+    expect(() => readAll(Buffer.concat(many))).toThrow(/PAX headers are too large/);
     expect(() =>
       readAll(archive([{ entry: { ...plain, name: "n".repeat(5000) }, content: Buffer.alloc(0) }])),
     ).toThrow(/a name of 5000 bytes/);

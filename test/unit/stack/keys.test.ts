@@ -36,7 +36,7 @@ describe("keys of a service", () => {
 
   it("one container is all of a global service", () => {
     expect(service("deploy: {mode: global}").replicas).toBe(1);
-    expect(wrong("deploy: {mode: global, replicas: 2}")).toContain("there is one on each host");
+    expect(wrong("deploy: {mode: global, replicas: 2}")).toContain("mode global runs one container per host");
     expect(wrong("deploy: {mode: replicated-job}")).toContain("expected one of replicated, global");
   });
 
@@ -44,7 +44,7 @@ describe("keys of a service", () => {
     expect(service("cpu_quota: 50000").resources.cpus).toBe(0.5);
     expect(service("cpu_quota: 50000, cpu_period: 20000").resources.cpus).toBe(2.5);
     expect(service("cpu_quota: -1").resources.cpus).toBeUndefined();
-    expect(wrong("cpu_quota: 50000, cpus: 1")).toContain("give one of them");
+    expect(wrong("cpu_quota: 50000, cpus: 1")).toContain("use one of them");
     expect(wrong("cpu_quota: 50000, cpu_period: 1")).toContain("services.a.cpu_period: expected");
   });
 

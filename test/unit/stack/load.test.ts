@@ -53,9 +53,9 @@ volumes: { data: }
     expect(text).toContain('bay.yaml:4:5: error: unknown key "helthcheck" in services.web');
     expect(text).toContain("did you mean healthcheck?");
     expect(text).toContain("4 |     helthcheck: {}");
-    expect(text).toContain("warning: services.web.gpus: bay does not find GPUs");
+    expect(text).toContain("warning: services.web.gpus: bay does not support GPUs");
     expect(text).toContain("services.db.image: expected a string, got a list");
-    expect(text).toContain("bay.yaml:5:13: error: services.web.ports.0: 99999 is no port");
+    expect(text).toContain("bay.yaml:5:13: error: services.web.ports.0: invalid port 99999");
     expect(text).toContain(
       'bay.yaml:6:16: error: services.web.mem_limit: expected a size such as 64m, got "lots"',
     );
@@ -102,19 +102,21 @@ volumes: { data: }
       problemsOf(
         `services:\n  a: {image: x, networks: {${network}: {ipv4_address: ${address}}}${more}}\n${NETWORKS}`,
       );
-    expect(at("10.8.0.7")).toContain("no address for a container in 10.9.0.0/24");
-    expect(at("10.9.0.0")).toContain("no address for a container");
-    expect(at("10.9.0.255")).toContain("no address for a container");
+    expect(at("10.8.0.7")).toContain("not a valid container address in 10.9.0.0/24");
+    expect(at("10.9.0.0")).toContain("is not a valid container address");
+    expect(at("10.9.0.255")).toContain("is not a valid container address");
     expect(at("10.9.0.1")).toContain("is the gateway of the network n");
     expect(at("10.9.0.7", ", scale: 2")).toContain("allows one container, not 2");
     expect(at("10.9.0.7", "", "plain")).toContain("has no subnet of its own");
     const two = (first: string, second: string, more = "") =>
       problemsOf(`services:\n  a: {image: x, ${first}}\n  b: {image: x, ${second}}\n${NETWORKS}${more}`);
     const fixed = "networks: {n: {ipv4_address: 10.9.0.7}}";
-    expect(two(fixed, fixed)).toContain("10.9.0.7 is a's too");
-    expect(two("container_name: same", "container_name: same")).toContain("the name of a's container too");
+    expect(two(fixed, fixed)).toContain("10.9.0.7 is also assigned to a");
+    expect(two("container_name: same", "container_name: same")).toContain(
+      "same is also the container name of a",
+    );
     expect(two('ports: ["127.0.0.1:80:80"]', 'ports: ["80:80"]')).toContain(
-      "published by a too, on 127.0.0.1",
+      "also published by a, on 127.0.0.1",
     );
     expect(
       problemsOf(
@@ -122,9 +124,9 @@ volumes: { data: }
       ),
     ).toContain("the subnets of the networks n and m overlap");
     for (const [key, word] of [
-      ["hostname: bad host", "no host name"],
-      ["domainname: a b", "no domain name"],
-      ["networks: {n: {aliases: [bad alias]}}", "no host name"],
+      ["hostname: bad host", "invalid host name"],
+      ["domainname: a b", "invalid domain name"],
+      ["networks: {n: {aliases: [bad alias]}}", "invalid host name"],
       ['extra_hosts: ["a b=1.1.1.1"]', "expected NAME=ADDRESS"],
       ["deploy: {replicas: -1}", "services.a.deploy.replicas"],
       ["deploy: {resources: {limits: {memory: 5m}}}", "deploy.resources.limits.memory"],
@@ -197,7 +199,7 @@ volumes: { data: }
   it("keeps two services from one port", () => {
     expect(
       problemsOf('services:\n  a: {image: x, ports: ["80:1"]}\n  b: {image: x, ports: ["80:2"]}\n'),
-    ).toContain("port 80/tcp is published by a too");
+    ).toContain("port 80/tcp is also published by a");
   });
 
   it("refuses YAML that is malformed, too large, or blows up by aliases", () => {
@@ -227,7 +229,7 @@ volumes: { data: }
   });
 
   it("refuses tags that are not Compose's", () => {
-    expect(problemsOf("services:\n  a: {image: x, ports: !rest []}\n")).toContain("there is no tag !rest");
+    expect(problemsOf("services:\n  a: {image: x, ports: !rest []}\n")).toContain("unknown tag !rest");
   });
 
   it("takes x- keys anywhere and names the key where a value is required", () => {

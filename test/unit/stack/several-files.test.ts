@@ -65,13 +65,13 @@ describe("extends", () => {
 
   it("names circles, services that are not there, and files that are not there", () => {
     expect(problems({ "bay.yaml": "services:\n  a: {extends: b}\n  b: {extends: a}\n" })).toContain(
-      "services.a.extends: the services extend each other in a circle",
+      "services.a.extends: circular extends",
     );
     const unknown = problems({ "bay.yaml": "services:\n  web: {image: x}\n  a: {extends: wbe}\n" });
     expect(unknown).toContain("bay.yaml:3:16");
     expect(unknown).toContain("did you mean web?");
     expect(problems({ "bay.yaml": "services:\n  a: {extends: {file: no.yaml, service: b}}\n" })).toContain(
-      "there is no file",
+      "does not exist",
     );
     expect(problems({ "bay.yaml": "services:\n  a: {extends: [b]}\n" })).toContain(
       "expected the name of a service",
@@ -111,11 +111,11 @@ describe("include", () => {
         "bay.yaml": "include: [b.yaml]\nservices:\n  a: {image: x}\n",
         "b.yaml": "services:\n  a: {image: y}\n",
       }),
-    ).toContain("services.a is in the file and in what it includes");
+    ).toContain("services.a is declared both in the file and in a file that it includes");
     expect(
       problems({ "bay.yaml": "include: [b.yaml]\nservices: {}\n", "b.yaml": "include: [bay.yaml]\n" }),
-    ).toContain("the files include each other in a circle");
-    expect(problems({ "bay.yaml": "include: [no.yaml]\nservices: {}\n" })).toContain("there is no file");
+    ).toContain("circular include");
+    expect(problems({ "bay.yaml": "include: [no.yaml]\nservices: {}\n" })).toContain("does not exist");
   });
 
   it("says the place in the included file where a value of it is wrong", () => {
@@ -204,7 +204,7 @@ describe("where a value came from", () => {
     expect(explained("services.a.environment.C")).toEqual(['"three" vars.env:3']);
     expect(explained("services.a.depends_on")).toEqual(['"service_started" bay.override.yaml:7,bay.yaml:10']);
     expect(explained("services.a.volumes")).toEqual(['"/there:/data" bay.override.yaml:8,bay.yaml:11']);
-    expect(() => told("services.a.command")).toThrow("the files say nothing about services.a.command");
+    expect(() => told("services.a.command")).toThrow("the files do not set services.a.command");
     expect(readPath('a."b.c".0')).toEqual(["a", "b.c", "0"]);
   });
 });

@@ -59,7 +59,7 @@ export async function copyBetween(
   const from = split(source);
   const to = split(target);
   if (from && to)
-    throw new BayError("BAD_OPTION", "one side must be local", { hint: "copy to a local folder first" });
+    throw new BayError("BAD_OPTION", "one side must be local", { hint: "copy to a local directory first" });
   if (from) return copyOut(find, from, target, { keepOwners, followLink });
   if (to) return copyIn(find, source, to, { keepOwners, followLink });
   throw new BayError("BAD_OPTION", "one side must be CONTAINER:PATH");
@@ -94,11 +94,11 @@ async function copyOut(
     body.destroy();
     throw new BayError("BAD_TARGET", why);
   };
-  if (!existsSync(directory)) refuse(`the folder ${directory} does not exist`);
+  if (!existsSync(directory)) refuse(`the directory ${directory} does not exist`);
   if (local && !intoDirectory && isDirectoryStat(headers))
-    refuse(`${from.path} is a directory, and ${target} is a file that is there already`);
+    refuse(`${from.path} is a directory, and ${target} is an existing file`);
   if (!local && target.endsWith("/") && !isDirectoryStat(headers))
-    refuse(`the folder ${target} does not exist`);
+    refuse(`the directory ${target} does not exist`);
   const name = posix.basename(from.path);
   const rename =
     intoDirectory || name === "" ? [] : [`--transform=s,^${quoted(name)},${replacement(basename(place))},`];

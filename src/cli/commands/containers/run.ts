@@ -217,7 +217,7 @@ const withoutRepeats = (entries: readonly string[]): string[] => [
   ...new Map(entries.map((entry) => [entry.split("=", 1)[0]!, entry])).values(),
 ];
 
-/** True where the terminal was left by the detach keys, and the container goes on. */
+/** True if the user detached by the detach keys, and the container keeps running. */
 async function isDetached(
   client: Client,
   id: string,
@@ -226,6 +226,6 @@ async function isDetached(
 ): Promise<boolean> {
   if ((await Promise.race([session.then(() => "left"), ended])) !== "left") return false;
   const { State } = await client.json<{ State: { Running: boolean } }>("GET", `/containers/${id}/json`);
-  if (State.Running) ended.catch(() => {}); // nobody waits for it now
+  if (State.Running) ended.catch(() => {}); // the result is no longer needed
   return State.Running;
 }

@@ -14,7 +14,7 @@ export async function check(
     if (!("source" in dockerfile))
       throw new BayError(
         "UNSUPPORTED",
-        "--check reads a Dockerfile of this host, and not of a remote context",
+        "--check supports Dockerfiles of this host only, not those of a remote context",
       );
     try {
       return checkDockerfile(dockerfile, ignore ?? []).warnings;
@@ -25,6 +25,6 @@ export async function check(
     }
   });
   if (errors.length > 0) throw new BayError("BAD_DOCKERFILE", [...errors, ...warnings].join("\n\n"));
-  print(warnings.length > 0 ? warnings.join("\n\n") : "nothing to complain of");
+  print(warnings.length > 0 ? warnings.join("\n\n") : "no problems found");
   return warnings.length > 0 ? 1 : 0;
 }

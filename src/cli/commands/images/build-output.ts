@@ -38,13 +38,16 @@ export function readOutput(text: string): BuildOutput {
   const fields = new Map(csvFields(text).map((field) => field.split(/=(.*)/s, 2) as [string, string]));
   const type = fields.get("type");
   const known = type === undefined ? undefined : KEYS[type];
-  if (type === undefined) throw bad("it has no type", `type=${Object.keys(KEYS).join(", ")}`);
+  if (type === undefined) throw bad("it needs a type", `type=${Object.keys(KEYS).join(", ")}`);
   if (!known)
-    throw bad(`there is no type ${JSON.stringify(type)}`, `there are ${Object.keys(KEYS).join(", ")}`);
+    throw bad(`unknown type ${JSON.stringify(type)}`, `expected one of ${Object.keys(KEYS).join(", ")}`);
   for (const key of fields.keys()) {
     if (key === "type" || known.includes(key)) continue;
     const close = nearest(key, known);
-    throw bad(`type=${type} has no ${JSON.stringify(key)}`, close ? `did you mean ${close}?` : undefined);
+    throw bad(
+      `type=${type} does not support ${JSON.stringify(key)}`,
+      close ? `did you mean ${close}?` : undefined,
+    );
   }
   const dest = fields.get("dest");
   const file = dest === undefined || dest === "-" ? undefined : resolve(dest);
@@ -79,7 +82,7 @@ export function checkOutputs(outputs: readonly BuildOutput[]): void {
   for (const output of outputs) {
     if ("file" in output) checkFile("--output", output.file);
     if ("folder" in output && existsSync(output.folder) && !statSync(output.folder).isDirectory())
-      throw new BayError("BAD_OPTION", `--output: ${output.folder} is there, and is no folder`);
+      throw new BayError("BAD_OPTION", `--output: ${output.folder} exists and is not a directory`);
   }
 }
 
@@ -87,7 +90,7 @@ export function checkOutputs(outputs: readonly BuildOutput[]): void {
 export function checkFile(option: string, file: string | undefined): void {
   if (file === undefined || statSync(dirname(resolve(file)), { throwIfNoEntry: false })?.isDirectory())
     return;
-  throw new BayError("BAD_OPTION", `${option}: there is no folder ${dirname(file)}`);
+  throw new BayError("BAD_OPTION", `${option}: the directory ${dirname(file)} does not exist`);
 }
 
 /** Whether an image of this host is wanted at all. */

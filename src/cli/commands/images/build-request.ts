@@ -47,8 +47,8 @@ export async function readRequest(
   const { readFileSource } = await import("../../../build/options.ts");
   const isInput = path === "-";
   if (isInput && options.file === "-")
-    throw new BayError("BAD_OPTION", "standard input is the Dockerfile or the context, and not both", {
-      hint: "name one of them as a file or folder",
+    throw new BayError("BAD_OPTION", "standard input cannot be both the Dockerfile and the context", {
+      hint: "give one of them as a file or directory",
     });
   const input = isInput || options.file === "-" ? await allInput() : undefined;
   const archive = isInput && options.file !== "-" ? await keepArchive(input!) : undefined;
@@ -119,8 +119,8 @@ function findDockerfile(context: string, file: string | undefined): string {
       : [resolve(file), resolve(context, file)];
   const found = candidates.find((candidate) => existsSync(candidate));
   if (found) return found;
-  throw new BayError("NO_DOCKERFILE", `there is no ${file ?? "Dockerfile"} in ${context}`, {
-    hint: "-f names another",
+  throw new BayError("NO_DOCKERFILE", `${context} has no ${file ?? "Dockerfile"}`, {
+    hint: "use -f to name another file",
   });
 }
 
@@ -233,7 +233,7 @@ export function sshOf(entries: readonly string[] = []): Record<string, string> {
       const [id = "", given] = entry.split(/=(.*)/s);
       const socket = given ?? process.env.SSH_AUTH_SOCK;
       if (!socket)
-        throw new BayError("NO_SSH", "no SSH agent runs", { hint: "SSH_AUTH_SOCK names its socket" });
+        throw new BayError("NO_SSH", "no SSH agent is running", { hint: "set SSH_AUTH_SOCK to its socket" });
       return [id, resolve(socket)];
     }),
   );

@@ -74,7 +74,7 @@ function writeMetadata(
   if (metadataFile) writeFileSync(metadataFile, `${JSON.stringify(metadata, null, 2)}\n`);
 }
 
-/** An image that nobody asked for goes, unless another build gave it a name. */
+/** Removes an image without a requested name, unless another build gave it a name. */
 async function forget(client: Client, id: string): Promise<void> {
   const { RepoTags } = await client.json<{ RepoTags: string[] }>("GET", `/images/${id}/json`);
   if (RepoTags.length === 0) await client.json("DELETE", `/images/${id}`);

@@ -46,7 +46,7 @@ export async function list(context: Context, [name]: string[], options: ListOpti
   const digest = options.digests ? ["DIGEST"] : [];
   print(
     table(
-      ["IMAGE", ...digest, "ID", "HERE SINCE", "SIZE", "CONTAINERS"],
+      ["IMAGE", ...digest, "ID", "LOADED", "SIZE", "CONTAINERS"],
       cells.sort(([a = ""], [b = ""]) => (a < b ? -1 : 1)),
     ),
   );
@@ -223,12 +223,12 @@ export async function verify(
     damaged: string[];
   }>("GET", "/bay/v1/images/verify");
   if (options.format === "json") printJson(result);
-  else if (result.problems.length === 0) print(`${result.checked} blobs are what their names say`);
+  else if (result.problems.length === 0) print(`${result.checked} blobs have the right content`);
   else {
     for (const { image, digest, message } of result.problems) print(`${image}: ${digest}: ${message}`);
-    if (result.damaged.length > 0) print("what is damaged is not used any more");
+    if (result.damaged.length > 0) print("damaged content is no longer used");
     print(
-      "bay image pull, bay image load and, for the images of a stack, bay up get again what is damaged or missing",
+      "bay image pull, bay image load and, for the images of a stack, bay up restore what is damaged or missing",
     );
   }
   return result.problems.length === 0 ? 0 : 1;

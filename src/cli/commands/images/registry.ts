@@ -163,9 +163,13 @@ interface LoginOptions {
 export async function login(_context: Context, [server]: string[], options: LoginOptions): Promise<void> {
   const registry = server ?? "docker.io";
   if (options.password !== undefined)
-    throw new BayError("BAD_OPTION", "a password on the command line is seen by every process of this host", {
-      hint: "echo PASSWORD | bay login --username NAME --password-stdin",
-    });
+    throw new BayError(
+      "BAD_OPTION",
+      "a password on the command line is visible to every process on this host",
+      {
+        hint: "echo PASSWORD | bay login --username NAME --password-stdin",
+      },
+    );
   if (options.passwordStdin && !options.username)
     throw new BayError("BAD_OPTION", "--password-stdin needs --username");
   const username = options.username ?? (await ask("Username: ", false));
@@ -192,7 +196,7 @@ async function allInput(): Promise<string> {
 
 function ask(question: string, hidden: boolean): Promise<string> {
   if (!process.stdin.isTTY)
-    throw new BayError("BAD_OPTION", "there is no terminal to ask on", {
+    throw new BayError("BAD_OPTION", "cannot ask for input without a terminal", {
       hint: "echo PASSWORD | bay login --username NAME --password-stdin",
     });
   const reader = createInterface({ input: process.stdin, output: process.stderr, terminal: true });

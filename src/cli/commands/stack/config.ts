@@ -183,7 +183,7 @@ async function printExplained(merged: Merged, text: string, { json, format }: Co
   const told = explainValues(merged, readPath(text));
   if (json || format === "json") return printJson(told);
   for (const { path, value, places } of told) {
-    print(`${path.join(".")}: ${value === undefined ? "(taken away)" : JSON.stringify(value)}`);
+    print(`${path.join(".")}: ${value === undefined ? "(removed)" : JSON.stringify(value)}`);
     places.forEach(({ place, tag }, index) => {
       const { file, line, column, length } = place;
       const written = merged.sources

@@ -47,7 +47,7 @@ export async function down(context: Context, only: string[], options: DownComman
   if (options.rmi && stack) await removeImages(client, stack, options.rmi, only);
 }
 
-/** Without a file there are no variables of its folder. */
+/** Without a file, there is no .env of its directory. */
 const orphansOf = async (
   context: Context,
   stack: Stack | undefined,

@@ -15,7 +15,7 @@ async function nameOf(context: Context): Promise<string> {
     return await context.stackName();
   } catch (error) {
     if (!(error instanceof BayError)) throw error;
-    throw new BayError(error.code, error.message, { hint: "-p NAME does without the file" });
+    throw new BayError(error.code, error.message, { hint: "use -p NAME if there is no stack file" });
   }
 }
 
@@ -44,7 +44,7 @@ export async function history(context: Context, _args: string[], options: { form
   }));
   rows.reverse();
   if (options.format === "json") return printJson(rows);
-  if (rows.length === 0) return print(`${name}: nothing was applied yet`);
+  if (rows.length === 0) return print(`${name}: no revision has been applied yet`);
   print(
     table(
       ["REVISION", "APPLIED", "SERVICES", "CHANGES"],
@@ -114,7 +114,7 @@ export async function diff(
   const changes = changesOf(from, to, diffStacks);
   if (options.json) return printJson(changes);
   const other = second === undefined ? "the file" : `revision ${second}`;
-  if (changes.length === 0) return print(`${other} says the same as revision ${first}`);
+  if (changes.length === 0) return print(`${other} does not differ from revision ${first}`);
   print([`from revision ${first} to ${other}`, ...changes.map(line)].join("\n"));
 }
 
@@ -134,7 +134,7 @@ function line(change: StackChange): string {
 
 function revisionNumber(text: string): number {
   if (/^\d{1,8}$/.test(text)) return Number(text);
-  throw new BayError("BAD_OPTION", `${text} is no revision`, { hint: "bay history shows their numbers" });
+  throw new BayError("BAD_OPTION", `invalid revision ${text}`, { hint: "bay history shows their numbers" });
 }
 
 /** Restores a revision that was applied before: its services, and the images that its names meant. */
@@ -154,5 +154,5 @@ export async function rollback(
     return print(coloured(printPlan(plan)));
   }
   const plan = await watch(client, path, request);
-  if (plan.steps.length === 0) print(`${name}: nothing to do, the host is as that revision says`);
+  if (plan.steps.length === 0) print(`${name}: nothing to do, the host matches that revision`);
 }

@@ -13,7 +13,7 @@ export async function lint(
     const { table } = await import("../../ui/output.ts");
     print(
       table(
-        ["RULE", "WHAT IT ASKS FOR"],
+        ["RULE", "DESCRIPTION"],
         Object.entries(RULES).map(([name, { asks }]) => [name, asks]),
       ),
     );
@@ -30,7 +30,7 @@ export async function lint(
   for (const name of services) serviceOf(stack, name);
   const found = lintStack(stack, merged, services);
   if (options.json) printJson(found);
-  else if (found.length === 0) print("nothing to complain of");
+  else if (found.length === 0) print("no problems found");
   else
     print(
       found

@@ -124,7 +124,7 @@ export async function apply(context: Context, [file]: string[]): Promise<void> {
   }
   const saved = savedSchema.safeParse(json);
   if (!saved.success)
-    throw new BayError("BAD_PLAN_FILE", `${file} is no plan of bay`, {
+    throw new BayError("BAD_PLAN_FILE", `${file} is not a plan written by bay`, {
       hint: "make one with bay plan -o FILE",
     });
   const { stack, options } = saved.data;

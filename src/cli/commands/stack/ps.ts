@@ -61,7 +61,9 @@ async function listed(context: Context, name: string): Promise<Listed> {
   const { offlineContainers } = await import("../../../daemon/stacks/offline.ts");
   const known = offlineContainers(context.roots, name);
   if (known.length > 0)
-    process.stderr.write("warning: no bayd runs, so nothing restarts and health is not known\n");
+    process.stderr.write(
+      "warning: bayd is not running, so containers are not restarted and their health is unknown\n",
+    );
   return {
     rows: known.map(({ row }) => row as ContainerRow),
     inspect: async (id) => known.find(({ inspected }) => inspected.Id === id)!.inspected,

@@ -76,7 +76,7 @@ function checkOptions(options: UpOptions): void {
   ].filter((name) => typeof name === "string");
   if ((options.detach || options.wait) && aborts.length > 0)
     throw new BayError("BAD_OPTION", `-d and --wait cannot be used with ${aborts.join(" and ")}`, {
-      hint: "leave -d and --wait out",
+      hint: "omit -d and --wait",
     });
   if (options.abortOnContainerExit && options.abortOnContainerFailure)
     throw new BayError(
@@ -117,7 +117,7 @@ export async function up(context: Context, services: string[], options: UpOption
   );
   const isForeground = !options.detach && !options.wait && options.start !== false;
   if (plan.steps.length === 0 && !isForeground)
-    print(`${stack.name}: nothing to do, the host is as the file says`);
+    print(`${stack.name}: nothing to do, the host matches the file`);
   if (!isForeground) return 0;
   const { follow } = await import("./up-foreground.ts");
   const shown = options.attachDependencies ? await withDependencies(stack, services) : services;
@@ -223,8 +223,8 @@ export async function watch(client: Client, path: string, body: object, quiet: Q
   await view.end();
   if (failure) throw failure;
   if (!plan)
-    throw new BayError("DAEMON_LOST", "bayd went away during the request", {
-      hint: "it is back in a moment; run the command again",
+    throw new BayError("DAEMON_LOST", "bayd stopped during the request", {
+      hint: "it restarts in a moment; run the command again",
     });
   for (const warning of plan.warnings) process.stderr.write(`warning: ${warning}\n`);
   return plan;

@@ -34,7 +34,7 @@ export function installCompletions(share = SHARE): string[] {
     } catch (cause) {
       throw new BayError("NO_ACCESS", `${file} cannot be written`, {
         cause,
-        hint: `run it as root, or keep the script yourself: bay completion ${shell}`,
+        hint: `run it as root, or install the script yourself: bay completion ${shell}`,
       });
     }
     return file;

@@ -36,7 +36,7 @@ export async function daemon(context: Context, [what]: string[], options: Daemon
     case "status": {
       try {
         const { pid } = await (await context.client()).json<{ pid: number }>("GET", "/bay/v1/daemon");
-        print(`bayd runs (pid ${pid})`);
+        print(`bayd is running (pid ${pid})`);
         return 0;
       } catch (error) {
         if (!hasCode(error, "NO_DAEMON")) throw error;
@@ -53,8 +53,8 @@ export async function daemon(context: Context, [what]: string[], options: Daemon
       return 0;
     }
     default:
-      throw new BayError("BAD_OPTION", `bay daemon has no ${what}`, {
-        hint: "run, install, uninstall, stop, reload or status",
+      throw new BayError("BAD_OPTION", `unknown action ${what} of bay daemon`, {
+        hint: "expected run, install, uninstall, stop, reload or status",
       });
   }
 }
@@ -76,7 +76,7 @@ async function stopAll(context: Context): Promise<number> {
       hint: "bay up starts it",
     });
   print(
-    "containers and bayd stopped. The next bayd starts the containers again whose restart policy is not no.",
+    "containers and bayd stopped. When bayd starts again, it starts the containers whose restart policy is not no.",
   );
   return 0;
 }
@@ -90,7 +90,7 @@ async function reload(context: Context): Promise<number> {
   print(
     changes.length === 0
       ? `${file} changes no setting`
-      : "containers that start and images that arrive from now on have the new settings",
+      : "the new settings apply to containers and images from now on",
   );
   return 0;
 }

@@ -59,7 +59,7 @@ export async function diskUsage(context: Context, _args: string[], options: Opti
   );
 }
 
-/** Reclaimable is what prune would free: images no container uses, containers that have ended, volumes nobody has. */
+/** Reclaimable is what prune would free: images no container uses, containers that have ended, unused volumes. */
 function summary({ LayersSize, UnneededSize, Images, Containers, Volumes, BuildCache }: Usage) {
   const unused = Images.filter((image) => image.Containers === 0);
   const ended = Containers.filter(
@@ -162,14 +162,14 @@ interface PruneOptions {
   filter?: string[];
 }
 
-/** Asks a person; throws BAD_OPTION where there is nobody to ask. */
+/** Asks the user; throws BAD_OPTION without a terminal. */
 async function confirm(what: readonly string[], force: boolean | undefined): Promise<boolean> {
   if (force) return true;
   if (!process.stdin.isTTY)
-    throw new BayError("BAD_OPTION", "there is no terminal to ask on", { hint: "--force does it unasked" });
+    throw new BayError("BAD_OPTION", "cannot ask for input without a terminal", { hint: "use --force to skip the confirmation" });
   process.stderr.write(`This removes\n${what.map((line) => `  - ${line}\n`).join("")}`);
   const reader = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await reader.question("Go on? [y/N] ");
+  const answer = await reader.question("Continue? [y/N] ");
   reader.close();
   return /^y(es)?$/i.test(answer.trim());
 }
@@ -177,7 +177,7 @@ async function confirm(what: readonly string[], force: boolean | undefined): Pro
 /** `bay system prune`. */
 export async function pruneAll(context: Context, _args: string[], options: PruneOptions): Promise<void> {
   const what = [
-    "all containers that do not run",
+    "all stopped containers",
     "all networks that no container uses",
     options.all ? "all images that no container uses" : "all images without a name that no container uses",
     options.all ? "the whole build cache" : "entries of the build cache that were not used for a week",
@@ -238,7 +238,7 @@ async function sizeOption(text: string): Promise<number> {
   const { parseBytes } = await import("../../../stack/query.ts");
   const bytes = parseBytes(text);
   if (bytes !== undefined && bytes > 0) return bytes;
-  throw new BayError("BAD_OPTION", `--keep-storage: ${text} is no size`, { hint: "for example 10gb" });
+  throw new BayError("BAD_OPTION", `--keep-storage: invalid size ${text}`, { hint: "for example 10gb" });
 }
 
 async function prunedBuilds(
@@ -261,7 +261,7 @@ export async function pruneContainers(
   _args: string[],
   options: PruneOptions,
 ): Promise<void> {
-  if (!(await confirm(["all containers that do not run"], options.force))) return;
+  if (!(await confirm(["all stopped containers"], options.force))) return;
   print(`${humanBytes(await prunedContainers(await context.daemon(), options.filter))} freed`);
 }
 

@@ -108,7 +108,7 @@ export function antiSpoofing(attempt: () => void): Finding {
     return {
       state: "warning",
       what,
-      found: `no; containers can send from addresses of others: ${messageOf(error)}`,
+      found: `no; containers can use the addresses of other containers: ${messageOf(error)}`,
       hint: "the kernel needs the bridge family of nftables (CONFIG_NF_TABLES_BRIDGE)",
     };
   }

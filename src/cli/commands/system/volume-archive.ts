@@ -29,7 +29,7 @@ export async function backup(
   const writers = String(answer.headers["x-bay-writers"] ?? "");
   if (writers !== "")
     warn(
-      `${writers.replaceAll(",", ", ")} may write to the volume meanwhile, so files may not fit together; --pause pauses the containers`,
+      `${writers.replaceAll(",", ", ")} may write to the volume during the backup, so files may be inconsistent; --pause pauses the containers`,
     );
   try {
     await saveStream(answer.body, options.output, 0o600); // it may hold what only root may read
@@ -46,7 +46,7 @@ export async function backup(
   const { entries = 0, sockets = 0, changed = [] } = packed;
   if (sockets > 0) warn(`left out ${sockets} ${sockets === 1 ? "socket" : "sockets"}`);
   for (const file of changed)
-    warn(`${binaryText(file)} became shorter while it was read; zeros stand for the rest`);
+    warn(`${binaryText(file)} became shorter while it was read; the rest was filled with zeros`);
   process.stderr.write(`volume ${name} backed up: ${entries} files and folders\n`);
   return changed.length > 0 ? 1 : 0;
 }
@@ -57,7 +57,7 @@ export async function restore(
   options: { input?: string; force?: boolean; devices?: boolean },
 ): Promise<void> {
   if (!options.input && process.stdin.isTTY)
-    throw new BayError("BAD_OPTION", "expected a tar on standard input", { hint: "-i FILE, or a pipe" });
+    throw new BayError("BAD_OPTION", "expected a tar on standard input", { hint: "use -i FILE, or a pipe" });
   // a file that does not exist is told before anything is asked for
   const source = options.input
     ? createReadStream(options.input, { fd: await open(options.input, "r") })
@@ -67,6 +67,6 @@ export async function restore(
   const text = await client.upload("PUT", `${at(name!, "restore")}?${query}`, source);
   const { entries, lostAttributes } = JSON.parse(text) as { entries: number; lostAttributes: number };
   if (lostAttributes > 0)
-    warn(`the file system of the volume did not take ${lostAttributes} extended attributes`);
+    warn(`the file system of the volume rejected ${lostAttributes} extended attributes`);
   process.stderr.write(`volume ${name} restored: ${entries} files and folders\n`);
 }

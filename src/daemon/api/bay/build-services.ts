@@ -1,4 +1,4 @@
-/** Builds of several services at once: each after those that it is built on, and all broken off when one fails. */
+/** Builds of several services at once: each after its base images, and all interrupted when one fails. */
 import type { BuildNews } from "../../../build/index.ts";
 import { buildsNeeding, type Stack } from "../../../stack/index.ts";
 
@@ -28,7 +28,7 @@ export async function buildServices(
   };
   const results = await Promise.allSettled(services.map(start));
   const failed = results.filter((result) => result.status === "rejected");
-  // one that was broken off because of another says nothing of its own
+  // a build interrupted by the failure of another reports no error
   const cause = failed.find(({ reason }) => reason.code !== "ABORTED") ?? failed[0];
   if (cause) throw cause.reason;
 }

@@ -27,13 +27,13 @@ export function imageFileRoutes({ manager }: Services): Route[] {
   const layersOf = (image: Image) => ({
     kind: "layers" as const,
     directory: image.layersDirectory,
-    // the places over which a container has its mounts are no part of the image
+    // mount points of the container are not part of the image
     lower: image.lower.filter((name) => name !== images.layers.mountPoints()),
     staging: mountPoint(manager),
   });
   const held = async <T>(id: string, action: (image: Image) => Promise<T>): Promise<T> => {
     const record = images.records.byId(id);
-    if (!record) throw new BayError("IMAGE_NOT_FOUND", `there is no image ${id}`);
+    if (!record) throw new BayError("IMAGE_NOT_FOUND", `the image ${id} does not exist`);
     const image = await images.get(record.reference, id);
     const letGo = images.hold(image);
     try {

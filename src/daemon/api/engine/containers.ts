@@ -77,7 +77,8 @@ export function containerRoutes({ manager }: Services): Route[] {
     route("POST", "/containers/:/rename", async (call) => {
       const name = containerName(parameters("POST /containers/:/rename", call.query).name);
       const { config } = manager.get(id(call));
-      if (config.name === name) throw new BayError("BAD_REQUEST", `the container is named ${name} already`);
+      if (config.name === name)
+        throw new BayError("BAD_REQUEST", `the container already has the name ${name}`);
       await manager.rename(id(call), name);
       empty(call);
     }),
@@ -130,7 +131,7 @@ async function processTable(
   const [head = "", ...lines] = text.split("\n").filter(Boolean);
   const titles = head.trim().split(/\s+/);
   const column = titles.indexOf("PID");
-  if (column === -1) throw new BayError("BAD_REQUEST", `ps ${args} shows no PID to tell the processes by`);
+  if (column === -1) throw new BayError("BAD_REQUEST", `ps ${args} prints no PID column`);
   const known = new Set(pids.map(String));
   const rows = lines.map((line) => {
     const words = line.trim().split(/\s+/);

@@ -9,8 +9,8 @@ function parseKeys(text: string): Buffer {
     const held = /^ctrl-([a-z@[\\\]^_])$/i.exec(key)?.[1];
     if (held) return held.toUpperCase().charCodeAt(0) - 64;
     if (/^[\x20-\x7e]$/.test(key)) return key.charCodeAt(0);
-    throw new BayError("BAD_REQUEST", `${JSON.stringify(key)} is no detach key`, {
-      hint: "write a character or ctrl- and a letter, with commas between: ctrl-p,ctrl-q",
+    throw new BayError("BAD_REQUEST", `invalid detach key ${JSON.stringify(key)}`, {
+      hint: "use characters, or ctrl- and a letter, separated by commas: ctrl-p,ctrl-q",
     });
   });
   return Buffer.from(bytes);
@@ -31,7 +31,7 @@ export class DetachKeys {
     const passed: number[] = [];
     for (const byte of input) {
       if (byte !== this.#keys[this.#matched]) {
-        // the sequence may begin anew with this very key
+        // the sequence may start again with this key
         passed.push(...this.#keys.subarray(0, this.#matched));
         this.#matched = 0;
       }

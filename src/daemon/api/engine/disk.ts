@@ -128,14 +128,14 @@ export function diskRoutes({ manager, ...services }: Services): Route[] {
       const name = parts[0]!;
       const { force: isForced } = parameters("DELETE /volumes/:", query);
       if (!manager.volumes.get(name) && !isForced)
-        throw new BayError("VOLUME_NOT_FOUND", `there is no volume ${name}`);
+        throw new BayError("VOLUME_NOT_FOUND", `the volume ${name} does not exist`);
       const [user] = usersOfVolume(name);
       if (user)
         throw new BayError(
           "VOLUME_IN_USE",
           `the volume ${name} is used by the container ${user.config.name}`,
           {
-            hint: "remove that container first",
+            hint: "remove the container first",
           },
         );
       removeVolume(name);

@@ -49,7 +49,7 @@ const ALL_VALUES = new Set(["label", "label!"]);
 const PATTERNS = new Set(["id", "name", "reference"]);
 const MAX_PATTERNS = 32;
 
-/** One test of all filters. Values are checked also where there is no object. Throws BAD_REQUEST. */
+/** One test of all filters. Values are checked even if no object exists. Throws BAD_REQUEST. */
 export function compile<T>(filters: Filters, meaning: Meaning<T>): Test<T> {
   const keys = [...filters].map(([key, values]) => {
     if (PATTERNS.has(key) && values.filter((text) => !NamePattern.isPlain(text)).length > MAX_PATTERNS)

@@ -51,7 +51,7 @@ export function imageRoutes({ manager, stacks }: Services): Route[] {
     const [user] = gone.length === names.length ? usersOf(record) : [];
     if (user && !force)
       throw new BayError("IMAGE_IN_USE", `the image ${text} is used by the container ${user.config.name}`, {
-        hint: "remove that container first",
+        hint: "remove the container first",
       });
     const answers: object[] = gone.map(({ reference }) => ({ Untagged: familiarReference(reference) }));
     for (const each of gone) {

@@ -130,7 +130,7 @@ const TABLE = {
     nocache: flag(),
     cachefrom: json("cachefrom", cacheSources),
     pull: flag(),
-    rm: flag(true), // there are no containers of steps that could stay
+    rm: flag(true), // builds have no containers that could remain
     forcerm: flag(),
     memory: never("0"),
     memswap: never("0"),
@@ -175,7 +175,7 @@ const TABLE = {
   }),
   "POST /images/*/push": () => ({ tag: tag(), platform: never() }),
   "POST /images/*/tag": () => ({ repo: referenceText(), tag: tag(), force: flag() }), // a name always moves
-  "DELETE /images/*": () => ({ force: flag(), noprune: flag() }), // there are no parents without a name
+  "DELETE /images/*": () => ({ force: flag(), noprune: flag() }), // bay has no parent images without a name
   "GET /images/search": () => ({
     term: text(),
     limit: integer(1, MOST_RESULTS),
@@ -208,7 +208,7 @@ const TABLE = {
     filters: filters(EVENT_FILTERS),
   }),
   "GET /networks": () => ({ filters: filters(NETWORK_FILTERS) }),
-  "GET /networks/:": () => ({ verbose: flag(), scope: oneOf("local") }), // there are no services of a swarm
+  "GET /networks/:": () => ({ verbose: flag(), scope: oneOf("local") }), // bay has no services of a swarm
   "POST /networks/prune": ageAndLabels,
   "GET /volumes": () => ({ filters: filters(VOLUME_FILTERS) }),
   "DELETE /volumes/:": () => ({ force: flag() }),

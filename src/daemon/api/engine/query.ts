@@ -40,7 +40,7 @@ export const flag = once((fallback: boolean = false) =>
       if (text === undefined) return fallback;
       const word = text.trim().toLowerCase();
       if (Object.hasOwn(WORDS, word)) return WORDS[word]!;
-      context.addIssue({ code: "custom", message: `expected true or false, not ${JSON.stringify(text)}` });
+      context.addIssue({ code: "custom", message: `expected true or false, got ${JSON.stringify(text)}` });
       return z.NEVER;
     }),
 );
@@ -57,7 +57,7 @@ export const integer = once((least: number, most: number) =>
       if (number >= least && number <= most) return number;
       context.addIssue({
         code: "custom",
-        message: `expected a whole number from ${least} to ${most}, not ${JSON.stringify(text)}`,
+        message: `expected a whole number from ${least} to ${most}, got ${JSON.stringify(text)}`,
       });
       return z.NEVER;
     }),

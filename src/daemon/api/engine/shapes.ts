@@ -42,7 +42,7 @@ export function statusText(shown: Shown, record: ContainerRecord): string {
 }
 
 function ago(time: string): string {
-  if (time === NEVER) return "some time"; // nobody saw it
+  if (time === NEVER) return "some time"; // the time is unknown
   const seconds = Math.max(0, Math.floor((Date.now() - Date.parse(time)) / 1000));
   const units: [number, string][] = [
     [86400, "day"],

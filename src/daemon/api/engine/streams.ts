@@ -95,7 +95,7 @@ async function startExec(manager: ContainerManager, call: Hijack): Promise<void>
   const { tty } = exec.config;
   const keys = tty ? new DetachKeys(exec.config.detachKeys) : undefined;
   exec.on("output", (stream: number, bytes: Buffer) => {
-    // who went away takes nothing, and must not hold the command up
+    // a client that disconnected reads nothing, and must not block the command
     if (socket.writable && !socket.write(tty ? bytes : frame(stream, bytes))) exec.pause();
   });
   socket.on("drain", () => exec.resume());

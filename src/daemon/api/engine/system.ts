@@ -147,7 +147,7 @@ export function systemRoutes({ manager }: Services): Route[] {
     }),
     route("GET", "/volumes/:", ({ response, parts }) => {
       const known = manager.volumes.get(parts[0]!);
-      if (!known) throw new BayError("VOLUME_NOT_FOUND", `there is no volume ${parts[0]}`);
+      if (!known) throw new BayError("VOLUME_NOT_FOUND", `the volume ${parts[0]} does not exist`);
       sendJson(response, 200, volume(known));
     }),
   ];

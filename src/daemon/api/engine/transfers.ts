@@ -53,7 +53,7 @@ export async function sendArchive(
   response.writeHead(200, { "Content-Type": "application/x-tar" });
   try {
     await write(async (bytes) => {
-      if (response.destroyed) throw new BayError("ABORTED", "the client went away");
+      if (response.destroyed) throw new BayError("ABORTED", "the client disconnected");
       if (!response.write(bytes)) await drained(response);
     });
     response.end();

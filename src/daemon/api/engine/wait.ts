@@ -19,7 +19,7 @@ export async function sendEnd(manager: ContainerManager, record: ContainerRecord
   if (code !== undefined) response.end(`${JSON.stringify({ StatusCode: code })}\n`);
 }
 
-/** The exit code at the next end, or when the container is removed; undefined where the client went away before. */
+/** The exit code at the next end, or when the container is removed; undefined if the client disconnected before. */
 function nextEnd(
   manager: ContainerManager,
   record: ContainerRecord,

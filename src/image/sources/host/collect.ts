@@ -32,7 +32,7 @@ export class Collector {
       return this.#addAs(posix.resolve(this.base, entry.slice(0, colon)), entry.slice(colon + 1), entry);
     if (!entry.includes("/")) return this.addPath(this.#findCommand(entry), entry);
     if (!posix.isAbsolute(entry)) {
-      throw new BayError("HOST_IMAGE", `the relative path ${entry} needs a place in the image`, {
+      throw new BayError("HOST_IMAGE", `the relative path ${entry} needs a target path in the image`, {
         hint: `write ${entry}:/target`,
       });
     }
@@ -68,7 +68,7 @@ export class Collector {
     this.#addTree(posix.normalize(target), source);
   }
 
-  /** Walks the components; each symlink is kept as such, and the walk goes on at its target. Gives the real path. */
+  /** Walks the components; each symlink is kept, and the walk continues at its target. Returns the real path. */
   #addSymlinks(path: string, entry: string): string {
     const pending = posix.normalize(path).split("/").filter(Boolean);
     let at = "/";

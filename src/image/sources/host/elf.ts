@@ -22,7 +22,7 @@ const MAX_PART = 4 << 20;
 /** A library's name, or a search path of several folders. */
 const MAX_NAME = 64 << 10;
 
-/** Reads the dynamic section; undefined where the file is no 64-bit little-endian ELF. */
+/** Reads the dynamic section; undefined if the file is not a 64-bit little-endian ELF. */
 export function readElf(path: string): ElfNeeds | undefined {
   const fd = openSync(path, "r");
   try {

@@ -18,7 +18,7 @@ describe("platforms", () => {
     expect(parsePlatform("linux/amd64")).toEqual({ os: "linux", architecture: "amd64" });
     expect(parsePlatform("x86_64")).toEqual({ os: "linux", architecture: "amd64" });
     expect(formatPlatform(parsePlatform("Linux/ARM/v7"))).toBe("linux/arm/v7");
-    expect(() => parsePlatform("a/b/c/d")).toThrow(/no platform/);
+    expect(() => parsePlatform("a/b/c/d")).toThrow(/invalid platform/);
   });
   it.each([
     ["linux/amd64", ["linux/arm64", "linux/amd64", "windows/amd64"], "linux/amd64"],

@@ -42,7 +42,7 @@ describe("bay doctor", () => {
     };
     expect(antiSpoofing(refuse)).toMatchObject({
       state: "warning",
-      found: "no; containers can send from addresses of others: Operation not supported",
+      found: "no; containers can use the addresses of other containers: Operation not supported",
     });
     expect(antiSpoofing(() => {}).state).toBe("ok");
   });

@@ -64,7 +64,7 @@ const TABLE: [string, Partial<Wanted>, Partial<ActualContainer>, string][] = [
     "update; drift: x; then stopped by a user",
   ],
   ["paused", {}, { status: "paused" }, "start; drift: paused"],
-  ["created", {}, { status: "created", alive: false }, "start; created and not started"],
+  ["created", {}, { status: "created", alive: false }, "start; created but not started"],
   ["created, and --no-start", { start: false }, { status: "created", alive: false }, "keep"],
   ["bayd restarts it", {}, { status: "restarting", alive: false }, "keep"],
   ["stopped by a user", {}, { ...ended(0, "no"), wanted: "stopped" }, "start; stopped by a user"],
@@ -82,9 +82,9 @@ const TABLE: [string, Partial<Wanted>, Partial<ActualContainer>, string][] = [
   ["runs, and --rerun", { rerun: true }, {}, "keep"],
   [
     "done, and its image changed",
-    { replace: [say("the image app is made anew")] },
+    { replace: [say("the image app is rebuilt")] },
     ended(0, "no"),
-    "replace; the image app is made anew",
+    "replace; the image app is rebuilt",
   ],
   ["a dependency is replaced", { restart: [say("depends on db")] }, {}, "restart; depends on db"],
   [

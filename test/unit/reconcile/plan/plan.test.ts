@@ -49,7 +49,7 @@ describe("the plan, printed", () => {
 
   it("of a host that is as the file says is empty", () => {
     expect(printPlan(makePlan(stackOf(BASE), converged(stackOf(BASE))))).toBe(
-      "demo: nothing to do, the host is as the file says\n",
+      "demo: nothing to do, the host matches the file\n",
     );
   });
 
@@ -334,7 +334,7 @@ describe("anonymous volumes", () => {
     expect(steps[0]!.container!.volumes).toBeUndefined();
     const renewed = makePlan(withVolume("1"), host(), { ...PLAN_DEFAULTS, renewVolumes: true });
     expect(renewed.steps[0]!.container!.volumes).toBe("renewed");
-    expect(printPlan(renewed)).toContain("its anonymous volumes are removed: 1\n");
+    expect(printPlan(renewed)).toContain("anonymous volumes removed with it: 1\n");
   });
 
   it("go with their containers by down --volumes, which says so", () => {
@@ -346,7 +346,7 @@ describe("anonymous volumes", () => {
         externalVolumes: [],
       });
     expect(printPlan(down(false))).not.toContain("anonymous");
-    expect(printPlan(down(true))).toContain("its anonymous volumes are removed: 1\n");
+    expect(printPlan(down(true))).toContain("anonymous volumes removed with it: 1\n");
     expect(down(true).steps[0]!.container!.volumes).toBe("removed");
   });
 });
@@ -424,7 +424,7 @@ describe("what can be seen beforehand", () => {
       'services: { web: { image: app, ports: ["8080:80"], volumes: ["data:/data"] } }\nvolumes: { data: { name: other } }',
     );
     expect(makePlan(renamed, converged(web)).warnings).toEqual([
-      "volumes.data.name: demo_data -> other: the data stays in demo_data, and other does not get it",
+      "volumes.data.name: demo_data -> other: the data stays in demo_data and is not copied to other",
     ]);
     const both = {
       ...converged(renamed),

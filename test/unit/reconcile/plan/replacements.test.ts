@@ -27,10 +27,10 @@ describe("without update_config, a container is replaced", () => {
   it.each([
     ["container_name: one", "container_name allows one container"],
     ["networks: { default: { ipv4_address: 172.30.0.5 } }", "ipv4_address allows one container"],
-    ["network_mode: host", "both would listen on the host's network"],
-    ['volumes: ["data:/data"]', "both would write to /data"],
-    ['volumes: ["/var/data"]', "both would write to /var/data"],
-    ['devices: ["/dev/null"]', "both would have its devices"],
+    ["network_mode: host", "both containers would listen on the host's network"],
+    ['volumes: ["data:/data"]', "both containers would write to /data"],
+    ['volumes: ["/var/data"]', "both containers would write to /var/data"],
+    ['devices: ["/dev/null"]', "both containers would use its devices"],
   ])("stop-first with %s", (more, why) => {
     expect(orderOf(more)).toEqual(["stop-first", why]);
   });
@@ -81,7 +81,7 @@ describe("update_config", () => {
     const load = (more: string) => () => loadText(service(more));
     const startFirst = "deploy: { update_config: { order: start-first } }";
     expect(load(`networks: { default: { mac_address: "02:42:ac:11:00:03" } }\n    ${startFirst}`)).toThrow(
-      "services.web.deploy.update_config.order: start-first has the old and the new container at once, and mac_address allows one",
+      "services.web.deploy.update_config.order: start-first runs the old and the new container at the same time, but mac_address allows one",
     );
     // a name is no reason to refuse the file: Compose takes it
     const named = load(`container_name: one\n    ${startFirst}`)();
@@ -115,7 +115,7 @@ it("what shares a container that is replaced is stopped first, as that one ends 
   const { steps } = makePlan(stack("other"), converged(stack("run")));
   expect(steps.map(({ service, rollout }) => [service, rollout?.order, rollout?.why])).toEqual([
     ["app", "stop-first", "side shares its processes"],
-    ["side", "stop-first", "what it shares is replaced"],
+    ["side", "stop-first", "the owner of a shared namespace is replaced"],
   ]);
 });
 
@@ -124,7 +124,7 @@ it("what rollback_config says of more than the order has no effect, and a warnin
     service("deploy: { rollback_config: { order: start-first, parallelism: 2, monitor: 5s } }"),
   );
   expect(warnings.map(({ message }) => message)).toEqual([
-    "services.web.deploy.rollback_config.parallelism has no effect: containers are brought back one by one, at once",
-    "services.web.deploy.rollback_config.monitor has no effect: containers are brought back one by one, at once",
+    "services.web.deploy.rollback_config.parallelism has no effect: bay rolls containers back one after the other without a delay",
+    "services.web.deploy.rollback_config.monitor has no effect: bay rolls containers back one after the other without a delay",
   ]);
 });

@@ -38,7 +38,7 @@ describe("interpolation", () => {
     expect(run("${UNSET}").problems[0]).toContain("UNSET is not set");
     expect(run("${UNSET:?set it}").problems).toEqual(["the variable UNSET is required: set it"]);
     expect(run("${SET").problems[0]).toContain("${SET");
-    expect(run("${1A}").problems[0]).toContain("no variable");
+    expect(run("${1A}").problems[0]).toContain("not a valid variable");
   });
 
   it.each([

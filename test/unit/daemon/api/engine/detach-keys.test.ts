@@ -19,7 +19,7 @@ describe("detach keys", () => {
     expect(take(keys, "\x11")).toEqual(["", true]);
   });
   it("that are none are refused", () => {
-    expect(() => new DetachKeys("ctrl-")).toThrow(/no detach key/);
-    expect(() => new DetachKeys("ab")).toThrow(/no detach key/);
+    expect(() => new DetachKeys("ctrl-")).toThrow(/invalid detach key/);
+    expect(() => new DetachKeys("ab")).toThrow(/invalid detach key/);
   });
 });
