@@ -3,6 +3,7 @@
  * of at most 128 KiB (MAX_ARG_STRLEN, execve(2)), and a launch program has 1 MiB for all of them.
  */
 import { statSync } from "node:fs";
+import { MAX_ENTRIES, tooManyEntries } from "../files/entry-limit.ts";
 import type { Service } from "../model/stack.ts";
 import type { ServiceReader } from "../normalise/service-reader.ts";
 
@@ -11,10 +12,10 @@ export const STACK_LIMITS = {
   listFileBytes: 1 << 20,
   /** Bytes of one variable, with its name, and of one label. */
   entryBytes: 128 << 10,
-  /** Bytes of all variables of a service, and of all its labels. */
+  /** Bytes of all variables of a service, of all its labels, and of all its annotations. */
   entriesBytes: 768 << 10,
-  /** Variables of a service, labels, and entries of dns_search, dns_opt and extra_hosts. */
-  entries: 10_000,
+  /** Variables of a service, labels, annotations, and entries of dns_search, dns_opt and extra_hosts. */
+  entries: MAX_ENTRIES,
 } as const;
 
 /** A word of resolv.conf(5) or hosts(5): anything else would begin another word or line there. */
@@ -25,6 +26,7 @@ export function checkLimits(reader: ServiceReader, service: Service): void {
   for (const [key, entries] of [
     ["environment", service.environment],
     ["labels", service.labels],
+    ["annotations", service.annotations],
   ] as const)
     checkEntries(reader, key, Object.entries(entries));
   for (const [key, words] of [
@@ -44,8 +46,7 @@ export function checkLimits(reader: ServiceReader, service: Service): void {
 }
 
 function checkCount(reader: ServiceReader, key: string, count: number): void {
-  const { entries } = STACK_LIMITS;
-  if (count > entries) reader.bad([key], `${count} entries; at most ${entries} are allowed`);
+  if (count > STACK_LIMITS.entries) reader.bad([key], tooManyEntries(count));
 }
 
 function checkEntries(reader: ServiceReader, key: string, given: readonly [string, string][]): void {

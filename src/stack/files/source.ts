@@ -17,6 +17,7 @@ import {
 } from "yaml";
 import type { Diagnostic, SourcePosition } from "../../core/diagnostics.ts";
 import { type DocumentWalk, isMergeKey, keyName, walkDocument } from "./document-walk.ts";
+import { oversizedEntries, tooManyEntries } from "./entry-limit.ts";
 import { type InterpolationProblem, interpolate, type Variables, type VariableUse } from "./interpolate.ts";
 import { mergeValues } from "./merge.ts";
 import type { Origin, Origins } from "./origins.ts";
@@ -75,6 +76,21 @@ export class SourceFile {
     this.#reportTags();
     this.#walks = new Map(this.#documents.map((document) => [document, walkDocument(document)]));
     this.#reportSyntax();
+    for (const document of this.#documents) this.#leaveOutOversized(document);
+  }
+
+  /** Each entry costs time at every later step, and an error keeps all of them from being used. */
+  #leaveOutOversized(document: Document.Parsed): void {
+    for (const { service, key, node } of oversizedEntries(document)) {
+      const place = node.range ? this.#linePlace(node.range[0], node.range[1]) : undefined;
+      this.report({
+        severity: "error",
+        code: "BAD_VALUE",
+        message: `services.${service}.${key}: ${tooManyEntries(node.items.length)}`,
+        ...(place ? { place } : {}),
+      });
+      node.items.length = 0;
+    }
   }
 
   /** Of syntax errors only the first is reported: the ones after it mostly follow from it. */
