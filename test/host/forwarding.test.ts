@@ -85,6 +85,39 @@ describe("a host on which bay switches forwarding on", () => {
     expect(table(host, bay).code).not.toBe(0);
   });
 
+  it("does not become a router for interfaces that are added later", async () => {
+    const { host, left, right, bay } = hosted();
+    const named = "internal: { driver_opts: { com.docker.network.bridge.name: office } }";
+    bay.write(STACK(`front: {}, ${named}`).replace("[front]", "[front, internal]")).ok("up", "-d");
+    const late = [machine("v"), machine("w")] as const;
+    late.forEach((each, index) => {
+      attach(host, each, 3 + index);
+    });
+    const expectClosed = () => {
+      for (const [from, address] of [
+        [late[0], "198.51.2.2"],
+        [left, "198.51.3.2"],
+        [late[0], "198.51.4.2"],
+      ] as const)
+        expect(reaches(from, address), address).toBe(false);
+    };
+    expectClosed();
+    // the containers have their way out by it, and the host its own
+    await eventually(() => void bay.ok("exec", "box", "ping", "-c1", "-W2", "198.51.3.2"));
+    expect(reaches(host, "198.51.3.2")).toBe(true);
+    // a tunnel that is added later carries packets of the host's own
+    for (const [at, local, remote] of [
+      [host, "198.51.2.1", "198.51.2.2"],
+      [right, "198.51.2.2", "198.51.2.1"],
+    ] as const) {
+      at.ip(`link add tunnel type vxlan id 7 local ${local} remote ${remote} dstport 4789`);
+      at.ip(`addr add 192.0.2.${local.endsWith(".1") ? 1 : 2}/24 dev tunnel`);
+      at.ip("link set tunnel up");
+    }
+    await eventually(() => expect(reaches(host, "192.0.2.2")).toBe(true));
+    expectClosed();
+  });
+
   it("keeps the rule when the folder of its run is lost, and switches forwarding on again after a restart of the host", () => {
     const { host, left, bay } = hosted();
     bay.write(STACK("front: {}, other: {}")).ok("up", "-d");
@@ -113,21 +146,20 @@ describe("a host on which bay switches forwarding on", () => {
       attachToBridge(host, each, `203.0.113.${index + 1}/24`);
     });
     bay.write(STACK()).ok("up", "-d");
-    // an interface that is made later has an owner, who means it to be used
-    const late = machine("v");
-    attach(host, late, 3);
-    expect(reaches(late, "198.51.2.2")).toBe(true);
-    expect(reaches(left, "198.51.3.2")).toBe(true);
     // a bridge's own ports are not routed between, also where br_netfilter makes rules see them
     host.run("sysctl", "-w", "net.bridge.bridge-nf-call-iptables=1");
     expect(reaches(bridged[0], "203.0.113.2")).toBe(true);
-    // a rule of nat is another program's wish to forward
+    // a rule of nat is another program's wish to forward, also for an interface that is added later
+    const late = machine("v");
+    attach(host, late, 3);
     expect(reaches(left, "198.51.2.2")).toBe(false);
+    expect(reaches(late, "198.51.2.2")).toBe(false);
     host.ok(
       "nft",
       `table ip shared { chain post { type nat hook postrouting priority srcnat; oifname "${right.name}" masquerade; }; }`,
     );
     expect(reaches(left, "198.51.2.2")).toBe(true);
+    expect(reaches(late, "198.51.2.2")).toBe(true);
     expect(reaches(right, "198.51.1.2")).toBe(false);
     // who relies on forwarding keeps it, and nobody else gets it
     bay.ok("down", "-t", "0");
@@ -172,7 +204,7 @@ describe("a host on which bay switches forwarding on", () => {
     const other = `/proc/sys/net/ipv4/conf/${right.name}/forwarding`;
     switchTo(host, one, "1");
     bay.write(STACK()).ok("up", "-d");
-    expect(host.ok("nft", "list", "set", "inet", `bay_${bay.tag}`, "closed4")).not.toContain(left.name);
+    expect(host.ok("nft", "list", "set", "inet", `bay_${bay.tag}`, "open4")).toContain(left.name);
     bay.ok("down", "-t", "0");
     expect([setting(host, IPV4), setting(host, one), setting(host, other)]).toEqual(["0", "1", "0"]);
   });

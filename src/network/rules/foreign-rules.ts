@@ -1,6 +1,6 @@
 /**
  * The table that keeps a host from becoming a router for interfaces that are not bay's, as text (nft(8)), a pure function of
- * what was recorded when bay switched forwarding on.
+ * bay's networks and of what was recorded when bay switched forwarding on.
  */
 import { type Version, versionOf } from "../../core/ip.ts";
 import { tableName } from "./rules.ts";
@@ -25,13 +25,16 @@ const quoted = (names: readonly string[]) => names.map((name) => `"${name}"`);
 /**
  * The whole table, in the place of an older one; only the removal where forwarding is not bay's doing.
  *
+ * The rules name what is bay's, so that they hold for interfaces that are added later. The bridges of other bays have names
+ * that begin with `bay` too.
+ *
  * It works after source translation, so that a connection for which another program has a rule of nat is known: that program
  * (libvirt, a VPN, a shared connection) asked for it. A subnet of bay's cannot be the source there, although bay translates it.
  */
 export function renderForeignRules(
   tag: string,
   versions: SwitchedVersions,
-  subnets: readonly string[],
+  { subnets, bridges }: { subnets: readonly string[]; bridges: readonly string[] },
 ): string {
   const table = `inet ${tableName(tag)}`;
   const known = ([4, 6] as const).flatMap((version) => {
@@ -49,22 +52,25 @@ export function renderForeignRules(
   });
   return [
     `${without}table ${table} {`,
-    ...known.flatMap(({ version, present, closed }) => [
-      set(`present${version}`, "ifname", quoted(present)),
-      set(`closed${version}`, "ifname", quoted(closed)),
-    ]),
+    set("named", "ifname", quoted(bridges.filter((name) => !name.startsWith("bay")))),
+    // those that forwarded before
+    ...known.map(({ version, present, closed }) =>
+      set(`open${version}`, "ifname", quoted(present.filter((name) => !closed.includes(name)))),
+    ),
     set("same", "ifname . ifname", same),
     "  chain foreign { type filter hook postrouting priority 150; policy accept;",
-    ...known.map(
-      ({ version }) =>
-        `    meta nfproto ipv${version} iifname @closed${version} oifname @present${version} jump routed`,
-    ),
+    // a packet of the host's own has come in by no interface
+    "    iif 0 accept",
+    ...["iifname", "oifname"].flatMap((name) => [`    ${name} "bay*" accept`, `    ${name} @named accept`]),
+    ...known.map(({ version }) => `    meta nfproto ipv${version} iifname != @open${version} jump routed`),
     "  }",
     "  chain routed {",
     // what a bridge of somebody else passes on between its own ports is not routed; br_netfilter shows it here
     "    iifname . oifname @same return",
     ...own,
     "    ct status snat,dnat return",
+    // the outer packets of a tunnel are the host's own, although they show the tunnel as where they came in
+    "    fib saddr type local return",
     "    counter drop",
     "  }",
     "}",

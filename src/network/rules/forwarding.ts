@@ -70,7 +70,8 @@ export class Forwarding {
     const { tag, file, mayRouteOthers, networks } = this.options;
     const versions = mayRouteOthers() ? {} : (this.#record()?.versions ?? {});
     const subnets = networks().flatMap((network) => subnetsOf(network).map(({ subnet }) => subnet));
-    const rules = renderForeignRules(tag, versions, subnets);
+    const bridges = networks().map(({ bridge }) => bridge);
+    const rules = renderForeignRules(tag, versions, { subnets, bridges });
     if (rules === this.#applied) return;
     rmSync(file, { force: true });
     nft(rules);
