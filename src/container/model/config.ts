@@ -167,7 +167,7 @@ export interface ContainerConfig {
   /** Secrets and configs. */
   files?: FileConfig[];
   ports: PortConfig[];
-  /** Other containers by the names that this one has for them. */
+  /** Other containers, or services, by the names that this one alone has for them. */
   externalLinks?: Record<string, string>;
   exposed: string[];
   /** bridge: the networks below; `container:NAME` shares another container's. */

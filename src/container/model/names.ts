@@ -20,7 +20,7 @@ export function nameView(
   };
   return {
     addresses(asked) {
-      // an external link is another name for a container
+      // a link is another name for a container or a service, which this container alone knows
       const link = Object.entries(self()?.config.externalLinks ?? {}).find(
         ([own]) => own.toLowerCase() === asked,
       );

@@ -106,7 +106,7 @@ const FIELDS: Field[] = [
         ]),
       ),
   },
-  { name: "external_links", live: true, parts: ({ externalLinks }) => ({ ...externalLinks }) },
+  { name: "links", live: true, parts: ({ externalLinks }) => ({ ...externalLinks }) },
   list("dns", false, ({ dns }) => dns),
   list("dns_search", false, ({ dnsSearch }) => dnsSearch),
   list("dns_opt", false, ({ dnsOptions }) => dnsOptions),

@@ -46,7 +46,7 @@ export function desiredConfig(
     mounts: desiredMounts(stack, service, Object.keys(own.Volumes ?? {}), mounted, others),
     ...desiredVolumesFrom(stack, service),
     ...desiredFiles(stack, service),
-    ...(Object.keys(service.externalLinks).length > 0 ? { externalLinks: service.externalLinks } : {}),
+    ...desiredLinks(service),
     ports: service.ports.map(({ hostAddress, hostPort, hostPortEnd, containerPort, protocol }) => ({
       hostAddress,
       hostPort,
@@ -64,7 +64,7 @@ export function desiredConfig(
     networks: Object.entries(service.networks).map(([key, { aliases, ...rest }]) => ({
       ...rest,
       network: stack.networks[key]!.name,
-      aliases: [...new Set([service.name, ...aliases, ...linkedNames(stack, service, key)])],
+      aliases: [...new Set([service.name, ...aliases])],
     })),
     dns: service.dns,
     dnsSearch: service.dnsSearch,
@@ -155,11 +155,11 @@ function desiredFiles(stack: Stack, { files }: Service): Pick<ContainerConfig, "
   };
 }
 
-/** What others on a network call the service by their links. */
-function linkedNames({ services }: Stack, { name }: Service, network: string): string[] {
-  return Object.values(services)
-    .filter(({ networks }) => Object.hasOwn(networks, network))
-    .flatMap(({ links }) => links.filter((link) => link.service === name).map((link) => link.name));
+/** Names that this container alone has for others: of services by `links`, of containers by `external_links`. */
+function desiredLinks({ links, externalLinks }: Service): Pick<ContainerConfig, "externalLinks"> {
+  const named = links.filter(({ service, name }) => name !== service);
+  const all = { ...Object.fromEntries(named.map(({ service, name }) => [name, service])), ...externalLinks };
+  return Object.keys(all).length > 0 ? { externalLinks: all } : {};
 }
 
 /** `service:NAME` is the first container of that service. */

@@ -38,6 +38,28 @@ export function warnOfRenamedVolumes(draft: Draft, services: readonly Service[])
         `volumes.${key}.name: ${before.name} -> ${name}: the data stays in ${before.name} and is not copied to ${name}`,
       );
   }
+  warnings.push(...replacedVolumes(draft, services));
+}
+
+/** Volumes that come in the places of others under another key. */
+function replacedVolumes({ stack, actual }: Draft, services: readonly Service[]): string[] {
+  const placeIn = ({ name }: Service, target: string) =>
+    actual.containers
+      .filter(({ service, oneOff }) => service === name && !oneOff)
+      .flatMap(({ config }) => config.mounts)
+      .find((mount) => mount.type === "volume" && mount.target === target);
+  return services.flatMap((service) =>
+    service.mounts.flatMap((mount) => {
+      if (mount.type !== "volume" || !mount.source) return [];
+      const { name } = stack.volumes[mount.source]!;
+      const before = placeIn(service, mount.target);
+      if (before?.type !== "volume" || before.source === name) return [];
+      const known = actual.volumes.find((volume) => volume.name === before.source);
+      const isRenamed = known?.stack !== stack.name || known.key === undefined || known.key === mount.source;
+      if (isRenamed || actual.volumes.some((volume) => volume.name === name)) return [];
+      return `services.${service.name}.volumes.${mount.target}: ${before.source} -> ${name}: the data stays in ${before.source}, and ${name} does not get it`;
+    }),
+  );
 }
 
 /** Containers that share something with one that is replaced, and were not asked for. */

@@ -55,6 +55,7 @@ export function checkReferences(stack: Stack, input: FileInput, report: ReportAt
           hintFor(dependency, stack.services),
         );
     }
+    warnOfLinks(service, stack, report);
     checkConditions(service, stack, bad);
     checkDependents(service, dependents.get(name), bad);
     for (const { owner, key, part } of sharesOf(service))
@@ -114,6 +115,26 @@ export function checkReferences(stack: Stack, input: FileInput, report: ReportAt
   checkAddresses(stack, bad);
   checkNames(stack, bad);
   reportCycles(stack, bad);
+}
+
+/** As in Compose, a link is a name and an order: it joins no networks. */
+function warnOfLinks(
+  { name, links, networks, networkMode }: Service,
+  { services }: Stack,
+  report: ReportAt,
+): void {
+  if (networkMode !== "bridge") return; // it has the names of another container, or of the host
+  for (const [index, { service }] of links.entries()) {
+    const other = services[service];
+    if (other?.networkMode !== "bridge") continue;
+    if (Object.keys(other.networks).some((key) => Object.hasOwn(networks, key))) continue;
+    report(["services", name, "links", index], {
+      severity: "warning",
+      code: "NO_EFFECT",
+      message: `services.${name}.links: ${name} cannot reach ${service}, because they share no network`,
+      hint: "add both services to one network",
+    });
+  }
 }
 
 /** Where the file names a service that another one needs. */

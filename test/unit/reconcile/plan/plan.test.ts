@@ -433,6 +433,19 @@ describe("what can be seen beforehand", () => {
     expect(makePlan(renamed, both).warnings).toEqual([]);
   });
 
+  it("is a volume under another key, which does not get the data", () => {
+    const of = (key: string) =>
+      stackOf(`services: { web: { image: app, volumes: ["${key}:/data"] } }\nvolumes: { ${key}: }`);
+    expect(makePlan(of("store"), converged(of("data"))).warnings).toEqual([
+      "services.web.volumes./data: demo_data -> demo_store: the data stays in demo_data, and demo_store does not get it",
+    ]);
+    const both = {
+      ...converged(of("data")),
+      volumes: [...converged(of("data")).volumes, ...converged(of("store")).volumes],
+    };
+    expect(makePlan(of("store"), both).warnings).toEqual([]);
+  });
+
   it("is another content of a secret or config, and nothing of what it says", () => {
     const given = (digit: string) => {
       const stack = stackOf(
