@@ -97,6 +97,14 @@ export class StackService {
     return makePlan(stack, actual, options);
   }
 
+  /** True where `up` with these options would do nothing, say nothing and wait for nobody. Throws UNKNOWN_SERVICE. */
+  async isUp(stack: Stack, options: PlanOptions): Promise<boolean> {
+    checkNames(stack, options);
+    if (this.#locks.isTaken(stack.name)) return false;
+    const { steps, warnings } = await this.plan(stack, options);
+    return steps.length === 0 && warnings.length === 0 && !this.#locks.isTaken(stack.name);
+  }
+
   /** Makes images first, so that the plan that follows is exact; then applies it. Throws APPLY_FAILED. */
   async up(
     stack: Stack,

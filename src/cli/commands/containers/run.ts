@@ -1,14 +1,18 @@
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Duplex } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { ContainerConfig } from "../../../container/index.ts";
-import { BayError, messageOf } from "../../../core/errors.ts";
+import { BayError, hasCode, messageOf } from "../../../core/errors.ts";
 import type { Client } from "../../../daemon/index.ts";
 import type { Stack } from "../../../stack/index.ts";
 import { type Context, listContainers, nameOf, serviceOf as serviceOfRow } from "../../context.ts";
 import { withValues } from "../../options.ts";
 import { runSession, terminalSize } from "../../ui/terminal.ts";
 import { sendUp } from "../stack/up.ts";
+
+/** Milliseconds for output that comes after the command's end. */
+const OUTPUT_PATIENCE = 500;
 
 interface RunOptions {
   rm?: boolean;
@@ -53,17 +57,8 @@ export async function run(
     ...(options.build ? { build: true } : {}),
     ...(options.pull ? { pull: options.pull } : {}),
   };
-  const client = await context.daemon();
   const dependencies = Object.keys(wanted.dependsOn).filter((name) => stack.services[name]);
-  if (options.deps !== false && dependencies.length > 0)
-    await sendUp(client, stack, { options: { services: dependencies, ...images } }, options);
-  await sendUp(
-    client,
-    stack,
-    { options: { services: [service!], noDeps: true, baseOnly: true, ...images } },
-    options,
-  );
-  if (options.removeOrphans) await removeOrphans(context, client, stack);
+  const needed = options.deps === false ? [] : dependencies;
   const tty =
     options.tty !== false &&
     options.TTY !== false &&
@@ -71,7 +66,7 @@ export async function run(
     process.stdout.isTTY === true &&
     !options.detach;
   const override = await overrides(stack, options, tty, fileEnv);
-  const { Id, Name } = await client.json<{ Id: string; Name: string }>("POST", "/bay/v1/run", {
+  const body = {
     stack,
     service,
     name: options.name,
@@ -85,7 +80,22 @@ export async function run(
     labels,
     autoRemove: options.rm ?? false,
     start: options.detach ?? false,
-  });
+  };
+  // where bayd runs and everything that the container rests on is up, one request is enough
+  const isPlain = needed.length === 0 && Object.keys(images).length === 0 && !options.removeOrphans;
+  const direct = isPlain ? await createIfReady(await context.client(), body) : undefined;
+  const client = direct ? await context.client() : await context.daemon();
+  if (!direct) {
+    if (needed.length > 0) await sendUp(client, stack, { options: { services: needed, ...images } }, options);
+    await sendUp(
+      client,
+      stack,
+      { options: { services: [service!], noDeps: true, baseOnly: true, ...images } },
+      options,
+    );
+    if (options.removeOrphans) await removeOrphans(context, client, stack);
+  }
+  const { Id, Name } = direct ?? (await client.json<Created>("POST", "/bay/v1/run", body));
   if (options.detach) {
     process.stdout.write(`${Name}\n`);
     return 0;
@@ -114,7 +124,7 @@ export async function run(
     const ended = client.json<{ StatusCode: number }>("POST", `/containers/${Id}/wait`);
     if (tty && (await isDetached(client, Id, session, ended))) return 0;
     const { StatusCode } = await ended;
-    await Promise.race([session, new Promise((done) => setTimeout(done, 500))]);
+    await withinPatience(session);
     return StatusCode;
   } finally {
     process.off("SIGINT", pass);
@@ -122,6 +132,32 @@ export async function run(
     socket?.destroy();
     if (options.rm) await client.json("DELETE", `/containers/${Id}?force=1&v=1`).catch(() => {});
   }
+}
+
+interface Created {
+  Id: string;
+  Name: string;
+}
+
+/** The new container; undefined where bayd does not run, or an `up` must make something first. */
+async function createIfReady(client: Client, body: object): Promise<Created | undefined> {
+  try {
+    const answer = await client.json<Created | { needsUp: true }>("POST", "/bay/v1/run", {
+      ...body,
+      ifReady: true,
+    });
+    return "needsUp" in answer ? undefined : answer;
+  } catch (error) {
+    if (hasCode(error, "NO_DAEMON")) return undefined;
+    throw error;
+  }
+}
+
+/** Waits for the rest of the output, which another process may keep open. The timer must not delay the command's end. */
+async function withinPatience(session: Promise<void>): Promise<void> {
+  const abort = new AbortController();
+  await Promise.race([session, sleep(OUTPUT_PATIENCE, undefined, { signal: abort.signal }).catch(() => {})]);
+  abort.abort();
 }
 
 /** NAME=VALUE, or NAME with an empty value, as docker run has it. Throws BAD_OPTION. */

@@ -158,6 +158,8 @@ export const runBody = z.object({
   autoRemove: z.boolean().optional(),
   /** Start it too: the client has nothing to do in between. */
   start: z.boolean().optional(),
+  /** Only where no `up` has to make something first; the answer says `needsUp` otherwise. */
+  ifReady: z.boolean().optional(),
 });
 
 export type RunRequest = z.output<typeof runBody>;

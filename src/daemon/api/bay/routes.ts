@@ -64,6 +64,11 @@ export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
     }),
     route("POST", "/bay/v1/run", async (call) => {
       const body = await call.ownBody(runBody);
+      if (body.ifReady) {
+        const base = { ...PLAN_DEFAULTS, services: [body.service], noDeps: true, baseOnly: true };
+        const isReady = roomWarnings(manager.roots).length === 0 && (await stacks.isUp(body.stack, base));
+        if (!isReady) return sendJson(call.response, 200, { needsUp: true });
+      }
       const { id, config } = await stacks.run(body.stack, {
         service: body.service,
         name: body.name,
