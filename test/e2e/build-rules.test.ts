@@ -100,6 +100,16 @@ RUN --mount=type=cache,target=/c,id=k ls /c >> /o
     expect(say("ls /x")).toBe("a.txt\n");
   });
 
+  it("--exclude takes away what a wildcard found, files by their names, and what is below directories", () => {
+    for (const name of ["home.txt", "home.md", "homs", "homely/a.txt", "homely/b", "other.txt"])
+      put(name, name);
+    build(
+      "FROM base\nCOPY --exclude=*.txt --exclude=*.md hom* /x/\nCOPY --exclude=homely hom* /y/\nCOPY --exclude=*.txt other.txt homely /z/\n",
+    );
+    expect(say("cd /x; ls; cd /y; ls; cd /z; ls")).toBe("b\nhoms\nhome.md\nhome.txt\nhoms\nb\n");
+    expect(run(`${BASE}FROM base\nCOPY [z-a /x/\n`).err).toContain("BAD_DOCKERFILE]: Dockerfile:");
+  });
+
   it("gives directories the times of their sources, and those below the target their modes too", () => {
     put("d/sub/f", "f");
     put("p/q/g", "g");

@@ -29,8 +29,17 @@ export interface Found {
 const hasWildcard = (pattern: string) => /[*?[]/.test(pattern.replace(/\\./g, ""));
 const text = (path: string) => bytesOf(path).toString("utf8");
 
-/** What the sources name, those of a wildcard in order. Throws NOT_FOUND, BAD_SOURCE. */
-export function matchSources(sources: readonly string[], ignore: IgnorePatterns): Match[] {
+/**
+ * What the sources name, those of a wildcard in order. `excludes` takes away files and what a wildcard found by their
+ * names; what it takes away below directories `below` leaves out. Throws NOT_FOUND, BAD_DOCKERFILE.
+ */
+export function matchSources(
+  sources: readonly string[],
+  ignore: IgnorePatterns,
+  excludes: IgnorePatterns,
+): Match[] {
+  const isExcluded = ({ path, stat }: Match, isFound: boolean) =>
+    !excludes.isEmpty && (isFound || !stat.isDirectory()) && excludes.matches(text(posix.basename(path)));
   return sources.flatMap((source) => {
     const pattern = posix.join("/", binary(source)).slice(1).replace(/\/$/, "");
     const names = hasWildcard(pattern) ? expandWildcard(pattern) : [unescaped(pattern)];
@@ -40,7 +49,7 @@ export function matchSources(sources: readonly string[], ignore: IgnorePatterns)
       const known = lookUp(path);
       const found = known && { ...known, skipped: before.length };
       const isIgnored = isLeftOut(path, found, ignore);
-      if (found && !isIgnored) return [found];
+      if (found && !isIgnored) return isExcluded(found, hasWildcard(pattern)) ? [] : [found];
       // a wildcard passes over what is ignored itself, and not over links to what is not there
       if (hasWildcard(pattern) && (!isLink(path) || ignore.matches(text(path)))) return [];
       const why = isIgnored
@@ -100,6 +109,19 @@ function lookUp(path: string): Omit<Match, "skipped"> | undefined {
   }
 }
 
+/** Throws BAD_DOCKERFILE. */
+function expressionOf(pattern: string): RegExp {
+  try {
+    return toExpression(text(pattern));
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new BayError("BAD_DOCKERFILE", error.message, {
+      hint: "a backslash before a [ takes it as it is",
+      cause: error,
+    });
+  }
+}
+
 /** Go's filepath.Match for each part; `**` for any number of them. */
 function expandWildcard(pattern: string): string[] {
   const parts = pattern.split("/");
@@ -110,7 +132,7 @@ function expandWildcard(pattern: string): string[] {
       continue;
     }
     if (part === "**") {
-      const rest = toExpression(text(parts.slice(index).join("/")));
+      const rest = expressionOf(parts.slice(index).join("/"));
       return found
         .flatMap((base) =>
           everythingBelow(base).filter((path) =>
@@ -119,7 +141,7 @@ function expandWildcard(pattern: string): string[] {
         )
         .sort();
     }
-    const expression = toExpression(text(part));
+    const expression = expressionOf(part);
     found = found.flatMap((path) =>
       namesIn(path)
         .filter((name) => expression.test(text(name)))

@@ -62,7 +62,7 @@ function digest(selection: Selection, cacheFile: string | undefined): string {
         new IgnorePatterns(selection.ignore),
         new IgnorePatterns(selection.excludes),
       ];
-      const matches = matchSources(sources, ignore);
+      const matches = matchSources(sources, ignore, excludes);
       return digestOf(matches, ignore, excludes, root.kind === "layers", cache);
     });
   });
@@ -112,7 +112,7 @@ function run(task: TreeTask): string {
           new IgnorePatterns(selection.excludes),
         ];
         source.enter();
-        const matches = matchSources(selection.sources, ignore);
+        const matches = matchSources(selection.sources, ignore, excludes);
         const isImage = selection.root.kind === "layers";
         copyMatches({ source, target, options, isImage }, matches, ignore, excludes);
         return "";

@@ -148,7 +148,7 @@ RUN mkdir -p /etc /home/bob /root /dev /proc /sys && mkdir -m 1777 /tmp && chown
       ...outputs,
       this.context,
     ]);
-    if (code !== 0) return { failure: err };
+    if (code !== 0) return { failure: `${err}\n${this.bay.log()}` };
     const [inspected] = JSON.parse(this.bay.ok("image", "inspect", "case")) as [{ Config: Config }];
     return { tree: this.#unpacked(archive), config: configOf(inspected.Config) };
   }

@@ -85,9 +85,17 @@ export class AptCache {
     for (let tries = 0; tries < 3; tries++) {
       const name = this.#names().find((other) => BASE.exec(other)?.[1] === key);
       if (name !== undefined && (await this.#linkBase(name, path, wanted, work))) return name;
-      await this.#makeBase(key, wanted, work);
+      try {
+        await this.#makeBase(key, wanted, work);
+      } catch (error) {
+        // it was another image's, and was cancelled when this one began to wait for it
+        if (!hasCode(error, "ABORTED") || work.signal?.aborted) throw error;
+      }
     }
-    throw new BayError("APT_FAILED", `the base of ${wanted.suite} disappears while it is used`);
+    throw new BayError(
+      "APT_FAILED",
+      `the base of ${wanted.suite} was removed again and again while it was used`,
+    );
   }
 
   /** Whether a base is whole, and linked to a path. One that is damaged is removed. */
