@@ -18,11 +18,15 @@ describe("a build that cannot be", () => {
   it("is refused for a checksum that would not be looked at", () => {
     put("file", "x");
     const digest = `sha256:${"0".repeat(64)}`;
-    expect(refused(`ADD --checksum=${digest} file /y`)).toContain("file is neither a URL nor a git repository");
+    expect(refused(`ADD --checksum=${digest} file /y`)).toContain(
+      "file is neither a URL nor a git repository",
+    );
     const url = "http://127.0.0.1:9/x";
     expect(refused(`ADD --checksum=md5:00 ${url} /y`)).toContain('invalid digest "md5:00"');
     expect(refused(`ADD --checksum=sha256:00 ${url} /y`)).toContain("64 hexadecimal digits");
-    expect(refused(`ADD --checksum=${digest} ${url} ${url} /y/`)).toContain("the flag is for a single source");
+    expect(refused(`ADD --checksum=${digest} ${url} ${url} /y/`)).toContain(
+      "the flag is for a single source",
+    );
     expect(refused(`COPY ${url} /y`)).toContain(`COPY does not support URLs: ${url}`);
     expect(refused("ADD http://127.0.0.1:9/ /y/")).toContain("does not end with the name of a file");
   });
@@ -100,7 +104,9 @@ describe("a build that cannot be", () => {
       [["-o", join(context, "Dockerfile")], "exists and is not a directory"],
     ] as const)
       expect(image(...words, context).err).toContain(message);
-    expect(image("-f", "-", "-").err).toContain("standard input cannot be both the Dockerfile and the context");
+    expect(image("-f", "-", "-").err).toContain(
+      "standard input cannot be both the Dockerfile and the context",
+    );
   });
 
   it("is refused in the stack file, with the place", () => {

@@ -9,7 +9,8 @@ export const RULES = {
   ConsistentInstructionCasing: "all instructions should have the same case",
   DuplicateStageName: "names of stages should be unique",
   ReservedStageName: "stages should not be named scratch or context",
-  JSONArgsRecommended: "CMD and ENTRYPOINT should be arrays, so that signals reach the program and not a shell",
+  JSONArgsRecommended:
+    "CMD and ENTRYPOINT should be arrays, so that signals reach the program and not a shell",
   MaintainerDeprecated: "a label should replace MAINTAINER, which is deprecated",
   UndefinedArgInFrom: "arguments used by FROM should be declared by an ARG before it",
   WorkdirRelativePath: "the first WORKDIR should be absolute, so that it does not depend on the base image",
@@ -20,7 +21,8 @@ export const RULES = {
   RedundantTargetPlatform: "--platform should not repeat the default",
   SecretsUsedInArgOrEnv: "ARG and ENV should not hold secrets, which are visible in the image's history",
   InvalidDefaultArgInFrom: "FROM should be valid with the default values of its arguments",
-  FromPlatformFlagConstDisallowed: "--platform of FROM should be a variable, so that the image can be built for other platforms",
+  FromPlatformFlagConstDisallowed:
+    "--platform of FROM should be a variable, so that the image can be built for other platforms",
   CopyIgnoredFile: "copied files should not be excluded by the ignore file",
   InvalidDefinitionDescription: "a comment above a stage or an argument should begin with its name",
   ExposeProtoCasing: "protocols of EXPOSE should be in lower case",

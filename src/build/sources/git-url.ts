@@ -39,7 +39,8 @@ export function parseGitUrl(text: string): GitUrl {
   const [address = "", query] = SCP.test(beforeFragment) ? [beforeFragment] : splitAt(beforeFragment, "?");
   const wishes = new URLSearchParams(query ?? "");
   for (const key of wishes.keys())
-    if (!QUERY.includes(key)) throw bad(`unknown key ${JSON.stringify(key)}; expected one of ${QUERY.join(", ")}`);
+    if (!QUERY.includes(key))
+      throw bad(`unknown key ${JSON.stringify(key)}; expected one of ${QUERY.join(", ")}`);
   const one = (...keys: string[]) => {
     const found = keys.flatMap((key) => wishes.getAll(key));
     if (found.length > 1) throw bad(`only one of ${keys.join(", ")} can be used`);

@@ -45,13 +45,16 @@ function checkChecksum({ checksum, heredocs }: InstructionOf<"add">, scope: Scop
   const bad = (message: string, hint: string) =>
     new BayError("BAD_DOCKERFILE", `ADD --checksum: ${message}`, { hint });
   const [word = "", ...more] = words;
-  if (more.length > 0 || heredocs.length > 0) throw bad("the flag is for a single source", "use one ADD per source");
+  if (more.length > 0 || heredocs.length > 0)
+    throw bad("the flag is for a single source", "use one ADD per source");
   if (!isRemoteSource(word))
     throw bad(`${word} is neither a URL nor a git repository`, "only downloads can have a checksum");
   if (isGitUrl(word) ? !/^[0-9a-f]{7,64}$/.test(wanted) : !/^sha256:[0-9a-f]{64}$/.test(wanted))
     throw bad(
       `invalid ${isGitUrl(word) ? "commit" : "digest"} ${JSON.stringify(wanted)}`,
-      isGitUrl(word) ? "use the hash of the commit, or its beginning" : "use sha256: and 64 hexadecimal digits",
+      isGitUrl(word)
+        ? "use the hash of the commit, or its beginning"
+        : "use sha256: and 64 hexadecimal digits",
     );
 }
 
@@ -73,7 +76,10 @@ function copyOptions(
   const base = posix.join(written.startsWith("/") ? "/" : state.config.WorkingDir || "/", written);
   const isDirectory = /(^|\/)\.{0,2}$/.test(written);
   if (instruction.sources.length + instruction.heredocs.length > 1 && !isDirectory)
-    throw new BayError("BAD_DOCKERFILE", "with several sources the target must be a directory that ends with /");
+    throw new BayError(
+      "BAD_DOCKERFILE",
+      "with several sources the target must be a directory that ends with /",
+    );
   const mode = instruction.chmod && scope.text(instruction.chmod);
   if (mode) parseMode(mode);
   const owner = instruction.chown && scope.text(instruction.chown);

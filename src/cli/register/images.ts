@@ -46,17 +46,16 @@ export function addImageCommands(
       quiet(c)
         .option("--ignore-pull-failures", "continue if the pull of an image fails")
         .option("--ignore-buildable", "skip images that can be built")
-        .addOption(
-          new Option("--policy <policy>", "always or missing").choices([
-            "always",
-            "missing",
-          ]),
-        )
+        .addOption(new Option("--policy <policy>", "always or missing").choices(["always", "missing"]))
         .option("--include-deps", "include dependencies of the services"),
     async () => (await import("../commands/images/registry.ts")).pull,
   );
   const pullCommand = program.commands.find((command) => command.name() === "pull");
-  refuse(pullCommand, "--parallel", "images are pulled one after the other, and the layers of each in parallel");
+  refuse(
+    pullCommand,
+    "--parallel",
+    "images are pulled one after the other, and the layers of each in parallel",
+  );
   refuse(pullCommand, "--no-parallel", "images are pulled one after the other");
   add(
     "push [services...]",

@@ -34,11 +34,7 @@ export function addStackCommands(add: Add, program: Command): void {
         .option("--no-deps", "ignore the services that the named ones depend on")
         .option("--no-start", "create the containers without starting them")
         .addOption(
-          new Option("--pull <policy>", "override pull_policy").choices([
-            "always",
-            "missing",
-            "never",
-          ]),
+          new Option("--pull <policy>", "override pull_policy").choices(["always", "missing", "never"]),
         )
         .option("--build", "build all images, even current ones")
         .option("--no-build", "do not build images")
@@ -47,7 +43,10 @@ export function addStackCommands(add: Add, program: Command): void {
           "--exit-code-from <service>",
           "exit with the exit code of this service; implies --abort-on-container-exit",
         )
-        .option("--abort-on-container-failure", "stop all containers when one ends with an exit code other than 0")
+        .option(
+          "--abort-on-container-failure",
+          "stop all containers when one ends with an exit code other than 0",
+        )
         .option("--always-recreate-deps", "replace the dependencies of the named services too")
         .option("--attach <service>", "show the logs of this service only", collect)
         .option("--attach-dependencies", "show the logs of dependencies too")
@@ -115,7 +114,9 @@ export function addStackCommands(add: Add, program: Command): void {
         .option("--detailed-exitcode", "0: nothing to do, 2: changes, 1: error")
         .option("--json", "print the plan as JSON")
         .option("--json-schema", "print the JSON Schema of --json")
-        .addOption(new Option("--graph <format>", "print the steps as a graph").choices(["mermaid", "dot", "svg"]))
+        .addOption(
+          new Option("--graph <format>", "print the steps as a graph").choices(["mermaid", "dot", "svg"]),
+        )
         .option("-o, --output <file>", "save the plan for bay apply")
         .option("--remove-orphans", "plan to remove containers of services that the file no longer has")
         .option("--force-recreate", "plan to replace containers even if they have not changed")

@@ -17,7 +17,9 @@ export function addSystemCommands(group: (name: string, description: string) => 
     "prune",
     "remove stopped containers, and networks and images that no container uses",
     (c) =>
-      prune(c).option("-a, --all", "remove images with a name too").option("--volumes", "remove anonymous volumes too"),
+      prune(c)
+        .option("-a, --all", "remove images with a name too")
+        .option("--volumes", "remove anonymous volumes too"),
     async () => (await import("../commands/system/disk.ts")).pruneAll,
   );
 
@@ -28,7 +30,10 @@ export function addSystemCommands(group: (name: string, description: string) => 
     (c) =>
       prune(c)
         .option("-a, --all", "remove all of them")
-        .option("--keep-storage <size>", "reduce the cache to this size, removing the least recently used first (10gb)"),
+        .option(
+          "--keep-storage <size>",
+          "reduce the cache to this size, removing the least recently used first (10gb)",
+        ),
     async () => (await import("../commands/system/disk.ts")).pruneBuilds,
   );
 

@@ -51,6 +51,13 @@ export const CONTAINERS = {
     causes: "The name is misspelled, the ID is ambiguous, or the container was removed.",
     fix: "bay ps -a lists the containers.",
   },
+  CONTAINER_PAUSED: {
+    exit: 1,
+    http: 409,
+    meaning: "The container was paused while its post_start hooks ran.",
+    causes: "Another command or client paused it.",
+    fix: "bay unpause lets the container and its hooks continue.",
+  },
   EXEC_NOT_FOUND: {
     exit: 1,
     http: 404,

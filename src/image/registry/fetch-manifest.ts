@@ -105,7 +105,8 @@ async function fetchConfig(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   if (content.has(config.digest)) return;
-  if (config.size > MAX_CONFIG) throw new BayError("BAD_MANIFEST", `the config is too large: ${config.size} bytes`);
+  if (config.size > MAX_CONFIG)
+    throw new BayError("BAD_MANIFEST", `the config is too large: ${config.size} bytes`);
   await content.fetch(config, (file) =>
     downloadBlob({ client, repository, descriptor: config, file, onProgress: () => {}, signal }),
   );

@@ -18,7 +18,8 @@ export function mountOverlay(
   writable?: { upper: string; work: string },
 ): void {
   const options = overlayOptions({ lower, writable });
-  if (options.length > 4000) throw new BayError("TOO_MANY_LAYERS", `the image has too many layers: ${lower.length}`);
+  if (options.length > 4000)
+    throw new BayError("TOO_MANY_LAYERS", `the image has too many layers: ${lower.length}`);
   program.call("chdir", [layersDirectory]);
   program.call("mount", ["overlay", at, "overlay", 0, options], { about: "mount the overlay" });
 }

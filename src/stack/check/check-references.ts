@@ -203,7 +203,8 @@ function checkAddresses(stack: Stack, bad: Bad): void {
         checkAddress(address, stack.networks[key], key, own, (message, hint) => bad(place, message, hint));
         const owner = taken.get(`${key} ${address}`);
         if (service.replicas > 1) bad(place, `a fixed address allows one container, not ${service.replicas}`);
-        if (owner !== undefined && service.profiles.length === 0) bad(place, `${address} is also assigned to ${owner}`);
+        if (owner !== undefined && service.profiles.length === 0)
+          bad(place, `${address} is also assigned to ${owner}`);
         taken.set(`${key} ${address}`, name);
       }
     }
@@ -237,10 +238,7 @@ function checkAddress(
   const all = alike.map(({ text }) => text).join(" and ");
   if (version === 6 && !network.ipv6) bad(`the network ${key} has no IPv6`, "set enable_ipv6: true");
   else if (alike.length === 0)
-    bad(
-      `the network ${key} has no ${version === 6 ? "IPv6 " : ""}subnet of its own`,
-      "set one under ipam:",
-    );
+    bad(`the network ${key} has no ${version === 6 ? "IPv6 " : ""}subnet of its own`, "set one under ipam:");
   else if (!alike.some(({ subnet }) => isHostAddress(subnet, address)))
     bad(`${address} is not a valid container address in ${all}`);
   else if (alike.some(({ gateway }) => gateway === address))
@@ -263,10 +261,7 @@ function reportCycles(stack: Stack, bad: (path: (string | number)[], message: st
   const visit = (name: string, trail: string[]): void => {
     if (trail.includes(name)) {
       const cycle = [...trail.slice(trail.indexOf(name)), name];
-      bad(
-        ["services", name, "depends_on"],
-        `circular dependency between services: ${cycle.join(" -> ")}`,
-      );
+      bad(["services", name, "depends_on"], `circular dependency between services: ${cycle.join(" -> ")}`);
       for (const member of cycle) done.add(member);
       return;
     }

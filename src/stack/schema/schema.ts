@@ -104,7 +104,9 @@ const attachment = z.union(
         .string()
         .regex(/^[a-zA-Z0-9_.-]{1,15}$/, { error: "expected at most 15 letters, digits, _ . -" })
         .optional(),
-      gw_priority: number.optional().describe("The network with the highest value provides the default route"),
+      gw_priority: number
+        .optional()
+        .describe("The network with the highest value provides the default route"),
     }),
     z.null(),
   ],
@@ -124,7 +126,9 @@ const updateConfig = z.strictObject({
     .enum(["pause", "continue", "rollback"], { error: "expected pause, continue or rollback" })
     .optional()
     .describe("The action if a container fails"),
-  monitor: duration.optional().describe("How long a new container is monitored before it counts as successful"),
+  monitor: duration
+    .optional()
+    .describe("How long a new container is monitored before it counts as successful"),
   max_failure_ratio: number.optional().describe("The ratio of containers that may fail, 0 to 1"),
   order: z
     .enum(["start-first", "stop-first"], { error: "expected start-first or stop-first" })
@@ -144,10 +148,7 @@ const deviceRequest = z.strictObject({
 const deploy = z.strictObject({
   update_config: updateConfig.optional().describe("The update policy"),
   rollback_config: updateConfig.optional().describe("The rollback policy"),
-  mode: z
-    .enum(["replicated", "global"])
-    .optional()
-    .describe("global runs one container per host"),
+  mode: z.enum(["replicated", "global"]).optional().describe("global runs one container per host"),
   replicas: integer.optional(),
   labels: listOrMap.optional().describe("Labels of the service, not of its containers"),
   endpoint_mode: z.enum(["vip", "dnsrr"]).optional(),
@@ -178,7 +179,10 @@ const deploy = z.strictObject({
         .strictObject({
           cpus: number.optional(),
           memory: bytes.optional(),
-          devices: z.array(deviceRequest).optional().describe("Not supported yet: bay up rejects the service"),
+          devices: z
+            .array(deviceRequest)
+            .optional()
+            .describe("Not supported yet: bay up rejects the service"),
         })
         .optional(),
     })
@@ -326,7 +330,10 @@ export const serviceSchema = z.strictObject({
     .union([z.string(), buildSchema], { error: "expected a directory, or a mapping with context" })
     .optional()
     .describe("How to build the image; its name is image, or STACK-SERVICE"),
-  image: z.string().optional().describe("The image: a name under the top-level images, or a reference to a registry"),
+  image: z
+    .string()
+    .optional()
+    .describe("The image: a name under the top-level images, or a reference to a registry"),
   command: command.optional(),
   entrypoint: command.optional(),
   secrets: z.array(secretUse).optional().describe("Secrets, mounted as files below /run/secrets"),
@@ -388,7 +395,10 @@ export const serviceSchema = z.strictObject({
     .union([z.enum(["all"]), z.array(deviceRequest)], { error: "expected all, or a list of devices" })
     .optional()
     .describe("Not supported yet: bay up rejects the service"),
-  runtime: z.string().optional().describe("bay is itself the runtime: bay up rejects a service with another runtime"),
+  runtime: z
+    .string()
+    .optional()
+    .describe("bay is itself the runtime: bay up rejects a service with another runtime"),
   init: boolean.optional(),
   read_only: boolean.optional(),
   cap_add: list.optional(),
@@ -479,7 +489,9 @@ export const serviceSchema = z.strictObject({
     .string()
     .describe("When the image is pulled: missing (the default), always, never, daily, weekly, every_12h")
     .optional(),
-  pull_refresh_after: duration.optional().describe("How long a pulled image stays current, with pull_policy: refresh"),
+  pull_refresh_after: duration
+    .optional()
+    .describe("How long a pulled image stays current, with pull_policy: refresh"),
   attach: boolean.optional(),
 });
 
@@ -487,7 +499,10 @@ const address = z.strictObject({
   subnet: z.string().optional(),
   gateway: z.string().optional(),
   ip_range: z.string().optional().describe("The part of the subnet used for container addresses"),
-  aux_addresses: z.record(z.string(), z.string()).optional().describe("Addresses reserved for other devices, by name"),
+  aux_addresses: z
+    .record(z.string(), z.string())
+    .optional()
+    .describe("Addresses reserved for other devices, by name"),
 });
 
 export const networkSchema = z.strictObject({
@@ -603,7 +618,9 @@ export const fileSchema = z.strictObject({
     .string()
     .regex(/^[a-zA-Z0-9][a-zA-Z0-9_-]*$/, { error: "expected lower case letters, digits, _ and -" })
     .optional(),
-  include: includeSchema.optional().describe("Stack files to include, each read relative to its own directory"),
+  include: includeSchema
+    .optional()
+    .describe("Stack files to include, each read relative to its own directory"),
   services: z.record(key, serviceSchema).optional(),
   networks: z.record(key, networkSchema.nullable()).optional(),
   volumes: z.record(key, volumeSchema.nullable()).optional(),

@@ -95,7 +95,9 @@ describe("credentials", () => {
 
   it("that cannot be read are an error that shows nothing of them", async () => {
     writeFileSync(join(folder, "docker", "config.json"), '{"auths": {"a": {"auth": 5}}, "secret');
-    await expect(findCredentials("a")).rejects.toThrow(/^.*config\.json does not have the format of docker login$/);
+    await expect(findCredentials("a")).rejects.toThrow(
+      /^.*config\.json does not have the format of docker login$/,
+    );
   });
 });
 

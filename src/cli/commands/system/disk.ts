@@ -166,7 +166,9 @@ interface PruneOptions {
 async function confirm(what: readonly string[], force: boolean | undefined): Promise<boolean> {
   if (force) return true;
   if (!process.stdin.isTTY)
-    throw new BayError("BAD_OPTION", "cannot ask for input without a terminal", { hint: "use --force to skip the confirmation" });
+    throw new BayError("BAD_OPTION", "cannot ask for input without a terminal", {
+      hint: "use --force to skip the confirmation",
+    });
   process.stderr.write(`This removes\n${what.map((line) => `  - ${line}\n`).join("")}`);
   const reader = createInterface({ input: process.stdin, output: process.stderr });
   const answer = await reader.question("Continue? [y/N] ");
