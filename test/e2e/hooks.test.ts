@@ -1,5 +1,5 @@
 /** post_start and pre_stop: commands in a container after its start and before its stop. */
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Bay, eventually } from "../support/bay.ts";
@@ -67,6 +67,24 @@ ${keys}`);
     bay.ok("stop", "-t", "1");
     expect(said()).toContain("ended");
     bay.ok("start");
+    bay.ok("down", "-t", "0");
+  });
+
+  it("of a container that is paused continue later, and keep no other operation waiting", async () => {
+    write(`    post_start: [{ command: sh -c "echo hook >> /shared/log; until test -e /shared/go; do sleep 0.1; done; echo done >> /shared/log" }]
+`);
+    const up = bay.call(["up", "-d"]);
+    await eventually(() => expect(said()).toContain("hook"));
+    bay.ok("pause");
+    const { code, out, err } = await up;
+    expect([code, out + err]).toEqual([
+      1,
+      expect.stringContaining("was paused while its post_start hooks ran"),
+    ]);
+    bay.ok("unpause");
+    writeFileSync(join(shared, "go"), "");
+    await eventually(() => expect(said()).toContain("done"));
+    expect(bay.run(["plan", "--detailed-exitcode"]).code).toBe(0);
     bay.ok("down", "-t", "0");
   });
 

@@ -41,7 +41,37 @@ export class StartStop {
         throw error;
       }
     });
-    await this.startHooks(this.records.get(id));
+    await this.#awaitStartHooks(this.records.get(id));
+  }
+
+  /**
+   * Waits for the hooks of a start. A hook of a container that is paused ends only after the container is unpaused, and who
+   * starts a container keeps others of its stack waiting. Throws HOOK_FAILED, CONTAINER_PAUSED.
+   */
+  async #awaitStartHooks(record: ContainerRecord): Promise<void> {
+    let look = (_id: string) => {};
+    const paused = new Promise<never>((_, reject) => {
+      look = (id) => {
+        const { status, isHeldStill } = record.state;
+        if (id !== record.id || status !== "paused" || isHeldStill) return;
+        const { name } = record.config;
+        reject(
+          new BayError("CONTAINER_PAUSED", `${name} was paused while its post_start hooks ran`, {
+            hint: `they continue when it is unpaused: docker unpause ${name}, or bay unpause`,
+          }),
+        );
+      };
+    });
+    this.host.on("changed", look);
+    const hooks = this.startHooks(record);
+    hooks.catch(() => {}); // it is in the record too
+    look(record.id);
+    try {
+      await Promise.race([hooks, paused]);
+    } finally {
+      paused.catch(() => {});
+      this.host.off("changed", look);
+    }
   }
 
   /** Hooks that have not run since the start; one that hangs keeps no stop waiting. Throws HOOK_FAILED, and the record says so too. */

@@ -41,4 +41,6 @@ export interface Host {
   /** `changed` (ID), `end:ID` (exit code), `warning` (text). */
   emit(event: string, value: unknown): boolean;
   once(event: string, listener: (value: number) => void): unknown;
+  on(event: "changed", listener: (id: string) => void): unknown;
+  off(event: "changed", listener: (id: string) => void): unknown;
 }

@@ -51,6 +51,13 @@ export const CONTAINERS = {
     causes: "The name is misspelled, the ID is ambiguous, or the container was removed.",
     fix: "bay ps -a lists the containers.",
   },
+  CONTAINER_PAUSED: {
+    exit: 1,
+    http: 409,
+    meaning: "The container was paused while the post_start hooks of its start ran.",
+    causes: "Another client paused it. A paused container runs nothing, so the hooks wait.",
+    fix: "Run bay unpause. The hooks then continue.",
+  },
   EXEC_NOT_FOUND: {
     exit: 1,
     http: 404,
