@@ -54,9 +54,9 @@ export const CONTAINERS = {
   CONTAINER_PAUSED: {
     exit: 1,
     http: 409,
-    meaning: "The container was paused while its post_start hooks ran.",
-    causes: "Another command or client paused it.",
-    fix: "bay unpause lets the container and its hooks continue.",
+    meaning: "The container was paused while the post_start hooks of its start ran.",
+    causes: "Another client paused it. A paused container runs nothing, so the hooks wait.",
+    fix: "Run bay unpause. The hooks then continue.",
   },
   EXEC_NOT_FOUND: {
     exit: 1,
