@@ -51,6 +51,13 @@ export const CONTAINERS = {
     causes: "The name is misspelled, the ID is ambiguous, or the container was removed.",
     fix: "bay ps -a lists the containers.",
   },
+  CONTAINER_PAUSED: {
+    exit: 1,
+    http: 409,
+    meaning: "The container was paused while a command waited for it.",
+    causes: "A pause came while post_start hooks ran.",
+    fix: "Resume the container with bay unpause. Its hooks continue then.",
+  },
   EXEC_NOT_FOUND: {
     exit: 1,
     http: 404,
