@@ -21,11 +21,17 @@ export interface GlobalOptions {
 }
 
 /**
- * bayd works in bursts and is idle otherwise. V8 by default lets a burst's garbage pile up and keeps the room:
- * 140 MB with 50 containers instead of 110, for no speed. Its collector's helper threads cost a tenth of the host's
+ * bayd works in bursts and is idle otherwise. V8 by default lets a burst's garbage pile up and keeps the room; here it grows
+ * in small steps, and bayd collects when a burst is over. The collector's helper threads would take a tenth of the host's
  * time while many containers start, which the containers need themselves.
  */
-const SMALL_HEAP = ["--max-semi-space-size=8", "--heap-growing-percent=25", "--single-threaded-gc"];
+const SMALL_HEAP = [
+  "--max-semi-space-size=1",
+  "--heap-growing-percent=20",
+  "--optimize-for-size",
+  "--single-threaded-gc",
+  "--expose-gc",
+];
 
 export class Context {
   readonly roots: Roots;

@@ -58,6 +58,7 @@ export { type Launched, launch, launchExec, StartError } from "./launch/run.ts";
 export { type SocketKeeper, startSocketKeeper, takeSockets } from "./launch/socket-keeper.ts";
 export { addressOf, close, loadLibrary, SyscallError, syscall, trySyscall } from "./libc.ts";
 export { tryLock } from "./lock.ts";
+export { trimHeap } from "./malloc.ts";
 export { type Link, Links } from "./netlink/links.ts";
 export { createNamespace, inNamespace, isNamespace, removeNamespace } from "./netns.ts";
 export { nft } from "./nftables.ts";

@@ -12,6 +12,7 @@ import { JournalStore, replaceFile, roomWarnings, watchRooms } from "../../store
 import { catchEverything } from "../api/guard.ts";
 import { createEngineServer, listen } from "../api/server.ts";
 import { StackService } from "../stacks/stack-service.ts";
+import { IdleMemory } from "./idle-memory.ts";
 import { applyBounds, reloadSettings } from "./settings.ts";
 import { groupId } from "./socket-group.ts";
 
@@ -83,6 +84,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
         log(`bayd ${process.pid} stops: ${signal}`);
         shutDown();
       });
+    const memory = new IdleMemory();
     let told = "";
     const lookAtRooms = () => {
       // one line for each change of state, not for each byte
@@ -99,6 +101,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
       } catch (error) {
         log(`observe: ${messageOf(error)}`);
       }
+      memory.look();
       timer = setTimeout(pass, OBSERVE_INTERVAL);
     };
     timer = setTimeout(pass, OBSERVE_INTERVAL);
