@@ -85,9 +85,10 @@ STACK
   wait_for is_new boot-app-1 "$app"
   ok "the restart policy holds under the service"
 
+  running=$(pids)
   systemctl stop bay || fail "systemctl stop"
   systemctl is-active --quiet bay-shutdown || fail "stop of bay stopped bay-shutdown too"
-  kill -0 $(pids) || fail "stop of bay ended containers"
+  kill -0 $running || fail "stop of bay ended containers"
   bay daemon status && fail "bayd runs after systemctl stop"
   systemctl start bay || fail "systemctl start"
   wait_for answers

@@ -43,7 +43,8 @@ export function renderGuard(tag: string): string {
     `    icmpv6 type nd-neighbor-advert iifname . ${NEIGHBOUR_TARGET} != @targets6 counter drop`,
     // the unspecified address asks whether an own address is free, and joins groups (RFC 4861, 4.3; RFC 3590);
     // a question for another's address would keep its owner from using it (RFC 4862, 5.4.3)
-    "    ip6 saddr :: meta l4proto != ipv6-icmp counter drop",
+    // ICMPv6 by its number: nft takes its name from /etc/protocols, which a minimal Debian does not have (netbase)
+    "    ip6 saddr :: meta l4proto != 58 counter drop",
     "    ip6 saddr :: icmpv6 type != { nd-neighbor-solicit, mld-listener-report, mld-listener-done, mld2-listener-report } counter drop",
     `    ip6 saddr :: icmpv6 type nd-neighbor-solicit iifname . ${NEIGHBOUR_TARGET} != @targets6 counter drop`,
     "  }",
