@@ -27,7 +27,7 @@ it("replace what the host has at that place", () => {
   expect(placed.get("/usr/lib/a.so")).toEqual(file("given"));
 });
 
-it("are refused where links lead in a circle", () => {
+it("are refused if links are circular", () => {
   expect(() => place({ "/a": { link: "b" }, "/b": { link: "/a" }, "/a/x": file("x") })).toThrow("circle");
 });
 
