@@ -28,7 +28,7 @@ it("replace what the host has at that place", () => {
 });
 
 it("are refused if links are circular", () => {
-  expect(() => place({ "/a": { link: "b" }, "/b": { link: "/a" }, "/a/x": file("x") })).toThrow("circle");
+  expect(() => place({ "/a": { link: "b" }, "/b": { link: "/a" }, "/a/x": file("x") })).toThrow("circular");
 });
 
 it("are never below a link, whatever the links are", () => {
