@@ -1,5 +1,5 @@
 /**
- * The shim: a static ELF of about 300 bytes that runs a syscall program (see program.ts).
+ * The shim: a static ELF of about 330 bytes that runs a syscall program (see program.ts).
  *
  * It maps the program file, which is its descriptor 3, shared at BASE, and then executes 64-byte records in
  * order with raw system calls. It has no memory of its own beyond one stack page, takes no arguments and

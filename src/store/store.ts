@@ -1,4 +1,4 @@
-/** The state of one bay: JSON documents by key. Backends pass one contract suite (test/contracts/store.ts). */
+/** The state of one bay: JSON documents by key. A backend implements this interface. */
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json | undefined };
 

@@ -115,7 +115,7 @@ describe("a build's cache", () => {
     expect(steps(err)).toEqual(["CACHED", "CACHED"]);
   });
 
-  it("goes on without a cache that is not there, and says so; what is wrongly written is an error", () => {
+  it("continues without a missing cache, and reports it; an invalid option is an error", () => {
     const told = here.build(FILE, "--cache-from", `type=registry,ref=${registry.host}/absent:1`);
     expect(told).toContain("cannot be imported");
     expect(done(told)).toBeGreaterThan(3);

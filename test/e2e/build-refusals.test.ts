@@ -134,7 +134,7 @@ services:
     expect(err).not.toContain("its last lines");
   });
 
-  it("does stages anew that are named, and shows no more of a step than can be read", () => {
+  it("runs the named stages again, and limits the output of a step", () => {
     const file = "FROM base AS prod\nRUN cat /proc/sys/kernel/random/uuid | tee /id\n";
     build(file);
     const first = builds.inspect().Id;

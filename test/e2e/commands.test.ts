@@ -134,7 +134,7 @@ describe("commands", () => {
     expect([code, err]).toEqual([1, expect.stringContaining("the host has changed since the plan was made")]);
   });
 
-  it("a taken port is an error that names its owner, and nobody can take a published one", async () => {
+  it("a taken port is an error that names its owner, and no program can take a published one", async () => {
     const server = createServer().listen(18282);
     bay.write(
       stack(
@@ -295,7 +295,7 @@ services:
     expect(bay.ps()).toEqual([]);
   });
 
-  it("who shares another's network is started anew with it", () => {
+  it("a container that shares another's network is restarted with it", () => {
     const services = `${SLEEP}  b: { image: box, command: sleep 1000, stop_grace_period: 0s, network_mode: "service:a" }\n`;
     bay.write(stack(services)).ok("up", "-d");
     const address = (service: string) => bay.ok("exec", "-T", service, "cat", "/sys/class/net/eth0/address");
@@ -315,7 +315,7 @@ services:
     expect(bay.run(["plan", "--detailed-exitcode"]).code).toBe(0);
   });
 
-  it("an up that is broken off begins nothing more", async () => {
+  it("an interrupted up starts no further steps", async () => {
     const waits = "depends_on: { slow: { condition: service_healthy } }";
     bay.write(
       stack(

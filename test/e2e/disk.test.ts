@@ -106,7 +106,7 @@ describe("the disk", () => {
     for (const name of ["packed:1", "piped:1", "fetched:1"]) bay.ok("image", "rm", name);
   });
 
-  it("is told by what takes it, and freed of what nobody uses", () => {
+  it("reports its usage, and removes unused objects", () => {
     bay.ok("up", "-d");
     const df = () =>
       JSON.parse(bay.ok("system", "df", "--format", "json")) as {

@@ -210,7 +210,7 @@ services:
     expect(await textOf(removed.body)).toContain('"StatusCode":0');
   });
 
-  it("holds nothing of clients that went away in the middle of a stream", async () => {
+  it("keeps nothing of clients that disconnected during a stream", async () => {
     const before = await counts();
     const open = descriptors(before.pid);
     const streams = ["logs?follow=1&stdout=1", "stats", "wait?condition=next-exit", "wait?condition=removed"];

@@ -45,7 +45,7 @@ describe("secrets and configs", () => {
   });
   afterAll(() => bay.close());
 
-  it("are files with their owners and modes, which nobody there can change", () => {
+  it("are files with their owners and modes, which the container cannot change", () => {
     expect(inside("cat /run/secrets/password /run/secrets/deep/token /etc/app/settings /file")).toBe(
       "secret-onesecret-tokenmode = first\nfrom a file",
     );

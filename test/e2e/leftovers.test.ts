@@ -79,7 +79,7 @@ describe("nothing is left", () => {
     expect(readdirSync(join(bay.folder, "run", "execs"))).toHaveLength(execs.length);
   });
 
-  it("of a link whose container goes on without it", async () => {
+  it("of a link that its running container lost", async () => {
     bay.write(stack(`  a: { ${BOX} }\n`)).ok("up", "-d");
     const link = `ve${bay.tag}00000000`;
     const [known] = useOf(bay).links.filter((name) => name.startsWith("ve"));
@@ -143,7 +143,7 @@ describe("nothing is left", () => {
     expect(useOf(bay).files["root/volumes"]).toEqual([]);
   });
 
-  it("of a copy whose client went away before it began", async () => {
+  it("of a copy whose client disconnected before it began", async () => {
     bay.write(stack(`  a: { ${BOX}, network_mode: none }\n`)).ok("up", "-d");
     const id = bay.ps()[0]!.ID;
     const usual = await least();

@@ -129,7 +129,7 @@ describe("what moves between containers", () => {
     expect(bay.run(["plan", "--detailed-exitcode"])).toMatchObject(settled);
   });
 
-  it("an update that is broken off in its monitor time is taken back at once", async () => {
+  it("an update that is interrupted in its monitor time is rolled back at once", async () => {
     const web = (mode: string) =>
       `  w: { <<: *box, command: sleep 1000, environment: { M: ${mode} }, deploy: { update_config: { order: start-first, monitor: 60s } } }\n`;
     up(web("a"));
@@ -143,7 +143,7 @@ describe("what moves between containers", () => {
     await eventually(() => expect(bay.ps()).toMatchObject([{ ID: old!.ID, State: "running" }]));
   });
 
-  it("a container that was paused goes on, and nobody waits for one that is", () => {
+  it("a paused container is resumed, and commands do not wait for one that stays paused", () => {
     const two = (more = "") =>
       `  a: { <<: *box, command: sleep 1000${more} }\n  b: { <<: *box, command: sleep 1000, depends_on: [a] }\n`;
     up(two());

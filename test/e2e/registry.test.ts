@@ -132,7 +132,7 @@ describe("registries", () => {
     source.ok("image", "rm", `${registry.host}/elsewhere/box:1`);
   });
 
-  it("are gone on with after a cut, from where it was", async () => {
+  it("resume after an interruption, from the same position", async () => {
     let cuts = 0;
     const { code, err } = await pull((call, answer) => {
       if (!isBlob(call.url) || cuts >= 2) return false;
@@ -155,7 +155,7 @@ describe("registries", () => {
     expect(asked().filter(({ range }) => range !== undefined).length).toBe(2);
   });
 
-  it("are gone on with by another bayd after kill -9", async () => {
+  it("are resumed by another bayd after kill -9", async () => {
     faulty.fault = (call, answer) => {
       if (!isBlob(call.url)) return false;
       faulty.pass(call, answer, (body) =>
@@ -467,7 +467,7 @@ describe("registries", () => {
     proxy.closeAllConnections();
   });
 
-  it("are gone on with after ctrl-C", async () => {
+  it("are resumed after Ctrl-C", async () => {
     const name = `${faulty.host}/team/box:1`;
     // the blob comes slowly, so that there is time to break it off
     faulty.fault = (call, answer) => {

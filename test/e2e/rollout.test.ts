@@ -200,7 +200,7 @@ describe("a rolling update", () => {
     for (const number of [0, 1, 2, 3]) expect(await ask(FIRST_PORT + number)).toBe("200 five");
   });
 
-  it("that was broken off by a kill of bayd is repaired by the next one", async () => {
+  it("that was interrupted by a kill of bayd is repaired by the next one", async () => {
     // it is not healthy before the test says so
     const deploy = 'volumes: ["./gate:/gate"]';
     bay.write(stack({ version: "seven", probe: "test -e /gate/open", deploy, mayFail: true }));

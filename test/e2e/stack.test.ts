@@ -197,7 +197,7 @@ describe("a stack", () => {
     expect(bay.run(["plan", "--detailed-exitcode"]).code).toBe(0);
   });
 
-  it("goes on without its supervisor, which comes back and knows what happened", async () => {
+  it("keeps running without its supervisor, which restarts and knows what happened", async () => {
     const [a, daemon] = [pid("a"), bay.daemonPid()];
     const exec = bay.ok("run", "-d", "alone", "sh", "-c", "sleep 1; exit 9").trim();
     process.kill(daemon, "SIGKILL");

@@ -196,7 +196,7 @@ describe("a stack", () => {
     expect(bay.run(["config", "-q"]).err).toContain("the minimum is 1");
   });
 
-  it("goes on without what it does not require", () => {
+  it("continues without optional dependencies", () => {
     write(
       [
         '  sick: { image: box, command: sleep 1000, stop_grace_period: 0s, healthcheck: { test: "false", interval: 100ms, retries: 1 } }',

@@ -110,7 +110,7 @@ networks: { front: {}, back: {}, sealed: { internal: true }, six: { enable_ipv6:
     ]);
   };
 
-  it("leads nobody to 127.0.0.1 of the host (CVE-2020-8558)", async () => {
+  it("allows no access to 127.0.0.1 of the host (CVE-2020-8558)", async () => {
     sendLoopbackTo(neighbour.file, "192.0.2.1");
     sendLoopbackTo(inside("plain"), gatewayOf("plain"));
     await expectSilence(

@@ -61,8 +61,8 @@ export class CacheMounts {
   }
 
   /**
-   * A directory for one RUN: the same for all that share it, one after another where it is locked, one that nobody
-   * else has where it is private. `fill` makes its first content. Give it back with `giveBack`.
+   * A directory for one RUN: the same for all that share it, one after another if it is locked, a separate
+   * one if it is private. `fill` makes its first content. Give it back with `giveBack`.
    */
   async take(
     { key, id, sharing }: { key: string; id: string; sharing: Sharing },

@@ -7,7 +7,7 @@ export type FlagKind = "text" | "bool" | "list";
 export class Flags {
   readonly #values = new Map<string, string[]>();
 
-  /** Throws BAD_DOCKERFILE for a flag that the instruction does not have, that has no value, or stands twice. */
+  /** Throws BAD_DOCKERFILE for a flag that the instruction does not have, that has no value, or is given twice. */
   constructor(instruction: string, written: readonly string[], kinds: Readonly<Record<string, FlagKind>>) {
     for (const flag of written) {
       const [, name = "", value] = /^--([^=]*)(?:=(.*))?$/s.exec(flag) ?? [];

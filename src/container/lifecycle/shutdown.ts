@@ -5,7 +5,7 @@ import type { ContainerRecord } from "../model/record.ts";
 /**
  * Each container with those that have to end before it, in an order in which they come first. Services depend on each
  * other by the label that the containers were made with; a container that shares a namespace ends before its owner.
- * Containers that depend on each other in a circle come in any order.
+ * Containers with circular dependencies come in any order.
  */
 export function endOrder(
   records: readonly ContainerRecord[],

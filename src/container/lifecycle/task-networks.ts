@@ -33,7 +33,7 @@ const NETWORK: NetworkConfig = {
 };
 
 /** A build sees no other container by name. */
-const NOBODY = { addresses: () => undefined, nameOf: () => undefined };
+const NO_NAMES = { addresses: () => undefined, nameOf: () => undefined };
 
 export class TaskNetworks {
   readonly #all = new Set<Pick<TaskNetwork, "id" | "endpoint">>();
@@ -62,7 +62,7 @@ export class TaskNetworks {
     this.#all.add(slot);
     try {
       const namespace = this.networks.endpoints.setUp(id, [endpoint]);
-      this.networks.endpoints.serveDns(id, NOBODY, hostNameServers, { isFresh: true });
+      this.networks.endpoints.serveDns(id, NO_NAMES, hostNameServers, { isFresh: true });
       return { id, endpoint, namespace };
     } catch (error) {
       this.#all.delete(slot);

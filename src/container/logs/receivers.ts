@@ -50,7 +50,7 @@ export function receiverOf(
   }
   const address = parseSyslogAddress(options["syslog-address"])!;
   const name = options["syslog-address"] || LOCAL_SYSLOG[0]!;
-  // with TLS the length stands before a message (RFC 5425, 4.3), else a newline behind it (RFC 6587, 3.4.2)
+  // with TLS the length precedes a message (RFC 5425, 4.3), else a newline follows it (RFC 6587, 3.4.2)
   const isCounted = address.kind === "tls" && /^rfc5424/.test(syslogFormat(options));
   const frame = isCounted
     ? (message: Buffer) => Buffer.concat([Buffer.from(`${message.length} `), message])

@@ -49,8 +49,8 @@ export interface ContainerRecord {
   endpoints: Endpoint[];
   anonymousVolumes: string[];
   /**
-   * While one container takes another's place: the one that is to come, which nobody sees yet, and the one that goes,
-   * which nobody new sees any more.
+   * While one container takes another's place: the new one, which other requests do not see yet, and the old one,
+   * which new requests do not see any more.
    */
   role?: "incoming" | "retiring";
   /** Its writable layer and filled volumes are there. A start makes them where bayd was killed on the way. */

@@ -13,14 +13,14 @@ export const STACK = {
     exit: 1,
     http: 400,
     meaning: "A service cannot extend another service.",
-    causes: "The file or service under extends does not exist, or services extend each other in a circle.",
+    causes: "The file or service under extends does not exist, or the extends are circular.",
     fix: "Correct file: and service: under extends.",
   },
   BAD_INCLUDE: {
     exit: 1,
     http: 400,
     meaning: "A file cannot be included.",
-    causes: "The file does not exist, files include each other in a circle, or both declare the same name.",
+    causes: "The file does not exist, the includes are circular, or both declare the same name.",
     fix: "Correct the entry under include.",
   },
   BAD_NAME: {

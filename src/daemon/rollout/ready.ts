@@ -64,7 +64,7 @@ function hasDoneItsWork({ state, config }: ContainerRecord): boolean {
 
 function checkIsGood(manager: ContainerManager, record: ContainerRecord): void {
   const { state } = record;
-  if (state.status === "paused") return; // it was paused by a user, which says nothing about its health
+  if (state.status === "paused") return; // it was paused by a user, which does not mean that it is healthy
   const failure = failureOf(manager, record);
   if (failure) throw new BayError("NOT_READY", failure);
   // one that is about to be restarted is not good either

@@ -120,7 +120,7 @@ function drain(read: ReadBytes): void {
   while (read(CHUNK).length > 0);
 }
 
-/** The decimal lines of a sparse map that stands before the content, and the zeros that fill its last block. */
+/** The decimal lines of a sparse map that precedes the content, and the zeros that fill its last block. */
 function mapLines(content: ReadBytes): { line: () => string; finish: () => void } {
   let taken = 0;
   const byte = () => {

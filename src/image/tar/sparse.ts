@@ -85,7 +85,7 @@ export function paxSparse(
 }
 
 /**
- * What stands before the content of a sparse file, in PAX form 1.0, and how many bytes the map and the content have
+ * What precedes the content of a sparse file, in PAX form 1.0, and how many bytes the map and the content have
  * together. A program that does not know the form unpacks map and content to the other name.
  */
 export function encodeSparse(entry: TarEntry, { pieces, size }: SparseMap): { head: Buffer; stored: number } {

@@ -46,7 +46,7 @@ const SETS = [
   ["map", "addressed"],
 ] as const;
 
-/** The tables; `replacing` or `emptying` stands before them. */
+/** The tables; `replacing` or `emptying` precedes them. */
 export function renderRules(
   tag: string,
   networks: readonly NetworkRecord[],

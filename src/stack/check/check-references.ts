@@ -144,7 +144,7 @@ function keyOfDependency({ name, links }: Service, input: FileInput, needed: str
   return sources.some(({ service }) => service === needed) ? "volumes_from" : "depends_on";
 }
 
-/** Nobody can wait for the health of one that is not probed. */
+/** A service without a health check cannot become healthy. */
 function checkConditions({ name, dependsOn }: Service, stack: Stack, bad: Bad): void {
   for (const [other, { condition }] of Object.entries(dependsOn)) {
     const check = stack.services[other]?.healthcheck;

@@ -278,7 +278,7 @@ export class SourceFile {
     const mapping: Record<string, unknown> = {};
     const set = (name: string, value: unknown) =>
       Object.defineProperty(mapping, name, { value, writable: true, enumerable: true, configurable: true });
-    // what `<<` brings stands below the mapping's own keys
+    // the mapping's own keys take precedence over keys from `<<`
     for (const pair of node.items.filter(({ key }) => isMergeKey(key))) {
       const brought = convert(pair.value, {}, "");
       for (const part of [brought].flat().reverse()) {

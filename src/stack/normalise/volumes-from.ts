@@ -65,7 +65,7 @@ export function inheritMounts(
     const own = services[name]?.mounts ?? [];
     const given = input.services?.[name]?.volumes_from;
     const containers = readContainers(name, given, locate);
-    done.set(name, { mounts: own, containers }); // what is in a circle has its own alone
+    done.set(name, { mounts: own, containers }); // a service in a circular chain gets its own mounts only
     const mounts = [...own];
     for (const source of readVolumesFrom(given)) {
       const other = inherit(source.service);

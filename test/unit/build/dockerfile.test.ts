@@ -25,7 +25,7 @@ const wrong = (source: string) =>
     .join("\n");
 
 describe("a Dockerfile", () => {
-  it("is read into stages, with what stands before them", () => {
+  it("is read into stages, with the part before them", () => {
     const { file } = read(
       "ARG V=1\nFROM a:$V AS one\nRUN x\nFROM one AS Two\nCOPY --from=one /a /b\nFROM 0\n",
     );

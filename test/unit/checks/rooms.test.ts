@@ -83,7 +83,7 @@ describe("the rooms of the source", () => {
     expect(imports.filter((each) => !isDoor(each))).toEqual([]);
   });
 
-  it("have no door that nobody uses", () => {
+  it("have no unused door", () => {
     const used = new Set(imports.filter(({ from, to }) => room(from) !== room(to)).map(({ to }) => to));
     expect(Object.keys(DOORS).filter((door) => !used.has(door))).toEqual([]);
   });

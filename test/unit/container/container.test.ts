@@ -132,7 +132,7 @@ describe("log segments", () => {
     expect([...reader.read(true)].map(({ bytes }) => String(bytes))).toEqual(["new\n"]);
   });
 
-  it("write no file for a container that says nothing", () => {
+  it("write no file for a container without output", () => {
     new SegmentWriter(join(folder, "silent"), 1 << 20, 5).close();
     expect(existsSync(join(folder, "silent"))).toBe(false);
     expect([...new LogReader(join(folder, "silent")).read(true)]).toEqual([]);

@@ -177,7 +177,7 @@ describe("syslog", () => {
     expect(await until(() => got() || undefined)).toBe(`${message.length} ${message}`);
   });
 
-  it("a receiver that takes nothing stalls nobody: what is lost is counted and told", async () => {
+  it("a receiver that accepts nothing blocks no container: lost lines are counted and reported", async () => {
     const server = createServer((socket) => {
       socket.pause();
       closing.push(() => socket.destroy());

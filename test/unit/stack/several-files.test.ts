@@ -105,7 +105,7 @@ describe("include", () => {
     expect(JSON.stringify(services.s!.mounts)).toContain(join(folder, "b/d"));
   });
 
-  it("names what is there twice, circles, and files that are not there", () => {
+  it("reports duplicates, circular includes and missing files", () => {
     expect(
       problems({
         "bay.yaml": "include: [b.yaml]\nservices:\n  a: {image: x}\n",

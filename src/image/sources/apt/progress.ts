@@ -6,7 +6,7 @@ const STEP = /^I: (running apt-get update|downloading|extracting|installing|clea
 const STATUS = /^(?:dlstatus|pmstatus):[^:]*:(\d+)(?:\.\d+)?:(.+)$/;
 const MAX_LENGTH = 120;
 
-/** The line that a user is shown for one of mmdebstrap's; undefined where it says nothing about progress. */
+/** The line that a user is shown for one of mmdebstrap's; undefined for a line without progress. */
 export function progressLine(line: string): string | undefined {
   const [, action, rest = ""] = STEP.exec(line) ?? [];
   if (action === "running apt-get update") return "updating the lists of packages";

@@ -54,7 +54,7 @@ function mergedUsr(sources: Map<string, LayerSource>): void {
 
 /**
  * The same files where the links of the image lead: `./a.so:/lib/a.so` is usr/lib/a.so where /lib is a link. A layer has
- * no entry below a link. Throws HOST_IMAGE for links that lead in a circle.
+ * no entry below a link. Throws HOST_IMAGE for circular links.
  */
 export function placedBehindLinks(sources: ReadonlyMap<string, LayerSource>): Map<string, LayerSource> {
   let placed = new Map(sources);
@@ -67,7 +67,7 @@ export function placedBehindLinks(sources: ReadonlyMap<string, LayerSource>): Ma
     // who names a target means it, whatever the host has there
     placed = new Map([...stay, ...moved].map(({ place, source }) => [place, source]));
   }
-  throw new BayError("HOST_IMAGE", "the symbolic links of the image lead in a circle");
+  throw new BayError("HOST_IMAGE", "the image has circular symbolic links");
 }
 
 function placeOf(path: string, sources: ReadonlyMap<string, LayerSource>): string {
@@ -81,7 +81,7 @@ function placeOf(path: string, sources: ReadonlyMap<string, LayerSource>): strin
       continue;
     }
     if (++links > MAX_LINKS)
-      throw new BayError("HOST_IMAGE", `${path}: the symbolic links of the image lead in a circle`);
+      throw new BayError("HOST_IMAGE", `${path}: the image has circular symbolic links`);
     pending.unshift(...target.split("/").filter(Boolean));
     if (posix.isAbsolute(target)) at = "/";
   }

@@ -29,7 +29,7 @@ describe("platforms", () => {
   ])("%s is served from %j by %s", (wanted, offered, expected) => {
     expect(choose(wanted, ...offered)).toBe(expected);
   });
-  it("that nobody offers are an error that says what is there", () => {
+  it("that are not offered are an error that lists the offered ones", () => {
     expect(() => choose("linux/arm/v6", "linux/arm/v7", "linux/amd64")).toThrow(
       "it has no image for linux/arm/v6; it has linux/arm/v7, linux/amd64",
     );
