@@ -15,6 +15,12 @@ export default defineConfig({
   test: {
     pool: "forks",
     sequence: { sequencer: LongestFirst },
+    // workers of bayd and the programs that it starts are processes and threads of their own, and are not counted
+    coverage: {
+      provider: "v8",
+      include: ["src/**/*.ts"],
+      reporter: ["text-summary", "json-summary", "html"],
+    },
     projects: [
       // the files of a worker share its modules: to load them again for each took half of the time
       {

@@ -4,6 +4,7 @@ import { BayError } from "../core/errors.ts";
 import { type Instruction, type InstructionOf, readInstruction } from "./dockerfile/instructions.ts";
 import type { Directives } from "./dockerfile/lines.ts";
 import { parseDockerfile } from "./dockerfile/parse.ts";
+import { findStage } from "./find-stage.ts";
 import { lint } from "./lint/lint.ts";
 
 export interface Stage {
@@ -61,15 +62,6 @@ export function readDockerfile(
   const dockerfile = { file, source, directives, emptyContinuations, globals, stages };
   lint(dockerfile, say);
   return dockerfile;
-}
-
-/** The stage of a name or number among those before one; undefined where it is none, and so an image. */
-export function findStage(stages: readonly Stage[], name: string, before: number): Stage | undefined {
-  const wanted = name.toLowerCase();
-  const known = stages.slice(0, before);
-  return (
-    known.findLast(({ from }) => from.as === wanted) ?? (/^\d+$/.test(name) ? known[Number(name)] : undefined)
-  );
 }
 
 /** The stage that a build ends with. Throws UNKNOWN_TARGET. */

@@ -9,13 +9,13 @@ import type { LoadOptions, Stack } from "../stack/index.ts";
 export interface GlobalOptions {
   file?: string[];
   projectName?: string;
-  projectDirectory?: string;
+  projectDirectory?: string | undefined;
   envFile?: string[];
   profile?: string[];
   root?: string;
   run?: string;
   repair?: boolean;
-  dryRun?: boolean;
+  dryRun?: boolean | undefined;
   /** So many steps at once. */
   parallel?: number;
 }

@@ -13,7 +13,7 @@ export interface Roots {
 }
 
 /** The roots by flag, environment (BAY_ROOT, BAY_RUN) or default. */
-export function resolveRoots(options: { root?: string; run?: string } = {}): Roots {
+export function resolveRoots(options: { root?: string | undefined; run?: string | undefined } = {}): Roots {
   const root = resolve(options.root ?? process.env.BAY_ROOT ?? "/var/lib/bay");
   const run = resolve(options.run ?? process.env.BAY_RUN ?? "/run/bay");
   return { root, run, tag: createHash("sha256").update(root).digest("hex").slice(0, 5) };

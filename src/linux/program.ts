@@ -61,7 +61,7 @@ export interface Operation {
   store?: { record: string; argument: number };
   jumpIfZero?: string;
   jumpIfError?: string;
-  label?: string;
+  label?: string | undefined;
   /** What the record is about, for the error message: `mount /proc`. */
   about?: string;
   /** What an error number means here, for the error message. */

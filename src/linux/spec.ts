@@ -20,7 +20,7 @@ export interface SpecCapabilities {
 
 export interface SpecProcess {
   terminal?: boolean;
-  consoleSize?: { height: number; width: number };
+  consoleSize?: { height: number; width: number } | undefined;
   user: SpecUser;
   args: string[];
   env: string[];
@@ -88,14 +88,20 @@ export interface SpecBlockIo {
 /** Limits, in the units of the specification: bytes, microseconds, CPU shares. */
 export interface SpecResources {
   memory?: {
-    limit?: number;
-    reservation?: number;
-    swap?: number;
+    limit?: number | undefined;
+    reservation?: number | undefined;
+    swap?: number | undefined;
     swappiness?: number;
     disableOOMKiller?: boolean;
   };
-  cpu?: { shares?: number; quota?: number; period?: number; cpus?: string; mems?: string };
-  pids?: { limit: number };
+  cpu?: {
+    shares?: number | undefined;
+    quota?: number | undefined;
+    period?: number | undefined;
+    cpus?: string | undefined;
+    mems?: string;
+  };
+  pids?: { limit: number } | undefined;
   blockIO?: SpecBlockIo;
   devices?: SpecDeviceRule[];
 }
@@ -134,7 +140,7 @@ export interface Spec {
     devices?: SpecDevice[];
     cgroupsPath?: string;
     resources?: SpecResources;
-    seccomp?: SpecSeccomp;
+    seccomp?: SpecSeccomp | undefined;
     sysctl?: Record<string, string>;
     maskedPaths?: string[];
     readonlyPaths?: string[];

@@ -80,7 +80,7 @@ describe("a build's files", () => {
       const path = asked.url!.split("?")[0]!;
       const wanted = `Basic ${Buffer.from(`x-access-token:${TOKEN}`).toString("base64")}`;
       if (path.startsWith("/project.git") && asked.headers.authorization !== wanted)
-        return response.writeHead(401, { "WWW-Authenticate": 'Basic realm="test"' }).end();
+        return void response.writeHead(401, { "WWW-Authenticate": 'Basic realm="test"' }).end();
       try {
         response.end(readFileSync(join(repositories, path)));
       } catch {

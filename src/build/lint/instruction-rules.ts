@@ -1,6 +1,7 @@
 /** Rules about single instructions, and what a stage has twice. */
 import type { Instruction } from "../dockerfile/instructions.ts";
-import { findStage, type Stage } from "../stages.ts";
+import { findStage } from "../find-stage.ts";
+import type { Stage } from "../stages.ts";
 import type { Complain } from "./rules.ts";
 
 const ONCE = ["cmd", "entrypoint", "healthcheck"];

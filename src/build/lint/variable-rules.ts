@@ -4,8 +4,9 @@ import { BayError } from "../../core/errors.ts";
 import { hostPlatform, parseReference } from "../../image/index.ts";
 import type { Instruction } from "../dockerfile/instructions.ts";
 import { expand } from "../dockerfile/words.ts";
+import { findStage } from "../find-stage.ts";
 import { PROXY_ARGS, platformArgs } from "../scope.ts";
-import { type Dockerfile, findStage, type Stage } from "../stages.ts";
+import type { Dockerfile, Stage } from "../stages.ts";
 import type { Complain } from "./rules.ts";
 
 /** Set by the shell that a RUN is, and no concern of the Dockerfile's. */

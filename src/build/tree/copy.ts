@@ -11,14 +11,13 @@ import {
   openSync,
   readlinkSync,
   readSync,
-  realpathSync,
   statSync,
   symlinkSync,
   unlinkSync,
   writeSync,
 } from "node:fs";
 import { posix } from "node:path";
-import { BayError, hasCode } from "../../core/errors.ts";
+import { BayError } from "../../core/errors.ts";
 import { binary, bytesOf } from "../../image/for-workers.ts";
 import {
   type FileState,
@@ -30,14 +29,14 @@ import {
 } from "../../linux/index.ts";
 import type { IgnorePatterns } from "../ignore.ts";
 import { isKept } from "./digest.ts";
+import { makeDirectories, notDirectory, ROOT, resolveIn, shown } from "./directories.ts";
 import { parseMode } from "./mode.ts";
 import { below, type Found, type Match } from "./select.ts";
-import type { CopyOptions, Owner } from "./tasks.ts";
+import type { CopyOptions } from "./tasks.ts";
 import { isArchive, unpackArchive } from "./unpack-archive.ts";
 
 const CHUNK = 1 << 20;
 const chunk = Buffer.allocUnsafeSlow(CHUNK);
-const ROOT: Owner = { uid: 0, gid: 0 };
 
 interface Places {
   source: ThreadRoot;
@@ -90,61 +89,6 @@ const name = (match: Match) => posix.basename(match.path);
 
 function statOf(path: string): FileState | undefined {
   return statSync(bytesOf(path), { throwIfNoEntry: false });
-}
-
-/** A path in the thread's root, its symlinks followed as far as there is something. */
-export function resolveIn(path: string, links = 0): string {
-  const normal = posix.join("/", path).replace(/(.)\/$/, "$1");
-  try {
-    return realpathSync(bytesOf(normal), "latin1") as unknown as string;
-  } catch (error) {
-    if (hasCode(error, "ENOENT"))
-      return resolveLast(resolveIn(posix.dirname(normal), links), posix.basename(normal), links);
-    if (hasCode(error, "ENOTDIR"))
-      throw new BayError("BAD_TARGET", `not a directory: a part of ${JSON.stringify(shown(normal))}`);
-    throw error;
-  }
-}
-
-/** A symlink to what is not there yet leads on all the same. */
-function resolveLast(directory: string, last: string, links: number): string {
-  const place = posix.join(directory, last);
-  if (!lstatSync(bytesOf(place), { throwIfNoEntry: false })?.isSymbolicLink()) return place;
-  if (links >= MAX_LINKS)
-    throw new BayError("BAD_TARGET", `circular symbolic link ${JSON.stringify(shown(place))}`);
-  return resolveIn(posix.resolve(directory, readlinkSync(bytesOf(place), "latin1")), links + 1);
-}
-const MAX_LINKS = 40;
-
-const notDirectory = (place: string) =>
-  new BayError("BAD_TARGET", `${JSON.stringify(shown(place))} exists and is not a directory`);
-
-const shown = (path: string) => bytesOf(path).toString("utf8").replace(/\p{C}/gu, "?");
-
-/**
- * Makes a directory and those above it that are missing, all with mode 755: a --chmod of 644 for a file must not close
- * them. Gives the path with its symlinks followed. Throws BAD_TARGET.
- */
-export function makeDirectories(
-  path: string,
-  { owner = ROOT, newest }: Pick<CopyOptions, "owner" | "newest">,
-): string {
-  const resolved = resolveIn(path);
-  const missing: string[] = [];
-  for (
-    let at = resolved;
-    at !== "/" && !lstatSync(bytesOf(at), { throwIfNoEntry: false });
-    at = posix.dirname(at)
-  )
-    missing.unshift(at);
-  for (const at of missing) {
-    mkdirSync(bytesOf(at));
-    lchownSync(bytesOf(at), owner.uid, owner.gid);
-    chmodSync(bytesOf(at), 0o755);
-  }
-  if (newest !== undefined) for (const at of missing.reverse()) setTimes(bytesOf(at), newest, 0);
-  if (!lstatSync(bytesOf(resolved)).isDirectory()) throw notDirectory(resolved);
-  return resolved;
 }
 
 function copyMatch(

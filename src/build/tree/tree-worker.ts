@@ -12,8 +12,9 @@ import {
 } from "../../image/for-workers.ts";
 import { inPrivateMounts, mountOverlay, mountTmpfs, ThreadRoot } from "../../linux/index.ts";
 import { IgnorePatterns } from "../ignore.ts";
-import { copyMatches, makeDirectories, writeGiven } from "./copy.ts";
+import { copyMatches, writeGiven } from "./copy.ts";
 import { DigestCache, digestOf } from "./digest.ts";
+import { makeDirectories } from "./directories.ts";
 import { matchSources } from "./select.ts";
 import type { Selection, TreeRoot, TreeTarget, TreeTask } from "./tasks.ts";
 

@@ -14,7 +14,7 @@ import {
   unpackInto,
 } from "../../image/for-workers.ts";
 import { ThreadRoot } from "../../linux/index.ts";
-import { makeDirectories } from "./copy.ts";
+import { makeDirectories } from "./directories.ts";
 import type { CopyOptions } from "./tasks.ts";
 
 const BLOCK = 512;

@@ -54,7 +54,7 @@ async function viewOf(asked: ProgressKind): Promise<View> {
 
 /** Lines with the step's number before them, in the manner of BuildKit. */
 function plainView(): View {
-  const say = (text: string) => process.stderr.write(`${text}\n`);
+  const say = (text: string) => void process.stderr.write(`${text}\n`);
   const rests = new Map<number, string>();
   const flush = (step: number) => {
     const rest = rests.get(step);
@@ -63,17 +63,17 @@ function plainView(): View {
   };
   return {
     show({ step, kind, title, text = "", seconds }) {
-      if (kind === "note") return say(text);
-      if (kind === "started") return say(`#${step} ${title}`);
-      if (kind === "cached") return say(`#${step} ${title}\n#${step} CACHED`);
-      if (kind === "output") {
+      if (kind === "note") say(text);
+      else if (kind === "started") say(`#${step} ${title}`);
+      else if (kind === "cached") say(`#${step} ${title}\n#${step} CACHED`);
+      else if (kind === "output") {
         const lines = ((rests.get(step) ?? "") + text).split("\n");
         rests.set(step, lines.pop()!);
         for (const line of lines) say(`#${step} ${line.replace(/\r$/, "")}`);
-        return;
+      } else {
+        flush(step);
+        say(`#${step} ${kind === "done" ? `DONE ${(seconds ?? 0).toFixed(1)}s` : "FAILED"}`);
       }
-      flush(step);
-      say(`#${step} ${kind === "done" ? `DONE ${(seconds ?? 0).toFixed(1)}s` : "FAILED"}`);
     },
     end: async () => {},
   };

@@ -11,8 +11,8 @@ import { isLoss, patiently } from "./stack-changes.ts";
 export interface FollowQuery {
   tail: string;
   follow: boolean;
-  since?: string;
-  until?: string;
+  since?: string | undefined;
+  until?: string | undefined;
 }
 
 type Show = (stream: number, bytes: Buffer) => Promise<void>;

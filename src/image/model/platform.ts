@@ -5,7 +5,7 @@ import type { Descriptor } from "../store/content-store.ts";
 export interface Platform {
   os: string;
   architecture: string;
-  variant?: string;
+  variant?: string | undefined;
 }
 
 const NAMES: Record<string, string> = {

@@ -25,9 +25,9 @@ export interface Descriptor {
   mediaType: string;
   digest: string;
   size: number;
-  annotations?: Record<string, string>;
-  urls?: string[];
-  platform?: { architecture: string; os: string; variant?: string };
+  annotations?: Record<string, string> | undefined;
+  urls?: string[] | undefined;
+  platform?: { architecture: string; os: string; variant?: string | undefined } | undefined;
 }
 
 const DIGEST = /^sha256:([0-9a-f]{64})$/;

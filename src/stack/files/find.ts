@@ -63,11 +63,11 @@ export function nameFromDirectory(directory: string): string {
 
 export interface LoadOptions {
   /** -f; `-` is standard input. */
-  files?: string[];
-  name?: string;
-  projectDirectory?: string;
-  envFiles?: string[];
-  profiles?: string[];
+  files?: string[] | undefined;
+  name?: string | undefined;
+  projectDirectory?: string | undefined;
+  envFiles?: string[] | undefined;
+  profiles?: string[] | undefined;
   /** Services that are named on the command line: they are on, whatever their profiles. */
   enable?: string[];
   cwd: string;

@@ -326,9 +326,9 @@ export interface StackVolume {
   name: string;
   external: boolean;
   /** A folder of the host that is the volume; absent where bay keeps it. */
-  device?: string;
+  device?: string | undefined;
   /** A file system that is the volume, as mount(8) takes it. */
-  mount?: { type: string; device: string; options: string };
+  mount?: { type: string; device: string; options: string } | undefined;
   missingDriver?: MissingDriver;
   labels: Record<string, string>;
 }
@@ -359,12 +359,12 @@ export interface StackImage {
     Labels?: Record<string, string>;
     StopSignal?: string;
     Healthcheck?: {
-      Test?: string[];
-      Interval?: number;
-      Timeout?: number;
-      StartPeriod?: number;
-      StartInterval?: number;
-      Retries?: number;
+      Test?: string[] | undefined;
+      Interval?: number | undefined;
+      Timeout?: number | undefined;
+      StartPeriod?: number | undefined;
+      StartInterval?: number | undefined;
+      Retries?: number | undefined;
     };
   };
 }

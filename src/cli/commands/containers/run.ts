@@ -9,7 +9,7 @@ import type { Stack } from "../../../stack/index.ts";
 import { type Context, listContainers, nameOf, serviceOf as serviceOfRow } from "../../context.ts";
 import { withValues } from "../../options.ts";
 import { runSession, terminalSize } from "../../ui/terminal.ts";
-import { sendUp } from "../stack/up.ts";
+import { sendUp } from "../stack/send-up.ts";
 
 /** Milliseconds for output that comes after the command's end. */
 const OUTPUT_PATIENCE = 500;

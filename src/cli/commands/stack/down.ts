@@ -4,7 +4,7 @@ import type { Stack } from "../../../stack/index.ts";
 import { type Context, chooseContainers, listContainers } from "../../context.ts";
 import { milliseconds } from "../../options.ts";
 import { print } from "../../ui/output.ts";
-import { watch } from "./up.ts";
+import { watch } from "./send-up.ts";
 
 interface DownCommandOptions {
   volumes?: boolean;

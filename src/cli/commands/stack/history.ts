@@ -7,7 +7,7 @@ import type { Context } from "../../context.ts";
 import { milliseconds } from "../../options.ts";
 import { hasColour, paint, print, printJson, shortId, table } from "../../ui/output.ts";
 import { coloured } from "./plan.ts";
-import { watch } from "./up.ts";
+import { watch } from "./send-up.ts";
 
 /** bayd keeps the revisions, so a stack file that is not valid does not prevent this. Throws what is wrong, and that -p helps. */
 async function nameOf(context: Context): Promise<string> {

@@ -9,7 +9,7 @@ import type { Stack } from "../../../stack/index.ts";
 import type { Context } from "../../context.ts";
 import { parseRerun, parseScale } from "../../options.ts";
 import { hasColour, paint, print, printJson } from "../../ui/output.ts";
-import { sendUp } from "./up.ts";
+import { sendUp } from "./send-up.ts";
 
 interface PlanCommandOptions {
   detailedExitcode?: boolean;

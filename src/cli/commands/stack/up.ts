@@ -1,12 +1,10 @@
-import { readCode } from "../../../core/error-codes/table.ts";
 import { BayError } from "../../../core/errors.ts";
-import type { Client } from "../../../daemon/index.ts";
-import type { Plan, PlanOptions, Progress } from "../../../reconcile/index.ts";
+import type { PlanOptions } from "../../../reconcile/index.ts";
 import type { Stack } from "../../../stack/index.ts";
 import type { Context } from "../../context.ts";
 import { milliseconds, parseRerun, parseScale } from "../../options.ts";
 import { print } from "../../ui/output.ts";
-import { type ProgressView, progressView, withoutKinds } from "../../ui/progress.ts";
+import { sendUp } from "./send-up.ts";
 
 interface UpOptions {
   detach?: boolean;
@@ -171,61 +169,4 @@ export async function scale(
 ): Promise<number> {
   const services = Object.keys(parseScale(entries));
   return up(context, services, { detach: true, scale: entries, ...(deps === false ? { deps } : {}) });
-}
-
-type Line =
-  | { progress: Progress }
-  | { waiting: string }
-  | { result: Plan }
-  | { error: { message: string; code: string; hint?: string } };
-
-/** Sends an up request and shows its progress. Throws the daemon's error. */
-export async function sendUp(
-  client: Client,
-  stack: Stack,
-  request: object,
-  quiet: Quiet = {},
-): Promise<Plan> {
-  return watch(client, "/bay/v1/up", { stack, ...request }, quiet);
-}
-
-/** Which progress is not shown. */
-export interface Quiet {
-  quiet?: boolean;
-  quietBuild?: boolean;
-  quietPull?: boolean;
-}
-
-async function viewFor({ quiet, quietBuild, quietPull }: Quiet): Promise<ProgressView> {
-  if (quiet) return { show: () => {}, say: () => {}, end: async () => {} };
-  return withoutKinds(await progressView(), [
-    ...(quietBuild ? (["image.build", "image.make"] as const) : []),
-    ...(quietPull ? (["image.pull"] as const) : []),
-  ]);
-}
-
-/** A request that answers with lines of progress and a result. */
-export async function watch(client: Client, path: string, body: object, quiet: Quiet = {}): Promise<Plan> {
-  const view = await viewFor(quiet);
-  let plan: Plan | undefined;
-  let failure: BayError | undefined;
-  for await (const line of client.lines<Line>("POST", path, { ...body, pid: process.pid })) {
-    if ("progress" in line) view.show(line.progress);
-    else if ("waiting" in line) view.say(line.waiting);
-    else if ("result" in line) plan = line.result;
-    else
-      failure = new BayError(
-        readCode(line.error.code, "INTERNAL"),
-        line.error.message,
-        line.error.hint ? { hint: line.error.hint } : {},
-      );
-  }
-  await view.end();
-  if (failure) throw failure;
-  if (!plan)
-    throw new BayError("DAEMON_LOST", "bayd stopped during the request", {
-      hint: "it restarts in a moment; run the command again",
-    });
-  for (const warning of plan.warnings) process.stderr.write(`warning: ${warning}\n`);
-  return plan;
 }
