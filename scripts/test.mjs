@@ -73,6 +73,7 @@ async function runMachine() {
 
 await check(bin("biome"), ["check", "--diagnostic-level=warn", "."]);
 await check(bin("tsc"), ["--noEmit"]);
+await check(bin("knip"), ["--no-progress"]);
 await check(process.execPath, ["scripts/build.mjs"]);
 
 const named = process.argv.slice(2);

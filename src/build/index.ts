@@ -1,15 +1,15 @@
 /** The door of builds: Dockerfiles, and changes to images' configs in their language. */
 export type { Builder } from "./build.ts";
 export type { FindImage } from "./build-context.ts";
-export { type CacheMountRecord, CacheMounts } from "./cache/cache-mounts.ts";
+export { CacheMounts } from "./cache/cache-mounts.ts";
 export { readCacheSource, readCacheTarget } from "./cache/cache-option.ts";
-export { type StepRecord, StepStore } from "./cache/step-store.ts";
+export { StepStore } from "./cache/step-store.ts";
 export { changedConfig } from "./changes.ts";
 export { ignoreLines } from "./ignore.ts";
 export { isGitUrl } from "./sources/git-url.ts";
 export { KeptRepositories } from "./sources/kept-repositories.ts";
 export { readFileSource, readSource } from "./sources/read-source.ts";
-export type { BuildNews, BuildRequest, ContextSource, FileSource } from "./types.ts";
+export type { BuildNews, BuildRequest, ContextSource } from "./types.ts";
 
 /** Builds themselves, which few commands need. */
 export const loadBuilder = () => import("./build.ts");

@@ -1,6 +1,6 @@
 /** The door of containers: their configs and records, and the manager that makes them live. */
 
-export { Exec, type ExecConfig } from "./exec/exec.ts";
+export { Exec } from "./exec/exec.ts";
 export {
   changesOf,
   exportContainer,
@@ -20,14 +20,7 @@ export * from "./model/config.ts";
 export { type BayEvent, EventLog } from "./model/events.ts";
 export { type LimitDrift, limitDrift } from "./model/limits.ts";
 export { configAsGiven } from "./model/new-container.ts";
-export {
-  type ContainerRecord,
-  type ContainerState,
-  endedBy,
-  type HealthStatus,
-  NEVER,
-  type Status,
-} from "./model/record.ts";
+export { type ContainerRecord, endedBy, type HealthStatus, NEVER, type Status } from "./model/record.ts";
 export { isRunning } from "./model/records.ts";
 export { isDockerSocketGone } from "./spec/docker-socket.ts";
 export { toResources } from "./spec/oci-spec.ts";

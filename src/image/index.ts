@@ -1,7 +1,7 @@
 /** The door of images: references, the content store, layers, and the sources that images come from. */
 
-export { canonicalReference, familiarReference, nameOrId, parseReference } from "../core/image-reference.ts";
-export { type LayerBounds, layerBounds, setLayerBounds } from "./layers/bounds.ts";
+export { familiarReference, nameOrId, parseReference } from "../core/image-reference.ts";
+export { setLayerBounds } from "./layers/bounds.ts";
 export { isInLayers, kindInLayers, readImageFile, resolveInLayers } from "./layers/layer-lookup.ts";
 export { type ListedChange, runLayerTask } from "./layers/layer-pool.ts";
 export { layerName } from "./layers/layer-store.ts";
@@ -18,14 +18,12 @@ export {
 export type { Credentials } from "./registry/credentials.ts";
 export { findCredentials, keepCredentials } from "./registry/credentials.ts";
 export { checkLogin } from "./registry/login.ts";
-export type { LazyImage } from "./registry/pull.ts";
 export type { PullProgress } from "./registry/pull-request.ts";
 export { PullSummary } from "./registry/pull-summary.ts";
-export type { PullOptions } from "./registry/registry-images.ts";
 export { putImage } from "./sources/new-image.ts";
 export type { ImageSource } from "./sources/source.ts";
 export { staleReason } from "./sources/stale.ts";
-export type { ContentStore, Descriptor } from "./store/content-store.ts";
+export type { Descriptor } from "./store/content-store.ts";
 export { type ImageRecord, isUntagged, registryDigests } from "./store/image-records.ts";
 export { type Image, ImageStore } from "./store/image-store.ts";
 export { inspectImage } from "./store/inspect-image.ts";
@@ -50,4 +48,4 @@ export const web = {
   searchRegistry: async (...given: Parameters<typeof import("./registry/catalogue.ts").searchRegistry>) =>
     (await import("./registry/catalogue.ts")).searchRegistry(...given),
 };
-export { type WorkerAnswer, WorkerPool } from "./layers/worker-pool.ts";
+export { WorkerPool } from "./layers/worker-pool.ts";

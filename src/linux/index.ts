@@ -8,14 +8,12 @@ export {
   CLONE_NEWUTS,
   O_NONBLOCK,
   O_RDONLY,
-  O_RDWR,
 } from "./abi.ts";
 export { appArmorParser, isAppArmorOn, loadedProfiles, loadProfile } from "./apparmor.ts";
 export { resolveCapabilities } from "./capabilities.ts";
 export {
   type Cgroup,
   type CgroupManager,
-  type CgroupStats,
   cgroupManager,
   type ProcessGroup,
   removeGroup,
@@ -43,41 +41,26 @@ export {
 export { dataRanges, syncFileSystem } from "./data-ranges.ts";
 export { type FileState, stateOf } from "./file-state.ts";
 export { makedev } from "./launch/devices.ts";
-export {
-  isKeeperAlive,
-  type KeeperOptions,
-  keptProcess,
-  startKeeper,
-  stopKeeper,
-  takeLastEnd,
-} from "./launch/keeper.ts";
+export { isKeeperAlive, keptProcess, startKeeper, stopKeeper, takeLastEnd } from "./launch/keeper.ts";
 export { takeKeptSockets } from "./launch/kept-sockets.ts";
 export { processOfProgram } from "./launch/program-process.ts";
-export type { ExecRequest, LaunchRequest, OverlayRoot, Stdio } from "./launch/request.ts";
+export type { LaunchRequest, OverlayRoot } from "./launch/request.ts";
 export { type Launched, launch, launchExec, StartError } from "./launch/run.ts";
 export { type SocketKeeper, startSocketKeeper, takeSockets } from "./launch/socket-keeper.ts";
-export { addressOf, close, loadLibrary, SyscallError, syscall, trySyscall } from "./libc.ts";
+export { addressOf, close, loadLibrary } from "./libc.ts";
 export { tryLock } from "./lock.ts";
 export { trimHeap } from "./malloc.ts";
 export { type Link, Links } from "./netlink/links.ts";
 export { createNamespace, inNamespace, isNamespace, removeNamespace } from "./netns.ts";
 export { nft } from "./nftables.ts";
 export { createPipe, makeFifo, type Pipe, setNonblocking, setPipeSize } from "./pipe.ts";
-export {
-  childrenOf,
-  decodeStatus,
-  hardLimit,
-  isAlive,
-  openProcess,
-  signalProcess,
-  startTime,
-} from "./process.ts";
-export { HEADER, type ProgramState, readProgramState } from "./program.ts";
+export { decodeStatus, hardLimit, isAlive, openProcess, signalProcess, startTime } from "./process.ts";
+export { type ProgramState, readProgramState } from "./program.ts";
 export { resizePty, takePtyMaster } from "./pty.ts";
 export { openInRoot, type PathKind, pathKindInRoot, readInRoot } from "./safe-path.ts";
 export { isSelinuxOn, labelTree, privateLabel, SHARED_LABEL } from "./selinux.ts";
 export { bindSocket, hungUp } from "./socket.ts";
 export type * from "./spec.ts";
-export { listeningPorts, type TcpSocket, tcpSockets } from "./tcp-sockets.ts";
+export { listeningPorts, tcpSockets } from "./tcp-sockets.ts";
 export { rawMode, setTerminalMode, terminalMode } from "./terminal-mode.ts";
 export { listenForDatagrams, UnixDatagram } from "./unix-datagram.ts";

@@ -1,7 +1,7 @@
 /** The door of networks: their records, endpoints and rules, and the manager that keeps them. */
 export { DNS_TTL_SECONDS, type NameView } from "./dns/answer.ts";
 export { hostNameServers } from "./dns/name-servers.ts";
-export { DNS_ADDRESS, DNS_RATE, type DnsSockets } from "./dns/server.ts";
+export { DNS_ADDRESS, type DnsSockets } from "./dns/server.ts";
 export { ownSubnets, withLinks } from "./drivers/bridge.ts";
 export {
   addressesOf,
@@ -12,13 +12,9 @@ export {
   type SubnetConfig,
   subnetsOf,
 } from "./model/network.ts";
-export {
-  type ContainerEndpoint,
-  type EndpointDirectory,
-  NetworkManager,
-} from "./network-manager.ts";
+export { type ContainerEndpoint, type EndpointDirectory, NetworkManager } from "./network-manager.ts";
 export { portKey, portOwner } from "./ports/port-holder.ts";
-export { firewallIsIntact, tableHash } from "./rules/firewall.ts";
+export { firewallIsIntact } from "./rules/firewall.ts";
 export { dropsForeign, forwardingIsIntact } from "./rules/forwarding.ts";
-export { renderRules, tableName } from "./rules/rules.ts";
+export { tableName } from "./rules/rules.ts";
 export { guardIsIntact, tryGuard } from "./rules/spoofing.ts";

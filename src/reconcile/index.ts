@@ -3,13 +3,13 @@
 export { applyPlan, type Executor, type Progress, type Say } from "./apply/apply.ts";
 export { showBytes } from "./decide/compare.ts";
 export { type Decision, decide, type Wanted } from "./decide/decide.ts";
-export { containerName, desiredConfig, mountedImages } from "./decide/desired.ts";
+export { desiredConfig, mountedImages } from "./decide/desired.ts";
 export type * from "./model/actual.ts";
-export type { Interruption, Plan, Rollout, Step } from "./model/step.ts";
+export type { Plan, Rollout, Step } from "./model/step.ts";
 export { type DownOptions, makeDownPlan } from "./plan/down.ts";
 export { furtherSubnets, reservedAddresses } from "./plan/networks.ts";
 export { makeOneOffPlan, type OneOffRequest } from "./plan/one-off.ts";
 export { checkNames, PLAN_DEFAULTS, type PlanOptions } from "./plan/options.ts";
-export { inDependencyOrder, makePlan } from "./plan/plan.ts";
+export { makePlan } from "./plan/plan.ts";
 export { placeOf } from "./plan/volumes.ts";
-export { printPlan, reasonText, SIGNS, summary } from "./show/print.ts";
+export { printPlan, reasonText } from "./show/print.ts";

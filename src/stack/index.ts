@@ -1,6 +1,6 @@
 /** The door of stack files: from YAML to a Stack. Pure but for reading the files. */
 
-export { type Diagnostic, formatDiagnostic } from "../core/diagnostics.ts";
+export { formatDiagnostic } from "../core/diagnostics.ts";
 export { buildsNeeding, dependenciesOf, serviceContext } from "./check/check-references.ts";
 export { ownersOf, shareWith } from "./check/sharing.ts";
 export type { LoadOptions } from "./files/find.ts";
@@ -8,7 +8,5 @@ export { type LoadedStack, loadStack } from "./load.ts";
 export { toCompose } from "./model/canonical.ts";
 export { chooseServices, serviceOf } from "./model/choose-services.ts";
 export type * from "./model/stack.ts";
-export type { PortMapping } from "./normalise/ports.ts";
 export { keyForOne } from "./normalise/update-policy.ts";
-export { parseBytes, parseDuration } from "./normalise/values.ts";
 export { StackError } from "./stack-error.ts";

@@ -1,5 +1,5 @@
 /** The second door of stack files, for who has a loaded stack: neither YAML nor schema is loaded with it. */
-export { buildsNeeding, dependenciesOf, serviceContext } from "./check/check-references.ts";
+export { buildsNeeding, dependenciesOf } from "./check/check-references.ts";
 export { shareWith } from "./check/sharing.ts";
 export { chooseServices, serviceOf } from "./model/choose-services.ts";
 export { parsePort } from "./normalise/ports.ts";

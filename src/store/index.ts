@@ -2,8 +2,6 @@
 export {
   diskFullError,
   HOW_TO_FREE,
-  judge,
-  type Room,
   requireRoom,
   roomOf,
   roomText,
@@ -12,4 +10,4 @@ export {
 } from "./disk-room.ts";
 export { checkStateFormat, JournalStore, readState } from "./journal-store.ts";
 export { replaceFile } from "./replace-file.ts";
-export type { Change, Store, StoreReader } from "./store.ts";
+export type { Store, StoreReader } from "./store.ts";

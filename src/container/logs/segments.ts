@@ -15,7 +15,6 @@ import {
   readFileSync,
   readSync,
   rmSync,
-  statSync,
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -172,18 +171,4 @@ export class SegmentWriter {
         rmSync(join(this.directory, `${number}.${suffix}`), { force: true });
     }
   }
-}
-
-/** The bytes that a container's logs take on disk. */
-export function logSize(directory: string): number {
-  return segmentNumbers(directory).reduce(
-    (sum, number) =>
-      sum +
-      STREAMS.reduce(
-        (total, name) =>
-          total + (statSync(join(directory, `${number}.${name}`), { throwIfNoEntry: false })?.size ?? 0),
-        0,
-      ),
-    0,
-  );
 }

@@ -1,7 +1,7 @@
 /** The entries of a tar file and where their content is, without reading it. */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { BayError } from "../../core/errors.ts";
-import { BLOCK, type EntryType } from "./header.ts";
+import type { EntryType } from "./header.ts";
 import { readTar } from "./read.ts";
 
 export interface ScannedEntry {
@@ -69,5 +69,3 @@ export function scanTar(path: string): ScannedEntry[] {
   }
   return entries;
 }
-
-export const blocks = (size: number): number => Math.ceil(size / BLOCK) * BLOCK;

@@ -16,7 +16,7 @@ export function cgroupManager(parent: string): CgroupManager {
     : new CgroupV1Manager(parent);
 }
 
-export type { Cgroup, CgroupManager, CgroupStats, ProcessGroup } from "./cgroup.ts";
+export type { Cgroup, CgroupManager, ProcessGroup } from "./cgroup.ts";
 
 /** Removes the last group and its parent. The group's last member may just be ending, so it waits up to a second. */
 export async function removeLastGroup(groups: CgroupManager, name: string): Promise<void> {

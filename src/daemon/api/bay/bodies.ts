@@ -116,8 +116,6 @@ export const upBody = z.object({
 });
 
 /** The stack comes from bay's own command over a socket that only root (and a named group) can open. */
-export type UpRequest = z.output<typeof upBody>;
-
 export const downBody = z.object({
   name,
   volumes: z.boolean(),
@@ -161,5 +159,3 @@ export const runBody = z.object({
   /** Only where no `up` has to make something first; the answer says `needsUp` otherwise. */
   ifReady: z.boolean().optional(),
 });
-
-export type RunRequest = z.output<typeof runBody>;

@@ -16,8 +16,6 @@ import { type Call, goneSignal, type Route, route, sendJson, startStream } from 
 import type { Services } from "../server.ts";
 import { downBody, rollbackBody, runBody, upBody } from "./bodies.ts";
 
-export type { RunRequest, UpRequest } from "./bodies.ts";
-
 export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
   const options = (given: Partial<PlanOptions> | undefined): PlanOptions => ({ ...PLAN_DEFAULTS, ...given });
   return [
