@@ -22,7 +22,7 @@ export class Removal {
   ) {}
 
   /** Removes a container that does not run, and its anonymous volumes where `volumes`. Throws IS_RUNNING. */
-  remove(id: string, volumes: boolean): Promise<void> {
+  async remove(id: string, volumes: boolean): Promise<void> {
     return this.records.queue(id, async (record) => {
       if (isRunning(record)) {
         throw new BayError("IS_RUNNING", `the container ${record.config.name} is running`, {
