@@ -131,7 +131,7 @@ services:
     );
     expect(code).toBe(1);
     expect(err).toContain("the command ended with exit code 1");
-    expect(err).not.toContain("its last lines");
+    expect(err).not.toContain("last lines of output");
   });
 
   it("runs the named stages again, and limits the output of a step", () => {

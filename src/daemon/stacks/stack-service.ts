@@ -97,7 +97,7 @@ export class StackService {
     return makePlan(stack, actual, options);
   }
 
-  /** True where `up` with these options would do nothing, say nothing and wait for nobody. Throws UNKNOWN_SERVICE. */
+  /** True where `up` with these options has no steps, no output and no containers to wait for. Throws UNKNOWN_SERVICE. */
   async isUp(stack: Stack, options: PlanOptions): Promise<boolean> {
     checkNames(stack, options);
     if (this.#locks.isTaken(stack.name)) return false;

@@ -113,7 +113,7 @@ describe("a Dockerfile", () => {
       "SHELL needs an array",
       "FROM is not allowed after ONBUILD",
       "ONBUILD is not allowed after ONBUILD",
-      '"5" is no duration',
+      'invalid duration "5"',
       'HEALTHCHECK: unknown type "TEST"',
       "STOPSIGNAL needs exactly 1 argument",
       "WORKDIR needs exactly 1 argument",
@@ -125,7 +125,7 @@ describe("a Dockerfile", () => {
     expect(wrong("")).toContain("no instructions");
     expect(wrong("ARG a\n")).toContain("no FROM");
     expect(wrong("# escape=x\nFROM y")).toContain("neither ` nor");
-    expect(wrong("# escape=`\n# escape=`\nFROM y")).toContain("stands twice");
+    expect(wrong("# escape=`\n# escape=`\nFROM y")).toContain("is given twice");
   });
 
   it("is refused or read, whatever its text, and never throws", () => {
