@@ -66,7 +66,6 @@ const FILES: Record<string, string | [text: string, extra: Record<string, string
     "volumes: [{ type: volume, source: data, target: /a, volume: { subpath: ../b } }]",
     "volumes: { data: }\n",
   ),
-  "volume-driver": "services: { web: { image: app } }\nvolumes: { data: { driver: rexray } }\n",
   "volume-driver-opts":
     "services: { web: { image: app } }\nvolumes: { data: { driver_opts: { type: cifs, o: 'password=a', device: //host/a } } }\n",
   "volume-driver-option":
@@ -98,7 +97,6 @@ const FILES: Record<string, string | [text: string, extra: Record<string, string
   "image-mount": web(
     "volumes:\n  - { type: image, target: /a }\n  - { type: image, source: 'A b', target: /b }\n  - { type: image, source: app, target: /c, read_only: false, image: { subpath: ../x } }",
   ),
-  "network-driver": "services: { web: { image: app } }\nnetworks: { front: { driver: macvlan } }\n",
   "bad-extra-host": web("extra_hosts: [nothing]"),
   "bad-mac": web("mac_address: 00-11"),
   // other services
