@@ -131,14 +131,14 @@ describe("a build's files", () => {
     expect(wrong(`${remote}#main:../..`)).toContain("is outside of the repository");
     expect(wrong(`${remote}?nothing=1`)).toContain('unknown key "nothing"');
     expect(wrong(`${remote}#--upload-pack=x`)).toContain("invalid branch, tag or commit");
-    expect(wrong(`git://127.0.0.1:${PORT}/absent.git`)).toContain("git says");
+    expect(wrong(`git://127.0.0.1:${PORT}/absent.git`)).toContain("git failed");
     expect(wrong(`${remote}#main:absent`)).toContain("has no folder absent");
   });
 
   it("are a private repository's for who has its token, which is shown nowhere", async () => {
     const far = (...options: string[]) =>
       bay.call(["image", "build", "-t", "test:1", ...options, `${web}/project.git`]);
-    expect((await far()).err).toContain("git says");
+    expect((await far()).err).toContain("git failed");
     const file = join(bay.folder, "token");
     writeFileSync(file, `${TOKEN}\n`);
     expect((await far("--secret", `id=GIT_AUTH_TOKEN,src=${file}`)).code).toBe(0);

@@ -148,7 +148,9 @@ function git(
         );
       if (signal?.aborted) return reject(new BayError("ABORTED", "the build was interrupted", { cause }));
       const line = told.trim().split("\n").at(-1)!.replace(/\p{C}/gu, "?");
-      reject(new BayError("GIT_FAILED", `${withoutPasswords(remote)}: git says: ${withoutPasswords(line)}`));
+      reject(
+        new BayError("GIT_FAILED", `${withoutPasswords(remote)}: git failed: ${withoutPasswords(line)}`),
+      );
     });
   });
 }

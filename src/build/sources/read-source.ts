@@ -38,6 +38,9 @@ function layout(text: string, directory: string): ContextSource {
 export function readFileSource(text: string, directory: string) {
   const source = readSource(text, directory);
   if (source.kind === "image" || source.kind === "layout")
-    throw new BayError("NO_CONTEXT", `${withoutPasswords(text)} is an image, and no folder to build in`);
+    throw new BayError(
+      "NO_CONTEXT",
+      `${withoutPasswords(text)} is an image, which cannot be the main context of a build`,
+    );
   return source;
 }

@@ -56,7 +56,7 @@ async function download(
     if (wanted && wanted !== digest)
       throw new BayError(
         "WRONG_DIGEST",
-        `ADD ${withoutPasswords(url)}: its content is ${digest}, and not ${wanted}`,
+        `ADD ${withoutPasswords(url)}: the digest is ${digest}, expected ${wanted}`,
       );
     const isUnpacked = unpack === true;
     const mode = options.mode ?? (isUnpacked ? undefined : DOWNLOADED_MODE);

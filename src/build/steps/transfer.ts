@@ -61,7 +61,7 @@ function checkChecksum({ checksum, heredocs }: InstructionOf<"add">, scope: Scop
 function refuseUrls(words: readonly string[]): void {
   const url = words.find((word) => /^https?:\/\//.test(word));
   if (url === undefined) return;
-  throw new BayError("BAD_DOCKERFILE", `COPY takes no URL: ${withoutPasswords(url)}`, {
+  throw new BayError("BAD_DOCKERFILE", `COPY does not support URLs: ${withoutPasswords(url)}`, {
     hint: "use ADD",
   });
 }
