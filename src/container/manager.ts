@@ -101,7 +101,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     this.#supervisor = supervisor;
     this.#removal = new Removal(this, this.records, supervisor);
     this.#creation = new Creation(this, this.records, supervisor, this.#removal);
-    this.#pausing = new Pausing(this, this.records, supervisor, this.sessions);
+    this.#pausing = new Pausing(this, this.records, supervisor, this.sessions, this.#leftExecs);
     this.#startStop = new StartStop(this, this.records, supervisor, this.#pausing, this.#removal);
     this.#liveUpdate = new LiveUpdate(this, this.records, supervisor);
     this.#supervision = new Supervision(this, {

@@ -67,6 +67,18 @@ export class LeftExecs {
     }
   }
 
+  /**
+   * Ends the groups of execs that have ended while their container was paused: the kernel kills a frozen process only after it
+   * is thawed (cgroup v1, freezer).
+   */
+  endFinished(record: ContainerRecord): void {
+    for (const name of this.host.groups.of(record).groupsBelow()) {
+      const [, owner, token] = GROUP_NAME.exec(name) ?? [];
+      if (token === undefined || this.#left.has(token) || this.host.execs.find(token)?.running) continue;
+      void endProcesses(execGroup(this.host, record, owner as ExecOwner, token));
+    }
+  }
+
   /** The shims that wait for them. */
   shims(): number[] {
     return [...this.#left.values()].map(({ program }) => program.shimPid);

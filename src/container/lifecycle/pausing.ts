@@ -1,4 +1,5 @@
 /** Pausing containers by the freezer of their cgroups: for a user, and for moments of bayd's own work. */
+import type { LeftExecs } from "../exec/left-execs.ts";
 import type { Host } from "../model/host.ts";
 import type { ContainerRecord } from "../model/record.ts";
 import { type Records, requireRunning } from "../model/records.ts";
@@ -11,6 +12,7 @@ export class Pausing {
     readonly records: Records,
     readonly supervisor: ContainerSupervisor,
     readonly sessions: AttachedSessions,
+    readonly leftExecs: LeftExecs,
   ) {}
 
   /** Pauses or unpauses a container. Throws NOT_RUNNING. */
@@ -40,7 +42,10 @@ export class Pausing {
     record.state.isHeldStill = isHeldStill || undefined;
     this.records.save(record);
     if (isPaused) this.sessions.stopHealth(record.id);
-    else this.supervisor.watchHealth(record);
+    else {
+      this.leftExecs.endFinished(record);
+      this.supervisor.watchHealth(record);
+    }
     this.host.events.ofContainer(record, isPaused ? "pause" : "unpause");
     this.host.emit("changed", record.id);
   }
