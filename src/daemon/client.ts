@@ -79,10 +79,16 @@ export class Client {
 
   /** A request with a JSON answer. Throws the daemon's own error with its code and hint. */
   async json<T>(method: string, path: string, body?: unknown): Promise<T> {
+    const text = await this.text(method, path, body);
+    return (text === "" ? undefined : JSON.parse(text)) as T;
+  }
+
+  /** A request whose answer is read to its end as text. Throws the daemon's own error with its code and hint. */
+  async text(method: string, path: string, body?: unknown): Promise<string> {
     const answer = await this.send(method, path, body);
     const text = await textOf(answer.body);
     if (answer.status >= 400) throw toError(text);
-    return (text === "" ? undefined : JSON.parse(text)) as T;
+    return text;
   }
 
   /** A request whose answer is lines of JSON. */

@@ -262,6 +262,8 @@ function desiredLabels(
     [LABELS.oneOff]: "False",
     [LABELS.workingDirectory]: stack.directory,
     [LABELS.configFiles]: stack.files.join(","),
+    // docker compose finds only containers that have this label; bay compares fields, so the value says no more
+    [LABELS.configHash]: "bay",
     [LABELS.dependsOn]: Object.entries(service.dependsOn)
       .map(([name, { condition, restart }]) => `${name}:${condition}:${restart}`)
       .join(","),

@@ -136,7 +136,7 @@ export async function load(context: Context, _args: string[], options: { input?:
     throw new BayError("BAD_ARCHIVE", `the archive ${options.input} does not exist`);
   // bayd is on the same host: it reads the file from where it is
   const answer = options.input
-    ? await textOf((await client.send("POST", "/bay/v1/images/load", { path: resolve(options.input) })).body)
+    ? await client.text("POST", "/bay/v1/images/load", { path: resolve(options.input) })
     : await client.upload("POST", "/images/load", process.stdin);
   for (const { stream } of answerLines(answer))
     if (stream) print(stream.trim().replace(/^Loaded image/, "loaded image"));
