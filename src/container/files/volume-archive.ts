@@ -147,7 +147,8 @@ async function unpack(
   const pipe = createPipe("write");
   const stream = workerPipe(pipe.write, "write");
   archive.pipe(stream);
-  const cut = () => stream.destroy(); // a client that goes away in the middle sends no end
+  // a client that disconnects in the middle sends no end; after the end, the last bytes may still be on their way to the worker
+  const cut = () => archive.readableEnded || stream.destroy();
   archive.on("close", cut);
   try {
     return await runVolumeTask({ kind: "unpack", directory, staging, fd: pipe.read, devices });
