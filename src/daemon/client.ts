@@ -61,14 +61,21 @@ export class Client {
           socketPath: this.socketPath,
           method,
           path,
-          headers: { "Content-Type": "application/x-tar" },
+          // bayd answers a refused upload before it has read all; a connection that it closes then would lose the answer
+          headers: { "Content-Type": "application/x-tar", Connection: "keep-alive" },
           agent: false,
         },
         (response) => {
-          void textOf(response).then(
-            (text) => ((response.statusCode ?? 500) >= 400 ? reject(toError(text)) : resolve(text)),
-            reject,
-          );
+          void textOf(response)
+            .then(
+              (text) => ((response.statusCode ?? 500) >= 400 ? reject(toError(text)) : resolve(text)),
+              reject,
+            )
+            .finally(() => {
+              source.unpipe(call);
+              source.destroy();
+              call.destroy();
+            });
         },
       );
       call.on("error", reject);

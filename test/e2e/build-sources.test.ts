@@ -127,12 +127,12 @@ describe("a build's files", () => {
   it("say what is wrong with a repository", () => {
     const wrong = (url: string) => image(url).err;
     expect(wrong(`${remote}#nowhere`)).toContain("has no nowhere");
-    expect(wrong(`${remote}?tag=v1&checksum=abcdef0`)).toContain("and not abcdef0");
+    expect(wrong(`${remote}?tag=v1&checksum=abcdef0`)).toContain("expected abcdef0");
     expect(wrong(`${remote}#main:../..`)).toContain("is outside of the repository");
     expect(wrong(`${remote}?nothing=1`)).toContain('unknown key "nothing"');
     expect(wrong(`${remote}#--upload-pack=x`)).toContain("invalid branch, tag or commit");
     expect(wrong(`git://127.0.0.1:${PORT}/absent.git`)).toContain("git failed");
-    expect(wrong(`${remote}#main:absent`)).toContain("has no folder absent");
+    expect(wrong(`${remote}#main:absent`)).toContain("has no directory absent");
   });
 
   it("are a private repository's for who has its token, which is shown nowhere", async () => {
@@ -205,7 +205,7 @@ describe("a build's files", () => {
     expect(say("ls -A /repo; cat /repo/word")).toBe("Dockerfile\nword\ntwo");
     build(file("main", `--keep-git-dir --checksum=${commits[0]}`));
     expect(say("ls -d /repo/.git")).toBe("/repo/.git\n");
-    expect(builds.run(`${BASE}${file("main", `--checksum=${commits[1]}`)}`).err).toContain("and not");
+    expect(builds.run(`${BASE}${file("main", `--checksum=${commits[1]}`)}`).err).toContain("expected ");
   });
 
   it("are an archive's: of a file, standard input, or a URL, packed in any way", () => {
@@ -322,7 +322,7 @@ services:
       "name: built\nservices:\n  a:\n    build: { context: ., additional_contexts: { x: 'service:b' }, secrets: [s] }\n",
     );
     const wrong = bay.run(["config"]).err;
-    expect(wrong).toContain("takes b, which is not a service");
+    expect(wrong).toContain("depends on b, which is not a service");
     expect(wrong).toContain("uses the secret s, which is not declared");
   });
 

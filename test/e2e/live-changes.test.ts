@@ -44,7 +44,7 @@ const CHANGES: Record<
     ({ NetworkSettings }) => NetworkSettings.Ports["80/tcp"]?.[0]?.HostPort,
     "18382",
   ],
-  external_links: [
+  links: [
     'external_links: ["other:db"]',
     'external_links: ["live-web-1:itself"]',
     () => bay.ok("exec", "-T", "web", "nslookup", "itself").includes("Name:"),

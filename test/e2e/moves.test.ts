@@ -188,7 +188,7 @@ describe("what moves between containers", () => {
     expect(bay.ps()).toHaveLength(1);
     expect(bay.run(["up", "-d"])).toMatchObject({
       code: 1,
-      err: expect.stringContaining("no content for the secret other, as the variable WORD is not set"),
+      err: expect.stringContaining("missing content: the secret other: the variable WORD is not set"),
     });
     bay.ok("down", "-v", "-t", "0");
     expect(kept()).toEqual([]);

@@ -119,7 +119,7 @@ describe("volume backup and restore", () => {
 
   it("make no device files unless they are asked for, and change nothing then", () => {
     const { code, err } = bay.run(["volume", "restore", "copy", "-i", file("all.tar")]);
-    expect([code, err]).toEqual([1, expect.stringMatching(/device file "disk"\nuse --devices/)]);
+    expect([code, err]).toEqual([1, expect.stringMatching(/device file "disk"\n {2}use --devices/)]);
     expect(treeOf(data("copy"))).toBe(treeOf(data("v_data")));
     expect(bay.run(["volume", "restore", "fresh", "-i", file("all.tar")]).code).toBe(1);
     expect(bay.ok("volume", "ls", "-q")).not.toContain("fresh");

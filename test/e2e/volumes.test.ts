@@ -80,13 +80,13 @@ describe("volumes", () => {
     });
     expect(say("b", "cat /part/file; ls /part")).toBe("word\nfile");
     const lost = up(all + part("in/none"), "volumes: { data: }");
-    expect(lost.err).toContain("the volume at /part has no in/none");
+    expect(lost.err).toContain("the volume at /part has no path in/none");
     expect(say("b", "cat /part/file")).toBe("word"); // the one before goes on
     // the link leads to /etc of the volume, and there is none
-    expect(up(all + part("out"), "volumes: { data: }").err).toContain("the volume at /part has no out");
+    expect(up(all + part("out"), "volumes: { data: }").err).toContain("the volume at /part has no path out");
     const volume = join(bay.folder, "root/volumes/vol_data/_data");
     symlinkSync(join(bay.folder, "busybox"), join(volume, "away"));
-    expect(up(all + part("away"), "volumes: { data: }").err).toContain("has no away");
+    expect(up(all + part("away"), "volumes: { data: }").err).toContain("has no path away");
     bay.ok("down", "-v", "-t", "0");
   });
 
@@ -155,7 +155,7 @@ describe("volumes", () => {
     const { code, err } = bay.run(["up", "-d"]);
     expect(code).toBe(0);
     expect(err).toContain(
-      "services.a.volumes: /var/run/docker.sock is bay's own socket, as no Docker is here",
+      "services.a.volumes: /var/run/docker.sock is bay's own socket, as Docker is not installed",
     );
     expect(existsSync("/var/run/docker.sock")).toBe(false);
     return eventually(() => expect(bay.ok("logs", "--no-log-prefix", "a")).toContain("vol-a-1")).then(() => {

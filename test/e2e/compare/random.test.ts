@@ -11,7 +11,7 @@ const COUNT = Number(process.env.BAY_RANDOM_BUILDS ?? 30);
 
 /** Builds that one of the two refuses, and BuildKit as bay. */
 const KNOWN = [
-  { by: "bay", says: /is a directory, and a file cannot replace it/ },
+  { by: "bay", says: /the directory \S+ cannot be replaced by a file/ },
   { by: "buildah", says: /no items matching glob|copier: stat: \[".*[*].*"\]: no such file/ }, // a wildcard may match nothing
 ];
 
