@@ -34,7 +34,7 @@ export const BUILD = {
     exit: 1,
     http: 400,
     meaning: "The target path cannot be used.",
-    causes: "A part of the path is not a directory, or symbolic links form a circle.",
+    causes: "A part of the path is not a directory, or the symbolic links are circular.",
     fix: "Use another path.",
   },
   BAD_WORD: {
@@ -103,7 +103,7 @@ export const BUILD = {
   NO_CONTEXT: {
     exit: 1,
     http: 400,
-    meaning: "The build has no context, or it cannot be used.",
+    meaning: "The build context is missing or cannot be used.",
     causes: "The directory, archive or repository does not exist.",
     fix: "Correct the context.",
   },
@@ -117,7 +117,7 @@ export const BUILD = {
   NO_GIT_REF: {
     exit: 1,
     http: 400,
-    meaning: "The git repository has no such branch, tag or commit.",
+    meaning: "The branch, tag or commit does not exist in the git repository.",
     causes: "The name is misspelled.",
     fix: "Correct the part after #.",
   },

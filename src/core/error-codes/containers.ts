@@ -55,7 +55,7 @@ export const CONTAINERS = {
     exit: 1,
     http: 409,
     meaning: "The container was paused while the post_start hooks of its start ran.",
-    causes: "Another client paused it. A paused container runs nothing, so the hooks wait.",
+    causes: "Another client paused it. No process of a paused container runs, so the hooks wait.",
     fix: "Run bay unpause. The hooks then continue.",
   },
   EXEC_NOT_FOUND: {
@@ -68,8 +68,8 @@ export const CONTAINERS = {
   EXEC_STARTED: {
     exit: 1,
     http: 409,
-    meaning: "The exec instance was started before.",
-    causes: "An exec instance can be started once.",
+    meaning: "The exec instance was already started.",
+    causes: "An exec instance can be started only once.",
     fix: "Create a new one.",
   },
   FILE_BUSY: {
@@ -125,7 +125,7 @@ export const CONTAINERS = {
     exit: 1,
     http: 409,
     meaning: "Another container has the same name.",
-    causes: "A container of another stack, or one made by hand, has the name.",
+    causes: "A container of another stack, or one created by hand, has the name.",
     fix: "Remove or rename the other container, or use another name.",
   },
   NETWORK_OWNER: {
@@ -140,19 +140,19 @@ export const CONTAINERS = {
     http: 409,
     meaning: "The container is not running.",
     causes: "The container ended, was stopped, or is paused.",
-    fix: "Start it with bay start, or continue it with bay unpause.",
+    fix: "Start it with bay start, or resume it with bay unpause.",
   },
   NOT_SHARED: {
     exit: 1,
     http: 400,
-    meaning: "A mount cannot have the propagation that was asked for.",
+    meaning: "The mount cannot have the requested propagation.",
     causes: "The source is on a mount that is not shared.",
     fix: "Run the mount --make-rshared command that the hint names.",
   },
   NO_ADDRESS: {
     exit: 1,
     http: 400,
-    meaning: "The network has no free address.",
+    meaning: "The network has no free IP address.",
     causes:
       "All addresses of the subnet or range are taken, or the network has no subnet of this IP version.",
     fix: "Remove unused containers, or use a larger subnet.",
@@ -189,7 +189,7 @@ export const CONTAINERS = {
     exit: 1,
     http: 400,
     meaning: "The subpath of a mount does not exist in the volume or image.",
-    causes: "The directory was not created before the container starts.",
+    causes: "The directory was not created before the container was started.",
     fix: "Create the directory, or correct subpath.",
   },
   NO_TERMINAL: {
@@ -225,8 +225,8 @@ export const CONTAINERS = {
     exit: 1,
     http: 500,
     meaning: "The container does not end, even after SIGKILL.",
-    causes: "A process waits in the kernel, mostly for a disk or a network file system.",
-    fix: "Correct the storage, or restart the host.",
+    causes: "A process waits in the kernel, usually for a disk or a network file system.",
+    fix: "Repair the storage, or reboot the host.",
   },
   TOO_MANY_EXECS: {
     exit: 1,
@@ -246,7 +246,7 @@ export const CONTAINERS = {
     exit: 1,
     http: 400,
     meaning: "The group does not exist.",
-    causes: "The group is missing in the image.",
+    causes: "The image's /etc/group does not have it.",
     fix: "Create the group, or give its number.",
   },
   UNKNOWN_LIMIT: {
@@ -260,7 +260,7 @@ export const CONTAINERS = {
     exit: 1,
     http: 400,
     meaning: "The image has no user of this name.",
-    causes: "The user is missing in the image's /etc/passwd.",
+    causes: "The image's /etc/passwd does not have the user.",
     fix: "Use a user of the image, or a number.",
   },
   VOLUMES_FROM: {

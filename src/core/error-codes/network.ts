@@ -12,7 +12,7 @@ export const NETWORK = {
   BAD_ADDRESS: {
     exit: 1,
     http: 400,
-    meaning: "The address cannot be given to a container.",
+    meaning: "The address cannot be assigned to a container.",
     causes: "The address is outside the subnet, or is its first, last or gateway address.",
     fix: "Use an address inside the subnet.",
   },
@@ -41,7 +41,7 @@ export const NETWORK = {
     exit: 1,
     http: 500,
     meaning: "The kernel refused a change of the network.",
-    causes: "A link is gone, or the kernel lacks a feature.",
+    causes: "A link was removed, or the kernel lacks a feature.",
     fix: "Run bay doctor, and read the log of bayd.",
   },
   NETWORK_IN_USE: {
