@@ -7,7 +7,7 @@ export const BUILD = {
     http: 400,
     meaning: "The check directive of the Dockerfile is not valid.",
     causes: "A rule or an option is misspelled.",
-    fix: "Write for example # check=skip=RULE;error=true.",
+    fix: "Write, for example, # check=skip=RULE;error=true.",
   },
   BAD_DOCKERFILE: {
     exit: 1,
@@ -138,7 +138,7 @@ export const BUILD = {
   UNKNOWN_TARGET: {
     exit: 1,
     http: 400,
-    meaning: "The Dockerfile has no stage of this name.",
+    meaning: "The Dockerfile has no stage with this name.",
     causes: "The name after --target or in build.target is misspelled.",
     fix: "The hint lists the stages.",
   },

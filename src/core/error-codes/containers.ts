@@ -7,7 +7,7 @@ export const CONTAINERS = {
     http: 400,
     meaning: "A rule under device_cgroup_rules is not valid.",
     causes: "The rule is not of the form TYPE MAJOR:MINOR ACCESS.",
-    fix: "Write for example c 1:3 rwm.",
+    fix: "Write, for example, c 1:3 rwm.",
   },
   BAD_ID: {
     exit: 1,
@@ -47,7 +47,7 @@ export const CONTAINERS = {
   CONTAINER_NOT_FOUND: {
     exit: 1,
     http: 404,
-    meaning: "There is no container of this name or ID.",
+    meaning: "There is no container with this name or ID.",
     causes: "The name is misspelled, the ID is ambiguous, or the container was removed.",
     fix: "bay ps -a lists the containers.",
   },
@@ -61,7 +61,7 @@ export const CONTAINERS = {
   EXEC_NOT_FOUND: {
     exit: 1,
     http: 404,
-    meaning: "There is no exec instance of this ID.",
+    meaning: "There is no exec instance with this ID.",
     causes: "The container was removed, or the instance ended long ago.",
     fix: "Create a new one.",
   },
@@ -238,7 +238,7 @@ export const CONTAINERS = {
   UNKNOWN_CAPABILITY: {
     exit: 1,
     http: 400,
-    meaning: "There is no capability of this name.",
+    meaning: "There is no capability with this name.",
     causes: "The name is misspelled.",
     fix: "See capabilities(7).",
   },
@@ -252,14 +252,14 @@ export const CONTAINERS = {
   UNKNOWN_LIMIT: {
     exit: 1,
     http: 400,
-    meaning: "There is no resource limit of this name.",
+    meaning: "There is no resource limit with this name.",
     causes: "The name under ulimits is misspelled.",
     fix: "See getrlimit(2).",
   },
   UNKNOWN_USER: {
     exit: 1,
     http: 400,
-    meaning: "The image has no user of this name.",
+    meaning: "The image has no user with this name.",
     causes: "The image's /etc/passwd does not have the user.",
     fix: "Use a user of the image, or a number.",
   },

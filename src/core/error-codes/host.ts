@@ -52,7 +52,7 @@ export const HOST = {
     http: 500,
     meaning: "The state could not be converted to the format of this version.",
     causes: "The disk is full or read-only.",
-    fix: "Nothing was changed. Correct the cause and start bayd again.",
+    fix: "Nothing was changed. Fix the cause and start bayd again.",
   },
   MISSING_LIBRARY: {
     exit: 1,

@@ -14,7 +14,7 @@ export const IMAGES = {
     http: 500,
     meaning: "Copying files to or from the container failed.",
     causes: "The message names the cause.",
-    fix: "Correct the cause and repeat the command.",
+    fix: "Fix the cause and repeat the command.",
   },
   BAD_ARCHIVE: {
     exit: 1,
@@ -63,7 +63,7 @@ export const IMAGES = {
     http: 400,
     meaning: "The platform is not valid.",
     causes: "The text is not OS/ARCHITECTURE.",
-    fix: "Write for example linux/amd64.",
+    fix: "Write, for example, linux/amd64.",
   },
   BAD_REFERENCE: {
     exit: 1,

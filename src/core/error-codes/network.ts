@@ -5,7 +5,7 @@ export const NETWORK = {
   ADDRESS_TAKEN: {
     exit: 1,
     http: 409,
-    meaning: "The IP address is taken by another container.",
+    meaning: "The IP address is in use by another container.",
     causes: "Two services ask for the same address.",
     fix: "Use another address, or remove the other container.",
   },
@@ -33,8 +33,8 @@ export const NETWORK = {
   BRIDGE_TAKEN: {
     exit: 1,
     http: 409,
-    meaning: "The name of the bridge is taken on this host.",
-    causes: "Another network or program has a link of this name.",
+    meaning: "The name of the bridge is in use on this host.",
+    causes: "Another network or program has a link with this name.",
     fix: "Set com.docker.network.bridge.name to another name.",
   },
   NETLINK: {
@@ -82,7 +82,7 @@ export const NETWORK = {
   PORT_TAKEN: {
     exit: 1,
     http: 409,
-    meaning: "A published port is taken.",
+    meaning: "A published port is in use.",
     causes: "Another container or program listens on the port.",
     fix: "Stop that program, or publish another port.",
   },
@@ -119,6 +119,6 @@ export const NETWORK = {
     http: 500,
     meaning: "Reading or writing the files of a volume failed.",
     causes: "The message names the cause.",
-    fix: "Correct the cause and run the command again.",
+    fix: "Fix the cause and run the command again.",
   },
 } as const satisfies Record<string, ErrorEntry>;

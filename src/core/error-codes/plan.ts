@@ -7,7 +7,7 @@ export const PLAN = {
     http: 500,
     meaning: "Some steps of the plan failed.",
     causes: "The message lists each failed step with its reason.",
-    fix: "Correct the causes and run bay up again. It continues with the remaining steps.",
+    fix: "Fix the causes and run bay up again. It continues with the remaining steps.",
   },
   BAD_PLAN_FILE: {
     exit: 1,
@@ -63,7 +63,7 @@ export const PLAN = {
     http: 500,
     meaning: "The update of a service failed, and was stopped.",
     causes: "A new container did not become ready.",
-    fix: "Read the message and bay logs, correct the cause, and run bay up again. bay rollback returns to an older revision.",
+    fix: "Read the message and bay logs, fix the cause, and run bay up again. bay rollback returns to an older revision.",
   },
   WAIT_FAILED: {
     exit: 1,

@@ -138,7 +138,7 @@ export const STACK = {
   NUL_CHARACTER: {
     exit: 1,
     http: 400,
-    meaning: "The stack file has a NUL character.",
+    meaning: "The stack file contains a NUL character.",
     causes: "The file is binary, or was damaged.",
     fix: "Remove the character.",
   },
@@ -180,7 +180,7 @@ export const STACK = {
   UNKNOWN_SERVICE: {
     exit: 1,
     http: 404,
-    meaning: "The stack has no service of this name.",
+    meaning: "The stack has no service with this name.",
     causes: "The name is misspelled, or the service belongs to a profile or another stack.",
     fix: "bay config --services lists the services.",
   },
