@@ -87,7 +87,7 @@ export function addContainerCommands(add: Add): void {
   );
   add(
     "kill [services...]",
-    "send a signal",
+    "send a signal to containers",
     (c) =>
       c
         .option("-s, --signal <signal>", "the signal", "SIGKILL")

@@ -24,7 +24,7 @@ export function addHostCommands(add: Add): void {
   );
   add(
     "daemon <what>",
-    "run, install (as a systemd unit), uninstall, stop, reload or status of bayd",
+    "manage bayd: run, install (as a systemd unit), uninstall, stop, reload, status",
     (c) =>
       c
         .option("--no-repair", "run, install: do not repair drift")

@@ -116,20 +116,20 @@ export function addImageCommands(
 
   const image = group(
     "image",
-    "images: build, ls, pull, push, search, inspect, history, tag, rm, prune, save, load, import, verify, du",
+    "manage images: build, ls, pull, push, search, inspect, history, tag, rm, prune, save, load, import, verify, du",
   );
   image(
     "ls [name]",
-    "list images, all or those of a name: nginx, nginx:1.27, quay.io/team/*",
+    "list images, all or those with a name: nginx, nginx:1.27, quay.io/team/*",
     (c) =>
       c
         .option("-q, --quiet", "print IDs only")
-        .option("--digests", "also the digests by which registries know them")
+        .option("--digests", "show the digests of the registries too")
         .option("--no-trunc", "do not truncate IDs")
         .addOption(
           new Option(
             "-f, --filter <filter>",
-            "only images with dangling=true, label=KEY[=VALUE], reference=PATTERN, before=IMAGE, since=IMAGE or until=24h; again for more",
+            "only images with dangling=true, label=KEY[=VALUE], reference=PATTERN, before=IMAGE, since=IMAGE or until=24h, can be repeated",
           ).argParser(collect),
         )
         .addOption(formatOption()),
@@ -137,44 +137,44 @@ export function addImageCommands(
   );
   image(
     "build [context]",
-    "make an image of a Dockerfile; - reads the Dockerfile from standard input",
+    "build an image from a Dockerfile; - reads the Dockerfile from standard input",
     buildOptions,
     async () => (await import("../commands/images/build.ts")).build,
   );
   image(
     "pull <images...>",
-    "fetch images from their registries",
-    (c) => quiet(c).option("--platform <platform>", "linux/arm64, for example"),
+    "pull images from their registries",
+    (c) => quiet(c).option("--platform <platform>", "platform of the image, such as linux/arm64"),
     async () => (await import("../commands/images/registry.ts")).pullImages,
   );
   image(
     "push <images...>",
-    "send images to their registries",
+    "push images to their registries",
     quiet,
     async () => (await import("../commands/images/registry.ts")).pushImages,
   );
   image(
     "inspect <images...>",
-    "show all that is known of images, as JSON",
+    "show details of images as JSON",
     (c) => c,
     async () => (await import("../commands/images/image.ts")).inspect,
   );
   image(
     "history <image>",
-    "show what made each layer",
-    (c) => c.option("--no-trunc", "whole commands").addOption(tableOrJson()),
+    "show the instruction of each layer",
+    (c) => c.option("--no-trunc", "do not truncate commands").addOption(tableOrJson()),
     async () => (await import("../commands/images/image.ts")).history,
   );
   image(
     "tag <image> <name>",
-    "give an image one more name",
+    "add a name to an image",
     (c) => c,
     async () => (await import("../commands/images/image.ts")).tag,
   );
   image(
     "rm <images...>",
-    "take names away, and images that lose their last one",
-    (c) => c.option("-f, --force", "also names of images that containers use"),
+    "remove names of images, and images without any other name",
+    (c) => c.option("-f, --force", "remove names of images that containers use too"),
     async () => (await import("../commands/images/image.ts")).remove,
   );
   image(
@@ -182,105 +182,109 @@ export function addImageCommands(
     "remove images without a name that no container uses",
     (c) =>
       c
-        .option("-a, --all", "remove volumes with a name too")
+        .option("-a, --all", "remove images with a name too")
         .option("-f, --force", "do not ask for confirmation")
         .addOption(pruneFilter()),
     async () => (await import("../commands/system/disk.ts")).pruneImages,
   );
   image(
     "save <images...>",
-    "write an archive that docker, podman and skopeo load",
+    "write images to an archive that docker, podman and skopeo can load",
     (c) => c.option("-o, --output <file>", "write to a file instead of standard output"),
     async () => (await import("../commands/images/image.ts")).save,
   );
   image(
     "load",
-    "take in the images of an archive: of docker save, or an OCI layout; plain, gzip or zstd",
+    "load images from an archive of docker save or an OCI layout (plain, gzip or zstd)",
     (c) => c.option("-i, --input <file>", "read from a file instead of standard input"),
     async () => (await import("../commands/images/image.ts")).load,
   );
   image(
     "import <source> [name]",
-    "make an image of a tar of a file system: a file, a URL, or - for standard input",
+    "create an image from a tar archive of a file system: a file, a URL, or - for standard input",
     (c) =>
       c
         .option("-c, --change <instruction>", CHANGE, collect)
         .option("-m, --message <text>", "message in the image's history")
-        .option("--platform <platform>", "what it is for: linux/arm64, for example"),
+        .option("--platform <platform>", "platform of the image, such as linux/arm64"),
     async () => (await import("../commands/images/image.ts")).importImage,
   );
   image(
     "search <term>",
-    "list a registry's images with a word in their names: HOST/WORD",
+    "search a registry for images with a word in their names: HOST/WORD",
     (c) =>
       c
-        .addOption(new Option("--limit <number>", "at most so many").argParser(whole).default(25))
+        .addOption(new Option("--limit <number>", "maximum number of results").argParser(whole).default(25))
         .addOption(tableOrJson()),
     async () => (await import("../commands/images/image.ts")).search,
   );
   image(
     "du",
-    "show what each image takes of the disk",
+    "show the disk usage of each image",
     (c) => c.addOption(tableOrJson()),
     async () => (await import("../commands/system/disk.ts")).imageUsage,
   );
   image(
     "verify",
-    "check that every blob is what its name says",
+    "check that every blob has the digest in its name",
     (c) => c.addOption(tableOrJson()),
     async () => (await import("../commands/images/image.ts")).verify,
   );
 }
 
 const progress = () =>
-  new Option("--progress <kind>", "how to show it")
+  new Option("--progress <kind>", "how progress is shown")
     .choices(["auto", "plain", "tty", "json", "quiet"])
     .default("auto");
 
 function buildOptions(c: Command): Command {
   return c
-    .option("-t, --tag <name>", "the image's name, again for more", collect)
-    .option("-f, --file <file>", "the Dockerfile; - is standard input")
-    .option("--target <stage>", "end with this stage")
+    .option("-t, --tag <name>", "name of the image, can be repeated", collect)
+    .option("-f, --file <file>", "path of the Dockerfile; - is standard input")
+    .option("--target <stage>", "build up to this stage")
     .option("--build-arg <arg>", "set an ARG, can be repeated: NAME=VALUE", collect)
     .option(
       "--build-context <context>",
-      "NAME=FOLDER, a URL, docker-image://IMAGE or oci-layout://FOLDER, again for more",
+      "NAME=FOLDER, NAME=URL, docker-image://IMAGE or oci-layout://FOLDER, can be repeated",
       collect,
     )
-    .option("--label <label>", "NAME=VALUE, again for more", collect)
+    .option("--label <label>", "NAME=VALUE, can be repeated", collect)
     .option(
       "--cache-from <cache>",
-      "type=registry,ref=NAME or type=local,src=FOLDER, again for more",
+      "type=registry,ref=NAME or type=local,src=FOLDER, can be repeated",
       collect,
     )
-    .option("--cache-to <cache>", "the same with dest=FOLDER, mode=max; type=inline", collect)
+    .option(
+      "--cache-to <cache>",
+      "type=registry,ref=NAME, type=local,dest=FOLDER or type=inline, also with mode=max",
+      collect,
+    )
     .option("--no-cache", "do not use the cache")
     .addOption(noCacheFilter())
     .option("--pull", "always pull the base images")
-    .option("--platform <platform>", "linux/arm64, for example")
-    .option("--network <network>", "of RUN: default, host or none")
-    .option("--add-host <host>", "NAME=ADDRESS, again for more", collect)
-    .option("--shm-size <size>", "of /dev/shm")
-    .option("--ulimit <limit>", "NAME=SOFT[:HARD], again for more", collect)
-    .option("--secret <secret>", "id=NAME,src=FILE or id=NAME,env=VARIABLE, again for more", collect)
+    .option("--platform <platform>", "platform of the image, such as linux/arm64")
+    .option("--network <network>", "network of RUN steps: default, host or none")
+    .option("--add-host <host>", "NAME=ADDRESS, can be repeated", collect)
+    .option("--shm-size <size>", "size of /dev/shm")
+    .option("--ulimit <limit>", "NAME=SOFT[:HARD], can be repeated", collect)
+    .option("--secret <secret>", "id=NAME,src=FILE or id=NAME,env=VARIABLE, can be repeated", collect)
     .option("--ssh <agent>", "SSH agent, can be repeated: default, or NAME=SOCKET", collect)
-    .option("--allow <what>", "grant RUN steps network.host or security.insecure, again for more", collect)
+    .option("--allow <what>", "grant RUN steps network.host or security.insecure, can be repeated", collect)
     .option(
       "-o, --output <output>",
-      "type=local, tar, oci, docker, image or registry, dest=…; or a folder",
+      "type=local, tar, oci, docker, image or registry, with dest=…; or a directory",
       collect,
     )
-    .option("--push", "send the image to the registry of its name")
-    .option("--load", "keep the image on this host, as without it")
-    .option("--iidfile <file>", "write the image's ID here")
-    .option("--metadata-file <file>", "write the image's digests here")
+    .option("--push", "push the image to its registry")
+    .option("--load", "keep the image on this host (the default)")
+    .option("--iidfile <file>", "write the image ID to this file")
+    .option("--metadata-file <file>", "write the image digests to this file")
     .addOption(progress())
-    .option("-q, --quiet", "only the image's ID")
-    .option("--check", "only say what is wrong with the Dockerfile");
+    .option("-q, --quiet", "print the image ID only")
+    .option("--check", "check the Dockerfile without building");
 }
 
-/** Its name begins with "no", and says no no. */
+/** An ordinary option whose name begins with "no": commander would take it for a negation. */
 function noCacheFilter(): Option {
   const option = new Option("--no-cache-filter <stages>", "do not use the cache for these stages").argParser(
     collect,

@@ -35,13 +35,13 @@ export function addLookCommands(add: Add): void {
   );
   add(
     "top [services...]",
-    "show processes",
+    "show the processes of containers",
     (c) => c.addOption(tableOrJson()),
     async () => (await import("../commands/containers/top.ts")).top,
   );
   add(
     "stats [services...]",
-    "show the use of CPU, memory and network",
+    "show the CPU, memory and network use of containers",
     (c) =>
       c
         .option("-a, --all", "include those that are not running")

@@ -90,7 +90,7 @@ export function addStackCommands(add: Add, program: Command): void {
   );
   add(
     "scale <service=count...>",
-    "number of containers of services",
+    "set the number of containers of services",
     (c) => c.option("--no-deps", "ignore the services that the named ones depend on"),
     async () => (await import("../commands/stack/up.ts")).scale,
   );
@@ -136,13 +136,13 @@ export function addStackCommands(add: Add, program: Command): void {
   );
   add(
     "history",
-    "the revisions of the stack that were applied",
+    "list the applied revisions of the stack",
     (c) => c.addOption(tableOrJson()),
     async () => (await import("../commands/stack/history.ts")).history,
   );
   add(
     "diff <revision> [revision]",
-    "what differs between an applied revision and the file, or another revision",
+    "show the differences between an applied revision and the file, or another revision",
     (c) => c.option("--json", "print JSON"),
     async () => (await import("../commands/stack/history.ts")).diff,
   );

@@ -7,7 +7,7 @@ export const BUILD = {
     http: 400,
     meaning: "The check directive of the Dockerfile is not valid.",
     causes: "A rule or an option is misspelled.",
-    fix: "Write for example # check=skip=RULE;error=true.",
+    fix: "Write, for example, # check=skip=RULE;error=true.",
   },
   BAD_DOCKERFILE: {
     exit: 1,
@@ -34,7 +34,7 @@ export const BUILD = {
     exit: 1,
     http: 400,
     meaning: "The target path cannot be used.",
-    causes: "A part of the path is not a directory, or symbolic links form a circle.",
+    causes: "A part of the path is not a directory, or the symbolic links are circular.",
     fix: "Use another path.",
   },
   BAD_WORD: {
@@ -103,7 +103,7 @@ export const BUILD = {
   NO_CONTEXT: {
     exit: 1,
     http: 400,
-    meaning: "The build has no context, or it cannot be used.",
+    meaning: "The build context is missing or cannot be used.",
     causes: "The directory, archive or repository does not exist.",
     fix: "Correct the context.",
   },
@@ -117,7 +117,7 @@ export const BUILD = {
   NO_GIT_REF: {
     exit: 1,
     http: 400,
-    meaning: "The git repository has no such branch, tag or commit.",
+    meaning: "The branch, tag or commit does not exist in the git repository.",
     causes: "The name is misspelled.",
     fix: "Correct the part after #.",
   },
@@ -138,7 +138,7 @@ export const BUILD = {
   UNKNOWN_TARGET: {
     exit: 1,
     http: 400,
-    meaning: "The Dockerfile has no stage of this name.",
+    meaning: "The Dockerfile has no stage with this name.",
     causes: "The name after --target or in build.target is misspelled.",
     fix: "The hint lists the stages.",
   },

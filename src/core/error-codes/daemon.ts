@@ -21,7 +21,7 @@ export const DAEMON = {
     http: 413,
     meaning: "The body of the API request is too large.",
     causes: "The body is larger than the limit for its route.",
-    fix: "Send less.",
+    fix: "Send a smaller body.",
   },
   BODY_TOO_SLOW: {
     exit: 1,
@@ -33,7 +33,7 @@ export const DAEMON = {
   DAEMON: {
     exit: 1,
     http: 500,
-    meaning: "bayd answered with something that cannot be read as an error.",
+    meaning: "bayd sent a response that the command cannot read.",
     causes: "bayd and the command have different versions.",
     fix: "Stop bayd with bay daemon stop, and run the command again.",
   },
@@ -48,15 +48,15 @@ export const DAEMON = {
     exit: 1,
     http: 500,
     meaning: "bayd could not be started.",
-    causes: "The state or a setting is not valid, or the host lacks something.",
+    causes: "The state or a setting is not valid, or the host lacks a requirement.",
     fix: "Read the log that the hint names, and run bay doctor.",
   },
   INTERNAL: {
     exit: 1,
     http: 500,
-    meaning: "An error that bay does not expect.",
-    causes: "A fault in bay, or an unusual state of the host.",
-    fix: "Set BAY_DEBUG=1 to see where it comes from, and report it.",
+    meaning: "An unexpected error occurred.",
+    causes: "A bug in bay, or an unusual state of the host.",
+    fix: "Set BAY_DEBUG=1 to see where the error was thrown, and report it.",
   },
   NOT_ROOT: {
     exit: 1,
@@ -84,7 +84,7 @@ export const DAEMON = {
     http: 501,
     meaning: "bay does not have this route of the Engine API.",
     causes: "The client uses a feature that bay does not have.",
-    fix: "Use another command. docs/architecture.md lists the routes.",
+    fix: "Use the bay command, or another command of the client.",
   },
   NO_SOCKET_GROUP: {
     exit: 1,
@@ -99,7 +99,7 @@ export const DAEMON = {
     http: 503,
     meaning: "The host is not part of a swarm.",
     causes: "The client uses Docker Swarm, which bay does not have.",
-    fix: "Use stacks.",
+    fix: "Use stacks instead of swarm services.",
   },
   NO_SYSTEMD: {
     exit: 1,
@@ -127,6 +127,6 @@ export const DAEMON = {
     http: 501,
     meaning: "The feature is not supported.",
     causes: "The message names the feature.",
-    fix: "Leave it out. The hint says what can be used instead.",
+    fix: "Do not use it. The hint names an alternative, if one exists.",
   },
 } as const satisfies Record<string, ErrorEntry>;

@@ -36,7 +36,7 @@ export const HOST = {
     exit: 1,
     http: 500,
     meaning: "Work on files of an image or volume failed.",
-    causes: "The worker ended, mostly for lack of memory.",
+    causes: "The worker ended, usually because memory ran out.",
     fix: "Free memory and run the command again.",
   },
   DISK_FULL: {
@@ -52,7 +52,7 @@ export const HOST = {
     http: 500,
     meaning: "The state could not be converted to the format of this version.",
     causes: "The disk is full or read-only.",
-    fix: "Nothing was changed. Correct the cause and start bayd again.",
+    fix: "Nothing was changed. Fix the cause and start bayd again.",
   },
   MISSING_LIBRARY: {
     exit: 1,
@@ -94,7 +94,7 @@ export const HOST = {
     exit: 1,
     http: 500,
     meaning: "A system call failed.",
-    causes: "The message names the call and the reason of the kernel, see errno(3).",
+    causes: "The message gives the call and the kernel's error, see errno(3).",
     fix: "Check permissions, free space and limits. Run bay doctor.",
   },
   TIMES: {

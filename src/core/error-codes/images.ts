@@ -5,16 +5,16 @@ export const IMAGES = {
   APT_FAILED: {
     exit: 1,
     http: 500,
-    meaning: "An image could not be made from Debian packages.",
+    meaning: "An image could not be created from Debian packages.",
     causes: "A package does not exist, or the mirror cannot be reached.",
-    fix: "Read the last lines of mmdebstrap in the message.",
+    fix: "Read the last lines of mmdebstrap's output in the message.",
   },
   ARCHIVE: {
     exit: 1,
     http: 500,
     meaning: "Copying files to or from the container failed.",
     causes: "The message names the cause.",
-    fix: "Correct the cause and repeat the command.",
+    fix: "Fix the cause and repeat the command.",
   },
   BAD_ARCHIVE: {
     exit: 1,
@@ -26,7 +26,7 @@ export const IMAGES = {
   BAD_CHANGE: {
     exit: 1,
     http: 400,
-    meaning: "A --change is not an instruction that can change an image.",
+    meaning: "The value of --change is not an instruction that can change an image.",
     causes: "The instruction is misspelled or not allowed there.",
     fix: "Use CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, USER, VOLUME, WORKDIR and the like.",
   },
@@ -63,7 +63,7 @@ export const IMAGES = {
     http: 400,
     meaning: "The platform is not valid.",
     causes: "The text is not OS/ARCHITECTURE.",
-    fix: "Write for example linux/amd64.",
+    fix: "Write, for example, linux/amd64.",
   },
   BAD_REFERENCE: {
     exit: 1,
@@ -118,7 +118,7 @@ export const IMAGES = {
     exit: 1,
     http: 400,
     meaning: "The archive has device files, which are not created by default.",
-    causes: "The archive was made from a whole system.",
+    causes: "The archive was created from a whole system.",
     fix: "Use --devices to create them.",
   },
   FETCH_FAILED: {
@@ -131,14 +131,14 @@ export const IMAGES = {
   GROWTH_ENDED: {
     exit: 1,
     http: 500,
-    meaning: "A download that another step reads was not completed.",
+    meaning: "A download that another step was reading did not complete.",
     causes: "The download failed or was interrupted.",
     fix: "Run the command again.",
   },
   HOST_IMAGE: {
     exit: 1,
     http: 400,
-    meaning: "An image could not be made from files of the host.",
+    meaning: "An image could not be created from files of the host.",
     causes: "A path, user or program under images.NAME.host does not exist.",
     fix: "Correct the entry that the message names.",
   },
@@ -181,7 +181,7 @@ export const IMAGES = {
     exit: 1,
     http: 501,
     meaning: "The registry does not support listing repositories.",
-    causes: "Public registries mostly do not, or a login is required.",
+    causes: "Most public registries do not, or a login is required.",
     fix: "Log in with bay login, or ask for a repository by name.",
   },
   NO_PLATFORM: {
@@ -202,9 +202,9 @@ export const IMAGES = {
     exit: 1,
     http: 500,
     meaning:
-      "Packages of a shared base of Debian images have newer versions. bay makes the base again by itself.",
-    causes: "The Debian mirror was updated after the base was made.",
-    fix: "Nothing needs to be done. Report it as a fault of bay where a command prints it.",
+      "Packages of a shared base of Debian images have newer versions. bay creates the base again automatically.",
+    causes: "The Debian mirror was updated after the base was created.",
+    fix: "No action is needed. If a command prints this error, report it as a bug of bay.",
   },
   REGISTRY_ANSWER: {
     exit: 1,
@@ -216,8 +216,8 @@ export const IMAGES = {
   REGISTRY_AUTH: {
     exit: 1,
     http: 500,
-    meaning: "The registry refused the credentials, or its token server.",
-    causes: "A login is missing or has expired, or the token endpoint is not trusted.",
+    meaning: "The registry or its token server refused the credentials.",
+    causes: "The login is missing or has expired, or the token endpoint is not trusted.",
     fix: "Log in with bay login REGISTRY.",
   },
   REGISTRY_FAILED: {
@@ -259,7 +259,7 @@ export const IMAGES = {
     exit: 1,
     http: 400,
     meaning: "A path in the image has too many symbolic links.",
-    causes: "Links point at each other.",
+    causes: "Links point to each other.",
     fix: "Correct the image or the path.",
   },
   WRONG_DIGEST: {

@@ -5,14 +5,14 @@ export const NETWORK = {
   ADDRESS_TAKEN: {
     exit: 1,
     http: 409,
-    meaning: "The IP address is taken by another container.",
+    meaning: "The IP address is in use by another container.",
     causes: "Two services ask for the same address.",
     fix: "Use another address, or remove the other container.",
   },
   BAD_ADDRESS: {
     exit: 1,
     http: 400,
-    meaning: "The address cannot be given to a container.",
+    meaning: "The address cannot be assigned to a container.",
     causes: "The address is outside the subnet, or is its first, last or gateway address.",
     fix: "Use an address inside the subnet.",
   },
@@ -33,15 +33,15 @@ export const NETWORK = {
   BRIDGE_TAKEN: {
     exit: 1,
     http: 409,
-    meaning: "The name of the bridge is taken on this host.",
-    causes: "Another network or program has a link of this name.",
+    meaning: "The name of the bridge is in use on this host.",
+    causes: "Another network or program has a link with this name.",
     fix: "Set com.docker.network.bridge.name to another name.",
   },
   NETLINK: {
     exit: 1,
     http: 500,
     meaning: "The kernel refused a change of the network.",
-    causes: "A link is gone, or the kernel lacks a feature.",
+    causes: "A link was removed, or the kernel lacks a feature.",
     fix: "Run bay doctor, and read the log of bayd.",
   },
   NETWORK_IN_USE: {
@@ -82,7 +82,7 @@ export const NETWORK = {
   PORT_TAKEN: {
     exit: 1,
     http: 409,
-    meaning: "A published port is taken.",
+    meaning: "A published port is in use.",
     causes: "Another container or program listens on the port.",
     fix: "Stop that program, or publish another port.",
   },
@@ -119,6 +119,6 @@ export const NETWORK = {
     http: 500,
     meaning: "Reading or writing the files of a volume failed.",
     causes: "The message names the cause.",
-    fix: "Correct the cause and run the command again.",
+    fix: "Fix the cause and run the command again.",
   },
 } as const satisfies Record<string, ErrorEntry>;

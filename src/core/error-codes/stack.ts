@@ -5,7 +5,7 @@ export const STACK = {
   BAD_ENV_FILE: {
     exit: 1,
     http: 400,
-    meaning: "An env file cannot be read as one.",
+    meaning: "An env file has an invalid line.",
     causes: "A line is not NAME=value, or a quote is not closed.",
     fix: "Correct the line that the message names.",
   },
@@ -42,34 +42,34 @@ export const STACK = {
     http: 400,
     meaning: "The name of the stack is not valid.",
     causes: "The name has characters other than lower case letters, digits, _ and -, or begins with _ or -.",
-    fix: "Set another name by -p NAME or by name: in the file.",
+    fix: "Set another name with -p NAME or name: in the file.",
   },
   BAD_VALUE: {
     exit: 1,
     http: 400,
     meaning: "A value in the stack file has the wrong type or form.",
-    causes: "A list was given in place of a mapping, a unit is missing, or a number is out of range.",
+    causes: "A list was given instead of a mapping, a unit is missing, or a number is out of range.",
     fix: "Use the form that the message names. docs/stack-file.md describes the keys.",
   },
   DUPLICATE_KEY: {
     exit: 1,
     http: 400,
     meaning: "A mapping has the same key twice.",
-    causes: "A service or a key was copied and not renamed.",
+    causes: "A service or a key was copied but not renamed.",
     fix: "Remove or rename one of the two.",
   },
   EMPTY_FILE: {
     exit: 1,
     http: 400,
     meaning: "The stack file is empty.",
-    causes: "The file has no content, or comments only.",
+    causes: "The file has no content, or only comments.",
     fix: "Declare at least one service under services.",
   },
   FILE_TOO_LARGE: {
     exit: 1,
     http: 400,
     meaning: "A file is larger than the limit.",
-    causes: "The file is not what it is used as, for example a data file in place of a stack file.",
+    causes: "The file is of the wrong kind, for example a data file instead of a stack file.",
     fix: "Use the right file, or make it smaller.",
   },
   FIXED_PORT: {
@@ -138,7 +138,7 @@ export const STACK = {
   NUL_CHARACTER: {
     exit: 1,
     http: 400,
-    meaning: "The stack file has a NUL character.",
+    meaning: "The stack file contains a NUL character.",
     causes: "The file is binary, or was damaged.",
     fix: "Remove the character.",
   },
@@ -180,14 +180,14 @@ export const STACK = {
   UNKNOWN_SERVICE: {
     exit: 1,
     http: 404,
-    meaning: "The stack has no service of this name.",
+    meaning: "The stack has no service with this name.",
     causes: "The name is misspelled, or the service belongs to a profile or another stack.",
     fix: "bay config --services lists the services.",
   },
   UNSET_VARIABLE: {
     exit: 1,
     http: 400,
-    meaning: "A variable is not set and is replaced by an empty text.",
+    meaning: "A variable is not set and is replaced by an empty string.",
     causes: "The variable is missing in the environment and in .env.",
     fix: "Set the variable, or write a default: ${NAME:-default}.",
   },
@@ -210,7 +210,7 @@ export const STACK = {
     http: 400,
     meaning: "A variable of docker compose has no effect in bay.",
     causes:
-      "The variable belongs to a feature that bay does not have, or is set in an env file in place of the environment.",
+      "The variable belongs to a feature that bay does not have, or is set in an env file instead of the environment.",
     fix: "Remove the variable, or set it in the environment.",
   },
   YAML: {
