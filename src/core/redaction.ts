@@ -14,3 +14,10 @@ export const withoutPasswords = (text: string): string => text.replace(PASSWORD,
 /** As `withoutPasswords`, in a text of the same length. */
 export const passwordsMasked = (text: string): string =>
   text.replace(PASSWORD, (_, before: string, password: string) => before + "*".repeat(password.length));
+
+/**
+ * A value of a stack file as plans and differences show it. A variable or label whose name says that it may be secret is hidden,
+ * and so are the passwords of URLs. `field` is the key that holds the value's name: `environment`, `labels`.
+ */
+export const redacted = (field: string, name: string, value: string): string =>
+  (field === "environment" || field === "labels") && mayBeSecret(name) ? "(hidden)" : withoutPasswords(value);

@@ -1,9 +1,11 @@
 /** The repositories of a registry, where it tells them (OCI distribution, as Docker's registry has it: GET /v2/_catalog). */
 import { z } from "zod";
 import { BayError } from "../../core/errors.ts";
-import { RegistryClient, RegistryError, readAnswer } from "./client.ts";
+import { readAnswer } from "./answer.ts";
+import { RegistryClient } from "./client.ts";
 import type { Credentials } from "./credentials.ts";
 import { closeConnections, endpointsOf } from "./endpoint.ts";
+import { RegistryError } from "./registry-error.ts";
 import { readSettings } from "./settings.ts";
 
 const page = z.object({ repositories: z.array(z.string()).nullish() });

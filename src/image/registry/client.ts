@@ -5,13 +5,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Dispatcher, request } from "undici";
 import { z } from "zod";
-import type { ErrorCode } from "../../core/error-codes/table.ts";
 import { BayError } from "../../core/errors.ts";
-import { VERSION } from "../../core/version.ts";
-import { type Challenge, parseChallenges } from "./challenge.ts";
+import { readAnswer, tryJson, USER_AGENT } from "./answer.ts";
+import { parseChallenges } from "./challenge.ts";
 import type { Credentials } from "./credentials.ts";
 import { baseOf, dispatcherFor, type Endpoint } from "./endpoint.ts";
-import { deniedMessage, unreachableMessage } from "./refusals.ts";
+import { unreachableMessage } from "./refusals.ts";
+import { denied, RegistryError } from "./registry-error.ts";
+import { TokenAuth } from "./token-auth.ts";
 
 export interface RegistryRequest {
   method?: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -33,23 +34,6 @@ export interface RegistryResponse {
   url: URL;
 }
 
-/** A refusal, with the status and what the registry says of it. */
-export class RegistryError extends BayError {
-  constructor(
-    code: ErrorCode,
-    message: string,
-    readonly status: number,
-    options: { hint?: string; cause?: unknown } = {},
-  ) {
-    super(code, message, options);
-  }
-}
-
-const tokenAnswer = z.object({
-  token: z.string().optional(),
-  access_token: z.string().optional(),
-  expires_in: z.number().optional(),
-});
 const errorAnswer = z.object({
   errors: z.array(z.object({ code: z.string().optional(), message: z.string().optional() })),
 });
@@ -60,37 +44,18 @@ const MIRROR_TRIES = 2;
 const FIRST_PAUSE = 250;
 const MAX_PAUSE = 60_000;
 const MAX_REDIRECTS = 5;
-const MAX_ANSWER = 4 << 20;
-const TOKEN_MARGIN = 10_000;
-const DEFAULT_EXPIRY = 60;
-const USER_AGENT = `bay/${VERSION}`;
-
-/** Reads a small answer. Throws REGISTRY_ANSWER beyond 4 MiB. */
-export async function readAnswer(body: RegistryResponse["body"], limit = MAX_ANSWER): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  let size = 0;
-  for await (const part of body) {
-    size += (part as Buffer).length;
-    if (size > limit) {
-      body.destroy();
-      throw new BayError("REGISTRY_ANSWER", `the registry's answer exceeds ${limit} bytes`);
-    }
-    parts.push(part as Buffer);
-  }
-  return Buffer.concat(parts);
-}
 
 export class RegistryClient {
-  readonly #tokens = new Map<string, { value: string; until: number }>();
   /** The host and port that the endpoint really is; a URL that the registry gave may lead elsewhere. */
   #home = "";
-  /** The authentication challenge of the registry, once it has sent one. */
-  #challenge: Challenge | undefined;
+  readonly #auth: TokenAuth;
 
   constructor(
     readonly endpoint: Endpoint,
     readonly credentials: Credentials | undefined,
-  ) {}
+  ) {
+    this.#auth = new TokenAuth(endpoint, credentials);
+  }
 
   /**
    * One request; `path` begins with `/v2/` or is a URL that the registry gave. Tries again what may pass: broken
@@ -128,73 +93,13 @@ export class RegistryClient {
   }
 
   async #authorized(url: URL, options: RegistryRequest): Promise<RegistryResponse> {
-    const response = await this.#send(url, options, await this.#authorization(options));
+    const response = await this.#send(url, options, await this.#auth.header(options));
     // who else asks for a name on the way, is not told
     if (response.status !== 401 || response.url.host !== this.#home) return response;
     const challenges = [response.headers["www-authenticate"] ?? []].flat().flatMap(parseChallenges);
-    const challenge =
-      challenges.find(({ scheme }) => scheme === "bearer") ??
-      challenges.find(({ scheme }) => scheme === "basic");
-    if (!challenge) return response;
+    if (!this.#auth.challenged(challenges, options.scopes)) return response;
     await response.body.dump();
-    this.#challenge = challenge;
-    this.#tokens.delete(scopeKey(options.scopes));
-    return this.#send(url, options, await this.#authorization(options));
-  }
-
-  /** The Authorization header, once the registry has asked for one. */
-  async #authorization(options: RegistryRequest): Promise<string | undefined> {
-    const challenge = this.#challenge;
-    if (challenge?.scheme === "basic") return this.credentials && basic(this.credentials);
-    if (challenge?.scheme !== "bearer") return undefined;
-    const key = scopeKey(options.scopes);
-    const known = this.#tokens.get(key);
-    if (known && known.until > Date.now()) return `Bearer ${known.value}`;
-    const token = await this.#fetchToken(challenge, options);
-    this.#tokens.set(key, token);
-    return `Bearer ${token.value}`;
-  }
-
-  /** Docker's token protocol: GET with Basic, or the OAuth2 refresh grant where an identity token is kept. */
-  async #fetchToken(
-    { parameters }: Challenge,
-    { scopes, signal }: RegistryRequest,
-  ): Promise<{ value: string; until: number }> {
-    const { realm = "", service } = parameters;
-    const url = URL.canParse(realm) ? new URL(realm) : undefined;
-    if (!url || (url.protocol !== "https:" && !(url.protocol === "http:" && this.endpoint.insecure)))
-      throw new RegistryError("REGISTRY_AUTH", `${this.endpoint.host} has no trusted token endpoint`, 401);
-    const dispatcher = dispatcherFor(url.host, this.endpoint.insecure && url.protocol === "http:");
-    const { credentials } = this;
-    const form = new URLSearchParams();
-    if (service) form.set("service", service);
-    let answer: Dispatcher.ResponseData;
-    if (credentials?.identityToken) {
-      form.set("grant_type", "refresh_token");
-      form.set("refresh_token", credentials.identityToken);
-      form.set("client_id", "bay");
-      form.set("scope", scopes.join(" "));
-      const headers = { "content-type": "application/x-www-form-urlencoded", "user-agent": USER_AGENT };
-      answer = await request(url, { method: "POST", headers, body: form.toString(), dispatcher, signal });
-    } else {
-      for (const [key, value] of form) url.searchParams.set(key, value);
-      for (const scope of scopes) url.searchParams.append("scope", scope);
-      const headers: Record<string, string> = { "user-agent": USER_AGENT };
-      if (credentials) headers.authorization = basic(credentials);
-      answer = await request(url, { headers, dispatcher, signal });
-    }
-    const text = (await readAnswer(answer.body, 1 << 20)).toString("utf8");
-    if (answer.statusCode === 401 || answer.statusCode === 403) throw this.#denied(answer.statusCode, true);
-    const parsed = answer.statusCode === 200 ? tokenAnswer.safeParse(tryJson(text)) : undefined;
-    const value = parsed?.data?.token ?? parsed?.data?.access_token;
-    if (!value)
-      throw new RegistryError(
-        "REGISTRY_AUTH",
-        `the token server ${url.host} answered ${answer.statusCode} without a token`,
-        answer.statusCode,
-      );
-    const seconds = parsed?.data?.expires_in ?? DEFAULT_EXPIRY;
-    return { value, until: Date.now() + Math.max(0, seconds * 1000 - TOKEN_MARGIN) };
+    return this.#send(url, options, await this.#auth.header(options));
   }
 
   async #send(
@@ -239,15 +144,10 @@ export class RegistryClient {
     }
   }
 
-  #denied(status: number, isLogin: boolean): RegistryError {
-    const { message, ...options } = deniedMessage(this.endpoint.host, this.credentials, isLogin);
-    return new RegistryError("REGISTRY_AUTH", message, status, options);
-  }
-
   async #refusal({ status, body, url }: RegistryResponse): Promise<RegistryError> {
     const text = await readAnswer(body, 64 << 10).catch(() => Buffer.alloc(0));
     if (status === 401 || status === 403)
-      return this.#denied(status, status === 401 && this.#challenge?.scheme !== "bearer");
+      return denied(this.endpoint, this.credentials, status, status === 401 && !this.#auth.hasTokens);
     const parsed = errorAnswer.safeParse(tryJson(text.toString("utf8")));
     const said = parsed.data?.errors
       .map(({ code, message }) => message ?? code)
@@ -271,23 +171,9 @@ export class RegistryClient {
   }
 }
 
-const scopeKey = (scopes: readonly string[]) => [...scopes].sort().join(" ");
-
-function basic({ username, password }: Credentials): string {
-  return `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
-}
-
 /** What the other side says may be hostile to a terminal. */
 function printable(text: string): string {
   return text.slice(0, 500).replace(/\p{C}/gu, " ");
-}
-
-function tryJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Milliseconds that Retry-After asks for, in seconds or as a date. */

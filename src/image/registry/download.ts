@@ -5,7 +5,8 @@ import { type FileHandle, open, rm } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BayError, hasCode, messageOf } from "../../core/errors.ts";
 import type { Descriptor } from "../store/content-store.ts";
-import { type RegistryClient, RegistryError, type RegistryResponse } from "./client.ts";
+import type { RegistryClient, RegistryResponse } from "./client.ts";
+import { RegistryError } from "./registry-error.ts";
 
 export interface Download {
   client: RegistryClient;

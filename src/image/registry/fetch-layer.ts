@@ -4,9 +4,10 @@ import type { LayerStore } from "../layers/layer-store.ts";
 import { MEDIA } from "../model/manifest.ts";
 import type { ContentStore, Descriptor } from "../store/content-store.ts";
 import { Growth } from "../store/growing-file.ts";
-import { type RegistryClient, RegistryError } from "./client.ts";
+import type { RegistryClient } from "./client.ts";
 import { downloadBlob } from "./download.ts";
 import type { PullRequest } from "./pull-request.ts";
+import { RegistryError } from "./registry-error.ts";
 
 /** Does nothing where the layer is on this host. Throws what the registry says, and what is wrong with the layer. */
 export async function fetchLayer(

@@ -11,7 +11,8 @@ import {
 } from "../model/manifest.ts";
 import { choosePlatform, formatPlatform } from "../model/platform.ts";
 import type { ContentStore } from "../store/content-store.ts";
-import { type RegistryClient, readAnswer } from "./client.ts";
+import { readAnswer } from "./answer.ts";
+import type { RegistryClient } from "./client.ts";
 import { downloadBlob } from "./download.ts";
 import type { PullRequest } from "./pull-request.ts";
 

@@ -8,7 +8,7 @@ import {
   LABELS,
   withoutAnonymousNames,
 } from "../../container/index.ts";
-import { mayBeSecret, withoutPasswords } from "../../core/redaction.ts";
+import { redacted, withoutPasswords } from "../../core/redaction.ts";
 
 export interface FieldChange {
   /** As in the stack file: mem_limit, environment.DEBUG. */
@@ -278,13 +278,12 @@ function withoutChosen(
 
 function show(field: string, part: string, value: Shown): string {
   if (value === undefined) return "(none)";
-  if ((field === "environment" || field === "labels") && mayBeSecret(part)) return "(hidden)";
   if (field === "post_start" || field === "pre_stop")
     return withoutPasswords(showHooks(JSON.parse(value) as HookConfig[]));
   // another content is seen, and nothing of it
   const text =
     value === "" ? '""' : field === "secrets" ? value.replace(/ [0-9a-f]{12} /, " (hidden) ") : value;
-  return withoutPasswords(text);
+  return redacted(field, part, text);
 }
 
 const showLogOptions = (options: ContainerConfig["log"]["options"] = {}) =>

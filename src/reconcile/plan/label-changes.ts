@@ -1,4 +1,5 @@
 /** Labels of networks and volumes, which change in place. */
+import { redacted } from "../../core/redaction.ts";
 import { changeOf, type Reason } from "../model/step.ts";
 
 /** A reason for each label that differs. */
@@ -10,5 +11,8 @@ export function labelChanges(
   const names = [...new Set([...Object.keys(known), ...Object.keys(wanted)])].sort();
   return names
     .filter((name) => known[name] !== wanted[name])
-    .map((name) => changeOf(`${where}.labels.${name}`, known[name], wanted[name]));
+    .map((name) => changeOf(`${where}.labels.${name}`, shown(name, known[name]), shown(name, wanted[name])));
 }
+
+const shown = (name: string, value: string | undefined) =>
+  value === undefined ? undefined : redacted("labels", name, value);

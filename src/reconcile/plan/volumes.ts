@@ -1,5 +1,6 @@
 /** The volumes of a plan. Pure. */
 import { BayError } from "../../core/errors.ts";
+import { withoutPasswords } from "../../core/redaction.ts";
 import type { Service, Stack, StackVolume } from "../../stack/index.ts";
 import type { Actual } from "../model/actual.ts";
 import { type AddStep, changeOf } from "../model/step.ts";
@@ -26,7 +27,8 @@ export function planVolumes(
     if (!known) return [add({ kind: "volume.create", name })];
     if (external) return [];
     const changes = labelChanges(`volumes.${key}`, known.labels, labels);
-    if (known.place !== place) changes.push(changeOf(`volumes.${key}.driver_opts`, known.place, place));
+    if (known.place !== place)
+      changes.push(changeOf(`volumes.${key}.driver_opts`, shown(known.place), shown(place)));
     return changes.length > 0 ? [add({ kind: "volume.update", name, reasons: changes })] : [];
   });
 }
@@ -36,3 +38,5 @@ export function placeOf({ device, mount }: Pick<StackVolume, "device" | "mount">
   if (!mount) return device;
   return `${mount.type} ${mount.device}${mount.options ? ` (${mount.options})` : ""}`;
 }
+
+const shown = (place: string | undefined) => place && withoutPasswords(place);

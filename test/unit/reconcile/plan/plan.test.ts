@@ -129,6 +129,20 @@ describe("the plan, printed", () => {
     `);
   });
 
+  it.each([
+    ["networks", (labels: string) => `networks: { default: { labels: ${labels} } }\nvolumes: { data: }\n`],
+    ["volumes", (labels: string) => `volumes: { data: { labels: ${labels} } }\n`],
+  ])("hides secret values in labels of %s", (_, top) => {
+    const text = (value: string) =>
+      `${BASE.replace("volumes: { data: }\n", "")}${top(`{ api_token: ${value}, plain: p${value} }`)}`;
+    const wanted = stackOf(text("s3cr3t"));
+    const printed = printPlan(makePlan(wanted, converged(stackOf(text("before")))));
+    expect(printed).not.toContain(" s3cr3t");
+    expect(printed).not.toContain(" before");
+    expect(printed).toContain(".labels.api_token: (hidden) -> (hidden)");
+    expect(printed).toContain(".labels.plain: pbefore -> ps3cr3t");
+  });
+
   it("does not replace a network under services that were not chosen", () => {
     const other = stackOf(`${BASE}networks: { default: { internal: true } }\n`);
     const options = { ...PLAN_DEFAULTS, services: ["db"] };
