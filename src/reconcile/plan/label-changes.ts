@@ -1,4 +1,4 @@
-/** Labels of networks and volumes, which change in place. */
+/** Labels of networks and volumes, which are changed in place. */
 import { changeOf, type Reason } from "../model/step.ts";
 
 /** A reason for each label that differs. */
