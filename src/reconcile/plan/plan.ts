@@ -1,5 +1,5 @@
 /**
- * The plan: steps from what the host has to what the stack says, each with its reasons. A pure function. A step
+ * The plan: the steps from the host's state to the stack's description, each with its reasons. A pure function. A step
  * is one atomic change; `after` lists the steps that must be done before it.
  */
 import { BayError } from "../../core/errors.ts";
