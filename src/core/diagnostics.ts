@@ -72,7 +72,7 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   return best;
 }
 
-/** The number of characters inserted, removed, replaced or swapped with their neighbour. */
+/** The edit distance: insertions, removals, replacements, and swaps of neighbouring characters. */
 function editDistance(a: string, b: string): number {
   let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);

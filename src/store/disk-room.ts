@@ -47,7 +47,7 @@ export function judge(room: Omit<Room, "warnBelow" | "reserve" | "state">): Room
 
 let watched: Pick<Roots, "root" | "run"> | undefined;
 
-/** Sets the directory that errors without a path name (write(2)). */
+/** Sets the roots that are named in errors without a path (write(2)). */
 export function watchRooms(roots: Pick<Roots, "root" | "run">): void {
   watched = roots;
 }

@@ -1,4 +1,4 @@
-/** Commands on images and registries. Each loads what it does when it is called. */
+/** Commands on images and registries. Each loads its code when it is called. */
 import { type Command, Option } from "commander";
 import { type Add, collect, formatOption, pruneFilter, refuse, tableOrJson, whole } from "./add.ts";
 
@@ -280,7 +280,7 @@ function buildOptions(c: Command): Command {
     .option("--check", "only say what is wrong with the Dockerfile");
 }
 
-/** Its name begins with "no", and says no no. */
+/** The name of the option begins with "no", but commander must not treat it as a negation. */
 function noCacheFilter(): Option {
   const option = new Option("--no-cache-filter <stages>", "do not use the cache for these stages").argParser(
     collect,

@@ -50,7 +50,7 @@ export class ImagePlan {
     this.#plan(builder ?? { ...service, image, build: undefined });
   }
 
-  /** Builds if the image is missing, outdated, or if the user asked: a build with cached steps is quick. */
+  /** Plans a build if the image is missing or outdated, or if the user or its pull_policy asks for one. */
   #planBuild({ name: service, image, pullPolicy }: Service, known: ActualImage | undefined): void {
     const { build } = this.draft.options;
     const others = [...buildsNeeding(this.draft.stack, service)].map(

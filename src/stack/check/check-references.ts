@@ -165,7 +165,7 @@ function dependentsOf(stack: Stack): Map<string, Service> {
   return dependents;
 }
 
-/** Only one container can share its namespaces with another service, so both services cannot be replicated. */
+/** start-first would run two containers, but a dependent shares the namespace of exactly one. */
 function checkDependents(service: Service, dependent: Service | undefined, bad: Bad): void {
   if (!dependent) return;
   for (const key of startFirstKeys(service))
@@ -224,7 +224,7 @@ const ownSubnets = (key: string, network: StackNetwork): OwnSubnet[] =>
     return [{ key, subnet, text, gateway: gateway ?? defaultGateway(subnet) }];
   });
 
-/** Whether a network has enough addresses for a container. */
+/** Checks that a fixed address is inside the subnet of its network. */
 function checkAddress(
   address: string,
   network: StackNetwork | undefined,

@@ -1,4 +1,4 @@
-/** Paths of parts of a stack file that were left out because they are wrong, as a tree: each question costs the length of its path. */
+/** Paths of invalid parts of a stack file that were left out, as a tree: a lookup takes time linear in its path. */
 
 type Path = readonly (string | number)[];
 

@@ -1,5 +1,5 @@
 /**
- * What a stack file may say at most, and which texts end in files of lines. The kernel takes one variable or argument
+ * Size limits of a stack file, and checks of texts written to line-based files. The kernel takes one variable or argument
  * of at most 128 KiB (MAX_ARG_STRLEN, execve(2)), and a launch program has 1 MiB for all of them.
  */
 import { statSync } from "node:fs";

@@ -9,7 +9,7 @@ type Mapping = Record<string, Value>;
 export const isMapping = (value: Value): value is Mapping =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** Whether a later value replaces the earlier one whole: commands of services and of the configs of images, and tests of health checks. */
+/** Whether a later value replaces the earlier one whole: commands of services and images, and tests of health checks. */
 const isReplaced = (key: string, depth: number) =>
   ((depth === 3 || depth === INSIDE) && (key === "command" || key === "entrypoint")) ||
   ((depth === INSIDE || depth === INSIDE + 1) && key === "test");

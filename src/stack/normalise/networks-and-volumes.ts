@@ -33,7 +33,7 @@ const reporter =
 
 const EXTERNAL_KEYS = ["external", "name"];
 
-/** Settings of an external network or volume have no effect. */
+/** Rejects settings of an external network or volume, which bay does not change. */
 function checkExternal(given: object | null | undefined, isExternal: boolean, bad: Report): void {
   if (!isExternal) return;
   for (const key of Object.keys(given ?? {}))
