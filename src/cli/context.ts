@@ -1,4 +1,4 @@
-/** What commands share: the roots, the stack as the options say it, and the daemon. */
+/** Shared by commands: the roots, the stack that the options select, and the daemon. */
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BayError } from "../core/errors.ts";
@@ -16,7 +16,7 @@ export interface GlobalOptions {
   run?: string;
   repair?: boolean;
   dryRun?: boolean | undefined;
-  /** So many steps at once. */
+  /** How many steps run at once. */
   parallel?: number;
 }
 
@@ -40,12 +40,12 @@ export class Context {
     this.roots = resolveRoots({ root: options.root, run: options.run });
   }
 
-  /** The command by which bay starts bayd, up to its arguments. */
+  /** The command that starts bayd, without its arguments. */
   get command(): string[] {
     return [process.execPath, ...SMALL_HEAP, fileURLToPath(new URL("./bay.js", import.meta.url))];
   }
 
-  /** What the options say of the stack's files. */
+  /** The options that select the stack's files. */
   loadOptions(enable: string[] = []): LoadOptions {
     const { options } = this;
     return {
@@ -62,7 +62,7 @@ export class Context {
 
   #settings: ((name: string) => string | undefined) | undefined;
 
-  /** A variable that says how commands work, such as COMPOSE_REMOVE_ORPHANS: of the environment, or of the stack's env files. */
+  /** A variable that controls commands, such as COMPOSE_REMOVE_ORPHANS: from the environment, or from the stack's env files. */
   async setting(name: string): Promise<string | undefined> {
     if (!this.#settings) {
       const { composeSettings, stackFiles } = await import("../stack/files/find.ts");
@@ -73,7 +73,7 @@ export class Context {
     return this.#settings(name);
   }
 
-  /** `--remove-orphans`, or COMPOSE_REMOVE_ORPHANS. Throws BAD_OPTION where COMPOSE_IGNORE_ORPHANS says to leave them. */
+  /** `--remove-orphans`, or COMPOSE_REMOVE_ORPHANS. Throws BAD_OPTION if COMPOSE_IGNORE_ORPHANS contradicts it. */
   async orphans(given: boolean | undefined): Promise<{ removeOrphans: boolean; ignoreOrphans?: true }> {
     const { isYes } = await import("../stack/files/find.ts");
     const removeOrphans = given ?? isYes(await this.setting("COMPOSE_REMOVE_ORPHANS"));
@@ -86,7 +86,7 @@ export class Context {
     return { removeOrphans, ignoreOrphans: true };
   }
 
-  /** COMPOSE_ANSI, COMPOSE_PROGRESS and COMPOSE_STATUS_STDOUT. A value that they do not have is told. */
+  /** COMPOSE_ANSI, COMPOSE_PROGRESS and COMPOSE_STATUS_STDOUT. Invalid values are reported. */
   async #applyDisplay(): Promise<void> {
     const oneOf = async <T extends string>(name: string, values: readonly T[]): Promise<T | undefined> => {
       const value = await this.setting(name);
@@ -110,7 +110,7 @@ export class Context {
     });
   }
 
-  /** COMPOSE_PARALLEL_LIMIT of the stack's .env; --parallel and the environment come first. */
+  /** COMPOSE_PARALLEL_LIMIT of the stack's .env; --parallel and the environment override it. */
   async #applyParallelLimit(): Promise<void> {
     const value = await this.setting("COMPOSE_PARALLEL_LIMIT");
     if (this.options.parallel !== undefined || !value || value === "-1") return;
@@ -122,7 +122,7 @@ export class Context {
       );
   }
 
-  /** Services of the file that was read, those of disabled profiles too; none where no file was needed. */
+  /** Services of the loaded file, including those of disabled profiles; none if no file was needed. */
   knownServices: readonly string[] = [];
 
   /** Loads the stack; warnings go to standard error. Throws `StackError`. */
@@ -141,7 +141,7 @@ export class Context {
       const { formatDiagnostic, loadStack } = await import("../stack/index.ts");
       const { stack, warnings, sources, inputs } = loadStack(request);
       cached = { stack, warnings: warnings.map((warning) => formatDiagnostic(warning, sources)) };
-      // a secret's value is written nowhere
+      // a secret's value is never written to the disk
       const isSecret = Object.values(stack.secrets).some((secret) => "value" in secret);
       if (key !== undefined && !isSecret) writeCache(directory, key, cached, inputs);
     }
@@ -150,33 +150,33 @@ export class Context {
     return cached.stack;
   }
 
-  /** Learns the services of the file also where -p made it unnecessary, for a message that lists them. */
+  /** Loads the services of the file although -p made it unnecessary, for a message that lists them. */
   async learnServices(): Promise<void> {
     if (this.knownServices.length > 0) return;
-    await this.stack().catch(() => undefined); // without a file, those that have containers are known
+    await this.stack().catch(() => undefined); // without a file, only services that have containers are known
   }
 
-  /** The stack's name; where -p gives it, no file is needed. */
+  /** The stack's name; with -p, no file is needed. */
   async stackName(): Promise<string> {
     return this.options.projectName && !this.options.file
       ? this.options.projectName
       : (await this.stack()).name;
   }
 
-  /** A client of the daemon that runs. Its first call throws NO_DAEMON where none does. */
+  /** A client of the running daemon. Its first call throws NO_DAEMON if it does not run. */
   async client(): Promise<Client> {
     const { Client } = await import("../daemon/index.ts");
     return new Client(socketPath(this.roots));
   }
 
-  /** A client of the daemon, which is started where none runs. */
+  /** A client of the daemon, which is started if it does not run. */
   async daemon(): Promise<Client> {
     const { ensureDaemon } = await import("../daemon/index.ts");
     return ensureDaemon(this.roots, this.command, { repair: this.options.repair !== false });
   }
 }
 
-/** A container in the list's shape of the Docker Engine API. */
+/** A container as in the list of the Docker Engine API. */
 export interface ContainerRow {
   Id: string;
   Names: string[];
@@ -187,7 +187,7 @@ export interface ContainerRow {
   State: string;
   Status: string;
   Labels: Record<string, string>;
-  /** The last two are more than the list of the Engine API has. */
+  /** The last two are not in the list of the Engine API. */
   HostConfig: { NetworkMode: string; PidMode?: string; IpcMode?: string };
   Ports: { IP?: string; PrivatePort: number; PublicPort?: number; Type: string }[];
 }
@@ -195,11 +195,11 @@ export interface ContainerRow {
 export const nameOf = (row: ContainerRow) => row.Names[0]!.slice(1);
 export const serviceOf = (row: ContainerRow) => row.Labels["com.docker.compose.service"] ?? "";
 export const numberOf = (row: ContainerRow) => Number(row.Labels["com.docker.compose.container-number"] ?? 0);
-/** Another container has its name: one takes the other's place. */
+/** Another container still has its name: this one replaces it. */
 const isAside = (row: ContainerRow) => /^[0-9a-f]{12}_/.test(nameOf(row));
 const isOneOff = (row: ContainerRow) => row.Labels["com.docker.compose.oneoff"] === "True";
 
-/** The stack's containers, ordered by service and number. Throws UNKNOWN_SERVICE for a name that has none. */
+/** The stack's containers, ordered by service and number. Throws UNKNOWN_SERVICE for a name without containers. */
 export async function stackContainers(
   client: Client,
   stack: string,
@@ -208,13 +208,13 @@ export async function stackContainers(
   return chooseContainers(await listContainers(client, stack, options.all), stack, options);
 }
 
-/** All of a stack's containers, in no order. */
+/** All of a stack's containers, in any order. */
 export function listContainers(client: Client, stack: string, all = true): Promise<ContainerRow[]> {
   const filters = encodeURIComponent(JSON.stringify({ label: [`com.docker.compose.project=${stack}`] }));
   return client.json<ContainerRow[]>("GET", `/containers/json?all=${all ? 1 : 0}&filters=${filters}`);
 }
 
-/** Those of some services, ordered; `known` are the services of the stack file. Throws UNKNOWN_SERVICE. */
+/** The containers of some services, ordered; `known` are the services of the stack file. Throws UNKNOWN_SERVICE. */
 export function chooseContainers(
   rows: readonly ContainerRow[],
   stack: string,
@@ -222,7 +222,7 @@ export function chooseContainers(
 ): ContainerRow[] {
   const counted = rows.filter((row) => options.oneOff || !isOneOff(row));
   const wanted = options.services ?? [];
-  // a service of the file without a container is not an error: there is nothing to do for it
+  // a service of the file without a container is not an error: there is nothing to do
   const { known = [] } = options;
   for (const service of wanted.filter((name) => !known.includes(name))) {
     if (counted.some((row) => serviceOf(row) === service || nameOf(row) === service)) continue;
@@ -242,7 +242,7 @@ export function chooseContainers(
     );
 }
 
-/** The stack's containers of some services. Throws UNKNOWN_SERVICE for one that the file does not have either. */
+/** The stack's containers of some services. Throws UNKNOWN_SERVICE for a name that is not in the file either. */
 export async function containersOf(
   context: Context,
   services: string[],
@@ -255,7 +255,7 @@ export async function containersOf(
   return { client, rows };
 }
 
-/** One container of a service, by --index. Throws NO_CONTAINER, UNKNOWN_SERVICE. */
+/** One container of a service, selected by --index. Throws NO_CONTAINER, UNKNOWN_SERVICE. */
 export async function oneContainer(
   context: Context,
   service: string,

@@ -1,4 +1,4 @@
-/** The option --filter of commands, as the query that the routes of the Docker Engine API take. */
+/** Converts --filter options to the query that the routes of the Docker Engine API expect. */
 import { BayError } from "../core/errors.ts";
 
 /** `KEY=VALUE` and `KEY!=VALUE`, with `more` added, as the value of `filters`. Throws BAD_OPTION for one without a =. */

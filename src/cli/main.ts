@@ -1,5 +1,5 @@
-/** The command's entry, which scripts/start.cjs calls; it answers `--version` itself. */
+/** The entry point of the command, called by scripts/start.cjs, which answers `--version` itself. */
 import { main } from "./program.ts";
 
-/** Runs the command and gives its exit code. */
+/** Runs the command and returns its exit code. */
 export const run = (argv: string[]): Promise<number> => main(argv);

@@ -1,7 +1,7 @@
-/** Manual pages (man(7)), made of the commands themselves. Pure. */
+/** Manual pages (man(7)), generated from the commands. Pure. */
 import type { Argument, Command, Option } from "commander";
 
-/** Text as roff has it: no escapes, and no request at the beginning of a line. */
+/** Text escaped for roff: without escapes, and without a request at the beginning of a line. */
 export const roff = (text: string): string =>
   text
     .replaceAll("\\", "\\e")

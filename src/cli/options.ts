@@ -1,7 +1,7 @@
-/** Options that several commands read alike. */
+/** Options that several commands parse in the same way. */
 import { BayError } from "../core/errors.ts";
 
-/** `["web=3"]` as `{web: 3}`. Throws BAD_OPTION. */
+/** Parses `["web=3"]` to `{web: 3}`. Throws BAD_OPTION. */
 export function parseScale(entries: readonly string[] = []): Record<string, number> {
   return Object.fromEntries(
     entries.map((entry) => {
@@ -12,7 +12,7 @@ export function parseScale(entries: readonly string[] = []): Record<string, numb
   );
 }
 
-/** `--rerun` is true for all services, or names some. */
+/** `--rerun` is true for all services, or lists some. */
 export const parseRerun = (given: true | string[] | undefined): { rerun?: string[] } =>
   given === undefined ? {} : { rerun: given === true ? [] : given };
 
@@ -34,7 +34,7 @@ export function parseTail(text: string): string {
   throw new BayError("BAD_OPTION", `--tail expects a number of lines or all, got ${text}`);
 }
 
-/** `-e NAME=value`, or `-e NAME` with the value that it has here. Throws BAD_OPTION. */
+/** `-e NAME=value`, or `-e NAME` with the value from this environment. Throws BAD_OPTION. */
 export function withValues(entries: readonly string[] = []): string[] {
   return entries.flatMap((entry) => {
     const name = entry.split("=", 1)[0]!;

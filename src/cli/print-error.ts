@@ -1,7 +1,7 @@
 /** How the command reports an error, on standard error and by its exit code. */
 import { BayError, messageOf } from "../core/errors.ts";
 
-/** Writes an error with its code and hint; with BAY_DEBUG, where it was thrown too. */
+/** Prints an error with its code and hint; with BAY_DEBUG, also with its stack trace. */
 export function printError(error: unknown): void {
   if (!(error instanceof BayError)) {
     process.stderr.write(
@@ -9,7 +9,7 @@ export function printError(error: unknown): void {
     );
     return;
   }
-  // a stack file's errors have their own places, labels and codes
+  // errors of a stack file already contain their places, labels and codes
   const isReady = error.code === "BAD_STACK_FILE";
   const codes = isReady ? codesOf(error) : [];
   process.stderr.write(
@@ -23,13 +23,13 @@ export function printError(error: unknown): void {
   if (process.env.BAY_DEBUG) process.stderr.write(`${error.stack}\n`);
 }
 
-/** The codes of the errors in a stack file, each once; not those of warnings. */
+/** The codes of the errors in a stack file, without duplicates; not those of warnings. */
 function codesOf(error: BayError): string[] {
   const { diagnostics = [] } = error as { diagnostics?: readonly { severity: string; code: string }[] };
   return [...new Set(diagnostics.flatMap(({ severity, code }) => (severity === "error" ? code : [])))];
 }
 
-/** The exit code for anything that was thrown; the table of codes has it. */
+/** The exit code for any thrown value, from the table of codes. */
 export async function exitCodeOf(error: unknown): Promise<number> {
   if (!(error instanceof BayError)) return 1;
   const { entryOf } = await import("../core/error-codes/table.ts");

@@ -1,4 +1,4 @@
-/** The command line: every command with its options and help; what a command does is loaded when it is called. */
+/** The command line: every command with its options and help; a command's code is loaded when it is called. */
 import { Command, InvalidArgumentError, Option } from "commander";
 import { VERSION } from "../core/version.ts";
 import { Context, type GlobalOptions } from "./context.ts";
@@ -12,7 +12,7 @@ import { addStackCommands } from "./register/stack.ts";
 import { addSystemCommands } from "./register/system.ts";
 import { type Ansi, type ProgressStyle, setStyle } from "./ui/output.ts";
 
-/** Runs the command and gives its exit code. */
+/** Runs the command and returns its exit code. */
 export async function main(argv: string[]): Promise<number> {
   let exitCode = 0;
   const setExitCode = (code: number) => {
@@ -20,9 +20,9 @@ export async function main(argv: string[]): Promise<number> {
   };
   const only = commandName(argv.slice(2));
   const small = only === undefined ? undefined : build(setExitCode, only);
-  // an alias, a misspelled name and help on another command need all of them
+  // aliases, misspelled names and help on another command need all commands
   const program = small?.commands.some((command) => command.name() === only) ? small : build(setExitCode);
-  // a shell asks: the words after it are not this command's
+  // a shell calls this for completion: the words after it are arguments of another command
   if (argv[2] === "__complete") {
     const { complete } = await import("./commands/system/completion.ts");
     await complete(program, argv.slice(3), () => new Context(program.opts<GlobalOptions>())).catch(() => {});
@@ -47,7 +47,7 @@ export async function main(argv: string[]): Promise<number> {
 export const WITH_VALUE =
   /^(-f|-p|--(file|project-name|project-directory|env-file|profile|ansi|progress|parallel|workdir|root|run))$/;
 
-/** The first word that is no option: the command's name. */
+/** The first word that is not an option: the command's name. */
 export function commandName(words: readonly string[]): string | undefined {
   let at = 0;
   while (words[at]?.startsWith("-")) at += WITH_VALUE.test(words[at]!) ? 2 : 1;
@@ -67,7 +67,7 @@ function parallelism(text: string): number | undefined {
   throw new InvalidArgumentError("expected a whole number from 1, or -1");
 }
 
-/** The program with all its commands, or with `only` this one; `setExitCode` is told the code of the one that ran. */
+/** The program with all its commands, or with `only` this one; `setExitCode` receives the exit code of the command. */
 export function build(setExitCode: (code: number) => void, only?: string): Command {
   const program = new Command("bay")
     .description("Stacks of containers from one YAML file: plan changes, apply them, and keep them applied.")

@@ -1,4 +1,4 @@
-/** Waiting for containers that were started: running, and healthy where they are probed. */
+/** Waiting until started containers run, and are healthy if they have a health check. */
 
 import { BayError } from "../core/errors.ts";
 import type { Client } from "../daemon/index.ts";

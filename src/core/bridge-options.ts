@@ -1,23 +1,23 @@
-/** Options of bridge networks by the names that Docker's bridge driver has for them. */
+/** Options of bridge networks, by the names that Docker's bridge driver uses. */
 
 export const BRIDGE_PREFIX = "com.docker.network.";
 export const MTU_OPTION = `${BRIDGE_PREFIX}driver.mtu`;
 
-/** Options of a bridge; what is as usual is absent. */
+/** Options of a bridge; an option that has its default is absent. */
 export interface BridgeOptions {
   /** The bridge's name on the host. */
   bridge?: string;
-  /** Containers do not reach each other on it. */
+  /** Containers on it cannot reach each other. */
   isolated?: true;
-  /** Packets leave with the containers' own addresses. */
+  /** Packets leave the host with the containers' own addresses (no NAT). */
   masquerade?: false;
-  /** Where ports are published that name no address. */
+  /** The host address of published ports that name no address. */
   hostBinding?: string;
-  /** The bridge has no IPv4 address: another machine has the gateway's. */
+  /** The bridge has no IPv4 address, because another machine has the gateway's address. */
   inhibitIpv4?: true;
-  /** Of the containers' interfaces, instead of eth. */
+  /** The prefix of the names of the containers' interfaces, instead of eth. */
   interfacePrefix?: string;
-  /** The host's address that packets leave with. */
+  /** The host address that packets leave with. */
   sourceAddress?: string;
 }
 

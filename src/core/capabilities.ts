@@ -44,7 +44,7 @@ export const CAPABILITIES = [
   "CAP_CHECKPOINT_RESTORE",
 ] as const;
 
-/** The full name of a capability as people write it (`net_admin`, `CAP_NET_ADMIN`, `all`); undefined where none is called so. */
+/** The full name of a capability as people write it (`net_admin`, `CAP_NET_ADMIN`, `all`); undefined if it does not exist. */
 export function capabilityName(text: string): string | undefined {
   const upper = text.toUpperCase();
   if (upper === "ALL") return "ALL";

@@ -14,11 +14,11 @@ export function configFolder(): string {
 }
 
 export interface DaemonSettings {
-  /** The most processes and threads of a container that says no limit of its own; 0 for no limit. */
+  /** The most processes and threads of a container that sets no limit itself; 0 for no limit. */
   defaultPidsLimit: number;
   /** Bytes of one file of a container's log. */
   logMaxSize: number;
-  /** So many files of a log are kept. */
+  /** How many files of a log are kept. */
   logMaxFiles: number;
   /** The most bytes that one layer may unpack to. */
   maxLayerSize: number;
@@ -26,7 +26,7 @@ export interface DaemonSettings {
   maxImageSize: number;
   /** The most files of one layer. */
   maxLayerFiles: number;
-  /** The host may forward between other interfaces too where bay switches forwarding on. */
+  /** Leave forwarding between other interfaces allowed when bay enables IP forwarding. */
   mayRouteOthers: boolean;
 }
 
@@ -96,7 +96,7 @@ export function shownSettings(settings: DaemonSettings): Record<string, string |
 
 export const settingsFile = (folder = configFolder()): string => join(folder, "daemon.json");
 
-/** Throws BAD_SETTINGS, naming the file and everything that is wrong in it. */
+/** Parses daemon.json. Throws BAD_SETTINGS, which names the file and every problem in it. */
 export function readDaemonSettings(folder = configFolder()): DaemonSettings {
   const file = settingsFile(folder);
   if (!existsSync(file)) return DEFAULT_SETTINGS;

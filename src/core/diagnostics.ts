@@ -6,7 +6,7 @@ export interface SourcePosition {
   /** From 1. */
   line: number;
   column: number;
-  /** The length of what is wrong, within its line. */
+  /** The length of the wrong part, within its line. */
   length: number;
 }
 
@@ -16,7 +16,7 @@ export interface Diagnostic {
   message: string;
   hint?: string;
   place?: SourcePosition;
-  /** Places of what this stands over, by merging or extending; the nearest first. */
+  /** Places of the values that this one overrides, by merging or extending; the nearest first. */
   over?: SourcePosition[];
 }
 
@@ -29,7 +29,7 @@ export function formatDiagnostic(diagnostic: Diagnostic, sources: ReadonlyMap<st
   const source = place && sources.get(place.file)?.split("\n")[place.line - 1];
   if (place && source !== undefined) {
     const number = String(place.line);
-    // of a long line, the part around the place
+    // show only the part of a long line around the problem
     const start = place.column <= MAX_SHOWN - 20 ? 0 : place.column - 40;
     const shown = passwordsMasked(source).slice(start, start + MAX_SHOWN);
     lines.push(`  ${number} | ${start > 0 ? "…" : ""}${shown}`);
@@ -45,7 +45,7 @@ export function formatDiagnostic(diagnostic: Diagnostic, sources: ReadonlyMap<st
   return lines.join("\n");
 }
 
-/** Problems as they stand in the files; those without a place come first. */
+/** Sorts problems by their places in the files; those without a place come first. */
 export function inFileOrder(diagnostics: readonly Diagnostic[]): Diagnostic[] {
   const files = [...new Set(diagnostics.map(({ place }) => place?.file))];
   const order = ({ place }: Diagnostic) => [
@@ -60,7 +60,7 @@ export function inFileOrder(diagnostics: readonly Diagnostic[]): Diagnostic[] {
   });
 }
 
-/** The known word that is nearest to a mistyped one, where it is near enough (optimal string alignment distance). */
+/** The known word that is nearest to a mistyped one, if it is near enough (optimal string alignment distance). */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   let best: string | undefined;
   // in a short word, one wrong character; `web` is not a misspelled `db`
@@ -72,7 +72,7 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   return best;
 }
 
-/** Signs that are put in, left out, changed, or have changed places with their neighbour. */
+/** The edit distance: insertions, removals, replacements, and swaps of neighbouring characters. */
 function editDistance(a: string, b: string): number {
   let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);

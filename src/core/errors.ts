@@ -20,7 +20,7 @@ export class BayError extends Error {
   }
 }
 
-/** The message of anything that was thrown, with the messages of its causes behind it. */
+/** The message of any thrown value, followed by the messages of its causes. */
 export function messageOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown);
   const message = fileProblem(thrown) ?? thrown.message;
@@ -28,7 +28,7 @@ export function messageOf(thrown: unknown): string {
   return `${message}: ${messageOf(thrown.cause)}`;
 }
 
-/** What a call on a path that failed in the file system means (errno(3)); undefined for other errors. */
+/** The meaning of an error of the file system for a path (errno(3)); undefined for other errors. */
 function fileProblem(error: Error): string | undefined {
   const { code = "", path = "it" } = error as NodeJS.ErrnoException;
   // Node's own messages begin with the code
@@ -52,7 +52,7 @@ const FILE_PROBLEMS: Readonly<Record<string, (path: string) => string>> = {
 /** Codes of Node.js and of undici. */
 type LibraryCode = `ERR_${string}` | `UND_ERR_${string}`;
 
-/** True where `thrown` carries this code: a `BayError`'s code, the errno name of a system error, or a library's code. */
+/** True if `thrown` carries this code: a `BayError`'s code, the errno name of a system error, or a library's code. */
 export function hasCode(thrown: unknown, ...codes: (ErrorCode | LibraryCode)[]): boolean {
   const code = (thrown as { code?: unknown } | null | undefined)?.code;
   return typeof code === "string" && (codes as string[]).includes(code);

@@ -35,13 +35,13 @@ export function parseReference(text: string): Reference {
   if (!PATH.test(path) || path.length > 255) {
     throw bad(path === path.toLowerCase() ? "the name" : "the name must be lower case");
   }
-  // the name that Docker's own files have for it
+  // Docker's own configuration files use this name for the registry
   const registry = hasRegistry && head !== "index.docker.io" ? head : "docker.io";
   const repository = registry === "docker.io" && !path.includes("/") ? `library/${path}` : path;
   return { registry, repository, tag: tag ?? (digest ? undefined : "latest"), digest };
 }
 
-/** What is wrong with a reference; undefined where it is one. */
+/** Describes why a reference is invalid; undefined if it is valid. */
 export function whyNoReference(text: string): string | undefined {
   try {
     parseReference(text);
@@ -62,7 +62,7 @@ export function familiarReference(canonical: string): string {
   return canonical.replace(/^docker\.io\/(library\/)?/, "");
 }
 
-/** The canonical form of what may be a name; an ID stays as it is. */
+/** The canonical form of a text that may be a name; an ID is returned unchanged. */
 export function nameOrId(text: string): string {
   try {
     return canonicalReference(text);

@@ -11,10 +11,10 @@ export interface Subnet {
 }
 
 const BITS = { 4: 32, 6: 128 } as const;
-/** A subnet has room for a gateway and a container. */
+/** The longest prefix of a subnet that has room for a gateway and a container. */
 const LONGEST = { 4: 30, 6: 126 } as const;
 
-/** The version of an address, of a subnet, or of neither. An address with a zone is none that a network can have. */
+/** The version of an address or a subnet; undefined for other text. An address with a zone is not valid in a network. */
 export function versionOf(text: string): Version | undefined {
   const version = isIP(text.split("/", 1)[0]!);
   return version === 0 || text.includes("%") ? undefined : (version as Version);
@@ -68,10 +68,10 @@ const split = (value: bigint, count: number, bits: bigint) =>
     Number((value >> (BigInt(count - 1 - index) * bits)) & ((1n << bits) - 1n)),
   );
 
-/** The one text of an address that may be written in several ways. */
+/** The canonical text of an address that can be written in several ways. */
 export const canonicalAddress = (address: string) => toAddress(toNumber(address), versionOf(address) ?? 6);
 
-/** Parses `172.18.0.0/16` or `fd00:1::/64`. Throws BAD_SUBNET where `subnetProblem` finds one. */
+/** Parses `172.18.0.0/16` or `fd00:1::/64`. Throws BAD_SUBNET if `subnetProblem` finds a problem. */
 export function parseSubnet(text: string): Subnet {
   const problem = subnetProblem(text);
   if (problem !== undefined) throw new BayError("BAD_SUBNET", problem);
@@ -85,7 +85,7 @@ export function parseRange(text: string): Subnet {
   return splitSubnet(text)!;
 }
 
-/** Why a text is not a subnet that a network can have; undefined where it is one. */
+/** Describes why a text is not a usable subnet; undefined if it is one. */
 export function subnetProblem(text: string): string | undefined {
   const problem = rangeProblem(text);
   if (problem !== undefined) return problem;
@@ -95,7 +95,7 @@ export function subnetProblem(text: string): string | undefined {
     : undefined;
 }
 
-/** Why a text is not a part of a subnet; undefined where it is one. */
+/** Describes why a text is not a part of a subnet; undefined if it is one. */
 export function rangeProblem(text: string): string | undefined {
   const subnet = splitSubnet(text);
   if (!subnet)
@@ -118,7 +118,7 @@ export function formatSubnet({ version, address, prefix }: Subnet): string {
   return `${toAddress(address, version)}/${prefix}`;
 }
 
-/** How many addresses it has. */
+/** The number of addresses in the subnet. */
 export const size = ({ version, prefix }: Subnet) => 1n << BigInt(BITS[version] - prefix);
 
 export function overlaps(a: Subnet, b: Subnet): boolean {
@@ -131,7 +131,7 @@ export function contains(subnet: Subnet, address: string): boolean {
   return value >= subnet.address && value < subnet.address + size(subnet);
 }
 
-/** Its first address and the one behind its last that a container may have: IPv4 keeps the last for broadcasts. */
+/** The first address and the one after the last that a container may have: the last of IPv4 is the broadcast address. */
 export function hostRange(subnet: Subnet): { first: bigint; end: bigint } {
   const end = subnet.address + size(subnet);
   return { first: subnet.address + 1n, end: subnet.version === 4 ? end - 1n : end };
@@ -144,13 +144,13 @@ export function isHostAddress(subnet: Subnet, address: string): boolean {
   return versionOf(address) === subnet.version && value >= first && value < end;
 }
 
-/** The gateway of a subnet that names none: its first address. */
+/** The gateway of a subnet that does not name one: its first address. */
 export const defaultGateway = (subnet: Subnet) => toAddress(subnet.address + 1n, subnet.version);
 
-/** Whether `parseSubnet` takes it. */
+/** Whether `parseSubnet` accepts a text. */
 export const isSubnet = (text: string) => subnetProblem(text) === undefined;
 
-/** Whether `parseRange` takes it. */
+/** Whether `parseRange` accepts a text. */
 export const isRange = (text: string) => rangeProblem(text) === undefined;
 
 /** The bytes of an address, in network order: four, or sixteen. */

@@ -1,6 +1,6 @@
 /**
  * Options of the logging drivers that send lines elsewhere, by Docker's names: syslog (RFC 5424, RFC 3164) and journald
- * (systemd.journal-fields(7)). Checked where a file is read, and read again where a container's lines are sent.
+ * (systemd.journal-fields(7)). They are checked when a file is read, and parsed again when a container's lines are sent.
  */
 
 export type RemoteDriver = "syslog" | "journald";
@@ -9,7 +9,7 @@ export type SyslogFormat = "local" | "rfc3164" | "rfc5424" | "rfc5424micro";
 
 export interface SyslogAddress {
   kind: "unix" | "unixgram" | "udp" | "tcp" | "tls";
-  /** Of unix sockets; empty for the host's own, /dev/log. */
+  /** The path of a unix socket; empty for the host's own, /dev/log. */
   path: string;
   host: string;
   port: number;
@@ -39,7 +39,7 @@ const SYSLOG = [
   "syslog-tls-key",
   "syslog-tls-skip-verify",
 ];
-/** Of a tag's template, as Docker has them. */
+/** The fields of a tag's template, as in Docker. */
 export const TAG_FIELDS = [
   "ID",
   "FullID",
@@ -58,7 +58,7 @@ export function facilityNumber(text = "daemon"): number | undefined {
   return found === -1 ? undefined : found;
 }
 
-/** Undefined for what is not an address of a receiver. */
+/** Parses the address of a receiver; undefined for any other text. */
 export function parseSyslogAddress(text: string | undefined): SyslogAddress | undefined {
   if (text === undefined || text === "") return { kind: "unixgram", path: "", host: "", port: 0 };
   const unix = /^(unix|unixgram):\/\/(\/[^\0]{1,106})$/.exec(text);
@@ -77,7 +77,7 @@ export function parseSyslogAddress(text: string | undefined): SyslogAddress | un
 export const LOCAL_SYSLOG = ["/dev/log", "/var/run/syslog", "/var/run/log"];
 const LOCAL_SOCKETS = [...LOCAL_SYSLOG, "/run/syslog", "/run/log", "/run/systemd/journal/dev-log"];
 
-/** To the host's own syslog the form of syslog(3); to a receiver that is named RFC 5424. */
+/** The default format: that of syslog(3) for the host's own syslog, RFC 5424 for a named receiver. */
 export function syslogFormat({
   "syslog-format": format,
   "syslog-address": address,
@@ -86,7 +86,7 @@ export function syslogFormat({
   return (format as SyslogFormat | undefined) || (isOwn ? "local" : "rfc5424");
 }
 
-/** What is wrong with options, by key. */
+/** Describes what is wrong with options, by key. */
 export function logOptionProblems(
   driver: RemoteDriver,
   options: Readonly<Record<string, string>>,

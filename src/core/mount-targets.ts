@@ -1,5 +1,5 @@
 /**
- * Where nothing of a container's may be mounted: over /proc and /sys, through which the kernel is read and set. A mount
+ * Paths in a container at which nothing may be mounted: /proc and /sys, through which the kernel is read and set. A mount
  * there hides what bay writes to them for the container (security labels, sysctls) and what it masks.
  */
 import { posix } from "node:path";
@@ -31,7 +31,7 @@ export function isKernelPath(path: string): boolean {
 }
 
 /**
- * Why nothing can be mounted at this absolute path of a container, as the end of a sentence; undefined where it can.
+ * Why nothing can be mounted at this absolute path of a container, as the end of a sentence; undefined if it is allowed.
  * `hostSource` is the path on the host of a bind mount, which may show the host's own /proc and /sys.
  */
 export function mountTargetProblem(target: string, hostSource: string | undefined): string | undefined {

@@ -1,4 +1,4 @@
-/** When two published ports are in each other's way. */
+/** Conflicts between published ports. */
 
 export interface HostPort {
   /** Empty for every address of the host. */
@@ -9,7 +9,7 @@ export interface HostPort {
 
 const isV6 = (address: string) => address.includes(":");
 
-/** Whether two published ports cannot both be: an address that stands for all of them has each. */
+/** Whether two published ports conflict: an unspecified address (0.0.0.0, ::) includes all others. */
 export function portsOverlap(a: HostPort, b: HostPort): boolean {
   if (a.hostPort !== b.hostPort || a.protocol !== b.protocol) return false;
   if (a.hostAddress === b.hostAddress || a.hostAddress === "" || b.hostAddress === "") return true;
@@ -17,7 +17,7 @@ export function portsOverlap(a: HostPort, b: HostPort): boolean {
   return [a.hostAddress, b.hostAddress].some((address) => address === "0.0.0.0" || address === "::");
 }
 
-/** A published port as it is asked for: one, a range of which one is chosen, or any. */
+/** A published port as it was requested: a single port, a range of which one is chosen, or any port. */
 interface AskedPort {
   hostAddress: string;
   hostPort?: number | undefined;
@@ -25,13 +25,13 @@ interface AskedPort {
   protocol: "tcp" | "udp";
 }
 
-/** The port that is named; undefined where a free one is chosen. */
+/** The port that is named; undefined if a free one is chosen. */
 export function fixedPort({ hostAddress, hostPort, hostPortEnd, protocol }: AskedPort): HostPort | undefined {
   return hostPort === undefined || hostPortEnd !== undefined
     ? undefined
     : { hostAddress, hostPort, protocol };
 }
 
-/** Those of some ports that are named. */
+/** Those of the ports that name a port number. */
 export const fixedPorts = (ports: readonly AskedPort[]): HostPort[] =>
   ports.flatMap((port) => fixedPort(port) ?? []);

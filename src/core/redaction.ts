@@ -1,17 +1,17 @@
-/** What may be secret is not shown. */
+/** Hiding values that may be secret. */
 
-/** Names whose values are not shown, as they may be secret; rather one too many. */
+/** Names whose values are hidden, because they may be secret. The list errs on the side of hiding. */
 const SECRET = /pass|secret|token|credential|api_?key|private/i;
 
 export const mayBeSecret = (name: string): boolean => SECRET.test(name);
 
-/** The password of a URL (RFC 3986, 3.2.1); of http also what is in the place of a user, where tokens are put. */
+/** The password of a URL (RFC 3986, 3.2.1); for http also the user, because tokens are often put there. */
 const PASSWORD = /(\b(?:https?:\/\/|[a-z][a-z0-9+.-]*:\/\/[^\s/?#:@]*:))([^\s/?#@]+)(?=@)/gi;
 
 /** A text without the passwords of the URLs in it. */
 export const withoutPasswords = (text: string): string => text.replace(PASSWORD, "$1(hidden)");
 
-/** As `withoutPasswords`, in a text of the same length. */
+/** Like `withoutPasswords`, but keeps the length of the text. */
 export const passwordsMasked = (text: string): string =>
   text.replace(PASSWORD, (_, before: string, password: string) => before + "*".repeat(password.length));
 

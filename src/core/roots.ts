@@ -1,4 +1,4 @@
-/** Where bay keeps things, and the short name that keeps two bays on one machine apart. */
+/** The directories that bay uses, and the short name that keeps two bays on one machine apart. */
 import { createHash } from "node:crypto";
 import { chmodSync, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";

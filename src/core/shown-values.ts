@@ -1,8 +1,8 @@
-/** Values as a person is shown them: one line each, long ones cut to where they differ. */
+/** Values as messages show them: one line each; long ones are cut to the part that differs. */
 
 const BEFORE = 15;
 
-/** Both values of a change, each at most `max` long. Where they begin alike, what is alike is cut. */
+/** Both values of a change, each at most `max` long. A common beginning is cut. */
 export function shownPair(from: string, to: string, max = 60): [from: string, to: string] {
   const both = [from, to].map((text) => text.replaceAll("\n", "\\n")) as [string, string];
   if (both.every((text) => text.length <= max)) return both;

@@ -40,7 +40,7 @@ export function signalName(number: number): string {
   return found ? found[0] : `signal ${number}`;
 }
 
-/** The number of a signal written as `SIGTERM`, `term`, `15` or `RTMIN+3`; undefined where there is none. */
+/** The number of a signal written as `SIGTERM`, `term`, `15` or `RTMIN+3`; undefined if there is no such signal. */
 export function signalNumber(text: string): number | undefined {
   if (/^\d+$/.test(text)) return Number(text) >= 1 && Number(text) <= 64 ? Number(text) : undefined;
   const name = text.toUpperCase().replace(/^SIG/, "");

@@ -10,7 +10,7 @@ const SIZE_UNITS: Record<string, number> = {
   p: 1024 ** 5,
 };
 
-/** A size such as `64m`, `1.5GB` or `512` in bytes; units are binary, as in Compose. -1 stays. */
+/** Parses a size such as `64m`, `1.5GB` or `512` into bytes; units are binary, as in Compose. Returns -1 for -1. */
 export function parseBytes(value: string | number): number | undefined {
   if (typeof value === "number") return Number.isSafeInteger(value) && value >= -1 ? value : undefined;
   if (value.trim() === "-1") return -1;

@@ -1,10 +1,10 @@
-/** Kernel parameters that a container may set: those that a namespace of its own holds (namespaces(7)). */
+/** Kernel parameters that a container may set: those that belong to a namespace (namespaces(7)). */
 
 const IPC = /^(kernel\.(msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced)|fs\.mqueue\.[a-z_]+)$/;
 const NET = /^net(\.[a-zA-Z0-9_-]+)+$/;
 
 /**
- * Why a parameter cannot be set to a value in such a container, as the end of a sentence; undefined where it can. Others
+ * Why a parameter cannot be set to a value in such a container, as the end of a sentence; undefined if it can. Others
  * would change the whole host.
  */
 export function sysctlProblem(

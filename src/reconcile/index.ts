@@ -1,4 +1,4 @@
-/** The door of the reconciler. Plan and print are pure; apply runs a plan through an executor. */
+/** The reconciler's interface. Plan and print are pure; apply runs a plan through an executor. */
 
 export { applyPlan, type Executor, type Progress, type Say } from "./apply/apply.ts";
 export { showBytes } from "./decide/compare.ts";

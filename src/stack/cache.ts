@@ -1,6 +1,6 @@
 /**
  * A cache of loaded stacks, so that commands on an unchanged stack load neither YAML nor schema. An entry is used
- * only where everything that went into it is the same: the files' bytes, the options, the environment, the
+ * if all of its inputs are the same: the files' bytes, the options, the environment, the
  * folder, bay's version, and every other file that was read on the way (by size and time).
  */
 import { createHash } from "node:crypto";
@@ -12,7 +12,7 @@ import type { Stack } from "./model/stack.ts";
 
 export interface CachedStack {
   stack: Stack;
-  /** Warnings as they are shown. */
+  /** Warnings as the command prints them. */
   warnings: string[];
 }
 
@@ -28,7 +28,7 @@ function stateOf(path: string): string {
   return stat ? `${stat.size} ${stat.mtimeNs} ${stat.ino}` : "absent";
 }
 
-/** The name of the entry for these options and main files. Undefined where standard input is among them. */
+/** The name of the entry for these options and main files. Undefined if standard input is one of them. */
 export function cacheKey(files: readonly string[], options: LoadOptions): string | undefined {
   if (files.includes("-")) return undefined;
   const hash = createHash("sha256");
@@ -36,12 +36,12 @@ export function cacheKey(files: readonly string[], options: LoadOptions): string
   try {
     for (const file of files) hash.update(readFileSync(file));
   } catch {
-    return undefined; // the loader says what is wrong with it
+    return undefined; // the loader reports what is wrong with it
   }
   return hash.digest("hex").slice(0, 32);
 }
 
-/** The entry, where it is there and nothing that it was made of has changed. */
+/** The entry; undefined if it does not exist or if any of its inputs has changed. */
 export function readCache(directory: string, key: string): CachedStack | undefined {
   try {
     const { inputs, ...cached } = JSON.parse(readFileSync(join(directory, `${key}.json`), "utf8")) as Entry;
@@ -51,7 +51,7 @@ export function readCache(directory: string, key: string): CachedStack | undefin
   }
 }
 
-/** Keeps an entry, readable by root alone: it holds environments. Where it cannot be written, nothing happens. */
+/** Writes an entry that only root can read, because it holds environments. A failed write is ignored. */
 export function writeCache(
   directory: string,
   key: string,
@@ -61,7 +61,7 @@ export function writeCache(
   try {
     mkdirSync(directory, { mode: 0o700 });
   } catch {
-    // there already, or bay has no place here
+    // it exists already, or bay's directory does not exist
   }
   try {
     const names = readdirSync(directory);

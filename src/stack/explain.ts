@@ -1,4 +1,4 @@
-/** Where the values of a stack came from: for each, the places that say it, the one that counts first. */
+/** The origin of a stack's values: for each, the places that set it, the one that takes effect first. */
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { SourcePosition } from "../core/diagnostics.ts";
@@ -11,11 +11,11 @@ import type { Origin } from "./files/origins.ts";
 export interface Explained {
   path: string[];
   value: unknown;
-  /** The first counts; what stood at the others was replaced by it, or merged with it. */
+  /** The first one takes effect; the values at the others were replaced by it or merged with it. */
   places: { place: SourcePosition; tag: Origin["tag"] }[];
 }
 
-/** Every single value at a path or below it. Throws NO_SUCH_KEY where nothing is there. */
+/** Every single value at a path or below it. Throws NO_SUCH_KEY if the path does not exist. */
 export function explainValues(merged: Merged, path: readonly string[]): Explained[] {
   let value = merged.value;
   for (const [index, step] of path.entries()) {
@@ -41,13 +41,13 @@ const isHolder = (value: unknown): value is Record<string, unknown> =>
 function leaves(merged: Merged, path: string[], value: unknown): Explained[] {
   if (isHolder(value) && Object.keys(value).length > 0)
     return Object.entries(value).flatMap(([step, entry]) => leaves(merged, [...path, step], entry));
-  // of what has no place of its own the nearest that holds it is told
+  // for a value without a place, show the nearest parent that has one
   return [{ path, value, places: placesOf(merged.origins.chain(merged.value, path)) }];
 }
 
 const placesOf = (origins: readonly Origin[]) => origins.map(({ place, tag }) => ({ place, tag }));
 
-/** A variable that an env file gives a service: in the last that has it. */
+/** The place of a variable that an env file sets: in the last file that has it. */
 function ofEnvFile(merged: Merged, path: readonly string[]): Explained | undefined {
   const [section, name, key, variable] = path;
   if (section !== "services" || key !== "environment" || variable === undefined || path.length > 4) return;
@@ -68,13 +68,13 @@ function ofEnvFile(merged: Merged, path: readonly string[]): Explained | undefin
         .findIndex((each) => /^\s*(?:export\s+)?([^=:\s]+)/.exec(each)?.[1] === variable);
       places.unshift({ place: { file: full, line: line + 1, column: 1, length: 1 }, tag: undefined });
     } catch {
-      // what is wrong with it is said where the stack is loaded
+      // errors of the file are reported when the stack is loaded
     }
   }
   return value === undefined ? undefined : { path: [...path], value, places };
 }
 
-/** `services.web.ports.0`; a part with dots may stand in quotes: `services.web.labels."a.b"`. */
+/** Parses `services.web.ports.0`; a part with dots can be quoted: `services.web.labels."a.b"`. */
 export function readPath(text: string): string[] {
   return [...text.matchAll(/"([^"]*)"|'([^']*)'|[^."']+/g)].map(([whole, a, b]) => a ?? b ?? whole);
 }

@@ -1,4 +1,4 @@
-/** The door of stack files: from YAML to a Stack. Pure but for reading the files. */
+/** The interface of stack files: from YAML to a Stack. Pure except for reading the files. */
 
 export { formatDiagnostic } from "../core/diagnostics.ts";
 export { buildsNeeding, dependenciesOf, serviceContext } from "./check/check-references.ts";

@@ -13,7 +13,7 @@ export interface LoadedStack {
   stack: Stack;
   warnings: Diagnostic[];
   sources: Map<string, string>;
-  /** Every other file that was read, or looked for: .env, env files, profiles. */
+  /** Every other file that was read or looked up: .env, env files, profiles. */
   inputs: string[];
 }
 
@@ -72,7 +72,7 @@ export function loadStack(
       locate: (path) => origins.locate(value, path),
     },
     (path, diagnostic, atKey) => {
-      // what is not known may be in a file that could not be read
+      // an unknown name may be defined in a file that could not be read
       const mayFollow = merged.hasBroken && diagnostic.code === "UNKNOWN_REFERENCE";
       return mayFollow || isNear(path) ? undefined : reportAt(path, diagnostic, atKey);
     },

@@ -1,4 +1,4 @@
-/** The second door of stack files, for who has a loaded stack: neither YAML nor schema is loaded with it. */
+/** The second interface of stack files, for code that has a loaded stack: it loads neither YAML nor the schema. */
 export { buildsNeeding, dependenciesOf } from "./check/check-references.ts";
 export { shareWith } from "./check/sharing.ts";
 export { chooseServices, serviceOf } from "./model/choose-services.ts";

@@ -1,4 +1,4 @@
-/** What is thrown where a stack's files cannot be used. */
+/** The error thrown if a stack's files cannot be used. */
 import { type Diagnostic, formatDiagnostic, inFileOrder } from "../core/diagnostics.ts";
 import { BayError } from "../core/errors.ts";
 

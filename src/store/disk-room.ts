@@ -8,31 +8,31 @@ import type { Roots } from "../core/roots.ts";
 import { formatSize } from "../core/sizes.ts";
 
 const MIB = 1 << 20;
-/** Of the file system; the smaller of the part and the size counts. */
+/** The reserve, as a fraction of the file system and as a size; the smaller of the two applies. */
 const WARN = { part: 0.1, bytes: 2048 * MIB, files: 100_000 };
 const RESERVE = { part: 0.02, bytes: 256 * MIB, files: 10_000 };
 
-/** A file system at one path. Sizes are in bytes; numbers of files are 0 where it has no bound for them. */
+/** A file system at one path. Sizes are in bytes; numbers of files are 0 if the file system does not limit them. */
 export interface Room {
   path: string;
   total: number;
   free: number;
   totalFiles: number;
   freeFiles: number;
-  /** Below this much free room bay warns. */
+  /** bay warns when less than this is free. */
   warnBelow: number;
-  /** So much is bay's own. */
+  /** The size of bay's reserve. */
   reserve: number;
   state: "ok" | "low" | "full";
 }
 
-/** Looks at the file system of a path. Throws what the system says (ENOENT). */
+/** Reads the state of the file system at a path. Throws the system's error (ENOENT). */
 export function roomOf(path: string): Room {
   const { bsize, blocks, bavail, files, ffree } = statfsSync(path);
   return judge({ path, total: blocks * bsize, free: bavail * bsize, totalFiles: files, freeFiles: ffree });
 }
 
-/** What the figures of a file system mean. Pure. */
+/** Interprets the figures of a file system. Pure. */
 export function judge(room: Omit<Room, "warnBelow" | "reserve" | "state">): Room {
   const bound = ({ part, bytes, files }: typeof WARN) => ({
     bytes: Math.min(room.total * part, bytes),
@@ -47,20 +47,20 @@ export function judge(room: Omit<Room, "warnBelow" | "reserve" | "state">): Room
 
 let watched: Pick<Roots, "root" | "run"> | undefined;
 
-/** Says where bay keeps its files, for errors that come without a path (write(2)). */
+/** Sets the roots that are named in errors without a path (write(2)). */
 export function watchRooms(roots: Pick<Roots, "root" | "run">): void {
   watched = roots;
 }
 
 /**
- * What a full disk did, as an error that says where and what would free it; undefined for every other error. Workers
+ * Converts an error of a full disk to one that says where it is and what frees space; undefined for other errors. Workers
  * pass errno names on as codes.
  */
 export function diskFullError(thrown: unknown): BayError | undefined {
   if (!hasCode(thrown, "ENOSPC", "EDQUOT")) return undefined;
   const { path } = thrown as { path?: string };
   const rooms = watched ? [roomOf(watched.root), roomOf(watched.run)] : [];
-  // without a path: what is large is below the root, and may be removed again by now
+  // without a path: large files are below the root, and the file may have been removed again by now
   const room =
     rooms.find((each) => path?.startsWith(`${each.path}/`)) ??
     rooms.find(({ state }) => state === "full") ??
@@ -72,12 +72,12 @@ export function diskFullError(thrown: unknown): BayError | undefined {
   return new BayError("DISK_FULL", `${what}: ${where}`, { hint: HOW_TO_FREE });
 }
 
-/** What would free room on the disk; one text for every message. */
+/** What frees space on the disk; one text for every message. */
 export const HOW_TO_FREE =
   "bay system df shows the disk usage; bay system prune -a, bay builder prune -a and bay volume prune free space";
 
 /**
- * Refuses what would take the reserve: `bytes` more are to be written below `path`, which messages call `shown`.
+ * Refuses a write that would use the reserve: `bytes` more are to be written below `path`, which messages call `shown`.
  * Throws DISK_FULL.
  */
 export function requireRoom(path: string, bytes = 0, shown = path): void {

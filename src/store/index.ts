@@ -1,4 +1,4 @@
-/** The door of the store: documents by key, files written as a whole, and the room left on the disk below them. */
+/** The store's interface: documents by key, files written atomically, and the free space on their disk. */
 export {
   diskFullError,
   HOW_TO_FREE,

@@ -12,7 +12,7 @@ export function encodeTransaction(changes: readonly Change[]): Buffer {
   return Buffer.from(`${crc32(json).toString(16).padStart(8, "0")} ${json}\n`);
 }
 
-/** Replays a journal into `documents`; gives the length of its valid part in bytes. */
+/** Replays a journal into `documents`; returns the length of its valid part in bytes. */
 export function replay(bytes: Buffer, documents: Map<string, unknown>): number {
   let at = 0;
   for (;;) {

@@ -33,7 +33,7 @@ import {
 import type { Change, Store, StoreReader } from "./store.ts";
 
 const COMPACT_AT = 4 << 20;
-/** Bytes that are kept for the journal; a change takes some kilobytes. */
+/** Bytes on the disk that are reserved for the journal; a change takes a few kilobytes. */
 const RESERVE = 1 << 20;
 
 class Documents implements StoreReader {
@@ -51,26 +51,26 @@ class Documents implements StoreReader {
   }
 }
 
-/** The newest journal's number, 0 where there is none. */
+/** The number of the newest journal; 0 if there is none. */
 function newest(directory: string): number {
   let names: string[] = [];
   try {
     names = readdirSync(directory);
   } catch {
-    // not made yet: an empty state
+    // the directory does not exist yet: the state is empty
   }
   return Math.max(0, ...names.map((name) => Number(/^journal\.(\d+)$/.exec(name)?.[1] ?? 0)));
 }
 
 interface ReadJournal {
   documents: Map<string, unknown>;
-  /** Bytes of the journal that count. */
+  /** The length of the journal's valid part in bytes. */
   size: number;
   format: number;
   bytes: Buffer;
 }
 
-/** Throws NEWER_STATE, and BAD_STATE where not even the first line is whole: a kill never leaves a whole bad line. */
+/** Throws NEWER_STATE, and BAD_STATE if the first line is not whole: a killed process never leaves a whole bad line. */
 function readJournal(file: string, migrations = MIGRATIONS): ReadJournal {
   const bytes = readFileSync(file);
   const { number: format } = requireKnownFormat(file, bytes, migrations);
@@ -84,7 +84,7 @@ function readJournal(file: string, migrations = MIGRATIONS): ReadJournal {
 }
 
 /**
- * Reads the state as it is now, without a lock and without changing anything; one of an older format as it will be.
+ * Reads the current state without a lock and without changing anything; an older format is migrated in memory only.
  * Throws NEWER_STATE, BAD_STATE, MIGRATION.
  */
 export function readState(directory: string): StoreReader {
@@ -99,7 +99,7 @@ export function readState(directory: string): StoreReader {
   })();
 }
 
-/** Throws NEWER_STATE where this bay cannot open the state; reads only the beginning of the journal. */
+/** Throws NEWER_STATE if this bay cannot open the state; reads only the beginning of the journal. */
 export function checkStateFormat(directory: string): void {
   const number = newest(directory);
   if (number > 0) checkFormatOf(join(directory, `journal.${number}`));
@@ -112,7 +112,7 @@ export class JournalStore extends Documents implements Store {
   #baseSize: number;
 
   /**
-   * Opens or makes the state in a directory, and brings one of an older format up to date. One process at a time may:
+   * Opens or creates the state in a directory and migrates an older format. Only one process at a time may do this:
    * the caller holds a lock. Throws NEWER_STATE, BAD_STATE, MIGRATION before it changes anything.
    */
   constructor(
@@ -130,7 +130,7 @@ export class JournalStore extends Documents implements Store {
       this.#writeSnapshot(isNew ? 1 : this.#number);
     } else if (read.format < current.number) {
       this.documents = migrated(read.documents, read.format, migrations);
-      // for a return to the bay before; the journal itself changes by the rename alone
+      // kept so that the user can return to the earlier bay; the rename alone changes the journal
       replaceFile(
         join(directory, `before-format-${current.number}`),
         read.bytes.subarray(0, read.size),
@@ -148,14 +148,14 @@ export class JournalStore extends Documents implements Store {
     this.#removeOlder();
   }
 
-  /** The format that the state had, where opening it brought it up to date. */
+  /** The format that the state had before it was migrated; undefined if it was current. */
   readonly migratedFrom: number | undefined;
 
   #file(number: number): string {
     return join(this.directory, `journal.${number}`);
   }
 
-  /** Writes all documents as a journal of their own, which counts from its rename on. */
+  /** Writes all documents as a new journal, which takes effect when it is renamed. */
   #writeSnapshot(number: number): void {
     const snapshot = encodeTransaction([...this.documents].map(([key, value]) => ({ key, value })));
     replaceFile(this.#file(number), snapshot, 0o600);
@@ -174,7 +174,7 @@ export class JournalStore extends Documents implements Store {
     if (this.#size - this.#baseSize > COMPACT_AT) this.#compactIfRoom();
   }
 
-  /** On a full disk the reserve makes room: what frees the disk has to be written down as well. */
+  /** On a full disk the journal may use the reserve, because changes that free space must be recorded too. */
   #append(line: Buffer): void {
     try {
       this.#appendOnce(line);
@@ -192,7 +192,7 @@ export class JournalStore extends Documents implements Store {
     throw Object.assign(new Error("ENOSPC: a part of the state was written"), { code: "ENOSPC" });
   }
 
-  /** Keeps some of the disk for the journal, where there is room. Call now and then. */
+  /** Reserves disk space for the journal, if there is room. Call it from time to time. */
   keepReserve(): void {
     const file = this.#reserveFile;
     if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) >= RESERVE) return;
@@ -204,7 +204,7 @@ export class JournalStore extends Documents implements Store {
     }
   }
 
-  /** False where there was none. */
+  /** Returns false if there was no reserve. */
   #releaseReserve(): boolean {
     if (!existsSync(this.#reserveFile)) return false;
     rmSync(this.#reserveFile, { force: true });
@@ -215,7 +215,7 @@ export class JournalStore extends Documents implements Store {
     return join(this.directory, "reserve");
   }
 
-  /** The change is written already: a snapshot that the disk has no room for is made another time. */
+  /** The change is written already, so if the disk has no room for a snapshot, it is made later. */
   #compactIfRoom(): void {
     try {
       this.#compact();
@@ -244,7 +244,7 @@ export class JournalStore extends Documents implements Store {
     closeSync(this.#fd);
   }
 
-  /** Writes a snapshot as the next journal; the old one counts until the rename. */
+  /** Writes a snapshot as the next journal; the old one stays valid until the rename. */
   #compact(): void {
     const before = this.#fd;
     this.#writeSnapshot(this.#number + 1);

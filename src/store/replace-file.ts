@@ -1,7 +1,7 @@
-/** A file that is either its old self or its new self, at every moment. */
+/** Replacing a file atomically: a reader sees the old content or the new content, never a part. */
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
 
-/** Writes a file beside its place, flushes it to the disk and moves it in (rename(2)). */
+/** Writes a temporary file beside the target, flushes it to the disk and renames it to the target (rename(2)). */
 export function replaceFile(path: string, content: string | Buffer, mode = 0o644): void {
   const fd = openSync(`${path}.new`, "w", mode);
   try {

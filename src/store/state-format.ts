@@ -17,9 +17,9 @@ export interface FormatRow {
 
 /** One step from a format to the next. It changes documents in memory; the store writes all of them at once. */
 export interface Migration {
-  /** The format that it makes of the one before. */
+  /** The format after this step. */
   to: number;
-  /** For messages: "number the format". */
+  /** For messages, such as "number the format". */
   what: string;
   run: (documents: Map<string, unknown>) => void;
 }
@@ -36,17 +36,17 @@ export const currentFormat = (migrations = MIGRATIONS): FormatRow => ({
   bay: VERSION,
 });
 
-/** CRC32 in hex, a space, and the row; a version is at most 64 characters. */
+/** CRC32 in hex, a space, and the row; a version has at most 64 characters. */
 const FIRST_ROW = /^[0-9a-f]{8} \[\["format",\{"number":(\d{1,9}),"bay":"([^"\\]{0,64})"\}\]/;
 const HEAD = 256;
 
-/** The format of a journal by its first bytes; 0 where it has no number. */
+/** The format of a journal, read from its first bytes; 0 if it has no number. */
 export function formatOf(head: Buffer): FormatRow {
   const [, number = "0", bay = ""] = FIRST_ROW.exec(head.toString("latin1", 0, HEAD)) ?? [];
   return { number: Number(number), bay };
 }
 
-/** Throws NEWER_STATE where a newer bay wrote the journal. */
+/** Throws NEWER_STATE if a newer bay wrote the journal. */
 export function requireKnownFormat(file: string, head: Buffer, migrations = MIGRATIONS): FormatRow {
   const format = formatOf(head);
   if (format.number <= latest(migrations)) return format;
@@ -69,8 +69,8 @@ export function checkFormatOf(file: string): void {
 }
 
 /**
- * Brings documents from a format to the current one; the format's row comes first. The given documents stay as they
- * are. Throws MIGRATION where a step fails.
+ * Migrates documents from a format to the current one; the format's row comes first. The given documents are not
+ * changed. Throws MIGRATION if a step fails.
  */
 export function migrated(
   documents: ReadonlyMap<string, unknown>,

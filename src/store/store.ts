@@ -4,7 +4,7 @@ export type Json = null | boolean | number | string | Json[] | { [key: string]: 
 
 export type Change = { key: string; value: unknown } | { key: string; deleted: true };
 
-/** What observers get: they cannot write. */
+/** The read-only part of the store, for observers. */
 export interface StoreReader {
   get<T>(key: string): T | undefined;
   /** The documents whose key begins with the prefix, ordered by key. */
@@ -12,11 +12,11 @@ export interface StoreReader {
 }
 
 export interface Store extends StoreReader {
-  /** Applies all changes or none; they are safe from a crash of the process when this returns. */
+  /** Applies all changes or none. When it returns, they survive a crash of the process. */
   write(changes: readonly Change[]): void;
   put(key: string, value: unknown): void;
   delete(key: string): void;
-  /** Resolves when everything written so far is safe from a loss of power too. */
+  /** Resolves when everything written so far survives a loss of power too. */
   flush(): Promise<void>;
   close(): void;
 }

@@ -1,11 +1,11 @@
-/** Volumes that are file systems of their own (driver_opts of the local driver): mounted while a container has them. */
+/** Volumes that are file systems (driver_opts of the local driver): mounted while a container uses them. */
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { BayError } from "../core/errors.ts";
 import { unmount } from "../linux/index.ts";
 
-/** What mount(8) is told. */
+/** The arguments of mount(8). */
 export interface VolumeMount {
   type: string;
   device: string;
@@ -25,7 +25,7 @@ export function isMounted(path: string): boolean {
     .some((line) => line.split(" ")[4] === escaped);
 }
 
-/** Mounts it, by the host's own mount(8), which knows the helpers of network file systems. Throws VOLUME_MOUNT. */
+/** Mounts a volume with the host's mount(8), which finds the helpers of network file systems. Throws VOLUME_MOUNT. */
 export async function mountVolume(name: string, path: string, mount: VolumeMount): Promise<void> {
   if (isMounted(path)) return;
   const { type, device, options } = withAddress(mount);
@@ -44,7 +44,7 @@ export async function mountVolume(name: string, path: string, mount: VolumeMount
   }
 }
 
-/** Docker's way of naming an NFS server, `o: addr=HOST` and `device: ":/path"`, in mount(8)'s. */
+/** Converts Docker's form of an NFS server, `o: addr=HOST` and `device: ":/path"`, to that of mount(8). */
 function withAddress({ type, device, options }: VolumeMount): VolumeMount {
   const address = /(?:^|,)addr=([^,]+)/.exec(options)?.[1];
   if (!type.startsWith("nfs") || !device.startsWith(":") || address === undefined)

@@ -11,9 +11,9 @@ export interface VolumeConfig {
   stack: string | undefined;
   key: string | undefined;
   anonymous: boolean;
-  /** A folder of the host that is the volume. */
+  /** A directory of the host that is bound as the volume. */
   device?: string | undefined;
-  /** A file system that is the volume while a container has it. */
+  /** A file system that is mounted as the volume while a container uses it. */
   mount?: VolumeMount | undefined;
   labels: Record<string, string>;
 }
@@ -21,16 +21,16 @@ export interface VolumeConfig {
 export interface VolumeRecord {
   createdAt: string;
   config: VolumeConfig;
-  /** Files of an image are being copied into it. */
+  /** Files of an image are being copied into the volume. */
   isFilling?: boolean;
-  /** A backup is being restored into it; a bayd that was killed meanwhile ends it (container/files/volume-archive.ts). */
+  /** A backup is being restored. After a crash the next bayd completes or undoes it (container/files/volume-archive.ts). */
   restore?: VolumeRestore;
 }
 
 export interface VolumeRestore {
-  /** The archive is unpacked beside the files; the files are moved away; the new ones are moved in. */
+  /** The steps of a restore: unpack the archive beside the files, move the old files away, move the new files in. */
   phase: "unpacking" | "clearing" | "filling";
-  /** The name of the folder that holds both. */
+  /** The name of the directory that holds the old and the new files. */
   staging: string;
 }
 
@@ -38,7 +38,7 @@ const KEY = "volume/";
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$/;
 
 export class VolumeStore {
-  /** Under way in this process: several containers may come with one new volume at once. */
+  /** Copies that run in this process: several containers may start with the same new volume at once. */
   readonly #fills = new Map<string, Promise<void>>();
   /** Volumes whose files are being archived or restored; several backups may run at once. */
   readonly #held = new Map<string, { what: "backed up" | "restored"; count: number }>();
@@ -66,19 +66,19 @@ export class VolumeStore {
     return this.get(name)?.config.device ?? own;
   }
 
-  /** Where bay keeps a volume, whatever is bound as it. */
+  /** The directory where bay keeps a volume, even if another directory is bound as the volume. */
   #ownPath(name: string): string {
     if (!NAME.test(name))
       throw new BayError("BAD_VOLUME_NAME", `invalid volume name ${JSON.stringify(name)}`);
     return join(this.root, "volumes", name, "_data");
   }
 
-  /** Creates a volume. One of the name that exists already is given as it is, with its directory. Throws BAD_VOLUME_NAME. */
+  /** Creates a volume and returns it with its directory; an existing one is returned unchanged. Throws BAD_VOLUME_NAME. */
   create(config: VolumeConfig): VolumeRecord {
     const path = this.#ownPath(config.name);
     const known = this.get(config.name);
     const record = known ?? { createdAt: new Date().toISOString(), config };
-    // the record first, so that a kill of bayd leaves no directory that no record names
+    // write the record first, so that a killed bayd leaves no directory without a record
     if (!known) this.store.put(KEY + config.name, record);
     try {
       makeDirectory(path);
@@ -89,7 +89,7 @@ export class VolumeStore {
     return record;
   }
 
-  /** Keeps a volume while its files are worked on; gives what lets it go. Throws VOLUME_BUSY. */
+  /** Locks a volume while its files are read or restored; returns the function that unlocks it. Throws VOLUME_BUSY. */
   hold(name: string, what: "backed up" | "restored"): () => void {
     const held = this.#held.get(name);
     if (held && (what === "restored" || held.what === "restored")) throw busy(name, held.what);
@@ -102,7 +102,7 @@ export class VolumeStore {
     };
   }
 
-  /** Notes how far a restore has come; undefined at its end. */
+  /** Records the progress of a restore; undefined when it is complete. */
   noteRestore(name: string, restore: VolumeRestore | undefined): void {
     const { restore: _, isFilling: __, ...record } = this.get(name)!;
     this.store.put(KEY + name, restore ? { ...record, restore } : record);
@@ -112,7 +112,7 @@ export class VolumeStore {
     if (this.get(name)?.restore) throw busy(name, "restored");
   }
 
-  /** Changes what only the record has. */
+  /** Changes fields that exist in the record only. */
   change(name: string, { labels, device, mount }: Pick<VolumeConfig, "labels" | "device" | "mount">): void {
     const record = this.get(name);
     if (record)
@@ -120,7 +120,7 @@ export class VolumeStore {
   }
 
   /**
-   * Fills a volume that is empty, or that a kill left half filled; any other is left as it is. It is filled in
+   * Fills a volume that is empty, or that an interrupted copy left half filled; any other is unchanged. It is filled in
    * place, because another container may have mounted it already.
    */
   fill(name: string, copyInto: (directory: string) => Promise<void>): Promise<void> {
@@ -141,25 +141,25 @@ export class VolumeStore {
     this.store.put(KEY + name, now);
   }
 
-  /** Before a container with it starts. Throws VOLUME_MOUNT, VOLUME_BUSY. */
+  /** Call it before a container that uses the volume starts. Throws VOLUME_MOUNT, VOLUME_BUSY. */
   async attach(name: string): Promise<void> {
     this.#requireWhole(name);
     await this.mount(name);
   }
 
-  /** Mounts a volume that is a file system of its own. Throws VOLUME_MOUNT. */
+  /** Mounts a volume that is a file system. Throws VOLUME_MOUNT. */
   async mount(name: string): Promise<void> {
     const mount = this.get(name)?.config.mount;
     if (mount) await mountVolume(name, this.#ownPath(name), mount);
   }
 
-  /** When no container that runs has it any more. One that is backed up or restored is left. */
+  /** Call it when no running container uses the volume. A volume that is being backed up or restored stays mounted. */
   detach(name: string): void {
     if (this.#held.has(name)) return;
     if (this.get(name)?.config.mount) unmountVolume(this.#ownPath(name));
   }
 
-  /** Where a restore keeps the new and the old files: beside the volume, or in it where that is another file system. */
+  /** Where a restore keeps the new and the old files: beside the volume, or inside it if that is another file system. */
   restorePlaces(name: string): { directory: string; data: string; staging: string } {
     const own = this.#ownPath(name);
     const { device, mount } = this.get(name)!.config;
@@ -184,7 +184,7 @@ export class VolumeStore {
 function makeDirectory(path: string): void {
   if (existsSync(path)) return;
   mkdirSync(path, { recursive: true, mode: 0o755 });
-  chmodSync(path, 0o755); // whatever the umask is
+  chmodSync(path, 0o755); // the mode must not depend on the umask
 }
 
 function busy(name: string, what: string): BayError {

@@ -1,4 +1,4 @@
-/** What can be at the cursor of a command line: names, options, values, and whether files can. */
+/** Candidates at the cursor of a command line: names, options, values, and whether files are possible. */
 import type { Command, Option } from "commander";
 import type { Context } from "../context.ts";
 import type { Names } from "./names.ts";
@@ -34,7 +34,7 @@ const CHOICES: Readonly<Record<string, readonly string[]>> = {
   "pull --policy": ["always", "missing"],
 };
 
-/** Options whose value is a file or a folder, whatever the command. */
+/** Options whose value is a file or a directory, for every command. */
 const FILE_OPTIONS = new Set([
   "--file",
   "--env-file",
@@ -47,7 +47,7 @@ const FILE_OPTIONS = new Set([
 const FOLDER_OPTIONS = new Set(["--project-directory", "--root", "--run", "--workdir"]);
 const SERVICE_OPTIONS = new Set(["--attach", "--no-attach", "--exit-code-from", "--rerun", "--hash"]);
 
-/** `names` looks up what is on this host and in the stack's file. */
+/** `names` looks up names on this host and in the stack's file. */
 export async function candidatesAt(
   program: Command,
   words: readonly string[],

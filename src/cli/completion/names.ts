@@ -1,4 +1,4 @@
-/** Names for completion: of the stack's file, and of bayd where it runs. What cannot be read has no names. */
+/** Names for completion: from the stack's file, and from bayd if it runs. Unreadable sources yield no names. */
 import type { Context } from "../context.ts";
 
 export interface Names {
@@ -13,7 +13,7 @@ export interface Names {
 
 const MOST = 10_000;
 
-/** The shell cannot show an error while it completes a word. */
+/** The shell cannot show an error during completion. */
 async function orNone(look: () => Promise<string[]>): Promise<string[]> {
   try {
     return [...new Set(await look())].slice(0, MOST);

@@ -1,4 +1,4 @@
-/** Where in a command line the cursor is: the command, and whether an option, an option's value or an argument comes. Pure. */
+/** The position of the cursor in a command line: the command, and whether an option, its value or an argument is next. Pure. */
 import type { Argument, Command, Option } from "commander";
 
 export type Position =
@@ -15,7 +15,7 @@ const find = (command: Command, flag: string): Option | undefined =>
 
 const takesValue = (option: Option) => option.required;
 
-/** `words` are those before the cursor's, without the program's name; bash gives `--pull=al` as three words. */
+/** `words` are those before the cursor, without the program's name; bash passes `--pull=al` as three words. */
 export function positionOf(program: Command, given: readonly string[], cursor: string): Position {
   const { words, word } = joinAtEquals(given, cursor);
   let command = program;
@@ -61,11 +61,11 @@ function atCursor(
 const subcommandOf = (command: Command, name: string) =>
   command.commands.find((one) => one.name() === name || one.aliases().includes(name));
 
-/** After the service of `exec` and `run` comes a command of the container. */
+/** The words after the service of `exec` and `run` are a command in the container. */
 const isForeign = (command: Command, count: number) =>
   count >= 1 && ["exec", "run"].includes(command.name()) && command.parent?.parent === null;
 
-/** Puts `--pull`, `=`, `al` together, which bash has taken apart. */
+/** Joins `--pull`, `=`, `al`, which bash has split. */
 function joinAtEquals(given: readonly string[], cursor: string): { words: string[]; word: string } {
   const joined: string[] = [];
   for (const text of [...given, cursor]) {

@@ -1,9 +1,9 @@
-/** The scripts for bash, zsh and fish. They ask `bay __complete`, so they need no change when a command does. */
+/** The scripts for bash, zsh and fish. They call `bay __complete`, so they do not depend on the commands. */
 
 export const SHELLS = ["bash", "zsh", "fish"] as const;
 export type Shell = (typeof SHELLS)[number];
 
-/** Lines of `__complete` are WORD<tab>DESCRIPTION; `:files` and `:folders` ask the shell for its own. */
+/** Lines of `__complete` are WORD<tab>DESCRIPTION; `:files` and `:folders` request the shell's own file completion. */
 const BASH = `# bash completion for bay
 _bay() {
   local line word="\${COMP_WORDS[COMP_CWORD]}"
@@ -74,7 +74,7 @@ complete -c bay -f -a '(__bay_complete)'
 
 export const SCRIPTS: Readonly<Record<Shell, string>> = { bash: BASH, zsh: ZSH, fish: FISH };
 
-/** Where each shell looks, below /usr/local/share; bash needs the package bash-completion. */
+/** The directory that each shell searches, below /usr/local/share; bash needs the package bash-completion. */
 export const PLACES: Readonly<Record<Shell, string>> = {
   bash: "bash-completion/completions/bay",
   zsh: "zsh/site-functions/_bay",

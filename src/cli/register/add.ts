@@ -1,4 +1,4 @@
-/** How a command is added to the program, and the options that several share. */
+/** Adding commands to the program, and options that several commands share. */
 import { Command, InvalidArgumentError, Option } from "commander";
 import { BayError } from "../../core/errors.ts";
 import type { Context } from "../context.ts";
@@ -20,7 +20,7 @@ export const formatOption = () =>
   );
 
 /**
- * An option of docker compose that bay does not have: it is refused by name, with the reason. Nothing is done where the
+ * An option of docker compose that bay does not support: it is rejected by name, with the reason. Nothing happens if the
  * command was not added, because another one runs.
  */
 export function refuse(command: Command | undefined, flags: string, reason: string): void {
@@ -42,7 +42,7 @@ export class RefusedOption extends Option {
   }
 }
 
-/** A command of docker compose that bay does not have. */
+/** A command of docker compose that bay does not support. */
 export function refuseCommand(program: Command, name: string, reason: string): void {
   const command = program
     .command(name, { hidden: true })
@@ -101,7 +101,7 @@ const dryRunOf = (name: string, parent: Command) => (parent.parent === null ? DR
 
 type Handler<Options> = (context: Context, args: string[], options: Options) => Promise<unknown>;
 
-/** Adds a command whose arguments are all words; a handler that gives a number sets the exit code. */
+/** Adds a command whose arguments are all words; if the handler returns a number, it is the exit code. */
 export type Add = <Options>(
   usage: string,
   description: string,
@@ -109,13 +109,13 @@ export type Add = <Options>(
   load: () => Promise<Handler<Options>>,
 ) => Command;
 
-/** Stands for a command that was not added, because another one runs. */
+/** A placeholder for a command that was not added because another one runs. */
 const NOT_ADDED = new Command();
 
-/** For a group of commands that was not added. */
+/** A placeholder for a group of commands that was not added. */
 export const addNothing: Add = () => NOT_ADDED;
 
-/** Adds commands to the program, or only the one whose name is `only`: making all of them takes longer than running one. */
+/** Adds commands to the program, or only the one named `only`: creating all of them takes longer than running one. */
 export function adder(
   program: Command,
   context: () => Context,

@@ -1,8 +1,8 @@
-/** Commands on a stack's containers. Each loads what it does when it is called. */
+/** Commands on a stack's containers. Each loads its code when it is called. */
 import { type Command, Option } from "commander";
 import { type Add, collect, secondsOption, whole } from "./add.ts";
 
-/** docker compose has it in both cases of letters. */
+/** docker compose accepts it in upper and lower case. */
 const noTty = (c: Command) =>
   c.option("-T, --no-tty", "do not allocate a terminal").addOption(new Option("--no-TTY").hideHelp());
 

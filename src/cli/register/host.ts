@@ -1,4 +1,4 @@
-/** Commands on bay itself and its host. Each loads what it does when it is called. */
+/** Commands on bay itself and its host. Each loads its code when it is called. */
 import { Option } from "commander";
 import { type Add, tableOrJson } from "./add.ts";
 

@@ -1,4 +1,4 @@
-/** Commands on images and registries. Each loads what it does when it is called. */
+/** Commands on images and registries. Each loads its code when it is called. */
 import { type Command, Option } from "commander";
 import { type Add, collect, formatOption, pruneFilter, refuse, tableOrJson, whole } from "./add.ts";
 

@@ -1,4 +1,4 @@
-/** Commands on a stack as a whole. Each loads what it does when it is called. */
+/** Commands on a stack as a whole. Each loads its code when it is called. */
 import { type Command, Option } from "commander";
 import {
   type Add,
@@ -210,7 +210,7 @@ export function addStackCommands(add: Add, program: Command): void {
   refuseCommand(program, "alpha", "bay has no experimental commands");
 }
 
-/** Its name begins with "no", and it takes a value. */
+/** The name of the option begins with "no", but it takes a value. */
 function notNegated(flags: string, description: string): Option {
   const option = new Option(flags, description).argParser(collect);
   option.negate = false;

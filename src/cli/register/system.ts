@@ -1,4 +1,4 @@
-/** Groups of commands on what is on this host, whatever stack it belongs to: system, builder, volume, network. */
+/** Groups of commands on objects of this host, of any stack: system, builder, volume, network. */
 import type { Command } from "commander";
 import { type Add, formatOption, pruneFilter, tableOrJson } from "./add.ts";
 

@@ -19,7 +19,7 @@ const SHUTDOWN_UNIT = join(FOLDER, "bay-shutdown.service");
 export interface InstallOptions {
   group?: string;
   repair?: boolean;
-  /** Only show what would be written. */
+  /** Only show the files that would be written. */
   print?: boolean;
 }
 
@@ -29,11 +29,11 @@ interface File {
   mode: number;
 }
 
-/** Folders are absolute: bayd does not start in the folder of this command. */
+/** Directories must be absolute: bayd does not start in the working directory of this command. */
 const FOLDERS = ["BAY_CONFIG", "DOCKER_CONFIG", "XDG_CONFIG_HOME"];
 const PASSWORD = /:\/\/[^/@\s]+@/;
 
-/** What bayd needs of this command's environment; values with passwords apart. */
+/** The variables of this command's environment that bayd needs; values with passwords are separate. */
 function environmentOf(context: Context): { open: string[]; secret: string[] } {
   const entries = passedOn().map((entry) => {
     const [name = "", value = ""] = [entry.slice(0, entry.indexOf("=")), entry.slice(entry.indexOf("=") + 1)];
@@ -54,7 +54,7 @@ function environmentOf(context: Context): { open: string[]; secret: string[] } {
   };
 }
 
-/** The files of the units, as they are to be. Throws UNKNOWN_GROUP. */
+/** The unit files to write. Throws UNKNOWN_GROUP. */
 function filesOf(context: Context, options: InstallOptions): File[] {
   if (options.group !== undefined) groupId(options.group);
   const { open, secret } = environmentOf(context);
@@ -77,7 +77,7 @@ function filesOf(context: Context, options: InstallOptions): File[] {
   ];
 }
 
-/** Text of the files for people; values with passwords are not shown. */
+/** The text of the files for the terminal; values with passwords are hidden. */
 const shown = (files: readonly File[]): string =>
   files
     .map(
@@ -85,7 +85,7 @@ const shown = (files: readonly File[]): string =>
     )
     .join("\n");
 
-/** Throws NO_SYSTEMD, UNIT_EXISTS, UNKNOWN_GROUP, BAD_SETTINGS, NEWER_STATE before it changes anything; SYSTEMCTL. */
+/** Installs the units. Throws NO_SYSTEMD, UNIT_EXISTS, UNKNOWN_GROUP, BAD_SETTINGS, NEWER_STATE before any change; SYSTEMCTL. */
 export async function installUnit(context: Context, options: InstallOptions): Promise<void> {
   const files = filesOf(context, options);
   if (options.print) return print(shown(files));
@@ -107,7 +107,7 @@ export async function installUnit(context: Context, options: InstallOptions): Pr
   try {
     installCompletions();
   } catch (error) {
-    process.stderr.write(`warning: ${messageOf(error)}\n`); // bayd works without
+    process.stderr.write(`warning: ${messageOf(error)}\n`); // bayd works without it
   }
   print(
     `${shown(files)}
@@ -117,7 +117,7 @@ systemctl reload bay reads ${join(resolve(configFolder()), "daemon.json")} again
   );
 }
 
-/** A host that has just booted may be busy, and a state may be migrated; what systemd gives up on ends the wait at once. */
+/** Long, because a host may be busy after boot and a state may be migrated; a failed unit ends the wait at once. */
 const START_TIMEOUT = 180_000;
 
 /** Waits until bayd answers. Throws DAEMON_START. */
@@ -137,7 +137,7 @@ async function answering(context: Context): Promise<void> {
   }
 }
 
-/** systemd does not start it again: its exit status says that a restart does not help. */
+/** systemd does not restart bayd: its exit status says that a restart does not help. */
 const hasFailed = (): boolean =>
   spawnSync("systemctl", ["is-failed", "--quiet", "bay.service"], { stdio: "ignore" }).status === 0;
 
@@ -148,7 +148,7 @@ function requireSystemd(): void {
   });
 }
 
-/** A unit for another root would lose its bayd without a word. */
+/** Overwriting a unit for another root would silently disable its bayd. */
 function requireOwnUnit(root: string): void {
   if (!existsSync(UNIT) || readFileSync(UNIT, "utf8").includes(`Environment=${quoted(`BAY_ROOT=${root}`)}\n`))
     return;
@@ -162,7 +162,7 @@ export async function uninstallUnit(): Promise<void> {
   const paths = [SHUTDOWN_UNIT, UNIT].filter((path) => existsSync(path));
   if (paths.length === 0) return print(`no unit is installed: ${UNIT} does not exist`);
   const file = environmentFileOf(paths);
-  // without its unit on the disk, its stop does not stop the containers
+  // after its unit file is removed, stopping bayd does not stop the containers
   rmSync(SHUTDOWN_UNIT, { force: true });
   for (const link of ["bay-shutdown.service", "bay.service"])
     rmSync(join(FOLDER, "multi-user.target.wants", link), { force: true });

@@ -1,8 +1,8 @@
 /** The text of bay's systemd units (systemd.unit(5), systemd.service(5), systemd.syntax(7)). Pure. */
 
-/** What bayd is started with. */
+/** The parameters of bayd's unit. */
 export interface UnitSettings {
-  /** The command by which bay starts bayd, up to its arguments. */
+  /** The command that starts bayd, without its arguments. */
   command: readonly string[];
   /** The command that manages bayd. */
   bay: readonly string[];
@@ -12,11 +12,11 @@ export interface UnitSettings {
   repair: boolean;
   /** NAME=value, in the order in which they are written. */
   environment: readonly string[];
-  /** A file with more of them, which only root may read: values with passwords. */
+  /** A file with more variables, which only root may read: values with passwords. */
   environmentFile: string | undefined;
 }
 
-/** bayd refuses what a restart does not mend: settings that are not valid, a state of a newer bay (EX_CONFIG). */
+/** Exit status for errors that a restart does not fix: invalid settings, a state of a newer bay (EX_CONFIG). */
 export const EXIT_CONFIG = 78;
 
 /** A word as systemd reads it: quoted where it needs to be, with C escapes, and without specifiers. */
@@ -28,7 +28,7 @@ export function quoted(word: string): string {
   return escaped === word && /^[^\s';#]+$/.test(word) ? word : `"${escaped}"`;
 }
 
-/** A command line: `$` would begin a variable there, and a first word may begin with a sign of its own. */
+/** A command line: `$` would begin a variable, and the first word may begin with a special prefix. */
 const commandLine = (words: readonly string[]): string =>
   words.map((word) => quoted(word).replaceAll("$", "$$$$")).join(" ");
 
@@ -38,7 +38,7 @@ export function environmentLine(entry: string): string {
   return `${entry.slice(0, equals)}="${entry.slice(equals + 1).replace(/[\\"`$]/g, "\\$&")}"\n`;
 }
 
-/** bayd. KillMode=process: its stop or restart leaves the containers running, whose cgroups are not the unit's. */
+/** bayd. KillMode=process: a stop or restart leaves the containers running, whose cgroups do not belong to the unit. */
 export function daemonUnit(unit: UnitSettings): string {
   const flags = [...(unit.repair ? [] : ["--no-repair"]), ...(unit.group ? ["--group", unit.group] : [])];
   return `[Unit]
@@ -69,8 +69,8 @@ WantedBy=multi-user.target
 }
 
 /**
- * Stops the containers when the host shuts down: it starts after bayd and the network, so it ends before them. A stop
- * or restart of bayd alone does not touch it.
+ * Stops the containers when the host shuts down: it starts after bayd and the network, so it stops before them. A stop
+ * or restart of bayd alone does not affect it.
  */
 export function shutdownUnit(unit: UnitSettings): string {
   return `[Unit]

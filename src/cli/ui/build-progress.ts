@@ -1,4 +1,4 @@
-/** What a build tells, for people and for programs. */
+/** The progress of a build, for people and for programs. */
 
 import { readCode } from "../../core/error-codes/table.ts";
 import { BayError } from "../../core/errors.ts";
@@ -16,7 +16,7 @@ interface View {
 
 export type BuiltImage = Extract<BuildLine, { image: unknown }>["image"];
 
-/** Runs builds and shows them; gives their images. Throws the daemon's error. */
+/** Runs builds and shows their progress; returns their images. Throws the daemon's error. */
 export async function followBuild(
   client: Client,
   path: "/bay/v1/build" | "/bay/v1/stack/build",
@@ -52,7 +52,7 @@ async function viewOf(asked: ProgressKind): Promise<View> {
   return kind === "tty" ? terminalView() : plainView();
 }
 
-/** Lines with the step's number before them, in the manner of BuildKit. */
+/** Lines prefixed with the step's number, as in BuildKit. */
 function plainView(): View {
   const say = (text: string) => void process.stderr.write(`${text}\n`);
   const rests = new Map<number, string>();
@@ -79,10 +79,10 @@ function plainView(): View {
   };
 }
 
-/** How often the seconds of running steps are drawn. */
+/** How often the times of running steps are drawn. */
 const TICK = 200;
 
-/** A row for each step with its seconds, the last lines of running steps, and a row for the whole. */
+/** A row for each step with its time, the last lines of running steps, and a row for the total. */
 async function terminalView(): Promise<View> {
   const { terminalRows } = await import("./rows.ts");
   const rows = await terminalRows();

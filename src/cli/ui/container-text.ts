@@ -13,7 +13,7 @@ export interface Inspected {
     StartedAt: string;
     FinishedAt: string;
     OOMKilled: boolean;
-    /** "out of memory", "killed by SIGTERM"; empty where it ended by itself. */
+    /** "out of memory", "killed by SIGTERM"; empty if it exited by itself. */
     EndedBy?: string;
     Health?: { Status: string };
   };
@@ -40,7 +40,7 @@ export const portsText = (row: ContainerRow): string => publishers(row).map(port
 
 const SHORT_COMMAND = 20;
 
-/** In quotes, and cut to 20 characters as docker does, unless whole ones are asked for. */
+/** In quotes, and cut to 20 characters as docker does, unless the whole command is requested. */
 export function commandText({ Command }: ContainerRow, isWhole: boolean): string {
   const characters = [...Command];
   const isCut = !isWhole && characters.length > SHORT_COMMAND;

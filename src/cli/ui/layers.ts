@@ -1,4 +1,4 @@
-/** A pull's or push's progress: a row for each layer on a terminal, else a line for each that is ready. */
+/** The progress of a pull or push: a row for each layer on a terminal, otherwise a line for each completed layer. */
 
 import { readCode } from "../../core/error-codes/table.ts";
 import { BayError } from "../../core/errors.ts";
@@ -54,7 +54,7 @@ async function view(quiet: boolean): Promise<LayersView> {
   };
 }
 
-/** Follows a request to its end; gives the last status that is about no layer. Throws the daemon's error. */
+/** Follows a request to its end; returns the last status that does not concern a layer. Throws the daemon's error. */
 export async function followLayers(
   client: Client,
   path: string,

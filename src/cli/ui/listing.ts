@@ -1,4 +1,4 @@
-/** Rows of output as `--format` asks for them: a table, JSON, or a Go template (`table TEMPLATE` with headings). */
+/** Rows of output in the format of `--format`: a table, JSON, or a Go template (`table TEMPLATE` with headings). */
 import { print, printJson, table } from "./output.ts";
 
 export interface Column<Row> {
@@ -11,9 +11,9 @@ export interface Listing<Row> {
   columns: Readonly<Record<string, Column<Row>>>;
   /** The columns of the plain table. */
   shown: readonly string[];
-  /** What `--format json` prints: an array, or an object a line. */
+  /** The output of `--format json`: an array, or one object per line. */
   json: "array" | "lines";
-  /** A row of `--format json`; all columns where it is absent. */
+  /** A row of `--format json`; all columns if it is absent. */
   toJson?: (row: Row) => unknown;
 }
 
@@ -29,7 +29,7 @@ const rowOf = <Row>({ columns }: Listing<Row>, row: Row): Record<string, unknown
 const plain = (row: Record<string, unknown>) =>
   Object.fromEntries(Object.entries(row).filter(([, value]) => typeof value !== "function"));
 
-/** Prints rows. Throws BAD_TEMPLATE, also where there are no rows. */
+/** Prints rows. Throws BAD_TEMPLATE, even if there are no rows. */
 export async function printListing<Row>(
   format: string,
   listing: Listing<Row>,
@@ -65,7 +65,7 @@ export async function formatRows<Row>(
     import("./template/run.ts"),
   ]);
   const isTable = /^table\s/.test(format);
-  // as in Docker, \t and \n are what they say also where the shell left them as they are
+  // as in Docker, \t and \n are escapes even if the shell passed them literally
   const source = (isTable ? format.replace(/^table\s+/, "") : format)
     .replaceAll("\\t", "\t")
     .replaceAll("\\n", "\n");

@@ -56,13 +56,13 @@ export class LogFollower {
       } catch (error) {
         if (!isLoss(error)) throw error;
       }
-      // the output of a terminal has no lines that could be told from each other
+      // the output of a terminal cannot be split into lines
       const since = place ? (place.since ?? began) : new Date().toISOString();
       wanted = { tail: "all", follow: !this.#isFinishing, ...(since === undefined ? {} : { since }) };
     }
   }
 
-  /** Ends all that is followed, when what the containers have written up to now is shown. */
+  /** Stops following when everything written so far has been shown. */
   async finish(): Promise<void> {
     this.#isFinishing = true;
     for (const body of this.#live) body.destroy();
@@ -93,12 +93,12 @@ export class LogFollower {
     if (query.until) parameters.set("until", query.until);
     const ask = () => this.client.send("GET", `/containers/${id}/logs?${parameters}`);
     const { body, status } = await (query.follow ? patiently(ask) : ask());
-    if (status === 404) return void body.resume(); // it was removed meanwhile
+    if (status === 404) return void body.resume(); // it was removed in the meantime
     if (status >= 400)
       throw new BayError("LOGS", `the logs of the container ${id.slice(0, 12)} cannot be read`);
     const isMultiplexed = body.headers["content-type"] === "application/vnd.docker.multiplexed-stream";
     if (query.follow && this.#isFinishing) {
-      // asked for before `finish`, it would never end: the output is read again without following
+      // a request made before `finish` would never end: read the output again without following
       body.destroy();
       throw new BayError("DAEMON_LOST", "the connection was closed");
     }
@@ -121,7 +121,7 @@ export class LogFollower {
     };
   }
 
-  /** Lines as bytes: what a container writes need not be UTF-8. */
+  /** Lines as bytes: a container's output need not be UTF-8. */
   #prefixed(label: string, target: NodeJS.WriteStream, bytes: Buffer): Buffer {
     const padded = `${label.padEnd(this.#width)} | `;
     const prefix = this.options.colour

@@ -1,4 +1,4 @@
-/** Where a reader of a log is, by the times of its lines: so that the next connection continues there. */
+/** The position of a reader in a log, by the times of its lines, so that the next connection continues there. */
 
 /** A time as bayd writes it before each line, and a space: 2026-01-02T03:04:05.678Z. */
 const TIME_LENGTH = 24;
@@ -7,18 +7,18 @@ const PREFIX = /(^|\n)[\s\S]{25}/g;
 export class LogPlace {
   /** The latest time of a line. */
   #last = "";
-  /** Lines of the last moment that were seen. */
+  /** Lines with the latest time that were seen. */
   #count = 0;
-  /** Of those, the ones that come again. */
+  /** Those of them that will be repeated. */
   #repeated = 0;
 
-  /** The time from which to read on; the lines of this moment come again, and `take` leaves them out. */
+  /** The time from which to read on; lines of this time are repeated, and `take` leaves them out. */
   get since(): string | undefined {
     this.#repeated = this.#count;
     return this.#last || undefined;
   }
 
-  /** Notes lines with their times, and gives those that were not seen yet. */
+  /** Records lines with their times, and returns those that are new. */
   take(bytes: Buffer): Buffer {
     const lines = bytes.toString("latin1").split(/(?<=\n)/);
     const fresh = lines.filter((line) => this.#isFresh(line.slice(0, TIME_LENGTH)));
@@ -26,7 +26,7 @@ export class LogPlace {
   }
 
   #isFresh(time: string): boolean {
-    // a line that took long has the time of its beginning
+    // a long line has the time of its beginning
     if (time < this.#last) return true;
     if (time > this.#last) {
       this.#last = time;

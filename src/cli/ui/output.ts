@@ -1,4 +1,4 @@
-/** Writing for people: colours where they are wanted, tables, and the exit on a closed pipe. */
+/** Output for people: colours where they are supported, tables, and the exit on a closed pipe. */
 
 export type Ansi = "auto" | "never" | "always";
 export type ProgressStyle = "auto" | "tty" | "plain" | "json" | "quiet";
@@ -10,12 +10,12 @@ interface Style {
   statusToStdout: boolean;
 }
 
-/** What --ansi and --progress say, for the whole command. */
+/** The values of --ansi and --progress, for the whole command. */
 const style: Style = { ansi: "auto", progress: "auto", statusToStdout: false };
 
 export const setStyle = (given: Partial<Style>): void => void Object.assign(style, given);
 
-/** What the stack's own .env says, where no option and no variable of the environment says it. */
+/** The values in the stack's .env, used if no option and no variable of the environment is set. */
 export function setStyleOfStack({ ansi, progress, statusToStdout }: Style): void {
   if (style.ansi === "auto") style.ansi = ansi;
   if (style.progress === "auto") style.progress = progress;
@@ -24,19 +24,19 @@ export function setStyleOfStack({ ansi, progress, statusToStdout }: Style): void
 
 export const isStatusOnStdout = (): boolean => style.statusToStdout;
 
-/** --progress, or where it is `auto` whether standard error can be drawn on. */
+/** --progress; for `auto`, whether standard error can be drawn on. */
 export function progressStyle(): Exclude<ProgressStyle, "auto"> {
   if (style.progress !== "auto") return style.progress;
   return hasCursor(process.stderr) ? "tty" : "plain";
 }
 
-/** Whether lines can be written over: a terminal that is not dumb, with NO_COLOR unset. */
+/** Whether lines can be overwritten: a terminal that is not dumb, with NO_COLOR unset. */
 export function hasCursor(stream: NodeJS.WriteStream): boolean {
   if (style.ansi === "never" || stream.isTTY !== true || process.env.TERM === "dumb") return false;
   return style.ansi === "always" || !process.env.NO_COLOR;
 }
 
-/** NO_COLOR (no-color.org), dumb terminals and pipes get plain text; --ansi says it first. */
+/** NO_COLOR (no-color.org), dumb terminals and pipes get plain text; --ansi overrides this. */
 export function hasColour(stream: NodeJS.WriteStream = process.stdout): boolean {
   if (style.ansi !== "auto") return style.ansi === "always";
   if (process.env.NO_COLOR || process.env.TERM === "dumb")

@@ -26,9 +26,9 @@ const DONE: Record<Step["kind"], string> = {
 
 export interface ProgressView {
   show(progress: Progress): void;
-  /** What the whole command waits for. */
+  /** What the whole command is waiting for. */
   say(text: string): void;
-  /** Call when no more comes. */
+  /** Call it when the progress is complete. */
   end(): Promise<void>;
 }
 
@@ -49,7 +49,7 @@ export async function progressView(): Promise<ProgressView> {
   return style === "tty" ? terminalView() : plainView();
 }
 
-/** The same without the progress of some kinds of steps; their failures are shown. */
+/** Hides the progress of some kinds of steps; their failures are still shown. */
 export function withoutKinds(view: ProgressView, kinds: readonly Step["kind"][]): ProgressView {
   const isHidden = ({ kind, state }: Progress) => kinds.includes(kind) && state !== "failed";
   return { ...view, show: (progress) => isHidden(progress) || view.show(progress) };
@@ -90,7 +90,7 @@ export function plainView(write = (line: string) => void process.stderr.write(li
       else running.delete(step);
       if (state === "done") line(`${title} ${done(progress)}`);
       if (state === "waiting") line(`${title} ${message}`);
-      // why it failed is said once, by the command's error
+      // the command's error reports the reason once
       if (state === "failed") line(`${title} failed`);
       if (state === "skipped") line(`${title} skipped`);
     },
@@ -102,7 +102,7 @@ export function plainView(write = (line: string) => void process.stderr.write(li
   };
 }
 
-/** Stands for the command as a whole among the steps. */
+/** Represents the whole command among the steps. */
 const WAITING = "";
 
 async function terminalView(): Promise<ProgressView> {

@@ -1,4 +1,4 @@
-/** The columns of `ps`: those of `docker compose ps`, and what bay knows besides. */
+/** The columns of `ps`: those of `docker compose ps`, and additional ones. */
 import { type ContainerRow, nameOf, serviceOf } from "../context.ts";
 import { commandText, type Inspected, portsText, publishers } from "./container-text.ts";
 import { labelColumns } from "./label-columns.ts";

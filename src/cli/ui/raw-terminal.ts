@@ -1,6 +1,6 @@
-/** This process's terminal in raw mode, which is left again whichever way the process ends or stops. */
+/** This process's terminal in raw mode, which is restored however the process ends or stops. */
 
-/** They end a process that does not handle them. */
+/** Signals that end a process by default. */
 const ENDING = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR2"] as const;
 
 /**
@@ -14,7 +14,7 @@ export async function enterRawMode(fd: number, onContinue: () => void): Promise<
   const raw = rawMode(before);
   const restore = () => void setTerminalMode(fd, before);
   const end = (signal: NodeJS.Signals) => {
-    // who else listens decides what the signal means
+    // other listeners decide what the signal does
     if (process.listenerCount(signal) > 1) return;
     restore();
     process.off(signal, end);

@@ -3,11 +3,11 @@
 export interface Rows {
   /** Sets the text of an active row; adds a row if none has this name. */
   set(id: string, text: string): void;
-  /** Output lines of an active row: the last few of each are shown below all rows. */
+  /** Output lines of an active row: the last few of each are shown below the rows. */
   output(id: string, text: string): void;
   done(id: string, text: string): void;
   fail(id: string, text: string): void;
-  /** Call when no more comes: rows that are open are closed, as failed ones where something failed. */
+  /** Call it when the progress is complete: open rows are closed, as failed if something failed. */
   end(failed?: boolean): Promise<void>;
 }
 
@@ -17,10 +17,10 @@ interface Row {
   setOutput: (text: string) => void;
 }
 
-/** So many lines of a row's output are shown. */
+/** How many lines of a row's output are shown. */
 const OUTPUT_LINES = 6;
 
-/** listr2 runs the tasks that a list begins with, so that rows to come are there without a title, which it does not draw. */
+/** listr2 runs the first tasks of a list, so rows for later exist without a title, and listr2 does not draw those. */
 const MOST_ROWS = 500;
 
 /** Each row is a task whose promise is settled from outside. Rows beyond the first 500 are not drawn. */

@@ -1,4 +1,4 @@
-/** What becomes a file, or goes to standard output. */
+/** Writing a stream to a file or to standard output. */
 import { createWriteStream, statSync } from "node:fs";
 import { open, rename, rm } from "node:fs/promises";
 import { resolve } from "node:path";
@@ -6,7 +6,7 @@ import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { BayError } from "../../core/errors.ts";
 
-/** Throws BAD_OPTION where it would go to a terminal; call it before anything is asked for. */
+/** Throws BAD_OPTION if the output is a terminal; call it before the request. */
 export function refuseTerminal(output: string | undefined, what: string): void {
   if (!output && process.stdout.isTTY)
     throw new BayError("BAD_OPTION", `refusing to write ${what} to a terminal`, {
@@ -14,20 +14,20 @@ export function refuseTerminal(output: string | undefined, what: string): void {
     });
 }
 
-/** True for a device, a pipe or a socket: it is written to, and never replaced. */
+/** True for a device, a pipe or a socket: it is written to, never replaced. */
 export function isSpecial(output: string): boolean {
   const stat = statSync(output, { throwIfNoEntry: false });
   return stat !== undefined && !stat.isFile() && !stat.isDirectory();
 }
 
-/** The file's name stands for the whole stream, or for what was there before. */
+/** The output file has either the whole stream or its earlier content. */
 export async function saveStream(source: Readable, output: string | undefined, mode = 0o666): Promise<void> {
   if (!output) return pipeline(source, process.stdout);
   if (isSpecial(output)) return pipeline(source, createWriteStream(output));
   await whole(output, ({ path }) => pipeline(source, createWriteStream(path)), mode);
 }
 
-/** A new file beside the output, which gets the output's name when `fill` has ended well. */
+/** Writes a temporary file beside the output, which is renamed to it after `fill` has succeeded. */
 export async function whole(
   output: string,
   fill: (growing: { path: string; dev: number; ino: number }) => Promise<void>,

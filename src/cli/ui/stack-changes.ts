@@ -1,15 +1,15 @@
-/** Staying with a stack while its containers come and go, and while bayd restarts. */
+/** Following a stack while its containers change, and while bayd restarts. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { BayError, hasCode } from "../../core/errors.ts";
 import type { Client } from "../../daemon/index.ts";
 
-/** Milliseconds after which a bayd that was stopped is not waited for any longer; its keeper needs about one second. */
+/** Milliseconds to wait for a stopped bayd; its keeper needs about one second. */
 const GIVE_UP_AFTER = 30_000;
 const STEP = 100;
 
 /**
- * Gives a turn at once, and one after each event of the stack's containers. Who looks at the containers in each turn misses
- * no change. Throws DAEMON_LOST where bayd was stopped and no other one started.
+ * Yields at once, and once after each event of the stack's containers. A caller that lists the containers each time misses
+ * no change. Throws DAEMON_LOST if bayd was stopped and no other one started.
  */
 export async function* changesOf(client: Client, stack: string): AsyncGenerator<void> {
   const filters = JSON.stringify({ type: ["container"], label: [`com.docker.compose.project=${stack}`] });
@@ -27,7 +27,7 @@ export async function* changesOf(client: Client, stack: string): AsyncGenerator<
   }
 }
 
-/** Repeats a request while bayd restarts. Throws DAEMON_LOST where it does not come back. */
+/** Repeats a request while bayd restarts. Throws DAEMON_LOST if it does not start again. */
 export async function patiently<T>(ask: () => Promise<T>): Promise<T> {
   for (const deadline = Date.now() + GIVE_UP_AFTER; ; ) {
     try {

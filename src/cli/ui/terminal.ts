@@ -1,14 +1,14 @@
-/** Joining this terminal with a hijacked connection: raw input, resize, and Docker's frames taken apart. */
+/** Connecting this terminal to a hijacked connection: raw input, resizing, and Docker's stream frames. */
 import type { Duplex } from "node:stream";
 
 export interface SessionOptions {
   tty: boolean;
   stdin: boolean;
-  /** Tells the daemon the terminal's size. */
+  /** Sends the terminal's size to the daemon. */
   resize: (rows: number, columns: number) => void;
 }
 
-/** This terminal's size, for a program whose terminal is made. */
+/** This terminal's size, for a new terminal in a container. */
 export function terminalSize(): { height: number; width: number } {
   return { height: process.stdout.rows || 24, width: process.stdout.columns || 80 };
 }

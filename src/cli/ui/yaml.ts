@@ -1,4 +1,4 @@
-/** Values as YAML text. A module of its own, so that the library is loaded only where it is needed. */
+/** Values as YAML text. A separate module, so that the library is loaded only when it is needed. */
 import { stringify } from "yaml";
 
 export function toYaml(value: unknown): string {

@@ -1,4 +1,4 @@
-/** What the table says of one error code. */
+/** An entry in the table of error codes. */
 export interface ErrorEntry {
   /** The exit code of the command. */
   exit: 1;

@@ -1,4 +1,4 @@
-/** Running a plan: independent steps at once, each after those that it needs. Decides nothing. */
+/** Applying a plan: independent steps run in parallel, each after the steps that it depends on. Decides nothing. */
 import { BayError, messageOf } from "../../core/errors.ts";
 import type { Plan, Step } from "../model/step.ts";
 
@@ -8,20 +8,20 @@ export interface Progress {
   kind: Step["kind"];
   state: "waiting" | "running" | "done" | "failed" | "skipped";
   message?: string;
-  /** For a container: it is started too. */
+  /** For a container: also start it. */
   starts?: boolean;
 }
 
 /** Progress of a running step; `passing` is transient and not worth a separate line. */
 export type Say = (message: string, passing?: boolean) => void;
 
-/** Does one step on the host. */
+/** Executes one step on the host. */
 export type Executor = (step: Step, say: Say) => Promise<void>;
 
 const MAX_AT_ONCE = 32;
 
 /**
- * Resolves when all is done. A failed step skips those that depend on it, and the others continue; then it throws
+ * Resolves when all steps are done. A failed step skips those that depend on it, and the others continue; then it throws
  * APPLY_FAILED, naming every failure. At most `atOnce` steps run at a time. After an abort nothing more is begun, and it throws ABORTED.
  */
 export async function applyPlan(
@@ -79,7 +79,7 @@ export async function applyPlan(
       release();
     }
   };
-  // all results are known as promises before the first step looks for those that it needs
+  // all promises must exist before the first step looks up those that it depends on
   const resolvers = plan.steps.map((step) => {
     let settle: (done: boolean) => void = () => {};
     results.set(

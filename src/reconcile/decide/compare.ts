@@ -1,6 +1,6 @@
 /**
- * Comparing a container with what it should be, field by field. Each field says how it is called in the stack
- * file and whether it changes on the live container or only by a new one. Pure.
+ * Comparing a container with its desired configuration, field by field. Each field has its name in the stack
+ * file, and says whether it can change on the live container or needs a replacement. Pure.
  */
 import {
   type ContainerConfig,
@@ -11,12 +11,12 @@ import {
 import { redacted, withoutPasswords } from "../../core/redaction.ts";
 
 export interface FieldChange {
-  /** As in the stack file: mem_limit, environment.DEBUG. */
+  /** The name in the stack file: mem_limit, environment.DEBUG. */
   field: string;
   from: string;
   to: string;
   live: boolean;
-  /** Instead of values that are not shown. */
+  /** Shown instead of values that are secret. */
   text?: string;
 }
 
@@ -26,7 +26,7 @@ const UNCOMPARED_LABELS = new Set<string>([
   LABELS.configFiles,
   LABELS.configHash,
   LABELS.version,
-  LABELS.dependsOn, // is compared as what it says
+  LABELS.dependsOn, // compared by its meaning elsewhere
 ]);
 
 type Shown = string | undefined;
@@ -35,9 +35,9 @@ interface Field {
   live: boolean;
   /** The field's parts by name; a field of one value has one part, named "". */
   parts: (config: ContainerConfig) => Record<string, Shown>;
-  /** The part that says enough where all of the field comes or goes. */
+  /** The part to show if the whole field is added or removed. */
   core?: string;
-  /** Of a list: its entries, in their order. */
+  /** For a list: its entries, in order. */
   entries?: (config: ContainerConfig) => readonly string[];
 }
 
@@ -51,7 +51,7 @@ const json = (value: unknown) =>
 const flag = (value: boolean) => (value ? "true" : undefined);
 const each = (entries: readonly string[]) => Object.fromEntries(entries.map((entry) => [entry, entry]));
 
-/** A list: what goes and what comes, each by itself; one whose order alone differs shows as a whole. */
+/** A list: entries removed and added, one by one; if only the order differs, the whole list is shown. */
 const list = (
   name: string,
   live: boolean,
@@ -145,7 +145,7 @@ const FIELDS: Field[] = [
   one("shm_size", false, ({ shmSize }) => showBytes(shmSize)),
   one("pid", false, ({ pidMode }) => (pidMode === "private" ? undefined : pidMode)),
   one("ipc", false, ({ ipcMode }) => (ipcMode === "private" ? undefined : ipcMode)),
-  // what has run after the start is not undone; what runs before the stop is to come
+  // a post_start hook that has run cannot be undone; a pre_stop hook runs later
   one("post_start", false, ({ hooks }) => json(hooks?.postStart ?? [])),
   one("pre_stop", true, ({ hooks }) => json(hooks?.preStop ?? [])),
   one("uts", false, ({ kernel }) => kernel?.utsMode),
@@ -180,10 +180,10 @@ const FIELDS: Field[] = [
   ),
 ];
 
-/** Fields that change on a live container, as the stack file calls them. */
+/** Fields that can change on a live container, by their names in the stack file. */
 export const LIVE_FIELDS = FIELDS.filter(({ live }) => live).map(({ name }) => name);
 
-/** All fields that differ. The recorded config may hold names that bay chose: of anonymous volumes, of the host. */
+/** All fields that differ. The recorded config may hold names that bay chose, such as those of anonymous volumes. */
 export function compareConfigs(
   recorded: ContainerConfig,
   wanted: ContainerConfig,
@@ -210,7 +210,7 @@ export function compareConfigs(
   });
 }
 
-/** Whether a secret or a config differs in what it says alone. */
+/** Whether only the content of a secret or a config differs. */
 function isContent(field: string, from: Shown, to: Shown): boolean {
   const withoutDigest = (shown: string) => shown.replace(/ [0-9a-f]{12} /, " ");
   const isFile = field === "secrets" || field === "configs";
@@ -231,7 +231,7 @@ function listChanges({ name, live }: Field, from: readonly string[], to: readonl
   ];
 }
 
-/** What goes and what comes, side by side: of one target first, then as they stand. */
+/** Pairs removed and added entries: first those with the same target, then in order. */
 function portChanges(from: readonly string[], to: readonly string[]): FieldChange[] {
   const gone = from.filter((port) => !to.includes(port));
   const fresh = to.filter((port) => !from.includes(port));
@@ -250,7 +250,7 @@ function portChanges(from: readonly string[], to: readonly string[]): FieldChang
   return [...changes, ...fresh.map((after) => change(undefined, after))];
 }
 
-/** Volumes of the image in whose places another container's are. */
+/** Volumes of the image that are mounted from another container instead. */
 function withoutCovered(desired: ContainerConfig, { mounts }: ContainerConfig): ContainerConfig {
   const taken = new Set(
     mounts.flatMap((mount) => (mount.type === "volume" && mount.from !== undefined ? [mount.target] : [])),
@@ -280,7 +280,7 @@ function show(field: string, part: string, value: Shown): string {
   if (value === undefined) return "(none)";
   if (field === "post_start" || field === "pre_stop")
     return withoutPasswords(showHooks(JSON.parse(value) as HookConfig[]));
-  // another content is seen, and nothing of it
+  // changed content is reported, but never shown
   const text =
     value === "" ? '""' : field === "secrets" ? value.replace(/ [0-9a-f]{12} /, " (hidden) ") : value;
   return redacted(field, part, text);
@@ -291,10 +291,10 @@ const showLogOptions = (options: ContainerConfig["log"]["options"] = {}) =>
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, value]) => `${name}=${value}`);
 
-/** What a secret says is not shown, and not its digest either, by which it could be guessed. */
+/** The content of a secret is not shown, and neither is its digest, by which it could be guessed. */
 function showFiles({ files = [], user }: ContainerConfig, kind: "secret" | "config"): Record<string, string> {
   const own = files.filter((file) => file.kind === kind);
-  // files of an earlier version without an owner were root's: with a container of root's nothing has changed
+  // earlier versions recorded no owner and wrote files as root's: for a container of root nothing has changed
   const owner = /^(0|root)?(:(0|root)?)?$/.test(user) ? "0" : "user";
   return Object.fromEntries(
     own.map(({ name, target, digest, uid = owner, gid = owner, mode }) => [
@@ -334,7 +334,7 @@ function showPort({
   return `${hostAddress ? `${hostAddress}:` : ""}${hostPort ?? ""}${hostPortEnd ? `-${hostPortEnd}` : ""}:${containerPort}${protocol === "tcp" ? "" : "/udp"}`;
 }
 
-/** Variables by their names alone: they may be secret. */
+/** Variables by name only: their values may be secret. */
 function showHooks(hooks: readonly HookConfig[]): string {
   return hooks
     .map(({ args, user, workdir, privileged, env }) =>
@@ -351,7 +351,7 @@ function showHooks(hooks: readonly HookConfig[]): string {
     .join("; ");
 }
 
-/** `db:service_healthy:false,…`, as Compose's label has it. */
+/** `db:service_healthy:false,…`, the format of Compose's label. */
 function showDependencies(label: string | undefined): Record<string, Shown> {
   return Object.fromEntries(
     (label ?? "").split(",").flatMap((entry) => {

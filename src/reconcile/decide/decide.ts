@@ -1,5 +1,5 @@
 /**
- * What becomes of one container that exists: a pure function of what the stack file asks for and what the host has. The
+ * What happens to one existing container: a pure function of what the stack file asks for and what the host has. The
  * smallest change wins: what the kernel can change is changed on the live container, and only the rest replaces it.
  */
 import type { ContainerConfig } from "../../container/index.ts";
@@ -7,27 +7,27 @@ import type { ActualContainer } from "../model/actual.ts";
 import { changeOf, type Reason, say } from "../model/step.ts";
 import { compareConfigs } from "./compare.ts";
 
-/** One container as the stack file asks for it. */
+/** One container as the stack file describes it. */
 export interface Wanted {
   service: string;
   name: string;
-  /** Undefined while its image is not made, as it is known only then. */
+  /** Undefined until its image is made, because it depends on the image. */
   config: ContainerConfig | undefined;
   /** Its configuration and its name stay as they are. */
   noRecreate: boolean;
-  /** False where containers are made and not started. */
+  /** False if containers are created but not started. */
   start: boolean;
-  /** Start it again where it has done its work. */
+  /** Start it again if it has completed. */
   rerun: boolean;
-  /** Why it is replaced whatever its configuration says: another step replaces what it rests on, or the user asked. */
+  /** Why it is replaced although its configuration is equal: a step replaces something that it uses, or the user asked. */
   replace: readonly Reason[];
-  /** Why it is restarted where nothing else is done with it. */
+  /** Why it is restarted if nothing else changes. */
   restart: readonly Reason[];
 }
 
 export type Decision =
   | { action: "replace"; reasons: Reason[] }
-  /** `start` is why it is started afterwards; undefined where it runs already, or has ended rightly. */
+  /** `start` is why it is started afterwards; undefined if it runs already or has completed. */
   | { action: "update"; reasons: Reason[]; config: ContainerConfig; start: Reason | undefined }
   | { action: "start"; reasons: Reason[] }
   | { action: "restart"; reasons: Reason[] }
@@ -74,7 +74,7 @@ function isDone({ alive, status, wanted, exitCode, config }: ActualContainer): b
   return exitCode === 0 && (policy === "no" || policy === "on-failure");
 }
 
-/** Why a container must be started; undefined where it runs or has rightly ended. */
+/** Why a container must be started; undefined if it runs or has completed. */
 function startReason(container: ActualContainer, rerun: boolean): Reason | undefined {
   if (container.status === "paused") return say("paused", true);
   if (container.alive) return undefined;

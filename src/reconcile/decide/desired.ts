@@ -1,4 +1,4 @@
-/** From a service and its image to the config of one container. The image's word holds where the file is silent. */
+/** From a service and its image to the config of one container. The image's values apply where the file has none. */
 import { type ContainerConfig, type HealthConfig, LABELS } from "../../container/index.ts";
 import { BayError } from "../../core/errors.ts";
 import type { ImageConfig } from "../../image/index.ts";
@@ -8,7 +8,7 @@ import { placeOf } from "../plan/volumes.ts";
 export const containerName = (stack: Stack, service: Service, number: number) =>
   service.containerName ?? `${stack.name}-${service.name}-${number}`;
 
-/** Throws NO_COMMAND where neither the file nor the image says what to run. */
+/** Throws NO_COMMAND if neither the file nor the image has a command. */
 export function desiredConfig(
   stack: Stack,
   service: Service,
@@ -21,7 +21,7 @@ export function desiredConfig(
 ): ContainerConfig {
   const own = image.config.config ?? {};
   const entrypoint = service.entrypoint ?? own.Entrypoint ?? [];
-  // An entry point of the file's own leaves the image's command out, as in Compose.
+  // an entrypoint in the file clears the image's command, as in Compose
   const command = service.command ?? (service.entrypoint === undefined ? (own.Cmd ?? []) : []);
   const args = [...entrypoint, ...command];
   if (args.length === 0) {
@@ -139,7 +139,7 @@ function desiredVolumesFrom(
   return all.length > 0 ? { volumesFrom: all } : {};
 }
 
-/** Secrets and configs; omitted for a container without any. */
+/** Secrets and configs; omitted for a container without them. */
 function desiredFiles(stack: Stack, { files }: Service): Pick<ContainerConfig, "files"> {
   if (files.length === 0) return {};
   return {
@@ -155,14 +155,14 @@ function desiredFiles(stack: Stack, { files }: Service): Pick<ContainerConfig, "
   };
 }
 
-/** Names that this container alone has for others: of services by `links`, of containers by `external_links`. */
+/** Names that only this container knows for others: of services by `links`, of containers by `external_links`. */
 function desiredLinks({ links, externalLinks }: Service): Pick<ContainerConfig, "externalLinks"> {
   const named = links.filter(({ service, name }) => name !== service);
   const all = { ...Object.fromEntries(named.map(({ service, name }) => [name, service])), ...externalLinks };
   return Object.keys(all).length > 0 ? { externalLinks: all } : {};
 }
 
-/** `service:NAME` is the first container of that service. */
+/** `service:NAME` means the first container of that service. */
 function sharedMode<M extends string>(
   stack: Stack,
   mode: M,
@@ -203,7 +203,7 @@ function desiredMounts(
   return mounts;
 }
 
-/** A mount of another container. Its volume has its first contents already. */
+/** A mount of another container. Its volume is not filled from the image again. */
 function borrowed(
   mount: Exclude<ContainerConfig["mounts"][number], { type: "tmpfs" }>,
   isReadOnly: boolean,
@@ -220,7 +220,7 @@ export const mountedImages = ({ mounts }: Service): string[] => [
   ...new Set(mounts.flatMap((mount) => (mount.type === "image" ? [mount.source] : []))),
 ];
 
-/** Where a volume is that bay does not keep itself: a folder, or `TYPE DEVICE (OPTIONS)`. */
+/** The source of a volume that bay does not keep itself: a directory, or `TYPE DEVICE (OPTIONS)`. */
 function deviceOf(stack: Stack, volume: string): { device?: string } {
   const place = placeOf(stack.volumes[volume]!);
   return place === undefined ? {} : { device: place };
@@ -246,7 +246,7 @@ function desiredHealth(
   };
 }
 
-/** Labels by which Compose's own tools, Traefik, Portainer and lazydocker know the container. */
+/** Labels by which Compose's own tools, Traefik, Portainer and lazydocker recognise the container. */
 function desiredLabels(
   stack: Stack,
   service: Service,
@@ -262,7 +262,7 @@ function desiredLabels(
     [LABELS.oneOff]: "False",
     [LABELS.workingDirectory]: stack.directory,
     [LABELS.configFiles]: stack.files.join(","),
-    // docker compose finds only containers that have this label; bay compares fields, so the value says no more
+    // docker compose finds only containers that have this label; bay compares fields, so a constant value is enough
     [LABELS.configHash]: "bay",
     [LABELS.dependsOn]: Object.entries(service.dependsOn)
       .map(([name, { condition, restart }]) => `${name}:${condition}:${restart}`)

@@ -1,4 +1,4 @@
-/** What the host has, as plain data: the input of the planner beside the stack. */
+/** The observed state of the host, as plain data: the planner's input beside the stack. */
 
 import type { ContainerConfig, HealthStatus, Status } from "../../container/index.ts";
 import type { BridgeOptions } from "../../core/bridge-options.ts";
@@ -12,25 +12,25 @@ export interface ActualContainer {
   service: string;
   number: number;
   oneOff: boolean;
-  /** It is left over from an interrupted update. */
+  /** It was left by an interrupted update. */
   role?: "incoming" | "retiring" | undefined;
   config: ContainerConfig;
   status: Status;
-  /** The process is really there. */
+  /** The process exists in the kernel. */
   alive: boolean;
   wanted: "running" | "stopped";
   exitCode: number;
-  /** What ended it from outside: "out of memory", "killed by SIGKILL". */
+  /** Why it was ended from outside: "out of memory", "killed by SIGKILL". */
   endedBy: string | undefined;
   health: HealthStatus;
-  /** Differences between the kernel and the record: a changed limit, a link that is gone. */
+  /** Differences between the kernel and the record, such as a changed limit or a missing link. */
   drift: string[];
   anonymousVolumes: string[];
-  /** Ports of the host that it has now. */
+  /** Host ports that it publishes now. */
   boundPorts: HostPort[];
   /** Networks that were replaced since the container got its link. */
   staleNetworks: string[];
-  /** What it shares with a container that was restarted since: "shares the network of an earlier run of web". */
+  /** Why it must restart with a container that was restarted since: "shares the network of an earlier run of web". */
   lostShares: string[];
   addresses: Record<string, string>;
 }
@@ -47,9 +47,9 @@ export interface ActualNetwork {
   range?: string | undefined;
   reserved?: readonly string[] | undefined;
   ipv6?: boolean | undefined;
-  /** More subnets, as they were asked for. */
+  /** Additional subnets, as they were requested. */
   further?: readonly SubnetConfig[] | undefined;
-  /** The user's own. */
+  /** Labels that the user set. */
   labels: Record<string, string>;
   drift: string[];
 }
@@ -57,9 +57,9 @@ export interface ActualNetwork {
 export interface ActualImage {
   id: string;
   config: ImageConfig;
-  /** Why it must be made again; undefined where it is current or not made by bay. */
+  /** Why it must be made again; undefined if it is current or was not made by bay. */
   stale: string | undefined;
-  /** When it came from a registry. */
+  /** When it was pulled from a registry. */
   pulledAt?: string | undefined;
 }
 
@@ -69,7 +69,7 @@ export interface TakenPort extends HostPort {
 }
 
 export interface Actual {
-  /** When the host was observed, in milliseconds since 1970: the planner has no clock of its own. */
+  /** When the host was observed, in milliseconds since 1970: the planner does not read the clock. */
   now: number;
   containers: ActualContainer[];
   networks: ActualNetwork[];
@@ -77,31 +77,31 @@ export interface Actual {
     name: string;
     key: string | undefined;
     stack: string | undefined;
-    /** Where it is, if bay does not keep it itself. */
+    /** Where the files are, if bay does not keep them itself. */
     place?: string | undefined;
-    /** The user's own. */
+    /** Labels that the user set. */
     labels: Record<string, string>;
   }[];
-  /** By reference as the stack writes it; absent where it is not on this host. */
+  /** By reference as the stack writes it; absent if this host does not have it. */
   images: Record<string, ActualImage>;
-  /** Names of containers that belong to no part of this stack. */
+  /** Names of containers that do not belong to the services in this plan. */
   foreignNames: string[];
-  /** The mounts of containers under volumes_from, by the names in the file; absent where there is no such container. */
+  /** The mounts of containers under volumes_from, by the names in the file; absent if the container does not exist. */
   containerMounts: Record<string, ContainerConfig["mounts"]>;
-  /** Volumes that containers of other stacks have. */
+  /** Volumes that containers of other stacks use. */
   foreignVolumes: string[];
   /** Containers of other stacks by the networks that they are on. */
   foreignNetworkUsers: Record<string, string>;
-  /** Binds of Docker's socket that find none here; bay's own takes its place. */
+  /** Binds of Docker's socket, which does not exist on this host; bay's socket is mounted instead. */
   withoutDocker: string[];
-  /** Ports of the host that the stack publishes, and that others have. */
+  /** Host ports that the stack publishes and that others use. */
   takenPorts: TakenPort[];
-  /** Why images cannot be made here, by their names. */
+  /** Why images cannot be made on this host, by image name. */
   unmakable: Record<string, string[]>;
-  /** File systems of bay without room, a line each. */
+  /** File systems of bay that are nearly full, one line each. */
   fullDisks: string[];
-  /** Processors that the host has. */
+  /** The number of processors of the host. */
   cpus: number;
-  /** Differences of the host as a whole: bay's nftables table. */
+  /** Differences that concern the whole host: bay's nftables table. */
   drift: string[];
 }

@@ -4,12 +4,12 @@ import type { HostPort } from "../../core/published-ports.ts";
 import type { Condition, UpdatePolicy } from "../../stack/index.ts";
 
 export interface Reason {
-  /** services.web.mem_limit; empty for one that is not about a field. */
+  /** Such as services.web.mem_limit; empty if the reason is not about a field. */
   field: string;
   from: string | undefined;
   to: string | undefined;
   text: string | undefined;
-  /** The host moved away from the record; the file did not change. */
+  /** The host differs from the record; the file did not change. */
   drift: boolean;
 }
 
@@ -37,23 +37,23 @@ export type StepKind =
 /** How a running container is replaced. */
 export interface Rollout {
   order: UpdatePolicy["order"];
-  /** Why the old one stops first, where the file does not say it. */
+  /** Why the old one stops first, if the file does not ask for it. */
   why: string | undefined;
   delayMs: number;
   monitorMs: number;
   failureAction: UpdatePolicy["failureAction"];
   maxFailureRatio: number;
-  /** Containers of the service that are replaced. */
+  /** The number of containers of the service that are replaced. */
   replicas: number;
-  /** How what was replaced is brought back; as it was replaced where the file does not say. */
+  /** How a rollback replaces containers; as in the update, if the file does not say. */
   back: Pick<UpdatePolicy, "order" | "failureAction"> | undefined;
 }
 
-/** What users of a service notice of a step. */
+/** The interruption that users of a service notice during a step. */
 export interface Interruption {
-  /** The longest that the stop takes: the stop's grace. */
+  /** The longest time that the stop takes: the stop's grace period. */
   stopMs: number;
-  /** What ends it. */
+  /** What ends the interruption. */
   until: "running" | "healthy";
 }
 
@@ -65,11 +65,11 @@ export interface Step {
   service: string | undefined;
   reasons: Reason[];
   after: string[];
-  /** Steps that this one waits for too, even if they fail. */
+  /** Steps that this one also waits for, even if they fail. */
   afterEnd: string[];
   /** Conditions of other services to wait for before this one starts; one that is not required may fail. */
   waits: { service: string; condition: Condition; required: boolean }[];
-  /** Of a replacement of a container that runs. */
+  /** For a replacement of a running container. */
   rollout?: Rollout;
   /** Absent if there is no interruption. */
   interruption?: Interruption;
@@ -78,13 +78,13 @@ export interface Step {
         id: string | undefined;
         config: ContainerConfig | undefined;
         start: boolean;
-        /** What becomes of its anonymous volumes, where they do not stay. */
+        /** What happens to its anonymous volumes, if they are not kept. */
         volumes?: "renewed" | "removed";
       }
     | undefined;
-  /** Of a release: the published ports that the container gives up. */
+  /** For a release: the published ports that the container gives up. */
   ports?: HostPort[];
-  /** Of a replaced network: the containers on it that the plan replaces too. */
+  /** For a replaced network: its containers that the plan replaces too. */
   users?: string[];
 }
 
@@ -92,9 +92,9 @@ export interface Plan {
   stack: string;
   steps: Step[];
   warnings: string[];
-  /** What of it cannot be done as the host is now; absent where nothing is known. */
+  /** What the plan cannot do in the current state of the host; absent if no problem is known. */
   problems?: string[];
-  /** What stays as it is although a user may expect a step; absent where there is nothing to say. */
+  /** What stays unchanged although a user may expect a step; absent if there is nothing to mention. */
   notes?: string[];
 }
 
@@ -116,7 +116,7 @@ export const changeOf = (field: string, from: unknown, to: unknown): Reason => (
   drift: false,
 });
 
-/** A step with an id of its kind and name, and nothing where nothing is given. */
+/** A step with an ID made of its kind and name; fields that are not given are omitted. */
 export const stepOf = (given: Partial<Step> & Pick<Step, "kind" | "name">): Step => ({
   service: undefined,
   reasons: [],
@@ -128,5 +128,5 @@ export const stepOf = (given: Partial<Step> & Pick<Step, "kind" | "name">): Step
   id: `${given.kind}:${given.name}`,
 });
 
-/** Adds a step to the plan; gives its id. */
+/** Adds a step to the plan; returns its ID. */
 export type AddStep = (step: Partial<Step> & Pick<Step, "kind" | "name">) => string;

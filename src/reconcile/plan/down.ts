@@ -1,4 +1,4 @@
-/** The plan that takes a stack away: containers first, dependants before what they depend on, then networks and volumes. Pure. */
+/** The plan that removes a stack: containers first, dependants before their dependencies, then networks and volumes. Pure. */
 import { LABELS, volumesOf } from "../../container/index.ts";
 import type { Actual, ActualContainer } from "../model/actual.ts";
 import { type Plan, type Step, say, stepOf } from "../model/step.ts";
@@ -6,11 +6,11 @@ import { type Plan, type Step, say, stepOf } from "../model/step.ts";
 export interface DownOptions {
   volumes: boolean;
   removeOrphans: boolean;
-  /** Services of the file; undefined where there is none, and everything of the stack goes. */
+  /** Services of the file; undefined if there is no file, and the whole stack is removed. */
   services: readonly string[] | undefined;
-  /** Only these services, with the networks and volumes that nothing else has; undefined for the whole stack. */
+  /** Only these services, and networks and volumes that nothing else uses; undefined for the whole stack. */
   only?: readonly string[] | undefined;
-  /** Volumes that the file calls external stay. */
+  /** Volumes that the file calls external are kept. */
   externalVolumes: readonly string[];
 }
 
@@ -71,11 +71,11 @@ export function makeDownPlan(stack: string, actual: Actual, options: DownOptions
   return { stack, steps: [...removals, ...networks, ...volumes], warnings };
 }
 
-/** Data that goes with a container is named. */
+/** Names the data that is removed with a container. */
 const lostVolumes = ({ anonymousVolumes }: ActualContainer) =>
   anonymousVolumes.length > 0 ? [say(`anonymous volumes removed with it: ${anonymousVolumes.length}`)] : [];
 
-/** By the label that the container was made with, so that it works without the file. */
+/** Uses the label that the container was created with, so that it works without the file. */
 function dependsOn(container: ActualContainer, service: string): boolean {
   const label = container.config.labels[LABELS.dependsOn] ?? "";
   return container.service !== service && label.split(",").some((entry) => entry.split(":")[0] === service);

@@ -1,4 +1,4 @@
-/** A plan while it is made: its steps so far, and what the parts of the planner know of each other. */
+/** A plan under construction: its steps so far, and the data that the parts of the planner share. */
 import { fixedPorts, portsOverlap } from "../../core/published-ports.ts";
 import type { Service, Stack } from "../../stack/index.ts";
 import type { Actual, ActualContainer } from "../model/actual.ts";
@@ -40,7 +40,7 @@ export class Draft {
     this.#removals.push({ container, step });
   }
 
-  /** The removals that free a name or a published port which a container will have. */
+  /** The removals that free a name or a published port which a container needs. */
   removalsBefore(service: Service, name: string): string[] {
     const wanted = fixedPorts(service.ports);
     return this.#removals
@@ -52,7 +52,7 @@ export class Draft {
       .map(({ step }) => step);
   }
 
-  /** Everything that is observed to differ and belongs to no object of the stack. */
+  /** All observed differences that belong to no object of the stack. */
   repairHost(): void {
     for (const drift of this.actual.drift)
       this.add({ kind: "host.repair", name: "host", reasons: [say(drift, true)] });

@@ -7,9 +7,9 @@ import { say } from "../model/step.ts";
 import type { Draft } from "./draft.ts";
 
 export class ImagePlan {
-  /** Steps that give an image that the host does not have, or another one, by the image's name. */
+  /** Steps that make a missing or a different image, by the image's name. */
   readonly #made = new Map<string, string>();
-  /** Pulls and builds, also those after which the image may be the same. */
+  /** Pulls and builds, including those that may leave the image unchanged. */
   readonly #pulls = new Map<string, string>();
 
   constructor(readonly draft: Draft) {}
@@ -42,7 +42,7 @@ export class ImagePlan {
       this.#made.set(image, this.draft.add({ kind: "image.make", name: image, reasons: [say(reason)] }));
   }
 
-  /** An image that a service mounts is made as that of a service that runs it. */
+  /** An image that a service mounts is made like one that a service runs. */
   #planMounted(service: Service, image: string): void {
     const builder = Object.values(this.draft.stack.services).find(
       (other) => other.image === image && other.build,
@@ -50,7 +50,7 @@ export class ImagePlan {
     this.#plan(builder ?? { ...service, image, build: undefined });
   }
 
-  /** Where the image is missing, its build would give another, or it is asked for: one whose steps are known is quick. */
+  /** Plans a build if the image is missing or outdated, or if the user or its pull_policy asks for one. */
   #planBuild({ name: service, image, pullPolicy }: Service, known: ActualImage | undefined): void {
     const { build } = this.draft.options;
     const others = [...buildsNeeding(this.draft.stack, service)].map(
@@ -72,7 +72,7 @@ export class ImagePlan {
     );
     const id = this.draft.add({ kind: "image.build", name: image, service, reasons: [say(reason)], after });
     this.#pulls.set(image, id);
-    // one that is only asked for may come out the same: what follows is planned after it
+    // a requested build may make the same image, so the steps that follow are planned after it
     if (!known || stale) this.#made.set(image, id);
   }
 
@@ -82,7 +82,7 @@ export class ImagePlan {
     return stale && `its base image ${stale.image} is rebuilt`;
   }
 
-  /** A pull of an image that is here does not say that it is another one: what follows is planned after it. */
+  /** A pull of an existing image may change nothing, so the steps that follow are planned after it. */
   #planPull({ name: service, image, pullPolicy }: Service, known: ActualImage | undefined): void {
     const policy: PullPolicy = this.draft.options.pull ? { when: this.draft.options.pull } : pullPolicy;
     if (!known && policy.when === "never")
@@ -97,7 +97,7 @@ export class ImagePlan {
   }
 }
 
-/** Why an image of a registry is pulled now, or undefined where it is not. */
+/** Why an image of a registry is pulled now; undefined if it is not. */
 function pullReason(policy: PullPolicy, known: ActualImage | undefined, now: number): string | undefined {
   if (!known) return "not on this host";
   if (policy.when === "always") return "pull_policy: always";

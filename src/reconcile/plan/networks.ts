@@ -8,12 +8,12 @@ import type { Actual, ActualContainer, ActualNetwork } from "../model/actual.ts"
 import { type AddStep, changeOf, type Reason, say } from "../model/step.ts";
 import { labelChanges } from "./label-changes.ts";
 
-/** Throws NETWORK_NOT_FOUND, NETWORK_IN_USE. */
+/** Plans the networks. Throws NETWORK_NOT_FOUND, NETWORK_IN_USE. */
 export function planNetworks(
   stack: Stack,
   actual: Actual,
   services: readonly Service[],
-  /** Services whose containers go. */
+  /** Services whose containers are removed. */
   leaving: ReadonlySet<string>,
   add: AddStep,
 ): { steps: string[]; replaced: Map<string, Reason[]> } {
@@ -47,7 +47,7 @@ export function planNetworks(
   return { steps, replaced };
 }
 
-/** What of a network only a new one can have. A subnet that bay chose stays where the file names none. */
+/** Differences that need a new network. A subnet that bay chose is kept if the file names none. */
 function networkChanges(key: string, known: ActualNetwork, wanted: StackNetwork): Reason[] {
   const fields: [string, unknown, unknown][] = [
     ["internal", known.internal, wanted.internal],
@@ -65,18 +65,18 @@ function networkChanges(key: string, known: ActualNetwork, wanted: StackNetwork)
     .map(([field, from, to]) => changeOf(`networks.${key}.${field}`, from, to));
 }
 
-/** Their names are for people. */
+/** Option names for messages. */
 export const reservedAddresses = (reserved: StackNetwork["reserved"]) =>
   reserved && Object.values(reserved).sort();
 
-/** Subnets beside the first, as a network's record has them. */
+/** Subnets beyond the first, as in a network's record. */
 export const furtherSubnets = ({ further }: Pick<StackNetwork, "further">): SubnetConfig[] | undefined =>
   further?.map(({ reserved, ...rest }) => ({
     ...rest,
     ...(reserved ? { reserved: reservedAddresses(reserved) } : {}),
   }));
 
-/** Where ports are published is a matter of the containers. */
+/** The address of published ports is part of the containers' configuration. */
 const showOptions = ({ hostBinding: _, ...options }: BridgeOptions = {}) =>
   Object.entries(options)
     .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -99,7 +99,7 @@ const showSubnets = (subnets: readonly SubnetConfig[] = []) =>
 
 const listed = (addresses: readonly string[] = []) => addresses.join(" ") || undefined;
 
-/** Containers of other stacks, and of services that were not chosen, would be left on a network that is gone. Throws NETWORK_IN_USE. */
+/** Throws NETWORK_IN_USE if containers of other stacks, or of services not in the plan, would lose their network. */
 function checkOtherUsers(name: string, actual: Actual, chosen: ReadonlySet<string>): void {
   const foreign = actual.foreignNetworkUsers[name];
   if (foreign)

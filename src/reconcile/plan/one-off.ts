@@ -10,23 +10,23 @@ import { checkAvailable, checkContainerVolumes } from "./options.ts";
 export interface OneOffRequest {
   service: string;
   name: string | undefined;
-  /** Replaces the command, and the entry point where given. */
+  /** Replaces the command, and the entry point if given. */
   command: string[] | undefined;
   entrypoint: string[] | undefined;
   override: Partial<ContainerConfig>;
   servicePorts: boolean;
   /** Answer to the service's names on its networks. */
   useAliases?: boolean;
-  /** Laid over the service's. */
+  /** Variables that override the service's. */
   labels?: Record<string, string>;
   autoRemove: boolean;
-  /** Start it too. */
+  /** Also start the container. */
   start: boolean;
-  /** Tells it from others of the service: 12 hexadecimal digits. */
+  /** Distinguishes it from others of the service: 12 hexadecimal digits. */
   suffix: string;
 }
 
-/** Throws UNKNOWN_SERVICE, IMAGE_NOT_FOUND, UNAVAILABLE. */
+/** Plans the container. Throws UNKNOWN_SERVICE, IMAGE_NOT_FOUND, UNAVAILABLE. */
 export function makeOneOffPlan(stack: Stack, actual: Actual, request: OneOffRequest): Plan {
   const config = oneOffConfig(stack, actual, request);
   const { name } = config;
@@ -67,7 +67,7 @@ function oneOffConfig(stack: Stack, actual: Actual, request: OneOffRequest): Con
     ...(entrypoint ? { entrypoint, command: command ?? [] } : {}),
   };
   const mounted = Object.fromEntries(mountedImages(service).map((name) => [name, imageOf(name)]));
-  // hooks are of a service's own containers
+  // hooks belong to the service's regular containers
   const { hooks: _, ...config } = desiredConfig(
     stack,
     changed,

@@ -1,31 +1,31 @@
-/** What a user asks of a plan, and the checks that need no host. Pure. */
+/** The options of a plan, and the checks that do not need the host. Pure. */
 import { BayError } from "../../core/errors.ts";
 import { fixedPorts } from "../../core/published-ports.ts";
 import { type Service, type Stack, serviceOf } from "../../stack/index.ts";
 import type { Actual } from "../model/actual.ts";
 
 export interface PlanOptions {
-  /** Only these services and what they need; empty means all. */
+  /** Only these services and their dependencies; empty means all. */
   services: readonly string[];
   noDeps: boolean;
   removeOrphans: boolean;
-  /** Say nothing of containers whose services the stack no longer has. */
+  /** Do not warn about containers whose services the stack no longer has. */
   ignoreOrphans?: boolean | undefined;
   forceRecreate: boolean;
-  /** Replace those that the named services need, too. */
+  /** Also replace the dependencies of the named services. */
   recreateDependencies?: boolean | undefined;
   noRecreate: boolean;
   noStart: boolean;
-  /** Replaced containers get new anonymous volumes instead of those that they had. */
+  /** Give replaced containers new anonymous volumes instead of the existing ones. */
   renewVolumes?: boolean | undefined;
-  /** Only what containers rest on: images, networks, volumes. */
+  /** Only what containers use: images, networks, volumes. */
   baseOnly: boolean;
   scale: Readonly<Record<string, number>>;
-  /** Start these services again where they ended with exit code 0; an empty list means all. */
+  /** Start these services again if they ended with exit code 0; an empty list means all. */
   rerun?: readonly string[] | undefined;
-  /** Instead of what the services say; `never` also once everything is pulled that was to be. */
+  /** Overrides the services' own policy; `never` is also used after the requested pulls. */
   pull?: "always" | "missing" | "never" | undefined;
-  /** Build every image that is built, or none; where it is undefined those that are not there. */
+  /** Build every image that has a build, or none; if undefined, build those that are missing. */
   build?: boolean | undefined;
 }
 
@@ -40,7 +40,7 @@ export const PLAN_DEFAULTS: PlanOptions = {
   scale: {},
 };
 
-/** Checks what a user named, without a look at the host. Throws UNKNOWN_SERVICE, FIXED_PORT. */
+/** Checks the user's options without the host. Throws UNKNOWN_SERVICE, FIXED_PORT. */
 export function checkNames(stack: Stack, options: PlanOptions): void {
   for (const name of options.services) serviceOf(stack, name);
   for (const [name, count] of Object.entries(options.scale)) {
@@ -56,7 +56,7 @@ export function checkNames(stack: Stack, options: PlanOptions): void {
   for (const name of options.rerun ?? []) serviceOf(stack, name);
 }
 
-/** Throws UNAVAILABLE for services that ask for what this host cannot give, themselves or by their networks and volumes. */
+/** Throws UNAVAILABLE for services that need what this host lacks, themselves or through their networks and volumes. */
 export function checkAvailable(stack: Stack, services: readonly Service[]): void {
   const all = services.flatMap(({ unavailable = [], networks, mounts }) => [
     ...unavailable,
@@ -71,7 +71,7 @@ export function checkAvailable(stack: Stack, services: readonly Service[]): void
   });
 }
 
-/** Throws VOLUMES_FROM for containers under volumes_from that this host does not have. */
+/** Throws VOLUMES_FROM if a container under volumes_from does not exist on this host. */
 export function checkContainerVolumes({ containerMounts }: Actual, services: readonly Service[]): void {
   const missing = services
     .flatMap(({ containerVolumes = [] }) => containerVolumes)

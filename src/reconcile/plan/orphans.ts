@@ -13,7 +13,7 @@ export function removedServices(draft: Draft): Set<string> {
   return new Set(draft.options.removeOrphans ? orphansOf(draft).map(({ service }) => service) : []);
 }
 
-/** Removes orphans where that is asked for, and warns of them otherwise. */
+/** Removes orphans if requested, and warns about them otherwise. */
 export function planOrphans(draft: Draft): void {
   const orphans = orphansOf(draft);
   if (draft.options.removeOrphans)

@@ -1,5 +1,5 @@
 /**
- * The plan: steps from what the host has to what the stack says, each with its reasons. A pure function. A step
+ * The plan: the steps from the host's state to the stack's description, each with its reasons. A pure function. A step
  * is one atomic change; `after` lists the steps that must be done before it.
  */
 import { BayError } from "../../core/errors.ts";
@@ -56,7 +56,7 @@ export function makePlan(stack: Stack, actual: Actual, options: PlanOptions = PL
   };
 }
 
-/** What the host cannot give is said before anything is done. */
+/** Checks what the host lacks before any step runs. */
 function checkCpus({ cpus: host }: Actual, services: readonly Service[]): void {
   const tooMany = services.filter(({ resources: { cpus = 0 } }) => cpus > host);
   if (tooMany.length === 0) return;
@@ -75,7 +75,7 @@ function selectServices(stack: Stack, options: PlanOptions): Service[] {
   return Object.values(services).filter((service) => chosen.has(service));
 }
 
-/** Services with those that they depend on before them. */
+/** Sorts services so that dependencies come before their dependants. */
 export function inDependencyOrder(stack: Stack, services: readonly Service[]): Service[] {
   const chosen = new Set(services.map(({ name }) => name));
   const ordered: Service[] = [];

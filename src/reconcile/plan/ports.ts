@@ -1,12 +1,12 @@
 /**
- * Published ports that go from one container of the stack to another: the one that gives a port up does so before any other
+ * Published ports that move from one container of the stack to another: the container that has a port releases it before another
  * step takes it, so that two services can exchange their ports in one plan.
  */
 import { fixedPorts, type HostPort, portsOverlap } from "../../core/published-ports.ts";
 import type { Actual } from "../model/actual.ts";
 import { type AddStep, type Step, say } from "../model/step.ts";
 
-/** Adds a step for each container that gives ports up, and makes the steps that take them wait for it. */
+/** Adds a step for each container that releases ports, and makes the steps that take them wait for it. */
 export function planPortReleases(steps: Step[], actual: Actual, add: AddStep): void {
   const changes = steps.filter((step) => step.container?.config !== undefined);
   const wantedBy = (step: Step): HostPort[] => fixedPorts(step.container!.config!.ports);
@@ -34,7 +34,7 @@ export function planPortReleases(steps: Step[], actual: Actual, add: AddStep): v
     });
     const waiting = [own, ...takers.keys()];
     for (const step of waiting) step.after.push(release);
-    // steps are in an order in which they can be done
+    // steps are in an order that respects their dependencies
     steps.splice(Math.min(...waiting.map((step) => steps.indexOf(step))), 0, steps.pop()!);
   }
 }

@@ -1,4 +1,4 @@
-/** What a plan cannot do on this host, as far as it can be seen beforehand. Pure. */
+/** Problems of a plan on this host, as far as they are known beforehand. Pure. */
 import type { ContainerConfig } from "../../container/index.ts";
 import { fixedPorts, portsOverlap } from "../../core/published-ports.ts";
 import type { Stack } from "../../stack/index.ts";
@@ -6,7 +6,7 @@ import type { Actual } from "../model/actual.ts";
 import type { Step } from "../model/step.ts";
 import { portText } from "./ports.ts";
 
-/** One line for each, without repetitions: taken ports, images that cannot be made, full disks. */
+/** One line for each problem, without duplicates: ports in use, images that cannot be made, full disks. */
 export function findProblems(steps: readonly Step[], stack: Stack, actual: Actual): string[] {
   const images = steps
     .filter(({ kind }) => kind.startsWith("image."))
@@ -27,7 +27,7 @@ function takenPorts({ kind, service, name, container }: Step, stack: Stack, actu
   if (!container || (kind !== "container.update" && !container.start)) return [];
   const known = actual.containers.find(({ id }) => id === container.id);
   if (kind === "container.update" && !known?.alive) return [];
-  // while its image is not made, what a container will be is known from the file alone
+  // until its image is made, only the file tells what the container will be
   const isMade = kind === "container.create" || kind === "container.replace";
   const config = container.config ?? (isMade ? stack.services[service ?? ""] : known?.config);
   if (config?.networkMode !== "bridge") return [];

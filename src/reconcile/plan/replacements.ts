@@ -1,4 +1,4 @@
-/** How running containers of a service are replaced: in which order, in which groups, and what is noticed of it. Pure. */
+/** How running containers of a service are replaced: the order, the groups, and the interruption that users notice. Pure. */
 import type { ContainerConfig } from "../../container/index.ts";
 import {
   keyForOne,
@@ -19,7 +19,7 @@ const DEFAULT_POLICY = {
   maxFailureRatio: 0,
 } as const satisfies Partial<UpdatePolicy>;
 
-/** What a step says of a replacement: how it goes, and what is noticed. */
+/** The replacement as a step describes it: the order, and the interruption. */
 export function replacement(
   stack: Stack,
   service: Service,
@@ -55,7 +55,7 @@ export function replacement(
   return { rollout, interruption: { stopMs, until: isProbed ? "healthy" : "running" } };
 }
 
-/** What of a service allows one container at a time; undefined where two can be. */
+/** What limits a service to one container at a time; undefined if two can run. */
 function whyNeverTwo(stack: Stack, service: Service): string | undefined {
   const key = keyForOne(service);
   if (key) return `${key} allows one container`;
@@ -63,7 +63,7 @@ function whyNeverTwo(stack: Stack, service: Service): string | undefined {
   return rider && `${rider.name} shares its ${shareWith(rider, service.name)!.part}`;
 }
 
-/** What two containers would be in each other's way for; the file may say start-first all the same. */
+/** What two containers would conflict over; the file may ask for start-first all the same. */
 function whyNotTwo(service: Service, config: ContainerConfig | undefined): string | undefined {
   if (service.networkMode === "host") return "both containers would listen on the host's network";
   if (/^(service|container):/.test(service.networkMode))
@@ -79,7 +79,7 @@ export const interruptionOf = ({ stopGraceMs, health }: ContainerConfig): Interr
   until: health ? "healthy" : "running",
 });
 
-/** The replacements of a service in groups: one group begins when the one before it is done. */
+/** The replacements of a service in groups: one group begins when the previous one is complete. */
 export class Groups {
   readonly #size: number;
   #before: string[] = [];
@@ -90,7 +90,7 @@ export class Groups {
     this.#size = parallelism === 0 ? Number.POSITIVE_INFINITY : parallelism;
   }
 
-  /** Places a step among the others; one that does not replace a running container is not changed. Returns its id. */
+  /** Adds a step to the current group, if it replaces a running container; others are unchanged. Returns the step's ID. */
   add(id: string | undefined, steps: readonly Step[]): string | undefined {
     const step = id === undefined ? undefined : steps.findLast((each) => each.id === id);
     if (!step?.rollout) return id;
@@ -100,7 +100,7 @@ export class Groups {
     }
     if (this.#before.length === 0) step.rollout.delayMs = 0;
     const { failureAction, maxFailureRatio } = step.rollout;
-    // those that may fail are waited for, and no more
+    // steps that may fail are waited for, but do not stop the others
     const mayFail = failureAction === "continue" || maxFailureRatio > 0;
     if (mayFail) step.afterEnd = [...step.afterEnd, ...this.#before];
     else step.after = [...step.after, ...this.#before];

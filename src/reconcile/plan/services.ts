@@ -1,4 +1,4 @@
-/** The containers of a service in a plan: new ones, those that exist, and those that are too many. Pure. */
+/** The containers of a service in a plan: new ones, existing ones, and surplus ones. Pure. */
 import type { ContainerConfig } from "../../container/index.ts";
 import { BayError } from "../../core/errors.ts";
 import { dependenciesOf, ownersOf, type Service, shareWith } from "../../stack/index.ts";
@@ -10,10 +10,10 @@ import type { Draft } from "./draft.ts";
 import type { ImagePlan } from "./images.ts";
 import { Groups, interruptionOf, replacement } from "./replacements.ts";
 
-/** What has to come before a container's step. */
+/** The steps that must come before a container's step. */
 type Before = Pick<Step, "after" | "afterEnd" | "waits">;
 
-/** Whether a flag that takes names of services, or none for all of them, is about a service. */
+/** Whether a flag that takes service names applies to a service; an empty list means all services. */
 const isChosenBy = (names: readonly string[] | undefined, service: string) =>
   names !== undefined && (names.length === 0 || names.includes(service));
 
@@ -24,7 +24,7 @@ function freeNumbers(taken: readonly number[], count: number): number[] {
 }
 
 export class ServicePlan {
-  /** Steps that bring a service up, by service. */
+  /** Steps that start a service, by service. */
   readonly #steps = new Map<string, string[]>();
 
   constructor(
@@ -68,7 +68,7 @@ export class ServicePlan {
     this.#steps.set(service.name, steps);
   }
 
-  /** The config, or undefined while the image is not made: it is known only then. */
+  /** The config; undefined until the image is made, because it depends on the image. */
   #config(service: Service, number: number): ContainerConfig | undefined {
     const { images } = this.draft.actual;
     const image = images[service.image];
@@ -118,7 +118,7 @@ export class ServicePlan {
         start,
         rerun: isChosenBy(rerun, service.name),
         replace: [
-          // those that it depends on stay as they are
+          // its dependencies stay unchanged
           ...(forceRecreate && isChosen ? [say("--force-recreate")] : []),
           ...(recreateDependencies && !isChosen ? [say("--always-recreate-deps")] : []),
           ...(noRecreate ? [] : this.images.stepsOf(service)).map(({ image }) =>
@@ -205,13 +205,13 @@ export class ServicePlan {
     }
   }
 
-  /** Data that is not handed on is named. */
+  /** Names the data that is not kept. */
   #renewal({ anonymousVolumes }: ActualContainer): Reason[] {
     if (!this.draft.options.renewVolumes || anonymousVolumes.length === 0) return [];
     return [say(`--renew-anon-volumes: anonymous volumes removed with it: ${anonymousVolumes.length}`)];
   }
 
-  /** What is replaced may have other anonymous volumes than those that were taken from it. */
+  /** A replacement may have other anonymous volumes than the container before. */
   #volumeReasons({ volumesFrom = [] }: Service, { config }: ActualContainer): Reason[] {
     const isTaken = config.mounts.some((mount) => mount.type === "volume" && mount.from !== undefined);
     return volumesFrom
@@ -221,7 +221,7 @@ export class ServicePlan {
       .map(({ service }) => say(`uses the volumes of ${service}, which is replaced`));
   }
 
-  /** A link cannot move to another network: neither to one that is replaced now, nor to one that was before. */
+  /** A link cannot move to another network: neither to one that is replaced now, nor to one that was replaced before. */
   #networkReasons({ config, staleNetworks }: ActualContainer): Reason[] {
     const changed = config.networks.flatMap(({ network }) => this.draft.networkChanges.get(network) ?? []);
     const stale = staleNetworks.map((name) => say(`its link is to an earlier network ${name}`, true));

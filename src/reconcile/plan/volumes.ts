@@ -6,7 +6,7 @@ import type { Actual } from "../model/actual.ts";
 import { type AddStep, changeOf } from "../model/step.ts";
 import { labelChanges } from "./label-changes.ts";
 
-/** Throws VOLUME_NOT_FOUND. */
+/** Plans the volumes. Throws VOLUME_NOT_FOUND. */
 export function planVolumes(
   stack: Stack,
   actual: Actual,
@@ -33,7 +33,7 @@ export function planVolumes(
   });
 }
 
-/** Where a volume is that bay does not keep itself; undefined for the others. */
+/** The source of a volume that bay does not keep itself; undefined for the others. */
 export function placeOf({ device, mount }: Pick<StackVolume, "device" | "mount">): string | undefined {
   if (!mount) return device;
   return `${mount.type} ${mount.device}${mount.options ? ` (${mount.options})` : ""}`;

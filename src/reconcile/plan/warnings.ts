@@ -1,8 +1,8 @@
-/** What a plan does that its steps do not show. Pure. */
+/** Effects of a plan that its steps do not show. Pure. */
 import { ownersOf, type Service, shareWith } from "../../stack/index.ts";
 import type { Draft } from "./draft.ts";
 
-/** What a service gets in the place of what it asks for is said. */
+/** Warns if a service gets something other than it asks for. */
 export function warnOfSockets({ actual, warnings }: Draft, services: readonly Service[]): void {
   for (const { name, mounts } of services)
     for (const mount of mounts)
@@ -12,7 +12,7 @@ export function warnOfSockets({ actual, warnings }: Draft, services: readonly Se
         );
 }
 
-/** A volume with another name begins empty: bay copies nothing. */
+/** Warns about a renamed volume, which begins empty: bay copies nothing. */
 export function warnOfRenamedVolumes(draft: Draft, services: readonly Service[]): void {
   const { stack, warnings } = draft;
   const { containers, volumes } = draft.actual;
@@ -41,7 +41,7 @@ export function warnOfRenamedVolumes(draft: Draft, services: readonly Service[])
   warnings.push(...replacedVolumes(draft, services));
 }
 
-/** Volumes that come in the places of others under another key. */
+/** Volumes that replace others under another key. */
 function replacedVolumes({ stack, actual }: Draft, services: readonly Service[]): string[] {
   const placeIn = ({ name }: Service, target: string) =>
     actual.containers
@@ -62,7 +62,7 @@ function replacedVolumes({ stack, actual }: Draft, services: readonly Service[])
   );
 }
 
-/** Containers that share something with one that is replaced, and were not asked for. */
+/** Warns about containers outside the request that share something with one that is replaced. */
 export function warnOfDependents(
   { stack, actual, replaced, warnings }: Draft,
   selected: readonly Service[],

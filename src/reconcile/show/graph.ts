@@ -9,13 +9,13 @@ export type GraphFormat = (typeof GRAPHS)[number];
 interface Edge {
   from: number;
   to: number;
-  /** It waits for the end alone, or for a condition. */
+  /** It waits for the step's end only, or for a condition. */
   isWeak: boolean;
 }
 
 const labelOf = (step: Step) => `${SIGNS[step.kind]} ${step.kind.split(".")[0]} ${step.name}`;
 
-/** Without edges that follow from others. */
+/** Removes edges that follow from others. */
 export function printGraph(plan: Plan, format: GraphFormat): string {
   const edges = neededEdges(plan.steps);
   if (format === "mermaid") return mermaid(plan.steps, edges);
@@ -29,7 +29,7 @@ function neededEdges(steps: readonly Step[]): Edge[] {
     const weak = step.afterEnd.flatMap((id) => index.get(id) ?? []);
     return { strong, weak: weak.filter((at) => !strong.includes(at)) };
   });
-  // steps stand after those that they need; what each can be reached from is a row of bits
+  // steps come after those that they depend on; a row of bits holds all ancestors of a step
   const words = Math.ceil(steps.length / 32);
   const reach = steps.map(() => new Uint32Array(words));
   const edges: Edge[] = [];
@@ -69,10 +69,10 @@ function dot(plan: Plan, edges: readonly Edge[]): string {
 const BOX = { height: 28, gap: 14, between: 60, letter: 7.2, padding: 12 };
 const COLOURS: Record<string, string> = { "+": "#1a7f37", "-": "#cf222e", "~": "#9a6700", "-/+": "#9a6700" };
 
-/** Columns from left to right: each step stands right of those that it needs. */
+/** Columns from left to right: each step is right of those that it depends on. */
 function svg(plan: Plan, edges: readonly Edge[]): string {
   const columnOf = plan.steps.map(() => 0);
-  // edges stand in the order of the steps that they lead to
+  // edges are sorted by the order of the steps that they lead to
   for (const { from, to } of edges) columnOf[to] = Math.max(columnOf[to]!, columnOf[from]! + 1);
   const columns = [...new Set(columnOf)].sort((a, b) => a - b).map((): number[] => []);
   for (const [step, column] of columnOf.entries()) columns[column]!.push(step);

@@ -125,7 +125,7 @@ const ACTIONS: Record<string, PlanJson["steps"][number]["action"]> = {
   remove: "remove",
 };
 
-/** Without the containers' whole configs, which hold environments. */
+/** Omits the containers' full configs, which hold environments. */
 export function toPlanJson({ stack, steps, warnings, notes, problems }: Plan): PlanJson {
   return {
     version: 1,

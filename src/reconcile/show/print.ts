@@ -70,7 +70,7 @@ function printStep(step: Step): string {
   return [head, ...lines.map((line) => `      ${line}`)].join("\n");
 }
 
-/** What is noticed of a step while it is done. */
+/** The interruption that users notice during a step. */
 function effects({ rollout, interruption }: Step): string[] {
   if (rollout?.order === "start-first")
     return ["no interruption: the new container is ready before the old one stops"];

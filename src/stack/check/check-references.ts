@@ -1,4 +1,4 @@
-/** What services refer to: networks, volumes, other services, ports; each must be there, and none twice. */
+/** References between services, networks, volumes and ports: each target must exist, and none may be defined twice. */
 
 import { nearest } from "../../core/diagnostics.ts";
 import {
@@ -18,7 +18,7 @@ import type { FileInput } from "../schema/schema.ts";
 import type { ReportAt } from "./check.ts";
 import { ownersOf, sharesOf } from "./sharing.ts";
 
-/** Of a name that is near enough, before what else can be done. */
+/** The hint for an unknown name: the nearest known name, or else another remedy. */
 function hintFor(name: string, known: object, otherwise?: string): string | undefined {
   const near = nearest(name, Object.keys(known));
   return near ? `did you mean ${near}?` : otherwise;
@@ -91,7 +91,7 @@ export function checkReferences(stack: Stack, input: FileInput, report: ReportAt
       const clash = published.find(
         (other) =>
           portsOverlap(other.port, fixed) &&
-          // one service may say the same twice
+          // one service may list the same port twice
           !(other.name === name && isSame(other.port)) &&
           service.profiles.length === 0 &&
           stack.services[other.name]!.profiles.length === 0,
@@ -117,13 +117,13 @@ export function checkReferences(stack: Stack, input: FileInput, report: ReportAt
   reportCycles(stack, bad);
 }
 
-/** As in Compose, a link is a name and an order: it joins no networks. */
+/** As in Compose, a link sets a name and a start order: it joins no networks. */
 function warnOfLinks(
   { name, links, networks, networkMode }: Service,
   { services }: Stack,
   report: ReportAt,
 ): void {
-  if (networkMode !== "bridge") return; // it has the names of another container, or of the host
+  if (networkMode !== "bridge") return; // such a service has the hostnames of another container, or of the host
   for (const [index, { service }] of links.entries()) {
     const other = services[service];
     if (other?.networkMode !== "bridge") continue;
@@ -137,7 +137,7 @@ function warnOfLinks(
   }
 }
 
-/** Where the file names a service that another one needs. */
+/** The place in the file at which a service names another one that it depends on. */
 function keyOfDependency({ name, links }: Service, input: FileInput, needed: string): string {
   if (links.some(({ service }) => service === needed)) return "links";
   const sources = readVolumesFrom(input.services?.[name]?.volumes_from);
@@ -157,7 +157,7 @@ function checkConditions({ name, dependsOn }: Service, stack: Stack, bad: Bad): 
   }
 }
 
-/** The first service that shares something of each other one. */
+/** The first service that shares a namespace of each other service. */
 function dependentsOf(stack: Stack): Map<string, Service> {
   const dependents = new Map<string, Service>();
   for (const service of Object.values(stack.services))
@@ -165,7 +165,7 @@ function dependentsOf(stack: Stack): Map<string, Service> {
   return dependents;
 }
 
-/** Two containers cannot both be the one of which another service shares something. */
+/** start-first would run two containers, but a dependent shares the namespace of exactly one. */
 function checkDependents(service: Service, dependent: Service | undefined, bad: Bad): void {
   if (!dependent) return;
   for (const key of startFirstKeys(service))
@@ -178,7 +178,7 @@ function checkDependents(service: Service, dependent: Service | undefined, bad: 
 
 type Bad = (path: (string | number)[], message: string, hint?: string) => void;
 
-/** Fixed addresses: each inside its subnet and used by one container only; and subnets that do not overlap. */
+/** Fixed addresses: each inside its subnet and used by only one container; and subnets that do not overlap. */
 function checkAddresses(stack: Stack, bad: Bad): void {
   const subnets = Object.entries(stack.networks).flatMap(([key, network]) => ownSubnets(key, network));
   for (const [index, { key, subnet }] of subnets.entries()) {
@@ -224,7 +224,7 @@ const ownSubnets = (key: string, network: StackNetwork): OwnSubnet[] =>
     return [{ key, subnet, text, gateway: gateway ?? defaultGateway(subnet) }];
   });
 
-/** Whether a network has an address to give to one container. */
+/** Checks that a fixed address is inside the subnet of its network. */
 function checkAddress(
   address: string,
   network: StackNetwork | undefined,
@@ -273,12 +273,12 @@ function reportCycles(stack: Stack, bad: (path: (string | number)[], message: st
   for (const name of Object.keys(stack.services)) visit(name, []);
 }
 
-/** Services that must be there before this one: depends_on, and the owners of what it shares. */
+/** Dependencies of a service: depends_on, and the services whose namespaces it shares. */
 export function dependenciesOf(service: Service): string[] {
   return [...new Set([...Object.keys(service.dependsOn), ...ownersOf(service)])];
 }
 
-/** Services and secrets that a build names. */
+/** Services and secrets that a build refers to. */
 function checkBuild(
   { name, build }: Service,
   stack: Stack,
@@ -307,11 +307,11 @@ function checkBuild(
       );
 }
 
-/** The service that a context `service:NAME` means. */
+/** The service that a build context `service:NAME` refers to. */
 export const serviceContext = (value: string): string | undefined =>
   value.startsWith("service:") ? value.slice("service:".length) : undefined;
 
-/** The services whose images a service's build needs, and those that theirs need. */
+/** The services whose images a service's build needs, directly or indirectly. */
 export function buildsNeeding(stack: Pick<Stack, "services">, service: string): Set<string> {
   const needed = new Set<string>();
   const visit = (name: string) => {

@@ -1,4 +1,4 @@
-/** Values of a service that fit their type and mean nothing: found before anything is done, not by the kernel. */
+/** Values of a service that have the right type but no valid meaning: reported early, and not by the kernel. */
 import { isIP, isIPv4 } from "node:net";
 import { posix } from "node:path";
 import { capabilityName } from "../../core/capabilities.ts";
@@ -127,7 +127,7 @@ export function checkValues(reader: ServiceReader, service: Service): void {
   checkLimits(reader, service);
 }
 
-/** Compose refuses two values for one thing, where only one of them could hold. */
+/** Compose rejects two values for the same thing if only one of them could apply. */
 function checkTwice(reader: ServiceReader): void {
   const { input } = reader;
   const limits = input.deploy?.resources?.limits;

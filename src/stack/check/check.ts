@@ -7,7 +7,7 @@ import { whyUnsupported } from "../schema/unsupported.ts";
 import { nearTo, withoutPaths } from "./gaps.ts";
 
 type Path = readonly (string | number)[];
-/** Gives the place in the file, where there is one. */
+/** Returns the place in the file, if there is one. */
 export type ReportAt = (
   path: Path,
   diagnostic: Omit<Diagnostic, "place">,
@@ -16,9 +16,9 @@ export type ReportAt = (
 ) => SourcePosition | undefined | void;
 
 /**
- * The checked input; what does not fit is reported and left out, so that the rest can be checked further and all
- * problems are shown at once. `leftOut` has the paths of what is missing now: a problem near one of them may
- * come of the gap.
+ * The checked input; invalid parts are reported and left out, so that the rest can be checked further and all
+ * problems are shown at once. `leftOut` has the paths of the parts that were left out: a problem near one of them may
+ * be a consequence of the gap.
  */
 export function checkInput(value: unknown, report: ReportAt): { input: FileInput; leftOut: Path[] } {
   const cleaned = withoutExtensions(value, 0);
@@ -30,7 +30,7 @@ export function checkInput(value: unknown, report: ReportAt): { input: FileInput
     if (!told.has(key)) report(path, diagnostic, atKey);
     told.add(key);
   };
-  // each round takes something away, so there is an end; the bound is for a schema that cannot be satisfied
+  // each round removes something, so the loop ends; the bound is for a schema that cannot be satisfied
   for (let round = 0; ; round++) {
     const result = fileSchema.safeParse(rest);
     if (result.success) return { input: result.data, leftOut };
@@ -45,7 +45,7 @@ export function checkInput(value: unknown, report: ReportAt): { input: FileInput
     for (const gap of gaps) leftOut.push(gap);
     if (round > 20) return { input: {}, leftOut: [[]] };
     rest = withoutPaths(rest, gaps);
-    // a value that should be a mapping, such as a service, keeps its name, which others refer to
+    // an invalid value that should be a mapping, such as a service, keeps its name, because others refer to it
     for (const gap of gaps.filter((path) => path.length === 2 && !isMapping(valueAt(wrong, path)))) {
       const section = (rest as Record<string, Record<string, unknown>>)[String(gap[0])];
       if (section) section[String(gap[1])] = {};
@@ -53,7 +53,7 @@ export function checkInput(value: unknown, report: ReportAt): { input: FileInput
   }
 }
 
-/** A path without its end where that is missing: what lacks a key is wrong as a whole. */
+/** A path without its last part if that is missing: a mapping that lacks a key is invalid as a whole. */
 function deepestPart(value: unknown, path: Path): Path {
   const isThere = (part: Path) => {
     const parent = valueAt(value, part.slice(0, -1));
@@ -64,7 +64,7 @@ function deepestPart(value: unknown, path: Path): Path {
   return part;
 }
 
-/** True where a whole section of names is missing, so that nothing can be said of references to them. */
+/** True if a whole section of names is missing, so that references to them cannot be checked. */
 export function lacksNames(leftOut: readonly Path[]): boolean {
   return leftOut.some(
     (path) =>
@@ -73,10 +73,10 @@ export function lacksNames(leftOut: readonly Path[]): boolean {
   );
 }
 
-/** How deep the keys of a service are. */
+/** The depth of a service's keys in the file. */
 const SERVICE = 2;
 
-/** Leaves out `x-` keys, which are the user's own, wherever the schema has mappings with fixed keys; x-bay is bay's. */
+/** Removes `x-` keys, which belong to the user, wherever the schema has mappings with fixed keys; x-bay is bay's. */
 function withoutExtensions(value: unknown, depth: number): unknown {
   if (typeof value !== "object" || value === null || depth > 8) return value;
   if (Array.isArray(value)) return value.map((entry) => withoutExtensions(entry, depth + 1));
@@ -89,7 +89,7 @@ function withoutExtensions(value: unknown, depth: number): unknown {
 
 type Issue = z.core.$ZodIssue;
 
-/** Reports one issue; gives the paths that it is about. */
+/** Reports one issue; returns the paths that it is about. */
 function reportIssue(issue: Issue, base: Path, root: unknown, report: ReportAt): Path[] {
   const path = [...base, ...(issue.path as (string | number)[])];
   if (issue.code === "unrecognized_keys") {
@@ -98,7 +98,7 @@ function reportIssue(issue: Issue, base: Path, root: unknown, report: ReportAt):
     return keys;
   }
   if (issue.code === "invalid_union") {
-    // the branch that fits the value's own type says best what is wrong
+    // the branch that fits the value's type has the most useful error
     const value = valueAt(root, path);
     const branch = issue.errors.find(
       (issues) =>

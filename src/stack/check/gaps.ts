@@ -1,4 +1,4 @@
-/** Paths of parts of a stack file that were left out because they are wrong, as a tree: each question costs the length of its path. */
+/** Paths of invalid parts of a stack file that were left out, as a tree: a lookup takes time linear in its path. */
 
 type Path = readonly (string | number)[];
 
@@ -18,11 +18,11 @@ class Branch {
   }
 }
 
-/** Returns whether a path leads into one of the gaps, or to something that holds one. */
+/** Returns whether a path leads into one of the gaps, or to a part that contains one. */
 export function nearTo(gaps: readonly Path[]): (path: Path) => boolean {
   const root = new Branch();
   for (const gap of gaps) {
-    // a list with a gap counts as a whole: its other entries have moved
+    // a list with a gap counts as a whole, because its other entries have moved
     const at = gap.findIndex((step) => typeof step === "number");
     root.add(at === -1 ? gap : gap.slice(0, at));
   }
@@ -36,7 +36,7 @@ export function nearTo(gaps: readonly Path[]): (path: Path) => boolean {
   };
 }
 
-/** A copy without the values at some paths; the rest of a list moves up. Linear in the size of what holds them. */
+/** A copy without the values at some paths; the other entries of a list move up. Linear in the size of the changed parts. */
 export function withoutPaths(value: unknown, paths: readonly Path[]): unknown {
   const root = new Branch();
   for (const path of paths) root.add(path);

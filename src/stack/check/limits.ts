@@ -1,5 +1,5 @@
 /**
- * What a stack file may say at most, and which texts end in files of lines. The kernel takes one variable or argument
+ * Size limits of a stack file, and checks of texts written to line-based files. The kernel takes one variable or argument
  * of at most 128 KiB (MAX_ARG_STRLEN, execve(2)), and a launch program has 1 MiB for all of them.
  */
 import { statSync } from "node:fs";
@@ -10,18 +10,18 @@ import type { ServiceReader } from "../normalise/service-reader.ts";
 export const STACK_LIMITS = {
   /** Bytes of an env file or a label file. */
   listFileBytes: 1 << 20,
-  /** Bytes of one variable, with its name, and of one label. */
+  /** Bytes of one variable, with its name, or of one label. */
   entryBytes: 128 << 10,
-  /** Bytes of all variables of a service, of all its labels, and of all its annotations. */
+  /** Bytes of all variables of a service together, and likewise of its labels and annotations. */
   entriesBytes: 768 << 10,
   /** Variables of a service, labels, annotations, and entries of dns_search, dns_opt and extra_hosts. */
   entries: MAX_ENTRIES,
 } as const;
 
-/** A word of resolv.conf(5) or hosts(5): anything else would begin another word or line there. */
+/** A word of resolv.conf(5) or hosts(5): white space or a newline would begin another word or line there. */
 const WORD = /^[^\s\p{C}]{1,255}$/u;
 
-/** Reports what is too much, and texts that would become something else in a file of lines. */
+/** Reports values above the limits, and texts that would change the meaning of a line-based file. */
 export function checkLimits(reader: ServiceReader, service: Service): void {
   for (const [key, entries] of [
     ["environment", service.environment],
@@ -66,7 +66,7 @@ function checkEntries(reader: ServiceReader, key: string, given: readonly [strin
     reader.bad([key], `all entries have ${total} bytes together; at most ${entriesBytes} are allowed`);
 }
 
-/** What keeps a file of variables or labels from being read; undefined for nothing. A device has no end. */
+/** Why a file of variables or labels cannot be read; undefined if it can. A device has no end. */
 export function listFileProblem(file: string): string | undefined {
   const stat = statSync(file, { throwIfNoEntry: false });
   if (stat?.isCharacterDevice() && file !== "/dev/null") return `${file} is a device, expected a file`;

@@ -1,4 +1,4 @@
-/** What a service may share of another one's container (Compose specification, network_mode, pid and ipc). */
+/** The namespaces that a service shares with another service's container (Compose specification, network_mode, pid and ipc). */
 import type { Service } from "../model/stack.ts";
 
 const SHARED = [
@@ -10,13 +10,13 @@ const SHARED = [
 type Modes = Pick<Service, "networkMode" | "pidMode" | "ipcMode">;
 
 export interface Share {
-  /** The service whose container it is. */
+  /** The service that owns the container. */
   owner: string;
   key: (typeof SHARED)[number]["key"];
   part: (typeof SHARED)[number]["part"];
 }
 
-/** What a service shares of other services: the modes `service:NAME`. */
+/** The namespaces that a service shares with other services: the modes `service:NAME`. */
 export function sharesOf(service: Modes): Share[] {
   return SHARED.flatMap(({ key, mode, part }) => {
     const text: string = service[mode];
@@ -24,11 +24,11 @@ export function sharesOf(service: Modes): Share[] {
   });
 }
 
-/** What a service shares of one other; undefined for nothing. */
+/** The namespaces that a service shares with one other service; undefined if it shares none. */
 export const shareWith = (service: Modes, owner: string): Share | undefined =>
   sharesOf(service).find((share) => share.owner === owner);
 
-/** Services of which a service shares something. */
+/** Services whose namespaces a service shares. */
 export const ownersOf = (service: Modes): string[] => [
   ...new Set(sharesOf(service).map(({ owner }) => owner)),
 ];

@@ -1,5 +1,5 @@
 /**
- * One walk over a YAML document in its order: what each alias repeats, and keys that a mapping has twice. The YAML
+ * One walk over a YAML document in order: the node that each alias repeats, and keys that a mapping has twice. The YAML
  * library compares each key with every other one and searches the whole document for each alias; a Set and a Map
  * make both linear in the size of the file.
  */
@@ -8,11 +8,11 @@ import { type Alias, type Document, isAlias, isCollection, isMap, isScalar, type
 export interface DocumentWalk {
   /** The node that each alias repeats. An alias without an anchor before it is missing. */
   targets: ReadonlyMap<Alias, Node>;
-  /** Keys that their mapping has before already, in the order of the file. */
+  /** Keys that are duplicates in their mapping, in the order of the file. */
   duplicates: readonly Node[];
 }
 
-/** Linear in the number of nodes. An anchor that is set again counts from there on (YAML 1.2.2, 7.1). */
+/** Linear in the number of nodes. An anchor that is redefined applies to the aliases after it (YAML 1.2.2, 7.1). */
 export function walkDocument(document: Document.Parsed): DocumentWalk {
   const anchors = new Map<string, Node>();
   const targets = new Map<Alias, Node>();
@@ -28,7 +28,7 @@ export function walkDocument(document: Document.Parsed): DocumentWalk {
       if (isMap(node)) mappings.push(node.items.map(({ key }) => key as Node));
     },
   });
-  // after the walk: a key may be an alias
+  // after the walk, because a key may be an alias
   const duplicates = mappings.flatMap((keys) => {
     const names = new Set<string>();
     return keys.filter((key) => {
@@ -40,7 +40,7 @@ export function walkDocument(document: Document.Parsed): DocumentWalk {
   return { targets, duplicates: duplicates.sort((a, b) => positionOf(a) - positionOf(b)) };
 }
 
-/** The name that a key has in the plain mapping: `1` and `"1"` are the same. Undefined for a mapping or a list as a key. */
+/** The name of a key in the plain mapping: `1` and `"1"` are the same. Undefined if the key is a mapping or a list. */
 export function keyName(key: unknown, targets: DocumentWalk["targets"]): string | undefined {
   const node = isAlias(key) ? (targets.get(key) ?? key) : key;
   if (isCollection(node)) return undefined;
@@ -49,7 +49,7 @@ export function keyName(key: unknown, targets: DocumentWalk["targets"]): string 
   return isMergeKey(node) ? "<<" : String(node.value);
 }
 
-/** Whether a key merges other mappings into its own; the library marks it by a symbol. */
+/** Whether a key is a merge key (`<<`); the library marks it by a symbol. */
 export const isMergeKey = (key: unknown): boolean =>
   isScalar(key) && (key.value === "<<" || (typeof key.value === "symbol" && key.value.description === "<<"));
 

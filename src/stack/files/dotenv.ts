@@ -1,7 +1,7 @@
 /** .env and env_file, by Compose's rules: quotes, escapes in double quotes, `export`, comments, interpolation. */
 import { interpolate, type Variables } from "./interpolate.ts";
 
-/** Throws Error naming the line where the text is malformed. `lookup` resolves variables that the file itself lacks. */
+/** Parses a file. Throws Error naming the malformed line. `lookup` resolves variables that the file does not set. */
 export function parseDotenv(
   text: string,
   lookup: Variables,
@@ -48,7 +48,7 @@ export function parseDotenv(
     } else {
       const raw = /^[^\n]*(\n|$)/.exec(rest)![0];
       advance(raw.length);
-      // a # begins a comment only after white space, which the name may have taken along
+      // a # begins a comment only after white space, which may have been read with the name
       const comment = /[ \t]$/.test(key[0]) ? /(^|[ \t])#.*$/s : /[ \t]#.*$/s;
       const value = raw.replace(comment, "").trim();
       if (hasValue) values.set(key[1]!, expand(value, first));
@@ -85,7 +85,7 @@ function unescapeDouble(text: string): string {
   });
 }
 
-/** An env file with `format: raw`: each line is NAME=value as it stands, without quotes, variables or escapes. */
+/** An env file with `format: raw`: each line is taken literally as NAME=value, without quotes, variables or escapes. */
 export function parseRawEnv(text: string, lookup: Variables): Map<string, string> {
   const values = new Map<string, string>();
   for (const [index, line] of text.replaceAll("\r\n", "\n").split("\n").entries()) {
@@ -98,5 +98,5 @@ export function parseRawEnv(text: string, lookup: Variables): Map<string, string
   return values;
 }
 
-/** What reads an env file of a format. */
+/** The parser for a format of env files. */
 export const envParser = (format: unknown) => (format === "raw" ? parseRawEnv : parseDotenv);

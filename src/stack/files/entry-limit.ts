@@ -1,4 +1,4 @@
-/** How many entries a service may have below one key, looked at before anything is done with them. */
+/** The limit on the entries that a service may have below one key, checked before the entries are processed. */
 import { type Document, isCollection, isMap, isScalar, type Node, type YAMLMap, type YAMLSeq } from "yaml";
 
 /** Variables of a service, labels, annotations, and entries of dns_search, dns_opt and extra_hosts. */
@@ -16,7 +16,7 @@ interface Oversized {
   node: YAMLMap | YAMLSeq;
 }
 
-/** Those that a document writes itself. What merging and extending add up to is counted later, in the whole service. */
+/** Counts the entries of one document. The totals after merging and extending are checked later, per service. */
 export function oversizedEntries(document: Document.Parsed): Oversized[] {
   const services = childOf(document.contents, "services");
   return pairsOf(services).flatMap(([service, fields]) =>

@@ -8,7 +8,7 @@ import { rebaseService } from "./rebase.ts";
 
 type Mapping = Record<string, unknown>;
 
-/** A file's services with what they extend. `file` is its path, for what is relative to it and for circles. */
+/** A file's services with what they extend. `file` is its path, used for relative paths and to detect cycles. */
 export function resolveExtends(value: unknown, file: string, reader: FileReader): unknown {
   if (!isMapping(value) || !isMapping(value.services)) return value;
   const { services } = value;

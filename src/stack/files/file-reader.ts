@@ -1,4 +1,4 @@
-/** Reading stack files, each once: YAML with variables filled in, as plain values whose places are known. */
+/** Reading stack files, each once: YAML with variables interpolated, as plain values with known places. */
 import { existsSync, readFileSync } from "node:fs";
 import { relative } from "node:path";
 import type { Diagnostic } from "../../core/diagnostics.ts";
@@ -11,22 +11,22 @@ export interface Shared {
   cwd: string;
   environment: Readonly<Record<string, string | undefined>>;
   origins: Origins;
-  /** Texts by the names that errors show. */
+  /** Texts by the file names that errors show. */
   sources: Map<string, string>;
-  /** Every file that was read, or looked for. */
+  /** Every file that was read or looked up. */
   inputs: Set<string>;
   report: (diagnostic: Diagnostic) => void;
-  /** Told of each variable that a file names. */
+  /** Called for each variable that a file refers to. */
   note: (use: VariableUse) => void;
-  /** Variables stay as they are written. */
+  /** Variables are not interpolated. */
   isRaw: boolean;
-  /** Variables of env files, for a folder of its own or those that are named; the files may use `variables`. */
+  /** Variables of env files, for a separate directory or for named files; the files may use `variables`. */
   dotenv: (
     directory: string,
     files: readonly string[] | undefined,
     variables: Variables,
   ) => ReadonlyMap<string, string>;
-  /** Files that are not YAML, and services that extend something missing. */
+  /** Files that are not YAML, and services that extend something that does not exist. */
   state: { broken: Set<string>; unextended: Set<string> };
 }
 
@@ -47,8 +47,8 @@ export class FileReader {
   }
 
   /**
-   * For a file in a folder of its own. The env files that its `include` names count more than the project's `.env`, and less
-   * than the environment; the `.env` of its folder, read where none is named, has defaults alone.
+   * Variables for a file in another directory. Env files that its `include` names override the project's `.env`, but not
+   * the environment; the `.env` of its directory, read if no file is named, only supplies defaults.
    */
   in(directory: string, envFiles: readonly string[] | undefined): FileReader {
     const { environment, dotenv } = this.shared;
@@ -73,7 +73,7 @@ export class FileReader {
     const name = shown.startsWith("../../..") ? path : shown;
     const isKnown = sources.has(name);
     sources.set(name, text);
-    // what is wrong with a file that is read again was said
+    // problems of a file that is read again were reported the first time
     const source = new SourceFile(name, text, isKnown ? () => {} : report);
     if (!isRaw) source.interpolate(this.variables, note);
     const value = source.toValue(this.origins);

@@ -1,4 +1,4 @@
-/** Finding a stack's files, as docker compose does: in the folder and its parents, with their overrides. */
+/** Finding a stack's files as docker compose does: in the directory and its parents, with their overrides. */
 import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { BayError } from "../../core/errors.ts";
@@ -34,7 +34,7 @@ const COMPOSE_OVERRIDES = [
   "docker-compose.override.yaml",
 ];
 
-/** As in Compose, the override may have another of the names than the main file. */
+/** As in Compose, the override may have a different base name than the main file. */
 function overrides(main: string): string[] {
   return (basename(main).startsWith("bay.") ? BAY_OVERRIDES : COMPOSE_OVERRIDES)
     .map((name) => join(dirname(main), name))
@@ -42,13 +42,13 @@ function overrides(main: string): string[] {
     .slice(0, 1);
 }
 
-/** The names that a main file beside this one could have; one that exists is not read. */
+/** Other main files in the same directory, which are not read. */
 export const otherMainFiles = (main: string): string[] =>
   NAMES.includes(basename(main))
     ? NAMES.map((name) => join(dirname(main), name)).filter((file) => file !== main)
     : [];
 
-/** A stack's name from its folder, by Compose's rule. Throws NO_STACK_NAME where nothing usable is left. */
+/** A stack's name from its directory, by Compose's rule. Throws NO_STACK_NAME if no valid character is left. */
 export function nameFromDirectory(directory: string): string {
   const name = basename(resolve(directory))
     .toLowerCase()
@@ -68,21 +68,21 @@ export interface LoadOptions {
   projectDirectory?: string | undefined;
   envFiles?: string[] | undefined;
   profiles?: string[] | undefined;
-  /** Services that are named on the command line: they are on, whatever their profiles. */
+  /** Services named on the command line: they are enabled regardless of their profiles. */
   enable?: string[];
   cwd: string;
   environment: Readonly<Record<string, string | undefined>>;
 }
 
-/** COMPOSE_FILE of the environment, or else of the .env file of the folder. */
+/** COMPOSE_FILE of the environment, or else of the .env file in the directory. */
 function filesOfVariables(options: LoadOptions): string[] {
   const lookup = composeSettings(options, options.projectDirectory ?? ".");
   return (lookup("COMPOSE_FILE") ?? "").split(lookup("COMPOSE_PATH_SEPARATOR") || ":").filter(Boolean);
 }
 
 /**
- * Variables that say how a command works (COMPOSE_…): of the environment, or else of the env files, which are those of a folder
- * where none is named. What is wrong with such a file is told when the stack is read.
+ * Variables that control commands (COMPOSE_…): from the environment, or else from the env files, which are those of a directory
+ * if none is named. Errors in such a file are reported when the stack is read.
  */
 export function composeSettings(
   options: LoadOptions,
@@ -109,10 +109,10 @@ export function composeSettings(
   };
 }
 
-/** Whether a variable says yes, as Go's ParseBool reads it. */
+/** Whether a variable is true, as Go's ParseBool reads it. */
 export const isYes = (text: string | undefined) => /^(1|t|true)$/i.test(text ?? "");
 
-/** The env files that options or variables name instead of `.env`; undefined where none does. */
+/** The env files that options or variables name instead of `.env`; undefined if they name none. */
 export function envFilesOf({ envFiles, environment }: LoadOptions): string[] | undefined {
   if (envFiles?.length) return envFiles;
   const named = (environment.COMPOSE_ENV_FILES ?? "")
@@ -123,7 +123,7 @@ export function envFilesOf({ envFiles, environment }: LoadOptions): string[] | u
   return isYes(environment.COMPOSE_DISABLE_ENV_FILE) ? [] : undefined;
 }
 
-/** The files of a stack: those named by -f or COMPOSE_FILE, else those found. Throws NO_STACK_FILE. */
+/** The files of a stack: those named by -f or COMPOSE_FILE, or else those found. Throws NO_STACK_FILE. */
 export function stackFiles(options: LoadOptions): string[] {
   const { cwd } = options;
   const named = options.files?.length ? options.files : filesOfVariables(options);

@@ -14,7 +14,7 @@ type Mapping = Record<string, unknown>;
 
 const SECTIONS = ["services", "networks", "volumes", "secrets", "configs", "images"];
 
-/** A file with what it includes. `directory` is what its paths are relative to; `open` are the files on the way here. */
+/** A file with what it includes. `directory` is the base of its relative paths; `open` are the files that led here. */
 export function resolveIncludes(
   value: unknown,
   directory: string,
@@ -82,7 +82,7 @@ export function resolveIncludes(
     try {
       includeOne(typeof parsed.data === "string" ? { path: parsed.data } : parsed.data, bad);
     } catch (error) {
-      // an env file that is not there, a folder instead of a file
+      // the env file does not exist, or is a directory
       if (!(error instanceof BayError) || error instanceof StackError) throw error;
       bad(messageOf(error));
     }
@@ -90,7 +90,7 @@ export function resolveIncludes(
   return whole;
 }
 
-/** A repository's or a registry's, which Compose can fetch. */
+/** A path in a Git repository or a registry, which Compose can fetch. */
 const REMOTE = /^(oci|https?|ssh|git):\/\/|^git@|\.git(#|$)/;
 const KEYS = ["path", "project_directory", "env_file"];
 
@@ -102,7 +102,7 @@ function whatIsWrong(entry: unknown): { message: string; hint?: string } {
   return { message: "expected a file, or a mapping with path, project_directory and env_file" };
 }
 
-/** What is included must not be there yet, but for the very same. */
+/** An included name must not be defined already, unless both definitions are identical. */
 function bring(
   included: Mapping,
   whole: Mapping,

@@ -11,16 +11,16 @@ export interface InterpolationProblem {
   name?: string;
 }
 
-/** A variable as a text names it. */
+/** A reference to a variable in a text. */
 export interface VariableUse {
   name: string;
   isRequired: boolean;
-  /** As they are written. */
+  /** The reference as written. */
   otherwise: string | undefined;
   alternate: string | undefined;
 }
 
-/** Gives the text with its variables replaced; problems are reported, not thrown. */
+/** Returns the text with its variables replaced; problems are reported, not thrown. */
 export function interpolate(
   text: string,
   variables: Variables,
@@ -47,7 +47,7 @@ class Interpolation {
     return this.#until(undefined);
   }
 
-  /** Reads up to the end, or to the closing brace of a default. */
+  /** Reads to the end of the text, or to the closing brace of a default. */
   #until(end: "}" | undefined): string {
     let result = "";
     while (this.#at < this.text.length) {
@@ -68,7 +68,7 @@ class Interpolation {
       return "$";
     }
     if (next === "{") return this.#braced();
-    // as in Compose, a dollar that begins no variable is plain text: $(date), $!, ^x$
+    // as in Compose, a dollar that does not begin a variable is plain text: $(date), $!, ^x$
     if (next === undefined || !NAME_START.test(next)) {
       this.#at += 1;
       return "$";
@@ -143,7 +143,7 @@ class Interpolation {
     });
   }
 
-  /** Passes over a default that is not used, without reporting what is unset in it. */
+  /** Skips a default that is not used, without reporting unset variables in it. */
   #skip(): string {
     const quiet = new Interpolation(this.text.slice(this.#at), this.variables, () => {}, this.note);
     const result = quiet.#until("}");

@@ -15,21 +15,21 @@ import { Origins } from "./origins.ts";
 
 export interface Merged {
   value: unknown;
-  /** Where each part of `value` came from. */
+  /** The origin of each part of `value`. */
   origins: Origins;
-  /** What relative paths are relative to. */
+  /** The base of relative paths. */
   directory: string;
   files: string[];
   variables: Variables;
   /** Variables of the env files. */
   dotenv: ReadonlyMap<string, string>;
-  /** Every variable that a file names, in their order. */
+  /** Every variable that a file refers to, in order. */
   uses: VariableUse[];
   diagnostics: Diagnostic[];
   sources: Map<string, string>;
-  /** Every other file that was read, or looked for: .env, env files. */
+  /** Every other file that was read or looked up: .env, env files. */
   inputs: Set<string>;
-  /** Services that lack what they extend, which was reported. */
+  /** Services that extend something that does not exist, which was reported. */
   unextended: ReadonlySet<string>;
   /** A file that others extend or include is not YAML; the error was reported. */
   hasBroken: boolean;
@@ -96,7 +96,7 @@ export function readMerged(options: LoadOptions, { isRaw = false, isPartial = fa
   const hasTags = diagnostics.some(({ code }) => code === "UNSUPPORTED_TAG");
   const { sources } = shared;
   const { unextended, broken } = shared.state;
-  // what is in the others is checked all the same
+  // the other files are still checked
   const isHopeless = hasTags || files.some((file) => broken.has(file));
   if (isHopeless || (broken.size > 0 && !isPartial)) throw new StackError(diagnostics, sources);
   return {
@@ -124,7 +124,7 @@ const UNSUPPORTED_VARIABLES: Readonly<Record<string, string>> = {
   COMPOSE_MENU: "bay up has no menu",
 };
 
-/** `name:` of the last file that has one, read only where a file asks for the variable. */
+/** `name:` of the last file that has one, read only if a file refers to the variable. */
 function nameInFiles(files: readonly string[], reader: FileReader, variables: Variables): string | undefined {
   const names = files.map((file) => reader.nameOf(file, variables)).filter(Boolean);
   return names.at(-1)?.toLowerCase();

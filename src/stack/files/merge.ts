@@ -9,22 +9,22 @@ type Mapping = Record<string, Value>;
 export const isMapping = (value: Value): value is Mapping =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** Whether a later value replaces the earlier one whole: commands of services and of the configs of images, and tests of health checks. */
+/** Whether a later value replaces the earlier one whole: commands of services and images, and tests of health checks. */
 const isReplaced = (key: string, depth: number) =>
   ((depth === 3 || depth === INSIDE) && (key === "command" || key === "entrypoint")) ||
   ((depth === INSIDE || depth === INSIDE + 1) && key === "test");
-/** Service keys that are one string or a list of them: a string is a list of one. */
+/** Service keys that are a string or a list: a string is a list with one entry. */
 const STRING_LISTS = new Set(["env_file", "dns", "dns_search", "tmpfs", "label_file"]);
 const isStringList = (key: string, depth: number) =>
   (depth === 3 && STRING_LISTS.has(key)) || (depth === INSIDE && key === "no_cache_filter");
-/** Below a mapping of names and values, where null is a value: it takes the variable of the environment. */
+/** Mappings of names and values in which null has a meaning: it takes the variable from the environment. */
 const IN_VALUES = 9;
-/** Service keys that are lists or mappings of NAME and value: both are read as mappings. */
+/** Service keys that are lists or mappings of NAME and value: both are converted to mappings. */
 const MAPPED = new Set(["environment", "labels", "annotations", "sysctls"]);
-/** The same inside a service's build and deploy. */
+/** The same in a service's build and deploy. */
 const MAPPED_INSIDE = new Set(["args", "labels", "ssh", "additional_contexts"]);
 const INSIDE = 4;
-/** Lists of a service in which the later of two entries about the same thing counts, and what they are about. */
+/** Lists of a service in which a later entry replaces an earlier one with the same key, and how the key is found. */
 const IDENTITIES: Readonly<Record<string, (value: Value) => string>> = {
   volumes: targetOf,
   devices: targetOf,
@@ -33,7 +33,7 @@ const IDENTITIES: Readonly<Record<string, (value: Value) => string>> = {
   configs: (value) => givenTarget(value, "/"),
 };
 
-/** Merges two values at a path; neither is changed. The places of both go along, the later first. */
+/** Merges two values at a path; neither is changed. The places of both are kept, the later first. */
 export function mergeValues(base: Value, over: Value, origins = new Origins(), key = "", depth = 0): Value {
   if (over === undefined) return base;
   if (base === undefined || base === null) return over;
@@ -54,7 +54,7 @@ export function mergeValues(base: Value, over: Value, origins = new Origins(), k
     const long = (value: Value) => (typeof value === "string" ? { context: value } : value);
     return merge(long(base), long(over), INSIDE - 1);
   }
-  // options of one driver mean nothing to another
+  // options of one driver have no meaning for another
   if (depth === 3 && key === "logging" && driverOf(base) !== driverOf(over) && driverOf(over)) return over;
   if (isMapping(base) && isMapping(over)) return mergeMappings(base, over, origins, depth);
   if (Array.isArray(over) || Array.isArray(base) || isStringList(key, depth)) {
@@ -65,7 +65,7 @@ export function mergeValues(base: Value, over: Value, origins = new Origins(), k
   return over;
 }
 
-/** `!reset` takes a key away, and `!override` the whole value of before. */
+/** `!reset` removes a key, and `!override` replaces the whole earlier value. */
 function mergeMappings(base: Mapping, over: Mapping, origins: Origins, depth: number): Mapping {
   const merged: Mapping = { ...base };
   origins.copy(base, merged);
@@ -82,7 +82,7 @@ function mergeMappings(base: Mapping, over: Mapping, origins: Origins, depth: nu
   return merged;
 }
 
-/** A value without what `!reset` says, where there is nothing below it. */
+/** A value without the parts tagged `!reset`, if there is nothing below it to merge with. */
 export function withoutResets(value: Value, origins: Origins): Value {
   if (Array.isArray(value)) {
     const list = value.map((entry) => withoutResets(entry, origins));
@@ -112,7 +112,7 @@ interface Entry {
   from: readonly Origin[];
 }
 
-/** A list's entries, or one value as a list. */
+/** A list's entries; a single value becomes a list. */
 function entriesOf(value: Value, origins: Origins): Entry[] {
   if (!Array.isArray(value)) return [{ value, from: [] }];
   return value.map((entry, index) => ({ value: entry, from: origins.of(value, index) }));
@@ -150,13 +150,13 @@ function fromNames(value: Value, each: Mapping, origins: Origins): Value {
     const own = origins.of(value, step);
     named[name] = entry === each ? { ...each } : entry;
     origins.note(named, name, own);
-    // what a name alone means stands where the name does
+    // a name without a value has the place of the name
     if (entry === each) for (const key of Object.keys(each)) origins.note(named[name] as Mapping, key, own);
   }
   return named;
 }
 
-/** `[a=1.2.3.4, b:5.6.7.8]` as a mapping; one name may have several addresses. */
+/** `[a=1.2.3.4, b:5.6.7.8]` as a mapping; one name can have several addresses. */
 function hostsMapping(value: Value): Mapping {
   if (isMapping(value)) return value;
   const addresses = new Map<string, string[]>();
@@ -169,7 +169,7 @@ function hostsMapping(value: Value): Mapping {
   return Object.fromEntries(addresses);
 }
 
-/** Of entries that are about the same, the last, at the place of the first. */
+/** Of entries with the same key, keeps the last, at the position of the first. */
 function lastOfEach(entries: readonly Entry[], identity: (value: Value) => string): Entry[] {
   const byIdentity = new Map<string, Entry[]>();
   for (const entry of entries) {
@@ -192,14 +192,14 @@ function unique(entries: readonly Entry[]): Entry[] {
   });
 }
 
-/** Where a volume or a device is in the container. */
+/** The target of a volume or a device in the container. */
 function targetOf(value: Value): string {
   if (isMapping(value)) return String(value.target ?? value.source);
   const parts = String(value).split(":");
   return parts.length === 1 ? parts[0]! : parts[1]!;
 }
 
-/** The address, both ports and the protocol, in either form. */
+/** The address, both ports and the protocol, in the short or long form. */
 function portOf(value: Value): string {
   if (isMapping(value)) {
     const { host_ip: address = "", published = "", target = "", protocol = "tcp" } = value;
@@ -218,7 +218,7 @@ function portOf(value: Value): string {
   ].join(" ");
 }
 
-/** The address of IPv6 has colons of its own. */
+/** An IPv6 address contains colons itself. */
 const splitPort = (text: string): string[] => {
   const address = /^(\[[^\]]*\]):(.*)$/.exec(text);
   return address ? [address[1]!, ...address[2]!.split(":")] : text.split(":");

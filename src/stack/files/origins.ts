@@ -1,15 +1,15 @@
 /**
- * Where each value of a stack came from, beside the plain values: by the mapping or list that holds it. Merging makes new
- * mappings and takes the places along, the latest first.
+ * The origin of each value of a stack, stored beside the plain values: by the mapping or list that holds it. Merging makes new
+ * mappings and keeps the places, the latest first.
  */
 import type { SourcePosition } from "../../core/diagnostics.ts";
 
 export interface Origin {
-  /** Of the value. */
+  /** The place of the value. */
   place: SourcePosition;
-  /** Of its key, where it has one. */
+  /** The place of its key, if it has one. */
   key?: SourcePosition;
-  /** What is done with what the value is merged over (Compose specification, 13-merge.md). */
+  /** How the value is merged with the earlier one (Compose specification, 13-merge.md). */
   tag?: "reset" | "override";
 }
 
@@ -25,14 +25,14 @@ function put(noted: Noted, holder: Holder, step: Step, origins: readonly Origin[
 
 export class Origins {
   readonly #known: Noted = new WeakMap();
-  /** Of what was taken away: where that is said, and what it was over. */
+  /** For a removed part: the place of the tag that removed it, and the places of the earlier values. */
   readonly #removed: Noted = new WeakMap();
 
   note(holder: Holder, step: Step, origins: readonly Origin[]): void {
     put(this.#known, holder, step, origins);
   }
 
-  /** The latest first; none where nothing is known. */
+  /** The latest first; empty if no place is known. */
   of(holder: unknown, step: Step): readonly Origin[] {
     if (typeof holder !== "object" || holder === null) return [];
     return this.#known.get(holder)?.get(String(step)) ?? [];
@@ -42,7 +42,7 @@ export class Origins {
     return this.of(holder, step)[0]?.tag;
   }
 
-  /** What holds the same at the same places. */
+  /** Copies the places of a mapping or list to another with the same content. */
   copy(from: unknown, to: Holder): void {
     if (typeof from !== "object" || from === null) return;
     for (const [step, origins] of this.#known.get(from) ?? []) this.note(to, step, origins);
@@ -53,14 +53,14 @@ export class Origins {
     put(this.#removed, holder, step, origins);
   }
 
-  /** Where a part of a holder was taken away; undefined where that is not known. */
+  /** The places at which a part of a holder was removed; undefined if not known. */
   removed(holder: unknown, step: Step): readonly Origin[] | undefined {
     return typeof holder === "object" && holder !== null
       ? this.#removed.get(holder)?.get(String(step))
       : undefined;
   }
 
-  /** The places of the deepest part of a path that is known, and those of what a part above it was put over whole. */
+  /** The places of the deepest known part of a path, and those of values that a part above it replaced whole. */
   chain(root: unknown, path: readonly Step[]): readonly Origin[] {
     const found = this.find(root, path);
     const above: Origin[] = [];
@@ -73,7 +73,7 @@ export class Origins {
     return [...(found?.origins ?? []), ...above];
   }
 
-  /** The places of the deepest part of a path that is known; `depth` tells how much of it that is. */
+  /** The places of the deepest known part of a path; `depth` is the length of that part. */
   find(root: unknown, path: readonly Step[]): { origins: readonly Origin[]; depth: number } | undefined {
     let holder = root;
     let found: { origins: readonly Origin[]; depth: number } | undefined;
@@ -86,7 +86,7 @@ export class Origins {
     return found;
   }
 
-  /** Where something stands: its value, or its key. */
+  /** Which place is meant: that of the value or of its key. */
   locate(root: unknown, path: readonly Step[], atKey = false): SourcePosition | undefined {
     const found = this.find(root, path);
     if (!found) return undefined;

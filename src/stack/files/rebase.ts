@@ -1,11 +1,11 @@
-/** Paths of a file that stands elsewhere: relative to its own folder, and absolute after this. */
+/** Converting the paths of a file in another directory from relative to absolute. */
 import { resolve } from "node:path";
 import { REMOTE } from "../normalise/build.ts";
 import { isMapping } from "./merge.ts";
 
 type Mapping = Record<string, unknown>;
 
-/** Makes a service's paths absolute, in place. What is absolute already stays, so that doing it twice does no harm. */
+/** Makes a service's paths absolute, in place. Absolute paths are unchanged, so it can be applied twice. */
 export function rebaseService(service: Mapping, directory: string): void {
   const placed = (text: unknown) => (typeof text === "string" ? resolve(directory, text) : text);
   const context = (text: unknown) => (typeof text === "string" && REMOTE.test(text) ? text : placed(text));
@@ -36,7 +36,7 @@ function rebaseContexts(build: Mapping, context: (text: unknown) => unknown): vo
     });
 }
 
-/** A path, a list of them, or mappings with one. */
+/** A path, a list of paths, or mappings that contain one. */
 function eachPath(value: unknown, placed: (text: unknown) => unknown): unknown {
   if (typeof value === "string") return placed(value);
   if (!Array.isArray(value)) return value;
@@ -64,7 +64,7 @@ function rebaseMount(mount: unknown, directory: string): unknown {
   return mount;
 }
 
-/** As `rebaseService`, for a whole file. */
+/** Like `rebaseService`, for a whole file. */
 export function rebaseFile(file: Mapping, directory: string): void {
   const each = (section: unknown, action: (entry: Mapping) => void) => {
     if (isMapping(section)) for (const entry of Object.values(section)) if (isMapping(entry)) action(entry);

@@ -23,11 +23,11 @@ import { mergeValues } from "./merge.ts";
 import type { Origin, Origins } from "./origins.ts";
 
 const MAX_FILE = 4 << 20;
-/** Values that a file may have beyond those that are written in it. */
+/** The most values that a file may have after aliases are expanded. */
 const MAX_VALUES = 100_000;
-/** Documents of one file. */
+/** The most documents in one file. */
 const MAX_DOCUMENTS = 100;
-/** Keys whose scalars are text: a number below them is kept as it is written. */
+/** Keys whose scalars are text: a number below them is kept as written. */
 const TEXT_KEYS = new Set(
   "environment labels annotations args options driver_opts sysctls command entrypoint test".split(" "),
 );
@@ -37,9 +37,9 @@ const OVERRIDE = "!override";
 export class SourceFile {
   readonly #lines = new LineCounter();
   readonly #documents: readonly Document.Parsed[];
-  /** What aliases repeat, by document. */
+  /** The nodes that aliases repeat, by document. */
   readonly #walks: ReadonlyMap<Document.Parsed, DocumentWalk>;
-  /** A value could not be had. */
+  /** A value could not be read. */
   #isBroken = false;
 
   constructor(
@@ -79,7 +79,7 @@ export class SourceFile {
     for (const document of this.#documents) this.#leaveOutOversized(document);
   }
 
-  /** Each entry costs time at every later step, and an error keeps all of them from being used. */
+  /** Each entry costs time at every later step, and an error keeps a file with too many from being used. */
   #leaveOutOversized(document: Document.Parsed): void {
     for (const { service, key, node } of oversizedEntries(document)) {
       const place = node.range ? this.#linePlace(node.range[0], node.range[1]) : undefined;
@@ -93,7 +93,7 @@ export class SourceFile {
     }
   }
 
-  /** Of syntax errors only the first is reported: the ones after it mostly follow from it. */
+  /** Reports only the first syntax error: the ones after it are mostly consequences. */
   #reportSyntax(): void {
     const duplicates = [...this.#walks.values()].flatMap((walk) => walk.duplicates);
     const [duplicate] = duplicates;
@@ -117,7 +117,7 @@ export class SourceFile {
     }
   }
 
-  /** Other tags than Compose's own must not pass for their bare values. */
+  /** Rejects tags other than Compose's, because ignoring one would change the value. */
   #reportTags(): void {
     for (const warning of this.#documents.flatMap(({ warnings }) => warnings)) {
       if (warning.code !== "TAG_RESOLVE_FAILED") continue;
@@ -151,7 +151,7 @@ export class SourceFile {
     };
   }
 
-  /** Names, paths, arguments and variables end at a NUL character for the kernel (execve(2), path_resolution(7)). */
+  /** Rejects NUL: the kernel ends names, paths and arguments at this character (execve(2), path_resolution(7)). */
   #refuseNul(node: Scalar): void {
     if (typeof node.value !== "string" || !node.value.includes("\0")) return;
     this.report({
@@ -160,10 +160,10 @@ export class SourceFile {
       message: "a NUL character is not allowed in a stack file",
       ...(node.range ? { place: this.#place(node.range[0], node.range[1]) } : {}),
     });
-    node.value = node.value.replaceAll("\0", ""); // so that nothing else fails because of it
+    node.value = node.value.replaceAll("\0", ""); // so that it causes no further errors
   }
 
-  /** Replaces variables in every string of the file, keys excepted. */
+  /** Replaces variables in every string of the file except keys. */
   interpolate(variables: Variables, note: (use: VariableUse) => void = () => {}): void {
     const unset = new Set<string>();
     const visitor: visitor = {
@@ -193,7 +193,7 @@ export class SourceFile {
     for (const document of this.#documents) visit(document, visitor);
   }
 
-  /** The file's content as plain values, whose places are noted; undefined where it cannot be had, which is reported. */
+  /** The file's content as plain values with recorded places; undefined if it cannot be read, which is reported. */
   toValue(origins: Origins): unknown {
     let left = MAX_VALUES;
     const anchor = {};
@@ -218,7 +218,7 @@ export class SourceFile {
           this.#reportAt(alias, `the anchor &${alias.source} is not defined before this line`);
         isAliased = true;
       }
-      // what an alias repeats costs each time; what is written once cannot be too much
+      // the target of an alias is counted each time; the size of the file bounds everything else
       if (isAliased || left < MAX_VALUES) left -= 1;
       if (left < 0) throw new RangeError("aliases");
       origins.note(holder, step, [this.#origin(node, key)]);
@@ -233,7 +233,7 @@ export class SourceFile {
       return isScalar(node) ? this.#toScalar(node, isText) : null;
     };
     try {
-      // as in Compose, the later of several documents lies over the earlier
+      // as in Compose, a later document overrides the earlier ones
       const values = this.#documents.map((document) => {
         targets = this.#walks.get(document)!.targets;
         return convert(document.contents, anchor, "");
@@ -251,7 +251,7 @@ export class SourceFile {
     }
   }
 
-  /** A number whose digits a double cannot hold, or whose text is asked for, as it is written. */
+  /** Keeps the source text of a number that a double cannot represent, or if the key expects text. */
   #toScalar(node: Scalar, isText: boolean): unknown {
     const { value, source } = node;
     if (typeof value !== "number" || source === undefined || String(value) === source) return value ?? null;
@@ -315,7 +315,7 @@ export class SourceFile {
     const keyPlace = key?.range ? this.#linePlace(key.range[0], key.range[1]) : undefined;
     const own = isNode(node) && node.range ? this.#linePlace(node.range[0], node.range[1]) : undefined;
     const tag = isNode(node) ? node.tag : undefined;
-    // an empty value stands where its key does
+    // an empty value has the place of its key
     const isEmpty = isScalar(node) && node.range && node.range[0] === node.range[1];
     return {
       place: (isEmpty ? keyPlace : own) ?? keyPlace ?? { file: this.file, line: 1, column: 1, length: 1 },
@@ -324,10 +324,10 @@ export class SourceFile {
     };
   }
 
-  /** The part of a range that is in its first line. */
+  /** The part of a range on its first line. */
   #linePlace(start: number, end: number): SourcePosition {
     const place = this.#place(start, end);
-    // the counter has the starts of all lines; a search for the newline would read a long line each time
+    // the counter knows the starts of all lines; a search for the newline would scan a long line each time
     const next = this.#lines.lineStarts[place.line];
     const length = next === undefined ? place.length : Math.min(place.length, next - 1 - start);
     return { ...place, length: Math.max(1, length) };

@@ -1,14 +1,14 @@
-/** `bay lint`: what works and will hurt, in a stack that loads without errors. */
+/** `bay lint`: bad practice in a stack that loads without errors. */
 import { type Diagnostic, inFileOrder, nearest } from "../../core/diagnostics.ts";
 import { isMapping } from "../files/merge.ts";
 import type { Merged } from "../files/merge-files.ts";
 import type { Stack } from "../model/stack.ts";
 import { RULES } from "./rules.ts";
 
-/** Silences rules: at the top of a file for all services, or in one of them. */
+/** Silences rules: at the top of a file for all services, or in one service. */
 const SKIP = "x-lint-skip";
 
-/** What the rules find, in the files' order, but for what the files silence. `services` names those that count; none means all. */
+/** The findings of the rules, in the files' order, except silenced ones. `services` selects services; empty means all. */
 export function lintStack(stack: Stack, merged: Merged, services: readonly string[] = []): Diagnostic[] {
   const problems: Diagnostic[] = [];
   const everywhere = skipped(merged, [], problems);
@@ -26,7 +26,7 @@ export function lintStack(stack: Stack, merged: Merged, services: readonly strin
   return inFileOrder(problems);
 }
 
-/** The rules that a mapping silences; reports names that are not rules. */
+/** The rules that a mapping silences; reports unknown rule names. */
 function skipped(merged: Merged, path: string[], problems: Diagnostic[]): string[] {
   let holder = merged.value;
   for (const step of path) holder = isMapping(holder) ? holder[step] : undefined;

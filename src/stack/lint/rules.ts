@@ -1,23 +1,23 @@
-/** Rules for stack files that work, and will hurt. Each has a name, by which a file can silence it. */
+/** Rules for valid stack files that follow bad practice. Each has a name, by which a file can silence it. */
 import { DOCKER_SOCKETS } from "../../core/docker-sockets.ts";
 import type { Service, Stack } from "../model/stack.ts";
 
 export interface Finding {
-  /** In the files' own keys. */
+  /** The path in the file's own keys. */
   path: (string | number)[];
   message: string;
   hint: string;
 }
 
 export interface Rule {
-  /** What the rule asks for, for documents. */
+  /** What the rule requires, for the documentation. */
   asks: string;
   check: (service: Service, stack: Stack) => Finding[];
 }
 
-/** Names that say that what they hold is secret. */
+/** Names of variables whose values are probably secret. */
 const SECRET = /(?:^|_)(?:apikey|api_key|credentials?|passw(?:or)?d|pwd|secret|token|private_key)(?:_|$)/i;
-/** Of these the value is a path. */
+/** The value of a variable with this ending is a path. */
 const NOT_SECRET = /_(?:file|path|dir)$/i;
 const ANYWHERE = ["", "0.0.0.0", "::"];
 

@@ -1,6 +1,6 @@
 /**
  * A Stack as a Compose file again: what the files mean, with short forms written out, variables filled in, env
- * files read and paths made absolute. Read as a file it gives the same Stack. Defaults are left out.
+ * files read and paths made absolute. Loading the result returns the same Stack. Defaults are left out.
  */
 import { bridgeOptionTexts } from "../../core/bridge-options.ts";
 import type { PortMapping } from "../normalise/ports.ts";
@@ -203,7 +203,7 @@ function composeKernel(kernel: Service["kernel"]): Mapping {
   };
 }
 
-/** Modes in octal, as strings: a number would be read as decimal by some. */
+/** Modes in octal, as strings: some parsers would read a number as decimal. */
 function composeFiles({ files }: Service, kind: ServiceFile["kind"]): Mapping[] {
   return files
     .filter((file) => file.kind === kind)
@@ -218,7 +218,7 @@ function composeFiles({ files }: Service, kind: ServiceFile["kind"]): Mapping[] 
     );
 }
 
-/** Where it comes from; a secret's value is in no output. */
+/** The source of a secret or a config; a secret's value is never printed. */
 const composeGiven = (given: GivenContent): Mapping =>
   "file" in given
     ? { file: given.file }

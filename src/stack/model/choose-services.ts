@@ -1,8 +1,8 @@
-/** The services that a user names. */
+/** Selecting the services that a user names. */
 import { BayError } from "../../core/errors.ts";
 import type { Service, Stack } from "./stack.ts";
 
-/** Throws UNKNOWN_SERVICE, naming those that there are. */
+/** Throws UNKNOWN_SERVICE, which lists the existing services. */
 export function serviceOf(
   { name: stack, services }: Pick<Stack, "name" | "services">,
   name: string,
@@ -15,7 +15,7 @@ export function serviceOf(
 }
 
 /**
- * Those that are named, or all, and those that `needs` gives for each, as far as the stack has them; what is needed comes
+ * The named services, or all, and those that `needs` returns for each, if the stack has them; dependencies come
  * first. Throws UNKNOWN_SERVICE.
  */
 export function chooseServices(

@@ -1,4 +1,4 @@
-/** How two versions of a stack differ, in the words of the file. Pure. */
+/** How two revisions of a stack differ, with the file's own keys. Pure. */
 import { mayBeSecret, withoutPasswords } from "../../core/redaction.ts";
 import { toCompose } from "./canonical.ts";
 import type { Stack } from "./stack.ts";
@@ -6,12 +6,12 @@ import type { Stack } from "./stack.ts";
 export interface StackChange {
   /** services.web.environment.MODE; an element of a list is a change of the list. */
   path: string;
-  /** Undefined where there is none. */
+  /** Undefined if the key does not exist. */
   from: string | undefined;
   to: string | undefined;
 }
 
-/** Lists are compared by element and mappings by key; what may be secret shows as hidden. */
+/** Lists are compared by element and mappings by key; values that may be secret are hidden. */
 export function diffStacks(from: Stack, to: Stack): StackChange[] {
   const before = leavesOf(from);
   const after = leavesOf(to);
@@ -26,7 +26,7 @@ export function diffStacks(from: Stack, to: Stack): StackChange[] {
     .sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
 }
 
-/** What files of secrets and configs say counts, and where it comes from too. */
+/** The content of a secret's or a config's file is compared, and so is its source. */
 function leavesOf(stack: Stack): Map<string, Leaf> {
   const leaves = flatten(toCompose(stack), "");
   for (const kind of ["secrets", "configs"] as const)
@@ -42,7 +42,7 @@ interface Leaf {
   text: string;
 }
 
-/** Commands are one value: the order and number of their words count. */
+/** Commands are compared as one value: the order and number of their words matter. */
 const WHOLE = /\.(command|entrypoint|test)$/;
 
 function flatten(value: unknown, path: string): Map<string, Leaf> {

@@ -1,4 +1,4 @@
-/** A stack as its files describe it: normalised, in final units, with nothing left to look up but images. */
+/** A stack as its files describe it: normalised, in final units; only images remain to be resolved. */
 import type { BridgeOptions } from "../../core/bridge-options.ts";
 import type { PortMapping } from "../normalise/ports.ts";
 
@@ -7,7 +7,7 @@ export interface Stack {
   directory: string;
   files: string[];
   services: Record<string, Service>;
-  /** Services of the file whose profiles are off. */
+  /** Services of the file whose profiles are not enabled. */
   disabled: string[];
   networks: Record<string, StackNetwork>;
   volumes: Record<string, StackVolume>;
@@ -16,13 +16,13 @@ export interface Stack {
   configs: Record<string, GivenContent>;
 }
 
-/** Where a secret or a config comes from. What a secret says is shown nowhere. */
+/** The source of a secret or a config. The content of a secret is never shown. */
 export type GivenContent = (
   | { file: string }
   | { environment: string; value: string | undefined }
   | { content: string }
 ) & {
-  /** sha256 of the content, in hex; empty where it could not be read, which a build may do without. */
+  /** sha256 of the content, in hex; empty if it could not be read, which is allowed for a build. */
   digest: string;
 };
 
@@ -32,23 +32,23 @@ export interface ServiceFile {
   source: string;
   /** Absolute. */
   target: string;
-  /** Absent: those of the user that the container runs as. */
+  /** If absent, the user and group that the container runs as. */
   uid?: number;
   gid?: number;
   mode: number;
 }
 
-/** A service's place in a network. */
+/** A service's attachment to a network. */
 export interface ServiceNetwork {
   aliases: string[];
   ipv4: string | undefined;
   ipv6?: string | undefined;
   mac?: string | undefined;
-  /** Undefined for eth0, eth1 … */
+  /** Undefined for eth0, eth1 and so on. */
   interface?: string | undefined;
-  /** The default route goes by the network of which this is highest. */
+  /** The network with the highest priority has the default route. */
   gatewayPriority?: number | undefined;
-  /** It may send from addresses that are not its own. */
+  /** The container may send from addresses that are not its own. */
   maySpoof?: boolean | undefined;
 }
 
@@ -71,9 +71,9 @@ export type ServiceMount =
       readOnly: boolean;
       recursive: boolean;
       createSource: boolean;
-      /** slave: mounts that come at the source later are seen; shared: and those of the container are seen at the source. */
+      /** slave: later mounts below the source appear in the container; shared: also the reverse. */
       propagation?: "slave" | "shared" | undefined;
-      /** Its files are labelled for all containers (z), or for this one (Z). */
+      /** Its files are labelled for all containers (z), or only for this one (Z). */
       selinux?: "z" | "Z";
     }
   /** `source` is a key of the stack's volumes, or empty for an anonymous volume. */
@@ -84,17 +84,17 @@ export type ServiceMount =
       readOnly: boolean;
       noCopy: boolean;
       selinux?: "z" | "Z";
-      /** The part of the volume that is mounted. */
+      /** The directory of the volume that is mounted. */
       subpath?: string;
     }
-  /** What an image has, read-only. */
+  /** The files of an image, read-only. */
   | { type: "image"; source: string; target: string; readOnly: true; subpath?: string }
   | { type: "tmpfs"; target: string; options: string[] };
 
 export interface StackBuild {
   /** An absolute path, or a URL. */
   context: string;
-  /** As it is written, relative to the folder; undefined where the text is given. */
+  /** The path as written, relative to the directory; undefined if the text is inline. */
   dockerfile: string | undefined;
   inline: string | undefined;
   args: Record<string, string>;
@@ -121,12 +121,12 @@ export interface StackBuild {
   hostNetwork: boolean;
 }
 
-/** When an image of a registry is pulled; `refresh` where the last pull is longer ago than `afterMs`. */
+/** When an image of a registry is pulled; `refresh` if the last pull is older than `afterMs`. */
 export type PullPolicy =
-  /** `build`: built each time, and never pulled. */
+  /** `build`: built each time, never pulled. */
   { when: "missing" | "always" | "never" | "build" } | { when: "refresh"; afterMs: number };
 
-/** A limit of one block device, which is named by its path. */
+/** A limit of one block device, identified by its path. */
 export interface DeviceLimit {
   device: string;
   value: number;
@@ -143,7 +143,7 @@ export interface BlockIo {
   writeIops: DeviceLimit[];
 }
 
-/** A command in a container after its start, or before its stop. */
+/** A command that runs in a container after its start, or before its stop. */
 export interface Hook {
   command: string[];
   environment: Record<string, string>;
@@ -152,28 +152,28 @@ export interface Hook {
   privileged: boolean;
 }
 
-/** How a service's containers are replaced by new ones (Compose Deploy specification, update_config). */
+/** How new containers replace a service's containers (Compose Deploy specification, update_config). */
 export interface UpdatePolicy {
-  /** Whether the new container is there before the old one stops. */
+  /** Whether the new container starts before the old one stops. */
   order: "start-first" | "stop-first";
-  /** Containers at once; 0 for all. */
+  /** How many containers are replaced at once; 0 for all. */
   parallelism: number;
-  /** Between one group of containers and the next. */
+  /** The pause between groups of containers. */
   delayMs: number;
-  /** How long a new container is watched before it counts as good. */
+  /** How long a new container is monitored for failure. */
   monitorMs: number;
-  /** What becomes of the others once one has failed. */
+  /** What happens to the other containers after a failure. */
   failureAction: "pause" | "continue" | "rollback";
-  /** The part of the containers that may fail before that, 0 to 1. */
+  /** The fraction of containers that may fail before that, 0 to 1. */
   maxFailureRatio: number;
 }
 
 export interface KernelOptions {
   utsMode: "private" | "host";
   cgroupMode: "private" | "host";
-  /** The control group that the container's is put below, from the root. */
+  /** The parent cgroup of the container's cgroup, from the root. */
   cgroupParent?: string;
-  /** `c 1:3 rwm`. */
+  /** Device rules such as `c 1:3 rwm`. */
   deviceRules: string[];
   /** 0 to 100. */
   swappiness: number | undefined;
@@ -181,44 +181,44 @@ export interface KernelOptions {
   blockIo: BlockIo | undefined;
 }
 
-/** What a service asks for and this host cannot give: the file can be read, and the service not be run. */
+/** A feature that a service needs and this host lacks: the file loads, but the service cannot run. */
 export interface Unavailable {
   key: "gpus" | "runtime" | "platform" | "devices";
   value: unknown;
-  /** With the place in the file. */
+  /** Includes the place in the file. */
   message: string;
 }
 
 export interface ContainerVolumes {
-  /** A name or an ID. */
+  /** A container's name or ID. */
   container: string;
   isReadOnly: boolean;
-  /** `bay.yaml:4:7`, where the file has it; the service whose volumes_from says it may be another. */
+  /** `bay.yaml:4:7`, if known; it may be the place of another service's volumes_from. */
   where: string;
-  /** Targets that the service between has itself, where the volumes come by another service. */
+  /** Targets that the intermediate service mounts itself, if the volumes are inherited through another service. */
   covered?: string[];
 }
 
-/** A driver of networks, addresses or volumes that this host lacks: the file can be read, and no service use it. */
+/** A driver of networks, addresses or volumes that this host lacks: the file loads, but services cannot use it. */
 export interface MissingDriver {
-  /** Absent where it is the usual one, and that of the addresses is missing. */
+  /** Absent if the driver is the usual one and only the address driver is missing. */
   driver?: string;
   ipamDriver?: string;
   options: Record<string, string>;
-  /** With the place in the file. */
+  /** Includes the place in the file. */
   message: string;
 }
 
 export interface Service {
   name: string;
-  /** Absent where there is nothing. */
+  /** Absent if there are none. */
   unavailable?: Unavailable[];
   files: ServiceFile[];
   image: string;
   pullPolicy: PullPolicy;
-  /** How the image is built, where it is. */
+  /** How the image is built, if it has a build. */
   build: StackBuild | undefined;
-  /** Undefined where the image decides. */
+  /** Undefined if the image decides. */
   command: string[] | undefined;
   entrypoint: string[] | undefined;
   environment: Record<string, string>;
@@ -237,13 +237,13 @@ export interface Service {
   dnsSearch: string[];
   dnsOptions: string[];
   extraHosts: string[];
-  /** Services whose anonymous volumes it has too; their other mounts are among its own. */
+  /** Services whose anonymous volumes it shares; their other mounts are among its own. */
   volumesFrom?: { service: string; isReadOnly: boolean }[];
-  /** Containers of this host, of whatever stack, whose mounts it has too; read when the plan is made. */
+  /** Containers of this host, of any stack, whose mounts it shares; resolved when the plan is made. */
   containerVolumes?: ContainerVolumes[];
-  /** Other services' names as this one knows them. */
+  /** The names by which this service knows other services. */
   links: { service: string; name: string }[];
-  /** Containers of others, by the names that this service has for them. */
+  /** Containers outside the stack, by the names that this service uses for them. */
   externalLinks: Record<string, string>;
   dependsOn: Record<string, { condition: Condition; required: boolean; restart: boolean }>;
   healthcheck: Healthcheck | undefined;
@@ -257,7 +257,7 @@ export interface Service {
   privileged: boolean;
   noNewPrivileges: boolean;
   seccomp: string;
-  /** A profile's name, or unconfined; undefined for bay's own. */
+  /** A profile's name, or unconfined; undefined for bay's default. */
   apparmor: string | undefined;
   devices: { source: string; target: string; access: string }[];
   ulimits: Record<string, { soft: number; hard: number }>;
@@ -265,7 +265,7 @@ export interface Service {
   shmSize: number;
   kernel: KernelOptions;
   hooks: { postStart: Hook[]; preStop: Hook[] };
-  /** Undefined where the file does not say. */
+  /** Undefined if the file does not set it. */
   update: UpdatePolicy | undefined;
   rollback: UpdatePolicy | undefined;
   pidMode: "private" | "host" | `service:${string}` | `container:${string}`;
@@ -290,7 +290,7 @@ export interface Service {
     driver: "json-file" | "local" | "none" | "syslog" | "journald";
     maxSize: number | undefined;
     maxFiles: number | undefined;
-    /** Of syslog and journald, by Docker's names. */
+    /** Options of syslog and journald, by Docker's names. */
     options?: Record<string, string>;
   };
   profiles: string[];
@@ -302,19 +302,19 @@ export interface StackSubnet {
   gateway: string | undefined;
   /** The part of the subnet that containers get addresses from. */
   range?: string;
-  /** Addresses of others, by name. */
+  /** Reserved addresses, by name. */
   reserved?: Record<string, string>;
 }
 
-/** The subnet of `StackSubnet` is the first one of IPv4. */
+/** The subnet of `StackSubnet` is the first IPv4 subnet. */
 export interface StackNetwork extends StackSubnet {
   /** The name on the host. */
   name: string;
   external: boolean;
   internal: boolean;
-  /** Whether containers have an IPv6 address too. */
+  /** Whether containers have an IPv6 address as well. */
   ipv6?: boolean;
-  /** More subnets of IPv4, and those of IPv6. */
+  /** Additional IPv4 subnets, and all IPv6 subnets. */
   further?: StackSubnet[];
   options?: BridgeOptions;
   missingDriver?: MissingDriver;
@@ -325,9 +325,9 @@ export interface StackNetwork extends StackSubnet {
 export interface StackVolume {
   name: string;
   external: boolean;
-  /** A folder of the host that is the volume; absent where bay keeps it. */
+  /** A directory of the host that is bound as the volume; absent if bay keeps the files. */
   device?: string | undefined;
-  /** A file system that is the volume, as mount(8) takes it. */
+  /** A file system that is mounted as the volume, by mount(8). */
   mount?: { type: string; device: string; options: string } | undefined;
   missingDriver?: MissingDriver;
   labels: Record<string, string>;

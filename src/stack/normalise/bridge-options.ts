@@ -1,10 +1,10 @@
-/** driver_opts of a bridge network, as Docker's bridge driver has them: each has its effect, or is refused by name. */
+/** driver_opts of a bridge network, as in Docker's bridge driver: each option takes effect or is rejected by name. */
 import { isIPv4 } from "node:net";
 import { type BridgeOptions, MTU_OPTION as MTU, BRIDGE_PREFIX as PREFIX } from "../../core/bridge-options.ts";
 
 type Report = (option: string, message: string) => void;
 
-/** Options of Docker whose effect bay does not have, with the reason. */
+/** Options of Docker that bay does not support, with the reason. */
 const REFUSED: Readonly<Record<string, string>> = {
   [`${PREFIX}bridge.default_bridge`]: "bay has no default bridge",
   [`${PREFIX}bridge.trusted_host_interfaces`]: "other interfaces of the host reach published ports only",
@@ -24,10 +24,10 @@ const KNOWN = [
   `${PREFIX}host_ipv4`,
 ];
 
-/** A name that the kernel takes for a link, and no rule can read as something else. */
+/** A valid name of a network interface that no firewall rule can misread. */
 const LINK_NAME = /^(?!lo$|\.{1,2}$)[a-zA-Z0-9_.-]{1,15}$/;
 
-/** What is as usual is left out. Problems are reported, for the option that they are about. */
+/** Parses the options and omits defaults. Problems are reported at the option that they concern. */
 export function readBridgeOptions(
   given: Readonly<Record<string, string>>,
   bad: Report,
@@ -42,7 +42,7 @@ export function readBridgeOptions(
   const flag = (name: string, usual: boolean): boolean => {
     const text = value(name);
     if (text === undefined) return usual;
-    // as Go's ParseBool reads it
+    // like Go's ParseBool
     if (/^(1|t|true)$/i.test(text)) return true;
     if (!/^(0|f|false)$/i.test(text))
       bad(PREFIX + name, `expected true or false, got ${JSON.stringify(text)}`);
@@ -83,7 +83,7 @@ function readMtu(given: Readonly<Record<string, string>>, bad: Report): number |
   const option = given.mtu ? "mtu" : MTU;
   const text = given[option];
   if (!text) return undefined;
-  // 0 is the kernel's own, as in Docker
+  // 0 means the kernel's default, as in Docker
   if (text === "0") return undefined;
   const mtu = Number(text);
   if (/^\d{1,5}$/.test(text) && mtu >= 68 && mtu <= 65_535) return mtu;

@@ -1,4 +1,4 @@
-/** `build:` of a service: a folder, or what is to be done with it. */
+/** `build:` of a service: a directory, or a mapping of build options. */
 import { resolve } from "node:path";
 import { whyNoReference } from "../../core/image-reference.ts";
 import { toMapping } from "../files/merge.ts";
@@ -6,13 +6,13 @@ import type { StackBuild } from "../model/stack.ts";
 import { readExtraHosts } from "./ports-and-networks.ts";
 import { type ServiceReader, strings, textMap, truth } from "./service-reader.ts";
 
-/** A source that is not a path: a URL, an image, a repository in the form of ssh. */
+/** A source that is not a path: a URL, an image, or a repository in ssh form. */
 export const REMOTE = /^[a-z][a-z-]*:\/\/|^[A-Za-z0-9_.-]+@[^/:\s]+:|^github\.com\/|^service:/;
 
 /** BuildKit's. */
 const ENTITLEMENTS = ["security.insecure", "network.host"];
 
-/** Undefined where the service has none. */
+/** The build of a service; undefined if it has none. */
 export function readBuild(reader: ServiceReader): StackBuild | undefined {
   const given = reader.input.build;
   if (given === undefined) return undefined;
@@ -80,7 +80,7 @@ export function readBuild(reader: ServiceReader): StackBuild | undefined {
   };
 }
 
-/** An argument without a value has the variable's of its name; one that is nowhere is left out. */
+/** An argument without a value takes that of the environment variable with its name; it is left out if there is none. */
 function valuesOf(given: unknown, variables: (name: string) => string | undefined): Record<string, string> {
   return Object.fromEntries(
     Object.entries(toMapping(given)).flatMap(([name, value]) => {

@@ -5,7 +5,7 @@ import type { ServiceInput } from "../schema/schema.ts";
 import { optionalNumber, truth } from "./service-reader.ts";
 import { parseDuration } from "./values.ts";
 
-/** A healthcheck with its units converted; shared by services and images. */
+/** Converts the units of a healthcheck; used for services and images. */
 export function readHealthcheck(
   input: NonNullable<ServiceInput["healthcheck"]>,
   bad: (path: string[], message: string) => void,

@@ -1,4 +1,4 @@
-/** A top-level image of bay's own: where it comes from, and what its config says. */
+/** A top-level image of bay: its source and its config. */
 import { resolve } from "node:path";
 import type { ReportAt } from "../check/check.ts";
 import { toMapping } from "../files/merge.ts";
@@ -7,7 +7,7 @@ import type { ImageInput } from "../schema/schema.ts";
 import { readHealthcheck } from "./healthcheck.ts";
 import { strings, textMap } from "./service-reader.ts";
 
-/** Problems are reported; the result is used only where there are none. */
+/** Problems are reported; the result is used only if there are none. */
 export function readImage(name: string, image: ImageInput, directory: string, report: ReportAt): StackImage {
   const kinds = (["host", "rootfs", "archive", "apt"] as const).filter((kind) => image[kind] !== undefined);
   if (kinds.length !== 1) {
@@ -69,7 +69,7 @@ type GivenConfig = NonNullable<ImageInput["config"]>;
 
 const SHORT = { cmd: "command", env: "environment", ports: "expose" } as const;
 
-/** Some keys may be written as a Dockerfile's or as a service's; not both. */
+/** Some keys can be written as in a Dockerfile or as in a service, but not both. */
 function oneSpelling(name: string, given: GivenConfig, report: ReportAt): GivenConfig {
   for (const [short, long] of Object.entries(SHORT) as [keyof typeof SHORT, keyof GivenConfig][])
     if (given[short] !== undefined && given[long] !== undefined)

@@ -1,4 +1,4 @@
-/** What a service says to the kernel beyond the usual limits: namespaces, devices, block devices, the memory killer. */
+/** Kernel settings of a service beyond the usual limits: namespaces, devices, block devices, the OOM killer. */
 import { posix } from "node:path";
 import type { BlockIo, KernelOptions } from "../model/stack.ts";
 import type { ServiceReader } from "./service-reader.ts";
@@ -36,7 +36,7 @@ export function readKernelOptions(reader: ServiceReader): KernelOptions {
   };
 }
 
-/** A name of several parts, of which none leads up; the group need not be there. */
+/** A path whose parts do not lead upwards; the cgroup does not have to exist. */
 function readParent(reader: ServiceReader): { cgroupParent?: string } {
   const parent = reader.input.cgroup_parent;
   if (parent === undefined) return {};

@@ -1,6 +1,6 @@
 /**
- * Drivers of networks, addresses and volumes that Compose loads and this host lacks. The file is valid, so that loading
- * warns; a plan that includes a service which uses one is refused (Compose specification, 06-networks.md and 07-volumes.md).
+ * Drivers of networks, addresses and volumes that Compose accepts and this host lacks. The file is valid, so loading only
+ * warns; a plan that includes a service which uses one is rejected (Compose specification, 06-networks.md and 07-volumes.md).
  */
 import type { ReportAt } from "../check/check.ts";
 import type { MissingDriver } from "../model/stack.ts";
@@ -10,12 +10,12 @@ import { textMap } from "./service-reader.ts";
 type NetworkInput = NonNullable<NonNullable<FileInput["networks"]>[string]>;
 type VolumeInput = NonNullable<NonNullable<FileInput["volumes"]>[string]>;
 
-/** Docker gives the driver `default` the meaning of bridge. An empty name, mostly of a variable, is the usual driver. */
+/** Docker treats the driver `default` as bridge. An empty name, often from an empty variable, means the usual driver. */
 const BRIDGE = ["", "bridge", "default"];
 const IPAM = ["", "default"];
 const LOCAL = ["", "local"];
 
-/** The driver of a network, or of its addresses, that bay does not have. Warns at its place. */
+/** The driver of a network, or of its addresses, that bay lacks. Warns at its place. */
 export function missingNetworkDriver(
   key: string,
   { driver = "", driver_opts, ipam }: NetworkInput,
@@ -32,7 +32,7 @@ export function missingNetworkDriver(
   return { ipamDriver, options, message: warn(["networks", key, "ipam", "driver"], why, "network", report) };
 }
 
-/** The driver of a volume that bay does not have. Warns at its place. */
+/** The driver of a volume that bay lacks. Warns at its place. */
 export function missingVolumeDriver(
   key: string,
   { driver = "", driver_opts }: VolumeInput,
@@ -44,7 +44,7 @@ export function missingVolumeDriver(
   return { driver, options: textMap(driver_opts), message };
 }
 
-/** Gives the message of the later refusal. */
+/** Returns the message of the later error. */
 function warn(path: string[], why: string, kind: "network" | "volume", report: ReportAt): string {
   const text = `${path.join(".")}: ${why}`;
   const message = `${text}; plan and up refuse services that use this ${kind}`;

@@ -1,4 +1,4 @@
-/** Volumes, tmpfs and devices of a service: short and long forms as one. */
+/** Volumes, tmpfs and devices of a service: short and long forms are converted to one. */
 import { existsSync } from "node:fs";
 import { posix, resolve } from "node:path";
 import { whyNoReference } from "../../core/image-reference.ts";
@@ -25,7 +25,7 @@ export function readMounts(reader: ServiceReader): ServiceMount[] {
   return [...mounts, ...tmpfs];
 }
 
-/** The place of a mount: an absolute path, and none that is the kernel's. */
+/** The target of a mount: an absolute path that is not the kernel's. */
 export function checkTarget(
   reader: ServiceReader,
   place: (string | number)[],
@@ -75,16 +75,16 @@ function shortVolume(reader: ServiceReader, text: string, index: number): Servic
 const MODES = ["ro", "rw", "nocopy", "z", "Z", "cached", "delegated", "consistent"];
 const PROPAGATIONS = ["private", "rprivate", "slave", "rslave", "shared", "rshared"];
 
-/** A bind has what is mounted below its source too, so that `shared` and `rshared` are the same; likewise the others. */
+/** Binds are recursive here, so `shared` and `rshared` are equal; likewise the others. */
 function propagationOf(text: string | undefined): { propagation?: "slave" | "shared" } {
   if (text?.endsWith("slave")) return { propagation: "slave" };
   return text?.endsWith("shared") ? { propagation: "shared" } : {};
 }
 
-/** What the whole host needs keeps its labels, as in Docker. */
+/** Paths that the whole host needs keep their labels, as in Docker. */
 const HOST_FOLDERS = /^\/(bin|boot|dev|etc|home|lib|lib64|opt|proc|root|run|sbin|srv|sys|tmp|usr|var)?\/?$/;
 
-/** Labels of SELinux mean nothing where it is off. */
+/** SELinux labels have no meaning if it is disabled. */
 function labelOf(
   reader: ServiceReader,
   selinux: "z" | "Z",

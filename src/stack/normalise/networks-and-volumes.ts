@@ -1,4 +1,4 @@
-/** The stack's own networks and volumes: their names on the host, addresses, and where a volume's files are. */
+/** The stack's networks and volumes: their names on the host, addresses, and the location of a volume's files. */
 import { resolve } from "node:path";
 import {
   contains,
@@ -33,7 +33,7 @@ const reporter =
 
 const EXTERNAL_KEYS = ["external", "name"];
 
-/** What was made elsewhere is as it was made there. */
+/** Rejects settings of an external network or volume, which bay does not change. */
 function checkExternal(given: object | null | undefined, isExternal: boolean, bad: Report): void {
   if (!isExternal) return;
   for (const key of Object.keys(given ?? {}))
@@ -42,7 +42,7 @@ function checkExternal(given: object | null | undefined, isExternal: boolean, ba
 
 const HOST_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$/;
 
-/** The name on the host: the file's own, or one made of the stack's name and the key. */
+/** The name on the host: the name in the file, or one made of the stack's name and the key. */
 function checkName(
   given:
     | { name?: string | undefined; external?: boolean | string | { name?: string | undefined } | undefined }
@@ -62,7 +62,7 @@ function checkName(
     );
 }
 
-/** `external: true`, or the older `external: { name }`, which also says the name. */
+/** `external: true`, or the older `external: { name }`, which also sets the name. */
 function readExternal(
   given: boolean | string | { name?: string | undefined } | undefined,
   name: string | undefined,
@@ -91,7 +91,7 @@ export function readNetworks(
     const names = readExternal(network?.external, network?.name, key, stack);
     checkName(network, names.name, bad);
     const missingDriver = missingNetworkDriver(key, network ?? {}, report);
-    // options of another driver are that driver's to check
+    // the options of another driver are checked by that driver
     const given = missingDriver?.driver === undefined ? textMap(network?.driver_opts) : {};
     const { mtu, options } = readBridgeOptions(given, (option, message) =>
       report(
@@ -132,7 +132,7 @@ export function readNetworks(
 type NetworkInput = NonNullable<NonNullable<FileInput["networks"]>[string]>;
 type Addresses = NonNullable<NonNullable<NetworkInput["ipam"]>["config"]>[number];
 
-/** The subnets under ipam: the first of IPv4 is the network's own, which bay may choose. */
+/** The subnets under ipam: the first IPv4 subnet is the network's own, which bay chooses if absent. */
 function readSubnets(
   { enable_ipv6, ipam }: NetworkInput,
   key: string,
@@ -185,7 +185,7 @@ function readAddresses(given: Addresses, index: number, bad: Report): StackSubne
   };
 }
 
-/** The part of a subnet that containers get addresses from has at least one that a container can have. */
+/** Checks that an ip_range contains at least one address that a container can have. */
 function checkRange(
   range: string,
   subnet: string,
@@ -202,7 +202,7 @@ function checkRange(
     bad(`${range} has only the address of the gateway, so no container gets an address`);
 }
 
-/** Of the ways to write a subnet the usual one; what is none is left for the checks. */
+/** The canonical form of a subnet; invalid text is left for the checks. */
 const plainSubnet = (text: string | undefined) =>
   text !== undefined && isRange(text) ? formatSubnet(parseRange(text)) : text;
 
@@ -234,13 +234,13 @@ export function readVolumes(
   );
 }
 
-/** Options of the local driver: a folder of the host that is bound as the volume, or a file system that is mounted. */
+/** Options of the local driver: a directory of the host to bind, or a file system to mount. */
 function readDevice(
   given: Record<string, string>,
   directory: string,
   bad: Report,
 ): Pick<StackVolume, "device" | "mount"> {
-  // as Docker's local driver has it, an empty option is none
+  // as in Docker's local driver, an empty option counts as absent
   const options: Record<string, string> = Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== ""),
   );

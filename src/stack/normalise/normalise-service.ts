@@ -39,7 +39,7 @@ import { checkOrders, readUpdatePolicy } from "./update-policy.ts";
 const DEFAULT_GRACE = 10_000;
 const DEFAULT_SHM = 64 << 20;
 
-/** Everything that is wrong in the service is reported; the result is then not used. */
+/** Every problem of the service is reported; the result is then not used. */
 export function normaliseService(name: string, input: ServiceInput, context: ServiceContext): Service {
   const reader = new ServiceReader(name, input, context);
   const build = readBuild(reader);
@@ -52,7 +52,7 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
   const service: Service = {
     name,
     ...readUnavailable(reader),
-    // `normalise` gives a built one without a name the stack's
+    // `normalise` sets the stack's default name for a built image
     image: input.image ?? "",
     build,
     command: readCommand(reader, "command"),
@@ -98,7 +98,7 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
     update: readUpdatePolicy(reader, "update_config"),
     rollback: readUpdatePolicy(reader, "rollback_config"),
     pidMode: (input.pid || "private") as Service["pidMode"],
-    // every container's may be shared, so that shareable says no more than private
+    // every container's IPC namespace can be shared here, so shareable equals private
     ipcMode: (input.ipc && input.ipc !== "shareable" ? input.ipc : "private") as Service["ipcMode"],
     oomScoreAdj: Number(input.oom_score_adj ?? 0),
     labels: readLabels(reader),
@@ -133,7 +133,7 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
   return service;
 }
 
-/** As in Compose, the last of two mounts at one place counts. */
+/** As in Compose, the last of two mounts with the same target wins. */
 function lastOfTargets(reader: ServiceReader, mounts: Service["mounts"]): Service["mounts"] {
   const last = new Map(mounts.map((mount) => [mount.target, mount]));
   const kept = mounts.filter((mount) => last.get(mount.target) === mount);
@@ -144,7 +144,7 @@ function lastOfTargets(reader: ServiceReader, mounts: Service["mounts"]): Servic
   return kept;
 }
 
-/** Other names of processors, as containerd's platforms package has them. */
+/** Other names of architectures, as in containerd's platforms package. */
 const ARCHITECTURES: Readonly<Record<string, string>> = {
   x86_64: "amd64",
   "x86-64": "amd64",
@@ -154,23 +154,23 @@ const ARCHITECTURES: Readonly<Record<string, string>> = {
   i386: "386",
 };
 
-/** A platform in lower case, without its variant and by the usual name of its processor; an architecture alone is Linux's. */
+/** A platform in lower case, without variant and with the usual architecture name; an architecture alone means Linux. */
 function plainPlatform(platform: string): string {
   const parts = platform.toLowerCase().split("/");
   const [system, architecture = ""] = parts.length === 1 ? ["linux", parts[0]] : parts;
   return `${system}/${ARCHITECTURES[architecture] ?? architecture}`;
 }
 
-/** Names of runtimes that do what bay does. */
+/** Names of runtimes that are equivalent to bay. */
 const RUNTIMES = ["runc", "crun", "youki", "bay", "io.containerd.runc.v2"];
 
-/** What the service needs and this host has not: a processor, a runtime, devices that a driver finds. */
+/** Reports what the service needs and this host lacks: an architecture, a runtime, devices found by a driver. */
 function readUnavailable(reader: ServiceReader): Pick<Service, "unavailable"> {
   const { platform, runtime, gpus, deploy } = reader.input;
   const devices = deploy?.resources?.reservations?.devices;
   const found: Unavailable[] = [];
   const own = `linux/${process.arch === "arm64" ? "arm64" : "amd64"}`;
-  // a variant is a matter of the image: this host's architecture is what counts
+  // the variant concerns the image: only this host's architecture matters
   if (platform && platform !== "linux" && plainPlatform(platform) !== own)
     found.push(reader.refuse("platform", ["platform"], platform, `this host runs ${own}, not ${platform}`));
   if (runtime && RUNTIMES.includes(runtime)) reader.note(["runtime"], "bay is itself the runtime");
@@ -192,7 +192,7 @@ function readUnavailable(reader: ServiceReader): Pick<Service, "unavailable"> {
   return found.length > 0 ? { unavailable: found } : {};
 }
 
-/** Time of each period, as processors. */
+/** CPU time per period, as a number of CPUs. */
 function readQuota(reader: ServiceReader): number | undefined {
   const { cpu_period: period = 100_000, cpu_quota: quota } = reader.input;
   const bad = (key: string) => reader.bad([key], "expected microseconds, 1000 to 1000000 for a period");
@@ -204,7 +204,7 @@ function readQuota(reader: ServiceReader): number | undefined {
   return Number(quota) > 0 ? Number(quota) / Number(period) : undefined;
 }
 
-/** What counts among several hosts, and means nothing on one. */
+/** Keys that matter among several hosts, and have no meaning on one. */
 function noteDeploy(reader: ServiceReader): void {
   const { deploy } = reader.input;
   if (!deploy) return;

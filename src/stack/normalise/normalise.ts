@@ -18,16 +18,16 @@ export interface StackOptions {
   directory: string;
   files: string[];
   profiles: readonly string[];
-  /** Services that are on, whatever their profiles. */
+  /** Services that are enabled regardless of their profiles. */
   enable: readonly string[];
   variables: (name: string) => string | undefined;
-  /** Files that are read on the way are noted here. */
+  /** Files that are read in the process are recorded here. */
   inputs: Set<string>;
-  /** Where a value of the file is, for what can be checked only later. */
+  /** The place of a value in the file, for checks that come later. */
   locate: (path: (string | number)[]) => SourcePosition | undefined;
 }
 
-/** Problems are reported; the result is used only where there are none. */
+/** Problems are reported; the result is used only if there are none. */
 export function normaliseStack(input: FileInput, options: StackOptions, reportAny: ReportAt): Stack {
   const context: ServiceContext = {
     directory: options.directory,
@@ -37,7 +37,7 @@ export function normaliseStack(input: FileInput, options: StackOptions, reportAn
   };
   const isOff = offServices(input, options);
   const report: ReportAt = (path, diagnostic, atKey) => {
-    // of a service whose profiles are off only the shape counts
+    // a service whose profiles are not enabled is checked for its shape only
     if (path[0] === "services" && isOff.has(String(path[1]))) return undefined;
     return reportAny(path, diagnostic, atKey);
   };
@@ -77,8 +77,8 @@ export function normaliseStack(input: FileInput, options: StackOptions, reportAn
 }
 
 /**
- * The network that `network_mode: NAME` means: one of the host, as in Docker; where a network of the file has this name on the
- * host, or this key, it is that one.
+ * The network that `network_mode: NAME` names: one of the host, as in Docker; if a network of the file has this name on the
+ * host, or this key, it is that network.
  */
 function joinNamed(stack: Stack, service: Service, mode: string | undefined): void {
   const name = networkOfMode(mode);
@@ -97,7 +97,7 @@ function joinNamed(stack: Stack, service: Service, mode: string | undefined): vo
   service.networks = { [key]: Object.values(service.networks)[0]! };
 }
 
-/** Ports that name no address are published where the first network of the service says. */
+/** Published ports without an address use the default address of the service's first network. */
 function bindPorts({ services, networks }: Stack): void {
   for (const service of Object.values(services)) {
     const [first] = Object.keys(service.networks);
@@ -109,12 +109,12 @@ function bindPorts({ services, networks }: Stack): void {
   }
 }
 
-/** What is built and has no name of its own is called as Compose calls it. */
+/** A built image without a name gets the name that Compose gives it. */
 function named(stack: string, service: Service): Service {
   return service.build && service.image === "" ? { ...service, image: `${stack}-${service.name}` } : service;
 }
 
-/** A service cannot need one whose profiles are off. */
+/** Reports a dependency on a service whose profiles are not enabled. */
 function checkDisabled(on: Record<string, Service>, all: Record<string, Service>, report: ReportAt): void {
   for (const service of Object.values(on)) {
     for (const [key, value] of Object.entries(service.build?.contexts ?? {})) {
@@ -141,7 +141,7 @@ function checkDisabled(on: Record<string, Service>, all: Record<string, Service>
   }
 }
 
-/** Names of the services that are off, before they are read. */
+/** Names of the disabled services, known before they are read. */
 function offServices(input: FileInput, { profiles, enable }: StackOptions): Set<string> {
   const all = Object.fromEntries(
     Object.entries(input.services ?? {}).map(([name, service]) => [
@@ -153,13 +153,13 @@ function offServices(input: FileInput, { profiles, enable }: StackOptions): Set<
   return new Set(Object.keys(all).filter((name) => !on[name]));
 }
 
-/** A service without profiles is always on; `*` turns all profiles on. */
+/** A service without profiles is always enabled; `*` enables all profiles. */
 function enabledServices<Each extends Pick<Service, "name" | "profiles">>(
   all: Record<string, Each>,
   profiles: readonly string[],
   enable: readonly string[],
 ): Record<string, Each> {
-  // as in Compose, a service that is named turns its profiles on, for what it depends on
+  // as in Compose, naming a service enables its profiles, for its dependencies too
   const active = new Set([...profiles, ...enable.flatMap((name) => all[name]?.profiles ?? [])]);
   const isOn = (service: Each) =>
     service.profiles.length === 0 ||

@@ -1,4 +1,4 @@
-/** Ports, networks and names of a service: short and long forms as one. */
+/** Ports, networks and names of a service: short and long forms are converted to one. */
 import { canonicalAddress, versionOf } from "../../core/ip.ts";
 import type { Service } from "../model/stack.ts";
 import { expandPorts, type PortMapping, parsePort } from "./ports.ts";
@@ -30,10 +30,10 @@ export function readPorts(reader: ServiceReader): PortMapping[] {
   return all;
 }
 
-/** A name that may stand in /etc/hosts and in DNS. */
+/** A name that is valid in /etc/hosts and in DNS. */
 export const HOST_NAME = /^[a-zA-Z0-9_]([a-zA-Z0-9_.-]{0,251}[a-zA-Z0-9_])?$/;
 
-/** A network's name is the mode `bridge`, with that network alone. */
+/** A network name as the mode means `bridge` with only that network. */
 export function readNetworkMode(reader: ServiceReader): Service["networkMode"] {
   const mode = reader.input.network_mode ?? "bridge";
   if (isNetworkMode(mode)) return mode;
@@ -47,7 +47,7 @@ export function readNetworkMode(reader: ServiceReader): Service["networkMode"] {
 
 const NETWORK_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$/;
 
-/** The network that a `network_mode` names; undefined for the modes themselves. `default` is Docker's other word for bridge. */
+/** The network that a `network_mode` names; undefined for the modes themselves. `default` is Docker's alias for bridge. */
 export const networkOfMode = (mode: string | undefined): string | undefined =>
   mode === undefined || isNetworkMode(mode) || mode === "default" || !NETWORK_NAME.test(mode)
     ? undefined
@@ -87,10 +87,10 @@ function attachmentsOf(reader: ServiceReader): Service["networks"] {
   );
 }
 
-/** Of the ways to write an address the usual one; what is none is found by the checks. */
+/** The canonical form of an address; the checks report an invalid one. */
 export const plainAddress = (text: string) => (versionOf(text) ? canonicalAddress(text) : text);
 
-/** mac_address of the service itself is that on its first network. */
+/** mac_address of the service applies to its first network. */
 function withMac(reader: ServiceReader, networks: Service["networks"]): Service["networks"] {
   const { mac_address: mac } = reader.input;
   const [first] = Object.entries(networks);

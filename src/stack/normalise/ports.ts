@@ -4,7 +4,7 @@ import { versionOf } from "../../core/ip.ts";
 export interface PortMapping {
   hostAddress: string;
   hostPort: number | undefined;
-  /** The last of a range from `hostPort` on, of which each container takes the first that is free. */
+  /** The last port of a range that begins at `hostPort`, of which each container takes the first free one. */
   hostPortEnd?: number;
   containerPort: number;
   protocol: "tcp" | "udp";
@@ -20,7 +20,7 @@ function range(text: string): Range | undefined {
   return first >= 1 && last <= 65535 && first <= last ? [first, last] : undefined;
 }
 
-/** The mappings, or a sentence that says what is wrong. */
+/** The mappings, or a sentence that says what is wrong with the text. */
 export function parsePort(text: string): PortMapping[] | string {
   const [main = "", written = "tcp", ...rest] = text.split("/");
   const protocol = written.toLowerCase();
@@ -34,7 +34,7 @@ export function parsePort(text: string): PortMapping[] | string {
   return expandPorts(host.replace(/^\[|\]$/g, ""), published, target, protocol);
 }
 
-/** Expands ranges: of equal length, or a range of published ports for one target, of which a free one is chosen. */
+/** Expands ranges: of equal length, or a range of published ports for one target, from which a free port is chosen. */
 export function expandPorts(
   hostAddress: string,
   published: string,

@@ -1,4 +1,4 @@
-/** What a service runs and how: command, environment, dependencies, restart, rights, limits, logs. */
+/** How a service's process runs: command, environment, dependencies, restart, privileges, limits, logs. */
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { messageOf } from "../../core/errors.ts";
@@ -40,7 +40,7 @@ export function readHooks(reader: ServiceReader, key: "post_start" | "pre_stop")
   });
 }
 
-/** Those of label_file, and over them the file's own. */
+/** Labels of label_file, overridden by the service's own. */
 export function readLabels(reader: ServiceReader): Record<string, string> {
   const { label_file: files, labels } = reader.input;
   const result: Record<string, string> = {};
@@ -97,7 +97,7 @@ export function readEnvironment(reader: ServiceReader): Record<string, string> {
         reader.unset(place, `${file}:${message.replace(/^line (\d+): /, "$1: ")}`);
       for (const [key, value] of envParser(format)(text, reader.context.variables, warn)) result[key] = value;
     } catch (error) {
-      // as editors and terminals know places
+      // line and column as editors and terminals write them
       reader.bad(place, `${file}:${messageOf(error).replace(/^line (\d+): /, "$1: ")}`);
     }
   });
@@ -126,7 +126,7 @@ export function readExternalLinks({ input }: ServiceReader): Record<string, stri
   return Object.fromEntries(links);
 }
 
-/** depends_on, what is linked, and whose volumes are shared. */
+/** Dependencies from depends_on, links and volumes_from. */
 export function readDependencies(reader: ServiceReader): Service["dependsOn"] {
   const others = [...readLinks(reader), ...readVolumesFrom(reader.input.volumes_from)];
   const condition: Condition = "service_started";
@@ -163,7 +163,7 @@ const CONDITIONS: Record<string, Service["restart"]["policy"]> = {
   any: "always",
 };
 
-/** `restart`, else deploy.restart_policy as docker compose takes it. */
+/** `restart`, or else deploy.restart_policy as docker compose converts it. */
 export function readRestart(reader: ServiceReader): Service["restart"] {
   const { restart, deploy } = reader.input;
   const given = deploy?.restart_policy;
@@ -191,7 +191,7 @@ export function readSecurity(
   (reader.input.security_opt ?? []).forEach((option, index) => {
     const [key = "", value = ""] = String(option).split(/[:=](.*)/s);
     if (key === "no-new-privileges") {
-      // as Go's ParseBool reads it
+      // like Go's ParseBool
       const isOn = /^(1|t|true)?$/i.test(value);
       if (!isOn && !/^(0|f|false)$/i.test(value))
         reader.bad(["security_opt", index], `no-new-privileges: expected true or false, got ${value}`);
@@ -251,7 +251,7 @@ export function readLogging(reader: ServiceReader): Service["log"] {
   };
 }
 
-/** Options of a driver that sends lines elsewhere. What a file of certificates is, is relative to the stack's folder. */
+/** Options of a remote logging driver. Paths of certificates are relative to the stack's directory. */
 function readSending(
   reader: ServiceReader,
   driver: RemoteDriver,
@@ -296,7 +296,7 @@ export function readPullPolicy(reader: ServiceReader): PullPolicy {
   if (text === "daily") return { when: "refresh", afterMs: DAY };
   if (text === "weekly") return { when: "refresh", afterMs: 7 * DAY };
   if (every) {
-    // Compose counts in days and weeks here, which its other durations do not know
+    // Compose accepts days and weeks here, but not in its other durations
     const [, weeks = "0", ofWeek = "0", rest = every] = /^(?:(\d+)w)?(?:(\d+)d)?(.*)$/.exec(every) ?? [];
     const days = Number(weeks) * 7 + Number(ofWeek);
     return {

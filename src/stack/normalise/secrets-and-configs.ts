@@ -1,4 +1,4 @@
-/** Secrets and configs: what they say, and where services have them (Compose specification, 08-configs.md, 09-secrets.md). */
+/** Secrets and configs: their content, and their targets in services (Compose specification, 08-configs.md, 09-secrets.md). */
 import { createHash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { posix, resolve } from "node:path";
@@ -9,13 +9,13 @@ import { type ServiceContext, type ServiceReader, truth } from "./service-reader
 type Kind = ServiceFile["kind"];
 type Input = NonNullable<FileInput["configs"]>[string];
 
-/** Docker's bound of configs; secrets have half of it there. */
+/** Docker's limit for configs; its limit for secrets is half of it. */
 const MAX_SIZE = 1 << 20;
 const DEFAULT_MODE = 0o444;
 
 const digestOf = (bytes: Buffer | string) => createHash("sha256").update(bytes).digest("hex");
 
-/** A top-level secret or config. Problems are reported; the result is used only where there are none. */
+/** A top-level secret or config. Problems are reported; the result is used only if there are none. */
 export function readGiven(kind: Kind, name: string, input: Input, context: ServiceContext): GivenContent {
   const { directory, variables, report, inputs } = context;
   const bad = (key: string | undefined, message: string, severity: "error" | "warning" = "error") =>
@@ -40,7 +40,7 @@ export function readGiven(kind: Kind, name: string, input: Input, context: Servi
   if (content !== undefined) return { content, digest: digestOf(content) };
   if (environment !== undefined) {
     const value = variables(environment);
-    // as with a file: it is needed where containers are made, and not to look at them
+    // like a file, it is required to create containers, but not to inspect them
     if (value === undefined) bad("environment", `the variable ${environment} is not set`, "warning");
     return { environment, value, digest: value === undefined ? "" : digestOf(value) };
   }
@@ -53,7 +53,7 @@ export function readGiven(kind: Kind, name: string, input: Input, context: Servi
   };
 }
 
-/** A file that is not there yet may be there when it is needed: only then its absence is an error. */
+/** The file may be created later: its absence is an error only when it is needed. */
 function digestOfFile(path: string, bad: (message: string, severity?: "warning") => void): string {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (!stat?.isFile()) bad(`the file ${path} does not exist`, "warning");
@@ -68,7 +68,7 @@ function digestOfFile(path: string, bad: (message: string, severity?: "warning")
   return "";
 }
 
-/** The files that a service has of both kinds. */
+/** The files of a service from secrets and configs. */
 export function readServiceFiles(reader: ServiceReader): ServiceFile[] {
   return (["secret", "config"] as const).flatMap((kind) =>
     (reader.input[`${kind}s`] ?? []).map((use, index): ServiceFile => {

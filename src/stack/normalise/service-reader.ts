@@ -1,4 +1,4 @@
-/** What the readers of a service share: its input, where problems go, and values with units. */
+/** Shared by the readers of a service: its input, the reporting of problems, and values with units. */
 import type { ReportAt } from "../check/check.ts";
 import type { Variables } from "../files/interpolate.ts";
 import { toMapping } from "../files/merge.ts";
@@ -10,7 +10,7 @@ export interface ServiceContext {
   directory: string;
   variables: Variables;
   report: ReportAt;
-  /** Files that are read on the way are noted here. */
+  /** Files that are read in the process are recorded here. */
   inputs: Set<string>;
 }
 
@@ -31,20 +31,20 @@ export class ServiceReader {
     });
   }
 
-  /** What is missing now, and need not be where it is only looked at. */
+  /** A missing file or variable, which is not an error if the stack is only inspected. */
   warn(path: (string | number)[], message: string): void {
     const where = ["services", this.name, ...path];
     const text = `${where.join(".")}: ${message}`;
     this.context.report(where, { severity: "warning", code: "NOT_AT_HAND", message: text });
   }
 
-  /** A variable of an env file or label file that is not set. */
+  /** An unset variable in an env file or label file. */
   unset(path: (string | number)[], message: string): void {
     const where = ["services", this.name, ...path];
     this.context.report(where, { severity: "warning", code: "UNSET_VARIABLE", message });
   }
 
-  /** What this host cannot give. The file is fine, and the service cannot run. */
+  /** A feature that this host lacks. The file is valid, but the service cannot run. */
   refuse(key: Unavailable["key"], path: (string | number)[], value: unknown, why: string): Unavailable {
     const where = ["services", this.name, ...path];
     const text = `${where.join(".")}: ${why}`;
@@ -60,7 +60,7 @@ export class ServiceReader {
     };
   }
 
-  /** A key that is understood and changes nothing. */
+  /** A key that is valid and has no effect. */
   note(path: (string | number)[], why: string, part?: string): void {
     const where = ["services", this.name, ...path];
     const message = `${where.join(".")}${part ? `: ${part} have no effect` : " has no effect"}: ${why}`;
@@ -82,7 +82,7 @@ export class ServiceReader {
   }
 }
 
-/** YAML 1.1 has more words for it, and Compose takes them. */
+/** YAML 1.1 has more words for booleans, and Compose accepts them. */
 export function truth(value: boolean | string | undefined): boolean {
   return value === true || value === "true" || value === "yes" || value === "on";
 }
@@ -97,7 +97,7 @@ export function textMap(value: unknown): Record<string, string> {
   );
 }
 
-/** Compose takes an empty text for an absent one. */
+/** Compose treats an empty text as absent. */
 export function optionalText(value: string | number | undefined): string | undefined {
   return value === undefined || value === "" ? undefined : String(value);
 }

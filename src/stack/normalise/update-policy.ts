@@ -1,9 +1,9 @@
-/** How a service's containers are replaced: deploy.update_config, and deploy.rollback_config for the way back. */
+/** How a service's containers are replaced: deploy.update_config, and deploy.rollback_config for the rollback. */
 
 import type { Service, UpdatePolicy } from "../model/stack.ts";
 import type { ServiceReader } from "./service-reader.ts";
 
-/** Compose's defaults: one at a time, the old one first, and a stop at the first that fails. */
+/** Compose's defaults: one at a time, stop-first, and a pause at the first failure. */
 export function readUpdatePolicy(
   reader: ServiceReader,
   key: "update_config" | "rollback_config",
@@ -31,13 +31,13 @@ export function readUpdatePolicy(
   };
 }
 
-/** start-first has two containers for a while. */
+/** start-first runs two containers for a while. */
 export function checkOrders(reader: ServiceReader, service: Service): void {
   const why = keyForOne(service);
   if (!why) return;
   for (const key of startFirstKeys(service)) {
     if (why === "container_name") {
-      // as in Compose the file is accepted; two containers cannot have one name
+      // as in Compose the file is accepted; two containers cannot have the same name
       const field = key === "update_config" ? "update" : "rollback";
       const policy = service[field];
       if (policy) service[field] = { ...policy, order: "stop-first" };
@@ -60,7 +60,7 @@ export function startFirstKeys({ update, rollback }: Service): ("update_config" 
   ];
 }
 
-/** The key by which a service can have one container alone; undefined where none says so. */
+/** The key that limits a service to one container; undefined if no key does. */
 export function keyForOne({ containerName, networks }: Service): string | undefined {
   if (containerName) return "container_name";
   const all = Object.values(networks);

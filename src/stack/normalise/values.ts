@@ -1,4 +1,4 @@
-/** The small languages inside Compose values: durations, byte sizes, shell words. Each gives undefined for what is wrong. */
+/** The notations inside Compose values: durations, byte sizes, shell words. Each parser returns undefined for invalid text. */
 
 const DURATION_UNITS: Record<string, number> = {
   us: 0.001,
@@ -10,7 +10,7 @@ const DURATION_UNITS: Record<string, number> = {
   w: 604_800_000,
 };
 
-/** A duration such as `1m30s` in milliseconds. A number other than 0 has no unit, so it is none. */
+/** A duration such as `1m30s` in milliseconds. A number other than 0 lacks a unit, so it is invalid. */
 export function parseDuration(value: string | number): number | undefined {
   if (typeof value === "number") return value === 0 ? 0 : undefined;
   const text = value.trim();
@@ -22,7 +22,7 @@ export function parseDuration(value: string | number): number | undefined {
   return total;
 }
 
-/** The opposite: 90000 is `1m30s`; a part of a millisecond is in `us`. */
+/** The inverse: 90000 is `1m30s`; fractions of a millisecond are in `us`. */
 export function formatDuration(milliseconds: number): string;
 export function formatDuration(milliseconds: number | undefined): string | undefined;
 export function formatDuration(milliseconds: number | undefined): string | undefined {

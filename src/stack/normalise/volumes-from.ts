@@ -1,6 +1,6 @@
 /**
  * `volumes_from` of services: the volumes of another service, or of any container of the host, where a service has nothing
- * itself (Compose specification, 05-services.md).
+ * does not mount itself (Compose specification, 05-services.md).
  */
 import type { SourcePosition } from "../../core/diagnostics.ts";
 import type { ContainerVolumes, Service, ServiceMount } from "../model/stack.ts";
@@ -24,7 +24,7 @@ function* sources(
   }
 }
 
-/** `SERVICE`, `SERVICE:ro`; another form is given as it is, and then names no service. Containers are left out. */
+/** `SERVICE`, `SERVICE:ro`; another form is returned unchanged, and then names no service. Containers are left out. */
 export function readVolumesFrom(given: readonly string[] | undefined): Source[] {
   return [...sources(given)]
     .filter(({ isContainer }) => !isContainer)
@@ -52,7 +52,7 @@ interface Inherited {
   containers: ContainerVolumes[];
 }
 
-/** The services with the mounts that they inherit. A circle is one of dependencies too, and reported as that. */
+/** The services with their inherited mounts. A cycle is reported as a cycle of dependencies. */
 export function inheritMounts(
   services: Readonly<Record<string, Service>>,
   input: FileInput,
@@ -65,13 +65,13 @@ export function inheritMounts(
     const own = services[name]?.mounts ?? [];
     const given = input.services?.[name]?.volumes_from;
     const containers = readContainers(name, given, locate);
-    done.set(name, { mounts: own, containers }); // a service in a circular chain gets its own mounts only
+    done.set(name, { mounts: own, containers }); // a service in a cycle gets only its own mounts
     const mounts = [...own];
     for (const source of readVolumesFrom(given)) {
       const other = inherit(source.service);
       for (const mount of other.mounts) {
         if (mount.type === "tmpfs" || mounts.some(({ target }) => target === mount.target)) continue;
-        // what has no name has one only once its container is there
+        // an anonymous volume gets its name when its container is created
         if (mount.type === "volume" && mount.source === "") continue;
         mounts.push(source.isReadOnly ? { ...mount, readOnly: true } : mount);
       }

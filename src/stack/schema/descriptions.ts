@@ -1,4 +1,4 @@
-/** What editors show at a key. The more of its path an entry has, the more it counts; the schema's own words count most. */
+/** Descriptions that editors show for a key. A longer path takes precedence; the schema's own descriptions come first. */
 export const DESCRIPTIONS: Readonly<Record<string, string>> = {
   // the file
   name: "Its name on the host; default: the stack's name and the key",
@@ -208,7 +208,7 @@ export const DESCRIPTIONS: Readonly<Record<string, string>> = {
   "config.expose": "Exposed ports",
 };
 
-/** The words for a path of keys, in which list entries and free names are left out. */
+/** The description for a path of keys, without list entries and user-chosen names. */
 export function describeKey(keys: readonly string[]): string | undefined {
   for (let from = 0; from < keys.length; from++) {
     const words = DESCRIPTIONS[keys.slice(from).join(".")];

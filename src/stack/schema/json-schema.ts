@@ -1,4 +1,4 @@
-/** The JSON Schema of stack files, generated from the zod schemas, for editors: with words for every key. */
+/** The JSON Schema of stack files, generated from the zod schemas, for editors: with a description for every key. */
 import { z } from "zod";
 import { describeKey } from "./descriptions.ts";
 import { fileSchema } from "./schema.ts";
@@ -23,7 +23,7 @@ interface SchemaNode {
   anyOf?: SchemaNode[];
 }
 
-/** Adds words to the properties that have none. Names that a user chooses, and places in lists, are not in `keys`. */
+/** Adds descriptions to the properties that have none. `keys` omits user-chosen names and list positions. */
 function describe(node: SchemaNode, keys: readonly string[]): void {
   for (const inner of node.anyOf ?? []) describe(inner, keys);
   for (const [key, property] of Object.entries(node.properties ?? {})) {

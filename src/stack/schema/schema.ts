@@ -219,7 +219,7 @@ const hook = z.strictObject({
 });
 const hooks = z.array(hook);
 
-/** What `docker compose watch` does; `up` leaves it alone there too. */
+/** The configuration of `docker compose watch`; `up` ignores it, as in Compose. */
 const develop = z.strictObject({
   watch: z
     .array(
@@ -548,7 +548,7 @@ export const volumeSchema = z.strictObject({
 });
 
 const NAME = /^[a-z0-9][a-zA-Z0-9.+-]*$/;
-/** A package, with =VERSION where one is wanted. */
+/** A package, with =VERSION for a specific version. */
 const PACKAGE = /^[a-z0-9][a-z0-9.+-]+(:[a-z0-9]+)?(=[a-zA-Z0-9.+~:-]+)?$/;
 
 const imageConfig = z.strictObject({
@@ -609,7 +609,7 @@ export const imageSchema = z.strictObject({
   config: imageConfig.optional(),
 });
 
-/** A name that a file gives one of its services, networks, volumes, secrets and configs. */
+/** A user-chosen name of a service, network, volume, secret or config. */
 const key = z.string().regex(/^[a-zA-Z0-9._-]+$/);
 
 export const fileSchema = z.strictObject({

@@ -1,8 +1,8 @@
-/** Keys of the Compose specification that bay knows and does not carry out, each with the reason. */
+/** Keys of the Compose specification that bay recognises but does not support, each with the reason. */
 
 const WINDOWS = "it applies to Windows containers only";
 
-/** For a key at a place (a regular expression of the path with dots) the reason. */
+/** The reason for a key at a place (a regular expression of the path with dots). */
 const UNSUPPORTED: { at: RegExp; keys: Readonly<Record<string, string>> }[] = [
   {
     at: /^$/,
@@ -60,7 +60,7 @@ const UNSUPPORTED: { at: RegExp; keys: Readonly<Record<string, string>> }[] = [
   },
 ];
 
-/** Why a key that Compose (or bay's design) has is not carried out; undefined for every other key. */
+/** Why a key of Compose (or of bay's design) is not supported; undefined for every other key. */
 export function whyUnsupported(path: readonly string[], key: string): string | undefined {
   const at = path.join(".");
   const rule = UNSUPPORTED.find((each) => each.at.test(at) && Object.hasOwn(each.keys, key));

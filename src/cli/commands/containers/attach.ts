@@ -1,7 +1,7 @@
 import { type Context, oneContainer } from "../../context.ts";
 import { runSession } from "../../ui/terminal.ts";
 
-/** Joins a container's terminal, or its output and input. */
+/** Connects to a container's terminal, or to its output and input. */
 export async function attach(
   context: Context,
   [service]: string[],
@@ -16,7 +16,7 @@ export async function attach(
   const pass = (signal: string) =>
     void client.json("POST", `/containers/${row.Id}/kill?signal=${signal}`).catch(() => {});
   const signals = options.sigProxy === "false" ? [] : (["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const);
-  // a terminal sends the keys themselves
+  // a terminal sends Ctrl-C as input, not as a signal
   if (!Config.Tty) for (const signal of signals) process.on(signal, pass);
   await runSession(socket, {
     tty: Config.Tty,

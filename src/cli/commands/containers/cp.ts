@@ -5,10 +5,10 @@ import { BayError } from "../../../core/errors.ts";
 import { type Client, textOf, toError } from "../../../daemon/index.ts";
 import { type Context, containersOf, nameOf, oneContainer } from "../../context.ts";
 
-/** Finds the container that one side names. */
+/** Finds the container that the source or the target names. */
 type Find = (name: string) => Promise<{ client: Client; id: string; name?: string }>;
 
-/** `bay cp`: the containers are the stack's; into a service with several of them, into each. */
+/** `bay cp`: the containers are the stack's; a copy into a service with several containers goes into each. */
 export async function cp(
   context: Context,
   [source, target]: string[],
@@ -26,7 +26,7 @@ export async function cp(
   }
 }
 
-/** Into a service, one for each of its containers; of a service, the first one. A stream can be read only once. */
+/** A copy into a service goes to all of its containers; a copy from a service uses the first. A stream can be read only once. */
 async function findersOf(
   context: Context,
   source: string,
@@ -49,7 +49,7 @@ export interface CopySettings {
   followLink: boolean;
 }
 
-/** Copies as docker cp does; tar(1) packs and unpacks on this side. Owners become the user's own, or root's inside. */
+/** Copies as docker cp does; tar(1) packs and unpacks on this side. Files get the user as owner, or root in the container. */
 export async function copyBetween(
   source: string,
   target: string,
@@ -147,7 +147,7 @@ async function resolveInside(client: Client, id: string, start: string): Promise
       `/containers/${id}/archive?path=${encodeURIComponent(path)}`,
     );
     const stat = headers["x-docker-container-path-stat"];
-    if (status >= 400 || typeof stat !== "string") return path; // the copy says what is wrong
+    if (status >= 400 || typeof stat !== "string") return path; // the copy itself reports what is wrong
     const { linkTarget } = JSON.parse(Buffer.from(stat, "base64").toString()) as { linkTarget?: string };
     if (!linkTarget) return path;
     path = posix.resolve(posix.dirname(path), linkTarget);
@@ -155,14 +155,14 @@ async function resolveInside(client: Client, id: string, start: string): Promise
   throw new BayError("BAD_TARGET", `${start}: too many symbolic links`);
 }
 
-/** What the archive routes say of a path: Go's file mode, of which the highest bit means a directory. */
+/** The stat of the archive routes: Go's file mode, of which the highest bit means a directory. */
 function isDirectoryStat(headers: Record<string, string | string[] | undefined>): boolean {
   const stat = headers["x-docker-container-path-stat"];
   if (typeof stat !== "string") return false;
   return (JSON.parse(Buffer.from(stat, "base64").toString()) as { mode: number }).mode >= 2 ** 31;
 }
 
-/** A name as the replacement of tar's --transform, which is sed's. */
+/** Escapes a name for the replacement of tar's --transform, which uses sed's syntax. */
 const replacement = (text: string) => text.replace(/[\\,&]/g, "\\$&");
 
 const quoted = (text: string) => text.replace(/[\\,.*[\]^$&]/g, "\\$&");

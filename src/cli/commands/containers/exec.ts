@@ -62,7 +62,7 @@ export async function exec(
     resize: (rows, columns) =>
       void client.json("POST", `/exec/${Id}/resize?h=${rows}&w=${columns}`).catch(() => {}),
   });
-  // a terminal that closes while its command runs was left by the detach keys
+  // if the terminal closes while its command runs, the user pressed the detach keys
   const patience = Date.now() + (tty ? DETACHED_AFTER : Number.POSITIVE_INFINITY);
   for (;;) {
     const { Running, ExitCode } = await client.json<{ Running: boolean; ExitCode: number | null }>(

@@ -2,7 +2,7 @@ import { hasCode } from "../../../core/errors.ts";
 import { type Context, stackContainers } from "../../context.ts";
 import { print, printJson } from "../../ui/output.ts";
 
-/** All about containers, by service of the stack, or by name or ID of any. */
+/** Prints all details of containers: those of a service of the stack, or any by name or ID. */
 export async function inspect(
   context: Context,
   names: string[],

@@ -1,4 +1,4 @@
-/** Commands that do one thing to each container of a stack. */
+/** Commands that apply one action to each container of a stack. */
 import { BayError, messageOf } from "../../../core/errors.ts";
 import { signalNumber } from "../../../core/signals.ts";
 import {
@@ -30,7 +30,7 @@ async function each(
         process.stderr.write(`container ${nameOf(row)} ${done}\n`);
       }),
     );
-  // who shares something of another's comes after it: it joins that one's run
+  // a container that shares a namespace comes after its owner, because it joins the owner's current run
   const isRider = ({ HostConfig: { NetworkMode, PidMode, IpcMode } }: ContainerRow) =>
     [NetworkMode, PidMode, IpcMode].some((mode) => mode?.startsWith("container:"));
   const chosen = rows.filter(select);
@@ -186,7 +186,7 @@ export async function wait(
   );
   if (options.downProject && rows.length > 0) {
     const first = await Promise.race(ends.map(async (end, at) => ({ code: await end, row: rows[at]! })));
-    for (const end of ends) end.catch(() => {}); // their containers are removed meanwhile
+    for (const end of ends) end.catch(() => {}); // their containers are being removed
     print(`container ${nameOf(first.row)} ended with code ${first.code}`);
     const { down } = await import("../stack/down.ts");
     await down(context, [], {});

@@ -45,7 +45,7 @@ export async function logs(context: Context, services: string[], options: LogsOp
   if (!options.follow) for (const row of rows) await follower.follow(row, query);
   else if (query.until !== undefined) await Promise.all(rows.map((row) => follower.follow(row, query)));
   else {
-    // a container that is removed may come again: its service is known from here on
+    // a container that is removed may be created again, so its service is remembered
     const known = [...context.knownServices, ...services];
     await followAll(client, stack, follower, query, (found) =>
       chooseContainers(found, stack, { services, known }).filter(isChosen),
@@ -53,7 +53,7 @@ export async function logs(context: Context, services: string[], options: LogsOp
   }
 }
 
-/** Follows the containers that are there, and those that come, until the command is ended. Throws DAEMON_LOST. */
+/** Follows the existing containers and new ones until the command is interrupted. Throws DAEMON_LOST. */
 async function followAll(
   client: Client,
   stack: string,

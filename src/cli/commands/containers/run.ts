@@ -11,7 +11,7 @@ import { withValues } from "../../options.ts";
 import { runSession, terminalSize } from "../../ui/terminal.ts";
 import { sendUp } from "../stack/send-up.ts";
 
-/** Milliseconds for output that comes after the command's end. */
+/** How long to wait for output after the command's end, in milliseconds. */
 const OUTPUT_PATIENCE = 500;
 
 interface RunOptions {
@@ -81,7 +81,7 @@ export async function run(
     autoRemove: options.rm ?? false,
     start: options.detach ?? false,
   };
-  // where bayd runs and everything that the container rests on is up, one request is enough
+  // if bayd runs and everything that the container needs is ready, one request is enough
   const isPlain = needed.length === 0 && Object.keys(images).length === 0 && !options.removeOrphans;
   const direct = isPlain ? await createIfReady(await context.client(), body) : undefined;
   const client = direct ? await context.client() : await context.daemon();
@@ -104,7 +104,7 @@ export async function run(
   let signals = 0;
   const pass = (signal: string) => {
     signals += 1;
-    if (signals > 2) process.exit(130); // a command that does not listen is left to the others, as compose does
+    if (signals > 2) process.exit(130); // a command that ignores signals is left running, as docker compose does
     client.json("POST", `/containers/${Id}/kill?signal=${signal}`).catch(() => {});
   };
   process.on("SIGINT", pass);
@@ -139,7 +139,7 @@ interface Created {
   Name: string;
 }
 
-/** The new container; undefined where bayd does not run, or an `up` must make something first. */
+/** The new container; undefined if bayd does not run, or if an `up` must create something first. */
 async function createIfReady(client: Client, body: object): Promise<Created | undefined> {
   try {
     const answer = await client.json<Created | { needsUp: true }>("POST", "/bay/v1/run", {
@@ -153,14 +153,14 @@ async function createIfReady(client: Client, body: object): Promise<Created | un
   }
 }
 
-/** Waits for the rest of the output, which another process may keep open. The timer must not delay the command's end. */
+/** Waits for the rest of the output, which another process may keep open. The timer must not delay the exit of this command. */
 async function withinPatience(session: Promise<void>): Promise<void> {
   const abort = new AbortController();
   await Promise.race([session, sleep(OUTPUT_PATIENCE, undefined, { signal: abort.signal }).catch(() => {})]);
   abort.abort();
 }
 
-/** NAME=VALUE, or NAME with an empty value, as docker run has it. Throws BAD_OPTION. */
+/** NAME=VALUE, or NAME with an empty value, as in docker run. Throws BAD_OPTION. */
 function labelsOf(entries: readonly string[] = []): Record<string, string> {
   return Object.fromEntries(
     entries.map((entry) => {
@@ -171,7 +171,7 @@ function labelsOf(entries: readonly string[] = []): Record<string, string> {
   );
 }
 
-/** The variables of env files, later over earlier. Throws NO_FILE, BAD_OPTION. */
+/** The variables of env files; later ones override earlier ones. Throws NO_FILE, BAD_OPTION. */
 async function variablesOf(files: readonly string[] = []): Promise<string[]> {
   const all = new Map<string, string>();
   const { parseDotenv } = await import("../../../stack/files/dotenv.ts");
@@ -201,7 +201,7 @@ async function removeOrphans(context: Context, client: Client, stack: Stack): Pr
   }
 }
 
-/** CAP_NET_ADMIN, net_admin and ALL. Throws BAD_OPTION. */
+/** Parses CAP_NET_ADMIN, net_admin and ALL. Throws BAD_OPTION. */
 async function capabilities(option: string, entries: readonly string[] = []): Promise<string[]> {
   const { capabilityName } = await import("../../../core/capabilities.ts");
   for (const entry of entries)

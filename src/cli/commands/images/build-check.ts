@@ -1,9 +1,9 @@
-/** `--check` of builds: what is wrong with Dockerfiles, without building. */
+/** `--check` of builds: checks Dockerfiles without building. */
 import type { BuildRequest } from "../../../build/index.ts";
 import { BayError } from "../../../core/errors.ts";
 import { print } from "../../ui/output.ts";
 
-/** Says what is wrong with Dockerfiles, without building; 1 where there is something. Throws BAD_DOCKERFILE. */
+/** Prints the problems of Dockerfiles without building; returns 1 if there are any. Throws BAD_DOCKERFILE. */
 export async function check(
   requests: readonly Pick<BuildRequest, "dockerfile" | "ignore">[],
 ): Promise<number> {

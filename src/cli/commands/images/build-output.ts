@@ -1,4 +1,4 @@
-/** What becomes of a build (`docker build --output`): an image of this host, of a registry, an archive, or files. */
+/** The outputs of a build (`docker build --output`): an image of this host, of a registry, an archive, or files. */
 import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
@@ -13,10 +13,10 @@ import { refuseTerminal, saveStream } from "../../ui/save-stream.ts";
 export type BuildOutput =
   | { kind: "image"; name: string | undefined; push: boolean }
   | { kind: "local"; folder: string }
-  /** Files, or the image itself; to standard output where there is no file. */
+  /** Files, or the image itself; written to standard output if there is no file. */
   | { kind: "tar" | "oci" | "docker"; file: string | undefined }
   | { kind: "layout"; folder: string }
-  /** Nothing but the cache. */
+  /** Only the cache is exported. */
   | { kind: "cacheonly" };
 
 const KEYS: Record<string, readonly string[]> = {
@@ -67,14 +67,14 @@ export function readOutput(text: string): BuildOutput {
       if (!file) throw bad("tar=false needs a dest");
       return { kind: "layout", folder: file };
     case "docker":
-      // without a place it is an image of this host, as it is docker's
+      // without a destination it is an image of this host, as docker's
       return dest === undefined ? { kind: "image", name: undefined, push: false } : { kind: "docker", file };
     default:
       return { kind: "tar", file };
   }
 }
 
-/** Call it before anything is built. Throws BAD_OPTION where several want standard output, or a terminal would get it. */
+/** Call it before the build. Throws BAD_OPTION if several outputs use standard output, or if it is a terminal. */
 export function checkOutputs(outputs: readonly BuildOutput[]): void {
   const streams = outputs.filter((output) => "file" in output && output.file === undefined);
   if (streams.length > 1) throw new BayError("BAD_OPTION", "only one --output can go to standard output");
@@ -86,18 +86,18 @@ export function checkOutputs(outputs: readonly BuildOutput[]): void {
   }
 }
 
-/** A file that is written after the build has a folder before it. Throws BAD_OPTION. */
+/** Checks that the parent directory of an output file exists before the build. Throws BAD_OPTION. */
 export function checkFile(option: string, file: string | undefined): void {
   if (file === undefined || statSync(dirname(resolve(file)), { throwIfNoEntry: false })?.isDirectory())
     return;
   throw new BayError("BAD_OPTION", `${option}: the directory ${dirname(file)} does not exist`);
 }
 
-/** Whether an image of this host is wanted at all. */
+/** Whether any output is an image of this host. */
 export const keepsImage = (outputs: readonly BuildOutput[]): boolean =>
   outputs.length === 0 || outputs.some(({ kind }) => kind === "image");
 
-/** Files and archives of an image that was built. */
+/** Writes the files and archives of an image that was built. */
 export async function deliver(
   client: Client,
   id: string,
@@ -122,7 +122,7 @@ async function writeFiles(client: Client, id: string, folder: string): Promise<v
   await client.json("POST", "/bay/v1/image/files", body);
 }
 
-/** bay's own archive is an OCI layout, and trusted: tar(1) may unpack it. */
+/** bay's own archive is an OCI layout and trusted, so tar(1) may unpack it. */
 async function writeLayout(
   client: Client,
   id: string,

@@ -39,7 +39,7 @@ export interface BuildOptions {
   check?: boolean;
 }
 
-/** Reads what is asked of bayd. `close` removes what was stored for it. Throws BAD_OPTION, NO_DOCKERFILE, NO_SECRET, NO_SSH. */
+/** Creates the request to bayd. `close` removes its temporary files. Throws BAD_OPTION, NO_DOCKERFILE, NO_SECRET, NO_SSH. */
 export async function readRequest(
   path: string,
   options: BuildOptions,
@@ -68,7 +68,7 @@ export async function readRequest(
   };
 }
 
-/** bayd reads a context's archive from a file; undefined where it is none. */
+/** bayd reads a context's archive from a file; undefined if the context is not an archive. */
 async function keepArchive(input: Buffer): Promise<string | undefined> {
   const { isArchive } = await import("../../../image/index.ts");
   if (!isArchive(input)) return undefined;
@@ -111,7 +111,7 @@ async function settingsOf(options: BuildOptions): Promise<Omit<BuildBody, "conte
   };
 }
 
-/** Throws NO_DOCKERFILE, naming what was looked for. */
+/** Throws NO_DOCKERFILE, which names the path. */
 function findDockerfile(context: string, file: string | undefined): string {
   const candidates =
     file === undefined
@@ -124,13 +124,13 @@ function findDockerfile(context: string, file: string | undefined): string {
   });
 }
 
-/** The moment of a reproducible build is in the environment, as other tools have it there. */
+/** SOURCE_DATE_EPOCH of a reproducible build comes from the environment, as in other tools. */
 export function buildArgs(entries: readonly string[] | undefined): Record<string, string> {
   const { SOURCE_DATE_EPOCH } = process.env;
   return { ...(SOURCE_DATE_EPOCH ? { SOURCE_DATE_EPOCH } : {}), ...pairs(entries, "--build-arg") };
 }
 
-/** NAME=VALUE, or NAME for the variable of the environment. */
+/** NAME=VALUE, or NAME to take the value from the environment. */
 function pairs(entries: readonly string[] = [], option: string): Record<string, string> {
   return Object.fromEntries(
     entries.flatMap((entry) => {
@@ -156,14 +156,14 @@ async function contextsOf(entries: readonly string[] = []): Promise<NonNullable<
   );
 }
 
-/** `NAME=ADDRESS` or `NAME:ADDRESS`; an IPv6 address may stand in brackets. */
+/** `NAME=ADDRESS` or `NAME:ADDRESS`; an IPv6 address can be in brackets. */
 function hostOf(entry: string): string {
   const [, name, address = ""] = /^([^:=]+)[:=]\[?([^[\]]+)\]?$/.exec(entry) ?? [];
   if (name !== undefined && (isIP(address) > 0 || address === "host-gateway")) return `${name}=${address}`;
   throw new BayError("BAD_OPTION", `--add-host: expected NAME=ADDRESS, got ${entry}`);
 }
 
-/** BuildKit's entitlements. Who gives the whole build the host's network grants it to its steps too, as Docker's client does. */
+/** BuildKit's entitlements. The host's network for the whole build grants it to the steps too, as in Docker's client. */
 function grantedBy(
   entries: readonly string[] = [],
   network?: string,

@@ -1,4 +1,4 @@
-/** `bay build`: the images of a stack's services that have a build. */
+/** `bay build`: builds the images of a stack's services that have a build. */
 import type { BuildRequest } from "../../../build/index.ts";
 import { BayError } from "../../../core/errors.ts";
 import type { Service, Stack } from "../../../stack/index.ts";
@@ -23,7 +23,7 @@ interface StackBuildOptions {
   sbom?: string | true;
 }
 
-/** Images have no attestations, which is what `false` asks for. Throws UNSUPPORTED_OPTION. */
+/** Images have no attestations, which is what `false` requests. Throws UNSUPPORTED_OPTION. */
 function checkAttestations({ provenance, sbom }: StackBuildOptions): void {
   for (const [option, value] of [
     ["--provenance", provenance],
@@ -35,7 +35,7 @@ function checkAttestations({ provenance, sbom }: StackBuildOptions): void {
       });
 }
 
-/** `bay build [SERVICE…]`: the images of the stack's services that have a build. */
+/** `bay build [SERVICE…]`: builds the images of the stack's services that have a build. */
 export async function buildServices(
   context: Context,
   services: string[],
@@ -84,13 +84,13 @@ export async function buildServices(
   return 0;
 }
 
-/** What is printed holds no secret. */
+/** The printed request contains no secrets. */
 function withoutSecrets({ secrets, ...rest }: BuildRequest): object {
   const shown = Object.entries(secrets).map(([id, secret]) => [id, "file" in secret ? secret : "(hidden)"]);
   return { ...rest, secrets: Object.fromEntries(shown) };
 }
 
-/** Services with a build that are named, or all, after those that they are built on. Throws UNKNOWN_SERVICE. */
+/** The named services with a build, or all, after the services that their images are built on. Throws UNKNOWN_SERVICE. */
 async function chooseBuilds(
   stack: Stack,
   names: readonly string[],

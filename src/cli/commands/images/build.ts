@@ -1,4 +1,4 @@
-/** `bay image build`: an image of one Dockerfile, with docker build's options. */
+/** `bay image build`: builds an image from one Dockerfile, with docker build's options. */
 import { writeFileSync } from "node:fs";
 import { BayError } from "../../../core/errors.ts";
 import type { BuildBody } from "../../../daemon/api/bay/build.ts";
@@ -42,7 +42,7 @@ async function buildOne(context: Context, body: BuildBody, options: BuildOptions
     await forget(client, image.id);
     return 0;
   }
-  // standard output may be an archive's
+  // standard output may be used for an archive
   if (!outputs.some((output) => "file" in output && output.file === undefined))
     print(options.quiet ? image.id : `built ${tags.join(", ") || "an image"} (${image.id.slice(7, 19)})`);
   if (!options.push && !outputs.some((output) => output.kind === "image" && output.push)) return 0;
@@ -74,7 +74,7 @@ function writeMetadata(
   if (metadataFile) writeFileSync(metadataFile, `${JSON.stringify(metadata, null, 2)}\n`);
 }
 
-/** Removes an image without a requested name, unless another build gave it a name. */
+/** Removes an image without a requested name, unless another build has named it. */
 async function forget(client: Client, id: string): Promise<void> {
   const { RepoTags } = await client.json<{ RepoTags: string[] }>("GET", `/images/${id}/json`);
   if (RepoTags.length === 0) await client.json("DELETE", `/images/${id}`);

@@ -1,4 +1,4 @@
-/** `bay image …`: what is in the store of images. */
+/** `bay image …`: commands on images of this host. */
 import { createReadStream, existsSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { readCode } from "../../../core/error-codes/table.ts";
@@ -20,7 +20,7 @@ interface ListOptions {
   format: string;
 }
 
-/** `bay image ls [NAME]`. The name is a filter as docker's: without a tag all tags, and with wildcards. */
+/** `bay image ls [NAME]`. The name is a filter as in docker: without a tag it matches all tags, and it may have wildcards. */
 export async function list(context: Context, [name]: string[], options: ListOptions): Promise<void> {
   const filters = filterQuery(options.filter, name === undefined ? {} : { reference: [name] });
   const client = await context.daemon();
@@ -52,7 +52,7 @@ export async function list(context: Context, [name]: string[], options: ListOpti
   );
 }
 
-/** The digest by which the registry of a name knows the image; an image that was not pulled has none. */
+/** The digest of an image in the registry of its name; an image that was not pulled has none. */
 function digestOf(tag: string, { RepoDigests }: ImageRow): string {
   const repository = tag.replace(/:[^/:]*$/, "");
   return (
@@ -106,7 +106,7 @@ export async function remove(context: Context, names: string[], options: { force
   }
 }
 
-/** `bay image save`. Into a file it is bayd that writes, as it is on the same host and has the blobs. */
+/** `bay image save`. bayd writes the file itself, because it is on the same host and has the blobs. */
 export async function save(context: Context, names: string[], options: { output?: string }): Promise<void> {
   const { output } = options;
   const client = await context.daemon();
@@ -120,7 +120,7 @@ export async function save(context: Context, names: string[], options: { output?
         answerLines(answer);
       });
     } catch (error) {
-      // bayd may see other files than this process does
+      // bayd may be in another mount namespace than this process
       if (!(error instanceof BayError) || error.code !== "OTHER_FILE") throw error;
     }
   }
@@ -134,7 +134,7 @@ export async function load(context: Context, _args: string[], options: { input?:
   const client = await context.daemon();
   if (options.input && !existsSync(options.input))
     throw new BayError("BAD_ARCHIVE", `the archive ${options.input} does not exist`);
-  // bayd is on the same host: it reads the file from where it is
+  // bayd is on the same host, so it reads the file itself
   const answer = options.input
     ? await client.text("POST", "/bay/v1/images/load", { path: resolve(options.input) })
     : await client.upload("POST", "/images/load", process.stdin);
@@ -150,7 +150,7 @@ interface AnswerLine {
   hint?: string;
 }
 
-/** A stream's lines. Throws the error that one of them says. */
+/** The lines of a stream. Throws the error that a line contains. */
 function answerLines(text: string): AnswerLine[] {
   const lines = text
     .split("\n")
@@ -178,7 +178,7 @@ export async function importImage(
     platform: options.platform ?? "",
   });
   const { changedConfig } = await import("../../../build/index.ts");
-  changedConfig({}, options.change ?? []); // said before anything is sent
+  changedConfig({}, options.change ?? []); // report invalid changes before anything is sent
   for (const change of options.change ?? []) query.append("changes", change);
   const client = await context.daemon();
   const path = `/images/create?${query}`;
@@ -186,7 +186,7 @@ export async function importImage(
     ? await textOf((await client.send("POST", path)).body)
     : await client.upload("POST", path, source === "-" ? process.stdin : createReadStream(source!));
   const lines = answerLines(answer);
-  // a refusal before the stream begins is an object of its own
+  // an error before the stream begins is a single JSON object
   const [{ status }] = lines.slice(-1) as [AnswerLine];
   if (!status) throw toError(answer);
   print(status);

@@ -1,4 +1,4 @@
-/** Commands that speak to registries: pull, push, login, logout. bayd does the work, with this user's credentials. */
+/** Commands that use registries: pull, push, login, logout. bayd does the work, with this user's credentials. */
 import { createInterface } from "node:readline";
 import { BayError, hasCode, messageOf } from "../../../core/errors.ts";
 import type { Client } from "../../../daemon/index.ts";
@@ -22,7 +22,7 @@ interface PushOptions {
   includeDeps?: boolean;
 }
 
-/** What Docker's clients send: the user's own credentials, so that bayd needs none; and their file, for messages. */
+/** The headers that Docker's clients send: the user's credentials, so that bayd stores none; and their file, for messages. */
 export function authHeader(credentials: Credentials | undefined): Record<string, string> {
   if (!credentials) return {};
   const { username, password, identityToken, source } = credentials;
@@ -50,11 +50,11 @@ async function pushOne(client: Client, reference: string, quiet: boolean): Promi
 
 interface Pulled {
   image: string;
-  /** A build gives it too. */
+  /** The image can also be built. */
   isBuildable: boolean;
 }
 
-/** Images of registries that the services use, each once. A build's own name for its image is in no registry. */
+/** Images of registries that the services use, without duplicates. The default name of a built image is in no registry. */
 async function imagesOf(
   context: Context,
   services: readonly string[],
@@ -96,7 +96,7 @@ async function isHere(client: Client, image: string): Promise<boolean> {
   }
 }
 
-/** `bay push [SERVICE…]`: images that bay made under a registry's name too. */
+/** `bay push [SERVICE…]`: also pushes built images whose name includes a registry. */
 export async function push(context: Context, services: string[], options: PushOptions): Promise<number> {
   const stack = await context.stack(services);
   const { chooseServices, dependenciesOf } = await import("../../../stack/query.ts");
@@ -107,7 +107,7 @@ export async function push(context: Context, services: string[], options: PushOp
   );
 }
 
-/** One after the other; gives exit code 1 where all failed, and throws the first failure unless they are ignored. */
+/** Runs one after the other; returns 1 if all failed, and throws the first failure unless failures are ignored. */
 async function eachImage(
   context: Context,
   images: ReadonlySet<string>,
@@ -159,7 +159,7 @@ interface LoginOptions {
   passwordStdin?: boolean;
 }
 
-/** Asks the registry whether it knows the user, and keeps the credentials where it does. */
+/** Asks the registry to verify the credentials, and stores them if it does. */
 export async function login(_context: Context, [server]: string[], options: LoginOptions): Promise<void> {
   const registry = server ?? "docker.io";
   if (options.password !== undefined)
@@ -206,7 +206,7 @@ function ask(question: string, hidden: boolean): Promise<string> {
       if (hidden) process.stderr.write("\n");
       resolve(answer);
     });
-    // what is typed after the question is not shown
+    // the password is not echoed
     if (hidden) (reader as unknown as { _writeToOutput: (text: string) => void })._writeToOutput = () => {};
   });
 }

@@ -1,4 +1,4 @@
-/** `bay config`: the stack as its files say it, whole, in part, or before it is understood. */
+/** `bay config`: prints the stack in full or in part, normalised or as the files have it. */
 import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import type { Merged } from "../../../stack/files/merge-files.ts";
@@ -29,7 +29,7 @@ interface ConfigOptions {
   consistency?: boolean;
 }
 
-/** Checks the file and shows the normalised stack; names of services show only those; `schema` prints the JSON Schema instead. */
+/** Checks the file and prints the normalised stack; service names select services; `schema` prints the JSON Schema instead. */
 export async function config(context: Context, names: string[], options: ConfigOptions): Promise<void> {
   if (names[0] === "schema") {
     const { jsonSchema } = await import("../../../stack/schema/json-schema.ts");
@@ -67,7 +67,7 @@ export async function config(context: Context, names: string[], options: ConfigO
   return show(compose, options);
 }
 
-/** Gives images of registries the digests that their names stand for now. Throws what the registry says. */
+/** Resolves tags of registry images to digests. Throws the registry's error. */
 async function pinImages(stack: Stack): Promise<void> {
   const { findCredentials, parseReference, web } = await import("../../../image/index.ts");
   await Promise.all(
@@ -89,7 +89,7 @@ async function show(value: unknown, { json, format, output }: ConfigOptions): Pr
   else writeFileSync(output, text.endsWith("\n") ? text : `${text}\n`);
 }
 
-/** A digest of what each service says, which changes where that does. Throws UNKNOWN_SERVICE. */
+/** A digest of each service's configuration, which changes with it. Throws UNKNOWN_SERVICE. */
 async function printHashes(services: Record<string, unknown>, wanted: string): Promise<void> {
   const { nearest } = await import("../../../core/diagnostics.ts");
   const { BayError } = await import("../../../core/errors.ts");
@@ -105,21 +105,21 @@ async function printHashes(services: Record<string, unknown>, wanted: string): P
     print(`${name} ${createHash("sha256").update(JSON.stringify(services[name])).digest("hex")}`);
 }
 
-/** The files merged, with variables filled in, and nothing else changed. Without consistency, errors are not looked for. */
+/** The merged files with variables interpolated, otherwise unchanged. With --no-consistency, they are not checked. */
 async function asWritten(context: Context, options: ConfigOptions): Promise<void> {
-  if (options.consistency !== false) await context.stack(); // says what is wrong
+  if (options.consistency !== false) await context.stack(); // throws if the stack is invalid
   const { readMerged } = await import("../../../stack/files/merge-files.ts");
   const merged = await withoutErrors(readMerged(context.loadOptions()));
   if (!options.quiet) await show(merged.value, options);
 }
 
-/** The files merged, with variables as they are written. */
+/** The merged files without interpolation. */
 async function rawValue(context: Context): Promise<unknown> {
   const { readMerged } = await import("../../../stack/files/merge-files.ts");
   return (await withoutErrors(readMerged(context.loadOptions(), { isRaw: true }))).value;
 }
 
-/** Throws `StackError`, also where a file alone is fine and files do not go together. */
+/** Throws `StackError`, also if each file is valid but they cannot be merged. */
 async function withoutErrors(merged: Merged): Promise<Merged> {
   if (!merged.diagnostics.some(({ severity }) => severity === "error")) return merged;
   const { StackError } = await import("../../../stack/index.ts");
@@ -136,7 +136,7 @@ async function ofMerged(context: Context, options: ConfigOptions): Promise<void>
   return printExplained(merged, options.explain!, options);
 }
 
-/** Every variable that the files name, once for each way of naming it. */
+/** Every variable that the files refer to, once for each form of the reference. */
 function printVariables({ uses, variables }: Merged, { json, format }: ConfigOptions): void {
   const seen = new Map(uses.map((use) => [JSON.stringify(use), use]));
   const sorted = [...seen.values()].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
@@ -164,7 +164,7 @@ function printVariables({ uses, variables }: Merged, { json, format }: ConfigOpt
   );
 }
 
-/** What variables are filled in from: this process's environment over the env files. */
+/** The values of variables: this process's environment overrides the env files. */
 function printEnvironment({ dotenv }: Merged): void {
   const all = new Map<string, string>(dotenv);
   for (const [name, value] of Object.entries(process.env)) if (value !== undefined) all.set(name, value);

@@ -13,7 +13,7 @@ interface DownCommandOptions {
   timeout?: number;
 }
 
-/** Removes the stack, or some of its services. Without a file, -p says which stack. */
+/** Removes the stack, or some of its services. Without a file, -p names the stack. */
 export async function down(context: Context, only: string[], options: DownCommandOptions): Promise<void> {
   if (options.rmi && !["all", "local"].includes(options.rmi))
     throw new BayError("BAD_OPTION", `--rmi: expected all or local, got ${options.rmi}`);
@@ -47,7 +47,7 @@ export async function down(context: Context, only: string[], options: DownComman
   if (options.rmi && stack) await removeImages(client, stack, options.rmi, only);
 }
 
-/** Without a file, there is no .env of its directory. */
+/** Without a file, the directory's .env is not read. */
 const orphansOf = async (
   context: Context,
   stack: Stack | undefined,
@@ -73,7 +73,7 @@ async function removeImages(
   const services = Object.values(stack.services).filter(
     ({ name }) => only.length === 0 || only.includes(name),
   );
-  // as in Compose: local are those that got their name from bay, or come from this file
+  // as in Compose, local images are those that bay named or that this file builds
   const isLocal = (image: string) =>
     stack.images[image] !== undefined ||
     services.some(

@@ -9,7 +9,7 @@ import { hasColour, paint, print, printJson, shortId, table } from "../../ui/out
 import { coloured } from "./plan.ts";
 import { watch } from "./send-up.ts";
 
-/** bayd keeps the revisions, so a stack file that is not valid does not prevent this. Throws what is wrong, and that -p helps. */
+/** bayd keeps the revisions, so this works with an invalid stack file too. Throws the file's error with a hint to use -p. */
 async function nameOf(context: Context): Promise<string> {
   try {
     return await context.stackName();
@@ -31,7 +31,7 @@ async function revisionsOf(context: Context, name: string): Promise<Revision[]> 
   return (await import("../../../daemon/stacks/offline.ts")).offlineHistory(context.roots, name);
 }
 
-/** The revisions of the stack that were applied, the newest first. */
+/** Lists the applied revisions of the stack, newest first. */
 export async function history(context: Context, _args: string[], options: { format: string }): Promise<void> {
   const name = await nameOf(context);
   const all = await revisionsOf(context, name);
@@ -74,7 +74,7 @@ function describe(
   return paths.slice(0, MAX_NAMED).join(", ") + more || "where the files are";
 }
 
-/** A change of what a name means is one too. */
+/** A name that now means another image is a change too. */
 function changesOf(
   before: Pick<Revision, "stack" | "images">,
   after: Pick<Revision, "stack"> & Partial<Pick<Revision, "images">>,
@@ -93,7 +93,7 @@ function changesOf(
   return changes;
 }
 
-/** What differs between a revision and the file as it is now, or another revision. Exits with 0. */
+/** Prints the differences between a revision and the current file, or another revision. Exits with 0. */
 export async function diff(
   context: Context,
   [first, second]: string[],
@@ -137,7 +137,7 @@ function revisionNumber(text: string): number {
   throw new BayError("BAD_OPTION", `invalid revision ${text}`, { hint: "bay history shows their numbers" });
 }
 
-/** Restores a revision that was applied before: its services, and the images that its names meant. */
+/** Restores an applied revision: its services, and the images that its names referred to. */
 export async function rollback(
   context: Context,
   [revision]: string[],

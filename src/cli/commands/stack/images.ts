@@ -31,7 +31,7 @@ export async function images(
 interface ImageCell {
   container: string;
   image: string;
-  /** Without the algorithm. */
+  /** The ID without the algorithm. */
   id: string;
   size: number;
 }

@@ -1,8 +1,8 @@
-/** `bay lint`: what in a stack's files works, and will hurt. */
+/** `bay lint`: reports bad practice in a stack's files. */
 import type { Context } from "../../context.ts";
 import { print, printJson } from "../../ui/output.ts";
 
-/** 1 where a rule finds something. Throws `StackError` where the stack does not load. */
+/** Returns 1 if a rule finds something. Throws `StackError` if the stack does not load. */
 export async function lint(
   context: Context,
   services: string[],

@@ -52,7 +52,7 @@ export async function plan(
   return showPlan(context, services, planOptions, options);
 }
 
-/** Shows a plan as the options ask for it; gives the exit code. */
+/** Shows a plan in the requested format; returns the exit code. */
 export async function showPlan(
   context: Context,
   services: string[],
@@ -114,7 +114,7 @@ function toSaved(stack: Stack, options: PlanOptions, made: Plan): z.infer<typeof
   return { bayPlan: 1, fingerprint: fingerprint(made), stack, options };
 }
 
-/** Carries out a kept plan. Throws STALE_PLAN where the host has moved on since. */
+/** Applies a saved plan. Throws STALE_PLAN if the host has changed since. */
 export async function apply(context: Context, [file]: string[]): Promise<void> {
   let json: unknown;
   try {

@@ -49,7 +49,7 @@ interface Listed {
   inspect: (id: string) => Promise<Inspected>;
 }
 
-/** From bayd, or from the records and the kernel where none runs. */
+/** From bayd, or from the records and the kernel if it does not run. */
 async function listed(context: Context, name: string): Promise<Listed> {
   const client = await context.client();
   try {

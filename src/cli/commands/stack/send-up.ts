@@ -1,4 +1,4 @@
-/** Requests that change a stack: they answer with lines of progress, which are shown, and a result. */
+/** Requests that change a stack: bayd answers with lines of progress and a result. */
 import { readCode } from "../../../core/error-codes/table.ts";
 import { BayError } from "../../../core/errors.ts";
 import type { Client } from "../../../daemon/index.ts";
@@ -22,7 +22,7 @@ export async function sendUp(
   return watch(client, "/bay/v1/up", { stack, ...request }, quiet);
 }
 
-/** Which progress is not shown. */
+/** Which kinds of progress are hidden. */
 export interface Quiet {
   quiet?: boolean;
   quietBuild?: boolean;

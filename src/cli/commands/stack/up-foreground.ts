@@ -1,6 +1,6 @@
 /**
  * `bay up` in the foreground: shows the logs of the stack's containers, also of those that others restart, replace or add. It
- * ends when no container runs any more, or as the options say. Ctrl-C stops the stack, a second one kills it.
+ * It ends when no container runs, or as the options say. Ctrl-C stops the stack; a second one kills it.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf } from "../../../core/errors.ts";
@@ -16,11 +16,11 @@ export interface FollowOptions {
   logPrefix: boolean;
   colour: boolean;
   timestamps: boolean;
-  /** Stop all when the first container ends, or ends with another exit code than 0. */
+  /** Stop all containers when the first one ends, or ends with a non-zero exit code. */
   abortOn: "exit" | "failure" | undefined;
   exitCodeFrom: string | undefined;
   graceSeconds: number | undefined;
-  /** Output from before it is not shown: seconds since 1970. */
+  /** Earlier output is not shown: seconds since 1970. */
   since: string | undefined;
 }
 
@@ -33,10 +33,10 @@ interface Activity {
   restarting: string[];
 }
 
-/** Milliseconds between looks while no container runs and another command works on the stack. */
+/** Milliseconds between checks while no container runs and another command works on the stack. */
 const STEP = 200;
 
-/** Gives the exit code of the command. */
+/** Returns the exit code of the command. */
 export async function follow(
   client: Client,
   stack: Stack,
@@ -58,9 +58,9 @@ class ForegroundSession {
   readonly #follower: LogFollower;
   /** The containers whose logs are shown, by ID. */
   readonly #logs = new Set<string>();
-  /** Containers that have ended, and whose end was said, with their exit codes. */
+  /** Exit codes of containers whose end was reported. */
   readonly #ended = new Map<string, number>();
-  /** The exit codes of services, by the last container of each that ended. */
+  /** The exit codes of services: that of the container which ended last. */
   readonly #codes = new Map<string, number>();
   #rows: ContainerRow[] = [];
   #interrupts = 0;
@@ -93,7 +93,7 @@ class ForegroundSession {
           this.client.json<Activity>("GET", `/bay/v1/stacks/${encodeURIComponent(this.stack.name)}/activity`),
         );
         running = await this.#look(activity);
-        // nothing happens that would be an event while, for example, an image is built for the container to come
+        // for example, no event occurs while an image is built for the next container
         if (running.length === 0 && isBusy(activity)) await sleep(STEP);
       } while (running.length === 0 && isBusy(activity));
       if (running.length === 0) break;
@@ -109,7 +109,7 @@ class ForegroundSession {
     return this.#interrupts > 0 ? 130 : 0;
   }
 
-  /** Takes in what changed, and gives the containers that run or will by their restart policy. */
+  /** Processes changes; returns the containers that run or will restart by their restart policy. */
   async #look({ restarting }: Activity): Promise<ContainerRow[]> {
     const all = await patiently(() => listContainers(this.client, this.stack.name));
     const { services, stack } = this;
@@ -143,7 +143,7 @@ class ForegroundSession {
   async #sayEnd(row: ContainerRow): Promise<void> {
     const inspected = await patiently(() =>
       this.client.json<Inspected>("GET", `/containers/${row.Id}/json`),
-    ).catch(() => undefined); // it was removed meanwhile
+    ).catch(() => undefined); // it was removed in the meantime
     if (!inspected) return;
     const { ExitCode, EndedBy } = inspected.State;
     this.#ended.set(row.Id, ExitCode);
@@ -151,7 +151,7 @@ class ForegroundSession {
     process.stderr.write(`${nameOf(row)} exited with code ${ExitCode}${EndedBy ? ` (${EndedBy})` : ""}\n`);
   }
 
-  /** The service of the first container whose end counts for `abortOn`. */
+  /** The service of the first container that ended and meets `abortOn`. */
   #firstEnded(): string | undefined {
     const counts = (code: number) => code !== 0 || this.options.abortOn === "exit";
     const id = [...this.#ended.keys()].find((each) => counts(this.#ended.get(each)!));
@@ -168,7 +168,7 @@ class ForegroundSession {
 
 const isUp = ({ State }: ContainerRow) => ["running", "paused", "restarting"].includes(State);
 
-/** Another command is about to start containers, or may be. */
+/** Whether another command is starting containers, or may be. */
 const isBusy = ({ isChanging, restarting }: Activity) => isChanging || restarting.length > 0;
 
 async function stopContainers(

@@ -60,7 +60,7 @@ const planOptions = async (
     : { build: options.build }),
 });
 
-/** Options that contradict each other. Throws BAD_OPTION. */
+/** Rejects options that contradict each other. Throws BAD_OPTION. */
 function checkOptions(options: UpOptions): void {
   if ((options.forceRecreate || options.alwaysRecreateDeps) && options.recreate === false)
     throw new BayError(
@@ -83,7 +83,7 @@ function checkOptions(options: UpOptions): void {
     );
 }
 
-/** Makes the host as the file says; in the foreground it shows the logs and stops the stack on Ctrl-C. */
+/** Applies the file to the host; in the foreground it shows the logs, and Ctrl-C stops the stack. */
 export async function up(context: Context, services: string[], options: UpOptions): Promise<number> {
   checkOptions(options);
   if (context.options.dryRun) return dryRun(context, services, options);
@@ -141,13 +141,13 @@ async function withDependencies(stack: Stack, services: string[]): Promise<strin
   return chooseServices(stack, services, dependenciesOf).map(({ name }) => name);
 }
 
-/** Shows the plan that would be applied. */
+/** Prints the plan that would be applied. */
 async function dryRun(context: Context, services: string[], options: UpOptions): Promise<number> {
   const { showPlan } = await import("./plan.ts");
   return showPlan(context, services, await planOptions(context, services, options), {});
 }
 
-/** Makes the containers of services, and does not start them. */
+/** Creates the containers of services without starting them. */
 export async function create(context: Context, services: string[], options: UpOptions): Promise<number> {
   checkOptions(options);
   const asked = { ...options, start: false };
@@ -161,7 +161,7 @@ export async function create(context: Context, services: string[], options: UpOp
   return 0;
 }
 
-/** `bay scale SERVICE=COUNT…`: the other services stay as they are. */
+/** `bay scale SERVICE=COUNT…`: the other services are unchanged. */
 export async function scale(
   context: Context,
   entries: string[],

@@ -1,4 +1,4 @@
-/** `bay volumes`: the volumes of a stack, or of some of its services. */
+/** `bay volumes`: lists the volumes of a stack, or of some of its services. */
 import type { Context } from "../../context.ts";
 import { labelColumns } from "../../ui/label-columns.ts";
 import { column, type Listing, printListing } from "../../ui/listing.ts";

@@ -1,4 +1,4 @@
-/** `bay completion`: the scripts for shells, and putting them where the shells look; `bay __complete` answers them. */
+/** `bay completion`: prints or installs the scripts for shells; `bay __complete` is called by them. */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Command } from "commander";
@@ -24,7 +24,7 @@ export async function completion(_context: Context, [what]: string[]): Promise<v
   });
 }
 
-/** Writes the scripts where bash, zsh and fish look for them; gives the files. Throws NO_ACCESS. */
+/** Writes the scripts to the directories that bash, zsh and fish search; returns the files. Throws NO_ACCESS. */
 export function installCompletions(share = SHARE): string[] {
   return SHELLS.map((shell) => {
     const file = join(share, PLACES[shell]);
@@ -45,7 +45,7 @@ export function removeCompletions(share = SHARE): void {
   for (const shell of SHELLS) rmSync(join(share, PLACES[shell]), { force: true });
 }
 
-/** Prints what can be at the end of the words: WORD<tab>DESCRIPTION a line, then :files or :folders. */
+/** Prints the candidates for the last word: WORD<tab>DESCRIPTION per line, then :files or :folders. */
 export async function complete(
   program: Command,
   words: readonly string[],
@@ -57,9 +57,9 @@ export async function complete(
   ]);
   const before = words.slice(0, -1);
   try {
-    program.parseOptions([...before]); // -f and the like are heeded
+    program.parseOptions([...before]); // -f and similar options select the stack
   } catch {
-    // the last option has no value yet: those before it are read
+    // the last option has no value yet: the options before it are parsed
   }
   const { words: found, files } = await candidatesAt(program, before, words.at(-1) ?? "", namesFrom, context);
   const oneLine = (text: string) => text.replace(/\s+/g, " ");

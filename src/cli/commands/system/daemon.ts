@@ -59,7 +59,7 @@ export async function daemon(context: Context, [what]: string[], options: Daemon
   }
 }
 
-/** Says what a stopped bayd means for the containers, where there are any. */
+/** Explains what a stopped bayd means for the containers, if there are any. */
 async function stoppedText(roots: Roots): Promise<string> {
   const { runningOffline } = await import("../../../daemon/stacks/offline.ts");
   const running = runningOffline(roots);

@@ -1,4 +1,4 @@
-/** What takes the host's room (`bay system df`, `bay image du`), and freeing it (`prune`). */
+/** Disk usage (`bay system df`, `bay image du`), and freeing space (`prune`). */
 import { createInterface } from "node:readline/promises";
 import { BayError } from "../../../core/errors.ts";
 import type { Client } from "../../../daemon/index.ts";
@@ -59,7 +59,7 @@ export async function diskUsage(context: Context, _args: string[], options: Opti
   );
 }
 
-/** Reclaimable is what prune would free: images no container uses, containers that have ended, unused volumes. */
+/** Reclaimable is what prune would free: images that no container uses, containers that have exited, unused volumes. */
 function summary({ LayersSize, UnneededSize, Images, Containers, Volumes, BuildCache }: Usage) {
   const unused = Images.filter((image) => image.Containers === 0);
   const ended = Containers.filter(
@@ -74,7 +74,7 @@ function summary({ LayersSize, UnneededSize, Images, Containers, Volumes, BuildC
     Size,
     Reclaimable,
   });
-  // what an image shares with one that is used stays
+  // layers shared with a used image are kept
   const freed = unused.length === Images.length ? LayersSize : total(unused, (i) => i.Size - i.SharedSize);
   const volumes = (rows: Usage["Volumes"]) => total(rows, ({ UsageData }) => UsageData.Size);
   const containers = (rows: Usage["Containers"]) => total(rows, ({ SizeRw }) => SizeRw);

@@ -2,7 +2,7 @@ import type { Context } from "../../context.ts";
 import { print, printJson, table } from "../../ui/output.ts";
 import { type Finding, inspectHost } from "./host-check.ts";
 
-/** Says what this host lacks, with the command that installs it. The exit code is 1 where something needed is missing. */
+/** Reports what this host lacks, with the command that installs it. Returns 1 if a requirement is missing. */
 export async function doctor(
   context: Context,
   _args: string[],

@@ -12,7 +12,7 @@ import { BayError } from "../../../core/errors.ts";
 import type { Context } from "../../context.ts";
 import { print, printJson } from "../../ui/output.ts";
 
-/** Prints the given codes; all of them, with their meanings, if none is given. Throws UNKNOWN_CODE. */
+/** Prints the given codes; without codes, all of them with their meanings. Throws UNKNOWN_CODE. */
 export async function explain(
   _context: Context,
   names: string[],
@@ -24,7 +24,7 @@ export async function explain(
   print(codes.length > 0 ? codes.map(asText).join("\n\n") : listText());
 }
 
-/** The code that a person means: in any case, or as an error message shows it. Throws UNKNOWN_CODE. */
+/** Finds a code in any letter case, or as an error message shows it. Throws UNKNOWN_CODE. */
 function codeNamed(text: string): ErrorCode {
   const name = text
     .replace(/^error\[(.*)\]:?$/i, "$1")

@@ -1,4 +1,4 @@
-/** What bay needs of a host, looked at one by one. */
+/** Checks of what bay requires of a host. */
 import { existsSync, readFileSync } from "node:fs";
 import { release } from "node:os";
 import { dirname } from "node:path";
@@ -89,7 +89,7 @@ function forwardingFinding({ tag }: Roots): Finding {
   try {
     if (!dropsForeign(tag)) return { state: "ok", what, found: "on" };
   } catch {
-    return { state: "ok", what, found: "on" }; // without libnftables, which has a finding of its own
+    return { state: "ok", what, found: "on" }; // a missing libnftables has its own finding
   }
   return {
     state: "ok",
@@ -98,7 +98,7 @@ function forwardingFinding({ tag }: Roots): Finding {
   };
 }
 
-/** Whether the kernel can keep containers to their own addresses; without it they start all the same. */
+/** Whether the kernel can prevent address spoofing by containers; they also start without it. */
 export function antiSpoofing(attempt: () => void): Finding {
   const what = "anti-spoofing on bridges";
   try {
@@ -114,7 +114,7 @@ export function antiSpoofing(attempt: () => void): Finding {
   }
 }
 
-/** The folder, or the nearest one above it that is there: bay may not have been started yet. */
+/** The directory, or its nearest existing parent: bay may not have been started yet. */
 function roomFinding(what: string, path: string): Finding {
   let folder = path;
   while (!existsSync(folder)) folder = dirname(folder);
@@ -156,7 +156,7 @@ function library(debianPackage: string, use: () => void): Finding {
   }
 }
 
-/** A base chain of somebody else that drops forwarded packets by policy: Docker's, ufw's, firewalld's. */
+/** A base chain of another program that drops forwarded packets by policy: Docker's, ufw's, firewalld's. */
 export function foreignRules(roots: Roots): Finding {
   const what = "forwarding rules of others";
   let listing: string;

@@ -25,7 +25,7 @@ interface Info {
   };
 }
 
-/** `bay info`: what bayd is, which defaults and bounds it has, and how much room is left. */
+/** `bay info`: prints bayd's version, defaults, limits and free disk space. */
 export async function info(context: Context, _args: string[], options: { format: string }): Promise<void> {
   const found = await (await context.daemon()).json<Info>("GET", "/info");
   if (options.format === "json") return printJson(found);

@@ -1,4 +1,4 @@
-/** `bay network …`: networks of this host, whatever stack they belong to. */
+/** `bay network …`: networks of this host, of any stack. */
 import type { Context } from "../../context.ts";
 import { labelColumns } from "../../ui/label-columns.ts";
 import { column, type Listing, printListing } from "../../ui/listing.ts";

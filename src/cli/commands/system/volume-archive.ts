@@ -1,4 +1,4 @@
-/** `bay volume backup` and `restore`: the files of a volume as a tar. */
+/** `bay volume backup` and `restore`: the files of a volume as a tar archive. */
 import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
 import { BayError, hasCode } from "../../../core/errors.ts";
@@ -16,7 +16,7 @@ const at = (name: string, what: string) => `/bay/v1/volumes/${encodeURIComponent
 const warn = (text: string) => process.stderr.write(`warning: ${text}\n`);
 const binaryText = (name: string) => Buffer.from(name, "latin1").toString("utf8").replace(/\p{C}/gu, "?");
 
-/** Exit code 1 where files changed while they were read: the archive holds zeros for a part of them. */
+/** Returns 1 if files changed while they were read: the archive has zeros in place of a part of them. */
 export async function backup(
   context: Context,
   [name]: string[],
@@ -32,7 +32,7 @@ export async function backup(
       `${writers.replaceAll(",", ", ")} may write to the volume during the backup, so files may be inconsistent; --pause pauses the containers`,
     );
   try {
-    await saveStream(answer.body, options.output, 0o600); // it may hold what only root may read
+    await saveStream(answer.body, options.output, 0o600); // it may contain files that only root may read
   } catch (cause) {
     if (!hasCode(cause, "ECONNRESET", "ERR_STREAM_PREMATURE_CLOSE")) throw cause;
     throw new BayError("BACKUP_CUT", `the backup of the volume ${name} was interrupted`, {
@@ -58,7 +58,7 @@ export async function restore(
 ): Promise<void> {
   if (!options.input && process.stdin.isTTY)
     throw new BayError("BAD_OPTION", "expected a tar on standard input", { hint: "use -i FILE, or a pipe" });
-  // a file that does not exist is told before anything is asked for
+  // report a missing file before any request
   const source = options.input
     ? createReadStream(options.input, { fd: await open(options.input, "r") })
     : process.stdin;

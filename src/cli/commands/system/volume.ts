@@ -1,4 +1,4 @@
-/** `bay volume …`: volumes of this host, whatever stack they belong to. */
+/** `bay volume …`: volumes of this host, of any stack. */
 import type { Context } from "../../context.ts";
 import { printListing } from "../../ui/listing.ts";
 import { print, printJson, table } from "../../ui/output.ts";

@@ -4,10 +4,10 @@ import { badTemplate } from "./lex.ts";
 export type Value = unknown;
 export type TemplateFunction = (...values: Value[]) => Value;
 
-/** Widths and repetitions are text that somebody has to hold. */
+/** The bound of widths and repetitions: the result is held in memory. */
 const WIDEST = 10_000;
 
-/** As Go's fmt prints with %v. */
+/** Prints like Go's fmt with %v. */
 export function showValue(value: Value): string {
   if (value === undefined || value === null) return "<no value>";
   if (Array.isArray(value)) return `[${value.map(showValue).join(" ")}]`;
@@ -20,7 +20,7 @@ export function showValue(value: Value): string {
     .join(" ")}]`;
 }
 
-/** Go's rule: false, 0, nil and what is empty. */
+/** Go's rule of truth: false, 0, nil and empty values are false. */
 export function isTrue(value: Value): boolean {
   if (Array.isArray(value)) return value.length > 0;
   if (typeof value === "object" && value !== null) return Object.keys(value).length > 0;
@@ -113,7 +113,7 @@ const sprint = (values: Value[]): string =>
 
 const cut = (value: string, length: number) => [...value].slice(0, length).join("");
 
-/** `and` and `or` are the evaluator's, since they do not look at what they do not need. */
+/** `and` and `or` are in the evaluator, because they evaluate only the arguments that they need. */
 export const FUNCTIONS: Readonly<Record<string, TemplateFunction>> = {
   json: (value) => JSON.stringify(value ?? null),
   split: (value, separator) => text("split", value).split(text("split", separator)),
@@ -156,7 +156,7 @@ export const FUNCTIONS: Readonly<Record<string, TemplateFunction>> = {
 const yes = () => true;
 const heading = (...values: Value[]) => values.find((value) => typeof value === "string") ?? "";
 
-/** In the line of headings the functions leave the heading as it is, and all comparisons hold. */
+/** For the heading line the functions return the heading unchanged, and all comparisons are true. */
 export const HEADING_FUNCTIONS: Readonly<Record<string, TemplateFunction>> = {
   ...FUNCTIONS,
   ...Object.fromEntries(

@@ -1,4 +1,4 @@
-/** Go's text/template, taken apart: text, actions, and the tokens in an action. */
+/** The lexer of Go's text/template: text, actions, and the tokens in an action. */
 import { BayError } from "../../../core/errors.ts";
 
 export type Piece = { text: string } | { action: Token[]; source: string };
@@ -15,7 +15,7 @@ export const badTemplate = (message: string, hint?: string): BayError =>
 
 const LONGEST = 16_384;
 
-/** Text and actions in their order; `{{-` and `-}}` trim the text beside them. Throws BAD_TEMPLATE. */
+/** Text and actions in order; `{{-` and `-}}` trim the adjacent text. Throws BAD_TEMPLATE. */
 export function splitTemplate(source: string): Piece[] {
   if (source.length > LONGEST)
     throw badTemplate(`the template is longer than ${LONGEST} characters`, "shorten it");
@@ -40,7 +40,7 @@ export function splitTemplate(source: string): Piece[] {
   }
 }
 
-/** Where `}}` closes the action: not within a string. */
+/** The position of the `}}` that closes the action; one in a string does not count. */
 function endOfAction(text: string, from: number): number {
   let quote = "";
   for (let at = from; at < text.length; at++) {
@@ -83,7 +83,7 @@ function tokensOf(body: string): Token[] {
   return tokens;
 }
 
-/** The character of a quoted one, as its number. */
+/** The code point of a quoted character. */
 const runeOf = (text: string): number => unquoted(`"${text.slice(1, -1)}"`).codePointAt(0)!;
 
 function unquoted(text: string): string {

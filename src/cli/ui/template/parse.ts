@@ -1,4 +1,4 @@
-/** Go's text/template: the actions become a tree. The order of words in an action is that of Go's documentation. */
+/** The parser of Go's text/template: actions become a tree, by the grammar in Go's documentation. */
 import { badTemplate, type Piece, splitTemplate, type Token } from "./lex.ts";
 
 export type Node =
@@ -8,7 +8,7 @@ export type Node =
   | { kind: "break" | "continue" };
 
 export interface Pipeline {
-  /** Variables that take the value; two are the index and the element of a range. */
+  /** Variables that receive the value; two are the index and the element of a range. */
   declare: string[];
   isAssignment: boolean;
   commands: Operand[][];
@@ -26,7 +26,7 @@ export type Operand =
 const DEEPEST = 50;
 const CONTROL = ["if", "with", "range"] as const;
 
-/** Throws BAD_TEMPLATE. */
+/** Parses a template. Throws BAD_TEMPLATE. */
 export function parseTemplate(source: string): Node[] {
   const pieces = splitTemplate(source);
   const { nodes, at } = parseBlock(pieces, 0, 0, false);
@@ -73,7 +73,7 @@ function parseBlock(
   return { nodes, at };
 }
 
-/** From `if`, `with`, `range` or an `else if` up to after its `end`. */
+/** Parses from `if`, `with`, `range` or an `else if` to the matching `end`. */
 function parseControl(
   pieces: Piece[],
   from: number,
@@ -116,7 +116,7 @@ function parsePipeline(tokens: readonly Token[], depth: number): Pipeline {
   return { declare, isAssignment, commands };
 }
 
-/** `$x := `, `$x = ` or `$i, $x := ` at the front. */
+/** `$x := `, `$x = ` or `$i, $x := ` at the beginning. */
 function declaration(tokens: readonly Token[]): {
   declare: string[];
   isAssignment: boolean;

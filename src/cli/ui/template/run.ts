@@ -20,11 +20,11 @@ class Leave {
   constructor(readonly kind: "break" | "continue") {}
 }
 
-/** The text that a template makes of a value. Throws BAD_TEMPLATE, which names the column. */
+/** Runs a template on a value and returns the text. Throws BAD_TEMPLATE, which names the column. */
 export const runTemplate = (nodes: readonly Node[], value: Value): string =>
   new Run(value, FUNCTIONS, false).block(nodes, value);
 
-/** The line of headings: the value is the heading of each column, and what is below a column is headed by its name. */
+/** The heading line: the value is the heading of each column, and a field of a column has its name as the heading. */
 export const runHeadings = (nodes: readonly Node[], headings: Readonly<Record<string, string>>): string =>
   new Run(headings, HEADING_FUNCTIONS, true).block(nodes, headings);
 
@@ -56,7 +56,7 @@ class Run {
     return result;
   }
 
-  /** What blocks had written before a break or continue left them. */
+  /** The output of blocks that a break or continue left. */
   #partial: string | undefined;
 
   #node(node: Node, dot: Value): string {
@@ -209,7 +209,7 @@ class Run {
   }
 }
 
-/** The label com.example.owner is headed OWNER. */
+/** The heading of the label com.example.owner is OWNER. */
 const headingOfLabel = (label: Value): string =>
   showValue(label).split(".").at(-1)!.replaceAll(/[-_]/g, " ").toUpperCase();
 
