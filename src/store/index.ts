@@ -10,4 +10,4 @@ export {
 } from "./disk-room.ts";
 export { checkStateFormat, JournalStore, readState } from "./journal-store.ts";
 export { replaceFile } from "./replace-file.ts";
-export type { Store, StoreReader } from "./store.ts";
+export type { Change, Store, StoreReader } from "./store.ts";
