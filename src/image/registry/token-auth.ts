@@ -37,7 +37,7 @@ export class TokenAuth {
     return this.#challenge?.scheme === "bearer";
   }
 
-  /** The registry refused a request: the next one is authenticated anew. False if none of its schemes is supported. */
+  /** The registry refused a request: the next one is authenticated again. False if none of its schemes is supported. */
   challenged(challenges: readonly Challenge[], scopes: readonly string[]): boolean {
     const challenge =
       challenges.find(({ scheme }) => scheme === "bearer") ??
