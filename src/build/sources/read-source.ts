@@ -1,4 +1,4 @@
-/** What a user writes as a context (docker build, "Build context"; --build-context; Compose `build.context`). */
+/** Parses a context of a build (docker build, "Build context"; --build-context; Compose `build.context`). */
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { BayError } from "../../core/errors.ts";
@@ -34,7 +34,7 @@ function layout(text: string, directory: string): ContextSource {
   return { kind: "layout", path: resolve(directory, path), reference: tag };
 }
 
-/** A context of files; for messages `what` says whose it is. Throws NO_CONTEXT for an image. */
+/** A context with files; `what` describes it in messages. Throws NO_CONTEXT for an image. */
 export function readFileSource(text: string, directory: string) {
   const source = readSource(text, directory);
   if (source.kind === "image" || source.kind === "layout")
