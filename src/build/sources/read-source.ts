@@ -6,7 +6,7 @@ import { withoutPasswords } from "../../core/redaction.ts";
 import type { ContextSource } from "../types.ts";
 import { isGitUrl, parseGitUrl } from "./git-url.ts";
 
-/** A folder, an archive, a repository, a URL or an image; paths are below `directory`. Throws NO_CONTEXT, BAD_GIT_URL. */
+/** A directory, archive, repository, URL or image; paths are relative to `directory`. Throws NO_CONTEXT, BAD_GIT_URL. */
 export function readSource(text: string, directory: string): ContextSource {
   const [, scheme, rest = ""] = /^([a-z][a-z-]*):\/\/(.+)$/.exec(text) ?? [];
   if (scheme === "docker-image") return { kind: "image", reference: rest };

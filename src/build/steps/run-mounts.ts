@@ -62,7 +62,7 @@ export class RunMounts {
     }
   }
 
-  /** Files of a context, a stage or an image. Changes to them are discarded after the step. */
+  /** Files of a context, a stage or an image. Changes to them are discarded with the step. */
   #bind(mount: Extract<RunMount, { type: "bind" }>, source: MountSource): void {
     const root = join(this.#directory, `bind-${this.#cleanup.length}`);
     mkdirSync(root);

@@ -74,7 +74,7 @@ function isLeftOut(path: string, found: Match | undefined, ignore: IgnorePattern
   return place !== "" && ignore.matches(text(place)) && !hasKept(found, ignore);
 }
 
-/** The real places of the symlinks in a path. */
+/** The places of the symlinks in a path, each with its parents resolved. */
 function linksOf(path: string): string[] {
   let folder = "/";
   return path.split("/").flatMap((part) => {
