@@ -1,4 +1,4 @@
-/** What the steps of one build share: where they work, what they were asked for, and how they tell of it. */
+/** Shared by the steps of one build: directories, the request, and progress. */
 import { type ContainerManager, mountPoint } from "../container/index.ts";
 import { BayError } from "../core/errors.ts";
 import {
@@ -24,7 +24,7 @@ import type { Dockerfile, Stage } from "./stages.ts";
 import { runTreeTask, type Selection, type TreeRoot, type TreeTarget } from "./tree/tasks.ts";
 import type { BuildNews, ContextSource, ReadRequest } from "./types.ts";
 
-/** Images that are made another way: a stack's own. */
+/** Images that are made in another way: those of a stack. */
 export type FindImage = (name: string) => Promise<Image | undefined> | undefined;
 
 export interface BuildSetting {
@@ -41,16 +41,16 @@ export interface BuildSetting {
   tell: (news: BuildNews) => void;
   findImage: FindImage | undefined;
   signal: AbortSignal | undefined;
-  /** Nothing is done: a step that is not known ends it with CacheMiss. */
+  /** Nothing is executed: a step that is not cached ends the check with CacheMiss. */
   isDry: boolean;
-  /** Told of each layer that the image will have, as soon as it is there. */
+  /** Called for each layer of the image as soon as it exists. */
   onLayer: (record: StepRecord) => void;
 }
 
-/** Where an instruction stands. */
+/** The position of an instruction. */
 export interface StepPosition {
   stage: Stage;
-  /** Its layers become the image's. */
+  /** Its layers become part of the image. */
   isKept: boolean;
   scope: Scope;
   /** `[build 2/5] RUN make`. */
@@ -66,7 +66,7 @@ export interface LayerPlaces {
 export class BuildContext {
   readonly #images = new Map<string, Promise<Image>>();
   readonly #held: (() => void)[] = [];
-  /** Steps that the build came to, for who exports them. */
+  /** Steps that the build reached, for exporters. */
   readonly used: { record: StepRecord; isKept: boolean }[] = [];
   #serial = 0;
 
@@ -80,7 +80,7 @@ export class BuildContext {
     return this.setting.steps.directory;
   }
 
-  /** Where workers mount, each in a namespace of its own. */
+  /** The directory for workers' mounts, each in a separate mount namespace. */
   get staging(): string {
     return mountPoint(this.setting.manager);
   }
@@ -89,7 +89,7 @@ export class BuildContext {
     if (this.setting.signal?.aborted) throw new BayError("ABORTED", "the build was interrupted");
   }
 
-  /** Does a step or takes it from the cache, and puts it on the stage. `make` is told the step's number. */
+  /** Runs a step or takes it from the cache, and adds it to the stage. `make` receives the step's number. */
   async step(
     state: StageState,
     instruction: Pick<Instruction, "text" | "place">,
@@ -120,7 +120,7 @@ export class BuildContext {
     return withStep(state, record, createdBy, isIndependent);
   }
 
-  /** Something that is shown as a step of its own. */
+  /** Work that is shown like a step. */
   timed<T>(title: string, action: () => Promise<T>): Promise<T> {
     return this.#timed(this.#serial++, title, action);
   }
@@ -140,7 +140,7 @@ export class BuildContext {
     }
   }
 
-  /** An image by name: another context's, a stack's own, or one of this host or its registry. */
+  /** Finds an image by name: another context, an image of the stack, or one of this host or its registry. */
   image(name: string, platform: Platform): Promise<Image> {
     const context = this.context(name);
     if (this.hasFiles(name))
@@ -160,7 +160,7 @@ export class BuildContext {
     return held;
   }
 
-  /** Lets the images go that it was built on: call it when the new image is there. */
+  /** Releases the base images: call it when the new image exists. */
   close(): void {
     for (const letGo of this.#held) letGo();
   }
@@ -187,7 +187,7 @@ export class BuildContext {
     if (isDry) throw new NotLookedAt(`check the registry for a newer ${reference}`);
     const pulled = await this.timed(`[image] ${reference}`, () =>
       this.#pull(reference, platform, signal).catch((error: unknown) => {
-        // one that bay made itself is in no registry
+        // an image that bay made itself is in no registry
         if (!image || signal?.aborted) throw error;
         return undefined;
       }),
@@ -197,7 +197,7 @@ export class BuildContext {
     return image!;
   }
 
-  /** For another platform it gets no name here: that is the host's own image's. */
+  /** An image for another platform gets no name, because the name belongs to the host's own image. */
   async #pull(reference: string, platform: Platform, signal: AbortSignal | undefined): Promise<Image> {
     const { images } = this.setting.manager;
     const credentials = await findCredentials(parseReference(reference).registry);
@@ -208,7 +208,7 @@ export class BuildContext {
     return image;
   }
 
-  /** What was pulled for another platform before. */
+  /** An image that was pulled earlier for another platform. */
   async #foreign(reference: string, platform: Platform): Promise<Image | undefined> {
     const { images } = this.setting.manager;
     const id = this.setting.steps.store.get<string>(foreignKey(reference, platform));
@@ -221,20 +221,20 @@ export class BuildContext {
     this.setting.tell({ step: -1, kind: "note", title: "", text: `warning: ${text}` });
   }
 
-  /** Another context by this name, whatever the case. */
+  /** Another context by this name, case-insensitive. */
   context(name: string): ContextSource | undefined {
     const { contexts } = this.request;
     const found = Object.keys(contexts).find((key) => key.toLowerCase() === name.toLowerCase());
     return found === undefined ? undefined : contexts[found];
   }
 
-  /** Another context by this name is one of files. */
+  /** Whether another context by this name has files. */
   hasFiles(name: string): boolean {
     const kind = this.context(name)?.kind;
     return kind !== undefined && kind !== "image" && kind !== "layout";
   }
 
-  /** The files of a context by its name, of the build's own where it is undefined. Throws NO_CONTEXT and why they cannot be got. */
+  /** The files of a named context, or of the build's own if undefined. Throws NO_CONTEXT and errors of the sources. */
   async folder(name: string | undefined): Promise<TreeRoot> {
     const source = name === undefined ? this.request.context : this.context(name);
     if (source && source.kind !== "image" && source.kind !== "layout")
@@ -244,7 +244,7 @@ export class BuildContext {
     });
   }
 
-  /** A digest of what is selected; of folders it is remembered which contents have which. */
+  /** A digest of the selected files; for directories the digests of contents are cached. */
   digest(selection: Selection): Promise<string> {
     const { root } = selection;
     const name = root.kind === "folder" && !root.isPassing ? digestOf([root.path]).slice(0, 24) : undefined;

@@ -1,4 +1,4 @@
-/** Building an image of a Dockerfile: read, solve, put together, and give the cache away. */
+/** Building an image from a Dockerfile: read, solve, assemble, and export the cache. */
 import { createHash } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { type ContainerManager, mountPoint } from "../container/index.ts";
@@ -25,7 +25,7 @@ import { unusedArgsWarning } from "./unused-args.ts";
 type Tell = (news: BuildNews) => void;
 type Used = Solver["used"];
 
-/** Builds of one bayd: they share what they make. */
+/** The builds of one bayd, which share their results. */
 export class Builder {
   readonly #repositories: GitRepositories;
   readonly #packer: LayerPacker;
@@ -70,7 +70,7 @@ export class Builder {
         findImage,
         signal,
         isDry: false,
-        // what fails is said when the image is put together
+        // errors are reported when the image is assembled
         onLayer: (record) => void this.#packer.packed(record, epochOf(request)).catch(() => {}),
       });
       try {
@@ -95,9 +95,9 @@ export class Builder {
   }
 
   /**
-   * Why a build would give another image than `known`, from what this host has: the instruction from which the cache no
-   * longer holds, or that the config differs. Undefined where it would give the same, or where only the build can tell.
-   * Does nothing but read.
+   * Why a build would give another image than `known`, on this host: the first instruction that is not in the cache,
+   * or a different config. Undefined if the image would be the same, or if only a build can tell.
+   * Only reads.
    */
   async outdated(
     request: BuildRequest,
@@ -145,7 +145,7 @@ export class Builder {
 
   #configDiffers(state: StageState, request: BuildRequest, known: { id: string }): string | undefined {
     const diffIds = state.links.map((link) => (link.kind === "image" ? link.diffId : link.record.diffId));
-    // with an epoch the layers are others than the steps' own
+    // with an epoch the layers differ from the steps' own layers
     if (epochOf(request) !== undefined || diffIds.some((diffId) => diffId === undefined)) return undefined;
     const config = JSON.stringify(imageConfig(state, request, diffIds as string[]));
     const id = `sha256:${createHash("sha256").update(config).digest("hex")}`;
@@ -182,7 +182,7 @@ export class Builder {
     return Promise.resolve({ descriptor: link.descriptor, diffId: link.diffId });
   }
 
-  /** The image's own steps, or those of all stages. */
+  /** The steps of the image, or those of all stages. */
   async #packedSteps(used: Used, mode: "min" | "max"): Promise<PackedStep[]> {
     const chosen = used.filter(({ isKept }) => isKept || mode === "max");
     const steps: PackedStep[] = [];
@@ -221,7 +221,7 @@ function withLabels(config: StageState["config"], labels: Record<string, string>
 
 function imageConfig(state: StageState, request: BuildRequest, diffIds: string[]): ImageConfig {
   const epoch = epochOf(request);
-  // with an epoch nothing of the day may show
+  // with an epoch the result must not depend on the current time
   const at = (time: string | undefined) =>
     epoch !== undefined && time !== undefined && Date.parse(time) > epoch * 1000
       ? new Date(epoch * 1000).toISOString()

@@ -1,4 +1,4 @@
-/** Instructions that change an image's config and nothing else, as `commit` and `import` take them with --change. */
+/** Instructions that only change an image's config, as `commit` and `import` accept them with --change. */
 import { type Diagnostic, formatDiagnostic } from "../core/diagnostics.ts";
 import { BayError } from "../core/errors.ts";
 import type { RunConfig } from "../image/index.ts";
@@ -8,7 +8,7 @@ import { applyToConfig, isMeta } from "./run-config.ts";
 
 const FILE = "--change";
 
-/** The config with the changes made to it, in their order. Throws BAD_CHANGE, with all that is wrong. */
+/** Applies changes to a config, in order. Throws BAD_CHANGE, which lists every problem. */
 export function changedConfig(config: RunConfig, changes: readonly string[]): RunConfig {
   const source = changes.join("\n");
   if (source.trim() === "") return config;

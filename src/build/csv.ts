@@ -1,7 +1,7 @@
-/** Comma-separated fields, as flags of builds have them. */
+/** Comma-separated fields in flags of builds. */
 import { BayError } from "../core/errors.ts";
 
-/** One line of CSV (RFC 4180). Throws BAD_OPTION for a quote that does not end. */
+/** One line of CSV (RFC 4180). Throws BAD_OPTION for an unterminated quote. */
 export function csvFields(text: string): string[] {
   const fields: string[] = [];
   for (let at = 0; at <= text.length; ) {

@@ -1,11 +1,11 @@
-/** Whether programs of a platform run on this host: its own, and those of an interpreter (binfmt_misc, Linux admin-guide). */
+/** Whether this host runs programs of a platform: its own, and those with an interpreter (binfmt_misc, Linux admin-guide). */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { BayError } from "../core/errors.ts";
 import { hostPlatform, type Platform } from "../image/index.ts";
 
 const BINFMT = "/proc/sys/fs/binfmt_misc";
-/** e_machine of ELF files (elf.h), as a binfmt entry's magic has its two bytes. */
+/** e_machine of ELF files (elf.h), as the two bytes in the magic of a binfmt entry. */
 const MACHINES: Record<string, string> = {
   arm64: "b700",
   arm: "2800",
@@ -16,12 +16,12 @@ const MACHINES: Record<string, string> = {
   "386": "0300",
   loong64: "0201",
 };
-/** `e_machine` begins at this byte; two hex digits a byte. */
+/** `e_machine` begins at this byte; a byte has two hex digits. */
 const MACHINE_AT = 18 * 2;
-/** What a 64-bit kernel runs by itself. */
+/** Platforms that a 64-bit kernel also runs natively. */
 const NATIVE: Record<string, readonly string[]> = { amd64: ["386"], arm64: ["arm"] };
 
-/** Throws UNSUPPORTED where a command of the platform cannot run. `directory` is where the kernel shows its entries. */
+/** Throws UNSUPPORTED if a command of the platform cannot run. `directory` is where binfmt_misc is mounted. */
 export function checkRuns({ os, architecture }: Platform, directory = BINFMT): void {
   const own = hostPlatform();
   if (os !== own.os) throw new BayError("UNSUPPORTED", `programs of ${os} do not run on ${own.os}`);
@@ -37,7 +37,7 @@ export function checkRuns({ os, architecture }: Platform, directory = BINFMT): v
   );
 }
 
-/** The kernel's entry for an architecture's ELF files; `isFixed` says that its interpreter was opened beforehand. */
+/** The kernel's entry for an architecture's ELF files; `isFixed` means that the interpreter was opened in advance. */
 function entryFor(architecture: string, directory: string): { isFixed: boolean } | undefined {
   const machine = MACHINES[architecture];
   for (const name of machine === undefined ? [] : entriesIn(directory)) {

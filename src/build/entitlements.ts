@@ -1,6 +1,6 @@
 /**
  * What a build step may do beyond its own sandbox, as in BuildKit: a step has it only when the
- * build grants it. The Dockerfile may come from somebody else, so only the command, the request or the stack file grants.
+ * build grants it. A Dockerfile may be untrusted, so only the command, the request or the stack file grants.
  */
 import { BayError } from "../core/errors.ts";
 import type { Instruction, InstructionOf } from "./dockerfile/instructions.ts";

@@ -1,4 +1,4 @@
-/** A build that failed at an instruction: where it stands, and what it said last. */
+/** A build that failed at an instruction: its place, and the last lines of output. */
 import { formatDiagnostic, type SourcePosition } from "../core/diagnostics.ts";
 import { BayError } from "../core/errors.ts";
 

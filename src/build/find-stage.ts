@@ -1,6 +1,6 @@
 import type { Stage } from "./stages.ts";
 
-/** The stage of a name or number among those before one; undefined where it is none, and so an image. */
+/** Finds a stage by name or number among the earlier ones; undefined if there is none, so the name is an image. */
 export function findStage(stages: readonly Stage[], name: string, before: number): Stage | undefined {
   const wanted = name.toLowerCase();
   const known = stages.slice(0, before);

@@ -1,6 +1,6 @@
 /**
  * Patterns of .dockerignore and --exclude, as moby's patternmatcher reads them: `*`, `?`, `[…]`, `**` over any number
- * of folders, `!` takes back, the last that matches counts, and what is below something that matches matches too.
+ * of directories, `!` re-includes, the last match wins, and everything below a matching path matches too.
  */
 import { posix } from "node:path";
 import { BayError, messageOf } from "../core/errors.ts";
@@ -29,7 +29,7 @@ export function ignoreLines(text: string, file: string): string[] {
   });
 }
 
-/** Without a slash at either end, and without dots. */
+/** Removes slashes at both ends, and dot components. */
 function clean(pattern: string): string {
   if (pattern === "") return "";
   const normal = posix.normalize(pattern).replace(/(.)\/$/, "$1");
@@ -39,7 +39,7 @@ function clean(pattern: string): string {
 export class IgnorePatterns {
   readonly #patterns: Pattern[];
 
-  /** `lines` as `ignoreLines` gives them, or the words of --exclude. Throws a SyntaxError for a bad `[…]`. */
+  /** `lines` as `ignoreLines` returns them, or the words of --exclude. Throws a SyntaxError for an invalid `[…]`. */
   constructor(lines: readonly string[]) {
     this.#patterns = lines.flatMap((line) => {
       const isNegative = line.startsWith("!");
@@ -52,12 +52,12 @@ export class IgnorePatterns {
     return this.#patterns.length === 0;
   }
 
-  /** Something below what is ignored may be taken back, so that it has to be looked at. */
+  /** Something below an ignored directory may be included again, so the directory has to be read. */
   get mayTakeBack(): boolean {
     return this.#patterns.some(({ isNegative }) => isNegative);
   }
 
-  /** Whether a path, relative and with slashes, is ignored by itself or by a folder that it is in. */
+  /** Whether a relative path with slashes is ignored, by itself or through a parent directory. */
   matches(path: string): boolean {
     const parts = path.split("/");
     const all = parts.map((_, index) => parts.slice(0, index + 1).join("/"));
@@ -68,7 +68,7 @@ export class IgnorePatterns {
   }
 }
 
-/** Throws a SyntaxError for a bad `[…]`. */
+/** Throws a SyntaxError for an invalid `[…]`. */
 export function toExpression(pattern: string): RegExp {
   let source = "^";
   const chars = [...pattern];
@@ -93,7 +93,7 @@ export function toExpression(pattern: string): RegExp {
 
 const escaped = (char: string) => char.replace(/[\\^$.*+?()[\]{}|/]/, "\\$&");
 
-/** The inside of `[…]`, in which `^` says not, and `-` a range. */
+/** The inside of `[…]`, in which `^` negates, and `-` is a range. */
 function bracket(inside: readonly string[]): string {
   const isNot = inside[0] === "^";
   const given = inside.slice(isNot ? 1 : 0);

@@ -1,4 +1,4 @@
-/** The door of builds: Dockerfiles, and changes to images' configs in their language. */
+/** The interface of builds: Dockerfiles, and changes to images' configs in their syntax. */
 export type { Builder } from "./build.ts";
 export type { FindImage } from "./build-context.ts";
 export { CacheMounts } from "./cache/cache-mounts.ts";
@@ -13,7 +13,7 @@ export type { BuildNews, BuildRequest, ContextSource } from "./types.ts";
 
 /** Builds themselves, which few commands need. */
 export const loadBuilder = () => import("./build.ts");
-/** Work on trees of files, in workers. */
+/** Work on file trees, in workers. */
 export const loadTreeTasks = () => import("./tree/tasks.ts");
 /** Checking Dockerfiles without building. */
 export const loadChecker = () => import("./read-request.ts");

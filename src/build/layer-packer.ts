@@ -1,4 +1,4 @@
-/** Steps' directories as layers of images: packed once, and known by their digests from then on. */
+/** Packs steps' directories as layers of images, once each; later they are found by digest. */
 import { join } from "node:path";
 import { BayError } from "../core/errors.ts";
 import { type Descriptor, type ImageStore, MEDIA } from "../image/index.ts";
@@ -18,7 +18,7 @@ export class LayerPacker {
     readonly steps: StepStore,
   ) {}
 
-  /** Packs a step's layer; two builds that have it pack it once. Throws FILE_CHANGED, and what the system says. */
+  /** Packs a step's layer; two builds that use it pack it once. Throws FILE_CHANGED, and the system's errors. */
   packed(record: StepRecord, epoch: number | undefined): Promise<PackedLayer> {
     const { layer } = record;
     if (layer === undefined) throw new BayError("INTERNAL", "a step without files has no layer");
@@ -32,7 +32,7 @@ export class LayerPacker {
     return packing;
   }
 
-  /** Its times are not those of the step's directory, so the image's layer is unpacked by itself. */
+  /** The layer's times differ from those of the step's directory, so it is unpacked separately. */
   async #packAsOf(layer: string, epoch: number): Promise<PackedLayer> {
     const { content } = this.images;
     const descriptor = await content.pack(join(this.steps.directory, layer), MEDIA.layer, epoch);

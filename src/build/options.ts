@@ -1,4 +1,4 @@
-/** The second door of builds, for who asks for one: how contexts, caches and outputs are written. It loads little. */
+/** The second interface of builds, for clients: the syntax of contexts, caches and outputs. It loads little code. */
 export { readCacheSource, readCacheTarget } from "./cache/cache-option.ts";
 export { csvFields } from "./csv.ts";
 export { readFileSource, readSource } from "./sources/read-source.ts";

@@ -1,15 +1,15 @@
-/** Whether an image is what its build would give, told without building: how a build without steps ends. */
+/** Whether an image is up to date, without building: the result of a build that runs no steps. */
 import type { Instruction } from "./dockerfile/instructions.ts";
 import { oneLine } from "./stage-state.ts";
 
-/** A step that would have to be done. */
+/** A step that would have to run. */
 export class CacheMiss extends Error {
   constructor(readonly instruction: Pick<Instruction, "text" | "place">) {
     super("the cache has no such step");
   }
 }
 
-/** Only a build itself can tell, as it asks registries and servers. */
+/** Only a build can tell, because it needs registries and servers. */
 export class NotLookedAt extends Error {}
 
 const MAX_SHOWN = 60;

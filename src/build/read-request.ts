@@ -1,4 +1,4 @@
-/** What a build needs to know before it begins: its Dockerfile and its ignore file, wherever they are. */
+/** Reads what a build needs before it begins: its Dockerfile and its ignore file, wherever they are. */
 import { readFileSync } from "node:fs";
 import { type Diagnostic, formatDiagnostic, inFileOrder } from "../core/diagnostics.ts";
 import { BayError } from "../core/errors.ts";
@@ -12,13 +12,13 @@ import type { BuildRequest, DockerfileText, ReadRequest } from "./types.ts";
 
 export interface Checked {
   dockerfile: Dockerfile;
-  /** With their lines of the file. */
+  /** With their lines in the file. */
   warnings: string[];
-  /** A line each. */
+  /** One line each. */
   briefly: string[];
 }
 
-/** Throws BAD_DOCKERFILE with everything that is wrong with the file; gives what breaks a rule of lint/rules.ts. */
+/** Throws BAD_DOCKERFILE with every problem in the file; returns violations of the rules in lint/rules.ts. */
 export function checkDockerfile({ source, file }: DockerfileText, ignore: readonly string[]): Checked {
   const problems: Diagnostic[] = [];
   const say = (problem: Diagnostic) => void problems.push(problem);
@@ -37,7 +37,7 @@ export function checkDockerfile({ source, file }: DockerfileText, ignore: readon
   };
 }
 
-/** What git is given of a build's secrets. */
+/** The secrets of a build that git uses. */
 export function accessOf({ secrets, ssh }: BuildRequest, signal: AbortSignal | undefined): GitAccess {
   const secret = (id: string) => {
     const given = secrets[id];
@@ -47,7 +47,7 @@ export function accessOf({ secrets, ssh }: BuildRequest, signal: AbortSignal | u
   return { agent: ssh.default, secret, signal };
 }
 
-/** Reads the Dockerfile and the ignore file where they come with the context. Throws NO_DOCKERFILE, NO_CONTEXT. */
+/** Reads the Dockerfile and the ignore file from a fetched context. Throws NO_DOCKERFILE, NO_CONTEXT. */
 export async function readFiles(request: BuildRequest, folders: ContextFolders): Promise<ReadRequest> {
   const { context, dockerfile, ignore } = request;
   const folder = context && (await folders.folderOf(context)).path;
@@ -61,7 +61,7 @@ export async function readFiles(request: BuildRequest, folders: ContextFolders):
   return { ...request, dockerfile: text, ignore: [] };
 }
 
-/** Of a context that was fetched: its symlinks lead nowhere but into it. */
+/** Reads a file of a fetched context: its symlinks are resolved inside it. */
 function dockerfileIn(folder: string | undefined, path: string): DockerfileText {
   if (folder === undefined)
     throw new BayError("NO_DOCKERFILE", "the build has no context to read the Dockerfile from");

@@ -1,4 +1,4 @@
-/** What instructions write into an image's config: everything of a Dockerfile that touches no files. */
+/** The effects of instructions on an image's config: everything in a Dockerfile that touches no files. */
 import { posix } from "node:path";
 import { BayError } from "../core/errors.ts";
 import { signalNumber } from "../core/signals.ts";
@@ -39,16 +39,16 @@ export const isMeta = (instruction: { kind: string }): instruction is MetaInstru
   META.includes(instruction.kind);
 
 export interface ConfigScope {
-  /** The value of a variable: of ENV first, then of ARG. */
+  /** The value of a variable: ENV overrides ARG. */
   lookup: (name: string) => string | undefined;
   options: WordOptions;
-  /** The stage has said CMD itself, so that a later ENTRYPOINT leaves it. */
+  /** The stage has set CMD itself, so a later ENTRYPOINT keeps it. */
   hasOwnCommand: boolean;
 }
 
 const DEFAULT_SHELL = ["/bin/sh", "-c"];
 
-/** The words that run, of a command line in either form. */
+/** The words to execute, for a command line in either form. */
 export function commandWords(config: RunConfig, { isShell, words }: CommandLine): string[] {
   return isShell ? [...(config.Shell ?? DEFAULT_SHELL), ...words] : words;
 }
@@ -107,14 +107,14 @@ export function applyToConfig(
   }
 }
 
-/** Of two with one name, the later counts and keeps the place of the first. */
+/** If two have the same name, the later value is used at the place of the first. */
 export function setVariable(env: readonly string[], key: string, value: string): string[] {
   const at = env.findIndex((entry) => entry.startsWith(`${key}=`));
   const entry = `${key}=${value}`;
   return at === -1 ? [...env, entry] : env.with(at, entry);
 }
 
-/** An absolute path; a relative one is below the one before. */
+/** An absolute path; a relative one is resolved in the previous working directory. */
 export function workingDirectory({ WorkingDir }: RunConfig, path: string): string {
   if (path === "") throw new BayError("BAD_DOCKERFILE", "WORKDIR: the path is empty");
   const joined = posix.join("/", path.startsWith("/") ? "" : (WorkingDir ?? ""), path);
@@ -122,7 +122,7 @@ export function workingDirectory({ WorkingDir }: RunConfig, path: string): strin
 }
 
 /**
- * `80`, `53/udp` and `8000-8010` as the config has them; of `127.0.0.1:8080:80` only the last port counts. Throws
+ * Converts `80`, `53/udp` and `8000-8010` to the config's form; of `127.0.0.1:8080:80` only the last port is used. Throws
  * BAD_DOCKERFILE.
  */
 function exposedPorts(written: string): string[] {

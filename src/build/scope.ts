@@ -1,9 +1,9 @@
-/** The variables that a stage's instructions see: ENV over ARG, values of the command line over defaults, platforms, proxies. */
+/** The variables of a stage's instructions: ENV over ARG, values of the command line over defaults, platforms, proxies. */
 import type { Platform } from "../image/index.ts";
 import type { InstructionOf } from "./dockerfile/instructions.ts";
 import { expand, type WordOptions } from "./dockerfile/words.ts";
 
-/** Usable in RUN without an ARG, and no part of the cache's key. */
+/** Usable in RUN without an ARG, and not part of the cache key. */
 export const PROXY_ARGS = ["HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"].flatMap(
   (name) => [name, name.toLowerCase()],
 );
@@ -39,7 +39,7 @@ export function globalArgs(
 
 /** Variables of one stage. */
 export class Scope {
-  /** ARGs that the stage has said, in their order. */
+  /** ARGs that the stage has declared, in order. */
   readonly args: Map<string, string>;
 
   constructor(
@@ -47,7 +47,7 @@ export class Scope {
     readonly given: Readonly<Record<string, string>>,
     readonly options: WordOptions,
     public env: readonly string[],
-    /** ARGs of the stage that this one begins with: they hold here too. */
+    /** ARGs of the stage that this one is based on: they are inherited. */
     base?: ReadonlyMap<string, string>,
   ) {
     this.args = new Map(base);
@@ -66,7 +66,7 @@ export class Scope {
     return expand(source, this.lookup, this.options).words;
   }
 
-  /** ARG: the command line's value, else the default, else that of the same ARG before the first FROM. Gives the names. */
+  /** ARG: the command line's value, or the default, or the value of the ARG before the first FROM. Returns the names. */
   declare({ args }: InstructionOf<"arg">): string[] {
     return args.map(({ key: source, value }) => {
       const key = this.text(source);
@@ -76,7 +76,7 @@ export class Scope {
     });
   }
 
-  /** What a RUN has in its environment: ENV, and ARGs that no ENV hides. */
+  /** The environment of a RUN: ENV, and ARGs that no ENV hides. */
   environment(): { env: string[]; proxies: string[] } {
     const names = new Set(this.env.map((entry) => entry.split("=", 1)[0]!));
     const own = [...this.args].filter(([key]) => !names.has(key)).map(([key, value]) => `${key}=${value}`);

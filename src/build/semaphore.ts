@@ -1,4 +1,4 @@
-/** Lets a fixed number of actions run at once; the others wait in the order in which they came. */
+/** Limits the number of actions that run at once; the others wait in order of arrival. */
 export class Semaphore {
   #free: number;
   readonly #waiting: (() => void)[] = [];
@@ -7,7 +7,7 @@ export class Semaphore {
     this.#free = count;
   }
 
-  /** Runs the action as soon as it may; gives what it gives, and throws what it throws. */
+  /** Runs the action when a place is free; returns its result and throws its errors. */
   async run<T>(action: () => Promise<T>): Promise<T> {
     if (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     else this.#free -= 1;

@@ -1,6 +1,6 @@
 /**
- * A build: stages become layers, step by step. A step's key says all that goes into it, and what has a key that is
- * known is not done again. Independent stages run in parallel.
+ * A build: stages become layers, step by step. A step's key covers all of its inputs, and a step with a known key
+ * is not run again. Independent stages run in parallel.
  */
 import { nearest } from "../core/diagnostics.ts";
 import { BayError } from "../core/errors.ts";
@@ -30,24 +30,24 @@ import { transfer } from "./steps/transfer.ts";
 import { workdir } from "./steps/workdir.ts";
 import { unusedArgs } from "./unused-args.ts";
 
-/** Instructions that make layers; a step's number counts them. */
+/** Instructions that make layers; the numbers of steps count them. */
 const FILE_STEPS = ["run", "copy", "add", "workdir"];
 
 export class Solver {
   readonly #context: BuildContext;
   readonly #solved = new Map<number, Promise<StageState>>();
-  /** Of stages that are solved, for those that begin with them. */
+  /** Solved stages, for the stages that are based on them. */
   readonly #scopes = new Map<number, Scope>();
   readonly #globals: ReadonlyMap<string, string>;
   readonly #options: { escape: string };
   readonly #target: Stage;
-  /** What the image is for. */
+  /** The platform of the image. */
   readonly #platform: Platform;
-  /** The target and the stages that it begins with. */
+  /** The target and the stages that it is based on. */
   readonly #kept = new Set<number>();
-  /** Names of the ARGs that the build came to. */
+  /** Names of the ARGs that the build reached. */
   readonly #declared = new Set<string>();
-  /** Aborted by the first failure, which says what the build failed for. */
+  /** Aborted by the first failure, with that failure as the reason. */
   readonly #broken = new AbortController();
 
   /** Throws UNKNOWN_TARGET, BAD_PLATFORM, UNSUPPORTED. */
@@ -67,7 +67,7 @@ export class Solver {
     }
   }
 
-  /** The target stage, and all that it needs. Throws StepFailure, with the place in the Dockerfile; ABORTED. */
+  /** Solves the target stage and all stages that it needs. Throws StepFailure, with the place in the Dockerfile; ABORTED. */
   async solve(): Promise<StageState> {
     const { stages, source } = this.setting.dockerfile;
     const needed = neededStages(this.#target, source, (name, before) => this.#stageOf(name, before));
@@ -77,24 +77,24 @@ export class Solver {
       request,
       source,
     );
-    // all begin; each waits for those that it copies from
+    // start all stages; each waits for those that it copies from
     const results = await Promise.allSettled(needed.map((index) => this.#stage(stages[index]!)));
     const failed = results.find((result) => result.status === "rejected");
     if (failed) throw this.#broken.signal.aborted ? this.#broken.signal.reason : failed.reason;
     return this.#stage(this.#target);
   }
 
-  /** Names of --build-arg that no ARG takes; known when the build is solved. */
+  /** Names of --build-arg that no ARG uses; known when the build is solved. */
   get unusedArgs(): string[] {
     return unusedArgs(this.setting.dockerfile, this.setting.request.args, this.#declared);
   }
 
-  /** Steps that it came to, and whether they are the image's own. */
+  /** Steps that the build reached, and whether they belong to the image. */
   get used() {
     return this.#context.used;
   }
 
-  /** Something that is shown as a step of its own. */
+  /** Work that is shown like a step. */
   timed<T>(title: string, action: () => Promise<T>): Promise<T> {
     return this.#context.timed(title, action);
   }
@@ -119,7 +119,7 @@ export class Solver {
     const known = this.#solved.get(stage.index);
     if (known) return known;
     const solving = this.#solve(stage);
-    // the stages that wait for it get the error; the others stop
+    // the stages that wait for this one get the error; the others stop
     solving.catch((error: unknown) => {
       if (!this.setting.isDry && !this.setting.signal?.aborted) this.#broken.abort(error);
     });
@@ -175,7 +175,7 @@ export class Solver {
     const wanted = stage.from.platform && this.#global(stage.from.platform);
     const platform = wanted ? parsePlatform(wanted) : this.#platform;
     const other = this.#stageOf(name, stage.index);
-    // a stage is for what the one is that it begins with
+    // a stage has the platform of the stage that it is based on
     if (other) return this.#stage(other);
     if (name !== "scratch") return this.#fromImage(await this.#context.image(name, platform));
     const isOwn = formatPlatform(platform) === formatPlatform(hostPlatform());
@@ -190,7 +190,7 @@ export class Solver {
     };
   }
 
-  /** A stage or an image, by what `from` calls it. */
+  /** Finds a stage or an image by the name in `from`. */
   async #stateOf(name: string): Promise<StageState> {
     const other = this.#stageOf(name);
     if (other) return this.#stage(other);
@@ -271,7 +271,7 @@ export class Solver {
   }
 }
 
-/** Throws BAD_PLATFORM, UNSUPPORTED for several at once. */
+/** Throws BAD_PLATFORM, and UNSUPPORTED for several platforms at once. */
 function targetPlatform(text: string | undefined): Platform {
   if (text?.includes(","))
     throw new BayError("UNSUPPORTED", `a build for ${text}: only one platform can be built at a time`, {

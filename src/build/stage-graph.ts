@@ -1,4 +1,4 @@
-/** Which stages need which, by FROM, COPY --from and mounts of RUN. */
+/** Dependencies between stages: FROM, COPY --from and mounts of RUN. */
 import { BayError } from "../core/errors.ts";
 import type { Instruction } from "./dockerfile/instructions.ts";
 import { StepFailure } from "./failure.ts";
@@ -7,7 +7,7 @@ import type { Stage } from "./stages.ts";
 /** A stage by what an instruction calls it, for FROM among those before one. */
 export type FindStage = (name: string, before?: number) => Stage | undefined;
 
-/** Indexes of the stages that a target needs. Throws BAD_DOCKERFILE, with its place, for stages that need each other. */
+/** Indexes of the stages that a target needs. Throws BAD_DOCKERFILE, with its place, for a cycle. */
 export function neededStages(target: Stage, source: string, find: FindStage): number[] {
   const done = new Set<number>();
   const open: Stage[] = [];
@@ -25,7 +25,7 @@ export function neededStages(target: Stage, source: string, find: FindStage): nu
   return [...done];
 }
 
-/** What an instruction takes files from. */
+/** The stages and images that an instruction takes files from. */
 function sourcesOf(instruction: Instruction): string[] {
   if (instruction.kind === "copy") return instruction.from ? [instruction.from] : [];
   if (instruction.kind !== "run") return [];

@@ -1,4 +1,4 @@
-/** A stage as far as it has come: its layers, its config and its history. */
+/** The current state of a stage: its layers, its config and its history. */
 import { createHash } from "node:crypto";
 import { withoutPasswords } from "../core/redaction.ts";
 import type { Descriptor, ImageConfig, Platform, RunConfig } from "../image/index.ts";
@@ -10,9 +10,9 @@ export type Link =
   | { kind: "step"; record: StepRecord };
 
 export interface StageState {
-  /** What went into it so far. */
+  /** A key of all inputs so far. */
   key: string;
-  /** What its programs run on. */
+  /** The platform of its programs. */
   platform: Platform;
   /** Lowest first. */
   links: Link[];
@@ -38,13 +38,13 @@ export function lowerOf(state: StageState): string[] {
   return [...new Set(names.reverse())];
 }
 
-/** After an instruction that makes no layer. ARG and ENV are part of the keys of the RUNs that see them, and of no others. */
+/** After an instruction without a layer. ARG and ENV are part of the keys of the RUNs that use them, and of no others. */
 export function withNote(state: StageState, text: string): StageState {
   const entry = { created: state.createdAt, created_by: oneLine(text), empty_layer: true, comment: COMMENT };
   return { ...state, history: [...state.history, entry] };
 }
 
-/** After a step, whose key includes the steps before it, or not. A step that was run again invalidates all later ones. */
+/** After a step, whose key may include the earlier steps. A step that was run again invalidates all later ones. */
 export function withStep(
   state: StageState,
   record: StepRecord,

@@ -1,4 +1,4 @@
-/** A Dockerfile's stages: what each begins with, and its instructions; and the arguments before the first. */
+/** A Dockerfile's stages: the base and the instructions of each; and the ARGs before the first. */
 import type { Diagnostic, SourcePosition } from "../core/diagnostics.ts";
 import { BayError } from "../core/errors.ts";
 import { type Instruction, type InstructionOf, readInstruction } from "./dockerfile/instructions.ts";
@@ -23,7 +23,7 @@ export interface Dockerfile {
   stages: Stage[];
 }
 
-/** Says everything that is wrong with the file by itself; what it gives is used only where that is nothing. */
+/** Reports every problem in the file; the result is used only if there are none. */
 export function readDockerfile(
   source: string,
   file: string,
@@ -32,7 +32,7 @@ export function readDockerfile(
   const { directives, emptyContinuations, nodes } = parseDockerfile(source, file, say);
   const globals: InstructionOf<"arg">[] = [];
   const stages: Stage[] = [];
-  // what follows a FROM that is wrong is not wrong for it
+  // instructions after an invalid FROM are not errors themselves
   let hasBadFrom = false;
   for (const node of nodes) {
     try {

@@ -1,8 +1,8 @@
-/** What a build is asked for, and what it tells on its way. */
+/** The request of a build, and its progress. */
 import type { ContainerConfig } from "../container/index.ts";
 import type { CacheSource, CacheTarget } from "./cache/cache-option.ts";
 
-/** Where files of a build come from: its context, or one of --build-context. */
+/** The source of a build's files: its context, or one of --build-context. */
 export type ContextSource =
   | { kind: "folder"; path: string }
   /** A git repository (git-url.ts). */
@@ -16,11 +16,11 @@ export type ContextSource =
   /** An image in an OCI layout of this host. */
   | { kind: "layout"; path: string; reference: string | undefined };
 
-/** A context of files. */
+/** A context with files. */
 export type FileSource = Exclude<ContextSource, { kind: "image" | "layout" }>;
 
 export interface BuildRequest {
-  /** Undefined where there is none (a Dockerfile on standard input alone). */
+  /** Undefined if there is none (only a Dockerfile on standard input). */
   context: FileSource | undefined;
   /** The Dockerfile's text and the name that errors show, or its path in a context that is still to be fetched. */
   dockerfile: DockerfileText | { path: string };
@@ -61,9 +61,9 @@ export interface DockerfileText {
 /** A request whose Dockerfile has been read. */
 export type ReadRequest = BuildRequest & { dockerfile: DockerfileText; ignore: string[] };
 
-/** News of one step. */
+/** The progress of one step. */
 export interface BuildNews {
-  /** The same for all news of one step. */
+  /** Equal for all progress of one step. */
   step: number;
   kind: "started" | "cached" | "output" | "done" | "failed" | "note";
   /** `[build 2/5] RUN make`. */

@@ -1,8 +1,8 @@
-/** Values of --build-arg that no ARG takes: told, because a wrong name would pass for one that works. */
+/** Values of --build-arg that no ARG uses: reported, because a misspelled name would go unnoticed. */
 import { PROXY_ARGS } from "./scope.ts";
 import type { Dockerfile } from "./stages.ts";
 
-/** Arguments that mean something to the builder itself (Dockerfile reference, "BuildKit built-in build args"). */
+/** Arguments with a meaning for the builder itself (Dockerfile reference, "BuildKit built-in build args"). */
 const BUILT_IN = /^(BUILDKIT_\w+|SOURCE_DATE_EPOCH|(BUILD|TARGET)(PLATFORM|OS|ARCH|VARIANT))$/;
 
 /**
@@ -25,6 +25,6 @@ export function unusedArgs(
     .sort();
 }
 
-/** The warning, in the words of `docker build`. */
+/** The warning, with the wording of `docker build`. */
 export const unusedArgsWarning = (names: readonly string[]): string =>
   `[Warning] One or more build-args [${names.join(" ")}] were not consumed`;

@@ -17,7 +17,7 @@ export interface LoadedStack {
   inputs: string[];
 }
 
-/** `merged` is what the files say, where it was read already. Throws `StackError` with all problems, or BayError if there is no file. */
+/** `merged` has the merged files, if they were read. Throws `StackError` with all problems, or BayError if no file exists. */
 export function loadStack(
   options: LoadOptions,
   merged: Merged = readMerged(options, { isPartial: true }),

@@ -1,6 +1,6 @@
 /**
  * A cache of build steps as an image: its layers are the steps' layers, and its config says which step made which. So
- * any registry keeps it, and what the steps of an ordinary image are can stand in its own config ("inline").
+ * any registry can store it, and the config of an ordinary image can list its steps too ("inline").
  */
 import { z } from "zod";
 import { hostPlatform, type ImageConfig } from "../../image/index.ts";
@@ -28,7 +28,7 @@ const schema = z.object({
 
 export type CachedStep = z.infer<typeof schema>["steps"][number];
 
-/** The steps that a config tells of; none where it tells of none, or of what another version wrote. */
+/** The steps in a config; empty if it has none, or if another version wrote them. */
 export function cachedSteps(config: ImageConfig): CachedStep[] {
   const parsed = schema.safeParse(config[FIELD]);
   const known = new Set(config.rootfs.diff_ids);
@@ -40,7 +40,7 @@ export interface PackedStep {
   diffId: string | undefined;
 }
 
-/** What a config says of its steps. */
+/** The config's entry for its steps. */
 export function withSteps(config: ImageConfig, steps: readonly PackedStep[]): ImageConfig {
   const listed = steps.map(({ record: { key, description, createdAt }, diffId }) => ({
     key,
@@ -51,7 +51,7 @@ export function withSteps(config: ImageConfig, steps: readonly PackedStep[]): Im
   return { ...config, [FIELD]: { steps: listed } };
 }
 
-/** The config of an image that is a cache alone. */
+/** The config of an image that is only a cache. */
 export function cacheConfig(steps: readonly PackedStep[]): ImageConfig {
   const diffIds = [...new Set(steps.flatMap(({ diffId }) => diffId ?? []))];
   const config: ImageConfig = {

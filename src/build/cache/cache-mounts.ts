@@ -1,4 +1,4 @@
-/** What builds keep besides layers: the directories of cache mounts, by ID, and which contents had which digest. */
+/** What builds keep besides layers: the directories of cache mounts, by ID, and digests of contents. */
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -6,11 +6,11 @@ import { removeTree } from "../../image/index.ts";
 import type { Store } from "../../store/index.ts";
 
 export interface CacheMountRecord {
-  /** The mount's ID and what it began with; unique with `place`. */
+  /** The mount's ID and its initial content; unique with `place`. */
   key: string;
   /** Its directory's name. */
   place: string;
-  /** What RUN --mount calls it. */
+  /** The ID in RUN --mount. */
   id: string;
   createdAt: string;
   usedAt: string;
@@ -23,13 +23,13 @@ const PREFIX = "mount-";
 const DIGESTS = /^digests-.*\.json$/;
 
 export class CacheMounts {
-  /** Places that somebody has, how many have it, and whether they want it alone. */
+  /** Directories in use, how many steps use each, and whether they use it exclusively. */
   readonly #users = new Map<
     string,
     { count: number; isAlone: boolean; gone: Promise<void>; end: () => void }
   >();
 
-  /** Keys whose first directory is being made. */
+  /** Keys whose first directory is being created. */
   readonly #creating = new Map<string, Promise<void>>();
 
   constructor(
@@ -50,7 +50,7 @@ export class CacheMounts {
     return join(this.directory, place);
   }
 
-  /** Where it is noted which contents of a folder have which digest. */
+  /** The file that records digests of a directory's contents. */
   digestFile(name: string): string {
     this.#make();
     return join(this.directory, `digests-${name}.json`);
@@ -61,8 +61,8 @@ export class CacheMounts {
   }
 
   /**
-   * A directory for one RUN: the same for all that share it, one after another if it is locked, a separate
-   * one if it is private. `fill` makes its first content. Give it back with `giveBack`.
+   * A directory for one RUN: shared by all that use it, used by one after another if it is locked, or a separate
+   * one if it is private. `fill` creates its initial content. Release it with `giveBack`.
    */
   async take(
     { key, id, sharing }: { key: string; id: string; sharing: Sharing },
@@ -98,7 +98,7 @@ export class CacheMounts {
     }
   }
 
-  /** One that is known; of private ones, one that is free. */
+  /** An existing directory; for private ones, one that is free. */
   #find(key: string, sharing: Sharing): CacheMountRecord | undefined {
     return this.list().find(
       (record) =>
@@ -130,7 +130,7 @@ export class CacheMounts {
 
   async #create(place: string, fill: (directory: string) => Promise<void>): Promise<void> {
     this.#make();
-    // a name that is swept at the next start
+    // the next start removes directories with such a name
     const temporary = join(this.directory, `.${place}`);
     mkdirSync(temporary);
     try {
@@ -164,7 +164,7 @@ export class CacheMounts {
         rmSync(join(this.directory, name), { force: true });
   }
 
-  /** Removes what a killed bayd left half made, and directories that are no longer known. Only at start. */
+  /** Removes unfinished directories of a killed bayd, and unknown ones. Only at start. */
   sweep(): void {
     if (!existsSync(this.directory)) return;
     const known = new Set(this.list().map(({ place }) => place));

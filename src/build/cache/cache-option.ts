@@ -4,14 +4,14 @@ import { nearest } from "../../core/diagnostics.ts";
 import { BayError } from "../../core/errors.ts";
 import { csvFields } from "../csv.ts";
 
-/** Where steps are taken from. */
+/** Where steps are imported from. */
 export type CacheSource = { kind: "registry"; reference: string } | { kind: "local"; path: string };
 
-/** Where steps go. */
+/** Where steps are exported to. */
 export type CacheTarget = (CacheSource | { kind: "inline" }) & {
-  /** Only the steps that the image is made of, or those of all stages too. */
+  /** Only the steps of the image, or those of all stages too. */
   mode: "min" | "max";
-  /** A failure is told and does not fail the build. */
+  /** A failure is reported and does not fail the build. */
   ignoreError: boolean;
 };
 
@@ -23,7 +23,7 @@ const KNOWN_ELSEWHERE = ["gha", "s3", "azblob"];
 
 type Bad = (message: string, hint?: string) => BayError;
 
-/** Paths are below `directory`. Throws BAD_OPTION. */
+/** Parses an import; paths are relative to `directory`. Throws BAD_OPTION. */
 export function readCacheSource(text: string, directory: string): CacheSource {
   const { fields, bad } = fieldsOf(text, "from");
   const source = placeOf(fields, fields.get("src"), "src", directory, bad);
@@ -32,7 +32,7 @@ export function readCacheSource(text: string, directory: string): CacheSource {
   return source;
 }
 
-/** Throws BAD_OPTION. */
+/** Parses an export. Throws BAD_OPTION. */
 export function readCacheTarget(text: string, directory: string): CacheTarget {
   const { fields, bad } = fieldsOf(text, "to");
   const place = placeOf(fields, fields.get("dest"), "dest", directory, bad);

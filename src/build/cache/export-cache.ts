@@ -1,4 +1,4 @@
-/** Giving a build's steps away: to a registry, or into a folder. */
+/** Exporting a build's steps to a registry or a directory. */
 import { cpSync, existsSync, linkSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BayError } from "../../core/errors.ts";
@@ -6,10 +6,10 @@ import { type Descriptor, type ImageStore, MEDIA, putImage } from "../../image/i
 import { cacheConfig, type PackedStep } from "./cache-format.ts";
 import type { CacheTarget } from "./cache-option.ts";
 
-/** A registry takes no image with more. */
+/** The most layers that a registry accepts in an image. */
 const MAX_LAYERS = 500;
 
-/** Puts the steps where the target says. Throws what the registry says, and what the system says of the folder. */
+/** Writes the steps to the target. Throws the registry's errors, and the system's errors for a directory. */
 export async function exportCache(
   images: ImageStore,
   target: Exclude<CacheTarget, { kind: "inline" }>,
@@ -39,7 +39,7 @@ export async function exportCache(
   });
 }
 
-/** An OCI layout, in which blobs of earlier exports stay. */
+/** An OCI layout, which keeps the blobs of earlier exports. */
 function writeLayout(
   { content }: ImageStore,
   directory: string,
@@ -61,7 +61,7 @@ function writeLayout(
   put("index.json", JSON.stringify({ schemaVersion: 2, mediaType: MEDIA.index, manifests: [manifest] }));
 }
 
-/** Blobs never change, so that on one disk a second name is enough. */
+/** Blobs never change, so a hard link is enough on the same disk. */
 function copyBlob(from: string, to: string): void {
   try {
     linkSync(from, to);

@@ -1,4 +1,4 @@
-/** Caches of other builds, opened once each; a step's layer is fetched when the step is asked for. */
+/** Caches of other builds, opened once each; a step's layer is fetched when the step is needed. */
 import { BayError } from "../../core/errors.ts";
 import { type Image, type ImageStore, layerName } from "../../image/index.ts";
 import { type CachedStep, cachedSteps } from "./cache-format.ts";
@@ -25,7 +25,7 @@ export class ImportedCaches {
     },
   ) {}
 
-  /** A step that another build did; it is this host's own from then on. */
+  /** A step that another build ran; from then on it belongs to this host. */
   async find(key: string): Promise<StepRecord | undefined> {
     const { sources, steps, warn } = this.setting;
     if (sources.length === 0) return undefined;

@@ -1,6 +1,6 @@
 /**
- * What build steps made, by what went into them: each is a directory of files beside the images' layers, or nothing. A
- * step that two builds come to at once runs once.
+ * The results of build steps, by their inputs: each is a directory beside the images' layers, or nothing. A
+ * step that two builds reach at the same time runs once.
  */
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
@@ -12,19 +12,19 @@ import { requireRoom } from "../../store/index.ts";
 
 export interface StepRecord {
   key: string;
-  /** Its directory's name among the layers; undefined where the step changed no file. */
+  /** The name of its directory among the layers; undefined if the step changed no file. */
   layer: string | undefined;
   /** The instruction, for people. */
   description: string;
   createdAt: string;
   usedAt: string;
-  /** Its layer packed: the digest, known once an image was made of it. */
+  /** The digest of its packed layer; known once an image was made with it. */
   diffId?: string;
 }
 
 const KEY = "build/";
 const PREFIX = "build-";
-/** So often it is noted that a step was used. */
+/** The interval at which the use of a step is recorded. */
 const NOTE_AFTER = 3600_000;
 
 export class StepStore {
@@ -36,7 +36,7 @@ export class StepStore {
     readonly store: Store,
   ) {}
 
-  /** Nothing is removed while a build runs: it may have found any of it. */
+  /** Nothing is removed while a build runs, because the build may have found it. */
   async during<T>(build: () => Promise<T>): Promise<T> {
     this.#builds += 1;
     try {
@@ -58,7 +58,7 @@ export class StepStore {
     return this.store.list<StepRecord>(KEY);
   }
 
-  /** What a step made before, where that is still there. */
+  /** The earlier result of a step, if it still exists. */
   find(key: string): StepRecord | undefined {
     const record = this.store.get<StepRecord>(KEY + key);
     if (!record) return undefined;
@@ -73,8 +73,8 @@ export class StepStore {
   }
 
   /**
-   * Runs a step that is not known yet. `make` fills `upper`, an overlay's upper directory; what it leaves there is the
-   * step's layer. What fails leaves nothing.
+   * Runs a step that is not cached. `make` fills `upper`, an overlay's upper directory; its content becomes the
+   * step's layer. A failed step leaves nothing.
    */
   run(
     key: string,
@@ -82,7 +82,7 @@ export class StepStore {
     make: (places: { upper: string; work: string }) => Promise<void>,
   ): Promise<StepRecord> {
     const known = this.#running.get(key);
-    // another build's, which may be interrupted
+    // the step of another build, which may be interrupted
     if (known) return known.catch(() => this.find(key) ?? this.run(key, description, make));
     const running = this.#run(key, description, make).finally(() => this.#running.delete(key));
     this.#running.set(key, running);
@@ -95,7 +95,7 @@ export class StepStore {
     make: (places: { upper: string; work: string }) => Promise<void>,
   ): Promise<StepRecord> {
     requireRoom(this.directory);
-    // a name that is swept at the next start
+    // the next start removes directories with such a name
     const temporary = join(this.directory, `.step-${randomBytes(6).toString("hex")}`);
     const [upper, work] = [join(temporary, "upper"), join(temporary, "work")];
     mkdirSync(upper, { recursive: true, mode: 0o755 });
@@ -113,13 +113,13 @@ export class StepStore {
       void removeTree(temporary); // empty except for overlayfs's own files: no need to wait
       return record;
     } catch (error) {
-      // whoever hears of the failure finds nothing left
+      // when the caller sees the failure, nothing is left
       await removeTree(temporary);
       throw error;
     }
   }
 
-  /** Takes steps away. A layer that an image has too is the image's own from then on. Throws BUILD_RUNNING. */
+  /** Removes steps. A layer that an image also uses then belongs to the image. Throws BUILD_RUNNING. */
   remove(records: readonly StepRecord[]): void {
     if (this.isInUse && records.length > 0)
       throw new BayError("BUILD_RUNNING", "a build is running and may use objects to be removed", {
@@ -138,7 +138,7 @@ export class StepStore {
     void removeTree(gone);
   }
 
-  /** Removes what a killed bayd left: layers of steps that were not noted. Only at start. */
+  /** Removes what a killed bayd left: layers of steps that were not recorded. Only at start. */
   sweep(): void {
     const known = new Set(this.list().map(({ layer }) => layer));
     for (const name of readdirSync(this.directory))

@@ -11,7 +11,7 @@ const NANOSECONDS: Record<string, number> = {
   ns: 1,
 };
 
-/** In nanoseconds. Throws BAD_DOCKERFILE. */
+/** Parses a duration to nanoseconds. Throws BAD_DOCKERFILE. */
 export function parseDuration(text: string, what: string): number {
   const parts = [...text.matchAll(/(\d+(?:\.\d*)?|\.\d+)(h|ms|us|µs|ns|m|s)/g)];
   if (text === "0") return 0;

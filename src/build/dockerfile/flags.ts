@@ -1,4 +1,4 @@
-/** Flags of an instruction: `--name=value`, `--name` for yes, some of them again and again. */
+/** Flags of an instruction: `--name=value`, `--name` for true; some can be repeated. */
 import { nearest } from "../../core/diagnostics.ts";
 import { BayError } from "../../core/errors.ts";
 
@@ -7,7 +7,7 @@ export type FlagKind = "text" | "bool" | "list";
 export class Flags {
   readonly #values = new Map<string, string[]>();
 
-  /** Throws BAD_DOCKERFILE for a flag that the instruction does not have, that has no value, or is given twice. */
+  /** Throws BAD_DOCKERFILE for an unknown flag, a missing value, or a flag that is given twice. */
   constructor(instruction: string, written: readonly string[], kinds: Readonly<Record<string, FlagKind>>) {
     for (const flag of written) {
       const [, name = "", value] = /^--([^=]*)(?:=(.*))?$/s.exec(flag) ?? [];

@@ -4,9 +4,9 @@ import { expand } from "./words.ts";
 
 export interface Heredoc {
   name: string;
-  /** Variables in it are replaced; not where a part of the name was quoted. */
+  /** Variables in it are replaced, unless a part of the name was quoted. */
   expand: boolean;
-  /** `<<-`: tabs before its lines do not count. */
+  /** `<<-`: tabs at the beginning of its lines are removed. */
   chomp: boolean;
   fd: number;
   content: string;
@@ -15,13 +15,13 @@ export interface Heredoc {
 const HEREDOC = /^(\d*)<<(-?)([^<]*)$/;
 const nothing = () => undefined;
 
-/** The here-documents that an instruction's text begins, their content still empty. */
+/** The here-documents in an instruction's text, still without content. */
 export function heredocsOf(text: string): Heredoc[] {
   let words: string[];
   try {
     ({ words } = expand(text, nothing, { keepQuotes: true, keepEscapes: true, keepUnset: true }));
   } catch (error) {
-    if (hasCode(error, "BAD_WORD")) return []; // the shell may know better what is meant
+    if (hasCode(error, "BAD_WORD")) return []; // the shell may accept words that are invalid here
     throw error;
   }
   return words.flatMap((word) => parseHeredoc(word) ?? []);

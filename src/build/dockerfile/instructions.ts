@@ -1,4 +1,4 @@
-/** What each instruction says, with its flags and forms checked (Dockerfile reference). Variables are not replaced yet. */
+/** The meaning of each instruction, with its flags and forms checked (Dockerfile reference). Variables are not replaced yet. */
 import type { SourcePosition } from "../../core/diagnostics.ts";
 import { BayError } from "../../core/errors.ts";
 import { parseDuration } from "./duration.ts";
@@ -6,7 +6,7 @@ import { type FlagKind, Flags } from "./flags.ts";
 import { type Heredoc, parseHeredoc } from "./heredoc.ts";
 import type { Node } from "./parse.ts";
 
-/** A command line, for a shell or as it is. */
+/** A command line, in shell form or exec form. */
 export interface CommandLine {
   isShell: boolean;
   words: string[];
@@ -15,7 +15,7 @@ export interface CommandLine {
 /** What COPY and ADD have in common. */
 export interface Transfer {
   sources: string[];
-  /** Sources that stand in the Dockerfile itself. */
+  /** Sources whose text is in the Dockerfile itself. */
   heredocs: Heredoc[];
   target: string;
   chown: string | undefined;
@@ -35,7 +35,7 @@ type Kinds =
       image: string;
       platform: string | undefined;
       as: string | undefined;
-      /** The words AS and NAME as they are written. */
+      /** The words AS and NAME as written. */
       asWritten: string[];
     }
   | {
@@ -65,9 +65,9 @@ type Kinds =
   | { kind: "onbuild"; triggerText: string; trigger: Instruction };
 
 export interface HealthCheck {
-  /** Undefined says that the base's check does not count: NONE. */
+  /** Undefined disables the base image's check: NONE. */
   command: CommandLine | undefined;
-  /** Nanoseconds; undefined for what the base or the runtime has. */
+  /** Nanoseconds; undefined for the value of the base image or the runtime. */
   interval: number | undefined;
   timeout: number | undefined;
   startPeriod: number | undefined;
@@ -76,9 +76,9 @@ export interface HealthCheck {
 }
 
 export type Instruction = Kinds & {
-  /** Its name as it is written. */
+  /** Its name as written. */
   written: string;
-  /** As it stands in the file, its lines joined. */
+  /** Its text in the file, with its lines joined. */
   text: string;
   place: SourcePosition;
   endLine: number;
@@ -117,7 +117,7 @@ const FLAGS: Record<string, Record<string, FlagKind>> = {
 
 const bad = (message: string, hint?: string) => new BayError("BAD_DOCKERFILE", message, hint ? { hint } : {});
 
-/** Throws BAD_DOCKERFILE. */
+/** Interprets an instruction. Throws BAD_DOCKERFILE. */
 export function readInstruction(node: Node): Instruction {
   const read = READERS[node.name]!;
   const flags = new Flags(node.name.toUpperCase(), node.flags, FLAGS[node.name] ?? {});
@@ -125,7 +125,7 @@ export function readInstruction(node: Node): Instruction {
   return { ...read(node, flags), written, text, place, endLine };
 }
 
-/** Exactly so many arguments, at least so many, or one. */
+/** Checks for an exact number of arguments, a minimum, or one. */
 function needArgs({ name, args }: Node, least: number, most: number, form: string): void {
   if (args.length >= least && args.length <= most && args[0] !== "") return;
   const wanted = least === most ? `exactly ${least}` : `at least ${least}`;
@@ -336,7 +336,7 @@ function readOnBuild(node: Node): Kinds {
   return { kind: "onbuild", triggerText: triggerText(node), trigger: readInstruction(trigger) };
 }
 
-/** What is kept in the image, and read again when another is built from it. */
+/** The form stored in the image, and parsed when another image is built from it. */
 function triggerText({ args, heredocs }: Node): string {
   const documents = heredocs.map(({ content, name }) => `\n${content}${name}`);
   return args[0]! + documents.join("");

@@ -1,5 +1,5 @@
 /**
- * A Dockerfile's lines put together to instructions (Dockerfile reference, "Format"): parser directives, comments,
+ * Joins a Dockerfile's lines to instructions (Dockerfile reference, "Format"): parser directives, comments,
  * continuation lines, here-documents.
  */
 import type { Diagnostic, SourcePosition } from "../../core/diagnostics.ts";
@@ -14,7 +14,7 @@ export interface LogicalLine {
 }
 
 export interface Directives {
-  /** An image of a frontend, which bay only notes. */
+  /** An image of a frontend, which bay only records. */
   syntax: string | undefined;
   escape: "\\" | "`";
   check: string | undefined;
@@ -23,7 +23,7 @@ export interface Directives {
 export interface Lines {
   directives: Directives;
   lines: LogicalLine[];
-  /** Instructions with an empty line in them. */
+  /** Instructions that contain an empty line. */
   emptyContinuations: SourcePosition[];
 }
 
@@ -33,14 +33,14 @@ const DIRECTIVE = /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$/;
 const CONTINUED = { "\\": /(^|[^\\])\\[ \t]*$/, "`": /(^|[^`])`[ \t]*$/ };
 const MAY_HAVE_HEREDOC = /^\s*(?:onbuild\s+)?(?:run|copy|add)\s/i;
 
-/** Lines, each with its end; and only the last may lack one. */
+/** Lines with their line breaks; only the last may lack one. */
 function physicalLines(source: string): string[] {
   return source.match(/[^\n]*\n|[^\n]+$/g) ?? [];
 }
 
 const withoutEnd = (line: string) => line.replace(/\r?\n$/, "");
 
-/** Says BAD_DOCKERFILE of what cannot be read. */
+/** Reports BAD_DOCKERFILE for every problem. */
 export function readLines(source: string, file: string, say: Say): Lines {
   const all = physicalLines(source.replace(/^\uFEFF/, ""));
   const directives = readDirectives(all, file, say);
@@ -82,7 +82,7 @@ export function readLines(source: string, file: string, say: Say): Lines {
   return { directives, lines, emptyContinuations };
 }
 
-/** Takes the lines of the here-documents that an instruction begins; gives the index of the last. */
+/** Reads the here-documents of an instruction; returns the index of the last line. */
 function readHeredocs(all: readonly string[], from: number, line: LogicalLine, say: Say): number {
   let at = from;
   for (const heredoc of heredocsOf(line.text)) {
@@ -107,7 +107,7 @@ function readHeredocs(all: readonly string[], from: number, line: LogicalLine, s
   return at;
 }
 
-/** Directives stand before everything else, one each. */
+/** Directives come before everything else, each at most once. */
 function readDirectives(all: readonly string[], file: string, say: Say): Directives {
   const directives: Directives = { syntax: undefined, escape: "\\", check: undefined };
   const seen = new Set<string>();

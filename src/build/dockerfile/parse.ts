@@ -1,4 +1,4 @@
-/** A Dockerfile as a list of instructions, each split into flags and arguments; what they mean comes after (instructions.ts). */
+/** Splits a Dockerfile into instructions with flags and arguments; instructions.ts interprets them. */
 import { type Diagnostic, nearest, type SourcePosition } from "../../core/diagnostics.ts";
 import { BayError } from "../../core/errors.ts";
 import type { Heredoc } from "./heredoc.ts";
@@ -18,17 +18,17 @@ import {
 
 /** One instruction. */
 export interface Node {
-  /** In small letters. */
+  /** In lower case. */
   name: string;
-  /** As it is written. */
+  /** As written. */
   written: string;
   flags: string[];
-  /** Of ENV and LABEL: key, value and separator of each pair, flat. */
+  /** For ENV and LABEL: key, value and separator of each pair, flat. */
   args: string[];
   /** The arguments are a JSON array: the exec form. */
   isJson: boolean;
   heredocs: Heredoc[];
-  /** The instruction behind ONBUILD. */
+  /** The instruction after ONBUILD. */
   trigger: Node | undefined;
   /** The instruction's text, its lines joined. */
   text: string;
@@ -38,7 +38,7 @@ export interface Node {
 
 export interface ParsedFile {
   directives: Directives;
-  /** Instructions with an empty line in them. */
+  /** Instructions that contain an empty line. */
   emptyContinuations: SourcePosition[];
   nodes: Node[];
 }
@@ -97,7 +97,7 @@ export function parseDockerfile(
   return { directives, emptyContinuations, nodes };
 }
 
-/** One instruction of one line. Throws BAD_DOCKERFILE. */
+/** Parses one instruction on one line. Throws BAD_DOCKERFILE. */
 export function parseInstruction(text: string, escapeChar: string, place: SourcePosition): Node {
   const [written = "", behind = ""] = splitOnce(text.trim());
   const name = written.toLowerCase();

@@ -21,9 +21,9 @@ export type RunMount =
   | { type: "tmpfs"; target: string; size: number | undefined }
   | {
       type: "secret" | "ssh";
-      /** Undefined for a secret that is only a variable. */
+      /** Undefined for a secret that is only an environment variable. */
       target: string | undefined;
-      /** The variable that holds the secret. */
+      /** The environment variable that holds the secret. */
       env: string | undefined;
       id: string;
       required: boolean;
@@ -50,7 +50,7 @@ const UNITS: Record<string, number> = { "": 1, b: 1, k: 1 << 10, m: 1 << 20, g: 
 const bad = (message: string, hint?: string) =>
   new BayError("BAD_DOCKERFILE", `RUN --mount: ${message}`, hint ? { hint } : {});
 
-/** `text` is expanded already. Throws BAD_DOCKERFILE. */
+/** Parses a mount; variables in `text` are replaced already. Throws BAD_DOCKERFILE. */
 export function parseRunMount(text: string): RunMount {
   const fields = new Map<string, string>();
   let isWritable: boolean | undefined;
@@ -78,7 +78,7 @@ export function parseRunMount(text: string): RunMount {
   return make(type, fields, isWritable);
 }
 
-/** With its target in the working directory where it is relative. Throws BAD_DOCKERFILE for the root. */
+/** Resolves a relative target in the working directory. Throws BAD_DOCKERFILE for the root. */
 export function placeRunMount(mount: RunMount, workdir: string): RunMount {
   if (mount.target === undefined) return mount;
   const target = posix.resolve("/", workdir, mount.target);

@@ -1,14 +1,14 @@
-/** Patterns of the POSIX shell (2.13 Pattern Matching Notation) as they stand in ${name#pattern}: `*`, `?` and escapes. */
+/** Patterns of the POSIX shell (2.13 Pattern Matching Notation) in ${name#pattern}: `*`, `?` and escapes. */
 import { BayError } from "../../core/errors.ts";
 
 export interface PatternOptions {
-  /** `*` takes as much as it can. */
+  /** `*` matches as much as possible. */
   greedy: boolean;
   anchor?: "start" | "both";
   flags: string;
 }
 
-/** Throws BAD_WORD where the pattern ends in an escape character. */
+/** Throws BAD_WORD if the pattern ends in an escape character. */
 export function shellPattern(pattern: string, { greedy, anchor, flags }: PatternOptions): RegExp {
   let source = "";
   const chars = [...pattern];

@@ -1,4 +1,4 @@
-/** The arguments of an instruction, as each kind has them: words, JSON arrays, KEY=VALUE pairs, the rest of the line. */
+/** Splits the arguments of each kind of instruction: words, JSON arrays, KEY=VALUE pairs, the rest of the line. */
 import { BayError } from "../../core/errors.ts";
 
 export interface Split {
@@ -65,7 +65,7 @@ export function quotedWords(text: string, escapeChar: string): string[] {
     if (char === quote) quote = "";
     else if (!quote && (char === "'" || char === '"')) quote = char;
     else if (char === escapeChar && quote !== "'") {
-      if (at + 1 === text.length) break; // at the very end it has no meaning
+      if (at + 1 === text.length) break; // at the end of the text an escape character has no effect
       word += char;
       at += 1;
       word += text[at]!;
@@ -102,7 +102,7 @@ export function splitOnce(text: string): [string, string?] {
   return match ? [text.slice(0, match.index), text.slice(match.index + match[0].length)] : [text];
 }
 
-/** The strings of a JSON array; undefined where the text is none. Throws BAD_DOCKERFILE for one of other things. */
+/** The strings of a JSON array; undefined if the text is not an array. Throws BAD_DOCKERFILE if other values are in it. */
 export function jsonStrings(text: string): string[] | undefined {
   if (!text.trimStart().startsWith("[")) return undefined;
   let value: unknown;

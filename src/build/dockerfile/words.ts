@@ -5,26 +5,26 @@
 import { BayError } from "../../core/errors.ts";
 import { shellPattern } from "./shell-pattern.ts";
 
-/** A variable's value; undefined where it is not set. */
+/** A variable's value; undefined if it is not set. */
 export type Lookup = (name: string) => string | undefined;
 
 export interface WordOptions {
-  /** `\`, or what the escape directive says. */
+  /** `\`, or the character of the escape directive. */
   escape?: string;
   /** Leave quotes in the result. */
   keepQuotes?: boolean;
   /** Leave escape characters in the result. */
   keepEscapes?: boolean;
-  /** Leave variables that are not set as they stand. */
+  /** Leave unset variables unchanged. */
   keepUnset?: boolean;
 }
 
 export interface Expansion {
   /** The whole text, as one word. */
   text: string;
-  /** Split at spaces that are not quoted; those of variables' values split too. */
+  /** Split at unquoted spaces, including those in variables' values. */
   words: string[];
-  /** Names that were looked up and are not set, and have no default. */
+  /** Names of unset variables that have no default. */
   unset: string[];
 }
 
@@ -33,12 +33,12 @@ const SPECIAL = new Set("@*#?-$!0");
 const isDigit = (char: string) => char >= "0" && char <= "9";
 const bad = (message: string) => new BayError("BAD_WORD", message);
 
-/** Throws BAD_WORD: an open quote, a brace without its end, an unknown modifier, an unset variable that `?` requires. */
+/** Throws BAD_WORD: an unterminated quote or brace, an unknown modifier, an unset variable that `?` requires. */
 export function expand(source: string, lookup: Lookup, options: WordOptions = {}): Expansion {
   return new Expander(source, lookup, options).run();
 }
 
-/** What stands between the words while they are collected. */
+/** The state while words are collected. */
 class Words {
   readonly done: string[] = [];
   #word = "";
@@ -92,7 +92,7 @@ class Expander {
     return this.#chars[this.#at++];
   }
 
-  /** Up to a character that ends it, which is taken too. */
+  /** Reads to a character that ends the text, and consumes it. */
   #until(stop: string | undefined, keepEscapes: boolean): { text: string; words: string[] } {
     const words = new Words();
     let text = "";
@@ -137,7 +137,7 @@ class Expander {
     return this.options.keepQuotes ? `'${text}'` : text;
   }
 
-  /** Inside, variables are replaced, and only `"`, `$` and the escape character itself can be escaped. */
+  /** In double quotes variables are replaced, and only `"`, `$` and the escape character itself can be escaped. */
   #doubleQuoted(): string {
     this.#at += 1;
     const { keepQuotes, keepEscapes } = this.options;
@@ -250,7 +250,7 @@ class Expander {
   }
 }
 
-/** `#` takes the shortest match off the front and `%` off the end; written twice, the longest. */
+/** `#` removes the shortest match from the front and `%` from the end; doubled, the longest. */
 function trimmed(value: string, operator: "#" | "%", word: string): string {
   const isLongest = word.startsWith(operator);
   const pattern = isLongest ? word.slice(1) : word;
@@ -258,7 +258,7 @@ function trimmed(value: string, operator: "#" | "%", word: string): string {
     const expression = shellPattern(pattern, { greedy: isLongest, anchor: "start", flags: "u" });
     return value.replace(expression, "");
   }
-  // an expression finds the leftmost match, so the shortest at the end is looked for from there
+  // a regular expression finds the leftmost match, so search backwards for the shortest at the end
   const expression = shellPattern(pattern, { greedy: true, anchor: "both", flags: "u" });
   const chars = [...value];
   const starts = Array.from({ length: chars.length + 1 }, (_, index) => index);

@@ -1,4 +1,4 @@
-/** The rule about the ignore file: a source that it leaves out can only fail. */
+/** The rule about the ignore file: a COPY of an ignored source always fails. */
 import type { Diagnostic } from "../../core/diagnostics.ts";
 import { IgnorePatterns } from "../ignore.ts";
 import type { Dockerfile } from "../stages.ts";
@@ -13,7 +13,7 @@ export function checkIgnored(
 ): void {
   const patterns = new IgnorePatterns(ignore);
   if (patterns.isEmpty) return;
-  // what is wrong with the directive was said already
+  // errors of the directive were reported before
   const complain = complainer(
     readCheckOptions(directives.check, () => {}),
     say,

@@ -1,11 +1,11 @@
-/** Rules about single instructions, and what a stage has twice. */
+/** Rules about single instructions, and duplicates in a stage. */
 import type { Instruction } from "../dockerfile/instructions.ts";
 import { findStage } from "../find-stage.ts";
 import type { Stage } from "../stages.ts";
 import type { Complain } from "./rules.ts";
 
 const ONCE = ["cmd", "entrypoint", "healthcheck"];
-/** Parts of names that say that something is secret, and those that say it is not. */
+/** Parts of names that indicate a secret, and those that indicate the opposite. */
 const SECRET = /(?:^|_)(?:apikey|auth|credentials?|key|password|pword|passwd|secret|token)(?:_|$)/i;
 const NOT_SECRET = /(?:^|_)public(?:_|$)/i;
 
@@ -68,7 +68,7 @@ export function checkInstructions(stage: Stage, stages: readonly Stage[], compla
   }
 }
 
-/** A stage that this one begins with has said an absolute path. */
+/** Whether a stage that this one is based on has set an absolute path. */
 function startsInWorkdir({ from, index }: Stage, stages: readonly Stage[]): boolean {
   const base = findStage(stages, from.image, index);
   if (!base) return false;

@@ -1,4 +1,4 @@
-/** BuildKit's build checks of a Dockerfile: what works, and should not be so. */
+/** BuildKit's build checks of a Dockerfile: bad practice in a valid file. */
 import type { Diagnostic } from "../../core/diagnostics.ts";
 import type { Dockerfile } from "../stages.ts";
 import { checkExpose, checkInstructions } from "./instruction-rules.ts";
@@ -6,7 +6,7 @@ import { type Complain, complainer, readCheckOptions } from "./rules.ts";
 import { checkCasing, checkDescriptions, checkStages } from "./stage-rules.ts";
 import { checkVariables } from "./variable-rules.ts";
 
-/** Says everything that breaks a rule which the file does not skip. */
+/** Reports every violation of a rule that the file does not skip. */
 export function lint(dockerfile: Dockerfile, say: (diagnostic: Diagnostic) => void): void {
   const complain = complainerFor(dockerfile, say);
   checkCasing(dockerfile, complain);

@@ -1,7 +1,7 @@
-/** The rules of BuildKit's build checks, by the names that it has for them, and which of them a file enables (`# check=…`). */
+/** BuildKit's build checks by their names, and which of them a file enables (`# check=…`). */
 import { type Diagnostic, nearest, type SourcePosition } from "../../core/diagnostics.ts";
 
-/** A rule by name, with what it asks for. */
+/** A rule by name, with its requirement. */
 export const RULES = {
   StageNameCasing: "names of stages should be in lower case",
   FromAsCasing: "FROM and AS should have the same case",
@@ -31,7 +31,7 @@ export const RULES = {
 
 export type RuleName = keyof typeof RULES;
 
-/** Only where `experimental=` asks for them. */
+/** Only if `experimental=` enables them. */
 const EXPERIMENTAL: readonly RuleName[] = ["InvalidDefinitionDescription"];
 
 export interface CheckOptions {
@@ -41,8 +41,8 @@ export interface CheckOptions {
 }
 
 /**
- * The directive `# check=skip=RULE,…;error=true;experimental=RULE,…`, in which `all` names every rule. Says BAD_CHECK of
- * what cannot be read.
+ * The directive `# check=skip=RULE,…;error=true;experimental=RULE,…`, in which `all` means every rule. Reports BAD_CHECK
+ * for invalid text.
  */
 export function readCheckOptions(text: string | undefined, bad: (message: string) => void): CheckOptions {
   const lists = { skip: new Set<string>(), experimental: new Set<string>() };
@@ -73,7 +73,7 @@ function unknownRule(rule: string): string {
   return `check: unknown rule ${JSON.stringify(rule)}${close ? `; did you mean ${close}?` : ""}`;
 }
 
-/** Says that a rule is broken. */
+/** Reports the violation of a rule. */
 export type Complain = (rule: RuleName, message: string, place: SourcePosition) => void;
 
 export function complainer(

@@ -1,4 +1,4 @@
-/** Rules about stages, how instructions are written, and what comments say of them. */
+/** Rules about stages, the case of instructions, and comments. */
 import type { Instruction } from "../dockerfile/instructions.ts";
 import type { Dockerfile } from "../stages.ts";
 import type { Complain } from "./rules.ts";
@@ -11,7 +11,7 @@ export function allInstructions({ globals, stages }: Dockerfile): Instruction[] 
   return [...globals, ...stages.flatMap(({ from, instructions }) => [from, ...instructions])];
 }
 
-/** Instructions in the case that most have, and AS in FROM's. */
+/** Instructions should have the case that most have, and AS that of FROM. */
 export function checkCasing(dockerfile: Dockerfile, complain: Complain): void {
   const all = allInstructions(dockerfile);
   const lower = all.filter(({ written }) => isLower(written)).length;
@@ -46,7 +46,7 @@ export function checkStages({ stages }: Dockerfile, complain: Complain): void {
   }
 }
 
-/** The comment right above a stage or an argument, where there is one. */
+/** The comment directly above a stage or an argument, if there is one. */
 export function checkDescriptions(dockerfile: Dockerfile, complain: Complain): void {
   const lines = dockerfile.source.split("\n");
   for (const instruction of allInstructions(dockerfile)) {

@@ -9,7 +9,7 @@ import { PROXY_ARGS, platformArgs } from "../scope.ts";
 import type { Dockerfile, Stage } from "../stages.ts";
 import type { Complain } from "./rules.ts";
 
-/** Set by the shell that a RUN is, and no concern of the Dockerfile's. */
+/** Set by the shell of a RUN, so a Dockerfile need not declare them. */
 const AUTOMATIC = Object.keys(platformArgs(hostPlatform(), hostPlatform(), ""));
 
 export function checkVariables(dockerfile: Dockerfile, complain: Complain): void {
@@ -28,14 +28,14 @@ export function checkVariables(dockerfile: Dockerfile, complain: Complain): void
     const base = findStage(dockerfile.stages, stage.from.image, stage.index);
     const before = base && left.get(base.index);
     const known = new Set([...AUTOMATIC, ...PROXY_ARGS, "PATH", ...(before?.known ?? [])]);
-    // what an image of elsewhere has in its environment is not known here
+    // the environment of an image from a registry is not known here
     const isOpen = before?.isOpen ?? stage.from.image !== "scratch";
     for (const instruction of stage.instructions) checkInstruction(instruction, known, isOpen, complain);
     left.set(stage.index, { known, isOpen });
   }
 }
 
-/** Undefined where the words themselves are wrong, which is said when they are used. */
+/** Undefined if the words are invalid, which is reported when they are used. */
 function attempt(text: string, lookup: (name: string) => string | undefined) {
   try {
     return expand(text, lookup);
@@ -89,7 +89,7 @@ function isReference(name: string): boolean {
   }
 }
 
-/** A stage called after a platform is for it on purpose. */
+/** A stage named after a platform may fix that platform on purpose. */
 const isNamedAfter = (stage: string | undefined, platform: string) =>
   stage !== undefined && platform.split("/").some((part) => part !== "" && stage.includes(part));
 
@@ -108,7 +108,7 @@ function checkInstruction(
     if (text === undefined) return;
     const unset = attempt(text, (name) => (known.has(name) ? "x" : undefined))?.unset ?? [];
     for (const name of unset) {
-      // of a base that is not known, only what is nearly right is surely wrong
+      // the base image's variables are unknown, so only a probable misspelling is reported
       const close = hint(name, known);
       if (isOpen && close === "") continue;
       complain("UndefinedVar", `the variable ${name} is not set${close}`, place);

@@ -1,4 +1,4 @@
-/** The folders of one build's contexts. What comes from elsewhere is fetched once, and goes when the build ends. */
+/** The directories of one build's contexts. Remote ones are fetched once, and removed when the build ends. */
 import { chmodSync, mkdirSync, mkdtempSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { BayError, hasCode } from "../../core/errors.ts";
@@ -13,7 +13,7 @@ export type Folder = Extract<TreeRoot, { kind: "folder" }>;
 interface Setting {
   repositories: GitRepositories;
   access: GitAccess;
-  /** Where workers mount. */
+  /** The directory for workers' mounts. */
   staging: string;
 }
 
@@ -45,7 +45,7 @@ export class ContextFolders {
     return this.checkedOut(url, commit);
   }
 
-  /** A commit's files, or a folder of them. Throws GIT_FAILED, NO_CONTEXT. */
+  /** A commit's files, or a directory of them. Throws GIT_FAILED, NO_CONTEXT. */
   async checkedOut(url: GitUrl, commit: string): Promise<Folder> {
     const target = this.#place();
     await this.setting.repositories.checkOut(url, commit, target, this.setting.access);
@@ -63,7 +63,7 @@ export class ContextFolders {
     return this.#unpacked(file);
   }
 
-  /** What is in an archive; a file that is none stands alone in its folder. */
+  /** Unpacks an archive; another file becomes the only file of its directory. */
   async #unpacked(path: string): Promise<Folder> {
     const target = this.#place();
     const [upper, work] = [join(target, "files"), join(target, "work")];

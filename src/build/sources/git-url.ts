@@ -1,38 +1,38 @@
 /**
- * Git repositories as builds name them (docker build, "Git repositories"): an address, and in its fragment
- * (`#REF:FOLDER`) or its query (`?ref=…&subdir=…`) what of it is meant.
+ * Git repositories in the syntax of builds (docker build, "Git repositories"): an address, and in its fragment
+ * (`#REF:FOLDER`) or its query (`?ref=…&subdir=…`) the revision and directory.
  */
 import { BayError } from "../../core/errors.ts";
 import { withoutPasswords } from "../../core/redaction.ts";
 
 export interface GitUrl {
-  /** What git is given: no password is in it, as every user of the host sees the words of a command. */
+  /** The address for git, without a password, because every user of the host can see a command's arguments. */
   remote: string;
   /** `user:password` of an http address. */
   credentials: string | undefined;
-  /** A branch, a tag, a full `refs/…`, or a commit; undefined for the repository's own choice. */
+  /** A branch, a tag, a full `refs/…`, or a commit; undefined for the repository's default branch. */
   ref: string | undefined;
-  /** Relative, without `..`; empty for the whole. */
+  /** Relative, without `..`; empty for the whole repository. */
   folder: string;
-  /** The commit must begin with this. */
+  /** The expected beginning of the commit ID. */
   checksum: string | undefined;
   keepGitDir: boolean;
   submodules: boolean;
 }
 
-/** `user@host:path`, as ssh has it. */
+/** `user@host:path`, the form of ssh. */
 const SCP = /^[A-Za-z0-9_.-]+@[^/:\s]+:[^\s]+$/;
 const SCHEME = /^(?:git|ssh|https?):\/\//;
 const QUERY = ["ref", "branch", "tag", "commit", "subdir", "checksum", "keep-git-dir", "submodules"];
 
-/** Whether a context or a source of ADD is a repository; an http URL is one where its path ends with .git. */
+/** Whether a context or a source of ADD is a repository; an http URL is one if its path ends with .git. */
 export function isGitUrl(text: string): boolean {
   if (/^(?:git|ssh):\/\//.test(text) || text.startsWith("github.com/")) return true;
   if (SCHEME.test(text)) return /^[^?#]+\.git(?:[?#]|$)/.test(text);
   return SCP.test(text);
 }
 
-/** Throws BAD_GIT_URL. `text` is one by `isGitUrl`. */
+/** Parses a text for which `isGitUrl` is true. Throws BAD_GIT_URL. */
 export function parseGitUrl(text: string): GitUrl {
   const bad = (message: string) => new BayError("BAD_GIT_URL", `${withoutPasswords(text)}: ${message}`);
   const [beforeFragment = "", fragment] = splitAt(text, "#");
@@ -72,13 +72,13 @@ function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    return text; // a % of its own
+    return text; // a literal %
   }
 }
 
 const isYes = (text: string) => text === "true" || text === "1";
 
-/** `branch=` and `tag=` say which of two with one name is meant. */
+/** `branch=` and `tag=` choose between a branch and a tag with the same name. */
 function qualified(wishes: URLSearchParams, ref: string | undefined): string | undefined {
   if (ref === undefined || ref.startsWith("refs/")) return ref;
   if (wishes.has("branch")) return `refs/heads/${ref}`;

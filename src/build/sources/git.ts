@@ -1,6 +1,6 @@
 /**
- * Files of git repositories, got by the host's git: objects are kept from build to build, and what is checked out lives
- * as long as its build. A repository is a stranger's: none of its hooks, filters or transports are used.
+ * Fetches files of git repositories with the host's git: objects are kept between builds, and a checkout exists only
+ * during its build. Repositories are untrusted: their hooks, filters and transports are not used.
  */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -10,28 +10,28 @@ import { BayError, hasCode } from "../../core/errors.ts";
 import { withoutPasswords } from "../../core/redaction.ts";
 import type { GitUrl } from "./git-url.ts";
 
-/** What a build was given for getting at private ones. */
+/** The build's credentials for private repositories. */
 export interface GitAccess {
   /** The socket of an SSH agent. */
   agent: string | undefined;
-  /** A token, or a whole Authorization header, of a host. */
+  /** A token, or a whole Authorization header, for a host. */
   secret: (id: string) => string | undefined;
   signal: AbortSignal | undefined;
 }
 
 const COMMIT = /^[0-9a-f]{40}$/;
 const MAX_OUTPUT = 64 << 20;
-/** A submodule must not name a repository of this host. */
+/** A submodule must not refer to a repository of this host. */
 const REMOTE = "git:http:https:ssh";
 const LOCAL = "file";
 
 export class GitRepositories {
-  /** Fetches into one repository go one after another. */
+  /** Fetches into the same repository run one after another. */
   readonly #turns = new Map<string, Promise<unknown>>();
 
   constructor(readonly directory: string) {}
 
-  /** The commit that is meant, asked of the repository. Throws GIT_FAILED, NO_GIT_REF, WRONG_DIGEST. */
+  /** Resolves the requested commit in the remote repository. Throws GIT_FAILED, NO_GIT_REF, WRONG_DIGEST. */
   async resolve(url: GitUrl, access: GitAccess): Promise<string> {
     const { ref, checksum } = url;
     const commit = ref && COMMIT.test(ref) ? ref : await this.#ask(url, access);
@@ -55,7 +55,7 @@ export class GitRepositories {
     });
   }
 
-  /** Puts a commit's files into an empty directory. Throws GIT_FAILED. */
+  /** Checks out a commit into an empty directory. Throws GIT_FAILED. */
   async checkOut(url: GitUrl, commit: string, target: string, access: GitAccess): Promise<void> {
     const { remote } = url;
     const repository = join(
@@ -65,7 +65,7 @@ export class GitRepositories {
     await this.#inTurn(repository, async () => {
       await this.#fetch(repository, url, commit, access);
       utimesSync(repository, new Date(), new Date());
-      // a repository of its own, for submodules and for who keeps .git
+      // a separate repository, for submodules and if .git is kept
       await git(["init", "-q", target], url, access);
       const fetch = ["-C", target, "fetch", "-q", "--depth=1", repository, commit];
       await git(fetch, url, access, LOCAL);
@@ -79,7 +79,7 @@ export class GitRepositories {
     if (!url.keepGitDir) rmSync(join(target, ".git"), { recursive: true, force: true });
   }
 
-  /** Gets a commit's objects; from servers that give no single commits, its branch, and at last everything. */
+  /** Fetches a commit; if the server does not allow that, its branch, and finally everything. */
   async #fetch(repository: string, url: GitUrl, commit: string, access: GitAccess): Promise<void> {
     const { remote, ref } = url;
     if (!existsSync(repository)) {
@@ -123,13 +123,13 @@ export class GitRepositories {
   }
 }
 
-/** What a short name may mean; a branch before a tag, as git's own checkout has it. */
+/** The refs that a short name can mean; a branch before a tag, as in git checkout. */
 function candidates(ref: string): string[] {
   if (ref.startsWith("refs/")) return [`${ref}^{}`, ref];
   return [`refs/heads/${ref}`, `refs/tags/${ref}^{}`, `refs/tags/${ref}`, `refs/${ref}`, ref];
 }
 
-/** Runs git and gives what it says. Throws GIT_FAILED with git's own last line, MISSING_TOOL, ABORTED. */
+/** Runs git and returns its output. Throws GIT_FAILED with git's last line, MISSING_TOOL, ABORTED. */
 function git(
   words: readonly string[],
   { remote, credentials }: GitUrl,
@@ -155,7 +155,7 @@ function git(
   });
 }
 
-/** A stranger's repository runs nothing here. */
+/** Options that keep an untrusted repository from running programs. */
 const SAFE = [
   "-c",
   "core.hooksPath=/dev/null",
@@ -165,7 +165,7 @@ const SAFE = [
   "advice.detachedHead=false",
 ];
 
-/** Nothing of the user's own settings; secrets go by the environment, which no process list shows. */
+/** Ignores the user's settings; secrets are passed in the environment, which other users cannot see. */
 function environment(
   remote: string,
   credentials: string | undefined,
@@ -195,7 +195,7 @@ function environment(
   };
 }
 
-/** BuildKit's names: GIT_AUTH_TOKEN and GIT_AUTH_HEADER, also with a host behind them; else what the address has. */
+/** BuildKit's names: GIT_AUTH_TOKEN and GIT_AUTH_HEADER, optionally with a host; or else the address's credentials. */
 function authorization(
   remote: string,
   credentials: string | undefined,

@@ -1,4 +1,4 @@
-/** Git repositories whose objects are kept between builds, for who counts and removes them. */
+/** Git repositories whose objects are kept between builds: their disk usage and removal. */
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { removeTree } from "../../image/index.ts";
@@ -33,7 +33,7 @@ export class KeptRepositories {
     void removeTree(path);
   }
 
-  /** Removes what a killed bayd had checked out. Only at start. */
+  /** Removes checkouts of a killed bayd. Only at start. */
   sweep(): void {
     for (const name of this.#names()) if (!REPOSITORY.test(name)) void removeTree(join(this.directory, name));
   }

@@ -1,4 +1,4 @@
-/** What a user writes as a context (docker build, "Build context"; --build-context; Compose `build.context`). */
+/** Parses a context of a build (docker build, "Build context"; --build-context; Compose `build.context`). */
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { BayError } from "../../core/errors.ts";
@@ -6,7 +6,7 @@ import { withoutPasswords } from "../../core/redaction.ts";
 import type { ContextSource } from "../types.ts";
 import { isGitUrl, parseGitUrl } from "./git-url.ts";
 
-/** A folder, an archive, a repository, a URL or an image; paths are below `directory`. Throws NO_CONTEXT, BAD_GIT_URL. */
+/** A directory, archive, repository, URL or image; paths are relative to `directory`. Throws NO_CONTEXT, BAD_GIT_URL. */
 export function readSource(text: string, directory: string): ContextSource {
   const [, scheme, rest = ""] = /^([a-z][a-z-]*):\/\/(.+)$/.exec(text) ?? [];
   if (scheme === "docker-image") return { kind: "image", reference: rest };
@@ -34,7 +34,7 @@ function layout(text: string, directory: string): ContextSource {
   return { kind: "layout", path: resolve(directory, path), reference: tag };
 }
 
-/** A context of files; for messages `what` says whose it is. Throws NO_CONTEXT for an image. */
+/** A context with files; `what` describes it in messages. Throws NO_CONTEXT for an image. */
 export function readFileSource(text: string, directory: string) {
   const source = readSource(text, directory);
   if (source.kind === "image" || source.kind === "layout")

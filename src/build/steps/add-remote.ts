@@ -1,4 +1,4 @@
-/** ADD of what is elsewhere: a file of a web server, or a git repository. */
+/** ADD of a remote source: a file of a web server, or a git repository. */
 import { createHash } from "node:crypto";
 import { createReadStream, mkdirSync, rmSync, utimesSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -12,14 +12,14 @@ import { isGitUrl, parseGitUrl } from "../sources/git-url.ts";
 import { digestOf, type StageState } from "../stage-state.ts";
 import { type CopyOptions, literal, runTreeTask, type Selection } from "../tree/tasks.ts";
 
-/** What is downloaded is its owner's alone, as the reference says. */
+/** Only the owner can read a downloaded file, as the reference says. */
 const DOWNLOADED_MODE = "600";
 
 export const isRemoteSource = (word: string): boolean => /^https?:\/\//.test(word) || isGitUrl(word);
 
 type Add = InstructionOf<"add">;
 
-/** Throws WRONG_DIGEST where --checksum says another, GIT_FAILED, FETCH_FAILED. */
+/** Throws WRONG_DIGEST if --checksum differs, GIT_FAILED, FETCH_FAILED. */
 export function addRemote(
   context: BuildContext,
   state: StageState,
@@ -41,7 +41,7 @@ async function download(
   url: string,
   options: CopyOptions,
 ): Promise<StageState> {
-  // on the disk and not on /run, which what an URL sends could fill
+  // on the disk, because a large download could fill /run
   const folder = context.setting.manager.images.layers.temporary();
   mkdirSync(folder, { mode: 0o700 });
   try {
@@ -71,7 +71,7 @@ async function download(
   }
 }
 
-/** What a downloaded file is called: as its URL ends, or as the target says. Throws BAD_DOCKERFILE. */
+/** The name of a downloaded file: from its URL or from the target. Throws BAD_DOCKERFILE. */
 function nameOf(url: string, target: string): string {
   const name = basename(new URL(url).pathname);
   if (name !== "") return name;
@@ -94,7 +94,7 @@ async function fileDigest(file: string): Promise<string> {
   return `sha256:${hash.digest("hex")}`;
 }
 
-/** The commit says what comes; it is checked out only where the step is not known. */
+/** The commit identifies the files; they are checked out only if the step is not cached. */
 async function clone(
   context: BuildContext,
   state: StageState,

@@ -3,8 +3,8 @@ import { lstatSync, rmdirSync, unlinkSync } from "node:fs";
 import { join, posix } from "node:path";
 
 /**
- * Removes those that hold nothing, and the directories above that hold nothing then. The command may have put a symlink
- * in the way of one, which leads to the host: what is not below real directories stays.
+ * Removes empty mount points, and their parent directories that are then empty. The command may have replaced a part of
+ * the path by a symlink to the host, so only paths through real directories are removed.
  */
 export function removeStubs(upper: string, targets: readonly string[]): void {
   for (const target of targets)
@@ -21,7 +21,7 @@ function isBelowDirectories(upper: string, path: string): boolean {
   return true;
 }
 
-/** False where it holds something. */
+/** Returns false if it is not empty. */
 function removeIfPlain(place: string): boolean {
   const stat = lstatSync(place);
   try {

@@ -10,14 +10,14 @@ export class OutputTail {
   add(bytes: Buffer): void {
     this.#parts.push(bytes);
     this.#size += bytes.length;
-    // put together now and then, and not for each part
+    // joined from time to time, not for each chunk
     if (this.#size <= 2 * KEPT_BYTES) return;
     const last = Buffer.from(Buffer.concat(this.#parts).subarray(-KEPT_BYTES));
     this.#parts = [last];
     this.#size = last.length;
   }
 
-  /** None where there was no output. */
+  /** Empty if there was no output. */
   lines(): string[] {
     const text = Buffer.concat(this.#parts).toString("utf8").trimEnd();
     return text === "" ? [] : text.split("\n").slice(-this.count);

@@ -1,4 +1,4 @@
-/** The mounts of a RUN: made on the host, and taken away after it. */
+/** The mounts of a RUN: created on the host, and removed after it. */
 import {
   chmodSync,
   chownSync,
@@ -24,14 +24,14 @@ const TMPFS_MAGIC = 0x01021994;
 
 /** Files of a context, another stage or an image that a RUN mounts. */
 export interface MountSource {
-  /** What went into them. */
+  /** A key of their inputs. */
   key: string;
   layersDirectory: string;
   /** Topmost first. */
   lower: string[];
 }
 
-/** The mounts of one RUN on the host, taken away by `close`. */
+/** The mounts of one RUN on the host, removed by `close`. */
 export class RunMounts {
   readonly mounts: SpecMount[] = [];
   readonly env: string[] = [];
@@ -62,7 +62,7 @@ export class RunMounts {
     }
   }
 
-  /** Files of a context, a stage or an image. What is written to them goes with the step. */
+  /** Files of a context, a stage or an image. Changes to them are discarded with the step. */
   #bind(mount: Extract<RunMount, { type: "bind" }>, source: MountSource): void {
     const root = join(this.#directory, `bind-${this.#cleanup.length}`);
     mkdirSync(root);
@@ -74,7 +74,7 @@ export class RunMounts {
     if (kindInLayers(lower, path) === undefined)
       throw new BayError("NOT_FOUND", `RUN --mount: ${mount.source} does not exist`);
     const options = ["bind", mount.readOnly ? "ro" : "rw"];
-    // the launch resolves the part inside the mount
+    // the launch resolves the path inside the mount
     this.mounts.push({
       destination: mount.target,
       type: "bind",
@@ -108,7 +108,7 @@ export class RunMounts {
     const id = mount.id || mount.target;
     const { cacheMounts } = this.context.setting;
     const { uid, gid, mode } = mount;
-    // root's with the usual mode keeps its key from before owners counted
+    // root with the default mode keeps the key from before owners were part of it
     const owner = uid === 0 && gid === 0 && mode === 0o755 ? [] : [{ uid, gid, mode }];
     const key = digestOf(source ? [id, source.key, mount.source, ...owner] : [id, ...owner]);
     const { directory, giveBack } = await cacheMounts.take(
@@ -128,7 +128,7 @@ export class RunMounts {
     });
   }
 
-  /** The first content of a cache. */
+  /** The initial content of a cache. */
   async #copy(path: string, { layersDirectory, lower }: MountSource, upper: string): Promise<void> {
     const { staging } = this.context;
     const work = mkdtempSync(join(layersDirectory, ".step-"));
@@ -153,7 +153,7 @@ export class RunMounts {
     });
   }
 
-  /** A secret is in a file of a tmpfs, and in no layer. */
+  /** A secret is a file in a tmpfs, and in no layer. */
   #secret(mount: Extract<RunMount, { type: "secret" | "ssh" }>): void {
     const given = this.context.request.secrets[mount.id];
     if (!given) {

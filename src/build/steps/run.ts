@@ -17,17 +17,17 @@ import { OutputTail } from "./output-tail.ts";
 import { type MountSource, RunMounts } from "./run-mounts.ts";
 
 const OUTPUT_KEPT = 40;
-/** What one step may tell; more would only flood who listens. BuildKit has the same bound. */
+/** The most output that one step reports, so that it cannot flood clients. BuildKit has the same limit. */
 const OUTPUT_TOLD = 2 << 20;
 const SHM_SIZE = 64 << 20;
 
-/** Files that are mounted: what went into them, and how to get them once they are needed. */
+/** Mounted files: a key of their inputs, and how to fetch them when they are needed. */
 interface Mounted {
   key: string;
   files: () => Promise<MountSource>;
 }
 
-/** Gives the state of another stage or image, by what `from` calls it. */
+/** Returns the state of another stage or image, by the name in `from`. */
 export type StateOf = (name: string) => Promise<StageState>;
 
 export async function run(
@@ -38,7 +38,7 @@ export async function run(
   stateOf: StateOf,
 ): Promise<StageState> {
   const { request } = context;
-  // also of triggers of the base image, which no check before the build knows
+  // checked again for triggers of the base image, which are unknown before the build
   checkEntitlements(instruction, request);
   const args = commandWords(state.config, { ...instruction.command, words: commandText(instruction) });
   const { User = "", WorkingDir = "/" } = state.config;
@@ -107,7 +107,7 @@ function failed(
   return new StepFailure(cause, place, context.setting.dockerfile.source, output.lines());
 }
 
-/** What the command line says: for a shell with its here-documents, or as it is. */
+/** The command to run: for a shell with its here-documents, or in exec form. */
 function commandText({ command, heredocs }: InstructionOf<"run">): string[] {
   if (!command.isShell || heredocs.length === 0) return command.words;
   const [line = ""] = command.words;
@@ -140,7 +140,7 @@ async function sourceOf(
   return { key, files: () => copied(context, selection, key, source) };
 }
 
-/** Files of a folder as a layer, which holds nothing that the ignore file leaves out, and no owners of this host. */
+/** Files of a directory as a layer, without files that the ignore file excludes, and without owners of this host. */
 async function copied(
   context: BuildContext,
   selection: Selection,

@@ -38,7 +38,7 @@ export async function transfer(
   return next;
 }
 
-/** A checksum that is not looked at would pass for one that holds. */
+/** Ignoring a checksum would make it look verified. */
 function checkChecksum({ checksum, heredocs }: InstructionOf<"add">, scope: Scope, words: string[]): void {
   const wanted = checksum && scope.text(checksum);
   if (!wanted) return;
@@ -141,7 +141,7 @@ async function writeGiven(
   });
 }
 
-/** In a here-document variables are replaced, and quotes mean nothing. */
+/** In a here-document variables are replaced, and quotes have no meaning. */
 function expandLines(content: string, scope: Scope): string {
   return content.replace(/\\\$|\$(?:\{[^}]*\}|[A-Za-z_][A-Za-z0-9_]*)/g, (found) =>
     found === "\\$" ? "$" : scope.text(found),

@@ -1,4 +1,4 @@
-/** WORKDIR: a directory that is there from then on, its user's. */
+/** WORKDIR: creates a directory that belongs to the stage's user. */
 import { resolveOwner } from "../../container/index.ts";
 import { BayError } from "../../core/errors.ts";
 import type { BuildContext, StepPosition } from "../build-context.ts";
@@ -25,7 +25,7 @@ export async function workdir(
   return { ...next, config: { ...next.config, WorkingDir: path } };
 }
 
-/** A user that the image does not have yet owns nothing: the directory is root's, as BuildKit makes it. */
+/** If the user does not exist in the image yet, root owns the directory, as in BuildKit. */
 function ownerOf(user: string, context: BuildContext, state: StageState): { uid: number; gid: number } {
   if (!user) return ROOT;
   try {

@@ -1,4 +1,4 @@
-/** Copying what a COPY or ADD names from one root to another. The thread works in both: each part says in which it is. */
+/** Copies the sources of a COPY or ADD from one root to another. The thread uses both roots: each part says which. */
 import {
   chmodSync,
   closeSync,
@@ -42,15 +42,15 @@ interface Places {
   source: ThreadRoot;
   target: ThreadRoot;
   options: CopyOptions;
-  /** Owners and attributes count: the source is an image. */
+  /** Owners and attributes are copied: the source is an image. */
   isImage: boolean;
-  /** Directories of the target that get the time of a directory of the source. */
+  /** Directories of the target that get the time of a directory in the source. */
   directories: Map<string, FileState>;
 }
 
 /**
- * Copies in the order of the matches, as BuildKit does: of two files with one target the later stays. Without a match
- * nothing is made. Throws BAD_TARGET.
+ * Copies in the order of the matches, as BuildKit does: if two files have one target, the later one is kept. Without a match
+ * nothing is created. Throws BAD_TARGET.
  */
 export function copyMatches(
   roots: Omit<Places, "directories">,
@@ -72,11 +72,11 @@ export function copyMatches(
     copyMatch(places, match, targetOf(places, match), ignore, excludes);
   }
   target.enter();
-  // every file that is made in a directory changes its time
+  // creating a file in a directory changes the directory's time
   for (const [place, stat] of [...places.directories].reverse()) setTime(places, place, stat);
 }
 
-/** Where a match goes: a directory's contents into the target, a file under its own name where that is a directory. */
+/** The target of a match: a directory's contents go into the target, a file keeps its name if the target is a directory. */
 function targetOf({ target, options }: Places, match: Match): string {
   target.enter();
   const base = resolveIn(binary(options.target));
@@ -111,9 +111,9 @@ function copyMatch(
     const place = posix.join(at, found.path);
     if (found.stat.isDirectory()) {
       target.enter();
-      places.directories.delete(place); // the last source counts, after what is above
+      places.directories.delete(place); // the last source determines the time, after its parents
       places.directories.set(place, found.stat);
-      // the target gets the source's time, and its owner and mode stay: only what is in the source is copied
+      // an existing target gets the source's time and keeps its owner and mode
       if (found.path === "" && !options.parents) {
         makeDirectories(place, options);
         continue;
@@ -124,7 +124,7 @@ function copyMatch(
   }
 }
 
-/** The directories that a source is in, with their owners, modes and times (COPY --parents). */
+/** The parent directories of a source, with their owners, modes and times (COPY --parents). */
 function makeParents(places: Places, match: Match, at: string): void {
   const { source, target, options } = places;
   const above = match.path.split("/").slice(0, -1);
@@ -181,7 +181,7 @@ function copyFile(places: Places, found: Found, place: string, links: Map<string
   }
 }
 
-/** A file replaces whatever is not a directory. */
+/** A file replaces anything except a directory. */
 function makeRoom(place: string): void {
   const known = lstatSync(bytesOf(place), { throwIfNoEntry: false });
   if (known?.isDirectory())
@@ -259,7 +259,7 @@ function setTime(places: Places, place: string, stat: FileState): void {
   setTimes(bytesOf(place), mtime.seconds, mtime.nanoseconds);
 }
 
-/** Writes files that are given as text, here-documents and downloads. Works in the target's root. */
+/** Writes files with given content: here-documents and downloads. Runs in the target's root. */
 export function writeGiven(files: readonly { name: string; content: string }[], options: CopyOptions): void {
   const intoDirectory = options.target.endsWith("/") || files.length > 1;
   if (intoDirectory) makeDirectories(binary(options.target), options);

@@ -1,6 +1,6 @@
 /**
- * A digest of files by everything that a copy of them carries: names, kinds, modes, owners, contents, link targets and
- * attributes, and no times. Contents are not read again where a file's state says that nothing wrote to it.
+ * A digest of everything that a copy of files preserves: names, kinds, modes, owners, contents, link targets and
+ * attributes, but not times. Contents are not read again if a file's metadata shows that it was not written.
  */
 import { createHash } from "node:crypto";
 import { closeSync, openSync, readFileSync, readlinkSync, readSync, writeFileSync } from "node:fs";
@@ -12,13 +12,13 @@ import { below, type Match } from "./select.ts";
 
 const CHUNK = 1 << 18;
 const chunk = Buffer.allocUnsafeSlow(CHUNK);
-/** A file that was written just now may be written again within the same tick of its clock. */
+/** A file that was just written may be written again within the same tick of the file system's clock. */
 const SETTLED = 2000;
 
-/** A file's state when its content was read, as numbers that are compared as they are, and the content's digest. */
+/** A file's metadata when its content was read, as numbers that are compared, and the content's digest. */
 type Known = [dev: number, ino: number, size: number, mtimeMs: number, ctimeMs: number, digest: string];
 
-/** Contents' digests by file, with the state that each had then. */
+/** Digests of contents by file, with the metadata at that time. */
 export class DigestCache {
   readonly #old: Map<string, Known>;
   readonly #new = new Map<string, Known>();
@@ -45,10 +45,10 @@ export class DigestCache {
     return digest;
   }
 
-  /** Call from outside of any confinement: the file is the host's. */
+  /** Call it outside of any confinement: the file belongs to the host. */
   save(): void {
     if (this.file === undefined || this.#new.size === 0) return;
-    // what another selection of the same folder used stays
+    // keep entries that another selection of the same directory used
     const all = new Map([...this.#old, ...this.#new]);
     writeFileSync(this.file, JSON.stringify([...all]), { mode: 0o600 });
   }
@@ -58,7 +58,7 @@ function read(file: string): Map<string, Known> {
   try {
     return new Map(JSON.parse(readFileSync(file, "utf8")) as [string, Known][]);
   } catch {
-    return new Map(); // there is none, or a killed one wrote half of it
+    return new Map(); // it does not exist, or a killed process wrote half of it
   }
 }
 
@@ -76,7 +76,7 @@ function contentDigest(place: string): string {
   }
 }
 
-/** `withOwners` is false for a context, whose owners do not count. */
+/** `withOwners` is false for a context, whose owners are ignored. */
 export function digestOf(
   matches: readonly Match[],
   ignore: IgnorePatterns,
@@ -93,7 +93,7 @@ export function digestOf(
   return text.digest();
 }
 
-/** A hash of binary strings, which are collected: a call for each costs more than the hashing. */
+/** A hash that collects binary strings: a call for each costs more than the hashing itself. */
 class HashedText {
   readonly #hash = createHash("sha256");
   #waiting = "";
@@ -111,7 +111,7 @@ class HashedText {
 }
 const TOGETHER = 1 << 16;
 
-/** All of a file that counts, as a binary string. */
+/** All relevant data of a file, as a binary string. */
 function entryOf(
   path: string,
   place: string,
@@ -134,5 +134,5 @@ function entryOf(
   return `${path}\0${stat.mode.toString(8)}\0${owner}\0${content}${attributes.join("")}\n`;
 }
 
-/** Attributes that a copy carries. */
+/** Attributes that a copy preserves. */
 export const isKept = (name: string): boolean => name.startsWith("user.") || name === "security.capability";

@@ -1,4 +1,4 @@
-/** Paths in the root that the thread works in: their symlinks, and the directories that they need. */
+/** Paths in the thread's root: resolving their symlinks, and creating their directories. */
 import { chmodSync, lchownSync, lstatSync, mkdirSync, readlinkSync, realpathSync } from "node:fs";
 import { posix } from "node:path";
 import { BayError, hasCode } from "../../core/errors.ts";
@@ -6,10 +6,10 @@ import { bytesOf } from "../../image/for-workers.ts";
 import { setTimes } from "../../linux/index.ts";
 import type { CopyOptions, Owner } from "./tasks.ts";
 
-/** Who owns what is made, where nothing says otherwise. */
+/** The owner of new files, unless another is given. */
 export const ROOT: Owner = { uid: 0, gid: 0 };
 
-/** A path in the thread's root, its symlinks followed as far as there is something. */
+/** A path in the thread's root, with symlinks followed as far as the path exists. */
 export function resolveIn(path: string, links = 0): string {
   const normal = posix.join("/", path).replace(/(.)\/$/, "$1");
   try {
@@ -23,7 +23,7 @@ export function resolveIn(path: string, links = 0): string {
   }
 }
 
-/** A symlink to what is not there yet leads on all the same. */
+/** A symlink to a target that does not exist yet is followed too. */
 function resolveLast(directory: string, last: string, links: number): string {
   const place = posix.join(directory, last);
   if (!lstatSync(bytesOf(place), { throwIfNoEntry: false })?.isSymbolicLink()) return place;
@@ -33,7 +33,7 @@ function resolveLast(directory: string, last: string, links: number): string {
 }
 const MAX_LINKS = 40;
 
-/** The error for a place where a directory is needed and something else exists. */
+/** The error for a path that must be a directory and is not. */
 export const notDirectory = (place: string) =>
   new BayError("BAD_TARGET", `${JSON.stringify(shown(place))} exists and is not a directory`);
 
@@ -42,7 +42,7 @@ export const shown = (path: string) => bytesOf(path).toString("utf8").replace(/\
 
 /**
  * Makes a directory and those above it that are missing, all with mode 755: a --chmod of 644 for a file must not close
- * them. Gives the path with its symlinks followed. Throws BAD_TARGET.
+ * them. Returns the path with its symlinks resolved. Throws BAD_TARGET.
  */
 export function makeDirectories(
   path: string,

@@ -1,7 +1,7 @@
-/** Modes of --chmod: octal, or in letters as chmod(1) has them (POSIX "chmod", symbolic_mode). */
+/** Modes of --chmod: octal or symbolic, as in chmod(1) (POSIX "chmod", symbolic_mode). */
 import { BayError } from "../../core/errors.ts";
 
-/** The mode of a file or folder after the change; both are the low twelve bits. */
+/** The mode of a file or directory after the change; both are the low twelve bits. */
 export type ModeChange = (mode: number, isDirectory: boolean) => number;
 
 const CLAUSE = /^([ugoa]*)((?:[-+=](?:[rwxXst]*|[ugo]))+)$/;
@@ -12,7 +12,7 @@ const SETUID = 0o4000;
 const SETGID = 0o2000;
 const STICKY = 0o1000;
 
-/** Throws BAD_DOCKERFILE. */
+/** Parses a mode. Throws BAD_DOCKERFILE. */
 export function parseMode(text: string): ModeChange {
   if (/^[0-7]{1,4}$/.test(text)) return () => Number.parseInt(text, 8);
   const clauses = text.split(",").map((clause) => CLAUSE.exec(clause));
@@ -55,7 +55,7 @@ function apply(
   const wanted = classes.reduce((sum, name) => sum | (one << SHIFT[name]), 0) | special;
   if (operator === "+") return mode | wanted;
   if (operator === "-") return mode & ~wanted;
-  // = leaves both bits of a folder alone, as chmod(1) does
+  // = keeps the setuid and setgid bits of a directory, as chmod(1) does
   const bits = (classes.includes("u") ? SETUID : 0) | (classes.includes("g") ? SETGID : 0);
   const cleared = mode & ~mask & ~(isDirectory ? 0 : bits);
   return cleared | wanted;

@@ -6,14 +6,14 @@ import { binary, bytesOf } from "../../image/for-workers.ts";
 import { type FileState, stateOf } from "../../linux/index.ts";
 import { IgnorePatterns, toExpression } from "../ignore.ts";
 
-/** A source that a pattern named. */
+/** A source that a pattern matched. */
 export interface Match {
-  /** Relative to the root, as it was named. */
+  /** Relative to the root, as written. */
   path: string;
-  /** Where it really is: a symlink is followed. */
+  /** Its real path: symlinks are resolved. */
   place: string;
   stat: FileState;
-  /** So many of the path's folders stand before a `/./`, which COPY --parents leaves out. */
+  /** How many of the path's directories precede a `/./`; COPY --parents omits them. */
   skipped: number;
 }
 
@@ -30,8 +30,8 @@ const hasWildcard = (pattern: string) => /[*?[]/.test(pattern.replace(/\\./g, ""
 const text = (path: string) => bytesOf(path).toString("utf8");
 
 /**
- * What the sources name, those of a wildcard in order. `excludes` takes away files and what a wildcard found by their
- * names; what it takes away below directories `below` leaves out. Throws NOT_FOUND, BAD_DOCKERFILE.
+ * The files that the sources match; those of a wildcard are sorted. `excludes` removes files and matches of wildcards by
+ * name; `below` applies it below directories. Throws NOT_FOUND, BAD_DOCKERFILE.
  */
 export function matchSources(
   sources: readonly string[],
@@ -50,7 +50,7 @@ export function matchSources(
       const found = known && { ...known, skipped: before.length };
       const isIgnored = isLeftOut(path, found, ignore);
       if (found && !isIgnored) return isExcluded(found, hasWildcard(pattern)) ? [] : [found];
-      // a wildcard passes over what is ignored itself, and not over links to what is not there
+      // a wildcard skips ignored files, but not broken links
       if (hasWildcard(pattern) && (!isLink(path) || ignore.matches(text(path)))) return [];
       const why = isIgnored
         ? "is excluded by the ignore file"
@@ -63,8 +63,8 @@ export function matchSources(
 }
 
 /**
- * Whether the ignore file leaves a source out. Its patterns are of places: no link leads to what they leave out, and a
- * link that they leave out leads nowhere.
+ * Whether the ignore file excludes a source. Its patterns apply to real paths: a link to an excluded file is excluded,
+ * and so is an excluded link.
  */
 function isLeftOut(path: string, found: Match | undefined, ignore: IgnorePatterns): boolean {
   if (ignore.isEmpty || path === "") return false;
@@ -74,7 +74,7 @@ function isLeftOut(path: string, found: Match | undefined, ignore: IgnorePattern
   return place !== "" && ignore.matches(text(place)) && !hasKept(found, ignore);
 }
 
-/** The symlinks that a path goes through, where they are. */
+/** The places of the symlinks in a path, each with its parents resolved. */
 function linksOf(path: string): string[] {
   let folder = "/";
   return path.split("/").flatMap((part) => {
@@ -91,7 +91,7 @@ const isLink = (path: string) => {
 
 const NO_PATTERNS = new IgnorePatterns([]);
 
-/** An ignored folder is in the context only with something in it that a later pattern takes back. */
+/** An ignored directory is in the context only if a later pattern includes something in it again. */
 function hasKept(match: Match, ignore: IgnorePatterns): boolean {
   if (!match.stat.isDirectory() || !ignore.mayTakeBack) return false;
   return !walk(match, "", ignore, NO_PATTERNS).next().done;
@@ -151,7 +151,7 @@ function expandWildcard(pattern: string): string[] {
   return found.filter(exists).sort();
 }
 
-/** False also where a part of the path is a file: `*` matches files beside folders. */
+/** False also if a part of the path is a file: `*` matches files beside directories. */
 function exists(path: string): boolean {
   try {
     return lstatSync(bytesOf(`/${path}`), { throwIfNoEntry: false }) !== undefined;
@@ -178,13 +178,13 @@ function everythingBelow(base: string): string[] {
   });
 }
 
-/** A match and all below it, parents first. Folders of which nothing is left are not there either. */
+/** A match and everything below it, parents first. Directories that are completely ignored are left out. */
 export function* below(match: Match, ignore: IgnorePatterns, excludes: IgnorePatterns): Generator<Found> {
   yield { path: "", place: match.place, stat: match.stat };
   if (match.stat.isDirectory()) yield* walk(match, "", ignore, excludes);
 }
 
-/** Everything below one of the match's directories. It is the hot loop of a build whose context did not change. */
+/** Everything below one of the match's directories. This is the hot loop of a build with an unchanged context. */
 function* walk(
   match: Match,
   directory: string,
@@ -195,7 +195,7 @@ function* walk(
   const names = (path: string) => readdirSync(native(`${prefix}${path}`), "latin1").sort();
   const isSelective = !ignore.isEmpty || !excludes.isEmpty;
   const mayTakeBack = ignore.mayTakeBack || excludes.mayTakeBack;
-  // a stack, and no generator in a generator, through all of which each file would pass
+  // an explicit stack: with nested generators each file would pass through all of them
   const open = [{ directory, names: names(directory), next: 0 }];
   for (let top = open.at(-1); top; top = open.at(-1)) {
     const name = top.names[top.next++];
@@ -211,7 +211,7 @@ function* walk(
     if (isLeftOut && !mayTakeBack) continue;
     const place = `${prefix}${path}`;
     const stat = stateOf(place) ?? lstatSync(native(place), { throwIfNoEntry: false });
-    if (!stat) continue; // it was removed meanwhile
+    if (!stat) continue; // it was removed in the meantime
     if (isLeftOut) {
       if (!stat.isDirectory()) continue;
       const kept = [...walk(match, path, ignore, excludes)];
@@ -226,5 +226,5 @@ function* walk(
 
 const NOT_ASCII = /[^\0-\x7f]/;
 
-/** A binary string as Node takes it fastest: as text where that is the same. */
+/** A binary string in the form that Node handles fastest: as text if that is equal. */
 const native = (path: string): string | Buffer => (NOT_ASCII.test(path) ? bytesOf(path) : path);

@@ -1,20 +1,20 @@
-/** Work on trees of files, which workers do (tree-worker.ts): looking through a source, and filling a new layer from it. */
+/** Work on file trees, done by workers (tree-worker.ts): reading a source, and filling a new layer from it. */
 import { availableParallelism } from "node:os";
 import { WorkerPool } from "../../image/index.ts";
 
-/** Where files come from. */
+/** The source of files. */
 export type TreeRoot =
-  /** A folder of the host: the build's context. Owners do not count there. */
+  /** A directory of the host: the build's context. Its owners are ignored. */
   | {
       kind: "folder";
       path: string;
-      /** It goes when the build ends, so that nothing is noted of it. */
+      /** It is removed when the build ends, so its digests are not recorded. */
       isPassing?: boolean;
     }
-  /** Layers over each other, the topmost first. */
+  /** Layers, the topmost first. */
   | { kind: "layers"; directory: string; lower: string[]; staging: string };
 
-/** A new layer, and what it lies over. */
+/** A new layer, and the layers below it. */
 export interface LayerTarget {
   directory: string;
   lower: string[];
@@ -25,7 +25,7 @@ export interface LayerTarget {
 
 export type TreeTarget =
   | LayerTarget
-  /** A folder of the host as it is. */
+  /** A directory of the host, unchanged. */
   | { folder: string; staging: string };
 
 export interface Owner {
@@ -33,10 +33,10 @@ export interface Owner {
   gid: number;
 }
 
-/** Which files of a source are meant. */
+/** Selects files of a source. */
 export interface Selection {
   root: TreeRoot;
-  /** Paths, relative to the root, with wildcards as Go's filepath.Match has them. */
+  /** Paths, relative to the root, with wildcards as in Go's filepath.Match. */
   sources: string[];
   /** Patterns of .dockerignore, relative to the root. */
   ignore: string[];
@@ -44,44 +44,44 @@ export interface Selection {
   excludes: string[];
 }
 
-/** A path as a source that is not a pattern. */
+/** A path as a source, not a pattern. */
 export const literal = (path: string): string => path.replace(/[\\*?[]/g, "\\$&");
 
 export interface CopyOptions {
-  /** Absolute; a slash at its end says that it is a directory. */
+  /** Absolute; a slash at the end means a directory. */
   target: string;
-  /** Undefined keeps what the source has; a folder's files are root's. */
+  /** Undefined keeps the source's owners; files of a host directory belong to root. */
   owner: Owner | undefined;
-  /** What --chmod says, in octal or in letters. */
+  /** The value of --chmod, octal or symbolic. */
   mode: string | undefined;
-  /** Keep the folders that a source is in (COPY --parents). */
+  /** Keep the parent directories of a source (COPY --parents). */
   parents: boolean;
   /** Unpack archives (ADD). */
   unpack: boolean;
-  /** Seconds since 1970: no file is younger, and what is made new is of then. */
+  /** Seconds since 1970: later times are reduced to it, and new files get it. */
   newest: number | undefined;
 }
 
 export type TreeTask =
-  /** Answers with a digest of everything that counts in what is selected. */
+  /** Returns a digest of the selected files. */
   | { kind: "digest"; selection: Selection; cacheFile: string | undefined }
-  /** Copies what is selected into the new layer. Answers with nothing. */
+  /** Copies the selected files into the new layer. Returns nothing. */
   | { kind: "copy"; selection: Selection; into: TreeTarget; options: CopyOptions }
-  /** Writes files that are given. */
+  /** Writes files with given content. */
   | {
       kind: "write";
       into: TreeTarget;
       files: { name: string; content: string }[];
       options: CopyOptions;
     }
-  /** Writes the whole of layers as a tar archive into a new file of the host. */
+  /** Writes layers as a tar archive into a new file on the host. */
   | { kind: "archive"; root: Extract<TreeRoot, { kind: "layers" }>; file: string }
-  /** Makes a directory where none is. */
+  /** Creates a directory if it does not exist. */
   | { kind: "directory"; into: TreeTarget; path: string; owner: Owner };
 
-/** Who builds, builds again soon, and a worker takes longer to start than most tasks. */
+/** How long idle workers are kept: a user often builds again soon, and starting one takes longer than most tasks. */
 const IDLE_TIME = 30_000;
 const pool = new WorkerPool<TreeTask>("tree-worker", Math.max(2, availableParallelism()), IDLE_TIME);
 
-/** Throws BAD_SOURCE, NOT_FOUND, BAD_TARGET, and what the system says (ENOSPC). */
+/** Throws BAD_SOURCE, NOT_FOUND, BAD_TARGET, and the system's errors (ENOSPC). */
 export const runTreeTask = (task: TreeTask): Promise<string> => pool.run(task);

@@ -1,4 +1,4 @@
-/** The worker for trees of files (tasks.ts). Sources and targets are each taken as the thread's root, so that no name in them leads out. */
+/** The worker for file trees (tasks.ts). It enters each source and target as its root, so no path can lead outside. */
 import { closeSync, mkdirSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { parentPort } from "node:worker_threads";
@@ -124,9 +124,9 @@ function run(task: TreeTask): string {
 
 for (const kind of COMPRESSIONS) {
   try {
-    loadCompression(kind); // from inside a root it would not be found
+    loadCompression(kind); // from inside a root the library would not be found
   } catch {
-    // said when an archive needs it
+    // reported when an archive needs it
   }
 }
 parentPort!.on("message", (task: TreeTask) => {

@@ -1,4 +1,4 @@
-/** ADD of a local archive: what is in it goes into the target (Dockerfile reference, "Adding local tar archives"). */
+/** ADD of a local archive: unpacks it into the target (Dockerfile reference, "Adding local tar archives"). */
 import { closeSync, openSync, readSync } from "node:fs";
 import {
   binary,
@@ -19,7 +19,7 @@ import type { CopyOptions } from "./tasks.ts";
 
 const BLOCK = 512;
 
-/** By its content, not by its name. In the source's root. */
+/** Detects an archive by its content, not by its name. Runs in the source's root. */
 export function isArchive(place: string): boolean {
   const fd = openSync(bytesOf(place), "r");
   const head = Buffer.alloc(BLOCK);
@@ -32,7 +32,7 @@ export function isArchive(place: string): boolean {
     try {
       return isTarHeader(Buffer.from(plain.read(BLOCK)));
     } catch {
-      return false; // compressed, and no archive
+      return false; // compressed, but not an archive
     } finally {
       plain.close();
     }
@@ -45,7 +45,7 @@ const shownName = (place: string) => JSON.stringify(bytesOf(place).toString("utf
 
 /**
  * Unpacks with the target as the root of the file system, so that links in the archive, absolute ones too, stay below
- * it. Modes are the archive's, and owners too where --chown says none. Throws BAD_LAYER, BAD_TAR.
+ * it. Modes come from the archive, and so do owners without --chown. Throws BAD_LAYER, BAD_TAR.
  */
 export function unpackArchive(
   { source, target, options }: { source: ThreadRoot; target: ThreadRoot; options: CopyOptions },

@@ -29,7 +29,7 @@ export class LogFollower {
     readonly options: { prefix: boolean; timestamps: boolean; colour: boolean },
   ) {}
 
-  /** Shows what there is, and with `follow` what comes until the container is removed, or `finish`. Throws DAEMON_LOST, LOGS. */
+  /** Shows existing output, and with `follow` new output until the container's removal or `finish`. Throws DAEMON_LOST, LOGS. */
   follow(row: ContainerRow, query: FollowQuery): Promise<void> {
     const following = this.#follow(row, query);
     const tracked = following.catch(() => {}).finally(() => this.#following.delete(tracked));

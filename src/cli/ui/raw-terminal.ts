@@ -4,7 +4,7 @@
 const ENDING = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR2"] as const;
 
 /**
- * Makes the terminal raw, and gives what restores it. It is restored too when the process exits, is ended by a signal, and
+ * Makes the terminal raw, and returns a function that restores it. It is restored too on exit, on a fatal signal, and
  * while it is stopped. libuv's own raw mode is not used: it leaves OPOST and ONLCR on, so that each newline of the program
  * in the container, whose own terminal has processed it already, would become two characters.
  */

@@ -22,7 +22,7 @@ const MAX_AT_ONCE = 32;
 
 /**
  * Resolves when all steps are done. A failed step skips those that depend on it, and the others continue; then it throws
- * APPLY_FAILED, naming every failure. At most `atOnce` steps run at a time. After an abort nothing more is begun, and it throws ABORTED.
+ * APPLY_FAILED, naming every failure. At most `atOnce` steps run at a time. After an abort no step begins; throws ABORTED.
  */
 export async function applyPlan(
   plan: Plan,

@@ -1,6 +1,6 @@
 /**
- * `volumes_from` of services: the volumes of another service, or of any container of the host, where a service has nothing
- * does not mount itself (Compose specification, 05-services.md).
+ * `volumes_from` of services: mounts the volumes of another service, or of any container of the host, where the service
+ * has no mount itself (Compose specification, 05-services.md).
  */
 import type { SourcePosition } from "../../core/diagnostics.ts";
 import type { ContainerVolumes, Service, ServiceMount } from "../model/stack.ts";

@@ -69,7 +69,7 @@ describe("a Dockerfile", () => {
     expect(wrong("FROM x\nRUN <<EOF\nnever ends")).toContain("the here-document EOF is not terminated");
   });
 
-  it("says all that is wrong with it at once", () => {
+  it("reports all of its errors at once", () => {
     const text = wrong(
       [
         "RUN before",
@@ -128,7 +128,7 @@ describe("a Dockerfile", () => {
     expect(wrong("# escape=`\n# escape=`\nFROM y")).toContain("is given twice");
   });
 
-  it("is refused or read, whatever its text, and never throws", () => {
+  it("is parsed or rejected, whatever its text, and never throws", () => {
     const words = fc.constantFrom(
       "FROM",
       "RUN",
@@ -186,7 +186,7 @@ describe("words", () => {
     );
   });
 
-  it("end, or say why they cannot be read", () => {
+  it("are parsed, or an error says why not", () => {
     fc.assert(
       fc.property(fc.string({ unit: fc.constantFrom(..."a${}:-+?#%/\\'\" *") }), (text) => {
         try {

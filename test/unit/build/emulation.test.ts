@@ -28,7 +28,7 @@ describe("programs of another platform", () => {
     expect(() => check({}, hostPlatform().architecture)).not.toThrow();
   });
 
-  it("do not run otherwise, and it is said why", () => {
+  it("do not run otherwise, and the error says why", () => {
     expect(() => check({})).toThrow(/cannot run programs for/);
     expect(() => check({ qemu: entry("1500", "OCF") })).toThrow(/cannot run programs for/);
     expect(() => check({ qemu: entry(machine, "OCF", false) })).toThrow(/cannot run programs for/);

@@ -106,7 +106,7 @@ describe("the build checks", () => {
     ]);
   });
 
-  it("fail a build where the file wants it, and refuse rules that there are not", () => {
+  it("fail a build if the file asks for it, and reject unknown rules", () => {
     const check = (source: string) => () => checkDockerfile({ source, file: "Dockerfile" }, []);
     expect(check("# check=error=true\nFROM a as b\n")).toThrow(/error: FromAsCasing/);
     expect(check("# check=error=true;skip=FromAsCasing\nFROM a as b\n")).not.toThrow();

@@ -18,7 +18,7 @@ describe("progress without a terminal", () => {
     };
   };
 
-  it("says every 10 s what still goes on, and nothing after the end", async () => {
+  it("names active steps every 10 s, and prints nothing after the end", async () => {
     const { lines, plain, show } = view();
     show({ state: "running" });
     vi.advanceTimersByTime(9_000);

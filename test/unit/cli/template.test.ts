@@ -125,7 +125,7 @@ describe("Go templates of --format", () => {
     await expect(formatValue("{{.State.Pdi}}", value)).rejects.toMatchObject({ code: "BAD_TEMPLATE" });
   });
 
-  it("answers every text with a result or a named error", async () => {
+  it("returns a result or an error with a code for every text", async () => {
     const part = fc.constantFrom(
       "{{",
       "}}",

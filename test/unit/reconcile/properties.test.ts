@@ -18,7 +18,7 @@ const load = (stack: RandomStack) => loadText(stringify(stack)).stack;
 const WHOLE = { ...PLAN_DEFAULTS, removeOrphans: true };
 
 describe("any stack", () => {
-  it("has nothing to do on a host that is as it says", () => {
+  it("has an empty plan on a host that matches it", () => {
     fc.assert(
       fc.property(randomStack, (random) => {
         const stack = load(random);
@@ -28,7 +28,7 @@ describe("any stack", () => {
     );
   });
 
-  it("has nothing left to do once its plan is carried out, from an empty host and from any other stack", () => {
+  it("has an empty plan once its plan is applied, from an empty host and from any other stack", () => {
     fc.assert(
       fc.property(fc.option(randomStack, { nil: undefined }), randomStack, (before, after) => {
         const stack = load(after);

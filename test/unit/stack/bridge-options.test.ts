@@ -27,7 +27,7 @@ describe("driver_opts of a bridge", () => {
     expect(loadText(JSON.stringify(toCompose(stack))).stack.networks).toEqual(stack.networks);
   });
 
-  it("with Docker's defaults say nothing", () => {
+  it("with Docker's defaults are omitted", () => {
     const opts = `${bridge}.enable_icc: "true", ${bridge}.enable_ip_masquerade: "true", ${bridge}.host_binding_ipv4: 0.0.0.0, ${bridge}.gateway_mode_ipv4: nat, ${bridge}.name: ""`;
     expect(loadText(file(opts)).stack.networks.default!.options).toBeUndefined();
   });
@@ -107,7 +107,7 @@ describe("network_mode with a network's name", () => {
     expect(Object.keys(load(mode).services.a!.networks)).toEqual(["default"]);
   });
 
-  it("has to be a name", () => {
+  it("must be a valid name", () => {
     expect(() => load('"a b"')).toThrow("or the name of a network");
   });
 });

@@ -41,7 +41,7 @@ describe("an env file", () => {
     expect(() => parseDotenv(`OK=1\n${text}\n`, noVariables)).toThrow("line 2: unexpected");
   });
 
-  it("tells of each variable that is not set, with its line", () => {
+  it("warns about each unset variable, with its line", () => {
     const told: string[] = [];
     const values = parseDotenv("A=1\nB=ab$cd\n", noVariables, (message) => told.push(message));
     expect(values.get("B")).toBe("ab");
@@ -96,7 +96,7 @@ describe("variables of Compose", () => {
     expect(Object.keys(services)).toEqual(["a"]);
   });
 
-  it("one that is not supported is named", () => {
+  it("warns about a variable that is not supported", () => {
     const { warnings } = load({ ...two, ".env": "COMPOSE_MENU=1\n" });
     expect(warnings).toEqual([expect.stringContaining("COMPOSE_MENU is not supported")]);
   });
@@ -132,7 +132,7 @@ describe("names", () => {
     expect(warnings).toEqual([expect.stringContaining("myProject is used as myproject")]);
   });
 
-  it("an empty profile is none, and COMPOSE_PROFILES is trimmed", () => {
+  it("an empty profile is ignored, and COMPOSE_PROFILES is trimmed", () => {
     const text =
       "services: { a: { image: x, profiles: [''] }, b: { image: x, profiles: [w] }, c: { image: x, profiles: [v] } }";
     const { services } = load({ "compose.yaml": text }, { environment: { COMPOSE_PROFILES: " w , " } });
@@ -151,7 +151,7 @@ describe("names", () => {
     expect(services.a!.environment).toEqual({ A: "1" });
   });
 
-  it("a second main file is told", () => {
+  it("warns about a second main file", () => {
     const text = "services: { a: { image: x } }";
     const { warnings } = load({ "compose.yaml": text, "docker-compose.yml": text });
     expect(warnings).toEqual([expect.stringMatching(/docker-compose\.yml is not read/)]);

@@ -17,7 +17,7 @@ describe("keys of a service", () => {
     expect(service(`deploy: {${deploy}}`).restart).toEqual({ policy, maxRetries });
   });
 
-  it("restart counts more than deploy.restart_policy, which is said", () => {
+  it("restart overrides deploy.restart_policy, and a warning says so", () => {
     const { stack, warnings } = load("restart: always, deploy: {restart_policy: {condition: none}}");
     expect(stack.services.a!.restart.policy).toBe("always");
     expect(warnings.map(({ code }) => code)).toEqual(["NO_EFFECT"]);
@@ -34,7 +34,7 @@ describe("keys of a service", () => {
     expect(warnings.map(({ code, place }) => [code, place?.line])).toEqual([["NO_EFFECT", 2]]);
   });
 
-  it("one container is all of a global service", () => {
+  it("a global service has one container", () => {
     expect(service("deploy: {mode: global}").replicas).toBe(1);
     expect(wrong("deploy: {mode: global, replicas: 2}")).toContain("mode global runs one container per host");
     expect(wrong("deploy: {mode: replicated-job}")).toContain("expected one of replicated, global");

@@ -23,7 +23,7 @@ it("an alias is known to the linking container alone, so that two services may u
   expect(configOf("db").networks[0]!.aliases).toEqual(["db"]);
 });
 
-it("a link without a network that both are on is told with its place", () => {
+it("warns about a link between services without a common network, with its place", () => {
   expect(warnings).toMatchObject([{ code: "NO_EFFECT", place: { line: 7 } }]);
   expect(warnings[0]!.message).toContain("c cannot reach db");
 });

@@ -83,7 +83,7 @@ describe("bay lint", () => {
     );
   });
 
-  it("is silent where the file says so, and knows its rules", () => {
+  it("is silent if the file skips a rule, and rejects unknown rules", () => {
     const text = (top: string, own: string) =>
       `${top}services:\n  a: { image: x, ${own} }\n  b: { image: x, mem_limit: 64m }\n`;
     expect(lint(text("x-lint-skip: [image-latest]\n", "x-lint-skip: no-memory-limit"))).toEqual([]);

@@ -77,7 +77,7 @@ volumes: { data: }
     );
   });
 
-  it("comes to an end where a required key is missing or wrong inside a choice", () => {
+  it("terminates if a required key is missing or invalid inside a union", () => {
     const problems = (service: string) => problemsOf(`services:\n  a:\n    image: x\n    ${service}\n`);
     for (const service of [
       "ports: [{published: 3}]",
@@ -96,7 +96,7 @@ volumes: { data: }
     expect(problemsOf("images: {a: {archive: [1]}}\nservices: {}\n")).toContain("1 problem in");
   });
 
-  it("finds addresses, names and ports that cannot be, before anything is made", () => {
+  it("rejects impossible addresses, names and ports", () => {
     const NETWORKS = "networks: {n: {ipam: {config: [{subnet: 10.9.0.0/24}]}}, plain: }\n";
     const at = (address: string, more = "", network = "n") =>
       problemsOf(
@@ -180,7 +180,7 @@ volumes: { data: }
     ]);
   });
 
-  it("turns the profiles of a named service on, and names a dependency that is off", () => {
+  it("enables the profiles of a named service, and reports a disabled dependency", () => {
     const text =
       "services:\n  a: {image: x, profiles: [p], depends_on: [b]}\n  b: {image: x, profiles: [p]}\n";
     expect(Object.keys(loadText(text, { enable: ["a"] }).stack.services)).toEqual(["a", "b"]);
@@ -190,13 +190,13 @@ volumes: { data: }
     );
   });
 
-  it("names circles in depends_on", () => {
+  it("reports cycles in depends_on", () => {
     expect(
       problemsOf("services:\n  a: {image: x, depends_on: [b]}\n  b: {image: x, depends_on: [a]}\n"),
     ).toContain("a -> b -> a");
   });
 
-  it("keeps two services from one port", () => {
+  it("rejects two services that publish the same port", () => {
     expect(
       problemsOf('services:\n  a: {image: x, ports: ["80:1"]}\n  b: {image: x, ports: ["80:2"]}\n'),
     ).toContain("port 80/tcp is also published by a");

@@ -238,7 +238,7 @@ describe("of two files", () => {
       expect(sorted((shown as Record<string, unknown>)[key])).toEqual(sorted(wanted[key]));
   });
 
-  it("what is wrong is shown where it stands, with what it stands over", () => {
+  it("shows an error at its place, with the places that it overrides", () => {
     const text = problemsOf(file("pids_limit: 5"), {
       extra: { "over.yaml": file("pids_limit: many") },
       files: ["bay.yaml", "over.yaml"],

@@ -49,7 +49,7 @@ describe("a name", () => {
     expect(problemsOf(`${SERVICE}${section}: { n: { name: _n } }\n`)).toContain('invalid name "_n"');
   });
 
-  it("of a secret or a config itself has no effect, which is said", () => {
+  it("of a secret or a config itself has no effect, and a warning says so", () => {
     const { warnings } = loadText(`${SERVICE}configs: { c: { content: a, name: b, labels: { a: b } } }\n`);
     expect(warnings.map(({ code }) => code)).toEqual(["NO_EFFECT", "NO_EFFECT"]);
   });

@@ -63,7 +63,7 @@ describe("extends", () => {
     expect(mounts).toContain(`"${join(folder, "own")}"`);
   });
 
-  it("names circles, services that are not there, and files that are not there", () => {
+  it("reports cycles, missing services and missing files", () => {
     expect(problems({ "bay.yaml": "services:\n  a: {extends: b}\n  b: {extends: a}\n" })).toContain(
       "services.a.extends: circular extends",
     );
@@ -80,7 +80,7 @@ describe("extends", () => {
 });
 
 describe("include", () => {
-  it("brings services with paths and variables of their own folder", () => {
+  it("includes services with paths and variables of their own directory", () => {
     const { services, volumes } = load({
       "bay.yaml": "include: [db/bay.yaml]\nservices:\n  web: {image: x, depends_on: [db]}\n",
       "db/bay.yaml":
@@ -118,7 +118,7 @@ describe("include", () => {
     expect(problems({ "bay.yaml": "include: [no.yaml]\nservices: {}\n" })).toContain("does not exist");
   });
 
-  it("says the place in the included file where a value of it is wrong", () => {
+  it("reports an invalid value with its place in the included file", () => {
     expect(
       problems({
         "bay.yaml": "include: [db/bay.yaml]\nservices: {}\n",
@@ -131,7 +131,7 @@ describe("include", () => {
 describe("!reset and !override", () => {
   const base = "services:\n  a: {image: x, ports: ['80:80'], environment: {A: '1'}, command: [run]}\n";
 
-  it("take away and replace instead of merging", () => {
+  it("remove and replace instead of merging", () => {
     const { services } = load({
       "bay.yaml": base,
       "bay.override.yaml":
@@ -149,13 +149,13 @@ describe("where a value came from", () => {
     "bay.override.yaml": "services:\n  a:\n    mem_limit: lots\n",
   };
 
-  it("is said in an error, with what it stands over", () => {
+  it("is shown in an error, with the places that it overrides", () => {
     const text = problems(files);
     expect(text).toContain("bay.override.yaml:3:16");
     expect(text).toContain("over bay.yaml:4:16");
   });
 
-  it("is explained, the place that counts first", () => {
+  it("is explained, with the effective place first", () => {
     write({ ...files, "bay.override.yaml": "services:\n  a:\n    mem_limit: 20m\n    ports: ['80:80']\n" });
     const merged = readMerged({ cwd: folder, environment: {} });
     const told = (path: string) =>

@@ -34,7 +34,7 @@ describe("a service that this host cannot run", () => {
     expect(plan(["b"]).steps.map(({ service }) => service)).toContain("b");
   });
 
-  it.each(["runtime: runc", "runtime: io.containerd.runc.v2"])("%s has no effect, which is said", (keys) => {
+  it.each(["runtime: runc", "runtime: io.containerd.runc.v2"])("%s has no effect, with a warning", (keys) => {
     const { stack, warnings } = loadText(file(keys));
     expect(warnings.map(({ code }) => code)).toEqual(["NO_EFFECT"]);
     expect(stack.services.a!.unavailable).toBeUndefined();

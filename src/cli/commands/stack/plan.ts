@@ -28,7 +28,7 @@ interface PlanCommandOptions {
 
 const CHANGES = 2;
 
-/** Shows how the host differs from the file. Starts no daemon: without one it observes by itself. */
+/** Shows how the host differs from the file. It does not start bayd; without a running bayd, it observes the host itself. */
 export async function plan(
   context: Context,
   services: string[],

@@ -1,5 +1,5 @@
 /**
- * `bay up` in the foreground: shows the logs of the stack's containers, also of those that others restart, replace or add. It
+ * `bay up` in the foreground: shows the logs of the stack's containers, also those that other commands restart or add.
  * It ends when no container runs, or as the options say. Ctrl-C stops the stack; a second one kills it.
  */
 import { setTimeout as sleep } from "node:timers/promises";

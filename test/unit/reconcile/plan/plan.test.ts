@@ -28,7 +28,7 @@ const changed = (from: string, to: string) =>
   printPlan(makePlan(stackOf(BASE.replace(from, to)), converged(stackOf(BASE))));
 
 describe("the plan, printed", () => {
-  it("of an empty host adds everything, what is needed first", () => {
+  it("of an empty host adds everything, dependencies first", () => {
     expect(printPlan(makePlan(stackOf(BASE), NOTHING))).toMatchInlineSnapshot(`
       "demo
         + network demo_default
@@ -47,7 +47,7 @@ describe("the plan, printed", () => {
     `);
   });
 
-  it("of a host that is as the file says is empty", () => {
+  it("of a host that matches the file is empty", () => {
     expect(printPlan(makePlan(stackOf(BASE), converged(stackOf(BASE))))).toBe(
       "demo: nothing to do, the host matches the file\n",
     );
@@ -87,7 +87,7 @@ describe("the plan, printed", () => {
     expect(changed('["8080:80"]', "[]")).toContain("services.web.ports: 8080:80 -> (none)\n");
   });
 
-  it("forces only what is named", () => {
+  it("forces only the named services", () => {
     const steps = (services: string[]) =>
       makePlan(stackOf(BASE), converged(stackOf(BASE)), {
         ...PLAN_DEFAULTS,
@@ -157,7 +157,7 @@ describe("the plan, printed", () => {
     );
   });
 
-  it("pulls what is not here, what is to be pulled always, and what is old", () => {
+  it("pulls images that are missing, that are always pulled, and that are old", () => {
     const with_ = (policy: string) =>
       stackOf(BASE.replace("image: app", `image: app\n    pull_policy: ${policy}`));
     const plan = (policy: string, change: (images: Actual["images"]) => void = () => {}) => {
@@ -207,7 +207,7 @@ describe("the plan, printed", () => {
     expect(text).not.toContain("labels");
   });
 
-  it("does not care for the order of keys or for comments", () => {
+  it("ignores the order of keys, and comments", () => {
     const reordered = BASE.replace(
       "{ MODE: dev, DB_PASSWORD: one }",
       "{ DB_PASSWORD: one, MODE: dev } # comment",
@@ -253,7 +253,7 @@ describe("the plan, printed", () => {
     ).toEqual(["container.remove:demo-web-1"]);
   });
 
-  it("leaves what has rightly ended alone, and starts what failed", () => {
+  it("leaves completed containers alone, and starts failed ones", () => {
     const job = stackOf("services:\n  a: {image: app}\n");
     const actual = converged(job);
     Object.assign(actual.containers[0]!, { status: "exited", alive: false });
@@ -271,7 +271,7 @@ describe("the plan, printed", () => {
     );
   });
 
-  it("takes dependants away before what they depend on", () => {
+  it("removes dependants before their dependencies", () => {
     const plan = makeDownPlan("demo", converged(stackOf(BASE)), {
       volumes: true,
       removeOrphans: false,
@@ -291,7 +291,7 @@ services:
   b: { image: app, ports: ["${b}:80"] }
 `;
 
-  it("two services that exchange their ports give them up first", () => {
+  it("two services that exchange their ports release them first", () => {
     const plan = makePlan(stackOf(two("8081", "8080")), converged(stackOf(two("8080", "8081"))));
     expect(printPlan(plan)).toMatchInlineSnapshot(`
       "demo
@@ -315,7 +315,7 @@ services:
       expect(step.after).toEqual(expect.arrayContaining(["port.release:demo-a-1", "port.release:demo-b-1"]));
   });
 
-  it("a port that goes to a new service is given up by the one that has it", () => {
+  it("a port that moves to a new service is released by its owner", () => {
     const before = stackOf(two("8080", "8081"));
     const after = stackOf(`${two("8082", "8081")}  c: { image: app, ports: ["8080:80"] }\n`);
     const { steps } = makePlan(after, converged(before));
@@ -329,7 +329,7 @@ services:
     ]);
   });
 
-  it("a port that nothing else gets is not given up beforehand", () => {
+  it("a port that nothing else takes is not released beforehand", () => {
     const plan = makePlan(stackOf(two("8082", "8081")), converged(stackOf(two("8080", "8081"))));
     expect(plan.steps.map(({ kind }) => kind)).toEqual(["container.update"]);
   });
@@ -389,7 +389,7 @@ describe("one-shot services", () => {
   });
 });
 
-describe("what can be seen beforehand", () => {
+describe("a problem that is known beforehand", () => {
   const web = stackOf(
     'services: { web: { image: app, ports: ["8080:80"], volumes: ["data:/data"] } }\nvolumes: { data: }',
   );

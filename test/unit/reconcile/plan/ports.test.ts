@@ -39,7 +39,7 @@ describe("published ports that go to another container", () => {
     expect(printPlan(plan)).toContain("~ ports of demo-web-1 are released\n      80/tcp goes to demo-api-1");
   });
 
-  it("are kept where no other wants them, or the container is the same", () => {
+  it("are kept if no other container takes them, or the container is the same", () => {
     const kinds = (...to: [string, string]) =>
       makePlan(stack(...to), exchange()).steps.map(({ kind }) => kind);
     expect(kinds('["80:8000"]', '["81:8000"]')).toEqual([]);

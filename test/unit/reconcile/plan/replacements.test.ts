@@ -18,7 +18,7 @@ const orderOf = (more: string, other = "") => {
 };
 
 describe("without update_config, a container is replaced", () => {
-  it("start-first where two can be at once", () => {
+  it("start-first if two can run at once", () => {
     expect(orderOf("init: true")).toEqual(["start-first", undefined]);
     expect(orderOf('ports: ["8080:80"]')).toEqual(["start-first", undefined]);
     expect(orderOf('volumes: ["data:/data:ro"]\n    tmpfs: /tmp')).toEqual(["start-first", undefined]);
@@ -35,7 +35,7 @@ describe("without update_config, a container is replaced", () => {
     expect(orderOf(more)).toEqual(["stop-first", why]);
   });
 
-  it("one after the other, and back where one fails", () => {
+  it("one after the other, with a rollback if one fails", () => {
     const all = steps("scale: 3");
     expect(all.map(({ after }) => after.filter((id) => id.includes("replace")))).toEqual([
       [],
@@ -66,7 +66,7 @@ describe("update_config", () => {
     ).toBe(true);
   });
 
-  it("waits for those that may fail, and goes on", () => {
+  it("waits for those that may fail, and continues", () => {
     const [first, second] = steps(deploy("failure_action: continue"));
     expect(second!.after).not.toContain(first!.id);
     expect(second!.afterEnd).toContain(first!.id);
@@ -77,7 +77,7 @@ describe("update_config", () => {
     expect(step!.rollout!.order).toBe("start-first");
   });
 
-  it("is refused where it asks for two of what there is one", () => {
+  it("is rejected if start-first needs two of something that exists once", () => {
     const load = (more: string) => () => loadText(service(more));
     const startFirst = "deploy: { update_config: { order: start-first } }";
     expect(load(`networks: { default: { mac_address: "02:42:ac:11:00:03" } }\n    ${startFirst}`)).toThrow(
@@ -92,7 +92,7 @@ describe("update_config", () => {
   });
 });
 
-it("a container that an update left is removed", () => {
+it("removes a container that an update left", () => {
   const { stack } = loadText(service("init: true"));
   const actual = converged(stack);
   actual.containers.push({

@@ -70,7 +70,7 @@ describe("interpolation", () => {
     );
   });
 
-  it("ends on any input", () => {
+  it("terminates on any input", () => {
     fc.assert(fc.property(fc.stringMatching(/^[${}A:?+a-]*$/), (text) => void run(text)));
   });
 });

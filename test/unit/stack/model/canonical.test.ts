@@ -85,7 +85,7 @@ describe("a stack written as a Compose file", () => {
     expect(toCompose(again)).toEqual(toCompose(stack));
   });
 
-  it("has long forms, names on the host, and nothing that is the default", () => {
+  it("has long forms and names on the host, and omits defaults", () => {
     const { stack } = loadText(
       'services: { a: { image: x, ports: ["80:81"], mem_limit: 1k } }'.replace("1k", "8m"),
     );

@@ -14,7 +14,7 @@ describe("durations", () => {
     ["0", 0],
     [0, 0],
   ])("%s is %d ms", (text, expected) => expect(parseDuration(text)).toBe(expected));
-  it.each(["", "10", "s", "1x", "-1s", 5])("%j is none", (text) =>
+  it.each(["", "10", "s", "1x", "-1s", 5])("rejects %j", (text) =>
     expect(parseDuration(text)).toBeUndefined());
 });
 
@@ -28,7 +28,7 @@ describe("sizes", () => {
     [100, 100],
     ["-1", -1],
   ])("%s is %d bytes", (text, expected) => expect(parseBytes(text)).toBe(expected));
-  it.each(["", "m", "1.5.2g", "64x", 1.5])("%j is none", (text) => expect(parseBytes(text)).toBeUndefined());
+  it.each(["", "m", "1.5.2g", "64x", 1.5])("rejects %j", (text) => expect(parseBytes(text)).toBeUndefined());
 });
 
 describe("shell words", () => {
@@ -39,10 +39,10 @@ describe("shell words", () => {
     ["''", [""]],
     ["", []],
   ])("%j is %j", (text, expected) => expect(splitWords(text)).toEqual(expected));
-  it("has no words in an open quote", () => {
+  it("rejects an unterminated quote", () => {
     for (const text of ["'a", '"a', "a\\"]) expect(splitWords(text)).toBeUndefined();
   });
-  it("gives quoted words back", () => {
+  it("returns quoted words unchanged", () => {
     fc.assert(
       fc.property(fc.array(fc.string()), (words) => {
         const line = words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
@@ -71,7 +71,7 @@ describe("ports", () => {
       { hostAddress: "", hostPort: undefined, containerPort: 80, protocol: "tcp" },
     ]);
   });
-  it.each(["", "a", "80:70000", "1-2:3-5", "80/sctp", "1:2:3:4", "0:0"])("%j is refused in words", (text) => {
+  it.each(["", "a", "80:70000", "1-2:3-5", "80/sctp", "1:2:3:4", "0:0"])("explains %j", (text) => {
     expect(typeof parsePort(text)).toBe("string");
   });
 });
@@ -90,7 +90,7 @@ describe(".env files", () => {
       G: "yes",
     });
   });
-  it("names the line of what is wrong", () => {
+  it("names the line of an error", () => {
     expect(() => parseDotenv("A=1\n=x\n", () => undefined)).toThrow("line 2");
     expect(() => parseDotenv('A=1\nB="x\n', () => undefined)).toThrow("not closed");
   });

@@ -23,7 +23,7 @@ function properties(node: Node, keys: string[] = []): { keys: string[]; descript
   ];
 }
 
-it("has words for every key, and none that no key has", () => {
+it("describes every key, and has no description without a key", () => {
   const all = properties(jsonSchema() as Node);
   expect(all.filter(({ description }) => !description).map(({ keys }) => keys.join("."))).toEqual([]);
   const used = new Set(all.map(({ keys }) => describeKey(keys)));
