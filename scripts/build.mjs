@@ -1,8 +1,9 @@
-// Bundles the command into dist/: bay.js, which is the command, and pack.cjs, which holds all its code. koffi stays outside
+// Bundles the command into dist/: bay.js, which is the command, and pack.cjs, which holds its code. koffi stays outside
 // because it carries a native library.
 //
 // esbuild divides the code into chunks that are loaded when they are needed. The pack holds each chunk as a function
-// (a CommonJS module), so that a start reads one file and none of Node's loaders is needed; scripts/start.cjs says how it runs.
+// (a CommonJS module), so that a start reads one file and none of Node's loaders is needed; large chunks have files of their
+// own in dist/large/. scripts/start.cjs says how they run.
 //
 // dist/bay.js is a shell script and a JavaScript file at once: the shell says what is needed where there is no Node.js,
 // and the JavaScript, which is old enough for every Node.js, where it is too old.
@@ -57,12 +58,25 @@ const modules = await Promise.all(
       minifyWhitespace: true,
       supported: { "dynamic-import": false },
     });
-    return `${JSON.stringify(`./${basename(path)}`)}:function(exports,require,module){${code}}`;
+    return { name: basename(path), code };
   }),
 );
-// escapes keep it ASCII, so that it is read without decoding
-const pack = `(function(bundleUrl){return{${modules.join(",\n")}}})`;
+
+/** A chunk of more characters, such as zod or yaml, is in a file of its own: most commands do without it. */
+const LARGE = 100_000;
+const isLarge = ({ name, code }) => code.length > LARGE && name !== "main.js";
+// escapes keep all of them ASCII, so that they are read without decoding
+const small = modules
+  .filter((module) => !isLarge(module))
+  .map(({ name, code }) => `${JSON.stringify(`./${name}`)}:function(exports,require,module){${code}}`);
+const pack = `(function(bundleUrl){return{${small.join(",\n")}}})`;
 await writeFile("dist/pack.cjs", pack);
+await mkdir("dist/large");
+for (const { name, code } of modules.filter(isLarge))
+  await writeFile(
+    `dist/large/${name}`,
+    `(function(bundleUrl){return function(exports,require,module){${code}}})`,
+  );
 
 await build({
   ...common,
@@ -80,7 +94,7 @@ await build({
 await writeFile("dist/package.json", '{ "type": "commonjs" }\n');
 
 const start = await readFile(new URL("start.cjs", import.meta.url), "utf8");
-const digest = createHash("sha256").update(pack).digest("hex").slice(0, 16);
+const digest = createHash("sha256").update(JSON.stringify(modules)).digest("hex").slice(0, 16);
 await writeFile("dist/start.cjs", start.replace("__PACK__", digest).replace("__VERSION__", version));
 const check = await readFile(new URL("need-node.cjs", import.meta.url), "utf8");
 const [, howToGet] = /"(; on Debian 13: [^"]*)"/.exec(check);

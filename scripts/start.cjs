@@ -1,4 +1,4 @@
-// Runs the command's code, which is all in pack.cjs. scripts/build.mjs copies this file into dist/.
+// Runs the command's code, which is in pack.cjs and in large/. scripts/build.mjs copies this file into dist/.
 //
 // V8 compiles JavaScript at each start. Here the compiled code of a command is kept in dist/code/ when the command has ended
 // for the first time, and later starts of the same command use it. It is kept only where the owner of dist/ runs the command,
@@ -13,28 +13,34 @@ const MAX_FILES = 200;
 const WITH_VALUE =
   /^(-f|-p|--(file|project-name|project-directory|env-file|profile|ansi|progress|parallel|workdir|root|run))$/;
 const words = process.argv.slice(2);
+/** Scripts whose compiled code was not kept yet, and where it will be. */
+const toKeep = [];
 
 if (words[0] === "--version" || words[0] === "-v") process.stdout.write("bay __VERSION__\n");
 else start();
 
 function start() {
-  const file = `${__dirname}/pack.cjs`;
-  const source = fs.readFileSync(file, "latin1");
-  const kept = codeFile();
-  const cachedData = kept && readCode(kept);
-  const script = new Script(source, { filename: file, cachedData });
-  const load = loader(script.runInThisContext()(require("url").pathToFileURL(file).href));
-  const isMissing = kept !== undefined && (cachedData === undefined || script.cachedDataRejected);
+  const url = require("url").pathToFileURL(`${__dirname}/pack.cjs`).href;
+  const load = loader(compile("pack.cjs", codeFile())(url), url);
   load("./main.js")
     .run(process.argv)
     .then((exitCode) => {
       process.exitCode = exitCode;
-      if (isMissing && exitCode === 0) keepCode(kept, script);
+      if (exitCode === 0) for (const [path, script] of toKeep) keepCode(path, script);
     });
 }
 
-/** A `require` over the modules of the pack; other names are Node's own modules, and koffi. */
-function loader(modules) {
+/** The value of a script in dist/, with its compiled code if that is kept. */
+function compile(name, kept) {
+  const file = `${__dirname}/${name}`;
+  const cachedData = kept && readCode(kept);
+  const script = new Script(fs.readFileSync(file, "latin1"), { filename: file, cachedData });
+  if (kept && (cachedData === undefined || script.cachedDataRejected)) toKeep.push([kept, script]);
+  return script.runInThisContext();
+}
+
+/** A `require` over the modules of the pack and the large ones; other names are Node's own modules, and koffi. */
+function loader(modules, url) {
   const loaded = new Map();
   return function load(name) {
     if (name.charCodeAt(0) !== 46) return require(name);
@@ -42,7 +48,8 @@ function loader(modules) {
     if (module === undefined) {
       module = { exports: {} };
       loaded.set(name, module);
-      modules[name](module.exports, load, module);
+      const define = modules[name] || compile(`large/${name.slice(2)}`, codeNamed(name.slice(2, -3)))(url);
+      define(module.exports, load, module);
     }
     return module.exports;
   };
@@ -53,9 +60,12 @@ function codeFile() {
   let at = 0;
   while (words[at]?.startsWith("-")) at += WITH_VALUE.test(words[at]) ? 2 : 1;
   const command = words[at] || "";
-  if (!/^[a-z]{1,20}$/.test(command)) return undefined;
+  return /^[a-z]{1,20}$/.test(command) ? codeNamed(command) : undefined;
+}
+
+function codeNamed(name) {
   const tag = require("v8").cachedDataVersionTag().toString(16);
-  return `${__dirname}/code/${command}-${PACK}-${process.arch}-${tag}`;
+  return `${__dirname}/code/${name}-${PACK}-${process.arch}-${tag}`;
 }
 
 function readCode(path) {
