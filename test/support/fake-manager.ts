@@ -142,4 +142,13 @@ export class FakeManager extends EventEmitter {
   async releasePorts(id: string, ports: { hostPort: number }[]): Promise<void> {
     this.#note("releasePorts", id, ...ports.map(({ hostPort }) => hostPort));
   }
+  kill(id: string, signal: number): void {
+    this.#note("kill", id, signal);
+  }
+  async pause(id: string, isPaused: boolean): Promise<void> {
+    this.#note("pause", id, isPaused);
+  }
+  async rename(id: string, name: string): Promise<void> {
+    this.#note("rename", id, name);
+  }
 }

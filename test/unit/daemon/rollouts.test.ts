@@ -197,7 +197,7 @@ describe("the update of a service after a failure", () => {
     expect(said).toContain("rolling demo-web-1 back");
   });
 
-  it("is not a failure where the client went away", async () => {
+  it("is not a failure where the client disconnected", async () => {
     rollouts = new Rollouts(manager.asManager, stack, {
       graceMs: 7,
       timeoutMs: undefined,

@@ -74,7 +74,12 @@ class Bench {
     settings: {},
     events: this.events,
     records: this.records,
-    images: { get: async (name: string) => (this.note("image", name), { id: IMAGE.id }) },
+    images: {
+      get: async (name: string) => {
+        this.note("image", name);
+        return { id: IMAGE.id };
+      },
+    },
     volumes: { remove: (name: string) => this.note("volume.remove", name) },
     forwarders: { forget: () => {} },
     secretFiles: { sweep: () => {} },
@@ -94,7 +99,10 @@ class Bench {
         }),
       },
     },
-    emit: (event: string, value: unknown) => (this.note(event, value), true),
+    emit: (event: string, value: unknown) => {
+      this.note(event, value);
+      return true;
+    },
   } as unknown as Host;
 
   readonly supervisor = {

@@ -192,7 +192,7 @@ describe("the conditions before a start", () => {
     expect(said[0]).toContain("continuing without db");
   });
 
-  it("end when the client has gone away, required or not", async () => {
+  it("end when the client disconnected, required or not", async () => {
     addDb("created");
     const gone = AbortSignal.abort();
     await expect(run(start("service_completed_successfully", false), gone)).rejects.toMatchObject({
