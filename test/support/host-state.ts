@@ -41,10 +41,15 @@ export function hostState(): Record<string, string> {
   };
 }
 
-/** Mounts of other bays, and of the programs that tests compare bay with, are below temporary folders of theirs. */
+/**
+ * Mounts of other bays, and of the programs that tests compare bay with, are below temporary folders of theirs. Tests make network
+ * namespaces with ip-netns(8), which mounts them below /run/netns; bay never mounts there.
+ */
 function isOwnMount(line: string): boolean {
   const point = line.split(" ", 1)[0]!;
-  return !/^\/(tmp|dev\/shm)\//.test(point) || ownBays.some(({ folder }) => point.startsWith(folder));
+  return (
+    !/^\/(tmp|dev\/shm|run\/netns)\//.test(point) || ownBays.some(({ folder }) => point.startsWith(folder))
+  );
 }
 
 /** The host's rules without the tables of other bays; counters of other programs' rules change by themselves. */
