@@ -1,4 +1,4 @@
-/** The door of containers: their configs and records, and the manager that makes them live. */
+/** Containers: their configs and records, and the manager that runs them. */
 
 export { Exec } from "./exec/exec.ts";
 export {

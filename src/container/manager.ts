@@ -1,4 +1,4 @@
-/** The containers of one bay, and everything that can be done to them. One action at a time for each. */
+/** The containers of one bay, and all actions on them. Actions on one container run one at a time. */
 import { EventEmitter } from "node:events";
 import type { Socket } from "node:net";
 import { join } from "node:path";
@@ -117,7 +117,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     this.#exits = listenForExits(exitFifo(this), (token) => this.#announced(token));
   }
 
-  /** What the parts report. */
+  /** Forwards the events of the parts. */
   #listen(): void {
     const supervisor = this.#supervisor;
     supervisor.on("action", (record, action, extra) => this.events.ofContainer(record, action, extra));
@@ -169,7 +169,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
 
   create = (config: ContainerConfig): Promise<ContainerRecord> => this.#creation.create(config);
 
-  /** Puts a new container in the place of an old one, which is stopped and removed (Creation.replace). */
+  /** Replaces a container by a new one; the old one is stopped and removed (Creation.replace). */
   async replace(
     id: string,
     config: ContainerConfig,
@@ -182,8 +182,8 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   start = (id: string): Promise<void> => this.#startStop.start(id);
 
   /**
-   * Stops a container: its stop signal or the given one, and SIGKILL after the grace period. One that does not run is
-   * left as it is.
+   * Stops a container: sends its stop signal or the given one, and SIGKILL after the grace period. Does nothing if it does
+   * not run.
    */
   stop = (id: string, graceMs?: number, signal?: number): Promise<void> =>
     this.#startStop.stop(id, graceMs, signal);
@@ -200,7 +200,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   releasePorts = (id: string, given: readonly HostPort[]): Promise<void> =>
     this.ports.release(this.get(id), given);
 
-  /** Removes a container, and its anonymous volumes where asked. Throws IS_RUNNING, unless it is forced. */
+  /** Removes a container, and its anonymous volumes with `volumes`. Throws IS_RUNNING, unless `force` is set. */
   async remove(id: string, options: { volumes: boolean; force?: boolean }): Promise<void> {
     if (options.force && isRunning(this.get(id))) await this.stop(id, 0);
     await this.#removal.remove(id, options.volumes);
@@ -209,9 +209,9 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   removeUnlessStarted = (id: string): void => this.#removal.removeUnlessStarted(id);
 
   /**
-   * Stops all containers for the end of the host, those first that depend on others. The next bayd starts those again
-   * whose restart policy is not `no`: a user did not stop them. Returns the names of those that were stopped; `failed`
-   * is told of each that does not end.
+   * Stops all containers when the host shuts down; a container stops before those that it depends on. The next bayd starts
+   * those again whose restart policy is not `no`, because no user stopped them. Returns the names of those that were stopped;
+   * calls `failed` for each that does not end.
    */
   shutDown = (graceMs: number | undefined, failed: (error: unknown) => void): Promise<string[]> =>
     this.#startStop.shutDown(graceMs, failed);
@@ -221,7 +221,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   adopt = (): Promise<void> => this.#supervision.adopt();
   observe = (repair: boolean): Promise<string[]> => this.#supervision.observe(repair);
 
-  /** Leaves all containers running. */
+  /** Stops supervision. The containers keep running. */
   async close(): Promise<void> {
     closeWorkerPipes();
     this.#pausing.releaseAll();
@@ -233,7 +233,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     await this.logs.stop();
   }
 
-  /** Removes the parent cgroups, where no container is left. */
+  /** Removes the parent cgroups if there are no containers left. */
   async removeGroups(): Promise<void> {
     if (this.list().length === 0) await removeLastGroup(this.cgroups, "shims");
   }

@@ -10,13 +10,13 @@ export interface Answer {
   body: IncomingMessage;
 }
 
-/** Node would test whether the host's name is an address, with a pattern that takes 1 ms to compile; a socket has no name. */
+/** Without a name, Node would test whether the host is an address, with a pattern that takes 1 ms to compile. */
 const NO_NAME = { servername: "" };
 
 export class Client {
   constructor(readonly socketPath: string) {}
 
-  /** One request; the body is left to read. Throws NO_DAEMON if no process listens. */
+  /** Sends one request; the response's body is not read. Throws NO_DAEMON if no process listens. */
   send(method: string, path: string, body?: unknown, more: Record<string, string> = {}): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const text = body === undefined ? undefined : JSON.stringify(body);
@@ -52,7 +52,7 @@ export class Client {
     });
   }
 
-  /** A request whose body is a stream of bytes. Throws as `json`. */
+  /** Sends a request whose body is a stream of bytes. Throws like `json`. */
   upload(method: string, path: string, source: Readable): Promise<string> {
     return new Promise((resolve, reject) => {
       const call = request(
@@ -61,7 +61,7 @@ export class Client {
           socketPath: this.socketPath,
           method,
           path,
-          // bayd answers a refused upload before it has read all; a connection that it closes then would lose the answer
+          // bayd answers a rejected upload before it has read all; closing the connection then would lose the response
           headers: { "Content-Type": "application/x-tar", Connection: "keep-alive" },
           agent: false,
         },
@@ -84,13 +84,13 @@ export class Client {
     });
   }
 
-  /** A request with a JSON answer. Throws the daemon's own error with its code and hint. */
+  /** Sends a request and parses the JSON response. Throws the daemon's error with its code and hint. */
   async json<T>(method: string, path: string, body?: unknown): Promise<T> {
     const text = await this.text(method, path, body);
     return (text === "" ? undefined : JSON.parse(text)) as T;
   }
 
-  /** A request whose answer is read to its end as text. Throws the daemon's own error with its code and hint. */
+  /** Sends a request and reads the response as text. Throws the daemon's error with its code and hint. */
   async text(method: string, path: string, body?: unknown): Promise<string> {
     const answer = await this.send(method, path, body);
     const text = await textOf(answer.body);
@@ -98,7 +98,7 @@ export class Client {
     return text;
   }
 
-  /** A request whose answer is lines of JSON. */
+  /** Sends a request and returns the lines of JSON in the response. */
   async *lines<T>(
     method: string,
     path: string,
@@ -123,7 +123,7 @@ export class Client {
     }
   }
 
-  /** A hijacked connection, as attach and exec use it. */
+  /** Opens a hijacked connection, as attach and exec use it. */
   upgrade(path: string, body?: unknown): Promise<Duplex> {
     return new Promise((resolve, reject) => {
       const text = body === undefined ? "" : JSON.stringify(body);

@@ -1,4 +1,4 @@
-/** The door of bayd for the command. Heavy parts are imported where they are used. */
+/** bayd's interface for the command. Heavy parts are imported where they are used. */
 export { Client, textOf, toError } from "./client.ts";
 export { DAEMON_ENVIRONMENT, ensureDaemon, passedOn, stopDaemon } from "./process/launch.ts";
 export { groupId } from "./process/socket-group.ts";

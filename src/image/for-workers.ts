@@ -1,4 +1,4 @@
-/** The second door of images: work on archives and layers, for workers. It loads the kernel's library. */
+/** The entry point of images for workers: archives and layers. It loads libc. */
 
 export { COMPRESSIONS, compressionAt, decompress, loadCompression } from "./compression/index.ts";
 export { meter, metered, naming } from "./layers/bounds.ts";

@@ -1,4 +1,4 @@
-/** The door of images: references, the content store, layers, and the sources that images come from. */
+/** Images: references, the content store, layers, and the sources of images. */
 
 export { familiarReference, nameOrId, parseReference } from "../core/image-reference.ts";
 export { setLayerBounds } from "./layers/bounds.ts";
@@ -33,13 +33,13 @@ export { fillVolume } from "./volume-files/fill-volume.ts";
 export type { PackedVolume } from "./volume-files/pack-volume.ts";
 export { runVolumeTask, type UnpackedVolume } from "./volume-files/volume-task.ts";
 
-/** What few need, loaded when it is. */
+/** Loaded lazily, because few commands need it. */
 export const archives = {
   intoFile: async (...given: Parameters<typeof import("./archive/into-file.ts").intoFile>) =>
     (await import("./archive/into-file.ts")).intoFile(...given),
 };
 
-/** What few need, and takes long to load. */
+/** Loaded lazily, because few commands need it and it takes long to load. */
 export const web = {
   fetchUrl: async (...given: Parameters<typeof import("./sources/fetch-url.ts").fetchUrl>) =>
     (await import("./sources/fetch-url.ts")).fetchUrl(...given),

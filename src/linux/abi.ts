@@ -158,7 +158,7 @@ const ARM64: { [Name in keyof typeof X64]: number } = {
   clone: 220,
 };
 
-/** Calls since Linux 5.0 have one number on every architecture. */
+/** System calls since Linux 5.0 have the same number on every architecture. */
 const COMMON = {
   open_tree: 428,
   move_mount: 429,

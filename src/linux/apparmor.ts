@@ -1,4 +1,4 @@
-/** AppArmor (apparmor(7)): whether it is on, and which profiles the kernel has. */
+/** AppArmor (apparmor(7)): whether it is enabled, and which profiles are loaded. */
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { BayError } from "../core/errors.ts";
@@ -11,11 +11,11 @@ export function isAppArmorOn(): boolean {
   try {
     return readFileSync(ENABLED, "utf8").startsWith("Y");
   } catch {
-    return false; // a kernel without it
+    return false; // the kernel is built without it
   }
 }
 
-/** Names of the profiles in the kernel; undefined where they cannot be listed. */
+/** Names of the loaded profiles; undefined if they cannot be listed. */
 export function loadedProfiles(): Set<string> | undefined {
   try {
     const lines = readFileSync(PROFILES, "utf8").split("\n").filter(Boolean);
@@ -25,10 +25,10 @@ export function loadedProfiles(): Set<string> | undefined {
   }
 }
 
-/** Debian's package apparmor has it. */
+/** The path of apparmor_parser(8), from Debian's package apparmor. */
 export const appArmorParser = (): string | undefined => PARSERS.find((path) => existsSync(path));
 
-/** Gives the kernel a profile, or a newer one of its name. Throws NO_PROFILE. */
+/** Loads a profile, or replaces the loaded one of the same name. Throws NO_PROFILE. */
 export function loadProfile(name: string, text: string): void {
   try {
     execFileSync(appArmorParser() ?? "apparmor_parser", ["-Kr"], {

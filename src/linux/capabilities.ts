@@ -28,7 +28,7 @@ export function lastCapability(): number {
 }
 
 let permitted: bigint | undefined;
-/** What this process may itself; it can give no more (bayd may run in a container). */
+/** The capabilities of this process, which cannot grant others (bayd may run in a container). */
 function ownCapabilities(): bigint {
   permitted ??= BigInt(
     `0x${/^CapPrm:\s*([0-9a-f]+)/m.exec(readFileSync("/proc/self/status", "latin1"))?.[1] ?? "0"}`,
@@ -54,8 +54,8 @@ export function capabilityMask(names: readonly string[]): bigint {
 }
 
 /**
- * Docker's rules for cap_add and cap_drop: `ALL` in either, drops after adds, and adds win over `drop: ALL`.
- * Gives full names, in the kernel's order. Throws UNKNOWN_CAPABILITY, and CAPABILITY for one that bayd lacks.
+ * Applies cap_add and cap_drop as Docker does: `ALL` in either, drops after adds, and adds win over `drop: ALL`. Returns full
+ * names, in the kernel's order. Throws UNKNOWN_CAPABILITY, and CAPABILITY for one that bayd does not have.
  */
 export function resolveCapabilities(add: readonly string[], drop: readonly string[]): string[] {
   const own = ownCapabilities();

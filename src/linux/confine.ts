@@ -1,9 +1,9 @@
 /**
- * Confinement of a worker thread: its own root, and where wanted its own mount namespace. All synchronous fs
- * calls of that thread then resolve inside. Never called on the main thread.
+ * Confinement of a worker thread: its own root and, if needed, its own mount namespace. All synchronous fs calls of that
+ * thread then resolve inside. Never called on the main thread.
  *
- * What a worker opens by Node's fs is closed by Node's fs: Node closes what is still open when the worker ends, however
- * it ends, and that includes a number that was closed by a system call and is another thread's descriptor by now.
+ * A file that a worker opens with Node's fs must be closed with Node's fs: Node closes what it believes is open when the
+ * worker ends. If a system call closed that descriptor, its number may belong to another thread by then.
  */
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { isMainThread } from "node:worker_threads";
@@ -42,7 +42,7 @@ const mknod = libc.func("mknod", "int", ["void *", "uint32", "uint64"]);
 const utimensat = libc.func("utimensat", "int", ["int", "void *", "void *", "int"]);
 const futimens = libc.func("futimens", "int", ["int", "void *"]);
 
-/** A path as the kernel takes it; one that is not valid UTF-8 is given as bytes. */
+/** A path for the kernel; one that is not valid UTF-8 is given as bytes. */
 type Path = string | Buffer;
 
 function pathBytes(path: Path): Buffer {
@@ -56,7 +56,7 @@ function refuseMainThread(): void {
   if (isMainThread) throw new BayError("INTERNAL", "the main thread must not be confined");
 }
 
-/** chroot(2) for this thread alone (unshare(2), CLONE_FS). */
+/** chroot(2) for this thread only (unshare(2), CLONE_FS). */
 export function confineTo(directory: string): void {
   refuseMainThread();
   syscall("unshare", [CLONE_FS]);
@@ -65,8 +65,8 @@ export function confineTo(directory: string): void {
 }
 
 /**
- * Runs an action with a directory as this thread's root, and comes back. What the action does by path stays inside;
- * it must not run code that it was given.
+ * Runs an action with a directory as this thread's root, and then restores the root. Paths that the action uses stay inside;
+ * it must not run code from outside.
  */
 export function within<T>(directory: string, action: () => T): T {
   refuseMainThread();
@@ -81,12 +81,12 @@ export function within<T>(directory: string, action: () => T): T {
   }
 }
 
-/** A private mount namespace for this thread; its mounts go with the thread. */
+/** Gives this thread a private mount namespace; its mounts are removed when the thread ends. */
 export function privateMounts(): void {
   refuseMainThread();
   syscall("unshare", [CLONE_FS | CLONE_NEWNS]);
   if (isRootMountPoint()) return makePrivate();
-  // in a chroot: by way of the namespace's own root
+  // in a chroot: through the root of the namespace
   const root = openSync("/", O_PATH);
   const namespace = openSync("/proc/thread-self/ns/mnt", "r");
   try {
@@ -119,8 +119,8 @@ export function bindMount(source: string, target: string, readOnly = false): voi
 }
 
 /**
- * A detached copy of a mount (open_tree(2)), taken before this thread is confined and put in its place after:
- * the place then resolves inside.
+ * Returns a detached copy of a mount (open_tree(2)), made before this thread is confined and attached afterwards, so that the
+ * target path resolves inside.
  */
 export function openTree(source: string, readOnly: boolean): number {
   const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE;
@@ -141,7 +141,7 @@ export function unmount(target: string): void {
   trySyscall("umount2", target, MNT_DETACH);
 }
 
-/** Enters the root of a running process (a copy of its mount namespace); for copying in and out of a container. */
+/** Enters the root of a running process (in a copy of its mount namespace), to copy files in and out of a container. */
 export function enterRootOf(pidfd: number): void {
   refuseMainThread();
   syscall("unshare", [CLONE_FS]);
@@ -151,9 +151,9 @@ export function enterRootOf(pidfd: number): void {
 }
 
 /**
- * Runs an action that confines this thread, and then unmounts every procfs that is in sight. Its magic links (proc(5):
- * /proc/PID/root, cwd, fd) would lead out: a container may have the host's processes, or the host's /proc as a mount.
- * Throws CONFINED where one cannot be unmounted.
+ * Runs an action that confines this thread, and then unmounts every visible procfs. Its magic links (proc(5): /proc/PID/root,
+ * cwd, fd) could lead outside: a container may have the host's processes, or the host's /proc as a mount. Throws CONFINED if
+ * one cannot be unmounted.
  */
 export function withoutProc(confine: () => void): void {
   const proc = openSync("/proc", O_PATH);
@@ -162,7 +162,7 @@ export function withoutProc(confine: () => void): void {
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const places = procMounts(proc);
       if (places.length === 0) return;
-      // the last one covers the others; a container may rename the directories on the way meanwhile
+      // the last one covers the others; a container may rename directories of the path meanwhile
       for (const place of places.reverse())
         trySyscall("umount2", pathBytes(Buffer.from(place, "latin1")), MNT_DETACH | UMOUNT_NOFOLLOW);
     }
@@ -193,14 +193,14 @@ function procMounts(proc: number): string[] {
 
 const fromOctal = (_: string, digits: string) => String.fromCharCode(Number.parseInt(digits, 8));
 
-/** Sets an extended attribute on a path itself (xattr(7)). False where the file system has none. */
+/** Sets an extended attribute of a path without following a symlink (xattr(7)). Returns false if the file system has none. */
 export function setXattr(path: Path, name: string, value: Buffer): boolean {
   return lsetxattr(pathBytes(path), Buffer.from(`${name}\0`, "latin1"), value, value.length, 0) === 0;
 }
 
 const times = Buffer.alloc(32); // struct timespec[2]: access and modification
 
-/** Sets both times of a path itself, or of an open file, to the nanosecond (utimensat(2)). */
+/** Sets both times of a path, without following a symlink, or of an open file, in nanoseconds (utimensat(2)). */
 export function setTimes(target: Path | number, seconds: number, nanoseconds: number): void {
   for (const at of [0, 16]) {
     times.writeBigInt64LE(BigInt(seconds), at);
@@ -213,7 +213,7 @@ export function setTimes(target: Path | number, seconds: number, nanoseconds: nu
   if (result !== 0) throw new BayError("TIMES", "the times of a file could not be set");
 }
 
-/** The extended attributes of a path itself. */
+/** The extended attributes of a path, without following a symlink. */
 export function getXattrs(path: Path): Map<string, Buffer> {
   const attributes = new Map<string, Buffer>();
   const bytes = pathBytes(path);
@@ -235,15 +235,15 @@ const S_IFIFO = 0o010000;
 const S_IFCHR = 0o020000;
 const S_IFBLK = 0o060000;
 
-/** mknod(2). Returns false where it is refused. */
+/** mknod(2). Returns false if it is not permitted. */
 export function makeNode(path: Path, kind: "char" | "block" | "fifo", mode: number, device: number): boolean {
   const type = kind === "char" ? S_IFCHR : kind === "block" ? S_IFBLK : S_IFIFO;
   return mknod(pathBytes(path), type | mode, device) === 0;
 }
 
 /**
- * Runs an action in a mount namespace of its own, and comes back: what it mounts goes when nothing of it is open any
- * more. For a worker that continues with other tasks.
+ * Runs an action in a new mount namespace, and then restores the old one: its mounts are removed when nothing of them is
+ * open. For a worker that continues with other tasks.
  */
 export function inPrivateMounts<T>(action: () => T): T {
   refuseMainThread();
@@ -254,7 +254,7 @@ export function inPrivateMounts<T>(action: () => T): T {
     return action();
   } finally {
     syscall("setns", [outside, CLONE_NEWNS]);
-    // setns(2) leaves the thread at the namespace's own root, which need not be bayd's
+    // setns(2) leaves the thread at the namespace's root, which is not necessarily bayd's
     syscall("fchdir", [root]);
     syscall("chroot", ["."]);
     closeSync(outside);
@@ -262,7 +262,7 @@ export function inPrivateMounts<T>(action: () => T): T {
   }
 }
 
-/** A directory that a thread takes as its root again and again, to work in two places at once. */
+/** A directory that a thread enters as its root repeatedly, to work in two places at once. */
 export class ThreadRoot {
   readonly #fd: number;
 
@@ -271,7 +271,7 @@ export class ThreadRoot {
     this.#fd = openSync(directory, O_PATH);
   }
 
-  /** From now on the thread's paths are this root's. The caller comes back to its own (`within`, `inPrivateMounts`). */
+  /** Makes it the root of the thread's paths. The caller restores its own root (`within`, `inPrivateMounts`). */
   enter(): void {
     syscall("fchdir", [this.#fd]);
     syscall("chroot", ["."]);

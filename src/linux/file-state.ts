@@ -1,12 +1,12 @@
 /**
- * statx(2) of a path itself, for walks over many files: Node's own lstat makes four dates for each, and takes three
- * times as long until it is compiled. Works in the calling thread's root.
+ * statx(2) of a path, without following a symlink, for walks over many files: Node's lstat creates four dates for each file,
+ * and takes three times as long until it is compiled. Paths are resolved in the calling thread's root.
  */
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW } from "./abi.ts";
 import { libc } from "./libc.ts";
 
 const S_IFMT = 0o170000;
-/** What statx(2) is asked for: STATX_BASIC_STATS. */
+/** The requested fields: STATX_BASIC_STATS. */
 const BASIC = 0x7ff;
 const SIZE = 256;
 
@@ -21,13 +21,13 @@ const wide = (at: number) => fields.getUint32(at, true) + fields.getUint32(at + 
 /** Milliseconds since 1970 of a struct statx_timestamp. */
 const momentAt = (at: number) =>
   Number(fields.getBigInt64(at, true)) * 1000 + fields.getUint32(at + 8, true) / 1e6;
-/** The kernel's 64-bit dev_t of its two halves, for numbers that fit (makedev(3)). */
+/** The kernel's 64-bit dev_t from its major and minor numbers, if they fit (makedev(3)). */
 const deviceAt = (at: number) => {
   const [major, minor] = [fields.getUint32(at, true), fields.getUint32(at + 4, true)];
   return (minor & 0xff) + (major & 0xfff) * 2 ** 8 + (minor >>> 8) * 2 ** 20 + (major >>> 12) * 2 ** 44;
 };
 
-/** What copies and digests need of a file; Node's Stats is one too. */
+/** The state of a file that copies and digests need; compatible with Node's Stats. */
 export interface FileState {
   readonly mode: number;
   readonly nlink: number;
@@ -47,7 +47,7 @@ export interface FileState {
   isBlockDevice(): boolean;
 }
 
-/** One answer of statx(2), offsets as in struct statx of linux/stat.h. */
+/** The result of statx(2), with the offsets of struct statx in linux/stat.h. */
 class Statx implements FileState {
   readonly nlink = fields.getUint32(16, true);
   readonly uid = fields.getUint32(20, true);
@@ -85,7 +85,9 @@ class Statx implements FileState {
   }
 }
 
-/** The state of a path, a binary string, itself; undefined where it cannot be had: lstat says why. */
+/**
+ * The state of a path (a binary string), without following a symlink; undefined on failure, for which lstat gives the reason.
+ */
 export function stateOf(path: string): FileState | undefined {
   const isText = !NOT_ASCII.test(path);
   if (!isText && path.includes("\0")) return undefined;

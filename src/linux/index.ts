@@ -1,4 +1,4 @@
-/** The door of the room that touches the kernel. It knows nothing of containers, images or stacks. */
+/** The interface to the kernel. It does not know containers, images or stacks. */
 export {
   CLONE_NEWCGROUP,
   CLONE_NEWIPC,

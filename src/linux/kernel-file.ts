@@ -1,10 +1,10 @@
-/** Small files that the kernel makes up when they are read: proc(5), cgroups. */
+/** Reads small files that the kernel generates when they are read: proc(5), cgroups. */
 import { closeSync, openSync, readSync } from "node:fs";
 
-/** One for all reads: readFileSync allocates 64 kB for each file whose size reads as 0, as it does for these. */
+/** Shared by all reads: readFileSync allocates 64 kB for each file with the size 0, which these have. */
 const buffer = Buffer.alloc(64 << 10);
 
-/** The file's text, one byte a character. Throws what open(2) and read(2) say. */
+/** The file's text, one byte per character. Throws the errors of open(2) and read(2). */
 export function readKernelFile(path: string): string {
   const fd = openSync(path, "r");
   try {

@@ -46,13 +46,13 @@ export function addressOf(buffer: Uint8Array): bigint {
   return koffi.address(buffer) as bigint;
 }
 
-/** A NUL-terminated copy of a string. Throws EINVAL where the string has a NUL in it. */
+/** A NUL-terminated copy of a string. Throws EINVAL if the string contains a NUL. */
 export function cString(text: string): Buffer {
   if (text.includes("\0")) throw new BayError("EINVAL", `a NUL byte in ${JSON.stringify(text.slice(0, 80))}`);
   return Buffer.from(`${text}\0`);
 }
 
-/** Makes the call and returns its result, or the negated errno as the kernel has it. */
+/** Makes the call and returns its result, or the negative errno. */
 export function trySyscall(name: SyscallName, ...args: Argument[]): number {
   const kept: Uint8Array[] = [];
   const words = args.map((argument) => {
@@ -78,17 +78,17 @@ export function syscall(name: SyscallName, args: Argument[], about = ""): number
 }
 
 /**
- * Closes a descriptor that a system call opened; one that is not open is no error. In a worker thread never one that
- * Node's fs opened: at the end of the worker Node would close the same number again, which is another file by then.
+ * Closes a descriptor that a system call opened; ignores one that is not open. In a worker thread, do not pass a descriptor
+ * that Node's fs opened: at the end of the worker Node would close the same number again, which may be another file by then.
  */
 export function close(fd: number): void {
   trySyscall("close", fd);
 }
 
 /**
- * Loads a shared library of a Debian package, with an error that names the package where it is missing. It uses its
- * own functions first (RTLD_DEEPBIND): node exports a zlib of its own with another inflate_state, and half of one
- * with half of the other wrote past the end of the heap.
+ * Loads a shared library of a Debian package, with an error that names the package if it is missing. The library uses its own
+ * functions first (RTLD_DEEPBIND): node exports its own zlib with another inflate_state, and a mix of both wrote past the end
+ * of the heap.
  */
 export function loadLibrary(file: string, debianPackage: string): LibraryHandle {
   try {

@@ -13,7 +13,7 @@ export interface Ready {
   hungUp: boolean;
 }
 
-/** Waits until one of the descriptors is readable or hung up, or the time is over. */
+/** Waits until one of the descriptors is readable or hung up, or the timeout. */
 export function waitReadable(fds: readonly number[], milliseconds: number): Ready[] {
   const entries = Buffer.alloc(fds.length * 8);
   fds.forEach((fd, index) => {
@@ -30,7 +30,9 @@ export function waitReadable(fds: readonly number[], milliseconds: number): Read
   });
 }
 
-/** Moves the available data, up to `bytes`; returns the count, 0 at the end, or a negated errno (-EAGAIN: nothing now). */
+/**
+ * Moves the available data, up to `bytes`; returns the count, 0 at the end, or a negative errno (-EAGAIN if there is none).
+ */
 export function splice(from: number, to: number, offset: number, bytes: number): number {
   const position = Buffer.alloc(8);
   position.writeBigInt64LE(BigInt(offset));

@@ -1,6 +1,6 @@
 /**
- * Network namespaces that outlive their processes (network_namespaces(7)): the namespace of the main thread is
- * exchanged for a moment, synchronously, and bound to a file.
+ * Network namespaces that outlive their processes (network_namespaces(7)): the main thread enters the new namespace
+ * synchronously, binds it to a file, and returns to its own.
  */
 import { closeSync, openSync, unlinkSync, writeFileSync } from "node:fs";
 import { CLONE_NEWNET, MNT_DETACH, MS_BIND } from "./abi.ts";
@@ -8,7 +8,7 @@ import { syscall, trySyscall } from "./libc.ts";
 
 const CURRENT = "/proc/thread-self/ns/net";
 
-/** Runs a synchronous function in another network namespace and always comes back. */
+/** Runs a synchronous function in another network namespace, and always restores the old one. */
 export function inNamespace<T>(file: string, action: () => T): T {
   const home = openSync(CURRENT, "r");
   try {
@@ -28,7 +28,7 @@ export function inNamespace<T>(file: string, action: () => T): T {
   }
 }
 
-/** Makes a namespace and binds it to a file. Nothing is left where that fails. */
+/** Creates a namespace and binds it to a file. Leaves nothing behind on failure. */
 export function createNamespace(file: string): void {
   const home = openSync(CURRENT, "r");
   writeFileSync(file, "", { mode: 0o600 });
@@ -53,11 +53,11 @@ export function removeNamespace(file: string): void {
   try {
     unlinkSync(file);
   } catch {
-    // it was never made
+    // it was never created
   }
 }
 
-/** True where a namespace is bound to the file (NSFS_MAGIC by fstatfs(2)). */
+/** True if a namespace is bound to the file (NSFS_MAGIC by fstatfs(2)). */
 export function isNamespace(file: string): boolean {
   let fd: number;
   try {

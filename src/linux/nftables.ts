@@ -21,15 +21,15 @@ function load() {
 let library: ReturnType<typeof load> | undefined;
 
 /**
- * Runs commands in the network namespace that the thread is in now and gives their output.
- * Throws BayError NFTABLES with the kernel's words; nothing of the transaction was applied then.
+ * Runs commands in the thread's current network namespace and returns their output. Throws BayError NFTABLES with the
+ * kernel's message; nothing of the transaction was applied then.
  */
 export function nft(commands: string, options: { json?: boolean } = {}): string {
   for (let attempt = 1; ; attempt++) {
     try {
       return run(commands, options);
     } catch (error) {
-      // a signal came in between; nothing was applied
+      // a signal interrupted the call; nothing was applied
       if (!(error instanceof BayError) || !/Interrupted system call/.test(error.message) || attempt >= TRIES)
         throw error;
     }

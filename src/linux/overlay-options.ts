@@ -1,4 +1,4 @@
-/** Options of a mount of overlayfs (Documentation/filesystems/overlayfs.rst). */
+/** Mount options of overlayfs (Documentation/filesystems/overlayfs.rst). */
 
 export interface OverlayDirectories {
   /** The topmost first. */
@@ -7,10 +7,10 @@ export interface OverlayDirectories {
   writable?: { upper: string; work: string } | undefined;
 }
 
-/** overlayfs splits its options at commas and the lower directories at colons, and takes `\` before a character as that one. */
+/** overlayfs separates options by commas and lower directories by colons, and `\` escapes the next character. */
 const escaped = (path: string): string => path.replace(/[\\,:]/g, "\\$&");
 
-/** The option string, in which any path is kept to the letter. */
+/** Returns the option string, in which special characters of paths are escaped. */
 export function overlayOptions({ lower, writable }: OverlayDirectories): string {
   const options = [`lowerdir=${lower.map(escaped).join(":")}`];
   if (writable) options.push(`upperdir=${escaped(writable.upper)}`, `workdir=${escaped(writable.work)}`);

@@ -26,12 +26,12 @@ export function setNonblocking(fd: number): void {
   syscall("fcntl", [fd, F_SETFL, O_NONBLOCK]);
 }
 
-/** Asks for a pipe of this many bytes; a smaller one is kept where the kernel refuses. */
+/** Requests a pipe size in bytes; the size is unchanged if the kernel refuses. */
 export function setPipeSize(fd: number, bytes: number): void {
   try {
     syscall("fcntl", [fd, F_SETPIPE_SZ, bytes]);
   } catch {
-    // over pipe-user-pages-soft: the default size serves too
+    // over pipe-user-pages-soft: the default size is sufficient
   }
 }
 
@@ -42,7 +42,7 @@ export function duplicateAbove(fd: number, least: number): number {
 
 const mkfifo = libc.func("mkfifo", "int", ["str", "uint32"]);
 
-/** Creates a FIFO; one that exists already is kept. Throws NO_FIFO where the path has another kind of file. */
+/** Creates a FIFO; an existing one is kept. Throws NO_FIFO if the path is another kind of file. */
 export function makeFifo(path: string, mode: number): void {
   if (mkfifo(path, mode) === 0 || lstatSync(path).isFIFO()) return;
   throw new BayError("NO_FIFO", `${path} exists and is not a FIFO`);

@@ -1,8 +1,8 @@
-/** Processes by pid, safe against reuse of the number: a process is a pid and its start time (proc(5)). */
+/** Processes identified by PID and start time (proc(5)), which is safe against reuse of the PID. */
 import { readKernelFile } from "./kernel-file.ts";
 import { close, syscall, trySyscall } from "./libc.ts";
 
-/** The start time in clock ticks since boot, or undefined where the process is gone or a zombie. */
+/** The start time in clock ticks since boot, or undefined if the process has ended or is a zombie. */
 export function startTime(pid: number): number | undefined {
   let stat: string;
   try {
@@ -14,7 +14,7 @@ export function startTime(pid: number): number | undefined {
   return fields[0] === "Z" || fields[0] === "X" ? undefined : Number(fields[19]);
 }
 
-/** True where this very process runs; start 0 means that its start time was never learned. */
+/** True if exactly this process runs; start 0 means that its start time is unknown. */
 export function isAlive(pid: number, start: number): boolean {
   const now = pid > 0 ? startTime(pid) : undefined;
   return now !== undefined && (start === 0 || now === start);
@@ -22,7 +22,7 @@ export function isAlive(pid: number, start: number): boolean {
 
 const hardLimits = new Map<string, number>();
 
-/** This process's own hard limit of a resource; what it starts can have no more without CAP_SYS_RESOURCE. */
+/** This process's hard limit of a resource; its children cannot exceed it without CAP_SYS_RESOURCE. */
 export function hardLimit(resource: "nofile"): number {
   let limit = hardLimits.get(resource);
   if (limit === undefined) {
@@ -33,7 +33,7 @@ export function hardLimit(resource: "nofile"): number {
   return limit;
 }
 
-/** Opens a pidfd (pidfd_open(2)) on this very process, or gives undefined where it is gone. */
+/** Opens a pidfd (pidfd_open(2)) of exactly this process, or returns undefined if it has ended. */
 export function openProcess(pid: number, start: number): number | undefined {
   const fd = trySyscall("pidfd_open", pid, 0);
   if (fd < 0) return undefined;
@@ -42,7 +42,7 @@ export function openProcess(pid: number, start: number): number | undefined {
   return undefined;
 }
 
-/** Sends a signal to this very process. False where it is gone. Throws `SyscallError`. */
+/** Sends a signal to exactly this process. Returns false if it has ended. Throws `SyscallError`. */
 export function signalProcess(pid: number, start: number, signal: number): boolean {
   const fd = openProcess(pid, start);
   if (fd === undefined) return false;
@@ -56,7 +56,7 @@ export function signalProcess(pid: number, start: number, signal: number): boole
   }
 }
 
-/** A wait status as wait(2) gives it: an exit code, or a signal (and 128 + signal as the code). */
+/** Decodes a wait status of wait(2): an exit code, or a signal (and 128 + signal as the code). */
 export function decodeStatus(status: number): { exitCode: number; signal: number | undefined } {
   const signal = status & 0x7f;
   return signal === 0
@@ -64,7 +64,7 @@ export function decodeStatus(status: number): { exitCode: number; signal: number
     : { exitCode: 128 + signal, signal };
 }
 
-/** The pids of a process's children, in the reader's pid namespace. */
+/** The PIDs of a process's children, in the reader's PID namespace. */
 export function childrenOf(pid: number): number[] {
   try {
     return readKernelFile(`/proc/${pid}/task/${pid}/children`).trim().split(" ").filter(Boolean).map(Number);

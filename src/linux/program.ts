@@ -25,13 +25,13 @@ export const JUMP_IF_ERROR = 16;
 export const HEADER = {
   magic: 0,
   entry: 4,
-  /** The pid of the container's first process, in bayd's pid namespace (CLONE_PARENT_SETTID). */
+  /** The PID of the container's first process, in bayd's PID namespace (CLONE_PARENT_SETTID). */
   childPid: 8,
   /** Its wait status (wait(2)); STATUS_RUNNING until it ends. */
   status: 12,
   /** When it ended: struct timespec, CLOCK_REALTIME. */
   endedAt: 16,
-  /** With an init: the main process's pid in the container, and its wait status. */
+  /** With an init: the main process's PID in the container, and its wait status. */
   mainPid: 32,
   mainStatus: 36,
   shimPid: 40,
@@ -47,7 +47,7 @@ const MAGIC = 0x31594142; // "BAY1"
 const PAGE = 4096;
 const EACCES = 13;
 const RECORD = 64;
-/** Where in a record its result is. */
+/** The offset of the result in a record. */
 const RESULT = 56;
 /** The result of a record that has not run: -0x7fffffffffffffff, as halves. No error is as low. */
 const NOT_RUN = { low: 1, high: -0x80000000 } as const;
@@ -62,22 +62,22 @@ export interface Operation {
   jumpIfZero?: string;
   jumpIfError?: string;
   label?: string | undefined;
-  /** What the record is about, for the error message: `mount /proc`. */
+  /** The operation, for the error message: `mount /proc`. */
   about?: string;
   /** What an error number means here, for the error message. */
   reasons?: Readonly<Record<number, string>>;
-  /** The whole error message, in place of the above. */
+  /** The whole error message, instead of the above. */
   message?: string;
 }
 
 export type Word = number | bigint | { label: string; plus: number } | { data: number; plus?: number };
 
 interface Row {
-  /** More labels than the operation's own. */
+  /** Labels in addition to the operation's own. */
   labels: string[];
   name: SyscallName;
   args: Word[];
-  /** As they were given, for the error message. */
+  /** The arguments as given, for the error message. */
   texts: (Word | string | Buffer)[];
   operation: Operation;
 }
@@ -89,10 +89,10 @@ interface PlacedRow {
 
 type Section = "resident" | "transient";
 
-/** Writes a 64-bit word at an offset, which is a multiple of 8. Halves are much cheaper than BigInts. */
+/** Writes a 64-bit word at an offset, a multiple of 8. Writing two halves is much cheaper than a BigInt. */
 type PutWord = (offset: number, word: Word) => void;
 
-/** Builds a program file. Records run in the order in which a section's were added. */
+/** Builds a program file. The records of a section run in the order in which they were added. */
 export class ProgramBuilder {
   readonly #rows: Record<Section, Row[]> = { resident: [], transient: [] };
   readonly #data: Record<Section, { bytes: Buffer; id: number; align: number }[]> = {
@@ -106,7 +106,7 @@ export class ProgramBuilder {
   #ttyRecord: string | undefined;
   #serial = 0;
 
-  /** The records that follow belong to this section. */
+  /** Sets the section of the records that follow. */
   section(section: Section): this {
     this.#section = section;
     return this;
@@ -117,7 +117,7 @@ export class ProgramBuilder {
     return this;
   }
 
-  /** With an init: the main process's pid in the container. */
+  /** With an init: the main process's PID in the container. */
   mainPid(pid: number): this {
     this.#mainPid = pid;
     return this;
@@ -141,23 +141,23 @@ export class ProgramBuilder {
   }
   #marks: string[] = [];
 
-  /** A label of its own, for a jump that goes forward. */
+  /** Creates a unique label, for a forward jump. */
   newLabel(): string {
     return `label${this.#serial++}`;
   }
 
-  /** The record that comes next has this label, too. */
+  /** Gives the next record this label, too. */
   mark(label: string): this {
     this.#marks.push(label);
     return this;
   }
 
-  /** Goes to a label: a call that always gives zero, and a jump. */
+  /** Jumps to a label: a call that always returns zero, and a jump. */
   goto(label: string, operation: Operation = {}): this {
     return this.call("sched_yield", [], { ...operation, jumpIfZero: label });
   }
 
-  /** Places bytes in the current section and gives their address. */
+  /** Places bytes in the current section and returns their address. */
   data(bytes: Buffer, align = 8): Word {
     const id = this.#serial++;
     this.#data[this.#section].push({ bytes, id, align });
@@ -202,7 +202,7 @@ export class ProgramBuilder {
   }
   readonly #constants: Record<Section, Map<string, Word>> = { resident: new Map(), transient: new Map() };
 
-  /** Room for what a call writes and the next ones read; all calls share it. At most 256 bytes. */
+  /** Space for what a call writes and the next ones read; all calls share it. At most 256 bytes. */
   room(): Word {
     this.#room ??= this.data(Buffer.alloc(256));
     return this.#room;
@@ -224,7 +224,7 @@ export class ProgramBuilder {
     return SHIM_BASE + HEADER[field];
   }
 
-  /** Lays everything out. Throws PROGRAM_TOO_LARGE where the resident part exceeds a page. */
+  /** Lays everything out. Throws PROGRAM_TOO_LARGE if the resident part exceeds a page. */
   build(): Program {
     const labels = new Map<string, number>();
     const places: number[] = [];
@@ -322,7 +322,7 @@ export class ProgramBuilder {
   }
 }
 
-/** What a record does, for the error message. */
+/** Describes a record for the error message. */
 function aboutOf({ name, texts, operation }: Row): string {
   return operation.about ?? [name, ...texts.filter((argument) => typeof argument === "string")].join(" ");
 }
@@ -330,11 +330,11 @@ function aboutOf({ name, texts, operation }: Row): string {
 export interface Failure {
   about: string;
   errno: number;
-  /** What to say, where the error number alone would not tell. */
+  /** The message if the error number alone is not clear. */
   message?: string | undefined;
 }
 
-/** A failure of a record, in its own words. */
+/** Describes the failure of a record. */
 function failureOf(row: Row, errno: number): Failure {
   const about = aboutOf(row);
   const { message, reasons } = row.operation;
@@ -342,7 +342,7 @@ function failureOf(row: Row, errno: number): Failure {
   return { about, errno, message: message ?? (reason === undefined ? undefined : `${about}: ${reason}`) };
 }
 
-/** A built program, with what is needed to explain how it ended. */
+/** A built program, with the data that explains how it ended. */
 export class Program {
   constructor(
     readonly bytes: Buffer,
@@ -354,7 +354,7 @@ export class Program {
       at += writeSync(fd, this.bytes, at, this.bytes.length - at, at);
   }
 
-  /** The record at which the program stopped, after it ran from this file; undefined where none failed. */
+  /** The record at which the program stopped, after it ran from this file; undefined if none failed. */
   failure(fd: number): Failure | undefined {
     const after = readAgain(fd, this.bytes.length);
     let firstExec: Failure | undefined;
@@ -364,14 +364,14 @@ export class Program {
       const errno = -after.readInt32LE(offset + RESULT);
       const flags = after.readUInt32LE(offset + 4);
       if ((flags & (IGNORE | JUMP_IF_ERROR)) === 0) return firstExec ?? failureOf(row, errno);
-      // execvp(3): a file that may not be executed counts more than the absent ones behind it in PATH
+      // execvp(3): a file that cannot be executed takes precedence over later PATH entries where it does not exist
       if (after.readInt32LE(offset) === SYS.execve && errno === EACCES) firstExec ??= failureOf(row, errno);
     }
     return undefined;
   }
 }
 
-/** One for all programs: it is read and looked at before anything else can run. */
+/** Shared by all programs: its content is used before anything else can run. */
 let scratch = Buffer.alloc(0);
 
 function readAgain(fd: number, length: number): Buffer {
@@ -382,7 +382,7 @@ function readAgain(fd: number, length: number): Buffer {
   return scratch.fill(0, at, length);
 }
 
-/** What a program file's header tells; the file may have been cut to its first page. */
+/** The state in a program file's header; the file may have been truncated to its first page. */
 export interface ProgramState {
   childPid: number;
   shimPid: number;
@@ -392,13 +392,13 @@ export interface ProgramState {
   status: number | undefined;
   /** Milliseconds since the epoch; undefined while it runs. */
   endedAt: number | undefined;
-  /** With an init: the main process's pid inside the container's pid namespace. */
+  /** With an init: the main process's PID in the container's PID namespace. */
   mainPid: number | undefined;
   /** The shim's descriptor of the pty master. */
   ttyFd: number | undefined;
 }
 
-/** Reads a program file's first page, as hostile input. Throws BAD_PROGRAM where it is none. */
+/** Parses the first page of a program file, as hostile input. Throws BAD_PROGRAM if it is not one. */
 export function readProgramState(page: Buffer): ProgramState {
   if (page.length < RECORD || page.readUInt32LE(HEADER.magic) !== MAGIC) {
     throw new BayError("BAD_PROGRAM", "not a program file of bay");
@@ -408,7 +408,7 @@ export function readProgramState(page: Buffer): ProgramState {
   const mainPid = page.readUInt32LE(HEADER.mainPid);
   const ttyRecord = page.readUInt32LE(HEADER.ttyRecord);
   const known = (value: number) => (value === STATUS_RUNNING ? undefined : value);
-  // an init ends by itself when it has sent its main process's status; one that was killed has not
+  // an init ends by itself after it has sent its main process's status; a killed one has not
   const isInitsEnd = mainPid !== 0 && (status & 0x7f) === 0;
   const wholeStatus = known(isInitsEnd ? mainStatus : status);
   const ended = wholeStatus !== undefined;

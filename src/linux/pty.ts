@@ -1,4 +1,4 @@
-/** The master of a container's pty, taken from the shim that keeps it (pidfd_getfd(2), ioctl_tty(2)). */
+/** Copies the master of a container's pty from the shim that keeps it (pidfd_getfd(2), ioctl_tty(2)). */
 import { BayError } from "../core/errors.ts";
 import { close, syscall } from "./libc.ts";
 import { openProcess } from "./process.ts";
@@ -13,7 +13,7 @@ export function takePtyMaster(pid: number, start: number, fd: number): number {
     throw new BayError("NO_TERMINAL", "the process that holds the terminal has exited");
   try {
     const master = syscall("pidfd_getfd", [pidfd, fd, 0], "take the terminal");
-    // the container opened it, so it is checked to be what it should be
+    // the container opened it, so it is checked
     syscall("ioctl", [master, TIOCGPTN, Buffer.alloc(8)], "the terminal is not a pty");
     return master;
   } finally {

@@ -1,4 +1,4 @@
-/** Opening paths inside a directory tree that is not trusted (openat2(2) with RESOLVE_IN_ROOT). */
+/** Opens paths inside an untrusted directory tree (openat2(2) with RESOLVE_IN_ROOT). */
 import { closeSync, fstatSync, readSync } from "node:fs";
 import { BayError, hasCode } from "../core/errors.ts";
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDONLY } from "./abi.ts";
@@ -8,12 +8,12 @@ const RESOLVE_NO_XDEV = 0x01;
 const RESOLVE_NO_MAGICLINKS = 0x02;
 const RESOLVE_NO_SYMLINKS = 0x04;
 const RESOLVE_IN_ROOT = 0x10;
-/** How openat2(2) resolves a path that is not trusted. */
+/** How openat2(2) resolves an untrusted path. */
 export const IN_ROOT = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-/** By no symlink at all. */
+/** Follow no symlinks. */
 export const NO_LINKS = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
 
-/** By no other mount than the directory's own. */
+/** Stay in the mount of the directory. */
 export const IN_ONE_MOUNT = RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS;
 
 /** Opens `path` as if `root` were /. The caller closes the descriptor. Throws `SyscallError`. */
@@ -30,7 +30,7 @@ export function openInRoot(root: string, path: string, flags = O_RDONLY, mode = 
   }
 }
 
-/** The text of a regular file of at most `limit` bytes inside a root; undefined where there is none. */
+/** The content of a regular file of at most `limit` bytes inside a root; undefined if there is none. */
 export function readInRoot(root: string, path: string, limit = 1 << 20): Buffer | undefined {
   let fd: number;
   try {
@@ -55,7 +55,7 @@ export type PathKind =
   | { kind: "file" | "directory" | "whiteout" | "other" }
   | { kind: "symlink"; target: string };
 
-/** What stands at a path inside a root, without following a last symlink; undefined where nothing does. */
+/** The kind of file at a path inside a root, without following a last symlink; undefined if it does not exist. */
 export function pathKindInRoot(root: string, path: string): PathKind | undefined {
   let fd: number;
   try {

@@ -1,6 +1,6 @@
 /**
- * seccomp filters: an OCI `linux.seccomp` object becomes a BPF program by libseccomp
- * (seccomp_rule_add(3), seccomp_export_bpf(3)).
+ * seccomp filters: libseccomp converts an OCI `linux.seccomp` object to a BPF program (seccomp_rule_add(3),
+ * seccomp_export_bpf(3)).
  */
 import { closeSync, readFileSync } from "node:fs";
 import { BayError } from "../core/errors.ts";
@@ -78,8 +78,8 @@ function comparisons(rule: SpecSeccompRule): Buffer {
 }
 
 /**
- * A rule with two conditions on one argument means either of them (as runc reads it); conditions on different
- * arguments mean all of them.
+ * Two conditions on one argument mean that either must hold (as in runc); conditions on different arguments mean that all
+ * must hold.
  */
 function alternatives(rule: SpecSeccompRule): SpecSeccompRule[] {
   const args = rule.args ?? [];
@@ -91,8 +91,8 @@ const byContent = new Map<string, Buffer>();
 const byObject = new WeakMap<SpecSeccomp, Buffer>();
 
 /**
- * The BPF program of a filter (an array of 8-byte instructions), cached. The object must not change afterwards.
- * Names that libseccomp does not know are passed over, as the specification asks. Throws BAD_SECCOMP.
+ * The BPF program of a filter (an array of 8-byte instructions), cached. The object must not change afterwards. Names that
+ * libseccomp does not know are ignored, as the specification requires. Throws BAD_SECCOMP.
  */
 export function seccompFilter(seccomp: SpecSeccomp): Buffer {
   let filter = byObject.get(seccomp);
@@ -148,9 +148,9 @@ function compile(seccomp: SpecSeccomp): Buffer {
 }
 
 /**
- * A filter that refuses by EPERM also refuses calls that are newer than the profile, and programs take that
- * for a real refusal instead of falling back. So the native architecture's numbers above the newest that
- * libseccomp knows answer ENOSYS first.
+ * A filter that returns EPERM also does so for calls that are newer than the profile, and programs then do not fall back to
+ * an older call. So calls of the native architecture with a number above the newest that libseccomp knows return ENOSYS
+ * first.
  */
 function answerEnosysBeyond(program: Buffer, lib: ReturnType<typeof load>): Buffer {
   const newest = Math.max(
@@ -161,10 +161,10 @@ function answerEnosysBeyond(program: Buffer, lib: ReturnType<typeof load>): Buff
   const architecture = process.arch === "arm64" ? 0xc00000b7 : 0xc000003e;
   const instructions: [code: number, jt: number, jf: number, k: number][] = [
     [0x20, 0, 0, 4], // A = arch
-    [0x15, 0, 4, architecture], // not native: on to the filter
+    [0x15, 0, 4, architecture], // not native: continue with the filter
     [0x20, 0, 0, 0], // A = nr
-    [0x25, 0, 2, newest], // not above: on to the filter
-    [0x35, 1, 0, 0x40000000], // an x32 number: on to the filter
+    [0x25, 0, 2, newest], // not above: continue with the filter
+    [0x35, 1, 0, 0x40000000], // an x32 number: continue with the filter
     [0x06, 0, 0, 0x00050000 | ENOSYS],
   ];
   const prefix = Buffer.alloc(instructions.length * 8);

@@ -1,4 +1,4 @@
-/** Labels of SELinux on files (selinux(8), xattr(7)), so that confined containers may use what is mounted into them. */
+/** SELinux labels of files (selinux(8), xattr(7)), so that confined containers may use mounted files. */
 import { createHash } from "node:crypto";
 import { closeSync, constants, existsSync, lstatSync, openSync, readdirSync } from "node:fs";
 import { setImmediate as breathe } from "node:timers/promises";
@@ -6,9 +6,9 @@ import { BayError } from "../core/errors.ts";
 import { setXattr } from "./confine.ts";
 
 const ATTRIBUTE = "security.selinux";
-/** Entries between two pauses for others. */
+/** Entries between two pauses for other work. */
 const BATCH = 500;
-/** The policy's categories: two of them are one container's own. */
+/** The policy's categories: each container has its own pair. */
 const CATEGORIES = 1024;
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
@@ -17,7 +17,7 @@ export const isSelinuxOn = (): boolean => existsSync("/sys/fs/selinux/enforce");
 /** The label of files that every container may use. */
 export const SHARED_LABEL = "system_u:object_r:container_file_t:s0";
 
-/** The label of files that are for one: the same name gives the same two categories. */
+/** The label of files for one container: the same name has the same two categories. */
 export function privateLabel(name: string): string {
   const digest = createHash("sha256").update(name).digest();
   const first = digest.readUInt16LE(0) % (CATEGORIES - 1);
@@ -26,8 +26,8 @@ export function privateLabel(name: string): string {
 }
 
 /**
- * Labels a file, or a folder and all in it. Folders are held open, and no symlink is followed, as a container may change
- * what is in them meanwhile. Throws NO_LABEL where the file system has none.
+ * Labels a file, or a directory and all its entries. Directories are held open, and symlinks are not followed, because a
+ * container may change the entries meanwhile. Throws NO_LABEL if the file system has no labels.
  */
 export async function labelTree(root: string, label: string): Promise<void> {
   const value = Buffer.from(`${label}\0`);

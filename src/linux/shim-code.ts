@@ -1,15 +1,14 @@
 /**
  * The shim: a static ELF of about 330 bytes that runs a syscall program (see program.ts).
  *
- * It maps the program file, which is its descriptor 3, shared at BASE, and then executes 64-byte records in
- * order with raw system calls. It has no memory of its own beyond one stack page, takes no arguments and
- * reads no environment. The listings below are the source of the bytes; test/unit/linux/shim-code.test.ts
- * assembles them with GNU as and compares.
+ * It maps the program file, which is its descriptor 3, shared at BASE, and then executes 64-byte records in order with raw
+ * system calls. It has no memory of its own except one stack page, takes no arguments and reads no environment. The listings
+ * below are the source of the bytes; test/unit/linux/shim-code.test.ts assembles them with GNU as and compares.
  */
 
 export const SHIM_BASE = 0x10000000;
 export const SHIM_MAPPING_SIZE = 0x1000000;
-/** A page below the program, where nothing else is mapped: a program can map memory of its own there. */
+/** A page below the program, where nothing else is mapped: a program can map its own memory there. */
 export const SPARE_PAGE = SHIM_BASE - 4096;
 
 const LOAD_ADDRESS = 0x400000;
@@ -148,7 +147,7 @@ const MACHINES: Record<ShimArch, { code: string; elfMachine: number }> = {
   arm64: { code: AARCH64_CODE, elfMachine: 183 },
 };
 
-/** The machine code alone, as the listings assemble. */
+/** The machine code alone, as assembled from the listings. */
 export function shimCode(arch: ShimArch): Buffer {
   return Buffer.from(MACHINES[arch].code, "hex");
 }

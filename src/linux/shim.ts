@@ -18,12 +18,12 @@ const MFD_EXEC = 0x10;
 const F_ADD_SEALS = 1033;
 const ALL_SEALS = 0x1 | 0x2 | 0x4 | 0x8;
 const POSIX_SPAWN_SETSIGDEF = 4;
-/** Where the shim's code finds its program. */
+/** The descriptor at which the shim's code finds its program. */
 const PROGRAM = 3;
 
 let shimFd: number | undefined;
 
-/** The sealed executable; nothing can change it, not even through /proc/PID/exe. */
+/** The sealed executable, which cannot be changed, not even through /proc/PID/exe. */
 function shimFile(): number {
   if (shimFd !== undefined) return shimFd;
   const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
@@ -47,9 +47,9 @@ function spawnAttributes(): Buffer {
 let attributes: Buffer | undefined;
 
 /**
- * Spawns the shim on a program file, which becomes descriptor 3. `others` become `first`, `first` + 1, and so on; undefined
- * leaves a number free. Gives the pid of the first process, which forks the shim proper and ends; `reapFirst` waits for that.
- * Throws SHIM_START.
+ * Spawns the shim with a program file, which becomes descriptor 3. `others` become `first`, `first` + 1, and so on; undefined
+ * leaves a number free. Returns the PID of the first process, which forks the shim itself and ends; `reapFirst` waits for
+ * that. Throws SHIM_START.
  */
 export function spawnShim(
   name: string,
@@ -60,7 +60,7 @@ export function spawnShim(
   attributes ??= spawnAttributes();
   const actions = Buffer.alloc(256);
   const copies: number[] = [];
-  // a copy above all the numbers that are given away is replaced by none of them
+  // copies above all target numbers, so that none of them is overwritten
   const copyOf = (fd: number): number => {
     const copy = duplicateAbove(fd, first + others.length);
     copies.push(copy);
@@ -73,7 +73,7 @@ export function spawnShim(
   };
   actionsInit(actions);
   try {
-    // the standard streams are bayd's, or closed: a program counts on these numbers being taken
+    // the standard streams are bayd's, or closed: a program expects these numbers to be in use
     for (const place of [0, 1, 2, PROGRAM]) give(programFd, place);
     others.forEach((fd, index) => {
       give(fd, first + index);
@@ -92,7 +92,7 @@ export function spawnShim(
   }
 }
 
-/** Waits until the first process has ended: by then its child, the shim proper, belongs to init. Throws SHIM_START. */
+/** Waits until the first process has ended: then its child, the shim itself, belongs to init. Throws SHIM_START. */
 export function reapFirst(pid: number): void {
   const status = Buffer.alloc(4);
   syscall("wait4", [pid, status, 0, null]);

@@ -1,4 +1,4 @@
-/** Sockets bound by system calls, to be handed to Node by descriptor (socket(7), ip(7), ipv6(7)). */
+/** Sockets bound with system calls and passed to Node as descriptors (socket(7), ip(7), ipv6(7)). */
 import { isIPv6 } from "node:net";
 import { packAddress } from "../core/ip.ts";
 import { close, libc, syscall } from "./libc.ts";
@@ -29,8 +29,8 @@ function turnOn(fd: number, level: number, option: number, value: boolean): void
 }
 
 /**
- * A bound socket and its port; `tcp` listens. The caller's thread is in the wanted namespace. An IPv6 socket takes both
- * families unless `v6Only`. Throws SyscallError.
+ * Returns a bound socket and its port; `tcp` listens. The caller's thread is in the right namespace. An IPv6 socket accepts
+ * both IP versions unless `v6Only`. Throws SyscallError.
  */
 export function bindSocket(
   kind: "udp" | "tcp",
@@ -62,8 +62,8 @@ const POLLHUP = 0x10;
 const poll = libc.func("poll", "int", ["void *", "uint64", "int"]);
 
 /**
- * For each socket whether both of its directions are closed (poll(2)). The peer of a unix socket that only shut its
- * sending side down still reads, and looks the same to who reads.
+ * Returns for each socket whether both directions are closed (poll(2)). The peer of a unix socket that only shut down its
+ * sending side still reads, and a reader cannot tell the difference.
  */
 export function hungUp(fds: readonly number[]): boolean[] {
   if (fds.length === 0) return [];

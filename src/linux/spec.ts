@@ -1,6 +1,6 @@
 /**
- * The part of the OCI runtime specification's config.json (opencontainers/runtime-spec, config.md and
- * config-linux.md) that bay launches. It is the language between container/ and linux/.
+ * The part of the OCI runtime specification's config.json (opencontainers/runtime-spec, config.md and config-linux.md) that
+ * bay launches. It is the interface between container/ and linux/.
  */
 
 export interface SpecUser {
@@ -36,11 +36,11 @@ export interface SpecMount {
   destination: string;
   type?: string;
   source?: string;
-  /** bay's own: the part of the source that is mounted, which is resolved inside it. */
+  /** bay's extension: the part of the source that is mounted; it is resolved inside the source. */
   subpath?: string;
-  /** bay's own: where the source is looked up, from its root, and by no symlink. */
+  /** bay's extension: the mount namespace in which the source is looked up, from its root, without following symlinks. */
   mountNamespace?: string;
-  /** bay's own: of the type `image`, which is mounted as its layers lie upon each other. */
+  /** bay's extension: the layers of a mount with type `image`. */
   image?: SpecImage;
   options?: string[];
 }

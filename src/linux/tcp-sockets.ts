@@ -6,7 +6,7 @@ export interface TcpSocket {
   state: "listening" | "connected" | "other";
 }
 
-/** States of include/net/tcp_states.h: a connection that is made, or was closed by the other side alone. */
+/** States of include/net/tcp_states.h: an established connection, or one that only the other side has closed. */
 const STATES: Readonly<Record<string, TcpSocket["state"]>> = {
   "01": "connected",
   "03": "connected",
@@ -14,13 +14,13 @@ const STATES: Readonly<Record<string, TcpSocket["state"]>> = {
   "0A": "listening",
 };
 
-/** None where the process is gone. */
+/** Returns none if the process has ended. */
 export function tcpSockets(pid: number): TcpSocket[] {
   return ["tcp", "tcp6"].flatMap((file) => {
     try {
       return parseTcpSockets(readKernelFile(`/proc/${pid}/net/${file}`));
     } catch {
-      return []; // the process is gone, or the host has no IPv6
+      return []; // the process has ended, or the host has no IPv6
     }
   });
 }
@@ -36,6 +36,6 @@ export function parseTcpSockets(text: string): TcpSocket[] {
     });
 }
 
-/** The ports that are listened on. */
+/** The listening ports. */
 export const listeningPorts = (sockets: readonly TcpSocket[]): Set<number> =>
   new Set(sockets.flatMap(({ state, localPort }) => (state === "listening" ? [localPort] : [])));

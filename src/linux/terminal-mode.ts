@@ -1,8 +1,8 @@
-/** The mode of a terminal: raw, as cfmakeraw(3) has it, and back (ioctl_tty(2), TCGETS2 and TCSETSW2). */
+/** The mode of a terminal: sets raw mode, as cfmakeraw(3), and restores it (ioctl_tty(2), TCGETS2 and TCSETSW2). */
 import { syscall, trySyscall } from "./libc.ts";
 
 const TCGETS2 = 0x802c542a;
-/** After all output was sent; input that was typed ahead stays. */
+/** Applies after all output was sent, and keeps input that was typed ahead. */
 const TCSETSW2 = 0x402c542c;
 
 /** struct termios2: four words of flags, the line discipline, 19 control characters, two speeds. */
@@ -11,7 +11,7 @@ const FLAGS = { input: 0, output: 4, control: 8, local: 12 };
 const CONTROL_CHARACTERS = 17;
 const [VTIME, VMIN] = [5, 6];
 
-/** What cfmakeraw(3) clears: of the input flags IGNBRK BRKINT PARMRK ISTRIP INLCR IGNCR ICRNL IXON … */
+/** The flags that cfmakeraw(3) clears: of the input flags IGNBRK BRKINT PARMRK ISTRIP INLCR IGNCR ICRNL IXON … */
 const CLEARED = {
   input: 0x001 | 0x002 | 0x008 | 0x020 | 0x040 | 0x080 | 0x100 | 0x400,
   /** OPOST */
@@ -23,7 +23,7 @@ const CLEARED = {
 };
 const CS8 = 0x30;
 
-/** The raw form of a mode: bytes pass both ways as they are, one at a time. */
+/** The raw form of a mode: bytes are passed in both directions unchanged, one at a time. */
 export function rawMode(mode: Buffer): Buffer {
   const raw = Buffer.from(mode);
   for (const key of ["input", "output", "control", "local"] as const) {
@@ -35,14 +35,14 @@ export function rawMode(mode: Buffer): Buffer {
   return raw;
 }
 
-/** Throws `SyscallError` where the descriptor is not a terminal. */
+/** Throws `SyscallError` if the descriptor is not a terminal. */
 export function terminalMode(fd: number): Buffer {
   const mode = Buffer.alloc(SIZE);
   syscall("ioctl", [fd, TCGETS2, mode], "read the mode of the terminal");
   return mode;
 }
 
-/** False where the terminal is gone. */
+/** Returns false if the terminal is closed. */
 export function setTerminalMode(fd: number, mode: Buffer): boolean {
   return trySyscall("ioctl", fd, TCSETSW2, mode) === 0;
 }

@@ -1,4 +1,4 @@
-/** Datagrams over unix sockets (unix(7)), which Node does not have: what syslog and the journal of systemd take. */
+/** Datagrams over unix sockets (unix(7)), which Node does not support: syslog and systemd's journal use them. */
 import { close, syscall, trySyscall } from "./libc.ts";
 
 const AF_UNIX = 1;
@@ -17,7 +17,7 @@ function unixAddress(path: string): Buffer {
   return bytes;
 }
 
-/** A connected socket. Throws SyscallError: ENOENT, ECONNREFUSED, EPROTOTYPE for a socket of streams. */
+/** A connected socket. Throws SyscallError: ENOENT, ECONNREFUSED, EPROTOTYPE for a stream socket. */
 export class UnixDatagram {
   #fd: number | undefined;
 
@@ -33,7 +33,7 @@ export class UnixDatagram {
     this.#fd = fd;
   }
 
-  /** False where the receiver takes no more now. Throws SyscallError: ECONNREFUSED, EMSGSIZE … */
+  /** Returns false if the receiver is full. Throws SyscallError: ECONNREFUSED, EMSGSIZE … */
   send(bytes: Buffer): boolean {
     const sent = trySyscall("sendto", this.#fd ?? -1, bytes, bytes.length, MSG_NOSIGNAL, null, 0);
     if (sent === EAGAIN || sent === ENOBUFS) return false;
@@ -47,7 +47,7 @@ export class UnixDatagram {
   }
 }
 
-/** A receiver of datagrams at a path. */
+/** Receives datagrams at a path. */
 export function listenForDatagrams(path: string): { read: () => Buffer | undefined; close: () => void } {
   const fd = syscall("socket", [AF_UNIX, SOCK_DGRAM | SOCK_FLAGS, 0]);
   const address = unixAddress(path);

@@ -25,8 +25,8 @@ export class Endpoints {
   ) {}
 
   /**
-   * Reserves addresses on a network. `index` numbers the container's interfaces that have no name of their own. Throws
-   * BAD_ADDRESS, ADDRESS_TAKEN, NO_ADDRESS.
+   * Reserves addresses on a network. `index` numbers the container's interfaces without a name. Throws BAD_ADDRESS,
+   * ADDRESS_TAKEN, NO_ADDRESS.
    */
   allocate(
     name: string,
@@ -60,7 +60,7 @@ export class Endpoints {
     return join(this.host.roots.run, "netns", container.slice(0, 16));
   }
 
-  /** The namespace of a container, with loopback and all endpoints connected; created again if it does not exist. */
+  /** Returns a container's namespace, with loopback and all endpoints connected; creates it if it does not exist. */
   setUp(container: string, endpoints: readonly Endpoint[]): string {
     const file = this.namespaceFile(container);
     if (isNamespace(file)) this.tearDown(container);
@@ -71,7 +71,7 @@ export class Endpoints {
     return file;
   }
 
-  /** Connects a container's namespace to one more network, by which its default route may go. */
+  /** Connects a container's namespace to one more network, through which the default route may lead. */
   connect(container: string, endpoint: Endpoint, isDefault = false): void {
     const network = this.host.require(endpoint.network);
     withLinks((links) => ensureBridge(network, links));
@@ -79,7 +79,7 @@ export class Endpoints {
     connectEndpoint(network, endpoint, this.namespaceFile(container), isDefault);
   }
 
-  /** Keeps a link to its own addresses, or no longer does. */
+  /** Limits a link to its own source addresses, or lifts the limit. */
   guard(endpoint: Endpoint): void {
     if (endpoint.maySpoof) this.host.spoofing.remove(endpoint, true);
     else this.host.spoofing.add(endpoint);
@@ -90,7 +90,7 @@ export class Endpoints {
     this.host.spoofing.remove(endpoint);
   }
 
-  /** The one of a container's links by which its packets leave, where one leads outside. */
+  /** The endpoint that the container's default route uses; undefined if none leads outside. */
   #outward(endpoints: readonly Endpoint[]): Endpoint | undefined {
     const priority = (endpoint: Endpoint) => endpoint.gatewayPriority ?? 0;
     return endpoints
@@ -101,7 +101,7 @@ export class Endpoints {
       );
   }
 
-  /** Sends what leaves a running container by the network that it is to leave by. */
+  /** Sets the default route of a running container to the network that its config selects. */
   setDefaultRoute(container: string, endpoints: readonly Endpoint[]): void {
     const outward = this.#outward(endpoints);
     if (!outward) return;
@@ -109,16 +109,16 @@ export class Endpoints {
     routeBy(gateways, this.namespaceFile(container));
   }
 
-  /** Connects a container again whose link is lost. */
+  /** Connects a container again after its link was lost. */
   reconnect(container: string, endpoint: Endpoint, all: readonly Endpoint[]): void {
-    if (!isNamespace(this.namespaceFile(container))) return; // it ends just now
+    if (!isNamespace(this.namespaceFile(container))) return; // the container is about to end
     this.connect(container, endpoint);
     this.setDefaultRoute(container, all);
   }
 
   /**
-   * Answers the container's DNS. Called at start, and when bayd adopts it, with the sockets of before (`kept`) where they are
-   * still held. Gives the sockets, which are the server's.
+   * Starts the container's DNS server. Called at its start, and when bayd adopts it, with the earlier sockets (`kept`) if
+   * they are still open. Returns the sockets, which belong to the server.
    */
   serveDns(
     container: string,
@@ -132,14 +132,14 @@ export class Endpoints {
     return sockets;
   }
 
-  /** The sockets of the container's DNS server; undefined where it has none. */
+  /** The sockets of the container's DNS server; undefined if it has none. */
   dnsSockets(container: string): DnsSockets | undefined {
     return this.#dns.get(container)?.sockets;
   }
 
   /**
-   * Gives the namespace up. Its links go with it: removing one by itself would block for some 30 ms, and the
-   * kernel takes a namespace apart in the background.
+   * Removes the namespace. Its links are removed with it: removing a link itself would block for about 30 ms, and the kernel
+   * removes a namespace in the background.
    */
   tearDown(container: string): void {
     this.#dns.get(container)?.close();

@@ -1,4 +1,4 @@
-/** The door of networks: their records, endpoints and rules, and the manager that keeps them. */
+/** Networks: their records, endpoints and rules, and the manager that maintains them. */
 export { DNS_TTL_SECONDS, type NameView } from "./dns/answer.ts";
 export { hostNameServers } from "./dns/name-servers.ts";
 export { DNS_ADDRESS, type DnsSockets } from "./dns/server.ts";

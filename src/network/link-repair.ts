@@ -1,4 +1,4 @@
-/** Links and rules that differ from the records: those that a killed bayd left, and those that another program took. */
+/** Repairs links and rules that differ from the records, after a kill of bayd or a change by another program. */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { hasCode } from "../core/errors.ts";
@@ -12,8 +12,8 @@ export class LinkRepair {
   constructor(readonly host: NetworkManager) {}
 
   /**
-   * At start: removes what a killed bayd left and no record names: namespaces of containers, links, bridges, and the table
-   * against spoofing where no network exists. Switches forwarding on where a network needs it.
+   * Runs at bayd's start: removes namespaces of containers, links and bridges that a killed bayd left and that are in no
+   * record, and the anti-spoofing table if no network exists. Enables forwarding if a network needs it.
    */
   sweep(known: ReadonlySet<string>): void {
     for (const name of readdirSync(join(this.host.roots.run, "netns")))
@@ -24,7 +24,7 @@ export class LinkRepair {
       this.#removeUnknownEndpoints(links, all);
     });
     if (this.host.list().length === 0) this.host.spoofing.clear();
-    this.host.forwarding.repair(); // a host that was started again forwards nothing yet
+    this.host.forwarding.repair(); // after a reboot the host does not forward yet
   }
 
   #removeUnknownBridges(links: Links, all: readonly Link[]): void {
@@ -33,7 +33,7 @@ export class LinkRepair {
       if (name.startsWith(`bay${this.host.roots.tag}-`) && !known.has(name)) links.remove(index);
   }
 
-  /** A container that runs keeps its namespace, so a link that was added or removed when bayd was killed stays in it. */
+  /** A running container keeps its namespace, so a link that was being added or removed when bayd was killed stays in it. */
   #removeUnknownEndpoints(links: Links, all: readonly Link[]): void {
     const known = new Set(this.host.directory.endpoints().map(({ endpoint }) => endpoint.link));
     for (const { name, index } of all) {
@@ -46,7 +46,10 @@ export class LinkRepair {
     }
   }
 
-  /** Resolves when no link of a container that is gone is left, or after a while: the kernel is still at work then. */
+  /**
+   * Resolves when the links of removed containers have disappeared, or after a timeout: the kernel removes them in the
+   * background.
+   */
   async settled(): Promise<void> {
     for (const deadline = Date.now() + SETTLE_TIMEOUT; Date.now() < deadline; ) {
       const known = new Set(this.host.directory.endpoints().map(({ endpoint }) => endpoint.link));
@@ -56,7 +59,7 @@ export class LinkRepair {
     }
   }
 
-  /** Repairs bridges, veth masters and rules; gives a line for each repair. */
+  /** Repairs bridges, veth masters and rules; returns a line for each repair. */
   repair(): string[] {
     const repairs: string[] = [];
     withLinks((links) => {
@@ -75,8 +78,8 @@ export class LinkRepair {
         const link = known.find(({ name }) => name === endpoint.link);
         const master = masters.get(endpoint.network);
         if (!isRunning || master === undefined || (link?.master === master && link.isUp)) continue;
-        if (endpoint.networkId !== this.host.get(endpoint.network)?.id) continue; // waits to be replaced
-        // a link's other end, in the container, goes with it
+        if (endpoint.networkId !== this.host.get(endpoint.network)?.id) continue; // it is about to be replaced
+        // the link's other end, in the container, is removed with it
         if (link) {
           links.setMaster(link.index, master);
           allowHairpin(links, link.name);

@@ -1,4 +1,4 @@
-/** The networks of one bay: bridges, endpoints, published ports and DNS, kept as their records say. */
+/** The networks of one bay: keeps bridges, endpoints, published ports and DNS as their records specify. */
 import { join } from "node:path";
 import type { DaemonSettings } from "../core/daemon-settings.ts";
 import { BayError } from "../core/errors.ts";
@@ -25,9 +25,9 @@ export interface ContainerEndpoint {
   endpoint: Endpoint;
 }
 
-/** What the manager asks about containers: it knows their endpoints, not their lives. */
+/** What the manager needs to know of containers: their endpoints and ports. */
 export interface EndpointDirectory {
-  /** Every endpoint of every container, running or not: their addresses are reserved. */
+  /** All endpoints of all containers, running or not: their addresses are reserved. */
   endpoints(): ContainerEndpoint[];
   /** Ports of running containers. */
   publishedPorts(): PublishedPort[];
@@ -40,7 +40,7 @@ export class NetworkManager {
   readonly ports: PortHolder;
   readonly endpoints = new Endpoints(this);
   readonly links = new LinkRepair(this);
-  /** Addresses on a network that stack files fix: they are given only where they are asked for. */
+  /** Addresses on a network that stack files specify: a container gets one only on request. */
   fixedAddresses: (network: string) => ReadonlySet<string> = () => new Set();
 
   constructor(
@@ -63,7 +63,7 @@ export class NetworkManager {
     this.ports = new PortHolder(new KeptSockets(join(roots.run, "ports")));
   }
 
-  /** Endpoints of containers that run and may send only from their own addresses. */
+  /** Endpoints of running containers that may send only from their own addresses. */
   #guarded(): Endpoint[] {
     return this.directory
       .endpoints()
@@ -86,21 +86,21 @@ export class NetworkManager {
     return network;
   }
 
-  /** Makes a network. One of the name that is there already is given as it is. Throws BAD_SUBNET, NO_SUBNET, BRIDGE_TAKEN. */
+  /** Creates a network, or returns the existing one with this name. Throws BAD_SUBNET, NO_SUBNET, BRIDGE_TAKEN. */
   async create(config: NetworkConfig): Promise<NetworkRecord> {
     const known = this.get(config.name);
     if (known) return known;
     const record = newNetworkRecord(config, this.roots.tag, this.list());
     refuseTakenBridge(record);
-    this.store.put(KEY + config.name, record); // first, so that a crash leaves nothing unknown
+    this.store.put(KEY + config.name, record); // first, so that a crash leaves no unrecorded bridge
     await this.#bringUp(record);
     return record;
   }
 
   /**
-   * Puts a new network in the place of the one of its name; the subnet stays where none is named. Containers on
-   * the old one are cut off until they are replaced: `users` are those that will be, by name. Throws BAD_SUBNET, and
-   * NETWORK_IN_USE where there is another; nothing is changed then.
+   * Replaces a network by a new one with the same name; the subnet is kept if the config names none. Containers on the old
+   * network are disconnected until they are replaced: `users` are the names of those that will be. Throws BAD_SUBNET, and
+   * NETWORK_IN_USE if another container uses it; nothing is changed then.
    */
   async replace(config: NetworkConfig, users: readonly string[]): Promise<void> {
     const old = this.require(config.name);
@@ -120,7 +120,7 @@ export class NetworkManager {
     await this.#bringUp(record);
   }
 
-  /** Changes what only the record has. */
+  /** Changes the labels, which only the record contains. */
   relabel(name: string, labels: Record<string, string>): void {
     const record = this.require(name);
     this.store.put(KEY + name, { ...record, config: { ...record.config, labels } });
@@ -148,14 +148,14 @@ export class NetworkManager {
     this.forwarding.apply();
   }
 
-  /** Notes the rules that the tables should have, for observers outside bayd. */
+  /** Saves the expected rules, for observers outside bayd. */
   saveRules(): void {
     this.firewall.save();
     this.spoofing.save();
   }
 }
 
-/** A link of somebody else is left alone: it would go with the network. Throws BRIDGE_TAKEN. */
+/** Throws BRIDGE_TAKEN if another program owns the link: it would be removed with the network. */
 function refuseTakenBridge({ bridge, config }: NetworkRecord): void {
   if (config.options?.bridge === undefined || !withLinks((links) => links.byName(bridge))) return;
   throw new BayError("BRIDGE_TAKEN", `network ${config.name}: this host already has a link ${bridge}`, {

@@ -36,7 +36,7 @@ services:
       )[0],
     );
 
-  it("what a container writes into its /etc/hosts, hostname and resolv.conf is not on /run", () => {
+  it("writes of a container to its /etc/hosts, hostname and resolv.conf do not go to /run", () => {
     const before = runSize();
     for (const name of ["hosts", "hostname", "resolv.conf"])
       out("hog", `dd if=/dev/zero of=/etc/${name} bs=1M count=8 2>/dev/null; wc -c < /etc/${name}`);
@@ -44,7 +44,7 @@ services:
     expect(out("joined", "wc -c < /etc/hosts")).toBe(String(8 << 20));
   });
 
-  it("a live change of networks brings the files back in line, whatever the container made of them", () => {
+  it("a live change of networks updates the files, whatever the container did to them", () => {
     out("hog", "chmod 0 /etc/hosts; chown 1000 /etc/hosts; mkdir -p /x; ln -sf /etc/passwd /x/hosts");
     bay.write(stack("[a, b]")).ok("up", "-d");
     const lines = out("hog", "cat /etc/hosts").split("\n");
@@ -54,7 +54,7 @@ services:
     expect(out("joined", "cat /etc/hosts")).toBe(lines.join("\n"));
   });
 
-  it("the daemon's pids limit is every container's that names none, and bay info shows it", () => {
+  it("the daemon's pids limit applies to every container without its own, and bay info shows it", () => {
     const limit = "cat /sys/fs/cgroup/pids/pids.max 2>/dev/null || cat /sys/fs/cgroup/pids.max";
     expect(out("hog", limit)).toBe("77");
     expect(out("free", limit)).toBe("max");
@@ -62,7 +62,7 @@ services:
     expect(bay.ok("plan")).toMatch(/nothing to do|0 to add, 0 to change, 0 to replace/);
   });
 
-  it("a small archive that unpacks to much is refused with the bound and the setting, and leaves nothing", () => {
+  it("a small archive that unpacks to a lot of data is rejected with the bound and the setting, and leaves nothing", () => {
     const layers = () => readdirSync(join(bay.folder, "root", "layers")).sort();
     const blobs = () => readdirSync(join(bay.folder, "root", "blobs", "sha256")).sort();
     const before = [layers(), blobs()];
@@ -90,7 +90,7 @@ services:
     expect([layers(), blobs()]).toEqual(before);
   });
 
-  it("a commit of a file that only seems large is refused as well", () => {
+  it("a commit of a file with a large apparent size is rejected as well", () => {
     out("hog", "dd if=/dev/zero of=/huge bs=1 count=1 seek=100G 2>/dev/null");
     const result = bay.run(["container", "commit", "bounds-hog-1", "huge:1"]);
     expect(result).toMatchObject({ code: 1, err: expect.stringContaining("max-layer-size") });

@@ -7,7 +7,7 @@ import { Bay, eventually } from "../support/bay.ts";
 
 const box = "image: box, init: true, stop_grace_period: 0s, command: sleep 1000";
 
-describe("a stack file's options of the kernel", () => {
+describe("kernel options of a stack file", () => {
   const bay = new Bay();
   const shared = join(bay.folder, "shared");
   const link = `brt${process.pid}`.slice(0, 15);
@@ -45,7 +45,7 @@ configs: { c: { content: text } }
 
   const inside = (service: string, command: string) => bay.run(["exec", "-T", service, "sh", "-c", command]);
 
-  it("mounts of the host reach shared and slave binds, and mounts of a container those that are shared", async () => {
+  it("mounts of the host reach shared and slave binds, and mounts of a container reach the shared ones", async () => {
     mkdirSync(join(shared, "host"));
     execFileSync("mount", ["-t", "tmpfs", "tmpfs", join(shared, "host")]);
     writeFileSync(join(shared, "host", "seen"), "");
@@ -62,7 +62,7 @@ configs: { c: { content: text } }
     expect(inside("private", "ls /m/own").out).toBe("");
   });
 
-  it("a bind of a mount without peers cannot be shared, which the start says", () => {
+  it("a bind of a private mount cannot be shared, which the start reports", () => {
     bay.write(
       `name: alone\nimages: { box: { rootfs: ../busybox } }\nservices: { a: { ${box}, volumes: ["/proc:/m:shared"], network_mode: none } }\n`,
       "alone.yaml",
@@ -72,7 +72,7 @@ configs: { c: { content: text } }
     bay.ok("-f", "alone.yaml", "down");
   });
 
-  it("a bridge has the name that it was given, and its containers do not reach each other", async () => {
+  it("a bridge has the configured name, and its containers do not reach each other", async () => {
     expect(existsSync(`/sys/class/net/${link}`)).toBe(true);
     const address = inside("two", "ip -4 -o addr show lan0").out.match(/inet ([\d.]+)/)![1]!;
     expect(inside("one", `ping -c 1 -W 2 ${address}`).code).not.toBe(0);
@@ -81,7 +81,7 @@ configs: { c: { content: text } }
     expect(bay.run(["plan", "--detailed-exitcode"]).code).toBe(0);
   });
 
-  it("a bridge's name that the host has already is refused, and that link stays", () => {
+  it("a bridge name that exists on the host is rejected, and that link is kept", () => {
     bay.write(
       `name: taken\nimages: { box: { rootfs: ../busybox } }\nservices: { a: { ${box} } }\nnetworks: { default: { driver_opts: { com.docker.network.bridge.name: lo0t } } }\n`,
       "taken.yaml",
@@ -104,12 +104,12 @@ configs: { c: { content: text } }
     expect(inside("host", `ping -c 1 -W 2 ${gateway}`).code).not.toBe(0);
   });
 
-  it("secrets and configs belong to the container's user, but for what the file says", () => {
+  it("secrets and configs belong to the container's user, unless the file says otherwise", () => {
     const shown = inside("joined", "stat -c '%a %u:%g' /run/secrets/s /run/secrets/t /c; cat /c");
     expect(shown.out).toBe("444 1000:1001\n444 7:1001\n400 1000:1001\ntext");
   });
 
-  it("goes with its bridge", () => {
+  it("the bridge is removed with the stack", () => {
     bay.ok("down");
     expect(existsSync(`/sys/class/net/${link}`)).toBe(false);
   });

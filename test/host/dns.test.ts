@@ -109,7 +109,7 @@ networks: { inside: { internal: true } }
     );
   });
 
-  it("answers one container while another floods, and bayd is killed and comes back in between", async () => {
+  it("answers one container while another floods, and bayd is killed and restarted in between", async () => {
     const file = join(bay.folder, "run", "bayd.pid");
     const before = bay.daemonPid();
     const start = startTime(before)!;
@@ -172,7 +172,7 @@ networks: { inside: { internal: true } }
     expect(Number(out)).toBe(2000 * (2 + message.length + 16));
   });
 
-  it("cuts what does not fit into a datagram, unless EDNS allows more", async () => {
+  it("truncates what does not fit into a datagram, unless EDNS allows more", async () => {
     expect(await client.ask("many")).toMatchObject({ flag_tc: true, answers: [] });
     const opt = { type: "OPT", name: ".", udpPayloadSize: 1232, flags: 0, options: [] };
     const whole = await client.ask("many", { additionals: [opt] });
@@ -180,7 +180,7 @@ networks: { inside: { internal: true } }
     expect(whole!.answers).toHaveLength(40);
   });
 
-  it("answers the questions that came while bayd was away", async () => {
+  it("answers the questions that arrived while bayd did not run", async () => {
     const file = join(bay.folder, "run", "bayd.pid");
     const before = bay.daemonPid();
     const start = startTime(before)!;

@@ -206,7 +206,7 @@ describe("a layer", () => {
     ).toBe("");
   });
 
-  it("keeps device nodes as nodes, which no container can open, and names that are no text", async () => {
+  it("keeps device nodes as nodes, which no container can open, and names that are not text", async () => {
     const name = Buffer.from([0x6e, 0xff, 0xfe, 0x0a, 0x1b]).toString("latin1");
     const directory = await unpack(
       tar({ name: "disk", type: "4" }, { name: "zero", type: "3" }, { name, content: "odd" }),
@@ -216,7 +216,7 @@ describe("a layer", () => {
     expect(names.some((each) => each.equals(Buffer.from(name, "latin1")))).toBe(true);
   });
 
-  it("says a name for a person without what a terminal would do", async () => {
+  it("shows a name without characters that control a terminal", async () => {
     const name = "evil\u001b[2J\u0007";
     await expect(unpack(tar({ name: `${UP}${name}` }))).rejects.toThrow(/is outside of the image/);
     const message = await unpack(tar({ name: `${UP}${name}` })).catch((error: Error) => error.message);

@@ -18,7 +18,7 @@ networks: { ${networks} }
 const IPV4 = "/proc/sys/net/ipv4/ip_forward";
 const IPV6 = "/proc/sys/net/ipv6/conf/all/forwarding";
 
-describe("a host on which bay switches forwarding on", () => {
+describe("a host on which bay enables forwarding", () => {
   const closers: (() => void)[] = [];
   afterEach(() => {
     for (const close of closers.splice(0).reverse()) close();
@@ -57,7 +57,7 @@ describe("a host on which bay switches forwarding on", () => {
     from.run("/bin/busybox", address.includes(":") ? "ping6" : "ping", "-c1", "-W2", address).code === 0;
   const table = (host: Machine, bay: Bay) => host.run("nft", "list", "table", "inet", `bay_${bay.tag}`);
 
-  it("does not become a router for its other interfaces, and is as before at the end", async () => {
+  it("does not become a router for its other interfaces, and is unchanged at the end", async () => {
     const { host, left, right, bay } = hosted();
     expect(reaches(left, "198.51.2.2")).toBe(false);
     bay.write(STACK()).ok("up", "-d");
@@ -118,7 +118,7 @@ describe("a host on which bay switches forwarding on", () => {
     expectClosed();
   });
 
-  it("keeps the rule when the folder of its run is lost, and switches forwarding on again after a restart of the host", () => {
+  it("keeps the rule if its run directory is lost, and enables forwarding again after a reboot", () => {
     const { host, left, bay } = hosted();
     bay.write(STACK("front: {}, other: {}")).ok("up", "-d");
     bay.ok("stop", "-t", "0");
@@ -137,7 +137,7 @@ describe("a host on which bay switches forwarding on", () => {
     expect(reaches(left, "198.51.2.2")).toBe(false);
   });
 
-  it("leaves alone what other programs have forwarded", async () => {
+  it("does not affect what other programs forward", async () => {
     const { host, left, right, bay } = hosted();
     const bridged = ["p", "q"].map(machine) as [Machine, Machine];
     host.ip("link add foreign type bridge");
@@ -176,7 +176,7 @@ describe("a host on which bay switches forwarding on", () => {
     host.ip(`link set ${other.name} master foreign`);
   };
 
-  it("refuses what pretends to come from a container", () => {
+  it("drops packets with a forged source address of a container", () => {
     const { host, left, right, bay } = hosted();
     bay.write(STACK()).ok("up", "-d");
     const [subnet] = /10\.\d+\.\d+|172\.\d+\.\d+|192\.168\.\d+/.exec(
@@ -188,7 +188,7 @@ describe("a host on which bay switches forwarding on", () => {
     expect(table(host, bay).out).toMatch(/ct original ip saddr \S+ counter packets [1-9]/);
   });
 
-  it("stays a router where it was one before bay came", () => {
+  it("stays a router if it was one before", () => {
     const { host, left, bay } = hosted();
     switchTo(host, IPV4, "1");
     bay.write(STACK()).ok("up", "-d");
@@ -198,7 +198,7 @@ describe("a host on which bay switches forwarding on", () => {
     expect(setting(host, IPV4)).toBe("1");
   });
 
-  it("forwards further what single interfaces forwarded before", () => {
+  it("still forwards for single interfaces that did so before", () => {
     const { host, left, right, bay } = hosted();
     const one = `/proc/sys/net/ipv4/conf/${left.name}/forwarding`;
     const other = `/proc/sys/net/ipv4/conf/${right.name}/forwarding`;
@@ -209,7 +209,7 @@ describe("a host on which bay switches forwarding on", () => {
     expect([setting(host, IPV4), setting(host, one), setting(host, other)]).toEqual(["0", "1", "0"]);
   });
 
-  it("routes between its other interfaces where its administrator says so", () => {
+  it("routes between its other interfaces if its administrator allows it", () => {
     const { host, left, bay } = hosted();
     mkdirSync(bay.env.BAY_CONFIG!, { recursive: true });
     writeFileSync(join(bay.env.BAY_CONFIG!, "daemon.json"), `{"ip-forward-no-drop": true}`);
@@ -219,7 +219,7 @@ describe("a host on which bay switches forwarding on", () => {
     expect(setting(host, IPV4)).toBe("1");
   });
 
-  it("does the same for IPv6 with the first network that has it", async () => {
+  it("does the same for IPv6 with the first network that uses it", async () => {
     const { host, left, bay } = hosted();
     const listening = `/proc/sys/net/ipv6/conf/${left.name}/accept_ra`;
     switchTo(host, listening, "1");
@@ -234,7 +234,7 @@ describe("a host on which bay switches forwarding on", () => {
     expect([setting(host, IPV6), setting(host, IPV4), setting(host, listening)]).toEqual(["0", "0", "1"]);
   });
 
-  it("shuts nothing of a second bay's, and keeps forwarding on for it", async () => {
+  it("blocks nothing of a second bay, and keeps forwarding enabled for it", async () => {
     const { host, left, bay } = hosted();
     bay.write(STACK()).ok("up", "-d");
     const second = new Bay(host.file);

@@ -46,7 +46,7 @@ describe("a full disk", () => {
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   const section = (name: string) => sections.get(name) ?? "";
 
-  it.each(["large", "import"])("is told where it is and with what frees it: %s", (name) => {
+  it.each(["large", "import"])("is reported with its path and with the command that frees it: %s", (name) => {
     expect(section("base")).toContain("code 0");
     expect(section(name)).toContain("code 1");
     expect(section(name)).toContain(`${folder}/disk/root`);
@@ -59,11 +59,11 @@ describe("a full disk", () => {
     expect(section("info")).toMatch(/^warning: .*full/m);
   });
 
-  it.each(["remove", "prune"])("does not keep room from being freed: %s", (name) => {
+  it.each(["remove", "prune"])("does not prevent freeing space: %s", (name) => {
     expect(section(name)).toContain("code 0");
   });
 
-  it("leaves nothing half, and bay works when there is room again", () => {
+  it("leaves nothing incomplete, and bay works when there is space again", () => {
     expect(section("list")).toBe("code 0\n");
     expect(section("again")).toContain("code 0");
     expect(section("left")).toBe("code 0\n");

@@ -63,7 +63,7 @@ describe("a hostile archive", () => {
     untouched();
   });
 
-  it("takes absolute names as the image's own, and device nodes are of no use", () => {
+  it("has absolute names inside the image, and useless device nodes", () => {
     up([
       { name: "disk", type: "block", devMajor: 254, devMinor: 0 },
       { name: "/tmp/bay-escaped", content: "inside" },
@@ -73,7 +73,7 @@ describe("a hostile archive", () => {
     expect(err).not.toContain("INTERNAL");
   });
 
-  it("is refused where it is cut or noise", () => {
+  it("is rejected if it is truncated or random data", () => {
     writeFileSync(
       join(bay.folder, "bad.tar"),
       tar([{ name: "a", content: "x".repeat(5000) }]).subarray(0, 2000),
@@ -98,7 +98,7 @@ describe("an image whose mount points are symlinks to the host", () => {
       `name: links\nimages: { box: { rootfs: ../rootfs } }\nservices:\n  a: { image: box, command: sleep 1000, stop_grace_period: 0s, volumes: ["data:/data"]${extra} }\nvolumes: { data: }\n`,
     );
 
-  it("gets its volume inside, nothing outside", () => {
+  it("gets its volume inside, and nothing outside", () => {
     symlinkSync(outside, join(rootfs, "data"));
     stack().ok("up", "-d");
     bay.ok("exec", "-T", "a", "sh", "-c", "echo inside > /data/file");
@@ -108,7 +108,7 @@ describe("an image whose mount points are symlinks to the host", () => {
     unlinkSync(join(rootfs, "data"));
   });
 
-  it("gets /etc/hosts inside, and the host's stays as it is", () => {
+  it("gets /etc/hosts inside, and the host's is unchanged", () => {
     const before = readFileSync("/etc/hosts", "utf8");
     rmSync(join(rootfs, "etc"), { recursive: true });
     symlinkSync(outside, join(rootfs, "etc"));

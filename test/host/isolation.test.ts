@@ -33,12 +33,12 @@ services:
   const sh = (script: string, service = "plain") => bay.run(["exec", "-T", service, "sh", "-c", script]);
   const out = (script: string, service = "plain") => sh(script, service).out.trim();
 
-  it("only its own processes are there", () => {
+  it("only its own processes are visible", () => {
     expect(out("ps -o args")).not.toContain("sleep 2000");
     expect(out("ps -o pid,args | grep 'sleep 1000' | grep -v grep")).toMatch(/^1 sleep 1000$/);
   });
 
-  it("only its own network is there", () => {
+  it("only its own network is visible", () => {
     expect(out("ls /sys/class/net").split(/\s+/).sort()).toEqual(["eth0", "lo"]);
     expect(out("ls /sys/class/net", "none")).toBe("lo");
     expect(out("ls /sys/class/net", "host")).toContain(
@@ -63,12 +63,12 @@ services:
     expect(sh("mount -t tmpfs x /tmp && mknod /tmp/disk b 254 0", "strong").code).toBe(0);
   });
 
-  it("no descriptor of bay's is open", () => {
+  it("no descriptor of bay is open", () => {
     expect(out("ls -l /proc/1/fd | grep -v total | awk '{print $9}' | tr '\\n' ' '")).toBe("0 1 2");
     expect(out("ls -l /proc/self/fd | grep -c -E '/(var|run|tmp)/'")).toBe("0");
   });
 
-  it("an init's memory is its own, so that one who may trace it does not reach the shim", async () => {
+  it("an init has its own memory, so that a process that may trace it does not reach the shim", async () => {
     const { ID } = bay.ps().find(({ Service }) => Service === "traced")!;
     const program = () => readFileSync(join(bay.folder, "run", "containers", ID.slice(0, 16), "program"));
     const before = program();
@@ -111,7 +111,7 @@ services:
     expect(status("strong")).toContain("Seccomp: 0");
   });
 
-  it("user, names, limits and mounts are as the file says", () => {
+  it("user, names, limits and mounts match the file", () => {
     expect(out("id -u; id -g", "user")).toBe("1000\n1000");
     expect(sh("touch /x", "user").code).not.toBe(0);
     expect(out("hostname; cat /etc/hostname; ulimit -n; ulimit -Hn; cat /proc/sys/net/core/somaxconn")).toBe(
@@ -147,7 +147,7 @@ services:
     expect(share).toBeLessThan(0.575);
   });
 
-  it("a memory hog is killed, and said to be", async () => {
+  it("a process that exceeds the memory limit is killed, which is reported", async () => {
     await eventually(() =>
       expect(bay.ps().find(({ Service }) => Service === "hog")).toMatchObject({
         State: "exited",
@@ -163,12 +163,12 @@ services:
     expect(bay.ps().find(({ Service }) => Service === "fork")!.State).toBe("running");
   });
 
-  it("its processes cannot be traced by a neighbour, nor signalled", () => {
+  it("its processes cannot be traced or signalled by another container", () => {
     const pid = bay.ps().find(({ Service }) => Service === "other")!.Pid;
     expect(sh(`kill -0 ${pid}`).code).not.toBe(0);
   });
 
-  it("a container that shares the host's processes sees them, with its own rights only", () => {
+  it("a container that shares the host's processes sees them, with its own privileges only", () => {
     expect(out("ps -o args", "host")).toContain("sleep 2000");
     writeFileSync(join(bay.folder, "stack", "marker"), "");
   });

@@ -159,7 +159,7 @@ describe("a launch", () => {
         await expect(start({ cwd }), cwd).rejects.toThrow(/working directory .*(magic link|ENOENT)/);
   });
 
-  it("refuses it for an exec too", async () => {
+  it("refuses it for an exec, too", async () => {
     const container = await start({});
     for (const number of NUMBERS)
       await expect(exec(container, `/proc/self/fd/${number}`, pipes)).rejects.toThrow(
@@ -189,7 +189,7 @@ describe("a launch", () => {
     expect(execFileSync("readlink", [`/proc/${pid}/cwd`], { encoding: "utf8" }).trim()).toMatch(/\/etc$/);
   });
 
-  it("stops where the working directory is not below the root", () => {
+  it("stops if the working directory is not below the root", () => {
     // the check alone, in a process whose directory is outside of its root
     const check = (directory: string) => {
       const program = new ProgramBuilder().entry("entry");
@@ -296,7 +296,7 @@ describe("a launch", () => {
     rmSync(inside, { recursive: true });
   });
 
-  it("lets a file of /proc be replaced that lxcfs provides, and the host's /sys be shown", async () => {
+  it("allows files of /proc that lxcfs provides, and the host's /sys", async () => {
     const { pid } = await start({
       mounts: [
         { destination: "/proc/cpuinfo", type: "bind", source: join(volume, "file"), options: ["bind"] },
@@ -344,7 +344,7 @@ describe("a launch", () => {
     expect(readdirSync(outside)).toEqual(["secret"]);
   });
 
-  it("changes nothing of the host's null device", async () => {
+  it("does not change the host's null device", async () => {
     const before = statSync("/dev/null");
     const container = await start({
       args: ["/bin/sh", "-c", "chmod 600 /proc/self/fd/0 /dev/null; sleep 1000"],

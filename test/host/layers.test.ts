@@ -81,7 +81,7 @@ describe("layers", () => {
     "--xattrs-include=security.capability",
   ];
 
-  it("come out as they went in, in PAX form, with sparse files of each form", async () => {
+  it("are unpacked as they were packed, in PAX form, with sparse files of each form", async () => {
     const expected = sh(LISTING, tree);
     for (const version of ["0.0", "0.1", "1.0"]) {
       const directory = await unpack(tarOf(...PAX, "--sparse", `--sparse-version=${version}`));
@@ -90,7 +90,7 @@ describe("layers", () => {
     }
   });
 
-  it("come out as they went in, in GNU's form, up to what it cannot say", async () => {
+  it("are unpacked as they were packed, in GNU's form, as far as it supports", async () => {
     const known = (listing: string) =>
       listing
         .split("\n")
@@ -101,7 +101,7 @@ describe("layers", () => {
     expect(known(sh(LISTING, directory))).toBe(known(sh(LISTING, tree)));
   });
 
-  it("come out of gzip and zstd, in several members too", async () => {
+  it("are unpacked from gzip and zstd, also with several members", async () => {
     const plain = tarOf(...PAX);
     const expected = sh(LISTING, tree);
     const half = Math.floor(plain.length / 2);
@@ -113,7 +113,7 @@ describe("layers", () => {
     expect(sh(LISTING, await unpack(readFileSync(join(folder, "again.zst")), again))).toBe(expected);
   });
 
-  it("are the same tree that umoci unpacks", async () => {
+  it("result in the same tree as with umoci", async () => {
     const plain = tarOf(...PAX, "--exclude=./disk", "--exclude=./null", "--exclude=./sparse");
     const layout = join(folder, "layout");
     const content = new ContentStore(layout);
@@ -157,7 +157,7 @@ describe("layers", () => {
   };
   const archive = (...entries: Buffer[]) => Buffer.concat([...entries, Buffer.alloc(1024)]);
 
-  it("turn whiteouts into overlayfs's, and refuse those that hide no file", async () => {
+  it("convert whiteouts to overlayfs's, and reject those that hide no file", async () => {
     const directory = await unpack(
       archive(
         entry({ name: "dir", type: "directory", mode: 0o755 }),
@@ -175,7 +175,7 @@ describe("layers", () => {
       );
   });
 
-  it("are packed again as the same bytes", async () => {
+  it("are packed again to the same bytes", async () => {
     const content = new ContentStore(join(folder, "packed"));
     mkdirSync(join(folder, "upper"));
     sh(TREE, join(folder, "upper", "tree"));
@@ -195,7 +195,7 @@ describe("layers", () => {
     expect(names).toMatch(/^\.wh\.hidden$/m);
   });
 
-  it("replace what is in the way, whatever kind it is", async () => {
+  it("replace existing files of any kind", async () => {
     const directory = await unpack(
       archive(
         entry({ name: "a", type: "directory", mode: 0o755 }),
@@ -235,7 +235,7 @@ describe("layers", () => {
     expect(readdirSync(layers.directory).sort()).toEqual(before);
   });
 
-  it("that do not fit the disk end in an error that says so, and leave nothing", async () => {
+  it("that do not fit on the disk end in an error that says so, and leave nothing", async () => {
     const small = join(folder, "small");
     mkdirSync(small);
     execFileSync("mount", ["-t", "tmpfs", "-o", "size=4m", "tmpfs", small]);

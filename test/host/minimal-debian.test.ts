@@ -14,7 +14,7 @@ const nftWithoutNames = (input: string) => {
 };
 
 describe("without /etc/protocols", () => {
-  it("nft reads the rules against spoofing", () => {
+  it("nft accepts the rules against spoofing", () => {
     expect(nftWithoutNames(renderGuard("1"))).toEqual({ status: 0, stderr: "" });
   });
 

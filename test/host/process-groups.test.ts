@@ -17,7 +17,7 @@ const versions: [string, CgroupManager | undefined][] = [
   ["version 2", unified === undefined ? undefined : new CgroupV2Manager(parent, unified)],
 ];
 
-describe.each(versions)("processes that belong together, cgroup %s", (_version, manager) => {
+describe.each(versions)("the processes of a group, cgroup %s", (_version, manager) => {
   const children: ChildProcess[] = [];
   afterEach(() => {
     for (const child of children) child.kill("SIGKILL");
@@ -33,7 +33,7 @@ describe.each(versions)("processes that belong together, cgroup %s", (_version, 
     await new Promise((resolve) => child.stdout!.once("data", resolve));
   }
 
-  it.skipIf(!manager)("end together, and the container's others do not", async () => {
+  it.skipIf(!manager)("end together, and the container's other processes do not", async () => {
     const cgroup = manager!.group("a");
     cgroup.create();
     const [one, other] = [cgroup.below("one"), cgroup.below("other")];

@@ -21,7 +21,7 @@ describe.skipIf(isSelinuxOn())("labels of SELinux", () => {
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  it("are on every file of a folder, and on nothing that a link leads to", async () => {
+  it("are set on every file of a directory, and on no target of a link", async () => {
     await labelTree(tree, SHARED_LABEL);
     const labels = labelsOf(folder);
     const labelled = [...labels.matchAll(/^# file: (.*)$/gm)]
@@ -33,7 +33,7 @@ describe.skipIf(isSelinuxOn())("labels of SELinux", () => {
     expect(labels).toContain(`security.selinux="${SHARED_LABEL}"`);
   });
 
-  it("are on a single file, and its own for each service", async () => {
+  it("are set on a single file, with its own categories for each service", async () => {
     const label = privateLabel("stack/web");
     expect(label).toMatch(/^system_u:object_r:container_file_t:s0:c\d+,c\d+$/);
     expect(privateLabel("stack/db")).not.toBe(label);
@@ -46,7 +46,7 @@ describe.skipIf(isSelinuxOn())("labels of SELinux", () => {
     expect(labelsOf(join(tree, "file"))).toContain(label);
   });
 
-  it("cannot be on a file system without any", async () => {
+  it("are rejected on a file system without labels", async () => {
     await expect(labelTree("/proc/self/status", SHARED_LABEL)).rejects.toThrow(
       "cannot be labelled for SELinux",
     );

@@ -190,12 +190,12 @@ networks: { default: { enable_ipv6: true } }
   };
   const isOwn = (name: string) => name.startsWith("own ");
 
-  it("sends from its own addresses alone", async () => {
+  it("sends only from its own addresses", async () => {
     for (const name of Object.keys(frames()))
       expect([name, await arrives(name)]).toEqual([name, isOwn(name)]);
   });
 
-  it("does not draw its neighbour's traffic to its own link", async () => {
+  it("does not get its neighbour's traffic", async () => {
     const { attacker, third } = peers;
     // a bridge takes frames to its reserved addresses itself, and learns their sender (IEEE 802.1D, 7.12.6)
     const lldp = Buffer.concat([hex("0180c200000e"), third.mac, hex("88cc0000"), Buffer.alloc(60)]);
@@ -205,7 +205,7 @@ networks: { default: { enable_ipv6: true } }
     expect(isBehind(third.mac, attacker.hostIndex)).toBe(false);
   });
 
-  it("is guarded again where the rules were taken away", async () => {
+  it("is guarded again after the rules were removed", async () => {
     nft("delete", "table", "bridge", `bay_${bay.tag}`);
     await eventually(() => expect(nft("list", "tables")).toContain(`bridge bay_${bay.tag}`));
     expect(await arrives("another's IPv4")).toBe(false);
@@ -224,7 +224,7 @@ networks: { default: { enable_ipv6: true } }
     expect(bay.ok("plan")).not.toContain("nftables");
   });
 
-  it("may send from others' where the stack file says so, from then on", async () => {
+  it("may send from other addresses after the stack file allows it", async () => {
     const before = bay.ps().find(({ Service }) => Service === "attacker")!.ID;
     bay.write(file(", x-bay: { spoofing: allow }"));
     expect(bay.ok("plan")).toContain("spoofing allowed");
@@ -236,7 +236,7 @@ networks: { default: { enable_ipv6: true } }
     expect(await arrives("another's IPv4")).toBe(false);
   });
 
-  it("has what the stack file says after a stop and a start too", () => {
+  it("has the stack file's setting after a stop and a start, too", () => {
     const isGuarded = () => {
       const set = nft("list", "set", "bridge", `bay_${bay.tag}`, "guarded");
       const index = bay.ok("exec", "-T", "attacker", "cat", "/sys/class/net/eth0/iflink").trim();

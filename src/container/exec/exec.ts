@@ -1,4 +1,4 @@
-/** Commands in running containers: with pipes or a terminal, and their exit codes. */
+/** Runs commands in running containers, with pipes or a terminal, and reports their exit codes. */
 import { randomBytes } from "node:crypto";
 import { EventEmitter } from "node:events";
 import { fchownSync, mkdirSync, rmSync } from "node:fs";
@@ -45,7 +45,7 @@ export interface ExecConfig {
   tty: boolean;
   attachStdin: boolean;
   privileged: boolean;
-  /** The keys that leave its terminal, as the client wrote them; empty for the default. */
+  /** The keys that detach from its terminal, as the client wrote them; empty for the default. */
   detachKeys?: string;
   consoleSize: { height: number; width: number } | undefined;
 }
@@ -55,7 +55,7 @@ const DECODE_INTERVAL = 500;
 const DRAIN_TIME = 200;
 const DRAIN_STEP = 2;
 
-/** Of two variables of one name the later counts; a name without a value takes the variable away, as in Docker. */
+/** Of two variables with the same name the later one counts. A name without a value removes the variable, as in Docker. */
 function withVariables(base: readonly string[], more: readonly string[]): string[] {
   const nameOf = (entry: string) => entry.split("=", 1)[0]!;
   const last = new Map(more.map((entry) => [nameOf(entry), entry]));
@@ -63,7 +63,7 @@ function withVariables(base: readonly string[], more: readonly string[]): string
   return [...kept, ...[...last.values()].filter((entry) => entry.includes("="))];
 }
 
-/** One exec. Emits `end` once, when the command has ended and its output was read. */
+/** One exec. Emits `end` once, after the command has ended and its output has been read. */
 export class Exec extends EventEmitter {
   readonly id = randomBytes(32).toString("hex");
   running = false;
@@ -76,9 +76,9 @@ export class Exec extends EventEmitter {
   #watch: NodeJS.Timeout | undefined;
   #isEnding = false;
   #isStarted = false;
-  /** The end was announced before its start was known here. */
+  /** The shim announced the end before the start had completed here. */
   #endedEarly = false;
-  /** All that the command starts; it ends with the command. */
+  /** All processes that the command starts; they are killed when the command ends. */
   readonly #group: ProcessGroup;
 
   constructor(
@@ -99,14 +99,14 @@ export class Exec extends EventEmitter {
     return execProgramFile(this.host, this.#token);
   }
 
-  /** Throws EXEC_STARTED: an exec runs once. */
+  /** Throws EXEC_STARTED if it was started before: an exec runs only once. */
   checkFresh(): void {
     if (!this.#isStarted) return;
     const how = this.running ? "is already running" : "has already run";
     throw new BayError("EXEC_STARTED", `Error: Exec command ${this.id} ${how}`);
   }
 
-  /** Runs the command. Throws `StartError` (with exit code 126 or 127) where it cannot be executed, EXEC_STARTED. */
+  /** Runs the command. Throws `StartError` (exit code 126 or 127) if it cannot be executed, and EXEC_STARTED. */
   async start(): Promise<void> {
     this.checkFresh();
     this.#isStarted = true;
@@ -136,7 +136,7 @@ export class Exec extends EventEmitter {
     this.pid = this.#launched.pid;
     if (pipes) this.#openStreams(pipes);
     else this.#openTerminal();
-    // the FIFO announces the end; this is the net under it
+    // the FIFO announces the end; this timer catches an end that was not announced
     this.#watch = setInterval(() => {
       if (!isAlive(this.#launched!.pid, this.#launched!.start)) void this.ended();
     }, DECODE_INTERVAL);
@@ -244,13 +244,13 @@ export class Exec extends EventEmitter {
     else this.#streams.stdin?.write(bytes);
   }
 
-  /** Bytes of input that the command has not taken yet. */
+  /** Bytes of input that the command has not read yet. */
   get waiting(): number {
     const stream = this.#terminal ?? this.#streams.stdin;
     return (stream as unknown as { writableLength: number } | undefined)?.writableLength ?? 0;
   }
 
-  /** Leaves the output where it is, so that the command waits for who reads it. */
+  /** Stops reading the output, so that the command waits for a slow reader. */
   pause(): void {
     for (const stream of this.#outputs()) stream.pause();
   }
@@ -265,12 +265,12 @@ export class Exec extends EventEmitter {
     );
   }
 
-  /** End of input. On a terminal there is none: the user types ctrl-D. */
+  /** Ends the input. Does nothing on a terminal, where the user types ctrl-D. */
   endInput(): void {
     this.#streams.stdin?.end();
   }
 
-  /** Ends its process, which may have ended already, and all that it started. */
+  /** Kills the command, which may have ended already, and all processes that it started. */
   kill(): void {
     this.#group.kill();
   }
@@ -279,7 +279,9 @@ export class Exec extends EventEmitter {
     if (this.#master !== undefined && this.running) resizePty(this.#master, rows, columns);
   }
 
-  /** Called when the shim announced the end: ends what the command started, reads what is left, and the status. */
+  /**
+   * Called when the shim announces the end: kills what the command started, then reads the remaining output and the status.
+   */
   async ended(): Promise<void> {
     if (!this.#launched) {
       this.#endedEarly = true;
@@ -300,8 +302,8 @@ export class Exec extends EventEmitter {
   }
 
   /**
-   * Output of the command itself is complete; another process of the container may hold the pipe, so the wait is short.
-   * The time in which a slow reader keeps it paused does not count.
+   * The output of the command itself is complete, but another process of the container may hold the pipe open, so the wait is
+   * short. The time for which a slow reader keeps it paused does not count.
    */
   async #drain(): Promise<void> {
     const open = () => this.#outputs().filter((stream) => !stream.destroyed && !stream.readableEnded);

@@ -1,7 +1,7 @@
 /**
- * A container's standard input: a FIFO whose writing end bayd holds, so that input does not end between two
- * attached clients. What arrives before the container runs waits, and so does the end: a FIFO without a writer keeps its
- * first reader waiting, and written data is lost if no process has it open (fifo(7)).
+ * A container's standard input: a FIFO whose writing end bayd holds, so that input does not end between two attached clients.
+ * Input that arrives before the container runs is queued, and so is its end: a FIFO without a writer blocks its first reader,
+ * and written data is lost if no process has it open (fifo(7)).
  */
 import { closeSync, constants, openSync, writeSync } from "node:fs";
 import { hasCode } from "../../core/errors.ts";
@@ -16,13 +16,13 @@ export class ContainerInput {
   #isRead = false;
   #timer: NodeJS.Timeout | undefined;
 
-  /** The FIFO exists now; what waited is written. */
+  /** Opens the FIFO, which exists now, and writes the queued input. */
   open(fifo: string): void {
     this.#fd = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK);
     this.#push();
   }
 
-  /** The container has opened its end. */
+  /** Called when the container has opened its end. */
   isRead(): void {
     this.#isRead = true;
     this.#push();
@@ -34,12 +34,12 @@ export class ContainerInput {
     this.#push();
   }
 
-  /** Bytes that the container has not taken yet. */
+  /** Bytes that the container has not read yet. */
   get waiting(): number {
     return this.#waiting;
   }
 
-  /** Closes the writing end when everything is written and the container has opened it; it then reads an end of file. */
+  /** Closes the writing end once everything is written and the container has opened its end; it then reads end of file. */
   end(): void {
     this.#isEnding = true;
     this.#push();

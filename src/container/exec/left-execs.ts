@@ -1,6 +1,7 @@
 /**
- * Execs that a bayd before this one started. A client's command may continue while bayd restarts; the next bayd waits for its
- * end. Health probes and hooks were bayd's own, so they end with it. Either way, what the command started ends with it.
+ * Execs that an earlier bayd started. A client's command may continue while bayd restarts, and the next bayd waits for its
+ * end. Health probes and hooks belong to bayd, so the next bayd ends them. In both cases the processes that the command
+ * started are killed.
  */
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -16,12 +17,12 @@ import { endProcesses } from "../lifecycle/end-processes.ts";
 import type { Host } from "../model/host.ts";
 import type { ContainerRecord } from "../model/record.ts";
 
-/** Who waits for a command: a client of the API, or bayd itself. */
+/** What waits for a command: a client of the API, or bayd itself. */
 export type ExecOwner = "client" | "bayd";
 
 const GROUP_NAME = /^(client|bayd)-([0-9a-f]{16})$/;
 
-/** The group of all that a command starts, below its container's; the name tells the next bayd what it is. */
+/** The cgroup of all processes that a command starts, below its container's; the name tells the next bayd what it is. */
 export function execGroup(
   host: Host,
   container: ContainerRecord,
@@ -31,7 +32,7 @@ export function execGroup(
   return host.groups.of(container).below(`${owner}-${token}`);
 }
 
-/** The file of an exec's program, in which its shim notes the end. */
+/** The file of an exec's program, to which its shim writes the exit status. */
 export function execProgramFile({ roots }: Host, token: string): string {
   return join(roots.run, "execs", token);
 }
@@ -41,7 +42,7 @@ export class LeftExecs {
 
   constructor(readonly host: Host) {}
 
-  /** Takes over the execs of containers that run, and ends those that have nothing to wait for. */
+  /** Takes over the execs of running containers, and ends those whose result is not needed. */
   adopt(running: readonly ContainerRecord[]): void {
     for (const record of running)
       for (const name of this.host.groups.of(record).groupsBelow()) {
@@ -63,7 +64,7 @@ export class LeftExecs {
     try {
       return readProgramState(readFileSync(execProgramFile(this.host, token)));
     } catch {
-      return undefined; // it was killed before it began
+      return undefined; // it was killed before it wrote the file
     }
   }
 
@@ -79,12 +80,12 @@ export class LeftExecs {
     }
   }
 
-  /** The shims that wait for them. */
+  /** The PIDs of the shims of these execs. */
   shims(): number[] {
     return [...this.#left.values()].map(({ program }) => program.shimPid);
   }
 
-  /** A shim announced an end. False where the token is none of these. */
+  /** Called when a shim announces an end. Returns false if the token is not one of these. */
   ended(token: string): boolean {
     const left = this.#left.get(token);
     if (!left) return false;
@@ -95,7 +96,7 @@ export class LeftExecs {
     return true;
   }
 
-  /** Finds the ends that were not announced. */
+  /** Finds execs whose end was not announced. */
   observe(): void {
     for (const [token, { program }] of this.#left) if (!hasNotEnded(program)) this.ended(token);
   }

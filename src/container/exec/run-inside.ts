@@ -1,19 +1,19 @@
-/** A command in a running container whose end is waited for: a health check, a hook. */
+/** Runs a command in a running container and waits for its end: a health check or a hook. */
 import { messageOf } from "../../core/errors.ts";
 import type { Host } from "../model/host.ts";
 import type { ContainerRecord } from "../model/record.ts";
 import { Exec, type ExecConfig } from "./exec.ts";
 
 export interface InsideResult {
-  /** -1 where it could not be run, or took too long. */
+  /** -1 if it could not be run, or took too long. */
   exitCode: number;
-  /** Its beginning; or why it has no exit code. */
+  /** The first part of its output, or the reason why it has no exit code. */
   output: string;
 }
 
 type Command = Pick<ExecConfig, "args"> & Partial<ExecConfig>;
 
-/** Ends the command, and all that it started, after `timeoutMs`, where that is given. */
+/** Runs a command. Kills it and all processes that it started after `timeoutMs`, if given. */
 export async function runInside(
   host: Host,
   record: ContainerRecord,

@@ -1,16 +1,16 @@
-/** The commands that run in containers: remembered by ID, and told when their shim announces their end. */
+/** The commands that run in containers, found by ID, and notified when their shim announces their end. */
 import { BayError } from "../../core/errors.ts";
 import type { Exec } from "./exec.ts";
 
-/** Execs that are remembered, running or not. */
+/** The most execs that are kept, running or not. */
 const MOST_EXECS = 4096;
-/** Milliseconds for which the result of an exec can be asked for. */
+/** Milliseconds for which the result of an exec is kept. */
 const KEPT = 300_000;
 
 export class RunningExecs {
   readonly #all = new Map<string, Exec>();
 
-  /** Throws TOO_MANY_EXECS where as many run already; those that have ended are forgotten, the oldest first. */
+  /** Keeps an exec. Throws TOO_MANY_EXECS if too many run; execs that have ended are dropped, the oldest first. */
   track(exec: Exec): void {
     const token = exec.id.slice(0, 16);
     if (this.#all.size >= MOST_EXECS) {
@@ -27,7 +27,7 @@ export class RunningExecs {
     return this.#all.get(id.slice(0, 16));
   }
 
-  /** A shim announced an end. False where the token belongs to no exec. */
+  /** Called when a shim announces an end. Returns false if the token belongs to no exec. */
   ended(token: string): boolean {
     const exec = this.#all.get(token);
     if (exec) void exec.ended();

@@ -6,7 +6,7 @@ import { SegmentWriter } from "../logs/segments.ts";
 
 const DRAIN_TIME = 2000;
 
-/** The terminal of a container with `tty: true`: its output is logged and shown to who is attached. */
+/** The terminal of a container with `tty: true`: its output is logged and sent to attached clients. */
 export class Terminal {
   readonly #master: number;
   readonly #stream: ReadStream;
@@ -25,7 +25,7 @@ export class Terminal {
     this.#stream = new ReadStream(this.#master);
     this.#writer = directory ? new SegmentWriter(directory, log.maxSize, log.maxFiles) : undefined;
     this.#isRead = new Promise((resolve) => {
-      this.#stream.once("error", () => resolve()); // EIO when the container ended
+      this.#stream.once("error", () => resolve()); // EIO when the container has ended
       this.#stream.once("close", resolve);
     });
     this.#stream.on("error", () => {});
@@ -35,7 +35,7 @@ export class Terminal {
     });
   }
 
-  /** What the disk does not take is thrown away, as with other containers (log-worker.ts). */
+  /** Output that cannot be written to the disk is discarded, as for other containers (log-worker.ts). */
   #log(bytes: Buffer, onLost: (error: unknown) => void): void {
     try {
       for (let at = 0; this.#writer && at < bytes.length; ) {
@@ -51,7 +51,7 @@ export class Terminal {
     }
   }
 
-  /** Resolves when all output of a container that has ended was read; soon too where a process outside of it has the terminal. */
+  /** Resolves when all output of a container that has ended was read, or soon if a process outside holds the terminal. */
   async drain(): Promise<void> {
     const abort = new AbortController();
     const late = sleep(DRAIN_TIME, undefined, { signal: abort.signal }).catch(() => {});
@@ -63,7 +63,7 @@ export class Terminal {
     (this.#stream as unknown as { write(bytes: Buffer): void }).write(bytes);
   }
 
-  /** Bytes that the container has not taken yet. */
+  /** Bytes that the container has not read yet. */
   get waiting(): number {
     return (this.#stream as unknown as { writableLength: number }).writableLength;
   }

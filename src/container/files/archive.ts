@@ -1,4 +1,4 @@
-/** Files in and out of a container, as tar streams: the work is done by a confined worker (archive-worker.ts). */
+/** Copies files in and out of containers as tar streams; a confined worker does the work (archive-worker.ts). */
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
@@ -42,14 +42,14 @@ async function rootOf(host: Host, record: ContainerRecord) {
     upper,
     work: join(directory, "work"),
     mounts: record.config.mounts.flatMap((mount) => {
-      if (mount.type === "tmpfs" || mount.type === "image") return []; // nothing of it is the container's own
+      if (mount.type === "tmpfs" || mount.type === "image") return []; // none of its files belong to the container
       const source = mount.type === "volume" ? host.volumes.path(mount.source) : mount.source;
       return [{ source, target: mount.target, readOnly: mount.readOnly }];
     }),
   };
 }
 
-/** The container's file system as it is, without its volumes: its own layer is only read. */
+/** The container's file system without its volumes. The writable layer is only read. */
 async function wholeOf(host: Host, record: ContainerRecord) {
   const image = await host.images.get(record.config.image, record.config.imageId);
   return { kind: "layers" as const, target: mountPoint(host), lower: lookupDirectories(host, record, image) };
@@ -106,7 +106,7 @@ async function work(
   return { stat, done, stream };
 }
 
-/** A tar of a path; `done` rejects where the stream is cut. Throws PATH_NOT_FOUND. */
+/** A tar of a path; `done` rejects if the stream is cut off. Throws PATH_NOT_FOUND. */
 export async function readArchive(
   host: Host,
   record: ContainerRecord,
@@ -116,7 +116,7 @@ export async function readArchive(
   return { stat: await stat, stream, done };
 }
 
-/** A tar of all of a container's file system but its volumes. `done` rejects where the stream is cut. */
+/** A tar of a container's whole file system without its volumes. `done` rejects if the stream is cut off. */
 export async function exportContainer(
   host: Host,
   record: ContainerRecord,
@@ -131,7 +131,7 @@ export interface FileChange {
   kind: "changed" | "added" | "deleted";
 }
 
-/** What a container did to its image's files. */
+/** Returns the files that a container changed, compared with its image. */
 export async function changesOf(host: Host, record: ContainerRecord): Promise<FileChange[]> {
   const image = await host.images.get(record.config.image, record.config.imageId);
   const [upper = "", ...lower] = lookupDirectories(host, record, image);
@@ -149,8 +149,8 @@ export async function statPath(host: Host, record: ContainerRecord, path: string
 }
 
 /**
- * Unpacks a tar into a directory. Where `keepKinds` is set, no directory is replaced by another kind of file and none
- * by a directory: that is BAD_REQUEST. Throws PATH_NOT_FOUND, BAD_LAYER, BAD_TAR.
+ * Unpacks a tar into a directory. With `keepKinds`, replacing a directory by another kind of file, or a file by a directory,
+ * throws BAD_REQUEST. Throws PATH_NOT_FOUND, BAD_LAYER, BAD_TAR.
  */
 export async function writeArchive(
   host: Host,
@@ -160,7 +160,7 @@ export async function writeArchive(
   keepKinds = false,
 ): Promise<void> {
   const { done, stream } = await work(host, record, "put", path, keepKinds);
-  // a client that disconnects, before or during the transfer, sends no end
+  // a client that disconnects, before or during the transfer, does not end the stream
   if (tar.destroyed) stream.destroy();
   tar.on("close", () => stream.destroy());
   tar.pipe(stream as Writable);

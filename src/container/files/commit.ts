@@ -1,4 +1,4 @@
-/** Making an image of a container as it is. */
+/** Makes an image from a container's current state. */
 import type { ImageRecord, RunConfig } from "../../image/index.ts";
 import { lookupDirectories } from "../lifecycle/start.ts";
 import type { ContainerConfig } from "../model/config.ts";
@@ -9,13 +9,13 @@ export interface CommitRequest {
   name: string | undefined;
   author?: string | undefined;
   comment?: string | undefined;
-  /** Hold the container still meanwhile. */
+  /** Pause the container during the commit. */
   pause: boolean;
-  /** Changes the new image's settings. It is asked before anything is done, and may throw. */
+  /** Changes the new image's settings. It is called before anything is done, and may throw. */
   change?: (config: RunConfig) => RunConfig;
 }
 
-/** Makes an image of a container as it is, with its own command, environment and the like. */
+/** Makes an image from a container's current state, with the container's command, environment and other settings. */
 export async function commitContainer(
   host: Host,
   record: ContainerRecord,
@@ -35,7 +35,7 @@ export async function commitContainer(
   }
 }
 
-/** The container's own settings, as far as an image has a place for them. */
+/** The container's settings that an image can have. */
 function runConfigOf(config: ContainerConfig, base: RunConfig | null | undefined): RunConfig {
   const { args, env, user, workdir, exposed, stopSignal } = config;
   return {
@@ -48,7 +48,7 @@ function runConfigOf(config: ContainerConfig, base: RunConfig | null | undefined
   };
 }
 
-/** A container's words are one list; where they begin with the image's entrypoint, that stays one. */
+/** A container has one list of arguments. If it begins with the image's entrypoint, that remains the entrypoint. */
 function commandOf(args: readonly string[], entrypoint: readonly string[]): RunConfig {
   const isKept = entrypoint.length > 0 && entrypoint.every((word, index) => args[index] === word);
   const rest = isKept ? args.slice(entrypoint.length) : [...args];

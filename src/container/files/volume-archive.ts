@@ -1,6 +1,6 @@
 /**
- * Backup and restore of a volume, as tar streams. A restore is all or nothing: the archive is unpacked beside the
- * files of the volume, and then takes their place by renames, which a bayd that was killed meanwhile ends.
+ * Backup and restore of a volume, as tar streams. A restore is all or nothing: the archive is unpacked beside the files of
+ * the volume, and then replaces them by renames. If bayd is killed meanwhile, the next bayd completes them.
  */
 import type { Readable } from "node:stream";
 import { BayError, messageOf } from "../../core/errors.ts";
@@ -13,7 +13,7 @@ import type { ContainerRecord } from "../model/record.ts";
 import { isRunning } from "../model/records.ts";
 import { workerPipe } from "./worker-pipes.ts";
 
-/** Containers that may write to a volume now. */
+/** Running containers that can write to a volume. */
 const writersOf = (manager: ContainerManager, volume: string): ContainerRecord[] =>
   manager
     .list()
@@ -35,7 +35,7 @@ function known(volumes: VolumeStore, name: string): VolumeRecord {
   return record;
 }
 
-/** Lets a volume go, and unmounts it where no container has it. */
+/** Releases a volume, and unmounts it if no container uses it. */
 function letGo(manager: ContainerManager, name: string, release: () => void): void {
   release();
   if (runnersOf(manager, name).length === 0) manager.volumes.detach(name);
@@ -43,13 +43,16 @@ function letGo(manager: ContainerManager, name: string, release: () => void): vo
 
 export interface VolumeBackup {
   stream: Readable;
-  /** Containers that write to the volume meanwhile. */
+  /** Containers that can write to the volume during the backup. */
   writers: string[];
-  /** Rejects where the stream was cut. */
+  /** Rejects if the stream is cut off. */
   done: Promise<PackedVolume>;
 }
 
-/** Begins a tar of a volume. Containers that use it are held still meanwhile with `pause`. Throws VOLUME_NOT_FOUND, VOLUME_BUSY, VOLUME_MOUNT. */
+/**
+ * Starts a tar of a volume. `pause` pauses the containers that use it meanwhile. Throws VOLUME_NOT_FOUND, VOLUME_BUSY,
+ * VOLUME_MOUNT.
+ */
 export async function backupVolume(
   manager: ContainerManager,
   name: string,
@@ -84,16 +87,16 @@ export async function backupVolume(
 }
 
 export interface RestoreOptions {
-  /** Also while containers that run have the volume. */
+  /** Restore even if running containers use the volume. */
   force: boolean;
-  /** Device files are made too. */
+  /** Create device files, too. */
   devices: boolean;
 }
 
 /**
- * Replaces the files of a volume by those of a tar, plain or compressed; a volume that does not exist is made. Nothing is
- * changed unless all of the archive is there: `isWhole` says at the end of the stream whether the client sent all.
- * Throws VOLUME_IN_USE, VOLUME_BUSY, VOLUME_MOUNT, BAD_TAR, BAD_LAYER, DEVICE_FILE, DISK_FULL.
+ * Replaces the files of a volume by those of a tar, plain or compressed. A volume that does not exist is created. The volume
+ * changes only if the archive is complete: `isWhole` is called at the end of the stream and returns whether the client sent
+ * all of it. Throws VOLUME_IN_USE, VOLUME_BUSY, VOLUME_MOUNT, BAD_TAR, BAD_LAYER, DEVICE_FILE, DISK_FULL.
  */
 export async function restoreVolume(
   manager: ContainerManager,
@@ -124,7 +127,7 @@ export async function restoreVolume(
     try {
       result = await unpack(places, options.devices, archive);
       if (!isWhole()) throw new BayError("BAD_TAR", "the archive ended too early");
-      requireUnused(); // one may have been starting when the restore began
+      requireUnused(); // a container may have been starting when the restore began
     } catch (error) {
       await endRestore(manager, name);
       throw error;
@@ -147,7 +150,7 @@ async function unpack(
   const pipe = createPipe("write");
   const stream = workerPipe(pipe.write, "write");
   archive.pipe(stream);
-  // a client that disconnects in the middle sends no end; after the end, the last bytes may still be on their way to the worker
+  // a client that disconnects does not end the stream; after the end, the last bytes may still be on their way to the worker
   const cut = () => archive.readableEnded || stream.destroy();
   archive.on("close", cut);
   try {
@@ -160,7 +163,7 @@ async function unpack(
   }
 }
 
-/** Brings a restore to its end from wherever it is: back where not all was unpacked, and forward otherwise. */
+/** Completes a restore that was interrupted: undoes it if the archive was not unpacked completely, finishes it otherwise. */
 async function endRestore(manager: ContainerManager, name: string): Promise<void> {
   const { volumes } = manager;
   const { staging, phase } = volumes.get(name)!.restore!;
@@ -170,7 +173,7 @@ async function endRestore(manager: ContainerManager, name: string): Promise<void
     try {
       await runVolumeTask({ kind: "clear", directory, data, staging });
     } catch (error) {
-      note("unpacking"); // what was moved is back, and the staging folder goes
+      note("unpacking"); // the worker moved the old files back; the staging directory is removed
       await endRestore(manager, name);
       throw error;
     }
@@ -182,7 +185,7 @@ async function endRestore(manager: ContainerManager, name: string): Promise<void
   volumes.noteRestore(name, undefined);
 }
 
-/** Ends the restores that a bayd did not live to end. One that cannot be ended is warned of, and tried again at the next start. */
+/** Completes the restores that an earlier bayd left unfinished. Warns of one that fails; the next start tries it again. */
 export async function endRestores(manager: ContainerManager): Promise<void> {
   for (const { config, restore } of manager.volumes.list()) {
     if (!restore) continue;

@@ -1,12 +1,12 @@
 /**
- * Pipes between bayd and workers that pack or unpack files. A worker waits in read(2) or write(2) for the other end, and
- * a thread that waits there cannot be ended: the end of bayd closes the pipes first.
+ * Pipes between bayd and workers that pack or unpack files. A worker waits in read(2) or write(2) for the other end, and a
+ * thread that waits there cannot be terminated: bayd closes the pipes first when it ends.
  */
 import { Socket } from "node:net";
 
 const open = new Set<Socket>();
 
-/** bayd's end of a pipe, closed by `closeWorkerPipes` at the latest. */
+/** bayd's end of a pipe; `closeWorkerPipes` closes it at the latest. */
 export function workerPipe(fd: number, direction: "read" | "write"): Socket {
   const stream = new Socket({ fd, readable: direction === "read", writable: direction === "write" });
   stream.on("error", () => {});
@@ -15,7 +15,7 @@ export function workerPipe(fd: number, direction: "read" | "write"): Socket {
   return stream;
 }
 
-/** Ends all packing and unpacking. */
+/** Interrupts all packing and unpacking. */
 export function closeWorkerPipes(): void {
   for (const stream of open) stream.destroy();
 }

@@ -6,7 +6,7 @@ import type { ContainerRecord, HealthResult, HealthStatus } from "../model/recor
 
 const KEPT_RESULTS = 5;
 const MAX_OUTPUT = 4096;
-/** Between probes while somebody waits. */
+/** The first pause in milliseconds between probes while a client waits for the container to be healthy. */
 const FIRST_PAUSE = 100;
 const MAX_PAUSE = 1000;
 
@@ -20,7 +20,7 @@ export class HealthMonitor {
   #isStopped = false;
   #isHurried = false;
   #isProbing = false;
-  /** When the next probe that counts is. */
+  /** The time of the next probe that counts. */
   #dueAt = 0;
   #pause = FIRST_PAUSE;
 
@@ -37,7 +37,9 @@ export class HealthMonitor {
     clearTimeout(this.#timer);
   }
 
-  /** Somebody waits for it: until it is healthy it is also probed in between, and those probes that fail do not count. */
+  /**
+   * Called when a client waits: until the container is healthy it is also probed in between; failures of those do not count.
+   */
   hurry(): void {
     if (this.#isHurried || this.status !== "starting") return;
     this.#isHurried = true;
@@ -45,7 +47,7 @@ export class HealthMonitor {
     if (!this.#isProbing) this.#schedule();
   }
 
-  /** During the start period probes run at start_interval, then at interval. */
+  /** Schedules the next probe: during the start period at start_interval, then at interval. */
   #schedule(): void {
     if (this.#isStopped) return;
     const { intervalMs, startIntervalMs, startPeriodMs } = this.record.config.health!;

@@ -26,7 +26,7 @@ export class AttachedSessions {
     return this.#health.get(id);
   }
 
-  /** Starts or restarts probing; false if there is no health check. */
+  /** Starts or restarts probing. Returns false if there is no health check. */
   watchHealth(record: ContainerRecord): boolean {
     this.stopHealth(record.id);
     const test = record.config.health?.test;
@@ -41,7 +41,7 @@ export class AttachedSessions {
     this.#health.delete(id);
   }
 
-  /** Throws where the terminal cannot be fetched from the shim. */
+  /** Throws if the terminal cannot be received from the shim. */
   openTerminal(record: ContainerRecord, launched: Launched): void {
     if (launched.ttyFd === undefined) return;
     const { log } = record.config;
@@ -66,7 +66,7 @@ export class AttachedSessions {
     this.#inputs.get(id)?.isRead();
   }
 
-  /** Writes to a container's input. False where it has none. */
+  /** Writes to a container's input. Returns false if it has none. */
   writeInput(record: ContainerRecord, bytes: Buffer): boolean {
     const terminal = this.#terminals.get(record.id);
     if (!terminal && !record.config.stdinOpen) return false;
@@ -74,12 +74,12 @@ export class AttachedSessions {
     return true;
   }
 
-  /** Bytes of input that the container has not taken yet. */
+  /** Bytes of input that the container has not read yet. */
   inputWaiting(id: string): number {
     return (this.#terminals.get(id) ?? this.#inputs.get(id))?.waiting ?? 0;
   }
 
-  /** Closes a container's input, where it was made for one client. */
+  /** Closes a container's input if it was opened for a single client. */
   endInput(record: ContainerRecord): void {
     if (record.config.stdinOnce) this.#input(record.id).end();
   }
@@ -93,7 +93,7 @@ export class AttachedSessions {
     await this.#terminals.get(id)?.drain();
   }
 
-  /** The container ended. */
+  /** Called when the container has ended. */
   close(id: string): void {
     this.stopHealth(id);
     this.#terminals.get(id)?.close();
@@ -102,7 +102,7 @@ export class AttachedSessions {
     this.#inputs.delete(id);
   }
 
-  /** bayd ends: the containers keep running. */
+  /** Called when bayd ends; the containers keep running. */
   stopAll(): void {
     for (const id of [...this.#health.keys()]) this.stopHealth(id);
   }

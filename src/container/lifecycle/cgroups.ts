@@ -1,6 +1,6 @@
 /**
- * The control groups of containers: below bay's own, or below one that the stack file names (cgroup_parent). A group that bay
- * made to put others below goes with the last of them; one that was there stays.
+ * The cgroups of containers: below bay's own, or below one that the stack file names (cgroup_parent). A parent that bay
+ * created is removed with the last cgroup below it; one that existed before is kept.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -23,22 +23,22 @@ export class Groups {
     this.#note = join(roots.run, "made-groups");
   }
 
-  /** The group of a container, made or not. */
+  /** The cgroup of a container, which may not exist yet. */
   of({ id, config }: Named): Cgroup {
     return this.all.group(id.slice(0, 16), config.kernel?.cgroupParent);
   }
 
-  /** Makes what a container's group is to be below, and notes what of it was not there. */
+  /** Creates the parent of a container's cgroup, and records which of its directories did not exist. */
   makeParent({ config }: Pick<Named, "config">): void {
     const parent = config.kernel?.cgroupParent;
     if (parent === undefined) return;
     const missing = this.all.missingGroups(parent);
     if (missing.length === 0) return;
-    this.#write([...missing, ...this.#made()]); // first, so that no unknown group is left
+    this.#write([...missing, ...this.#made()]); // before the creation, so that a kill leaves no unrecorded cgroup
     this.all.makeGroup(parent);
   }
 
-  /** Removes groups that were made to put others below, and have none now. */
+  /** Removes the parents that bay created and that have no cgroups left. */
   removeParents(): void {
     const made = this.#made();
     if (made.length === 0) return;
@@ -50,7 +50,7 @@ export class Groups {
     try {
       return noteSchema.parse(JSON.parse(readFileSync(this.#note, "utf8")));
     } catch {
-      return []; // none was made
+      return []; // no parent was created
     }
   }
 

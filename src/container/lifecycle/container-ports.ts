@@ -1,4 +1,4 @@
-/** The published ports of containers: taken before a start, given up with the end, and moved from one container to another. */
+/** The published ports of containers: bound before a start, released after the end, and moved between containers. */
 import { messageOf } from "../../core/errors.ts";
 import { fixedPort, type HostPort, portsOverlap } from "../../core/published-ports.ts";
 import { type PublishedPort, portKey } from "../../network/index.ts";
@@ -21,16 +21,16 @@ export class ContainerPorts {
       .list()
       .filter(isRunning)
       .flatMap((record) => portsOf(record));
-    // two rules for one port would be refused, and with them all others
+    // nft refuses two rules for one port, and all others with them
     return [...new Map(all.map((port) => [portKey(port), port])).values()];
   }
 
-  /** Published ports of running containers that another program took while bayd did not run. */
+  /** Published ports of running containers that another program bound while bayd did not run. */
   lost(): PublishedPort[] {
     return this.list().filter((port) => !this.host.networks.ports.holds(port));
   }
 
-  /** Takes the container's published ports, choosing free ones where none are named. Throws PORT_TAKEN. */
+  /** Binds the container's published ports, and chooses free ones if the config does not name them. Throws PORT_TAKEN. */
   async hold(record: ContainerRecord): Promise<void> {
     const { config, state } = record;
     const { ports } = this.host.networks;
@@ -48,7 +48,7 @@ export class ContainerPorts {
     }
   }
 
-  /** Takes one published port, or a free one where none is named. Throws PORT_TAKEN. */
+  /** Binds one published port, or a free one if none is named. Throws PORT_TAKEN. */
   async holdOne(
     { config, endpoints }: ContainerRecord,
     port: ContainerConfig["ports"][number],
@@ -65,7 +65,7 @@ export class ContainerPorts {
     return { hostAddress, hostPort: bound.hostPort, containerPort, protocol };
   }
 
-  /** A free port of a range; the one that it had before, where it still is free. */
+  /** Chooses a free port of a range, preferably the one that the container had before. */
   async #holdAgain(
     wanted: Omit<PublishedPort, "hostPort">,
     previous: BoundPorts,
@@ -91,26 +91,26 @@ export class ContainerPorts {
     }
   }
 
-  /** Takes the ports of a container that a bayd before this one started. `failed` is told of each that another program has. */
+  /** Binds the ports of a container that an earlier bayd started. Calls `failed` for each that another program uses. */
   async adopt(record: ContainerRecord, failed: (message: string) => void): Promise<void> {
     for (const port of portsOf(record))
       await this.host.networks.ports.hold(port).catch((error) => failed(messageOf(error)));
   }
 
-  /** Takes ports that were lost, where they are free again. Returns those that it took. */
+  /** Binds lost ports that are free again, and returns them. */
   async retake(): Promise<PublishedPort[]> {
     const taken: PublishedPort[] = [];
     for (const port of this.lost()) {
       const isTaken = await this.host.networks.ports.hold(port).then(
         () => true,
-        () => false, // the other program still has it
+        () => false, // another program still uses it
       );
       if (isTaken) taken.push(port);
     }
     return taken;
   }
 
-  /** Releases published ports that another container of the plan will have. */
+  /** Releases published ports that another container of the plan needs. */
   async release(record: ContainerRecord, given: readonly HostPort[]): Promise<void> {
     const isGiven = (port: HostPort) => given.some((other) => portsOverlap(other, port));
     for (const port of portsOf(record).filter(isGiven)) this.host.networks.ports.release(port);
@@ -119,7 +119,7 @@ export class ContainerPorts {
     await this.host.networks.firewall.sync();
   }
 
-  /** After a change that failed half-way. A port that another program took meanwhile is no longer the container's. */
+  /** Binds the ports again after a failed change. A port that another program bound meanwhile is lost. */
   async restore(record: ContainerRecord): Promise<void> {
     const { ports, firewall } = this.host.networks;
     await this.hold(record).catch(() => {});
@@ -130,7 +130,7 @@ export class ContainerPorts {
   }
 }
 
-/** Published ports of one container, aimed at its first address of each version. */
+/** Published ports of one container; the targets are its first address of each IP version. */
 export function portsOf(record: ContainerRecord): PublishedPort[] {
   const target = record.endpoints[0]?.address;
   if (!target) return [];

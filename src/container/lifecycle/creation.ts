@@ -1,4 +1,4 @@
-/** New containers: made beside the others, or in the place of one that is removed. */
+/** Creates containers, also as the replacement of a container that is removed. */
 import type { ContainerConfig } from "../model/config.ts";
 import type { Host } from "../model/host.ts";
 import { anonymousVolumesOf, newRecord } from "../model/new-container.ts";
@@ -15,7 +15,7 @@ export class Creation {
     readonly removal: Removal,
   ) {}
 
-  /** Makes a container. Throws NAME_TAKEN and what is wrong with its image, networks or mounts; nothing is left then. */
+  /** Creates a container. Throws NAME_TAKEN, and errors of its image, networks and mounts; nothing remains after an error. */
   async create(config: ContainerConfig): Promise<ContainerRecord> {
     const { id } = await this.host.images.get(config.image, config.imageId || undefined);
     const record = newRecord(this.host, this.records.list(), { ...config, imageId: id }, {});
@@ -30,9 +30,9 @@ export class Creation {
   }
 
   /**
-   * Puts a new container in the place of an old one, which does not run and is removed. The new one inherits the old one's
-   * anonymous volumes; with `renewVolumes` they are removed. The records change places at once, so that no kill of bayd
-   * leaves the volumes without an owner. What fails after that leaves the new one, and its start tries again.
+   * Replaces a container that does not run by a new one, and removes the old one. The new one inherits the old one's
+   * anonymous volumes; with `renewVolumes` they are removed. Both records change in one transaction, so that a kill of bayd
+   * leaves no volume without an owner. If a later step fails, the new container remains, and its start tries the step again.
    */
   async replace(id: string, config: ContainerConfig, renewVolumes: boolean): Promise<ContainerRecord> {
     const record = await this.records.queue(id, async (old) => {

@@ -1,11 +1,11 @@
-/** The end of a group of processes. */
+/** Ends all processes of a cgroup. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ProcessGroup } from "../../linux/index.ts";
 
 const ATTEMPTS = 100;
 const LONGEST_STEP = 50;
 
-/** Kills what is in a group and removes it. A group empties a moment after its last process was reaped. */
+/** Kills the processes of a cgroup and removes it, which is possible only a moment after the last process was reaped. */
 export async function endProcesses(group: Pick<ProcessGroup, "kill" | "remove">): Promise<void> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     if (group.remove()) return;

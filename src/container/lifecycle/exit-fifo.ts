@@ -5,7 +5,7 @@ import { makeFifo } from "../../linux/index.ts";
 
 const TOKEN = 8;
 
-/** Calls `onEnd` with each token in hex. Opened for reading and writing, so that it never ends. */
+/** Calls `onEnd` with each token in hex. The FIFO is open for reading and writing, so that it never reaches end of file. */
 export function listenForExits(path: string, onEnd: (token: string) => void): Socket {
   makeFifo(path, 0o600);
   const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);

@@ -1,4 +1,4 @@
-/** How a process ended: its shim writes the wait status a moment after the kernel took the process away. */
+/** How a process ended: its shim writes the wait status a moment after the process has disappeared. */
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { decodeStatus, isAlive, type ProgramState, readProgramState } from "../../linux/index.ts";
@@ -7,21 +7,21 @@ const ATTEMPTS = 500;
 const STEP = 10;
 const KILLED = 137;
 
-/** The program of a process that is gone, with its status; without one if the shim was killed before it recorded it. */
+/** The program of a process that has ended, with its status; without it if the shim was killed before it wrote it. */
 export async function programAtEnd(
   read: () => ProgramState | undefined,
   shim: { shimPid: number; shimStart: number },
 ): Promise<ProgramState | undefined> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const isLost = !isAlive(shim.shimPid, shim.shimStart);
-    const program = read(); // after the look at the shim: it may write, and end, between the two
+    const program = read(); // after the check of the shim: it may write and end between the two
     if (!program || program.status !== undefined || isLost) return program;
     await sleep(STEP);
   }
   return read();
 }
 
-/** The exit code that a shim noted in its program file; that of SIGKILL where it was killed itself, from outside. */
+/** The exit code that a shim wrote to its program file; that of SIGKILL if the shim itself was killed. */
 export async function exitCodeAtEnd(
   programFile: string,
   shim: { shimPid: number; shimStart: number },

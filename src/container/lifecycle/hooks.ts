@@ -1,4 +1,4 @@
-/** Hooks of a container's life: commands that run in it after its start and before its stop (Compose specification, post_start and pre_stop). */
+/** Hooks run commands in a container after its start and before its stop (Compose specification, post_start and pre_stop). */
 import { BayError } from "../../core/errors.ts";
 import { runInside } from "../exec/run-inside.ts";
 import type { HookConfig } from "../model/config.ts";
@@ -8,7 +8,7 @@ import type { ContainerRecord } from "../model/record.ts";
 const MAX_OUTPUT = 4096;
 const SHOWN_LINES = 10;
 
-/** One after the other; the first that fails ends it. Throws HOOK_FAILED with its output. */
+/** Runs the hooks one after the other, until one fails. Throws HOOK_FAILED with its output. */
 export async function runHooks(
   host: Host,
   record: ContainerRecord,

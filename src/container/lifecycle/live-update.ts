@@ -1,4 +1,4 @@
-/** Changes of a container that keep its process: limits, networks, ports, labels, restart and stop, its name. */
+/** Changes that do not restart a container: limits, networks, ports, labels, restart policy, stop settings and name. */
 import { BayError, messageOf } from "../../core/errors.ts";
 import type { Endpoint } from "../../network/index.ts";
 import type { ContainerConfig } from "../model/config.ts";
@@ -17,7 +17,7 @@ export class LiveUpdate {
     readonly supervisor: ContainerSupervisor,
   ) {}
 
-  /** Changes a container in place. What fails leaves it as it was; the kernel's part of that shows as drift where it fails too. */
+  /** Changes a container in place. If that fails, the change is undone; limits that cannot be restored show as drift. */
   update(id: string, config: ContainerConfig): Promise<void> {
     return this.records.queue(id, async (record) => {
       const { networks, ports } = this.host;
@@ -61,7 +61,7 @@ export class LiveUpdate {
     }
   }
 
-  /** Sets the kernel's limits to what the record says. */
+  /** Sets the limits in the kernel to those of the record. */
   repairLimits(record: ContainerRecord): void {
     if (!isRunning(record)) return;
     const limits = withDefaults(record.config.resources, this.host.settings);

@@ -1,4 +1,4 @@
-/** DNS of containers: the names that each one sees, and when an address was last told. */
+/** DNS for containers: the names that each one can resolve, and when an answer last contained an address. */
 import { addressesOf, type DnsSockets, hostNameServers } from "../../network/index.ts";
 import type { Host } from "../model/host.ts";
 import { nameView } from "../model/names.ts";
@@ -6,7 +6,7 @@ import type { ContainerRecord } from "../model/record.ts";
 import type { Records } from "../model/records.ts";
 
 export class NameService {
-  /** When an answer last had an address, in milliseconds since the epoch. */
+  /** When an answer last contained an address, in milliseconds since the epoch. */
   readonly #toldAt = new Map<string, number>();
 
   constructor(
@@ -14,7 +14,7 @@ export class NameService {
     readonly records: Records,
   ) {}
 
-  /** `isFresh`: the namespace was made just now and has no rules yet. `kept`: the sockets that a bayd before had. */
+  /** `isFresh`: the namespace is new and has no rules yet. `kept`: the sockets that an earlier bayd opened. */
   serve(record: ContainerRecord, options: { isFresh?: boolean; kept?: DnsSockets | undefined }): void {
     const { networks } = this.host;
     const view = nameView(
@@ -31,7 +31,7 @@ export class NameService {
     networks.endpoints.serveDns(record.id, view, upstreams, options);
   }
 
-  /** When an answer last had one of the container's addresses; 0 for never. */
+  /** When an answer last contained one of the container's addresses; 0 for never. */
   lastToldAt({ endpoints }: ContainerRecord): number {
     const addresses = endpoints.flatMap(addressesOf);
     return Math.max(0, ...addresses.map((address) => this.#toldAt.get(address) ?? 0));

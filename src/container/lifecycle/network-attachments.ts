@@ -1,16 +1,16 @@
-/** A container's networks, changed while it lives: links come and go, its other connections stay. */
+/** Changes the networks of a running container: links are added and removed, and its other connections are kept. */
 import type { Endpoint } from "../../network/index.ts";
 import type { Host } from "../model/host.ts";
 import type { ContainerRecord } from "../model/record.ts";
 import { updateEtcFiles } from "../spec/etc-directory.ts";
 
-/** The endpoints that a record's networks ask for. Throws ADDRESS_TAKEN, BAD_ADDRESS, NETWORK_NOT_FOUND. */
+/** Returns the endpoints that a record's networks require. Throws ADDRESS_TAKEN, BAD_ADDRESS, NETWORK_NOT_FOUND. */
 export function wantedEndpoints(host: Host, record: ContainerRecord): Endpoint[] {
   const before = record.endpoints;
   const endpoints: Endpoint[] = [];
   for (const { network, ...wanted } of record.config.networks) {
     const { aliases, ipv4, ipv6, mac, interface: name, gatewayPriority, maySpoof } = wanted;
-    // what is not asked for stays as it is
+    // keep what the config does not specify
     const known = before.find(
       (endpoint) =>
         endpoint.network === network &&
@@ -29,7 +29,7 @@ export function wantedEndpoints(host: Host, record: ContainerRecord): Endpoint[]
   return endpoints;
 }
 
-/** Brings the links of a running container from some endpoints to those of its record. */
+/** Changes the links of a running container from the given endpoints to those of its record. */
 export function moveLinks(host: Host, record: ContainerRecord, before: readonly Endpoint[]): void {
   const { endpoints } = record;
   const isIn = (list: readonly Endpoint[]) => (wanted: Endpoint) =>
@@ -45,7 +45,7 @@ export function moveLinks(host: Host, record: ContainerRecord, before: readonly 
   updateEtcFiles(host, record);
 }
 
-/** The number of the next interface: eth0, eth1 … without those in use. */
+/** The number of the next free interface name: eth0, eth1 … */
 function freeInterface(endpoints: readonly Endpoint[]): number {
   const used = new Set(endpoints.map((endpoint) => endpoint.interface));
   let index = 0;

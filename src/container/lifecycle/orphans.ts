@@ -1,4 +1,4 @@
-/** What a bayd that was killed left behind: groups, directories and processes that no record knows. */
+/** Removes what a killed bayd left behind: cgroups, directories and processes without a record. */
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { SIGNALS } from "../../core/signals.ts";
@@ -7,7 +7,7 @@ import type { Host } from "../model/host.ts";
 import type { ContainerRecord } from "../model/record.ts";
 import { endProcesses } from "./end-processes.ts";
 
-/** Removes groups and directories of containers whose record is gone, and those of tasks and builds. */
+/** Removes cgroups and directories of containers without a record, and those of tasks and builds. */
 export function removeOrphans(
   host: Host,
   records: readonly ContainerRecord[],
@@ -29,13 +29,13 @@ export function removeOrphans(
   }
 }
 
-/** Ends the shims of tasks and probes whose status will not be read: all but those in `known`. */
+/** Kills the shims of tasks and probes whose status is not needed: all but those in `known`. */
 export function endLostShims({ cgroups }: Pick<Host, "cgroups">, known: ReadonlySet<number>): void {
   for (const pid of cgroups.group("shims").pids())
     if (!known.has(pid)) signalProcess(pid, startTime(pid) ?? 0, SIGNALS.SIGKILL);
 }
 
-/** Removes the directory of a build with everything that the build had mounted. */
+/** Removes the directory of a build and unmounts everything below it. */
 function removeScratch(directory: string): void {
   for (const name of readdirSync(directory)) unmount(join(directory, name));
   rmSync(directory, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-/** Pausing containers by the freezer of their cgroups: for a user, and for moments of bayd's own work. */
+/** Pauses containers with the cgroup freezer: for a user, and for short times while bayd works on their files. */
 import type { LeftExecs } from "../exec/left-execs.ts";
 import type { Host } from "../model/host.ts";
 import type { ContainerRecord } from "../model/record.ts";
@@ -20,7 +20,7 @@ export class Pausing {
     return this.records.queue(id, (record) => this.setNow(requireRunning(record), isPaused));
   }
 
-  /** Pauses a container that runs while bayd works on its files: no end or kill of bayd leaves it paused. */
+  /** Pauses a running container while bayd works on its files. It is unpaused even if bayd ends or is killed. */
   holdStill(id: string, isStill: boolean): Promise<void> {
     return this.records.queue(id, (record) => {
       const { status, isHeldStill } = record.state;
@@ -29,13 +29,13 @@ export class Pausing {
     });
   }
 
-  /** Unpauses what bayd itself paused. */
+  /** Unpauses the containers that bayd itself paused. */
   releaseAll(): void {
     for (const record of this.records.list())
       if (record.state.isHeldStill && record.state.status === "paused") this.setNow(record, false);
   }
 
-  /** For a caller that works on the container already (Records.queue). */
+  /** For callers that already run in the container's queue (Records.queue). */
   setNow(record: ContainerRecord, isPaused: boolean, isHeldStill = false): void {
     this.host.groups.of(record).freeze(isPaused);
     record.state.status = isPaused ? "paused" : "running";

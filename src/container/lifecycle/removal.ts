@@ -1,4 +1,4 @@
-/** The removal of containers: the record first, then what belongs to it alone. */
+/** Removes containers: first the record, then the files and volumes that belong only to it. */
 import { rmSync } from "node:fs";
 import { BayError } from "../../core/errors.ts";
 import { removeTreeNow } from "../../image/index.ts";
@@ -11,7 +11,7 @@ import type { ContainerSupervisor } from "./supervisor.ts";
 
 /** Milliseconds for which a one-off container is kept after its end, so that its client can read its output and exit code. */
 const ONE_OFF_KEPT = 2000;
-/** Milliseconds in which a client starts its one-off container: it does so as soon as it is attached to it. */
+/** Milliseconds within which a client has to start its one-off container: it does so as soon as it is attached. */
 const START_WITHIN = 60_000;
 
 export class Removal {
@@ -21,7 +21,7 @@ export class Removal {
     readonly supervisor: ContainerSupervisor,
   ) {}
 
-  /** Removes a container that does not run, and its anonymous volumes where `volumes`. Throws IS_RUNNING. */
+  /** Removes a container that does not run, and its anonymous volumes if `volumes` is set. Throws IS_RUNNING. */
   async remove(id: string, volumes: boolean): Promise<void> {
     return this.records.queue(id, async (record) => {
       if (isRunning(record)) {
@@ -48,7 +48,7 @@ export class Removal {
     setTimeout(remove, ONE_OFF_KEPT).unref();
   }
 
-  /** Removes a one-off container later, unless it was started: its client may have been killed in between. */
+  /** Removes a one-off container later if it was not started: its client may have been killed. */
   removeUnlessStarted(id: string): void {
     const remove = () => {
       if (this.records.find(id)?.state.status === "created") void this.remove(id, true).catch(() => {});
@@ -56,7 +56,7 @@ export class Removal {
     setTimeout(remove, START_WITHIN).unref();
   }
 
-  /** Removes the anonymous volumes that no other container has: one that replaces this one may have them by now. */
+  /** Removes the anonymous volumes that no other container uses: a replacement may use them by now. */
   removeOwnVolumes({ id, anonymousVolumes }: ContainerRecord): void {
     const others = new Set(
       this.records
@@ -66,7 +66,7 @@ export class Removal {
     for (const volume of anonymousVolumes) if (!others.has(volume)) this.host.volumes.remove(volume);
   }
 
-  /** The record goes first: files without a record are swept at the next start, a record needs its files. */
+  /** Removes the record first: the next start removes files without a record, but a record needs its files. */
   forget({ id }: ContainerRecord): void {
     this.host.forwarders.forget(id);
     this.records.forget(id);

@@ -1,7 +1,7 @@
 /**
- * One container takes another's place, and either can be taken back until the old one is removed. The records change in
- * one transaction, so that a kill at any moment leaves one container with the name, and the other with a role by which
- * the next plan removes it.
+ * Replaces a container by another. It can be undone until the old container is removed. The records change in one
+ * transaction, so that a kill at any moment leaves one container with the name, and the other with a role by which the next
+ * plan removes it.
  */
 import { randomBytes } from "node:crypto";
 import { BayError } from "../../core/errors.ts";
@@ -15,7 +15,7 @@ import type { Records } from "../model/records.ts";
 
 type BoundPort = ContainerRecord["state"]["boundPorts"][number];
 
-/** The name of a container whose own name another has, as docker compose gives it. */
+/** The temporary name of a container whose name another container gets, as in docker compose. */
 const asideName = (name: string) => `${randomBytes(6).toString("hex")}_${name}`;
 
 export class Replacement {
@@ -25,8 +25,8 @@ export class Replacement {
   ) {}
 
   /**
-   * Creates the replacement of a container: service names do not resolve to it yet, and the published
-   * ports are not its own yet. Its start makes its files. Throws ADDRESS_TAKEN …
+   * Creates the replacement of a container: service names do not resolve to it yet, and it does not have the published ports
+   * yet. Its start creates its files. Throws ADDRESS_TAKEN …
    */
   beside(old: ContainerRecord, config: ContainerConfig, renewVolumes: boolean): ContainerRecord {
     const inherited = renewVolumes ? {} : anonymousVolumesOf(old);
@@ -36,7 +36,7 @@ export class Replacement {
     return this.#published(fresh);
   }
 
-  /** Makes a container in the place of one that has stopped, which steps aside. Its start makes its files. */
+  /** Creates a container in the place of a stopped one, which gets a temporary name. Its start creates the files. */
   instead(old: ContainerRecord, config: ContainerConfig, renewVolumes: boolean): ContainerRecord {
     const inherited = renewVolumes ? {} : anonymousVolumesOf(old);
     const fresh = newRecord(this.host, this.records.list(), config, inherited, old);
@@ -52,13 +52,13 @@ export class Replacement {
   }
 
   /**
-   * Gives a container the name, the place in DNS and the published ports of the one before it, which keeps its connections
-   * and gets no new ones. Throws PORT_TAKEN, and nothing has changed then.
+   * Gives a container the name, the DNS names and the published ports of the old one, which keeps its connections and gets no
+   * new ones. Throws PORT_TAKEN without having changed anything.
    */
   async promote(fresh: ContainerRecord, old: ContainerRecord, name: string): Promise<void> {
     const { ports, firewall } = this.host.networks;
     const bound = await this.#portsOf(fresh, old);
-    // from here to the rules nothing else comes in between
+    // no other change may come between here and the rules
     const target = fresh.endpoints[0]?.address ?? "";
     const wanted = bound.map((port): PublishedPort => ({ ...port, target, container: name }));
     ports.releaseOf(old.config.name, wanted);
@@ -73,21 +73,21 @@ export class Replacement {
     await firewall.sync();
   }
 
-  /** Takes a promotion back: `name` is what the old one was called. */
+  /** Undoes a promotion: `name` is the previous name of the old container. */
   async demote(fresh: ContainerRecord, old: ContainerRecord, name: string): Promise<void> {
     await this.promote(old, fresh, name);
     fresh.role = "incoming";
     this.records.save(fresh);
   }
 
-  /** Gives a container that stepped aside its name back; the other one has been removed. */
+  /** Gives a container its name back after the container that replaced it was removed. */
   restore(old: ContainerRecord, name: string): void {
     old.config.name = name;
     delete old.role;
     this.records.save(old);
   }
 
-  /** What the container will have: the old one's ports where it asks for them, and others that are free. */
+  /** The ports that the container will have: the old one's if it asks for them, and other free ones. */
   async #portsOf(fresh: ContainerRecord, old: ContainerRecord): Promise<BoundPort[]> {
     if (fresh.config.networkMode !== "bridge" || fresh.endpoints.length === 0) return [];
     const left = [...old.state.boundPorts];
@@ -105,11 +105,11 @@ export class Replacement {
   }
 }
 
-/** Whether a bound port is one that a container asks for. */
+/** Returns whether a bound port satisfies a port of the config. */
 function isFor(port: BoundPort, wanted: ContainerConfig["ports"][number]): boolean {
   const { hostAddress, hostPort, hostPortEnd, containerPort, protocol } = wanted;
   if (port.hostAddress !== hostAddress || port.protocol !== protocol) return false;
-  // a port that is named is taken over also where it leads to another one inside
+  // a fixed host port is taken over even if the container port differs
   const fixed = fixedPort(wanted);
   if (fixed) return port.hostPort === fixed.hostPort;
   const first = hostPort ?? 1;

@@ -1,13 +1,13 @@
-/** Restart policies as Docker has them: who is started again, and after which wait. Pure. */
+/** Docker's restart policies: which containers are restarted, and after which delay. Pure. */
 import type { ContainerRecord } from "../model/record.ts";
 
 const MIN_BACKOFF = 100;
 const MAX_BACKOFF = 60_000;
 
-/** A run of at least this duration resets the back-off. */
+/** Milliseconds: a run of at least this duration resets the back-off. */
 export const GOOD_RUN = 10_000;
 
-/** True where a container that ended is to be started again. */
+/** True if a container that has ended is to be restarted. */
 export function mayRestart({ state, config }: ContainerRecord): boolean {
   const { policy, maxRetries } = config.restart;
   if (state.wanted !== "running") return false;
@@ -17,7 +17,7 @@ export function mayRestart({ state, config }: ContainerRecord): boolean {
   );
 }
 
-/** Milliseconds before the next start: doubled each time, a minute at most. */
+/** Milliseconds before the next start: doubled each time, up to a minute. */
 export function restartDelay(restartCount: number): number {
   return Math.min(MAX_BACKOFF, MIN_BACKOFF * 2 ** Math.min(restartCount, 20));
 }

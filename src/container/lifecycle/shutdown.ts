@@ -1,10 +1,10 @@
-/** The order in which containers end when the host shuts down: who depends on another ends before it. Pure. */
+/** The order in which containers stop when the host shuts down: a container stops before those that it depends on. Pure. */
 import { LABELS } from "../model/config.ts";
 import type { ContainerRecord } from "../model/record.ts";
 
 /**
- * Each container with those that have to end before it, in an order in which they come first. Services depend on each
- * other by the label that the containers were made with; a container that shares a namespace ends before its owner.
+ * Returns each container with those that have to stop before it, which come earlier in the result. Services depend on each
+ * other by the label that the containers were created with; a container that shares a namespace stops before its owner.
  * Containers with circular dependencies come in any order.
  */
 export function endOrder(

@@ -1,4 +1,4 @@
-/** Starting and stopping containers as a user asks for it: hooks, signals, grace periods. */
+/** Starts and stops containers on request of a user, with hooks, signals and grace periods. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { BayError, messageOf } from "../../core/errors.ts";
 import { SIGNALS, signalNumber } from "../../core/signals.ts";
@@ -13,9 +13,9 @@ import { endOrder } from "./shutdown.ts";
 import type { ContainerSupervisor } from "./supervisor.ts";
 
 export class StartStop {
-  /** Containers whose hooks run just now. */
+  /** Containers whose hooks are running. */
   readonly #hooking = new Set<string>();
-  /** Containers that a client restarts just now. */
+  /** Containers that a client is restarting. */
   readonly #restarting = new Set<string>();
 
   constructor(
@@ -26,7 +26,7 @@ export class StartStop {
     readonly removal: Removal,
   ) {}
 
-  /** Starts a container that does not run, or is paused, and runs its hooks. Throws what stopped it, and the record says so too. */
+  /** Starts a container that does not run, or is paused, and runs its hooks. Throws on failure, and records the error. */
   async start(id: string): Promise<void> {
     await this.records.queue(id, async (record) => {
       if (record.state.status === "paused") return this.pausing.setNow(record, false);
@@ -45,8 +45,8 @@ export class StartStop {
   }
 
   /**
-   * Waits for the hooks of a start. A hook of a container that is paused ends only after the container is unpaused, and who
-   * starts a container keeps others of its stack waiting. Throws HOOK_FAILED, CONTAINER_PAUSED.
+   * Waits for the hooks of a start. A hook of a paused container ends only after the container is unpaused, and the client
+   * that starts it keeps other containers of its stack waiting. Throws HOOK_FAILED, CONTAINER_PAUSED.
    */
   async #awaitStartHooks(record: ContainerRecord): Promise<void> {
     let look = (_id: string) => {};
@@ -64,7 +64,7 @@ export class StartStop {
     });
     this.host.on("changed", look);
     const hooks = this.startHooks(record);
-    hooks.catch(() => {}); // it is in the record too
+    hooks.catch(() => {}); // the record has the error, too
     look(record.id);
     try {
       await Promise.race([hooks, paused]);
@@ -74,7 +74,7 @@ export class StartStop {
     }
   }
 
-  /** Hooks that have not run since the start; one that hangs keeps no stop waiting. Throws HOOK_FAILED, and the record says so too. */
+  /** Runs the hooks that have not run since the start. They do not delay a stop. Throws HOOK_FAILED, and records the error. */
   async startHooks(record: ContainerRecord): Promise<void> {
     const { state } = record;
     if (!state.hasHooksLeft || !isRunning(record) || this.#hooking.has(record.id)) return;
@@ -92,7 +92,7 @@ export class StartStop {
     }
   }
 
-  /** The container is stopped also where they fail, or take longer than its stop may. */
+  /** Runs the hooks before a stop. The container is stopped even if they fail, or take longer than the grace period. */
   async #stopHooks(record: ContainerRecord, graceMs: number): Promise<void> {
     if (!record.config.hooks?.preStop.length || record.state.status !== "running") return;
     try {
@@ -102,7 +102,7 @@ export class StartStop {
     }
   }
 
-  /** Stops a container as a user asks for it: no restart policy starts it again. */
+  /** Stops a container on request of a user: no restart policy restarts it. */
   stop(id: string, graceMs?: number, ownSignal?: number): Promise<void> {
     const record = this.records.get(id);
     record.state.wanted = "stopped";
@@ -121,12 +121,12 @@ export class StartStop {
     this.host.events.ofContainer(this.records.get(id), "restart");
   }
 
-  /** True from the stop to the start of a restart that a client asked for. */
+  /** True between the stop and the start of a restart that a client requested. */
   isBetweenStopAndStart(id: string): boolean {
     return this.#restarting.has(id);
   }
 
-  /** Sends a signal. Throws NOT_RUNNING. A signal that ends the container counts as a stop by the user. */
+  /** Sends a signal. A signal that ends the container counts as a stop by the user. Throws NOT_RUNNING. */
   kill(id: string, signal: number): void {
     const record = requireRunning(this.records.get(id));
     if (signal === 9 || signal === signalNumber(record.config.stopSignal)) {
@@ -138,14 +138,14 @@ export class StartStop {
     if (signal === 9 && record.state.status === "paused") this.#cgroup(record).freeze(false);
   }
 
-  /** Resolves with the exit code when the container ends next; at once where it does not run. */
+  /** Resolves with the exit code at the container's next end; immediately if it does not run. */
   waitForEnd(id: string): Promise<number> {
     const record = this.records.get(id);
     if (!isRunning(record)) return Promise.resolve(record.state.exitCode);
     return new Promise((resolve) => this.host.once(`end:${record.id}`, resolve));
   }
 
-  /** Stops all for the end of the host (ContainerManager.shutDown). */
+  /** Stops all containers when the host shuts down (ContainerManager.shutDown). */
   async shutDown(graceMs: number | undefined, failed: (error: unknown) => void): Promise<string[]> {
     this.supervisor.holdRestarts();
     const ends = new Map<ContainerRecord, Promise<void>>();
@@ -199,7 +199,7 @@ export class StartStop {
     });
   }
 
-  /** A stop without a grace period does not wait behind one that has a grace period. */
+  /** A stop without a grace period does not wait for an earlier stop that has one. */
   #hasten(record: ContainerRecord, ownSignal?: number): void {
     if (record.state.status === "paused") this.#cgroup(record).freeze(false);
     this.#signal(record, ownSignal ?? stopSignalOf(record));

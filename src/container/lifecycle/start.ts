@@ -1,4 +1,4 @@
-/** Starting a container: from its record to a running process. Everything on the host that the start needs is made here. */
+/** Starts a container: creates everything on the host that it needs, and then its process. */
 import { chownSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { BayError } from "../../core/errors.ts";
@@ -30,12 +30,12 @@ import { type Account, resolveUser } from "../spec/user.ts";
 export { containerDirectory, runDirectory } from "../model/paths.ts";
 export const programFile = (host: Host, id: string) => join(runDirectory(host, id), "program");
 export const exitFifo = (host: Host) => join(host.roots.run, "ended");
-/** Where every container's overlay is mounted, each in a mount namespace of its own. */
+/** The directory at which each container's overlay is mounted, each in its own mount namespace. */
 export const mountPoint = (host: Host) => join(host.roots.run, "rootfs");
 export const logDirectory = (host: Host, id: string) => join(containerDirectory(host, id), "logs");
 export const tokenOf = (id: string) => Buffer.from(id.slice(0, 16), "hex");
 
-/** Where no symlink may stand: the start refuses an image that has one there. */
+/** Directories that must not contain symlinks: the start refuses an image that has one there. */
 const KERNEL_MOUNTS = /^\/(proc|sys|dev)(\/|$)/;
 
 /** The directories in which the container's files are looked up from outside, the topmost first. */
@@ -63,8 +63,8 @@ const answers = new Map<string, unknown>();
 const MAX_ANSWERS = 2000;
 
 /**
- * What a container's files say. While it has written nothing, that is what its image's layers say, which do not
- * change: such an answer is kept.
+ * Answers a question about a container's files. The layers of its image do not change, so the answer is cached while the
+ * container has written nothing.
  */
 function ofImage<T>([upper, ...lower]: readonly string[], question: string, find: () => T): T {
   if (readdirSync(upper!).length > 0) return find();
@@ -76,7 +76,7 @@ function ofImage<T>([upper, ...lower]: readonly string[], question: string, find
   return answers.get(key) as T;
 }
 
-/** Makes what a container keeps over its life: its writable layer, and its volumes filled from the image. */
+/** Creates what a container keeps between its runs: its writable layer, and its volumes, filled from the image. */
 export async function prepareContainer(host: Host, record: ContainerRecord): Promise<void> {
   const directory = containerDirectory(host, record.id);
   for (const name of ["upper", "work"]) mkdirSync(join(directory, name), { recursive: true, mode: 0o755 });
@@ -98,7 +98,7 @@ export async function prepareContainer(host: Host, record: ContainerRecord): Pro
       anonymous: record.anonymousVolumes.includes(mount.source),
       labels: {},
     });
-    // a file system of its own is mounted for starts alone
+    // a volume with its own file system is mounted only for starts
     const isOwn = host.volumes.get(mount.source)?.config.mount !== undefined;
     if (!mount.noCopy && !isOwn && hasDirectory(image, mount.target)) {
       await host.volumes.fill(mount.source, (volume) =>
@@ -115,7 +115,7 @@ export async function prepareContainer(host: Host, record: ContainerRecord): Pro
   }
 }
 
-/** Once, as it is made: what a container writes itself has the label already. */
+/** Only when the mount is created: files that a container writes have the label already. */
 async function labelMount(
   { config }: ContainerRecord,
   path: string,
@@ -126,12 +126,12 @@ async function labelMount(
   await labelTree(path, selinux === "z" ? SHARED_LABEL : privateLabel(owner));
 }
 
-/** A cheap look before a worker is started; a symlink on the way counts as perhaps. */
+/** A cheap check before a worker is started; a symlink in the path counts as a possible directory. */
 function hasDirectory(image: Image, target: string): boolean {
   return image.lower.some((name) => existsSync(join(image.layersDirectory, name, target)));
 }
 
-/** Starts the process. Throws what stopped it; the caller tears down what was made. */
+/** Starts the process. Throws the reason if that fails; the caller removes what was created. */
 export async function startProcess(host: Host, record: ContainerRecord): Promise<Launched> {
   const { config, id } = record;
   const image = await host.images.get(config.image, config.imageId);
@@ -147,7 +147,7 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
   const generated = owner ? etcFilesOf(host, owner) : writeEtcFiles(host, record);
   const etc = [...generated, ...given.map((file) => ({ ...file, readOnly: true }))];
   if (owner) record.state.joinedRun = runOf(owner);
-  // a shared network has one name, as in Docker
+  // a shared network has one hostname, as in Docker
   for (const name of volumesOf(config)) await host.volumes.attach(name);
   const memory = ipcOwner(host, record);
   if (memory) record.state.joinedIpcRun = runOf(memory);
@@ -172,7 +172,7 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
   });
   const directories = lookupDirectories(host, record, image);
   for (const mount of spec.mounts) {
-    // The kernel follows the image's symlinks inside the container; what they lead to may have to be made there.
+    // The kernel follows the image's symlinks inside the container; their targets may have to be created there.
     if (!KERNEL_MOUNTS.test(mount.destination))
       mount.destination = ofImage(directories, mount.destination, () =>
         resolveInLayers(directories, mount.destination),
@@ -229,7 +229,7 @@ function layersOf({ source, target, subpath }: ImageMount, { layersDirectory, lo
   throw new BayError("NO_SUBPATH", `the image ${source}, mounted at ${target}, has no ${subpath}`);
 }
 
-/** Begins to collect a container's output from its FIFOs. */
+/** Starts to collect a container's output from its FIFOs. */
 export async function openLogs(host: Host, record: ContainerRecord): Promise<void> {
   const { id, config } = record;
   const { log } = config;
@@ -245,7 +245,7 @@ export async function openLogs(host: Host, record: ContainerRecord): Promise<voi
   });
 }
 
-/** The file of the namespace that the container joins; undefined for the host's. */
+/** The file of the network namespace that the container joins; undefined for the host's. */
 function networkNamespace(host: Host, record: ContainerRecord): string | undefined {
   const { networkMode } = record.config;
   if (networkMode === "host" || networkMode === "none") return undefined;
@@ -257,7 +257,7 @@ function networkNamespace(host: Host, record: ContainerRecord): string | undefin
         `${record.config.name} shares the network of ${networkMode.slice(10)}, which is not running`,
       );
     }
-    // the owner has it already, be it a bay network's, its own empty one, or the host's
+    // the owner has the namespace already: with bay networks, without any, or the host's
     return other.config.networkMode === "host" ? "/proc/1/ns/net" : `/proc/${other.state.pid}/ns/net`;
   }
   const file = host.networks.endpoints.setUp(record.id, record.endpoints);
@@ -265,7 +265,7 @@ function networkNamespace(host: Host, record: ContainerRecord): string | undefin
   return file;
 }
 
-/** The file of the pid namespace that the container joins; undefined for one of its own, or the host's. Throws PID_OWNER. */
+/** The file of the PID namespace that the container joins; undefined for its own or the host's. Throws PID_OWNER. */
 function pidNamespace(host: Host, { config }: ContainerRecord): string | undefined {
   if (!config.pidMode.startsWith("container:")) return undefined;
   const name = config.pidMode.slice("container:".length);
@@ -274,7 +274,7 @@ function pidNamespace(host: Host, { config }: ContainerRecord): string | undefin
   throw new BayError("PID_OWNER", `${config.name} shares the processes of ${name}, which is not running`);
 }
 
-/** The container whose shared memory this one has too; undefined where it has its own, or the host's. Throws IPC_OWNER. */
+/** The container whose shared memory this one uses; undefined for its own or the host's. Throws IPC_OWNER. */
 function ipcOwner(host: Host, { config }: ContainerRecord): ContainerRecord | undefined {
   if (!config.ipcMode.startsWith("container:")) return undefined;
   const name = config.ipcMode.slice("container:".length);
@@ -283,12 +283,12 @@ function ipcOwner(host: Host, { config }: ContainerRecord): ContainerRecord | un
   throw new BayError("IPC_OWNER", `${config.name} shares the shared memory of ${name}, which is not running`);
 }
 
-/** What tells one run of a container from the next. */
+/** Identifies one run of a container: it differs after a restart. */
 export function runOf({ id, state }: ContainerRecord): string {
   return `${id}:${state.pid}:${state.start}`;
 }
 
-/** The running container whose network this one shares. */
+/** The running container whose network this one uses. */
 function networkOwner(host: Host, record: ContainerRecord): ContainerRecord | undefined {
   const { networkMode } = record.config;
   return networkMode.startsWith("container:")

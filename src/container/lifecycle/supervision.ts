@@ -1,4 +1,4 @@
-/** bayd's care for all containers: what it takes over at its start, and what it repairs every two seconds. */
+/** The supervision of all containers: what bayd takes over at its start, and what it repairs every two seconds. */
 import type { LeftExecs } from "../exec/left-execs.ts";
 import type { Host } from "../model/host.ts";
 import { isRunning } from "../model/records.ts";
@@ -26,7 +26,9 @@ export class Supervision {
     readonly parts: Parts,
   ) {}
 
-  /** At bayd's start: takes over what runs, notes what ended, starts what should run again. */
+  /**
+   * Called at bayd's start: takes over running containers, records those that have ended, and starts those that should run.
+   */
   async adopt(): Promise<void> {
     const { host, parts } = this;
     const { networks, volumes } = host;
@@ -50,7 +52,7 @@ export class Supervision {
     }
   }
 
-  /** The pass every two seconds: ends that were not announced, links and rules that are lost. Returns what was repaired. */
+  /** Runs every two seconds: finds ends that were not announced, and lost links and rules. Returns what was repaired. */
   async observe(repair: boolean): Promise<string[]> {
     const { supervisor, leftExecs, liveUpdate } = this.parts;
     const { networks, ports, records } = this.host;

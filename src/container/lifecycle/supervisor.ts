@@ -1,4 +1,4 @@
-/** The runs of containers: a start, the end that follows it, what has to be taken away, and the restart. */
+/** The runs of containers: start, end, cleanup and restart. */
 import { EventEmitter } from "node:events";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -24,13 +24,13 @@ import { programAtEnd } from "./exit-status.ts";
 import { GOOD_RUN, mayRestart, restartDelay } from "./restart-policy.ts";
 import { openLogs, prepareContainer, programFile, runDirectory, startProcess } from "./start.ts";
 
-/** Wait statuses for exits that were not recorded: the shim was killed, or the whole machine ended (Docker says 255). */
+/** Wait statuses for exits that were not recorded: the shim was killed, or the machine went down (255 in Docker). */
 const KILLED = 9;
 const MACHINE_WENT_DOWN = 255 << 8;
 
 /** Emits `action` (record, name, attributes), `restarted` (record), `ended` (record), `changed` (record) and `warning` (text). */
 export class ContainerSupervisor extends EventEmitter {
-  /** Ends that are being worked through: a start or removal waits for them. */
+  /** Ends that are being processed: a start or removal waits for them. */
   readonly #settling = new Map<string, Promise<void>>();
   readonly #restarts = new Map<string, NodeJS.Timeout>();
   #isClosing = false;
@@ -46,7 +46,7 @@ export class ContainerSupervisor extends EventEmitter {
 
   // ---- start
 
-  /** Starts a container that does not run. Throws START_FAILED, PORT_TAKEN …, and the record says so too. */
+  /** Starts a container that does not run. Throws START_FAILED, PORT_TAKEN …, and records the error. */
   async start(record: ContainerRecord): Promise<void> {
     const { state } = record;
     await this.#settling.get(record.id);
@@ -84,11 +84,11 @@ export class ContainerSupervisor extends EventEmitter {
     this.watchHealth(record);
     this.emit("action", record, "start");
     this.emit("changed", record);
-    // one that ended before it counted as running was announced too early
+    // if it ended before it counted as running, its end was announced too early
     if (this.hasEnded(record)) void this.settle(record);
   }
 
-  /** What it makes may be there already, so the note that it is there is written with the next one. */
+  /** Creates the container's files, which may exist already; the next write of the record saves that they do. */
   async prepare(record: ContainerRecord): Promise<void> {
     await prepareContainer(this.host, record);
     record.isPrepared = true;
@@ -108,7 +108,7 @@ export class ContainerSupervisor extends EventEmitter {
 
   // ---- end
 
-  /** What the shim's program file says of a container; undefined where there is none. */
+  /** The content of the shim's program file of a container; undefined if there is none. */
   #readProgram(record: ContainerRecord): ProgramState | undefined {
     try {
       return readProgramState(readFileSync(programFile(this.host, record.id)));
@@ -123,7 +123,7 @@ export class ContainerSupervisor extends EventEmitter {
     return isRunning(record) && (!isAlive(pid, start) || this.#readProgram(record)?.status !== undefined);
   }
 
-  /** Brings a record in line with a process that has ended. */
+  /** Updates the record of a container whose process has ended. */
   settle(record: ContainerRecord, lostStatus = KILLED): Promise<void> {
     const running = this.#settling.get(record.id);
     if (running) return running;
@@ -139,7 +139,7 @@ export class ContainerSupervisor extends EventEmitter {
     const { state } = record;
     if (!this.hasEnded(record)) return;
     const program = await programAtEnd(() => this.#readProgram(record), state);
-    // it counts as running until its last output is in the files: who follows the logs would leave too early
+    // it counts as running until its last output is in the files: clients that follow the logs would stop too early otherwise
     if (record.config.tty) await this.sessions.drain(record.id);
     else await this.host.logs.close(record.id).catch(() => {});
     state.status = "exited";
@@ -155,14 +155,14 @@ export class ContainerSupervisor extends EventEmitter {
     this.emit("changed", record);
   }
 
-  /** What a container that has ended may still hold: a restart to come, and everything of its last run. */
+  /** Removes what a container that has ended may still hold: a pending restart, and everything of its last run. */
   async takeDown(record: ContainerRecord): Promise<void> {
     await this.#settling.get(record.id);
     this.cancelRestart(record.id);
     await this.#cleanUp(record);
   }
 
-  /** Takes away what only a running container has. */
+  /** Removes what only a running container has. */
   async #cleanUp(record: ContainerRecord): Promise<void> {
     const { state, id } = record;
     const { networks, logs } = this.host;
@@ -184,7 +184,7 @@ export class ContainerSupervisor extends EventEmitter {
     this.host.groups.removeParents();
   }
 
-  /** Of volumes that are mounted for the containers that run, those that none of them has any more. */
+  /** Detaches volumes that no running container uses any more. */
   detachVolumes(names: readonly string[], ended?: ContainerRecord): void {
     const used = new Set(
       this.records
@@ -210,7 +210,7 @@ export class ContainerSupervisor extends EventEmitter {
     this.#scheduleRestart(record, wait);
   }
 
-  /** From now on no container is started again; the next bayd does it. */
+  /** From now on no container is restarted; the next bayd does it. */
   holdRestarts(): void {
     this.#areRestartsHeld = true;
     for (const timer of this.#restarts.values()) clearTimeout(timer);
@@ -247,7 +247,7 @@ export class ContainerSupervisor extends EventEmitter {
 
   // ---- bayd's own start and end
 
-  /** Takes over one container: what runs is supervised again, what ended meanwhile is noted. */
+  /** Takes over one container: one that runs is supervised again, and one that has ended meanwhile is recorded. */
   async adopt(record: ContainerRecord): Promise<void> {
     const { state, config } = record;
     const program = this.#readProgram(record);
@@ -255,7 +255,8 @@ export class ContainerSupervisor extends EventEmitter {
     if (!isRunning(record)) {
       void this.host.forwarders.sendRest(record);
       if (!program) return this.host.networks.endpoints.tearDown(record.id);
-      // killed between the start and its note: the container has run for moments, and the next start is a clean one
+      // bayd was killed between the start and its record: the container has run for moments, and the next start is a clean
+      // one
       state.shimPid ||= program.shimPid;
       state.shimStart ||= program.shimStart;
       return this.#cleanUp(record);
@@ -275,7 +276,7 @@ export class ContainerSupervisor extends EventEmitter {
     if (record.endpoints.length > 0) this.host.names.serve(record, { kept: takeKeptSockets(state) });
     await this.host.ports.adopt(record, (message) => this.emit("warning", message));
     if (state.status !== "running") return;
-    // a commit may have held it still when bayd was killed
+    // a commit may have paused it when bayd was killed
     const cgroup = this.host.groups.of(record);
     if (cgroup.isFrozen()) cgroup.freeze(false);
     this.watchHealth(record);

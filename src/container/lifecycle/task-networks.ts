@@ -1,7 +1,7 @@
 /**
- * Network namespaces for tasks: connected to a network that is there while a build runs, and used one after another, as
- * making one takes as long as a short step. Nothing of a task is left in one when the next gets it: its processes are
- * gone, and none of them could change the namespace.
+ * Network namespaces for tasks: connected to a network that exists while a build runs, and reused, as creating one takes as
+ * long as a short step. A task leaves nothing in a namespace for the next one: its processes have ended, and none of them
+ * could change the namespace.
  */
 import { randomBytes } from "node:crypto";
 import {
@@ -12,11 +12,11 @@ import {
   type NetworkManager,
 } from "../../network/index.ts";
 
-/** A namespace with its way outside. */
+/** A namespace with a connection to the outside. */
 export interface TaskNetwork {
   id: string;
   endpoint: Endpoint;
-  /** Its file. */
+  /** The file of the namespace. */
   namespace: string;
 }
 
@@ -32,7 +32,7 @@ const NETWORK: NetworkConfig = {
   labels: {},
 };
 
-/** A build sees no other container by name. */
+/** A build cannot resolve names of other containers. */
 const NO_NAMES = { addresses: () => undefined, nameOf: () => undefined };
 
 export class TaskNetworks {
@@ -41,7 +41,7 @@ export class TaskNetworks {
 
   constructor(readonly networks: NetworkManager) {}
 
-  /** Their addresses are taken. */
+  /** The endpoints of all tasks, whose addresses are in use. */
   endpoints(): ContainerEndpoint[] {
     return [...this.#all].map(({ id, endpoint }) => ({
       container: "a build",
@@ -56,7 +56,7 @@ export class TaskNetworks {
     const idle = this.#idle.pop();
     if (idle) return idle;
     const id = randomBytes(32).toString("hex");
-    // synchronous with its registration, so that no other gets the same address
+    // no await before the registration, so that no other task gets the same address
     const endpoint = this.networks.endpoints.allocate(NETWORK.name, { aliases: [] }, 0);
     const slot = { id, endpoint };
     this.#all.add(slot);
@@ -75,7 +75,7 @@ export class TaskNetworks {
     this.#idle.push(network);
   }
 
-  /** Takes everything away where no task has any of it. */
+  /** Removes everything if no task uses it. */
   async close(): Promise<void> {
     if (this.#idle.length < this.#all.size) return;
     for (const { id } of this.#all) this.networks.endpoints.tearDown(id);

@@ -1,6 +1,6 @@
 /**
- * A command in a file system that is put together for it alone: a step of a build. It has a container's isolation and
- * no record: it ends with bayd, and what a kill leaves of it is swept at the next start.
+ * A command in a file system that is made for it alone: a step of a build. It is isolated like a container and has no record:
+ * it ends with bayd, and what a killed bayd leaves of it is removed at the next start.
  */
 import { randomBytes } from "node:crypto";
 import { fchownSync, mkdirSync, readFileSync, rmSync } from "node:fs";
@@ -35,7 +35,7 @@ import { exitFifo, mountPoint } from "./start.ts";
 import type { TaskNetwork } from "./task-networks.ts";
 
 export interface TaskConfig {
-  /** For its process list. */
+  /** Shown in its process list. */
   name: string;
   args: string[];
   env: string[];
@@ -43,20 +43,20 @@ export interface TaskConfig {
   user: string;
   /** The file system: `upper` receives what the command writes. */
   overlay: OverlayRoot;
-  /** Binds of the host's directories and files, and tmpfs, in the order in which they are made. */
+  /** Binds of host directories and files, and tmpfs, in the order in which they are mounted. */
   mounts: SpecMount[];
   network: "bridge" | "host" | "none";
   extraHosts: string[];
   hostname: string;
   shmSize: number;
   ulimits: ContainerConfig["ulimits"];
-  /** Everything that a privileged container may do. */
+  /** Run with the privileges of a privileged container. */
   insecure: boolean;
   onOutput: (stream: 1 | 2, bytes: Buffer) => void;
   signal?: AbortSignal | undefined;
 }
 
-/** What a task has while it runs, for who hands out addresses and hears of ends. */
+/** The state of a task while it runs, for address allocation and announced ends. */
 export class Task {
   readonly id = randomBytes(32).toString("hex");
   #launched: Launched | undefined;
@@ -65,7 +65,7 @@ export class Task {
   constructor(
     readonly host: Host,
     readonly config: TaskConfig,
-    /** For its way outside; it is the caller's. */
+    /** Its connection to the outside; it belongs to the caller. */
     readonly network: TaskNetwork | undefined,
   ) {}
 
@@ -73,12 +73,14 @@ export class Task {
     return runDirectory(this.host, this.id);
   }
 
-  /** On the disk, as a container's: the command may write to these files. What a kill leaves is swept by its name. */
+  /**
+   * On the disk, as a container's: the command may write to these files. After a kill, it is found by its name and removed.
+   */
   get #etcDirectory(): string {
     return join(containerDirectory(this.host, this.id), "etc");
   }
 
-  /** Runs to its end and gives the exit code. Throws START_FAILED, UNKNOWN_USER, ABORTED. */
+  /** Runs until it ends and returns the exit code. Throws START_FAILED, UNKNOWN_USER, ABORTED. */
   async run(): Promise<number> {
     const { host, config } = this;
     const cgroup = host.cgroups.group(this.id.slice(0, 16));
@@ -97,7 +99,7 @@ export class Task {
       const { resources = {} } = spec.linux;
       cgroup.apply(cgroup.create() ? onlyLimits(resources) : resources);
       if (config.signal?.aborted) throw new BayError("ABORTED", "the build was interrupted");
-      // not earlier: nothing would close them if a step before this one failed
+      // not earlier: they would stay open if a step before this one failed
       const pipes = [createPipe("read"), createPipe("read")] as const;
       const drained = pipes.map((pipe, index) => this.#read(pipe.read, (index + 1) as 1 | 2));
       try {
@@ -119,7 +121,7 @@ export class Task {
         for (const pipe of pipes) close(pipe.write);
       }
       await ended;
-      // what it left running holds its output, and its files
+      // processes that it left running hold its output and its files
       cgroup.kill();
       await Promise.all(drained);
       if (config.signal?.aborted) throw new BayError("ABORTED", "the build was interrupted");
@@ -131,11 +133,11 @@ export class Task {
       if (this.#launched) signalProcess(this.#launched.shimPid, this.#launched.shimStart, SIGNALS.SIGKILL);
       rmSync(this.#directory, { recursive: true, force: true });
       rmSync(containerDirectory(host, this.id), { recursive: true, force: true });
-      void endProcesses(cgroup); // it empties a moment after its last process
+      void endProcesses(cgroup); // the cgroup is empty a moment after its last process
     }
   }
 
-  /** Its shim announced the end, or it is gone. */
+  /** Called when its shim announces the end, or has disappeared. */
   ended(): void {
     this.#hasEnded();
   }

@@ -12,7 +12,7 @@ export class Tasks {
     this.#networks = new TaskNetworks(host.networks);
   }
 
-  /** Runs a command in a file system of its own, and returns its exit code. Throws START_FAILED, UNKNOWN_USER, ABORTED. */
+  /** Runs a command in its own file system, and returns its exit code. Throws START_FAILED, UNKNOWN_USER, ABORTED. */
   async run(config: TaskConfig): Promise<number> {
     const network = config.network === "bridge" ? await this.#networks.take() : undefined;
     const task = new Task(this.host, config, network);
@@ -26,17 +26,17 @@ export class Tasks {
     }
   }
 
-  /** Their addresses are taken. */
+  /** The endpoints of all tasks, whose addresses are in use. */
   endpoints(): ContainerEndpoint[] {
     return this.#networks.endpoints();
   }
 
-  /** Removes the network of tasks, where none runs. */
+  /** Removes the network of tasks if none runs. */
   tidy(): Promise<void> {
     return this.#networks.close();
   }
 
-  /** A shim announced an end. False where the token belongs to no task. */
+  /** Called when a shim announces an end. Returns false if the token belongs to no task. */
   ended(token: string): boolean {
     const task = this.#running.get(token);
     if (task) void task.ended();

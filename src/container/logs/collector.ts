@@ -1,4 +1,4 @@
-/** The main thread's side of the log worker: which containers' output is collected, and news of it. */
+/** The main thread's side of the log worker: whose output is collected, and when output arrived. */
 import { EventEmitter } from "node:events";
 import { writeSync } from "node:fs";
 import { Worker } from "node:worker_threads";
@@ -53,7 +53,7 @@ export class LogCollector extends EventEmitter {
     });
   }
 
-  /** Begins to collect. The FIFOs exist; resolves when the worker has them open. */
+  /** Starts to collect. The FIFOs exist; resolves when the worker has opened them. */
   open(options: {
     id: string;
     stdout: string;
@@ -66,7 +66,7 @@ export class LogCollector extends EventEmitter {
     return this.#ask({ kind: "open", ...options });
   }
 
-  /** Collects what is left and ends; resolves when everything is in the files. */
+  /** Collects the remaining output and stops; resolves when everything is in the files. */
   close(id: string): Promise<void> {
     if (!this.#open.delete(id)) return this.#closing.get(id) ?? Promise.resolve();
     const closing = this.#ask({ kind: "close", id }).finally(() => this.#closing.delete(id));

@@ -1,8 +1,8 @@
 /**
- * Sends a container's lines to a receiver elsewhere. They are read from the log that bay keeps in any case, so that a
- * receiver that is slow or gone stalls neither the container nor bayd: a bounded queue waits for it, and what finds no place
- * there is counted and told. What was sent is noted beside the log, so that after the end of bayd at any moment the next one
- * sends the rest: each line at least once, and those of the last moments perhaps twice.
+ * Sends a container's lines to a remote receiver. They are read from the log that bay keeps in any case, so that a slow or
+ * unreachable receiver stalls neither the container nor bayd: lines wait in a bounded queue, and those that do not fit are
+ * counted and reported. The position of the last line sent is saved beside the log. If bayd ends at any moment, the next one
+ * sends the rest: each line at least once, and the last ones perhaps twice.
  */
 import { mkdirSync } from "node:fs";
 import { hasCode, messageOf } from "../../core/errors.ts";
@@ -13,30 +13,30 @@ import { readSentPosition, writeSentPosition } from "./sent-position.ts";
 
 const QUEUE_LINES = 10_000;
 const QUEUE_BYTES = 4 << 20;
-/** Docker's bound of a message; what is longer is sent in parts. */
+/** Docker's limit of a message; a longer line is sent in parts. */
 const MESSAGE = 16 << 10;
 /** Lines that are read or sent in one turn of the event loop. */
 const AT_ONCE = 500;
 const [FIRST_PAUSE, LONGEST_PAUSE] = [500, 30_000];
 const TELL_AFTER = 10_000;
-/** How long what is left is tried after the container's end. */
+/** Milliseconds for which sending is tried after the container's end. */
 const LAST_TRY = 10_000;
-/** A receiver that cannot be seen is taken for well after this time without a failure. */
+/** Milliseconds without a failure after which a receiver that gives no answers counts as working. */
 const WELL_AFTER = 60_000;
-/** Between two notes of what was sent. */
+/** Milliseconds between two writes of the position. */
 const NOTE_AFTER = 500;
 
-/** A message that waits, with the position of the log behind it where it ends a line. */
+/** A queued message; with the log position after it if it ends a line. */
 interface Waiting extends Line {
   end: LogPosition | undefined;
 }
 
 export interface ForwarderOptions {
-  /** In messages. */
+  /** The container's name in messages. */
   container: string;
   receiver: string;
   directory: string;
-  /** Pass over what the log has already, where nothing was sent of it before. */
+  /** Skip what the log contains already if nothing of it was sent before. */
   isLate: boolean;
   encode: Encode;
   open: OpenReceiver;
@@ -46,7 +46,7 @@ export interface ForwarderOptions {
 export class Forwarder {
   readonly #reader: LogReader;
   readonly #queue: Waiting[] = [];
-  /** The receiver took them, and the kernel does not have them yet. */
+  /** Messages that the receiver accepted, and that are not in the kernel's buffers yet. */
   #passing: Waiting[] = [];
   #sent: LogPosition;
   #note: NodeJS.Timeout | undefined;
@@ -57,7 +57,7 @@ export class Forwarder {
   #pause = FIRST_PAUSE;
   #isTold = false;
   #isReading = false;
-  /** While it was read. */
+  /** Whether output arrived while the log was being read. */
   #hasGrown = false;
   #isSending = false;
   #isEnding = false;
@@ -75,14 +75,14 @@ export class Forwarder {
       );
     if (!before && options.isLate) this.#reader.skip();
     this.#sent = this.#reader.position();
-    // at once, so that the next bayd passes over nothing
+    // immediately, so that the next bayd skips nothing
     mkdirSync(options.directory, { recursive: true, mode: 0o700 });
     this.#writeNote();
     this.#open();
     if (before) this.grew();
   }
 
-  /** Whether lines wait of an earlier bayd, or of before the last end of the container. */
+  /** Returns whether there are unsent lines from before the last end of bayd or the container. */
   static hasRest(directory: string, receiver: string): boolean {
     const before = readSentPosition(directory, receiver);
     if (!before) return false;
@@ -94,7 +94,7 @@ export class Forwarder {
     return !done;
   }
 
-  /** There is output that was not read yet. */
+  /** Called when there is new output. */
   grew(): void {
     if (this.#isDone) return;
     this.#hasGrown = this.#isReading;
@@ -103,7 +103,9 @@ export class Forwarder {
     setImmediate(() => this.#read(this.#reader.read(this.#isEnding)));
   }
 
-  /** The container has ended, and all of its output is in the log. What does not go out within moments is lost. */
+  /**
+   * Called when the container has ended and all of its output is in the log. Lines that are not sent within moments are lost.
+   */
   end(): void {
     if (this.#isEnding) return;
     this.#isEnding = true;
@@ -112,7 +114,7 @@ export class Forwarder {
     this.#end.unref();
   }
 
-  /** The container runs again. False where it is too late, and another is needed. */
+  /** Called when the container runs again. Returns false if it is too late, and a new forwarder is needed. */
   resume(): boolean {
     if (this.#isDone) return false;
     this.#isEnding = false;
@@ -120,7 +122,7 @@ export class Forwarder {
     return true;
   }
 
-  /** Stops at once. What was not sent is sent when the container, or bayd, starts again. */
+  /** Stops immediately. Unsent lines are sent when the container, or bayd, starts again. */
   stop(): void {
     if (this.#isDone) return;
     this.#isDone = true;
@@ -137,7 +139,7 @@ export class Forwarder {
     this.#receiver = undefined;
   }
 
-  /** A part of what there is, so that other work has its turn. */
+  /** Reads a part of the available lines, so that other work gets its turn. */
   #read(lines: Generator<LogLine>): void {
     if (this.#isDone) return void lines.return(undefined);
     try {
@@ -188,7 +190,7 @@ export class Forwarder {
     }
     for (const { bytes } of this.#queue.splice(0, count)) this.#bytes -= bytes.length;
     if (this.#queue.length > 0) {
-      if (count < AT_ONCE) return; // it says when it takes more
+      if (count < AT_ONCE) return; // the receiver calls back when it can accept more
       this.#isSending = true;
       setImmediate(() => {
         this.#isSending = false;
@@ -197,9 +199,9 @@ export class Forwarder {
     } else this.#stopAtEnd();
   };
 
-  /** The kernel has the oldest message that was on its way to this receiver. */
+  /** Called when the kernel has the oldest message that was sent through this receiver. */
   #passed(receiver: Receiver): void {
-    if (receiver !== this.#receiver) return; // it is sent again, by the next one
+    if (receiver !== this.#receiver) return; // the next receiver sends it again
     const end = this.#passing.shift()?.end;
     if (end) this.#sent = end;
     this.#note ??= setTimeout(() => this.#writeNote(), NOTE_AFTER).unref();
@@ -211,7 +213,7 @@ export class Forwarder {
     if (this.#isEnding && !this.#isReading && this.#queue.length + this.#passing.length === 0) this.stop();
   }
 
-  /** A log without a note is sent from its beginning, or not at all: neither stops anything. */
+  /** Saves the position. Errors are ignored: without it the log is sent from its beginning, or not at all. */
   #writeNote(): void {
     clearTimeout(this.#note);
     this.#note = undefined;
@@ -256,7 +258,7 @@ export class Forwarder {
     this.#well = undefined;
     this.#receiver?.close();
     this.#receiver = undefined;
-    // perhaps sent, perhaps not
+    // they may have been sent or not
     for (const { bytes } of this.#passing) this.#bytes += bytes.length;
     this.#queue.unshift(...this.#passing);
     this.#passing = [];

@@ -1,4 +1,4 @@
-/** Which containers' lines are sent elsewhere now: from their start, or bayd's, to some moments after their end. */
+/** Which containers' lines are being sent to remote receivers: from their start, or bayd's, until moments after their end. */
 import { hostname } from "node:os";
 import { messageOf } from "../../core/errors.ts";
 import type { RemoteDriver } from "../../core/log-options.ts";
@@ -15,7 +15,7 @@ export class Forwarders {
     readonly warn: (text: string) => void,
   ) {}
 
-  /** Called before new output comes: what the log has already was sent, or is still on its way. */
+  /** Called before new output arrives: what the log contains was sent, or is queued. */
   async begin({ id, config }: Sent): Promise<void> {
     const { driver, options = {} } = config.log;
     if (driver !== "syslog" && driver !== "journald") return;
@@ -25,7 +25,7 @@ export class Forwarders {
     await forwarder;
   }
 
-  /** Sends what an earlier bayd did not send of a container that has ended. Never rejects. */
+  /** Sends the lines of a container that has ended which an earlier bayd did not send. Never rejects. */
   async sendRest(record: Sent): Promise<void> {
     const { driver, options = {} } = record.config.log;
     if (driver !== "syslog" && driver !== "journald") return;
@@ -46,7 +46,7 @@ export class Forwarders {
     driver: RemoteDriver,
     options: Readonly<Record<string, string>>,
   ): Promise<Forwarder> {
-    // most containers need neither
+    // lazy: most containers need neither
     const [{ encoderOf }, { receiverOf }] = await Promise.all([
       import("./messages.ts"),
       import("./receivers.ts"),
@@ -68,12 +68,12 @@ export class Forwarders {
     void this.#all.get(id)?.then((forwarder) => forwarder?.grew());
   }
 
-  /** The container has ended, and all of its output is in the log. */
+  /** Called when the container has ended and all of its output is in the log. */
   end(id: string): void {
     void this.#all.get(id)?.then((forwarder) => forwarder?.end());
   }
 
-  /** The container is removed. */
+  /** Called when the container is removed. */
   forget(id: string): void {
     void this.#all.get(id)?.then((forwarder) => forwarder?.end());
     this.#all.delete(id);

@@ -1,6 +1,6 @@
 /**
- * The log worker: one thread that waits for all containers' output and moves it from FIFOs to files inside the
- * kernel. It may block, which the main thread may not.
+ * The log worker: one thread that waits for the output of all containers and moves it from FIFOs to files inside the kernel.
+ * It may block, which the main thread must not.
  */
 import { closeSync, constants, openSync, readSync } from "node:fs";
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
@@ -17,10 +17,10 @@ const ENOSPC = 28;
 interface Source {
   id: string;
   fds: number[];
-  /** Streams that hung up: no process has them open for writing. */
+  /** For each stream, whether no process has it open for writing. */
   ended: boolean[];
   writer: SegmentWriter | undefined;
-  /** The last piece could not be written, which was told. */
+  /** The last piece could not be written, and this was reported. */
   hasFailed: boolean;
 }
 
@@ -42,25 +42,25 @@ function open(command: Extract<LogCommand, { kind: "open" }>): void {
   sources.set(command.id, { id: command.id, fds, ended: [false, false], writer, hasFailed: false });
 }
 
-/** Moves what one stream holds now. */
+/** Moves the available output of one stream. */
 function move(source: Source, stream: number): void {
   let moved = 0;
   for (;;) {
     const fd = source.fds[stream]!;
-    // the oldest lines go only for newer ones
+    // the oldest lines are removed only if there are newer ones
     if (source.writer?.isFull && !waitReadable([fd], 0).some(({ readable }) => readable)) break;
     const count = take(source, stream, fd);
     if (count === 0) source.ended[stream] = true;
     if (count <= 0) break;
     moved += count;
-    if (moved >= FIFO_BYTES) break; // the others have their turn
+    if (moved >= FIFO_BYTES) break; // give the others their turn
   }
   if (moved > 0) post({ kind: "grew", id: source.id });
 }
 
 /**
- * Moves one piece to the log, and gives its length, 0 at the end, or a negated errno. What the disk does not take is
- * discarded: a container whose output is not read would block at its next line.
+ * Moves one piece to the log. Returns its length, 0 at the end, or a negative errno. Output that cannot be written to the
+ * disk is discarded: a container whose output is not read would block at its next line.
  */
 function take(source: Source, stream: number, fd: number): number {
   const { writer } = source;

@@ -1,4 +1,4 @@
-/** A line of a container's output as a message of syslog (RFC 5424, RFC 3164), or an entry of systemd's journal. Pure. */
+/** Formats a line of a container's output as a syslog message (RFC 5424, RFC 3164), or an entry of systemd's journal. Pure. */
 import {
   facilityNumber,
   type RemoteDriver,
@@ -12,7 +12,7 @@ export interface Line {
   stream: 0 | 1;
   /** Milliseconds since the epoch. */
   time: number;
-  /** Without its newline. */
+  /** Without the newline. */
   bytes: Buffer;
   /** The line continues in the next message. */
   isPartial: boolean;
@@ -32,12 +32,12 @@ interface Sender {
   pid: number;
 }
 
-/** What makes messages of a container's lines. */
+/** Returns the function that formats a container's lines. */
 export function encoderOf(driver: RemoteDriver, sender: Sender): Encode {
   return driver === "journald" ? journalEncoder(sender) : syslogEncoder(sender);
 }
 
-/** The tag's template with its fields; by default the container's short ID, as in Docker. */
+/** Expands the tag template; by default the container's short ID, as in Docker. */
 export function tagOf({ id, config, options }: Sender): string {
   const image = config.imageId.replace(/^sha256:/, "");
   const values: Record<string, string> = {
@@ -55,7 +55,7 @@ export function tagOf({ id, config, options }: Sender): string {
   );
 }
 
-/** Labels and variables that the options name. */
+/** The labels and variables that the options select. */
 export function attributesOf({ config, options }: Sender): [string, string][] {
   const env = config.env.map((entry): [string, string] => {
     const [name = "", value = ""] = entry.split(/=(.*)/s);
@@ -72,7 +72,7 @@ export function attributesOf({ config, options }: Sender): [string, string][] {
   ];
 }
 
-/** RFC 5424, 6: names are of printable ASCII, and no longer than so many characters. */
+/** RFC 5424, 6: names are printable ASCII of a limited length. */
 const nameOf = (text: string, most: number) => text.replace(/[^!-~]/g, "_").slice(0, most) || "-";
 
 function syslogEncoder(sender: Sender): Encode {
@@ -95,7 +95,7 @@ function syslogEncoder(sender: Sender): Encode {
   };
 }
 
-/** RFC 3164, 4.1.2, in the host's own time: `Jan  2 15:04:05`. */
+/** RFC 3164, 4.1.2, in the host's time zone: `Jan 2 15:04:05`, where a day below 10 is padded with a space. */
 function shortTime(time: Date): string {
   const month = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ")[time.getMonth()]!;
   const two = (value: number) => String(value).padStart(2, "0");
@@ -106,7 +106,7 @@ function shortTime(time: Date): string {
 const microTime = (time: Date) => time.toISOString().replace("Z", "000Z");
 const secondTime = (time: Date) => time.toISOString().replace(/\.\d+/, "");
 
-/** RFC 5424, 6.3. The number is that of RFC 5612, as bay has none of its own. */
+/** RFC 5424, 6.3. Uses the enterprise number of RFC 5612, as bay has none. */
 function structuredData(attributes: readonly [string, string][]): string {
   if (attributes.length === 0) return "-";
   const parameters = attributes.map(([name, value]) => {
@@ -139,13 +139,13 @@ function journalEncoder(sender: Sender): Encode {
     ]);
 }
 
-/** Names are of upper case letters, digits and _, and begin with a letter. */
+/** Field names consist of upper case letters, digits and _, and begin with a letter. */
 function fieldName(name: string): string {
   const upper = name.toUpperCase().replace(/[^A-Z0-9]/g, "_");
   return (/^[A-Z]/.test(upper) ? upper : `X_${upper}`).slice(0, 64);
 }
 
-/** NAME=VALUE, or with newlines NAME, its length in 64 bits, and VALUE (systemd's Journal Native Protocol). */
+/** NAME=VALUE; a value with newlines as NAME, its length in 64 bits, and VALUE (systemd's Journal Native Protocol). */
 function journalField(name: string, value: Buffer): Buffer {
   if (!value.includes(10)) return Buffer.concat([Buffer.from(`${name}=`), value, Buffer.from("\n")]);
   const length = Buffer.alloc(8);

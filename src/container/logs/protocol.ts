@@ -1,4 +1,4 @@
-/** What the main thread and the log worker say to each other. */
+/** Messages between the main thread and the log worker. */
 export type LogCommand =
   | {
       kind: "open";
@@ -6,7 +6,7 @@ export type LogCommand =
       id: string;
       stdout: string;
       stderr: string;
-      /** Where the segments go; undefined to throw the output away. */
+      /** The directory of the segments; undefined to discard the output. */
       directory: string | undefined;
       maxSize: number;
       maxFiles: number;

@@ -1,4 +1,4 @@
-/** Reading a container's logs as lines with stream and time, piece by piece, and following them. */
+/** Reads a container's logs in pieces, as lines with stream and time, and follows them. */
 import { closeSync, readSync } from "node:fs";
 import { join } from "node:path";
 import {
@@ -16,7 +16,7 @@ import { decodeEntries, ENTRY, type IndexEntry, segmentNumbers } from "./segment
 export interface LogLine {
   stream: 0 | 1;
   time: number;
-  /** With its newline, unless the output ended without one, or the line is longer than MAX_LINE. */
+  /** With the newline, unless the output ended without one or the line is longer than MAX_LINE. */
   bytes: Buffer;
 }
 
@@ -25,20 +25,20 @@ export type LogUnit = "line" | "write" | "chunk";
 export interface LogQuery {
   stdout: boolean;
   stderr: boolean;
-  /** Only the last so many lines. */
+  /** Only the last lines, at most this many. */
   tail?: number | undefined;
   /** Milliseconds since the epoch. */
   since?: number | undefined;
   until?: number | undefined;
 }
 
-/** Where one stream was read to: the bytes of a segment before the next line. */
+/** How far one stream was read: the bytes of a segment before the next line. */
 export interface StreamPosition {
   segment: number;
   offset: number;
 }
 
-/** Of stdout and stderr. */
+/** The positions of stdout and stderr. */
 export type LogPosition = [StreamPosition, StreamPosition];
 
 const ENTRIES_AT_ONCE = 4096;
@@ -47,24 +47,24 @@ export class LogReader {
   #segment = 0;
   #entry = 0;
   #offsets: [number, number] = [0, 0];
-  /** Nothing was read of the segment before this one. */
+  /** Whether no segment was read before this one. */
   #isFirst = true;
   readonly #skipsLine: [boolean, boolean] = [false, false];
   #partial: [Partial | undefined, Partial | undefined] = [undefined, undefined];
-  /** The ends of the last lines that were given, by stream. */
+  /** The end of the last line returned, for each stream. */
   readonly #ends: LogPosition = [
     { segment: 0, offset: 0 },
     { segment: 0, offset: 0 },
   ];
-  /** What was read before, by an earlier reader. */
+  /** The position at which an earlier reader stopped. */
   #begin: LogPosition | undefined;
 
   constructor(readonly directory: string) {}
 
   /**
-   * The complete lines since the last call, each by itself, or (`unit` "write") all that begin in one write and have its
-   * time together, or ("chunk") as many at once as were written to one stream
-   * in a row. `flush` also gives what there is of a last line; the rest comes later.
+   * Returns the complete lines since the last call: one by one, or (`unit` "write") all that begin in one write and have its
+   * time as one, or ("chunk") as many together as were written to one stream in a row. `flush` also returns the available
+   * part of a last line; the rest comes later.
    */
   *read(flush: boolean, unit: LogUnit = "line"): Generator<LogLine> {
     for (const number of this.#segments()) yield* this.#readSegment(number, unit);
@@ -78,7 +78,7 @@ export class LogReader {
     }
   }
 
-  /** Passes over everything that was written so far. */
+  /** Skips everything that was written so far. */
   skip(): void {
     for (const number of this.#segments()) {
       for (const { stream, length } of this.#entries(number)) this.#offsets[stream as 0 | 1] += length;
@@ -88,16 +88,16 @@ export class LogReader {
   }
 
   /**
-   * Where the streams are after the line that was given last, for `seek` of a later reader. Kept for reads by
-   * line only.
+   * The position of the streams after the last line returned, for `seek` of a later reader. Kept only when reading line by
+   * line.
    */
   position(): LogPosition {
     return [{ ...this.#ends[0] }, { ...this.#ends[1] }];
   }
 
   /**
-   * Continues at the position of an earlier reader. Gives whether all that follows it is still in the log, as far
-   * as can be seen. For a reader that has read nothing.
+   * Continues at the position of an earlier reader. Returns false if lines after it are known to be missing from the log. The
+   * reader must not have read anything.
    */
   seek(position: LogPosition): boolean {
     const numbers = segmentNumbers(this.directory);
@@ -110,7 +110,7 @@ export class LogReader {
     return true;
   }
 
-  /** The first byte of a segment's stream that an earlier reader did not give. */
+  /** The offset of the first byte of a segment's stream that an earlier reader did not return. */
   #firstOffset(number: number, stream: 0 | 1): number {
     const begin = this.#begin?.[stream];
     if (!begin || begin.segment < number) return 0;
@@ -118,8 +118,8 @@ export class LogReader {
   }
 
   /**
-   * Passes over the oldest output, so that at least the last `count` lines of the given streams are left. Little more than
-   * these lines is read. For a reader that has read nothing.
+   * Skips the oldest output, so that at least the last `count` lines of the given streams remain. Little more than these
+   * lines is read. The reader must not have read anything.
    */
   seekTail(count: number, streams: readonly (0 | 1)[]): void {
     const numbers = segmentNumbers(this.directory);
@@ -149,7 +149,7 @@ export class LogReader {
     }
   }
 
-  /** Reads what was written before this position of a line that is not complete here. */
+  /** Reads the beginning, written before this position, of a line that ends after it. */
   #readBeginning(stream: 0 | 1, numbers: readonly number[]): void {
     const parts: Buffer[] = [];
     let size = 0;
@@ -168,7 +168,7 @@ export class LogReader {
       }
       number -= 1;
       if (numbers.includes(number)) continue;
-      this.#skipsLine[stream] = first !== undefined; // its beginning was rotated away
+      this.#skipsLine[stream] = first !== undefined; // its beginning was rotated out of the log
       return;
     }
   }
@@ -194,7 +194,7 @@ export class LogReader {
     }
   }
 
-  /** The entries of a segment, a block of the file at a time. */
+  /** The entries of a segment, read one block of the file at a time. */
   *#allEntries(number: number, first = 0): Generator<IndexEntry> {
     const fd = openIfThere(join(this.directory, `${number}.idx`));
     if (fd === undefined) return;
@@ -218,7 +218,7 @@ export class LogReader {
     try {
       for (const { stream: of, length, time, goesOn } of unit === "chunk" ? joined(entries) : entries) {
         const stream = of as 0 | 1;
-        // the rest of a line whose beginning was rotated away is not a line
+        // the rest of a line whose beginning was rotated out of the log is not a line
         if (goesOn && this.#isFirst) this.#skipsLine[stream] = true;
         const end = this.#offsets[stream] + length;
         let at = Math.max(this.#offsets[stream], this.#firstOffset(number, stream));
@@ -233,7 +233,7 @@ export class LogReader {
     }
   }
 
-  /** `start` is where the bytes are in the segment. */
+  /** `start` is the offset of the bytes in the segment. */
   *#split(stream: 0 | 1, time: number, bytes: Buffer, unit: LogUnit, start: number): Generator<LogLine> {
     const ended = (offset: number) => {
       this.#ends[stream] = { segment: this.#segment, offset: start + offset };
@@ -279,7 +279,7 @@ interface Partial {
   size: number;
 }
 
-/** Entries of one stream in a row as one, with the time of the first. */
+/** Joins consecutive entries of one stream into one, with the time of the first. */
 function* joined(entries: Iterable<IndexEntry>): Generator<IndexEntry> {
   let last: IndexEntry | undefined;
   for (const entry of entries) {
@@ -293,7 +293,7 @@ function* joined(entries: Iterable<IndexEntry>): Generator<IndexEntry> {
   if (last) yield last;
 }
 
-/** Applies a query to lines: streams, times and the tail. Only the tail is held in memory. */
+/** Selects lines by streams, times and tail. Only the tail is held in memory. */
 export function* selectLines(lines: Iterable<LogLine>, query: LogQuery): Generator<LogLine> {
   const { stdout, stderr, since, until, tail } = query;
   const last: LogLine[] = [];

@@ -1,4 +1,4 @@
-/** Where lines of a container are sent: the journal, and receivers of syslog. Each takes messages until it says that it is full. */
+/** Receivers of log lines: the journal and syslog. Each accepts messages until it reports that it is full. */
 import { createSocket } from "node:dgram";
 import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
@@ -15,31 +15,31 @@ import { UnixDatagram } from "../../linux/index.ts";
 
 export interface Receiver {
   /**
-   * Whether it took the message. `passed` is called once the kernel has it, so that the end of this process does not lose
-   * it; for the messages of one receiver in their order.
+   * Returns whether it accepted the message. `passed` is called when the kernel has it, so that the end of this process does
+   * not lose it; the calls are in the order of the messages.
    */
   send(message: Buffer, passed: () => void): boolean;
   close(): void;
-  /** It is open whether or not anything receives (udp), and fails only some time after a message. */
+  /** It is open whether or not anything receives the messages (UDP), and reports a failure only some time after a message. */
   isBlind?: boolean;
 }
 
 export interface ReceiverNews {
-  /** It takes messages, now or again. */
+  /** Called when it accepts messages, for the first time or again. */
   ready: () => void;
-  /** It is not there any more; another is to be opened. */
+  /** Called when it has failed; a new one has to be opened. */
   failed: (why: string) => void;
 }
 
 export type OpenReceiver = (news: ReceiverNews) => Receiver;
 
 const JOURNAL = "/run/systemd/journal/socket";
-/** Bytes that wait in a connection. */
+/** The most bytes that are queued in a connection. */
 const WAITING = 256 << 10;
 const CONNECT_TIMEOUT = 10_000;
 const TRY_AGAIN = 50;
 
-/** How a driver's receiver is opened, and what it is called in messages. */
+/** Returns how to open a driver's receiver, and its name for messages. */
 export function receiverOf(
   driver: RemoteDriver,
   options: Readonly<Record<string, string>>,
@@ -50,7 +50,7 @@ export function receiverOf(
   }
   const address = parseSyslogAddress(options["syslog-address"])!;
   const name = options["syslog-address"] || LOCAL_SYSLOG[0]!;
-  // with TLS the length precedes a message (RFC 5425, 4.3), else a newline follows it (RFC 6587, 3.4.2)
+  // with TLS the length precedes a message (RFC 5425, 4.3), otherwise a newline follows it (RFC 6587, 3.4.2)
   const isCounted = address.kind === "tls" && /^rfc5424/.test(syslogFormat(options));
   const frame = isCounted
     ? (message: Buffer) => Buffer.concat([Buffer.from(`${message.length} `), message])
@@ -71,7 +71,7 @@ function openSyslog(
     case "unixgram":
       return datagrams(path === "" ? LOCAL_SYSLOG : [path], news);
     case "unix":
-      // sockets of syslog are mostly of datagrams, whatever their address says
+      // most syslog sockets are datagram sockets, even if the address says unix://
       return isDatagram(path) ? datagrams([path], news) : stream(connect(path), "connect", frame, news);
     case "udp":
       return udp(host, port, news);
@@ -102,7 +102,7 @@ function isDatagram(path: string): boolean {
   }
 }
 
-/** The first of the paths that has a receiver. Throws where none has. */
+/** Opens the first of the paths that has a receiver. Throws if none has. */
 function datagrams(paths: readonly string[], news: ReceiverNews): Receiver {
   let socket: UnixDatagram | undefined;
   let why: unknown;
@@ -124,7 +124,7 @@ function datagrams(paths: readonly string[], news: ReceiverNews): Receiver {
           passed();
           return true;
         }
-        // nothing tells when a receiver of datagrams has room again
+        // there is no notification when a receiver of datagrams has room again
         timer = setTimeout(news.ready, TRY_AGAIN);
         timer.unref();
       } catch (error) {
@@ -156,7 +156,7 @@ function udp(host: string, port: number, news: ReceiverNews): Receiver {
         setTimeout(news.ready, TRY_AGAIN).unref();
         return false;
       }
-      // what the network refuses is lost, as datagrams are
+      // datagrams that the network refuses are lost
       socket.send(message, (error) => {
         if (error) news.failed(messageOf(error));
         passed();
@@ -187,7 +187,7 @@ function stream(socket: Socket, opened: string, frame: Frame, news: ReceiverNews
   socket.on("close", () => {
     if (isOpen) fail("the connection was closed");
   });
-  socket.resume(); // answers of a receiver are ignored
+  socket.resume(); // replies of a receiver are ignored
   return {
     send: (message, passed) => {
       if (!isOpen || socket.writableLength > WAITING) return false;

@@ -1,15 +1,15 @@
-/** The bytes of one segment of a container's logs, read a block at a time, and where lines begin in them. */
+/** Reads the bytes of one segment of a container's logs in blocks, and finds where lines begin. */
 import { closeSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { hasCode } from "../../core/errors.ts";
 import { type IndexEntry, STREAMS } from "./segments.ts";
 
 export const NEWLINE = 10;
-/** A longer line is given in pieces, so that output without newlines does not fill the memory. */
+/** A longer line is returned in pieces, so that output without newlines does not fill the memory. */
 export const MAX_LINE = 1 << 20;
 const BLOCK = 256 << 10;
 
-/** Holds a block of each stream; pieces that it gave stay valid. */
+/** Caches one block of each stream; pieces that it returned remain valid. */
 export class SegmentFiles {
   readonly #files: ({ fd: number; block: Buffer; start: number } | undefined)[] = [];
 
@@ -18,12 +18,12 @@ export class SegmentFiles {
     readonly number: number,
   ) {}
 
-  /** The bytes from `start` to `end`, as far as they exist: a segment may be rotated away while it is read. */
+  /** The bytes from `start` to `end`, as far as they exist: a segment may be removed while it is read. */
   *read(stream: 0 | 1, start: number, end: number): Generator<Buffer> {
     const file = this.#open(stream);
     for (let at = start; file && at < end; ) {
       if (at < file.start || at >= file.start + file.block.length) {
-        // who reads backwards comes next to what is before these bytes
+        // a reader that reads backwards needs the bytes before these next
         const first = at < file.start ? Math.min(at, Math.max(0, end - BLOCK)) : at;
         const block = Buffer.allocUnsafe(BLOCK);
         file.block = block.subarray(0, readSync(file.fd, block, 0, block.length, first));
@@ -66,7 +66,7 @@ export function lastLine(directory: string, number: number, stream: 0 | 1, end: 
   }
 }
 
-/** The bytes of each stream that entries speak of. */
+/** The number of bytes of each stream that the entries cover. */
 export function lengthsOf(entries: readonly IndexEntry[]): [number, number] {
   const lengths: [number, number] = [0, 0];
   for (const { stream, length } of entries) lengths[stream as 0 | 1] += length;
@@ -89,7 +89,7 @@ export function countLines(bytes: Buffer): number {
   return count;
 }
 
-/** A descriptor; undefined where the file was rotated away or never made. */
+/** Opens a file; undefined if it was removed by rotation or never created. */
 export function openIfThere(path: string): number | undefined {
   try {
     return openSync(path, "r");

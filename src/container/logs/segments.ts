@@ -1,8 +1,8 @@
 /**
- * A container's logs on disk. Segments `N.out` and `N.err` hold the bytes as the container wrote them;
- * `N.idx` says when: 16-byte entries {f64 milliseconds since the epoch, u32 length, u32 stream}, in the order in
- * which the chunks arrived. The bytes are moved by the kernel, and a process that dies between the move and
- * the entry leaves a segment longer than its index says; `recover` writes the missing entry.
+ * A container's logs on disk. Segments `N.out` and `N.err` hold the bytes as the container wrote them. `N.idx` holds their
+ * times: 16-byte entries {f64 milliseconds since the epoch, u32 length, u32 stream}, in the order in which the chunks
+ * arrived. The kernel moves the bytes, and a process that dies between the move and the entry leaves a segment longer than
+ * its index says; `recover` writes the missing entry.
  */
 import {
   closeSync,
@@ -31,7 +31,7 @@ export interface IndexEntry {
   goesOn?: boolean;
 }
 
-/** In the entry's stream. */
+/** A flag in the entry's stream. */
 const GOES_ON = 2;
 const NEWLINE = 10;
 
@@ -65,7 +65,7 @@ export function segmentNumbers(directory: string): number[] {
     .sort((a, b) => a - b);
 }
 
-/** The writing end: files of the newest segment, made when there is something to write, and rotation. */
+/** Writes the newest segment, whose files are created when there is output, and rotates. */
 export class SegmentWriter {
   #number: number;
   readonly #streams: (number | undefined)[] = [undefined, undefined];
@@ -85,18 +85,21 @@ export class SegmentWriter {
     if (last !== undefined) this.#recover();
   }
 
-  /** The next target is in a new segment, for which the oldest may go: ask only when there is something to write. */
+  /**
+   * True if the next target is in a new segment, for which the oldest is removed: read this only when there is output to
+   * write.
+   */
   get isFull(): boolean {
-    // who writes byte by byte has an index that is larger than what it wrote
+    // byte-by-byte writes make an index that is larger than the output
     return this.#sizes[0]! + this.#sizes[1]! >= this.maxSize || this.#indexSize >= this.maxSize;
   }
 
-  /** Descriptor and offset of a stream's file, and how much of it there is room for. */
+  /** Descriptor and offset of a stream's file, and how many bytes fit. */
   target(stream: number): { fd: number; offset: number; room: number } {
     if (this.isFull) this.#rotate();
     if (this.#index === undefined) {
       mkdirSync(this.directory, { recursive: true, mode: 0o700 });
-      // first, so that bytes without an entry are found again
+      // before the stream, so that bytes without an entry are found again
       this.#index = openSync(this.#file("idx"), "a", 0o600);
       this.#indexSize = fstatSync(this.#index).size;
     }
@@ -106,8 +109,8 @@ export class SegmentWriter {
   }
 
   /**
-   * Notes that `length` bytes were put at the target. Throws what the system says (ENOSPC); the bytes do not count
-   * then, and the next ones take their place.
+   * Records that `length` bytes were written at the target. Throws system errors (ENOSPC); the bytes do not count then, and
+   * the next ones overwrite them.
    */
   note(stream: number, length: number, time: number): void {
     const goesOn = this.#goesOn[stream] === true && this.#sizes[stream] === 0;
@@ -138,7 +141,7 @@ export class SegmentWriter {
 
   #openStream(stream: number): number {
     const path = this.#file(STREAMS[stream]!);
-    // not O_APPEND: splice refuses it
+    // not O_APPEND: splice(2) does not allow it
     const fd = openSync(path, existsSync(path) ? "r+" : "w+", 0o600);
     this.#sizes[stream] = fstatSync(fd).size;
     return fd;
@@ -158,7 +161,7 @@ export class SegmentWriter {
   #rotate(): void {
     this.#streams.forEach((fd, stream) => {
       const size = this.#sizes[stream]!;
-      if (fd === undefined || size === 0) return; // as it was
+      if (fd === undefined || size === 0) return; // no output: the state of the last line is unchanged
       const last = Buffer.alloc(1);
       readSync(fd, last, 0, 1, size - 1);
       this.#goesOn[stream] = last[0] !== NEWLINE;

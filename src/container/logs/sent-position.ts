@@ -1,6 +1,6 @@
 /**
- * How much of a container's log was handed to its receiver, in the file `sent` beside the segments: the next bayd
- * continues there. JSON, replaced atomically; without fsync, as it is kept for the end of bayd, and not of the host.
+ * How much of a container's log was sent to its receiver, in the file `sent` beside the segments: the next bayd continues
+ * there. JSON, replaced atomically; without fsync, as it has to survive the end of bayd and not of the host.
  */
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -16,7 +16,7 @@ const sentSchema = z.strictObject({
 
 const fileOf = (directory: string) => join(directory, "sent");
 
-/** Undefined where nothing was sent to this receiver before, or the file is damaged. */
+/** Undefined if nothing was sent to this receiver before, or the file is damaged. */
 export function readSentPosition(directory: string, receiver: string): LogPosition | undefined {
   try {
     const sent = sentSchema.parse(JSON.parse(readFileSync(fileOf(directory), "utf8")));
@@ -26,7 +26,7 @@ export function readSentPosition(directory: string, receiver: string): LogPositi
   }
 }
 
-/** Throws what the system says, such as ENOENT where the log was removed. */
+/** Throws system errors, such as ENOENT if the log was removed. */
 export function writeSentPosition(directory: string, receiver: string, position: LogPosition): void {
   const temporary = `${fileOf(directory)}.new`;
   writeFileSync(temporary, JSON.stringify({ receiver, position }), { mode: 0o600 });

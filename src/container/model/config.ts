@@ -10,11 +10,11 @@ export interface HealthConfig {
   retries: number;
 }
 
-/** What an image has. */
+/** A mount of an image. */
 export interface ImageMount {
   type: "image";
   source: string;
-  /** Which image of that name. */
+  /** The ID of the image that the name resolved to. */
   imageId: string;
   target: string;
   readOnly: true;
@@ -29,9 +29,9 @@ export type MountConfig =
       readOnly: boolean;
       recursive: boolean;
       createSource: boolean;
-      /** slave: mounts that come at the source later are seen; shared: and those of the container are seen at the source. */
+      /** slave: mounts added below the source later appear; shared: and those of the container appear at the source. */
       propagation?: "slave" | "shared" | undefined;
-      /** Its files are labelled for all containers (z), or for this one (Z). */
+      /** Label its files for all containers (z), or only for this one (Z). */
       selinux?: "z" | "Z";
     }
   | {
@@ -43,25 +43,25 @@ export type MountConfig =
       selinux?: "z" | "Z";
       /** The part of the volume that is mounted. */
       subpath?: string;
-      /** Where the volume is, if bay does not keep it itself. */
+      /** The path of the volume, if bay does not store it itself. */
       device?: string;
       /** The container whose anonymous volume it is. */
       from?: string;
-      /** The image says it, so that a volume of another container comes before it. */
+      /** The image declares it, so a volume of another container takes precedence. */
       isOfImage?: true;
     }
   | ImageMount
   | { type: "tmpfs"; target: string; options: string[] };
 
-/** A file that bay gives a container; what it says is kept by its digest (secret-files.ts). */
+/** A file that bay provides to a container; its content is stored by digest (secret-files.ts). */
 export interface FileConfig {
   kind: "secret" | "config";
-  /** In the stack. */
+  /** The name in the stack. */
   name: string;
   target: string;
   /** sha256, in hex. */
   digest: string;
-  /** Absent: those of the user that the container runs as. */
+  /** Absent for the user that the container runs as. */
   uid?: number;
   gid?: number;
   mode: number;
@@ -69,9 +69,9 @@ export interface FileConfig {
 
 export interface PortConfig {
   hostAddress: string;
-  /** Undefined: one that is free is chosen at start. */
+  /** Undefined to choose a free one at start. */
   hostPort: number | undefined;
-  /** The last of a range from `hostPort` on, of which the first that is free is chosen at start. */
+  /** The last port of a range that begins with `hostPort`; the first free one is chosen at start. */
   hostPortEnd?: number;
   containerPort: number;
   protocol: "tcp" | "udp";
@@ -85,9 +85,9 @@ export interface AttachmentConfig {
   mac?: string | undefined;
   /** Undefined for eth0, eth1 … */
   interface?: string | undefined;
-  /** The default route goes by the network of which this is highest. */
+  /** The default route uses the network with the highest priority. */
   gatewayPriority?: number | undefined;
-  /** It may send from addresses that are not its own. */
+  /** The container may send from addresses that are not its own. */
   maySpoof?: boolean | undefined;
 }
 
@@ -101,30 +101,30 @@ export interface DeviceConfig {
 export interface HookConfig {
   args: string[];
   env: string[];
-  /** Undefined for the container's own. */
+  /** Undefined for the container's user. */
   user: string | undefined;
   workdir: string | undefined;
   privileged: boolean;
 }
 
-/** Rarer options of the kernel; absent where they are as usual. */
+/** Less common kernel options; absent for the defaults. */
 export interface KernelConfig {
   utsMode?: "host";
   cgroupMode?: "host";
-  /** The group that the container's is put below, from the root; bay's own where it is absent. */
+  /** The parent cgroup, as a path from the root; absent for bay's own. */
   cgroupParent?: string;
-  /** `c 1:3 rwm`, besides those of the devices. */
+  /** `c 1:3 rwm`, in addition to those of the devices. */
   deviceRules?: string[];
   swappiness?: number;
   oomKillDisable?: true;
   blockIo?: BlockIoConfig;
 }
 
-/** Limits of block devices, which are named by their paths. */
+/** Limits of block devices, by path. */
 export interface BlockIoConfig {
   weight?: number | undefined;
   weights: DeviceLimit[];
-  /** Bytes or operations a second. */
+  /** Bytes or operations per second. */
   readBps: DeviceLimit[];
   writeBps: DeviceLimit[];
   readIops: DeviceLimit[];
@@ -136,15 +136,15 @@ export interface DeviceLimit {
   value: number;
 }
 
-/** Limits that change on the live container. 0 or absent means none. */
+/** Limits that can change while the container runs. 0 or absent means no limit. */
 export interface ResourceConfig {
-  /** CPUs as a number: 0.5 is half of one. */
+  /** Number of CPUs: 0.5 is half a CPU. */
   cpus: number | undefined;
   cpuShares: number | undefined;
   cpuset: string | undefined;
   memory: number | undefined;
   memoryReservation: number | undefined;
-  /** Memory plus swap; -1 for no limit of swap. */
+  /** Memory plus swap; -1 for unlimited swap. */
   memorySwap: number | undefined;
   pids: number | undefined;
 }
@@ -153,7 +153,7 @@ export interface ContainerConfig {
   name: string;
   image: string;
   imageId: string;
-  /** Entry point and command, as they are executed. */
+  /** Entry point and command together. */
   args: string[];
   env: string[];
   workdir: string;
@@ -162,15 +162,15 @@ export interface ContainerConfig {
   hostname: string;
   domainname: string;
   mounts: MountConfig[];
-  /** Containers whose anonymous volumes it has, where it has nothing itself. */
+  /** Containers whose anonymous volumes are mounted, unless the container has a mount at the same path. */
   volumesFrom?: { container: string; readOnly: boolean }[];
   /** Secrets and configs. */
   files?: FileConfig[];
   ports: PortConfig[];
-  /** Other containers, or services, by the names that this one alone has for them. */
+  /** Other containers or services, by names that only this container can resolve. */
   externalLinks?: Record<string, string>;
   exposed: string[];
-  /** bridge: the networks below; `container:NAME` shares another container's. */
+  /** bridge: the networks below; `container:NAME` shares another container's network. */
   networkMode: "bridge" | "none" | "host" | `container:${string}`;
   networks: AttachmentConfig[];
   dns: string[];
@@ -189,7 +189,7 @@ export interface ContainerConfig {
   noNewPrivileges: boolean;
   /** "default", "unconfined", or a profile as JSON text. */
   seccomp: string;
-  /** A profile of AppArmor, or unconfined; absent for bay's own. */
+  /** The name of an AppArmor profile, or "unconfined"; absent for bay's own. */
   apparmor?: string;
   devices: DeviceConfig[];
   ulimits: Record<string, { soft: number; hard: number }>;
@@ -205,18 +205,18 @@ export interface ContainerConfig {
   annotations: Record<string, string>;
   resources: ResourceConfig;
   tty: boolean;
-  /** The size of its terminal at the start; 24 lines of 80 columns where it is absent. */
+  /** The initial size of its terminal; 24 lines of 80 columns if absent. */
   consoleSize?: { height: number; width: number };
   stdinOpen: boolean;
-  /** End of input is end of file for the container: `run` without a terminal. */
+  /** The end of the client's input closes the container's: `run` without a terminal. */
   stdinOnce: boolean;
-  /** Remove it some moments after its end: `run --rm`. */
+  /** Remove it moments after its end: `run --rm`. */
   autoRemove?: boolean;
   log: {
     driver: "json-file" | "local" | "none" | "syslog" | "journald";
     maxSize: number | undefined;
     maxFiles: number | undefined;
-    /** Of syslog and journald, by Docker's names. */
+    /** For syslog and journald, with Docker's names. */
     options?: Record<string, string>;
   };
 }
@@ -235,17 +235,17 @@ export const LABELS = {
   configHash: "com.docker.compose.config-hash",
 } as const;
 
-/** Names of the volumes that a container has. */
+/** Names of the volumes that a container uses. */
 export const volumesOf = ({ mounts }: Pick<ContainerConfig, "mounts">): string[] =>
   mounts.flatMap((mount) => (mount.type === "volume" ? [mount.source] : []));
 
-/** IDs of the images that a container runs and mounts. */
+/** IDs of the image that a container runs and of those that it mounts. */
 export const imagesOf = ({ imageId, mounts }: Pick<ContainerConfig, "imageId" | "mounts">): string[] => [
   imageId,
   ...mounts.flatMap((mount) => (mount.type === "image" ? [mount.imageId] : [])),
 ];
 
-/** Mounts as they were asked for: anonymous volumes have no names then. */
+/** Mounts as they were requested, where anonymous volumes have no names. */
 export function withoutAnonymousNames(
   mounts: readonly MountConfig[],
   anonymousVolumes: readonly string[],

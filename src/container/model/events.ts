@@ -1,4 +1,4 @@
-/** What happens to containers, networks, volumes and images, as Docker's event stream has it. */
+/** Events of containers, networks, volumes and images, as in Docker's event stream. */
 import { EventEmitter } from "node:events";
 import type { ContainerRecord } from "./record.ts";
 

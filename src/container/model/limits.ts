@@ -4,11 +4,11 @@ import { toResources } from "../spec/oci-spec.ts";
 import type { ContainerConfig, ResourceConfig } from "./config.ts";
 
 const PAGE = 4096;
-/** The two versions of control groups count shares in different steps. */
+/** cgroup v1 and v2 count CPU shares in different steps. */
 const SHARES_STEP = 27;
 const NO_SHARES = 1024;
 
-/** The limits with those of bayd's settings where the file says none; 0 and -1 mean no limit, as in Compose. */
+/** The limits, with those of bayd's settings if the file sets none; 0 and -1 mean no limit, as in Compose. */
 export function withDefaults(
   resources: ResourceConfig,
   { defaultPidsLimit }: Pick<DaemonSettings, "defaultPidsLimit">,
@@ -22,7 +22,7 @@ export interface LimitDrift {
   actual: number;
 }
 
-/** The limits that the kernel has otherwise than the config says, as the stack file calls them; 0 for none. */
+/** The limits that differ between the kernel and the config, with their names in the stack file; 0 for none. */
 export function limitDrift(config: ContainerConfig, cgroup: Cgroup): LimitDrift[] {
   const wanted = toResources(config.resources);
   const actual = cgroup.read();
@@ -30,7 +30,7 @@ export function limitDrift(config: ContainerConfig, cgroup: Cgroup): LimitDrift[
   const cpus = (quota: number | undefined, period = 100_000) => (quota ?? 0) / period;
   const all: (LimitDrift & { slack: number })[] = [
     pair("mem_limit", wanted.memory?.limit, actual.memory?.limit, PAGE),
-    // without one in the file it has the default that bayd had at its start
+    // without a limit in the file, the container has the default that bayd had at its start
     ...(config.resources.pids === undefined
       ? []
       : [pair("pids_limit", wanted.pids?.limit, actual.pids?.limit, 0)]),

@@ -1,14 +1,14 @@
-/** Names as a container sees them: other containers, services and aliases on the networks that it is on. */
+/** Names that a container can resolve: other containers, services and aliases on its networks. */
 import { addressesOf, type NameView } from "../../network/index.ts";
 import { LABELS } from "./config.ts";
 import type { ContainerRecord } from "./record.ts";
 import { isRunning } from "./records.ts";
 
-/** A view for one container over the records of all. Only running containers answer. */
+/** The names that one container can resolve, from the records of all. Only running containers have addresses. */
 export function nameView(
   self: () => ContainerRecord | undefined,
   all: () => Iterable<ContainerRecord>,
-  /** Hears of the addresses that were given away. */
+  /** Called with the addresses of each answer. */
   told: (addresses: readonly string[]) => void = () => {},
 ): NameView {
   const visible = function* () {
@@ -20,7 +20,7 @@ export function nameView(
   };
   return {
     addresses(asked) {
-      // a link is another name for a container or a service, which this container alone knows
+      // a link is another name for a container or a service, which only this container can resolve
       const link = Object.entries(self()?.config.externalLinks ?? {}).find(
         ([own]) => own.toLowerCase() === asked,
       );
@@ -42,7 +42,7 @@ export function nameView(
       }
       told(found);
       if (isKnown || link) return found;
-      // a service of the stack that has no running container: the name exists, and the host's DNS must not answer
+      // a service of the stack without a running container: the name exists, and the query must not reach the host's DNS
       const stack = self()?.config.labels[LABELS.stack];
       for (const record of all()) {
         if (

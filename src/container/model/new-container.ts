@@ -1,4 +1,4 @@
-/** The record of a container that is not there yet. */
+/** The record of a new container. */
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { BayError } from "../../core/errors.ts";
@@ -9,9 +9,9 @@ import type { Host } from "./host.ts";
 import { type ContainerRecord, initialState } from "./record.ts";
 
 /**
- * Gives a record with an ID, volumes for its anonymous mounts (those of a predecessor, where `inherited` has
- * them by target) and addresses that are free, or become so with `instead`. Throws NAME_TAKEN, ADDRESS_TAKEN,
- * BAD_ADDRESS. It is synchronous, as is the caller's noting of the record, so that no other takes them meanwhile.
+ * Returns a record with an ID, volumes for its anonymous mounts (those of a predecessor, if `inherited` has them by target)
+ * and addresses that are free, or will be when `instead` is removed. Throws NAME_TAKEN, ADDRESS_TAKEN, BAD_ADDRESS. It is
+ * synchronous, and so must be the caller's registration, so that no other container gets them meanwhile.
  */
 export function newRecord(
   host: Host,
@@ -47,7 +47,9 @@ export function newRecord(
   };
 }
 
-/** With the anonymous volumes of other containers, where it has nothing itself. Throws VOLUMES_FROM where one does not exist. */
+/**
+ * Adds the anonymous volumes of other containers at paths without a mount. Throws VOLUMES_FROM if a container does not exist.
+ */
 function withVolumesOf(
   { name, mounts, volumesFrom = [] }: ContainerConfig,
   others: readonly ContainerRecord[],
@@ -77,7 +79,7 @@ function withVolumesOf(
   return all;
 }
 
-/** On the host's network a container has the host's name, as in Docker. */
+/** On the host's network a container has the host's hostname, as in Docker. */
 function defaultName(config: ContainerConfig, id: string): string {
   return config.networkMode === "host" ? hostname() : id.slice(0, 12);
 }
@@ -90,7 +92,7 @@ export function anonymousVolumesOf({ config, anonymousVolumes }: ContainerRecord
   return Object.fromEntries(own);
 }
 
-/** A container's config as it was asked for, without what was chosen for it: names of anonymous volumes, its hostname. */
+/** A container's config as it was requested, without generated names of anonymous volumes and hostname. */
 export function configAsGiven({ id, config, anonymousVolumes }: ContainerRecord): ContainerConfig {
   return {
     ...config,

@@ -1,4 +1,4 @@
-/** What bay remembers of a container. */
+/** The stored state of a container. */
 
 import { signalName } from "../../core/signals.ts";
 import type { Endpoint } from "../../network/index.ts";
@@ -16,7 +16,7 @@ export interface HealthResult {
 
 export interface ContainerState {
   status: Status;
-  /** What a user last asked for: bayd restarts only what should run. */
+  /** What a user last requested: bayd restarts only containers that should run. */
   wanted: "running" | "stopped";
   pid: number;
   start: number;
@@ -26,19 +26,19 @@ export interface ContainerState {
   finishedAt: string;
   exitCode: number;
   oomKilled: boolean;
-  /** The number of the signal that ended it; absent where it ended by itself. */
+  /** The number of the signal that ended it; absent if it ended by itself. */
   signal?: number | undefined;
   error: string;
-  /** Its hooks after the start have not ended; a bayd that was killed meanwhile runs them again. */
+  /** Its post-start hooks have not ended; the next bayd runs them again if this one is killed. */
   hasHooksLeft?: boolean;
   restartCount: number;
-  /** bayd paused it for a backup, and not a user. */
+  /** bayd paused it for its own work; a user did not. */
   isHeldStill?: boolean | undefined;
-  /** The run of another container whose network this one joined: its ID and start time. */
+  /** The run of the container whose network this one joined: its ID and start time. */
   joinedRun?: string;
-  /** The same of shared memory. */
+  /** The same for shared memory. */
   joinedIpcRun?: string;
-  /** Ports as they were bound, with free ones chosen. */
+  /** Published ports as bound, including free ones that were chosen. */
   boundPorts: { hostAddress: string; hostPort: number; containerPort: number; protocol: "tcp" | "udp" }[];
 }
 
@@ -49,16 +49,16 @@ export interface ContainerRecord {
   endpoints: Endpoint[];
   anonymousVolumes: string[];
   /**
-   * While one container takes another's place: the new one, which other requests do not see yet, and the old one,
-   * which new requests do not see any more.
+   * Set while one container replaces another: the new one is not visible to other requests yet, and the old one is not
+   * visible to new requests any more.
    */
   role?: "incoming" | "retiring";
-  /** Its writable layer and filled volumes are there. A start makes them where bayd was killed on the way. */
+  /** Its writable layer and filled volumes exist. If bayd was killed before, the next start creates them. */
   isPrepared: boolean;
   state: ContainerState;
 }
 
-/** What ended a container from outside; undefined where it ended by itself. */
+/** What killed or stopped a container from outside; undefined if it ended by itself. */
 export function endedBy(
   state: Pick<ContainerState, "exitCode" | "oomKilled" | "signal">,
 ): string | undefined {

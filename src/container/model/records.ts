@@ -1,4 +1,4 @@
-/** The records of all containers: kept in memory, written with every change, and worked on one action at a time. */
+/** The records of all containers: kept in memory, written at every change. Actions on one container run one at a time. */
 import { BayError } from "../../core/errors.ts";
 import type { ContainerEndpoint } from "../../network/index.ts";
 import type { Store } from "../../store/index.ts";
@@ -57,12 +57,12 @@ export class Records {
     );
   }
 
-  /** Digests of the contents of secrets and configs that containers have. */
+  /** Digests of the contents of secrets and configs that containers use. */
   contents(): string[] {
     return this.list().flatMap(({ config }) => (config.files ?? []).map(({ digest }) => digest));
   }
 
-  /** The container of which a shim or exec tells by the beginning of its ID. */
+  /** The container whose ID begins with the token of a shim or exec. */
   byToken(token: string): ContainerRecord | undefined {
     return this.list().find(({ id }) => id.startsWith(token));
   }
@@ -72,18 +72,18 @@ export class Records {
     this.save(record);
   }
 
-  /** Writes a record that was changed; one that was forgotten meanwhile stays so. */
+  /** Writes a changed record. Does nothing if it was forgotten meanwhile. */
   save(record: ContainerRecord): void {
     if (this.#records.has(record.id)) this.store.put(KEY + record.id, record);
   }
 
-  /** Writes several in one transaction. */
+  /** Writes several records in one transaction. */
   saveAll(records: readonly ContainerRecord[]): void {
     for (const record of records) this.#records.set(record.id, record);
     this.store.write(records.map((record) => ({ key: KEY + record.id, value: record })));
   }
 
-  /** Puts one in the place of another, in one transaction. */
+  /** Replaces a record by another in one transaction. */
   swap(old: ContainerRecord, fresh: ContainerRecord): void {
     this.#records.delete(old.id);
     this.#records.set(fresh.id, fresh);
@@ -98,7 +98,7 @@ export class Records {
     this.store.delete(KEY + id);
   }
 
-  /** Runs an action when those before it on the same container are done. Rejects with CONTAINER_NOT_FOUND. */
+  /** Runs an action after the earlier ones on the same container. Rejects with CONTAINER_NOT_FOUND. */
   async queue<T>(nameOrId: string, action: (record: ContainerRecord) => Promise<T> | T): Promise<T> {
     const { id } = this.get(nameOrId);
     const previous = this.#queues.get(id) ?? Promise.resolve();

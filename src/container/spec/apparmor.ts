@@ -1,11 +1,11 @@
-/** The AppArmor profile of a container: bay's own where nothing else is said, which allows and denies what Docker's does. */
+/** The AppArmor profile of a container: by default bay's own, which allows and denies what Docker's does. */
 import { BayError } from "../../core/errors.ts";
 import { appArmorParser, isAppArmorOn, loadedProfiles, loadProfile } from "../../linux/index.ts";
 import type { ContainerConfig } from "../model/config.ts";
 
 const NAME = "bay-default";
 
-/** Files are the mount namespace's matter; what is denied are the kernel's own switches, and mounts. */
+/** The mount namespace controls access to files; the profile denies mounts and settings of the kernel. */
 const PROFILE = `
 profile ${NAME} flags=(attach_disconnected, mediate_deleted) {
   network,
@@ -40,8 +40,8 @@ profile ${NAME} flags=(attach_disconnected, mediate_deleted) {
 let isLoaded = false;
 
 /**
- * The profile that the container's processes run under; undefined for none. Throws NO_PROFILE for one that the kernel does
- * not have.
+ * Returns the profile that the container's processes run under; undefined for none. Throws NO_PROFILE if the kernel does not
+ * have it.
  */
 export function profileOf({ name, apparmor, privileged }: ContainerConfig): string | undefined {
   if (apparmor === "unconfined" || !isAppArmorOn()) return undefined;
@@ -54,7 +54,7 @@ export function profileOf({ name, apparmor, privileged }: ContainerConfig): stri
   return apparmor;
 }
 
-/** Without apparmor_parser(8) there is none, as in Docker; bay doctor says so. */
+/** Without apparmor_parser(8) there is no profile, as in Docker; `bay doctor` reports that. */
 function ownProfile(): string | undefined {
   if (!isLoaded && !loadedProfiles()?.has(NAME)) {
     if (!appArmorParser()) return undefined;

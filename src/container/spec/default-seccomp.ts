@@ -1,6 +1,6 @@
 /**
- * The default seccomp profile, in effect the one that Docker's users have: an allow list, with conditions on
- * arguments and on the container's capabilities. A check compares it with the published profile.
+ * The default seccomp profile, with the effect of Docker's: an allow list, with conditions on arguments and on the
+ * container's capabilities. A check compares it with the published profile.
  */
 import type { SpecSeccomp, SpecSeccompRule } from "../../linux/index.ts";
 
@@ -72,7 +72,7 @@ const allow = (names: string, args?: SpecSeccompRule["args"]): SpecSeccompRule =
 });
 const when = (index: number, op: string, value: number) => [{ index, op: `SCMP_CMP_${op}`, value }];
 
-/** Calls that a capability opens. */
+/** System calls that a capability allows. */
 const BY_CAPABILITY: [capability: string, names: string][] = [
   ["CAP_DAC_READ_SEARCH", "open_by_handle_at"],
   [
@@ -97,7 +97,7 @@ const BY_CAPABILITY: [capability: string, names: string][] = [
 
 const profiles = new Map<string, SpecSeccomp>();
 
-/** The profile for a container with these capabilities, on this machine's architecture; made once, and not to be changed. */
+/** The profile for a container with these capabilities, on this machine's architecture. It is cached: do not change it. */
 export function defaultSeccomp(capabilities: readonly string[]): SpecSeccomp {
   const key = capabilities.join(" ");
   let profile = profiles.get(key);
@@ -115,9 +115,9 @@ function makeProfile(capabilities: readonly string[]): SpecSeccomp {
   const syscalls: SpecSeccompRule[] = [
     allow(ALWAYS),
     allow("process_vm_readv process_vm_writev ptrace"), // safe since Linux 4.8
-    allow("socket", when(0, "LT", 38)), // all families but AF_ALG
+    allow("socket", when(0, "LT", 38)), // all families except AF_ALG
     allow("socket", when(0, "EQ", 39)),
-    allow("socket", when(0, "GT", 40)), // and but AF_VSOCK
+    allow("socket", when(0, "GT", 40)), // and except AF_VSOCK
     ...[0, 8, 0x20000, 0x20008, 0xffffffff].map((persona) => allow("personality", when(0, "EQ", persona))),
     isArm
       ? allow("arm_fadvise64_64 arm_sync_file_range sync_file_range2 breakpoint cacheflush set_tls")
@@ -127,7 +127,7 @@ function makeProfile(capabilities: readonly string[]): SpecSeccomp {
   if (!has("CAP_SYS_ADMIN")) {
     syscalls.push(
       allow("clone", [{ index: 0, op: "SCMP_CMP_MASKED_EQ", value: NAMESPACE_FLAGS, valueTwo: 0 }]),
-      // its flags are behind a pointer; ENOSYS makes libc fall back to clone
+      // its flags are behind a pointer; ENOSYS makes libc use clone instead
       { names: ["clone3"], action: "SCMP_ACT_ERRNO", errnoRet: 38 },
     );
   }

@@ -1,8 +1,8 @@
-/** Docker's socket, which containers bind to speak with the engine: where no Docker is, bay's own answers there. */
+/** Docker's socket, which containers bind to use the Engine API: on a host without Docker they get bay's socket. */
 import { lstatSync } from "node:fs";
 import { DOCKER_SOCKETS } from "../../core/docker-sockets.ts";
 
-/** True for a place of Docker's socket where there is none. */
+/** True if the path is a standard path of Docker's socket, and no socket exists there. */
 export function isDockerSocketGone(path: string): boolean {
   return DOCKER_SOCKETS.includes(path) && !lstatSync(path, { throwIfNoEntry: false })?.isSocket();
 }

@@ -1,7 +1,7 @@
 /**
- * The generated files of a container on the host: /etc/hosts, /etc/hostname and /etc/resolv.conf. A container may write
- * to them, as in Docker. They are beside its writable layer on the disk and not on /run, which all containers share:
- * what a container writes into them counts like what it writes into its own layer.
+ * The generated files of a container on the host: /etc/hosts, /etc/hostname and /etc/resolv.conf. A container may write to
+ * them, as in Docker. They are beside its writable layer on the disk and not on /run, which all containers share, so that
+ * what a container writes to them uses the same disk as its own layer.
  */
 import {
   closeSync,
@@ -25,34 +25,34 @@ import { containerDirectory, runDirectory } from "../model/paths.ts";
 import type { ContainerRecord } from "../model/record.ts";
 import { hostsFile, resolvFile, searchDomains } from "./etc-files.ts";
 
-/** A generated file: where the container has it, and where it is on the host. */
+/** A generated file: its path in the container, and its path on the host. */
 export interface EtcFile {
   target: string;
   file: string;
 }
 
-/** By the name below /etc, its text. */
+/** File contents by their name below /etc. */
 export type EtcTexts = Readonly<Record<string, string>>;
 
-/** Texts are of a few kilobytes; what is longer was written by the container and is not read. */
+/** Generated texts have a few kilobytes; a larger file was written by the container and is not read. */
 const MAX_COMPARED = 1 << 20;
 const OPEN = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** Writes the files of a container that starts. Throws FILE_BUSY and what the system says (ENOSPC). */
+/** Writes the files of a container that starts. Throws FILE_BUSY and system errors (ENOSPC). */
 export function writeEtcFiles(host: Host, record: ContainerRecord): EtcFile[] {
   rmSync(earlierHosts(host, record), { force: true });
   return keepEtcFiles(join(containerDirectory(host, record.id), "etc"), etcTexts(host, record));
 }
 
-/** The files that a running container has, for one that shares its network. */
+/** The files of a running container, for another one that shares its network. */
 export function etcFilesOf(host: Host, record: ContainerRecord): EtcFile[] {
   const directory = etcDirectory(host, record);
   return NAMES.map((name) => ({ target: `/etc/${name}`, file: join(directory, name) }));
 }
 
 /**
- * Brings the files of a running container in line with its networks. They are changed in place, because the container
- * has these very files mounted. Throws FILE_BUSY and what the system says.
+ * Updates the files of a running container after a change of its networks. They are changed in place, because they are
+ * mounted in the container. Throws FILE_BUSY and system errors.
  */
 export function updateEtcFiles(host: Host, record: ContainerRecord): void {
   keepEtcFiles(etcDirectory(host, record), etcTexts(host, record));
@@ -66,7 +66,7 @@ function etcDirectory(host: Host, record: ContainerRecord): string {
 
 const earlierHosts = (host: Host, { id }: ContainerRecord) => join(runDirectory(host, id), "hosts");
 
-/** Makes the files of a directory say what they should, as root's and readable for everyone. */
+/** Writes the files of a directory, owned by root and readable for all users. */
 export function keepEtcFiles(directory: string, texts: EtcTexts): EtcFile[] {
   mkdirSync(directory, { recursive: true, mode: 0o711 });
   return Object.entries(texts).map(([name, text]) => {
@@ -77,9 +77,9 @@ export function keepEtcFiles(directory: string, texts: EtcTexts): EtcFile[] {
 }
 
 /**
- * A file that says the same already is not written: a disk takes long to make files and to cut them off. The container
- * chose the content, the owner and the mode of the existing file, and it may hold a lease (fcntl(2), F_SETLEASE), for
- * which a plain open would block the whole of bayd for 45 s.
+ * Does not write a file whose content is right already: creating and truncating files is slow on a disk. The container chose
+ * the content, the owner and the mode of the existing file, and it may hold a lease (fcntl(2), F_SETLEASE), for which a plain
+ * open would block the whole of bayd for 45 s.
  */
 function keepFile(file: string, bytes: Buffer, target: string): void {
   const fd = openOwn(file, target);

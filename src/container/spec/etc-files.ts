@@ -1,6 +1,6 @@
-/** The generated files of a container: /etc/hosts, /etc/hostname, /etc/resolv.conf. Pure text. */
+/** The texts of a container's generated files: /etc/hosts, /etc/hostname, /etc/resolv.conf. Pure. */
 
-/** hosts(5): the loopback names, the container's own, and extra_hosts (`name:address` or `name=address`). */
+/** hosts(5): the loopback names, the container's names, and extra_hosts (`name:address` or `name=address`). */
 export function hostsFile(options: {
   hostname: string;
   domainname: string;

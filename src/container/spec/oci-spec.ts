@@ -1,4 +1,7 @@
-/** A container's config, with everything resolved, as an OCI runtime spec. Docker's defaults where the config is silent. */
+/**
+ * Converts a container's config, with everything resolved, to an OCI runtime spec. Uses Docker's defaults for what is not
+ * set.
+ */
 import { lstatSync, readdirSync, statSync } from "node:fs";
 import { join, posix } from "node:path";
 import { BayError } from "../../core/errors.ts";
@@ -43,7 +46,7 @@ const MASKED = [
 const READ_ONLY = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 const CPU_PERIOD = 100_000;
 
-/** Devices that every container may use; it may make these nodes itself, and no others. */
+/** Devices that every container may use. It may create these nodes itself, and no others. */
 const DEVICE_RULES: SpecDeviceRule[] = [
   { allow: false, type: "a", access: "rwm" },
   ...[3, 5, 7, 8, 9].map((minor) => ({ allow: true, type: "c" as const, major: 1, minor, access: "rwm" })),
@@ -56,24 +59,24 @@ const DEVICE_RULES: SpecDeviceRule[] = [
 export interface ResolvedParts {
   account: Account;
   rootfs: string;
-  /** What a bind of the host's is mounted from. */
+  /** Maps the source path of a bind to the path that is mounted. */
   hostPath: (path: string) => string;
   /** Host directories of the volumes, by name. */
   volumePath: (name: string) => string;
-  /** Files that bay generated, by their place in the container. */
+  /** Files that bay generated, by their path in the container. */
   etc: { target: string; file: string; readOnly?: boolean }[];
-  /** Where the layers of images are that are mounted; absent where nothing is. */
+  /** Returns the layers of a mounted image; absent if no image is mounted. */
   imageLayers?: (mount: ImageMount) => SpecImage;
   networkNamespace: string | undefined;
-  /** Of another container, whose processes this one shares. */
+  /** The namespace of the container whose processes this one shares. */
   pidNamespace?: string | undefined;
-  /** The first process of the container whose shared memory this one has too. */
+  /** The PID of the first process of the container whose shared memory this one uses. */
   ipcOwner?: number | undefined;
   apparmorProfile?: string | undefined;
   cgroupsPath: string;
 }
 
-/** Throws BayError for a device that is not there, an unknown capability, a malformed seccomp profile. */
+/** Throws BayError for a missing device, an unknown capability, or a malformed seccomp profile. */
 export function toSpec(config: ContainerConfig, parts: ResolvedParts): Spec {
   for (const [name, value] of Object.entries(config.sysctls)) {
     const problem = sysctlProblem(name, value, config);
@@ -109,7 +112,7 @@ export function toSpec(config: ContainerConfig, parts: ResolvedParts): Spec {
       ...(parts.apparmorProfile === undefined ? {} : { apparmorProfile: parts.apparmorProfile }),
     },
     root: { path: parts.rootfs, readonly: config.readOnly },
-    // the host's own names are not a container's to set
+    // a container must not set the host's names
     ...(config.kernel?.utsMode === "host" ? {} : namesOf(config)),
     mounts: allMounts(config, parts),
     annotations: config.annotations,
@@ -140,12 +143,12 @@ const namesOf = ({ hostname, domainname }: ContainerConfig) => ({
   ...(domainname ? { domainname } : {}),
 });
 
-/** bayd's own limit of files must not leak in, so there is always one. */
+/** Always sets a limit of open files: a container must not inherit bayd's. */
 function withDefaultLimits(ulimits: ContainerConfig["ulimits"]): ContainerConfig["ulimits"] {
   return { nofile: { soft: 1024, hard: Math.min(524288, hardLimit("nofile")) }, ...ulimits };
 }
 
-/** Limits as the cgroup room takes them. Memory without memswap allows as much swap again, as in Docker. */
+/** Converts limits to those of the cgroup room. Memory without memswap allows as much swap again, as in Docker. */
 export function toResources(limits: ResourceConfig, kernel: KernelConfig = {}): SpecResources {
   const swap = limits.memorySwap ?? (limits.memory ? limits.memory * 2 : undefined);
   return {
@@ -185,7 +188,7 @@ function toBlockIo(given: BlockIoConfig): NonNullable<SpecResources["blockIO"]> 
   };
 }
 
-/** What differs from a new group, which has no limit; each of the others would be a file to open and write. */
+/** Only the limits that differ from a new cgroup, which has none: each other one would be a file to open and write. */
 export function onlyLimits({ memory, cpu, pids, ...rest }: SpecResources): SpecResources {
   return {
     ...rest,
@@ -271,7 +274,7 @@ function allMounts(config: ContainerConfig, parts: ResolvedParts): SpecMount[] {
       options: ["bind", ...(config.readOnly || readOnly ? ["ro"] : [])],
     }));
   const depth = (mount: SpecMount) => mount.destination.split("/").length;
-  // as in Docker, what is mounted at /dev brings its own /dev/pts, /dev/shm and /dev/mqueue
+  // as in Docker, a mount at /dev replaces the default /dev/pts, /dev/shm and /dev/mqueue
   const isCovered = ({ destination }: SpecMount) => targets.has("/dev") && destination.startsWith("/dev/");
   const usable = standard
     .filter((mount) => !targets.has(mount.destination) && !isCovered(mount))
@@ -280,7 +283,7 @@ function allMounts(config: ContainerConfig, parts: ResolvedParts): SpecMount[] {
 }
 
 function boundDevice(source: string, target: string): SpecMount {
-  deviceAt(source, target); // it is one
+  deviceAt(source, target); // throws if it is not a device
   return { destination: target, type: "bind", source, options: ["bind"] };
 }
 
@@ -312,7 +315,7 @@ function oneMount(mount: ContainerConfig["mounts"][number], parts: ResolvedParts
   return { destination, type: "bind", source, ...subpath, options };
 }
 
-/** `exec` takes a `noexec` before it back. */
+/** A later `exec` cancels a `noexec`. */
 function isEffective(option: string, _index: number, options: string[]): boolean {
   const undone: Record<string, string> = { noexec: "exec", nosuid: "suid", nodev: "dev" };
   return (
@@ -339,7 +342,7 @@ function deviceAt(source: string, target: string): SpecDevice {
   };
 }
 
-/** A container makes its nodes itself; one that it may not make is the host's own, bound into it. */
+/** A container creates nodes itself if it may; otherwise the host's node is bound into it. */
 const mayMake = ({ access }: ContainerConfig["devices"][number]) => access.includes("m");
 
 const oneDevice = (device: ContainerConfig["devices"][number]) => deviceAt(device.source, device.target);
@@ -349,7 +352,7 @@ function deviceRule(device: ContainerConfig["devices"][number]): SpecDeviceRule 
   return { allow: true, type: type as "b" | "c", major: major!, minor: minor!, access: device.access };
 }
 
-/** `c 1:3 rwm` with `*` for any number; it is checked where the file is read. */
+/** Parses `c 1:3 rwm`, with `*` for any number; the stack file's parser has checked it. */
 function writtenRule(text: string): SpecDeviceRule {
   const [, type, major, minor, access] = /^([abc]) (\d+|\*):(\d+|\*) ([rwm]+)$/.exec(text) ?? [];
   if (access === undefined)

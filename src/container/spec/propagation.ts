@@ -1,9 +1,9 @@
-/** Whether what is mounted can reach a container, or come from it: the kernel takes a propagation that has no effect without a word. */
+/** Checks mount propagation: the kernel silently accepts a propagation that has no effect. */
 import { readFileSync, realpathSync } from "node:fs";
 import { BayError } from "../../core/errors.ts";
 import type { ContainerConfig } from "../model/config.ts";
 
-/** Throws NOT_SHARED where a bind is to be shared or slave and its source is on a mount that has no peers, as Docker does. */
+/** Throws NOT_SHARED if a shared or slave bind has its source on a mount that is not shared, as Docker does. */
 export function checkPropagation({ mounts }: Pick<ContainerConfig, "mounts">): void {
   for (const mount of mounts) {
     if (mount.type !== "bind" || mount.propagation === undefined) continue;
@@ -27,7 +27,7 @@ export function mountOf(path: string, table: string): { place: string; tags: str
       String.fromCharCode(Number.parseInt(octal, 8)),
     );
     const isOn = place === "/" || path === place || path.startsWith(`${place}/`);
-    // of mounts at one place the last covers the others
+    // of several mounts at one path the last one covers the others
     if (place !== "" && isOn && place.length >= best.place.length)
       best = { place, tags: rest.slice(0, rest.indexOf("-")).join(" ") };
   }

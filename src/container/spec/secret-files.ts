@@ -1,6 +1,6 @@
 /**
- * Contents of secrets and configs, by digest. They outlast /run, as containers start again after a reboot; a running
- * container has copies of its own, with its owners and modes.
+ * Contents of secrets and configs, by digest. They are not on /run, because containers start again after a reboot. A running
+ * container has its own copies, with its owners and modes.
  */
 import { createHash } from "node:crypto";
 import {
@@ -21,20 +21,20 @@ import type { FileConfig } from "../model/config.ts";
 const DIGEST = /^[0-9a-f]{64}$/;
 
 export class SecretFiles {
-  /** Digests of contents whose containers are being made. */
+  /** Digests of contents whose containers are being created. */
   readonly #held: string[] = [];
-  /** Digests of contents that are needed beyond the containers that have them. */
+  /** Digests of contents that are needed in addition to those of containers. */
   needed: () => Iterable<string> = () => [];
 
-  /** `ofContainers` lists the digests of the contents that containers have. */
+  /** `ofContainers` lists the digests of the contents that containers use. */
   constructor(
     readonly directory: string,
     readonly ofContainers: () => Iterable<string>,
   ) {}
 
   /**
-   * Keeps contents while the containers that have them are made. Throws FILE_CHANGED. Returns the function that releases
-   * them: after it, they are kept as long as a container has them.
+   * Stores contents while the containers that use them are created. Throws FILE_CHANGED. Returns the function that releases
+   * them: after that, they are kept as long as a container uses them.
    */
   hold(files: readonly FileConfig[], read: (file: FileConfig) => Buffer): () => void {
     for (const file of files) this.#held.push(file.digest);
@@ -50,7 +50,7 @@ export class SecretFiles {
     }
   }
 
-  /** Keeps a content under its digest. Throws FILE_CHANGED where it has another. */
+  /** Stores a content under its digest. Throws FILE_CHANGED if its digest differs. */
   keep(digest: string, read: () => Buffer, name: string): void {
     const path = this.#path(digest);
     if (existsSync(path)) return;
@@ -69,8 +69,8 @@ export class SecretFiles {
   }
 
   /**
-   * Copies for a container that starts: files of a new directory, in their order. What says no owner is the `account`'s.
-   * Throws NO_CONTENT.
+   * Copies contents for a container that starts, as files of a new directory, in their order. Files without an owner belong
+   * to the `account`. Throws NO_CONTENT.
    */
   writeFor(
     files: readonly FileConfig[],

@@ -1,4 +1,6 @@
-/** Who a container runs as: `user[:group]` by name or number, looked up in the image's own files (passwd(5), group(5)). */
+/**
+ * The user that a container runs as: `user[:group]` by name or number, looked up in the image's files (passwd(5), group(5)).
+ */
 import { join } from "node:path";
 import { BayError } from "../../core/errors.ts";
 import { readImageFile } from "../../image/index.ts";
@@ -6,7 +8,7 @@ import { readImageFile } from "../../image/index.ts";
 export interface Account {
   uid: number;
   gid: number;
-  /** Its own group first. */
+  /** The primary group comes first. */
   groups: number[];
   home: string;
 }
@@ -17,7 +19,7 @@ function numeric(text: string): number | undefined {
   return /^\d+$/.test(text) && Number(text) <= MAX_ID ? Number(text) : undefined;
 }
 
-/** An ID that the image's file gives. One beyond the kernel's 32 bits would be taken for another, such as root's. */
+/** An ID from the image's file. The kernel would truncate an ID beyond 32 bits to another one, such as root's. */
 function idIn(text: string | undefined, file: "passwd" | "group", name: string | undefined): number {
   const id = numeric(text ?? "");
   if (id !== undefined) return id;
@@ -28,10 +30,10 @@ function idIn(text: string | undefined, file: "passwd" | "group", name: string |
   );
 }
 
-/** Reads a file of the container by path; undefined where it has none. */
+/** Reads a file of the container by path; undefined if it does not exist. */
 export type ReadFile = (path: string) => string | undefined;
 
-/** Throws UNKNOWN_USER, UNKNOWN_GROUP, BAD_ID. An empty user is root. */
+/** Resolves a user. An empty user is root. Throws UNKNOWN_USER, UNKNOWN_GROUP, BAD_ID. */
 export function resolveUser(user: string, groupAdd: readonly string[], read: ReadFile): Account {
   const [name = "", groupName] = (user || "0").split(":");
   const rows = (path: string) => (read(path) ?? "").split("\n").map((line) => line.split(":"));
@@ -55,7 +57,7 @@ export function resolveUser(user: string, groupAdd: readonly string[], read: Rea
     ? []
     : groups.filter((fields) => account && (fields[3] ?? "").split(",").includes(account));
   const gid = groupName ? gidOf(groupName) : row ? idIn(row[3], "passwd", row[0]) : 0;
-  // its own group is among them: a setgid program would else take from it what a file denies the group
+  // with the primary group: otherwise a setgid program would escape the permissions that a file denies to the group
   const groupIds = new Set([
     gid,
     ...member.map((fields) => idIn(fields[2], "group", fields[0])),
@@ -70,8 +72,8 @@ export function resolveUser(user: string, groupAdd: readonly string[], read: Rea
 }
 
 /**
- * `USER[:GROUP]` of COPY --chown, in directories that lie over each other, the topmost first. A number without a group is
- * the group's number too. Throws UNKNOWN_USER, UNKNOWN_GROUP.
+ * Resolves `USER[:GROUP]` of COPY --chown in stacked directories, the topmost first. For a number without a group, the group
+ * has the same number. Throws UNKNOWN_USER, UNKNOWN_GROUP.
  */
 export function resolveOwner(
   text: string,

@@ -1,29 +1,30 @@
 /**
- * A request ends when it is answered, or when its client is gone, whichever comes first. Node ends the others: it sees
- * that a client is gone only where it reads the connection or writes to it, and it tells only one of several requests.
+ * A request ends when its response is complete, or when its client disconnects, whichever comes first. Node does not do this
+ * alone: it notices that a client has disconnected only if it reads from the connection or writes to it, and it notifies only
+ * one of several requests.
  */
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { hungUp } from "../../linux/index.ts";
 
-/** Connections by the number of their requests that are not at their end. */
+/** The number of requests that have not ended, for each connection. */
 const open = new Map<Duplex, number>();
 
-/** Connections that speak no HTTP any more. */
+/** Connections that do not use HTTP any more. */
 const taken = new WeakSet<Duplex>();
 
 export const isTaken = (socket: Duplex): boolean => taken.has(socket);
 
-/** From now on what the client sends is input, and no further request. */
+/** From now on everything that the client sends is input, and not another request. */
 export function markTaken(socket: Duplex): void {
   taken.add(socket);
 }
 
-/** Requests of this connection that are not at their end. */
+/** The number of requests of this connection that have not ended. */
 export const openOn = (socket: Duplex): number => open.get(socket) ?? 0;
 
-/** Counts a request of this connection, whose client is watched until the returned function is called once. */
+/** Counts a request of this connection, and watches its client until the returned function is called once. */
 export function watchClient(socket: Duplex): () => void {
   open.set(socket, openOn(socket) + 1);
   keepLooking();
@@ -34,7 +35,7 @@ export function watchClient(socket: Duplex): () => void {
   };
 }
 
-/** Ends the answer with its connection: Node tells only the first of several pipelined answers that it is gone. */
+/** Closes the response with its connection: Node notifies only the first of several pipelined responses. */
 export function closeWithSocket(socket: Socket, response: ServerResponse): void {
   const release = watchClient(socket);
   const onClose = () =>
@@ -43,7 +44,7 @@ export function closeWithSocket(socket: Socket, response: ServerResponse): void 
       response.destroy();
       response.emit("close");
     });
-  // a request behind others is parsed also after the end of its connection
+  // a pipelined request is parsed even after its connection has ended
   if (socket.closed) onClose();
   else socket.once("close", onClose);
   response.once("close", () => {
@@ -52,7 +53,7 @@ export function closeWithSocket(socket: Socket, response: ServerResponse): void 
   });
 }
 
-/** Calls once, when the answer or its connection is at its end, which may be so already. */
+/** Calls `done` once when the response or its connection has ended, which may be the case already. */
 export function whenOver(socket: Socket, response: ServerResponse, done: () => void): void {
   const end = () => {
     socket.off("close", end);
@@ -63,13 +64,16 @@ export function whenOver(socket: Socket, response: ServerResponse, done: () => v
   else socket.once("close", end);
 }
 
-/** How long a connection stays on which everything was sent, and input of a client that is gone. */
+/**
+ * Milliseconds for which a connection is kept after everything was sent, and for which the input of a disconnected client is
+ * kept.
+ */
 const LINGER = 10_000;
 
-/** Since when a client is gone whose input is not all read. */
+/** When a client with unread input was found to be disconnected. */
 const goneSince = new WeakMap<Duplex, number>();
 
-/** Milliseconds after which a client that is gone is noticed. */
+/** The interval in milliseconds of checks for disconnected clients. */
 const LOOK_INTERVAL = 1000;
 let timer: NodeJS.Timeout | undefined;
 
@@ -85,8 +89,8 @@ function keepLooking(): void {
 }
 
 /**
- * A client that is gone shows in nothing but poll(2) where bayd neither reads nor writes: behind a body that no handler
- * reads, and on a connection that was taken over, where the end of the input is not the end of the client.
+ * Only poll(2) shows that a client has disconnected if bayd neither reads nor writes: while a handler does not read the body,
+ * and on a connection that was taken over, where the end of the input is not the end of the client.
  */
 function destroyGone(): void {
   const sockets: { socket: Duplex; fd: number }[] = [];
@@ -107,7 +111,7 @@ function isReading(socket: Duplex): boolean {
   return Date.now() - since < LINGER;
 }
 
-/** Ends a connection that was taken over, also where the client never closes its side. */
+/** Ends a connection that was taken over, even if the client never closes its side. */
 export function endSocket(socket: Duplex): void {
   if (socket.destroyed) return;
   socket.end(() => {

@@ -1,26 +1,26 @@
-/** One request's failure ends that request alone: errors that no handler caught are told to it, and logged. */
+/** A failure of one request ends only that request: errors that no handler caught are sent as its response, and logged. */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { messageOf } from "../../core/errors.ts";
 
-/** What is known of a request until everything that it started has ended. */
+/** The state of a request until everything that it started has ended. */
 interface Running {
   /** For the log. */
   title: string;
-  /** Answers the error, or closes the connection; undefined once the request is over. */
+  /** Sends the error, or closes the connection; undefined when the request has ended. */
   fail: ((error: unknown) => void) | undefined;
 }
 
 const running = new AsyncLocalStorage<Running>();
 
-/** Requests whose answer or connection is not at its end. */
+/** The number of requests whose response or connection has not ended. */
 let open = 0;
 export const openRequests = (): number => open;
 
 const MAX_TITLE = 200;
 
 /**
- * Runs a request. Whatever it throws, now or later, goes to `fail`; `over` is told the way to say that the request
- * is over, so that what outlives it (a started container) holds nothing of it.
+ * Runs a request. `fail` gets all of its errors, also later ones. `over` gets the function that marks the request as ended,
+ * so that work that outlives it (a started container) does not keep it in memory.
  */
 export function guarded(
   title: string,
@@ -55,7 +55,7 @@ const WINDOW = 10_000;
 const LINES_PER_WINDOW = 50;
 let [windowStart, lines] = [0, 0];
 
-/** Bounded, so that a client that makes errors does not fill the disk with them. */
+/** Limited, so that a client that causes errors does not fill the disk with them. */
 function log(text: string): void {
   const now = Date.now();
   if (now - windowStart > WINDOW) [windowStart, lines] = [now, 0];
@@ -71,7 +71,7 @@ function caught(error: unknown): void {
   if (request) failSafely(request, error);
 }
 
-/** From now on no uncaught error ends the process. */
+/** From now on an uncaught error does not end the process. */
 export function catchEverything(): void {
   process.on("uncaughtException", caught);
   process.on("unhandledRejection", caught);

@@ -1,4 +1,4 @@
-/** The HTTP layer of bayd's socket: routes, bodies, errors as Docker has them, and hijacked connections. */
+/** The HTTP layer of bayd's socket: routes, bodies, errors in Docker's format, and hijacked connections. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -9,24 +9,24 @@ import { errorAnswer } from "./error-status.ts";
 export interface Call {
   request: IncomingMessage;
   response: ServerResponse;
-  /** The path's captured parts, decoded. */
+  /** The captured parts of the path, decoded. */
   parts: string[];
   query: URLSearchParams;
-  /** The JSON body by its schema; an empty body is an empty object. Throws BAD_REQUEST, BODY_TOO_LARGE. */
+  /** Parses the JSON body by a schema; an empty body is an empty object. Throws BAD_REQUEST, BODY_TOO_LARGE. */
   body: <S extends z.ZodType>(schema: S) => Promise<z.output<S>>;
-  /** The JSON body of bay's own routes, which may be larger. Throws BAD_REQUEST, BODY_TOO_LARGE. */
+  /** Parses the JSON body of bay's own routes, which may be larger. Throws BAD_REQUEST, BODY_TOO_LARGE. */
   ownBody: <S extends z.ZodType>(schema: S) => Promise<z.output<S>>;
 }
 
 export interface Route {
-  /** `GET /containers/:/json`: its entry in the table of parameters. */
+  /** Such as `GET /containers/:/json`, its key in the table of parameters. */
   name: string;
   method: string;
   path: RegExp;
   handle: (call: Call) => Promise<void> | void;
 }
 
-/** A route; `:` in the path stands for one part, `*` for the rest. */
+/** Defines a route; `:` in the path matches one part, `*` the rest. */
 export function route(method: string, path: string, handle: Route["handle"]): Route {
   const pattern = path.replaceAll("*", "(.+)").replaceAll(":", "([^/]+)");
   return { name: `${method} ${path}`, method, path: new RegExp(`^${pattern}$`), handle };
@@ -37,7 +37,7 @@ export function sendJson(response: ServerResponse, status: number, value: unknow
   response.end(`${JSON.stringify(value)}\n`);
 }
 
-/** Docker's error shape; a stream that has begun ends with a line that tells it. */
+/** Sends an error in Docker's format; if a stream has begun, as its last line. */
 export function sendError(response: ServerResponse, error: unknown): void {
   if (response.destroyed || response.writableEnded) return;
   const { status, body } = errorAnswer(error);
@@ -45,7 +45,7 @@ export function sendError(response: ServerResponse, error: unknown): void {
   else sendJson(response, status, body);
 }
 
-/** A streaming answer of newline-delimited JSON. */
+/** Starts a streaming response of newline-delimited JSON. */
 export function startStream(response: ServerResponse, type = "application/json"): (value: unknown) => void {
   response.writeHead(200, { "Content-Type": type });
   response.flushHeaders();
@@ -53,15 +53,15 @@ export function startStream(response: ServerResponse, type = "application/json")
 }
 
 /**
- * Calls once when a connection is closed. It may have closed while something else was waited for, and is then never
- * announced: the call follows at once.
+ * Calls the action once when a connection is closed. If it has closed already, there is no event any more, and the action is
+ * called immediately.
  */
 export function whenClosed(stream: ServerResponse | IncomingMessage | Duplex, action: () => void): void {
   if (stream.destroyed) action();
   else stream.once("close", action);
 }
 
-/** A signal that aborts when the client goes away before it has the whole answer. */
+/** A signal that aborts if the client disconnects before it has the whole response. */
 export function goneSignal(response: ServerResponse): AbortSignal {
   const abort = new AbortController();
   whenClosed(response, () => response.writableFinished || abort.abort());
@@ -77,8 +77,8 @@ export function frame(stream: number, bytes: Buffer): Buffer {
 }
 
 /**
- * Takes the connection over, as Docker's attach and exec do: 101 where the client asked to upgrade, else 200
- * and raw bytes. `tty` decides the content type.
+ * Takes the connection over, as in Docker's attach and exec: responds 101 if the client asked to upgrade, else 200 and raw
+ * bytes. `tty` determines the content type.
  */
 export function hijack(socket: Duplex, upgraded: boolean, tty: boolean): void {
   markTaken(socket);
@@ -91,11 +91,11 @@ export function hijack(socket: Duplex, upgraded: boolean, tty: boolean): void {
   );
 }
 
-/** From now on Node's parser sees nothing: what the client sends is input, and no further request. */
+/** From now on Node's parser sees nothing: everything that the client sends is input, and not another request. */
 function detachParser(socket: Socket): void {
   socket.setTimeout(0);
   const listeners = [...socket.listeners("data"), ...socket.listeners("end")];
-  socket.on("data", () => {}); // takes the stream back from the parser, which reads by itself
+  socket.on("data", () => {}); // makes the parser stop reading the socket by itself
   for (const listener of listeners) {
     socket.off("data", listener as () => void);
     socket.off("end", listener as () => void);

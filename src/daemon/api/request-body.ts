@@ -1,4 +1,4 @@
-/** Bodies and queries of requests: read with a limit of bytes and time, and parsed by a schema. */
+/** Reads bodies and queries of requests, with a limit of bytes and time, and parses them by a schema. */
 import type { IncomingMessage } from "node:http";
 import type { z } from "zod";
 import { BayError } from "../../core/errors.ts";
@@ -23,7 +23,7 @@ export const LIMITS = {
   idleTime: 30_000,
 } as const;
 
-/** The whole body. Throws BODY_TOO_LARGE and BODY_TOO_SLOW. */
+/** Reads the whole body. Throws BODY_TOO_LARGE and BODY_TOO_SLOW. */
 export async function readBody(request: IncomingMessage, limit: number = LIMITS.body): Promise<Buffer> {
   if (Number(request.headers["content-length"] ?? 0) > limit) throw tooLarge(limit);
   const parts: Buffer[] = [];
@@ -52,7 +52,7 @@ export async function readBody(request: IncomingMessage, limit: number = LIMITS.
 
 const tooLarge = (limit: number) => new BayError("BODY_TOO_LARGE", `the body is larger than ${limit} bytes`);
 
-/** JSON of bounded depth and breadth; no bytes are an empty object. Throws BAD_REQUEST. */
+/** Parses JSON of bounded depth and breadth; an empty body is an empty object. Throws BAD_REQUEST. */
 export function parseJson(bytes: Buffer, what = "the body"): unknown {
   if (bytes.length === 0) return {};
   checkDepth(bytes, what);
@@ -70,7 +70,7 @@ const [QUOTE, BACKSLASH, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [
   0x22, 0x5c, 0x5b, 0x5d, 0x7b, 0x7d,
 ] as const;
 
-/** Before the parser sees it, as code that walks the value later is recursive. */
+/** Before the parser, because code that walks the value later is recursive. */
 function checkDepth(bytes: Buffer, what: string): void {
   let depth = 0;
   let isText = false;
@@ -96,12 +96,12 @@ function checkBreadth(value: unknown, what: string): void {
       "BAD_REQUEST",
       `${what} has a list or an object of more than ${LIMITS.entries} entries`,
     );
-  // no schema sees this key, so that it would be ignored
+  // schemas do not see this key, so it would be ignored
   if (Object.hasOwn(value, "__proto__")) throw new BayError("BAD_REQUEST", `${what} has the key __proto__`);
   for (const child of children) checkBreadth(child, what);
 }
 
-/** As Go's decoder: a null is as good as no value. Labels and the like keep their own keys. */
+/** Like Go's decoder, treats null as absent. Maps such as labels keep their keys. */
 function withoutNulls(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutNulls);
   if (typeof value !== "object" || value === null) return value;
@@ -110,8 +110,8 @@ function withoutNulls(value: unknown): unknown {
 }
 
 /**
- * A value from outside by its schema; a null counts as absent. Throws BAD_REQUEST, which names the field and what
- * is expected.
+ * Parses a value from outside by its schema; null counts as absent. Throws BAD_REQUEST, which names the field and what is
+ * expected.
  */
 export function parseWith<S extends z.ZodType>(schema: S, value: unknown, what = "the body"): z.output<S> {
   const parsed = schema.safeParse(withoutNulls(value) ?? {});
@@ -119,7 +119,7 @@ export function parseWith<S extends z.ZodType>(schema: S, value: unknown, what =
   throw new BayError("BAD_REQUEST", issueText(parsed.error.issues, what));
 }
 
-/** The first problems in one line, for people. */
+/** The first problems in one line of text. */
 export function issueText(
   issues: readonly { path: PropertyKey[]; message: string }[],
   what = "the body",

@@ -1,4 +1,4 @@
-/** Which route a request means: its path and query as they are sent, and the answers for what bay does not have. */
+/** Finds the route of a request by its path and query, and answers requests that bay does not support. */
 import type { Duplex } from "node:stream";
 import { BayError } from "../../core/errors.ts";
 import type { Route } from "./http.ts";
@@ -7,7 +7,7 @@ import type { Route } from "./http.ts";
 export const API_VERSION = "1.47";
 export const MIN_API_VERSION = "1.24";
 
-/** A call that takes the connection over; the socket is its own then. */
+/** A call that takes the connection over; it owns the socket then. */
 export interface Hijack {
   socket: Duplex;
   upgraded: boolean;
@@ -17,15 +17,15 @@ export interface Hijack {
 }
 
 export interface HijackRoute {
-  /** `POST /containers/:/attach`: its entry in the table of parameters. */
+  /** Such as `POST /containers/:/attach`, its key in the table of parameters. */
   name: string;
   path: RegExp;
   take: (hijack: Hijack) => Promise<void>;
 }
 
-/** The path without the version, and the query. Throws BAD_REQUEST for what cannot be read. */
+/** Returns the path without the version, and the query. Throws BAD_REQUEST if they cannot be parsed. */
 export function locate(url: string): { path: string; query: URLSearchParams } {
-  // a client of a proxy sends the absolute form (RFC 9112, section 3.2.2)
+  // clients send the absolute form to a proxy (RFC 9112, section 3.2.2)
   const relative = URL.canParse(url) ? url.replace(/^https?:\/\/[^/?#]+/i, "") : url;
   const mark = relative.indexOf("?");
   const path = mark === -1 ? relative : relative.slice(0, mark);
@@ -37,18 +37,18 @@ export function locate(url: string): { path: string; query: URLSearchParams } {
   return { path: withoutVersion(path), query: new URLSearchParams(query) };
 }
 
-/** Throws BAD_REQUEST where an escape does not decode, and for NUL, which ends names in the kernel. */
+/** Throws BAD_REQUEST if an escape cannot be decoded, and for NUL, which ends names in the kernel. */
 function checkEscapes(text: string): void {
   try {
     const plain = decodeURIComponent(text.replaceAll("+", " "));
     if (!plain.includes("\0")) return;
   } catch {
-    // told below
+    // reported below
   }
   throw new BayError("BAD_REQUEST", `invalid escape in ${JSON.stringify(text.slice(0, 200))}`);
 }
 
-/** Throws BAD_REQUEST for a version that bay does not serve, as Docker does. */
+/** Throws BAD_REQUEST for a version that bay does not serve, like Docker. */
 function withoutVersion(path: string): string {
   const match = /^\/v(\d{1,4})\.(\d{1,4})(?=\/)/.exec(path);
   if (!match) return path;
@@ -74,10 +74,10 @@ function isOlder(one: string, other: string): boolean {
 
 const partsOf = (match: RegExpExecArray) => match.slice(1).map((part) => decodeURIComponent(part ?? ""));
 
-/** Docker's own paths for swarms. */
+/** Docker's paths for swarm. */
 const SWARM = /^\/(swarm|nodes|services|tasks|secrets|configs)(\/|$)/;
 
-/** What a path that bay does not serve is answered with. */
+/** The error for a path that bay does not serve. */
 export function noRoute(method: string, path: string): BayError {
   if (SWARM.test(path) && !/^\/swarm\/(init|join)$/.test(path))
     return new BayError(

@@ -38,12 +38,12 @@ import { type HijackRoute, locate, noRoute, RouteTable } from "./routing.ts";
 export interface Services {
   manager: ContainerManager;
   stacks: StackService;
-  /** The cache of builds, and who makes them; loaded when the first comes. */
+  /** The build cache and the builder; loaded at the first build. */
   steps: StepStore;
   cacheMounts: CacheMounts;
   repositories: KeptRepositories;
   builder: () => Promise<Builder>;
-  /** Ends bayd; containers keep running. */
+  /** Stops bayd; containers keep running. */
   shutDown: () => void;
 }
 
@@ -76,7 +76,7 @@ export function createEngineServer(services: Services): Server {
     maxHeaderSize: LIMITS.headers,
     headersTimeout: LIMITS.headerTime,
     keepAliveTimeout: LIMITS.idleTime,
-    requestTimeout: 0, // archives take as long as they take
+    requestTimeout: 0, // no limit, because archives may take long
     connectionsCheckingInterval: 5000,
   });
   server.maxConnections = maxConnections();
@@ -87,7 +87,7 @@ export function createEngineServer(services: Services): Server {
 
 const titleOf = ({ method, url }: IncomingMessage) => `${method} ${url}`;
 
-/** Answers one request. What goes wrong in it, at any time, ends this request alone. */
+/** Serves one request. An error in it, at any time, ends only this request. */
 function serve(table: RouteTable, request: IncomingMessage, response: ServerResponse): void {
   request.on("error", ignore);
   response.on("error", ignore);
@@ -100,7 +100,7 @@ function serve(table: RouteTable, request: IncomingMessage, response: ServerResp
     if (hijacked) {
       checkQuery(hijacked.name, query);
       const body = await readBody(request);
-      // a request before or behind it has its answer on the same connection
+      // another pipelined request has its response on the same connection
       if (openOn(request.socket) > 1) request.socket.destroy();
       if (request.socket.destroyed) return;
       return await hijacked.take({ socket: request.socket, upgraded: false, query, body });
@@ -140,7 +140,7 @@ async function answerError(
 ): Promise<void> {
   if (isTaken(request.socket)) return endSocket(request.socket);
   if (response.destroyed) return;
-  // a client that still sends would not see the answer
+  // a client that is still sending would not read the response
   if (!response.headersSent && !(await drained(request))) response.shouldKeepAlive = false;
   sendError(response, error);
   if (!response.shouldKeepAlive) response.once("finish", () => endSocket(request.socket));
@@ -149,7 +149,7 @@ async function answerError(
 const MAX_DRAINED = 64 << 20;
 const DRAIN_TIME = 10_000;
 
-/** Takes what is left of a body, up to a limit. False where there is more. */
+/** Reads the rest of a body, up to a limit. Resolves with false if there is more. */
 function drained(request: IncomingMessage): Promise<boolean> {
   if (request.complete || request.destroyed) return Promise.resolve(true);
   return new Promise((resolve) => {
@@ -171,10 +171,10 @@ function drained(request: IncomingMessage): Promise<boolean> {
   });
 }
 
-/** Node hands over an upgraded request before its body, so the body is read here. */
+/** Node emits an upgraded request before its body, so the body is read here. */
 function upgrade(table: RouteTable, request: IncomingMessage, socket: Duplex, head: Buffer): void {
   socket.on("error", () => socket.destroy());
-  // a request before it has its answer on the same connection
+  // an earlier request has its response on the same connection
   if (openOn(socket) > 0) return void socket.destroy();
   const release = watchClient(socket);
   if (socket.closed) release();
@@ -249,10 +249,10 @@ function maxConnections(): number {
   return Math.min(MOST_CONNECTIONS, Math.max(LEAST_CONNECTIONS, Math.floor(limit / 2)));
 }
 
-/** Connections that may wait to be accepted; a burst beyond them is refused (EAGAIN). The kernel bounds it by somaxconn. */
+/** The most connections that wait to be accepted; more are refused (EAGAIN). The kernel limits it by somaxconn. */
 const BACKLOG = 4096;
 
-/** Listens on the socket file: root's, mode 0660, and a group's if one is named. */
+/** Listens on the socket file, which belongs to root with mode 0660, and to the named group. */
 export function listen(server: Server, path: string, group: string | undefined): Promise<void> {
   rmSync(path, { force: true });
   return new Promise((resolve, reject) => {

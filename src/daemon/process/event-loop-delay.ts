@@ -1,15 +1,17 @@
-/** How late bayd's event loop is: what a request waits because of other work. Measured only while a client asks for it. */
+/**
+ * The delay of bayd's event loop: how long a request waits because of other work. Measured only while a client requests it.
+ */
 import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
 
 /** Milliseconds between two samples; the histogram's values include it. */
 const RESOLUTION = 20;
-/** Milliseconds without a question after which measuring ends, as it wakes an idle bayd. */
+/** Milliseconds without a request after which measuring stops, because it wakes an idle bayd. */
 const KEPT = 60_000;
 
 export interface EventLoopDelay {
-  /** Samples since the question before. */
+  /** Samples since the previous request. */
   samples: number;
-  /** Milliseconds beyond the interval of the samples. */
+  /** Milliseconds in addition to the sampling interval. */
   mean: number;
   p99: number;
   max: number;
@@ -18,7 +20,7 @@ export interface EventLoopDelay {
 let monitor: IntervalHistogram | undefined;
 let end: NodeJS.Timeout | undefined;
 
-/** The delay since the question before; the first question begins the measurement, and has no samples. */
+/** The delay since the previous request; the first one starts the measurement, and has no samples. */
 export function eventLoopDelay(): EventLoopDelay {
   clearTimeout(end);
   end = setTimeout(() => {

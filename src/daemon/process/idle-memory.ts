@@ -1,22 +1,22 @@
 /**
- * Gives back the memory that a burst of work took. V8 collects when the heap grows, so an idle process keeps a burst's garbage
- * for ever; bayd is idle most of the time.
+ * Releases the memory of a burst of work. V8 collects garbage when the heap grows, so an idle process keeps the garbage of a
+ * burst for ever; bayd is idle most of the time.
  */
 import { getHeapSpaceStatistics } from "node:v8";
 import { trimHeap } from "../../linux/index.ts";
 
 const MIB = 2 ** 20;
-/** Garbage that is worth a collection, which takes some 20 ms. */
+/** The least garbage that is worth a collection, which takes about 20 ms. */
 const WORTH = 3 * MIB;
-/** Growth between two looks that says that the burst goes on. */
+/** Growth between two checks that means that the burst continues. */
 const BURST = MIB / 2;
-/** V8 gives pages back in the collection after the one that emptied them. */
+/** V8 releases pages in the collection after the one that emptied them. */
 const COLLECTIONS = 3;
 
-/** Is asked to look at regular intervals. Does nothing where Node.js was started without --expose-gc. */
+/** Has to be called at regular intervals. Does nothing if Node.js was started without --expose-gc. */
 export class IdleMemory {
   #seen = 0;
-  /** What the last collection left. */
+  /** The heap after the last collection. */
   #kept = 0;
   #toDo = 0;
 
@@ -26,7 +26,7 @@ export class IdleMemory {
     readonly trim: () => void = trimHeap,
   ) {}
 
-  /** Collects once where the heap has grown and does not grow any more. */
+  /** Collects once if the heap has grown and does not grow any more. */
   look(): void {
     if (!this.collect) return;
     const used = this.used();
@@ -42,6 +42,6 @@ export class IdleMemory {
   }
 }
 
-/** What has survived some collections of young objects; those are collected often, and say nothing. */
+/** Objects that survived some young generation collections. Young objects are collected often, so their size says little. */
 const oldSpaceUsed = () =>
   getHeapSpaceStatistics().find(({ space_name }) => space_name === "old_space")?.space_used_size ?? 0;

@@ -1,4 +1,4 @@
-/** Starting bayd from the command where none runs, and ending it. */
+/** Starts bayd from the command if it does not run, and stops it. */
 import { closeSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -8,12 +8,14 @@ import { SIGNALS } from "../../core/signals.ts";
 import { checkStateFormat } from "../../store/index.ts";
 import { Client } from "../client.ts";
 
-/** Milliseconds for a start that fails again and again, and for one on a slow machine. */
+/** Milliseconds to wait for a start that fails repeatedly, and for a slow one. */
 const START_TIMEOUT = { failing: 10_000, slow: 60_000 };
-/** The keeper has started so many: the first ones have failed. */
+/** After this many starts by the keeper, the first ones must have failed. */
 const FAILING_STARTS = 3;
 
-/** One pool of memory for all of bayd's threads: each thread's own keeps what a burst took, 10 MB after some of them. */
+/**
+ * One memory arena for all threads of bayd: arenas for each thread keep the memory of a burst, about 10 MB after some bursts.
+ */
 export const DAEMON_ENVIRONMENT = ["MALLOC_ARENA_MAX=1"];
 
 async function answers(client: Client): Promise<boolean> {
@@ -26,7 +28,7 @@ async function answers(client: Client): Promise<boolean> {
   }
 }
 
-/** A client of a running bayd; one is started, with its keeper, where none runs. Throws DAEMON_START, NEWER_STATE. */
+/** Returns a client of the running bayd; starts it and its keeper if it does not run. Throws DAEMON_START, NEWER_STATE. */
 export async function ensureDaemon(
   roots: Roots,
   command: string[],
@@ -36,12 +38,12 @@ export async function ensureDaemon(
   if (await answers(client)) return client;
   if (process.getuid?.() !== 0)
     throw new BayError("NOT_ROOT", "starting containers needs root", { hint: "run it with sudo" });
-  checkStateFormat(join(roots.root, "state")); // the keeper would start a bayd that refuses it again and again
+  checkStateFormat(join(roots.root, "state")); // before the keeper would start a bayd that fails with it again and again
   makeRoots(roots);
   mkdirSync(roots.run, { recursive: true, mode: 0o700 });
   const { isKeeperAlive, keptProcess, startKeeper, tryLock } = await import("../../linux/index.ts");
   const logFile = join(roots.root, "bayd.log");
-  // a keeper that runs brings bayd back by itself
+  // a running keeper restarts bayd by itself
   const file = join(roots.run, "keeper");
   const keeper = {
     file,
@@ -56,7 +58,7 @@ export async function ensureDaemon(
     ],
     logFile,
   };
-  // one command at a time: two keepers would start two daemons for ever
+  // one command at a time: two keepers would keep starting two daemons
   const startOnce = () => {
     const lock = tryLock(`${file}.lock`);
     if (lock === undefined) return;
@@ -85,7 +87,7 @@ export async function ensureDaemon(
   );
 }
 
-/** Variables that bayd is given: where its settings and those of registries are, and the proxies on the way to them. */
+/** Variables for bayd: the location of its settings and those of registries, and the proxies. */
 export function passedOn(): string[] {
   const names = ["BAY_CONFIG", "DOCKER_CONFIG", "XDG_CONFIG_HOME", "BAY_REGISTRY_STALL"];
   const proxies = ["http_proxy", "https_proxy", "no_proxy"].flatMap((name) => [name, name.toUpperCase()]);
@@ -95,8 +97,8 @@ export function passedOn(): string[] {
 }
 
 /**
- * Ends the keeper and bayd. Containers keep running, unless they are to be stopped first, in the order of their
- * dependencies; the next bayd starts them again. False where none ran.
+ * Stops the keeper and bayd. Containers keep running, unless they are to be stopped first, in the order of their
+ * dependencies; the next bayd starts them again. Returns false if bayd did not run.
  */
 export async function stopDaemon(roots: Roots, options: { containers?: boolean } = {}): Promise<boolean> {
   const { isAlive, signalProcess, stopKeeper } = await import("../../linux/index.ts");
@@ -109,7 +111,7 @@ export async function stopDaemon(roots: Roots, options: { containers?: boolean }
   } catch (error) {
     if (!hasCode(error, "NO_DAEMON", "DAEMON_LOST")) throw error;
     isAsked = false;
-    // it does not listen yet: it has just been started
+    // it was started a moment ago and does not listen yet
     for (const { pid, start } of started) signalProcess(pid, start, SIGNALS.SIGTERM);
   }
   const isThere = () =>
@@ -120,7 +122,7 @@ export async function stopDaemon(roots: Roots, options: { containers?: boolean }
   return isAsked || kept !== undefined;
 }
 
-/** Removes bay's own cgroups where no container has one: bayd may have been killed before it could. */
+/** Removes bay's own cgroups if they have no containers: bayd may have been killed before it could do so. */
 async function removeGroups(roots: Roots): Promise<void> {
   const { cgroupManager, removeLastGroup } = await import("../../linux/index.ts");
   const groups = cgroupManager(`/bay-${roots.tag}`);

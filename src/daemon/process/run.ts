@@ -1,4 +1,4 @@
-/** bayd itself: takes the lock, adopts what runs, serves the socket, and repairs every two seconds. */
+/** bayd itself: takes the lock, adopts running containers, serves the socket, and repairs every two seconds. */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Builder, CacheMounts, KeptRepositories, loadBuilder, StepStore } from "../../build/index.ts";
@@ -24,7 +24,7 @@ export interface DaemonOptions {
   group: string | undefined;
 }
 
-/** Runs until it is told to stop. Throws ALREADY_RUNNING where another bayd has these roots. */
+/** Runs until it receives a signal or a request to stop. Throws ALREADY_RUNNING if another bayd uses these roots. */
 export async function runDaemon(options: DaemonOptions): Promise<void> {
   const { roots } = options;
   if (options.group !== undefined) groupId(options.group);
@@ -34,7 +34,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     throw new BayError("ALREADY_RUNNING", `another bayd is running with the root ${roots.root}`);
   }
   logLastEnd(join(roots.run, "keeper"));
-  process.umask(0o022); // the modes of containers' directories must not depend on who starts bayd
+  process.umask(0o022); // the modes of containers' directories must not depend on the caller's umask
   const store = new JournalStore(join(roots.root, "state"));
   if (store.migratedFrom !== undefined) log(`the state was migrated from format ${store.migratedFrom}`);
   const settings = readDaemonSettings();
@@ -43,7 +43,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   let built: Builder | undefined;
   manager.on("warning", (text) => log(text));
   manager.logs.on("broken", (error) => {
-    // without the log worker output would pile up; the keeper starts a whole bayd again
+    // without the log worker output would not be collected; the keeper restarts bayd
     log(`the log worker ended: ${messageOf(error)}`);
     process.exit(70);
   });
@@ -115,7 +115,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   process.exit(0);
 }
 
-/** A bayd that was killed, or that crashed, could not say so itself. */
+/** Logs the end of a previous bayd that was killed or crashed, and could not log it itself. */
 function logLastEnd(keeperFile: string): void {
   const end = takeLastEnd(keeperFile);
   if (end?.signal !== undefined) log(`the previous bayd was ended by ${signalName(end.signal)}`);

@@ -1,4 +1,4 @@
-/** bayd's settings in force: read at the start, and again on SIGHUP or `bay daemon reload`. */
+/** bayd's current settings: read at the start, and again on SIGHUP or `bay daemon reload`. */
 import type { ContainerManager } from "../../container/index.ts";
 import {
   type DaemonSettings,
@@ -14,7 +14,7 @@ export interface SettingChange {
   to: string | number;
 }
 
-/** Sets the bounds that images are held to. Workers that run keep those that they started with. */
+/** Sets the limits of images. Running workers keep the limits of their start. */
 export function applyBounds(settings: DaemonSettings): void {
   setLayerBounds({
     layerBytes: settings.maxLayerSize,
@@ -25,8 +25,8 @@ export function applyBounds(settings: DaemonSettings): void {
 }
 
 /**
- * Reads daemon.json again and gives what changed. Containers that start and images that arrive from now on have the
- * new settings. Throws BAD_SETTINGS, and the old ones stay then.
+ * Reads daemon.json again and returns the changes. They apply to containers that start and images that arrive from now on.
+ * Throws BAD_SETTINGS; the old settings remain then.
  */
 export function reloadSettings(manager: ContainerManager): { file: string; changes: SettingChange[] } {
   const settings = readDaemonSettings();

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { BayError } from "../../core/errors.ts";
 
-/** The number of a group of the host. Throws NO_SOCKET_GROUP. */
+/** The GID of a group of the host. Throws NO_SOCKET_GROUP. */
 export function groupId(name: string): number {
   const line = readFileSync("/etc/group", "utf8")
     .split("\n")

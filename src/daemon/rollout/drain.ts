@@ -5,13 +5,13 @@ import { listeningPorts, tcpSockets } from "../../linux/index.ts";
 import { DNS_TTL_SECONDS } from "../../network/index.ts";
 
 const TTL = DNS_TTL_SECONDS * 1000;
-/** Between an answer, or a rule's change, and the connection that follows from it. */
+/** Milliseconds between a DNS answer, or a change of a rule, and a connection that still follows it. */
 const MARGIN = 100;
 const LOOK = 25;
 
 /**
- * Resolves when the last answer of DNS that named it may not be used any more and its connections have ended; those that
- * last longer than that are left to the container's own shutdown after its stop signal.
+ * Resolves when the last DNS answer with its address has expired and its connections have ended. Longer connections are left
+ * to the container's own shutdown after its stop signal.
  */
 export async function drain(manager: ContainerManager, record: ContainerRecord): Promise<void> {
   const began = Date.now();
@@ -25,7 +25,7 @@ export async function drain(manager: ContainerManager, record: ContainerRecord):
   }
 }
 
-/** Connections that the container made itself do not count. */
+/** Ignores connections that the container itself opened. */
 function isUnused({ state, config }: ContainerRecord): boolean {
   if (state.pid === 0 || config.networkMode !== "bridge") return true;
   const sockets = tcpSockets(state.pid);

@@ -1,4 +1,4 @@
-/** Why a container will not become ready, with the end of its output. */
+/** Why a container will not become ready, with its last output. */
 import {
   type ContainerManager,
   type ContainerRecord,
@@ -9,7 +9,7 @@ import {
 const LINES = 10;
 const MAX_LENGTH = 300;
 
-/** Indented lines, each after a newline; empty where it said nothing. */
+/** Indented lines, each after a newline; empty if there was no output. */
 export function lastLines(manager: ContainerManager, id: string): string {
   const kept: string[] = [];
   try {
@@ -21,15 +21,17 @@ export function lastLines(manager: ContainerManager, id: string): string {
       if (kept.length > LINES) kept.shift();
     }
   } catch {
-    return ""; // its logs are not here, or it is gone
+    return ""; // its logs are not on this host, or it was removed
   }
   return kept.map((line) => `\n    ${line}`).join("");
 }
 
-/** It is started again and again: so often, and it still ends. */
+/** Restarts after which a container that still ends counts as failed. */
 const RESTARTS = 3;
 
-/** `is unhealthy: …`, `ended with exit code 1`, and its last lines; undefined where it may still become ready, or is. */
+/**
+ * Returns `is unhealthy: …` or `ended with exit code 1`, with its last output; undefined if it is or may still become ready.
+ */
 export function failureOf(manager: ContainerManager, record: ContainerRecord): string | undefined {
   const { id, state, config } = record;
   const why = reasonOf(manager, record);

@@ -1,17 +1,17 @@
-/** When a new container can take over: it is healthy, or listens on what it publishes, or has run for a moment. */
+/** When a new container is ready: it is healthy, or listens on its published ports, or has run for a moment. */
 import type { ContainerManager, ContainerRecord } from "../../container/index.ts";
 import { BayError } from "../../core/errors.ts";
 import { listeningPorts, tcpSockets } from "../../linux/index.ts";
 import { checkIsWanted, nextChange } from "../stacks/waiting.ts";
 import { failureOf, lastLines } from "./failure.ts";
 
-/** One without a health check that does not listen by then may not be meant to. */
+/** Milliseconds; a container without a health check that does not listen by then may not be meant to. */
 const LISTENS_WITHIN = 10_000;
-/** One that neither is probed nor publishes anything has come up when it runs for so long. */
+/** Milliseconds after which a container without a health check and published ports counts as ready. */
 export const SETTLED_AFTER = 500;
 const LOOK = 25;
 
-/** TCP ports that a running container publishes without listening: the update need not wait for its replacement to listen. */
+/** TCP ports that a container publishes without listening: an update need not wait for its replacement to listen there. */
 export function silentPorts(record: ContainerRecord): Set<number> {
   if (record.state.pid === 0) return new Set();
   const open = listeningPorts(tcpSockets(record.state.pid));
@@ -22,8 +22,8 @@ const publishedPorts = ({ config: { ports } }: ContainerRecord) =>
   ports.filter(({ protocol }) => protocol === "tcp").map(({ containerPort }) => containerPort);
 
 /**
- * Resolves when a container that was just started is ready; it may be silent on the ports of `silent`. Throws NOT_READY with
- * the reason and its last output, ABORTED.
+ * Resolves when a container that was just started is ready, even if it does not listen on the ports of `silent`. Throws
+ * NOT_READY with the reason and its last output, ABORTED.
  */
 export async function untilReady(
   manager: ContainerManager,
@@ -42,7 +42,7 @@ export async function untilReady(
   }
 }
 
-/** Resolves after a time in which the container stayed good. Throws NOT_READY, ABORTED. */
+/** Resolves if the container does not fail for a time. Throws NOT_READY, ABORTED. */
 export async function watchFor(
   manager: ContainerManager,
   id: string,
@@ -64,10 +64,10 @@ function hasDoneItsWork({ state, config }: ContainerRecord): boolean {
 
 function checkIsGood(manager: ContainerManager, record: ContainerRecord): void {
   const { state } = record;
-  if (state.status === "paused") return; // it was paused by a user, which does not mean that it is healthy
+  if (state.status === "paused") return; // a user paused it, which does not mean that it is healthy
   const failure = failureOf(manager, record);
   if (failure) throw new BayError("NOT_READY", failure);
-  // one that is about to be restarted is not good either
+  // one that is about to be restarted has failed, too
   if (state.status !== "running")
     throw new BayError("NOT_READY", `ended with exit code ${state.exitCode}${lastLines(manager, record.id)}`);
 }

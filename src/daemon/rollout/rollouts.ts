@@ -1,6 +1,7 @@
 /**
- * Replacing running containers: the new one first or the old one first, watched until it is good, and taken back where it
- * is not. A new container that fails never keeps the place: what a service's policy decides is what becomes of its others.
+ * Replaces running containers: starts the new one first or stops the old one first, watches the new one, and rolls back if it
+ * fails. A new container that fails never stays in the place of the old one; the service's policy determines what happens to
+ * its other containers.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import {
@@ -19,19 +20,19 @@ import { silentPorts, untilReady, watchFor } from "./ready.ts";
 
 interface Replaced {
   id: string;
-  /** What was there before. */
+  /** The previous config. */
   config: ContainerConfig;
 }
 
-/** How one container takes the place of another. */
+/** How a container is replaced. */
 type Exchange = Pick<Rollout, "order" | "monitorMs"> & { renewVolumes: boolean };
 
-/** The replacements of one `up`, which know of each other. */
+/** The replacements of one `up`, which share their state. */
 export class Rollouts {
-  /** By service, the newest last. */
+  /** Replaced containers by service, the newest last. */
   readonly #replaced = new Map<string, Replaced[]>();
   readonly #failures = new Map<string, number>();
-  /** Services whose update has ended, with the container that it ended for. */
+  /** Services whose update was stopped, with the container that failed. */
   readonly #halted = new Map<string, string>();
 
   constructor(
@@ -41,8 +42,8 @@ export class Rollouts {
   ) {}
 
   /**
-   * Replaces one container of a service. `waits` is what has to be before it starts. Throws UPDATE_FAILED: the one before
-   * then it keeps running, and depending on the policy, containers replaced earlier are rolled back too.
+   * Replaces one container of a service. `waits` resolves when the container may start. Throws UPDATE_FAILED: the old
+   * container keeps running then, and depending on the policy, containers replaced earlier are rolled back, too.
    */
   async replace(step: Step, waits: () => Promise<void>, say: Say): Promise<void> {
     const service = step.service!;
@@ -65,12 +66,12 @@ export class Rollouts {
     }
     const failed = this.#halted.get(service);
     if (failed === undefined || rollout.failureAction !== "rollback") return;
-    // another one failed meanwhile, and took back what there was then
+    // another replacement failed meanwhile, and rolled back the ones before
     const end = await this.#takeBack(service, rollout, say);
     throw new BayError("UPDATE_FAILED", `${step.name} was already replaced when ${failed} failed${end}`);
   }
 
-  /** Throws UPDATE_FAILED where the service's update has ended. */
+  /** Throws UPDATE_FAILED if the service's update was stopped. */
   #checkGoesOn(service: string, name: string): void {
     const failed = this.#halted.get(service);
     if (failed) throw new BayError("UPDATE_FAILED", `${name} was not updated because ${failed} failed`);
@@ -104,7 +105,7 @@ export class Rollouts {
     });
   }
 
-  /** Replaces what was replaced by what was there before; says how that went. */
+  /** Rolls back replaced containers; returns a description of the result. */
   async #takeBack(service: string, rollout: Rollout, say: Say): Promise<string> {
     const done = this.#replaced.get(service) ?? [];
     this.#replaced.delete(service);
@@ -162,7 +163,7 @@ export class Rollouts {
       await replacement.promote(fresh, old, config.name);
       isPromoted = true;
       say("the new container receives the traffic; the old one finishes its requests", true);
-      // the old one is not asked any more, and can come back until the new one has proved good
+      // the old one gets no new requests, and can be restored until the new one has proved to work
       await Promise.all([
         drain(manager, old),
         watchFor(manager, fresh.id, rollout.monitorMs, this.settings.signal),
@@ -212,7 +213,7 @@ export class Rollouts {
     return fresh;
   }
 
-  /** Anonymous volumes that the other one has too stay. */
+  /** Removes a container. Anonymous volumes that the other one uses, too, are kept. */
   async #discard(id: string, graceMs: number | undefined, volumes: boolean): Promise<void> {
     await this.manager.stop(id, graceMs);
     await this.manager.remove(id, { volumes });

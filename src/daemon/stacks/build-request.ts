@@ -1,4 +1,4 @@
-/** A service's `build:` as what a build is asked for: its Dockerfile read, its .dockerignore too. */
+/** Converts a service's `build:` to a build request; reads its Dockerfile and .dockerignore. */
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import {
@@ -16,13 +16,13 @@ import { type GivenContent, type Service, type Stack, serviceContext } from "../
 export interface BuildChanges {
   noCache?: boolean;
   pull?: boolean;
-  /** Laid over the file's. */
+  /** Override those of the file. */
   args?: Record<string, string>;
-  /** Sockets of SSH agents by their IDs, laid over the file's. */
+  /** Sockets of SSH agents by ID, which override those of the file. */
   ssh?: Record<string, string>;
 }
 
-/** Throws NO_CONTEXT, NO_DOCKERFILE. */
+/** Converts a service's build. Throws NO_CONTEXT, NO_DOCKERFILE. */
 export function toBuildRequest(
   { name, image, build }: Service,
   { services, secrets, directory }: Pick<Stack, "services" | "secrets" | "directory">,
@@ -65,12 +65,12 @@ export function toBuildRequest(
     ),
     ssh: { ...build.ssh, ...changes.ssh },
     insecure: build.insecure,
-    // a revision of an earlier version does not say it
+    // revisions of an earlier version lack it
     hostNetwork: build.hostNetwork ?? false,
   };
 }
 
-/** Another service's image, or what else a context may be. */
+/** The source of a context: another service's image, or any other kind. */
 function contextOf(service: string, value: string, services: Stack["services"]): ContextSource {
   const other = serviceContext(value);
   if (other !== undefined) return { kind: "image", reference: services[other]!.image };
@@ -85,7 +85,7 @@ function secretOf(name: string, secret: GivenContent): { file: string } | { valu
   throw new BayError("NO_SECRET", `the secret ${name}: the variable ${secret.environment} is not set`);
 }
 
-/** Errors name the service. */
+/** Adds the service to errors. */
 function sourceOf<T>(service: string, read: () => T): T {
   try {
     return read();
@@ -110,7 +110,7 @@ function readDockerfile(service: string, file: string): string {
   }
 }
 
-/** Lines of the Dockerfile's own ignore file, else of the folder's. */
+/** Lines of the Dockerfile's own ignore file, or else of the directory's. */
 export function readIgnore(context: string, dockerfile: string | undefined): string[] {
   const own = dockerfile === undefined ? undefined : `${dockerfile}.dockerignore`;
   const file = [own, join(context, ".dockerignore")].find((each) => each !== undefined && existsSync(each));

@@ -1,4 +1,4 @@
-/** The executor: does one step of a plan with the container manager. Every deed is idempotent. */
+/** Runs one step of a plan with the container manager. Every step is idempotent. */
 import { type ContainerManager, LABELS } from "../../container/index.ts";
 import { BayError, hasCode, messageOf } from "../../core/errors.ts";
 import type { NetworkConfig } from "../../network/index.ts";
@@ -11,13 +11,13 @@ import { withFiles } from "./secret-content.ts";
 import { checkIsWanted, nextChange, servingContainers } from "./waiting.ts";
 
 export interface UpSettings {
-  /** Grace of stops; undefined for each container's own. */
+  /** Grace period of stops; undefined for each container's own. */
   graceMs: number | undefined;
-  /** How long to wait for conditions of dependencies; undefined without end. */
+  /** How long to wait for conditions of dependencies; undefined for no limit. */
   timeoutMs: number | undefined;
-  /** Set when no client waits for the result any more. */
+  /** Aborted when no client waits for the result any more. */
   signal?: AbortSignal | undefined;
-  /** So many steps at once; undefined for bay's own bound. */
+  /** The most steps to run in parallel; undefined for bay's default. */
   parallel?: number | undefined;
 }
 
@@ -47,7 +47,7 @@ export function makeExecutor(
     }
   };
   const handlers: Record<Step["kind"], (step: Step, say: (message: string) => void) => Promise<void>> = {
-    // images come before the plan that is applied here
+    // images are created before the plan that is applied here
     "image.build": async () => {},
     "image.make": async () => {},
     "image.pull": async () => {},
@@ -93,7 +93,7 @@ export function makeExecutor(
       manager.repairLimits(container!.id!);
       manager.networks.links.repair();
     },
-    // one that the same plan makes has only a name before
+    // a container that the same plan creates has only a name before
     "container.start": async (step, say) => start(step, step.container!.id ?? step.name, say),
     "container.restart": async ({ container }) => manager.restart(container!.id!, settings.graceMs),
     "container.remove": async ({ container }) => {

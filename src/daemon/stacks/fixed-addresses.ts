@@ -1,16 +1,16 @@
-/** The addresses that stack files fix for their services: no other container gets them dynamically. */
+/** The addresses that stack files specify for their services: other containers do not get them dynamically. */
 import { canonicalAddress } from "../../core/ip.ts";
 import type { Stack } from "../../stack/index.ts";
 
 type ByNetwork = Map<string, Set<string>>;
 
 export class FixedAddresses {
-  /** The files that are being applied. They count instead of the last version of their stacks. */
+  /** The files that are being applied. They replace the last revisions of their stacks. */
   readonly #applied = new Set<Stack>();
   /** Read from the history once for each change of a stack, and not for each container. */
   #known: ByNetwork | undefined;
 
-  /** `current` gives the last version of each stack that has containers. */
+  /** `current` returns the last revision of each stack that has containers. */
   constructor(readonly current: () => Stack[]) {}
 
   /** The addresses on a network, by its name on the host. */
@@ -19,7 +19,7 @@ export class FixedAddresses {
     return this.#known.get(network) ?? new Set();
   }
 
-  /** Holds the addresses of all services of a file while it is applied, in whole or in part. */
+  /** Reserves the addresses of all services of a file while it is applied, completely or partly. */
   async during<T>(stack: Stack, action: () => Promise<T>): Promise<T> {
     this.#applied.add(stack);
     this.changed();
@@ -31,7 +31,7 @@ export class FixedAddresses {
     }
   }
 
-  /** Called when stacks, or versions of them, have come or gone. */
+  /** Called when stacks, or revisions of them, were added or removed. */
   changed(): void {
     this.#known = undefined;
   }
@@ -49,7 +49,7 @@ export class FixedAddresses {
   }
 }
 
-/** Pairs of a network's name on the host and an address, of both versions of IP. */
+/** Pairs of a network's name on the host and an IPv4 or IPv6 address. */
 export function fixedAddresses(stack: Stack): [network: string, address: string][] {
   return Object.values(stack.services).flatMap((service) =>
     Object.entries(service.networks).flatMap(([key, { ipv4, ipv6 }]) => {

@@ -1,4 +1,4 @@
-/** What can be seen beforehand of the host that would keep a plan from being done. Changes nothing. */
+/** Finds conditions of the host that would make a plan fail. Changes nothing. */
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 import { loadChecker } from "../../build/index.ts";
@@ -8,7 +8,7 @@ import type { Service, Stack } from "../../stack/index.ts";
 import { roomOf, roomText } from "../../store/index.ts";
 import { toBuildRequest } from "./build-request.ts";
 
-/** Why images of the stack cannot be made here, by their names: a missing tool, a Dockerfile with errors. */
+/** Why images of the stack cannot be created here, by their names: a missing tool, a Dockerfile with errors. */
 export async function unmakableImages(stack: Stack): Promise<Record<string, string[]>> {
   const found: Record<string, string[]> = {};
   for (const [name, { source }] of Object.entries(stack.images))
@@ -22,7 +22,7 @@ export async function unmakableImages(stack: Stack): Promise<Record<string, stri
   return found;
 }
 
-/** Of a Dockerfile that comes with a repository or an archive nothing is known before the build. */
+/** A Dockerfile in a repository or an archive is not known before the build. */
 async function buildProblems(service: Service, stack: Stack): Promise<string[]> {
   const where = `services.${service.name}.build`;
   try {
@@ -39,7 +39,7 @@ async function buildProblems(service: Service, stack: Stack): Promise<string[]> 
   }
 }
 
-/** One line for each of bay's file systems that has no room left. */
+/** One line for each file system of bay's roots without free space. */
 export function fullDisks({ root, run }: Roots): string[] {
   return [...new Set([root, run])].flatMap((path) => {
     try {

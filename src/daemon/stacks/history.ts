@@ -1,4 +1,4 @@
-/** The revisions of stacks that were applied: what the files said, and which images their names meant. */
+/** The applied revisions of stacks: the stack, and the images that its names referred to. */
 import { BayError } from "../../core/errors.ts";
 import type { Stack } from "../../stack/index.ts";
 import type { Store } from "../../store/index.ts";
@@ -10,9 +10,9 @@ export interface Revision {
   stack: Stack;
   /** IDs of the images by reference. */
   images: Record<string, string>;
-  /** The revision that was brought back by it. */
+  /** The revision that this one restored. */
   from?: number;
-  /** Services whose containers were replaced because a user asked for it, and for nothing else. */
+  /** Services whose containers were replaced only because a user requested it. */
   recreated?: string[];
 }
 
@@ -23,12 +23,12 @@ const keyOf = (stack: string, number: number) => prefix(stack) + String(number).
 export class History {
   constructor(readonly store: Store) {}
 
-  /** The oldest first. */
+  /** The revisions of a stack, the oldest first. */
   list(stack: string): Revision[] {
     return this.store.list<Revision>(prefix(stack));
   }
 
-  /** The last one of each of these stacks. */
+  /** The last revision of each of these stacks. */
   latest(stacks: ReadonlySet<string>): Stack[] {
     return [...stacks].flatMap((name) => this.list(name).at(-1)?.stack ?? []);
   }
@@ -56,8 +56,8 @@ export class History {
   }
 
   /**
-   * Notes what was applied, where it differs from what was before, or containers were recreated. Where only some services were, the others are as in the
-   * revision before.
+   * Records what was applied, if it differs from the last revision, or containers were recreated. If only some services were
+   * applied, the others are as in the last revision.
    */
   note(
     stack: Stack,
@@ -95,7 +95,7 @@ export class History {
     );
   }
 
-  /** What revisions of some stacks need to be brought back: IDs of images, and digests of secrets and configs. */
+  /** The images (by ID), and secrets and configs (by digest), that are needed to restore revisions of some stacks. */
   needed(stacks: ReadonlySet<string>): { images: Set<string>; contents: Set<string> } {
     const images = new Set<string>();
     const contents = new Set<string>();
@@ -109,7 +109,7 @@ export class History {
   }
 }
 
-/** Contents are kept by their digests, and not here. */
+/** Without contents, which are stored by digest and not here. */
 function withoutValues(stack: Stack): Stack {
   const without = (given: Stack["secrets"]): Stack["secrets"] =>
     Object.fromEntries(

@@ -1,4 +1,4 @@
-/** Observing: what the host really has of a stack, from the records and the kernel. Changes nothing. */
+/** Observes the actual state of a stack, from the records and the kernel. Changes nothing. */
 import { readFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
@@ -43,16 +43,16 @@ export interface View {
   state: StoreReader;
   /** Known only while bayd runs. */
   health: (id: string) => HealthStatus;
-  /** Published ports, by container, that somebody else has; known only while bayd runs. */
+  /** Published ports, by container, that another program uses; known only while bayd runs. */
   lostPorts?: () => { container: string; hostPort: number; protocol: string }[];
 }
 
-/** Read-only access by type: a plan cannot change anything. */
+/** Read-only by type: a plan cannot change anything. */
 export function observe(
   view: View,
   name: string,
   stack: Stack | undefined,
-  /** IDs of images that their names are to mean. */
+  /** IDs of the images to use for some names. */
   pinned: Readonly<Record<string, string>> = {},
 ): Actual {
   const records = view.state.list<ContainerRecord>("container/");
@@ -124,7 +124,7 @@ const rulesAreIntact = ({ tag, run }: Roots) =>
   guardIsIntact(tag, join(run, "guard")) &&
   forwardingIsIntact(tag, join(run, "foreign"));
 
-/** The mounts of containers that the file names under volumes_from, by name or ID as Docker finds them. */
+/** The mounts of containers that the file names under volumes_from, by name or ID like Docker. */
 function containerMounts(
   { services }: Stack,
   records: readonly ContainerRecord[],
@@ -202,7 +202,7 @@ function driftText({ key, wanted, actual }: LimitDrift): string {
   return `${key} is ${show(actual)} in the kernel, and should be ${show(wanted)}`;
 }
 
-/** A container that shares another's network or memory keeps the namespace of that one's run. */
+/** Containers that share another's network or memory and still have the namespace of that one's previous run. */
 function lostShares({ config, state }: ContainerRecord, all: readonly ContainerRecord[]): string[] {
   if (state.status !== "running") return [];
   const shares = [
@@ -241,18 +241,20 @@ function hasEnded(view: View, id: string): boolean {
   }
 }
 
-/** Of one that ended while no bayd was there: what its shim noted, or what bayd will say of it. */
+/**
+ * The exit code of a container that ended while bayd did not run: the one that its shim wrote, or the one that bayd will use.
+ */
 function lostExitCode(view: View, id: string): number {
   try {
     const file = join(view.roots.run, "containers", id.slice(0, 16), "program");
     return decodeStatus(readProgramState(readFileSync(file)).status ?? SIGKILLED).exitCode;
   } catch {
-    return 255; // the whole machine ended
+    return 255; // the machine went down
   }
 }
 const SIGKILLED = 9;
 
-/** A definition of the stack as the image room takes it. */
+/** Converts an image definition of the stack for the image room. */
 export function toImageSource({ source, base, config }: StackImage): ImageSource {
   return { ...source, base, config } as ImageSource;
 }

@@ -1,4 +1,4 @@
-/** What is known of a stack's containers while no bayd runs: from the records and the kernel. Changes nothing. */
+/** The state of a stack's containers while bayd does not run: from the records and the kernel. Changes nothing. */
 import { join } from "node:path";
 import { type ContainerRecord, endedBy } from "../../container/index.ts";
 import type { Roots } from "../../core/roots.ts";
@@ -10,7 +10,7 @@ import type { Revision } from "./history.ts";
 import { observe } from "./observe.ts";
 import { type StackSummary, summariseStacks } from "./stack-list.ts";
 
-/** A row of the list and the parts of inspect that `bay ps` shows. Health is not known then. */
+/** A row of the list and the parts of inspect that `bay ps` shows. Health is unknown. */
 export function offlineContainers(roots: Roots, stack: string) {
   const state = readState(join(roots.root, "state"));
   const actual = observe({ roots, state, health: () => "none" }, stack, undefined);
@@ -51,13 +51,13 @@ export function offlineStacks(roots: Roots): StackSummary[] {
   return summariseStacks(records, ({ state }) => isAlive(state.pid, state.start));
 }
 
-/** How many containers run, of all stacks and of none. */
+/** The number of running containers, of all stacks and of none. */
 export function runningOffline(roots: Roots): number {
   const records = readState(join(roots.root, "state")).list<ContainerRecord>("container/");
   return records.filter(({ state }) => isAlive(state.pid, state.start)).length;
 }
 
-/** Applied versions of a stack, the oldest first. */
+/** Applied revisions of a stack, the oldest first. */
 export function offlineHistory(roots: Roots, stack: string): Revision[] {
   return readState(join(roots.root, "state")).list<Revision>(`revision/${stack}/`);
 }

@@ -1,11 +1,11 @@
-/** What a stack's secrets and configs say, for bayd, which reads their files again. */
+/** The contents of a stack's secrets and configs, for bayd, which reads their files again. */
 import { readFileSync } from "node:fs";
 import type { ContainerConfig, ContainerManager } from "../../container/index.ts";
 import { BayError } from "../../core/errors.ts";
 import type { Plan } from "../../reconcile/index.ts";
 import type { Stack } from "../../stack/index.ts";
 
-/** Makes a container while the contents of its secrets and configs are kept. Throws FILE_CHANGED, NO_CONTENT. */
+/** Creates a container while the contents of its secrets and configs are kept. Throws FILE_CHANGED, NO_CONTENT. */
 export async function withFiles<T>(
   manager: ContainerManager,
   stack: Stack,
@@ -20,7 +20,7 @@ export async function withFiles<T>(
   }
 }
 
-/** Throws NO_CONTENT for secrets and configs without a content that a plan needs, all at once. */
+/** Throws NO_CONTENT for all secrets and configs that a plan needs and that have no content. */
 export function checkContents({ steps }: Plan, stack: Stack): void {
   const files = steps.flatMap(({ container }) => container?.config?.files ?? []);
   const missing = new Set(
@@ -40,7 +40,7 @@ function whatIsMissing(stack: Stack, kind: "secret" | "config", name: string): s
     : "the stack file does not define it";
 }
 
-/** What a secret or config says now. Throws NO_CONTENT. */
+/** Returns the current content of a secret or config. Throws NO_CONTENT. */
 export function contentOf(stack: Stack, kind: "secret" | "config", name: string): Buffer {
   const given = stack[kind === "secret" ? "secrets" : "configs"][name];
   const what = `${kind} ${name}`;

@@ -1,4 +1,4 @@
-/** The images of a stack: pulled, built, or made as its `images:` says. */
+/** The images of a stack: pulled, built, or created as its `images:` defines. */
 import type { Builder, BuildNews, FindImage } from "../../build/index.ts";
 import type { ContainerManager } from "../../container/index.ts";
 import { BayError } from "../../core/errors.ts";
@@ -8,7 +8,7 @@ import type { Stack } from "../../stack/index.ts";
 import { type BuildChanges, toBuildRequest } from "./build-request.ts";
 import { toImageSource } from "./observe.ts";
 
-/** Arguments that a user gave a build besides the file's: a plan does not take them back. */
+/** Arguments of a build that a user gave in addition to the file's: a plan does not revert them. */
 interface AskedBuild {
   id: string;
   args: Record<string, string>;
@@ -39,7 +39,7 @@ export class StackImages {
     );
   }
 
-  /** An image of the stack's own, where it need not be made. */
+  /** Returns one of the stack's images if it is up to date. */
   #currentImage(stack: Stack): FindImage {
     const { images } = this.manager;
     return async (name) => {
@@ -68,7 +68,7 @@ export class StackImages {
     );
   }
 
-  /** Builds a service's image. Its Dockerfile may begin with an image of the stack's own. Throws as `Builder.build`. */
+  /** Builds a service's image. Its Dockerfile may be based on another image of the stack. Throws like `Builder.build`. */
   async build(
     stack: Stack,
     service: string,
@@ -110,7 +110,7 @@ export class StackImages {
   }
 }
 
-/** What keeps a build from being asked for is a reason too: the build says it again. */
+/** An error that prevents the build is a reason, too: the build reports it again. */
 async function reasonToBuild(ask: () => Promise<string | undefined>): Promise<string | undefined> {
   try {
     return await ask();

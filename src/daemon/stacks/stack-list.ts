@@ -1,4 +1,4 @@
-/** The stacks of a bay, as their containers' labels tell. */
+/** The stacks of a bay, from the labels of their containers. */
 import { type ContainerRecord, LABELS } from "../../container/index.ts";
 
 export interface StackSummary {

@@ -1,14 +1,14 @@
-/** One change of a stack at a time: who comes later waits, and is told for whom. */
+/** Allows one change of a stack at a time: later commands wait, and get a message that names the current one. */
 import { BayError } from "../../core/errors.ts";
 
 /** A command that changes a stack. */
 export interface Asker {
   /** `up`, `down`, `rollback`. */
   what: string;
-  /** The client's process; undefined where the client does not say it. */
+  /** The client's process; undefined if the client does not send it. */
   pid?: number | undefined;
   signal?: AbortSignal | undefined;
-  /** Is told what the command waits for. */
+  /** Called with what the command waits for. */
   tell?: ((text: string) => void) | undefined;
 }
 
@@ -21,7 +21,7 @@ export class StackLocks {
     return this.#last.has(stack);
   }
 
-  /** Runs an action when those before it have ended. Throws ABORTED where the client has gone away meanwhile. */
+  /** Runs an action after those before it. Throws ABORTED if the client has disconnected meanwhile. */
   async take<T>(stack: string, asker: Asker, action: () => Promise<T>): Promise<T> {
     const before = this.#last.get(stack);
     const current = this.#current.get(stack);

@@ -1,4 +1,4 @@
-/** What bayd does with whole stacks: plan, up, down. Decisions are the planner's, deeds the executor's. */
+/** bayd's operations on whole stacks: plan, up, down. The planner decides, and the executor acts. */
 import type { Builder } from "../../build/index.ts";
 import { type ContainerManager, type ContainerRecord, LABELS } from "../../container/index.ts";
 import { BayError } from "../../core/errors.ts";
@@ -28,9 +28,9 @@ import { StackImages } from "./stack-images.ts";
 import { type StackSummary, summariseStacks } from "./stack-list.ts";
 import { type Asker, StackLocks } from "./stack-locks.ts";
 
-/** Services that the revision does not have are removed. */
+/** Removes services that the revision does not have. */
 const ROLLBACK: PlanOptions = { ...PLAN_DEFAULTS, removeOrphans: true, pull: "never", build: false };
-/** What an update does, and a user's stop or start does not. */
+/** Steps that belong to an update, and not to a user's stop or start. */
 const UPDATES = new Set<Step["kind"]>([
   "container.create",
   "container.replace",
@@ -41,7 +41,7 @@ const UPDATES = new Set<Step["kind"]>([
 export interface StackActivity {
   /** A command such as `up` or `down` changes it. */
   isChanging: boolean;
-  /** IDs of containers that a client has stopped to start them again. */
+  /** IDs of containers that a client is restarting. */
   restarting: string[];
 }
 
@@ -71,7 +71,7 @@ export class StackService {
     return new Set(this.manager.list().map(({ config }) => config.labels[LABELS.stack] ?? ""));
   }
 
-  /** What the revisions of stacks with containers need, to be restored; those of other stacks hold nothing. */
+  /** What is needed to restore revisions of stacks that have containers; revisions of others need nothing. */
   needed(): { images: Set<string>; contents: Set<string> } {
     return this.history.needed(this.#names());
   }
@@ -97,7 +97,7 @@ export class StackService {
     return makePlan(stack, actual, options);
   }
 
-  /** True where `up` with these options has no steps, no output and no containers to wait for. Throws UNKNOWN_SERVICE. */
+  /** True if `up` with these options has no steps, no output and no containers to wait for. Throws UNKNOWN_SERVICE. */
   async isUp(stack: Stack, options: PlanOptions): Promise<boolean> {
     checkNames(stack, options);
     if (this.#locks.isTaken(stack.name)) return false;
@@ -105,7 +105,7 @@ export class StackService {
     return steps.length === 0 && warnings.length === 0 && !this.#locks.isTaken(stack.name);
   }
 
-  /** Makes images first, so that the plan that follows is exact; then applies it. Throws APPLY_FAILED. */
+  /** Creates images first, so that the plan that follows is exact; then applies it. Throws APPLY_FAILED. */
   async up(
     stack: Stack,
     options: PlanOptions,
@@ -142,8 +142,8 @@ export class StackService {
   }
 
   /**
-   * Makes the container of a one-off command, and starts it where that is asked for. Throws what the step threw: no other
-   * step gives it a context.
+   * Creates the container of a one-off command, and starts it if requested. Throws the step's error without context, because
+   * there is only one step.
    */
   async run(stack: Stack, request: OneOffRequest): Promise<ContainerRecord> {
     const plan = makeOneOffPlan(stack, this.observe(stack.name, stack), request);
@@ -152,7 +152,7 @@ export class StackService {
     const [create, ...others] = plan.steps;
     return this.#fixed.during(stack, async () => {
       await execute(create!, () => {});
-      // one that is removed at its end may be gone before the last step is done
+      // a container with autoRemove may be removed before the last step ends
       const record = this.manager.get(create!.name);
       for (const step of others) await execute(step, () => {});
       if (request.autoRemove && !request.start) this.manager.removeUnlessStarted(record.id);
@@ -160,7 +160,7 @@ export class StackService {
     });
   }
 
-  /** Keeps what secrets and configs said then, also while no container has them. Throws NO_CONTENT. */
+  /** Keeps the revision's contents of secrets and configs, even while no container uses them. Throws NO_CONTENT. */
   #keepContents({ steps }: Plan, { stack, number }: Revision): () => void {
     const files = steps.flatMap(({ container }) => container?.config?.files ?? []);
     try {
@@ -177,7 +177,7 @@ export class StackService {
     }
   }
 
-  /** What is applied in part is a revision too, in which the other services are as before. */
+  /** A partly applied stack is a revision, too, in which the other services are unchanged. */
   #noteRevision(stack: Stack, options: PlanOptions, { steps }: Plan): void {
     if (options.baseOnly || options.noStart) return;
     const needs = options.noDeps ? () => [] : dependenciesOf;
@@ -200,7 +200,7 @@ export class StackService {
 
   #revision(name: string, number: number | undefined): Revision {
     if (number !== undefined) return this.history.get(name, number);
-    // an update that failed half-way is not a revision: what it left differs from the last one
+    // a failed update is not a revision: its result differs from the last one
     const last = this.history.list(name).at(-1);
     const isHalf = last && this.#planOf(last).steps.some(({ kind }) => UPDATES.has(kind));
     return isHalf ? last : this.history.previous(name);
@@ -210,12 +210,12 @@ export class StackService {
     return makePlan(stack, observe(this.view, stack.name, stack, images), ROLLBACK);
   }
 
-  /** What a rollback would do. Throws NO_REVISION, IMAGE_NOT_FOUND. */
+  /** The plan of a rollback. Throws NO_REVISION, IMAGE_NOT_FOUND. */
   rollbackPlan(name: string, number: number | undefined): Plan {
     return this.#planOf(this.#revision(name, number));
   }
 
-  /** Restores an applied revision, with the images that it had. Throws NO_REVISION, IMAGE_NOT_FOUND, APPLY_FAILED. */
+  /** Restores an applied revision, with the images that it used. Throws NO_REVISION, IMAGE_NOT_FOUND, APPLY_FAILED. */
   rollback(
     name: string,
     number: number | undefined,
@@ -243,7 +243,7 @@ export class StackService {
     });
   }
 
-  /** What `down` would remove. */
+  /** The plan of `down`. */
   downPlan(name: string, options: DownOptions): Plan {
     return makeDownPlan(name, this.observe(name, undefined), options);
   }
@@ -277,7 +277,7 @@ export class StackService {
     await this.manager.store.flush();
   }
 
-  /** What happens to a stack just now: containers that do not run may be about to. */
+  /** Operations on a stack that are running: containers that do not run may be about to. */
   activity(name: string): StackActivity {
     const own = this.manager.list().filter(({ config }) => config.labels[LABELS.stack] === name);
     return {
@@ -292,7 +292,7 @@ export class StackService {
   }
 }
 
-/** The stack with the numbers of containers that --scale asked for. */
+/** The stack with the numbers of containers given by --scale. */
 function scaled(stack: Stack, { scale }: PlanOptions): Stack {
   const changed = Object.entries(scale).map(([name, replicas]) => [
     name,

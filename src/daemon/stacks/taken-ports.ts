@@ -1,4 +1,4 @@
-/** Ports of the host that somebody else has: containers of other stacks, and other programs (proc_pid_net(5)). */
+/** Ports of the host that are in use: by containers of other stacks, or by other programs (proc_pid_net(5)). */
 import { readFileSync } from "node:fs";
 import { type ContainerRecord, LABELS } from "../../container/index.ts";
 import { fixedPorts, type HostPort, portsOverlap } from "../../core/published-ports.ts";
@@ -6,7 +6,7 @@ import { portOwner } from "../../network/index.ts";
 import type { TakenPort } from "../../reconcile/index.ts";
 import type { Stack } from "../../stack/index.ts";
 
-/** Those of the stack's published ports that are taken, with who has them. */
+/** The stack's published ports that are in use, with their owners. */
 export function takenPorts(
   stack: Stack,
   own: readonly ContainerRecord[],
@@ -40,7 +40,7 @@ export function takenPorts(
   return [...byOthers, ...byPrograms];
 }
 
-/** TCP sockets that listen, and UDP sockets that have a port. */
+/** Listening TCP sockets, and bound UDP sockets. */
 function hostSockets(): HostPort[] {
   return (["tcp", "udp"] as const).flatMap((protocol) =>
     [protocol, `${protocol}6`].flatMap((file) => parseSockets(read(`/proc/net/${file}`), protocol)),
@@ -61,7 +61,7 @@ export function parseSockets(text: string, protocol: "tcp" | "udp"): HostPort[] 
     });
 }
 
-/** Words of 32 bits as the machine has them in memory. IPv6 is not shortened: only equality and "::" count. */
+/** Parses 32-bit words in the machine's byte order. IPv6 is not shortened: only equality and "::" matter. */
 function parseAddress(hex: string): string {
   const bytes = Buffer.from(hex, "hex");
   for (let at = 0; at + 4 <= bytes.length; at += 4) bytes.subarray(at, at + 4).reverse();
@@ -75,6 +75,6 @@ function read(path: string): string {
   try {
     return readFileSync(path, "latin1");
   } catch {
-    return ""; // a host without IPv6
+    return ""; // the host has no IPv6
   }
 }

@@ -1,4 +1,4 @@
-/** `up --wait`: a whole stack that is ready, or the reason why it will not be. */
+/** `up --wait`: waits until a whole stack is ready, or reports why it will not be. */
 import type { ContainerManager } from "../../container/index.ts";
 import { BayError } from "../../core/errors.ts";
 import type { Stack } from "../../stack/index.ts";
@@ -7,8 +7,8 @@ import { SETTLED_AFTER } from "../rollout/ready.ts";
 import { nextChange, servingContainers } from "./waiting.ts";
 
 /**
- * Resolves when every container of the stack's services runs and is healthy, or has ended well. Throws WAIT_FAILED with the
- * reason and the last output of each that will not.
+ * Resolves when every container of the stack's services runs and is healthy, or has ended with exit code 0. Throws
+ * WAIT_FAILED with the reason and the last output of each container that will not be ready.
  */
 export async function waitForStack(
   manager: ContainerManager,

@@ -1,8 +1,8 @@
-/** What those share who wait for containers: which ones, their next change, and whether anybody still asks. */
+/** Shared by code that waits for containers: which ones, their next change, and whether the client is still connected. */
 import { type ContainerManager, type ContainerRecord, LABELS } from "../../container/index.ts";
 import { BayError } from "../../core/errors.ts";
 
-/** Resolves at the next change of any container, or after some time. */
+/** Resolves at the next change of any container, or after a timeout. */
 export function nextChange(manager: ContainerManager, milliseconds: number): Promise<void> {
   return new Promise((resolve) => {
     const finish = () => {
@@ -15,12 +15,15 @@ export function nextChange(manager: ContainerManager, milliseconds: number): Pro
   });
 }
 
-/** Call it while waiting for a client. Throws ABORTED where that has gone away. */
+/** Call it while waiting for a client. Throws ABORTED if the client has disconnected. */
 export function checkIsWanted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw new BayError("ABORTED", "the client disconnected");
 }
 
-/** A stack's containers that serve: no one-offs, and none that an update is about to remove or bring. */
+/**
+ * A stack's regular containers: without one-offs, and without those that an update is about to remove or has not promoted
+ * yet.
+ */
 export function servingContainers(
   manager: ContainerManager,
   stack: string,

@@ -1,6 +1,6 @@
 /**
- * Copying in and out of containers, from inside their own root: `get` writes a tar of a path to a pipe, `put`
- * unpacks a tar from a pipe into a directory. Symlinks resolve as the container itself would resolve them.
+ * Copies files in and out of containers, from inside their own root: `get` writes a tar of a path to a pipe, `put` unpacks a
+ * tar from a pipe into a directory. Symlinks resolve as in the container itself.
  */
 import {
   closeSync,
@@ -34,10 +34,10 @@ import { fromDescriptor } from "../tar/read.ts";
 
 export type ArchiveTask = {
   direction: "get" | "put" | "stat";
-  /** Of "put": a directory and another kind of file do not replace each other. */
+  /** For "put": a directory and another kind of file do not replace each other. */
   keepKinds: boolean;
   path: string;
-  /** The pipe's end, which the starter of the worker closes. */
+  /** The pipe's end, which the thread that starts the worker closes. */
   fd: number;
   root:
     | { kind: "process"; pidfd: number }
@@ -47,10 +47,10 @@ export type ArchiveTask = {
         lower: string[];
         upper: string;
         work: string;
-        /** Volumes and binds, which a copy into a stopped container means too. */
+        /** Volumes and binds, which a copy into a stopped container includes. */
         mounts: { source: string; target: string; readOnly: boolean }[];
       }
-    /** Directories over each other, read only: the writable layer may be in use. */
+    /** Stacked directories, read-only: the writable layer may be in use. */
     | { kind: "layers"; target: string; lower: string[] };
 };
 
@@ -78,7 +78,7 @@ function enter(task: ArchiveTask): void {
       putTree(fd, place);
     }
   } finally {
-    // one that is open keeps the volume's mount, also where another could not be put in its place
+    // an open one keeps the volume mounted, even if another one could not be attached
     for (const { fd } of trees) close(fd);
   }
 }
@@ -87,7 +87,7 @@ function writeAll(fd: number, bytes: Buffer): void {
   for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
 }
 
-/** Writes a path, a binary string, and what is below it, named from its own last part. */
+/** Writes a path (a binary string) and everything below it; names begin with its last component. */
 function get(path: string, fd: number): void {
   const base = posix.dirname(path);
   const walk = (at: string) => {
@@ -102,7 +102,7 @@ function get(path: string, fd: number): void {
   writeAll(fd, Buffer.alloc(2 * BLOCK));
 }
 
-/** A running container may take a file away between the listing of its directory and here. */
+/** A running container may remove a file between the listing of its directory and this call. */
 function describeIfThere(at: string, name: string) {
   try {
     return describeFile(bytesOf(at), name);
@@ -118,7 +118,7 @@ function writeContent(path: Buffer, size: number, fd: number): void {
   try {
     for (let left = size; left > 0; ) {
       const count = readSync(source, chunk, 0, Math.min(chunk.length, left), null);
-      // a file that shrinks while it is read still fills the size that its header promised
+      // a file that shrinks while it is read is padded to the size in its header
       const bytes = count === 0 ? Buffer.alloc(Math.min(chunk.length, left)) : chunk.subarray(0, count);
       writeAll(fd, bytes);
       left -= bytes.length;

@@ -1,6 +1,6 @@
 /**
- * The files of an image archive, be it a tar or a directory, as pieces that workers read. Names in it are looked up
- * and never used as paths of the host.
+ * The files of an image archive, a tar or a directory, as pieces that workers read. Names in it are only looked up, and never
+ * used as paths on the host.
  */
 import { closeSync, fstatSync, openSync, readSync, rmSync, statSync } from "node:fs";
 import { posix } from "node:path";
@@ -11,19 +11,19 @@ import { type Piece, runLayerTask } from "../layers/layer-pool.ts";
 import { type ScannedEntry, scanTar } from "../tar/scan.ts";
 
 export interface ArchiveFiles {
-  /** Where a file is; undefined if it does not exist or is not a regular file. */
+  /** The location of a file; undefined if it does not exist or is not a regular file. */
   locate(name: string): Piece | undefined;
-  /** A small file's bytes. Throws BAD_ARCHIVE beyond 8 MiB, and beyond 64 MiB for all that is read of the archive. */
+  /** Reads a small file. Throws BAD_ARCHIVE beyond 8 MiB, and beyond 64 MiB for all files read from the archive. */
   read(name: string): Buffer | undefined;
   close(): void;
 }
 
 const MAX_SMALL = 8 << 20;
-/** An index may name one file many times, and what is read of each image stays in memory. */
+/** An index may name one file many times, and the data of each image stays in memory. */
 const MAX_SMALL_TOGETHER = 64 << 20;
 const MAX_LINKS = 5;
 
-/** Reads small files of one archive, up to a limit for all of them. */
+/** Reads small files of one archive, up to a limit for all of them together. */
 function smallFiles(locate: ArchiveFiles["locate"]): ArchiveFiles["read"] {
   let total = 0;
   return (name) => {
@@ -62,7 +62,9 @@ export async function openArchive(path: string, temporary: string): Promise<Arch
   return tarFiles(...(await plainCopy(path, stat.size, temporary)));
 }
 
-/** The file itself where it is plain, else a decompressed copy that goes when the archive is closed. */
+/**
+ * Returns the file itself if it is not compressed, or else a decompressed copy, which is removed when the archive is closed.
+ */
 async function plainCopy(
   path: string,
   size: number,
@@ -93,7 +95,7 @@ function tarFiles(path: string, close: () => void): ArchiveFiles {
       const entry = entries.get(at);
       if (!entry) return undefined;
       if (entry.type === "file") return { file: path, offset: entry.offset, size: entry.size };
-      // docker save of old writes a layer once and links to it
+      // old versions of docker save write a layer once and link to it
       if (entry.type === "symlink") at = posix.join(posix.dirname(at), entry.linkName);
       else if (entry.type === "hardlink") at = posix.normalize(entry.linkName);
       else return undefined;
@@ -114,7 +116,7 @@ function directoryFiles(root: string): ArchiveFiles {
     if (known) return known;
     let fd: number;
     try {
-      // a FIFO or device that the archive brought along must not be opened for real
+      // a FIFO or device in the archive must not be opened for real
       fd = openInRoot(root, name, O_RDONLY | O_NONBLOCK);
     } catch {
       return undefined;

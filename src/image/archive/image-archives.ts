@@ -1,4 +1,4 @@
-/** Images to and from archives: `docker save` and OCI layouts. */
+/** Saves images to archives, and loads them: `docker save` and OCI layouts. */
 import { canonicalReference } from "../../core/image-reference.ts";
 import { parseManifest } from "../model/manifest.ts";
 import { hostPlatform } from "../model/platform.ts";
@@ -11,7 +11,7 @@ import type { ArchiveSink } from "./write.ts";
 export class ImageArchives {
   constructor(readonly images: Pick<ImageStore, "content" | "layers" | "busy" | "keep">) {}
 
-  /** Gives an archive of images piece by piece, as `docker save` does. A name that is an ID gives the image none. */
+  /** Writes an archive of images in pieces, as `docker save` does. An image named by ID gets no name in the archive. */
   async save(
     chosen: readonly { record: ImageRecord; name: string }[],
     to: ((bytes: Buffer) => Promise<void>) | ArchiveSink,
@@ -27,7 +27,7 @@ export class ImageArchives {
     return this.images.busy("save", () => writeArchive(this.images.content, [...byId.values()], sink));
   }
 
-  /** Gives an archive of one image under names that need not be known here. Throws BAD_REFERENCE. */
+  /** Writes an archive of one image under names that do not have to exist here. Throws BAD_REFERENCE. */
   async saveAs(
     { manifest }: ImageRecord,
     names: readonly string[],
@@ -38,7 +38,7 @@ export class ImageArchives {
     return this.images.busy("save", () => writeArchive(this.images.content, [saved], readingSink(put)));
   }
 
-  /** Images of an archive of docker save or an OCI layout, under the names that it gives them. Throws BAD_ARCHIVE. */
+  /** Loads the images of an archive of docker save or an OCI layout, with the names in it. Throws BAD_ARCHIVE. */
   load(path: string): Promise<ImageRecord[]> {
     return this.#fromArchive(path, async (found, take) => {
       const loaded: ImageRecord[] = [];
@@ -51,7 +51,7 @@ export class ImageArchives {
     });
   }
 
-  /** The one image of an archive that a name or a digest means, without a name here. Throws BAD_ARCHIVE. */
+  /** Loads one image of an archive, selected by name or digest, without giving it a name here. Throws BAD_ARCHIVE. */
   take(path: string, name: string | undefined): Promise<Image> {
     return this.#fromArchive(path, async (found, take, { chooseImage }) => {
       const { manifest, id } = await take(chooseImage(found, name));

@@ -1,23 +1,23 @@
-/** An archive that goes into a file of this host: workers copy the blobs, and no byte passes through a connection. */
+/** Writes an archive to a file of this host: workers copy the blobs, so no data passes through a connection. */
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { BayError, messageOf } from "../../core/errors.ts";
 import { runLayerTask } from "../layers/layer-pool.ts";
 import type { ArchiveSink } from "./write.ts";
 
-/** A file that the caller has made, by its path and by what it is, so that no other is written to. */
+/** A file that the caller created, with its path and its identity, so that no other file is written to. */
 export interface TargetFile {
   path: string;
   dev: number;
   ino: number;
 }
 
-/** So much is copied before it is looked whether the caller is still there. */
+/** Bytes that are copied between two checks for a disconnected caller. */
 const PART = 64 << 20;
 
 /**
- * Runs `write` with the file as its target, which is emptied first. Throws OTHER_FILE where the path is not that file
- * for this process, ABORTED, and what the system says (ENOSPC).
+ * Runs `write` with the file as its target, which is emptied first. Throws OTHER_FILE if the path is not that file for this
+ * process, ABORTED, and system errors (ENOSPC).
  */
 export async function intoFile(
   target: TargetFile,

@@ -15,7 +15,7 @@ const dockerManifest = z.array(
   z.object({ Config: z.string(), RepoTags: z.array(z.string()).nullish(), Layers: z.array(z.string()) }),
 );
 const REF_NAME = "org.opencontainers.image.ref.name";
-/** containerd and docker write the whole name here, and only the tag in the other. */
+/** containerd and docker write the full name here, and only the tag in the standard annotation. */
 const FULL_NAME = "io.containerd.image.name";
 
 interface ArchivedLayer {
@@ -24,12 +24,12 @@ interface ArchivedLayer {
   digest: string | undefined;
 }
 
-/** An image as the archive has it; nothing of it is verified. */
+/** An image as described in the archive; nothing is verified yet. */
 export interface ArchivedImage {
   names: string[];
-  /** What an OCI layout calls it, which may be a tag alone. */
+  /** The name in an OCI layout, which may be only a tag. */
   refName?: string | undefined;
-  /** In an OCI layout the manifest's own bytes, and their digest. */
+  /** In an OCI layout the manifest's bytes, and their digest. */
   manifest: { bytes: Buffer; descriptor: Descriptor } | undefined;
   config: Buffer;
   configDigest: string | undefined;
@@ -38,7 +38,7 @@ export interface ArchivedImage {
 
 const blobName = (digest: string) => `blobs/${digest.replace(":", "/")}`;
 
-/** Every image of the archive, for the platform. Throws BAD_ARCHIVE. */
+/** Returns the images of the archive for the platform. Throws BAD_ARCHIVE. */
 export function findImages(files: ArchiveFiles, platform: Platform): ArchivedImage[] {
   const index = files.read("index.json");
   if (files.read("oci-layout") && index) return layoutImages(files, index, platform);
@@ -110,7 +110,7 @@ function dockerImages(files: ArchiveFiles, manifest: Buffer): ArchivedImage[] {
   }));
 }
 
-/** The one image that is meant. Throws BAD_ARCHIVE, naming those that are there. */
+/** Returns the selected image. Throws BAD_ARCHIVE, naming the available images. */
 export function chooseImage(images: readonly ArchivedImage[], name: string | undefined): ArchivedImage {
   const wanted = name
     ? images.filter(
@@ -129,8 +129,8 @@ export function chooseImage(images: readonly ArchivedImage[], name: string | und
 }
 
 /**
- * Puts an image's blobs into the store and unpacks its layers, both at once. Gives the manifest's descriptor.
- * Throws WRONG_DIGEST, BAD_MANIFEST, BAD_LAYER.
+ * Copies an image's blobs into the store and unpacks its layers, both concurrently. Returns the manifest's descriptor. Throws
+ * WRONG_DIGEST, BAD_MANIFEST, BAD_LAYER.
  */
 export async function importImage(
   image: ArchivedImage,
@@ -173,11 +173,11 @@ async function importLayer(
   layers: LayerStore,
 ): Promise<Descriptor> {
   const kind = compressionAt(piece.file, piece.offset);
-  // what is not compressed has one digest, and the copy verifies it
+  // an uncompressed layer has one digest, and the copy verifies it
   const expected = digest ?? (kind === "none" ? diffId : undefined);
   const [copied, unpacked] = await Promise.allSettled([
     content.adopt(piece, digest === undefined && kind === "gzip" ? MEDIA.gzipLayer : mediaType, expected),
-    // hashed on its own: what the copy will find is not known yet, and the layer may be others' too
+    // hashed independently: the result of the copy is not known yet, and other images may share the layer
     layers.unpack(piece, diffId),
   ]);
   if (copied.status === "rejected") throw copied.reason;

@@ -1,6 +1,6 @@
 /**
- * Writing an archive that docker, podman, skopeo and bay load: an OCI layout, with docker save's manifest.json beside
- * it that names the same blobs. Blobs stand in it as they are in the store.
+ * Writes an archive that docker, podman, skopeo and bay can load: an OCI layout with docker save's manifest.json, which
+ * refers to the same blobs. Blobs are written as they are in the store.
  */
 import { createReadStream } from "node:fs";
 import { familiarReference } from "../../core/image-reference.ts";
@@ -19,14 +19,14 @@ const REF_NAME = "org.opencontainers.image.ref.name";
 const FULL_NAME = "io.containerd.image.name";
 const blobName = (digest: string) => `blobs/${digest.replace(":", "/")}`;
 
-/** Where an archive goes, in its order. */
+/** The target of an archive, which is written in order. */
 export interface ArchiveSink {
   put(bytes: Buffer): Promise<void>;
-  /** The first `size` bytes of a file of the store. */
+  /** Appends the first `size` bytes of a file of the store. */
   putFile(file: string, size: number): Promise<void>;
 }
 
-/** A sink that takes bytes alone: files are read for it. */
+/** A sink that accepts only bytes: files are read for it. */
 export const readingSink = (put: ArchiveSink["put"]): ArchiveSink => ({
   put,
   putFile: async (file) => {
@@ -34,7 +34,7 @@ export const readingSink = (put: ArchiveSink["put"]): ArchiveSink => ({
   },
 });
 
-/** Gives the archive to a sink, piece by piece. Throws MISSING_BLOB, and what the sink throws. */
+/** Writes the archive to a sink in pieces. Throws MISSING_BLOB, and errors of the sink. */
 export async function writeArchive(
   content: ContentStore,
   images: readonly SavedImage[],

@@ -1,4 +1,4 @@
-/** Decompressing bzip2 by libbz2 through koffi. */
+/** Decompresses bzip2 with libbz2 through koffi. */
 import { BayError } from "../../core/errors.ts";
 import { loadLibrary } from "../../linux/index.ts";
 import type { ReadBytes } from "../tar/read.ts";
@@ -20,12 +20,12 @@ function load() {
 }
 let library: ReturnType<typeof load> | undefined;
 
-/** Loads the library; a thread that confines itself later could not find it. */
+/** Loads the library; a thread cannot find it after it has confined itself. */
 export function loadBzip2(): void {
   library ??= load();
 }
 
-/** A source of what the bzip2 streams of another decompress to. Throws BAD_LAYER where they are damaged or cut. */
+/** Returns a source of the decompressed bytes of another source. Throws BAD_LAYER if the data is damaged or truncated. */
 export function decompressBzip2(read: ReadBytes): Decompressor {
   loadBzip2();
   const bzip2 = library!;

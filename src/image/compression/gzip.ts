@@ -1,4 +1,4 @@
-/** Inflating gzip (RFC 1952) synchronously and piece by piece, by zlib's inflate(3) through koffi. Node's zlib has no such call. */
+/** Inflates gzip (RFC 1952) synchronously in pieces, with zlib's inflate(3) through koffi. Node's zlib has no such call. */
 import { BayError } from "../../core/errors.ts";
 import { loadLibrary } from "../../linux/index.ts";
 import type { ReadBytes } from "../tar/read.ts";
@@ -23,12 +23,12 @@ function load() {
 }
 let library: ReturnType<typeof load> | undefined;
 
-/** Loads the library; a thread that confines itself later could not find it. */
+/** Loads the library; a thread cannot find it after it has confined itself. */
 export function loadGzip(): void {
   library ??= load();
 }
 
-/** A source of what the gzip members of another inflate to. Throws BAD_LAYER where they are damaged or cut. */
+/** Returns a source of the inflated bytes of another source. Throws BAD_LAYER if the data is damaged or truncated. */
 export function inflate(read: ReadBytes): Decompressor {
   loadGzip();
   const zlib = library!;

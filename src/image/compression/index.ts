@@ -1,4 +1,4 @@
-/** How a layer is compressed, told by its first bytes and not by what its media type claims. */
+/** Detects the compression of a layer by its first bytes, not by its media type. */
 import { closeSync, openSync, readSync } from "node:fs";
 import { BayError } from "../../core/errors.ts";
 import type { ReadBytes } from "../tar/read.ts";
@@ -10,17 +10,17 @@ import { decompressZstd, loadZstd } from "./zstd.ts";
 
 export { COMPRESSIONS, type Compression, compressionOf } from "./magic.ts";
 
-/** A source of plain bytes, whose memory is not JavaScript's. */
+/** A source of plain bytes, whose memory is outside the JavaScript heap. */
 export interface Decompressor {
   read: ReadBytes;
-  /** Call once, whatever happened. */
+  /** Must be called once, even after an error. */
   close: () => void;
 }
 
 interface Kind {
   load: () => void;
   decompress: (read: ReadBytes) => Decompressor;
-  /** No honest data decompresses to more than so many times itself; what claims to is a bomb. */
+  /** The highest ratio of honest data; data that exceeds it is a decompression bomb. */
   maxRatio: number;
 }
 
@@ -36,7 +36,7 @@ const KINDS: Record<Exclude<Compression, "none">, Kind> = {
 };
 const ALWAYS_ALLOWED = 64 << 20;
 
-/** Of a file's data from an offset on. */
+/** Detects the compression of a file's data at an offset. */
 export function compressionAt(file: string, offset: number): Compression {
   const head = Buffer.alloc(MAGIC_SIZE);
   const fd = openSync(file, "r");
@@ -47,12 +47,12 @@ export function compressionAt(file: string, offset: number): Compression {
   }
 }
 
-/** Loads what a kind of compression needs, before a thread confines itself. Throws MISSING_LIBRARY. */
+/** Loads the library for a compression, before a thread confines itself. Throws MISSING_LIBRARY. */
 export function loadCompression(kind: Compression): void {
   if (kind !== "none") KINDS[kind].load();
 }
 
-/** A source of the plain bytes of another, of which `size` bytes are known to come. Throws BAD_LAYER. */
+/** Returns a source of the plain bytes of another source, which provides `size` bytes. Throws BAD_LAYER. */
 export function decompress(kind: Compression, read: ReadBytes, size: number): Decompressor {
   if (kind === "none") return { read, close: () => {} };
   const plain = KINDS[kind].decompress(read);

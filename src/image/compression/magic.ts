@@ -1,4 +1,4 @@
-/** How data is compressed, told by its first bytes. */
+/** Detects compression by the first bytes of the data. */
 export type Compression = "none" | "gzip" | "bzip2" | "xz" | "zstd";
 
 const MAGIC: Record<Exclude<Compression, "none">, readonly number[]> = {

@@ -1,6 +1,6 @@
 /**
- * The loop around a decompressor of C: zlib's z_stream, bzip2's bz_stream and liblzma's lzma_stream begin alike, with
- * what comes in and what goes out.
+ * The loop around a C decompressor: zlib's z_stream, bzip2's bz_stream and liblzma's lzma_stream begin with the same fields
+ * for input and output.
  */
 import { BayError } from "../../core/errors.ts";
 import { addressOf } from "../../linux/index.ts";
@@ -15,18 +15,18 @@ const CHUNK = 1 << 20;
 
 export interface Codec {
   name: string;
-  /** The struct that the library's calls are given, set up. */
+  /** The initialized struct that is passed to the library. */
   stream: Buffer;
-  /** Takes and gives what it can. Any other number than `good` and `ended` says what is wrong. */
+  /** Consumes and produces as much as possible. A result other than `good` and `ended` is an error. */
   step: () => number;
   good: readonly number[];
   ended: number;
-  /** Makes it ready for another stream behind the one that ended. */
+  /** Prepares for another stream after the end of one. */
   next: () => void;
   close: () => void;
 }
 
-/** A source of what the streams of another decompress to. Throws BAD_LAYER where they are damaged or cut. */
+/** Returns a source of the decompressed bytes of another source. Throws BAD_LAYER if the data is damaged or truncated. */
 export function decodeStream(codec: Codec, read: ReadBytes): Decompressor {
   const { name, stream, good, ended } = codec;
   const chunk = Buffer.allocUnsafeSlow(CHUNK);

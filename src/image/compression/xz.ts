@@ -1,4 +1,4 @@
-/** Decompressing xz by liblzma through koffi. */
+/** Decompresses xz with liblzma through koffi. */
 import { BayError } from "../../core/errors.ts";
 import { loadLibrary } from "../../linux/index.ts";
 import type { ReadBytes } from "../tar/read.ts";
@@ -11,7 +11,7 @@ const LZMA_RUN = 0;
 const LZMA_OK = 0;
 const LZMA_STREAM_END = 1;
 const LZMA_BUF_ERROR = 10;
-/** `xz -9` needs 65 MiB; who asks for more asks too much. */
+/** `xz -9` needs 65 MiB; data that needs more than this is rejected. */
 const MEMORY = 1 << 30;
 
 function load() {
@@ -24,12 +24,12 @@ function load() {
 }
 let library: ReturnType<typeof load> | undefined;
 
-/** Loads the library; a thread that confines itself later could not find it. */
+/** Loads the library; a thread cannot find it after it has confined itself. */
 export function loadXz(): void {
   library ??= load();
 }
 
-/** A source of what the xz streams of another decompress to. Throws BAD_LAYER where they are damaged or cut. */
+/** Returns a source of the decompressed bytes of another source. Throws BAD_LAYER if the data is damaged or truncated. */
 export function decompressXz(read: ReadBytes): Decompressor {
   loadXz();
   const lzma = library!;

@@ -1,4 +1,4 @@
-/** Decompressing Zstandard (RFC 8878) synchronously and piece by piece, by libzstd through koffi; Node 20 has none. */
+/** Decompresses Zstandard (RFC 8878) synchronously in pieces, with libzstd through koffi; Node 20 does not support it. */
 import { BayError } from "../../core/errors.ts";
 import { addressOf, loadLibrary } from "../../linux/index.ts";
 import { inParts, type ReadBytes } from "../tar/read.ts";
@@ -22,12 +22,12 @@ function load() {
 }
 let library: ReturnType<typeof load> | undefined;
 
-/** Loads the library; a thread that confines itself later could not find it. */
+/** Loads the library; a thread cannot find it after it has confined itself. */
 export function loadZstd(): void {
   library ??= load();
 }
 
-/** A source of what the frames of another decompress to. Throws BAD_LAYER where they are damaged or cut. */
+/** Returns a source of the decompressed bytes of another source. Throws BAD_LAYER if the data is damaged or truncated. */
 export function decompressZstd(read: ReadBytes): Decompressor {
   loadZstd();
   const zstd = library!;

@@ -1,7 +1,7 @@
 /**
- * What the layers of an image may take: bytes of one layer and of one pull, files of one layer, and never the last
- * part of the disk. 2 MB of gzip can say 2 GiB, and 512 bytes of a tar make a file. bayd sets the bounds when it
- * starts; workers are given them with their start.
+ * Limits for the layers of an image: bytes of one layer and of one pull, files of one layer, and a reserve of free disk
+ * space. 2 MB of gzip can expand to 2 GiB, and 512 bytes of a tar create a file. bayd sets the limits when it starts; workers
+ * get them with their start.
  */
 import { isMainThread, workerData } from "node:worker_threads";
 import { BayError } from "../../core/errors.ts";
@@ -10,12 +10,12 @@ import { requireRoom } from "../../store/index.ts";
 import type { ReadBytes } from "../tar/read.ts";
 
 export interface LayerBounds {
-  /** Bytes that one layer may unpack to, and files that it may hold. */
+  /** The most bytes that one layer may unpack to, and the most files that it may contain. */
   layerBytes: number;
   layerFiles: number;
-  /** Bytes that the layers of one pull, load or build may unpack to together. */
+  /** The most bytes that the layers of one pull, load or build may unpack to together. */
   imageBytes: number;
-  /** Where these are set, for messages. */
+  /** Where these limits are set, for messages. */
   settings: string;
 }
 
@@ -34,12 +34,12 @@ if (!isMainThread) bounds = (workerData as WithBounds | null)?.bounds ?? bounds;
 /** The bounds of this process. */
 export const layerBounds = (): LayerBounds => bounds;
 
-/** Sets the bounds, before any worker is started. */
+/** Sets the limits, before any worker is started. */
 export function setLayerBounds(given: LayerBounds): void {
   bounds = given;
 }
 
-/** What the layers of one image may still take, shared between threads. Bytes. */
+/** The bytes that the layers of one image may still use, shared between threads. */
 export class Budget {
   readonly #left: BigInt64Array;
 
@@ -47,7 +47,7 @@ export class Budget {
     this.#left = new BigInt64Array(shared);
   }
 
-  /** Throws LAYER_TOO_LARGE where less than so many bytes are left. */
+  /** Throws LAYER_TOO_LARGE if fewer bytes are left. */
   take(bytes: number): void {
     if (Atomics.sub(this.#left, 0, BigInt(bytes)) >= BigInt(bytes)) return;
     throw new BayError(
@@ -65,12 +65,12 @@ function newBudget(): SharedArrayBuffer {
 }
 
 const hintOf = (key: string) => `"${key}" in ${bounds.settings} sets the limit`;
-/** So often the disk is looked at. */
+/** Bytes between two checks of the free disk space. */
 const LOOK_EVERY = 4 << 20;
 
 /**
- * Counts bytes that go to the disk below `path`, which messages call `shown`. Each call says how many more. Throws
- * LAYER_TOO_LARGE and DISK_FULL.
+ * Returns a function that counts bytes written to the disk below `path`, which messages call `shown`; each call adds a
+ * number. It throws LAYER_TOO_LARGE and DISK_FULL.
  */
 export function meter(
   path: string,
@@ -95,7 +95,7 @@ export function meter(
   };
 }
 
-/** Passes on what is read, and counts it. */
+/** Passes on the data that is read, and counts its bytes. */
 export function metered(read: ReadBytes, count: (bytes: number) => void): ReadBytes {
   return (length) => {
     const part = read(length);
@@ -104,14 +104,14 @@ export function metered(read: ReadBytes, count: (bytes: number) => void): ReadBy
   };
 }
 
-/** A bound that was passed, told with the name of what passed it; other errors as they are. */
+/** Adds the name of the layer to an error about an exceeded limit; returns other errors unchanged. */
 export function naming(what: string, error: unknown): unknown {
   if (!(error instanceof BayError) || error.code !== "LAYER_TOO_LARGE") return error;
   const hint = error.hint ? { hint: error.hint } : {};
   return new BayError(error.code, `${what}: ${error.message}`, { cause: error, ...hint });
 }
 
-/** Throws LAYER_TOO_LARGE where a layer has more files than one may have. */
+/** Throws LAYER_TOO_LARGE if a layer has more files than allowed. */
 export function checkFileCount(count: number): void {
   if (count <= bounds.layerFiles) return;
   throw new BayError(

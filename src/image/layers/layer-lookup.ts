@@ -1,6 +1,6 @@
 /**
- * Looking things up in a stack of layers from outside, without mounting it: the topmost layer that has a name
- * decides, a whiteout hides what is below, and symlinks resolve inside the image.
+ * Looks up files in a stack of layers from outside, without mounting it: the topmost layer that contains a name decides, a
+ * whiteout hides the layers below, and symlinks resolve inside the image.
  */
 import { posix } from "node:path";
 import { BayError } from "../../core/errors.ts";
@@ -19,7 +19,7 @@ function standing(
   return undefined;
 }
 
-/** An absolute path with every symlink of the image on it resolved; parts that are not there stay. Throws TOO_MANY_LINKS. */
+/** An absolute path with all symlinks of the image resolved; components that do not exist are kept. Throws TOO_MANY_LINKS. */
 export function resolveInLayers(directories: readonly string[], path: string): string {
   const pending = path.split("/").filter(Boolean);
   let at = "/";
@@ -43,19 +43,19 @@ export function resolveInLayers(directories: readonly string[], path: string): s
   return at;
 }
 
-/** What stands at a path, with every symlink on it resolved; undefined where nothing does. */
+/** The kind of file at a path, with all symlinks resolved; undefined if it does not exist. */
 export function kindInLayers(directories: readonly string[], path: string): PathKind["kind"] | undefined {
   return standing(directories, resolveInLayers(directories, path))?.what.kind;
 }
 
-/** The text of a file of an image; undefined where there is none. */
+/** The text of a file of an image; undefined if it does not exist. */
 export function readImageFile(directories: readonly string[], path: string): string | undefined {
   const real = resolveInLayers(directories, path);
   const found = standing(directories, real);
   return found?.what.kind === "file" ? readInRoot(found.directory, real)?.toString("utf8") : undefined;
 }
 
-/** True where one of the layers has something at a path, and none above it hides it. Symlinks on the way count as they stand. */
+/** True if one of the layers contains a path, and none above hides it. Symlinks in the path are not followed. */
 export function isInLayers(directories: readonly string[], path: string): boolean {
   return standing(directories, path) !== undefined;
 }

@@ -1,6 +1,6 @@
 /**
- * Unpacked layers by diff ID: `layers/HEX16/`. Each layer is unpacked once and shared by all images; it appears
- * under its name only when it is whole.
+ * Unpacked layers by diff ID: `layers/HEX16/`. Each layer is unpacked once and shared by all images; it gets its name only
+ * when it is complete.
  */
 import { randomBytes } from "node:crypto";
 import {
@@ -20,7 +20,7 @@ import { naming } from "./bounds.ts";
 import { type Piece, runLayerTask } from "./layer-pool.ts";
 import { removeTree, removeTreeNow } from "./remove-tree.ts";
 
-/** The name of a layer's directory; short, because overlayfs has a page for all of them. Throws BAD_DIGEST. */
+/** The name of a layer's directory; short, because overlayfs has one page for all of them. Throws BAD_DIGEST. */
 export function layerName(diffId: string): string {
   const hex = /^sha256:([0-9a-f]{64})$/.exec(diffId)?.[1];
   if (!hex) throw new BayError("BAD_DIGEST", `${JSON.stringify(diffId)} is not a sha256 digest`);
@@ -41,13 +41,13 @@ export class LayerStore {
   }
 
   /**
-   * Unpacks a layer, plain or compressed, and verifies its diff ID; `digest` is the piece's own where it is known.
-   * Two calls for one layer unpack once. Throws WRONG_DIGEST, BAD_LAYER, BAD_TAR.
+   * Unpacks a layer, plain or compressed, and verifies its diff ID; `digest` is the digest of the piece, if known. Two calls
+   * for the same layer unpack it once. Throws WRONG_DIGEST, BAD_LAYER, BAD_TAR.
    */
   unpack(piece: Piece, diffId: string, digest?: string): Promise<void> {
     if (this.has(diffId)) return Promise.resolve();
     const known = this.#running.get(diffId);
-    // what interrupted the other call, such as its download, does not make this one fail
+    // an error of the other call, such as an interrupted download, does not make this one fail
     if (known) return known.catch(() => this.unpack(piece, diffId, digest));
     const task = this.#unpack(piece, diffId, digest).finally(() => this.#running.delete(diffId));
     this.#running.set(diffId, task);
@@ -67,21 +67,21 @@ export class LayerStore {
           `the digest of the layer is ${actual}, but the image has ${diffId}`,
         );
       const place = join(this.directory, layerName(diffId));
-      if (lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink()) unlinkSync(place); // to what is gone
+      if (lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink()) unlinkSync(place); // to a removed target
       renameSync(directory, place);
     } finally {
       await removeTree(directory);
     }
   }
 
-  /** Short names of the layers that are whole. */
+  /** Short names of the complete layers. */
   list(): string[] {
     return readdirSync(this.directory).filter((name) => /^[0-9a-f]{16}$/.test(name));
   }
 
   /**
-   * A layer of bay's own that lies under every image: the directories and files over which a container has its
-   * mounts. Without it each start would make them in the container's writable layer. Gives its short name.
+   * A layer of bay's own below every image: the directories and files on which a container's mounts are mounted. Without it
+   * each start would create them in the container's writable layer. Returns its short name.
    */
   mountPoints(): string {
     const name = "mount-points";
@@ -97,33 +97,33 @@ export class LayerStore {
   }
 
   /**
-   * Makes a directory beside the layers a layer: by a link, as long as whoever made it keeps it; `take` makes it the
-   * layer's own.
+   * Makes a directory beside the layers a layer: with a symlink, as long as its creator keeps the directory; `take` moves it
+   * to the layer's own path.
    */
   link(diffId: string, name: string): void {
     const place = join(this.directory, layerName(diffId));
     if (!existsSync(place)) symlinkSync(name, place);
   }
 
-  /** True where the directory was a layer by a link, and is the layer itself now. */
+  /** Moves a directory that was a layer through a symlink to the layer's path. Returns whether it was one. */
   take(name: string): boolean {
     const place = readdirSync(this.directory, { withFileTypes: true })
       .filter((entry) => entry.isSymbolicLink())
       .map((entry) => join(this.directory, entry.name))
       .find((link) => readlinkSync(link) === name);
     if (place === undefined) return false;
-    // a kill in between leaves no layer, which is unpacked again then
+    // a kill in between leaves no layer, which is then unpacked again
     unlinkSync(place);
     renameSync(join(this.directory, name), place);
     return true;
   }
 
-  /** A path for something that is needed for a moment; what a killed process leaves of it is swept. */
+  /** A temporary path; the next start removes what a killed process leaves there. */
   temporary(): string {
     return join(this.directory, `.tmp-${randomBytes(6).toString("hex")}`);
   }
 
-  /** Removes what a killed process left half done. Only at start, when nothing is running. */
+  /** Removes what a killed process left unfinished. Only at start, when nothing is running. */
   sweep(): void {
     for (const name of readdirSync(this.directory)) {
       if (name.startsWith(".")) removeTreeNow(join(this.directory, name));

@@ -1,4 +1,4 @@
-/** The worker for layers: copies, hashes, decompresses and unpacks, the last from inside the layer's own directory. */
+/** The worker for layers: copies, hashes, decompresses, and unpacks from inside the layer's own directory. */
 import { createHash } from "node:crypto";
 import { closeSync, fsyncSync, lstatSync, openSync, readdirSync, readSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
@@ -16,7 +16,7 @@ import { unpackHere } from "./unpack.ts";
 import type { WorkerAnswer } from "./worker-pool.ts";
 
 const CHUNK = 1 << 20;
-/** What only passes through stays in the processor's cache. */
+/** Small enough that data which only passes through stays in the processor's cache. */
 const COPY_CHUNK = 1 << 18;
 const MAGIC_LENGTH = 4;
 
@@ -36,7 +36,7 @@ function fromPiece(fd: number, { offset, size, growth: shared }: Piece): ReadByt
   });
 }
 
-/** Passes on what is read, through a hash. */
+/** Passes on the data that is read, and hashes it. */
 function hashing(read: ReadBytes): { read: ReadBytes; digest: () => string } {
   const hash = createHash("sha256");
   return {
@@ -80,7 +80,7 @@ function list(directory: string): string {
 
 const BLOCK = 512;
 
-/** Counts as du(1) does. Files that appear or disappear meanwhile are ignored. */
+/** Counts like du(1). Files that appear or disappear meanwhile are ignored. */
 function measure(directory: string): number {
   const seen = new Set<number>();
   const sizeOf = (path: Buffer): number => {
@@ -104,13 +104,13 @@ function namesIn(path: Buffer): Buffer[] {
   }
 }
 
-/** The target is opened before the thread confines itself, and the directory's paths resolve inside it. */
+/** The target is opened before the thread confines itself; the directory's paths resolve inside it. */
 function pack({ directory, target, newest }: Extract<LayerTask, { kind: "pack" }>): string {
   const hash = createHash("sha256");
   const out = openSync(target, "wx", 0o644);
   try {
     within(directory, () => {
-      // the directory is on the same disk, and the thread's root now
+      // the directory is on the same disk, and is the thread's root now
       const count = meter("/", dirname(target), undefined);
       packHere((bytes) => {
         count(bytes.length);
@@ -125,12 +125,12 @@ function pack({ directory, target, newest }: Extract<LayerTask, { kind: "pack" }
   return `sha256:${hash.digest("hex")}`;
 }
 
-/** The disk is looked at from inside the directory, which is the thread's root then. */
+/** The free disk space is checked from inside the directory, which is the thread's root then. */
 function unpackBounded({ directory, piece }: Extract<LayerTask, { kind: "unpack" }>, read: ReadBytes): void {
   within(directory, () => unpackHere(metered(read, meter("/", dirname(directory), piece.budget))));
 }
 
-/** Descriptors are the whole process's, and so this thread's too. */
+/** Descriptors belong to the whole process, and so to this thread, too. */
 function append(from: number, { piece, fd, at }: Extract<LayerTask, { kind: "append" }>): string {
   const chunk = Buffer.allocUnsafeSlow(COPY_CHUNK);
   for (let done = 0; done < piece.size; ) {

@@ -1,7 +1,7 @@
 /**
- * A container's writable layer as an OCI layer (image-spec layer.md), from inside its directory: overlayfs's whiteouts
- * and opaque directories become OCI's. The same tree gives the same bytes: names are sorted, and nothing of the day or
- * of the directory's own history goes in.
+ * Packs a container's writable layer as an OCI layer (image-spec layer.md), from inside its directory: whiteouts and opaque
+ * directories of overlayfs become OCI's. The same tree results in the same bytes: names are sorted, and neither the current
+ * time nor the history of the directory has an effect.
  */
 import { closeSync, lstatSync, openSync, readdirSync, readSync, type Stats } from "node:fs";
 import { posix } from "node:path";
@@ -17,18 +17,18 @@ const OVERLAY = "trusted.overlay.";
 
 type Write = (bytes: Buffer) => void;
 
-/** Something in a writable layer; its path is a binary string, relative. */
+/** A change in a writable layer; its path is a relative binary string. */
 export interface LayerChange {
   path: string;
-  /** It hides what is below, and is nothing itself. */
+  /** It only hides the path in the layers below. */
   isWhiteout: boolean;
-  /** A directory that hides all that the one below has. */
+  /** A directory that hides the content of the one in the layers below. */
   isOpaque: boolean;
   stat: Stats;
   xattrs: Map<string, Buffer>;
 }
 
-/** Every change below a directory, parents first, in the order of names. */
+/** Returns the changes below a directory, parents first, ordered by name. */
 export function* layerChanges(root: string): Generator<LayerChange> {
   const walk = function* (directory: string): Generator<LayerChange> {
     for (const name of readdirSync(bytesOf(posix.join(root, directory)), "latin1").sort()) {
@@ -46,7 +46,7 @@ export function* layerChanges(root: string): Generator<LayerChange> {
   yield* walk("");
 }
 
-/** Writes the layer of the thread's root, no file newer than `newest`. Throws FILE_CHANGED where a file shrinks meanwhile. */
+/** Writes the layer of the thread's root; no time is later than `newest`. Throws FILE_CHANGED if a file shrinks meanwhile. */
 export function packHere(write: Write, newest = Number.POSITIVE_INFINITY): void {
   const seen = new Map<string, string>();
   for (const change of layerChanges("/")) packOne(change, seen, write, newest);

@@ -1,12 +1,12 @@
 /**
- * Removing a directory that an image or a container filled. A path in it may be longer than the kernel takes in one
- * piece, which Node's own removal gives up on and rm(1) does not.
+ * Removes a directory that an image or a container filled. A path in it may be longer than the kernel accepts at once; Node's
+ * own removal fails then, and rm(1) does not.
  */
 import { execFile, execFileSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { rm } from "node:fs/promises";
 
-/** What cannot be removed stays, for the next start to try again. */
+/** Removes a directory. What cannot be removed is kept, and the next start tries again. */
 export async function removeTree(directory: string): Promise<void> {
   try {
     await rm(directory, { recursive: true, force: true });
@@ -15,7 +15,7 @@ export async function removeTree(directory: string): Promise<void> {
   }
 }
 
-/** As `removeTree`, before anything else runs. */
+/** Like `removeTree`, but synchronous, before anything else runs. */
 export function removeTreeNow(directory: string): void {
   try {
     rmSync(directory, { recursive: true, force: true });
@@ -23,7 +23,7 @@ export function removeTreeNow(directory: string): void {
     try {
       execFileSync("rm", ["-rf", "--", directory], { stdio: "ignore" });
     } catch {
-      // it is out of the way where it is
+      // it does no harm where it is
     }
   }
 }

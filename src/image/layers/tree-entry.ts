@@ -1,12 +1,12 @@
-/** A file of a tree as a tar entry with all that a tar can keep of it: owner, mode, exact time, device, attributes. */
+/** A file of a tree as a tar entry with everything that a tar can hold: owner, mode, exact time, device, attributes. */
 import { lstatSync, readlinkSync, type Stats } from "node:fs";
 import { posix } from "node:path";
 import { PLAIN_ENTRY } from "../tar/describe.ts";
 import { bytesOf, type EntryType, type TarEntry } from "../tar/header.ts";
 
 /**
- * `path` is a binary string, relative to the thread's root, and the entry's name. Undefined for a socket, which is
- * nothing without the process that made it. No time is newer than `newest`, in seconds since 1970.
+ * `path` is a binary string, relative to the thread's root, and the entry's name. Returns undefined for a socket, which is
+ * useless without the process that created it. No time is later than `newest`, in seconds since 1970.
  */
 export function treeEntry(
   path: string,
@@ -33,7 +33,7 @@ export function treeEntry(
   };
 }
 
-/** To the nanosecond, which a number of milliseconds cannot hold. */
+/** In nanoseconds, which a number of milliseconds cannot hold. */
 function timeOf(path: string, newest: number): { mtime: number; nanoseconds: number } {
   const { mtimeNs } = lstatSync(bytesOf(posix.join("/", path)), { bigint: true });
   const rest = ((mtimeNs % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;

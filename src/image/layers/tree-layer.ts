@@ -1,4 +1,4 @@
-/** Writes directories and files as a layer: a tar with sorted names, so that the same files give the same digest. */
+/** Writes directories and files as a layer: a tar with sorted names, so that the same files have the same digest. */
 import { closeSync, openSync, readdirSync, readSync } from "node:fs";
 import { posix } from "node:path";
 import { BayError } from "../../core/errors.ts";
@@ -9,7 +9,7 @@ import { binary, encodeEntry, padding } from "../tar/header.ts";
 
 const CHUNK = 1 << 20;
 
-/** A file to write: from the host, or made up. */
+/** A file to write: from the host, or generated. */
 export type LayerSource =
   | { path: string }
   | { content: string; mode: number }
@@ -17,8 +17,8 @@ export type LayerSource =
   | { link: string };
 
 /**
- * Writes the entries, by path in the image. Parents that are missing become directories of mode 755. Owners
- * are kept where `keepOwners` says so, else everything is root's.
+ * Writes the entries, by path in the image. Missing parents become directories with mode 755. Owners are kept with
+ * `keepOwners`; otherwise everything belongs to root.
  */
 export function writeLayer(
   writer: BlobWriter,
@@ -78,7 +78,7 @@ function writeContent(writer: BlobWriter, path: string, size: number): void {
   }
 }
 
-/** Every path below a directory, as a layer's sources. */
+/** All paths below a directory, as a layer's sources. */
 export function directorySources(directory: string): Map<string, LayerSource> {
   const sources = new Map<string, LayerSource>();
   const walk = (relative: string) => {

@@ -1,6 +1,6 @@
 /**
- * Unpacking one layer into a directory, from inside that directory as root of the file system: whatever a name
- * or a symlink in the archive says, it cannot lead out. OCI whiteouts (image-spec layer.md) become overlayfs's.
+ * Unpacks one layer into a directory, from inside that directory as root of the file system, so that no name or symlink in
+ * the archive can lead outside. OCI whiteouts (image-spec layer.md) become overlayfs's.
  */
 import {
   chmodSync,
@@ -27,24 +27,24 @@ import { checkFileCount } from "./bounds.ts";
 
 const WHITEOUT = ".wh.";
 const OPAQUE = ".wh..wh..opq";
-/** What aufs kept in layers for itself. */
+/** The prefix of aufs's own files in layers. */
 const AUFS = ".wh..wh.";
 const CHUNK = 1 << 20;
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 const KNOWN_DIRECTORIES = 20_000;
 
-/** How an archive is taken. */
+/** How an archive is handled. */
 interface Kind {
   /** For messages: "the image". */
   where: string;
-  /** The archive's own root is an entry, and its attributes count. */
+  /** The archive's root is an entry, whose attributes are applied. */
   hasRoot: boolean;
   hasWhiteouts: boolean;
-  /** Extended attributes that only overlayfs means are kept. */
+  /** Extended attributes of overlayfs are kept. */
   keepsOverlay: boolean;
-  /** Device files are made. */
+  /** Device files are created. */
   makesDevices: boolean;
-  /** The number of files is bounded as that of a layer. */
+  /** The number of files is limited like that of a layer. */
   countsFiles: boolean;
   needsEnd: boolean;
 }
@@ -74,9 +74,9 @@ export function unpackHere(read: ReadBytes): void {
 }
 
 /**
- * Unpacks the backup of a volume into the thread's root, with all that it says; whiteouts mean nothing there. Device
- * files are made where `devices` says so, and are an error otherwise. Gives the number of entries, and of extended
- * attributes that the file system did not take. Throws as `unpackHere`, and BAD_TAR where the end marker is missing.
+ * Unpacks the backup of a volume into the thread's root, with all attributes; whiteouts have no meaning there. Device files
+ * are created with `devices`, and are an error otherwise. Returns the number of entries, and of extended attributes that the
+ * file system does not support. Throws like `unpackHere`, and BAD_TAR if the end marker is missing.
  */
 export function unpackVolume(read: ReadBytes, devices: boolean): { entries: number; lostAttributes: number } {
   const unpacker = new Unpacker("/", { ...VOLUME, makesDevices: devices });
@@ -85,21 +85,21 @@ export function unpackVolume(read: ReadBytes, devices: boolean): { entries: numb
 }
 
 /**
- * Unpacks an archive into a directory of the thread's root; whiteouts mean nothing there. The directory is a binary
- * string. Throws as `unpackHere`, and BAD_REQUEST for what `keepKinds` forbids.
+ * Unpacks an archive into a directory of the thread's root; whiteouts have no meaning there. The directory is a binary
+ * string. Throws like `unpackHere`, and BAD_REQUEST for what `keepKinds` does not allow.
  */
 export function unpackInto(directory: string, read: ReadBytes, options: UnpackOptions = {}): void {
   new Unpacker(directory, FILES, options).unpack(read);
 }
 
 export interface UnpackOptions {
-  /** Everything belongs to it where it is given. */
+  /** If given, everything belongs to this owner. */
   owner?: { uid: number; gid: number } | undefined;
-  /** A directory and another kind of file do not replace each other. */
+  /** A directory and another kind of file must not replace each other. */
   keepKinds?: boolean;
 }
 
-/** Throws BAD_REQUEST where an entry would replace a directory by another kind of file, or the other way round. */
+/** Throws BAD_REQUEST if an entry would replace a directory by another kind of file, or the other way round. */
 function checkKind(entry: TarEntry, at: Buffer): void {
   const known = lstatSync(at, { throwIfNoEntry: false });
   if (!known || known.isDirectory() === (entry.type === "directory")) return;
@@ -113,7 +113,7 @@ function checkKind(entry: TarEntry, at: Buffer): void {
 /** Paths in here are binary strings, absolute in the thread's root. */
 class Unpacker {
   readonly #directories: TarEntry[] = [];
-  /** Directories that are there for sure, so that not every file asks again. */
+  /** Directories that are known to exist, so that not every file checks them again. */
   readonly #known = new Set<string>(["/"]);
 
   constructor(
@@ -122,10 +122,10 @@ class Unpacker {
     readonly options: UnpackOptions = {},
   ) {}
 
-  /** Extended attributes that the file system did not take. */
+  /** The number of extended attributes that the file system does not support. */
   lostAttributes = 0;
 
-  /** Gives the number of entries. */
+  /** Returns the number of entries. */
   unpack(read: ReadBytes): number {
     let count = 0;
     readTar(
@@ -138,7 +138,7 @@ class Unpacker {
       },
       { needsEnd: this.kind.needsEnd },
     );
-    // a file made inside a directory changes its time, so directories come last
+    // creating a file inside a directory changes the directory's time, so directories come last
     for (const entry of this.#directories.reverse()) {
       const path = this.#place(entry.name, "entry");
       if (lstatSync(bytesOf(path), { throwIfNoEntry: false })?.isDirectory())
@@ -163,7 +163,7 @@ class Unpacker {
     }
   }
 
-  /** An absolute path inside the root. `..` that climbs out is refused, not clamped: no honest layer has it. */
+  /** An absolute path inside the root. A `..` that leaves it is rejected, not clamped: no honest layer contains one. */
   #place(name: string, what: string): string {
     if (name.includes("\0")) throw new BayError("BAD_LAYER", `an ${what} name has a NUL byte`);
     const normal = posix.normalize(name);
@@ -203,7 +203,7 @@ class Unpacker {
     this.#known.clear();
   }
 
-  /** Creates something at a path; removes what exists there. */
+  /** Creates something at a path; removes an existing file there. */
   #make<T>(path: string, action: (at: Buffer) => T): T {
     const at = bytesOf(path);
     try {
@@ -225,7 +225,7 @@ class Unpacker {
       case "hardlink": {
         const target = this.#place(entry.linkName.replace(/^\/+/, ""), "link target");
         if (target !== path) this.#make(path, (to) => linkSync(bytesOf(target), to));
-        return; // an inode's attributes came with its first name
+        return; // an inode gets its attributes with its first name
       }
       case "directory":
         this.#directory(path);
@@ -276,7 +276,7 @@ class Unpacker {
 
   #setAttributes(at: Buffer, { xattrs }: TarEntry): void {
     for (const [name, value] of xattrs) {
-      // overlayfs's own words are not an image's to say
+      // an image must not set attributes of overlayfs
       if (name.startsWith("trusted.overlay.") && !this.kind.keepsOverlay) continue;
       if (!setXattr(at, name, value)) this.lostAttributes += 1;
     }

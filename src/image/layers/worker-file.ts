@@ -1,4 +1,4 @@
-/** Where the code of a worker thread lies. */
+/** The path of a worker thread's code. */
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 

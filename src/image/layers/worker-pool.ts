@@ -1,11 +1,11 @@
-/** Worker threads of one kind: as many at once as are allowed, started when they are needed, ended when they rest. */
+/** Worker threads of one kind: up to a limit, started when they are needed, terminated when they are idle. */
 import { Worker } from "node:worker_threads";
 import { readCode } from "../../core/error-codes/table.ts";
 import { BayError } from "../../core/errors.ts";
 import { layerBounds } from "./bounds.ts";
 import { workerFile } from "./worker-file.ts";
 
-/** What a worker says at the end of a task. */
+/** What a worker returns at the end of a task. */
 export type WorkerAnswer =
   | { ok: true; result: string }
   | { ok: false; code: string; message: string; hint?: string | undefined };
@@ -16,7 +16,7 @@ interface Waiting<Task> {
   reject(error: Error): void;
 }
 
-/** Content is read piece by piece, so a worker needs little, whatever the size of what it works on. */
+/** Content is read in pieces, so a worker needs little memory for data of any size. */
 const LIMITS = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 128 };
 
 export class WorkerPool<Task> {
@@ -25,14 +25,14 @@ export class WorkerPool<Task> {
   readonly #timers = new Map<Worker, NodeJS.Timeout>();
   #count = 0;
 
-  /** `file` is the worker's name among the built files; it rests `idleTime` milliseconds before it ends. */
+  /** `file` is the worker's name among the built files; an idle worker ends after `idleTime` milliseconds. */
   constructor(
     readonly file: string,
     readonly size: number,
     readonly idleTime = 2000,
   ) {}
 
-  /** Does a task in a worker and gives its answer. Throws what the worker says, by its code, and CONFINED_TASK. */
+  /** Runs a task in a worker and returns its answer. Throws the worker's errors with their codes, and CONFINED_TASK. */
   run(task: Task): Promise<string> {
     return new Promise((resolve, reject) => {
       this.#queue.push({ task, resolve, reject });
@@ -54,7 +54,7 @@ export class WorkerPool<Task> {
       stderr: false,
       resourceLimits: LIMITS,
     });
-    worker.on("error", () => {}); // whoever waits for it hears of it too
+    worker.on("error", () => {}); // the caller that waits for it gets the error, too
     worker.on("exit", () => {
       this.#count -= 1;
       this.#forget(worker);
@@ -63,7 +63,7 @@ export class WorkerPool<Task> {
     return worker;
   }
 
-  /** It gets nothing more to do. */
+  /** Gives it no more tasks. */
   #forget(worker: Worker): void {
     clearTimeout(this.#timers.get(worker));
     this.#timers.delete(worker);
@@ -87,7 +87,7 @@ export class WorkerPool<Task> {
       }
       this.#rest(worker);
     };
-    // it ends after an error, and another is started for what waits
+    // it ends after an error, and another one is started for waiting tasks
     const onError = (cause: Error) => {
       done();
       reject(new BayError("CONFINED_TASK", `the ${this.file} failed: ${cause.message}`, { cause }));
@@ -108,7 +108,7 @@ export class WorkerPool<Task> {
     worker.unref();
     this.#idle.push(worker);
     const timer = setTimeout(() => {
-      this.#forget(worker); // first, so that nothing is given to one that is ending
+      this.#forget(worker); // first, so that no task is given to a worker that is ending
       void worker.terminate();
     }, this.idleTime);
     timer.unref();

@@ -1,8 +1,8 @@
-/** Manifests and configs of images (OCI image specification, Docker image manifest v2 schema 2), checked. */
+/** Parses manifests and configs of images (OCI image specification, Docker image manifest v2 schema 2). */
 import { z } from "zod";
 import { BayError } from "../../core/errors.ts";
 
-/** Digests become names of files and directories, so nothing else may pass for one. */
+/** Digests become names of files and directories, so nothing else is accepted as one. */
 const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/, { error: "expected sha256: and 64 hex digits" });
 
 const descriptor = z.object({
@@ -10,12 +10,12 @@ const descriptor = z.object({
   digest,
   size: z.number().int().nonnegative(),
   annotations: z.record(z.string(), z.string()).optional(),
-  /** Where a layer is that registries may not hand out (a foreign layer). */
+  /** The URLs of a foreign layer, which registries may not distribute. */
   urls: z.array(z.string()).max(20).optional(),
   platform: z.object({ architecture: z.string(), os: z.string(), variant: z.string().optional() }).optional(),
 });
 
-/** A field of the other kind of document: two tools could take one digest for different images (CVE-2021-41190). */
+/** A field of the other kind of document: two tools could resolve one digest to different images (CVE-2021-41190). */
 const absent = z.null({ error: "a document is either a manifest or an index" }).optional();
 
 const manifestSchema = z.object({
@@ -43,7 +43,7 @@ const indexSchema = z.object({
 });
 
 const nanoseconds = z.number().optional();
-/** What other makers of images put beside these fields is kept when the config is written again. */
+/** Additional fields of other tools are kept when the config is written again. */
 const runConfigSchema = z.looseObject({
   User: z.string().optional(),
   ExposedPorts: z.record(z.string(), z.unknown()).nullish(),
@@ -93,7 +93,7 @@ export type ImageIndex = z.infer<typeof indexSchema>;
 export type ImageConfig = z.infer<typeof configSchema>;
 export type RunConfig = z.infer<typeof runConfigSchema>;
 
-/** What an image and a process have that say nothing else. */
+/** The default of images and processes that set no PATH. */
 export const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 export const MEDIA = {
@@ -104,14 +104,14 @@ export const MEDIA = {
   gzipLayer: "application/vnd.oci.image.layer.v1.tar+gzip",
   dockerManifest: "application/vnd.docker.distribution.manifest.v2+json",
   dockerList: "application/vnd.docker.distribution.manifest.list.v2+json",
-  /** Layers that are fetched from the URLs of their descriptors, and never pushed. */
+  /** Layers that are downloaded from the URLs of their descriptors, and never pushed. */
   isForeign: (mediaType: string): boolean => /\.(foreign|nondistributable)\./.test(mediaType),
   isIndex: (mediaType: string): boolean => mediaType === MEDIA.index || mediaType === MEDIA.dockerList,
   isManifest: (mediaType: string): boolean =>
     mediaType === MEDIA.manifest || mediaType === MEDIA.dockerManifest,
 } as const;
 
-/** Fields that decide what a document is. Go's decoder, which other tools use, does not distinguish upper and lower case. */
+/** Fields that determine the kind of a document. Go's decoder, which other tools use, ignores case. */
 const KEYS = ["schemaVersion", "mediaType", "config", "layers", "manifests", "fsLayers"];
 
 function checkKeys(json: unknown, what: string): void {
@@ -122,8 +122,8 @@ function checkKeys(json: unknown, what: string): void {
 }
 
 /**
- * The media type of a document that others declare to be of some type: a header, a descriptor. What the document says
- * of itself counts, as long as all agree whether it is a manifest or an index. Throws BAD_MANIFEST.
+ * Returns the media type of a document, given the types that a header or a descriptor declare. The document's own type takes
+ * precedence, as long as all agree whether it is a manifest or an index. Throws BAD_MANIFEST.
  */
 export function agreedType(own: string | undefined, declared: readonly (string | undefined)[]): string {
   const known = [own, ...declared].filter((type) => type !== undefined && type !== "") as string[];

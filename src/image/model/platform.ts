@@ -15,17 +15,17 @@ const NAMES: Record<string, string> = {
   ia32: "386",
   armhf: "arm",
 };
-/** The variant that a name without one means. */
+/** The default variant of an architecture. */
 const DEFAULT_VARIANT: Record<string, string> = { arm64: "v8", arm: "v7" };
 /** The platform that an image index gives to entries that are not images, such as attestations. */
 const UNKNOWN = "unknown";
 
-/** This machine's. */
+/** This machine's platform. */
 export function hostPlatform(): Platform {
   return { os: "linux", architecture: NAMES[process.arch] ?? process.arch };
 }
 
-/** Reads `linux/arm64/v8`, `arm64` or `linux`; undefined is this machine's. Throws BAD_PLATFORM. */
+/** Parses `linux/arm64/v8`, `arm64` or `linux`; undefined is this machine's. Throws BAD_PLATFORM. */
 export function parsePlatform(text: string | undefined): Platform {
   if (!text) return hostPlatform();
   const parts = text.toLowerCase().split("/");
@@ -54,8 +54,8 @@ export function samePlatform(a: Platform, b: Platform): boolean {
 const variantOf = ({ architecture, variant }: Platform) => variant ?? DEFAULT_VARIANT[architecture] ?? "";
 
 /**
- * How well an offered platform serves a wanted one: the same variant best, an older one of the architecture less;
- * undefined where it does not run there.
+ * How well an offered platform matches a requested one: the same variant best, an older one of the architecture less;
+ * undefined if it does not run there.
  */
 function fitness(offered: Platform, wanted: Platform): number | undefined {
   if (offered.os !== wanted.os || offered.architecture !== wanted.architecture) return undefined;
@@ -66,7 +66,7 @@ function fitness(offered: Platform, wanted: Platform): number | undefined {
   return older > 0 && older <= newer ? 1 + older : undefined;
 }
 
-/** The manifest of an index for a platform. Throws NO_PLATFORM, naming those that there are. */
+/** Returns the manifest of an index for a platform. Throws NO_PLATFORM, naming the available ones. */
 export function choosePlatform(
   manifests: readonly Descriptor[],
   wanted: Platform,
@@ -74,7 +74,7 @@ export function choosePlatform(
 ): Descriptor {
   let best: { descriptor: Descriptor; score: number } | undefined;
   for (const descriptor of manifests) {
-    // an index of one without platforms is that one
+    // an index with a single entry without platform means that entry
     const score = descriptor.platform
       ? fitness(descriptor.platform, wanted)
       : manifests.length === 1

@@ -1,4 +1,4 @@
-/** Answers of registries and token servers, read with a limit. */
+/** Responses of registries and token servers, read with a size limit. */
 import type { Dispatcher } from "undici";
 import { BayError } from "../../core/errors.ts";
 import { VERSION } from "../../core/version.ts";
@@ -7,7 +7,7 @@ const MAX_ANSWER = 4 << 20;
 
 export const USER_AGENT = `bay/${VERSION}`;
 
-/** Reads a small answer. Throws REGISTRY_ANSWER beyond 4 MiB. */
+/** Reads a small response. Throws REGISTRY_ANSWER beyond 4 MiB. */
 export async function readAnswer(body: Dispatcher.ResponseData["body"], limit = MAX_ANSWER): Promise<Buffer> {
   const parts: Buffer[] = [];
   let size = 0;
@@ -22,7 +22,7 @@ export async function readAnswer(body: Dispatcher.ResponseData["body"], limit = 
   return Buffer.concat(parts);
 }
 
-/** Undefined where the text is not JSON. */
+/** Returns undefined if the text is not JSON. */
 export function tryJson(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -1,4 +1,7 @@
-/** Runs an action for each item, some at once; the first failure ends it, when those that run have ended. */
+/**
+ * Runs an action for each item, several concurrently. After the first failure no more are started, and it rejects when the
+ * running ones have ended.
+ */
 export async function eachOf<T>(
   items: readonly T[],
   atOnce: number,

@@ -1,4 +1,4 @@
-/** The repositories of a registry, where it tells them (OCI distribution, as Docker's registry has it: GET /v2/_catalog). */
+/** Lists the repositories of a registry that supports it (OCI distribution, as in Docker's registry: GET /v2/_catalog). */
 import { z } from "zod";
 import { BayError } from "../../core/errors.ts";
 import { readAnswer } from "./answer.ts";
@@ -14,8 +14,8 @@ const PAGE_SIZE = 1000;
 const MAX_PAGES = 100;
 
 /**
- * Names of repositories with `term` in them, at most `limit`, as they can be pulled. Throws NO_CATALOGUE where the
- * registry has none.
+ * Returns up to `limit` names of repositories that contain `term`, in a form that can be pulled. Throws NO_CATALOGUE if the
+ * registry does not support it.
  */
 export async function searchRegistry(
   registry: string,

@@ -1,7 +1,7 @@
 /** WWW-Authenticate headers (RFC 9110, 11.6.1): schemes with parameters. */
 
 export interface Challenge {
-  /** Lower case: `bearer`, `basic`. */
+  /** In lower case: `bearer`, `basic`. */
   scheme: string;
   parameters: Record<string, string>;
 }
@@ -10,7 +10,7 @@ const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
 const PARAMETER = new RegExp(`^\\s*,?\\s*(${TOKEN})\\s*=\\s*(?:"((?:[^"\\\\]|\\\\.)*)"|(${TOKEN}))`);
 const SCHEME = new RegExp(`^\\s*,?\\s*(${TOKEN})(?:\\s+|$)(?!=)`);
 
-/** The challenges of a header, in order; what is malformed ends the list. */
+/** The challenges of a header, in order, up to the first malformed one. */
 export function parseChallenges(header: string): Challenge[] {
   const challenges: Challenge[] = [];
   let rest = header;

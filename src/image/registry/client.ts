@@ -1,6 +1,6 @@
 /**
- * Speaking to one registry (OCI distribution specification): authentication, retries, redirects. Tokens and
- * passwords go to the registry itself and to the token server that it names, and never along with a redirect.
+ * The client for one registry (OCI distribution specification): authentication, retries, redirects. Tokens and passwords are
+ * sent to the registry itself and to its token server, and never with a redirect.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Dispatcher, request } from "undici";
@@ -17,11 +17,11 @@ import { TokenAuth } from "./token-auth.ts";
 export interface RegistryRequest {
   method?: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
   headers?: Record<string, string>;
-  /** Called for each try. */
+  /** Called for each attempt. */
   body?: () => Dispatcher.DispatchOptions["body"];
-  /** `repository:NAME:pull`, and for a mount that of the other repository too. */
+  /** `repository:NAME:pull`, and for a mount that of the other repository, too. */
   scopes: readonly string[];
-  /** Statuses that are not errors. */
+  /** Status codes that are not errors. */
   expect: readonly number[];
   signal?: AbortSignal | undefined;
 }
@@ -30,7 +30,7 @@ export interface RegistryResponse {
   status: number;
   headers: Record<string, string | string[] | undefined>;
   body: Dispatcher.ResponseData["body"];
-  /** Where the answer came from, after redirects. */
+  /** The URL of the response, after redirects. */
   url: URL;
 }
 
@@ -39,14 +39,14 @@ const errorAnswer = z.object({
 });
 
 const TRIES = 5;
-/** After a mirror there is somebody else to ask. */
+/** Fewer attempts for a mirror, because another endpoint follows. */
 const MIRROR_TRIES = 2;
 const FIRST_PAUSE = 250;
 const MAX_PAUSE = 60_000;
 const MAX_REDIRECTS = 5;
 
 export class RegistryClient {
-  /** The host and port that the endpoint really is; a URL that the registry gave may lead elsewhere. */
+  /** The host and port of the endpoint; a URL from the registry may lead to another one. */
   #home = "";
   readonly #auth: TokenAuth;
 
@@ -58,8 +58,8 @@ export class RegistryClient {
   }
 
   /**
-   * One request; `path` begins with `/v2/` or is a URL that the registry gave. Tries again what may pass: broken
-   * connections, 429 (as long as Retry-After says) and the 5xx. Throws RegistryError, or ABORTED.
+   * Sends a request; `path` begins with `/v2/` or is a URL from the registry. Retries temporary failures: interrupted
+   * connections, 429 (after the time in Retry-After) and 5xx. Throws RegistryError, or ABORTED.
    */
   async request(path: string, options: RegistryRequest): Promise<RegistryResponse> {
     const base = await baseOf(this.endpoint);
@@ -94,7 +94,7 @@ export class RegistryClient {
 
   async #authorized(url: URL, options: RegistryRequest): Promise<RegistryResponse> {
     const response = await this.#send(url, options, await this.#auth.header(options));
-    // who else asks for a name on the way, is not told
+    // a redirect target that asks for credentials gets none
     if (response.status !== 401 || response.url.host !== this.#home) return response;
     const challenges = [response.headers["www-authenticate"] ?? []].flat().flatMap(parseChallenges);
     if (!this.#auth.challenged(challenges, options.scopes)) return response;
@@ -115,7 +115,7 @@ export class RegistryClient {
         headers: {
           "user-agent": USER_AGENT,
           ...headers,
-          // credentials are sent to the registry only
+          // credentials are sent only to the registry
           ...(authorization && isHome ? { authorization } : {}),
         },
         body: body?.() ?? null,
@@ -171,12 +171,12 @@ export class RegistryClient {
   }
 }
 
-/** What the other side says may be hostile to a terminal. */
+/** Removes characters of a response that could control a terminal. */
 function printable(text: string): string {
   return text.slice(0, 500).replace(/\p{C}/gu, " ");
 }
 
-/** Milliseconds that Retry-After asks for, in seconds or as a date. */
+/** The delay in Retry-After, in milliseconds; the header has seconds or a date. */
 function retryAfter({ headers }: RegistryResponse): number | undefined {
   const text = [headers["retry-after"] ?? []].flat()[0];
   if (text === undefined) return undefined;
@@ -184,7 +184,7 @@ function retryAfter({ headers }: RegistryResponse): number | undefined {
   return Number.isFinite(seconds) ? Math.max(0, seconds * 1000) : undefined;
 }
 
-/** An unknown name, a closed port or an invalid certificate does not improve by a retry. */
+/** Retrying does not help for an unknown name, a closed port or an invalid certificate. */
 function isFinal(cause: unknown): boolean {
   const { code = "" } = cause as { code?: string };
   return (

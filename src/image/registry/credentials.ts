@@ -1,5 +1,5 @@
 /**
- * Who to be at a registry: bay's own file (written by `bay login`), then Docker's config.json with its helpers
+ * Credentials for registries: from bay's own file (written by `bay login`), then from Docker's config.json with its helpers
  * (docker-credential-helpers protocol: the host on standard input, JSON on standard output).
  */
 import { execFile } from "node:child_process";
@@ -37,7 +37,7 @@ const configSchema = z.object({
 type Config = z.infer<typeof configSchema>;
 
 const helperAnswer = z.object({ Username: z.string(), Secret: z.string() });
-/** What Docker calls its own registry in config.json. */
+/** The name of Docker Hub in config.json. */
 const DOCKER_HUB = "https://index.docker.io/v1/";
 const HELPER_TIME = 30_000;
 
@@ -59,7 +59,7 @@ function readConfig(file: string): Config {
   }
 }
 
-/** The names under which a registry may stand in the file. */
+/** The names under which the file may contain a registry. */
 function namesOf(registry: string): string[] {
   return registry === "docker.io"
     ? [DOCKER_HUB, "index.docker.io", "docker.io", "https://index.docker.io"]
@@ -106,7 +106,7 @@ function askHelper(helper: string, server: string): Promise<Credentials | undefi
         const hint = "install it, or remove it from ~/.docker/config.json";
         return reject(new BayError("CREDENTIAL_HELPER", `${command} is not installed`, { hint }));
       }
-      // helpers say on standard output that they know nothing
+      // helpers report on standard output that they have no credentials
       if (error && /credentials not found/i.test(out)) return resolve(undefined);
       if (error) return reject(new BayError("CREDENTIAL_HELPER", `${command} failed`));
       try {
@@ -125,7 +125,7 @@ function askHelper(helper: string, server: string): Promise<Credentials | undefi
   });
 }
 
-/** Keeps credentials in bay's own file, or with undefined forgets them. Gives false where there were none to forget. */
+/** Saves credentials in bay's own file, or removes them if undefined. Returns false if there were none to remove. */
 export function keepCredentials(registry: string, credentials: Credentials | undefined): boolean {
   const file = ownFile();
   const config = readConfig(file);

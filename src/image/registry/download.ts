@@ -1,4 +1,7 @@
-/** Fetching one blob: verified while it streams, bounded by its descriptor, and taken up again where it was cut. */
+/**
+ * Downloads one blob: verified while it is received, limited to the size in its descriptor, and resumed after an
+ * interruption.
+ */
 import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { type FileHandle, open, rm } from "node:fs/promises";
@@ -12,25 +15,25 @@ export interface Download {
   client: RegistryClient;
   repository: string;
   descriptor: Descriptor;
-  /** A URL of its own, for what is not in the registry. */
+  /** The URL of a blob that is not in the registry. */
   url?: string | undefined;
-  /** The growing file; existing content is kept after it proved to be its beginning. */
+  /** The growing file. Existing content is kept only if the download verifies it. */
   file: string;
   onProgress: (bytes: number) => void;
-  /** Called when what came before does not count any more. */
+  /** Called when the data received so far is discarded. */
   onRestart?: () => void;
   signal?: AbortSignal | undefined;
 }
 
-/** So many cuts without a byte between them are too many. */
+/** Give up after so many interruptions without receiving a byte. */
 const FRUITLESS_TRIES = 4;
 const PAUSE = 300;
 const BATCH = 1 << 20;
 const SYNC_EVERY = 32 << 20;
 
 /**
- * Resolves when the file is complete, right and on the disk. Throws WRONG_DIGEST and BLOB_TOO_LARGE (the file is gone
- * then), REGISTRY_UNREACHABLE and ABORTED (the file is kept, to resume from), and what the system says.
+ * Resolves when the file is complete, verified and on the disk. Throws WRONG_DIGEST and BLOB_TOO_LARGE (the file is removed
+ * then), REGISTRY_UNREACHABLE and ABORTED (the file is kept, to resume from), and system errors.
  */
 export async function downloadBlob(download: Download): Promise<void> {
   const { descriptor, file, signal } = download;
@@ -66,7 +69,7 @@ export async function downloadBlob(download: Download): Promise<void> {
     const actual = `sha256:${hash.digest("hex")}`;
     if (actual !== descriptor.digest) {
       if (begunWith > 0) {
-        // its beginning was from another time, and may be what is wrong
+        // its beginning is from an earlier download, and may be the wrong part
         download.onRestart?.();
         await handle.truncate(0);
         return await downloadBlob(download);
@@ -101,7 +104,7 @@ async function ask(download: Download, from: number): Promise<RegistryResponse> 
   const response = await client.request(path, { headers, scopes, expect: [200, 206, 416], signal });
   const range = /^bytes (\d+)-/.exec([response.headers["content-range"] ?? []].flat()[0] ?? "")?.[1];
   if (response.status !== 416 && (response.status === 200 || Number(range) === from)) return response;
-  // a range that it refuses, or another than was asked for
+  // the server refused the range, or returned a different one
   await response.body.dump();
   return client.request(path, { scopes, expect: [200], signal });
 }
@@ -130,13 +133,13 @@ async function take(
       await file.add(bytes);
     }
   } finally {
-    // what came before a cut is there for the next try
+    // the data received before an interruption is available to the next attempt
     await file.flush();
   }
   return size;
 }
 
-/** Writes what comes in larger pieces, one while the next is collected, and has the disk begin before the end. */
+/** Writes data in larger pieces, one while the next is collected, and lets the disk start writing early. */
 class BatchedFile {
   #parts: Buffer[] = [];
   #collected = 0;
@@ -172,12 +175,12 @@ class BatchedFile {
       this.#unsynced = 0;
       this.#syncing = this.handle
         .datasync()
-        .catch(() => {}) // the last one counts
+        .catch(() => {}) // the last one's error is reported
         .finally(() => {
           this.#syncing = undefined;
         });
     });
-    this.#writing.catch(() => {}); // whoever waits for it next is told
+    this.#writing.catch(() => {}); // the next caller that waits gets the error
   }
 
   async flush(): Promise<void> {

@@ -1,14 +1,16 @@
-/** Where a registry is spoken to: its mirrors first, then itself; with TLS unless the host's owner says otherwise. */
+/**
+ * The endpoints of a registry: its mirrors first, then itself; with TLS unless the host's administrator configured otherwise.
+ */
 import { Agent, type Dispatcher, EnvHttpProxyAgent, request } from "undici";
 import { BayError } from "../../core/errors.ts";
 import { certificatesOf, hasCertificates, insecureHint, type RegistrySettings } from "./settings.ts";
 
 export interface Endpoint {
-  /** Without a slash at the end; of an insecure one only `baseOf` knows the scheme. */
+  /** Without a trailing slash; for an insecure registry only `baseOf` knows the scheme. */
   base: string;
-  /** HOST or HOST:PORT, by which credentials and certificates are kept. */
+  /** HOST or HOST:PORT, the key of credentials and certificates. */
   host: string;
-  /** Plain HTTP is spoken where TLS is not. */
+  /** Plain HTTP is used if TLS is not supported. */
   insecure: boolean;
   isMirror: boolean;
 }
@@ -16,7 +18,7 @@ export interface Endpoint {
 const DOCKER_HUB = "registry-1.docker.io";
 const CONNECT_TIME = 10_000;
 const PROBE_TIME = 3000;
-/** A registry that sends nothing for so long has stalled. */
+/** A registry that sends nothing for so many milliseconds has stalled. */
 const STALL_TIME = Number(process.env.BAY_REGISTRY_STALL ?? 30_000);
 
 const isLoopback = (host: string) => /^(localhost|127\.[\d.]+|\[::1\])(:\d+)?$/.test(host);
@@ -49,8 +51,8 @@ export function endpointsOf(registry: string, settings: RegistrySettings): Endpo
 const schemes = new Map<string, string>();
 
 /**
- * The base URL, with the scheme that an insecure registry speaks: TLS where it answers so (verified where the
- * host's owner gave a certificate for it), else plain HTTP.
+ * Returns the base URL with the scheme of an insecure registry: TLS if it supports it (verified if the administrator
+ * configured a certificate), else plain HTTP.
  */
 export async function baseOf({ base, host, insecure }: Endpoint): Promise<string> {
   if (!insecure) return `${base}/`;
@@ -75,7 +77,7 @@ export async function baseOf({ base, host, insecure }: Endpoint): Promise<string
 
 const dispatchers = new Map<string, Dispatcher>();
 
-/** Connections for a host, through the proxies of the environment. Kept, because an image has many blobs. */
+/** Connections to a host, through the proxies of the environment. Cached, because an image has many blobs. */
 export function dispatcherFor(host: string, insecure: boolean): Dispatcher {
   const key = `${insecure ? "insecure" : "secure"} ${host}`;
   const known = dispatchers.get(key);
@@ -94,7 +96,7 @@ export function dispatcherFor(host: string, insecure: boolean): Dispatcher {
   return dispatcher;
 }
 
-/** Ends idle connections, and forgets certificates, which may have changed by the next time. */
+/** Closes idle connections, and drops cached certificates, which may have changed by the next use. */
 export async function closeConnections(): Promise<void> {
   const all = [...dispatchers.values()];
   dispatchers.clear();

@@ -1,4 +1,4 @@
-/** A layer from a registry: downloaded, and unpacked while it comes. */
+/** Downloads a layer from a registry, and unpacks it during the download. */
 import { canFollowGrowth, type Piece } from "../layers/layer-pool.ts";
 import type { LayerStore } from "../layers/layer-store.ts";
 import { MEDIA } from "../model/manifest.ts";
@@ -9,7 +9,7 @@ import { downloadBlob } from "./download.ts";
 import type { PullRequest } from "./pull-request.ts";
 import { RegistryError } from "./registry-error.ts";
 
-/** Does nothing where the layer is on this host. Throws what the registry says, and what is wrong with the layer. */
+/** Fetches a layer, unless it is on this host. Throws errors of the registry and of the layer. */
 export async function fetchLayer(
   client: RegistryClient,
   content: ContentStore,
@@ -26,7 +26,7 @@ export async function fetchLayer(
     await content.fetch(descriptor, async (file) => {
       const growth = new Growth();
       const progress = (current: number) => {
-        // unpacked while it comes; an empty file could not be opened yet
+        // unpack during the download; an empty file could not be opened yet
         if (canFollowGrowth() || early)
           early ??= unpackGrowing(
             layers,
@@ -46,7 +46,7 @@ export async function fetchLayer(
         growth.fail();
         throw error;
       } finally {
-        // the worker has the file by its name, which it loses after this
+        // the worker uses the file by its name, which is removed after this
         await early;
       }
     });
@@ -56,12 +56,12 @@ export async function fetchLayer(
   onProgress({ digest, status: "done" });
 }
 
-/** A foreign layer is at its URLs, and some registries have it all the same; undefined is the registry. */
+/** A foreign layer is at its URLs, and some registries have it, too; undefined is the registry. */
 function placesOf({ mediaType, urls = [] }: Descriptor): (string | undefined)[] {
   return MEDIA.isForeign(mediaType) ? [...urls, undefined] : [undefined];
 }
 
-/** What the first place fails with is said where none has it. */
+/** If no location has it, the error of the first one is reported. */
 async function fromOneOf<T>(places: readonly T[], load: (place: T) => Promise<void>): Promise<void> {
   let first: unknown;
   for (const [index, place] of places.entries()) {
@@ -75,7 +75,7 @@ async function fromOneOf<T>(places: readonly T[], load: (place: T) => Promise<vo
   throw first;
 }
 
-/** False if the download was interrupted or restarted: then the layer is unpacked afterwards. */
+/** Returns false if the download was interrupted or restarted: then the layer is unpacked afterwards. */
 async function unpackGrowing(
   layers: LayerStore,
   piece: Piece,
@@ -86,7 +86,7 @@ async function unpackGrowing(
     await layers.unpack(piece, diffId, digest);
     return true;
   } catch {
-    // what is wrong with the layer itself shows again, and is said, when the whole of it is here
+    // an error of the layer itself occurs again, and is reported, when the layer is complete
     return false;
   }
 }

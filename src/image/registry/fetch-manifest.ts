@@ -1,4 +1,4 @@
-/** The manifest and the config of an image, from a registry (distribution-spec, "Pulling manifests"). */
+/** Fetches the manifest and the config of an image from a registry (distribution-spec, "Pulling manifests"). */
 import { createHash } from "node:crypto";
 import { BayError } from "../../core/errors.ts";
 import {
@@ -25,7 +25,7 @@ const MAX_CONFIG = 8 << 20;
 
 export const sha256 = (bytes: Buffer): string => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 
-/** What an image's name stands for, its manifest for the platform, and its config. */
+/** Resolves an image's name, and fetches its manifest for the platform and its config. */
 export async function fetchHead(client: RegistryClient, content: ContentStore, request: PullRequest) {
   const { reference, platform, signal } = request;
   const { repository } = reference;
@@ -83,7 +83,7 @@ export async function fetchManifest(
   return { bytes, mediaType, digest };
 }
 
-/** What the manifest says of itself, which counts more than a header. */
+/** The media type in the manifest, which takes precedence over a header. */
 function mediaTypeOf(bytes: Buffer): string | undefined {
   try {
     const { mediaType, schemaVersion, manifests } = JSON.parse(bytes.toString("utf8")) as Record<

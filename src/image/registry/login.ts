@@ -1,7 +1,7 @@
-/** Asking a registry whether it knows a user. */
+/** Checks credentials with a registry. */
 import type { Credentials } from "./credentials.ts";
 
-/** Throws REGISTRY_AUTH where it refuses, and REGISTRY_UNREACHABLE. */
+/** Throws REGISTRY_AUTH if the registry refuses them, and REGISTRY_UNREACHABLE. */
 export async function checkLogin(registry: string, credentials: Credentials): Promise<void> {
   const [{ RegistryClient }, { closeConnections, endpointsOf }, { readSettings }] = await Promise.all([
     import("./client.ts"),

@@ -1,11 +1,11 @@
-/** What a pull is asked for, and what it tells meanwhile. */
+/** The options of a pull, and its progress reports. */
 import type { Reference } from "../../core/image-reference.ts";
 import type { Platform } from "../model/platform.ts";
 import type { Credentials } from "./credentials.ts";
 
-/** What happens to one layer; sizes in bytes. */
+/** Progress of one layer; sizes in bytes. */
 export interface PullProgress {
-  /** Of the layer. */
+  /** The digest of the layer. */
   digest: string;
   status: "waiting" | "downloading" | "unpacking" | "exists" | "done";
   current?: number;
@@ -18,6 +18,6 @@ export interface PullRequest {
   credentialsOf: (host: string) => Promise<Credentials | undefined>;
   onProgress?: (progress: PullProgress) => void;
   signal?: AbortSignal | undefined;
-  /** What its layers may still unpack to together (bounds.ts). */
+  /** The bytes that its layers may still unpack to together (bounds.ts). */
   budget?: SharedArrayBuffer | undefined;
 }

@@ -1,4 +1,4 @@
-/** A pull in one line: what the layers are at, and how much has come. */
+/** Summarizes a pull in one line: the state of its layers, and the bytes received. */
 import type { PullProgress } from "./pull-request.ts";
 
 const INTERVAL = 200;
@@ -8,7 +8,7 @@ export class PullSummary {
   readonly #layers = new Map<string, PullProgress>();
   #said = 0;
 
-  /** The line, or undefined where the last one is still fresh. */
+  /** Returns the line, or undefined if the last one is recent. */
   line(progress: PullProgress): string | undefined {
     this.#layers.set(progress.digest, { ...this.#layers.get(progress.digest), ...progress });
     const now = Date.now();

@@ -1,4 +1,4 @@
-/** Pulling an image: its manifest for the platform, its config, and its layers, several at once, from mirrors first. */
+/** Pulls an image: its manifest for the platform, its config, and several layers at once, preferably from mirrors. */
 import { dirname } from "node:path";
 import { BayError, hasCode, messageOf } from "../../core/errors.ts";
 import type { Reference } from "../../core/image-reference.ts";
@@ -19,11 +19,11 @@ const LAYERS_AT_ONCE = 4;
 
 export interface Pulled {
   manifest: Descriptor;
-  /** Of what the name stands for in the registry: an index, or the manifest itself. */
+  /** The digest that the name resolves to in the registry: of an index, or of the manifest itself. */
   digest: string;
 }
 
-/** Everything of an image that is not here yet, verified and unpacked. Throws BayError; downloaded data is kept to resume from. */
+/** Fetches, verifies and unpacks all missing parts of an image. Throws BayError; downloaded data is kept to resume from. */
 export async function pullImage(
   content: ContentStore,
   layers: LayerStore,
@@ -36,14 +36,14 @@ export async function pullImage(
   }
 }
 
-/** An image of a registry whose layers come one by one, when they are needed. */
+/** An image of a registry whose layers are fetched one by one, when they are needed. */
 export interface LazyImage {
   config: ImageConfig;
-  /** Gets a layer and unpacks it, where it is not here. Throws as `pullImage`. */
+  /** Fetches and unpacks a layer, unless it is here. Throws like `pullImage`. */
   fetchLayer: (diffId: string) => Promise<void>;
 }
 
-/** Gets the manifest and the config of an image, and no layer yet. Throws as `pullImage`. */
+/** Fetches the manifest and the config of an image, and no layer yet. Throws like `pullImage`. */
 export async function openLazily(
   content: ContentStore,
   layers: LayerStore,
@@ -65,7 +65,7 @@ export async function openLazily(
   });
 }
 
-/** The digest of what a name stands for in its registry now. Throws as `pullImage`; nothing is kept. */
+/** Returns the digest that a name resolves to in its registry. Throws like `pullImage`; nothing is stored. */
 export async function resolveDigest(
   reference: Reference,
   credentialsOf: PullRequest["credentialsOf"],
@@ -80,7 +80,7 @@ export async function resolveDigest(
   }
 }
 
-/** Asks the mirrors first, then the registry itself. */
+/** Tries the mirrors first, then the registry itself. */
 async function atFirstEndpoint<T>(
   request: Pick<PullRequest, "reference" | "credentialsOf" | "signal">,
   action: (client: RegistryClient) => Promise<T>,
@@ -103,7 +103,7 @@ async function atFirstEndpoint<T>(
   });
 }
 
-/** What another endpoint would not do better: the image itself, or this host, is the trouble. */
+/** Whether another endpoint would not help, because the cause is the image itself or this host. */
 function isLocal(error: BayError): boolean {
   return hasCode(
     error,
@@ -138,8 +138,8 @@ async function pullFrom(
 }
 
 /**
- * Refuses an image before its first byte comes where the disk cannot take it: blobs are as large as the manifest says,
- * and a layer unpacks to at least as much as a rule. Throws DISK_FULL, LAYER_TOO_LARGE.
+ * Rejects an image before its download if the disk is too small: blobs have the sizes in the manifest, and a layer usually
+ * unpacks to at least as much. Throws DISK_FULL, LAYER_TOO_LARGE.
  */
 function requireRoomFor(
   content: ContentStore,

@@ -1,4 +1,4 @@
-/** Pushing an image: blobs that the registry lacks, in pieces and several at once, then the manifest. */
+/** Pushes an image: blobs that the registry lacks, in pieces and several at once, then the manifest. */
 import { createReadStream } from "node:fs";
 import { BayError } from "../../core/errors.ts";
 import type { Reference } from "../../core/image-reference.ts";
@@ -28,12 +28,12 @@ export interface PushRequest {
 }
 
 const BLOBS_AT_ONCE = 4;
-/** Small enough to be sent again when a connection breaks, large enough not to matter. */
+/** Small enough to be sent again after an interruption, large enough that the number of requests does not matter. */
 const CHUNK = 64 << 20;
 const MAX_DISAGREEMENTS = 5;
 const READ_AHEAD = 256 << 10;
 
-/** Gives the manifest's digest and size. Throws what the registry says. */
+/** Pushes the image. Returns the manifest's digest and size. Throws errors of the registry. */
 export async function pushImage(
   content: ContentStore,
   request: PushRequest,
@@ -44,7 +44,7 @@ export async function pushImage(
   const client = new RegistryClient(registry, credentials);
   const bytes = content.read(manifest.digest);
   const { config, layers } = parseManifest(bytes);
-  // what may not be handed out stays at its URLs
+  // layers that may not be distributed stay at their URLs
   const own = layers.filter(({ mediaType }) => !MEDIA.isForeign(mediaType));
   const blobs = [...new Map([...own, config].map((blob) => [blob.digest, blob])).values()];
   try {
@@ -112,7 +112,7 @@ async function pushBlob(
     });
     await answer.body.dump();
     if (answer.headers.location) location = uploadLocation(answer.headers.location, answer.url);
-    // 416: it has another part than we think, and says which
+    // 416: it has a different part than expected, and reports which one
     if (answer.status === 416) {
       if (++disagreements > MAX_DISAGREEMENTS)
         throw new BayError("REGISTRY_ANSWER", `${client.endpoint.host} rejected ${digest} during the upload`);
@@ -132,7 +132,7 @@ async function pushBlob(
   onProgress({ digest, status: "Pushed" });
 }
 
-/** How much of an upload the registry has. */
+/** Returns how many bytes of an upload the registry has. */
 async function received(
   client: RegistryClient,
   location: string,

@@ -1,4 +1,4 @@
-/** What a user is told when a registry cannot be reached or refuses: what is wrong, and which file or command mends it. */
+/** Messages for a registry that cannot be reached or refuses a request: the cause, and the file or command to fix it. */
 import { join } from "node:path";
 import { configFolder } from "../../core/daemon-settings.ts";
 import { messageOf } from "../../core/errors.ts";
@@ -11,8 +11,8 @@ export interface Told {
 }
 
 /**
- * A 401 or 403. `isLogin` says that the credentials themselves were asked for, by HTTP Basic or a token server;
- * otherwise they are right, and do not suffice.
+ * Describes a 401 or 403. `isLogin`: the credentials themselves were refused, by HTTP Basic or a token server; otherwise they
+ * are valid but not sufficient.
  */
 export function deniedMessage(host: string, credentials: Credentials | undefined, isLogin: boolean): Told {
   const login = `bay login ${host}`;
@@ -36,7 +36,7 @@ export function deniedMessage(host: string, credentials: Credentials | undefined
   };
 }
 
-/** A connection that failed. */
+/** Describes a failed connection. */
 export function unreachableMessage(host: string, cause: unknown): Told {
   const { code = "" } = cause as { code?: string };
   const text = messageOf(cause);

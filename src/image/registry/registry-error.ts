@@ -1,11 +1,11 @@
-/** Errors of a registry, with the HTTP status of its answer. */
+/** Errors of a registry, with the HTTP status of its response. */
 import type { ErrorCode } from "../../core/error-codes/table.ts";
 import { BayError } from "../../core/errors.ts";
 import type { Credentials } from "./credentials.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { deniedMessage } from "./refusals.ts";
 
-/** A refusal, with the status and what the registry says of it. */
+/** A refusal, with the status and the registry's message. */
 export class RegistryError extends BayError {
   constructor(
     code: ErrorCode,
@@ -17,7 +17,7 @@ export class RegistryError extends BayError {
   }
 }
 
-/** A 401 or 403 as an error. `isLogin`: the registry asked for the credentials themselves. */
+/** Converts a 401 or 403 to an error. `isLogin`: the credentials themselves were refused. */
 export function denied(
   { host }: Endpoint,
   credentials: Credentials | undefined,

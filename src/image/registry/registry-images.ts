@@ -1,4 +1,4 @@
-/** Images to and from registries: each pull of one image runs once, however many callers wait for it. */
+/** Pulls and pushes images: concurrent pulls of one image run once for all callers. */
 import { canonicalReference, parseReference } from "../../core/image-reference.ts";
 import { parseManifest } from "../model/manifest.ts";
 import { hostPlatform, parsePlatform } from "../model/platform.ts";
@@ -11,11 +11,11 @@ import type { PullProgress } from "./pull-request.ts";
 import type { PushProgress } from "./push.ts";
 
 export interface PullOptions {
-  /** `linux/arm64`; undefined is this machine's. */
+  /** Such as `linux/arm64`; undefined is this machine's. */
   platform?: string | undefined;
-  /** The name keeps its current meaning. */
+  /** The name still refers to its current image. */
   isNameless?: boolean;
-  /** For the image's own registry, instead of those that are kept. */
+  /** For the image's own registry, instead of the saved ones. */
   credentials?: Credentials | undefined;
   onProgress?: (progress: PullProgress) => void;
   signal?: AbortSignal | undefined;
@@ -33,20 +33,20 @@ export class RegistryImages {
   ) {}
 
   /**
-   * Fetches an image from its registry, with what of it is not here yet. Two calls for one image pull it once.
-   * Throws what the registry says, and ABORTED.
+   * Fetches the missing parts of an image from its registry. Two calls for the same image pull it once. Throws errors of the
+   * registry, and ABORTED.
    */
   pull(reference: string, options: PullOptions = {}): Promise<Image> {
     const key = `pull ${canonicalReference(reference)} ${options.platform ?? ""} ${options.isNameless ?? false}`;
     const running = this.images.making.get(key);
-    // the other client may have gone away
+    // the other client may have disconnected
     if (running) return running.catch(() => this.pull(reference, options));
     const pulling = this.#pull(reference, options).finally(() => this.images.making.delete(key));
     this.images.making.set(key, pulling);
     return pulling;
   }
 
-  /** An image of a registry whose layers are fetched when they are asked for; it gets no name here. Throws as `pull`. */
+  /** Opens an image of a registry whose layers are fetched when they are needed; it gets no name here. Throws like `pull`. */
   async openLazily(text: string, signal: AbortSignal | undefined): Promise<LazyImage> {
     const [{ openLazily }, { findCredentials }] = await Promise.all([
       import("../registry/pull.ts"),
@@ -86,7 +86,7 @@ export class RegistryImages {
     });
   }
 
-  /** Sends an image to the registry of its name. Throws what the registry says. */
+  /** Pushes an image to the registry in its name. Throws errors of the registry. */
   async push(
     record: ImageRecord,
     { credentials, onProgress, signal }: PushOptions = {},
@@ -121,7 +121,7 @@ export class RegistryImages {
     return sent;
   }
 
-  /** Sends a manifest and its blobs to a registry under a name that need not be known here. Throws what the registry says. */
+  /** Pushes a manifest and its blobs under a name that does not have to exist here. Throws errors of the registry. */
   async pushManifest(name: string, manifest: Descriptor, signal: AbortSignal | undefined): Promise<void> {
     const reference = canonicalReference(name);
     const { config } = parseManifest(this.images.content.read(manifest.digest));

@@ -1,6 +1,6 @@
 /**
- * What the host's owner says of registries: mirrors and insecure ones in `registries.json` of bay's configuration
- * folder, and certificates where Docker has them too (`certs.d/HOST:PORT/`).
+ * The administrator's settings for registries: mirrors and insecure ones in `registries.json` of bay's configuration
+ * directory, and certificates in the same layout as Docker's (`certs.d/HOST:PORT/`).
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ import { configFolder } from "../../core/daemon-settings.ts";
 import { BayError, messageOf } from "../../core/errors.ts";
 
 const settingsSchema = z.strictObject({
-  /** By registry host, `docker.io` for example: base URLs or hosts that are asked before it, in order. */
+  /** By registry host, `docker.io` for example: base URLs or hosts that are tried before it, in order. */
   mirrors: z.record(z.string(), z.array(z.string())).default({}),
   /** Hosts contacted without TLS, or with an unverified certificate. */
   insecure: z.array(z.string()).default([]),
@@ -26,7 +26,7 @@ export interface Certificates {
 
 const SYSTEM_BUNDLE = "/etc/ssl/certs/ca-certificates.crt";
 
-/** Throws BAD_REGISTRIES, naming the file and what is wrong in it. */
+/** Throws BAD_REGISTRIES, naming the file and the error in it. */
 export function readSettings(folder = configFolder()): RegistrySettings {
   const file = join(folder, "registries.json");
   if (!existsSync(file)) return { mirrors: {}, insecure: [] };
@@ -46,16 +46,16 @@ export function readSettings(folder = configFolder()): RegistrySettings {
   });
 }
 
-/** What to do so that a host is spoken to without TLS, or with any certificate: the file, and what to write into it. */
+/** How to allow a host without TLS, or with any certificate: the file, and its content. */
 export const insecureHint = (host: string, folder = configFolder()): string =>
   `add ${JSON.stringify(host)} to the list "insecure" in ${join(folder, "registries.json")}`;
 
-/** True where the host's owner gave certificates for a registry. */
+/** True if the administrator configured certificates for a registry. */
 export function hasCertificates(host: string, folders = [configFolder(), "/etc/docker"]): boolean {
   return folders.some((folder) => existsSync(join(folder, "certs.d", host)));
 }
 
-/** What a host's certificate is checked with: the system's authorities, and those that its folder in certs.d adds. */
+/** The certificate authorities for a host: the system's, and those in its directory in certs.d. */
 export function certificatesOf(host: string, folders = [configFolder(), "/etc/docker"]): Certificates {
   const ca = existsSync(SYSTEM_BUNDLE) ? [readFileSync(SYSTEM_BUNDLE, "utf8")] : [...rootCertificates];
   const found: Certificates = { ca };

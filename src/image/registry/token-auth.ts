@@ -1,6 +1,6 @@
 /**
  * Authentication at a registry: HTTP Basic, or Docker's token protocol (distribution, "Token Authentication Specification")
- * with tokens that are kept until shortly before they expire.
+ * with tokens that are cached until shortly before they expire.
  */
 import { type Dispatcher, request } from "undici";
 import { z } from "zod";
@@ -17,14 +17,14 @@ const tokenAnswer = z.object({
   expires_in: z.number().optional(),
 });
 
-/** Milliseconds before its end at which a token is no longer used. */
+/** Milliseconds before its expiry from which a token is not used any more. */
 const TOKEN_MARGIN = 10_000;
-/** Seconds for which a token is valid that does not say so. */
+/** Seconds for which a token without an expiry is valid. */
 const DEFAULT_EXPIRY = 60;
 
 export class TokenAuth {
   readonly #tokens = new Map<string, { value: string; until: number }>();
-  /** The authentication challenge of the registry, once it has sent one. */
+  /** The authentication challenge of the registry, after it has sent one. */
   #challenge: Challenge | undefined;
 
   constructor(
@@ -32,12 +32,14 @@ export class TokenAuth {
     readonly credentials: Credentials | undefined,
   ) {}
 
-  /** Whether the registry asks for tokens in place of the credentials themselves. */
+  /** Whether the registry uses tokens instead of the credentials themselves. */
   get hasTokens(): boolean {
     return this.#challenge?.scheme === "bearer";
   }
 
-  /** The registry refused a request: the next one is authenticated again. False if none of its schemes is supported. */
+  /**
+   * Called when the registry refused a request: the next one is authenticated again. Returns false if no scheme is supported.
+   */
   challenged(challenges: readonly Challenge[], scopes: readonly string[]): boolean {
     const challenge =
       challenges.find(({ scheme }) => scheme === "bearer") ??
@@ -48,7 +50,7 @@ export class TokenAuth {
     return true;
   }
 
-  /** The Authorization header, once the registry has asked for one. Gets a token, or a new one where the last has expired. */
+  /** The Authorization header, if the registry has asked for one. Gets a new token if there is none or it has expired. */
   async header(options: Pick<RegistryRequest, "scopes" | "signal">): Promise<string | undefined> {
     const challenge = this.#challenge;
     if (challenge?.scheme === "basic") return this.credentials && basic(this.credentials);
@@ -61,7 +63,7 @@ export class TokenAuth {
     return `Bearer ${token.value}`;
   }
 
-  /** Docker's token protocol: GET with Basic, or the OAuth2 refresh grant where an identity token is kept. */
+  /** Docker's token protocol: GET with Basic, or the OAuth2 refresh grant for an identity token. */
   async #fetchToken(
     { parameters }: Challenge,
     { scopes, signal }: Pick<RegistryRequest, "scopes" | "signal">,

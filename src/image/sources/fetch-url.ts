@@ -1,4 +1,7 @@
-/** A file from a web server, through the proxies of the environment and with the certificates that are kept for its host. */
+/**
+ * Downloads a file from a web server, through the proxies of the environment and with the certificates configured for its
+ * host.
+ */
 import { createWriteStream } from "node:fs";
 import { dirname } from "node:path";
 import { pipeline } from "node:stream/promises";
@@ -10,13 +13,13 @@ import { closeConnections, dispatcherFor } from "../registry/endpoint.ts";
 
 export interface Fetched {
   headers: Record<string, string | string[] | undefined>;
-  /** Where the answer came from, after redirects. */
+  /** The URL of the response, after redirects. */
   url: URL;
 }
 
 const MAX_REDIRECTS = 10;
 
-/** Writes what is at a URL to a new file. Throws BAD_URL, FETCH_FAILED, and what the system says of the file. */
+/** Downloads a URL to a new file. Throws BAD_URL, FETCH_FAILED, and system errors of the file. */
 export async function fetchUrl(
   text: string,
   file: string,
@@ -53,10 +56,10 @@ export async function fetchUrl(
   }
 }
 
-/** So often the disk is looked at. */
+/** Bytes between two checks of the free disk space. */
 const LOOK_EVERY = 4 << 20;
 
-/** Passes on what comes as long as the disk has room beyond the reserve. Throws DISK_FULL. */
+/** Passes on data as long as the disk has space beyond the reserve. Throws DISK_FULL. */
 function whileThereIsRoom(folder: string) {
   return async function* (parts: AsyncIterable<Buffer>) {
     let [size, looked] = [0, 0];
@@ -71,7 +74,7 @@ function whileThereIsRoom(folder: string) {
   };
 }
 
-/** A redirect from TLS to plain HTTP is refused. */
+/** Rejects a redirect from TLS to plain HTTP. */
 function safeRedirect(from: URL, location: string): URL {
   const to = new URL(location, from);
   if (to.protocol !== "https:" && (to.protocol !== "http:" || from.protocol === "https:"))

@@ -1,4 +1,6 @@
-/** Making an image as the stack file's `images:` says it: of files, a root file system, Debian packages or an archive. */
+/**
+ * Creates images as the stack file's `images:` defines them: from files, a root file system, Debian packages or an archive.
+ */
 import { lstatSync, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { BayError } from "../../core/errors.ts";
@@ -16,11 +18,11 @@ import type { ImageSource } from "./source.ts";
 
 export interface MadeImage {
   manifest: Descriptor;
-  /** Files whose change makes it stale. */
+  /** Files whose change makes the image stale. */
   inputs: string[];
 }
 
-/** Where an image is made, and who is told. */
+/** The directories and the progress callback for creating an image. */
 export interface MakePlaces {
   content: ContentStore;
   layers: LayerStore;
@@ -29,7 +31,10 @@ export interface MakePlaces {
   say?: ((line: string) => void) | undefined;
 }
 
-/** Throws BAD_ROOTFS, BAD_ARCHIVE, HOST_IMAGE, APT_FAILED and what else keeps a source from becoming an image. */
+/**
+ * Creates an image from its definition. Throws BAD_ROOTFS, BAD_ARCHIVE, HOST_IMAGE, APT_FAILED and other errors of the
+ * source.
+ */
 export async function makeImage(source: ImageSource, places: MakePlaces): Promise<MadeImage> {
   const { content, layers } = places;
   if (source.kind === "archive") {
@@ -48,7 +53,7 @@ export async function makeImage(source: ImageSource, places: MakePlaces): Promis
   return { manifest: putImage(content, config, [layer]), inputs };
 }
 
-/** The one layer, plain, of an image that is made of files; and the files. */
+/** Writes the single layer, uncompressed, of an image made from files. Returns it with the files. */
 async function makeLayer(
   source: Exclude<ImageSource, { kind: "archive" }>,
   places: MakePlaces,
@@ -117,7 +122,7 @@ async function fromArchive(
   }
 }
 
-/** An archive's image with the stack file's `config:` laid over its own. */
+/** The image of an archive with the stack file's `config:` applied. */
 function withConfig(content: ContentStore, manifest: Descriptor, config: ImageSource["config"]): Descriptor {
   if (Object.keys(config).length === 0) return manifest;
   const parsed = parseManifest(content.read(manifest.digest));

@@ -1,4 +1,4 @@
-/** Images of what is not an image yet: a container's writable layer over its own image, or a tar of a file system. */
+/** Creates images from a container's writable layer on top of its image, or from a tar of a file system. */
 import { statSync } from "node:fs";
 import { type ImageConfig, MEDIA, type RunConfig } from "../model/manifest.ts";
 import { hostPlatform, parsePlatform } from "../model/platform.ts";
@@ -8,19 +8,19 @@ export interface CommitOptions {
   name: string | undefined;
   author?: string | undefined;
   comment?: string | undefined;
-  /** Laid over the base's. */
+  /** Overrides the base's config. */
   config?: RunConfig;
 }
 
 export interface ImportOptions {
   name: string | undefined;
   comment?: string | undefined;
-  /** What the image is for; this machine where it is undefined. */
+  /** The platform of the image; undefined for this machine's. */
   platform?: string | undefined;
   config?: RunConfig;
 }
 
-/** Stores a config and a manifest, and gives the manifest's descriptor. */
+/** Stores a config and a manifest, and returns the manifest's descriptor. */
 export function putImage(
   content: ContentStore,
   config: ImageConfig,
@@ -31,7 +31,7 @@ export function putImage(
   return content.put(JSON.stringify(manifest), MEDIA.manifest);
 }
 
-/** Nothing may write to `upper` meanwhile. Throws FILE_CHANGED. */
+/** Creates an image. Nothing may write to `upper` meanwhile. Throws FILE_CHANGED. */
 export async function imageOfContainer(
   content: ContentStore,
   base: { config: ImageConfig; layers: readonly Descriptor[] },
@@ -54,7 +54,7 @@ export async function imageOfContainer(
   return putImage(content, whole, [...base.layers, layer]);
 }
 
-/** `file` is a tar, plain or compressed; that it is one shows when it is unpacked. Throws BAD_LAYER, BAD_PLATFORM. */
+/** Creates an image from a tar, plain or compressed, which is checked when it is unpacked. Throws BAD_LAYER, BAD_PLATFORM. */
 export async function imageOfTar(
   content: ContentStore,
   file: string,

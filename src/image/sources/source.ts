@@ -1,4 +1,4 @@
-/** Where an image comes from, as the stack file's top-level `images:` says it. */
+/** The source of an image, as the stack file's top-level `images:` defines it. */
 
 import type { RunConfig } from "../model/manifest.ts";
 import type { AptPackages } from "./apt/packages.ts";
@@ -9,8 +9,8 @@ export type ImageSource = (
   | { kind: "archive"; path: string; reference: string | undefined }
   | ({ kind: "apt" } & AptPackages)
 ) & {
-  /** The folder that relative paths are in. */
+  /** The directory of relative paths. */
   base: string;
-  /** What the image's config says: entrypoint, command, environment … */
+  /** The image's config: entrypoint, command, environment … */
   config: RunConfig;
 };

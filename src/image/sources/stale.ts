@@ -1,10 +1,10 @@
-/** Whether an image that bay made is what its definition and the files that went in give now. */
+/** Compares an image that bay created with its current definition and input files. */
 import { lstatSync } from "node:fs";
 import { isAbsolute, relative, resolve } from "node:path";
 import type { ImageRecord } from "../store/image-records.ts";
 import type { ImageSource } from "./source.ts";
 
-/** What is noted of an image when it is made. */
+/** What is recorded when an image is created. */
 export function madeFrom(source: ImageSource, inputs: readonly string[]): NonNullable<ImageRecord["made"]> {
   return {
     definition: definitionOf(source),
@@ -13,9 +13,9 @@ export function madeFrom(source: ImageSource, inputs: readonly string[]): NonNul
   };
 }
 
-/** Why a made image must be made again; undefined where it is current. */
+/** Why an image must be created again; undefined if it is up to date. */
 export function staleReason({ made }: ImageRecord, source: ImageSource): string | undefined {
-  // the stack may have moved with its files, or another stack may mean the same files
+  // the stack may have moved with its files, or another stack may refer to the same files
   const base = [source.base, made?.base].find(
     (folder) => folder !== undefined && made?.definition === definitionOf({ ...source, base: folder }),
   );
@@ -27,7 +27,7 @@ export function staleReason({ made }: ImageRecord, source: ImageSource): string 
   return changed && `${changed[0]} changed`;
 }
 
-/** A definition without its folder: a stack that is moved is still the same stack. */
+/** A definition without its directory: a moved stack is still the same stack. */
 function definitionOf(source: ImageSource): string {
   const own = "path" in source ? { ...source, path: movable(source.path, source.base) } : source;
   return JSON.stringify({ ...own, base: "" });

@@ -1,6 +1,6 @@
 /**
- * Blobs by digest, in the layout of the OCI image specification (image-layout.md): `blobs/sha256/HEX`. A blob
- * appears under its digest only when it is complete: it is written beside, synced and renamed.
+ * Blobs by digest, in the layout of the OCI image specification (image-layout.md): `blobs/sha256/HEX`. A blob gets its name
+ * only when it is complete: it is written beside, synced and renamed.
  */
 import { createHash, type Hash } from "node:crypto";
 import {
@@ -51,7 +51,7 @@ export class BlobWriter {
     this.#size += bytes.length;
   }
 
-  /** Puts the blob in its place and gives its descriptor. */
+  /** Moves the blob to its path and returns its descriptor. */
   commit(mediaType: string): Descriptor {
     const hex = this.#hash.digest("hex");
     fsyncSync(this.#fd);
@@ -101,8 +101,8 @@ export class ContentStore {
   }
 
   /**
-   * Copies a piece of a file to its place, in a worker. Throws WRONG_DIGEST where `expected` is another digest, and
-   * what the system says (ENOSPC); nothing is left then.
+   * Copies a piece of a file to the store, in a worker. Throws WRONG_DIGEST if the digest is not `expected`, and system
+   * errors (ENOSPC); nothing is left then.
    */
   async adopt(piece: Piece, mediaType: string, expected?: string): Promise<Descriptor> {
     if (expected && this.has(expected))
@@ -110,7 +110,7 @@ export class ContentStore {
     return this.#take("copy", piece, mediaType, expected);
   }
 
-  /** As `adopt`, with what is compressed decompressed. */
+  /** Like `adopt`, but decompresses compressed data. */
   adoptPlain(piece: Piece, mediaType: string): Promise<Descriptor> {
     return this.#take("decompress", piece, mediaType);
   }
@@ -134,8 +134,8 @@ export class ContentStore {
   }
 
   /**
-   * Has a blob fetched into a file of its own, which is kept after a failure, to be resumed. Two calls for one
-   * digest fetch once.
+   * Fetches a blob into a temporary file, which is kept after a failure, to be resumed. Two calls for the same digest fetch
+   * it once.
    */
   fetch(descriptor: Descriptor, load: (file: string) => Promise<void>): Promise<void> {
     const { digest, mediaType } = descriptor;
@@ -146,7 +146,7 @@ export class ContentStore {
     const file = this.partFile(digest);
     const task = load(file)
       .catch((error) => {
-        // on a full disk it would only keep others from their room
+        // on a full disk it would only occupy space that others need
         if (hasCode(error, "ENOSPC", "EDQUOT", "DISK_FULL")) rmSync(file, { force: true });
         throw error;
       })
@@ -156,7 +156,7 @@ export class ContentStore {
     return task;
   }
 
-  /** Where a blob grows while it is fetched. */
+  /** The file of a blob that is being fetched. */
   partFile(digest: string): string {
     return join(this.#directory, `.part-${digest.replace(":", "-")}`);
   }
@@ -179,33 +179,33 @@ export class ContentStore {
       .map((name) => join(this.#directory, name));
   }
 
-  /** Takes a damaged blob's name away from it. */
+  /** Renames a damaged blob, so that its digest is not found any more. */
   putAside(digest: string): void {
     const file = this.path(digest);
     renameSync(file, join(this.#directory, `.damaged-${digest.slice(7)}`));
   }
 
-  /** Files of blobs that were put aside. */
+  /** Files of damaged blobs. */
   aside(): string[] {
     return readdirSync(this.#directory)
       .filter((name) => name.startsWith(".damaged-"))
       .map((name) => join(this.#directory, name));
   }
 
-  /** Removes what a killed process was writing. Only at start, when nothing is running. */
+  /** Removes incomplete files of a killed process. Only at start, when nothing is running. */
   removeTemporary(): void {
     for (const name of readdirSync(this.#directory))
       if (name.startsWith(".new-")) rmSync(join(this.#directory, name), { force: true });
   }
 
-  /** What a blob's content really is. */
+  /** The actual digest of a blob's content. */
   digestOf(digest: string): Promise<string> {
     return runLayerTask({ kind: "hash", piece: this.piece(digest) });
   }
 
   /**
-   * Packs a writable layer, plain, into a blob, no file newer than `newest` (seconds since 1970). Throws FILE_CHANGED, and
-   * what the system says.
+   * Packs a writable layer, uncompressed, into a blob; no time is later than `newest` (seconds since 1970). Throws
+   * FILE_CHANGED, and system errors.
    */
   async pack(directory: string, mediaType: string, newest?: number): Promise<Descriptor> {
     const target = this.temporary();
@@ -222,7 +222,7 @@ export class ContentStore {
     return join(this.#directory, `.new-${process.pid}-${serial++}`);
   }
 
-  /** Puts a complete and verified file under its digest. */
+  /** Moves a complete and verified file to the path of its digest. */
   place(file: string, mediaType: string, digest: string): Descriptor {
     renameSync(file, this.path(digest));
     return { mediaType, digest, size: this.piece(digest).size };

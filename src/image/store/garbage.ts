@@ -1,4 +1,4 @@
-/** Removing what no image needs, by reachability from the images' records. */
+/** Removes blobs and layers that cannot be reached from the images' records. */
 import { renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type LayerStore, layerName } from "../layers/layer-store.ts";
@@ -10,14 +10,17 @@ import type { ImageRecord } from "./image-records.ts";
 export interface Swept {
   blobs: number;
   layers: number;
-  /** Of the blobs; how large unpacked layers are is not counted. */
+  /** Of the blobs; the size of unpacked layers is not counted. */
   bytes: number;
 }
 
-/** An incomplete blob is kept for this time, so that a pull can resume it. */
+/** Days for which an incomplete blob is kept, so that a pull can resume it. */
 const UNFINISHED_DAYS = 7;
 
-/** Digests of the blobs, and short names of the layers, that images need. A damaged image needs what can still be read of it. */
+/**
+ * Digests of the blobs, and short names of the layers, that images need. For a damaged image, those that can still be
+ * determined.
+ */
 export function reachable(
   content: ContentStore,
   records: readonly ImageRecord[],
@@ -32,15 +35,15 @@ export function reachable(
       for (const diffId of parseImageConfig(content.read(parsed.config.digest)).rootfs.diff_ids)
         layers.add(layerName(diffId));
     } catch {
-      // bay image verify says what is wrong
+      // `bay image verify` reports the damage
     }
   }
   return { blobs, layers };
 }
 
 /**
- * Nothing else may change the store meanwhile; slow work continues after it. Blobs of pulls that were cut go too
- * where `unfinished` says so, else when they are old.
+ * The store must not change during the call; slow work continues after it. Blobs of interrupted pulls are removed with
+ * `unfinished`, and otherwise when they are old.
  */
 export function sweep(
   content: ContentStore,
@@ -67,7 +70,7 @@ export function sweep(
   }
   for (const name of layers.list()) {
     if (needed.layers.has(name)) continue;
-    // out of the way at once, so that the same layer may come again
+    // rename it first, so that the same layer can be created again immediately
     const gone = join(layers.directory, `.gone-${name}-${process.pid}-${Date.now()}`);
     renameSync(join(layers.directory, name), gone);
     void removeTree(gone);

@@ -1,6 +1,6 @@
 /**
- * A file that is read by a worker while it is still written: how far it has come, shared between threads. What is read
- * before the end is not verified yet, so a reader keeps its result to itself until the end has come.
+ * The progress of a file that a worker reads while it is still being written, shared between threads. Data read before the
+ * end is not verified yet, so a reader publishes its result only after the end.
  */
 import { BayError } from "../../core/errors.ts";
 
@@ -18,18 +18,18 @@ export class Growth {
     this.#words = new BigInt64Array(shared);
   }
 
-  /** So many bytes are there. */
+  /** Called when this many bytes have been written. */
   reached(bytes: number): void {
     Atomics.store(this.#words, AVAILABLE, BigInt(bytes));
     Atomics.notify(this.#words, AVAILABLE);
   }
 
-  /** All is there, and is what it should be. */
+  /** Called when the file is complete and verified. */
   complete(): void {
     this.#end(COMPLETE);
   }
 
-  /** Nothing more comes, or what came does not count. */
+  /** Called when no more data follows, or the data so far is discarded. */
   fail(): void {
     this.#end(BROKEN);
   }
@@ -39,7 +39,7 @@ export class Growth {
     Atomics.notify(this.#words, AVAILABLE);
   }
 
-  /** Blocks a worker until more than `bytes` are there, or all; gives how many are. Throws GROWTH_ENDED. */
+  /** Blocks a worker until more than `bytes` are available, or all; returns the number. Throws GROWTH_ENDED. */
   waitBeyond(bytes: number): number {
     for (;;) {
       const state = Atomics.load(this.#words, STATE);

@@ -1,4 +1,4 @@
-/** Which image a name means: the records of images in the state, and index.json of the layout beside it. */
+/** Resolves names to images: the records of images in the state, and index.json of the layout beside it. */
 import { join } from "node:path";
 import { BayError, hasCode } from "../../core/errors.ts";
 import { canonicalReference, familiarReference, parseReference } from "../../core/image-reference.ts";
@@ -14,29 +14,29 @@ export interface ImageRecord {
   id: string;
   size: number;
   createdAt: string;
-  /** For images that bay made: the definition and the state of its inputs, to tell whether it is current. */
+  /** For images that bay created: the definition and the state of its inputs, to detect changes. */
   made?:
     | {
         definition: string;
-        /** The folder of the stack that made it; another stack may name the same files from another folder. */
+        /** The directory of the stack that created it; another stack may refer to the same files from another directory. */
         base: string;
         inputs: [path: string, size: number, mtimeMs: number][];
       }
     | undefined;
-  /** For images of a registry: what the name stood for there, and when. */
+  /** For images from a registry: the digest of the name there, and the time. */
   pulled?: { digest: string; at: string };
-  /** For images that were sent to a registry under this name: the digest that the name has there, and when. */
+  /** For images that were pushed under this name: the digest of the name in the registry, and the time. */
   pushed?: { digest: string; at: string };
 }
 
-/** The digests by which the registry of an image's name knows it. */
+/** The digests of an image in the registry of its name. */
 export const registryDigests = ({ pulled, pushed }: ImageRecord): string[] => [
   ...new Set([pulled, pushed].flatMap((known) => (known ? [known.digest] : []))),
 ];
 
 export const IMAGE_KEY = "image/";
 
-/** The reference of an image that has no name (any more). */
+/** The reference of an image without a name. */
 export const untagged = (id: string): string => `<none>@${id}`;
 export const isUntagged = (reference: string): boolean => reference.startsWith("<none>@");
 
@@ -64,7 +64,7 @@ export class ImageRecords {
     return this.store.get<ImageRecord>(IMAGE_KEY + name);
   }
 
-  /** An image by its ID, of which the beginning is enough, whatever its name. */
+  /** An image by its ID or the beginning of its ID, with any name. */
   byId(id: string): ImageRecord | undefined {
     const wanted = id.replace(/^sha256:/, "");
     if (!/^[0-9a-f]{6,64}$/.test(wanted)) return undefined;
@@ -79,7 +79,7 @@ export class ImageRecords {
     return record;
   }
 
-  /** By `REPOSITORY@DIGEST`, where an image was pulled or pushed by a tag of that repository. */
+  /** By `REPOSITORY@DIGEST`, if an image was pulled or pushed with a tag of that repository. */
   #byDigest(name: string): ImageRecord | undefined {
     const { digest } = isUntagged(name) ? { digest: undefined } : parseReference(name);
     if (digest === undefined) return undefined;
@@ -89,7 +89,7 @@ export class ImageRecords {
     );
   }
 
-  /** The names of an image that have a tag, as people write them. */
+  /** The tags of an image, in the short form. */
   tagsOf(id: string): string[] {
     return this.list()
       .filter(
@@ -98,7 +98,7 @@ export class ImageRecords {
       .map(({ reference }) => familiarReference(reference));
   }
 
-  /** The image that had the name before keeps its record under its ID: containers may be made of it. */
+  /** Stores a record. The previous image with the same name keeps a record under its ID: containers may use it. */
   put(record: ImageRecord): void {
     const before = this.store.get<ImageRecord>(IMAGE_KEY + record.reference);
     if (before && before.id !== record.id) this.#keepUntagged(before);
@@ -107,41 +107,41 @@ export class ImageRecords {
     this.#writeIndex();
   }
 
-  /** Gives an image one more name. Throws IMAGE_NOT_FOUND, BAD_REFERENCE. */
+  /** Adds a name to an image. Throws IMAGE_NOT_FOUND, BAD_REFERENCE. */
   tag(reference: string, name: string): void {
     const { pulled, pushed, ...record } = this.need(reference);
     const isSame = !isUntagged(record.reference) && repositoryOf(record.reference) === repositoryOf(name);
-    // a digest is known in its repository, and only there
+    // a digest is known only in its repository
     const known = isSame ? { ...(pulled ? { pulled } : {}), ...(pushed ? { pushed } : {}) } : {};
     this.put({ ...record, ...known, made: undefined, reference: canonicalReference(name) });
   }
 
-  /** Notes that an image was sent to the registry of its name, unless the name means another image by now. */
+  /** Records that an image was pushed to the registry of its name, unless the name refers to another image by now. */
   notePushed({ reference, id }: ImageRecord, digest: string): void {
     const record = this.store.get<ImageRecord>(IMAGE_KEY + reference);
     if (record?.id !== id) return;
     this.store.put(IMAGE_KEY + reference, { ...record, pushed: { digest, at: new Date().toISOString() } });
   }
 
-  /** Takes a name away; an image that loses its last one stays under its ID, or is forgotten where it had none. */
+  /** Removes a name. An image that loses its last name is kept under its ID; one without a name is removed. */
   untag(record: ImageRecord): void {
     if (!isUntagged(record.reference)) this.#keepUntagged(record);
     this.forget(record);
   }
 
-  /** Takes a record away. */
+  /** Removes a record. */
   forget({ reference }: ImageRecord): void {
     this.store.delete(IMAGE_KEY + reference);
     try {
       this.#writeIndex();
     } catch (error) {
-      // on a full disk the sweep that follows makes room for it
+      // on a full disk the sweep that follows frees space for it
       if (!hasCode(error, "ENOSPC", "EDQUOT")) throw error;
       this.#isIndexOld = true;
     }
   }
 
-  /** Writes index.json where a full disk kept it from being written. Throws what the system says (ENOSPC). */
+  /** Writes index.json if a full disk prevented that before. Throws system errors (ENOSPC). */
   catchUp(): void {
     if (this.#isIndexOld) this.#writeIndex();
   }
@@ -152,7 +152,7 @@ export class ImageRecords {
     this.store.put(IMAGE_KEY + untagged(id), { ...record, reference: untagged(id), made: undefined });
   }
 
-  /** So that other tools can read what is stored (image-spec image-layout.md). */
+  /** Lets other tools read the store (image-spec image-layout.md). */
   #writeIndex(): void {
     const manifests = this.list().map(({ reference, manifest }) => ({
       ...manifest,

@@ -1,4 +1,4 @@
-/** Images: made, pulled, loaded, and unpacked for containers; and the store's blobs and layers under them. */
+/** Images: created, pulled, loaded, and unpacked for containers; with the store's blobs and layers. */
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BayError } from "../../core/errors.ts";
@@ -28,7 +28,7 @@ export interface Image extends ImageRecord {
 
 export interface EnsureOptions {
   signal?: AbortSignal | undefined;
-  /** Told what is done, line by line, where it takes long. */
+  /** Called with progress lines if it takes long. */
   say?: ((line: string) => void) | undefined;
 }
 
@@ -36,11 +36,11 @@ export class ImageStore {
   readonly content: ContentStore;
   readonly layers: LayerStore;
   readonly #cache = new Map<string, Image>();
-  /** What runs and may need blobs that no image has yet. */
+  /** Running operations that may need blobs which no image refers to yet. */
   readonly making = new Map<string, Promise<Image>>();
-  /** Those of them that are made from a definition. */
+  /** Those of them that create an image from a definition. */
   readonly #shared = new Map<string, SharedWork<Image>>();
-  /** Who is told how an image is being made, by its reference. */
+  /** Progress callbacks for each image that is being created, by its reference. */
   readonly #told = new Map<string, Set<(line: string) => void>>();
   readonly #held = new Set<{ record: ImageRecord }>();
   #serial = 0;
@@ -60,8 +60,8 @@ export class ImageStore {
   }
 
   /**
-   * An image by reference, unpacked. With an ID it is the one that had the name then, though the name may mean
-   * another by now. Throws IMAGE_NOT_FOUND.
+   * Returns an image by reference, unpacked. With an ID, it is the image that had the name earlier, though the name may refer
+   * to another one by now. Throws IMAGE_NOT_FOUND.
    */
   async get(reference: string, id?: string): Promise<Image> {
     const named = this.records.find(reference);
@@ -96,7 +96,7 @@ export class ImageStore {
     return image;
   }
 
-  /** Records what a name stands for from now on. */
+  /** Records the image that a name refers to from now on. */
   async keep(
     reference: string,
     manifest: Descriptor,
@@ -117,8 +117,8 @@ export class ImageStore {
   }
 
   /**
-   * The image that a definition describes, made where it is absent or its inputs changed. Throws ABORTED; what makes it
-   * is ended when no caller waits for it any more.
+   * Returns the image of a definition; creates it if it does not exist or its inputs have changed. Throws ABORTED; the work
+   * is stopped when no caller waits for it any more.
    */
   async ensure(
     reference: string,
@@ -176,8 +176,8 @@ export class ImageStore {
   }
 
   /**
-   * Whether every blob is what its name says, and every layer is there. A blob that is not is put aside, so that the
-   * next pull, load or up gets it again.
+   * Checks that every blob matches its digest, and every layer exists. A damaged blob is renamed, so that the next pull, load
+   * or up fetches it again.
    */
   async verify() {
     const { verifyStore } = await import("./verify.ts");
@@ -192,14 +192,14 @@ export class ImageStore {
     return result;
   }
 
-  /** Does something whose blobs and layers no image needs yet: nothing is swept meanwhile. */
+  /** Runs an action whose blobs and layers no image refers to yet: no sweep runs meanwhile. */
   during<T>(action: () => Promise<T>): Promise<T> {
     return this.busy("other", action);
   }
 
   /**
-   * Removes blobs and layers that no image needs, and with `unfinished` what pulls that were cut left. It waits for
-   * pulls and the like, whose blobs have no image yet.
+   * Removes blobs and layers that no image needs, and with `unfinished` the data of interrupted pulls. Waits for running
+   * operations such as pulls, whose blobs no image refers to yet.
    */
   async sweep(options: { unfinished?: boolean } = {}): Promise<Swept> {
     const { sweep } = await import("./garbage.ts");
@@ -211,7 +211,7 @@ export class ImageStore {
     return swept;
   }
 
-  /** Keeps an image's blobs and layers, whatever becomes of its names, until it is let go. */
+  /** Keeps an image's blobs and layers, even without a name, until the returned function is called. */
   hold(record: ImageRecord): () => void {
     const held = { record };
     this.#held.add(held);
@@ -229,7 +229,10 @@ export class ImageStore {
     }
   }
 
-  /** An image of another one and a writable layer over it. Nothing may write there meanwhile. Throws FILE_CHANGED, BAD_REFERENCE. */
+  /**
+   * Creates an image from another one and a writable layer on top. Nothing may write there meanwhile. Throws FILE_CHANGED,
+   * BAD_REFERENCE.
+   */
   commit(base: Image, upper: string, options: CommitOptions): Promise<ImageRecord> {
     const layers = this.layersOf(base);
     return this.#new(options.name, async ({ imageOfContainer }) =>
@@ -237,12 +240,15 @@ export class ImageStore {
     );
   }
 
-  /** An image of a tar of a file system, plain or compressed. Throws BAD_TAR, BAD_LAYER, BAD_PLATFORM, BAD_REFERENCE. */
+  /**
+   * Creates an image from a tar of a file system, plain or compressed. Throws BAD_TAR, BAD_LAYER, BAD_PLATFORM,
+   * BAD_REFERENCE.
+   */
   importTar(file: string, options: ImportOptions): Promise<ImageRecord> {
     return this.#new(options.name, ({ imageOfTar }) => imageOfTar(this.content, file, options));
   }
 
-  /** An image that was put together of blobs, under its names. `make` gives the manifest; nothing is swept meanwhile. */
+  /** Adds an image made from blobs, with its names. `make` returns the manifest; no sweep runs meanwhile. */
   add(names: readonly string[], make: () => Promise<Descriptor>): Promise<ImageRecord> {
     const references = names.map(canonicalReference);
     return this.busy("add", async () => {
@@ -267,7 +273,7 @@ export class ImageStore {
     });
   }
 
-  /** What images take of the disk. */
+  /** The disk usage of images. */
   async usage(): Promise<StoreUsage> {
     const { measureStore } = await import("./usage.ts");
     return measureStore(this.content, this.layers, this.records.list());

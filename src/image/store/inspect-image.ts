@@ -1,4 +1,4 @@
-/** What is known of an image from the state alone: for the planner, and for commands without bayd. */
+/** Reads an image's properties from the state only: for the planner, and for commands without bayd. */
 import { hasCode } from "../../core/errors.ts";
 import { canonicalReference } from "../../core/image-reference.ts";
 import type { StoreReader } from "../../store/index.ts";
@@ -9,14 +9,14 @@ import { IMAGE_KEY, type ImageRecord } from "./image-records.ts";
 const configs = new Map<string, ImageConfig>();
 
 /**
- * What is known of an image from the state alone, without unpacking anything; undefined where it is not on this host,
- * or not all of it.
+ * Returns an image's properties from the state only, without unpacking anything; undefined if it is not, or not completely,
+ * on this host.
  */
 export function inspectImage(
   state: StoreReader,
   root: string,
   reference: string,
-  /** Of the image that the name meant once. */
+  /** The ID of the image that the name referred to earlier. */
   id?: string,
 ): { record: ImageRecord; config: ImageConfig } | undefined {
   const named = state.get<ImageRecord>(IMAGE_KEY + canonicalReference(reference));
@@ -35,7 +35,7 @@ export function inspectImage(
   return { record, config };
 }
 
-/** The config of an image of which every blob is there. */
+/** The config of an image if all its blobs exist. */
 export function wholeConfig(content: ContentStore, { id, manifest }: ImageRecord): ImageConfig | undefined {
   try {
     const { layers } = parseManifest(content.read(manifest.digest));
@@ -46,7 +46,7 @@ export function wholeConfig(content: ContentStore, { id, manifest }: ImageRecord
   }
 }
 
-/** Forgets the configs that were read: blobs have changed. */
+/** Drops cached configs after blobs have changed. */
 export function forgetConfigs(): void {
   configs.clear();
 }

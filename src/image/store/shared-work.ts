@@ -2,17 +2,17 @@
 import { BayError } from "../../core/errors.ts";
 
 export class SharedWork<T> {
-  /** The work's own end. */
+  /** The result of the work itself. */
   readonly done: Promise<T>;
   readonly #stop = new AbortController();
   #waiting = 0;
 
   constructor(work: (stop: AbortSignal) => Promise<T>, over: () => void) {
     this.done = work(this.#stop.signal).finally(over);
-    this.done.catch(() => {}); // those who wait are told
+    this.done.catch(() => {}); // the callers that wait get the error
   }
 
-  /** Waits for the result. Throws what the work throws, and ABORTED when the caller's signal comes first. */
+  /** Waits for the result. Throws the work's errors, and ABORTED if the caller's signal comes first. */
   async join(signal: AbortSignal | undefined): Promise<T> {
     this.#waiting += 1;
     let leave = () => {};

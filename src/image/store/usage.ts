@@ -1,4 +1,4 @@
-/** What images take of the disk: blobs as they came, and layers unpacked, each counted once. */
+/** The disk usage of images: blobs as received, and unpacked layers, each counted once. */
 import { join } from "node:path";
 import { runLayerTask } from "../layers/layer-pool.ts";
 import type { LayerStore } from "../layers/layer-store.ts";
@@ -12,19 +12,19 @@ export interface ImageUsage {
   blobs: number;
   /** Bytes of its unpacked layers. */
   unpacked: number;
-  /** Of both together, what other images need too. */
+  /** The part of both that other images need, too. */
   shared: number;
 }
 
 export interface StoreUsage {
   images: ImageUsage[];
-  /** Bytes of all that images need, what they share counted once. */
+  /** Bytes of everything that images need, with shared parts counted once. */
   total: number;
-  /** Bytes that no image needs; bay image prune frees them. */
+  /** Bytes that no image needs; `bay image prune` frees them. */
   unneeded: number;
 }
 
-/** Unpacked layers never change. */
+/** Cached, because unpacked layers never change. */
 const measured = new Map<string, number>();
 
 async function sizeOfLayer(directory: string): Promise<number> {
@@ -70,7 +70,7 @@ export async function measureStore(
   };
 }
 
-/** Bytes of a directory on the disk, a volume's or a container's writable layer. */
+/** Bytes of a directory on the disk: a volume, or a container's writable layer. */
 export async function measureDirectory(directory: string): Promise<number> {
   return Number(await runLayerTask({ kind: "measure", directory }));
 }

@@ -1,4 +1,4 @@
-/** Proving that the store is whole: every blob that an image needs is there and is what its name says. */
+/** Verifies the store: every blob that an image needs exists and matches its digest. */
 
 import type { LayerStore } from "../layers/layer-store.ts";
 import { parseImageConfig, parseManifest } from "../model/manifest.ts";
@@ -6,10 +6,10 @@ import type { ContentStore } from "./content-store.ts";
 import type { ImageRecord } from "./image-records.ts";
 
 export interface Verified {
-  /** So many blobs were read. */
+  /** The number of blobs read. */
   checked: number;
   problems: { image: string; digest: string; message: string }[];
-  /** Blobs that are there, and are something else than their names say. */
+  /** Blobs whose content does not match their digest. */
   damaged: string[];
 }
 

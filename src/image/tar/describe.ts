@@ -1,8 +1,8 @@
-/** A file of this host as the header of a tar entry. */
+/** Describes a file of this host as the header of a tar entry. */
 import { lstatSync, readlinkSync, type Stats } from "node:fs";
 import type { TarEntry } from "./header.ts";
 
-/** An entry with defaults: owned by root, empty, from 1970. */
+/** The defaults of an entry: owned by root, empty, from 1970. */
 export const PLAIN_ENTRY = {
   uid: 0,
   gid: 0,
@@ -16,8 +16,8 @@ export const PLAIN_ENTRY = {
 } satisfies Partial<TarEntry>;
 
 /**
- * `name` is what the archive calls it, a binary string. Undefined for sockets, devices and FIFOs, which archives of
- * files leave out. Times are in whole seconds, and extended attributes are not read.
+ * `name` is the name in the archive, a binary string. Returns undefined for sockets, devices and FIFOs, which archives of
+ * files omit. Times are in whole seconds, and extended attributes are not read.
  */
 export function describeFile(path: string | Buffer, name: string): TarEntry | undefined {
   const stat = lstatSync(path);

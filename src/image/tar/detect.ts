@@ -1,8 +1,8 @@
-/** Telling an archive by its first bytes. */
+/** Detects an archive by its first bytes. */
 import { compressionOf } from "../compression/magic.ts";
 import { BLOCK, decodeHeader } from "./header.ts";
 
-/** Whether these bytes begin a tar archive: its first header is whole, and its checksum is right. */
+/** Whether these bytes begin a tar archive: the first header is complete, and its checksum is right. */
 export function isTarHeader(bytes: Buffer): boolean {
   try {
     return bytes.length >= BLOCK && decodeHeader(bytes.subarray(0, BLOCK)) !== undefined;
@@ -11,5 +11,5 @@ export function isTarHeader(bytes: Buffer): boolean {
   }
 }
 
-/** Whether a user means an archive by these bytes, be it compressed. */
+/** Whether these bytes begin an archive, plain or compressed. */
 export const isArchive = (bytes: Buffer): boolean => compressionOf(bytes) !== "none" || isTarHeader(bytes);

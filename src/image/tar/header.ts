@@ -1,6 +1,6 @@
 /**
- * One tar header (POSIX pax interchange format, and GNU tar's long names and base-256 numbers). Layers need
- * every byte kept: xattr values are bytes, and names are binary strings, one character a byte, never decoded text.
+ * One tar header (POSIX pax interchange format, and GNU tar's long names and base-256 numbers). Layers must keep every byte:
+ * xattr values are bytes, and names are binary strings with one character per byte, never decoded text.
  */
 import { BayError } from "../../core/errors.ts";
 import type { SparseMap } from "./sparse.ts";
@@ -15,15 +15,15 @@ export interface TarEntry {
   uid: number;
   gid: number;
   size: number;
-  /** Whole seconds since the epoch, and the nanoseconds beyond them, which only a PAX record can tell. */
+  /** Whole seconds since the epoch, and the additional nanoseconds, which only a PAX record can hold. */
   mtime: number;
   nanoseconds: number;
-  /** A binary string, as it stands. */
+  /** A binary string, unchanged. */
   linkName: string;
   devMajor: number;
   devMinor: number;
   xattrs: Map<string, Buffer>;
-  /** For a sparse file: where its content goes. `size` is then what is stored of it. */
+  /** For a sparse file: the positions of its content. `size` is then the stored size. */
   sparse?: SparseMap;
 }
 
@@ -40,7 +40,7 @@ const TYPE_FLAGS: Record<EntryType, string> = {
 const FLAG_TYPES = new Map(Object.entries(TYPE_FLAGS).map(([type, flag]) => [flag, type as EntryType]));
 /** The binary string of a text: its UTF-8 bytes, one character each. */
 export const binary = (text: string): string => Buffer.from(text, "utf8").toString("latin1");
-/** The bytes of a binary string, as paths are given to the file system. */
+/** The bytes of a binary string, to be used as a path. */
 export const bytesOf = (name: string): Buffer => Buffer.from(name, "latin1");
 
 export const MAX_OCTAL_8 = 0o7777777;
@@ -66,7 +66,7 @@ function text(bytes: Buffer, at: number, length: number): string {
   return field.toString("latin1", 0, end === -1 ? length : end);
 }
 
-/** A number: octal text, or base 256 where the first bit is set (GNU). */
+/** Decodes a number: octal text, or base 256 if the first bit is set (GNU). */
 export function decodeNumber(bytes: Buffer, at: number, length: number): number {
   const field = bytes.subarray(at, at + length);
   if ((field[0]! & 0x80) === 0) {
@@ -104,7 +104,7 @@ export function decodeHeader(block: Buffer): RawHeader | undefined {
   };
 }
 
-/** PAX records: `LENGTH KEY=VALUE\n`, where the length counts itself. Values are bytes. Throws BAD_TAR. */
+/** Decodes PAX records: `LENGTH KEY=VALUE\n`, where the length includes itself. Values are bytes. Throws BAD_TAR. */
 export function decodePax(bytes: Buffer): Map<string, Buffer> {
   const records = new Map<string, Buffer>();
   for (let at = 0; at < bytes.length; ) {
@@ -123,7 +123,7 @@ export function decodePax(bytes: Buffer): Map<string, Buffer> {
     }
     const key = bytes.toString("latin1", space + 1, equals);
     const value = Buffer.from(bytes.subarray(equals + 1, at + length - 1));
-    // the oldest sparse form has a record an offset and a record a length, in turn
+    // the oldest sparse form alternates records for offset and length
     if (key === "GNU.sparse.offset" || key === "GNU.sparse.numbytes") {
       const before = records.get(SPARSE_MAP);
       records.set(SPARSE_MAP, before ? Buffer.concat([before, Buffer.from(","), value]) : value);
@@ -135,11 +135,11 @@ export function decodePax(bytes: Buffer): Map<string, Buffer> {
 
 export const SPARSE_MAP = "GNU.sparse.map";
 export const SPARSE_NAME = "GNU.sparse.name";
-/** As much as the kernel takes for a path. */
+/** The kernel's limit of a path. */
 const MAX_NAME = 4096;
 const PAX_TIME = /^(-?)(\d{1,15})(?:\.(\d*))?$/;
 
-/** Seconds and nanoseconds of a PAX time, exactly. Throws BAD_TAR. */
+/** Decodes a PAX time exactly, as seconds and nanoseconds. Throws BAD_TAR. */
 function decodeTime(text: string): { mtime: number; nanoseconds: number } {
   const [, sign, whole = "", fraction = ""] = PAX_TIME.exec(text) ?? [];
   if (sign === undefined) throw new BayError("BAD_TAR", `invalid PAX mtime ${JSON.stringify(text)}`);
@@ -157,7 +157,10 @@ function encodeTime(mtime: number, nanoseconds: number): string {
   return `${sign}${Math.abs(whole)}${fraction}`;
 }
 
-/** The entry that a header and the PAX records before it describe. Throws BAD_TAR for what has no place in a layer. */
+/**
+ * Returns the entry that a header and the PAX records before it describe. Throws BAD_TAR for kinds that layers do not
+ * support.
+ */
 export function toEntry(raw: RawHeader, pax: ReadonlyMap<string, Buffer>): TarEntry {
   const value = (key: string) => pax.get(key)?.toString("latin1");
   const numeric = (key: string, otherwise: number) => {
@@ -230,8 +233,8 @@ function headerBlock(entry: RawHeader): Buffer {
 }
 
 /**
- * The blocks that stand before an entry's content: a PAX header where ustar cannot say it, then the header. `extra` are
- * PAX records of the caller's own.
+ * The blocks before an entry's content: a PAX header if ustar is not sufficient, then the header. `extra` are additional PAX
+ * records of the caller.
  */
 export function encodeEntry(entry: TarEntry, extra: ReadonlyMap<string, string> = new Map()): Buffer {
   const name = entry.type === "directory" ? `${entry.name}/` : entry.name;
@@ -265,10 +268,10 @@ export function encodeEntry(entry: TarEntry, extra: ReadonlyMap<string, string> 
   return Buffer.concat([paxHeader, body, padding(body.length), header]);
 }
 
-/** How much is missing to a whole block. */
+/** The number of bytes missing to a whole block. */
 export const paddingLength = (size: number): number => (BLOCK - (size % BLOCK)) % BLOCK;
 
-/** The zeros that fill content up to a whole block. */
+/** Zeros that pad content to a whole block. */
 export function padding(size: number): Buffer {
   return Buffer.alloc(paddingLength(size));
 }

@@ -1,4 +1,4 @@
-/** Reading a tar archive synchronously from a source of bytes. */
+/** Reads a tar archive synchronously from a source of bytes. */
 import { readSync } from "node:fs";
 import { BayError } from "../../core/errors.ts";
 import { BLOCK, decodeHeader, decodePax, paddingLength, type TarEntry, toEntry } from "./header.ts";
@@ -7,16 +7,16 @@ import { gnuSparse, paxSparse } from "./sparse.ts";
 const MAX_METADATA = 1 << 20;
 const CHUNK = 1 << 20;
 
-/** Gives up to `length` bytes, none at the end. */
+/** Returns up to `length` bytes, and none at the end. */
 export type ReadBytes = (length: number) => Buffer;
 
-/** A source that reads a descriptor from where it stands. */
+/** A source that reads a descriptor from its current position. */
 export function fromDescriptor(fd: number): ReadBytes {
   const chunk = Buffer.alloc(CHUNK);
   return inParts(() => chunk.subarray(0, readSync(fd, chunk, 0, chunk.length, null)));
 }
 
-/** A source of what `next` gives chunk by chunk, none at the end; a chunk is asked for when the last is used up. */
+/** A source of the chunks that `next` returns, none at the end; a chunk is requested when the last one is used up. */
 export function inParts(next: () => Buffer): ReadBytes {
   let ready: Buffer = Buffer.alloc(0);
   return (length) => {
@@ -31,10 +31,10 @@ const MAX_LINE = 32;
 const NOTHING = Buffer.alloc(0);
 
 /**
- * Walks the archive. `content` of an entry is a source of exactly its size; what the visitor leaves unread is
- * passed over; it may give a number of bytes by which it moved the source on itself. Throws BAD_TAR where the archive
- * is malformed or cut. Behind the end marker it reads on, unless `toTheEnd` is false. `needsEnd` refuses an archive
- * without an end marker: it may have been cut between two entries.
+ * Walks the archive. `content` of an entry is a source of exactly its size; the rest that the visitor does not read is
+ * skipped. The visitor may return a number of bytes by which it advanced the source itself. Throws BAD_TAR if the archive is
+ * malformed or truncated. Reads to the end after the end marker, unless `toTheEnd` is false. `needsEnd` rejects an archive
+ * without an end marker: it may have been truncated between two entries.
  */
 export function readTar(
   read: ReadBytes,
@@ -66,7 +66,7 @@ export function readTar(
       if (isFirst) throw new BayError("BAD_TAR", "the tar archive is empty");
       if (needsEnd)
         throw new BayError("BAD_TAR", "the tar archive has no end marker, so it may be incomplete");
-      return; // some writers leave the end marker out
+      return; // some writers omit the end marker
     }
     isFirst = false;
     const block =
@@ -107,7 +107,7 @@ export function readTar(
   }
 }
 
-/** Throws BAD_TAR where the records of all headers together are more than one header may have. */
+/** Throws BAD_TAR if the records of all headers together are larger than one header may be. */
 function merge(records: Map<string, Buffer>, more: ReadonlyMap<string, Buffer>): void {
   for (const [key, value] of more) records.set(key, value);
   let size = 0;
@@ -115,12 +115,12 @@ function merge(records: Map<string, Buffer>, more: ReadonlyMap<string, Buffer>):
   if (size > MAX_METADATA) throw new BayError("BAD_TAR", `the PAX headers are too large: ${size} bytes`);
 }
 
-/** Reads on to the end, so that a digest of the whole is a digest of the whole. */
+/** Reads to the end, so that a digest covers the whole archive. */
 function drain(read: ReadBytes): void {
   while (read(CHUNK).length > 0);
 }
 
-/** The decimal lines of a sparse map that precedes the content, and the zeros that fill its last block. */
+/** The decimal lines of a sparse map that precedes the content, and the padding of its last block. */
 function mapLines(content: ReadBytes): { line: () => string; finish: () => void } {
   let taken = 0;
   const byte = () => {

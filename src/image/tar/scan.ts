@@ -1,4 +1,4 @@
-/** The entries of a tar file and where their content is, without reading it. */
+/** Lists the entries of a tar file and the positions of their content, without reading it. */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { BayError } from "../../core/errors.ts";
 import type { EntryType } from "./header.ts";
@@ -14,11 +14,11 @@ export interface ScannedEntry {
 }
 
 const MAX_ENTRIES = 20_000;
-/** Bytes of all names together; a PAX header makes one of them as long as 1 MiB. */
+/** Bytes of all names together; a PAX header can make a single name 1 MiB long. */
 const MAX_NAMES = 16 << 20;
 const AHEAD = 64 << 10;
 
-/** Throws BAD_TAR for a file that is not a tar archive, or has more than 20,000 entries or of more than 16 MiB of names. */
+/** Throws BAD_TAR for a file that is not a tar archive, or has more than 20,000 entries or more than 16 MiB of names. */
 export function scanTar(path: string): ScannedEntry[] {
   const entries: ScannedEntry[] = [];
   let nameBytes = 0;
@@ -58,7 +58,7 @@ export function scanTar(path: string): ScannedEntry[] {
         });
         if (entry.sparse) throw new BayError("BAD_TAR", "an image archive has sparse files");
         if (at + entry.size > end) throw new BayError("BAD_TAR", `the tar archive ends inside ${entry.name}`);
-        // past the content in one step; its padding is read
+        // skip the content in one step; its padding is read
         at += entry.size;
         return entry.size;
       },

@@ -14,7 +14,7 @@ import {
   type TarEntry,
 } from "./header.ts";
 
-/** What a sparse file is made of: the pieces that are stored, in order, and its whole size. */
+/** The parts of a sparse file: the stored pieces, in order, and its whole size. */
 export interface SparseMap {
   pieces: { offset: number; length: number }[];
   size: number;
@@ -43,7 +43,7 @@ function pairs(numbers: readonly number[]): SparseMap["pieces"] {
   }));
 }
 
-/** GNU's old form: four pieces in the header, then blocks of 21. `next` gives the block that follows. */
+/** GNU's old form: four pieces in the header, then blocks of 21. `next` returns the block that follows. */
 export function gnuSparse(block: Buffer, next: () => Buffer): SparseMap {
   const pieces: SparseMap["pieces"] = [];
   const size = decodeNumber(block, 483, 12);
@@ -64,7 +64,7 @@ export function gnuSparse(block: Buffer, next: () => Buffer): SparseMap {
   return checked(pieces, size);
 }
 
-/** The PAX forms; undefined where the file is not sparse. `line` gives the content's next line, for form 1.0. */
+/** The PAX forms; undefined if the file is not sparse. `line` returns the content's next line, for form 1.0. */
 export function paxSparse(
   raw: RawHeader,
   pax: ReadonlyMap<string, Buffer>,
@@ -85,11 +85,11 @@ export function paxSparse(
 }
 
 /**
- * What precedes the content of a sparse file, in PAX form 1.0, and how many bytes the map and the content have
- * together. A program that does not know the form unpacks map and content to the other name.
+ * Returns the map before the content of a sparse file, in PAX form 1.0, and the total size of map and content. A program that
+ * does not know the form unpacks both to the alternative name.
  */
 export function encodeSparse(entry: TarEntry, { pieces, size }: SparseMap): { head: Buffer; stored: number } {
-  // GNU tar ends a map with an empty piece where the file ends in a hole
+  // GNU tar ends a map with an empty piece if the file ends with a hole
   const last = pieces.at(-1);
   const endsInHole = (last ? last.offset + last.length : 0) < size;
   const all = endsInHole ? [...pieces, { offset: size, length: 0 }] : pieces;

@@ -14,7 +14,10 @@ import {
 import { join } from "node:path";
 import { getXattrs, makeNode, setXattr } from "../../linux/index.ts";
 
-/** Copies the contents of `from` into the directory `to`, and `from`'s own mode and owner onto `to`. What a copy that was cut off left is replaced. */
+/**
+ * Copies the contents of `from` into the directory `to`, and `from`'s own mode and owner onto `to`. Replaces the remains of
+ * an interrupted copy.
+ */
 export function copyTree(from: string, to: string): void {
   for (const name of readdirSync(from)) copyOne(join(from, name), join(to, name));
   copyAttributes(from, to);
@@ -31,7 +34,7 @@ function copyOne(from: string, to: string): void {
   if (stat.isSymbolicLink()) symlinkSync(readlinkSync(from), to);
   else if (stat.isFile()) copyFileSync(from, to);
   else if (stat.isFIFO()) makeNode(to, "fifo", stat.mode & 0o7777, 0);
-  else return; // sockets and devices have no place in a volume
+  else return; // volumes do not contain sockets and devices
   copyAttributes(from, to);
 }
 

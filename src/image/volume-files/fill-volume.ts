@@ -1,4 +1,4 @@
-/** Runs a task in a confined worker of its own and waits for its end. */
+/** Runs a task in its own confined worker and waits for its end. */
 import { Worker } from "node:worker_threads";
 import { readCode } from "../../core/error-codes/table.ts";
 import { BayError } from "../../core/errors.ts";
@@ -14,7 +14,7 @@ export interface FillTask {
 
 type Answer = { ok: true } | { ok: false; code: string; message: string };
 
-/** Fills a volume from an image (fill-worker.ts). Throws BayError with the task's own code. */
+/** Fills a volume from an image (fill-worker.ts). Throws BayError with the task's code. */
 export function fillVolume(task: FillTask): Promise<void> {
   return new Promise((resolve, reject) => {
     const worker = new Worker(workerFile("fill-worker"), { workerData: task, stdout: false, stderr: false });

@@ -1,4 +1,4 @@
-/** Fills a volume with what the image has at its mount point, as Docker does. Does one task and ends. */
+/** Fills a volume with the files of the image at its mount point, as Docker does. Runs one task and ends. */
 import { lstatSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";

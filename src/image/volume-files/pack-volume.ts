@@ -1,6 +1,6 @@
 /**
- * A volume as a tar, from inside its directory: owners, modes, exact times, extended attributes, links, FIFOs and device
- * files are kept, and holes of sparse files stay holes. tar(1) reads it.
+ * Packs a volume as a tar, from inside its directory: owners, modes, exact times, extended attributes, links, FIFOs and
+ * device files are kept, and sparse files stay sparse. tar(1) can read it.
  */
 import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readSync } from "node:fs";
 import { posix } from "node:path";
@@ -12,17 +12,17 @@ import { encodeSparse, MAX_PIECES } from "../tar/sparse.ts";
 
 const CHUNK = 1 << 20;
 const ZEROS = Buffer.alloc(1 << 16);
-/** A file may be exchanged for a FIFO meanwhile, whose open would wait. */
+/** A container may replace a file by a FIFO meanwhile, and opening that would block. */
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 type Write = (bytes: Buffer) => void;
 
-/** What a backup does not hold as it was. */
+/** The differences between a backup and the volume. */
 export interface PackedVolume {
   entries: number;
-  /** Sockets, which are left out. */
+  /** Sockets, which are omitted. */
   sockets: number;
-  /** Files that became shorter while they were read: zeros stand for the rest. */
+  /** Files that shrank while they were read: the rest is zeros. */
   changed: string[];
 }
 
@@ -50,7 +50,7 @@ export function packVolume(write: Write): PackedVolume {
   return result;
 }
 
-/** A running container may take a file away between the listing of its directory and here. */
+/** A running container may remove a file between the listing of its directory and this call. */
 function describe(path: string): { entry: TarEntry; inode: string | undefined } | undefined | "gone" {
   const at = bytesOf(posix.join("/", path));
   try {
@@ -89,7 +89,7 @@ function packOne(
   if (inode !== undefined) firstNames.set(inode, entry.name);
 }
 
-/** False where the file is gone. */
+/** Returns false if the file does not exist any more. */
 function packFile(entry: TarEntry, write: Write, result: PackedVolume): boolean {
   const fd = openFile(entry.name);
   if (fd === undefined) return false;
@@ -114,7 +114,7 @@ function packFile(entry: TarEntry, write: Write, result: PackedVolume): boolean 
   }
 }
 
-/** Undefined where something else is at its place by now. */
+/** Returns undefined if the path is another kind of file by now. */
 function openFile(path: string): number | undefined {
   let fd: number;
   try {
@@ -128,7 +128,7 @@ function openFile(path: string): number | undefined {
   return undefined;
 }
 
-/** False where the file ends before the range does; zeros stand for the rest then. */
+/** Returns false if the file ends before the range; the rest is zeros then. */
 function copyRange(fd: number, offset: number, length: number, write: Write): boolean {
   const chunk = Buffer.allocUnsafe(Math.min(CHUNK, Math.max(length, 1)));
   const end = offset + length;

@@ -1,4 +1,4 @@
-/** Tasks on the files of a volume, each in a worker of its own (volume-worker.ts). */
+/** Tasks on the files of a volume, each in its own worker (volume-worker.ts). */
 import { Worker } from "node:worker_threads";
 import { readCode } from "../../core/error-codes/table.ts";
 import { BayError } from "../../core/errors.ts";
@@ -7,9 +7,9 @@ import { workerFile } from "../layers/worker-file.ts";
 
 /** `directory` is the worker's root; `data`, the volume, and `staging`, a name, are inside it. */
 export type VolumeTask =
-  /** Writes a tar to a pipe. Answers with PackedVolume. */
+  /** Writes a tar to a pipe. Returns PackedVolume. */
   | { kind: "pack"; directory: string; fd: number }
-  /** Unpacks a tar from a pipe into the staging folder. Answers with UnpackedVolume. */
+  /** Unpacks a tar from a pipe into the staging directory. Returns UnpackedVolume. */
   | { kind: "unpack"; directory: string; staging: string; fd: number; devices: boolean }
   | { kind: "clear"; directory: string; staging: string; data: string }
   | { kind: "fill"; directory: string; staging: string; data: string }
@@ -24,10 +24,10 @@ type Answer =
   | { ok: true; result: unknown }
   | { ok: false; code: string; message: string; hint: string | undefined };
 
-/** An archive of a million directories is held in memory for their times; more than this is refused. MiB. */
+/** MiB. The times of a million directories fit into it; an archive that needs more is rejected. */
 const MOST_MEMORY = 1024;
 
-/** Does a task, and closes its descriptor, however the worker ends. Throws BayError with the task's own code. */
+/** Runs a task, and closes its descriptor, however the worker ends. Throws BayError with the task's code. */
 export function runVolumeTask<Result>(task: VolumeTask): Promise<Result> {
   return new Promise((resolve, reject) => {
     const worker = new Worker(workerFile("volume-worker"), {

@@ -1,10 +1,10 @@
 /**
- * One task on the files of a volume, from inside the directory that holds it: whatever names and links are in the
- * volume or in an archive, they cannot lead out.
+ * Runs one task on the files of a volume, from inside the directory that contains it, so that no name or link in the volume
+ * or in an archive can lead outside.
  *
- * A restore has four steps. `unpack` puts all of the archive into a staging folder, and the volume stays as it is.
- * `clear` moves the volume's files aside, `fill` moves the new ones in, `sweep` removes the rest. Each may be run again
- * after a kill: a step only moves what is still to be moved.
+ * A restore has four steps. `unpack` puts the whole archive into a staging directory, and the volume stays unchanged. `clear`
+ * moves the volume's files aside, `fill` moves the new ones in, `sweep` removes the rest. Each can be run again after a kill:
+ * a step only moves what has not been moved yet.
  */
 import {
   chmodSync,
@@ -32,14 +32,14 @@ import { fromDescriptor, type ReadBytes } from "../tar/read.ts";
 import { packVolume } from "./pack-volume.ts";
 import type { VolumeTask } from "./volume-task.ts";
 
-/** So often the disk is looked at. */
+/** Bytes between two checks of the free disk space. */
 const LOOK_EVERY = 4 << 20;
 
 function writeAll(fd: number, bytes: Buffer): void {
   for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
 }
 
-/** Plain bytes of a stream that may be compressed. What it needs is loaded before the thread is confined. */
+/** The plain bytes of a stream that may be compressed. The library is loaded before the thread is confined. */
 function plain(read: ReadBytes): { read: ReadBytes; close: () => void } {
   const parts: Buffer[] = [];
   let size = 0;
@@ -92,7 +92,7 @@ const BILLION = 1_000_000_000n;
 const newOf = (staging: string) => `/${staging}/new`;
 const oldOf = (staging: string) => `/${staging}/old`;
 
-/** Moves what is in one directory to another. The staging folder may be in the volume's own root, and stays. */
+/** Moves the entries of one directory to another. The staging directory may be in the volume's root, and is not moved. */
 function moveAll(from: string, to: string, staging: string): void {
   for (const name of readdirSync(from, "latin1"))
     if (from !== "/" || name !== staging)
@@ -104,15 +104,15 @@ function move(from: Buffer, to: Buffer): void {
     renameSync(from, to);
   } catch (error) {
     if (!hasCode(error, "ENOTEMPTY", "EEXIST", "ENOTDIR", "EISDIR")) throw error;
-    rmSync(to, { recursive: true, force: true }); // a container that runs made it in between
+    rmSync(to, { recursive: true, force: true }); // a running container created it meanwhile
     renameSync(from, to);
   }
 }
 
-/** What cannot be moved (a mount) leaves the volume as it was. */
+/** If something cannot be moved (a mount), the volume stays unchanged. */
 function clear({ data, staging }: Extract<VolumeTask, { kind: "clear" }>): void {
   const root = openSync("/", "r");
-  syncFileSystem(root); // the new files are on the disk before the old ones go
+  syncFileSystem(root); // the new files must be on the disk before the old ones are removed
   closeSync(root);
   mkdirSync(oldOf(staging), { recursive: true, mode: 0o700 });
   try {

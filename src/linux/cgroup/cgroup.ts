@@ -4,7 +4,7 @@ import type { SpecResources } from "../spec.ts";
 export interface CgroupStats {
   memoryBytes: number;
   memoryLimitBytes: number | undefined;
-  /** Page cache that could be given back; docker stats subtracts it. */
+  /** Page cache that the kernel can reclaim; docker stats subtracts it. */
   inactiveFileBytes: number;
   cpuNanoseconds: number;
   pids: number;
@@ -16,14 +16,14 @@ export interface Cgroup {
   readonly path: string;
   /** Files to which a single-threaded process writes 0 to join. */
   joinFiles(): string[];
-  /** True where it is new, and so without any limit. */
+  /** Creates the cgroup. Returns true if it is new, and so has no limits. */
   create(): boolean;
-  /** Sets what is given and leaves the rest. Throws BayError CGROUP_LIMIT, naming the limit. */
+  /** Sets the given limits and keeps the others. Throws BayError CGROUP_LIMIT, naming the limit. */
   apply(resources: SpecResources): void;
-  /** The limits as the kernel has them now, in the specification's units; absent means unlimited. */
+  /** The limits in the kernel, in the specification's units; absent means unlimited. */
   read(): SpecResources;
   stats(): CgroupStats;
-  /** The processes in it and in the groups below it. */
+  /** The processes in it and in the cgroups below it. */
   pids(): number[];
   oomKills(): number;
   freeze(frozen: boolean): void;
@@ -31,47 +31,47 @@ export interface Cgroup {
   exists(): boolean;
   /** Sends SIGKILL to every member. */
   kill(): void;
-  /** Removes the group and those below it; false if it still has members. Ignores a group that does not exist. */
+  /** Removes the cgroup and those below it; false if it still has members. Ignores a cgroup that does not exist. */
   remove(): boolean;
-  /** The group of this name below it, made or not. */
+  /** The cgroup of this name below it, which may not exist. */
   below(name: string): ProcessGroup;
-  /** Names of the groups below it. */
+  /** Names of the cgroups below it. */
   groupsBelow(): string[];
 }
 
-/** Processes of a container that end together, such as those of one exec. The limits are the container's. */
+/** Processes of a container that are killed together, such as those of one exec. The limits are the container's. */
 export interface ProcessGroup {
-  /** Files to which a single-threaded process writes 0 to join it, and with it the container's group. */
+  /** Files to which a single-threaded process writes 0 to join it, and with it the container's cgroup. */
   joinFiles(): string[];
-  /** Throws where the container's group is gone. */
+  /** Throws if the container's cgroup does not exist. */
   create(): void;
-  /** Sends SIGKILL to every member, also where members start others all the time. A frozen one ends when it is thawed. */
+  /** Sends SIGKILL to every member, even if members keep starting others. A frozen process ends when it is thawed. */
   kill(): void;
-  /** Removes the group; false if it still has members. Ignores a group that does not exist. */
+  /** Removes the cgroup; false if it still has members. Ignores a cgroup that does not exist. */
   remove(): boolean;
 }
 
 export interface CgroupManager {
   readonly version: 1 | 2;
-  /** The group `parent/name` of this host, made or not; below another group, `under/parent-name`. */
+  /** The cgroup `parent/name`, which may not exist; below another cgroup, `under/parent-name`. */
   group(name: string, under?: string): Cgroup;
-  /** Of a path and those above it the groups that are not there, as directories. */
+  /** The directories of a path and its ancestors that do not exist. */
   missingGroups(path: string): string[];
-  /** Makes a group that others are put below. */
+  /** Creates a parent for other cgroups. */
   makeGroup(path: string): void;
-  /** Names of the groups below the parent that exist. */
+  /** Names of the existing cgroups below the parent. */
   list(): string[];
-  /** Removes the parent itself, where it is empty. */
+  /** Removes the parent itself if it is empty. */
   removeParent(): void;
   /** What a container's /sys/fs/cgroup shows: "v2" or v1's controllers. */
   readonly view: "v2" | string[];
 }
 
-/** Where a group is: below its manager's parent, or below another group, and then called after both. */
+/** The path of a cgroup: below its manager's parent, or below another cgroup with a name made of both. */
 export const groupPath = (parent: string, name: string, under?: string): string =>
   under === undefined ? `${parent}/${name}` : `${under}${parent}-${name}`;
 
-/** A path and those above it, the deepest first: /a/b, /a. */
+/** A path and its ancestors, the deepest first: /a/b, /a. */
 export function withAncestors(path: string): string[] {
   const parts = path.split("/").filter(Boolean);
   return parts.map((_, index) => `/${parts.slice(0, parts.length - index).join("/")}`);

@@ -17,7 +17,7 @@ const ACCESS: Record<string, number> = { m: 1, r: 2, w: 4 };
 
 type Instruction = [code: number, registers: number, offset: number, immediate: number];
 
-/** The instructions for rules of which each allows; what none allows is refused. */
+/** The instructions for rules that allow access; access that no rule allows is denied. */
 export function deviceProgram(rules: readonly SpecDeviceRule[]): Buffer {
   const code: Instruction[] = [
     [0x61, 0x12, 0, 0], // r2 = access << 16 | type
@@ -51,7 +51,7 @@ function ruleInstructions(rule: SpecDeviceRule): Instruction[] {
   if (rule.major !== undefined && rule.major >= 0) unless(4, rule.major);
   if (rule.minor !== undefined && rule.minor >= 0) unless(5, rule.minor);
   const all: Instruction[] = [...tests, [0xb7, 0, 0, 1], [0x95, 0, 0, 0]];
-  // every failed test jumps behind this rule
+  // every failed test jumps past this rule
   return all.map(([opcode, registers, offset, immediate], index) =>
     opcode === 0x55
       ? [opcode, registers, all.length - index - 1, immediate]

@@ -6,7 +6,7 @@ import { readKernelFile } from "../kernel-file.ts";
 
 const MOST_ROUNDS = 20;
 
-/** A file's text, trimmed; undefined where there is none. */
+/** A file's text, trimmed; undefined if it does not exist. */
 export function readText(path: string): string | undefined {
   try {
     return readKernelFile(path).trim();
@@ -15,7 +15,7 @@ export function readText(path: string): string | undefined {
   }
 }
 
-/** A file's number; undefined where it is absent, `max`, negative or beyond what a number holds exactly. */
+/** A file's number; undefined if it is absent, `max`, negative or not a safe integer. */
 export function readNumber(path: string): number | undefined {
   const number = Number(readText(path) ?? Number.NaN);
   return number >= 0 && number < 2 ** 53 ? number : undefined;
@@ -34,7 +34,7 @@ export function setLimit(path: string, value: string | number, name: string): vo
   setLimits(path, [String(value)], name);
 }
 
-/** Writes several values to one file, each by a write(2) of its own, as device rules are taken. Throws CGROUP_LIMIT. */
+/** Writes several values to one file, each with its own write(2), as device rules require. Throws CGROUP_LIMIT. */
 export function setLimits(path: string, values: readonly string[], name: string): void {
   let fd = -1;
   let value = values[0];
@@ -57,11 +57,11 @@ export function setLimits(path: string, values: readonly string[], name: string)
 
 function readPids(path: string): number[] {
   const pids = (readText(path) ?? "").split("\n").map(Number);
-  // a process outside the reader's pid namespace reads as 0, which kill(2) takes for the reader's own group
+  // a process outside the reader's PID namespace appears as 0, which means the caller's process group for kill(2)
   return pids.filter((pid) => pid > 0);
 }
 
-/** rmdir; true where the directory is gone. */
+/** Removes a directory; true if it does not exist any more. */
 export function removeGroup(path: string): boolean {
   try {
     rmdirSync(path);
@@ -71,7 +71,7 @@ export function removeGroup(path: string): boolean {
   }
 }
 
-/** Names of the groups directly below a group's directory; none where it is gone. */
+/** Names of the cgroups directly below a directory; none if it does not exist. */
 export function groupNames(directory: string): string[] {
   try {
     return readdirSync(directory, { withFileTypes: true })
@@ -82,20 +82,20 @@ export function groupNames(directory: string): string[] {
   }
 }
 
-/** The processes of a group's directory and of all groups below it. */
+/** The processes of a cgroup and of all cgroups below it. */
 export function readPidsBelow(directory: string): number[] {
   const below = groupNames(directory).flatMap((name) => readPidsBelow(join(directory, name)));
   return [...readPids(join(directory, "cgroup.procs")), ...below];
 }
 
-/** rmdir of a group and of those below it; true where the directory is gone. */
+/** Removes a cgroup and those below it; true if the directory does not exist any more. */
 export function removeGroups(directory: string): boolean {
   if (removeGroup(directory)) return true;
   for (const name of groupNames(directory)) removeGroups(join(directory, name));
   return removeGroup(directory);
 }
 
-/** Sends SIGKILL until no process is found that has not got one: a process may have started another meanwhile. */
+/** Sends SIGKILL until every process found has received it: a process may have started another meanwhile. */
 export function killUntilNoneIsNew(directory: string): void {
   const killed = new Set<number>();
   for (let round = 0; round < MOST_ROUNDS; round++) {

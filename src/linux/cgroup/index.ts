@@ -7,8 +7,8 @@ import { CgroupV2Manager } from "./v2.ts";
 export { removeGroup } from "./files.ts";
 
 /**
- * The host's cgroups, below a parent group such as `/bay-1a2b3c`. Where v1 hierarchies carry the controllers
- * (also in hybrid set-ups), v1 is used.
+ * The host's cgroups, below a parent such as `/bay-1a2b3c`. If v1 hierarchies have the controllers (also in hybrid mode), v1
+ * is used.
  */
 export function cgroupManager(parent: string): CgroupManager {
   return existsSync("/sys/fs/cgroup/cgroup.controllers")
@@ -18,7 +18,7 @@ export function cgroupManager(parent: string): CgroupManager {
 
 export type { Cgroup, CgroupManager, ProcessGroup } from "./cgroup.ts";
 
-/** Removes the last group and its parent. The group's last member may just be ending, so it waits up to a second. */
+/** Removes the last cgroup and its parent. The cgroup's last member may be about to end, so it waits up to a second. */
 export async function removeLastGroup(groups: CgroupManager, name: string): Promise<void> {
   for (let attempt = 0; attempt < 40 && !groups.group(name).remove(); attempt++) await sleep(25);
   groups.removeParent();

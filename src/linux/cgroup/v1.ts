@@ -100,7 +100,7 @@ class CgroupV1 implements Cgroup {
     return CONTROLLERS.filter((controller) => this.mounts.has(controller));
   }
 
-  /** `tasks`, not cgroup.procs: moving one's own single thread spares the kernel's global thread lock. */
+  /** `tasks`, not cgroup.procs: moving the caller's only thread does not take the kernel's global thread lock. */
   joinFiles(): string[] {
     const files = this.#used().map((controller) => join(this.#directory(controller), "tasks"));
     return existsSync(this.#directory("cpuset"))
@@ -143,7 +143,7 @@ class CgroupV1 implements Cgroup {
     if (memory.limit !== undefined) {
       const bytes = memory.limit > 0 ? memory.limit : -1;
       const total = memory.swap === undefined || memory.swap <= 0 ? -1 : memory.swap;
-      // memory may never exceed memory plus swap, so the order depends on the direction
+      // memory must not exceed memory plus swap, so the order depends on the direction
       const steps: [string, number, string][] = [
         [swap, total, "memswap_limit"],
         [limit, bytes, "mem_limit"],
@@ -176,14 +176,14 @@ class CgroupV1 implements Cgroup {
         set(`throttle.${file}`, `${major}:${minor} ${rate}`, name);
   }
 
-  /** A cpuset must be complete before anyone joins, so it is made only where it is asked for. */
+  /** A cpuset must be complete before a process joins, so it is created only if it is used. */
   #applyCpuset(cpus: string, mems: string): void {
     const root = this.mounts.get("cpuset") ?? "/sys/fs/cgroup/cpuset";
     const directory = join(root, this.path);
     if (!cpus && !mems && !existsSync(directory)) return;
     mkdirSync(directory, { recursive: true });
     const whole = (file: string) => readText(join(root, file)) ?? "0";
-    // a group has no more than those above it, which begin with none
+    // a cpuset can have only CPUs of its ancestors, which are empty at first
     for (const above of withAncestors(this.path).slice(1).reverse())
       for (const file of ["cpuset.cpus", "cpuset.mems"].map((name) => join(root, above, name)))
         if (!readText(file)) writeFileSync(file, whole(basename(file)));
@@ -294,11 +294,11 @@ class CgroupV1 implements Cgroup {
   }
 }
 
-/** It is in the hierarchy of the pids controller alone, which can forbid that new processes begin. */
+/** It exists only in the hierarchy of the pids controller, which can prevent new processes. */
 class ProcessGroupV1 implements ProcessGroup {
   constructor(
     readonly directory: string,
-    /** By which the container's groups of the other controllers are joined. */
+    /** Files to join the container's cgroups of the other controllers. */
     readonly otherJoinFiles: string[],
   ) {}
 
@@ -324,7 +324,7 @@ class ProcessGroupV1 implements ProcessGroup {
   }
 }
 
-/** The rules in their order, those that allow and those that deny in a row together: a file is opened once a run. */
+/** Consecutive rules of the same kind (allow or deny) together, so that a file is opened once for each run of them. */
 function inRuns(rules: readonly SpecDeviceRule[]): { allow: boolean; rules: SpecDeviceRule[] }[] {
   const runs: { allow: boolean; rules: SpecDeviceRule[] }[] = [];
   for (const rule of rules) {

@@ -33,11 +33,11 @@ const THROTTLES = [
 ] as const;
 const WANTED = ["cpu", "memory", "pids", "cpuset", "io"];
 
-/** What only cgroup v1 has. */
+/** The error for a limit that only cgroup v1 has. */
 const missing = (name: string) =>
   new BayError("CGROUP_LIMIT", `cgroup v2 does not support ${name}`, { hint: "remove it on this host" });
 
-/** OCI's shares (2 to 262144) as a weight (1 to 10000), by the mapping that runc uses. */
+/** Converts OCI shares (2 to 262144) to a weight (1 to 10000), with the mapping that runc uses. */
 export function sharesToWeight(shares: number): number {
   return shares <= 0 ? 100 : Math.max(1, Math.min(10000, Math.floor(1 + ((shares - 2) * 9999) / 262142)));
 }
@@ -104,7 +104,7 @@ class CgroupV2 implements Cgroup {
     return mkdirSync(this.#directory, { recursive: true }) !== undefined;
   }
 
-  /** Hands the controllers that are there to the groups below. */
+  /** Enables the available controllers for the cgroups below. */
   #delegate(directory: string): void {
     const available = readText(join(directory, "cgroup.controllers"))?.split(" ") ?? [];
     const enabled = new Set(readText(join(directory, "cgroup.subtree_control"))?.split(" "));
@@ -113,7 +113,7 @@ class CgroupV2 implements Cgroup {
       try {
         writeFileSync(join(directory, "cgroup.subtree_control"), `+${controller}`);
       } catch {
-        // a limit that needs it says so when it is set
+        // setting a limit that needs it reports the error
       }
     }
   }
@@ -233,7 +233,7 @@ class CgroupV2 implements Cgroup {
   }
 }
 
-/** A group without controllers: so the container's own group may have processes beside it. */
+/** A cgroup without controllers, so that the container's own cgroup may contain processes, too. */
 class ProcessGroupV2 implements ProcessGroup {
   constructor(readonly directory: string) {}
 
@@ -246,7 +246,7 @@ class ProcessGroupV2 implements ProcessGroup {
   }
 
   kill(): void {
-    // Linux before 5.14 has no cgroup.kill: a frozen process starts no other one, and SIGKILL ends it all the same
+    // Linux before 5.14 has no cgroup.kill: SIGKILL also ends a frozen process, and a frozen one cannot start others
     if (this.#write("cgroup.kill", "1")) return;
     if (this.#write("cgroup.freeze", "1")) killUntilNoneIsNew(this.directory);
   }

@@ -1,7 +1,7 @@
 /**
- * Paths that a container chooses (its image, the stack file, a client): each is resolved below the container's root, and
- * never through a magic link of /proc (proc(5): /proc/PID/fd, root, cwd, exe, ns), which could lead out of it. See
- * openat2(2), RESOLVE_IN_ROOT and RESOLVE_NO_MAGICLINKS.
+ * Paths that a container chooses (its image, the stack file, a client). Each is resolved below the container's root, and
+ * never through a magic link of /proc (proc(5): /proc/PID/fd, root, cwd, exe, ns), which could lead outside. See openat2(2),
+ * RESOLVE_IN_ROOT and RESOLVE_NO_MAGICLINKS.
  *
  * The working directory is the container's root while these records run.
  */
@@ -19,7 +19,7 @@ const STATX_TYPE = 1;
 /** The offset of stx_rdev_major; stx_rdev_minor follows. */
 const STATX_MAJOR = 128;
 
-/** File systems of the kernel (statfs(2), f_type), over which only bay itself mounts. */
+/** Kernel file systems (statfs(2), f_type), over which only bay itself may mount. */
 const KERNEL_FILE_SYSTEMS = {
   proc: 0x9fa0,
   sysfs: 0x62656572,
@@ -30,14 +30,14 @@ const KERNEL_FILE_SYSTEMS = {
 export const FILE_SYSTEMS = { ...KERNEL_FILE_SYSTEMS, devpts: 0x1cd1 } as const;
 
 export interface Resolution {
-  /** No symlink at all may be on the way. */
+  /** The path must not contain symlinks. */
   noSymlinks?: boolean;
-  /** Where it begins; the container's root by default. */
+  /** The directory in which the path begins; the container's root by default. */
   directory?: Word;
   about?: string;
 }
 
-/** Opens a path in passing (see descriptors.ts). It fails with ELOOP at a magic link. */
+/** Opens a path as the passing descriptor (see descriptors.ts). Fails with ELOOP at a magic link. */
 export function openInContainer(
   program: ProgramBuilder,
   path: string,
@@ -49,10 +49,10 @@ export function openInContainer(
   program.call("openat2", [directory, path, how, 24], { about, reasons: { [ELOOP]: reason } });
 }
 
-/** The directories that a program has made already. */
+/** The directories that a program has already created. */
 const madeBy = new WeakMap<ProgramBuilder, Set<string>>();
 
-/** Makes the directories of a path that do not exist. */
+/** Creates the directories of a path that do not exist. */
 export function makeDirectories(program: ProgramBuilder, path: string, about: string): void {
   const made = madeBy.get(program) ?? new Set();
   madeBy.set(program, made);
@@ -67,7 +67,7 @@ export function makeDirectories(program: ProgramBuilder, path: string, about: st
   });
 }
 
-/** Makes the place of a mount: a directory, or an empty file. What exists is kept. */
+/** Creates a mount point: a directory, or an empty file. An existing one is kept. */
 export function makeMountPoint(program: ProgramBuilder, path: string, isFile: boolean, about: string): void {
   if (!isFile) return makeDirectories(program, path, about);
   const parts = posix.normalize(path).split("/").filter(Boolean);
@@ -78,14 +78,14 @@ export function makeMountPoint(program: ProgramBuilder, path: string, isFile: bo
   });
 }
 
-/** Something is mounted at a path: what was made below it is covered. */
+/** Called when a path is mounted over: the directories that were created below it are hidden. */
 export function coverDirectories(program: ProgramBuilder, path: string): void {
   const made = madeBy.get(program) ?? new Set();
   const below = `${posix.normalize(path).slice(1)}/`;
   for (const directory of made) if (directory.startsWith(below)) made.delete(directory);
 }
 
-/** Makes something in a directory; no symbolic link is on the way to the root. */
+/** Creates a file or directory in a directory; its path contains no symbolic link. */
 function makeIn(
   program: ProgramBuilder,
   parent: readonly string[],
@@ -98,21 +98,21 @@ function makeIn(
   closePassing(program);
 }
 
-/** Attaches a detached mount to the place that is open in passing, and closes both where neither has a number of its own. */
+/** Attaches a detached mount to the path of the passing descriptor, and closes both unless they have fixed numbers. */
 export function attach(program: ProgramBuilder, mount: number, place: number, about: string): void {
   const flags = abi.MOVE_MOUNT_F_EMPTY_PATH | abi.MOVE_MOUNT_T_EMPTY_PATH;
   program.call("move_mount", [mount, "", place, "", flags], { about });
   program.call("close_range", [PASSING, NEXT_PASSING, 0]);
 }
 
-/** Stops the program where the descriptor that is open in passing is of a file system of the kernel's. */
+/** Stops the program if the passing descriptor is on a kernel file system. */
 export function refuseKernelFileSystems(program: ProgramBuilder, about: string): void {
   const type = fileSystemType(program, about);
   const magics = Object.values(KERNEL_FILE_SYSTEMS);
   stopAt(program, magics, type, `${about}: the target is on a file system of the kernel`);
 }
 
-/** Stops the program where the descriptor that is open in passing is not of this file system. */
+/** Stops the program if the passing descriptor is not on this file system. */
 export function requireFileSystem(
   program: ProgramBuilder,
   type: keyof typeof FILE_SYSTEMS,
@@ -122,7 +122,7 @@ export function requireFileSystem(
   requireWord(program, found, FILE_SYSTEMS[type], `${about}: it is not on a file system of the type ${type}`);
 }
 
-/** Stops the program where the descriptor that is open in passing is not the device of this number (statx(2)). */
+/** Stops the program if the passing descriptor is not the device with this number (statx(2)). */
 export function requireDevice(program: ProgramBuilder, major: number, minor: number, about: string): void {
   const status = program.room();
   const [majorAt, minorAt] = [program.offset(status, STATX_MAJOR), program.offset(status, STATX_MAJOR + 4)];
@@ -140,7 +140,7 @@ function fileSystemType(program: ProgramBuilder, about: string): Word {
   return buffer;
 }
 
-/** Changes to a directory, which is then checked to be below the container's root. */
+/** Changes to a directory, and checks that it is below the container's root. */
 export function enterDirectory(program: ProgramBuilder, path: string): void {
   const about = `change to the working directory ${path}`;
   openInContainer(program, path, abi.O_PATH | abi.O_DIRECTORY, { about });
@@ -149,7 +149,10 @@ export function enterDirectory(program: ProgramBuilder, path: string): void {
   requireBelowRoot(program, about);
 }
 
-/** Stops the program where the working directory is not below the root: getcwd(2) gives "(unreachable)" and a path then. */
+/**
+ * Stops the program if the working directory is not below the root: getcwd(2) then returns a path that begins with
+ * "(unreachable)".
+ */
 export function requireBelowRoot(program: ProgramBuilder, about: string): void {
   const access = abi.PROT_READ | abi.PROT_WRITE;
   program.call("mmap", [SPARE_PAGE, PATH_MAX, access, abi.MAP_ANONYMOUS_HERE, -1, 0], { about });
@@ -158,7 +161,7 @@ export function requireBelowRoot(program: ProgramBuilder, about: string): void {
   stopAt(program, [unreachable], SPARE_PAGE, `${about}: it is not below the root of the container`);
 }
 
-/** Stops the program where the 32-bit word at an address is one of these. */
+/** Stops the program if the 32-bit word at an address is one of these. */
 function stopAt(program: ProgramBuilder, words: readonly number[], address: Word, message: string): void {
   const [found, passed] = [program.newLabel(), program.newLabel()];
   for (const word of words.slice(0, -1))
@@ -169,7 +172,7 @@ function stopAt(program: ProgramBuilder, words: readonly number[], address: Word
   program.mark(passed);
 }
 
-/** Stops the program where the 32-bit word at an address is another. */
+/** Stops the program if the 32-bit word at an address is different. */
 function requireWord(program: ProgramBuilder, address: Word, word: number, message: string): void {
   const equal = program.newLabel();
   program.call("futex", compare(address, word), { ignore: true, jumpIfZero: equal });
@@ -183,8 +186,8 @@ function stop(program: ProgramBuilder, message: string): void {
 }
 
 /**
- * futex(2), FUTEX_CMP_REQUEUE with no thread to wake: zero where the word at the address is equal, else EAGAIN. The launch
- * machine has no comparison of its own.
+ * futex(2), FUTEX_CMP_REQUEUE without a thread to wake: returns zero if the word at the address is equal, and EAGAIN
+ * otherwise. The launch machine has no compare operation.
  */
 function compare(address: Word, word: number): Word[] {
   return [address, FUTEX_CMP_REQUEUE_PRIVATE, 0, 0, address, word];

@@ -1,35 +1,35 @@
 /**
  * The descriptors of a launch program.
  *
- * Each has a fixed number of 32 or above, so that a record needs no other's result. Numbers from 3 to 31 are free, except
- * that one descriptor, or two, are open in passing: the kernel gives the lowest free number (open(2)), which is 3, and then
- * 4. They are closed in the next records. So no descriptor remains open by accident, and a path such as /proc/self/fd/N,
- * which an image may choose, leads to nothing of the host.
+ * Each has a fixed number of 32 or above, so that a record does not need the result of another. Numbers from 3 to 31 are
+ * free, except for one or two descriptors that are open temporarily ("passing"): the kernel uses the lowest free number
+ * (open(2)), which is 3, and then 4. The next records close them. So no descriptor remains open by accident, and a path such
+ * as /proc/self/fd/N, which an image may choose, does not lead to the host.
  */
 import { AT_FDCWD, O_CLOEXEC, O_WRONLY } from "../abi.ts";
 import type { Operation, ProgramBuilder, Word } from "../program.ts";
 
-/** The number of the descriptor that is open in passing. The shim also finds its program file at this number. */
+/** The number of the passing descriptor. The shim also finds its program file at this number. */
 export const PASSING = 3;
-/** The number of a second one. */
+/** The number of a second passing descriptor. */
 export const NEXT_PASSING = 4;
 
-/** Small, since a clone copies the table of descriptors up to the highest number. */
+/** Small, because a clone copies the table of descriptors up to the highest number. */
 const FIRST = 32;
 
 export const FD = {
-  // given by bayd, in this order
+  // passed by bayd, in this order
   program: FIRST,
   /** Closes when the child has executed its command, or failed. */
   started: FIRST + 1,
-  /** With a tty: the child tells the shim that the pty is open, and waits for the answer. */
+  /** With a tty: the child reports to the shim that the pty is open, and waits for the reply. */
   ttyReadyWrite: FIRST + 2,
   ttyTakenRead: FIRST + 3,
   stdin: FIRST + 4,
   stdout: FIRST + 5,
   stderr: FIRST + 6,
   pidfd: FIRST + 7,
-  // the shim's: its child closes them first
+  // of the shim: its child closes them first
   ttyReadyRead: FIRST + 8,
   ttyTakenWrite: FIRST + 9,
   /** Sockets that outlive bayd. */
@@ -38,35 +38,35 @@ export const FD = {
   ended: FIRST + 12,
   fifoOut: FIRST + 13,
   fifoErr: FIRST + 14,
-  // with an init, in a row: the signals, and two eventfds
+  // with an init, consecutive numbers: the signals, and two eventfds
   signals: FIRST + 15,
   /** Carries the main process's status from the init to the shim. */
   mainStatus: FIRST + 16,
-  /** Lets the main process continue when the init's program is its own. */
+  /** Lets the main process continue when the init runs from its own copy of the program. */
   mainGo: FIRST + 17,
-  // the child's, closed before it uses a path that the container chooses
+  // of the child, closed before it uses a path that the container chooses
   procMount: FIRST + 18,
   sysMount: FIRST + 19,
   devMount: FIRST + 20,
-  /** The container's own /dev/null. */
+  /** The container's /dev/null. */
   null: FIRST + 21,
-  /** The mount namespace to come back to. */
+  /** The mount namespace to return to. */
   ownMounts: FIRST + 22,
   scratch: FIRST + 23,
-  /** What a mount is copied from. */
+  /** The source of a mount. */
   source: FIRST + 24,
   ptyMaster: FIRST + 25,
   ptySlave: FIRST + 26,
   firstBind: FIRST + 27,
 } as const;
 
-/** The limit of open files while a program runs; the container's own is set at its end. */
+/** The limit of open files while a program runs; the container's limit is set at its end. */
 export const PROGRAM_OPEN_FILES = 4096;
 
 const LAST = 0xffffffff;
 const CLOSE_RANGE_CLOEXEC = 4;
 
-/** What the shim is given, in the order of the numbers from FD.started on; undefined leaves a number free. */
+/** The descriptors passed to the shim, in the order of the numbers from FD.started on; undefined leaves a number free. */
 export function givenDescriptors(
   given: Partial<Record<keyof typeof FD, number | undefined>>,
 ): (number | undefined)[] {
@@ -75,22 +75,22 @@ export function givenDescriptors(
   return names.slice(1, last + 1).map((name) => given[name]);
 }
 
-/** The shim's first records: the program file gets its number, and whatever else bayd left open is closed. */
+/** The shim's first records: give the program file its number, and close everything else that bayd left open. */
 export function takeGivenDescriptors(program: ProgramBuilder): void {
   program.call("dup3", [PASSING, FD.program, O_CLOEXEC]);
   program.call("close_range", [PASSING, FIRST - 1, 0]);
   program.call("close_range", [FD.ended, LAST, 0], { ignore: true });
 }
 
-/** The child's first records: nothing survives its exec, and what is the shim's alone is closed. */
+/** The child's first records: mark all descriptors close-on-exec, and close those that only the shim needs. */
 export function dropShimDescriptors(program: ProgramBuilder): void {
   program.call("close_range", [PASSING, LAST, CLOSE_RANGE_CLOEXEC]);
   program.call("close_range", [FD.ttyReadyRead, FD.fifoErr, 0]);
 }
 
 /**
- * Closes everything but the standard streams, the pipe that announces the exec, and what an init needs. After this the
- * container's own paths may be used.
+ * Closes everything but the standard streams, the pipe that announces the exec, and what an init needs. After this, paths
+ * that the container chooses may be used.
  */
 export function dropHostDescriptors(program: ProgramBuilder, keepForInit: boolean): void {
   if (!keepForInit) program.call("close", [FD.program]);
@@ -106,13 +106,13 @@ export function openAs(program: ProgramBuilder, path: string, flags: number, fd:
   });
 }
 
-/** Runs a call that gives a descriptor, and moves that to a fixed number (close-on-exec). */
+/** Runs a call that returns a descriptor, and moves that to a fixed number (close-on-exec). */
 export function resultAs(program: ProgramBuilder, fd: number, add: () => void): void {
   add();
   moveTo(program, fd, O_CLOEXEC);
 }
 
-/** Moves the descriptor that is open in passing. */
+/** Moves the passing descriptor. */
 export function moveTo(
   program: ProgramBuilder,
   fd: number,
@@ -127,7 +127,7 @@ export function closePassing(program: ProgramBuilder): void {
   program.call("close", [PASSING], { ignore: true });
 }
 
-/** Writes text to a file, as `echo -n text > path`. */
+/** Writes text to a file, like `echo -n text > path`. */
 export function writeFile(
   program: ProgramBuilder,
   path: string,

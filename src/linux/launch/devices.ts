@@ -1,6 +1,6 @@
 /**
  * The container's devices: the standard nodes and links of the OCI specification (config-linux.md) in its own /dev, a tmpfs,
- * and what it is given beyond them. The host's own inodes of devices never come into a container by this.
+ * and the additional devices of its config. Device inodes of the host never get into a container this way.
  */
 import { posix } from "node:path";
 import * as abi from "../abi.ts";
@@ -28,8 +28,8 @@ const DEVICE_LINKS: [string, string][] = [
 ];
 
 /**
- * `isOwnDev`: FD.devMount is the container's /dev, made by bay. Else the stack file mounts something there, which has nodes of
- * its own; FD.null is then a null device that no path leads to.
+ * `isOwnDev`: FD.devMount is the container's /dev, created by bay. Otherwise the stack file mounts something at /dev, with
+ * its own nodes; FD.null is then a null device without a path.
  */
 export function addDevices(program: ProgramBuilder, spec: Spec, isOwnDev: boolean): void {
   if (!isOwnDev) {

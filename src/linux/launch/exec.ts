@@ -1,4 +1,4 @@
-/** An exec in a running container as a program: it joins the namespaces of the first process (setns(2)). */
+/** The program of an exec in a running container: it joins the namespaces of the first process (setns(2)). */
 import * as abi from "../abi.ts";
 import { type Program, ProgramBuilder } from "../program.ts";
 import { enterDirectory } from "./container-paths.ts";

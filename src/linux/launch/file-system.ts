@@ -1,9 +1,9 @@
-/** New file systems as detached mounts: the mount API of fsopen(2), which names no path of the container. */
+/** New file systems as detached mounts: the mount API of fsopen(2), which needs no path of the container. */
 import * as abi from "../abi.ts";
 import type { ProgramBuilder } from "../program.ts";
 import { closePassing, NEXT_PASSING, PASSING } from "./descriptors.ts";
 
-/** Makes a file system as a detached mount (fsopen(2), fsmount(2)), which is open in passing as NEXT_PASSING. */
+/** Creates a file system as a detached mount (fsopen(2), fsmount(2)), which is open as NEXT_PASSING. */
 export function makeFileSystem(
   program: ProgramBuilder,
   type: string,
@@ -26,7 +26,7 @@ export function makeFileSystem(
   closePassing(program);
 }
 
-/** Gives the file system that was made a number of its own as well. */
+/** Keeps the new file system open at a fixed number, too. */
 export function keepFileSystem(program: ProgramBuilder, fd: number): void {
   program.call("dup3", [NEXT_PASSING, fd, abi.O_CLOEXEC]);
 }

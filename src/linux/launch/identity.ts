@@ -1,6 +1,6 @@
 /**
- * The last stretch before the command runs, the same for a container's start and for an exec in it: limits,
- * capabilities, seccomp, user and working directory, and execve(2).
+ * The last steps before the command runs, common to a container's start and an exec in it: limits, capabilities, seccomp,
+ * user and working directory, and execve(2).
  */
 
 import { BayError } from "../../core/errors.ts";
@@ -23,7 +23,7 @@ const SECCOMP_SET_MODE_FILTER = 1;
 const SIG_SETMASK = 2;
 const OPEN_FILES = "RLIMIT_NOFILE";
 
-/** Limits, capabilities, seccomp, user: everything after which the process is no longer bay's. */
+/** Limits, capabilities, seccomp, user: after these the process has only the container's privileges. */
 export function addIdentity(
   program: ProgramBuilder,
   process: SpecProcess,
@@ -66,8 +66,8 @@ export function addIdentity(
 }
 
 /**
- * The limit of open files alone: an init needs more descriptors than its main process may be given. It is raised
- * while the process has bay's rights (`early`), and lowered to what it shall be at the end.
+ * The limit of open files only: an init needs more descriptors than its main process may have. It is raised while the process
+ * has bay's privileges (`early`), and set to its final value at the end.
  */
 export function addOpenFiles(program: ProgramBuilder, process: SpecProcess, early: boolean): void {
   for (const limit of process.rlimits ?? []) {
@@ -108,8 +108,7 @@ function addCapabilitySets(
 }
 
 /**
- * execve(2), with the search through PATH that execvp(3) makes: one record per directory, of which the last
- * one's failure counts.
+ * execve(2), with the search in PATH of execvp(3): one record per directory; the error of the last one counts.
  */
 export function addExec(program: ProgramBuilder, process: SpecProcess, signalsBlocked = true): void {
   if (signalsBlocked) program.call("rt_sigprocmask", [SIG_SETMASK, Buffer.alloc(8), 0, 8]);
@@ -130,7 +129,7 @@ export function addExec(program: ProgramBuilder, process: SpecProcess, signalsBl
   program.call("exit_group", [255]);
 }
 
-/** AppArmor applies the profile at the next execve(2). It is written to the true /proc, through no mount over it. */
+/** AppArmor applies the profile at the next execve(2). It is written through the real /proc, not through a mount over it. */
 function addApparmor(program: ProgramBuilder, profile: string): void {
   const about = `apply the AppArmor profile ${profile}`;
   const text = `exec ${profile}`;

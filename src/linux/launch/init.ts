@@ -1,6 +1,6 @@
 /**
- * `init: true`: pid 1 of the container is bay's own program, not an extra binary. It forwards every signal to
- * the main process, reaps what is orphaned, and ends with the main process, whose status it sends to the shim.
+ * `init: true`: PID 1 of the container is bay's own program, not an extra binary. It forwards every signal to the main
+ * process, reaps orphaned processes, and ends with the main process, whose status it sends to the shim.
  *
  *     clone            the child continues as the main process, which is pid 2 of a new pid namespace
  *     mremap           the program becomes pid 1's own, a copy in memory: the shim outside runs from the shared page,
@@ -28,13 +28,13 @@ const MREMAP_FIXED = 2;
 /** The resident part of the program. */
 const PAGE = 4096;
 
-/** Adds the loop as resident records; the main process continues with the records that follow this call. */
+/** Adds the loop as resident records; the main process continues with the records after this call. */
 export function addInit(program: ProgramBuilder): void {
   program.mainPid(MAIN_PID);
   resultAs(program, FD.signals, () => {
     program.call("signalfd4", [-1, Buffer.alloc(8, 0xff), 8, O_CLOEXEC]);
   });
-  // clone, not clone3: the default seccomp filter is on by now and answers clone3 with ENOSYS
+  // clone, not clone3: the default seccomp filter is active here and answers clone3 with ENOSYS
   program.call("clone", [SIGNALS.SIGCHLD, 0, 0, 0, 0], { clone: "main", about: "clone the main process" });
   program.goto("init");
 
@@ -53,7 +53,7 @@ export function addInit(program: ProgramBuilder): void {
   const vector = program.struct([program.argument("forward", 1), 4, rest, SIGINFO_SIZE - 4]);
   program.call("readv", [FD.signals, vector, 2], { label: "wait-for", ignore: true });
   program.call("kill", [MAIN_PID, 0], { label: "forward", ignore: true });
-  const status = program.struct([1n << 32n]); // the lower half is wait4's; never zero, which an eventfd does not keep
+  const status = program.struct([1n << 32n]); // wait4 writes the lower half; never zero, because an eventfd cannot hold that
   program.call("wait4", [-1, status, WNOHANG, 0], {
     label: "reap",
     jumpIfZero: "wait-for",

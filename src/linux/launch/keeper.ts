@@ -1,6 +1,6 @@
 /**
- * The keeper: a syscall program that runs a command again whenever it ends. It brings bayd back within a moment
- * where no service manager does, and costs a few kB.
+ * The keeper: a syscall program that runs a command again whenever it ends. It restarts bayd within a moment on hosts without
+ * a service manager, and costs a few kB.
  */
 import { closeSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { SIGNALS } from "../../core/signals.ts";
@@ -16,7 +16,7 @@ const SIGCHLD = 17;
 const PAUSE_NANOSECONDS = 200_000_000;
 
 export interface KeeperOptions {
-  /** Where its program lies; the file also tells its pid. */
+  /** The path of its program; the file also contains its PID. */
   file: string;
   args: string[];
   env: string[];
@@ -46,7 +46,7 @@ export function startKeeper(options: KeeperOptions): void {
   program.goto("again");
 
   program.call("setsid", [], { label: "child" });
-  program.call("openat", [abi.AT_FDCWD, "/dev/null", abi.O_RDWR, 0]); // takes 0, the lowest free number
+  program.call("openat", [abi.AT_FDCWD, "/dev/null", abi.O_RDWR, 0]); // opened as 0, the lowest free number
   const append = 0o2000;
   program.call("openat", [abi.AT_FDCWD, options.logFile, abi.O_WRONLY | abi.O_CREAT | append, 0o600], {
     label: "log",
@@ -73,8 +73,8 @@ export function startKeeper(options: KeeperOptions): void {
 }
 
 /**
- * How the command that the keeper ran before has ended; undefined where none has, or where it was asked for already.
- * A signal that a process cannot catch leaves no line in its log, so the next process asks.
+ * Returns how the previous command of the keeper ended; undefined if none has ended, or if this was read already. A signal
+ * that a process cannot catch leaves no line in its log, so the next process reads it here.
  */
 export function takeLastEnd(file: string): { exitCode: number; signal: number | undefined } | undefined {
   if (processOfProgram(file) === undefined) return undefined;
@@ -93,19 +93,19 @@ export function takeLastEnd(file: string): { exitCode: number; signal: number | 
   }
 }
 
-/** The pid of the process that the keeper started last; 0 where no keeper runs. */
+/** The PID of the process that the keeper started last; 0 if no keeper runs. */
 export function keptProcess(file: string): number {
   return processOfProgram(file)?.childPid ?? 0;
 }
 
-/** True where the keeper whose program lies in the file runs. */
+/** True if the keeper whose program is in the file runs. */
 export function isKeeperAlive(file: string): boolean {
   return processOfProgram(file) !== undefined;
 }
 
 /**
- * Ends the keeper whose program lies in the file; undefined where none runs. Gives what it had started, which may
- * be at its very beginning: the keeper is stopped first, so that nothing is started meanwhile.
+ * Kills the keeper whose program is in the file; returns undefined if none runs. Returns the processes that it had started,
+ * which may be at their very beginning: the keeper is stopped first, so that it starts nothing meanwhile.
  */
 export function stopKeeper(file: string): { pid: number; start: number }[] | undefined {
   const keeper = processOfProgram(file);

@@ -8,7 +8,7 @@ const SOL_SOCKET = 1;
 const SO_TYPE = 3;
 const TYPES = { udp: 2, tcp: 1 } as const;
 
-/** Own descriptors of the sockets; undefined where the shim has ended or holds none. The caller closes them. */
+/** Copies of the sockets' descriptors; undefined if the shim has ended or holds none. The caller closes them. */
 export function takeKeptSockets({
   shimPid,
   shimStart,
@@ -29,7 +29,7 @@ export function takeKeptSockets({
   }
 }
 
-/** A shim of another bay's version may hold something else at the number. */
+/** The shim of another version of bay may hold something else at the number. */
 function takeSocket(pidfd: number, number: number, type: number): number | undefined {
   const fd = trySyscall("pidfd_getfd", pidfd, number, 0);
   if (fd < 0) return undefined;

@@ -1,6 +1,6 @@
 /**
  * Masked and read-only paths below /proc and /sys, which are the same files on the host (OCI config-linux.md, maskedPaths and
- * readonlyPaths). They are found through the descriptors of the container's own mounts, through no symlink.
+ * readonlyPaths). They are opened through the descriptors of the container's own mounts, without following symlinks.
  */
 import { lstatSync } from "node:fs";
 import * as abi from "../abi.ts";
@@ -52,7 +52,7 @@ export function addMasks(program: ProgramBuilder, spec: Spec): void {
   }
 }
 
-/** A mount can be copied only where it is attached, so files are masked by /dev/null of the container. */
+/** Only an attached mount can be copied, so files are masked by the container's /dev/null. */
 function openNull(program: ProgramBuilder): void {
   const about = "mask files by /dev/null";
   openInContainer(program, "/dev/null", abi.O_PATH, { noSymlinks: true, about });
@@ -60,7 +60,7 @@ function openNull(program: ProgramBuilder): void {
   moveTo(program, FD.source, abi.O_CLOEXEC, { about });
 }
 
-/** The container's kernel has the same files. */
+/** The host shows the kind of a path, because the container has the same kernel. */
 function kindOnHost(path: string): "file" | "directory" | undefined {
   const stat = lstatSync(path, { throwIfNoEntry: false });
   return stat && (stat.isDirectory() ? "directory" : "file");

@@ -1,6 +1,6 @@
 /**
- * What of the host is mounted into a container, opened before pivot_root(2) as detached mounts (open_tree(2)): folders and
- * files, parts of volumes, images, and what another container has mounted.
+ * Sources on the host that are mounted into a container, opened as detached mounts (open_tree(2)) before pivot_root(2):
+ * directories and files, parts of volumes, images, and mounts of another container.
  */
 import { BayError } from "../../core/errors.ts";
 import * as abi from "../abi.ts";
@@ -25,8 +25,8 @@ export function mountOverlay(
 }
 
 /**
- * An image as a detached mount. It is put together where the container's root comes to be; a single layer is the image
- * itself, as an overlay without a writable layer needs two.
+ * Opens an image as a detached mount. It is assembled at the path of the container's future root. A single layer is used
+ * directly, because an overlay without a writable layer needs two.
  */
 export function openImage(
   program: ProgramBuilder,
@@ -52,8 +52,8 @@ export function openImage(
 }
 
 /**
- * Opens what a bind is mounted from, as a detached mount with its options. `isPrivate` cuts it off from what is mounted at the
- * source later, where others are not.
+ * Opens the source of a bind as a detached mount with its options. `isPrivate` disconnects it from mounts that appear at the
+ * source later, if other binds are not private.
  */
 export function openBind(
   program: ProgramBuilder,
@@ -79,7 +79,7 @@ export function openBind(
   });
 }
 
-/** What another container has mounted: a copy of the mount is taken among its mounts, and carried back. */
+/** Opens a mount of another container: it is copied in that container's mount namespace, and carried back. */
 function openElsewhere(
   program: ProgramBuilder,
   source: string,
@@ -101,7 +101,7 @@ function openElsewhere(
   program.call("setns", [FD.ownMounts, abi.CLONE_NEWNS], { about });
 }
 
-/** A container that has the volume already may put symlinks into it: none leads out of it. */
+/** Another container with the same volume may put symlinks into it: none may lead out of the volume. */
 function openPart(program: ProgramBuilder, source: string, subpath: string): void {
   const path = abi.O_PATH | abi.O_CLOEXEC;
   openAs(program, source, path | abi.O_DIRECTORY, FD.scratch);

@@ -2,11 +2,11 @@
  * The container's file systems. Two phases, with pivot_root(2) between them:
  *
  *   before: everything that names a host path is only *opened* (open_tree, fsmount: detached mounts);
- *   after:  the old root is gone, and every path is resolved inside the container and through no magic link of /proc
- *           (container-paths.ts), so that a symlink of a hostile image leads nowhere but into itself.
+ *   after:  the old root is unmounted, and every path is resolved inside the container and through no magic link of
+ *           /proc (container-paths.ts), so that a symlink of a hostile image leads only to files of the container.
  *
- * bay's own /proc, /sys and /dev are mounted where no symlink is. Their masks, sysctls and devices are made through the
- * descriptors of those very mounts, never by path.
+ * bay's own /proc, /sys and /dev are mounted at paths without symlinks. Masks, sysctls and devices are set up through the
+ * descriptors of these mounts, never by path.
  */
 import { closeSync, fstatSync, statSync } from "node:fs";
 import { BayError } from "../../core/errors.ts";
@@ -53,7 +53,7 @@ const PLAIN_OPTIONS = new Set([
   "shared",
   "rshared",
 ]);
-/** What bay mounts of the kernel's own before everything else: the type by place, and the descriptor. */
+/** The kernel file systems that bay mounts before everything else: the type by path. */
 const KERNEL_TYPES: Record<string, string> = { "/proc": "proc", "/sys": "sysfs", "/dev": "tmpfs" };
 const KERNEL_MOUNT_FDS: Record<string, number> = {
   "/proc": FD.procMount,
@@ -65,10 +65,10 @@ interface MountPlan {
   mount: SpecMount;
   attributes: number;
   data: string[];
-  /** The descriptor of the detached bind; undefined for a file system that is made after the pivot. */
+  /** The descriptor of the detached bind; undefined for a file system that is created after the pivot. */
   bindFd: number | undefined;
   isFile: boolean;
-  /** slave: mounts that come at the source later are seen; shared: those of the container are seen there too. */
+  /** slave: mounts added at the source later appear; shared: those of the container appear there, too. */
   propagation: "private" | "slave" | "shared";
 }
 
@@ -111,7 +111,7 @@ function propagationOf({ options = [] }: SpecMount): MountPlan["propagation"] {
   return options.some((option) => option === "slave" || option === "rslave") ? "slave" : "private";
 }
 
-/** The file systems of the kernel that a specification may name for these places. */
+/** Whether a mount is a kernel file system that a specification may name for this path. */
 function isKernelMount({ type, destination }: SpecMount): boolean {
   if (type === "cgroup" || type === "cgroup2") return destination === "/sys/fs/cgroup";
   return type !== undefined && type === KERNEL_TYPES[destination];
@@ -139,7 +139,7 @@ function isDirectory({ source = "", subpath }: SpecMount): boolean {
 export function addMounts(program: ProgramBuilder, request: LaunchRequest): void {
   const { spec } = request;
   const plans = spec.mounts.map(planMount);
-  // taken while they are the host's mounts still; what is detached keeps its peers
+  // copied while they are still the host's mounts; a detached copy stays in its peer group
   for (const { mount, attributes, bindFd, propagation } of plans)
     if (propagation === "shared") openBind(program, mount, attributes, bindFd!, false);
   // a mount that is not a slave now cannot become one later; other binds are made private one by one
@@ -161,7 +161,7 @@ export function addMounts(program: ProgramBuilder, request: LaunchRequest): void
   program.call("umask", [0]);
   const isOwn = ({ mount }: MountPlan) =>
     mount.type !== undefined && mount.type === KERNEL_TYPES[mount.destination];
-  // first, so that no other mount redirects what is written to them
+  // first, so that no other mount redirects writes to them
   for (const plan of plans.filter(isOwn)) addKernelMount(program, plan);
   addDevices(
     program,
@@ -175,9 +175,9 @@ export function addMounts(program: ProgramBuilder, request: LaunchRequest): void
 }
 
 /**
- * Mounts from here on are the container's alone. Where bayd runs in a chroot, `/` is not a mount point: the program goes
- * to the root of its mount namespace, which setns(2) gives, and makes a copy of the chroot's tree the root in its place,
- * so that nothing above the chroot is in the namespace.
+ * Mounts from here on belong only to the container. If bayd runs in a chroot, `/` is not a mount point: the program changes
+ * to the root of its mount namespace with setns(2), and replaces it by a copy of the chroot's tree, so that nothing above the
+ * chroot is in the namespace.
  */
 function cutOff(program: ProgramBuilder, propagation: number): void {
   const cut = () =>
@@ -203,7 +203,7 @@ function cutOff(program: ProgramBuilder, propagation: number): void {
   program.call("close", [PASSING]);
 }
 
-/** The overlay, or the bind of a plain directory onto itself: pivot_root(2) needs a mount. */
+/** The overlay, or the bind of a plain directory onto itself: pivot_root(2) requires a mount. */
 function addRoot(program: ProgramBuilder, request: LaunchRequest): void {
   const { overlay, spec } = request;
   if (!overlay) {
@@ -213,7 +213,7 @@ function addRoot(program: ProgramBuilder, request: LaunchRequest): void {
   mountOverlay(program, overlay, spec.root.path, overlay);
 }
 
-/** /proc, /sys and /dev: no symlink may be in their place, and their descriptors stay open until the masks are made. */
+/** /proc, /sys and /dev: their paths must not be symlinks, and their descriptors stay open until the masks are set up. */
 function addKernelMount(program: ProgramBuilder, { mount, data, attributes }: MountPlan): void {
   const about = `mount ${mount.destination}`;
   const fd = KERNEL_MOUNT_FDS[mount.destination]!;
@@ -230,7 +230,7 @@ function addMount(program: ProgramBuilder, plan: MountPlan, request: LaunchReque
   const about = `mount ${destination}`;
   const isKernel = isKernelPath(destination);
   const isCovered = isKernel && request.spec.mounts.some((mount) => isRootOf(mount, destination));
-  // nothing can be made in the kernel's file systems
+  // nothing can be created in kernel file systems
   if (!isCovered) makeMountPoint(program, destination, plan.isFile, about);
   if (type === "cgroup") return addCgroupView(program, plan, request);
   if (plan.bindFd === undefined) makeFileSystem(program, type ?? "", plan.data, plan.attributes, about);
@@ -243,13 +243,13 @@ function addMount(program: ProgramBuilder, plan: MountPlan, request: LaunchReque
   attach(program, plan.bindFd ?? NEXT_PASSING, PASSING, about);
   coverDirectories(program, destination);
   if (plan.bindFd === undefined) return;
-  // the host's own /proc or /sys takes the place of the container's, and its masks
+  // the host's own /proc or /sys replaces the container's and its masks
   const kernelFd = KERNEL_MOUNT_FDS[destination];
   if (kernelFd !== undefined) program.call("dup3", [plan.bindFd, kernelFd, abi.O_CLOEXEC], { about });
   program.call("close", [plan.bindFd]);
 }
 
-/** A mount of /proc or /sys that a path is below. */
+/** Whether a mount of /proc or /sys contains a path. */
 const isRootOf = (mount: SpecMount, path: string) =>
   mount.destination !== path && mount.destination in KERNEL_TYPES && path.startsWith(`${mount.destination}/`);
 
@@ -275,7 +275,7 @@ function addCgroupView(program: ProgramBuilder, plan: MountPlan, request: Launch
   closePassing(program);
 }
 
-/** Makes one mount read-only: the one at the path, or the one of the descriptor in passing. */
+/** Makes one mount read-only: the one at the path, or the one of the passing descriptor. */
 function setReadonly(program: ProgramBuilder, path: string, directory: number): void {
   const attributes = program.struct([abi.MOUNT_ATTR_RDONLY, 0, 0, 0]);
   const [name, flags] = directory === PASSING ? ["", abi.AT_EMPTY_PATH] : [path, 0];

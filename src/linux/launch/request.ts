@@ -1,4 +1,4 @@
-/** What the launcher is asked for: an OCI spec and the host objects around it, all resolved. */
+/** The input of the launcher: an OCI spec and the host objects that it needs, all resolved. */
 import type { Spec } from "../spec.ts";
 
 /** An overlay to assemble: directories under `layers`, the topmost first, and one writable pair. */
@@ -9,18 +9,18 @@ export interface OverlayRoot {
   work: string;
 }
 
-/** Where the first process's three standard streams go. */
+/** The three standard streams of the first process. */
 export type Stdio =
   | {
       kind: "fifos";
       stdin: string | undefined;
-      /** Opened for reading only: the container sees an end of file when the last writer closes. */
+      /** Open for reading only: the container reads end of file when the last writer closes. */
       stdinEnds?: boolean;
       stdout: string;
       stderr: string;
     }
   | { kind: "tty" }
-  /** Descriptors of the caller; null is an empty stream of the container's own. */
+  /** Descriptors of the caller; null is an empty stream of the container. */
   | { kind: "fds"; stdin: number | null; stdout: number | null; stderr: number | null };
 
 /** Sockets inside the container's network namespace. */
@@ -38,13 +38,13 @@ export interface LaunchRequest {
   /** Files to which a process writes 0 to join its cgroup: one per hierarchy. */
   cgroupJoinFiles: string[];
   shimJoinFiles: string[];
-  /** The FIFO that announces ends, and the 8 bytes that are written to it. */
+  /** The FIFO that announces ends, and the 8 bytes to write to it. */
   exitFifo: string;
   token: Buffer;
   stdio: Stdio;
-  /** Run a minimal init as pid 1: it forwards signals and reaps. */
+  /** Run a minimal init as PID 1: it forwards signals and reaps processes. */
   init: boolean;
-  /** The shim keeps copies of these, for a bayd that comes after this one (`takeKeptSockets`). */
+  /** The shim keeps copies of these for the next bayd (`takeKeptSockets`). */
   keptSockets?: KeptSockets | undefined;
   /** Which cgroup hierarchies to show at /sys/fs/cgroup: "v2", or v1's controllers. */
   cgroupView: "v2" | string[];

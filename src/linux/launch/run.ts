@@ -1,4 +1,4 @@
-/** Runs a start or exec program: spawn the shim, wait for the exec, note the start times, cut the file. */
+/** Runs a start or exec program: spawns the shim, waits for the exec, records the start times, truncates the file. */
 import { closeSync, fchmodSync, ftruncateSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { BayError } from "../../core/errors.ts";
@@ -25,7 +25,7 @@ export interface Launched {
   ttyFd: number | undefined;
 }
 
-/** A command that could not be executed: its code is 127 where it is absent and 126 otherwise, as in Docker. */
+/** The command could not be executed: the exit code is 127 if it does not exist and 126 otherwise, as in Docker. */
 export class StartError extends BayError {
   constructor(
     message: string,
@@ -36,7 +36,7 @@ export class StartError extends BayError {
   }
 }
 
-/** Starts a container. Throws `StartError` where the program failed, BayError where it could not begin. */
+/** Starts a container. Throws `StartError` if the program failed, BayError if it could not start. */
 export function launch(request: LaunchRequest): Promise<Launched> {
   const { programFile, name, stdio, keptSockets } = request;
   return run(startProgram(request), programFile, name, stdio, { keptSockets });
@@ -60,7 +60,7 @@ async function run(
   stdio: Stdio,
   more: MoreDescriptors,
 ): Promise<Launched> {
-  rmSync(file, { force: true }); // a shim of a killed bayd may still have the old one mapped
+  rmSync(file, { force: true }); // a shim of a killed bayd may still have the old file mapped
   const fd = openSync(file, "wx+", 0o600);
   try {
     fchmodSync(fd, 0o600);
@@ -114,7 +114,7 @@ async function spawnAndWait(
     }
   }
   await endOf(started.read);
-  // it ended long before the pipe's last end did, so this takes no time; waiting for it at once would
+  // it ended long before the pipe's last end was closed, so this takes no time; waiting earlier would
   reapFirst(first);
 }
 
@@ -156,7 +156,9 @@ function settle(program: Program, fd: number): Launched {
   return { pid: state.childPid, start, shimPid: state.shimPid, shimStart, ttyFd: state.ttyFd };
 }
 
-/** The environment is in the file until here; overwritten first, because a cut alone may leave it on a disk. */
+/**
+ * The file contains the environment until here. It is overwritten first, because a truncation alone may leave it on a disk.
+ */
 function wipeAndCut(program: Program, fd: number): void {
   const end = program.bytes.length;
   for (let at = PAGE; at < end; at += ZEROS.length)

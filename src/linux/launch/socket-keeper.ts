@@ -1,5 +1,5 @@
 /**
- * A process that holds sockets and does nothing else: they stay bound while bayd is away, and a new bayd takes them over
+ * A process that only holds sockets: they stay bound while bayd does not run, and a new bayd takes them over
  * (pidfd_getfd(2)). It is a syscall program, and costs a few kB.
  */
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
@@ -13,7 +13,7 @@ import { cloneArgs, SIGNALS_OF_KEEPERS } from "./supervise.ts";
 const SIG_SETMASK = 2;
 const SIGCHLD = 17;
 const DAY = 86_400;
-/** Its first descriptor is the program's, and the sockets follow. */
+/** Its first descriptor is the program, and the sockets follow. */
 const FIRST_SOCKET = 4;
 
 export interface SocketKeeper {
@@ -21,7 +21,7 @@ export interface SocketKeeper {
   start: number;
 }
 
-/** Starts it with copies of the descriptors, in their order; `file` is where its program lies. Throws SHIM_START. */
+/** Starts it with copies of the descriptors, in their order; `file` is the path of its program. Throws SHIM_START. */
 export function startSocketKeeper(file: string, fds: readonly number[]): SocketKeeper {
   const program = new ProgramBuilder();
   program.entry("entry");
@@ -32,7 +32,7 @@ export function startSocketKeeper(file: string, fds: readonly number[]): SocketK
   program.call("rt_sigprocmask", [SIG_SETMASK, SIGNALS_OF_KEEPERS, 0, 8]);
   program.call("chdir", ["/"]);
   program.call("close_range", [0, 2, 0]);
-  // it has no writer, and SIGKILL ends it
+  // it runs until SIGKILL
   program.call("nanosleep", [program.struct([DAY, 0]), 0], { label: "again", ignore: true });
   program.goto("again");
   const fd = openSync(file, "w+", 0o600);
@@ -52,7 +52,7 @@ export function startSocketKeeper(file: string, fds: readonly number[]): SocketK
   }
 }
 
-/** Own descriptors of the first `count` sockets that it holds; none where it has ended. The caller closes them. */
+/** Copies of the descriptors of its first `count` sockets; none if it has ended. The caller closes them. */
 export function takeSockets({ pid, start }: SocketKeeper, count: number): number[] {
   if (!isAlive(pid, start)) return [];
   const pidfd = openProcess(pid, start);

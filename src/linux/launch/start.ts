@@ -1,4 +1,4 @@
-/** A container's start as a program: namespaces, file systems, names, identity, exec. */
+/** The program of a container's start: namespaces, file systems, names, identity, exec. */
 import { BayError } from "../../core/errors.ts";
 import * as abi from "../abi.ts";
 import { type Program, ProgramBuilder } from "../program.ts";
@@ -29,7 +29,7 @@ const NAMESPACE_FLAGS = {
   cgroup: abi.CLONE_NEWCGROUP,
 } as const;
 
-/** Namespaces that the clone makes new; a cgroup namespace comes later, when the process is in its cgroup. */
+/** Namespaces that the clone creates; a cgroup namespace comes later, when the process is in its cgroup. */
 function cloneFlags(spec: Spec): number {
   return spec.linux.namespaces
     .filter(({ type, path }) => path === undefined && type !== "cgroup")
@@ -37,8 +37,8 @@ function cloneFlags(spec: Spec): number {
 }
 
 /**
- * The whole program of a start. Throws BayError for what the spec asks and this host or bay cannot do; nothing
- * has happened on the host then.
+ * Returns the whole program of a start. Throws BayError if this host or bay cannot do what the spec requires; the host is
+ * unchanged then.
  */
 export function startProgram(request: LaunchRequest): Program {
   const { spec } = request;
@@ -55,7 +55,7 @@ export function startProgram(request: LaunchRequest): Program {
     cloneFlags: cloneFlags(spec),
     init: request.init,
     beforeClone: () => {
-      // A pid namespace is entered by the next child only, so the shim joins it and stays outside itself.
+      // Only the next child enters a PID namespace, so the shim joins it and itself stays outside.
       for (const { type, path } of joined) if (type === "pid") addJoin(program, path!, abi.CLONE_NEWPID);
     },
   });
@@ -82,7 +82,7 @@ export function startProgram(request: LaunchRequest): Program {
     addTty(program, spec.process.consoleSize);
     addConsole(program);
   }
-  // from here on the container's paths are followed
+  // from here on paths of the container are followed
   dropHostDescriptors(program, request.init);
   makeDirectories(program, spec.process.cwd, `make the working directory ${spec.process.cwd}`);
   enterDirectory(program, spec.process.cwd);
@@ -90,7 +90,7 @@ export function startProgram(request: LaunchRequest): Program {
   if (request.init) addOpenFiles(program, spec.process, true);
   addIdentity(program, spec.process, spec.linux.seccomp, !request.init);
   if (request.init) {
-    // pid 1 is inside already: it has the container's rights and filter, and no more
+    // PID 1 is inside already: it has the container's privileges and filter, and no more
     addInit(program);
     addOpenFiles(program, spec.process, false);
     addSession(program, tty);
@@ -106,7 +106,7 @@ function addJoin(program: ProgramBuilder, path: string, flag: number): void {
   closePassing(program);
 }
 
-/** A fresh network namespace has its loopback down (netdevice(7), SIOCSIFFLAGS; struct ifreq {char[16], short flags}). */
+/** In a new network namespace the loopback is down (netdevice(7), SIOCSIFFLAGS; struct ifreq {char[16], short flags}). */
 function addLoopback(program: ProgramBuilder): void {
   const ifreq = Buffer.alloc(40);
   ifreq.write("lo");

@@ -1,6 +1,6 @@
 /**
- * The standard streams of a container's process. Each is a FIFO or a pipe of its own, a pty of the container's own devpts, or
- * the container's own null device: no inode of the host's /dev, whose owner and mode a root inside could change.
+ * The standard streams of a container's process. Each is its own FIFO or pipe, a pty of the container's devpts, or the
+ * container's null device: never an inode of the host's /dev, whose owner and mode root in the container could change.
  */
 import * as abi from "../abi.ts";
 import type { ProgramBuilder } from "../program.ts";
@@ -16,11 +16,11 @@ const TIOCSWINSZ = 0x5414;
 const O_RDWR_NOCTTY = abi.O_RDWR | abi.O_NOCTTY;
 const STREAMS = [0, 1, 2] as const;
 
-/** The streams that are FIFOs, which are opened by the host's path, or descriptors of the caller. */
+/** Adds the streams that are FIFOs, which are opened by host paths, or descriptors of the caller. */
 export function addGivenStreams(program: ProgramBuilder, stdio: Stdio): void {
   if (stdio.kind === "tty") return;
   if (stdio.kind === "fifos") {
-    // Read and write, so that opening never waits and a reader never sees an end before bayd closes.
+    // Read and write, so that opening does not block and a reader does not see the end before bayd closes.
     const input = stdio.stdinEnds ? abi.O_RDONLY : abi.O_RDWR;
     const paths = [stdio.stdin, stdio.stdout, stdio.stderr];
     for (const stream of STREAMS) {
@@ -39,15 +39,15 @@ export function addGivenStreams(program: ProgramBuilder, stdio: Stdio): void {
   program.call("close_range", [FD.stdin, FD.stderr, 0]);
 }
 
-/** The streams that nothing was given for: the container's own null device. */
+/** Adds the container's null device for streams that were not given. */
 export function addNullStreams(program: ProgramBuilder, stdio: Stdio): void {
   for (const stream of emptyStreams(stdio))
     program.call("dup3", [FD.null, stream, 0], { about: `set up stream ${stream}` });
 }
 
 /**
- * The same for an exec, where the container's /dev is no longer bay's to trust: a pipe without another end, which gives an
- * end of file, and to which nothing can be written. It belongs to the user, who may open /dev/stdin.
+ * The same for an exec, where the container controls its /dev: a pipe without another end, from which end of file is read,
+ * and to which nothing can be written. It belongs to the user, who may open /dev/stdin.
  */
 export function addEmptyStreams(program: ProgramBuilder, stdio: Stdio, owner: Spec["process"]["user"]): void {
   for (const stream of emptyStreams(stdio)) {
@@ -68,7 +68,7 @@ function emptyStreams(stdio: Stdio): number[] {
   return STREAMS.filter((stream) => given[stream] === null);
 }
 
-/** Opens a pty of the container's own devpts as streams 0 to 2 and lets the shim take the master (pts(4)). */
+/** Opens a pty of the container's devpts as streams 0 to 2 and lets the shim take the master (pts(4)). */
 export function addTty(program: ProgramBuilder, size: { height: number; width: number } | undefined): void {
   const window = Buffer.alloc(8);
   window.writeUInt16LE(size?.height ?? 24, 0);
@@ -89,7 +89,7 @@ export function addTty(program: ProgramBuilder, size: { height: number; width: n
   program.call("close", [FD.ptyMaster]);
 }
 
-/** /dev/console is the container's pty (OCI config-linux.md, default devices). */
+/** Binds the container's pty to /dev/console (OCI config-linux.md, default devices). */
 export function addConsole(program: ProgramBuilder): void {
   const [path, about] = ["/dev/console", "mount /dev/console"];
   makeMountPoint(program, path, true, about);
@@ -99,7 +99,7 @@ export function addConsole(program: ProgramBuilder): void {
   attach(program, PASSING, NEXT_PASSING, about);
 }
 
-/** A session of its own, and with a tty its controlling terminal (setsid(2), ioctl_tty(2)). */
+/** Creates a session and, with a tty, sets its controlling terminal (setsid(2), ioctl_tty(2)). */
 export function addSession(program: ProgramBuilder, tty: boolean): void {
   program.call("setsid", [], { ignore: true });
   if (tty) program.call("ioctl", [0, TIOCSCTTY, 0], { about: "take the terminal" });

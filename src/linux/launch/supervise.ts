@@ -1,7 +1,7 @@
 /**
- * The parent's half of a program: what the shim does around its child. It forks away from bayd, joins its own
- * cgroup, clones the child, waits, notes the status and the time, announces the end, and stays until bayd has
- * read everything and kills it. Its part after the clone is resident: the file is cut to that page later.
+ * The parent's half of a program: what the shim does around its child. It forks away from bayd, joins its own cgroup, clones
+ * the child, waits, records the status and the time, announces the end, and remains until bayd has read everything and kills
+ * it. Its part after the clone is resident: the file is truncated to that page later.
  */
 import {
   CLONE_PARENT_SETTID,
@@ -21,8 +21,8 @@ const SIGCHLD = 17;
 const SIG_SETMASK = 2;
 const ALL_SIGNALS = Buffer.alloc(8, 0xff);
 /**
- * What a process blocks that bayd leaves behind: all but SIGTERM. systemd sends that to the session or service in which bay
- * was called, and waits 90 s for a process that blocks it; the same at the end of a shutdown of the host.
+ * The signals that processes block which bayd leaves running: all but SIGTERM. systemd sends SIGTERM to the session or
+ * service that called bay, and waits 90 s for a process that blocks it; also at the end of a host's shutdown.
  */
 export const SIGNALS_OF_KEEPERS = Buffer.from([0xff, 0xbf, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
 const CLOCK_REALTIME = 0;
@@ -35,7 +35,7 @@ export interface SupervisorOptions {
   stdio: Stdio;
   /** Clone flags of the child. */
   cloneFlags: number;
-  /** The child is an init: its main process's status comes by FD.mainStatus. */
+  /** The child is an init: FD.mainStatus receives its main process's status. */
   init?: boolean;
   /** Records to run in the shim before the clone, such as joining a pid namespace. */
   beforeClone?: (program: ProgramBuilder) => void;
@@ -61,7 +61,7 @@ export function addSupervisor(program: ProgramBuilder, options: SupervisorOption
   program.call("exit_group", [0]);
   program.call("setsid", [], { label: "shim" });
   program.call("rt_sigprocmask", [SIG_SETMASK, ALL_SIGNALS, 0, 8]);
-  // the hard limit stays: not every root may raise it again
+  // the hard limit is kept: root may lack the capability to raise it again
   const openFiles = program.struct([PROGRAM_OPEN_FILES, hardLimit("nofile")]);
   program.call("prlimit64", [0, RLIMITS.nofile!, openFiles, 0], { ignore: true });
   program.call("umask", [0o022]);
@@ -71,14 +71,14 @@ export function addSupervisor(program: ProgramBuilder, options: SupervisorOption
   for (const file of options.joinFiles) writeFile(program, file, "0", { ignore: true });
   openAs(program, options.exitFifo, O_RDWR | O_NONBLOCK | O_CLOEXEC, FD.ended);
   if (options.stdio.kind === "fifos") {
-    // The read ends keep the FIFOs alive, so that a container never gets EPIPE while bayd is away.
+    // The read ends keep the FIFOs open, so that a container never gets EPIPE while bayd does not run.
     openAs(program, options.stdio.stdout, O_RDONLY | O_NONBLOCK | O_CLOEXEC, FD.fifoOut);
     openAs(program, options.stdio.stderr, O_RDONLY | O_NONBLOCK | O_CLOEXEC, FD.fifoErr);
   }
   options.beforeClone?.(program);
   if (options.init) addEventfds(program);
 
-  // inherited by the child: no moment in which a container could trace it
+  // inherited by the child, so that a container can never trace it
   program.call("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0]);
   const tty = options.stdio.kind === "tty";
   const pidfd = tty ? program.argument("tty", 0) : 0;
@@ -107,13 +107,13 @@ export function addSupervisor(program: ProgramBuilder, options: SupervisorOption
   program.section("transient");
 }
 
-/** eventfd(2): a number that is added to by a write, and taken by a read. */
+/** eventfd(2): a write adds to its number, and a read returns and resets it. */
 function addEventfds(program: ProgramBuilder): void {
   resultAs(program, FD.mainStatus, () => program.call("eventfd2", [0, O_CLOEXEC | O_NONBLOCK]));
   resultAs(program, FD.mainGo, () => program.call("eventfd2", [0, O_CLOEXEC]));
 }
 
-/** The shim takes a copy of the pty's master, which bayd later takes from the shim (pidfd_getfd(2)). */
+/** The shim receives a copy of the pty's master, which bayd later copies from the shim (pidfd_getfd(2)). */
 function addTtyHandover(program: ProgramBuilder): void {
   const byte = program.data(Buffer.alloc(8));
   for (const fd of [FD.ttyReadyWrite, FD.ttyTakenRead]) {

@@ -1,4 +1,4 @@
-/** Links, addresses and routes over rtnetlink(7), in terms of what bay makes: bridges, veth pairs, their addresses. */
+/** Links, addresses and routes over rtnetlink(7), limited to what bay creates: bridges, veth pairs and their addresses. */
 import { isIPv6 } from "node:net";
 import { hasCode } from "../../core/errors.ts";
 import { packAddress, toAddress } from "../../core/ip.ts";
@@ -71,7 +71,7 @@ function linkHeader(index: number, flags = 0, change = 0): Buffer {
   return header;
 }
 
-/** The address of four bytes, or of sixteen. */
+/** Converts an address of four or sixteen bytes to text. */
 function unpackAddress(bytes: Buffer): string {
   return toAddress(BigInt(`0x${bytes.toString("hex")}`), bytes.length === 4 ? 4 : 6);
 }
@@ -80,7 +80,7 @@ export function packMac(mac: string): Buffer {
   return Buffer.from(mac.replaceAll(":", ""), "hex");
 }
 
-/** An answer to RTM_GETLINK (rtnetlink(7)). */
+/** Decodes a reply to RTM_GETLINK (rtnetlink(7)). */
 function decodeLink(body: Buffer): Link {
   const attributes = parseAttributes(body.subarray(16));
   const info = parseAttributes(find(attributes, IFLA_LINKINFO) ?? Buffer.alloc(0));
@@ -114,12 +114,12 @@ export class Links {
     return answer && decodeLink(answer.body);
   }
 
-  /** A bridge without forwarding delay. EEXIST where the name is taken. */
+  /** Adds a bridge without forwarding delay. Throws EEXIST if the name is in use. */
   addBridge(name: string, mtu: number | undefined, alias: string): void {
     const data = [
       attribute(IFLA_BR_FORWARD_DELAY, u32(0)),
       attribute(IFLA_BR_MCAST_SNOOPING, u8(1)),
-      // a bridge would learn the sender of frames to its reserved addresses (LLDP) before nftables sees them
+      // otherwise a bridge learns the sender of frames to its reserved addresses (LLDP) before nftables sees them
       attribute(IFLA_BR_MULTI_BOOLOPT, Buffer.concat([u32(NO_LL_LEARN), u32(NO_LL_LEARN)])),
     ];
     const info = [attribute(IFLA_INFO_KIND, text("bridge")), attribute(IFLA_INFO_DATA, data)];
@@ -129,7 +129,7 @@ export class Links {
     this.#alias(name, alias);
   }
 
-  /** The alias is shown by `ip link` and tells an administrator whose link it is. */
+  /** `ip link` shows the alias, which tells an administrator the owner of the link. */
   #alias(name: string, alias: string): void {
     const parts = [
       linkHeader(0),
@@ -139,7 +139,7 @@ export class Links {
     this.#socket.change(RTM_NEWLINK, 0, Buffer.concat(parts), `describe ${name}`);
   }
 
-  /** A veth pair: this end on the bridge and up, the peer in another network namespace under its own name. */
+  /** Adds a veth pair: one end on the bridge and up, the peer in another network namespace with its own name. */
   addVeth(options: {
     name: string;
     master: number;
@@ -179,12 +179,12 @@ export class Links {
     this.#socket.change(RTM_NEWLINK, 0, body, `put link ${index} on a bridge`);
   }
 
-  /** Lets a port of a bridge send a frame back to where it came from (bridge(8), hairpin). */
+  /** Lets a port of a bridge send a frame back to its sender (bridge(8), hairpin). */
   setHairpin(index: number): void {
     this.#setPort(index, IFLA_BRPORT_MODE, "hairpin mode");
   }
 
-  /** Keeps a port of a bridge from the other isolated ports (bridge(8), isolated); the host it still reaches. */
+  /** Isolates a port of a bridge from the other isolated ports (bridge(8), isolated); the host remains reachable. */
   setIsolated(index: number): void {
     this.#setPort(index, IFLA_BRPORT_ISOLATED, "isolation");
   }
@@ -198,7 +198,9 @@ export class Links {
     this.#socket.change(RTM_NEWLINK, 0, body, `set ${what} of link ${index}`);
   }
 
-  /** Ignores one that does not exist: the kernel removes a veth pair shortly after the namespace of its other end. */
+  /**
+   * Removes a link. Ignores one that does not exist: the kernel removes a veth pair shortly after the other end's namespace.
+   */
   remove(index: number): void {
     try {
       this.#socket.change(RTM_DELLINK, 0, linkHeader(index), `remove link ${index}`);
@@ -207,7 +209,7 @@ export class Links {
     }
   }
 
-  /** Adds an address; ignores one that exists already. An IPv6 address is used at once, without duplicate detection. */
+  /** Adds an address; ignores an existing one. An IPv6 address is usable immediately, without duplicate detection. */
   addAddress(index: number, address: string, prefix: number): void {
     const isV6 = isIPv6(address);
     const header = Buffer.alloc(8); // struct ifaddrmsg
@@ -230,7 +232,7 @@ export class Links {
     );
   }
 
-  /** Every address of the namespace, of both versions. */
+  /** All IPv4 and IPv6 addresses of the namespace. */
   addresses(): AddressEntry[] {
     return this.#socket.dump(RTM_GETADDR, Buffer.alloc(8)).flatMap(({ body }) => {
       const attributes = parseAttributes(body.subarray(8));
@@ -240,7 +242,7 @@ export class Links {
     });
   }
 
-  /** Sends what has no other way by a gateway. */
+  /** Adds a default route through a gateway. */
   addDefaultRoute(gateway: string): void {
     this.#addRoute(
       { family: isIPv6(gateway) ? AF_INET6 : AF_INET, prefix: 0, scope: RT_SCOPE_UNIVERSE },
@@ -249,7 +251,7 @@ export class Links {
     );
   }
 
-  /** Sends what goes to a subnet by a link, on which all of its addresses are. */
+  /** Adds a route to a subnet through a link that reaches all of its addresses directly. */
   addLinkRoute(index: number, address: string, prefix: number): void {
     this.#addRoute(
       { family: isIPv6(address) ? AF_INET6 : AF_INET, prefix, scope: RT_SCOPE_LINK },

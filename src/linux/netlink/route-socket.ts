@@ -1,4 +1,4 @@
-/** A synchronous rtnetlink socket. It belongs to the network namespace in which it was made. */
+/** A synchronous rtnetlink socket. It belongs to the network namespace in which it was created. */
 import { BayError } from "../../core/errors.ts";
 import { close, errnoName, SyscallError, syscall } from "../libc.ts";
 import { decodeMessages, encodeMessage, type Message } from "./message.ts";
@@ -15,7 +15,7 @@ export const NLM_F_CREATE = 0x400;
 export const NLM_F_EXCL = 0x200;
 export const NLM_F_REPLACE = 0x100;
 
-/** One for all sockets: what was received is copied before the next call. */
+/** Shared by all sockets: received data is copied before the next call. */
 const buffer = Buffer.alloc(65536);
 
 export class RouteSocket {
@@ -35,7 +35,7 @@ export class RouteSocket {
     }
   }
 
-  /** Asks for one object; undefined where there is none (ENODEV). Throws `SyscallError`, naming `about`. */
+  /** Requests one object; returns undefined if it does not exist (ENODEV). Throws `SyscallError`, naming `about`. */
   get(type: number, body: Buffer, about: string): Message | undefined {
     const sequence = this.#send(type, NLM_F_REQUEST, body);
     for (;;) {
@@ -48,7 +48,7 @@ export class RouteSocket {
     }
   }
 
-  /** Sends a dump request and gives the bodies of the answers. */
+  /** Sends a dump request and returns the bodies of the replies. */
   dump(type: number, body: Buffer): Message[] {
     const sequence = this.#send(type, NLM_F_REQUEST | NLM_F_DUMP, body);
     const answers: Message[] = [];

@@ -1,4 +1,4 @@
-/** The choice of free subnets and addresses. */
+/** Chooses free subnets and addresses. */
 import { randomBytes } from "node:crypto";
 import { BayError } from "../../core/errors.ts";
 import {
@@ -23,7 +23,7 @@ function* pools(): Generator<Subnet> {
   for (let second = 64; second < 128; second++) yield parseSubnet(`10.${second}.0.0/16`);
 }
 
-/** The first pool that overlaps nothing in use. Throws NO_SUBNET. */
+/** Returns the first pool that does not overlap a used subnet. Throws NO_SUBNET. */
 export function chooseSubnet(used: readonly Subnet[]): Subnet {
   for (const pool of pools()) if (!used.some((subnet) => overlaps(subnet, pool))) return pool;
   throw new BayError("NO_SUBNET", "no free IPv4 subnet for another network", {
@@ -31,13 +31,13 @@ export function chooseSubnet(used: readonly Subnet[]): Subnet {
   });
 }
 
-/** A unique local IPv6 subnet: its global ID is random (RFC 4193, 3.2). */
+/** Returns a unique local IPv6 subnet with a random global ID (RFC 4193, 3.2). */
 export function chooseSubnet6(): Subnet {
   const id = randomBytes(5).toString("hex");
   return parseSubnet(`fd${id.slice(0, 2)}:${id.slice(2, 6)}:${id.slice(6)}::/64`);
 }
 
-/** The first free address of a subnet, or of a part of it. Throws NO_ADDRESS. */
+/** Returns the first free address of a subnet, or of a part of it. Throws NO_ADDRESS. */
 export function chooseAddress(subnet: Subnet, taken: ReadonlySet<string>, part: Subnet = subnet): string {
   const { first, end } = hostRange(subnet);
   const last = part.address + size(part);
@@ -52,8 +52,8 @@ export function chooseAddress(subnet: Subnet, taken: ReadonlySet<string>, part: 
 }
 
 /**
- * The address that is wanted of a network, or the first that is free in a subnet of this version. An address that is `fixed`
- * for some container is given only to one that asks for it. Throws BAD_ADDRESS, ADDRESS_TAKEN, NO_ADDRESS.
+ * Returns the requested address of a network, or the first free one in a subnet of this IP version. A `fixed` address of
+ * another container is used only on request. Throws BAD_ADDRESS, ADDRESS_TAKEN, NO_ADDRESS.
  */
 export function addressIn(
   network: NetworkRecord,
@@ -92,7 +92,7 @@ function firstFree(subnets: readonly NetworkSubnet[], taken: ReadonlySet<string>
   throw new BayError("NO_ADDRESS", "the network has no subnet of this version");
 }
 
-/** The MAC address that goes with an IPv4 address, locally administered, so that it stays with it. */
+/** The locally administered MAC address for an IPv4 address, so that the same address has the same MAC address. */
 export function macFor(address: string): string {
   return `02:42:${address
     .split(".")

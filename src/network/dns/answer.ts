@@ -1,22 +1,24 @@
-/** Answering one DNS question from what bay knows: pure, the lookups are given. */
+/** Answers one DNS question with the names that bay knows. Pure: the lookups are passed in. */
 import { isIPv6 } from "node:net";
 import { canonicalAddress, packAddress, versionOf } from "../../core/ip.ts";
 import { encodeName, type Question, RCODES, replyTo, TYPES } from "./message.ts";
 
-/** Names as one container sees them. */
+/** Names that one container can resolve. */
 export interface NameView {
-  /** Addresses of a name, of both versions; none where it is bay's but no container has it now; undefined where it is not bay's. */
+  /**
+   * IPv4 and IPv6 addresses of a name; empty if the name is bay's but no container has it now; undefined if it is not bay's.
+   */
   addresses(name: string): string[] | undefined;
-  /** The name of an address of a network that the container is on. */
+  /** The name of an address on one of the container's networks. */
   nameOf(address: string): string | undefined;
 }
 
-/** How long an answer may be kept. */
+/** Seconds for which an answer may be cached. */
 export const DNS_TTL_SECONDS = 2;
-/** Addresses in one answer; a message has 64 KiB at most, and no client needs more. */
+/** The most addresses in one answer; a message has 64 KiB at most, and no client needs more. */
 const MAX_ADDRESSES = 2000;
 
-/** The reply, or undefined where the question is not about bay's names and goes to the upstream servers. */
+/** Returns the reply, or undefined if the question is not about bay's names and must be sent to the upstream servers. */
 export function answerQuestion(question: Question, view: NameView, rotate: () => number): Buffer | undefined {
   if (!question.isInternet) return undefined;
   const { name, type } = question;
@@ -32,7 +34,7 @@ export function answerQuestion(question: Question, view: NameView, rotate: () =>
   const found = addresses.filter((address) => versionOf(address) === version);
   const start = found.length > 0 ? rotate() % found.length : 0;
   const rotated = [...found.slice(start), ...found.slice(0, start)].slice(0, MAX_ADDRESSES);
-  // none: the name exists and has no such record
+  // no addresses: the name exists and has no such record
   return own(
     question,
     rotated.map((address) => ({ type, data: packAddress(address) })),
@@ -44,7 +46,7 @@ function own(question: Question, records: { type: number; data: Buffer }[]): Buf
   return replyTo(question, { authoritative: true, answers });
 }
 
-/** The address that a name of reverse mapping means (RFC 1035, 3.5; RFC 3596, 2.5). */
+/** Returns the address of a reverse mapping name (RFC 1035, 3.5; RFC 3596, 2.5). */
 function reversedAddress(name: string): string | undefined {
   const { version, parts } = /^(?<parts>.*)\.(?<version>in-addr|ip6)\.arpa$/.exec(name)?.groups ?? {};
   const reversed = parts?.split(".").reverse();

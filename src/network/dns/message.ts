@@ -1,7 +1,7 @@
 /**
- * DNS messages as bay needs them (RFC 1035, section 4; EDNS: RFC 6891). Only the header, one question and the OPT record are
- * parsed; counts, lengths and names are bounded, and a question has no compression pointer, so that the work for any packet
- * is small and the same.
+ * DNS messages, as far as bay needs them (RFC 1035, section 4; EDNS: RFC 6891). Only the header, one question and the OPT
+ * record are parsed. Counts, lengths and names are bounded, and compression pointers in questions are rejected, so that every
+ * packet costs the same small amount of work.
  *
  *     0   id            u16
  *     2   flags         QR 1 | opcode 4 | AA TC RD RA 4 | Z AD CD 3 | rcode 4
@@ -12,10 +12,10 @@
  */
 
 export const HEADER_SIZE = 12;
-/** A question with its name of 255 bytes and some options of EDNS; anything longer is not a question. */
+/** A question with a name of 255 bytes and some EDNS options; a longer message is not accepted as a question. */
 export const MAX_QUERY = 1232;
 export const PLAIN_UDP_SIZE = 512;
-/** What an answer over UDP may have at most, whatever the client allows. */
+/** The most bytes of an answer over UDP, even if the client allows more. */
 export const MAX_UDP_SIZE = 4096;
 
 const MAX_NAME = 255;
@@ -45,18 +45,18 @@ const BADVERS = 16;
 export interface Question {
   id: number;
   flags: number;
-  /** In lower case, without the last dot; bytes beyond ASCII as latin1. */
+  /** In lower case, without the trailing dot; bytes beyond ASCII as latin1. */
   name: string;
   type: number;
-  /** Of the Internet's class, or any. */
+  /** The class is Internet or any. */
   isInternet: boolean;
-  /** The question's bytes as they came, which the reply repeats. */
+  /** The question's bytes as received, which the reply repeats. */
   bytes: Buffer;
-  /** Undefined where the client does not know EDNS. */
+  /** Undefined if the client does not support EDNS. */
   edns: { udpSize: number } | undefined;
 }
 
-/** What cannot be answered, and what to say; no reply where it is not even a question. */
+/** A message that cannot be answered, and the error reply; without a reply if it is not even a question. */
 export interface Malformed {
   reply: Buffer | undefined;
 }
@@ -88,7 +88,7 @@ export function parseQuery(message: Buffer): Question | Malformed {
 
 const clamp = (size: number) => Math.min(Math.max(size, PLAIN_UDP_SIZE), MAX_UDP_SIZE);
 
-/** The first question of a message; undefined where its name is none. Compression is refused. */
+/** Returns the first question of a message, or undefined if its name is invalid. Compression is rejected. */
 function parseQuestion(
   message: Buffer,
 ): Pick<Question, "name" | "type" | "isInternet" | "bytes"> | undefined {
@@ -105,7 +105,7 @@ function parseQuestion(
   }
   if (message.length < at + 4) return undefined;
   const kind = message.readUInt16BE(at + 2);
-  // a dot inside of a label is a byte of it, and no name of bay's has one
+  // a dot inside a label is a byte of it, and none of bay's names contains one
   const name = labels.some((label) => label.includes(".")) ? "\0" : labels.join(".").toLowerCase();
   return {
     name,
@@ -119,11 +119,11 @@ export interface Reply {
   rcode?: number;
   authoritative?: boolean;
   truncated?: boolean;
-  /** Records of the question's own name: the type, the time to live in seconds, and the data. */
+  /** Records of the question's name: the type, the time to live in seconds, and the data. */
   answers?: readonly { type: number; ttl: number; data: Buffer }[];
 }
 
-/** A reply to a question, with an OPT record where the question has one. */
+/** Returns a reply to a question, with an OPT record if the question has one. */
 export function replyTo(
   question: Question,
   { rcode = RCODES.NOERROR, authoritative = false, truncated = false, answers = [] }: Reply,
@@ -161,7 +161,7 @@ function optRecord(extendedRcode: number): Buffer {
   return record;
 }
 
-/** For a message whose question is not understood. */
+/** The reply to a message whose question could not be parsed. */
 function headerOnly(message: Buffer, rcode: number): Buffer {
   const header = Buffer.alloc(HEADER_SIZE);
   message.copy(header, 0, 0, 2);
@@ -169,7 +169,10 @@ function headerOnly(message: Buffer, rcode: number): Buffer {
   return header;
 }
 
-/** A reply as it fits into a datagram: what is too large is left out and marked, so that the client asks by TCP. */
+/**
+ * Returns a reply that fits into a datagram: a reply that is too large is truncated and marked, so that the client retries by
+ * TCP.
+ */
 export function fitDatagram(question: Question, reply: Buffer): Buffer {
   const limit = question.edns?.udpSize ?? PLAIN_UDP_SIZE;
   if (reply.length <= limit) return reply;
@@ -179,14 +182,14 @@ export function fitDatagram(question: Question, reply: Buffer): Buffer {
 export const rcodeOf = (reply: Buffer) => reply[3]! & 0xf;
 
 /**
- * True where a server's message is the answer to what it was asked: a reply with this id to the same question, whose letters
- * may differ in case. Nothing else of it is parsed.
+ * True if a server's message is the answer to a question: a reply with this ID to the same question, whose letters may differ
+ * in case. The rest is not parsed.
  */
 export function isAnswerTo(message: Buffer, id: number, question: Question): boolean {
   if (message.length < HEADER_SIZE || message.readUInt16BE(0) !== id) return false;
   if ((message.readUInt16BE(2) & QR) === 0) return false;
   const count = message.readUInt16BE(4);
-  // a server that cannot read the question may leave it out
+  // a server that cannot parse the question may omit it
   if (count === 0) return rcodeOf(message) !== RCODES.NOERROR;
   const parsed = count === 1 ? parseQuestion(message) : undefined;
   return (
@@ -196,10 +199,10 @@ export function isAnswerTo(message: Buffer, id: number, question: Question): boo
   );
 }
 
-/** The lengths of labels are below those of letters. */
+/** Lengths of labels are smaller than the codes of letters, so lower-casing does not change them. */
 const nameBytes = (question: Buffer) => question.toString("latin1", 0, question.length - 4).toLowerCase();
 
-/** A name as a record's data (RFC 1035, 3.1). Throws RangeError for an invalid name. */
+/** Encodes a name as a record's data (RFC 1035, 3.1). Throws RangeError for an invalid name. */
 export function encodeName(name: string): Buffer {
   const labels = name.split(".").filter(Boolean);
   const parts = labels.map((label) => {

@@ -1,7 +1,7 @@
 /**
- * How many questions may wait for the servers above at once: each has a socket of bayd. Containers share the room by dynamic
- * thresholds (Choudhury and Hahne): one may have as many questions open as there is room left, so that however many containers
- * ask without end, some room stays for the next one.
+ * Limits the questions that wait for upstream servers at once: each has a socket of bayd. Containers share the limit by
+ * dynamic thresholds (Choudhury and Hahne): one may have as many open questions as there are free places. So some places
+ * remain free for the next container, however many containers send questions.
  */
 const MOST_OF_ALL = 8192;
 const MOST_OF_ONE = 1024;
@@ -33,10 +33,10 @@ export class OpenQuestions {
 }
 
 export interface ClientQuestions {
-  /** False where the container has to wait; else `end` is called once. */
+  /** Returns false if the container has to wait; otherwise `end` must be called once. */
   begin: () => boolean;
   end: () => void;
 }
 
-/** Of all containers of this bayd. */
+/** Shared by all containers of this bayd. */
 export const openQuestions = new OpenQuestions();

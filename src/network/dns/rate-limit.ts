@@ -1,9 +1,9 @@
-/** A token bucket: so many at once, and so many a second after that. */
+/** A token bucket: limits a burst and the rate per second. */
 export class RateLimit {
   #tokens: number;
   #at: number;
 
-  /** `now` gives milliseconds of a clock that never goes back. */
+  /** `now` returns milliseconds of a monotonic clock. */
   constructor(
     readonly perSecond: number,
     readonly burst: number,
@@ -13,7 +13,7 @@ export class RateLimit {
     this.#at = now();
   }
 
-  /** Takes one token; false where there is none. */
+  /** Takes one token; returns false if there is none. */
   take(): boolean {
     const now = this.now();
     this.#tokens = Math.min(this.burst, this.#tokens + ((now - this.#at) / 1000) * this.perSecond);

@@ -1,8 +1,8 @@
 /**
- * The DNS server of one container, at 127.0.0.11 inside its network namespace. The sockets are on high ports
- * there, and a rule in that namespace leads port 53 to them, so that an image may serve DNS itself.
+ * The DNS server of one container, at 127.0.0.11 inside its network namespace. The sockets are on high ports there, and a
+ * rule in that namespace redirects port 53 to them, so that an image may run a DNS server itself.
  *
- * A container is hostile: what it asks is parsed in bounded time, it may ask so much a second, and the kernel drops the rest
+ * A container is hostile: its questions are parsed in bounded time, their rate is limited, and the kernel drops the rest
  * before bayd sees it.
  */
 import { createSocket, type Socket } from "node:dgram";
@@ -16,12 +16,12 @@ import { serveTcp } from "./tcp-session.ts";
 import { askUpstream, overTcp, overUdp } from "./upstream.ts";
 
 export const DNS_ADDRESS = "127.0.0.11";
-/** Questions of one container in a second, and at once. */
+/** The most questions of one container per second, and in a burst. */
 export const DNS_RATE = { perSecond: 5000, burst: 5000 } as const;
 const MAX_CONNECTIONS = 16;
 const CONNECTIONS_PER_SECOND = 100;
 
-/** The server's sockets, by descriptor. */
+/** The descriptors of the server's sockets. */
 export interface DnsSockets {
   udp: number;
   tcp: number;
@@ -34,7 +34,7 @@ export class ContainerDns {
   #turn = 0;
   readonly #questions = openQuestions.client();
 
-  /** Serves on the sockets, which are its own from now on. */
+  /** Serves on the sockets, which belong to the server from now on. */
   constructor(
     readonly sockets: DnsSockets,
     readonly view: NameView,
@@ -88,7 +88,7 @@ export class ContainerDns {
   }
 }
 
-/** Opens the sockets in the namespace and leads port 53 to them. `isFresh`: it has no rules yet. */
+/** Opens the sockets in the namespace and redirects port 53 to them. `isFresh`: the namespace has no rules yet. */
 export function openDns(namespaceFile: string, isFresh: boolean): DnsSockets {
   return inNamespace(namespaceFile, () => {
     const udp = bindSocket("udp", DNS_ADDRESS);
@@ -100,14 +100,14 @@ export function openDns(namespaceFile: string, isFresh: boolean): DnsSockets {
 
 function rules(udpPort: number, tcpPort: number, isFresh: boolean): string {
   return [
-    // deleting waits for the kernel's grace period, some 14 ms, so it is left out where there is nothing to delete
+    // a deletion waits about 14 ms for the kernel's grace period, so it is omitted if there is nothing to delete
     ...(isFresh ? [] : ["add table ip bay_dns", "delete table ip bay_dns"]),
     "table ip bay_dns {",
     "chain output { type nat hook output priority -100;",
     `  ip daddr ${DNS_ADDRESS} udp dport 53 dnat to ${DNS_ADDRESS}:${udpPort}`,
     `  ip daddr ${DNS_ADDRESS} tcp dport 53 dnat to ${DNS_ADDRESS}:${tcpPort}`,
     "}",
-    // after it: what is over the rate costs bayd nothing
+    // after the redirect: questions over the limit cost bayd nothing
     "chain rate { type filter hook output priority 0;",
     `  ip daddr ${DNS_ADDRESS} udp dport ${udpPort} limit rate over ${DNS_RATE.perSecond}/second burst ${DNS_RATE.burst} packets drop`,
     `  ip daddr ${DNS_ADDRESS} tcp dport ${tcpPort} ct state new limit rate over ${CONNECTIONS_PER_SECOND}/second burst ${CONNECTIONS_PER_SECOND} packets drop`,

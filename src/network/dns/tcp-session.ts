@@ -1,18 +1,18 @@
-/** One TCP connection of a container to its DNS server: messages with their length before them (RFC 1035, 4.2.2; RFC 7766). */
+/** One TCP connection of a container to its DNS server: messages preceded by their length (RFC 1035, 4.2.2; RFC 7766). */
 import type { Socket } from "node:net";
 import { MAX_QUERY } from "./message.ts";
 import { framed } from "./upstream.ts";
 
 const IDLE_MS = 10_000;
-/** Questions of one connection that wait for an answer; the connection is not read meanwhile. */
+/** The most unanswered questions of one connection; until there are fewer, the connection is not read. */
 const MAX_WAITING = 32;
-/** How long a connection that asks too much is left unread. */
+/** Milliseconds for which a connection over the rate limit is not read. */
 const PAUSE_MS = 100;
 
 export interface TcpSessionOptions {
-  /** Gives the answer; undefined where there is none to give. */
+  /** Returns the answer; undefined if there is none. */
   resolve: (message: Buffer) => Promise<Buffer | undefined>;
-  /** False while the container asks too much. */
+  /** Returns false while the container exceeds its rate. */
   mayAsk: () => boolean;
 }
 
@@ -62,7 +62,7 @@ export function serveTcp(socket: Socket, { resolve, mayAsk }: TcpSessionOptions)
   };
 
   socket.on("drain", () => isHeld && take());
-  // a client may close its half when it has asked everything
+  // a client may close its sending side after its last question
   socket.on("end", () => {
     hasEnded = true;
     take();

@@ -1,4 +1,6 @@
-/** Asking the servers above (RFC 1035, section 4.2; RFC 5452): what they send is trusted only as an answer to the question. */
+/**
+ * Queries upstream servers (RFC 1035, section 4.2; RFC 5452). Their messages are accepted only as an answer to the question.
+ */
 import { randomInt } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { connect, isIPv6 } from "node:net";
@@ -8,10 +10,10 @@ const TIMEOUT_MS = 3000;
 const DNS_PORT = 53;
 const MAX_TCP_ANSWER = 65535;
 
-/** A server that has no answer says so by these, and the next one is asked (resolv.conf(5)). */
+/** Replies of a server that has no answer; the next server is queried (resolv.conf(5)). */
 const NEXT_SERVER: ReadonlySet<number> = new Set([RCODES.SERVFAIL, RCODES.NOTIMP, RCODES.REFUSED]);
 
-/** Sends bytes to a server and gives each message that comes back, until one is taken. */
+/** Sends bytes to a server and passes on each message that it receives, until one is accepted. */
 export type Transport = (
   message: Buffer,
   server: string,
@@ -19,8 +21,8 @@ export type Transport = (
 ) => Promise<Buffer | undefined>;
 
 /**
- * Asks one server after the other until one has an answer. Gives the first refusal where none has one, and undefined where
- * all are silent. `query` is the client's message, which is passed on as it came but for its id.
+ * Queries one server after the other until one has an answer. Returns the first negative reply if none has one, and undefined
+ * if no server replies. `query` is the client's message, which is sent unchanged except for its ID.
  */
 export async function askUpstream(
   query: Buffer,
@@ -30,7 +32,7 @@ export async function askUpstream(
 ): Promise<Buffer | undefined> {
   let refusal: Buffer | undefined;
   for (const server of servers) {
-    // a new id and a new port for each server, so that others cannot guess them
+    // a new ID and a new port for each server, so that an attacker cannot guess them
     const id = randomInt(0x10000);
     const message = withId(query, id);
     const answer = await transport(message, server, (bytes) => isAnswerTo(bytes, id, question));
@@ -48,7 +50,7 @@ function withId(message: Buffer, id: number): Buffer {
   return copy;
 }
 
-/** A message in TCP has its length before it (RFC 1035, 4.2.2). */
+/** Prefixes a message with its length, as TCP requires (RFC 1035, 4.2.2). */
 export function framed(message: Buffer): Buffer {
   const length = Buffer.alloc(2);
   length.writeUInt16BE(message.length);
@@ -68,7 +70,7 @@ export const overUdp: Transport = (message, server, isAnswer) =>
     };
     const timer = setTimeout(finish, TIMEOUT_MS, undefined);
     socket.on("error", () => finish(undefined));
-    // connected: the kernel drops what comes from elsewhere
+    // connected: the kernel drops datagrams from other addresses
     socket.on("message", (answer) => isAnswer(answer) && finish(answer));
     socket.connect(DNS_PORT, server, () => {
       if (!isDone) socket.send(message);

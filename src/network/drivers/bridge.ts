@@ -1,11 +1,11 @@
-/** A stack's bridge on the host, and a container's veth pair to it. */
+/** Bridges on the host, and the veth pairs of containers to them. */
 import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { hasCode } from "../../core/errors.ts";
 import { contains, parseSubnet, versionOf } from "../../core/ip.ts";
 import { inNamespace, type Link, Links } from "../../linux/index.ts";
 import { type Endpoint, type NetworkRecord, type NetworkSubnet, subnetsOf } from "../model/network.ts";
 
-/** Runs calls on the host's network, or on that of a namespace. */
+/** Runs calls in the host's network namespace, or in the given one. */
 export function withLinks<T>(action: (links: Links) => T, namespaceFile?: string): T {
   const links = namespaceFile ? inNamespace(namespaceFile, () => new Links()) : new Links();
   try {
@@ -16,8 +16,8 @@ export function withLinks<T>(action: (links: Links) => T, namespaceFile?: string
 }
 
 /**
- * Makes the bridge as it should be: there, up, with its addresses. Idempotent; true where something was missing.
- * Without a list of all links only the bridge itself is looked at.
+ * Creates the bridge if it does not exist, and sets it up with its addresses. Idempotent; returns true if something was
+ * missing. Without a list of all links it only looks up the bridge itself.
  */
 export function ensureBridge(network: NetworkRecord, links: Links, known?: readonly Link[]): boolean {
   let link = known ? known.find(({ name }) => name === network.bridge) : links.byName(network.bridge);
@@ -44,24 +44,25 @@ export function ensureBridge(network: NetworkRecord, links: Links, known?: reado
 }
 
 /**
- * Whether the bridge does not learn from its reserved addresses; one that an older bay made does. A bridge learns the sender of frames to its reserved addresses (01:80:c2:00:00:0X, as LLDP has) before any rule of
- * nftables sees them. A container could name its neighbour as the sender there and draw the neighbour's traffic to itself.
+ * Whether the bridge ignores the sender of frames to its reserved addresses (01:80:c2:00:00:0X, as in LLDP); a bridge of an
+ * older bay does not. A bridge that learns from them does so before any rule of nftables sees the frames. A container could
+ * name its neighbour as the sender and receive the neighbour's traffic.
  */
 function ignoresReserved(bridge: string): boolean {
   const file = reservedLearning(bridge);
-  // /sys may show another network namespace; bay's own bridges are made with this setting
+  // /sys may show another network namespace; bay creates its bridges with this setting
   return !existsSync(file) || readFileSync(file, "utf8").trim() === "1";
 }
 
 const reservedLearning = (bridge: string) => `/sys/class/net/${bridge}/bridge/no_linklocal_learn`;
 
 /**
- * Whether a link has IPv6; on none of bay's own, containers may announce themselves as a router (CVE-2020-13401). It is
- * that of the network namespace that the thread is in.
+ * Enables or disables IPv6 on a link of the thread's network namespace. On none of bay's links may containers announce
+ * themselves as a router (CVE-2020-13401).
  */
 function setIpv6(link: string, isOn: boolean): void {
   const folder = `/proc/sys/net/ipv6/conf/${link}`;
-  if (!existsSync(folder)) return; // a kernel without IPv6
+  if (!existsSync(folder)) return; // the kernel has no IPv6
   writeFileSync(`${folder}/accept_ra`, "0");
   writeFileSync(`${folder}/disable_ipv6`, isOn ? "0" : "1");
 }
@@ -73,7 +74,7 @@ export function removeLink(name: string): void {
   });
 }
 
-/** Connects a namespace to a bridge: the veth pair, the addresses, and the default routes where it is the first. */
+/** Connects a namespace to a bridge: adds the veth pair, the addresses, and for the first endpoint the default routes. */
 export function connectEndpoint(
   network: NetworkRecord,
   endpoint: Endpoint,
@@ -104,7 +105,7 @@ export function connectEndpoint(
     allowHairpin(links, endpoint.link);
     if (network.config.options?.isolated) links.setIsolated(links.byName(endpoint.link)!.index);
   });
-  // the host speaks IP on the bridge, never on one of its ports
+  // the host has its IP addresses on the bridge, never on one of its ports
   setIpv6(endpoint.link, false);
   inNamespace(namespaceFile, () => setIpv6(endpoint.interface, network.config.ipv6 ?? false));
   const own = ownSubnets(network, endpoint);
@@ -112,7 +113,7 @@ export function connectEndpoint(
     const link = inside.byName(endpoint.interface)!;
     for (const { address, subnet } of own) inside.addAddress(link.index, address, parseSubnet(subnet).prefix);
     inside.setUp(link.index);
-    // the network's other subnets are on the same link
+    // the network's other subnets use the same link
     for (const { subnet } of subnetsOf(network)) {
       const { version, prefix } = parseSubnet(subnet);
       const hasVersion = own.some(({ address }) => versionOf(address) === version);
@@ -123,7 +124,7 @@ export function connectEndpoint(
   }, namespaceFile);
 }
 
-/** An endpoint's addresses, each with the subnet that it is of. */
+/** An endpoint's addresses, each with its subnet. */
 export function ownSubnets(
   network: NetworkRecord,
   { address, address6 }: Endpoint,
@@ -136,25 +137,25 @@ export function ownSubnets(
 }
 
 /**
- * Where bridged packets pass the IP rules (br_netfilter), a container's packet to its own published port is
- * turned round on the bridge itself, which a port allows only in hairpin mode.
+ * If bridged packets pass the IP rules (br_netfilter), a container's packet to its own published port returns through the
+ * same bridge port, which is possible only in hairpin mode.
  */
 export function allowHairpin(links: Links, name: string): void {
   const bridged = "/proc/sys/net/bridge/bridge-nf-call-iptables";
   if (!existsSync(bridged) || readFileSync(bridged, "utf8").trim() !== "1") return;
-  // not by sysfs, which shows the links of the network namespace that it was mounted in
+  // not through sysfs, which shows the links of the network namespace in which it was mounted
   const link = links.byName(name);
   if (link) links.setHairpin(link.index);
 }
 
-/** Sets a namespace's default routes, in the place of others. */
+/** Replaces a namespace's default routes. */
 export function routeBy(gateways: readonly string[], namespaceFile: string): void {
   withLinks((inside) => {
     for (const gateway of gateways) inside.addDefaultRoute(gateway);
   }, namespaceFile);
 }
 
-/** Brings the loopback of a fresh namespace up. */
+/** Sets the loopback of a new namespace up. */
 export function setLoopbackUp(namespaceFile: string): void {
   withLinks((inside) => inside.setUp(1), namespaceFile);
 }

@@ -1,34 +1,34 @@
 /** The records of networks and endpoints. */
 import type { BridgeOptions } from "../../core/bridge-options.ts";
 
-/** A subnet as it is asked for. */
+/** A subnet as requested. */
 export interface SubnetConfig {
   subnet: string | undefined;
   gateway: string | undefined;
-  /** The part of the subnet that containers get addresses from. */
+  /** The part of the subnet from which containers get addresses. */
   range?: string | undefined;
   /** Addresses that no container gets. */
   reserved?: readonly string[] | undefined;
 }
 
-/** A subnet as a network has it. */
+/** A subnet of a network. */
 export interface NetworkSubnet extends SubnetConfig {
   subnet: string;
   gateway: string;
 }
 
-/** The subnet of `SubnetConfig` is the first one of IPv4. */
+/** The subnet in `SubnetConfig` is the first IPv4 subnet. */
 export interface NetworkConfig extends SubnetConfig {
-  /** The name on the host: STACK_NAME. */
+  /** The name on the host, such as STACK_NAME. */
   name: string;
   stack: string | undefined;
   /** The key in the stack file. */
   key: string;
   driver: "bridge";
   internal: boolean;
-  /** Whether containers have an IPv6 address too; a subnet is chosen where none is given. */
+  /** Whether containers have an IPv6 address, too; a subnet is chosen if none is given. */
   ipv6?: boolean | undefined;
-  /** More subnets: of IPv4, for containers that find no place in those before, and of IPv6. */
+  /** More subnets: of IPv4, for containers that find no free address in the earlier ones, and of IPv6. */
   further?: readonly SubnetConfig[] | undefined;
   mtu: number | undefined;
   options?: BridgeOptions | undefined;
@@ -45,14 +45,14 @@ export interface NetworkRecord {
   bridge: string;
 }
 
-/** All subnets of a network, those of IPv4 first. */
+/** All subnets of a network, IPv4 first. */
 export function subnetsOf({ subnet, gateway, config, further = [] }: NetworkRecord): NetworkSubnet[] {
   return [{ subnet, gateway, range: config.range, reserved: config.reserved }, ...further];
 }
 
 export interface Endpoint {
   network: string;
-  /** The network's ID when the endpoint was made: a network that is replaced has another. */
+  /** The network's ID when the endpoint was created: a replaced network has a different ID. */
   networkId: string;
   address: string;
   address6?: string | undefined;
@@ -62,17 +62,17 @@ export interface Endpoint {
   /** The container's end: eth0, eth1 … */
   interface: string;
   aliases: string[];
-  /** The default route goes by the network of which this is highest, and of alike ones by the first. */
+  /** The default route uses the network with the highest priority, or the first one of several. */
   gatewayPriority?: number | undefined;
-  /** It may send from addresses that are not its own: a router. */
+  /** The container may send from addresses that are not its own: a router. */
   maySpoof?: boolean | undefined;
 }
 
-/** Its addresses of both versions. */
+/** Its IPv4 and IPv6 addresses. */
 export const addressesOf = ({ address, address6 }: Pick<Endpoint, "address" | "address6">): string[] =>
   address6 === undefined ? [address] : [address, address6];
 
-/** What a container asks of its place in a network. */
+/** What a container requests on a network. */
 export interface WantedEndpoint {
   aliases: string[];
   ipv4?: string | undefined;
@@ -84,14 +84,14 @@ export interface WantedEndpoint {
 }
 
 export interface PublishedPort {
-  /** Empty for every address of the host. */
+  /** Empty for all addresses of the host. */
   hostAddress: string;
   hostPort: number;
   protocol: "tcp" | "udp";
   containerPort: number;
   /** The container's address on one of its networks. */
   target: string;
-  /** Its IPv6 address, where it has one. */
+  /** The container's IPv6 address, if it has one. */
   target6?: string | undefined;
   container: string;
 }

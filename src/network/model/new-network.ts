@@ -21,7 +21,10 @@ import {
   subnetsOf,
 } from "./network.ts";
 
-/** `old` is the network that it takes the place of: subnets that were chosen for it stay. Throws BAD_SUBNET, NO_SUBNET, BRIDGE_TAKEN. */
+/**
+ * `old` is the network that is replaced: subnets that were chosen for it are kept. Throws BAD_SUBNET, NO_SUBNET,
+ * BRIDGE_TAKEN.
+ */
 export function newNetworkRecord(
   config: NetworkConfig,
   tag: string,
@@ -52,7 +55,7 @@ export function newNetworkRecord(
   };
 }
 
-/** The name that the network asks for. Throws BRIDGE_TAKEN where another network of bay has it. */
+/** Returns the requested bridge name. Throws BRIDGE_TAKEN if another network of bay uses it. */
 function bridgeName({ name, options }: NetworkConfig, others: readonly NetworkRecord[]): string | undefined {
   const wanted = options?.bridge;
   const other = wanted === undefined ? undefined : others.find(({ bridge }) => bridge === wanted);
@@ -63,7 +66,7 @@ function bridgeName({ name, options }: NetworkConfig, others: readonly NetworkRe
   return wanted;
 }
 
-/** Throws BAD_SUBNET where the gateway is not in the subnet. */
+/** Throws BAD_SUBNET if the gateway is not in the subnet. */
 function withGateway(
   subnet: Subnet,
   { gateway = defaultGateway(subnet), range, reserved }: Omit<SubnetConfig, "subnet">,
@@ -74,13 +77,13 @@ function withGateway(
   return { subnet: text, gateway, ...(range ? { range } : {}), ...(reserved ? { reserved } : {}) };
 }
 
-/** The IPv6 subnet that was chosen for a network, and stays its own. */
+/** The IPv6 subnet that was chosen for a network, which keeps it. */
 function ownSubnet6(network: NetworkRecord | undefined): Subnet | undefined {
   const known = network?.further?.find(({ subnet }) => versionOf(subnet) === 6);
   return known && parseSubnet(known.subnet);
 }
 
-/** A subnet that a network asks for. Throws BAD_SUBNET where another network has a part of it. */
+/** Returns the requested subnet. Throws BAD_SUBNET if it overlaps another network's. */
 function checkSubnet(name: string, text: string, others: readonly NetworkRecord[]): Subnet {
   const subnet = parseSubnet(text);
   for (const other of others) {
@@ -92,7 +95,7 @@ function checkSubnet(name: string, text: string, others: readonly NetworkRecord[
   return subnet;
 }
 
-/** IPv4 subnets that the host has routes to. */
+/** IPv4 subnets in the host's routing table. */
 function hostSubnets(): Subnet[] {
   return withLinks((links) =>
     links

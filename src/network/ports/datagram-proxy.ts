@@ -1,6 +1,6 @@
 /**
- * A published UDP port: the socket that holds it, and the way of IPv6 datagrams, which no rule can turn to a container's
- * IPv4 address. Each client has a socket of its own towards the container, so that answers find their way back.
+ * A published UDP port: the socket that holds it, and the proxy for IPv6 datagrams, which no rule can redirect to a
+ * container's IPv4 address. Each client has its own socket towards the container, so that replies find their way back.
  */
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { hasCode } from "../../core/errors.ts";
@@ -8,7 +8,7 @@ import { bindSocket } from "../../linux/index.ts";
 import type { PublishedPort } from "../model/network.ts";
 import type { KeptSockets } from "./kept-sockets.ts";
 
-/** As the kernel forgets a UDP conversation. */
+/** Milliseconds; the kernel forgets a UDP conversation after the same time. */
 const IDLE_TIME = 120_000;
 const MAX_CLIENTS = 1024;
 
@@ -17,7 +17,7 @@ interface Conversation {
   timer: NodeJS.Timeout;
 }
 
-/** Binds the port on its address, or on all of both families. Rejects with EADDRINUSE and the like. */
+/** Binds the port on its address, or on all addresses of both IP versions. Rejects with EADDRINUSE and similar errors. */
 export async function bindDatagrams(
   port: PublishedPort,
   current: () => PublishedPort,
@@ -47,7 +47,7 @@ interface Bound {
   close: () => void;
 }
 
-/** A socket that an earlier bayd left, or a new one. */
+/** Takes over a socket from an earlier bayd, or binds a new one. */
 async function bind(type: "udp4" | "udp6", port: number, address: string, kept: KeptSockets): Promise<Bound> {
   const name = `${type} ${address} ${port}`;
   const fd = kept.take(name) ?? bindSocket("udp", address, port, { v6Only: type === "udp6" }).fd;
@@ -57,7 +57,7 @@ async function bind(type: "udp4" | "udp6", port: number, address: string, kept: 
     socket.bind({ fd }, resolve);
   });
   socket.removeAllListeners("error");
-  socket.on("error", () => {}); // one datagram's, and no reason to give the port up
+  socket.on("error", () => {}); // an error of one datagram is no reason to release the port
   kept.keep(name, fd);
   return {
     socket,

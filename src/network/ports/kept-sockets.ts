@@ -1,6 +1,6 @@
 /**
- * Sockets that stay bound while bayd is away. A small process holds a copy of each; when the set changes, one with the new
- * set takes its place. What it holds is noted beside it, for the bayd that comes next.
+ * Sockets that stay bound while bayd does not run. A small process holds a copy of each; when the set changes, a new process
+ * with the new set replaces it. A note beside it lists its sockets for the next bayd.
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -30,13 +30,13 @@ const noteSchema = z.object({
   names: z.array(z.string()),
 });
 
-/** Several changes in a row are one. */
+/** Milliseconds; several changes in a row are combined. */
 const DELAY = 10;
 
 export class KeptSockets {
   /** Descriptors of this process by name. */
   readonly #own = new Map<string, number>();
-  /** Those that an earlier bayd left. */
+  /** Descriptors that an earlier bayd left. */
   readonly #left = new Map<string, number>();
   #keeper: SocketKeeper | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -44,7 +44,7 @@ export class KeptSockets {
 
   constructor(readonly directory: string) {}
 
-  /** Takes over what an earlier bayd left. Its keepers run until `settle`. */
+  /** Takes over the sockets of an earlier bayd. Its keepers run until `settle`. */
   adopt(): void {
     this.#endUnnoted();
     for (const note of this.#notes()) {
@@ -57,25 +57,25 @@ export class KeptSockets {
     }
   }
 
-  /** A socket that is bound already, which is the caller's from then on. */
+  /** Returns a socket that is bound already; it belongs to the caller from then on. */
   take(name: string): number | undefined {
     const fd = this.#left.get(name);
     this.#left.delete(name);
     return fd;
   }
 
-  /** Has a descriptor kept until `drop`; the caller still closes its own. */
+  /** Keeps a copy of a descriptor until `drop`; the caller still closes its own. */
   keep(name: string, fd: number): void {
     this.#own.set(name, fd);
     this.#changed();
   }
 
-  /** Call it before the descriptor is closed. */
+  /** Stops keeping a descriptor. Call it before the descriptor is closed. */
   drop(name: string): void {
     if (this.#own.delete(name)) this.#changed();
   }
 
-  /** Has what was dropped let go at once; false where there is nothing of it. */
+  /** Releases dropped sockets immediately; returns false if there are none. */
   letGo(): boolean {
     if (this.#timer === undefined) return false;
     this.settle();
@@ -87,7 +87,7 @@ export class KeptSockets {
     this.#timer.unref();
   }
 
-  /** Makes the process hold what is kept now, and no other. */
+  /** Makes the process hold exactly the sockets that are kept now. */
   settle(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -110,7 +110,7 @@ export class KeptSockets {
     }
   }
 
-  /** Ends keepers of a bayd that was killed before it noted them: the keeper before holds the same sockets. */
+  /** Ends keepers of a bayd that was killed before it noted them: the previous keeper holds the same sockets. */
   #endUnnoted(): void {
     const noted = new Set(this.#notes().map(({ file }) => file));
     for (const file of this.#files(".program").filter((name) => !noted.has(name))) {
@@ -129,14 +129,14 @@ export class KeptSockets {
       rmSync(join(this.directory, `${file}.${ending}`), { force: true });
   }
 
-  /** Keepers that are noted, the newest first. */
+  /** Noted keepers, the newest first. */
   #notes(): (SocketKeeper & { names: string[]; file: string })[] {
     return this.#files(".json").flatMap((file) => {
       try {
         const text = readFileSync(join(this.directory, `${file}.json`), "utf8");
         return [{ ...noteSchema.parse(JSON.parse(text)), file }];
       } catch {
-        // a killed bayd wrote half of it
+        // a bayd that was killed wrote only a part of it
         return [];
       }
     });
@@ -149,7 +149,7 @@ export class KeptSockets {
         .map((name) => name.slice(0, -ending.length))
         .sort((a, b) => b.localeCompare(a, "en", { numeric: true }));
     } catch {
-      return []; // there is none
+      return []; // the directory does not exist
     }
   }
 }

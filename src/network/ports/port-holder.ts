@@ -1,6 +1,6 @@
 /**
- * bayd's own sockets on published ports. The rules carry the traffic; the socket keeps anybody else from taking
- * the port, also while bayd is away, and serves what rules cannot: connections over IPv6 (also to [::1]).
+ * bayd's own sockets on published ports. The rules forward the traffic; the socket prevents other programs from binding the
+ * port, even while bayd does not run, and handles what rules cannot: connections over IPv6 (also to [::1]).
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { connect, createServer } from "node:net";
@@ -28,7 +28,7 @@ export class PortHolder {
 
   constructor(readonly kept: KeptSockets) {}
 
-  /** Takes a free port of the dynamic range, for a container port that names none. */
+  /** Binds a free port of the dynamic range, for a container port without a host port. */
   async holdAny(port: Omit<PublishedPort, "hostPort">): Promise<PublishedPort> {
     for (let attempt = 0; attempt < 100; attempt++) {
       const hostPort = 32768 + Math.floor(Math.random() * 28000);
@@ -43,7 +43,7 @@ export class PortHolder {
     throw new BayError("PORT_TAKEN", "no free port was found between 32768 and 60767");
   }
 
-  /** Takes the first free port from `first` to `last`. Throws PORT_TAKEN. */
+  /** Binds the first free port from `first` to `last`. Throws PORT_TAKEN. */
   async holdOneOf(
     port: Omit<PublishedPort, "hostPort">,
     first: number,
@@ -63,12 +63,12 @@ export class PortHolder {
     });
   }
 
-  /** False where somebody else took it while bayd was away. */
+  /** Returns false if another program bound it while bayd did not run. */
   holds(port: Pick<PublishedPort, "hostAddress" | "hostPort" | "protocol" | "container">): boolean {
     return this.#held.get(portKey(port))?.port.container === port.container;
   }
 
-  /** Takes a port. Throws PORT_TAKEN, naming the owner. */
+  /** Binds a port. Throws PORT_TAKEN, naming the owner. */
   async hold(port: PublishedPort): Promise<void> {
     const key = portKey(port);
     const known = this.#held.get(key);
@@ -97,7 +97,7 @@ export class PortHolder {
     }
   }
 
-  /** A port released a moment ago may still be held or closing: then it has no owner, and is free soon. */
+  /** Opens a port. One that was released a moment ago may still be closing: then it has no owner, and is free soon. */
   async #open(port: PublishedPort, target: () => PublishedPort): Promise<Holder> {
     for (let attempt = 1; ; attempt++) {
       try {
@@ -110,7 +110,7 @@ export class PortHolder {
     }
   }
 
-  /** Gives a port that is held to another container, whose traffic it leads from then on. */
+  /** Gives a bound port to another container, which gets its traffic from then on. */
   handOver(port: PublishedPort): void {
     const held = this.#held.get(portKey(port));
     if (held) held.port = port;
@@ -122,7 +122,7 @@ export class PortHolder {
     this.#held.delete(key);
   }
 
-  /** Releases what a container holds, but for the ports in `keep`. */
+  /** Releases the ports of a container, except those in `keep`. */
   releaseOf(container: string, keep: readonly PublishedPort[] = []): void {
     const kept = new Set(keep.map(portKey));
     for (const [key, { port }] of this.#held)
@@ -134,7 +134,7 @@ function describe(port: PublishedPort): string {
   return `${port.hostAddress || "0.0.0.0"}:${port.hostPort}/${port.protocol}`;
 }
 
-/** Takes the port's socket from an earlier bayd, or binds it; Node reads from it. */
+/** Takes over the port's socket from an earlier bayd, or binds it; Node reads from it. */
 async function listen(port: PublishedPort, current: () => PublishedPort, kept: KeptSockets): Promise<Holder> {
   const name = portKey(port);
   const fd = kept.take(name) ?? bindTcp(port);
@@ -164,13 +164,13 @@ function bindTcp({ hostAddress, hostPort }: PublishedPort): number {
   try {
     return bindSocket("tcp", hostAddress || "::", hostPort).fd;
   } catch (error) {
-    // a host without IPv6
+    // the host has no IPv6
     if (hostAddress || !hasCode(error, "EAFNOSUPPORT", "EADDRNOTAVAIL")) throw error;
     return bindSocket("tcp", "0.0.0.0", hostPort).fd;
   }
 }
 
-/** The program that has a port open, by its socket's inode: `nginx (pid 812)`. */
+/** The program that has a port open, found by its socket's inode: `nginx (pid 812)`. */
 export function portOwner(port: number, protocol: "tcp" | "udp"): string | undefined {
   const hex = port.toString(16).toUpperCase().padStart(4, "0");
   const inodes = new Set<string>();
@@ -193,7 +193,7 @@ export function portOwner(port: number, protocol: "tcp" | "udp"): string | undef
       try {
         if (inodes.has(readlinkSync(`/proc/${pid}/fd/${fd}`))) return `${programName(pid)} (pid ${pid})`;
       } catch {
-        // closed in between
+        // closed meanwhile
       }
     }
   }

@@ -1,4 +1,4 @@
-/** Keeps bay's table in the kernel equal to what it should be; changes of one moment share a transaction. */
+/** Keeps bay's table in the kernel up to date; changes of one moment share a transaction. */
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { hasCode } from "../../core/errors.ts";
@@ -7,7 +7,7 @@ import { replaceFile } from "../../store/index.ts";
 import type { NetworkRecord, PublishedPort } from "../model/network.ts";
 import { emptying, type Family, hasIpv6, renderRules, replacing, tableName } from "./rules.ts";
 
-/** A hash of the tables as the kernel lists them now; undefined where there is none of IPv4. */
+/** A hash of the tables as the kernel lists them; undefined if the IPv4 table does not exist. */
 export function tableHash(tag: string): string | undefined {
   const listed = listTable("ip", tag);
   if (listed === undefined) return undefined;
@@ -28,20 +28,20 @@ function listTable(family: Family, tag: string): string | undefined {
 export class Firewall {
   #pending: Promise<void> | undefined;
   #applied = "";
-  /** The table is there, with the chains and sets that bay gave it. */
+  /** The table exists, with the chains and sets that bay gave it. */
   #hasTable = false;
-  /** The same of IPv6, which few networks have. */
+  /** The same for IPv6, which few networks use. */
   #hasTable6 = false;
   #hash: string | undefined;
 
   constructor(
     readonly tag: string,
     readonly desired: () => { networks: NetworkRecord[]; ports: PublishedPort[] },
-    /** Where the table's hash is kept for observers outside bayd. */
+    /** The file with the table's hash, for observers outside bayd. */
     readonly file: string,
   ) {}
 
-  /** Resolves when the kernel has what `desired` says at this moment or later. */
+  /** Resolves when the kernel has what `desired` returns at this moment or later. */
   sync(): Promise<void> {
     this.#pending ??= new Promise<void>((resolve, reject) => {
       setImmediate(() => {
@@ -75,14 +75,14 @@ export class Firewall {
       try {
         return void nft(emptying(this.tag, isIpv6) + rules);
       } catch (error) {
-        // somebody took the table or a part of it away
+        // another program removed the table or a part of it
         if (!hasCode(error, "NFTABLES")) throw error;
       }
     }
     nft(replacing(this.tag) + rules);
   }
 
-  /** Puts the table back where someone changed or deleted it; true where that was so. */
+  /** Restores the table if another program changed or deleted it; returns true in that case. */
   repair(): boolean {
     if (this.desired().networks.length === 0) return false;
     const now = tableHash(this.tag);
@@ -94,7 +94,7 @@ export class Firewall {
     return true;
   }
 
-  /** Notes the hash that the table should have. */
+  /** Saves the hash that the table should have. */
   save(): void {
     if (this.#hash !== undefined && existsSync(this.file)) return;
     this.#hash ??= tableHash(this.tag) ?? "";
@@ -102,7 +102,7 @@ export class Firewall {
   }
 }
 
-/** True where the table is as bayd last left it. */
+/** True if the table is as bayd last left it. */
 export function firewallIsIntact(tag: string, file: string): boolean {
   try {
     return readFileSync(file, "utf8") === (tableHash(tag) ?? "");

@@ -1,21 +1,21 @@
 /**
- * The table that keeps a host from becoming a router for interfaces that are not bay's, as text (nft(8)), a pure function of
- * bay's networks and of what was recorded when bay switched forwarding on.
+ * The table that keeps a host from becoming a router for interfaces that are not bay's, as text (nft(8)): a pure function of
+ * bay's networks and of what was recorded when bay enabled forwarding.
  */
 import { type Version, versionOf } from "../../core/ip.ts";
 import { tableName } from "./rules.ts";
 
-/** The host's other interfaces at the moment when bay switched forwarding of one version of IP on. */
+/** The host's other interfaces at the moment when bay enabled forwarding for one IP version. */
 export interface SwitchedOn {
   /** All of them. */
   present: string[];
-  /** Those whose packets the kernel did not forward before. */
+  /** Interfaces whose packets the kernel did not forward before. */
   closed: string[];
 }
 
 export type SwitchedVersions = Partial<Record<Version, SwitchedOn>>;
 
-/** A name that nft(8) reads as itself: it has no escapes, and a star at the end is a pattern. */
+/** A name that nft(8) reads literally: it has no escapes, and a trailing star makes a pattern. */
 export const isPlainName = (name: string) => /^[\w.@+-]+$/.test(name);
 
 const set = (name: string, type: string, elements: readonly string[]) =>
@@ -23,13 +23,14 @@ const set = (name: string, type: string, elements: readonly string[]) =>
 const quoted = (names: readonly string[]) => names.map((name) => `"${name}"`);
 
 /**
- * The whole table, in the place of an older one; only the removal where forwarding is not bay's doing.
+ * The whole table, which replaces an older one; only the removal if bay did not enable forwarding.
  *
- * The rules name what is bay's, so that they hold for interfaces that are added later. The bridges of other bays have names
- * that begin with `bay` too.
+ * The rules name bay's interfaces, so that they also apply to interfaces that are added later. The bridges of other bays have
+ * names that begin with `bay`, too.
  *
- * It works after source translation, so that a connection for which another program has a rule of nat is known: that program
- * (libvirt, a VPN, a shared connection) asked for it. A subnet of bay's cannot be the source there, although bay translates it.
+ * It runs after source translation, so that a connection for which another program has a NAT rule is recognized: that program
+ * (libvirt, a VPN, a shared connection) asked for it. A subnet of bay's cannot be the source there, although bay translates
+ * it.
  */
 export function renderForeignRules(
   tag: string,
@@ -53,23 +54,23 @@ export function renderForeignRules(
   return [
     `${without}table ${table} {`,
     set("named", "ifname", quoted(bridges.filter((name) => !name.startsWith("bay")))),
-    // those that forwarded before
+    // interfaces that forwarded before
     ...known.map(({ version, present, closed }) =>
       set(`open${version}`, "ifname", quoted(present.filter((name) => !closed.includes(name)))),
     ),
     set("same", "ifname . ifname", same),
     "  chain foreign { type filter hook postrouting priority 150; policy accept;",
-    // a packet of the host's own has come in by no interface
+    // a packet of the host itself has no input interface
     "    iif 0 accept",
     ...["iifname", "oifname"].flatMap((name) => [`    ${name} "bay*" accept`, `    ${name} @named accept`]),
     ...known.map(({ version }) => `    meta nfproto ipv${version} iifname != @open${version} jump routed`),
     "  }",
     "  chain routed {",
-    // what a bridge of somebody else passes on between its own ports is not routed; br_netfilter shows it here
+    // frames that a foreign bridge forwards between its ports are not routed; br_netfilter shows them here
     "    iifname . oifname @same return",
     ...own,
     "    ct status snat,dnat return",
-    // the outer packets of a tunnel are the host's own, although they show the tunnel as where they came in
+    // the outer packets of a tunnel are the host's own, although they show the tunnel as their input interface
     "    fib saddr type local return",
     "    counter drop",
     "  }",

@@ -1,7 +1,7 @@
 /**
- * Forwarding of packets, the host's switch (Documentation/networking/ip-sysctl). Where bay switches it on, the host does not
- * become a router for interfaces that are not bay's: what was not forwarded between them before is dropped. What bay switched
- * on it switches off again with its last network, where no other program can have come to rely on it.
+ * The host's switch for forwarding packets (Documentation/networking/ip-sysctl). If bay enables it, the host does not become
+ * a router for interfaces that are not bay's: packets that were not forwarded between them before are dropped. With its last
+ * network, bay disables what it enabled, unless another program may rely on it by then.
  */
 import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { hasCode } from "../../core/errors.ts";
@@ -22,11 +22,11 @@ const SWITCH: Record<Version, string> = {
   6: `${IPV6_CONF}/all/forwarding`,
 };
 
-/** What bay changed. It holds for one boot of the kernel and one network namespace: others have switches of their own. */
+/** What bay changed. It is valid for one boot and one network namespace: others have their own switches. */
 interface ForwardingRecord {
   host: string;
   versions: SwitchedVersions;
-  /** Links that heard router advertisements as long as the host forwarded nothing. */
+  /** Links that accepted router advertisements while the host did not forward. */
   listeners?: string[];
 }
 
@@ -34,9 +34,9 @@ export interface ForwardingOptions {
   tag: string;
   store: Store;
   networks: () => readonly NetworkRecord[];
-  /** Where the digest of the table is kept for observers outside bayd. */
+  /** The file with the table's digest, for observers outside bayd. */
   file: string;
-  /** The administrator lets the host route between other interfaces (ip-forward-no-drop). */
+  /** The administrator allows the host to route between other interfaces (ip-forward-no-drop). */
   mayRouteOthers: () => boolean;
 }
 
@@ -46,14 +46,14 @@ export class Forwarding {
 
   constructor(readonly options: ForwardingOptions) {}
 
-  /** Makes the host forward what its networks need; gives a line for each version of IP that was off. Throws NFTABLES. */
+  /** Enables forwarding that networks need; returns a line for each IP version that was off. Throws NFTABLES. */
   ensure(): string[] {
     const off = this.#needed().filter((version) => !isOn(version));
     if (off.length > 0) this.#switchOn(off);
     return off.map((version) => `forwarding of IPv${version}`);
   }
 
-  /** As `ensure`; also repairs the table, and switches off forwarding that is no longer used. */
+  /** Like `ensure`; also repairs the table, and disables forwarding that is no longer used. */
   repair(): string[] {
     const repairs = this.ensure();
     this.release();
@@ -65,7 +65,7 @@ export class Forwarding {
     return repairs;
   }
 
-  /** Brings the table to what the record says. */
+  /** Updates the table to match the record. */
   apply(): void {
     const { tag, file, mayRouteOthers, networks } = this.options;
     const versions = mayRouteOthers() ? {} : (this.#record()?.versions ?? {});
@@ -80,7 +80,7 @@ export class Forwarding {
     if (this.#digest !== undefined) replaceFile(file, this.#digest);
   }
 
-  /** Switches off what bay switched on, where no network of bay's and no other program needs it. */
+  /** Disables what bay enabled, if no network of bay and no other program needs it. */
   release(): void {
     const record = this.#record();
     if (!record || this.options.mayRouteOthers()) return;
@@ -110,19 +110,19 @@ export class Forwarding {
     return record?.host === thisHost() ? structuredClone(record) : undefined;
   }
 
-  /** The record and the rules come first, so that a kill at any moment leaves no router. */
+  /** The record and the rules come first, so that a kill at any moment does not leave the host as a router. */
   #switchOn(off: readonly Version[]): void {
     const record = this.#record() ?? { host: thisHost(), versions: {} };
     for (const version of off) record.versions[version] = this.#look(version);
     if (off.includes(6)) record.listeners = listeners();
     this.options.store.put(KEY, record);
     this.apply();
-    // a host that forwards no longer listens to its own routers, unless it is told to
+    // a host that forwards ignores router advertisements, unless accept_ra is 2
     if (off.includes(6)) for (const link of record.listeners!) writeConf(6, link, "accept_ra", "2");
     for (const version of off) writeFileSync(SWITCH[version], "1");
   }
 
-  /** The switch sets the same for every interface, so those that forwarded before are told to again. */
+  /** The switch sets all interfaces, so forwarding is enabled again for those that had it before. */
   #switchOff(version: Version, record: ForwardingRecord): void {
     const { present, closed } = record.versions[version]!;
     writeFileSync(SWITCH[version], "0");
@@ -145,17 +145,17 @@ export class Forwarding {
       .filter((name) => name !== "lo" && !name.startsWith(`bay${tag}-`) && !name.startsWith(`ve${tag}`));
   }
 
-  /** An interface made since, or a program that translates sources, may need the host to forward. */
+  /** An interface created since, or a program that translates sources, may need the host to forward. */
   #isUsedByOthers(version: Version, { present }: SwitchedOn): boolean {
     const others = this.#others().filter(isPlainName);
     return others.some((name) => !present.includes(name)) || isTranslating(version, this.options.tag);
   }
 }
 
-/** True where the table is as bayd last left it. */
+/** True if the table is as bayd last left it. */
 export const forwardingIsIntact = (tag: string, file: string): boolean => equalsDigest("inet", tag, file);
 
-/** Whether bay keeps the host from forwarding between other interfaces. */
+/** Whether bay prevents the host from forwarding between other interfaces. */
 export const dropsForeign = (tag: string): boolean => tableDigest("inet", tag) !== undefined;
 
 const isOn = (version: Version) => readFileSync(SWITCH[version], "utf8").trim() !== "0";
@@ -179,7 +179,7 @@ function readConf(version: Version, link: string, key: string): string | undefin
   }
 }
 
-/** The link may be gone at any moment. */
+/** Ignores a link that has disappeared. */
 function writeConf(version: Version, link: string, key: string, value: string): void {
   try {
     writeFileSync(`${CONF[version]}/${link}/${key}`, value);
@@ -190,7 +190,7 @@ function writeConf(version: Version, link: string, key: string, value: string): 
 
 const isGone = (error: unknown) => hasCode(error, "ENOENT") || hasCode(error, "EINVAL");
 
-/** Whether a table of another program translates sources, by nftables or by the older iptables. */
+/** Whether a table of another program translates sources, with nftables or legacy iptables. */
 function isTranslating(version: Version, tag: string): boolean {
   const legacy = `/proc/net/${version === 4 ? "ip" : "ip6"}_tables_names`;
   if (existsSync(legacy) && /^nat$/m.test(readFileSync(legacy, "utf8"))) return true;

@@ -1,6 +1,6 @@
 /**
- * bay's nftables tables as text (nft(8)), a pure function of the networks and published ports: one of IPv4, and one of IPv6
- * where a network has it. They always change as a whole, in one transaction.
+ * bay's nftables tables as text (nft(8)), a pure function of the networks and published ports: one for IPv4, and one for IPv6
+ * if a network uses it. They always change as a whole, in one transaction.
  */
 import { versionOf } from "../../core/ip.ts";
 import { type NetworkRecord, type PublishedPort, subnetsOf } from "../model/network.ts";
@@ -17,7 +17,7 @@ const set = (elements: readonly string[]) =>
   elements.length > 0 ? ` elements = { ${elements.join(", ")} };` : "";
 const quoted = (names: readonly string[]) => names.map((name) => `"${name}"`);
 
-/** Before the rules: new tables, whatever was there. */
+/** Commands before the rules: creates new tables in place of existing ones. */
 export const replacing = (tag: string): string =>
   (["ip", "ip6"] as const)
     .map((family) => `${family} ${tableName(tag)}`)
@@ -25,8 +25,8 @@ export const replacing = (tag: string): string =>
     .join("");
 
 /**
- * Before the rules: the tables that bay made, emptied. Their chains stay, as the kernel takes some ten milliseconds to let
- * one go that packets pass through.
+ * Commands before the rules: empties the tables that bay created. Their chains are kept, because the kernel takes about ten
+ * milliseconds to remove one through which packets pass.
  */
 export function emptying(tag: string, isIpv6: boolean): string {
   const families: Family[] = isIpv6 ? ["ip", "ip6"] : ["ip"];
@@ -46,7 +46,7 @@ const SETS = [
   ["map", "addressed"],
 ] as const;
 
-/** The tables; `replacing` or `emptying` precedes them. */
+/** The tables; the result of `replacing` or `emptying` precedes them. */
 export function renderRules(
   tag: string,
   networks: readonly NetworkRecord[],
@@ -56,7 +56,7 @@ export function renderRules(
   return hasIpv6(networks) ? rules + renderTable("ip6", tag, networks, ports) : rules;
 }
 
-/** What differs between the two versions of IP. */
+/** The differences between the two IP versions. */
 const DIALECTS = {
   ip: {
     version: 4,
@@ -70,7 +70,7 @@ const DIALECTS = {
       '    iifname != "lo" ip daddr 127.0.0.0/8 drop',
       "  }",
     ],
-    // bayd's own sockets take what no rule can forward to a container: IPv6 has no route_localnet
+    // bayd's own sockets accept what no rule can forward to a container: IPv6 has no route_localnet
     unled: [],
     loopback: ["    oifname @bridges ip saddr 127.0.0.0/8 masquerade"],
   },
@@ -148,7 +148,10 @@ function renderTable(
   return `${lines.join("\n")}\n`;
 }
 
-/** What leaves a subnet has the host's address; so has what a container sends to a published port of its own network. */
+/**
+ * Packets that leave a subnet get the host's address, and so do those from a container to a published port of its own
+ * network.
+ */
 function masquerading(family: Family, { bridge, config }: NetworkRecord, subnet: string): string[] {
   const { masquerade = true, sourceAddress } = config.options ?? {};
   const source = family === "ip" && sourceAddress ? `snat to ${sourceAddress}` : "masquerade";

@@ -1,7 +1,7 @@
 /**
- * Anti-spoofing: what a container sends into a bridge must be its own, by link-layer address, ARP, IPv4, IPv6 and neighbour
- * discovery. One nftables table of the bridge family (nft(8)) per bay; its sets name the host's end of each veth pair, so that
- * a start or an end changes elements and no rule.
+ * Anti-spoofing: a container may send into a bridge only from its own addresses: link-layer address, ARP, IPv4, IPv6 and
+ * neighbour discovery. One nftables table of the bridge family (nft(8)) per bay. Its sets name the host's end of each veth
+ * pair, so that a start or an end of a container changes elements and no rules.
  */
 import { existsSync, rmSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
@@ -13,9 +13,9 @@ import type { Endpoint } from "../model/network.ts";
 import { tableName } from "./rules.ts";
 import { equalsDigest, tableDigest } from "./table-digest.ts";
 
-const NEIGHBOUR_TARGET = "@th,64,128"; // RFC 4861, 4.4: behind type, code, checksum and flags
+const NEIGHBOUR_TARGET = "@th,64,128"; // RFC 4861, 4.4: after type, code, checksum and flags
 
-/** Links that are gone: how many of them the regular pass takes out of the sets, and the most that may be in them. */
+/** Removed links: how many of them make the regular pass clean the sets, and the most that may be in them. */
 const STALE_ENOUGH = 64;
 const STALE_LIMIT = 1024;
 
@@ -35,7 +35,7 @@ export function renderGuard(tag: string): string {
     "    ether type arp iifname . arp saddr ether != @links counter drop",
     "    ether type arp iifname . arp saddr ip != @addresses counter drop",
     "    ether type ip iifname . ip saddr != @addresses counter drop",
-    // no container gives addresses or routes to its neighbours
+    // no container may assign addresses or routes to its neighbours
     "    ether type ip udp sport 67 counter drop",
     "    ether type ip6 iifname . ip6 saddr != @addresses6 counter drop",
     "    ether type ip6 udp sport 547 counter drop",
@@ -53,10 +53,10 @@ export function renderGuard(tag: string): string {
   ].join("\n");
 }
 
-/** What is in the sets for one endpoint, by set. Pure. */
+/** The elements of one endpoint, by set. Pure. */
 export function guardElements({ link, mac, address, address6 }: Endpoint): Record<string, string[]> {
   const port = `"${link}"`;
-  // of an endpoint without IPv6 every packet of IPv6 is dropped
+  // for an endpoint without IPv6, all IPv6 packets are dropped
   const own6 = address6 === undefined ? [] : [address6, linkLocal(mac)];
   return {
     guarded: [port],
@@ -68,7 +68,7 @@ export function guardElements({ link, mac, address, address6 }: Endpoint): Recor
   };
 }
 
-/** The address that the kernel gives an interface by itself (RFC 4291, appendix A). */
+/** The link-local address that the kernel assigns to an interface (RFC 4291, appendix A). */
 export function linkLocal(mac: string): string {
   const bytes = Buffer.from(mac.replaceAll(":", ""), "hex");
   bytes[0]! ^= 2;
@@ -80,24 +80,24 @@ export class SpoofingGuard {
   #hasTable = false;
   #guarded = new Map<string, Endpoint>();
   /**
-   * Of links that are gone, by link. Their elements do no harm, as each link has a name of its own, and the kernel takes some
-   * 15 ms to let elements go: many go together, and none of them in a container's start.
+   * Removed links. Their elements do no harm, because each link has a unique name. The kernel takes about 15 ms to remove
+   * elements, so many are removed together, and never during a container's start.
    */
   readonly #stale = new Map<string, Endpoint>();
   #hash: string | undefined;
-  /** Why the kernel refused the table; it is tried again with each pass of repair. */
+  /** Why the kernel refused the table; each repair pass tries again. */
   #refusal: string | undefined;
 
   constructor(
     readonly tag: string,
-    /** Endpoints that are to be guarded now: all that are connected, but for those whose service may spoof. */
+    /** Returns the endpoints to be guarded now: all that are connected, except those whose service may spoof. */
     readonly desired: () => Endpoint[],
     readonly warn: (text: string) => void,
-    /** Where the table's hash is kept for observers outside bayd; absent while the table changes and if there is none. */
+    /** The file with the table's hash, for observers outside bayd; absent while the table changes and if there is none. */
     readonly file: string,
   ) {}
 
-  /** Before the endpoint's link is made. */
+  /** Call it before the endpoint's link is created. */
   add(endpoint: Endpoint): void {
     const { link } = endpoint;
     if (!this.#hasTable) return this.#replace([...this.#connected(), endpoint]);
@@ -109,9 +109,9 @@ export class SpoofingGuard {
     this.#apply(known ? [known] : [], [endpoint]);
   }
 
-  /** The link is gone, or may send what it likes from now on (`atOnce`). */
+  /** Call it when the link was removed, or (`atOnce`) may send from any address from now on. */
   remove({ link }: Endpoint, atOnce = false): void {
-    // a bayd before this one may have left a table that has the link
+    // an earlier bayd may have left a table that contains the link
     if (!this.#hasTable && atOnce) return this.#replace(this.#connected());
     const known = this.#guarded.get(link) ?? this.#stale.get(link);
     if (!known) return;
@@ -121,7 +121,7 @@ export class SpoofingGuard {
     this.#apply([known], []);
   }
 
-  /** Lets the elements of links that are gone go. */
+  /** Removes the elements of removed links. */
   #sweep(): void {
     const gone = [...this.#stale.values()];
     this.#stale.clear();
@@ -138,12 +138,14 @@ export class SpoofingGuard {
     if (this.#hasTable) this.#run(text, () => this.#replace(this.#connected()));
   }
 
-  /** What is guarded already, as a build's links and those of a container that starts just now, and what is to be. */
+  /**
+   * Endpoints that are guarded already, such as those of builds and of containers that are starting, and those to be guarded.
+   */
   #connected(): Endpoint[] {
     return [...this.#guarded.values(), ...this.desired()];
   }
 
-  /** Removes the table, also one that a killed bayd left: no network exists. */
+  /** Removes the table, including one that a killed bayd left: no network exists. */
   clear(): void {
     // a kernel without the bridge family refuses, and has no table
     this.#run(this.#without(), () => {});
@@ -153,7 +155,7 @@ export class SpoofingGuard {
     this.#forget();
   }
 
-  /** Puts the table back where someone changed or deleted it; true where that was so. */
+  /** Restores the table if another program changed or deleted it; returns true in that case. */
   repair(): boolean {
     const desired = this.desired();
     if (desired.length === 0 && !this.#hasTable) return false;
@@ -171,7 +173,7 @@ export class SpoofingGuard {
     return wasOurs && this.#hasTable;
   }
 
-  /** Notes the hash that the table should have. */
+  /** Saves the hash that the table should have. */
   save(): void {
     if (!this.#hasTable || (this.#hash !== undefined && existsSync(this.file))) return;
     this.#hash ??= tableDigest("bridge", this.tag);
@@ -229,10 +231,10 @@ export class SpoofingGuard {
   }
 }
 
-/** True where the table is as bayd last left it. */
+/** True if the table is as bayd last left it. */
 export const guardIsIntact = (tag: string, file: string): boolean => equalsDigest("bridge", tag, file);
 
-/** Whether this kernel has the bridge family of nftables. Nothing is left behind. Throws NFTABLES where it has not. */
+/** Tests whether this kernel has the bridge family of nftables. Leaves nothing behind. Throws NFTABLES if it has not. */
 export function tryGuard(): void {
   const table = `bridge ${tableName("doctor")}`;
   nft(`add table ${table}\ndelete table ${table}\n`);

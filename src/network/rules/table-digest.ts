@@ -1,4 +1,4 @@
-/** Whether a table of nftables is as bayd last left it, for tables that one file with a digest stands for. */
+/** Checks whether an nftables table is as bayd last left it, for tables whose digest is in a file. */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { hasCode } from "../../core/errors.ts";
@@ -7,7 +7,7 @@ import { tableName } from "./rules.ts";
 
 type DigestedFamily = "bridge" | "inet";
 
-/** A digest of the table as the kernel lists it, without its counters; undefined where it does not exist. */
+/** A digest of the table as the kernel lists it, without its counters; undefined if it does not exist. */
 export function tableDigest(family: DigestedFamily, tag: string): string | undefined {
   try {
     const text = nft(`list table ${family} ${tableName(tag)}`).replace(/packets \d+ bytes \d+/g, "");
@@ -18,7 +18,7 @@ export function tableDigest(family: DigestedFamily, tag: string): string | undef
   }
 }
 
-/** True where the table equals the digest in the file, and where the file does not exist: bayd is changing the table then. */
+/** True if the table equals the digest in the file, or the file does not exist: bayd is changing the table then. */
 export function equalsDigest(family: DigestedFamily, tag: string, file: string): boolean {
   try {
     return readFileSync(file, "utf8") === tableDigest(family, tag);

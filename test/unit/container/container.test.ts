@@ -20,7 +20,7 @@ describe("users", () => {
     expect(resolve("4242")).toEqual({ uid: 4242, gid: 0, groups: [0], home: "/" });
     expect(resolve("", ["extra", "7"])).toMatchObject({ uid: 0, groups: [0, 1002, 7] });
   });
-  it("are errors where they are not in the image", () => {
+  it("are rejected if they are not in the image", () => {
     expect(() => resolve("nobody")).toThrow("no user nobody");
     expect(() => resolve("app:nogroup")).toThrow("no group nogroup");
   });
@@ -46,7 +46,7 @@ describe("capabilities", () => {
 });
 
 describe("generated files", () => {
-  it("name the container and its extra hosts", () => {
+  it("contain the container's name and its extra hosts", () => {
     const text = hostsFile({
       hostname: "web",
       domainname: "lan",
@@ -87,7 +87,7 @@ describe("log segments", () => {
     expect(texts(true).at(-1)).toBe("0thr");
   });
 
-  it("recover what was moved but not noted", () => {
+  it("recover bytes that were moved without an entry", () => {
     const writer = new SegmentWriter(folder, 1 << 20, 5);
     put(writer, 0, "one\n", 1);
     writeSync(writer.target(0).fd, "two\n", writer.target(0).offset);
@@ -97,7 +97,7 @@ describe("log segments", () => {
     expect(texts()).toEqual(["0one\n", "0two\n"]);
   });
 
-  it("rotate by size and keep so many", () => {
+  it("rotate by size and keep the configured number", () => {
     const writer = new SegmentWriter(folder, 10, 2);
     for (let index = 0; index < 6; index++) put(writer, 0, `line ${index} xx\n`, index);
     writer.close();
@@ -107,7 +107,7 @@ describe("log segments", () => {
     writeFileSync(join(folder, "other"), "");
   });
 
-  it("are bounded also for who writes byte by byte, whose index is larger than the output", () => {
+  it("are bounded for byte-by-byte writes, whose index is larger than the output", () => {
     const writer = new SegmentWriter(folder, 1024, 2);
     for (let index = 0; index < 1000; index++) put(writer, 0, "x", index);
     writer.close();
@@ -116,7 +116,7 @@ describe("log segments", () => {
       expect(readFileSync(join(folder, `${number}.idx`)).length).toBeLessThanOrEqual(1024);
   });
 
-  it("give a line without an end in pieces, and go on after what was skipped", () => {
+  it("return a line without an end in pieces, and continue after a skipped part", () => {
     const writer = new SegmentWriter(folder, 64 << 20, 5);
     for (let index = 0; index < 5; index++) put(writer, 0, "x".repeat(300_000), index);
     put(writer, 0, "end\n", 6);
@@ -138,7 +138,7 @@ describe("log segments", () => {
     expect([...new LogReader(join(folder, "silent")).read(true)]).toEqual([]);
   });
 
-  it("are chosen by stream, time and tail", () => {
+  it("are selected by stream, time and tail", () => {
     const lines = [0, 1, 0].map((stream, time) => ({
       stream: stream as 0 | 1,
       time,

@@ -90,7 +90,7 @@ function collect(): { got: () => string; take: (socket: Socket) => void } {
 const HEAD = "1 2026-01-02T03:04:05Z ship 0123456789ab 7 0123456789ab";
 
 describe("syslog", () => {
-  it.each(["unix", "unixgram"])("over a socket of datagrams, by %s://", async (scheme) => {
+  it.each(["unix", "unixgram"])("over a datagram socket, by %s://", async (scheme) => {
     const path = join(folder, "log");
     const receiver = listenForDatagrams(path);
     closing.push(receiver.close);
@@ -101,7 +101,7 @@ describe("syslog", () => {
     expect(messages.sort()).toEqual([`<27>${HEAD} - oh`, `<30>${HEAD} - hello`]);
   });
 
-  it("over a unix socket of streams", async () => {
+  it("over a stream unix socket", async () => {
     const { got, take } = collect();
     const server = createServer(take).listen(join(folder, "stream"));
     closing.push(() => server.close());
@@ -133,7 +133,7 @@ describe("syslog", () => {
     );
   });
 
-  it("over tcp, again after the receiver was gone, in RFC 3164's form", async () => {
+  it("over tcp, again after the receiver was down, in RFC 3164's format", async () => {
     const { got, take } = collect();
     const first = createServer((socket) => socket.destroy());
     await new Promise<void>((resolve) => first.listen(0, "127.0.0.1", resolve));
@@ -154,7 +154,7 @@ describe("syslog", () => {
     expect(warnings[1]).toContain("accepts its logs again");
   });
 
-  it("over TLS, with the length before each message, where the certificate is right", async () => {
+  it("over TLS, with the length before each message, if the certificate is valid", async () => {
     const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
     execFileSync(
       "openssl",
@@ -177,7 +177,7 @@ describe("syslog", () => {
     expect(await until(() => got() || undefined)).toBe(`${message.length} ${message}`);
   });
 
-  it("a receiver that accepts nothing blocks no container: lost lines are counted and reported", async () => {
+  it("a receiver that accepts nothing does not block the container: lost lines are counted and reported", async () => {
     const server = createServer((socket) => {
       socket.pause();
       closing.push(() => socket.destroy());
@@ -204,7 +204,7 @@ describe("syslog", () => {
     };
     const lines = (text: string) => [...text.matchAll(/- (\S+)\n/g)].map(([, line]) => line);
 
-    it("what was not sent is sent by the next forwarder, in its order, also of a line that was not complete", async () => {
+    it("the next forwarder sends the unsent lines in order, including one that was incomplete", async () => {
       const absent = forward("syslog", address(), true);
       write("one\ntwo\nthr");
       absent.forwarder.grew();
@@ -220,7 +220,7 @@ describe("syslog", () => {
       expect(lines(got()).filter((line) => line !== "err")).toEqual(["one", "two", "three", "four"]);
     });
 
-    it("what was sent is not sent again once that is noted", async () => {
+    it("lines are not sent again after the position was saved", async () => {
       const { got } = listen();
       const first = forward("syslog", address(), true);
       write("one\n");
@@ -236,7 +236,7 @@ describe("syslog", () => {
       );
     });
 
-    it("says that lines are gone which the log no longer keeps", () => {
+    it("reports lines that the log does not contain any more", () => {
       forward("syslog", address(), true).forwarder.stop();
       write("one\n");
       forward("syslog", address(), true).forwarder.stop();
@@ -248,7 +248,7 @@ describe("syslog", () => {
     });
     const at = (segment: number) => ({ segment, offset: 0 });
 
-    it("what the log had before anything was sent is passed over, and a note that is damaged is none", async () => {
+    it("skips what the log contained before anything was sent, and ignores a damaged position", async () => {
       write("old\n");
       writeFileSync(join(folder, "logs", "sent"), '{"receiver":');
       const { got } = listen();
@@ -260,7 +260,7 @@ describe("syslog", () => {
     });
   });
 
-  it("has the form of syslog(3) at the host's own sockets, which read no other, and RFC 5424 elsewhere", () => {
+  it("has the format of syslog(3) at the host's own sockets, which accept no other, and RFC 5424 elsewhere", () => {
     const format = (address: string | undefined) =>
       syslogFormat(address === undefined ? {} : { "syslog-address": address });
     for (const own of [undefined, "", "unix:///dev/log", "unixgram:///run/systemd/journal/dev-log"])
@@ -270,7 +270,7 @@ describe("syslog", () => {
     expect(syslogFormat({ "syslog-address": "unix:///dev/log", "syslog-format": "rfc5424" })).toBe("rfc5424");
   });
 
-  it("options that it does not have are told", () => {
+  it("rejects unknown options", () => {
     const problems = (options: Record<string, string>) =>
       logOptionProblems("syslog", options).map(([key, message]) => `${key} ${message}`);
     expect(problems({ "syslog-address": "http://a" })[0]).toContain("expected unix://PATH");
@@ -284,7 +284,7 @@ describe("syslog", () => {
   });
 });
 
-it("the journal gets fields by its native protocol", async () => {
+it("sends fields to the journal in its native protocol", async () => {
   const path = join(folder, "journal");
   const receiver = listenForDatagrams(path);
   closing.push(receiver.close);

@@ -19,7 +19,7 @@ function heap(kept: number) {
 }
 
 describe("memory of an idle bayd", () => {
-  it("is given back when a burst is over, and only then", () => {
+  it("is released when a burst is over, and only then", () => {
     const { seen, memory } = heap(10 * MIB);
     for (let i = 0; i < 10; i++) memory.look(); // what the start left
     const { collections, trims } = seen;
@@ -33,7 +33,7 @@ describe("memory of an idle bayd", () => {
     expect(seen.used).toBe(10 * MIB);
   });
 
-  it("is left alone where there is little garbage", () => {
+  it("is not collected if there is little garbage", () => {
     const { seen, memory } = heap(10 * MIB);
     for (let i = 0; i < 10; i++) memory.look();
     const { collections } = seen;
@@ -44,7 +44,7 @@ describe("memory of an idle bayd", () => {
     expect(seen.collections).toBe(collections);
   });
 
-  it("is left alone where Node.js has no collect function", () => {
+  it("is not collected if Node.js has no collect function", () => {
     const trims: number[] = [];
     const memory = new IdleMemory(
       undefined,

@@ -79,7 +79,7 @@ describe("a replacement that starts the new container first", () => {
     expect(names()).toEqual(["c2 demo-web-1"]);
   });
 
-  it("does not touch the old one where the new one is not healthy", async () => {
+  it("does not touch the old one if the new one is not healthy", async () => {
     become("unhealthy");
     await expect(replace(addRunning(1))).rejects.toMatchObject({
       code: "UPDATE_FAILED",
@@ -89,13 +89,13 @@ describe("a replacement that starts the new container first", () => {
     expect(names()).toEqual(["c1 demo-web-1"]);
   });
 
-  it("does not touch the old one where the new one does not start", async () => {
+  it("does not touch the old one if the new one does not start", async () => {
     manager.failing.set("start", new BayError("START_FAILED", "no such program", { hint: "look" }));
     await expect(replace(addRunning(1))).rejects.toMatchObject({ code: "UPDATE_FAILED", hint: "look" });
     expect(verbs()).toEqual(["beside c1", "start c2", "stop c2 0", "remove c2 volumes"]);
   });
 
-  it("gives the name back where the new one fails while it is watched", async () => {
+  it("returns the name if the new one fails while it is watched", async () => {
     const old = addRunning(1);
     const { promote } = manager.replacement;
     manager.replacement.promote = async (...args) => {
@@ -107,7 +107,7 @@ describe("a replacement that starts the new container first", () => {
     expect(names()).toEqual(["c1 demo-web-1"]);
   });
 
-  it("changes nothing where a condition before it fails", async () => {
+  it("changes nothing if a condition before it fails", async () => {
     const old = addRunning(1);
     const failing = async () => {
       throw new BayError("DEPENDENCY_FAILED", "db ended");
@@ -133,13 +133,13 @@ describe("a replacement that stops the old container first", () => {
     expect(names()).toEqual(["c2 demo-web-1"]);
   });
 
-  it("does not stop anything where the image does not exist", async () => {
+  it("does not stop anything if the image does not exist", async () => {
     manager.failing.set("image.get", new BayError("IMAGE_NOT_FOUND", "no image"));
     await expect(replace(addRunning(1), rollout)).rejects.toMatchObject({ code: "UPDATE_FAILED" });
     expect(verbs()).toEqual(["image.get app"]);
   });
 
-  it("starts the old one again where the new one is not healthy", async () => {
+  it("starts the old one again if the new one is not healthy", async () => {
     const old = addRunning(1);
     become("unhealthy");
     await expect(replace(old, rollout)).rejects.toMatchObject({ code: "UPDATE_FAILED" });
@@ -165,7 +165,7 @@ describe("the update of a service after a failure", () => {
     expect(verbs()).toHaveLength(before);
   });
 
-  it("continues where the policy says so, or within the ratio that it accepts", async () => {
+  it("continues if the policy says so, or within the accepted ratio", async () => {
     for (const policy of [{ failureAction: "continue" } as const, { maxFailureRatio: 0.5 }]) {
       const [first, second] = [addRunning(1), addRunning(2)];
       become("unhealthy");
@@ -177,7 +177,7 @@ describe("the update of a service after a failure", () => {
     }
   });
 
-  it("rolls the containers back that were replaced before", async () => {
+  it("rolls back the containers that were replaced before", async () => {
     const [first, second] = [addRunning(1), addRunning(2)];
     const rollback = { failureAction: "rollback" } as const;
     await replace(first, rollback);
@@ -197,7 +197,7 @@ describe("the update of a service after a failure", () => {
     expect(said).toContain("rolling demo-web-1 back");
   });
 
-  it("is not a failure where the client disconnected", async () => {
+  it("is not a failure if the client has disconnected", async () => {
     rollouts = new Rollouts(manager.asManager, stack, {
       graceMs: 7,
       timeoutMs: undefined,

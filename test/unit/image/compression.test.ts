@@ -31,7 +31,7 @@ const inflated = (packed: Buffer, step?: number, wanted?: number) => unpacked("g
 describe.each(["bzip2", "xz"] as const)("%s", (kind) => {
   const pack = (content: Buffer) => execFileSync(kind, ["-c"], { input: content });
 
-  it("gives what was packed, however it is cut, also of several streams", () => {
+  it("returns the packed data, in pieces of any size, also from several streams", () => {
     const content = Buffer.from(Array.from({ length: 300_000 }, (_, i) => ((i * 2654435761) >>> 24) % 7));
     const packed = pack(content);
     expect(compressionOf(packed)).toBe(kind);
@@ -45,7 +45,7 @@ describe.each(["bzip2", "xz"] as const)("%s", (kind) => {
     expect(unpacked(kind, twice).equals(Buffer.concat([content, Buffer.from("more")]))).toBe(true);
   });
 
-  it("says so where it is damaged or cut", () => {
+  it("reports damaged or truncated data", () => {
     const packed = pack(Buffer.from("hello".repeat(1000)));
     expect(() => unpacked(kind, packed.subarray(0, packed.length - 9))).toThrow(/too early/);
     const damaged = Buffer.from(packed);
@@ -55,7 +55,7 @@ describe.each(["bzip2", "xz"] as const)("%s", (kind) => {
 });
 
 describe("gzip", () => {
-  it("gives what was packed, however it is cut", () => {
+  it("returns the packed data, in pieces of any size", () => {
     fc.assert(
       fc.property(
         fc.array(fc.uint8Array({ maxLength: 4000 }), { minLength: 1, maxLength: 4 }),
@@ -79,7 +79,7 @@ describe("gzip", () => {
       expect(inflated(packed, 997, 4096 + round).equals(content)).toBe(true);
   });
 
-  it("says so where it is damaged or cut", () => {
+  it("reports damaged or truncated data", () => {
     const packed = gzipSync(Buffer.from("hello".repeat(1000)));
     expect(() => inflated(packed.subarray(0, packed.length - 9))).toThrow(/too early/);
     const damaged = Buffer.from(packed);

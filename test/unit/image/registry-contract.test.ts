@@ -39,7 +39,7 @@ describe("a registry that answers wrongly", () => {
     return { content, layers, done: pullImage(content, layers, request) };
   };
 
-  it("with another manifest than its digest is refused", async () => {
+  it("with a manifest of a different digest is rejected", async () => {
     await push(putImage(source, "app").manifest);
     registry.fault = ({ url }, answer) => {
       if (!url?.includes("/manifests/")) return false;
@@ -49,7 +49,7 @@ describe("a registry that answers wrongly", () => {
     await expect(pull().done).rejects.toMatchObject({ code: "WRONG_DIGEST" });
   });
 
-  it("with other bytes than a layer's digest is refused, and the layer is not kept", async () => {
+  it("with data that does not match a layer's digest is rejected, and the layer is not kept", async () => {
     const { manifest, diffId } = putImage(source, "app");
     await push(manifest);
     registry.fault = ({ url }, answer) => {
@@ -63,7 +63,7 @@ describe("a registry that answers wrongly", () => {
     expect(content.has(manifest.digest)).toBe(false);
   });
 
-  it("without an upload location is refused, and no manifest is sent", async () => {
+  it("without an upload location is rejected, and no manifest is sent", async () => {
     registry.fault = ({ method }, answer) => {
       if (method !== "POST") return false;
       answer.writeHead(202).end();
@@ -73,7 +73,7 @@ describe("a registry that answers wrongly", () => {
     expect(registry.seen.filter(({ path }) => path.includes("/manifests/"))).toEqual([]);
   });
 
-  it("that never agrees about an upload's position is given up", async () => {
+  it("that never agrees about an upload's position causes an error", async () => {
     registry.fault = ({ method, url }, answer) => {
       if (method === "PATCH") answer.writeHead(416, { location: url! }).end();
       else if (method === "GET" && url?.includes("/uploads/")) answer.writeHead(204, { range: "0-0" }).end();

@@ -44,14 +44,14 @@ async function refusal(host: string, insecure: boolean, credentials?: Credential
 describe("a registry without TLS", () => {
   const insecure = (host: string) => `add "${host}" to the list "insecure" in ${config}/registries.json`;
 
-  it("is named with the file that allows plain HTTP", async () => {
+  it("is reported with the file that allows plain HTTP", async () => {
     const host = await listening(createHttp((_, answer) => void answer.end("hello")));
     const { message, hint } = await refusal(host, false);
     expect(message).toBe(`${host} cannot be reached: it does not use TLS`);
     expect(hint).toContain(insecure(host));
   });
 
-  it("that hangs up at once is named so too", async () => {
+  it("that closes the connection at once is reported in the same way", async () => {
     const host = await listening(createTcp((socket) => void socket.once("data", () => socket.end())));
     const { hint = "" } = await refusal(host, false);
     expect(hint).toContain(insecure(host));
@@ -67,14 +67,14 @@ describe("a registry that refuses", () => {
   };
   const me = { username: "me", password: "wrong" };
 
-  it("names the command where there is no login", async () => {
+  it("causes an error with the command if there is no login", async () => {
     const host = await asking("Basic");
     const { message, hint } = await refusal(host, true);
     expect(message).toBe(`${host} requires a login`);
     expect(hint).toContain(`bay login ${host}`);
   });
 
-  it("names the user, and where the password comes from", async () => {
+  it("causes an error with the user, and the source of the password", async () => {
     const host = await asking("Basic");
     const given = await refusal(host, true, me);
     expect(given.message).toBe(`${host} rejected the user name or password of "me"`);
@@ -86,7 +86,7 @@ describe("a registry that refuses", () => {
     expect(`${given.message}${given.hint}${kept.hint}`).not.toContain("wrong");
   });
 
-  it("tells a user without rights from one with a wrong password", async () => {
+  it("causes different errors for missing rights and for a wrong password", async () => {
     const host = await asking("Basic", 403);
     const { message, hint } = await refusal(host, true, me);
     expect(message).toBe(`${host} denies access to the user "me"`);

@@ -12,7 +12,7 @@ const folder = mkdtempSync(join(tmpdir(), "bay-registry-unit-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe("challenges", () => {
-  it("are read with quotes, commas and several schemes", () => {
+  it("are parsed with quotes, commas and several schemes", () => {
     expect(
       parseChallenges(
         'Bearer realm="https://auth.example/token",service="reg, \\"one\\"",scope="repository:a/b:pull", Basic realm=x',
@@ -30,7 +30,7 @@ describe("challenges", () => {
     ]);
     expect(parseChallenges("Negotiate")).toEqual([{ scheme: "negotiate", parameters: {} }]);
   });
-  it("of any text end", () => {
+  it("are parsed in bounded time for any text", () => {
     fc.assert(fc.property(fc.string(), (text) => Array.isArray(parseChallenges(text))));
   });
 });
@@ -51,7 +51,7 @@ describe("credentials", () => {
     writeFileSync(join(folder, "docker", "config.json"), JSON.stringify(config));
   const auth = (text: string) => Buffer.from(text).toString("base64");
 
-  it("are Docker's, by each of its names for a registry, and bay's own before them", async () => {
+  it("are found in Docker's file, by each of its names for a registry, and in bay's own before it", async () => {
     docker({
       auths: {
         "https://index.docker.io/v1/": { auth: auth("hub:p:w") },
@@ -76,7 +76,7 @@ describe("credentials", () => {
     expect(keepCredentials("docker.io", undefined)).toBe(false);
   });
 
-  it("come from helpers, which are asked for the registry", async () => {
+  it("come from helpers, which are called with the registry", async () => {
     const bin = join(folder, "docker", "bin");
     mkdirSync(bin);
     const script =
@@ -93,7 +93,7 @@ describe("credentials", () => {
     await expect(findCredentials("absent.lan")).rejects.toThrow("docker-credential-nowhere is not installed");
   });
 
-  it("that cannot be read are an error that shows nothing of them", async () => {
+  it("that cannot be read cause an error that does not show them", async () => {
     writeFileSync(join(folder, "docker", "config.json"), '{"auths": {"a": {"auth": 5}}, "secret');
     await expect(findCredentials("a")).rejects.toThrow(
       /^.*config\.json does not have the format of docker login$/,
@@ -107,7 +107,7 @@ describe("endpoints", () => {
       base,
       insecure,
     ]);
-  it("are the mirrors in order, then the registry, with TLS unless it is local or said to have none", () => {
+  it("are the mirrors in order, then the registry, with TLS unless it is local or configured without", () => {
     expect(
       bases("docker.io", { mirrors: { "docker.io": ["mirror.lan", "https://two.lan/proxy/"] } }),
     ).toEqual([
@@ -121,7 +121,7 @@ describe("endpoints", () => {
       /plain HTTP/,
     );
   });
-  it("come from a file whose problems are all named", () => {
+  it("come from a file whose errors are all reported", () => {
     writeFileSync(join(folder, "registries.json"), '{"mirrors": {"a": "b"}, "unsafe": []}');
     expect(() => readSettings(folder)).toThrow(/mirrors\.a: .*; .*unsafe/);
     expect(readSettings(join(folder, "none"))).toEqual({ mirrors: {}, insecure: [] });

@@ -63,7 +63,7 @@ const entryWithContent = fc
   }));
 
 describe("the tar codec", () => {
-  it("gives every entry back, whatever the chunks it is read in", () => {
+  it("decodes every entry, in chunks of any size", () => {
     fc.assert(
       fc.property(
         fc.array(entryWithContent, { minLength: 1, maxLength: 5 }),
@@ -75,7 +75,7 @@ describe("the tar codec", () => {
     );
   });
 
-  it("refuses headers that would grow in memory", () => {
+  it("rejects headers that would use much memory", () => {
     const pax = (body: Buffer, flag = "x") => {
       const entry = encodeEntry({ ...plain, name: "p", size: body.length });
       entry.write(flag, 156, "latin1");
@@ -103,7 +103,7 @@ describe("the tar codec", () => {
     ).toThrow(/the name in a tar header is too long: 5000 bytes/);
   });
 
-  it("keeps bytes of extended attributes that are no text", () => {
+  it("keeps bytes of extended attributes that are not text", () => {
     const value = Buffer.from([1, 0, 255, 10, 61, 128]);
     const entry = { ...plain, xattrs: new Map([["user.x", value]]) };
     expect(readAll(archive([{ entry, content: Buffer.alloc(0) }]))[0]!.entry.xattrs.get("user.x")).toEqual(
@@ -111,7 +111,7 @@ describe("the tar codec", () => {
     );
   });
 
-  it("refuses an archive that is cut, has a wrong checksum, or is empty", () => {
+  it("rejects an archive that is truncated, has a wrong checksum, or is empty", () => {
     const whole = archive([{ entry: { ...plain, size: 600 }, content: Buffer.alloc(600, 1) }]);
     expect(() => readAll(whole.subarray(0, 700))).toThrow("ends");
     const broken = Buffer.from(whole);
@@ -120,7 +120,7 @@ describe("the tar codec", () => {
     expect(() => readAll(Buffer.alloc(0))).toThrow("empty");
   });
 
-  it("never does worse than an error on noise", () => {
+  it("causes nothing worse than an error for random input", () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 1, maxLength: 3000 }), (bytes) => {
         try {

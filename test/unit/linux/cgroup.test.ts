@@ -45,7 +45,7 @@ describe("the device filter", () => {
 });
 
 describe("CPU shares and weights", () => {
-  it("map the ends and the default onto each other", () => {
+  it("map the ends and the default to each other", () => {
     expect([2, 1024, 262144].map(sharesToWeight)).toEqual([1, 39, 10000]);
     for (const weight of [1, 39, 100, 10000]) expect(sharesToWeight(weightToShares(weight))).toBe(weight);
   });

@@ -50,7 +50,7 @@ describe("the state of a file", () => {
     for (const kind of KINDS) expect(found[kind](), kind).toBe(known[kind]());
   });
 
-  it("is undefined where there is none, and for a name that ends in the middle", () => {
+  it("is undefined if the file does not exist, and for a name with a NUL in the middle", () => {
     expect(stateOf(at("absent"))).toBeUndefined();
     expect(stateOf(`${at("file")}\0x`)).toBeUndefined();
   });

@@ -155,7 +155,7 @@ const common = {
   token: Buffer.alloc(8),
 };
 
-describe("no descriptor of the host's is open when the working directory is entered", () => {
+describe("no descriptor of the host is open when the working directory is entered", () => {
   it("by a start, with any mounts, streams and namespaces", () => {
     const request = fc.record({
       stdio: anyStdio,

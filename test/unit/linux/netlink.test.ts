@@ -8,7 +8,7 @@ import {
 } from "../../../src/linux/netlink/message.ts";
 
 describe("netlink messages", () => {
-  it("come back as they went", () => {
+  it("are decoded as they were encoded", () => {
     fc.assert(
       fc.property(
         fc.array(fc.tuple(fc.integer({ min: 1, max: 0x3fff }), fc.uint8Array({ maxLength: 40 }))),

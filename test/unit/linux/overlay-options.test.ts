@@ -17,7 +17,7 @@ const unescaped = (text: string) => text.replace(/\\(.)/gs, "$1");
 describe("options of an overlay", () => {
   const path = fc.string({ unit: fc.constantFrom(...'/ab\\,:= \n"%$é'), minLength: 1, maxLength: 12 });
 
-  it("keep any path to the letter", () => {
+  it("keep any path unchanged", () => {
     fc.assert(
       fc.property(fc.array(path, { minLength: 1, maxLength: 4 }), path, path, (lower, upper, work) => {
         const [first, ...others] = split(overlayOptions({ lower, writable: { upper, work } }), ",");
@@ -27,7 +27,7 @@ describe("options of an overlay", () => {
     );
   });
 
-  it("name no writable directory for a mount that is read-only", () => {
+  it("contain no writable directory for a read-only mount", () => {
     expect(overlayOptions({ lower: ["a", "b"] })).toBe("lowerdir=a:b");
   });
 });

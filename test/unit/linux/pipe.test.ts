@@ -9,7 +9,7 @@ describe("makeFifo", () => {
   afterAll(() => rmSync(folder, { recursive: true }));
   const descriptors = () => readdirSync("/proc/self/fd").length;
 
-  it("creates a FIFO, keeps one that exists, and leaves no descriptor open", () => {
+  it("creates a FIFO, keeps an existing one, and leaves no descriptor open", () => {
     const path = join(folder, "ended");
     makeFifo(path, 0o600);
     const { ino } = lstatSync(path);
@@ -19,7 +19,7 @@ describe("makeFifo", () => {
     expect(lstatSync(path)).toMatchObject({ ino, mode: 0o10600 });
   });
 
-  it("refuses a file of another kind, and a folder that does not exist", () => {
+  it("rejects another kind of file, and a directory that does not exist", () => {
     writeFileSync(join(folder, "file"), "");
     expect(() => makeFifo(join(folder, "file"), 0o600)).toThrow("exists and is not a FIFO");
     expect(() => makeFifo(join(folder, "none", "ended"), 0o600)).toThrow("ENOENT");

@@ -22,14 +22,14 @@ describe("ProgramBuilder", () => {
     expect((bytes.readUInt32LE(first + RECORD + 4) >>> 16) * RECORD).toBe(first);
   });
 
-  it("refuses a resident part of more than a page", () => {
+  it("rejects a resident part of more than a page", () => {
     const program = new ProgramBuilder();
     program.section("resident").entry("a");
     for (let index = 0; index < 64; index++) program.call("getpid", [], index === 0 ? { label: "a" } : {});
     expect(() => program.build()).toThrow("exceeds a page");
   });
 
-  it("refuses a string with a NUL byte", () => {
+  it("rejects a string with a NUL byte", () => {
     expect(() => new ProgramBuilder().call("chdir", ["/a\0b"])).toThrow("NUL");
   });
 });
@@ -43,7 +43,7 @@ describe("readProgramState", () => {
     return bytes;
   };
 
-  it("tells a running process from one that ended", () => {
+  it("distinguishes a running process from one that has ended", () => {
     const bytes = page();
     bytes.writeUInt32LE(77, HEADER.childPid);
     expect(readProgramState(bytes)).toMatchObject({ childPid: 77, status: undefined, endedAt: undefined });
@@ -65,7 +65,7 @@ describe("readProgramState", () => {
     expect(readProgramState(bytes).status).toBeUndefined();
   });
 
-  it("refuses what is no program, and offsets that lead out of the page", () => {
+  it("rejects an invalid program, and offsets beyond the page", () => {
     expect(() => readProgramState(Buffer.alloc(10))).toThrow("not a program");
     const bytes = page();
     bytes.writeUInt32LE(1 << 20, HEADER.ttyRecord);

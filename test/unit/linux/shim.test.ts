@@ -5,7 +5,7 @@ import { expect, it } from "vitest";
 import { ProgramBuilder } from "../../../src/linux/program.ts";
 import { reapFirst, spawnShim } from "../../../src/linux/shim.ts";
 
-it("the shim starts whatever descriptors it is given, and at whatever numbers", () => {
+it("the shim starts with any descriptors, at any numbers", () => {
   const folder = mkdtempSync(join(tmpdir(), "bay-shim-"));
   const program = new ProgramBuilder().entry("entry");
   program.call("exit_group", [0], { label: "entry" });

@@ -7,7 +7,7 @@ const ROWS = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when
    2: 00000000000000000000000001000000:1F90 00000000000000000000000000000000:0000 06 0 0 0 0 0 0 0
 `;
 
-it("reads the table of sockets: ports and states, of both families", () => {
+it("parses the table of sockets: ports and states, for IPv4 and IPv6", () => {
   expect(parseTcpSockets(ROWS)).toEqual([
     { localPort: 80, state: "listening" },
     { localPort: 80, state: "connected" },

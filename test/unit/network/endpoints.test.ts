@@ -88,7 +88,7 @@ describe("the endpoints of containers", () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  it("never share an address, and leave those that stack files fix", () => {
+  it("never share an address, and do not get those that stack files reserve", () => {
     const addresses = Array.from({ length: 4 }, () => allocate("front").address);
     expect(addresses).toEqual(["10.9.2.3", "10.9.2.4", "10.9.2.5", "10.9.2.6"]);
     expect(() => allocate("front")).toThrow(expect.objectContaining({ code: "NO_ADDRESS" }));
@@ -101,7 +101,7 @@ describe("the endpoints of containers", () => {
     );
   });
 
-  it("leave by the first network that leads outside, or by that of the highest priority", () => {
+  it("use the first network with access to the outside, or the one with the highest priority", () => {
     const all = [allocate("inner"), allocate("front"), allocate("back")];
     const file = endpoints.setUp("c1", all);
     expect(kernel.defaultRoutes(file)).toEqual(["10.9.2.1"]);
@@ -117,7 +117,7 @@ describe("the endpoints of containers", () => {
     expect(guards).toEqual(["add front", "remove back"]);
   });
 
-  it("are connected again over a link that was left", () => {
+  it("are connected again if a link remains", () => {
     const endpoint = allocate("front");
     endpoints.setUp("c1", [endpoint]);
     const before = kernel.links().byName(endpoint.link)!;

@@ -1,6 +1,6 @@
 /**
- * Bodies of bay's own routes. The stack in them was read and checked by bay's own command; what is checked here
- * again is the shape that everything relies on, and the bounds of what the kernel is given.
+ * Bodies of bay's own routes. bay's own command has parsed and checked the stack in them. This checks again the shape that
+ * all code relies on, and the bounds of values that are passed to the kernel.
  */
 import { z } from "zod";
 import type { ContainerConfig } from "../../../container/index.ts";
@@ -10,7 +10,7 @@ import type { Stack } from "../../../stack/index.ts";
 const MOST_ENTRIES = 1000;
 const LONGEST_TEXT = 1 << 20;
 
-/** Names of stacks and services: no path can be made of them. */
+/** Names of stacks and services: they cannot form a path. */
 const name = z
   .string()
   .min(1)
@@ -23,9 +23,9 @@ const milliseconds = z
   .number()
   .min(0)
   .max(2 ** 31 - 1);
-/** The client's process, for the messages of others. */
+/** The client's process, for messages to other clients. */
 const pid = z.number().int().min(1).max(4_194_304).optional();
-/** So many steps at once. */
+/** The most steps to run in parallel. */
 const parallel = z.number().int().min(1).max(1000).optional();
 const amount = z.number().min(0).max(Number.MAX_SAFE_INTEGER);
 
@@ -36,7 +36,7 @@ function bounded<S extends z.ZodType<Record<string, unknown>>>(schema: S): S {
   ) as S;
 }
 
-/** Checks a value, and gives the very same: the order of its keys and what the schema does not name are kept. */
+/** Checks a value, and returns it unchanged, with the order of its keys and with keys that the schema does not name. */
 function asIs<T>(schema: z.ZodType) {
   return z.unknown().transform((value, context): T => {
     const { error } = schema.safeParse(value);
@@ -56,7 +56,7 @@ const resources = z.looseObject({
   pids: z.number().int().min(-1).max(4_194_304).optional(),
 });
 
-/** Fields that services and changed containers have in common. */
+/** Fields of both services and changed containers. */
 const limits = {
   labels: labels.optional(),
   annotations: labels.optional(),
@@ -129,7 +129,7 @@ export const downBody = z.object({
 });
 
 export const rollbackBody = z.object({
-  /** The one before the last where it is absent. */
+  /** Absent for the one before the last. */
   revision: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
   graceMs: milliseconds.optional(),
   pid,
@@ -146,16 +146,16 @@ export const runBody = z.object({
   service: z.string().max(255),
   name: name.min(2).optional(),
   override,
-  /** Replaces the command, and the entry point where given. */
+  /** Replaces the command, and the entry point if given. */
   command: z.array(text).max(10_000).optional(),
   entrypoint: z.array(text).max(10_000).optional(),
   servicePorts: z.boolean(),
   useAliases: z.boolean().optional(),
   labels: labels.optional(),
-  /** Remove it with its anonymous volumes when it has ended, also where no client waits for it. */
+  /** Remove it with its anonymous volumes when it has ended, even if no client waits for it. */
   autoRemove: z.boolean().optional(),
-  /** Start it too: the client has nothing to do in between. */
+  /** Start it, too: the client has nothing to do before. */
   start: z.boolean().optional(),
-  /** Only where no `up` has to make something first; the answer says `needsUp` otherwise. */
+  /** Only if `up` does not have to create something first; otherwise the response contains `needsUp`. */
   ifReady: z.boolean().optional(),
 });

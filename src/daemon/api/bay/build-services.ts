@@ -1,10 +1,13 @@
-/** Builds of several services at once: each after its base images, and all interrupted when one fails. */
+/** Builds several services concurrently: each after its base images. If one fails, the others are interrupted. */
 import type { BuildNews } from "../../../build/index.ts";
 import { buildsNeeding, type Stack } from "../../../stack/index.ts";
 
 type Tell = (news: BuildNews) => void;
 
-/** `build` is told whom to tell and when to stop. Throws what the first that fails throws, when all have ended. */
+/**
+ * Calls `build` with the callback for news and the abort signal. Throws the error of the first that fails, after all have
+ * ended.
+ */
 export async function buildServices(
   services: readonly string[],
   stack: Stack,
@@ -33,7 +36,7 @@ export async function buildServices(
   if (cause) throw cause.reason;
 }
 
-/** Numbers that no two steps share, whichever service's they are. */
+/** Assigns numbers to steps that are unique across the services. */
 class StepNumbers {
   readonly #known = new Map<string, number>();
 

@@ -1,4 +1,4 @@
-/** bay's own route for builds: a request in JSON, news of the steps, and the image at the end. */
+/** bay's own route for builds: a JSON request, news of the steps, and the image at the end. */
 import { z } from "zod";
 import type { BuildNews, BuildRequest } from "../../../build/index.ts";
 import type { Stack } from "../../../stack/index.ts";
@@ -28,9 +28,9 @@ const cacheTarget = { mode: z.enum(["min", "max"]), ignoreError: z.boolean() };
 const requestSchema = z.object({
   context: fileSource.optional(),
   dockerfile: z.union([
-    /** `path` is where it lies, for the ignore file beside it. */
+    /** `path` is the path of the Dockerfile, for the ignore file beside it. */
     z.object({ source: z.string().max(4 << 20), file: z.string(), path: path.optional() }),
-    /** In a context that is still to be fetched; empty for the usual names. */
+    /** In a context that has not been fetched yet; empty for the default names. */
     z.object({ inContext: z.string() }),
   ]),
   target: z.string().optional(),
@@ -74,7 +74,7 @@ const requestSchema = z.object({
 
 export type BuildBody = z.input<typeof requestSchema>;
 
-/** A line of the answer. */
+/** A line of the response. */
 export type BuildLine =
   | { news: BuildNews }
   | { image: { id: string; digest: string; service?: string } }
@@ -152,7 +152,7 @@ function requestOf(body: z.output<typeof requestSchema>): BuildRequest {
   };
 }
 
-/** Lines of news and images, and an error at the end where there is one. */
+/** Sends lines of news and images, and at the end the error if there is one. */
 async function streamed(
   { response }: Call,
   action: (write: (line: BuildLine) => void, signal: AbortSignal) => Promise<void>,

@@ -1,4 +1,4 @@
-/** bay's own routes for what a build gives besides an image: its files in a folder or an archive, and itself in an archive. */
+/** bay's own routes for other outputs of a build: its files in a directory or an archive, and the image in an archive. */
 import { createReadStream, rmSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
@@ -13,13 +13,13 @@ import type { Services } from "../server.ts";
 
 const exportSchema = z.object({
   id: z.string(),
-  /** Made where it is not there. */
+  /** Created if it does not exist. */
   folder: z.string().startsWith("/"),
   uid: z.number().int().nonnegative(),
   gid: z.number().int().nonnegative(),
 });
 
-/** Files of an image go into a folder, and are the caller's there. */
+/** Files of an image are written to a directory, and belong to the caller there. */
 export type ExportBody = z.input<typeof exportSchema>;
 
 export function imageFileRoutes({ manager }: Services): Route[] {

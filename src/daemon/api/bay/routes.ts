@@ -1,4 +1,4 @@
-/** bay's own routes, for what Docker's API has no words: stacks and plans. Long ones answer with lines of JSON. */
+/** bay's own routes, for what Docker's API does not have: stacks and plans. Long ones respond with lines of JSON. */
 import { randomBytes } from "node:crypto";
 import type { EventEmitter } from "node:events";
 import type { ContainerManager } from "../../../container/index.ts";
@@ -119,16 +119,16 @@ export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
   ];
 }
 
-/** Ends all containers before bayd ends. One that does not end is named in the log; the others end all the same. */
+/** Stops all containers before bayd ends. Containers that cannot be stopped are logged, and do not affect the others. */
 async function endContainers(manager: ContainerManager): Promise<void> {
   await manager.shutDown(undefined, (error) => manager.emit("warning", messageOf(error)));
 }
 
-/** How many wait for something to happen: followers of logs and events among them. */
+/** The number of listeners of an emitter, including followers of logs and events. */
 const listenersOf = (emitter: EventEmitter): number =>
   emitter.eventNames().reduce((sum, name) => sum + emitter.listenerCount(name), 0);
 
-/** Lines of progress and of what is waited for, then one with the result or the error. */
+/** Sends lines about the progress and what the command waits for, then one with the result or the error. */
 async function streamed(
   call: Call,
   action: (write: (value: unknown) => void, client: Pick<Asker, "signal" | "tell">) => Promise<unknown>,

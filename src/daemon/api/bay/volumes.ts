@@ -13,7 +13,7 @@ export function volumeRoutes({ manager }: Services): Route[] {
       response.writeHead(200, {
         "Content-Type": "application/x-tar",
         "X-Bay-Writers": writers.join(","),
-        // what the end of the stream tells: it is there only where the archive is whole
+        // sent at the end of the stream, only if the archive is complete
         Trailer: "X-Bay-Backup",
       });
       stream.pipe(response, { end: false });
@@ -22,7 +22,7 @@ export function volumeRoutes({ manager }: Services): Route[] {
         response.addTrailers({ "X-Bay-Backup": Buffer.from(JSON.stringify(result)).toString("base64") });
         response.end();
       } catch {
-        response.destroy(); // so that the client sees the cut
+        response.destroy(); // so that the client notices the truncation
       }
     }),
     route("PUT", "/bay/v1/volumes/:/restore", async ({ request, response, parts, query }) => {

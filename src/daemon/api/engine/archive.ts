@@ -1,4 +1,4 @@
-/** Archive routes of the Docker Engine API: files in and out of containers as tar streams. */
+/** Archive routes of the Docker Engine API: copies files in and out of containers as tar streams. */
 import type { ServerResponse } from "node:http";
 import type { Readable } from "node:stream";
 import { z } from "zod";
@@ -29,7 +29,7 @@ function header(stat: PathStat): string {
   return Buffer.from(JSON.stringify({ name, size, mode, mtime, linkTarget })).toString("base64");
 }
 
-/** Docker takes a config there. bay takes the same as instructions in `changes`, and refuses what it would ignore. */
+/** Docker accepts a config here. bay accepts the same as instructions in `changes`, and rejects what it would ignore. */
 const nothing = z.union([z.literal(""), z.array(z.unknown()).max(0), z.object({}).strict()], {
   error: "bay does not take a config in the body: use the parameter changes",
 });
@@ -100,7 +100,7 @@ export function archiveRoutes({ manager }: Services): Route[] {
       const { path, noOverwriteDirNonDir, copyUIDGID } = given;
       if (!path) throw new BayError("BAD_REQUEST", "the query needs a path");
       const record = manager.get(call.parts[0]!);
-      // to Docker it means the container's user, where it has one
+      // Docker uses the container's user, if it has one
       if (copyUIDGID && record.config.user)
         throw new BayError("UNSUPPORTED", "copyUIDGID is not supported for a container with a user");
       await writeArchive(manager, record, path, call.request, noOverwriteDirNonDir);
@@ -109,7 +109,7 @@ export function archiveRoutes({ manager }: Services): Route[] {
   ];
 }
 
-/** Sends a tar. One that is cut ends without its end, so that the client sees it; a client that goes away ends the work. */
+/** Sends a tar. An incomplete one is truncated, so that the client notices it; a client that disconnects stops the work. */
 async function pass(stream: Readable, done: Promise<void>, response: ServerResponse): Promise<void> {
   whenClosed(response, () => stream.destroy());
   stream.pipe(response, { end: false });

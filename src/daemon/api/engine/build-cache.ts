@@ -1,4 +1,4 @@
-/** The cache of builds as the Docker Engine API shows it, and build/prune: by age, by size, or all of it. */
+/** The build cache in the shape of the Docker Engine API, and build/prune: by age, by size, or all of it. */
 import { join } from "node:path";
 import { measureDirectory } from "../../../image/index.ts";
 import { type Route, route, sendJson } from "../http.ts";
@@ -6,7 +6,7 @@ import type { Services } from "../server.ts";
 import { type Filters, untilOf } from "./filters.ts";
 import { parameters } from "./parameters.ts";
 
-/** Entries that were not used for so long are removed when not all are. */
+/** Milliseconds after their last use from which entries are removed, unless all are. */
 const UNUSED_FOR = 7 * 24 * 3600_000;
 
 type Cache = Pick<Services, "steps" | "cacheMounts" | "repositories" | "manager">;
@@ -88,12 +88,12 @@ export async function buildCacheUsage(cache: Cache): Promise<unknown[]> {
 
 interface Wish {
   isAll: boolean;
-  /** What was used last is kept up to so many bytes. */
+  /** The most recently used entries are kept up to this number of bytes. */
   keep: number | undefined;
   filters: Filters;
 }
 
-/** Those that go, what was not used for the longest time first. */
+/** Returns the entries to remove, the least recently used first. */
 export function chooseEntries<
   T extends Pick<Entry, "id" | "type" | "isInUse" | "createdAt" | "usedAt" | "size">,
 >(entries: readonly T[], { isAll, keep, filters }: Wish): T[] {
@@ -103,7 +103,7 @@ export function chooseEntries<
   const free = entries
     .filter(({ isInUse, usedAt }) => !isInUse && Date.parse(usedAt) < limit)
     .filter(({ id, type }) => has("id", id) && has("type", type))
-    // a step before those that it is built on
+    // a step before those that it is based on
     .sort((a, b) => a.usedAt.localeCompare(b.usedAt) || b.createdAt.localeCompare(a.createdAt));
   if (keep === undefined) return free;
   let total = entries.reduce((sum, { size }) => sum + size, 0);
@@ -119,7 +119,7 @@ export function buildCacheRoutes(cache: Cache): Route[] {
     route("POST", "/build/prune", async ({ response, query }) => {
       const given = parameters("POST /build/prune", query);
       const { all: isAll, filters } = given;
-      // newer clients call it max-used-space
+      // newer clients name it max-used-space
       const keep = (given["keep-storage"] ?? given["max-used-space"]) || undefined;
       const gone = chooseEntries(await listEntries(cache), { isAll, keep, filters });
       for (const entry of gone) entry.remove();

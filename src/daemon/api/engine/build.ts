@@ -1,4 +1,4 @@
-/** `POST /build` of the Docker Engine API, in the form that is without BuildKit's sessions: an archive in, lines out. */
+/** `POST /build` of the Docker Engine API without BuildKit sessions: the request is an archive, and the response is lines. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type BuildNews, type BuildRequest, isGitUrl, readCacheSource } from "../../../build/index.ts";
@@ -25,7 +25,7 @@ export function engineBuildRoutes({ manager, builder, repositories }: Services):
       await withBodyFile(call, { file: archive, hasBody: remote === "" }, async (write, signal) => {
         const image = await (await builder()).build(request, (news) => isQuiet || tell(write, news), signal);
         manager.events.publish("image", "build", image.id, { name: image.reference });
-        // as Docker's quiet builds: their client prints the only line
+        // as in Docker: clients of quiet builds print the only line
         if (isQuiet) return write({ stream: `${image.id}\n` });
         write({ aux: { ID: image.id } });
         write({ stream: `Successfully built ${image.id.slice(7, 19)}\n` });
@@ -82,7 +82,7 @@ function requestOf(given: Given, context: BuildRequest["context"]): BuildRequest
   };
 }
 
-/** A variable without a value is one that the client does not have. */
+/** The client sends null for a variable that it does not have. */
 const withoutNulls = (given: Given["buildargs"]): Record<string, string> =>
   Object.fromEntries(
     Object.entries(given ?? {}).flatMap(([key, value]) => (value === null ? [] : [[key, value] as const])),

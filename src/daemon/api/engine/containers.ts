@@ -1,4 +1,4 @@
-/** Container routes of the Docker Engine API: list, inspect, life, stats, top. */
+/** Container routes of the Docker Engine API: list, inspect, start and stop, stats, top. */
 import { readFileSync } from "node:fs";
 import { type ContainerRecord, isRunning } from "../../../container/index.ts";
 import { BayError } from "../../../core/errors.ts";
@@ -27,7 +27,7 @@ export function containerRoutes({ manager }: Services): Route[] {
     route("GET", "/containers/json", async ({ query, response }) => {
       const { all, limit, filters, size } = parameters("GET /containers/json", query);
       const matches = containerFilter(filters, containerLookup(manager));
-      // as in Docker, who asks for the last ones or by status sees also those that do not run
+      // as in Docker, a limit or a filter by status includes containers that do not run
       const isWide = all || (limit ?? 0) > 0 || ["status", "exited"].some((key) => filters.has(key));
       const rows = manager
         .list()
@@ -115,7 +115,7 @@ export function containerRoutes({ manager }: Services): Route[] {
   ];
 }
 
-/** What the host's ps(1) says of some processes, with a client's own arguments. Throws BAD_REQUEST. */
+/** The output of the host's ps(1) for some processes, with the client's arguments. Throws BAD_REQUEST. */
 async function processTable(
   args: string,
   pids: readonly number[],
@@ -135,7 +135,7 @@ async function processTable(
   const known = new Set(pids.map(String));
   const rows = lines.map((line) => {
     const words = line.trim().split(/\s+/);
-    // the last column may have spaces in it
+    // the last column may contain spaces
     return [...words.slice(0, titles.length - 1), words.slice(titles.length - 1).join(" ")];
   });
   return { Titles: titles, Processes: rows.filter((row) => known.has(row[column] ?? "")) };
@@ -158,6 +158,6 @@ function processRow(pid: number): string[][] {
       [uid, String(pid), fields[1]!, started.toTimeString().slice(0, 5), clock, command || `[${name}]`],
     ];
   } catch {
-    return []; // it ended in between
+    return []; // it ended meanwhile
   }
 }

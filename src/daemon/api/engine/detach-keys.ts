@@ -1,9 +1,9 @@
-/** The keys that leave a terminal without ending what runs in it, written as in Docker: `ctrl-p,ctrl-q`. */
+/** The keys that detach from a terminal without ending its command, written as in Docker: `ctrl-p,ctrl-q`. */
 import { BayError } from "../../../core/errors.ts";
 
 const DEFAULT_KEYS = "ctrl-p,ctrl-q";
 
-/** The bytes of a key sequence. Throws BAD_REQUEST for a key that is neither a character nor `ctrl-` and one. */
+/** Parses a key sequence. Throws BAD_REQUEST for a key that is neither a character nor `ctrl-` and a character. */
 function parseKeys(text: string): Buffer {
   const bytes = text.split(",").map((key) => {
     const held = /^ctrl-([a-z@[\\\]^_])$/i.exec(key)?.[1];
@@ -16,17 +16,17 @@ function parseKeys(text: string): Buffer {
   return Buffer.from(bytes);
 }
 
-/** Watches a terminal's input for the sequence. What may be its beginning is held back until it is not. */
+/** Searches a terminal's input for the sequence. Input that may be its beginning is held back until that is decided. */
 export class DetachKeys {
   readonly #keys: Buffer;
   #matched = 0;
 
-  /** `text` is the client's wish; empty means Docker's default. Throws BAD_REQUEST. */
+  /** `text` is the client's setting; empty for Docker's default. Throws BAD_REQUEST. */
   constructor(text: string | null | undefined) {
     this.#keys = parseKeys(text || DEFAULT_KEYS);
   }
 
-  /** The input to pass on, and whether the sequence is complete; what comes after it is not the container's. */
+  /** Returns the input to pass on, and whether the sequence is complete; the input after it is discarded. */
   take(input: Buffer): { passed: Buffer; detached: boolean } {
     const passed: number[] = [];
     for (const byte of input) {

@@ -1,4 +1,4 @@
-/** What takes the host's room, and freeing it: system/df and the prune routes of the Docker Engine API. */
+/** Disk usage, and freeing space: system/df and the prune routes of the Docker Engine API. */
 import { join } from "node:path";
 import { type ContainerRecord, containerDirectory, imagesOf, isRunning } from "../../../container/index.ts";
 import { BayError } from "../../../core/errors.ts";
@@ -11,7 +11,7 @@ import { parameters } from "./parameters.ts";
 import { findNetwork } from "./system.ts";
 import { usedNetworks } from "./views.ts";
 
-/** Bytes of a container's own layer. */
+/** Bytes of a container's writable layer. */
 export const writableSizeOf = (manager: Services["manager"], { id }: ContainerRecord): Promise<number> =>
   measureDirectory(join(containerDirectory(manager, id), "upper")).catch(() => 0);
 

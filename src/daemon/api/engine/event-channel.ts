@@ -1,16 +1,18 @@
 /**
- * The followers of the event stream who gave the same filters. An event becomes text once, and the events of a moment
- * become one buffer that all followers of a channel share: 200 followers cost 200 writes in a moment, however many
- * events it has.
+ * The followers of the event stream with the same filters. Each event is encoded once, and the events of a moment form one
+ * buffer for all followers of a channel: 200 followers cost 200 writes, however many events there are.
  */
 import type { ServerResponse } from "node:http";
 import type { BayEvent, EventLog } from "../../../container/index.ts";
 
-/** Milliseconds between two writes to followers while events come without a break. */
+/** Milliseconds between two writes to followers during continuous events. */
 const INTERVAL = 50;
-/** Bytes that wait for the next write at most. */
+/** The most bytes that wait for the next write. */
 const MAX_WAITING = 1 << 20;
-/** Bytes that one follower may leave unread; then its connection is closed, so that it sees that events are missing. */
+/**
+ * The most bytes that one follower may leave unread; beyond them its connection is closed, so that it notices the missing
+ * events.
+ */
 const MAX_UNSENT = 4 << 20;
 
 export class EventChannel {
@@ -30,7 +32,7 @@ export class EventChannel {
   }
 
   add(follower: ServerResponse): void {
-    // it has the events up to now already, or did not ask for them
+    // a new follower has the earlier events already, or did not ask for them
     this.flush();
     if (this.isEmpty) this.events.on("event", this.#take);
     this.#followers.add(follower);
@@ -49,14 +51,14 @@ export class EventChannel {
     this.#waiting.push(line);
     this.#size += line.length;
     if (this.#size > MAX_WAITING) return this.flush();
-    // the first after a break goes out at once, with what came in the same turn
+    // the first event after a pause is sent immediately, with the other events of the same turn
     this.#timer ??= setTimeout(
       () => this.flush(),
       Math.max(0, this.#lastFlush + INTERVAL - performance.now()),
     );
   };
 
-  /** Writes what waits to every follower. */
+  /** Writes the queued events to all followers. */
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -69,7 +71,7 @@ export class EventChannel {
   }
 }
 
-/** Writes to one follower, who is cut off where it leaves too much unread. */
+/** Writes to one follower, and disconnects it if it leaves too much unread. */
 export function sendTo(follower: ServerResponse, bytes: Buffer): void {
   if (follower.destroyed || follower.writableEnded) return;
   follower.write(bytes);
@@ -78,7 +80,7 @@ export function sendTo(follower: ServerResponse, bytes: Buffer): void {
 
 let latest: { event: BayEvent; line: Buffer } | undefined;
 
-/** An event as a line of Docker's stream. Only the latest is kept: an event's labels may be large. */
+/** An event as a line of Docker's stream. Only the latest line is cached: an event's labels may be large. */
 export function lineOf(event: BayEvent): Buffer {
   if (latest?.event !== event)
     latest = { event, line: Buffer.from(`${JSON.stringify(toDockerEvent(event))}\n`) };

@@ -1,4 +1,4 @@
-/** `GET /events` of the Docker Engine API: events of the past, then those that happen, until a moment or for ever. */
+/** `GET /events` of the Docker Engine API: past events, then new ones, until a given time or without end. */
 import type { BayEvent, ContainerManager, EventLog } from "../../../container/index.ts";
 import { type Call, startStream } from "../http.ts";
 import { EventChannel, lineOf, sendTo } from "./event-channel.ts";
@@ -38,7 +38,7 @@ export function sendEvents({ events }: Pick<ContainerManager, "events">, call: C
 
 const LONGEST_TIMER = 2 ** 31 - 1;
 
-/** Calls at a moment, however far it is. Returns a function that cancels the call. */
+/** Calls the action at a time that may be far in the future. Returns a function that cancels it. */
 function endAt(moment: number, action: () => void): () => void {
   const wait = () => {
     const left = moment - Date.now();

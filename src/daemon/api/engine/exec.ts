@@ -88,7 +88,7 @@ export function execRoutes({ manager }: Services): Route[] {
   ];
 }
 
-/** Throws BAD_REQUEST: the kernel's strings end at a NUL. */
+/** Throws BAD_REQUEST if a text contains a NUL, which ends strings in the kernel. */
 function checkNul(texts: readonly string[]): void {
   if (texts.some((given) => given.includes("\0")))
     throw new BayError("BAD_REQUEST", "the command has a NUL character");

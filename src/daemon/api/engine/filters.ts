@@ -1,9 +1,9 @@
 /**
  * Filters of the Docker Engine API's queries: `{"label": ["a=b"], "status": ["running"]}`.
  *
- * The meaning, for every list, prune and event stream: all keys must hold; of several values of one key one must
- * hold, but all labels must. A key that the route does not have is an error, as an ignored filter would show, or
- * remove, other people's things.
+ * Semantics for all list, prune and event routes: all keys must match. Of several values of one key one must match, but all
+ * labels must. An unknown key is an error, because an ignored filter would show, or remove, objects that the client did not
+ * mean.
  */
 import { z } from "zod";
 import { BayError } from "../../../core/errors.ts";
@@ -13,7 +13,7 @@ import { NamePattern } from "./name-pattern.ts";
 const MAX_VALUES = 1000;
 const value = z.string().max(4096);
 
-/** Also the older form, a map of maps. */
+/** The older form, a map of maps, is accepted, too. */
 const schema = z.record(
   z.string().max(64),
   z.union([
@@ -24,7 +24,7 @@ const schema = z.record(
 
 export type Filters = ReadonlyMap<string, readonly string[]>;
 
-/** The query's filters, of which the route knows `known`. Throws BAD_REQUEST. */
+/** Parses the query's filters; `known` are the keys of the route. Throws BAD_REQUEST. */
 export function parseFilters(text: string | null, known: readonly string[]): Filters {
   if (!text) return new Map();
   const given = parseWith(schema, parseJson(Buffer.from(text), "filters"), "filters");
@@ -36,20 +36,20 @@ export function parseFilters(text: string | null, known: readonly string[]): Fil
   return new Map(Object.entries(given).filter(([, values]) => values.length > 0));
 }
 
-/** What a value of a filter says about one object. */
+/** Tests one object against a value of a filter. */
 export type Test<T> = (object: T) => boolean;
 
-/** For each key, what one of its values means. It throws BAD_REQUEST for a value that has no meaning. */
+/** For each key, the test for one of its values. Throws BAD_REQUEST for an invalid value. */
 export type Meaning<T> = Readonly<Record<string, (value: string) => Test<T>>>;
 
-/** Of these keys all values must hold. */
+/** For these keys all values must match. */
 const ALL_VALUES = new Set(["label", "label!"]);
 
-/** Keys whose values are patterns, and how many may be more than text. */
+/** Keys whose values are patterns, and how many of them may be more than plain text. */
 const PATTERNS = new Set(["id", "name", "reference"]);
 const MAX_PATTERNS = 32;
 
-/** One test of all filters. Values are checked even if no object exists. Throws BAD_REQUEST. */
+/** Combines all filters in one test. Values are checked even if no object exists. Throws BAD_REQUEST. */
 export function compile<T>(filters: Filters, meaning: Meaning<T>): Test<T> {
   const keys = [...filters].map(([key, values]) => {
     if (PATTERNS.has(key) && values.filter((text) => !NamePattern.isPlain(text)).length > MAX_PATTERNS)
@@ -71,7 +71,7 @@ export function labelTest(text: string): Test<Readonly<Record<string, string>>> 
   return (labels) => Object.hasOwn(labels, key) && (wanted === undefined || labels[key] === wanted);
 }
 
-/** The meaning of `label` and `label!` for anything that has labels. */
+/** The semantics of `label` and `label!` for objects with labels. */
 export function labelMeaning<T>(labelsOf: (object: T) => Readonly<Record<string, string>>): Meaning<T> {
   const has = (text: string): Test<T> => {
     const test = labelTest(text);
@@ -86,13 +86,13 @@ export function labelMeaning<T>(labelsOf: (object: T) => Readonly<Record<string,
   };
 }
 
-/** A name as it is, or a regular expression that matches a part of one. Throws BAD_REQUEST. */
+/** Tests for an exact name, or with a regular expression that matches a part of it. Throws BAD_REQUEST. */
 export function nameTest(text: string): Test<string> {
   const pattern = new NamePattern(text);
   return (name) => name === text || pattern.test(name);
 }
 
-/** One of some words. Throws BAD_REQUEST for others. */
+/** Tests for one of the given words. Throws BAD_REQUEST for others. */
 export function wordTest(key: string, words: readonly string[]): (text: string) => Test<string> {
   return (text) => {
     if (words.includes(text)) return (word) => word === text;
@@ -114,14 +114,14 @@ export function booleanOf(key: string, text: string): boolean {
   throw new BayError("BAD_REQUEST", `invalid filter '${key}=${text}'`, { hint: "expected true or false" });
 }
 
-/** A filter that has one truth value; undefined where it is not given. Throws BAD_REQUEST. */
+/** A boolean filter; undefined if it is not given. Throws BAD_REQUEST. */
 export function booleanFilter(filters: Filters, key: string): boolean | undefined {
   const values = new Set((filters.get(key) ?? []).map((text) => booleanOf(key, text)));
   if (values.size > 1) throw new BayError("BAD_REQUEST", `the filter ${key} is given with both truth values`);
   return [...values][0];
 }
 
-/** `until` as a moment; infinite where it is not given. Throws BAD_REQUEST. */
+/** The time of `until`; infinite if it is not given. Throws BAD_REQUEST. */
 export function untilOf(filters: Filters): number {
   const values = filters.get("until") ?? [];
   if (values.length > 1) throw new BayError("BAD_REQUEST", "the filter until is given more than once");
@@ -132,8 +132,8 @@ const SCALE: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 10
 const TIME = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d)?)?$/;
 
 /**
- * A moment in milliseconds since 1970, from `10m` (so long ago), seconds since 1970, or a time of RFC 3339, which
- * may end after its day. Throws BAD_REQUEST.
+ * Parses a time to milliseconds since 1970: `10m` (ago), seconds since 1970, or an RFC 3339 time, which may be only a date.
+ * Throws BAD_REQUEST.
  */
 export function momentOf(key: string, text: string): number {
   const parts = [...text.matchAll(/(\d{1,12}(?:\.\d{1,9})?)(h|ms|m|s)/g)];
@@ -151,7 +151,7 @@ export function momentOf(key: string, text: string): number {
   return moment;
 }
 
-/** The filters of the prune routes of things that have an age and labels. */
+/** The filters of prune routes for objects with an age and labels. */
 export const AGE_AND_LABELS = ["until", "label", "label!"] as const;
 
 /** Throws BAD_REQUEST. */

@@ -25,7 +25,7 @@ const secret = z
   .string()
   .max(64 << 10)
   .optional();
-/** `source` is of bay's own command: where it found them. */
+/** bay's own command adds `source`: where it found them. */
 const authHeader = z.object({
   username: secret,
   password: secret,
@@ -33,10 +33,10 @@ const authHeader = z.object({
   source: z.string().max(4096).default("the header X-Registry-Auth"),
 });
 
-/** An archive that the client, on this same host, only names. */
+/** An archive on this host, of which the client sends only the path. */
 const loadBody = z.object({ path: z.string().max(4096).startsWith("/") });
 
-/** A file that the client, on this same host, has made for an archive. */
+/** A file on this host that the client created for an archive. */
 const saveBody = z.object({
   names: z.array(z.string().max(4096)).min(1).max(1000),
   path: z.string().max(4096).startsWith("/"),
@@ -62,7 +62,7 @@ const STATUS: Record<PullProgress["status"], string> = {
   done: "Pull complete",
 };
 
-/** Docker's line about a layer. */
+/** Docker's progress line for a layer. */
 const layerLine = (
   status: string,
   { digest, current, total }: { digest: string; current?: number; total?: number },
@@ -74,7 +74,7 @@ const layerLine = (
 
 const DEFAULT_RESULTS = 25;
 
-/** `HOST[:PORT]/TERM`; without a host it is Docker Hub's. */
+/** `HOST[:PORT]/TERM`; without a host, Docker Hub. */
 function searchTerm(text: string): { registry: string; term: string } {
   const slash = text.indexOf("/");
   const host = slash === -1 ? text : text.slice(0, slash);
@@ -166,7 +166,7 @@ export function imageTransferRoutes({ manager }: Services): Route[] {
     route("GET", "/images/*/get", (call) => save(call, [call.parts[0]!])),
   ];
 
-  /** A file system in the body, or at a URL, becomes an image; `changes` are instructions for its config. */
+  /** Creates an image from a file system in the body, or at a URL; `changes` are instructions for its config. */
   async function importImage(call: Call, source: string): Promise<void> {
     const { repo, tag, changes, message, platform } = parameters("POST /images/create", call.query);
     const name = repo ? withTag(repo, tag) : undefined;

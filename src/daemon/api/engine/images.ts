@@ -1,4 +1,7 @@
-/** Image routes of the Docker Engine API: list, inspect, history, tag, remove, prune. What moves images is in image-transfer.ts. */
+/**
+ * Image routes of the Docker Engine API: list, inspect, history, tag, remove, prune. image-transfer.ts has pull, push and
+ * archives.
+ */
 import { imagesOf } from "../../../container/index.ts";
 import { BayError } from "../../../core/errors.ts";
 import {
@@ -40,7 +43,7 @@ export function imageRoutes({ manager, stacks }: Services): Route[] {
   };
   const byId = () => [...new Map(images.records.list().map((record) => [record.id, record])).values()];
 
-  /** Takes an image away, or a name of it. Throws IMAGE_IN_USE. */
+  /** Removes an image, or one of its names. Throws IMAGE_IN_USE. */
   const remove = async (text: string, force: boolean) => {
     const record = images.records.need(text);
     const names = images.records.list().filter(({ id }) => id === record.id);
@@ -74,7 +77,7 @@ export function imageRoutes({ manager, stacks }: Services): Route[] {
       const matches = imageFilter(filters, (name) => images.records.need(name).createdAt);
       // Docker's old form of a reference
       const isNamed = filter ? referencePattern(filter) : () => true;
-      // of an image that is asked for by its names, only those are shown
+      // with a filter by name, only the matching names of an image are shown
       const patterns = (filters.get("reference") ?? []).map(referencePattern);
       const isAskedFor = (tag: string) => patterns.length === 0 || patterns.some((test) => test(tag));
       const shown = byId().filter((record) => {
@@ -148,7 +151,7 @@ export function imageRoutes({ manager, stacks }: Services): Route[] {
       const isAll = booleanFilter(filters, "dangling") === false;
       const matches = ageAndLabelTest(filters);
       const byLabel = filters.has("label") || filters.has("label!");
-      const { images: needed } = stacks.needed(); // by versions of stacks that can be brought back
+      const { images: needed } = stacks.needed(); // by revisions of stacks that can be restored
       const unused = images.records
         .list()
         .filter(

@@ -1,4 +1,4 @@
-/** What the filters of each list of the Docker Engine API mean, on plain views of the objects. */
+/** The filters of each list of the Docker Engine API, applied to plain views of the objects. */
 import { BayError } from "../../../core/errors.ts";
 import {
   booleanOf,
@@ -31,7 +31,7 @@ export interface ContainerView {
   image: string;
   imageId: string;
   networks: readonly { name: string; id: string }[];
-  /** Names or sources of what is mounted, and where. */
+  /** Names or sources of mounts, and their targets. */
   mounts: readonly string[];
   /** Host ports, and ports of the container. */
   published: readonly PortView[];
@@ -60,11 +60,11 @@ export const CONTAINER_FILTERS = [
   "volume",
 ];
 
-/** What the filters need to know besides the containers. */
+/** Additional data that the filters need. */
 export interface ContainerLookup {
-  /** When a container was made. Throws CONTAINER_NOT_FOUND. */
+  /** When a container was created. Throws CONTAINER_NOT_FOUND. */
   createdAt: (nameOrId: string) => string;
-  /** IDs of an image and of those that are made from it; empty where it is not known. */
+  /** IDs of an image and of those that are based on it; empty if it does not exist. */
   descendants: (image: string) => ReadonlySet<string>;
 }
 
@@ -86,7 +86,7 @@ export function containerFilter(filters: Filters, lookup: ContainerLookup): Test
     isolation: (text) => on(isolation(text), () => "default"),
     "is-task": (text) => {
       const wanted = booleanOf("is-task", text);
-      return () => !wanted; // tasks are swarm's
+      return () => !wanted; // only swarm has tasks
     },
     exited: (text) => {
       const code = exitCodeOf(text);

@@ -1,4 +1,4 @@
-/** Sending a container's log lines to a client, at the client's pace. */
+/** Sends a container's log lines to a client, at the client's pace. */
 import type { Writable } from "node:stream";
 import {
   type ContainerManager,
@@ -16,17 +16,17 @@ const BATCH = 256 << 10;
 export interface LogStream {
   query: LogQuery;
   encode: (line: LogLine) => Buffer;
-  /** Leaves out what was written before. */
+  /** Skips what was written before. */
   onlyNew: boolean;
-  /** What `encode` may be given at once; single lines where the query is for a number of them. */
+  /** What `encode` gets at once; single lines if the query limits their number. */
   unit?: LogUnit;
-  /** While it is true, more may come: the stream waits for it. */
+  /** While it returns true, there may be more output: the stream waits for it. */
   isLive: () => boolean;
-  /** While it is false the last line is complete, although more may come. */
+  /** While it returns false the last line is complete, even if more output may follow. */
   isUp?: () => boolean;
 }
 
-/** Resolves when everything is sent, or the client is gone. The log is read no faster than the client takes it. */
+/** Resolves when everything is sent, or the client has disconnected. The log is read no faster than the client receives it. */
 export async function sendLog(
   manager: ContainerManager,
   record: ContainerRecord,
@@ -49,7 +49,7 @@ export async function sendLog(
   try {
     for (let wanted = query; ; wanted = { ...query, tail: undefined }) {
       const mayGrow = isLive();
-      // a tail is what stands there now, be its last line finished or not
+      // a tail ends with the current last line, complete or not
       const isWhole = mayGrow && isUp() && wanted.tail === undefined;
       const lines = reader.read(!isWhole, wanted.tail === undefined ? unit : "line");
       await writeAll(sink, selectLines(lines, wanted), encode);
@@ -88,7 +88,7 @@ async function writeAll(
   if (size > 0) await send();
 }
 
-/** Resolves when the client has taken what was written, or is gone. */
+/** Resolves when the client has received everything written, or has disconnected. */
 export function drained(sink: Writable): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
@@ -101,7 +101,7 @@ export function drained(sink: Writable): Promise<void> {
   });
 }
 
-/** A bell that is heard also by who begins to listen after it rang. */
+/** A signal that also reaches listeners that are added after it was sent. */
 class Bell {
   #hasRung = false;
   #listener: (() => void) | undefined;

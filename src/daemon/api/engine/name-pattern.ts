@@ -1,9 +1,9 @@
 /**
- * Regular expressions that clients send, in time linear in the text whatever the expression: the states that are
- * possible after each character are followed side by side (Thompson 1968), nothing is ever tried again.
+ * Regular expressions of clients, matched in linear time for every expression: all possible states after each character are
+ * followed in parallel (Thompson 1968), without backtracking.
  *
- * Of the syntax of Go's regexp there is: characters, `.`, `[a-z]`, `[^a-z]`, `\d \w \s \D \W \S`, escapes of
- * punctuation, `( )`, `(?: )`, `|`, `* + ?` and `{n,m}` (also lazy, which is the same here), `^` and `$`.
+ * It supports a part of Go's regexp syntax: characters, `.`, `[a-z]`, `[^a-z]`, `\d \w \s \D \W \S`, escapes of punctuation,
+ * `( )`, `(?: )`, `|`, `* + ?` and `{n,m}` (also lazy, which is the same here), `^` and `$`.
  */
 import { BayError } from "../../../core/errors.ts";
 
@@ -14,7 +14,7 @@ const MAX_NESTING = 50;
 
 type Accepts = (character: string) => boolean;
 
-/** A state: takes a character, splits in two, looks where it is, or is the end. */
+/** A state: matches a character, splits in two, tests the position, or is the end. */
 type State =
   | { kind: "take"; accepts: Accepts; next: number }
   | { kind: "split"; next: number; other: number }
@@ -74,7 +74,7 @@ class Reader {
       const range = this.#range();
       if (!range) return part;
       if (!isFirst) throw this.#bad("a repetition of a repetition");
-      if (this.text[this.#at] === "?") this.#at += 1; // lazy: the same texts match
+      if (this.text[this.#at] === "?") this.#at += 1; // lazy: matches the same texts
       part = { kind: "repeat", part, ...range };
     }
   }
@@ -161,7 +161,7 @@ class Reader {
   }
 }
 
-/** The states of an expression, built from its end: each gives where it begins. */
+/** Builds the states of an expression from its end: each method returns the first state of its part. */
 class Builder {
   readonly states: State[] = [{ kind: "match" }];
 
@@ -200,7 +200,7 @@ class Builder {
   }
 }
 
-/** Expressions that are only text, as a whole or a part: most of those that are sent. */
+/** Expressions that are plain text, anchored or not: most of those that clients send. */
 const PLAIN = /^(?:\^(?:\/\??)?)?[\w/:@-]*\$?$/;
 
 export class NamePattern {
@@ -210,7 +210,7 @@ export class NamePattern {
   readonly #reachedIn: Uint32Array;
   #pass = 0;
 
-  /** Throws BAD_REQUEST for an expression that is invalid, too large, or of a syntax that needs backtracking. */
+  /** Throws BAD_REQUEST for an expression that is invalid, too large, or needs backtracking. */
   constructor(text: string) {
     if (text.length > MAX_LENGTH)
       throw new BayError("BAD_REQUEST", `the pattern is longer than ${MAX_LENGTH} characters`);
@@ -220,7 +220,7 @@ export class NamePattern {
     this.#reachedIn = new Uint32Array(this.#states.length);
   }
 
-  /** Whether an expression is so plain that it costs next to nothing. */
+  /** Whether an expression is so simple that it costs next to nothing. */
   static isPlain(text: string): boolean {
     return PLAIN.test(text);
   }
@@ -238,7 +238,7 @@ export class NamePattern {
     return false;
   }
 
-  /** All states that are reached without taking a character. */
+  /** All states that can be reached without matching a character. */
   #reach(open: number[], at: number, length: number): number[] | "match" {
     this.#pass += 1;
     const reached: number[] = [];

@@ -1,7 +1,7 @@
 /**
- * The query parameters of every route: those that Docker's API reference (version 1.47) lists, and those that Docker's
- * clients send besides. A route without an entry has none. What is not listed is refused, because a parameter that is
- * ignored means something else to the client than to bay.
+ * The query parameters of every route: those in Docker's API reference (version 1.47), and additional ones that Docker's
+ * clients send. A route without an entry has none. Others are rejected, because the client would not notice an ignored
+ * parameter.
  */
 import { z } from "zod";
 import { BayError } from "../../../core/errors.ts";
@@ -56,14 +56,14 @@ const ulimits = z
   .nullable();
 const cacheSources = z.array(z.string().max(4096)).max(64).nullable();
 
-/** Each is made at its first request, as making schemas takes longer than answering. */
+/** Each schema is created at its first request, because creating schemas takes longer than answering. */
 const TABLE = {
   "GET /containers/json": () => ({
     all: flag(),
     limit: integer(-1, 1_000_000),
     size: flag(),
     filters: filters(CONTAINER_FILTERS),
-    trunc_cmd: flag(), // of docker-py; Docker has forgotten it
+    trunc_cmd: flag(), // docker-py sends it; Docker ignores it
   }),
   "GET /containers/:/json": () => ({ size: flag() }),
   "GET /containers/:/top": () => ({ ps_args: text() }),
@@ -78,7 +78,7 @@ const TABLE = {
       error: "expected all, or a number of lines",
     }),
     details: never("false", "0"),
-    // of bay's own command: Docker's clients expect a frame for each line, and an end when the container ends
+    // sent by bay's own command: Docker's clients expect a frame for each line, and an end when the container ends
     chunks: flag(),
     restarts: flag(),
   }),
@@ -116,10 +116,10 @@ const TABLE = {
     all: flag(),
     filters: filters(IMAGE_FILTERS),
     filter: text(), // Docker's old form of a reference
-    digests: flag(), // they are always shown
+    digests: flag(), // digests are always shown
     "shared-size": never("0", "false"),
     manifests: never("0", "false"),
-    only_ids: flag(), // of docker-py, which does it itself
+    only_ids: flag(), // docker-py sends it, and does the work itself
   }),
   "POST /build": () => ({
     dockerfile: text(),
@@ -174,7 +174,7 @@ const TABLE = {
     registry: never(),
   }),
   "POST /images/*/push": () => ({ tag: tag(), platform: never() }),
-  "POST /images/*/tag": () => ({ repo: referenceText(), tag: tag(), force: flag() }), // a name always moves
+  "POST /images/*/tag": () => ({ repo: referenceText(), tag: tag(), force: flag() }), // a tag is always moved
   "DELETE /images/*": () => ({ force: flag(), noprune: flag() }), // bay has no parent images without a name
   "GET /images/search": () => ({
     term: text(),
@@ -186,7 +186,7 @@ const TABLE = {
   "GET /images/*/get": () => ({ platform: never() }),
   "GET /images/*/json": () => ({ manifests: never("0", "false"), platform: never() }),
   "GET /images/*/history": () => ({ platform: never() }),
-  "POST /images/load": () => ({ quiet: flag(), platform: never() }), // it says no more than the names
+  "POST /images/load": () => ({ quiet: flag(), platform: never() }), // the response contains only the names
   "POST /commit": () => ({
     container: text(255),
     repo: referenceText(),
@@ -259,7 +259,7 @@ export function checkQuery(route: string, query: URLSearchParams): void {
   read.set(query, readQuery(query, shape));
 }
 
-/** The parameters of a request. Throws as `checkQuery`, where that has not run. */
+/** The parameters of a request. Throws like `checkQuery` if that has not run. */
 export function parameters<R extends RouteWithQuery>(route: R, query: URLSearchParams): Parameters<R> {
   if (!read.has(query)) checkQuery(route, query);
   return read.get(query) as Parameters<R>;

@@ -1,4 +1,4 @@
-/** Parameters of the Engine API's queries by their schemas; what is wrong is told with its name. */
+/** Parses parameters of the Engine API's queries by schemas; errors name the parameter. */
 import { z } from "zod";
 import { BayError } from "../../../core/errors.ts";
 import { signalNumber } from "../../../core/signals.ts";
@@ -6,7 +6,7 @@ import { parsePlatform, parseReference } from "../../../image/index.ts";
 import { issueText, LIMITS, parseJson } from "../request-body.ts";
 import { momentOf, parseFilters } from "./filters.ts";
 
-/** Making a schema takes longer than most requests, so that each is made once. */
+/** Creating a schema takes longer than most requests, so each is created only once. */
 function once<A extends readonly unknown[], S>(make: (...given: A) => S): (...given: A) => S {
   const made = new Map<string, S>();
   return (...given) => {
@@ -17,7 +17,7 @@ function once<A extends readonly unknown[], S>(make: (...given: A) => S): (...gi
   };
 }
 
-/** The words of Docker's clients. What Docker would take for true because it is not one of its words for false is an error. */
+/** Boolean values of Docker's clients. A value that Docker accepts as true only because it does not mean false is an error. */
 const WORDS: Readonly<Record<string, boolean>> = {
   "": false,
   "0": false,
@@ -30,7 +30,7 @@ const WORDS: Readonly<Record<string, boolean>> = {
   t: true,
 };
 
-/** A truth value; `fallback` where it is not given. */
+/** A boolean; `fallback` if it is not given. */
 export const flag = once((fallback: boolean = false) =>
   z
     .string()
@@ -65,7 +65,7 @@ export const integer = once((least: number, most: number) =>
 
 export const text = once((longest: number = 4096) => z.string().max(longest).optional());
 
-/** All values of a parameter that may be given more than once; empty ones do not count. */
+/** All values of a parameter that may be given more than once; empty ones are ignored. */
 export const texts = once((most: number, longest: number = 4096) =>
   z
     .array(z.string().max(longest))
@@ -73,14 +73,14 @@ export const texts = once((most: number, longest: number = 4096) =>
     .transform((all) => all.filter((text) => text !== "")),
 );
 
-/** One of some words; empty counts as not given. */
+/** One of the given words; empty counts as not given. */
 export const oneOf = <W extends string>(...words: W[]) =>
   z
     .enum(["", ...words], { error: `expected one of ${words.join(", ")}` })
     .optional()
     .transform((word) => (word === "" ? undefined : (word as W | undefined)));
 
-/** A parameter that bay does not have: it may be sent as long as it asks for nothing. */
+/** A parameter that bay does not support: only values that request nothing are accepted. */
 export const never = once((...harmless: string[]) =>
   z
     .enum(["", ...harmless], { error: "it is not supported" })
@@ -88,7 +88,7 @@ export const never = once((...harmless: string[]) =>
     .transform(() => undefined),
 );
 
-/** What a parser makes of a text; empty counts as not given. The parser throws its own errors. */
+/** The result of a parser; empty counts as not given. The parser throws its own errors. */
 const parsed = <T>(parse: (text: string) => T, longest = 4096) =>
   z
     .string()
@@ -104,7 +104,7 @@ export const json = <T>(name: string, schema: z.ZodType<T>) =>
     throw new BayError("BAD_REQUEST", issueText(result.error.issues, name));
   }, LIMITS.headers);
 
-/** Filters, of which the route knows `known`. Throws BAD_REQUEST. */
+/** Filters; `known` are the keys of the route. Throws BAD_REQUEST. */
 export const filters = (known: readonly string[]) =>
   z
     .string()
@@ -112,10 +112,10 @@ export const filters = (known: readonly string[]) =>
     .optional()
     .transform((text) => parseFilters(text ?? null, known));
 
-/** A moment in milliseconds since 1970; empty and 0 count as not given. Throws BAD_REQUEST. */
+/** A time in milliseconds since 1970; empty and 0 count as not given. Throws BAD_REQUEST. */
 export const moment = (key: string) => parsed((text) => (text === "0" ? undefined : momentOf(key, text)), 64);
 
-/** A signal by its name or number. Throws BAD_REQUEST. */
+/** A signal by name or number. Throws BAD_REQUEST. */
 export const signal = once(() =>
   parsed((text) => {
     const number = signalNumber(text);
@@ -124,7 +124,7 @@ export const signal = once(() =>
   }, 32),
 );
 
-/** A reference of an image. Throws BAD_REFERENCE. */
+/** An image reference. Throws BAD_REFERENCE. */
 export const referenceText = once(() =>
   parsed((text) => {
     parseReference(text);
@@ -144,7 +144,7 @@ export const tag = once(() =>
 export const withTag = (name: string, tag: string | undefined): string =>
   tag ? `${name}${tag.startsWith("sha256:") ? "@" : ":"}${tag}` : name;
 
-/** A platform as `linux/arm64`. Throws BAD_PLATFORM. */
+/** A platform such as `linux/arm64`. Throws BAD_PLATFORM. */
 export const platform = once(() =>
   parsed((text) => {
     parsePlatform(text);
@@ -152,11 +152,11 @@ export const platform = once(() =>
   }, 256),
 );
 
-/** Whether a schema is for all values of its parameter. */
+/** Whether a schema takes all values of its parameter. */
 const takesAll = (schema: z.ZodType): boolean =>
   schema instanceof z.ZodArray || (schema instanceof z.ZodPipe && takesAll(schema.def.in as z.ZodType));
 
-/** Parameters that `shape` names; others are not read. Throws BAD_REQUEST and what the values' parsers throw. */
+/** Parses the parameters in `shape`, and ignores others. Throws BAD_REQUEST and errors of the values' parsers. */
 export function readQuery<S extends z.ZodRawShape>(
   query: URLSearchParams,
   shape: S,
@@ -178,14 +178,14 @@ export function readQuery<S extends z.ZodRawShape>(
   return values as z.output<z.ZodObject<S>>;
 }
 
-/** Docker's -1 waits without end. */
+/** Docker's -1 waits without a limit. */
 const NO_END = 2_000_000;
 
-/** The `t` of stop and restart in milliseconds. */
+/** Converts `t` of stop and restart to milliseconds. */
 export const graceOf = (t: number | undefined): number | undefined =>
   t === undefined ? undefined : (t === -1 ? NO_END : t) * 1000;
 
-/** Rows and columns of a terminal. Throws BAD_REQUEST. */
+/** Returns rows and columns of a terminal. Throws BAD_REQUEST. */
 export function terminalSize({ h, w }: { h?: number | undefined; w?: number | undefined }): {
   rows: number;
   columns: number;
@@ -197,7 +197,7 @@ export function terminalSize({ h, w }: { h?: number | undefined; w?: number | un
 
 const NAME = /^\/?[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}$/;
 
-/** A container's name by Docker's rule, without its leading slash. Throws BAD_REQUEST. */
+/** Checks a container's name by Docker's rule, and removes a leading slash. Throws BAD_REQUEST. */
 export function containerName(given: string | null | undefined): string {
   if (!given) throw new BayError("BAD_REQUEST", "the name of a container cannot be empty");
   if (NAME.test(given)) return given.replace(/^\//, "");
@@ -206,5 +206,5 @@ export function containerName(given: string | null | undefined): string {
   });
 }
 
-/** The name of a container, where one is given. Throws BAD_REQUEST. */
+/** The name of a container, if one is given. Throws BAD_REQUEST. */
 export const containerNameText = once(() => parsed(containerName));

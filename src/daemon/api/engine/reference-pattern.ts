@@ -1,8 +1,8 @@
-/** Patterns of image names, as `docker images --filter reference=…` has them: Go's path.Match on the familiar name. */
+/** Patterns of image names, as in `docker images --filter reference=…`: Go's path.Match on the familiar name. */
 import { BayError } from "../../../core/errors.ts";
 import { NamePattern } from "./name-pattern.ts";
 
-/** `*` and `?` take no slash. Throws BAD_REQUEST. */
+/** `*` and `?` do not match a slash. Throws BAD_REQUEST. */
 function toExpression(pattern: string): string {
   let text = "";
   for (let at = 0; at < pattern.length; at++) {
@@ -29,7 +29,7 @@ const bad = (pattern: string, why: string) =>
   new BayError("BAD_REQUEST", `invalid reference pattern ${JSON.stringify(pattern)}: ${why}`);
 
 /**
- * Whether a familiar reference (`nginx:1.27`, `quay.io/a/b:1`) matches: as a whole, or its name without tag or
+ * Returns a test whether a familiar reference (`nginx:1.27`, `quay.io/a/b:1`) matches: as a whole, or its name without tag or
  * digest. A pattern without wildcards is a name.
  */
 export function referencePattern(pattern: string): (familiar: string) => boolean {

@@ -1,4 +1,4 @@
-/** Containers in the shapes of the Docker Engine API: the list's row and inspect. */
+/** Containers in the shapes of the Docker Engine API: a row of the list, and inspect. */
 import {
   type ContainerManager,
   type ContainerRecord,
@@ -21,7 +21,7 @@ export const DOCKER_STATE: Record<string, string> = {
   exited: "exited",
 };
 
-/** What a row of the list needs to know besides the record. */
+/** What a row of the list needs in addition to the record. */
 export interface Shown {
   health(id: string): HealthStatus;
   networks: { get(name: string): NetworkRecord | undefined };
@@ -92,7 +92,7 @@ function networks(shown: Shown, record: ContainerRecord) {
   );
 }
 
-/** What of an endpoint the Engine API says of both versions of IP. */
+/** The fields of an endpoint for IPv4 and IPv6. */
 function addressShape(network: NetworkRecord | undefined, endpoint: Endpoint) {
   const own = network ? ownSubnets(network, endpoint) : [];
   const of = (version: 4 | 6) => own.find(({ address }) => versionOf(address) === version);
@@ -181,7 +181,7 @@ export function toInspect(manager: ContainerManager, record: ContainerRecord) {
       Paused: state.status === "paused",
       Restarting: state.status === "restarting",
       OOMKilled: state.oomKilled,
-      // bay's own: what ended it from outside
+      // bay's extension: what ended it from outside
       EndedBy: endedBy(state) ?? "",
       Dead: state.status === "dead",
       Pid: state.pid,

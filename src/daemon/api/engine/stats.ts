@@ -1,4 +1,4 @@
-/** One sample of a container's use of the machine, in the shape of the Docker Engine API. */
+/** Samples of a container's resource usage in the shape of the Docker Engine API. */
 import { readFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -8,12 +8,12 @@ import { parameters } from "./parameters.ts";
 
 type Sample = ReturnType<typeof sample>;
 
-/** A sample beside the one before it. Clients divide the differences, so that none may be negative. */
+/** A sample with the previous one. Clients divide the differences, so none may be negative. */
 export function statsOf(manager: ContainerManager, id: string, previous: Sample | undefined): Sample {
   return previous ? after(previous, sample(manager, id)) : sample(manager, id);
 }
 
-/** The kernel's count of idle time may go back a little, and a container that was started again counts from 0. */
+/** The kernel's idle time may decrease a little, and the counters of a restarted container begin at 0. */
 export function after(previous: Sample, now: Sample): Sample {
   const before = previous.cpu_stats;
   const system_cpu_usage = Math.max(now.cpu_stats.system_cpu_usage, before.system_cpu_usage);
@@ -29,7 +29,7 @@ export function after(previous: Sample, now: Sample): Sample {
 
 const INTERVAL = 1000;
 
-/** `GET /containers/ID/stats`: one sample, or one each second until the container or the client is gone. */
+/** `GET /containers/ID/stats`: one sample, or one each second until the container is removed or the client disconnects. */
 export async function sendStats(manager: ContainerManager, id: string, call: Call): Promise<void> {
   const { stream, "one-shot": oneShot } = parameters("GET /containers/:/stats", call.query);
   const { response } = call;
@@ -52,7 +52,7 @@ export async function sendStats(manager: ContainerManager, id: string, call: Cal
   response.end();
 }
 
-/** Bytes that a slow client may leave untaken before samples are left out. */
+/** Unsent bytes of a slow client from which samples are skipped. */
 const MAX_UNSENT = 1 << 20;
 
 function sample(manager: ContainerManager, id: string) {
@@ -93,7 +93,7 @@ function sample(manager: ContainerManager, id: string) {
   };
 }
 
-/** All CPUs' time since boot; user, nice, system, idle, iowait, irq, softirq, steal of proc(5). */
+/** The time of all CPUs since boot; user, nice, system, idle, iowait, irq, softirq, steal of proc(5). */
 function systemNanoseconds(): number {
   const line = readFileSync("/proc/stat", "latin1").split("\n")[0]!;
   return (

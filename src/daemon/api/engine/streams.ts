@@ -18,7 +18,7 @@ import { findExec, startBody } from "./exec.ts";
 import { sendLog } from "./log-stream.ts";
 import { parameters } from "./parameters.ts";
 
-/** What a client of a terminal may leave untaken. */
+/** The most unsent bytes of a client of a terminal. */
 const MAX_UNSENT = 4 << 20;
 
 export function streamRoutes({ manager }: Services): { routes: Route[]; hijacks: HijackRoute[] } {
@@ -73,7 +73,7 @@ async function sendLogs(manager: ContainerManager, call: Call): Promise<void> {
   response.end();
 }
 
-/** Lines as bytes: what a container writes need not be UTF-8. */
+/** Adds the prefix to lines as bytes: a container's output may not be UTF-8. */
 function prefixLines(prefix: string, bytes: Buffer): Buffer {
   const text = bytes.toString("latin1");
   const end = text.endsWith("\n") ? "\n" : "";
@@ -119,21 +119,21 @@ async function startExec(manager: ContainerManager, call: Hijack): Promise<void>
   });
 }
 
-/** Where a client's input goes. */
+/** The target of a client's input. */
 interface Input {
   write: (bytes: Buffer) => void;
   end: () => void;
-  /** Bytes that the command has not taken yet. */
+  /** Bytes that the command has not read yet. */
   waiting: () => number;
 }
 
-/** Bytes of input that wait for a command which does not read; the client waits with the rest. */
+/** The most bytes of input that wait for a command that does not read; the client has to wait with the rest. */
 const MAX_WAITING = 1 << 20;
 const LOOK_AGAIN = 50;
 
 /**
- * Client to command. The half-close of the client's side is the end of its input, and so is a connection that breaks; the
- * detach keys are not.
+ * Passes input from the client to the command. A half-closed or interrupted connection ends the input; the detach keys do
+ * not.
  */
 function feed(socket: Duplex, wanted: boolean, keys: DetachKeys | undefined, input: Input): void {
   let isDetached = false;
@@ -159,7 +159,7 @@ function feed(socket: Duplex, wanted: boolean, keys: DetachKeys | undefined, inp
     hasEnded = true;
   };
   socket.on("end", over);
-  // one that is killed with output unread leaves an error and no end (unix(7), ECONNRESET)
+  // a client that is killed with unread output causes an error and no end event (unix(7), ECONNRESET)
   whenClosed(socket, over);
   socket.on("error", () => socket.destroy());
   socket.resume();
@@ -180,7 +180,7 @@ async function attach(manager: ContainerManager, call: Hijack): Promise<void> {
   manager.once(`end:${record.id}`, noteEnd);
   feed(socket, given.stdin && given.stream, keys, {
     write: (bytes) => void (manager.find(record.id) && manager.sessions.writeInput(record, bytes)),
-    // the next run of the container has an input of its own
+    // the next run of the container has its own input
     end: () => void (manager.find(record.id) && isLive() && manager.sessions.endInput(record)),
     waiting: () => manager.sessions.inputWaiting(record.id),
   });
@@ -200,7 +200,7 @@ async function attach(manager: ContainerManager, call: Hijack): Promise<void> {
   }
 }
 
-/** Shows a terminal as it is now: a client that does not keep up misses what it did not take. */
+/** Sends a terminal's output from now on: a client that is too slow misses some of it. */
 function showTerminal(
   manager: ContainerManager,
   record: ContainerRecord,

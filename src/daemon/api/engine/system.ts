@@ -1,4 +1,4 @@
-/** System, network and volume routes of the Docker Engine API, as far as containers need them now. */
+/** System, network and volume routes of the Docker Engine API. */
 import { readFileSync } from "node:fs";
 import { cpus, hostname, release, totalmem } from "node:os";
 import { isRunning } from "../../../container/index.ts";
@@ -155,7 +155,7 @@ export function systemRoutes({ manager }: Services): Route[] {
 
 const SHORTEST_PREFIX = 4;
 
-/** By name, ID, or the beginning of one ID. Throws NETWORK_NOT_FOUND. */
+/** Finds a network by name, ID, or unambiguous ID prefix. Throws NETWORK_NOT_FOUND. */
 export function findNetwork({ networks }: Services["manager"], nameOrId: string): NetworkRecord {
   const all = networks.list();
   const exact = all.find(({ config }) => config.name === nameOrId) ?? all.find(({ id }) => id === nameOrId);
@@ -165,7 +165,7 @@ export function findNetwork({ networks }: Services["manager"], nameOrId: string)
   return known;
 }
 
-/** An endpoint's address with its prefix; empty where it has none of this version. */
+/** An endpoint's address with its prefix; empty if it has none of this IP version. */
 function addressOf(network: NetworkRecord, endpoint: Endpoint, version: 4 | 6): string {
   const own = ownSubnets(network, endpoint).find(({ address }) => versionOf(address) === version);
   return own ? `${own.address}/${own.subnet.split("/")[1]}` : "";

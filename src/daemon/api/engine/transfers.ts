@@ -1,4 +1,4 @@
-/** What routes have in common that take or give much: lines of progress, archives, bodies in files. */
+/** Shared by routes with large transfers: lines of progress, archives, bodies in files. */
 import { rmSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -8,13 +8,13 @@ import { streamError } from "../error-status.ts";
 import { type Call, goneSignal, startStream } from "../http.ts";
 import { drained } from "./log-stream.ts";
 
-/** Writes lines of progress; the signal is aborted when the client goes away. */
+/** Writes lines of progress; the signal is aborted when the client disconnects. */
 type Action = (write: (value: unknown) => void, signal: AbortSignal) => Promise<void>;
 
 /**
- * Lets an action use a temporary file for the body of the request, which is written to it first unless `hasBody` is
- * false, and streams what the action says. The file is removed before the answer ends: a client that reads the end, or
- * an error, finds its room free. Throws DISK_FULL before the answer begins.
+ * Runs an action with a temporary file, to which the body of the request is written first unless `hasBody` is false, and
+ * streams its output. The file is removed before the response ends, so that a client that reads the end, or an error, finds
+ * the space free. Throws DISK_FULL before the response begins.
  */
 export async function withBodyFile(
   call: Call,
@@ -31,8 +31,8 @@ export async function withBodyFile(
 }
 
 /**
- * A stream as Docker's: lines of progress, an error at its end where there is one. `clean` removes what the request needed,
- * before the answer ends.
+ * Streams as Docker does: lines of progress, and an error at the end if there is one. `clean` removes what the request
+ * needed, before the response ends.
  */
 export async function streamed(call: Call, action: Action, clean: () => void = () => {}): Promise<void> {
   const write = startStream(call.response);
@@ -45,7 +45,7 @@ export async function streamed(call: Call, action: Action, clean: () => void = (
   call.response.end();
 }
 
-/** An archive as the answer, piece by piece, as fast as the client takes it. */
+/** Sends an archive as the response, in pieces, as fast as the client receives it. */
 export async function sendArchive(
   response: Call["response"],
   write: (put: (bytes: Buffer) => Promise<void>) => Promise<void>,
@@ -58,21 +58,21 @@ export async function sendArchive(
     });
     response.end();
   } catch {
-    // an archive that ends without its end is seen by the client
+    // so that the client notices the truncated archive
     response.destroy();
   }
 }
 
-/** So often the disk is looked at. */
+/** Bytes between two checks of the free disk space. */
 const LOOK_EVERY = 4 << 20;
 
-/** Writes the body to a file. Not by pipeline(), which closes the connection with the request. Throws DISK_FULL. */
+/** Writes the body to a file. Without pipeline(), which would close the connection with the request. Throws DISK_FULL. */
 async function receive({ request }: Call, path: string): Promise<void> {
   const folder = dirname(path);
   const file = await open(path, "wx", 0o600);
   let [size, looked] = [0, 0];
   try {
-    // a stream that ended with the loop would take the connection with it, and the client would not see the answer
+    // by default the loop destroys the stream and with it the connection, and the client would not get the response
     for await (const part of request.iterator({ destroyOnReturn: false })) {
       if (size >= looked) {
         requireRoom(folder);

@@ -1,4 +1,4 @@
-/** `POST /containers/ID/update` of the Docker Engine API: limits and the restart policy of a live container. */
+/** `POST /containers/ID/update` of the Docker Engine API: limits and the restart policy of a running container. */
 import { cpus } from "node:os";
 import { z } from "zod";
 import type { ContainerConfig } from "../../../container/index.ts";
@@ -8,12 +8,12 @@ const LEAST_MEMORY = 6 << 20;
 const bytes = z.number().int().min(-1).max(Number.MAX_SAFE_INTEGER);
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 
-/** A field that bay cannot change: it may be sent as long as it asks for nothing. */
+/** A field that bay cannot change: only values that change nothing are accepted. */
 const nothing = z.union([z.literal(0), z.literal(""), z.literal(false), z.array(z.unknown()).max(0)], {
   error: "cannot be changed on a running container by bay",
 });
 
-/** A null, as Docker's client sends for a limit that stays, counts as absent. */
+/** null counts as absent: Docker's client sends it for a limit that does not change. */
 export const updateBody = z.object({
   Memory: count.optional(),
   MemorySwap: bytes.optional(),
@@ -55,7 +55,7 @@ export const updateBody = z.object({
 
 type Update = z.output<typeof updateBody>;
 
-/** What stays where 0 is sent, as Docker has it. Throws BAD_REQUEST. */
+/** The new config. As in Docker, 0 keeps the old value. Throws BAD_REQUEST. */
 export function updatedConfig(config: ContainerConfig, body: Update): ContainerConfig {
   const before = config.resources;
   const memory = body.Memory || before.memory;
@@ -82,7 +82,7 @@ export function updatedConfig(config: ContainerConfig, body: Update): ContainerC
       cpus: cpusOf(body) ?? before.cpus,
       cpuShares: body.CpuShares || before.cpuShares,
       cpuset: body.CpusetCpus || before.cpuset,
-      // 0 and -1 take the limit away
+      // 0 and -1 remove the limit
       pids: body.PidsLimit === undefined ? before.pids : body.PidsLimit > 0 ? body.PidsLimit : undefined,
     },
   };

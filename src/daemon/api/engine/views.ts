@@ -1,4 +1,4 @@
-/** Containers, images, networks and volumes as the filters see them. */
+/** Views of containers, images, networks and volumes for the filters. */
 import { type ContainerManager, type ContainerRecord, volumesOf } from "../../../container/index.ts";
 import { familiarReference, type ImageRecord, isUntagged } from "../../../image/index.ts";
 import type { NetworkRecord } from "../../../network/index.ts";
@@ -52,7 +52,7 @@ export function containerLookup(manager: ContainerManager): ContainerLookup {
   };
 }
 
-/** An image, and those whose layers begin with all of its layers. */
+/** IDs of an image, and of those whose layers begin with all of its layers. */
 function descendantsOf({ images }: ContainerManager, name: string): Set<string> {
   const known = findImage(images.records, name);
   if (!known) return new Set();
@@ -102,11 +102,11 @@ export function volumeView(
   return { name: config.name, driver: "local", labels: config.labels, isUsed: used.has(config.name) };
 }
 
-/** Names of the networks that containers have, running or not. */
+/** Names of the networks that containers use, running or not. */
 export const usedNetworks = (manager: ContainerManager): Set<string> =>
   new Set(manager.endpoints().map(({ endpoint }) => endpoint.network));
 
-/** Names of the volumes that containers have, running or not. */
+/** Names of the volumes that containers use, running or not. */
 export const usedVolumes = (manager: ContainerManager): Set<string> =>
   new Set(
     manager.list().flatMap(({ config, anonymousVolumes }) => [...volumesOf(config), ...anonymousVolumes]),

@@ -8,12 +8,12 @@ import {
 import type { Call } from "../http.ts";
 import { parameters } from "./parameters.ts";
 
-/** Answers with the exit code once the condition holds. Throws BAD_REQUEST. */
+/** Responds with the exit code when the condition is met. Throws BAD_REQUEST. */
 export async function sendEnd(manager: ContainerManager, record: ContainerRecord, call: Call): Promise<void> {
   const { condition = "not-running" } = parameters("POST /containers/:/wait", call.query);
   const { response } = call;
   response.writeHead(200, { "Content-Type": "application/json" });
-  response.flushHeaders(); // docker run waits for these before it starts the container
+  response.flushHeaders(); // docker run waits for the headers before it starts the container
   const isOver = condition === "not-running" && !isRunning(record);
   const code = isOver ? record.state.exitCode : await nextEnd(manager, record, condition, call);
   if (code !== undefined) response.end(`${JSON.stringify({ StatusCode: code })}\n`);

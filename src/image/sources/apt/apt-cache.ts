@@ -1,8 +1,8 @@
 /**
- * What images of Debian packages share, in `apt/` of bay's root: `base-KEY-SHA256.tar`, a base for each suite, mirror
- * and choice of files, and `packages/`, the packages that were downloaded. Nothing of it is trusted: a base is used when
- * its content has the digest of its name, a package when it has the digest of the signed index. So a file that a crash
- * or a user damaged is made again, and any of them may be removed at any time.
+ * The cache for images of Debian packages, in `apt/` of bay's root: `base-KEY-SHA256.tar`, a base for each suite, mirror and
+ * selection of files, and `packages/`, the downloaded packages. Nothing in it is trusted: a base is used only if its content
+ * has the digest in its name, and a package if it has the digest in the signed index. A file that a crash or a user damaged
+ * is created again, and any file may be removed at any time.
  */
 import { createHash, randomBytes } from "node:crypto";
 import { createReadStream, existsSync, readdirSync } from "node:fs";
@@ -15,11 +15,11 @@ import { SharedWork } from "../../store/shared-work.ts";
 import type { AptWork } from "./build.ts";
 import type { AptPackages } from "./packages.ts";
 
-/** All bases and packages; what was not used for the longest time is removed beyond it. */
+/** The size limit of all bases and packages; beyond it the least recently used are removed. */
 export const MAX_BYTES = 4 * 2 ** 30;
 const BASE = /^base-([0-9a-f]{16})-([0-9a-f]{64})\.tar$/;
 
-/** A base, or the folder of packages. */
+/** A base, or the directory of packages. */
 export interface AptEntry {
   name: string;
   path: string;
@@ -33,7 +33,7 @@ interface KeptFile {
   path: string;
   /** Bytes. */
   size: number;
-  /** When it was used for the last time, in milliseconds since 1970. */
+  /** The time of the last use, in milliseconds since 1970. */
   usedAt: number;
   createdAt: number;
 }
@@ -49,8 +49,8 @@ export class AptCache {
   }
 
   /**
-   * Writes an image of Debian packages as a tar, from a base that is made where there is none, or none that is current.
-   * The folder of the target must be on bay's root. Throws MISSING_TOOL, ABORTED, APT_FAILED.
+   * Writes an image of Debian packages as a tar, from a base, which is created if there is none, or none that is up to date.
+   * The directory of the target must be on the file system of bay's root. Throws MISSING_TOOL, ABORTED, APT_FAILED.
    */
   async makeTar(wanted: AptPackages, target: string, work: AptWork): Promise<void> {
     const { buildAptTar } = await import("./build.ts");
@@ -68,7 +68,7 @@ export class AptCache {
       await rm(join(this.directory, used), { force: true });
       await rm(files.base);
       await this.#takeBase(wanted, files.base, work);
-      // apt may hold a package back: what is new now is not asked again
+      // apt may hold a package back: the new base is used without another check
       await buildAptTar(wanted, files, { ...work, mustBeCurrent: false });
     }
     await this.#keepPackages(kept);
@@ -76,19 +76,19 @@ export class AptCache {
   }
 
   /**
-   * Links the base of some packages to a path, and makes it first where there is none. Two images that need one base
-   * make it once. Gives the base's name.
+   * Links the base of some packages to a path, and creates it first if there is none. Two images that need the same base
+   * create it once. Returns the base's name.
    */
   async #takeBase(wanted: AptPackages, path: string, work: AptWork): Promise<string> {
     const key = keyOf(wanted);
-    // made twice where another image finds a base out of date between the making and the link
+    // again if another image finds the base out of date between its creation and the link
     for (let tries = 0; tries < 3; tries++) {
       const name = this.#names().find((other) => BASE.exec(other)?.[1] === key);
       if (name !== undefined && (await this.#linkBase(name, path, wanted, work))) return name;
       try {
         await this.#makeBase(key, wanted, work);
       } catch (error) {
-        // it was another image's, and was cancelled when this one began to wait for it
+        // another image was creating it, and was cancelled when this one began to wait
         if (!hasCode(error, "ABORTED") || work.signal?.aborted) throw error;
       }
     }
@@ -98,7 +98,7 @@ export class AptCache {
     );
   }
 
-  /** Whether a base is whole, and linked to a path. One that is damaged is removed. */
+  /** Whether a base is intact, and could be linked to a path. A damaged one is removed. */
   async #linkBase(name: string, path: string, { suite }: AptPackages, work: AptWork): Promise<boolean> {
     const base = join(this.directory, name);
     try {
@@ -143,14 +143,14 @@ export class AptCache {
     await making.join(work.signal);
   }
 
-  /** Moves new packages to the others. */
+  /** Moves new packages into the cache. */
   async #keepPackages(from: string): Promise<void> {
     await mkdir(this.#packages, { recursive: true, mode: 0o711 });
     for (const name of await readdir(from))
-      await rename(join(from, name), join(this.#packages, name)).catch(() => {}); // pruned meanwhile
+      await rename(join(from, name), join(this.#packages, name)).catch(() => {}); // removed meanwhile
   }
 
-  /** Removes what was not used for the longest time, beyond a number of bytes. */
+  /** Removes the least recently used entries beyond a number of bytes. */
   async trim(maxBytes = MAX_BYTES): Promise<void> {
     const files = [...(await this.#bases()), ...(await filesIn(this.#packages))];
     let total = 0;
@@ -166,7 +166,7 @@ export class AptCache {
     return packages.length > 0 ? [...bases, entryOf(this.#packages, packages)] : bases;
   }
 
-  /** Removes an entry. Images that are being made from it have a link of their own. */
+  /** Removes an entry. Images that are being created from it have their own link. */
   remove({ path }: AptEntry): void {
     removeTreeNow(path);
   }
@@ -197,7 +197,7 @@ async function digestOf(file: string): Promise<string> {
   return hash.digest("hex");
 }
 
-/** The files of a folder; none where there is no folder. What is removed meanwhile is left out. */
+/** The files of a directory; none if it does not exist. Files that are removed meanwhile are omitted. */
 async function filesIn(directory: string): Promise<KeptFile[]> {
   const names = await readdir(directory).catch((error: unknown): string[] => {
     if (hasCode(error, "ENOENT")) return [];

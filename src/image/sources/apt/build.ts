@@ -1,6 +1,6 @@
 /**
- * A root file system of Debian packages, by mmdebstrap(1). The same packages give the same bytes: mmdebstrap leaves
- * nothing of the day in it, and times are those of the packages.
+ * Creates a root file system of Debian packages with mmdebstrap(1). The same packages result in the same bytes: mmdebstrap
+ * removes everything that depends on the current time, and file times are those of the packages.
  */
 import { spawn } from "node:child_process";
 import { dirname } from "node:path";
@@ -10,17 +10,17 @@ import { ProgressLines } from "./progress.ts";
 
 export type { AptPackages } from "./packages.ts";
 
-/** Files that are newer than this get this time, so that the day of the build shows nowhere. */
+/** Newer files get this time, so that the time of the build has no effect. */
 const EPOCH = String(Date.UTC(1980, 0, 1) / 1000);
 const LAST_LINES = 8;
 /** unshare(1): the command was not found. */
 const NOT_FOUND = 127;
-/** dpkg's own defaults, and no fsync for each file: after a crash the image is made again (dpkg(1), DPKG_FORCE). */
+/** dpkg's defaults, and no fsync for each file: after a crash the image is created again (dpkg(1), DPKG_FORCE). */
 const DPKG_FORCE = "security-mac,downgrade,unsafe-io";
 
 /**
- * mmdebstrap in namespaces of its own, for processes and for mounts: when their first process ends, the kernel ends all
- * others and takes the mounts away. It ends with bayd too, however bayd ends (setpriv(1), unshare(1)).
+ * Runs mmdebstrap in its own PID and mount namespaces: when their first process ends, the kernel kills the others and removes
+ * the mounts. It also ends with bayd, even if bayd is killed (setpriv(1), unshare(1)).
  */
 const CONFINED = [
   "--pdeathsig",
@@ -35,18 +35,18 @@ const CONFINED = [
 
 export interface AptWork {
   signal?: AbortSignal | undefined;
-  /** Told what mmdebstrap does. */
+  /** Called with progress lines of mmdebstrap. */
   say?: ((line: string) => void) | undefined;
 }
 
-/** Files of an image; mmdebstrap works in the folder of the target. */
+/** Files of an image; mmdebstrap works in the directory of the target. */
 export interface AptFiles {
   target: string;
   /** The tar of the base. */
   base: string;
-  /** Packages of earlier images, which are used where they are what the index says. */
+  /** Packages of earlier images, which are used if they match the index. */
   cache: string;
-  /** An empty folder on the same file system, for the packages of this image. */
+  /** An empty directory on the same file system, for the packages of this image. */
   kept: string;
 }
 
@@ -56,8 +56,8 @@ export function buildAptBase(wanted: AptPackages, target: string, work: AptWork)
 }
 
 /**
- * Writes a base with more packages as a tar. Throws MISSING_TOOL, ABORTED, APT_FAILED with the last lines of what
- * mmdebstrap said, and with `mustBeCurrent` OUTDATED_BASE where packages of the base have newer versions.
+ * Writes a base with more packages as a tar. Throws MISSING_TOOL, ABORTED, APT_FAILED with the last lines of mmdebstrap's
+ * output, and with `mustBeCurrent` OUTDATED_BASE if packages of the base have newer versions.
  */
 export function buildAptTar(
   wanted: AptPackages,
@@ -73,7 +73,7 @@ export function buildAptTar(
   return runMmdebstrap(imageArguments(wanted, target, { mustBeCurrent }), target, variables, work);
 }
 
-/** Variables of bayd that mmdebstrap and apt need. Scripts of packages see no others: they may hold secrets. */
+/** Variables of bayd that mmdebstrap and apt need. Scripts of packages get no others, because those may contain secrets. */
 const PASSED = ["PATH", "HOME", "http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy"];
 
 function environment(target: string): NodeJS.ProcessEnv {
@@ -135,7 +135,7 @@ function runMmdebstrap(
   });
 }
 
-/** The end of what mmdebstrap said, without its progress. */
+/** The end of mmdebstrap's output, without its progress. */
 function lastLines(said: string): string {
   return said
     .split(/[\r\n]+/)

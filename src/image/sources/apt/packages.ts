@@ -1,14 +1,14 @@
-/** What an image of Debian packages is made of, and the arguments of mmdebstrap(1) for it. */
+/** The definition of an image of Debian packages, and the arguments of mmdebstrap(1) for it. */
 
 export interface AptPackages {
   suite: string;
   components: string[];
   packages: string[];
-  /** Undefined is mmdebstrap's choice: Debian's own, with the suite's updates and security updates. */
+  /** Undefined for mmdebstrap's default: Debian's own, with the suite's updates and security updates. */
   mirror: string | undefined;
-  /** A moment of the archive, as snapshot.debian.org names it: 20260101T000000Z. */
+  /** A point in time of the archive, as snapshot.debian.org names it: 20260101T000000Z. */
   snapshot: string | undefined;
-  /** What is otherwise left out, because a container has no use for it. */
+  /** Files that are omitted otherwise, because containers do not need them. */
   keep: ("docs" | "man" | "locales" | "lists")[];
 }
 
@@ -24,27 +24,27 @@ const LEFT_OUT: Record<"docs" | "man" | "locales", string[]> = {
   locales: ["path-exclude=/usr/share/locale/*"],
 };
 
-/** Variables of the environment that the hooks read: paths and names are never part of a command's text. */
+/** Environment variables for the hooks: paths and names are never part of a command's text. */
 export interface HookVariables {
   /** The tar of the base. */
   BAY_APT_BASE: string;
   /** Packages of earlier images, by file name. They are only read. */
   BAY_APT_CACHE: string;
-  /** An empty folder on the same file system, for the packages of this image. */
+  /** An empty directory on the same file system, for the packages of this image. */
   BAY_APT_KEPT: string;
   /** Separated by spaces. */
   BAY_APT_PACKAGES: string;
 }
 
-/** What the hook says when packages of the base have newer versions. */
+/** Output of the hook if packages of the base have newer versions. */
 export const OUTDATED = "bay: the base is out of date";
 
 const UNPACK_BASE = `tar -C "$1" -xf "$BAY_APT_BASE" --xattrs --xattrs-include="*" --exclude="./dev/*"`;
-/** apt of the host, working on the new root. It decides what is downloaded by the signed index. */
+/** apt of the host, working on the new root. It selects the downloads from the signed index. */
 const APT = "APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get --yes";
 const LIST_FILES = `${APT} -qq -oAcquire::ForceHash=SHA256 --print-uris`;
 const CHECK_BASE = `if [ -n "$(${LIST_FILES} dist-upgrade)" ]; then echo "${OUTDATED}" >&2; exit 1; fi`;
-/** A kept package is used where it has the SHA-256 of the index. Hard links: nothing is copied. */
+/** A cached package is used if it has the SHA-256 in the index. Hard links avoid copies. */
 const TAKE_PACKAGES = `set -f; ${LIST_FILES} install -- $BAY_APT_PACKAGES | while read -r _ file _ hash; do
   kept="$BAY_APT_CACHE/$file"
   if [ "$(sha256sum 2>/dev/null <"$kept")" = "\${hash#SHA256:}  -" ]; then
@@ -52,8 +52,8 @@ const TAKE_PACKAGES = `set -f; ${LIST_FILES} install -- $BAY_APT_PACKAGES | whil
   fi
 done 2>/dev/null`;
 /**
- * The progress comes on standard error too, by a descriptor of its own: apt closes the descriptor of its progress for
- * dpkg, and scripts of packages that find no standard error fail (apt's progress-reporting.md).
+ * The progress is written to standard error through a separate descriptor: apt closes the descriptor of its progress for
+ * dpkg, and scripts of packages fail without standard error (apt's progress-reporting.md).
  */
 const INSTALL_PACKAGES = [
   `set -f; ${APT} -oAPT::Status-Fd=9 -oDpkg::Use-Pty=false`,
@@ -76,7 +76,7 @@ function commonArguments({ components, snapshot, keep }: AptPackages): string[] 
 
 function lastArguments({ suite, mirror, snapshot }: AptPackages, target: string): string[] {
   return [
-    // the name and the name servers of a container are not part of its image
+    // a container's hostname and name servers are not part of its image
     '--customize-hook=rm -f "$1/etc/hostname" "$1/etc/resolv.conf"',
     suite,
     target,
@@ -84,14 +84,14 @@ function lastArguments({ suite, mirror, snapshot }: AptPackages, target: string)
   ];
 }
 
-/** mmdebstrap's arguments for a base as a tar: the essential packages, from which all images of one suite are made. */
+/** mmdebstrap's arguments for a base as a tar: the essential packages, which all images of one suite share. */
 export function baseArguments(wanted: AptPackages, target: string): string[] {
   return [...commonArguments(wanted), "--variant=essential", ...lastArguments(wanted, target)];
 }
 
 /**
- * mmdebstrap's arguments for an image as a tar: the base with the packages. The result is byte for byte what making it
- * without a base gives. With `mustBeCurrent` it fails, and says `OUTDATED`, where packages of the base have newer versions.
+ * mmdebstrap's arguments for an image as a tar: the base with the packages. The result is byte for byte the same as without a
+ * base. With `mustBeCurrent` it fails and prints `OUTDATED` if packages of the base have newer versions.
  */
 export function imageArguments(
   wanted: AptPackages,

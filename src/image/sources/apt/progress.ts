@@ -1,4 +1,4 @@
-/** What mmdebstrap and apt say while they work, as short lines for people. */
+/** Converts the output of mmdebstrap and apt to short progress lines. */
 
 /** Steps of mmdebstrap that take time. */
 const STEP = /^I: (running apt-get update|downloading|extracting|installing|cleaning|creating)(.*)$/;
@@ -6,7 +6,7 @@ const STEP = /^I: (running apt-get update|downloading|extracting|installing|clea
 const STATUS = /^(?:dlstatus|pmstatus):[^:]*:(\d+)(?:\.\d+)?:(.+)$/;
 const MAX_LENGTH = 120;
 
-/** The line that a user is shown for one of mmdebstrap's; undefined for a line without progress. */
+/** The line that a user sees for one of mmdebstrap's; undefined for a line without progress. */
 export function progressLine(line: string): string | undefined {
   const [, action, rest = ""] = STEP.exec(line) ?? [];
   if (action === "running apt-get update") return "updating the lists of packages";
@@ -17,7 +17,7 @@ export function progressLine(line: string): string | undefined {
 
 const clean = (text: string) => text.replace(/\p{C}/gu, "?").slice(0, MAX_LENGTH);
 
-/** Splits output into lines and passes on those that a user is shown, each once in a row. */
+/** Splits output into lines and passes on those that a user sees, without consecutive duplicates. */
 export class ProgressLines {
   #rest = "";
   #last = "";

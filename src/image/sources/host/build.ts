@@ -7,11 +7,11 @@ import type { BlobWriter } from "../../store/content-store.ts";
 import { Collector } from "./collect.ts";
 
 const CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt";
-/** As many as the kernel follows (path_resolution(7)). */
+/** The limit of the kernel (path_resolution(7)). */
 const MAX_LINKS = 40;
 const NSSWITCH = "passwd: files\ngroup: files\nhosts: files dns\n";
 
-/** Writes the layer; gives the host paths that went in, to tell later whether they changed. */
+/** Writes the layer; returns the host paths that it contains, to detect later changes. */
 export function writeHostLayer(
   writer: BlobWriter,
   entries: readonly string[],
@@ -42,7 +42,7 @@ export function writeHostLayer(
   return [...new Set(collector.files.values())];
 }
 
-/** Where /bin/sh was packed as /usr/bin/sh (merged /usr), /bin must lead there. */
+/** If /bin/sh was packed as /usr/bin/sh (merged /usr), /bin must be a link to it. */
 function mergedUsr(sources: Map<string, LayerSource>): void {
   for (const name of ["bin", "sbin", "lib", "lib64"]) {
     const path = `/${name}`;
@@ -53,18 +53,18 @@ function mergedUsr(sources: Map<string, LayerSource>): void {
 }
 
 /**
- * The same files where the links of the image lead: `./a.so:/lib/a.so` is usr/lib/a.so where /lib is a link. A layer has
- * no entry below a link. Throws HOST_IMAGE for circular links.
+ * Moves files to where the links of the image lead: `./a.so:/lib/a.so` becomes usr/lib/a.so if /lib is a link, because a
+ * layer must not have an entry below a link. Throws HOST_IMAGE for circular links.
  */
 export function placedBehindLinks(sources: ReadonlyMap<string, LayerSource>): Map<string, LayerSource> {
   let placed = new Map(sources);
-  // a link may itself be behind a link, and then others are behind it
+  // a link may itself be below a link, and then others are below it
   for (let rounds = 0; rounds <= MAX_LINKS; rounds++) {
     const places = [...placed].map(([path, source]) => ({ path, place: placeOf(path, placed), source }));
     const moved = places.filter(({ path, place }) => place !== path);
     if (moved.length === 0) return placed;
     const stay = places.filter(({ path, place }) => place === path);
-    // who names a target means it, whatever the host has there
+    // a target that the definition names takes precedence over the host's file
     placed = new Map([...stay, ...moved].map(({ place, source }) => [place, source]));
   }
   throw new BayError("HOST_IMAGE", "the image has circular symbolic links");
@@ -95,7 +95,7 @@ function linkTarget(source: LayerSource | undefined): string | undefined {
   return isLink ? readlinkSync(source.path) : undefined;
 }
 
-/** The host's passwd lines of the accounts asked for, without shells' history or passwords. */
+/** The host's passwd lines of the requested accounts, without passwords. */
 function accountLines(file: string, names: readonly string[]): string {
   const lines = readFileSync(file, "utf8").split("\n");
   return names

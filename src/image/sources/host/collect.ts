@@ -1,6 +1,6 @@
 /**
- * Collects from the host what a list of commands and files needs to run elsewhere: the files, the symlinks on
- * the way to them, the loader and the shared libraries.
+ * Collects from the host what a list of commands and files needs to run elsewhere: the files, the symlinks in their paths,
+ * the loader and the shared libraries.
  */
 import { lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from "node:fs";
 import { posix } from "node:path";
@@ -8,7 +8,7 @@ import { BayError } from "../../../core/errors.ts";
 import { readElf } from "./elf.ts";
 import { isNode, nodeBuiltins } from "./node-builtins.ts";
 
-/** Image path to host path, of everything that goes in; parents come before children when sorted. */
+/** Image path to host path, for all files; parents come before children when sorted. */
 export type Collection = Map<string, string>;
 
 const COMMAND_PATH = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
@@ -20,7 +20,7 @@ export class Collector {
   readonly #scanned = new Set<string>();
   readonly #libraryPath: string[];
 
-  /** `base` is the folder that relative sources are in: the stack file's. */
+  /** `base` is the directory of relative sources: the stack file's. */
   constructor(readonly base: string) {
     this.#libraryPath = [...configuredLibraryPath("/etc/ld.so.conf", 0), ...LIBRARY_PATH];
   }
@@ -68,7 +68,7 @@ export class Collector {
     this.#addTree(posix.normalize(target), source);
   }
 
-  /** Walks the components; each symlink is kept, and the walk continues at its target. Returns the real path. */
+  /** Walks the components; each symlink is added, and the walk continues at its target. Returns the real path. */
   #addSymlinks(path: string, entry: string): string {
     const pending = posix.normalize(path).split("/").filter(Boolean);
     let at = "/";
@@ -100,7 +100,7 @@ export class Collector {
     } else if (stat.isFile()) this.#addNeeds(source);
   }
 
-  /** The loader and libraries of an ELF file, or the interpreter of a script. */
+  /** Adds the loader and libraries of an ELF file, or the interpreter of a script. */
   #addNeeds(path: string): void {
     if (this.#scanned.has(path)) return;
     this.#scanned.add(path);
@@ -134,7 +134,7 @@ function interpreterOf(path: string): string | undefined {
   return line?.[1];
 }
 
-/** The directories of /etc/ld.so.conf and what it includes. */
+/** The directories in /etc/ld.so.conf and the files that it includes. */
 function configuredLibraryPath(file: string, depth: number): string[] {
   if (depth > 4 || !statSync(file, { throwIfNoEntry: false })?.isFile()) return [];
   return readFileSync(file, "utf8")

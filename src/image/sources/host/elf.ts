@@ -1,10 +1,10 @@
-/** What a dynamic executable needs: its loader and the libraries it names (ELF specification, ld.so(8)). */
+/** Reads what a dynamic executable needs: its loader and its libraries (ELF specification, ld.so(8)). */
 import { closeSync, openSync, readSync } from "node:fs";
 
 export interface ElfNeeds {
   interpreter: string | undefined;
   needed: string[];
-  /** DT_RUNPATH or DT_RPATH, with $ORIGIN still in it. */
+  /** DT_RUNPATH or DT_RPATH, with $ORIGIN not expanded. */
   searchPath: string[];
   machine: number;
   is64: boolean;
@@ -19,7 +19,7 @@ const DT_STRSZ = 10;
 const DT_RPATH = 15;
 const DT_RUNPATH = 29;
 const MAX_PART = 4 << 20;
-/** A library's name, or a search path of several folders. */
+/** The longest name of a library, or search path of several directories. */
 const MAX_NAME = 64 << 10;
 
 /** Reads the dynamic section; undefined if the file is not a 64-bit little-endian ELF. */
@@ -74,7 +74,7 @@ export function readElf(path: string): ElfNeeds | undefined {
     if (address === undefined || !load) return needs;
     const stringsAt = address - load.address + load.offset;
     const size = value(DT_STRSZ) ?? 0;
-    // each string by itself: tables of large libraries have many megabytes, of which a few names are needed
+    // each string separately: tables of large libraries have many megabytes, of which a few names are needed
     const text = (at: number) => {
       const bytes = at < size ? read(stringsAt + at, Math.min(size - at, MAX_NAME)) : Buffer.alloc(0);
       const end = bytes.indexOf(0);

@@ -1,6 +1,6 @@
 /**
- * Distributions build Node.js so that it reads some of its own modules from files at its start (--shared-builtin-…-path
- * of its configure script): Debian has them below /usr/share/nodejs. Their paths are constants in the program or library.
+ * Distributions build Node.js so that it reads some of its modules from files at its start (--shared-builtin-…-path of its
+ * configure script): Debian has them below /usr/share/nodejs. Their paths are constants in the program or library.
  */
 import { closeSync, existsSync, openSync, readSync } from "node:fs";
 import { posix } from "node:path";
@@ -10,17 +10,17 @@ const PATH = /^\/usr\/share\/nodejs\/[\w@./-]{1,200}\.(?:js|mjs|cjs|wasm)/;
 const LONGEST = 256;
 const CHUNK = 4 << 20;
 
-/** True for Node.js's program and its library. */
+/** True for the program and the library of Node.js. */
 export const isNode = (path: string): boolean =>
   /^(?:node|nodejs|libnode\.so[.\d]*)$/.test(posix.basename(path));
 
-/** Paths of the modules that a build of Node.js reads at its start; those that this host has. */
+/** Paths of the modules that a build of Node.js reads at its start and that exist on this host. */
 export function nodeBuiltins(program: string): string[] {
   const found = new Set<string>();
   const fd = openSync(program, "r");
   const buffer = Buffer.alloc(CHUNK + LONGEST);
   try {
-    // each part begins with the end of the one before: a path may be on both sides
+    // parts overlap, because a path may cross their boundary
     for (let [at, kept] = [0, 0]; ; ) {
       const count = readSync(fd, buffer, kept, CHUNK, at);
       if (count === 0) break;

@@ -46,7 +46,7 @@ describe("a container's input", () => {
     expect(read()).toEqual({ text: "", isEnd: true });
   });
 
-  it("ends once all is written, where the end comes while the container runs", () => {
+  it("ends after everything is written, if the end comes while the container runs", () => {
     const input = new ContainerInput();
     input.open(fifo);
     input.isRead();

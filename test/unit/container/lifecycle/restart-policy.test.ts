@@ -23,7 +23,7 @@ describe("restart policies", () => {
     expect(mayRestart(record("on-failure", { exitCode: 1, restartCount: 2 }, 3))).toBe(true);
     expect(mayRestart(record("on-failure", { exitCode: 1, restartCount: 3 }, 3))).toBe(false);
   });
-  it("wait twice as long each time, a minute at most", () => {
+  it("wait twice as long each time, up to a minute", () => {
     expect([0, 1, 5, 30].map(restartDelay)).toEqual([100, 200, 3200, 60_000]);
   });
 });

@@ -26,8 +26,8 @@ const orderOf = (records: ContainerRecord[]) =>
     after.map(({ config }) => config.labels[LABELS.service]),
   ]);
 
-describe("the end of all containers", () => {
-  it("comes to dependants first, and to who shares a namespace before its owner", () => {
+describe("the order in which all containers stop", () => {
+  it("has dependants first, and containers that share a namespace before its owner", () => {
     const records = [
       record("db", []),
       record("web", ["app"]),
@@ -49,7 +49,7 @@ describe("the end of all containers", () => {
     ]);
   });
 
-  it("comes to all of them once, whatever labels say, and waits for nothing that comes later", () => {
+  it("contains each container once, with any labels, and waits only for earlier ones", () => {
     const names = ["a", "b", "c", "d", "e"];
     const dependencies = fc.array(fc.subarray(names), { minLength: 5, maxLength: 5 });
     fc.assert(

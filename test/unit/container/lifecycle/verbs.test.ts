@@ -159,7 +159,7 @@ describe("the creation of a container", () => {
     expect(bench.actions()).toEqual(["create"]);
   });
 
-  it("leaves neither a record nor a volume where it fails", async () => {
+  it("leaves neither a record nor a volume if it fails", async () => {
     bench.failing.set("prepare", new BayError("DISK_FULL", "full"));
     await expect(bench.creation.create(config())).rejects.toMatchObject({ code: "DISK_FULL" });
     expect(bench.saved()).toEqual([]);
@@ -176,7 +176,7 @@ describe("the creation of a container", () => {
   it.each([
     false,
     true,
-  ])("in the place of another inherits its volumes, unless they are renewed (%s)", async (renewed) => {
+  ])("in place of another inherits its volumes, unless they are renewed (%s)", async (renewed) => {
     const old = await bench.creation.create(config());
     const fresh = await bench.creation.replace(old.id, config(), renewed);
     expect(bench.saved().map(({ id }) => id)).toEqual([fresh.id]);
@@ -186,7 +186,7 @@ describe("the creation of a container", () => {
     expect(bench.actions()).toEqual(["create", "destroy", "create"]);
   });
 
-  it("in the place of another keeps that one where the image does not exist", async () => {
+  it("in place of another keeps that one if the image does not exist", async () => {
     const old = await bench.creation.create(config());
     bench.failing.set("image", new BayError("IMAGE_NOT_FOUND", "no image"));
     await expect(bench.creation.replace(old.id, config(), false)).rejects.toThrow("no image");
@@ -196,7 +196,7 @@ describe("the creation of a container", () => {
 });
 
 describe("the removal of a container", () => {
-  it("is refused while it runs or is paused", async () => {
+  it("is refused while the container runs or is paused", async () => {
     const record = await bench.running();
     for (const status of ["running", "paused"] as const) {
       record.state.status = status;
@@ -205,7 +205,7 @@ describe("the removal of a container", () => {
     expect(bench.calls).toEqual([]);
   });
 
-  it("keeps an anonymous volume that another container has", async () => {
+  it("keeps an anonymous volume that another container uses", async () => {
     const [volume] = (await bench.creation.create(config())).anonymousVolumes;
     const old = bench.records.list()[0]!;
     const mount = { type: "volume", source: volume!, target: "/x", readOnly: false, noCopy: false } as const;
@@ -216,7 +216,7 @@ describe("the removal of a container", () => {
     expect(bench.saved()).toEqual([]);
   });
 
-  it("keeps the record where its files cannot be taken down", async () => {
+  it("keeps the record if the container's files cannot be removed", async () => {
     const { id } = await bench.creation.create(config());
     bench.failing.set("takeDown", new Error("busy"));
     await expect(bench.removal.remove(id, true)).rejects.toThrow("busy");
@@ -245,7 +245,7 @@ describe("pausing", () => {
     expect(bench.actions()).toEqual(["create", "pause", "unpause"]);
   });
 
-  it("by bayd itself ends with bayd's work; a user's own does not", async () => {
+  it("by bayd itself ends with bayd's work; a user's pause does not", async () => {
     const [own, users] = [await bench.running(), await bench.running({ name: "users", ports: [] })];
     await bench.pausing.holdStill(own.id, true);
     await bench.pausing.set(users.id, true);
@@ -255,7 +255,7 @@ describe("pausing", () => {
     expect([own.state.status, users.state.status]).toEqual(["running", "paused"]);
   });
 
-  it("writes no state that the kernel refused", async () => {
+  it("records no state if the kernel refuses it", async () => {
     const { id } = await bench.running();
     bench.failing.set("freeze", new Error("EBUSY"));
     await expect(bench.pausing.set(id, true)).rejects.toThrow("EBUSY");
@@ -271,7 +271,7 @@ describe("the published ports of a container", () => {
     protocol: "tcp" as const,
   }));
 
-  it("are all taken, or none", async () => {
+  it("are all bound, or none", async () => {
     bench.held.set("9090", "another program");
     const record = await bench.creation.create(config({ ports: two }));
     await expect(bench.containerPorts.hold(record)).rejects.toMatchObject({ code: "PORT_TAKEN" });
@@ -279,7 +279,7 @@ describe("the published ports of a container", () => {
     expect(record.state.boundPorts).toEqual([]);
   });
 
-  it("that were chosen are the same after a restart, and others where they are taken", async () => {
+  it("that were chosen are the same after a restart, or different if they are in use", async () => {
     const record = await bench.running({ ports: [{ ...two[0]!, hostPort: undefined }] });
     const chosen = record.state.boundPorts[0]!.hostPort;
     bench.ports.releaseOf(record.config.name);
@@ -290,7 +290,7 @@ describe("the published ports of a container", () => {
     expect(record.state.boundPorts[0]!.hostPort).not.toBe(chosen);
   });
 
-  it("that another program took are lost, and retaken when they are free", async () => {
+  it("that another program bound are lost, and bound again when they are free", async () => {
     await bench.running({ ports: two });
     bench.held.set("8080", "another program");
     expect(bench.containerPorts.lost().map(({ hostPort }) => hostPort)).toEqual([8080]);
@@ -299,7 +299,7 @@ describe("the published ports of a container", () => {
     expect((await bench.containerPorts.retake()).map(({ hostPort }) => hostPort)).toEqual([8080]);
   });
 
-  it("are released one by one, and the record says so", async () => {
+  it("are released one by one, which the record shows", async () => {
     const record = await bench.running({ ports: two });
     await bench.containerPorts.release(record, [{ hostAddress: "", hostPort: 8080, protocol: "tcp" }]);
     expect([...bench.held.keys()]).toEqual(["9090"]);
@@ -308,7 +308,7 @@ describe("the published ports of a container", () => {
 });
 
 describe("changes in place", () => {
-  it("to a port that is taken leave the container as it was", async () => {
+  it("to a port that is in use leave the container unchanged", async () => {
     const record = await bench.running();
     bench.held.set("9090", "another program");
     const ports = [{ hostAddress: "", hostPort: 9090, containerPort: 80, protocol: "tcp" as const }];
@@ -331,8 +331,8 @@ describe("changes in place", () => {
   });
 });
 
-describe("one container in another's place", () => {
-  it("takes name and ports in one step, and gives them back", async () => {
+describe("a container that replaces another", () => {
+  it("takes name and ports in one step, and returns them", async () => {
     const old = await bench.running();
     const fresh = bench.replacement.beside(old, config(), false);
     expect(bench.saved().find(({ id }) => id === fresh.id)?.role).toBe("incoming");
@@ -346,7 +346,7 @@ describe("one container in another's place", () => {
     expect(bench.held.get("8080")).toBe("demo-web-1");
   });
 
-  it("changes nothing where a port is taken", async () => {
+  it("changes nothing if a port is in use", async () => {
     const old = await bench.running();
     bench.held.set("9090", "another program");
     const ports = [{ hostAddress: "", hostPort: 9090, containerPort: 80, protocol: "tcp" as const }];

@@ -46,7 +46,7 @@ const shown = (lines: Iterable<LogLine>) =>
   [...lines].map(({ stream, bytes, time }) => `${time} ${stream} ${bytes}`);
 
 describe("reading logs", () => {
-  it("gives the same bytes in lines and in chunks of whole lines", () => {
+  it("returns the same bytes in lines and in chunks of whole lines", () => {
     fc.assert(
       fc.property(writes, fc.constantFrom(20, 1 << 20), (all, maxSize) =>
         withLogs(all, maxSize, 1000, (folder) => {
@@ -60,7 +60,7 @@ describe("reading logs", () => {
     );
   });
 
-  it("gives lines that were written at once together, with the times that they have one by one", () => {
+  it("joins lines of one write, with the times of the single lines", () => {
     fc.assert(
       fc.property(writes, fc.constantFrom(20, 1 << 20), (all, maxSize) =>
         withLogs(all, maxSize, 1000, (folder) => {
@@ -76,7 +76,7 @@ describe("reading logs", () => {
     );
   });
 
-  it("finds the same last lines from the end as by reading everything", () => {
+  it("finds the same last lines from the end as when it reads everything", () => {
     fc.assert(
       fc.property(
         writes,

@@ -10,7 +10,7 @@ import { hijack } from "../../../../src/daemon/api/http.ts";
 
 const UPGRADE = "Connection: Upgrade\r\nUpgrade: tcp\r\n";
 
-describe("a request whose client is gone", () => {
+describe("a request whose client has disconnected", () => {
   const folder = mkdtempSync(join(tmpdir(), "bay-connections-"));
   const path = join(folder, "socket");
   let server: Server;
@@ -73,7 +73,7 @@ describe("a request whose client is gone", () => {
     for (const { socket } of requests) expect(openOn(socket)).toBe(0);
   });
 
-  it("goes on while its client ended its input and still reads", async () => {
+  it("continues if its client has only ended its input and still reads", async () => {
     requests.length = 0;
     const client = connect({ path, allowHalfOpen: true });
     client.write(requestText("/taken"));

@@ -24,7 +24,7 @@ describe("a request that fails", () => {
   const folder = mkdtempSync("node_modules/.guard-");
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  it("is told its own error, and nothing else ends", () => {
+  it("gets its own error, and nothing else ends", () => {
     const outfile = join(folder, "program.mjs");
     const { outputFiles } = buildSync({
       stdin: { contents: PROGRAM, resolveDir: process.cwd(), loader: "ts" },

@@ -39,9 +39,9 @@ describe("paths", () => {
     ["/v1.99/info"],
     ["/v9999.1/info"],
     ["/v1.1/info"],
-  ])("%j is refused", (url) => expect(() => locate(url)).toThrow(refusal));
+  ])("%j is rejected", (url) => expect(() => locate(url)).toThrow(refusal));
 
-  it("are read or refused, whatever they are", () => {
+  it("are parsed or rejected, for any input", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (url) => {
         for (const each of [url, `/${url}`, `/containers/${url}/json?filters=${url}`])
@@ -54,7 +54,7 @@ describe("paths", () => {
     );
   });
 
-  it("that bay does not have are 501, and swarm's 503: a client takes 404 for a missing object", () => {
+  it("that bay does not have return 501, and swarm's 503: a client takes 404 for a missing object", () => {
     expect(errorAnswer(noRoute("POST", "/containers/create")).status).toBe(501);
     expect(errorAnswer(noRoute("POST", "/swarm/init")).status).toBe(501);
     for (const path of ["/swarm", "/nodes", "/services/create", "/tasks", "/secrets", "/configs/x"])
@@ -68,7 +68,7 @@ describe("paths", () => {
 describe("bodies", () => {
   const bytes = (text: string) => Buffer.from(text);
 
-  it("are not nested without end", () => {
+  it("have a bounded nesting depth", () => {
     const nested = (depth: number) => bytes("[".repeat(depth) + "]".repeat(depth));
     expect(parseJson(nested(LIMITS.depth))).toBeInstanceOf(Array);
     expect(() => parseJson(nested(LIMITS.depth + 1))).toThrow("nested deeper");
@@ -80,18 +80,18 @@ describe("bodies", () => {
     expect(() => parseJson(bytes(JSON.stringify(new Array(LIMITS.entries + 1).fill(0))))).toThrow("entries");
   });
 
-  it("that are not JSON are refused", () => {
+  it("that are not JSON are rejected", () => {
     for (const text of ["{", "nul", '{"a":1}}', "\0"]) expect(() => parseJson(bytes(text))).toThrow(refusal);
   });
 
-  it("take a null for no value, and name the field that is wrong", () => {
+  it("treat null as no value, and name the invalid field", () => {
     const schema = z.object({ Memory: z.number().optional(), Name: z.string().max(3).optional() });
     expect(parseWith(schema, { Memory: null })).toEqual({});
     expect(parseWith(schema, null)).toEqual({});
     expect(() => parseWith(schema, { Memory: "1" })).toThrow(/^Memory: expected number/);
   });
 
-  it("have no schema's own text in the error, whoever threw it", () => {
+  it("never show a schema's own text in an error, for any source of the error", () => {
     const { error } = z.object({ a: z.number() }).safeParse({ a: "x" });
     const answer = errorAnswer(error);
     expect(answer).toMatchObject({ status: 400, body: { code: "BAD_REQUEST" } });
@@ -103,7 +103,7 @@ describe("queries", () => {
   const read = (text: string) =>
     readQuery(new URLSearchParams(text), { all: flag(), on: flag(true), limit: integer(-1, 10) });
 
-  it("have Docker's truth values", () => {
+  it("have Docker's boolean values", () => {
     expect(read("all=1")).toMatchObject({ all: true, on: true });
     expect(read("all=True&on=0")).toMatchObject({ all: true, on: false });
     for (const text of ["0", "false", "no", "none", ""]) expect(read(`all=${text}`).all).toBe(false);
@@ -117,9 +117,9 @@ describe("queries", () => {
     ["limit=1e3"],
     ["limit=0x1"],
     ["limit=NaN"],
-  ])("%s is refused by name", (text) => expect(() => read(text)).toThrow(/^limit: expected a whole number/));
+  ])("%s is rejected by name", (text) => expect(() => read(text)).toThrow(/^limit: expected a whole number/));
 
-  it("have a grace that a timer can take", () => {
+  it("have a grace period that a timer supports", () => {
     const grace = (query: string) =>
       graceOf(parameters("POST /containers/:/stop", new URLSearchParams(query)).t);
     expect(grace("t=3")).toBe(3000);
@@ -128,7 +128,7 @@ describe("queries", () => {
     for (const text of ["t=abc", "t=-2", "t=99999999999"]) expect(() => grace(text)).toThrow(refusal);
   });
 
-  it("name containers by Docker's rule", () => {
+  it("have container names by Docker's rule", () => {
     expect(containerName("/web_1.a-b")).toBe("web_1.a-b");
     for (const name of [
       "",
@@ -153,7 +153,7 @@ describe("update", () => {
   const updated = (body: object) =>
     updatedConfig(config as unknown as Parameters<typeof updatedConfig>[0], parseWith(updateBody, body));
 
-  it("leaves what is null, zero or absent", () => {
+  it("keeps what is null, zero or absent", () => {
     const sent = { Memory: 96 << 20, MemorySwap: 128 << 20, PidsLimit: null, Ulimits: null, CpuShares: 0 };
     expect(updated(sent).resources).toMatchObject({ memory: 96 << 20, memorySwap: 128 << 20, pids: 10 });
     expect(updated({ RestartPolicy: { Name: "", MaximumRetryCount: 0 } }).restart.policy).toBe("no");
@@ -177,7 +177,7 @@ describe("update", () => {
     [{ RestartPolicy: { Name: "always", MaximumRetryCount: 3 } }],
     [{ BlkioWeight: 300 }],
     [[]],
-  ])("refuses %j", (body) => expect(() => updated(body)).toThrow(refusal));
+  ])("rejects %j", (body) => expect(() => updated(body)).toThrow(refusal));
 });
 
 describe("errors of streams", () => {

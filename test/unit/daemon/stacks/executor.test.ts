@@ -41,7 +41,7 @@ const run = (one: Step, signal?: AbortSignal) =>
 const events = () => manager.events.since(0).map(({ type, action, id }) => `${type} ${action} ${id}`);
 
 describe("the executor", () => {
-  it("leaves images to what comes before the plan", async () => {
+  it("leaves images to the steps before the plan", async () => {
     for (const kind of ["image.build", "image.make", "image.pull"] as const) await run(step(kind));
     expect(manager.calls).toEqual([]);
   });
@@ -66,14 +66,14 @@ describe("the executor", () => {
     expect(events()).toEqual(published);
   });
 
-  it("gives a network the stack's labels and bay's own", async () => {
+  it("sets the stack's labels and bay's own on a network", async () => {
     await run(step("network.update", { name: "demo_front" }));
     const [call = ""] = manager.calls;
     const labels = JSON.parse(call.replace("network.relabel demo_front ", ""));
     expect(labels).toMatchObject({ tier: "one", "com.docker.compose.network": "front" });
   });
 
-  it("publishes no event for what failed", async () => {
+  it("publishes no event for a step that failed", async () => {
     manager.failing.set("network.remove", new BayError("NETWORK_IN_USE", "in use"));
     await expect(run(step("network.remove", { name: "old" }))).rejects.toMatchObject({
       code: "NETWORK_IN_USE",
@@ -81,7 +81,7 @@ describe("the executor", () => {
     expect(events()).toEqual([]);
   });
 
-  it("creates a container, and starts it only where the step says so", async () => {
+  it("creates a container, and starts it only if the step says so", async () => {
     await run(step("container.create", { container: { id: undefined, config: config(), start: false } }));
     expect(manager.calls).toEqual(["create demo-web-1", "files.release"]);
     manager.calls.length = 0;
@@ -89,7 +89,7 @@ describe("the executor", () => {
     expect(manager.calls).toEqual(["create demo-web-1", "files.release", "start c2"]);
   });
 
-  it("releases the contents of secrets also where the creation failed", async () => {
+  it("releases the contents of secrets even if the creation failed", async () => {
     manager.failing.set("create", new BayError("NAME_TAKEN", "taken"));
     const create = step("container.create", { container: { id: undefined, config: config(), start: true } });
     await expect(run(create)).rejects.toMatchObject({ code: "NAME_TAKEN" });
@@ -116,7 +116,7 @@ describe("the executor", () => {
     expect(manager.calls).toEqual(["start demo-web-1"]);
   });
 
-  it("restarts with the grace of the command, and releases the ports of the step", async () => {
+  it("restarts with the grace period of the command, and releases the ports of the step", async () => {
     const container = { id: manager.add(config()).id, config: undefined, start: true };
     await run(step("container.restart", { container }));
     await run(
@@ -125,7 +125,7 @@ describe("the executor", () => {
     expect(manager.calls).toEqual(["restart c1 5", "releasePorts c1 80"]);
   });
 
-  it("removes a container, and accepts that it is gone already, but no other error", async () => {
+  it("removes a container, and ignores only the error that it does not exist", async () => {
     const container = { id: manager.add(config()).id, config: undefined, start: false };
     const remove = step("container.remove", { container: { ...container, volumes: "removed" } });
     await run(remove);
@@ -154,7 +154,7 @@ describe("the conditions before a start", () => {
     expect(manager.calls).toEqual(["start c2"]);
   });
 
-  it("wait for the next change, and say once for what", async () => {
+  it("wait for the next change, and print once what they wait for", async () => {
     const db = addDb("created");
     const waiting = run(start("service_completed_successfully"));
     db.state.status = "running";
@@ -192,7 +192,7 @@ describe("the conditions before a start", () => {
     expect(said[0]).toContain("continuing without db");
   });
 
-  it("end when the client disconnected, required or not", async () => {
+  it("end when the client has disconnected, required or not", async () => {
     addDb("created");
     const gone = AbortSignal.abort();
     await expect(run(start("service_completed_successfully", false), gone)).rejects.toMatchObject({

@@ -16,7 +16,7 @@ const network = {
 } as unknown as NetworkRecord;
 
 describe("the address pool", () => {
-  it("gives every fixed address to the service that asks for it, in any order of starts", () => {
+  it("gives every fixed address to the service that requests it, in any order of starts", () => {
     const version = fc.constantFrom(4 as const, 6 as const);
     // 13 host addresses without the gateway in the IPv4 subnet, and more in that of IPv6
     const starts = fc.uniqueArray(fc.integer({ min: 2, max: 14 }), { maxLength: 13 }).chain((hosts) =>
@@ -44,7 +44,7 @@ describe("the address pool", () => {
       }),
     );
   });
-  it("has no address left where all others are fixed", () => {
+  it("has no address left if all others are fixed", () => {
     const fixed = new Set(Array.from({ length: 13 }, (_, index) => `10.0.0.${index + 2}`));
     expect(() => addressIn(network, 4, undefined, new Set(), fixed)).toThrow("no free address");
   });
@@ -58,7 +58,7 @@ describe("the fixed addresses of stacks", () => {
       networks: { net: { name: "shared" } },
     }) as unknown as Stack;
 
-  it("are those of all stacks on a network, of both versions in one form", () => {
+  it("are those of all stacks on a network, IPv4 and IPv6, in canonical form", () => {
     const fixed = new FixedAddresses(() => [
       stack("one", { ipv4: "10.0.0.2" }),
       stack("two", { ipv6: "FD00:0::5" }),
@@ -66,7 +66,7 @@ describe("the fixed addresses of stacks", () => {
     expect([...fixed.on("shared")].sort()).toEqual(["10.0.0.2", "fd00::5"]);
     expect(fixed.on("net").size).toBe(0);
   });
-  it("are those of the file that is applied instead of those of its last version", async () => {
+  it("are those of the file that is applied instead of its last revision", async () => {
     const fixed = new FixedAddresses(() => [
       stack("one", { ipv4: "10.0.0.2" }),
       stack("two", { ipv4: "10.0.0.3" }),

@@ -11,7 +11,7 @@ function gate() {
 }
 
 describe("locks of stacks", () => {
-  it("the second waits for the first, and is told for whom", async () => {
+  it("the second waits for the first, and gets its name", async () => {
     const locks = new StackLocks();
     const { open, opened } = gate();
     const told: string[] = [];
@@ -35,7 +35,7 @@ describe("locks of stacks", () => {
     expect(told).toEqual(["waiting for bay up (pid 7) on the stack a"]);
   });
 
-  it("a failure frees the stack, and one whose client has gone away does nothing", async () => {
+  it("a failure releases the stack, and a command whose client has disconnected does nothing", async () => {
     const locks = new StackLocks();
     const { open, opened } = gate();
     const gone = new AbortController();

@@ -17,12 +17,12 @@ describe("sockets of the host", () => {
     expect(sockets(local, "0A")).toEqual([{ ...expected, protocol: "tcp" }]);
   });
 
-  it("count where they listen, and every one of UDP", () => {
+  it("count if they listen, and all UDP sockets", () => {
     expect(sockets("0100007F:1F90", "01")).toEqual([]);
     expect(sockets("0100007F:1F90", "07", "udp")).toHaveLength(1);
   });
 
-  it("that are no lines of /proc/net are left out", () => {
+  it("ignores text that is not a line of /proc/net", () => {
     expect(parseSockets("", "tcp")).toEqual([]);
     expect(parseSockets(`${HEAD}\nnonsense\n`, "tcp")).toEqual([]);
   });

@@ -8,7 +8,7 @@ import {
   setLayerBounds,
 } from "../../../../src/image/layers/bounds.ts";
 
-describe("what a layer may take", () => {
+describe("the bounds of a layer", () => {
   const before = layerBounds();
   afterEach(() => setLayerBounds(before));
   const set = () =>
@@ -16,27 +16,27 @@ describe("what a layer may take", () => {
   const refusal = (key: string) =>
     expect.objectContaining({ code: "LAYER_TOO_LARGE", hint: expect.stringContaining(key) });
 
-  it("is bounded for one layer, however it comes in pieces", () => {
+  it("apply to one layer, in pieces of any size", () => {
     set();
     const count = meter("/", "/", undefined);
     for (let piece = 0; piece < 10; piece++) count(10);
     expect(() => count(1)).toThrowError(refusal("max-layer-size"));
   });
 
-  it("is bounded for all layers of an image together", () => {
+  it("apply to all layers of an image together", () => {
     set();
     const budget = new Budget();
     meter("/", "/", budget.shared)(100);
     expect(() => meter("/", "/", budget.shared)(51)).toThrowError(refusal("max-image-size"));
   });
 
-  it("is bounded in files, which need no bytes", () => {
+  it("apply to the number of files, which need no bytes", () => {
     set();
     checkFileCount(3);
     expect(() => checkFileCount(4)).toThrowError(refusal("max-layer-files"));
   });
 
-  it("is told with the layer's name, the bound and the setting", () => {
+  it("are reported with the layer's name, the bound and the setting", () => {
     set();
     let error: unknown;
     try {

@@ -26,7 +26,7 @@ const bytes = (value: object) => Buffer.from(JSON.stringify(value));
 const refusal = expect.objectContaining({ code: "BAD_MANIFEST" });
 
 describe("a document that is a manifest and an index", () => {
-  it("is neither, while each alone is read", () => {
+  it("is rejected, while each alone is accepted", () => {
     expect(parseManifest(bytes(manifest)).layers).toHaveLength(1);
     expect(parseIndex(bytes(index)).manifests).toHaveLength(1);
     expect(parseManifest(bytes({ ...manifest, manifests: null })).layers).toHaveLength(1);
@@ -68,7 +68,7 @@ describe("a document that is a manifest and an index", () => {
     );
   });
 
-  it("is refused where its header or descriptor says the other", () => {
+  it("is rejected if its header or descriptor says otherwise", () => {
     for (const [own, declared] of [
       [MEDIA.manifest, [MEDIA.index]],
       [MEDIA.index, [MEDIA.dockerManifest]],
@@ -113,7 +113,7 @@ describe("a document of any form", () => {
 });
 
 /** CVE-2023-25153: an archive's index and configs were read into memory whatever their size. */
-describe("what an archive says of its images", () => {
+describe("the metadata of an archive", () => {
   const folder = mkdtempSync(join(tmpdir(), "bay-archive-"));
   afterAll(() => rmSync(folder, { recursive: true }));
   const entry = (name: string, content: Buffer) => [
@@ -159,7 +159,7 @@ describe("what an archive says of its images", () => {
     expect(() => findImages(files, platform)).toThrow(tooLarge);
   });
 
-  it("has names of bounded length together", () => {
+  it("has a bounded total length of names", () => {
     const name = "a/".repeat(1900);
     const path = archive(
       "names.tar",

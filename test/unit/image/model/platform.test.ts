@@ -14,7 +14,7 @@ const choose = (wanted: string, ...offered: string[]) => {
 };
 
 describe("platforms", () => {
-  it("are read as docker reads them", () => {
+  it("are parsed like in Docker", () => {
     expect(parsePlatform("linux/amd64")).toEqual({ os: "linux", architecture: "amd64" });
     expect(parsePlatform("x86_64")).toEqual({ os: "linux", architecture: "amd64" });
     expect(formatPlatform(parsePlatform("Linux/ARM/v7"))).toBe("linux/arm/v7");
@@ -29,7 +29,7 @@ describe("platforms", () => {
   ])("%s is served from %j by %s", (wanted, offered, expected) => {
     expect(choose(wanted, ...offered)).toBe(expected);
   });
-  it("that are not offered are an error that lists the offered ones", () => {
+  it("that are not offered cause an error that lists the offered ones", () => {
     expect(() => choose("linux/arm/v6", "linux/arm/v7", "linux/amd64")).toThrow(
       "it has no image for linux/arm/v6; it has linux/arm/v7, linux/amd64",
     );

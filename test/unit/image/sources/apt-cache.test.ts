@@ -24,7 +24,7 @@ describe("the cache of Debian packages", () => {
     utimesSync(path, usedAt, usedAt);
   }
 
-  it("is empty where no image was made", async () => {
+  it("is empty if no image was created", async () => {
     expect(await cache.list()).toEqual([]);
     await cache.trim();
     cache.sweep();
@@ -45,7 +45,7 @@ describe("the cache of Debian packages", () => {
     expect(readdirSync(cache.directory)).toEqual(["something"]);
   });
 
-  it("removes what was not used for the longest time beyond its bound", async () => {
+  it("removes the least recently used entries beyond its bound", async () => {
     file(base("a"), 10, 1000);
     file(base("b"), 10, 4000);
     file("packages/a_1_all.deb", 5, 2000);

@@ -22,7 +22,7 @@ describe("mmdebstrap", () => {
   it.each([
     ["a base", baseArguments],
     ["an image", askImage],
-  ])("is asked for %s without what a container does not need, unless it is kept", (_, ask) => {
+  ])("is called for %s without what a container does not need, unless it is kept", (_, ask) => {
     const lean = ask(wanted, "/t.tar");
     expect(lean.slice(-2)).toEqual(["bookworm", "/t.tar"]);
     expect(ask({ ...wanted, mirror: "http://mirror.lan/debian" }, "/t.tar").slice(-2)).toEqual([
@@ -36,7 +36,7 @@ describe("mmdebstrap", () => {
     expect(past.at(-1)).toBe("http://snapshot.debian.org/archive/debian/20260101T000000Z");
   });
 
-  it("is given names and paths by variables alone", () => {
+  it("gets names and paths only in variables", () => {
     const hostile = { ...wanted, packages: ["$(touch /x)"] };
     expect(askImage(hostile, "/t.tar").join("\n")).not.toContain("touch /x");
     expect(askImage({ ...wanted, keep: ["lists"] }, "/t.tar")).toContain("--skip=cleanup/apt/lists");
@@ -64,7 +64,7 @@ describe("progress", () => {
       expect(progressLine(other)).toBeUndefined();
   });
 
-  it("is told once for each change, whatever the pieces of the output are", () => {
+  it("is reported once for each change, for output in any pieces", () => {
     const told: string[] = [];
     const lines = new ProgressLines((line) => told.push(line));
     const text =

@@ -9,14 +9,14 @@ const place = (sources: Record<string, LayerSource>) => [
   ...placedBehindLinks(new Map(Object.entries(sources))).keys(),
 ];
 
-it("are placed where the links lead", () => {
+it("are placed at the target of the links", () => {
   expect(place({ "/lib": { link: "usr/lib" }, "/lib/a.so": file("a") })).toEqual(["/lib", "/usr/lib/a.so"]);
   expect(
     place({ "/a": { link: "/b/c" }, "/b/c": { link: "../d" }, "/a/x/y": file("y"), "/e/f": file("f") }),
   ).toEqual(["/a", "/b/c", "/e/f", "/d/x/y"]);
 });
 
-it("replace what the host has at that place", () => {
+it("replace the host's file at that path", () => {
   const placed = placedBehindLinks(
     new Map<string, LayerSource>([
       ["/lib/a.so", file("given")],
@@ -31,7 +31,7 @@ it("are refused if links are circular", () => {
   expect(() => place({ "/a": { link: "b" }, "/b": { link: "/a" }, "/a/x": file("x") })).toThrow("circular");
 });
 
-it("are never below a link, whatever the links are", () => {
+it("are never below a link, with any links", () => {
   const path = fc
     .array(fc.constantFrom("a", "b", "c"), { minLength: 1, maxLength: 4 })
     .map((parts) => `/${parts.join("/")}`);

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ImageStore, staleReason } from "../../../../src/image/index.ts";
 import { JournalStore } from "../../../../src/store/index.ts";
 
-describe("an image that bay made", () => {
+describe("an image that bay created", () => {
   let folder: string;
   let store: JournalStore;
   beforeEach(() => {
@@ -27,7 +27,7 @@ describe("an image that bay made", () => {
     config: {},
   });
 
-  it("is current for its stack wherever that moves, and for another that means the same files", async () => {
+  it("is up to date for its stack after a move, and for another stack that refers to the same files", async () => {
     const images = new ImageStore(join(folder, "root"), store);
     await images.ensure("box", source("one", "one/layer.tar"));
     const record = images.records.find("box")!;

@@ -34,7 +34,7 @@ describe("shared work", () => {
     expect([stopped(), over()]).toEqual([true, true]);
   });
 
-  it("goes on for the others", async () => {
+  it("continues for the other callers", async () => {
     const { shared, finish, stopped } = work();
     const caller = new AbortController();
     const leaving = shared.join(caller.signal);
@@ -46,7 +46,7 @@ describe("shared work", () => {
     expect(await staying).toBe("made");
   });
 
-  it("gives its failure to all", async () => {
+  it("reports its error to all callers", async () => {
     const shared = new SharedWork(
       () => Promise.reject(new Error("broken")),
       () => {},

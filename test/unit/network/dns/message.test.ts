@@ -37,7 +37,7 @@ const refusal = (message: Buffer) => {
 };
 
 describe("a question", () => {
-  it("is read as the other codec writes it", () => {
+  it("is decoded as the other codec encodes it", () => {
     const label = fc.stringMatching(/^[A-Za-z0-9_-]{1,63}$/);
     const names = fc.array(label, { minLength: 1, maxLength: 3 }).map((labels) => labels.join("."));
     fc.assert(
@@ -134,7 +134,7 @@ describe("a question", () => {
     expect(refusal(message)).toBe(expected);
   });
 
-  it("may have 255 bytes, strange bytes, a class of its own, and an unknown version of EDNS", () => {
+  it("may have 255 bytes, unusual bytes, another class, and an unknown version of EDNS", () => {
     const longest = name("a".repeat(63), "b".repeat(63), "c".repeat(63), "d".repeat(61));
     expect(refusal(Buffer.concat([header([1, 0, 0, 0]), longest, A]))).toBe("a question");
     const chaos = parseQuery(
@@ -154,7 +154,7 @@ describe("a question", () => {
     expect([reply[3]! & 0xf, reply.at(-6)]).toEqual([0, 1]);
   });
 
-  it("of any bytes is parsed without an error, and what is answered can be read by the other codec", () => {
+  it("of any bytes is parsed without an exception, and the other codec can decode the reply", () => {
     const start = fc.constantFrom(header([1, 0, 0, 0]), header([1, 0, 0, 1]), Buffer.alloc(0));
     const bytes = fc.uint8Array({ maxLength: 300 }).map((array) => Buffer.from(array));
     const mutated = fc
@@ -185,7 +185,7 @@ describe("a question", () => {
   });
 });
 
-describe("an answer from above", () => {
+describe("an answer of an upstream server", () => {
   const question = parseQuery(query([{ type: "A", name: "Web.example" }])) as Question;
   const answer = (more: object = {}, questions = [{ type: "A", name: "wEB.example" } as TheirQuestion]) =>
     encode({ type: "response", id: 9, questions, ...more });
@@ -200,7 +200,7 @@ describe("an answer from above", () => {
     expect(isAnswerTo(answer({ flags: RCODES.REFUSED }, []), 9, question)).toBe(true);
   });
 
-  it("of any bytes is taken or left without an error", () => {
+  it("of any bytes is accepted or ignored without an exception", () => {
     const bytes = fc.uint8Array({ maxLength: 200 }).map((array) => Buffer.from(array));
     const like = bytes.map((tail) => Buffer.concat([answer().subarray(0, 14), tail]));
     fc.assert(
@@ -210,7 +210,7 @@ describe("an answer from above", () => {
 });
 
 describe("a name in a record", () => {
-  it("is written as the other codec reads it, or refused", () => {
+  it("is encoded so that the other codec can decode it, or rejected", () => {
     const parsed = parseQuery(query([{ type: "PTR", name: "1.0.0.10.in-addr.arpa" }])) as Question;
     const reply = replyTo(parsed, {
       answers: [{ type: TYPES.PTR, ttl: 2, data: encodeName("shop-web-1.shop_default") }],

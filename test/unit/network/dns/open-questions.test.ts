@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { OpenQuestions } from "../../../../src/network/dns/open-questions.ts";
 
-it("leaves room for the next container, however many ask without end", () => {
+it("leaves room for the next container, however many send questions without end", () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 64, max: 8192 }), (hogs, most) => {
       const all = new OpenQuestions(most, 1024);

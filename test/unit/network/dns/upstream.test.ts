@@ -10,7 +10,7 @@ import { askUpstream, framed, type Transport } from "../../../../src/network/dns
 const message = encode({ type: "query", id: 7, questions: [{ type: "A", name: "example.org" }] });
 const question = parseQuery(message) as Question;
 
-describe("the servers above", () => {
+describe("the upstream servers", () => {
   /** Each server answers with its rcode; undefined is silence. */
   const ask = async (...rcodes: (number | undefined)[]) => {
     const asked: string[] = [];
@@ -30,7 +30,7 @@ describe("the servers above", () => {
   };
   const { NOERROR, NXDOMAIN, SERVFAIL, REFUSED, NOTIMP, FORMERR } = RCODES;
 
-  it("are asked until one answers: a failure or a refusal is none", async () => {
+  it("are queried until one answers: a failure or a refusal does not count", async () => {
     for (const refusal of [SERVFAIL, REFUSED, NOTIMP, undefined])
       expect(await ask(refusal, NOERROR, NOERROR)).toEqual({ asked: 2, rcode: NOERROR, id: 7 });
     for (const answer of [NXDOMAIN, FORMERR])
@@ -42,7 +42,7 @@ describe("the servers above", () => {
 });
 
 describe("a rate limit", () => {
-  it("gives so many at once, and so many a second", () => {
+  it("allows a burst, and a number per second", () => {
     let now = 0;
     const limit = new RateLimit(10, 5, () => now);
     const taken = () => Array.from({ length: 100 }, () => limit.take()).filter(Boolean).length;
@@ -116,7 +116,7 @@ describe("a connection", () => {
     answer = [];
   });
 
-  it("ends where it sends what is no message", () => {
+  it("ends if it sends something that is not a message", () => {
     for (const bytes of [Buffer.from([0, 0]), Buffer.from([0xff, 0xff, 1]), Buffer.alloc(100)]) {
       const socket = open((each) => Promise.resolve(each));
       socket.emit("data", bytes);

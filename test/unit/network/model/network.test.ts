@@ -11,22 +11,22 @@ import { parseQuery, type Question } from "../../../../src/network/dns/message.t
 import { renderRules } from "../../../../src/network/rules/rules.ts";
 
 describe("address pools", () => {
-  it("choose a subnet that overlaps nothing in use", () => {
+  it("choose a subnet that does not overlap a used one", () => {
     expect(formatSubnet(chooseSubnet([]))).toBe("172.18.0.0/16");
     const used = [parseSubnet("172.16.0.0/12")];
     const chosen = chooseSubnet(used);
     expect(used.some((subnet) => overlaps(subnet, chosen))).toBe(false);
   });
-  it("give addresses until there are none", () => {
+  it("return addresses until there are none", () => {
     const subnet = parseSubnet("10.0.0.0/30");
     expect(chooseAddress(subnet, new Set(["10.0.0.1"]))).toBe("10.0.0.2");
     expect(() => chooseAddress(subnet, new Set(["10.0.0.1", "10.0.0.2"]))).toThrow("no free address");
   });
-  it("refuse what is no subnet", () => {
+  it("reject an invalid subnet", () => {
     for (const text of ["10.0.0.1/24", "10.0.0.0", "10.0.0.0/33", "a/8"])
       expect(() => parseSubnet(text)).toThrow(text);
   });
-  it("give IPv6 subnets of their own, and addresses behind the gateway", () => {
+  it("choose IPv6 subnets, and addresses after the gateway", () => {
     const subnet = chooseSubnet6();
     expect(formatSubnet(subnet)).toMatch(/^fd[0-9a-f:]+\/64$/);
     expect(overlaps(subnet, chooseSubnet6())).toBe(false);
@@ -54,7 +54,7 @@ describe("DNS answers", () => {
     const answer = answerQuestion(question as Question, view, () => turn);
     return answer && decode(answer);
   };
-  it("rotate, and say that a name without AAAA exists", () => {
+  it("rotate, and show that a name without AAAA exists", () => {
     expect(ask("A", "db")!.answers!.map((row) => ("data" in row ? row.data : ""))).toEqual([
       "10.0.0.2",
       "10.0.0.3",
@@ -66,13 +66,13 @@ describe("DNS answers", () => {
       data: "demo-db-1.demo_default",
     });
   });
-  it("are of the version that is asked for", () => {
+  it("have the requested IP version", () => {
     expect(ask("A", "six")!.answers).toMatchObject([{ data: "10.0.0.4" }]);
     expect(ask("AAAA", "six")!.answers).toMatchObject([{ type: "AAAA", data: "fd00::4" }]);
     const reversed = `4.${"0.".repeat(27)}0.0.d.f.ip6.arpa`;
     expect(ask("PTR", reversed)!.answers).toMatchObject([{ data: "demo-db-1.demo_default" }]);
   });
-  it("leave other names to others", () => {
+  it("do not contain other names", () => {
     expect(ask("A", "example.org")).toBeUndefined();
     expect(ask("PTR", "9.0.0.10.in-addr.arpa")).toBeUndefined();
   });

@@ -14,7 +14,7 @@ const endpoint = {
 };
 
 describe("the guard against spoofing", () => {
-  it("has the link, its addresses, and the link-local one that follows from the MAC", () => {
+  it("contains the link, its addresses, and the link-local one derived from the MAC", () => {
     expect(linkLocal("02:42:0a:00:00:02")).toBe("fe80::42:aff:fe00:2");
     expect(guardElements({ ...endpoint, address6: "fd00::2" })).toEqual({
       guarded: ['"veabc-1"'],
@@ -28,15 +28,15 @@ describe("the guard against spoofing", () => {
     });
   });
 
-  it("lets nothing of IPv6 pass where the endpoint has none", () => {
+  it("drops all IPv6 if the endpoint has none", () => {
     expect(guardElements(endpoint)).toMatchObject({ addresses6: [], targets6: [] });
   });
 
-  it("is one table per bay", () => expect(renderGuard("1")).toContain("table bridge bay_1 {"));
+  it("has one table per bay", () => expect(renderGuard("1")).toContain("table bridge bay_1 {"));
 });
 
 describe("bay doctor", () => {
-  it("says where the kernel cannot keep containers to their own addresses", () => {
+  it("reports a kernel that cannot limit containers to their own addresses", () => {
     const refuse = () => {
       throw new Error("Operation not supported");
     };
@@ -56,7 +56,7 @@ describe("x-bay", () => {
     expect(load("{ spoofing: deny }")().services.a!.networks.default!.maySpoof).toBeUndefined();
   });
 
-  it("is checked, other than the user's own keys", () => {
+  it("is checked, unlike the user's own keys", () => {
     expect(load("{ spoofing: maybe }")).toThrow("expected one of allow, deny");
     expect(load("{ spoof: allow }")).toThrow("spoof");
     expect(() => loadText("services: { a: { image: x, x-own: { anything: 1 } } }")).not.toThrow();

@@ -58,7 +58,7 @@ describe("the container routes of the Engine API", () => {
     expect(manager.calls).toEqual([call]);
   });
 
-  it("answer 304 for a start of what runs, and for a stop of what does not", async () => {
+  it("answer 304 for a start of a running container, and for a stop of a stopped one", async () => {
     manager.add(config);
     expect((await ask("POST", "/c1x/start")).status).toBe(404);
     expect((await ask("POST", "/demo-web-1/start")).status).toBe(204);
@@ -67,7 +67,7 @@ describe("the container routes of the Engine API", () => {
     expect((await ask("POST", "/demo-web-1/stop")).status).toBe(304);
   });
 
-  it("answer 404 for a container that does not exist, whatever is asked", async () => {
+  it("answer 404 for a container that does not exist, for every operation", async () => {
     const asked = ["start", "stop", "restart", "kill", "pause", "unpause"].map((verb) => ["POST", verb]);
     for (const [method, verb] of [...asked, ["GET", "json"], ["GET", "top"]])
       expect(await ask(method!, `/nothing/${verb}`)).toMatchObject({
@@ -78,7 +78,7 @@ describe("the container routes of the Engine API", () => {
     expect(manager.calls).toEqual([]);
   });
 
-  it("refuse parameters that they cannot read, and do nothing", async () => {
+  it("reject invalid parameters, and do nothing", async () => {
     manager.add(config, { status: "running" });
     for (const path of ["/demo-web-1/stop?t=soon", "/demo-web-1/kill?signal=SIGNOTHING"])
       expect((await ask("POST", path)).status).toBe(400);

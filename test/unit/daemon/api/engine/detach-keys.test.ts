@@ -7,18 +7,18 @@ const take = (keys: DetachKeys, text: string) => {
 };
 
 describe("detach keys", () => {
-  it("are ctrl-p ctrl-q unless others are asked for", () => {
+  it("are ctrl-p ctrl-q by default", () => {
     expect(take(new DetachKeys(""), "ls\x10\x11rest")).toEqual(["ls", true]);
     expect(take(new DetachKeys("ctrl-a,d"), "\x01d")).toEqual(["", true]);
   });
-  it("are found over several inputs, and what only began like them is passed on", () => {
+  it("are found across several inputs, and an incomplete sequence is passed on", () => {
     const keys = new DetachKeys(undefined);
     expect(take(keys, "a\x10")).toEqual(["a", false]);
     expect(take(keys, "b")).toEqual(["\x10b", false]);
     expect(take(keys, "\x10\x10")).toEqual(["\x10", false]);
     expect(take(keys, "\x11")).toEqual(["", true]);
   });
-  it("that are none are refused", () => {
+  it("are rejected if they are invalid", () => {
     expect(() => new DetachKeys("ctrl-")).toThrow(/invalid detach key/);
     expect(() => new DetachKeys("ab")).toThrow(/invalid detach key/);
   });

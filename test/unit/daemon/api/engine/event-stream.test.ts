@@ -49,7 +49,7 @@ describe("the event stream", { timeout: LIMIT }, () => {
     return [names];
   }
 
-  it("gives every follower each event once and in order, and serialises each event once", async () => {
+  it("sends each event once and in order to every follower, and serialises each event once", async () => {
     const followers = (await Promise.all(Array.from({ length: 20 }, () => follow("/events", 500)))).flat();
     let serialised = 0;
     const names = Array.from({ length: 500 }, (_, index) => `n${index}`);
@@ -67,7 +67,7 @@ describe("the event stream", { timeout: LIMIT }, () => {
     expect(serialised).toBe(500);
   });
 
-  it("repeats no event for a follower that asks for the past while others wait for theirs", async () => {
+  it("repeats no event for a follower that requests past events while others wait for theirs", async () => {
     const [early] = await follow("/events", 4);
     events.publish("volume", "create", "a", { name: "a" });
     events.publish("volume", "create", "b", { name: "b" });
@@ -107,7 +107,7 @@ describe("the event stream", { timeout: LIMIT }, () => {
     expect(await other).toEqual(["b"]);
   });
 
-  it("ends at its moment, with what happened before", async () => {
+  it("ends at its given time, with the events before", async () => {
     events.publish("volume", "create", "a", { name: "a" });
     const until = (Date.now() + 1000) / 1000;
     const [names] = await follow(`/events?since=1&until=${until}`, 100);

@@ -107,7 +107,7 @@ const lookup = {
 };
 
 describe("filters of containers", () => {
-  it("give what a plain model gives: keys AND, values OR, labels AND", () => {
+  it("agree with a plain model: keys AND, values OR, labels AND", () => {
     fc.assert(
       fc.property(some(container), containerFilters, (containers, given) => {
         const filters = parseFilters(JSON.stringify(given), CONTAINER_FILTERS);
@@ -131,7 +131,7 @@ describe("filters of containers", () => {
   });
 });
 
-describe("filters that have no meaning", () => {
+describe("undefined filters", () => {
   const routes = { CONTAINER_FILTERS, IMAGE_FILTERS, NETWORK_FILTERS, VOLUME_FILTERS, EVENT_FILTERS };
   it.each(Object.entries(routes))("are refused by the keys of %s", (_name, known) => {
     fc.assert(
@@ -163,7 +163,7 @@ describe("filters that have no meaning", () => {
     expect(read).toThrow(expect.objectContaining({ code: "BAD_REQUEST" }));
   });
 
-  it("are refused by a compiled set that has no meaning for them", () => {
+  it("are rejected by a compiled set that does not define them", () => {
     expect(() => compile(new Map([["toString", ["x"]]]), {})).toThrow("invalid filter");
   });
 });
@@ -196,7 +196,7 @@ describe("filters of images", () => {
     expect(matches({ reference: [pattern] }, image(names))).toBe(expected);
   });
 
-  it("dangling is an image without any name", () => {
+  it("dangling selects images without any name", () => {
     expect(matches({ dangling: ["true"] }, image(["a:1"]))).toBe(false);
     expect(matches({ dangling: ["true"] }, image([]))).toBe(true);
     expect(matches({ dangling: ["false"] }, image([]))).toBe(false);
@@ -255,7 +255,7 @@ describe("filters of networks, volumes and events", () => {
   ])("events %j: %s", (filters, expected) => expect(events(filters)).toBe(expected));
 });
 
-describe("moments", () => {
+describe("times", () => {
   it.each(
     [["tomorrow"], ["1"], ["5 minutes"], ["2024-13-45"], ["foo 1"], [""]].slice(1),
   )("%s is read as Docker reads it, or refused", (text) => {

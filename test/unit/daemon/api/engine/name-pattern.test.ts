@@ -17,7 +17,7 @@ const pattern = fc.letrec<{ part: string; group: string; whole: string }>((tie) 
 const text = fc.string({ unit: fc.constantFrom("a", "b", "c", "-", ".", "1", "_"), maxLength: 7 });
 
 describe("patterns of names", () => {
-  it("match as regular expressions do", () => {
+  it("match like regular expressions", () => {
     fc.assert(
       fc.property(pattern, text, (expression, name) => {
         let ours: NamePattern;
@@ -32,7 +32,7 @@ describe("patterns of names", () => {
     );
   });
 
-  it("never try anything again: a backtracking matcher would not end", () => {
+  it("never backtrack: a backtracking matcher would not end", () => {
     for (const expression of ["^(a+)+$", "^(a|a)*$", "^(a|aa)+$", "(x+x+)+y", "^((a{1,5}){1,5})*$"])
       expect(new NamePattern(expression).test(`${"a".repeat(2000)}!`)).toBe(false);
   });
@@ -56,7 +56,7 @@ describe("patterns of names", () => {
     expect(() => new NamePattern(expression)).toThrow(expect.objectContaining({ code: "BAD_REQUEST" }));
   });
 
-  it("never throw anything but a refusal", () => {
+  it("throw no other error than a rejection", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), fc.string(), (expression, name) => {
         try {

@@ -144,28 +144,28 @@ describe("parameters", () => {
   const { routes, hijacks } = routesOf(services);
   const names = [...routes, ...hijacks].map(({ name }) => name);
 
-  it("belong to routes that exist", () => {
+  it("belong to existing routes", () => {
     for (const route of ROUTES_WITH_QUERY) expect(names).toContain(route);
   });
 
-  it.each(names)("%s refuses one that it does not have", (route) => {
+  it.each(names)("%s rejects an unknown parameter", (route) => {
     expect(status(route, new URLSearchParams())).toBe(200);
     for (const unknown of ["nosuch", "__proto__", "constructor", ""])
       expect(status(route, new URLSearchParams([[unknown, "1"]])), unknown).toBe(400);
   });
 
-  it.each(pairs)("%s refuses wrong values of %s", (route, name) => {
+  it.each(pairs)("%s rejects invalid values of %s", (route, name) => {
     const wrong = WRONG[`${route} ${name}`] ?? WRONG[name];
     expect(wrong, "the table of wrong values").toBeDefined();
     for (const value of [...wrong!, TOO_LONG])
       expect(status(route, new URLSearchParams([[name, value]])), value.slice(0, 100)).toBe(400);
   });
 
-  it.each(pairs)("%s takes an empty %s", (route, name) => {
+  it.each(pairs)("%s accepts an empty %s", (route, name) => {
     expect(status(route, new URLSearchParams([[name, ""]]))).toBe(200);
   });
 
-  it("that bay does not have may be sent with the value that asks for nothing", () => {
+  it("that bay does not support are accepted with a value that requests nothing", () => {
     const sent =
       "t=a&buildargs=%7B%22A%22%3Anull%7D&cachefrom=%5B%5D&cgroupparent=&cpuperiod=0&cpuquota=0&cpusetcpus=&cpusetmems=&cpushares=0&dockerfile=Dockerfile&labels=%7B%7D&memory=0&memswap=0&networkmode=default&rm=1&shmsize=0&target=&ulimits=null&version=1";
     expect(parameters("POST /build", new URLSearchParams(sent))).toMatchObject({
@@ -177,7 +177,7 @@ describe("parameters", () => {
     });
   });
 
-  it("of a request that is not about lists are given once", () => {
+  it("that are not lists may be given only once", () => {
     expect(status("DELETE /containers/:", new URLSearchParams("force=0&force=1"))).toBe(400);
     expect(status("DELETE /containers/:", new URLSearchParams("force=1&force=1"))).toBe(200);
     expect(parameters("GET /images/get", new URLSearchParams("names=a&names=b")).names).toEqual(["a", "b"]);
