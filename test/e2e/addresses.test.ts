@@ -130,9 +130,9 @@ describe("addresses", () => {
 
       // another machine beside the host
       ip("netns", "add", outside);
-      ip("link", "add", `${bay.tag}h`, "type", "veth", "peer", "name", "eth0", "netns", outside);
-      ip("addr", "add", "fd00:ff::1/64", "dev", `${bay.tag}h`, "nodad");
-      ip("link", "set", `${bay.tag}h`, "up");
+      ip("link", "add", `bay-${bay.tag}`, "type", "veth", "peer", "name", "eth0", "netns", outside);
+      ip("addr", "add", "fd00:ff::1/64", "dev", `bay-${bay.tag}`, "nodad");
+      ip("link", "set", `bay-${bay.tag}`, "up");
       for (const words of ["addr add fd00:ff::2/64 dev eth0 nodad", "link set eth0 up", "link set lo up"])
         ip("-n", outside, ...words.split(" "));
       ip("-n", outside, "route", "add", "default", "via", "fd00:ff::1");
@@ -166,7 +166,7 @@ describe("addresses", () => {
       bay.ok("up", "-d");
       expect(ask("web", 8080, 6)).toBe("fd00:bb::2");
     } finally {
-      for (const words of [`link del ${bay.tag}h`, `netns del ${outside}`])
+      for (const words of [`link del bay-${bay.tag}`, `netns del ${outside}`])
         try {
           ip(...words.split(" "));
         } catch {
