@@ -1,7 +1,7 @@
 /** Copies files in and out of containers as tar streams; a confined worker does the work (archive-worker.ts). */
 import type { Socket } from "node:net";
 import { join } from "node:path";
-import type { Readable, Writable } from "node:stream";
+import type { Readable } from "node:stream";
 import { Worker } from "node:worker_threads";
 import { readCode } from "../../core/error-codes/table.ts";
 import { BayError } from "../../core/errors.ts";
@@ -11,7 +11,7 @@ import { containerDirectory, lookupDirectories, mountPoint } from "../lifecycle/
 import type { Host } from "../model/host.ts";
 import type { ContainerRecord } from "../model/record.ts";
 import { isRunning } from "../model/records.ts";
-import { workerPipe } from "./worker-pipes.ts";
+import { feedWorker, workerPipe } from "./worker-pipes.ts";
 
 export interface PathStat {
   name: string;
@@ -160,10 +160,10 @@ export async function writeArchive(
   keepKinds = false,
 ): Promise<void> {
   const { done, stream } = await work(host, record, "put", path, keepKinds);
-  // a client that disconnects, before or during the transfer, does not end the stream
-  if (tar.destroyed) stream.destroy();
-  tar.on("close", () => stream.destroy());
-  tar.pipe(stream as Writable);
-  await done;
-  stream.destroy();
+  const stop = feedWorker(tar, stream);
+  try {
+    await done;
+  } finally {
+    stop();
+  }
 }

@@ -11,7 +11,7 @@ import type { ContainerManager } from "../manager.ts";
 import { volumesOf } from "../model/config.ts";
 import type { ContainerRecord } from "../model/record.ts";
 import { isRunning } from "../model/records.ts";
-import { workerPipe } from "./worker-pipes.ts";
+import { feedWorker, workerPipe } from "./worker-pipes.ts";
 
 /** Running containers that can write to a volume. */
 const writersOf = (manager: ContainerManager, volume: string): ContainerRecord[] =>
@@ -149,17 +149,11 @@ async function unpack(
 ): Promise<UnpackedVolume> {
   const pipe = createPipe("write");
   const stream = workerPipe(pipe.write, "write");
-  archive.pipe(stream);
-  // a client that disconnects does not end the stream; after the end, the last bytes may still be on their way to the worker
-  const cut = () => archive.readableEnded || stream.destroy();
-  archive.on("close", cut);
+  const stop = feedWorker(archive, stream);
   try {
     return await runVolumeTask({ kind: "unpack", directory, staging, fd: pipe.read, devices });
   } finally {
-    archive.off("close", cut);
-    archive.unpipe(stream);
-    archive.resume();
-    stream.destroy();
+    stop();
   }
 }
 

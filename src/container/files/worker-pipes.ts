@@ -3,6 +3,7 @@
  * thread that waits there cannot be terminated: bayd closes the pipes first when it ends.
  */
 import { Socket } from "node:net";
+import type { Readable } from "node:stream";
 
 const open = new Set<Socket>();
 
@@ -13,6 +14,24 @@ export function workerPipe(fd: number, direction: "read" | "write"): Socket {
   open.add(stream);
   stream.once("close", () => open.delete(stream));
   return stream;
+}
+
+/**
+ * Sends a stream to a worker, through bayd's end of a pipe. A client that disconnects, before or during the transfer, does not end
+ * the stream, so the pipe is closed then. After the end of the stream, its last bytes may still be on their way to the worker.
+ * Returns the function that stops sending.
+ */
+export function feedWorker(source: Readable, pipe: Socket): () => void {
+  const cut = () => source.readableEnded || pipe.destroy();
+  if (source.destroyed) cut();
+  source.on("close", cut);
+  source.pipe(pipe);
+  return () => {
+    source.off("close", cut);
+    source.unpipe(pipe);
+    source.resume();
+    pipe.destroy();
+  };
 }
 
 /** Interrupts all packing and unpacking. */
