@@ -61,8 +61,7 @@ export class Client {
           socketPath: this.socketPath,
           method,
           path,
-          // bayd answers a rejected upload before it has read all; closing the connection then would lose the response
-          headers: { "Content-Type": "application/x-tar", Connection: "keep-alive" },
+          headers: { "Content-Type": "application/x-tar" },
           agent: false,
         },
         (response) => {
@@ -72,6 +71,7 @@ export class Client {
               reject,
             )
             .finally(() => {
+              // bayd answers a rejected upload before it has read all
               source.unpipe(call);
               source.destroy();
               call.destroy();

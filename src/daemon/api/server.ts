@@ -140,10 +140,12 @@ async function answerError(
 ): Promise<void> {
   if (isTaken(request.socket)) return endSocket(request.socket);
   if (response.destroyed) return;
-  // a client that is still sending would not read the response
-  if (!response.headersSent && !(await drained(request))) response.shouldKeepAlive = false;
+  // a client that is still sending may not read the response before it has sent all
+  const isLeft = !response.headersSent && !(await drained(request));
+  if (isLeft || !response.shouldKeepAlive) response.once("finish", () => endSocket(request.socket));
+  // otherwise Node closes the connection at once, and the client may see a broken pipe instead of the response
+  if (isLeft) response.shouldKeepAlive = true;
   sendError(response, error);
-  if (!response.shouldKeepAlive) response.once("finish", () => endSocket(request.socket));
 }
 
 const MAX_DRAINED = 64 << 20;
