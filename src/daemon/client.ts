@@ -1,8 +1,8 @@
 /** The client of bayd's socket, for the command. */
 import { type IncomingMessage, request } from "node:http";
 import type { Duplex, Readable } from "node:stream";
-import { readCode } from "../core/error-codes/table.ts";
 import { BayError, hasCode } from "../core/errors.ts";
+import { receivedError, type SentError } from "../core/received-error.ts";
 
 export interface Answer {
   status: number;
@@ -151,10 +151,10 @@ export async function textOf(stream: AsyncIterable<Buffer | string>): Promise<st
   return Buffer.concat(parts).toString("utf8");
 }
 
+/** The error in the body of a response. */
 export function toError(text: string): BayError {
   try {
-    const { code, message, hint } = JSON.parse(text) as { code?: string; message: string; hint?: string };
-    return new BayError(readCode(code, "DAEMON"), message, hint ? { hint } : {});
+    return receivedError(JSON.parse(text) as SentError, "DAEMON");
   } catch {
     return new BayError("DAEMON", text.trim() || "bayd sent an empty answer");
   }

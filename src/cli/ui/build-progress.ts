@@ -1,7 +1,7 @@
 /** The progress of a build, for people and for programs. */
 
-import { readCode } from "../../core/error-codes/table.ts";
 import { BayError } from "../../core/errors.ts";
+import { receivedError } from "../../core/received-error.ts";
 import type { BuildBody, BuildLine, StackBuildBody } from "../../daemon/api/bay/build.ts";
 import type { Client } from "../../daemon/index.ts";
 import { type ProgressStyle, paint, progressStyle } from "./output.ts";
@@ -30,10 +30,7 @@ export async function followBuild(
     for await (const line of client.lines<BuildLine>("POST", path, body)) {
       if ("news" in line) view.show(line.news);
       else if ("image" in line) images.push(line.image);
-      else {
-        const { code, message, hint } = line.error;
-        failure = new BayError(readCode(code, "INTERNAL"), message, hint ? { hint } : {});
-      }
+      else failure = receivedError(line.error, "INTERNAL");
     }
   } finally {
     await view.end(failure !== undefined || images.length === 0);

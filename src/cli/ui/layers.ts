@@ -1,7 +1,7 @@
 /** The progress of a pull or push: a row for each layer on a terminal, otherwise a line for each completed layer. */
 
-import { readCode } from "../../core/error-codes/table.ts";
-import { BayError } from "../../core/errors.ts";
+import type { BayError } from "../../core/errors.ts";
+import { receivedError } from "../../core/received-error.ts";
 import type { Client } from "../../daemon/index.ts";
 import { humanBytes, paint, progressStyle } from "./output.ts";
 
@@ -66,10 +66,8 @@ export async function followLayers(
   let failure: BayError | undefined;
   try {
     for await (const line of client.lines<Line>("POST", path, undefined, headers)) {
-      if (line.error) {
-        const { code, hint } = line;
-        failure = new BayError(readCode(code, "INTERNAL"), line.error, hint ? { hint } : {});
-      } else if (line.id) layers.show(line);
+      if (line.error) failure = receivedError({ ...line, message: line.error }, "INTERNAL");
+      else if (line.id) layers.show(line);
       else if (line.status) last = line.status;
     }
     if (failure) throw failure;

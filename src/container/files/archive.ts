@@ -3,8 +3,8 @@ import type { Socket } from "node:net";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { Worker } from "node:worker_threads";
-import { readCode } from "../../core/error-codes/table.ts";
 import { BayError } from "../../core/errors.ts";
+import { receivedError } from "../../core/received-error.ts";
 import { isInLayers, type ListedChange, runLayerTask, workerFile } from "../../image/index.ts";
 import { close, createPipe, openProcess } from "../../linux/index.ts";
 import { containerDirectory, lookupDirectories, mountPoint } from "../lifecycle/start.ts";
@@ -87,7 +87,7 @@ async function work(
     worker.on("message", (answer: Answer) => {
       if ("stat" in answer) settleStat(answer.stat);
       else {
-        failure = new BayError(readCode(answer.code, "ARCHIVE"), answer.message);
+        failure = receivedError(answer, "ARCHIVE");
         failStat(failure);
       }
     });

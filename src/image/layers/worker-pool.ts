@@ -1,7 +1,7 @@
 /** Worker threads of one kind: up to a limit, started when they are needed, terminated when they are idle. */
 import { Worker } from "node:worker_threads";
-import { readCode } from "../../core/error-codes/table.ts";
 import { BayError } from "../../core/errors.ts";
+import { receivedError } from "../../core/received-error.ts";
 import { layerBounds } from "./bounds.ts";
 import { workerFile } from "./worker-file.ts";
 
@@ -81,10 +81,7 @@ export class WorkerPool<Task> {
     const onAnswer = (answer: WorkerAnswer) => {
       done();
       if (answer.ok) resolve(answer.result);
-      else {
-        const { code, message, hint } = answer;
-        reject(new BayError(readCode(code, "CONFINED_TASK"), message, hint ? { hint } : {}));
-      }
+      else reject(receivedError(answer, "CONFINED_TASK"));
       this.#rest(worker);
     };
     // it ends after an error, and another one is started for waiting tasks

@@ -1,7 +1,6 @@
 /** Runs a task in its own confined worker and waits for its end. */
 import { Worker } from "node:worker_threads";
-import { readCode } from "../../core/error-codes/table.ts";
-import { BayError } from "../../core/errors.ts";
+import { receivedError } from "../../core/received-error.ts";
 import { workerFile } from "../layers/worker-file.ts";
 
 export interface FillTask {
@@ -28,12 +27,7 @@ export function fillVolume(task: FillTask): Promise<void> {
     worker.on("exit", () => {
       if (answer?.ok) resolve();
       else
-        reject(
-          new BayError(
-            readCode(answer?.code, "CONFINED_TASK"),
-            answer?.message ?? "the worker ended without an answer",
-          ),
-        );
+        reject(receivedError(answer ?? { message: "the worker ended without an answer" }, "CONFINED_TASK"));
     });
   });
 }

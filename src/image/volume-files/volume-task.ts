@@ -1,7 +1,6 @@
 /** Tasks on the files of a volume, each in its own worker (volume-worker.ts). */
 import { Worker } from "node:worker_threads";
-import { readCode } from "../../core/error-codes/table.ts";
-import { BayError } from "../../core/errors.ts";
+import { receivedError } from "../../core/received-error.ts";
 import { close } from "../../linux/index.ts";
 import { workerFile } from "../layers/worker-file.ts";
 
@@ -51,8 +50,7 @@ export function runVolumeTask<Result>(task: VolumeTask): Promise<Result> {
     worker.on("exit", () => {
       if ("fd" in task) close(task.fd);
       if (answer.ok) return resolve(answer.result as Result);
-      const { code, message, hint } = answer;
-      reject(new BayError(readCode(code, "VOLUME_TASK"), message, hint ? { hint } : {}));
+      reject(receivedError(answer, "VOLUME_TASK"));
     });
   });
 }

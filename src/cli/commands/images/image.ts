@@ -1,8 +1,8 @@
 /** `bay image …`: commands on images of this host. */
 import { createReadStream, existsSync } from "node:fs";
 import { basename, resolve } from "node:path";
-import { readCode } from "../../../core/error-codes/table.ts";
 import { BayError } from "../../../core/errors.ts";
+import { receivedError } from "../../../core/received-error.ts";
 import { textOf, toError } from "../../../daemon/index.ts";
 import type { Context } from "../../context.ts";
 import { filterQuery } from "../../filter-query.ts";
@@ -158,8 +158,7 @@ function answerLines(text: string): AnswerLine[] {
     .map((line) => JSON.parse(line) as AnswerLine);
   const failed = lines.find(({ error }) => error !== undefined);
   if (!failed) return lines;
-  const { code, hint } = failed;
-  throw new BayError(readCode(code, "INTERNAL"), failed.error!, hint ? { hint } : {});
+  throw receivedError({ ...failed, message: failed.error! }, "INTERNAL");
 }
 
 /** `bay image import FILE|URL|- [NAME]`. */

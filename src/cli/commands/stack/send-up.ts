@@ -1,16 +1,12 @@
 /** Requests that change a stack: bayd answers with lines of progress and a result. */
-import { readCode } from "../../../core/error-codes/table.ts";
 import { BayError } from "../../../core/errors.ts";
+import { receivedError, type SentError } from "../../../core/received-error.ts";
 import type { Client } from "../../../daemon/index.ts";
 import type { Plan, Progress } from "../../../reconcile/index.ts";
 import type { Stack } from "../../../stack/index.ts";
 import { type ProgressView, progressView, withoutKinds } from "../../ui/progress.ts";
 
-type Line =
-  | { progress: Progress }
-  | { waiting: string }
-  | { result: Plan }
-  | { error: { message: string; code: string; hint?: string } };
+type Line = { progress: Progress } | { waiting: string } | { result: Plan } | { error: SentError };
 
 /** Sends an up request and shows its progress. Throws the daemon's error. */
 export async function sendUp(
@@ -46,12 +42,7 @@ export async function watch(client: Client, path: string, body: object, quiet: Q
     if ("progress" in line) view.show(line.progress);
     else if ("waiting" in line) view.say(line.waiting);
     else if ("result" in line) plan = line.result;
-    else
-      failure = new BayError(
-        readCode(line.error.code, "INTERNAL"),
-        line.error.message,
-        line.error.hint ? { hint: line.error.hint } : {},
-      );
+    else failure = receivedError(line.error, "INTERNAL");
   }
   await view.end();
   if (failure) throw failure;
