@@ -8,6 +8,14 @@ export interface SessionOptions {
   resize: (rows: number, columns: number) => void;
 }
 
+/** Whether a command of a container gets a terminal: exec and run have one if the user has, unless an option says otherwise. */
+export const needsTerminal = (options: { tty?: boolean; TTY?: boolean; detach?: boolean }): boolean =>
+  options.tty !== false &&
+  options.TTY !== false &&
+  process.stdin.isTTY === true &&
+  process.stdout.isTTY === true &&
+  !options.detach;
+
 /** This terminal's size, for a new terminal in a container. */
 export function terminalSize(): { height: number; width: number } {
   return { height: process.stdout.rows || 24, width: process.stdout.columns || 80 };

@@ -1,5 +1,5 @@
 /** How two revisions of a stack differ, with the file's own keys. Pure. */
-import { mayBeSecret, withoutPasswords } from "../../core/redaction.ts";
+import { redacted } from "../../core/redaction.ts";
 import { toCompose } from "./canonical.ts";
 import type { Stack } from "./stack.ts";
 
@@ -69,8 +69,7 @@ function flatten(value: unknown, path: string): Map<string, Leaf> {
 
 function shown(leaf: Leaf | undefined): string | undefined {
   if (!leaf) return undefined;
-  const name = leaf.path.split(".").at(-1)!;
-  if (/\.(environment|labels|args)\./.test(leaf.path) && mayBeSecret(name)) return "(hidden)";
   if (/^secrets\.[^.]+\.content$/.test(leaf.path)) return "(hidden)";
-  return withoutPasswords(leaf.text);
+  const [, field = ""] = /\.(environment|labels|args)\./.exec(leaf.path) ?? [];
+  return redacted(field, leaf.path.split(".").at(-1)!, leaf.text);
 }

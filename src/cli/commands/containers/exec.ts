@@ -1,7 +1,7 @@
 import { BayError } from "../../../core/errors.ts";
 import { type Context, oneContainer } from "../../context.ts";
 import { withValues } from "../../options.ts";
-import { runSession, terminalSize } from "../../ui/terminal.ts";
+import { needsTerminal, runSession, terminalSize } from "../../ui/terminal.ts";
 
 const DETACHED_AFTER = 1000;
 
@@ -31,12 +31,7 @@ export async function exec(
     throw new BayError("NOT_RUNNING", `the service ${service} is not running`, {
       hint: `bay up ${service} starts it`,
     });
-  const tty =
-    options.tty !== false &&
-    options.TTY !== false &&
-    process.stdin.isTTY === true &&
-    process.stdout.isTTY === true &&
-    !options.detach;
+  const tty = needsTerminal(options);
   const { height, width } = terminalSize();
   const { Id } = await client.json<{ Id: string }>("POST", `/containers/${row.Id}/exec`, {
     Cmd: command,

@@ -8,7 +8,7 @@ import type { Client } from "../../../daemon/index.ts";
 import type { Stack } from "../../../stack/index.ts";
 import { type Context, listContainers, nameOf, serviceOf as serviceOfRow } from "../../context.ts";
 import { withValues } from "../../options.ts";
-import { runSession, terminalSize } from "../../ui/terminal.ts";
+import { needsTerminal, runSession, terminalSize } from "../../ui/terminal.ts";
 import { sendUp } from "../stack/send-up.ts";
 
 /** How long to wait for output after the command's end, in milliseconds. */
@@ -59,12 +59,7 @@ export async function run(
   };
   const dependencies = Object.keys(wanted.dependsOn).filter((name) => stack.services[name]);
   const needed = options.deps === false ? [] : dependencies;
-  const tty =
-    options.tty !== false &&
-    options.TTY !== false &&
-    process.stdin.isTTY === true &&
-    process.stdout.isTTY === true &&
-    !options.detach;
+  const tty = needsTerminal(options);
   const override = await overrides(stack, options, tty, fileEnv);
   const body = {
     stack,
