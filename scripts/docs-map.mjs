@@ -1,36 +1,18 @@
 // Writes the map of the rooms in docs/architecture.md: which room imports which, counted in the source.
 // `npm run docs:map` writes it; a unit test says when it is no longer current.
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join, normalize, relative } from "node:path";
+import { readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
+import { FLOORS, readImports, roomOf } from "./rooms.mjs";
 
 const BEGIN = "<!-- map: written by npm run docs:map -->\n";
 const END = "<!-- end of map -->";
 const PAGE = "docs/architecture.md";
 
-/** The rooms from the top to the bottom, as the picture shows them. */
-const FLOORS = [
-  ["cli"],
-  ["daemon"],
-  ["reconcile"],
-  ["build"],
-  ["container"],
-  ["image", "network", "volume"],
-  ["linux", "store"],
-  ["stack"],
-  ["core"],
-];
-
 function countImports(source) {
   const counts = new Map();
-  for (const from of readdirSync(source, { recursive: true, encoding: "utf8" })) {
-    if (!from.endsWith(".ts")) continue;
-    const text = readFileSync(join(source, from), "utf8");
-    for (const [, path] of text.matchAll(/(?:\bfrom |import\(|import )\s*"(\.[^"]+)"/g)) {
-      const to = relative(source, normalize(join(source, dirname(from), path)));
-      const [a, b] = [from.split("/")[0], to.split("/")[0]];
-      if (a !== b && b !== "core") counts.set(`${a} ${b}`, (counts.get(`${a} ${b}`) ?? 0) + 1);
-    }
+  for (const { from, to } of readImports(source)) {
+    const [a, b] = [roomOf(from), roomOf(to)];
+    if (a !== b && b !== "core") counts.set(`${a} ${b}`, (counts.get(`${a} ${b}`) ?? 0) + 1);
   }
   return counts;
 }
@@ -40,7 +22,7 @@ export function drawMap(source = "src") {
   const arrows = [...countImports(source)]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([pair]) => `  ${pair.replace(" ", " --> ")}`);
-  const floors = FLOORS.map((rooms, index) =>
+  const floors = FLOORS.toSpliced(-1, 0, ["stack"]).map((rooms, index) =>
     rooms.length === 1
       ? `  ${rooms[0]}`
       : `  subgraph floor${index} [" "]\n${rooms.map((room) => `    ${room}`).join("\n")}\n  end`,

@@ -1,21 +1,23 @@
 /** The rooms of src/: which may import which, and through which doors (docs/architecture.md). */
-import { readdirSync, readFileSync } from "node:fs";
-import { dirname, join, normalize, relative } from "node:path";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
 
-const SOURCE = join(process.cwd(), "src");
+interface Import {
+  from: string;
+  to: string;
+  isLazy: boolean;
+}
 
-/** From the top to the bottom. A room imports only rooms of lower floors. */
-const FLOORS = [
-  ["cli"],
-  ["daemon"],
-  ["reconcile"],
-  ["build"],
-  ["container"],
-  ["image", "network", "volume"],
-  ["linux", "store"],
-  ["core"],
-];
+const SOURCE = join(process.cwd(), "src");
+const { FLOORS, readImports, roomOf, sourceFiles } = (await import(
+  pathToFileURL("scripts/rooms.mjs").href
+)) as {
+  FLOORS: string[][];
+  readImports: (source: string) => Import[];
+  roomOf: (path: string) => string;
+  sourceFiles: (source: string) => string[];
+};
 
 /** stack/ describes what is asked for and knows nothing of the host: it imports core alone, and these may import it. */
 const STACK = { room: "stack", imports: ["core"], importedBy: ["cli", "daemon", "reconcile"] };
@@ -31,28 +33,8 @@ const DOORS: Record<string, string> = {
 /** Rooms whose parts the command loads by themselves, by import() or as types, so that its start stays short. */
 const LOADED_BY_PARTS = ["daemon", "reconcile", "stack"];
 
-interface Import {
-  from: string;
-  to: string;
-  isLazy: boolean;
-}
-
-const files = readdirSync(SOURCE, { recursive: true, encoding: "utf8" }).filter((name) =>
-  name.endsWith(".ts"),
-);
-
-const imports: Import[] = files.flatMap((from) => {
-  const text = readFileSync(join(SOURCE, from), "utf8");
-  return [...text.matchAll(/(import type [^;]*?from |\bfrom |import\(|import )\s*"(\.[^"]+)"/g)].map(
-    ([, how, path]) => ({
-      from,
-      to: relative(SOURCE, normalize(join(SOURCE, dirname(from), path!))),
-      isLazy: how === "import(" || how!.startsWith("import type"),
-    }),
-  );
-});
-
-const room = (path: string): string => path.split("/")[0]!;
+const files = sourceFiles(SOURCE);
+const imports = readImports(SOURCE);
 const floor = (name: string): number => FLOORS.findIndex((rooms) => rooms.includes(name));
 
 function mayImport(from: string, to: string): boolean {
@@ -65,26 +47,26 @@ function mayImport(from: string, to: string): boolean {
 describe("the rooms of the source", () => {
   it("are all known, and nothing lies beside them", () => {
     const known = [...FLOORS.flat(), STACK.room];
-    expect(files.filter((path) => !known.includes(room(path)) || !path.includes("/"))).toEqual([]);
+    expect(files.filter((path) => !known.includes(roomOf(path)) || !path.includes("/"))).toEqual([]);
     expect(imports.length).toBeGreaterThan(1000);
   });
 
   it("import only rooms below them", () => {
-    expect(imports.filter(({ from, to }) => !mayImport(room(from), room(to)))).toEqual([]);
+    expect(imports.filter(({ from, to }) => !mayImport(roomOf(from), roomOf(to)))).toEqual([]);
   });
 
   it("are entered through their doors", () => {
     const isDoor = ({ from, to, isLazy }: Import): boolean =>
-      room(from) === room(to) ||
-      room(to) === "core" ||
-      to === `${room(to)}/index.ts` ||
+      roomOf(from) === roomOf(to) ||
+      roomOf(to) === "core" ||
+      to === `${roomOf(to)}/index.ts` ||
       to in DOORS ||
-      (room(from) === "cli" && isLazy && LOADED_BY_PARTS.includes(room(to)));
+      (roomOf(from) === "cli" && isLazy && LOADED_BY_PARTS.includes(roomOf(to)));
     expect(imports.filter((each) => !isDoor(each))).toEqual([]);
   });
 
   it("have no unused door", () => {
-    const used = new Set(imports.filter(({ from, to }) => room(from) !== room(to)).map(({ to }) => to));
+    const used = new Set(imports.filter(({ from, to }) => roomOf(from) !== roomOf(to)).map(({ to }) => to));
     expect(Object.keys(DOORS).filter((door) => !used.has(door))).toEqual([]);
   });
 });
