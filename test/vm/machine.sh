@@ -3,6 +3,15 @@
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/bay-vm
 mkdir -p "$cache"
 
+# What each test begins with: the built command, the kernel, and $run, a directory that is removed at the end.
+prepare() {
+  [ "$(uname -m)" = x86_64 ] || { echo "skipped: the machine is made for x86-64"; exit 0; }
+  [ -f dist/bay.js ] || npm run --silent build
+  fetch_kernel
+  run=$(mktemp -d)
+  trap 'rm -rf "$run"' EXIT
+}
+
 # Once: the kernel's package, unpacked and not installed, so that no boot loader is touched.
 fetch_kernel() {
   [ -s "$cache/kernel" ] || (

@@ -2,13 +2,8 @@
 # Boots a stock Debian kernel (cgroup v2 only) on this host's files, copy on write, and runs inside.sh there.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-[ "$(uname -m)" = x86_64 ] || { echo "skipped: the machine is made for x86-64"; exit 0; }
-[ -f dist/bay.js ] || npm run --silent build
 . test/vm/machine.sh
-fetch_kernel
-
-run=$(mktemp -d)
-trap 'rm -rf "$run"' EXIT
+prepare
 make_initrd << 'INIT'
 share host /host cache=loose
 mount -t tmpfs changes /changes

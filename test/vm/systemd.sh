@@ -3,13 +3,8 @@
 # bay is installed there from its package. The system is kept in ~/.cache/bay-vm; needs mmdebstrap and e2fsprogs too.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-[ "$(uname -m)" = x86_64 ] || { echo "skipped: the machine is made for x86-64"; exit 0; }
-[ -f dist/bay.js ] || npm run --silent build
 . test/vm/machine.sh
-fetch_kernel
-
-run=$(mktemp -d)
-trap 'rm -rf "$run"' EXIT
+prepare
 system=$cache/debian12
 if [ ! -x "$system/usr/local/bin/node" ]; then
   rm -rf "$system" "$system.new"
