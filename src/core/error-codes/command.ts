@@ -82,7 +82,7 @@ export const COMMAND = {
   UNKNOWN_CODE: {
     exit: 1,
     http: 400,
-    meaning: "There is no error code with this name.",
+    meaning: "The error code does not exist.",
     causes: "The code is misspelled, or a different version of bay printed it.",
     fix: "bay explain without an argument lists all codes.",
   },

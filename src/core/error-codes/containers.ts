@@ -47,7 +47,7 @@ export const CONTAINERS = {
   CONTAINER_NOT_FOUND: {
     exit: 1,
     http: 404,
-    meaning: "There is no container with this name or ID.",
+    meaning: "The container does not exist.",
     causes: "The name is misspelled, the ID is ambiguous, or the container was removed.",
     fix: "bay ps -a lists the containers.",
   },
@@ -61,7 +61,7 @@ export const CONTAINERS = {
   EXEC_NOT_FOUND: {
     exit: 1,
     http: 404,
-    meaning: "There is no exec instance with this ID.",
+    meaning: "The exec instance does not exist.",
     causes: "The container was removed, or the instance ended long ago.",
     fix: "Create a new one.",
   },
@@ -238,7 +238,7 @@ export const CONTAINERS = {
   UNKNOWN_CAPABILITY: {
     exit: 1,
     http: 400,
-    meaning: "There is no capability with this name.",
+    meaning: "The capability does not exist.",
     causes: "The name is misspelled.",
     fix: "See capabilities(7).",
   },
@@ -252,7 +252,7 @@ export const CONTAINERS = {
   UNKNOWN_LIMIT: {
     exit: 1,
     http: 400,
-    meaning: "There is no resource limit with this name.",
+    meaning: "The resource limit does not exist.",
     causes: "The name under ulimits is misspelled.",
     fix: "See getrlimit(2).",
   },

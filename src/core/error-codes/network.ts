@@ -68,7 +68,7 @@ export const NETWORK = {
   NO_SUBNET: {
     exit: 1,
     http: 400,
-    meaning: "There is no free subnet for another network.",
+    meaning: "No subnet is free for another network.",
     causes: "All default subnets are used.",
     fix: "Remove unused networks, or set subnet under ipam.",
   },

@@ -117,7 +117,7 @@ export const STACK = {
   NO_STACK_FILE: {
     exit: 1,
     http: 400,
-    meaning: "There is no stack file, or it cannot be read.",
+    meaning: "The stack file does not exist or cannot be read.",
     causes: "The current directory and its parents have no bay.yaml or compose.yaml.",
     fix: "Change the directory, or name the file with -f.",
   },
