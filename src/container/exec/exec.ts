@@ -76,6 +76,8 @@ export class Exec extends EventEmitter {
   #watch: NodeJS.Timeout | undefined;
   #isEnding = false;
   #isStarted = false;
+  /** It ended, or could not be started. */
+  #isOver = false;
   /** The shim announced the end before the start had completed here. */
   #endedEarly = false;
   /** All processes that the command starts; they are killed when the command ends. */
@@ -89,6 +91,11 @@ export class Exec extends EventEmitter {
   ) {
     super();
     this.#group = execGroup(host, container, owner, this.#token);
+  }
+
+  /** Whether it is being started, or runs: its group is needed. */
+  get isActive(): boolean {
+    return this.#isStarted && !this.#isOver;
   }
 
   get #token(): string {
@@ -112,8 +119,10 @@ export class Exec extends EventEmitter {
     this.#isStarted = true;
     const { host, container } = this;
     const pidfd = openProcess(container.state.pid, container.state.start);
-    if (pidfd === undefined)
+    if (pidfd === undefined) {
+      this.#isOver = true;
       throw new BayError("NOT_RUNNING", `the container ${container.config.name} is not running`);
+    }
     let pipes: { stdin: Pipe; stdout: Pipe; stderr: Pipe } | undefined;
     try {
       mkdirSync(join(host.roots.run, "execs"), { recursive: true, mode: 0o700 });
@@ -125,6 +134,7 @@ export class Exec extends EventEmitter {
       if (pipes)
         for (const pipe of Object.values(pipes)) close(pipe === pipes.stdin ? pipe.write : pipe.read);
       rmSync(this.#programFile, { force: true });
+      this.#isOver = true;
       void endProcesses(this.#group);
       throw error;
     } finally {
@@ -291,6 +301,7 @@ export class Exec extends EventEmitter {
     this.#isEnding = true;
     clearInterval(this.#watch);
     const status = await exitCodeAtEnd(this.#programFile, this.#launched);
+    this.#isOver = true;
     void endProcesses(this.#group);
     await this.#drain();
     signalProcess(this.#launched.shimPid, this.#launched.shimStart, SIGNALS.SIGKILL);

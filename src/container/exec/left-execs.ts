@@ -45,16 +45,24 @@ export class LeftExecs {
   /** Takes over the execs of running containers, and ends those whose result is not needed. */
   adopt(running: readonly ContainerRecord[]): void {
     for (const record of running)
-      for (const name of this.host.groups.of(record).groupsBelow()) {
-        const [, owner, token] = GROUP_NAME.exec(name) ?? [];
-        if (token !== undefined) this.#adopt(record, owner as ExecOwner, token);
-      }
+      for (const { owner, token, group } of this.#groupsOf(record)) this.#adopt(owner, token, group);
     for (const token of readdirSync(join(this.host.roots.run, "execs")))
       if (!this.#left.has(token)) rmSync(execProgramFile(this.host, token), { force: true });
   }
 
-  #adopt(record: ContainerRecord, owner: ExecOwner, token: string): void {
-    const group = execGroup(this.host, record, owner, token);
+  #groupsOf(record: ContainerRecord): { owner: ExecOwner; token: string; group: ProcessGroup }[] {
+    return this.host.groups
+      .of(record)
+      .groupsBelow()
+      .flatMap((name) => {
+        const [, owner, token] = GROUP_NAME.exec(name) ?? [];
+        if (token === undefined) return [];
+        const group = execGroup(this.host, record, owner as ExecOwner, token);
+        return [{ owner: owner as ExecOwner, token, group }];
+      });
+  }
+
+  #adopt(owner: ExecOwner, token: string, group: ProcessGroup): void {
     const program = owner === "client" ? this.#read(token) : undefined;
     if (program && hasNotEnded(program)) this.#left.set(token, { group, program });
     else void endProcesses(group);
@@ -73,11 +81,8 @@ export class LeftExecs {
    * is thawed (cgroup v1, freezer).
    */
   endFinished(record: ContainerRecord): void {
-    for (const name of this.host.groups.of(record).groupsBelow()) {
-      const [, owner, token] = GROUP_NAME.exec(name) ?? [];
-      if (token === undefined || this.#left.has(token) || this.host.execs.find(token)?.running) continue;
-      void endProcesses(execGroup(this.host, record, owner as ExecOwner, token));
-    }
+    for (const { token, group } of this.#groupsOf(record))
+      if (!this.#left.has(token) && !this.host.execs.find(token)?.isActive) void endProcesses(group);
   }
 
   /** The PIDs of the shims of these execs. */
