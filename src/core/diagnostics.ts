@@ -22,10 +22,14 @@ export interface Diagnostic {
 
 const MAX_SHOWN = 160;
 
+/** A text with its place before it, if there is one: `file:line:column: text`. */
+export const atPlace = (place: SourcePosition | undefined, text: string): string =>
+  place ? `${place.file}:${place.line}:${place.column}: ${text}` : text;
+
 /** The text of one problem: `file:line:column: error: message`, the line, a marker, the hint. */
 export function formatDiagnostic(diagnostic: Diagnostic, sources: ReadonlyMap<string, string>): string {
   const { place, severity, message, hint } = diagnostic;
-  const lines = [`${place ? `${place.file}:${place.line}:${place.column}: ` : ""}${severity}: ${message}`];
+  const lines = [atPlace(place, `${severity}: ${message}`)];
   const source = place && sources.get(place.file)?.split("\n")[place.line - 1];
   if (place && source !== undefined) {
     const number = String(place.line);

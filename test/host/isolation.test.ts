@@ -124,26 +124,24 @@ services:
     expect(out("umask; pwd; cut -d' ' -f19 /proc/self/stat")).toBe("0022\n/\n0");
   });
 
-  it("half a CPU is half a CPU", () => {
-    const usage = () =>
-      Number(
-        /"total_usage":(\d+)/.exec(
-          execFileSync(
-            "curl",
-            [
-              "-s",
-              "--unix-socket",
-              bay.socket,
-              "http://x/containers/iso-cpu-1/stats?stream=false&one-shot=1",
-            ],
-            { encoding: "utf8" },
-          ),
-        )![1],
-      );
-    const [began, first] = [process.hrtime.bigint(), usage()];
-    execFileSync("sleep", ["2"]);
-    const share = (usage() - first) / Number(process.hrtime.bigint() - began);
-    expect(share).toBeGreaterThan(0.425);
+  it("half a CPU is half a CPU", async () => {
+    const url = "http://x/containers/iso-cpu-1/stats?stream=false&one-shot=1";
+    const stats = () => {
+      const answer = execFileSync("curl", ["-s", "--unix-socket", bay.socket, url], { encoding: "utf8" });
+      const { cpu_usage, throttling_data } = (
+        JSON.parse(answer) as {
+          cpu_stats: {
+            cpu_usage: { total_usage: number };
+            throttling_data: { throttled_periods: number };
+          };
+        }
+      ).cpu_stats;
+      return { usage: cpu_usage.total_usage, throttled: throttling_data.throttled_periods };
+    };
+    const [began, first] = [process.hrtime.bigint(), stats()];
+    // On a busy machine the container gets less than its limit in most periods, so only the upper bound is fixed.
+    await eventually(() => expect(stats().throttled).toBeGreaterThan(first.throttled + 19));
+    const share = (stats().usage - first.usage) / Number(process.hrtime.bigint() - began);
     expect(share).toBeLessThan(0.575);
   });
 

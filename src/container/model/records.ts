@@ -31,13 +31,7 @@ export class Records {
   }
 
   find(nameOrId: string): ContainerRecord | undefined {
-    const exact = this.#records.get(nameOrId);
-    if (exact) return exact;
-    const all = this.list();
-    const named = all.find(({ config }) => config.name === nameOrId.replace(/^\//, ""));
-    if (named) return named;
-    const prefixed = nameOrId.length >= 4 ? all.filter(({ id }) => id.startsWith(nameOrId)) : [];
-    return prefixed.length === 1 ? prefixed[0] : undefined;
+    return this.#records.get(nameOrId) ?? findContainer(this.list(), nameOrId);
   }
 
   findRunning(nameOrId: string): ContainerRecord | undefined {
@@ -110,6 +104,19 @@ export class Records {
     next.then(done, done);
     return next;
   }
+}
+
+/** The container with a name, an ID, or an ID that begins like this and is the only one. */
+export function findContainer(
+  records: readonly ContainerRecord[],
+  nameOrId: string,
+): ContainerRecord | undefined {
+  const exact = records.find(({ id }) => id === nameOrId);
+  if (exact) return exact;
+  const named = records.find(({ config }) => config.name === nameOrId.replace(/^\//, ""));
+  if (named) return named;
+  const prefixed = nameOrId.length >= 4 ? records.filter(({ id }) => id.startsWith(nameOrId)) : [];
+  return prefixed.length === 1 ? prefixed[0] : undefined;
 }
 
 /** Throws NOT_RUNNING. */

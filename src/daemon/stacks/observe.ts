@@ -5,6 +5,7 @@ import { join } from "node:path";
 import {
   type ContainerRecord,
   endedBy,
+  findContainer,
   Groups,
   type HealthStatus,
   isDockerSocketGone,
@@ -132,14 +133,9 @@ function containerMounts(
   const names = Object.values(services).flatMap(({ containerVolumes = [] }) =>
     containerVolumes.map(({ container }) => container),
   );
-  const find = (name: string) => {
-    const exact = records.find(({ id, config }) => config.name === name || id === name);
-    const alike = exact ? [exact] : records.filter(({ id }) => id.startsWith(name));
-    return alike.length === 1 ? alike[0] : undefined;
-  };
   return Object.fromEntries(
     [...new Set(names)].flatMap((name) => {
-      const record = find(name);
+      const record = findContainer(records, name);
       return record ? [[name, record.config.mounts]] : [];
     }),
   );

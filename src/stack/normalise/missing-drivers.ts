@@ -2,6 +2,7 @@
  * Drivers of networks, addresses and volumes that Compose accepts and this host lacks. The file is valid, so loading only
  * warns; a plan that includes a service which uses one is rejected (Compose specification, 06-networks.md and 07-volumes.md).
  */
+import { atPlace } from "../../core/diagnostics.ts";
 import type { ReportAt } from "../check/check.ts";
 import type { MissingDriver } from "../model/stack.ts";
 import type { FileInput } from "../schema/schema.ts";
@@ -49,5 +50,5 @@ function warn(path: string[], why: string, kind: "network" | "volume", report: R
   const text = `${path.join(".")}: ${why}`;
   const message = `${text}; plan and up refuse services that use this ${kind}`;
   const place = report(path, { severity: "warning", code: "UNAVAILABLE", message });
-  return place ? `${place.file}:${place.line}:${place.column}: ${text}` : text;
+  return atPlace(place || undefined, text);
 }

@@ -1,4 +1,5 @@
 /** Shared by the readers of a service: its input, the reporting of problems, and values with units. */
+import { atPlace } from "../../core/diagnostics.ts";
 import type { ReportAt } from "../check/check.ts";
 import type { Variables } from "../files/interpolate.ts";
 import { toMapping } from "../files/merge.ts";
@@ -56,7 +57,7 @@ export class ServiceReader {
     return {
       key,
       value,
-      message: place ? `${place.file}:${place.line}:${place.column}: ${text}` : text,
+      message: atPlace(place || undefined, text),
     };
   }
 

@@ -2,7 +2,7 @@
  * `volumes_from` of services: mounts the volumes of another service, or of any container of the host, where the service
  * has no mount itself (Compose specification, 05-services.md).
  */
-import type { SourcePosition } from "../../core/diagnostics.ts";
+import { atPlace, type SourcePosition } from "../../core/diagnostics.ts";
 import type { ContainerVolumes, Service, ServiceMount } from "../model/stack.ts";
 import type { FileInput } from "../schema/schema.ts";
 
@@ -40,9 +40,8 @@ function readContainers(
   return [...sources(given)]
     .filter(({ isContainer }) => isContainer)
     .map(({ service: container, isReadOnly, index }) => {
-      const path = ["services", service, "volumes_from", index];
-      const place = locate(path);
-      const where = `${place ? `${place.file}:${place.line}:${place.column}: ` : ""}services.${service}.volumes_from`;
+      const place = locate(["services", service, "volumes_from", index]);
+      const where = atPlace(place, `services.${service}.volumes_from`);
       return { container, isReadOnly, where };
     });
 }
