@@ -7,6 +7,12 @@ export interface CgroupStats {
   /** Page cache that the kernel can reclaim; docker stats subtracts it. */
   inactiveFileBytes: number;
   cpuNanoseconds: number;
+  cpuUserNanoseconds: number;
+  cpuKernelNanoseconds: number;
+  /** Periods of the CPU limit in which something ran, and those in which the limit was reached. */
+  cpuPeriods: number;
+  cpuThrottledPeriods: number;
+  cpuThrottledNanoseconds: number;
   pids: number;
   readBytes: number;
   writeBytes: number;

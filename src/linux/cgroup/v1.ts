@@ -241,11 +241,18 @@ class CgroupV1 implements Cgroup {
         .split("\n")
         .filter((line) => line.includes(` ${operation} `))
         .reduce((sum, line) => sum + Number(line.split(" ")[2] ?? 0), 0);
+    const used = (file: string) => readNumber(join(this.#directory("cpuacct"), file)) ?? 0;
+    const throttling = (key: string) => readKey(join(this.#directory("cpu"), "cpu.stat"), key);
     return {
       memoryBytes: readNumber(join(memory, "memory.usage_in_bytes")) ?? 0,
       memoryLimitBytes: this.read().memory?.limit,
       inactiveFileBytes: readKey(join(memory, "memory.stat"), "total_inactive_file"),
-      cpuNanoseconds: readNumber(join(this.#directory("cpuacct"), "cpuacct.usage")) ?? 0,
+      cpuNanoseconds: used("cpuacct.usage"),
+      cpuUserNanoseconds: used("cpuacct.usage_user"),
+      cpuKernelNanoseconds: used("cpuacct.usage_sys"),
+      cpuPeriods: throttling("nr_periods"),
+      cpuThrottledPeriods: throttling("nr_throttled"),
+      cpuThrottledNanoseconds: throttling("throttled_time"),
       pids: readNumber(join(this.#directory("pids"), "pids.current")) ?? 0,
       readBytes: bytes("Read"),
       writeBytes: bytes("Write"),

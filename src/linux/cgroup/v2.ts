@@ -187,11 +187,17 @@ class CgroupV2 implements Cgroup {
       [
         ...(readText(join(this.#directory, "io.stat")) ?? "").matchAll(new RegExp(`${key}=(\\d+)`, "g")),
       ].reduce((sum, match) => sum + Number(match[1]), 0);
+    const cpu = (key: string) => readKey(join(this.#directory, "cpu.stat"), key);
     return {
       memoryBytes: readNumber(join(this.#directory, "memory.current")) ?? 0,
       memoryLimitBytes: readNumber(join(this.#directory, "memory.max")),
       inactiveFileBytes: readKey(join(this.#directory, "memory.stat"), "inactive_file"),
-      cpuNanoseconds: readKey(join(this.#directory, "cpu.stat"), "usage_usec") * 1000,
+      cpuNanoseconds: cpu("usage_usec") * 1000,
+      cpuUserNanoseconds: cpu("user_usec") * 1000,
+      cpuKernelNanoseconds: cpu("system_usec") * 1000,
+      cpuPeriods: cpu("nr_periods"),
+      cpuThrottledPeriods: cpu("nr_throttled"),
+      cpuThrottledNanoseconds: cpu("throttled_usec") * 1000,
       pids: readNumber(join(this.#directory, "pids.current")) ?? 0,
       readBytes: bytes("rbytes"),
       writeBytes: bytes("wbytes"),

@@ -70,12 +70,16 @@ function sample(manager: ContainerManager, id: string) {
       cpu_usage: {
         total_usage: stats.cpuNanoseconds,
         percpu_usage: null,
-        usage_in_kernelmode: 0,
-        usage_in_usermode: 0,
+        usage_in_kernelmode: stats.cpuKernelNanoseconds,
+        usage_in_usermode: stats.cpuUserNanoseconds,
       },
       system_cpu_usage: systemNanoseconds(),
       online_cpus: online,
-      throttling_data: { periods: 0, throttled_periods: 0, throttled_time: 0 },
+      throttling_data: {
+        periods: stats.cpuPeriods,
+        throttled_periods: stats.cpuThrottledPeriods,
+        throttled_time: stats.cpuThrottledNanoseconds,
+      },
     },
     precpu_stats: { cpu_usage: { total_usage: 0 }, system_cpu_usage: 0, online_cpus: online } as object,
     memory_stats: {
