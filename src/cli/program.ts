@@ -28,7 +28,11 @@ export async function main(argv: string[]): Promise<number> {
     await complete(program, argv.slice(3), () => new Context(program.opts<GlobalOptions>())).catch(() => {});
     return 0;
   }
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(0); // the reader needs no more
+    process.stderr.write(`error: standard output cannot be written: ${error.message}\n`);
+    process.exit(1);
+  });
   try {
     await program.parseAsync(argv);
   } catch (error) {

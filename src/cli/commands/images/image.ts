@@ -186,7 +186,7 @@ export async function importImage(
     : await client.upload("POST", path, source === "-" ? process.stdin : createReadStream(source!));
   const lines = answerLines(answer);
   // an error before the stream begins is a single JSON object
-  const [{ status }] = lines.slice(-1) as [AnswerLine];
+  const status = lines.at(-1)?.status;
   if (!status) throw toError(answer);
   print(status);
 }

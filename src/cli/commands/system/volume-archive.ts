@@ -34,7 +34,7 @@ export async function backup(
   try {
     await saveStream(answer.body, options.output, 0o600); // it may contain files that only root may read
   } catch (cause) {
-    if (!hasCode(cause, "ECONNRESET", "ERR_STREAM_PREMATURE_CLOSE")) throw cause;
+    if (!hasCode(cause, "DAEMON_LOST")) throw cause;
     throw new BayError("BACKUP_CUT", `the backup of the volume ${name} was interrupted`, {
       cause,
       hint: "the log of bayd says why: bayd.log in its root, or journalctl -u bay",
