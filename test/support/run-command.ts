@@ -32,7 +32,9 @@ export async function bay(words: readonly string[], options: RunOptions = {}): P
   ];
   const before = { cwd: process.cwd(), env: { ...process.env } };
   for (const name of UNSET) delete process.env[name];
-  for (const [name, value] of Object.entries(options.env ?? {}))
+  // the files of the user who runs the tests are neither read nor written
+  const home = options.bayd ? { XDG_CONFIG_HOME: options.bayd.run, DOCKER_CONFIG: options.bayd.run } : {};
+  for (const [name, value] of Object.entries({ ...home, ...options.env }))
     if (value === undefined) delete process.env[name];
     else process.env[name] = value;
   if (options.cwd) process.chdir(options.cwd);

@@ -1,5 +1,5 @@
 /** `bay volume backup` and `restore`: the files of a volume as a tar archive. */
-import { createReadStream } from "node:fs";
+import { createReadStream, existsSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { BayError, hasCode } from "../../../core/errors.ts";
 import { textOf, toError } from "../../../daemon/index.ts";
@@ -59,6 +59,8 @@ export async function restore(
   if (!options.input && process.stdin.isTTY)
     throw new BayError("BAD_OPTION", "expected a tar on standard input", { hint: "use -i FILE, or a pipe" });
   // report a missing file before any request
+  if (options.input && !existsSync(options.input))
+    throw new BayError("NO_FILE", `the archive ${options.input} does not exist`);
   const source = options.input
     ? createReadStream(options.input, { fd: await open(options.input, "r") })
     : process.stdin;
