@@ -7,7 +7,7 @@ import type { RunConfig } from "../../../src/image/index.ts";
 
 const place = { file: "Dockerfile", line: 1, column: 1, length: 1 };
 /** The config after the instructions, as of one stage. */
-function after(lines: string[], start: RunConfig = {}): RunConfig {
+function configAfter(lines: string[], start: RunConfig = {}): RunConfig {
   let hasOwnCommand = false;
   return lines.reduce((config, line) => {
     const instruction = readInstruction(parseInstruction(line, "\\", place as never));
@@ -22,12 +22,12 @@ function after(lines: string[], start: RunConfig = {}): RunConfig {
 
 describe("the config of an image", () => {
   it("has variables, of which later ones replace earlier ones", () => {
-    expect(after(["ENV A=1 B=2", "ENV A=${B}3"]).Env).toEqual(["A=23", "B=2"]);
+    expect(configAfter(["ENV A=1 B=2", "ENV A=${B}3"]).Env).toEqual(["A=23", "B=2"]);
   });
 
   it("has labels, ports, volumes and a user", () => {
     expect(
-      after(["LABEL a=1 b='two words'", "EXPOSE 80 53/udp 8000-8002", "VOLUME /data", "USER app:app"], {
+      configAfter(["LABEL a=1 b='two words'", "EXPOSE 80 53/udp 8000-8002", "VOLUME /data", "USER app:app"], {
         Labels: { a: "0", z: "9" },
       }),
     ).toEqual({
@@ -39,40 +39,42 @@ describe("the config of an image", () => {
   });
 
   it("has a working directory that is relative to the earlier one", () => {
-    expect(after(["WORKDIR /srv", "WORKDIR app/../bin", "ENV D=x", "WORKDIR $D"]).WorkingDir).toBe(
+    expect(configAfter(["WORKDIR /srv", "WORKDIR app/../bin", "ENV D=x", "WORKDIR $D"]).WorkingDir).toBe(
       "/srv/bin/x",
     );
-    expect(after(["WORKDIR app"]).WorkingDir).toBe("/app");
+    expect(configAfter(["WORKDIR app"]).WorkingDir).toBe("/app");
   });
 
   it("has a command in the shell of the stage", () => {
-    expect(after(["CMD echo a"]).Cmd).toEqual(["/bin/sh", "-c", "echo a"]);
-    expect(after(['SHELL ["bash", "-ec"]', "CMD echo a"])).toMatchObject({ Cmd: ["bash", "-ec", "echo a"] });
+    expect(configAfter(["CMD echo a"]).Cmd).toEqual(["/bin/sh", "-c", "echo a"]);
+    expect(configAfter(['SHELL ["bash", "-ec"]', "CMD echo a"])).toMatchObject({
+      Cmd: ["bash", "-ec", "echo a"],
+    });
     expect(commandWords({}, { isShell: false, words: ["a"] })).toEqual(["a"]);
   });
 
   it("loses the base's CMD by an ENTRYPOINT, and keeps its own", () => {
-    expect(after(['ENTRYPOINT ["x"]'], { Cmd: ["base"] })).toEqual({ Entrypoint: ["x"], Cmd: null });
-    expect(after(['CMD ["own"]', 'ENTRYPOINT ["x"]'], { Cmd: ["base"] })).toEqual({
+    expect(configAfter(['ENTRYPOINT ["x"]'], { Cmd: ["base"] })).toEqual({ Entrypoint: ["x"], Cmd: null });
+    expect(configAfter(['CMD ["own"]', 'ENTRYPOINT ["x"]'], { Cmd: ["base"] })).toEqual({
       Entrypoint: ["x"],
       Cmd: ["own"],
     });
   });
 
   it("has a health check in nanoseconds, a signal, and triggers", () => {
-    expect(after(["HEALTHCHECK --interval=2s --retries=4 CMD curl x"]).Healthcheck).toMatchObject({
+    expect(configAfter(["HEALTHCHECK --interval=2s --retries=4 CMD curl x"]).Healthcheck).toMatchObject({
       Test: ["CMD-SHELL", "curl x"],
       Interval: 2e9,
       Retries: 4,
     });
-    expect(after(["HEALTHCHECK NONE"]).Healthcheck).toMatchObject({ Test: ["NONE"] });
-    expect(after(["STOPSIGNAL SIGQUIT", "ONBUILD RUN a", "ONBUILD COPY a b"])).toEqual({
+    expect(configAfter(["HEALTHCHECK NONE"]).Healthcheck).toMatchObject({ Test: ["NONE"] });
+    expect(configAfter(["STOPSIGNAL SIGQUIT", "ONBUILD RUN a", "ONBUILD COPY a b"])).toEqual({
       StopSignal: "SIGQUIT",
       OnBuild: ["RUN a", "COPY a b"],
     });
-    expect(() => after(["STOPSIGNAL SIGNOTHING"])).toThrow(
+    expect(() => configAfter(["STOPSIGNAL SIGNOTHING"])).toThrow(
       expect.objectContaining({ code: "BAD_DOCKERFILE", message: 'STOPSIGNAL: invalid signal "SIGNOTHING"' }),
     );
-    expect(() => after(["EXPOSE eighty"])).toThrow(expect.objectContaining({ code: "BAD_DOCKERFILE" }));
+    expect(() => configAfter(["EXPOSE eighty"])).toThrow(expect.objectContaining({ code: "BAD_DOCKERFILE" }));
   });
 });
