@@ -18,6 +18,12 @@ const SIGCHLD = 17;
 /** Signals that do not end a process which does not handle them (signal(7)). */
 const HARMLESS = new Set([SIGCHLD, 18, 23, 28]);
 
+const ENDING = [1, 2, 3, 15];
+
+const untilSignal: Command = (process) => {
+  for (const signal of ENDING) process.handlers.set(signal, () => process.exit(128 + signal));
+};
+
 type Request = Door.LaunchRequest | ExecRequest;
 
 export type Command = (process: FakeProcess) => void;
@@ -38,6 +44,11 @@ export class FakeProcess {
     readonly pid: number,
     readonly request: Request,
   ) {}
+
+  /** The first process of a PID namespace gets only signals that it handles (pid_namespaces(7)). */
+  get isFirst(): boolean {
+    return "spec" in this.request && this.request.spec.linux.namespaces.some(({ type }) => type === "pid");
+  }
 
   get shimPid(): number {
     return this.pid + 1;
@@ -129,7 +140,7 @@ export class FakeKernel {
   });
   #next = FIRST_PID;
 
-  /** What a command does; without one it runs until a signal ends it. */
+  /** What a command does; without one it runs until SIGHUP, SIGINT, SIGQUIT or SIGTERM, which it handles. */
   command(name: string, command: Command): void {
     this.#commands.set(name, command);
   }
@@ -207,7 +218,7 @@ export class FakeKernel {
     this.#writeProgram(process, STATUS_RUNNING);
     // as with a real process, which may end before its start is known
     await Promise.resolve();
-    this.#commands.get(name)?.(process);
+    (this.#commands.get(name) ?? untilSignal)(process);
     for (const waiting of this.#waiting.splice(0)) {
       if (waiting.test(process)) waiting.found(process);
       else this.#waiting.push(waiting);
@@ -234,7 +245,7 @@ export class FakeKernel {
     process.received.push(signal);
     const handler = signal === SIGKILL ? undefined : process.handlers.get(signal);
     if (handler) handler();
-    else if (!HARMLESS.has(signal)) process.die(signal);
+    else if (signal === SIGKILL || !(HARMLESS.has(signal) || process.isFirst)) process.die(signal);
   }
 
   #thawed(pids: readonly number[]): void {
