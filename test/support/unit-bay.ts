@@ -66,7 +66,7 @@ export async function loadBay(): Promise<Modules> {
       Links: class {
         constructor() {
           // biome-ignore lint/correctness/noConstructorReturn: the class is that of the test's own host
-          return host.links.links() as unknown as object;
+          return { ...host.links.links(), routes: () => [] } as unknown as object;
         }
       },
     };
@@ -74,12 +74,11 @@ export async function loadBay(): Promise<Modules> {
   vi.doMock(BRIDGE, async (original) => ({
     ...(await original<typeof Bridge>()),
     // the real one writes the bridge's switches below /proc/sys/net
-    ensureBridge: (
-      network: { bridge: string },
-      links: { byName(n: string): unknown; addBridge(...a: unknown[]): void },
-    ) => {
-      if (links.byName(network.bridge)) return false;
-      links.addBridge(network.bridge, undefined, "");
+    ensureBridge: ({ bridge }: { bridge: string }, links: Door.Links) => {
+      const known = links.byName(bridge);
+      if (known?.isUp) return false;
+      if (!known) links.addBridge(bridge, undefined, "");
+      links.setUp(links.byName(bridge)!.index);
       return true;
     },
   }));
