@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFi
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { decode, encode } from "dns-packet";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import type { AttachmentConfig, ContainerConfig, ContainerRecord } from "../../../../src/container/index.ts";
 import type { NetworkConfig } from "../../../../src/network/index.ts";
 import { loadBay, UnitBay, unloadBay } from "../../../support/unit-bay.ts";
@@ -288,16 +288,8 @@ describe("published ports", () => {
     });
     expect(record.state.boundPorts).toMatchObject([{ containerPort: 81 }]);
     // the process that keeps ports bound for the next bayd lets go of it a moment later
-    let isFree = record.state.boundPorts[0]!.hostPort === before;
-    const look = () =>
-      listen(before).then(
-        (server) => {
-          isFree = true;
-          server.close();
-        },
-        () => {},
-      );
-    while (!isFree) await look();
+    if (record.state.boundPorts[0]!.hostPort !== before)
+      await vi.waitFor(async () => (await listen(before)).close(), { timeout: 60_000 });
   });
 });
 
