@@ -43,6 +43,8 @@ export class FakeProcess {
     readonly kernel: FakeKernel,
     readonly pid: number,
     readonly request: Request,
+    /** The first process of its PID namespace, with which the kernel ends the others. */
+    readonly first: FakeProcess | undefined,
   ) {}
 
   /** The first process of a PID namespace gets only signals that it handles (pid_namespaces(7)). */
@@ -169,6 +171,7 @@ export class FakeKernel {
   end(process: FakeProcess, status: number): void {
     if (!process.isAlive) return;
     process.isAlive = false;
+    for (const other of this.processes.values()) if (other.first === process) other.die(SIGKILL);
     this.cgroups.leave(process.pid);
     process.close();
     if (!this.#shims.has(process.shimPid)) return;
@@ -204,7 +207,8 @@ export class FakeKernel {
   async #run(request: Request): Promise<Door.Launched> {
     const pid = this.#next;
     this.#next += 2;
-    const process = new FakeProcess(this, pid, request);
+    const first = "pidfd" in request ? this.processes.get(this.#pidfds.get(request.pidfd)!) : undefined;
+    const process = new FakeProcess(this, pid, request, first);
     const [name = ""] = process.args;
     this.calls.push(`${"spec" in request ? "launch" : "exec"} ${process.args.join(" ")}`);
     rmSync(request.programFile, { force: true });
