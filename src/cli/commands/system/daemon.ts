@@ -12,6 +12,7 @@ interface DaemonOptions {
 
 /** `run` is bayd itself; the others manage it. */
 export async function daemon(context: Context, [what]: string[], options: DaemonOptions): Promise<number> {
+  if (["run", "stop", "install", "uninstall"].includes(what!)) await context.requireOwn(`bay daemon ${what}`);
   switch (what) {
     case "run": {
       const { runDaemon } = await import("../../../daemon/process/run.ts");

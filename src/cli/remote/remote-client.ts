@@ -1,0 +1,39 @@
+/** The client of the bayd that options, variables or a context select. */
+
+import { BayError } from "../../core/errors.ts";
+import { type HostAddress, parseHostAddress } from "../../core/host-address.ts";
+import { Client, type ClientTls, openTransport } from "../../daemon/index.ts";
+import type { Choice, HostOptions } from "./choose-host.ts";
+import { Contexts } from "./contexts.ts";
+
+/** Throws BAD_HOST, UNKNOWN_CONTEXT, BAD_CONTEXT, NO_FILE, BAD_CERTIFICATE, TLS_REQUIRED. */
+export async function remoteClient(
+  choice: Exclude<Choice, { kind: "own" }>,
+  options: HostOptions,
+): Promise<Client> {
+  const { address, tls } = await targetOf(choice, options);
+  return new Client(await openTransport(address, tls));
+}
+
+async function targetOf(
+  choice: Exclude<Choice, { kind: "own" }>,
+  options: HostOptions,
+): Promise<{ address: HostAddress; tls: ClientTls | undefined }> {
+  if (choice.kind === "address") {
+    const address = parseHostAddress(choice.address, choice.from);
+    const { namesTls, tlsOf } = await import("./client-tls.ts");
+    if (address.kind === "tcp") return { address, tls: tlsOf(options, process.env) };
+    if (namesTls(options))
+      throw new BayError("BAD_OPTION", `the options of TLS need a tcp:// address, got ${choice.address}`);
+    return { address, tls: undefined };
+  }
+  const { namesTls, tlsOfContext } = await import("./client-tls.ts");
+  if (namesTls(options))
+    throw new BayError("BAD_OPTION", `the options of TLS cannot be used with the context ${choice.name}`, {
+      hint: "a context has its own certificates; create another one with bay context create",
+    });
+  const contexts = new Contexts();
+  const context = contexts.get(choice.name);
+  const address = parseHostAddress(context.host, `the context ${choice.name}`);
+  return { address, tls: address.kind === "tcp" ? tlsOfContext(contexts, context) : undefined };
+}
