@@ -88,7 +88,7 @@ function sshOf(rest: string, bad: Bad): SshAddress {
 }
 
 function hostAndPort(text: string, bad: Bad): { host: string; port: number | undefined } {
-  const [, bracketed, plain, port] = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(.*))?$/.exec(text) ?? [];
+  const [, bracketed, plain, port] = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::([^:]*))?$/.exec(text) ?? [];
   const host = bracketed ?? plain;
   if (host === undefined)
     throw bad(isIP(text) === 6 ? "an IPv6 address needs brackets" : "the host or the port is not valid");

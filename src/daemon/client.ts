@@ -80,9 +80,11 @@ export class Client {
           ? more
           : { ...more, "Content-Type": "application/json", "Content-Length": Buffer.byteLength(text) };
       const call = this.#request(method, path, headers);
-      call.on("response", (response) =>
-        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: response }),
-      );
+      call.on("response", (response) => {
+        // it has no body; an unread response would keep the connection, and the command, from ending
+        if (method === "HEAD") response.resume();
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: response });
+      });
       call.on("error", (cause) => reject(this.#failure(cause)));
       call.end(text);
     });

@@ -99,13 +99,13 @@ export class TcpTransport implements Transport {
     const code = String((cause as { code?: unknown } | undefined)?.code ?? "");
     const rejected = certificateProblem(code);
     if (rejected !== undefined) return this.#badServer(code, rejected, cause);
-    const refused = alertProblem(code);
+    const refused = alertProblem(code, messageOf(cause));
     if (refused !== undefined)
       return new BayError("BAD_CERTIFICATE", `${this.address}: ${refused}`, {
         cause,
         hint: hintFor(refused),
       });
-    if (code.startsWith("ERR_SSL_") || code.startsWith("ERR_TLS_"))
+    if (code.startsWith("ERR_SSL_") || code.startsWith("ERR_TLS_") || code === "EPROTO")
       return new BayError(
         "BAD_CERTIFICATE",
         `${this.address}: the TLS handshake failed: ${messageOf(cause)}`,

@@ -39,6 +39,12 @@ const ALERTS: readonly (readonly [pattern: RegExp, problem: string])[] = [
   [/WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST/, "the server does not speak TLS on this port"],
 ];
 
-/** The meaning of an error code of OpenSSL, such as ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED; undefined for another one. */
-export const alertProblem = (code: string): string | undefined =>
-  ALERTS.find(([pattern]) => code.startsWith("ERR_SSL_") && pattern.test(code))?.[1];
+/**
+ * The meaning of an error of OpenSSL, whose name is in the code (ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED) or, for EPROTO, in
+ * the message (`tlsv13 alert certificate required`); undefined for another error.
+ */
+export function alertProblem(code: string, message: string): string | undefined {
+  const name =
+    code === "EPROTO" ? message.toUpperCase().replaceAll(" ", "_") : code.startsWith("ERR_SSL_") ? code : "";
+  return ALERTS.find(([pattern]) => pattern.test(name))?.[1];
+}
