@@ -7,6 +7,7 @@ import { type Roots, resolveRoots, socketPath } from "../core/roots.ts";
 import type { Client } from "../daemon/index.ts";
 import type { LoadOptions, Stack } from "../stack/index.ts";
 import type { Choice, HostOptions } from "./remote/choose-host.ts";
+import { namesTls } from "./remote/tls-options.ts";
 import { userFolder } from "./remote/user-folder.ts";
 
 export interface GlobalOptions extends HostOptions {
@@ -180,7 +181,12 @@ export class Context {
       import("./remote/choose-host.ts"),
       import("./remote/contexts.ts"),
     ]);
-    return chooseHost(this.options, process.env, () => new Contexts());
+    const choice = chooseHost(this.options, process.env, () => new Contexts());
+    if (choice.kind === "own" && namesTls(this.options))
+      throw new BayError("BAD_OPTION", "the options of TLS need a tcp:// address", {
+        hint: "name it with --host, BAY_HOST or DOCKER_HOST",
+      });
+    return choice;
   }
 
   #remote: Promise<Client> | undefined;
@@ -242,6 +248,7 @@ const SELECTING = ["BAY_HOST", "BAY_CONTEXT", "DOCKER_HOST", "DOCKER_CONTEXT"];
 const isPlain = (options: HostOptions): boolean =>
   options.host === undefined &&
   options.context === undefined &&
+  !namesTls(options) &&
   SELECTING.every((name) => !process.env[name]) &&
   !existsSync(join(userFolder(), "context"));
 

@@ -3,7 +3,7 @@ import { type ClientRequest, type IncomingMessage, request } from "node:http";
 import type { Duplex, Readable } from "node:stream";
 import { BayError, hasCode } from "../core/errors.ts";
 import { receivedError, type SentError } from "../core/received-error.ts";
-import type { Transport } from "./transport/transport.ts";
+import type { RequestKind, Transport } from "./transport/transport.ts";
 import { UnixTransport } from "./transport/unix.ts";
 
 export interface Answer {
@@ -35,8 +35,13 @@ export class Client {
     return this.#transport.connect();
   }
 
-  #request(method: string, path: string, headers: Record<string, string | number>): ClientRequest {
-    return request({ ...this.#transport.route, method, path, headers });
+  #request(
+    kind: RequestKind,
+    method: string,
+    path: string,
+    headers: Record<string, string | number>,
+  ): ClientRequest {
+    return request({ ...this.#transport.routeOf(kind), method, path, headers });
   }
 
   #failure(cause: unknown): unknown {
@@ -73,13 +78,23 @@ export class Client {
 
   /** Sends one request; the response's body is not read. Throws NO_DAEMON, or HOST_UNREACHABLE for another host's bayd. */
   send(method: string, path: string, body?: unknown, more: Record<string, string> = {}): Promise<Answer> {
+    return this.#send("long", method, path, body, more);
+  }
+
+  #send(
+    kind: RequestKind,
+    method: string,
+    path: string,
+    body: unknown,
+    more: Record<string, string> = {},
+  ): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const text = body === undefined ? undefined : JSON.stringify(body);
       const headers =
         text === undefined
           ? more
           : { ...more, "Content-Type": "application/json", "Content-Length": Buffer.byteLength(text) };
-      const call = this.#request(method, path, headers);
+      const call = this.#request(kind, method, path, headers);
       call.on("response", (response) => {
         // it has no body; an unread response would keep the connection, and the command, from ending
         if (method === "HEAD") response.resume();
@@ -93,7 +108,7 @@ export class Client {
   /** Sends a request whose body is a stream of bytes. Throws like `json`. */
   upload(method: string, path: string, source: Readable): Promise<string> {
     return new Promise((resolve, reject) => {
-      const call = this.#request(method, path, { "Content-Type": "application/x-tar" });
+      const call = this.#request("long", method, path, { "Content-Type": "application/x-tar" });
       call.on("response", (response) => {
         void textOf(response)
           .then(
@@ -121,7 +136,7 @@ export class Client {
 
   /** Sends a request and reads the response as text. Throws the daemon's error with its code and hint. */
   async text(method: string, path: string, body?: unknown): Promise<string> {
-    const answer = await this.send(method, path, body);
+    const answer = await this.#send(method === "GET" ? "short" : "long", method, path, body);
     const text = await this.#read(answer.body);
     if (answer.status >= 400) throw this.#refusal(path, answer, text);
     return text;
@@ -167,7 +182,7 @@ export class Client {
         "Content-Type": "application/json",
         "Content-Length": Buffer.byteLength(text),
       };
-      const call = this.#request("POST", path, headers);
+      const call = this.#request("long", "POST", path, headers);
       call.on("upgrade", (_response, socket, head) => {
         if (head.length > 0) socket.unshift(head);
         resolve(socket);

@@ -8,7 +8,7 @@ export function addContextCommands(add: Add, group: (name: string, description: 
   add(
     "dial-stdio",
     "join standard input and output with bayd, for clients that connect by ssh",
-    nothing,
+    (c) => c.option("--announce", "write a line to standard error when the connection is made"),
     async () => (await import("../commands/system/dial-stdio.ts")).dialStdio,
   );
   const context = group(

@@ -10,10 +10,6 @@ import { type BayContext, type Contexts, PEM_FILES, type Pem, readPem } from "./
 
 const OPTIONS = { ca: "--tlscacert", cert: "--tlscert", key: "--tlskey" } as const;
 
-/** Whether one of the options of TLS is given. */
-export const namesTls = ({ tls, tlsverify, tlscacert, tlscert, tlskey }: HostOptions): boolean =>
-  [tls, tlsverify, tlscacert, tlscert, tlskey].some((value) => value !== undefined);
-
 /**
  * TLS of a TCP address; undefined for a plain connection. As in Docker's client, files that are not named are those of
  * DOCKER_CERT_PATH, or of the folder of Docker's configuration. Throws NO_FILE, BAD_CERTIFICATE.

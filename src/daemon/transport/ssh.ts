@@ -8,8 +8,9 @@ import type { Socket } from "node:net";
 import { Duplex, type Readable, type Writable } from "node:stream";
 import { BayError } from "../../core/errors.ts";
 import { formatHostAddress, type SshAddress } from "../../core/host-address.ts";
+import { ANNOUNCEMENT } from "./announcement.ts";
 import { sshProblem } from "./ssh-problems.ts";
-import type { Transport } from "./transport.ts";
+import type { RequestKind, Transport } from "./transport.ts";
 
 /** A word for the login shell of the far side, which reads the command. */
 const shellWord = (word: string): string =>
@@ -17,7 +18,9 @@ const shellWord = (word: string): string =>
 
 /** The command on the far side. */
 export const farCommand = ({ path }: SshAddress): string =>
-  ["bay", ...(path === undefined ? [] : ["-H", `unix://${path}`]), "dial-stdio"].map(shellWord).join(" ");
+  ["bay", ...(path === undefined ? [] : ["-H", `unix://${path}`]), "dial-stdio", "--announce"]
+    .map(shellWord)
+    .join(" ");
 
 /** The arguments of ssh(1). `--` ends its options, so a host is never read as one. */
 export function sshArguments(address: SshAddress): string[] {
@@ -64,6 +67,11 @@ class SshConnection extends Duplex {
   #text = "";
   #received = 0;
   #isEnded = false;
+  #isLoggedIn: () => void = () => {};
+  /** Resolves when the login is over, whether it succeeded or not. */
+  readonly login = new Promise<void>((resolve) => {
+    this.#isLoggedIn = resolve;
+  });
 
   constructor(
     readonly to: SshAddress,
@@ -77,13 +85,18 @@ class SshConnection extends Duplex {
     stdin.on("error", () => {}); // it has ended, which "exit" reports
     stdout.on("data", (part: Buffer) => {
       this.#received += part.length;
+      this.#isLoggedIn();
       if (!this.push(part)) stdout.pause();
     });
     // an end before any byte is a failure, whose reason comes with the exit
     stdout.on("end", () => this.#received > 0 && this.#finish());
     stderr.setEncoding("utf8").on("data", (part: string) => {
       this.#text = (this.#text + part).slice(-MOST_TEXT);
+      if (!this.#text.includes(ANNOUNCEMENT)) return;
+      this.#text = this.#text.replace(ANNOUNCEMENT, "");
+      this.#isLoggedIn();
     });
+    this.once("close", this.#isLoggedIn);
     this.#child.once("exit", (code, signal) => void this.#ended(code, signal));
   }
 
@@ -160,10 +173,14 @@ function quiet(stream: Readable): Promise<void> {
 const notStarted = (cause: Error) =>
   new BayError("NO_SSH_CLIENT", "ssh could not be run", { cause, hint: "apt-get install openssh-client" });
 
-class SshAgent extends Agent {
-  constructor(readonly open: () => Duplex) {
+/** Logins at once of each agent: sshd drops some of more than 10 (MaxStartups in sshd_config(5)). */
+const MOST_LOGINS = 4;
+
+/** For short requests: they share some connections, and wait for them. */
+class ShortAgent extends Agent {
+  constructor(readonly open: () => SshConnection) {
     // a login takes longer than a request, so later requests of the command use its connections again
-    super({ keepAlive: true });
+    super({ keepAlive: true, maxSockets: MOST_LOGINS });
   }
 
   override createConnection(): Duplex {
@@ -171,18 +188,53 @@ class SshAgent extends Agent {
   }
 }
 
+/** For requests that may take long: any number of connections, of which some log in at the same time. */
+class LongAgent extends Agent {
+  #logins = 0;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(readonly open: () => SshConnection) {
+    super({ keepAlive: true });
+  }
+
+  override createConnection(
+    _options: unknown,
+    done?: (error: Error | null, stream: Duplex) => void,
+  ): undefined {
+    const begin = () => {
+      this.#logins += 1;
+      const connection = this.open();
+      void connection.login.then(() => {
+        this.#logins -= 1;
+        this.#waiting.shift()?.();
+      });
+      done?.(null, connection);
+    };
+    if (this.#logins < MOST_LOGINS) begin();
+    else this.#waiting.push(begin);
+  }
+}
+
 export class SshTransport implements Transport {
   readonly isRemote = true;
   readonly address: string;
-  readonly route: { agent: Agent; host: string };
+  readonly #agents: Record<RequestKind, Agent>;
 
   constructor(readonly to: SshAddress) {
     this.address = formatHostAddress(to);
-    this.route = { agent: new SshAgent(() => this.#open(false)), host: "bay" };
+    const open = () => this.#open(false);
+    this.#agents = {
+      short: new ShortAgent(open),
+      long: new LongAgent(open),
+    };
+  }
+
+  routeOf(kind: RequestKind) {
+    return { agent: this.#agents[kind], host: "bay" };
   }
 
   /** An agent's idle connection ends with the far side of it. */
-  #open(allowHalfOpen: boolean): Duplex {
+  #open(allowHalfOpen: boolean): SshConnection {
     return new SshConnection(this.to, this.address, allowHalfOpen);
   }
 

@@ -35,7 +35,7 @@ class TcpAgent extends Agent {
 export class TcpTransport implements Transport {
   readonly isRemote: boolean;
   readonly address: string;
-  readonly route: { agent: Agent; host: string };
+  readonly #route: { agent: Agent; host: string };
   readonly #tls: ClientTls | undefined;
   readonly #host: string;
   readonly #port: number;
@@ -49,7 +49,7 @@ export class TcpTransport implements Transport {
     this.address = `tcp://${place}:${this.#port}`;
     // a forwarded port of this computer may be one of another
     this.isRemote = true;
-    this.route = { agent: new TcpAgent(() => this.#open(false)), host: place };
+    this.#route = { agent: new TcpAgent(() => this.#open(false)), host: place };
     if (!tls && !isLoopback(host))
       throw new BayError(
         "TLS_REQUIRED",
@@ -58,6 +58,10 @@ export class TcpTransport implements Transport {
           hint: "use --tlsverify with --tlscacert, --tlscert and --tlskey, or ssh://USER@HOST",
         },
       );
+  }
+
+  routeOf() {
+    return this.#route;
   }
 
   /** An agent's idle connection ends with the server's side of it. */

@@ -6,7 +6,7 @@ import type { Transport } from "./transport.ts";
 
 export class UnixTransport implements Transport {
   readonly isRemote = false;
-  readonly route;
+  readonly #route;
 
   /** `isOwn`: the socket of this command's own roots. If no process listens there, the error is NO_DAEMON, and bayd can be started. */
   constructor(
@@ -14,7 +14,11 @@ export class UnixTransport implements Transport {
     readonly isOwn: boolean,
   ) {
     // without a name, Node would test whether the host is an address, with a pattern that takes 1 ms to compile
-    this.route = { socketPath: path, agent: false as const, servername: "" as const };
+    this.#route = { socketPath: path, agent: false as const, servername: "" as const };
+  }
+
+  routeOf() {
+    return this.#route;
   }
 
   get address(): string {

@@ -3,7 +3,7 @@ import { BayError } from "../../../core/errors.ts";
 import { formatHostAddress, parseHostAddress } from "../../../core/host-address.ts";
 import type { Context } from "../../context.ts";
 import { chooseHost, type HostOptions, isForBay } from "../../remote/choose-host.ts";
-import { clientTls, namesTls } from "../../remote/client-tls.ts";
+import { clientTls } from "../../remote/client-tls.ts";
 import {
   type BayContext,
   Contexts,
@@ -12,6 +12,7 @@ import {
   type Pem,
   readPem,
 } from "../../remote/contexts.ts";
+import { namesTls } from "../../remote/tls-options.ts";
 import { column, type Listing, printListing } from "../../ui/listing.ts";
 import { print, printJson } from "../../ui/output.ts";
 

@@ -2,13 +2,19 @@
 import { createReadStream, createWriteStream, fstatSync } from "node:fs";
 import { Socket } from "node:net";
 import type { Duplex, Readable, Writable } from "node:stream";
+import { ANNOUNCEMENT } from "../../../daemon/index.ts";
 import type { Context } from "../../context.ts";
 
 const [STDIN, STDOUT] = [0, 1];
 
 /** Each direction ends by itself. Ends when bayd has closed the connection, or when the other side has disconnected. */
-export async function dialStdio(context: Context): Promise<number> {
+export async function dialStdio(
+  context: Context,
+  _args: string[],
+  options: { announce?: boolean },
+): Promise<number> {
   const socket = await (await context.client()).connect();
+  if (options.announce) process.stderr.write(ANNOUNCEMENT);
   const code = await joined(socket, inputOf(STDIN), outputOf(STDOUT));
   // the rest of the input is not read any more
   setImmediate(() => process.exit(code));

@@ -1,8 +1,14 @@
 import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server, type ServerResponse } from "node:http";
+import { createServer as createNetServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { SshAddress } from "../../../../src/core/host-address.ts";
-import { farCommand, sshArguments } from "../../../../src/daemon/transport/ssh.ts";
+import { Client } from "../../../../src/daemon/client.ts";
+import { farCommand, SshTransport, sshArguments } from "../../../../src/daemon/transport/ssh.ts";
 import { sshProblem } from "../../../../src/daemon/transport/ssh-problems.ts";
 
 const to = (more: Partial<SshAddress> = {}): SshAddress => ({
@@ -16,7 +22,14 @@ const to = (more: Partial<SshAddress> = {}): SshAddress => ({
 
 describe("the arguments of ssh", () => {
   it("end with the host and one command, after --", () => {
-    expect(sshArguments(to())).toEqual(["-T", "-o", "ConnectTimeout=30", "--", "server", "bay dial-stdio"]);
+    expect(sshArguments(to())).toEqual([
+      "-T",
+      "-o",
+      "ConnectTimeout=30",
+      "--",
+      "server",
+      "bay dial-stdio --announce",
+    ]);
     expect(sshArguments(to({ user: "root", port: 2222 })).slice(3)).toEqual([
       "-l",
       "root",
@@ -24,7 +37,7 @@ describe("the arguments of ssh", () => {
       "2222",
       "--",
       "server",
-      "bay dial-stdio",
+      "bay dial-stdio --announce",
     ]);
   });
 
@@ -35,7 +48,7 @@ describe("the arguments of ssh", () => {
         (text) => {
           const command = farCommand(to({ path: `/${text}` })).replace(/^bay /, "printf '%s\\n' ");
           const words = execFileSync("/bin/sh", ["-c", command], { encoding: "utf8" }).split("\n");
-          expect(words).toEqual(["-H", `unix:///${text}`, "dial-stdio", ""]);
+          expect(words).toEqual(["-H", `unix:///${text}`, "dial-stdio", "--announce", ""]);
         },
       ),
       { numRuns: 50 },
@@ -78,5 +91,73 @@ describe("the end of ssh", () => {
     const { message } = problem(1, `${"\x1b]0;title\x07\x1b[31mred\x1b[0m\x9b1mline\n".repeat(1000)}`);
     expect(message).not.toMatch(/[\x00-\x1f\x7f-\x9f]/);
     expect(message.length).toBeLessThan(1200);
+  });
+});
+
+describe("connections by ssh", () => {
+  const folder = mkdtempSync(join(tmpdir(), "bay-ssh-"));
+  const { PATH } = process.env;
+  let server: Server;
+  /** Logins that have not ended, and the most of them at once. */
+  const logins = { now: 0, most: 0 };
+
+  beforeAll(async () => {
+    // an `ssh` that asks for its login by one connection, and joins its streams with a server by another
+    writeFileSync(
+      join(folder, "ssh"),
+      `#!${process.execPath}
+const net = require("net");
+const login = net.connect("${folder}/login", () => login.write("x"));
+login.once("data", () => {
+  login.end();
+  const socket = net.connect({ path: "${folder}/server", allowHalfOpen: true }, () => {
+    if (process.argv.at(-1).includes("--announce")) process.stderr.write("bay dial-stdio: connected\\n");
+    process.stdin.pipe(socket);
+    socket.pipe(process.stdout);
+  });
+  socket.on("end", () => process.exit(0));
+});
+`,
+      { mode: 0o755 },
+    );
+    process.env.PATH = `${folder}:${PATH}`;
+    const gate = createNetServer((socket) => {
+      logins.now += 1;
+      logins.most = Math.max(logins.most, logins.now);
+      socket.on("error", () => {}).on("close", () => (logins.now -= 1));
+      socket.once("data", () => setImmediate(() => socket.write("y")));
+    });
+    await new Promise<void>((resolve) => gate.listen(join(folder, "login"), resolve));
+    gate.unref();
+    server = createServer((request, response) => {
+      if (request.url === "/wait") return; // answered by the test
+      request.pipe(response);
+    });
+    await new Promise<void>((resolve) => server.listen(join(folder, "server"), resolve));
+  });
+  afterAll(() => {
+    process.env.PATH = PATH;
+    server.closeAllConnections();
+    server.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  it("are shared by many short requests, and log in some at a time", async () => {
+    const client = new Client(new SshTransport(to()));
+    await Promise.all(Array.from({ length: 40 }, () => client.text("GET", "/")));
+    expect(logins.most).toBeLessThanOrEqual(4);
+  });
+
+  it("of requests that wait do not keep others waiting", async () => {
+    const client = new Client(new SshTransport(to()));
+    const waiting: ServerResponse[] = [];
+    server.on("request", ({ url }, response) => url === "/wait" && waiting.push(response));
+    logins.most = 0;
+    const all = Array.from({ length: 12 }, () => client.json("POST", "/wait"));
+    await vi.waitFor(() => expect(waiting).toHaveLength(12), { timeout: 120_000 });
+    expect(await client.text("GET", "/")).toBe("");
+    for (const response of waiting) response.end("{}");
+    await Promise.all(all);
+    expect(logins.most).toBeLessThanOrEqual(5);
   });
 });
