@@ -11,7 +11,7 @@ const PACK = "__PACK__";
 const MAX_FILES = 200;
 /** Options that stand before the command's name and have a value. */
 const WITH_VALUE =
-  /^(-f|-p|--(file|project-name|project-directory|env-file|profile|ansi|progress|parallel|workdir|root|run))$/;
+  /^(-f|-p|-H|-c|--(file|project-name|project-directory|env-file|profile|ansi|progress|parallel|workdir|root|run|host|context|tlscacert|tlscert|tlskey))$/;
 const words = process.argv.slice(2);
 /** Scripts whose compiled code was not kept yet, and where it will be. */
 const toKeep = [];

@@ -1,16 +1,11 @@
-/** bayd's server on the unix socket: Docker's Engine API, and bay's own routes under /bay/v1. */
+/** bayd's server: Docker's Engine API, and bay's own routes under /bay/v1. */
 import { chmodSync, chownSync, readFileSync, rmSync } from "node:fs";
-import {
-  createServer,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-  STATUS_CODES,
-} from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Builder, CacheMounts, KeptRepositories, StepStore } from "../../build/index.ts";
 import type { ContainerManager } from "../../container/index.ts";
 import { BayError } from "../../core/errors.ts";
+import type { Reloaded } from "../process/settings.ts";
 import { groupId } from "../process/socket-group.ts";
 import type { StackService } from "../stacks/stack-service.ts";
 import { buildRoutes } from "./bay/build.ts";
@@ -29,9 +24,10 @@ import { imageRoutes } from "./engine/images.ts";
 import { checkQuery } from "./engine/parameters.ts";
 import { streamRoutes } from "./engine/streams.ts";
 import { systemRoutes } from "./engine/system.ts";
-import { errorAnswer } from "./error-status.ts";
 import { guarded } from "./guard.ts";
 import { type Route, sendError } from "./http.ts";
+import { checkPeer } from "./peers.ts";
+import { rawAnswer } from "./raw-answer.ts";
 import { LIMITS, parseJson, parseWith, readBody } from "./request-body.ts";
 import { type HijackRoute, locate, noRoute, RouteTable } from "./routing.ts";
 
@@ -43,6 +39,8 @@ export interface Services {
   cacheMounts: CacheMounts;
   repositories: KeptRepositories;
   builder: () => Promise<Builder>;
+  /** Reads daemon.json again. Throws BAD_SETTINGS, BAD_CERTIFICATE; then nothing has changed. */
+  reload: () => Promise<Reloaded>;
   /** Stops bayd; containers keep running. */
   shutDown: () => void;
 }
@@ -95,6 +93,7 @@ function serve(table: RouteTable, request: IncomingMessage, response: ServerResp
   const fail = (error: unknown) => void answerError(request, response, error);
   const over = (done: () => void) => whenOver(request.socket, response, done);
   guarded(titleOf(request), fail, over, async () => {
+    checkPeer(request);
     const { path, query } = locate(request.url ?? "");
     const hijacked = request.method === "POST" ? table.findHijack(path) : undefined;
     if (hijacked) {
@@ -119,19 +118,6 @@ function serve(table: RouteTable, request: IncomingMessage, response: ServerResp
 }
 
 const ignore = () => {};
-
-function rawAnswer(error: unknown): string {
-  const { status, body } = errorAnswer(error);
-  const text = `${JSON.stringify(body)}\n`;
-  return [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}`,
-    "Content-Type: application/json",
-    `Content-Length: ${Buffer.byteLength(text)}`,
-    "Connection: close",
-    "",
-    text,
-  ].join("\r\n");
-}
 
 async function answerError(
   request: IncomingMessage,
@@ -187,6 +173,7 @@ function upgrade(table: RouteTable, request: IncomingMessage, socket: Duplex, he
   };
   const over = (done: () => void) => (socket.closed ? setImmediate(done) : socket.once("close", done));
   guarded(`${titleOf(request)} (upgrade)`, fail, over, async () => {
+    checkPeer(request);
     const { path, query } = locate(request.url ?? "");
     const hijacked = request.method === "POST" ? table.findHijack(path) : undefined;
     if (!hijacked) throw noRoute(request.method ?? "", path);
@@ -244,7 +231,7 @@ function nextChunk(socket: Duplex, milliseconds: number): Promise<Buffer> {
 const [LEAST_CONNECTIONS, MOST_CONNECTIONS] = [64, 4096];
 
 /** A part of the descriptors that bayd may open, so that containers can be started whatever clients do. */
-function maxConnections(): number {
+export function maxConnections(): number {
   const limit = Number(
     /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "latin1"))?.[1] ?? 1024,
   );

@@ -13,7 +13,8 @@ import { catchEverything } from "../api/guard.ts";
 import { createEngineServer, listen } from "../api/server.ts";
 import { StackService } from "../stacks/stack-service.ts";
 import { IdleMemory } from "./idle-memory.ts";
-import { applyBounds, reloadSettings } from "./settings.ts";
+import { Listeners } from "./listeners.ts";
+import { applyBounds, type Reloaded, reloadSettings } from "./settings.ts";
 import { groupId } from "./socket-group.ts";
 
 const OBSERVE_INTERVAL = 1000;
@@ -62,8 +63,10 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   };
   const stacks = new StackService(manager, builder);
   let timer: NodeJS.Timeout | undefined;
+  let removeSockets = () => {};
   const done = new Promise<void>((resolve) => {
     const shutDown = () => resolve();
+    const reload = () => reloadSettings(manager, listeners);
     const server = createEngineServer({
       manager,
       stacks,
@@ -71,14 +74,18 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
       cacheMounts,
       repositories,
       builder,
+      reload,
       shutDown,
     });
+    const listeners = new Listeners(server, options.group, log);
+    removeSockets = () => listeners.removeSockets();
     void listen(server, socketPath(roots), options.group).then(() => {
       catchEverything();
       replaceFile(join(roots.run, "bayd.pid"), String(process.pid));
       log(`bayd ${process.pid} serves ${socketPath(roots)}`);
+      void listeners.apply(settings.listen);
     });
-    process.on("SIGHUP", () => logReload(manager));
+    process.on("SIGHUP", () => void logReload(reload));
     for (const signal of ["SIGTERM", "SIGINT"] as const)
       process.once(signal, () => {
         log(`bayd ${process.pid} stops: ${signal}`);
@@ -109,6 +116,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   await done;
   clearTimeout(timer);
   rmSync(socketPath(roots), { force: true });
+  removeSockets();
   await manager.close();
   await manager.removeGroups();
   await store.flush();
@@ -122,9 +130,9 @@ function logLastEnd(keeperFile: string): void {
   else if (end && end.exitCode !== 0) log(`the previous bayd ended with exit code ${end.exitCode}`);
 }
 
-function logReload(manager: ContainerManager): void {
+async function logReload(reload: () => Promise<Reloaded>): Promise<void> {
   try {
-    const { file, changes } = reloadSettings(manager);
+    const { file, changes } = await reload();
     const shown = changes.map(({ key, from, to }) => `${key}: ${from} -> ${to}`).join(", ");
     log(`reloaded ${file}: ${shown || "no changes"}`);
   } catch (error) {
