@@ -194,10 +194,15 @@ export class Client {
   }
 }
 
-export async function textOf(stream: AsyncIterable<Buffer | string>): Promise<string> {
+/** The whole of a stream as text. By its events, because the iterator of a stream takes Node 2 ms to load. */
+export function textOf(stream: Readable): Promise<string> {
   const parts: Buffer[] = [];
-  for await (const part of stream) parts.push(Buffer.from(part as Buffer));
-  return Buffer.concat(parts).toString("utf8");
+  return new Promise((resolve, reject) => {
+    stream.on("data", (part: Buffer) => parts.push(part));
+    stream.on("end", () => resolve(Buffer.concat(parts).toString("utf8")));
+    stream.on("error", reject);
+    stream.on("close", () => reject(new BayError("DAEMON_LOST", "bayd stopped during the request")));
+  });
 }
 
 /** The error in the body of a response. */

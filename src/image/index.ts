@@ -6,7 +6,7 @@ export { isInLayers, kindInLayers, readImageFile, resolveInLayers } from "./laye
 export { type ListedChange, runLayerTask } from "./layers/layer-pool.ts";
 export { layerName } from "./layers/layer-store.ts";
 export { removeTree, removeTreeNow } from "./layers/remove-tree.ts";
-export { workerFile } from "./layers/worker-file.ts";
+export { keepWorkerFiles, startWorker } from "./layers/worker-file.ts";
 export { DEFAULT_PATH, type ImageConfig, MEDIA, type RunConfig } from "./model/manifest.ts";
 export {
   formatPlatform,

@@ -2,10 +2,10 @@
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import { BayError } from "../../core/errors.ts";
 import { receivedError } from "../../core/received-error.ts";
-import { isInLayers, type ListedChange, runLayerTask, workerFile } from "../../image/index.ts";
+import { isInLayers, type ListedChange, runLayerTask, startWorker } from "../../image/index.ts";
 import { close, createPipe, openProcess } from "../../linux/index.ts";
 import { containerDirectory, lookupDirectories, mountPoint } from "../lifecycle/start.ts";
 import type { Host } from "../model/host.ts";
@@ -65,7 +65,7 @@ async function work(
   const root = direction === "export" ? await wholeOf(host, record) : await rootOf(host, record);
   const pipe = createPipe(direction === "put" ? "write" : "read");
   const [own, theirs] = direction === "put" ? [pipe.write, pipe.read] : [pipe.read, pipe.write];
-  const worker = new Worker(workerFile("archive-worker"), {
+  const worker = startWorker("archive-worker", {
     workerData: {
       direction: direction === "export" ? "get" : direction,
       path: join("/", path),

@@ -7,6 +7,7 @@ import { readDaemonSettings } from "../../core/daemon-settings.ts";
 import { BayError, messageOf } from "../../core/errors.ts";
 import { makeRoots, type Roots, socketPath } from "../../core/roots.ts";
 import { signalName } from "../../core/signals.ts";
+import { keepWorkerFiles } from "../../image/index.ts";
 import { takeLastEnd, tryLock } from "../../linux/index.ts";
 import { JournalStore, replaceFile, roomWarnings, watchRooms } from "../../store/index.ts";
 import { catchEverything } from "../api/guard.ts";
@@ -29,6 +30,7 @@ export interface DaemonOptions {
 export async function runDaemon(options: DaemonOptions): Promise<void> {
   const { roots } = options;
   if (options.group !== undefined) groupId(options.group);
+  keepWorkerFiles();
   makeRoots(roots);
   watchRooms(roots);
   if (tryLock(join(roots.root, "state", "lock")) === undefined) {
