@@ -53,17 +53,25 @@ export class HostTree {
     return found;
   }
 
+  /** Compares a directory and everything below it. */
+  lookBelow(path: string): Found {
+    const found = nothing();
+    if (this.#isReachable(path)) this.#look(path, found, true, false);
+    return found;
+  }
+
   /**
    * Compares one path, of which the kernel reported a change: a directory with the names in it, and anything else by itself.
    */
   lookAt(path: string): Found {
     const found = nothing();
-    const parent = parentOf(path);
-    // below something that is gone, or is ignored
-    if (path !== "" && this.entries.get(parent)?.kind !== "directory" && !this.#children.has(parent))
-      return found;
-    this.#look(path, found, false, true);
+    if (this.#isReachable(path)) this.#look(path, found, false, true);
     return found;
+  }
+
+  /** False below something that is gone, or is ignored. */
+  #isReachable(path: string): boolean {
+    return path === "" || this.#children.has(parentOf(path));
   }
 
   #look(path: string, found: Found, isDeep: boolean, isReported: boolean): void {

@@ -275,7 +275,8 @@ function putLink(path: string, to: string, owner: SyncOwner): boolean {
 function remove(path: string, root: string): boolean {
   if (passesLink(path, root)) return false;
   const before = lstatSync(path, { throwIfNoEntry: false });
-  if (!before) return false;
+  // programs may have the target as their working directory
+  if (!before || (path === root && before.isDirectory())) return false;
   if (!before.isDirectory()) unlinkSync(path);
   else
     try {
