@@ -72,7 +72,8 @@ export class ContainerSync {
         for (const path of paths) open.add(path);
         return;
       }
-      if (sent.length === 0) continue;
+      // the target alone was made
+      if (sent.length === 0 || (initial && sent.length === directories)) continue;
       const { service, name } = this.container;
       this.report({
         type: "sync",

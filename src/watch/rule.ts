@@ -37,6 +37,10 @@ export function rulesOf(service: Service): Rule[] {
       throw new BayError("BAD_WATCH_RULE", `${where}: the action rebuild needs a build`, {
         hint: "add a build to the service, or use another action",
       });
+    if (rule.target !== undefined && /^\/(proc|sys|dev)(\/|$)/.test(rule.target))
+      throw new BayError("BAD_WATCH_RULE", `${where}.target: ${rule.target} belongs to the kernel`, {
+        hint: "choose a directory of the container's own files",
+      });
     const ignore = patterns(rule.ignore, `${where}.ignore`);
     const include = rule.include.length > 0 ? patterns(rule.include, `${where}.include`) : undefined;
     const root = realPath(rule.path);

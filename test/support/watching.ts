@@ -40,17 +40,23 @@ export class Watching {
   }
 
   /** The event of this type after the first `known` ones. */
-  async next<T extends WatchEvent["type"]>(type: T, known: number): Promise<Extract<WatchEvent, { type: T }>> {
+  async next<T extends WatchEvent["type"]>(
+    type: T,
+    known: number,
+  ): Promise<Extract<WatchEvent, { type: T }>> {
     await eventually(() => {
       if (this.#child.exitCode !== null) expect(`${this.#errors}ended`).toBe("running");
-      expect(this.of(type).length, `${type}\n${JSON.stringify(this.events.slice(-5))}\n${this.#errors}`).toBeGreaterThan(known);
+      expect(
+        this.of(type).length,
+        `${type}\n${JSON.stringify(this.events.slice(-5))}\n${this.#errors}`,
+      ).toBeGreaterThan(known);
     });
     return this.of(type)[known]!;
   }
 
   /** Ends it as Ctrl-C does; returns the exit code. */
   async stop(signal: NodeJS.Signals = "SIGINT"): Promise<number | null> {
-    if (this.#child.exitCode !== null) return this.#child.exitCode;
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return this.#child.exitCode;
     const ended = new Promise<number | null>((resolve) => this.#child.on("exit", resolve));
     this.#child.kill(signal);
     return ended;
@@ -58,7 +64,10 @@ export class Watching {
 }
 
 /** Every path below a directory with its kind, mode, and content or link. */
-export function treeOf(directory: string, leaveOut: (path: string) => boolean = () => false): Record<string, string> {
+export function treeOf(
+  directory: string,
+  leaveOut: (path: string) => boolean = () => false,
+): Record<string, string> {
   const found: Record<string, string> = {};
   const walk = (at: string) => {
     for (const name of readdirSync(join(directory, at))) {
