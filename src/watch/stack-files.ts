@@ -32,7 +32,8 @@ export class StackFiles {
   readonly #batcher = new Batcher(() => this.#queue());
   readonly #folders: FolderWatch;
   #names = new Set<string>();
-  #last: string;
+  /** As it was applied. */
+  #last: Stack;
   #failure = "";
   #running: Promise<void> = Promise.resolve();
   #isQueued = false;
@@ -41,7 +42,7 @@ export class StackFiles {
     readonly options: StackFilesOptions,
     loaded: LoadedFiles,
   ) {
-    this.#last = JSON.stringify(loaded.stack);
+    this.#last = loaded.stack;
     this.#names = new Set(loaded.files);
     this.#folders = new FolderWatch(
       (path) => {
@@ -88,9 +89,8 @@ export class StackFiles {
       const { stack, files } = await load();
       this.#failure = "";
       await this.#watchAlso(files);
-      const text = JSON.stringify(stack);
-      if (text === this.#last) return;
-      if (await this.#offer(stack)) this.#last = text;
+      if (JSON.stringify(stack) === JSON.stringify(this.#last)) return;
+      if (await this.#offer(stack)) this.#last = stack;
     } catch (error) {
       const failure = explain(error);
       // an editor writes a file more than once
@@ -108,7 +108,9 @@ export class StackFiles {
   }
 
   #plan(stack: Stack): Promise<Plan> {
-    const options = { services: this.options.services, removeOrphans: true };
+    // containers that were no part of the stack before are none of this change
+    const removeOrphans = Object.keys(this.#last.services).some((name) => !(name in stack.services));
+    const options = { services: this.options.services, removeOrphans };
     return this.options.client.json<Plan>("POST", "/bay/v1/plan", { stack, options });
   }
 

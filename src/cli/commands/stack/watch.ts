@@ -123,8 +123,8 @@ export async function startWatch(
     watch: running,
     files,
     begin: async () => {
-      running.begun();
       await files.start();
+      running.begun();
     },
     close,
   };
