@@ -96,6 +96,7 @@ await build({
   entryPoints: {
     "log-worker": "src/container/logs/log-worker.ts",
     "archive-worker": "src/image/archive/archive-worker.ts",
+    "sync-worker": "src/image/archive/sync-worker.ts",
     "fill-worker": "src/image/volume-files/fill-worker.ts",
     "layer-worker": "src/image/layers/layer-worker.ts",
     "volume-worker": "src/image/volume-files/volume-worker.ts",

@@ -142,14 +142,16 @@ export class Client {
     return text;
   }
 
-  /** Sends a request and returns the lines of JSON in the response. */
+  /** Sends a request and returns the lines of JSON in the response. `opened` receives its stream, which may be destroyed. */
   async *lines<T>(
     method: string,
     path: string,
     body?: unknown,
     headers: Record<string, string> = {},
+    opened: (stream: IncomingMessage) => void = () => {},
   ): AsyncGenerator<T> {
     const answer = await this.send(method, path, body, headers);
+    opened(answer.body);
     if (answer.status >= 400) throw this.#refusal(path, answer, await this.#read(answer.body));
     let rest = "";
     answer.body.setEncoding("utf8");

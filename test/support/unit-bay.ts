@@ -255,6 +255,7 @@ export class UnitBay {
       shutDown: () => {
         this.isStopping = true;
       },
+      reload: async () => ({ file: "", changes: [], problems: [] }),
     });
     await server.listen(this.#server, path, undefined);
     return path;

@@ -24,7 +24,7 @@ export interface PathStat {
 
 type Answer = { stat: PathStat; ok?: true } | { ok: false; code: string; message: string };
 
-async function rootOf(host: Host, record: ContainerRecord) {
+export async function rootOf(host: Host, record: ContainerRecord) {
   if (isRunning(record)) {
     const pidfd = openProcess(record.state.pid, record.state.start);
     if (pidfd !== undefined) return { kind: "process" as const, pidfd };

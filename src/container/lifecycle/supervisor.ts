@@ -51,6 +51,7 @@ export class ContainerSupervisor extends EventEmitter {
     await this.#settling.get(record.id);
     try {
       if (!record.isPrepared) await this.prepare(record);
+      await this.host.beforeStart?.(record);
       await this.host.ports.hold(record);
       const launched = await startProcess(this.host, record);
       this.sessions.inputIsRead(record.id);

@@ -31,6 +31,20 @@ export const DAEMON = {
     causes: "-H, BAY_HOST, DOCKER_HOST, a context or hosts in daemon.json has the wrong form.",
     fix: "Write unix:///PATH, tcp://HOST:PORT or ssh://USER@HOST.",
   },
+  NO_WATCH_SESSION: {
+    exit: 1,
+    http: 404,
+    meaning: "The watch session does not exist.",
+    causes: "The connection of bay watch to bayd was closed, or bayd was restarted.",
+    fix: "Nothing: bay watch connects again by itself. A client of its own opens a new session.",
+  },
+  SYNC_FAILED: {
+    exit: 1,
+    http: 500,
+    meaning: "Files could not be written into a container.",
+    causes: "The path is read-only in the container, its disk is full, or the container ended.",
+    fix: "Read the message. Mount the path writable, or give the rule another target.",
+  },
   BAD_REQUEST: {
     exit: 1,
     http: 400,

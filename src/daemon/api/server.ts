@@ -12,6 +12,7 @@ import { buildRoutes } from "./bay/build.ts";
 import { imageFileRoutes } from "./bay/image-files.ts";
 import { bayRoutes } from "./bay/routes.ts";
 import { volumeRoutes } from "./bay/volumes.ts";
+import { watchRoutes } from "./bay/watch.ts";
 import { closeWithSocket, endSocket, isTaken, openOn, watchClient, whenOver } from "./connections.ts";
 import { archiveRoutes } from "./engine/archive.ts";
 import { engineBuildRoutes } from "./engine/build.ts";
@@ -62,6 +63,7 @@ export function routesOf(services: Services): { routes: Route[]; hijacks: Hijack
     ...buildRoutes(services),
     ...imageFileRoutes(services),
     ...volumeRoutes(services),
+    ...watchRoutes(services),
     ...bayRoutes(services),
   ];
   return { routes, hijacks };
