@@ -231,14 +231,14 @@ export class Context {
     );
   }
 
-  /** The stack as it is sent to bayd: see `sendableStack`. Throws `StackError`, LOCAL_ONLY. */
-  async stackToSend(enable: string[] = []): Promise<Stack> {
+  /** The stack as it is sent to bayd: see `sendableStack`. With `build: false`, nothing will be built. Throws `StackError`, LOCAL_ONLY. */
+  async stackToSend(enable: string[] = [], { build }: { build?: boolean | undefined } = {}): Promise<Stack> {
     const stack = await this.stack(enable);
     if ((await this.choice()).kind === "own") return stack;
     const client = await this.client();
     if (!client.isRemote) return stack;
     const { sendableStack } = await import("./remote/sendable-stack.ts");
-    return sendableStack(stack, client.address);
+    return sendableStack(stack, client.address, build !== false);
   }
 }
 

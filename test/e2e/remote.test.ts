@@ -199,8 +199,28 @@ describe.skipIf(!hasSshd).each(WAYS)("a bayd by %s", (_title, options) => {
       expect([code, err]).toEqual([1, expect.stringContaining("LOCAL_ONLY")]);
       expect(err).toContain(folder);
     }
+    near.write("services: { web: { build: ., image: tool, command: [busybox] } }", "build.yaml");
+    expect(run(["-f", "build.yaml", "plan", "--no-build"]).code).toBe(0);
     for (const args of [["doctor"], ["daemon", "stop"], ["daemon", "run"], ["daemon", "install"]])
       expect(run(args).err).toContain("LOCAL_ONLY");
+  });
+
+  it("stops the containers of `up` after Ctrl-C in the terminal, over the same connection", async () => {
+    const child = spawn(process.execPath, [COMMAND, ...options(), "up", "--force-recreate"], {
+      cwd: join(near.folder, "stack"),
+      env: near.env,
+      stdio: ["ignore", "pipe", "pipe"],
+      detached: true,
+    });
+    await new Promise<void>((resolve) => child.stdout.once("data", () => resolve()));
+    // a terminal signals all processes of the group
+    process.kill(-child.pid!, "SIGINT");
+    expect(await ended(child)).toMatchObject({
+      code: 130,
+      err: expect.stringContaining("remote-web-1 exited"),
+    });
+    expect(far.ps()).toMatchObject([{ State: "exited" }]);
+    await untilAllEnded();
   });
 
   it("is cleared, and nothing of this computer was touched", async () => {

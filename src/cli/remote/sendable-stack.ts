@@ -5,10 +5,10 @@ import type { GivenContent, Service, Stack } from "../../stack/index.ts";
 
 /**
  * Returns the stack with the contents of secrets and configs in place of their files. Warns of bind mounts, whose sources are
- * on that host. Throws LOCAL_ONLY, which names everything that needs files of this computer.
+ * on that host. Without `isBuilt`, nothing is built, so contexts are not needed. Throws LOCAL_ONLY, which names everything that needs files of this computer.
  */
-export function sendableStack(stack: Stack, address: string): Stack {
-  const problems = [...buildProblems(stack), ...imageProblems(stack)];
+export function sendableStack(stack: Stack, address: string, isBuilt = true): Stack {
+  const problems = [...(isBuilt ? buildProblems(stack) : []), ...imageProblems(stack)];
   const binds = bindsOf(stack);
   const given = {
     secrets: withContents("secrets", stack, problems),
@@ -19,7 +19,7 @@ export function sendableStack(stack: Stack, address: string): Stack {
       "LOCAL_ONLY",
       `${address}: this cannot be used by the bayd of another host:\n${problems.join("\n")}`,
       {
-        hint: "push the image to a registry and name it with image:, or run the command on that host",
+        hint: "use an image of a registry, or one that was built on that host, with --no-build",
       },
     );
   if (binds.length > 0)

@@ -60,7 +60,7 @@ export async function showPlan(
   options: PlanCommandOptions,
 ): Promise<number> {
   const planOptions: PlanOptions = { ...PLAN_DEFAULTS, ...asked };
-  const stack = await context.stackToSend(services);
+  const stack = await context.stackToSend(services, { build: planOptions.build });
   const made = await makePlanFor(context, stack, planOptions);
   if (options.output)
     writeFileSync(options.output, `${JSON.stringify(toSaved(stack, planOptions, made), null, 2)}\n`, {

@@ -95,7 +95,7 @@ function checkOptions(options: UpOptions): void {
 export async function up(context: Context, services: string[], options: UpOptions): Promise<number> {
   checkOptions(options);
   if (context.options.dryRun) return dryRun(context, services, options);
-  const stack = await context.stackToSend(services);
+  const stack = await context.stackToSend(services, options);
   const mentioned = [
     options.exitCodeFrom ?? [],
     options.attach ?? [],
@@ -191,7 +191,7 @@ export async function create(context: Context, services: string[], options: UpOp
   checkOptions(options);
   const asked = { ...options, start: false };
   if (context.options.dryRun) return dryRun(context, services, asked);
-  const stack = await context.stackToSend(services);
+  const stack = await context.stackToSend(services, options);
   const request = {
     options: await planOptions(context, services, asked),
     parallel: context.options.parallel,

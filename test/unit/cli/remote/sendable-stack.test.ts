@@ -58,6 +58,8 @@ configs: { binary: { file: ./binary } }
         ].join("\n"),
       }),
     );
+    const built = load("services: { web: { build: ./app } }");
+    expect(sendableStack(built, "ssh://server", false).services).toEqual(built.services);
   });
 
   it("has bind mounts of the other host, which a warning names", () => {
