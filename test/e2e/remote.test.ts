@@ -201,7 +201,7 @@ describe.skipIf(!hasSshd).each(WAYS)("a bayd by %s", (_title, options) => {
     }
     near.write("services: { web: { build: ., image: tool, command: [busybox] } }", "build.yaml");
     expect(run(["-f", "build.yaml", "plan", "--no-build"]).code).toBe(0);
-    for (const args of [["doctor"], ["daemon", "stop"], ["daemon", "run"], ["daemon", "install"]])
+    for (const args of [["watch"], ["doctor"], ["daemon", "stop"], ["daemon", "run"], ["daemon", "install"]])
       expect(run(args).err).toContain("LOCAL_ONLY");
   });
 

@@ -255,7 +255,13 @@ export class UnitBay {
       shutDown: () => {
         this.isStopping = true;
       },
-      reload: async () => ({ file: "", changes: [], problems: [] }),
+      reload: async () => {
+        const [{ reloadSettings }, { Listeners }] = await Promise.all([
+          import("../../src/daemon/process/settings.ts"),
+          import("../../src/daemon/process/listeners.ts"),
+        ]);
+        return reloadSettings(this.manager, new Listeners(this.#server!, undefined, () => {}));
+      },
     });
     await server.listen(this.#server, path, undefined);
     return path;

@@ -96,6 +96,8 @@ export async function startWatch(
   loaded: LoadedFiles,
   { prune, report, confirm }: StartOptions,
 ): Promise<RunningWatch> {
+  // each change would be sent as files, builds and stacks of this computer
+  if (client.isRemote) await context.requireOwn("watching files");
   const running = new Watch({ client, stack: loaded.stack, services, prune, report });
   const files = new StackFiles(
     {

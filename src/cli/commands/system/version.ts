@@ -9,11 +9,15 @@ export async function version(
   options: { format: string; short?: boolean },
 ): Promise<void> {
   if (options.short) return print(VERSION);
+  let state = "is not running";
   const daemon = await (await context.client())
     .json<{ Version: string; ApiVersion: string }>("GET", "/version")
     .catch((error: unknown) => {
       // the command has a version even if bayd does not run
-      if (!hasCode(error, "NO_DAEMON")) process.stderr.write(`warning: ${messageOf(error)}\n`);
+      if (!hasCode(error, "NO_DAEMON")) {
+        process.stderr.write(`warning: ${messageOf(error)}\n`);
+        state = "does not answer";
+      }
       return undefined;
     });
   if (options.format === "json")
@@ -24,6 +28,6 @@ export async function version(
       Node: process.version,
     });
   print(
-    `bay ${VERSION} (node ${process.version})\nbayd ${daemon ? `${daemon.Version} (Engine API ${daemon.ApiVersion})` : "does not answer"}`,
+    `bay ${VERSION} (node ${process.version})\nbayd ${daemon ? `${daemon.Version} (Engine API ${daemon.ApiVersion})` : state}`,
   );
 }
