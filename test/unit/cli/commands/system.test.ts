@@ -334,7 +334,7 @@ describe("bay info, version and explain", () => {
 
   it("show versions, with or without bayd", async () => {
     expect((await run("version", "--short")).stdout).toBe(`${VERSION}\n`);
-    expect((await run("version")).stdout).toContain("bayd is not running");
+    expect((await run("version")).stdout).toContain("bayd does not answer");
     bayd.on("GET /version", { Version: "9", ApiVersion: "1.43" });
     expect((await run("version")).stdout).toContain("bayd 9 (Engine API 1.43)");
     expect(await json("version", "-f", "json")).toEqual({
@@ -380,12 +380,20 @@ describe("bay daemon", () => {
 
   it("reads the settings again", async () => {
     const file = "/etc/bay/daemon.json";
-    bayd.on("POST /bay/v1/daemon/reload", { file, changes: [{ key: "log-max-file", from: 1, to: 3 }] });
+    bayd.on("POST /bay/v1/daemon/reload", {
+      file,
+      changes: [{ key: "log-max-file", from: 1, to: 3 }],
+      problems: [],
+    });
     expect((await run("daemon", "reload")).stdout).toBe(
-      "log-max-file: 1 -> 3\nthe new settings apply to containers and images from now on\n",
+      "log-max-file: 1 -> 3\nthe new settings apply to connections, containers and images from now on\n",
     );
-    bayd.on("POST /bay/v1/daemon/reload", { file, changes: [] });
-    expect((await run("daemon", "reload")).stdout).toBe(`${file} changes no setting\n`);
+    bayd.on("POST /bay/v1/daemon/reload", { file, changes: [], problems: ["0.0.0.0:2376"] });
+    expect(await run("daemon", "reload")).toEqual({
+      code: 1,
+      stdout: `${file} changes no setting; certificates were read again\n`,
+      stderr: "warning: cannot listen on 0.0.0.0:2376; bayd tries again\n",
+    });
   });
 
   it("shows the units that would be installed, and hides passwords", async () => {
