@@ -36,7 +36,11 @@ export class FakeNftables {
 
   run(text: string): string {
     this.ran.push(text);
-    const tables = new Map([...this.#tables].map(([name, table]) => [name, structuredClone(table)]));
+    // a text that only adds elements fails before its first change, if the table does not exist
+    const isAddition = text.split("\n").every((line) => line === "" || line.startsWith("add element "));
+    const tables = isAddition
+      ? this.#tables
+      : new Map([...this.#tables].map(([name, table]) => [name, structuredClone(table)]));
     const output: string[] = [];
     const lines = text.split("\n");
     for (let at = 0; at < lines.length; at++) {

@@ -93,11 +93,12 @@ export class RegistryClient {
   }
 
   async #authorized(url: URL, options: RegistryRequest): Promise<RegistryResponse> {
-    const response = await this.#send(url, options, await this.#auth.header(options));
+    const authorization = await this.#auth.header(options);
+    const response = await this.#send(url, options, authorization);
     // a redirect target that asks for credentials gets none
     if (response.status !== 401 || response.url.host !== this.#home) return response;
     const challenges = [response.headers["www-authenticate"] ?? []].flat().flatMap(parseChallenges);
-    if (!this.#auth.challenged(challenges, options.scopes)) return response;
+    if (!this.#auth.challenged(challenges, options.scopes, authorization)) return response;
     await response.body.dump();
     return this.#send(url, options, await this.#auth.header(options));
   }

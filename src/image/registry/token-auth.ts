@@ -22,8 +22,15 @@ const TOKEN_MARGIN = 10_000;
 /** Seconds for which a token without an expiry is valid. */
 const DEFAULT_EXPIRY = 60;
 
+interface Token {
+  value: string;
+  until: number;
+}
+
 export class TokenAuth {
-  readonly #tokens = new Map<string, { value: string; until: number }>();
+  readonly #tokens = new Map<string, Token>();
+  /** Tokens that are being fetched: requests at the same time share one. */
+  readonly #fetching = new Map<string, Promise<Token>>();
   /** The authentication challenge of the registry, after it has sent one. */
   #challenge: Challenge | undefined;
 
@@ -38,15 +45,21 @@ export class TokenAuth {
   }
 
   /**
-   * Called when the registry refused a request: the next one is authenticated again. Returns false if no scheme is supported.
+   * Called when the registry refused a request with the header `refused`: the next one is authenticated again. A token that
+   * another request got meanwhile is kept. Returns false if no scheme is supported.
    */
-  challenged(challenges: readonly Challenge[], scopes: readonly string[]): boolean {
+  challenged(
+    challenges: readonly Challenge[],
+    scopes: readonly string[],
+    refused: string | undefined,
+  ): boolean {
     const challenge =
       challenges.find(({ scheme }) => scheme === "bearer") ??
       challenges.find(({ scheme }) => scheme === "basic");
     if (!challenge) return false;
     this.#challenge = challenge;
-    this.#tokens.delete(scopeKey(scopes));
+    const key = scopeKey(scopes);
+    if (refused === `Bearer ${this.#tokens.get(key)?.value}`) this.#tokens.delete(key);
     return true;
   }
 
@@ -58,7 +71,12 @@ export class TokenAuth {
     const key = scopeKey(options.scopes);
     const known = this.#tokens.get(key);
     if (known && known.until > Date.now()) return `Bearer ${known.value}`;
-    const token = await this.#fetchToken(challenge, options);
+    let fetching = this.#fetching.get(key);
+    if (!fetching) {
+      fetching = this.#fetchToken(challenge, options).finally(() => this.#fetching.delete(key));
+      this.#fetching.set(key, fetching);
+    }
+    const token = await fetching;
     this.#tokens.set(key, token);
     return `Bearer ${token.value}`;
   }
@@ -67,7 +85,7 @@ export class TokenAuth {
   async #fetchToken(
     { parameters }: Challenge,
     { scopes, signal }: Pick<RegistryRequest, "scopes" | "signal">,
-  ): Promise<{ value: string; until: number }> {
+  ): Promise<Token> {
     const { realm = "", service } = parameters;
     const url = URL.canParse(realm) ? new URL(realm) : undefined;
     if (!url || (url.protocol !== "https:" && !(url.protocol === "http:" && this.endpoint.insecure)))

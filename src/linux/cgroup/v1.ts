@@ -48,9 +48,14 @@ function hierarchies(): Map<string, string> {
 export class CgroupV1Manager implements CgroupManager {
   readonly version = 1;
   readonly view: string[];
-  readonly #mounts = hierarchies();
+  readonly #mounts: Map<string, string>;
 
-  constructor(readonly parent: string) {
+  /** `mounts`: the mount points by controller, by default those of this process. */
+  constructor(
+    readonly parent: string,
+    mounts: ReadonlyMap<string, string> = hierarchies(),
+  ) {
+    this.#mounts = new Map(mounts);
     this.view = CONTROLLERS.filter((controller) => this.#mounts.has(controller));
   }
 

@@ -147,7 +147,6 @@ describe("bay up", () => {
 
   it.each([
     [["up", "--menu"], "--menu is not supported: bay up reads no keys; Ctrl-C stops the stack"],
-    [["up", "-w"], "--watch is not supported: bay watch is not available yet"],
     [["config", "--models"], "--models is not supported: bay has no models"],
     [["--verbose", "up"], "--verbose is not supported: BAY_DEBUG=1 in the environment"],
   ])("refuses %j by name", async (words, message) => {

@@ -392,6 +392,13 @@ describe("bay daemon", () => {
     expect((await run("daemon", "reload")).stdout).toBe(
       `${file} changes no setting; certificates were read again\n`,
     );
+    );
+    bayd.on("POST /bay/v1/daemon/reload", { file, changes: [], problems: ["0.0.0.0:2376"] });
+    expect(await run("daemon", "reload")).toEqual({
+      code: 1,
+      stdout: `${file} changes no setting; certificates were read again\n`,
+      stderr: "warning: cannot listen on 0.0.0.0:2376; bayd tries again\n",
+    });
   });
 
   it("shows the units that would be installed, and hides passwords", async () => {
