@@ -136,6 +136,28 @@ export class UnitBay {
   manager!: ContainerManager;
   stacks!: Stacks.StackService;
   #server: Server | undefined;
+  /** What a build does; its image is that of the name `app`, with the tags of the request. */
+  onBuild: (
+    request: Build.BuildRequest,
+    tell: (news: Build.BuildNews) => void,
+    signal?: AbortSignal,
+  ) => Promise<void> = async () => {};
+  /** Why an image has to be built again, by its first tag. */
+  readonly outdated = new Map<string, string>();
+  readonly #builder = async () =>
+    ({
+      build: async (
+        request: Build.BuildRequest,
+        tell: (news: Build.BuildNews) => void,
+        signal?: AbortSignal,
+      ) => {
+        await this.onBuild(request, tell, signal);
+        const { records } = this.manager.images;
+        for (const tag of request.tags) records.tag("app", tag);
+        return records.need(request.tags[0] ?? "app");
+      },
+      outdated: async ({ tags }: Build.BuildRequest) => this.outdated.get(tags[0]!),
+    }) as unknown as Build.Builder;
   isStopping = false;
 
   /** A bayd on a host of its own. Its image `app` runs the command `serve`. */
@@ -152,9 +174,7 @@ export class UnitBay {
     const { container } = modules!;
     this.manager = new container.ContainerManager(this.roots, this.store);
     this.manager.on("warning", (text: string) => this.warnings.push(text));
-    this.stacks = new modules!.stacks.StackService(this.manager, async () => {
-      throw new Error("this bay does not build");
-    });
+    this.stacks = new modules!.stacks.StackService(this.manager, this.#builder);
   }
 
   /** bayd ends and the next one starts, while the containers run on. */
@@ -249,9 +269,7 @@ export class UnitBay {
       steps: new build.StepStore(this.manager.images, this.store),
       cacheMounts: new build.CacheMounts(join(this.roots.root, "build-cache"), this.store),
       repositories: new build.KeptRepositories(join(this.roots.root, "build-sources")),
-      builder: async () => {
-        throw new Error("this bay does not build");
-      },
+      builder: this.#builder,
       shutDown: () => {
         this.isStopping = true;
       },
