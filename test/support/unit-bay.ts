@@ -13,6 +13,8 @@ import type { ContainerConfig, ContainerManager, ContainerRecord } from "../../s
 import type * as RootsModule from "../../src/core/roots.ts";
 import type { Roots } from "../../src/core/roots.ts";
 import type * as ServerModule from "../../src/daemon/api/server.ts";
+import type { Listeners } from "../../src/daemon/process/listeners.ts";
+import type * as Settings from "../../src/daemon/process/settings.ts";
 import type * as Stacks from "../../src/daemon/stacks/stack-service.ts";
 import type * as Images from "../../src/image/index.ts";
 import type { ImageConfig, ImageRecord, RunConfig } from "../../src/image/index.ts";
@@ -40,6 +42,7 @@ interface Modules {
   build: typeof Build;
   roots: typeof RootsModule;
   door: typeof Door;
+  settings: typeof Settings;
 }
 
 let modules: Modules | undefined;
@@ -101,6 +104,7 @@ export async function loadBay(): Promise<Modules> {
     build: await import("../../src/build/index.ts"),
     roots: await import("../../src/core/roots.ts"),
     door: await import("../../src/linux/index.ts"),
+    settings: await import("../../src/daemon/process/settings.ts"),
   };
   return modules;
 }
@@ -273,7 +277,8 @@ export class UnitBay {
       shutDown: () => {
         this.isStopping = true;
       },
-      reload: async () => ({ file: "", changes: [], problems: [] }),
+      reload: () =>
+        modules!.settings.reloadSettings(this.manager, { apply: async () => [] } as unknown as Listeners),
     });
     await server.listen(this.#server, path, undefined);
     return path;
