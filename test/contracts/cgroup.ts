@@ -9,6 +9,8 @@ export interface CgroupPlace {
   hasLimits: boolean;
   /** Starts a process that joins by writing to these files, and runs until it is killed. */
   join(files: readonly string[]): Promise<{ pid: number; isAlive(): boolean }>;
+  /** Removes directories of cgroups. */
+  removeDirectories(paths: readonly string[]): void;
   close(): void;
 }
 
@@ -117,7 +119,8 @@ export function cgroupContract(name: string, open: () => CgroupPlace | undefined
     it("is made below another parent, whose missing directories are named, the deepest first", () => {
       const outer = manager.group("outer").path;
       const path = `${outer}/deep/er`;
-      const ends = manager.missingGroups(path).map((each) => each.slice(each.indexOf(outer)));
+      const missing = manager.missingGroups(path);
+      const ends = missing.map((each) => each.slice(each.indexOf(outer)));
       expect(ends.slice(0, 3)).toEqual([path, `${outer}/deep`, outer]);
       manager.makeGroup(path);
       expect(manager.missingGroups(path)).toEqual([]);
@@ -125,6 +128,8 @@ export function cgroupContract(name: string, open: () => CgroupPlace | undefined
       expect(inside.path.startsWith(`${path}/`)).toBe(true);
       expect(inside.create()).toBe(true);
       expect(inside.remove()).toBe(true);
+      place.removeDirectories(missing);
+      expect(manager.missingGroups(path)).toEqual(missing);
     });
   });
 }

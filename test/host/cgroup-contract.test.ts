@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { existsSync, readFileSync, statfsSync } from "node:fs";
 import { CgroupV1Manager } from "../../src/linux/cgroup/v1.ts";
 import { CgroupV2Manager } from "../../src/linux/cgroup/v2.ts";
-import type { CgroupManager } from "../../src/linux/index.ts";
+import { type CgroupManager, removeGroup } from "../../src/linux/index.ts";
 import { type CgroupPlace, cgroupContract } from "../contracts/cgroup.ts";
 
 const CGROUP2_MAGIC = 0x63677270;
@@ -25,6 +25,9 @@ function placeOf(manager: CgroupManager, hasLimits: boolean): CgroupPlace {
       children.push(child);
       await new Promise((resolve) => child.stdout!.once("data", resolve));
       return { pid: child.pid!, isAlive: () => child.exitCode === null && child.signalCode === null };
+    },
+    removeDirectories: (paths) => {
+      for (const path of paths) removeGroup(path);
     },
     close: () => {
       for (const child of children) child.kill("SIGKILL");

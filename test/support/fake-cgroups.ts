@@ -81,6 +81,11 @@ export class FakeCgroups {
     this.#nodes.get(path)!.oomKills += 1;
   }
 
+  /** An administrator, or bay, removes directories. */
+  remove(paths: readonly string[]): void {
+    for (const path of paths) this.#remove(path);
+  }
+
   paths(): string[] {
     return [...this.#nodes.keys()].sort();
   }

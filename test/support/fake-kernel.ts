@@ -185,7 +185,7 @@ export class FakeKernel {
     }
   }
 
-  /** A shim is killed, as by an administrator: the end of its process is announced by nobody. */
+  /** A shim is killed, as by an administrator: no end of its process is announced. */
   loseShim(process: FakeProcess): void {
     this.#shims.delete(process.shimPid);
   }

@@ -13,6 +13,8 @@ import type { ContainerConfig, ContainerManager, ContainerRecord } from "../../s
 import type * as RootsModule from "../../src/core/roots.ts";
 import type { Roots } from "../../src/core/roots.ts";
 import type * as ServerModule from "../../src/daemon/api/server.ts";
+import type { Listeners } from "../../src/daemon/process/listeners.ts";
+import type * as Settings from "../../src/daemon/process/settings.ts";
 import type * as Stacks from "../../src/daemon/stacks/stack-service.ts";
 import type * as Images from "../../src/image/index.ts";
 import type { ImageConfig, ImageRecord, RunConfig } from "../../src/image/index.ts";
@@ -40,6 +42,7 @@ interface Modules {
   build: typeof Build;
   roots: typeof RootsModule;
   door: typeof Door;
+  settings: typeof Settings;
 }
 
 let modules: Modules | undefined;
@@ -101,6 +104,7 @@ export async function loadBay(): Promise<Modules> {
     build: await import("../../src/build/index.ts"),
     roots: await import("../../src/core/roots.ts"),
     door: await import("../../src/linux/index.ts"),
+    settings: await import("../../src/daemon/process/settings.ts"),
   };
   return modules;
 }
@@ -136,6 +140,28 @@ export class UnitBay {
   manager!: ContainerManager;
   stacks!: Stacks.StackService;
   #server: Server | undefined;
+  /** What a build does; its image is that of the name `app`, with the tags of the request. */
+  onBuild: (
+    request: Build.BuildRequest,
+    tell: (news: Build.BuildNews) => void,
+    signal?: AbortSignal,
+  ) => Promise<void> = async () => {};
+  /** Why an image has to be built again, by its first tag. */
+  readonly outdated = new Map<string, string>();
+  readonly #builder = async () =>
+    ({
+      build: async (
+        request: Build.BuildRequest,
+        tell: (news: Build.BuildNews) => void,
+        signal?: AbortSignal,
+      ) => {
+        await this.onBuild(request, tell, signal);
+        const { records } = this.manager.images;
+        for (const tag of request.tags) records.tag("app", tag);
+        return records.need(request.tags[0] ?? "app");
+      },
+      outdated: async ({ tags }: Build.BuildRequest) => this.outdated.get(tags[0]!),
+    }) as unknown as Build.Builder;
   isStopping = false;
 
   /** A bayd on a host of its own. Its image `app` runs the command `serve`. */
@@ -152,9 +178,7 @@ export class UnitBay {
     const { container } = modules!;
     this.manager = new container.ContainerManager(this.roots, this.store);
     this.manager.on("warning", (text: string) => this.warnings.push(text));
-    this.stacks = new modules!.stacks.StackService(this.manager, async () => {
-      throw new Error("this bay does not build");
-    });
+    this.stacks = new modules!.stacks.StackService(this.manager, this.#builder);
   }
 
   /** bayd ends and the next one starts, while the containers run on. */
@@ -249,19 +273,12 @@ export class UnitBay {
       steps: new build.StepStore(this.manager.images, this.store),
       cacheMounts: new build.CacheMounts(join(this.roots.root, "build-cache"), this.store),
       repositories: new build.KeptRepositories(join(this.roots.root, "build-sources")),
-      builder: async () => {
-        throw new Error("this bay does not build");
-      },
+      builder: this.#builder,
       shutDown: () => {
         this.isStopping = true;
       },
-      reload: async () => {
-        const [{ reloadSettings }, { Listeners }] = await Promise.all([
-          import("../../src/daemon/process/settings.ts"),
-          import("../../src/daemon/process/listeners.ts"),
-        ]);
-        return reloadSettings(this.manager, new Listeners(this.#server!, undefined, () => {}));
-      },
+      reload: () =>
+        modules!.settings.reloadSettings(this.manager, { apply: async () => [] } as unknown as Listeners),
     });
     await server.listen(this.#server, path, undefined);
     return path;

@@ -1,5 +1,6 @@
 /** Health checks (Compose healthcheck, Docker HEALTHCHECK): probes run as execs, and their verdict. */
 
+import { isAlive } from "../../linux/index.ts";
 import { type InsideResult, runInside } from "../exec/run-inside.ts";
 import type { Host } from "../model/host.ts";
 import type { ContainerRecord, HealthResult, HealthStatus } from "../model/record.ts";
@@ -75,6 +76,9 @@ export class HealthMonitor {
     const start = new Date();
     const { exitCode, output } = await this.#run();
     if (this.#isStopped || (isEarly && exitCode !== 0)) return;
+    const { pid, start: startTime } = this.record.state;
+    // the probe of a container that has ended says nothing, and its end is recorded a moment later
+    if (exitCode !== 0 && !isAlive(pid, startTime)) return;
     this.log.push({ start: start.toISOString(), end: new Date().toISOString(), exitCode, output });
     if (this.log.length > KEPT_RESULTS) this.log.shift();
     const before = this.status;

@@ -26,6 +26,7 @@ cgroupContract("the fake", () => {
       cgroups.join(pid, files);
       return { pid, isAlive: () => alive.has(pid) };
     },
+    removeDirectories: (paths) => cgroups.remove(paths),
     close: () => {},
   };
 });

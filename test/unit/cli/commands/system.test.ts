@@ -392,7 +392,6 @@ describe("bay daemon", () => {
     expect((await run("daemon", "reload")).stdout).toBe(
       `${file} changes no setting; certificates were read again\n`,
     );
-    );
     bayd.on("POST /bay/v1/daemon/reload", { file, changes: [], problems: ["0.0.0.0:2376"] });
     expect(await run("daemon", "reload")).toEqual({
       code: 1,

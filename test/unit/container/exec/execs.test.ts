@@ -213,6 +213,20 @@ describe("a health check", () => {
     expect(bay.manager.sessions.health(record.id)!.failingStreak).toBe(0);
   });
 
+  it("does not count a probe that fails because the container has ended", async () => {
+    const record = await bay.running(CHECK.replace("retries: 2", "retries: 1"));
+    const probe = await bay.kernel.next("probe");
+    const serve = bay.kernel.running("serve")[0]!;
+    // the end of the container is not announced, so its probes could run on
+    bay.kernel.loseShim(serve);
+    serve.exit(0);
+    expect(probe.isAlive).toBe(false);
+    await bay.until(() => bay.manager.cgroupOf(record.id).groupsBelow().length === 0);
+    await bay.manager.observe(true);
+    expect(bay.actions()).not.toContain("health_status: unhealthy");
+    expect(record.state).toMatchObject({ status: "exited", exitCode: 137 });
+  });
+
   it("keeps the last five results", async () => {
     let count = 0;
     bay.kernel.command("probe", (process) => {

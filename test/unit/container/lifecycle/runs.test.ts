@@ -338,3 +338,28 @@ describe("files of a container", () => {
     expect(readFileSync(join(etc, "hosts"), "utf8")).toContain("10.1.2.3\tdb");
   });
 });
+
+describe("volumes_from", () => {
+  const from = (container: string) => ({ volumesFrom: [{ container, readOnly: true }] });
+
+  it("mounts the anonymous volumes of another container, unless the path has a mount", async () => {
+    const owner = await bay.create("image: app\nvolumes: [/data, /other]", { name: "owner" });
+    const user = await bay.create("image: app\nvolumes: ['/etc:/other']", {
+      name: "user",
+      ...from("owner"),
+    });
+    const volumeAt = (path: string) => owner.config.mounts.find(({ target }) => target === path);
+    expect(user.config.mounts.find(({ target }) => target === "/data")).toMatchObject({
+      source: (volumeAt("/data") as { source: string }).source,
+      readOnly: true,
+      from: "owner",
+    });
+    expect(user.config.mounts.filter(({ target }) => target === "/other")).toHaveLength(1);
+    expect(user.anonymousVolumes).toEqual([]);
+  });
+
+  it("of a container that does not exist is refused, and leaves nothing", async () => {
+    await expect(bay.create("image: app", from("none"))).rejects.toMatchObject({ code: "VOLUMES_FROM" });
+    expect(bay.manager.list()).toEqual([]);
+  });
+});

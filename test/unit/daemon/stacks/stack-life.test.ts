@@ -206,7 +206,7 @@ services:
 `;
     bay.kernel.command("probe", (process) => process.exit(0));
     await up(rolling("good"), { wait: true, waitTimeoutMs: 600_000 });
-    await expect(up(rolling("bad"))).rejects.toMatchObject({ message: expect.stringContaining("panic") });
+    await expect(up(rolling("bad"))).rejects.toMatchObject({ code: "APPLY_FAILED" });
     expect(bay.kernel.running("good")).toHaveLength(2);
     expect(running()).toEqual(["demo-web-1", "demo-web-2"]);
   });

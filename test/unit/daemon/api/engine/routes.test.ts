@@ -248,7 +248,7 @@ describe("containers", () => {
     expect(bay.manager.listenerCount(`end:${id}`)).toBe(0);
   });
 
-  it("that do not run are waited for by nobody", async () => {
+  it("that do not run need no waiting", async () => {
     const { id } = await bay.create();
     expect((await bay.ask("POST", `/containers/${id}/wait`)).body).toEqual({ StatusCode: 0 });
   });
