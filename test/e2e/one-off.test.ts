@@ -94,9 +94,9 @@ describe("run, with one request if nothing has to be made first", () => {
   });
 
   it("does it again where nothing is missing", () => {
-    const { Id } = bay.ps()[0]!;
+    const { ID } = bay.ps()[0]!;
     expect(shown()).toBe("one");
-    expect(bay.ps().map((row) => row.Id)).toEqual([Id]);
+    expect(bay.ps().map((row) => row.ID)).toEqual([ID]);
   });
 
   it("follows a change of the file", () => {
