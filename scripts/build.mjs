@@ -39,9 +39,6 @@ const common = {
 // `bundleUrl` is given to every module of the pack, and stands at the head of a worker
 const asCommonJs = { format: "cjs", define: { ...common.define, "import.meta.url": "bundleUrl" } };
 
-await rm("dist", { recursive: true, force: true });
-await mkdir("dist");
-
 const { outputFiles } = await build({
   ...common,
   entryPoints: { main: "src/cli/main.ts" },
@@ -49,6 +46,9 @@ const { outputFiles } = await build({
   format: "esm",
   write: false,
 });
+// after the first build, so that an error in the source leaves the command as it was
+await rm("dist", { recursive: true, force: true });
+await mkdir("dist");
 const modules = await Promise.all(
   outputFiles.map(async ({ path, text }) => {
     const { code } = await transform(text, {
@@ -75,7 +75,7 @@ for (const module of modules) {
 }
 
 /** A chunk of more characters, such as zod or yaml, is in a file of its own: most commands do without it. */
-const LARGE = 100_000;
+const LARGE = 45_000;
 const isLarge = ({ name, code }) => code.length > LARGE && name !== "main.js";
 // escapes keep all of them ASCII, so that they are read without decoding
 const small = modules

@@ -29,6 +29,23 @@ export function ignoreLines(text: string, file: string): string[] {
   });
 }
 
+/**
+ * The patterns of a build: those of its Dockerfile's own ignore file, or else those of the context's. `read` returns the text of a
+ * file, or undefined if it does not exist. Throws BAD_IGNORE_FILE.
+ */
+export function readIgnore(
+  context: string,
+  dockerfile: string | undefined,
+  read: (file: string) => string | undefined,
+): string[] {
+  const own = dockerfile === undefined ? [] : [`${dockerfile}.dockerignore`];
+  for (const file of [...own, posix.join(context, ".dockerignore")]) {
+    const text = read(file);
+    if (text !== undefined) return ignoreLines(text, file);
+  }
+  return [];
+}
+
 /** Removes slashes at both ends, and dot components. */
 function clean(pattern: string): string {
   if (pattern === "") return "";

@@ -5,7 +5,7 @@ export { CacheMounts } from "./cache/cache-mounts.ts";
 export { readCacheSource, readCacheTarget } from "./cache/cache-option.ts";
 export { StepStore } from "./cache/step-store.ts";
 export { changedConfig } from "./changes.ts";
-export { ignoreLines } from "./ignore.ts";
+export { readIgnore } from "./ignore.ts";
 export { isGitUrl } from "./sources/git-url.ts";
 export { KeptRepositories } from "./sources/kept-repositories.ts";
 export { readFileSource, readSource } from "./sources/read-source.ts";

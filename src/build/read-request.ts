@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { type Diagnostic, formatDiagnostic, inFileOrder } from "../core/diagnostics.ts";
 import { BayError } from "../core/errors.ts";
 import { readInRoot } from "../linux/index.ts";
-import { ignoreLines } from "./ignore.ts";
+import { readIgnore } from "./ignore.ts";
 import { checkIgnored } from "./lint/ignored-rule.ts";
 import type { ContextFolders } from "./sources/context-folders.ts";
 import type { GitAccess } from "./sources/git.ts";
@@ -54,11 +54,8 @@ export async function readFiles(request: BuildRequest, folders: ContextFolders):
   const text = "source" in dockerfile ? dockerfile : dockerfileIn(folder, dockerfile.path);
   if (ignore) return { ...request, dockerfile: text, ignore };
   const name = "source" in dockerfile ? "Dockerfile" : dockerfile.path;
-  for (const file of folder === undefined ? [] : [`${name}.dockerignore`, ".dockerignore"]) {
-    const found = readInRoot(folder!, `/${file}`);
-    if (found) return { ...request, dockerfile: text, ignore: ignoreLines(found.toString("utf8"), file) };
-  }
-  return { ...request, dockerfile: text, ignore: [] };
+  const read = (file: string) => readInRoot(folder!, `/${file}`)?.toString("utf8");
+  return { ...request, dockerfile: text, ignore: folder === undefined ? [] : readIgnore("", name, read) };
 }
 
 /** Reads a file of a fetched context: its symlinks are resolved inside it. */

@@ -1,6 +1,8 @@
 /** `run --rm`: bayd removes the container, whichever way its client ends. */
 import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { request } from "node:http";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Bay, COMMAND, ended, eventually } from "../support/bay.ts";
 
@@ -69,5 +71,50 @@ describe("run --rm", () => {
     await ended(client);
     if (bay.ps()[0]?.State === "running") end(); // the client was faster
     await isRemoved();
+  });
+});
+
+describe("run, with one request if nothing has to be made first", () => {
+  const bay = new Bay();
+  const file = (text: string, more = "") =>
+    bay.write(
+      `name: ready\nimages: { box: { rootfs: ../busybox } }\nservices:\n  db: { image: box, command: sleep 1000000, stop_grace_period: 0s }\n  w: { image: box, depends_on: [db], volumes: ['v:/v'], configs: [{ source: c, target: /c }]${more} }\nvolumes: { v: }\nconfigs: { c: { content: "${text}" } }\n`,
+    );
+  beforeAll(() => {
+    bay.busybox();
+    file("one");
+  });
+  afterAll(() => bay.close());
+  const shown = () => bay.ok("run", "--rm", "-T", "w", "cat", "/c");
+  const running = () => bay.ps().map(({ Service, State }) => `${Service} ${State}`);
+
+  it("makes the image, the network and the volume, and starts what the service depends on", () => {
+    expect(shown()).toBe("one");
+    expect(running()).toEqual(["db running"]);
+  });
+
+  it("does it again where nothing is missing", () => {
+    const { ID } = bay.ps()[0]!;
+    expect(shown()).toBe("one");
+    expect(bay.ps().map((row) => row.ID)).toEqual([ID]);
+  });
+
+  it("follows a change of the file", () => {
+    file("two", ", networks: [other]");
+    bay.write(`${readFileSync(join(bay.folder, "stack", "bay.yaml"), "utf8")}networks: { other: }\n`);
+    expect(shown()).toBe("two");
+    expect(bay.ok("network", "ls")).toContain("ready_other");
+  });
+
+  it("starts again a dependency that was stopped", () => {
+    bay.ok("stop", "db");
+    expect(shown()).toBe("two");
+    expect(running()).toEqual(["db running"]);
+  });
+
+  it("makes again what was removed meanwhile", () => {
+    bay.ok("down", "-v");
+    expect(shown()).toBe("two");
+    expect(running()).toEqual(["db running"]);
   });
 });

@@ -48,7 +48,7 @@ export function addHostCommands(add: Add): void {
   );
   add(
     "completion <shell>",
-    "print a completion script for bash, zsh or fish; install copies all of them to the directories of the shells",
+    "print a completion script for bash, zsh or fish; install writes all of them to the directories of the shells, and uninstall removes them",
     (c) => c,
     async () => (await import("../commands/system/completion.ts")).completion,
   );

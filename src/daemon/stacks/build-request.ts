@@ -4,10 +4,10 @@ import { join, resolve } from "node:path";
 import {
   type BuildRequest,
   type ContextSource,
-  ignoreLines,
   readCacheSource,
   readCacheTarget,
   readFileSource,
+  readIgnore,
   readSource,
 } from "../../build/index.ts";
 import { BayError } from "../../core/errors.ts";
@@ -42,7 +42,7 @@ export function toBuildRequest(
         : build.inline !== undefined
           ? { source: build.inline, file: `services.${name}.build.dockerfile_inline` }
           : { path: build.dockerfile ?? "" },
-    ignore: folder === undefined ? undefined : readIgnore(folder, dockerfile),
+    ignore: folder === undefined ? undefined : ignoreOf(folder, dockerfile),
     target: build.target,
     args: { ...build.args, ...changes.args },
     contexts: Object.fromEntries(
@@ -111,8 +111,8 @@ function readDockerfile(service: string, file: string): string {
 }
 
 /** Lines of the Dockerfile's own ignore file, or else of the directory's. */
-export function readIgnore(context: string, dockerfile: string | undefined): string[] {
-  const own = dockerfile === undefined ? undefined : `${dockerfile}.dockerignore`;
-  const file = [own, join(context, ".dockerignore")].find((each) => each !== undefined && existsSync(each));
-  return file === undefined ? [] : ignoreLines(readFileSync(file, "utf8"), file);
+export function ignoreOf(context: string, dockerfile: string | undefined): string[] {
+  return readIgnore(context, dockerfile, (file) =>
+    existsSync(file) ? readFileSync(file, "utf8") : undefined,
+  );
 }

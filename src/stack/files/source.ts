@@ -5,10 +5,12 @@ import {
   isAlias,
   isMap,
   isNode,
+  isPair,
   isScalar,
   isSeq,
   LineCounter,
   type Node,
+  type Pair,
   parseAllDocuments,
   type Scalar,
   visit,
@@ -31,6 +33,8 @@ const MAX_DOCUMENTS = 100;
 const TEXT_KEYS = new Set(
   "environment labels annotations args options driver_opts sysctls command entrypoint test".split(" "),
 );
+/** Keys whose lists are arguments: a blank one is an argument, too. In other lists, an entry from a blank variable is left out. */
+const ARGUMENT_KEYS = new Set(["command", "entrypoint", "test"]);
 const RESET = "!reset";
 const OVERRIDE = "!override";
 
@@ -167,7 +171,7 @@ export class SourceFile {
   interpolate(variables: Variables, note: (use: VariableUse) => void = () => {}): void {
     const unset = new Set<string>();
     const visitor: visitor = {
-      Scalar: (key, node) => {
+      Scalar: (key, node, path) => {
         // YAML 1.1, as Compose reads it: 0700 is octal
         if (typeof node.value === "number" && /^0[0-7]+$/.test(node.source ?? ""))
           node.value = Number.parseInt(node.source!, 8);
@@ -188,6 +192,10 @@ export class SourceFile {
         };
         node.value = interpolate(node.value, variables, report, note);
         this.#refuseNul(node);
+        const isEntry = typeof key === "number" && isSeq(path.at(-1)) && isPair(path.at(-2));
+        if (!isEntry || node.value !== "") return;
+        const { key: list } = path.at(-2) as Pair;
+        return isScalar(list) && ARGUMENT_KEYS.has(String(list.value)) ? undefined : visit.REMOVE;
       },
     };
     for (const document of this.#documents) visit(document, visitor);

@@ -298,6 +298,22 @@ describe("values that Compose accepts", () => {
     expect(volumes.w!.device).toBe(join(folder, "some"));
   });
 
+  it("entries of lists that come from blank variables are dropped, and arguments are kept", () => {
+    const lists =
+      "ports volumes cap_add cap_drop group_add expose dns dns_opt dns_search tmpfs security_opt devices extra_hosts env_file label_file profiles links external_links volumes_from environment labels configs secrets networks depends_on";
+    const text = `services: { a: { image: x, command: ['\${NO-}', y], healthcheck: { test: [CMD, '\${NO-}'] }, build: { context: ., tags: ['\${NO-}'], cache_from: ['\${NO-}'], args: ['\${NO-}'] }, ${lists
+      .split(" ")
+      .map((key) => `${key}: ['\${NO-}']`)
+      .join(", ")} } }`;
+    const { a } = load({ "compose.yaml": text }).services;
+    expect(a!.command).toEqual(["", "y"]);
+    expect(a!.healthcheck?.test).toEqual(["CMD", ""]);
+    expect([a!.ports, a!.mounts, a!.capAdd, a!.environment, a!.labels]).toEqual([[], [], [], {}, {}]);
+    expect(() => load({ "compose.yaml": "services: { a: { image: x, cap_add: [''] } }" })).toThrow(
+      "capability",
+    );
+  });
+
   it("blank entries are dropped", () => {
     const text = "services: { a: { image: x, dns: '${NO-}', dns_search: ['${NO-}'], tmpfs: '${NO-}' } }";
     const { dns, dnsSearch, mounts } = load({ "compose.yaml": text }).services.a!;

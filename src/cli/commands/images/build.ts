@@ -55,9 +55,9 @@ async function buildOne(context: Context, body: BuildBody, options: BuildOptions
 }
 
 async function checkOne({ context, dockerfile }: BuildBody): Promise<number> {
-  const { readIgnore } = await import("../../../daemon/stacks/build-request.ts");
+  const { ignoreOf } = await import("../../../daemon/stacks/build-request.ts");
   if (!("source" in dockerfile)) return check([{ dockerfile: { path: dockerfile.inContext }, ignore: [] }]);
-  const ignore = context?.kind === "folder" ? readIgnore(context.path, dockerfile.path) : [];
+  const ignore = context?.kind === "folder" ? ignoreOf(context.path, dockerfile.path) : [];
   return check([{ dockerfile, ignore }]);
 }
 

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { BuildNews, BuildRequest } from "../../../build/index.ts";
 import type { Stack } from "../../../stack/index.ts";
-import { readIgnore } from "../../stacks/build-request.ts";
+import { ignoreOf } from "../../stacks/build-request.ts";
 import { errorAnswer } from "../error-status.ts";
 import { type Call, goneSignal, type Route, route, startStream } from "../http.ts";
 import type { Services } from "../server.ts";
@@ -139,7 +139,7 @@ function requestOf(body: z.output<typeof requestSchema>): BuildRequest {
     ...body,
     context,
     dockerfile: isGiven ? dockerfile : { path: dockerfile.inContext },
-    ignore: isFolder ? readIgnore(context.path, isGiven ? dockerfile.path : undefined) : undefined,
+    ignore: isFolder ? ignoreOf(context.path, isGiven ? dockerfile.path : undefined) : undefined,
     contexts: Object.fromEntries(
       Object.entries(contexts).map(([name, source]) => [
         name,
