@@ -16,6 +16,8 @@ const CTRL_C = "\x03";
 export class LiveWatch {
   readonly #screen: WatchScreen;
   readonly #shown = new Set<string>();
+  /** Earlier output is not shown: seconds since 1970. */
+  #since = String(Date.now() / 1000);
   #follower: LogFollower | undefined;
   #rows: ContainerRow[] = [];
   #isOpen = false;
@@ -102,6 +104,7 @@ export class LiveWatch {
       return;
     }
     this.#shown.clear();
+    this.#since = String(Date.now() / 1000);
     this.#startLogs(client);
     this.#follow();
   }
@@ -128,8 +131,7 @@ export class LiveWatch {
     for (const row of this.#chosen()) {
       if (!this.#follower || this.#shown.has(row.Id)) continue;
       this.#shown.add(row.Id);
-      const since = String(Date.now() / 1000);
-      this.#follower.follow(row, { tail: "all", follow: true, since }).catch(() => {});
+      this.#follower.follow(row, { tail: "all", follow: true, since: this.#since }).catch(() => {});
     }
   }
 
