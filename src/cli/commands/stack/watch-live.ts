@@ -21,6 +21,7 @@ export class LiveWatch {
   #follower: LogFollower | undefined;
   #rows: ContainerRow[] = [];
   #isOpen = false;
+  readonly #closed = new AbortController();
   #question: ((answer: boolean) => void) | undefined;
   #onKey: ((key: Buffer) => void) | undefined;
 
@@ -69,6 +70,7 @@ export class LiveWatch {
   async close(): Promise<void> {
     if (!this.#isOpen) return;
     this.#isOpen = false;
+    this.#closed.abort();
     this.#question?.(false);
     if (this.#onKey) process.stdin.off("data", this.#onKey);
     process.stdin.setRawMode(false);
@@ -112,7 +114,7 @@ export class LiveWatch {
   /** Keeps the services' lines and the followed logs current. */
   async #look(client: Client): Promise<void> {
     try {
-      for await (const _change of changesOf(client, this.stack.name)) {
+      for await (const _change of changesOf(client, this.stack.name, this.#closed.signal)) {
         if (!this.#isOpen) return;
         this.#rows = await patiently(() => listContainers(client, this.stack.name));
         this.#follow();
