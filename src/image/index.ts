@@ -1,8 +1,7 @@
 /** Images: references, the content store, layers, and the sources of images. */
 
 export { familiarReference, nameOrId, parseReference } from "../core/image-reference.ts";
-export type { ContainerRoot } from "./archive/enter-root.ts";
-export type { SyncFailure, SyncOperation, SyncOwner, SyncResult } from "./archive/sync-operations.ts";
+export type { SyncOperation, SyncOwner, SyncResult } from "./archive/sync-operations.ts";
 export { setLayerBounds } from "./layers/bounds.ts";
 export { isInLayers, kindInLayers, readImageFile, resolveInLayers } from "./layers/layer-lookup.ts";
 export { type ListedChange, runLayerTask } from "./layers/layer-pool.ts";

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { hasCode, messageOf } from "../core/errors.ts";
-import { writeBatch } from "../daemon/watch/batch-format.ts";
+import { writeBatch } from "../daemon/watch/protocol.ts";
 import type { SyncOperation } from "../image/index.ts";
 import type { HostTree } from "./host-tree.ts";
 import { pathInContainer } from "./rule.ts";

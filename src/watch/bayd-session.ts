@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { BayError, hasCode } from "../core/errors.ts";
 import type { Client } from "../daemon/client.ts";
-import type { SessionNews } from "../daemon/watch/sessions.ts";
+import type { SessionNews } from "../daemon/watch/protocol.ts";
 
 /** Milliseconds between attempts to connect, and how long bayd may be away; its keeper needs about one second. */
 const STEP = 100;

@@ -17,7 +17,7 @@ export class FolderWatch {
     readonly exhausted: (code: "ENOSPC" | "EMFILE") => void,
   ) {}
 
-  /** Resolves when the directories are watched: a change after that is reported. Those known already are watched anew. */
+  /** Resolves when the directories are watched: a change after that is reported. Directories that are known get a new watch. */
   async add(directories: readonly string[]): Promise<void> {
     if (directories.length === 0 || this.#isClosed) return;
     const { watch } = await import("chokidar");

@@ -42,7 +42,9 @@ export class RuleWatch {
 
   /** Reads the tree and watches it. Changes after the call are reported. */
   async start(): Promise<void> {
+    const began = performance.now();
     this.tree.lookAtAll();
+    const took = performance.now() - began;
     const network = networkFileSystem(this.rule.root);
     if (network) {
       this.#isPolled = true;
@@ -55,7 +57,7 @@ export class RuleWatch {
       ]);
       this.#report(this.tree.lookAtAll());
     }
-    this.#plan(this.#isPolled ? POLL : SWEEP);
+    this.#planAfter(took);
   }
 
   async close(): Promise<void> {
@@ -132,8 +134,12 @@ export class RuleWatch {
       if (this.#isClosed) return;
       const began = performance.now();
       this.#report(this.tree.lookAtAll());
-      const took = performance.now() - began;
-      this.#plan(this.#isPolled ? Math.max(POLL, took * POLL_SHARE) : Math.max(SWEEP, took * SWEEP_SHARE));
+      this.#planAfter(performance.now() - began);
     }, ms);
+  }
+
+  /** The next complete look, after one that took some milliseconds. */
+  #planAfter(took: number): void {
+    this.#plan(this.#isPolled ? Math.max(POLL, took * POLL_SHARE) : Math.max(SWEEP, took * SWEEP_SHARE));
   }
 }

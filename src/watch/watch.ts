@@ -104,7 +104,7 @@ export class Watch {
     await Promise.all(this.services.map((name) => this.#actionsOf(name).rebuildNow()));
   }
 
-  /** Goes on with a changed stack: rules that are the same keep their watches. Throws like the constructor. */
+  /** Uses a changed stack from now on: rules that are the same keep their watches. Throws like the constructor. */
   async update(stack: Stack): Promise<void> {
     const before = this.#stack;
     const chosen = this.#chosen(stack);

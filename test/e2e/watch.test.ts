@@ -68,7 +68,7 @@ ${more}`);
     expect(existsSync(inContainer(bay, "seen-web-1", "/app/a"))).toBe(false);
   });
 
-  it("gives a container that is made anew all files before it starts, for whatever reason", async () => {
+  it("gives each new container all files before it starts: after an update, and with more replicas", async () => {
     stack("{ path: src, action: sync, target: /app }");
     await watch();
     put("a", "two");

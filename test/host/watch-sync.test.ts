@@ -5,7 +5,7 @@ import { request } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Client } from "../../src/daemon/client.ts";
-import { writeBatch } from "../../src/daemon/watch/batch-format.ts";
+import { writeBatch } from "../../src/daemon/watch/protocol.ts";
 import type { SyncOperation, SyncResult } from "../../src/image/index.ts";
 import { Bay, eventually } from "../support/bay.ts";
 

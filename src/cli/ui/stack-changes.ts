@@ -9,19 +9,24 @@ const STEP = 100;
 
 /**
  * Yields at once, and once after each event of the stack's containers. A caller that lists the containers each time misses
- * no change. Throws DAEMON_LOST if bayd was stopped and no other one started.
+ * no change. Ends when the signal aborts. Throws DAEMON_LOST if bayd was stopped and no other one started.
  */
-export async function* changesOf(client: Client, stack: string): AsyncGenerator<void> {
+export async function* changesOf(client: Client, stack: string, signal?: AbortSignal): AsyncGenerator<void> {
   const filters = JSON.stringify({ type: ["container"], label: [`com.docker.compose.project=${stack}`] });
   const path = `/events?${new URLSearchParams({ filters })}`;
   for (;;) {
+    if (signal?.aborted) return;
     const { body } = await patiently(() => client.send("GET", path));
+    const end = () => body.destroy();
+    signal?.addEventListener("abort", end);
+    if (signal?.aborted) end();
     try {
       yield;
       for await (const _events of body) yield;
     } catch (error) {
       if (!isLoss(error)) throw error;
     } finally {
+      signal?.removeEventListener("abort", end);
       body.destroy();
     }
   }

@@ -2,7 +2,7 @@
 import type { WatchEvent } from "../../watch/index.ts";
 import { type Colour, paint } from "./output.ts";
 
-/** What one event says about its service, without the service's name; undefined if it says nothing about one. */
+/** What one event says about its service, without the service's name; undefined if it is about the whole stack. */
 export function summary(event: WatchEvent): { service: string; text: string; colour?: Colour } | undefined {
   if (!("service" in event)) return undefined;
   const { service } = event;

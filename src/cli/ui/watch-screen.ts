@@ -19,6 +19,7 @@ export class WatchScreen {
   readonly #last = new Map<string, string>();
   #rows: ScreenRow[];
   #height = 0;
+  #isOpen = false;
 
   constructor(
     readonly title: string,
@@ -34,6 +35,7 @@ export class WatchScreen {
   };
 
   open(): void {
+    this.#isOpen = true;
     this.out.write(`${CSI}2J`);
     this.out.on("resize", this.#onResize);
     this.#draw();
@@ -41,6 +43,7 @@ export class WatchScreen {
 
   /** Gives the whole terminal back, with the cursor in its last line. */
   close(): void {
+    this.#isOpen = false;
     this.out.off("resize", this.#onResize);
     this.out.write(`${CSI}r${CSI}${this.out.rows || 24};1H\n`);
   }
@@ -73,6 +76,7 @@ export class WatchScreen {
   }
 
   #draw(): void {
+    if (!this.#isOpen) return;
     const rows = this.out.rows || 24;
     const columns = this.out.columns || 80;
     // the logs keep at least half of the terminal

@@ -1,15 +1,9 @@
-/**
- * The body of a sync request: the length of the operations' JSON as u32 big endian, that JSON, and the contents of the files,
- * one after the other in the order of the operations.
- */
+/** Reads and checks the body of a sync request (protocol.ts). */
 import { z } from "zod";
 import { BayError } from "../../core/errors.ts";
 import type { SyncOperation } from "../../image/index.ts";
 import { parseJson, parseWith } from "../api/request-body.ts";
-
-/** Bytes of a batch, and its operations. Larger files are sent in parts. */
-export const MOST_BYTES = 32 << 20;
-export const MOST_OPERATIONS = 10_000;
+import { MOST_BYTES, MOST_OPERATIONS } from "./protocol.ts";
 
 const path = z
   .string()
@@ -66,12 +60,4 @@ export function readBatch(body: Buffer): { operations: SyncOperation[]; bytes: B
       `the batch has ${bytes.length} bytes of contents, its operations name ${sum}`,
     );
   return { operations: found, bytes };
-}
-
-/** Writes a batch. */
-export function writeBatch(list: readonly SyncOperation[], contents: readonly Uint8Array[]): Buffer {
-  const json = Buffer.from(JSON.stringify(list));
-  const head = Buffer.alloc(4);
-  head.writeUInt32BE(json.length);
-  return Buffer.concat([head, json, ...contents]);
 }

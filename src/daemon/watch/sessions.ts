@@ -6,16 +6,11 @@
 import { randomBytes } from "node:crypto";
 import { type ContainerManager, type ContainerRecord, LABELS } from "../../container/index.ts";
 import { BayError } from "../../core/errors.ts";
+import type { SessionNews } from "./protocol.ts";
 
 /** Milliseconds without a batch after which a start no longer waits for its session. */
 const PATIENCE = 60_000;
 const MOST_SESSIONS = 100;
-
-/** A line for the client. */
-export type SessionNews =
-  | { session: string }
-  /** A container is about to start; the client answers with `ready`. */
-  | { ask: { container: string; name: string; service: string } };
 
 interface Session {
   stack: string;

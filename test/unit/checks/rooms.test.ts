@@ -29,6 +29,7 @@ const DOORS: Record<string, string> = {
   "build/options.ts": "the command reads options of builds without loading the builder",
   "build/ignore.ts": "bay watch reads patterns of .dockerignore without loading the builder",
   "daemon/client.ts": "bay watch talks to bayd and does not load the code that starts it",
+  "daemon/watch/protocol.ts": "bay watch and bayd share the format of their messages",
   "stack/query.ts": "commands on a cached stack load neither YAML nor schema",
 };
 

@@ -16,9 +16,12 @@ const CTRL_C = "\x03";
 export class LiveWatch {
   readonly #screen: WatchScreen;
   readonly #shown = new Set<string>();
+  /** Earlier output is not shown: seconds since 1970. */
+  #since = String(Date.now() / 1000);
   #follower: LogFollower | undefined;
   #rows: ContainerRow[] = [];
   #isOpen = false;
+  readonly #closed = new AbortController();
   #question: ((answer: boolean) => void) | undefined;
   #onKey: ((key: Buffer) => void) | undefined;
 
@@ -67,6 +70,7 @@ export class LiveWatch {
   async close(): Promise<void> {
     if (!this.#isOpen) return;
     this.#isOpen = false;
+    this.#closed.abort();
     this.#question?.(false);
     if (this.#onKey) process.stdin.off("data", this.#onKey);
     process.stdin.setRawMode(false);
@@ -102,6 +106,7 @@ export class LiveWatch {
       return;
     }
     this.#shown.clear();
+    this.#since = String(Date.now() / 1000);
     this.#startLogs(client);
     this.#follow();
   }
@@ -109,7 +114,7 @@ export class LiveWatch {
   /** Keeps the services' lines and the followed logs current. */
   async #look(client: Client): Promise<void> {
     try {
-      for await (const _change of changesOf(client, this.stack.name)) {
+      for await (const _change of changesOf(client, this.stack.name, this.#closed.signal)) {
         if (!this.#isOpen) return;
         this.#rows = await patiently(() => listContainers(client, this.stack.name));
         this.#follow();
@@ -128,8 +133,7 @@ export class LiveWatch {
     for (const row of this.#chosen()) {
       if (!this.#follower || this.#shown.has(row.Id)) continue;
       this.#shown.add(row.Id);
-      const since = String(Date.now() / 1000);
-      this.#follower.follow(row, { tail: "all", follow: true, since }).catch(() => {});
+      this.#follower.follow(row, { tail: "all", follow: true, since: this.#since }).catch(() => {});
     }
   }
 

@@ -1,7 +1,8 @@
 /** bay's own routes for `bay watch`: the session, and batches of file changes for containers. */
 import { z } from "zod";
 import { syncFiles } from "../../../container/index.ts";
-import { MOST_BYTES, readBatch } from "../../watch/batch-format.ts";
+import { readBatch } from "../../watch/batch-format.ts";
+import { MOST_BYTES } from "../../watch/protocol.ts";
 import { WatchSessions } from "../../watch/sessions.ts";
 import { type Route, route, sendJson, startStream, whenClosed } from "../http.ts";
 import { readBody } from "../request-body.ts";

@@ -1,7 +1,8 @@
 /** The body of a sync request: what is written is read again, and what is not valid is rejected. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { readBatch, writeBatch } from "../../../../src/daemon/watch/batch-format.ts";
+import { readBatch } from "../../../../src/daemon/watch/batch-format.ts";
+import { writeBatch } from "../../../../src/daemon/watch/protocol.ts";
 import type { SyncOperation } from "../../../../src/image/index.ts";
 
 const bodyOf = (list: unknown, contents = "") => writeBatch(list as SyncOperation[], [Buffer.from(contents)]);
