@@ -4,6 +4,7 @@ import { VERSION } from "../core/version.ts";
 import { Context, type GlobalOptions } from "./context.ts";
 import { exitCodeOf, printError } from "./print-error.ts";
 import { adder, addNothing, collect, refuse } from "./register/add.ts";
+import { addClusterCommands } from "./register/cluster.ts";
 import { addContainerCommands } from "./register/containers.ts";
 import { addHostCommands } from "./register/host.ts";
 import { addImageCommands } from "./register/images.ts";
@@ -125,5 +126,6 @@ export function build(setExitCode: (code: number) => void, only?: string): Comma
   program.commandsGroup("System:");
   addHostCommands(add);
   addSystemCommands(group);
+  addClusterCommands(group);
   return program;
 }

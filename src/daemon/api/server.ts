@@ -11,9 +11,12 @@ import type { Duplex } from "node:stream";
 import type { Builder, CacheMounts, KeptRepositories, StepStore } from "../../build/index.ts";
 import type { ContainerManager } from "../../container/index.ts";
 import { BayError } from "../../core/errors.ts";
+import type { Cluster } from "../../host/index.ts";
+import { passOn, passOnUpgrade, remoteTarget } from "../cluster/proxy.ts";
 import { groupId } from "../process/socket-group.ts";
 import type { StackService } from "../stacks/stack-service.ts";
 import { buildRoutes } from "./bay/build.ts";
+import { hostRoutes } from "./bay/hosts.ts";
 import { imageFileRoutes } from "./bay/image-files.ts";
 import { bayRoutes } from "./bay/routes.ts";
 import { volumeRoutes } from "./bay/volumes.ts";
@@ -43,6 +46,7 @@ export interface Services {
   cacheMounts: CacheMounts;
   repositories: KeptRepositories;
   builder: () => Promise<Builder>;
+  cluster: Cluster;
   /** Stops bayd; containers keep running. */
   shutDown: () => void;
 }
@@ -65,6 +69,7 @@ export function routesOf(services: Services): { routes: Route[]; hijacks: Hijack
     ...imageFileRoutes(services),
     ...volumeRoutes(services),
     ...bayRoutes(services),
+    ...hostRoutes(services),
   ];
   return { routes, hijacks };
 }
@@ -80,15 +85,21 @@ export function createEngineServer(services: Services): Server {
     connectionsCheckingInterval: 5000,
   });
   server.maxConnections = maxConnections();
-  server.on("request", (request, response) => serve(table, request, response));
-  server.on("upgrade", (request, socket, head) => upgrade(table, request, socket, head));
+  const { cluster } = services;
+  server.on("request", (request, response) => serve(table, cluster, request, response));
+  server.on("upgrade", (request, socket, head) => upgrade(table, cluster, request, socket, head));
   return server;
 }
 
 const titleOf = ({ method, url }: IncomingMessage) => `${method} ${url}`;
 
 /** Serves one request. An error in it, at any time, ends only this request. */
-function serve(table: RouteTable, request: IncomingMessage, response: ServerResponse): void {
+function serve(
+  table: RouteTable,
+  cluster: Cluster,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
   request.on("error", ignore);
   response.on("error", ignore);
   closeWithSocket(request.socket, response);
@@ -96,6 +107,8 @@ function serve(table: RouteTable, request: IncomingMessage, response: ServerResp
   const over = (done: () => void) => whenOver(request.socket, response, done);
   guarded(titleOf(request), fail, over, async () => {
     const { path, query } = locate(request.url ?? "");
+    const remote = remoteTarget(request.url ?? "");
+    if (remote) return await passOn(cluster, remote, request, response);
     const hijacked = request.method === "POST" ? table.findHijack(path) : undefined;
     if (hijacked) {
       checkQuery(hijacked.name, query);
@@ -174,7 +187,13 @@ function drained(request: IncomingMessage): Promise<boolean> {
 }
 
 /** Node emits an upgraded request before its body, so the body is read here. */
-function upgrade(table: RouteTable, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+function upgrade(
+  table: RouteTable,
+  cluster: Cluster,
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+): void {
   socket.on("error", () => socket.destroy());
   // an earlier request has its response on the same connection
   if (openOn(socket) > 0) return void socket.destroy();
@@ -188,6 +207,11 @@ function upgrade(table: RouteTable, request: IncomingMessage, socket: Duplex, he
   const over = (done: () => void) => (socket.closed ? setImmediate(done) : socket.once("close", done));
   guarded(`${titleOf(request)} (upgrade)`, fail, over, async () => {
     const { path, query } = locate(request.url ?? "");
+    const remote = remoteTarget(request.url ?? "");
+    if (remote) {
+      const body = await readUpgradeBody(request, socket, head);
+      return await passOnUpgrade(cluster, remote, request, { socket, body });
+    }
     const hijacked = request.method === "POST" ? table.findHijack(path) : undefined;
     if (!hijacked) throw noRoute(request.method ?? "", path);
     checkQuery(hijacked.name, query);
