@@ -55,6 +55,7 @@ export class Cluster {
   readonly #agent = new PeerAgent();
   readonly #peers = new Map<string, PeerConnection>();
   readonly #listener: PeerListener;
+  #changing: Promise<void> = Promise.resolve();
   #noting: NodeJS.Timeout | undefined;
   #remote: readonly RemoteContainer[] | undefined;
 
@@ -144,7 +145,13 @@ export class Cluster {
     });
   }
 
-  async #membersChanged(): Promise<void> {
+  /** One change at a time: the listener may be starting. */
+  #membersChanged(): Promise<void> {
+    this.#changing = this.#changing.then(() => this.#applyMembers());
+    return this.#changing;
+  }
+
+  async #applyMembers(): Promise<void> {
     const { identity, self, others } = this.membership;
     try {
       if (identity && self) await this.#listener.start(identity, self.port);

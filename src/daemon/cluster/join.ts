@@ -7,6 +7,7 @@ import { type Admission, type Cluster, hostFacts, ownFacts } from "../../host/in
 import { sendError, sendJson } from "../api/http.ts";
 import { parseJson, parseWith, readBody } from "../api/request-body.ts";
 
+const JOIN_PATH = "/bay/v1/host/join";
 /** A certificate request with its facts is a few kB. */
 const MAX_BODY = 64 << 10;
 
@@ -31,14 +32,15 @@ export function serveStranger(cluster: () => Cluster, warn: (text: string) => vo
     request.on("error", () => {});
     response.on("error", () => {});
     admit(cluster(), request, response).catch((error: unknown) => {
-      warn(`a host could not join from ${request.socket.remoteAddress}: ${messageOf(error)}`);
+      if (request.url === JOIN_PATH)
+        warn(`a host could not join from ${request.socket.remoteAddress}: ${messageOf(error)}`);
       sendError(response, error);
     });
   };
 }
 
 async function admit(cluster: Cluster, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  if (request.method !== "POST" || request.url !== "/bay/v1/host/join")
+  if (request.method !== "POST" || request.url !== JOIN_PATH)
     throw new BayError("NOT_A_MEMBER", "this connection has no certificate of a member of the cluster");
   const {
     id,

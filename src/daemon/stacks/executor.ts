@@ -109,14 +109,15 @@ export function makeExecutor(
 
 function networkConfig(stack: Stack, name: string): NetworkConfig {
   const [key, network] = Object.entries(stack.networks).find(([, candidate]) => candidate.name === name)!;
-  const { internal, ipv6, subnet, gateway, range, mtu, options } = network;
+  const { internal, ipv6, subnet, gateway, range, mtu, options, overlay } = network;
   const reserved = reservedAddresses(network.reserved);
   const labels = { ...network.labels, [LABELS.stack]: stack.name, [LABELS.network]: key };
   return {
     name,
     stack: stack.name,
     key,
-    driver: "bridge",
+    driver: overlay ? "overlay" : "bridge",
+    ...(overlay ? { overlay } : {}),
     internal,
     ipv6,
     further: furtherSubnets(network),

@@ -77,18 +77,28 @@ export async function requestCertificate(): Promise<CertificateRequest> {
   return { request: request.toString("pem"), key: await keyText(keys.privateKey) };
 }
 
-/** Issues a host's certificate for a request. Throws BAD_REQUEST if the request is malformed or its signature is wrong. */
-export async function issueCertificate(authority: KeyPair, text: string, host: string): Promise<string> {
+/**
+ * Issues a host's certificate for a request. Its time begins after `later`, that of the certificate before. Throws BAD_REQUEST if
+ * the request is malformed or its signature is wrong.
+ */
+export async function issueCertificate(
+  authority: KeyPair,
+  text: string,
+  host: string,
+  later = 0,
+): Promise<string> {
   const request = await readRequest(text);
   const issuer = new PeculiarCertificate(authority.certificate);
   const now = Date.now();
+  // X.509 has whole seconds
+  const begin = Math.max(Math.floor((now - CLOCK_SKEW) / 1000) * 1000, later + 1000);
   const certificate = await X509CertificateGenerator.create({
     subject: `CN=${host}`,
     issuer: issuer.subject,
     publicKey: await request.publicKey.export(),
     signingKey: await importKey(authority.key),
     signingAlgorithm: ALGORITHM,
-    notBefore: new Date(now - CLOCK_SKEW),
+    notBefore: new Date(begin),
     notAfter: new Date(now + HOST_DAYS * DAY),
     extensions: [
       new BasicConstraintsExtension(false, undefined, true),
@@ -112,8 +122,8 @@ async function readRequest(text: string): Promise<Pkcs10CertificateRequest> {
 const importKey = (pem: string) =>
   crypto.subtle.importKey("pkcs8", PemConverter.decodeFirst(pem), ALGORITHM, false, ["sign"]);
 
-/** The SHA-256 fingerprint of a certificate. */
-export const fingerprintOf = (pem: string): string => new X509Certificate(pem).fingerprint256;
+/** When a certificate begins to be valid, in milliseconds since the epoch. */
+export const validFrom = (pem: string): number => Date.parse(new X509Certificate(pem).validFrom);
 
 /** Whether a certificate is in the last third of its time. */
 export function isDueForRenewal(pem: string, now = Date.now()): boolean {

@@ -1,5 +1,6 @@
 /** Connections to other hosts: TLS 1.3 with this host's certificate, to exactly the member that is meant. */
 
+import { X509Certificate } from "node:crypto";
 import type { ClientRequest, RequestOptions } from "node:http";
 import { Agent, request as httpsRequest } from "node:https";
 import { connect } from "node:tls";
@@ -7,6 +8,7 @@ import { BayError } from "../../core/errors.ts";
 import { digestOf } from "../membership/invitations.ts";
 import type { Member } from "../model/member.ts";
 import type { Identity } from "./identity-files.ts";
+import { isOf } from "./peer-listener.ts";
 
 const CONNECT_TIMEOUT = 2000;
 
@@ -19,8 +21,8 @@ export const peerOptions = (identity: Identity, member: Member) => ({
   ca: identity.authority,
   minVersion: "TLSv1.3" as const,
   servername: "",
-  checkServerIdentity: (_host: string, { fingerprint256 }: { fingerprint256: string }) =>
-    member.certificates.includes(fingerprint256)
+  checkServerIdentity: (_host: string, { raw }: { raw: Buffer }) =>
+    isOf(member, new X509Certificate(raw))
       ? undefined
       : new BayError(
           "UNKNOWN_AUTHORITY",
@@ -52,7 +54,7 @@ export class PeerAgent {
   }
 
   #agentOf(identity: Identity, member: Member): Agent {
-    const key = [member.address, member.port, identity.certificate, ...member.certificates].join();
+    const key = [member.address, member.port, member.validFrom, identity.certificate].join();
     const known = this.#agents.get(member.id);
     if (known?.key === key) return known.agent;
     known?.agent.destroy();

@@ -2,6 +2,7 @@
  * The TCP listener for other hosts: TLS 1.3, and a certificate of the cluster's authority on both sides. A connection of a
  * member is served by bayd's server; one without such a certificate may only ask to join.
  */
+import type { X509Certificate } from "node:crypto";
 import { createServer as createHttpServer, type Server as HttpServer } from "node:http";
 import type { Socket } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
@@ -28,7 +29,9 @@ export class PeerListener {
   #server: Server | undefined;
   #port: number | undefined;
   readonly #strangers: HttpServer;
-  readonly #open = new Map<TLSSocket, string>();
+  /** Connections of members. */
+  readonly #open = new Set<TLSSocket>();
+  readonly #joining = new Set<TLSSocket>();
 
   constructor(readonly options: ListenerOptions) {
     this.#strangers = createHttpServer(
@@ -79,30 +82,25 @@ export class PeerListener {
     socket.on("error", () => socket.destroy());
     const member = memberOf(socket, this.options.members());
     if (member) {
-      this.#open.set(socket, fingerprint(socket));
-      socket.once("close", () => this.#open.delete(socket));
-      this.options.serve(socket, member);
-      return;
+      keep(this.#open, socket);
+      return this.options.serve(socket, member);
     }
-    const strangers = [...this.#open.values()].filter((each) => each === "").length;
-    if (strangers >= MAX_STRANGERS) return void socket.destroy();
-    this.#open.set(socket, "");
-    socket.once("close", () => this.#open.delete(socket));
+    if (this.#joining.size >= MAX_STRANGERS) return void socket.destroy();
+    keep(this.#joining, socket);
     setTimeout(() => socket.destroy(), STRANGER_TIME).unref();
     this.#strangers.emit("connection", socket);
   }
 
-  /** Ends the connections of hosts that are no longer members. */
+  /** Ends the connections of hosts that are no longer members, and of earlier certificates. */
   enforce(): void {
-    const valid = new Set(this.options.members().flatMap(({ certificates }) => certificates));
-    for (const [socket, certificate] of this.#open)
-      if (certificate !== "" && !valid.has(certificate)) socket.destroy();
+    const members = this.options.members();
+    for (const socket of this.#open) if (!memberOf(socket, members)) socket.destroy();
   }
 
   async stop(): Promise<void> {
     const server = this.#server;
     this.#server = undefined;
-    for (const socket of this.#open.keys()) socket.destroy();
+    for (const socket of [...this.#open, ...this.#joining]) socket.destroy();
     if (server) await new Promise<void>((resolve) => server.close(() => resolve()));
   }
 }
@@ -115,11 +113,19 @@ const contextOf = ({ key, certificate, authority }: Identity) => ({
   minVersion: "TLSv1.3" as const,
 });
 
-const fingerprint = (socket: TLSSocket): string => socket.getPeerX509Certificate()?.fingerprint256 ?? "";
-
-/** The member with the certificate of a connection, if the authority issued it and the list has it. */
-export function memberOf(socket: TLSSocket, members: readonly Member[]): Member | undefined {
-  if (!socket.authorized) return undefined;
-  const own = fingerprint(socket);
-  return members.find(({ certificates }) => certificates.includes(own));
+function keep(set: Set<TLSSocket>, socket: TLSSocket): void {
+  set.add(socket);
+  socket.once("close", () => set.delete(socket));
 }
+
+/** The member with the certificate of a connection, if the authority issued it and the list has the host. */
+function memberOf(socket: TLSSocket, members: readonly Member[]): Member | undefined {
+  const certificate = socket.authorized ? socket.getPeerX509Certificate() : undefined;
+  return certificate && members.find((member) => isOf(member, certificate));
+}
+
+/** Whether a certificate of the authority is one of this member's that still count. */
+export const isOf = (
+  { id, validFrom }: Pick<Member, "id" | "validFrom">,
+  certificate: Pick<X509Certificate, "subject" | "validFrom">,
+): boolean => certificate.subject === `CN=${id}` && Date.parse(certificate.validFrom) >= validFrom;

@@ -100,7 +100,7 @@ export class Membership {
   /** Creates a cluster with this host as its authority. Throws ALREADY_MEMBER. */
   async init(facts: HostFacts): Promise<Member> {
     this.#refuseMember();
-    const { createAuthority, fingerprintOf, issueCertificate, requestCertificate } = await import(
+    const { createAuthority, issueCertificate, requestCertificate, validFrom } = await import(
       "../identity/certificates.ts"
     );
     const [cluster, id] = [newId(), newId()];
@@ -112,7 +112,7 @@ export class Membership {
       id,
       slot: 0,
       role: "authority",
-      certificates: [fingerprintOf(certificate)],
+      validFrom: validFrom(certificate),
       joinedAt: new Date().toISOString(),
     };
     this.#refuseMember(); // another request may have been faster
@@ -162,7 +162,7 @@ export class Membership {
     const identity = this.#requireAuthority();
     this.#checkUnique(facts);
     this.invitations.redeem(token.id, token.secret);
-    const { fingerprintOf, issueCertificate } = await import("../identity/certificates.ts");
+    const { issueCertificate, validFrom } = await import("../identity/certificates.ts");
     const authority = { certificate: identity.authority, key: identity.authorityKey };
     const id = newId();
     const certificate = await issueCertificate(authority, request, id);
@@ -172,7 +172,7 @@ export class Membership {
       id,
       slot: freeSlot(this.members),
       role: "member",
-      certificates: [fingerprintOf(certificate)],
+      validFrom: validFrom(certificate),
       joinedAt: new Date().toISOString(),
     };
     await this.#change((members) => [...members, member]);
@@ -281,20 +281,28 @@ export class Membership {
     return member;
   }
 
-  /** Issues another certificate for a member. The one before is valid until `forget` is called with it. */
-  async renew(id: string, request: string, isRotation: boolean): Promise<string> {
+  /** Issues another certificate for a member. The one before counts until `retire`. Throws NOT_THE_AUTHORITY, HOST_NOT_FOUND. */
+  async renew(nameOrId: string, request: string): Promise<string> {
     const { authority, authorityKey } = this.#requireAuthority();
-    const { fingerprintOf, issueCertificate } = await import("../identity/certificates.ts");
-    const certificate = await issueCertificate({ certificate: authority, key: authorityKey }, request, id);
-    const fingerprint = fingerprintOf(certificate);
+    const member = this.require(nameOrId);
+    const { issueCertificate } = await import("../identity/certificates.ts");
+    return issueCertificate(
+      { certificate: authority, key: authorityKey },
+      request,
+      member.id,
+      member.validFrom,
+    );
+  }
+
+  /** From now on only certificates of a member that begin at this time or later count. */
+  async retire(nameOrId: string, validFrom: number): Promise<void> {
+    this.#requireAuthority();
+    const { id } = this.require(nameOrId);
     await this.#change((members) =>
       members.map((member) =>
-        member.id === id
-          ? { ...member, certificates: [fingerprint, ...(isRotation ? [] : member.certificates.slice(0, 1))] }
-          : member,
+        member.id === id ? { ...member, validFrom: Math.max(member.validFrom, validFrom) } : member,
       ),
     );
-    return certificate;
   }
 
   /** Uses a renewed certificate from now on. */

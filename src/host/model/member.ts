@@ -37,11 +37,8 @@ export const memberSchema = hostFacts.extend({
   slot: z.int().min(0).max(65535),
   /** The authority issues certificates, and changes the list. */
   role: z.enum(["authority", "member"]),
-  /** SHA-256 fingerprints of its certificates: the present one, and the one before while a renewal spreads. */
-  certificates: z
-    .array(z.string().regex(/^([0-9A-F]{2}:){31}[0-9A-F]{2}$/))
-    .min(1)
-    .max(2),
+  /** Certificates that begin to be valid before this time (milliseconds since the epoch) count no more. */
+  validFrom: z.int().min(0),
   joinedAt: z.string().max(40),
 });
 export type Member = z.infer<typeof memberSchema>;

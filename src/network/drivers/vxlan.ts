@@ -41,7 +41,7 @@ export function ensureTunnel(network: NetworkRecord, { self }: Underlay, links: 
   withVxlan((vxlan) => {
     vxlan.add({
       name,
-      vni: overlay.vni,
+      vni: overlay.id,
       port: overlay.port,
       local: self.address,
       mtu,

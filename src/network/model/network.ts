@@ -21,7 +21,7 @@ export interface NetworkSubnet extends SubnetConfig {
 export interface OverlayOptions {
   encapsulation: "vxlan";
   /** The VXLAN network identifier. */
-  vni: number;
+  id: number;
   /** The UDP port of the tunnels. */
   port: number;
 }

@@ -317,6 +317,7 @@ export interface StackNetwork extends StackSubnet {
   /** Additional IPv4 subnets, and all IPv6 subnets. */
   further?: StackSubnet[];
   options?: BridgeOptions;
+  overlay?: { encapsulation: "vxlan"; id: number; port: number };
   missingDriver?: MissingDriver;
   mtu: number | undefined;
   labels: Record<string, string>;

@@ -44,7 +44,8 @@ const labelBody = z.strictObject({
   remove: z.array(z.string().max(256)).max(100),
 });
 const moveBody = z.strictObject({ address });
-const renewBody = z.strictObject({ request: z.string().max(8192), isRotation: z.boolean() });
+const renewBody = z.strictObject({ request: z.string().max(8192) });
+const retireBody = z.strictObject({ validFrom: z.int().min(0) });
 
 export function hostRoutes({ cluster, manager }: Services): Route[] {
   const { membership } = cluster;
@@ -100,7 +101,7 @@ export function hostRoutes({ cluster, manager }: Services): Route[] {
       sendJson(response, 200, {});
     }),
     route("POST", "/bay/v1/host/rotate", async ({ response }) => {
-      await renewCertificate(cluster, true);
+      await renewCertificate(cluster);
       sendJson(response, 200, {});
     }),
     route("GET", "/bay/v1/host/stream", ({ response }) => cluster.stream(response)),
@@ -128,27 +129,35 @@ export function hostRoutes({ cluster, manager }: Services): Route[] {
     ),
     change("DELETE", "/bay/v1/hosts/:", z.strictObject({}), (host) => membership.remove(host)),
     change("POST", "/bay/v1/hosts/:/renew", renewBody, async (host, body: z.infer<typeof renewBody>) => ({
-      certificate: await membership.renew(membership.require(host).id, body.request, body.isRotation),
+      certificate: await membership.renew(host, body.request),
     })),
+    change("POST", "/bay/v1/hosts/:/retire", retireBody, async (host, body: { validFrom: number }) => {
+      await membership.retire(host, body.validFrom);
+      return {};
+    }),
   ];
 }
 
-/** Gets this host another certificate. Throws NOT_A_MEMBER, HOST_UNREACHABLE. */
-export async function renewCertificate(cluster: Cluster, isRotation: boolean): Promise<void> {
+/**
+ * Gets this host another key and certificate; then the ones before count no more. A kill in between leaves both valid. Throws
+ * NOT_A_MEMBER, HOST_UNREACHABLE.
+ */
+export async function renewCertificate(cluster: Cluster): Promise<void> {
   const { membership } = cluster;
   const { id, authorityKey } = membership.requireIdentity();
-  const { requestCertificate } = await import("../../../host/join.ts");
+  const { requestCertificate, validFrom } = await import("../../../host/join.ts");
   const { request, key } = await requestCertificate();
   const authority = membership.members.find(({ role }) => role === "authority")!;
-  const certificate =
-    authorityKey !== undefined
-      ? await membership.renew(id, request, isRotation)
-      : z
-          .object({ certificate: z.string().max(100_000) })
-          .parse(
-            await askMember(cluster, authority, "POST", `/bay/v1/hosts/${id}/renew`, { request, isRotation }),
-          ).certificate;
+  const ask = (action: string, body: unknown) =>
+    askMember(cluster, authority, "POST", `/bay/v1/hosts/${id}/${action}`, body);
+  const isHere = authorityKey !== undefined;
+  const certificate = isHere
+    ? await membership.renew(id, request)
+    : z.object({ certificate: z.string().max(100_000) }).parse(await ask("renew", { request })).certificate;
   membership.useCertificate(certificate, key);
+  const from = validFrom(certificate);
+  if (isHere) await membership.retire(id, from);
+  else await ask("retire", { validFrom: from });
 }
 
 const MAX_ANSWER = 8 << 20;
@@ -197,7 +206,7 @@ export function askMember(
 
 /** A member as clients see it. */
 function shown(cluster: Cluster, manager: ContainerManager, member: Member) {
-  const { certificates: _, ...rest } = member;
+  const { validFrom: _, ...rest } = member;
   const peer = cluster.peer(member.id);
   const isSelf = member.id === cluster.membership.self?.id;
   return {
