@@ -65,6 +65,20 @@ export const CLUSTER = {
     causes: "The command was run on another member.",
     fix: "Run it on the host that the message names.",
   },
+  NO_ENCAPSULATION: {
+    exit: 1,
+    http: 400,
+    meaning: "bay does not have this kind of tunnels between hosts.",
+    causes: "The network has an encapsulation, or the option encrypted, that this version does not support.",
+    fix: "Remove the option from driver_opts; vxlan is the default.",
+  },
+  STACK_BUSY: {
+    exit: 1,
+    http: 409,
+    meaning: "Another command changes the stack on its hosts.",
+    causes: "`bay up` or `bay down` runs for the same stack on another host.",
+    fix: "Wait until it has ended, and make a new plan.",
+  },
   UNKNOWN_AUTHORITY: {
     exit: 1,
     http: 403,
