@@ -1,4 +1,5 @@
 /** Shared by commands: the roots, the stack that the options select, and the daemon. */
+import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BayError } from "../core/errors.ts";
@@ -147,6 +148,7 @@ export class Context {
     }
     for (const warning of cached.warnings) process.stderr.write(`${warning}\n`);
     this.knownServices = [...Object.keys(cached.stack.services), ...cached.stack.disabled];
+    this.#isOnHosts = cached.stack.hosts !== undefined;
     return cached.stack;
   }
 
@@ -163,16 +165,28 @@ export class Context {
       : (await this.stack()).name;
   }
 
+  /** Whether the stack is one of several hosts; without its file, whether this host knows others. */
+  #isOnHosts: boolean | undefined;
+
+  /** Requests about containers of a stack of several hosts go to all hosts. */
+  #scoped(client: Client): Client {
+    const isOnHosts = this.#isOnHosts ?? existsSync(join(this.roots.run, "peers"));
+    client.scope = isOnHosts ? "/bay/v1/cluster/api" : "";
+    return client;
+  }
+
   /** A client of the running daemon. Its first call throws NO_DAEMON if it does not run. */
   async client(): Promise<Client> {
     const { Client } = await import("../daemon/index.ts");
-    return new Client(socketPath(this.roots));
+    return this.#scoped(new Client(socketPath(this.roots)));
   }
 
   /** A client of the daemon, which is started if it does not run. */
   async daemon(): Promise<Client> {
     const { ensureDaemon } = await import("../daemon/index.ts");
-    return ensureDaemon(this.roots, this.command, { repair: this.options.repair !== false });
+    return this.#scoped(
+      await ensureDaemon(this.roots, this.command, { repair: this.options.repair !== false }),
+    );
   }
 }
 
@@ -187,6 +201,8 @@ export interface ContainerRow {
   State: string;
   Status: string;
   Labels: Record<string, string>;
+  /** The host of the cluster; only in lists of all hosts. */
+  Host?: string;
   /** The last two are not in the list of the Engine API. */
   HostConfig: { NetworkMode: string; PidMode?: string; IpcMode?: string };
   Ports: { IP?: string; PrivatePort: number; PublicPort?: number; Type: string }[];
@@ -248,8 +264,8 @@ export async function containersOf(
   services: string[],
   options: { all?: boolean; oneOff?: boolean } = {},
 ): Promise<{ client: Client; rows: ContainerRow[] }> {
-  const client = await context.client();
   const name = await context.stackName();
+  const client = await context.client();
   if (services.length > 0) await context.learnServices();
   const rows = await stackContainers(client, name, { services, known: context.knownServices, ...options });
   return { client, rows };

@@ -40,7 +40,10 @@ import { SecretFiles } from "./spec/secret-files.ts";
 
 const ENOSPC = 28;
 
-/** Emits `changed` (ID), `end:ID` (exit code), `output:ID` (bytes of a terminal) and `warning` (text). */
+/**
+ * Emits `changed` (ID), `peers` (other hosts or their containers changed), `end:ID` (exit code), `output:ID` (bytes of a
+ * terminal) and `warning` (text).
+ */
 export class ContainerManager extends EventEmitter implements Host, EndpointDirectory {
   readonly #warn = (text: string): void => void this.emit("warning", text);
   readonly images: ImageStore;

@@ -14,7 +14,14 @@ export interface Answer {
 const NO_NAME = { servername: "" };
 
 export class Client {
+  /** Put before paths of the Engine API; bay's own routes are as they are. Set for stacks of several hosts. */
+  scope = "";
+
   constructor(readonly socketPath: string) {}
+
+  #at(path: string): string {
+    return path.startsWith("/bay/v1/") ? path : this.scope + path;
+  }
 
   /** Sends one request; the response's body is not read. Throws NO_DAEMON if no process listens. */
   send(method: string, path: string, body?: unknown, more: Record<string, string> = {}): Promise<Answer> {
@@ -25,7 +32,7 @@ export class Client {
           ? more
           : { ...more, "Content-Type": "application/json", "Content-Length": Buffer.byteLength(text) };
       const call = request(
-        { ...NO_NAME, socketPath: this.socketPath, method, path, headers, agent: false },
+        { ...NO_NAME, socketPath: this.socketPath, method, path: this.#at(path), headers, agent: false },
         (response) =>
           resolve({ status: response.statusCode ?? 0, headers: response.headers, body: response }),
       );
@@ -60,7 +67,7 @@ export class Client {
           ...NO_NAME,
           socketPath: this.socketPath,
           method,
-          path,
+          path: this.#at(path),
           headers: { "Content-Type": "application/x-tar" },
           agent: false,
         },
@@ -133,7 +140,13 @@ export class Client {
         "Content-Type": "application/json",
         "Content-Length": Buffer.byteLength(text),
       };
-      const call = request({ ...NO_NAME, socketPath: this.socketPath, method: "POST", path, headers });
+      const call = request({
+        ...NO_NAME,
+        socketPath: this.socketPath,
+        method: "POST",
+        path: this.#at(path),
+        headers,
+      });
       call.on("upgrade", (_response, socket, head) => {
         if (head.length > 0) socket.unshift(head);
         resolve(socket);

@@ -63,7 +63,7 @@ export class Cluster {
     this.publisher = new ContainerPublisher(options.containers);
     this.membership = new Membership(options.root, options.store, () => void this.#membersChanged());
     this.#listener = new PeerListener({
-      members: () => this.membership.others,
+      members: () => this.membership.members,
       serve: options.serve,
       join: options.join,
       warn: options.warn,

@@ -59,6 +59,7 @@ export function addStackCommands(add: Add, program: Command): void {
         .option("-y, --yes", "answer all questions with yes; bay up asks none")
         .option("-V, --renew-anon-volumes", "give replaced containers new anonymous volumes")
         .option("--no-repair", "start bayd without drift repair")
+        .option("--skip-unreachable", "leave out hosts of the cluster that do not answer")
         .addOption(secondsOption()),
     async () => (await import("../commands/stack/up.ts")).up,
   );
@@ -103,6 +104,7 @@ export function addStackCommands(add: Add, program: Command): void {
         .option("--rmi <which>", "remove images: all, or local for those created by bay")
         .option("--remove-orphans", "include services that the file no longer has")
         .option("--dry-run", "show what would be removed without removing it")
+        .option("--skip-unreachable", "leave out hosts of the cluster that do not answer")
         .addOption(secondsOption()),
     async () => (await import("../commands/stack/down.ts")).down,
   );

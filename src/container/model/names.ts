@@ -4,13 +4,15 @@ import { LABELS } from "./config.ts";
 import type { ContainerRecord } from "./record.ts";
 import { isRunning } from "./records.ts";
 
-/** A container of another host, as far as names need it. */
+/** A container of another host, as far as this host's containers and steps need it. */
 export interface RemoteNames {
   id: string;
   name: string;
   service?: string | undefined;
   stack?: string | undefined;
+  status: string;
   health: string;
+  exitCode?: number | undefined;
   /** Its host has not been heard for a while, so the container may have ended. */
   isSilent: boolean;
   endpoints: readonly {

@@ -12,10 +12,12 @@ import type { Builder, CacheMounts, KeptRepositories, StepStore } from "../../bu
 import type { ContainerManager } from "../../container/index.ts";
 import { BayError } from "../../core/errors.ts";
 import type { Cluster } from "../../host/index.ts";
-import { passOn, passOnUpgrade, remoteTarget } from "../cluster/proxy.ts";
+import type { ClusterStacks } from "../cluster/cluster-stacks.ts";
+import { Elsewhere } from "../cluster/elsewhere.ts";
 import { groupId } from "../process/socket-group.ts";
 import type { StackService } from "../stacks/stack-service.ts";
 import { buildRoutes } from "./bay/build.ts";
+import { clusterRoutes } from "./bay/cluster.ts";
 import { hostRoutes } from "./bay/hosts.ts";
 import { imageFileRoutes } from "./bay/image-files.ts";
 import { bayRoutes } from "./bay/routes.ts";
@@ -47,6 +49,7 @@ export interface Services {
   repositories: KeptRepositories;
   builder: () => Promise<Builder>;
   cluster: Cluster;
+  clusterStacks: ClusterStacks;
   /** Stops bayd; containers keep running. */
   shutDown: () => void;
 }
@@ -70,6 +73,7 @@ export function routesOf(services: Services): { routes: Route[]; hijacks: Hijack
     ...volumeRoutes(services),
     ...bayRoutes(services),
     ...hostRoutes(services),
+    ...clusterRoutes(services),
   ];
   return { routes, hijacks };
 }
@@ -85,9 +89,9 @@ export function createEngineServer(services: Services): Server {
     connectionsCheckingInterval: 5000,
   });
   server.maxConnections = maxConnections();
-  const { cluster } = services;
-  server.on("request", (request, response) => serve(table, cluster, request, response));
-  server.on("upgrade", (request, socket, head) => upgrade(table, cluster, request, socket, head));
+  const elsewhere = new Elsewhere(services.cluster, (id) => services.manager.records.find(id) !== undefined);
+  server.on("request", (request, response) => serve(table, elsewhere, request, response));
+  server.on("upgrade", (request, socket, head) => upgrade(table, elsewhere, request, socket, head));
   return server;
 }
 
@@ -96,7 +100,7 @@ const titleOf = ({ method, url }: IncomingMessage) => `${method} ${url}`;
 /** Serves one request. An error in it, at any time, ends only this request. */
 function serve(
   table: RouteTable,
-  cluster: Cluster,
+  elsewhere: Elsewhere,
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
@@ -106,9 +110,8 @@ function serve(
   const fail = (error: unknown) => void answerError(request, response, error);
   const over = (done: () => void) => whenOver(request.socket, response, done);
   guarded(titleOf(request), fail, over, async () => {
+    if (await elsewhere.serve(request, response)) return;
     const { path, query } = locate(request.url ?? "");
-    const remote = remoteTarget(request.url ?? "");
-    if (remote) return await passOn(cluster, remote, request, response);
     const hijacked = request.method === "POST" ? table.findHijack(path) : undefined;
     if (hijacked) {
       checkQuery(hijacked.name, query);
@@ -189,7 +192,7 @@ function drained(request: IncomingMessage): Promise<boolean> {
 /** Node emits an upgraded request before its body, so the body is read here. */
 function upgrade(
   table: RouteTable,
-  cluster: Cluster,
+  elsewhere: Elsewhere,
   request: IncomingMessage,
   socket: Duplex,
   head: Buffer,
@@ -206,12 +209,11 @@ function upgrade(
   };
   const over = (done: () => void) => (socket.closed ? setImmediate(done) : socket.once("close", done));
   guarded(`${titleOf(request)} (upgrade)`, fail, over, async () => {
-    const { path, query } = locate(request.url ?? "");
-    const remote = remoteTarget(request.url ?? "");
-    if (remote) {
+    if (elsewhere.concerns(request)) {
       const body = await readUpgradeBody(request, socket, head);
-      return await passOnUpgrade(cluster, remote, request, { socket, body });
+      return await elsewhere.serveUpgrade(request, { socket, body });
     }
+    const { path, query } = locate(request.url ?? "");
     const hijacked = request.method === "POST" ? table.findHijack(path) : undefined;
     if (!hijacked) throw noRoute(request.method ?? "", path);
     checkQuery(hijacked.name, query);

@@ -20,6 +20,7 @@ export function makeCluster(
     changed: () => {
       overlays.underlay = cluster.underlay;
       overlays.sync();
+      manager.emit("peers");
     },
     serve,
     join: serveStranger(() => cluster, warn),

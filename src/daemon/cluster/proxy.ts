@@ -4,12 +4,10 @@ import type { Duplex } from "node:stream";
 import { type Cluster, type Member, unreachable } from "../../host/index.ts";
 import { markTaken } from "../api/connections.ts";
 
-const PREFIX = /^\/bay\/v1\/hosts\/([^/?]+)\/api(\/.*)$/;
-
-/** The host that a path names, and the path there. */
-export function remoteTarget(url: string): { host: string; path: string } | undefined {
-  const [, host, path] = PREFIX.exec(url) ?? [];
-  return host !== undefined && path !== undefined ? { host: decodeURIComponent(host), path } : undefined;
+/** A member, and the path of the request there. */
+export interface Target {
+  member: Member;
+  path: string;
 }
 
 /** Headers of one connection (RFC 9110, 7.6.1). */
@@ -18,14 +16,14 @@ const OF_CONNECTION = ["connection", "keep-alive", "transfer-encoding", "upgrade
 const passedHeaders = ({ headers }: IncomingMessage) =>
   Object.fromEntries(Object.entries(headers).filter(([name]) => !OF_CONNECTION.includes(name)));
 
-/** Passes a request on, and its response back. Throws HOST_NOT_FOUND, HOST_UNREACHABLE, NOT_A_MEMBER. */
+/** Passes a request on, and its response back. Throws HOST_UNREACHABLE. */
 export function passOn(
   cluster: Cluster,
-  { host, path }: { host: string; path: string },
+  { member, path }: Target,
   request: IncomingMessage,
   response: ServerResponse,
+  noteAnswer?: (answer: IncomingMessage) => void,
 ): Promise<void> {
-  const member = cluster.membership.require(host);
   return new Promise((resolve, reject) => {
     const call = cluster.request(member, {
       method: request.method,
@@ -38,6 +36,7 @@ export function passOn(
       const { connection: _, "keep-alive": __, "transfer-encoding": ___, ...headers } = answer.headers;
       response.writeHead(answer.statusCode ?? 502, headers);
       response.flushHeaders();
+      noteAnswer?.(answer);
       answer.once("error", () => response.destroy());
       answer.pipe(response);
       answer.once("close", resolve);
@@ -49,11 +48,10 @@ export function passOn(
 /** Passes a request on that takes the connection over (attach, exec). Throws like `passOn`. */
 export function passOnUpgrade(
   cluster: Cluster,
-  { host, path }: { host: string; path: string },
+  { member, path }: Target,
   request: IncomingMessage,
   { socket, body }: { socket: Duplex; body: Buffer },
 ): Promise<void> {
-  const member = cluster.membership.require(host);
   return new Promise((resolve, reject) => {
     const call = cluster.request(member, {
       method: request.method,

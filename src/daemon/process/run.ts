@@ -14,6 +14,7 @@ import { JournalStore, replaceFile, roomWarnings, watchRooms } from "../../store
 import { catchEverything } from "../api/guard.ts";
 import { createEngineServer, listen } from "../api/server.ts";
 import { makeCluster } from "../cluster/cluster.ts";
+import { ClusterStacks } from "../cluster/cluster-stacks.ts";
 import { StackService } from "../stacks/stack-service.ts";
 import { IdleMemory } from "./idle-memory.ts";
 import { applyBounds, reloadSettings } from "./settings.ts";
@@ -77,6 +78,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
       repositories,
       builder,
       cluster,
+      clusterStacks: new ClusterStacks(cluster, stacks),
       shutDown,
     });
     connect = (socket) => void server.emit("connection", socket);

@@ -178,14 +178,37 @@ async function waitFor(
   for (let told = false; ; ) {
     checkIsWanted(signal);
     const own = servingContainers(manager, stack.name, (name) => name === service);
-    const states = own.map((record) => judge(manager, record.id, condition, service));
-    if (own.length > 0 && states.every(Boolean)) return;
-    if (own.length === 0 && condition === "service_started") return;
+    const others = manager
+      .remoteContainers()
+      .filter((container) => container.stack === stack.name && container.service === service);
+    const states = [
+      ...own.map((record) => judge(manager, record.id, condition, service)),
+      ...others.map((container) => judgeRemote(container, condition)),
+    ];
+    if (states.length > 0 && states.every(Boolean)) return;
+    if (states.length === 0 && condition === "service_started") return;
     if (!told) say(`waiting for ${service}`);
     told = true;
     if (Date.now() > deadline) throw new BayError("DEPENDENCY_FAILED", `${service} was not ready in time`);
     await nextChange(manager, 1000);
   }
+}
+
+/** The same for a container of another host of the cluster. */
+function judgeRemote(
+  { name, status, health, exitCode }: ReturnType<ContainerManager["remoteContainers"]>[number],
+  condition: Condition,
+): boolean {
+  const hasEnded = status === "exited" || status === "dead";
+  const failed = (why: string) => new BayError("DEPENDENCY_FAILED", `the dependency ${name} ${why}`);
+  if (condition === "service_completed_successfully") {
+    if (hasEnded && exitCode !== 0) throw failed(`ended with exit code ${exitCode}`);
+    return hasEnded;
+  }
+  if (condition === "service_started") return status === "running" || hasEnded;
+  if (health === "none") throw failed("has no health check, so it cannot become healthy");
+  if (hasEnded) throw failed("has ended");
+  return health === "healthy";
 }
 
 function judge(manager: ContainerManager, id: string, condition: Condition, service: string): boolean {

@@ -61,6 +61,8 @@ export async function showPlan(
 ): Promise<number> {
   const planOptions: PlanOptions = { ...PLAN_DEFAULTS, ...asked };
   const stack = await context.stack(services);
+  if (stack.hosts)
+    return (await import("./plan-hosts.ts")).showHostPlans(context, stack, planOptions, options);
   const made = await makePlanFor(context, stack, planOptions);
   if (options.output)
     writeFileSync(options.output, `${JSON.stringify(toSaved(stack, planOptions, made), null, 2)}\n`, {

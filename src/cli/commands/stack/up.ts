@@ -35,6 +35,7 @@ interface UpOptions {
   renewAnonVolumes?: boolean;
   timeout?: number;
   repair?: boolean;
+  skipUnreachable?: boolean;
 }
 
 const planOptions = async (
@@ -110,6 +111,7 @@ export async function up(context: Context, services: string[], options: UpOption
       wait: options.wait,
       waitTimeoutMs: milliseconds(options.waitTimeout),
       parallel: context.options.parallel,
+      ...(options.skipUnreachable ? { skipUnreachable: true } : {}),
     },
     options,
   );

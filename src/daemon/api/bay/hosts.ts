@@ -2,7 +2,6 @@
 import { z } from "zod";
 import type { ContainerManager } from "../../../container/index.ts";
 import { BayError } from "../../../core/errors.ts";
-import { receivedError, type SentError } from "../../../core/received-error.ts";
 import { VERSION } from "../../../core/version.ts";
 import {
   type Cluster,
@@ -13,6 +12,7 @@ import {
   unreachable,
 } from "../../../host/index.ts";
 import { joinCluster } from "../../cluster/join.ts";
+import { askJson } from "../../cluster/member-client.ts";
 import { type Route, route, sendJson } from "../http.ts";
 import type { Services } from "../server.ts";
 
@@ -63,7 +63,7 @@ export function hostRoutes({ cluster, manager }: Services): Route[] {
       const isHere = identity?.authorityKey !== undefined || !authority;
       const answer = isHere
         ? await action(call.parts[0] ?? "", body as never)
-        : await askMember(cluster, authority, method, call.request.url!, body);
+        : await askJson(cluster, authority, method, call.request.url!, { body });
       sendJson(call.response, 200, answer);
     });
   return [
@@ -149,7 +149,7 @@ export async function renewCertificate(cluster: Cluster): Promise<void> {
   const { request, key } = await requestCertificate();
   const authority = membership.members.find(({ role }) => role === "authority")!;
   const ask = (action: string, body: unknown) =>
-    askMember(cluster, authority, "POST", `/bay/v1/hosts/${id}/${action}`, body);
+    askJson(cluster, authority, "POST", `/bay/v1/hosts/${id}/${action}`, { body });
   const isHere = authorityKey !== undefined;
   const certificate = isHere
     ? await membership.renew(id, request)
@@ -158,50 +158,6 @@ export async function renewCertificate(cluster: Cluster): Promise<void> {
   const from = validFrom(certificate);
   if (isHere) await membership.retire(id, from);
   else await ask("retire", { validFrom: from });
-}
-
-const MAX_ANSWER = 8 << 20;
-
-/** Sends a request to a member and reads its JSON. Throws its error, HOST_UNREACHABLE. */
-export function askMember(
-  cluster: Cluster,
-  member: Member,
-  method: string,
-  path: string,
-  body: unknown,
-): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const text = JSON.stringify(body);
-    const call = cluster.request(member, {
-      method,
-      path,
-      headers: {
-        host: member.name,
-        "content-type": "application/json",
-        "content-length": Buffer.byteLength(text),
-      },
-    });
-    call.once("error", (cause) => reject(unreachable(member, cause.message, cause)));
-    call.once("response", (response) => {
-      let answer = "";
-      response.setEncoding("utf8").on("data", (part: string) => {
-        answer += part;
-        if (answer.length > MAX_ANSWER) response.destroy(new Error("the answer is too large"));
-      });
-      response.once("error", (cause) => reject(unreachable(member, cause.message, cause)));
-      response.once("end", () => {
-        try {
-          const value: unknown = answer === "" ? undefined : JSON.parse(answer);
-          if ((response.statusCode ?? 500) >= 400)
-            reject(receivedError(value as SentError, "HOST_UNREACHABLE"));
-          else resolve(value);
-        } catch (cause) {
-          reject(unreachable(member, "its answer is malformed", cause));
-        }
-      });
-    });
-    call.end(text);
-  });
 }
 
 /** A member as clients see it. */
