@@ -48,9 +48,12 @@ export const ownBays: Bay[] = [];
 export class Bay {
   readonly folder = mkdtempSync(join(tmpdir(), "bay-test-"));
   readonly env: NodeJS.ProcessEnv;
+  /** Where commands run; several hosts can have the same one. */
+  stackFolder: string;
 
   /** `place` is the file of a network namespace, or a host, in which all of this bay runs. */
   constructor(readonly place?: string | BayHost) {
+    this.stackFolder = join(this.folder, "stack");
     const { COMPOSE_FILE: _, COMPOSE_PROJECT_NAME: __, ...rest } = process.env;
     this.env = {
       ...rest,
@@ -67,13 +70,13 @@ export class Bay {
 
   /** Writes bay.yaml (and other files) into the stack's folder, where commands run. */
   write(text: string, name = "bay.yaml"): this {
-    mkdirSync(join(this.folder, "stack"), { recursive: true });
-    writeFileSync(join(this.folder, "stack", name), text);
+    mkdirSync(this.stackFolder, { recursive: true });
+    writeFileSync(join(this.stackFolder, name), text);
     return this;
   }
 
   run(args: string[], options: { input?: string; cwd?: string; timeout?: number } = {}): Result {
-    const cwd = options.cwd ?? join(this.folder, "stack");
+    const cwd = options.cwd ?? this.stackFolder;
     const [program, words] = this.#command(args, cwd);
     const { status, stdout, stderr } = spawnSync(program, words, {
       cwd,
@@ -102,7 +105,7 @@ export class Bay {
   }
 
   start(args: string[]) {
-    const cwd = join(this.folder, "stack");
+    const cwd = this.stackFolder;
     return spawn(...this.#command(args, cwd), {
       cwd,
       env: this.env,

@@ -124,6 +124,16 @@ export class TestHosts {
     await host.ready();
   }
 
+  /** The same stack file on all hosts, at the same path, with the root file system of busybox beside it. */
+  write(text: string): void {
+    const [first] = this.all;
+    first!.bay.busybox();
+    for (const { bay } of this.all) {
+      bay.stackFolder = join(first!.bay.folder, "stack");
+      bay.write(text);
+    }
+  }
+
   /** Makes all hosts members of one cluster, and waits until each hears the others. */
   async join(): Promise<void> {
     const [first, ...others] = this.all;

@@ -90,11 +90,8 @@ export class ClusterStacks {
     const placement = place(stack, hosts, this.#running(asked, stack.name), { scale: options.scale });
     checkPlaced(placement);
     const states = asked.flatMap(({ state }) => state ?? []);
-    const resolved = resolveOverlays(
-      stack,
-      states,
-      Math.max(...membership.members.map(({ slot }) => slot + 1)),
-    );
+    const slots = Math.max(...membership.members.map(({ slot }) => slot + 1));
+    const { hosts: _, ...resolved } = resolveOverlays(stack, states, slots);
     const parts = splitStack(resolved, placement.assignments);
     return {
       parts: asked.flatMap(({ member, state }) => {
