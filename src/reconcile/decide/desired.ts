@@ -61,7 +61,7 @@ export function desiredConfig(
       ]),
     ],
     networkMode: sharedMode(stack, service.networkMode),
-    networks: Object.entries(service.networks).map(([key, { aliases, ...rest }]) => ({
+    networks: Object.entries(service.networks).map(([key, { aliases, rate: _, ...rest }]) => ({
       ...rest,
       network: stack.networks[key]!.name,
       aliases: [...new Set([service.name, ...aliases])],

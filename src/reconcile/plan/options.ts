@@ -58,6 +58,10 @@ export function checkNames(stack: Stack, options: PlanOptions): void {
 
 /** Throws UNAVAILABLE for services that need what this host lacks, themselves or through their networks and volumes. */
 export function checkAvailable(stack: Stack, services: readonly Service[]): void {
+  if (stack.hosts !== undefined)
+    throw new BayError("UNAVAILABLE", "the file has hosts, and plan and up support one host only", {
+      hint: "remove hosts: from the file",
+    });
   const all = services.flatMap(({ unavailable = [], networks, mounts }) => [
     ...unavailable,
     ...Object.keys(networks).flatMap((key) => stack.networks[key]?.missingDriver ?? []),

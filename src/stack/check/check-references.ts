@@ -12,10 +12,12 @@ import {
 } from "../../core/ip.ts";
 import { type HostPort, portsOverlap } from "../../core/published-ports.ts";
 import type { Service, Stack, StackNetwork } from "../model/stack.ts";
+import type { PortMapping } from "../normalise/ports.ts";
 import { startFirstKeys } from "../normalise/update-policy.ts";
 import { readVolumesFrom } from "../normalise/volumes-from.ts";
 import type { FileInput } from "../schema/schema.ts";
 import type { ReportAt } from "./check.ts";
+import { checkHosts } from "./check-hosts.ts";
 import { ownersOf, sharesOf } from "./sharing.ts";
 
 /** The hint for an unknown name: the nearest known name, or else another remedy. */
@@ -27,7 +29,7 @@ function hintFor(name: string, known: object, otherwise?: string): string | unde
 export function checkReferences(stack: Stack, input: FileInput, report: ReportAt): void {
   const bad = (path: (string | number)[], message: string, hint?: string) =>
     report(path, { severity: "error", code: "UNKNOWN_REFERENCE", message, ...(hint ? { hint } : {}) });
-  const published: { port: HostPort; name: string }[] = [];
+  const published: { port: HostPort & Pick<PortMapping, "mode">; name: string }[] = [];
   const dependents = dependentsOf(stack);
   for (const [name, service] of Object.entries(stack.services)) {
     for (const network of Object.keys(service.networks)) {
@@ -91,6 +93,8 @@ export function checkReferences(stack: Stack, input: FileInput, report: ReportAt
       const clash = published.find(
         (other) =>
           portsOverlap(other.port, fixed) &&
+          // two services may have the same port on different hosts
+          !(other.port.mode === "host" && port.mode === "host") &&
           // one service may list the same port twice
           !(other.name === name && isSame(other.port)) &&
           service.profiles.length === 0 &&
@@ -102,7 +106,7 @@ export function checkReferences(stack: Stack, input: FileInput, report: ReportAt
           `port ${port.hostPort}/${port.protocol} is also published by ${clash.name}${isSame(clash.port) ? "" : `, on ${clash.port.hostAddress || "all addresses"}`}`,
         );
       published.push({ port: fixed, name });
-      if (service.replicas > 1 && !isToldOfReplicas) {
+      if (service.replicas > 1 && port.mode === undefined && !isToldOfReplicas) {
         isToldOfReplicas = true;
         bad(
           ["services", name, "ports"],
@@ -114,6 +118,7 @@ export function checkReferences(stack: Stack, input: FileInput, report: ReportAt
   }
   checkAddresses(stack, bad);
   checkNames(stack, bad);
+  checkHosts(stack, input, report);
   reportCycles(stack, bad);
 }
 

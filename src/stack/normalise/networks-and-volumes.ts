@@ -16,7 +16,8 @@ import type { ReportAt } from "../check/check.ts";
 import type { StackNetwork, StackSubnet, StackVolume } from "../model/stack.ts";
 import type { FileInput } from "../schema/schema.ts";
 import { readBridgeOptions } from "./bridge-options.ts";
-import { missingNetworkDriver, missingVolumeDriver } from "./missing-drivers.ts";
+import { missingNetworkDriver, missingVolumeDriver, OVERLAY } from "./missing-drivers.ts";
+import { readOverlayOptions } from "./overlay-options.ts";
 import { plainAddress } from "./ports-and-networks.ts";
 import { textMap, truth } from "./service-reader.ts";
 
@@ -83,6 +84,7 @@ const isExternal = (given: boolean | string | object | undefined) =>
 export function readNetworks(
   input: FileInput,
   stack: string,
+  hasHosts: boolean,
   report: ReportAt,
 ): Record<string, StackNetwork> {
   const declared = Object.entries(input.networks ?? {}).map(([key, network]) => {
@@ -90,10 +92,10 @@ export function readNetworks(
     checkExternal(network, isExternal(network?.external), bad);
     const names = readExternal(network?.external, network?.name, key, stack);
     checkName(network, names.name, bad);
-    const missingDriver = missingNetworkDriver(key, network ?? {}, report);
+    const missingDriver = missingNetworkDriver(key, network ?? {}, hasHosts, report);
     // the options of another driver are checked by that driver
     const given = missingDriver?.driver === undefined ? textMap(network?.driver_opts) : {};
-    const { mtu, options } = readBridgeOptions(given, (option, message) =>
+    const badOption = (option: string, message: string) =>
       report(
         ["networks", key, "driver_opts", option],
         {
@@ -102,15 +104,18 @@ export function readNetworks(
           message: `networks.${key}.driver_opts.${option} ${message}`,
         },
         true,
-      ),
-    );
+      );
+    const { mtu, ...driver } =
+      hasHosts && network?.driver === OVERLAY
+        ? readOverlayOptions(given, truth(network.attachable), badOption)
+        : readBridgeOptions(given, badOption);
     return [
       key,
       {
         ...names,
         internal: truth(network?.internal),
         ...readSubnets(network ?? {}, key, bad, report),
-        ...(options ? { options } : {}),
+        ...driver,
         ...(missingDriver ? { missingDriver } : {}),
         mtu,
         labels: textMap(network?.labels),

@@ -8,6 +8,8 @@ export interface PortMapping {
   hostPortEnd?: number;
   containerPort: number;
   protocol: "tcp" | "udp";
+  /** ingress: every host of the stack has the port. Only ports of a stack with hosts have a mode. */
+  mode?: "ingress" | "host";
 }
 
 type Range = [first: number, last: number];
