@@ -7,7 +7,7 @@ import { dirname, join, normalize, relative } from "node:path";
 export const FLOORS = [
   ["cli"],
   ["daemon"],
-  ["reconcile"],
+  ["placement", "reconcile"],
   ["build"],
   ["container"],
   ["image", "network", "volume"],
