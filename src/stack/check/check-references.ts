@@ -2,13 +2,13 @@
 
 import { nearest } from "../../core/diagnostics.ts";
 import {
+  addressVersion,
   defaultGateway,
   isHostAddress,
   isSubnet,
   overlaps,
   parseSubnet,
   type Subnet,
-  versionOf,
 } from "../../core/ip.ts";
 import { type HostPort, portsOverlap } from "../../core/published-ports.ts";
 import type { Service, Stack, StackNetwork } from "../model/stack.ts";
@@ -203,7 +203,7 @@ function checkAddresses(stack: Stack, bad: Bad): void {
         [ipv4, "ipv4_address"],
         [ipv6, "ipv6_address"],
       ] as const) {
-        if (address === undefined || versionOf(address) !== (field === "ipv4_address" ? 4 : 6)) continue;
+        if (address === undefined || addressVersion(address) !== (field === "ipv4_address" ? 4 : 6)) continue;
         const place = ["services", name, "networks", key, field];
         checkAddress(address, stack.networks[key], key, own, (message, hint) => bad(place, message, hint));
         const owner = taken.get(`${key} ${address}`);
@@ -238,7 +238,7 @@ function checkAddress(
   bad: (message: string, hint?: string) => void,
 ): void {
   if (!network || network.external) return;
-  const version = versionOf(address)!;
+  const version = addressVersion(address)!;
   const alike = subnets.filter(({ subnet }) => subnet.version === version);
   const all = alike.map(({ text }) => text).join(" and ");
   if (version === 6 && !network.ipv6) bad(`the network ${key} has no IPv6`, "set enable_ipv6: true");

@@ -290,6 +290,11 @@ export interface Service {
     pids: number | undefined;
   };
   replicas: number;
+  /**
+   * The numbers of the containers on this host, ascending, of a stack that has other hosts too; `replicas` is their count.
+   * A service with none is known to this host only by name. Absent if the numbers are those from 1 to `replicas`.
+   */
+  numbers?: number[];
   /** Absent if the stack has no hosts. */
   placement?: ServicePlacement;
   /** How the service's name resolves; absent if the file does not say, or if the stack has no hosts. */

@@ -1,5 +1,5 @@
 /** The hosts of a stack: top-level `hosts`, or `x-bay-hosts` in files that Docker Compose reads too. */
-import { canonicalAddress, versionOf } from "../../core/ip.ts";
+import { addressVersion, canonicalAddress } from "../../core/ip.ts";
 import type { ReportAt } from "../check/check.ts";
 import { HOST_LIMITS, type StackHost, type StackHosts } from "../model/placement.ts";
 import type { FileInput } from "../schema/schema.ts";
@@ -74,10 +74,10 @@ const DNS_NAME =
 
 /** `10.0.0.2`, `10.0.0.2:2376`, `fd00::2`, `[fd00::2]:2376`, `a.example:2376`; undefined if the text is invalid. */
 export function parseHostAddress(text: string): { address: string; port?: number } | undefined {
-  if (versionOf(text) !== undefined) return { address: canonicalAddress(text) };
+  if (addressVersion(text) !== undefined) return { address: canonicalAddress(text) };
   const [, bracketed, plain = "", digits] = /^(?:\[([^[\]]*)\]|([^:[\]]+))(?::(\d{1,5}))?$/.exec(text) ?? [];
   const name = bracketed ?? plain;
-  const version = versionOf(name);
+  const version = addressVersion(name);
   // only numbers and dots: an address that is not valid, and no DNS name
   const isName = bracketed === undefined && DNS_NAME.test(name) && !/^[\d.]+$/.test(name);
   if (bracketed === undefined ? version !== 4 && !isName : version !== 6) return undefined;

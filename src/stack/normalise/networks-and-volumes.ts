@@ -1,6 +1,7 @@
 /** The stack's networks and volumes: their names on the host, addresses, and the location of a volume's files. */
 import { resolve } from "node:path";
 import {
+  addressVersion,
   contains,
   defaultGateway,
   formatSubnet,
@@ -167,7 +168,7 @@ function readAddresses(given: Addresses, index: number, bad: Report): StackSubne
   const isRight = subnet !== undefined && wrong === undefined;
   const isInside = (address: string) => isRight && contains(parseSubnet(subnet), address);
   if (wrong !== undefined) bad(at("subnet"), wrong);
-  if (gateway !== undefined && versionOf(gateway) === undefined)
+  if (gateway !== undefined && addressVersion(gateway) === undefined)
     bad(at("gateway"), `invalid IP address ${JSON.stringify(gateway)}`);
   else if (gateway !== undefined && isRight && !isInside(gateway))
     bad(at("gateway"), `${gateway} is not in ${subnet}`);

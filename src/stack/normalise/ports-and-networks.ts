@@ -1,5 +1,5 @@
 /** Ports, networks and names of a service: short and long forms are converted to one. */
-import { canonicalAddress, versionOf } from "../../core/ip.ts";
+import { addressVersion, canonicalAddress } from "../../core/ip.ts";
 import { parseRate } from "../../core/rates.ts";
 import type { Service } from "../model/stack.ts";
 import { expandPorts, type PortMapping, parsePort } from "./ports.ts";
@@ -124,7 +124,7 @@ function readRate(
 }
 
 /** The canonical form of an address; the checks report an invalid one. */
-export const plainAddress = (text: string) => (versionOf(text) ? canonicalAddress(text) : text);
+export const plainAddress = (text: string) => (addressVersion(text) ? canonicalAddress(text) : text);
 
 /** mac_address of the service applies to its first network. */
 function withMac(reader: ServiceReader, networks: Service["networks"]): Service["networks"] {

@@ -55,6 +55,8 @@ describe("hosts", () => {
     ["{a: {address: '10.0.0.1:0'}}", "hosts.a.address: expected"],
     ["{a: {address: '10.0.0.1:65536'}}", "hosts.a.address: expected"],
     ["{a: {address: '[10.0.0.1]:1'}}", "hosts.a.address: expected"],
+    ["{a: {address: 10.0.0.1/8}}", "hosts.a.address: expected"],
+    ["{a: {address: 'fd00::1/64'}}", "hosts.a.address: expected"],
     ["{a: {address: 'a b'}}", "hosts.a.address: expected"],
     ["{a: {address: ''}}", "hosts.a.address: expected"],
     ["{a: {address: 'http://a'}}", "hosts.a.address: expected"],
