@@ -6,6 +6,7 @@ import { z } from "zod";
 import { BayError, messageOf } from "../../core/errors.ts";
 import type { Cluster, Member } from "../../host/index.ts";
 import {
+  type Assignment,
   checkPlaced,
   joinHosts,
   type PlacementHost,
@@ -37,6 +38,7 @@ export interface ClusterPlan {
   /** A line for each container: where it runs, and why. */
   placement: string[];
   unreachable: { host: string; why: string }[];
+  warnings: string[];
 }
 
 export interface ClusterOptions {
@@ -48,6 +50,7 @@ interface Prepared {
   parts: { member: Member; stack: Stack }[];
   placement: string[];
   unreachable: { host: string; why: string }[];
+  warnings: string[];
 }
 
 export class ClusterStacks {
@@ -65,14 +68,14 @@ export class ClusterStacks {
   }
 
   async plan(stack: Stack, options: PlanOptions): Promise<ClusterPlan> {
-    const { parts, placement, unreachable } = await this.#prepare(stack, options);
+    const { parts, placement, unreachable, warnings } = await this.#prepare(stack, options);
     const hosts = await Promise.all(
       parts.map(async ({ member, stack: part }) => ({
         host: member.name,
         plan: await this.#planOn(member, part, hostOptions(options, part)),
       })),
     );
-    return { stack: stack.name, hosts, placement, unreachable };
+    return { stack: stack.name, hosts, placement, unreachable, warnings };
   }
 
   /** Decides where containers run. Throws CANNOT_PLACE, HOST_NOT_FOUND, HOST_UNREACHABLE. */
@@ -91,16 +94,22 @@ export class ClusterStacks {
     checkPlaced(placement);
     const states = asked.flatMap(({ state }) => state ?? []);
     const slots = Math.max(...membership.members.map(({ slot }) => slot + 1));
-    const { hosts: _, ...resolved } = resolveOverlays(stack, states, slots);
-    const parts = splitStack(resolved, placement.assignments);
+    const resolved = resolveOverlays(withHostPorts(stack), states, slots);
+    const parts = new Map(
+      splitStack(resolved, [...named], placement.assignments).map((part) => [part.host, part.stack]),
+    );
     return {
       parts: asked.flatMap(({ member, state }) => {
-        if (!state) return [];
-        const part = named.has(member.name) ? parts.get(member.name) : undefined;
-        const hasOld = state.containers.length > 0;
-        return part ? [{ member, stack: part }] : hasOld ? [{ member, stack: emptyPart(resolved) }] : [];
+        const part = parts.get(member.name);
+        const hasPart = part && Object.values(part.services).some(({ replicas }) => replicas > 0);
+        const isAffected = state && (hasPart || state.containers.length > 0);
+        return isAffected ? [{ member, stack: part ?? emptyPart(resolved) }] : [];
       }),
-      placement: [...placement.assignments.map(showAssignment), ...placement.removals.map(showRemoval)],
+      placement: [
+        ...placement.assignments.filter(isNews).map(showAssignment),
+        ...placement.removals.map(showRemoval),
+      ],
+      warnings: ingressWarnings(stack),
       unreachable: asked.flatMap(({ member, why }) =>
         why === undefined || !named.has(member.name) ? [] : [{ host: member.name, why }],
       ),
@@ -157,17 +166,18 @@ export class ClusterStacks {
     write: (progress: Progress) => void,
     asker: Asker,
   ): Promise<Plan> {
-    const { parts, unreachable } = await this.#prepare(stack, options);
+    const { parts, unreachable, warnings } = await this.#prepare(stack, options);
     if (unreachable.length > 0 && !skipUnreachable)
       throw new BayError(
         "HOST_UNREACHABLE",
         unreachable.map(({ host, why }) => `host ${host}: ${why}`).join("\n"),
         { hint: "nothing was changed; --skip-unreachable leaves these hosts out" },
       );
-    return this.#onHosts(stack.name, parts, asker, write, (part) => ({
+    const plan = await this.#onHosts(stack.name, parts, asker, write, (part) => ({
       path: "/bay/v1/up",
       body: { ...body, stack: part, options: hostOptions(options, part), pid: asker.pid },
     }));
+    return { ...plan, warnings: [...warnings, ...plan.warnings] };
   }
 
   /** Removes a stack from all hosts that have a part of it. */
@@ -297,16 +307,37 @@ const onHost = (host: string, progress: Progress): Progress => ({
   name: `${progress.name} on host ${host}`,
 });
 
-/** Options that name services count only where the part has them; removed containers are orphans of the part. */
+/** The numbers of containers are in the part already. */
 function hostOptions(options: PlanOptions, part: Stack): PlanOptions {
   const isHere = (name: string) => Object.hasOwn(part.services, name);
   return {
     ...options,
     services: options.services.filter(isHere),
     scale: {},
-    removeOrphans: true,
   };
 }
+
+/** A container that stays where it is, is not mentioned. */
+const isNews = ({ reason, moved }: Assignment) => moved !== undefined || reason.kind !== "stays";
+
+/** Ports are published on the hosts that run a container of the service. */
+const withHostPorts = (stack: Stack): Stack => ({
+  ...stack,
+  services: Object.fromEntries(
+    Object.entries(stack.services).map(([name, service]) => [
+      name,
+      { ...service, ports: service.ports.map((port) => ({ ...port, mode: "host" as const })) },
+    ]),
+  ),
+});
+
+const ingressWarnings = ({ services }: Stack): string[] =>
+  Object.values(services)
+    .filter(({ ports }) => ports.some(({ mode, hostPort }) => mode === "ingress" && hostPort !== undefined))
+    .map(
+      ({ name }) =>
+        `services.${name}.ports: a port is published on the hosts that run a container of ${name}; the others do not pass it on`,
+    );
 
 /** The part of a host that has containers of the stack, and gets none. */
 const emptyPart = (stack: Stack): Stack => ({ ...stack, services: {}, networks: {}, volumes: {} });

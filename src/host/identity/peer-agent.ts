@@ -21,6 +21,7 @@ export const peerOptions = (identity: Identity, member: Member) => ({
   ca: identity.authority,
   minVersion: "TLSv1.3" as const,
   servername: "",
+  allowHalfOpen: true,
   checkServerIdentity: (_host: string, { raw }: { raw: Buffer }) =>
     isOf(member, new X509Certificate(raw))
       ? undefined

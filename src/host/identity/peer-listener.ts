@@ -55,6 +55,8 @@ export class PeerListener {
     await this.stop();
     const server = createServer({
       ...contextOf(identity),
+      // a client of exec or attach ends its input before it has read all output
+      allowHalfOpen: true,
       requestCert: true,
       rejectUnauthorized: false,
       handshakeTimeout: HANDSHAKE_TIMEOUT,

@@ -11,6 +11,7 @@ interface ClusterPlan {
   hosts: { host: string; plan: Plan }[];
   placement: string[];
   unreachable: { host: string; why: string }[];
+  warnings: string[];
 }
 
 const CHANGES = 2;
@@ -41,7 +42,7 @@ export async function showHostPlans(
   return options.detailedExitcode && hasChanges ? CHANGES : 0;
 }
 
-function hostPlansText({ stack, hosts, placement, unreachable }: ClusterPlan): string {
+function hostPlansText({ stack, hosts, placement, unreachable, warnings }: ClusterPlan): string {
   const lost = unreachable.map(({ host, why }) => `host ${host} cannot be reached: ${why}`);
   const changed = hosts.filter(
     ({ plan }) => plan.steps.length > 0 || plan.problems || plan.warnings.length > 0,
@@ -50,5 +51,5 @@ function hostPlansText({ stack, hosts, placement, unreachable }: ClusterPlan): s
     placement.length > 0 ? [`placement\n${placement.map((line) => `    ${line}`).join("\n")}`] : [];
   const plans = changed.map(({ host, plan }) => `host ${host}\n\n${printPlan(plan).trimEnd()}`);
   const nothing = changed.length === 0 ? [`${stack}: nothing to do, the hosts match the file`] : [];
-  return `${[...lost, ...placed, ...plans, ...nothing].join("\n\n")}\n`;
+  return `${[...lost, ...warnings.map((text) => `warning: ${text}`), ...placed, ...plans, ...nothing].join("\n\n")}\n`;
 }
