@@ -450,6 +450,14 @@ describe("the error", () => {
     );
   });
 
+  it("is thrown at once for more containers than are allowed", () => {
+    const stack = stackOf("{web: {image: x, scale: 5001}, db: {image: x, scale: 5000}}");
+    expect(() => place(stack, ABC, NONE)).toThrow(
+      "the stack has 10001 containers; at most 10000 are allowed",
+    );
+    expect(() => place(stack, ABC, NONE, { scale: { web: 10, db: 10 } })).not.toThrow();
+  });
+
   it("says that there are no hosts", () => {
     expect(() => checkPlaced(place(stackOf("{web: {image: x}}"), [], NONE))).toThrow(
       "the stack has no hosts",
