@@ -105,6 +105,14 @@ describe("hosts that a service may run on", () => {
     ]);
   });
 
+  it("have a free port of a range", () => {
+    const stack = stackOf('{web: {image: x, scale: 3, ports: ["8000-8001:80"]}}');
+    expect(placesOf(place(stack, hostsNamed("a", "b"), NONE))).toBe("web.1 a, web.2 b, web.3 a");
+    expect(place(stack, hostsNamed("a"), NONE).unplaced).toMatchObject([
+      { numbers: [3], hosts: [{ why: ["all ports of 8000-8001 are taken"] }] },
+    ]);
+  });
+
   it("may share the ports of all hosts", () => {
     const stack = stackOf('{web: {image: x, scale: 2, ports: ["80:80"]}}');
     expect(placesOf(place(stack, hostsNamed("a"), NONE))).toBe("web.1 a, web.2 a");
