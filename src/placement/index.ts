@@ -4,4 +4,4 @@ export { joinHosts } from "./join-hosts.ts";
 export type * from "./model.ts";
 export { place } from "./place.ts";
 export { checkPlaced, showAssignment, showRemoval } from "./show.ts";
-export { type HostPart, type IngressPort, splitStack } from "./split.ts";
+export { type HostPart, splitStack } from "./split.ts";

@@ -2,6 +2,8 @@
  * Placement: which host runs which container. A pure function of the stack, the hosts and what runs where. Nothing moves
  * without a reason: containers that may stay do so, and only the others and new ones get a host.
  */
+import { BayError } from "../core/errors.ts";
+import { HOST_LIMITS } from "../stack/index.ts";
 import { chooseHost } from "./choose.ts";
 import { companionsOf, type Demand, demandsOf, type PlacedStack } from "./demands.ts";
 import { Ledger } from "./ledger.ts";
@@ -27,7 +29,10 @@ import {
 } from "./rules.ts";
 import { scaledTo, withoutRepeats } from "./surplus.ts";
 
-/** Decides where the containers of a stack run. The order of services, hosts and containers in the input has no effect. */
+/**
+ * Decides where the containers of a stack run. The order of services, hosts and containers in the input has no effect, and
+ * neither have containers of services that the stack does not have. Throws TOO_MANY_CONTAINERS.
+ */
 export function place(
   stack: PlacedStack,
   hosts: readonly PlacementHost[],
@@ -35,6 +40,17 @@ export function place(
   { scale = {} }: PlacementOptions = {},
 ): Placement {
   return new Placing(stack, hosts, running, scale).place();
+}
+
+/** Throws TOO_MANY_CONTAINERS; containers with mode global are as many as the hosts, and count as one here. */
+function checkCount(demands: ReadonlyMap<string, Demand>): void {
+  const total = [...demands.values()].reduce((sum, { count = 1 }) => sum + count, 0);
+  if (total <= HOST_LIMITS.containers) return;
+  throw new BayError(
+    "TOO_MANY_CONTAINERS",
+    `the stack has ${total} containers; at most ${HOST_LIMITS.containers} are allowed on several hosts`,
+    { hint: "reduce the replicas of its services, or split the stack" },
+  );
 }
 
 type Move = NonNullable<Assignment["moved"]>;
@@ -66,6 +82,7 @@ class Placing {
     this.#hosts = [...hosts].sort((a, b) => (a.name < b.name ? -1 : 1));
     this.#byName = new Map(this.#hosts.map((host) => [host.name, host]));
     this.#demands = demandsOf(stack, scale);
+    checkCount(this.#demands);
     this.#companions = companionsOf(this.#demands);
     for (const { name, host } of running.volumes) this.#ledger.noteVolume(name, host);
   }
@@ -217,10 +234,9 @@ class Placing {
     const all = [...homeless];
     while (placed + all.length < count) all.push({ number: free.next().value });
     all.sort((a, b) => a.number - b.number);
-    const eligible = this.#eligible(service.name);
+    let possible = this.#possible(demand, this.#eligible(service.name));
     for (const [index, { number, moved }] of all.entries()) {
-      const chosen = this.#choose(demand, eligible);
-      if (!chosen) {
+      if (possible.length === 0) {
         this.#fail(
           demand,
           all.slice(index).map((each) => each.number),
@@ -228,20 +244,29 @@ class Placing {
         );
         return;
       }
-      this.#assign(demand, { number, host: chosen.host.name }, chosen.reason, moved);
+      const { host, reason } = chooseHost(demand, this.#suited(demand, possible), this.#hosts, this.#ledger);
+      this.#assign(demand, { number, host: host.name }, reason, moved);
+      possible = this.#stillPossible(demand, possible, host);
     }
   }
 
-  #choose(demand: Demand, eligible: readonly PlacementHost[]): ReturnType<typeof chooseHost> | undefined {
-    const possible = eligible.filter((host) => this.#problems(demand, host).length === 0);
-    if (possible.length === 0) return undefined;
+  #possible(demand: Demand, hosts: readonly PlacementHost[]): PlacementHost[] {
+    return hosts.filter((host) => this.#problems(demand, host).length === 0);
+  }
+
+  /** After a container was placed: its host may be full, and its volumes bind the next ones to their hosts. */
+  #stillPossible(demand: Demand, possible: PlacementHost[], used: PlacementHost): PlacementHost[] {
+    if (demand.volumes.length > 0) return this.#possible(demand, possible);
+    return this.#problems(demand, used).length === 0 ? possible : possible.filter((host) => host !== used);
+  }
+
+  /** Hosts for the first container on which the services that must be with it can run as well, if there are any. */
+  #suited(demand: Demand, possible: readonly PlacementHost[]): readonly PlacementHost[] {
     const companions = this.#companions.get(demand.service.name) ?? [];
     const isFirst = this.#assigned(demand.service.name).length === 0;
-    const suited =
-      isFirst && companions.length + demand.volumes.length > 0
-        ? possible.filter((host) => suits(demand, companions, host, this.#ledger))
-        : [];
-    return chooseHost(demand, suited.length > 0 ? suited : possible, this.#hosts, this.#ledger);
+    if (!isFirst || companions.length + demand.volumes.length === 0) return possible;
+    const suited = possible.filter((host) => suits(demand, companions, host, this.#ledger));
+    return suited.length > 0 ? suited : possible;
   }
 
   /** mode global: every host that the service's own words allow, if it is ready and has the partners. */

@@ -53,9 +53,19 @@ export function roomProblems(service: Service, host: PlacementHost, ledger: Ledg
     ...(most !== undefined && count >= most
       ? [`has ${count} of at most ${most} containers of ${service.name}`]
       : []),
+    ...rangeProblems(service, count),
     ...(taken ? [`port ${taken.port.hostPort}/${taken.port.protocol} is taken by ${taken.service}`] : []),
     ...capacityProblems(reservationOf(service), host, ledger),
   ];
+}
+
+/** Each container takes one port of a range of its own host. */
+function rangeProblems({ ports }: Service, count: number): string[] {
+  return ports.flatMap(({ hostPort, hostPortEnd }) =>
+    hostPort !== undefined && hostPortEnd !== undefined && count > hostPortEnd - hostPort
+      ? [`all ports of ${hostPort}-${hostPortEnd} are taken`]
+      : [],
+  );
 }
 
 function capacityProblems(

@@ -3,7 +3,7 @@ import { buildsNeeding, type Service, type Stack } from "../stack/index.ts";
 import type { PlacedContainer } from "./model.ts";
 
 /** A port that every host of the stack has, and passes on to a healthy container of the service on any host. */
-export interface IngressPort {
+interface IngressPort {
   service: string;
   port: Service["ports"][number];
 }

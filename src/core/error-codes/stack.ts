@@ -164,6 +164,13 @@ export const STACK = {
     causes: "Both bay.yaml and compose.yaml exist.",
     fix: "Remove one, or name the file with -f.",
   },
+  TOO_MANY_CONTAINERS: {
+    exit: 1,
+    http: 400,
+    meaning: "A stack of several hosts has too many containers.",
+    causes: "The replicas of its services, or the numbers given by --scale, are too high.",
+    fix: "Reduce the replicas, or split the stack.",
+  },
   UNAVAILABLE: {
     exit: 1,
     http: 400,

@@ -27,8 +27,8 @@ export function checkHosts(stack: Stack, input: FileInput, report: ReportAt): vo
 function checkCount({ name, replicas, placement }: Service, input: FileInput, bad: Bad): void {
   const scale = input.services?.[name]?.scale;
   const path = ["services", name, ...(scale === undefined ? ["deploy", "replicas"] : ["scale"])];
-  if (replicas > HOST_LIMITS.replicas)
-    bad(path, `${replicas} containers; at most ${HOST_LIMITS.replicas} are allowed`);
+  if (replicas > HOST_LIMITS.containers)
+    bad(path, `${replicas} containers; at most ${HOST_LIMITS.containers} are allowed`);
   if (placement?.isGlobal && scale !== undefined && Number(scale) !== 1)
     bad(path, "mode global runs one container per host");
 }

@@ -80,7 +80,8 @@ export function checkReferences(stack: Stack, input: FileInput, report: ReportAt
       if (port.hostPort === undefined) continue;
       if (port.hostPortEnd !== undefined) {
         const free = port.hostPortEnd - port.hostPort + 1;
-        if (service.replicas > free)
+        // on several hosts, each host has the range
+        if (service.replicas > free && port.mode === undefined)
           bad(
             ["services", name, "ports"],
             `${service.replicas} containers of ${name} need one port each, but ${port.hostPort}-${port.hostPortEnd} has ${free}`,

@@ -84,6 +84,6 @@ export const HOST_LIMITS = {
   preferences: 10,
   /** Characters of a constraint or of a label's name. */
   words: 512,
-  /** Containers of one service. */
-  replicas: 10_000,
+  /** Containers of one service, and of all services together. */
+  containers: 10_000,
 } as const;

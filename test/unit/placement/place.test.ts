@@ -105,6 +105,14 @@ describe("hosts that a service may run on", () => {
     ]);
   });
 
+  it("have a free port of a range", () => {
+    const stack = stackOf('{web: {image: x, scale: 3, ports: ["8000-8001:80"]}}');
+    expect(placesOf(place(stack, hostsNamed("a", "b"), NONE))).toBe("web.1 a, web.2 b, web.3 a");
+    expect(place(stack, hostsNamed("a"), NONE).unplaced).toMatchObject([
+      { numbers: [3], hosts: [{ why: ["all ports of 8000-8001 are taken"] }] },
+    ]);
+  });
+
   it("may share the ports of all hosts", () => {
     const stack = stackOf('{web: {image: x, scale: 2, ports: ["80:80"]}}');
     expect(placesOf(place(stack, hostsNamed("a"), NONE))).toBe("web.1 a, web.2 a");
@@ -448,6 +456,14 @@ describe("the error", () => {
     expect(() => checkPlaced(place(stackOf("{web: {image: x, host: wst}}"), hosts, NONE))).toThrow(
       "bay.yaml:2:34: services.web.host: web.1 cannot be placed\n  there is no host wst; did you mean west?\n  host east, west: the service names wst",
     );
+  });
+
+  it("is thrown at once for more containers than are allowed", () => {
+    const stack = stackOf("{web: {image: x, scale: 5001}, db: {image: x, scale: 5000}}");
+    expect(() => place(stack, ABC, NONE)).toThrow(
+      "the stack has 10001 containers; at most 10000 are allowed",
+    );
+    expect(() => place(stack, ABC, NONE, { scale: { web: 10, db: 10 } })).not.toThrow();
   });
 
   it("says that there are no hosts", () => {

@@ -1,7 +1,7 @@
 /** The part of a stack that each host gets. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { place, splitStack } from "../../../src/placement/index.ts";
+import { type HostPart, place, splitStack } from "../../../src/placement/index.ts";
 import { makePlan } from "../../../src/reconcile/index.ts";
 import { applied, NOTHING } from "../../support/actual.ts";
 import { containers, hostNamed, stackOf } from "../../support/placement.ts";
@@ -34,7 +34,7 @@ secrets: { key: { environment: KEY } }
 configs: { page: { content: x } }
 `;
 const stack = loadText(FILE, { environment: { KEY: "value" } }).stack;
-const parts = splitStack(stack, ["c", "a", "b"], containers("web.1 a, web.3 a, web.2 b, db.1 b"));
+const parts: HostPart[] = splitStack(stack, ["c", "a", "b"], containers("web.1 a, web.3 a, web.2 b, db.1 b"));
 const part = (host: string) => parts.find((each) => each.host === host)!.stack;
 const keys = (section: object) => Object.keys(section).sort();
 
