@@ -9,7 +9,7 @@ export const CLUSTER = {
     causes: "`bay host init` or `bay host join` was run on a member.",
     fix: "Run `bay host leave` first, if the host should join another cluster.",
   },
-  BAD_HOST: {
+  BAD_MEMBER: {
     exit: 1,
     http: 400,
     meaning: "A name, an address or a label of a host is not valid.",

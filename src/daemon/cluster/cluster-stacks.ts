@@ -96,20 +96,23 @@ export class ClusterStacks {
     const slots = Math.max(...membership.members.map(({ slot }) => slot + 1));
     const resolved = resolveOverlays(withHostPorts(stack), states, slots);
     const parts = new Map(
-      splitStack(resolved, [...named], placement.assignments).map((part) => [part.host, part.stack]),
+      splitStack(
+        resolved,
+        membership.members.map(({ name }) => name),
+        placement.assignments,
+      ).map((part) => [part.host, withElsewhere(part.stack, placement.assignments)]),
     );
     return {
       parts: asked.flatMap(({ member, state }) => {
         const part = parts.get(member.name);
         const hasPart = part && Object.values(part.services).some(({ replicas }) => replicas > 0);
-        const isAffected = state && (hasPart || state.containers.length > 0);
-        return isAffected ? [{ member, stack: part ?? emptyPart(resolved) }] : [];
+        return part && state && (hasPart || state.containers.length > 0) ? [{ member, stack: part }] : [];
       }),
       placement: [
         ...placement.assignments.filter(isNews).map(showAssignment),
         ...placement.removals.map(showRemoval),
       ],
-      warnings: ingressWarnings(stack),
+      warnings: [...ingressWarnings(stack), ...addressWarnings(stack)],
       unreachable: asked.flatMap(({ member, why }) =>
         why === undefined || !named.has(member.name) ? [] : [{ host: member.name, why }],
       ),
@@ -320,6 +323,28 @@ function hostOptions(options: PlanOptions, part: Stack): PlanOptions {
 /** A container that stays where it is, is not mentioned. */
 const isNews = ({ reason, moved }: Assignment) => moved !== undefined || reason.kind !== "stays";
 
+/** Marks services that run on other hosts only: containers here may depend on them. */
+function withElsewhere(part: Stack, assignments: readonly Assignment[]): Stack {
+  const placed = new Set(assignments.map(({ service }) => service));
+  return {
+    ...part,
+    services: Object.fromEntries(
+      Object.entries(part.services).map(([name, service]) => [
+        name,
+        service.numbers?.length === 0 && placed.has(name) ? { ...service, isElsewhere: true } : service,
+      ]),
+    ),
+  };
+}
+
+const addressWarnings = ({ services }: Stack): string[] =>
+  Object.values(services)
+    .filter(({ endpointMode }) => endpointMode === "vip")
+    .map(
+      ({ name }) =>
+        `services.${name}.deploy.endpoint_mode: vip has no effect; ${name} resolves to the addresses of its containers`,
+    );
+
 /** Ports are published on the hosts that run a container of the service. */
 const withHostPorts = (stack: Stack): Stack => ({
   ...stack,
@@ -338,9 +363,6 @@ const ingressWarnings = ({ services }: Stack): string[] =>
       ({ name }) =>
         `services.${name}.ports: a port is published on the hosts that run a container of ${name}; the others do not pass it on`,
     );
-
-/** The part of a host that has containers of the stack, and gets none. */
-const emptyPart = (stack: Stack): Stack => ({ ...stack, services: {}, networks: {}, volumes: {} });
 
 function placementHost(member: Member, isReady: boolean): PlacementHost {
   const { name, id, address, labels, role, platform, capacity } = member;

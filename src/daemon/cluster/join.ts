@@ -61,7 +61,7 @@ export interface JoinOptions {
   labels?: Record<string, string> | undefined;
 }
 
-/** Makes this host a member. Throws ALREADY_MEMBER, BAD_TOKEN, BAD_HOST, HOST_UNREACHABLE, UNKNOWN_AUTHORITY, HOST_NAME_TAKEN. */
+/** Makes this host a member. Throws ALREADY_MEMBER, BAD_TOKEN, BAD_MEMBER, HOST_UNREACHABLE, UNKNOWN_AUTHORITY, HOST_NAME_TAKEN. */
 export async function joinCluster(cluster: Cluster, options: JoinOptions): Promise<void> {
   const { address, port, token, name, advertise, listenPort, labels } = options;
   const { askStranger, parseToken, requestCertificate } = await import("../../host/join.ts");

@@ -23,7 +23,7 @@ const MAX_ID = 2 ** 24 - 1;
 
 type Overlay = HostState["overlays"][number];
 
-/** Throws BAD_SUBNET, NO_SUBNET. */
+/** Throws BAD_SUBNET, NO_SUBNET, NO_ENCAPSULATION. */
 export function resolveOverlays(stack: Stack, states: readonly HostState[], hosts: number): Stack {
   const known = new Map(states.flatMap(({ overlays }) => overlays).map((overlay) => [overlay.name, overlay]));
   const ids = new Set([...known.values()].map(({ id }) => id));
@@ -53,6 +53,13 @@ function resolve(
   { ids, used }: { ids: ReadonlySet<number>; used: readonly Subnet[] },
 ): StackNetwork {
   const overlay = network.overlay!;
+  if (overlay.encapsulation !== "vxlan" || overlay.isEncrypted)
+    throw new BayError(
+      "NO_ENCAPSULATION",
+      overlay.isEncrypted
+        ? `networks.${key}.driver_opts.encrypted: encrypted overlays are not supported`
+        : `networks.${key}.driver_opts.encapsulation: ${overlay.encapsulation} is not supported; vxlan is`,
+    );
   const others = new Set([...ids].filter((id) => id !== own?.id));
   if (overlay.id !== undefined && others.has(overlay.id))
     throw new BayError(

@@ -5,6 +5,7 @@ import type { NetworkConfig } from "../../network/index.ts";
 import { type Executor, furtherSubnets, reservedAddresses, type Step } from "../../reconcile/index.ts";
 import type { Condition, Stack } from "../../stack/index.ts";
 import type { VolumeConfig } from "../../volume/index.ts";
+import { VXLAN_PORT } from "../cluster/resolve-overlays.ts";
 import { failureOf } from "../rollout/failure.ts";
 import { Rollouts } from "../rollout/rollouts.ts";
 import { withFiles } from "./secret-content.ts";
@@ -134,22 +135,14 @@ function networkConfig(stack: Stack, name: string): NetworkConfig {
 /** The part of an overlay that is the same on all hosts; the plan over the hosts has filled in what the file leaves open. */
 function overlayOptions(
   key: string,
-  { encapsulation, id, port, isEncrypted }: NonNullable<Stack["networks"][string]["overlay"]>,
+  { id, port }: NonNullable<Stack["networks"][string]["overlay"]>,
 ): NonNullable<NetworkConfig["overlay"]> {
-  if (encapsulation !== "vxlan" || isEncrypted)
-    throw new BayError(
-      "NO_ENCAPSULATION",
-      `networks.${key}: ${isEncrypted ? "encrypted overlays are" : `the encapsulation ${encapsulation} is`} not supported; vxlan is`,
-    );
   if (id === undefined)
     throw new BayError("NOT_A_MEMBER", `networks.${key}: an overlay network needs a cluster of hosts`, {
       hint: "run bay host init on one host, and bay host join on the others",
     });
-  return { encapsulation, id, port: port ?? VXLAN_PORT };
+  return { encapsulation: "vxlan", id, port: port ?? VXLAN_PORT };
 }
-
-/** The port that IANA assigned to VXLAN (RFC 7348). */
-const VXLAN_PORT = 4789;
 
 function volumeConfig(stack: Stack, name: string): VolumeConfig {
   const [key, volume] = Object.entries(stack.volumes).find(([, candidate]) => candidate.name === name)!;

@@ -12,7 +12,7 @@ export interface FactOptions {
 
 const ARCHITECTURES: Partial<Record<NodeJS.Architecture, string>> = { x64: "amd64", arm64: "arm64" };
 
-/** Throws BAD_HOST, which names every problem. `reached`: the local address of a connection to the cluster. */
+/** Throws BAD_MEMBER, which names every problem. `reached`: the local address of a connection to the cluster. */
 export function ownFacts(options: FactOptions, reached?: string): HostFacts {
   const facts = {
     name: options.name ?? plainHostName(),
@@ -25,12 +25,12 @@ export function ownFacts(options: FactOptions, reached?: string): HostFacts {
   const parsed = hostFacts.safeParse(facts);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
-  throw new BayError("BAD_HOST", problems.join("; "));
+  throw new BayError("BAD_MEMBER", problems.join("; "));
 }
 
 const plainHostName = () => hostname().split(".")[0]!.toLowerCase();
 
-/** The address of this host that is no loopback and no bridge's. Throws BAD_HOST if there are several or none. */
+/** The address of this host that is no loopback and no bridge's. Throws BAD_MEMBER if there are several or none. */
 function onlyAddress(): string {
   const all = Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) =>
     /^(bay|docker|br-|virbr|veth)/.test(name) ? [] : addresses,
@@ -40,7 +40,7 @@ function onlyAddress(): string {
     .map(({ address }) => address);
   if (found.length === 1) return found[0]!;
   throw new BayError(
-    "BAD_HOST",
+    "BAD_MEMBER",
     found.length === 0
       ? "this host has no address that other hosts can reach"
       : `this host has several addresses: ${found.join(", ")}`,

@@ -179,7 +179,7 @@ export class Membership {
     return { certificate, authority: identity.authority, cluster: identity.cluster, id, list: this.#signed! };
   }
 
-  /** Throws HOST_NAME_TAKEN, BAD_HOST if the cluster is full. */
+  /** Throws HOST_NAME_TAKEN, BAD_MEMBER if the cluster is full. */
   #checkUnique({ name, address, port }: HostFacts): void {
     const other = this.members.find(
       (member) => member.name === name || (member.address === address && member.port === port),
@@ -193,7 +193,7 @@ export class Membership {
         { hint: "join with another --name or --address, or remove that host by bay host rm" },
       );
     if (this.members.length >= MAX_MEMBERS)
-      throw new BayError("BAD_HOST", `a cluster has at most ${MAX_MEMBERS} hosts`);
+      throw new BayError("BAD_MEMBER", `a cluster has at most ${MAX_MEMBERS} hosts`);
   }
 
   /** Keeps what the authority answered to this host. Throws ALREADY_MEMBER, UNKNOWN_AUTHORITY. */
@@ -269,12 +269,12 @@ export class Membership {
     return this.require(id);
   }
 
-  /** Removes a member: its certificate counts no more. Throws HOST_NOT_FOUND, NOT_THE_AUTHORITY, BAD_HOST. */
+  /** Removes a member: its certificate counts no more. Throws HOST_NOT_FOUND, NOT_THE_AUTHORITY, BAD_MEMBER. */
   async remove(nameOrId: string): Promise<Member> {
     this.#requireAuthority();
     const member = this.require(nameOrId);
     if (member.role === "authority")
-      throw new BayError("BAD_HOST", `the host ${member.name} has the authority of the cluster`, {
+      throw new BayError("BAD_MEMBER", `the host ${member.name} has the authority of the cluster`, {
         hint: "remove the other hosts, then run bay host leave on it",
       });
     await this.#change((members) => members.filter(({ id }) => id !== member.id));

@@ -32,7 +32,7 @@ export class Overlays {
     return this.host.list().filter(({ tunnel }) => tunnel !== undefined);
   }
 
-  /** Fills in the MTU of a new record. Throws BAD_MTU, BAD_HOST. */
+  /** Fills in the MTU of a new record. Throws BAD_MTU, BAD_MEMBER. */
   withMtu(record: NetworkRecord): NetworkRecord {
     if (record.tunnel === undefined || !this.underlay) return record;
     const { address } = this.underlay.self;
@@ -98,13 +98,13 @@ export class Overlays {
   }
 }
 
-/** The MTU of the link that has this host's underlay address. Throws BAD_HOST. */
+/** The MTU of the link that has this host's underlay address. Throws BAD_MEMBER. */
 function underlayMtu(address: string): number {
   return withLinks((links) => {
     const index = links.addresses().find((entry) => entry.address === address)?.linkIndex;
     const link = links.list().find((each) => each.index === index);
     if (link) return link.mtu;
-    throw new BayError("BAD_HOST", `no link of this host has the address ${address}, which its peers use`, {
+    throw new BayError("BAD_MEMBER", `no link of this host has the address ${address}, which its peers use`, {
       hint: "correct it by bay host update --address",
     });
   });

@@ -19,7 +19,8 @@ const isChosenBy = (names: readonly string[] | undefined, service: string) =>
   names !== undefined && (names.length === 0 || names.includes(service));
 
 /** A service of another host cannot be waited for here. */
-const isPlanned = (service: Service | undefined) => service !== undefined && isHere(service);
+const isPlanned = (service: Service | undefined) =>
+  service !== undefined && (isHere(service) || service.isElsewhere === true);
 
 export class ServicePlan {
   /** Steps that start a service, by service. */

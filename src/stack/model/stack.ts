@@ -295,6 +295,8 @@ export interface Service {
    * A service with none is known to this host only by name. Absent if the numbers are those from 1 to `replicas`.
    */
   numbers?: number[];
+  /** In the part of one host: containers of the service run on other hosts, and none here. */
+  isElsewhere?: boolean;
   /** Absent if the stack has no hosts. */
   placement?: ServicePlacement;
   /** How the service's name resolves; absent if the file does not say, or if the stack has no hosts. */

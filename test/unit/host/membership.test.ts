@@ -101,7 +101,7 @@ describe("membership", () => {
     expect(() => c.requireIdentity()).toThrow(/was removed/);
     c.leave();
     expect(() => c.requireIdentity()).toThrow(/does not belong/);
-    await expect(a.remove("a")).rejects.toMatchObject({ code: "BAD_HOST" });
+    await expect(a.remove("a")).rejects.toMatchObject({ code: "BAD_MEMBER" });
   });
 
   it("another process has the same identity and list", () => {
