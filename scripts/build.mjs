@@ -62,6 +62,18 @@ const modules = await Promise.all(
   }),
 );
 
+/** What esbuild writes at the head of each chunk; the pack has it once. */
+const helpersOf = (code) => /^var __.*?(?=var \w+_exports=\{\};)/s.exec(code)?.[0] ?? "";
+const namesOf = (helpers) => [...helpers.matchAll(/[\s,](__\w+)=/g)].map(([, name]) => name);
+const helpers = modules.map(({ code }) => helpersOf(code)).reduce((a, b) => (a.length > b.length ? a : b));
+for (const module of modules) {
+  const own = helpersOf(module.code);
+  const missing = namesOf(own).filter((name) => !namesOf(helpers).includes(name));
+  if (missing.length > 0)
+    throw new Error(`the helpers of ${module.name} are not those of the other chunks: ${missing}`);
+  module.code = module.code.slice(own.length);
+}
+
 /** A chunk of more characters, such as zod or yaml, is in a file of its own: most commands do without it. */
 const LARGE = 100_000;
 const isLarge = ({ name, code }) => code.length > LARGE && name !== "main.js";
@@ -69,13 +81,13 @@ const isLarge = ({ name, code }) => code.length > LARGE && name !== "main.js";
 const small = modules
   .filter((module) => !isLarge(module))
   .map(({ name, code }) => `${JSON.stringify(`./${name}`)}:function(exports,require,module){${code}}`);
-const pack = `(function(bundleUrl){return{${small.join(",\n")}}})`;
+const pack = `(function(bundleUrl){${helpers}return{${small.join(",\n")}}})`;
 await writeFile("dist/pack.cjs", pack);
 await mkdir("dist/large");
 for (const { name, code } of modules.filter(isLarge))
   await writeFile(
     `dist/large/${name}`,
-    `(function(bundleUrl){return function(exports,require,module){${code}}})`,
+    `(function(bundleUrl){${helpers}return function(exports,require,module){${code}}})`,
   );
 
 await build({
@@ -84,6 +96,7 @@ await build({
   entryPoints: {
     "log-worker": "src/container/logs/log-worker.ts",
     "archive-worker": "src/image/archive/archive-worker.ts",
+    "sync-worker": "src/image/archive/sync-worker.ts",
     "fill-worker": "src/image/volume-files/fill-worker.ts",
     "layer-worker": "src/image/layers/layer-worker.ts",
     "volume-worker": "src/image/volume-files/volume-worker.ts",

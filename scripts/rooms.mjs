@@ -6,6 +6,7 @@ import { dirname, join, normalize, relative } from "node:path";
 /** From the top to the bottom. A room imports only rooms of lower floors; stack/ is beside them and imports core/ alone. */
 export const FLOORS = [
   ["cli"],
+  ["watch"],
   ["daemon"],
   ["host", "placement", "reconcile"],
   ["build"],

@@ -3,7 +3,9 @@
 // V8 compiles JavaScript at each start. Here the compiled code of a command is kept in dist/code/ when the command has ended
 // for the first time, and later starts of the same command use it. It is kept only where the owner of dist/ runs the command,
 // so whoever can write the compiled code can also write the program. V8 refuses code of another version or with other
-// options; the name of a file holds both, and the pack's digest.
+// options; the name of a file holds both, and the pack's digest. V8 does not check the bytes, and a changed one can end the
+// process: each file therefore holds the code twice, and is used only if both are the same. To compare them is faster than a
+// checksum.
 const fs = require("fs");
 const { Script } = require("vm");
 
@@ -11,15 +13,20 @@ const PACK = "__PACK__";
 const MAX_FILES = 200;
 /** Options that stand before the command's name and have a value. */
 const WITH_VALUE =
-  /^(-f|-p|--(file|project-name|project-directory|env-file|profile|ansi|progress|parallel|workdir|root|run))$/;
+  /^(-f|-p|-H|-c|--(file|project-name|project-directory|env-file|profile|ansi|progress|parallel|workdir|root|run|host|context|tlscacert|tlscert|tlskey))$/;
+/** Modules of Node that take long to load, and that most commands import and do not use. */
+const LAZY = /^node:(crypto|child_process|zlib|timers\/promises)$/;
 const words = process.argv.slice(2);
 /** Scripts whose compiled code was not kept yet, and where it will be. */
 const toKeep = [];
+/** Open files of large/, by path: bayd loads some of them late, when an upgrade may have replaced them. */
+const opened = new Map();
 
 if (words[0] === "--version" || words[0] === "-v") process.stdout.write("bay __VERSION__\n");
 else start();
 
 function start() {
+  if (/(^| )daemon run( |$)/.test(words.join(" "))) openLarge();
   const url = require("url").pathToFileURL(`${__dirname}/pack.cjs`).href;
   const load = loader(compile("pack.cjs", codeFile())(url), url);
   load("./main.js")
@@ -34,16 +41,32 @@ function start() {
 function compile(name, kept) {
   const file = `${__dirname}/${name}`;
   const cachedData = kept && readCode(kept);
-  const script = new Script(fs.readFileSync(file, "latin1"), { filename: file, cachedData });
+  const script = new Script(readSource(file), { filename: file, cachedData });
   if (kept && (cachedData === undefined || script.cachedDataRejected)) toKeep.push([kept, script]);
   return script.runInThisContext();
+}
+
+function openLarge() {
+  for (const name of fs.readdirSync(`${__dirname}/large`)) {
+    const file = `${__dirname}/large/${name}`;
+    opened.set(file, fs.openSync(file, "r"));
+  }
+}
+
+function readSource(file) {
+  try {
+    return fs.readFileSync(opened.get(file) || file, "latin1");
+  } catch (error) {
+    if (error.code !== "ENOENT") throw error;
+    throw new Error(`${file} does not exist: bay was replaced while this command ran; run the command again`);
+  }
 }
 
 /** A `require` over the modules of the pack and the large ones; other names are Node's own modules, and koffi. */
 function loader(modules, url) {
   const loaded = new Map();
   return function load(name) {
-    if (name.charCodeAt(0) !== 46) return require(name);
+    if (name.charCodeAt(0) !== 46) return LAZY.test(name) ? onFirstUse(name) : require(name);
     let module = loaded.get(name);
     if (module === undefined) {
       module = { exports: {} };
@@ -55,6 +78,22 @@ function loader(modules, url) {
   };
 }
 
+/** A module of Node that is loaded when the first of its properties is read. */
+function onFirstUse(name) {
+  return new Proxy(
+    {},
+    {
+      get: (_, key) => require(name)[key],
+      has: (_, key) => key in require(name),
+      ownKeys: () => Reflect.ownKeys(require(name)),
+      getOwnPropertyDescriptor: (_, key) => {
+        const found = Reflect.getOwnPropertyDescriptor(require(name), key);
+        return found && { ...found, configurable: true };
+      },
+    },
+  );
+}
+
 /** Where the compiled code of this command is kept. None for a word that does not look like a command's name. */
 function codeFile() {
   let at = 0;
@@ -64,13 +103,21 @@ function codeFile() {
 }
 
 function codeNamed(name) {
-  const tag = require("v8").cachedDataVersionTag().toString(16);
-  return `${__dirname}/code/${name}-${PACK}-${process.arch}-${tag}`;
+  return `${__dirname}/code/${name}-${PACK}-${process.arch}-${versionTag()}`;
 }
 
+/** Node's version; with options, which can be V8's own, V8's tag. The module that has the tag takes 3 ms to load. */
+function versionTag() {
+  const hasOptions = process.execArgv.length > 0 || process.env.NODE_OPTIONS;
+  return hasOptions ? require("v8").cachedDataVersionTag().toString(16) : process.version;
+}
+
+/** The compiled code in a file; undefined if there is none, or if it is damaged. */
 function readCode(path) {
   try {
-    return fs.readFileSync(path);
+    const twice = fs.readFileSync(path);
+    const once = twice.subarray(0, twice.length / 2);
+    return once.equals(twice.subarray(once.length)) ? once : undefined;
   } catch {
     return undefined;
   }
@@ -83,13 +130,16 @@ function keepCode(path, script) {
     const folder = `${__dirname}/code`;
     fs.mkdirSync(folder, { recursive: true, mode: 0o755 });
     if (fs.readdirSync(folder).length >= MAX_FILES) fs.rmSync(folder, { recursive: true });
-    else write(path, script.createCachedData());
+    else {
+      const code = script.createCachedData();
+      write(path, Buffer.concat([code, code]));
+    }
   } catch {
     // a start without it only takes longer
   }
 }
 
-/** Atomic, and on the disk before it has its name: V8 does not check every byte of what it is given. */
+/** Atomic, and on the disk before it has its name. */
 function write(path, data) {
   const temporary = `${path}.${process.pid}`;
   const file = fs.openSync(temporary, "wx", 0o644);

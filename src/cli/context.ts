@@ -6,8 +6,11 @@ import { BayError } from "../core/errors.ts";
 import { type Roots, resolveRoots, socketPath } from "../core/roots.ts";
 import type { Client } from "../daemon/index.ts";
 import type { LoadOptions, Stack } from "../stack/index.ts";
+import type { Choice, HostOptions } from "./remote/choose-host.ts";
+import { namesTls } from "./remote/tls-options.ts";
+import { userFolder } from "./remote/user-folder.ts";
 
-export interface GlobalOptions {
+export interface GlobalOptions extends HostOptions {
   file?: string[];
   projectName?: string;
   projectDirectory?: string | undefined;
@@ -170,25 +173,97 @@ export class Context {
 
   /** Requests about containers of a stack of several hosts go to all hosts. */
   #scoped(client: Client): Client {
-    const isOnHosts = this.#isOnHosts ?? existsSync(join(this.roots.run, "peers"));
+    const isOnHosts = this.#isOnHosts ?? (!client.isRemote && existsSync(join(this.roots.run, "peers")));
     client.scope = isOnHosts ? "/bay/v1/cluster/api" : "";
     return client;
   }
 
-  /** A client of the running daemon. Its first call throws NO_DAEMON if it does not run. */
+  #choice: Promise<Choice> | undefined;
+
+  /** Which bayd the options, variables and contexts select. Throws BAD_OPTION, BAD_CONTEXT. */
+  choice(): Promise<Choice> {
+    this.#choice ??= this.#choose();
+    return this.#choice;
+  }
+
+  async #choose(): Promise<Choice> {
+    if (isPlain(this.options)) return { kind: "own" };
+    const [{ chooseHost }, { Contexts }] = await Promise.all([
+      import("./remote/choose-host.ts"),
+      import("./remote/contexts.ts"),
+    ]);
+    const choice = chooseHost(this.options, process.env, () => new Contexts());
+    if (choice.kind === "own" && namesTls(this.options))
+      throw new BayError("BAD_OPTION", "the options of TLS need a tcp:// address", {
+        hint: "name it with --host, BAY_HOST or DOCKER_HOST",
+      });
+    return choice;
+  }
+
+  #remote: Promise<Client> | undefined;
+
+  /** The client of a bayd that an address or a context selects; undefined for that of this computer's own roots. */
+  async #selected(): Promise<Client | undefined> {
+    const choice = await this.choice();
+    if (choice.kind === "own") return undefined;
+    this.#remote ??= import("./remote/remote-client.ts").then(({ remoteClient }) =>
+      remoteClient(choice, this.options),
+    );
+    return this.#remote;
+  }
+
+  /** A client of the running daemon. Its first call throws NO_DAEMON if it does not run, or HOST_UNREACHABLE. */
   async client(): Promise<Client> {
+    const selected = await this.#selected();
+    if (selected) return this.#scoped(selected);
     const { Client } = await import("../daemon/index.ts");
     return this.#scoped(new Client(socketPath(this.roots)));
   }
 
-  /** A client of the daemon, which is started if it does not run. */
+  /** A client of the daemon, which is started if it is this computer's own and does not run. */
   async daemon(): Promise<Client> {
+    const selected = await this.#selected();
+    if (selected) return this.#scoped(selected);
     const { ensureDaemon } = await import("../daemon/index.ts");
     return this.#scoped(
       await ensureDaemon(this.roots, this.command, { repair: this.options.repair !== false }),
     );
   }
+
+  /** Throws LOCAL_ONLY if another bayd than that of this computer's own roots is selected: `what` works only there. */
+  async requireOwn(what: string): Promise<void> {
+    const choice = await this.choice();
+    if (choice.kind === "own") return;
+    const target = choice.kind === "context" ? `the context ${choice.name}` : choice.address;
+    throw new BayError(
+      "LOCAL_ONLY",
+      `${what} works only on the host of bayd itself, and ${target} is selected by ${choice.from}`,
+      {
+        hint: "run it on that host, or select this computer with --context default",
+      },
+    );
+  }
+
+  /** The stack as it is sent to bayd: see `sendableStack`. Throws `StackError`, LOCAL_ONLY. */
+  async stackToSend(enable: string[] = []): Promise<Stack> {
+    const stack = await this.stack(enable);
+    if ((await this.choice()).kind === "own") return stack;
+    const client = await this.client();
+    if (!client.isRemote) return stack;
+    const { sendableStack } = await import("./remote/sendable-stack.ts");
+    return sendableStack(stack, client.address);
+  }
 }
+
+const SELECTING = ["BAY_HOST", "BAY_CONTEXT", "DOCKER_HOST", "DOCKER_CONTEXT"];
+
+/** Nothing selects a host: the usual case, without loading more code. */
+const isPlain = (options: HostOptions): boolean =>
+  options.host === undefined &&
+  options.context === undefined &&
+  !namesTls(options) &&
+  SELECTING.every((name) => !process.env[name]) &&
+  !existsSync(join(userFolder(), "context"));
 
 /** A container as in the list of the Docker Engine API. */
 export interface ContainerRow {

@@ -6,6 +6,7 @@ import { exitCodeOf, printError } from "./print-error.ts";
 import { adder, addNothing, collect, refuse } from "./register/add.ts";
 import { addClusterCommands } from "./register/cluster.ts";
 import { addContainerCommands } from "./register/containers.ts";
+import { addContextCommands } from "./register/contexts.ts";
 import { addHostCommands } from "./register/host.ts";
 import { addImageCommands } from "./register/images.ts";
 import { addLookCommands } from "./register/look.ts";
@@ -29,7 +30,11 @@ export async function main(argv: string[]): Promise<number> {
     await complete(program, argv.slice(3), () => new Context(program.opts<GlobalOptions>())).catch(() => {});
     return 0;
   }
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(0); // the reader needs no more
+    process.stderr.write(`error: standard output cannot be written: ${error.message}\n`);
+    process.exit(1);
+  });
   try {
     await program.parseAsync(argv);
   } catch (error) {
@@ -46,7 +51,7 @@ export async function main(argv: string[]): Promise<number> {
 
 /** Options before the command's name whose value is the next word. */
 export const WITH_VALUE =
-  /^(-f|-p|--(file|project-name|project-directory|env-file|profile|ansi|progress|parallel|workdir|root|run))$/;
+  /^(-f|-p|-H|-c|--(file|project-name|project-directory|env-file|profile|ansi|progress|parallel|workdir|root|run|host|context|tlscacert|tlscert|tlskey))$/;
 
 /** The first word that is not an option: the command's name. */
 export function commandName(words: readonly string[]): string | undefined {
@@ -95,6 +100,13 @@ export function build(setExitCode: (code: number) => void, only?: string): Comma
     )
     .option("--dry-run", "show what would be done without doing it")
     .addOption(new Option("--workdir <folder>", "deprecated name of --project-directory").hideHelp())
+    .option("-H, --host <address>", "bayd to talk to: unix://PATH, tcp://HOST:PORT or ssh://USER@HOST")
+    .option("-c, --context <name>", "bayd to talk to, by the name of a context")
+    .option("--tls", "use TLS with a tcp:// host; without --tlsverify, its certificate is not checked")
+    .option("--tlsverify", "use TLS with a tcp:// host, and check its certificate")
+    .option("--tlscacert <file>", "certificate of the authority of the host (ca.pem)")
+    .option("--tlscert <file>", "certificate of this client (cert.pem)")
+    .option("--tlskey <file>", "key of this client (key.pem)")
     .addOption(new Option("--root <folder>", "directory of bay's state").env("BAY_ROOT"))
     .addOption(new Option("--run <folder>", "directory of bay's sockets").env("BAY_RUN"))
     .exitOverride()
@@ -125,6 +137,7 @@ export function build(setExitCode: (code: number) => void, only?: string): Comma
   addLookCommands(add);
   program.commandsGroup("System:");
   addHostCommands(add);
+  addContextCommands(add, group);
   addSystemCommands(group);
   addClusterCommands(group);
   return program;

@@ -65,6 +65,8 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   readonly names: NameService;
   readonly tasks: Tasks;
   readonly replacement: Replacement;
+  /** Set by watch sessions. */
+  beforeStart: Host["beforeStart"];
   readonly #leftExecs = new LeftExecs(this);
   readonly #supervisor: ContainerSupervisor;
   readonly #removal: Removal;

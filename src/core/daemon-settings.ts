@@ -6,6 +6,13 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { BayError, messageOf } from "./errors.ts";
+import {
+  hostsProblems,
+  type ListenSettings,
+  NO_LISTENERS,
+  readListenSettings,
+  shownListen,
+} from "./listen-settings.ts";
 import { formatSize, parseBytes } from "./sizes.ts";
 
 /** The folder of bay's configuration: BAY_CONFIG, or /etc/bay. */
@@ -28,6 +35,8 @@ export interface DaemonSettings {
   maxLayerFiles: number;
   /** Leave forwarding between other interfaces allowed when bay enables IP forwarding. */
   mayRouteOthers: boolean;
+  /** Where bayd listens beside its own socket. */
+  listen: ListenSettings;
 }
 
 /** Where a process or a container may need more, its stack file says so; an image's sizes are bounded here alone. */
@@ -39,6 +48,7 @@ export const DEFAULT_SETTINGS: DaemonSettings = {
   maxImageSize: 60 * 2 ** 30,
   maxLayerFiles: 2_000_000,
   mayRouteOthers: false,
+  listen: NO_LISTENERS,
 };
 
 const LEAST_LOG = 64 * 2 ** 10;
@@ -60,6 +70,8 @@ const count = (least: number, most: number) =>
     return z.NEVER;
   });
 
+const file = z.string().max(4096).startsWith("/", "expected an absolute path");
+
 const MAX_PIDS = 4_194_304;
 
 const settingsSchema = z.strictObject({
@@ -76,6 +88,12 @@ const settingsSchema = z.strictObject({
   "max-image-size": size(1).default(DEFAULT_SETTINGS.maxImageSize),
   "max-layer-files": count(1, 1e9).default(DEFAULT_SETTINGS.maxLayerFiles),
   "ip-forward-no-drop": z.boolean().default(DEFAULT_SETTINGS.mayRouteOthers),
+  hosts: z.array(z.string().max(1024)).max(16).default([]),
+  tls: z.boolean().optional(),
+  tlsverify: z.boolean().optional(),
+  tlscacert: file.optional(),
+  tlscert: file.optional(),
+  tlskey: file.optional(),
 });
 
 /** The keys of daemon.json. */
@@ -91,6 +109,7 @@ export function shownSettings(settings: DaemonSettings): Record<string, string |
     "max-image-size": formatSize(settings.maxImageSize),
     "max-layer-files": settings.maxLayerFiles,
     "ip-forward-no-drop": String(settings.mayRouteOthers),
+    ...shownListen(settings.listen),
   };
 }
 
@@ -116,6 +135,12 @@ export function readDaemonSettings(folder = configFolder()): DaemonSettings {
     });
   }
   const { data } = parsed;
+  const listen = readListenSettings(data);
+  const problems = hostsProblems(data);
+  if (problems.length > 0)
+    throw new BayError("BAD_SETTINGS", `${file}: ${problems.join("; ")}`, {
+      hint: "see docs/remote.md",
+    });
   return {
     defaultPidsLimit: data["default-pids-limit"],
     logMaxSize: data["log-opts"]["max-size"],
@@ -124,5 +149,6 @@ export function readDaemonSettings(folder = configFolder()): DaemonSettings {
     maxImageSize: data["max-image-size"],
     maxLayerFiles: data["max-layer-files"],
     mayRouteOthers: data["ip-forward-no-drop"],
+    listen,
   };
 }

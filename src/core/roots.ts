@@ -16,7 +16,16 @@ export interface Roots {
 export function resolveRoots(options: { root?: string | undefined; run?: string | undefined } = {}): Roots {
   const root = resolve(options.root ?? process.env.BAY_ROOT ?? "/var/lib/bay");
   const run = resolve(options.run ?? process.env.BAY_RUN ?? "/run/bay");
-  return { root, run, tag: createHash("sha256").update(root).digest("hex").slice(0, 5) };
+  return {
+    root,
+    run,
+    // computed when it is used: commands that only ask bayd do not need it, and node:crypto takes long to load
+    get tag() {
+      const tag = createHash("sha256").update(root).digest("hex").slice(0, 5);
+      Object.defineProperty(this, "tag", { value: tag, enumerable: true });
+      return tag;
+    },
+  };
 }
 
 /** Makes the directories. Only root may enter: a volume may hold a container's setuid files. */

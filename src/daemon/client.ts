@@ -1,8 +1,10 @@
-/** The client of bayd's socket, for the command. */
-import { type IncomingMessage, request } from "node:http";
+/** The client of a bayd, for the command: the same requests over the unix socket, TCP and ssh(1). */
+import { type ClientRequest, type IncomingMessage, request } from "node:http";
 import type { Duplex, Readable } from "node:stream";
 import { BayError, hasCode } from "../core/errors.ts";
 import { receivedError, type SentError } from "../core/received-error.ts";
+import type { RequestKind, Transport } from "./transport/transport.ts";
+import { UnixTransport } from "./transport/unix.ts";
 
 export interface Answer {
   status: number;
@@ -10,51 +12,98 @@ export interface Answer {
   body: IncomingMessage;
 }
 
-/** Without a name, Node would test whether the host is an address, with a pattern that takes 1 ms to compile. */
-const NO_NAME = { servername: "" };
-
 export class Client {
+  readonly #transport: Transport;
   /** Put before paths of the Engine API; bay's own routes are as they are. Set for stacks of several hosts. */
   scope = "";
 
-  constructor(readonly socketPath: string) {}
-
-  #at(path: string): string {
-    return path.startsWith("/bay/v1/") ? path : this.scope + path;
+  /** The path of the socket of this command's own roots, or another way to a bayd. */
+  constructor(to: string | Transport) {
+    this.#transport = typeof to === "string" ? new UnixTransport(to, true) : to;
   }
 
-  /** Sends one request; the response's body is not read. Throws NO_DAEMON if no process listens. */
+  /** The address of bayd, for messages. */
+  get address(): string {
+    return this.#transport.address;
+  }
+
+  /** True if files of this computer are not those of bayd's host. */
+  get isRemote(): boolean {
+    return this.#transport.isRemote;
+  }
+
+  /** A connection of its own to bayd, without a request. Throws like `send`. */
+  connect(): Promise<Duplex> {
+    return this.#transport.connect();
+  }
+
+  #request(
+    kind: RequestKind,
+    method: string,
+    path: string,
+    headers: Record<string, string | number>,
+  ): ClientRequest {
+    const scoped = path.startsWith("/bay/v1/") ? path : this.scope + path;
+    return request({ ...this.#transport.routeOf(kind), method, path: scoped, headers });
+  }
+
+  #failure(cause: unknown): unknown {
+    const explained = this.#transport.explain(cause);
+    if (!hasCode(explained, "ECONNRESET", "EPIPE", "ERR_STREAM_PREMATURE_CLOSE")) return explained;
+    return this.#lost(explained);
+  }
+
+  #lost(cause?: unknown): BayError {
+    if (this.isRemote)
+      return new BayError("DAEMON_LOST", `the connection to ${this.address} was lost during the request`, {
+        cause,
+        hint: "see whether bayd runs there, and run the command again",
+      });
+    return new BayError("DAEMON_LOST", "bayd stopped during the request", {
+      cause,
+      hint: "it restarts in a moment; run the command again",
+    });
+  }
+
+  /** The error of an answer with a status of 400 or higher. Docker's engine does not have bay's own routes. */
+  #refusal(path: string, { status, headers }: Answer, text: string): BayError {
+    const server = String(headers.server ?? "");
+    if (status === 404 && path.startsWith("/bay/") && !text.includes('"code"'))
+      return new BayError(
+        "NOT_BAYD",
+        `${this.address} is not bayd: it answers as ${server || "another server"}`,
+        {
+          hint: "BAY_HOST and bay context name the bayd to use, before DOCKER_HOST",
+        },
+      );
+    return toError(text);
+  }
+
+  /** Sends one request; the response's body is not read. Throws NO_DAEMON, or HOST_UNREACHABLE for another host's bayd. */
   send(method: string, path: string, body?: unknown, more: Record<string, string> = {}): Promise<Answer> {
+    return this.#send("long", method, path, body, more);
+  }
+
+  #send(
+    kind: RequestKind,
+    method: string,
+    path: string,
+    body: unknown,
+    more: Record<string, string> = {},
+  ): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const text = body === undefined ? undefined : JSON.stringify(body);
       const headers =
         text === undefined
           ? more
           : { ...more, "Content-Type": "application/json", "Content-Length": Buffer.byteLength(text) };
-      const call = request(
-        { ...NO_NAME, socketPath: this.socketPath, method, path: this.#at(path), headers, agent: false },
-        (response) =>
-          resolve({ status: response.statusCode ?? 0, headers: response.headers, body: response }),
-      );
-      call.on("error", (cause) => {
-        if (hasCode(cause, "ECONNREFUSED", "ENOENT"))
-          reject(new BayError("NO_DAEMON", "bayd is not running", { cause, hint: "bay up starts it" }));
-        else if (hasCode(cause, "EACCES"))
-          reject(
-            new BayError("NO_ACCESS", `no access to ${this.socketPath}`, {
-              cause,
-              hint: "run the command as root, or as a member of the group of bayd's socket",
-            }),
-          );
-        else if (hasCode(cause, "ECONNRESET", "EPIPE"))
-          reject(
-            new BayError("DAEMON_LOST", "bayd stopped during the request", {
-              cause,
-              hint: "it restarts in a moment; run the command again",
-            }),
-          );
-        else reject(cause);
+      const call = this.#request(kind, method, path, headers);
+      call.on("response", (response) => {
+        // it has no body; an unread response would keep the connection, and the command, from ending
+        if (method === "HEAD") response.resume();
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: response });
       });
+      call.on("error", (cause) => reject(this.#failure(cause)));
       call.end(text);
     });
   }
@@ -62,30 +111,21 @@ export class Client {
   /** Sends a request whose body is a stream of bytes. Throws like `json`. */
   upload(method: string, path: string, source: Readable): Promise<string> {
     return new Promise((resolve, reject) => {
-      const call = request(
-        {
-          ...NO_NAME,
-          socketPath: this.socketPath,
-          method,
-          path: this.#at(path),
-          headers: { "Content-Type": "application/x-tar" },
-          agent: false,
-        },
-        (response) => {
-          void textOf(response)
-            .then(
-              (text) => ((response.statusCode ?? 500) >= 400 ? reject(toError(text)) : resolve(text)),
-              reject,
-            )
-            .finally(() => {
-              // bayd answers a rejected upload before it has read all
-              source.unpipe(call);
-              source.destroy();
-              call.destroy();
-            });
-        },
-      );
-      call.on("error", reject);
+      const call = this.#request("long", method, path, { "Content-Type": "application/x-tar" });
+      call.on("response", (response) => {
+        void textOf(response)
+          .then(
+            (text) => ((response.statusCode ?? 500) >= 400 ? reject(toError(text)) : resolve(text)),
+            reject,
+          )
+          .finally(() => {
+            // bayd answers a rejected upload before it has read all
+            source.unpipe(call);
+            source.destroy();
+            call.destroy();
+          });
+      });
+      call.on("error", (cause) => reject(this.#failure(cause)));
       source.on("error", reject);
       source.pipe(call);
     });
@@ -99,21 +139,23 @@ export class Client {
 
   /** Sends a request and reads the response as text. Throws the daemon's error with its code and hint. */
   async text(method: string, path: string, body?: unknown): Promise<string> {
-    const answer = await this.send(method, path, body);
-    const text = await textOf(answer.body);
-    if (answer.status >= 400) throw toError(text);
+    const answer = await this.#send(method === "GET" ? "short" : "long", method, path, body);
+    const text = await this.#read(answer.body);
+    if (answer.status >= 400) throw this.#refusal(path, answer, text);
     return text;
   }
 
-  /** Sends a request and returns the lines of JSON in the response. */
+  /** Sends a request and returns the lines of JSON in the response. `opened` receives its stream, which may be destroyed. */
   async *lines<T>(
     method: string,
     path: string,
     body?: unknown,
     headers: Record<string, string> = {},
+    opened: (stream: IncomingMessage) => void = () => {},
   ): AsyncGenerator<T> {
     const answer = await this.send(method, path, body, headers);
-    if (answer.status >= 400) throw toError(await textOf(answer.body));
+    opened(answer.body);
+    if (answer.status >= 400) throw this.#refusal(path, answer, await this.#read(answer.body));
     let rest = "";
     answer.body.setEncoding("utf8");
     try {
@@ -123,10 +165,15 @@ export class Client {
         for (const part of parts) if (part) yield JSON.parse(part) as T;
       }
     } catch (cause) {
-      throw new BayError("DAEMON_LOST", "bayd stopped during the request", {
-        cause,
-        hint: "it restarts in a moment; run the command again",
-      });
+      throw this.#lost(cause);
+    }
+  }
+
+  async #read(body: IncomingMessage): Promise<string> {
+    try {
+      return await textOf(body);
+    } catch (cause) {
+      throw this.#failure(cause);
     }
   }
 
@@ -140,28 +187,27 @@ export class Client {
         "Content-Type": "application/json",
         "Content-Length": Buffer.byteLength(text),
       };
-      const call = request({
-        ...NO_NAME,
-        socketPath: this.socketPath,
-        method: "POST",
-        path: this.#at(path),
-        headers,
-      });
+      const call = this.#request("long", "POST", path, headers);
       call.on("upgrade", (_response, socket, head) => {
         if (head.length > 0) socket.unshift(head);
         resolve(socket);
       });
       call.on("response", (response) => void textOf(response).then((answer) => reject(toError(answer))));
-      call.on("error", reject);
+      call.on("error", (cause) => reject(this.#failure(cause)));
       call.end(text);
     });
   }
 }
 
-export async function textOf(stream: AsyncIterable<Buffer | string>): Promise<string> {
+/** The whole of a stream as text. By its events, because the iterator of a stream takes Node 2 ms to load. */
+export function textOf(stream: Readable): Promise<string> {
   const parts: Buffer[] = [];
-  for await (const part of stream) parts.push(Buffer.from(part as Buffer));
-  return Buffer.concat(parts).toString("utf8");
+  return new Promise((resolve, reject) => {
+    stream.on("data", (part: Buffer) => parts.push(part));
+    stream.on("end", () => resolve(Buffer.concat(parts).toString("utf8")));
+    stream.on("error", reject);
+    stream.on("close", () => reject(new BayError("DAEMON_LOST", "bayd stopped during the request")));
+  });
 }
 
 /** The error in the body of a response. */

@@ -1,12 +1,14 @@
 /** Images: references, the content store, layers, and the sources of images. */
 
 export { familiarReference, nameOrId, parseReference } from "../core/image-reference.ts";
+export type { ContainerRoot } from "./archive/enter-root.ts";
+export type { SyncFailure, SyncOperation, SyncOwner, SyncResult } from "./archive/sync-operations.ts";
 export { setLayerBounds } from "./layers/bounds.ts";
 export { isInLayers, kindInLayers, readImageFile, resolveInLayers } from "./layers/layer-lookup.ts";
 export { type ListedChange, runLayerTask } from "./layers/layer-pool.ts";
 export { layerName } from "./layers/layer-store.ts";
 export { removeTree, removeTreeNow } from "./layers/remove-tree.ts";
-export { workerFile } from "./layers/worker-file.ts";
+export { keepWorkerFiles, startWorker } from "./layers/worker-file.ts";
 export { DEFAULT_PATH, type ImageConfig, MEDIA, type RunConfig } from "./model/manifest.ts";
 export {
   formatPlatform,

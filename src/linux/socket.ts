@@ -58,11 +58,11 @@ export function bindSocket(
   }
 }
 
-const POLLHUP = 0x10;
+const [POLLERR, POLLHUP] = [0x8, 0x10];
 const poll = libc.func("poll", "int", ["void *", "uint64", "int"]);
 
 /**
- * Returns for each socket whether both directions are closed (poll(2)). The peer of a unix socket that only shut down its
+ * Returns for each socket whether both directions are closed, and for the writing end of a pipe whether it has no reader (poll(2)). The peer of a unix socket that only shut down its
  * sending side still reads, and a reader cannot tell the difference.
  */
 export function hungUp(fds: readonly number[]): boolean[] {
@@ -70,5 +70,5 @@ export function hungUp(fds: readonly number[]): boolean[] {
   const entries = Buffer.alloc(8 * fds.length);
   for (const [index, fd] of fds.entries()) entries.writeInt32LE(fd, 8 * index);
   poll(entries, fds.length, 0);
-  return fds.map((_, index) => (entries.readInt16LE(8 * index + 6) & POLLHUP) !== 0);
+  return fds.map((_, index) => (entries.readInt16LE(8 * index + 6) & (POLLERR | POLLHUP)) !== 0);
 }

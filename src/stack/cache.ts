@@ -3,7 +3,6 @@
  * if all of its inputs are the same: the files' bytes, the options, the environment, the
  * folder, bay's version, and every other file that was read on the way (by size and time).
  */
-import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { VERSION } from "../core/version.ts";
@@ -17,6 +16,7 @@ export interface CachedStack {
 }
 
 interface Entry extends CachedStack {
+  key: CacheKey;
   inputs: [path: string, state: string][];
 }
 
@@ -28,24 +28,43 @@ function stateOf(path: string): string {
   return stat ? `${stat.size} ${stat.mtimeNs} ${stat.ino}` : "absent";
 }
 
-/** The name of the entry for these options and main files. Undefined if standard input is one of them. */
-export function cacheKey(files: readonly string[], options: LoadOptions): string | undefined {
+/** What an entry is for, with the text of the main files. Entries hold their key, and it is compared as a whole. */
+export type CacheKey = string;
+
+/** The key for these options and main files. Undefined if standard input is one of them. */
+export function cacheKey(files: readonly string[], options: LoadOptions): CacheKey | undefined {
   if (files.includes("-")) return undefined;
-  const hash = createHash("sha256");
-  hash.update(JSON.stringify([VERSION, options, files]));
+  const { environment, ...others } = options;
   try {
-    for (const file of files) hash.update(readFileSync(file));
+    const texts = files.map((file) => readFileSync(file, "latin1"));
+    // the environment can hold secrets, which are not written to the disk
+    return JSON.stringify([VERSION, others, digest(JSON.stringify(environment)), files, texts]);
   } catch {
     return undefined; // the loader reports what is wrong with it
   }
-  return hash.digest("hex").slice(0, 32);
 }
 
+/** 64 bits by two FNV-1a of other primes: node:crypto would take longer to load than all the rest of this file. */
+function digest(text: string): string {
+  let [low, high] = [0x811c9dc5, 0x01000193];
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    low = Math.imul(low ^ code, 0x01000193);
+    high = Math.imul(high ^ code, 0x85ebca6b);
+  }
+  const hex = (number: number) => (number >>> 0).toString(16).padStart(8, "0");
+  return hex(low) + hex(high);
+}
+
+/** Two keys may have one file: the later entry replaces the earlier one. */
+const fileOf = (directory: string, key: CacheKey) => join(directory, `${digest(key)}.json`);
+
 /** The entry; undefined if it does not exist or if any of its inputs has changed. */
-export function readCache(directory: string, key: string): CachedStack | undefined {
+export function readCache(directory: string, key: CacheKey): CachedStack | undefined {
   try {
-    const { inputs, ...cached } = JSON.parse(readFileSync(join(directory, `${key}.json`), "utf8")) as Entry;
-    return inputs.every(([path, state]) => stateOf(path) === state) ? cached : undefined;
+    const entry = JSON.parse(readFileSync(fileOf(directory, key), "utf8")) as Entry;
+    const isSame = entry.key === key && entry.inputs.every(([path, state]) => stateOf(path) === state);
+    return isSame ? { stack: entry.stack, warnings: entry.warnings } : undefined;
   } catch {
     return undefined;
   }
@@ -54,7 +73,7 @@ export function readCache(directory: string, key: string): CachedStack | undefin
 /** Writes an entry that only root can read, because it holds environments. A failed write is ignored. */
 export function writeCache(
   directory: string,
-  key: string,
+  key: CacheKey,
   cached: CachedStack,
   inputs: readonly string[],
 ): void {
@@ -66,10 +85,11 @@ export function writeCache(
   try {
     const names = readdirSync(directory);
     if (names.length >= MAX_ENTRIES) for (const name of names) rmSync(join(directory, name), { force: true });
-    const entry: Entry = { ...cached, inputs: inputs.map((path) => [path, stateOf(path)]) };
-    const temporary = join(directory, `${key}.${process.pid}`);
+    const entry: Entry = { ...cached, key, inputs: inputs.map((path) => [path, stateOf(path)]) };
+    const file = fileOf(directory, key);
+    const temporary = `${file}.${process.pid}`;
     writeFileSync(temporary, JSON.stringify(entry), { mode: 0o600 });
-    renameSync(temporary, join(directory, `${key}.json`));
+    renameSync(temporary, file);
   } catch {
     // a cache that cannot be written is not an error
   }

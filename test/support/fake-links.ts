@@ -1,5 +1,6 @@
 /** Network namespaces and their links in memory: the part of linux/'s door that the network room uses. */
-import { readlinkSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readlinkSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Link, Links } from "../../src/linux/index.ts";
 
 type LinkCalls = Pick<
@@ -15,9 +16,15 @@ type LinkCalls = Pick<
   | "addAddress"
   | "addresses"
   | "addDefaultRoute"
+  | "addLinkRoute"
+  | "setHairpin"
+  | "setIsolated"
+  | "routes"
 >;
 
 interface FakeLink extends Link {
+  isHairpin?: boolean;
+  isIsolated?: boolean;
   /** The other end of a veth pair. */
   peer?: { space: Space; index: number };
 }
@@ -26,10 +33,11 @@ interface Space {
   links: Map<number, FakeLink>;
   addresses: ReturnType<Links["addresses"]>;
   defaults: string[];
+  routes: ReturnType<Links["routes"]>;
   next: number;
 }
 
-const newSpace = (): Space => ({ links: new Map(), addresses: [], defaults: [], next: 1 });
+const newSpace = (): Space => ({ links: new Map(), addresses: [], defaults: [], routes: [], next: 1 });
 const failure = (code: string) => Object.assign(new Error(code), { code });
 const remove = ({ links, addresses }: Space, index: number) => {
   links.delete(index);
@@ -39,6 +47,26 @@ const remove = ({ links, addresses }: Space, index: number) => {
 export class FakeNetworkHost {
   readonly #spaces = new Map<string, Space>([["", newSpace()]]);
   #current = "";
+
+  /** `files`: the directory for the kernel's files of the host's links, if the code under test uses them. */
+  constructor(readonly files?: string) {}
+
+  /** A file of the kernel below /proc/sys/net or /sys. */
+  setFile(path: string, text: string): void {
+    if (this.files === undefined) return;
+    mkdirSync(join(this.files, path, ".."), { recursive: true });
+    writeFileSync(join(this.files, path), text);
+  }
+
+  /** The routes of the host. */
+  set hostRoutes(routes: ReturnType<Links["routes"]>) {
+    this.#spaces.get("")!.routes = routes;
+  }
+
+  /** What a test asks of a link of the host, or of a namespace. */
+  link(name: string, file = ""): FakeLink | undefined {
+    return [...this.#spaces.get(file)!.links.values()].find((link) => link.name === name);
+  }
 
   /** What `vi.doMock` puts in the place of linux/'s exports. */
   get door() {
@@ -90,18 +118,22 @@ export class FakeNetworkHost {
     const index = space.next++;
     const link = { index, name, kind, master: undefined, mtu: 1500, isUp: false, mac: "", ...rest };
     space.links.set(index, link);
+    for (const key of ["forwarding", "route_localnet"])
+      this.setFile(`/proc/sys/net/ipv4/conf/${name}/${key}`, "0\n");
+    for (const [key, value] of Object.entries({ accept_ra: "1", disable_ipv6: "0", forwarding: "0" }))
+      this.setFile(`/proc/sys/net/ipv6/conf/${name}/${key}`, `${value}\n`);
     return link;
   }
 
   /** The links of the current namespace; a handle stays in it. */
-  links(): LinkCalls & { setHairpin(): void; setIsolated(): void; addLinkRoute(): void } {
+  links(): LinkCalls {
     const space = this.#spaces.get(this.#current)!;
     const require = (index: number) => {
       const link = space.links.get(index);
       if (!link) throw failure("ENODEV");
       return link;
     };
-    const show = ({ peer: _, ...link }: FakeLink): Link => link;
+    const show = ({ peer: _, isHairpin: _h, isIsolated: _i, ...link }: FakeLink): Link => link;
     return {
       close: () => {},
       list: () => [...space.links.values()].map(show),
@@ -117,9 +149,11 @@ export class FakeNetworkHost {
       },
       setUp: (index) => void Object.assign(require(index), { isUp: true }),
       setMaster: (index, master) => void Object.assign(require(index), { master }),
-      setHairpin: () => {},
-      setIsolated: () => {},
-      addLinkRoute: () => {},
+      setHairpin: (index) => void Object.assign(require(index), { isHairpin: true }),
+      setIsolated: (index) => void Object.assign(require(index), { isIsolated: true }),
+      addLinkRoute: (index, destination, prefix) =>
+        void (require(index) && space.routes.push({ destination, prefix })),
+      routes: () => [...space.routes],
       remove: (index) => {
         const peer = space.links.get(index)?.peer;
         remove(space, index);

@@ -31,7 +31,9 @@ truncate -s 2G "$run/disk"
 mkfs.ext4 -q -F "$run/disk"
 make_initrd virtio_blk ext4 << 'INIT'
 share host /host cache=loose
-mount -t ext4 /dev/vda /changes
+mkdir -p /dev
+mount -t devtmpfs dev /dev
+mount -t ext4 /dev/vda /changes || { echo "the disk of the changes was not mounted"; poweroff -f; }
 mkdir -p /changes/upper /changes/work /changes/bay
 mount -t overlay -o lowerdir=/host,upperdir=/changes/upper,workdir=/changes/work root /root
 cd /root

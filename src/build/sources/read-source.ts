@@ -8,7 +8,7 @@ import { isGitUrl, parseGitUrl } from "./git-url.ts";
 
 /** A directory, archive, repository, URL or image; paths are relative to `directory`. Throws NO_CONTEXT, BAD_GIT_URL. */
 export function readSource(text: string, directory: string): ContextSource {
-  const [, scheme, rest = ""] = /^([a-z][a-z-]*):\/\/(.+)$/.exec(text) ?? [];
+  const [, scheme, rest = ""] = /^([a-z][a-z0-9+.-]*):\/\/(.+)$/.exec(text) ?? [];
   if (scheme === "docker-image") return { kind: "image", reference: rest };
   if (scheme === "oci-layout") return layout(rest, directory);
   if (isGitUrl(text)) {

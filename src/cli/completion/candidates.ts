@@ -43,6 +43,9 @@ const FILE_OPTIONS = new Set([
   "--iidfile",
   "--metadata-file",
   "--env-from-file",
+  "--tlscacert",
+  "--tlscert",
+  "--tlskey",
 ]);
 const FOLDER_OPTIONS = new Set(["--project-directory", "--root", "--run", "--workdir"]);
 const SERVICE_OPTIONS = new Set(["--attach", "--no-attach", "--exit-code-from", "--rerun", "--hash"]);
@@ -110,6 +113,8 @@ async function valuesOf(option: Option, command: Command, names: Names): Promise
   if (SERVICE_OPTIONS.has(flag)) return listed(await names.services());
   if (flag === "--scale") return listed((await names.services()).map((name) => `${name}=`));
   if (flag === "--profile") return listed(await names.profiles());
+  if (flag === "--context") return listed(await names.contexts());
+  if (flag === "--host") return listed(["unix://", "tcp://", "ssh://"]);
   if (flag === "--project-name") return listed(await names.stacks());
   return NONE;
 }
@@ -152,6 +157,9 @@ async function argumentsOf(
       const { ERROR_CODES } = await import("../../core/error-codes/table.ts");
       return listed(Object.keys(ERROR_CODES));
     }
+    case "contextname":
+    case "contextnames":
+      return listed(await names.contexts());
     case "planfile":
     case "context":
       return FILES;

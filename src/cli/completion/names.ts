@@ -9,6 +9,7 @@ export interface Names {
   images(): Promise<string[]>;
   volumes(): Promise<string[]>;
   networks(): Promise<string[]>;
+  contexts(): Promise<string[]>;
 }
 
 const MOST = 10_000;
@@ -54,6 +55,11 @@ export function namesFrom(context: () => Context): Names {
       orNone(async () =>
         (await ask<{ Volumes: { Name: string }[] }>("/volumes")).Volumes.map(({ Name }) => Name),
       ),
+    contexts: () =>
+      orNone(async () => {
+        const { Contexts, DEFAULT_CONTEXT } = await import("../remote/contexts.ts");
+        return [DEFAULT_CONTEXT, ...new Contexts().names()];
+      }),
     networks: () => orNone(async () => (await ask<{ Name: string }[]>("/networks")).map(({ Name }) => Name)),
   };
 }

@@ -85,6 +85,7 @@ const DRY_RUN: Readonly<Record<string, "shows" | "reads" | "refused">> = {
       "pull",
       "push",
       "cp",
+      "watch",
     ].map((name) => [name, "shows" as const]),
   ),
   ...Object.fromEntries(

@@ -11,8 +11,6 @@ import {
   whole,
 } from "./add.ts";
 
-const LATER = "bay watch is not available yet";
-
 export function addStackCommands(add: Add, program: Command): void {
   add(
     "up [services...]",
@@ -57,6 +55,7 @@ export function addStackCommands(add: Add, program: Command): void {
         .option("--quiet-build", "hide the progress of builds")
         .option("--quiet-pull", "hide the progress of pulls")
         .option("-y, --yes", "answer all questions with yes; bay up asks none")
+        .option("-w, --watch", "watch the files of develop.watch too, as bay watch does")
         .option("-V, --renew-anon-volumes", "give replaced containers new anonymous volumes")
         .option("--no-repair", "start bayd without drift repair")
         .option("--skip-unreachable", "leave out hosts of the cluster that do not answer")
@@ -65,7 +64,6 @@ export function addStackCommands(add: Add, program: Command): void {
   );
   const upCommand = program.commands.find((command) => command.name() === "up");
   refuse(upCommand, "--menu", "bay up reads no keys; Ctrl-C stops the stack");
-  refuse(upCommand, "-w, --watch", LATER);
   add(
     "create [services...]",
     "create containers without starting them",
@@ -206,7 +204,19 @@ export function addStackCommands(add: Add, program: Command): void {
     (c) => c.option("-q, --quiet", "print names only").addOption(formatOption()),
     async () => (await import("../commands/stack/volumes.ts")).volumes,
   );
-  refuseCommand(program, "watch", LATER);
+  add(
+    "watch [services...]",
+    "keep running services in step with the files of develop.watch",
+    (c) =>
+      c
+        .option("--no-up", "do not create or start services first")
+        .option("--no-prune", "keep the images of earlier rebuilds")
+        .addOption(new Option("--prune", "remove the images of earlier rebuilds (default)").hideHelp())
+        .option("--quiet", "hide the output of builds")
+        .option("--json", "print events as lines of JSON, for editors")
+        .option("--dry-run", "list the rules and watch nothing"),
+    async () => (await import("../commands/stack/watch.ts")).watch,
+  );
   refuseCommand(program, "publish", "bay keeps stack files in Git and not in registries");
   refuseCommand(program, "bridge", "bay makes no files for other orchestrators");
   refuseCommand(program, "alpha", "bay has no experimental commands");

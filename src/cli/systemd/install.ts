@@ -54,7 +54,7 @@ function environmentOf(context: Context): { open: string[]; secret: string[] } {
   };
 }
 
-/** The unit files to write. Throws UNKNOWN_GROUP. */
+/** The unit files to write. Throws NO_SOCKET_GROUP. */
 function filesOf(context: Context, options: InstallOptions): File[] {
   if (options.group !== undefined) groupId(options.group);
   const { open, secret } = environmentOf(context);
@@ -85,7 +85,7 @@ const shown = (files: readonly File[]): string =>
     )
     .join("\n");
 
-/** Installs the units. Throws NO_SYSTEMD, UNIT_EXISTS, UNKNOWN_GROUP, BAD_SETTINGS, NEWER_STATE before any change; SYSTEMCTL. */
+/** Installs the units. Throws NO_SYSTEMD, UNIT_EXISTS, NO_SOCKET_GROUP, BAD_SETTINGS, NEWER_STATE before any change; SYSTEMCTL. */
 export async function installUnit(context: Context, options: InstallOptions): Promise<void> {
   const files = filesOf(context, options);
   if (options.print) return print(shown(files));

@@ -1,10 +1,11 @@
 /** Writing a stream to a file or to standard output. */
+import { once } from "node:events";
 import { createWriteStream, statSync } from "node:fs";
 import { open, rename, rm } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { BayError } from "../../core/errors.ts";
+import { BayError, hasCode } from "../../core/errors.ts";
 
 /** Throws BAD_OPTION if the output is a terminal; call it before the request. */
 export function refuseTerminal(output: string | undefined, what: string): void {
@@ -20,11 +21,25 @@ export function isSpecial(output: string): boolean {
   return stat !== undefined && !stat.isFile() && !stat.isDirectory();
 }
 
-/** The output file has either the whole stream or its earlier content. */
+/** The output file has either the whole stream or its earlier content. Throws DAEMON_LOST if the stream is cut. */
 export async function saveStream(source: Readable, output: string | undefined, mode = 0o666): Promise<void> {
-  if (!output) return pipeline(source, process.stdout);
-  if (isSpecial(output)) return pipeline(source, createWriteStream(output));
-  await whole(output, ({ path }) => pipeline(source, createWriteStream(path)), mode);
+  try {
+    if (!output) await toStandardOutput(source);
+    else if (isSpecial(output)) await pipeline(source, createWriteStream(output));
+    else await whole(output, ({ path }) => pipeline(source, createWriteStream(path)), mode);
+  } catch (cause) {
+    if (!hasCode(cause, "ECONNRESET", "ERR_STREAM_PREMATURE_CLOSE")) throw cause;
+    throw new BayError("DAEMON_LOST", "bayd closed the connection before all data was received", {
+      cause,
+      hint: "the log of bayd says why: bayd.log in its root, or journalctl -u bay",
+    });
+  }
+}
+
+/** A pipeline would pass an error of the source to standard output, whose errors end the command without a message. */
+async function toStandardOutput(source: Readable): Promise<void> {
+  const { stdout } = process;
+  for await (const bytes of source) if (!stdout.write(bytes as Buffer)) await once(stdout, "drain");
 }
 
 /** Writes a temporary file beside the output, which is renamed to it after `fill` has succeeded. */

@@ -46,4 +46,12 @@ export async function patiently<T>(ask: () => Promise<T>): Promise<T> {
 
 /** True where the connection to bayd ended, or could not be made, because bayd does not run. */
 export const isLoss = (error: unknown): boolean =>
-  hasCode(error, "NO_DAEMON", "DAEMON_LOST", "ECONNRESET", "ERR_STREAM_PREMATURE_CLOSE", "EPIPE");
+  hasCode(
+    error,
+    "NO_DAEMON",
+    "HOST_UNREACHABLE",
+    "DAEMON_LOST",
+    "ECONNRESET",
+    "ERR_STREAM_PREMATURE_CLOSE",
+    "EPIPE",
+  );

@@ -3,17 +3,12 @@
  * end. Health probes and hooks belong to bayd, so the next bayd ends them. In both cases the processes that the command
  * started are killed.
  */
-import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { SIGNALS } from "../../core/signals.ts";
-import {
-  isAlive,
-  type ProcessGroup,
-  type ProgramState,
-  readProgramState,
-  signalProcess,
-} from "../../linux/index.ts";
+import { isAlive, type ProcessGroup, type ProgramState, signalProcess } from "../../linux/index.ts";
 import { endProcesses } from "../lifecycle/end-processes.ts";
+import { readProgram } from "../lifecycle/exit-status.ts";
 import type { Host } from "../model/host.ts";
 import type { ContainerRecord } from "../model/record.ts";
 
@@ -63,17 +58,9 @@ export class LeftExecs {
   }
 
   #adopt(owner: ExecOwner, token: string, group: ProcessGroup): void {
-    const program = owner === "client" ? this.#read(token) : undefined;
+    const program = owner === "client" ? readProgram(execProgramFile(this.host, token)) : undefined;
     if (program && hasNotEnded(program)) this.#left.set(token, { group, program });
     else void endProcesses(group);
-  }
-
-  #read(token: string): ProgramState | undefined {
-    try {
-      return readProgramState(readFileSync(execProgramFile(this.host, token)));
-    } catch {
-      return undefined; // it was killed before it wrote the file
-    }
   }
 
   /**

@@ -2,10 +2,10 @@
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import { BayError } from "../../core/errors.ts";
 import { receivedError } from "../../core/received-error.ts";
-import { isInLayers, type ListedChange, runLayerTask, workerFile } from "../../image/index.ts";
+import { isInLayers, type ListedChange, runLayerTask, startWorker } from "../../image/index.ts";
 import { close, createPipe, openProcess } from "../../linux/index.ts";
 import { containerDirectory, lookupDirectories, mountPoint } from "../lifecycle/start.ts";
 import type { Host } from "../model/host.ts";
@@ -24,7 +24,7 @@ export interface PathStat {
 
 type Answer = { stat: PathStat; ok?: true } | { ok: false; code: string; message: string };
 
-async function rootOf(host: Host, record: ContainerRecord) {
+export async function rootOf(host: Host, record: ContainerRecord) {
   if (isRunning(record)) {
     const pidfd = openProcess(record.state.pid, record.state.start);
     if (pidfd !== undefined) return { kind: "process" as const, pidfd };
@@ -65,7 +65,7 @@ async function work(
   const root = direction === "export" ? await wholeOf(host, record) : await rootOf(host, record);
   const pipe = createPipe(direction === "put" ? "write" : "read");
   const [own, theirs] = direction === "put" ? [pipe.write, pipe.read] : [pipe.read, pipe.write];
-  const worker = new Worker(workerFile("archive-worker"), {
+  const worker = startWorker("archive-worker", {
     workerData: {
       direction: direction === "export" ? "get" : direction,
       path: join("/", path),

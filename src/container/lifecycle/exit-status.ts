@@ -1,11 +1,22 @@
 /** How a process ended: its shim writes the wait status a moment after the process has disappeared. */
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { hasCode } from "../../core/errors.ts";
 import { decodeStatus, isAlive, type ProgramState, readProgramState } from "../../linux/index.ts";
 
 const ATTEMPTS = 500;
 const STEP = 10;
 const KILLED = 137;
+
+/** The content of a shim's program file; undefined if the file does not exist, or was not written completely. */
+export function readProgram(file: string): ProgramState | undefined {
+  try {
+    return readProgramState(readFileSync(file));
+  } catch (error) {
+    if (hasCode(error, "ENOENT", "BAD_PROGRAM")) return undefined;
+    throw error;
+  }
+}
 
 /** The program of a process that has ended, with its status; without it if the shim was killed before it wrote it. */
 export async function programAtEnd(
@@ -21,11 +32,14 @@ export async function programAtEnd(
   return read();
 }
 
-/** The exit code that a shim wrote to its program file; that of SIGKILL if the shim itself was killed. */
+/**
+ * The exit code that a shim wrote to its program file; that of SIGKILL if the shim itself was killed, or another program
+ * removed the file.
+ */
 export async function exitCodeAtEnd(
   programFile: string,
   shim: { shimPid: number; shimStart: number },
 ): Promise<number> {
-  const program = await programAtEnd(() => readProgramState(readFileSync(programFile)), shim);
+  const program = await programAtEnd(() => readProgram(programFile), shim);
   return program?.status === undefined ? KILLED : decodeStatus(program.status).exitCode;
 }

@@ -1,15 +1,14 @@
 /** The runs of containers: start, end, cleanup and restart. */
 import { EventEmitter } from "node:events";
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { BayError, hasCode, messageOf } from "../../core/errors.ts";
+import { BayError, messageOf } from "../../core/errors.ts";
 import {
   type Cgroup,
   decodeStatus,
   isAlive,
   type Launched,
   type ProgramState,
-  readProgramState,
   StartError,
   signalProcess,
   takeKeptSockets,
@@ -20,7 +19,7 @@ import type { ContainerRecord } from "../model/record.ts";
 import { isRunning, type Records } from "../model/records.ts";
 import type { AttachedSessions } from "./attached-sessions.ts";
 import { endProcesses } from "./end-processes.ts";
-import { programAtEnd } from "./exit-status.ts";
+import { programAtEnd, readProgram } from "./exit-status.ts";
 import { GOOD_RUN, mayRestart, restartDelay } from "./restart-policy.ts";
 import { openLogs, prepareContainer, programFile, runDirectory, startProcess } from "./start.ts";
 
@@ -52,6 +51,7 @@ export class ContainerSupervisor extends EventEmitter {
     await this.#settling.get(record.id);
     try {
       if (!record.isPrepared) await this.prepare(record);
+      await this.host.beforeStart?.(record);
       await this.host.ports.hold(record);
       const launched = await startProcess(this.host, record);
       this.sessions.inputIsRead(record.id);
@@ -110,12 +110,7 @@ export class ContainerSupervisor extends EventEmitter {
 
   /** The content of the shim's program file of a container; undefined if there is none. */
   #readProgram(record: ContainerRecord): ProgramState | undefined {
-    try {
-      return readProgramState(readFileSync(programFile(this.host, record.id)));
-    } catch (error) {
-      if (hasCode(error, "ENOENT", "BAD_PROGRAM")) return undefined;
-      throw error;
-    }
+    return readProgram(programFile(this.host, record.id));
   }
 
   hasEnded(record: ContainerRecord): boolean {

@@ -1,9 +1,9 @@
 /** The main thread's side of the log worker: whose output is collected, and when output arrived. */
 import { EventEmitter } from "node:events";
 import { writeSync } from "node:fs";
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import { BayError } from "../../core/errors.ts";
-import { workerFile } from "../../image/index.ts";
+import { startWorker } from "../../image/index.ts";
 import { close, createPipe } from "../../linux/index.ts";
 import type { LogCommand, LogNews } from "./protocol.ts";
 
@@ -24,7 +24,7 @@ export class LogCollector extends EventEmitter {
 
   #start(): Worker {
     if (this.#worker) return this.#worker;
-    const worker = new Worker(workerFile("log-worker"), {
+    const worker = startWorker("log-worker", {
       workerData: { wakeFd: this.#wake.read },
       resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 },
     });

@@ -15,6 +15,7 @@ import type { LogCollector } from "../logs/collector.ts";
 import type { Forwarders } from "../logs/forwarders.ts";
 import type { SecretFiles } from "../spec/secret-files.ts";
 import type { EventLog } from "./events.ts";
+import type { ContainerRecord } from "./record.ts";
 import type { Records } from "./records.ts";
 
 export interface Host {
@@ -38,6 +39,8 @@ export interface Host {
   readonly names: NameService;
   /** Published ports of the containers. */
   readonly ports: ContainerPorts;
+  /** Completes the files of a container before its process starts. It neither fails nor waits without limit. */
+  readonly beforeStart: ((record: ContainerRecord) => Promise<void>) | undefined;
   /** `changed` (ID), `end:ID` (exit code), `warning` (text). */
   emit(event: string, value: unknown): boolean;
   once(event: string, listener: (value: number) => void): unknown;

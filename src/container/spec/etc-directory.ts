@@ -66,7 +66,7 @@ function etcDirectory(host: Host, record: ContainerRecord): string {
 
 const earlierHosts = (host: Host, { id }: ContainerRecord) => join(runDirectory(host, id), "hosts");
 
-/** Writes the files of a directory, owned by root and readable for all users. */
+/** Writes the files of a directory, owned by bayd's user, which is root, and readable for all users. */
 export function keepEtcFiles(directory: string, texts: EtcTexts): EtcFile[] {
   mkdirSync(directory, { recursive: true, mode: 0o711 });
   return Object.entries(texts).map(([name, text]) => {
@@ -86,7 +86,8 @@ function keepFile(file: string, bytes: Buffer, target: string): void {
   try {
     const { size, mode, uid, gid } = fstatSync(fd);
     if ((mode & 0o7777) !== 0o644) fchmodSync(fd, 0o644);
-    if (uid !== 0 || gid !== 0) fchownSync(fd, 0, 0);
+    const [bayd, group] = [process.geteuid!(), process.getegid!()];
+    if (uid !== bayd || gid !== group) fchownSync(fd, bayd, group);
     if (size === bytes.length && size <= MAX_COMPARED && readFileSync(fd).equals(bytes)) return;
     for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at, at);
     if (size > bytes.length) ftruncateSync(fd, bytes.length);

@@ -44,13 +44,6 @@ export const CLUSTER = {
     causes: "The name is misspelt, or the host was removed.",
     fix: "`bay host ls` lists the members.",
   },
-  HOST_UNREACHABLE: {
-    exit: 1,
-    http: 503,
-    meaning: "A host of the cluster does not answer.",
-    causes: "The host or its bayd is down, or a firewall drops the connection.",
-    fix: "`bay host ls` shows when it was last heard. Start its bayd, or allow its TCP port.",
-  },
   NOT_A_MEMBER: {
     exit: 1,
     http: 409,

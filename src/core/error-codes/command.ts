@@ -23,6 +23,20 @@ export const COMMAND = {
     causes: "The value has the wrong form, or two options contradict each other.",
     fix: "Read the message, and see bay COMMAND --help.",
   },
+  BAD_WATCH_RULE: {
+    exit: 1,
+    http: 400,
+    meaning: "A rule of develop.watch cannot be used.",
+    causes: "A pattern is not valid, or the action needs a build that the service does not have.",
+    fix: "Correct the rule that the message names.",
+  },
+  NO_WATCH_RULES: {
+    exit: 1,
+    http: 400,
+    meaning: "No service has files to watch.",
+    causes: "None of the services, or none of the named ones, has develop.watch.",
+    fix: "Add develop.watch to a service, or name another service.",
+  },
   BAD_TEMPLATE: {
     exit: 1,
     http: 400,

@@ -9,6 +9,42 @@ export const DAEMON = {
     causes: "bay up or a systemd unit started it.",
     fix: "Use it, or stop it with bay daemon stop.",
   },
+  BAD_CERTIFICATE: {
+    exit: 1,
+    http: 400,
+    meaning: "A certificate of a TLS connection is not accepted, or cannot be used.",
+    causes:
+      "Its authority is unknown, it has expired, it is for another host name, or the key does not belong to it.",
+    fix: "The message says which side and why. See docs/remote.md.",
+  },
+  BAD_CONTEXT: {
+    exit: 1,
+    http: 400,
+    meaning: "A context is not valid, or cannot be created or removed.",
+    causes: "Its name is invalid or taken, it is in use, or its file was changed.",
+    fix: "bay context ls shows the contexts. Remove a damaged one with bay context rm, and create it again.",
+  },
+  BAD_HOST: {
+    exit: 1,
+    http: 400,
+    meaning: "The address of a bayd is not valid.",
+    causes: "-H, BAY_HOST, DOCKER_HOST, a context or hosts in daemon.json has the wrong form.",
+    fix: "Write unix:///PATH, tcp://HOST:PORT or ssh://USER@HOST.",
+  },
+  NO_WATCH_SESSION: {
+    exit: 1,
+    http: 404,
+    meaning: "The watch session does not exist.",
+    causes: "The connection of bay watch to bayd was closed, or bayd was restarted.",
+    fix: "Nothing: bay watch connects again by itself. A client of its own opens a new session.",
+  },
+  SYNC_FAILED: {
+    exit: 1,
+    http: 500,
+    meaning: "Files could not be written into a container.",
+    causes: "The path is read-only in the container, its disk is full, or the container ended.",
+    fix: "Read the message. Mount the path writable, or give the rule another target.",
+  },
   BAD_REQUEST: {
     exit: 1,
     http: 400,
@@ -51,12 +87,34 @@ export const DAEMON = {
     causes: "The state or a setting is not valid, or the host lacks a requirement.",
     fix: "Read the log that the hint names, and run bay doctor.",
   },
+  HOST_UNREACHABLE: {
+    exit: 1,
+    http: 503,
+    meaning: "The bayd of another host, or of a named socket, cannot be reached.",
+    causes: "The address is wrong, the host is down, ssh failed, or bayd does not run there.",
+    fix: "The message has the address and the reason. See docs/remote.md.",
+  },
   INTERNAL: {
     exit: 1,
     http: 500,
     meaning: "An unexpected error occurred.",
     causes: "A bug in bay, or an unusual state of the host.",
     fix: "Set BAY_DEBUG=1 to see where the error was thrown, and report it.",
+  },
+  LOCAL_ONLY: {
+    exit: 1,
+    http: 400,
+    meaning: "The command, or a part of the stack file, works only on the host of bayd itself.",
+    causes:
+      "-H, a variable or a context selects the bayd of another host, and files of this computer are needed there.",
+    fix: "Run the command on that host, or leave out what the message names.",
+  },
+  NOT_BAYD: {
+    exit: 1,
+    http: 501,
+    meaning: "The server at the address is not bayd.",
+    causes: "DOCKER_HOST or a context names a Docker engine.",
+    fix: "Set BAY_HOST, or use another context.",
   },
   NOT_ROOT: {
     exit: 1,
@@ -94,6 +152,13 @@ export const DAEMON = {
     causes: "The group was removed, or --group is misspelled.",
     fix: "Create it with groupadd --system NAME, or correct --group.",
   },
+  NO_SSH_CLIENT: {
+    exit: 1,
+    http: 500,
+    meaning: "ssh could not be run.",
+    causes: "The package openssh-client is not installed.",
+    fix: "apt-get install openssh-client",
+  },
   NO_SWARM: {
     exit: 1,
     http: 503,
@@ -115,12 +180,26 @@ export const DAEMON = {
     causes: "The unit could not be started or enabled.",
     fix: "journalctl -u bay shows the reason.",
   },
+  TLS_REQUIRED: {
+    exit: 1,
+    http: 400,
+    meaning: "A TCP connection to another computer needs TLS.",
+    causes: "The address begins with tcp:// and TLS is not enabled.",
+    fix: "Use --tlsverify with certificates, or ssh://.",
+  },
   UNIT_EXISTS: {
     exit: 1,
     http: 409,
     meaning: "A systemd unit of bay exists for another root.",
     causes: "bay was installed with another --root.",
     fix: "Remove it first with bay daemon uninstall.",
+  },
+  UNKNOWN_CONTEXT: {
+    exit: 1,
+    http: 404,
+    meaning: "The context does not exist.",
+    causes: "The name is misspelled, or the context belongs to another user.",
+    fix: "bay context ls shows the contexts.",
   },
   UNSUPPORTED: {
     exit: 1,

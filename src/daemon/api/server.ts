@@ -1,12 +1,6 @@
-/** bayd's server on the unix socket: Docker's Engine API, and bay's own routes under /bay/v1. */
+/** bayd's server: Docker's Engine API, and bay's own routes under /bay/v1. */
 import { chmodSync, chownSync, readFileSync, rmSync } from "node:fs";
-import {
-  createServer,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-  STATUS_CODES,
-} from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Builder, CacheMounts, KeptRepositories, StepStore } from "../../build/index.ts";
 import type { ContainerManager } from "../../container/index.ts";
@@ -14,6 +8,7 @@ import { BayError } from "../../core/errors.ts";
 import type { Cluster } from "../../host/index.ts";
 import type { ClusterStacks } from "../cluster/cluster-stacks.ts";
 import { Elsewhere } from "../cluster/elsewhere.ts";
+import type { Reloaded } from "../process/settings.ts";
 import { groupId } from "../process/socket-group.ts";
 import type { StackService } from "../stacks/stack-service.ts";
 import { buildRoutes } from "./bay/build.ts";
@@ -22,6 +17,7 @@ import { hostRoutes } from "./bay/hosts.ts";
 import { imageFileRoutes } from "./bay/image-files.ts";
 import { bayRoutes } from "./bay/routes.ts";
 import { volumeRoutes } from "./bay/volumes.ts";
+import { watchRoutes } from "./bay/watch.ts";
 import { closeWithSocket, endSocket, isTaken, openOn, watchClient, whenOver } from "./connections.ts";
 import { archiveRoutes } from "./engine/archive.ts";
 import { engineBuildRoutes } from "./engine/build.ts";
@@ -34,9 +30,10 @@ import { imageRoutes } from "./engine/images.ts";
 import { checkQuery } from "./engine/parameters.ts";
 import { streamRoutes } from "./engine/streams.ts";
 import { systemRoutes } from "./engine/system.ts";
-import { errorAnswer } from "./error-status.ts";
 import { guarded } from "./guard.ts";
 import { type Route, sendError } from "./http.ts";
+import { checkPeer } from "./peers.ts";
+import { rawAnswer } from "./raw-answer.ts";
 import { LIMITS, parseJson, parseWith, readBody } from "./request-body.ts";
 import { type HijackRoute, locate, noRoute, RouteTable } from "./routing.ts";
 
@@ -50,6 +47,8 @@ export interface Services {
   builder: () => Promise<Builder>;
   cluster: Cluster;
   clusterStacks: ClusterStacks;
+  /** Reads daemon.json again. Throws BAD_SETTINGS, BAD_CERTIFICATE; then nothing has changed. */
+  reload: () => Promise<Reloaded>;
   /** Stops bayd; containers keep running. */
   shutDown: () => void;
 }
@@ -71,6 +70,7 @@ export function routesOf(services: Services): { routes: Route[]; hijacks: Hijack
     ...buildRoutes(services),
     ...imageFileRoutes(services),
     ...volumeRoutes(services),
+    ...watchRoutes(services),
     ...bayRoutes(services),
     ...hostRoutes(services),
     ...clusterRoutes(services),
@@ -110,6 +110,7 @@ function serve(
   const fail = (error: unknown) => void answerError(request, response, error);
   const over = (done: () => void) => whenOver(request.socket, response, done);
   guarded(titleOf(request), fail, over, async () => {
+    checkPeer(request);
     if (await elsewhere.serve(request, response)) return;
     const { path, query } = locate(request.url ?? "");
     const hijacked = request.method === "POST" ? table.findHijack(path) : undefined;
@@ -135,19 +136,6 @@ function serve(
 }
 
 const ignore = () => {};
-
-function rawAnswer(error: unknown): string {
-  const { status, body } = errorAnswer(error);
-  const text = `${JSON.stringify(body)}\n`;
-  return [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}`,
-    "Content-Type: application/json",
-    `Content-Length: ${Buffer.byteLength(text)}`,
-    "Connection: close",
-    "",
-    text,
-  ].join("\r\n");
-}
 
 async function answerError(
   request: IncomingMessage,
@@ -209,6 +197,7 @@ function upgrade(
   };
   const over = (done: () => void) => (socket.closed ? setImmediate(done) : socket.once("close", done));
   guarded(`${titleOf(request)} (upgrade)`, fail, over, async () => {
+    checkPeer(request);
     if (elsewhere.concerns(request)) {
       const body = await readUpgradeBody(request, socket, head);
       return await elsewhere.serveUpgrade(request, { socket, body });
@@ -270,7 +259,7 @@ function nextChunk(socket: Duplex, milliseconds: number): Promise<Buffer> {
 const [LEAST_CONNECTIONS, MOST_CONNECTIONS] = [64, 4096];
 
 /** A part of the descriptors that bayd may open, so that containers can be started whatever clients do. */
-function maxConnections(): number {
+export function maxConnections(): number {
   const limit = Number(
     /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "latin1"))?.[1] ?? 1024,
   );

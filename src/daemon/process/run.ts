@@ -9,6 +9,7 @@ import { BayError, messageOf } from "../../core/errors.ts";
 import { makeRoots, type Roots, socketPath } from "../../core/roots.ts";
 import { signalName } from "../../core/signals.ts";
 import type { Cluster } from "../../host/index.ts";
+import { keepWorkerFiles } from "../../image/index.ts";
 import { takeLastEnd, tryLock } from "../../linux/index.ts";
 import { JournalStore, replaceFile, roomWarnings, watchRooms } from "../../store/index.ts";
 import { catchEverything } from "../api/guard.ts";
@@ -17,7 +18,8 @@ import { makeCluster } from "../cluster/cluster.ts";
 import { ClusterStacks } from "../cluster/cluster-stacks.ts";
 import { StackService } from "../stacks/stack-service.ts";
 import { IdleMemory } from "./idle-memory.ts";
-import { applyBounds, reloadSettings } from "./settings.ts";
+import { Listeners } from "./listeners.ts";
+import { applyBounds, type Reloaded, reloadSettings } from "./settings.ts";
 import { groupId } from "./socket-group.ts";
 
 const OBSERVE_INTERVAL = 1000;
@@ -32,6 +34,7 @@ export interface DaemonOptions {
 export async function runDaemon(options: DaemonOptions): Promise<void> {
   const { roots } = options;
   if (options.group !== undefined) groupId(options.group);
+  keepWorkerFiles();
   makeRoots(roots);
   watchRooms(roots);
   if (tryLock(join(roots.root, "state", "lock")) === undefined) {
@@ -68,8 +71,10 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   let connect: (socket: Socket) => void = (socket) => socket.destroy();
   const cluster: Cluster = makeCluster(manager, (socket) => connect(socket), log);
   let timer: NodeJS.Timeout | undefined;
+  let removeSockets = () => {};
   const done = new Promise<void>((resolve) => {
     const shutDown = () => resolve();
+    const reload = () => reloadSettings(manager, listeners);
     const server = createEngineServer({
       manager,
       stacks,
@@ -79,16 +84,20 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
       builder,
       cluster,
       clusterStacks: new ClusterStacks(cluster, stacks),
+      reload,
       shutDown,
     });
     connect = (socket) => void server.emit("connection", socket);
+    const listeners = new Listeners(server, options.group, log);
+    removeSockets = () => listeners.removeSockets();
     void listen(server, socketPath(roots), options.group).then(() => {
       catchEverything();
       replaceFile(join(roots.run, "bayd.pid"), String(process.pid));
       log(`bayd ${process.pid} serves ${socketPath(roots)}`);
       void cluster.start();
+      void listeners.apply(settings.listen);
     });
-    process.on("SIGHUP", () => logReload(manager));
+    process.on("SIGHUP", () => void logReload(reload));
     for (const signal of ["SIGTERM", "SIGINT"] as const)
       process.once(signal, () => {
         log(`bayd ${process.pid} stops: ${signal}`);
@@ -120,6 +129,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   clearTimeout(timer);
   rmSync(socketPath(roots), { force: true });
   await cluster.close();
+  removeSockets();
   await manager.close();
   await manager.removeGroups();
   await store.flush();
@@ -133,9 +143,9 @@ function logLastEnd(keeperFile: string): void {
   else if (end && end.exitCode !== 0) log(`the previous bayd ended with exit code ${end.exitCode}`);
 }
 
-function logReload(manager: ContainerManager): void {
+async function logReload(reload: () => Promise<Reloaded>): Promise<void> {
   try {
-    const { file, changes } = reloadSettings(manager);
+    const { file, changes } = await reload();
     const shown = changes.map(({ key, from, to }) => `${key}: ${from} -> ${to}`).join(", ");
     log(`reloaded ${file}: ${shown || "no changes"}`);
   } catch (error) {

@@ -7,6 +7,7 @@ import {
   shownSettings,
 } from "../../core/daemon-settings.ts";
 import { setLayerBounds } from "../../image/index.ts";
+import { type Listeners, readIdentities } from "./listeners.ts";
 
 export interface SettingChange {
   key: string;
@@ -24,17 +25,25 @@ export function applyBounds(settings: DaemonSettings): void {
   });
 }
 
+export interface Reloaded {
+  file: string;
+  changes: SettingChange[];
+  /** What bayd could not listen on; it tries again. */
+  problems: string[];
+}
+
 /**
- * Reads daemon.json again and returns the changes. They apply to containers that start and images that arrive from now on.
- * Throws BAD_SETTINGS; the old settings remain then.
+ * Reads daemon.json and the certificates that it names again, and returns the changes. They apply to connections, to containers
+ * that start and to images that arrive from now on. Throws BAD_SETTINGS, BAD_CERTIFICATE; the old settings remain then.
  */
-export function reloadSettings(manager: ContainerManager): { file: string; changes: SettingChange[] } {
+export async function reloadSettings(manager: ContainerManager, listeners: Listeners): Promise<Reloaded> {
   const settings = readDaemonSettings();
+  readIdentities(settings.listen);
   const [before, after] = [shownSettings(manager.settings), shownSettings(settings)];
   manager.settings = settings;
   applyBounds(settings);
-  const changes = Object.keys(after).flatMap((key) =>
-    before[key] === after[key] ? [] : [{ key, from: before[key]!, to: after[key]! }],
+  const changes = [...new Set([...Object.keys(before), ...Object.keys(after)])].flatMap((key) =>
+    before[key] === after[key] ? [] : [{ key, from: before[key] ?? "not set", to: after[key] ?? "not set" }],
   );
-  return { file: settingsFile(), changes };
+  return { file: settingsFile(), changes, problems: await listeners.apply(settings.listen) };
 }

@@ -4,9 +4,7 @@
  */
 import {
   closeSync,
-  existsSync,
   lstatSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readlinkSync,
@@ -17,20 +15,12 @@ import {
 import { posix } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 import { BayError, hasCode } from "../../core/errors.ts";
-import {
-  close,
-  confineTo,
-  enterRootOf,
-  mountOverlay,
-  openTree,
-  privateMounts,
-  putTree,
-  withoutProc,
-} from "../../linux/index.ts";
+import { withoutProc } from "../../linux/index.ts";
 import { unpackInto } from "../layers/unpack.ts";
 import { describeFile } from "../tar/describe.ts";
 import { BLOCK, binary, bytesOf, encodeEntry, padding } from "../tar/header.ts";
 import { fromDescriptor } from "../tar/read.ts";
+import { type ContainerRoot, enterRoot } from "./enter-root.ts";
 
 export type ArchiveTask = {
   direction: "get" | "put" | "stat";
@@ -39,49 +29,8 @@ export type ArchiveTask = {
   path: string;
   /** The pipe's end, which the thread that starts the worker closes. */
   fd: number;
-  root:
-    | { kind: "process"; pidfd: number }
-    | {
-        kind: "overlay";
-        target: string;
-        lower: string[];
-        upper: string;
-        work: string;
-        /** Volumes and binds, which a copy into a stopped container includes. */
-        mounts: { source: string; target: string; readOnly: boolean }[];
-      }
-    /** Stacked directories, read-only: the writable layer may be in use. */
-    | { kind: "layers"; target: string; lower: string[] };
+  root: ContainerRoot;
 };
-
-function enter(task: ArchiveTask): void {
-  if (task.root.kind === "process") return enterRootOf(task.root.pidfd);
-  if (task.root.kind === "layers") {
-    privateMounts();
-    mountOverlay(task.root.target, { lower: task.root.lower });
-    return confineTo(task.root.target);
-  }
-  const { target, lower, upper, work, mounts } = task.root;
-  privateMounts();
-  mountOverlay(target, { lower, writable: { upper, work } });
-  const trees: { fd: number; place: string; isDirectory: boolean }[] = [];
-  try {
-    for (const mount of mounts.toSorted((a, b) => a.target.length - b.target.length)) {
-      if (!existsSync(mount.source)) continue;
-      const isDirectory = statSync(mount.source).isDirectory();
-      trees.push({ fd: openTree(mount.source, mount.readOnly), place: mount.target, isDirectory });
-    }
-    confineTo(target);
-    for (const { fd, place, isDirectory } of trees) {
-      mkdirSync(isDirectory ? place : posix.dirname(place), { recursive: true });
-      if (!isDirectory) closeSync(openSync(place, "a"));
-      putTree(fd, place);
-    }
-  } finally {
-    // an open one keeps the volume mounted, even if another one could not be attached
-    for (const { fd } of trees) close(fd);
-  }
-}
 
 function writeAll(fd: number, bytes: Buffer): void {
   for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
@@ -131,7 +80,7 @@ function writeContent(path: Buffer, size: number, fd: number): void {
 
 const task = workerData as ArchiveTask;
 try {
-  withoutProc(() => enter(task));
+  withoutProc(() => enterRoot(task.root));
   const stat = lstatSync(task.path, { throwIfNoEntry: false });
   if (!stat) throw new BayError("PATH_NOT_FOUND", `${task.path} is not in the container`);
   const { mode, size, mtimeMs } = stat;

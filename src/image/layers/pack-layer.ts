@@ -46,20 +46,28 @@ export function* layerChanges(root: string): Generator<LayerChange> {
   yield* walk("");
 }
 
-/** Writes the layer of the thread's root; no time is later than `newest`. Throws FILE_CHANGED if a file shrinks meanwhile. */
-export function packHere(write: Write, newest = Number.POSITIVE_INFINITY): void {
+/**
+ * Writes the layer of the thread's root, or of a directory of it; no time is later than `newest`. Throws FILE_CHANGED if a
+ * file shrinks meanwhile.
+ */
+export function packHere(write: Write, newest = Number.POSITIVE_INFINITY, root = "/"): void {
   const seen = new Map<string, string>();
-  for (const change of layerChanges("/")) packOne(change, seen, write, newest);
+  for (const change of layerChanges(root)) packOne(change, seen, write, { newest, root });
   write(Buffer.alloc(2 * BLOCK));
 }
 
-function packOne(change: LayerChange, seen: Map<string, string>, write: Write, newest: number): void {
+function packOne(
+  change: LayerChange,
+  seen: Map<string, string>,
+  write: Write,
+  { newest, root }: { newest: number; root: string },
+): void {
   const { path, isWhiteout, isOpaque, stat, xattrs } = change;
   if (isWhiteout) {
     const name = posix.join(posix.dirname(path), `.wh.${posix.basename(path)}`);
     return write(encodeEntry({ ...PLAIN_ENTRY, name, type: "file", mode: 0 }));
   }
-  const entry = treeEntry(path, stat, xattrs, newest);
+  const entry = treeEntry(path, stat, xattrs, newest, root);
   if (!entry) return; // a socket is useless without its process
   const { type } = entry;
   const inode = `${stat.dev}:${stat.ino}`;
@@ -68,18 +76,18 @@ function packOne(change: LayerChange, seen: Map<string, string>, write: Write, n
     return write(encodeEntry({ ...entry, type: "hardlink", linkName: first, size: 0, xattrs: new Map() }));
   if (stat.nlink > 1) seen.set(inode, path);
   write(encodeEntry(entry));
-  if (type === "file") writeContent(path, stat.size, write);
+  if (type === "file") writeContent(posix.join(root, path), stat.size, write);
   if (isOpaque)
     write(encodeEntry({ ...PLAIN_ENTRY, name: posix.join(path, ".wh..wh..opq"), type: "file", mode: 0 }));
 }
 
 function writeContent(path: string, size: number, write: Write): void {
-  const fd = openSync(bytesOf(posix.join("/", path)), "r");
+  const fd = openSync(bytesOf(path), "r");
   const chunk = Buffer.allocUnsafe(Math.min(CHUNK, Math.max(size, 1)));
   try {
     for (let left = size; left > 0; ) {
       const count = readSync(fd, chunk, 0, Math.min(chunk.length, left), null);
-      if (count === 0) throw new BayError("FILE_CHANGED", `/${path} became shorter while it was read`);
+      if (count === 0) throw new BayError("FILE_CHANGED", `${path} became shorter while it was read`);
       write(chunk.subarray(0, count));
       left -= count;
     }

@@ -5,7 +5,7 @@ import { PLAIN_ENTRY } from "../tar/describe.ts";
 import { bytesOf, type EntryType, type TarEntry } from "../tar/header.ts";
 
 /**
- * `path` is a binary string, relative to the thread's root, and the entry's name. Returns undefined for a socket, which is
+ * `path` is a binary string, relative to `root`, and the entry's name. Returns undefined for a socket, which is
  * useless without the process that created it. No time is later than `newest`, in seconds since 1970.
  */
 export function treeEntry(
@@ -13,6 +13,7 @@ export function treeEntry(
   stat: Stats,
   xattrs: Map<string, Buffer>,
   newest = Number.POSITIVE_INFINITY,
+  root = "/",
 ): TarEntry | undefined {
   const type = typeOf(stat);
   if (!type) return undefined;
@@ -24,8 +25,8 @@ export function treeEntry(
     mode: stat.mode & 0o7777,
     uid: stat.uid,
     gid: stat.gid,
-    ...timeOf(path, newest),
-    linkName: type === "symlink" ? readlinkSync(bytesOf(posix.join("/", path)), "latin1") : "",
+    ...timeOf(posix.join(root, path), newest),
+    linkName: type === "symlink" ? readlinkSync(bytesOf(posix.join(root, path)), "latin1") : "",
     devMajor: isDevice ? major(stat.rdev) : 0,
     devMinor: isDevice ? minor(stat.rdev) : 0,
     size: type === "file" ? stat.size : 0,
@@ -35,7 +36,7 @@ export function treeEntry(
 
 /** In nanoseconds, which a number of milliseconds cannot hold. */
 function timeOf(path: string, newest: number): { mtime: number; nanoseconds: number } {
-  const { mtimeNs } = lstatSync(bytesOf(posix.join("/", path)), { bigint: true });
+  const { mtimeNs } = lstatSync(bytesOf(path), { bigint: true });
   const rest = ((mtimeNs % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
   const mtime = Number((mtimeNs - rest) / 1_000_000_000n);
   return mtime >= newest ? { mtime: newest, nanoseconds: 0 } : { mtime, nanoseconds: Number(rest) };

@@ -68,9 +68,12 @@ const VOLUME: Kind = {
   needsEnd: true,
 };
 
-/** Unpacks a layer into the thread's root. Throws BAD_LAYER for an entry that would leave it, BAD_TAR for bad archives. */
-export function unpackHere(read: ReadBytes): void {
-  new Unpacker("/", LAYER).unpack(read);
+/**
+ * Unpacks a layer into the thread's root, or a directory of it. Throws BAD_LAYER for an entry that would leave it, BAD_TAR
+ * for bad archives.
+ */
+export function unpackHere(read: ReadBytes, directory = "/"): void {
+  new Unpacker(directory, LAYER).unpack(read);
 }
 
 /**
@@ -78,8 +81,12 @@ export function unpackHere(read: ReadBytes): void {
  * are created with `devices`, and are an error otherwise. Returns the number of entries, and of extended attributes that the
  * file system does not support. Throws like `unpackHere`, and BAD_TAR if the end marker is missing.
  */
-export function unpackVolume(read: ReadBytes, devices: boolean): { entries: number; lostAttributes: number } {
-  const unpacker = new Unpacker("/", { ...VOLUME, makesDevices: devices });
+export function unpackVolume(
+  read: ReadBytes,
+  devices: boolean,
+  directory = "/",
+): { entries: number; lostAttributes: number } {
+  const unpacker = new Unpacker(directory, { ...VOLUME, makesDevices: devices });
   const entries = unpacker.unpack(read);
   return { entries, lostAttributes: unpacker.lostAttributes };
 }

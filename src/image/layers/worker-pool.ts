@@ -1,9 +1,9 @@
 /** Worker threads of one kind: up to a limit, started when they are needed, terminated when they are idle. */
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import { BayError } from "../../core/errors.ts";
 import { receivedError } from "../../core/received-error.ts";
 import { layerBounds } from "./bounds.ts";
-import { workerFile } from "./worker-file.ts";
+import { startWorker } from "./worker-file.ts";
 
 /** What a worker returns at the end of a task. */
 export type WorkerAnswer =
@@ -48,7 +48,7 @@ export class WorkerPool<Task> {
 
   #start(): Worker {
     this.#count += 1;
-    const worker = new Worker(workerFile(this.file), {
+    const worker = startWorker(this.file, {
       workerData: { bounds: layerBounds() },
       stdout: false,
       stderr: false,

@@ -1,7 +1,7 @@
 /** Runs a task in its own confined worker and waits for its end. */
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import { receivedError } from "../../core/received-error.ts";
-import { workerFile } from "../layers/worker-file.ts";
+import { startWorker } from "../layers/worker-file.ts";
 
 export interface FillTask {
   layersDirectory: string;
@@ -16,7 +16,7 @@ type Answer = { ok: true } | { ok: false; code: string; message: string };
 /** Fills a volume from an image (fill-worker.ts). Throws BayError with the task's code. */
 export function fillVolume(task: FillTask): Promise<void> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(workerFile("fill-worker"), { workerData: task, stdout: false, stderr: false });
+    const worker = startWorker("fill-worker", { workerData: task, stdout: false, stderr: false });
     let answer: Answer | undefined;
     worker.on("message", (message: Answer) => {
       answer = message;

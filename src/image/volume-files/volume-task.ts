@@ -1,8 +1,8 @@
 /** Tasks on the files of a volume, each in its own worker (volume-worker.ts). */
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import { receivedError } from "../../core/received-error.ts";
 import { close } from "../../linux/index.ts";
-import { workerFile } from "../layers/worker-file.ts";
+import { startWorker } from "../layers/worker-file.ts";
 
 /** `directory` is the worker's root; `data`, the volume, and `staging`, a name, are inside it. */
 export type VolumeTask =
@@ -29,7 +29,7 @@ const MOST_MEMORY = 1024;
 /** Runs a task, and closes its descriptor, however the worker ends. Throws BayError with the task's code. */
 export function runVolumeTask<Result>(task: VolumeTask): Promise<Result> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(workerFile("volume-worker"), {
+    const worker = startWorker("volume-worker", {
       workerData: task,
       stdout: false,
       stderr: false,

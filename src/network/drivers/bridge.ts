@@ -4,6 +4,7 @@ import { hasCode } from "../../core/errors.ts";
 import { contains, parseSubnet, versionOf } from "../../core/ip.ts";
 import { inNamespace, type Link, Links } from "../../linux/index.ts";
 import { macFor } from "../addresses/address-pool.ts";
+import { kernelFile } from "../kernel-files.ts";
 import { type Endpoint, mtuOf, type NetworkRecord, type NetworkSubnet, subnetsOf } from "../model/network.ts";
 
 /** Runs calls in the host's network namespace, or in the given one. */
@@ -36,7 +37,7 @@ export function ensureBridge(network: NetworkRecord, links: Links, known?: reado
     links.addBridge(network.bridge, mtuOf(network), `bay network ${network.config.name}`, mac);
     link = links.byName(network.bridge)!;
   }
-  const local = `/proc/sys/net/ipv4/conf/${network.bridge}/route_localnet`;
+  const local = kernelFile(`/proc/sys/net/ipv4/conf/${network.bridge}/route_localnet`);
   if (readFileSync(local, "utf8").trim() !== "1") writeFileSync(local, "1");
   if (!ignoresReserved(network.bridge)) writeFileSync(reservedLearning(network.bridge), "1");
   setIpv6(network.bridge, network.config.ipv6 ?? false);
@@ -57,14 +58,14 @@ function ignoresReserved(bridge: string): boolean {
   return !existsSync(file) || readFileSync(file, "utf8").trim() === "1";
 }
 
-const reservedLearning = (bridge: string) => `/sys/class/net/${bridge}/bridge/no_linklocal_learn`;
+const reservedLearning = (bridge: string) => kernelFile(`/sys/class/net/${bridge}/bridge/no_linklocal_learn`);
 
 /**
  * Enables or disables IPv6 on a link of the thread's network namespace. On none of bay's links may containers announce
  * themselves as a router (CVE-2020-13401).
  */
 function setIpv6(link: string, isOn: boolean): void {
-  const folder = `/proc/sys/net/ipv6/conf/${link}`;
+  const folder = kernelFile(`/proc/sys/net/ipv6/conf/${link}`);
   if (!existsSync(folder)) return; // the kernel has no IPv6
   writeFileSync(`${folder}/accept_ra`, "0");
   writeFileSync(`${folder}/disable_ipv6`, isOn ? "0" : "1");
@@ -144,7 +145,7 @@ export function ownSubnets(
  * same bridge port, which is possible only in hairpin mode.
  */
 export function allowHairpin(links: Links, name: string): void {
-  const bridged = "/proc/sys/net/bridge/bridge-nf-call-iptables";
+  const bridged = kernelFile("/proc/sys/net/bridge/bridge-nf-call-iptables");
   if (!existsSync(bridged) || readFileSync(bridged, "utf8").trim() !== "1") return;
   // not through sysfs, which shows the links of the network namespace in which it was mounted
   const link = links.byName(name);

@@ -9,18 +9,16 @@ import type { Version } from "../../core/ip.ts";
 import { nft } from "../../linux/index.ts";
 import { replaceFile, type Store } from "../../store/index.ts";
 import { withLinks } from "../drivers/bridge.ts";
+import { kernelFile } from "../kernel-files.ts";
 import { type NetworkRecord, subnetsOf } from "../model/network.ts";
 import { isPlainName, renderForeignRules, type SwitchedOn, type SwitchedVersions } from "./foreign-rules.ts";
 import { hasIpv6, tableName } from "./rules.ts";
 import { equalsDigest, tableDigest } from "./table-digest.ts";
 
 const KEY = "forwarding";
-const IPV6_CONF = "/proc/sys/net/ipv6/conf";
-const CONF: Record<Version, string> = { 4: "/proc/sys/net/ipv4/conf", 6: IPV6_CONF };
-const SWITCH: Record<Version, string> = {
-  4: "/proc/sys/net/ipv4/ip_forward",
-  6: `${IPV6_CONF}/all/forwarding`,
-};
+const conf = (version: Version) => kernelFile(`/proc/sys/net/ipv${version}/conf`);
+const switchOf = (version: Version) =>
+  version === 4 ? kernelFile("/proc/sys/net/ipv4/ip_forward") : `${conf(6)}/all/forwarding`;
 
 /** What bay changed. It is valid for one boot and one network namespace: others have their own switches. */
 interface ForwardingRecord {
@@ -119,13 +117,13 @@ export class Forwarding {
     this.apply();
     // a host that forwards ignores router advertisements, unless accept_ra is 2
     if (off.includes(6)) for (const link of record.listeners!) writeConf(6, link, "accept_ra", "2");
-    for (const version of off) writeFileSync(SWITCH[version], "1");
+    for (const version of off) writeFileSync(switchOf(version), "1");
   }
 
   /** The switch sets all interfaces, so forwarding is enabled again for those that had it before. */
   #switchOff(version: Version, record: ForwardingRecord): void {
     const { present, closed } = record.versions[version]!;
-    writeFileSync(SWITCH[version], "0");
+    writeFileSync(switchOf(version), "0");
     for (const link of present) if (!closed.includes(link)) writeConf(version, link, "forwarding", "1");
     if (version === 4) return;
     for (const link of record.listeners ?? [])
@@ -158,7 +156,7 @@ export const forwardingIsIntact = (tag: string, file: string): boolean => equals
 /** Whether bay prevents the host from forwarding between other interfaces. */
 export const dropsForeign = (tag: string): boolean => tableDigest("inet", tag) !== undefined;
 
-const isOn = (version: Version) => readFileSync(SWITCH[version], "utf8").trim() !== "0";
+const isOn = (version: Version) => readFileSync(switchOf(version), "utf8").trim() !== "0";
 
 function thisHost(): string {
   const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
@@ -166,11 +164,11 @@ function thisHost(): string {
 }
 
 function listeners(): string[] {
-  return readdirSync(IPV6_CONF).filter((link) => readConf(6, link, "accept_ra") === "1");
+  return readdirSync(conf(6)).filter((link) => readConf(6, link, "accept_ra") === "1");
 }
 
 function readConf(version: Version, link: string, key: string): string | undefined {
-  const file = `${CONF[version]}/${link}/${key}`;
+  const file = `${conf(version)}/${link}/${key}`;
   try {
     return readFileSync(file, "utf8").trim();
   } catch (error) {
@@ -182,7 +180,7 @@ function readConf(version: Version, link: string, key: string): string | undefin
 /** Ignores a link that has disappeared. */
 function writeConf(version: Version, link: string, key: string, value: string): void {
   try {
-    writeFileSync(`${CONF[version]}/${link}/${key}`, value);
+    writeFileSync(`${conf(version)}/${link}/${key}`, value);
   } catch (error) {
     if (!isGone(error)) throw error;
   }
@@ -192,7 +190,7 @@ const isGone = (error: unknown) => hasCode(error, "ENOENT") || hasCode(error, "E
 
 /** Whether a table of another program translates sources, with nftables or legacy iptables. */
 function isTranslating(version: Version, tag: string): boolean {
-  const legacy = `/proc/net/${version === 4 ? "ip" : "ip6"}_tables_names`;
+  const legacy = kernelFile(`/proc/net/${version === 4 ? "ip" : "ip6"}_tables_names`);
   if (existsSync(legacy) && /^nat$/m.test(readFileSync(legacy, "utf8"))) return true;
   const own = tableName(tag);
   return [...nft("list chains").matchAll(/^table (\S+) (\S+) \{([\s\S]*?)^\}/gm)].some(

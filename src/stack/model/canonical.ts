@@ -23,6 +23,7 @@ import type {
   StackVolume,
   Unavailable,
   UpdatePolicy,
+  WatchRule,
 } from "./stack.ts";
 
 type Mapping = Record<string, unknown>;
@@ -136,6 +137,7 @@ function composeService(service: Service): Mapping {
     ...composeKernel(service.kernel),
     post_start: service.hooks.postStart.map(composeHook),
     pre_stop: service.hooks.preStop.map(composeHook),
+    develop: service.watch && { watch: service.watch.map(composeWatchRule) },
     ...composeUnavailable(service),
     host: service.placement?.hosts,
     deploy: filled({
@@ -214,6 +216,17 @@ const composeUpdate = (policy: UpdatePolicy): Mapping => ({
   failure_action: policy.failureAction,
   max_failure_ratio: policy.maxFailureRatio,
 });
+
+const composeWatchRule = (rule: WatchRule): Mapping =>
+  filled({
+    path: rule.path,
+    action: rule.action,
+    target: rule.target,
+    ignore: rule.ignore,
+    include: rule.include,
+    initial_sync: rule.initialSync || undefined,
+    exec: rule.exec && composeHook(rule.exec),
+  });
 
 const composeHook = ({ command, environment, user, workdir, privileged }: Hook): Mapping =>
   filled({ command, user, privileged: privileged || undefined, working_dir: workdir, environment });

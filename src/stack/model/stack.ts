@@ -216,6 +216,21 @@ export interface MissingDriver {
   message: string;
 }
 
+/** A rule of `develop.watch`: which files of the host are watched, and what a change does. */
+export interface WatchRule {
+  /** A file or directory of the host, as an absolute path. */
+  path: string;
+  action: "rebuild" | "sync" | "restart" | "sync+restart" | "sync+exec";
+  /** The absolute path in the container; undefined for actions without sync. */
+  target: string | undefined;
+  /** Patterns in the syntax of .dockerignore, relative to the path. */
+  ignore: string[];
+  /** If not empty, only files that match a pattern count. */
+  include: string[];
+  initialSync: boolean;
+  exec: Hook | undefined;
+}
+
 export interface Service {
   name: string;
   /** Absent if there are none. */
@@ -313,6 +328,8 @@ export interface Service {
   };
   profiles: string[];
   attach: boolean;
+  /** Absent if there are none. They never change a container. */
+  watch?: WatchRule[];
 }
 
 export interface StackSubnet {

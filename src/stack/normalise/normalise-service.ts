@@ -37,6 +37,7 @@ import {
   truth,
 } from "./service-reader.ts";
 import { checkOrders, readUpdatePolicy } from "./update-policy.ts";
+import { readWatch } from "./watch.ts";
 
 const DEFAULT_GRACE = 10_000;
 const DEFAULT_SHM = 64 << 20;
@@ -130,6 +131,7 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
     log: readLogging(reader),
     profiles: (input.profiles ?? []).filter(Boolean),
     attach: input.attach === undefined || truth(input.attach),
+    ...readWatch(reader),
   };
   checkConsistency(reader, service);
   checkValues(reader, service);
@@ -245,6 +247,5 @@ function checkConsistency(reader: ServiceReader, service: Service): void {
   if (service.stopSignal !== undefined && signalNumber(service.stopSignal) === undefined)
     reader.bad(["stop_signal"], `invalid signal ${JSON.stringify(service.stopSignal)}`);
   noteDeploy(reader);
-  if (reader.input.develop) reader.note(["develop"], "bay has no watch mode yet");
   checkOrders(reader, service);
 }

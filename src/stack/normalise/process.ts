@@ -7,6 +7,7 @@ import { listFileProblem } from "../check/limits.ts";
 import { envParser, parseDotenv } from "../files/dotenv.ts";
 import { toMapping } from "../files/merge.ts";
 import type { Condition, Hook, PullPolicy, Service } from "../model/stack.ts";
+import type { ServiceInput } from "../schema/schema.ts";
 import { optionalText, type ServiceReader, strings, textMap, truth } from "./service-reader.ts";
 import { splitWords } from "./values.ts";
 import { readVolumesFrom } from "./volumes-from.ts";
@@ -22,23 +23,28 @@ export function readCommand(reader: ServiceReader, key: "command" | "entrypoint"
 
 /** `post_start` or `pre_stop`. */
 export function readHooks(reader: ServiceReader, key: "post_start" | "pre_stop"): Hook[] {
-  return (reader.input[key] ?? []).map((hook, index) => {
-    const { command, user, working_dir: workdir, privileged, environment } = hook;
-    const words = Array.isArray(command) ? command.map(String) : splitWords(command);
-    if (!words?.length) reader.bad([key, index, "command"], words ? "is empty" : "a quote is not closed");
-    const given = Object.entries(toMapping(environment)).flatMap(([name, value]) => {
-      const text = value === null ? reader.context.variables(name) : String(value);
-      return text === undefined ? [] : [[name, text] as const];
-    });
-    return {
-      command: words ?? [],
-      environment: Object.fromEntries(given),
-      user: optionalText(user),
-      workdir: optionalText(workdir),
-      privileged: truth(privileged),
-    };
-  });
+  return (reader.input[key] ?? []).map((hook, index) => readHook(reader, hook, [key, index]));
 }
+
+/** A command in a running container, given at a path of the service. */
+export function readHook(reader: ServiceReader, hook: HookInput, path: (string | number)[]): Hook {
+  const { command, user, working_dir: workdir, privileged, environment } = hook;
+  const words = Array.isArray(command) ? command.map(String) : splitWords(command);
+  if (!words?.length) reader.bad([...path, "command"], words ? "is empty" : "a quote is not closed");
+  const given = Object.entries(toMapping(environment)).flatMap(([name, value]) => {
+    const text = value === null ? reader.context.variables(name) : String(value);
+    return text === undefined ? [] : [[name, text] as const];
+  });
+  return {
+    command: words ?? [],
+    environment: Object.fromEntries(given),
+    user: optionalText(user),
+    workdir: optionalText(workdir),
+    privileged: truth(privileged),
+  };
+}
+
+type HookInput = NonNullable<ServiceInput["post_start"]>[number];
 
 /** Labels of label_file, overridden by the service's own. */
 export function readLabels(reader: ServiceReader): Record<string, string> {

@@ -223,7 +223,7 @@ const hook = z.strictObject({
 });
 const hooks = z.array(hook);
 
-/** The configuration of `docker compose watch`; `up` ignores it, as in Compose. */
+/** The configuration of `bay watch`; `up` without --watch ignores it. */
 const develop = z.strictObject({
   watch: z
     .array(
@@ -477,7 +477,7 @@ export const serviceSchema = z.strictObject({
   memswap_limit: bytes.optional(),
   pids_limit: integer.optional(),
   deploy: deploy.optional(),
-  develop: develop.optional().describe("For watch mode, which bay does not have yet"),
+  develop: develop.optional().describe("Files that bay watch keeps in step with the containers"),
   scale: integer.optional(),
   container_name: z
     .string()

@@ -20,13 +20,15 @@ const { FLOORS, readImports, roomOf, sourceFiles } = (await import(
 };
 
 /** stack/ describes what is asked for and knows nothing of the host: it imports core alone, and these may import it. */
-const STACK = { room: "stack", imports: ["core"], importedBy: ["cli", "daemon", "placement", "reconcile"] };
+const STACK = { room: "stack", imports: ["core"], importedBy: ["cli", "watch", "daemon", "placement", "reconcile"] };
 
 /** Doors beside index.ts. Each exists so that a caller does not load the rest of the room. */
 const DOORS: Record<string, string> = {
   "image/for-workers.ts": "worker threads load the kernel's library, and bayd's main thread must not",
   "linux/log-pump.ts": "the log worker needs one system call of the room",
   "build/options.ts": "the command reads options of builds without loading the builder",
+  "build/ignore.ts": "bay watch reads patterns of .dockerignore without loading the builder",
+  "daemon/client.ts": "bay watch talks to bayd and does not load the code that starts it",
   "stack/query.ts": "commands on a cached stack load neither YAML nor schema",
 };
 

@@ -41,4 +41,49 @@ describe("daemon.json", () => {
       expect.objectContaining({ code: "BAD_SETTINGS", message: expect.stringContaining(folder) }),
     );
   });
+
+  const TLS = '"tlsverify": true, "tlscacert": "/p/ca", "tlscert": "/p/cert", "tlskey": "/p/key"';
+
+  it("names where bayd listens, as Docker's does", () => {
+    const tls = { ca: "/p/ca", cert: "/p/cert", key: "/p/key" };
+    expect(read(`{"hosts": ["tcp://0.0.0.0", "unix:///x.sock", "tcp://[::1]:99"], ${TLS}}`).listen).toEqual({
+      sockets: ["/x.sock"],
+      tcp: [
+        { host: "0.0.0.0", port: 2376, tls },
+        { host: "::1", port: 99, tls },
+      ],
+    });
+    expect(read('{"hosts": ["tcp://127.0.0.1"]}').listen.tcp).toEqual([
+      { host: "127.0.0.1", port: 2375, tls: undefined },
+    ]);
+    expect(
+      read('{"hosts": ["tcp://localhost"], "tls": true, "tlscert": "/c", "tlskey": "/k"}').listen.tcp,
+    ).toEqual([{ host: "localhost", port: 2376, tls: { ca: undefined, cert: "/c", key: "/k" } }]);
+  });
+
+  it.each([
+    ['{"hosts": ["tcp://0.0.0.0:2375"]}', "plain TCP is possible only on 127.0.0.1"],
+    ['{"hosts": ["tcp://[::]:2375"]}', "plain TCP is possible only"],
+    ['{"hosts": ["tcp://192.0.2.1:2375"]}', "plain TCP is possible only"],
+    ['{"hosts": ["tcp://server:2376"], "tls": true, "tlscert": "/c", "tlskey": "/k"}', "needs tlsverify"],
+    ['{"hosts": ["tcp://server:2376"], "tlsverify": true}', "the key tlscacert is missing"],
+    ['{"hosts": ["ssh://server"]}', "bayd cannot listen on ssh://server"],
+    ['{"hosts": ["http://server"]}', "the scheme http is not supported"],
+    ['{"hosts": ["unix:///a", "unix:///a"]}', "given twice"],
+    [`{"tls": false, ${TLS}}`, "contradicts"],
+    ['{"tlscert": "/c"}', "expected tlsverify: true"],
+    ['{"tlsverify": true, "tlscert": "c"}', "expected an absolute path"],
+    ['{"hosts": "tcp://127.0.0.1"}', "hosts"],
+    ['{"tlsverify": "yes"}', "tlsverify"],
+  ])("refuses %s", (text, message) => {
+    expect(() => read(text)).toThrowError(
+      expect.objectContaining({ code: "BAD_SETTINGS", message: expect.stringContaining(message) }),
+    );
+  });
+
+  it("tells all problems of hosts at once", () => {
+    expect(() => read('{"hosts": ["tcp://0.0.0.0", "ssh://a", "x://b"]}')).toThrowError(
+      /0\.0\.0\.0 needs tlsverify.*bayd cannot listen on ssh:\/\/a.*scheme x/,
+    );
+  });
 });

@@ -4,6 +4,7 @@ import { basename, dirname, posix, resolve } from "node:path";
 import { BayError } from "../../../core/errors.ts";
 import { type Client, textOf, toError } from "../../../daemon/index.ts";
 import { type Context, containersOf, nameOf, oneContainer } from "../../context.ts";
+import { saveStream } from "../../ui/save-stream.ts";
 
 /** Finds the container that the source or the target names. */
 type Find = (name: string) => Promise<{ client: Client; id: string; name?: string }>;
@@ -85,7 +86,7 @@ async function copyOut(
     `/containers/${id}/archive?path=${encodeURIComponent(from.path)}`,
   );
   if (status >= 400) throw toError(await textOf(body));
-  if (target === "-") return void body.pipe(process.stdout);
+  if (target === "-") return saveStream(body, undefined);
   const place = resolve(target);
   const local = statSync(place, { throwIfNoEntry: false });
   const intoDirectory = local?.isDirectory() ?? false;

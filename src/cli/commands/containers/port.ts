@@ -7,8 +7,10 @@ export async function port(
   [service, wanted]: string[],
   options: { protocol: string; index?: number },
 ): Promise<void> {
+  const [, number, protocol = options.protocol] = /^(\d{1,5})(?:\/(.+))?$/.exec(wanted!) ?? [];
+  if (number === undefined)
+    throw new BayError("BAD_OPTION", `invalid port ${wanted}: expected PORT or PORT/PROTOCOL`);
   const { row } = await oneContainer(context, service!, options.index);
-  const [number, protocol = options.protocol] = wanted!.split("/");
   const found = row.Ports.filter(
     (candidate) =>
       candidate.PrivatePort === Number(number) &&
@@ -16,6 +18,6 @@ export async function port(
       candidate.PublicPort !== undefined,
   );
   if (found.length === 0)
-    throw new BayError("NOT_PUBLISHED", `port ${wanted}/${protocol} of ${service} is not published`);
+    throw new BayError("NOT_PUBLISHED", `port ${number}/${protocol} of ${service} is not published`);
   for (const { IP, PublicPort } of found) print(`${IP}:${PublicPort}`);
 }

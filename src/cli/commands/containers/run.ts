@@ -48,7 +48,7 @@ export async function run(
   [service, ...command]: string[],
   options: RunOptions,
 ): Promise<number> {
-  const stack = await context.stack([service!]);
+  const stack = await context.stackToSend([service!]);
   const { serviceOf } = await import("../../../stack/query.ts");
   const wanted = serviceOf(stack, service!);
   const labels = labelsOf(options.label);

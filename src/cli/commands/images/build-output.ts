@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import { csvFields } from "../../../build/options.ts";
 import { nearest } from "../../../core/diagnostics.ts";
 import { BayError } from "../../../core/errors.ts";
+import type { BuildBody } from "../../../daemon/api/bay/build.ts";
 import type { ExportBody } from "../../../daemon/api/bay/image-files.ts";
 import type { Client } from "../../../daemon/index.ts";
 import { refuseTerminal, saveStream } from "../../ui/save-stream.ts";
@@ -91,6 +92,23 @@ export function checkFile(option: string, file: string | undefined): void {
   if (file === undefined || statSync(dirname(resolve(file)), { throwIfNoEntry: false })?.isDirectory())
     return;
   throw new BayError("BAD_OPTION", `${option}: the directory ${dirname(file)} does not exist`);
+}
+
+/** The bayd of another host cannot read or write folders of this computer. Throws LOCAL_ONLY, which names all of them. */
+export function checkRemote(body: BuildBody, outputs: readonly BuildOutput[], address: string): void {
+  const { context, contexts = {}, cacheFrom = [], cacheTo = [], secrets = {}, ssh = {} } = body;
+  const sources = [context, ...Object.values(contexts), ...cacheFrom, ...cacheTo, ...Object.values(secrets)];
+  const paths = [
+    ...sources.flatMap((source) =>
+      source && "path" in source ? source.path : source && "file" in source ? source.file : [],
+    ),
+    ...Object.values(ssh),
+    ...outputs.flatMap((output) => (output.kind === "local" ? output.folder : [])),
+  ];
+  if (paths.length === 0) return;
+  throw new BayError("LOCAL_ONLY", `${address}: the bayd of another host cannot use ${paths.join(", ")}`, {
+    hint: "build from a git repository or a URL, or build on that host",
+  });
 }
 
 /** Whether any output is an image of this host. */

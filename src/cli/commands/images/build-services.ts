@@ -58,6 +58,7 @@ export async function buildServices(
     return 0;
   }
   const client = await context.daemon();
+  if (client.isRemote) await context.stackToSend(services); // throws what the other host cannot read
   const changes = {
     args,
     ...(options.cache === false ? { noCache: true } : {}),

@@ -33,6 +33,7 @@ async function buildOne(context: Context, body: BuildBody, options: BuildOptions
   const tags = [...new Set([...(options.tag ?? []), ...named])];
   const isKept = by.keepsImage(outputs);
   const client = await context.daemon();
+  if (client.isRemote) by.checkRemote(body, outputs, client.address);
   const kind = options.quiet ? "quiet" : options.progress;
   const built = await followBuild(client, "/bay/v1/build", { ...body, tags: isKept ? tags : [] }, kind);
   const image = built[0]!;

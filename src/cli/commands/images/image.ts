@@ -111,7 +111,7 @@ export async function save(context: Context, names: string[], options: { output?
   const { output } = options;
   const client = await context.daemon();
   refuseTerminal(output, "an archive");
-  if (output && !isSpecial(output)) {
+  if (output && !client.isRemote && !isSpecial(output)) {
     try {
       return await whole(output, async (file) => {
         const { body, status } = await client.send("POST", "/bay/v1/images/save", { names, ...file });
@@ -134,10 +134,15 @@ export async function load(context: Context, _args: string[], options: { input?:
   const client = await context.daemon();
   if (options.input && !existsSync(options.input))
     throw new BayError("BAD_ARCHIVE", `the archive ${options.input} does not exist`);
-  // bayd is on the same host, so it reads the file itself
-  const answer = options.input
-    ? await client.text("POST", "/bay/v1/images/load", { path: resolve(options.input) })
-    : await client.upload("POST", "/images/load", process.stdin);
+  // bayd of the same host reads the file itself
+  const answer =
+    options.input && !client.isRemote
+      ? await client.text("POST", "/bay/v1/images/load", { path: resolve(options.input) })
+      : await client.upload(
+          "POST",
+          "/images/load",
+          options.input ? createReadStream(options.input) : process.stdin,
+        );
   for (const { stream } of answerLines(answer))
     if (stream) print(stream.trim().replace(/^Loaded image/, "loaded image"));
 }
@@ -186,7 +191,7 @@ export async function importImage(
     : await client.upload("POST", path, source === "-" ? process.stdin : createReadStream(source!));
   const lines = answerLines(answer);
   // an error before the stream begins is a single JSON object
-  const [{ status }] = lines.slice(-1) as [AnswerLine];
+  const status = lines.at(-1)?.status;
   if (!status) throw toError(answer);
   print(status);
 }

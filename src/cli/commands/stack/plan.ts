@@ -60,7 +60,7 @@ export async function showPlan(
   options: PlanCommandOptions,
 ): Promise<number> {
   const planOptions: PlanOptions = { ...PLAN_DEFAULTS, ...asked };
-  const stack = await context.stack(services);
+  const stack = await context.stackToSend(services);
   if (stack.hosts)
     return (await import("./plan-hosts.ts")).showHostPlans(context, stack, planOptions, options);
   const made = await makePlanFor(context, stack, planOptions);

@@ -38,7 +38,11 @@ export async function watch(client: Client, path: string, body: object, quiet: Q
   const view = await viewFor(quiet);
   let plan: Plan | undefined;
   let failure: BayError | undefined;
-  for await (const line of client.lines<Line>("POST", path, { ...body, pid: process.pid })) {
+  for await (const line of client.lines<Line>("POST", path, {
+    ...body,
+    // a number of another host would mislead
+    ...(client.isRemote ? {} : { pid: process.pid }),
+  })) {
     if ("progress" in line) view.show(line.progress);
     else if ("waiting" in line) view.say(line.waiting);
     else if ("result" in line) plan = line.result;

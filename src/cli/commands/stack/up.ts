@@ -1,10 +1,13 @@
 import { BayError } from "../../../core/errors.ts";
+import type { Client } from "../../../daemon/index.ts";
 import type { PlanOptions } from "../../../reconcile/index.ts";
 import type { Stack } from "../../../stack/index.ts";
+import type { WatchEvent } from "../../../watch/index.ts";
 import type { Context } from "../../context.ts";
 import { milliseconds, parseRerun, parseScale } from "../../options.ts";
 import { print } from "../../ui/output.ts";
 import { sendUp } from "./send-up.ts";
+import type { RunningWatch } from "./watch.ts";
 
 interface UpOptions {
   detach?: boolean;
@@ -36,6 +39,7 @@ interface UpOptions {
   timeout?: number;
   repair?: boolean;
   skipUnreachable?: boolean;
+  watch?: boolean;
 }
 
 const planOptions = async (
@@ -77,6 +81,10 @@ function checkOptions(options: UpOptions): void {
     throw new BayError("BAD_OPTION", `-d and --wait cannot be used with ${aborts.join(" and ")}`, {
       hint: "omit -d and --wait",
     });
+  if (options.watch && (options.detach || options.wait || options.start === false))
+    throw new BayError("BAD_OPTION", "--watch cannot be used with -d, --wait and --no-start", {
+      hint: "bay watch watches a stack that runs in the background",
+    });
   if (options.abortOnContainerExit && options.abortOnContainerFailure)
     throw new BayError(
       "BAD_OPTION",
@@ -88,7 +96,7 @@ function checkOptions(options: UpOptions): void {
 export async function up(context: Context, services: string[], options: UpOptions): Promise<number> {
   checkOptions(options);
   if (context.options.dryRun) return dryRun(context, services, options);
-  const stack = await context.stack(services);
+  const stack = await context.stackToSend(services);
   const mentioned = [
     options.exitCodeFrom ?? [],
     options.attach ?? [],
@@ -102,6 +110,36 @@ export async function up(context: Context, services: string[], options: UpOption
   const since = String(Date.now() / 1000);
   if (options.repair === false) context.options.repair = false;
   const client = await context.daemon();
+  const watching = options.watch ? await watchAlso(context, client, services) : undefined;
+  try {
+    return await upAndFollow(context, client, stack, services, options, since, watching?.begin);
+  } finally {
+    await watching?.close();
+  }
+}
+
+/** The watch of `bay up --watch`, as lines between those of the logs. */
+async function watchAlso(context: Context, client: Client, services: string[]): Promise<RunningWatch> {
+  const [{ loadFiles, startWatch }, { linesOf }] = await Promise.all([
+    import("./watch.ts"),
+    import("../../ui/watch-lines.ts"),
+  ]);
+  const report = (event: WatchEvent) => {
+    for (const line of linesOf(event, false)) process.stderr.write(`${line}\n`);
+  };
+  const loaded = await loadFiles(context, services);
+  return startWatch(context, client, services, loaded, { prune: true, report, confirm: undefined });
+}
+
+async function upAndFollow(
+  context: Context,
+  client: Client,
+  stack: Stack,
+  services: string[],
+  options: UpOptions,
+  since: string,
+  begin: (() => Promise<void>) | undefined,
+): Promise<number> {
   const plan = await sendUp(
     client,
     stack,
@@ -115,6 +153,7 @@ export async function up(context: Context, services: string[], options: UpOption
     },
     options,
   );
+  await begin?.();
   const isForeground = !options.detach && !options.wait && options.start !== false;
   if (plan.steps.length === 0 && !isForeground)
     print(`${stack.name}: nothing to do, the host matches the file`);
@@ -154,7 +193,7 @@ export async function create(context: Context, services: string[], options: UpOp
   checkOptions(options);
   const asked = { ...options, start: false };
   if (context.options.dryRun) return dryRun(context, services, asked);
-  const stack = await context.stack(services);
+  const stack = await context.stackToSend(services);
   const request = {
     options: await planOptions(context, services, asked),
     parallel: context.options.parallel,

@@ -12,6 +12,7 @@ interface DaemonOptions {
 
 /** `run` is bayd itself; the others manage it. */
 export async function daemon(context: Context, [what]: string[], options: DaemonOptions): Promise<number> {
+  if (["run", "stop", "install", "uninstall"].includes(what!)) await context.requireOwn(`bay daemon ${what}`);
   switch (what) {
     case "run": {
       const { runDaemon } = await import("../../../daemon/process/run.ts");
@@ -82,15 +83,18 @@ async function stopAll(context: Context): Promise<number> {
 }
 
 async function reload(context: Context): Promise<number> {
-  const { file, changes } = await (await context.client()).json<{
+  const { file, changes, problems } = await (await context.client()).json<{
     file: string;
     changes: { key: string; from: string | number; to: string | number }[];
+    problems: string[];
   }>("POST", "/bay/v1/daemon/reload");
   for (const { key, from, to } of changes) print(`${key}: ${from} -> ${to}`);
   print(
     changes.length === 0
-      ? `${file} changes no setting`
-      : "the new settings apply to containers and images from now on",
+      ? `${file} changes no setting; certificates were read again`
+      : "the new settings apply to connections, containers and images from now on",
   );
-  return 0;
+  for (const problem of problems)
+    process.stderr.write(`warning: cannot listen on ${problem}; bayd tries again\n`);
+  return problems.length > 0 ? 1 : 0;
 }

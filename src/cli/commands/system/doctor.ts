@@ -8,6 +8,7 @@ export async function doctor(
   _args: string[],
   options: { format: string },
 ): Promise<number> {
+  await context.requireOwn("bay doctor");
   const findings = inspectHost(context.roots);
   if (options.format === "json") printJson(findings);
   else {

@@ -1,3 +1,4 @@
+import { hasCode, messageOf } from "../../../core/errors.ts";
 import { VERSION } from "../../../core/version.ts";
 import type { Context } from "../../context.ts";
 import { print, printJson } from "../../ui/output.ts";
@@ -10,7 +11,11 @@ export async function version(
   if (options.short) return print(VERSION);
   const daemon = await (await context.client())
     .json<{ Version: string; ApiVersion: string }>("GET", "/version")
-    .catch(() => undefined);
+    .catch((error: unknown) => {
+      // the command has a version even if bayd does not run
+      if (!hasCode(error, "NO_DAEMON")) process.stderr.write(`warning: ${messageOf(error)}\n`);
+      return undefined;
+    });
   if (options.format === "json")
     return printJson({
       Client: VERSION,
@@ -19,6 +24,6 @@ export async function version(
       Node: process.version,
     });
   print(
-    `bay ${VERSION} (node ${process.version})\nbayd ${daemon ? `${daemon.Version} (Engine API ${daemon.ApiVersion})` : "is not running"}`,
+    `bay ${VERSION} (node ${process.version})\nbayd ${daemon ? `${daemon.Version} (Engine API ${daemon.ApiVersion})` : "does not answer"}`,
   );
 }

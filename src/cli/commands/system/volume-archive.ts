@@ -1,5 +1,5 @@
 /** `bay volume backup` and `restore`: the files of a volume as a tar archive. */
-import { createReadStream } from "node:fs";
+import { createReadStream, existsSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { BayError, hasCode } from "../../../core/errors.ts";
 import { textOf, toError } from "../../../daemon/index.ts";
@@ -34,7 +34,7 @@ export async function backup(
   try {
     await saveStream(answer.body, options.output, 0o600); // it may contain files that only root may read
   } catch (cause) {
-    if (!hasCode(cause, "ECONNRESET", "ERR_STREAM_PREMATURE_CLOSE")) throw cause;
+    if (!hasCode(cause, "DAEMON_LOST")) throw cause;
     throw new BayError("BACKUP_CUT", `the backup of the volume ${name} was interrupted`, {
       cause,
       hint: "the log of bayd says why: bayd.log in its root, or journalctl -u bay",
@@ -59,6 +59,8 @@ export async function restore(
   if (!options.input && process.stdin.isTTY)
     throw new BayError("BAD_OPTION", "expected a tar on standard input", { hint: "use -i FILE, or a pipe" });
   // report a missing file before any request
+  if (options.input && !existsSync(options.input))
+    throw new BayError("NO_FILE", `the archive ${options.input} does not exist`);
   const source = options.input
     ? createReadStream(options.input, { fd: await open(options.input, "r") })
     : process.stdin;

@@ -6,7 +6,6 @@ import { messageOf } from "../../../core/errors.ts";
 import { PLAN_DEFAULTS, type PlanOptions } from "../../../reconcile/index.ts";
 import { roomWarnings } from "../../../store/index.ts";
 import { eventLoopDelay } from "../../process/event-loop-delay.ts";
-import { reloadSettings } from "../../process/settings.ts";
 import { waitForStack } from "../../stacks/wait-for-stack.ts";
 import { parameters } from "../engine/parameters.ts";
 import { openRequests } from "../guard.ts";
@@ -15,7 +14,7 @@ import type { Services } from "../server.ts";
 import { downBody, rollbackBody, runBody, upBody } from "./bodies.ts";
 import { streamed } from "./streamed.ts";
 
-export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
+export function bayRoutes({ manager, stacks, reload, shutDown }: Services): Route[] {
   const options = (given: Partial<PlanOptions> | undefined): PlanOptions => ({ ...PLAN_DEFAULTS, ...given });
   return [
     route("POST", "/bay/v1/plan", async (call) => {
@@ -112,9 +111,7 @@ export function bayRoutes({ manager, stacks, shutDown }: Services): Route[] {
       response.writeHead(204).end();
       response.on("finish", shutDown);
     }),
-    route("POST", "/bay/v1/daemon/reload", ({ response }) =>
-      sendJson(response, 200, reloadSettings(manager)),
-    ),
+    route("POST", "/bay/v1/daemon/reload", async ({ response }) => sendJson(response, 200, await reload())),
   ];
 }
 

@@ -6,6 +6,7 @@ import { bridgeOptionTexts } from "../../../core/bridge-options.ts";
 import { settingsFile, shownSettings } from "../../../core/daemon-settings.ts";
 import { BayError } from "../../../core/errors.ts";
 import { versionOf } from "../../../core/ip.ts";
+import { plainWarnings } from "../../../core/listen-settings.ts";
 import { VERSION } from "../../../core/version.ts";
 import { type Endpoint, type NetworkRecord, ownSubnets, subnetsOf } from "../../../network/index.ts";
 import { roomOf, roomWarnings } from "../../../store/index.ts";
@@ -114,7 +115,7 @@ export function systemRoutes({ manager }: Services): Route[] {
         MemTotal: totalmem(),
         DockerRootDir: manager.roots.root,
         SecurityOptions: ["name=seccomp,profile=builtin"],
-        Warnings: roomWarnings(manager.roots),
+        Warnings: [...roomWarnings(manager.roots), ...plainWarnings(manager.settings.listen)],
         Bay: {
           RunDir: manager.roots.run,
           SettingsFile: settingsFile(),

@@ -1,0 +1,128 @@
+/** Applies file changes of a watch in containers, running or not. A worker for each container does it (sync-worker.ts). */
+import { BayError } from "../../core/errors.ts";
+import { receivedError, type SentError } from "../../core/received-error.ts";
+import { type SyncOperation, type SyncOwner, type SyncResult, startWorker } from "../../image/index.ts";
+import { close } from "../../linux/index.ts";
+import { accountOf } from "../lifecycle/start.ts";
+import type { Host } from "../model/host.ts";
+import type { ContainerRecord } from "../model/record.ts";
+import { rootOf } from "./archive.ts";
+
+/** Milliseconds after which a worker without work ends: a thread costs memory, and starting one takes 20 ms. */
+const IDLE = 5_000;
+/** Milliseconds that a batch may take; a file system in the container may never answer. */
+const LONGEST = 120_000;
+/** Workers at the same time. */
+const MOST_WORKERS = 32;
+
+type Answer = { id: number; result: SyncResult } | { id: number; error: SentError };
+
+class SyncWorker {
+  readonly #worker = startWorker("sync-worker", {});
+  #waiting: { resolve: (result: SyncResult) => void; reject: (error: Error) => void } | undefined;
+  #next = 1;
+  #idle: NodeJS.Timeout | undefined;
+  #queue: Promise<unknown> = Promise.resolve();
+  #pending = 0;
+
+  constructor(readonly ended: () => void) {
+    this.#worker.unref();
+    this.#worker.on("message", (answer: Answer) => {
+      if ("result" in answer) this.#waiting?.resolve(answer.result);
+      else this.#waiting?.reject(receivedError(answer.error, "SYNC_FAILED"));
+    });
+    const fail = (cause?: Error) =>
+      this.#waiting?.reject(new BayError("SYNC_FAILED", cause?.message ?? "the worker ended", { cause }));
+    this.#worker.on("error", fail);
+    this.#worker.on("exit", () => {
+      fail();
+      this.stop();
+    });
+  }
+
+  /** Runs an action after those before it. */
+  inTurn<T>(action: () => Promise<T>): Promise<T> {
+    clearTimeout(this.#idle);
+    this.#pending += 1;
+    const done = this.#queue.then(action);
+    this.#queue = done
+      .catch(() => {})
+      .then(() => {
+        this.#pending -= 1;
+        if (this.#pending === 0) this.#idle = setTimeout(() => this.stop(), IDLE).unref();
+      });
+    return done;
+  }
+
+  async run(task: object): Promise<SyncResult> {
+    let late: NodeJS.Timeout | undefined;
+    try {
+      return await new Promise<SyncResult>((resolve, reject) => {
+        this.#waiting = { resolve, reject };
+        late = setTimeout(() => {
+          reject(
+            new BayError("SYNC_FAILED", `the file system did not answer within ${LONGEST / 1000} seconds`),
+          );
+          this.stop();
+        }, LONGEST);
+        this.#worker.postMessage({ id: this.#next++, ...task });
+      });
+    } finally {
+      clearTimeout(late);
+      this.#waiting = undefined;
+    }
+  }
+
+  stop(): void {
+    clearTimeout(this.#idle);
+    this.ended();
+    void this.#worker.terminate();
+  }
+}
+
+const workers = new Map<string, SyncWorker>();
+
+function workerOf(id: string): SyncWorker {
+  const known = workers.get(id);
+  if (known) return known;
+  if (workers.size >= MOST_WORKERS)
+    throw new BayError("SYNC_FAILED", `files of ${MOST_WORKERS} containers are being synchronised already`);
+  const worker: SyncWorker = new SyncWorker(() => {
+    if (workers.get(id) === worker) workers.delete(id);
+  });
+  workers.set(id, worker);
+  return worker;
+}
+
+/**
+ * Applies a batch in a container's root, as it is when the turn of the batch comes: the process's own mounts, or the layers
+ * and volumes of a container that does not run. Throws SYNC_FAILED if nothing could be applied; failures of single
+ * operations are in the result.
+ */
+export function syncFiles(
+  host: Host,
+  record: ContainerRecord,
+  operations: SyncOperation[],
+  bytes: Uint8Array,
+): Promise<SyncResult> {
+  const worker = workerOf(record.id);
+  return worker.inTurn(async () => {
+    const root = await rootOf(host, record);
+    try {
+      return await worker.run({ root, operations, bytes, owner: await ownerOf(host, record) });
+    } finally {
+      if (root.kind === "process") close(root.pidfd);
+    }
+  });
+}
+
+/** The container's user, if it has one. */
+async function ownerOf(host: Host, record: ContainerRecord): Promise<SyncOwner> {
+  if (!record.config.user) return undefined;
+  const { uid, gid } = accountOf(
+    host,
+    record,
+    await host.images.get(record.config.image, record.config.imageId),
+  );
+  return { uid, gid };
+}

@@ -1,0 +1,44 @@
+/** bay's own routes for `bay watch`: the session, and batches of file changes for containers. */
+import { z } from "zod";
+import { syncFiles } from "../../../container/index.ts";
+import { MOST_BYTES, readBatch } from "../../watch/batch-format.ts";
+import { WatchSessions } from "../../watch/sessions.ts";
+import { type Route, route, sendJson, startStream, whenClosed } from "../http.ts";
+import { readBody } from "../request-body.ts";
+import type { Services } from "../server.ts";
+
+const name = z.string().min(1).max(255);
+/** Created at the first request, because creating schemas takes longer than answering. */
+const sessionBody = () => z.strictObject({ stack: name, services: z.array(name).max(1000) });
+const readyBody = () => z.strictObject({ container: name });
+
+/** JSON of the operations, beside the contents. */
+const MOST_JSON = 8 << 20;
+
+export function watchRoutes({ manager }: Services): Route[] {
+  const sessions = new WatchSessions(manager);
+  return [
+    route("POST", "/bay/v1/watch", async ({ body, response }) => {
+      const { stack, services } = await body(sessionBody());
+      let write: ((news: unknown) => void) | undefined;
+      // an error before the first line is an ordinary response
+      const end = sessions.open(stack, services, (news) => {
+        write ??= startStream(response);
+        write(news);
+      });
+      whenClosed(response, end);
+    }),
+    route("POST", "/bay/v1/watch/:/ready", async ({ body, response, parts }) => {
+      sessions.ready(parts[0]!, (await body(readyBody())).container);
+      response.writeHead(204).end();
+    }),
+    route("POST", "/bay/v1/watch/containers/:/sync", async ({ request, response, parts }) => {
+      const record = manager.get(parts[0]!);
+      const { operations, bytes } = readBatch(await readBody(request, MOST_BYTES + MOST_JSON));
+      sessions.progress(record.id);
+      const result = await syncFiles(manager, record, operations, new Uint8Array(bytes));
+      sessions.progress(record.id);
+      sendJson(response, 200, result);
+    }),
+  ];
+}

@@ -1,0 +1,95 @@
+/**
+ * Watch sessions: each is an open connection of a `bay watch`. Before a container of a watched service starts its process,
+ * bayd asks the session for the container's files and waits until they are there. A session ends with its connection, so a
+ * start does not wait for a client that has died; nor does it wait long for one that does not work.
+ */
+import { randomBytes } from "node:crypto";
+import { type ContainerManager, type ContainerRecord, LABELS } from "../../container/index.ts";
+import { BayError } from "../../core/errors.ts";
+
+/** Milliseconds without a batch after which a start no longer waits for its session. */
+const PATIENCE = 60_000;
+const MOST_SESSIONS = 100;
+
+/** A line for the client. */
+export type SessionNews =
+  | { session: string }
+  /** A container is about to start; the client answers with `ready`. */
+  | { ask: { container: string; name: string; service: string } };
+
+interface Session {
+  stack: string;
+  services: ReadonlySet<string>;
+  write: (news: SessionNews) => void;
+  /** Containers that wait for their files. */
+  waiting: Map<string, () => void>;
+}
+
+export class WatchSessions {
+  readonly #sessions = new Map<string, Session>();
+  readonly #patience = new Map<string, () => void>();
+
+  constructor(readonly manager: ContainerManager) {
+    manager.beforeStart = (record) => this.#beforeStart(record);
+  }
+
+  /** Returns the function that ends the session. Throws BAD_REQUEST if there are too many. */
+  open(stack: string, services: readonly string[], write: (news: SessionNews) => void): () => void {
+    if (this.#sessions.size >= MOST_SESSIONS)
+      throw new BayError("BAD_REQUEST", `there are ${MOST_SESSIONS} watch sessions already`);
+    const id = randomBytes(16).toString("hex");
+    const session: Session = { stack, services: new Set(services), write, waiting: new Map() };
+    this.#sessions.set(id, session);
+    write({ session: id });
+    return () => {
+      this.#sessions.delete(id);
+      for (const proceed of session.waiting.values()) proceed();
+    };
+  }
+
+  /** The container has its files. Throws NO_WATCH_SESSION. */
+  ready(id: string, container: string): void {
+    const session = this.#sessions.get(id);
+    if (!session) throw new BayError("NO_WATCH_SESSION", `the watch session ${id} does not exist`);
+    session.waiting.get(container)?.();
+  }
+
+  /** A batch for the container has arrived. */
+  progress(container: string): void {
+    this.#patience.get(container)?.();
+  }
+
+  async #beforeStart(record: ContainerRecord): Promise<void> {
+    const { labels, name } = record.config;
+    if (labels[LABELS.oneOff] === "True") return;
+    const service = labels[LABELS.service] ?? "";
+    for (const session of this.#sessions.values())
+      if (session.stack === labels[LABELS.stack] && session.services.has(service))
+        await this.#ask(session, record.id, name, service);
+  }
+
+  #ask(session: Session, container: string, name: string, service: string): Promise<void> {
+    return new Promise((resolve) => {
+      const proceed = () => {
+        clearTimeout(timer);
+        session.waiting.delete(container);
+        this.#patience.delete(container);
+        resolve();
+      };
+      const giveUp = () => {
+        this.manager.emit(
+          "warning",
+          `${name}: the watch session did not send its files, and it starts without`,
+        );
+        proceed();
+      };
+      let timer = setTimeout(giveUp, PATIENCE);
+      this.#patience.set(container, () => {
+        clearTimeout(timer);
+        timer = setTimeout(giveUp, PATIENCE);
+      });
+      session.waiting.set(container, proceed);
+      session.write({ ask: { container, name, service } });
+    });
+  }
+}

@@ -1,0 +1,314 @@
+/**
+ * Applies a batch of changes to the files of a container. Paths are absolute in the root of the calling thread, which the
+ * worker has confined to the container; tests give a prefix.
+ *
+ * A file that exists is rewritten in place, so that bind mounts and open files keep their inode; a new one appears whole, by
+ * rename. What is equal already is not written, so that programs that watch their files see real changes only.
+ */
+import { randomBytes } from "node:crypto";
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  ftruncateSync,
+  lchownSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readlinkSync,
+  readSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  type Stats,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
+import { posix } from "node:path";
+import { hasCode, messageOf } from "../../core/errors.ts";
+
+/** The contents of files follow each other in the bytes of the batch, in the order of the operations. */
+export type SyncOperation =
+  /** `isRoot`: the rule's own target, of which an existing directory, or a symlink to one, stays as it is. */
+  | { op: "directory"; path: string; mode: number; isRoot?: boolean | undefined }
+  | { op: "file"; path: string; mode: number; size: number }
+  /** A part of a large file, collected in a file beside it; `finish` puts the whole in its place. */
+  | { op: "part"; path: string; size: number; offset: number; token: string }
+  | { op: "finish"; path: string; mode: number; token: string }
+  | { op: "link"; path: string; to: string }
+  /** A directory is removed if it is empty: what the container made in it is kept. `root` is the rule's target. */
+  | { op: "remove"; path: string; root: string };
+
+/** Who owns new files: the container's user; undefined for the owner of the directory in which they are. */
+export type SyncOwner = { uid: number; gid: number } | undefined;
+
+export interface SyncFailure {
+  path: string;
+  code: string;
+  message: string;
+}
+
+export interface SyncResult {
+  /** Operations that changed something. */
+  changed: number;
+  failed: SyncFailure[];
+}
+
+const CHUNK = 1 << 16;
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants;
+
+export function applyOperations(
+  operations: readonly SyncOperation[],
+  bytes: Uint8Array,
+  owner: SyncOwner,
+  prefix = "",
+): SyncResult {
+  const result: SyncResult = { changed: 0, failed: [] };
+  let at = 0;
+  for (const operation of operations) {
+    const size = operation.op === "file" || operation.op === "part" ? operation.size : 0;
+    const content = bytes.subarray(at, at + size);
+    at += size;
+    try {
+      if (applyOne(operation, content, owner, prefix)) result.changed += 1;
+    } catch (error) {
+      const { code = "SYNC_FAILED" } = error as { code?: string };
+      result.failed.push({ path: operation.path, code, message: messageOf(error) });
+    }
+  }
+  return result;
+}
+
+/** Returns whether it changed something. */
+function applyOne(operation: SyncOperation, content: Uint8Array, owner: SyncOwner, prefix: string): boolean {
+  const path = prefix + operation.path;
+  if (operation.op === "remove") return remove(path, prefix + operation.root);
+  if (operation.op === "directory")
+    return makeDirectory(path, operation.mode, operation.isRoot === true, owner);
+  makeParents(path, owner);
+  if (operation.op === "link") return putLink(path, operation.to, owner);
+  if (operation.op === "part") return addPart(path, operation.token, operation.offset, content);
+  if (operation.op === "finish") return finishParts(path, operation.token, operation.mode, owner);
+  return putFile(path, operation.mode, bytesSource(content), owner);
+}
+
+// ---- contents
+
+/** The content of a file: bytes of the request, or a file that was collected from parts. */
+interface Source {
+  size: number;
+  read: (offset: number, length: number) => Uint8Array;
+}
+
+const bytesSource = (bytes: Uint8Array): Source => ({
+  size: bytes.length,
+  read: (offset, length) => bytes.subarray(offset, offset + length),
+});
+
+const fileSource = (fd: number): Source => ({
+  size: fstatSync(fd).size,
+  read: (offset, length) => {
+    const chunk = Buffer.alloc(length);
+    return chunk.subarray(0, readSync(fd, chunk, 0, length, offset));
+  },
+});
+
+function isEqual(fd: number, source: Source): boolean {
+  const chunk = Buffer.alloc(Math.min(CHUNK, source.size));
+  for (let at = 0; at < source.size; ) {
+    const count = readSync(fd, chunk, 0, Math.min(chunk.length, source.size - at), at);
+    if (count === 0 || chunk.compare(source.read(at, count), 0, count, 0, count) !== 0) return false;
+    at += count;
+  }
+  return true;
+}
+
+function writeAll(fd: number, source: Source): void {
+  for (let at = 0; at < source.size; ) {
+    const part = source.read(at, CHUNK);
+    if (part.length === 0) break;
+    for (let done = 0; done < part.length; ) done += writeSync(fd, part, done, part.length - done, at + done);
+    at += part.length;
+  }
+}
+
+// ---- files
+
+function putFile(path: string, mode: number, source: Source, owner: SyncOwner): boolean {
+  const before = lstatSync(path, { throwIfNoEntry: false });
+  if (before?.isFile()) {
+    const rewritten = rewrite(path, mode, source);
+    if (rewritten !== undefined) return rewritten;
+  }
+  const temporary = beside(path);
+  const fd = openSync(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+  try {
+    writeAll(fd, source);
+    const { uid, gid } = before?.isFile() ? before : ownerIn(path, owner);
+    fchownSync(fd, uid, gid);
+    fchmodSync(fd, mode);
+    if (before?.isDirectory()) rmSync(path, { recursive: true });
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  } finally {
+    closeSync(fd);
+  }
+  return true;
+}
+
+/** Writes into an existing file. Returns undefined if it cannot be written because a program runs from it, or it was replaced. */
+function rewrite(path: string, mode: number, source: Source): boolean | undefined {
+  let fd: number;
+  try {
+    // not blocked by a FIFO that the container has put in its place meanwhile
+    fd = openSync(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
+  } catch (error) {
+    if (hasCode(error, "ETXTBSY", "ELOOP", "ENOENT", "ENXIO", "EISDIR")) return undefined;
+    throw error;
+  }
+  try {
+    const stat = fstatSync(fd);
+    if (!stat.isFile()) return undefined;
+    const isSame = stat.size === source.size && isEqual(fd, source);
+    if (!isSame) {
+      writeAll(fd, source);
+      ftruncateSync(fd, source.size);
+    }
+    // a write takes set-user-ID away
+    const hasMode = (fstatSync(fd).mode & 0o7777) === mode;
+    if (!hasMode) fchmodSync(fd, mode);
+    return !isSame || !hasMode;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+const partName = (path: string, token: string) => posix.join(posix.dirname(path), `.bay-sync-${token}~`);
+
+function addPart(path: string, token: string, offset: number, content: Uint8Array): boolean {
+  const flags = O_WRONLY | O_NOFOLLOW | O_NONBLOCK;
+  if (offset === 0) rmSync(partName(path, token), { force: true });
+  const fd = openSync(partName(path, token), offset === 0 ? flags | O_CREAT | O_EXCL : flags, 0o600);
+  try {
+    for (let done = 0; done < content.length; )
+      done += writeSync(fd, content, done, content.length - done, offset + done);
+  } finally {
+    closeSync(fd);
+  }
+  return false;
+}
+
+function finishParts(path: string, token: string, mode: number, owner: SyncOwner): boolean {
+  const whole = partName(path, token);
+  const fd = openSync(whole, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  try {
+    const before = lstatSync(path, { throwIfNoEntry: false });
+    if (before?.isFile()) {
+      const rewritten = rewrite(path, mode, fileSource(fd));
+      if (rewritten !== undefined) return rewritten;
+    }
+    const { uid, gid } = before?.isFile() ? before : ownerIn(path, owner);
+    fchownSync(fd, uid, gid);
+    fchmodSync(fd, mode);
+    if (before?.isDirectory()) rmSync(path, { recursive: true });
+    renameSync(whole, path);
+    return true;
+  } finally {
+    closeSync(fd);
+    rmSync(whole, { force: true });
+  }
+}
+
+// ---- directories, links, removals
+
+function makeDirectory(path: string, mode: number, isRoot: boolean, owner: SyncOwner): boolean {
+  const before = isRoot ? statOf(path) : lstatSync(path, { throwIfNoEntry: false });
+  if (before?.isDirectory()) {
+    if (isRoot || (before.mode & 0o7777) === mode) return false;
+    chmodSync(path, mode);
+    return true;
+  }
+  makeParents(path, owner);
+  if (lstatSync(path, { throwIfNoEntry: false })) unlinkSync(path);
+  const { uid, gid } = ownerIn(path, owner);
+  mkdirSync(path);
+  chownSync(path, uid, gid);
+  chmodSync(path, mode);
+  return true;
+}
+
+/** Directories that the host has not sent, such as those above the target. */
+function makeParents(path: string, owner: SyncOwner): void {
+  const parent = posix.dirname(path);
+  if (parent === path || statOf(parent)?.isDirectory()) return;
+  makeParents(parent, owner);
+  const { uid, gid } = ownerIn(parent, owner);
+  mkdirSync(parent, 0o755);
+  chownSync(parent, uid, gid);
+}
+
+function putLink(path: string, to: string, owner: SyncOwner): boolean {
+  const before = lstatSync(path, { throwIfNoEntry: false });
+  if (before?.isSymbolicLink() && readlinkSync(path) === to) return false;
+  const temporary = beside(path);
+  symlinkSync(to, temporary);
+  try {
+    const { uid, gid } = ownerIn(path, owner);
+    lchownSync(temporary, uid, gid);
+    if (before?.isDirectory()) rmSync(path, { recursive: true });
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+  return true;
+}
+
+function remove(path: string, root: string): boolean {
+  if (passesLink(path, root)) return false;
+  const before = lstatSync(path, { throwIfNoEntry: false });
+  // programs may have the target as their working directory
+  if (!before || (path === root && before.isDirectory())) return false;
+  if (!before.isDirectory()) unlinkSync(path);
+  else
+    try {
+      rmdirSync(path);
+    } catch (error) {
+      // the container has files of its own in it, or something is mounted there
+      if (hasCode(error, "ENOTEMPTY", "EBUSY", "EEXIST")) return false;
+      throw error;
+    }
+  return true;
+}
+
+/** Whether a directory between the rule's target and a path is a symlink, or none: the path then is not what was synchronised. */
+function passesLink(path: string, root: string): boolean {
+  for (let at = posix.dirname(path); at.length > root.length; at = posix.dirname(at))
+    if (!lstatSync(at, { throwIfNoEntry: false })?.isDirectory()) return true;
+  return false;
+}
+
+// ---- helpers
+
+const beside = (path: string) => partName(path, randomBytes(6).toString("hex"));
+
+const statOf = (path: string): Stats | undefined => {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    if (hasCode(error, "ENOTDIR", "ELOOP")) return undefined;
+    throw error;
+  }
+};
+
+function ownerIn(path: string, owner: SyncOwner): { uid: number; gid: number } {
+  return owner ?? statSync(posix.dirname(path));
+}

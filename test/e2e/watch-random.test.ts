@@ -1,0 +1,111 @@
+/**
+ * Random operations at random speed, with bayd killed and containers replaced in between: when all is quiet, the trees of the
+ * host and the container are equal. BAY_LONG=1 runs more rounds.
+ */
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Bay, eventually } from "../support/bay.ts";
+import { inContainer, treeOf, Watching } from "../support/watching.ts";
+
+const ROUNDS = process.env.BAY_LONG ? 100 : 6;
+const OPERATIONS = 60;
+
+/** A small generator, so that a failure can be repeated by its seed (mulberry32). */
+function randomOf(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+describe("random operations under watch", () => {
+  const bay = new Bay();
+  const host = join(bay.folder, "stack", "src");
+  let watching: Watching;
+  beforeAll(async () => {
+    bay.busybox();
+    mkdirSync(host, { recursive: true });
+    bay.write(`name: random
+images: { box: { rootfs: ../busybox } }
+services:
+  web:
+    image: box
+    command: sleep 100000
+    stop_grace_period: 0s
+    network_mode: none
+    develop: { watch: [{ path: src, action: sync, target: /app, initial_sync: true }] }
+`);
+    watching = await new Watching(bay).begun();
+  });
+  afterAll(async () => {
+    await watching.stop();
+    bay.close();
+  });
+
+  const operate = (random: () => number) => {
+    const below: string[] = [];
+    const walk = (at: string) => {
+      below.push(at);
+      if (statSync(join(host, at), { throwIfNoEntry: false })?.isDirectory() && below.length < 200)
+        for (const name of readdirSync(join(host, at))) walk(join(at, name));
+    };
+    for (const name of readdirSync(host)) walk(name);
+    const any = () => join(host, below[Math.floor(random() * below.length)] ?? "none");
+    const fresh = () => {
+      const directory = random() < 0.5 ? host : any();
+      const isDirectory = existsSync(directory) && statSync(directory).isDirectory();
+      return join(isDirectory ? directory : host, "abcdef"[Math.floor(random() * 6)]!);
+    };
+    const kinds = [
+      () => writeFileSync(fresh(), String(random())),
+      () => writeFileSync(any(), String(random())),
+      () => mkdirSync(fresh()),
+      () => rmSync(any(), { recursive: true, force: true }),
+      () => renameSync(any(), fresh()),
+      () => chmodSync(any(), random() < 0.5 ? 0o755 : 0o700),
+      () => symlinkSync(random() < 0.5 ? "none" : "b", fresh()),
+      () => linkSync(any(), fresh()),
+    ];
+    try {
+      kinds[Math.floor(random() * kinds.length)]!();
+    } catch {
+      // the operation does not fit what exists
+    }
+  };
+
+  it.each(
+    Array.from({ length: ROUNDS }, (_, round) => (Date.now() % 1_000_000) + round),
+  )("with the seed %i", async (seed) => {
+    const random = randomOf(seed);
+    const disturbance = ["none", "kill", "replace", "restart"][Math.floor(random() * 4)];
+    const at = Math.floor(random() * OPERATIONS);
+    let disturbed: Promise<unknown> = Promise.resolve();
+    for (let step = 0; step < OPERATIONS; step++) {
+      operate(random);
+      if (random() < 0.2) await sleep(random() * 60);
+      if (step !== at) continue;
+      if (disturbance === "kill") process.kill(bay.daemonPid(), "SIGKILL");
+      else if (disturbance === "replace") disturbed = bay.call(["up", "-d", "--force-recreate"]);
+      else if (disturbance === "restart") disturbed = bay.call(["restart", "-t", "0"]);
+    }
+    await disturbed;
+    // links may lead to directories, and modes of links do not exist
+    await eventually(() => expect(treeOf(inContainer(bay, "random-web-1", "/app"))).toEqual(treeOf(host)));
+  });
+});
