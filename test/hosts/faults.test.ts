@@ -36,10 +36,10 @@ networks: { net: { driver: overlay } }
     [...bay.run(["exec", "-T", `web-${name}`, "nslookup", "web"]).out.matchAll(/^Address: (10\.\S+)$/gm)]
       .map(([, address]) => address!)
       .sort();
-  const fetchFrom = ({ name, bay }: TestHost, target: string) =>
-    bay
-      .run(["exec", "-T", `web-${name}`, "wget", "-q", "-T", "5", "-O-", `http://web-${target}/`])
-      .out.trim();
+  const fetchFrom = ({ name, bay }: TestHost, target: string) => {
+    const get = `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 10 web-${target} 80 | tail -n 1`;
+    return bay.run(["exec", "-T", `web-${name}`, "sh", "-c", get]).out.trim();
+  };
 
   /** The entries of the kernel that lead to other hosts, without what differs by chance. */
   const kernel = (host: TestHost): string => {

@@ -25,10 +25,10 @@ const WEB = `  web:
 
 describe("a stack on several hosts", () => {
   let hosts: TestHosts;
-  let [a, b, c]: TestHost[] = [];
+  let [a, b]: TestHost[] = [];
   beforeAll(async () => {
     hosts = await TestHosts.start(["a", "b", "c"]);
-    [a, b, c] = hosts.all as [TestHost, TestHost, TestHost];
+    [a, b] = hosts.all as [TestHost, TestHost];
     hosts.write(stack(WEB));
     await hosts.join();
   });

@@ -39,7 +39,7 @@ export async function down(context: Context, only: string[], options: DownComman
     graceMs: milliseconds(options.timeout),
   };
   if (context.options.dryRun) {
-    const { coloured } = await import("./plan.ts");
+    const { coloured } = await import("../../ui/coloured-plan.ts");
     const { printPlan } = await import("../../../reconcile/index.ts");
     return print(coloured(printPlan(await client.json<Plan>("POST", "/bay/v1/down/plan", request))));
   }

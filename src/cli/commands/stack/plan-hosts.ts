@@ -3,8 +3,8 @@ import { BayError } from "../../../core/errors.ts";
 import { type Plan, type PlanOptions, printPlan } from "../../../reconcile/index.ts";
 import type { Stack } from "../../../stack/index.ts";
 import type { Context } from "../../context.ts";
+import { coloured } from "../../ui/coloured-plan.ts";
 import { print, printJson } from "../../ui/output.ts";
-import { coloured } from "./plan.ts";
 
 interface ClusterPlan {
   stack: string;

@@ -8,7 +8,8 @@ import type { GraphFormat } from "../../../reconcile/show/graph.ts";
 import type { Stack } from "../../../stack/index.ts";
 import type { Context } from "../../context.ts";
 import { parseRerun, parseScale } from "../../options.ts";
-import { hasColour, paint, print, printJson } from "../../ui/output.ts";
+import { coloured } from "../../ui/coloured-plan.ts";
+import { print, printJson } from "../../ui/output.ts";
 import { sendUp } from "./send-up.ts";
 
 interface PlanCommandOptions {
@@ -94,13 +95,6 @@ async function makePlanFor(context: Context, stack: Stack, options: PlanOptions)
   const state = readState(join(context.roots.root, "state"));
   const actual = observe({ roots: context.roots, state, health: () => "none" }, stack.name, stack);
   return makePlan(stack, { ...actual, unmakable: await unmakableImages(stack) }, options);
-}
-
-export function coloured(text: string): string {
-  if (!hasColour()) return text;
-  return text.replace(/^( {2}\+|-\/\+| {2}~| {2}-) /gm, (sign) =>
-    paint(sign, sign.includes("/") || sign.includes("~") ? "yellow" : sign.includes("+") ? "green" : "red"),
-  );
 }
 
 const savedSchema = z.object({

@@ -3,14 +3,7 @@ import { z } from "zod";
 import type { ContainerManager } from "../../../container/index.ts";
 import { BayError } from "../../../core/errors.ts";
 import { VERSION } from "../../../core/version.ts";
-import {
-  type Cluster,
-  hostFacts,
-  hostLabels,
-  type Member,
-  ownFacts,
-  unreachable,
-} from "../../../host/index.ts";
+import { type Cluster, hostFacts, hostLabels, type Member, ownFacts } from "../../../host/index.ts";
 import { joinCluster } from "../../cluster/join.ts";
 import { askJson } from "../../cluster/member-client.ts";
 import { type Route, route, sendJson } from "../http.ts";
