@@ -59,7 +59,8 @@ export class PeerAgent {
     const known = this.#agents.get(member.id);
     if (known?.key === key) return known.agent;
     known?.agent.destroy();
-    const agent = new Agent({ keepAlive: true, maxSockets: 64, timeout: 0 });
+    // in a resumed session the other host would not see this one's certificate
+    const agent = new Agent({ keepAlive: true, maxSockets: 64, timeout: 0, maxCachedSessions: 0 });
     this.#agents.set(member.id, { agent, key });
     return agent;
   }

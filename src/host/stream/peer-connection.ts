@@ -60,30 +60,41 @@ export class PeerConnection {
       return this.#ended(error);
     }
     this.#call = call;
-    call.once("error", (error) => this.#ended(error));
-    call.once("response", (response) => this.#read(response, call));
+    let why: unknown = new Error("the connection ended");
+    call.on("error", (error) => {
+      why = error;
+    });
+    // the only event that comes in every case: without a connection, without an answer, and after a part of it
+    call.once("close", () => this.#ended(why));
+    call.once("response", (response) => {
+      response.once("error", (error) => {
+        why = error;
+      });
+      this.#read(response, call);
+    });
+    this.#watch(call);
     call.end();
   }
 
   #read(response: IncomingMessage, call: ClientRequest): void {
-    if (response.statusCode !== 200)
-      return void call.destroy(new Error(`it answered ${response.statusCode}`));
     let rest = "";
-    this.#watch(call);
+    const fail = (error: Error) => {
+      response.destroy(error);
+      call.destroy();
+    };
+    if (response.statusCode !== 200) return fail(new Error(`it answered ${response.statusCode}`));
     response.setEncoding("utf8");
     response.on("data", (part: string) => {
       this.#watch(call);
       const lines = (rest + part).split("\n");
       rest = lines.pop()!;
-      if (rest.length > MAX_LINE) return void call.destroy(new Error("a line of its stream is too long"));
+      if (rest.length > MAX_LINE) return void fail(new Error("a line of its stream is too long"));
       for (const line of lines) {
         const message = parseMessage(line);
-        if (!message) return void call.destroy(new Error("its stream is malformed"));
-        if (this.#take(message) === "gap") return void call.destroy(new Error("its stream has a gap"));
+        if (!message) return void fail(new Error("its stream is malformed"));
+        if (this.#take(message) === "gap") return void fail(new Error("its stream has a gap"));
       }
     });
-    response.once("error", () => {});
-    response.once("close", () => this.#ended(new Error("the connection ended")));
   }
 
   #take(message: StreamMessage): "gap" | undefined {
@@ -114,6 +125,7 @@ export class PeerConnection {
     if (this.#call) this.problem = error instanceof Error ? error.message : String(error);
     this.#call = undefined;
     if (!this.#isOpen) return;
+    clearTimeout(this.#silence);
     clearTimeout(this.#timer);
     const pause = PAUSES[Math.min(this.#failures, PAUSES.length - 1)]!;
     this.#failures += 1;
