@@ -44,6 +44,11 @@ export default defineConfig({
         extends: true,
         test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], ...host, ...packageCache, ...waiting(2) },
       },
+      // several hosts on this one: all of their links are in namespaces
+      {
+        extends: true,
+        test: { name: "hosts", include: ["test/hosts/**/*.test.ts"], ...host, ...waiting(2) },
+      },
     ],
   },
 });

@@ -8,7 +8,7 @@ export const FLOORS = [
   ["cli"],
   ["watch"],
   ["daemon"],
-  ["reconcile"],
+  ["host", "placement", "reconcile"],
   ["build"],
   ["container"],
   ["image", "network", "volume"],

@@ -1,5 +1,5 @@
 // Runs all tests and closes with one line of counts: `N passed, N failed, N skipped`.
-// With names of vitest projects (unit, host, e2e) it runs those alone.
+// With names of vitest projects (unit, host, e2e, hosts) it runs those alone.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -80,7 +80,7 @@ const named = process.argv.slice(2);
 if (named.length > 0) await runProjects(...named);
 else {
   await runProjects("unit");
-  await Promise.all([runProjects("host", "e2e"), runMachine()]);
+  await Promise.all([runProjects("host", "e2e", "hosts"), runMachine()]);
 }
 rmSync(folder, { recursive: true, force: true });
 console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);

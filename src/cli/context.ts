@@ -151,6 +151,7 @@ export class Context {
     }
     for (const warning of cached.warnings) process.stderr.write(`${warning}\n`);
     this.knownServices = [...Object.keys(cached.stack.services), ...cached.stack.disabled];
+    this.#isOnHosts = cached.stack.hosts !== undefined;
     return cached.stack;
   }
 
@@ -165,6 +166,16 @@ export class Context {
     return this.options.projectName && !this.options.file
       ? this.options.projectName
       : (await this.stack()).name;
+  }
+
+  /** Whether the stack is one of several hosts; without its file, whether this host knows others. */
+  #isOnHosts: boolean | undefined;
+
+  /** Requests about containers of a stack of several hosts go to all hosts. */
+  #scoped(client: Client): Client {
+    const isOnHosts = this.#isOnHosts ?? (!client.isRemote && existsSync(join(this.roots.run, "peers")));
+    client.scope = isOnHosts ? "/bay/v1/cluster/api" : "";
+    return client;
   }
 
   #choice: Promise<Choice> | undefined;
@@ -204,17 +215,19 @@ export class Context {
   /** A client of the running daemon. Its first call throws NO_DAEMON if it does not run, or HOST_UNREACHABLE. */
   async client(): Promise<Client> {
     const selected = await this.#selected();
-    if (selected) return selected;
+    if (selected) return this.#scoped(selected);
     const { Client } = await import("../daemon/index.ts");
-    return new Client(socketPath(this.roots));
+    return this.#scoped(new Client(socketPath(this.roots)));
   }
 
   /** A client of the daemon, which is started if it is this computer's own and does not run. */
   async daemon(): Promise<Client> {
     const selected = await this.#selected();
-    if (selected) return selected;
+    if (selected) return this.#scoped(selected);
     const { ensureDaemon } = await import("../daemon/index.ts");
-    return ensureDaemon(this.roots, this.command, { repair: this.options.repair !== false });
+    return this.#scoped(
+      await ensureDaemon(this.roots, this.command, { repair: this.options.repair !== false }),
+    );
   }
 
   /** Throws LOCAL_ONLY if another bayd than that of this computer's own roots is selected: `what` works only there. */
@@ -263,6 +276,8 @@ export interface ContainerRow {
   State: string;
   Status: string;
   Labels: Record<string, string>;
+  /** The host of the cluster; only in lists of all hosts. */
+  Host?: string;
   /** The last two are not in the list of the Engine API. */
   HostConfig: { NetworkMode: string; PidMode?: string; IpcMode?: string };
   Ports: { IP?: string; PrivatePort: number; PublicPort?: number; Type: string }[];
@@ -324,8 +339,8 @@ export async function containersOf(
   services: string[],
   options: { all?: boolean; oneOff?: boolean } = {},
 ): Promise<{ client: Client; rows: ContainerRow[] }> {
-  const client = await context.client();
   const name = await context.stackName();
+  const client = await context.client();
   if (services.length > 0) await context.learnServices();
   const rows = await stackContainers(client, name, { services, known: context.knownServices, ...options });
   return { client, rows };

@@ -4,6 +4,7 @@ import { VERSION } from "../core/version.ts";
 import { Context, type GlobalOptions } from "./context.ts";
 import { exitCodeOf, printError } from "./print-error.ts";
 import { adder, addNothing, collect, refuse } from "./register/add.ts";
+import { addClusterCommands } from "./register/cluster.ts";
 import { addContainerCommands } from "./register/containers.ts";
 import { addContextCommands } from "./register/contexts.ts";
 import { addHostCommands } from "./register/host.ts";
@@ -138,5 +139,6 @@ export function build(setExitCode: (code: number) => void, only?: string): Comma
   addHostCommands(add);
   addContextCommands(add, group);
   addSystemCommands(group);
+  addClusterCommands(group);
   return program;
 }

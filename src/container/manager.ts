@@ -33,13 +33,17 @@ import { Forwarders } from "./logs/forwarders.ts";
 import type { ContainerConfig } from "./model/config.ts";
 import { EventLog } from "./model/events.ts";
 import type { Host } from "./model/host.ts";
+import type { RemoteNames } from "./model/names.ts";
 import type { ContainerRecord, HealthStatus } from "./model/record.ts";
 import { isRunning, Records } from "./model/records.ts";
 import { SecretFiles } from "./spec/secret-files.ts";
 
 const ENOSPC = 28;
 
-/** Emits `changed` (ID), `end:ID` (exit code), `output:ID` (bytes of a terminal) and `warning` (text). */
+/**
+ * Emits `changed` (ID), `peers` (other hosts or their containers changed), `end:ID` (exit code), `output:ID` (bytes of a
+ * terminal) and `warning` (text).
+ */
 export class ContainerManager extends EventEmitter implements Host, EndpointDirectory {
   readonly #warn = (text: string): void => void this.emit("warning", text);
   readonly images: ImageStore;
@@ -51,6 +55,8 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   readonly records: Records;
   readonly secretFiles: SecretFiles;
   readonly events = new EventLog();
+  /** Containers of other hosts of the cluster, whose names this host's containers can resolve. */
+  remoteContainers: () => readonly RemoteNames[] = () => [];
   readonly logs = new LogCollector();
   readonly forwarders = new Forwarders((id) => logDirectory(this, id), this.#warn);
   readonly execs = new RunningExecs();
@@ -96,7 +102,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
       output: (record, bytes) => this.#showOutput(record, bytes),
     });
     this.ports = new ContainerPorts(this, this.records);
-    this.names = new NameService(this, this.records);
+    this.names = new NameService(this, this.records, () => this.remoteContainers());
     this.tasks = new Tasks(this);
     this.replacement = new Replacement(this, this.records);
     const supervisor = new ContainerSupervisor(this, this.records, this.sessions);

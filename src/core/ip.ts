@@ -20,6 +20,10 @@ export function versionOf(text: string): Version | undefined {
   return version === 0 || text.includes("%") ? undefined : (version as Version);
 }
 
+/** The version of an address; undefined for other text, also for a subnet. */
+export const addressVersion = (text: string): Version | undefined =>
+  text.includes("/") ? undefined : versionOf(text);
+
 /** The number of an address. */
 export function toNumber(address: string): bigint {
   if (!address.includes(":")) return join(address.split(".").map(Number), 8n);
@@ -126,7 +130,7 @@ export function overlaps(a: Subnet, b: Subnet): boolean {
 }
 
 export function contains(subnet: Subnet, address: string): boolean {
-  if (versionOf(address) !== subnet.version) return false;
+  if (addressVersion(address) !== subnet.version) return false;
   const value = toNumber(address);
   return value >= subnet.address && value < subnet.address + size(subnet);
 }
@@ -139,9 +143,10 @@ export function hostRange(subnet: Subnet): { first: bigint; end: bigint } {
 
 /** Whether a container may have an address of a subnet. */
 export function isHostAddress(subnet: Subnet, address: string): boolean {
+  if (addressVersion(address) !== subnet.version) return false;
   const { first, end } = hostRange(subnet);
   const value = toNumber(address);
-  return versionOf(address) === subnet.version && value >= first && value < end;
+  return value >= first && value < end;
 }
 
 /** The gateway of a subnet that does not name one: its first address. */

@@ -14,6 +14,8 @@ export interface Answer {
 
 export class Client {
   readonly #transport: Transport;
+  /** Put before paths of the Engine API; bay's own routes are as they are. Set for stacks of several hosts. */
+  scope = "";
 
   /** The path of the socket of this command's own roots, or another way to a bayd. */
   constructor(to: string | Transport) {
@@ -41,7 +43,8 @@ export class Client {
     path: string,
     headers: Record<string, string | number>,
   ): ClientRequest {
-    return request({ ...this.#transport.routeOf(kind), method, path, headers });
+    const scoped = path.startsWith("/bay/v1/") ? path : this.scope + path;
+    return request({ ...this.#transport.routeOf(kind), method, path: scoped, headers });
   }
 
   #failure(cause: unknown): unknown {

@@ -51,6 +51,7 @@ export { addressOf, close, loadLibrary } from "./libc.ts";
 export { tryLock } from "./lock.ts";
 export { trimHeap } from "./malloc.ts";
 export { type Link, Links } from "./netlink/links.ts";
+export { type NeighbourEntry, type TunnelEntry, VxlanLinks } from "./netlink/vxlan.ts";
 export { createNamespace, inNamespace, isNamespace, removeNamespace } from "./netns.ts";
 export { nft } from "./nftables.ts";
 export { createPipe, makeFifo, type Pipe, setNonblocking, setPipeSize } from "./pipe.ts";

@@ -28,9 +28,11 @@ export class LinkRepair {
   }
 
   #removeUnknownBridges(links: Links, all: readonly Link[]): void {
-    const known = new Set(this.host.list().map(({ bridge }) => bridge));
+    const { tag } = this.host.roots;
+    const known = new Set(this.host.list().flatMap(({ bridge, tunnel }) => [bridge, tunnel]));
     for (const { name, index } of all)
-      if (name.startsWith(`bay${this.host.roots.tag}-`) && !known.has(name)) links.remove(index);
+      if ((name.startsWith(`bay${tag}-`) || name.startsWith(`bt${tag}`)) && !known.has(name))
+        links.remove(index);
   }
 
   /** A running container keeps its namespace, so a link that was being added or removed when bayd was killed stays in it. */
@@ -71,6 +73,7 @@ export class LinkRepair {
         if (ensureBridge(network, links, known))
           repairs.push(`network ${network.config.name}: bridge ${network.bridge}`);
       }
+      repairs.push(...this.host.overlays.repair(links));
       const bridges = new Map(links.list().map((link) => [link.name, link.index]));
       const masters = new Map(networks.map((network) => [network.config.name, bridges.get(network.bridge)]));
       const all = this.host.directory.endpoints();

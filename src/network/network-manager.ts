@@ -9,6 +9,7 @@ import { Endpoints } from "./endpoints.ts";
 import { LinkRepair } from "./link-repair.ts";
 import type { Endpoint, NetworkConfig, NetworkRecord, PublishedPort } from "./model/network.ts";
 import { newNetworkRecord } from "./model/new-network.ts";
+import { Overlays } from "./overlay/overlays.ts";
 import { KeptSockets } from "./ports/kept-sockets.ts";
 import { PortHolder } from "./ports/port-holder.ts";
 import { Firewall } from "./rules/firewall.ts";
@@ -40,6 +41,7 @@ export class NetworkManager {
   readonly ports: PortHolder;
   readonly endpoints = new Endpoints(this);
   readonly links = new LinkRepair(this);
+  readonly overlays: Overlays;
   /** Addresses on a network that stack files specify: a container gets one only on request. */
   fixedAddresses: (network: string) => ReadonlySet<string> = () => new Set();
 
@@ -60,6 +62,7 @@ export class NetworkManager {
       mayRouteOthers: () => settings().mayRouteOthers,
     });
     this.spoofing = new SpoofingGuard(roots.tag, () => this.#guarded(), warn, join(roots.run, "guard"));
+    this.overlays = new Overlays(this, warn);
     this.ports = new PortHolder(new KeptSockets(join(roots.run, "ports")));
   }
 
@@ -90,7 +93,7 @@ export class NetworkManager {
   async create(config: NetworkConfig): Promise<NetworkRecord> {
     const known = this.get(config.name);
     if (known) return known;
-    const record = newNetworkRecord(config, this.roots.tag, this.list());
+    const record = this.#newRecord(config);
     refuseTakenBridge(record);
     this.store.put(KEY + config.name, record); // first, so that a crash leaves no unrecorded bridge
     await this.#bringUp(record);
@@ -113,10 +116,10 @@ export class NetworkManager {
         `the network ${config.name} cannot be replaced while the container ${other.container} uses it`,
         { hint: "remove the container, or run the command again for a new plan" },
       );
-    const record = newNetworkRecord(config, this.roots.tag, this.list(), old);
+    const record = this.#newRecord(config, old);
     if (record.bridge !== old.bridge) refuseTakenBridge(record);
     this.store.put(KEY + config.name, record);
-    removeLink(old.bridge);
+    removeLinks(old);
     await this.#bringUp(record);
   }
 
@@ -126,8 +129,14 @@ export class NetworkManager {
     this.store.put(KEY + name, { ...record, config: { ...record.config, labels } });
   }
 
+  #newRecord(config: NetworkConfig, old?: NetworkRecord): NetworkRecord {
+    const { self } = this.overlays.underlay ?? {};
+    return this.overlays.withMtu(newNetworkRecord(config, this.roots.tag, this.list(), old, self));
+  }
+
   async #bringUp(record: NetworkRecord): Promise<void> {
     withLinks((links) => ensureBridge(record, links));
+    this.overlays.bringUp(record);
     await this.firewall.sync();
     // after the rules, so that containers of the network are never reachable without them
     this.forwarding.ensure();
@@ -140,9 +149,10 @@ export class NetworkManager {
     const user = this.directory.endpoints().find(({ endpoint }) => endpoint.network === name);
     if (user)
       throw new BayError("NETWORK_IN_USE", `the network ${name} is used by the container ${user.container}`);
-    removeLink(record.bridge);
+    removeLinks(record);
     this.store.delete(KEY + name);
     if (this.list().length === 0) this.spoofing.clear();
+    this.overlays.release();
     await this.firewall.sync();
     this.forwarding.release();
     this.forwarding.apply();
@@ -153,6 +163,12 @@ export class NetworkManager {
     this.firewall.save();
     this.spoofing.save();
   }
+}
+
+/** A tunnel's link is not removed with its bridge. */
+function removeLinks({ bridge, tunnel }: NetworkRecord): void {
+  if (tunnel !== undefined) removeLink(tunnel);
+  removeLink(bridge);
 }
 
 /** Throws BRIDGE_TAKEN if another program owns the link: it would be removed with the network. */

@@ -7,6 +7,7 @@ export type { LoadOptions } from "./files/find.ts";
 export { type LoadedStack, loadStack } from "./load.ts";
 export { toCompose } from "./model/canonical.ts";
 export { chooseServices, serviceOf } from "./model/choose-services.ts";
+export { HOST_LIMITS } from "./model/placement.ts";
 export type * from "./model/stack.ts";
 export { keyForOne } from "./normalise/update-policy.ts";
 export { StackError } from "./stack-error.ts";

@@ -88,8 +88,8 @@ export function converged(stack: Stack): Actual {
   return {
     ...NOTHING,
     containers: Object.values(stack.services).flatMap((service) =>
-      Array.from({ length: service.replicas }, (_, index) =>
-        running(desiredConfig(stack, service, index + 1, IMAGE), service.name, index + 1),
+      (service.numbers ?? Array.from({ length: service.replicas }, (_, index) => index + 1)).map((number) =>
+        running(desiredConfig(stack, service, number, IMAGE), service.name, number),
       ),
     ),
     networks: Object.keys(stack.networks).map((key) => networkOf(stack, key)),

@@ -36,15 +36,24 @@ export async function ended(child: ChildProcess): Promise<Result> {
   return { code, out, err };
 }
 
+/** Namespaces in which a bay runs, as on a host of its own. */
+export interface BayHost {
+  /** The command that runs another there, in a folder. */
+  enter(folder: string): string[];
+}
+
 /** Those that this test file made. */
 export const ownBays: Bay[] = [];
 
 export class Bay {
   readonly folder = mkdtempSync(join(tmpdir(), "bay-test-"));
   readonly env: NodeJS.ProcessEnv;
+  /** Where commands run; several hosts can have the same one. */
+  stackFolder: string;
 
-  /** `network` is the file of a network namespace, in which all of this bay runs, as on a host of its own. */
-  constructor(readonly network?: string) {
+  /** `place` is the file of a network namespace, or a host, in which all of this bay runs. */
+  constructor(readonly place?: string | BayHost) {
+    this.stackFolder = join(this.folder, "stack");
     const { COMPOSE_FILE: _, COMPOSE_PROJECT_NAME: __, ...rest } = process.env;
     this.env = {
       ...rest,
@@ -61,15 +70,16 @@ export class Bay {
 
   /** Writes bay.yaml (and other files) into the stack's folder, where commands run. */
   write(text: string, name = "bay.yaml"): this {
-    mkdirSync(join(this.folder, "stack"), { recursive: true });
-    writeFileSync(join(this.folder, "stack", name), text);
+    mkdirSync(this.stackFolder, { recursive: true });
+    writeFileSync(join(this.stackFolder, name), text);
     return this;
   }
 
   run(args: string[], options: { input?: string; cwd?: string; timeout?: number } = {}): Result {
-    const [program, words] = this.#command(args);
+    const cwd = options.cwd ?? this.stackFolder;
+    const [program, words] = this.#command(args, cwd);
     const { status, stdout, stderr } = spawnSync(program, words, {
-      cwd: options.cwd ?? join(this.folder, "stack"),
+      cwd,
       env: this.env,
       input: options.input ?? "",
       encoding: "utf8",
@@ -95,18 +105,24 @@ export class Bay {
   }
 
   start(args: string[]) {
-    return spawn(...this.#command(args), {
-      cwd: join(this.folder, "stack"),
+    const cwd = this.stackFolder;
+    return spawn(...this.#command(args, cwd), {
+      cwd,
       env: this.env,
       stdio: ["pipe", "pipe", "pipe"],
     });
   }
 
-  #command(args: string[]): [program: string, words: string[]] {
+  #command(args: string[], cwd: string): [program: string, words: string[]] {
     const own = [process.execPath, COMMAND, ...args];
-    return this.network === undefined
-      ? [own[0]!, own.slice(1)]
-      : ["nsenter", [`--net=${this.network}`, ...own]];
+    const enter =
+      this.place === undefined
+        ? []
+        : typeof this.place === "string"
+          ? ["nsenter", `--net=${this.place}`]
+          : this.place.enter(cwd);
+    const [program, ...words] = [...enter, ...own];
+    return [program!, words];
   }
 
   ps(): PsRow[] {
@@ -140,6 +156,7 @@ export class Bay {
     for (const { name } of stacksOf(this.run(["ls", "-a", "--format", "json"], { cwd: "/" }).out))
       this.run(["-p", name, "down", "-v", "-t", "0"], { cwd: "/" });
     this.run(["daemon", "stop"], { cwd: "/" });
+    if (typeof this.place === "object") return rmSync(this.folder, { recursive: true, force: true });
     // what a stack without containers left, after a test that failed
     sh(
       `for family in ip ip6 bridge inet; do nft delete table $family bay_${this.tag} 2>/dev/null; done; ls /sys/class/net | grep '^bay${this.tag}-' | xargs -r -n1 ip link del; true`,

@@ -15,7 +15,9 @@ import type { Roots } from "../../src/core/roots.ts";
 import type * as ServerModule from "../../src/daemon/api/server.ts";
 import type { Listeners } from "../../src/daemon/process/listeners.ts";
 import type * as Settings from "../../src/daemon/process/settings.ts";
+import type { ClusterStacks } from "../../src/daemon/cluster/cluster-stacks.ts";
 import type * as Stacks from "../../src/daemon/stacks/stack-service.ts";
+import type { Cluster } from "../../src/host/index.ts";
 import type * as Images from "../../src/image/index.ts";
 import type { ImageConfig, ImageRecord, RunConfig } from "../../src/image/index.ts";
 import type * as Door from "../../src/linux/index.ts";
@@ -279,6 +281,9 @@ export class UnitBay {
       },
       reload: () =>
         modules!.settings.reloadSettings(this.manager, { apply: async () => [] } as unknown as Listeners),
+      // this bay is not a member of a cluster
+      cluster: { membership: { self: undefined, members: [], others: [] } } as unknown as Cluster,
+      clusterStacks: undefined as unknown as ClusterStacks,
     });
     await server.listen(this.#server, path, undefined);
     return path;

@@ -58,6 +58,7 @@ export function addStackCommands(add: Add, program: Command): void {
         .option("-w, --watch", "watch the files of develop.watch too, as bay watch does")
         .option("-V, --renew-anon-volumes", "give replaced containers new anonymous volumes")
         .option("--no-repair", "start bayd without drift repair")
+        .option("--skip-unreachable", "leave out hosts of the cluster that do not answer")
         .addOption(secondsOption()),
     async () => (await import("../commands/stack/up.ts")).up,
   );
@@ -101,6 +102,7 @@ export function addStackCommands(add: Add, program: Command): void {
         .option("--rmi <which>", "remove images: all, or local for those created by bay")
         .option("--remove-orphans", "include services that the file no longer has")
         .option("--dry-run", "show what would be removed without removing it")
+        .option("--skip-unreachable", "leave out hosts of the cluster that do not answer")
         .addOption(secondsOption()),
     async () => (await import("../commands/stack/down.ts")).down,
   );

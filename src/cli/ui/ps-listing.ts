@@ -36,6 +36,7 @@ export function psListing(isWhole: boolean): Listing<PsRow> {
     EndedBy: column("ENDED BY", ({ inspected }) => inspected.State.EndedBy ?? ""),
     StartedAt: column("STARTED AT", ({ inspected }) => inspected.State.StartedAt),
     FinishedAt: column("FINISHED AT", ({ inspected }) => inspected.State.FinishedAt),
+    Host: column("HOST", ({ row }) => row.Host ?? ""),
   };
   return {
     columns,
@@ -50,6 +51,8 @@ export function psListing(isWhole: boolean): Listing<PsRow> {
       ID: both.row.Id,
       Command: both.row.Command,
       State: both.inspected.State.Status,
+      // only lists of several hosts name them
+      Host: both.row.Host,
     }),
   };
 }

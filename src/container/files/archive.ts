@@ -2,7 +2,6 @@
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
-import type { Worker } from "node:worker_threads";
 import { BayError } from "../../core/errors.ts";
 import { receivedError } from "../../core/received-error.ts";
 import { isInLayers, type ListedChange, runLayerTask, startWorker } from "../../image/index.ts";

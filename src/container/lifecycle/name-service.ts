@@ -1,7 +1,7 @@
 /** DNS for containers: the names that each one can resolve, and when an answer last contained an address. */
 import { addressesOf, type DnsSockets, hostNameServers } from "../../network/index.ts";
 import type { Host } from "../model/host.ts";
-import { nameView } from "../model/names.ts";
+import { nameView, type RemoteNames } from "../model/names.ts";
 import type { ContainerRecord } from "../model/record.ts";
 import type { Records } from "../model/records.ts";
 
@@ -12,6 +12,7 @@ export class NameService {
   constructor(
     readonly host: Pick<Host, "networks">,
     readonly records: Records,
+    readonly remote: () => readonly RemoteNames[] = () => [],
   ) {}
 
   /** `isFresh`: the namespace is new and has no rules yet. `kept`: the sockets that an earlier bayd opened. */
@@ -23,6 +24,7 @@ export class NameService {
       (addresses) => {
         for (const address of addresses) this.#toldAt.set(address, Date.now());
       },
+      this.remote,
     );
     const upstreams = () => {
       const isInternal = record.endpoints.every(({ network }) => networks.get(network)?.config.internal);

@@ -51,6 +51,14 @@ export const STACK = {
     causes: "A list was given instead of a mapping, a unit is missing, or a number is out of range.",
     fix: "Use the form that the message names. docs/stack-file.md describes the keys.",
   },
+  CANNOT_PLACE: {
+    exit: 1,
+    http: 409,
+    meaning: "No host of the stack can run some of its containers.",
+    causes:
+      "The constraints exclude all hosts, the reservations are larger than what is free, or the volume is on a host that cannot be used.",
+    fix: "Read the reason for each host in the message, and change the placement of the service or the hosts.",
+  },
   DUPLICATE_KEY: {
     exit: 1,
     http: 400,
@@ -155,6 +163,13 @@ export const STACK = {
     meaning: "The directory has two stack files, and one of them is not read.",
     causes: "Both bay.yaml and compose.yaml exist.",
     fix: "Remove one, or name the file with -f.",
+  },
+  TOO_MANY_CONTAINERS: {
+    exit: 1,
+    http: 400,
+    meaning: "A stack of several hosts has too many containers.",
+    causes: "The replicas of its services, or the numbers given by --scale, are too high.",
+    fix: "Reduce the replicas, or split the stack.",
   },
   UNAVAILABLE: {
     exit: 1,

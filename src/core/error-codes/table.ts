@@ -1,6 +1,7 @@
 /** The table of error codes: their meaning, the exit code of the command, the HTTP status, and the place in the docs. */
 import type { constants } from "node:os";
 import { BUILD } from "./build.ts";
+import { CLUSTER } from "./cluster.ts";
 import { COMMAND } from "./command.ts";
 import { CONTAINERS } from "./containers.ts";
 import { DAEMON } from "./daemon.ts";
@@ -20,6 +21,7 @@ export const ERROR_GROUPS = {
   "Images and registries": IMAGES,
   Builds: BUILD,
   "Networks and volumes": NETWORK,
+  "Clusters of hosts": CLUSTER,
   bayd: DAEMON,
   "The host and the state": HOST,
 } as const;
@@ -32,6 +34,7 @@ export const ERROR_CODES = {
   ...IMAGES,
   ...BUILD,
   ...NETWORK,
+  ...CLUSTER,
   ...DAEMON,
   ...HOST,
 } as const;

@@ -5,10 +5,15 @@ import type { Duplex } from "node:stream";
 import type { Builder, CacheMounts, KeptRepositories, StepStore } from "../../build/index.ts";
 import type { ContainerManager } from "../../container/index.ts";
 import { BayError } from "../../core/errors.ts";
+import type { Cluster } from "../../host/index.ts";
+import type { ClusterStacks } from "../cluster/cluster-stacks.ts";
+import { Elsewhere } from "../cluster/elsewhere.ts";
 import type { Reloaded } from "../process/settings.ts";
 import { groupId } from "../process/socket-group.ts";
 import type { StackService } from "../stacks/stack-service.ts";
 import { buildRoutes } from "./bay/build.ts";
+import { clusterRoutes } from "./bay/cluster.ts";
+import { hostRoutes } from "./bay/hosts.ts";
 import { imageFileRoutes } from "./bay/image-files.ts";
 import { bayRoutes } from "./bay/routes.ts";
 import { volumeRoutes } from "./bay/volumes.ts";
@@ -40,6 +45,8 @@ export interface Services {
   cacheMounts: CacheMounts;
   repositories: KeptRepositories;
   builder: () => Promise<Builder>;
+  cluster: Cluster;
+  clusterStacks: ClusterStacks;
   /** Reads daemon.json again. Throws BAD_SETTINGS, BAD_CERTIFICATE; then nothing has changed. */
   reload: () => Promise<Reloaded>;
   /** Stops bayd; containers keep running. */
@@ -65,6 +72,8 @@ export function routesOf(services: Services): { routes: Route[]; hijacks: Hijack
     ...volumeRoutes(services),
     ...watchRoutes(services),
     ...bayRoutes(services),
+    ...hostRoutes(services),
+    ...clusterRoutes(services),
   ];
   return { routes, hijacks };
 }
@@ -80,15 +89,21 @@ export function createEngineServer(services: Services): Server {
     connectionsCheckingInterval: 5000,
   });
   server.maxConnections = maxConnections();
-  server.on("request", (request, response) => serve(table, request, response));
-  server.on("upgrade", (request, socket, head) => upgrade(table, request, socket, head));
+  const elsewhere = new Elsewhere(services.cluster, (id) => services.manager.records.find(id) !== undefined);
+  server.on("request", (request, response) => serve(table, elsewhere, request, response));
+  server.on("upgrade", (request, socket, head) => upgrade(table, elsewhere, request, socket, head));
   return server;
 }
 
 const titleOf = ({ method, url }: IncomingMessage) => `${method} ${url}`;
 
 /** Serves one request. An error in it, at any time, ends only this request. */
-function serve(table: RouteTable, request: IncomingMessage, response: ServerResponse): void {
+function serve(
+  table: RouteTable,
+  elsewhere: Elsewhere,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
   request.on("error", ignore);
   response.on("error", ignore);
   closeWithSocket(request.socket, response);
@@ -96,6 +111,7 @@ function serve(table: RouteTable, request: IncomingMessage, response: ServerResp
   const over = (done: () => void) => whenOver(request.socket, response, done);
   guarded(titleOf(request), fail, over, async () => {
     checkPeer(request);
+    if (await elsewhere.serve(request, response)) return;
     const { path, query } = locate(request.url ?? "");
     const hijacked = request.method === "POST" ? table.findHijack(path) : undefined;
     if (hijacked) {
@@ -162,7 +178,13 @@ function drained(request: IncomingMessage): Promise<boolean> {
 }
 
 /** Node emits an upgraded request before its body, so the body is read here. */
-function upgrade(table: RouteTable, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+function upgrade(
+  table: RouteTable,
+  elsewhere: Elsewhere,
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+): void {
   socket.on("error", () => socket.destroy());
   // an earlier request has its response on the same connection
   if (openOn(socket) > 0) return void socket.destroy();
@@ -176,6 +198,10 @@ function upgrade(table: RouteTable, request: IncomingMessage, socket: Duplex, he
   const over = (done: () => void) => (socket.closed ? setImmediate(done) : socket.once("close", done));
   guarded(`${titleOf(request)} (upgrade)`, fail, over, async () => {
     checkPeer(request);
+    if (elsewhere.concerns(request)) {
+      const body = await readUpgradeBody(request, socket, head);
+      return await elsewhere.serveUpgrade(request, { socket, body });
+    }
     const { path, query } = locate(request.url ?? "");
     const hijacked = request.method === "POST" ? table.findHijack(path) : undefined;
     if (!hijacked) throw noRoute(request.method ?? "", path);

@@ -1,5 +1,6 @@
 /** bayd itself: takes the lock, adopts running containers, serves the socket, and repairs every two seconds. */
 import { rmSync } from "node:fs";
+import type { Socket } from "node:net";
 import { join } from "node:path";
 import { type Builder, CacheMounts, KeptRepositories, loadBuilder, StepStore } from "../../build/index.ts";
 import { ContainerManager, endRestores } from "../../container/index.ts";
@@ -7,11 +8,14 @@ import { readDaemonSettings } from "../../core/daemon-settings.ts";
 import { BayError, messageOf } from "../../core/errors.ts";
 import { makeRoots, type Roots, socketPath } from "../../core/roots.ts";
 import { signalName } from "../../core/signals.ts";
+import type { Cluster } from "../../host/index.ts";
 import { keepWorkerFiles } from "../../image/index.ts";
 import { takeLastEnd, tryLock } from "../../linux/index.ts";
 import { JournalStore, replaceFile, roomWarnings, watchRooms } from "../../store/index.ts";
 import { catchEverything } from "../api/guard.ts";
 import { createEngineServer, listen } from "../api/server.ts";
+import { makeCluster } from "../cluster/cluster.ts";
+import { ClusterStacks } from "../cluster/cluster-stacks.ts";
 import { StackService } from "../stacks/stack-service.ts";
 import { IdleMemory } from "./idle-memory.ts";
 import { Listeners } from "./listeners.ts";
@@ -64,6 +68,8 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     return built;
   };
   const stacks = new StackService(manager, builder);
+  let connect: (socket: Socket) => void = (socket) => socket.destroy();
+  const cluster: Cluster = makeCluster(manager, (socket) => connect(socket), log);
   let timer: NodeJS.Timeout | undefined;
   let removeSockets = () => {};
   const done = new Promise<void>((resolve) => {
@@ -76,15 +82,19 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
       cacheMounts,
       repositories,
       builder,
+      cluster,
+      clusterStacks: new ClusterStacks(cluster, stacks),
       reload,
       shutDown,
     });
+    connect = (socket) => void server.emit("connection", socket);
     const listeners = new Listeners(server, options.group, log);
     removeSockets = () => listeners.removeSockets();
     void listen(server, socketPath(roots), options.group).then(() => {
       catchEverything();
       replaceFile(join(roots.run, "bayd.pid"), String(process.pid));
       log(`bayd ${process.pid} serves ${socketPath(roots)}`);
+      void cluster.start();
       void listeners.apply(settings.listen);
     });
     process.on("SIGHUP", () => void logReload(reload));
@@ -118,6 +128,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   await done;
   clearTimeout(timer);
   rmSync(socketPath(roots), { force: true });
+  await cluster.close();
   removeSockets();
   await manager.close();
   await manager.removeGroups();

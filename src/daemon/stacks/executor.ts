@@ -5,6 +5,7 @@ import type { NetworkConfig } from "../../network/index.ts";
 import { type Executor, furtherSubnets, reservedAddresses, type Step } from "../../reconcile/index.ts";
 import type { Condition, Stack } from "../../stack/index.ts";
 import type { VolumeConfig } from "../../volume/index.ts";
+import { VXLAN_PORT } from "../cluster/resolve-overlays.ts";
 import { failureOf } from "../rollout/failure.ts";
 import { Rollouts } from "../rollout/rollouts.ts";
 import { withFiles } from "./secret-content.ts";
@@ -109,14 +110,15 @@ export function makeExecutor(
 
 function networkConfig(stack: Stack, name: string): NetworkConfig {
   const [key, network] = Object.entries(stack.networks).find(([, candidate]) => candidate.name === name)!;
-  const { internal, ipv6, subnet, gateway, range, mtu, options } = network;
+  const { internal, ipv6, subnet, gateway, range, mtu, options, overlay } = network;
   const reserved = reservedAddresses(network.reserved);
   const labels = { ...network.labels, [LABELS.stack]: stack.name, [LABELS.network]: key };
   return {
     name,
     stack: stack.name,
     key,
-    driver: "bridge",
+    driver: overlay ? "overlay" : "bridge",
+    ...(overlay ? { overlay: overlayOptions(key, overlay) } : {}),
     internal,
     ipv6,
     further: furtherSubnets(network),
@@ -128,6 +130,18 @@ function networkConfig(stack: Stack, name: string): NetworkConfig {
     ...(options ? { options } : {}),
     labels,
   };
+}
+
+/** The part of an overlay that is the same on all hosts; the plan over the hosts has filled in what the file leaves open. */
+function overlayOptions(
+  key: string,
+  { id, port }: NonNullable<Stack["networks"][string]["overlay"]>,
+): NonNullable<NetworkConfig["overlay"]> {
+  if (id === undefined)
+    throw new BayError("NOT_A_MEMBER", `networks.${key}: an overlay network needs a cluster of hosts`, {
+      hint: "run bay host init on one host, and bay host join on the others",
+    });
+  return { encapsulation: "vxlan", id, port: port ?? VXLAN_PORT };
 }
 
 function volumeConfig(stack: Stack, name: string): VolumeConfig {
@@ -157,14 +171,37 @@ async function waitFor(
   for (let told = false; ; ) {
     checkIsWanted(signal);
     const own = servingContainers(manager, stack.name, (name) => name === service);
-    const states = own.map((record) => judge(manager, record.id, condition, service));
-    if (own.length > 0 && states.every(Boolean)) return;
-    if (own.length === 0 && condition === "service_started") return;
+    const others = manager
+      .remoteContainers()
+      .filter((container) => container.stack === stack.name && container.service === service);
+    const states = [
+      ...own.map((record) => judge(manager, record.id, condition, service)),
+      ...others.map((container) => judgeRemote(container, condition)),
+    ];
+    if (states.length > 0 && states.every(Boolean)) return;
+    if (states.length === 0 && condition === "service_started") return;
     if (!told) say(`waiting for ${service}`);
     told = true;
     if (Date.now() > deadline) throw new BayError("DEPENDENCY_FAILED", `${service} was not ready in time`);
     await nextChange(manager, 1000);
   }
+}
+
+/** The same for a container of another host of the cluster. */
+function judgeRemote(
+  { name, status, health, exitCode }: ReturnType<ContainerManager["remoteContainers"]>[number],
+  condition: Condition,
+): boolean {
+  const hasEnded = status === "exited" || status === "dead";
+  const failed = (why: string) => new BayError("DEPENDENCY_FAILED", `the dependency ${name} ${why}`);
+  if (condition === "service_completed_successfully") {
+    if (hasEnded && exitCode !== 0) throw failed(`ended with exit code ${exitCode}`);
+    return hasEnded;
+  }
+  if (condition === "service_started") return status === "running" || hasEnded;
+  if (health === "none") throw failed("has no health check, so it cannot become healthy");
+  if (hasEnded) throw failed("has ended");
+  return health === "healthy";
 }
 
 function judge(manager: ContainerManager, id: string, condition: Condition, service: string): boolean {

@@ -2,16 +2,18 @@
 import { type ContainerManager, type ContainerRecord, LABELS } from "../../container/index.ts";
 import { BayError } from "../../core/errors.ts";
 
-/** Resolves at the next change of any container, or after a timeout. */
+/** Resolves at the next change of any container, also of other hosts, or after a timeout. */
 export function nextChange(manager: ContainerManager, milliseconds: number): Promise<void> {
   return new Promise((resolve) => {
     const finish = () => {
       clearTimeout(timer);
       manager.off("changed", finish);
+      manager.off("peers", finish);
       resolve();
     };
     const timer = setTimeout(finish, milliseconds);
     manager.once("changed", finish);
+    manager.once("peers", finish);
   });
 }
 

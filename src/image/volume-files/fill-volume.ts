@@ -1,5 +1,3 @@
-/** Runs a task in its own confined worker and waits for its end. */
-import type { Worker } from "node:worker_threads";
 import { receivedError } from "../../core/received-error.ts";
 import { startWorker } from "../layers/worker-file.ts";
 

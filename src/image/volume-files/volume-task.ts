@@ -1,5 +1,3 @@
-/** Tasks on the files of a volume, each in its own worker (volume-worker.ts). */
-import type { Worker } from "node:worker_threads";
 import { receivedError } from "../../core/received-error.ts";
 import { close } from "../../linux/index.ts";
 import { startWorker } from "../layers/worker-file.ts";

@@ -115,7 +115,7 @@ export class Links {
   }
 
   /** Adds a bridge without forwarding delay. Throws EEXIST if the name is in use. */
-  addBridge(name: string, mtu: number | undefined, alias: string): void {
+  addBridge(name: string, mtu: number | undefined, alias: string, mac?: string): void {
     const data = [
       attribute(IFLA_BR_FORWARD_DELAY, u32(0)),
       attribute(IFLA_BR_MCAST_SNOOPING, u8(1)),
@@ -125,6 +125,7 @@ export class Links {
     const info = [attribute(IFLA_INFO_KIND, text("bridge")), attribute(IFLA_INFO_DATA, data)];
     const parts = [linkHeader(0), attribute(IFLA_IFNAME, text(name)), attribute(IFLA_LINKINFO, info)];
     if (mtu) parts.push(attribute(IFLA_MTU, u32(mtu)));
+    if (mac !== undefined) parts.push(attribute(IFLA_ADDRESS, packMac(mac)));
     this.#socket.change(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, Buffer.concat(parts), `add bridge ${name}`);
     this.#alias(name, alias);
   }

@@ -68,7 +68,8 @@ export function addressIn(
     ...taken,
     ...subnets.flatMap(({ gateway, reserved = [] }) => [gateway, ...reserved]),
   ]);
-  if (wanted === undefined) return firstFree(subnets, new Set([...unfree, ...fixed]));
+  const isSliced = network.slice !== undefined;
+  if (wanted === undefined) return firstFree(subnets, new Set([...unfree, ...fixed]), isSliced);
   if (!subnets.some(({ subnet }) => isHostAddress(parseSubnet(subnet), wanted))) {
     const all = subnets.map(({ subnet }) => subnet).join(" and ");
     const where = all
@@ -81,16 +82,31 @@ export function addressIn(
 }
 
 /** Throws NO_ADDRESS. */
-function firstFree(subnets: readonly NetworkSubnet[], taken: ReadonlySet<string>): string {
+function firstFree(
+  subnets: readonly NetworkSubnet[],
+  taken: ReadonlySet<string>,
+  /** The ranges are the slices of a host. */
+  isSliced: boolean,
+): string {
   for (const [index, { subnet, range }] of subnets.entries()) {
+    const part = range === undefined ? undefined : parseRange(range);
+    // some programs take the first and the last address of a slice for those of a subnet
+    const edges = isSliced && part ? edgesOf(part) : [];
     try {
-      return chooseAddress(parseSubnet(subnet), taken, range === undefined ? undefined : parseRange(range));
+      return chooseAddress(
+        parseSubnet(subnet),
+        edges.length > 0 ? new Set([...taken, ...edges]) : taken,
+        part,
+      );
     } catch (error) {
       if (index === subnets.length - 1) throw error;
     }
   }
   throw new BayError("NO_ADDRESS", "the network has no subnet of this version");
 }
+
+const edgesOf = (part: Subnet): string[] =>
+  [part.address, part.address + size(part) - 1n].map((value) => toAddress(value, part.version));
 
 /** The locally administered MAC address for an IPv4 address, so that the same address has the same MAC address. */
 export function macFor(address: string): string {

@@ -3,8 +3,9 @@ import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from "no
 import { hasCode } from "../../core/errors.ts";
 import { contains, parseSubnet, versionOf } from "../../core/ip.ts";
 import { inNamespace, type Link, Links } from "../../linux/index.ts";
+import { macFor } from "../addresses/address-pool.ts";
 import { kernelFile } from "../kernel-files.ts";
-import { type Endpoint, type NetworkRecord, type NetworkSubnet, subnetsOf } from "../model/network.ts";
+import { type Endpoint, mtuOf, type NetworkRecord, type NetworkSubnet, subnetsOf } from "../model/network.ts";
 
 /** Runs calls in the host's network namespace, or in the given one. */
 export function withLinks<T>(action: (links: Links) => T, namespaceFile?: string): T {
@@ -31,7 +32,9 @@ export function ensureBridge(network: NetworkRecord, links: Links, known?: reado
   const isWhole = link?.isUp && (!known || (hasAddresses() && ignoresReserved(network.bridge)));
   if (isWhole) return false;
   if (!link) {
-    links.addBridge(network.bridge, network.config.mtu, `bay network ${network.config.name}`);
+    // the other hosts of an overlay know the MAC address without asking
+    const mac = network.tunnel === undefined ? undefined : macFor(network.gateway);
+    links.addBridge(network.bridge, mtuOf(network), `bay network ${network.config.name}`, mac);
     link = links.byName(network.bridge)!;
   }
   const local = kernelFile(`/proc/sys/net/ipv4/conf/${network.bridge}/route_localnet`);
@@ -91,7 +94,7 @@ export function connectEndpoint(
       peerName: endpoint.interface,
       peerNamespaceFd: namespace,
       peerMac: endpoint.mac,
-      mtu: network.config.mtu,
+      mtu: mtuOf(network),
     };
     try {
       links.addVeth(options);

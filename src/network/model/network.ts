@@ -17,6 +17,15 @@ export interface NetworkSubnet extends SubnetConfig {
   gateway: string;
 }
 
+/** An overlay network: the same on each of its hosts. */
+export interface OverlayOptions {
+  encapsulation: "vxlan";
+  /** The VXLAN network identifier. */
+  id: number;
+  /** The UDP port of the tunnels. */
+  port: number;
+}
+
 /** The subnet in `SubnetConfig` is the first IPv4 subnet. */
 export interface NetworkConfig extends SubnetConfig {
   /** The name on the host, such as STACK_NAME. */
@@ -24,7 +33,9 @@ export interface NetworkConfig extends SubnetConfig {
   stack: string | undefined;
   /** The key in the stack file. */
   key: string;
-  driver: "bridge";
+  driver: "bridge" | "overlay";
+  /** How hosts reach each other's containers; only of the driver overlay. */
+  overlay?: OverlayOptions | undefined;
   internal: boolean;
   /** Whether containers have an IPv6 address, too; a subnet is chosen if none is given. */
   ipv6?: boolean | undefined;
@@ -41,14 +52,29 @@ export interface NetworkRecord {
   config: NetworkConfig;
   subnet: string;
   gateway: string;
+  /** This host's slice of an overlay's subnet. */
+  slice?: string | undefined;
   further?: readonly NetworkSubnet[] | undefined;
   bridge: string;
+  /** The MTU of an overlay without an own setting: the underlay's less the tunnel's headers. */
+  mtu?: number | undefined;
+  /** The host's end of the tunnels, a port of the bridge; only of overlay networks. */
+  tunnel?: string | undefined;
 }
 
 /** All subnets of a network, IPv4 first. */
-export function subnetsOf({ subnet, gateway, config, further = [] }: NetworkRecord): NetworkSubnet[] {
-  return [{ subnet, gateway, range: config.range, reserved: config.reserved }, ...further];
+export function subnetsOf({
+  subnet,
+  gateway,
+  config,
+  slice = config.range,
+  further = [],
+}: NetworkRecord): NetworkSubnet[] {
+  return [{ subnet, gateway, range: slice, reserved: config.reserved }, ...further];
 }
+
+/** The MTU of a network's links; undefined for the kernel's default. */
+export const mtuOf = ({ config, mtu }: NetworkRecord): number | undefined => config.mtu ?? mtu;
 
 export interface Endpoint {
   network: string;

@@ -13,6 +13,8 @@ import {
 } from "../../core/ip.ts";
 import { chooseSubnet, chooseSubnet6 } from "../addresses/address-pool.ts";
 import { withLinks } from "../drivers/bridge.ts";
+import { sliceOf } from "../overlay/slices.ts";
+import type { UnderlayHost } from "../overlay/underlay.ts";
 import {
   type NetworkConfig,
   type NetworkRecord,
@@ -30,19 +32,23 @@ export function newNetworkRecord(
   tag: string,
   all: readonly NetworkRecord[],
   old?: NetworkRecord,
+  self?: UnderlayHost,
 ): NetworkRecord {
   const id = randomBytes(32).toString("hex");
+  const slot = config.overlay && slotOf(config, self);
   const others = all.filter((network) => network !== old);
   const used = others.flatMap(subnetsOf).map(({ subnet }) => parseSubnet(subnet));
   const wanted = (given: SubnetConfig, choose: () => Subnet): NetworkSubnet => {
     const subnet = given.subnet ? checkSubnet(config.name, given.subnet, others) : choose();
-    return withGateway(subnet, given);
+    if (slot === undefined) return withGateway(subnet, given);
+    const text = formatSubnet(subnet);
+    return { subnet: text, ...sliceOf(text, slot), ...(given.reserved ? { reserved: given.reserved } : {}) };
   };
-  const { subnet, gateway } = wanted(config, () =>
+  const { subnet, gateway, range } = wanted(config, () =>
     old ? parseSubnet(old.subnet) : chooseSubnet([...used, ...hostSubnets()]),
   );
   const further = (config.further ?? []).map((given) => wanted(given, chooseSubnet6));
-  if (config.ipv6 && !further.some((each) => versionOf(each.subnet) === 6))
+  if (config.ipv6 && slot === undefined && !further.some((each) => versionOf(each.subnet) === 6))
     further.push(withGateway(ownSubnet6(old) ?? chooseSubnet6(), { gateway: undefined }));
   return {
     id,
@@ -50,9 +56,27 @@ export function newNetworkRecord(
     config,
     subnet,
     gateway,
+    ...(slot === undefined ? {} : { slice: range, tunnel: `bt${tag}${id.slice(0, 6)}` }),
     ...(further.length > 0 ? { further } : {}),
     bridge: bridgeName(config, others) ?? `bay${tag}-${id.slice(0, 6)}`,
   };
+}
+
+/** The slot of this host in overlays. Throws NOT_A_MEMBER, BAD_SUBNET. */
+function slotOf({ name, gateway, range, subnet }: NetworkConfig, self: UnderlayHost | undefined): number {
+  if (!self)
+    throw new BayError("NOT_A_MEMBER", `network ${name}: an overlay network needs a cluster of hosts`, {
+      hint: "run bay host init on one host, and bay host join on the others",
+    });
+  if (subnet === undefined)
+    throw new BayError("BAD_SUBNET", `network ${name}: an overlay needs the same subnet on all hosts`);
+  if (gateway !== undefined || range !== undefined)
+    throw new BayError(
+      "BAD_SUBNET",
+      `network ${name}: an overlay has a gateway and a range of addresses for each host`,
+      { hint: "remove gateway and ip_range from its ipam" },
+    );
+  return self.slot;
 }
 
 /** Returns the requested bridge name. Throws BRIDGE_TAKEN if another network of bay uses it. */

@@ -4,6 +4,7 @@ import { BayError } from "../../core/errors.ts";
 import type { ImageConfig } from "../../image/index.ts";
 import type { Healthcheck, Service, Stack } from "../../stack/index.ts";
 import { placeOf } from "../plan/volumes.ts";
+import { firstNumber } from "./numbers.ts";
 
 export const containerName = (stack: Stack, service: Service, number: number) =>
   service.containerName ?? `${stack.name}-${service.name}-${number}`;
@@ -61,7 +62,7 @@ export function desiredConfig(
       ]),
     ],
     networkMode: sharedMode(stack, service.networkMode),
-    networks: Object.entries(service.networks).map(([key, { aliases, ...rest }]) => ({
+    networks: Object.entries(service.networks).map(([key, { aliases, rate: _, ...rest }]) => ({
       ...rest,
       network: stack.networks[key]!.name,
       aliases: [...new Set([service.name, ...aliases])],
@@ -127,14 +128,16 @@ function desiredKernel(options: Service["kernel"]): Pick<ContainerConfig, "kerne
   return Object.keys(kernel).length > 0 ? { kernel } : {};
 }
 
-/** The first container of each service. */
+/** The first container of each service on this host. */
 function desiredVolumesFrom(
   stack: Stack,
   { volumesFrom = [] }: Service,
 ): Pick<ContainerConfig, "volumesFrom"> {
   const all = volumesFrom.flatMap(({ service, isReadOnly }) => {
     const owner = stack.services[service];
-    return owner ? [{ container: containerName(stack, owner, 1), readOnly: isReadOnly }] : [];
+    return owner
+      ? [{ container: containerName(stack, owner, firstNumber(owner)), readOnly: isReadOnly }]
+      : [];
   });
   return all.length > 0 ? { volumesFrom: all } : {};
 }
@@ -162,13 +165,14 @@ function desiredLinks({ links, externalLinks }: Service): Pick<ContainerConfig, 
   return Object.keys(all).length > 0 ? { externalLinks: all } : {};
 }
 
-/** `service:NAME` means the first container of that service. */
+/** `service:NAME` means the first container of that service on this host. */
 function sharedMode<M extends string>(
   stack: Stack,
   mode: M,
 ): Exclude<M, `service:${string}`> | `container:${string}` {
   if (!mode.startsWith("service:")) return mode as Exclude<M, `service:${string}`>;
-  return `container:${containerName(stack, stack.services[mode.slice("service:".length)]!, 1)}`;
+  const owner = stack.services[mode.slice("service:".length)]!;
+  return `container:${containerName(stack, owner, firstNumber(owner))}`;
 }
 
 function mergeEnvironment(base: readonly string[], own: Record<string, string>): string[] {

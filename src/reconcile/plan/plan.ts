@@ -4,6 +4,7 @@
  */
 import { BayError } from "../../core/errors.ts";
 import { chooseServices, dependenciesOf, type Service, type Stack } from "../../stack/index.ts";
+import { isHere } from "../decide/numbers.ts";
 import type { Actual } from "../model/actual.ts";
 import type { Plan } from "../model/step.ts";
 import { Draft } from "./draft.ts";
@@ -26,17 +27,19 @@ import { warnOfDependents, warnOfRenamedVolumes, warnOfSockets } from "./warning
 /** Throws IMAGE_NOT_FOUND, UNKNOWN_SERVICE, VOLUME_NOT_FOUND, NETWORK_NOT_FOUND, NAME_TAKEN, TOO_MANY_CPUS, UNAVAILABLE. */
 export function makePlan(stack: Stack, actual: Actual, options: PlanOptions = PLAN_DEFAULTS): Plan {
   const selected = selectServices(stack, options);
-  checkAvailable(stack, selected);
-  checkContainerVolumes(actual, selected);
-  checkCpus(actual, selected);
+  const here = selected.filter(isHere);
+  checkAvailable(stack, here);
+  checkContainerVolumes(actual, here);
+  checkCpus(actual, here);
   const draft = new Draft(stack, actual, options);
-  warnOfSockets(draft, selected);
+  warnOfSockets(draft, here);
   const images = new ImagePlan(draft);
-  images.add(selected);
-  const networks = planNetworks(stack, actual, selected, removedServices(draft), draft.add);
+  images.add(here);
+  const leaving = new Set([...removedServices(draft), ...selected.map(({ name }) => name)]);
+  const networks = planNetworks(stack, actual, here, leaving, draft.add);
   draft.networkChanges = networks.replaced;
-  warnOfRenamedVolumes(draft, selected);
-  const base = [...networks.steps, ...planVolumes(stack, actual, selected, draft.add)];
+  warnOfRenamedVolumes(draft, here);
+  const base = [...networks.steps, ...planVolumes(stack, actual, here, draft.add)];
   if (options.baseOnly) return { stack: stack.name, steps: draft.steps, warnings: [] };
   // removals free names and ports for new containers
   planOrphans(draft);

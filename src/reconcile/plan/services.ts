@@ -4,6 +4,7 @@ import { BayError } from "../../core/errors.ts";
 import { dependenciesOf, ownersOf, type Service, shareWith } from "../../stack/index.ts";
 import { decide } from "../decide/decide.ts";
 import { containerName, desiredConfig, mountedImages } from "../decide/desired.ts";
+import { isHere, sortByNumber } from "../decide/numbers.ts";
 import type { ActualContainer } from "../model/actual.ts";
 import { type Reason, type Step, say } from "../model/step.ts";
 import type { Draft } from "./draft.ts";
@@ -17,11 +18,9 @@ type Before = Pick<Step, "after" | "afterEnd" | "waits">;
 const isChosenBy = (names: readonly string[] | undefined, service: string) =>
   names !== undefined && (names.length === 0 || names.includes(service));
 
-function freeNumbers(taken: readonly number[], count: number): number[] {
-  const numbers: number[] = [];
-  for (let number = 1; numbers.length < count; number++) if (!taken.includes(number)) numbers.push(number);
-  return numbers;
-}
+/** A service of another host cannot be waited for here. */
+const isPlanned = (service: Service | undefined) =>
+  service !== undefined && (isHere(service) || service.isElsewhere === true);
 
 export class ServicePlan {
   /** Steps that start a service, by service. */
@@ -39,7 +38,7 @@ export class ServicePlan {
       .filter(({ service: of, oneOff, role }) => of === service.name && !oneOff && !role)
       .sort((a, b) => a.number - b.number);
     const waits = Object.entries(service.dependsOn)
-      .filter(([name]) => this.draft.stack.services[name])
+      .filter(([name]) => isPlanned(this.draft.stack.services[name]))
       .map(([name, { condition, required }]) => ({ service: name, condition, required }));
     const isOptional = (name: string) => service.dependsOn[name]?.required === false;
     const stepsOf = (names: readonly string[]) => names.flatMap((name) => this.#steps.get(name) ?? []);
@@ -47,11 +46,7 @@ export class ServicePlan {
     const after = [...base, ...stepsOf(dependencies.filter((name) => !isOptional(name)))];
     const afterEnd = stepsOf(dependencies.filter(isOptional));
     after.push(...this.images.stepsOf(service).map(({ step }) => step));
-    const kept = own.slice(0, replicas);
-    const numbers = freeNumbers(
-      kept.map(({ number }) => number),
-      replicas - kept.length,
-    );
+    const { kept, missing, surplus, why } = sortByNumber({ ...service, replicas }, own);
     for (const left of this.draft.actual.containers.filter(
       ({ service: of, role }) => of === service.name && role,
     ))
@@ -61,10 +56,9 @@ export class ServicePlan {
       ...kept.map((container) =>
         groups.add(this.#planExisting(service, container, { after, afterEnd, waits }), this.draft.steps),
       ),
-      ...numbers.map((number) => this.#planNew(service, number, { after, afterEnd, waits })),
+      ...missing.map((number) => this.#planNew(service, number, { after, afterEnd, waits })),
     ].filter((id) => id !== undefined);
-    for (const container of own.slice(replicas))
-      this.draft.remove(container, say(`scale ${own.length} -> ${replicas}`));
+    for (const container of surplus) this.draft.remove(container, say(why));
     this.#steps.set(service.name, steps);
   }
 

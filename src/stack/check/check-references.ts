@@ -2,20 +2,22 @@
 
 import { nearest } from "../../core/diagnostics.ts";
 import {
+  addressVersion,
   defaultGateway,
   isHostAddress,
   isSubnet,
   overlaps,
   parseSubnet,
   type Subnet,
-  versionOf,
 } from "../../core/ip.ts";
 import { type HostPort, portsOverlap } from "../../core/published-ports.ts";
 import type { Service, Stack, StackNetwork } from "../model/stack.ts";
+import type { PortMapping } from "../normalise/ports.ts";
 import { startFirstKeys } from "../normalise/update-policy.ts";
 import { readVolumesFrom } from "../normalise/volumes-from.ts";
 import type { FileInput } from "../schema/schema.ts";
 import type { ReportAt } from "./check.ts";
+import { checkHosts } from "./check-hosts.ts";
 import { ownersOf, sharesOf } from "./sharing.ts";
 
 /** The hint for an unknown name: the nearest known name, or else another remedy. */
@@ -27,7 +29,7 @@ function hintFor(name: string, known: object, otherwise?: string): string | unde
 export function checkReferences(stack: Stack, input: FileInput, report: ReportAt): void {
   const bad = (path: (string | number)[], message: string, hint?: string) =>
     report(path, { severity: "error", code: "UNKNOWN_REFERENCE", message, ...(hint ? { hint } : {}) });
-  const published: { port: HostPort; name: string }[] = [];
+  const published: { port: HostPort & Pick<PortMapping, "mode">; name: string }[] = [];
   const dependents = dependentsOf(stack);
   for (const [name, service] of Object.entries(stack.services)) {
     for (const network of Object.keys(service.networks)) {
@@ -78,7 +80,8 @@ export function checkReferences(stack: Stack, input: FileInput, report: ReportAt
       if (port.hostPort === undefined) continue;
       if (port.hostPortEnd !== undefined) {
         const free = port.hostPortEnd - port.hostPort + 1;
-        if (service.replicas > free)
+        // on several hosts, each host has the range
+        if (service.replicas > free && port.mode === undefined)
           bad(
             ["services", name, "ports"],
             `${service.replicas} containers of ${name} need one port each, but ${port.hostPort}-${port.hostPortEnd} has ${free}`,
@@ -91,6 +94,8 @@ export function checkReferences(stack: Stack, input: FileInput, report: ReportAt
       const clash = published.find(
         (other) =>
           portsOverlap(other.port, fixed) &&
+          // two services may have the same port on different hosts
+          !(other.port.mode === "host" && port.mode === "host") &&
           // one service may list the same port twice
           !(other.name === name && isSame(other.port)) &&
           service.profiles.length === 0 &&
@@ -102,7 +107,7 @@ export function checkReferences(stack: Stack, input: FileInput, report: ReportAt
           `port ${port.hostPort}/${port.protocol} is also published by ${clash.name}${isSame(clash.port) ? "" : `, on ${clash.port.hostAddress || "all addresses"}`}`,
         );
       published.push({ port: fixed, name });
-      if (service.replicas > 1 && !isToldOfReplicas) {
+      if (service.replicas > 1 && port.mode === undefined && !isToldOfReplicas) {
         isToldOfReplicas = true;
         bad(
           ["services", name, "ports"],
@@ -114,6 +119,7 @@ export function checkReferences(stack: Stack, input: FileInput, report: ReportAt
   }
   checkAddresses(stack, bad);
   checkNames(stack, bad);
+  checkHosts(stack, input, report);
   reportCycles(stack, bad);
 }
 
@@ -198,7 +204,7 @@ function checkAddresses(stack: Stack, bad: Bad): void {
         [ipv4, "ipv4_address"],
         [ipv6, "ipv6_address"],
       ] as const) {
-        if (address === undefined || versionOf(address) !== (field === "ipv4_address" ? 4 : 6)) continue;
+        if (address === undefined || addressVersion(address) !== (field === "ipv4_address" ? 4 : 6)) continue;
         const place = ["services", name, "networks", key, field];
         checkAddress(address, stack.networks[key], key, own, (message, hint) => bad(place, message, hint));
         const owner = taken.get(`${key} ${address}`);
@@ -233,7 +239,7 @@ function checkAddress(
   bad: (message: string, hint?: string) => void,
 ): void {
   if (!network || network.external) return;
-  const version = versionOf(address)!;
+  const version = addressVersion(address)!;
   const alike = subnets.filter(({ subnet }) => subnet.version === version);
   const all = alike.map(({ text }) => text).join(" and ");
   if (version === 6 && !network.ipv6) bad(`the network ${key} has no IPv6`, "set enable_ipv6: true");

@@ -2,7 +2,7 @@
 import { isIP, isIPv4 } from "node:net";
 import { posix } from "node:path";
 import { capabilityName } from "../../core/capabilities.ts";
-import { versionOf } from "../../core/ip.ts";
+import { addressVersion } from "../../core/ip.ts";
 import type { Service } from "../model/stack.ts";
 import { HOST_NAME } from "../normalise/ports-and-networks.ts";
 import type { ServiceReader } from "../normalise/service-reader.ts";
@@ -87,7 +87,7 @@ export function checkValues(reader: ServiceReader, service: Service): void {
       `invalid IPv4 address ${JSON.stringify(ipv4)}`,
     );
     check(
-      ipv6 === undefined || versionOf(ipv6) === 6,
+      ipv6 === undefined || addressVersion(ipv6) === 6,
       ["networks", key, "ipv6_address"],
       `invalid IPv6 address ${JSON.stringify(ipv6)}`,
     );

@@ -21,7 +21,7 @@ export type ReportAt = (
  * be a consequence of the gap.
  */
 export function checkInput(value: unknown, report: ReportAt): { input: FileInput; leftOut: Path[] } {
-  const cleaned = withoutExtensions(value, 0);
+  const cleaned = withoutExtensions(value, fileSchema);
   const leftOut: Path[] = [];
   let rest = cleaned;
   const told = new Set<string>();
@@ -73,19 +73,22 @@ export function lacksNames(leftOut: readonly Path[]): boolean {
   );
 }
 
-/** The depth of a service's keys in the file. */
-const SERVICE = 2;
-
-/** Removes `x-` keys, which belong to the user, wherever the schema has mappings with fixed keys; x-bay is bay's. */
-function withoutExtensions(value: unknown, depth: number): unknown {
-  if (typeof value !== "object" || value === null || depth > 8) return value;
-  if (Array.isArray(value)) return value.map((entry) => withoutExtensions(entry, depth + 1));
+/**
+ * Removes `x-` keys, which belong to the user, from mappings whose keys the schema fixes; the names of labels, variables
+ * and networks may begin so. Keys such as x-bay are in the schema.
+ */
+function withoutExtensions(value: unknown, schema: unknown): unknown {
+  if (typeof value !== "object" || value === null || schema === undefined) return value;
+  if (Array.isArray(value)) return value.map((entry) => withoutExtensions(entry, childSchema(schema, 0)));
+  const shape = objectShape(schema);
   return Object.fromEntries(
     Object.entries(value)
-      .filter(([key]) => !(key.startsWith("x-") && depth !== 1) || (key === "x-bay" && depth === SERVICE))
-      .map(([key, entry]) => [key, withoutExtensions(entry, depth + 1)]),
+      .filter(([key]) => !shape || !key.startsWith("x-") || Object.hasOwn(shape, key))
+      .map(([key, entry]) => [key, withoutExtensions(entry, childSchema(schema, key))]),
   );
 }
+
+const HOSTS = ["hosts", "x-bay-hosts"];
 
 type Issue = z.core.$ZodIssue;
 
@@ -116,7 +119,9 @@ function reportIssue(issue: Issue, base: Path, root: unknown, report: ReportAt):
         severity: "error",
         code: "BAD_NAME",
         message: `${JSON.stringify(String(path.at(-1)))} is not a valid name under ${path[0]}`,
-        hint: "use letters, digits, and _ . -",
+        hint: HOSTS.includes(String(path[0]))
+          ? "use at most 63 lower case letters, digits and hyphens, with a letter or digit at both ends"
+          : "use letters, digits, and _ . -",
       },
       true,
     );
@@ -172,7 +177,7 @@ function reportKey(path: Path, report: ReportAt): void {
     report(path, { severity: "error", code: "UNSUPPORTED_KEY", message }, true);
     return;
   }
-  const known = knownKeys(parent);
+  const known = knownKeys(path.slice(0, -1));
   const near = nearest(key, known);
   report(
     path,
@@ -187,7 +192,7 @@ function reportKey(path: Path, report: ReportAt): void {
 }
 
 /** The keys that the schema has at a path. */
-function knownKeys(path: readonly string[]): string[] {
+function knownKeys(path: Path): string[] {
   let schema: unknown = fileSchema;
   for (const step of path) schema = childSchema(schema, step);
   const shape = objectShape(schema);
@@ -210,12 +215,13 @@ function objectShape(schema: unknown): Record<string, unknown> | undefined {
   return like.unwrap && !like.element ? objectShape(like.unwrap()) : undefined;
 }
 
-function childSchema(schema: unknown, step: string): unknown {
+/** The schema of a key, or of an entry of a list, which has a number. */
+function childSchema(schema: unknown, step: string | number): unknown {
   const like = schema as ZodLike | undefined;
   if (!like) return undefined;
-  if (like.shape) return like.shape[step];
-  if (like.valueType) return like.valueType;
-  if (like.element) return like.element;
+  if (like.element) return typeof step === "number" ? like.element : undefined;
+  if (typeof step === "string" && like.shape) return like.shape[step];
+  if (typeof step === "string" && like.valueType) return like.valueType;
   if (like.options) return like.options.map((option) => childSchema(option, step)).find(Boolean);
   return like.unwrap ? childSchema(like.unwrap(), step) : undefined;
 }

@@ -7,12 +7,12 @@ import { includedSchema } from "../schema/schema.ts";
 import { StackError } from "../stack-error.ts";
 import { resolveExtends } from "./extend.ts";
 import type { FileReader } from "./file-reader.ts";
-import { isMapping, mergeValues } from "./merge.ts";
+import { HOSTS, hostsByName, isMapping, mergeValues } from "./merge.ts";
 import { rebaseFile } from "./rebase.ts";
 
 type Mapping = Record<string, unknown>;
 
-const SECTIONS = ["services", "networks", "volumes", "secrets", "configs", "images"];
+const SECTIONS = ["services", "networks", "volumes", "secrets", "configs", "images", ...HOSTS];
 
 /** A file with what it includes. `directory` is the base of its relative paths; `open` are the files that led here. */
 export function resolveIncludes(
@@ -110,8 +110,18 @@ function bring(
   bad: (message: string) => void,
 ): void {
   for (const section of SECTIONS) {
-    const [from, known] = [included[section], whole[section]];
+    const isOfHosts = HOSTS.has(section);
+    const named = (value: unknown) => (isOfHosts ? hostsByName(value, origins) : value);
+    const [from, known] = [named(included[section]), named(whole[section])];
+    if (isOfHosts && from === "all") {
+      if (known === undefined) whole[section] = from;
+      else if (known !== from) bad(`${section} is declared both in the file and in a file that it includes`);
+    }
     if (!isMapping(from)) continue;
+    if (isOfHosts && typeof known === "string") {
+      bad(`${section} is declared both in the file and in a file that it includes`);
+      continue;
+    }
     const merged: Mapping = isMapping(known) ? { ...known } : {};
     origins.copy(from, merged);
     origins.copy(known, merged);

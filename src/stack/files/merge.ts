@@ -24,6 +24,8 @@ const MAPPED = new Set(["environment", "labels", "annotations", "sysctls"]);
 /** The same in a service's build and deploy. */
 const MAPPED_INSIDE = new Set(["args", "labels", "ssh", "additional_contexts"]);
 const INSIDE = 4;
+/** Top-level keys with the names of hosts. */
+export const HOSTS: ReadonlySet<string> = new Set(["hosts", "x-bay-hosts"]);
 /** Lists of a service in which a later entry replaces an earlier one with the same key, and how the key is found. */
 const IDENTITIES: Readonly<Record<string, (value: Value) => string>> = {
   volumes: targetOf,
@@ -40,6 +42,7 @@ export function mergeValues(base: Value, over: Value, origins = new Origins(), k
   if (over === null && depth <= IN_VALUES) return base;
   if (isReplaced(key, depth)) return over;
   const merge = (a: Value, b: Value, level = IN_VALUES) => mergeValues(a, b, origins, "", level);
+  if (depth === 1 && HOSTS.has(key)) return mergeHosts(base, over, origins);
   if ((depth === 3 && MAPPED.has(key)) || (depth === INSIDE && MAPPED_INSIDE.has(key)))
     return merge(toMapping(base, origins), toMapping(over, origins));
   if (depth === 3 && key === "networks")
@@ -64,6 +67,18 @@ export function mergeValues(base: Value, over: Value, origins = new Origins(), k
   }
   return over;
 }
+
+/** Lists and mappings of hosts are merged by name; `all` replaces them, and is replaced by them. */
+function mergeHosts(base: Value, over: Value, origins: Origins): Value {
+  const [first, second] = [base, over].map((value) => hostsByName(value, origins));
+  return isMapping(first) && isMapping(second) ? mergeValues(first, second, origins, "", 1) : over;
+}
+
+/** A list of hosts as a mapping; every other value is returned unchanged. */
+export const hostsByName = (value: Value, origins: Origins): Value =>
+  Array.isArray(value) && value.every((name) => typeof name === "string")
+    ? fromNames(value, {}, origins)
+    : value;
 
 /** `!reset` removes a key, and `!override` replaces the whole earlier value. */
 function mergeMappings(base: Mapping, over: Mapping, origins: Origins, depth: number): Mapping {

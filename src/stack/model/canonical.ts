@@ -3,6 +3,8 @@
  * files read and paths made absolute. Loading the result returns the same Stack. Defaults are left out.
  */
 import { bridgeOptionTexts } from "../../core/bridge-options.ts";
+import { formatRate } from "../../core/rates.ts";
+import { overlayOptionTexts } from "../normalise/overlay-options.ts";
 import type { PortMapping } from "../normalise/ports.ts";
 import { formatDuration } from "../normalise/values.ts";
 import type {
@@ -37,9 +39,20 @@ export function toCompose(stack: Stack): Mapping {
       secrets: mapped(stack.secrets, composeGiven),
       configs: mapped(stack.configs, composeGiven),
       images: mapped(stack.images, composeImage),
+      hosts: composeHosts(stack.hosts),
     }),
   ) as Mapping;
 }
+
+const composeHosts = (hosts: Stack["hosts"]) =>
+  typeof hosts === "object"
+    ? mapped(hosts, ({ address, port, labels }) =>
+        orNull(filled({ address: address === undefined ? undefined : withPort(address, port), labels })),
+      )
+    : hosts;
+
+const withPort = (address: string, port: number | undefined) =>
+  port === undefined ? address : `${address.includes(":") ? `[${address}]` : address}:${port}`;
 
 function composeService(service: Service): Mapping {
   const { resources, log } = service;
@@ -62,7 +75,7 @@ function composeService(service: Service): Mapping {
     expose: service.expose,
     network_mode: isBridged ? undefined : service.networkMode,
     networks: isBridged
-      ? mapped(service.networks, ({ aliases, ipv4, ipv6, mac, interface: name, gatewayPriority }) =>
+      ? mapped(service.networks, ({ aliases, ipv4, ipv6, mac, interface: name, gatewayPriority, rate }) =>
           orNull(
             filled({
               aliases,
@@ -71,6 +84,7 @@ function composeService(service: Service): Mapping {
               mac_address: mac,
               interface_name: name,
               gw_priority: gatewayPriority,
+              "x-bay-rate": rate === undefined ? undefined : formatRate(rate),
             }),
           ),
         )
@@ -125,8 +139,15 @@ function composeService(service: Service): Mapping {
     pre_stop: service.hooks.preStop.map(composeHook),
     develop: service.watch && { watch: service.watch.map(composeWatchRule) },
     ...composeUnavailable(service),
+    host: service.placement?.hosts,
     deploy: filled({
-      resources: filled({ reservations: filled({ devices: wanted(service, "devices") }) }),
+      ...composePlacement(service),
+      resources: filled({
+        reservations: filled({
+          devices: wanted(service, "devices"),
+          cpus: cpusOf(service.placement?.reservedCpu),
+        }),
+      }),
       update_config: service.update && composeUpdate(service.update),
       rollback_config: service.rollback && composeUpdate(service.rollback),
     }),
@@ -166,8 +187,26 @@ const wanted = ({ unavailable = [] }: Service, key: Unavailable["key"]) =>
 const composeUnavailable = (service: Service): Mapping => ({
   gpus: wanted(service, "gpus"),
   runtime: wanted(service, "runtime"),
-  platform: wanted(service, "platform"),
+  platform: service.placement?.platform ?? wanted(service, "platform"),
 });
+
+const cpusOf = (nanos: number | undefined) => (nanos === undefined ? undefined : nanos / 1e9);
+
+function composePlacement({ placement, endpointMode }: Service): Mapping {
+  if (!placement) return {};
+  return {
+    mode: placement.isGlobal ? "global" : undefined,
+    endpoint_mode: endpointMode,
+    placement: filled({
+      constraints: placement.constraints.map(
+        ({ attribute, label, operator, value }) =>
+          `${attribute}${label === undefined ? "" : `.${label}`} ${operator} ${value}`,
+      ),
+      preferences: placement.spread.map(({ attribute, label }) => ({ spread: `${attribute}.${label}` })),
+      max_replicas_per_node: placement.maxPerHost,
+    }),
+  };
+}
 
 const composeUpdate = (policy: UpdatePolicy): Mapping => ({
   order: policy.order,
@@ -289,9 +328,16 @@ function composeBuild(build: StackBuild): Mapping {
   });
 }
 
-function composePort({ hostAddress, hostPort, hostPortEnd, containerPort, protocol }: PortMapping): Mapping {
+function composePort({
+  hostAddress,
+  hostPort,
+  hostPortEnd,
+  containerPort,
+  protocol,
+  mode,
+}: PortMapping): Mapping {
   return filled({
-    mode: "ingress",
+    mode: mode ?? "ingress",
     host_ip: hostAddress || undefined,
     target: containerPort,
     published: hostPortEnd === undefined ? text(hostPort) : `${hostPort}-${hostPortEnd}`,
@@ -312,16 +358,18 @@ function composeHealthcheck({ test, retries, ...times }: Healthcheck): Mapping {
 
 function composeNetwork(network: StackNetwork): Mapping {
   const { name, external, internal, ipv6, subnet, gateway, further = [], mtu, options, labels } = network;
-  const missing = network.missingDriver;
+  const { overlay, missingDriver: missing } = network;
+  const own = overlay ? overlayOptionTexts(mtu, overlay) : bridgeOptionTexts(mtu, options);
   const subnets = subnet || gateway ? [network, ...further] : further;
   return filled({
     name,
-    driver: missing?.driver,
+    driver: missing?.driver ?? (overlay && "overlay"),
+    attachable: overlay?.isAttachable || undefined,
     external: external || undefined,
     internal: internal || undefined,
     enable_ipv6: ipv6,
     ipam: filled({ driver: missing?.ipamDriver, config: subnets.map(composeSubnet) }),
-    driver_opts: missing?.driver === undefined ? bridgeOptionTexts(mtu, options) : missing.options,
+    driver_opts: missing?.driver === undefined ? own : missing.options,
     labels,
   });
 }

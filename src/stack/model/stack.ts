@@ -1,11 +1,16 @@
 /** A stack as its files describe it: normalised, in final units; only images remain to be resolved. */
 import type { BridgeOptions } from "../../core/bridge-options.ts";
 import type { PortMapping } from "../normalise/ports.ts";
+import type { OverlayOptions, ServicePlacement, StackHosts } from "./placement.ts";
+
+export type * from "./placement.ts";
 
 export interface Stack {
   name: string;
   directory: string;
   files: string[];
+  /** Absent for a stack of one host. */
+  hosts?: StackHosts;
   services: Record<string, Service>;
   /** Services of the file whose profiles are not enabled. */
   disabled: string[];
@@ -50,6 +55,8 @@ export interface ServiceNetwork {
   gatewayPriority?: number | undefined;
   /** The container may send from addresses that are not its own. */
   maySpoof?: boolean | undefined;
+  /** Bits a second that the container sends and receives at most. */
+  rate?: number | undefined;
 }
 
 export type Condition = "service_started" | "service_healthy" | "service_completed_successfully";
@@ -298,6 +305,17 @@ export interface Service {
     pids: number | undefined;
   };
   replicas: number;
+  /**
+   * The numbers of the containers on this host, ascending, of a stack that has other hosts too; `replicas` is their count.
+   * A service with none is known to this host only by name. Absent if the numbers are those from 1 to `replicas`.
+   */
+  numbers?: number[];
+  /** In the part of one host: containers of the service run on other hosts, and none here. */
+  isElsewhere?: boolean;
+  /** Absent if the stack has no hosts. */
+  placement?: ServicePlacement;
+  /** How the service's name resolves; absent if the file does not say, or if the stack has no hosts. */
+  endpointMode?: "vip" | "dnsrr";
   containerName: string | undefined;
   tty: boolean;
   stdinOpen: boolean;
@@ -334,6 +352,8 @@ export interface StackNetwork extends StackSubnet {
   /** Additional IPv4 subnets, and all IPv6 subnets. */
   further?: StackSubnet[];
   options?: BridgeOptions;
+  /** Absent for a network of one host. */
+  overlay?: OverlayOptions;
   missingDriver?: MissingDriver;
   mtu: number | undefined;
   labels: Record<string, string>;

@@ -79,7 +79,8 @@ export function readBridgeOptions(
   };
 }
 
-function readMtu(given: Readonly<Record<string, string>>, bad: Report): number | undefined {
+/** The MTU of a network; undefined for the usual one. */
+export function readMtu(given: Readonly<Record<string, string>>, bad: Report): number | undefined {
   const option = given.mtu ? "mtu" : MTU;
   const text = given[option];
   if (!text) return undefined;

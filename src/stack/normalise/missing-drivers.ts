@@ -13,6 +13,8 @@ type VolumeInput = NonNullable<NonNullable<FileInput["volumes"]>[string]>;
 
 /** Docker treats the driver `default` as bridge. An empty name, often from an empty variable, means the usual driver. */
 const BRIDGE = ["", "bridge", "default"];
+/** A network that spans several hosts; a stack without hosts has none. */
+export const OVERLAY = "overlay";
 const IPAM = ["", "default"];
 const LOCAL = ["", "local"];
 
@@ -20,11 +22,13 @@ const LOCAL = ["", "local"];
 export function missingNetworkDriver(
   key: string,
   { driver = "", driver_opts, ipam }: NetworkInput,
+  hasHosts: boolean,
   report: ReportAt,
 ): MissingDriver | undefined {
   const options = textMap(driver_opts);
-  if (!BRIDGE.includes(driver)) {
-    const why = `the driver ${JSON.stringify(driver)} is not supported; bridge is`;
+  if (!BRIDGE.includes(driver) && !(hasHosts && driver === OVERLAY)) {
+    const others = hasHosts ? "bridge and overlay are" : "bridge is";
+    const why = `the driver ${JSON.stringify(driver)} is not supported; ${others}`;
     return { driver, options, message: warn(["networks", key, "driver"], why, "network", report) };
   }
   const ipamDriver = ipam?.driver ?? "";

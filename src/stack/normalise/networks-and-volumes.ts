@@ -1,6 +1,7 @@
 /** The stack's networks and volumes: their names on the host, addresses, and the location of a volume's files. */
 import { resolve } from "node:path";
 import {
+  addressVersion,
   contains,
   defaultGateway,
   formatSubnet,
@@ -16,7 +17,8 @@ import type { ReportAt } from "../check/check.ts";
 import type { StackNetwork, StackSubnet, StackVolume } from "../model/stack.ts";
 import type { FileInput } from "../schema/schema.ts";
 import { readBridgeOptions } from "./bridge-options.ts";
-import { missingNetworkDriver, missingVolumeDriver } from "./missing-drivers.ts";
+import { missingNetworkDriver, missingVolumeDriver, OVERLAY } from "./missing-drivers.ts";
+import { readOverlayOptions } from "./overlay-options.ts";
 import { plainAddress } from "./ports-and-networks.ts";
 import { textMap, truth } from "./service-reader.ts";
 
@@ -83,6 +85,7 @@ const isExternal = (given: boolean | string | object | undefined) =>
 export function readNetworks(
   input: FileInput,
   stack: string,
+  hasHosts: boolean,
   report: ReportAt,
 ): Record<string, StackNetwork> {
   const declared = Object.entries(input.networks ?? {}).map(([key, network]) => {
@@ -90,10 +93,10 @@ export function readNetworks(
     checkExternal(network, isExternal(network?.external), bad);
     const names = readExternal(network?.external, network?.name, key, stack);
     checkName(network, names.name, bad);
-    const missingDriver = missingNetworkDriver(key, network ?? {}, report);
+    const missingDriver = missingNetworkDriver(key, network ?? {}, hasHosts, report);
     // the options of another driver are checked by that driver
     const given = missingDriver?.driver === undefined ? textMap(network?.driver_opts) : {};
-    const { mtu, options } = readBridgeOptions(given, (option, message) =>
+    const badOption = (option: string, message: string) =>
       report(
         ["networks", key, "driver_opts", option],
         {
@@ -102,15 +105,18 @@ export function readNetworks(
           message: `networks.${key}.driver_opts.${option} ${message}`,
         },
         true,
-      ),
-    );
+      );
+    const { mtu, ...driver } =
+      hasHosts && network?.driver === OVERLAY
+        ? readOverlayOptions(given, truth(network.attachable), badOption)
+        : readBridgeOptions(given, badOption);
     return [
       key,
       {
         ...names,
         internal: truth(network?.internal),
         ...readSubnets(network ?? {}, key, bad, report),
-        ...(options ? { options } : {}),
+        ...driver,
         ...(missingDriver ? { missingDriver } : {}),
         mtu,
         labels: textMap(network?.labels),
@@ -162,7 +168,7 @@ function readAddresses(given: Addresses, index: number, bad: Report): StackSubne
   const isRight = subnet !== undefined && wrong === undefined;
   const isInside = (address: string) => isRight && contains(parseSubnet(subnet), address);
   if (wrong !== undefined) bad(at("subnet"), wrong);
-  if (gateway !== undefined && versionOf(gateway) === undefined)
+  if (gateway !== undefined && addressVersion(gateway) === undefined)
     bad(at("gateway"), `invalid IP address ${JSON.stringify(gateway)}`);
   else if (gateway !== undefined && isRight && !isInside(gateway))
     bad(at("gateway"), `${gateway} is not in ${subnet}`);

@@ -1,5 +1,6 @@
 /** One checked service as bay uses it: short forms expanded, units converted, defaults filled in. */
 import { whyNoReference } from "../../core/image-reference.ts";
+import { plainPlatform } from "../../core/platforms.ts";
 import { signalNumber } from "../../core/signals.ts";
 import { sysctlProblem } from "../../core/sysctls.ts";
 import { checkValues } from "../check/check-values.ts";
@@ -9,6 +10,7 @@ import { readBuild } from "./build.ts";
 import { readHealthcheck } from "./healthcheck.ts";
 import { readKernelOptions } from "./kernel-options.ts";
 import { readDevices, readMounts } from "./mounts.ts";
+import { readPlacement } from "./placement.ts";
 import { readExtraHosts, readNetworkMode, readNetworks, readPorts } from "./ports-and-networks.ts";
 import {
   readCommand,
@@ -122,6 +124,7 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
       pids: optionalNumber(limits?.pids ?? input.pids_limit),
     },
     replicas: Number(input.scale ?? input.deploy?.replicas ?? 1),
+    ...readPlacement(reader),
     containerName: input.container_name,
     tty: truth(input.tty),
     stdinOpen: truth(input.stdin_open),
@@ -146,23 +149,6 @@ function lastOfTargets(reader: ServiceReader, mounts: Service["mounts"]): Servic
   return kept;
 }
 
-/** Other names of architectures, as in containerd's platforms package. */
-const ARCHITECTURES: Readonly<Record<string, string>> = {
-  x86_64: "amd64",
-  "x86-64": "amd64",
-  aarch64: "arm64",
-  armhf: "arm",
-  armel: "arm",
-  i386: "386",
-};
-
-/** A platform in lower case, without variant and with the usual architecture name; an architecture alone means Linux. */
-function plainPlatform(platform: string): string {
-  const parts = platform.toLowerCase().split("/");
-  const [system, architecture = ""] = parts.length === 1 ? ["linux", parts[0]] : parts;
-  return `${system}/${ARCHITECTURES[architecture] ?? architecture}`;
-}
-
 /** Names of runtimes that are equivalent to bay. */
 const RUNTIMES = ["runc", "crun", "youki", "bay", "io.containerd.runc.v2"];
 
@@ -173,7 +159,8 @@ function readUnavailable(reader: ServiceReader): Pick<Service, "unavailable"> {
   const found: Unavailable[] = [];
   const own = `linux/${process.arch === "arm64" ? "arm64" : "amd64"}`;
   // the variant concerns the image: only this host's architecture matters
-  if (platform && platform !== "linux" && plainPlatform(platform) !== own)
+  // in a stack with hosts, the platform says which hosts can run it
+  if (!reader.context.hosts && platform && platform !== "linux" && plainPlatform(platform) !== own)
     found.push(reader.refuse("platform", ["platform"], platform, `this host runs ${own}, not ${platform}`));
   if (runtime && RUNTIMES.includes(runtime)) reader.note(["runtime"], "bay is itself the runtime");
   else if (runtime)
@@ -211,17 +198,18 @@ function noteDeploy(reader: ServiceReader): void {
   const { deploy } = reader.input;
   if (!deploy) return;
   const { labels, placement, endpoint_mode: endpoint, mode, replicas, resources } = deploy;
+  if (labels !== undefined) reader.note(["deploy", "labels"], "bay has labels of containers only");
+  if (mode === "global" && Number(replicas ?? 1) !== 1)
+    reader.bad(["deploy", "replicas"], "mode global runs one container per host");
+  if (reader.context.hosts !== undefined) return;
   if (resources?.reservations?.cpus !== undefined)
     reader.note(["deploy", "resources", "reservations", "cpus"], "cpu_shares gives a service its weight");
-  if (labels !== undefined) reader.note(["deploy", "labels"], "bay has labels of containers only");
   if (placement !== undefined) reader.note(["deploy", "placement"], "there is one host");
   if (endpoint !== undefined)
     reader.note(
       ["deploy", "endpoint_mode"],
       "a service name resolves to the addresses of all its containers",
     );
-  if (mode === "global" && Number(replicas ?? 1) !== 1)
-    reader.bad(["deploy", "replicas"], "mode global runs one container per host");
 }
 
 function checkConsistency(reader: ServiceReader, service: Service): void {

@@ -5,6 +5,7 @@ import { checkReferences, dependenciesOf, serviceContext } from "../check/check-
 import { shareWith } from "../check/sharing.ts";
 import type { Service, Stack } from "../model/stack.ts";
 import type { FileInput } from "../schema/schema.ts";
+import { readHosts } from "./hosts.ts";
 import { readImage } from "./images.ts";
 import { readNetworks, readVolumes } from "./networks-and-volumes.ts";
 import { normaliseService } from "./normalise-service.ts";
@@ -33,6 +34,8 @@ export function normaliseStack(input: FileInput, options: StackOptions, reportAn
     directory: options.directory,
     variables: options.variables,
     inputs: options.inputs,
+    hosts: readHosts(input, reportAny),
+    locate: options.locate,
     report: reportAny,
   };
   const isOff = offServices(input, options);
@@ -53,9 +56,10 @@ export function normaliseStack(input: FileInput, options: StackOptions, reportAn
     name: options.name,
     directory: options.directory,
     files: options.files,
+    ...(context.hosts === undefined ? {} : { hosts: context.hosts }),
     services: all,
     disabled: [],
-    networks: readNetworks(input, options.name, report),
+    networks: readNetworks(input, options.name, context.hosts !== undefined, report),
     volumes: readVolumes(input, options.name, report, options.directory),
     images: Object.fromEntries(
       Object.entries(input.images ?? {}).map(([name, image]) => [

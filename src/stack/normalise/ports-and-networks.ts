@@ -1,8 +1,9 @@
 /** Ports, networks and names of a service: short and long forms are converted to one. */
-import { canonicalAddress, versionOf } from "../../core/ip.ts";
+import { addressVersion, canonicalAddress } from "../../core/ip.ts";
+import { parseRate } from "../../core/rates.ts";
 import type { Service } from "../model/stack.ts";
 import { expandPorts, type PortMapping, parsePort } from "./ports.ts";
-import type { ServiceReader } from "./service-reader.ts";
+import { type ServiceReader, strings } from "./service-reader.ts";
 
 export function readPorts(reader: ServiceReader): PortMapping[] {
   const all = (reader.input.ports ?? []).flatMap((port, index) => {
@@ -15,7 +16,8 @@ export function readPorts(reader: ServiceReader): PortMapping[] {
             port.protocol ?? "tcp",
           )
         : parsePort(String(port));
-    if (typeof result !== "string") return result;
+    if (typeof result !== "string")
+      return withMode(reader, result, typeof port === "object" ? port.mode : undefined);
     reader.bad(["ports", index], result);
     return [];
   });
@@ -28,6 +30,23 @@ export function readPorts(reader: ServiceReader): PortMapping[] {
     seen.add(key);
   }
   return all;
+}
+
+/**
+ * The mode of ports in a stack with hosts. ingress is the default of a fixed port, unless the service belongs to one host;
+ * a port that is chosen at the start is one of the container's own host.
+ */
+function withMode(
+  { input, context }: ServiceReader,
+  ports: PortMapping[],
+  mode: "ingress" | "host" | undefined,
+): PortMapping[] {
+  if (context.hosts === undefined) return ports;
+  const names = strings(input.host ?? input["x-bay"]?.host);
+  return ports.map((port) => {
+    const isFixed = port.hostPort !== undefined && port.hostPortEnd === undefined;
+    return { ...port, mode: isFixed ? (mode ?? (names.length === 1 ? "host" : "ingress")) : "host" };
+  });
 }
 
 /** A name that is valid in /etc/hosts and in DNS. */
@@ -82,13 +101,30 @@ function attachmentsOf(reader: ServiceReader): Service["networks"] {
         ...(value?.mac_address === undefined ? {} : { mac: value.mac_address.toLowerCase() }),
         ...(value?.interface_name === undefined ? {} : { interface: value.interface_name }),
         ...(value?.gw_priority === undefined ? {} : { gatewayPriority: Number(value.gw_priority) }),
+        ...readRate(reader, key, value?.["x-bay-rate"]),
       },
     ]),
   );
 }
 
+function readRate(
+  reader: ServiceReader,
+  key: string,
+  given: string | number | undefined,
+): Pick<Service["networks"][string], "rate"> {
+  if (given === undefined) return {};
+  const path = ["networks", key, "x-bay-rate"];
+  const rate = parseRate(String(given));
+  if (typeof rate === "number") {
+    reader.note(path, "bay does not limit the rate of networks yet");
+    return { rate };
+  }
+  reader.bad(path, rate);
+  return {};
+}
+
 /** The canonical form of an address; the checks report an invalid one. */
-export const plainAddress = (text: string) => (versionOf(text) ? canonicalAddress(text) : text);
+export const plainAddress = (text: string) => (addressVersion(text) ? canonicalAddress(text) : text);
 
 /** mac_address of the service applies to its first network. */
 function withMac(reader: ServiceReader, networks: Service["networks"]): Service["networks"] {

@@ -1,5 +1,5 @@
 /** Published ports in Compose's short form: `[[HOST:]PUBLISHED:]TARGET[/PROTOCOL]`, with ranges. */
-import { versionOf } from "../../core/ip.ts";
+import { addressVersion } from "../../core/ip.ts";
 
 export interface PortMapping {
   hostAddress: string;
@@ -8,6 +8,8 @@ export interface PortMapping {
   hostPortEnd?: number;
   containerPort: number;
   protocol: "tcp" | "udp";
+  /** ingress: every host of the stack has the port. Only ports of a stack with hosts have a mode. */
+  mode?: "ingress" | "host";
 }
 
 type Range = [first: number, last: number];
@@ -43,7 +45,7 @@ export function expandPorts(
 ): PortMapping[] | string {
   const targets = range(target);
   if (!targets) return `invalid port ${target}: expected 1 to 65535`;
-  if (hostAddress && versionOf(hostAddress) === undefined) return `invalid host address: ${hostAddress}`;
+  if (hostAddress && addressVersion(hostAddress) === undefined) return `invalid host address: ${hostAddress}`;
   if (published === "" || published === "0") {
     return numbers(targets).map((containerPort) => ({
       hostAddress,

@@ -1,9 +1,9 @@
 /** Shared by the readers of a service: its input, the reporting of problems, and values with units. */
-import { atPlace } from "../../core/diagnostics.ts";
+import { atPlace, type SourcePosition } from "../../core/diagnostics.ts";
 import type { ReportAt } from "../check/check.ts";
 import type { Variables } from "../files/interpolate.ts";
 import { toMapping } from "../files/merge.ts";
-import type { Unavailable } from "../model/stack.ts";
+import type { StackHosts, Unavailable } from "../model/stack.ts";
 import type { ServiceInput } from "../schema/schema.ts";
 import { parseBytes, parseDuration } from "./values.ts";
 
@@ -13,6 +13,10 @@ export interface ServiceContext {
   report: ReportAt;
   /** Files that are read in the process are recorded here. */
   inputs: Set<string>;
+  /** Undefined for a stack of one host. */
+  hosts: StackHosts | undefined;
+  /** The place of a value in the file, for errors that come later. */
+  locate: (path: (string | number)[]) => SourcePosition | undefined;
 }
 
 export class ServiceReader {
@@ -30,6 +34,12 @@ export class ServiceReader {
       message: `${where.join(".")}: ${message}`,
       ...(hint ? { hint } : {}),
     });
+  }
+
+  /** A name that is not declared. */
+  unknown(path: (string | number)[], message: string, hint: string): void {
+    const where = ["services", this.name, ...path];
+    this.context.report(where, { severity: "error", code: "UNKNOWN_REFERENCE", message, hint });
   }
 
   /** A missing file or variable, which is not an error if the stack is only inspected. */

@@ -3,6 +3,7 @@
  * Schema for editors is generated from these. Keys of Compose that are not here yet are listed in unsupported.ts.
  */
 import { z } from "zod";
+import { hostChoice, hostsSchema } from "./hosts.ts";
 
 const stringOrNumber = z.union([z.string(), z.number()]);
 const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);
@@ -107,6 +108,9 @@ const attachment = z.union(
       gw_priority: number
         .optional()
         .describe("The network with the highest value provides the default route"),
+      "x-bay-rate": stringOrNumber
+        .optional()
+        .describe("The rate at which a container sends and receives at most: 512kbit, 10mbit, 1gbit"),
     }),
     z.null(),
   ],
@@ -322,9 +326,13 @@ export const serviceSchema = z.strictObject({
         .enum(["allow", "deny"], { error: "expected allow or deny" })
         .optional()
         .describe("allow: containers may send packets with other source addresses, as a router does"),
+      host: hostChoice.optional().describe("The same as host, for files that Docker Compose reads too"),
     })
     .optional()
     .describe("Extensions of bay"),
+  host: hostChoice
+    .optional()
+    .describe("The host that the containers run on, or several hosts: names under the top-level hosts"),
   extends: extendsSchema.optional().describe("A service of this or another file to inherit from"),
   build: z
     .union([z.string(), buildSchema], { error: "expected a directory, or a mapping with context" })
@@ -510,7 +518,9 @@ export const networkSchema = z.strictObject({
   driver: z
     .string()
     .optional()
-    .describe("bridge; plan and up refuse a service on a network of another driver"),
+    .describe(
+      "bridge, or overlay in a stack with hosts; plan and up refuse a service on a network of another driver",
+    ),
   driver_opts: z.record(z.string(), scalar).optional(),
   internal: boolean.optional(),
   enable_ipv4: boolean
@@ -627,6 +637,10 @@ export const fileSchema = z.strictObject({
   secrets: z.record(key, secretSchema).optional(),
   configs: z.record(key, configSchema).optional(),
   images: z.record(z.string(), imageSchema).optional(),
+  hosts: hostsSchema.optional(),
+  "x-bay-hosts": hostsSchema
+    .optional()
+    .describe("The same as hosts, for files that Docker Compose reads too"),
 });
 
 export type ServiceInput = z.infer<typeof serviceSchema>;

@@ -20,7 +20,11 @@ const { FLOORS, readImports, roomOf, sourceFiles } = (await import(
 };
 
 /** stack/ describes what is asked for and knows nothing of the host: it imports core alone, and these may import it. */
-const STACK = { room: "stack", imports: ["core"], importedBy: ["cli", "watch", "daemon", "reconcile"] };
+const STACK = {
+  room: "stack",
+  imports: ["core"],
+  importedBy: ["cli", "watch", "daemon", "placement", "reconcile"],
+};
 
 /** Doors beside index.ts. Each exists so that a caller does not load the rest of the room. */
 const DOORS: Record<string, string> = {

@@ -31,7 +31,17 @@ const examples = readdirSync("examples").flatMap((name) => {
     return [];
   }
 });
-const real = fc.constantFrom(...SAMPLES, ...examples);
+const HOSTS = `hosts: { a: { address: "10.0.0.1:2376", labels: { zone: east } }, b: }
+services:
+  web:
+    image: x
+    host: [a, b]
+    ports: [{ target: 80, published: 80, mode: host }]
+    networks: { n: { x-bay-rate: 10mbit } }
+    deploy: { placement: { constraints: [node.labels.zone == east], preferences: [{ spread: node.labels.zone }] } }
+networks: { n: { driver: overlay, driver_opts: { encapsulation: gre, key: 5 } } }
+`;
+const real = fc.constantFrom(...SAMPLES, ...examples, HOSTS);
 const PIECES = [
   "services:",
   "  ",

@@ -30,6 +30,32 @@ describe("an ip_range", () => {
   });
 });
 
+describe("an address with the length of a prefix", () => {
+  it.each([
+    [network("subnet: 10.0.0.0/24, gateway: 10.0.0.1/24"), 'invalid IP address "10.0.0.1/24"'],
+    [network("subnet: fd00::/64, gateway: 'fd00::1/64'"), 'invalid IP address "fd00::1/64"'],
+    [
+      network("subnet: 10.0.0.0/24, aux_addresses: { a: 10.0.0.9/24 }"),
+      '"10.0.0.9/24" is not an address of the subnet',
+    ],
+    ['services: { a: { image: x, ports: ["10.0.0.1/8:80:80"] } }\n', "services.a.ports.0: "],
+    [
+      "services: { a: { image: x, ports: [{ target: 1, published: 1, host_ip: 10.0.0.1/8 }] } }\n",
+      "invalid host address: 10.0.0.1/8",
+    ],
+    [
+      "services: { a: { image: x, networks: { default: { ipv6_address: 'fd00::1/64' } } } }\n",
+      "services.a.networks.default.ipv6_address: ",
+    ],
+    [
+      "services: { a: { image: x, networks: { default: { ipv4_address: 10.0.0.1/24 } } } }\n",
+      "services.a.networks.default.ipv4_address: ",
+    ],
+  ])("is refused at its place: %s", (text, message) => {
+    expect(problemsOf(text)).toContain(message);
+  });
+});
+
 describe("a name", () => {
   it.each([
     "networks",

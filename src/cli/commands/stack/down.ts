@@ -11,6 +11,7 @@ interface DownCommandOptions {
   rmi?: string;
   removeOrphans?: boolean;
   timeout?: number;
+  skipUnreachable?: boolean;
 }
 
 /** Removes the stack, or some of its services. Without a file, -p names the stack. */
@@ -38,11 +39,16 @@ export async function down(context: Context, only: string[], options: DownComman
     graceMs: milliseconds(options.timeout),
   };
   if (context.options.dryRun) {
-    const { coloured } = await import("./plan.ts");
+    const { coloured } = await import("../../ui/coloured-plan.ts");
     const { printPlan } = await import("../../../reconcile/index.ts");
     return print(coloured(printPlan(await client.json<Plan>("POST", "/bay/v1/down/plan", request))));
   }
-  const plan = await watch(client, "/bay/v1/down", request);
+  const plan = stack?.hosts
+    ? await watch(client, "/bay/v1/cluster/down", {
+        ...request,
+        ...(options.skipUnreachable ? { skipUnreachable: true } : {}),
+      })
+    : await watch(client, "/bay/v1/down", request);
   if (plan.steps.length === 0) print(`${name}: nothing to remove`);
   if (options.rmi && stack) await removeImages(client, stack, options.rmi, only);
 }

@@ -5,8 +5,8 @@ import type { Stack } from "../../../stack/index.ts";
 import type { StackChange } from "../../../stack/model/diff-stacks.ts";
 import type { Context } from "../../context.ts";
 import { milliseconds } from "../../options.ts";
+import { coloured } from "../../ui/coloured-plan.ts";
 import { hasColour, paint, print, printJson, shortId, table } from "../../ui/output.ts";
-import { coloured } from "./plan.ts";
 import { watch } from "./send-up.ts";
 
 /** bayd keeps the revisions, so this works with an invalid stack file too. Throws the file's error with a hint to use -p. */

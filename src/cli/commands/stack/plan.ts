@@ -8,7 +8,8 @@ import type { GraphFormat } from "../../../reconcile/show/graph.ts";
 import type { Stack } from "../../../stack/index.ts";
 import type { Context } from "../../context.ts";
 import { parseRerun, parseScale } from "../../options.ts";
-import { hasColour, paint, print, printJson } from "../../ui/output.ts";
+import { coloured } from "../../ui/coloured-plan.ts";
+import { print, printJson } from "../../ui/output.ts";
 import { sendUp } from "./send-up.ts";
 
 interface PlanCommandOptions {
@@ -61,6 +62,8 @@ export async function showPlan(
 ): Promise<number> {
   const planOptions: PlanOptions = { ...PLAN_DEFAULTS, ...asked };
   const stack = await context.stackToSend(services, { build: planOptions.build });
+  if (stack.hosts)
+    return (await import("./plan-hosts.ts")).showHostPlans(context, stack, planOptions, options);
   const made = await makePlanFor(context, stack, planOptions);
   if (options.output)
     writeFileSync(options.output, `${JSON.stringify(toSaved(stack, planOptions, made), null, 2)}\n`, {
@@ -92,13 +95,6 @@ async function makePlanFor(context: Context, stack: Stack, options: PlanOptions)
   const state = readState(join(context.roots.root, "state"));
   const actual = observe({ roots: context.roots, state, health: () => "none" }, stack.name, stack);
   return makePlan(stack, { ...actual, unmakable: await unmakableImages(stack) }, options);
-}
-
-export function coloured(text: string): string {
-  if (!hasColour()) return text;
-  return text.replace(/^( {2}\+|-\/\+| {2}~| {2}-) /gm, (sign) =>
-    paint(sign, sign.includes("/") || sign.includes("~") ? "yellow" : sign.includes("+") ? "green" : "red"),
-  );
 }
 
 const savedSchema = z.object({

@@ -36,7 +36,10 @@ export async function ps(context: Context, services: string[], options: PsOption
       row.Status,
       portsText(row),
     ]);
-    return print(table(["NAME", "IMAGE", "COMMAND", "SERVICE", "CREATED", "STATUS", "PORTS"], cells));
+    const head = ["NAME", "IMAGE", "COMMAND", "SERVICE", "CREATED", "STATUS", "PORTS"];
+    if (rows.every(({ Host }) => Host === undefined)) return print(table(head, cells));
+    const withHosts = cells.map((row, index) => [...row, rows[index]!.Host ?? ""]);
+    return print(table([...head, "HOST"], withHosts));
   }
   const { psListing } = await import("../../ui/ps-listing.ts");
   const { printListing } = await import("../../ui/listing.ts");
@@ -79,7 +82,7 @@ async function load(context: Context, services: string[], options: PsOptions): P
   const isWanted = (row: ContainerRow) =>
     (filters.status.length > 0
       ? filters.status.includes(row.State)
-      : options.all || ["running", "paused", "restarting"].includes(row.State)) &&
+      : options.all || ["running", "paused", "restarting", "unknown"].includes(row.State)) &&
     (filters.service.length === 0 || filters.service.includes(serviceOf(row))) &&
     (options.orphans !== false || knownServices.includes(serviceOf(row)));
   return {

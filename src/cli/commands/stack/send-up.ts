@@ -15,7 +15,7 @@ export async function sendUp(
   request: object,
   quiet: Quiet = {},
 ): Promise<Plan> {
-  return watch(client, "/bay/v1/up", { stack, ...request }, quiet);
+  return watch(client, stack.hosts ? "/bay/v1/cluster/up" : "/bay/v1/up", { stack, ...request }, quiet);
 }
 
 /** Which kinds of progress are hidden. */

@@ -38,6 +38,7 @@ interface UpOptions {
   renewAnonVolumes?: boolean;
   timeout?: number;
   repair?: boolean;
+  skipUnreachable?: boolean;
   watch?: boolean;
 }
 
@@ -148,6 +149,7 @@ async function upAndFollow(
       wait: options.wait,
       waitTimeoutMs: milliseconds(options.waitTimeout),
       parallel: context.options.parallel,
+      ...(options.skipUnreachable ? { skipUnreachable: true } : {}),
     },
     options,
   );

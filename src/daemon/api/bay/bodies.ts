@@ -10,6 +10,9 @@ import type { Stack } from "../../../stack/index.ts";
 const MOST_ENTRIES = 1000;
 const LONGEST_TEXT = 1 << 20;
 
+/** The highest number of a container. */
+const MOST_NUMBER = 2 ** 31 - 1;
+
 /** Names of stacks and services: they cannot form a path. */
 const name = z
   .string()
@@ -77,6 +80,7 @@ const service = z.looseObject({
   ports: z.array(z.looseObject({})).max(10_000),
   networks: bounded(z.record(z.string(), z.looseObject({}))),
   replicas: z.number().int().min(0).max(10_000),
+  numbers: z.array(z.number().int().min(1).max(MOST_NUMBER)).max(10_000).optional(),
 });
 
 const parts = bounded(z.record(z.string().max(255), z.looseObject({ labels: labels.optional() })));

@@ -6,14 +6,13 @@ import { messageOf } from "../../../core/errors.ts";
 import { PLAN_DEFAULTS, type PlanOptions } from "../../../reconcile/index.ts";
 import { roomWarnings } from "../../../store/index.ts";
 import { eventLoopDelay } from "../../process/event-loop-delay.ts";
-import type { Asker } from "../../stacks/stack-locks.ts";
 import { waitForStack } from "../../stacks/wait-for-stack.ts";
 import { parameters } from "../engine/parameters.ts";
-import { errorAnswer } from "../error-status.ts";
 import { openRequests } from "../guard.ts";
-import { type Call, goneSignal, type Route, route, sendJson, startStream } from "../http.ts";
+import { type Route, route, sendJson } from "../http.ts";
 import type { Services } from "../server.ts";
 import { downBody, rollbackBody, runBody, upBody } from "./bodies.ts";
+import { streamed } from "./streamed.ts";
 
 export function bayRoutes({ manager, stacks, reload, shutDown }: Services): Route[] {
   const options = (given: Partial<PlanOptions> | undefined): PlanOptions => ({ ...PLAN_DEFAULTS, ...given });
@@ -124,21 +123,3 @@ async function endContainers(manager: ContainerManager): Promise<void> {
 /** The number of listeners of an emitter, including followers of logs and events. */
 const listenersOf = (emitter: EventEmitter): number =>
   emitter.eventNames().reduce((sum, name) => sum + emitter.listenerCount(name), 0);
-
-/** Sends lines about the progress and what the command waits for, then one with the result or the error. */
-async function streamed(
-  call: Call,
-  action: (write: (value: unknown) => void, client: Pick<Asker, "signal" | "tell">) => Promise<unknown>,
-): Promise<void> {
-  const write = startStream(call.response);
-  try {
-    const result = await action((progress) => write({ progress }), {
-      signal: goneSignal(call.response),
-      tell: (waiting) => void write({ waiting }),
-    });
-    write({ result });
-  } catch (error) {
-    write({ error: errorAnswer(error).body });
-  }
-  call.response.end();
-}

@@ -1,0 +1,33 @@
+/** Joins the cluster with what it needs of bayd: its containers, its overlay networks and its server. */
+import type { Socket } from "node:net";
+import type { ContainerManager } from "../../container/index.ts";
+import { Cluster } from "../../host/index.ts";
+import { serveStranger } from "./join.ts";
+import { sharedContainers } from "./shared-containers.ts";
+
+/** `serve` takes over a connection of a member. */
+export function makeCluster(
+  manager: ContainerManager,
+  serve: (socket: Socket) => void,
+  warn: (text: string) => void,
+): Cluster {
+  const { overlays } = manager.networks;
+  const cluster: Cluster = new Cluster({
+    root: manager.roots.root,
+    run: manager.roots.run,
+    store: manager.store,
+    containers: () => sharedContainers(manager),
+    changed: () => {
+      overlays.underlay = cluster.underlay;
+      overlays.sync();
+      manager.emit("peers");
+    },
+    serve,
+    join: serveStranger(() => cluster, warn),
+    warn,
+  });
+  overlays.underlay = cluster.underlay;
+  manager.remoteContainers = () => cluster.remoteContainers();
+  manager.on("changed", () => cluster.publisher.refresh());
+  return cluster;
+}

@@ -1,0 +1,61 @@
+/** What a host tells the one that plans over all hosts: what of a stack runs there, and what of the host is in use. */
+import { z } from "zod";
+import { type ContainerManager, LABELS } from "../../container/index.ts";
+import { subnetsOf, withLinks } from "../../network/index.ts";
+
+const name = z.string().max(300);
+
+export const hostStateSchema = z.object({
+  containers: z.array(z.object({ service: name, number: z.int().min(0) })).max(100_000),
+  /** Names of local volumes of the stack. */
+  volumes: z.array(name).max(100_000),
+  /** Overlay networks of any stack. */
+  overlays: z
+    .array(z.object({ name, id: z.int(), port: z.int(), subnet: name, subnets6: z.array(name).max(100) }))
+    .max(10_000),
+  /** All subnets that this host uses: of networks and of its own routes. */
+  subnets: z.array(name).max(100_000),
+});
+export type HostState = z.infer<typeof hostStateSchema>;
+
+export function hostState(manager: ContainerManager, stack: string): HostState {
+  const networks = manager.networks.list();
+  return {
+    containers: manager
+      .list()
+      .filter(
+        ({ config, role }) =>
+          !role && config.labels[LABELS.stack] === stack && config.labels[LABELS.oneOff] !== "True",
+      )
+      .map(({ config }) => ({
+        service: config.labels[LABELS.service] ?? "",
+        number: Number(config.labels[LABELS.number] ?? 0),
+      })),
+    volumes: manager.volumes
+      .list()
+      .filter(({ config }) => config.stack === stack)
+      .map(({ config }) => config.name),
+    overlays: networks.flatMap(({ config, subnet, further = [] }) =>
+      config.overlay
+        ? [
+            {
+              name: config.name,
+              id: config.overlay.id,
+              port: config.overlay.port,
+              subnet,
+              subnets6: further.map((each) => each.subnet),
+            },
+          ]
+        : [],
+    ),
+    subnets: [
+      ...networks.flatMap((network) => subnetsOf(network).map(({ subnet }) => subnet)),
+      ...withLinks((links) =>
+        links
+          .routes()
+          .filter(({ prefix }) => prefix > 0)
+          .map(({ destination, prefix }) => `${destination}/${prefix}`),
+      ),
+    ],
+  };
+}

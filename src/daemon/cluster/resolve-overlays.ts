@@ -1,0 +1,127 @@
+/**
+ * Fills in what a stack file leaves open of its overlay networks: the subnet and the identifier, which are the same on all
+ * hosts. Those of a network that exists on any host are kept. Pure.
+ */
+import { createHash } from "node:crypto";
+import { BayError } from "../../core/errors.ts";
+import {
+  formatSubnet,
+  isSubnet,
+  overlaps,
+  parseRange,
+  parseSubnet,
+  type Subnet,
+  versionOf,
+} from "../../core/ip.ts";
+import { maxHosts } from "../../network/index.ts";
+import type { Stack, StackNetwork } from "../../stack/index.ts";
+import type { HostState } from "./host-state.ts";
+
+/** The port that IANA assigned to VXLAN (RFC 7348). */
+export const VXLAN_PORT = 4789;
+const MAX_ID = 2 ** 24 - 1;
+
+type Overlay = HostState["overlays"][number];
+
+/** Throws BAD_SUBNET, NO_SUBNET, NO_ENCAPSULATION. */
+export function resolveOverlays(stack: Stack, states: readonly HostState[], hosts: number): Stack {
+  const known = new Map(states.flatMap(({ overlays }) => overlays).map((overlay) => [overlay.name, overlay]));
+  const ids = new Set([...known.values()].map(({ id }) => id));
+  const used = states.flatMap(({ subnets }) => subnets).flatMap((text) => plain(text) ?? []);
+  const networks = Object.entries(stack.networks).map(([key, network]) => {
+    if (!network.overlay || network.external) return [key, network] as const;
+    const own = known.get(network.name);
+    const resolved = resolve(key, network, own, { ids, used });
+    const most = maxHosts(parseSubnet(resolved.subnet!));
+    if (hosts > most)
+      throw new BayError(
+        "BAD_SUBNET",
+        `networks.${key}: the subnet ${resolved.subnet} has room for ${most} hosts, and the cluster has ${hosts}`,
+        { hint: "give the network a larger subnet under ipam, such as one with the prefix /16" },
+      );
+    ids.add(resolved.overlay!.id!);
+    used.push(parseSubnet(resolved.subnet!));
+    return [key, resolved] as const;
+  });
+  return { ...stack, networks: Object.fromEntries(networks) };
+}
+
+function resolve(
+  key: string,
+  network: StackNetwork,
+  own: Overlay | undefined,
+  { ids, used }: { ids: ReadonlySet<number>; used: readonly Subnet[] },
+): StackNetwork {
+  const overlay = network.overlay!;
+  if (overlay.encapsulation !== "vxlan" || overlay.isEncrypted)
+    throw new BayError(
+      "NO_ENCAPSULATION",
+      overlay.isEncrypted
+        ? `networks.${key}.driver_opts.encrypted: encrypted overlays are not supported`
+        : `networks.${key}.driver_opts.encapsulation: ${overlay.encapsulation} is not supported; vxlan is`,
+    );
+  const others = new Set([...ids].filter((id) => id !== own?.id));
+  if (overlay.id !== undefined && others.has(overlay.id))
+    throw new BayError(
+      "BAD_SUBNET",
+      `networks.${key}: another overlay network has the identifier ${overlay.id}`,
+      {
+        hint: "set vni in its driver_opts to another number, or remove it",
+      },
+    );
+  const subnet = network.subnet ?? own?.subnet ?? chosenSubnet(network.name, used);
+  const further = network.ipv6 ? withIpv6(network, own) : network.further;
+  return {
+    ...network,
+    subnet,
+    ...(further ? { further } : {}),
+    overlay: {
+      ...overlay,
+      id: overlay.id ?? own?.id ?? chosenId(network.name, others),
+      port: overlay.port ?? VXLAN_PORT,
+    },
+  };
+}
+
+/** IPv6 needs the same subnet on all hosts, too. */
+function withIpv6(network: StackNetwork, own: Overlay | undefined): NonNullable<StackNetwork["further"]> {
+  const given = network.further ?? [];
+  if (given.some(({ subnet }) => subnet !== undefined && versionOf(subnet) === 6)) return given;
+  const digits = createHash("sha256").update(`ipv6 ${network.name}`).digest("hex");
+  const chosen = `fd${digits.slice(0, 2)}:${digits.slice(2, 6)}:${digits.slice(6, 10)}::/64`;
+  const subnet = own?.subnets6.find((text) => versionOf(text.split("/")[0]!) === 6) ?? plainText(chosen);
+  return [...given, { subnet, gateway: undefined }];
+}
+
+const plainText = (text: string) => formatSubnet(parseSubnet(text));
+
+/** The identifier follows from the name, so that hosts which do not hear of each other choose the same. */
+function chosenId(name: string, taken: ReadonlySet<number>): number {
+  const start = createHash("sha256").update(name).digest().readUIntBE(0, 3);
+  for (let step = 0; ; step += 1) {
+    const id = ((start + step) % MAX_ID) + 1;
+    if (!taken.has(id)) return id;
+  }
+}
+
+/** A /16 of 10.128.0.0/9 that follows from the name, or the next one that no host uses. Throws NO_SUBNET. */
+function chosenSubnet(name: string, used: readonly Subnet[]): string {
+  const start = createHash("sha256").update(name).digest().readUInt8(3);
+  for (let step = 0; step < 128; step += 1) {
+    const text = `10.${128 + ((start + step) % 128)}.0.0/16`;
+    if (!used.some((subnet) => overlaps(subnet, parseSubnet(text)))) return text;
+  }
+  throw new BayError("NO_SUBNET", `the network ${name} finds no subnet that is free on all hosts`, {
+    hint: "give it a subnet under ipam",
+  });
+}
+
+/** Routes of a single address count as well. */
+const plain = (text: string): Subnet | undefined => {
+  if (isSubnet(text)) return parseSubnet(text);
+  try {
+    return parseRange(text);
+  } catch {
+    return undefined;
+  }
+};

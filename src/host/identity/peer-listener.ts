@@ -1,0 +1,133 @@
+/**
+ * The TCP listener for other hosts: TLS 1.3, and a certificate of the cluster's authority on both sides. A connection of a
+ * member is served by bayd's server; one without such a certificate may only ask to join.
+ */
+import type { X509Certificate } from "node:crypto";
+import { createServer as createHttpServer, type Server as HttpServer } from "node:http";
+import type { Socket } from "node:net";
+import { createServer, type Server, type TLSSocket } from "node:tls";
+import { BayError, messageOf } from "../../core/errors.ts";
+import type { Member } from "../model/member.ts";
+import type { Identity } from "./identity-files.ts";
+
+const HANDSHAKE_TIMEOUT = 10_000;
+const MAX_CONNECTIONS = 4096;
+/** Connections of strangers at a time. */
+const MAX_STRANGERS = 64;
+const STRANGER_TIME = 30_000;
+
+export interface ListenerOptions {
+  members: () => readonly Member[];
+  /** Serves a member's connection. */
+  serve: (socket: Socket, member: Member) => void;
+  /** Serves the requests of others. */
+  join: Parameters<typeof createHttpServer>[1] & {};
+  warn: (text: string) => void;
+}
+
+export class PeerListener {
+  #server: Server | undefined;
+  #port: number | undefined;
+  readonly #strangers: HttpServer;
+  /** Connections of members. */
+  readonly #open = new Set<TLSSocket>();
+  readonly #joining = new Set<TLSSocket>();
+
+  constructor(readonly options: ListenerOptions) {
+    this.#strangers = createHttpServer(
+      {
+        headersTimeout: STRANGER_TIME,
+        requestTimeout: STRANGER_TIME,
+        keepAliveTimeout: 1,
+        maxHeaderSize: 8192,
+        connectionsCheckingInterval: 5000,
+      },
+      options.join,
+    );
+  }
+
+  /** Listens, or takes over another certificate or port. Throws PORT_TAKEN. */
+  async start(identity: Identity, port: number): Promise<void> {
+    if (this.#server && this.#port === port) {
+      this.#server.setSecureContext(contextOf(identity));
+      return;
+    }
+    await this.stop();
+    const server = createServer({
+      ...contextOf(identity),
+      // a client of exec or attach ends its input before it has read all output
+      allowHalfOpen: true,
+      requestCert: true,
+      rejectUnauthorized: false,
+      handshakeTimeout: HANDSHAKE_TIMEOUT,
+    });
+    server.maxConnections = MAX_CONNECTIONS;
+    server.on("secureConnection", (socket) => this.#take(socket));
+    server.on("tlsClientError", () => {});
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", (cause) =>
+        reject(
+          new BayError("PORT_TAKEN", `bayd cannot listen on the TCP port ${port}: ${messageOf(cause)}`, {
+            cause,
+            hint: "stop the program that uses it, or set another one with --port",
+          }),
+        ),
+      );
+      server.listen(port, "::", () => resolve());
+    });
+    server.on("error", (error) => this.options.warn(`the listener for other hosts: ${messageOf(error)}`));
+    this.#server = server;
+    this.#port = port;
+  }
+
+  #take(socket: TLSSocket): void {
+    socket.on("error", () => socket.destroy());
+    const member = memberOf(socket, this.options.members());
+    if (member) {
+      keep(this.#open, socket);
+      return this.options.serve(socket, member);
+    }
+    if (this.#joining.size >= MAX_STRANGERS) return void socket.destroy();
+    keep(this.#joining, socket);
+    setTimeout(() => socket.destroy(), STRANGER_TIME).unref();
+    this.#strangers.emit("connection", socket);
+  }
+
+  /** Ends the connections of hosts that are no longer members, and of earlier certificates. */
+  enforce(): void {
+    const members = this.options.members();
+    for (const socket of this.#open) if (!memberOf(socket, members)) socket.destroy();
+  }
+
+  async stop(): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    for (const socket of [...this.#open, ...this.#joining]) socket.destroy();
+    if (server) await new Promise<void>((resolve) => server.close(() => resolve()));
+  }
+}
+
+const contextOf = ({ key, certificate, authority }: Identity) => ({
+  key,
+  // with the authority's own, whose digest a joining host compares with its token
+  cert: `${certificate}\n${authority}`,
+  ca: authority,
+  minVersion: "TLSv1.3" as const,
+});
+
+function keep(set: Set<TLSSocket>, socket: TLSSocket): void {
+  set.add(socket);
+  socket.once("close", () => set.delete(socket));
+}
+
+/** The member with the certificate of a connection, if the authority issued it and the list has the host. */
+function memberOf(socket: TLSSocket, members: readonly Member[]): Member | undefined {
+  const certificate = socket.authorized ? socket.getPeerX509Certificate() : undefined;
+  return certificate && members.find((member) => isOf(member, certificate));
+}
+
+/** Whether a certificate of the authority is one of this member's that still count. */
+export const isOf = (
+  { id, validFrom }: Pick<Member, "id" | "validFrom">,
+  certificate: Pick<X509Certificate, "subject" | "validFrom">,
+): boolean => certificate.subject === `CN=${id}` && Date.parse(certificate.validFrom) >= validFrom;

@@ -1,0 +1,168 @@
+/**
+ * Several hosts on one machine: each has a network namespace with an address on a common segment, and a mount namespace whose
+ * /sys shows that network. Each runs a bay of its own. Nothing of them is in the network of the machine.
+ */
+import { execFileSync, type SpawnSyncReturns, spawn, spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { Bay, type BayHost, eventually } from "./bay.ts";
+
+const run = (program: string, ...args: string[]) =>
+  execFileSync(program, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+
+/** One host: its namespaces, and the bay in it. */
+export class TestHost implements BayHost {
+  readonly bay: Bay;
+  readonly #holder: ReturnType<typeof spawn>;
+
+  constructor(
+    readonly name: string,
+    readonly namespace: string,
+    readonly address: string,
+  ) {
+    this.bay = new Bay(this);
+    const cgroups = join(this.bay.folder, "cgroups");
+    mkdirSync(cgroups);
+    const script = [
+      `mount --rbind /sys/fs/cgroup ${cgroups}`,
+      "mount -t sysfs sysfs /sys",
+      `mount --rbind ${cgroups} /sys/fs/cgroup`,
+      "echo ready",
+      "exec sleep infinity",
+    ].join(" && ");
+    this.#holder = spawn(
+      "nsenter",
+      [`--net=/run/netns/${namespace}`, "unshare", "-m", "--propagation", "private", "sh", "-c", script],
+      { stdio: ["ignore", "pipe", "inherit"] },
+    );
+  }
+
+  /** Resolves when the host's mounts are ready. */
+  ready(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#holder.stdout!.once("data", () => resolve());
+      this.#holder.once("exit", (code) => reject(new Error(`the host ${this.name} ended with ${code}`)));
+    });
+  }
+
+  /** The command that runs another in this host, in a folder. */
+  enter(folder: string): string[] {
+    const inFolder = ["sh", "-c", 'cd "$0" && exec "$@"', folder];
+    return ["nsenter", "-t", String(this.#holder.pid), "-m", "-n", ...inFolder];
+  }
+
+  /** Runs a program in this host. Gives its output; throws if it fails. */
+  run(...command: string[]): string {
+    const [program, ...args] = [...this.enter("/"), ...command];
+    return run(program!, ...args);
+  }
+
+  /** Runs a program in this host. */
+  try(...command: string[]): SpawnSyncReturns<string> {
+    const [program, ...args] = [...this.enter("/"), ...command];
+    return spawnSync(program!, args, { encoding: "utf8" });
+  }
+
+  /** Cuts the host from the others, or connects it again. */
+  setLink(isUp: boolean): void {
+    this.run("ip", "link", "set", "eth0", isUp ? "up" : "down");
+  }
+
+  close(): void {
+    this.bay.close();
+    this.#holder.kill("SIGKILL");
+  }
+}
+
+/** The hosts of a test, joined by a bridge. */
+export class TestHosts {
+  readonly #tag = randomBytes(3).toString("hex");
+  readonly all: TestHost[] = [];
+
+  get #switch(): string {
+    return `bayt${this.#tag}-sw`;
+  }
+
+  static async start(names: readonly string[]): Promise<TestHosts> {
+    const hosts = new TestHosts();
+    run("ip", "netns", "add", hosts.#switch);
+    run("ip", "-n", hosts.#switch, "link", "add", "br0", "type", "bridge", "mcast_snooping", "0");
+    run("ip", "-n", hosts.#switch, "link", "set", "br0", "up");
+    for (const name of names) await hosts.#add(name);
+    return hosts;
+  }
+
+  async #add(name: string): Promise<void> {
+    const number = this.all.length + 1;
+    const namespace = `bayt${this.#tag}-${name}`;
+    const address = `10.77.0.${number}`;
+    run("ip", "netns", "add", namespace);
+    run(
+      "ip",
+      "-n",
+      this.#switch,
+      "link",
+      "add",
+      `p${number}`,
+      "type",
+      "veth",
+      "peer",
+      "name",
+      "eth0",
+      "netns",
+      namespace,
+    );
+    run("ip", "-n", this.#switch, "link", "set", `p${number}`, "master", "br0", "up");
+    run("ip", "-n", namespace, "link", "set", "lo", "up");
+    run("ip", "-n", namespace, "addr", "add", `${address}/24`, "dev", "eth0");
+    run("ip", "-n", namespace, "-6", "addr", "add", `fd77::${number}/64`, "dev", "eth0", "nodad");
+    run("ip", "-n", namespace, "link", "set", "eth0", "up");
+    run("ip", "-n", namespace, "route", "add", "default", "via", "10.77.0.254");
+    const host = new TestHost(name, namespace, address);
+    this.all.push(host);
+    await host.ready();
+  }
+
+  /** The same stack file on all hosts, at the same path, with the root file system of busybox beside it. */
+  write(text: string): void {
+    const [first] = this.all;
+    first!.bay.busybox();
+    for (const { bay } of this.all) {
+      bay.stackFolder = join(first!.bay.folder, "stack");
+      bay.write(text);
+    }
+  }
+
+  /** Makes all hosts members of one cluster, and waits until each hears the others. */
+  async join(): Promise<void> {
+    const [first, ...others] = this.all;
+    first!.bay.ok("host", "init", "--name", first!.name);
+    for (const host of others) {
+      const command = first!.bay.ok("host", "invite").trim().split(" ").slice(1);
+      host.bay.ok(...command, "--name", host.name);
+    }
+    await this.allReady();
+  }
+
+  /** Waits until each host hears all others. */
+  async allReady(): Promise<void> {
+    await eventually(() => {
+      for (const { bay, name } of this.all) {
+        const rows = JSON.parse(bay.ok("host", "ls", "--format", "json")) as {
+          name: string;
+          state: string;
+        }[];
+        const missing = rows.filter(({ state }) => state !== "ready").map((row) => row.name);
+        if (rows.length !== this.all.length || missing.length > 0)
+          throw new Error(`${name} sees ${rows.length} hosts; not ready: ${missing.join(", ")}`);
+      }
+    });
+  }
+
+  close(): void {
+    for (const host of this.all) host.close();
+    for (const host of this.all) run("ip", "netns", "del", host.namespace);
+    run("ip", "netns", "del", this.#switch);
+  }
+}
