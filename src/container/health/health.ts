@@ -77,7 +77,7 @@ export class HealthMonitor {
     const { exitCode, output } = await this.#run();
     if (this.#isStopped || (isEarly && exitCode !== 0)) return;
     const { pid, start: startTime } = this.record.state;
-    // the probe of a container that has ended says nothing, and its end is recorded a moment later
+    // the container has ended, so this is not a result of the probe; the end is recorded a moment later
     if (exitCode !== 0 && !isAlive(pid, startTime)) return;
     this.log.push({ start: start.toISOString(), end: new Date().toISOString(), exitCode, output });
     if (this.log.length > KEPT_RESULTS) this.log.shift();
