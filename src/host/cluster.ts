@@ -12,13 +12,7 @@ import { PeerAgent } from "./identity/peer-agent.ts";
 import { PeerListener } from "./identity/peer-listener.ts";
 import { Membership } from "./membership/membership.ts";
 import type { Member } from "./model/member.ts";
-import {
-  HEARTBEAT,
-  type SharedContainer,
-  SILENCE,
-  type StreamMessage,
-  sharedContainer,
-} from "./stream/messages.ts";
+import { HEARTBEAT, type SharedContainer, type StreamMessage, sharedContainer } from "./stream/messages.ts";
 import { PeerConnection, STREAM_PATH } from "./stream/peer-connection.ts";
 import { ContainerPublisher } from "./stream/publisher.ts";
 
@@ -228,6 +222,3 @@ export class Cluster {
 }
 
 const hostOf = ({ name, slot, address }: Member): UnderlayHost => ({ name, slot, address });
-
-/** Milliseconds after which a host counts as silent. */
-export { SILENCE };

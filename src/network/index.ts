@@ -8,13 +8,12 @@ export {
   type Endpoint,
   type NetworkConfig,
   type NetworkRecord,
-  type OverlayOptions,
   type PublishedPort,
   type SubnetConfig,
   subnetsOf,
 } from "./model/network.ts";
 export { type ContainerEndpoint, type EndpointDirectory, NetworkManager } from "./network-manager.ts";
-export { maxHosts, sliceOf } from "./overlay/slices.ts";
+export { maxHosts } from "./overlay/slices.ts";
 export type { RemoteEndpoint, Underlay, UnderlayHost } from "./overlay/underlay.ts";
 export { portKey, portOwner } from "./ports/port-holder.ts";
 export { firewallIsIntact } from "./rules/firewall.ts";

@@ -13,9 +13,9 @@ import type { ContainerConfig, ContainerManager, ContainerRecord } from "../../s
 import type * as RootsModule from "../../src/core/roots.ts";
 import type { Roots } from "../../src/core/roots.ts";
 import type * as ServerModule from "../../src/daemon/api/server.ts";
+import type { ClusterStacks } from "../../src/daemon/cluster/cluster-stacks.ts";
 import type { Listeners } from "../../src/daemon/process/listeners.ts";
 import type * as Settings from "../../src/daemon/process/settings.ts";
-import type { ClusterStacks } from "../../src/daemon/cluster/cluster-stacks.ts";
 import type * as Stacks from "../../src/daemon/stacks/stack-service.ts";
 import type { Cluster } from "../../src/host/index.ts";
 import type * as Images from "../../src/image/index.ts";

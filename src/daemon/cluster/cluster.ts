@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import type { ContainerManager } from "../../container/index.ts";
 import { Cluster } from "../../host/index.ts";
 import { serveStranger } from "./join.ts";
+import { keepRenewed } from "./renewal.ts";
 import { sharedContainers } from "./shared-containers.ts";
 
 /** `serve` takes over a connection of a member. */
@@ -28,6 +29,7 @@ export function makeCluster(
   });
   overlays.underlay = cluster.underlay;
   manager.remoteContainers = () => cluster.remoteContainers();
+  keepRenewed(cluster, warn);
   manager.on("changed", () => cluster.publisher.refresh());
   return cluster;
 }

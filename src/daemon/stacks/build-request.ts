@@ -1,6 +1,6 @@
 /** Converts a service's `build:` to a build request; reads its Dockerfile and .dockerignore. */
 import { existsSync, readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import {
   type BuildRequest,
   type ContextSource,

@@ -28,6 +28,7 @@ const STACK = {
 
 /** Doors beside index.ts. Each exists so that a caller does not load the rest of the room. */
 const DOORS: Record<string, string> = {
+  "host/join.ts": "certificates are loaded only when they are made",
   "image/for-workers.ts": "worker threads load the kernel's library, and bayd's main thread must not",
   "linux/log-pump.ts": "the log worker needs one system call of the room",
   "build/options.ts": "the command reads options of builds without loading the builder",

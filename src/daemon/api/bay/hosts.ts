@@ -6,6 +6,7 @@ import { VERSION } from "../../../core/version.ts";
 import { type Cluster, hostFacts, hostLabels, type Member, ownFacts } from "../../../host/index.ts";
 import { joinCluster } from "../../cluster/join.ts";
 import { askJson } from "../../cluster/member-client.ts";
+import { renewCertificate } from "../../cluster/renewal.ts";
 import { type Route, route, sendJson } from "../http.ts";
 import type { Services } from "../server.ts";
 
@@ -129,28 +130,6 @@ export function hostRoutes({ cluster, manager }: Services): Route[] {
       return {};
     }),
   ];
-}
-
-/**
- * Gets this host another key and certificate; then the ones before count no more. A kill in between leaves both valid. Throws
- * NOT_A_MEMBER, HOST_UNREACHABLE.
- */
-export async function renewCertificate(cluster: Cluster): Promise<void> {
-  const { membership } = cluster;
-  const { id, authorityKey } = membership.requireIdentity();
-  const { requestCertificate, validFrom } = await import("../../../host/join.ts");
-  const { request, key } = await requestCertificate();
-  const authority = membership.members.find(({ role }) => role === "authority")!;
-  const ask = (action: string, body: unknown) =>
-    askJson(cluster, authority, "POST", `/bay/v1/hosts/${id}/${action}`, { body });
-  const isHere = authorityKey !== undefined;
-  const certificate = isHere
-    ? await membership.renew(id, request)
-    : z.object({ certificate: z.string().max(100_000) }).parse(await ask("renew", { request })).certificate;
-  membership.useCertificate(certificate, key);
-  const from = validFrom(certificate);
-  if (isHere) await membership.retire(id, from);
-  else await ask("retire", { validFrom: from });
 }
 
 /** A member as clients see it. */
