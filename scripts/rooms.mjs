@@ -6,7 +6,7 @@ import { dirname, join, normalize, relative } from "node:path";
 /** From the top to the bottom. A room imports only rooms of lower floors; stack/ is beside them and imports core/ alone. */
 export const FLOORS = [
   ["cli"],
-  ["watch"],
+  ["watch", "gitops"],
   ["daemon"],
   ["host", "placement", "reconcile"],
   ["build"],

@@ -7,6 +7,7 @@ import { adder, addNothing, collect, refuse } from "./register/add.ts";
 import { addClusterCommands } from "./register/cluster.ts";
 import { addContainerCommands } from "./register/containers.ts";
 import { addContextCommands } from "./register/contexts.ts";
+import { addGitopsCommands } from "./register/gitops.ts";
 import { addHostCommands } from "./register/host.ts";
 import { addImageCommands } from "./register/images.ts";
 import { addLookCommands } from "./register/look.ts";
@@ -35,6 +36,11 @@ export async function main(argv: string[]): Promise<number> {
     process.stderr.write(`error: standard output cannot be written: ${error.message}\n`);
     process.exit(1);
   });
+  // bayd reads the stacks of repositories in a process of their own
+  if (argv[2] === "__read-stack") {
+    (await import("../gitops/read/reader-process.ts")).readStackForGitops();
+    return 0;
+  }
   try {
     await program.parseAsync(argv);
   } catch (error) {
@@ -129,6 +135,7 @@ export function build(setExitCode: (code: number) => void, only?: string): Comma
       : addNothing;
   program.commandsGroup("Stacks:");
   addStackCommands(add, program);
+  addGitopsCommands(group);
   program.commandsGroup("Containers:");
   addContainerCommands(add);
   program.commandsGroup("Images:");

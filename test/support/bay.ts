@@ -129,6 +129,11 @@ export class Bay {
     return jsonLines<PsRow>(this.ok("ps", "-a", "--format", "json"));
   }
 
+  /** The containers of any stack, without its file. */
+  stackPs(stack: string): PsRow[] {
+    return jsonLines<PsRow>(this.ok("-p", stack, "ps", "-a", "--format", "json"));
+  }
+
   /** Throws where there is none: a number that kill(2) would take for a process group is never given. */
   daemonPid(): number {
     const pid = Number(readFileSync(join(this.folder, "run", "bayd.pid"), "utf8"));

@@ -2,27 +2,18 @@
  * Fetches files of git repositories with the host's git: objects are kept between builds, and a checkout exists only
  * during its build. Repositories are untrusted: their hooks, filters and transports are not used.
  */
-import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, rmSync, utimesSync } from "node:fs";
 import { join } from "node:path";
-import { BayError, hasCode } from "../../core/errors.ts";
+import { BayError } from "../../core/errors.ts";
 import { withoutPasswords } from "../../core/redaction.ts";
 import type { GitUrl } from "./git-url.ts";
+import { type GitAccess, runGit as git } from "./run-git.ts";
 
-/** The build's credentials for private repositories. */
-export interface GitAccess {
-  /** The socket of an SSH agent. */
-  agent: string | undefined;
-  /** A token, or a whole Authorization header, for a host. */
-  secret: (id: string) => string | undefined;
-  signal: AbortSignal | undefined;
-}
+export type { GitAccess } from "./run-git.ts";
+export { runGit } from "./run-git.ts";
 
 const COMMIT = /^[0-9a-f]{40}$/;
-const MAX_OUTPUT = 64 << 20;
-/** A submodule must not refer to a repository of this host. */
-const REMOTE = "git:http:https:ssh";
 const LOCAL = "file";
 
 export class GitRepositories {
@@ -43,10 +34,15 @@ export class GitRepositories {
     return commit;
   }
 
+  /** The commits of all branches and tags by their full names, as the remote repository has them. Throws GIT_FAILED. */
+  async refs(url: GitUrl, access: GitAccess): Promise<Map<string, string>> {
+    const out = await git(["ls-remote", "--", url.remote], url, access);
+    return new Map(out.split("\n").map((line) => line.split("\t").reverse() as [string, string]));
+  }
+
   async #ask(url: GitUrl, access: GitAccess): Promise<string> {
     const { remote, ref } = url;
-    const out = await git(["ls-remote", "--", remote], url, access);
-    const known = new Map(out.split("\n").map((line) => line.split("\t").reverse() as [string, string]));
+    const known = await this.refs(url, access);
     const names = ref === undefined ? ["HEAD"] : candidates(ref);
     const found = names.find((name) => known.has(name));
     if (found) return known.get(found)!;
@@ -55,13 +51,29 @@ export class GitRepositories {
     });
   }
 
+  /** The directory of the kept objects of a remote repository. */
+  repositoryOf(remote: string): string {
+    return join(this.directory, `${createHash("sha256").update(remote).digest("hex").slice(0, 24)}.git`);
+  }
+
+  /** Fetches a commit, and runs an action while no other fetch changes the repository. Throws GIT_FAILED. */
+  withCommit<T>(
+    url: GitUrl,
+    commit: string,
+    access: GitAccess,
+    action: (repository: string) => Promise<T>,
+  ): Promise<T> {
+    const repository = this.repositoryOf(url.remote);
+    return this.#inTurn(repository, async () => {
+      await this.#fetch(repository, url, commit, access);
+      return action(repository);
+    });
+  }
+
   /** Checks out a commit into an empty directory. Throws GIT_FAILED. */
   async checkOut(url: GitUrl, commit: string, target: string, access: GitAccess): Promise<void> {
     const { remote } = url;
-    const repository = join(
-      this.directory,
-      `${createHash("sha256").update(remote).digest("hex").slice(0, 24)}.git`,
-    );
+    const repository = this.repositoryOf(remote);
     await this.#inTurn(repository, async () => {
       await this.#fetch(repository, url, commit, access);
       utimesSync(repository, new Date(), new Date());
@@ -127,85 +139,4 @@ export class GitRepositories {
 function candidates(ref: string): string[] {
   if (ref.startsWith("refs/")) return [`${ref}^{}`, ref];
   return [`refs/heads/${ref}`, `refs/tags/${ref}^{}`, `refs/tags/${ref}`, `refs/${ref}`, ref];
-}
-
-/** Runs git and returns its output. Throws GIT_FAILED with git's last line, MISSING_TOOL, ABORTED. */
-function git(
-  words: readonly string[],
-  { remote, credentials }: GitUrl,
-  access: GitAccess,
-  protocols = REMOTE,
-): Promise<string> {
-  const { signal } = access;
-  const env = { ...environment(remote, credentials, access), GIT_ALLOW_PROTOCOL: protocols };
-  const options = { env, maxBuffer: MAX_OUTPUT, signal };
-  return new Promise((resolve, reject) => {
-    execFile("git", [...SAFE, ...words], options, (cause, out, told) => {
-      if (!cause) return resolve(out);
-      if (hasCode(cause, "ENOENT"))
-        return reject(
-          new BayError("MISSING_TOOL", "git is not installed", { hint: "apt-get install git", cause }),
-        );
-      if (signal?.aborted) return reject(new BayError("ABORTED", "the build was interrupted", { cause }));
-      const line = told.trim().split("\n").at(-1)!.replace(/\p{C}/gu, "?");
-      reject(
-        new BayError("GIT_FAILED", `${withoutPasswords(remote)}: git failed: ${withoutPasswords(line)}`),
-      );
-    });
-  });
-}
-
-/** Options that keep an untrusted repository from running programs. */
-const SAFE = [
-  "-c",
-  "core.hooksPath=/dev/null",
-  "-c",
-  "core.fsmonitor=false",
-  "-c",
-  "advice.detachedHead=false",
-];
-
-/** Ignores the user's settings; secrets are passed in the environment, which other users cannot see. */
-function environment(
-  remote: string,
-  credentials: string | undefined,
-  { agent, secret }: GitAccess,
-): NodeJS.ProcessEnv {
-  const { PATH, HOME, SSL_CERT_FILE, SSL_CERT_DIR } = process.env;
-  const proxies = Object.entries(process.env).filter(([name]) => /^(https?|no|all)_proxy$/i.test(name));
-  const header = authorization(remote, credentials, secret);
-  return {
-    ...Object.fromEntries(proxies),
-    PATH,
-    HOME,
-    SSL_CERT_FILE,
-    SSL_CERT_DIR,
-    GIT_CONFIG_NOSYSTEM: "1",
-    GIT_CONFIG_GLOBAL: "/dev/null",
-    GIT_TERMINAL_PROMPT: "0",
-    GIT_SSH_COMMAND: "ssh -o BatchMode=yes",
-    ...(agent ? { SSH_AUTH_SOCK: agent } : {}),
-    ...(header
-      ? {
-          GIT_CONFIG_COUNT: "1",
-          GIT_CONFIG_KEY_0: `http.${new URL(remote).origin}/.extraHeader`,
-          GIT_CONFIG_VALUE_0: `Authorization: ${header}`,
-        }
-      : {}),
-  };
-}
-
-/** BuildKit's names: GIT_AUTH_TOKEN and GIT_AUTH_HEADER, optionally with a host; or else the address's credentials. */
-function authorization(
-  remote: string,
-  credentials: string | undefined,
-  secret: GitAccess["secret"],
-): string | undefined {
-  if (!/^https?:/.test(remote)) return undefined;
-  const { host } = new URL(remote);
-  const header = secret(`GIT_AUTH_HEADER.${host}`) ?? secret("GIT_AUTH_HEADER");
-  if (header) return header.trim();
-  const token = secret(`GIT_AUTH_TOKEN.${host}`) ?? secret("GIT_AUTH_TOKEN");
-  const pair = token ? `x-access-token:${token.trim()}` : credentials;
-  return pair && `Basic ${Buffer.from(pair).toString("base64")}`;
 }

@@ -6,6 +6,7 @@ import { COMMAND } from "./command.ts";
 import { CONTAINERS } from "./containers.ts";
 import { DAEMON } from "./daemon.ts";
 import type { ErrorEntry } from "./entry.ts";
+import { GITOPS } from "./gitops.ts";
 import { HOST } from "./host.ts";
 import { IMAGES } from "./images.ts";
 import { NETWORK } from "./network.ts";
@@ -22,6 +23,7 @@ export const ERROR_GROUPS = {
   Builds: BUILD,
   "Networks and volumes": NETWORK,
   "Clusters of hosts": CLUSTER,
+  "Following a git repository": GITOPS,
   bayd: DAEMON,
   "The host and the state": HOST,
 } as const;
@@ -35,6 +37,7 @@ export const ERROR_CODES = {
   ...BUILD,
   ...NETWORK,
   ...CLUSTER,
+  ...GITOPS,
   ...DAEMON,
   ...HOST,
 } as const;

@@ -51,6 +51,8 @@ export interface Services {
   reload: () => Promise<Reloaded>;
   /** Stops bayd; containers keep running. */
   shutDown: () => void;
+  /** Routes of higher rooms. */
+  more?: readonly Route[];
 }
 
 /** All routes, Docker's and bay's own. */
@@ -71,6 +73,7 @@ export function routesOf(services: Services): { routes: Route[]; hijacks: Hijack
     ...imageFileRoutes(services),
     ...volumeRoutes(services),
     ...watchRoutes(services),
+    ...(services.more ?? []),
     ...bayRoutes(services),
     ...hostRoutes(services),
     ...clusterRoutes(services),

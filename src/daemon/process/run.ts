@@ -16,6 +16,7 @@ import { catchEverything } from "../api/guard.ts";
 import { createEngineServer, listen } from "../api/server.ts";
 import { makeCluster } from "../cluster/cluster.ts";
 import { ClusterStacks } from "../cluster/cluster-stacks.ts";
+import type { ExtendDaemon } from "../extension.ts";
 import { StackService } from "../stacks/stack-service.ts";
 import { IdleMemory } from "./idle-memory.ts";
 import { Listeners } from "./listeners.ts";
@@ -28,6 +29,8 @@ export interface DaemonOptions {
   roots: Roots;
   repair: boolean;
   group: string | undefined;
+  /** What higher rooms add to bayd. */
+  extend?: readonly ExtendDaemon[];
 }
 
 /** Runs until it receives a signal or a request to stop. Throws ALREADY_RUNNING if another bayd uses these roots. */
@@ -70,6 +73,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const stacks = new StackService(manager, builder);
   let connect: (socket: Socket) => void = (socket) => socket.destroy();
   const cluster: Cluster = makeCluster(manager, (socket) => connect(socket), log);
+  const extensions = (options.extend ?? []).map((extend) => extend({ manager, stacks, log }));
   let timer: NodeJS.Timeout | undefined;
   let removeSockets = () => {};
   const done = new Promise<void>((resolve) => {
@@ -86,6 +90,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
       clusterStacks: new ClusterStacks(cluster, stacks),
       reload,
       shutDown,
+      more: extensions.flatMap(({ routes }) => routes),
     });
     connect = (socket) => void server.emit("connection", socket);
     const listeners = new Listeners(server, options.group, log);
@@ -96,6 +101,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
       log(`bayd ${process.pid} serves ${socketPath(roots)}`);
       void cluster.start();
       void listeners.apply(settings.listen);
+      for (const { start } of extensions) start();
     });
     process.on("SIGHUP", () => void logReload(reload));
     for (const signal of ["SIGTERM", "SIGINT"] as const)
@@ -130,6 +136,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   rmSync(socketPath(roots), { force: true });
   await cluster.close();
   removeSockets();
+  await Promise.all(extensions.map(({ close }) => close()));
   await manager.close();
   await manager.removeGroups();
   await store.flush();

@@ -23,7 +23,7 @@ const { FLOORS, readImports, roomOf, sourceFiles } = (await import(
 const STACK = {
   room: "stack",
   imports: ["core"],
-  importedBy: ["cli", "watch", "daemon", "placement", "reconcile"],
+  importedBy: ["cli", "watch", "gitops", "daemon", "placement", "reconcile"],
 };
 
 /** Doors beside index.ts. Each exists so that a caller does not load the rest of the room. */
@@ -35,11 +35,12 @@ const DOORS: Record<string, string> = {
   "build/ignore.ts": "bay watch reads patterns of .dockerignore without loading the builder",
   "daemon/client.ts": "bay watch talks to bayd and does not load the code that starts it",
   "daemon/watch/protocol.ts": "bay watch and bayd share the format of their messages",
+  "daemon/extension.ts": "what bayd is extended with; the command's client does not load it",
   "stack/query.ts": "commands on a cached stack load neither YAML nor schema",
 };
 
 /** Rooms whose parts the command loads by themselves, by import() or as types, so that its start stays short. */
-const LOADED_BY_PARTS = ["daemon", "reconcile", "stack"];
+const LOADED_BY_PARTS = ["gitops", "daemon", "reconcile", "stack"];
 
 const files = sourceFiles(SOURCE);
 const imports = readImports(SOURCE);

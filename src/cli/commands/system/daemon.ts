@@ -17,7 +17,13 @@ export async function daemon(context: Context, [what]: string[], options: Daemon
     case "run": {
       const { runDaemon } = await import("../../../daemon/process/run.ts");
       try {
-        await runDaemon({ roots: context.roots, repair: options.repair !== false, group: options.group });
+        const { gitopsExtension } = await import("../../../gitops/index.ts");
+        await runDaemon({
+          roots: context.roots,
+          repair: options.repair !== false,
+          group: options.group,
+          extend: [gitopsExtension(context.command)],
+        });
       } catch (error) {
         const { entryOf } = await import("../../../core/error-codes/table.ts");
         const { daemonExit } = error instanceof BayError ? entryOf(error.code) : {};

@@ -1,0 +1,132 @@
+/** `bay gitops`: stacks that follow a git repository. Each command loads its code when it is called. */
+import { type Command, Option } from "commander";
+import { type Add, collect, tableOrJson } from "./add.ts";
+
+const load = () => import("../commands/stack/gitops.ts");
+const listed = (c: Command) => c.addOption(tableOrJson());
+
+export function addGitopsCommands(group: (name: string, description: string) => Add): void {
+  const gitops = group(
+    "gitops",
+    "follow git repositories: add, apply, ls, status, sync, approve, diff, preview, log, suspend, resume, rm, key",
+  );
+  gitops(
+    "add <name>",
+    "follow a git repository: its stack is applied now, and at every new commit",
+    (c) =>
+      listed(c)
+        .requiredOption(
+          "--repo <url>",
+          "https://, ssh://, git:// or user@host:path, or an absolute path of this host",
+        )
+        .option("--branch <name>", "follow a branch; without an option, the default branch")
+        .option("--tag <name>", "follow a tag")
+        .option("--semver <range>", "follow the highest tag in a range of versions, such as ^1.4")
+        .option("--commit <hash>", "stay at a commit")
+        .option("--path <directory>", "directory of the stack in the repository")
+        .option("--file <file>", "stack file in that directory, can be repeated", collect)
+        .option("--project <name>", "name of the stack")
+        .option("--profile <name>", "enable a profile, can be repeated", collect)
+        .option("--env-file <file>", "file in that directory with variables, can be repeated", collect)
+        .option("--interval <duration>", "time between two polls (default: 1m)")
+        .option("--auth <file>", "file with a token or user:password for https; - is standard input")
+        .option("--ca <file>", "certificates of an own CA, in PEM")
+        .option("--known-hosts <file>", "accepted host keys of SSH; without it, the first one is pinned")
+        .option("--verify <file>", "accept only commits signed by a key of this allowed-signers file")
+        .option("--no-allow-rewind", "refuse history that is not a descendant of the applied commit")
+        .addOption(
+          new Option("--policy <policy>", "apply new commits, or wait for an approval").choices([
+            "auto",
+            "manual",
+          ]),
+        )
+        .option("--no-prune", "keep services that left the repository")
+        .option("--prune-volumes", "remove the volumes of stacks that left a gitops document")
+        .option("--wait-timeout <duration>", "time in which a commit must become healthy (default: 5m)")
+        .addOption(
+          new Option("--drift <policy>", "changes by hand: undo or only show them").choices([
+            "repair",
+            "report",
+          ]),
+        )
+        .option(
+          "--window <times>",
+          "times to apply commits: 'Mon-Fri 08:00-17:00 Europe/Berlin', can be repeated",
+          collect,
+        )
+        .option("--depends-on <source>", "wait until another source is applied, can be repeated", collect)
+        .option(
+          "--allow-path <directory>",
+          "directory of this host that the stack may read, can be repeated",
+          collect,
+        )
+        .option("--apps", "the files are gitops documents that describe other sources"),
+    async () => (await load()).addSource,
+  );
+  gitops(
+    "apply <file>",
+    "create or change the sources of a gitops document",
+    listed,
+    async () => (await load()).applyDocument,
+  );
+  gitops("ls", "list the sources", listed, async () => (await load()).listSources);
+  gitops(
+    "status <name>",
+    "show the commit, the health and the last failure of a source",
+    listed,
+    async () => (await load()).sourceStatus,
+  );
+  gitops(
+    "sync <name>",
+    "ask the repository now, and apply what is new; a bad commit is tried again",
+    listed,
+    async () => (await load()).syncSource,
+  );
+  gitops(
+    "approve <name> <commit>",
+    "apply a commit that waits for an approval, if its plan has not changed",
+    listed,
+    async () => (await load()).approveCommit,
+  );
+  gitops(
+    "diff <name>",
+    "show the plan from the host to the newest commit",
+    listed,
+    async () => (await load()).diffSource,
+  );
+  gitops(
+    "preview <name> <ref>",
+    "print the plan of a branch or commit as Markdown",
+    listed,
+    async () => (await load()).previewRef,
+  );
+  gitops(
+    "log <name>",
+    "list the commits that were applied, refused and rolled back",
+    listed,
+    async () => (await load()).sourceLog,
+  );
+  gitops(
+    "suspend <name>",
+    "do not poll, apply or repair until resume",
+    listed,
+    async () => (await load()).suspendSource,
+  );
+  gitops("resume <name>", "follow the repository again", listed, async () => (await load()).resumeSource);
+  gitops(
+    "rm <name>",
+    "stop following the repository; the stack keeps running",
+    (c) =>
+      listed(c)
+        .option("--keep", "keep the stack (the default)")
+        .option("--down", "remove the stack too")
+        .option("-v, --volumes", "with --down: remove its volumes too"),
+    async () => (await load()).removeSourceCommand,
+  );
+  gitops(
+    "key <name>",
+    "print the public deploy key of a source; creates it if there is none",
+    listed,
+    async () => (await load()).deployKey,
+  );
+}

@@ -1,0 +1,47 @@
+/** Error codes: stacks that follow a git repository. */
+import type { ErrorEntry } from "./entry.ts";
+
+export const GITOPS = {
+  BAD_GITOPS: {
+    exit: 1,
+    http: 400,
+    meaning: "A gitops source is not valid.",
+    causes: "An option or a key of the gitops document is unknown or has the wrong form.",
+    fix: "Correct what the message names. docs/gitops.md describes all keys.",
+  },
+  GITOPS_COMMIT: {
+    exit: 1,
+    http: 409,
+    meaning: "A commit cannot be applied.",
+    causes: "Its files are too large, lead out of the repository, or are not a valid stack.",
+    fix: "Correct the repository and push a new commit. The running stack was not changed.",
+  },
+  GITOPS_EXISTS: {
+    exit: 1,
+    http: 409,
+    meaning: "The gitops source or its stack is already in use.",
+    causes: "A source with this name exists, or another source follows the same stack.",
+    fix: "Use another name, or remove the other source with bay gitops rm.",
+  },
+  GITOPS_TIMEOUT: {
+    exit: 1,
+    http: 503,
+    meaning: "The git repository did not answer in time.",
+    causes: "The server or the network is slow or not reachable.",
+    fix: "bayd tries again. bay gitops status shows when.",
+  },
+  GITOPS_UNTRUSTED: {
+    exit: 1,
+    http: 403,
+    meaning: "A commit is not trusted.",
+    causes: "It is not signed by an allowed key, or the branch was rewound.",
+    fix: "Sign the commit with a listed key, or allow rewinds for this source.",
+  },
+  NO_GITOPS_SOURCE: {
+    exit: 1,
+    http: 404,
+    meaning: "The gitops source does not exist.",
+    causes: "The name is misspelled, or the source was removed.",
+    fix: "bay gitops ls lists the sources.",
+  },
+} as const satisfies Record<string, ErrorEntry>;

@@ -1,0 +1,65 @@
+/** What bayd knows about a source: the applied commit, the current attempt, and the log of all commits. */
+
+export interface Commit {
+  id: string;
+  author: string;
+  subject: string;
+  /** ISO 8601. */
+  committedAt: string;
+}
+
+/** A commit that is being applied. It is stored before the first change, so that a restarted bayd completes it. */
+export interface Attempt {
+  commit: Commit;
+  startedAt: string;
+  project: string;
+  /** The revision of the stack before; undefined if the stack had none. */
+  revisionBefore: number | undefined;
+  /** Set when the commit has failed and the revision before is being restored. */
+  failure?: string;
+}
+
+export interface Status {
+  /** The last commit that was applied and became healthy. */
+  applied?: Commit & { at: string };
+  /** The stack's name, and the revision that the applied commit has there. */
+  project?: string;
+  revision?: number;
+  attempt?: Attempt;
+  /** A commit that was refused or rolled back: it is not tried again. */
+  bad?: { commit: string; reason: string };
+  /** A commit that waits for an approval, a window or another source. */
+  pending?: { commit: Commit; reason: string; plan: string };
+  approved?: string;
+  /** The rules of the source changed after its last commit, which is therefore applied again. */
+  rulesChanged?: true;
+  /** The last failure to reach the repository, and how often it failed in a row. */
+  unreachable?: { message: string; since: string; failures: number };
+  drift?: { at: string; plan: string } | undefined;
+  driftCount: number;
+  syncCount: number;
+  failureCount: number;
+  lastPollAt?: string;
+  nextPollAt?: string;
+}
+
+export const NEW_STATUS: Status = { driftCount: 0, syncCount: 0, failureCount: 0 };
+
+export type Outcome =
+  | "applied"
+  | "refused"
+  | "rolled back"
+  | "failed"
+  | "drift repaired"
+  | "drift"
+  | "unreachable";
+
+export interface LogEntry {
+  number: number;
+  at: string;
+  outcome: Outcome;
+  commit?: Commit;
+  reason: string;
+  /** Milliseconds from the beginning of the attempt. */
+  tookMs: number;
+}
