@@ -43,7 +43,7 @@ export { type FileState, stateOf } from "./file-state.ts";
 export { makedev } from "./launch/devices.ts";
 export { isKeeperAlive, keptProcess, startKeeper, stopKeeper, takeLastEnd } from "./launch/keeper.ts";
 export { takeKeptSockets } from "./launch/kept-sockets.ts";
-export { processOfProgram } from "./launch/program-process.ts";
+export { identifyProcesses, processOfProgram } from "./launch/program-process.ts";
 export type { LaunchRequest, OverlayRoot } from "./launch/request.ts";
 export { type Launched, launch, launchExec, StartError } from "./launch/run.ts";
 export { type SocketKeeper, startSocketKeeper, takeSockets } from "./launch/socket-keeper.ts";

@@ -14,10 +14,12 @@ export function startTime(pid: number): number | undefined {
   return fields[0] === "Z" || fields[0] === "X" ? undefined : Number(fields[19]);
 }
 
-/** True if exactly this process runs; start 0 means that its start time is unknown. */
+/**
+ * True if exactly this process runs. A process without a known start time (0) is not alive: another process may have its PID
+ * by now.
+ */
 export function isAlive(pid: number, start: number): boolean {
-  const now = pid > 0 ? startTime(pid) : undefined;
-  return now !== undefined && (start === 0 || now === start);
+  return pid > 0 && start > 0 && startTime(pid) === start;
 }
 
 const hardLimits = new Map<string, number>();

@@ -1,5 +1,5 @@
 /** Opens paths inside an untrusted directory tree (openat2(2) with RESOLVE_IN_ROOT). */
-import { closeSync, fstatSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { BayError, hasCode } from "../core/errors.ts";
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDONLY } from "./abi.ts";
 import { syscall } from "./libc.ts";
@@ -30,22 +30,36 @@ export function openInRoot(root: string, path: string, flags = O_RDONLY, mode = 
   }
 }
 
-/** The content of a regular file of at most `limit` bytes inside a root; undefined if there is none. */
+/**
+ * The content of a regular file of at most `limit` bytes inside a root; undefined if there is none. Only a regular file is
+ * opened: opening a FIFO or a device can block, wake its other end, or act on the device. Throws FILE_TOO_LARGE,
+ * `SyscallError`.
+ */
 export function readInRoot(root: string, path: string, limit = 1 << 20): Buffer | undefined {
-  let fd: number;
+  let place: number;
   try {
-    fd = openInRoot(root, path, O_RDONLY | 0o4000);
+    place = openInRoot(root, path, O_PATH);
   } catch (error) {
-    if (hasCode(error, "ENOENT", "ENOTDIR", "ELOOP", "ENXIO")) return undefined;
+    if (hasCode(error, "ENOENT", "ENOTDIR", "ELOOP")) return undefined;
     throw error;
   }
   try {
-    const stat = fstatSync(fd);
+    const stat = fstatSync(place);
     if (!stat.isFile()) return undefined;
     if (stat.size > limit)
       throw new BayError("FILE_TOO_LARGE", `${path} in the image is too large: ${stat.size} bytes`);
-    const bytes = Buffer.alloc(stat.size);
-    return bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, 0));
+    return readOpened(place, stat.size);
+  } finally {
+    closeSync(place);
+  }
+}
+
+/** Reads the file of an O_PATH descriptor. The path is not resolved again, so the file cannot be replaced in between. */
+function readOpened(place: number, size: number): Buffer {
+  const fd = openSync(`/proc/self/fd/${place}`, "r");
+  try {
+    const bytes = Buffer.alloc(size);
+    return bytes.subarray(0, readSync(fd, bytes, 0, size, 0));
   } finally {
     closeSync(fd);
   }

@@ -67,7 +67,7 @@ export function kernelContract(name: string, open: () => KernelPlace): void {
       const { pid, start, shimPid, shimStart } = await launch("waits");
       expect([door.isAlive(pid, start), door.isAlive(pid, 0), door.isAlive(pid, start + 1)]).toEqual([
         true,
-        true,
+        false,
         false,
       ]);
       expect(door.startTime(pid)).toBe(start);

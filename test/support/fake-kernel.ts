@@ -266,8 +266,7 @@ export class FakeKernel {
   }
 
   #isAlive(pid: number, start: number): boolean {
-    const now = pid > 0 ? this.#startOf(pid) : undefined;
-    return now !== undefined && (start === 0 || now === start);
+    return pid > 0 && start > 0 && this.#startOf(pid) === start;
   }
 
   /** The part of linux/'s door that it stands for; `real` serves the processes that are not its own. */

@@ -2,7 +2,13 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { hasCode } from "../../core/errors.ts";
-import { decodeStatus, isAlive, type ProgramState, readProgramState } from "../../linux/index.ts";
+import {
+  decodeStatus,
+  identifyProcesses,
+  isAlive,
+  type ProgramState,
+  readProgramState,
+} from "../../linux/index.ts";
 
 const ATTEMPTS = 500;
 const STEP = 10;
@@ -11,7 +17,7 @@ const KILLED = 137;
 /** The content of a shim's program file; undefined if the file does not exist, or was not written completely. */
 export function readProgram(file: string): ProgramState | undefined {
   try {
-    return readProgramState(readFileSync(file));
+    return identifyProcesses(file, readProgramState(readFileSync(file)));
   } catch (error) {
     if (hasCode(error, "ENOENT", "BAD_PROGRAM")) return undefined;
     throw error;

@@ -77,6 +77,20 @@ const partsOf = (match: RegExpExecArray) => match.slice(1).map((part) => decodeU
 /** Docker's paths for swarm. */
 const SWARM = /^\/(swarm|nodes|services|tasks|secrets|configs)(\/|$)/;
 
+const FROM_STACK = "is created from a stack file, by bay up";
+/** Why bay does not serve a route of Docker. Docker's clients show only the message, so that it contains the reason. */
+const REASONS: readonly (readonly [route: RegExp, reason: string])[] = [
+  [/^POST \/containers\/create$/, `a container ${FROM_STACK}, or by bay run`],
+  [/^POST \/networks\/(create|[^/]+\/(dis)?connect)$/, `a network ${FROM_STACK}`],
+  [/^POST \/volumes\/create$/, `a volume ${FROM_STACK}`],
+  [/^\w+ \/(session|grpc)$/, "builds with BuildKit sessions are not supported; use bay image build"],
+  [/^POST \/auth$/, "bay does not keep credentials in bayd; use bay login"],
+  [/^\w+ \/swarm(\/|$)/, "bay does not support swarm mode"],
+  [/^\w+ \/plugins(\/|$)/, "bay does not support plugins"],
+  [/^\w+ \/distribution\//, "use bay pull to get an image from its registry"],
+  [/^\w+ \/containers\/[^/]+\/checkpoints(\/|$)/, "bay does not support checkpoints"],
+];
+
 /** The error for a path that bay does not serve. */
 export function noRoute(method: string, path: string): BayError {
   if (SWARM.test(path) && !/^\/swarm\/(init|join)$/.test(path))
@@ -84,7 +98,10 @@ export function noRoute(method: string, path: string): BayError {
       "NO_SWARM",
       'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.',
     );
-  return new BayError("NO_ROUTE", `bay does not support ${method} ${path.slice(0, 200)}`);
+  const route = `${method} ${path.slice(0, 200)}`;
+  const reason =
+    REASONS.find(([pattern]) => pattern.test(route))?.[1] ?? "the Engine API of bay has no such route";
+  return new BayError("NO_ROUTE", `bay does not support ${route}: ${reason}`);
 }
 
 export class RouteTable {

@@ -1,7 +1,7 @@
 /** Finds the process that runs a program file, even if its starter was killed before it recorded the start time. */
 import { readFileSync } from "node:fs";
 import { readKernelFile } from "../kernel-file.ts";
-import { startTime } from "../process.ts";
+import { childrenOf, startTime } from "../process.ts";
 import { type ProgramState, readProgramState } from "../program.ts";
 
 /**
@@ -14,6 +14,20 @@ export function processOfProgram(file: string): { pid: number; start: number; ch
   if (start === undefined) return undefined;
   const isIt = shimStart > 0 ? start === shimStart : hasMapped(pid, file);
   return isIt ? { pid, start, childPid } : undefined;
+}
+
+/**
+ * The state with the start times of its processes. Their starter writes the times a moment after the PIDs, and may be killed
+ * in between. A process that cannot be identified has ended: its PID is 0.
+ */
+export function identifyProcesses(file: string, state: ProgramState): ProgramState {
+  if (state.shimStart > 0) return state;
+  const shim = processOfProgram(file);
+  if (!shim) return { ...state, shimPid: 0, childPid: 0 };
+  const isChild = childrenOf(shim.pid).includes(state.childPid);
+  const childStart = isChild ? startTime(state.childPid) : undefined;
+  const child = childStart === undefined ? { childPid: 0 } : { childStart };
+  return { ...state, shimPid: shim.pid, shimStart: shim.start, ...child };
 }
 
 function readState(file: string): ProgramState | undefined {

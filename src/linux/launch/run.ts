@@ -1,5 +1,14 @@
 /** Runs a start or exec program: spawns the shim, waits for the exec, records the start times, truncates the file. */
-import { closeSync, fchmodSync, ftruncateSync, openSync, readSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fchmodSync,
+  ftruncateSync,
+  openSync,
+  readlinkSync,
+  readSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { Socket } from "node:net";
 import { BayError } from "../../core/errors.ts";
 import { SIGNALS } from "../../core/signals.ts";
@@ -10,6 +19,7 @@ import { describeFailure, HEADER, type Program, readProgramState } from "../prog
 import { reapFirst, spawnShim } from "../shim.ts";
 import { FD, givenDescriptors } from "./descriptors.ts";
 import { execProgram } from "./exec.ts";
+import { processOfProgram } from "./program-process.ts";
 import type { ExecRequest, KeptSockets, LaunchRequest, Stdio } from "./request.ts";
 import { startProgram } from "./start.ts";
 
@@ -134,7 +144,8 @@ function settle(program: Program, fd: number): Launched {
   readSync(fd, page, 0, PAGE, 0);
   const state = readProgramState(page);
   if (failure) {
-    signalProcess(state.shimPid, 0, SIGNALS.SIGKILL);
+    const shim = processOfProgram(readlinkSync(`/proc/self/fd/${fd}`));
+    if (shim) signalProcess(shim.pid, shim.start, SIGNALS.SIGKILL);
     const about = failure.about;
     const isExec = about.startsWith("exec ");
     const missing = failure.errno === 2;

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { measureDirectory } from "../../../image/index.ts";
 import { type Route, route, sendJson } from "../http.ts";
 import type { Services } from "../server.ts";
-import { type Filters, untilOf } from "./filters.ts";
+import { type CacheEntry, isMeantBy, lastUseBefore } from "./build-cache-filters.ts";
+import type { Filters } from "./filters.ts";
 import { parameters } from "./parameters.ts";
 
 /** Milliseconds after their last use from which entries are removed, unless all are. */
@@ -11,13 +12,7 @@ const UNUSED_FOR = 7 * 24 * 3600_000;
 
 type Cache = Pick<Services, "steps" | "cacheMounts" | "repositories" | "manager">;
 
-interface Entry {
-  id: string;
-  type: "regular" | "exec.cachemount" | "source.git.checkout" | "source.local";
-  description: string;
-  isInUse: boolean;
-  createdAt: string;
-  usedAt: string;
+interface Entry extends CacheEntry {
   size: number;
   remove: () => void;
 }
@@ -93,16 +88,16 @@ interface Wish {
   filters: Filters;
 }
 
-/** Returns the entries to remove, the least recently used first. */
-export function chooseEntries<
-  T extends Pick<Entry, "id" | "type" | "isInUse" | "createdAt" | "usedAt" | "size">,
->(entries: readonly T[], { isAll, keep, filters }: Wish): T[] {
-  const limit =
-    isAll || keep !== undefined || filters.has("until") ? untilOf(filters) : Date.now() - UNUSED_FOR;
-  const has = (name: string, value: string) => filters.get(name)?.includes(value) ?? true;
+/** Returns the entries to remove, the least recently used first. Throws BAD_REQUEST. */
+export function chooseEntries<T extends Omit<Entry, "remove">>(
+  entries: readonly T[],
+  { isAll, keep, filters }: Wish,
+): T[] {
+  const limit = lastUseBefore(filters) ?? (isAll || keep !== undefined ? Infinity : Date.now() - UNUSED_FOR);
+  const isMeant = isMeantBy(filters);
   const free = entries
     .filter(({ isInUse, usedAt }) => !isInUse && Date.parse(usedAt) < limit)
-    .filter(({ id, type }) => has("id", id) && has("type", type))
+    .filter(isMeant)
     // a step before those that it is based on
     .sort((a, b) => a.usedAt.localeCompare(b.usedAt) || b.createdAt.localeCompare(a.createdAt));
   if (keep === undefined) return free;

@@ -14,9 +14,10 @@ export function engineBuildRoutes({ manager, builder, repositories }: Services):
     route("POST", "/build", async (call) => {
       const given = parameters("POST /build", call.query);
       if (given.version === "2")
-        throw new BayError("UNSUPPORTED", "builds with BuildKit sessions are not supported", {
-          hint: "use DOCKER_BUILDKIT=0 docker build, or bay image build",
-        });
+        throw new BayError(
+          "UNSUPPORTED",
+          "builds with BuildKit sessions are not supported; use DOCKER_BUILDKIT=0 docker build, or bay image build",
+        );
       for (const reference of given.t) parseReference(reference);
       const { remote = "", q: isQuiet } = given;
       mkdirSync(repositories.directory, { recursive: true, mode: 0o700 });

@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { BayError } from "../../../core/errors.ts";
+import { BUILD_CACHE_FILTERS } from "./build-cache-filters.ts";
 import { AGE_AND_LABELS } from "./filters.ts";
 import {
   CONTAINER_FILTERS,
@@ -157,7 +158,7 @@ const TABLE = {
   }),
   "POST /build/prune": () => ({
     all: flag(),
-    filters: filters(["until", "id", "type"]),
+    filters: filters(BUILD_CACHE_FILTERS),
     "keep-storage": integer(0, Number.MAX_SAFE_INTEGER),
     "max-used-space": integer(0, Number.MAX_SAFE_INTEGER),
     "reserved-space": never("0"),

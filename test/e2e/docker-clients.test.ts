@@ -1,0 +1,176 @@
+/** The docker CLI and docker compose of Debian 13 act only on what they name. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { Bay, eventually } from "../support/bay.ts";
+import { DockerClients, dockerClients } from "../support/docker-clients.ts";
+
+const stack = (name: string) => `name: ${name}
+images: { box: { rootfs: ../busybox } }
+services:
+  web:
+    image: box
+    init: true
+    command: sh -c 'echo ${name} speaks; sleep 1000'
+    stop_grace_period: 0s
+    networks: [side]
+    volumes: ["data:/data"]
+  db: { image: box, command: sleep 1000, stop_grace_period: 0s }
+networks: { side: { labels: { owner: ${name} } } }
+volumes: { data: { labels: { owner: ${name} } } }
+`;
+
+/** Containers with names of their own. */
+const SINGLE = `name: single
+images: { box: { rootfs: ../busybox } }
+services:
+  red: { image: box, container_name: single-red, command: sleep 1000, stop_grace_period: 0s, labels: { color: red } }
+  blue: { image: box, container_name: single-blue, command: sleep 1000, stop_grace_period: 0s, labels: { color: blue } }
+`;
+
+const found = dockerClients();
+
+describe.skipIf("missing" in found)(
+  `docker and docker compose of Debian 13${"missing" in found ? ` (not available: ${found.missing})` : ""}`,
+  () => {
+    const bay = new Bay();
+    const folder = "folder" in found ? found.folder : "";
+    const empty = mkdtempSync(join(tmpdir(), "bay-empty-"));
+    let docker: DockerClients;
+
+    beforeAll(() => {
+      bay.busybox();
+      docker = new DockerClients(folder, empty, bay.socket);
+    });
+    afterAll(() => {
+      bay.close();
+      rmSync(empty, { recursive: true, force: true });
+    });
+
+    beforeEach(() => {
+      for (const name of ["left", "right"]) {
+        bay.write(stack(name)).ok("up", "-d");
+      }
+      bay.write(SINGLE).ok("up", "-d");
+    });
+
+    const names = (...words: string[]) =>
+      docker
+        .ok("ps", "-a", "--format", "{{.Names}}", ...words)
+        .split("\n")
+        .filter(Boolean)
+        .sort();
+    const listed = () => ({
+      containers: docker
+        .ok("ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.Names}} {{.State}}")
+        .split("\n")
+        .sort(),
+      images: docker
+        .ok("images", "--no-trunc", "--format", "{{.ID}} {{.Repository}}:{{.Tag}}")
+        .split("\n")
+        .sort(),
+      networks: docker.ok("network", "ls", "-q", "--no-trunc").split("\n").sort(),
+      volumes: docker.ok("volume", "ls", "-q").split("\n").sort(),
+    });
+    const of = (project: string) => names("--filter", `label=com.docker.compose.project=${project}`);
+    const idsOf = (project: string) => docker.ok("compose", "-p", project, "ps", "-aq").split("\n").sort();
+
+    it("compose down of an unknown project removes nothing", () => {
+      const before = listed();
+      const { err } = docker.run("compose", "-p", "nobody", "down", "-v");
+      expect(err).toMatch(/No resource found to remove for project "nobody"/);
+      for (const words of [["ps", "-aq"], ["top"], ["logs"]])
+        expect(docker.run("compose", "-p", "nobody", ...words).out).toBe("");
+      for (const words of [["restart"], ["stop"], ["kill"], ["rm", "-fsv"], ["pause"]])
+        docker.run("compose", "-p", "nobody", ...words);
+      expect(listed()).toEqual(before);
+    });
+
+    it("compose acts only on its project", async () => {
+      const other = idsOf("right");
+      const projects = JSON.parse(docker.ok("compose", "ls", "-a", "--format", "json")) as { Name: string }[];
+      expect(projects.map(({ Name }) => Name).sort()).toEqual(["left", "right", "single"]);
+      expect(of("left")).toEqual(["left-db-1", "left-web-1"]);
+      expect(idsOf("left")).not.toEqual(other);
+      expect(docker.ok("compose", "-p", "left", "exec", "-T", "web", "hostname")).toBe(
+        docker.ok("exec", "left-web-1", "hostname"),
+      );
+      await eventually(() => {
+        const logs = docker.ok("compose", "-p", "left", "logs");
+        expect(logs).toContain("left speaks");
+        expect(logs).not.toContain("right speaks");
+      });
+      expect(docker.ok("compose", "-p", "left", "top")).not.toContain("right-");
+      const started = (name: string) => docker.ok("inspect", "-f", "{{.State.StartedAt}}", name);
+      const [left, right, single] = ["left-web-1", "right-web-1", "single-red"].map(started);
+      docker.ok("compose", "-p", "left", "restart", "-t", "0");
+      expect(started("left-web-1")).not.toBe(left);
+      expect([started("right-web-1"), started("single-red")]).toEqual([right, single]);
+      docker.ok("compose", "-p", "left", "down", "-v", "-t", "0");
+      expect(names()).toEqual(["right-db-1", "right-web-1", "single-blue", "single-red"]);
+      expect(idsOf("right")).toEqual(other);
+      expect(docker.ok("volume", "ls", "-q")).toBe("right_data\n");
+      expect(docker.ok("network", "ls", "--format", "{{.Name}}")).not.toContain("left_");
+      expect(docker.ok("network", "ls", "--format", "{{.Name}}")).toContain("right_side");
+    });
+
+    it("rmi of dangling images leaves all images with a name", () => {
+      const before = listed();
+      const dangling = docker.ok("images", "-qf", "dangling=true").split("\n").filter(Boolean);
+      expect(dangling).toEqual([]);
+      expect(docker.run("rmi", "-f", ...dangling).code).toBe(1);
+      expect(listed()).toEqual(before);
+    });
+
+    it("prune removes only what the filters name", () => {
+      docker.ok("stop", "-t", "0", "single-red", "single-blue", "left-db-1");
+      const before = listed();
+      const nothing = [
+        ["system", "prune", "-f", "--filter", "label=color=green"],
+        ["system", "prune", "-af", "--filter", "label=color=green"],
+        ["system", "prune", "-f", "--filter", "label=color=red", "--filter", "label=owner=left"],
+        ["container", "prune", "-f", "--filter", "label=color=green"],
+        ["container", "prune", "-f", "--filter", "until=24h"],
+        ["image", "prune", "-af", "--filter", "label=color=red"],
+        ["network", "prune", "-f", "--filter", "label=owner=none"],
+        ["volume", "prune", "-af", "--filter", "label=owner=none"],
+        ["builder", "prune", "-af", "--filter", "label=color=red"],
+      ];
+      for (const words of nothing) {
+        docker.ok(...words);
+        expect([words, listed()]).toEqual([words, before]);
+      }
+      docker.ok("system", "prune", "-f", "--filter", "label=color=red");
+      expect(names()).toEqual(["left-db-1", "left-web-1", "right-db-1", "right-web-1", "single-blue"]);
+      docker.ok("container", "prune", "-f", "--filter", "label=color");
+      expect(names()).toEqual(["left-db-1", "left-web-1", "right-db-1", "right-web-1"]);
+      docker.ok("compose", "-p", "left", "down", "-t", "0");
+      docker.ok("compose", "-p", "right", "down", "-t", "0");
+      docker.ok("volume", "prune", "-af", "--filter", "label=owner=left");
+      expect(docker.ok("volume", "ls", "-q")).toBe("right_data\n");
+    });
+
+    it("an unknown filter is an error, and removes nothing", () => {
+      docker.ok("stop", "-t", "0", "single-red");
+      const before = listed();
+      for (const words of [
+        ["container", "prune", "-f"],
+        ["image", "prune", "-af"],
+        ["network", "prune", "-f"],
+        ["volume", "prune", "-f"],
+        ["builder", "prune", "-f"],
+        ["ps"],
+      ]) {
+        const { code, err } = docker.run(...words, "--filter", "nosuch=1");
+        expect([words, code, err]).toEqual([words, 1, expect.stringMatching(/invalid filter 'nosuch'/)]);
+      }
+      expect(listed()).toEqual(before);
+    });
+
+    it("run says why it cannot create a container", () => {
+      const { code, err } = docker.run("run", "box", "true");
+      expect([code, err]).toEqual([125, expect.stringMatching(/created from a stack file/)]);
+    });
+  },
+);
