@@ -1,7 +1,8 @@
 import { spawn } from "node:child_process";
 import { existsSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, posix, resolve } from "node:path";
-import { BayError } from "../../../core/errors.ts";
+import { pipeline } from "node:stream";
+import { BayError, hasCode } from "../../../core/errors.ts";
 import { type Client, textOf, toError } from "../../../daemon/index.ts";
 import { type Context, containersOf, nameOf, oneContainer } from "../../context.ts";
 import { saveStream } from "../../ui/save-stream.ts";
@@ -104,7 +105,18 @@ async function copyOut(
   const rename =
     intoDirectory || name === "" ? [] : [`--transform=s,^${quoted(name)},${replacement(basename(place))},`];
   const owner = keepOwners ? ["--same-owner", "--numeric-owner"] : ["--no-same-owner"];
-  await tar(["-x", ...owner, "-C", directory, ...rename], (child) => body.pipe(child.stdin!));
+  let lost: Error | undefined;
+  await tar(
+    ["-x", ...owner, "-C", directory, ...rename],
+    (child) =>
+      pipeline(body, child.stdin!, (error) => {
+        // tar itself reports why it stopped reading
+        if (!error || hasCode(error, "EPIPE")) return;
+        lost = error;
+        child.kill();
+      }),
+    () => lost && new BayError("DAEMON_LOST", "bayd stopped during the copy", { cause: lost }),
+  );
 }
 
 async function copyIn(
@@ -128,13 +140,22 @@ async function copyIn(
   const directory = isDirectory ? to.path : posix.dirname(to.path);
   const name = isDirectory ? basename(local) : posix.basename(to.path);
   const rename = [`--transform=s,^${quoted(basename(local))},${replacement(name)},`];
-  let sent: Promise<string> | undefined;
+  let sent: Promise<unknown> | undefined;
   const owner = keepOwners ? ["--numeric-owner"] : ["--owner=0", "--group=0"];
-  await tar(["-c", ...owner, "-C", dirname(local), ...rename, basename(local)], (child) => {
-    sent = client.upload("PUT", put(directory), child.stdout!);
-    sent.catch(() => child.kill());
-  });
-  await sent;
+  await tar(
+    ["-c", ...owner, "-C", dirname(local), ...rename, basename(local)],
+    (child) => {
+      // the reason, if bayd does not take the archive
+      sent = client.upload("PUT", put(directory), child.stdout!).then(
+        () => undefined,
+        (error: unknown) => {
+          child.kill();
+          return error;
+        },
+      );
+    },
+    () => sent,
+  );
 }
 
 const MOST_LINKS = 40;
@@ -168,15 +189,23 @@ const replacement = (text: string) => text.replace(/[\\,&]/g, "\\$&");
 
 const quoted = (text: string) => text.replace(/[\\,.*[\]^$&]/g, "\\$&");
 
-function tar(args: string[], connect: (child: ReturnType<typeof spawn>) => void): Promise<void> {
+/** Runs tar. `why` tells what went wrong on the other side, if anything did. Throws that reason, NO_TAR, TAR. */
+function tar(
+  args: string[],
+  connect: (child: ReturnType<typeof spawn>) => void,
+  why: () => unknown,
+): Promise<void> {
   return new Promise((done, fail) => {
     const child = spawn("tar", args, { stdio: ["pipe", "pipe", "inherit"] });
     child.on("error", (cause) =>
       fail(new BayError("NO_TAR", "tar could not be run", { cause, hint: "apt-get install tar" })),
     );
-    child.on("close", (code) =>
-      code === 0 || code === null ? done() : fail(new BayError("TAR", `tar ended with code ${code}`)),
-    );
+    child.on("close", async (code, signal) => {
+      const reason = await why();
+      if (reason) fail(reason);
+      else if (code === 0) done();
+      else fail(new BayError("TAR", signal ? `tar was ended by ${signal}` : `tar ended with code ${code}`));
+    });
     connect(child);
     if (args[0] === "-x") child.stdout!.resume();
   });
