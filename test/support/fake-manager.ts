@@ -103,6 +103,7 @@ export class FakeManager extends EventEmitter {
   }
 
   list = () => this.records.list();
+  remoteContainers = () => [];
   get = (id: string) => this.records.get(id);
   find = (id: string) => this.records.find(id);
   health = (id: string) => this.healths.get(id) ?? "none";

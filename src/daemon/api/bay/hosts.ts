@@ -42,7 +42,6 @@ const renewBody = z.strictObject({ request: z.string().max(8192) });
 const retireBody = z.strictObject({ validFrom: z.int().min(0) });
 
 export function hostRoutes({ cluster, manager }: Services): Route[] {
-  const { membership } = cluster;
   /** Runs a change on the host that may make it: here, or there. */
   const change = (
     method: string,
@@ -52,8 +51,8 @@ export function hostRoutes({ cluster, manager }: Services): Route[] {
   ): Route =>
     route(method, path, async (call) => {
       const body = await call.ownBody(schema);
-      const { identity } = membership;
-      const authority = membership.members.find(({ role }) => role === "authority");
+      const { identity } = cluster.membership;
+      const authority = cluster.membership.members.find(({ role }) => role === "authority");
       const isHere = identity?.authorityKey !== undefined || !authority;
       const answer = isHere
         ? await action(call.parts[0] ?? "", body as never)
@@ -62,7 +61,7 @@ export function hostRoutes({ cluster, manager }: Services): Route[] {
     });
   return [
     route("POST", "/bay/v1/host/init", async (call) => {
-      const member = await membership.init(ownFacts(await call.ownBody(initBody)));
+      const member = await cluster.membership.init(ownFacts(await call.ownBody(initBody)));
       sendJson(call.response, 200, shown(cluster, manager, member));
     }),
     route("POST", "/bay/v1/host/join", async (call) => {
@@ -84,14 +83,14 @@ export function hostRoutes({ cluster, manager }: Services): Route[] {
         listenPort,
         labels,
       });
-      sendJson(call.response, 200, shown(cluster, manager, membership.self!));
+      sendJson(call.response, 200, shown(cluster, manager, cluster.membership.self!));
     }),
     route("POST", "/bay/v1/host/leave", ({ response }) => {
       if (manager.networks.overlays.list().length > 0)
         throw new BayError("NETWORK_IN_USE", "this host has overlay networks", {
           hint: "remove the stacks that use them by bay down first",
         });
-      membership.leave();
+      cluster.membership.leave();
       sendJson(response, 200, {});
     }),
     route("POST", "/bay/v1/host/rotate", async ({ response }) => {
@@ -100,33 +99,36 @@ export function hostRoutes({ cluster, manager }: Services): Route[] {
     }),
     route("GET", "/bay/v1/host/stream", ({ response }) => cluster.stream(response)),
     route("GET", "/bay/v1/hosts", ({ response }) => {
-      membership.requireIdentity();
+      cluster.membership.requireIdentity();
       sendJson(
         response,
         200,
-        membership.members.map((member) => shown(cluster, manager, member)),
+        cluster.membership.members.map((member) => shown(cluster, manager, member)),
       );
     }),
     route("GET", "/bay/v1/hosts/:", ({ response, parts }) =>
-      sendJson(response, 200, shown(cluster, manager, membership.require(parts[0]!))),
+      sendJson(response, 200, shown(cluster, manager, cluster.membership.require(parts[0]!))),
     ),
     change("POST", "/bay/v1/host/invite", inviteBody, async (_, { lifetime }: { lifetime: number }) => ({
-      token: membership.invite(lifetime),
-      address: membership.self!.address,
-      port: membership.self!.port,
+      token: cluster.membership.invite(lifetime),
+      address: cluster.membership.self!.address,
+      port: cluster.membership.self!.port,
     })),
     change("POST", "/bay/v1/hosts/:/label", labelBody, (host, { set, remove }: z.infer<typeof labelBody>) =>
-      membership.label(host, { ...Object.fromEntries(remove.map((name) => [name, undefined])), ...set }),
+      cluster.membership.label(host, {
+        ...Object.fromEntries(remove.map((name) => [name, undefined])),
+        ...set,
+      }),
     ),
     change("POST", "/bay/v1/hosts/:/move", moveBody, (host, body: { address: string }) =>
-      membership.move(host, body.address),
+      cluster.membership.move(host, body.address),
     ),
-    change("DELETE", "/bay/v1/hosts/:", z.strictObject({}), (host) => membership.remove(host)),
+    change("DELETE", "/bay/v1/hosts/:", z.strictObject({}), (host) => cluster.membership.remove(host)),
     change("POST", "/bay/v1/hosts/:/renew", renewBody, async (host, body: z.infer<typeof renewBody>) => ({
-      certificate: await membership.renew(host, body.request),
+      certificate: await cluster.membership.renew(host, body.request),
     })),
     change("POST", "/bay/v1/hosts/:/retire", retireBody, async (host, body: { validFrom: number }) => {
-      await membership.retire(host, body.validFrom);
+      await cluster.membership.retire(host, body.validFrom);
       return {};
     }),
   ];

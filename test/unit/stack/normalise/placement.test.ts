@@ -168,7 +168,9 @@ describe("a service of a stack with hosts", () => {
 
   it("is refused by a plan for one host", () => {
     const { stack } = loadText(file("cpus: 1"));
-    expect(() => makePlan(stack, NOTHING, PLAN_DEFAULTS)).toThrow("plan and up support one host only");
+    expect(() => makePlan(stack, NOTHING, PLAN_DEFAULTS)).toThrow(
+      "this command supports stacks of one host only",
+    );
   });
 });
 
