@@ -165,6 +165,7 @@ describe("the sockets that stay bound without bayd", () => {
     close(fd); // this bayd ends
     expect(() => bindSocket("tcp", "127.0.0.1", bound)).toThrow(/EADDRINUSE/);
     const next = new KeptSockets(folder);
+    kept = next;
     next.adopt();
     const taken = next.take("one")!;
     expect(taken).toBeGreaterThan(2);
@@ -193,6 +194,7 @@ describe("the sockets that stay bound without bayd", () => {
     kept.settle();
     close(fd);
     const next = new KeptSockets(folder);
+    kept = next;
     next.adopt();
     next.settle();
     close(bindSocket("tcp", "127.0.0.1", bound).fd);
