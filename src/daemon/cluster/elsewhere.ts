@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { z } from "zod";
 import type { Cluster } from "../../host/index.ts";
+import { locate } from "../api/routing.ts";
 import { AllHosts, allHostsPath } from "./all-hosts.ts";
 import { passOn, passOnUpgrade, type Target } from "./proxy.ts";
 
@@ -23,10 +24,11 @@ export class Elsewhere {
 
   /**
    * The host that a request concerns. For one that this host serves after all, its URL becomes the one without the prefix.
-   * Throws HOST_NOT_FOUND, NOT_A_MEMBER.
+   * Throws HOST_NOT_FOUND, NOT_A_MEMBER, and BAD_REQUEST if the URL is malformed.
    */
   #target(request: IncomingMessage): Target | undefined {
     const url = request.url ?? "";
+    if (url.startsWith("/bay/v1/")) locate(url);
     const [, host, path] = ONE_HOST.exec(url) ?? [];
     if (host !== undefined && path !== undefined)
       return { member: this.cluster.membership.require(decodeURIComponent(host)), path };
@@ -41,6 +43,7 @@ export class Elsewhere {
   /** Whether a request that takes its connection over concerns another host. */
   concerns(request: IncomingMessage): boolean {
     const url = request.url ?? "";
+    if (url.startsWith("/bay/v1/")) locate(url);
     if (ONE_HOST.test(url)) return true;
     const below = allHostsPath(url);
     if (below === undefined) return false;
