@@ -2,7 +2,7 @@
  * The TCP listener for other hosts: TLS 1.3, and a certificate of the cluster's authority on both sides. A connection of a
  * member is served by bayd's server; one without such a certificate may only ask to join.
  */
-import type { X509Certificate } from "node:crypto";
+import { constants, type X509Certificate } from "node:crypto";
 import { createServer as createHttpServer, type Server as HttpServer } from "node:http";
 import type { Socket } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
@@ -113,6 +113,8 @@ const contextOf = ({ key, certificate, authority }: Identity) => ({
   cert: `${certificate}\n${authority}`,
   ca: authority,
   minVersion: "TLSv1.3" as const,
+  // a resumed session would not show the certificate of the other side
+  secureOptions: constants.SSL_OP_NO_TICKET,
 });
 
 function keep(set: Set<TLSSocket>, socket: TLSSocket): void {
