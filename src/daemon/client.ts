@@ -57,7 +57,7 @@ export class Client {
     if (this.isRemote)
       return new BayError("DAEMON_LOST", `the connection to ${this.address} was lost during the request`, {
         cause,
-        hint: "see whether bayd runs there, and run the command again",
+        hint: "check that bayd runs on that host, and run the command again",
       });
     return new BayError("DAEMON_LOST", "bayd stopped during the request", {
       cause,
@@ -73,7 +73,7 @@ export class Client {
         "NOT_BAYD",
         `${this.address} is not bayd: it answers as ${server || "another server"}`,
         {
-          hint: "BAY_HOST and bay context name the bayd to use, before DOCKER_HOST",
+          hint: "set BAY_HOST or use bay context; both take precedence over DOCKER_HOST",
         },
       );
     return toError(text);

@@ -58,7 +58,7 @@ export function addClusterCommands(group: (name: string, description: string) =>
   );
   host(
     "move <host> <address>",
-    "tell the cluster that a host has another IP address",
+    "change the IP address of a host in the cluster",
     nothing,
     async () => (await import("../commands/system/host.ts")).move,
   );
@@ -71,7 +71,7 @@ export function addClusterCommands(group: (name: string, description: string) =>
   host("rotate", "replace the key and the certificate of this host", nothing, async () => {
     return (await import("../commands/system/host.ts")).rotate;
   });
-  host("leave", "forget the cluster on this host", nothing, async () => {
+  host("leave", "remove the cluster's identity from this host", nothing, async () => {
     return (await import("../commands/system/host.ts")).leave;
   });
 }

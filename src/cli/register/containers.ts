@@ -20,7 +20,7 @@ export function addContainerCommands(add: Add): void {
         .option("-w, --workdir <folder>", "working directory")
         .option("-e, --env <name=value>", "set an environment variable", collect)
         .option("--index <number>", "number of the service's container", whole)
-        .option("--privileged", "give it all capabilities")
+        .option("--privileged", "give the command all capabilities")
         .option("--detach-keys <keys>", "keys that detach from the container (ctrl-p,ctrl-q)"),
     async () => (await import("../commands/containers/exec.ts")).exec,
   );
@@ -47,7 +47,7 @@ export function addContainerCommands(add: Add): void {
         .option("--cap-drop <capability>", "drop a capability, can be repeated", collect)
         .option("--env-from-file <file>", "read environment variables from a file, can be repeated", collect)
         .option("-l, --label <name=value>", "add a label, can be repeated", collect)
-        .option("--build", "build its image first, even if it is current")
+        .option("--build", "build the service's image first, even if it is current")
         .addOption(
           new Option("--pull <policy>", "override pull_policy of the service").choices([
             "always",
@@ -59,7 +59,7 @@ export function addContainerCommands(add: Add): void {
         .option("--quiet-build", "hide the progress of builds")
         .option("--quiet-pull", "hide the progress of pulls")
         .option("--remove-orphans", "remove containers of services that the file no longer has")
-        .option("--no-deps", "do not start its dependencies")
+        .option("--no-deps", "do not start the service's dependencies")
         .option("--detach-keys <keys>", "keys that detach from the container (ctrl-p,ctrl-q)"),
     async () => (await import("../commands/containers/run.ts")).run,
   );

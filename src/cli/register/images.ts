@@ -23,8 +23,8 @@ export function addImageCommands(
         .addOption(progress())
         .option("-q, --quiet", "print image IDs only")
         .option("--ssh <agent>", "SSH agent, can be repeated: default, or NAME=SOCKET", collect)
-        .option("--provenance [mode]", "attestations: only false")
-        .option("--sbom [generator]", "attestations: only false")
+        .option("--provenance [mode]", "attestations are not supported; only false is accepted")
+        .option("--sbom [generator]", "attestations are not supported; only false is accepted")
         .option("--check", "check the Dockerfiles without building")
         .option("--print", "print what would be built as JSON"),
     async () => (await import("../commands/images/build-services.ts")).buildServices,

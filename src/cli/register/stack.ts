@@ -54,7 +54,7 @@ export function addStackCommands(add: Add, program: Command): void {
         .option("--timestamps", "show timestamps in logs")
         .option("--quiet-build", "hide the progress of builds")
         .option("--quiet-pull", "hide the progress of pulls")
-        .option("-y, --yes", "answer all questions with yes; bay up asks none")
+        .option("-y, --yes", "accepted for compatibility; bay up asks no questions")
         .option("-w, --watch", "watch the files of develop.watch too, as bay watch does")
         .option("-V, --renew-anon-volumes", "give replaced containers new anonymous volumes")
         .option("--no-repair", "start bayd without drift repair")
@@ -83,7 +83,7 @@ export function addStackCommands(add: Add, program: Command): void {
           ]),
         )
         .option("--quiet-pull", "hide the progress of pulls")
-        .option("-y, --yes", "answer all questions with yes; bay create asks none")
+        .option("-y, --yes", "accepted for compatibility; bay create asks no questions")
         .option("--scale <service=count>", "number of containers", collect),
     async () => (await import("../commands/stack/up.ts")).create,
   );
@@ -98,7 +98,7 @@ export function addStackCommands(add: Add, program: Command): void {
     "remove the containers and networks of the stack, or of some of its services",
     (c) =>
       c
-        .option("-v, --volumes", "remove its volumes and their data too")
+        .option("-v, --volumes", "remove the volumes of the stack and their data too")
         .option("--rmi <which>", "remove images: all, or local for those created by bay")
         .option("--remove-orphans", "include services that the file no longer has")
         .option("--dry-run", "show what would be removed without removing it")
@@ -206,7 +206,7 @@ export function addStackCommands(add: Add, program: Command): void {
   );
   add(
     "watch [services...]",
-    "keep running services in step with the files of develop.watch",
+    "update running services when files under develop.watch change",
     (c) =>
       c
         .option("--no-up", "do not create or start services first")

@@ -41,14 +41,14 @@ export const CLUSTER = {
     exit: 1,
     http: 404,
     meaning: "The cluster has no host with this name.",
-    causes: "The name is misspelt, or the host was removed.",
+    causes: "The name is misspelled, or the host was removed.",
     fix: "`bay host ls` lists the members.",
   },
   NOT_A_MEMBER: {
     exit: 1,
     http: 409,
     meaning: "This host does not belong to a cluster.",
-    causes: "Hosts and overlay networks need one.",
+    causes: "Stacks with hosts: and overlay networks require a cluster.",
     fix: "Run `bay host init` on one host, and `bay host join` on the others.",
   },
   NOT_THE_AUTHORITY: {
@@ -61,14 +61,14 @@ export const CLUSTER = {
   NO_ENCAPSULATION: {
     exit: 1,
     http: 400,
-    meaning: "bay does not have this kind of tunnels between hosts.",
+    meaning: "bay does not have this type of tunnel between hosts.",
     causes: "The network has an encapsulation, or the option encrypted, that this version does not support.",
     fix: "Remove the option from driver_opts; vxlan is the default.",
   },
   STACK_BUSY: {
     exit: 1,
     http: 409,
-    meaning: "Another command changes the stack on its hosts.",
+    meaning: "Another command is changing the stack.",
     causes: "`bay up` or `bay down` runs for the same stack on another host.",
     fix: "Wait until it has ended, and make a new plan.",
   },

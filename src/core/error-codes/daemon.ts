@@ -36,7 +36,7 @@ export const DAEMON = {
     http: 404,
     meaning: "The watch session does not exist.",
     causes: "The connection of bay watch to bayd was closed, or bayd was restarted.",
-    fix: "Nothing: bay watch connects again by itself. A client of its own opens a new session.",
+    fix: "Nothing: bay watch reconnects automatically. Other API clients must open a new session.",
   },
   SYNC_FAILED: {
     exit: 1,

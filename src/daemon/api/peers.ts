@@ -40,7 +40,7 @@ export function checkPeer(request: IncomingMessage): void {
     });
   }
   if (isFromBrowser(request))
-    throw new BayError("NO_ACCESS", "requests of web pages are not allowed", {
+    throw new BayError("NO_ACCESS", "requests from web pages are not allowed", {
       hint: "use a client program; tlsverify lets only holders of a certificate in",
     });
 }

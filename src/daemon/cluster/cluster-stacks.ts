@@ -287,8 +287,8 @@ export class ClusterStacks {
   takeLock(stack: string, who: string): () => void {
     const holder = this.#locks.get(stack);
     if (holder !== undefined)
-      throw new BayError("STACK_BUSY", `${holder} changes the stack ${stack}`, {
-        hint: "wait until it has ended",
+      throw new BayError("STACK_BUSY", `${holder} is changing the stack ${stack}`, {
+        hint: "wait until it ends, and run the command again",
       });
     this.#locks.set(stack, who);
     return () => void this.#locks.delete(stack);

@@ -111,7 +111,7 @@ function chosenSubnet(name: string, used: readonly Subnet[]): string {
     const text = `10.${128 + ((start + step) % 128)}.0.0/16`;
     if (!used.some((subnet) => overlaps(subnet, parseSubnet(text)))) return text;
   }
-  throw new BayError("NO_SUBNET", `the network ${name} finds no subnet that is free on all hosts`, {
+  throw new BayError("NO_SUBNET", `no subnet for the network ${name} is free on all hosts`, {
     hint: "give it a subnet under ipam",
   });
 }

@@ -63,6 +63,8 @@ async function checkDescent(
   throw new BayError(
     "GITOPS_UNTRUSTED",
     `the history was rewritten: the commit is not a descendant of the applied commit ${applied.slice(0, 12)}`,
-    { hint: "--allow-rewind accepts rewritten history" },
+    {
+      hint: "set allow_rewind: true, or add the source without --no-allow-rewind, to accept rewritten history",
+    },
   );
 }

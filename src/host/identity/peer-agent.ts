@@ -118,7 +118,7 @@ export function askStranger(
         return void socket.destroy(
           new BayError(
             "UNKNOWN_AUTHORITY",
-            `the host at ${address} belongs to another cluster than the token`,
+            `the host at ${address} does not belong to the cluster of the token`,
           ),
         );
       makeBody(plainAddress(socket.localAddress ?? "")).then((body) => {

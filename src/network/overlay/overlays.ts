@@ -40,7 +40,7 @@ export class Overlays {
     if (record.config.mtu !== undefined && record.config.mtu > most)
       throw new BayError(
         "BAD_MTU",
-        `network ${record.config.name}: the MTU ${record.config.mtu} is too large; the tunnel from ${address} leaves ${most}`,
+        `network ${record.config.name}: the MTU ${record.config.mtu} is too large: the tunnel from ${address} allows at most ${most} bytes`,
       );
     return { ...record, mtu: record.config.mtu ?? most };
   }
@@ -105,7 +105,7 @@ function underlayMtu(address: string): number {
     const link = links.list().find((each) => each.index === index);
     if (link) return link.mtu;
     throw new BayError("BAD_MEMBER", `no link of this host has the address ${address}, which its peers use`, {
-      hint: "correct it by bay host update --address",
+      hint: "correct it with bay host move NAME ADDRESS",
     });
   });
 }

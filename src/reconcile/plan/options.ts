@@ -59,13 +59,9 @@ export function checkNames(stack: Stack, options: PlanOptions): void {
 /** Throws UNAVAILABLE for a stack of several hosts, and for services that need what this host lacks, themselves or through their networks and volumes. */
 export function checkAvailable(stack: Stack, services: readonly Service[]): void {
   if (stack.hosts !== undefined)
-    throw new BayError(
-      "UNAVAILABLE",
-      "the file has hosts, and this command supports stacks of one host only",
-      {
-        hint: "plan, up and down, and commands on containers, work on all hosts",
-      },
-    );
+    throw new BayError("UNAVAILABLE", "this command does not support stack files with hosts:", {
+      hint: "use plan, up, down, or the container commands, which work on all hosts",
+    });
   const all = services.flatMap(({ unavailable = [], networks, mounts }) => [
     ...unavailable,
     ...Object.keys(networks).flatMap((key) => stack.networks[key]?.missingDriver ?? []),

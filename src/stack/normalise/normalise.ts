@@ -128,7 +128,7 @@ function checkDisabled(on: Record<string, Service>, all: Record<string, Service>
       report(["services", service.name, "build", "additional_contexts", key], {
         severity: "error",
         code: "PROFILE_OFF",
-        message: `the build of ${service.name} needs ${name}, whose profiles are off: ${needed.profiles.join(", ")}`,
+        message: `the build of ${service.name} needs ${name}, whose profiles are not enabled: ${needed.profiles.join(", ")}`,
         hint: `enable one with --profile ${needed.profiles[0]}`,
       });
     }
@@ -138,7 +138,7 @@ function checkDisabled(on: Record<string, Service>, all: Record<string, Service>
       report(["services", service.name, shareWith(service, name)?.key ?? "depends_on"], {
         severity: "error",
         code: "PROFILE_OFF",
-        message: `service ${service.name} needs ${name}, whose profiles are off: ${needed.profiles.join(", ")}`,
+        message: `service ${service.name} needs ${name}, whose profiles are not enabled: ${needed.profiles.join(", ")}`,
         hint: `enable one with --profile ${needed.profiles[0]}, or set required: false`,
       });
     }

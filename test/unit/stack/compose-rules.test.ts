@@ -246,7 +246,7 @@ describe("numbers", () => {
   });
 });
 
-describe("a service whose profiles are off", () => {
+describe("a service whose profiles are not enabled", () => {
   it("is checked for its shape alone", () => {
     const { services, disabled } = load({
       "compose.yaml":
@@ -266,7 +266,7 @@ describe("a service whose profiles are off", () => {
     const text =
       "services: { base: { build: ., profiles: [p] }, app: { build: { context: ., additional_contexts: { base: 'service:base' } } } }";
     expect(() => load({ "compose.yaml": text })).toThrow(
-      "the build of app needs base, whose profiles are off: p",
+      "the build of app needs base, whose profiles are not enabled: p",
     );
   });
 });

@@ -184,9 +184,11 @@ volumes: { data: }
     const text =
       "services:\n  a: {image: x, profiles: [p], depends_on: [b]}\n  b: {image: x, profiles: [p]}\n";
     expect(Object.keys(loadText(text, { enable: ["a"] }).stack.services)).toEqual(["a", "b"]);
-    expect(problemsOf(text.replace("profiles: [p], ", ""))).toContain("needs b, whose profiles are off: p");
+    expect(problemsOf(text.replace("profiles: [p], ", ""))).toContain(
+      "needs b, whose profiles are not enabled: p",
+    );
     expect(problemsOf(text.replace("profiles: [p], depends_on: [b]", 'network_mode: "service:b"'))).toContain(
-      "whose profiles are off",
+      "whose profiles are not enabled",
     );
   });
 

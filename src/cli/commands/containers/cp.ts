@@ -61,10 +61,14 @@ export async function copyBetween(
   const from = split(source);
   const to = split(target);
   if (from && to)
-    throw new BayError("BAD_OPTION", "one side must be local", { hint: "copy to a local directory first" });
+    throw new BayError(
+      "BAD_OPTION",
+      "cannot copy from one container to another: the source or the target must be a local path",
+      { hint: "copy to a local directory first" },
+    );
   if (from) return copyOut(find, from, target, { keepOwners, followLink });
   if (to) return copyIn(find, source, to, { keepOwners, followLink });
-  throw new BayError("BAD_OPTION", "one side must be CONTAINER:PATH");
+  throw new BayError("BAD_OPTION", "the source or the target must be SERVICE:PATH");
 }
 
 function split(text: string): { service: string; path: string } | undefined {

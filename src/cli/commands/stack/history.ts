@@ -106,7 +106,7 @@ export async function diff(
     const found = all.find(({ number }) => number === revisionNumber(text));
     if (found) return found;
     throw new BayError("NO_REVISION", `the stack ${name} has no revision ${text}`, {
-      hint: "bay history shows which there are",
+      hint: "bay history lists the revisions",
     });
   };
   const from = find(first!);
@@ -134,7 +134,7 @@ function line(change: StackChange): string {
 
 function revisionNumber(text: string): number {
   if (/^\d{1,8}$/.test(text)) return Number(text);
-  throw new BayError("BAD_OPTION", `invalid revision ${text}`, { hint: "bay history shows their numbers" });
+  throw new BayError("BAD_OPTION", `invalid revision ${text}`, { hint: "bay history lists the revisions" });
 }
 
 /** Restores an applied revision: its services, and the images that its names referred to. */

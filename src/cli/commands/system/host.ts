@@ -48,8 +48,8 @@ const ownBody = ({ name, address, label = [] }: OwnOptions) => ({ name, address,
 export async function init(context: Context, _args: string[], options: OwnOptions): Promise<void> {
   const body = { ...ownBody(options), port: options.port };
   const host = await (await context.daemon()).json<HostRow>("POST", "/bay/v1/host/init", body);
-  print(`the cluster has its first host: ${host.name} at ${host.address}, TCP port ${host.port}`);
-  print("bay host invite prints the command with which another host joins");
+  print(`created a cluster; its first host is ${host.name} at ${host.address}, TCP port ${host.port}`);
+  print("run bay host invite to print the join command for another host");
 }
 
 export async function invite(context: Context, _args: string[], options: { ttl: number }): Promise<void> {

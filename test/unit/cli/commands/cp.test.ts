@@ -169,9 +169,9 @@ describe("bay cp into a container", () => {
   it.each([
     [
       ["cp", "web:/a", "db:/b"],
-      "error[BAD_OPTION]: one side must be local\n  copy to a local directory first\n",
+      "error[BAD_OPTION]: cannot copy from one container to another: the source or the target must be a local path\n  copy to a local directory first\n",
     ],
-    [["cp", "a", "./b"], "error[BAD_OPTION]: one side must be CONTAINER:PATH\n"],
+    [["cp", "a", "./b"], "error[BAD_OPTION]: the source or the target must be SERVICE:PATH\n"],
     [
       ["cp", "--all", "--index", "1", "a", "web:/b"],
       "error[BAD_OPTION]: --all and --index cannot be used together\n",

@@ -461,11 +461,11 @@ describe("bay history, diff and rollback", () => {
     ]);
     await rejects(
       ["diff", "9"],
-      "error[NO_REVISION]: the stack demo has no revision 9\n  bay history shows which there are\n",
+      "error[NO_REVISION]: the stack demo has no revision 9\n  bay history lists the revisions\n",
     );
     await rejects(
       ["diff", "x"],
-      "error[BAD_OPTION]: invalid revision x\n  bay history shows their numbers\n",
+      "error[BAD_OPTION]: invalid revision x\n  bay history lists the revisions\n",
     );
   });
 

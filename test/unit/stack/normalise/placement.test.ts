@@ -169,7 +169,7 @@ describe("a service of a stack with hosts", () => {
   it("is refused by a plan for one host", () => {
     const { stack } = loadText(file("cpus: 1"));
     expect(() => makePlan(stack, NOTHING, PLAN_DEFAULTS)).toThrow(
-      "this command supports stacks of one host only",
+      "this command does not support stack files with hosts:",
     );
   });
 });
