@@ -169,7 +169,8 @@ ${more}
     expect(bay.stackPs("shop")).toHaveLength(1);
     expect(existsSync(join(bay.folder, "root/gitops/work/shop"))).toBe(false);
     expect(readdirSync(join(bay.folder, "root/gitops/repositories"))).toEqual([]);
-    bay.ok("-p", "shop", "down");
+    bay.ok("-p", "shop", "down", "--remove-orphans");
+    expect(bay.stackPs("shop")).toEqual([]);
   });
 
   it("applies a commit with the manual policy only when its plan was approved", async () => {

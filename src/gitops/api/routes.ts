@@ -137,8 +137,9 @@ export function gitopsRoutes(loop: GitopsLoop): Route[] {
         throw new BayError("GITOPS_EXISTS", `the source ${name} is described by the source ${owner}`, {
           hint: "remove it from the repository, or remove that source first",
         });
-      await loop.idle(name);
-      await removeSource(services, name, { isDown: body.down, volumes: body.volumes });
+      await loop.withdraw(name, () =>
+        removeSource(services, name, { isDown: body.down, volumes: body.volumes }),
+      );
       await manager.store.flush();
       sendJson(call.response, 200, {});
     }),

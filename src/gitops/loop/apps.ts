@@ -45,7 +45,9 @@ export async function applyApps(
   for (const source of described) records.put({ ...source, owner: owner.name });
   if (owner.prune)
     for (const { name } of left)
-      await removeSource(services, name, { isDown: true, volumes: owner.prune_volumes });
+      await services.withdraw(name, () =>
+        removeSource(services, name, { isDown: true, volumes: owner.prune_volumes }),
+      );
   const { bad: _, attempt: __, rulesChanged: ___, ...status } = records.status(owner.name);
   const at = new Date().toISOString();
   records.note(

@@ -20,6 +20,8 @@ export interface FollowServices extends ApplyServices {
   command: readonly string[];
   directory: string;
   repositories: FollowedRepositories;
+  /** Removes a source by an action: no pass of it runs meanwhile, or begins. */
+  withdraw: (name: string, action: () => Promise<void>) => Promise<void>;
 }
 
 export interface PassOptions {

@@ -31,7 +31,13 @@ export class GitopsLoop {
     for (const turn of this.#turns.values()) turn.driftAt = Math.min(turn.driftAt, at);
   };
 
-  constructor(readonly services: FollowServices) {}
+  readonly services: FollowServices;
+  /** Sources that are being removed. */
+  readonly #leaving = new Set<string>();
+
+  constructor(services: Omit<FollowServices, "withdraw">) {
+    this.services = { ...services, withdraw: (name, action) => this.withdraw(name, action) };
+  }
 
   get signal(): AbortSignal {
     return this.#stop.signal;
@@ -79,7 +85,7 @@ export class GitopsLoop {
     let running = [...this.#turns.values()].filter((turn) => turn.running).length;
     for (const source of sources) {
       const turn = this.#turn(source.name);
-      if (turn.running || running >= MAX_PARALLEL) continue;
+      if (turn.running || running >= MAX_PARALLEL || this.#leaving.has(source.name)) continue;
       if (source.suspended && !turn.isForced) continue;
       if (turn.nextAt <= now || turn.isForced) {
         running += 1;
@@ -173,7 +179,8 @@ export class GitopsLoop {
     turn.isForced = true;
     this.#tick();
     // all places may be taken; the next tick begins it
-    while (turn.isForced && !this.signal.aborted) await new Promise((done) => setTimeout(done, TICK / 5));
+    while (turn.isForced && !this.signal.aborted && this.services.records.find(name))
+      await new Promise((done) => setTimeout(done, TICK / 5));
     await turn.running;
   }
 
@@ -183,8 +190,17 @@ export class GitopsLoop {
     this.#tick();
   }
 
-  /** Waits until no pass of the source runs. */
-  async idle(name: string): Promise<void> {
-    await this.#turns.get(name)?.running;
+  /**
+   * Runs the removal of a source when none of its passes runs, and lets none begin. A pass that continued would restore what the
+   * removal takes away.
+   */
+  async withdraw(name: string, action: () => Promise<void>): Promise<void> {
+    this.#leaving.add(name);
+    try {
+      await this.#turns.get(name)?.running;
+      await action();
+    } finally {
+      this.#leaving.delete(name);
+    }
   }
 }
