@@ -29,6 +29,8 @@ export class PeerListener {
   #server: Server | undefined;
   #port: number | undefined;
   readonly #strangers: HttpServer;
+  /** All connections, also those whose handshake is not complete. */
+  readonly #connections = new Set<Socket>();
   /** Connections of members. */
   readonly #open = new Set<TLSSocket>();
   readonly #joining = new Set<TLSSocket>();
@@ -62,6 +64,7 @@ export class PeerListener {
       handshakeTimeout: HANDSHAKE_TIMEOUT,
     });
     server.maxConnections = MAX_CONNECTIONS;
+    server.on("connection", (socket) => keep(this.#connections, socket));
     server.on("secureConnection", (socket) => this.#take(socket));
     server.on("tlsClientError", () => {});
     await new Promise<void>((resolve, reject) => {
@@ -102,7 +105,7 @@ export class PeerListener {
   async stop(): Promise<void> {
     const server = this.#server;
     this.#server = undefined;
-    for (const socket of [...this.#open, ...this.#joining]) socket.destroy();
+    for (const socket of this.#connections) socket.destroy();
     if (server) await new Promise<void>((resolve) => server.close(() => resolve()));
   }
 }
@@ -117,7 +120,7 @@ const contextOf = ({ key, certificate, authority }: Identity) => ({
   secureOptions: constants.SSL_OP_NO_TICKET,
 });
 
-function keep(set: Set<TLSSocket>, socket: TLSSocket): void {
+function keep<S extends Socket>(set: Set<S>, socket: S): void {
   set.add(socket);
   socket.once("close", () => set.delete(socket));
 }
