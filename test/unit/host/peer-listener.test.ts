@@ -71,7 +71,9 @@ describe("the listener for other hosts", () => {
     let isServed = false;
     const listener = new PeerListener({
       members: () => members,
-      serve: () => void (isServed = true),
+      serve: () => {
+        isServed = true;
+      },
       join: () => {},
       warn: () => {},
     });
