@@ -97,7 +97,10 @@ services:
   };
 
   it.each(
-    Array.from({ length: ROUNDS }, (_, round) => (Date.now() % 1_000_000) + round),
+    // the long run looks for seeds that fail, and the short one repeats the same
+    Array.from({ length: ROUNDS }, (_, round) =>
+      process.env.BAY_LONG ? (Date.now() % 1_000_000) + round : 874_340 + round,
+    ),
   )("with the seed %i", async (seed) => {
     const random = randomOf(seed);
     const disturbance = ["none", "kill", "replace", "restart"][Math.floor(random() * 4)];
