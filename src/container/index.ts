@@ -22,7 +22,7 @@ export { type BayEvent, EventLog } from "./model/events.ts";
 export { type LimitDrift, limitDrift } from "./model/limits.ts";
 export { configAsGiven } from "./model/new-container.ts";
 export { type ContainerRecord, endedBy, type HealthStatus, NEVER, type Status } from "./model/record.ts";
-export { findContainer, isRunning } from "./model/records.ts";
+export { findByNameOrId, findContainer, isRunning } from "./model/records.ts";
 export { isDockerSocketGone } from "./spec/docker-socket.ts";
 export { toResources } from "./spec/oci-spec.ts";
 export { resolveOwner } from "./spec/user.ts";

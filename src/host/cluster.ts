@@ -51,6 +51,8 @@ export class Cluster {
   readonly #listener: PeerListener;
   #changing: Promise<void> = Promise.resolve();
   #noting: NodeJS.Timeout | undefined;
+  /** Peers that sent something since it was last written down. */
+  readonly #unnoted = new Set<string>();
   #remote: readonly RemoteContainer[] | undefined;
 
   constructor(readonly options: ClusterOptions) {
@@ -171,7 +173,10 @@ export class Cluster {
       if (this.#peers.has(member.id)) continue;
       const peer = new PeerConnection(member, {
         request: () => this.request(member, { path: STREAM_PATH, headers: { host: member.name } }),
-        changed: () => this.#changed(),
+        changed: () => {
+          this.#unnoted.add(member.id);
+          this.#changed();
+        },
         members: (signed) =>
           void this.membership
             .acceptList(signed)
@@ -203,9 +208,12 @@ export class Cluster {
   /** Writes down what is known, so that the next bayd has it before its peers answer. */
   #note(): void {
     mkdirSync(join(this.options.run, "peers"), { recursive: true, mode: 0o700 });
-    for (const [id, { receiver }] of this.#peers) {
+    for (const id of this.#unnoted) {
+      const peer = this.#peers.get(id);
+      this.#unnoted.delete(id);
+      if (!peer) continue;
       try {
-        replaceFile(this.#noteFile(id), JSON.stringify(receiver.containers), 0o600);
+        replaceFile(this.#noteFile(id), JSON.stringify(peer.receiver.containers), 0o600);
       } catch (error) {
         this.options.warn(`what is known of the other hosts could not be written down: ${messageOf(error)}`);
       }

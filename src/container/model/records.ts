@@ -107,15 +107,22 @@ export class Records {
 }
 
 /** The container with a name, an ID, or an ID that begins like this and is the only one. */
-export function findContainer(
+export const findContainer = (
   records: readonly ContainerRecord[],
   nameOrId: string,
-): ContainerRecord | undefined {
-  const exact = records.find(({ id }) => id === nameOrId);
+): ContainerRecord | undefined => findByNameOrId(records, ({ config }) => config.name, nameOrId);
+
+/** The same rule for containers in another form, such as those of other hosts. */
+export function findByNameOrId<T extends { id: string }>(
+  all: readonly T[],
+  nameOf: (container: T) => string,
+  nameOrId: string,
+): T | undefined {
+  const exact = all.find(({ id }) => id === nameOrId);
   if (exact) return exact;
-  const named = records.find(({ config }) => config.name === nameOrId.replace(/^\//, ""));
+  const named = all.find((container) => nameOf(container) === nameOrId.replace(/^\//, ""));
   if (named) return named;
-  const prefixed = nameOrId.length >= 4 ? records.filter(({ id }) => id.startsWith(nameOrId)) : [];
+  const prefixed = nameOrId.length >= 4 ? all.filter(({ id }) => id.startsWith(nameOrId)) : [];
   return prefixed.length === 1 ? prefixed[0] : undefined;
 }
 

@@ -3,6 +3,7 @@
  * about one container where that container is. So the command works on all containers of a stack from any member.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { findByNameOrId } from "../../container/index.ts";
 import { messageOf } from "../../core/errors.ts";
 import type { Cluster, Member, RemoteContainer } from "../../host/index.ts";
 import { goneSignal, sendJson } from "../api/http.ts";
@@ -40,14 +41,7 @@ export class AllHosts {
   }
 
   #ownerOf(nameOrId: string): string | undefined {
-    const all = this.cluster.remoteContainers();
-    const exact = all.find(({ id, name }) => id === nameOrId || name === nameOrId);
-    const alike = exact
-      ? [exact]
-      : nameOrId.length >= 4
-        ? all.filter(({ id }) => id.startsWith(nameOrId))
-        : [];
-    return alike.length === 1 ? alike[0]!.host : undefined;
+    return findByNameOrId(this.cluster.remoteContainers(), ({ name }) => name, nameOrId)?.host;
   }
 
   /** Remembers where an exec session is, which later requests name without its container. */

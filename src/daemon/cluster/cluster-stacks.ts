@@ -53,6 +53,13 @@ interface Prepared {
   warnings: string[];
 }
 
+/** A change of one host, by its own route. */
+interface HostRequest {
+  member: Member;
+  path: string;
+  body: object;
+}
+
 export class ClusterStacks {
   /** Stacks that a command changes on all hosts, with who does it. */
   readonly #locks = new Map<string, string>();
@@ -170,16 +177,13 @@ export class ClusterStacks {
     asker: Asker,
   ): Promise<Plan> {
     const { parts, unreachable, warnings } = await this.#prepare(stack, options);
-    if (unreachable.length > 0 && !skipUnreachable)
-      throw new BayError(
-        "HOST_UNREACHABLE",
-        unreachable.map(({ host, why }) => `host ${host}: ${why}`).join("\n"),
-        { hint: "nothing was changed; --skip-unreachable leaves these hosts out" },
-      );
-    const plan = await this.#onHosts(stack.name, parts, asker, write, (part) => ({
+    if (!skipUnreachable) refuseUnreachable(unreachable);
+    const requests = parts.map(({ member, stack: part }) => ({
+      member,
       path: "/bay/v1/up",
       body: { ...body, stack: part, options: hostOptions(options, part), pid: asker.pid },
     }));
+    const plan = await this.#onHosts(stack.name, requests, asker, write);
     return { ...plan, warnings: [...warnings, ...plan.warnings] };
   }
 
@@ -193,16 +197,12 @@ export class ClusterStacks {
     const { membership } = this.cluster;
     const asked = await Promise.all(membership.members.map((member) => this.#ask(member, name)));
     const lost = asked.filter(({ member, state }) => !state && this.#hadPart(member, name));
-    if (lost.length > 0 && !options.skipUnreachable)
-      throw new BayError(
-        "HOST_UNREACHABLE",
-        lost.map(({ member, why }) => `host ${member.name}: ${why}`).join("\n"),
-        { hint: "nothing was changed; --skip-unreachable leaves these hosts out" },
-      );
-    const parts = asked
+    if (!options.skipUnreachable)
+      refuseUnreachable(lost.map(({ member, why = "" }) => ({ host: member.name, why })));
+    const requests = asked
       .filter(({ state }) => state !== undefined)
-      .map(({ member }) => ({ member, stack: undefined }));
-    return this.#onHosts(name, parts, asker, write, () => ({ path: "/bay/v1/down", body: options.body }));
+      .map(({ member }) => ({ member, path: "/bay/v1/down", body: options.body }));
+    return this.#onHosts(name, requests, asker, write);
   }
 
   #hadPart(member: Member, stack: string): boolean {
@@ -211,21 +211,18 @@ export class ClusterStacks {
       .some((container) => container.host === member.name && container.stack === stack);
   }
 
-  async #onHosts<S extends Stack | undefined>(
+  async #onHosts(
     stack: string,
-    parts: readonly { member: Member; stack: S }[],
+    requests: readonly HostRequest[],
     asker: Asker,
     write: (progress: Progress) => void,
-    request: (part: S & {}) => { path: string; body: object },
   ): Promise<Plan> {
-    const release = await this.#lock(stack, asker, parts);
+    const release = await this.#lock(stack, asker, requests);
     try {
-      const results = await Promise.allSettled(
-        parts.map(({ member, stack: part }) => this.#send(member, request(part as S & {}), write, asker)),
-      );
+      const results = await Promise.allSettled(requests.map((request) => this.#send(request, write, asker)));
       const failures = results.flatMap((result, index) =>
         result.status === "rejected"
-          ? [`host ${parts[index]!.member.name}: ${messageOf(result.reason)}`]
+          ? [`host ${requests[index]!.member.name}: ${messageOf(result.reason)}`]
           : [],
       );
       if (failures.length > 0) throw new BayError("APPLY_FAILED", failures.join("\n"));
@@ -242,8 +239,7 @@ export class ClusterStacks {
 
   /** Sends a request that answers with lines of progress and a result to a host's bayd; this host's too. */
   async #send(
-    member: Member,
-    { path, body }: { path: string; body: object },
+    { member, path, body }: HostRequest,
     write: (progress: Progress) => void,
     asker: Asker,
   ): Promise<Plan> {
@@ -293,6 +289,14 @@ export class ClusterStacks {
     this.#locks.set(stack, who);
     return () => void this.#locks.delete(stack);
   }
+}
+
+/** Throws HOST_UNREACHABLE if there are any. */
+function refuseUnreachable(hosts: readonly { host: string; why: string }[]): void {
+  if (hosts.length === 0) return;
+  throw new BayError("HOST_UNREACHABLE", hosts.map(({ host, why }) => `host ${host}: ${why}`).join("\n"), {
+    hint: "nothing was changed; --skip-unreachable leaves these hosts out",
+  });
 }
 
 const answerLine = z.object({

@@ -40,16 +40,9 @@ export class Elsewhere {
     return undefined;
   }
 
-  /** Whether a request that takes its connection over concerns another host. */
+  /** Whether a request that takes its connection over concerns another host. Throws like `serve`. */
   concerns(request: IncomingMessage): boolean {
-    const url = request.url ?? "";
-    if (url.startsWith("/bay/v1/")) locate(url);
-    if (ONE_HOST.test(url)) return true;
-    const below = allHostsPath(url);
-    if (below === undefined) return false;
-    if (this.cluster.membership.self && this.#all.hostOf(below)) return true;
-    request.url = below;
-    return false;
+    return this.#target(request) !== undefined;
   }
 
   /** Serves the request if it concerns other hosts; returns false if this host serves it. */

@@ -65,10 +65,7 @@ export interface JoinOptions {
 export async function joinCluster(cluster: Cluster, options: JoinOptions): Promise<void> {
   const { address, port, token, name, advertise, listenPort, labels } = options;
   const { askStranger, parseToken, requestCertificate } = await import("../../host/join.ts");
-  if (cluster.membership.identity)
-    throw new BayError("ALREADY_MEMBER", "this host belongs to a cluster already", {
-      hint: "bay host ls shows its members; bay host leave leaves it",
-    });
+  cluster.membership.refuseMember();
   const { authorityDigest, id, secret } = parseToken(token);
   const { request, key } = await requestCertificate();
   const { status, text } = await askStranger({ address, port, authorityDigest }, async (reached) => {

@@ -35,7 +35,7 @@ export async function renewCertificate(cluster: Cluster): Promise<void> {
   const { id, authorityKey } = membership.requireIdentity();
   const { requestCertificate, validFrom } = await import("../../host/join.ts");
   const { request, key } = await requestCertificate();
-  const authority = membership.members.find(({ role }) => role === "authority")!;
+  const authority = membership.authority!;
   const ask = (action: string, body: unknown) =>
     askJson(cluster, authority, "POST", `/bay/v1/hosts/${id}/${action}`, { body });
   const isHere = authorityKey !== undefined;

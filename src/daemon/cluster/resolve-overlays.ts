@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { BayError } from "../../core/errors.ts";
 import {
   formatSubnet,
-  isSubnet,
+  isRange,
   overlaps,
   parseRange,
   parseSubnet,
@@ -117,11 +117,4 @@ function chosenSubnet(name: string, used: readonly Subnet[]): string {
 }
 
 /** Routes of a single address count as well. */
-const plain = (text: string): Subnet | undefined => {
-  if (isSubnet(text)) return parseSubnet(text);
-  try {
-    return parseRange(text);
-  } catch {
-    return undefined;
-  }
-};
+const plain = (text: string): Subnet | undefined => (isRange(text) ? parseRange(text) : undefined);

@@ -1,7 +1,8 @@
 /** What this host says of itself when it becomes a member. */
 import { cpus, hostname, networkInterfaces, totalmem } from "node:os";
 import { BayError } from "../../core/errors.ts";
-import { DEFAULT_PORT, type HostFacts, hostFacts } from "../model/member.ts";
+import { TLS_PORT } from "../../core/host-address.ts";
+import { type HostFacts, hostFacts } from "../model/member.ts";
 
 export interface FactOptions {
   name?: string | undefined;
@@ -17,7 +18,7 @@ export function ownFacts(options: FactOptions, reached?: string): HostFacts {
   const facts = {
     name: options.name ?? plainHostName(),
     address: options.address ?? reached ?? onlyAddress(),
-    port: options.port ?? DEFAULT_PORT,
+    port: options.port ?? TLS_PORT,
     labels: options.labels ?? {},
     platform: { os: "linux", arch: ARCHITECTURES[process.arch] ?? process.arch },
     capacity: { cpus: cpus().length, memoryBytes: totalmem() },

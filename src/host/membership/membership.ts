@@ -65,6 +65,11 @@ export class Membership {
     return this.members.find(({ id }) => id === this.#identity?.id);
   }
 
+  /** The member that issues certificates and changes the list. */
+  get authority(): Member | undefined {
+    return this.members.find(({ role }) => role === "authority");
+  }
+
   get others(): readonly Member[] {
     return this.members.filter(({ id }) => id !== this.#identity?.id);
   }
@@ -99,7 +104,7 @@ export class Membership {
 
   /** Creates a cluster with this host as its authority. Throws ALREADY_MEMBER. */
   async init(facts: HostFacts): Promise<Member> {
-    this.#refuseMember();
+    this.refuseMember();
     const { createAuthority, issueCertificate, requestCertificate, validFrom } = await import(
       "../identity/certificates.ts"
     );
@@ -115,7 +120,7 @@ export class Membership {
       validFrom: validFrom(certificate),
       joinedAt: new Date().toISOString(),
     };
-    this.#refuseMember(); // another request may have been faster
+    this.refuseMember(); // another request may have been faster
     this.#identity = {
       id,
       cluster,
@@ -130,7 +135,7 @@ export class Membership {
   }
 
   /** Throws ALREADY_MEMBER. */
-  #refuseMember(): void {
+  refuseMember(): void {
     if (this.#identity)
       throw new BayError("ALREADY_MEMBER", "this host belongs to a cluster already", {
         hint: "bay host ls shows its members; bay host leave leaves it",
@@ -147,12 +152,11 @@ export class Membership {
     const identity = this.requireIdentity();
     const { authorityKey } = identity;
     if (authorityKey !== undefined) return { ...identity, authorityKey };
-    const holder = this.members.find(({ role }) => role === "authority");
     throw new BayError(
       "NOT_THE_AUTHORITY",
-      `the host ${holder?.name ?? "with the authority"} changes the members`,
+      `the host ${this.authority?.name ?? "with the authority"} changes the members`,
       {
-        hint: `run the command on ${holder?.name ?? "that host"}`,
+        hint: `run the command on ${this.authority?.name ?? "that host"}`,
       },
     );
   }
@@ -198,7 +202,7 @@ export class Membership {
 
   /** Keeps what the authority answered to this host. Throws ALREADY_MEMBER, UNKNOWN_AUTHORITY. */
   async accept(admission: Admission, key: string): Promise<void> {
-    this.#refuseMember();
+    this.refuseMember();
     const { cluster, id, authority, certificate } = admission;
     this.#identity = { id, cluster, authority, certificate, key };
     if (!(await this.acceptList(admission.list))) {
@@ -248,23 +252,20 @@ export class Membership {
   }
 
   /** Changes labels: an undefined value removes one. Throws HOST_NOT_FOUND, NOT_THE_AUTHORITY. */
-  async label(nameOrId: string, labels: Record<string, string | undefined>): Promise<Member> {
-    this.#requireAuthority();
-    const { id } = this.require(nameOrId);
-    await this.#change((members) =>
-      members.map((member) =>
-        member.id === id ? { ...member, labels: merged(member.labels, labels) } : member,
-      ),
-    );
-    return this.require(id);
+  label(nameOrId: string, labels: Record<string, string | undefined>): Promise<Member> {
+    return this.#edit(nameOrId, (member) => ({ labels: merged(member.labels, labels) }));
   }
 
   /** Replaces a member's address, after it got another one. Throws HOST_NOT_FOUND, NOT_THE_AUTHORITY. */
-  async move(nameOrId: string, address: string): Promise<Member> {
+  move(nameOrId: string, address: string): Promise<Member> {
+    return this.#edit(nameOrId, () => ({ address }));
+  }
+
+  async #edit(nameOrId: string, change: (member: Member) => Partial<Member>): Promise<Member> {
     this.#requireAuthority();
     const { id } = this.require(nameOrId);
     await this.#change((members) =>
-      members.map((member) => (member.id === id ? { ...member, address } : member)),
+      members.map((member) => (member.id === id ? { ...member, ...change(member) } : member)),
     );
     return this.require(id);
   }
@@ -296,13 +297,7 @@ export class Membership {
 
   /** From now on only certificates of a member that begin at this time or later count. */
   async retire(nameOrId: string, validFrom: number): Promise<void> {
-    this.#requireAuthority();
-    const { id } = this.require(nameOrId);
-    await this.#change((members) =>
-      members.map((member) =>
-        member.id === id ? { ...member, validFrom: Math.max(member.validFrom, validFrom) } : member,
-      ),
-    );
+    await this.#edit(nameOrId, (member) => ({ validFrom: Math.max(member.validFrom, validFrom) }));
   }
 
   /** Uses a renewed certificate from now on. */

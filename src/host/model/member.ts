@@ -2,8 +2,6 @@
 import { z } from "zod";
 import { versionOf } from "../../core/ip.ts";
 
-/** The TCP port of bayd's listener for other hosts, as Docker's for TLS. */
-export const DEFAULT_PORT = 2376;
 /** The most hosts of a cluster. */
 export const MAX_MEMBERS = 1000;
 

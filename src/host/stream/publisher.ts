@@ -3,18 +3,20 @@ import { PART_SIZE, type SharedContainer, type StreamMessage } from "./messages.
 
 export type Follower = (message: StreamMessage) => void;
 
+type Sent = Map<string, { text: string; container: SharedContainer }>;
+
 export class ContainerPublisher {
   #number = 0;
-  /** What the followers know, by container, as text. */
-  #sent = new Map<string, string>();
+  /** What the followers know, by container. */
+  #sent: Sent = new Map();
   readonly #followers = new Set<Follower>();
   #isPending = false;
 
   constructor(readonly list: () => readonly SharedContainer[]) {}
 
-  /** Sends the differences, soon: changes of one moment share a message. */
+  /** Sends the differences, soon: changes of one moment share a message. A later follower gets the whole state anyway. */
   refresh(): void {
-    if (this.#isPending) return;
+    if (this.#isPending || this.#followers.size === 0) return;
     this.#isPending = true;
     setImmediate(() => {
       this.#isPending = false;
@@ -23,12 +25,12 @@ export class ContainerPublisher {
   }
 
   #publish(): void {
-    const now = new Map<string, string>();
+    const now: Sent = new Map();
     const set: SharedContainer[] = [];
     for (const container of this.list()) {
       const text = JSON.stringify(container);
-      now.set(container.id, text);
-      if (this.#sent.get(container.id) !== text) set.push(container);
+      now.set(container.id, { text, container });
+      if (this.#sent.get(container.id)?.text !== text) set.push(container);
     }
     const removed = [...this.#sent.keys()].filter((id) => !now.has(id));
     this.#sent = now;
@@ -50,7 +52,7 @@ export class ContainerPublisher {
   /** Sends the whole state, and each change from then on, until the returned function is called. */
   follow(follower: Follower): () => void {
     this.#publish();
-    const all = [...this.#sent.values()].map((text) => JSON.parse(text) as SharedContainer);
+    const all = [...this.#sent.values()].map(({ container }) => container);
     for (let at = 0; at === 0 || at < all.length; at += PART_SIZE)
       follower({
         kind: "state",

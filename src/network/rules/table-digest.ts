@@ -7,10 +7,14 @@ import { tableName } from "./rules.ts";
 
 type DigestedFamily = "bridge" | "inet";
 
-/** A digest of the table as the kernel lists it, without its counters; undefined if it does not exist. */
-export function tableDigest(family: DigestedFamily, tag: string): string | undefined {
+/** A digest of bay's table as the kernel lists it, without its counters; undefined if it does not exist. */
+export const tableDigest = (family: DigestedFamily, tag: string): string | undefined =>
+  digestOf(family, tableName(tag));
+
+/** The same for a table with another name. */
+export function digestOf(family: DigestedFamily, table: string): string | undefined {
   try {
-    const text = nft(`list table ${family} ${tableName(tag)}`).replace(/packets \d+ bytes \d+/g, "");
+    const text = nft(`list table ${family} ${table}`).replace(/packets \d+ bytes \d+/g, "");
     return createHash("sha256").update(text).digest("hex");
   } catch (error) {
     if (hasCode(error, "NFTABLES")) return undefined;

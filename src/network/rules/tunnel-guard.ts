@@ -7,6 +7,7 @@ import { nft } from "../../linux/index.ts";
 import type { NetworkRecord } from "../model/network.ts";
 import type { UnderlayHost } from "../overlay/underlay.ts";
 import { tableName } from "./rules.ts";
+import { digestOf } from "./table-digest.ts";
 
 /** The name differs from bay's other tables of the family inet. */
 export const tunnelTable = (tag: string): string => `${tableName(tag)}_tunnels`;
@@ -43,7 +44,7 @@ const elements = (addresses: readonly string[]) =>
 /** A digest of the table in the kernel is compared, so that changes of another program are repaired. */
 export class TunnelGuard {
   #applied = "";
-  #listed: string | undefined;
+  #digest: string | undefined;
 
   constructor(
     readonly tag: string,
@@ -57,23 +58,15 @@ export class TunnelGuard {
     if (rules === this.#applied) return false;
     nft(rules);
     this.#applied = rules;
-    this.#listed = this.#list();
+    this.#digest = digestOf("inet", tunnelTable(this.tag));
     return true;
   }
 
   /** Restores the table if another program changed or removed it; returns true in that case. */
   repair(): boolean {
     if (this.apply()) return false;
-    if (this.#list() === this.#listed) return false;
+    if (digestOf("inet", tunnelTable(this.tag)) === this.#digest) return false;
     this.#applied = "";
     return this.apply();
-  }
-
-  #list(): string {
-    try {
-      return nft(`list table inet ${tunnelTable(this.tag)}`).replace(/packets \d+ bytes \d+/g, "");
-    } catch {
-      return "";
-    }
   }
 }

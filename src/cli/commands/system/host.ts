@@ -1,5 +1,6 @@
 /** `bay host …`: the hosts of a cluster. */
 import { BayError } from "../../../core/errors.ts";
+import { TLS_PORT } from "../../../core/host-address.ts";
 import type { Context } from "../../context.ts";
 import { column, type Listing, printListing } from "../../ui/listing.ts";
 import { humanAge, humanBytes, print, printJson, table } from "../../ui/output.ts";
@@ -29,7 +30,6 @@ interface OwnOptions {
   label?: string[];
 }
 
-const DEFAULT_PORT = 2376;
 const at = (name: string, action = "") => `/bay/v1/hosts/${encodeURIComponent(name)}${action}`;
 
 /** KEY=VALUE pairs. Throws BAD_OPTION. */
@@ -60,7 +60,7 @@ export async function invite(context: Context, _args: string[], options: { ttl: 
   }>("POST", "/bay/v1/host/invite", {
     lifetime: options.ttl,
   });
-  const to = port === DEFAULT_PORT ? address : `${address.includes(":") ? `[${address}]` : address}:${port}`;
+  const to = port === TLS_PORT ? address : `${address.includes(":") ? `[${address}]` : address}:${port}`;
   print(`bay host join ${to} --token ${token}`);
 }
 
@@ -82,7 +82,7 @@ function readAddress(text: string): { host: string; port: number } {
       text,
     )?.groups ?? {};
   const host = v6 ?? bare ?? name;
-  const number = port === undefined ? DEFAULT_PORT : Number(port);
+  const number = port === undefined ? TLS_PORT : Number(port);
   if (host !== undefined && number > 0 && number < 65_536) return { host, port: number };
   throw new BayError("BAD_OPTION", `expected ADDRESS or ADDRESS:PORT, got ${JSON.stringify(text)}`);
 }

@@ -51,8 +51,7 @@ export function hostRoutes({ cluster, manager }: Services): Route[] {
   ): Route =>
     route(method, path, async (call) => {
       const body = await call.ownBody(schema);
-      const { identity } = cluster.membership;
-      const authority = cluster.membership.members.find(({ role }) => role === "authority");
+      const { identity, authority } = cluster.membership;
       const isHere = identity?.authorityKey !== undefined || !authority;
       const answer = isHere
         ? await action(call.parts[0] ?? "", body as never)
