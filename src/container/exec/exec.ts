@@ -4,7 +4,7 @@ import { EventEmitter } from "node:events";
 import { fchownSync, mkdirSync, rmSync } from "node:fs";
 import { Socket } from "node:net";
 import { join } from "node:path";
-import { ReadStream } from "node:tty";
+import type { ReadStream } from "node:tty";
 import { BayError } from "../../core/errors.ts";
 import { SIGNALS } from "../../core/signals.ts";
 import {
@@ -36,6 +36,7 @@ import type { ContainerRecord } from "../model/record.ts";
 import { profileOf } from "../spec/apparmor.ts";
 import { toSpec } from "../spec/oci-spec.ts";
 import { type ExecOwner, execGroup, execProgramFile } from "./left-execs.ts";
+import { readTerminal } from "./pty-reader.ts";
 
 export interface ExecConfig {
   args: string[];
@@ -244,9 +245,7 @@ export class Exec extends EventEmitter {
     const { shimPid, shimStart, ttyFd } = this.#launched!;
     if (ttyFd === undefined) return;
     this.#master = takePtyMaster(shimPid, shimStart, ttyFd);
-    this.#terminal = new ReadStream(this.#master);
-    this.#terminal.on("data", (bytes: Buffer) => this.emit("output", 1, bytes));
-    this.#terminal.on("error", () => this.#terminal?.destroy()); // EIO when the last slave closes
+    this.#terminal = readTerminal(this.#master, (bytes) => this.emit("output", 1, bytes));
   }
 
   write(bytes: Buffer): void {

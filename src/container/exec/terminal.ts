@@ -1,8 +1,9 @@
 import { writeSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ReadStream } from "node:tty";
+import type { ReadStream } from "node:tty";
 import { type Launched, resizePty, takePtyMaster } from "../../linux/index.ts";
 import { SegmentWriter } from "../logs/segments.ts";
+import { readTerminal } from "./pty-reader.ts";
 
 const DRAIN_TIME = 2000;
 
@@ -22,17 +23,12 @@ export class Terminal {
     onLost: (error: unknown) => void,
   ) {
     this.#master = takePtyMaster(launched.shimPid, launched.shimStart, launched.ttyFd!);
-    this.#stream = new ReadStream(this.#master);
     this.#writer = directory ? new SegmentWriter(directory, log.maxSize, log.maxFiles) : undefined;
-    this.#isRead = new Promise((resolve) => {
-      this.#stream.once("error", () => resolve()); // EIO when the container has ended
-      this.#stream.once("close", resolve);
-    });
-    this.#stream.on("error", () => {});
-    this.#stream.on("data", (bytes: Buffer) => {
+    this.#stream = readTerminal(this.#master, (bytes) => {
       this.#log(bytes, onLost);
       onOutput(bytes);
     });
+    this.#isRead = new Promise((resolve) => void this.#stream.once("close", resolve));
   }
 
   /** Output that cannot be written to the disk is discarded, as for other containers (log-worker.ts). */
