@@ -338,11 +338,15 @@ services:
     const call = (query: Record<string, string>, body: Buffer) =>
       new Promise<{ status: number; text: string }>((resolve, reject) => {
         const path = `/v1.43/build?${new URLSearchParams(query)}`;
+        let reply: { status: number; text: string };
         const asked = request({ socketPath: bay.socket, method: "POST", path }, (answer) => {
-          let text = "";
-          answer.setEncoding("utf8").on("data", (part: string) => (text += part));
-          answer.on("end", () => resolve({ status: answer.statusCode!, text }));
+          reply = { status: answer.statusCode!, text: "" };
+          answer.setEncoding("utf8").on("data", (part: string) => {
+            reply.text += part;
+          });
         });
+        // not at the end of the answer: the client's last, empty write follows, and fails if bayd was stopped before
+        asked.on("close", () => resolve(reply));
         asked.on("error", reject);
         asked.end(body);
       });
