@@ -12,6 +12,14 @@ export {
   type SubnetConfig,
   subnetsOf,
 } from "./model/network.ts";
+export {
+  DEFAULT_NETWORK,
+  DEFAULT_NETWORK_CONFIG,
+  isPredefined,
+  knowsNames,
+  PREDEFINED,
+  predefinedId,
+} from "./model/predefined.ts";
 export { type ContainerEndpoint, type EndpointDirectory, NetworkManager } from "./network-manager.ts";
 export { maxHosts } from "./overlay/slices.ts";
 export type { RemoteEndpoint, Underlay, UnderlayHost } from "./overlay/underlay.ts";

@@ -9,6 +9,7 @@ import { Endpoints } from "./endpoints.ts";
 import { LinkRepair } from "./link-repair.ts";
 import type { Endpoint, NetworkConfig, NetworkRecord, PublishedPort } from "./model/network.ts";
 import { newNetworkRecord } from "./model/new-network.ts";
+import { DEFAULT_NETWORK, DEFAULT_NETWORK_CONFIG } from "./model/predefined.ts";
 import { Overlays } from "./overlay/overlays.ts";
 import { KeptSockets } from "./ports/kept-sockets.ts";
 import { PortHolder } from "./ports/port-holder.ts";
@@ -42,6 +43,8 @@ export class NetworkManager {
   readonly endpoints = new Endpoints(this);
   readonly links = new LinkRepair(this);
   readonly overlays: Overlays;
+  /** Actions in progress that connect a container to the default network. */
+  #joiningDefault = 0;
   /** Addresses on a network that stack files specify: a container gets one only on request. */
   fixedAddresses: (network: string) => ReadonlySet<string> = () => new Set();
 
@@ -141,6 +144,28 @@ export class NetworkManager {
     // after the rules, so that containers of the network are never reachable without them
     this.forwarding.ensure();
     this.forwarding.apply();
+  }
+
+  /**
+   * Creates the default network for an action that connects a container to it, and removes it when no container is left on
+   * it.
+   */
+  async withDefault<T>(action: () => Promise<T>): Promise<T> {
+    this.#joiningDefault += 1;
+    try {
+      await this.create(DEFAULT_NETWORK_CONFIG);
+      return await action();
+    } finally {
+      this.#joiningDefault -= 1;
+      await this.removeUnusedDefault();
+    }
+  }
+
+  /** Removes the default network if no container uses it. */
+  async removeUnusedDefault(): Promise<void> {
+    if (this.#joiningDefault > 0 || !this.get(DEFAULT_NETWORK)) return;
+    if (this.directory.endpoints().some(({ endpoint }) => endpoint.network === DEFAULT_NETWORK)) return;
+    await this.remove(DEFAULT_NETWORK);
   }
 
   async remove(name: string): Promise<void> {

@@ -3,6 +3,7 @@
 export { formatDiagnostic } from "../core/diagnostics.ts";
 export { buildsNeeding, dependenciesOf, serviceContext } from "./check/check-references.ts";
 export { ownersOf, shareWith } from "./check/sharing.ts";
+export { type DocumentProblem, readDocument } from "./document.ts";
 export type { LoadOptions } from "./files/find.ts";
 export { type LoadedStack, loadStack } from "./load.ts";
 export { toCompose } from "./model/canonical.ts";

@@ -1,5 +1,5 @@
 /** The docker CLI and docker compose of Debian 13 act only on what they name. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -168,9 +168,120 @@ describe.skipIf("missing" in found)(
       expect(listed()).toEqual(before);
     });
 
-    it("run says why it cannot create a container", () => {
-      const { code, err } = docker.run("run", "box", "true");
-      expect([code, err]).toEqual([125, expect.stringMatching(/created from a stack file/)]);
+    it("run gives the output, the exit code and the input of a command, and removes its container", () => {
+      const before = listed();
+      const lines = docker.ok("run", "--rm", "box", "seq", "5000").split("\n");
+      expect([lines.length, lines.at(-2)]).toEqual([5001, "5000"]);
+      expect(docker.run("run", "--rm", "box", "sh", "-c", "echo out; echo err >&2; exit 3")).toEqual({
+        code: 3,
+        out: "out\n",
+        err: "err\n",
+      });
+      expect(docker.ok("run", "--rm", "-i", "box", "cat")).toBe("");
+      expect(docker.run("run", "--rm", "box", "no-such-command").code).toBe(127);
+      expect(docker.run("run", "--rm", "--gpus", "all", "box", "true").err).toContain("DeviceRequests");
+      expect(docker.run("run", "--rm", "--network", "nothing", "box", "true").err).toContain(
+        "network nothing not found",
+      );
+      expect(listed()).toEqual(before);
+    });
+
+    it("run creates a container that no stack changes or removes", async () => {
+      docker.ok("network", "create", "--subnet", "10.211.4.0/24", "own");
+      docker.ok(
+        ...[
+          "run",
+          "-d",
+          "--name",
+          "solo",
+          "--network",
+          "own",
+          "--ip",
+          "10.211.4.9",
+          "--network-alias",
+          "other",
+        ],
+        ...["-v", "solo-data:/data", "-e", "A=1", "--memory", "64m", "--cap-drop", "ALL", "--read-only"],
+        ...["--tmpfs", "/run", "--hostname", "host-of-solo", "--restart", "always", "-l", "k=v"],
+        ...["--stop-timeout", "0", "--init", "box", "sleep", "1000"],
+      );
+      expect(docker.ok("run", "--rm", "--network", "own", "box", "ping", "-c1", "other")).toContain(
+        "10.211.4.9",
+      );
+      const [solo] = JSON.parse(docker.ok("inspect", "solo"));
+      expect(solo).toMatchObject({
+        State: { Running: true },
+        HostConfig: {
+          Memory: 64 << 20,
+          NetworkMode: "own",
+          ReadonlyRootfs: true,
+          RestartPolicy: { Name: "always" },
+        },
+        Config: { Hostname: "host-of-solo", Labels: { k: "v" } },
+        NetworkSettings: { Networks: { own: { IPAddress: "10.211.4.9" } } },
+      });
+      // the default network, with no names but links
+      docker.ok("network", "connect", "bridge", "solo");
+      expect(docker.run("run", "--rm", "box", "ping", "-c1", "solo").code).not.toBe(0);
+      expect(docker.ok("run", "--rm", "--link", "solo:linked", "box", "ping", "-c1", "linked")).toContain(
+        "1 packets received",
+      );
+      docker.ok("network", "disconnect", "own", "solo");
+      expect(docker.ok("exec", "solo", "ip", "-o", "-4", "addr")).not.toContain("10.211.4.9");
+      // neither a stack's plan nor bayd's end changes it
+      bay.ok("up", "-d", "--remove-orphans");
+      bay.ok("-p", "left", "down", "-v", "--remove-orphans");
+      process.kill(bay.daemonPid(), "SIGKILL");
+      await eventually(() =>
+        expect(docker.ok("inspect", "-f", "{{.State.Pid}}", "solo").trim()).toBe(String(solo.State.Pid)),
+      );
+      expect(bay.run(["down", "-v"]).code).toBe(0);
+      expect(names()).toEqual(["right-db-1", "right-web-1", "solo"]);
+      docker.ok("rm", "-f", "solo");
+      docker.ok("network", "rm", "own");
+      docker.ok("volume", "rm", "solo-data");
+      expect(docker.ok("network", "ls", "--format", "{{.Name}}").split("\n").filter(Boolean).sort()).toEqual([
+        "bridge",
+        "host",
+        "none",
+        "right_default",
+        "right_side",
+      ]);
+    });
+
+    it("compose starts a project of its own file, keeps it without changes, and removes it", async () => {
+      const before = listed();
+      const own = new DockerClients(folder, mkdtempSync(join(tmpdir(), "bay-compose-")), bay.socket);
+      writeFileSync(
+        join(own.cwd, "compose.yaml"),
+        `services:
+  web:
+    image: box
+    command: sh -c 'echo speaks; sleep 1000'
+    volumes: ["data:/data"]
+    stop_grace_period: 0s
+    depends_on: { db: { condition: service_healthy } }
+  db:
+    image: box
+    command: sleep 1000
+    stop_grace_period: 0s
+    healthcheck: { test: ["CMD", "true"], interval: 1s }
+volumes: { data: {} }
+`,
+      );
+      const compose = (...words: string[]) => own.ok("compose", "-p", "own", ...words);
+      compose("up", "-d");
+      const ids = compose("ps", "-q");
+      compose("up", "-d");
+      expect(compose("ps", "-q")).toBe(ids);
+      expect(compose("exec", "-T", "web", "ping", "-c1", "db")).toContain("1 packets received");
+      await eventually(() => expect(compose("logs", "--no-log-prefix", "web")).toContain("speaks\n"));
+      expect(compose("run", "--rm", "-T", "db", "echo", "once")).toBe("once\n");
+      compose("up", "-d", "--scale", "db=2");
+      expect(of("own")).toEqual(["own-db-1", "own-db-2", "own-web-1"]);
+      compose("down", "-v");
+      rmSync(own.cwd, { recursive: true, force: true });
+      expect(listed()).toEqual(before);
     });
   },
 );

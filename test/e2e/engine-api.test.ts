@@ -192,7 +192,7 @@ services:
   });
 
   it("answers 501 for what it does not have, and 503 for swarms", async () => {
-    expect((await status("POST", "/containers/create", {})).status).toBe(501);
+    expect((await status("POST", "/session", {})).status).toBe(501);
     expect((await status("GET", "/nosuch")).status).toBe(501);
     expect((await status("GET", "/services")).status).toBe(503);
   });

@@ -2,7 +2,7 @@
 import { rmSync } from "node:fs";
 import { BayError } from "../../core/errors.ts";
 import { removeTreeNow } from "../../image/index.ts";
-import { volumesOf } from "../model/config.ts";
+import { LABELS, volumesOf } from "../model/config.ts";
 import type { Host } from "../model/host.ts";
 import { containerDirectory, runDirectory } from "../model/paths.ts";
 import type { ContainerRecord } from "../model/record.ts";
@@ -38,14 +38,18 @@ export class Removal {
       this.forget(record);
       this.host.events.ofContainer(record, "destroy");
       this.host.emit("changed", record.id);
+      await this.host.networks.removeUnusedDefault();
     });
   }
 
-  /** Removes a one-off container that has ended. The client may remove it first. */
+  /**
+   * Removes a container that is removed after its end. The client of a one-off container of a stack may remove it first; a
+   * client of the Engine API waits for the removal.
+   */
   removeOneOff({ id, config }: ContainerRecord): void {
     if (!config.autoRemove) return;
     const remove = () => void this.remove(id, true).catch(() => {});
-    setTimeout(remove, ONE_OFF_KEPT).unref();
+    setTimeout(remove, config.labels[LABELS.oneOff] === undefined ? 0 : ONE_OFF_KEPT).unref();
   }
 
   /** Removes a one-off container later if it was not started: its client may have been killed. */

@@ -1,5 +1,5 @@
 /** Names that a container can resolve: other containers, services and aliases on its networks, also on other hosts. */
-import { addressesOf, type NameView } from "../../network/index.ts";
+import { addressesOf, knowsNames, type NameView } from "../../network/index.ts";
 import { LABELS } from "./config.ts";
 import type { ContainerRecord } from "./record.ts";
 import { isRunning } from "./records.ts";
@@ -62,7 +62,8 @@ export function nameView(
       const name = link?.[1].toLowerCase() ?? asked;
       const named = [...visible()].filter(
         ({ names, network }) =>
-          names.includes(name) || names.some((each) => `${each}.${network.toLowerCase()}` === name),
+          (link !== undefined || knowsNames(network)) &&
+          (names.includes(name) || names.some((each) => `${each}.${network.toLowerCase()}` === name)),
       );
       const found = preferred(named).flatMap(({ addresses }) => addresses);
       told(found);

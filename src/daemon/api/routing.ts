@@ -77,12 +77,8 @@ const partsOf = (match: RegExpExecArray) => match.slice(1).map((part) => decodeU
 /** Docker's paths for swarm. */
 const SWARM = /^\/(swarm|nodes|services|tasks|secrets|configs)(\/|$)/;
 
-const FROM_STACK = "is created from a stack file, by bay up";
 /** Why bay does not serve a route of Docker. Docker's clients show only the message, so that it contains the reason. */
 const REASONS: readonly (readonly [route: RegExp, reason: string])[] = [
-  [/^POST \/containers\/create$/, `a container ${FROM_STACK}, or by bay run`],
-  [/^POST \/networks\/(create|[^/]+\/(dis)?connect)$/, `a network ${FROM_STACK}`],
-  [/^POST \/volumes\/create$/, `a volume ${FROM_STACK}`],
   [/^\w+ \/(session|grpc)$/, "builds with BuildKit sessions are not supported; use bay image build"],
   [/^POST \/auth$/, "bay does not keep credentials in bayd; use bay login"],
   [/^\w+ \/swarm(\/|$)/, "bay does not support swarm mode"],

@@ -23,6 +23,7 @@ import { archiveRoutes } from "./engine/archive.ts";
 import { engineBuildRoutes } from "./engine/build.ts";
 import { buildCacheRoutes } from "./engine/build-cache.ts";
 import { containerRoutes } from "./engine/containers.ts";
+import { createRoutes } from "./engine/create/routes.ts";
 import { diskRoutes } from "./engine/disk.ts";
 import { execRoutes } from "./engine/exec.ts";
 import { imageTransferRoutes } from "./engine/image-transfer.ts";
@@ -66,6 +67,7 @@ export function routesOf(services: Services): { routes: Route[]; hijacks: Hijack
     ...engineBuildRoutes(services),
     ...buildCacheRoutes(services),
     ...containerRoutes(services),
+    ...createRoutes(services),
     ...execRoutes(services),
     ...archiveRoutes(services),
     ...streams,

@@ -35,6 +35,9 @@ export interface Launched {
   ttyFd: number | undefined;
 }
 
+const ENOENT = 2;
+const EACCES = 13;
+
 /** The command could not be executed: the exit code is 127 if it does not exist and 126 otherwise, as in Docker. */
 export class StartError extends BayError {
   constructor(
@@ -148,12 +151,8 @@ function settle(program: Program, fd: number): Launched {
     if (shim) signalProcess(shim.pid, shim.start, SIGNALS.SIGKILL);
     const about = failure.about;
     const isExec = about.startsWith("exec ");
-    const missing = failure.errno === 2;
-    const message = !isExec
-      ? describeFailure(failure)
-      : missing
-        ? `the command ${about.slice(5)} does not exist in the container`
-        : `the command ${about.slice(5)} cannot be executed: ${errnoName(failure.errno)}`;
+    const missing = failure.errno === ENOENT;
+    const message = isExec ? whyNotExecuted(about.slice(5), failure.errno) : describeFailure(failure);
     throw new StartError(message, isExec ? (missing ? 127 : 126) : 125);
   }
   if (state.childPid === 0) throw new StartError("the shim exited before it started the container", 125);
@@ -165,6 +164,13 @@ function settle(program: Program, fd: number): Launched {
   writeSync(fd, times, 0, 16, HEADER.childStart);
   wipeAndCut(program, fd);
   return { pid: state.childPid, start, shimPid: state.shimPid, shimStart, ttyFd: state.ttyFd };
+}
+
+/** With the words by which Docker's command chooses its exit code, 127 or 126. */
+function whyNotExecuted(command: string, errno: number): string {
+  if (errno === ENOENT)
+    return `the command ${command} does not exist in the container: executable file not found`;
+  return `the command ${command} cannot be executed: ${errno === EACCES ? "permission denied" : errnoName(errno)}`;
 }
 
 /**

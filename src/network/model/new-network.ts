@@ -22,6 +22,7 @@ import {
   type SubnetConfig,
   subnetsOf,
 } from "./network.ts";
+import { isPredefined, predefinedId } from "./predefined.ts";
 
 /**
  * `old` is the network that is replaced: subnets that were chosen for it are kept. Throws BAD_SUBNET, NO_SUBNET,
@@ -34,7 +35,7 @@ export function newNetworkRecord(
   old?: NetworkRecord,
   self?: UnderlayHost,
 ): NetworkRecord {
-  const id = randomBytes(32).toString("hex");
+  const id = isPredefined(config.name) ? predefinedId(tag, config.name) : randomBytes(32).toString("hex");
   const slot = config.overlay && slotOf(config, self);
   const others = all.filter((network) => network !== old);
   const used = others.flatMap(subnetsOf).map(({ subnet }) => parseSubnet(subnet));

@@ -21,7 +21,9 @@ export async function list(
   _args: string[],
   options: { quiet?: boolean; format: string },
 ): Promise<void> {
-  const rows = await (await context.daemon()).json<NetworkRow[]>("GET", "/networks");
+  const all = await (await context.daemon()).json<NetworkRow[]>("GET", "/networks");
+  // Docker's clients expect predefined networks in the list, even while they have no addresses
+  const rows = all.filter(({ IPAM }) => IPAM.Config.length > 0);
   rows.sort((a, b) => (a.Name < b.Name ? -1 : 1));
   if (options.quiet) return print(rows.map(({ Name }) => Name).join("\n"));
   if (options.format === "json") return printJson(rows);

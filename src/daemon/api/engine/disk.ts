@@ -3,12 +3,13 @@ import { join } from "node:path";
 import { type ContainerRecord, containerDirectory, imagesOf, isRunning } from "../../../container/index.ts";
 import { BayError } from "../../../core/errors.ts";
 import { measureDirectory } from "../../../image/index.ts";
+import { isPredefined } from "../../../network/index.ts";
 import { type Route, route, sendJson } from "../http.ts";
 import type { Services } from "../server.ts";
 import { buildCacheUsage } from "./build-cache.ts";
 import { ageAndLabelTest, booleanFilter } from "./filters.ts";
+import { findNetwork } from "./find-network.ts";
 import { parameters } from "./parameters.ts";
-import { findNetwork } from "./system.ts";
 import { usedNetworks } from "./views.ts";
 
 /** Bytes of a container's writable layer. */
@@ -94,7 +95,10 @@ export function diskRoutes({ manager, ...services }: Services): Route[] {
       const gone = manager.networks
         .list()
         .filter(
-          ({ config, createdAt }) => !used.has(config.name) && matches({ createdAt, labels: config.labels }),
+          ({ config, createdAt }) =>
+            !isPredefined(config.name) &&
+            !used.has(config.name) &&
+            matches({ createdAt, labels: config.labels }),
         );
       for (const { config } of gone) {
         await manager.networks.remove(config.name);
@@ -142,6 +146,11 @@ export function diskRoutes({ manager, ...services }: Services): Route[] {
       response.writeHead(204).end();
     }),
     route("DELETE", "/networks/:", async ({ response, parts }) => {
+      if (isPredefined(parts[0]!))
+        throw new BayError(
+          "PREDEFINED_NETWORK",
+          `${parts[0]} is a pre-defined network and cannot be removed`,
+        );
       const known = findNetwork(manager, parts[0]!);
       await manager.networks.remove(known.config.name);
       manager.events.publish("network", "destroy", known.config.name, { name: known.config.name });

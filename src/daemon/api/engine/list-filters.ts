@@ -184,6 +184,8 @@ export interface NetworkView {
   driver: string;
   labels: Labels;
   isUsed: boolean;
+  /** It exists without being created: Docker's type builtin. */
+  isPredefined?: boolean;
 }
 
 export const NETWORK_FILTERS = ["dangling", "driver", "id", "label", "label!", "name", "scope", "type"];
@@ -197,7 +199,7 @@ export function networkFilter(filters: Filters): Test<NetworkView> {
     name: (text) => on(nameTest(text), ({ name }) => name),
     driver: (text) => (network) => network.driver === text,
     scope: (text) => on(wordTest("scope", ["local", "global", "swarm"])(text), () => "local"),
-    type: (text) => on(type(text), () => "custom"),
+    type: (text) => on(type(text), ({ isPredefined }) => (isPredefined ? "builtin" : "custom")),
     dangling: (text) => {
       const wanted = booleanOf("dangling", text);
       return ({ isUsed }) => !isUsed === wanted;

@@ -66,6 +66,7 @@ const TABLE = {
     filters: filters(CONTAINER_FILTERS),
     trunc_cmd: flag(), // docker-py sends it; Docker ignores it
   }),
+  "POST /containers/create": () => ({ name: containerNameText(), platform: platform() }),
   "GET /containers/:/json": () => ({ size: flag() }),
   "GET /containers/:/top": () => ({ ps_args: text() }),
   "GET /containers/:/logs": () => ({

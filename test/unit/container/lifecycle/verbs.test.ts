@@ -85,6 +85,7 @@ class Bench {
     secretFiles: { sweep: () => {} },
     groups: { of: () => ({ freeze: (isFrozen: boolean) => this.note("freeze", isFrozen) }) },
     networks: {
+      removeUnusedDefault: async () => {},
       ports: this.ports,
       firewall: { sync: async () => this.note("firewall") },
       endpoints: {

@@ -64,7 +64,7 @@ describe("the server", () => {
     ["GET", "/containers/json?all=perhaps", 400],
     ["POST", "/containers/none/start", 404],
     ["GET", "/images/none/json", 404],
-    ["GET", "/networks/none", 404],
+    ["GET", "/networks/absent", 404],
     ["GET", "/volumes/none", 404],
     ["POST", "/exec/none/start", 404],
     ["GET", "/exec/none/json", 404],
@@ -515,7 +515,7 @@ describe("networks", () => {
         ({ Name }: { Name: string }) => Name,
       );
     expect(await list({ label: ["tier=front"] })).toEqual(["net"]);
-    expect(await list({ name: ["none"] })).toEqual([]);
+    expect(await list({ name: ["absent"] })).toEqual([]);
     expect(await list({ dangling: ["true"] })).toEqual([]);
     for (const name of ["net", network.id, network.id.slice(0, 12)])
       expect((await bay.ask("GET", `/networks/${name}`)).body).toMatchObject({
