@@ -14,7 +14,6 @@ export {
 } from "./model/network.ts";
 export {
   DEFAULT_NETWORK,
-  DEFAULT_NETWORK_CONFIG,
   isPredefined,
   knowsNames,
   PREDEFINED,
