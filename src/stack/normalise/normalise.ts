@@ -10,6 +10,7 @@ import { readImage } from "./images.ts";
 import { readNetworks, readVolumes } from "./networks-and-volumes.ts";
 import { normaliseService } from "./normalise-service.ts";
 import { networkOfMode } from "./ports-and-networks.ts";
+import { predefinedNetworks } from "./predefined-networks.ts";
 import { readGiven } from "./secrets-and-configs.ts";
 import type { ServiceContext } from "./service-reader.ts";
 import { inheritMounts } from "./volumes-from.ts";
@@ -34,6 +35,7 @@ export function normaliseStack(input: FileInput, options: StackOptions, reportAn
     directory: options.directory,
     variables: options.variables,
     inputs: options.inputs,
+    predefined: predefinedNetworks(input.networks),
     hosts: readHosts(input, reportAny),
     locate: options.locate,
     report: reportAny,
