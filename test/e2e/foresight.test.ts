@@ -44,6 +44,25 @@ describe("bay plan sees beforehand", () => {
     expect(other.out).toContain("is taken by the container foresee-web-1 of the stack foresee");
   });
 
+  it("all files and commands that an image needs and this host does not have", () => {
+    bay.write(
+      `name: sources\nimages: { h: { host: [sh, nosuchone, nosuchtwo, /no/path, "./nofile:/x"] }, r: { rootfs: ./none }, t: { archive: ./none.tar } }\n` +
+        "services: { a: { image: h, command: [sh] }, b: { image: r, command: [sh] }, c: { image: t, command: [sh] } }\n",
+    );
+    const plan = bay.run(["plan"]);
+    expect(plan.code, plan.err).toBe(1);
+    for (const line of [
+      "images.h: the command nosuchone is not on this host",
+      "images.h: the command nosuchtwo is not on this host",
+      "images.h: /no/path is not on this host",
+      `images.h: ${bay.stackFolder}/nofile is not on this host`,
+      `images.r: the rootfs ${bay.stackFolder}/none does not exist`,
+      `images.t: the archive ${bay.stackFolder}/none.tar does not exist`,
+    ])
+      expect(plan.out).toContain(line);
+    expect(bay.run(["up", "-d", "a"]).err).toMatch(/nosuchone .*nosuchtwo/);
+  });
+
   it("a service without a container is left alone, and a name that the file does not have is an error", () => {
     bay.write(`${HEAD}services: { web: { <<: *box }, other: { <<: *box } }\n`);
     bay.ok("up", "-d", "--remove-orphans", "web");
