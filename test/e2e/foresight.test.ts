@@ -63,6 +63,28 @@ describe("bay plan sees beforehand", () => {
     expect(bay.run(["up", "-d", "a"]).err).toMatch(/nosuchone .*nosuchtwo/);
   });
 
+  it("a stage that the Dockerfile does not have, and what the build does not grant", () => {
+    bay.write("FROM box AS one\nRUN --network=host true\nFROM box AS two\nFROM one AS three\n", "Dockerfile");
+    const build = (key: string, rest: string) =>
+      `${key}: { image: "${key}:1", build: { context: ., ${rest} } }`;
+    bay.write(
+      `${HEAD}services: { ${[
+        build("a", "target: nosuch"),
+        build("b", "target: three"),
+        build("c", "target: two"),
+        build("d", "target: three, entitlements: [network.host]"),
+        'e: { image: "e:1", build: { context: ., target: nosuch, dockerfile_inline: "FROM box AS single" } }',
+      ].join(", ")} }\n`,
+    );
+    const plan = bay.run(["plan"]);
+    expect(plan.code, plan.err).toBe(1);
+    const problems = plan.out.split("\n").filter((line) => line.startsWith("error: "));
+    expect(problems.map((line) => /services\.(\w)\./.exec(line)?.[1])).toEqual(["a", "b", "e"]);
+    expect(problems[0]).toContain('has no stage "nosuch"; expected one of one, two, three');
+    expect(problems[1]).toContain("RUN --network=host is not allowed for this build");
+    expect(problems[2]).toContain("its only stage is single");
+  });
+
   it("a service without a container is left alone, and a name that the file does not have is an error", () => {
     bay.write(`${HEAD}services: { web: { <<: *box }, other: { <<: *box } }\n`);
     bay.ok("up", "-d", "--remove-orphans", "web");

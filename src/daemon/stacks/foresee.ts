@@ -30,11 +30,12 @@ export async function unmakableImages(stack: Stack): Promise<Record<string, stri
 async function buildProblems(service: Service, stack: Stack): Promise<string[]> {
   const where = `services.${service.name}.build`;
   try {
-    const { context, contexts, dockerfile, ignore = [] } = toBuildRequest(service, stack);
+    const request = toBuildRequest(service, stack);
+    const { context, contexts, dockerfile, ignore = [] } = request;
     const usesGit = [context, ...Object.values(contexts)].some((each) => each?.kind === "git");
     const problems =
       usesGit && !hasTool("git") ? [`${where}: git is not installed; apt-get install git`] : [];
-    if ("source" in dockerfile) (await loadChecker()).checkDockerfile(dockerfile, ignore);
+    if ("source" in dockerfile) (await loadChecker()).checkBuild(request, dockerfile, ignore);
     return problems;
   } catch (error) {
     if (!(error instanceof BayError)) throw error;
