@@ -3,11 +3,14 @@ import { readFileSync } from "node:fs";
 import { type Diagnostic, formatDiagnostic, inFileOrder } from "../core/diagnostics.ts";
 import { BayError } from "../core/errors.ts";
 import { readInRoot } from "../linux/index.ts";
+import { checkStages } from "./entitlements.ts";
+import { findStage } from "./find-stage.ts";
 import { readIgnore } from "./ignore.ts";
 import { checkIgnored } from "./lint/ignored-rule.ts";
 import type { ContextFolders } from "./sources/context-folders.ts";
 import type { GitAccess } from "./sources/git.ts";
-import { type Dockerfile, readDockerfile } from "./stages.ts";
+import { neededStages } from "./stage-graph.ts";
+import { type Dockerfile, readDockerfile, targetStage } from "./stages.ts";
 import type { BuildRequest, DockerfileText, ReadRequest } from "./types.ts";
 
 export interface Checked {
@@ -35,6 +38,27 @@ export function checkDockerfile({ source, file }: DockerfileText, ignore: readon
     warnings: warnings.map((each) => formatDiagnostic(each, sources)),
     briefly: warnings.map((each) => formatDiagnostic(each, new Map())),
   };
+}
+
+/**
+ * Checks what a build needs from its Dockerfile before anything runs: its text, its target, and what its stages are granted.
+ * Throws BAD_DOCKERFILE, UNKNOWN_TARGET and NOT_ALLOWED. A named context replaces the stage of that name.
+ */
+export function checkBuild(
+  request: Pick<BuildRequest, "target" | "contexts" | "insecure" | "hostNetwork">,
+  text: DockerfileText,
+  ignore: readonly string[],
+): void {
+  const { dockerfile } = checkDockerfile(text, ignore);
+  const { stages } = dockerfile;
+  const find = (name: string, before = stages.length) =>
+    request.contexts[name] ? undefined : findStage(stages, name, before);
+  const needed = neededStages(targetStage(dockerfile, request.target), text.source, find);
+  checkStages(
+    needed.map((index) => stages[index]!),
+    request,
+    text.source,
+  );
 }
 
 /** The secrets of a build that git uses. */

@@ -71,6 +71,11 @@ export function targetStage({ stages, file }: Dockerfile, target: string | undef
   if (found) return found;
   const names = stages.map(({ from, index }) => from.as ?? String(index));
   throw new BayError("UNKNOWN_TARGET", `${file} has no stage ${JSON.stringify(target)}`, {
-    hint: names.length === 1 ? "the Dockerfile has one unnamed stage" : `expected one of ${names.join(", ")}`,
+    hint:
+      stages.length === 1 && stages[0]!.from.as === undefined
+        ? "the Dockerfile has one unnamed stage"
+        : names.length === 1
+          ? `its only stage is ${names[0]}`
+          : `expected one of ${names.join(", ")}`,
   });
 }

@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { VERSION } from "../core/version.ts";
 import { Context, type GlobalOptions } from "./context.ts";
+import { plainFlags } from "./flag-values.ts";
 import { exitCodeOf, printError } from "./print-error.ts";
 import { adder, addNothing, collect, refuse } from "./register/add.ts";
 import { addClusterCommands } from "./register/cluster.ts";
@@ -42,7 +43,7 @@ export async function main(argv: string[]): Promise<number> {
     return 0;
   }
   try {
-    await program.parseAsync(argv);
+    await program.parseAsync([...argv.slice(0, 2), ...plainFlags(program, argv.slice(2))]);
   } catch (error) {
     const isUsage =
       error instanceof Error &&

@@ -21,3 +21,11 @@ export function plainPlatform(platform: string): string {
   const [system, architecture = ""] = parts.length === 1 ? ["linux", parts[0]] : parts;
   return `${system}/${plainArchitecture(architecture)}`;
 }
+
+/** True for a platform with a variant that is not the only one of its architecture: `linux/amd64/v3`, but not `linux/arm64/v8`. */
+export function isOfVariant(platform: string): boolean {
+  const variant = platform.toLowerCase().split("/")[2];
+  return (
+    variant !== undefined && variant !== "" && `${plainPlatform(platform)}/${variant}` !== "linux/arm64/v8"
+  );
+}

@@ -61,7 +61,7 @@ export class Client {
       });
     return new BayError("DAEMON_LOST", "bayd stopped during the request", {
       cause,
-      hint: "it restarts in a moment; run the command again",
+      hint: "it restarts by itself unless it was stopped; run the command again",
     });
   }
 

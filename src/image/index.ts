@@ -23,6 +23,7 @@ export type { PullProgress } from "./registry/pull-request.ts";
 export { PullSummary } from "./registry/pull-summary.ts";
 export { putImage } from "./sources/new-image.ts";
 export type { ImageSource } from "./sources/source.ts";
+export { sourceProblems } from "./sources/source-problems.ts";
 export { staleReason } from "./sources/stale.ts";
 export type { Descriptor } from "./store/content-store.ts";
 export { type ImageRecord, isUntagged, registryDigests } from "./store/image-records.ts";

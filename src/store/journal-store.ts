@@ -4,8 +4,8 @@
  * is the format's number (state-format.ts).
  */
 import {
+  appendFileSync,
   closeSync,
-  existsSync,
   fdatasync,
   ftruncateSync,
   mkdirSync,
@@ -14,8 +14,8 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  truncateSync,
   unlinkSync,
-  writeFileSync,
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -35,6 +35,8 @@ import type { Change, Store, StoreReader } from "./store.ts";
 const COMPACT_AT = 4 << 20;
 /** Bytes on the disk that are reserved for the journal; a change takes a few kilobytes. */
 const RESERVE = 1 << 20;
+/** Bytes: so much of it is freed at once. */
+const RESERVE_STEP = 16 << 10;
 
 class Documents implements StoreReader {
   protected documents = new Map<string, unknown>();
@@ -176,13 +178,14 @@ export class JournalStore extends Documents implements Store {
 
   /** On a full disk the journal may use the reserve, because changes that free space must be recorded too. */
   #append(line: Buffer): void {
-    try {
-      this.#appendOnce(line);
-    } catch (error) {
-      if (!hasCode(error, "ENOSPC", "EDQUOT") || !this.#releaseReserve()) throw error;
-      this.#appendOnce(line);
-    }
-    this.#size += line.length;
+    for (;;)
+      try {
+        this.#appendOnce(line);
+        this.#size += line.length;
+        return;
+      } catch (error) {
+        if (!hasCode(error, "ENOSPC", "EDQUOT") || !this.#releaseReserve(line.length)) throw error;
+      }
   }
 
   #appendOnce(line: Buffer): void {
@@ -192,22 +195,25 @@ export class JournalStore extends Documents implements Store {
     throw Object.assign(new Error("ENOSPC: a part of the state was written"), { code: "ENOSPC" });
   }
 
-  /** Reserves disk space for the journal, if there is room. Call it from time to time. */
+  /** Reserves disk space for the journal, as much as there is room for. Call it from time to time. */
   keepReserve(): void {
-    const file = this.#reserveFile;
-    if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) >= RESERVE) return;
+    const size = statSync(this.#reserveFile, { throwIfNoEntry: false })?.size ?? 0;
+    if (size >= RESERVE) return;
     try {
-      writeFileSync(file, Buffer.alloc(RESERVE), { mode: 0o600 });
+      appendFileSync(this.#reserveFile, Buffer.alloc(RESERVE - size), { mode: 0o600 });
     } catch (error) {
       if (!hasCode(error, "ENOSPC", "EDQUOT")) throw error;
-      rmSync(file, { force: true });
     }
   }
 
-  /** Returns false if there was no reserve. */
-  #releaseReserve(): boolean {
-    if (!existsSync(this.#reserveFile)) return false;
-    rmSync(this.#reserveFile, { force: true });
+  /**
+   * Frees as much of the reserve as a write needs: a container that fills the disk takes what is free at once. Returns false if
+   * there was no reserve.
+   */
+  #releaseReserve(needed: number): boolean {
+    const size = statSync(this.#reserveFile, { throwIfNoEntry: false })?.size ?? 0;
+    if (size === 0) return false;
+    truncateSync(this.#reserveFile, Math.max(0, size - Math.max(RESERVE_STEP, needed)));
     return true;
   }
 

@@ -44,6 +44,47 @@ describe("bay plan sees beforehand", () => {
     expect(other.out).toContain("is taken by the container foresee-web-1 of the stack foresee");
   });
 
+  it("all files and commands that an image needs and this host does not have", () => {
+    bay.write(
+      `name: sources\nimages: { h: { host: [sh, nosuchone, nosuchtwo, /no/path, "./nofile:/x"] }, r: { rootfs: ./none }, t: { archive: ./none.tar } }\n` +
+        "services: { a: { image: h, command: [sh] }, b: { image: r, command: [sh] }, c: { image: t, command: [sh] } }\n",
+    );
+    const plan = bay.run(["plan"]);
+    expect(plan.code, plan.err).toBe(1);
+    for (const line of [
+      "images.h: the command nosuchone is not on this host",
+      "images.h: the command nosuchtwo is not on this host",
+      "images.h: /no/path is not on this host",
+      `images.h: ${bay.stackFolder}/nofile is not on this host`,
+      `images.r: the rootfs ${bay.stackFolder}/none does not exist`,
+      `images.t: the archive ${bay.stackFolder}/none.tar does not exist`,
+    ])
+      expect(plan.out).toContain(line);
+    expect(bay.run(["up", "-d", "a"]).err).toMatch(/nosuchone .*nosuchtwo/);
+  });
+
+  it("a stage that the Dockerfile does not have, and what the build does not grant", () => {
+    bay.write("FROM box AS one\nRUN --network=host true\nFROM box AS two\nFROM one AS three\n", "Dockerfile");
+    const build = (key: string, rest: string) =>
+      `${key}: { image: "${key}:1", build: { context: ., ${rest} } }`;
+    bay.write(
+      `${HEAD}services: { ${[
+        build("a", "target: nosuch"),
+        build("b", "target: three"),
+        build("c", "target: two"),
+        build("d", "target: three, entitlements: [network.host]"),
+        'e: { image: "e:1", build: { context: ., target: nosuch, dockerfile_inline: "FROM box AS single" } }',
+      ].join(", ")} }\n`,
+    );
+    const plan = bay.run(["plan"]);
+    expect(plan.code, plan.err).toBe(1);
+    const problems = plan.out.split("\n").filter((line) => line.startsWith("error: "));
+    expect(problems.map((line) => /services\.(\w)\./.exec(line)?.[1])).toEqual(["a", "b", "e"]);
+    expect(problems[0]).toContain('has no stage "nosuch"; expected one of one, two, three');
+    expect(problems[1]).toContain("RUN --network=host is not allowed for this build");
+    expect(problems[2]).toContain("its only stage is single");
+  });
+
   it("a service without a container is left alone, and a name that the file does not have is an error", () => {
     bay.write(`${HEAD}services: { web: { <<: *box }, other: { <<: *box } }\n`);
     bay.ok("up", "-d", "--remove-orphans", "web");

@@ -82,7 +82,7 @@ describe("the history of a stack", () => {
     // the file says otherwise, and the plan shows it
     expect(bay.ok("plan")).toContain("services.a.environment.MODE: one -> two");
     expect(bay.run(["rollback", "7"]).err).toContain(
-      "revisions 1 to 3 are kept; bay history -p told lists them",
+      "revisions 1 to 3 are kept; bay -p told history lists them",
     );
     bay.ok("rollback", "2");
     expect(exec("cat /version; echo; cat /run/secrets/word")).toBe("two\nthe word is two");

@@ -26,6 +26,24 @@ section list bay image ls -q
 rm -f disk/fill
 section again bay image import base.tgz base:3
 section left find disk/root/layers disk/root/blobs disk/root/index.json disk/root/state -name '*.new' -o -name '.*-*'
+cat > bay.yaml <<'Y'
+name: full
+images: { box: { rootfs: ./box } }
+services: { a: { image: box, init: true, command: ["/bin/busybox", sleep, "1000"] } }
+Y
+section up bay up -d
+eat() { for i in 1 2 3 4 5 6 7 8; do dd if=/dev/zero of="disk/fill$1$i" bs=4k 2>/dev/null; done; }
+eat 0
+: > disk/root/state/reserve
+eat 1
+section run bay run --rm -T a /bin/busybox true
+section ps bay ps -a -q
+section output bay export a -o disk/out.tar
+section stop bay stop -t 0 a
+section start bay start a
+rm -f disk/fill*
+section down bay down -v
+section rest bay ps -a -q
 bay daemon stop >/dev/null
 `;
 
@@ -61,6 +79,20 @@ describe("a full disk", () => {
 
   it.each(["remove", "prune"])("does not prevent freeing space: %s", (name) => {
     expect(section(name)).toContain("code 0");
+  });
+
+  it("without a reserve keeps no container that was not created, and knows which have ended", () => {
+    expect(section("up")).toContain("code 0");
+    const [id, code] = section("ps").trimEnd().split("\n");
+    expect([id, code]).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/), "code 0"]);
+    expect(section("stop")).not.toContain("does not stop");
+    expect(section("stop")).toContain("code 0");
+    for (const name of ["run", "start", "output"]) {
+      expect(section(name)).toMatch(/the disk of \S+ (is|was) full/);
+      expect(section(name)).toContain("code 1");
+    }
+    expect(section("down")).toContain("code 0");
+    expect(section("rest")).toBe("code 0\n");
   });
 
   it("leaves nothing incomplete, and bay works when there is space again", () => {

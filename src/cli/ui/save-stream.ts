@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { createWriteStream, statSync } from "node:fs";
 import { open, rename, rm } from "node:fs/promises";
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { BayError, hasCode } from "../../core/errors.ts";
@@ -42,7 +42,7 @@ async function toStandardOutput(source: Readable): Promise<void> {
   for await (const bytes of source) if (!stdout.write(bytes as Buffer)) await once(stdout, "drain");
 }
 
-/** Writes a temporary file beside the output, which is renamed to it after `fill` has succeeded. */
+/** Writes a temporary file beside the output, which is renamed to it after `fill` has succeeded. Throws DISK_FULL. */
 export async function whole(
   output: string,
   fill: (growing: { path: string; dev: number; ino: number }) => Promise<void>,
@@ -56,6 +56,12 @@ export async function whole(
     await file.close();
     await fill({ path, dev, ino });
     await rename(path, output);
+  } catch (cause) {
+    if (!hasCode(cause, "ENOSPC", "EDQUOT")) throw cause;
+    throw new BayError("DISK_FULL", `${output} could not be written: the disk of ${dirname(path)} is full`, {
+      cause,
+      hint: "free space on it, or name a file on another disk",
+    });
   } finally {
     await rm(path, { force: true });
   }

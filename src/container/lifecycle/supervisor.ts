@@ -145,9 +145,18 @@ export class ContainerSupervisor extends EventEmitter {
     await this.#cleanUp(record);
     if (state.oomKilled) this.emit("action", record, "oom");
     this.emit("action", record, "die", { exitCode: String(state.exitCode) });
-    this.records.save(record);
+    this.#saveEnded(record);
     this.emit("ended", record);
     this.emit("changed", record);
+  }
+
+  /** The end is a fact that a full disk does not change: who waits for it is told, and a restarted bayd finds it again. */
+  #saveEnded(record: ContainerRecord): void {
+    try {
+      this.records.save(record);
+    } catch (error) {
+      this.emit("warning", `${record.config.name}: its end was not recorded: ${messageOf(error)}`);
+    }
   }
 
   /** Removes what a container that has ended may still hold: a pending restart, and everything of its last run. */

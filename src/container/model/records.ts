@@ -61,9 +61,10 @@ export class Records {
     return this.list().find(({ id }) => id.startsWith(token));
   }
 
+  // in each change the store comes first: if it has no room, both still agree
   add(record: ContainerRecord): void {
+    this.store.put(KEY + record.id, record);
     this.#records.set(record.id, record);
-    this.save(record);
   }
 
   /** Writes a changed record. Does nothing if it was forgotten meanwhile. */
@@ -73,23 +74,23 @@ export class Records {
 
   /** Writes several records in one transaction. */
   saveAll(records: readonly ContainerRecord[]): void {
-    for (const record of records) this.#records.set(record.id, record);
     this.store.write(records.map((record) => ({ key: KEY + record.id, value: record })));
+    for (const record of records) this.#records.set(record.id, record);
   }
 
   /** Replaces a record by another in one transaction. */
   swap(old: ContainerRecord, fresh: ContainerRecord): void {
-    this.#records.delete(old.id);
-    this.#records.set(fresh.id, fresh);
     this.store.write([
       { key: KEY + old.id, deleted: true },
       { key: KEY + fresh.id, value: fresh },
     ]);
+    this.#records.delete(old.id);
+    this.#records.set(fresh.id, fresh);
   }
 
   forget(id: string): void {
-    this.#records.delete(id);
     this.store.delete(KEY + id);
+    this.#records.delete(id);
   }
 
   /** Runs an action after the earlier ones on the same container. Rejects with CONTAINER_NOT_FOUND. */

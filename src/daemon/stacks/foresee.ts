@@ -4,16 +4,20 @@ import { delimiter, join } from "node:path";
 import { loadChecker } from "../../build/index.ts";
 import { BayError } from "../../core/errors.ts";
 import type { Roots } from "../../core/roots.ts";
+import { sourceProblems } from "../../image/index.ts";
 import type { Service, Stack } from "../../stack/index.ts";
 import { roomOf, roomText } from "../../store/index.ts";
 import { toBuildRequest } from "./build-request.ts";
 
-/** Why images of the stack cannot be created here, by their names: a missing tool, a Dockerfile with errors. */
+/** Why images of the stack cannot be created here, by their names: a missing tool or file, a Dockerfile with errors. */
 export async function unmakableImages(stack: Stack): Promise<Record<string, string[]>> {
   const found: Record<string, string[]> = {};
-  for (const [name, { source }] of Object.entries(stack.images))
-    if (source.kind === "apt" && !hasTool("mmdebstrap"))
-      found[name] = [`images.${name}: mmdebstrap is not installed; apt-get install mmdebstrap`];
+  for (const [name, { source, base }] of Object.entries(stack.images)) {
+    const isWithoutTool = source.kind === "apt" && !hasTool("mmdebstrap");
+    const tool = isWithoutTool ? ["mmdebstrap is not installed; apt-get install mmdebstrap"] : [];
+    const problems = [...tool, ...sourceProblems(source, base)];
+    if (problems.length > 0) found[name] = problems.map((problem) => `images.${name}: ${problem}`);
+  }
   for (const service of Object.values(stack.services)) {
     if (!service.build || stack.images[service.image]) continue;
     const problems = await buildProblems(service, stack);
@@ -26,11 +30,12 @@ export async function unmakableImages(stack: Stack): Promise<Record<string, stri
 async function buildProblems(service: Service, stack: Stack): Promise<string[]> {
   const where = `services.${service.name}.build`;
   try {
-    const { context, contexts, dockerfile, ignore = [] } = toBuildRequest(service, stack);
+    const request = toBuildRequest(service, stack);
+    const { context, contexts, dockerfile, ignore = [] } = request;
     const usesGit = [context, ...Object.values(contexts)].some((each) => each?.kind === "git");
     const problems =
       usesGit && !hasTool("git") ? [`${where}: git is not installed; apt-get install git`] : [];
-    if ("source" in dockerfile) (await loadChecker()).checkDockerfile(dockerfile, ignore);
+    if ("source" in dockerfile) (await loadChecker()).checkBuild(request, dockerfile, ignore);
     return problems;
   } catch (error) {
     if (!(error instanceof BayError)) throw error;

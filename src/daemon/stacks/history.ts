@@ -42,7 +42,7 @@ export class History {
       hint:
         all.length === 0
           ? "bay up creates the first revision"
-          : `revisions ${all[0]!.number} to ${all.at(-1)!.number} are kept; bay history -p ${stack} lists them`,
+          : `revisions ${all[0]!.number} to ${all.at(-1)!.number} are kept; bay -p ${stack} history lists them`,
     });
   }
 
@@ -51,7 +51,7 @@ export class History {
     const before = this.list(stack).at(-2);
     if (before) return before;
     throw new BayError("NO_REVISION", `the stack ${stack} has no revision before this one`, {
-      hint: `bay history -p ${stack} lists the revisions`,
+      hint: `bay -p ${stack} history lists the revisions`,
     });
   }
 

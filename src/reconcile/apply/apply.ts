@@ -1,5 +1,6 @@
 /** Applying a plan: independent steps run in parallel, each after the steps that it depends on. Decides nothing. */
 import { BayError, messageOf } from "../../core/errors.ts";
+import { diskFullError } from "../../store/index.ts";
 import type { Plan, Step } from "../model/step.ts";
 
 export interface Progress {
@@ -71,7 +72,8 @@ export async function applyPlan(
       await execute(step, (message, passing) => report(passing ? "running" : "waiting", message));
       report("done");
       return true;
-    } catch (error) {
+    } catch (thrown) {
+      const error = diskFullError(thrown) ?? thrown;
       failures.push({ step, error });
       report("failed", messageOf(error));
       return false;

@@ -198,7 +198,12 @@ function checkAddresses(stack: Stack, bad: Bad): void {
   }
   const taken = new Map<string, string>();
   for (const [name, service] of Object.entries(stack.services))
-    for (const [key, { ipv4, ipv6 }] of Object.entries(service.networks)) {
+    for (const [key, { ipv4, ipv6, mac }] of Object.entries(service.networks)) {
+      if (mac !== undefined && service.replicas > 1)
+        bad(
+          ["services", name, "networks", key, "mac_address"],
+          `a fixed MAC address allows one container, not ${service.replicas}`,
+        );
       const own = subnets.filter((candidate) => candidate.key === key);
       for (const [address, field] of [
         [ipv4, "ipv4_address"],

@@ -1,39 +1,43 @@
-/** The limit on the entries that a service may have below one key, checked before the entries are processed. */
-import { type Document, isCollection, isMap, isScalar, type Node, type YAMLMap, type YAMLSeq } from "yaml";
+/** The limit on the entries of a mapping or list of a stack file, checked before the entries are processed. */
+import { type Document, isCollection, isMap, isScalar, type YAMLMap, type YAMLSeq } from "yaml";
 
-/** Variables of a service, labels, annotations, and entries of dns_search, dns_opt and extra_hosts. */
+/** Services, networks, volumes and so on of a stack, and entries of every mapping and list in it. */
 export const MAX_ENTRIES = 10_000;
-
-const LIMITED = new Set(["environment", "labels", "annotations", "dns_search", "dns_opt", "extra_hosts"]);
 
 export const tooManyEntries = (count: number): string =>
   `${count} entries; at most ${MAX_ENTRIES} are allowed`;
 
-/** A mapping or list of a service that has more entries than are allowed. */
+/** A mapping or list that has more entries than are allowed. */
 interface Oversized {
-  service: string;
-  key: string;
+  /** As in messages: `services.web.labels`. */
+  path: string;
   node: YAMLMap | YAMLSeq;
 }
 
-/** Counts the entries of one document. The totals after merging and extending are checked later, per service. */
+/**
+ * Counts the entries of one document; what is below an oversized collection is left out, as are extensions (`x-`). The totals
+ * after merging and extending are checked later.
+ */
 export function oversizedEntries(document: Document.Parsed): Oversized[] {
-  const services = childOf(document.contents, "services");
-  return pairsOf(services).flatMap(([service, fields]) =>
-    pairsOf(fields).flatMap(([key, node]) =>
-      LIMITED.has(key) && isCollection(node) && node.items.length > MAX_ENTRIES
-        ? [{ service, key, node: node as YAMLMap | YAMLSeq }]
-        : [],
-    ),
-  );
+  const found: Oversized[] = [];
+  const open: [path: string, node: unknown][] = [["", document.contents]];
+  for (let at = open.pop(); at; at = open.pop()) {
+    const [path, node] = at;
+    if (!isCollection(node)) continue;
+    const collection = node as YAMLMap | YAMLSeq;
+    if (collection.items.length > MAX_ENTRIES) found.push({ path, node: collection });
+    else open.push(...childrenOf(path, collection));
+  }
+  return found;
 }
 
-const pairsOf = (node: unknown): [string, unknown][] =>
-  isMap(node)
+function childrenOf(path: string, node: YAMLMap | YAMLSeq): [string, unknown][] {
+  const inside = (key: string) => (path === "" ? key : `${path}.${key}`);
+  return isMap(node)
     ? node.items.flatMap(({ key, value }): [string, unknown][] =>
-        isScalar(key) ? [[String(key.value), value]] : [],
+        isScalar(key) && !(path === "" && String(key.value).startsWith("x-"))
+          ? [[inside(String(key.value)), value]]
+          : [],
       )
-    : [];
-
-const childOf = (node: Node | null, key: string): unknown =>
-  pairsOf(node).find(([name]) => name === key)?.[1];
+    : node.items.map((item, index) => [inside(String(index)), item]);
+}

@@ -52,7 +52,7 @@ export function mergeValues(base: Value, over: Value, origins = new Origins(), k
     return merge(fromNames(base, plain, origins), fromNames(over, plain, origins));
   }
   if ((depth === 3 || depth === INSIDE) && key === "extra_hosts")
-    return { ...hostsMapping(base), ...hostsMapping(over) };
+    return joinedHosts(hostsMapping(base), hostsMapping(over));
   if (depth === 3 && key === "build") {
     const long = (value: Value) => (typeof value === "string" ? { context: value } : value);
     return merge(long(base), long(over), INSIDE - 1);
@@ -182,6 +182,16 @@ function hostsMapping(value: Value): Mapping {
     else addresses.set(name, [address]);
   }
   return Object.fromEntries(addresses);
+}
+
+/** The addresses of both, as a name may have several; one that both have is kept once. */
+function joinedHosts(base: Mapping, over: Mapping): Mapping {
+  const joined = new Map<string, Value>(Object.entries(base));
+  for (const [name, value] of Object.entries(over)) {
+    const before = joined.get(name);
+    joined.set(name, before === undefined ? value : [...new Set([before, value].flat())]);
+  }
+  return Object.fromEntries(joined);
 }
 
 /** Of entries with the same key, keeps the last, at the position of the first. */

@@ -85,12 +85,12 @@ export class SourceFile {
 
   /** Each entry costs time at every later step, and an error keeps a file with too many from being used. */
   #leaveOutOversized(document: Document.Parsed): void {
-    for (const { service, key, node } of oversizedEntries(document)) {
+    for (const { path, node } of oversizedEntries(document)) {
       const place = node.range ? this.#linePlace(node.range[0], node.range[1]) : undefined;
       this.report({
         severity: "error",
         code: "BAD_VALUE",
-        message: `services.${service}.${key}: ${tooManyEntries(node.items.length)}`,
+        message: `${path || "the file"}: ${tooManyEntries(node.items.length)}`,
         ...(place ? { place } : {}),
       });
       node.items.length = 0;

@@ -20,6 +20,7 @@ import { readBridgeOptions } from "./bridge-options.ts";
 import { missingNetworkDriver, missingVolumeDriver, OVERLAY } from "./missing-drivers.ts";
 import { readOverlayOptions } from "./overlay-options.ts";
 import { plainAddress } from "./ports-and-networks.ts";
+import { PREDEFINED_NETWORKS, predefinedNetworks } from "./predefined-networks.ts";
 import { textMap, truth } from "./service-reader.ts";
 
 type Report = (path: (string | number)[], message: string) => void;
@@ -93,6 +94,8 @@ export function readNetworks(
     checkExternal(network, isExternal(network?.external), bad);
     const names = readExternal(network?.external, network?.name, key, stack);
     checkName(network, names.name, bad);
+    if (!names.external && PREDEFINED_NETWORKS.includes(names.name))
+      bad(["name"], `the name ${names.name} is reserved for a predefined network; use another name`);
     const missingDriver = missingNetworkDriver(key, network ?? {}, hasHosts, report);
     // the options of another driver are checked by that driver
     const given = missingDriver?.driver === undefined ? textMap(network?.driver_opts) : {};
@@ -132,7 +135,8 @@ export function readNetworks(
     mtu: undefined,
     labels: {},
   };
-  return { default: plain, ...Object.fromEntries(declared) };
+  const predefined = predefinedNetworks(input.networks);
+  return { default: plain, ...Object.fromEntries(declared.filter(([key]) => !predefined.has(key))) };
 }
 
 type NetworkInput = NonNullable<NonNullable<FileInput["networks"]>[string]>;

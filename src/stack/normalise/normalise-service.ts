@@ -1,6 +1,6 @@
 /** One checked service as bay uses it: short forms expanded, units converted, defaults filled in. */
 import { whyNoReference } from "../../core/image-reference.ts";
-import { plainPlatform } from "../../core/platforms.ts";
+import { isOfVariant, plainPlatform } from "../../core/platforms.ts";
 import { signalNumber } from "../../core/signals.ts";
 import { sysctlProblem } from "../../core/sysctls.ts";
 import { checkValues } from "../check/check-values.ts";
@@ -162,6 +162,8 @@ function readUnavailable(reader: ServiceReader): Pick<Service, "unavailable"> {
   // in a stack with hosts, the platform says which hosts can run it
   if (!reader.context.hosts && platform && platform !== "linux" && plainPlatform(platform) !== own)
     found.push(reader.refuse("platform", ["platform"], platform, `this host runs ${own}, not ${platform}`));
+  else if (platform && isOfVariant(platform))
+    reader.note(["platform"], `bay does not distinguish variants of ${plainPlatform(platform)}`);
   if (runtime && RUNTIMES.includes(runtime)) reader.note(["runtime"], "bay is itself the runtime");
   else if (runtime)
     found.push(

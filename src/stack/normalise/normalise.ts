@@ -3,6 +3,7 @@ import type { SourcePosition } from "../../core/diagnostics.ts";
 import type { ReportAt } from "../check/check.ts";
 import { checkReferences, dependenciesOf, serviceContext } from "../check/check-references.ts";
 import { shareWith } from "../check/sharing.ts";
+import { MAX_ENTRIES, tooManyEntries } from "../files/entry-limit.ts";
 import type { Service, Stack } from "../model/stack.ts";
 import type { FileInput } from "../schema/schema.ts";
 import { readHosts } from "./hosts.ts";
@@ -10,6 +11,7 @@ import { readImage } from "./images.ts";
 import { readNetworks, readVolumes } from "./networks-and-volumes.ts";
 import { normaliseService } from "./normalise-service.ts";
 import { networkOfMode } from "./ports-and-networks.ts";
+import { predefinedNetworks } from "./predefined-networks.ts";
 import { readGiven } from "./secrets-and-configs.ts";
 import type { ServiceContext } from "./service-reader.ts";
 import { inheritMounts } from "./volumes-from.ts";
@@ -34,6 +36,7 @@ export function normaliseStack(input: FileInput, options: StackOptions, reportAn
     directory: options.directory,
     variables: options.variables,
     inputs: options.inputs,
+    predefined: predefinedNetworks(input.networks),
     hosts: readHosts(input, reportAny),
     locate: options.locate,
     report: reportAny,
@@ -45,6 +48,7 @@ export function normaliseStack(input: FileInput, options: StackOptions, reportAn
     return reportAny(path, diagnostic, atKey);
   };
   context.report = report;
+  checkCounts(input, report);
   const own = Object.fromEntries(
     Object.entries(input.services ?? {}).map(([name, service]) => [
       name,
@@ -78,6 +82,15 @@ export function normaliseStack(input: FileInput, options: StackOptions, reportAn
   checkDisabled(stack.services, all, report);
   stack.disabled = Object.keys(all).filter((name) => !stack.services[name]);
   return stack;
+}
+
+/** Includes and several files can add up to more than one file may have. */
+function checkCounts(input: FileInput, report: ReportAt): void {
+  for (const key of ["services", "networks", "volumes", "images", "secrets", "configs"] as const) {
+    const count = Object.keys(input[key] ?? {}).length;
+    if (count > MAX_ENTRIES)
+      report([key], { severity: "error", code: "BAD_VALUE", message: `${key}: ${tooManyEntries(count)}` });
+  }
 }
 
 /**

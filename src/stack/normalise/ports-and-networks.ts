@@ -3,6 +3,7 @@ import { addressVersion, canonicalAddress } from "../../core/ip.ts";
 import { parseRate } from "../../core/rates.ts";
 import type { Service } from "../model/stack.ts";
 import { expandPorts, type PortMapping, parsePort } from "./ports.ts";
+import { joinedPredefined } from "./predefined-networks.ts";
 import { type ServiceReader, strings } from "./service-reader.ts";
 
 export function readPorts(reader: ServiceReader): PortMapping[] {
@@ -52,8 +53,11 @@ function withMode(
 /** A name that is valid in /etc/hosts and in DNS. */
 export const HOST_NAME = /^[a-zA-Z0-9_]([a-zA-Z0-9_.-]{0,251}[a-zA-Z0-9_])?$/;
 
-/** A network name as the mode means `bridge` with only that network. */
+/** A network name as the mode means `bridge` with only that network. An external network host or none is that mode. */
 export function readNetworkMode(reader: ServiceReader): Service["networkMode"] {
+  const joined = joinedPredefined(reader.input, reader.context.predefined);
+  if (joined?.problem) reader.bad(["networks", joined.problem.key], joined.problem.message);
+  if (joined) return joined.mode;
   const mode = reader.input.network_mode ?? "bridge";
   if (isNetworkMode(mode)) return mode;
   if (networkOfMode(mode) === undefined && mode !== "" && mode !== "default")
@@ -84,6 +88,7 @@ function attachmentsOf(reader: ServiceReader): Service["networks"] {
   const mode = reader.input.network_mode;
   const named = networkOfMode(mode);
   if (named !== undefined) return { [named]: { aliases: [], ipv4: undefined } };
+  if (joinedPredefined(reader.input, reader.context.predefined)) return {};
   if (mode !== undefined && !["bridge", "default", ""].includes(mode)) return {};
   if (networks === undefined) return { default: { aliases: [], ipv4: undefined } };
   if (Array.isArray(networks))

@@ -246,7 +246,7 @@ export function readLogging(reader: ServiceReader): Service["log"] {
       );
   }
   const maxFiles = options["max-file"];
-  if (maxFiles !== undefined && maxFiles !== null && !/^[1-9]\d*$/.test(String(maxFiles)))
+  if (maxFiles !== undefined && maxFiles !== null && !/^0*[1-9]\d{0,8}$/.test(String(maxFiles)))
     reader.bad(["logging", "options", "max-file"], `invalid number of files ${maxFiles}: the minimum is 1`);
   const sent = isRemote ? readSending(reader, driver, textMap(options)) : {};
   return {

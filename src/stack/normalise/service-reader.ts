@@ -5,6 +5,7 @@ import type { Variables } from "../files/interpolate.ts";
 import { toMapping } from "../files/merge.ts";
 import type { StackHosts, Unavailable } from "../model/stack.ts";
 import type { ServiceInput } from "../schema/schema.ts";
+import type { PredefinedMode } from "./predefined-networks.ts";
 import { parseBytes, parseDuration } from "./values.ts";
 
 export interface ServiceContext {
@@ -13,6 +14,8 @@ export interface ServiceContext {
   report: ReportAt;
   /** Files that are read in the process are recorded here. */
   inputs: Set<string>;
+  /** The file's names of external networks that mean a mode. */
+  predefined: ReadonlyMap<string, PredefinedMode>;
   /** Undefined for a stack of one host. */
   hosts: StackHosts | undefined;
   /** The place of a value in the file, for errors that come later. */

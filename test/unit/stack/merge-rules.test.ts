@@ -144,6 +144,12 @@ const RULES: [rule: string, base: string, over: string, expected: string][] = [
     "depends_on: { db: { condition: service_completed_successfully, required: true }, cache: { condition: service_started, required: true } }",
   ],
   [
+    "extra_hosts of one name have the addresses of both",
+    "extra_hosts: [a=10.0.0.1, 'c:10.0.0.3']",
+    "extra_hosts: { a: 10.0.0.2, c: [10.0.0.3, 10.0.0.4] }",
+    "extra_hosts: ['a=10.0.0.1', 'a=10.0.0.2', 'c=10.0.0.3', 'c=10.0.0.4']",
+  ],
+  [
     "extra_hosts merge by name",
     "extra_hosts: [a=10.0.0.1]",
     "extra_hosts: { b: 10.0.0.2 }",

@@ -52,7 +52,7 @@ export async function watch(client: Client, path: string, body: object, quiet: Q
   if (failure) throw failure;
   if (!plan)
     throw new BayError("DAEMON_LOST", "bayd stopped during the request", {
-      hint: "it restarts in a moment; run the command again",
+      hint: "it restarts by itself unless it was stopped; run the command again",
     });
   for (const warning of plan.warnings) process.stderr.write(`warning: ${warning}\n`);
   return plan;

@@ -19,7 +19,7 @@ export function writeHostLayer(
   base: string,
 ): string[] {
   const collector = new Collector(base);
-  for (const entry of entries) collector.addEntry(entry);
+  collector.addEntries(entries);
   if (existsSync(CERTIFICATES) && !collector.files.has(CERTIFICATES))
     collector.addPath(CERTIFICATES, CERTIFICATES);
   const sources = new Map<string, LayerSource>();

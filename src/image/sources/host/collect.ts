@@ -25,47 +25,24 @@ export class Collector {
     this.#libraryPath = [...configuredLibraryPath("/etc/ld.so.conf", 0), ...LIBRARY_PATH];
   }
 
-  /** Adds one entry of a `host:` list: a command's name, an absolute path, or `SOURCE:TARGET`. */
-  addEntry(entry: string): void {
-    const colon = entry.indexOf(":");
-    if (colon > 0)
-      return this.#addAs(posix.resolve(this.base, entry.slice(0, colon)), entry.slice(colon + 1), entry);
-    if (!entry.includes("/")) return this.addPath(this.#findCommand(entry), entry);
-    if (!posix.isAbsolute(entry)) {
-      throw new BayError("HOST_IMAGE", `the relative path ${entry} needs a target path in the image`, {
-        hint: `write ${entry}:/target`,
-      });
+  /**
+   * Adds the entries of a `host:` list: a command's name, an absolute path, or `SOURCE:TARGET`. Throws HOST_IMAGE with all
+   * entries that are not on this host.
+   */
+  addEntries(entries: readonly string[]): void {
+    const problems = entryProblems(entries, this.base);
+    if (problems.length > 0) throw new BayError("HOST_IMAGE", problems.join("; "));
+    for (const entry of entries) {
+      const { source, target } = locateEntry(entry, this.base);
+      if (target === undefined) this.addPath(source, entry);
+      else this.#addTree(target, source);
     }
-    this.addPath(entry, entry);
-  }
-
-  #findCommand(name: string): string {
-    const search = [
-      ...new Set([...COMMAND_PATH, ...(process.env.PATH ?? "").split(":").filter(posix.isAbsolute)]),
-    ];
-    const found = search
-      .map((directory) => posix.join(directory, name))
-      .find((path) => statSync(path, { throwIfNoEntry: false })?.isFile());
-    if (!found) {
-      throw new BayError("HOST_IMAGE", `the command ${name} is not on this host`, {
-        hint: `install it, or name its path`,
-      });
-    }
-    return found;
   }
 
   /** Adds a host path under the same path in the image, with the symlinks that lead to it. */
   addPath(path: string, entry: string): void {
     const real = this.#addSymlinks(path, entry);
     this.#addTree(real, real);
-  }
-
-  #addAs(source: string, target: string, entry: string): void {
-    if (!posix.isAbsolute(target))
-      throw new BayError("HOST_IMAGE", `${entry}: the target ${target} is not absolute`);
-    if (!lstatSync(source, { throwIfNoEntry: false }))
-      throw new BayError("HOST_IMAGE", `${source} is not on this host`);
-    this.#addTree(posix.normalize(target), source);
   }
 
   /** Walks the components; each symlink is added, and the walk continues at its target. Returns the real path. */
@@ -126,6 +103,53 @@ export class Collector {
     }
     throw new BayError("HOST_IMAGE", `${user} needs the library ${name}, which is not on this host`);
   }
+}
+
+/** One line for each entry of a `host:` list that is invalid, or not on this host. */
+export function entryProblems(entries: readonly string[], base: string): string[] {
+  return entries.flatMap((entry) => {
+    try {
+      locateEntry(entry, base);
+      return [];
+    } catch (error) {
+      if (!(error instanceof BayError)) throw error;
+      return [error.message];
+    }
+  });
+}
+
+/** The path on the host, and the path in the image if it is another. Throws HOST_IMAGE. */
+function locateEntry(entry: string, base: string): { source: string; target?: string } {
+  const colon = entry.indexOf(":");
+  if (colon > 0) {
+    const [source, target] = [posix.resolve(base, entry.slice(0, colon)), entry.slice(colon + 1)];
+    if (!posix.isAbsolute(target))
+      throw new BayError("HOST_IMAGE", `${entry}: the target ${target} is not absolute`);
+    return { source: present(source), target: posix.normalize(target) };
+  }
+  if (!entry.includes("/")) return { source: findCommand(entry) };
+  if (!posix.isAbsolute(entry))
+    throw new BayError(
+      "HOST_IMAGE",
+      `the relative path ${entry} needs a target path in the image: ${entry}:/target`,
+    );
+  return { source: present(entry) };
+}
+
+function present(path: string): string {
+  if (lstatSync(path, { throwIfNoEntry: false })) return path;
+  throw new BayError("HOST_IMAGE", `${path} is not on this host`);
+}
+
+function findCommand(name: string): string {
+  const search = [
+    ...new Set([...COMMAND_PATH, ...(process.env.PATH ?? "").split(":").filter(posix.isAbsolute)]),
+  ];
+  const found = search
+    .map((directory) => posix.join(directory, name))
+    .find((path) => statSync(path, { throwIfNoEntry: false })?.isFile());
+  if (found) return found;
+  throw new BayError("HOST_IMAGE", `the command ${name} is not on this host; install it, or name its path`);
 }
 
 function interpreterOf(path: string): string | undefined {

@@ -178,7 +178,7 @@ describe("bay up", () => {
     bayd.on("POST /bay/v1/up", lines());
     await rejects(
       ["up", "-d"],
-      "error[DAEMON_LOST]: bayd stopped during the request\n  it restarts in a moment; run the command again\n",
+      "error[DAEMON_LOST]: bayd stopped during the request\n  it restarts by itself unless it was stopped; run the command again\n",
     );
     bayd.on("POST /bay/v1/up", rejection(409, "BUSY", "another command works on it"));
     expect((await run("up", "-d")).stderr).toContain("another command works on it\n");

@@ -282,6 +282,18 @@ describe("the plan, printed", () => {
     expect(db.after).toEqual(["container.remove:demo-web-1"]);
     expect(plan.steps.at(-1)!.id).toBe("volume.remove:demo_data");
   });
+
+  it("names the containers of services that the file no longer has", () => {
+    const plan = makeDownPlan("demo", converged(stackOf(BASE)), {
+      volumes: false,
+      removeOrphans: false,
+      services: ["web"],
+      externalVolumes: [],
+    });
+    expect(plan.warnings).toEqual([
+      "containers of services that the stack no longer has are kept: demo-db-1; --remove-orphans removes them",
+    ]);
+  });
 });
 
 describe("what moves from one container to another", () => {

@@ -1,0 +1,30 @@
+/** No mapping or list of a stack file has more than 10,000 entries, wherever it is. */
+import { describe, expect, it } from "vitest";
+import { MAX_ENTRIES } from "../../../../src/stack/files/entry-limit.ts";
+import { loadText, problemsOf } from "../../../support/stack.ts";
+
+const many = (count: number, entry: (index: number) => string) =>
+  Array.from({ length: count }, (_, index) => entry(index)).join(", ");
+const above = MAX_ENTRIES + 1;
+const named = (count: number) => many(count, (index) => `k${index}: v`);
+
+describe("more than 10,000 entries", () => {
+  it.each([
+    ["services", `services: { ${many(above, (index) => `s${index}: { image: x }`)} }`],
+    ["networks", `services: { a: { image: x } }\nnetworks: { ${many(above, (index) => `n${index}: {}`)} }`],
+    ["networks.n.labels", `services: { a: { image: x } }\nnetworks: { n: { labels: { ${named(above)} } } }`],
+    [
+      "volumes.v.driver_opts",
+      `services: { a: { image: x } }\nvolumes: { v: { driver_opts: { ${named(above)} } } }`,
+    ],
+    ["services.a.build.args", `services: { a: { build: { context: ., args: { ${named(above)} } } } }`],
+    ["services.a.command", `services: { a: { image: x, command: [${many(above, String)}] } }`],
+    ["services.a.ports.0", `services: { a: { image: x, ports: [[${many(above, String)}]] } }`],
+  ])("are refused at %s", (path, text) => {
+    expect(problemsOf(text)).toContain(`${path}: ${above} entries; at most ${MAX_ENTRIES} are allowed`);
+  });
+
+  it("are allowed in extensions, which bay does not read", () => {
+    expect(loadText(`x-own: { ${named(above)} }\nservices: { a: { image: x } }`).warnings).toEqual([]);
+  });
+});
