@@ -7,8 +7,8 @@ const packageCache = { globalSetup: ["test/support/package-cache.ts"] };
 const unit = { testTimeout: 300_000, hookTimeout: 300_000 };
 const host = { testTimeout: 1_800_000, hookTimeout: 1_800_000 };
 const processors = availableParallelism();
-/** By default vitest leaves one processor free; the host and end-to-end tests wait half of their time. */
-const calculating = { maxWorkers: processors, sequence: { groupOrder: 0 } };
+/** By default vitest leaves one processor free. Some unit tests wait, and the host and end-to-end tests half of their time. */
+const calculating = { maxWorkers: processors + 1, sequence: { groupOrder: 0 } };
 const waiting = { maxWorkers: 2 * processors, sequence: { groupOrder: 1 } };
 
 export default defineConfig({

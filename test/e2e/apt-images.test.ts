@@ -61,7 +61,9 @@ ${lists.map((_, index) => `  s${index}: { image: i${index}, command: sleep 1000,
     await eventually(() => expect(running()).toEqual([]));
     // the next one makes two images at once
     stack("hello", "ca-certificates");
-    expect(await up()).toMatch(/image i\d (making|updating|downloading|extracting|installing|creating) /);
+    expect(await up()).toMatch(
+      /image i\d (making|building|updating|downloading|extracting|installing|creating) /,
+    );
     expect(names()).toEqual([expect.stringMatching(/^base-[0-9a-f]{16}-[0-9a-f]{64}\.tar$/), "packages"]);
     expect(temporary()).toEqual([]);
     keepAptBases(bay);
@@ -79,7 +81,7 @@ ${lists.map((_, index) => `  s${index}: { image: i${index}, command: sleep 1000,
     const [base = ""] = names();
     const before = statSync(join(kept, base)).ino;
     stack("hello", "ca-certificates", "tini");
-    expect(await up()).not.toContain("making the base");
+    expect(await up()).not.toContain("building the base");
     expect(
       bay.ok("exec", "-T", "s2", "sh", "-c", "test -x /usr/bin/tini && cat /var/log/dpkg.log | wc -l"),
     ).toBe("0\n");

@@ -33,6 +33,10 @@ const SECONDS: Readonly<Record<string, number>> = {
   "e2e/build-cache": 27,
   "e2e/user": 26,
   "e2e/leaks": 25,
+  "unit/container/forwarding": 40,
+  "unit/stack/fuzz": 39,
+  "unit/reconcile/properties": 38,
+  "unit/daemon/api/connections": 37,
   "hosts/faults": 25,
   "e2e/shared-processes": 23,
 };

@@ -162,14 +162,14 @@ function readUnavailable(reader: ServiceReader): Pick<Service, "unavailable"> {
   // in a stack with hosts, the platform says which hosts can run it
   if (!reader.context.hosts && platform && platform !== "linux" && plainPlatform(platform) !== own)
     found.push(reader.refuse("platform", ["platform"], platform, `this host runs ${own}, not ${platform}`));
-  if (runtime && RUNTIMES.includes(runtime)) reader.note(["runtime"], "bay is itself the runtime");
+  if (runtime && RUNTIMES.includes(runtime)) reader.note(["runtime"], "bay has its own runtime");
   else if (runtime)
     found.push(
       reader.refuse(
         "runtime",
         ["runtime"],
         runtime,
-        `bay is itself the runtime, and does not support ${runtime}`,
+        `bay has its own runtime and does not support ${runtime}`,
       ),
     );
   const none = "bay does not support GPUs and other devices of drivers";
@@ -198,7 +198,7 @@ function noteDeploy(reader: ServiceReader): void {
   const { deploy } = reader.input;
   if (!deploy) return;
   const { labels, placement, endpoint_mode: endpoint, mode, replicas, resources } = deploy;
-  if (labels !== undefined) reader.note(["deploy", "labels"], "bay has labels of containers only");
+  if (labels !== undefined) reader.note(["deploy", "labels"], "bay supports labels of containers only");
   if (mode === "global" && Number(replicas ?? 1) !== 1)
     reader.bad(["deploy", "replicas"], "mode global runs one container per host");
   if (reader.context.hosts !== undefined) return;

@@ -110,7 +110,7 @@ const attachment = z.union(
         .describe("The network with the highest value provides the default route"),
       "x-bay-rate": stringOrNumber
         .optional()
-        .describe("The rate at which a container sends and receives at most: 512kbit, 10mbit, 1gbit"),
+        .describe("Maximum rate at which a container sends and receives: 512kbit, 10mbit, 1gbit"),
     }),
     z.null(),
   ],
@@ -260,7 +260,7 @@ const secretUse = z.union(
 const external = z
   .union([boolean, z.strictObject({ name: z.string().optional() })], { error: "expected true or false" })
   .optional()
-  .describe("It exists already, and is not removed with the stack");
+  .describe("It exists outside of the stack, which neither creates nor removes it");
 
 const givenFile = {
   name: z.string().optional(),
@@ -406,7 +406,7 @@ export const serviceSchema = z.strictObject({
   runtime: z
     .string()
     .optional()
-    .describe("bay is itself the runtime: bay up rejects a service with another runtime"),
+    .describe("bay has its own runtime: bay up rejects a service with another one"),
   init: boolean.optional(),
   read_only: boolean.optional(),
   cap_add: list.optional(),
@@ -462,7 +462,7 @@ export const serviceSchema = z.strictObject({
   volumes_from: z
     .array(z.string())
     .optional()
-    .describe("SERVICE, SERVICE:ro or container:NAME[:ro]: the mounts of that one too"),
+    .describe("Mounts of another service or container: SERVICE, SERVICE:ro or container:NAME[:ro]"),
   oom_score_adj: integer.optional(),
   labels: listOrMap.optional(),
   label_file: strings.optional().describe("Files with NAME=VALUE lines; labels takes precedence"),
@@ -477,7 +477,7 @@ export const serviceSchema = z.strictObject({
   memswap_limit: bytes.optional(),
   pids_limit: integer.optional(),
   deploy: deploy.optional(),
-  develop: develop.optional().describe("Files that bay watch keeps in step with the containers"),
+  develop: develop.optional().describe("Files that bay watch synchronises with the containers"),
   scale: integer.optional(),
   container_name: z
     .string()
