@@ -7,9 +7,9 @@ const packageCache = { globalSetup: ["test/support/package-cache.ts"] };
 const unit = { testTimeout: 300_000, hookTimeout: 300_000 };
 const host = { testTimeout: 1_800_000, hookTimeout: 1_800_000 };
 const processors = availableParallelism();
-/** By default vitest leaves one processor free; the host and end-to-end tests wait half of their time. */
-const calculating = { maxWorkers: processors, sequence: { groupOrder: 0 } };
-const waiting = (groupOrder: number) => ({ maxWorkers: 2 * processors, sequence: { groupOrder } });
+/** By default vitest leaves one processor free. Some unit tests wait, and the host and end-to-end tests half of their time. */
+const calculating = { maxWorkers: processors + 1, sequence: { groupOrder: 0 } };
+const waiting = { maxWorkers: 2 * processors, sequence: { groupOrder: 1 } };
 
 export default defineConfig({
   test: {
@@ -34,20 +34,19 @@ export default defineConfig({
           ...calculating,
         },
       },
-      // beside each other: each file has namespaces, or a bay, of its own. The host tests make links and namespaces on the host, which
-      // end-to-end tests that compare the state of the host would see, so they run before those
+      // all beside each other: each file has a bay, namespaces or hosts of its own, and comparisons of the host's state leave out
+      // what names another bay
       {
         extends: true,
-        test: { name: "host", include: ["test/host/**/*.test.ts"], ...host, ...waiting(1) },
+        test: { name: "host", include: ["test/host/**/*.test.ts"], ...host, ...waiting },
       },
       {
         extends: true,
-        test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], ...host, ...packageCache, ...waiting(2) },
+        test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], ...host, ...packageCache, ...waiting },
       },
-      // several hosts on this one: all of their links are in namespaces
       {
         extends: true,
-        test: { name: "hosts", include: ["test/hosts/**/*.test.ts"], ...host, ...waiting(2) },
+        test: { name: "hosts", include: ["test/hosts/**/*.test.ts"], ...host, ...waiting },
       },
     ],
   },

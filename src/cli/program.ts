@@ -91,7 +91,7 @@ export function build(setExitCode: (code: number) => void, only?: string): Comma
     .option("--env-file <file>", "file with variables for the stack file, can be repeated", collect)
     .option("--profile <name>", "enable a profile, can be repeated", collect)
     .addOption(
-      new Option("--ansi <when>", "colours and cursor movement: auto, never or always")
+      new Option("--ansi <when>", "use colours and cursor movement: auto, never or always")
         .choices(["auto", "never", "always"])
         .env("COMPOSE_ANSI"),
     )
@@ -107,11 +107,11 @@ export function build(setExitCode: (code: number) => void, only?: string): Comma
     )
     .option("--dry-run", "show what would be done without doing it")
     .addOption(new Option("--workdir <folder>", "deprecated name of --project-directory").hideHelp())
-    .option("-H, --host <address>", "bayd to talk to: unix://PATH, tcp://HOST:PORT or ssh://USER@HOST")
-    .option("-c, --context <name>", "bayd to talk to, by the name of a context")
+    .option("-H, --host <address>", "address of bayd: unix://PATH, tcp://HOST:PORT or ssh://USER@HOST")
+    .option("-c, --context <name>", "context that names the bayd to use")
     .option("--tls", "use TLS with a tcp:// host; without --tlsverify, its certificate is not checked")
     .option("--tlsverify", "use TLS with a tcp:// host, and check its certificate")
-    .option("--tlscacert <file>", "certificate of the authority of the host (ca.pem)")
+    .option("--tlscacert <file>", "CA certificate of the host (ca.pem)")
     .option("--tlscert <file>", "certificate of this client (cert.pem)")
     .option("--tlskey <file>", "key of this client (key.pem)")
     .addOption(new Option("--root <folder>", "directory of bay's state").env("BAY_ROOT"))
@@ -121,7 +121,7 @@ export function build(setExitCode: (code: number) => void, only?: string): Comma
     .showHelpAfterError("bay COMMAND --help shows the options");
 
   refuse(program, "--compatibility", "containers are always named STACK-SERVICE-NUMBER");
-  refuse(program, "--all-resources", "bay makes the networks and volumes that services use");
+  refuse(program, "--all-resources", "bay creates the networks and volumes that services use");
   refuse(program, "--verbose", "BAY_DEBUG=1 in the environment shows where an error comes from");
 
   const context = () => {

@@ -88,8 +88,8 @@ function problemOf(text: string, address: HostAddress, keys: Keys): string | und
   if (address.kind === "unix" || isLoopback(address.host)) return undefined;
   if (keys.tlsverify) return undefined;
   return usesTls(keys)
-    ? `hosts: ${text} needs tlsverify: without it, everybody who reaches the port is root on this host`
-    : `hosts: ${text} needs tlsverify: plain TCP is possible only on 127.0.0.1 and ::1, because everybody who reaches the port is root on this host`;
+    ? `hosts: ${text} needs tlsverify: without it, anyone who can reach the port has root access to this host`
+    : `hosts: ${text} needs tlsverify: plain TCP is possible only on 127.0.0.1 and ::1, because anyone who can reach the port has root access to this host`;
 }
 
 /** The listeners. Keys with problems give none. */
@@ -115,7 +115,7 @@ export const plainWarnings = ({ tcp }: ListenSettings): string[] =>
     .filter(({ tls }) => tls?.ca === undefined)
     .map(
       ({ host, port }) =>
-        `hosts: ${formatHostAddress({ kind: "tcp", host, port })} has no client certificates: every process and every user of this host is root through it, and so is every container with network_mode: host`,
+        `hosts: ${formatHostAddress({ kind: "tcp", host, port })} does not require client certificates: it gives root access to every process and user of this host, and to every container with network_mode: host`,
     );
 
 /** For `bay info`. */

@@ -40,7 +40,7 @@ export function unknownHosts({ placement }: Service, hosts: readonly PlacementHo
     .filter((name) => !names.includes(name))
     .map((name) => {
       const near = nearest(name, names);
-      return `there is no host ${name}${near === undefined ? "" : `; did you mean ${near}?`}`;
+      return `the host ${name} does not exist${near === undefined ? "" : `; did you mean ${near}?`}`;
     });
 }
 

@@ -1,4 +1,4 @@
-/** Brings the files of one container in step with the host: one batch after the other, until nothing is left. */
+/** Synchronises the files of one container with the host: one batch after the other, until nothing is left. */
 import { Readable } from "node:stream";
 import { hasCode, messageOf } from "../core/errors.ts";
 import type { Client } from "../daemon/client.ts";

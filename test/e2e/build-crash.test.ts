@@ -8,7 +8,7 @@ import { BASE, Builds } from "../support/builds.ts";
 import { hostState } from "../support/host-state.ts";
 
 /** `npm run test:long` makes more. */
-const ROUNDS = Number(process.env.BAY_BUILD_CRASH_ROUNDS ?? 10);
+const ROUNDS = Number(process.env.BAY_BUILD_CRASH_ROUNDS ?? 4);
 const LONGEST = 450;
 
 /** Stages side by side, copies, caches, mounts of the context, of a stage and of secrets, and an archive. */

@@ -1,11 +1,17 @@
 import { cpSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { takeAptBases } from "../support/apt-bases.ts";
 import { Bay } from "../support/bay.ts";
+import { isLong } from "../support/long.ts";
 
-describe("examples/build", () => {
+// builds with Debian packages are also in build-real.test.ts
+describe.runIf(isLong)("examples/build", () => {
   const bay = new Bay();
-  beforeAll(() => cpSync("examples/build", join(bay.folder, "stack"), { recursive: true }));
+  beforeAll(() => {
+    cpSync("examples/build", join(bay.folder, "stack"), { recursive: true });
+    takeAptBases(bay);
+  });
   afterAll(() => bay.close());
 
   it("compiles its program with Debian's compiler, and ships it alone", async () => {

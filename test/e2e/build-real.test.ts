@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { realpathSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { takeAptBases } from "../support/apt-bases.ts";
 import { Builds } from "../support/builds.ts";
 
 const DEBIAN = `FROM debian
@@ -37,6 +38,7 @@ describe("a real build", () => {
   const change = (dockerfile: string) => put("Dockerfile", dockerfile);
 
   beforeAll(() => {
+    takeAptBases(bay);
     bay.write(`name: real
 images:
   debian: { apt: { suite: bookworm, packages: [apt, ca-certificates] } }

@@ -253,7 +253,7 @@ services:
     bay.ok("-f", "other.yaml", "up", "-d");
     bay.write(withNetwork("{ internal: true }"));
     expect(bay.run(["up", "-d"]).err).toContain(
-      "the network cmd_default changes, and other-b-1 of another stack uses it",
+      "cannot change the network cmd_default: other-b-1 of another stack uses it",
     );
     bay.ok("-f", "other.yaml", "down");
     bay.ok("up", "-d");

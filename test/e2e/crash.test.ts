@@ -5,9 +5,10 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Bay, COMMAND, eventually, HANGS_AFTER, type PsRow, sleep } from "../support/bay.ts";
 import { hostState } from "../support/host-state.ts";
+import { isLong, sampleOf } from "../support/long.ts";
 
 /** `npm run test:long` makes more. */
-const ROUNDS = Number(process.env.BAY_CRASH_ROUNDS ?? 6);
+const ROUNDS = Number(process.env.BAY_CRASH_ROUNDS ?? 3);
 
 /** Runs bay without blocking, and again where bayd stopped under it. */
 async function persist(bay: Bay, args: string[]): Promise<void> {
@@ -131,7 +132,7 @@ describe("a stop of bayd", () => {
       "name: s\nimages: { box: { rootfs: ../busybox } }\nservices: { a: { image: box, command: sleep 9 } }\n",
     );
     // the keeper waits 200 ms, and bayd listens some 150 ms later
-    for (const pause of process.env.BAY_LONG ? [60, 120, 150, 180, 210, 240] : [60, 180, 240]) {
+    for (const pause of sampleOf([60, 120, 150, 180, 210, 240], 2)) {
       bay.ok("create");
       bay.ok("down");
       kill(bay);
@@ -145,7 +146,7 @@ describe("a stop of bayd", () => {
 });
 
 describe("output at full speed", () => {
-  const [lineCount, kills] = process.env.BAY_LONG ? [3_000_000, 20] : [1_000_000, 7];
+  const [lineCount, kills] = isLong ? [3_000_000, 20] : [400_000, 4];
   const bay = new Bay();
   beforeAll(() => {
     bay.busybox();

@@ -31,7 +31,7 @@ describe("bay explain", () => {
     const { code, err } = bay.run(["explain", "PORT_TAKE"]);
     expect([code, err]).toEqual([
       1,
-      'error[UNKNOWN_CODE]: there is no error code "PORT_TAKE"\n  did you mean PORT_TAKEN?\n',
+      'error[UNKNOWN_CODE]: unknown error code "PORT_TAKE"\n  did you mean PORT_TAKEN?\n',
     ]);
   });
 

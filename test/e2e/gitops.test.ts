@@ -112,7 +112,7 @@ ${more}
     expect(status(bay, "shop").status.bad).toBeUndefined();
   });
 
-  it("repairs changes by hand", async () => {
+  it("repairs manual changes", async () => {
     bay.ok("-p", "shop", "rm", "-s", "-f", "web");
     await eventually(() => expect(web()?.State).toBe("running"));
     await eventually(() => expect(logOf(bay, "shop").at(-1)!.outcome).toBe("drift repaired"));

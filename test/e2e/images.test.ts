@@ -14,6 +14,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { PLAIN_ENTRY } from "../../src/image/tar/describe.ts";
 import { encodeEntry, padding } from "../../src/image/tar/header.ts";
 import { Bay, COMMAND, ended, eventually } from "../support/bay.ts";
+import { sampleOf } from "../support/long.ts";
 
 const file = (name: string, bytes: Buffer, mode = 0o644) =>
   Buffer.concat([
@@ -246,9 +247,9 @@ describe("images on this host", () => {
     );
     writeFileSync(join(bay.folder, "stack", "image.tar"), archive("killed:1", [layer]));
     bay.ok("image", "ls");
-    for (let round = 0; round < 5; round++) {
+    for (const pause of sampleOf([60, 120, 180, 240, 300], 2)) {
       const loading = bay.call(["image", "load", "-i", "image.tar"]);
-      await new Promise((resolve) => setTimeout(resolve, 60 + round * 60));
+      await new Promise((resolve) => setTimeout(resolve, pause));
       const killed = bay.daemonPid();
       process.kill(killed, "SIGKILL");
       await loading;

@@ -17,7 +17,7 @@ import type { Random } from "../support/leak-stacks.ts";
 import { RandomOperations } from "../support/random-operations.ts";
 import { Registry } from "../support/registry.ts";
 
-const ROUNDS = Number(process.env.BAY_LEAK_ROUNDS ?? 40);
+const ROUNDS = Number(process.env.BAY_LEAK_ROUNDS ?? 20);
 const SEED = Number(process.env.BAY_LEAK_SEED ?? randomInt(2 ** 31));
 /** Operations that run at once. */
 const AT_ONCE = 3;

@@ -46,8 +46,8 @@ const CHANGES: Record<
   ],
   links: [
     'external_links: ["other:db"]',
-    'external_links: ["live-web-1:itself"]',
-    () => bay.ok("exec", "-T", "web", "nslookup", "itself").includes("Name:"),
+    'external_links: ["live-links-1:itself"]',
+    () => bay.ok("exec", "-T", "links", "nslookup", "itself").includes("Name:"),
     true,
   ],
   networks: [
@@ -119,36 +119,49 @@ describe("a change in place", () => {
   });
   afterAll(() => bay.close());
 
-  const write = (body: string) =>
-    bay.write(
-      `name: live\nimages: { box: { rootfs: ../busybox } }\nservices:\n  web:\n    image: box\n    command: sleep 1000\n    ${body}\nnetworks: { one: , two: }\n`,
+  /** A service for each field, as it is before the change or after it. */
+  const write = (side: 0 | 1) => {
+    const services = Object.entries(CHANGES).map(
+      ([field, change]) => `  ${field}:\n    image: box\n    command: sleep 1000\n    ${change[side]}\n`,
     );
-  const inspect = () => (JSON.parse(bay.ok("inspect", "live-web-1")) as [Inspected])[0];
+    bay.write(
+      `name: live\nimages: { box: { rootfs: ../busybox } }\nservices:\n${services.join("")}networks: { one: , two: }\n`,
+    );
+  };
+  const name = (field: string) => `live-${field}-1`;
+  const startOf = (pid: number) => readFileSync(`/proc/${pid}/stat`, "utf8").split(" ")[21];
 
   it("is known of every field that can be changed so", () => {
     expect(Object.keys(CHANGES).sort()).toEqual([...LIVE_FIELDS].sort());
   });
 
-  it.each(Object.entries(CHANGES))("of %s leaves the process as it is", (field, [
-    from,
-    to,
-    seen,
-    expected,
-  ]) => {
-    write(from);
+  let now: Record<string, Inspected>;
+  const processes = new Map<string, { pid: number; started: string | undefined }>();
+
+  it("is planned for each of the fields", () => {
+    write(0);
     bay.ok("up", "-d");
-    const { Pid } = inspect().State;
-    const started = readFileSync(`/proc/${Pid}/stat`, "utf8").split(" ")[21];
-    write(to);
+    for (const { Service, Pid } of bay.ps()) processes.set(Service, { pid: Pid, started: startOf(Pid) });
+    write(1);
     const plan = bay.ok("plan");
-    expect(plan).toContain("~ container live-web-1 changes in place");
-    expect(plan).toContain(`services.web.${field}`);
+    for (const field of Object.keys(CHANGES)) {
+      expect(plan).toContain(`~ container ${name(field)} changes in place`);
+      expect(plan).toContain(`services.${field}.${field}`);
+    }
     expect(plan).toContain("0 to replace");
     bay.ok("up", "-d");
-    const now = inspect();
-    expect(now.State.Pid).toBe(Pid);
-    expect(readFileSync(`/proc/${Pid}/stat`, "utf8").split(" ")[21]).toBe(started);
-    expect(seen(now)).toEqual(expected);
+    const fields = Object.keys(CHANGES);
+    const inspected = JSON.parse(bay.ok("inspect", ...fields.map(name))) as Inspected[];
+    now = Object.fromEntries(fields.map((field, index) => [field, inspected[index]!]));
+  });
+
+  it.each(Object.entries(CHANGES))("of %s leaves the process as it is", (field, [, , seen, expected]) => {
+    const container = now[field]!;
+    expect({ pid: container.State.Pid, started: startOf(container.State.Pid) }).toEqual(processes.get(field));
+    expect(seen(container)).toEqual(expected);
+  });
+
+  it("leaves nothing to change", () => {
     expect(bay.run(["plan", "--detailed-exitcode"]).code).toBe(0);
     bay.ok("kill");
     bay.ok("down", "-t", "0");

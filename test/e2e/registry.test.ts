@@ -206,7 +206,7 @@ describe("registries", () => {
     expect(images(bay)).toEqual([]);
   });
 
-  it("that end too early again and again are named, with how far it came", async () => {
+  it("that end too early repeatedly are named, with the position", async () => {
     const { code, err } = await pull((call, answer) => {
       if (!isBlob(call.url)) return false;
       answer.writeHead(call.headers.range ? 206 : 200, {

@@ -192,7 +192,7 @@ describe("a rolling update", () => {
     const deploy =
       "deploy: { update_config: { order: stop-first, parallelism: 0, failure_action: rollback } }";
     bay.write(stack({ version: "six", deploy, probe: "false" }));
-    expect(bay.ok("plan")).toContain("interrupted for its stop (at most 2s) and until it is healthy again");
+    expect(bay.ok("plan")).toContain("downtime: up to 2s to stop, then until it is healthy again");
     const old = ids(webs());
     const up = await bay.call(["up", "-d"]);
     expect(up.code).toBe(1);

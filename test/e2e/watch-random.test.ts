@@ -17,9 +17,10 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Bay, eventually } from "../support/bay.ts";
+import { isLong, rounds } from "../support/long.ts";
 import { inContainer, treeOf, Watching } from "../support/watching.ts";
 
-const ROUNDS = process.env.BAY_LONG ? 100 : 6;
+const ROUNDS = rounds({ usual: 6, long: 100 });
 const OPERATIONS = 60;
 
 /** A small generator, so that a failure can be repeated by its seed (mulberry32). */
@@ -99,7 +100,7 @@ services:
   it.each(
     // the long run looks for seeds that fail, and the short one repeats the same
     Array.from({ length: ROUNDS }, (_, round) =>
-      process.env.BAY_LONG ? (Date.now() % 1_000_000) + round : 874_340 + round,
+      isLong ? (Date.now() % 1_000_000) + round : 874_340 + round,
     ),
   )("with the seed %i", async (seed) => {
     const random = randomOf(seed);

@@ -1,13 +1,17 @@
 import { cpSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { takeAptBases } from "../support/apt-bases.ts";
 import { Bay } from "../support/bay.ts";
 
 const URL = "http://127.0.0.1:8081/";
 
 describe("examples/web-db", () => {
   const bay = new Bay();
-  beforeAll(() => cpSync("examples/web-db", join(bay.folder, "stack"), { recursive: true }));
+  beforeAll(() => {
+    cpSync("examples/web-db", join(bay.folder, "stack"), { recursive: true });
+    takeAptBases(bay);
+  });
   afterAll(() => bay.close());
   // not by run(): the test runner must hear from this process while the packages come
   const up = async () => {

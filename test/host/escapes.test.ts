@@ -22,6 +22,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { LayerStore, layerName } from "../../src/image/layers/layer-store.ts";
+import { isLong } from "../support/long.ts";
 
 interface Raw {
   name: string;
@@ -223,7 +224,7 @@ describe("a layer", () => {
     expect(message).not.toMatch(/\p{C}/u);
   });
 
-  const COUNT = process.env.BAY_LONG ? 1_000_000 : 200_000;
+  const COUNT = isLong ? 1_000_000 : 50_000;
 
   it(`of ${COUNT} tiny files is unpacked, in bounded memory`, async () => {
     const small = join(folder, "many");

@@ -71,7 +71,7 @@ describe("a host on which bay enables forwarding", () => {
     expectClosed();
     // so that the silence is that of the rule, and not that of a broken path
     expect(table(host, bay).out).toMatch(/counter packets [1-9]\d* bytes \d+ drop/);
-    expect(bay.run(["doctor"]).out).toContain("switched on by bay");
+    expect(bay.run(["doctor"]).out).toContain("enabled by bay");
 
     process.kill(bay.daemonPid(), "SIGKILL");
     bay.ok("up", "-d");

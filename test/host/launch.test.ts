@@ -28,6 +28,7 @@ import { ProgramBuilder } from "../../src/linux/program.ts";
 import { reapFirst, spawnShim } from "../../src/linux/shim.ts";
 import type { Spec, SpecMount } from "../../src/linux/spec.ts";
 import { makeBusybox } from "../support/bay.ts";
+import { isLong } from "../support/long.ts";
 import { RACE_ROUNDS, Swapper } from "../support/swapper.ts";
 
 const NAMESPACES = 0x00020000 | 0x04000000 | 0x08000000 | 0x20000000 | 0x40000000;
@@ -149,7 +150,10 @@ describe("a launch", () => {
     "/proc/self/ns",
     "/proc/self/exe",
   ];
-  const NUMBERS = Array.from({ length: 1024 }, (_, number) => number);
+  /** The first ones are those that the runtime itself has open. */
+  const NUMBERS = Array.from({ length: 1024 }, (_, number) => number).filter(
+    (number) => isLong || number < 64 || number % 64 === 63,
+  );
 
   it("refuses a working directory that is any descriptor, from 0 to 1023", async () => {
     for (const number of NUMBERS)

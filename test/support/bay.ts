@@ -225,15 +225,19 @@ const sh = (command: string) =>
 
 export const sleep = (milliseconds: number) => new Promise((done) => setTimeout(done, milliseconds));
 
-/** Waits until a check holds, for minutes: the machine may be slow. The check's last error is thrown at the end. */
+/**
+ * Waits until a check holds, for minutes: the machine may be slow. The check's last error is thrown at the end. The pause is as
+ * long as the check took, so that one that runs commands leaves half of a processor to what it waits for.
+ */
 export async function eventually(check: () => void | Promise<void>, milliseconds = 300_000): Promise<void> {
   const deadline = Date.now() + milliseconds;
   for (;;) {
+    const begin = performance.now();
     try {
       return await check();
     } catch (error) {
       if (Date.now() > deadline) throw error;
     }
-    await sleep(50);
+    await sleep(Math.min(Math.max(50, performance.now() - begin), 1000));
   }
 }

@@ -28,7 +28,7 @@ export function addRemote(
   url: string,
   options: CopyOptions,
 ): Promise<StageState> {
-  if (context.setting.isDry) throw new NotLookedAt(`what ${withoutPasswords(url)} has by now`);
+  if (context.setting.isDry) throw new NotLookedAt(`the current content of ${withoutPasswords(url)}`);
   const add = isGitUrl(url) ? clone : download;
   return add(context, state, instruction, standing, url, options);
 }

@@ -58,7 +58,7 @@ export function addContainerCommands(add: Add): void {
         .option("-q, --quiet", "hide progress")
         .option("--quiet-build", "hide the progress of builds")
         .option("--quiet-pull", "hide the progress of pulls")
-        .option("--remove-orphans", "remove containers of services that the file no longer has")
+        .option("--remove-orphans", "remove containers of services that are not in the file")
         .option("--no-deps", "do not start the service's dependencies")
         .option("--detach-keys <keys>", "keys that detach from the container (ctrl-p,ctrl-q)"),
     async () => (await import("../commands/containers/run.ts")).run,
@@ -91,7 +91,7 @@ export function addContainerCommands(add: Add): void {
     (c) =>
       c
         .option("-s, --signal <signal>", "the signal", "SIGKILL")
-        .option("--remove-orphans", "remove containers of services that the file no longer has"),
+        .option("--remove-orphans", "remove containers of services that are not in the file"),
     async () => (await lifecycle()).kill,
   );
   add(

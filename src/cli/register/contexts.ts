@@ -7,7 +7,7 @@ const nothing = (c: Command) => c;
 export function addContextCommands(add: Add, group: (name: string, description: string) => Add): void {
   add(
     "dial-stdio",
-    "join standard input and output with bayd, for clients that connect by ssh",
+    "connect standard input and output to bayd, for clients that use ssh",
     (c) => c.option("--announce", "write a line to standard error when the connection is made"),
     async () => (await import("../commands/system/dial-stdio.ts")).dialStdio,
   );
@@ -27,26 +27,26 @@ export function addContextCommands(add: Add, group: (name: string, description: 
           "use TLS; without --tlscacert or --tlsverify, the certificate of the host is not checked",
         )
         .option("--tlsverify", "use TLS, and check the certificate of the host")
-        .option("--tlscacert <file>", "certificate of the authority of the host")
+        .option("--tlscacert <file>", "CA certificate of the host")
         .option("--tlscert <file>", "certificate of this client")
         .option("--tlskey <file>", "key of this client"),
     async () => (await import("../commands/system/context.ts")).create,
   );
   context(
     "use <contextname>",
-    "use a context from now on; default is bayd of this computer",
+    "set the current context; default is the bayd of this computer",
     nothing,
     async () => (await import("../commands/system/context.ts")).use,
   );
   context(
     "ls",
-    "list contexts; * marks the one that is used",
+    "list contexts; * marks the current one",
     (c) => c.option("-q, --quiet", "print names only").addOption(formatOption()),
     async () => (await import("../commands/system/context.ts")).list,
   );
   context(
     "show",
-    "print the name of the context that is used, or the address that overrides it",
+    "print the name of the current context, or the address that overrides it",
     nothing,
     async () => (await import("../commands/system/context.ts")).show,
   );

@@ -22,7 +22,7 @@ export function addGitopsCommands(group: (name: string, description: string) => 
         .option("--branch <name>", "follow a branch; without an option, the default branch")
         .option("--tag <name>", "follow a tag")
         .option("--semver <range>", "follow the highest tag in a range of versions, such as ^1.4")
-        .option("--commit <hash>", "stay at a commit")
+        .option("--commit <hash>", "follow a fixed commit")
         .option("--path <directory>", "directory of the stack in the repository")
         .option("--file <file>", "stack file in that directory, can be repeated", collect)
         .option("--project <name>", "name of the stack")
@@ -30,7 +30,7 @@ export function addGitopsCommands(group: (name: string, description: string) => 
         .option("--env-file <file>", "file in that directory with variables, can be repeated", collect)
         .option("--interval <duration>", "time between two polls (default: 1m)")
         .option("--auth <file>", "file with a token or user:password for https; - is standard input")
-        .option("--ca <file>", "certificates of an own CA, in PEM")
+        .option("--ca <file>", "CA certificates, in PEM")
         .option("--known-hosts <file>", "accepted host keys of SSH; without it, the first one is pinned")
         .option("--verify <file>", "accept only commits signed by a key of this allowed-signers file")
         .option("--no-allow-rewind", "refuse history that is not a descendant of the applied commit")
@@ -40,14 +40,14 @@ export function addGitopsCommands(group: (name: string, description: string) => 
             "manual",
           ]),
         )
-        .option("--no-prune", "keep services that left the repository")
-        .option("--prune-volumes", "remove the volumes of stacks that left a gitops document")
-        .option("--wait-timeout <duration>", "time in which a commit must become healthy (default: 5m)")
+        .option("--no-prune", "keep services that were removed from the repository")
+        .option("--prune-volumes", "remove the volumes of stacks that were removed from a gitops document")
+        .option("--wait-timeout <duration>", "maximum time for a commit to become healthy (default: 5m)")
         .addOption(
-          new Option("--drift <policy>", "changes by hand: undo or only show them").choices([
-            "repair",
-            "report",
-          ]),
+          new Option(
+            "--drift <policy>",
+            "manual changes on the host: repair them, or only report them",
+          ).choices(["repair", "report"]),
         )
         .option(
           "--window <times>",
@@ -78,7 +78,7 @@ export function addGitopsCommands(group: (name: string, description: string) => 
   );
   gitops(
     "sync <name>",
-    "ask the repository now, and apply what is new; a bad commit is tried again",
+    "poll the repository now and apply a new commit; also retry a commit that failed",
     listed,
     async () => (await load()).syncSource,
   );

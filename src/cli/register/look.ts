@@ -12,8 +12,8 @@ export function addLookCommands(add: Add): void {
         .option("--services", "print service names only")
         .option("--status <state>", "filter by state, can be repeated", collect)
         .option("--filter <filter>", "status=running, service=web", collect)
-        .option("--orphans", "include services that the file no longer has (the default)")
-        .option("--no-orphans", "hide services that the file no longer has")
+        .option("--orphans", "include services that are not in the file (the default)")
+        .option("--no-orphans", "hide services that are not in the file")
         .option("--no-trunc", "do not truncate IDs and commands")
         .addOption(formatOption()),
     async () => (await import("../commands/stack/ps.ts")).ps,
@@ -44,7 +44,7 @@ export function addLookCommands(add: Add): void {
     "show the CPU, memory and network use of containers",
     (c) =>
       c
-        .option("-a, --all", "include those that are not running")
+        .option("-a, --all", "include stopped ones")
         .option("--no-stream", "print one sample")
         .option("--no-trunc", "do not truncate IDs")
         .addOption(formatOption()),

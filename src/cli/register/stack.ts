@@ -21,12 +21,9 @@ export function addStackCommands(add: Add, program: Command): void {
         .option("--wait", "wait until all services are running and healthy; implies -d")
         .option("--wait-timeout <seconds>", "maximum time to wait", whole)
         .option("--dry-run", "show the plan and change nothing")
-        .option("--remove-orphans", "remove containers of services that the file no longer has")
+        .option("--remove-orphans", "remove containers of services that are not in the file")
         .option("--force-recreate", "replace containers even if they have not changed")
-        .option(
-          "--rerun [service...]",
-          "run one-shot services again that ended with exit code 0: all, or the named ones",
-        )
+        .option("--rerun [service...]", "run completed one-shot services again: all, or the named ones")
         .option("--no-recreate", "do not replace existing containers")
         .option("--scale <service=count>", "number of containers of a service", collect)
         .option("--no-deps", "ignore the services that the named ones depend on")
@@ -58,7 +55,7 @@ export function addStackCommands(add: Add, program: Command): void {
         .option("-w, --watch", "watch the files of develop.watch too, as bay watch does")
         .option("-V, --renew-anon-volumes", "give replaced containers new anonymous volumes")
         .option("--no-repair", "start bayd without drift repair")
-        .option("--skip-unreachable", "leave out hosts of the cluster that do not answer")
+        .option("--skip-unreachable", "skip hosts of the cluster that do not answer")
         .addOption(secondsOption()),
     async () => (await import("../commands/stack/up.ts")).up,
   );
@@ -71,7 +68,7 @@ export function addStackCommands(add: Add, program: Command): void {
       c
         .option("--force-recreate", "replace containers even if they have not changed")
         .option("--no-recreate", "do not replace existing containers")
-        .option("--remove-orphans", "remove containers of services that the file no longer has")
+        .option("--remove-orphans", "remove containers of services that are not in the file")
         .option("--build", "build images first, even current ones")
         .option("--no-build", "do not build images")
         .addOption(
@@ -100,9 +97,9 @@ export function addStackCommands(add: Add, program: Command): void {
       c
         .option("-v, --volumes", "remove the volumes of the stack and their data too")
         .option("--rmi <which>", "remove images: all, or local for those created by bay")
-        .option("--remove-orphans", "include services that the file no longer has")
+        .option("--remove-orphans", "include services that are not in the file")
         .option("--dry-run", "show what would be removed without removing it")
-        .option("--skip-unreachable", "leave out hosts of the cluster that do not answer")
+        .option("--skip-unreachable", "skip hosts of the cluster that do not answer")
         .addOption(secondsOption()),
     async () => (await import("../commands/stack/down.ts")).down,
   );
@@ -118,10 +115,10 @@ export function addStackCommands(add: Add, program: Command): void {
           new Option("--graph <format>", "print the steps as a graph").choices(["mermaid", "dot", "svg"]),
         )
         .option("-o, --output <file>", "save the plan for bay apply")
-        .option("--remove-orphans", "plan to remove containers of services that the file no longer has")
+        .option("--remove-orphans", "plan to remove containers of services that are not in the file")
         .option("--force-recreate", "plan to replace containers even if they have not changed")
         .option("--always-recreate-deps", "plan to replace the dependencies of the named services too")
-        .option("--rerun [service...]", "plan to run one-shot services again that ended with exit code 0")
+        .option("--rerun [service...]", "plan to run completed one-shot services again")
         .option("--scale <service=count>", "number of containers", collect)
         .option("--build", "plan to build all images, even current ones")
         .option("--no-build", "plan without builds")
@@ -192,7 +189,7 @@ export function addStackCommands(add: Add, program: Command): void {
     "list stacks",
     (c) =>
       c
-        .option("-a, --all", "include those that are not running")
+        .option("-a, --all", "include stopped ones")
         .option("-q, --quiet", "print names only")
         .option("--filter <filter>", "filter by name=TEXT, can be repeated", collect)
         .addOption(formatOption()),
@@ -217,8 +214,8 @@ export function addStackCommands(add: Add, program: Command): void {
         .option("--dry-run", "list the rules and watch nothing"),
     async () => (await import("../commands/stack/watch.ts")).watch,
   );
-  refuseCommand(program, "publish", "bay keeps stack files in Git and not in registries");
-  refuseCommand(program, "bridge", "bay makes no files for other orchestrators");
+  refuseCommand(program, "publish", "bay does not publish stack files to registries");
+  refuseCommand(program, "bridge", "bay does not generate files for other orchestrators");
   refuseCommand(program, "alpha", "bay has no experimental commands");
 }
 

@@ -31,7 +31,7 @@ export function tlsOf(options: HostOptions, environment: NodeJS.ProcessEnv): Cli
   const isVerified = verify || (options.tls === undefined && !DOCKER_TLS);
   if (isVerified && pem.ca === undefined)
     throw new BayError("NO_FILE", `--tlsverify: ${join(folder, PEM_FILES.ca)} does not exist`, {
-      hint: "name the authority of that host with --tlscacert, or set DOCKER_CERT_PATH",
+      hint: "give the CA certificate of that host with --tlscacert, or set DOCKER_CERT_PATH",
     });
   return clientTls(pem, isVerified);
 }

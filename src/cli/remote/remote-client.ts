@@ -39,7 +39,7 @@ function targetOf(
   }
   if (namesTls(options))
     throw new BayError("BAD_OPTION", `the options of TLS cannot be used with the context ${choice.name}`, {
-      hint: "a context has its own certificates; create another one with bay context create",
+      hint: "a context has its own certificates; create another context with bay context create",
     });
   const contexts = new Contexts();
   const context = contexts.get(choice.name);

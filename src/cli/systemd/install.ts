@@ -189,7 +189,7 @@ function systemctl(...args: string[]): void {
     const said = String((cause as { stderr?: Buffer }).stderr ?? "").trim() || messageOf(cause);
     throw new BayError("SYSTEMCTL", `systemctl ${args.join(" ")} failed: ${said}`, {
       cause,
-      hint: "journalctl -u bay shows what bayd said",
+      hint: "journalctl -u bay shows the output of bayd",
     });
   }
 }

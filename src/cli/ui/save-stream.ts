@@ -31,7 +31,7 @@ export async function saveStream(source: Readable, output: string | undefined, m
     if (!hasCode(cause, "ECONNRESET", "ERR_STREAM_PREMATURE_CLOSE")) throw cause;
     throw new BayError("DAEMON_LOST", "bayd closed the connection before all data was received", {
       cause,
-      hint: "the log of bayd says why: bayd.log in its root, or journalctl -u bay",
+      hint: "see the log of bayd for the reason: bayd.log in its root, or journalctl -u bay",
     });
   }
 }

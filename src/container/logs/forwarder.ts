@@ -222,7 +222,7 @@ export class Forwarder {
     } catch (error) {
       if (!hasCode(error, "ENOENT") && !this.#isDone)
         this.options.warn(
-          `${this.options.container}: what was sent of its log cannot be noted: ${messageOf(error)}`,
+          `${this.options.container}: the position in its log cannot be saved: ${messageOf(error)}`,
         );
     }
   }

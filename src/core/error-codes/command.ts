@@ -9,7 +9,7 @@ export const COMMAND = {
     causes: "Ctrl-C was pressed, or the client disconnected before the end.",
     fix: "Run the command again. Steps that were complete are kept.",
   },
-  BACKUP_CUT: {
+  BACKUP_INTERRUPTED: {
     exit: 1,
     http: 500,
     meaning: "The backup of a volume was interrupted.",

@@ -128,7 +128,7 @@ export const IMAGES = {
     causes: "The server does not answer, or answered with an error.",
     fix: "Check the URL and the network, and run the command again.",
   },
-  GROWTH_ENDED: {
+  TRANSFER_INTERRUPTED: {
     exit: 1,
     http: 500,
     meaning: "A download that another step was reading did not complete.",
@@ -266,7 +266,7 @@ export const IMAGES = {
     exit: 1,
     http: 400,
     meaning: "The content does not have the expected digest.",
-    causes: "The data was changed or damaged on the way, or the expected digest is old.",
+    causes: "The data was changed or damaged in transit, or the expected digest is old.",
     fix: "Run the command again. If the error remains, do not trust the source, or correct the digest.",
   },
   WRONG_SIZE: {

@@ -94,7 +94,7 @@ export const STACK = {
     causes: "The name has upper case letters.",
     fix: "Write the name in lower case to make the warning go away.",
   },
-  NOT_AT_HAND: {
+  MISSING_FILE: {
     exit: 1,
     http: 400,
     meaning: "A file that the stack file refers to does not exist yet.",
@@ -150,7 +150,7 @@ export const STACK = {
     causes: "The file is binary, or was damaged.",
     fix: "Remove the character.",
   },
-  PROFILE_OFF: {
+  PROFILE_NOT_ENABLED: {
     exit: 1,
     http: 400,
     meaning: "A service depends on a service whose profiles are not enabled.",

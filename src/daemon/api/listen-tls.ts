@@ -27,6 +27,8 @@ export interface ListenTlsOptions extends TlsIdentity {
   /** 0 for any free port. */
   port: number;
   maxConnections: number;
+  /** Milliseconds for a handshake; 10 s by default. */
+  handshakeTimeout?: number;
   /** Called for each new connection and at each `recheck`, with a certificate that the authority has signed. */
   isAllowed?: (certificate: PeerCertificate) => boolean;
   /** Paths that clients without a certificate may request; without them, such clients are refused. */
@@ -56,7 +58,6 @@ const TLS_OPTIONS: TlsOptions = {
   rejectUnauthorized: false,
   // a resumed session would bring the result of an earlier check of the certificate
   secureOptions: constants.SSL_OP_NO_TICKET,
-  handshakeTimeout: HANDSHAKE_TIMEOUT,
 };
 
 /** Starts to listen; requests are emitted by `server`. Throws BAD_CERTIFICATE, or the error of listen(2). */
@@ -79,10 +80,15 @@ class Listener implements TlsListener {
     readonly server: Server,
     readonly options: ListenTlsOptions,
   ) {
-    const { key, cert, ca } = options;
+    const { key, cert, ca, handshakeTimeout = HANDSHAKE_TIMEOUT } = options;
     this.#ca = ca;
     this.#tls = readable(() =>
-      createServer({ ...TLS_OPTIONS, allowHalfOpen: true, ...identityOf({ key, cert, ca }) }),
+      createServer({
+        ...TLS_OPTIONS,
+        handshakeTimeout,
+        allowHalfOpen: true,
+        ...identityOf({ key, cert, ca }),
+      }),
     );
     this.#tls.maxConnections = options.maxConnections;
     this.#tls.on("connection", (socket: Socket) => {
@@ -145,7 +151,7 @@ class Listener implements TlsListener {
     }
     if (hasExpired(certificate)) return `the client certificate of ${nameOf(certificate)} has expired`;
     if (this.options.isAllowed?.(certificate) === false)
-      return `the client certificate of ${nameOf(certificate)} is not allowed here any more`;
+      return `the client certificate of ${nameOf(certificate)} is no longer allowed`;
     return undefined;
   }
 

@@ -86,7 +86,7 @@ export class Listeners {
     const problems = await this.#adjust(settings);
     const told = problems.join("; ");
     if (told !== this.#told && told !== "")
-      this.log(`cannot listen: ${told}; bayd tries again every ${RETRY_INTERVAL / 1000} s`);
+      this.log(`cannot listen: ${told}; bayd retries every ${RETRY_INTERVAL / 1000} s`);
     this.#told = told;
     clearTimeout(this.#timer);
     if (problems.length > 0)
@@ -105,7 +105,7 @@ export class Listeners {
       this.#open.delete(name);
       await listener.close();
       if (name.startsWith("unix://")) rmSync(name.slice("unix://".length), { force: true });
-      this.log(`does not listen on ${name} any more`);
+      this.log(`no longer listens on ${name}`);
     }
     const problems: string[] = [];
     for (const [name, each] of wanted) {

@@ -168,7 +168,7 @@ export class StackService {
     } catch (cause) {
       throw new BayError(
         "NO_CONTENT",
-        `what secrets and configs said in revision ${number} is no longer stored`,
+        `the contents of secrets and configs of revision ${number} are no longer stored`,
         {
           hint: "they are stored while the stack has containers; bay up applies the current file",
           cause,

@@ -53,7 +53,7 @@ export class TcpTransport implements Transport {
     if (!tls && !isLoopback(host))
       throw new BayError(
         "TLS_REQUIRED",
-        `${this.address} needs TLS: plain requests can be read and changed on the way`,
+        `${this.address} needs TLS: unencrypted requests can be read and changed in transit`,
         {
           hint: "use --tlsverify with --tlscacert, --tlscert and --tlskey, or ssh://USER@HOST",
         },
@@ -77,7 +77,7 @@ export class TcpTransport implements Transport {
             "HOST_UNREACHABLE",
             `${this.address} did not answer within ${CONNECT_TIMEOUT / 1000} s`,
             {
-              hint: "check the address, and the firewalls on the way",
+              hint: "check the address, and any firewall between the hosts",
             },
           ),
         ),
@@ -128,7 +128,7 @@ export class TcpTransport implements Transport {
         cause,
         hint:
           SERVER_HINTS[code] ??
-          "check that --tlscacert is the authority of this host, and that the address is right",
+          "check that --tlscacert is the CA certificate of this host, and that the address is correct",
       },
     );
   }
@@ -180,7 +180,7 @@ const NETWORK: Readonly<Record<string, readonly [problem: string, hint: string]>
   ],
   ENOTFOUND: ["the host name cannot be resolved", "check the name"],
   EAI_AGAIN: ["the host name cannot be resolved at the moment", "check the DNS servers of this computer"],
-  ETIMEDOUT: ["no answer", "check the address, and the firewalls on the way"],
+  ETIMEDOUT: ["no answer", "check the address, and any firewall between the hosts"],
   EHOSTUNREACH: ["there is no route to the host", "check the network and the address"],
   ENETUNREACH: ["there is no route to the network", "check the network and the address"],
 };

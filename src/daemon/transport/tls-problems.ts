@@ -13,11 +13,11 @@ const CERTIFICATE: Readonly<Record<string, string>> = {
   CERT_REVOKED: "was revoked",
   CERT_UNTRUSTED: "is not trusted",
   CERT_REJECTED: "is not accepted",
-  INVALID_PURPOSE: "was not made for this side of a connection (extended key usage)",
+  INVALID_PURPOSE: "is not valid for this side of a connection (extended key usage)",
   INVALID_CA: "is signed by a certificate that is not an authority",
   PATH_LENGTH_EXCEEDED: "has too many intermediate authorities",
   CERT_CHAIN_TOO_LONG: "has too many intermediate authorities",
-  ERR_TLS_CERT_ALTNAME_INVALID: "was made for another host name",
+  ERR_TLS_CERT_ALTNAME_INVALID: "is valid for another host name",
 };
 
 /** The reason for which a certificate is not accepted; undefined for a code of another kind. */

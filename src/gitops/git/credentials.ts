@@ -15,7 +15,7 @@ const run = promisify(execFile);
 export interface SecretInput {
   /** A token, or `user:password`. */
   auth?: string | undefined;
-  /** Certificates of an own CA, in PEM. */
+  /** CA certificates, in PEM. */
   ca?: string | undefined;
   /** Lines of known_hosts (sshd(8)). Without them, the first host key is accepted and pinned. */
   knownHosts?: string | undefined;

@@ -39,12 +39,12 @@ export class Growth {
     Atomics.notify(this.#words, AVAILABLE);
   }
 
-  /** Blocks a worker until more than `bytes` are available, or all; returns the number. Throws GROWTH_ENDED. */
+  /** Blocks a worker until more than `bytes` are available, or all; returns the number. Throws TRANSFER_INTERRUPTED. */
   waitBeyond(bytes: number): number {
     for (;;) {
       const state = Atomics.load(this.#words, STATE);
       const available = Atomics.load(this.#words, AVAILABLE);
-      if (state === BROKEN) throw new BayError("GROWTH_ENDED", "the file was not completed");
+      if (state === BROKEN) throw new BayError("TRANSFER_INTERRUPTED", "the file was not completed");
       if (available > BigInt(bytes) || state === COMPLETE) return Number(available);
       Atomics.wait(this.#words, AVAILABLE, available, LOOK_AGAIN);
     }

@@ -56,7 +56,7 @@ export interface NetworkRecord {
   slice?: string | undefined;
   further?: readonly NetworkSubnet[] | undefined;
   bridge: string;
-  /** The MTU of an overlay without an own setting: the underlay's less the tunnel's headers. */
+  /** The MTU of an overlay without a setting of its own: the underlay's less the tunnel's headers. */
   mtu?: number | undefined;
   /** The host's end of the tunnels, a port of the bridge; only of overlay networks. */
   tunnel?: string | undefined;

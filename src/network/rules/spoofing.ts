@@ -41,7 +41,7 @@ export function renderGuard(tag: string): string {
     "    ether type ip6 udp sport 547 counter drop",
     "    icmpv6 type { nd-router-advert, nd-redirect } counter drop",
     `    icmpv6 type nd-neighbor-advert iifname . ${NEIGHBOUR_TARGET} != @targets6 counter drop`,
-    // the unspecified address asks whether an own address is free, and joins groups (RFC 4861, 4.3; RFC 3590);
+    // the unspecified address asks whether an address is free, and joins groups (RFC 4861, 4.3; RFC 3590);
     // a question for another's address would keep its owner from using it (RFC 4862, 5.4.3)
     // ICMPv6 by its number: nft takes its name from /etc/protocols, which a minimal Debian does not have (netbase)
     "    ip6 saddr :: meta l4proto != 58 counter drop",

@@ -64,7 +64,7 @@ export function makeDownPlan(stack: string, actual: Actual, options: DownOptions
   const warnings: string[] = [];
   if (left.length > 0 && !options.only)
     warnings.push(
-      `containers of services that the stack no longer has are kept: ${left.map(({ name }) => name).join(", ")}; --remove-orphans removes them`,
+      `containers of services that are no longer in the stack are kept: ${left.map(({ name }) => name).join(", ")}; --remove-orphans removes them`,
     );
   const kept = wanted.filter(({ name }) => inUse.has(name) && isOf(name)).map(({ name }) => name);
   if (kept.length > 0) warnings.push(`volumes that other containers use are kept: ${kept.join(", ")}`);

@@ -105,7 +105,7 @@ function checkOtherUsers(name: string, actual: Actual, chosen: ReadonlySet<strin
   if (foreign)
     throw new BayError(
       "NETWORK_IN_USE",
-      `the network ${name} changes, and ${foreign} of another stack uses it`,
+      `cannot change the network ${name}: ${foreign} of another stack uses it`,
       {
         hint: "remove the container first",
       },
@@ -115,8 +115,8 @@ function checkOtherUsers(name: string, actual: Actual, chosen: ReadonlySet<strin
       (!chosen.has(container.service) || (container.oneOff && container.alive)) && isOn(container, name),
   );
   if (!other) return;
-  throw new BayError("NETWORK_IN_USE", `the network ${name} changes, and ${other.name} uses it too`, {
-    hint: "run the command for the whole stack: without service names, and with --remove-orphans",
+  throw new BayError("NETWORK_IN_USE", `cannot change the network ${name}: ${other.name} also uses it`, {
+    hint: "run the command for the whole stack, without service names and with --remove-orphans",
   });
 }
 

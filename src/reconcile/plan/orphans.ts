@@ -1,4 +1,4 @@
-/** Containers of services that the stack no longer has. Pure. */
+/** Containers of services that are no longer in the stack. Pure. */
 import type { ActualContainer } from "../model/actual.ts";
 import { say } from "../model/step.ts";
 import type { Draft } from "./draft.ts";
@@ -8,7 +8,7 @@ function orphansOf({ stack, actual }: Draft): ActualContainer[] {
   return actual.containers.filter(({ service, oneOff }) => !known.has(service) && !oneOff);
 }
 
-/** Names of services that the stack no longer has, and whose containers the plan removes. */
+/** Names of services that are no longer in the stack, and whose containers the plan removes. */
 export function removedServices(draft: Draft): Set<string> {
   return new Set(draft.options.removeOrphans ? orphansOf(draft).map(({ service }) => service) : []);
 }
@@ -21,7 +21,7 @@ export function planOrphans(draft: Draft): void {
       draft.remove(container, say(`the stack has no service ${container.service}`));
   else if (orphans.length > 0 && !draft.options.ignoreOrphans) {
     draft.warnings.push(
-      `containers of services that the stack no longer has: ${orphans.map(({ name }) => name).join(", ")}; --remove-orphans removes them`,
+      `containers of services that are no longer in the stack: ${orphans.map(({ name }) => name).join(", ")}; --remove-orphans removes them`,
     );
   }
 }

@@ -27,7 +27,7 @@ export function planPortReleases(steps: Step[], actual: Actual, add: AddStep): v
       name: container.name,
       service: container.service,
       reasons: [...takers].map(([taker, ports]) =>
-        say(`${ports.map(portText).join(", ")} goes to ${taker.name}`),
+        say(`${ports.map(portText).join(", ")} moves to ${taker.name}`),
       ),
       container: { id: container.id, config: undefined, start: false },
       ports: [...takers.values()].flat(),

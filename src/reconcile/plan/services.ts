@@ -218,7 +218,7 @@ export class ServicePlan {
   /** A link cannot move to another network: neither to one that is replaced now, nor to one that was replaced before. */
   #networkReasons({ config, staleNetworks }: ActualContainer): Reason[] {
     const changed = config.networks.flatMap(({ network }) => this.draft.networkChanges.get(network) ?? []);
-    const stale = staleNetworks.map((name) => say(`its link is to an earlier network ${name}`, true));
+    const stale = staleNetworks.map((name) => say(`its link belongs to an earlier network ${name}`, true));
     return [...changed, ...stale];
   }
 }

@@ -76,8 +76,8 @@ function effects({ rollout, interruption }: Step): string[] {
     return ["no interruption: the new container is ready before the old one stops"];
   if (!interruption) return [];
   const until = interruption.until === "healthy" ? "until it is healthy again" : "until it runs again";
-  const why = rollout?.why ? `, as ${rollout.why}` : "";
-  return [`interrupted for its stop (at most ${interruption.stopMs / 1000}s) and ${until}${why}`];
+  const why = rollout?.why ? `, because ${rollout.why}` : "";
+  return [`downtime: up to ${interruption.stopMs / 1000}s to stop, then ${until}${why}`];
 }
 
 const warnings = (plan: Plan) => plan.warnings.map((warning) => `warning: ${warning}\n`).join("");

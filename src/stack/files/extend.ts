@@ -1,7 +1,7 @@
 /** `extends` of a service: another service, of the same file or of another, below its own keys (Compose specification, 05-services.md). */
 import { dirname, resolve } from "node:path";
 import { nearest } from "../../core/diagnostics.ts";
-import { extendsSchema } from "../schema/schema.ts";
+import { extendsSchema } from "../schema/include.ts";
 import type { FileReader } from "./file-reader.ts";
 import { isMapping, mergeValues } from "./merge.ts";
 import { rebaseService } from "./rebase.ts";

@@ -3,7 +3,7 @@ import { dirname, resolve } from "node:path";
 import type { z } from "zod";
 import { nearest } from "../../core/diagnostics.ts";
 import { BayError, messageOf } from "../../core/errors.ts";
-import { includedSchema } from "../schema/schema.ts";
+import { includedSchema } from "../schema/include.ts";
 import { StackError } from "../stack-error.ts";
 import { resolveExtends } from "./extend.ts";
 import type { FileReader } from "./file-reader.ts";

@@ -252,7 +252,7 @@ export class SourceFile {
       this.report({
         severity: "error",
         code: "YAML",
-        message: isBomb ? "the file's aliases expand to too much" : (error as Error).message,
+        message: isBomb ? "the aliases of the file expand to too much data" : (error as Error).message,
         place: { file: this.file, line: 1, column: 1, length: 1 },
       });
       return undefined;

@@ -55,7 +55,7 @@ export function readBridgeOptions(
     return undefined;
   };
   for (const mode of ["bridge.gateway_mode_ipv4", "bridge.gateway_mode_ipv6"])
-    if ((value(mode) ?? "nat") !== "nat") bad(PREFIX + mode, `${value(mode)} is not supported; nat is`);
+    if ((value(mode) ?? "nat") !== "nat") bad(PREFIX + mode, `${value(mode)} is not supported; expected nat`);
   const bridge = matching("bridge.name", (text) => LINK_NAME.test(text), "at most 15 letters, digits, _ . -");
   const prefix = matching(
     "container_iface_prefix",

@@ -27,13 +27,13 @@ export function missingNetworkDriver(
 ): MissingDriver | undefined {
   const options = textMap(driver_opts);
   if (!BRIDGE.includes(driver) && !(hasHosts && driver === OVERLAY)) {
-    const others = hasHosts ? "bridge and overlay are" : "bridge is";
+    const others = hasHosts ? "expected bridge or overlay" : "expected bridge";
     const why = `the driver ${JSON.stringify(driver)} is not supported; ${others}`;
     return { driver, options, message: warn(["networks", key, "driver"], why, "network", report) };
   }
   const ipamDriver = ipam?.driver ?? "";
   if (IPAM.includes(ipamDriver)) return undefined;
-  const why = `the driver ${JSON.stringify(ipamDriver)} is not supported; default is`;
+  const why = `the driver ${JSON.stringify(ipamDriver)} is not supported; expected default`;
   return { ipamDriver, options, message: warn(["networks", key, "ipam", "driver"], why, "network", report) };
 }
 
@@ -44,7 +44,7 @@ export function missingVolumeDriver(
   report: ReportAt,
 ): MissingDriver | undefined {
   if (LOCAL.includes(driver)) return undefined;
-  const why = `the driver ${JSON.stringify(driver)} is not supported; local is`;
+  const why = `the driver ${JSON.stringify(driver)} is not supported; expected local`;
   const message = warn(["volumes", key, "driver"], why, "volume", report);
   return { driver, options: textMap(driver_opts), message };
 }

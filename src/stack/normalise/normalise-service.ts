@@ -164,14 +164,14 @@ function readUnavailable(reader: ServiceReader): Pick<Service, "unavailable"> {
     found.push(reader.refuse("platform", ["platform"], platform, `this host runs ${own}, not ${platform}`));
   else if (platform && isOfVariant(platform))
     reader.note(["platform"], `bay does not distinguish variants of ${plainPlatform(platform)}`);
-  if (runtime && RUNTIMES.includes(runtime)) reader.note(["runtime"], "bay is itself the runtime");
+  if (runtime && RUNTIMES.includes(runtime)) reader.note(["runtime"], "bay has its own runtime");
   else if (runtime)
     found.push(
       reader.refuse(
         "runtime",
         ["runtime"],
         runtime,
-        `bay is itself the runtime, and does not support ${runtime}`,
+        `bay has its own runtime and does not support ${runtime}`,
       ),
     );
   const none = "bay does not support GPUs and other devices of drivers";
@@ -200,7 +200,7 @@ function noteDeploy(reader: ServiceReader): void {
   const { deploy } = reader.input;
   if (!deploy) return;
   const { labels, placement, endpoint_mode: endpoint, mode, replicas, resources } = deploy;
-  if (labels !== undefined) reader.note(["deploy", "labels"], "bay has labels of containers only");
+  if (labels !== undefined) reader.note(["deploy", "labels"], "bay supports labels of containers only");
   if (mode === "global" && Number(replicas ?? 1) !== 1)
     reader.bad(["deploy", "replicas"], "mode global runs one container per host");
   if (reader.context.hosts !== undefined) return;

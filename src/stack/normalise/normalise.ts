@@ -140,7 +140,7 @@ function checkDisabled(on: Record<string, Service>, all: Record<string, Service>
       if (name === undefined || !needed || on[name]) continue;
       report(["services", service.name, "build", "additional_contexts", key], {
         severity: "error",
-        code: "PROFILE_OFF",
+        code: "PROFILE_NOT_ENABLED",
         message: `the build of ${service.name} needs ${name}, whose profiles are not enabled: ${needed.profiles.join(", ")}`,
         hint: `enable one with --profile ${needed.profiles[0]}`,
       });
@@ -150,7 +150,7 @@ function checkDisabled(on: Record<string, Service>, all: Record<string, Service>
       if (on[name] || !needed || service.dependsOn[name]?.required === false) continue;
       report(["services", service.name, shareWith(service, name)?.key ?? "depends_on"], {
         severity: "error",
-        code: "PROFILE_OFF",
+        code: "PROFILE_NOT_ENABLED",
         message: `service ${service.name} needs ${name}, whose profiles are not enabled: ${needed.profiles.join(", ")}`,
         hint: `enable one with --profile ${needed.profiles[0]}, or set required: false`,
       });

@@ -176,7 +176,10 @@ export function readRestart(reader: ServiceReader): Service["restart"] {
   if (restart === undefined && given) {
     for (const key of ["delay", "window"] as const)
       if (given[key] !== undefined)
-        reader.note(["deploy", "restart_policy", key], "bay increases the delay between restarts by itself");
+        reader.note(
+          ["deploy", "restart_policy", key],
+          "bay increases the delay between restarts automatically",
+        );
     const { condition = "any", max_attempts: attempts = 0 } = given;
     const policy = CONDITIONS[condition] ?? (condition as Service["restart"]["policy"]);
     return { policy, maxRetries: policy === "on-failure" ? Number(attempts) : 0 };

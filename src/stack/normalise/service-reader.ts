@@ -49,7 +49,7 @@ export class ServiceReader {
   warn(path: (string | number)[], message: string): void {
     const where = ["services", this.name, ...path];
     const text = `${where.join(".")}: ${message}`;
-    this.context.report(where, { severity: "warning", code: "NOT_AT_HAND", message: text });
+    this.context.report(where, { severity: "warning", code: "MISSING_FILE", message: text });
   }
 
   /** An unset variable in an env file or label file. */

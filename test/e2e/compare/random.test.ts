@@ -3,11 +3,12 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { rounds } from "../../support/long.ts";
 import { Comparison, differences, hasBuildah } from "./comparison.ts";
 import { randomBuild } from "./random-dockerfiles.ts";
 
 const FIRST = Number(process.env.BAY_RANDOM_SEED ?? 1);
-const COUNT = Number(process.env.BAY_RANDOM_BUILDS ?? 30);
+const COUNT = Number(process.env.BAY_RANDOM_BUILDS ?? rounds({ usual: 5, long: 30 }));
 
 /** Builds that one of the two refuses, and BuildKit as bay. */
 const KNOWN = [

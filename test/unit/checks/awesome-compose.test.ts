@@ -14,12 +14,9 @@ const NEEDED: Record<string, Record<string, string>> = { plex: { PLEX_MEDIA_PATH
 const REFUSED: Record<string, RegExp[]> = {
   "wasmedge-kafka-mysql": [
     /etl\.platform: this host runs linux\/\w+, not wasi\/wasm/,
-    /etl\.runtime: bay is itself the runtime/,
+    /etl\.runtime: bay has its own runtime/,
   ],
-  "wasmedge-mysql-nginx": [
-    /backend\.platform: this host runs/,
-    /backend\.runtime: bay is itself the runtime/,
-  ],
+  "wasmedge-mysql-nginx": [/backend\.platform: this host runs/, /backend\.runtime: bay has its own runtime/],
 };
 
 describeWithData("stack files of others", "awesome-compose", (data) => {

@@ -20,6 +20,16 @@ const BANNED: readonly (readonly [RegExp, string])[] = [
   ],
   [/(?:\s|^)(?:--?[a-z-]+|\$\{option\}) wants\b/, "expects"],
   [/\bgoes round\b/i, "too many levels of symbolic links"],
+  [/\bfor its stop\b|\bfor its start\b/i, "while it stops, while it starts"],
+  [/\bis itself the\b/i, "bay has its own X"],
+  [/\bkeeps? in step\b|\bin step with\b/i, "synchronises"],
+  [/\ban own \w+/i, "a private X, its own X"],
+  [/\bfrom now on; default is\b/i, "the current context"],
+  [/\bon the way[,;"`]/i, "in transit, between the hosts, in the path"],
+  [/["`] has by now\b|\bas it stands\b|\bhas no such thing\b/i, "current"],
+  [/["`]there is no (?!route)/i, '"X does not exist", "unknown X"'],
+  [/\bchanges by hand\b/i, "manual changes"],
+  [/\bhas the rights of root\b|\bis root on this host\b/i, "has root access to the host"],
 ];
 
 /** The page that shows the turns, and this test. */

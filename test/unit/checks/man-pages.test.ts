@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { manPages, roff } from "../../../src/cli/man-page.ts";
 import { build } from "../../../src/cli/program.ts";
+import { sampleOf } from "../../support/long.ts";
 
 const FOLDER = "man";
 const pages = manPages(build(() => {}));
@@ -24,7 +25,8 @@ describe("the manual pages", () => {
     expect(readFileSync(join(FOLDER, name), "utf8")).toBe(text);
   });
 
-  it.each([...pages.keys()])("%s is read by man(1) without a warning", (name) => {
+  // one function writes all of them, and man(1) takes a tenth of a second for each
+  it.each(sampleOf([...pages.keys()], 12))("%s is read by man(1) without a warning", (name) => {
     const { status, stdout, stderr } = spawnSync("man", ["--warnings", "-l", join(FOLDER, name)], {
       encoding: "utf8",
       env: { ...process.env, MANWIDTH: "100", LC_ALL: "C.UTF-8", PAGER: "cat", MANPAGER: "cat" },

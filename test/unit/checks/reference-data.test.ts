@@ -6,7 +6,8 @@ import { expect, it } from "vitest";
 import { defaultSeccomp } from "../../../src/container/spec/default-seccomp.ts";
 import { toSpec } from "../../../src/container/spec/oci-spec.ts";
 import { desiredConfig } from "../../../src/reconcile/index.ts";
-import { fileSchema, serviceSchema } from "../../../src/stack/schema/schema.ts";
+import { fileSchema } from "../../../src/stack/schema/schema.ts";
+import { serviceSchema } from "../../../src/stack/schema/service.ts";
 import { whyUnsupported } from "../../../src/stack/schema/unsupported.ts";
 
 import { IMAGE } from "../../support/actual.ts";

@@ -454,7 +454,7 @@ describe("the error", () => {
   it("names hosts that do not exist, with the nearest name", () => {
     const hosts = hostsNamed("east", "west");
     expect(() => checkPlaced(place(stackOf("{web: {image: x, host: wst}}"), hosts, NONE))).toThrow(
-      "bay.yaml:2:34: services.web.host: web.1 cannot be placed\n  there is no host wst; did you mean west?\n  host east, west: the service names wst",
+      "bay.yaml:2:34: services.web.host: web.1 cannot be placed\n  the host wst does not exist; did you mean west?\n  host east, west: the service names wst",
     );
   });
 

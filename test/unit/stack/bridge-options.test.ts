@@ -43,7 +43,7 @@ describe("driver_opts of a bridge", () => {
     [`${bridge}.name: ".."`, "at most 15 letters"],
     [`${bridge}.enable_icc: maybe`, "expected true or false"],
     [`${bridge}.host_binding_ipv4: "::1"`, "expected an IPv4 address"],
-    [`${bridge}.gateway_mode_ipv4: routed`, "routed is not supported; nat is"],
+    [`${bridge}.gateway_mode_ipv4: routed`, "routed is not supported; expected nat"],
     [`${bridge}.trusted_host_interfaces: eth0`, "is not supported"],
     ["com.docker.network.driver.mtu: 12", "expected 68 to 65535"],
     ["mtu: many", "expected 68 to 65535"],

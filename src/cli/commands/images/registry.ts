@@ -81,7 +81,7 @@ export async function pull(context: Context, services: string[], options: PullOp
       await pullOne(client, image, options);
     } catch (error) {
       if (!buildable.has(image)) throw error;
-      process.stderr.write(`warning: ${image}: ${messageOf(error)}; bay build makes it\n`);
+      process.stderr.write(`warning: ${image}: ${messageOf(error)}; bay build creates it\n`);
     }
   });
 }

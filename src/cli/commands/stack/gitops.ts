@@ -163,7 +163,7 @@ function showSource(source: ShownSource, format: Format["format"]): void {
       unreachable && `${unreachable.message} (${unreachable.failures} failures since ${unreachable.since})`,
     ],
     ["Drift", drift?.plan],
-    ["Repaired", status.driftCount > 0 ? `${status.driftCount} changes by hand were seen` : undefined],
+    ["Repaired", status.driftCount > 0 ? `${status.driftCount} manual changes were detected` : undefined],
   ];
   for (const [key, value] of rows) if (value) print(`${`${key}:`.padEnd(13)}${value}`);
 }

@@ -101,6 +101,6 @@ async function reload(context: Context): Promise<number> {
       : "the new settings apply to connections, containers and images from now on",
   );
   for (const problem of problems)
-    process.stderr.write(`warning: cannot listen on ${problem}; bayd tries again\n`);
+    process.stderr.write(`warning: cannot listen on ${problem}; bayd retries\n`);
   return problems.length > 0 ? 1 : 0;
 }

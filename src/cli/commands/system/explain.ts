@@ -33,7 +33,7 @@ function codeNamed(text: string): ErrorCode {
   const code = readCode(name, "UNKNOWN_CODE");
   if (code !== "UNKNOWN_CODE" || name === "UNKNOWN_CODE") return code;
   const close = nearest(name, Object.keys(ERROR_CODES));
-  throw new BayError("UNKNOWN_CODE", `there is no error code ${JSON.stringify(text)}`, {
+  throw new BayError("UNKNOWN_CODE", `unknown error code ${JSON.stringify(text)}`, {
     hint: close ? `did you mean ${close}?` : "bay explain lists all codes",
   });
 }

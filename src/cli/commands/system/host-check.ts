@@ -76,7 +76,7 @@ const CHECKS: Check[] = [
     };
   },
   (roots) => roomFinding("disk", roots.root),
-  (roots) => roomFinding("room on /run", roots.run),
+  (roots) => roomFinding("free space on /run", roots.run),
   () => settingsFinding(),
   (roots) => foreignRules(roots),
   (roots) => forwardingFinding(roots),
@@ -85,7 +85,7 @@ const CHECKS: Check[] = [
 function forwardingFinding({ tag }: Roots): Finding {
   const what = "IPv4 forwarding";
   const on = readFileSync("/proc/sys/net/ipv4/ip_forward", "utf8").trim() === "1";
-  if (!on) return { state: "ok", what, found: "off; bay switches it on with the first network" };
+  if (!on) return { state: "ok", what, found: "disabled; bay enables it with the first network" };
   try {
     if (!dropsForeign(tag)) return { state: "ok", what, found: "on" };
   } catch {
@@ -94,7 +94,7 @@ function forwardingFinding({ tag }: Roots): Finding {
   return {
     state: "ok",
     what,
-    found: `on, switched on by bay; packets between the host's other interfaces are dropped (ip-forward-no-drop in ${settingsFile()})`,
+    found: `enabled by bay; packets between the host's other interfaces are dropped (ip-forward-no-drop in ${settingsFile()})`,
   };
 }
 
@@ -158,7 +158,7 @@ function library(debianPackage: string, use: () => void): Finding {
 
 /** A base chain of another program that drops forwarded packets by policy: Docker's, ufw's, firewalld's. */
 export function foreignRules(roots: Roots): Finding {
-  const what = "forwarding rules of others";
+  const what = "forwarding rules of other programs";
   let listing: string;
   try {
     listing = nft("list ruleset");

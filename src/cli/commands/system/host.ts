@@ -167,10 +167,10 @@ export async function remove(context: Context, names: string[]): Promise<void> {
 
 export async function rotate(context: Context): Promise<void> {
   await (await context.client()).json("POST", "/bay/v1/host/rotate", {});
-  print("this host has another key and certificate");
+  print("replaced the key and the certificate of this host");
 }
 
 export async function leave(context: Context): Promise<void> {
   await (await context.client()).json("POST", "/bay/v1/host/leave", {});
-  print("this host does not belong to a cluster any more");
+  print("this host has left the cluster");
 }

@@ -35,9 +35,9 @@ export async function backup(
     await saveStream(answer.body, options.output, 0o600); // it may contain files that only root may read
   } catch (cause) {
     if (!hasCode(cause, "DAEMON_LOST")) throw cause;
-    throw new BayError("BACKUP_CUT", `the backup of the volume ${name} was interrupted`, {
+    throw new BayError("BACKUP_INTERRUPTED", `the backup of the volume ${name} was interrupted`, {
       cause,
-      hint: "the log of bayd says why: bayd.log in its root, or journalctl -u bay",
+      hint: "see the log of bayd for the reason: bayd.log in its root, or journalctl -u bay",
     });
   }
   const packed = JSON.parse(

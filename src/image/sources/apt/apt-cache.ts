@@ -92,10 +92,7 @@ export class AptCache {
         if (!hasCode(error, "ABORTED") || work.signal?.aborted) throw error;
       }
     }
-    throw new BayError(
-      "APT_FAILED",
-      `the base of ${wanted.suite} was removed again and again while it was used`,
-    );
+    throw new BayError("APT_FAILED", `the base of ${wanted.suite} was repeatedly removed while it was used`);
   }
 
   /** Whether a base is intact, and could be linked to a path. A damaged one is removed. */
@@ -120,12 +117,12 @@ export class AptCache {
   async #makeBase(key: string, wanted: AptPackages, work: AptWork): Promise<void> {
     const known = this.#making.get(key);
     if (known) {
-      work.say?.(`waiting for the base of ${wanted.suite}, which another image makes`);
+      work.say?.(`waiting for the base of ${wanted.suite}, which another image is building`);
       return known.join(work.signal);
     }
     const making = new SharedWork(
       async (signal) => {
-        work.say?.(`making the base of ${wanted.suite}`);
+        work.say?.(`building the base of ${wanted.suite}`);
         const folder = join(this.directory, `.new-${randomBytes(6).toString("hex")}`);
         await mkdir(folder, { mode: 0o711 });
         try {

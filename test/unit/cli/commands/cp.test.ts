@@ -257,7 +257,7 @@ describe("an answer that is cut", () => {
       answer.write(bytes.subarray(0, 100), () => answer.destroy());
     };
   const message =
-    "error[DAEMON_LOST]: bayd closed the connection before all data was received\n  the log of bayd says why: bayd.log in its root, or journalctl -u bay\n";
+    "error[DAEMON_LOST]: bayd closed the connection before all data was received\n  see the log of bayd for the reason: bayd.log in its root, or journalctl -u bay\n";
 
   it("is an error of the command, and leaves the earlier file", async () => {
     bayd.on("GET /containers/mine/json", { Id: "c1" });

@@ -253,7 +253,7 @@ describe("pull and push", () => {
     expect(await run("pull")).toEqual({
       code: 0,
       stdout: "",
-      stderr: "warning: own:1: no such image; bay build makes it\n",
+      stderr: "warning: own:1: no such image; bay build creates it\n",
     });
     expect((await run("pull", "--ignore-buildable")).stdout).toBe("no service uses an image of a registry\n");
   });

@@ -159,7 +159,7 @@ describe("bay up", () => {
     const { code, stderr } = await run("publish", "x");
     expect([code, stderr]).toEqual([
       1,
-      "error[UNSUPPORTED_COMMAND]: bay publish is not supported: bay keeps stack files in Git and not in registries\n",
+      "error[UNSUPPORTED_COMMAND]: bay publish is not supported: bay does not publish stack files to registries\n",
     ]);
   });
 

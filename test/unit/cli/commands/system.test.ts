@@ -92,7 +92,7 @@ describe("bay volume", () => {
     for (const words of [["-o", "data.tar"], []]) {
       const { code, stderr } = await run("volume", "backup", ...words, "data");
       expect(code).toBe(1);
-      expect(stderr).toContain("error[BACKUP_CUT]: the backup of the volume data was interrupted");
+      expect(stderr).toContain("error[BACKUP_INTERRUPTED]: the backup of the volume data was interrupted");
     }
     expect(readFileSync(at("data.tar"), "utf8")).toBe("before");
   });
@@ -353,7 +353,7 @@ describe("bay info, version and explain", () => {
     expect(await json("explain", "--format", "json", "NO_DAEMON")).toMatchObject([{ code: "NO_DAEMON" }]);
     await rejects(
       ["explain", "NO_DEAMON"],
-      'error[UNKNOWN_CODE]: there is no error code "NO_DEAMON"\n  did you mean NO_DAEMON?\n',
+      'error[UNKNOWN_CODE]: unknown error code "NO_DEAMON"\n  did you mean NO_DAEMON?\n',
     );
     const all = (await run("explain")).stdout;
     expect(all).toContain("\n  NO_DAEMON ");
@@ -396,7 +396,7 @@ describe("bay daemon", () => {
     expect(await run("daemon", "reload")).toEqual({
       code: 1,
       stdout: `${file} changes no setting; certificates were read again\n`,
-      stderr: "warning: cannot listen on 0.0.0.0:2376; bayd tries again\n",
+      stderr: "warning: cannot listen on 0.0.0.0:2376; bayd retries\n",
     });
   });
 

@@ -95,7 +95,7 @@ describe("the tasks of layers", () => {
       runTask({ kind: "decompress", piece: { ...growing, growth: lost.shared }, target: at("out") }),
     ).toMatchObject({
       ok: false,
-      code: "GROWTH_ENDED",
+      code: "TRANSFER_INTERRUPTED",
     });
   });
 });

@@ -108,12 +108,12 @@ describe("the plan, printed", () => {
       service db
       -/+ container demo-db-1 is replaced
             networks.default.internal: false -> true
-            interrupted for its stop (at most 10s) and until it is healthy again, as its network is replaced
+            downtime: up to 10s to stop, then until it is healthy again, because its network is replaced
 
       service web
       -/+ container demo-web-1 is replaced
             networks.default.internal: false -> true
-            interrupted for its stop (at most 10s) and until it runs again, as its network is replaced
+            downtime: up to 10s to stop, then until it runs again, because its network is replaced
 
       Plan: 0 to add, 0 to change, 3 to replace, 0 to remove
       "
@@ -146,15 +146,13 @@ describe("the plan, printed", () => {
   it("does not replace a network under services that were not chosen", () => {
     const other = stackOf(`${BASE}networks: { default: { internal: true } }\n`);
     const options = { ...PLAN_DEFAULTS, services: ["db"] };
-    expect(() => makePlan(other, converged(stackOf(BASE)), options)).toThrow("demo-web-1 uses it too");
+    expect(() => makePlan(other, converged(stackOf(BASE)), options)).toThrow("demo-web-1 also uses it");
   });
 
   it("does not replace a network under containers of another stack, and says so before anything is done", () => {
     const changed = stackOf(`${BASE}networks: { default: { enable_ipv6: true } }\n`);
     const actual = { ...converged(stackOf(BASE)), foreignNetworkUsers: { demo_default: "other-x-1" } };
-    expect(() => makePlan(changed, actual)).toThrow(
-      "demo_default changes, and other-x-1 of another stack uses it",
-    );
+    expect(() => makePlan(changed, actual)).toThrow("demo_default: other-x-1 of another stack uses it");
   });
 
   it("pulls images that are missing, that are always pulled, and that are old", () => {
@@ -310,13 +308,13 @@ services:
 
       service a
         ~ ports of demo-a-1 are released
-            8080/tcp goes to demo-b-1
+            8080/tcp moves to demo-b-1
         ~ container demo-a-1 changes in place
             services.a.ports: 8080:80 -> 8081:80
 
       service b
         ~ ports of demo-b-1 are released
-            8081/tcp goes to demo-a-1
+            8081/tcp moves to demo-a-1
         ~ container demo-b-1 changes in place
             services.b.ports: 8081:80 -> 8080:80
 

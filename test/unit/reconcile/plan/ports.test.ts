@@ -25,8 +25,8 @@ describe("published ports that go to another container", () => {
     const plan = makePlan(stack('["81:8000"]', '["80:8000"]'), exchange());
     const releases = plan.steps.filter(({ kind }) => kind === "port.release");
     expect(releases.map(({ name, reasons, ports }) => [name, reasons[0]!.text, ports])).toEqual([
-      ["demo-web-1", "80/tcp goes to demo-api-1", [{ hostAddress: "", hostPort: 80, protocol: "tcp" }]],
-      ["demo-api-1", "81/tcp goes to demo-web-1", [{ hostAddress: "", hostPort: 81, protocol: "tcp" }]],
+      ["demo-web-1", "80/tcp moves to demo-api-1", [{ hostAddress: "", hostPort: 80, protocol: "tcp" }]],
+      ["demo-api-1", "81/tcp moves to demo-web-1", [{ hostAddress: "", hostPort: 81, protocol: "tcp" }]],
     ]);
     const changes = plan.steps.filter(({ kind }) => kind.startsWith("container."));
     for (const change of changes)
@@ -36,7 +36,7 @@ describe("published ports that go to another container", () => {
       for (const before of step.after)
         expect(plan.steps.findIndex(({ id }) => id === before)).toBeLessThan(index);
     });
-    expect(printPlan(plan)).toContain("~ ports of demo-web-1 are released\n      80/tcp goes to demo-api-1");
+    expect(printPlan(plan)).toContain("~ ports of demo-web-1 are released\n      80/tcp moves to demo-api-1");
   });
 
   it("are kept if no other container takes them, or the container is the same", () => {
