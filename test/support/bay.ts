@@ -225,6 +225,9 @@ const sh = (command: string) =>
 
 export const sleep = (milliseconds: number) => new Promise((done) => setTimeout(done, milliseconds));
 
+/** Thrown by a check that will not hold any more, so that nothing waits for it. */
+export class Hopeless extends Error {}
+
 /** Waits until a check holds, for minutes: the machine may be slow. The check's last error is thrown at the end. */
 export async function eventually(check: () => void | Promise<void>, milliseconds = 300_000): Promise<void> {
   const deadline = Date.now() + milliseconds;
@@ -232,7 +235,7 @@ export async function eventually(check: () => void | Promise<void>, milliseconds
     try {
       return await check();
     } catch (error) {
-      if (Date.now() > deadline) throw error;
+      if (Date.now() > deadline || error instanceof Hopeless) throw error;
     }
     await sleep(50);
   }

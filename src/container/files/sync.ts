@@ -24,6 +24,7 @@ class SyncWorker {
   #idle: NodeJS.Timeout | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #pending = 0;
+  #isStopped = false;
 
   constructor(readonly ended: () => void) {
     this.#worker.unref();
@@ -54,7 +55,12 @@ class SyncWorker {
     return done;
   }
 
+  get isIdle(): boolean {
+    return this.#pending === 0;
+  }
+
   async run(task: object): Promise<SyncResult> {
+    if (this.#isStopped) throw new BayError("SYNC_FAILED", "the worker ended before the batch");
     let late: NodeJS.Timeout | undefined;
     try {
       return await new Promise<SyncResult>((resolve, reject) => {
@@ -74,6 +80,7 @@ class SyncWorker {
   }
 
   stop(): void {
+    this.#isStopped = true;
     clearTimeout(this.#idle);
     this.ended();
     void this.#worker.terminate();
@@ -85,6 +92,7 @@ const workers = new Map<string, SyncWorker>();
 function workerOf(id: string): SyncWorker {
   const known = workers.get(id);
   if (known) return known;
+  if (workers.size >= MOST_WORKERS) [...workers.values()].find(({ isIdle }) => isIdle)?.stop();
   if (workers.size >= MOST_WORKERS)
     throw new BayError("SYNC_FAILED", `files of ${MOST_WORKERS} containers are being synchronised already`);
   const worker: SyncWorker = new SyncWorker(() => {
@@ -96,24 +104,28 @@ function workerOf(id: string): SyncWorker {
 
 /**
  * Applies a batch in a container's root, as it is when the turn of the batch comes: the process's own mounts, or the layers
- * and volumes of a container that does not run. Throws SYNC_FAILED if nothing could be applied; failures of single
- * operations are in the result.
+ * and volumes of a container that does not run. Throws CONTAINER_NOT_FOUND, and SYNC_FAILED if nothing could be applied;
+ * failures of single operations are in the result.
  */
 export function syncFiles(
   host: Host,
-  record: ContainerRecord,
+  id: string,
   operations: SyncOperation[],
   bytes: Uint8Array,
 ): Promise<SyncResult> {
-  const worker = workerOf(record.id);
-  return worker.inTurn(async () => {
-    const root = await rootOf(host, record);
-    try {
-      return await worker.run({ root, operations, bytes, owner: await ownerOf(host, record) });
-    } finally {
-      if (root.kind === "process") close(root.pidfd);
-    }
-  });
+  const worker = workerOf(id);
+  return worker.inTurn(() =>
+    host.fileTurns.run(id, async () => {
+      // it may have been removed, started or replaced by an update while the batch waited
+      const record = host.records.get(id);
+      const root = await rootOf(host, record);
+      try {
+        return await worker.run({ root, operations, bytes, owner: await ownerOf(host, record) });
+      } finally {
+        if (root.kind === "process") close(root.pidfd);
+      }
+    }),
+  );
 }
 
 /** The container's user, if it has one. */

@@ -37,7 +37,7 @@ export function watchRoutes({ manager }: Services): Route[] {
       const record = manager.get(parts[0]!);
       const { operations, bytes } = readBatch(await readBody(request, MOST_BYTES + MOST_JSON));
       sessions.progress(record.id);
-      const result = await syncFiles(manager, record, operations, new Uint8Array(bytes));
+      const result = await syncFiles(manager, record.id, operations, new Uint8Array(bytes));
       sessions.progress(record.id);
       sendJson(response, 200, result);
     }),
