@@ -34,6 +34,8 @@ export class ContainerSync {
   readonly #open = new OpenPaths();
   /** Paths that could not be written: they are sent again after a time, or when they change. */
   readonly #refused = new OpenPaths();
+  /** Rules of which the container may have paths that the host does not have any more. */
+  readonly #unlisted = new Set<RuleWatch>();
   readonly #dropped = new WeakSet<RuleWatch>();
   /** Failures that were reported, by path. */
   readonly #told = new Map<string, string>();
@@ -44,7 +46,7 @@ export class ContainerSync {
   #waiting: (() => void)[] = [];
 
   constructor(
-    readonly client: Pick<Client, "upload">,
+    readonly client: Pick<Client, "upload" | "json">,
     readonly container: { id: string; name: string; service: string },
     readonly report: Report,
     /** Called when the container does not exist any more. */
@@ -57,9 +59,16 @@ export class ContainerSync {
     this.#open.add(watch, paths);
   }
 
+  /** Notes all paths of a rule, and those that an earlier watch synchronised and the host has removed since. */
+  addAll(watch: RuleWatch): void {
+    this.#unlisted.add(watch);
+    this.add(watch, watch.tree.entries.keys());
+  }
+
   /** Forgets rules that no longer exist. */
   drop(watch: RuleWatch): void {
     this.#dropped.add(watch);
+    this.#unlisted.delete(watch);
     this.#open.drop(watch);
     this.#refused.drop(watch);
   }
@@ -89,7 +98,7 @@ export class ContainerSync {
   }
 
   get #isSettled(): boolean {
-    return this.#isClosed || this.#open.isEmpty || this.#failures >= PATIENCE;
+    return this.#isClosed || (this.#open.isEmpty && this.#unlisted.size === 0) || this.#failures >= PATIENCE;
   }
 
   #wake(): void {
@@ -98,15 +107,14 @@ export class ContainerSync {
 
   async #attempt(initial: boolean): Promise<void> {
     if (this.#isClosed) return;
-    let worst: Outcome = "done";
+    let worst = await this.#addRemoved();
+    if (worst === "gone") return this.#leave();
+    if (worst === "lost") return this.#plan(worst);
     const rules = this.#open.take();
     for (const [index, [watch, paths]] of rules.entries()) {
       const outcome = await this.#sendRule(watch, paths, initial);
       if (!this.#dropped.has(watch)) this.#open.add(watch, paths);
-      if (outcome === "gone") {
-        this.close();
-        return this.gone();
-      }
+      if (outcome === "gone") return this.#leave();
       if (outcome !== "done") worst = outcome;
       if (outcome !== "lost") continue;
       for (const [other, left] of rules.slice(index + 1)) this.#open.add(other, left);
@@ -115,12 +123,44 @@ export class ContainerSync {
     this.#plan(worst);
   }
 
+  #leave(): void {
+    this.close();
+    this.gone();
+  }
+
+  /** Notes the removed paths of rules whose paths in the container are not known. */
+  async #addRemoved(): Promise<Outcome> {
+    for (const watch of [...this.#unlisted]) {
+      const { target = "/" } = watch.rule;
+      try {
+        const { paths } = await this.client.json<{ paths: string[] }>("GET", this.#route("synced", watch));
+        this.#unlisted.delete(watch);
+        const below = paths.map((path) => posix.relative(target, path));
+        // what a changed pattern leaves out now is not removed
+        this.add(
+          watch,
+          below.filter(
+            (path) => !path.startsWith("../") && !watch.tree.entries.has(path) && watch.tree.mayHave(path),
+          ),
+        );
+      } catch (error) {
+        return this.#outcomeOf(error, watch);
+      }
+    }
+    return "done";
+  }
+
+  #route(what: "sync" | "synced", { rule }: RuleWatch): string {
+    const query = new URLSearchParams({ source: rule.root, target: rule.target ?? "/" });
+    return `/bay/v1/watch/containers/${this.container.id}/${what}?${query}`;
+  }
+
   /** When the next attempt is. */
   #plan(outcome: Outcome): void {
     if (outcome === "done" && this.#refused.isEmpty) this.#failures = 0;
     if (outcome === "failed" || outcome === "refused") this.#failures += 1;
     if (this.#isSettled) this.#wake();
-    if (this.#open.isEmpty && this.#refused.isEmpty) return;
+    if (this.#open.isEmpty && this.#refused.isEmpty && this.#unlisted.size === 0) return;
     if (this.#timer !== undefined && outcome !== "lost" && outcome !== "failed") return;
     this.clock.clear(this.#timer);
     const longest = outcome === "lost" ? LONGEST_LOST : LONGEST_FAILED;
@@ -143,7 +183,7 @@ export class ContainerSync {
     let outcome: Outcome = "done";
     try {
       for (const batch of batchesOf(watch.tree, new Set(paths))) {
-        const { changed, failed } = await this.#post(batch);
+        const { changed, failed } = await this.#post(batch, watch);
         for (const path of batch.paths) {
           paths.delete(path);
           this.#refused.remove(watch, path);
@@ -172,8 +212,8 @@ export class ContainerSync {
     return outcome;
   }
 
-  async #post({ body }: Batch): Promise<SyncResult> {
-    const path = `/bay/v1/watch/containers/${this.container.id}/sync`;
+  async #post({ body }: Batch, watch: RuleWatch): Promise<SyncResult> {
+    const path = this.#route("sync", watch);
     return JSON.parse(await this.client.upload("POST", path, Readable.from([body]))) as SyncResult;
   }
 

@@ -62,6 +62,12 @@ export class HostTree {
     return [...this.#directories.keys()];
   }
 
+  /** Whether the tree would contain a path if it existed. */
+  mayHave(path: string): boolean {
+    for (let at = parentOf(path); at !== ""; at = parentOf(at)) if (this.rule.prunes(at)) return false;
+    return !this.rule.prunes(path) && this.rule.counts(path);
+  }
+
   /** Compares everything. */
   lookAtAll(found = nothing()): Found {
     this.#look("", found, true, false);

@@ -41,6 +41,7 @@ export class RuleWatch {
   constructor(
     readonly rule: Rule,
     readonly events: RuleWatchEvents,
+    readonly networkOf = networkFileSystem,
   ) {
     this.tree = new HostTree(rule);
     this.#folders = new FolderWatch(
@@ -54,7 +55,7 @@ export class RuleWatch {
     const began = performance.now();
     this.#look((found) => this.tree.lookAtAll(found));
     const took = performance.now() - began;
-    const network = networkFileSystem(this.rule.root);
+    const network = this.networkOf(this.rule.root);
     if (network) {
       this.#isPolled = true;
       this.events.polling(this.rule.root, `it is on ${network}, which does not report changes`);

@@ -129,7 +129,7 @@ export class Watch {
       this.#watches.set(name, watches);
       await Promise.all(watches.map((watch) => this.#begin(watch)));
       for (const sync of this.#containersOf(name))
-        for (const watch of watches) if (watch.rule.initialSync) sync.add(watch, watch.tree.entries.keys());
+        for (const watch of watches) if (watch.rule.initialSync) sync.addAll(watch);
       await this.#sync(name);
     }
     this.#session.setServices(this.#names());
@@ -234,7 +234,7 @@ export class Watch {
     for (const watch of this.#watches.get(container.service) ?? []) {
       if (watch.rule.target === undefined) continue;
       sync.add(watch, this.#changed.get(watch) ?? []);
-      if (isNew || watch.rule.initialSync) sync.add(watch, watch.tree.entries.keys());
+      if (isNew || watch.rule.initialSync) sync.addAll(watch);
     }
     this.#containers.set(container.id, sync);
     return sync;

@@ -15,8 +15,11 @@ export class Watching {
   constructor(
     readonly bay: Bay,
     args: string[] = [],
+    /** A command that runs the watch. */
+    by: string[] = [],
   ) {
-    this.#child = spawn(process.execPath, [COMMAND, "watch", "--json", ...args], {
+    const [program, ...words] = [...by, process.execPath, COMMAND, "watch", "--json", ...args];
+    this.#child = spawn(program!, words, {
       cwd: join(bay.folder, "stack"),
       env: bay.env,
       stdio: ["ignore", "pipe", "pipe"],
@@ -27,6 +30,10 @@ export class Watching {
       for (const line of lines) this.events.push(JSON.parse(line) as WatchEvent);
     });
     this.#child.stderr!.setEncoding("utf8").on("data", (part: string) => (this.#errors += part));
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
   }
 
   /** Resolves when the watch reports that it watches. */

@@ -53,6 +53,15 @@ const outcome = fc.record({
 
 class Sender {
   outcomes: Outcome[] = [];
+  /** What earlier watches have synchronised. */
+  synced: string[] = [];
+
+  json = async <T>(): Promise<T> => {
+    const { answer } = this.outcomes.shift() ?? { answer: "result" };
+    if (answer === "lost") throw new BayError("DAEMON_LOST", "bayd stopped during the request");
+    if (answer !== "result") throw new BayError("SYNC_FAILED", "it does not work");
+    return { paths: this.synced } as T;
+  };
 
   upload = async (_method: string, _path: string, body: Readable): Promise<string> => {
     const bytes = await buffer(body);
@@ -219,6 +228,24 @@ describe("the files of one container", () => {
     while (!isSettled && clock.step()) await sync.flush();
     await settled;
     expect(sender.outcomes.length).toBeGreaterThan(80);
+  });
+
+  it("are removed if an earlier watch has synchronised them, and not if they are the container's own", async () => {
+    const { sync, watch, sender, quiet } = begin();
+    for (const at of ["kept", "removed", "own", "ignored"]) writeFileSync(join(container, at), "text");
+    mkdirSync(join(container, "folder"));
+    writeFileSync(join(container, "folder", "removed"), "text");
+    writeFileSync(join(host, "kept"), "text");
+    watch.tree.lookAtAll();
+    watch.rule.counts = (path) => path !== "ignored";
+    sender.synced = ["/kept", "/removed", "/ignored", "/folder", "/folder/removed", "/gone/long/ago"];
+    sender.outcomes = ["lost", "error", "lost"].map(
+      (answer) => ({ part: 0, isLate: false, answer }) as Outcome,
+    );
+    sync.addAll(watch);
+    await quiet();
+    expect(Object.keys(treeOf(container)).sort()).toEqual(["ignored", "kept", "own"]);
+    watch.rule.counts = () => true;
   });
 
   it("are not sent for a rule that was dropped during a request, or to a container that is gone", async () => {
