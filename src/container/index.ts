@@ -10,7 +10,7 @@ export {
   writeArchive,
 } from "./files/archive.ts";
 export { commitContainer } from "./files/commit.ts";
-export { syncFiles } from "./files/sync.ts";
+export { syncedPaths, syncFiles } from "./files/sync.ts";
 export { backupVolume, endRestores, restoreVolume } from "./files/volume-archive.ts";
 export { Groups } from "./lifecycle/cgroups.ts";
 export { containerDirectory, logDirectory, mountPoint, runOf } from "./lifecycle/start.ts";

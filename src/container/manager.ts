@@ -12,6 +12,7 @@ import type { Store } from "../store/index.ts";
 import { VolumeStore } from "../volume/index.ts";
 import { LeftExecs } from "./exec/left-execs.ts";
 import { RunningExecs } from "./exec/running-execs.ts";
+import { FileTurns } from "./files/file-turns.ts";
 import { closeWorkerPipes } from "./files/worker-pipes.ts";
 import { AttachedSessions } from "./lifecycle/attached-sessions.ts";
 import { Groups } from "./lifecycle/cgroups.ts";
@@ -59,6 +60,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   remoteContainers: () => readonly RemoteNames[] = () => [];
   readonly logs = new LogCollector();
   readonly forwarders = new Forwarders((id) => logDirectory(this, id), this.#warn);
+  readonly fileTurns = new FileTurns();
   readonly execs = new RunningExecs();
   readonly sessions: AttachedSessions;
   readonly ports: ContainerPorts;

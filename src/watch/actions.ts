@@ -4,6 +4,7 @@ import { receivedError, type SentError } from "../core/received-error.ts";
 import type { Client } from "../daemon/client.ts";
 import type { Plan } from "../reconcile/index.ts";
 import type { Hook, Stack } from "../stack/index.ts";
+import { isLoss } from "./bayd-session.ts";
 import type { Report } from "./events.ts";
 
 export interface WatchedContainer {
@@ -15,22 +16,24 @@ export interface WatchedContainer {
 
 const MAX_OUTPUT = 64 << 10;
 
-/** Restarts the containers of a service at the same time. */
+/** Restarts the containers of a service at the same time. Returns false if bayd was lost, so that it has to be repeated. */
 export async function restart(
   client: Client,
   containers: readonly WatchedContainer[],
   report: Report,
-): Promise<void> {
+): Promise<boolean> {
   const [first] = containers;
-  if (!first) return;
+  if (!first) return true;
   const began = performance.now();
   try {
     await Promise.all(containers.map(({ id }) => client.json("POST", `/containers/${id}/restart`)));
     const names = containers.map(({ name }) => name);
     report({ type: "restart", service: first.service, containers: names, ms: since(began) });
   } catch (error) {
+    if (isLoss(error)) return false;
     report({ type: "restart-failed", service: first.service, message: messageOf(error) });
   }
+  return true;
 }
 
 /** Runs a command in a container, and reports its output and exit code. */
@@ -82,7 +85,7 @@ type BuildLine =
 
 /**
  * Builds the image of a service, and replaces its containers by the usual rules. The signal ends a build that a newer change
- * has made useless; the containers are then unchanged.
+ * has made useless; the containers are then unchanged. Returns false if bayd was lost, so that it has to be repeated.
  */
 export async function rebuild(
   client: Client,
@@ -90,23 +93,29 @@ export async function rebuild(
   service: string,
   options: { prune: boolean; signal: AbortSignal },
   report: Report,
-): Promise<void> {
+): Promise<boolean> {
   const { signal } = options;
+  const cancelled = () => {
+    report({ type: "build-cancelled", service });
+    return true;
+  };
   const began = performance.now();
   report({ type: "build-started", service });
   try {
     const before = await imageId(client, stack.services[service]!.image);
     const image = await build(client, stack, service, signal, report);
-    if (signal.aborted) return report({ type: "build-cancelled", service });
+    if (signal.aborted) return cancelled();
     await applyStack(client, stack, { services: [service], noDeps: true, build: false });
     const isNew = before !== image;
     if (options.prune && isNew && before !== undefined) await prune(client, before);
     report({ type: "rebuilt", service, image, isNew, ms: since(began) });
   } catch (error) {
-    if (signal.aborted) return report({ type: "build-cancelled", service });
+    if (signal.aborted) return cancelled();
+    if (isLoss(error)) return false;
     const hint = error instanceof BayError ? error.hint : undefined;
     report({ type: "build-failed", service, message: messageOf(error), ...(hint ? { hint } : {}) });
   }
+  return true;
 }
 
 async function build(
@@ -131,8 +140,7 @@ async function build(
     else if (line.news.text) report({ type: "build-output", service, text: line.news.text });
   }
   if (failure) throw failure;
-  if (id === "")
-    throw new BayError("DAEMON_LOST", "bayd stopped during the build", { hint: "save the file again" });
+  if (id === "") throw new BayError("DAEMON_LOST", "bayd stopped during the build");
   return id;
 }
 
@@ -148,8 +156,7 @@ export async function applyStack(client: Client, stack: Stack, options: object):
     if ("error" in line) throw receivedError(line.error, "INTERNAL");
     if ("result" in line) plan = line.result;
   }
-  if (!plan)
-    throw new BayError("DAEMON_LOST", "bayd stopped during the request", { hint: "save the file again" });
+  if (!plan) throw new BayError("DAEMON_LOST", "bayd stopped during the request");
   return plan;
 }
 

@@ -10,7 +10,7 @@ export interface Clock {
   clear: (timer: unknown) => void;
 }
 
-const REAL: Clock = {
+export const REAL_CLOCK: Clock = {
   now: () => performance.now(),
   set: (action, ms) => setTimeout(action, ms),
   clear: (timer) => clearTimeout(timer as NodeJS.Timeout),
@@ -22,7 +22,7 @@ export class Batcher {
 
   constructor(
     readonly flush: () => void,
-    readonly clock: Clock = REAL,
+    readonly clock: Clock = REAL_CLOCK,
   ) {}
 
   /** A change has happened. */

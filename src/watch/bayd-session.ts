@@ -35,6 +35,7 @@ export class BaydSession {
   #isFirst = true;
   readonly #ready: Promise<void>;
   #becomeReady: () => void = () => {};
+  #failReady: (error: unknown) => void = () => {};
 
   constructor(
     readonly client: Client,
@@ -42,12 +43,14 @@ export class BaydSession {
     private services: readonly string[],
     readonly events: SessionEvents,
   ) {
-    this.#ready = new Promise((resolve) => {
+    this.#ready = new Promise((resolve, reject) => {
       this.#becomeReady = resolve;
+      this.#failReady = reject;
     });
+    this.#ready.catch(() => {}); // who waits for it gets the error
   }
 
-  /** Resolves when the first session is open. */
+  /** Resolves when the first session is open. Throws what its `connected` throws. */
   get ready(): Promise<void> {
     return this.#ready;
   }
@@ -100,14 +103,14 @@ export class BaydSession {
         opened();
         const isFirst = this.#isFirst;
         this.#isFirst = false;
-        void this.events.connected(isFirst).finally(this.#becomeReady);
+        this.events.connected(isFirst).then(this.#becomeReady, this.#failReady);
       } else void this.#answer(session, news.ask);
     }
   }
 
   async #answer(session: string, ask: { container: string; name: string; service: string }): Promise<void> {
     const { container, name, service } = ask;
-    await this.events.asked({ id: container, name, service });
+    await this.events.asked({ id: container, name, service }).catch(() => {}); // the start does not wait for an error
     // a lost bayd waits for nothing
     await this.client.json("POST", `/bay/v1/watch/${session}/ready`, { container }).catch(() => {});
   }

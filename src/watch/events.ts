@@ -17,6 +17,8 @@ export type WatchEvent =
       paths: string[];
     }
   | { type: "sync-failed"; service: string; container: string; path: string; message: string; more: number }
+  /** A part of the watched files could not be read; it is tried again. */
+  | { type: "read-failed"; service: string; path: string; message: string }
   | { type: "restart"; service: string; containers: string[]; ms: number }
   | { type: "restart-failed"; service: string; message: string }
   | { type: "exec"; service: string; container: string; command: string[]; exitCode: number; output: string }

@@ -15,10 +15,16 @@ const NETWORK: Readonly<Record<number, string>> = {
   1785031267: "virtiofs",
 };
 
-/** The name of the network file system of a path; undefined if it is a local one, or the path does not exist. */
-export function networkFileSystem(path: string): string | undefined {
+/**
+ * The name of the network file system of a path; undefined if it is a local one, or the path does not exist. `typeOf` returns
+ * f_type of statfs(2).
+ */
+export function networkFileSystem(
+  path: string,
+  typeOf = (at: string): number => statfsSync(at).type,
+): string | undefined {
   try {
-    return NETWORK[statfsSync(path).type >>> 0];
+    return NETWORK[typeOf(path) >>> 0];
   } catch {
     return undefined;
   }
@@ -26,18 +32,23 @@ export function networkFileSystem(path: string): string | undefined {
 
 /** Why the kernel gives no more watches, and what to do. */
 export function watchLimit(code: "ENOSPC" | "EMFILE"): { reason: string; hint: string } {
-  const name = code === "ENOSPC" ? "max_user_watches" : "max_user_instances";
-  const value = readLimit(name);
-  const more = code === "ENOSPC" ? Math.max(524_288, 2 * (value ?? 0)) : Math.max(1024, 2 * (value ?? 0));
+  const what = code === "ENOSPC" ? "watches" : "instances";
+  const least = code === "ENOSPC" ? 524_288 : 1024;
+  const ofHost = { name: `fs.inotify.max_user_${what}`, value: readLimit(`fs/inotify/max_user_${what}`) };
+  // a user namespace has a limit of its own (user_namespaces(7))
+  const ofNamespace = { name: `user.max_inotify_${what}`, value: readLimit(`user/max_inotify_${what}`) };
+  const { name, value } =
+    (ofNamespace.value ?? Number.POSITIVE_INFINITY) < (ofHost.value ?? 0) ? ofNamespace : ofHost;
+  const more = Math.max(least, 2 * (value ?? 0));
   return {
-    reason: `the limit of inotify is reached: fs.inotify.${name} is ${value ?? "unknown"}`,
-    hint: `sysctl fs.inotify.${name}=${more} raises it; ignore folders that need no watch`,
+    reason: `the limit of inotify is reached: ${name} is ${value ?? "unknown"}`,
+    hint: `sysctl ${name}=${more} raises it; ignore folders that need no watch`,
   };
 }
 
-function readLimit(name: string): number | undefined {
+function readLimit(path: string): number | undefined {
   try {
-    return Number(readFileSync(`/proc/sys/fs/inotify/${name}`, "utf8"));
+    return Number(readFileSync(`/proc/sys/${path}`, "utf8"));
   } catch {
     return undefined;
   }

@@ -2,12 +2,14 @@
  * Watches directories with chokidar, each by itself: the kernel reports every change of the names and files in a directory to
  * its one watch, so files need no watches of their own.
  */
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { FSWatcher } from "chokidar";
 import { hasCode } from "../core/errors.ts";
 
 export class FolderWatch {
   readonly #watchers = new Map<string, FSWatcher>();
+  /** How many directories a watcher has. */
+  readonly #counts = new Map<FSWatcher, number>();
   #isClosed = false;
 
   constructor(
@@ -31,13 +33,18 @@ export class FolderWatch {
       followSymlinks: false,
       ignorePermissionErrors: true,
       atomic: false,
+      // otherwise all watchers of a path share one watch, which stays with a directory that was removed and created again
+      persistent: false,
       // chokidar reads each directory, and would watch the files in it
       ignored: (path: string) => !own.has(path),
     });
     for (const directory of own) this.#watchers.set(directory, watcher);
+    this.#counts.set(watcher, own.size);
     watcher.on("raw", (_event: string, name: string | null, details: unknown) => {
       const { watchedPath } = details as { watchedPath: string };
-      this.changed(name === null || name === "" ? watchedPath : join(watchedPath, name));
+      // an event of the directory itself has its own name, which may be that of an entry as well
+      if (!name || name === basename(watchedPath)) this.changed(watchedPath);
+      if (name) this.changed(join(watchedPath, name));
     });
     watcher.on("error", (error) => {
       if (hasCode(error, "ENOSPC")) this.exhausted("ENOSPC");
@@ -46,8 +53,10 @@ export class FolderWatch {
     await new Promise<void>((resolve) => {
       watcher.on("ready", resolve);
       // a directory may vanish at any moment, and chokidar is not ready then
-      setTimeout(resolve, READY_WITHIN).unref();
+      setTimeout(resolve, READY_WITHIN);
     });
+    // chokidar sets a watch that it had begun to set when the directory was removed from its list
+    for (const directory of own) if (this.#watchers.get(directory) !== watcher) watcher.unwatch(directory);
   }
 
   remove(directory: string): void {
@@ -55,14 +64,19 @@ export class FolderWatch {
     if (!watcher) return;
     this.#watchers.delete(directory);
     watcher.unwatch(directory);
-    if (![...this.#watchers.values()].includes(watcher)) void watcher.close();
+    const left = (this.#counts.get(watcher) ?? 1) - 1;
+    this.#counts.set(watcher, left);
+    if (left > 0) return;
+    this.#counts.delete(watcher);
+    void watcher.close();
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    const all = new Set(this.#watchers.values());
+    const all = [...this.#counts.keys()];
     this.#watchers.clear();
-    await Promise.all([...all].map((watcher) => watcher.close()));
+    this.#counts.clear();
+    await Promise.all(all.map((watcher) => watcher.close()));
   }
 }
 

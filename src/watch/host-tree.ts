@@ -16,26 +16,42 @@ export interface Entry {
   inode: number;
   /** Where a link leads. */
   link: string;
+  /** It may change again without another time stamp, because these have the kernel's ticks. */
+  isFresh: boolean;
 }
 
-/** A file that was written within this time may be written again without another time stamp, which has the kernel's ticks. */
-const TICK_MS = 50;
+/** The longest tick of a kernel's time stamps is 10 ms. */
+const TICK_MS = 12;
 
 /** What a look found: paths relative to the root. */
 export interface Found {
   /** New, different and removed paths. */
   changed: Set<string>;
+  /** Files that look the same, and may have changed within the tick of the last look. */
+  suspected: Set<string>;
   /** Directories that are new, or another one than before: their watches have to be set. */
   directories: Set<string>;
   gone: Set<string>;
 }
 
-const nothing = (): Found => ({ changed: new Set(), directories: new Set(), gone: new Set() });
+export const nothing = (): Found => ({
+  changed: new Set(),
+  suspected: new Set(),
+  directories: new Set(),
+  gone: new Set(),
+});
 
+interface Directory {
+  names: Set<string>;
+  /** Differs from that of another directory that takes its place, even if the file system uses its inode again. */
+  identity: string;
+}
+
+/** A look that fails, such as by EMFILE, throws, and has noted what it found until then. */
 export class HostTree {
   /** By path relative to the root; "" is the root. Ignored files are not in it. */
   readonly entries = new Map<string, Entry>();
-  readonly #children = new Map<string, Set<string>>();
+  readonly #directories = new Map<string, Directory>();
   /** Names that are not UTF-8, and files that are neither files, directories nor links. */
   readonly skipped = new Set<string>();
 
@@ -43,19 +59,23 @@ export class HostTree {
 
   /** All directories, which are watched. */
   directories(): string[] {
-    return [...this.#children.keys()];
+    return [...this.#directories.keys()];
+  }
+
+  /** Whether the tree would contain a path if it existed. */
+  mayHave(path: string): boolean {
+    for (let at = parentOf(path); at !== ""; at = parentOf(at)) if (this.rule.prunes(at)) return false;
+    return !this.rule.prunes(path) && this.rule.counts(path);
   }
 
   /** Compares everything. */
-  lookAtAll(): Found {
-    const found = nothing();
+  lookAtAll(found = nothing()): Found {
     this.#look("", found, true, false);
     return found;
   }
 
   /** Compares a directory and everything below it. */
-  lookBelow(path: string): Found {
-    const found = nothing();
+  lookBelow(path: string, found = nothing()): Found {
     if (this.#isReachable(path)) this.#look(path, found, true, false);
     return found;
   }
@@ -63,15 +83,14 @@ export class HostTree {
   /**
    * Compares one path, of which the kernel reported a change: a directory with the names in it, and anything else by itself.
    */
-  lookAt(path: string): Found {
-    const found = nothing();
+  lookAt(path: string, found = nothing()): Found {
     if (this.#isReachable(path)) this.#look(path, found, false, true);
     return found;
   }
 
   /** False below something that is gone, or is ignored. */
   #isReachable(path: string): boolean {
-    return path === "" || this.#children.has(parentOf(path));
+    return path === "" || this.#directories.has(parentOf(path));
   }
 
   #look(path: string, found: Found, isDeep: boolean, isReported: boolean): void {
@@ -81,22 +100,26 @@ export class HostTree {
     const kind = now && kindOf(now);
     if (now && !kind) this.skipped.add(path);
     if (!now || !kind) return this.#forget(path, found);
-    const before = this.entries.get(path);
-    if (this.#children.has(path) && kind !== "directory") this.#forgetBelow(path, found);
-    const entry = entryOf(now, kind, join(rule.root, path));
-    if (rule.counts(path)) {
-      if (!before || isDifferent(before, entry) || (isReported && isFresh(entry))) found.changed.add(path);
-      this.entries.set(path, entry);
-      if (path !== "") this.#children.get(parentOf(path))?.add(nameOf(path));
-    } else if (kind === "directory" && path !== "") this.#children.get(parentOf(path))?.add(nameOf(path));
-    if (kind === "directory") this.#lookInto(path, entry, before, found, isDeep);
+    if (kind !== "directory") this.#forgetBelow(path, found);
+    if (rule.counts(path)) this.#compare(path, entryOf(now, kind, join(rule.root, path)), found, isReported);
+    if (path !== "" && (kind === "directory" || this.entries.has(path)))
+      this.#directories.get(parentOf(path))?.names.add(nameOf(path));
+    if (kind === "directory") this.#lookInto(path, `${now.ino} ${now.birthtimeMs}`, found, isDeep);
   }
 
-  #lookInto(path: string, entry: Entry, before: Entry | undefined, found: Found, isDeep: boolean): void {
-    const isNew = !this.#children.has(path) || (before !== undefined && before.inode !== entry.inode);
+  #compare(path: string, entry: Entry, found: Found, isReported: boolean): void {
+    const before = this.entries.get(path);
+    this.entries.set(path, entry);
+    if (!before || isDifferent(before, entry) || (isReported && before.isFresh)) found.changed.add(path);
+    else if (before.isFresh) found.suspected.add(path);
+  }
+
+  #lookInto(path: string, identity: string, found: Found, isDeep: boolean): void {
+    const before = this.#directories.get(path);
+    const isNew = before?.identity !== identity;
     if (isNew) found.directories.add(path);
-    const known = this.#children.get(path) ?? new Set<string>();
-    this.#children.set(path, known);
+    const known = before?.names ?? new Set<string>();
+    this.#directories.set(path, { names: known, identity });
     const names = namesIn(join(this.rule.root, path));
     for (const name of [...known].filter((name) => !names.has(name))) this.#forget(below(path, name), found);
     for (const name of names) {
@@ -112,15 +135,15 @@ export class HostTree {
   #forget(path: string, found: Found): void {
     this.#forgetBelow(path, found);
     if (this.entries.delete(path)) found.changed.add(path);
-    if (path !== "") this.#children.get(parentOf(path))?.delete(nameOf(path));
+    if (path !== "") this.#directories.get(parentOf(path))?.names.delete(nameOf(path));
   }
 
   #forgetBelow(path: string, found: Found): void {
-    const children = this.#children.get(path);
-    if (!children) return;
-    this.#children.delete(path);
+    const directory = this.#directories.get(path);
+    if (!directory) return;
+    this.#directories.delete(path);
     found.gone.add(path);
-    for (const name of children) this.#forget(below(path, name), found);
+    for (const name of directory.names) this.#forget(below(path, name), found);
   }
 }
 
@@ -167,6 +190,7 @@ function entryOf(stat: Stats, kind: Entry["kind"], path: string): Entry {
     ctimeMs,
     inode: ino,
     link: kind === "link" ? linkOf(path) : "",
+    isFresh: kind === "file" && Math.abs(Date.now() - Math.max(mtimeMs, ctimeMs)) < TICK_MS,
   };
 }
 
@@ -185,5 +209,3 @@ function isDifferent(a: Entry, b: Entry): boolean {
   if (a.kind === "link") return a.link !== b.link;
   return a.size !== b.size || a.mtimeMs !== b.mtimeMs || a.inode !== b.inode || a.ctimeMs !== b.ctimeMs;
 }
-
-const isFresh = (entry: Entry) => entry.kind === "file" && Math.abs(Date.now() - entry.mtimeMs) < TICK_MS;

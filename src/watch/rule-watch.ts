@@ -1,9 +1,10 @@
 /** Watches the files of one rule: from hints of the kernel, or by polling, to the paths that really changed. */
 import { basename, dirname, join } from "node:path";
+import { messageOf } from "../core/errors.ts";
 import { Batcher } from "./batcher.ts";
 import { networkFileSystem, watchLimit } from "./file-systems.ts";
 import { FolderWatch } from "./folder-watch.ts";
-import { type Found, HostTree, parentOf } from "./host-tree.ts";
+import { type Found, HostTree, nothing, parentOf } from "./host-tree.ts";
 import { belowRoot, type Rule } from "./rule.ts";
 
 /** Milliseconds between complete looks while polling, and while the kernel reports changes (for what it may have lost). */
@@ -17,6 +18,10 @@ const MANY = 2_000;
 
 export interface RuleWatchEvents {
   changed: (watch: RuleWatch, paths: ReadonlySet<string>) => void;
+  /** Files that may have changed, which cannot be seen without a comparison of their contents. */
+  suspected: (watch: RuleWatch, paths: ReadonlySet<string>) => void;
+  /** A part of the tree could not be read, such as by a limit of open files; it is tried again. */
+  unreadable: (watch: RuleWatch, message: string) => void;
   polling: (path: string, reason: string, hint?: string) => void;
 }
 
@@ -28,10 +33,15 @@ export class RuleWatch {
   #isPolled = false;
   #isClosed = false;
   #timer: NodeJS.Timeout | undefined;
+  /** The failure of a look that was reported last. */
+  #told = "";
+  /** A look could not be completed. */
+  #isIncomplete = false;
 
   constructor(
     readonly rule: Rule,
     readonly events: RuleWatchEvents,
+    readonly networkOf = networkFileSystem,
   ) {
     this.tree = new HostTree(rule);
     this.#folders = new FolderWatch(
@@ -43,9 +53,9 @@ export class RuleWatch {
   /** Reads the tree and watches it. Changes after the call are reported. */
   async start(): Promise<void> {
     const began = performance.now();
-    this.tree.lookAtAll();
+    this.#look((found) => this.tree.lookAtAll(found));
     const took = performance.now() - began;
-    const network = networkFileSystem(this.rule.root);
+    const network = this.networkOf(this.rule.root);
     if (network) {
       this.#isPolled = true;
       this.events.polling(this.rule.root, `it is on ${network}, which does not report changes`);
@@ -55,7 +65,8 @@ export class RuleWatch {
         dirname(this.rule.root),
         ...this.tree.directories().map((path) => this.#absolute(path)),
       ]);
-      this.#report(this.tree.lookAtAll());
+      if (this.#isClosed) return;
+      this.#report(this.#look((found) => this.tree.lookAtAll(found)));
     }
     this.#planAfter(took);
   }
@@ -84,16 +95,36 @@ export class RuleWatch {
   #flush(): void {
     const hints = [...this.#hints];
     this.#hints.clear();
-    if (hints.length > MANY) return this.#report(this.tree.lookAtAll());
-    for (const hint of hints.sort((a, b) => a.length - b.length)) this.#report(this.tree.lookAt(hint), true);
+    if (hints.length > MANY) return this.#report(this.#look((found) => this.tree.lookAtAll(found)));
+    for (const hint of hints.sort((a, b) => a.length - b.length))
+      this.#report(
+        this.#look((found) => this.tree.lookAt(hint, found)),
+        true,
+      );
     this.#hand();
+  }
+
+  /** What a look found, also if it could not be completed; another complete one follows soon then. */
+  #look(look: (found: Found) => void): Found {
+    const found = nothing();
+    try {
+      look(found);
+    } catch (error) {
+      const message = messageOf(error);
+      if (message !== this.#told) this.events.unreadable(this, message);
+      this.#told = message;
+      this.#isIncomplete = true;
+      this.#plan(POLL);
+    }
+    return found;
   }
 
   readonly #changed = new Set<string>();
 
   /** Sets the watches that a look asks for, and hands its changes over. */
-  #report({ changed, directories, gone }: Found, isPart = false): void {
+  #report({ changed, suspected, directories, gone }: Found, isPart = false): void {
     for (const path of changed) this.#changed.add(path);
+    if (suspected.size > 0 && !this.#isClosed) this.events.suspected(this, suspected);
     if (!this.#isPolled) {
       for (const path of gone) if (!directories.has(path)) this.#folders.remove(this.#absolute(path));
       if (directories.size > 0) void this.#watchNew([...directories]);
@@ -114,7 +145,11 @@ export class RuleWatch {
     if (this.#isClosed) return;
     const all = new Set(directories);
     for (const path of directories)
-      if (path === "" || !all.has(parentOf(path))) this.#report(this.tree.lookBelow(path), true);
+      if (path === "" || !all.has(parentOf(path)))
+        this.#report(
+          this.#look((found) => this.tree.lookBelow(path, found)),
+          true,
+        );
     this.#hand();
   }
 
@@ -133,7 +168,10 @@ export class RuleWatch {
     this.#timer = setTimeout(() => {
       if (this.#isClosed) return;
       const began = performance.now();
-      this.#report(this.tree.lookAtAll());
+      this.#isIncomplete = false;
+      this.#report(this.#look((found) => this.tree.lookAtAll(found)));
+      if (this.#isIncomplete) return;
+      this.#told = "";
       this.#planAfter(performance.now() - began);
     }, ms);
   }

@@ -1,9 +1,14 @@
 /** The actions of one service: what changes ask for is done in turn, and what is asked for meanwhile once afterwards. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { messageOf } from "../core/errors.ts";
 import type { Client } from "../daemon/client.ts";
 import type { Stack } from "../stack/index.ts";
 import { execIn, rebuild, restart, type WatchedContainer } from "./actions.ts";
 import type { Report } from "./events.ts";
 import type { Rule } from "./rule.ts";
+
+/** Milliseconds before an action is repeated that bayd did not complete. */
+const RETRY = 500;
 
 export interface ActionHost {
   client: Client;
@@ -36,7 +41,7 @@ export class ServiceActions {
   /** Restarts the service's containers now. */
   async restartNow(): Promise<void> {
     const { client, report } = this.host;
-    await restart(client, await this.#running(), report);
+    await this.#untilDone(async () => restart(client, await this.#running(), report));
   }
 
   /** Rebuilds the image; a build that runs is ended, because it has older files. */
@@ -46,8 +51,10 @@ export class ServiceActions {
     this.#abort = abort;
     const { client, prune, report, stack } = this.host;
     this.#building = this.#building.then(async () => {
-      if (abort.signal.aborted || this.#isClosed || !stack().services[this.service]?.build) return;
-      await rebuild(client, stack(), this.service, { prune, signal: abort.signal }, report);
+      await this.#untilDone(async () => {
+        if (abort.signal.aborted || !stack().services[this.service]?.build) return true;
+        return rebuild(client, stack(), this.service, { prune, signal: abort.signal }, report);
+      });
     });
     return this.#building;
   }
@@ -67,6 +74,8 @@ export class ServiceActions {
         await this.host.sync(this.service);
         await this.#act(rules);
       }
+    } catch (error) {
+      this.host.report({ type: "restart-failed", service: this.service, message: messageOf(error) });
     } finally {
       this.#isRunning = false;
     }
@@ -83,6 +92,11 @@ export class ServiceActions {
         await Promise.all(
           (await this.#running()).map((container) => execIn(client, container, exec, report)),
         );
+  }
+
+  /** Repeats what bayd did not complete because it was stopped. */
+  async #untilDone(action: () => Promise<boolean>): Promise<void> {
+    while (!this.#isClosed && !(await action())) await sleep(RETRY);
   }
 
   async #running(): Promise<WatchedContainer[]> {

@@ -1,12 +1,17 @@
 /** Watches the files of the stack itself, and shows and applies what a change of them means. */
 import { dirname } from "node:path";
+import { messageOf } from "../core/errors.ts";
 import type { Client } from "../daemon/client.ts";
 import type { Plan } from "../reconcile/index.ts";
 import type { Stack } from "../stack/index.ts";
 import { applyStack } from "./actions.ts";
 import { Batcher } from "./batcher.ts";
+import { isLoss } from "./bayd-session.ts";
 import type { Report } from "./events.ts";
 import { FolderWatch } from "./folder-watch.ts";
+
+/** Milliseconds before a change is applied again that bayd did not complete. */
+const RETRY = 500;
 
 export interface LoadedFiles {
   stack: Stack;
@@ -37,6 +42,8 @@ export class StackFiles {
   #failure = "";
   #running: Promise<void> = Promise.resolve();
   #isQueued = false;
+  #isClosed = false;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(
     readonly options: StackFilesOptions,
@@ -70,12 +77,19 @@ export class StackFiles {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
     this.#batcher.stop();
     await this.#folders.close();
   }
 
+  #queueLater(): void {
+    clearTimeout(this.#timer);
+    if (!this.#isClosed) this.#timer = setTimeout(() => this.#queue(), RETRY);
+  }
+
   #queue(): void {
-    if (this.#isQueued) return;
+    if (this.#isQueued || this.#isClosed) return;
     this.#isQueued = true;
     this.#running = this.#running.then(() => {
       this.#isQueued = false;
@@ -84,18 +98,30 @@ export class StackFiles {
   }
 
   async #reload(): Promise<void> {
-    const { report, explain, load } = this.options;
+    const { report, explain } = this.options;
     try {
-      const { stack, files } = await load();
+      const { stack, files } = await this.#load();
       this.#failure = "";
       await this.#watchAlso(files);
       if (JSON.stringify(stack) === JSON.stringify(this.#last)) return;
       if (await this.#offer(stack)) this.#last = stack;
     } catch (error) {
+      // bayd was stopped while it applied the stack: the rest is planned again
+      if (isLoss(error)) return void this.#queueLater();
       const failure = explain(error);
       // an editor writes a file more than once
       if (failure.message !== this.#failure) report({ type: "stack-failed", ...failure });
       this.#failure = failure.message;
+    }
+  }
+
+  /** Errors of files are not taken for those of the connection to bayd. */
+  async #load(): Promise<LoadedFiles> {
+    try {
+      return await this.options.load();
+    } catch (error) {
+      if (!isLoss(error)) throw error;
+      throw new Error(messageOf(error), { cause: error });
     }
   }
 

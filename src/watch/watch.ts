@@ -22,6 +22,9 @@ export interface WatchOptions {
 }
 
 const RETRY = 100;
+/** Milliseconds between looks at the containers: soon after a connection, and at most. */
+const LOOK_SOON = 1_000;
+const LOOK = 10_000;
 
 export class Watch {
   #stack: Stack;
@@ -36,6 +39,7 @@ export class Watch {
   /** Containers that exist, or are made by the first `up`, have the files of their image, unless a rule has initial_sync. */
   #isBeginning = true;
   #isClosed = false;
+  #timer: NodeJS.Timeout | undefined;
 
   /** Throws NO_WATCH_RULES, BAD_WATCH_RULE, BAD_IGNORE_FILE, UNKNOWN_SERVICE. */
   constructor(readonly options: WatchOptions) {
@@ -72,6 +76,7 @@ export class Watch {
   /** The stack is up: containers that are new from now on get all files. */
   begun(): void {
     this.#isBeginning = false;
+    this.#planLook(LOOK_SOON);
     const all = [...this.#watches.values()].flat();
     const services = [...this.#watches].flatMap(([name, watches]) => (watches.length > 0 ? [name] : []));
     const files = all.reduce((sum, { tree }) => sum + tree.entries.size, 0);
@@ -124,7 +129,7 @@ export class Watch {
       this.#watches.set(name, watches);
       await Promise.all(watches.map((watch) => this.#begin(watch)));
       for (const sync of this.#containersOf(name))
-        for (const watch of watches) if (watch.rule.initialSync) sync.add(watch, watch.tree.entries.keys());
+        for (const watch of watches) if (watch.rule.initialSync) sync.addAll(watch);
       await this.#sync(name);
     }
     this.#session.setServices(this.#names());
@@ -132,8 +137,10 @@ export class Watch {
 
   async close(): Promise<void> {
     this.#isClosed = true;
+    clearTimeout(this.#timer);
     this.#session.close();
     for (const actions of this.#actions.values()) actions.close();
+    for (const sync of this.#containers.values()) sync.close();
     await Promise.all([...this.#watches.values()].flat().map((watch) => watch.close()));
   }
 
@@ -151,6 +158,9 @@ export class Watch {
   #watchesOf(service: Service): RuleWatch[] {
     const events = {
       changed: (watch: RuleWatch, paths: ReadonlySet<string>) => this.#onChange(watch, paths),
+      suspected: (watch: RuleWatch, paths: ReadonlySet<string>) => this.#onSuspicion(watch, paths),
+      unreadable: ({ rule }: RuleWatch, message: string) =>
+        this.options.report({ type: "read-failed", service: rule.service, path: rule.root, message }),
       polling: (path: string, reason: string, hint?: string) =>
         this.options.report({ type: "polling", path, reason, ...(hint ? { hint } : {}) }),
     };
@@ -179,6 +189,16 @@ export class Watch {
     this.#actionsOf(rule.service).request(rule);
   }
 
+  /** Sends the files again, of which equal ones are not written. */
+  #onSuspicion(watch: RuleWatch, paths: ReadonlySet<string>): void {
+    const { rule } = watch;
+    if (rule.target === undefined) return;
+    for (const sync of this.#containersOf(rule.service)) {
+      sync.add(watch, paths);
+      void sync.flush();
+    }
+  }
+
   #actionsOf(service: string): ServiceActions {
     const known = this.#actions.get(service);
     if (known) return known;
@@ -202,17 +222,19 @@ export class Watch {
   }
 
   async #sync(service: string): Promise<void> {
-    await Promise.all(this.#containersOf(service).map((sync) => sync.flush()));
+    await Promise.all(this.#containersOf(service).map((sync) => sync.settle()));
   }
 
   /** A container that the watch has not seen before. */
   #adopt(container: { id: string; name: string; service: string }, isNew: boolean): ContainerSync {
     const { client, report } = this.options;
-    const sync = new ContainerSync(client, container, report, () => this.#containers.delete(container.id));
+    const sync: ContainerSync = new ContainerSync(client, container, report, () => {
+      if (this.#containers.get(container.id) === sync) this.#containers.delete(container.id);
+    });
     for (const watch of this.#watches.get(container.service) ?? []) {
       if (watch.rule.target === undefined) continue;
       sync.add(watch, this.#changed.get(watch) ?? []);
-      if (isNew || watch.rule.initialSync) sync.add(watch, watch.tree.entries.keys());
+      if (isNew || watch.rule.initialSync) sync.addAll(watch);
     }
     this.#containers.set(container.id, sync);
     return sync;
@@ -220,20 +242,47 @@ export class Watch {
 
   async #asked(container: { id: string; name: string; service: string }): Promise<void> {
     const sync = this.#containers.get(container.id) ?? this.#adopt(container, !this.#isBeginning);
-    await sync.flush(true);
+    await sync.settle(true);
   }
 
-  /** bayd may have started containers, and lost batches, while there was no session. */
   async #connected(isFirst: boolean): Promise<void> {
     if (!isFirst) this.options.report({ type: "connected" });
+    try {
+      await this.#look(isFirst);
+    } finally {
+      if (!this.#isBeginning) this.#planLook(LOOK_SOON);
+    }
+  }
+
+  /**
+   * Compares the containers that exist with those that are known: bayd may have started and removed some while there was no
+   * session. Everything that is still to be sent is sent.
+   */
+  async #look(isFirst: boolean): Promise<void> {
+    // one that starts during the request may not be in its answer
+    const known = [...this.#containers];
     const all = await this.#list();
+    if (this.#isClosed) return;
     for (const container of all)
       if (container.isRunning && this.#watches.has(container.service) && !this.#containers.has(container.id))
         this.#adopt(container, !isFirst);
-    for (const [id, sync] of this.#containers) {
-      if (!all.some((container) => container.id === id)) this.#containers.delete(id);
-      else await sync.flush(isFirst);
+    for (const [id, sync] of known) {
+      if (all.some((container) => container.id === id)) continue;
+      sync.close();
+      if (this.#containers.get(id) === sync) this.#containers.delete(id);
     }
+    await Promise.all([...this.#containers.values()].map((sync) => sync.flush(isFirst)));
+  }
+
+  /** Looks at the containers after a time, and then again and again. */
+  #planLook(wait: number): void {
+    clearTimeout(this.#timer);
+    if (this.#isClosed) return;
+    this.#timer = setTimeout(() => {
+      this.#look(false)
+        .catch(() => {}) // an error of one request; the next look is soon
+        .finally(() => this.#planLook(Math.min(LOOK, wait * 2)));
+    }, wait);
   }
 
   /** The stack's containers, without those of one-off commands. Waits while bayd restarts. */

@@ -1,6 +1,6 @@
 /** bay watch: its actions and options, containers made while it runs, a bayd that dies, and changed stack files. */
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Client } from "../../src/daemon/client.ts";
 import { Bay, eventually } from "../support/bay.ts";
@@ -9,7 +9,10 @@ import { inContainer, treeOf, Watching } from "../support/watching.ts";
 describe("bay watch", () => {
   const bay = new Bay();
   const source = join(bay.folder, "stack", "src");
-  const put = (name: string, text: string) => writeFileSync(join(source, name), text);
+  const put = (name: string, text: string) => {
+    mkdirSync(dirname(join(source, name)), { recursive: true });
+    writeFileSync(join(source, name), text);
+  };
   const stack = (rules: string, more = "") =>
     bay.write(`name: seen
 images: { box: { rootfs: ../busybox } }
@@ -56,6 +59,33 @@ ${more}`);
     stack("{ path: src, action: sync, target: /app, initial_sync: true }");
     await watch();
     expect(starts()).toEqual(["one"]);
+  });
+
+  it("removes what the host removed while no watch ran, and nothing else", async () => {
+    stack("{ path: src, action: sync, target: /app, initial_sync: true, ignore: [left-out] }");
+    put("folder/b", "two");
+    await watch();
+    const place = inContainer(bay, "seen-web-1", "/app");
+    put("c", "three");
+    await watching!.next("sync", 1);
+    bay.ok("exec", "-T", "web", "sh", "-c", "echo own > /app/own; mkdir /app/more; echo own > /app/more/own");
+    put("more/d", "four");
+    await eventually(() => expect(existsSync(join(place, "more/d"))).toBe(true));
+    await watching!.stop();
+    process.kill(bay.daemonPid(), "SIGKILL");
+    rmSync(join(source, "c"));
+    rmSync(join(source, "more"), { recursive: true });
+    rmSync(join(source, "folder"), { recursive: true });
+    put("a", "changed");
+    await watch();
+    await eventually(() =>
+      expect(treeOf(place)).toEqual({
+        a: "file 644 changed",
+        more: "directory 755",
+        "more/own": "file 644 own\n",
+        own: "file 644 own\n",
+      }),
+    );
   });
 
   it("leaves the files of the image alone at the start, without initial_sync", async () => {

@@ -27,6 +27,11 @@ images: { box: { rootfs: ../busybox } }
 services:
   plain: { image: box, command: sleep 10000, stop_grace_period: 0s, network_mode: none, volumes: ["data:/data"] }
   user: { image: box, user: "1234:99", command: sleep 10000, stop_grace_period: 0s, network_mode: none }
+  looking:
+    image: box
+    command: sh -c 'for i in $$(seq 40); do ls -lR /app; done > /tmp/seen; sleep 10000'
+    stop_grace_period: 0s
+    network_mode: none
   fixed: { image: box, read_only: true, command: sleep 10000, stop_grace_period: 0s, network_mode: none }
 volumes: { data: }
 `)
@@ -135,6 +140,33 @@ volumes: { data: }
     await expect(
       client.json("POST", `/bay/v1/watch/${lines[0]!.session}/ready`, { container }),
     ).rejects.toThrow(/does not exist/);
+  });
+
+  it("is visible once it is acknowledged, also if the container is restarted meanwhile", async () => {
+    const client = new Client(bay.socket);
+    const names = Array.from({ length: 300 }, (_, index) => `/app/mode-${index}`);
+    const modesOf = () => new Set(sh("looking", "stat -c %a /app/mode-*").trim().split("\n"));
+    const expected: string[] = [];
+    for (let round = 0; round < 4; round++) {
+      let isRestarting = true;
+      const restarted = client.json("POST", "/containers/batch-looking-1/restart?t=0").finally(() => {
+        isRestarting = false;
+      });
+      let mode = 0o755;
+      while (isRestarting) {
+        const next = mode === 0o755 ? 0o700 : 0o755;
+        const { failed } = await send(
+          "looking",
+          names.map((path) => ({ op: "directory", path, mode: next })),
+        );
+        // a process that is about to end may refuse it, and then the sender has to repeat it
+        if (failed?.length === 0) mode = next;
+      }
+      await restarted;
+      expect(modesOf()).toEqual(new Set([mode.toString(8)]));
+      expected.push(mode.toString(8));
+    }
+    expect(expected.length).toBe(4);
   });
 
   it("leaves no mounts behind", () => {

@@ -225,9 +225,12 @@ const sh = (command: string) =>
 
 export const sleep = (milliseconds: number) => new Promise((done) => setTimeout(done, milliseconds));
 
+/** Thrown by a check that will not hold any more, so that nothing waits for it. */
+export class Hopeless extends Error {}
+
 /**
- * Waits until a check holds, for minutes: the machine may be slow. The check's last error is thrown at the end. The pause is as
- * long as the check took, so that one that runs commands leaves half of a processor to what it waits for.
+ * Waits until a check holds, for minutes: the machine may be slow. The last error of the check is thrown at the end. The pause is
+ * as long as the check took, so that one that runs commands leaves half of a processor to what it waits for.
  */
 export async function eventually(check: () => void | Promise<void>, milliseconds = 300_000): Promise<void> {
   const deadline = Date.now() + milliseconds;
@@ -236,7 +239,7 @@ export async function eventually(check: () => void | Promise<void>, milliseconds
     try {
       return await check();
     } catch (error) {
-      if (Date.now() > deadline) throw error;
+      if (Date.now() > deadline || error instanceof Hopeless) throw error;
     }
     await sleep(Math.min(Math.max(50, performance.now() - begin), 1000));
   }

@@ -4,7 +4,7 @@ import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
 import type { WatchEvent } from "../../src/watch/events.ts";
-import { type Bay, COMMAND, eventually } from "./bay.ts";
+import { type Bay, COMMAND, eventually, Hopeless } from "./bay.ts";
 
 export class Watching {
   readonly events: WatchEvent[] = [];
@@ -15,8 +15,11 @@ export class Watching {
   constructor(
     readonly bay: Bay,
     args: string[] = [],
+    /** A command that runs the watch. */
+    by: string[] = [],
   ) {
-    this.#child = spawn(process.execPath, [COMMAND, "watch", "--json", ...args], {
+    const [program, ...words] = [...by, process.execPath, COMMAND, "watch", "--json", ...args];
+    this.#child = spawn(program!, words, {
       cwd: join(bay.folder, "stack"),
       env: bay.env,
       stdio: ["ignore", "pipe", "pipe"],
@@ -27,6 +30,10 @@ export class Watching {
       for (const line of lines) this.events.push(JSON.parse(line) as WatchEvent);
     });
     this.#child.stderr!.setEncoding("utf8").on("data", (part: string) => (this.#errors += part));
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
   }
 
   /** Resolves when the watch reports that it watches. */
@@ -45,13 +52,38 @@ export class Watching {
     known: number,
   ): Promise<Extract<WatchEvent, { type: T }>> {
     await eventually(() => {
-      if (this.#child.exitCode !== null) expect(`${this.#errors}ended`).toBe("running");
+      if (this.#child.exitCode !== null) throw new Hopeless(`it has ended\n${this.story()}`);
       expect(
         this.of(type).length,
         `${type}\n${JSON.stringify(this.events.slice(-5))}\n${this.#errors}`,
       ).toBeGreaterThan(known);
     });
     return this.of(type)[known]!;
+  }
+
+  /** Its last events and errors and bayd's log, for a failure that has to be understood afterwards. */
+  story(): string {
+    const state = this.#child.exitCode ?? this.#child.signalCode ?? "it runs";
+    const events = this.events.slice(-60).map((event) => JSON.stringify(event));
+    const log = this.bay.log().split("\n").slice(-30);
+    return ["bay watch:", ...events, this.#errors, String(state), "bayd:", ...log].join("\n");
+  }
+
+  /** Waits until a check holds, for as long as events or other states that it returns change, and a minute more. */
+  async settled(check: () => void, state: () => unknown, patience = 60_000): Promise<void> {
+    let [last, since] = ["", Date.now()];
+    await eventually(() => {
+      const now = JSON.stringify([this.events.length, state()]);
+      if (now !== last) [last, since] = [now, Date.now()];
+      try {
+        check();
+      } catch (error) {
+        if (Date.now() - since < patience) throw error;
+        throw new Hopeless(`nothing has changed for ${patience / 1000} seconds\n${this.story()}`, {
+          cause: error,
+        });
+      }
+    });
   }
 
   /** Ends it as Ctrl-C does; returns the exit code. */

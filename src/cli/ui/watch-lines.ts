@@ -15,6 +15,8 @@ export function summary(event: WatchEvent): { service: string; text: string; col
         `could not sync ${event.path}: ${event.message}${event.more > 0 ? ` (and ${event.more} more)` : ""}`,
         "red",
       );
+    case "read-failed":
+      return line(`could not read all of ${event.path}: ${event.message}`, "red");
     case "restart":
       return line(`restarted in ${event.ms} ms`, "green");
     case "restart-failed":

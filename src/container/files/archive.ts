@@ -61,18 +61,28 @@ async function work(
   path: string,
   keepKinds = false,
 ): Promise<{ stat: Promise<PathStat>; done: Promise<void>; stream: Socket }> {
-  const root = direction === "export" ? await wholeOf(host, record) : await rootOf(host, record);
-  const pipe = createPipe(direction === "put" ? "write" : "read");
-  const [own, theirs] = direction === "put" ? [pipe.write, pipe.read] : [pipe.read, pipe.write];
-  const worker = startWorker("archive-worker", {
-    workerData: {
-      direction: direction === "export" ? "get" : direction,
-      path: join("/", path),
-      keepKinds,
-      fd: theirs,
-      root,
-    },
+  // a stopped container is not started while its files are mounted here
+  const endTurn = direction === "export" ? () => {} : await host.fileTurns.begin(record.id);
+  const begin = async () => {
+    const root = direction === "export" ? await wholeOf(host, record) : await rootOf(host, record);
+    const pipe = createPipe(direction === "put" ? "write" : "read");
+    const [own, theirs] = direction === "put" ? [pipe.write, pipe.read] : [pipe.read, pipe.write];
+    const worker = startWorker("archive-worker", {
+      workerData: {
+        direction: direction === "export" ? "get" : direction,
+        path: join("/", path),
+        keepKinds,
+        fd: theirs,
+        root,
+      },
+    });
+    return { root, own, theirs, worker };
+  };
+  const { root, own, theirs, worker } = await begin().catch((error: unknown) => {
+    endTurn();
+    throw error;
   });
+  if (root.kind === "process") endTurn();
   const stream = workerPipe(own, direction === "put" ? "write" : "read");
   let settleStat: (stat: PathStat) => void = () => {};
   let failStat: (error: Error) => void = () => {};
@@ -95,6 +105,7 @@ async function work(
       failStat(failure);
     });
     worker.on("exit", () => {
+      endTurn();
       close(theirs);
       if (root.kind === "process") close(root.pidfd);
       if (failure) reject(failure);

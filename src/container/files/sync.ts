@@ -1,12 +1,14 @@
 /** Applies file changes of a watch in containers, running or not. A worker for each container does it (sync-worker.ts). */
+import { join } from "node:path";
 import { BayError } from "../../core/errors.ts";
 import { receivedError, type SentError } from "../../core/received-error.ts";
 import { type SyncOperation, type SyncOwner, type SyncResult, startWorker } from "../../image/index.ts";
 import { close } from "../../linux/index.ts";
-import { accountOf } from "../lifecycle/start.ts";
+import { accountOf, containerDirectory } from "../lifecycle/start.ts";
 import type { Host } from "../model/host.ts";
 import type { ContainerRecord } from "../model/record.ts";
 import { rootOf } from "./archive.ts";
+import { SyncedPaths, type SyncRule } from "./synced-paths.ts";
 
 /** Milliseconds after which a worker without work ends: a thread costs memory, and starting one takes 20 ms. */
 const IDLE = 5_000;
@@ -24,8 +26,14 @@ class SyncWorker {
   #idle: NodeJS.Timeout | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #pending = 0;
+  #isStopped = false;
 
-  constructor(readonly ended: () => void) {
+  #synced: SyncedPaths | undefined;
+
+  constructor(
+    readonly id: string,
+    readonly ended: () => void,
+  ) {
     this.#worker.unref();
     this.#worker.on("message", (answer: Answer) => {
       if ("result" in answer) this.#waiting?.resolve(answer.result);
@@ -54,7 +62,17 @@ class SyncWorker {
     return done;
   }
 
+  get isIdle(): boolean {
+    return this.#pending === 0;
+  }
+
+  syncedPaths(host: Host): SyncedPaths {
+    this.#synced ??= new SyncedPaths(join(containerDirectory(host, this.id), "synced"));
+    return this.#synced;
+  }
+
   async run(task: object): Promise<SyncResult> {
+    if (this.#isStopped) throw new BayError("SYNC_FAILED", "the worker ended before the batch");
     let late: NodeJS.Timeout | undefined;
     try {
       return await new Promise<SyncResult>((resolve, reject) => {
@@ -74,6 +92,7 @@ class SyncWorker {
   }
 
   stop(): void {
+    this.#isStopped = true;
     clearTimeout(this.#idle);
     this.ended();
     void this.#worker.terminate();
@@ -85,9 +104,10 @@ const workers = new Map<string, SyncWorker>();
 function workerOf(id: string): SyncWorker {
   const known = workers.get(id);
   if (known) return known;
+  if (workers.size >= MOST_WORKERS) [...workers.values()].find(({ isIdle }) => isIdle)?.stop();
   if (workers.size >= MOST_WORKERS)
     throw new BayError("SYNC_FAILED", `files of ${MOST_WORKERS} containers are being synchronised already`);
-  const worker: SyncWorker = new SyncWorker(() => {
+  const worker: SyncWorker = new SyncWorker(id, () => {
     if (workers.get(id) === worker) workers.delete(id);
   });
   workers.set(id, worker);
@@ -96,23 +116,41 @@ function workerOf(id: string): SyncWorker {
 
 /**
  * Applies a batch in a container's root, as it is when the turn of the batch comes: the process's own mounts, or the layers
- * and volumes of a container that does not run. Throws SYNC_FAILED if nothing could be applied; failures of single
- * operations are in the result.
+ * and volumes of a container that does not run. Throws CONTAINER_NOT_FOUND, and SYNC_FAILED if nothing could be applied;
+ * failures of single operations are in the result. The paths of a rule are recorded (syncedPaths).
  */
 export function syncFiles(
   host: Host,
-  record: ContainerRecord,
+  id: string,
+  rule: SyncRule | undefined,
   operations: SyncOperation[],
   bytes: Uint8Array,
 ): Promise<SyncResult> {
-  const worker = workerOf(record.id);
+  const worker = workerOf(id);
+  return worker.inTurn(() =>
+    host.fileTurns.run(id, async () => {
+      // it may have been removed, started or replaced by an update while the batch waited
+      const record = host.records.get(id);
+      const root = await rootOf(host, record);
+      try {
+        const owner = await ownerOf(host, record);
+        if (rule) worker.syncedPaths(host).before(rule, operations);
+        const result = await worker.run({ root, operations, bytes, owner });
+        if (rule) worker.syncedPaths(host).after(rule, operations, result.failed);
+        return result;
+      } finally {
+        if (root.kind === "process") close(root.pidfd);
+      }
+    }),
+  );
+}
+
+/** The paths that a watch has synchronised by a rule, in this session or an earlier one. Throws CONTAINER_NOT_FOUND. */
+export function syncedPaths(host: Host, id: string, rule: SyncRule): Promise<string[]> {
+  const worker = workerOf(id);
   return worker.inTurn(async () => {
-    const root = await rootOf(host, record);
-    try {
-      return await worker.run({ root, operations, bytes, owner: await ownerOf(host, record) });
-    } finally {
-      if (root.kind === "process") close(root.pidfd);
-    }
+    host.records.get(id);
+    return worker.syncedPaths(host).list(rule);
   });
 }
 

@@ -53,20 +53,7 @@ export class ContainerSupervisor extends EventEmitter {
       if (!record.isPrepared) await this.prepare(record);
       await this.host.beforeStart?.(record);
       await this.host.ports.hold(record);
-      const launched = await startProcess(this.host, record);
-      this.sessions.inputIsRead(record.id);
-      Object.assign(state, {
-        status: "running",
-        pid: launched.pid,
-        start: launched.start,
-        shimPid: launched.shimPid,
-        shimStart: launched.shimStart,
-        startedAt: new Date().toISOString(),
-        exitCode: 0,
-        oomKilled: false,
-        signal: undefined,
-        error: "",
-      });
+      const launched = await this.host.fileTurns.run(record.id, () => this.#launch(record));
       if (record.config.hooks?.postStart.length) state.hasHooksLeft = true;
       this.records.save(record);
       if (record.config.tty) this.#openTerminal(record, launched);
@@ -86,6 +73,25 @@ export class ContainerSupervisor extends EventEmitter {
     this.emit("changed", record);
     // if it ended before it counted as running, its end was announced too early
     if (this.hasEnded(record)) void this.settle(record);
+  }
+
+  /** Starts the process; from then on the container counts as running. */
+  async #launch(record: ContainerRecord): Promise<Launched> {
+    const launched = await startProcess(this.host, record);
+    this.sessions.inputIsRead(record.id);
+    Object.assign(record.state, {
+      status: "running",
+      pid: launched.pid,
+      start: launched.start,
+      shimPid: launched.shimPid,
+      shimStart: launched.shimStart,
+      startedAt: new Date().toISOString(),
+      exitCode: 0,
+      oomKilled: false,
+      signal: undefined,
+      error: "",
+    });
+    return launched;
   }
 
   /** Creates the container's files, which may exist already; the next write of the record saves that they do. */

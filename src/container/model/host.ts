@@ -7,6 +7,7 @@ import type { NetworkManager } from "../../network/index.ts";
 import type { Store } from "../../store/index.ts";
 import type { VolumeStore } from "../../volume/index.ts";
 import type { RunningExecs } from "../exec/running-execs.ts";
+import type { FileTurns } from "../files/file-turns.ts";
 import type { AttachedSessions } from "../lifecycle/attached-sessions.ts";
 import type { Groups } from "../lifecycle/cgroups.ts";
 import type { ContainerPorts } from "../lifecycle/container-ports.ts";
@@ -34,6 +35,7 @@ export interface Host {
   /** Files by which a shim joins its own cgroup. */
   readonly shimJoinFiles: string[];
   readonly records: Records;
+  readonly fileTurns: FileTurns;
   readonly sessions: AttachedSessions;
   readonly execs: RunningExecs;
   readonly names: NameService;

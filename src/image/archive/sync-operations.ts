@@ -4,8 +4,11 @@
  *
  * A file that exists is rewritten in place, so that bind mounts and open files keep their inode; a new one appears whole, by
  * rename. What is equal already is not written, so that programs that watch their files see real changes only.
+ *
+ * A batch may be cut off at any point, because bayd was killed. It is sent again then, perhaps with newer operations for the
+ * same paths: each operation removes what an earlier one has left of its path, which is found by its name.
  */
-import { randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import {
   chmodSync,
   chownSync,
@@ -19,6 +22,7 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readlinkSync,
   readSync,
   renameSync,
@@ -88,6 +92,7 @@ export function applyOperations(
 /** Returns whether it changed something. */
 function applyOne(operation: SyncOperation, content: Uint8Array, owner: SyncOwner, prefix: string): boolean {
   const path = prefix + operation.path;
+  if (lstatOf(beside(path))) unlinkSync(beside(path));
   if (operation.op === "remove") return remove(path, prefix + operation.root);
   if (operation.op === "directory")
     return makeDirectory(path, operation.mode, operation.isRoot === true, owner);
@@ -191,11 +196,23 @@ function rewrite(path: string, mode: number, source: Source): boolean | undefine
   }
 }
 
-const partName = (path: string, token: string) => posix.join(posix.dirname(path), `.bay-sync-${token}~`);
+/** Where a file is written before it is renamed to its path. */
+const beside = (path: string) => posix.join(posix.dirname(path), `.bay-sync-${nameHash(path)}~`);
+const partName = (path: string, token: string) =>
+  posix.join(posix.dirname(path), `.bay-sync-${nameHash(path)}-${token}~`);
+const nameHash = (path: string) =>
+  createHash("sha256").update(posix.basename(path)).digest("hex").slice(0, 12);
+const LEFTOVER = /^\.bay-sync-[0-9a-f]{12}(-[0-9a-f]{12})?~$/;
+
+/** Removes files of batches that were cut off, all in a directory or those of one path. */
+function removeLeftovers(directory: string, hash = ""): void {
+  for (const name of readdirSync(directory))
+    if (LEFTOVER.test(name) && name.startsWith(`.bay-sync-${hash}`)) unlinkSync(posix.join(directory, name));
+}
 
 function addPart(path: string, token: string, offset: number, content: Uint8Array): boolean {
   const flags = O_WRONLY | O_NOFOLLOW | O_NONBLOCK;
-  if (offset === 0) rmSync(partName(path, token), { force: true });
+  if (offset === 0) removeLeftovers(posix.dirname(path), nameHash(path));
   const fd = openSync(partName(path, token), offset === 0 ? flags | O_CREAT | O_EXCL : flags, 0o600);
   try {
     for (let done = 0; done < content.length; )
@@ -278,15 +295,22 @@ function remove(path: string, root: string): boolean {
   // programs may have the target as their working directory
   if (!before || (path === root && before.isDirectory())) return false;
   if (!before.isDirectory()) unlinkSync(path);
-  else
-    try {
-      rmdirSync(path);
-    } catch (error) {
-      // the container has files of its own in it, or something is mounted there
-      if (hasCode(error, "ENOTEMPTY", "EBUSY", "EEXIST")) return false;
-      throw error;
-    }
+  else if (!removeDirectory(path)) {
+    removeLeftovers(path);
+    return removeDirectory(path);
+  }
   return true;
+}
+
+/** Returns false if the container has files of its own in the directory, or something is mounted there. */
+function removeDirectory(path: string): boolean {
+  try {
+    rmdirSync(path);
+    return true;
+  } catch (error) {
+    if (hasCode(error, "ENOTEMPTY", "EBUSY", "EEXIST")) return false;
+    throw error;
+  }
 }
 
 /** Whether a directory between the rule's target and a path is a symlink, or none: the path then is not what was synchronised. */
@@ -298,8 +322,6 @@ function passesLink(path: string, root: string): boolean {
 
 // ---- helpers
 
-const beside = (path: string) => partName(path, randomBytes(6).toString("hex"));
-
 const statOf = (path: string): Stats | undefined => {
   try {
     return statSync(path, { throwIfNoEntry: false });
@@ -308,6 +330,16 @@ const statOf = (path: string): Stats | undefined => {
     throw error;
   }
 };
+
+/** undefined also below a file. */
+function lstatOf(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    if (hasCode(error, "ENOTDIR", "ELOOP", "ENAMETOOLONG")) return undefined;
+    throw error;
+  }
+}
 
 function ownerIn(path: string, owner: SyncOwner): { uid: number; gid: number } {
   return owner ?? statSync(posix.dirname(path));

@@ -1,29 +1,8 @@
 /** Changes are handed over after 20 quiet milliseconds, and after 100 at the latest. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Batcher, type Clock, LONGEST_MS, QUIET_MS } from "../../../src/watch/batcher.ts";
-
-class FakeClock implements Clock {
-  time = 0;
-  #timers = new Map<number, { at: number; action: () => void }>();
-  #next = 1;
-  now = () => this.time;
-  set = (action: () => void, ms: number) => {
-    this.#timers.set(this.#next, { at: this.time + ms, action });
-    return this.#next++;
-  };
-  clear = (timer: unknown) => void this.#timers.delete(timer as number);
-  advance(to: number) {
-    for (;;) {
-      const due = [...this.#timers].filter(([, { at }]) => at <= to).sort((a, b) => a[1].at - b[1].at)[0];
-      if (!due) break;
-      this.#timers.delete(due[0]);
-      this.time = due[1].at;
-      due[1].action();
-    }
-    this.time = to;
-  }
-}
+import { Batcher, LONGEST_MS, QUIET_MS } from "../../../src/watch/batcher.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
 
 /** The times of batches for changes at some times. */
 function batches(times: number[]): number[] {

@@ -41,6 +41,8 @@ const DISK_TYPES = ["container", "image", "volume", "build-cache"] as const;
 
 const grace = () => ({ t: integer(-1, LONGEST_GRACE), signal: signal() });
 const size = () => ({ h: integer(0, 65_535), w: integer(0, 65_535) });
+/** The rule of a watch: its path of the host, and its target. */
+const watchRule = () => ({ source: text(), target: text() });
 const ageAndLabels = () => ({ filters: filters(AGE_AND_LABELS) });
 
 const named = z.record(
@@ -216,6 +218,8 @@ const TABLE = {
   "DELETE /volumes/:": () => ({ force: flag() }),
   "POST /volumes/prune": () => ({ filters: filters(["label", "label!", "all"]) }),
   "GET /bay/v1/daemon": () => ({ eventloop: oneOf("0", "1") }),
+  "GET /bay/v1/watch/containers/:/synced": () => watchRule(),
+  "POST /bay/v1/watch/containers/:/sync": () => watchRule(),
   "POST /bay/v1/daemon/stop": () => ({ containers: flag() }),
   "GET /bay/v1/volumes/:/backup": () => ({ pause: flag() }),
   "PUT /bay/v1/volumes/:/restore": () => ({ force: flag(), devices: flag() }),
