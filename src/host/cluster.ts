@@ -8,7 +8,7 @@ import { messageOf } from "../core/errors.ts";
 import { VERSION } from "../core/version.ts";
 import type { RemoteEndpoint, Underlay, UnderlayHost } from "../network/index.ts";
 import { replaceFile, type Store } from "../store/index.ts";
-import { PeerAgent } from "./identity/peer-agent.ts";
+import { connectToPeer, PeerAgent } from "./identity/peer-agent.ts";
 import { PeerListener } from "./identity/peer-listener.ts";
 import { Membership } from "./membership/membership.ts";
 import type { Member } from "./model/member.ts";
@@ -113,6 +113,11 @@ export class Cluster {
   /** Opens a request to another member. Throws NOT_A_MEMBER. */
   request(member: Member, options: RequestOptions): ClientRequest {
     return this.#agent.request(this.membership.requireIdentity(), member, options);
+  }
+
+  /** Opens a connection to another member, for a client of its own. Throws NOT_A_MEMBER, HOST_UNREACHABLE. */
+  connect(member: Member): Promise<Socket> {
+    return connectToPeer(this.membership.requireIdentity(), member);
   }
 
   /** Sends the stream of this host to a peer, until the connection ends. */

@@ -10,6 +10,6 @@ export { type DownOptions, makeDownPlan } from "./plan/down.ts";
 export { furtherSubnets, reservedAddresses } from "./plan/networks.ts";
 export { makeOneOffPlan, type OneOffRequest } from "./plan/one-off.ts";
 export { checkNames, PLAN_DEFAULTS, type PlanOptions } from "./plan/options.ts";
-export { makePlan } from "./plan/plan.ts";
+export { makeImagePlan, makePlan } from "./plan/plan.ts";
 export { placeOf } from "./plan/volumes.ts";
 export { printPlan, reasonText } from "./show/print.ts";

@@ -6,6 +6,7 @@ const DONE: Record<Step["kind"], string> = {
   "image.build": "built",
   "image.make": "made",
   "image.pull": "pulled",
+  "image.fetch": "fetched",
   "network.create": "created",
   "network.replace": "replaced",
   "network.update": "changed",

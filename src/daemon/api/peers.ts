@@ -9,6 +9,8 @@ export type Peer =
   | { kind: "certificate"; certificate: PeerCertificate }
   /** A TLS client without a certificate, which may only use these paths. */
   | { kind: "anonymous"; paths: readonly string[] }
+  /** A host of the cluster. */
+  | { kind: "member" }
   /** A client of a plain TCP port on the loopback interface. */
   | { kind: "plain" };
 
@@ -31,7 +33,7 @@ export function certificateOf(request: Pick<IncomingMessage, "socket">): PeerCer
 /** Refuses what this client may not request, before anything else is looked at. Throws NO_ACCESS. */
 export function checkPeer(request: IncomingMessage): void {
   const peer = peerOf(request);
-  if (peer === undefined || peer.kind === "certificate") return;
+  if (peer === undefined || peer.kind === "certificate" || peer.kind === "member") return;
   const path = (request.url ?? "").split("?", 1)[0]!;
   if (peer.kind === "anonymous") {
     if (peer.paths.includes(path)) return;

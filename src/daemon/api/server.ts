@@ -13,6 +13,7 @@ import { groupId } from "../process/socket-group.ts";
 import type { StackService } from "../stacks/stack-service.ts";
 import { buildRoutes } from "./bay/build.ts";
 import { clusterRoutes } from "./bay/cluster.ts";
+import { distributionRoutes } from "./bay/distribution.ts";
 import { hostRoutes } from "./bay/hosts.ts";
 import { imageFileRoutes } from "./bay/image-files.ts";
 import { bayRoutes } from "./bay/routes.ts";
@@ -79,6 +80,7 @@ export function routesOf(services: Services): { routes: Route[]; hijacks: Hijack
     ...bayRoutes(services),
     ...hostRoutes(services),
     ...clusterRoutes(services),
+    ...distributionRoutes(services),
   ];
   return { routes, hijacks };
 }

@@ -2,6 +2,7 @@
 import type { Socket } from "node:net";
 import type { ContainerManager } from "../../container/index.ts";
 import { Cluster } from "../../host/index.ts";
+import { markPeer } from "../api/peers.ts";
 import { serveStranger } from "./join.ts";
 import { keepRenewed } from "./renewal.ts";
 import { sharedContainers } from "./shared-containers.ts";
@@ -23,7 +24,10 @@ export function makeCluster(
       overlays.sync();
       manager.emit("peers");
     },
-    serve,
+    serve: (socket) => {
+      markPeer(socket, { kind: "member" });
+      serve(socket);
+    },
     join: serveStranger(() => cluster, warn),
     warn,
   });

@@ -1,12 +1,30 @@
 /** What a host tells the one that plans over all hosts: what of a stack runs there, and what of the host is in use. */
 import { z } from "zod";
 import { type ContainerManager, LABELS } from "../../container/index.ts";
+import { isUntagged, registryDigests } from "../../image/index.ts";
 import { subnetsOf, withLinks } from "../../network/index.ts";
 
 const name = z.string().max(300);
 
+/** More are not known to the host that plans. */
+const MOST_IMAGES = 10_000;
+const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/);
+
 export const hostStateSchema = z.object({
   containers: z.array(z.object({ service: name, number: z.int().min(0) })).max(100_000),
+  /** Images by their canonical names. */
+  images: z
+    .array(
+      z.object({
+        name: z.string().max(4096),
+        id: digest,
+        manifest: digest,
+        isInRegistry: z.boolean(),
+        /** The host that it came from. */
+        fetchedFrom: name.optional(),
+      }),
+    )
+    .max(MOST_IMAGES),
   /** Names of local volumes of the stack. */
   volumes: z.array(name).max(100_000),
   /** Overlay networks of any stack. */
@@ -30,6 +48,17 @@ export function hostState(manager: ContainerManager, stack: string): HostState {
       .map(({ config }) => ({
         service: config.labels[LABELS.service] ?? "",
         number: Number(config.labels[LABELS.number] ?? 0),
+      })),
+    images: manager.images.records
+      .list()
+      .filter(({ reference }) => !isUntagged(reference))
+      .slice(0, MOST_IMAGES)
+      .map((record) => ({
+        name: record.reference,
+        id: record.id,
+        manifest: record.manifest.digest,
+        isInRegistry: registryDigests(record).length > 0,
+        ...(record.fetched ? { fetchedFrom: record.fetched.from } : {}),
       })),
     volumes: manager.volumes
       .list()

@@ -73,6 +73,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const stacks = new StackService(manager, builder);
   let connect: (socket: Socket) => void = (socket) => socket.destroy();
   const cluster: Cluster = makeCluster(manager, (socket) => connect(socket), log);
+  stacks.images.connectTo = async (host) => cluster.connect(cluster.membership.require(host));
   const extensions = (options.extend ?? []).map((extend) => extend({ manager, stacks, log }));
   let timer: NodeJS.Timeout | undefined;
   let removeSockets = () => {};

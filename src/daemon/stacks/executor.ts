@@ -52,6 +52,7 @@ export function makeExecutor(
     "image.build": async () => {},
     "image.make": async () => {},
     "image.pull": async () => {},
+    "image.fetch": async () => {},
     "network.create": async ({ name }) => {
       await manager.networks.create(networkConfig(stack!, name));
       manager.events.publish("network", "create", name, { name });

@@ -1,8 +1,9 @@
 /** The images of a stack: pulled, built, or created as its `images:` defines. */
+import type { Socket } from "node:net";
 import type { Builder, BuildNews, FindImage } from "../../build/index.ts";
 import type { ContainerManager } from "../../container/index.ts";
 import { BayError } from "../../core/errors.ts";
-import { type ImageRecord, PullSummary, staleReason } from "../../image/index.ts";
+import { type ImageRecord, type PullProgress, PullSummary, staleReason } from "../../image/index.ts";
 import type { Actual, Say, Step } from "../../reconcile/index.ts";
 import type { Stack } from "../../stack/index.ts";
 import { type BuildChanges, toBuildRequest } from "./build-request.ts";
@@ -30,6 +31,8 @@ export class StackImages {
     await Promise.all(
       built.map(async (service) => {
         const known = images[service.image]!;
+        // only the host that built it can compare it with its build
+        if (this.isFetched(service.image)) return;
         const asked = this.manager.store.get<AskedBuild>(ASKED + service.image);
         const changes = asked?.id === known.id ? { args: asked.args } : {};
         known.stale = await reasonToBuild(() =>
@@ -37,6 +40,11 @@ export class StackImages {
         );
       }),
     );
+  }
+
+  /** Whether the image came from another host of the cluster. */
+  isFetched(name: string): boolean {
+    return this.manager.images.records.find(name)?.fetched !== undefined;
   }
 
   /** Returns one of the stack's images if it is up to date. */
@@ -49,8 +57,14 @@ export class StackImages {
     };
   }
 
+  /** Opens a connection to another host of the cluster. Throws NOT_A_MEMBER, HOST_NOT_FOUND, HOST_UNREACHABLE. */
+  connectTo: (host: string) => Promise<Socket> = async (host) => {
+    throw new BayError("NOT_A_MEMBER", `this host does not know the host ${host}`);
+  };
+
   bring(stack: Stack, step: Step, say: Say, signal: AbortSignal | undefined): Promise<unknown> {
     if (step.kind === "image.pull") return this.#pullImage(step.name, say, signal);
+    if (step.kind === "image.fetch") return this.#fetch(step.name, stack, say, signal);
     if (step.kind === "image.build") return this.#build(stack, step.service!, say, signal);
     return this.#makeImage(stack, step.name, say, signal);
   }
@@ -97,17 +111,32 @@ export class StackImages {
     this.manager.events.publish("image", "build", image.id, { name });
   }
 
-  async #pullImage(name: string, say: Say, signal: AbortSignal | undefined): Promise<void> {
-    const summary = new PullSummary();
-    const image = await this.manager.images.registries.pull(name, {
-      onProgress: (progress) => {
-        const line = summary.line(progress);
-        if (line) say(line, true);
-      },
-      signal,
-    });
+  async #fetch(
+    name: string,
+    { peerImages }: Stack,
+    say: Say,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const { from, known, made } = peerImages![name]!;
+    if (!known) throw new BayError("IMAGE_NOT_FOUND", `the image ${name} does not exist on host ${from} yet`);
+    const source = { host: from, manifest: known.manifest, made, connect: () => this.connectTo(from) };
+    const options = { onProgress: progressTo(say), signal };
+    const image = await this.manager.images.registries.fetchFromPeer(name, source, options);
     this.manager.events.publish("image", "pull", image.id, { name });
   }
+
+  async #pullImage(name: string, say: Say, signal: AbortSignal | undefined): Promise<void> {
+    const image = await this.manager.images.registries.pull(name, { onProgress: progressTo(say), signal });
+    this.manager.events.publish("image", "pull", image.id, { name });
+  }
+}
+
+function progressTo(say: Say): (progress: PullProgress) => void {
+  const summary = new PullSummary();
+  return (progress) => {
+    const line = summary.line(progress);
+    if (line) say(line, true);
+  };
 }
 
 /** An error that prevents the build is a reason, too: the build reports it again. */

@@ -7,7 +7,9 @@ import {
   applyPlan,
   checkNames,
   type DownOptions,
+  type Executor,
   makeDownPlan,
+  makeImagePlan,
   makeOneOffPlan,
   makePlan,
   type OneOffRequest,
@@ -105,6 +107,40 @@ export class StackService {
     return steps.length === 0 && warnings.length === 0 && !this.#locks.isTaken(stack.name);
   }
 
+  /** The steps that make the images of a stack for other hosts, too. Throws IMAGE_NOT_FOUND, UNKNOWN_SERVICE. */
+  async imagePlan(stack: Stack, options: PlanOptions): Promise<Plan> {
+    const actual = this.observe(stack.name, stack);
+    actual.unmakable = await unmakableImages(stack);
+    if (options.build !== false) await this.images.noteStale(stack, actual);
+    return makeImagePlan(stack, actual, options);
+  }
+
+  /** Makes the images of a stack, and starts no container. Throws like `imagePlan`, and APPLY_FAILED. */
+  async makeImages(
+    stack: Stack,
+    options: PlanOptions,
+    onProgress: (progress: Progress) => void,
+    asker: Asker,
+  ): Promise<void> {
+    await this.#locks.take(stack.name, asker, async () =>
+      this.#bringImages(await this.imagePlan(stack, options), stack, {}, onProgress, asker),
+    );
+  }
+
+  /** Runs the steps of a plan that concern images, and returns them. */
+  async #bringImages(
+    plan: Plan,
+    stack: Stack,
+    { parallel }: Pick<UpSettings, "parallel">,
+    onProgress: (progress: Progress) => void,
+    { signal }: Asker,
+  ): Promise<Step[]> {
+    const steps = plan.steps.filter(({ kind }) => kind.startsWith("image."));
+    const bring: Executor = async (step, say) => void (await this.images.bring(stack, step, say, signal));
+    if (steps.length > 0) await applyPlan({ ...plan, steps }, bring, onProgress, signal, parallel);
+    return steps;
+  }
+
   /** Creates images first, so that the plan that follows is exact; then applies it. Throws APPLY_FAILED. */
   async up(
     stack: Stack,
@@ -118,16 +154,7 @@ export class StackService {
     return this.#locks.take(stack.name, asker, async () => {
       const first = await this.plan(stack, options);
       checkContents(first, stack);
-      const images = first.steps.filter(({ kind }) => kind.startsWith("image."));
-      if (images.length > 0) {
-        await applyPlan(
-          { ...first, steps: images },
-          async (step, say) => void (await this.images.bring(stack, step, say, signal)),
-          onProgress,
-          signal,
-          settings.parallel,
-        );
-      }
+      const images = await this.#bringImages(first, stack, settings, onProgress, asker);
       const plan =
         images.length > 0 ? await this.plan(stack, { ...options, pull: "never", build: false }) : first;
       checkContents(plan, stack);

@@ -3,7 +3,7 @@
 import { X509Certificate } from "node:crypto";
 import type { ClientRequest, RequestOptions } from "node:http";
 import { Agent, request as httpsRequest } from "node:https";
-import { connect } from "node:tls";
+import { connect, type TLSSocket } from "node:tls";
 import { BayError } from "../../core/errors.ts";
 import { digestOf } from "../membership/invitations.ts";
 import type { Member } from "../model/member.ts";
@@ -77,6 +77,24 @@ export class PeerAgent {
   close(): void {
     this.keepOnly([]);
   }
+}
+
+/** A connection to a member, complete with its handshake. Throws HOST_UNREACHABLE. */
+export function connectToPeer(identity: Identity, member: Member): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(peerOptions(identity, member));
+    const fail = (cause: Error) => {
+      socket.destroy();
+      reject(unreachable(member, cause.message, cause));
+    };
+    socket.setTimeout(CONNECT_TIMEOUT, () => fail(new Error("it did not accept a connection")));
+    socket.once("error", fail);
+    socket.once("secureConnect", () => {
+      socket.setTimeout(0);
+      socket.off("error", fail);
+      resolve(socket);
+    });
+  });
 }
 
 export const unreachable = (

@@ -120,7 +120,7 @@ export class RegistryClient {
           ...(authorization && isHome ? { authorization } : {}),
         },
         body: body?.() ?? null,
-        dispatcher: dispatcherFor(url.host, isHome && this.endpoint.insecure),
+        dispatcher: this.endpoint.dispatcher ?? dispatcherFor(url.host, isHome && this.endpoint.insecure),
         signal,
       });
       const location = [answer.headers.location ?? []].flat()[0];

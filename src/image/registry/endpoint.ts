@@ -13,6 +13,8 @@ export interface Endpoint {
   /** Plain HTTP is used if TLS is not supported. */
   insecure: boolean;
   isMirror: boolean;
+  /** Its own connections: a host of the cluster. */
+  dispatcher?: Dispatcher;
 }
 
 const DOCKER_HUB = "registry-1.docker.io";

@@ -120,7 +120,8 @@ function isLocal(error: BayError): boolean {
   );
 }
 
-async function pullFrom(
+/** Fetches an image from one endpoint, such as a host of the cluster. Throws like `pullImage`. */
+export async function pullFrom(
   client: RegistryClient,
   content: ContentStore,
   layers: LayerStore,

@@ -6,6 +6,7 @@ import type { Descriptor } from "../store/content-store.ts";
 import { type ImageRecord, isUntagged, registryDigests, untagged } from "../store/image-records.ts";
 import type { Image, ImageStore } from "../store/image-store.ts";
 import type { Credentials } from "./credentials.ts";
+import type { PeerSource } from "./peer.ts";
 import type { LazyImage } from "./pull.ts";
 import type { PullProgress } from "./pull-request.ts";
 import type { PushProgress } from "./push.ts";
@@ -83,6 +84,30 @@ export class RegistryImages {
     const name = isNameless ? untagged(config.digest) : canonicalReference(text);
     return this.images.keep(name, manifest, {
       pulled: { digest, at: new Date().toISOString() },
+    });
+  }
+
+  /**
+   * Fetches the missing parts of an image from another host, and gives it this name. Two calls for the same image fetch it once.
+   * Throws errors of a registry, and ABORTED.
+   */
+  fetchFromPeer(reference: string, image: PeerSource, options: PullOptions = {}): Promise<Image> {
+    const key = `fetch ${canonicalReference(reference)} ${image.manifest}`;
+    const running = this.images.making.get(key);
+    if (running) return running.catch(() => this.fetchFromPeer(reference, image, options));
+    const fetching = this.#fetch(reference, image, options).finally(() => this.images.making.delete(key));
+    this.images.making.set(key, fetching);
+    return fetching;
+  }
+
+  async #fetch(reference: string, image: PeerSource, { onProgress, signal }: PullOptions): Promise<Image> {
+    const { pullFromPeer } = await import("../registry/peer.ts");
+    const progress = onProgress ? { onProgress } : {};
+    const { content, layers } = this.images;
+    const manifest = await pullFromPeer(content, layers, image, { ...progress, signal });
+    return this.images.keep(canonicalReference(reference), manifest, {
+      ...(image.made ? { made: image.made } : {}),
+      fetched: { from: image.host, at: new Date().toISOString() },
     });
   }
 

@@ -25,6 +25,8 @@ export interface ImageRecord {
     | undefined;
   /** For images from a registry: the digest of the name there, and the time. */
   pulled?: { digest: string; at: string };
+  /** For images that another host of the cluster gave: its name, and the time. */
+  fetched?: { from: string; at: string };
   /** For images that were pushed under this name: the digest of the name in the registry, and the time. */
   pushed?: { digest: string; at: string };
 }
@@ -109,7 +111,7 @@ export class ImageRecords {
 
   /** Adds a name to an image. Throws IMAGE_NOT_FOUND, BAD_REFERENCE. */
   tag(reference: string, name: string): void {
-    const { pulled, pushed, ...record } = this.need(reference);
+    const { pulled, pushed, fetched: _, ...record } = this.need(reference);
     const isSame = !isUntagged(record.reference) && repositoryOf(record.reference) === repositoryOf(name);
     // a digest is known only in its repository
     const known = isSame ? { ...(pulled ? { pulled } : {}), ...(pushed ? { pushed } : {}) } : {};

@@ -100,7 +100,7 @@ export class ImageStore {
   async keep(
     reference: string,
     manifest: Descriptor,
-    origin: Pick<ImageRecord, "made" | "pulled">,
+    origin: Pick<ImageRecord, "made" | "pulled" | "fetched">,
   ): Promise<Image> {
     const parsed = parseManifest(this.content.read(manifest.digest));
     const record: ImageRecord = {

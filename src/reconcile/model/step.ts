@@ -17,6 +17,7 @@ export type StepKind =
   | "image.build"
   | "image.make"
   | "image.pull"
+  | "image.fetch"
   | "network.create"
   | "network.replace"
   | "network.update"

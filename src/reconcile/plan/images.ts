@@ -1,6 +1,6 @@
 /** The images of a plan: made, built or pulled before the containers that need them. Pure. */
 import { BayError } from "../../core/errors.ts";
-import { buildsNeeding, type PullPolicy, type Service } from "../../stack/index.ts";
+import { buildsNeeding, type PeerImage, type PullPolicy, type Service } from "../../stack/index.ts";
 import { mountedImages } from "../decide/desired.ts";
 import type { ActualImage } from "../model/actual.ts";
 import { say } from "../model/step.ts";
@@ -33,6 +33,8 @@ export class ImagePlan {
   #plan(service: Service): void {
     const { image } = service;
     const known = this.draft.actual.images[image];
+    const peer = this.draft.stack.peerImages?.[image];
+    if (peer) return this.#planFetch(image, peer, known);
     const definition = this.draft.stack.images[image];
     if (!definition && service.build) return this.#planBuild(service, known);
     if (!definition) return this.#planPull(service, known);
@@ -48,6 +50,13 @@ export class ImagePlan {
       (other) => other.image === image && other.build,
     );
     this.#plan(builder ?? { ...service, image, build: undefined });
+  }
+
+  /** An image that no registry has comes from another host, unless this host has the same one. */
+  #planFetch(image: string, { from, known: wanted }: PeerImage, known: ActualImage | undefined): void {
+    if (this.#made.has(image) || (known && known.id === wanted?.id)) return;
+    const why = known ? `it differs from the one on host ${from}` : `from host ${from}, no registry has it`;
+    this.#made.set(image, this.draft.add({ kind: "image.fetch", name: image, reasons: [say(why)] }));
   }
 
   /** Plans a build if the image is missing or outdated, or if the user or its pull_policy asks for one. */

@@ -59,6 +59,22 @@ export function makePlan(stack: Stack, actual: Actual, options: PlanOptions = PL
   };
 }
 
+/**
+ * The steps that build the images of a stack and make those that it defines, without its containers: for hosts that get them from
+ * this one. Throws IMAGE_NOT_FOUND, UNKNOWN_SERVICE.
+ */
+export function makeImagePlan(stack: Stack, actual: Actual, options: PlanOptions): Plan {
+  const draft = new Draft(stack, actual, options);
+  new ImagePlan(draft).add(selectServices(stack, options).filter(isHere));
+  const problems = findProblems(draft.steps, stack, actual);
+  return {
+    stack: stack.name,
+    steps: draft.steps,
+    warnings: [],
+    ...(problems.length > 0 ? { problems } : {}),
+  };
+}
+
 /** Checks what the host lacks before any step runs. */
 function checkCpus({ cpus: host }: Actual, services: readonly Service[]): void {
   const tooMany = services.filter(({ resources: { cpus = 0 } }) => cpus > host);

@@ -21,6 +21,7 @@ const step = z.strictObject({
       "image.build",
       "image.make",
       "image.pull",
+      "image.fetch",
       "network.create",
       "network.replace",
       "network.update",

@@ -6,6 +6,7 @@ export const SIGNS: Record<StepKind, string> = {
   "image.build": "+",
   "image.make": "+",
   "image.pull": "+",
+  "image.fetch": "+",
   "network.create": "+",
   "network.replace": "-/+",
   "network.update": "~",

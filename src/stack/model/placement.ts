@@ -11,6 +11,16 @@ export interface StackHost {
   labels: Record<string, string>;
 }
 
+/** An image that no registry has, and that a host gets from another one. */
+export interface PeerImage {
+  /** The name of the host that has it. */
+  from: string;
+  /** The image's ID and the digest of its manifest; absent in a plan, if the image is not made yet. */
+  known?: { id: string; manifest: string };
+  /** Of an image of `images:`: the definition and the state of its inputs, as recorded where it was made. */
+  made?: { definition: string; base: string; inputs: [path: string, size: number, mtimeMs: number][] };
+}
+
 /** What a constraint compares; the last two have the name of a label as well. */
 export type HostAttribute =
   | "node.id"

@@ -1,7 +1,7 @@
 /** A stack as its files describe it: normalised, in final units; only images remain to be resolved. */
 import type { BridgeOptions } from "../../core/bridge-options.ts";
 import type { PortMapping } from "../normalise/ports.ts";
-import type { OverlayOptions, ServicePlacement, StackHosts } from "./placement.ts";
+import type { OverlayOptions, PeerImage, ServicePlacement, StackHosts } from "./placement.ts";
 
 export type * from "./placement.ts";
 
@@ -19,6 +19,8 @@ export interface Stack {
   images: Record<string, StackImage>;
   secrets: Record<string, GivenContent>;
   configs: Record<string, GivenContent>;
+  /** In the part of one host: images that it gets from other hosts, by name. */
+  peerImages?: Record<string, PeerImage>;
 }
 
 /** The source of a secret or a config. The content of a secret is never shown. */

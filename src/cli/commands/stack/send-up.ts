@@ -29,7 +29,7 @@ async function viewFor({ quiet, quietBuild, quietPull }: Quiet): Promise<Progres
   if (quiet) return { show: () => {}, say: () => {}, end: async () => {} };
   return withoutKinds(await progressView(), [
     ...(quietBuild ? (["image.build", "image.make"] as const) : []),
-    ...(quietPull ? (["image.pull"] as const) : []),
+    ...(quietPull ? (["image.pull", "image.fetch"] as const) : []),
   ]);
 }
 

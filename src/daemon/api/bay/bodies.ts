@@ -85,6 +85,23 @@ const service = z.looseObject({
 
 const parts = bounded(z.record(z.string().max(255), z.looseObject({ labels: labels.optional() })));
 
+/** A definition has at most so many input files. */
+const MOST_INPUTS = 100_000;
+const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/, "expected a sha256 digest");
+const input = z.tuple([z.string().max(4096), z.number(), z.number()]);
+
+const peerImage = z.strictObject({
+  from: name,
+  known: z.strictObject({ id: digest, manifest: digest }).optional(),
+  made: z
+    .strictObject({
+      definition: text,
+      base: z.string().max(4096),
+      inputs: z.array(input).max(MOST_INPUTS),
+    })
+    .optional(),
+});
+
 export const stackSchema = asIs<Stack>(
   z.looseObject({
     name,
@@ -97,6 +114,7 @@ export const stackSchema = asIs<Stack>(
     images: z.record(z.string().max(4096), z.looseObject({})),
     secrets: parts,
     configs: parts,
+    peerImages: bounded(z.record(z.string().max(4096), peerImage)).optional(),
   }),
 );
 
