@@ -119,7 +119,7 @@ export class NetworkManager {
     const record = this.#newRecord(config, old);
     if (record.bridge !== old.bridge) refuseTakenBridge(record);
     this.store.put(KEY + config.name, record);
-    removeLinks(old);
+    this.#removeLinks(old);
     await this.#bringUp(record);
   }
 
@@ -149,7 +149,7 @@ export class NetworkManager {
     const user = this.directory.endpoints().find(({ endpoint }) => endpoint.network === name);
     if (user)
       throw new BayError("NETWORK_IN_USE", `the network ${name} is used by the container ${user.container}`);
-    removeLinks(record);
+    this.#removeLinks(record);
     this.store.delete(KEY + name);
     if (this.list().length === 0) this.spoofing.clear();
     this.overlays.release();
@@ -158,17 +158,17 @@ export class NetworkManager {
     this.forwarding.apply();
   }
 
+  /** Tunnels and routes are not removed with the bridge. */
+  #removeLinks(record: NetworkRecord): void {
+    withLinks((links) => this.overlays.remove(record, links));
+    removeLink(record.bridge);
+  }
+
   /** Saves the expected rules, for observers outside bayd. */
   saveRules(): void {
     this.firewall.save();
     this.spoofing.save();
   }
-}
-
-/** A tunnel's link is not removed with its bridge. */
-function removeLinks({ bridge, tunnel }: NetworkRecord): void {
-  if (tunnel !== undefined) removeLink(tunnel);
-  removeLink(bridge);
 }
 
 /** Throws BRIDGE_TAKEN if another program owns the link: it would be removed with the network. */

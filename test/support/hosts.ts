@@ -79,6 +79,11 @@ export class TestHost implements BayHost {
 export class TestHosts {
   readonly #tag = randomBytes(3).toString("hex");
   readonly all: TestHost[] = [];
+  readonly #strangers: TestHost[] = [];
+
+  get #everyone(): TestHost[] {
+    return [...this.all, ...this.#strangers];
+  }
 
   get #switch(): string {
     return `bayt${this.#tag}-sw`;
@@ -89,12 +94,19 @@ export class TestHosts {
     run("ip", "netns", "add", hosts.#switch);
     run("ip", "-n", hosts.#switch, "link", "add", "br0", "type", "bridge", "mcast_snooping", "0");
     run("ip", "-n", hosts.#switch, "link", "set", "br0", "up");
-    for (const name of names) await hosts.#add(name);
+    for (const name of names) hosts.all.push(await hosts.#add(name));
     return hosts;
   }
 
-  async #add(name: string): Promise<void> {
-    const number = this.all.length + 1;
+  /** A host on the same segment that is not a member. */
+  async addStranger(name: string): Promise<TestHost> {
+    const host = await this.#add(name);
+    this.#strangers.push(host);
+    return host;
+  }
+
+  async #add(name: string): Promise<TestHost> {
+    const number = this.#everyone.length + 1;
     const namespace = `bayt${this.#tag}-${name}`;
     const address = `10.77.0.${number}`;
     run("ip", "netns", "add", namespace);
@@ -120,8 +132,8 @@ export class TestHosts {
     run("ip", "-n", namespace, "link", "set", "eth0", "up");
     run("ip", "-n", namespace, "route", "add", "default", "via", "10.77.0.254");
     const host = new TestHost(name, namespace, address);
-    this.all.push(host);
     await host.ready();
+    return host;
   }
 
   /** The same stack file on all hosts, at the same path, with the root file system of busybox beside it. */
@@ -161,8 +173,8 @@ export class TestHosts {
   }
 
   close(): void {
-    for (const host of this.all) host.close();
-    for (const host of this.all) run("ip", "netns", "del", host.namespace);
+    for (const host of this.#everyone) host.close();
+    for (const host of this.#everyone) run("ip", "netns", "del", host.namespace);
     run("ip", "netns", "del", this.#switch);
   }
 }

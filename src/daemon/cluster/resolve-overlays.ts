@@ -13,7 +13,7 @@ import {
   type Subnet,
   versionOf,
 } from "../../core/ip.ts";
-import { maxHosts } from "../../network/index.ts";
+import { type Encapsulation, maxHosts } from "../../network/index.ts";
 import type { Stack, StackNetwork } from "../../stack/index.ts";
 import type { HostState } from "./host-state.ts";
 
@@ -46,6 +46,21 @@ export function resolveOverlays(stack: Stack, states: readonly HostState[], host
   return { ...stack, networks: Object.fromEntries(networks) };
 }
 
+const SUPPORTED: readonly Encapsulation[] = ["vxlan", "route"];
+
+/** Throws NO_ENCAPSULATION. */
+export function supported(
+  key: string,
+  encapsulation: NonNullable<StackNetwork["overlay"]>["encapsulation"],
+): Encapsulation {
+  const found = SUPPORTED.find((each) => each === encapsulation);
+  if (found) return found;
+  throw new BayError(
+    "NO_ENCAPSULATION",
+    `networks.${key}.driver_opts.encapsulation: ${encapsulation} is not supported; expected ${SUPPORTED.join(" or ")}`,
+  );
+}
+
 function resolve(
   key: string,
   network: StackNetwork,
@@ -53,12 +68,11 @@ function resolve(
   { ids, used }: { ids: ReadonlySet<number>; used: readonly Subnet[] },
 ): StackNetwork {
   const overlay = network.overlay!;
-  if (overlay.encapsulation !== "vxlan" || overlay.isEncrypted)
+  supported(key, overlay.encapsulation);
+  if (overlay.isEncrypted)
     throw new BayError(
       "NO_ENCAPSULATION",
-      overlay.isEncrypted
-        ? `networks.${key}.driver_opts.encrypted: encrypted overlays are not supported`
-        : `networks.${key}.driver_opts.encapsulation: ${overlay.encapsulation} is not supported; vxlan is`,
+      `networks.${key}.driver_opts.encrypted: encrypted overlays are not supported`,
     );
   const others = new Set([...ids].filter((id) => id !== own?.id));
   if (overlay.id !== undefined && others.has(overlay.id))

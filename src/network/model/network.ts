@@ -17,9 +17,12 @@ export interface NetworkSubnet extends SubnetConfig {
   gateway: string;
 }
 
+/** How packets between the containers of different hosts travel; `route` has no tunnel. */
+export type Encapsulation = "vxlan" | "route";
+
 /** An overlay network: the same on each of its hosts. */
 export interface OverlayOptions {
-  encapsulation: "vxlan";
+  encapsulation: Encapsulation;
   /** The VXLAN network identifier. */
   id: number;
   /** The UDP port of the tunnels. */
@@ -58,7 +61,7 @@ export interface NetworkRecord {
   bridge: string;
   /** The MTU of an overlay without an own setting: the underlay's less the tunnel's headers. */
   mtu?: number | undefined;
-  /** The host's end of the tunnels, a port of the bridge; only of overlay networks. */
+  /** The host's end of the tunnels, a port of the bridge; only of overlay networks with the encapsulation vxlan. */
   tunnel?: string | undefined;
 }
 
@@ -72,6 +75,13 @@ export function subnetsOf({
 }: NetworkRecord): NetworkSubnet[] {
   return [{ subnet, gateway, range: slice, reserved: config.reserved }, ...further];
 }
+
+/** A network whose packets are routed between the hosts: each host's slice is a subnet of its own on its bridge. */
+export const isRouted = ({ config }: NetworkRecord): boolean => config.overlay?.encapsulation === "route";
+
+/** The part of a subnet whose addresses are reached without a gateway. */
+export const onLinkPart = (network: NetworkRecord, { subnet, range }: NetworkSubnet): string =>
+  isRouted(network) && range !== undefined ? range : subnet;
 
 /** The MTU of a network's links; undefined for the kernel's default. */
 export const mtuOf = ({ config, mtu }: NetworkRecord): number | undefined => config.mtu ?? mtu;
