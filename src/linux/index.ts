@@ -52,6 +52,7 @@ export { tryLock } from "./lock.ts";
 export { trimHeap } from "./malloc.ts";
 export { type Link, Links } from "./netlink/links.ts";
 export type { NextHop, Route, RouteOwner } from "./netlink/routes.ts";
+export { setTransmitChecksum } from "./netlink/transmit-checksum.ts";
 export type { NeighbourEntry, TunnelEntry } from "./netlink/vxlan.ts";
 export { createNamespace, inNamespace, isNamespace, removeNamespace } from "./netns.ts";
 export { nft } from "./nftables.ts";

@@ -7,7 +7,13 @@ import type { Store } from "../store/index.ts";
 import { ensureBridge, removeLink, withLinks } from "./drivers/bridge.ts";
 import { Endpoints } from "./endpoints.ts";
 import { LinkRepair } from "./link-repair.ts";
-import type { Endpoint, NetworkConfig, NetworkRecord, PublishedPort } from "./model/network.ts";
+import {
+  type Endpoint,
+  isSwitched,
+  type NetworkConfig,
+  type NetworkRecord,
+  type PublishedPort,
+} from "./model/network.ts";
 import { newNetworkRecord } from "./model/new-network.ts";
 import { Overlays } from "./overlay/overlays.ts";
 import { KeptSockets } from "./ports/kept-sockets.ts";
@@ -120,6 +126,7 @@ export class NetworkManager {
     if (record.bridge !== old.bridge) refuseTakenBridge(record);
     this.store.put(KEY + config.name, record);
     this.#removeLinks(old);
+    if (isSwitched(old)) await this.overlays.switches.sync();
     await this.#bringUp(record);
   }
 
@@ -136,7 +143,7 @@ export class NetworkManager {
 
   async #bringUp(record: NetworkRecord): Promise<void> {
     withLinks((links) => ensureBridge(record, links));
-    this.overlays.bringUp(record);
+    await this.overlays.bringUp(record);
     await this.firewall.sync();
     // after the rules, so that containers of the network are never reachable without them
     this.forwarding.ensure();
@@ -151,6 +158,7 @@ export class NetworkManager {
       throw new BayError("NETWORK_IN_USE", `the network ${name} is used by the container ${user.container}`);
     this.#removeLinks(record);
     this.store.delete(KEY + name);
+    if (isSwitched(record)) await this.overlays.switches.sync();
     if (this.list().length === 0) this.spoofing.clear();
     this.overlays.release();
     await this.firewall.sync();
@@ -161,7 +169,8 @@ export class NetworkManager {
   /** Tunnels and routes are not removed with the bridge. */
   #removeLinks(record: NetworkRecord): void {
     withLinks((links) => this.overlays.remove(record, links));
-    removeLink(record.bridge);
+    // Open vSwitch removes its own bridges
+    if (!isSwitched(record)) removeLink(record.bridge);
   }
 
   /** Saves the expected rules, for observers outside bayd. */

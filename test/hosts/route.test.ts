@@ -5,7 +5,7 @@ import { type TestHost, TestHosts } from "../support/hosts.ts";
 
 const service = (name: string, host: string, networks: string) => `  ${name}:
     image: box
-    command: ["/bin/sh", "-c", "mkdir /www && echo ${name} > /www/index.html && exec httpd -f -v -p 80 -h /www"]
+    command: ["/bin/sh", "-c", "mkdir -p /www && echo ${name} > /www/index.html && exec httpd -f -v -p 80 -h /www"]
     stop_grace_period: 0s
     host: ${host}
     networks: ${networks}

@@ -6,6 +6,7 @@ import { execFileSync, type SpawnSyncReturns, spawn, spawnSync } from "node:chil
 import { randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { inNamespace, setTransmitChecksum } from "../../src/linux/index.ts";
 import { Bay, type BayHost, eventually } from "./bay.ts";
 
 const run = (program: string, ...args: string[]) =>
@@ -15,6 +16,7 @@ const run = (program: string, ...args: string[]) =>
 export class TestHost implements BayHost {
   readonly bay: Bay;
   readonly #holder: ReturnType<typeof spawn>;
+  #hasOpenVSwitch = false;
 
   constructor(
     readonly name: string,
@@ -52,6 +54,30 @@ export class TestHost implements BayHost {
     return ["nsenter", "-t", String(this.#holder.pid), "-m", "-n", ...inFolder];
   }
 
+  /**
+   * Starts Open vSwitch in this host, with a database of its own, and gives it the host's interface: its datapath in user space
+   * reaches other hosts only through a bridge of its own.
+   */
+  startOpenVSwitch(): void {
+    const detached = "--pidfile --detach --no-chdir --log-file=/dev/null -vconsole:off -vsyslog:off";
+    const addresses = [`${this.address}/24`, `fd77::${this.address.split(".").at(-1)}/64`];
+    const script = [
+      "mkdir -p /run/openvswitch && mount -t tmpfs tmpfs /run/openvswitch && cd /run/openvswitch",
+      "ovsdb-tool create conf.db /usr/share/openvswitch/vswitch.ovsschema",
+      `ovsdb-server conf.db --remote=punix:/run/openvswitch/db.sock ${detached}`,
+      "ovs-vsctl --no-wait init",
+      `ovs-vswitchd ${detached}`,
+      "ovs-vsctl add-br underlay -- set bridge underlay datapath_type=netdev -- add-port underlay eth0",
+      "ip addr flush dev eth0 && ip link set underlay up",
+      ...addresses.map((address) => `ip addr add ${address} dev underlay`),
+      "ip route replace default via 10.77.0.254",
+    ];
+    this.#hasOpenVSwitch = true;
+    // the other end of the interface is no network card that fills in checksums
+    inNamespace(`/run/netns/${this.namespace}`, () => setTransmitChecksum("eth0", false));
+    this.run("sh", "-ec", script.join("\n"));
+  }
+
   /** Runs a program in this host. Gives its output; throws if it fails. */
   run(...command: string[]): string {
     const [program, ...args] = [...this.enter("/"), ...command];
@@ -71,6 +97,7 @@ export class TestHost implements BayHost {
 
   close(): void {
     this.bay.close();
+    if (this.#hasOpenVSwitch) this.try("sh", "-c", "kill $(cat /run/openvswitch/*.pid)");
     this.#holder.kill("SIGKILL");
   }
 }

@@ -1,4 +1,6 @@
 /** What a host tells the one that plans over all hosts: what of a stack runs there, and what of the host is in use. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { z } from "zod";
 import { type ContainerManager, LABELS } from "../../container/index.ts";
 import { subnetsOf, withLinks } from "../../network/index.ts";
@@ -15,6 +17,8 @@ export const hostStateSchema = z.object({
     .max(10_000),
   /** All subnets that this host uses: of networks and of its own routes. */
   subnets: z.array(name).max(100_000),
+  /** ovs-vsctl does not exist; an older bay does not tell. */
+  lacksOpenVSwitch: z.boolean().optional(),
 });
 export type HostState = z.infer<typeof hostStateSchema>;
 
@@ -35,6 +39,9 @@ export function hostState(manager: ContainerManager, stack: string): HostState {
       .list()
       .filter(({ config }) => config.stack === stack)
       .map(({ config }) => config.name),
+    lacksOpenVSwitch: !(process.env.PATH ?? "")
+      .split(":")
+      .some((folder) => existsSync(join(folder, "ovs-vsctl"))),
     overlays: networks.flatMap(({ config, subnet, further = [] }) =>
       config.overlay
         ? [

@@ -46,7 +46,7 @@ export function resolveOverlays(stack: Stack, states: readonly HostState[], host
   return { ...stack, networks: Object.fromEntries(networks) };
 }
 
-const SUPPORTED: readonly Encapsulation[] = ["vxlan", "route"];
+const SUPPORTED: readonly Encapsulation[] = ["vxlan", "route", "ovs-gre", "ovs-vxlan"];
 
 /** Throws NO_ENCAPSULATION. */
 export function supported(
@@ -57,7 +57,7 @@ export function supported(
   if (found) return found;
   throw new BayError(
     "NO_ENCAPSULATION",
-    `networks.${key}.driver_opts.encapsulation: ${encapsulation} is not supported; expected ${SUPPORTED.join(" or ")}`,
+    `networks.${key}.driver_opts.encapsulation: ${encapsulation} is not supported; expected one of ${SUPPORTED.join(", ")}`,
   );
 }
 
@@ -95,6 +95,27 @@ function resolve(
       port: overlay.port ?? VXLAN_PORT,
     },
   };
+}
+
+/** Throws NO_OPEN_VSWITCH, which names each host of a part that needs Open vSwitch and lacks it. */
+export function requireOpenVSwitch(
+  parts: readonly { host: string; stack: Stack }[],
+  lacking: ReadonlySet<string>,
+): void {
+  const problems = parts
+    .filter(({ host }) => lacking.has(host))
+    .flatMap(({ host, stack: { services, networks } }) => {
+      const used = new Set(
+        Object.values(services).flatMap((each) => (each.replicas > 0 ? Object.keys(each.networks) : [])),
+      );
+      return [...used]
+        .filter((key) => networks[key]?.overlay?.encapsulation.startsWith("ovs-"))
+        .map((key) => `networks.${key}: Open vSwitch is not installed on host ${host}`);
+    });
+  if (problems.length > 0)
+    throw new BayError("NO_OPEN_VSWITCH", problems.join("\n"), {
+      hint: "apt-get install openvswitch-switch on these hosts, or use another encapsulation",
+    });
 }
 
 /** IPv6 needs the same subnet on all hosts, too. */

@@ -2,12 +2,13 @@
 import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { hasCode } from "../../core/errors.ts";
 import { contains, parseRange, parseSubnet, versionOf } from "../../core/ip.ts";
-import { inNamespace, type Link, Links } from "../../linux/index.ts";
+import { inNamespace, type Link, Links, setTransmitChecksum } from "../../linux/index.ts";
 import { macFor } from "../addresses/address-pool.ts";
 import { kernelFile } from "../kernel-files.ts";
 import {
   type Endpoint,
   isRouted,
+  isSwitched,
   mtuOf,
   type NetworkRecord,
   type NetworkSubnet,
@@ -40,6 +41,7 @@ export function ensureBridge(network: NetworkRecord, links: Links, known?: reado
   const isWhole = link?.isUp && (!known || (hasAddresses() && ignoresReserved(network.bridge)));
   if (isWhole) return false;
   if (!link) {
+    if (isSwitched(network)) return false; // Open vSwitch creates it
     // the other hosts of an overlay know the MAC address without asking
     const mac = network.config.overlay ? macFor(network.gateway) : undefined;
     links.addBridge(network.bridge, mtuOf(network), `bay network ${network.config.name}`, mac);
@@ -98,7 +100,7 @@ export function connectEndpoint(
     const namespace = openSync(namespaceFile, "r");
     const options = {
       name: endpoint.link,
-      master: bridge?.index ?? 0,
+      master: isSwitched(network) ? 0 : (bridge?.index ?? 0),
       peerName: endpoint.interface,
       peerNamespaceFd: namespace,
       peerMac: endpoint.mac,
@@ -114,12 +116,15 @@ export function connectEndpoint(
     } finally {
       closeSync(namespace);
     }
+    if (isSwitched(network)) return;
     allowHairpin(links, endpoint.link);
     if (network.config.options?.isolated) links.setIsolated(links.byName(endpoint.link)!.index);
   });
   // the host has its IP addresses on the bridge, never on one of its ports
   setIpv6(endpoint.link, false);
   inNamespace(namespaceFile, () => setIpv6(endpoint.interface, network.config.ipv6 ?? false));
+  // the datapath in user space takes frames as they are, without the checksums that a network card would fill in
+  if (isSwitched(network)) inNamespace(namespaceFile, () => setTransmitChecksum(endpoint.interface, false));
   const own = ownSubnets(network, endpoint);
   withLinks((inside) => {
     const link = inside.byName(endpoint.interface)!;

@@ -18,12 +18,12 @@ export interface NetworkSubnet extends SubnetConfig {
 }
 
 /** How packets between the containers of different hosts travel; `route` has no tunnel. */
-export type Encapsulation = "vxlan" | "route";
+export type Encapsulation = "vxlan" | "route" | "ovs-gre" | "ovs-vxlan";
 
 /** An overlay network: the same on each of its hosts. */
 export interface OverlayOptions {
   encapsulation: Encapsulation;
-  /** The VXLAN network identifier. */
+  /** The VXLAN network identifier, or the key of GRE. */
   id: number;
   /** The UDP port of the tunnels. */
   port: number;
@@ -78,6 +78,10 @@ export function subnetsOf({
 
 /** A network whose packets are routed between the hosts: each host's slice is a subnet of its own on its bridge. */
 export const isRouted = ({ config }: NetworkRecord): boolean => config.overlay?.encapsulation === "route";
+
+/** A network whose bridge belongs to Open vSwitch. */
+export const isSwitched = ({ config }: NetworkRecord): boolean =>
+  config.overlay?.encapsulation.startsWith("ovs-") ?? false;
 
 /** The part of a subnet whose addresses are reached without a gateway. */
 export const onLinkPart = (network: NetworkRecord, { subnet, range }: NetworkSubnet): string =>

@@ -3,10 +3,17 @@ import { BayError, messageOf } from "../../core/errors.ts";
 import { versionOf } from "../../core/ip.ts";
 import type { Links } from "../../linux/index.ts";
 import { withLinks } from "../drivers/bridge.ts";
+import { OpenVSwitches, ovsGre, ovsVxlan } from "../drivers/open-vswitch.ts";
 import type { OverlayDriver, OverlayPass } from "../drivers/overlay-driver.ts";
 import { route } from "../drivers/route.ts";
 import { vxlan } from "../drivers/vxlan.ts";
-import { type Encapsulation, type Endpoint, isRouted, type NetworkRecord } from "../model/network.ts";
+import {
+  type Encapsulation,
+  type Endpoint,
+  isRouted,
+  isSwitched,
+  type NetworkRecord,
+} from "../model/network.ts";
 import { TunnelGuard } from "../rules/tunnel-guard.ts";
 import type { Underlay, UnderlayHost } from "./underlay.ts";
 
@@ -19,7 +26,12 @@ export interface OverlayHost {
 /** Milliseconds after which this host's addresses are read again. */
 const FACTS_AGE = 2000;
 
-const DRIVERS: Record<Encapsulation, OverlayDriver> = { vxlan, route };
+const DRIVERS: Record<Encapsulation, OverlayDriver> = {
+  vxlan,
+  route,
+  "ovs-gre": ovsGre,
+  "ovs-vxlan": ovsVxlan,
+};
 
 const driverOf = ({ config }: NetworkRecord): OverlayDriver => DRIVERS[config.overlay!.encapsulation];
 
@@ -29,6 +41,7 @@ export class Overlays {
   #isPending = false;
   #facts: { at: number; value: Pick<UnderlayHost, "otherAddress"> } = { at: 0, value: {} };
   readonly #guard: TunnelGuard;
+  readonly switches: OpenVSwitches;
 
   constructor(
     readonly host: OverlayHost,
@@ -39,6 +52,16 @@ export class Overlays {
       peers: this.underlay?.peers() ?? [],
       endpoints: this.underlay?.endpoints() ?? [],
     }));
+    this.switches = new OpenVSwitches({
+      tag: host.roots.tag,
+      networks: () => host.list(),
+      peers: () => this.underlay?.peers() ?? [],
+      links: (network) =>
+        host.directory
+          .endpoints()
+          .flatMap(({ endpoint }) => (endpoint.network === network ? endpoint.link : [])),
+      warn,
+    });
   }
 
   list(): NetworkRecord[] {
@@ -70,8 +93,11 @@ export class Overlays {
     return this.#facts.value;
   }
 
-  /** Creates what a network needs. The rules come first: no packet of a stranger passes. Throws BAD_MEMBER. */
-  bringUp(record: NetworkRecord): void {
+  /**
+   * Creates what a network needs. The rules come first: no packet of a stranger passes. Throws BAD_MEMBER, NO_OPEN_VSWITCH,
+   * OPEN_VSWITCH.
+   */
+  async bringUp(record: NetworkRecord): Promise<void> {
     if (!record.config.overlay || !this.underlay) return;
     const { underlay } = this;
     this.#guard.apply();
@@ -80,6 +106,12 @@ export class Overlays {
       driverOf(record).ensure(record, pass);
       driverOf(record).sync(record, pass);
     });
+    if (isSwitched(record)) await this.switches.sync();
+  }
+
+  /** A link of a container on this network was added or removed. */
+  linksChanged(network: NetworkRecord): void {
+    if (isSwitched(network)) this.switches.soon();
   }
 
   #pass(links: Links, underlay: Underlay): OverlayPass {
@@ -110,6 +142,7 @@ export class Overlays {
     const { underlay } = this;
     if (!underlay) return 0;
     const pass = this.#pass(links, underlay);
+    if (this.list().some(isSwitched)) this.switches.soon();
     return this.list().reduce((sum, record) => sum + driverOf(record).sync(record, pass), 0);
   }
 
@@ -135,6 +168,9 @@ export class Overlays {
       const entries = driverOf(record).sync(record, pass);
       if (entries > 0) repairs.push(`network ${name}: ${entries} entries for other hosts`);
     }
+    if (this.list().some(isSwitched)) this.switches.soon(true);
+    const changes = this.switches.takeRepairs();
+    if (changes > 0) repairs.push(`${changes} commands to Open vSwitch`);
     if (this.#guard.repair()) repairs.push("nftables rules of overlay networks");
     return repairs;
   }

@@ -5,7 +5,7 @@
  */
 import { type Version, versionOf } from "../../core/ip.ts";
 import { nft } from "../../linux/index.ts";
-import { isRouted, type NetworkRecord, subnetsOf } from "../model/network.ts";
+import { isRouted, type NetworkRecord, type OverlayOptions, subnetsOf } from "../model/network.ts";
 import { partsOf } from "../overlay/slice-routes.ts";
 import type { RemoteEndpoint, UnderlayHost } from "../overlay/underlay.ts";
 import { tableName } from "./rules.ts";
@@ -54,12 +54,14 @@ function chain(hook: "input" | "forward", parts: readonly Part[]): string[] {
 }
 
 function tunnelRules({ networks, peers }: GuardInput): Part[] {
-  const ports = [
-    ...new Set(
-      networks.flatMap(({ config: { overlay } }) => (overlay?.encapsulation === "vxlan" ? overlay.port : [])),
-    ),
-  ].sort((a, b) => a - b);
-  if (ports.length === 0) return [];
+  const overlays = networks.flatMap(({ config }) => config.overlay ?? []);
+  const numbers = (suffix: string, of: (overlay: OverlayOptions) => number) =>
+    [...new Set(overlays.filter(({ encapsulation }) => encapsulation.endsWith(suffix)).map(of))].sort(
+      (a, b) => a - b,
+    );
+  const ports = numbers("vxlan", ({ port }) => port);
+  const keys = numbers("gre", ({ id }) => id);
+  if (ports.length + keys.length === 0) return [];
   const of = (version: Version) =>
     peers.map(({ address }) => address).filter((each) => versionOf(each) === version);
   return [
@@ -69,9 +71,13 @@ function tunnelRules({ networks, peers }: GuardInput): Part[] {
         `  set members6 { type ipv6_addr;${elements(of(6))} }`,
       ],
       input: [
-        `udp dport { ${ports.join(", ")} } ip saddr != @members counter drop`,
-        `udp dport { ${ports.join(", ")} } ip6 saddr != @members6 counter drop`,
-      ],
+        ...(ports.length > 0 ? [`udp dport { ${ports.join(", ")} }`] : []),
+        // GRE with a key (RFC 2890); tunnels of other programs have other keys
+        ...keys.map((key) => `meta l4proto 47 @th,32,32 ${key}`),
+      ].flatMap((packets) => [
+        `${packets} ip saddr != @members counter drop`,
+        `${packets} ip6 saddr != @members6 counter drop`,
+      ]),
     },
   ];
 }
