@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { hasCode } from "../core/errors.ts";
 import { type Link, type Links, removeNamespace } from "../linux/index.ts";
 import { allowHairpin, ensureBridge, withLinks } from "./drivers/bridge.ts";
-import { isSwitched } from "./model/network.ts";
+import { isEncrypted, isSwitched } from "./model/network.ts";
 import type { NetworkManager } from "./network-manager.ts";
+import { wireguardLink } from "./overlay/encryption.ts";
 
 const SETTLE_TIMEOUT = 3000;
 
@@ -23,6 +24,8 @@ export class LinkRepair {
       const all = links.list();
       this.#removeUnknownBridges(links, all);
       this.#removeUnknownEndpoints(links, all);
+      const secret = all.find(({ name }) => name === wireguardLink(this.host.roots.tag));
+      if (secret && !this.host.list().some(isEncrypted)) links.remove(secret.index);
     });
     if (this.host.list().length === 0) this.host.spoofing.clear();
     this.host.forwarding.repair(); // after a reboot the host does not forward yet
@@ -34,7 +37,7 @@ export class LinkRepair {
     for (const { name, index, kind } of all) {
       if (!(name.startsWith(`bay${tag}-`) || name.startsWith(`bt${tag}`)) || known.has(name)) continue;
       // Open vSwitch would create the link of its bridge again
-      if (kind === "tun" || kind === "openvswitch") this.host.overlays.switches.soon();
+      if (kind === "tun" || kind === "openvswitch") this.host.overlays.switches.passes.soon();
       else links.remove(index);
     }
   }

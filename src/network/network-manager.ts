@@ -126,7 +126,7 @@ export class NetworkManager {
     if (record.bridge !== old.bridge) refuseTakenBridge(record);
     this.store.put(KEY + config.name, record);
     this.#removeLinks(old);
-    if (isSwitched(old)) await this.overlays.switches.sync();
+    await this.overlays.settle(old);
     await this.#bringUp(record);
   }
 
@@ -158,7 +158,7 @@ export class NetworkManager {
       throw new BayError("NETWORK_IN_USE", `the network ${name} is used by the container ${user.container}`);
     this.#removeLinks(record);
     this.store.delete(KEY + name);
-    if (isSwitched(record)) await this.overlays.switches.sync();
+    await this.overlays.settle(record);
     if (this.list().length === 0) this.spoofing.clear();
     this.overlays.release();
     await this.firewall.sync();

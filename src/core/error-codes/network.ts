@@ -9,6 +9,20 @@ export const NETWORK = {
     causes: "A network has the encapsulation ovs-gre or ovs-vxlan.",
     fix: "Install the package openvswitch-switch on the hosts that the message names, or use another encapsulation.",
   },
+  NO_WIREGUARD: {
+    exit: 1,
+    http: 500,
+    meaning: "The tools of WireGuard are not installed on a host that needs them.",
+    causes: "A network has the option encrypted.",
+    fix: "Install wireguard-tools, and wireguard-go if the kernel has no WireGuard.",
+  },
+  WIREGUARD: {
+    exit: 1,
+    http: 500,
+    meaning: "wg or wireguard-go failed.",
+    causes: "Another program uses the UDP port 51830, or /dev/net/tun does not exist.",
+    fix: "Read the message of the tool.",
+  },
   OPEN_VSWITCH: {
     exit: 1,
     http: 500,

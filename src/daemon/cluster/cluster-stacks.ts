@@ -21,7 +21,7 @@ import type { Asker } from "../stacks/stack-locks.ts";
 import type { StackService } from "../stacks/stack-service.ts";
 import { type HostState, hostState, hostStateSchema } from "./host-state.ts";
 import { askJson, readLines } from "./member-client.ts";
-import { requireOpenVSwitch, resolveOverlays } from "./resolve-overlays.ts";
+import { requirePrograms, resolveOverlays } from "./resolve-overlays.ts";
 
 /** Milliseconds within which a host says what it has. */
 const STATE_TIMEOUT = 10_000;
@@ -109,9 +109,11 @@ export class ClusterStacks {
         placement.assignments,
       ).map((part) => [part.host, withElsewhere(part.stack, placement.assignments)]),
     );
-    requireOpenVSwitch(
-      [...parts].map(([host, part]) => ({ host, stack: part })),
-      new Set(asked.flatMap(({ member, state }) => (state?.lacksOpenVSwitch ? member.name : []))),
+    requirePrograms(
+      asked.flatMap(({ member, state }) => {
+        const part = parts.get(member.name);
+        return part && state?.lacks ? [{ host: member.name, stack: part, lacks: state.lacks }] : [];
+      }),
     );
     return {
       parts: asked.flatMap(({ member, state }) => {

@@ -5,6 +5,8 @@ import { z } from "zod";
 import { type ContainerManager, LABELS } from "../../container/index.ts";
 import { subnetsOf, withLinks } from "../../network/index.ts";
 
+export const NETWORK_PROGRAMS = ["ovs-vsctl", "wg"] as const;
+
 const name = z.string().max(300);
 
 export const hostStateSchema = z.object({
@@ -17,8 +19,8 @@ export const hostStateSchema = z.object({
     .max(10_000),
   /** All subnets that this host uses: of networks and of its own routes. */
   subnets: z.array(name).max(100_000),
-  /** ovs-vsctl does not exist; an older bay does not tell. */
-  lacksOpenVSwitch: z.boolean().optional(),
+  /** Programs for networks that do not exist on this host; an older bay does not tell. */
+  lacks: z.array(z.enum(NETWORK_PROGRAMS)).max(10).optional(),
 });
 export type HostState = z.infer<typeof hostStateSchema>;
 
@@ -39,9 +41,9 @@ export function hostState(manager: ContainerManager, stack: string): HostState {
       .list()
       .filter(({ config }) => config.stack === stack)
       .map(({ config }) => config.name),
-    lacksOpenVSwitch: !(process.env.PATH ?? "")
-      .split(":")
-      .some((folder) => existsSync(join(folder, "ovs-vsctl"))),
+    lacks: NETWORK_PROGRAMS.filter(
+      (program) => !(process.env.PATH ?? "").split(":").some((folder) => existsSync(join(folder, program))),
+    ),
     overlays: networks.flatMap(({ config, subnet, further = [] }) =>
       config.overlay
         ? [

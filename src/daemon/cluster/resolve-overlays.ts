@@ -52,7 +52,13 @@ const SUPPORTED: readonly Encapsulation[] = ["vxlan", "route", "ovs-gre", "ovs-v
 export function supported(
   key: string,
   encapsulation: NonNullable<StackNetwork["overlay"]>["encapsulation"],
+  isEncrypted: boolean,
 ): Encapsulation {
+  if (isEncrypted && encapsulation !== "vxlan")
+    throw new BayError(
+      "NO_ENCAPSULATION",
+      `networks.${key}.driver_opts.encrypted: encryption is supported for vxlan, not for ${encapsulation}`,
+    );
   const found = SUPPORTED.find((each) => each === encapsulation);
   if (found) return found;
   throw new BayError(
@@ -68,12 +74,7 @@ function resolve(
   { ids, used }: { ids: ReadonlySet<number>; used: readonly Subnet[] },
 ): StackNetwork {
   const overlay = network.overlay!;
-  supported(key, overlay.encapsulation);
-  if (overlay.isEncrypted)
-    throw new BayError(
-      "NO_ENCAPSULATION",
-      `networks.${key}.driver_opts.encrypted: encrypted overlays are not supported`,
-    );
+  supported(key, overlay.encapsulation, overlay.isEncrypted);
   const others = new Set([...ids].filter((id) => id !== own?.id));
   if (overlay.id !== undefined && others.has(overlay.id))
     throw new BayError(
@@ -97,26 +98,46 @@ function resolve(
   };
 }
 
-/** Throws NO_OPEN_VSWITCH, which names each host of a part that needs Open vSwitch and lacks it. */
-export function requireOpenVSwitch(
-  parts: readonly { host: string; stack: Stack }[],
-  lacking: ReadonlySet<string>,
+/** Throws NO_OPEN_VSWITCH or NO_WIREGUARD, which names each host of a part that lacks what its networks need. */
+export function requirePrograms(
+  parts: readonly { host: string; stack: Stack; lacks: NonNullable<HostState["lacks"]> }[],
 ): void {
-  const problems = parts
-    .filter(({ host }) => lacking.has(host))
-    .flatMap(({ host, stack: { services, networks } }) => {
-      const used = new Set(
-        Object.values(services).flatMap((each) => (each.replicas > 0 ? Object.keys(each.networks) : [])),
-      );
-      return [...used]
-        .filter((key) => networks[key]?.overlay?.encapsulation.startsWith("ovs-"))
-        .map((key) => `networks.${key}: Open vSwitch is not installed on host ${host}`);
-    });
-  if (problems.length > 0)
-    throw new BayError("NO_OPEN_VSWITCH", problems.join("\n"), {
-      hint: "apt-get install openvswitch-switch on these hosts, or use another encapsulation",
-    });
+  for (const [program, isNeeded, code, what, packageName] of PROGRAMS) {
+    const problems = parts
+      .filter(({ lacks }) => lacks.includes(program))
+      .flatMap(({ host, stack: { services, networks } }) => {
+        const used = new Set(
+          Object.values(services).flatMap((each) => (each.replicas > 0 ? Object.keys(each.networks) : [])),
+        );
+        return [...used]
+          .filter((key) => networks[key]?.overlay && isNeeded(networks[key].overlay))
+          .map((key) => `networks.${key}: ${what} not installed on host ${host}`);
+      });
+    if (problems.length > 0)
+      throw new BayError(code, problems.join("\n"), {
+        hint: `apt-get install ${packageName} on these hosts`,
+      });
+  }
 }
+
+type OverlayChoice = NonNullable<StackNetwork["overlay"]>;
+
+const PROGRAMS = [
+  [
+    "ovs-vsctl",
+    ({ encapsulation }: OverlayChoice) => encapsulation.startsWith("ovs-"),
+    "NO_OPEN_VSWITCH",
+    "Open vSwitch is",
+    "openvswitch-switch",
+  ],
+  [
+    "wg",
+    (overlay: OverlayChoice) => overlay.isEncrypted,
+    "NO_WIREGUARD",
+    "WireGuard's tools are",
+    "wireguard-tools",
+  ],
+] as const;
 
 /** IPv6 needs the same subnet on all hosts, too. */
 function withIpv6(network: StackNetwork, own: Overlay | undefined): NonNullable<StackNetwork["further"]> {

@@ -135,13 +135,18 @@ function networkConfig(stack: Stack, name: string): NetworkConfig {
 /** The part of an overlay that is the same on all hosts; the plan over the hosts has filled in what the file leaves open. */
 function overlayOptions(
   key: string,
-  { id, port, encapsulation }: NonNullable<Stack["networks"][string]["overlay"]>,
+  { id, port, encapsulation, isEncrypted }: NonNullable<Stack["networks"][string]["overlay"]>,
 ): NonNullable<NetworkConfig["overlay"]> {
   if (id === undefined)
     throw new BayError("NOT_A_MEMBER", `networks.${key}: an overlay network needs a cluster of hosts`, {
       hint: "run bay host init on one host, and bay host join on the others",
     });
-  return { encapsulation: supported(key, encapsulation), id, port: port ?? VXLAN_PORT };
+  return {
+    encapsulation: supported(key, encapsulation, isEncrypted),
+    id,
+    port: port ?? VXLAN_PORT,
+    ...(isEncrypted ? { isEncrypted } : {}),
+  };
 }
 
 function volumeConfig(stack: Stack, name: string): VolumeConfig {

@@ -48,6 +48,11 @@ export type SharedContainer = z.infer<typeof sharedContainer>;
 export const tunnelFacts = z.object({
   /** An address of the other IP version, on the link that has the member's address. */
   otherAddress: address.optional(),
+  /** Its public key for WireGuard: 32 bytes in base64. */
+  wireguardKey: z
+    .string()
+    .regex(/^[A-Za-z0-9+/]{43}=$/)
+    .optional(),
 });
 export type TunnelFacts = z.infer<typeof tunnelFacts>;
 

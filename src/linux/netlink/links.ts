@@ -123,6 +123,18 @@ export class Links {
     this.#alias(name, alias);
   }
 
+  /** Adds a link of a kind that needs no options. Throws EOPNOTSUPP if the kernel does not have the kind. */
+  addPlain(name: string, kind: string): void {
+    const info = [attribute(IFLA_INFO_KIND, text(kind))];
+    const body = [linkHeader(0), attribute(IFLA_IFNAME, text(name)), attribute(IFLA_LINKINFO, info)];
+    this.#socket.change(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, Buffer.concat(body), `add ${kind} ${name}`);
+  }
+
+  setMtu(index: number, mtu: number): void {
+    const body = Buffer.concat([linkHeader(index), attribute(IFLA_MTU, u32(mtu))]);
+    this.#socket.change(RTM_NEWLINK, 0, body, `set the MTU of link ${index}`);
+  }
+
   /** `ip link` shows the alias, which tells an administrator the owner of the link. */
   #alias(name: string, alias: string): void {
     const parts = [

@@ -4,8 +4,9 @@
  * ovs-vsctl is a program, and its daemon may be busy.
  */
 import { existsSync } from "node:fs";
-import { hasCode, messageOf } from "../../core/errors.ts";
+import { hasCode } from "../../core/errors.ts";
 import { isSwitched, type NetworkRecord } from "../model/network.ts";
+import { JoinedPasses } from "../overlay/joined-passes.ts";
 import { changesOf, OWNER, type SwitchState, wantedState } from "../overlay/switch-ports.ts";
 import type { UnderlayHost } from "../overlay/underlay.ts";
 import { ensureBridge, withLinks } from "./bridge.ts";
@@ -28,53 +29,11 @@ export interface SwitchHost {
 }
 
 export class OpenVSwitches {
-  #running: Promise<number> | undefined;
-  #next: Promise<number> | undefined;
-  #isFailing = false;
-  /** Changes of passes that began to repair something. */
-  #repaired = 0;
+  /** Each makes bridges and ports equal to the records. Rejects with NO_OPEN_VSWITCH, OPEN_VSWITCH. */
+  readonly passes: JoinedPasses;
 
-  constructor(readonly host: SwitchHost) {}
-
-  /** Makes bridges and ports equal to the records; passes of one moment are joined. Throws NO_OPEN_VSWITCH, OPEN_VSWITCH. */
-  async sync(): Promise<number> {
-    if (!this.#running) return await this.#begin();
-    // the running pass may have read the state before the caller's change
-    this.#next ??= this.#running.then(
-      () => this.#begin(),
-      () => this.#begin(),
-    );
-    return await this.#next;
-  }
-
-  async #begin(): Promise<number> {
-    this.#next = undefined;
-    this.#running = this.#pass();
-    try {
-      return await this.#running;
-    } finally {
-      this.#running = undefined;
-    }
-  }
-
-  /** Like `sync`, in the background; the first of several failures is warned of. */
-  soon(isRepair = false): void {
-    this.sync()
-      .then((changes) => {
-        this.#isFailing = false;
-        if (isRepair) this.#repaired += changes;
-      })
-      .catch((error: unknown) => {
-        if (!this.#isFailing) this.host.warn(`overlay networks: ${messageOf(error)}`);
-        this.#isFailing = true;
-      });
-  }
-
-  /** The number of repairs since the last call. */
-  takeRepairs(): number {
-    const count = this.#repaired;
-    this.#repaired = 0;
-    return count;
+  constructor(readonly host: SwitchHost) {
+    this.passes = new JoinedPasses(() => this.#pass(), host.warn);
   }
 
   async #pass(): Promise<number> {

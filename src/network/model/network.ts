@@ -27,6 +27,8 @@ export interface OverlayOptions {
   id: number;
   /** The UDP port of the tunnels. */
   port: number;
+  /** The tunnels are inside WireGuard. */
+  isEncrypted?: boolean | undefined;
 }
 
 /** The subnet in `SubnetConfig` is the first IPv4 subnet. */
@@ -78,6 +80,8 @@ export function subnetsOf({
 
 /** A network whose packets are routed between the hosts: each host's slice is a subnet of its own on its bridge. */
 export const isRouted = ({ config }: NetworkRecord): boolean => config.overlay?.encapsulation === "route";
+
+export const isEncrypted = ({ config }: NetworkRecord): boolean => config.overlay?.isEncrypted ?? false;
 
 /** A network whose bridge belongs to Open vSwitch. */
 export const isSwitched = ({ config }: NetworkRecord): boolean =>

@@ -1,6 +1,6 @@
 /**
  * The Open vSwitch bridges of overlay networks: which bridges and ports there must be, and the commands of ovs-vsctl(8) that make
- * what is there equal to it. Pure: it is compared as a whole, so that nothing stale can remain.
+ * the existing state equal to it. Pure: it is compared as a whole, so that nothing stale can remain.
  */
 import { isDeepStrictEqual } from "node:util";
 import { macFor } from "../addresses/address-pool.ts";

@@ -8,6 +8,8 @@ export interface UnderlayHost {
   address: string;
   /** An address of the other IP version on the same link, if it has told one. */
   otherAddress?: string | undefined;
+  /** Its public key for WireGuard in base64, if it has told one. */
+  wireguardKey?: string | undefined;
 }
 
 /** A container's connection to an overlay network on another host. */

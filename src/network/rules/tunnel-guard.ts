@@ -6,6 +6,7 @@
 import { type Version, versionOf } from "../../core/ip.ts";
 import { nft } from "../../linux/index.ts";
 import { isRouted, type NetworkRecord, type OverlayOptions, subnetsOf } from "../model/network.ts";
+import { wireguardLink } from "../overlay/encryption.ts";
 import { partsOf } from "../overlay/slice-routes.ts";
 import type { RemoteEndpoint, UnderlayHost } from "../overlay/underlay.ts";
 import { tableName } from "./rules.ts";
@@ -26,12 +27,17 @@ export function renderTunnelGuard(tag: string, input: GuardInput): string {
   const table = `inet ${tunnelTable(tag)}`;
   const remove = `add table ${table}\ndelete table ${table}\n`;
   if (input.networks.length === 0) return remove;
-  const parts = [...tunnelRules(input), ...input.networks.filter(isRouted).flatMap(routedRules(input))];
+  const parts = [
+    ...plainRules(tag, input),
+    ...tunnelRules(tag, input),
+    ...input.networks.filter(isRouted).flatMap(routedRules(input)),
+  ];
   return [
     `${remove}table ${table} {`,
     ...parts.flatMap(({ sets }) => sets),
     ...chain("input", parts),
     ...chain("forward", parts),
+    ...chain("output", parts),
     "}\n",
   ].join("\n");
 }
@@ -41,9 +47,10 @@ interface Part {
   sets: string[];
   input?: string[];
   forward?: string[];
+  output?: string[];
 }
 
-function chain(hook: "input" | "forward", parts: readonly Part[]): string[] {
+function chain(hook: "input" | "forward" | "output", parts: readonly Part[]): string[] {
   const rules = parts.flatMap((part) => part[hook] ?? []);
   if (rules.length === 0) return [];
   return [
@@ -53,7 +60,23 @@ function chain(hook: "input" | "forward", parts: readonly Part[]): string[] {
   ];
 }
 
-function tunnelRules({ networks, peers }: GuardInput): Part[] {
+/**
+ * Packets of an encrypted network's tunnels that are not inside WireGuard, in both directions: by the VXLAN network identifier,
+ * because other networks use the same port.
+ */
+function plainRules(tag: string, { networks }: GuardInput): Part[] {
+  return networks.flatMap(({ config: { overlay } }) => {
+    if (!overlay?.isEncrypted) return [];
+    const packets = `udp dport ${overlay.port} @th,96,24 ${overlay.id}`;
+    return {
+      sets: [],
+      input: [`iifname != "${wireguardLink(tag)}" ${packets} counter drop`],
+      output: [`oifname != "${wireguardLink(tag)}" ${packets} counter drop`],
+    };
+  });
+}
+
+function tunnelRules(tag: string, { networks, peers }: GuardInput): Part[] {
   const overlays = networks.flatMap(({ config }) => config.overlay ?? []);
   const numbers = (suffix: string, of: (overlay: OverlayOptions) => number) =>
     [...new Set(overlays.filter(({ encapsulation }) => encapsulation.endsWith(suffix)).map(of))].sort(
@@ -76,7 +99,8 @@ function tunnelRules({ networks, peers }: GuardInput): Part[] {
         ...keys.map((key) => `meta l4proto 47 @th,32,32 ${key}`),
       ].flatMap((packets) => [
         `${packets} ip saddr != @members counter drop`,
-        `${packets} ip6 saddr != @members6 counter drop`,
+        // WireGuard has checked the sources of what it delivers
+        `iifname != "${wireguardLink(tag)}" ${packets} ip6 saddr != @members6 counter drop`,
       ]),
     },
   ];

@@ -59,7 +59,7 @@ describe("bridges of Open vSwitch", () => {
     );
   });
 
-  it("a port on another bridge is moved, and one that nobody wants is removed", () => {
+  it("a port on another bridge is moved, and an unused one is removed", () => {
     const wanted = wantedState("00000", [network(1), network(2)], [peer(2)], () => []);
     const [port] = wanted.ports;
     const moved = { ...wanted, ports: [{ ...port!, bridge: "bay00000-2bcdef" }, ...wanted.ports.slice(1)] };
