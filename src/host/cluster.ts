@@ -12,7 +12,14 @@ import { connectToPeer, PeerAgent } from "./identity/peer-agent.ts";
 import { PeerListener } from "./identity/peer-listener.ts";
 import { Membership } from "./membership/membership.ts";
 import type { Member } from "./model/member.ts";
-import { HEARTBEAT, type SharedContainer, type StreamMessage, sharedContainer } from "./stream/messages.ts";
+import {
+  HEARTBEAT,
+  type SharedContainer,
+  type StreamMessage,
+  sharedContainer,
+  type TunnelFacts,
+  tunnelFacts,
+} from "./stream/messages.ts";
 import { PeerConnection, STREAM_PATH } from "./stream/peer-connection.ts";
 import { ContainerPublisher } from "./stream/publisher.ts";
 
@@ -27,6 +34,8 @@ export interface ClusterOptions {
   store: Store;
   /** This host's containers. */
   containers: () => readonly SharedContainer[];
+  /** What the tunnels of other hosts to this one need to know. */
+  tunnel?: () => TunnelFacts;
   /** Something changed that overlay networks or names depend on. */
   changed: () => void;
   /** Serves a connection of a member. */
@@ -85,9 +94,13 @@ export class Cluster {
     if (!self) return undefined;
     return {
       self: hostOf(self),
-      peers: () => this.membership.others.map(hostOf),
+      peers: () => this.membership.others.map((member) => this.#peerOf(member)),
       endpoints: () => this.#endpoints(),
     };
+  }
+
+  #peerOf(member: Member): UnderlayHost {
+    return { ...hostOf(member), ...this.#peers.get(member.id)?.tunnel };
   }
 
   #endpoints(): RemoteEndpoint[] {
@@ -131,13 +144,20 @@ export class Cluster {
       const { signed } = this.membership;
       if (signed) write({ kind: "members", signed });
     };
-    write({ kind: "host", version: VERSION });
+    let told = "";
+    const tellHost = () => {
+      const message: StreamMessage = { kind: "host", version: VERSION, tunnel: this.options.tunnel?.() };
+      if (JSON.stringify(message) !== told) write(message);
+      told = JSON.stringify(message);
+    };
+    tellHost();
     tellMembers();
     let revision = this.membership.signed;
     const unfollow = this.publisher.follow(write);
     const timer = setInterval(() => {
       if (revision !== this.membership.signed) tellMembers();
       revision = this.membership.signed;
+      tellHost();
       write(this.publisher.heartbeat());
     }, HEARTBEAT);
     response.once("close", () => {
@@ -191,7 +211,9 @@ export class Cluster {
             )
             .catch((error: unknown) => this.options.warn(messageOf(error))),
       });
-      peer.receiver.restore(this.#readNote(member.id));
+      const { containers, tunnel } = this.#readNote(member.id);
+      peer.receiver.restore(containers);
+      peer.tunnel = tunnel;
       this.#peers.set(member.id, peer);
       peer.start();
     }
@@ -218,20 +240,26 @@ export class Cluster {
       this.#unnoted.delete(id);
       if (!peer) continue;
       try {
-        replaceFile(this.#noteFile(id), JSON.stringify(peer.receiver.containers), 0o600);
+        replaceFile(
+          this.#noteFile(id),
+          JSON.stringify({ containers: peer.receiver.containers, tunnel: peer.tunnel }),
+          0o600,
+        );
       } catch (error) {
         this.options.warn(`what is known of the other hosts could not be written down: ${messageOf(error)}`);
       }
     }
   }
 
-  #readNote(id: string): SharedContainer[] {
+  #readNote(id: string): z.infer<typeof peerNote> {
     try {
-      return z.array(sharedContainer).parse(JSON.parse(readFileSync(this.#noteFile(id), "utf8")));
+      return peerNote.parse(JSON.parse(readFileSync(this.#noteFile(id), "utf8")));
     } catch {
-      return []; // there is none, or a reboot removed it
+      return { containers: [], tunnel: {} }; // there is none, or a reboot removed it
     }
   }
 }
+
+const peerNote = z.object({ containers: z.array(sharedContainer), tunnel: tunnelFacts });
 
 const hostOf = ({ name, slot, address }: Member): UnderlayHost => ({ name, slot, address });

@@ -14,14 +14,17 @@ import {
   setLoopbackUp,
   withLinks,
 } from "./drivers/bridge.ts";
-import { addressesOf, type Endpoint, type WantedEndpoint } from "./model/network.ts";
+import { addressesOf, type Endpoint, isSwitched, type WantedEndpoint } from "./model/network.ts";
 import type { NetworkManager } from "./network-manager.ts";
 
 export class Endpoints {
   readonly #dns = new Map<string, ContainerDns>();
 
   constructor(
-    readonly host: Pick<NetworkManager, "roots" | "directory" | "spoofing" | "require" | "fixedAddresses">,
+    readonly host: Pick<
+      NetworkManager,
+      "roots" | "directory" | "spoofing" | "require" | "fixedAddresses" | "get" | "overlays"
+    >,
   ) {}
 
   /**
@@ -77,6 +80,7 @@ export class Endpoints {
     withLinks((links) => ensureBridge(network, links));
     this.guard(endpoint);
     connectEndpoint(network, endpoint, this.namespaceFile(container), isDefault);
+    if (isSwitched(network)) this.host.overlays.linksChanged(network);
   }
 
   /** Limits a link to its own source addresses, or lifts the limit. */
@@ -88,6 +92,7 @@ export class Endpoints {
   disconnect(endpoint: Endpoint): void {
     removeLink(endpoint.link);
     this.host.spoofing.remove(endpoint);
+    this.#leave(endpoint);
   }
 
   /** The endpoint that the container's default route uses; undefined if none leads outside. */
@@ -147,5 +152,13 @@ export class Endpoints {
     for (const { id, endpoint } of this.host.directory.endpoints())
       if (id === container) this.host.spoofing.remove(endpoint);
     removeNamespace(this.namespaceFile(container));
+    for (const { id, endpoint } of this.host.directory.endpoints())
+      if (id === container) this.#leave(endpoint);
+  }
+
+  /** A bridge of Open vSwitch keeps a port whose link has gone. */
+  #leave({ network }: Endpoint): void {
+    const record = this.host.get(network);
+    if (record && isSwitched(record)) this.host.overlays.linksChanged(record);
   }
 }

@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { hasCode } from "../core/errors.ts";
 import { type Link, type Links, removeNamespace } from "../linux/index.ts";
 import { allowHairpin, ensureBridge, withLinks } from "./drivers/bridge.ts";
+import { isEncrypted, isSwitched } from "./model/network.ts";
 import type { NetworkManager } from "./network-manager.ts";
+import { wireguardLink } from "./overlay/encryption.ts";
 
 const SETTLE_TIMEOUT = 3000;
 
@@ -22,6 +24,8 @@ export class LinkRepair {
       const all = links.list();
       this.#removeUnknownBridges(links, all);
       this.#removeUnknownEndpoints(links, all);
+      const secret = all.find(({ name }) => name === wireguardLink(this.host.roots.tag));
+      if (secret && !this.host.list().some(isEncrypted)) links.remove(secret.index);
     });
     if (this.host.list().length === 0) this.host.spoofing.clear();
     this.host.forwarding.repair(); // after a reboot the host does not forward yet
@@ -30,9 +34,12 @@ export class LinkRepair {
   #removeUnknownBridges(links: Links, all: readonly Link[]): void {
     const { tag } = this.host.roots;
     const known = new Set(this.host.list().flatMap(({ bridge, tunnel }) => [bridge, tunnel]));
-    for (const { name, index } of all)
-      if ((name.startsWith(`bay${tag}-`) || name.startsWith(`bt${tag}`)) && !known.has(name))
-        links.remove(index);
+    for (const { name, index, kind } of all) {
+      if (!(name.startsWith(`bay${tag}-`) || name.startsWith(`bt${tag}`)) || known.has(name)) continue;
+      // Open vSwitch would create the link of its bridge again
+      if (kind === "tun" || kind === "openvswitch") this.host.overlays.switches.passes.soon();
+      else links.remove(index);
+    }
   }
 
   /** A running container keeps its namespace, so a link that was being added or removed when bayd was killed stays in it. */
@@ -80,13 +87,17 @@ export class LinkRepair {
       for (const { container, id, isRunning, endpoint } of all) {
         const link = known.find(({ name }) => name === endpoint.link);
         const master = masters.get(endpoint.network);
-        if (!isRunning || master === undefined || (link?.master === master && link.isUp)) continue;
-        if (endpoint.networkId !== this.host.get(endpoint.network)?.id) continue; // it is about to be replaced
+        if (!isRunning || master === undefined) continue;
+        const network = this.host.get(endpoint.network);
+        const isPort = network && isSwitched(network) ? true : link?.master === master;
+        if (link?.isUp && isPort) continue;
+        if (endpoint.networkId !== network?.id) continue; // it is about to be replaced
         // the link's other end, in the container, is removed with it
-        if (link) {
+        if (link && isSwitched(network)) links.setUp(link.index);
+        else if (link) {
           links.setMaster(link.index, master);
           allowHairpin(links, link.name);
-          if (this.host.get(endpoint.network)?.config.options?.isolated) links.setIsolated(link.index);
+          if (network.config.options?.isolated) links.setIsolated(link.index);
         } else
           this.host.endpoints.reconnect(
             id,

@@ -7,7 +7,13 @@ import type { Store } from "../store/index.ts";
 import { ensureBridge, removeLink, withLinks } from "./drivers/bridge.ts";
 import { Endpoints } from "./endpoints.ts";
 import { LinkRepair } from "./link-repair.ts";
-import type { Endpoint, NetworkConfig, NetworkRecord, PublishedPort } from "./model/network.ts";
+import {
+  type Endpoint,
+  isSwitched,
+  type NetworkConfig,
+  type NetworkRecord,
+  type PublishedPort,
+} from "./model/network.ts";
 import { newNetworkRecord } from "./model/new-network.ts";
 import { DEFAULT_NETWORK, DEFAULT_NETWORK_CONFIG } from "./model/predefined.ts";
 import { Overlays } from "./overlay/overlays.ts";
@@ -122,7 +128,8 @@ export class NetworkManager {
     const record = this.#newRecord(config, old);
     if (record.bridge !== old.bridge) refuseTakenBridge(record);
     this.store.put(KEY + config.name, record);
-    removeLinks(old);
+    this.#removeLinks(old);
+    await this.overlays.settle(old);
     await this.#bringUp(record);
   }
 
@@ -139,7 +146,7 @@ export class NetworkManager {
 
   async #bringUp(record: NetworkRecord): Promise<void> {
     withLinks((links) => ensureBridge(record, links));
-    this.overlays.bringUp(record);
+    await this.overlays.bringUp(record);
     await this.firewall.sync();
     // after the rules, so that containers of the network are never reachable without them
     this.forwarding.ensure();
@@ -174,8 +181,9 @@ export class NetworkManager {
     const user = this.directory.endpoints().find(({ endpoint }) => endpoint.network === name);
     if (user)
       throw new BayError("NETWORK_IN_USE", `the network ${name} is used by the container ${user.container}`);
-    removeLinks(record);
+    this.#removeLinks(record);
     this.store.delete(KEY + name);
+    await this.overlays.settle(record);
     if (this.list().length === 0) this.spoofing.clear();
     this.overlays.release();
     await this.firewall.sync();
@@ -183,17 +191,18 @@ export class NetworkManager {
     this.forwarding.apply();
   }
 
+  /** Tunnels and routes are not removed with the bridge. */
+  #removeLinks(record: NetworkRecord): void {
+    withLinks((links) => this.overlays.remove(record, links));
+    // Open vSwitch removes its own bridges
+    if (!isSwitched(record)) removeLink(record.bridge);
+  }
+
   /** Saves the expected rules, for observers outside bayd. */
   saveRules(): void {
     this.firewall.save();
     this.spoofing.save();
   }
-}
-
-/** A tunnel's link is not removed with its bridge. */
-function removeLinks({ bridge, tunnel }: NetworkRecord): void {
-  if (tunnel !== undefined) removeLink(tunnel);
-  removeLink(bridge);
 }
 
 /** Throws BRIDGE_TAKEN if another program owns the link: it would be removed with the network. */

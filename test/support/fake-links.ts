@@ -17,6 +17,7 @@ type LinkCalls = Pick<
   | "addresses"
   | "addDefaultRoute"
   | "addLinkRoute"
+  | "addGatewayRoute"
   | "setHairpin"
   | "setIsolated"
   | "routes"
@@ -153,6 +154,7 @@ export class FakeNetworkHost {
       setIsolated: (index) => void Object.assign(require(index), { isIsolated: true }),
       addLinkRoute: (index, destination, prefix) =>
         void (require(index) && space.routes.push({ destination, prefix })),
+      addGatewayRoute: (destination, prefix) => void space.routes.push({ destination, prefix }),
       routes: () => [...space.routes],
       remove: (index) => {
         const peer = space.links.get(index)?.peer;

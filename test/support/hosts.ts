@@ -6,6 +6,7 @@ import { execFileSync, type SpawnSyncReturns, spawn, spawnSync } from "node:chil
 import { randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { inNamespace, setTransmitChecksum } from "../../src/linux/index.ts";
 import { Bay, type BayHost, eventually } from "./bay.ts";
 
 const run = (program: string, ...args: string[]) =>
@@ -15,6 +16,7 @@ const run = (program: string, ...args: string[]) =>
 export class TestHost implements BayHost {
   readonly bay: Bay;
   readonly #holder: ReturnType<typeof spawn>;
+  #hasOpenVSwitch = false;
 
   constructor(
     readonly name: string,
@@ -52,6 +54,30 @@ export class TestHost implements BayHost {
     return ["nsenter", "-t", String(this.#holder.pid), "-m", "-n", ...inFolder];
   }
 
+  /**
+   * Starts Open vSwitch in this host, with a database of its own, and gives it the host's interface: its datapath in user space
+   * reaches other hosts only through a bridge of its own.
+   */
+  startOpenVSwitch(): void {
+    const detached = "--pidfile --detach --no-chdir --log-file=/dev/null -vconsole:off -vsyslog:off";
+    const addresses = [`${this.address}/24`, `fd77::${this.address.split(".").at(-1)}/64`];
+    const script = [
+      "mkdir -p /run/openvswitch && mount -t tmpfs tmpfs /run/openvswitch && cd /run/openvswitch",
+      "ovsdb-tool create conf.db /usr/share/openvswitch/vswitch.ovsschema",
+      `ovsdb-server conf.db --remote=punix:/run/openvswitch/db.sock ${detached}`,
+      "ovs-vsctl --no-wait init",
+      `ovs-vswitchd ${detached}`,
+      "ovs-vsctl add-br underlay -- set bridge underlay datapath_type=netdev -- add-port underlay eth0",
+      "ip addr flush dev eth0 && ip link set underlay up",
+      ...addresses.map((address) => `ip addr add ${address} dev underlay`),
+      "ip route replace default via 10.77.0.254",
+    ];
+    this.#hasOpenVSwitch = true;
+    // the other end of the interface is no network card that fills in checksums
+    inNamespace(`/run/netns/${this.namespace}`, () => setTransmitChecksum("eth0", false));
+    this.run("sh", "-ec", script.join("\n"));
+  }
+
   /** Runs a program in this host. Gives its output; throws if it fails. */
   run(...command: string[]): string {
     const [program, ...args] = [...this.enter("/"), ...command];
@@ -71,6 +97,7 @@ export class TestHost implements BayHost {
 
   close(): void {
     this.bay.close();
+    if (this.#hasOpenVSwitch) this.try("sh", "-c", "kill $(cat /run/openvswitch/*.pid)");
     this.#holder.kill("SIGKILL");
   }
 }
@@ -79,6 +106,11 @@ export class TestHost implements BayHost {
 export class TestHosts {
   readonly #tag = randomBytes(3).toString("hex");
   readonly all: TestHost[] = [];
+  readonly #strangers: TestHost[] = [];
+
+  get #everyone(): TestHost[] {
+    return [...this.all, ...this.#strangers];
+  }
 
   get #switch(): string {
     return `bayt${this.#tag}-sw`;
@@ -89,12 +121,19 @@ export class TestHosts {
     run("ip", "netns", "add", hosts.#switch);
     run("ip", "-n", hosts.#switch, "link", "add", "br0", "type", "bridge", "mcast_snooping", "0");
     run("ip", "-n", hosts.#switch, "link", "set", "br0", "up");
-    for (const name of names) await hosts.#add(name);
+    for (const name of names) hosts.all.push(await hosts.#add(name));
     return hosts;
   }
 
-  async #add(name: string): Promise<void> {
-    const number = this.all.length + 1;
+  /** A host on the same segment that is not a member. */
+  async addStranger(name: string): Promise<TestHost> {
+    const host = await this.#add(name);
+    this.#strangers.push(host);
+    return host;
+  }
+
+  async #add(name: string): Promise<TestHost> {
+    const number = this.#everyone.length + 1;
     const namespace = `bayt${this.#tag}-${name}`;
     const address = `10.77.0.${number}`;
     run("ip", "netns", "add", namespace);
@@ -120,8 +159,8 @@ export class TestHosts {
     run("ip", "-n", namespace, "link", "set", "eth0", "up");
     run("ip", "-n", namespace, "route", "add", "default", "via", "10.77.0.254");
     const host = new TestHost(name, namespace, address);
-    this.all.push(host);
     await host.ready();
+    return host;
   }
 
   /** The same stack file on all hosts, at the same path, with the root file system of busybox beside it. */
@@ -161,8 +200,8 @@ export class TestHosts {
   }
 
   close(): void {
-    for (const host of this.all) host.close();
-    for (const host of this.all) run("ip", "netns", "del", host.namespace);
+    for (const host of this.#everyone) host.close();
+    for (const host of this.#everyone) run("ip", "netns", "del", host.namespace);
     run("ip", "netns", "del", this.#switch);
   }
 }

@@ -2,6 +2,34 @@
 import type { ErrorEntry } from "./entry.ts";
 
 export const NETWORK = {
+  NO_OPEN_VSWITCH: {
+    exit: 1,
+    http: 500,
+    meaning: "Open vSwitch is not installed on a host that needs it.",
+    causes: "A network has the encapsulation ovs-gre or ovs-vxlan.",
+    fix: "Install the package openvswitch-switch on the hosts that the message names, or use another encapsulation.",
+  },
+  NO_WIREGUARD: {
+    exit: 1,
+    http: 500,
+    meaning: "The tools of WireGuard are not installed on a host that needs them.",
+    causes: "A network has the option encrypted.",
+    fix: "Install wireguard-tools, and wireguard-go if the kernel has no WireGuard.",
+  },
+  WIREGUARD: {
+    exit: 1,
+    http: 500,
+    meaning: "wg or wireguard-go failed.",
+    causes: "Another program uses the UDP port 51830, or /dev/net/tun does not exist.",
+    fix: "Read the message of the tool.",
+  },
+  OPEN_VSWITCH: {
+    exit: 1,
+    http: 500,
+    meaning: "Open vSwitch refused a change, or does not answer.",
+    causes: "ovsdb-server or ovs-vswitchd is not running, or another program uses the name of a bridge.",
+    fix: "Read the message of ovs-vsctl, and check the service with `systemctl status openvswitch-switch`.",
+  },
   ADDRESS_TAKEN: {
     exit: 1,
     http: 409,

@@ -19,6 +19,7 @@ export function makeCluster(
     run: manager.roots.run,
     store: manager.store,
     containers: () => sharedContainers(manager),
+    tunnel: () => overlays.facts(),
     changed: () => {
       overlays.underlay = cluster.underlay;
       overlays.sync();

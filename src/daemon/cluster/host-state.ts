@@ -1,8 +1,12 @@
 /** What a host tells the one that plans over all hosts: what of a stack runs there, and what of the host is in use. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { z } from "zod";
 import { type ContainerManager, LABELS } from "../../container/index.ts";
 import { isUntagged, registryDigests } from "../../image/index.ts";
 import { subnetsOf, withLinks } from "../../network/index.ts";
+
+export const NETWORK_PROGRAMS = ["ovs-vsctl", "wg"] as const;
 
 const name = z.string().max(300);
 
@@ -33,6 +37,8 @@ export const hostStateSchema = z.object({
     .max(10_000),
   /** All subnets that this host uses: of networks and of its own routes. */
   subnets: z.array(name).max(100_000),
+  /** Programs for networks that do not exist on this host; an older bay does not tell. */
+  lacks: z.array(z.enum(NETWORK_PROGRAMS)).max(10).optional(),
 });
 export type HostState = z.infer<typeof hostStateSchema>;
 
@@ -64,6 +70,9 @@ export function hostState(manager: ContainerManager, stack: string): HostState {
       .list()
       .filter(({ config }) => config.stack === stack)
       .map(({ config }) => config.name),
+    lacks: NETWORK_PROGRAMS.filter(
+      (program) => !(process.env.PATH ?? "").split(":").some((folder) => existsSync(join(folder, program))),
+    ),
     overlays: networks.flatMap(({ config, subnet, further = [] }) =>
       config.overlay
         ? [

@@ -16,7 +16,7 @@ import type { Stack } from "../../stack/index.ts";
 import { type HostState, hostStateSchema } from "./host-state.ts";
 import { askJson } from "./member-client.ts";
 import type { ImagesOfHosts } from "./peer-images.ts";
-import { resolveOverlays } from "./resolve-overlays.ts";
+import { requirePrograms, resolveOverlays } from "./resolve-overlays.ts";
 
 /** Milliseconds within which a host says what it has. */
 const STATE_TIMEOUT = 10_000;
@@ -100,6 +100,12 @@ export class Preparation {
         membership.members.map(({ name }) => name),
         placement.assignments,
       ).map((part) => [part.host, withElsewhere(part.stack, placement.assignments)]),
+    );
+    requirePrograms(
+      asked.flatMap(({ member, state }) => {
+        const part = parts.get(member.name);
+        return part && state?.lacks ? [{ host: member.name, stack: part, lacks: state.lacks }] : [];
+      }),
     );
     return {
       parts: asked.flatMap(({ member, state }) => {

@@ -13,7 +13,7 @@ import {
   type Subnet,
   versionOf,
 } from "../../core/ip.ts";
-import { maxHosts } from "../../network/index.ts";
+import { type Encapsulation, maxHosts } from "../../network/index.ts";
 import type { Stack, StackNetwork } from "../../stack/index.ts";
 import type { HostState } from "./host-state.ts";
 
@@ -46,6 +46,27 @@ export function resolveOverlays(stack: Stack, states: readonly HostState[], host
   return { ...stack, networks: Object.fromEntries(networks) };
 }
 
+const SUPPORTED: readonly Encapsulation[] = ["vxlan", "route", "ovs-gre", "ovs-vxlan"];
+
+/** Throws NO_ENCAPSULATION. */
+export function supported(
+  key: string,
+  encapsulation: NonNullable<StackNetwork["overlay"]>["encapsulation"],
+  isEncrypted: boolean,
+): Encapsulation {
+  if (isEncrypted && encapsulation !== "vxlan")
+    throw new BayError(
+      "NO_ENCAPSULATION",
+      `networks.${key}.driver_opts.encrypted: encryption is supported for vxlan, not for ${encapsulation}`,
+    );
+  const found = SUPPORTED.find((each) => each === encapsulation);
+  if (found) return found;
+  throw new BayError(
+    "NO_ENCAPSULATION",
+    `networks.${key}.driver_opts.encapsulation: ${encapsulation} is not supported; expected one of ${SUPPORTED.join(", ")}`,
+  );
+}
+
 function resolve(
   key: string,
   network: StackNetwork,
@@ -53,13 +74,7 @@ function resolve(
   { ids, used }: { ids: ReadonlySet<number>; used: readonly Subnet[] },
 ): StackNetwork {
   const overlay = network.overlay!;
-  if (overlay.encapsulation !== "vxlan" || overlay.isEncrypted)
-    throw new BayError(
-      "NO_ENCAPSULATION",
-      overlay.isEncrypted
-        ? `networks.${key}.driver_opts.encrypted: encrypted overlays are not supported`
-        : `networks.${key}.driver_opts.encapsulation: ${overlay.encapsulation} is not supported; vxlan is`,
-    );
+  supported(key, overlay.encapsulation, overlay.isEncrypted);
   const others = new Set([...ids].filter((id) => id !== own?.id));
   if (overlay.id !== undefined && others.has(overlay.id))
     throw new BayError(
@@ -82,6 +97,47 @@ function resolve(
     },
   };
 }
+
+/** Throws NO_OPEN_VSWITCH or NO_WIREGUARD, which names each host of a part that lacks what its networks need. */
+export function requirePrograms(
+  parts: readonly { host: string; stack: Stack; lacks: NonNullable<HostState["lacks"]> }[],
+): void {
+  for (const [program, isNeeded, code, what, packageName] of PROGRAMS) {
+    const problems = parts
+      .filter(({ lacks }) => lacks.includes(program))
+      .flatMap(({ host, stack: { services, networks } }) => {
+        const used = new Set(
+          Object.values(services).flatMap((each) => (each.replicas > 0 ? Object.keys(each.networks) : [])),
+        );
+        return [...used]
+          .filter((key) => networks[key]?.overlay && isNeeded(networks[key].overlay))
+          .map((key) => `networks.${key}: ${what} not installed on host ${host}`);
+      });
+    if (problems.length > 0)
+      throw new BayError(code, problems.join("\n"), {
+        hint: `apt-get install ${packageName} on these hosts`,
+      });
+  }
+}
+
+type OverlayChoice = NonNullable<StackNetwork["overlay"]>;
+
+const PROGRAMS = [
+  [
+    "ovs-vsctl",
+    ({ encapsulation }: OverlayChoice) => encapsulation.startsWith("ovs-"),
+    "NO_OPEN_VSWITCH",
+    "Open vSwitch is",
+    "openvswitch-switch",
+  ],
+  [
+    "wg",
+    (overlay: OverlayChoice) => overlay.isEncrypted,
+    "NO_WIREGUARD",
+    "WireGuard's tools are",
+    "wireguard-tools",
+  ],
+] as const;
 
 /** IPv6 needs the same subnet on all hosts, too. */
 function withIpv6(network: StackNetwork, own: Overlay | undefined): NonNullable<StackNetwork["further"]> {

@@ -5,7 +5,7 @@ import type { NetworkConfig } from "../../network/index.ts";
 import { type Executor, furtherSubnets, reservedAddresses, type Step } from "../../reconcile/index.ts";
 import type { Condition, Stack } from "../../stack/index.ts";
 import type { VolumeConfig } from "../../volume/index.ts";
-import { VXLAN_PORT } from "../cluster/resolve-overlays.ts";
+import { supported, VXLAN_PORT } from "../cluster/resolve-overlays.ts";
 import { failureOf } from "../rollout/failure.ts";
 import { Rollouts } from "../rollout/rollouts.ts";
 import { withFiles } from "./secret-content.ts";
@@ -136,13 +136,18 @@ function networkConfig(stack: Stack, name: string): NetworkConfig {
 /** The part of an overlay that is the same on all hosts; the plan over the hosts has filled in what the file leaves open. */
 function overlayOptions(
   key: string,
-  { id, port }: NonNullable<Stack["networks"][string]["overlay"]>,
+  { id, port, encapsulation, isEncrypted }: NonNullable<Stack["networks"][string]["overlay"]>,
 ): NonNullable<NetworkConfig["overlay"]> {
   if (id === undefined)
     throw new BayError("NOT_A_MEMBER", `networks.${key}: an overlay network needs a cluster of hosts`, {
       hint: "run bay host init on one host, and bay host join on the others",
     });
-  return { encapsulation: "vxlan", id, port: port ?? VXLAN_PORT };
+  return {
+    encapsulation: supported(key, encapsulation, isEncrypted),
+    id,
+    port: port ?? VXLAN_PORT,
+    ...(isEncrypted ? { isEncrypted } : {}),
+  };
 }
 
 function volumeConfig(stack: Stack, name: string): VolumeConfig {

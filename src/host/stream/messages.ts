@@ -44,6 +44,18 @@ export const sharedContainer = z.object({
 });
 export type SharedContainer = z.infer<typeof sharedContainer>;
 
+/** What the tunnels to a host need to know of it, beside its membership. */
+export const tunnelFacts = z.object({
+  /** An address of the other IP version, on the link that has the member's address. */
+  otherAddress: address.optional(),
+  /** Its public key for WireGuard: 32 bytes in base64. */
+  wireguardKey: z
+    .string()
+    .regex(/^[A-Za-z0-9+/]{43}=$/)
+    .optional(),
+});
+export type TunnelFacts = z.infer<typeof tunnelFacts>;
+
 const number = z.int().min(0);
 
 export const streamMessage = z.discriminatedUnion("kind", [
@@ -62,7 +74,7 @@ export const streamMessage = z.discriminatedUnion("kind", [
   }),
   z.object({ kind: z.literal("heartbeat"), number }),
   z.object({ kind: z.literal("members"), signed: signedListSchema }),
-  z.object({ kind: z.literal("host"), version: z.string().max(40) }),
+  z.object({ kind: z.literal("host"), version: z.string().max(40), tunnel: tunnelFacts.optional() }),
 ]);
 export type StreamMessage = z.infer<typeof streamMessage>;
 

@@ -1,7 +1,8 @@
 /** The connection to one peer: dialled again whenever it ends, is silent, or misses a message. */
 import type { ClientRequest, IncomingMessage } from "node:http";
+import { isDeepStrictEqual } from "node:util";
 import type { Member, SignedList } from "../model/member.ts";
-import { MAX_LINE, parseMessage, SILENCE, type StreamMessage } from "./messages.ts";
+import { MAX_LINE, parseMessage, SILENCE, type StreamMessage, type TunnelFacts } from "./messages.ts";
 import { ContainerReceiver } from "./receiver.ts";
 
 const PAUSES = [50, 100, 200, 400, 700];
@@ -20,6 +21,7 @@ export class PeerConnection {
   /** When the peer last sent anything, in milliseconds since the epoch; undefined for never. */
   heardAt: number | undefined;
   version: string | undefined;
+  tunnel: TunnelFacts = {};
   /** Why the last connection ended. */
   problem: string | undefined;
   #call: ClientRequest | undefined;
@@ -102,9 +104,16 @@ export class PeerConnection {
     this.#failures = 0;
     this.problem = undefined;
     if (message.kind === "members") this.events.members(message.signed);
-    if (message.kind === "host") this.version = message.version;
     const result = this.receiver.take(message);
     if (result === "gap") return "gap";
+    if (message.kind === "host") {
+      this.version = message.version;
+      const told = message.tunnel ?? {};
+      if (!isDeepStrictEqual(told, this.tunnel)) {
+        this.tunnel = told;
+        this.events.changed();
+      }
+    }
     const isBack = this.#wasSilent;
     this.#wasSilent = false;
     if (result === "changed" || isBack) this.events.changed();

@@ -1,28 +1,39 @@
 /** Links, addresses and routes over rtnetlink(7), limited to what bay creates: bridges, veth pairs and their addresses. */
 import { isIPv6 } from "node:net";
 import { hasCode } from "../../core/errors.ts";
-import { packAddress, toAddress } from "../../core/ip.ts";
+import { packAddress } from "../../core/ip.ts";
+import {
+  AF_INET,
+  familyOf,
+  IFF_UP,
+  IFLA_ADDRESS,
+  IFLA_IFALIAS,
+  IFLA_IFNAME,
+  IFLA_INFO_DATA,
+  IFLA_INFO_KIND,
+  IFLA_INFO_SLAVE_DATA,
+  IFLA_INFO_SLAVE_KIND,
+  IFLA_LINKINFO,
+  IFLA_MASTER,
+  IFLA_MTU,
+  IFLA_NET_NS_FD,
+  linkHeader,
+  packMac,
+  RTM_DELLINK,
+  RTM_GETLINK,
+  RTM_NEWLINK,
+  unpackAddress,
+  unpackMac,
+} from "./link-message.ts";
 import { attribute, find, parseAttributes, text, u8, u32 } from "./message.ts";
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, RouteSocket } from "./route-socket.ts";
+import { Routes } from "./routes.ts";
+import { VxlanLinks } from "./vxlan.ts";
 
-const RTM_NEWLINK = 16;
-const RTM_DELLINK = 17;
-const RTM_GETLINK = 18;
 const RTM_NEWADDR = 20;
 const RTM_GETADDR = 22;
 const RTM_NEWROUTE = 24;
 const RTM_GETROUTE = 26;
-const IFLA_ADDRESS = 1;
-const IFLA_IFNAME = 3;
-const IFLA_MTU = 4;
-const IFLA_MASTER = 10;
-const IFLA_LINKINFO = 18;
-const IFLA_NET_NS_FD = 28;
-const IFLA_IFALIAS = 20;
-const IFLA_INFO_KIND = 1;
-const IFLA_INFO_DATA = 2;
-const IFLA_INFO_SLAVE_KIND = 4;
-const IFLA_INFO_SLAVE_DATA = 5;
 const IFLA_BRPORT_MODE = 4;
 const IFLA_BRPORT_ISOLATED = 33;
 const VETH_INFO_PEER = 1;
@@ -30,9 +41,6 @@ const IFLA_BR_FORWARD_DELAY = 1;
 const IFLA_BR_MCAST_SNOOPING = 23;
 const IFLA_BR_MULTI_BOOLOPT = 46; // struct br_boolopt_multi: values, and which of them are set
 const NO_LL_LEARN = 1;
-const IFF_UP = 1;
-const AF_INET = 2;
-const AF_INET6 = 10;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
 const IFA_BROADCAST = 4;
@@ -62,24 +70,6 @@ export interface AddressEntry {
   prefix: number;
 }
 
-/** struct ifinfomsg. */
-function linkHeader(index: number, flags = 0, change = 0): Buffer {
-  const header = Buffer.alloc(16);
-  header.writeInt32LE(index, 4);
-  header.writeUInt32LE(flags, 8);
-  header.writeUInt32LE(change, 12);
-  return header;
-}
-
-/** Converts an address of four or sixteen bytes to text. */
-function unpackAddress(bytes: Buffer): string {
-  return toAddress(BigInt(`0x${bytes.toString("hex")}`), bytes.length === 4 ? 4 : 6);
-}
-
-export function packMac(mac: string): Buffer {
-  return Buffer.from(mac.replaceAll(":", ""), "hex");
-}
-
 /** Decodes a reply to RTM_GETLINK (rtnetlink(7)). */
 function decodeLink(body: Buffer): Link {
   const attributes = parseAttributes(body.subarray(16));
@@ -92,13 +82,16 @@ function decodeLink(body: Buffer): Link {
     master: master || undefined,
     mtu: find(attributes, IFLA_MTU)?.readUInt32LE(0) ?? 0,
     isUp: (body.readUInt32LE(8) & IFF_UP) !== 0,
-    mac: find(attributes, IFLA_ADDRESS)?.toString("hex").match(/../g)?.join(":") ?? "",
+    mac: unpackMac(find(attributes, IFLA_ADDRESS)) ?? "",
   };
 }
 
 /** The calls on one network namespace. Close it when done. All throw `SyscallError`. */
 export class Links {
   readonly #socket = new RouteSocket();
+  /** VXLAN links and their entries, and routes with a protocol of their own, by the same socket. */
+  readonly vxlan = new VxlanLinks(this.#socket);
+  readonly routing = new Routes(this.#socket);
 
   close(): void {
     this.#socket.close();
@@ -128,6 +121,18 @@ export class Links {
     if (mac !== undefined) parts.push(attribute(IFLA_ADDRESS, packMac(mac)));
     this.#socket.change(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, Buffer.concat(parts), `add bridge ${name}`);
     this.#alias(name, alias);
+  }
+
+  /** Adds a link of a kind that needs no options. Throws EOPNOTSUPP if the kernel does not have the kind. */
+  addPlain(name: string, kind: string): void {
+    const info = [attribute(IFLA_INFO_KIND, text(kind))];
+    const body = [linkHeader(0), attribute(IFLA_IFNAME, text(name)), attribute(IFLA_LINKINFO, info)];
+    this.#socket.change(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, Buffer.concat(body), `add ${kind} ${name}`);
+  }
+
+  setMtu(index: number, mtu: number): void {
+    const body = Buffer.concat([linkHeader(index), attribute(IFLA_MTU, u32(mtu))]);
+    this.#socket.change(RTM_NEWLINK, 0, body, `set the MTU of link ${index}`);
   }
 
   /** `ip link` shows the alias, which tells an administrator the owner of the link. */
@@ -214,7 +219,7 @@ export class Links {
   addAddress(index: number, address: string, prefix: number): void {
     const isV6 = isIPv6(address);
     const header = Buffer.alloc(8); // struct ifaddrmsg
-    header.writeUInt8(isV6 ? AF_INET6 : AF_INET, 0);
+    header.writeUInt8(familyOf(address), 0);
     header.writeUInt8(prefix, 1);
     if (isV6) header.writeUInt8(IFA_F_NODAD, 2);
     header.writeUInt32LE(index, 4);
@@ -246,16 +251,25 @@ export class Links {
   /** Adds a default route through a gateway. */
   addDefaultRoute(gateway: string): void {
     this.#addRoute(
-      { family: isIPv6(gateway) ? AF_INET6 : AF_INET, prefix: 0, scope: RT_SCOPE_UNIVERSE },
+      { family: familyOf(gateway), prefix: 0, scope: RT_SCOPE_UNIVERSE },
       [attribute(RTA_GATEWAY, packAddress(gateway))],
       `add the default route by ${gateway}`,
+    );
+  }
+
+  /** Adds a route to a subnet through a gateway. */
+  addGatewayRoute(address: string, prefix: number, gateway: string): void {
+    this.#addRoute(
+      { family: familyOf(address), prefix, scope: RT_SCOPE_UNIVERSE },
+      [attribute(RTA_DST, packAddress(address)), attribute(RTA_GATEWAY, packAddress(gateway))],
+      `add a route to ${address}/${prefix}`,
     );
   }
 
   /** Adds a route to a subnet through a link that reaches all of its addresses directly. */
   addLinkRoute(index: number, address: string, prefix: number): void {
     this.#addRoute(
-      { family: isIPv6(address) ? AF_INET6 : AF_INET, prefix, scope: RT_SCOPE_LINK },
+      { family: familyOf(address), prefix, scope: RT_SCOPE_LINK },
       [attribute(RTA_DST, packAddress(address)), attribute(RTA_OIF, u32(index))],
       `add a route to ${address}/${prefix}`,
     );

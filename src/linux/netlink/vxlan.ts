@@ -5,26 +5,36 @@
  */
 import { isIPv6 } from "node:net";
 import { hasCode } from "../../core/errors.ts";
-import { packAddress, toAddress } from "../../core/ip.ts";
-import { packMac } from "./links.ts";
+import { packAddress } from "../../core/ip.ts";
+import {
+  AF_BRIDGE,
+  AF_INET,
+  AF_INET6,
+  familyOf,
+  IFF_UP,
+  IFLA_IFALIAS,
+  IFLA_IFNAME,
+  IFLA_INFO_DATA,
+  IFLA_INFO_KIND,
+  IFLA_INFO_SLAVE_DATA,
+  IFLA_INFO_SLAVE_KIND,
+  IFLA_LINKINFO,
+  IFLA_MASTER,
+  IFLA_MTU,
+  linkHeader,
+  packMac,
+  RTM_GETLINK,
+  RTM_NEWLINK,
+  unpackAddress,
+  unpackMac,
+} from "./link-message.ts";
 import { attribute, find, parseAttributes, text, u8, u32 } from "./message.ts";
-import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, RouteSocket } from "./route-socket.ts";
+import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, type RouteSocket } from "./route-socket.ts";
 import { setTransmitChecksum } from "./transmit-checksum.ts";
 
-const RTM_NEWLINK = 16;
-const RTM_GETLINK = 18;
 const RTM_NEWNEIGH = 28;
 const RTM_DELNEIGH = 29;
 const RTM_GETNEIGH = 30;
-const IFLA_IFNAME = 3;
-const IFLA_MTU = 4;
-const IFLA_MASTER = 10;
-const IFLA_LINKINFO = 18;
-const IFLA_IFALIAS = 20;
-const IFLA_INFO_KIND = 1;
-const IFLA_INFO_DATA = 2;
-const IFLA_INFO_SLAVE_KIND = 4;
-const IFLA_INFO_SLAVE_DATA = 5;
 const IFLA_BRPORT_LEARNING = 8;
 const IFLA_BRPORT_UNICAST_FLOOD = 9;
 const IFLA_VXLAN_ID = 1;
@@ -35,10 +45,6 @@ const IFLA_VXLAN_PROXY = 11;
 const IFLA_VXLAN_PORT = 15;
 const IFLA_VXLAN_LOCAL6 = 17;
 const IFLA_VXLAN_UDP_CSUM = 18;
-const IFF_UP = 1;
-const AF_BRIDGE = 7;
-const AF_INET = 2;
-const AF_INET6 = 10;
 const NDA_DST = 1;
 const NDA_LLADDR = 2;
 const NDA_MASTER = 9;
@@ -74,12 +80,12 @@ export interface NeighbourEntry {
   mac: string;
 }
 
-/** The calls on one network namespace. Close it when done. All throw `SyscallError`. */
+/** The calls on the network namespace of a socket. All throw `SyscallError`. */
 export class VxlanLinks {
-  readonly #socket = new RouteSocket();
+  readonly #socket: RouteSocket;
 
-  close(): void {
-    this.#socket.close();
+  constructor(socket: RouteSocket) {
+    this.#socket = socket;
   }
 
   /** Adds a VXLAN link as a port of a bridge, and sets it up. Throws EEXIST if the name, or the VNI on this port, is in use. */
@@ -98,7 +104,7 @@ export class VxlanLinks {
     ];
     const info = [attribute(IFLA_INFO_KIND, text("vxlan")), attribute(IFLA_INFO_DATA, data)];
     const body = Buffer.concat([
-      linkHeader(0, 0, 0),
+      linkHeader(0),
       attribute(IFLA_IFNAME, text(options.name)),
       attribute(IFLA_MTU, u32(options.mtu)),
       attribute(IFLA_MASTER, u32(options.master)),
@@ -106,7 +112,7 @@ export class VxlanLinks {
     ]);
     this.#socket.change(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body, `add vxlan ${options.name}`);
     const alias = Buffer.concat([
-      linkHeader(0, 0, 0),
+      linkHeader(0),
       attribute(IFLA_IFNAME, text(options.name)),
       attribute(IFLA_IFALIAS, text(options.alias.slice(0, 255))),
     ]);
@@ -117,14 +123,14 @@ export class VxlanLinks {
 
   /** The underlay address of a VXLAN link; undefined if it does not exist or has none. */
   localAddress(name: string): string | undefined {
-    const body = Buffer.concat([linkHeader(0, 0, 0), attribute(IFLA_IFNAME, text(name))]);
+    const body = Buffer.concat([linkHeader(0), attribute(IFLA_IFNAME, text(name))]);
     const answer = this.#socket.get(RTM_GETLINK, body, `link ${name}`);
     if (!answer) return undefined;
     const info = find(parseAttributes(answer.body.subarray(16)), IFLA_LINKINFO);
     const data = info && find(parseAttributes(info), IFLA_INFO_DATA);
     const attributes = data ? parseAttributes(data) : [];
     const local = find(attributes, IFLA_VXLAN_LOCAL) ?? find(attributes, IFLA_VXLAN_LOCAL6);
-    return local && addressOf(local);
+    return local && unpackAddress(local);
   }
 
   /** Sets a port up, and stops its bridge from learning addresses from it and from flooding unknown ones to it. */
@@ -147,13 +153,13 @@ export class VxlanLinks {
     for (const { body } of this.#socket.dump(RTM_GETNEIGH, linkHeader(index, 0, 0, AF_BRIDGE))) {
       if (body.readInt32LE(4) !== index) continue;
       const attributes = parseAttributes(body.subarray(12));
-      const mac = macOf(find(attributes, NDA_LLADDR));
+      const mac = unpackMac(find(attributes, NDA_LLADDR));
       const host = find(attributes, NDA_DST);
       if (mac === undefined) continue;
       if (find(attributes, NDA_MASTER)) {
         // a permanent entry is the port's own address
         if ((body.readUInt16LE(8) & NUD_PERMANENT) === 0) bridge.push(mac);
-      } else if (host) tunnel.push({ mac, host: addressOf(host) });
+      } else if (host) tunnel.push({ mac, host: unpackAddress(host) });
     }
     return { tunnel, bridge };
   }
@@ -193,8 +199,8 @@ export class VxlanLinks {
         const isPermanent = (body.readUInt16LE(8) & NUD_PERMANENT) !== 0;
         if (body.readInt32LE(4) !== index || !isPermanent) return [];
         const attributes = parseAttributes(body.subarray(12));
-        const [address, mac] = [find(attributes, NDA_DST), macOf(find(attributes, NDA_LLADDR))];
-        return address && mac !== undefined ? [{ address: addressOf(address), mac }] : [];
+        const [address, mac] = [find(attributes, NDA_DST), unpackMac(find(attributes, NDA_LLADDR))];
+        return address && mac !== undefined ? [{ address: unpackAddress(address), mac }] : [];
       }),
     );
   }
@@ -219,22 +225,6 @@ export class VxlanLinks {
       if (!hasCode(error, "ENOENT", "ENODEV")) throw error;
     }
   }
-}
-
-const familyOf = (address: string) => (isIPv6(address) ? AF_INET6 : AF_INET);
-const macOf = (bytes: Buffer | undefined) =>
-  bytes?.length === 6 ? bytes.toString("hex").match(/../g)!.join(":") : undefined;
-const addressOf = (bytes: Buffer) =>
-  toAddress(BigInt(`0x${bytes.toString("hex")}`), bytes.length === 4 ? 4 : 6);
-
-/** struct ifinfomsg. */
-function linkHeader(index: number, flags: number, change: number, family = 0): Buffer {
-  const header = Buffer.alloc(16);
-  header.writeUInt8(family, 0);
-  header.writeInt32LE(index, 4);
-  header.writeUInt32LE(flags, 8);
-  header.writeUInt32LE(change, 12);
-  return header;
 }
 
 /** struct ndmsg with attributes. */

@@ -1,11 +1,20 @@
 /** Bridges on the host, and the veth pairs of containers to them. */
 import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { hasCode } from "../../core/errors.ts";
-import { contains, parseSubnet, versionOf } from "../../core/ip.ts";
-import { inNamespace, type Link, Links } from "../../linux/index.ts";
+import { contains, parseRange, parseSubnet, versionOf } from "../../core/ip.ts";
+import { inNamespace, type Link, Links, setTransmitChecksum } from "../../linux/index.ts";
 import { macFor } from "../addresses/address-pool.ts";
 import { kernelFile } from "../kernel-files.ts";
-import { type Endpoint, mtuOf, type NetworkRecord, type NetworkSubnet, subnetsOf } from "../model/network.ts";
+import {
+  type Endpoint,
+  isRouted,
+  isSwitched,
+  mtuOf,
+  type NetworkRecord,
+  type NetworkSubnet,
+  onLinkPart,
+  subnetsOf,
+} from "../model/network.ts";
 
 /** Runs calls in the host's network namespace, or in the given one. */
 export function withLinks<T>(action: (links: Links) => T, namespaceFile?: string): T {
@@ -32,8 +41,9 @@ export function ensureBridge(network: NetworkRecord, links: Links, known?: reado
   const isWhole = link?.isUp && (!known || (hasAddresses() && ignoresReserved(network.bridge)));
   if (isWhole) return false;
   if (!link) {
+    if (isSwitched(network)) return false; // Open vSwitch creates it
     // the other hosts of an overlay know the MAC address without asking
-    const mac = network.tunnel === undefined ? undefined : macFor(network.gateway);
+    const mac = network.config.overlay ? macFor(network.gateway) : undefined;
     links.addBridge(network.bridge, mtuOf(network), `bay network ${network.config.name}`, mac);
     link = links.byName(network.bridge)!;
   }
@@ -41,8 +51,8 @@ export function ensureBridge(network: NetworkRecord, links: Links, known?: reado
   if (readFileSync(local, "utf8").trim() !== "1") writeFileSync(local, "1");
   if (!ignoresReserved(network.bridge)) writeFileSync(reservedLearning(network.bridge), "1");
   setIpv6(network.bridge, network.config.ipv6 ?? false);
-  for (const { subnet, gateway } of subnets)
-    links.addAddress(link.index, gateway, parseSubnet(subnet).prefix);
+  for (const each of subnets)
+    links.addAddress(link.index, each.gateway, parseRange(onLinkPart(network, each)).prefix);
   links.setUp(link.index);
   return true;
 }
@@ -90,7 +100,7 @@ export function connectEndpoint(
     const namespace = openSync(namespaceFile, "r");
     const options = {
       name: endpoint.link,
-      master: bridge?.index ?? 0,
+      master: isSwitched(network) ? 0 : (bridge?.index ?? 0),
       peerName: endpoint.interface,
       peerNamespaceFd: namespace,
       peerMac: endpoint.mac,
@@ -106,26 +116,54 @@ export function connectEndpoint(
     } finally {
       closeSync(namespace);
     }
+    if (isSwitched(network)) return;
     allowHairpin(links, endpoint.link);
     if (network.config.options?.isolated) links.setIsolated(links.byName(endpoint.link)!.index);
   });
   // the host has its IP addresses on the bridge, never on one of its ports
   setIpv6(endpoint.link, false);
   inNamespace(namespaceFile, () => setIpv6(endpoint.interface, network.config.ipv6 ?? false));
+  // the datapath in user space takes frames as they are, without the checksums that a network card would fill in
+  if (isSwitched(network)) inNamespace(namespaceFile, () => setTransmitChecksum(endpoint.interface, false));
   const own = ownSubnets(network, endpoint);
   withLinks((inside) => {
     const link = inside.byName(endpoint.interface)!;
-    for (const { address, subnet } of own) inside.addAddress(link.index, address, parseSubnet(subnet).prefix);
+    for (const each of own) inside.addAddress(link.index, each.address, ownPrefix(network, each));
     inside.setUp(link.index);
+    if (isRouted(network)) for (const each of own) addSliceRoutes(network, link.index, each, inside);
     // the network's other subnets use the same link
     for (const { subnet } of subnetsOf(network)) {
       const { version, prefix } = parseSubnet(subnet);
-      const hasVersion = own.some(({ address }) => versionOf(address) === version);
-      if (hasVersion && !own.some((mine) => mine.subnet === subnet))
-        inside.addLinkRoute(link.index, subnet.split("/", 1)[0]!, prefix);
+      const mine = own.find(({ address }) => versionOf(address) === version);
+      if (!mine || own.some((each) => each.subnet === subnet)) continue;
+      const first = subnet.split("/", 1)[0]!;
+      if (isRouted(network)) inside.addGatewayRoute(first, prefix, mine.gateway);
+      else inside.addLinkRoute(link.index, first, prefix);
     }
     if (isDefault) for (const { gateway } of own) inside.addDefaultRoute(gateway);
   }, namespaceFile);
+}
+
+/** An address that the file gives may be outside of this host's slice; it then has no neighbours. */
+function ownPrefix(
+  network: NetworkRecord,
+  { address, ...subnet }: NetworkSubnet & { address: string },
+): number {
+  const part = parseRange(onLinkPart(network, subnet));
+  return contains(part, address) ? part.prefix : part.version === 4 ? 32 : 128;
+}
+
+/** The slice is on the link, and the rest of the subnet behind the gateway, also if the network is internal. */
+function addSliceRoutes(
+  network: NetworkRecord,
+  index: number,
+  { address, ...own }: NetworkSubnet & { address: string },
+  inside: Links,
+): void {
+  const [slice, whole] = [onLinkPart(network, own), parseSubnet(own.subnet)];
+  const { prefix } = parseRange(slice);
+  if (!contains(parseRange(slice), address)) inside.addLinkRoute(index, slice.split("/", 1)[0]!, prefix);
+  if (prefix > whole.prefix) inside.addGatewayRoute(own.subnet.split("/", 1)[0]!, whole.prefix, own.gateway);
 }
 
 /** An endpoint's addresses, each with its subnet. */

@@ -17,13 +17,18 @@ export interface NetworkSubnet extends SubnetConfig {
   gateway: string;
 }
 
+/** How packets between the containers of different hosts travel; `route` has no tunnel. */
+export type Encapsulation = "vxlan" | "route" | "ovs-gre" | "ovs-vxlan";
+
 /** An overlay network: the same on each of its hosts. */
 export interface OverlayOptions {
-  encapsulation: "vxlan";
-  /** The VXLAN network identifier. */
+  encapsulation: Encapsulation;
+  /** The VXLAN network identifier, or the key of GRE. */
   id: number;
   /** The UDP port of the tunnels. */
   port: number;
+  /** The tunnels are inside WireGuard. */
+  isEncrypted?: boolean | undefined;
 }
 
 /** The subnet in `SubnetConfig` is the first IPv4 subnet. */
@@ -58,7 +63,7 @@ export interface NetworkRecord {
   bridge: string;
   /** The MTU of an overlay without a setting of its own: the underlay's less the tunnel's headers. */
   mtu?: number | undefined;
-  /** The host's end of the tunnels, a port of the bridge; only of overlay networks. */
+  /** The host's end of the tunnels, a port of the bridge; only of overlay networks with the encapsulation vxlan. */
   tunnel?: string | undefined;
 }
 
@@ -72,6 +77,19 @@ export function subnetsOf({
 }: NetworkRecord): NetworkSubnet[] {
   return [{ subnet, gateway, range: slice, reserved: config.reserved }, ...further];
 }
+
+/** A network whose packets are routed between the hosts: each host's slice is a subnet of its own on its bridge. */
+export const isRouted = ({ config }: NetworkRecord): boolean => config.overlay?.encapsulation === "route";
+
+export const isEncrypted = ({ config }: NetworkRecord): boolean => config.overlay?.isEncrypted ?? false;
+
+/** A network whose bridge belongs to Open vSwitch. */
+export const isSwitched = ({ config }: NetworkRecord): boolean =>
+  config.overlay?.encapsulation.startsWith("ovs-") ?? false;
+
+/** The part of a subnet whose addresses are reached without a gateway. */
+export const onLinkPart = (network: NetworkRecord, { subnet, range }: NetworkSubnet): string =>
+  isRouted(network) && range !== undefined ? range : subnet;
 
 /** The MTU of a network's links; undefined for the kernel's default. */
 export const mtuOf = ({ config, mtu }: NetworkRecord): number | undefined => config.mtu ?? mtu;

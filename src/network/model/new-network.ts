@@ -57,7 +57,8 @@ export function newNetworkRecord(
     config,
     subnet,
     gateway,
-    ...(slot === undefined ? {} : { slice: range, tunnel: `bt${tag}${id.slice(0, 6)}` }),
+    ...(slot === undefined ? {} : { slice: range }),
+    ...(config.overlay?.encapsulation === "vxlan" ? { tunnel: `bt${tag}${id.slice(0, 6)}` } : {}),
     ...(further.length > 0 ? { further } : {}),
     bridge: bridgeName(config, others) ?? `bay${tag}-${id.slice(0, 6)}`,
   };

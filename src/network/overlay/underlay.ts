@@ -6,6 +6,10 @@ export interface UnderlayHost {
   slot: number;
   /** The address to which the other hosts send tunnel packets. */
   address: string;
+  /** An address of the other IP version on the same link, if it has told one. */
+  otherAddress?: string | undefined;
+  /** Its public key for WireGuard in base64, if it has told one. */
+  wireguardKey?: string | undefined;
 }
 
 /** A container's connection to an overlay network on another host. */

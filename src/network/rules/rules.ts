@@ -3,7 +3,13 @@
  * if a network uses it. They always change as a whole, in one transaction.
  */
 import { versionOf } from "../../core/ip.ts";
-import { type NetworkRecord, type PublishedPort, subnetsOf } from "../model/network.ts";
+import {
+  isRouted,
+  type NetworkRecord,
+  type NetworkSubnet,
+  type PublishedPort,
+  subnetsOf,
+} from "../model/network.ts";
 
 export type Family = "ip" | "ip6";
 
@@ -129,10 +135,11 @@ function renderTable(
     ...networks.flatMap((network) =>
       subnetsOf(network)
         .filter(({ subnet }) => versionOf(subnet) === version)
-        .flatMap(({ subnet }) => masquerading(family, network, subnet)),
+        .flatMap((subnet) => masquerading(family, network, subnet)),
     ),
     "  }",
     "  chain forward { type filter hook forward priority filter; policy accept;",
+    ...networks.flatMap((network) => routedSubnets(network, version).flatMap(betweenHosts(family, network))),
     "    iifname @internal oifname != @internal drop",
     "    ct state established,related accept",
     ...networks.map(
@@ -142,6 +149,7 @@ function renderTable(
     "    oifname @internal drop",
     "    ct status dnat oifname @bridges accept",
     "    oifname @bridges drop",
+    ...networks.flatMap((network) => routedSubnets(network, version).flatMap(towardsOthers(family, network))),
     "  }",
     "}",
   ];
@@ -152,13 +160,42 @@ function renderTable(
  * Packets that leave a subnet get the host's address, and so do those from a container to a published port of its own
  * network.
  */
-function masquerading(family: Family, { bridge, config }: NetworkRecord, subnet: string): string[] {
+function masquerading(family: Family, network: NetworkRecord, { subnet, gateway }: NetworkSubnet): string[] {
+  const { bridge, config } = network;
   const { masquerade = true, sourceAddress } = config.options ?? {};
+  const elsewhere = isRouted(network) ? ` ${family} daddr != ${subnet}` : "";
   const source = family === "ip" && sourceAddress ? `snat to ${sourceAddress}` : "masquerade";
   return [
     `    ct status dnat ${family} saddr ${subnet} oifname "${bridge}" masquerade`,
     ...(config.internal || !masquerade
       ? []
-      : [`    ${family} saddr ${subnet} oifname != "${bridge}" ${source}`]),
+      : [`    ${family} saddr ${subnet}${elsewhere} oifname != "${bridge}" ${source}`]),
+    // a published port that leads to a container of another host: that host accepts packets from addresses of the network
+    ...(isRouted(network)
+      ? [`    ct status dnat ${family} daddr ${subnet} oifname != "${bridge}" snat to ${gateway}`]
+      : []),
   ];
 }
+
+const routedSubnets = (network: NetworkRecord, version: 4 | 6): string[] =>
+  isRouted(network)
+    ? subnetsOf(network).flatMap(({ subnet }) => (versionOf(subnet) === version ? [subnet] : []))
+    : [];
+
+/** Packets of a routed network between this host's bridge and other hosts. The guard of overlays has checked their source. */
+const betweenHosts =
+  (family: Family, { bridge }: NetworkRecord) =>
+  (subnet: string): string[] => [
+    `    iifname "${bridge}" oifname != @bridges ${family} daddr ${subnet} accept`,
+    `    oifname "${bridge}" iifname != @bridges ${family} saddr ${subnet} accept`,
+  ];
+
+/** This host passes nothing from elsewhere to a routed network's other hosts, but for its published ports. */
+const towardsOthers =
+  (family: Family, { bridge, config }: NetworkRecord) =>
+  (subnet: string): string[] => [
+    ...(config.internal
+      ? []
+      : [`    oifname != "${bridge}" ${family} daddr ${subnet} ct status dnat accept`]),
+    `    oifname != "${bridge}" ${family} daddr ${subnet} drop`,
+  ];

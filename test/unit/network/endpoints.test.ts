@@ -79,6 +79,7 @@ describe("the endpoints of containers", () => {
       roots: { root: folder, run: folder, tag: "unit" },
       directory: { endpoints: () => given, publishedPorts: () => [] },
       require: (name: string) => networks.find(({ config }) => config.name === name)!,
+      get: (name: string) => networks.find(({ config }) => config.name === name),
       fixedAddresses: () => new Set(["10.9.2.2"]),
       spoofing: {
         add: ({ network: name }: Endpoint) => guards.push(`add ${name}`),

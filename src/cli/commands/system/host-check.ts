@@ -8,6 +8,7 @@ import type { Roots } from "../../../core/roots.ts";
 import { appArmorParser, cgroupManager, isAppArmorOn, nft } from "../../../linux/index.ts";
 import { dropsForeign, tableName, tryGuard } from "../../../network/index.ts";
 import { HOW_TO_FREE, roomOf, roomText } from "../../../store/index.ts";
+import { routeFinding } from "./route-check.ts";
 
 export interface Finding {
   state: "ok" | "warning" | "missing";
@@ -80,6 +81,7 @@ const CHECKS: Check[] = [
   () => settingsFinding(),
   (roots) => foreignRules(roots),
   (roots) => forwardingFinding(roots),
+  () => routeFinding(),
 ];
 
 function forwardingFinding({ tag }: Roots): Finding {
