@@ -33,6 +33,12 @@ export function addGitopsCommands(group: (name: string, description: string) => 
         .option("--ca <file>", "certificates of an own CA, in PEM")
         .option("--known-hosts <file>", "accepted host keys of SSH; without it, the first one is pinned")
         .option("--verify <file>", "accept only commits signed by a key of this allowed-signers file")
+        .addOption(
+          new Option("--allow-rewind <boolean>", "accept history that is rewritten (default: true)").choices([
+            "true",
+            "false",
+          ]),
+        )
         .option("--no-allow-rewind", "refuse history that is not a descendant of the applied commit")
         .addOption(
           new Option("--policy <policy>", "apply new commits, or wait for an approval").choices([

@@ -28,7 +28,7 @@ interface AddOptions extends Format {
   ca?: string;
   knownHosts?: string;
   verify?: string;
-  allowRewind: boolean;
+  allowRewind?: boolean | "true" | "false";
   policy?: "auto" | "manual";
   prune: boolean;
   pruneVolumes?: boolean;
@@ -73,7 +73,7 @@ export async function addSource(context: Context, [name]: string[], options: Add
     prune_volumes: options.pruneVolumes,
     wait_timeout: options.waitTimeout,
     drift: options.drift,
-    allow_rewind: options.allowRewind,
+    allow_rewind: options.allowRewind === undefined ? undefined : String(options.allowRewind) === "true",
     verify: textOf(options.verify),
     allow_paths: options.allowPath,
     depends_on: options.dependsOn,
