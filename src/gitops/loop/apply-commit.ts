@@ -143,7 +143,7 @@ async function restore(
 
 /** Completes the attempt, and marks its commit as bad. */
 function noteFailed(
-  { records, stacks, manager }: ApplyServices,
+  { records, stacks }: ApplyServices,
   source: Source,
   attempt: Attempt,
   outcome: "rolled back" | "failed" | "refused",
@@ -164,7 +164,6 @@ function noteFailed(
     reason,
     tookMs: Date.now() - Date.parse(attempt.startedAt),
   });
-  manager.events.publish("daemon", "gitops-failed", source.name, { commit: attempt.commit.id });
 }
 
 /** Volumes are kept. */
@@ -188,7 +187,7 @@ async function leaveOldProject(
   await stacks.down(project, DOWN, undefined, () => {}, askerOf(source, signal));
 }
 
-function noteApplied({ records, stacks, manager }: ApplyServices, source: Source, attempt: Attempt): void {
+function noteApplied({ records, stacks }: ApplyServices, source: Source, attempt: Attempt): void {
   const { commit, project } = attempt;
   const {
     attempt: _,
@@ -212,7 +211,6 @@ function noteApplied({ records, stacks, manager }: ApplyServices, source: Source
     },
     { at, outcome: "applied", commit, reason: "", tookMs: Date.now() - Date.parse(attempt.startedAt) },
   );
-  manager.events.publish("daemon", "gitops-applied", source.name, { commit: commit.id });
 }
 
 /** `2 of 3 containers are running, web is unhealthy`, for status. */

@@ -11,6 +11,9 @@ const logPrefix = (name: string) => `gitops/log/${name}/`;
 const logKey = (name: string, number: number) => logPrefix(name) + String(number).padStart(8, "0");
 
 export class GitopsRecords {
+  /** Called for each new entry of a log. Must not throw. */
+  onEntry: (name: string, entry: Omit<LogEntry, "number">) => void = () => {};
+
   constructor(readonly store: Store) {}
 
   sources(): Source[] {
@@ -57,13 +60,15 @@ export class GitopsRecords {
   note(name: string, status: Status, entry?: Omit<LogEntry, "number">): void {
     const changes: Change[] = [{ key: statusKey(name), value: status }];
     const all = entry ? this.log(name) : [];
-    if (entry && !isRepeated(all, entry)) {
+    const isNew = entry !== undefined && !isRepeated(all, entry);
+    if (isNew) {
       const number = (all.at(-1)?.number ?? 0) + 1;
       changes.push({ key: logKey(name, number), value: { number, ...entry } });
       for (const old of all.slice(0, Math.max(0, all.length + 1 - KEPT_ENTRIES)))
         changes.push({ key: logKey(name, old.number), deleted: true });
     }
     this.store.write(changes);
+    if (isNew) this.onEntry(name, entry);
   }
 
   /** The oldest first. */

@@ -8,7 +8,7 @@ import type { Plan } from "../../../reconcile/index.ts";
 import type { Context } from "../../context.ts";
 import { print, printJson, table } from "../../ui/output.ts";
 
-interface Format {
+export interface Format {
   format: "table" | "json";
 }
 
@@ -40,9 +40,10 @@ interface AddOptions extends Format {
   apps?: boolean;
 }
 
-const urlOf = (name: string, action = "") => `/bay/v1/gitops/${encodeURIComponent(name)}${action}`;
+export const urlOf = (name: string, action = "") => `/bay/v1/gitops/${encodeURIComponent(name)}${action}`;
 
-function textOf(file: string | undefined): string | undefined {
+/** The content of a file; `-` is standard input. Throws BAD_OPTION. */
+export function textOf(file: string | undefined): string | undefined {
   if (file === undefined) return undefined;
   try {
     return readFileSync(file === "-" ? 0 : file, "utf8");
