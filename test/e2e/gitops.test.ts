@@ -217,5 +217,28 @@ ${more}
     await repository.write("gitops.yaml", "gitops:\n  one: { repos: x }\n").commit("Break the document");
     await eventually(() => expect(status(bay, "apps").status.bad?.reason).toContain("repos"));
     expect(status(bay, "one").health).toBe("healthy");
+    bay.ok("gitops", "rm", "apps", "--down", "-v");
+    expect(bay.run(["gitops", "status", "one"]).err).toContain("NO_GITOPS_SOURCE");
+    expect(bay.stackPs("one")).toEqual([]);
+  });
+
+  it("removes the containers of a bad first commit", async () => {
+    const commit = put(
+      stack(
+        'command: sh -c "echo cannot start; exit 3"',
+        "  side: { image: box, command: sleep 1000, stop_grace_period: 0s }",
+      ),
+    ).commit("Begin badly");
+    bay.ok("gitops", "add", "shop", "--repo", repository.bare, "--path", "stacks/shop", "--interval", "1s");
+    await bad(commit);
+    expect(status(bay, "shop").status.bad!.reason).toMatch(/cannot start.*those of the commit were removed/s);
+    expect(bay.stackPs("shop")).toEqual([]);
+    const second = put(
+      stack("image: registry.invalid/none:1\n    command: sleep 1").replace("    image: box\n", ""),
+    ).commit("Use an image of a registry that does not answer");
+    await eventually(() =>
+      expect(status(bay, "shop").status.unreachable?.message).toContain("registry.invalid"),
+    );
+    expect(status(bay, "shop").status.bad?.commit).not.toBe(second);
   });
 });

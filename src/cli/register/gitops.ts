@@ -3,12 +3,13 @@ import { type Command, Option } from "commander";
 import { type Add, collect, tableOrJson } from "./add.ts";
 
 const load = () => import("../commands/stack/gitops.ts");
+const hooks = () => import("../commands/stack/gitops-hooks.ts");
 const listed = (c: Command) => c.addOption(tableOrJson());
 
 export function addGitopsCommands(group: (name: string, description: string) => Add): void {
   const gitops = group(
     "gitops",
-    "follow git repositories: add, apply, ls, status, sync, approve, diff, preview, log, suspend, resume, rm, key",
+    "follow git repositories: add, apply, ls, status, sync, approve, diff, preview, log, suspend, resume, rm, key, listen, webhook, notify",
   );
   gitops(
     "add <name>",
@@ -33,6 +34,12 @@ export function addGitopsCommands(group: (name: string, description: string) => 
         .option("--ca <file>", "CA certificates, in PEM")
         .option("--known-hosts <file>", "accepted host keys of SSH; without it, the first one is pinned")
         .option("--verify <file>", "accept only commits signed by a key of this allowed-signers file")
+        .addOption(
+          new Option("--allow-rewind <boolean>", "accept history that is rewritten (default: true)").choices([
+            "true",
+            "false",
+          ]),
+        )
         .option("--no-allow-rewind", "refuse history that is not a descendant of the applied commit")
         .addOption(
           new Option("--policy <policy>", "apply new commits, or wait for an approval").choices([
@@ -128,5 +135,43 @@ export function addGitopsCommands(group: (name: string, description: string) => 
     "print the public deploy key of a source; creates it if there is none",
     listed,
     async () => (await load()).deployKey,
+  );
+  gitops(
+    "listen [address]",
+    "listen for webhooks on ADDRESS:PORT; without an address, show where bayd listens",
+    (c) =>
+      listed(c)
+        .option("--cert <file>", "certificate for https, in PEM")
+        .option("--key <file>", "private key of the certificate, in PEM")
+        .option("--metrics", "also serve /metrics for Prometheus")
+        .option("--off", "do not listen any more"),
+    async () => (await hooks()).listenForHooks,
+  );
+  gitops(
+    "webhook <name>",
+    "accept webhooks of GitHub, GitLab, Gitea or Forgejo for a source, and print their path and secret",
+    (c) =>
+      listed(c)
+        .option("--secret <file>", "file with the secret; - is standard input; without it, one is created")
+        .option("--off", "do not accept webhooks any more"),
+    async () => (await hooks()).setWebhook,
+  );
+  gitops(
+    "notify <name>",
+    "report the results of a source to an address; without options, list the targets",
+    (c) =>
+      listed(c)
+        .addOption(
+          new Option("--type <type>", "format of the reports").choices(["json", "slack", "github", "gitea"]),
+        )
+        .option("--url <file>", "file with the address; - is standard input")
+        .option("--token <file>", "file with the token for it")
+        .option(
+          "--on <result>",
+          "applied, failed, rolled-back, drift or unreachable, can be repeated (default: all but unreachable)",
+          collect,
+        )
+        .option("--off", "remove all targets of the source"),
+    async () => (await hooks()).notifyTargets,
   );
 }

@@ -23,6 +23,13 @@ export const GITOPS = {
     causes: "A source with this name exists, or another source follows the same stack.",
     fix: "Use another name, or remove the other source with bay gitops rm.",
   },
+  GITOPS_LISTEN: {
+    exit: 1,
+    http: 409,
+    meaning: "bayd cannot listen for webhooks on this address.",
+    causes: "The address does not belong to the host, the port is in use, or the certificate cannot be used.",
+    fix: "Use another address with bay gitops listen, or correct the certificate.",
+  },
   GITOPS_TIMEOUT: {
     exit: 1,
     http: 503,

@@ -6,8 +6,10 @@ import { promisify } from "node:util";
 import type { GitAccess } from "../../build/index.ts";
 import { BayError, hasCode } from "../../core/errors.ts";
 import { replaceFile } from "../../store/index.ts";
+import { type NotifyTarget, notifyTargets } from "../notify/targets.ts";
 
-type Kind = "auth" | "ca.pem" | "known_hosts" | "pinned_hosts" | "key";
+const KINDS = ["auth", "ca.pem", "known_hosts", "pinned_hosts", "key", "hook", "notify"] as const;
+type Kind = (typeof KINDS)[number];
 
 const run = promisify(execFile);
 
@@ -62,8 +64,47 @@ export class GitCredentials {
     return (["auth", "key"] as const).some((kind) => existsSync(this.#file(name, kind)));
   }
 
+  /** The certificates of an own CA; undefined without. */
+  ca(name: string): string | undefined {
+    return this.#read(name, "ca.pem");
+  }
+
+  /** The secret of the webhook; undefined without one. */
+  hookSecret(name: string): string | undefined {
+    return this.#read(name, "hook");
+  }
+
+  /** Sets or removes the secret of the webhook. */
+  putHookSecret(name: string, secret: string | undefined): void {
+    this.#replace(name, "hook", secret);
+  }
+
+  hasTargets(name: string): boolean {
+    return existsSync(this.#file(name, "notify"));
+  }
+
+  /** Where results are reported. Empty if the file cannot be read, because it was changed by hand. */
+  targets(name: string): NotifyTarget[] {
+    try {
+      const targets = notifyTargets.safeParse(JSON.parse(this.#read(name, "notify") ?? "[]"));
+      return targets.success ? targets.data : [];
+    } catch {
+      return [];
+    }
+  }
+
+  putTargets(name: string, targets: readonly NotifyTarget[]): void {
+    this.#replace(name, "notify", targets.length > 0 ? JSON.stringify(targets) : undefined);
+  }
+
+  #replace(name: string, kind: Kind, text: string | undefined): void {
+    mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+    if (text === undefined) rmSync(this.#file(name, kind), { force: true });
+    else replaceFile(this.#file(name, kind), text, 0o600);
+  }
+
   remove(name: string): void {
-    for (const kind of ["auth", "ca.pem", "known_hosts", "pinned_hosts", "key"] as const)
+    for (const kind of KINDS)
       for (const end of ["", ".pub"]) rmSync(this.#file(name, kind) + end, { force: true });
   }
 
@@ -88,7 +129,7 @@ export class GitCredentials {
     };
   }
 
-  #read(name: string, kind: "auth"): string | undefined {
+  #read(name: string, kind: Kind): string | undefined {
     const file = this.#file(name, kind);
     return existsSync(file) ? readFileSync(file, "utf8").trim() : undefined;
   }

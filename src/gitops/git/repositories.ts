@@ -8,6 +8,7 @@ import type { Source } from "../model/source.ts";
 import type { Commit } from "../model/status.ts";
 import { chooseCommit, type Target } from "./choose-commit.ts";
 import type { GitCredentials } from "./credentials.ts";
+import { forgetOldCommits } from "./forget-commits.ts";
 
 const ASK_TIME = 60_000;
 const FETCH_TIME = 10 * 60_000;
@@ -98,7 +99,9 @@ export class FollowedRepositories {
               ...access,
               environment: { ...access.environment, ...environment },
             });
-          return action({ path, url, commit, run });
+          const result = await action({ path, url, commit, run });
+          await forgetOldCommits(run, commit);
+          return result;
         });
       } finally {
         end();

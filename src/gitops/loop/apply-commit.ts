@@ -10,6 +10,7 @@ import type { Stack } from "../../stack/index.ts";
 import type { GitopsRecords } from "../model/records.ts";
 import type { Source } from "../model/source.ts";
 import type { Attempt, Commit, Status } from "../model/status.ts";
+import { HealthLimit } from "./health-limit.ts";
 
 export interface ApplyServices extends ExtensionServices {
   records: GitopsRecords;
@@ -22,7 +23,10 @@ export const upOptions = (source: Source): PlanOptions => ({ ...PLAN_DEFAULTS, r
 
 const askerOf = (source: Source, signal: AbortSignal) => ({ what: `gitops (${source.name})`, signal });
 
-/** Brings the host to the commit's stack, or back to the revision before. Throws ABORTED if bayd stops. */
+/**
+ * Brings the host to the commit's stack, or back to what it was before. Throws ABORTED if bayd stops, and the error of a
+ * registry that may answer later.
+ */
 export async function applyCommit(
   services: ApplyServices,
   source: Source,
@@ -30,29 +34,33 @@ export async function applyCommit(
   stack: Stack,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const { records, stacks } = services;
+  const { records } = services;
   const status = records.status(source.name);
-  const isSame = status.attempt?.commit.id === commit.id && status.attempt.project === stack.name;
-  const attempt: Attempt = isSame
-    ? status.attempt!
-    : {
-        commit,
-        startedAt: new Date().toISOString(),
-        project: stack.name,
-        revisionBefore: stacks.history.list(stack.name).at(-1)?.number,
-      };
+  const isResumed = status.attempt?.commit.id === commit.id && status.attempt.project === stack.name;
+  const attempt = isResumed ? status.attempt! : newAttempt(services, commit, stack.name);
   records.note(source.name, { ...status, attempt });
   await services.manager.store.flush();
-  const late = AbortSignal.timeout(source.wait_timeout);
+  const limit = new HealthLimit(source.wait_timeout);
   try {
-    if (attempt.failure === undefined)
-      await bringUp(services, source, stack, AbortSignal.any([signal, late]));
+    if (attempt.failure === undefined) await bringUp(services, source, stack, limit, signal);
   } catch (error) {
     if (signal.aborted) throw error;
-    attempt.failure = hasCode(error, "ABORTED")
-      ? `the commit did not become healthy within ${source.wait_timeout / 1000} seconds`
+    const isUntouched = !limit.hasBegun && !isResumed;
+    if (isUntouched && isTemporary(error)) {
+      const { attempt: _, ...before } = records.status(source.name);
+      records.note(source.name, before);
+      throw error;
+    }
+    attempt.failure = limit.signal.aborted
+      ? `the commit did not become healthy within ${source.wait_timeout / 1000} seconds: ${reasonOf(error)}`
       : reasonOf(error);
+    if (isUntouched) {
+      noteFailed(services, source, attempt, "refused", attempt.failure);
+      return false;
+    }
     records.note(source.name, { ...records.status(source.name), attempt });
+  } finally {
+    limit.end();
   }
   if (attempt.failure !== undefined) {
     await restore(services, source, attempt, signal);
@@ -63,47 +71,84 @@ export async function applyCommit(
   return true;
 }
 
+function newAttempt({ manager, stacks }: ApplyServices, commit: Commit, project: string): Attempt {
+  return {
+    commit,
+    startedAt: new Date().toISOString(),
+    project,
+    revisionBefore: stacks.history.list(project).at(-1)?.number,
+    hadContainers: manager.list().some(({ config }) => config.labels[LABELS.stack] === project),
+  };
+}
+
+/** Whether all failures are those of registries that may answer later. */
+function isTemporary(error: unknown): boolean {
+  const { cause } = error instanceof Error ? error : {};
+  const errors: unknown[] = cause instanceof AggregateError ? cause.errors : [error];
+  return errors.every((each) => hasCode(each, "REGISTRY_UNREACHABLE", "REGISTRY_FAILED", "REGISTRY_LIMIT"));
+}
+
 /** Removals come last, when everything else is healthy: a commit that fails has removed nothing then. */
 async function bringUp(
   { manager, stacks }: ApplyServices,
   source: Source,
   stack: Stack,
-  signal: AbortSignal,
+  limit: HealthLimit,
+  stop: AbortSignal,
 ): Promise<void> {
   const settings = { graceMs: undefined, timeoutMs: source.wait_timeout };
-  const asker = askerOf(source, signal);
   const first = { ...upOptions(source), removeOrphans: false, ignoreOrphans: true };
-  await stacks.up(stack, first, settings, () => {}, asker);
-  await waitForStack(manager, stack, [], source.wait_timeout);
-  if (source.prune)
-    await stacks.up(stack, { ...upOptions(source), pull: "never", build: false }, settings, () => {}, asker);
+  const onProgress = ({ kind }: { kind: string }) => {
+    if (!kind.startsWith("image.")) limit.begin();
+  };
+  const asker = askerOf(source, AbortSignal.any([stop, limit.signal]));
+  await stacks.up(stack, first, settings, onProgress, asker);
+  limit.begin();
+  await waitForStack(manager, stack, [], limit.remaining);
+  limit.end();
+  if (!source.prune) return;
+  const last = { ...upOptions(source), pull: "never" as const, build: false };
+  await stacks.up(stack, last, settings, () => {}, askerOf(source, stop));
 }
 
 /** Restores the revision before the attempt, completes the attempt and logs why. */
 async function restore(
-  { records, stacks, manager }: ApplyServices,
+  services: ApplyServices,
   source: Source,
   attempt: Attempt,
   signal: AbortSignal,
 ): Promise<void> {
-  let { failure: reason = "" } = attempt;
-  let outcome: "rolled back" | "failed" = "failed";
-  if (attempt.revisionBefore === undefined) reason += "\nno earlier revision exists that could be restored";
-  else {
-    try {
-      await stacks.rollback(
-        attempt.project,
-        attempt.revisionBefore,
-        undefined,
-        () => {},
-        askerOf(source, signal),
-      );
-      outcome = "rolled back";
-    } catch (error) {
-      if (signal.aborted || hasCode(error, "ABORTED")) throw error;
-      reason += `\nthe rollback to revision ${attempt.revisionBefore} failed: ${reasonOf(error)}`;
+  const { stacks, records } = services;
+  const { project, revisionBefore, failure = "" } = attempt;
+  const asker = askerOf(source, signal);
+  const hasVersion = attempt.hadContainers || records.status(source.name).project === project;
+  try {
+    if (revisionBefore !== undefined && hasVersion) {
+      await stacks.rollback(project, revisionBefore, undefined, () => {}, asker);
+      return noteFailed(services, source, attempt, "rolled back", failure);
     }
+    if (attempt.hadContainers) {
+      const reason = `${failure}\nno earlier revision exists that could be restored`;
+      return noteFailed(services, source, attempt, "failed", reason);
+    }
+    await stacks.down(project, DOWN, undefined, () => {}, asker);
+    const reason = `${failure}\nthe stack had no containers before the commit: those of the commit were removed`;
+    noteFailed(services, source, attempt, "rolled back", reason);
+  } catch (error) {
+    if (signal.aborted || hasCode(error, "ABORTED")) throw error;
+    const what = hasVersion ? `the rollback to revision ${revisionBefore}` : "the removal of its containers";
+    noteFailed(services, source, attempt, "failed", `${failure}\n${what} failed: ${reasonOf(error)}`);
   }
+}
+
+/** Completes the attempt, and marks its commit as bad. */
+function noteFailed(
+  { records, stacks }: ApplyServices,
+  source: Source,
+  attempt: Attempt,
+  outcome: "rolled back" | "failed" | "refused",
+  reason: string,
+): void {
   const { attempt: _, pending: __, rulesChanged: ___, ...status } = records.status(source.name);
   const revision = stacks.history.list(attempt.project).at(-1)?.number;
   const next: Status = {
@@ -119,8 +164,16 @@ async function restore(
     reason,
     tookMs: Date.now() - Date.parse(attempt.startedAt),
   });
-  manager.events.publish("daemon", "gitops-failed", source.name, { commit: attempt.commit.id });
 }
+
+/** Volumes are kept. */
+const DOWN = {
+  volumes: false,
+  removeOrphans: true,
+  externalVolumes: [],
+  services: undefined,
+  only: undefined,
+};
 
 /** A commit that renames the stack leaves containers under the old name. */
 async function leaveOldProject(
@@ -131,17 +184,10 @@ async function leaveOldProject(
   signal: AbortSignal,
 ): Promise<void> {
   if (project === undefined || project === current || !source.prune) return;
-  const options = {
-    volumes: false,
-    removeOrphans: true,
-    externalVolumes: [],
-    services: undefined,
-    only: undefined,
-  };
-  await stacks.down(project, options, undefined, () => {}, askerOf(source, signal));
+  await stacks.down(project, DOWN, undefined, () => {}, askerOf(source, signal));
 }
 
-function noteApplied({ records, stacks, manager }: ApplyServices, source: Source, attempt: Attempt): void {
+function noteApplied({ records, stacks }: ApplyServices, source: Source, attempt: Attempt): void {
   const { commit, project } = attempt;
   const {
     attempt: _,
@@ -165,7 +211,6 @@ function noteApplied({ records, stacks, manager }: ApplyServices, source: Source
     },
     { at, outcome: "applied", commit, reason: "", tookMs: Date.now() - Date.parse(attempt.startedAt) },
   );
-  manager.events.publish("daemon", "gitops-applied", source.name, { commit: commit.id });
 }
 
 /** `2 of 3 containers are running, web is unhealthy`, for status. */

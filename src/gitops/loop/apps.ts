@@ -19,7 +19,7 @@ export async function applyApps(
   commit: Commit,
   { directory }: CheckedOut,
 ): Promise<void> {
-  const { records, manager } = services;
+  const { records } = services;
   const startedAt = Date.now();
   const files = owner.files.length > 0 ? owner.files : [DEFAULT_FILE];
   const { readDocument } = await import("../model/document.ts");
@@ -55,5 +55,4 @@ export async function applyApps(
     { ...status, applied: { ...commit, at }, syncCount: status.syncCount + 1 },
     { at, outcome: "applied", commit, reason: "", tookMs: Date.now() - startedAt },
   );
-  manager.events.publish("daemon", "gitops-applied", owner.name, { commit: commit.id });
 }

@@ -27,6 +27,8 @@ export interface FollowServices extends ApplyServices {
 export interface PassOptions {
   /** Ask the repository now, and try a commit again that was marked as bad. */
   isForced: boolean;
+  /** Ask the repository now. */
+  isPushed: boolean;
   signal: AbortSignal;
 }
 
@@ -43,7 +45,7 @@ export async function followOnce(
   const { attempt, applied, bad, rulesChanged } = records.status(source.name);
   const target: Target = attempt
     ? { commit: attempt.commit.id, ref: undefined }
-    : await repositories.resolve(source, options.isForced, options.signal);
+    : await repositories.resolve(source, options.isForced || options.isPushed, options.signal);
   const isNew = attempt || options.isForced || rulesChanged;
   if (!isNew && (target.commit === applied?.id || target.commit === bad?.commit))
     return noteReachable(services, source);
@@ -175,7 +177,7 @@ export async function planOf(
 }
 
 function refuse(
-  { records, manager, log }: FollowServices,
+  { records, log }: FollowServices,
   source: Source,
   commit: Commit,
   reason: string,
@@ -187,7 +189,6 @@ function refuse(
     { ...status, bad: { commit: commit.id, reason }, failureCount: status.failureCount + 1 },
     { at: new Date().toISOString(), outcome: "refused", commit, reason, tookMs: Date.now() - startedAt },
   );
-  manager.events.publish("daemon", "gitops-refused", source.name, { commit: commit.id });
   log(`gitops ${source.name}: refused ${commit.id.slice(0, 12)}: ${reason.split("\n")[0]}`);
 }
 

@@ -18,6 +18,8 @@ interface Turn {
   nextAt: number;
   /** A request to poll now; several become one. */
   isForced: boolean;
+  /** A webhook has told of a push: what the repository said before is not current any more. */
+  isPushed: boolean;
   running: Promise<void> | undefined;
   driftAt: number;
 }
@@ -70,6 +72,7 @@ export class GitopsLoop {
     const turn: Turn = {
       nextAt: Date.now(),
       isForced: false,
+      isPushed: false,
       running: undefined,
       driftAt: Date.now() + SETTLED,
     };
@@ -87,7 +90,7 @@ export class GitopsLoop {
       const turn = this.#turn(source.name);
       if (turn.running || running >= MAX_PARALLEL || this.#leaving.has(source.name)) continue;
       if (source.suspended && !turn.isForced) continue;
-      if (turn.nextAt <= now || turn.isForced) {
+      if (turn.nextAt <= now || turn.isForced || turn.isPushed) {
         running += 1;
         this.#begin(turn, () => this.#pass(source, turn));
       } else if (turn.driftAt <= now) {
@@ -109,11 +112,12 @@ export class GitopsLoop {
   /** Never throws: a repository that cannot be reached is asked again after growing pauses. */
   async #pass(source: Source, turn: Turn): Promise<void> {
     const { records } = this.services;
-    const { isForced } = turn;
+    const { isForced, isPushed } = turn;
     turn.isForced = false;
+    turn.isPushed = false;
     let pause = source.interval;
     try {
-      await followOnce(this.services, source, { isForced, signal: this.signal });
+      await followOnce(this.services, source, { isForced, isPushed, signal: this.signal });
       this.#sweep(source);
     } catch (error) {
       if (this.signal.aborted) return;
@@ -182,6 +186,15 @@ export class GitopsLoop {
     while (turn.isForced && !this.signal.aborted && this.services.records.find(name))
       await new Promise((done) => setTimeout(done, TICK / 5));
     await turn.running;
+  }
+
+  /** Polls all sources of the same repository, because one of them was pushed to. */
+  pushed(name: string): void {
+    const { records } = this.services;
+    const source = records.find(name);
+    for (const { name: each, repo } of source ? records.sources() : [])
+      if (repo === source!.repo) this.#turn(each).isPushed = true;
+    this.#tick();
   }
 
   /** Polls soon, without waiting for the result. */

@@ -5,7 +5,10 @@ import { repositoryUrl } from "../git/repositories.ts";
 import { GitopsRecords } from "../model/records.ts";
 import type { FollowServices } from "./follower.ts";
 
-/** Directories that containers mount are kept while the stack is kept. Throws NO_GITOPS_SOURCE, APPLY_FAILED. */
+/**
+ * Also removes the sources that it describes, in the same way. Directories that containers mount are kept while the stack is
+ * kept. Throws NO_GITOPS_SOURCE, APPLY_FAILED.
+ */
 export async function removeSource(
   services: FollowServices,
   name: string,
@@ -13,6 +16,8 @@ export async function removeSource(
 ): Promise<void> {
   const { records, stacks, directory, repositories } = services;
   records.get(name);
+  for (const { name: described } of records.sources().filter(({ owner }) => owner === name))
+    await services.withdraw(described, () => removeSource(services, described, { isDown, volumes }));
   const { project } = records.status(name);
   if (isDown && project !== undefined) {
     const options = {
@@ -28,7 +33,8 @@ export async function removeSource(
   }
   records.remove(name);
   repositories.credentials.remove(name);
-  rmSync(join(directory, "work", name), { recursive: true, force: true });
+  for (const folder of ["work", "previews"])
+    rmSync(join(directory, folder, name), { recursive: true, force: true });
   repositories.keepOnly(
     new GitopsRecords(records.store).sources().map(({ repo }) => repositoryUrl(repo).remote),
   );

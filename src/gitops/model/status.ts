@@ -15,6 +15,8 @@ export interface Attempt {
   project: string;
   /** The revision of the stack before; undefined if the stack had none. */
   revisionBefore: number | undefined;
+  /** Whether the stack had containers before; a failed commit of a stack without them leaves none. */
+  hadContainers: boolean;
   /** Set when the commit has failed and the revision before is being restored. */
   failure?: string;
 }

@@ -23,7 +23,7 @@ const MAX_AT_ONCE = 32;
 
 /**
  * Resolves when all steps are done. A failed step skips those that depend on it, and the others continue; then it throws
- * APPLY_FAILED, naming every failure. At most `atOnce` steps run at a time. After an abort no step begins; throws ABORTED.
+ * APPLY_FAILED, naming every failure; its cause has their errors. At most `atOnce` steps run at a time. After an abort no step begins; throws ABORTED.
  */
 export async function applyPlan(
   plan: Plan,
@@ -100,5 +100,7 @@ export async function applyPlan(
     const hint = error instanceof BayError && error.hint ? `\n  ${error.hint}` : "";
     return `${message.startsWith(step.name) ? "" : `${step.name}: `}${message}${hint}`;
   });
-  throw new BayError("APPLY_FAILED", text.join("\n"));
+  throw new BayError("APPLY_FAILED", text.join("\n"), {
+    cause: new AggregateError(failures.map(({ error }) => error)),
+  });
 }

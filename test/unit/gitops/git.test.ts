@@ -176,3 +176,26 @@ describe("trust", () => {
     expect(await check()).toMatchObject({ subject: "Good", author: "Ada" });
   });
 });
+
+describe("the clone of a followed repository", () => {
+  it("forgets earlier commits, and their objects", async () => {
+    const { repository, out, repositories, source } = followed("many");
+    const commits: string[] = [];
+    for (let count = 0; count < 20; count++) {
+      commits.push(repository.write("file", `${count}`).commit(`Commit ${count}`));
+      await out();
+    }
+    const last = await repositories.resolve(source(), true, signal);
+    const has = (commit: string) =>
+      repositories.withCommit(source(), last, signal, ({ run }) =>
+        run(["cat-file", "-e", commit]).then(
+          () => true,
+          () => false,
+        ),
+      );
+    expect(await has(commits[0]!)).toBe(false);
+    expect(await has(commits.at(-1)!)).toBe(true);
+    // it is fetched again when it is needed again
+    expect((await out({ commit: commits[0] })).entries.has("file")).toBe(true);
+  }, 120_000);
+});

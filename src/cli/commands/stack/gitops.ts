@@ -8,7 +8,7 @@ import type { Plan } from "../../../reconcile/index.ts";
 import type { Context } from "../../context.ts";
 import { print, printJson, table } from "../../ui/output.ts";
 
-interface Format {
+export interface Format {
   format: "table" | "json";
 }
 
@@ -28,7 +28,7 @@ interface AddOptions extends Format {
   ca?: string;
   knownHosts?: string;
   verify?: string;
-  allowRewind: boolean;
+  allowRewind?: boolean | "true" | "false";
   policy?: "auto" | "manual";
   prune: boolean;
   pruneVolumes?: boolean;
@@ -40,9 +40,10 @@ interface AddOptions extends Format {
   apps?: boolean;
 }
 
-const urlOf = (name: string, action = "") => `/bay/v1/gitops/${encodeURIComponent(name)}${action}`;
+export const urlOf = (name: string, action = "") => `/bay/v1/gitops/${encodeURIComponent(name)}${action}`;
 
-function textOf(file: string | undefined): string | undefined {
+/** The content of a file; `-` is standard input. Throws BAD_OPTION. */
+export function textOf(file: string | undefined): string | undefined {
   if (file === undefined) return undefined;
   try {
     return readFileSync(file === "-" ? 0 : file, "utf8");
@@ -73,7 +74,7 @@ export async function addSource(context: Context, [name]: string[], options: Add
     prune_volumes: options.pruneVolumes,
     wait_timeout: options.waitTimeout,
     drift: options.drift,
-    allow_rewind: options.allowRewind,
+    allow_rewind: options.allowRewind === undefined ? undefined : String(options.allowRewind) === "true",
     verify: textOf(options.verify),
     allow_paths: options.allowPath,
     depends_on: options.dependsOn,
