@@ -64,7 +64,7 @@ export class GitCredentials {
     return (["auth", "key"] as const).some((kind) => existsSync(this.#file(name, kind)));
   }
 
-  /** The certificates of an own CA; undefined without. */
+  /** The certificates of a private CA; undefined without one. */
   ca(name: string): string | undefined {
     return this.#read(name, "ca.pem");
   }

@@ -56,7 +56,7 @@ export class Metrics {
         "Commits that failed or were refused.",
         ({ status }) => status.failureCount,
       ),
-      ...rows("drift_total", "counter", "Changes by hand that were seen.", ({ status }) => status.driftCount),
+      ...rows("drift_total", "counter", "Manual changes that were found.", ({ status }) => status.driftCount),
       ...rows("unreachable", "gauge", "1 if the last poll failed.", ({ status }) =>
         Number(!!status.unreachable),
       ),

@@ -14,7 +14,7 @@ export interface Job {
   message: Message;
   /** For the log: which target it is, without its secrets. */
   title: string;
-  /** Certificates of an own CA, in PEM. */
+  /** Certificates of a private CA, in PEM. */
   ca: string | undefined;
 }
 

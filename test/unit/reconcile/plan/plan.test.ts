@@ -289,7 +289,7 @@ describe("the plan, printed", () => {
       externalVolumes: [],
     });
     expect(plan.warnings).toEqual([
-      "containers of services that the stack no longer has are kept: demo-db-1; --remove-orphans removes them",
+      "containers of services that are no longer in the stack are kept: demo-db-1; --remove-orphans removes them",
     ]);
   });
 });

@@ -103,6 +103,7 @@ const WRONG: Readonly<Record<string, readonly string[]>> = {
   signal: SIGNAL,
   since: TIME,
   size: FLAG,
+  source: TEXT,
   squash: NOTHING,
   stderr: FLAG,
   stdin: FLAG,
