@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { BayError } from "../core/errors.ts";
+import { BayError, hasCode } from "../core/errors.ts";
 import { type Roots, resolveRoots, socketPath } from "../core/roots.ts";
 import type { Client } from "../daemon/index.ts";
 import type { LoadOptions, Stack } from "../stack/index.ts";
@@ -333,17 +333,73 @@ export function chooseContainers(
     );
 }
 
-/** The stack's containers of some services. Throws UNKNOWN_SERVICE for a name that is not in the file either. */
+export interface ChosenContainers {
+  client: Client;
+  rows: ContainerRow[];
+  /** Undefined if there is no stack file: the names are those of containers. */
+  stack: string | undefined;
+}
+
+/**
+ * The stack's containers of some services. A name that is not a service of the stack can be the name or ID of any other
+ * container; without a stack file, all names are. Throws UNKNOWN_SERVICE, CONTAINER_NOT_FOUND, and NO_STACK_FILE if no name is given.
+ */
 export async function containersOf(
   context: Context,
   services: string[],
   options: { all?: boolean; oneOff?: boolean } = {},
-): Promise<{ client: Client; rows: ContainerRow[] }> {
-  const name = await context.stackName();
+): Promise<ChosenContainers> {
+  const stack = await stackFor(context, services);
   const client = await context.client();
   if (services.length > 0) await context.learnServices();
-  const rows = await stackContainers(client, name, { services, known: context.knownServices, ...options });
-  return { client, rows };
+  const own = stack === undefined ? [] : await listContainers(client, stack, options.all);
+  const known = context.knownServices;
+  const isOfStack = (name: string) =>
+    known.includes(name) || own.some((row) => serviceOf(row) === name || nameOf(row) === name);
+  const others = await containersByName(
+    client,
+    services.filter((name) => !isOfStack(name)),
+    stack === undefined,
+  );
+  const named = services.filter((name) => !others.has(name));
+  const ofStack =
+    stack === undefined || (named.length === 0 && services.length > 0)
+      ? []
+      : chooseContainers(own, stack, { services: named, known, ...options });
+  return { client, rows: [...ofStack, ...others.values()], stack };
+}
+
+/** The name of the stack; undefined without a stack file, if names are given. */
+async function stackFor(context: Context, names: readonly string[]): Promise<string | undefined> {
+  try {
+    return await context.stackName();
+  } catch (error) {
+    if (names.length > 0 && hasCode(error, "NO_STACK_FILE") && !context.options.file) return undefined;
+    throw error;
+  }
+}
+
+const SHORTEST_ID = 4;
+
+/** Containers of this host by name or the beginning of their ID. With `all`, throws CONTAINER_NOT_FOUND for a name without one. */
+async function containersByName(
+  client: Client,
+  names: readonly string[],
+  all: boolean,
+): Promise<Map<string, ContainerRow>> {
+  const found = new Map<string, ContainerRow>();
+  if (names.length === 0) return found;
+  const rows = await client.json<ContainerRow[]>("GET", "/containers/json?all=1");
+  for (const name of names) {
+    const byId = rows.filter(({ Id }) => name.length >= SHORTEST_ID && Id.startsWith(name));
+    const row = rows.find((each) => nameOf(each) === name) ?? (byId.length === 1 ? byId[0] : undefined);
+    if (row) found.set(name, row);
+    else if (all)
+      throw new BayError("CONTAINER_NOT_FOUND", `the container ${name} does not exist`, {
+        hint: "there is no stack file here, so the names are those of containers; -f names a stack file",
+      });
+  }
+  return found;
 }
 
 /** One container of a service, selected by --index. Throws NO_CONTAINER, UNKNOWN_SERVICE. */

@@ -88,6 +88,7 @@ export async function restart(
   await some(services);
   if (options.deps === false) return;
   if (services.length === 0 || (context.options.projectName && !context.options.file)) return;
+  if ((await containersOf(context, services)).stack === undefined) return;
   const stack = await context.stack();
   const rows = await stackContainers(await context.client(), stack.name);
   const present = new Set(rows.filter(isUp).map(serviceOf));

@@ -27,8 +27,7 @@ export async function logs(context: Context, services: string[], options: LogsOp
   const tail = parseTail(options.tail);
   if (options.index !== undefined && services.length !== 1)
     throw new BayError("BAD_OPTION", "--index expects one service");
-  const { client, rows: all } = await containersOf(context, services);
-  const stack = await context.stackName();
+  const { client, rows: all, stack } = await containersOf(context, services);
   const isChosen = (row: ContainerRow) => options.index === undefined || numberOf(row) === options.index;
   const rows = all.filter(isChosen);
   const follower = new LogFollower(client, {
@@ -43,7 +42,8 @@ export async function logs(context: Context, services: string[], options: LogsOp
     until: parseTime(options.until),
   };
   if (!options.follow) for (const row of rows) await follower.follow(row, query);
-  else if (query.until !== undefined) await Promise.all(rows.map((row) => follower.follow(row, query)));
+  else if (query.until !== undefined || stack === undefined || all.some((row) => !isOf(row, stack)))
+    await Promise.all(rows.map((row) => follower.follow(row, query)));
   else {
     // a container that is removed may be created again, so its service is remembered
     const known = [...context.knownServices, ...services];
@@ -52,6 +52,8 @@ export async function logs(context: Context, services: string[], options: LogsOp
     );
   }
 }
+
+const isOf = ({ Labels }: ContainerRow, stack: string) => Labels["com.docker.compose.project"] === stack;
 
 /** Follows the existing containers and new ones until the command is interrupted. Throws DAEMON_LOST. */
 async function followAll(

@@ -1,4 +1,4 @@
-import { type Context, nameOf, stackContainers } from "../../context.ts";
+import { type Context, containersOf, nameOf } from "../../context.ts";
 import { column, type Listing, printListing } from "../../ui/listing.ts";
 import { hasCursor, humanBytes } from "../../ui/output.ts";
 
@@ -16,13 +16,9 @@ export async function stats(
   services: string[],
   options: { stream?: boolean; format: string; all?: boolean; trunc?: boolean },
 ): Promise<void> {
-  const client = await context.client();
-  const name = await context.stackName();
-  if (services.length > 0) await context.learnServices();
   for (;;) {
-    const rows = (await stackContainers(client, name, { services, known: context.knownServices })).filter(
-      ({ State }) => options.all || State === "running",
-    );
+    const { client, rows: all } = await containersOf(context, services);
+    const rows = all.filter(({ State }) => options.all || State === "running");
     const samples = await Promise.all(
       rows.map(async (row) =>
         toRow(
