@@ -9,7 +9,7 @@ const listed = (c: Command) => c.addOption(tableOrJson());
 export function addGitopsCommands(group: (name: string, description: string) => Add): void {
   const gitops = group(
     "gitops",
-    "follow git repositories: add, apply, ls, status, sync, approve, diff, preview, log, suspend, resume, rm, key, listen, webhook, notify",
+    "follow git repositories: add, apply, ls, status, sync, approve, diff, preview, log, suspend, resume, rm, key, identity, listen, webhook, notify",
   );
   gitops(
     "add <name>",
@@ -135,6 +135,13 @@ export function addGitopsCommands(group: (name: string, description: string) => 
     "print the public deploy key of a source; creates it if there is none",
     listed,
     async () => (await load()).deployKey,
+  );
+  gitops(
+    "identity",
+    "print the public age recipient of this host, for SOPS; creates it if there is none",
+    (c) =>
+      listed(c).option("--import <file>", "use the identities of a file of age-keygen; - is standard input"),
+    async () => (await hooks()).hostIdentity,
   );
   gitops(
     "listen [address]",
