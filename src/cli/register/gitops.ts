@@ -33,7 +33,7 @@ export function addGitopsCommands(group: (name: string, description: string) => 
         .option("--auth <file>", "file with a token or user:password for https; - is standard input")
         .option("--ca <file>", "CA certificates, in PEM")
         .option("--known-hosts <file>", "accepted host keys of SSH; without it, the first one is pinned")
-        .option("--verify <file>", "accept only commits signed by a key of this allowed-signers file")
+        .option("--verify <file>", "accept only commits signed by an SSH or OpenPGP key of this file")
         .addOption(
           new Option("--allow-rewind <boolean>", "accept history that is rewritten (default: true)").choices([
             "true",
