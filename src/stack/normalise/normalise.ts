@@ -1,5 +1,4 @@
 /** A checked file as a Stack: names on the host, references between services, networks and volumes resolved. */
-
 import type { SourcePosition } from "../../core/diagnostics.ts";
 import type { ReportAt } from "../check/check.ts";
 import { checkReferences, dependenciesOf, serviceContext } from "../check/check-references.ts";

@@ -1,5 +1,4 @@
 /** Shared by the readers of a service: its input, the reporting of problems, and values with units. */
-
 import { atPlace, type SourcePosition } from "../../core/diagnostics.ts";
 import type { ReportAt } from "../check/check.ts";
 import type { GivenContents } from "../files/given-contents.ts";
