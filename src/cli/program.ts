@@ -39,7 +39,7 @@ export async function main(argv: string[]): Promise<number> {
   });
   // bayd reads the stacks of repositories in a process of their own
   if (argv[2] === "__read-stack") {
-    (await import("../gitops/read/reader-process.ts")).readStackForGitops();
+    await (await import("../gitops/read/reader-process.ts")).readStackForGitops();
     return 0;
   }
   try {

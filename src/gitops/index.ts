@@ -30,6 +30,9 @@ export const gitopsExtension =
       metrics: () => metrics.text(measured(loop), Date.now()),
       log: services.log,
     });
+    // a followed stack is restored even if all of its containers were removed by hand
+    services.stacks.alsoKept = () =>
+      records.sources().flatMap(({ name }) => records.status(name).project ?? []);
     records.onEntry = (name, entry) => {
       const { outcome, commit } = entry;
       // bay events shows the events of one stack, by this label
@@ -41,7 +44,7 @@ export const gitopsExtension =
       if (source) notifier.report(source, entry);
     };
     return {
-      routes: [...gitopsRoutes(loop), ...hookRoutes({ records, credentials, listening })],
+      routes: [...gitopsRoutes(loop), ...hookRoutes({ records, credentials, listening, directory })],
       start: () => {
         loop.start();
         listening.start();

@@ -69,6 +69,7 @@ export function loadStack(
       enable: options.enable ?? [],
       variables,
       inputs,
+      contents: options.contents,
       locate: (path) => origins.locate(value, path),
     },
     (path, diagnostic, atKey) => {

@@ -9,7 +9,7 @@ const listed = (c: Command) => c.addOption(tableOrJson());
 export function addGitopsCommands(group: (name: string, description: string) => Add): void {
   const gitops = group(
     "gitops",
-    "follow git repositories: add, apply, ls, status, sync, approve, diff, preview, log, suspend, resume, rm, key, listen, webhook, notify",
+    "follow git repositories: add, apply, ls, status, sync, approve, diff, preview, log, suspend, resume, rm, key, identity, listen, webhook, notify",
   );
   gitops(
     "add <name>",
@@ -33,7 +33,7 @@ export function addGitopsCommands(group: (name: string, description: string) => 
         .option("--auth <file>", "file with a token or user:password for https; - is standard input")
         .option("--ca <file>", "CA certificates, in PEM")
         .option("--known-hosts <file>", "accepted host keys of SSH; without it, the first one is pinned")
-        .option("--verify <file>", "accept only commits signed by a key of this allowed-signers file")
+        .option("--verify <file>", "accept only commits signed by an SSH or OpenPGP key of this file")
         .addOption(
           new Option("--allow-rewind <boolean>", "accept history that is rewritten (default: true)").choices([
             "true",
@@ -135,6 +135,13 @@ export function addGitopsCommands(group: (name: string, description: string) => 
     "print the public deploy key of a source; creates it if there is none",
     listed,
     async () => (await load()).deployKey,
+  );
+  gitops(
+    "identity",
+    "print the public age recipient of this host, for SOPS; creates it if there is none",
+    (c) =>
+      listed(c).option("--import <file>", "use the identities of a file of age-keygen; - is standard input"),
+    async () => (await hooks()).hostIdentity,
   );
   gitops(
     "listen [address]",

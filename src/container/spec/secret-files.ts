@@ -1,6 +1,6 @@
 /**
- * Contents of secrets and configs, by digest. They are not on /run, because containers start again after a reboot. A running
- * container has its own copies, with its owners and modes.
+ * Contents of secrets and configs, by digest. They are not on /run, because containers start again after a reboot; therefore
+ * they are encrypted. A running container has its own copies, with its owners and modes.
  */
 import { createHash } from "node:crypto";
 import {
@@ -17,10 +17,13 @@ import { join } from "node:path";
 import { BayError } from "../../core/errors.ts";
 import { replaceFile } from "../../store/index.ts";
 import type { FileConfig } from "../model/config.ts";
+import { Seal } from "./seal.ts";
 
 const DIGEST = /^[0-9a-f]{64}$/;
 
 export class SecretFiles {
+  readonly #seal: Seal;
+
   /** Digests of contents whose containers are being created. */
   readonly #held: string[] = [];
   /** Digests of contents that are needed in addition to those of containers. */
@@ -30,13 +33,18 @@ export class SecretFiles {
   constructor(
     readonly directory: string,
     readonly ofContainers: () => Iterable<string>,
-  ) {}
+  ) {
+    this.#seal = new Seal(`${directory}.key`);
+  }
 
   /**
    * Stores contents while the containers that use them are created. Throws FILE_CHANGED. Returns the function that releases
    * them: after that, they are kept as long as a container uses them.
    */
-  hold(files: readonly FileConfig[], read: (file: FileConfig) => Buffer): () => void {
+  hold<F extends Pick<FileConfig, "kind" | "name" | "digest">>(
+    files: readonly F[],
+    read: (file: F) => Buffer,
+  ): () => void {
     for (const file of files) this.#held.push(file.digest);
     const release = () => {
       for (const { digest } of files) this.#held.splice(this.#held.indexOf(digest), 1);
@@ -60,7 +68,7 @@ export class SecretFiles {
         hint: "run the command again",
       });
     mkdirSync(this.directory, { recursive: true, mode: 0o700 });
-    replaceFile(path, bytes, 0o600);
+    replaceFile(path, this.#seal.close(bytes), 0o600);
   }
 
   #path(digest: string): string {
@@ -87,7 +95,7 @@ export class SecretFiles {
           hint: "run bay up to restore it",
         });
       const file = join(directory, String(index));
-      writeFileSync(file, readFileSync(source), { mode: 0o600 });
+      writeFileSync(file, this.#seal.open(readFileSync(source), digest, `${kind} ${name}`), { mode: 0o600 });
       chownSync(file, uid, gid);
       chmodSync(file, mode);
       return { target, file };

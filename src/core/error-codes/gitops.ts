@@ -9,6 +9,13 @@ export const GITOPS = {
     causes: "An option or a key of the gitops document is unknown or has the wrong form.",
     fix: "Correct what the message names. docs/gitops.md describes all keys.",
   },
+  BAD_SOPS: {
+    exit: 1,
+    http: 409,
+    meaning: "A file that SOPS has encrypted cannot be decrypted.",
+    causes: "It was changed after its encryption, or the host is not one of its recipients.",
+    fix: "Encrypt it again with sops, for the recipient that bay gitops identity prints.",
+  },
   GITOPS_COMMIT: {
     exit: 1,
     http: 409,

@@ -73,9 +73,12 @@ export class StackService {
     return new Set(this.manager.list().map(({ config }) => config.labels[LABELS.stack] ?? ""));
   }
 
-  /** What is needed to restore revisions of stacks that have containers; revisions of others need nothing. */
+  /** Names of further stacks whose revisions can be restored: those that follow a repository. */
+  alsoKept: () => Iterable<string> = () => [];
+
+  /** What is needed to restore revisions of stacks that have containers, or are kept; revisions of others need nothing. */
   needed(): { images: Set<string>; contents: Set<string> } {
-    return this.history.needed(this.#names());
+    return this.history.needed(new Set([...this.#names(), ...this.alsoKept()]));
   }
 
   get view(): View {

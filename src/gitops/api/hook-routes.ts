@@ -1,4 +1,4 @@
-/** The routes for webhooks, their listener and notifications. Secrets are accepted and stored, and never returned again. */
+/** The routes for the identity of the host, webhooks, their listener and notifications. Secrets are accepted and stored, and never returned again. */
 import { randomBytes } from "node:crypto";
 import { z } from "zod";
 import { BayError } from "../../core/errors.ts";
@@ -17,7 +17,10 @@ const webhookBody = z.object({
     .optional(),
 });
 
+const identityBody = z.object({ identity: z.string().max(65_536).optional() });
+
 interface HookServices {
+  directory: string;
   records: GitopsRecords;
   credentials: GitCredentials;
   listening: Listening;
@@ -33,9 +36,15 @@ function checked<S extends z.ZodType>(schema: S, value: unknown, what: string): 
   throw new BayError("BAD_GITOPS", `${what}: ${problems.join("; ")}`);
 }
 
-export function hookRoutes({ records, credentials, listening }: HookServices): Route[] {
+export function hookRoutes({ records, credentials, listening, directory }: HookServices): Route[] {
   const targetsOf = (name: string) => credentials.targets(name).map(shownTarget);
   return [
+    route("POST", "/bay/v1/gitops-identity", async (call) => {
+      const body = checked(identityBody, await call.body(z.unknown()), "the identity");
+      const { recipients, replaceIdentities } = await import("../sops/identity.ts");
+      if (body.identity !== undefined) replaceIdentities(directory, body.identity);
+      sendJson(call.response, 200, { recipients: await recipients(directory) });
+    }),
     route("GET", "/bay/v1/gitops-listener", ({ response }) =>
       sendJson(response, 200, listening.shown() ?? null),
     ),

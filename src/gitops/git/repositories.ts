@@ -122,7 +122,7 @@ export class FollowedRepositories {
         const path = join(repository, folder);
         if (!existsSync(path)) continue;
         for (const file of readdirSync(path))
-          if (file.endsWith(".lock") || file.startsWith("tmp_"))
+          if (file.endsWith(".lock") || file.startsWith("tmp_") || file.startsWith("trust-"))
             rmSync(join(path, file), { recursive: true, force: true });
       }
     }

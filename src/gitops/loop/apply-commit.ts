@@ -10,10 +10,19 @@ import type { Stack } from "../../stack/index.ts";
 import type { GitopsRecords } from "../model/records.ts";
 import type { Source } from "../model/source.ts";
 import type { Attempt, Commit, Status } from "../model/status.ts";
+import type { DecryptedContent } from "../read/read-stack.ts";
 import { HealthLimit } from "./health-limit.ts";
 
 export interface ApplyServices extends ExtensionServices {
   records: GitopsRecords;
+}
+
+/** What a commit says. */
+export interface CommitStack {
+  stack: Stack;
+  decrypted: readonly DecryptedContent[];
+  /** Whether the stack has values of decrypted files, which its plans would show. */
+  isHidden: boolean;
 }
 
 const MAX_REASON = 4000;
@@ -31,7 +40,7 @@ export async function applyCommit(
   services: ApplyServices,
   source: Source,
   commit: Commit,
-  stack: Stack,
+  { stack, decrypted, isHidden }: CommitStack,
   signal: AbortSignal,
 ): Promise<boolean> {
   const { records } = services;
@@ -41,6 +50,7 @@ export async function applyCommit(
   records.note(source.name, { ...status, attempt });
   await services.manager.store.flush();
   const limit = new HealthLimit(source.wait_timeout);
+  const letGo = holdContents(services, decrypted);
   try {
     if (attempt.failure === undefined) await bringUp(services, source, stack, limit, signal);
   } catch (error) {
@@ -61,14 +71,23 @@ export async function applyCommit(
     records.note(source.name, { ...records.status(source.name), attempt });
   } finally {
     limit.end();
+    letGo();
   }
   if (attempt.failure !== undefined) {
     await restore(services, source, attempt, signal);
     return false;
   }
   await leaveOldProject(services, source, status, stack.name, signal);
-  noteApplied(services, source, attempt);
+  noteApplied(services, source, attempt, isHidden);
   return true;
+}
+
+/** Decrypted contents are not on the disk, where the containers' creation would look for them. */
+function holdContents({ manager }: ApplyServices, decrypted: readonly DecryptedContent[]): () => void {
+  return manager.secretFiles.hold(
+    decrypted,
+    ({ kind, name }) => decrypted.find((each) => each.kind === kind && each.name === name)!.bytes,
+  );
 }
 
 function newAttempt({ manager, stacks }: ApplyServices, commit: Commit, project: string): Attempt {
@@ -187,7 +206,12 @@ async function leaveOldProject(
   await stacks.down(project, DOWN, undefined, () => {}, askerOf(source, signal));
 }
 
-function noteApplied({ records, stacks }: ApplyServices, source: Source, attempt: Attempt): void {
+function noteApplied(
+  { records, stacks }: ApplyServices,
+  source: Source,
+  attempt: Attempt,
+  isHidden: boolean,
+): void {
   const { commit, project } = attempt;
   const {
     attempt: _,
@@ -196,6 +220,7 @@ function noteApplied({ records, stacks }: ApplyServices, source: Source, attempt
     approved: ____,
     drift: _____,
     rulesChanged: ______,
+    hasHidden: _______,
     ...status
   } = records.status(source.name);
   const revision = stacks.history.list(project).at(-1)?.number;
@@ -207,6 +232,7 @@ function noteApplied({ records, stacks }: ApplyServices, source: Source, attempt
       applied: { ...commit, at },
       project,
       ...(revision === undefined ? {} : { revision }),
+      ...(isHidden ? { hasHidden: true as const } : {}),
       syncCount: status.syncCount + 1,
     },
     { at, outcome: "applied", commit, reason: "", tookMs: Date.now() - Date.parse(attempt.startedAt) },

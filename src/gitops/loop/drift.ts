@@ -22,7 +22,10 @@ export async function checkDrift(
       if (status.drift) records.note(source.name, { ...status, drift: undefined });
       return;
     }
-    const text = printPlan(plan);
+    // the values before and after could be those of decrypted files
+    const text = status.hasHidden
+      ? plan.steps.map(({ kind, name }) => `${kind} ${name}`).join("\n")
+      : printPlan(plan);
     if (status.drift?.plan === text && source.drift === "report") return;
     const at = new Date().toISOString();
     const { id, author, subject, committedAt } = applied;

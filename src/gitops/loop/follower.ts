@@ -11,7 +11,9 @@ import type { Source } from "../model/source.ts";
 import type { Commit } from "../model/status.ts";
 import { isOpen } from "../model/windows.ts";
 import { withFixedBinds } from "../read/bind-sources.ts";
-import { readStack } from "../read/read-stack.ts";
+import { type DecryptedContent, readStack } from "../read/read-stack.ts";
+import { hide } from "../sops/decrypt-files.ts";
+import { readIdentities } from "../sops/identity.ts";
 import { type ApplyServices, applyCommit, upOptions } from "./apply-commit.ts";
 import { applyApps } from "./apps.ts";
 
@@ -71,7 +73,9 @@ const unknownCommit = (id: string): Commit => ({ id, author: "", subject: "", co
 const messageWithHint = (error: unknown): string =>
   [messageOf(error), error instanceof BayError ? error.hint : undefined].filter(Boolean).join("\n");
 
-type Files = { stack: Stack } | { apps: CheckedOut };
+type Files =
+  | { stack: Stack; decrypted: readonly DecryptedContent[]; hidden: readonly string[] }
+  | { apps: CheckedOut };
 
 /** Checks the files out, and reads the stack in them. */
 async function readFiles(
@@ -82,8 +86,8 @@ async function readFiles(
 ): Promise<Files> {
   const checkedOut = await checkOut(clone, join(directory, "work", source.name));
   if (source.apps) return { apps: checkedOut };
-  const { stack } = await readStack(command, source, checkedOut, signal);
-  return { stack: withFixedBinds(stack, checkedOut, bindFolders(directory, source.name)) };
+  const { stack, ...more } = await readStack(command, source, checkedOut, readIdentities(directory), signal);
+  return { ...more, stack: withFixedBinds(stack, checkedOut, bindFolders(directory, source.name)) };
 }
 
 export const bindFolders = (directory: string, name: string) => ({
@@ -100,17 +104,17 @@ async function decide(
 ): Promise<void> {
   const { records } = services;
   if ("apps" in files) return applyApps(services, source, commit, files.apps);
-  const { stack } = files;
+  const { stack, decrypted, hidden } = files;
   requireFreeStack(services, source, stack.name);
   const status = records.status(source.name);
   const reason = status.attempt ? undefined : whatItWaitsFor(services, source, commit, isForced);
   if (reason !== undefined) {
     if (status.pending?.commit.id === commit.id && status.pending.reason === reason) return;
-    const plan = await planText(services, source, stack);
+    const plan = hide(await planText(services, source, stack), hidden);
     records.note(source.name, { ...status, pending: { commit, reason, plan } });
     return;
   }
-  await applyCommit(services, source, commit, stack, signal);
+  await applyCommit(services, source, commit, { stack, decrypted, isHidden: hidden.length > 0 }, signal);
 }
 
 /** Throws GITOPS_EXISTS if another source follows the same stack. */
@@ -167,9 +171,13 @@ export async function planOf(
     const folder = join(directory, "previews", source.name);
     try {
       const checkedOut = await checkOut(clone, folder);
-      const { stack } = await readStack(command, source, checkedOut, signal);
+      const read = await readStack(command, source, checkedOut, readIdentities(directory), signal);
+      const { stack, hidden } = read;
       const fixed = withFixedBinds(stack, checkedOut, bindFolders(directory, source.name));
-      return { commit, plan: await stacks.plan(fixed, { ...upOptions(source), build: false }) };
+      const plan = await stacks.plan(fixed, { ...upOptions(source), build: false });
+      if (hidden.length === 0) return { commit, plan };
+      const texts = hidden.map((value) => JSON.stringify(value).slice(1, -1));
+      return { commit, plan: JSON.parse(hide(JSON.stringify(plan), texts)) as Plan };
     } finally {
       await rm(folder, { recursive: true, force: true });
     }

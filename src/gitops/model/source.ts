@@ -70,7 +70,7 @@ export const sourceInput = z
     wait_timeout: duration(1000, 24 * UNITS.h!).prefault("5m"),
     drift: z.enum(["repair", "report"]).default("repair"),
     allow_rewind: z.boolean().default(true),
-    /** The content of an allowed-signers file (ssh-keygen(1)); only commits signed by its keys are applied. */
+    /** Lines of an allowed-signers file (ssh-keygen(1)), and OpenPGP keys; only commits signed by them are applied. */
     verify: z.string().max(65_536).optional(),
     /** Directories of the host from which the stack may read secrets, configs and env files. */
     allow_paths: z.array(absolute).max(20).default([]),

@@ -35,6 +35,8 @@ export interface Status {
   approved?: string;
   /** The rules of the source changed after its last commit, which is therefore applied again. */
   rulesChanged?: true;
+  /** The applied stack has values of decrypted files: its plans are shown without them. */
+  hasHidden?: true;
   /** The last failure to reach the repository, and how often it failed in a row. */
   unreachable?: { message: string; since: string; failures: number };
   drift?: { at: string; plan: string } | undefined;

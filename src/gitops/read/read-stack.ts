@@ -1,5 +1,6 @@
 /** Reads the stack of a checked-out commit in a process of its own, and checks that it stays within the repository. */
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { join, resolve } from "node:path";
 import { BayError } from "../../core/errors.ts";
 import type { Stack } from "../../stack/index.ts";
@@ -16,7 +17,23 @@ export const READ_STACK = "__read-stack";
 export interface ReadStack {
   stack: Stack;
   warnings: string[];
+  decrypted: DecryptedContent[];
+  /** Values of decrypted files that became part of the stack, and must not be shown. */
+  hidden: string[];
 }
+
+/** The content of a secret or config whose file was decrypted. It stays in memory. */
+export interface DecryptedContent {
+  kind: "secret" | "config";
+  name: string;
+  digest: string;
+  bytes: Buffer;
+}
+
+/** Names of files that SOPS may have encrypted: `db.enc`, `.env.enc`, `values.enc.yaml`, `db.sops.json`. */
+const ENCRYPTED = /\.(enc|sops)(\.[a-z0-9]+)?$/i;
+const MAX_ENCRYPTED = 200;
+const MAX_ENCRYPTED_SIZE = 2 << 20;
 
 const refused = (message: string, hint?: string) => new BayError("GITOPS_COMMIT", message, { hint });
 
@@ -24,7 +41,8 @@ const refused = (message: string, hint?: string) => new BayError("GITOPS_COMMIT"
 export async function readStack(
   command: readonly string[],
   source: Source,
-  { directory, leading, pointers }: CheckedOut,
+  { directory, leading, pointers, entries }: CheckedOut,
+  identities: readonly string[],
   signal: AbortSignal,
 ): Promise<ReadStack> {
   const cwd = join(directory, source.path);
@@ -34,6 +52,8 @@ export async function readStack(
     name: source.project,
     envFiles: source.env_files,
     profiles: source.profiles,
+    encrypted: encryptedFiles(entries).map((path) => join(directory, path)),
+    identities: [...identities],
   };
   const result = await ask(command, request, signal);
   const links = [...leading].map(([path, target]) => `${path} -> ${target}`);
@@ -62,7 +82,20 @@ export async function readStack(
     if (pointers.includes(path))
       throw refused(`${path} is stored in Git LFS, which bay does not fetch`, "store the file in git itself");
   }
-  return { stack: result.stack, warnings: result.warnings.map(shown) };
+  const decrypted = result.decrypted.map(({ kind, name, content }) => {
+    const bytes = Buffer.from(content, "base64");
+    return { kind, name, bytes, digest: createHash("sha256").update(bytes).digest("hex") };
+  });
+  return { stack: result.stack, warnings: result.warnings.map(shown), decrypted, hidden: result.hidden };
+}
+
+function encryptedFiles(entries: CheckedOut["entries"]): string[] {
+  const found = [...entries].filter(
+    ([path, { mode, size }]) => mode.startsWith("100") && size <= MAX_ENCRYPTED_SIZE && ENCRYPTED.test(path),
+  );
+  if (found.length > MAX_ENCRYPTED)
+    throw refused(`the commit has ${found.length} encrypted files; at most ${MAX_ENCRYPTED} are allowed`);
+  return found.map(([path]) => path);
 }
 
 function ask(command: readonly string[], request: ReadRequest, signal: AbortSignal): Promise<ReadResult> {

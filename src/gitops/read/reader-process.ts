@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { BayError, messageOf } from "../../core/errors.ts";
 import { loadStack, type Stack, StackError } from "../../stack/index.ts";
+import type { Decrypted } from "../sops/decrypt-files.ts";
 
 const requestSchema = z.object({
   cwd: z.string(),
@@ -13,17 +14,36 @@ const requestSchema = z.object({
   name: z.string().optional(),
   envFiles: z.array(z.string()),
   profiles: z.array(z.string()),
+  /** Files that SOPS may have encrypted, and the private identities of the host. */
+  encrypted: z.array(z.string()),
+  identities: z.array(z.string()),
 });
 
 export type ReadRequest = z.infer<typeof requestSchema>;
 
 export type ReadResult =
-  | { stack: Stack; warnings: string[]; inputs: string[]; files: string[] }
+  | {
+      stack: Stack;
+      warnings: string[];
+      inputs: string[];
+      files: string[];
+      /** Contents of secrets and configs that were decrypted, in base64. */
+      decrypted: { kind: "secret" | "config"; name: string; content: string }[];
+      /** Values of decrypted files that became part of the stack. */
+      hidden: string[];
+    }
   | { error: string; hint?: string };
 
 /** Reads the request, and prints the stack or what is wrong with it. */
-export function readStackForGitops(): void {
-  const { cwd, files, name, envFiles, profiles } = requestSchema.parse(JSON.parse(readFileSync(0, "utf8")));
+export async function readStackForGitops(): Promise<void> {
+  const { cwd, files, name, envFiles, profiles, encrypted, identities } = requestSchema.parse(
+    JSON.parse(readFileSync(0, "utf8")),
+  );
+  const none: Decrypted = { contents: new Map(), failures: new Map() };
+  const { contents, failures } =
+    encrypted.length > 0
+      ? await (await import("../sops/decrypt-files.ts")).decryptFiles(encrypted, identities)
+      : none;
   let result: ReadResult;
   try {
     const { stack, warnings, inputs, sources } = loadStack({
@@ -33,17 +53,48 @@ export function readStackForGitops(): void {
       envFiles,
       profiles,
       environment: {},
+      contents,
     });
+    const [failed] = inputs.filter((path) => failures.has(path));
+    if (failed !== undefined)
+      throw new BayError("BAD_SOPS", `${failed}: ${failures.get(failed)}`, {
+        hint: "bay gitops identity prints the recipient of this host",
+      });
+    const decrypted = decryptedOf(stack, contents);
+    const others = inputs.filter((path) => !decrypted.some(({ file }) => file === path));
+    const { valuesOf } = await import("../sops/decrypt-files.ts");
     result = {
       stack,
       warnings: warnings.map(({ message }) => message),
       inputs,
       files: [...stack.files, ...sources.keys()],
+      decrypted: decrypted.map(({ kind, name, file }) => ({
+        kind,
+        name,
+        content: contents.get(file)!.toString("base64"),
+      })),
+      hidden: others.flatMap((path) => (contents.has(path) ? valuesOf(contents.get(path)!) : [])),
     };
   } catch (error) {
-    const text = error instanceof StackError || error instanceof BayError ? messageOf(error) : String(error);
+    const plain = error instanceof StackError || error instanceof BayError ? messageOf(error) : String(error);
+    const isOfSops = error instanceof BayError && error.code === "BAD_SOPS";
+    const more = isOfSops ? [] : [...failures].map(([path, why]) => `${path}: ${why}`);
+    const text = [plain, ...more].join("\n");
     const hint = error instanceof BayError ? error.hint : undefined;
     result = { error: text, ...(hint ? { hint } : {}) };
   }
   process.stdout.write(JSON.stringify(result));
 }
+
+/** The secrets and configs whose files were decrypted. */
+const decryptedOf = ({ secrets, configs }: Stack, contents: ReadonlyMap<string, Buffer>) =>
+  (
+    [
+      ["secret", secrets],
+      ["config", configs],
+    ] as const
+  ).flatMap(([kind, given]) =>
+    Object.entries(given).flatMap(([name, each]) =>
+      "file" in each && contents.has(each.file) ? [{ kind, name, file: each.file }] : [],
+    ),
+  );

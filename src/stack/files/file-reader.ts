@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { relative } from "node:path";
 import type { Diagnostic } from "../../core/diagnostics.ts";
 import { BayError } from "../../core/errors.ts";
+import { type GivenContents, readGivenFile } from "./given-contents.ts";
 import type { Variables, VariableUse } from "./interpolate.ts";
 import { Origins } from "./origins.ts";
 import { SourceFile } from "./source.ts";
@@ -18,6 +19,7 @@ export interface Shared {
   report: (diagnostic: Diagnostic) => void;
   /** Called for each variable that a file refers to. */
   note: (use: VariableUse) => void;
+  contents: GivenContents | undefined;
   /** Variables are not interpolated. */
   isRaw: boolean;
   /** Variables of env files, for a separate directory or for named files; the files may use `variables`. */
@@ -67,7 +69,7 @@ export class FileReader {
     const { cwd, sources, inputs, report, note, isRaw, state } = this.shared;
     if (path !== "-") inputs.add(path);
     if (path !== "-" && !existsSync(path)) return undefined;
-    const text = this.#values.get(path) ?? readText(path);
+    const text = this.#values.get(path) ?? readText(path, this.shared.contents);
     this.#values.set(path, text);
     const shown = path === "-" ? "<stdin>" : relative(cwd, path) || path;
     const name = shown.startsWith("../../..") ? path : shown;
@@ -84,7 +86,7 @@ export class FileReader {
 
   /** A file's own `name`, before anything else of it is read. What is wrong with the file is reported by `read`. */
   nameOf(path: string, variables: Variables): string | undefined {
-    const text = this.#values.get(path) ?? readText(path);
+    const text = this.#values.get(path) ?? readText(path, this.shared.contents);
     this.#values.set(path, text);
     const source = new SourceFile(path, text, () => {});
     source.interpolate(variables);
@@ -99,9 +101,9 @@ export class FileReader {
   }
 }
 
-function readText(file: string): string {
+function readText(file: string, contents: GivenContents | undefined): string {
   try {
-    return readFileSync(file === "-" ? 0 : file, "utf8");
+    return file === "-" ? readFileSync(0, "utf8") : readGivenFile(file, contents).toString("utf8");
   } catch (cause) {
     throw new BayError("NO_STACK_FILE", `the stack file ${file} cannot be read`, { cause });
   }

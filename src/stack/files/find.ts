@@ -1,8 +1,9 @@
 /** Finding a stack's files as docker compose does: in the directory and its parents, with their overrides. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { BayError } from "../../core/errors.ts";
 import { parseDotenv } from "./dotenv.ts";
+import { type GivenContents, readGivenFile } from "./given-contents.ts";
 
 const NAMES = [
   "bay.yaml",
@@ -72,6 +73,8 @@ export interface LoadOptions {
   enable?: string[];
   cwd: string;
   environment: Readonly<Record<string, string | undefined>>;
+  /** Contents that are used instead of those on the disk. */
+  contents?: GivenContents;
 }
 
 /** COMPOSE_FILE of the environment, or else of the .env file in the directory. */
@@ -94,7 +97,7 @@ export function composeSettings(
     const found = new Map<string, string>();
     for (const file of envFilesOf(options) ?? [join(resolve(cwd, directory), ".env")]) {
       try {
-        const text = readFileSync(resolve(cwd, file), "utf8");
+        const text = readGivenFile(resolve(cwd, file), options.contents).toString("utf8");
         for (const [name, value] of parseDotenv(text, (name) => environment[name])) found.set(name, value);
       } catch {
         // `readMerged` reads it again, and reports it

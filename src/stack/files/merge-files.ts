@@ -1,5 +1,5 @@
 /** A stack's files as one value: read, parsed, interpolated, extended, included and merged; not checked yet. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { Diagnostic } from "../../core/diagnostics.ts";
 import { BayError, messageOf } from "../../core/errors.ts";
@@ -8,6 +8,7 @@ import { parseDotenv } from "./dotenv.ts";
 import { resolveExtends } from "./extend.ts";
 import { FileReader, type Shared } from "./file-reader.ts";
 import { envFilesOf, type LoadOptions, nameFromDirectory, otherMainFiles, stackFiles } from "./find.ts";
+import { readGivenFile } from "./given-contents.ts";
 import { resolveIncludes } from "./include.ts";
 import type { Variables, VariableUse } from "./interpolate.ts";
 import { mergeValues, withoutResets } from "./merge.ts";
@@ -81,6 +82,7 @@ export function readMerged(options: LoadOptions, { isRaw = false, isPartial = fa
     report: (diagnostic) => diagnostics.push(diagnostic),
     note: (use) => uses.push(use),
     isRaw,
+    contents: options.contents,
     dotenv: (home, envFiles, outer) =>
       readDotenv({ ...options, envFiles: envFiles && [...envFiles] }, home, inputs, unset, outer),
     state: { broken: new Set(), unextended: new Set() },
@@ -147,7 +149,7 @@ function readDotenv(
     }
     try {
       for (const [key, value] of parseDotenv(
-        readFileSync(file, "utf8"),
+        readGivenFile(file, options.contents).toString("utf8"),
         (name) => options.environment[name] ?? values.get(name) ?? outer(name),
         (message) => warn(`${file}: ${message}`),
       ))

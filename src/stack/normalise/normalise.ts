@@ -4,6 +4,7 @@ import type { ReportAt } from "../check/check.ts";
 import { checkReferences, dependenciesOf, serviceContext } from "../check/check-references.ts";
 import { shareWith } from "../check/sharing.ts";
 import { MAX_ENTRIES, tooManyEntries } from "../files/entry-limit.ts";
+import type { GivenContents } from "../files/given-contents.ts";
 import type { Service, Stack } from "../model/stack.ts";
 import type { FileInput } from "../schema/schema.ts";
 import { readHosts } from "./hosts.ts";
@@ -26,6 +27,8 @@ export interface StackOptions {
   variables: (name: string) => string | undefined;
   /** Files that are read in the process are recorded here. */
   inputs: Set<string>;
+  /** Contents that are used instead of those on the disk. */
+  contents?: GivenContents | undefined;
   /** The place of a value in the file, for checks that come later. */
   locate: (path: (string | number)[]) => SourcePosition | undefined;
 }
@@ -37,6 +40,7 @@ export function normaliseStack(input: FileInput, options: StackOptions, reportAn
     variables: options.variables,
     inputs: options.inputs,
     predefined: predefinedNetworks(input.networks),
+    contents: options.contents,
     hosts: readHosts(input, reportAny),
     locate: options.locate,
     report: reportAny,

@@ -5,6 +5,7 @@ import { messageOf } from "../../core/errors.ts";
 import { logOptionProblems, type RemoteDriver, syslogFormat } from "../../core/log-options.ts";
 import { listFileProblem } from "../check/limits.ts";
 import { envParser, parseDotenv } from "../files/dotenv.ts";
+import { readGivenFile } from "../files/given-contents.ts";
 import { toMapping } from "../files/merge.ts";
 import type { Condition, Hook, PullPolicy, Service } from "../model/stack.ts";
 import type { ServiceInput } from "../schema/schema.ts";
@@ -61,7 +62,7 @@ export function readLabels(reader: ServiceReader): Record<string, string> {
     }
     try {
       for (const [key, value] of parseDotenv(
-        readFileSync(file, "utf8"),
+        readGivenFile(file, reader.context.contents).toString("utf8"),
         reader.context.variables,
         (message) => reader.unset(at, `${file}: ${message}`),
       ))
@@ -93,7 +94,7 @@ export function readEnvironment(reader: ServiceReader): Record<string, string> {
     }
     let text: string;
     try {
-      text = readFileSync(file, "utf8");
+      text = readGivenFile(file, reader.context.contents).toString("utf8");
     } catch {
       if (required) reader.bad(place, `${file} cannot be read`);
       return;

@@ -1,7 +1,8 @@
 /** Secrets and configs: their content, and their targets in services (Compose specification, 08-configs.md, 09-secrets.md). */
 import { createHash } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { posix, resolve } from "node:path";
+import { type GivenContents, readGivenFile } from "../files/given-contents.ts";
 import type { GivenContent, ServiceFile } from "../model/stack.ts";
 import type { FileInput } from "../schema/schema.ts";
 import { type ServiceContext, type ServiceReader, truth } from "./service-reader.ts";
@@ -17,7 +18,7 @@ const digestOf = (bytes: Buffer | string) => createHash("sha256").update(bytes).
 
 /** A top-level secret or config. Problems are reported; the result is used only if there are none. */
 export function readGiven(kind: Kind, name: string, input: Input, context: ServiceContext): GivenContent {
-  const { directory, variables, report, inputs } = context;
+  const { directory, variables, report, inputs, contents } = context;
   const bad = (key: string | undefined, message: string, severity: "error" | "warning" = "error") =>
     report([`${kind}s`, name, ...(key ? [key] : [])], {
       severity,
@@ -49,18 +50,24 @@ export function readGiven(kind: Kind, name: string, input: Input, context: Servi
   return {
     file: path,
     digest:
-      file === undefined ? "" : digestOfFile(path, (message, severity) => bad("file", message, severity)),
+      file === undefined
+        ? ""
+        : digestOfFile(path, contents, (message, severity) => bad("file", message, severity)),
   };
 }
 
 /** The file may be created later: its absence is an error only when it is needed. */
-function digestOfFile(path: string, bad: (message: string, severity?: "warning") => void): string {
+function digestOfFile(
+  path: string,
+  contents: GivenContents | undefined,
+  bad: (message: string, severity?: "warning") => void,
+): string {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (!stat?.isFile()) bad(`the file ${path} does not exist`, "warning");
   else if (stat.size > MAX_SIZE) bad(`${path} has ${stat.size} bytes; the maximum is ${MAX_SIZE}`);
   else {
     try {
-      return digestOf(readFileSync(path));
+      return digestOf(readGivenFile(path, contents));
     } catch {
       bad(`the file ${path} cannot be read`);
     }

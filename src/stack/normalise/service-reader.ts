@@ -1,6 +1,7 @@
 /** Shared by the readers of a service: its input, the reporting of problems, and values with units. */
 import { atPlace, type SourcePosition } from "../../core/diagnostics.ts";
 import type { ReportAt } from "../check/check.ts";
+import type { GivenContents } from "../files/given-contents.ts";
 import type { Variables } from "../files/interpolate.ts";
 import { toMapping } from "../files/merge.ts";
 import type { StackHosts, Unavailable } from "../model/stack.ts";
@@ -16,6 +17,7 @@ export interface ServiceContext {
   inputs: Set<string>;
   /** The file's names of external networks that mean a mode. */
   predefined: ReadonlyMap<string, PredefinedMode>;
+  contents: GivenContents | undefined;
   /** Undefined for a stack of one host. */
   hosts: StackHosts | undefined;
   /** The place of a value in the file, for errors that come later. */

@@ -1,5 +1,14 @@
 /** The files of a commit, and the choice of the commit, with the host's git. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -7,13 +16,14 @@ import { checkOut, readTree } from "../../../src/gitops/git/check-out.ts";
 import { chooseCommit } from "../../../src/gitops/git/choose-commit.ts";
 import { GitCredentials } from "../../../src/gitops/git/credentials.ts";
 import { describeCommit, FollowedRepositories } from "../../../src/gitops/git/repositories.ts";
-import { checkTrust } from "../../../src/gitops/git/trust.ts";
+import { checkTrust, splitKeys } from "../../../src/gitops/git/trust.ts";
 import { readSource } from "../../../src/gitops/model/source.ts";
 import { GitRepository } from "../../support/git-repository.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "bay-gitops-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const { signal } = new AbortController();
+const hasGpg = () => spawnSync("gpg", ["--version"]).status === 0;
 
 function followed(name: string) {
   const repository = new GitRepository(join(folder, name));
@@ -174,6 +184,53 @@ describe("trust", () => {
     sign("good");
     repository.write("f", "3").commit("Good", "-S");
     expect(await check()).toMatchObject({ subject: "Good", author: "Ada" });
+  });
+
+  it.skipIf(!hasGpg())("accepts only commits that are signed by a listed OpenPGP key", async () => {
+    const { repository, repositories, source } = followed("openpgp");
+    const home = join(folder, "gpg");
+    mkdirSync(home, { mode: 0o700 });
+    const gpg = (...words: string[]) =>
+      execFileSync("gpg", ["--batch", "--quiet", ...words], {
+        env: { PATH: process.env.PATH, GNUPGHOME: home },
+        encoding: "utf8",
+        stdio: ["ignore", "pipe", "ignore"],
+      });
+    try {
+      for (const name of ["good", "other"])
+        gpg("--passphrase", "", "--quick-gen-key", `${name}@example.org`, "ed25519", "sign", "never");
+      const program = join(folder, "sign-with-gpg");
+      writeFileSync(program, `#!/bin/sh\nGNUPGHOME=${home} exec gpg "$@"\n`, { mode: 0o755 });
+      repository.git("config", "gpg.program", program);
+      const rules = source({ verify: gpg("--armor", "--export", "good@example.org") });
+      const check = async () => {
+        const found = await repositories.resolve(rules, true, signal);
+        return repositories.withCommit(rules, found, signal, (clone) =>
+          checkTrust(clone, rules, undefined, found.ref),
+        );
+      };
+      repository.write("f", "1").commit("Unsigned");
+      await expect(check()).rejects.toThrow(/not signed by an allowed key/);
+      repository.write("f", "2").commit("Other", "-Sother@example.org");
+      await expect(check()).rejects.toThrow(/not signed by an allowed key/);
+      repository.write("f", "3").commit("Good", "-Sgood@example.org");
+      await check();
+      // the keyring exists only during the check
+      const [clone] = readdirSync(join(folder, "openpgp", "clones"));
+      expect(readdirSync(join(folder, "openpgp", "clones", clone!))).not.toContain("trust-openpgp");
+    } finally {
+      execFileSync("gpgconf", ["--kill", "all"], { env: { PATH: process.env.PATH, GNUPGHOME: home } });
+    }
+  });
+
+  it("separates SSH keys from OpenPGP keys", () => {
+    const block = (text: string) =>
+      `-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n${text}\n-----END PGP PUBLIC KEY BLOCK-----`;
+    const { signers, keys } = splitKeys(
+      `ada ssh-ed25519 AAAA\n${block("one")}\n${block("two")}\nbob ssh-rsa BBBB\n`,
+    );
+    expect(signers).toBe("ada ssh-ed25519 AAAA\n\n\nbob ssh-rsa BBBB\n");
+    expect(keys).toBe(`${block("one")}\n${block("two")}`);
   });
 });
 

@@ -1,4 +1,4 @@
-/** `bay gitops listen`, `webhook` and `notify`: what reaches bayd from outside, and what it reports. */
+/** `bay gitops identity`, `listen`, `webhook` and `notify`: what reaches bayd from outside, and what it reports. */
 import { resolve } from "node:path";
 import { BayError } from "../../../core/errors.ts";
 import type { ShownListener } from "../../../gitops/hooks/listener-settings.ts";
@@ -118,4 +118,17 @@ export async function notifyTargets(
       targets.map((target) => [target.type, target.host, target.on.join(", ")]),
     ),
   );
+}
+
+export async function hostIdentity(
+  context: Context,
+  _args: string[],
+  { format, import: file }: Format & { import?: string },
+): Promise<void> {
+  const client = await context.daemon();
+  const answer = await client.json<{ recipients: string[] }>("POST", "/bay/v1/gitops-identity", {
+    identity: textOf(file),
+  });
+  if (format === "json") return printJson(answer);
+  for (const recipient of answer.recipients) print(recipient);
 }
