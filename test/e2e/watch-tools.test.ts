@@ -1,6 +1,6 @@
 /** Programs that watch their own files: each edit on the host is a reload in the container. */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Bay, eventually } from "../support/bay.ts";
@@ -10,11 +10,14 @@ import { Watching } from "../support/watching.ts";
 
 const EDITS = 10;
 const FLASK = ["flask", "werkzeug", "jinja2", "markupsafe", "itsdangerous", "click", "blinker", "watchdog"];
-const flask = debianFiles(
-  "flask",
-  FLASK.map((name) => `python3-${name}`),
-  "usr/lib/python3/dist-packages/watchdog",
-);
+const PYTHON = "/usr/bin/python3";
+const flask = existsSync(PYTHON)
+  ? debianFiles(
+      "flask",
+      FLASK.map((name) => `python3-${name}`),
+      "usr/lib/python3/dist-packages/watchdog",
+    )
+  : { missing: `${PYTHON} does not exist` };
 /** Programs of vite, with the libraries that they need; Python needs one of them as well to end a thread. */
 const natives = readdirSync("node_modules/@rollup")
   .filter((name) => name.endsWith("-gnu"))
@@ -22,10 +25,7 @@ const natives = readdirSync("node_modules/@rollup")
     const folder = resolve("node_modules/@rollup", name);
     return readdirSync(folder).flatMap((file) => (file.endsWith(".node") ? [join(folder, file)] : []));
   });
-const python = (code: string) => execFileSync("/usr/bin/python3", ["-c", code], { encoding: "utf8" }).trim();
-/** The standard library of Python, and a part of it that needs libraries of the host. */
-const library = python("import os; print(os.path.dirname(os.__file__))");
-const ctypes = python("import _ctypes; print(_ctypes.__file__)");
+const python = (code: string) => execFileSync(PYTHON, ["-c", code], { encoding: "utf8" }).trim();
 
 describe("programs that watch their files", () => {
   const bay = new Bay();
@@ -119,6 +119,9 @@ await (await createServer({ root: "/app", configFile: false, cacheDir: "/tmp/vit
     () => {
       // one sees events of the kernel, and the other one compares time stamps
       it.each(["watchdog", "stat"])("reloads for each edit: %s", async (reloader) => {
+        // the standard library, and a part of it that needs libraries of the host
+        const library = python("import os; print(os.path.dirname(os.__file__))");
+        const ctypes = python("import _ctypes; print(_ctypes.__file__)");
         const modules = "/usr/lib/python3/dist-packages";
         const folder = "folder" in flask ? join(flask.folder, modules) : "";
         put(
@@ -144,8 +147,8 @@ Flask("app").run(port=80, debug=True, reloader_type="${reloader}", reloader_inte
         );
         put("number.py", "number = 0\n");
         await start(
-          "/usr/bin/python3 -B main.py",
-          ["/usr/bin/python3", ctypes, ...natives].join(", "),
+          `${PYTHON} -B main.py`,
+          [PYTHON, ctypes, ...natives].join(", "),
           "    network_mode: none",
           [`${library}:${library}:ro`, `${folder}:/flask:ro`],
         );
