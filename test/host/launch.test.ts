@@ -4,6 +4,7 @@
  */
 import { execFileSync } from "node:child_process";
 import {
+  closeSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -14,17 +15,19 @@ import {
   statSync,
   symlinkSync,
   writeFileSync,
+  writeSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { requireBelowRoot } from "../../src/linux/launch/container-paths.ts";
+import { identifyProcesses } from "../../src/linux/launch/program-process.ts";
 import type { LaunchRequest, Stdio } from "../../src/linux/launch/request.ts";
 import { type Launched, launch, launchExec } from "../../src/linux/launch/run.ts";
 import { close } from "../../src/linux/libc.ts";
 import { makeFifo } from "../../src/linux/pipe.ts";
 import { isAlive, openProcess, signalProcess } from "../../src/linux/process.ts";
-import { ProgramBuilder } from "../../src/linux/program.ts";
+import { HEADER, ProgramBuilder, readProgramState } from "../../src/linux/program.ts";
 import { reapFirst, spawnShim } from "../../src/linux/shim.ts";
 import type { Spec, SpecMount } from "../../src/linux/spec.ts";
 import { makeBusybox } from "../support/bay.ts";
@@ -161,6 +164,33 @@ describe("a launch", () => {
         ? [`/proc/self/fd/${number}`, `/dev/fd/${number}/..`]
         : [`/proc/thread-self/fd/${number}`])
         await expect(start({ cwd }), cwd).rejects.toThrow(/working directory .*(magic link|ENOENT)/);
+  });
+
+  /** The program file as a starter leaves it that is killed after the launch, before it has written the start times. */
+  const forgetStarts = (change: { childPid?: number; shimPid?: number } = {}) => {
+    const fd = openSync(path("program"), "r+");
+    writeSync(fd, Buffer.alloc(16), 0, 16, HEADER.childStart);
+    for (const [field, pid] of Object.entries(change)) {
+      const word = Buffer.alloc(4);
+      word.writeUInt32LE(pid);
+      writeSync(fd, word, 0, 4, HEADER[field as "childPid" | "shimPid"]);
+    }
+    closeSync(fd);
+    return readProgramState(readFileSync(path("program")));
+  };
+
+  it("is found again by its program file if its starter was killed before it recorded the start times", async () => {
+    const { pid, start: began, shimPid, shimStart } = await start({});
+    const known = { childPid: pid, childStart: began, shimPid, shimStart };
+    expect(identifyProcesses(path("program"), forgetStarts())).toMatchObject(known);
+    // what the file of a hostile or broken process names is not believed
+    expect(identifyProcesses(path("program"), forgetStarts({ childPid: process.pid }))).toMatchObject({
+      shimPid,
+      shimStart,
+      childPid: 0,
+    });
+    const other = forgetStarts({ childPid: pid, shimPid: process.pid });
+    expect(identifyProcesses(path("program"), other)).toMatchObject({ shimPid: 0, childPid: 0 });
   });
 
   it("refuses it for an exec, too", async () => {

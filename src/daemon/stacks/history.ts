@@ -72,9 +72,15 @@ export class History {
     const last = all.at(-1);
     const kept = withoutValues(stack);
     const whole = services ? mergedWith(last, kept, images, services) : { stack: kept, images };
-    const isSame =
-      last && JSON.stringify([last.stack, last.images]) === JSON.stringify([whole.stack, whole.images]);
-    if (isSame && recreated.length === 0) return;
+    const isSame = last !== undefined && contentOfRevision(last) === contentOfRevision(whole);
+    if (isSame && recreated.length === 0) {
+      const { directory, files } = whole.stack;
+      const isMoved =
+        JSON.stringify([last.stack.directory, last.stack.files]) !== JSON.stringify([directory, files]);
+      // a rollback to it reads the files where they are now
+      if (isMoved) this.store.put(keyOf(stack.name, last.number), { ...last, ...whole });
+      return;
+    }
     const revision: Revision = {
       number: (last?.number ?? 0) + 1,
       at: new Date().toISOString(),
@@ -108,6 +114,10 @@ export class History {
     return { images, contents };
   }
 }
+
+/** What two revisions are compared by: a stack whose files only moved is the same. */
+const contentOfRevision = ({ stack, images }: Pick<Revision, "stack" | "images">): string =>
+  JSON.stringify([{ ...stack, directory: "", files: [] }, images]);
 
 /** Without contents, which are stored by digest and not here. */
 function withoutValues(stack: Stack): Stack {

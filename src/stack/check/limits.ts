@@ -3,7 +3,7 @@
  * of at most 128 KiB (MAX_ARG_STRLEN, execve(2)), and a launch program has 1 MiB for all of them.
  */
 import { statSync } from "node:fs";
-import { MAX_ENTRIES, tooManyEntries } from "../files/entry-limit.ts";
+import { MAX_ENTRIES, MAX_PARTS, mostEntries, tooManyEntries } from "../files/entry-limit.ts";
 import type { Service } from "../model/stack.ts";
 import type { ServiceReader } from "../normalise/service-reader.ts";
 
@@ -14,7 +14,9 @@ export const STACK_LIMITS = {
   entryBytes: 128 << 10,
   /** Bytes of all variables of a service together, and likewise of its labels and annotations. */
   entriesBytes: 768 << 10,
-  /** Variables of a service, labels, annotations, and entries of dns_search, dns_opt and extra_hosts. */
+  /** Services, networks, volumes, secrets and configs; variables, labels and annotations of each. */
+  parts: MAX_PARTS,
+  /** Entries of any other mapping or list. */
   entries: MAX_ENTRIES,
 } as const;
 
@@ -46,7 +48,7 @@ export function checkLimits(reader: ServiceReader, service: Service): void {
 }
 
 function checkCount(reader: ServiceReader, key: string, count: number): void {
-  if (count > STACK_LIMITS.entries) reader.bad([key], tooManyEntries(count));
+  if (count > mostEntries(key)) reader.bad([key], tooManyEntries(key, count));
 }
 
 function checkEntries(reader: ServiceReader, key: string, given: readonly [string, string][]): void {

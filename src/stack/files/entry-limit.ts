@@ -1,11 +1,27 @@
 /** The limit on the entries of a mapping or list of a stack file, checked before the entries are processed. */
 import { type Document, isCollection, isMap, isScalar, type YAMLMap, type YAMLSeq } from "yaml";
 
-/** Services, networks, volumes and so on of a stack, and entries of every mapping and list in it. */
+/** Entries of a mapping or list, if its key has no limit of its own. */
 export const MAX_ENTRIES = 10_000;
+/** Parts of a stack of one kind, and entries that are sent with each of them; bayd accepts no more either. */
+export const MAX_PARTS = 1000;
 
-export const tooManyEntries = (count: number): string =>
-  `${count} entries; at most ${MAX_ENTRIES} are allowed`;
+const PARTS = new Set([
+  "services",
+  "networks",
+  "volumes",
+  "secrets",
+  "configs",
+  "labels",
+  "annotations",
+  "environment",
+]);
+
+/** The limit of what is below a key. */
+export const mostEntries = (key: string): number => (PARTS.has(key) ? MAX_PARTS : MAX_ENTRIES);
+
+export const tooManyEntries = (key: string, count: number): string =>
+  `${count} entries; at most ${mostEntries(key)} are allowed`;
 
 /** A mapping or list that has more entries than are allowed. */
 interface Oversized {
@@ -25,7 +41,7 @@ export function oversizedEntries(document: Document.Parsed): Oversized[] {
     const [path, node] = at;
     if (!isCollection(node)) continue;
     const collection = node as YAMLMap | YAMLSeq;
-    if (collection.items.length > MAX_ENTRIES) found.push({ path, node: collection });
+    if (collection.items.length > mostEntries(lastKey(path))) found.push({ path, node: collection });
     else open.push(...childrenOf(path, collection));
   }
   return found;
@@ -41,3 +57,5 @@ function childrenOf(path: string, node: YAMLMap | YAMLSeq): [string, unknown][] 
       )
     : node.items.map((item, index) => [inside(String(index)), item]);
 }
+
+export const lastKey = (path: string): string => path.slice(path.lastIndexOf(".") + 1);

@@ -19,7 +19,7 @@ import {
 } from "yaml";
 import type { Diagnostic, SourcePosition } from "../../core/diagnostics.ts";
 import { type DocumentWalk, isMergeKey, keyName, walkDocument } from "./document-walk.ts";
-import { oversizedEntries, tooManyEntries } from "./entry-limit.ts";
+import { lastKey, oversizedEntries, tooManyEntries } from "./entry-limit.ts";
 import { type InterpolationProblem, interpolate, type Variables, type VariableUse } from "./interpolate.ts";
 import { mergeValues } from "./merge.ts";
 import type { Origin, Origins } from "./origins.ts";
@@ -90,7 +90,7 @@ export class SourceFile {
       this.report({
         severity: "error",
         code: "BAD_VALUE",
-        message: `${path || "the file"}: ${tooManyEntries(node.items.length)}`,
+        message: `${path || "the file"}: ${tooManyEntries(lastKey(path), node.items.length)}`,
         ...(place ? { place } : {}),
       });
       node.items.length = 0;

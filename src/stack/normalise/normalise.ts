@@ -3,7 +3,7 @@ import type { SourcePosition } from "../../core/diagnostics.ts";
 import type { ReportAt } from "../check/check.ts";
 import { checkReferences, dependenciesOf, serviceContext } from "../check/check-references.ts";
 import { shareWith } from "../check/sharing.ts";
-import { MAX_ENTRIES, tooManyEntries } from "../files/entry-limit.ts";
+import { mostEntries, tooManyEntries } from "../files/entry-limit.ts";
 import type { GivenContents } from "../files/given-contents.ts";
 import type { Service, Stack } from "../model/stack.ts";
 import type { FileInput } from "../schema/schema.ts";
@@ -92,8 +92,12 @@ export function normaliseStack(input: FileInput, options: StackOptions, reportAn
 function checkCounts(input: FileInput, report: ReportAt): void {
   for (const key of ["services", "networks", "volumes", "images", "secrets", "configs"] as const) {
     const count = Object.keys(input[key] ?? {}).length;
-    if (count > MAX_ENTRIES)
-      report([key], { severity: "error", code: "BAD_VALUE", message: `${key}: ${tooManyEntries(count)}` });
+    if (count > mostEntries(key))
+      report([key], {
+        severity: "error",
+        code: "BAD_VALUE",
+        message: `${key}: ${tooManyEntries(key, count)}`,
+      });
   }
 }
 

@@ -1,6 +1,6 @@
-/** No mapping or list of a stack file has more than 10,000 entries, wherever it is. */
+/** Every mapping and list of a stack file has a limit of its entries, wherever it is. */
 import { describe, expect, it } from "vitest";
-import { MAX_ENTRIES } from "../../../../src/stack/files/entry-limit.ts";
+import { lastKey, MAX_ENTRIES, MAX_PARTS, mostEntries } from "../../../../src/stack/files/entry-limit.ts";
 import { loadText, problemsOf } from "../../../support/stack.ts";
 
 const many = (count: number, entry: (index: number) => string) =>
@@ -21,7 +21,18 @@ describe("more than 10,000 entries", () => {
     ["services.a.command", `services: { a: { image: x, command: [${many(above, String)}] } }`],
     ["services.a.ports.0", `services: { a: { image: x, ports: [[${many(above, String)}]] } }`],
   ])("are refused at %s", (path, text) => {
-    expect(problemsOf(text)).toContain(`${path}: ${above} entries; at most ${MAX_ENTRIES} are allowed`);
+    expect(problemsOf(text)).toContain(
+      `${path}: ${above} entries; at most ${mostEntries(lastKey(path))} are allowed`,
+    );
+  });
+
+  it("are not needed for parts of a stack: bayd takes 1,000", () => {
+    const labels = (count: number) =>
+      `services: { a: { image: x, labels: { ${named(count)} } } }\nnetworks: { default: { labels: { ${named(count)} } } }`;
+    expect(loadText(labels(MAX_PARTS)).warnings).toEqual([]);
+    const problems = problemsOf(labels(MAX_PARTS + 1));
+    for (const path of ["services.a.labels", "networks.default.labels"])
+      expect(problems).toContain(`${path}: 1001 entries; at most 1000 are allowed`);
   });
 
   it("are allowed in extensions, which bay does not read", () => {

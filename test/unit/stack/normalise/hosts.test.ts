@@ -77,7 +77,7 @@ describe("hosts", () => {
     expect(Object.keys(hostsOf(names(1000)) as object)).toHaveLength(1000);
     expect(wrong(names(1001))).toContain("hosts: 1001 hosts; at most 1000 are allowed");
     const labels = Array.from({ length: 1001 }, (_, index) => `l${index}: x`).join(", ");
-    expect(wrong(`{a: {labels: {${labels}}}}`)).toContain("1001 labels; at most 1000");
+    expect(wrong(`{a: {labels: {${labels}}}}`)).toContain("hosts.a.labels: 1001 entries; at most 1000");
   });
 
   it("can have one of two keys, but not both", () => {
