@@ -10,24 +10,18 @@ import { type Cgroup, type CgroupManager, removeLastGroup } from "../linux/index
 import { type ContainerEndpoint, type EndpointDirectory, NetworkManager } from "../network/index.ts";
 import type { Store } from "../store/index.ts";
 import { VolumeStore } from "../volume/index.ts";
-import { LeftExecs } from "./exec/left-execs.ts";
 import { RunningExecs } from "./exec/running-execs.ts";
 import { FileTurns } from "./files/file-turns.ts";
 import { closeWorkerPipes } from "./files/worker-pipes.ts";
 import { AttachedSessions } from "./lifecycle/attached-sessions.ts";
 import { Groups } from "./lifecycle/cgroups.ts";
 import { ContainerPorts } from "./lifecycle/container-ports.ts";
-import { Creation } from "./lifecycle/creation.ts";
 import { listenForExits } from "./lifecycle/exit-fifo.ts";
-import { LiveUpdate } from "./lifecycle/live-update.ts";
+import { forwardEvents } from "./lifecycle/forward-events.ts";
+import { Lifecycle } from "./lifecycle/lifecycle.ts";
 import { NameService } from "./lifecycle/name-service.ts";
-import { Pausing } from "./lifecycle/pausing.ts";
-import { Removal } from "./lifecycle/removal.ts";
 import { Replacement } from "./lifecycle/replacement.ts";
 import { exitFifo, logDirectory } from "./lifecycle/start.ts";
-import { StartStop } from "./lifecycle/start-stop.ts";
-import { Supervision } from "./lifecycle/supervision.ts";
-import { ContainerSupervisor } from "./lifecycle/supervisor.ts";
 import { Tasks } from "./lifecycle/tasks.ts";
 import { LogCollector } from "./logs/collector.ts";
 import { Forwarders } from "./logs/forwarders.ts";
@@ -38,8 +32,6 @@ import type { RemoteNames } from "./model/names.ts";
 import type { ContainerRecord, HealthStatus } from "./model/record.ts";
 import { isRunning, Records } from "./model/records.ts";
 import { SecretFiles } from "./spec/secret-files.ts";
-
-const ENOSPC = 28;
 
 /**
  * Emits `changed` (ID), `peers` (other hosts or their containers changed), `end:ID` (exit code), `output:ID` (bytes of a
@@ -69,14 +61,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   readonly replacement: Replacement;
   /** Set by watch sessions. */
   beforeStart: Host["beforeStart"];
-  readonly #leftExecs = new LeftExecs(this);
-  readonly #supervisor: ContainerSupervisor;
-  readonly #removal: Removal;
-  readonly #creation: Creation;
-  readonly #startStop: StartStop;
-  readonly #pausing: Pausing;
-  readonly #liveUpdate: LiveUpdate;
-  readonly #supervision: Supervision;
+  readonly #lifecycle: Lifecycle;
   readonly #exits: Socket;
 
   constructor(
@@ -107,44 +92,9 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     this.names = new NameService(this, this.records, () => this.remoteContainers());
     this.tasks = new Tasks(this);
     this.replacement = new Replacement(this, this.records);
-    const supervisor = new ContainerSupervisor(this, this.records, this.sessions);
-    this.#supervisor = supervisor;
-    this.#removal = new Removal(this, this.records, supervisor);
-    this.#creation = new Creation(this, this.records, supervisor, this.#removal);
-    this.#pausing = new Pausing(this, this.records, supervisor, this.sessions, this.#leftExecs);
-    this.#startStop = new StartStop(this, this.records, supervisor, this.#pausing, this.#removal);
-    this.#liveUpdate = new LiveUpdate(this, this.records, supervisor);
-    this.#supervision = new Supervision(this, {
-      supervisor,
-      removal: this.#removal,
-      pausing: this.#pausing,
-      startStop: this.#startStop,
-      liveUpdate: this.#liveUpdate,
-      leftExecs: this.#leftExecs,
-      tasks: this.tasks,
-    });
-    this.#listen();
+    this.#lifecycle = new Lifecycle(this, this.records, this.sessions, this.tasks);
+    forwardEvents(this, this.#lifecycle);
     this.#exits = listenForExits(exitFifo(this), (token) => this.#announced(token));
-  }
-
-  /** Forwards the events of the parts. */
-  #listen(): void {
-    const supervisor = this.#supervisor;
-    supervisor.on("action", (record, action, extra) => this.events.ofContainer(record, action, extra));
-    supervisor.on("changed", ({ id }) => this.emit("changed", id));
-    supervisor.on("warning", this.#warn);
-    supervisor.on("ended", (record: ContainerRecord) => {
-      this.forwarders.end(record.id);
-      this.emit(`end:${record.id}`, record.state.exitCode);
-      this.#removal.removeOneOff(record);
-    });
-    supervisor.on("restarted", (record) => void this.#startStop.startHooks(record).catch(() => {}));
-    this.logs.on("grew", (id: string) => this.forwarders.grew(id));
-    this.logs.on("failed", (id: string, errno: number) => {
-      const name = this.find(id)?.config.name ?? id;
-      const why = errno === ENOSPC ? "the disk is full" : `error ${errno}`;
-      this.#warn(`${name}: its output is lost, because the log cannot be written: ${why}`);
-    });
   }
 
   #healthChanged(record: ContainerRecord, status: HealthStatus): void {
@@ -158,9 +108,9 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   }
 
   #announced(token: string): void {
-    if (this.execs.ended(token) || this.tasks.ended(token) || this.#leftExecs.ended(token)) return;
+    if (this.execs.ended(token) || this.tasks.ended(token) || this.#lifecycle.leftExecs.ended(token)) return;
     const record = this.records.byToken(token);
-    if (record) void this.#supervisor.settle(record);
+    if (record) void this.#lifecycle.supervisor.settle(record);
   }
 
   // ---- reading
@@ -177,7 +127,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
 
   // ---- verbs: each is in lifecycle/, with the errors that it throws
 
-  create = (config: ContainerConfig): Promise<ContainerRecord> => this.#creation.create(config);
+  create = (config: ContainerConfig): Promise<ContainerRecord> => this.#lifecycle.creation.create(config);
 
   /** Replaces a container by a new one; the old one is stopped and removed (Creation.replace). */
   async replace(
@@ -186,37 +136,38 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     options: { graceMs: number | undefined; renewVolumes: boolean },
   ): Promise<ContainerRecord> {
     await this.stop(id, options.graceMs);
-    return this.#creation.replace(id, config, options.renewVolumes);
+    return this.#lifecycle.creation.replace(id, config, options.renewVolumes);
   }
 
-  start = (id: string): Promise<void> => this.#startStop.start(id);
+  start = (id: string): Promise<void> => this.#lifecycle.startStop.start(id);
 
   /**
    * Stops a container: sends its stop signal or the given one, and SIGKILL after the grace period. Does nothing if it does
    * not run.
    */
   stop = (id: string, graceMs?: number, signal?: number): Promise<void> =>
-    this.#startStop.stop(id, graceMs, signal);
+    this.#lifecycle.startStop.stop(id, graceMs, signal);
   restart = (id: string, graceMs?: number, signal?: number): Promise<void> =>
-    this.#startStop.restart(id, graceMs, signal);
-  isBetweenStopAndStart = (id: string): boolean => this.#startStop.isBetweenStopAndStart(id);
-  kill = (id: string, signal: number): void => this.#startStop.kill(id, signal);
-  waitForEnd = (id: string): Promise<number> => this.#startStop.waitForEnd(id);
-  pause = (id: string, isPaused: boolean): Promise<void> => this.#pausing.set(id, isPaused);
-  holdStill = (id: string, isStill: boolean): Promise<void> => this.#pausing.holdStill(id, isStill);
-  update = (id: string, config: ContainerConfig): Promise<void> => this.#liveUpdate.update(id, config);
-  repairLimits = (id: string): void => this.#liveUpdate.repairLimits(this.get(id));
-  rename = (id: string, name: string): Promise<void> => this.#liveUpdate.rename(id, name);
+    this.#lifecycle.startStop.restart(id, graceMs, signal);
+  isBetweenStopAndStart = (id: string): boolean => this.#lifecycle.startStop.isBetweenStopAndStart(id);
+  kill = (id: string, signal: number): void => this.#lifecycle.startStop.kill(id, signal);
+  waitForEnd = (id: string): Promise<number> => this.#lifecycle.startStop.waitForEnd(id);
+  pause = (id: string, isPaused: boolean): Promise<void> => this.#lifecycle.pausing.set(id, isPaused);
+  holdStill = (id: string, isStill: boolean): Promise<void> => this.#lifecycle.pausing.holdStill(id, isStill);
+  update = (id: string, config: ContainerConfig): Promise<void> =>
+    this.#lifecycle.liveUpdate.update(id, config);
+  repairLimits = (id: string): void => this.#lifecycle.liveUpdate.repairLimits(this.get(id));
+  rename = (id: string, name: string): Promise<void> => this.#lifecycle.liveUpdate.rename(id, name);
   releasePorts = (id: string, given: readonly HostPort[]): Promise<void> =>
     this.ports.release(this.get(id), given);
 
   /** Removes a container, and its anonymous volumes with `volumes`. Throws IS_RUNNING, unless `force` is set. */
   async remove(id: string, options: { volumes: boolean; force?: boolean }): Promise<void> {
     if (options.force && isRunning(this.get(id))) await this.stop(id, 0);
-    await this.#removal.remove(id, options.volumes);
+    await this.#lifecycle.removal.remove(id, options.volumes);
   }
 
-  removeUnlessStarted = (id: string): void => this.#removal.removeUnlessStarted(id);
+  removeUnlessStarted = (id: string): void => this.#lifecycle.removal.removeUnlessStarted(id);
 
   /**
    * Stops all containers when the host shuts down; a container stops before those that it depends on. The next bayd starts
@@ -224,18 +175,18 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
    * calls `failed` for each that does not end.
    */
   shutDown = (graceMs: number | undefined, failed: (error: unknown) => void): Promise<string[]> =>
-    this.#startStop.shutDown(graceMs, failed);
+    this.#lifecycle.startStop.shutDown(graceMs, failed);
 
   // ---- supervision
 
-  adopt = (): Promise<void> => this.#supervision.adopt();
-  observe = (repair: boolean): Promise<string[]> => this.#supervision.observe(repair);
+  adopt = (): Promise<void> => this.#lifecycle.supervision.adopt();
+  observe = (repair: boolean): Promise<string[]> => this.#lifecycle.supervision.observe(repair);
 
   /** Stops supervision. The containers keep running. */
   async close(): Promise<void> {
     closeWorkerPipes();
-    this.#pausing.releaseAll();
-    this.#supervisor.close();
+    this.#lifecycle.pausing.releaseAll();
+    this.#lifecycle.supervisor.close();
     this.sessions.stopAll();
     this.#exits.destroy();
     this.networks.ports.kept.settle();

@@ -29,6 +29,16 @@ export class FakeNftables {
     return [...(this.#tables.get(table)?.elements.get(set) ?? [])].sort();
   }
 
+  /** Another program removes all tables, as `nft flush ruleset`. */
+  flush(): void {
+    this.#tables.clear();
+  }
+
+  /** The rules of a table with the elements that were added by themselves; undefined if it does not exist. */
+  listed(name: string): string | undefined {
+    return this.#tables.has(name) ? this.#listed(name, this.#tables) : undefined;
+  }
+
   /** Another program changes a table. */
   tamper(name: string, line: string): void {
     this.#tables.get(name)!.body.push(line);
@@ -51,7 +61,7 @@ export class FakeNftables {
         output.push(this.#command(line, tables));
         continue;
       }
-      const end = lines.indexOf("}", at);
+      const end = endOfBlock(lines, at);
       if (end < 0) throw this.fail("syntax error, unexpected end of file");
       this.#tableOf(tables, block[1]!, true).body.push(...lines.slice(at + 1, end));
       at = end;
@@ -118,4 +128,14 @@ export class FakeNftables {
       else if (!known.delete(element)) throw this.fail("No such file or directory");
     }
   }
+}
+
+/** The line that closes the block that a line opens; -1 if none does. */
+function endOfBlock(lines: readonly string[], start: number): number {
+  let depth = 0;
+  for (let at = start; at < lines.length; at++) {
+    depth += lines[at]!.split("{").length - lines[at]!.split("}").length;
+    if (depth === 0) return at;
+  }
+  return -1;
 }

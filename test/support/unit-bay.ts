@@ -25,12 +25,19 @@ import type * as Bridge from "../../src/network/drivers/bridge.ts";
 import { desiredConfig } from "../../src/reconcile/index.ts";
 import { FakeKernel } from "./fake-kernel.ts";
 import { FakeNetworkHost } from "./fake-links.ts";
-import { FakeNft } from "./fake-nft.ts";
+import { FakeNftables } from "./fake-nftables.ts";
 import { MemoryStore } from "./memory-store.ts";
 import { loadText } from "./stack.ts";
 
 /** The host that the mocked modules use now; a test sets a new one. */
-let host = { kernel: new FakeKernel(), links: new FakeNetworkHost(), nft: new FakeNft() };
+/** As linux/nftables.ts throws it; the code under test knows the class of the loaded modules. */
+let nftablesError = (message: string): Error => new Error(message);
+const newHost = () => ({
+  kernel: new FakeKernel(),
+  links: new FakeNetworkHost(),
+  nft: new FakeNftables((message) => nftablesError(`nftables rejected a change: Error: ${message}`)),
+});
+let host = newHost();
 
 const DOOR = "../../src/linux/index.ts";
 const BRIDGE = "../../src/network/drivers/bridge.ts";
@@ -54,11 +61,13 @@ export async function loadBay(): Promise<Modules> {
   vi.resetModules();
   vi.doMock(DOOR, async (original) => {
     const real = await original<typeof Door>();
+    const BaseError = Object.getPrototypeOf(real.StartError) as new (code: string, message: string) => Error;
+    nftablesError = (message) => new BaseError("NFTABLES", message);
     // each call looks at the host of the current test
     const now = () => ({
       ...host.kernel.door(real),
       ...host.links.door,
-      nft: (commands: string) => host.nft.run(commands, real),
+      nft: (commands: string) => host.nft.run(commands),
     });
     const forwarded = Object.keys(now()).map((name) => [
       name,
@@ -168,7 +177,7 @@ export class UnitBay {
 
   /** A bayd on a host of its own. Its image `app` runs the command `serve`. */
   static async start(): Promise<UnitBay> {
-    host = { kernel: new FakeKernel(), links: new FakeNetworkHost(), nft: new FakeNft() };
+    host = newHost();
     const bay = new UnitBay();
     modules!.roots.makeRoots(bay.roots);
     bay.#manage();

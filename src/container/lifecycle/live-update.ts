@@ -6,7 +6,7 @@ import type { Host } from "../model/host.ts";
 import { limitDrift, withDefaults } from "../model/limits.ts";
 import type { ContainerRecord } from "../model/record.ts";
 import { isRunning, type Records } from "../model/records.ts";
-import { toResources } from "../spec/oci-spec.ts";
+import { toResources } from "../spec/resources.ts";
 import { moveLinks, wantedEndpoints } from "./network-attachments.ts";
 import type { ContainerSupervisor } from "./supervisor.ts";
 

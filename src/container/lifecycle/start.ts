@@ -23,8 +23,9 @@ import type { ContainerRecord } from "../model/record.ts";
 import { profileOf } from "../spec/apparmor.ts";
 import { isDockerSocketGone } from "../spec/docker-socket.ts";
 import { etcFilesOf, writeEtcFiles } from "../spec/etc-directory.ts";
-import { onlyLimits, toSpec } from "../spec/oci-spec.ts";
+import { toSpec } from "../spec/oci-spec.ts";
 import { checkPropagation } from "../spec/propagation.ts";
+import { onlyLimits } from "../spec/resources.ts";
 import { type Account, resolveUser } from "../spec/user.ts";
 
 export { containerDirectory, runDirectory } from "../model/paths.ts";

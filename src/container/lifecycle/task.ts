@@ -2,11 +2,13 @@
  * A command in a file system that is made for it alone: a step of a build. It is isolated like a container and has no record:
  * it ends with bayd, and what a killed bayd leaves of it is removed at the next start.
  */
+
 import { randomBytes } from "node:crypto";
 import { fchownSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { Socket } from "node:net";
 import { join } from "node:path";
 import { BayError } from "../../core/errors.ts";
+import { NO_LIMITS, type ResourceLimits } from "../../core/resource-limits.ts";
 import { SIGNALS } from "../../core/signals.ts";
 import { readImageFile, resolveInLayers } from "../../image/index.ts";
 import {
@@ -21,13 +23,14 @@ import {
   signalProcess,
 } from "../../linux/index.ts";
 import { DNS_ADDRESS, hostNameServers } from "../../network/index.ts";
-import type { ContainerConfig, ResourceConfig } from "../model/config.ts";
+import type { ContainerConfig } from "../model/config.ts";
 import type { Host } from "../model/host.ts";
 import { withDefaults } from "../model/limits.ts";
 import { containerDirectory, runDirectory } from "../model/paths.ts";
 import { keepEtcFiles } from "../spec/etc-directory.ts";
 import { hostsFile, resolvFile, searchDomains } from "../spec/etc-files.ts";
-import { onlyLimits, toSpec } from "../spec/oci-spec.ts";
+import { toSpec } from "../spec/oci-spec.ts";
+import { onlyLimits } from "../spec/resources.ts";
 import { resolveUser } from "../spec/user.ts";
 import { endProcesses } from "./end-processes.ts";
 import { exitCodeAtEnd } from "./exit-status.ts";
@@ -195,17 +198,7 @@ export class Task {
   }
 }
 
-const NO_LIMITS: ResourceConfig = {
-  cpus: undefined,
-  cpuShares: undefined,
-  cpuset: undefined,
-  memory: undefined,
-  memoryReservation: undefined,
-  memorySwap: undefined,
-  pids: undefined,
-};
-
-function asContainer(config: TaskConfig, resources: ResourceConfig): ContainerConfig {
+function asContainer(config: TaskConfig, resources: ResourceLimits): ContainerConfig {
   return {
     name: config.name,
     image: "",

@@ -1,4 +1,5 @@
 /** What a container should be: the flat, comparable description that is planned, recorded and run. */
+import type { ResourceLimits } from "../../core/resource-limits.ts";
 
 export interface HealthConfig {
   /** ["CMD", …] or ["CMD-SHELL", "…"]. */
@@ -137,18 +138,6 @@ export interface DeviceLimit {
 }
 
 /** Limits that can change while the container runs. 0 or absent means no limit. */
-export interface ResourceConfig {
-  /** Number of CPUs: 0.5 is half a CPU. */
-  cpus: number | undefined;
-  cpuShares: number | undefined;
-  cpuset: string | undefined;
-  memory: number | undefined;
-  memoryReservation: number | undefined;
-  /** Memory plus swap; -1 for unlimited swap. */
-  memorySwap: number | undefined;
-  pids: number | undefined;
-}
-
 export interface ContainerConfig {
   name: string;
   image: string;
@@ -203,7 +192,7 @@ export interface ContainerConfig {
   oomScoreAdj: number;
   labels: Record<string, string>;
   annotations: Record<string, string>;
-  resources: ResourceConfig;
+  resources: ResourceLimits;
   tty: boolean;
   /** The initial size of its terminal; 24 lines of 80 columns if absent. */
   consoleSize?: { height: number; width: number };

@@ -1,7 +1,8 @@
 import type { DaemonSettings } from "../../core/daemon-settings.ts";
+import type { ResourceLimits } from "../../core/resource-limits.ts";
 import type { Cgroup } from "../../linux/index.ts";
-import { toResources } from "../spec/oci-spec.ts";
-import type { ContainerConfig, ResourceConfig } from "./config.ts";
+import { toResources } from "../spec/resources.ts";
+import type { ContainerConfig } from "./config.ts";
 
 const PAGE = 4096;
 /** cgroup v1 and v2 count CPU shares in different steps. */
@@ -10,9 +11,9 @@ const NO_SHARES = 1024;
 
 /** The limits, with those of bayd's settings if the file sets none; 0 and -1 mean no limit, as in Compose. */
 export function withDefaults(
-  resources: ResourceConfig,
+  resources: ResourceLimits,
   { defaultPidsLimit }: Pick<DaemonSettings, "defaultPidsLimit">,
-): ResourceConfig {
+): ResourceLimits {
   return { ...resources, pids: resources.pids ?? defaultPidsLimit };
 }
 

@@ -1,5 +1,7 @@
 /** A stack as its files describe it: normalised, in final units; only images remain to be resolved. */
+
 import type { BridgeOptions } from "../../core/bridge-options.ts";
+import type { ResourceLimits } from "../../core/resource-limits.ts";
 import type { PortMapping } from "../normalise/ports.ts";
 import type { OverlayOptions, PeerImage, ServicePlacement, StackHosts } from "./placement.ts";
 
@@ -297,15 +299,7 @@ export interface Service {
   oomScoreAdj: number;
   labels: Record<string, string>;
   annotations: Record<string, string>;
-  resources: {
-    cpus: number | undefined;
-    cpuShares: number | undefined;
-    cpuset: string | undefined;
-    memory: number | undefined;
-    memoryReservation: number | undefined;
-    memorySwap: number | undefined;
-    pids: number | undefined;
-  };
+  resources: ResourceLimits;
   replicas: number;
   /**
    * The numbers of the containers on this host, ascending, of a stack that has other hosts too; `replicas` is their count.

@@ -2,8 +2,10 @@
  * Bodies of bay's own routes. bay's own command has parsed and checked the stack in them. This checks again the shape that
  * all code relies on, and the bounds of values that are passed to the kernel.
  */
+
 import { z } from "zod";
 import type { ContainerConfig } from "../../../container/index.ts";
+import type { ResourceLimits } from "../../../core/resource-limits.ts";
 import type { PlanOptions } from "../../../reconcile/index.ts";
 import type { Stack } from "../../../stack/index.ts";
 
@@ -57,7 +59,7 @@ const resources = z.looseObject({
   memoryReservation: amount.optional(),
   memorySwap: z.number().min(-1).max(Number.MAX_SAFE_INTEGER).optional(),
   pids: z.number().int().min(-1).max(4_194_304).optional(),
-});
+} satisfies Record<keyof ResourceLimits, z.ZodType>);
 
 /** Fields of both services and changed containers. */
 const limits = {

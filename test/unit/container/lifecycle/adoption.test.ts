@@ -156,7 +156,7 @@ describe("networks of a running container", () => {
       ["two", "eth1"],
     ]);
     expect(linkNames()).toEqual(expect.arrayContaining(record.endpoints.map(({ link }) => link)));
-    expect(bay.nft.tables.get(`bridge bay_${bay.roots.tag}`)).toContain(record.endpoints[0]!.link);
+    expect(bay.nft.listed(`bridge bay_${bay.roots.tag}`)).toContain(record.endpoints[0]!.link);
     await bay.manager.stop(record.id);
     for (const { link } of record.endpoints) expect(linkNames()).not.toContain(link);
   });
@@ -198,13 +198,13 @@ describe("networks of a running container", () => {
     const [endpoint] = record.endpoints;
     const links = bay.links.links();
     links.remove(links.byName(endpoint!.link)!.index);
-    bay.nft.tables.clear();
+    bay.nft.flush();
     expect(await bay.manager.observe(false)).toEqual([]);
     expect(linkNames()).not.toContain(endpoint!.link);
     const repaired = await bay.manager.observe(true);
     expect(repaired.length).toBeGreaterThan(0);
     expect(linkNames()).toContain(endpoint!.link);
-    expect(bay.nft.tables.has(`ip bay_${bay.roots.tag}`)).toBe(true);
+    expect(bay.nft.tables).toContain(`ip bay_${bay.roots.tag}`);
     expect(await bay.manager.observe(true)).toEqual([]);
   });
 
@@ -262,7 +262,7 @@ describe("published ports", () => {
     const record = await bay.running(publish, bridged());
     const [port] = record.state.boundPorts;
     expect(port).toMatchObject({ hostAddress: "127.0.0.1", containerPort: 80, protocol: "tcp" });
-    expect(bay.nft.tables.get(`ip bay_${bay.roots.tag}`)).toContain(String(port!.hostPort));
+    expect(bay.nft.listed(`ip bay_${bay.roots.tag}`)).toContain(String(port!.hostPort));
     await expect(listen(port!.hostPort)).rejects.toMatchObject({ code: "EADDRINUSE" });
     await bay.manager.stop(record.id);
     expect(record.state.boundPorts).toEqual([]);

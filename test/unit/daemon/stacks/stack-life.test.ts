@@ -241,7 +241,7 @@ describe("a plan", () => {
     expect(JSON.stringify(first)).toContain("mem_limit is 1m in the kernel, and should be 64m");
     await up(text);
     expect(kinds(await plan(text))).toEqual([]);
-    bay.nft.tables.clear();
+    bay.nft.flush();
     expect((await plan(text)).steps.map(({ kind }) => kind)).toEqual(["host.repair"]);
     const [process] = bay.kernel.running("serve");
     bay.kernel.loseShim(process!);
