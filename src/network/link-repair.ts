@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { hasCode } from "../core/errors.ts";
 import { type Link, type Links, removeNamespace } from "../linux/index.ts";
 import { allowHairpin, ensureBridge, withLinks } from "./drivers/bridge.ts";
+import { isTunnelOf } from "./drivers/gre.ts";
 import { isEncrypted, isSwitched } from "./model/network.ts";
 import type { NetworkManager } from "./network-manager.ts";
 import { wireguardLink } from "./overlay/encryption.ts";
@@ -36,6 +37,7 @@ export class LinkRepair {
     const known = new Set(this.host.list().flatMap(({ bridge, tunnel }) => [bridge, tunnel]));
     for (const { name, index, kind } of all) {
       if (!(name.startsWith(`bay${tag}-`) || name.startsWith(`bt${tag}`)) || known.has(name)) continue;
+      if (this.host.list().some((network) => isTunnelOf(network, tag, name))) continue;
       // Open vSwitch would create the link of its bridge again
       if (kind === "tun" || kind === "openvswitch") this.host.overlays.switches.passes.soon();
       else links.remove(index);

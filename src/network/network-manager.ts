@@ -105,7 +105,12 @@ export class NetworkManager {
     const record = this.#newRecord(config);
     refuseTakenBridge(record);
     this.store.put(KEY + config.name, record); // first, so that a crash leaves no unrecorded bridge
-    await this.#bringUp(record);
+    try {
+      await this.#bringUp(record);
+    } catch (error) {
+      await this.#discard(record).catch(() => {}); // the first error says what is wrong
+      throw error;
+    }
     return record;
   }
 
@@ -173,6 +178,16 @@ export class NetworkManager {
     if (this.#joiningDefault > 0 || !this.get(DEFAULT_NETWORK)) return;
     if (this.directory.endpoints().some(({ endpoint }) => endpoint.network === DEFAULT_NETWORK)) return;
     await this.remove(DEFAULT_NETWORK);
+  }
+
+  /** Removes a network that could not be created: its record would make the next attempt succeed. */
+  async #discard(record: NetworkRecord): Promise<void> {
+    this.store.delete(KEY + record.config.name);
+    this.#removeLinks(record);
+    this.overlays.release();
+    await this.firewall.sync();
+    this.forwarding.release();
+    this.forwarding.apply();
   }
 
   async remove(name: string): Promise<void> {

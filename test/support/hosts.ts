@@ -173,10 +173,10 @@ export class TestHosts {
     }
   }
 
-  /** Makes all hosts members of one cluster, and waits until each hears the others. */
-  async join(): Promise<void> {
+  /** Makes all hosts members of one cluster, and waits until each hears the others. `address` is that of the first. */
+  async join(address?: string): Promise<void> {
     const [first, ...others] = this.all;
-    first!.bay.ok("host", "init", "--name", first!.name);
+    first!.bay.ok("host", "init", "--name", first!.name, ...(address ? ["--address", address] : []));
     for (const host of others) {
       const command = first!.bay.ok("host", "invite").trim().split(" ").slice(1);
       host.bay.ok(...command, "--name", host.name);

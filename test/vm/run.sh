@@ -33,7 +33,7 @@ ip link set lo up
 mount -t securityfs securityfs /sys/kernel/security
 for name in \$(cat /sys/fs/cgroup/cgroup.controllers); do echo +\$name > /sys/fs/cgroup/cgroup.subtree_control; done
 cd "$PWD"
-sh test/vm/inside.sh > /run/out/log 2>&1
+{ sh test/vm/inside.sh && sh test/vm/gre.sh; } > /run/out/log 2>&1
 echo \$? > /run/out/code
 sync
 /bin/busybox poweroff -f

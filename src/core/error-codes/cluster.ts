@@ -61,9 +61,9 @@ export const CLUSTER = {
   NO_ENCAPSULATION: {
     exit: 1,
     http: 400,
-    meaning: "bay does not have this type of tunnel between hosts.",
-    causes: "The network has an encapsulation, or the option encrypted, that this version does not support.",
-    fix: "Remove the option from driver_opts; vxlan is the default.",
+    meaning: "The encapsulation of an overlay network is not possible.",
+    causes: "The kernel has no GRE, or the option encrypted is set for an encapsulation without encryption.",
+    fix: "Load the module that the hint names, or change encapsulation or encrypted in driver_opts.",
   },
   STACK_BUSY: {
     exit: 1,

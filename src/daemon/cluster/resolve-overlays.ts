@@ -46,7 +46,7 @@ export function resolveOverlays(stack: Stack, states: readonly HostState[], host
   return { ...stack, networks: Object.fromEntries(networks) };
 }
 
-const SUPPORTED: readonly Encapsulation[] = ["vxlan", "route", "ovs-gre", "ovs-vxlan"];
+const SUPPORTED: readonly Encapsulation[] = ["vxlan", "gre", "route", "ovs-gre", "ovs-vxlan"];
 
 /** Throws NO_ENCAPSULATION. */
 export function supported(

@@ -2,6 +2,7 @@
 import { isIPv6 } from "node:net";
 import { hasCode } from "../../core/errors.ts";
 import { packAddress } from "../../core/ip.ts";
+import { GreLinks } from "./gre.ts";
 import {
   AF_INET,
   familyOf,
@@ -89,8 +90,9 @@ function decodeLink(body: Buffer): Link {
 /** The calls on one network namespace. Close it when done. All throw `SyscallError`. */
 export class Links {
   readonly #socket = new RouteSocket();
-  /** VXLAN links and their entries, and routes with a protocol of their own, by the same socket. */
+  /** VXLAN links and their entries, GRE tunnels, and routes with a protocol of their own, by the same socket. */
   readonly vxlan = new VxlanLinks(this.#socket);
+  readonly gre = new GreLinks(this.#socket);
   readonly routing = new Routes(this.#socket);
 
   close(): void {

@@ -18,7 +18,7 @@ export interface NetworkSubnet extends SubnetConfig {
 }
 
 /** How packets between the containers of different hosts travel; `route` has no tunnel. */
-export type Encapsulation = "vxlan" | "route" | "ovs-gre" | "ovs-vxlan";
+export type Encapsulation = "vxlan" | "gre" | "route" | "ovs-gre" | "ovs-vxlan";
 
 /** An overlay network: the same on each of its hosts. */
 export interface OverlayOptions {

@@ -4,6 +4,7 @@ import { BayError, messageOf } from "../../core/errors.ts";
 import { versionOf } from "../../core/ip.ts";
 import type { Links } from "../../linux/index.ts";
 import { withLinks } from "../drivers/bridge.ts";
+import { gre } from "../drivers/gre.ts";
 import { OpenVSwitches, ovsGre, ovsVxlan } from "../drivers/open-vswitch.ts";
 import type { OverlayDriver, OverlayPass } from "../drivers/overlay-driver.ts";
 import { route } from "../drivers/route.ts";
@@ -35,6 +36,7 @@ const FACTS_AGE = 2000;
 
 const DRIVERS: Record<Encapsulation, OverlayDriver> = {
   vxlan,
+  gre,
   route,
   "ovs-gre": ovsGre,
   "ovs-vxlan": ovsVxlan,

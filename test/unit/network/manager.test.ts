@@ -70,6 +70,15 @@ describe("a network", () => {
     expect(readFileSync(join(room.host.files!, "/proc/sys/net/ipv4/ip_forward"), "utf8")).toBe("0");
   });
 
+  it("is not left behind if it could not be created", async () => {
+    const { bringUp } = networks.overlays;
+    networks.overlays.bringUp = () => Promise.reject(new Error("no tunnel"));
+    await expect(networks.create(config("front"))).rejects.toThrow("no tunnel");
+    expect([networks.list(), bridges(), room.nft.tables]).toEqual([[], [], []]);
+    networks.overlays.bringUp = bringUp;
+    expect(await networks.create(config("front"))).toEqual(networks.require("front"));
+  });
+
   it("is replaced with its subnet, if only containers use it that are replaced too", async () => {
     const before = await networks.create(config("front"));
     attach("web", "front");
