@@ -18,6 +18,7 @@ import { Groups } from "./lifecycle/cgroups.ts";
 import { ContainerPorts } from "./lifecycle/container-ports.ts";
 import { listenForExits } from "./lifecycle/exit-fifo.ts";
 import { forwardEvents } from "./lifecycle/forward-events.ts";
+import { Ingress } from "./lifecycle/ingress.ts";
 import { Lifecycle } from "./lifecycle/lifecycle.ts";
 import { NameService } from "./lifecycle/name-service.ts";
 import { Replacement } from "./lifecycle/replacement.ts";
@@ -57,6 +58,8 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   readonly sessions: AttachedSessions;
   readonly ports: ContainerPorts;
   readonly names: NameService;
+  /** Ports that this host passes on to containers of any host. */
+  readonly ingress: Ingress;
   readonly tasks: Tasks;
   readonly replacement: Replacement;
   /** Set by watch sessions. */
@@ -90,6 +93,8 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
     });
     this.ports = new ContainerPorts(this, this.records);
     this.names = new NameService(this, this.records, () => this.remoteContainers());
+    this.ingress = new Ingress(this, () => this.remoteContainers(), this.#warn);
+    for (const event of ["changed", "peers"]) this.on(event, () => this.ingress.changed());
     this.tasks = new Tasks(this);
     this.replacement = new Replacement(this, this.records);
     this.#lifecycle = new Lifecycle(this, this.records, this.sessions, this.tasks);
@@ -124,6 +129,8 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   cgroupOf = (id: string): Cgroup => this.groups.of(this.get(id));
   endpoints = (): ContainerEndpoint[] => [...this.records.endpoints(), ...this.tasks.endpoints()];
   publishedPorts = () => this.ports.list();
+  // the networks ask for it before everything is constructed
+  balancedPorts = () => this.ingress?.list() ?? [];
 
   // ---- verbs: each is in lifecycle/, with the errors that it throws
 

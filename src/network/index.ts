@@ -5,6 +5,7 @@ export { DNS_ADDRESS, type DnsSockets } from "./dns/server.ts";
 export { ownSubnets, withLinks } from "./drivers/bridge.ts";
 export {
   addressesOf,
+  type BalancedPort,
   type Encapsulation,
   type Endpoint,
   type NetworkConfig,

@@ -8,6 +8,7 @@ import { ensureBridge, removeLink, withLinks } from "./drivers/bridge.ts";
 import { Endpoints } from "./endpoints.ts";
 import { LinkRepair } from "./link-repair.ts";
 import {
+  type BalancedPort,
   type Endpoint,
   isSwitched,
   type NetworkConfig,
@@ -39,6 +40,8 @@ export interface EndpointDirectory {
   endpoints(): ContainerEndpoint[];
   /** Ports of running containers. */
   publishedPorts(): PublishedPort[];
+  /** Ports that this host passes on to containers of any host. */
+  balancedPorts(): readonly BalancedPort[];
 }
 
 export class NetworkManager {
@@ -61,7 +64,11 @@ export class NetworkManager {
     warn: (text: string) => void,
     settings: () => Pick<DaemonSettings, "mayRouteOthers">,
   ) {
-    const desired = () => ({ networks: this.list(), ports: directory.publishedPorts() });
+    const desired = () => ({
+      networks: this.list(),
+      ports: directory.publishedPorts(),
+      balanced: directory.balancedPorts(),
+    });
     this.firewall = new Firewall(roots.tag, desired, join(roots.run, "rules"));
     this.forwarding = new Forwarding({
       tag: roots.tag,

@@ -1,19 +1,11 @@
 /** The part of a stack for each host: what its bayd gets as its whole desired state. */
-import { buildsNeeding, type Service, type Stack } from "../stack/index.ts";
+import { buildsNeeding, type IngressPort, type Service, type Stack } from "../stack/index.ts";
 import type { PlacedContainer } from "./model.ts";
-
-/** A port that every host of the stack has, and passes on to a healthy container of the service on any host. */
-interface IngressPort {
-  service: string;
-  port: Service["ports"][number];
-}
 
 export interface HostPart {
   host: string;
   /** A stack of one host. Its services have the numbers of their containers here; those of other hosts have none. */
   stack: Stack;
-  /** The same for all hosts; services have only the ports of their own host. */
-  ingress: IngressPort[];
 }
 
 /** The parts of the named hosts, in the order of their names. A host without containers has a part, too. */
@@ -30,19 +22,32 @@ export function splitStack(
       placed.filter((container) => container.host === host),
       ingress,
     ),
-    ingress,
   }));
 }
 
 /** Ports of services that have a container on any host. */
-function ingressOf({ services }: Stack, placed: readonly PlacedContainer[]): IngressPort[] {
+function ingressOf({ services, networks }: Stack, placed: readonly PlacedContainer[]): IngressPort[] {
   const running = new Set(placed.map(({ service }) => service));
   return Object.values(services)
     .filter(({ name }) => running.has(name))
-    .flatMap(({ name, ports }) =>
-      ports.filter(({ mode }) => mode === "ingress").map((port) => ({ service: name, port })),
-    );
+    .flatMap(({ name, ports, networks: own }) => {
+      const overlays = Object.keys(own).filter((key) => networks[key]?.overlay);
+      return ports.filter(isIngress).map(({ hostAddress, hostPort, containerPort, protocol }) => ({
+        service: name,
+        hostAddress,
+        hostPort: hostPort!,
+        containerPort,
+        protocol,
+        networks: overlays,
+      }));
+    });
 }
+
+type Port = Service["ports"][number];
+
+/** A port that is chosen on each host cannot be the same on all. */
+const isIngress = ({ mode, hostPort, hostPortEnd }: Port) =>
+  mode === "ingress" && hostPort !== undefined && hostPortEnd === undefined;
 
 function partOf(stack: Stack, placed: readonly PlacedContainer[], ingress: readonly IngressPort[]): Stack {
   const numbers = new Map<string, number[]>();
@@ -56,11 +61,15 @@ function partOf(stack: Stack, placed: readonly PlacedContainer[], ingress: reado
       const own = numbers.get(service.name);
       return own ? serviceHere(service, own) : serviceElsewhere(service, built.has(service.name));
     }),
-    networks: chosen(stack.networks, new Set([...networksOf(here), ...ingressNetworks(stack, ingress)])),
+    networks: chosen(
+      stack.networks,
+      new Set([...networksOf(here), ...ingress.flatMap(({ networks }) => networks)]),
+    ),
     volumes: chosen(stack.volumes, volumesOf(here)),
     images: imagesOf(stack, here, built),
     secrets: chosen(stack.secrets, givenTo(stack, here, built, "secret")),
     configs: chosen(stack.configs, givenTo(stack, here, built, "config")),
+    ...(ingress.length > 0 ? { ingress: [...ingress] } : {}),
   };
 }
 
@@ -69,7 +78,7 @@ function serviceHere({ placement: _, ...service }: Service, numbers: readonly nu
     ...service,
     numbers: [...numbers].sort((a, b) => a - b),
     replicas: numbers.length,
-    ports: service.ports.filter(({ mode }) => mode !== "ingress"),
+    ports: service.ports.filter((port) => !isIngress(port)),
   };
 }
 
@@ -99,12 +108,6 @@ function serviceElsewhere({ placement: _, build, ...service }: Service, isBuiltH
 
 const networksOf = (services: readonly Service[]) =>
   new Set(services.flatMap(({ networks }) => Object.keys(networks)));
-
-/** Overlay networks over which a host without containers reaches those of the services whose ports it has. */
-function ingressNetworks({ services, networks }: Stack, ingress: readonly IngressPort[]): Set<string> {
-  const keys = networksOf(ingress.map(({ service }) => services[service]!));
-  return new Set([...keys].filter((key) => networks[key]?.overlay));
-}
 
 const volumesOf = (services: readonly Service[]) =>
   new Set(

@@ -33,6 +33,7 @@ export class FakeManager extends EventEmitter {
   }
 
   readonly networks = {
+    overlays: { underlay: undefined },
     create: async (config: { name: string }) => this.#note("network.create", config.name),
     replace: async (config: { name: string }, users: string[]) =>
       this.#note("network.replace", config.name, ...users),

@@ -93,7 +93,7 @@ export async function loadNetworkRoom(): Promise<NetworkRoom> {
       const networks = new Manager(
         { root: folder, run: join(folder, "run"), tag: "unit0" },
         store,
-        { endpoints: () => containers, publishedPorts: () => [] },
+        { endpoints: () => containers, balancedPorts: () => [], publishedPorts: () => [] },
         (text) => warnings.push(text),
         () => ({ mayRouteOthers }),
       );

@@ -70,6 +70,8 @@ export class Replacement {
     fresh.state.boundPorts = bound;
     old.state.boundPorts = [];
     this.records.saveAll([old, fresh]);
+    // other hosts of the cluster, and ports of all hosts, follow
+    this.host.emit("changed", fresh.id);
     await firewall.sync();
   }
 
@@ -85,6 +87,7 @@ export class Replacement {
     old.config.name = name;
     delete old.role;
     this.records.save(old);
+    this.host.emit("changed", old.id);
   }
 
   /** The ports that the container will have: the old one's if it asks for them, and other free ones. */

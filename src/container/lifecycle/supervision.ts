@@ -38,6 +38,7 @@ export class Supervision {
     endLostShims(host, new Set([...records.map(({ state }) => state.shimPid), ...parts.leftExecs.shims()]));
     networks.ports.kept.adopt();
     await Promise.all(records.map((record) => parts.supervisor.adopt(record)));
+    await host.ingress.adopt();
     parts.pausing.releaseAll();
     for (const record of host.records.list()) void parts.startStop.startHooks(record).catch(() => {});
     networks.ports.kept.settle();

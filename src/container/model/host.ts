@@ -11,6 +11,7 @@ import type { FileTurns } from "../files/file-turns.ts";
 import type { AttachedSessions } from "../lifecycle/attached-sessions.ts";
 import type { Groups } from "../lifecycle/cgroups.ts";
 import type { ContainerPorts } from "../lifecycle/container-ports.ts";
+import type { Ingress } from "../lifecycle/ingress.ts";
 import type { NameService } from "../lifecycle/name-service.ts";
 import type { LogCollector } from "../logs/collector.ts";
 import type { Forwarders } from "../logs/forwarders.ts";
@@ -41,6 +42,7 @@ export interface Host {
   readonly names: NameService;
   /** Published ports of the containers. */
   readonly ports: ContainerPorts;
+  readonly ingress: Ingress;
   /** Completes the files of a container before its process starts. It neither fails nor waits without limit. */
   readonly beforeStart: ((record: ContainerRecord) => Promise<void>) | undefined;
   /** `changed` (ID), `end:ID` (exit code), `warning` (text). */

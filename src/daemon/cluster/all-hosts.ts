@@ -6,6 +6,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { findByNameOrId } from "../../container/index.ts";
 import { messageOf } from "../../core/errors.ts";
 import type { Cluster, Member, RemoteContainer } from "../../host/index.ts";
+import { compile, labelMeaning, parseFilters } from "../api/engine/filters.ts";
+import { CONTAINER_FILTERS } from "../api/engine/list-filters.ts";
 import { goneSignal, sendJson } from "../api/http.ts";
 import { askJson, readLines } from "./member-client.ts";
 
@@ -75,12 +77,15 @@ export class AllHosts {
 
   /** What a host that does not answer had when it was last heard. */
   #lastKnown({ name }: Member, path: string, why: string): object[] {
-    const filters = new URL(path, "http://bayd").searchParams.get("filters");
-    const stack = /com\.docker\.compose\.project=([^"]+)"/.exec(filters ?? "")?.[1];
+    const filters = parseFilters(new URL(path, "http://bayd").searchParams.get("filters"), CONTAINER_FILTERS);
+    // the other filters concern what only the host itself knows
+    const ofLabels = new Map([...filters].filter(([key]) => key === "label" || key === "label!"));
+    const test = compile(ofLabels, labelMeaning(labelsOf));
     return this.cluster
       .remoteContainers()
-      .filter((container) => container.host === name && (stack === undefined || container.stack === stack))
-      .map((container) => unknownRow(container, why));
+      .filter(({ host }) => host === name)
+      .map((container) => unknownRow(container, why))
+      .filter(test);
   }
 
   async #events(path: string, response: ServerResponse): Promise<true> {
@@ -97,6 +102,8 @@ export class AllHosts {
     return true;
   }
 }
+
+const labelsOf = ({ Labels }: ReturnType<typeof unknownRow>): Record<string, string> => Labels;
 
 function unknownRow({ id, name, host, stack, service, number }: RemoteContainer, why: string) {
   return {

@@ -8,6 +8,7 @@ import type { Plan, PlanOptions, Progress } from "../../reconcile/index.ts";
 import type { Stack } from "../../stack/index.ts";
 import type { Asker } from "../stacks/stack-locks.ts";
 import type { StackService } from "../stacks/stack-service.ts";
+import { orderOf } from "./host-order.ts";
 import { HostRequests } from "./host-requests.ts";
 import { type HostState, hostState } from "./host-state.ts";
 import { askJson } from "./member-client.ts";
@@ -135,17 +136,25 @@ export class ClusterStacks {
     return this.#requests.locked(stack.name, asker, prepared.parts, async () => {
       const makers = makersOf(stack, prepared.placed);
       await this.stacks.makeImages(makers, options, write, asker);
-      const requests = this.#withImages(stack, prepared, new Set()).map(({ member, stack: part }) => ({
+      // the images exist now
+      const parts = this.#withImages(stack, prepared, new Set()).map(({ member, stack: part }) => ({
+        member,
+        part,
+        own: { ...hostOptions(options, part), build: false },
+      }));
+      const plans = await Promise.all(
+        parts.map(async ({ member, part, own }) => ({
+          host: member.name,
+          plan: await this.#planOn(member, part, own),
+        })),
+      );
+      const requests = parts.map(({ member, part, own }) => ({
         member,
         path: "/bay/v1/up",
-        body: {
-          ...body,
-          stack: part,
-          options: { ...hostOptions(options, part), build: false },
-          pid: asker.pid,
-        },
+        body: { ...body, stack: part, options: own, pid: asker.pid },
       }));
-      const plan = await this.#requests.sendAll(stack.name, requests, asker, write);
+      const order = orderOf(plans, stack);
+      const plan = await this.#requests.sendInOrder(stack.name, requests, order, asker, write);
       const warnings = [...prepared.warnings, ...this.#buildWarnings(stack, options)];
       return { ...plan, warnings: [...warnings, ...plan.warnings] };
     });

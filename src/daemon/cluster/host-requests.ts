@@ -1,9 +1,11 @@
 /** Sends the parts of a change to the bayds of their hosts, while one of them keeps the lock of the stack. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { BayError, messageOf } from "../../core/errors.ts";
 import type { Cluster, Member } from "../../host/index.ts";
 import type { Plan, Progress } from "../../reconcile/index.ts";
 import type { Asker } from "../stacks/stack-locks.ts";
+import type { HostOrder } from "./host-order.ts";
 import { readLines } from "./member-client.ts";
 
 /** A change of one host, by its own route. */
@@ -34,11 +36,63 @@ export class HostRequests {
     );
     if (failures.length > 0) throw new BayError("APPLY_FAILED", failures.join("\n"));
     const plans = results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
-    return {
-      stack,
-      steps: plans.flatMap(({ steps }) => steps),
-      warnings: [...new Set(plans.flatMap(({ warnings }) => warnings))],
-    };
+    return together(stack, plans);
+  }
+
+  /**
+   * Sends requests to hosts in an order. After a failure the following hosts get none, and as the update's policy says, those
+   * before are rolled back. Throws APPLY_FAILED with what happened on each host.
+   */
+  async sendInOrder(
+    stack: string,
+    requests: readonly HostRequest[],
+    { atOnce, inTurn }: HostOrder,
+    asker: Asker,
+    write: (progress: Progress) => void,
+  ): Promise<Plan> {
+    const requestOf = (host: string) => requests.find(({ member }) => member.name === host)!;
+    const plans = [await this.sendAll(stack, atOnce.map(requestOf), asker, write)];
+    const updated: Member[] = [];
+    const failures: string[] = [];
+    for (const [index, { host, delayMs, failureAction }] of inTurn.entries()) {
+      if (delayMs > 0) await pause(delayMs, asker);
+      const request = requestOf(host);
+      try {
+        plans.push(await this.sendAll(stack, [request], asker, write));
+        updated.push(request.member);
+      } catch (error) {
+        failures.push(messageOf(error));
+        if (failureAction === "continue") continue;
+        const left = inTurn.slice(index + 1).map((each) => each.host);
+        if (left.length > 0)
+          failures.push(`not updated, because host ${host} failed: host ${left.join(", ")}`);
+        if (failureAction === "rollback")
+          failures.push(...(await this.#rollBack(stack, updated.reverse(), asker, write)));
+        break;
+      }
+    }
+    if (failures.length > 0) throw new BayError("APPLY_FAILED", failures.join("\n"));
+    return together(stack, plans);
+  }
+
+  /** Restores the revision before on hosts; returns a line for each. */
+  async #rollBack(
+    stack: string,
+    members: readonly Member[],
+    asker: Asker,
+    write: (progress: Progress) => void,
+  ): Promise<string[]> {
+    const lines: string[] = [];
+    for (const member of members) {
+      const path = `/bay/v1/stacks/${encodeURIComponent(stack)}/rollback`;
+      lines.push(
+        await this.#send({ member, path, body: {} }, write, asker).then(
+          () => `host ${member.name} is rolled back to the previous revision`,
+          (error: unknown) => `host ${member.name}: the rollback failed: ${messageOf(error)}`,
+        ),
+      );
+    }
+    return lines;
   }
 
   /** Sends a request that answers with lines of progress and a result to a host's bayd; this host's too. */
@@ -107,6 +161,20 @@ export class HostRequests {
       });
     this.#locks.set(stack, who);
     return () => void this.#locks.delete(stack);
+  }
+}
+
+const together = (stack: string, plans: readonly Plan[]): Plan => ({
+  stack,
+  steps: plans.flatMap(({ steps }) => steps),
+  warnings: [...new Set(plans.flatMap(({ warnings }) => warnings))],
+});
+
+async function pause(milliseconds: number, { signal }: Asker): Promise<void> {
+  try {
+    await sleep(milliseconds, undefined, signal ? { signal } : {});
+  } catch {
+    throw new BayError("ABORTED", "the client disconnected");
   }
 }
 

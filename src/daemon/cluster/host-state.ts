@@ -29,6 +29,8 @@ export const hostStateSchema = z.object({
       }),
     )
     .max(MOST_IMAGES),
+  /** The host passes ports of the stack on. */
+  hasIngress: z.boolean(),
   /** Names of local volumes of the stack. */
   volumes: z.array(name).max(100_000),
   /** Overlay networks of any stack. */
@@ -66,6 +68,7 @@ export function hostState(manager: ContainerManager, stack: string): HostState {
         isInRegistry: registryDigests(record).length > 0,
         ...(record.fetched ? { fetchedFrom: record.fetched.from } : {}),
       })),
+    hasIngress: manager.ingress.of(stack).length > 0,
     volumes: manager.volumes
       .list()
       .filter(({ config }) => config.stack === stack)

@@ -93,7 +93,7 @@ export class Preparation {
     checkPlaced(placement);
     const states = asked.flatMap(({ state }) => state ?? []);
     const slots = Math.max(...membership.members.map(({ slot }) => slot + 1));
-    const resolved = resolveOverlays(withHostPorts(stack), states, slots);
+    const resolved = resolveOverlays(stack, states, slots);
     const parts = new Map(
       splitStack(
         resolved,
@@ -110,8 +110,11 @@ export class Preparation {
     return {
       parts: asked.flatMap(({ member, state }) => {
         const part = parts.get(member.name);
-        const hasPart = part && Object.values(part.services).some(({ replicas }) => replicas > 0);
-        return part && state && (hasPart || state.containers.length > 0) ? [{ member, stack: part }] : [];
+        if (!part || !state) return [];
+        const own = named.has(member.name) ? part : withoutIngress(part);
+        const hasPart = Object.values(own.services).some(({ replicas }) => replicas > 0) || own.ingress;
+        const hadPart = state.containers.length > 0 || state.hasIngress;
+        return hasPart || hadPart ? [{ member, stack: own }] : [];
       }),
       placed: new Set(placement.assignments.map(({ service }) => service)),
       images: new Map(asked.map(({ member, state }) => [member.name, state?.images ?? []])),
@@ -169,23 +172,19 @@ const addressWarnings = ({ services }: Stack): string[] =>
         `services.${name}.deploy.endpoint_mode: vip has no effect; ${name} resolves to the addresses of its containers`,
     );
 
-/** Ports are published on the hosts that run a container of the service. */
-const withHostPorts = (stack: Stack): Stack => ({
-  ...stack,
-  services: Object.fromEntries(
-    Object.entries(stack.services).map(([name, service]) => [
-      name,
-      { ...service, ports: service.ports.map((port) => ({ ...port, mode: "host" as const })) },
-    ]),
-  ),
-});
+/** A host that the file does not name has none of its ports. */
+function withoutIngress({ ingress: _, ...part }: Stack): Stack {
+  return part;
+}
 
-const ingressWarnings = ({ services }: Stack): string[] =>
+/** Without an overlay network, a host cannot reach the containers of other hosts. */
+const ingressWarnings = ({ services, networks }: Stack): string[] =>
   Object.values(services)
     .filter(({ ports }) => ports.some(({ mode, hostPort }) => mode === "ingress" && hostPort !== undefined))
+    .filter((service) => !Object.keys(service.networks).some((key) => networks[key]?.overlay))
     .map(
       ({ name }) =>
-        `services.${name}.ports: a port is published on the hosts that run a container of ${name}; the others do not pass it on`,
+        `services.${name}.ports: ${name} has no network with driver: overlay, so only hosts that run a container of ${name} answer on its ports`,
     );
 
 function placementHost(member: Member, isReady: boolean): PlacementHost {

@@ -16,13 +16,22 @@ const LOOK = 25;
 export async function drain(manager: ContainerManager, record: ContainerRecord): Promise<void> {
   const began = Date.now();
   const told = manager.names.lastToldAt(record);
-  const least = Math.max(began, told === 0 ? 0 : told + TTL) + MARGIN;
   const most = began + TTL + MARGIN;
+  // what other hosts answered is not known here, and they learn of the change a moment later
+  const least = isShared(manager, record) ? most : Math.max(began, told === 0 ? 0 : told + TTL) + MARGIN;
   for (;;) {
     const now = Date.now();
     if (now >= most || (now >= least && isUnused(record))) return;
     await sleep(LOOK);
   }
+}
+
+/** Whether containers of other hosts may use the container. */
+function isShared(manager: ContainerManager, { endpoints }: ContainerRecord): boolean {
+  const { overlays } = manager.networks;
+  if (!overlays.underlay?.peers().length) return false;
+  const shared = new Set(overlays.list().map(({ config }) => config.name));
+  return endpoints.some(({ network }) => shared.has(network));
 }
 
 /** Ignores connections that the container itself opened. */

@@ -161,9 +161,12 @@ export class StackService {
       const plan =
         images.length > 0 ? await this.plan(stack, { ...options, pull: "never", build: false }) : first;
       checkContents(plan, stack);
+      const ingress = ingressOf(stack);
+      await this.manager.ingress.keepOnly(stack.name, ingress);
       await this.#fixed.during(stack, async () => {
         const execute = makeExecutor(this.manager, stack, { ...settings, signal });
         await applyPlan(plan, execute, onProgress, signal, settings.parallel);
+        await this.manager.ingress.set(stack.name, ingress);
         this.#noteRevision(scaled(stack, options), options, plan);
       });
       await this.#finish(plan);
@@ -289,6 +292,12 @@ export class StackService {
       const plan = makeDownPlan(name, this.observe(name, undefined), options);
       const settings: UpSettings = { graceMs, timeoutMs: undefined };
       const execute = makeExecutor(this.manager, undefined, settings);
+      const isDown = ({ service }: { service: string }) => options.only?.includes(service) ?? true;
+      const { ingress } = this.manager;
+      await ingress.keepOnly(
+        name,
+        ingress.of(name).filter((port) => !isDown(port)),
+      );
       await applyPlan(plan, execute, onProgress, undefined, options.parallel);
       this.#fixed.changed();
       await this.manager.networks.links.settled();
@@ -321,6 +330,10 @@ export class StackService {
     return summariseStacks(this.manager.list(), ({ state }) => state.status === "running");
   }
 }
+
+/** The ports that this host passes on, with the names of networks on the host. */
+const ingressOf = ({ ingress = [], networks }: Stack) =>
+  ingress.map((port) => ({ ...port, networks: port.networks.flatMap((key) => networks[key]?.name ?? []) }));
 
 /** The stack with the numbers of containers given by --scale. */
 function scaled(stack: Stack, { scale }: PlanOptions): Stack {

@@ -127,6 +127,18 @@ export interface WantedEndpoint {
   maySpoof?: boolean | undefined;
 }
 
+/** A published port with any number of targets, which get connections in turn. */
+export interface BalancedPort {
+  hostAddress: string;
+  hostPort: number;
+  protocol: "tcp" | "udp";
+  containerPort: number;
+  targets: readonly string[];
+  targets6: readonly string[];
+  /** Who publishes it, for messages: `the service web of the stack shop`. */
+  owner: string;
+}
+
 export interface PublishedPort {
   /** Empty for all addresses of the host. */
   hostAddress: string;

@@ -4,7 +4,7 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { hasCode } from "../../core/errors.ts";
 import { nft } from "../../linux/index.ts";
 import { replaceFile } from "../../store/index.ts";
-import type { NetworkRecord, PublishedPort } from "../model/network.ts";
+import type { BalancedPort, NetworkRecord, PublishedPort } from "../model/network.ts";
 import { emptying, type Family, hasIpv6, renderRules, replacing, tableName } from "./rules.ts";
 
 /** A hash of the tables as the kernel lists them; undefined if the IPv4 table does not exist. */
@@ -36,7 +36,11 @@ export class Firewall {
 
   constructor(
     readonly tag: string,
-    readonly desired: () => { networks: NetworkRecord[]; ports: PublishedPort[] },
+    readonly desired: () => {
+      networks: NetworkRecord[];
+      ports: PublishedPort[];
+      balanced?: readonly BalancedPort[];
+    },
     /** The file with the table's hash, for observers outside bayd. */
     readonly file: string,
   ) {}
@@ -58,8 +62,8 @@ export class Firewall {
   }
 
   apply(): void {
-    const { networks, ports } = this.desired();
-    const rules = renderRules(this.tag, networks, ports);
+    const { networks, ports, balanced } = this.desired();
+    const rules = renderRules(this.tag, networks, ports, balanced);
     if (rules === this.#applied) return;
     rmSync(this.file, { force: true }); // until the new hash is known, changes of the table cannot be detected
     if (networks.length === 0) nft(replacing(this.tag));

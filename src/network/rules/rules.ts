@@ -4,6 +4,7 @@
  */
 import { versionOf } from "../../core/ip.ts";
 import {
+  type BalancedPort,
   isRouted,
   type NetworkRecord,
   type NetworkSubnet,
@@ -57,9 +58,10 @@ export function renderRules(
   tag: string,
   networks: readonly NetworkRecord[],
   ports: readonly PublishedPort[],
+  balanced: readonly BalancedPort[] = [],
 ): string {
-  const rules = renderTable("ip", tag, networks, ports);
-  return hasIpv6(networks) ? rules + renderTable("ip6", tag, networks, ports) : rules;
+  const rules = renderTable("ip", tag, networks, ports, balanced);
+  return hasIpv6(networks) ? rules + renderTable("ip6", tag, networks, ports, balanced) : rules;
 }
 
 /** The differences between the two IP versions. */
@@ -69,6 +71,7 @@ const DIALECTS = {
     type: "ipv4_addr",
     anywhere: "0.0.0.0",
     target: ({ target }: PublishedPort): string | undefined => target,
+    targets: ({ targets }: BalancedPort) => targets,
     guard: [
       // route_localnet, which localhost's published ports need, and dnat, which comes before the kernel's own check,
       // would open the host's loopback to containers and to the outside (CVE-2020-8558)
@@ -85,6 +88,7 @@ const DIALECTS = {
     type: "ipv6_addr",
     anywhere: "::",
     target: ({ target6 }: PublishedPort): string | undefined => target6,
+    targets: ({ targets6 }: BalancedPort) => targets6,
     guard: [],
     unled: ["    ip6 daddr { ::1, fe80::/10 } return"],
     loopback: [],
@@ -96,15 +100,17 @@ function renderTable(
   tag: string,
   networks: readonly NetworkRecord[],
   ports: readonly PublishedPort[],
+  balanced: readonly BalancedPort[],
 ): string {
-  const { version, type, anywhere, target, guard, unled, loopback } = DIALECTS[family];
+  const { version, type, anywhere, target, targets, guard, unled, loopback } = DIALECTS[family];
   const bridges = quoted(networks.map(({ bridge }) => bridge));
   const internal = quoted(networks.filter(({ config }) => config.internal).map(({ bridge }) => bridge));
   const led = ports.flatMap((port) => {
     const address = target(port);
     return address === undefined ? [] : [{ ...port, to: `${address} . ${port.containerPort}` }];
   });
-  const isAnywhere = ({ hostAddress }: PublishedPort) => hostAddress === "" || hostAddress === anywhere;
+  const isAnywhere = ({ hostAddress }: Pick<PublishedPort, "hostAddress">) =>
+    hostAddress === "" || hostAddress === anywhere;
   const key = ({ protocol, hostPort }: PublishedPort) => `${protocol} . ${hostPort}`;
   const lines = [
     `table ${family} ${tableName(tag)} {`,
@@ -129,9 +135,25 @@ function renderTable(
     ...unled,
     `    dnat ${family} to ${family} daddr . meta l4proto . th dport map @addressed`,
     `    dnat ${family} to meta l4proto . th dport map @ports`,
+    ...balanced
+      .filter((port) => targets(port).length > 0)
+      .filter((port) => isAnywhere(port) || versionOf(port.hostAddress) === version)
+      .map((port) => {
+        const own = isAnywhere(port) ? "" : `${family} daddr ${port.hostAddress} `;
+        return `    ${own}meta l4proto ${port.protocol} th dport ${port.hostPort} dnat ${family} to ${inTurn(targets(port))} : ${port.containerPort}`;
+      }),
     "  }",
     "  chain postrouting { type nat hook postrouting priority srcnat; policy accept;",
     ...loopback,
+    ...networks.flatMap((network) =>
+      subnetsOf(network)
+        .filter(({ subnet, range }) => network.config.overlay && range && versionOf(subnet) === version)
+        .map(
+          // containers of other hosts answer to this host's address in the overlay
+          ({ subnet, range }) =>
+            `    ct status dnat ${family} daddr ${subnet} ${family} daddr != ${range} masquerade`,
+        ),
+    ),
     ...networks.flatMap((network) =>
       subnetsOf(network)
         .filter(({ subnet }) => versionOf(subnet) === version)
@@ -155,6 +177,14 @@ function renderTable(
   ];
   return `${lines.join("\n")}\n`;
 }
+
+const bracketed = (address: string) => (versionOf(address) === 6 ? `[${address}]` : address);
+
+/** The address for the next connection. */
+const inTurn = (addresses: readonly string[]) =>
+  addresses.length === 1
+    ? bracketed(addresses[0]!)
+    : `numgen inc mod ${addresses.length} map { ${addresses.map((address, at) => `${at} : ${address}`).join(", ")} }`;
 
 /**
  * Packets that leave a subnet get the host's address, and so do those from a container to a published port of its own

@@ -18,7 +18,8 @@ export function planNetworks(
   add: AddStep,
 ): { steps: string[]; replaced: Map<string, Reason[]> } {
   const replaced = new Map<string, Reason[]>();
-  const used = new Set(services.flatMap(({ networks }) => Object.keys(networks)));
+  const ingress = (stack.ingress ?? []).flatMap(({ networks }) => networks);
+  const used = new Set([...services.flatMap(({ networks }) => Object.keys(networks)), ...ingress]);
   const steps = [...used].flatMap((key) => {
     const wanted = stack.networks[key]!;
     const { name } = wanted;

@@ -3,7 +3,7 @@
 import type { BridgeOptions } from "../../core/bridge-options.ts";
 import type { ResourceLimits } from "../../core/resource-limits.ts";
 import type { PortMapping } from "../normalise/ports.ts";
-import type { OverlayOptions, PeerImage, ServicePlacement, StackHosts } from "./placement.ts";
+import type { IngressPort, OverlayOptions, PeerImage, ServicePlacement, StackHosts } from "./placement.ts";
 
 export type * from "./placement.ts";
 
@@ -23,6 +23,8 @@ export interface Stack {
   configs: Record<string, GivenContent>;
   /** In the part of one host: images that it gets from other hosts, by name. */
   peerImages?: Record<string, PeerImage>;
+  /** In the part of one host: the ports that it passes on. */
+  ingress?: IngressPort[];
 }
 
 /** The source of a secret or a config. The content of a secret is never shown. */

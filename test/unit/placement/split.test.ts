@@ -84,10 +84,12 @@ describe("the part of a host", () => {
 
   it("has the ports of its own host in the services, and those of all hosts beside them", () => {
     expect(part("a").services.web!.ports.map(({ hostPort }) => hostPort)).toEqual([81]);
-    for (const { ingress } of parts)
-      expect(ingress.map(({ service, port }) => `${service} ${port.hostPort}:${port.containerPort}`)).toEqual(
-        ["web 80:80"],
-      );
+    for (const {
+      stack: { ingress = [] },
+    } of parts)
+      expect(
+        ingress.map((port) => `${port.service} ${port.hostPort}:${port.containerPort} ${port.networks}`),
+      ).toEqual(["web 80:80 front"]);
   });
 
   it("has what the build of its image needs", () => {

@@ -5,6 +5,7 @@
 
 import { z } from "zod";
 import type { ContainerConfig } from "../../../container/index.ts";
+import { versionOf } from "../../../core/ip.ts";
 import type { ResourceLimits } from "../../../core/resource-limits.ts";
 import type { PlanOptions } from "../../../reconcile/index.ts";
 import type { Stack } from "../../../stack/index.ts";
@@ -92,6 +93,18 @@ const MOST_INPUTS = 100_000;
 const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/, "expected a sha256 digest");
 const input = z.tuple([z.string().max(4096), z.number(), z.number()]);
 
+const port = z.number().int().min(1).max(65535);
+const ingressPort = z.strictObject({
+  service: name,
+  hostAddress: z
+    .string()
+    .refine((given) => given === "" || versionOf(given) !== undefined, "expected an IP address"),
+  hostPort: port,
+  containerPort: port,
+  protocol: z.enum(["tcp", "udp"]),
+  networks: names,
+});
+
 const peerImage = z.strictObject({
   from: name,
   known: z.strictObject({ id: digest, manifest: digest }).optional(),
@@ -116,6 +129,7 @@ export const stackSchema = asIs<Stack>(
     images: z.record(z.string().max(4096), z.looseObject({})),
     secrets: parts,
     configs: parts,
+    ingress: z.array(ingressPort).max(10_000).optional(),
     peerImages: bounded(z.record(z.string().max(4096), peerImage)).optional(),
   }),
 );

@@ -127,6 +127,13 @@ describe("the rules", () => {
     expect(both).toContain("elements = { tcp . 80 : fd00::2 . 8080 };");
     expect(both).toContain('ip6 saddr fd00::/64 oifname != "bay1-net" masquerade');
     expect(both).not.toContain("ip saddr fd00");
+    const balanced = { ...port, targets: ["172.18.0.2", "172.18.0.3"], targets6: ["fd00::2"], owner: "web" };
+    const turns = renderRules("1", [six], [], [balanced, { ...balanced, hostPort: 83, targets: [] }]);
+    expect(turns).toContain(
+      "meta l4proto tcp th dport 80 dnat ip to numgen inc mod 2 map { 0 : 172.18.0.2, 1 : 172.18.0.3 } : 8080",
+    );
+    expect(turns).toContain("meta l4proto tcp th dport 83 dnat ip6 to [fd00::2] : 8080");
+    expect(turns).not.toContain("th dport 83 dnat ip to");
     expect(
       renderRules("1", [{ ...network, config: { ...network.config, internal: true } }], []),
     ).not.toContain('!= "bay1-net" masquerade');
