@@ -100,7 +100,9 @@ describe("the history of a stack", () => {
     bay.ok("daemon", "stop");
     expect(history()).toHaveLength(5);
     // contents are kept while the stack has containers: then what they say now has to be the same
-    expect(bay.run(["rollback", "1"]).err).toContain("secrets and configs of revision 1 are no longer stored");
+    expect(bay.run(["rollback", "1"]).err).toContain(
+      "secrets and configs of revision 1 are no longer stored",
+    );
     expect(bay.ps()).toEqual([]);
     bay.write("the word is one", "word");
     bay.ok("rollback", "1");
