@@ -396,7 +396,7 @@ async function containersByName(
     if (row) found.set(name, row);
     else if (all)
       throw new BayError("CONTAINER_NOT_FOUND", `the container ${name} does not exist`, {
-        hint: "there is no stack file here, so the names are those of containers; -f names a stack file",
+        hint: "without a stack file, names are those of containers; -f selects a stack file",
       });
   }
   return found;

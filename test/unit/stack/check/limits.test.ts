@@ -30,21 +30,21 @@ describe("limits of stack files", () => {
   });
 
   it("refuse too many and too long variables and labels", () => {
-    const many = Array.from({ length: STACK_LIMITS.entries + 1 }, (_, index) => `k${index}=v`);
+    const many = Array.from({ length: STACK_LIMITS.parts + 1 }, (_, index) => `k${index}=v`);
     for (const key of ["environment", "labels", "annotations"]) {
-      expect(problems({ [key]: many })).toContain(`at most ${STACK_LIMITS.entries}`);
+      expect(problems({ [key]: many })).toContain(`at most ${STACK_LIMITS.parts}`);
       expect(problems({ [key]: { a: "x".repeat(STACK_LIMITS.entryBytes) } })).toContain("at most");
       expect(problems({ [key]: { a: "x".repeat(1000) } })).toBe("");
     }
   });
 
   it("say how many entries there are, and what else is wrong, in a mapping and in a list, of one file and of several", () => {
-    const count = STACK_LIMITS.entries + 1;
+    const count = STACK_LIMITS.parts + 1;
     const list = (begin: number, end: number) =>
       Array.from({ length: end - begin }, (_, index) => `k${begin + index}=v`);
     const mapping = (begin: number, end: number) =>
       Object.fromEntries(list(begin, end).map((entry) => entry.split("=") as [string, string]));
-    const message = `services.a.labels: ${count} entries; at most ${STACK_LIMITS.entries} are allowed`;
+    const message = `services.a.labels: ${count} entries; at most ${STACK_LIMITS.parts} are allowed`;
     for (const make of [list, mapping]) {
       const half = Math.floor(count / 2);
       const text = problems({ labels: make(0, count), mem_limit: "much" });
