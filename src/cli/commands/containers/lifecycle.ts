@@ -161,7 +161,12 @@ export async function rm(
     services,
     (row) => !isUp(row) || options.stop === true,
     "removed",
-    (client, row) => client.json("DELETE", `/containers/${row.Id}?v=${options.volumes ? 1 : 0}`),
+    // another program may have started a container again since it was stopped
+    (client, row) =>
+      client.json(
+        "DELETE",
+        `/containers/${row.Id}?v=${options.volumes ? 1 : 0}${options.stop ? "&force=1" : ""}`,
+      ),
   );
 }
 

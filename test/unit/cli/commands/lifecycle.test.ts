@@ -183,8 +183,8 @@ describe("bay rm", () => {
   it("stops first with --stop, and removes volumes with --volumes", async () => {
     await run("rm", "-f", "--stop", "-v");
     expect(changes()).toEqual([
-      `DELETE /containers/${db}?v=1`,
-      `DELETE /containers/${web}?v=1`,
+      `DELETE /containers/${db}?v=1&force=1`,
+      `DELETE /containers/${web}?v=1&force=1`,
       `POST /containers/${db}/stop`,
     ]);
   });
