@@ -178,6 +178,15 @@ describe.skipIf("missing" in found)(
         err: "err\n",
       });
       expect(docker.ok("run", "--rm", "-i", "box", "cat")).toBe("");
+      // more than one file of the log holds, of a container that is removed at its end
+      const long = ["sh", "-c", "seq 4000000 | tail -c 30000000"];
+      expect(docker.ok("run", "--rm", "box", ...long).length).toBe(30_000_000);
+      expect(bay.ok("run", "--rm", "-T", "red", ...long).length).toBe(30_000_000);
+      expect(bay.ok("container", "run", "--rm", "box", ...long).length).toBe(30_000_000);
+      expect(bay.run(["container", "run", "--rm", "box", "sh", "-c", "echo out; exit 3"])).toMatchObject({
+        code: 3,
+        out: "out\n",
+      });
       expect(docker.run("run", "--rm", "box", "no-such-command").code).toBe(127);
       expect(docker.run("run", "--rm", "--gpus", "all", "box", "true").err).toContain("DeviceRequests");
       expect(docker.run("run", "--rm", "--network", "nothing", "box", "true").err).toContain(

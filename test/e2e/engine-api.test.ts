@@ -50,11 +50,13 @@ services:
     });
     return { code: status, out: stdout.trim(), err: stderr };
   };
+  // without the networks that exist without being created
+  const CUSTOM = encodeURIComponent('{"type":["custom"]}');
   const everything = async () => ({
     containers: (await get<{ Names: string[] }[]>("/containers/json?all=1"))
       .map(({ Names }) => Names[0])
       .sort(),
-    networks: (await get<{ Name: string }[]>("/networks")).map(({ Name }) => Name).sort(),
+    networks: (await get<{ Name: string }[]>(`/networks?filters=${CUSTOM}`)).map(({ Name }) => Name).sort(),
     volumes: (await get<{ Volumes: { Name: string }[] }>("/volumes")).Volumes.map(({ Name }) => Name).sort(),
     images: (await get<{ RepoTags: string[] }[]>("/images/json")).flatMap(({ RepoTags }) => RepoTags).sort(),
   });

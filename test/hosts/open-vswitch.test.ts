@@ -1,4 +1,5 @@
 /** Overlay networks on bridges of Open vSwitch, by its datapath in user space: GRE and VXLAN. */
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { eventually } from "../support/bay.ts";
 import { type TestHost, TestHosts } from "../support/hosts.ts";
@@ -136,8 +137,9 @@ describe("overlay networks of Open vSwitch", () => {
   });
 
   it("names the hosts without Open vSwitch before anything is done", () => {
+    const hidden = join(b!.bay.folder, "hidden");
     const hide = [
-      "mkdir /run/hidden && mount -t tmpfs tmpfs /run/hidden && cd /run/hidden && mkdir upper work",
+      `mkdir ${hidden} && mount -t tmpfs tmpfs ${hidden} && cd ${hidden} && mkdir upper work`,
       "mknod upper/ovs-vsctl c 0 0", // what overlayfs takes for a removed file
       "mount -t overlay overlay -o lowerdir=/usr/bin,upperdir=upper,workdir=work /usr/bin",
     ];

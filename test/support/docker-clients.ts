@@ -38,6 +38,7 @@ export class DockerClients {
       encoding: "utf8",
       timeout: HANGS_AFTER,
       killSignal: "SIGKILL",
+      maxBuffer: 1 << 28,
     });
     return { code: status ?? -1, out: stdout, err: `${stderr}${error ?? ""}` };
   }

@@ -145,7 +145,7 @@ function halfWritten(root: string): string[] {
 
 /** What every bay has, however much it is used. */
 const FIXED =
-  /^(root\/(bayd\.log|index\.json|oci-layout|blobs\/sha256|(state|layers\/mount-points)(\/.*)?)|run\/(bayd\.pid|ended|keeper|keeper\.lock|rules))$/;
+  /^(root\/(bayd\.log|given\.key|index\.json|oci-layout|blobs\/sha256|(state|layers\/mount-points)(\/.*)?)|run\/(bayd\.pid|ended|keeper|keeper\.lock|rules))$/;
 
 /** Everything below both roots but what is fixed, and the directories there that are made at first use. */
 export function treeOf({ folder }: Bay): string[] {

@@ -1,6 +1,7 @@
 /** Commands on images and registries. Each loads its code when it is called. */
 import { type Command, Option } from "commander";
 import { type Add, collect, formatOption, pruneFilter, refuse, tableOrJson, whole } from "./add.ts";
+import { addSingleContainerCommands } from "./single-containers.ts";
 
 const CHANGE = 'apply a Dockerfile instruction to the image\'s config, can be repeated: CMD ["serve"]';
 const quiet = (c: Command) => c.option("-q, --quiet", "print names only, without progress");
@@ -83,7 +84,11 @@ export function addImageCommands(
     async () => (await import("../commands/images/registry.ts")).logout,
   );
 
-  const container = group("container", "manage a container by service, name or ID: commit, cp, diff, export");
+  const container = group(
+    "container",
+    "run containers without a stack, and manage one by service, name or ID: run, create, rename, commit, cp, diff, export",
+  );
+  addSingleContainerCommands(container);
   container(
     "commit <container> [image]",
     "create an image from a container",

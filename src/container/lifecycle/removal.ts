@@ -2,15 +2,13 @@
 import { rmSync } from "node:fs";
 import { BayError } from "../../core/errors.ts";
 import { removeTreeNow } from "../../image/index.ts";
-import { LABELS, volumesOf } from "../model/config.ts";
+import { volumesOf } from "../model/config.ts";
 import type { Host } from "../model/host.ts";
 import { containerDirectory, runDirectory } from "../model/paths.ts";
 import type { ContainerRecord } from "../model/record.ts";
 import { isRunning, type Records } from "../model/records.ts";
 import type { ContainerSupervisor } from "./supervisor.ts";
 
-/** Milliseconds for which a one-off container is kept after its end, so that its client can read its output and exit code. */
-const ONE_OFF_KEPT = 2000;
 /** Milliseconds within which a client has to start its one-off container: it does so as soon as it is attached. */
 const START_WITHIN = 60_000;
 
@@ -43,13 +41,18 @@ export class Removal {
   }
 
   /**
-   * Removes a container that is removed after its end. The client of a one-off container of a stack may remove it first; a
-   * client of the Engine API waits for the removal.
+   * Removes a container that is to be removed after its end, when its attached clients have read its output. A client waits
+   * for the end since before the start.
    */
-  removeOneOff({ id, config }: ContainerRecord): void {
+  removeOneOff({ id, config, state }: ContainerRecord): void {
     if (!config.autoRemove) return;
-    const remove = () => void this.remove(id, true).catch(() => {});
-    setTimeout(remove, config.labels[LABELS.oneOff] === undefined ? 0 : ONE_OFF_KEPT).unref();
+    // a client of a container that could not be started waits for its removal
+    const hasOutput = state.status !== "created";
+    // the readers are notified of the end in the same turn
+    setImmediate(async () => {
+      if (hasOutput) await this.host.logs.readers.ended(id);
+      await this.remove(id, true).catch(() => {});
+    });
   }
 
   /** Removes a one-off container later if it was not started: its client may have been killed. */

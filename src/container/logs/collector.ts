@@ -5,6 +5,7 @@ import type { Worker } from "node:worker_threads";
 import { BayError } from "../../core/errors.ts";
 import { startWorker } from "../../image/index.ts";
 import { close, createPipe } from "../../linux/index.ts";
+import { LogReaders } from "./log-readers.ts";
 import type { LogCommand, LogNews } from "./protocol.ts";
 
 type Request = LogCommand extends infer C
@@ -15,6 +16,7 @@ type Request = LogCommand extends infer C
 
 /** Emits `grew:ID`, and `grew` with the ID, when output arrived. */
 export class LogCollector extends EventEmitter {
+  readonly readers = new LogReaders();
   readonly #wake = createPipe();
   readonly #waiting = new Map<number, (news: Extract<LogNews, { kind: "done" }>) => void>();
   readonly #open = new Set<string>();

@@ -45,6 +45,13 @@ export const DAEMON = {
     causes: "The path is read-only in the container, its disk is full, or the container ended.",
     fix: "Read the message. Mount the path writable, or give the rule another target.",
   },
+  PLUGIN_NOT_FOUND: {
+    exit: 1,
+    http: 404,
+    meaning: "The plugin does not exist: bay has no plugins.",
+    causes: "A client asked for a plugin of Docker.",
+    fix: "Use what bay has itself: its networks, volumes and log drivers.",
+  },
   BAD_REQUEST: {
     exit: 1,
     http: 400,

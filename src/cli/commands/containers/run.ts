@@ -1,18 +1,14 @@
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import type { Duplex } from "node:stream";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { ContainerConfig } from "../../../container/index.ts";
 import { BayError, hasCode, messageOf } from "../../../core/errors.ts";
 import type { Client } from "../../../daemon/index.ts";
 import type { Stack } from "../../../stack/index.ts";
 import { type Context, listContainers, nameOf, serviceOf as serviceOfRow } from "../../context.ts";
 import { withValues } from "../../options.ts";
-import { needsTerminal, runSession, terminalSize } from "../../ui/terminal.ts";
+import { needsTerminal, terminalSize } from "../../ui/terminal.ts";
 import { sendUp } from "../stack/send-up.ts";
-
-/** How long to wait for output after the command's end, in milliseconds. */
-const OUTPUT_PATIENCE = 500;
+import { startAttached } from "./start-attached.ts";
 
 interface RunOptions {
   rm?: boolean;
@@ -95,36 +91,9 @@ export async function run(
     process.stdout.write(`${Name}\n`);
     return 0;
   }
-  let socket: Duplex | undefined;
-  let signals = 0;
-  const pass = (signal: string) => {
-    signals += 1;
-    if (signals > 2) process.exit(130); // a command that ignores signals is left running, as docker compose does
-    client.json("POST", `/containers/${Id}/kill?signal=${signal}`).catch(() => {});
-  };
-  process.on("SIGINT", pass);
-  process.on("SIGTERM", pass);
   try {
-    const keys = encodeURIComponent(options.detachKeys ?? "");
-    socket = await client.upgrade(
-      `/containers/${Id}/attach?stream=1&stdout=1&stderr=1&stdin=1&detachKeys=${keys}`,
-    );
-    const session = runSession(socket, {
-      tty,
-      stdin: true,
-      resize: (rows, columns) =>
-        void client.json("POST", `/containers/${Id}/resize?h=${rows}&w=${columns}`).catch(() => {}),
-    });
-    await client.json("POST", `/containers/${Id}/start`);
-    const ended = client.json<{ StatusCode: number }>("POST", `/containers/${Id}/wait`);
-    if (tty && (await isDetached(client, Id, session, ended))) return 0;
-    const { StatusCode } = await ended;
-    await withinPatience(session);
-    return StatusCode;
+    return await startAttached(client, Id, { tty, stdin: true, detachKeys: options.detachKeys });
   } finally {
-    process.off("SIGINT", pass);
-    process.off("SIGTERM", pass);
-    socket?.destroy();
     if (options.rm) await client.json("DELETE", `/containers/${Id}?force=1&v=1`).catch(() => {});
   }
 }
@@ -146,13 +115,6 @@ async function createIfReady(client: Client, body: object): Promise<Created | un
     if (hasCode(error, "NO_DAEMON")) return undefined;
     throw error;
   }
-}
-
-/** Waits for the rest of the output, which another process may keep open. The timer must not delay the exit of this command. */
-async function withinPatience(session: Promise<void>): Promise<void> {
-  const abort = new AbortController();
-  await Promise.race([session, sleep(OUTPUT_PATIENCE, undefined, { signal: abort.signal }).catch(() => {})]);
-  abort.abort();
 }
 
 /** NAME=VALUE, or NAME with an empty value, as in docker run. Throws BAD_OPTION. */
@@ -247,16 +209,3 @@ async function overrides(
 const withoutRepeats = (entries: readonly string[]): string[] => [
   ...new Map(entries.map((entry) => [entry.split("=", 1)[0]!, entry])).values(),
 ];
-
-/** True if the user detached by the detach keys, and the container keeps running. */
-async function isDetached(
-  client: Client,
-  id: string,
-  session: Promise<void>,
-  ended: Promise<unknown>,
-): Promise<boolean> {
-  if ((await Promise.race([session.then(() => "left"), ended])) !== "left") return false;
-  const { State } = await client.json<{ State: { Running: boolean } }>("GET", `/containers/${id}/json`);
-  if (State.Running) ended.catch(() => {}); // the result is no longer needed
-  return State.Running;
-}

@@ -42,6 +42,16 @@ async function pullOne(client: Client, reference: string, options: PullOptions):
   print(options.quiet ? reference : status.replace(/^Status: /, ""));
 }
 
+/** Pulls an image for a new container, with its progress on standard error. */
+export async function pullMissing(
+  client: Client,
+  reference: string,
+  platform: string | undefined,
+): Promise<void> {
+  const query = new URLSearchParams({ fromImage: reference, platform: platform ?? "" });
+  await followLayers(client, `/images/create?${query}`, await authOf(reference), false);
+}
+
 async function pushOne(client: Client, reference: string, quiet: boolean): Promise<void> {
   const headers = await authOf(reference);
   const status = await followLayers(client, `/images/${encodeURIComponent(reference)}/push`, headers, quiet);

@@ -33,6 +33,7 @@ export async function sendLog(
   sink: Writable,
   { query, encode, onlyNew, unit, isLive, isUp = () => true }: LogStream,
 ): Promise<void> {
+  const endReading = manager.logs.readers.begin(record.id);
   const reader = new LogReader(logDirectory(manager, record.id));
   if (onlyNew) reader.skip();
   else if (query.tail !== undefined && query.until === undefined)
@@ -61,6 +62,7 @@ export async function sendLog(
     manager.off(`end:${record.id}`, ring);
     manager.off("changed", ring);
     sink.off("close", ring);
+    endReading();
   }
 }
 

@@ -173,7 +173,10 @@ async function attach(manager: ContainerManager, call: Hijack): Promise<void> {
   const keys = tty ? new DetachKeys(given.detachKeys) : undefined;
   hijack(socket, call.upgraded, tty);
   let hasEnded = false;
-  const isLive = () => !hasEnded && (isRunning(record) || record.state.status === "created");
+  const isLive = () =>
+    !hasEnded &&
+    manager.find(record.id) !== undefined &&
+    (isRunning(record) || record.state.status === "created");
   const noteEnd = () => {
     hasEnded = true;
   };
@@ -188,7 +191,14 @@ async function attach(manager: ContainerManager, call: Hijack): Promise<void> {
   const wanted = { stdout: both || given.stdout, stderr: both || given.stderr };
   const encode = ({ stream, bytes }: LogLine) => (tty ? bytes : frame(stream + 1, bytes));
   const send = (isWhole: boolean, goesOn: () => boolean) =>
-    sendLog(manager, record, socket, { query: wanted, encode, onlyNew: !isWhole, isLive: goesOn });
+    // as in Docker, a frame of attach is what was written, and not a line
+    sendLog(manager, record, socket, {
+      query: wanted,
+      encode,
+      onlyNew: !isWhole,
+      unit: "chunk",
+      isLive: goesOn,
+    });
   try {
     if (tty || !given.stream) {
       if (given.logs) await send(true, () => false);

@@ -85,6 +85,11 @@ export function systemRoutes({ manager }: Services): Route[] {
         },
       });
     }),
+    // as a Docker engine without plugins; docker inspect asks for one of any name
+    route("GET", "/plugins", ({ response }) => sendJson(response, 200, [])),
+    route("GET", "/plugins/*/json", ({ parts }) => {
+      throw new BayError("PLUGIN_NOT_FOUND", `plugin "${parts[0]}" not found`);
+    }),
     route("GET", "/networks", ({ response, query }) => {
       const matches = networkFilter(parameters("GET /networks", query).filters);
       const shown = shownNetworks(manager).filter(({ view }) => matches(view));

@@ -183,8 +183,8 @@ describe("bay run", () => {
       "POST /bay/v1/up",
       "POST /bay/v1/run",
       "UPGRADE /containers/one/attach?stream=1&stdout=1&stderr=1&stdin=1&detachKeys=",
+      "POST /containers/one/wait?condition=next-exit",
       "POST /containers/one/start",
-      "POST /containers/one/wait",
       "DELETE /containers/one?force=1&v=1",
     ]);
     const ups = bayd.calls.filter(({ path }) => path === "/bay/v1/up").map(({ body }) => body);

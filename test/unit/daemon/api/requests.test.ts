@@ -59,7 +59,7 @@ describe("paths", () => {
     expect(errorAnswer(noRoute("POST", "/swarm/init")).status).toBe(501);
     for (const [method, path, reason] of [
       ["POST", "/session", /BuildKit/],
-      ["GET", "/plugins", /plugins/],
+      ["POST", "/plugins/pull", /plugins/],
       ["GET", "/nosuch", /has no such route/],
     ] as const)
       expect(errorAnswer(noRoute(method, path)).body.message).toMatch(reason);
