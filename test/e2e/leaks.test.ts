@@ -347,6 +347,7 @@ describe(`after ${ROUNDS} random operations (BAY_LEAK_SEED=${SEED})`, () => {
     explained(async () => {
       for (const name of ["leak-one", "leak-two", "leak-once"]) bay.ok("-p", name, "down", "-v", "-t", "0");
       bay.ok("system", "prune", "-a", "-f", "--volumes");
+      bay.ok("volume", "prune", "-a", "-f"); // those with a name, that a client of the API has created
       bay.ok("daemon", "stop");
       await eventually(() => {
         const { files: _, ...use } = useOf(bay);

@@ -44,10 +44,12 @@ export async function followOnce(
   options: PassOptions,
 ): Promise<void> {
   const { records, repositories } = services;
-  const { attempt, applied, bad, rulesChanged } = records.status(source.name);
+  const { attempt, applied, bad, pending, rulesChanged } = records.status(source.name);
+  // what another source has just been answered may be older than this source
+  const isFirst = !applied && !bad && !pending;
   const target: Target = attempt
     ? { commit: attempt.commit.id, ref: undefined }
-    : await repositories.resolve(source, options.isForced || options.isPushed, options.signal);
+    : await repositories.resolve(source, options.isForced || options.isPushed || isFirst, options.signal);
   const isNew = attempt || options.isForced || rulesChanged;
   if (!isNew && (target.commit === applied?.id || target.commit === bad?.commit))
     return noteReachable(services, source);
