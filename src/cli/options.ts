@@ -46,5 +46,16 @@ export function withValues(entries: readonly string[] = []): string[] {
   });
 }
 
+/** `["a=1", "b"]`, where a name without a value has an empty one, as in docker run. Throws BAD_OPTION. */
+export function namedValues(option: string, entries: readonly string[] = []): Record<string, string> {
+  return Object.fromEntries(
+    entries.map((entry) => {
+      const [name = "", value = ""] = entry.split(/=(.*)/s);
+      if (name === "") throw new BayError("BAD_OPTION", `${option}: expected NAME=VALUE, got ${entry}`);
+      return [name, value];
+    }),
+  );
+}
+
 export const milliseconds = (seconds: number | undefined) =>
   seconds === undefined ? undefined : seconds * 1000;

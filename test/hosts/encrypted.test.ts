@@ -43,13 +43,7 @@ describe("an encrypted overlay network", () => {
   const exec = (name: string, ...command: string[]) => a!.bay.run(["exec", "-T", name, ...command]);
   const addressOn = (name: string, link: string) =>
     /inet (10\.[^/]+)/.exec(exec(name, "ip", "addr", "show", link).out)![1]!;
-  const fetch = (address: string) =>
-    exec(
-      "one",
-      "sh",
-      "-c",
-      `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 3 ${address} 80 | tail -n 1`,
-    ).out.trim();
+  const fetch = (address: string) => hosts.fetch("one", address);
   const linkOf = (host: TestHost, kind: "bw" | "bt") =>
     [...host.run("ip", "-br", "link").matchAll(/^(b[wt]\w+)/gm)]
       .map(([name]) => name)

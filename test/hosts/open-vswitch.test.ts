@@ -37,13 +37,7 @@ describe("overlay networks of Open vSwitch", () => {
   afterAll(() => hosts?.close());
 
   const exec = (service: string, ...command: string[]) => a!.bay.run(["exec", "-T", service, ...command]);
-  const fetch = (from: string, target: string) =>
-    exec(
-      from,
-      "sh",
-      "-c",
-      `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 3 ${target} 80 | tail -n 1`,
-    ).out.trim();
+  const fetch = (from: string, target: string) => hosts.fetch(from, target);
   const addressesOf = (service: string) =>
     [...exec(service, "ip", "addr").out.matchAll(/inet6? ([0-9a-f.:]+)\/\d+ .*global/g)].map(
       ([, address]) => address!,

@@ -49,13 +49,7 @@ describe("an overlay network of routes", () => {
   afterAll(() => hosts?.close());
 
   const exec = (service: string, ...command: string[]) => a!.bay.run(["exec", "-T", service, ...command]);
-  const fetch = (from: string, target: string) =>
-    exec(
-      from,
-      "sh",
-      "-c",
-      `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 3 ${target} 80 | tail -n 1`,
-    ).out.trim();
+  const fetch = (from: string, target: string) => hosts.fetch(from, target);
   const ownRoutes = (host: TestHost) =>
     ["-4", "-6"].flatMap((version) =>
       host

@@ -116,6 +116,12 @@ export class TestHosts {
     return `bayt${this.#tag}-sw`;
   }
 
+  /** What a container answers to another one over HTTP, asked from the first host; empty if there is no answer. */
+  fetch(service: string, target: string): string {
+    const request = `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 3 ${target} 80 | tail -n 1`;
+    return this.all[0]!.bay.run(["exec", "-T", service, "sh", "-c", request]).out.trim();
+  }
+
   static async start(names: readonly string[]): Promise<TestHosts> {
     const hosts = new TestHosts();
     run("ip", "netns", "add", hosts.#switch);

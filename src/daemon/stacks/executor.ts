@@ -2,12 +2,13 @@
 import { type ContainerManager, LABELS } from "../../container/index.ts";
 import { BayError, hasCode, messageOf } from "../../core/errors.ts";
 import type { NetworkConfig } from "../../network/index.ts";
-import { type Executor, furtherSubnets, reservedAddresses, type Step } from "../../reconcile/index.ts";
+import type { Executor, Step } from "../../reconcile/index.ts";
 import type { Condition, Stack } from "../../stack/index.ts";
 import type { VolumeConfig } from "../../volume/index.ts";
 import { supported, VXLAN_PORT } from "../cluster/resolve-overlays.ts";
 import { failureOf } from "../rollout/failure.ts";
 import { Rollouts } from "../rollout/rollouts.ts";
+import { bridgeSettings } from "./bridge-settings.ts";
 import { withFiles } from "./secret-content.ts";
 import { checkIsWanted, nextChange, servingContainers } from "./waiting.ts";
 
@@ -111,8 +112,7 @@ export function makeExecutor(
 
 function networkConfig(stack: Stack, name: string): NetworkConfig {
   const [key, network] = Object.entries(stack.networks).find(([, candidate]) => candidate.name === name)!;
-  const { internal, ipv6, subnet, gateway, range, mtu, options, overlay } = network;
-  const reserved = reservedAddresses(network.reserved);
+  const { overlay } = network;
   const labels = { ...network.labels, [LABELS.stack]: stack.name, [LABELS.network]: key };
   return {
     name,
@@ -120,15 +120,7 @@ function networkConfig(stack: Stack, name: string): NetworkConfig {
     key,
     driver: overlay ? "overlay" : "bridge",
     ...(overlay ? { overlay: overlayOptions(key, overlay) } : {}),
-    internal,
-    ipv6,
-    further: furtherSubnets(network),
-    subnet,
-    gateway,
-    range,
-    reserved,
-    mtu,
-    ...(options ? { options } : {}),
+    ...bridgeSettings(network),
     labels,
   };
 }

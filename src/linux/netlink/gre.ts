@@ -3,6 +3,7 @@ import { isIPv6 } from "node:net";
 import { packAddress } from "../../core/ip.ts";
 import {
   IFF_UP,
+  IFLA_BRPORT_ISOLATED,
   IFLA_IFALIAS,
   IFLA_IFNAME,
   IFLA_INFO_DATA,
@@ -32,7 +33,6 @@ const IFLA_GRE_FLAGS = 13;
 const GRE_KEY = Buffer.from([0x20, 0]);
 /** No option of IPv6 that limits encapsulation: it would take eight bytes of each packet. */
 const IP6_TNL_F_IGN_ENCAP_LIMIT = 1;
-const IFLA_BRPORT_ISOLATED = 33;
 
 export interface GreTunnel {
   local: string;

@@ -16,6 +16,8 @@ export const IFLA_INFO_KIND = 1;
 export const IFLA_INFO_DATA = 2;
 export const IFLA_INFO_SLAVE_KIND = 4;
 export const IFLA_INFO_SLAVE_DATA = 5;
+/** A port of a bridge that passes frames only to ports that are not isolated. */
+export const IFLA_BRPORT_ISOLATED = 33;
 export const IFF_UP = 1;
 export const AF_INET = 2;
 export const AF_BRIDGE = 7;

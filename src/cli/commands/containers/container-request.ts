@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { BayError } from "../../../core/errors.ts";
-import { withValues } from "../../options.ts";
+import { namedValues, withValues } from "../../options.ts";
 
 export interface ContainerOptions {
   detach?: boolean;
@@ -113,7 +113,7 @@ export async function containerRequest(
     Cmd: command.length > 0 ? command : undefined,
     Entrypoint: options.entrypoint === undefined ? undefined : [options.entrypoint],
     Env: [...variablesOf(options.envFile), ...withValues(options.env)],
-    Labels: pairs("--label", options.label),
+    Labels: namedValues("--label", options.label),
     User: options.user,
     WorkingDir: options.workdir,
     Hostname: options.hostname,
@@ -155,7 +155,7 @@ export async function containerRequest(
       PidsLimit: options.pidsLimit === undefined ? undefined : number("--pids-limit", options.pidsLimit),
       ShmSize: bytes("--shm-size", options.shmSize),
       Ulimits: (options.ulimit ?? []).map(ulimitOf),
-      Sysctls: pairs("--sysctl", options.sysctl),
+      Sysctls: namedValues("--sysctl", options.sysctl),
       OomScoreAdj:
         options.oomScoreAdj === undefined ? undefined : number("--oom-score-adj", options.oomScoreAdj),
       CapAdd: options.capAdd,
@@ -173,9 +173,9 @@ export async function containerRequest(
       CgroupParent: options.cgroupParent,
       LogConfig:
         options.logDriver || options.logOpt
-          ? { Type: options.logDriver ?? "json-file", Config: pairs("--log-opt", options.logOpt) }
+          ? { Type: options.logDriver ?? "json-file", Config: namedValues("--log-opt", options.logOpt) }
           : undefined,
-      Annotations: pairs("--annotation", options.annotation),
+      Annotations: namedValues("--annotation", options.annotation),
     },
     NetworkingConfig:
       first === undefined
@@ -197,17 +197,6 @@ function number(option: string, text: string): number {
   const value = Number(text);
   if (text.trim() === "" || !Number.isFinite(value)) throw bad(option, "a number", text);
   return value;
-}
-
-/** NAME=VALUE, or NAME with an empty value. Throws BAD_OPTION. */
-function pairs(option: string, entries: readonly string[] = []): Record<string, string> {
-  return Object.fromEntries(
-    entries.map((entry) => {
-      const [name = "", value = ""] = entry.split(/=(.*)/s);
-      if (name === "") throw bad(option, "NAME=VALUE", entry);
-      return [name, value];
-    }),
-  );
 }
 
 /** As docker run reads them: NAME=VALUE without quotes, NAME for a value of this environment, # before a comment. */

@@ -13,14 +13,15 @@ import { print } from "../../ui/output.ts";
 
 type Client = Awaited<ReturnType<Context["client"]>>;
 
+/** Returns the name of the stack, as `containersOf`. */
 async function each(
   context: Context,
   services: string[],
   select: (row: ContainerRow) => boolean,
   done: string,
   deed: (client: Client, row: ContainerRow) => Promise<unknown>,
-): Promise<void> {
-  const { client, rows } = await containersOf(context, services);
+): Promise<string | undefined> {
+  const { client, rows, stack } = await containersOf(context, services);
   const all = (some: ContainerRow[]) =>
     Promise.allSettled(
       some.map(async (row) => {
@@ -40,6 +41,7 @@ async function each(
     result.status === "rejected" ? [messageOf(result.reason)] : [],
   );
   if (failed.length > 0) throw new BayError("SOME_FAILED", failed.join("\n"));
+  return stack;
 }
 
 const isUp = (row: ContainerRow) => ["running", "paused", "restarting"].includes(row.State);
@@ -85,10 +87,9 @@ export async function restart(
       "restarted",
       (client, row) => client.json("POST", `/containers/${row.Id}/restart${grace(options.timeout)}`),
     );
-  await some(services);
-  if (options.deps === false) return;
+  const name = await some(services);
+  if (name === undefined || options.deps === false) return;
   if (services.length === 0 || (context.options.projectName && !context.options.file)) return;
-  if ((await containersOf(context, services)).stack === undefined) return;
   const stack = await context.stack();
   const rows = await stackContainers(await context.client(), stack.name);
   const present = new Set(rows.filter(isUp).map(serviceOf));

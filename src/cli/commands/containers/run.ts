@@ -5,7 +5,7 @@ import { BayError, hasCode, messageOf } from "../../../core/errors.ts";
 import type { Client } from "../../../daemon/index.ts";
 import type { Stack } from "../../../stack/index.ts";
 import { type Context, listContainers, nameOf, serviceOf as serviceOfRow } from "../../context.ts";
-import { withValues } from "../../options.ts";
+import { namedValues, withValues } from "../../options.ts";
 import { needsTerminal, terminalSize } from "../../ui/terminal.ts";
 import { sendUp } from "../stack/send-up.ts";
 import { startAttached } from "./start-attached.ts";
@@ -47,7 +47,7 @@ export async function run(
   const stack = await context.stackToSend([service!]);
   const { serviceOf } = await import("../../../stack/query.ts");
   const wanted = serviceOf(stack, service!);
-  const labels = labelsOf(options.label);
+  const labels = namedValues("--label", options.label);
   const fileEnv = await variablesOf(options.envFromFile);
   const images = {
     ...(options.build ? { build: true } : {}),
@@ -115,17 +115,6 @@ async function createIfReady(client: Client, body: object): Promise<Created | un
     if (hasCode(error, "NO_DAEMON")) return undefined;
     throw error;
   }
-}
-
-/** NAME=VALUE, or NAME with an empty value, as in docker run. Throws BAD_OPTION. */
-function labelsOf(entries: readonly string[] = []): Record<string, string> {
-  return Object.fromEntries(
-    entries.map((entry) => {
-      const [name = "", value = ""] = entry.split(/=(.*)/s);
-      if (name === "") throw new BayError("BAD_OPTION", `--label: expected NAME=VALUE, got ${entry}`);
-      return [name, value];
-    }),
-  );
 }
 
 /** The variables of env files; later ones override earlier ones. Throws NO_FILE, BAD_OPTION. */

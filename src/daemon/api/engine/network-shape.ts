@@ -63,42 +63,48 @@ export const networkShape = (manager: ContainerManager, record: NetworkRecord) =
 /** Docker's names of the drivers of predefined networks. */
 const DRIVERS: Readonly<Record<string, string>> = { [DEFAULT_NETWORK]: "bridge", host: "host", none: "null" };
 
+interface ShownNetwork {
+  view: NetworkView;
+  shape: () => object;
+}
+
 /** All networks for a list: what a filter sees, and the answer. */
-export function shownNetworks(manager: ContainerManager): { view: NetworkView; shape: () => object }[] {
+export function shownNetworks(manager: ContainerManager): ShownNetwork[] {
   const used = usedNetworks(manager);
-  const records = manager.networks.list();
-  const missing = PREDEFINED.filter((name) => !records.some(({ config }) => config.name === name));
-  return [
-    ...records.map((record) => ({
-      view: { ...networkView(record, used), isPredefined: isPredefined(record.config.name) },
-      shape: () => networkShape(manager, record),
-    })),
-    ...missing.map((name) => {
-      const id = predefinedId(manager.roots.tag, name);
-      const driver = DRIVERS[name]!;
-      return {
-        view: { id, name, driver, labels: {}, isUsed: true, isPredefined: true },
-        shape: () => ({
-          Name: name,
-          Id: id,
-          Created: NEVER,
-          Scope: "local",
-          Driver: driver,
-          EnableIPv4: true,
-          EnableIPv6: false,
-          IPAM: { Driver: "default", Options: null, Config: [] },
-          Internal: false,
-          Attachable: false,
-          Ingress: false,
-          ConfigFrom: { Network: "" },
-          ConfigOnly: false,
-          Containers: {},
-          Options: {},
-          Labels: {},
-        }),
-      };
-    }),
-  ];
+  const records = manager.networks.list().map((record) => ({
+    view: { ...networkView(record, used), isPredefined: isPredefined(record.config.name) },
+    shape: () => networkShape(manager, record),
+  }));
+  return [...records, ...predefinedNetworks(manager)];
+}
+
+/** The predefined networks without a bridge: `host`, `none`, and `bridge` while no container uses it. */
+export function predefinedNetworks({ networks, roots }: ContainerManager): ShownNetwork[] {
+  return PREDEFINED.filter((name) => networks.get(name) === undefined).map((name) => {
+    const id = predefinedId(roots.tag, name);
+    const driver = DRIVERS[name]!;
+    return {
+      view: { id, name, driver, labels: {}, isUsed: true, isPredefined: true },
+      shape: () => ({
+        Name: name,
+        Id: id,
+        Created: NEVER,
+        Scope: "local",
+        Driver: driver,
+        EnableIPv4: true,
+        EnableIPv6: false,
+        IPAM: { Driver: "default", Options: null, Config: [] },
+        Internal: false,
+        Attachable: false,
+        Ingress: false,
+        ConfigFrom: { Network: "" },
+        ConfigOnly: false,
+        Containers: {},
+        Options: {},
+        Labels: {},
+      }),
+    };
+  });
 }
 
 /** An endpoint's address with its prefix; empty if it has none of this IP version. */

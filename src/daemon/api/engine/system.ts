@@ -12,7 +12,7 @@ import { API_VERSION, MIN_API_VERSION } from "../routing.ts";
 import type { Services } from "../server.ts";
 import { findNetwork } from "./find-network.ts";
 import { networkFilter, volumeFilter } from "./list-filters.ts";
-import { networkShape, shownNetworks } from "./network-shape.ts";
+import { networkShape, predefinedNetworks, shownNetworks } from "./network-shape.ts";
 import { parameters } from "./parameters.ts";
 import { usedVolumes, volumeView } from "./views.ts";
 import { volumeShape } from "./volume-shape.ts";
@@ -101,8 +101,8 @@ export function systemRoutes({ manager }: Services): Route[] {
     }),
     route("GET", "/networks/:", ({ response, parts }) => {
       const asked = parts[0]!;
-      const predefined = shownNetworks(manager).find(
-        ({ view }) => view.isPredefined && (view.name === asked || view.id === asked),
+      const predefined = predefinedNetworks(manager).find(
+        ({ view }) => view.name === asked || view.id === asked,
       );
       sendJson(response, 200, predefined?.shape() ?? networkShape(manager, findNetwork(manager, asked)));
     }),

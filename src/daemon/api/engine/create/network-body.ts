@@ -3,8 +3,8 @@ import { z } from "zod";
 import { LABELS } from "../../../../container/index.ts";
 import { BayError } from "../../../../core/errors.ts";
 import { isPredefined, type NetworkConfig } from "../../../../network/index.ts";
-import { furtherSubnets, reservedAddresses } from "../../../../reconcile/index.ts";
 import { readDocument } from "../../../../stack/index.ts";
+import { bridgeSettings } from "../../../stacks/bridge-settings.ts";
 import { endpointSettings } from "./container-body.ts";
 import { warningsOf } from "./problems.ts";
 
@@ -100,7 +100,6 @@ export function networkConfigOf(body: z.output<typeof networkBody>): {
   const network = stack.networks[KEY]!;
   if (network.missingDriver)
     throw new BayError("BAD_REQUEST", network.missingDriver.message.replace(/^networks\.network: /, ""));
-  const { internal, ipv6, subnet, gateway, range, mtu, options } = network;
   return {
     warnings,
     config: {
@@ -109,15 +108,7 @@ export function networkConfigOf(body: z.output<typeof networkBody>): {
       stack: labels[LABELS.stack],
       key: labels[LABELS.network] ?? name,
       driver: "bridge",
-      internal,
-      ipv6,
-      further: furtherSubnets(network),
-      subnet,
-      gateway,
-      range,
-      reserved: reservedAddresses(network.reserved),
-      mtu,
-      ...(options ? { options } : {}),
+      ...bridgeSettings(network),
       labels,
     },
   };

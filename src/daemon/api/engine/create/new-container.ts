@@ -1,6 +1,6 @@
 /** A container without a stack: from the body of `POST /containers/create` to the config that is recorded and run. */
 import type { ContainerConfig, ContainerManager } from "../../../../container/index.ts";
-import { BayError } from "../../../../core/errors.ts";
+import { BayError, hasCode } from "../../../../core/errors.ts";
 import type { Image } from "../../../../image/index.ts";
 import { DEFAULT_NETWORK } from "../../../../network/index.ts";
 import { desiredConfig, mountedImages } from "../../../../reconcile/index.ts";
@@ -34,8 +34,7 @@ export async function newContainer(
   const warnings = warningsOf(problems);
   const service = stack.services[SERVICE]!;
   checkUnavailable(service);
-  checkCommand(service, image);
-  const config = desiredConfig(
+  const config = configOf(
     stack,
     { ...service, image: body.Image, containerName: name },
     1,
@@ -100,9 +99,7 @@ function networkName(manager: ContainerManager, nameOrId: string): string {
 function withNamesOf(manager: ContainerManager, body: CreateBody): CreateBody {
   const host = body.HostConfig ?? {};
   const nameOf = (nameOrId: string) => {
-    const found =
-      manager.find(nameOrId) ??
-      manager.list().find(({ id }) => nameOrId.length > 3 && id.startsWith(nameOrId));
+    const found = manager.find(nameOrId);
     if (!found) throw new BayError("BAD_REQUEST", `No such container: ${nameOrId}`);
     return found.config.name;
   };
@@ -140,14 +137,14 @@ function checkUnavailable({ unavailable = [] }: Service): void {
     );
 }
 
-/** Throws BAD_REQUEST: neither the request nor the image has a command. */
-function checkCommand({ entrypoint, command }: Service, image: Image): void {
-  const own = image.config.config;
-  const words = [
-    ...(entrypoint ?? own?.Entrypoint ?? []),
-    ...(command ?? (entrypoint === undefined ? (own?.Cmd ?? []) : [])),
-  ];
-  if (words.length === 0) throw new BayError("BAD_REQUEST", "no command specified");
+/** Calls `desiredConfig`. Throws BAD_REQUEST with Docker's words if neither the request nor the image has a command. */
+function configOf(...given: Parameters<typeof desiredConfig>): ContainerConfig {
+  try {
+    return desiredConfig(...given);
+  } catch (cause) {
+    if (!hasCode(cause, "NO_COMMAND")) throw cause;
+    throw new BayError("BAD_REQUEST", "no command specified", { cause });
+  }
 }
 
 /** The images that the container mounts, by reference. Throws IMAGE_NOT_FOUND. */
