@@ -1,11 +1,11 @@
 // Runs the command's code, which is in pack.cjs and in large/. scripts/build.mjs copies this file into dist/.
 //
 // V8 compiles JavaScript at each start. Here the compiled code of a command is kept in dist/code/ when the command has ended
-// for the first time, and later starts of the same command use it. It is kept only where the owner of dist/ runs the command,
-// so whoever can write the compiled code can also write the program. V8 refuses code of another version or with other
-// options; the name of a file holds both, and the pack's digest. V8 does not check the bytes, and a changed one can end the
-// process: each file therefore holds the code twice, and is used only if both are the same. To compare them is faster than a
-// checksum.
+// for the first time (that of bayd some seconds after its start), and later starts of the same command use it. It is kept
+// only where the owner of dist/ runs the command, so whoever can write the compiled code can also write the program. V8
+// refuses code of another version or with other options; the name of a file holds both, and the pack's digest. V8 does not
+// check the bytes, and a changed one can end the process: each file therefore holds the code twice, and is used only if both
+// are the same. To compare them is faster than a checksum.
 const fs = require("fs");
 const { Script } = require("vm");
 
@@ -15,8 +15,11 @@ const MAX_FILES = 200;
 const WITH_VALUE =
   /^(-f|-p|-H|-c|--(file|project-name|project-directory|env-file|profile|ansi|progress|parallel|workdir|root|run|host|context|tlscacert|tlscert|tlskey))$/;
 /** Modules of Node that take long to load, and that most commands import and do not use. */
-const LAZY = /^node:(crypto|child_process|zlib|timers\/promises)$/;
+const LAZY = /^node:(crypto|child_process|zlib|https|tls|timers\/promises)$/;
 const words = process.argv.slice(2);
+const IS_BAYD = /(^| )daemon run( |$)/.test(words.join(" "));
+/** Milliseconds after which bayd keeps its code: it has started, and V8 has not dropped code that it no longer uses. */
+const BAYD_STARTED = 10_000;
 /** Scripts whose compiled code was not kept yet, and where it will be. */
 const toKeep = [];
 /** Open files of large/, by path: bayd loads some of them late, when an upgrade may have replaced them. */
@@ -26,15 +29,20 @@ if (words[0] === "--version" || words[0] === "-v") process.stdout.write("bay __V
 else start();
 
 function start() {
-  if (/(^| )daemon run( |$)/.test(words.join(" "))) openLarge();
+  if (IS_BAYD) openLarge();
   const url = require("url").pathToFileURL(`${__dirname}/pack.cjs`).href;
   const load = loader(compile("pack.cjs", codeFile())(url), url);
   load("./main.js")
     .run(process.argv)
     .then((exitCode) => {
       process.exitCode = exitCode;
-      if (exitCode === 0) for (const [path, script] of toKeep) keepCode(path, script);
     });
+  process.once("exit", (exitCode) => exitCode === 0 && keepAll());
+  if (IS_BAYD) setTimeout(keepAll, BAYD_STARTED).unref();
+}
+
+function keepAll() {
+  for (const [path, script] of toKeep.splice(0)) keepCode(path, script);
 }
 
 /** The value of a script in dist/, with its compiled code if that is kept. */
@@ -96,6 +104,7 @@ function onFirstUse(name) {
 
 /** Where the compiled code of this command is kept. None for a word that does not look like a command's name. */
 function codeFile() {
+  if (IS_BAYD) return codeNamed("bayd");
   let at = 0;
   while (words[at]?.startsWith("-")) at += WITH_VALUE.test(words[at]) ? 2 : 1;
   const command = words[at] || "";

@@ -1,9 +1,10 @@
 /** The files of dist/: compiled code that is damaged, and an upgrade while bayd runs. */
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { Bay } from "../support/bay.ts";
+import { Bay, eventually } from "../support/bay.ts";
 
 /** A copy of the command in a directory of its own, without compiled code. */
 function copyCommand(folder: string): string {
@@ -94,6 +95,25 @@ describe("the compiled code of a command", () => {
     works();
     writeFileSync(pack, text);
     expect(kept().filter((path) => path.includes("/config-"))).toHaveLength(2);
+  });
+
+  it("of bayd is kept while it runs, and used by the next one", async () => {
+    const daemon = async (check: () => Promise<void> | void) => {
+      const child = spawn(process.execPath, [join(dist, "bay.js"), "daemon", "run"], {
+        env: bay.env,
+        stdio: "ignore",
+      });
+      const gone = once(child, "exit");
+      await eventually(() => expect(bay.daemonPid()).toBe(child.pid));
+      await check();
+      child.kill();
+      expect(await gone).toEqual([0, null]);
+    };
+    const ofBayd = () => kept().filter((path) => path.includes("/bayd-"));
+    await daemon(() => eventually(() => expect(ofBayd()).toHaveLength(1)));
+    const before = readFileSync(ofBayd()[0]!);
+    await daemon(() => {});
+    expect(readFileSync(ofBayd()[0]!).equals(before)).toBe(true);
   });
 
   it("need not be writable", () => {
