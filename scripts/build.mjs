@@ -95,6 +95,7 @@ await build({
   ...asCommonJs,
   entryPoints: {
     "log-worker": "src/container/logs/log-worker.ts",
+    "remount-worker": "src/container/lifecycle/remount-worker.ts",
     "archive-worker": "src/image/archive/archive-worker.ts",
     "sync-worker": "src/image/archive/sync-worker.ts",
     "fill-worker": "src/image/volume-files/fill-worker.ts",

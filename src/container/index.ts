@@ -24,5 +24,6 @@ export { configAsGiven } from "./model/new-container.ts";
 export { type ContainerRecord, endedBy, type HealthStatus, NEVER, type Status } from "./model/record.ts";
 export { findByNameOrId, findContainer, isRunning } from "./model/records.ts";
 export { isDockerSocketGone } from "./spec/docker-socket.ts";
+export { lxcfsDevice } from "./spec/lxcfs.ts";
 export { toResources } from "./spec/resources.ts";
 export { resolveOwner } from "./spec/user.ts";

@@ -35,6 +35,10 @@ export interface DaemonSettings {
   maxLayerFiles: number;
   /** Leave forwarding between other interfaces allowed when bay enables IP forwarding. */
   mayRouteOthers: boolean;
+  /** What /proc of a container says of processors and memory, unless its service decides: the host's, or its own limits. */
+  procView: "host" | "limits";
+  /** The directory at which lxcfs is mounted. */
+  lxcfs: string;
   /** Where bayd listens beside its own socket. */
   listen: ListenSettings;
 }
@@ -48,6 +52,8 @@ export const DEFAULT_SETTINGS: DaemonSettings = {
   maxImageSize: 60 * 2 ** 30,
   maxLayerFiles: 2_000_000,
   mayRouteOthers: false,
+  procView: "host",
+  lxcfs: "/var/lib/lxcfs",
   listen: NO_LISTENERS,
 };
 
@@ -88,6 +94,8 @@ const settingsSchema = z.strictObject({
   "max-image-size": size(1).default(DEFAULT_SETTINGS.maxImageSize),
   "max-layer-files": count(1, 1e9).default(DEFAULT_SETTINGS.maxLayerFiles),
   "ip-forward-no-drop": z.boolean().default(DEFAULT_SETTINGS.mayRouteOthers),
+  proc: z.enum(["host", "limits"], { error: "expected host or limits" }).default(DEFAULT_SETTINGS.procView),
+  lxcfs: file.default(DEFAULT_SETTINGS.lxcfs),
   hosts: z.array(z.string().max(1024)).max(16).default([]),
   tls: z.boolean().optional(),
   tlsverify: z.boolean().optional(),
@@ -109,6 +117,8 @@ export function shownSettings(settings: DaemonSettings): Record<string, string |
     "max-image-size": formatSize(settings.maxImageSize),
     "max-layer-files": settings.maxLayerFiles,
     "ip-forward-no-drop": String(settings.mayRouteOthers),
+    proc: settings.procView,
+    lxcfs: settings.lxcfs,
     ...shownListen(settings.listen),
   };
 }
@@ -149,6 +159,8 @@ export function readDaemonSettings(folder = configFolder()): DaemonSettings {
     maxImageSize: data["max-image-size"],
     maxLayerFiles: data["max-layer-files"],
     mayRouteOthers: data["ip-forward-no-drop"],
+    procView: data.proc,
+    lxcfs: data.lxcfs,
     listen,
   };
 }

@@ -19,6 +19,9 @@ const PROC_FILES = new Set([
   "/proc/uptime",
 ]);
 
+/** The processors, which lxcfs provides per container, too. */
+const PROCESSORS = "/sys/devices/system/cpu";
+
 const isAtOrBelow = (path: string, directory: string) =>
   path === directory || path.startsWith(`${directory}/`);
 
@@ -40,7 +43,7 @@ export function mountTargetProblem(target: string, hostSource: string | undefine
   if (!isKernelPath(path)) return undefined;
   const source = hostSource === undefined ? undefined : posix.normalize(hostSource).replace(/(.)\/$/, "$1");
   if (isAtOrBelow(path, "/sys"))
-    return source !== undefined && isAtOrBelow(source, "/sys")
+    return source !== undefined && (isAtOrBelow(source, "/sys") || path === PROCESSORS)
       ? undefined
       : "only the host's own /sys can be mounted in /sys";
   if (source !== undefined && (PROC_FILES.has(path) || (path === "/proc" && source === "/proc")))

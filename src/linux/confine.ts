@@ -52,7 +52,7 @@ function pathBytes(path: Path): Buffer {
 }
 const END = Buffer.alloc(1);
 
-function refuseMainThread(): void {
+export function refuseMainThread(): void {
   if (isMainThread) throw new BayError("INTERNAL", "the main thread must not be confined");
 }
 

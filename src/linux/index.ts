@@ -60,6 +60,7 @@ export { createPipe, makeFifo, type Pipe, setNonblocking, setPipeSize } from "./
 export { decodeStatus, hardLimit, isAlive, openProcess, signalProcess, startTime } from "./process.ts";
 export { type ProgramState, readProgramState } from "./program.ts";
 export { resizePty, takePtyMaster } from "./pty.ts";
+export { type Remount, remount } from "./remount.ts";
 export { openInRoot, type PathKind, pathKindInRoot, readInRoot } from "./safe-path.ts";
 export { isSelinuxOn, labelTree, privateLabel, SHARED_LABEL } from "./selinux.ts";
 export { bindSocket, hungUp } from "./socket.ts";

@@ -36,6 +36,8 @@ export interface SpecMount {
   destination: string;
   type?: string;
   source?: string;
+  /** What the source is, if it must not be looked at before the start. */
+  kind?: "file" | "directory";
   /** bay's extension: the part of the source that is mounted; it is resolved inside the source. */
   subpath?: string;
   /** bay's extension: the mount namespace in which the source is looked up, from its root, without following symlinks. */

@@ -4,6 +4,7 @@ import type { Host } from "../model/host.ts";
 import type { Records } from "../model/records.ts";
 import type { AttachedSessions } from "./attached-sessions.ts";
 import { Creation } from "./creation.ts";
+import { LimitRepair } from "./limit-repair.ts";
 import { LiveUpdate } from "./live-update.ts";
 import { Pausing } from "./pausing.ts";
 import { Removal } from "./removal.ts";
@@ -20,6 +21,7 @@ export class Lifecycle {
   readonly pausing: Pausing;
   readonly startStop: StartStop;
   readonly liveUpdate: LiveUpdate;
+  readonly limitRepair: LimitRepair;
   readonly supervision: Supervision;
 
   constructor(host: Host, records: Records, sessions: AttachedSessions, tasks: Tasks) {
@@ -30,6 +32,7 @@ export class Lifecycle {
     this.pausing = new Pausing(host, records, this.supervisor, sessions, this.leftExecs);
     this.startStop = new StartStop(host, records, this.supervisor, this.pausing, this.removal);
     this.liveUpdate = new LiveUpdate(host, records, this.supervisor);
+    this.limitRepair = new LimitRepair(host);
     this.supervision = new Supervision(host, { ...this, tasks });
   }
 }

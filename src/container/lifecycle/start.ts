@@ -23,6 +23,7 @@ import type { ContainerRecord } from "../model/record.ts";
 import { profileOf } from "../spec/apparmor.ts";
 import { isDockerSocketGone } from "../spec/docker-socket.ts";
 import { etcFilesOf, writeEtcFiles } from "../spec/etc-directory.ts";
+import { limitMounts, showsLimits } from "../spec/lxcfs.ts";
 import { toSpec } from "../spec/oci-spec.ts";
 import { checkPropagation } from "../spec/propagation.ts";
 import { onlyLimits } from "../spec/resources.ts";
@@ -158,6 +159,7 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
       mounted.set(mount.imageId, await host.images.get(mount.source, mount.imageId));
   const named = owner ? { ...config, hostname: owner.config.hostname } : config;
   const limited = { ...named, resources: withDefaults(config.resources, host.settings) };
+  const limits = showsLimits(config, host.settings) ? await limitMounts(host.settings.lxcfs) : [];
   const spec = toSpec(memory?.config.ipcMode === "host" ? { ...limited, ipcMode: "host" } : limited, {
     account,
     rootfs: mountPoint(host),
@@ -165,6 +167,7 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
     volumePath: (name) => host.volumes.path(name),
     imageLayers: (mount) => layersOf(mount, mounted.get(mount.imageId)!),
     etc,
+    limits,
     networkNamespace: namespace,
     pidNamespace: pidNamespace(host, record),
     ipcOwner: memory?.state.pid,

@@ -2,6 +2,7 @@
 import type { LeftExecs } from "../exec/left-execs.ts";
 import type { Host } from "../model/host.ts";
 import { isRunning } from "../model/records.ts";
+import type { LimitRepair } from "./limit-repair.ts";
 import type { LiveUpdate } from "./live-update.ts";
 import { endLostShims, removeOrphans } from "./orphans.ts";
 import type { Pausing } from "./pausing.ts";
@@ -17,6 +18,7 @@ interface Parts {
   startStop: StartStop;
   liveUpdate: LiveUpdate;
   leftExecs: LeftExecs;
+  limitRepair: LimitRepair;
   tasks: Tasks;
 }
 
@@ -55,10 +57,11 @@ export class Supervision {
 
   /** Runs every two seconds: finds ends that were not announced, and lost links and rules. Returns what was repaired. */
   async observe(repair: boolean): Promise<string[]> {
-    const { supervisor, leftExecs, liveUpdate } = this.parts;
+    const { supervisor, leftExecs, liveUpdate, limitRepair } = this.parts;
     const { networks, ports, records } = this.host;
     for (const record of records.list()) if (supervisor.hasEnded(record)) await supervisor.settle(record);
     leftExecs.observe();
+    limitRepair.look();
     if (!repair) return [];
     const repairs = networks.links.repair();
     networks.saveRules();

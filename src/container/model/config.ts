@@ -118,6 +118,8 @@ export interface KernelConfig {
   deviceRules?: string[];
   swappiness?: number;
   oomKillDisable?: true;
+  /** What /proc says of memory and processors; absent for bayd's setting. */
+  procView?: "host" | "limits";
   blockIo?: BlockIoConfig;
 }
 

@@ -4,6 +4,7 @@ import { posix } from "node:path";
 import type { SpecImage, SpecMount } from "../../linux/index.ts";
 import type { ContainerConfig, ImageMount } from "../model/config.ts";
 import { deviceAt, mayMake } from "./devices.ts";
+import type { LimitMount } from "./lxcfs.ts";
 
 /** What mounts need beside the config: paths of the host. */
 export interface MountSources {
@@ -13,6 +14,8 @@ export interface MountSources {
   volumePath: (name: string) => string;
   /** Files that bay generated, by their path in the container. */
   etc: { target: string; file: string; readOnly?: boolean }[];
+  /** Files and directories of /proc and /sys that show the limits of the container (lxcfs.ts). */
+  limits?: LimitMount[];
   /** Returns the layers of a mounted image; absent if no image is mounted. */
   imageLayers?: (mount: ImageMount) => SpecImage;
   /** The PID of the first process of the container whose shared memory this one uses. */
@@ -67,13 +70,22 @@ export function allMounts(config: ContainerConfig, parts: MountSources): SpecMou
       source: file,
       options: ["bind", ...(config.readOnly || readOnly ? ["ro"] : [])],
     }));
+  const limits: SpecMount[] = (parts.limits ?? [])
+    .filter(({ target }) => !targets.has(target))
+    .map(({ target, source, kind }) => ({
+      destination: target,
+      type: "bind",
+      source,
+      kind,
+      options: ["bind", "ro"],
+    }));
   const depth = (mount: SpecMount) => mount.destination.split("/").length;
   // as in Docker, a mount at /dev replaces the default /dev/pts, /dev/shm and /dev/mqueue
   const isCovered = ({ destination }: SpecMount) => targets.has("/dev") && destination.startsWith("/dev/");
   const usable = standard
     .filter((mount) => !targets.has(mount.destination) && !isCovered(mount))
     .filter((mount) => !(isHostIpc && mount.type === "bind" && !exists(mount.source!)));
-  return [...usable, ...[...etc, ...own].sort((a, b) => depth(a) - depth(b))];
+  return [...usable, ...limits, ...[...etc, ...own].sort((a, b) => depth(a) - depth(b))];
 }
 
 function boundDevice(source: string, target: string): SpecMount {

@@ -164,6 +164,14 @@ export const CONTAINERS = {
     causes: "The file was removed, is not readable, or the variable is not set.",
     fix: "Create it and run bay up.",
   },
+  NO_LXCFS: {
+    exit: 1,
+    http: 409,
+    meaning: "/proc of a container cannot show its limits, because lxcfs does not run.",
+    causes:
+      "lxcfs is not installed, it is not mounted at the directory of the setting lxcfs, or it does not answer.",
+    fix: "Install lxcfs and start its service, or remove proc: limits.",
+  },
   NO_DEVICE: {
     exit: 1,
     http: 400,

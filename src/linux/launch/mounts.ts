@@ -91,7 +91,7 @@ function planMount(mount: SpecMount, index: number): MountPlan {
   if (!isBind) return { mount, attributes, data, bindFd: undefined, isFile: false, propagation: "private" };
   let isFile: boolean;
   try {
-    isFile = mount.mountNamespace === undefined && !isDirectory(mount);
+    isFile = mount.kind ? mount.kind === "file" : mount.mountNamespace === undefined && !isDirectory(mount);
   } catch (cause) {
     if (mount.subpath !== undefined)
       throw new BayError("NO_SUBPATH", `the volume at ${mount.destination} has no path ${mount.subpath}`, {

@@ -154,6 +154,7 @@ const FIELDS: Field[] = [
   list("device_cgroup_rules", false, ({ kernel }) => kernel?.deviceRules ?? []),
   one("mem_swappiness", false, ({ kernel }) => kernel?.swappiness?.toString()),
   one("oom_kill_disable", false, ({ kernel }) => flag(kernel?.oomKillDisable ?? false)),
+  one("x-bay.proc", false, ({ kernel }) => kernel?.procView),
   one("blkio_config", false, ({ kernel }) => kernel?.blockIo && JSON.stringify(kernel.blockIo)),
   one("oom_score_adj", false, ({ oomScoreAdj }) => String(oomScoreAdj)),
   {

@@ -115,7 +115,8 @@ function desiredHooks({ postStart, preStop }: Service["hooks"]): Pick<ContainerC
 
 /** Defaults are omitted, so that containers of earlier versions do not differ. */
 function desiredKernel(options: Service["kernel"]): Pick<ContainerConfig, "kernel"> {
-  const { utsMode, cgroupMode, cgroupParent, deviceRules, swappiness, oomKillDisable, blockIo } = options;
+  const { utsMode, cgroupMode, cgroupParent, deviceRules, swappiness, oomKillDisable, procView, blockIo } =
+    options;
   const kernel = {
     ...(utsMode === "host" ? { utsMode } : {}),
     ...(cgroupMode === "host" ? { cgroupMode } : {}),
@@ -123,6 +124,7 @@ function desiredKernel(options: Service["kernel"]): Pick<ContainerConfig, "kerne
     ...(deviceRules.length > 0 ? { deviceRules } : {}),
     ...(swappiness === undefined ? {} : { swappiness }),
     ...(oomKillDisable ? { oomKillDisable } : {}),
+    ...(procView ? { procView } : {}),
     ...(blockIo ? { blockIo } : {}),
   };
   return Object.keys(kernel).length > 0 ? { kernel } : {};

@@ -89,9 +89,10 @@ function composeService(service: Service): Mapping {
           ),
         )
       : undefined,
-    "x-bay": Object.values(service.networks).some(({ maySpoof }) => maySpoof)
-      ? { spoofing: "allow" }
-      : undefined,
+    "x-bay": filled({
+      spoofing: Object.values(service.networks).some(({ maySpoof }) => maySpoof) ? "allow" : undefined,
+      proc: service.kernel.procView,
+    }),
     dns: service.dns,
     dns_search: service.dnsSearch,
     dns_opt: service.dnsOptions,

@@ -191,6 +191,8 @@ export interface KernelOptions {
   /** 0 to 100. */
   swappiness: number | undefined;
   oomKillDisable: boolean;
+  /** What /proc says of memory and processors: the host's, or the container's limits. Undefined for bayd's setting. */
+  procView?: "host" | "limits";
   blockIo: BlockIo | undefined;
 }
 

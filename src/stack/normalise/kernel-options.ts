@@ -32,8 +32,18 @@ export function readKernelOptions(reader: ServiceReader): KernelOptions {
     deviceRules: (input.device_cgroup_rules ?? []).map(String),
     swappiness,
     oomKillDisable: truth(input.oom_kill_disable),
+    ...readProcView(reader),
     blockIo: readBlockIo(reader),
   };
+}
+
+/** lxcfs shows the limits of the first process of the reader's PID namespace. */
+function readProcView(reader: ServiceReader): { procView?: "host" | "limits" } {
+  const procView = reader.input["x-bay"]?.proc;
+  if (procView === undefined) return {};
+  if (procView === "limits" && reader.input.pid === "host")
+    reader.bad(["x-bay", "proc"], "with pid: host, /proc shows the host; remove one of them");
+  return { procView };
 }
 
 /** A path whose parts do not lead upwards; the cgroup does not have to exist. */

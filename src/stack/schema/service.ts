@@ -27,6 +27,12 @@ export const serviceSchema = z.strictObject({
         .enum(["allow", "deny"], { error: "expected allow or deny" })
         .optional()
         .describe("allow: containers may send packets with other source addresses, as a router does"),
+      proc: z
+        .enum(["host", "limits"], { error: "expected host or limits" })
+        .optional()
+        .describe(
+          "limits: /proc shows the container's own memory, processors, load and uptime (needs lxcfs)",
+        ),
       host: hostChoice.optional().describe("The same as host, for files that Docker Compose reads too"),
     })
     .optional()

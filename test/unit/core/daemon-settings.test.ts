@@ -26,7 +26,16 @@ describe("daemon.json", () => {
     for (const value of [0, -1]) expect(read(`{"default-pids-limit": ${value}}`).defaultPidsLimit).toBe(0);
   });
 
+  it("says what /proc of containers shows", () => {
+    expect(read('{"proc": "limits", "lxcfs": "/srv/lxcfs"}')).toMatchObject({
+      procView: "limits",
+      lxcfs: "/srv/lxcfs",
+    });
+  });
+
   it.each([
+    '{"proc": "limit"}',
+    '{"lxcfs": "lxcfs"}',
     '{"max-layers": 1}',
     '{"log-opts": {"max-sizes": "1m"}}',
     '{"max-layer-size": "much"}',

@@ -2,7 +2,13 @@
 import { existsSync, readFileSync } from "node:fs";
 import { release } from "node:os";
 import { dirname } from "node:path";
-import { readDaemonSettings, settingsFile } from "../../../core/daemon-settings.ts";
+import { lxcfsDevice } from "../../../container/index.ts";
+import {
+  type DaemonSettings,
+  DEFAULT_SETTINGS,
+  readDaemonSettings,
+  settingsFile,
+} from "../../../core/daemon-settings.ts";
 import { BayError, messageOf } from "../../../core/errors.ts";
 import type { Roots } from "../../../core/roots.ts";
 import { appArmorParser, cgroupManager, isAppArmorOn, nft } from "../../../linux/index.ts";
@@ -54,6 +60,7 @@ const CHECKS: Check[] = [
   },
   () => library("libnftables1", () => nft("list tables")),
   () => antiSpoofing(tryGuard),
+  () => lxcfsFinding(),
   () => {
     const ok = existsSync("/proc/sys/kernel/seccomp");
     return { state: ok ? "ok" : "missing", what: "seccomp", found: ok ? "yes" : "no" };
@@ -113,6 +120,30 @@ export function antiSpoofing(attempt: () => void): Finding {
       found: `no; containers can use the addresses of other containers: ${messageOf(error)}`,
       hint: "the kernel needs the bridge family of nftables (CONFIG_NF_TABLES_BRIDGE)",
     };
+  }
+}
+
+/** Only /proc with the limits of containers needs lxcfs. */
+function lxcfsFinding(): Finding {
+  const what = "lxcfs";
+  const { lxcfs, procView } = readableSettings();
+  if (lxcfsDevice(lxcfs) !== undefined) return { state: "ok", what, found: `mounted at ${lxcfs}` };
+  if (procView === "host")
+    return { state: "ok", what, found: "no; /proc of containers cannot show their limits" };
+  return {
+    state: "warning",
+    what,
+    found: `not mounted at ${lxcfs}, and the setting proc is limits: containers cannot start`,
+    hint: "apt-get install lxcfs, and start its service",
+  };
+}
+
+/** Settings with an error have a finding of their own. */
+function readableSettings(): DaemonSettings {
+  try {
+    return readDaemonSettings();
+  } catch {
+    return DEFAULT_SETTINGS;
   }
 }
 

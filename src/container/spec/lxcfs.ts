@@ -1,0 +1,113 @@
+/**
+ * lxcfs, a file system of its own (lxcfs(1)): its files look like those of /proc and /sys, and show the memory, processors, load
+ * and uptime of the control group of whoever reads them. They are mounted over the kernel's files in a container.
+ */
+import { readFileSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { DaemonSettings } from "../../core/daemon-settings.ts";
+import { BayError } from "../../core/errors.ts";
+import type { ContainerConfig } from "../model/config.ts";
+
+/** A file or directory of lxcfs, and where the container has it. */
+export interface LimitMount {
+  source: string;
+  target: string;
+  kind: "file" | "directory";
+}
+
+const PROC_FILES = ["cpuinfo", "diskstats", "loadavg", "meminfo", "stat", "swaps", "uptime"];
+const PROCESSORS = "sys/devices/system/cpu";
+
+/** Milliseconds: lxcfs that does not answer must not stop the start of containers without an error. */
+const ANSWERS_WITHIN = 10_000;
+
+export interface Mounted {
+  /** `major:minor`, which is another number after each start of lxcfs. */
+  device: string;
+  point: string;
+}
+
+/** The mounts of lxcfs of a process, from its mountinfo (proc(5)): reading it never waits for lxcfs. */
+export function lxcfsMounts(pid: number | "self"): Mounted[] {
+  return readFileSync(`/proc/${pid}/mountinfo`, "utf8")
+    .split("\n")
+    .filter((line) => / - fuse\.lxcfs /.test(line))
+    .map((line) => {
+      const [, , device = "", , point = ""] = line.split(" ");
+      return {
+        device,
+        point: point.replace(/\\(\d{3})/g, (_, code) => String.fromCharCode(parseInt(code, 8))),
+      };
+    });
+}
+
+/** The device of the lxcfs that is mounted at a directory; undefined if none is. */
+export function lxcfsDevice(directory: string): string | undefined {
+  return lxcfsMounts("self").findLast(({ point }) => point === directory)?.device;
+}
+
+/** What lxcfs provides. Throws NO_LXCFS if it is not mounted at the directory, or does not answer. */
+export async function limitMounts(directory: string): Promise<LimitMount[]> {
+  if (lxcfsDevice(directory) === undefined)
+    throw noLxcfs(`lxcfs is not mounted at ${directory}`, "install lxcfs and start its service");
+  const names = await namesIn(directory);
+  return [
+    ...PROC_FILES.filter((name) => names.has(`proc/${name}`)).map((name) => ({
+      source: join(directory, "proc", name),
+      target: `/proc/${name}`,
+      kind: "file" as const,
+    })),
+    ...(names.has(PROCESSORS)
+      ? [{ source: join(directory, PROCESSORS), target: `/${PROCESSORS}`, kind: "directory" as const }]
+      : []),
+  ];
+}
+
+/** Whether /proc of a container shows its limits. With the host's processes, lxcfs would show those of the host's first one. */
+export function showsLimits(
+  { kernel, pidMode }: ContainerConfig,
+  { procView }: Pick<DaemonSettings, "procView">,
+): boolean {
+  return (kernel?.procView ?? procView) === "limits" && pidMode !== "host";
+}
+
+const asked = new Map<string, Promise<Set<string>>>();
+
+/** One question at a time: each one that lxcfs does not answer holds a thread of bayd. */
+async function namesIn(directory: string): Promise<Set<string>> {
+  let names = asked.get(directory);
+  if (names === undefined) {
+    names = listed(directory).finally(() => asked.delete(directory));
+    names.catch(() => {});
+    asked.set(directory, names);
+  }
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(noLxcfs("lxcfs does not answer", "restart its service")), ANSWERS_WITHIN);
+  });
+  try {
+    return await Promise.race([names, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function listed(directory: string): Promise<Set<string>> {
+  try {
+    const proc = await readdir(join(directory, "proc"));
+    const system = await readdir(join(directory, "sys/devices/system")).catch(() => []);
+    return new Set([
+      ...proc.map((name) => `proc/${name}`),
+      ...system.map((name) => `sys/devices/system/${name}`),
+    ]);
+  } catch (cause) {
+    throw noLxcfs(`lxcfs at ${directory} cannot be read`, "restart its service", cause);
+  }
+}
+
+const noLxcfs = (message: string, hint: string, cause?: unknown) =>
+  new BayError("NO_LXCFS", message, {
+    hint: `${hint}; without it, /proc can only show the host (x-bay: { proc: host })`,
+    cause,
+  });
