@@ -274,7 +274,7 @@ export class Solver {
 /** Throws BAD_PLATFORM, and UNSUPPORTED for several platforms at once. */
 function targetPlatform(text: string | undefined): Platform {
   if (text?.includes(","))
-    throw new BayError("UNSUPPORTED", `a build for ${text}: only one platform can be built at a time`, {
+    throw new BayError("UNSUPPORTED", `cannot build for ${text}: only one platform can be built at a time`, {
       hint: "build each platform separately, under a different name",
     });
   return parsePlatform(text || undefined);

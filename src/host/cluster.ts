@@ -246,7 +246,7 @@ export class Cluster {
           0o600,
         );
       } catch (error) {
-        this.options.warn(`what is known of the other hosts could not be written down: ${messageOf(error)}`);
+        this.options.warn(`the state of the other hosts could not be saved: ${messageOf(error)}`);
       }
     }
   }

@@ -76,8 +76,8 @@ function nameOf(url: string, target: string): string {
   const name = basename(new URL(url).pathname);
   if (name !== "") return name;
   if (!target.endsWith("/")) return "download";
-  throw new BayError("BAD_DOCKERFILE", `ADD: ${withoutPasswords(url)} does not end with the name of a file`, {
-    hint: "give the name in the target",
+  throw new BayError("BAD_DOCKERFILE", `ADD: ${withoutPasswords(url)} does not end with a file name`, {
+    hint: "add the file name to the target",
   });
 }
 

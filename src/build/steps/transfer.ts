@@ -46,7 +46,7 @@ function checkChecksum({ checksum, heredocs }: InstructionOf<"add">, scope: Scop
     new BayError("BAD_DOCKERFILE", `ADD --checksum: ${message}`, { hint });
   const [word = "", ...more] = words;
   if (more.length > 0 || heredocs.length > 0)
-    throw bad("the flag is for a single source", "use one ADD per source");
+    throw bad("--checksum supports only one source", "use one ADD per source");
   if (!isRemoteSource(word))
     throw bad(`${word} is neither a URL nor a git repository`, "only downloads can have a checksum");
   if (isGitUrl(word) ? !/^[0-9a-f]{7,64}$/.test(wanted) : !/^sha256:[0-9a-f]{64}$/.test(wanted))

@@ -52,7 +52,7 @@ const described = (c: Command) =>
     .option("--cpus <number>", "number of CPUs")
     .option("--cpu-shares <number>", "relative weight", whole)
     .option("--cpuset-cpus <cpus>", "CPUs, such as 0-2")
-    .option("--pids-limit <number>", "most processes; -1 for no limit")
+    .option("--pids-limit <number>", "maximum number of processes; -1 for no limit")
     .option("--shm-size <size>", "size of /dev/shm")
     .option("--ulimit <limit>", "NAME=SOFT[:HARD]", collect)
     .option("--sysctl <name=value>", "kernel setting", collect)

@@ -72,7 +72,7 @@ class SyncWorker {
   }
 
   async run(task: object): Promise<SyncResult> {
-    if (this.#isStopped) throw new BayError("SYNC_FAILED", "the worker ended before the batch");
+    if (this.#isStopped) throw new BayError("SYNC_FAILED", "the worker ended before the batch was complete");
     let late: NodeJS.Timeout | undefined;
     try {
       return await new Promise<SyncResult>((resolve, reject) => {
@@ -106,7 +106,7 @@ function workerOf(id: string): SyncWorker {
   if (known) return known;
   if (workers.size >= MOST_WORKERS) [...workers.values()].find(({ isIdle }) => isIdle)?.stop();
   if (workers.size >= MOST_WORKERS)
-    throw new BayError("SYNC_FAILED", `files of ${MOST_WORKERS} containers are being synchronised already`);
+    throw new BayError("SYNC_FAILED", `files of ${MOST_WORKERS} containers are already being synchronised`);
   const worker: SyncWorker = new SyncWorker(id, () => {
     if (workers.get(id) === worker) workers.delete(id);
   });

@@ -161,7 +161,7 @@ export class ContainerSupervisor extends EventEmitter {
     try {
       this.records.save(record);
     } catch (error) {
-      this.emit("warning", `${record.config.name}: its end was not recorded: ${messageOf(error)}`);
+      this.emit("warning", `${record.config.name}: its exit could not be recorded: ${messageOf(error)}`);
     }
   }
 

@@ -31,7 +31,7 @@ export class WatchSessions {
   /** Returns the function that ends the session. Throws BAD_REQUEST if there are too many. */
   open(stack: string, services: readonly string[], write: (news: SessionNews) => void): () => void {
     if (this.#sessions.size >= MOST_SESSIONS)
-      throw new BayError("BAD_REQUEST", `there are ${MOST_SESSIONS} watch sessions already`);
+      throw new BayError("BAD_REQUEST", `${MOST_SESSIONS} watch sessions are already open`);
     const id = randomBytes(16).toString("hex");
     const session: Session = { stack, services: new Set(services), write, waiting: new Map() };
     this.#sessions.set(id, session);

@@ -24,7 +24,7 @@ export function repositoryUrl(repo: string): GitUrl {
     return { remote: repo, credentials: undefined, ...fixed };
   if (!/^(https?|ssh|git):\/\/[^/]/.test(repo) && !/^[A-Za-z0-9_.-]+@[^/:\s]+:[^\s]+$/.test(repo))
     throw new BayError("BAD_GITOPS", `invalid repository ${JSON.stringify(withoutPasswords(repo))}`, {
-      hint: "expected https://…, ssh://…, git://…, user@host:path, or an absolute path of this host",
+      hint: "expected https://…, ssh://…, git://…, user@host:path, or an absolute path on this host",
     });
   if (/[#?]/.test(repo))
     throw new BayError("BAD_GITOPS", "the address of the repository must not have # or ?", {
@@ -177,10 +177,7 @@ function boundPack(repository: string, signal: AbortSignal): [AbortSignal, () =>
       );
       if (size > MAX_PACK)
         abort.abort(
-          new BayError(
-            "GITOPS_COMMIT",
-            `the repository sends more than ${MAX_PACK >> 20} MiB for one commit`,
-          ),
+          new BayError("GITOPS_COMMIT", `the repository sent more than ${MAX_PACK >> 20} MiB for one commit`),
         );
     }
   };

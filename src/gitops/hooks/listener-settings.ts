@@ -21,7 +21,10 @@ export const listenerSettings = z
     key: file.optional(),
     metrics: z.boolean().default(false),
   })
-  .refine(({ cert, key }) => (cert === undefined) === (key === undefined), "--cert and --key need each other")
+  .refine(
+    ({ cert, key }) => (cert === undefined) === (key === undefined),
+    "--cert and --key must be used together",
+  )
   .refine(
     ({ address, cert }) => cert !== undefined || isLoopback(address),
     "an address other than loopback needs --cert and --key, or a reverse proxy on this host",

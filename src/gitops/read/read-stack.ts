@@ -57,7 +57,7 @@ export async function readStack(
   };
   const result = await ask(command, request, signal);
   const links = [...leading].map(([path, target]) => `${path} -> ${target}`);
-  const linkText = `symbolic links that lead out of the repository are not followed: ${links.slice(0, 5).join(", ")}`;
+  const linkText = `symbolic links that point outside the repository are not followed: ${links.slice(0, 5).join(", ")}`;
   const shown = (text: string) => text.replaceAll(`${directory}/`, "");
   if ("error" in result)
     throw refused(shown(result.error), links.length > 0 ? linkText : result.hint && shown(result.hint));
@@ -78,7 +78,7 @@ export async function readStack(
   for (const path of [...inner, ...binds]) {
     const link = [...leading.keys()].find((name) => path === name || path.startsWith(`${name}/`));
     if (link !== undefined)
-      throw refused(`${link} is a symbolic link out of the repository: ${leading.get(link)}`);
+      throw refused(`${link} is a symbolic link that points outside the repository: ${leading.get(link)}`);
     if (pointers.includes(path))
       throw refused(`${path} is stored in Git LFS, which bay does not fetch`, "store the file in git itself");
   }

@@ -92,7 +92,7 @@ async function checkerOf(metadata: Metadata, openKey: OpenKey): Promise<Checker>
   for (const armored of metadata.keys) {
     const key = await openKey(armored);
     if (key === undefined) continue;
-    if (key.length !== KEY_LENGTH) throw new BayError("BAD_SOPS", "the data key has a wrong length");
+    if (key.length !== KEY_LENGTH) throw new BayError("BAD_SOPS", "the data key has the wrong length");
     return new Checker(metadata, Buffer.from(key));
   }
   throw new BayError("BAD_SOPS", `it is encrypted for ${metadata.recipients.join(", ").slice(0, 500)}`, {

@@ -43,7 +43,7 @@ function cloneFlags(spec: Spec): number {
 export function startProgram(request: LaunchRequest): Program {
   const { spec } = request;
   if (!spec.linux.namespaces.some(({ type, path }) => type === "mount" && path === undefined)) {
-    throw new BayError("UNSUPPORTED_SPEC", "a container needs a mount namespace of its own");
+    throw new BayError("UNSUPPORTED_SPEC", "a container needs its own mount namespace");
   }
   const joined = spec.linux.namespaces.filter(({ path }) => path !== undefined);
   const program = new ProgramBuilder();
@@ -112,6 +112,6 @@ function addLoopback(program: ProgramBuilder): void {
   ifreq.write("lo");
   ifreq.writeUInt16LE(IFF_UP, 16);
   program.call("socket", [AF_INET, SOCK_DGRAM_CLOEXEC, 0]);
-  program.call("ioctl", [PASSING, SIOCSIFFLAGS, ifreq], { about: "bring the loopback up" });
+  program.call("ioctl", [PASSING, SIOCSIFFLAGS, ifreq], { about: "bring up the loopback interface" });
   closePassing(program);
 }

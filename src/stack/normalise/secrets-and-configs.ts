@@ -37,7 +37,7 @@ export function readGiven(kind: Kind, name: string, input: Input, context: Servi
   if (typeof input.external === "object" || truth(input.external))
     bad("external", `bay has no external store of ${kind}s; use a file`);
   else if (sources.length !== 1)
-    bad(undefined, `give exactly one of file, environment${kind === "config" ? ", content" : ""}`);
+    bad(undefined, `set exactly one of file, environment${kind === "config" ? ", content" : ""}`);
   if (content !== undefined) return { content, digest: digestOf(content) };
   if (environment !== undefined) {
     const value = variables(environment);

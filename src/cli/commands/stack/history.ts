@@ -67,7 +67,7 @@ function describe(
   diff: (from: Stack, to: Stack) => StackChange[],
 ): string {
   if (revision.from !== undefined) return `rolled back to ${revision.from}`;
-  if (!before) return isOldest && revision.number === 1 ? "first" : "the oldest that is kept";
+  if (!before) return isOldest && revision.number === 1 ? "first" : "oldest stored revision";
   if (revision.recreated) return `recreated: ${revision.recreated.join(", ")}`;
   const paths = [...new Set(changesOf(before, revision, diff).map(({ path }) => path))];
   const more = paths.length > MAX_NAMED ? ` and ${paths.length - MAX_NAMED} more` : "";

@@ -97,7 +97,7 @@ async function reload(context: Context): Promise<number> {
   for (const { key, from, to } of changes) print(`${key}: ${from} -> ${to}`);
   print(
     changes.length === 0
-      ? `${file} changes no setting; certificates were read again`
+      ? `no setting in ${file} has changed; the certificates were reloaded`
       : "the new settings apply to connections, containers and images from now on",
   );
   for (const problem of problems)

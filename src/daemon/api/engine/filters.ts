@@ -117,7 +117,8 @@ export function booleanOf(key: string, text: string): boolean {
 /** A boolean filter; undefined if it is not given. Throws BAD_REQUEST. */
 export function booleanFilter(filters: Filters, key: string): boolean | undefined {
   const values = new Set((filters.get(key) ?? []).map((text) => booleanOf(key, text)));
-  if (values.size > 1) throw new BayError("BAD_REQUEST", `the filter ${key} is given with both truth values`);
+  if (values.size > 1)
+    throw new BayError("BAD_REQUEST", `the filter ${key} is given both as true and as false`);
   return [...values][0];
 }
 

@@ -73,7 +73,7 @@ class Reader {
     for (let isFirst = true; ; isFirst = false) {
       const range = this.#range();
       if (!range) return part;
-      if (!isFirst) throw this.#bad("a repetition of a repetition");
+      if (!isFirst) throw this.#bad("nested repetitions");
       if (this.text[this.#at] === "?") this.#at += 1; // lazy: matches the same texts
       part = { kind: "repeat", part, ...range };
     }

@@ -191,7 +191,10 @@ export function terminalSize({ h, w }: { h?: number | undefined; w?: number | un
   columns: number;
 } {
   if (h === undefined || w === undefined)
-    throw new BayError("BAD_REQUEST", "the query needs h and w, the rows and columns of the terminal");
+    throw new BayError(
+      "BAD_REQUEST",
+      "the parameters h and w (the rows and columns of the terminal) are required",
+    );
   return { rows: h, columns: w };
 }
 

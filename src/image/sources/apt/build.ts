@@ -122,7 +122,7 @@ function runMmdebstrap(
     child.on("close", (code) => {
       signal?.removeEventListener("abort", stop);
       if (code === 0) return resolve();
-      if (signal?.aborted) return reject(new BayError("ABORTED", "making the image was cancelled"));
+      if (signal?.aborted) return reject(new BayError("ABORTED", "the creation of the image was cancelled"));
       if (code === NOT_FOUND)
         return reject(
           new BayError("MISSING_TOOL", "images of Debian packages need mmdebstrap", {

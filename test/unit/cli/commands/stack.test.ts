@@ -392,7 +392,7 @@ describe("bay plan and bay apply", () => {
     bayd.on("POST /bay/v1/plan", NOTHING);
     await rejects(
       ["apply", "saved"],
-      "error[STALE_PLAN]: the host has changed since the plan was made\n  make a new one with bay plan -o FILE\n",
+      "error[STALE_PLAN]: the host has changed since the plan was made\n  create a new one with bay plan -o FILE\n",
     );
   });
 
@@ -400,7 +400,7 @@ describe("bay plan and bay apply", () => {
     writeFileSync(join(bayd.folder, "other"), "{}");
     await rejects(
       ["apply", "other"],
-      "error[BAD_PLAN_FILE]: other is not a plan written by bay\n  make one with bay plan -o FILE\n",
+      "error[BAD_PLAN_FILE]: other is not a plan written by bay\n  create one with bay plan -o FILE\n",
     );
     expect((await run("apply", "absent")).stderr).toContain(
       "error[BAD_PLAN_FILE]: absent cannot be read as a plan",

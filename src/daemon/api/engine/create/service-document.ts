@@ -114,7 +114,7 @@ function healthOf(health: CreateBody["Healthcheck"]): Record<string, unknown> | 
 function limitsOf(host: HostConfig): Record<string, unknown> {
   const { NanoCpus: nano, CpuQuota: quota } = host;
   if (nano && (quota || host.CpuPeriod))
-    throw new BayError("BAD_REQUEST", "NanoCpus and CpuQuota with CpuPeriod cannot be set both");
+    throw new BayError("BAD_REQUEST", "NanoCpus and CpuQuota with CpuPeriod cannot both be set");
   return {
     cpus: nano ? nano / 1e9 : undefined,
     cpu_quota: quota && quota > 0 ? quota : undefined,
