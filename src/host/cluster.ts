@@ -25,7 +25,7 @@ import { ContainerPublisher } from "./stream/publisher.ts";
 
 /** Bytes that a slow peer may leave unread before its stream is closed; it then asks for the whole state. */
 const MAX_UNSENT = 8 << 20;
-/** What is known of the peers is written down at most this often, for the next bayd. */
+/** Milliseconds between two saves of the peers' state, which the next bayd reads. */
 const NOTE_INTERVAL = 200;
 
 export interface ClusterOptions {
@@ -60,7 +60,7 @@ export class Cluster {
   readonly #listener: PeerListener;
   #changing: Promise<void> = Promise.resolve();
   #noting: NodeJS.Timeout | undefined;
-  /** Peers that sent something since it was last written down. */
+  /** Peers that sent something since the last save. */
   readonly #unnoted = new Set<string>();
   #remote: readonly RemoteContainer[] | undefined;
 

@@ -236,7 +236,7 @@ describe("registries", () => {
     expect(Date.now() - began).toBeGreaterThan(1000);
   });
 
-  it("get no password along with a redirect to another host", async () => {
+  it("receive no password after a redirect to another host", async () => {
     const other = await new FaultyRegistry(registry).start();
     try {
       mkdirSync(join(bay.folder, "config", "bay"), { recursive: true });

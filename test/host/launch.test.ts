@@ -342,7 +342,7 @@ describe("a launch", () => {
 
   const mountsOf = ({ pid }: Launched) => readFileSync(`/proc/${pid}/mountinfo`, "utf8");
 
-  it("is not led away by a symbolic link that comes and goes (CVE-2021-30465, CVE-2024-45310)", async () => {
+  it("does not follow a symbolic link that is exchanged during the mount (CVE-2021-30465, CVE-2024-45310)", async () => {
     const shared = mkdtempSync(join(folder, "shared-"));
     const outside = mkdtempSync(join(folder, "outside-"));
     writeFileSync(join(outside, "secret"), "of the host");

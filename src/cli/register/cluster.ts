@@ -1,5 +1,5 @@
 /** `bay host …`: the hosts of a cluster. */
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { type Add, collect, formatOption, whole } from "./add.ts";
 
 const nothing = (c: Command) => c;
@@ -29,7 +29,12 @@ export function addClusterCommands(group: (name: string, description: string) =>
   host(
     "invite",
     "print a token with which one more host can join",
-    (c) => c.option("--ttl <time>", "how long the token is valid, such as 30m or 2d", lifetime, 3_600_000),
+    (c) =>
+      c.addOption(
+        new Option("--ttl <time>", "how long the token is valid, such as 30m or 2d")
+          .argParser(lifetime)
+          .default(3_600_000, "1h"),
+      ),
     async () => (await import("../commands/system/host.ts")).invite,
   );
   host(
