@@ -30,10 +30,9 @@ const BANNED: readonly (readonly [RegExp, string])[] = [
   [/["`]there is no (?!route)/i, '"X does not exist", "unknown X"'],
   [/\bchanges by hand\b/i, "manual changes"],
   [/["`}] of its own\b|\bhas no [\w ]+ of its own\b/, "its own X, a separate X"],
-  [/\bneed each other\b/, "must be used together"],
   [
-    /["`][^"`]*\b(?:exists|belongs|connected|has|is) [^"`,.]* already\b/,
-    "already exists: the adverb precedes the verb",
+    /\b(?:exists?|belongs?|connected|been|cluster) [^"`]*?\balready(?:["`,;]|\.\s*")/,
+    "already exists: before the verb",
   ],
   [/\bgive exactly one\b/, "set exactly one"],
   [/\blet(?:s)? (?:only )?\w+ in\b/, "accepts"],
