@@ -94,7 +94,7 @@ export class ContainerSupervisor extends EventEmitter {
     return launched;
   }
 
-  /** Creates the container's files, which may exist already; the next write of the record saves that they do. */
+  /** Creates the container's files, which may already exist; the next write of the record saves that they do. */
   async prepare(record: ContainerRecord): Promise<void> {
     await prepareContainer(this.host, record);
     record.isPrepared = true;
