@@ -3,7 +3,8 @@
 import { hasCode } from "../../../core/errors.ts";
 import type { Client } from "../../../daemon/index.ts";
 import { textOf, toError } from "../../../daemon/index.ts";
-import { type Context, oneContainer } from "../../context.ts";
+import type { Context } from "../../context.ts";
+import { oneContainer } from "../../named-containers.ts";
 import { print, printJson } from "../../ui/output.ts";
 import { refuseTerminal, saveStream } from "../../ui/save-stream.ts";
 import { copyBetween } from "./cp.ts";

@@ -1,5 +1,6 @@
 import { hasCode } from "../../../core/errors.ts";
-import { type Context, stackContainers } from "../../context.ts";
+import type { Context } from "../../context.ts";
+import { stackContainers } from "../../named-containers.ts";
 import { print, printJson } from "../../ui/output.ts";
 
 /** Prints all details of containers: those of a service of the stack, or any by name or ID. */
