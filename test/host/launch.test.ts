@@ -27,7 +27,9 @@ import { type Launched, launch, launchExec } from "../../src/linux/launch/run.ts
 import { close } from "../../src/linux/libc.ts";
 import { makeFifo } from "../../src/linux/pipe.ts";
 import { isAlive, openProcess, signalProcess } from "../../src/linux/process.ts";
-import { HEADER, ProgramBuilder, readProgramState } from "../../src/linux/program.ts";
+import { ProgramBuilder } from "../../src/linux/program.ts";
+import { HEADER } from "../../src/linux/program-format.ts";
+import { readProgramState } from "../../src/linux/program-state.ts";
 import { reapFirst, spawnShim } from "../../src/linux/shim.ts";
 import type { Spec, SpecMount } from "../../src/linux/spec.ts";
 import { makeBusybox } from "../support/bay.ts";

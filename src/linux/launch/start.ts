@@ -1,7 +1,8 @@
 /** The program of a container's start: namespaces, file systems, names, identity, exec. */
 import { BayError } from "../../core/errors.ts";
 import * as abi from "../abi.ts";
-import { type Program, ProgramBuilder } from "../program.ts";
+import type { Program } from "../built-program.ts";
+import { ProgramBuilder } from "../program.ts";
 import type { Spec } from "../spec.ts";
 import { enterDirectory, makeDirectories } from "./container-paths.ts";
 import { closePassing, dropHostDescriptors, dropShimDescriptors, PASSING, writeFile } from "./descriptors.ts";
