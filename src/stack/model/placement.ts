@@ -11,18 +11,6 @@ export interface StackHost {
   labels: Record<string, string>;
 }
 
-/** A port that every host of a stack has, and passes on to a healthy container of the service on any host. */
-export interface IngressPort {
-  service: string;
-  /** Empty for all addresses of the host. */
-  hostAddress: string;
-  hostPort: number;
-  containerPort: number;
-  protocol: "tcp" | "udp";
-  /** Keys of the service's overlay networks, over which other hosts reach its containers. */
-  networks: string[];
-}
-
 /** An image that no registry has, and that a host gets from another one. */
 export interface PeerImage {
   /** The name of the host that has it. */

@@ -39,7 +39,7 @@ describe("a cache of builds", () => {
   });
 
   it.each([
-    ["type=inline", readCacheSource, "an inline cache is imported by the name of its image"],
+    ["type=inline", readCacheSource, "an inline cache is imported with type=registry"],
     ["type=registry", readCacheSource, "type=registry needs a ref"],
     ["type=local", readCacheSource, "type=local needs a src"],
     ["type=local", readCacheTarget, "type=local needs a dest"],

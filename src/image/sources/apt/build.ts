@@ -4,11 +4,12 @@
  */
 import { spawn } from "node:child_process";
 import { dirname } from "node:path";
+import type { AptPackages } from "../../../core/apt-packages.ts";
 import { BayError } from "../../../core/errors.ts";
-import { type AptPackages, baseArguments, type HookVariables, imageArguments, OUTDATED } from "./packages.ts";
+import { baseArguments, type HookVariables, imageArguments, OUTDATED } from "./packages.ts";
 import { ProgressLines } from "./progress.ts";
 
-export type { AptPackages } from "./packages.ts";
+export type { AptPackages } from "../../../core/apt-packages.ts";
 
 /** Newer files get this time, so that the time of the build has no effect. */
 const EPOCH = String(Date.UTC(1980, 0, 1) / 1000);

@@ -481,7 +481,7 @@ describe("bay image build", () => {
   it.each([
     [
       ["-o", "dest=x"],
-      '--output "dest=x": it needs a type\n  type=image, registry, local, tar, oci, docker, cacheonly\n',
+      '--output "dest=x": the type is missing\n  type=image, registry, local, tar, oci, docker, cacheonly\n',
     ],
     [
       ["-o", "type=zip"],
