@@ -163,3 +163,21 @@ export async function oneContainer(
     );
   return { client, row };
 }
+
+/** The ID of a container by name or ID, else of the stack's container of a service. Throws like `oneContainer`. */
+export async function containerOrService(
+  context: Context,
+  name: string,
+  index?: number,
+): Promise<{ client: Client; id: string }> {
+  const client = await context.client();
+  if (index !== undefined) return { client, id: (await oneContainer(context, name, index)).row.Id };
+  try {
+    const { Id } = await client.json<{ Id: string }>("GET", `/containers/${encodeURIComponent(name)}/json`);
+    return { client, id: Id };
+  } catch (error) {
+    if (!hasCode(error, "CONTAINER_NOT_FOUND")) throw error;
+    const { row } = await oneContainer(context, name);
+    return { client, id: row.Id };
+  }
+}

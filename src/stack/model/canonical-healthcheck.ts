@@ -1,5 +1,5 @@
 /** A health check, of a service or an image, as the mapping of a Compose file. */
-import { formatDuration } from "../normalise/values.ts";
+import { formatDuration } from "../../core/durations.ts";
 import { filled, type Mapping } from "./canonical-values.ts";
 import type { Healthcheck } from "./service.ts";
 

@@ -1,7 +1,8 @@
 /** A service of a stack as the mapping of a Compose file. Defaults are left out. */
+
+import { formatDuration } from "../../core/durations.ts";
 import { formatRate } from "../../core/rates.ts";
 import type { PortMapping } from "../normalise/ports.ts";
-import { formatDuration } from "../normalise/values.ts";
 import { composeBuild } from "./canonical-build.ts";
 import { composeHealthcheck } from "./canonical-healthcheck.ts";
 import { filled, type Mapping, mapped, orNull, text } from "./canonical-values.ts";
