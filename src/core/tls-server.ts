@@ -1,5 +1,7 @@
 /** Options that all TLS listeners of bayd share. Each checks the certificates of its clients itself. */
+
 import { constants } from "node:crypto";
+import { LIMITS } from "./limits.ts";
 
 export const TLS_SERVER = {
   minVersion: "TLSv1.3",
@@ -13,4 +15,4 @@ export const TLS_SERVER = {
 } as const;
 
 /** Milliseconds for a handshake; a client that is slower is disconnected. */
-export const HANDSHAKE_TIMEOUT = 10_000;
+export const HANDSHAKE_TIMEOUT = LIMITS.pendingClients.handshakeTime;

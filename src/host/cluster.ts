@@ -1,10 +1,12 @@
 /** The cluster as bayd sees it: its members, the connections to them, and what is known of their containers. */
+
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import type { ClientRequest, IncomingMessage, RequestOptions, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import { z } from "zod";
 import { messageOf } from "../core/errors.ts";
+import { LIMITS } from "../core/limits.ts";
 import { VERSION } from "../core/version.ts";
 import type { RemoteEndpoint, Underlay, UnderlayHost } from "../network/index.ts";
 import { replaceFile, type Store } from "../store/index.ts";
@@ -24,7 +26,7 @@ import { PeerConnection, STREAM_PATH } from "./stream/peer-connection.ts";
 import { ContainerPublisher } from "./stream/publisher.ts";
 
 /** Bytes that a slow peer may leave unread before its stream is closed; it then asks for the whole state. */
-const MAX_UNSENT = 8 << 20;
+const MAX_UNSENT = LIMITS.cluster.unsent;
 /** Milliseconds between two saves of the peers' state, which the next bayd reads. */
 const NOTE_INTERVAL = 200;
 

@@ -1,8 +1,10 @@
 /** The shared clones of followed repositories: one for each address, fetched with a time limit. */
+
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type GitRepositories, type GitUrl, loadGit, parseGitUrl } from "../../build/index.ts";
 import { BayError, messageOf } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { withoutPasswords } from "../../core/redaction.ts";
 import type { Source } from "../model/source.ts";
 import type { Commit } from "../model/status.ts";
@@ -14,7 +16,7 @@ const ASK_TIME = 60_000;
 const FETCH_TIME = 10 * 60_000;
 /** Milliseconds for which sources of the same repository share an answer. */
 const SHARED_FOR = 2000;
-const MAX_PACK = 1 << 30;
+const MAX_PACK = LIMITS.gitops.packBytes;
 const LOOK_AT_PACK = 500;
 
 /** Parses the address of a repository. Throws BAD_GITOPS, BAD_GIT_URL. */

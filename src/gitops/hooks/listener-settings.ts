@@ -1,13 +1,15 @@
 /** Where bayd listens for webhooks: stored settings, and the listener that follows them. */
+
 import { readFileSync, statSync } from "node:fs";
 import { z } from "zod";
 import { BayError, messageOf } from "../../core/errors.ts";
 import { isLoopback } from "../../core/host-address.ts";
+import { LIMITS } from "../../core/limits.ts";
 import type { Store } from "../../store/index.ts";
 import type { HookListener, ListenerOptions } from "./listener.ts";
 
 const KEY = "gitops/listener";
-const MAX_PEM = 1 << 20;
+const MAX_PEM = LIMITS.identity.pem;
 /** Milliseconds after which an address that cannot be used is tried again, and certificates are looked at. */
 const RETRY = 10_000;
 

@@ -1,15 +1,17 @@
 /** Reads the stack of a checked-out commit in a process of its own, and checks that it stays within the repository. */
+
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { join, resolve } from "node:path";
 import { BayError } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import type { Stack } from "../../stack/index.ts";
 import { type CheckedOut, pathInside } from "../git/check-out.ts";
 import type { Source } from "../model/source.ts";
 import type { ReadRequest, ReadResult } from "./reader-process.ts";
 
 const READ_TIME = 60_000;
-const MAX_RESULT = 32 << 20;
+const MAX_RESULT = LIMITS.gitops.stackBytes;
 
 /** The hidden word of the command that reads a stack. */
 export const READ_STACK = "__read-stack";
@@ -32,8 +34,8 @@ export interface DecryptedContent {
 
 /** Names of files that SOPS may have encrypted: `db.enc`, `.env.enc`, `values.enc.yaml`, `db.sops.json`. */
 const ENCRYPTED = /\.(enc|sops)(\.[a-z0-9]+)?$/i;
-const MAX_ENCRYPTED = 200;
-const MAX_ENCRYPTED_SIZE = 2 << 20;
+const MAX_ENCRYPTED = LIMITS.gitops.encryptedFiles;
+const MAX_ENCRYPTED_SIZE = LIMITS.gitops.encryptedBytes;
 
 const refused = (message: string, hint?: string) => new BayError("GITOPS_COMMIT", message, { hint });
 

@@ -1,4 +1,5 @@
 /** What a stack file says about several hosts: their names, where containers run, and the networks between them. */
+import { LIMITS } from "../../core/limits.ts";
 
 /** The hosts of a stack: all members, or those that the file names. */
 export type StackHosts = "all" | Record<string, StackHost>;
@@ -84,16 +85,4 @@ export interface OverlayOptions {
 }
 
 /** Bounds of the words about hosts. */
-export const HOST_LIMITS = {
-  hosts: 1_000,
-  /** Labels of one host. */
-  labels: 1_000,
-  /** Constraints of one service. */
-  constraints: 100,
-  /** Preferences of one service. */
-  preferences: 10,
-  /** Characters of a constraint or of a label's name. */
-  words: 512,
-  /** Containers of one service, and of all services together. */
-  containers: 10_000,
-} as const;
+export const HOST_LIMITS = LIMITS.hosts;
