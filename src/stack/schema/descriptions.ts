@@ -111,7 +111,7 @@ export const DESCRIPTIONS: Readonly<Record<string, string>> = {
   endpoint_mode: "With hosts: vip (the name has one address) or dnsrr (the addresses of all containers)",
   placement: "Where containers run in a stack with hosts; no effect without hosts",
   constraints: "Conditions on hosts: node.labels.disk == ssd, node.hostname != a",
-  preferences: "Labels over whose values containers are spread, the most important one first",
+  preferences: "Labels by whose values containers are spread, the most important one first",
   spread: "The label: node.labels.NAME or engine.labels.NAME",
   max_replicas_per_node: "The maximum number of the service's containers on one host",
   "restart_policy.condition": "none, on-failure or any",

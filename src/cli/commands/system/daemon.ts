@@ -83,7 +83,7 @@ async function stopAll(context: Context): Promise<number> {
       hint: "bay up starts it",
     });
   print(
-    "containers and bayd stopped. When bayd starts again, it starts the containers whose restart policy is not no.",
+    "containers and bayd stopped. When bayd starts again, it starts the containers that have a restart policy other than no.",
   );
   return 0;
 }

@@ -434,7 +434,7 @@ describe("bay history, diff and rollback", () => {
         .map((line) => line.split(/ {2,}/).at(-1)),
     ).toEqual([
       "CHANGES",
-      "where the files are",
+      "location of the stack files",
       "recreated: web",
       "rolled back to 1",
       "services.web.image, services.db.image",
@@ -445,7 +445,7 @@ describe("bay history, diff and rollback", () => {
       number: 5,
       at: "2026-01-02T03:04:05Z",
       services: 2,
-      what: "where the files are",
+      what: "location of the stack files",
     });
     bayd.on("GET /bay/v1/stacks/demo/history", []);
     expect((await run("history")).stdout).toBe("demo: no revision has been applied yet\n");
