@@ -144,7 +144,7 @@ export class BuildContext {
   image(name: string, platform: Platform): Promise<Image> {
     const context = this.context(name);
     if (this.hasFiles(name))
-      throw new BayError("UNSUPPORTED", `${name}: this context has files and is not an image`);
+      throw new BayError("UNSUPPORTED", `${name}: this context is a directory, expected an image`);
     if (context?.kind === "layout") return this.#layout(context);
     const reference = context?.kind === "image" ? context.reference : name;
     const key = `${reference} ${formatPlatform(platform)}`;
@@ -240,7 +240,7 @@ export class BuildContext {
     if (source && source.kind !== "image" && source.kind !== "layout")
       return this.setting.folders.folderOf(source);
     throw new BayError("NO_CONTEXT", "the build has no context to copy from", {
-      hint: "give the build a directory",
+      hint: "use a directory as the main context",
     });
   }
 

@@ -238,7 +238,7 @@ export class Solver {
   async #apply(
     state: StageState,
     instruction: Instruction,
-    standing: StepPosition,
+    position: StepPosition,
     hasOwnCommand: boolean,
   ): Promise<StageState> {
     const stateOf = (name: string) => this.#stateOf(name);
@@ -246,20 +246,20 @@ export class Solver {
       case "from":
         return state;
       case "run":
-        return run(this.#context, state, instruction, standing, stateOf);
+        return run(this.#context, state, instruction, position, stateOf);
       case "copy":
       case "add":
-        return transfer(this.#context, state, instruction, standing, stateOf);
+        return transfer(this.#context, state, instruction, position, stateOf);
       case "workdir":
-        return workdir(this.#context, state, instruction, standing);
+        return workdir(this.#context, state, instruction, position);
       case "arg":
-        for (const name of standing.scope.declare(instruction)) this.#declared.add(name);
+        for (const name of position.scope.declare(instruction)) this.#declared.add(name);
         return withNote(state, instruction.text);
       case "maintainer":
         return { ...withNote(state, instruction.text), author: instruction.value };
       default: {
         if (!isMeta(instruction)) return state;
-        const { lookup } = standing.scope;
+        const { lookup } = position.scope;
         const config = applyToConfig(state.config, instruction, {
           lookup,
           options: this.#options,
@@ -274,7 +274,7 @@ export class Solver {
 /** Throws BAD_PLATFORM, and UNSUPPORTED for several platforms at once. */
 function targetPlatform(text: string | undefined): Platform {
   if (text?.includes(","))
-    throw new BayError("UNSUPPORTED", `a build for ${text}: only one platform can be built at a time`, {
+    throw new BayError("UNSUPPORTED", `cannot build for ${text}: only one platform can be built at a time`, {
       hint: "build each platform separately, under a different name",
     });
   return parsePlatform(text || undefined);

@@ -2,7 +2,7 @@
 
 import { BayError } from "../core/errors.ts";
 import type { Client } from "../daemon/index.ts";
-import { type ContainerRow, nameOf } from "./context.ts";
+import { type ContainerRow, nameOf } from "./named-containers.ts";
 
 interface Inspected {
   State: { Running: boolean; Restarting: boolean; ExitCode: number; Health?: { Status: string } };

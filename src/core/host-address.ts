@@ -1,6 +1,8 @@
 /** Addresses of a bayd: `unix://PATH`, `tcp://HOST[:PORT]` and `ssh://[USER@]HOST[:PORT][PATH]`, as Docker's clients have them. Pure. */
+
 import { isIP } from "node:net";
 import { BayError } from "./errors.ts";
+import { LIMITS } from "./limits.ts";
 
 export interface UnixAddress {
   kind: "unix";
@@ -32,7 +34,7 @@ export type HostAddress = UnixAddress | TcpAddress | SshAddress;
 export const TLS_PORT = 2376;
 export const PLAIN_PORT = 2375;
 
-const MAX_LENGTH = 1024;
+const MAX_LENGTH = LIMITS.identity.address;
 const FORMS = "expected unix:///PATH, tcp://HOST:PORT or ssh://USER@HOST";
 /** A host name, an address or an alias; a name that begins with `-` would be an option of ssh(1). */
 const HOST = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}$/;

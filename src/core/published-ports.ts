@@ -35,3 +35,18 @@ export function fixedPort({ hostAddress, hostPort, hostPortEnd, protocol }: Aske
 /** Those of the ports that name a port number. */
 export const fixedPorts = (ports: readonly AskedPort[]): HostPort[] =>
   ports.flatMap((port) => fixedPort(port) ?? []);
+
+/** A port of a service that every host of the stack publishes, and forwards to a healthy container on any host. */
+export interface IngressPort {
+  service: string;
+  /** Empty for all addresses of the host. */
+  hostAddress: string;
+  hostPort: number;
+  containerPort: number;
+  protocol: "tcp" | "udp";
+  /**
+   * The service's overlay networks, over which other hosts reach its containers: their keys in a stack, and their names in a
+   * record of this host.
+   */
+  networks: readonly string[];
+}

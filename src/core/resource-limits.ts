@@ -1,6 +1,6 @@
 /** The limits of a container's resources: the same in the stack, in the container's record and in a change of it. */
 
-/** A key that is undefined has no value of its own; 0 is no limit, as in Compose. */
+/** A key that is undefined uses the default; 0 means no limit, as in Compose. */
 export interface ResourceLimits {
   /** Number of CPUs: 0.5 is half a CPU. */
   cpus: number | undefined;

@@ -1,10 +1,12 @@
 /** The cluster as bayd sees it: its members, the connections to them, and what is known of their containers. */
+
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import type { ClientRequest, IncomingMessage, RequestOptions, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import { z } from "zod";
 import { messageOf } from "../core/errors.ts";
+import { LIMITS } from "../core/limits.ts";
 import { VERSION } from "../core/version.ts";
 import type { RemoteEndpoint, Underlay, UnderlayHost } from "../network/index.ts";
 import { replaceFile, type Store } from "../store/index.ts";
@@ -24,8 +26,8 @@ import { PeerConnection, STREAM_PATH } from "./stream/peer-connection.ts";
 import { ContainerPublisher } from "./stream/publisher.ts";
 
 /** Bytes that a slow peer may leave unread before its stream is closed; it then asks for the whole state. */
-const MAX_UNSENT = 8 << 20;
-/** What is known of the peers is written down at most this often, for the next bayd. */
+const MAX_UNSENT = LIMITS.cluster.unsent;
+/** Milliseconds between two saves of the peers' state, which the next bayd reads. */
 const NOTE_INTERVAL = 200;
 
 export interface ClusterOptions {
@@ -60,7 +62,7 @@ export class Cluster {
   readonly #listener: PeerListener;
   #changing: Promise<void> = Promise.resolve();
   #noting: NodeJS.Timeout | undefined;
-  /** Peers that sent something since it was last written down. */
+  /** Peers that sent something since the last save. */
   readonly #unnoted = new Set<string>();
   #remote: readonly RemoteContainer[] | undefined;
 
@@ -246,7 +248,7 @@ export class Cluster {
           0o600,
         );
       } catch (error) {
-        this.options.warn(`what is known of the other hosts could not be written down: ${messageOf(error)}`);
+        this.options.warn(`the state of the other hosts could not be saved: ${messageOf(error)}`);
       }
     }
   }

@@ -58,7 +58,7 @@ export { createNamespace, inNamespace, isNamespace, removeNamespace } from "./ne
 export { nft } from "./nftables.ts";
 export { createPipe, makeFifo, type Pipe, setNonblocking, setPipeSize } from "./pipe.ts";
 export { decodeStatus, hardLimit, isAlive, openProcess, signalProcess, startTime } from "./process.ts";
-export { type ProgramState, readProgramState } from "./program.ts";
+export { type ProgramState, readProgramState } from "./program-state.ts";
 export { resizePty, takePtyMaster } from "./pty.ts";
 export { type Remount, remount } from "./remount.ts";
 export { openInRoot, type PathKind, pathKindInRoot, readInRoot } from "./safe-path.ts";

@@ -21,7 +21,7 @@ export function inNamespace<T>(file: string, action: () => T): T {
     try {
       return action();
     } finally {
-      syscall("setns", [home, CLONE_NEWNET], "back to the host's network");
+      syscall("setns", [home, CLONE_NEWNET], "return to the host's network");
     }
   } finally {
     closeSync(home);
@@ -37,7 +37,7 @@ export function createNamespace(file: string): void {
     try {
       syscall("mount", [CURRENT, file, null, MS_BIND, null], file);
     } finally {
-      syscall("setns", [home, CLONE_NEWNET], "back to the host's network");
+      syscall("setns", [home, CLONE_NEWNET], "return to the host's network");
     }
   } catch (error) {
     unlinkSync(file);

@@ -1,91 +1,27 @@
-/**
- * The syscall program: what happens between fork and exec, as data.
- *
- * Layout of the program file (little endian; offsets in bytes):
- *
- *     0   header, 64 bytes (HEADER below)
- *     64  resident records and data: all that the shim needs after the child's exec; at most one page
- *     4096  transient records and data: set-up of the parent, the whole child, environment, seccomp filter
- *
- * A record is 64 bytes: {i32 syscall number, u32 flags, i64 args[6], i64 result}. Flags: bits 0-7 the
- * operation, 8-15 an argument's index, 16-31 the target record's index (its offset divided by 64).
- */
-import { readSync, writeSync } from "node:fs";
+/** Builds syscall programs (program-format.ts). */
 import { BayError } from "../core/errors.ts";
 import { SYS, type SyscallName } from "./abi.ts";
-import { cString, errnoName } from "./libc.ts";
+import { aboutOf, Program } from "./built-program.ts";
+import { cString } from "./libc.ts";
+import {
+  CLONE,
+  HEADER,
+  IGNORE,
+  JUMP_IF_ERROR,
+  JUMP_IF_ZERO,
+  MAGIC,
+  NOT_RUN,
+  type Operation,
+  PAGE,
+  type PlacedRow,
+  RECORD,
+  RESULT,
+  type Row,
+  STATUS_RUNNING,
+  STORE,
+  type Word,
+} from "./program-format.ts";
 import { SHIM_BASE, SHIM_MAPPING_SIZE } from "./shim-code.ts";
-
-export const IGNORE = 1;
-export const CLONE = 2;
-export const STORE = 4;
-export const JUMP_IF_ZERO = 8;
-export const JUMP_IF_ERROR = 16;
-
-export const HEADER = {
-  magic: 0,
-  entry: 4,
-  /** The PID of the container's first process, in bayd's PID namespace (CLONE_PARENT_SETTID). */
-  childPid: 8,
-  /** Its wait status (wait(2)); STATUS_RUNNING until it ends. */
-  status: 12,
-  /** When it ended: struct timespec, CLOCK_REALTIME. */
-  endedAt: 16,
-  /** With an init: the main process's PID in the container, and its wait status. */
-  mainPid: 32,
-  mainStatus: 36,
-  shimPid: 40,
-  /** The offset of the record whose result is the shim's descriptor of the pty master; 0 for none. */
-  ttyRecord: 44,
-  /** The shim's start time in clock ticks since boot, written by bayd once it is known. */
-  childStart: 48,
-  shimStart: 56,
-} as const;
-
-export const STATUS_RUNNING = 0xffffffff;
-const MAGIC = 0x31594142; // "BAY1"
-const PAGE = 4096;
-const EACCES = 13;
-const RECORD = 64;
-/** The offset of the result in a record. */
-const RESULT = 56;
-/** The result of a record that has not run: -0x7fffffffffffffff, as halves. No error is as low. */
-const NOT_RUN = { low: 1, high: -0x80000000 } as const;
-
-export interface Operation {
-  /** The result may be an error, which is ignored. */
-  ignore?: boolean;
-  /** A clone call: the child continues at this label. */
-  clone?: string;
-  /** Store the result as this argument of the labelled record. */
-  store?: { record: string; argument: number };
-  jumpIfZero?: string;
-  jumpIfError?: string;
-  label?: string | undefined;
-  /** The operation, for the error message: `mount /proc`. */
-  about?: string;
-  /** What an error number means here, for the error message. */
-  reasons?: Readonly<Record<number, string>>;
-  /** The whole error message, instead of the above. */
-  message?: string;
-}
-
-export type Word = number | bigint | { label: string; plus: number } | { data: number; plus?: number };
-
-interface Row {
-  /** Labels in addition to the operation's own. */
-  labels: string[];
-  name: SyscallName;
-  args: Word[];
-  /** The arguments as given, for the error message. */
-  texts: (Word | string | Buffer)[];
-  operation: Operation;
-}
-
-interface PlacedRow {
-  offset: number;
-  row: Row;
-}
 
 type Section = "resident" | "transient";
 
@@ -320,116 +256,4 @@ export class ProgramBuilder {
       put(offset + 8 + index * 8, word);
     });
   }
-}
-
-/** Describes a record for the error message. */
-function aboutOf({ name, texts, operation }: Row): string {
-  return operation.about ?? [name, ...texts.filter((argument) => typeof argument === "string")].join(" ");
-}
-
-export interface Failure {
-  about: string;
-  errno: number;
-  /** The message if the error number alone is not clear. */
-  message?: string | undefined;
-}
-
-/** Describes the failure of a record. */
-function failureOf(row: Row, errno: number): Failure {
-  const about = aboutOf(row);
-  const { message, reasons } = row.operation;
-  const reason = reasons?.[errno];
-  return { about, errno, message: message ?? (reason === undefined ? undefined : `${about}: ${reason}`) };
-}
-
-/** A built program, with the data that explains how it ended. */
-export class Program {
-  constructor(
-    readonly bytes: Buffer,
-    readonly rows: readonly PlacedRow[],
-  ) {}
-
-  writeTo(fd: number): void {
-    for (let at = 0; at < this.bytes.length; )
-      at += writeSync(fd, this.bytes, at, this.bytes.length - at, at);
-  }
-
-  /** The record at which the program stopped, after it ran from this file; undefined if none failed. */
-  failure(fd: number): Failure | undefined {
-    const after = readAgain(fd, this.bytes.length);
-    let firstExec: Failure | undefined;
-    for (const { offset, row } of this.rows) {
-      // a result is at least 0, not run, or a small negative number, whose upper half is all ones
-      if (after.readInt32LE(offset + RESULT + 4) !== -1) continue;
-      const errno = -after.readInt32LE(offset + RESULT);
-      const flags = after.readUInt32LE(offset + 4);
-      if ((flags & (IGNORE | JUMP_IF_ERROR)) === 0) return firstExec ?? failureOf(row, errno);
-      // execvp(3): a file that cannot be executed takes precedence over later PATH entries where it does not exist
-      if (after.readInt32LE(offset) === SYS.execve && errno === EACCES) firstExec ??= failureOf(row, errno);
-    }
-    return undefined;
-  }
-}
-
-/** Shared by all programs: its content is used before anything else can run. */
-let scratch = Buffer.alloc(0);
-
-function readAgain(fd: number, length: number): Buffer {
-  if (scratch.length < length) scratch = Buffer.alloc(length);
-  let at = 0;
-  for (let count = 1; count > 0 && at < length; at += count)
-    count = readSync(fd, scratch, at, length - at, at);
-  return scratch.fill(0, at, length);
-}
-
-/** The state in a program file's header; the file may have been truncated to its first page. */
-export interface ProgramState {
-  childPid: number;
-  shimPid: number;
-  childStart: number;
-  shimStart: number;
-  /** The wait status of the container's main process, or undefined while it runs. */
-  status: number | undefined;
-  /** Milliseconds since the epoch; undefined while it runs. */
-  endedAt: number | undefined;
-  /** With an init: the main process's PID in the container's PID namespace. */
-  mainPid: number | undefined;
-  /** The shim's descriptor of the pty master. */
-  ttyFd: number | undefined;
-}
-
-/** Parses the first page of a program file, as hostile input. Throws BAD_PROGRAM if it is not one. */
-export function readProgramState(page: Buffer): ProgramState {
-  if (page.length < RECORD || page.readUInt32LE(HEADER.magic) !== MAGIC) {
-    throw new BayError("BAD_PROGRAM", "not a program file of bay");
-  }
-  const status = page.readUInt32LE(HEADER.status);
-  const mainStatus = page.readUInt32LE(HEADER.mainStatus);
-  const mainPid = page.readUInt32LE(HEADER.mainPid);
-  const ttyRecord = page.readUInt32LE(HEADER.ttyRecord);
-  const known = (value: number) => (value === STATUS_RUNNING ? undefined : value);
-  // an init ends by itself after it has sent its main process's status; a killed one has not
-  const isInitsEnd = mainPid !== 0 && (status & 0x7f) === 0;
-  const wholeStatus = known(isInitsEnd ? mainStatus : status);
-  const ended = wholeStatus !== undefined;
-  const tty =
-    ttyRecord >= RECORD && ttyRecord + RECORD <= page.length ? page.readBigInt64LE(ttyRecord + 56) : -1n;
-  return {
-    childPid: page.readUInt32LE(HEADER.childPid),
-    shimPid: page.readUInt32LE(HEADER.shimPid),
-    childStart: Number(page.readBigUInt64LE(HEADER.childStart)),
-    shimStart: Number(page.readBigUInt64LE(HEADER.shimStart)),
-    status: wholeStatus,
-    endedAt: ended
-      ? Number(page.readBigInt64LE(HEADER.endedAt)) * 1000 +
-        Math.floor(Number(page.readBigInt64LE(HEADER.endedAt + 8)) / 1e6)
-      : undefined,
-    mainPid: mainPid === 0 ? undefined : mainPid,
-    ttyFd: tty >= 0n && tty < 1_000_000n ? Number(tty) : undefined,
-  };
-}
-
-/** One line for a failure: `mount /proc: EPERM`. */
-export function describeFailure(failure: Failure): string {
-  return failure.message ?? `${failure.about}: ${errnoName(failure.errno)}`;
 }

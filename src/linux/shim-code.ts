@@ -2,7 +2,7 @@
  * The shim: a static ELF of about 330 bytes that runs a syscall program (see program.ts).
  *
  * It maps the program file, which is its descriptor 3, shared at BASE, and then executes 64-byte records in order with raw
- * system calls. It has no memory of its own except one stack page, takes no arguments and reads no environment. The listings
+ * system calls. Its only memory is one stack page. It takes no arguments and reads no environment. The listings
  * below are the source of the bytes; test/unit/linux/shim-code.test.ts assembles them with GNU as and compares.
  */
 

@@ -18,6 +18,7 @@ export {
   DEFAULT_NETWORK,
   isPredefined,
   knowsNames,
+  ownBridge,
   PREDEFINED,
   predefinedId,
 } from "./model/predefined.ts";

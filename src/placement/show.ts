@@ -22,7 +22,7 @@ function showReason(reason: PlacementReason, service: string): string {
     case "pinned":
       return `the host of ${service}`;
     case "volume":
-      return `the volume ${reason.volume} is there`;
+      return `has the volume ${reason.volume}`;
     case "partner":
       return `with ${reason.service}`;
     case "only":

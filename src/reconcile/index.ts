@@ -1,9 +1,9 @@
 /** The reconciler's interface. Plan and print are pure; apply runs a plan through an executor. */
 
 export { applyPlan, type Executor, type Progress, type Say } from "./apply/apply.ts";
-export { showBytes } from "./decide/compare.ts";
 export { type Decision, decide, type Wanted } from "./decide/decide.ts";
 export { desiredConfig, mountedImages } from "./decide/desired.ts";
+export { showBytes } from "./decide/shown-fields.ts";
 export type * from "./model/actual.ts";
 export type { Plan, Rollout, Step } from "./model/step.ts";
 export { type DownOptions, makeDownPlan } from "./plan/down.ts";

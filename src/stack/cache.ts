@@ -80,7 +80,7 @@ export function writeCache(
   try {
     mkdirSync(directory, { mode: 0o700 });
   } catch {
-    // it exists already, or bay's directory does not exist
+    // it already exists, or bay's directory does not exist
   }
   try {
     const names = readdirSync(directory);

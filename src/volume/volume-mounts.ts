@@ -38,7 +38,7 @@ export async function mountVolume(name: string, path: string, mount: VolumeMount
     throw new BayError("VOLUME_MOUNT", `the volume ${name} cannot be mounted: ${why}`, {
       hint: /bad option|wrong fs type|helper program/.test(said)
         ? `install the mount helper of ${type} (nfs-common for nfs, cifs-utils for cifs)`
-        : "its driver_opts set type, device and o",
+        : "check type, device and o in its driver_opts",
       cause,
     });
   }

@@ -41,8 +41,8 @@ export function watchLimit(code: "ENOSPC" | "EMFILE"): { reason: string; hint: s
     (ofNamespace.value ?? Number.POSITIVE_INFINITY) < (ofHost.value ?? 0) ? ofNamespace : ofHost;
   const more = Math.max(least, 2 * (value ?? 0));
   return {
-    reason: `the limit of inotify is reached: ${name} is ${value ?? "unknown"}`,
-    hint: `sysctl ${name}=${more} raises it; ignore folders that need no watch`,
+    reason: `the inotify limit is reached: ${name} is ${value ?? "unknown"}`,
+    hint: `sysctl ${name}=${more} raises it; or ignore directories that do not need to be watched`,
   };
 }
 

@@ -38,9 +38,13 @@ export function rulesOf(service: Service): Rule[] {
         hint: "add a build to the service, or use another action",
       });
     if (rule.target !== undefined && /^\/(proc|sys|dev)(\/|$)/.test(rule.target))
-      throw new BayError("BAD_WATCH_RULE", `${where}.target: ${rule.target} belongs to the kernel`, {
-        hint: "choose a directory of the container's own files",
-      });
+      throw new BayError(
+        "BAD_WATCH_RULE",
+        `${where}.target: ${rule.target} is on a file system of the kernel`,
+        {
+          hint: "choose a directory of the container's own file system",
+        },
+      );
     const ignore = patterns(rule.ignore, `${where}.ignore`);
     const include = rule.include.length > 0 ? patterns(rule.include, `${where}.include`) : undefined;
     const root = realPath(rule.path);

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type * as Door from "../../src/linux/index.ts";
 import type { Launched } from "../../src/linux/index.ts";
-import type { ProgramState } from "../../src/linux/program.ts";
+import type { ProgramState } from "../../src/linux/program-state.ts";
 
 /** What a command of the contract does. */
 export type Script =

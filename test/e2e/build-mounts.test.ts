@@ -49,7 +49,7 @@ describe("a step's mounts", () => {
     );
   });
 
-  it("take writes where they are asked to, and forget them", () => {
+  it("accept writes with rw, and discard them", () => {
     put("src/a", "first");
     const told = build(
       "FROM base AS other\nRUN mkdir /files && echo stage > /files/b\n" +
@@ -111,7 +111,7 @@ describe("a step's mounts", () => {
     expect(kept).toEqual([]);
   });
 
-  it("leave nothing, and follow no symlink that a step puts in the way of a mount", () => {
+  it("leave nothing, and follow no symbolic link that a step creates at a mount point", () => {
     const victim = join(bay.folder, "victim");
     mkdirSync(join(victim, "empty"), { recursive: true });
     writeFileSync(join(victim, "file"), "");

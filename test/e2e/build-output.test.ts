@@ -127,7 +127,7 @@ describe("a build's output", () => {
     expect(wrong("-o", "type=lokal")).toContain('unknown type "lokal"');
     expect(wrong("-o", "type=local")).toContain("needs a dest");
     expect(wrong("-o", "type=local,dst=x")).toContain("did you mean dest?");
-    expect(wrong("-o", "dest=x")).toContain("it needs a type");
+    expect(wrong("-o", "dest=x")).toContain("the type is missing");
     expect(wrong("-o", "-", "-o", "type=oci")).toContain("only one --output");
     expect(wrong("--push")).toContain("without a name");
   });

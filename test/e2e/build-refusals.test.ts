@@ -25,10 +25,10 @@ describe("a build that cannot be", () => {
     expect(refused(`ADD --checksum=md5:00 ${url} /y`)).toContain('invalid digest "md5:00"');
     expect(refused(`ADD --checksum=sha256:00 ${url} /y`)).toContain("64 hexadecimal digits");
     expect(refused(`ADD --checksum=${digest} ${url} ${url} /y/`)).toContain(
-      "the flag is for a single source",
+      "--checksum supports only one source",
     );
     expect(refused(`COPY ${url} /y`)).toContain(`COPY does not support URLs: ${url}`);
-    expect(refused("ADD http://127.0.0.1:9/ /y/")).toContain("does not end with the name of a file");
+    expect(refused("ADD http://127.0.0.1:9/ /y/")).toContain("does not end with a file name");
   });
 
   it("is refused for stages that are not there, with those that are", () => {

@@ -135,7 +135,7 @@ describe("a build's files", () => {
     expect(wrong(`${remote}#main:absent`)).toContain("has no directory absent");
   });
 
-  it("are a private repository's for who has its token, which is shown nowhere", async () => {
+  it("are a private repository's for who has its token, which is never shown", async () => {
     const far = (...options: string[]) =>
       bay.call(["image", "build", "-t", "test:1", ...options, `${web}/project.git`]);
     expect((await far()).err).toContain("git failed");
@@ -149,7 +149,7 @@ describe("a build's files", () => {
     ).toBe("");
   });
 
-  it("are got with the password in an address, which is shown nowhere", async () => {
+  it("are fetched with the password of their address, which is never shown", async () => {
     const address = (word: string) => web.replace("//", `//x-access-token:${word}@`);
     const shown: Record<string, string> = {};
     const told = async (title: string, words: string[]) => {

@@ -271,7 +271,7 @@ services:
   };
   const upgrade = "Connection: Upgrade\r\nUpgrade: tcp\r\n";
 
-  it.each(Object.keys(leaving))("holds nothing of a client that goes away %s", async (manner) => {
+  it.each(Object.keys(leaving))("frees everything of a client that disconnects %s", async (manner) => {
     bay.write(terminals);
     bay.ok("up", "-d", "plain", "tty");
     bay.ok("up", "--no-start");
@@ -292,7 +292,7 @@ services:
     await isBackAt(before, open, manner);
   });
 
-  it("holds nothing of a client that goes away in a body that is not read", async () => {
+  it("frees everything of a client that disconnects in a body that is not read", async () => {
     const before = await counts();
     const open = descriptors(before.pid);
     const lines = [

@@ -116,7 +116,7 @@ configs: { c: { content: a, file: b } }
       "two mounts at /x",
       "bay has no external store of secrets",
       "the variable GIVEN_NOWHERE is not set",
-      "give exactly one of file, environment, content",
+      "set exactly one of file, environment, content",
     ])
       expect(err).toContain(word);
   });

@@ -93,7 +93,7 @@ describe("images on this host", () => {
     expect(layers()).toEqual([]);
   });
 
-  it("that claim digests which are none, or another's layer, are refused and touch nothing", () => {
+  it("with invalid digests, or with the layer of another image, are refused and change nothing", () => {
     const layer = tar(busybox, file("version", Buffer.from("honest")));
     load("honest:1", layer);
     const outside = join(bay.folder, "outside");

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { HEADER } from "../../src/linux/program.ts";
+import { HEADER } from "../../src/linux/program-format.ts";
 import { Bay, eventually, sleep } from "../support/bay.ts";
 import { ask, askFor, rawRequest, sendRaw } from "../support/engine.ts";
 import { descriptorsOf, useOf } from "../support/host-use.ts";

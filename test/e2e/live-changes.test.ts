@@ -1,7 +1,7 @@
 /** Every field that bay changes in place is changed on a live container: its process goes on, and the change is there. */
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { LIVE_FIELDS } from "../../src/reconcile/decide/compare.ts";
+import { LIVE_FIELDS } from "../../src/reconcile/decide/fields.ts";
 import { Bay, eventually } from "../support/bay.ts";
 import { hostState } from "../support/host-state.ts";
 

@@ -64,7 +64,7 @@ services:
       ["gzip", gzipSync],
       ["xz", (bytes: Buffer) => execFileSync("xz", ["-c"], { input: bytes, maxBuffer: 1 << 28 })],
       ["zstd", (bytes: Buffer) => execFileSync("zstd", ["-c"], { input: bytes, maxBuffer: 1 << 28 })],
-    ] as const)("is a layer that is no archive, packed by %s (CVE-2021-20291)", async (kind, pack) => {
+    ] as const)("is a layer that is not an archive, packed by %s (CVE-2021-20291)", async (kind, pack) => {
       const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
       const put = (path: string, type: string, bytes: Buffer) => {
         documents.set(`/v2/${path}`, { type, bytes });

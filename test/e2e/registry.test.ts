@@ -104,7 +104,7 @@ describe("registries", () => {
       `image: ${registry.host}/team/box:1@${digest!.split("@")[1]}\n`,
     );
     expect(bay.run(["image", "pull", digest!]).code).toBe(0);
-    expect(bay.ok("image", "verify")).toContain("blobs have the right content");
+    expect(bay.ok("image", "verify")).toContain("blobs are intact");
     bay.write(
       `name: got\nservices:\n  a: { image: "${registry.host}/team/box:1", command: "sh -c 'wc -c < /random; sleep 1000'", network_mode: none, stop_grace_period: 0s }\n`,
     );
@@ -236,7 +236,7 @@ describe("registries", () => {
     expect(Date.now() - began).toBeGreaterThan(1000);
   });
 
-  it("get no password along with a redirect to another host", async () => {
+  it("receive no password after a redirect to another host", async () => {
     const other = await new FaultyRegistry(registry).start();
     try {
       mkdirSync(join(bay.folder, "config", "bay"), { recursive: true });
@@ -357,7 +357,7 @@ describe("registries", () => {
     faulty.seen.length = 0;
     expect((await bay.call(["up", "--no-start"])).code).toBe(0);
     expect(asked().map(({ path }) => path)).toEqual([`/v2/team/box/blobs/sha256:${largest}`]);
-    expect(bay.ok("image", "verify")).toContain("blobs have the right content");
+    expect(bay.ok("image", "verify")).toContain("blobs are intact");
     bay.ok("down");
   });
 
@@ -433,7 +433,7 @@ describe("registries", () => {
     const other = emptyBay(source);
     const pulled = await other.call(["image", "pull", `${registry.host}/copy/foreign:1`]);
     expect([pulled.code, pulled.err]).toEqual([0, expect.anything()]);
-    expect(other.ok("image", "verify")).toContain("blobs have the right content");
+    expect(other.ok("image", "verify")).toContain("blobs are intact");
     other.close();
   });
 
@@ -495,7 +495,7 @@ describe("registries", () => {
     faulty.seen.length = 0;
     expect((await pull(() => false)).code).toBe(0);
     expect(asked().some(({ range }) => range !== undefined && range !== "bytes=0-")).toBe(true);
-    expect(bay.ok("image", "verify")).toContain("blobs have the right content");
+    expect(bay.ok("image", "verify")).toContain("blobs are intact");
   });
 
   it("exchange images with skopeo, whose layers are the same bytes", async () => {
@@ -517,7 +517,7 @@ describe("registries", () => {
     bay.ok("image", "load", "-i", "skopeo.tar");
     const loaded = images(bay)[0]!;
     expect(loaded.RepoTags).toEqual(["made/by:skopeo"]);
-    expect(bay.ok("image", "verify")).toContain("blobs have the right content");
+    expect(bay.ok("image", "verify")).toContain("blobs are intact");
   });
 });
 

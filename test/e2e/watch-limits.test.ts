@@ -43,7 +43,7 @@ services:
     watching = await new Watching(bay, ["--no-up"], limited(sysctl, value)).begun();
     const { path, ...said } = await watching.next("polling", 0);
     expect(path).toBe(source);
-    expect(said.reason).toBe(`the limit of inotify is reached: user.${sysctl} is ${value}`);
+    expect(said.reason).toBe(`the inotify limit is reached: user.${sysctl} is ${value}`);
     expect(said.hint).toContain(hint);
     writeFileSync(join(source, "folder-19", sysctl), "text");
     await eventually(() =>

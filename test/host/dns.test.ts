@@ -196,7 +196,7 @@ networks: { inside: { internal: true } }
     await answers(5);
   });
 
-  it("passes no question on from a network that is internal (CVE-2024-29018)", async () => {
+  it("forwards no query from an internal network (CVE-2024-29018)", async () => {
     let asked = 0;
     const above = createSocket("udp4");
     above.on("message", (message, peer) => {

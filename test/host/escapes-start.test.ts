@@ -101,7 +101,7 @@ secrets: { given: { file: ../given } }
     expect(out("host", `ls ${bay.socket} 2>&1`)).toContain("No such file");
   });
 
-  it("leaves its directories to root alone (CVE-2021-41091, CVE-2021-41103)", () => {
+  it("lets only root access its directories (CVE-2021-41091, CVE-2021-41103)", () => {
     for (const directory of ["root", "run"])
       expect(statSync(join(bay.folder, directory)).mode & 0o066, directory).toBe(0);
     for (const name of readdirSync(join(bay.folder, "run", "containers")))
@@ -117,7 +117,7 @@ secrets: { given: { file: ../given } }
     expect(programs.toString()).toBe("");
   });
 
-  it("is listed by no program of its own (CVE-2022-1227)", () => {
+  it("is listed without running its programs (CVE-2022-1227)", () => {
     bay.ok(
       "exec",
       "-T",
@@ -130,7 +130,7 @@ secrets: { given: { file: ../given } }
     expect(bay.run(["exec", "-T", "plain", "test", "-e", "/ran"]).code).toBe(1);
   });
 
-  it("cannot keep its start waiting or fill memory by /etc/passwd (CVE-2024-9676)", () => {
+  it("cannot delay its start or fill memory with /etc/passwd (CVE-2024-9676)", () => {
     expect(bay.run(["up", "-d", "fifo"]).err).toContain("no user app");
     expect(bay.run(["up", "-d", "huge"]).err).toMatch(/passwd.*2097152/);
   });
@@ -214,7 +214,7 @@ describe("a build", () => {
     }
   });
 
-  it("keeps a cache mount where caches are, whatever its id (CVE-2024-9675, CVE-2024-23651)", () => {
+  it("keeps a cache mount in the directory of caches, whatever its id (CVE-2024-9675, CVE-2024-23651)", () => {
     for (const id of [`../../../../../..${outside}/cache`, `${outside}/cache`, "..", "a/../../b"]) {
       const { code } = build(`RUN --mount=type=cache,id=${id},target=/c echo x > /c/made`);
       expect(code, id).toBe(0);

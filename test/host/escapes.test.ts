@@ -189,7 +189,7 @@ describe("a layer", () => {
     "no name at all": [{ name: "", content: "x" }],
   };
 
-  it.each(Object.entries(TRICKS))("leads nowhere by %s", async (_, entries) => {
+  it.each(Object.entries(TRICKS))("does not leave its directory by %s", async (_, entries) => {
     const before = state();
     let directory: string | undefined;
     try {

@@ -144,7 +144,7 @@ networks: { front: {}, back: {}, sealed: { internal: true }, six: { enable_ipv6:
     await expectIsolation();
   });
 
-  it("has no IPv6 where it is not asked for (CVE-2024-32473)", () => {
+  it("has no IPv6 unless it is enabled (CVE-2024-32473)", () => {
     const bridge = bridgeOf("front");
     expect(host.ip(`-6 addr show dev ${bridge}`)).toBe("");
     const [plain, web] = [inside("plain"), inside("web")];

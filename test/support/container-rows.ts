@@ -1,5 +1,5 @@
 /** Containers as bayd lists them, for tests of commands. */
-import type { ContainerRow } from "../../src/cli/context.ts";
+import type { ContainerRow } from "../../src/cli/named-containers.ts";
 
 type More = Partial<Omit<ContainerRow, "Labels">> & { labels?: Record<string, string> };
 

@@ -6,7 +6,7 @@
 import { closeSync, constants, openSync, readSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import type * as Door from "../../src/linux/index.ts";
 import type { ExecRequest } from "../../src/linux/launch/request.ts";
-import { HEADER, STATUS_RUNNING } from "../../src/linux/program.ts";
+import { HEADER, STATUS_RUNNING } from "../../src/linux/program-format.ts";
 import { FakeCgroups } from "./fake-cgroups.ts";
 
 const MAGIC = 0x31594142;

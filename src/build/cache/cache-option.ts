@@ -28,7 +28,7 @@ export function readCacheSource(text: string, directory: string): CacheSource {
   const { fields, bad } = fieldsOf(text, "from");
   const source = placeOf(fields, fields.get("src"), "src", directory, bad);
   if (source.kind === "inline")
-    throw bad("an inline cache is imported by the name of its image", "type=registry,ref=IMAGE");
+    throw bad("an inline cache is imported with type=registry", "type=registry,ref=IMAGE");
   return source;
 }
 
@@ -96,7 +96,7 @@ function placeOf(
   if (type !== undefined && KNOWN_ELSEWHERE.includes(type))
     throw bad(`type=${type} is not supported; use registry, local or inline`);
   throw bad(
-    type === undefined ? "it needs a type" : `unknown type ${JSON.stringify(type)}`,
+    type === undefined ? "the type is missing" : `unknown type ${JSON.stringify(type)}`,
     "expected registry, local or inline",
   );
 }

@@ -1,13 +1,15 @@
 /** Exporting a build's steps to a registry or a directory. */
+
 import { cpSync, existsSync, linkSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BayError } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { type Descriptor, type ImageStore, MEDIA, putImage } from "../../image/index.ts";
 import { cacheConfig, type PackedStep } from "./cache-format.ts";
 import type { CacheTarget } from "./cache-option.ts";
 
 /** The most layers that a registry accepts in an image. */
-const MAX_LAYERS = 500;
+const MAX_LAYERS = LIMITS.image.cacheLayers;
 
 /** Writes the steps to the target. Throws the registry's errors, and the system's errors for a directory. */
 export async function exportCache(

@@ -41,7 +41,7 @@ function unknownFlag(instruction: string, name: string, known: readonly string[]
   const close = nearest(name, known);
   const all =
     known.length === 0
-      ? "this instruction has no flags"
+      ? "this instruction does not support flags"
       : `expected one of ${known.map((each) => `--${each}`).join(", ")}`;
   return bad(`${instruction}: unknown flag --${name}`, close ? `did you mean --${close}?` : all);
 }

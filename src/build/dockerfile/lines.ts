@@ -99,7 +99,7 @@ function readHeredocs(all: readonly string[], from: number, line: LogicalLine, s
         severity: "error",
         code: "BAD_DOCKERFILE",
         message: `the here-document ${heredoc.name} is not terminated`,
-        hint: `end it by a line with only ${heredoc.name}`,
+        hint: `end it with a line that contains only ${heredoc.name}`,
         place: line.place,
       });
     line.heredocs.push(heredoc);

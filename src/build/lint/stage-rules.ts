@@ -58,7 +58,7 @@ export function checkDescriptions(dockerfile: Dockerfile, complain: Complain): v
     const example = names.length === 1 ? names[0] : "NAME";
     complain(
       "InvalidDefinitionDescription",
-      `the comment above does not begin with the name, as in "# ${example} what it is for"; separate unrelated comments by an empty line`,
+      `the comment above does not begin with the name, as in "# ${example} what it is for"; separate unrelated comments with an empty line`,
       instruction.place,
     );
   }

@@ -65,7 +65,7 @@ function checkFrom(
     if (name !== undefined && !isStage && !isReference(name))
       complain(
         "InvalidDefaultArgInFrom",
-        `with the defaults of its arguments FROM has ${name === "" ? "no name" : `${JSON.stringify(name)}, which is no image's name`}`,
+        `with the defaults of its arguments FROM has ${name === "" ? "no name" : `${JSON.stringify(name)}, which is not a valid image name`}`,
         place,
       );
   }

@@ -24,20 +24,20 @@ export function addRemote(
   context: BuildContext,
   state: StageState,
   instruction: Add,
-  standing: StepPosition,
+  position: StepPosition,
   url: string,
   options: CopyOptions,
 ): Promise<StageState> {
   if (context.setting.isDry) throw new NotLookedAt(`the current content of ${withoutPasswords(url)}`);
   const add = isGitUrl(url) ? clone : download;
-  return add(context, state, instruction, standing, url, options);
+  return add(context, state, instruction, position, url, options);
 }
 
 async function download(
   context: BuildContext,
   state: StageState,
   { checksum, unpack, text, place }: Add,
-  standing: StepPosition,
+  position: StepPosition,
   url: string,
   options: CopyOptions,
 ): Promise<StageState> {
@@ -52,7 +52,7 @@ async function download(
     const time = Number.isNaN(modified) ? 0 : modified / 1000;
     utimesSync(file, time, time);
     const digest = await fileDigest(file);
-    const wanted = checksum && standing.scope.text(checksum);
+    const wanted = checksum && position.scope.text(checksum);
     if (wanted && wanted !== digest)
       throw new BayError(
         "WRONG_DIGEST",
@@ -63,7 +63,7 @@ async function download(
     const own = { ...options, unpack: isUnpacked, mode };
     const selection = everything(folder, literal(name));
     const key = digestOf(["download", state.key, name, digest, own]);
-    return await context.step(state, { text, place }, standing, key, async (places) => {
+    return await context.step(state, { text, place }, position, key, async (places) => {
       await runTreeTask({ kind: "copy", selection, into: context.into(state, places), options: own });
     });
   } finally {
@@ -76,8 +76,8 @@ function nameOf(url: string, target: string): string {
   const name = basename(new URL(url).pathname);
   if (name !== "") return name;
   if (!target.endsWith("/")) return "download";
-  throw new BayError("BAD_DOCKERFILE", `ADD: ${withoutPasswords(url)} does not end with the name of a file`, {
-    hint: "give the name in the target",
+  throw new BayError("BAD_DOCKERFILE", `ADD: ${withoutPasswords(url)} does not end with a file name`, {
+    hint: "add the file name to the target",
   });
 }
 
@@ -99,19 +99,19 @@ async function clone(
   context: BuildContext,
   state: StageState,
   { checksum, keepGitDir, text, place }: Add,
-  standing: StepPosition,
+  position: StepPosition,
   url: string,
   options: CopyOptions,
 ): Promise<StageState> {
   const { repositories, folders } = context.setting;
   const given = parseGitUrl(url);
-  const wanted = (checksum && standing.scope.text(checksum)) || given.checksum;
+  const wanted = (checksum && position.scope.text(checksum)) || given.checksum;
   const repository = { ...given, keepGitDir: keepGitDir || given.keepGitDir, checksum: wanted };
   const commit = await repositories.resolve(repository, folders.setting.access);
   const own = { ...options, unpack: false };
   const { folder, submodules } = repository;
   const key = digestOf(["git", state.key, commit, folder, submodules, repository.keepGitDir, own]);
-  return context.step(state, { text, place }, standing, key, async (places) => {
+  return context.step(state, { text, place }, position, key, async (places) => {
     const { path } = await folders.checkedOut(repository, commit);
     const into = context.into(state, places);
     await runTreeTask({ kind: "copy", selection: everything(path, "/"), into, options: own });

@@ -34,7 +34,7 @@ export async function run(
   context: BuildContext,
   state: StageState,
   instruction: InstructionOf<"run">,
-  standing: StepPosition,
+  position: StepPosition,
   stateOf: StateOf,
 ): Promise<StageState> {
   const { request } = context;
@@ -43,10 +43,10 @@ export async function run(
   const args = commandWords(state.config, { ...instruction.command, words: commandText(instruction) });
   const { User = "", WorkingDir = "/" } = state.config;
   const mounts = instruction.mounts.map((text) =>
-    placeRunMount(parseRunMount(standing.scope.text(text)), WorkingDir || "/"),
+    placeRunMount(parseRunMount(position.scope.text(text)), WorkingDir || "/"),
   );
   const mounted = await Promise.all(mounts.map((mount) => sourceOf(context, mount, stateOf)));
-  const { env, proxies } = standing.scope.environment();
+  const { env, proxies } = position.scope.environment();
   const network = instruction.network === "default" ? request.network : instruction.network;
   const sources = mounted.map((each) => each?.key ?? "");
   const { security } = instruction;
@@ -61,7 +61,7 @@ export async function run(
       if (left <= 0) return;
       left -= bytes.length;
       const end = left <= 0 ? "\n[output clipped, log limit 2MiB reached]\n" : "";
-      tell({ step, kind: "output", title: standing.title, text: bytes.toString("utf8") + end });
+      tell({ step, kind: "output", title: position.title, text: bytes.toString("utf8") + end });
     };
     const lower = [...lowerOf(state), manager.images.layers.mountPoints()];
     const directories = lower.map((name) => join(context.layersDirectory, name));
@@ -70,7 +70,7 @@ export async function run(
     try {
       for (const [index, mount] of mounts.entries()) await places.add(mount, await mounted[index]?.files());
       const code = await manager.tasks.run({
-        name: `build ${standing.title.slice(0, 40)}`,
+        name: `build ${position.title.slice(0, 40)}`,
         args,
         env: [...env, ...proxies, ...places.env],
         workdir: WorkingDir,
@@ -92,7 +92,7 @@ export async function run(
       places.close();
     }
   };
-  return context.step(state, instruction, standing, key, make, {
+  return context.step(state, instruction, position, key, make, {
     createdBy: `RUN ${oneLine(args.join(" "))}`,
   });
 }

@@ -20,21 +20,21 @@ export async function transfer(
   context: BuildContext,
   state: StageState,
   instruction: Transfer,
-  standing: StepPosition,
+  position: StepPosition,
   stateOf: StateOf,
 ): Promise<StageState> {
-  const words = instruction.sources.map((source) => standing.scope.text(source));
+  const words = instruction.sources.map((source) => position.scope.text(source));
   const isRemote = (word: string) => instruction.kind === "add" && isRemoteSource(word);
   const local = words.filter((word) => !isRemote(word));
-  if (instruction.kind === "add") checkChecksum(instruction, standing.scope, words);
+  if (instruction.kind === "add") checkChecksum(instruction, position.scope, words);
   else refuseUrls(words);
-  const options = copyOptions(context, state, instruction, standing.scope);
+  const options = copyOptions(context, state, instruction, position.scope);
   let next = state;
-  if (local.length > 0) next = await copy(context, next, instruction, standing, stateOf, local, options);
+  if (local.length > 0) next = await copy(context, next, instruction, position, stateOf, local, options);
   if (instruction.kind === "add")
     for (const url of words.filter(isRemote))
-      next = await addRemote(context, next, instruction, standing, url, options);
-  if (instruction.heredocs.length > 0) next = await writeGiven(context, next, instruction, standing, options);
+      next = await addRemote(context, next, instruction, position, url, options);
+  if (instruction.heredocs.length > 0) next = await writeGiven(context, next, instruction, position, options);
   return next;
 }
 
@@ -46,7 +46,7 @@ function checkChecksum({ checksum, heredocs }: InstructionOf<"add">, scope: Scop
     new BayError("BAD_DOCKERFILE", `ADD --checksum: ${message}`, { hint });
   const [word = "", ...more] = words;
   if (more.length > 0 || heredocs.length > 0)
-    throw bad("the flag is for a single source", "use one ADD per source");
+    throw bad("--checksum supports only one source", "use one ADD per source");
   if (!isRemoteSource(word))
     throw bad(`${word} is neither a URL nor a git repository`, "only downloads can have a checksum");
   if (isGitUrl(word) ? !/^[0-9a-f]{7,64}$/.test(wanted) : !/^sha256:[0-9a-f]{64}$/.test(wanted))
@@ -97,12 +97,12 @@ async function copy(
   context: BuildContext,
   state: StageState,
   instruction: Transfer,
-  standing: StepPosition,
+  position: StepPosition,
   stateOf: StateOf,
   sources: string[],
   options: CopyOptions,
 ): Promise<StageState> {
-  const { scope } = standing;
+  const { scope } = position;
   const from = instruction.kind === "copy" && instruction.from ? scope.text(instruction.from) : undefined;
   const excludes = instruction.excludes.map((pattern) => scope.text(pattern));
   const ignore = from === undefined ? context.request.ignore : [];
@@ -115,7 +115,7 @@ async function copy(
     const into = context.into(state, places);
     await runTreeTask({ kind: "copy", selection, into: link ? { ...into, lower: [] } : into, options });
   };
-  return context.step(state, instruction, standing, key, make, { isIndependent: link });
+  return context.step(state, instruction, position, key, make, { isIndependent: link });
 }
 
 async function rootOf(context: BuildContext, from: string | undefined, stateOf: StateOf): Promise<TreeRoot> {
@@ -128,15 +128,15 @@ async function writeGiven(
   context: BuildContext,
   state: StageState,
   instruction: Transfer,
-  standing: StepPosition,
+  position: StepPosition,
   options: CopyOptions,
 ): Promise<StageState> {
   const files = instruction.heredocs.map(({ name, content, expand }) => ({
     name,
-    content: expand ? expandLines(content, standing.scope) : content,
+    content: expand ? expandLines(content, position.scope) : content,
   }));
   const key = digestOf(["write", state.key, files, options]);
-  return context.step(state, instruction, standing, key, async (places) => {
+  return context.step(state, instruction, position, key, async (places) => {
     await runTreeTask({ kind: "write", files, into: context.into(state, places), options });
   });
 }

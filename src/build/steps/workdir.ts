@@ -13,13 +13,13 @@ export async function workdir(
   context: BuildContext,
   state: StageState,
   instruction: InstructionOf<"workdir">,
-  standing: StepPosition,
+  position: StepPosition,
 ): Promise<StageState> {
-  const path = workingDirectory(state.config, standing.scope.text(instruction.value));
+  const path = workingDirectory(state.config, position.scope.text(instruction.value));
   const { User = "" } = state.config;
   const owner = ownerOf(User, context, state);
   const key = digestOf(["workdir", state.key, path, User]);
-  const next = await context.step(state, instruction, standing, key, async (places) => {
+  const next = await context.step(state, instruction, position, key, async (places) => {
     await runTreeTask({ kind: "directory", into: context.into(state, places), path, owner });
   });
   return { ...next, config: { ...next.config, WorkingDir: path } };

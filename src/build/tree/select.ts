@@ -116,7 +116,7 @@ function expressionOf(pattern: string): RegExp {
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     throw new BayError("BAD_DOCKERFILE", error.message, {
-      hint: "a backslash before a [ takes it as it is",
+      hint: "write a backslash before [ to match the character",
       cause: error,
     });
   }

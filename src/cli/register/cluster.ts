@@ -1,14 +1,15 @@
 /** `bay host …`: the hosts of a cluster. */
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { parseDuration } from "../../core/durations.ts";
 import { type Add, collect, formatOption, whole } from "./add.ts";
 
 const nothing = (c: Command) => c;
 
 /** A time such as 30m, 1h or 2d, in milliseconds. */
 function lifetime(text: string): number {
-  const { number, unit } = /^(?<number>\d{1,6})(?<unit>[smhd])$/.exec(text)?.groups ?? {};
-  if (number === undefined) throw new InvalidArgumentError("expected a time such as 30m, 1h or 2d");
-  return Number(number) * { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }[unit as "s" | "m" | "h" | "d"];
+  const time = parseDuration(text);
+  if (time === undefined) throw new InvalidArgumentError("expected a time such as 30m, 1h or 2d");
+  return time;
 }
 
 const ownOptions = (c: Command) =>
@@ -29,7 +30,12 @@ export function addClusterCommands(group: (name: string, description: string) =>
   host(
     "invite",
     "print a token with which one more host can join",
-    (c) => c.option("--ttl <time>", "how long the token is valid, such as 30m or 2d", lifetime, 3_600_000),
+    (c) =>
+      c.addOption(
+        new Option("--ttl <time>", "how long the token is valid, such as 30m or 2d")
+          .argParser(lifetime)
+          .default(3_600_000, "1h"),
+      ),
     async () => (await import("../commands/system/host.ts")).invite,
   );
   host(

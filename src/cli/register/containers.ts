@@ -1,6 +1,7 @@
 /** Commands on a stack's containers. Each loads its code when it is called. */
 import { type Command, Option } from "commander";
 import { type Add, collect, secondsOption, whole } from "./add.ts";
+import { detachKeysOption, runOptions } from "./run-options.ts";
 
 /** docker compose accepts it in upper and lower case. */
 const noTty = (c: Command) =>
@@ -21,32 +22,20 @@ export function addContainerCommands(add: Add): void {
         .option("-e, --env <name=value>", "set an environment variable", collect)
         .option("--index <number>", "number of the service's container", whole)
         .option("--privileged", "give the command all capabilities")
-        .option("--detach-keys <keys>", "keys that detach from the container (ctrl-p,ctrl-q)"),
+        .option(...detachKeysOption),
     async () => (await import("../commands/containers/exec.ts")).exec,
   );
   add(
     "run <service> [command...]",
     "run a one-off command in a new container of a service",
     (c) =>
-      noTty(c)
-        .passThroughOptions()
-        .option("--rm", "remove the container when it exits")
-        .option("-d, --detach", "run in the background")
+      runOptions(noTty(c))
         .option("-i, --interactive", "keep input open (the default)")
         .option("-t, --tty", "allocate a terminal (the default if the command runs on one)")
-        .option("-e, --env <name=value>", "set an environment variable", collect)
-        .option("-v, --volume <mount>", "mount a directory or volume", collect)
-        .option("-p, --publish <port>", "publish a port", collect)
-        .option("--name <name>", "name of the container")
-        .option("--entrypoint <command>", "override the entry point")
-        .option("-u, --user <user>", "user that runs the command")
-        .option("-w, --workdir <folder>", "working directory")
+        .option("-d, --detach", "run in the background")
         .option("-P, --service-ports", "publish the service's ports")
         .option("--use-aliases", "use the service's names on its networks")
-        .option("--cap-add <capability>", "add a capability, can be repeated", collect)
-        .option("--cap-drop <capability>", "drop a capability, can be repeated", collect)
         .option("--env-from-file <file>", "read environment variables from a file, can be repeated", collect)
-        .option("-l, --label <name=value>", "add a label, can be repeated", collect)
         .option("--build", "build the service's image first, even if it is current")
         .addOption(
           new Option("--pull <policy>", "override pull_policy of the service").choices([
@@ -60,7 +49,7 @@ export function addContainerCommands(add: Add): void {
         .option("--quiet-pull", "hide the progress of pulls")
         .option("--remove-orphans", "remove containers of services that are not in the file")
         .option("--no-deps", "do not start the service's dependencies")
-        .option("--detach-keys <keys>", "keys that detach from the container (ctrl-p,ctrl-q)"),
+        .option(...detachKeysOption),
     async () => (await import("../commands/containers/run.ts")).run,
   );
   const lifecycle = async () => await import("../commands/containers/lifecycle.ts");
@@ -136,7 +125,7 @@ export function addContainerCommands(add: Add): void {
             .preset("true")
             .default("true"),
         )
-        .option("--detach-keys <keys>", "keys that detach from the container (ctrl-p,ctrl-q)"),
+        .option(...detachKeysOption),
     async () => (await import("../commands/containers/attach.ts")).attach,
   );
   add(

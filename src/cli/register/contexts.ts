@@ -8,7 +8,7 @@ export function addContextCommands(add: Add, group: (name: string, description: 
   add(
     "dial-stdio",
     "connect standard input and output to bayd, for clients that use ssh",
-    (c) => c.option("--announce", "write a line to standard error when the connection is made"),
+    (c) => c.option("--announce", "write a line to standard error when the connection is established"),
     async () => (await import("../commands/system/dial-stdio.ts")).dialStdio,
   );
   const context = group(

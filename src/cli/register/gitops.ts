@@ -18,7 +18,7 @@ export function addGitopsCommands(group: (name: string, description: string) => 
       listed(c)
         .requiredOption(
           "--repo <url>",
-          "https://, ssh://, git:// or user@host:path, or an absolute path of this host",
+          "https://, ssh://, git:// or user@host:path, or an absolute path on this host",
         )
         .option("--branch <name>", "follow a branch; without an option, the default branch")
         .option("--tag <name>", "follow a tag")
@@ -32,17 +32,17 @@ export function addGitopsCommands(group: (name: string, description: string) => 
         .option("--interval <duration>", "time between two polls (default: 1m)")
         .option("--auth <file>", "file with a token or user:password for https; - is standard input")
         .option("--ca <file>", "CA certificates, in PEM")
-        .option("--known-hosts <file>", "accepted host keys of SSH; without it, the first one is pinned")
+        .option("--known-hosts <file>", "accepted SSH host keys; without it, the first one is pinned")
         .option("--verify <file>", "accept only commits signed by an SSH or OpenPGP key of this file")
         .addOption(
-          new Option("--allow-rewind <boolean>", "accept history that is rewritten (default: true)").choices([
+          new Option("--allow-rewind <boolean>", "accept rewritten history (default: true)").choices([
             "true",
             "false",
           ]),
         )
         .option("--no-allow-rewind", "refuse history that is not a descendant of the applied commit")
         .addOption(
-          new Option("--policy <policy>", "apply new commits, or wait for an approval").choices([
+          new Option("--policy <policy>", "apply new commits, or wait for approval").choices([
             "auto",
             "manual",
           ]),
@@ -64,7 +64,7 @@ export function addGitopsCommands(group: (name: string, description: string) => 
         .option("--depends-on <source>", "wait until another source is applied, can be repeated", collect)
         .option(
           "--allow-path <directory>",
-          "directory of this host that the stack may read, can be repeated",
+          "directory on this host that the stack may read, can be repeated",
           collect,
         )
         .option("--apps", "the files are gitops documents that describe other sources"),
@@ -91,7 +91,7 @@ export function addGitopsCommands(group: (name: string, description: string) => 
   );
   gitops(
     "approve <name> <commit>",
-    "apply a commit that waits for an approval, if its plan has not changed",
+    "apply a commit that is waiting for approval, if its plan has not changed",
     listed,
     async () => (await load()).approveCommit,
   );
@@ -132,15 +132,18 @@ export function addGitopsCommands(group: (name: string, description: string) => 
   );
   gitops(
     "key <name>",
-    "print the public deploy key of a source; creates it if there is none",
+    "print the public deploy key of a source, and create it if it does not exist",
     listed,
     async () => (await load()).deployKey,
   );
   gitops(
     "identity",
-    "print the public age recipient of this host, for SOPS; creates it if there is none",
+    "print the public age recipient of this host, for SOPS, and create it if it does not exist",
     (c) =>
-      listed(c).option("--import <file>", "use the identities of a file of age-keygen; - is standard input"),
+      listed(c).option(
+        "--import <file>",
+        "use the identities in a file from age-keygen; - is standard input",
+      ),
     async () => (await hooks()).hostIdentity,
   );
   gitops(
@@ -151,7 +154,7 @@ export function addGitopsCommands(group: (name: string, description: string) => 
         .option("--cert <file>", "certificate for https, in PEM")
         .option("--key <file>", "private key of the certificate, in PEM")
         .option("--metrics", "also serve /metrics for Prometheus")
-        .option("--off", "do not listen any more"),
+        .option("--off", "stop listening"),
     async () => (await hooks()).listenForHooks,
   );
   gitops(
@@ -160,7 +163,7 @@ export function addGitopsCommands(group: (name: string, description: string) => 
     (c) =>
       listed(c)
         .option("--secret <file>", "file with the secret; - is standard input; without it, one is created")
-        .option("--off", "do not accept webhooks any more"),
+        .option("--off", "stop accepting webhooks"),
     async () => (await hooks()).setWebhook,
   );
   gitops(

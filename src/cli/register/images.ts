@@ -32,11 +32,7 @@ export function addImageCommands(
   );
   const buildCommand = program.commands.find((command) => command.name() === "build");
   refuse(buildCommand, "--builder <name>", "bayd builds the images, and a host has one bayd");
-  refuse(
-    buildCommand,
-    "-m, --memory <size>",
-    "builds have no memory limit of their own; set one on bayd's unit",
-  );
+  refuse(buildCommand, "-m, --memory <size>", "builds have no separate memory limit; set one on bayd's unit");
   refuse(buildCommand, "--compress", "bayd reads the context in place");
   refuse(buildCommand, "--force-rm", "builds leave no containers");
   refuse(buildCommand, "--no-rm", "builds leave no containers");
@@ -72,7 +68,7 @@ export function addImageCommands(
     "log in to a registry",
     (c) =>
       c
-        .option("-u, --username <name>", "user name; asked for if absent")
+        .option("-u, --username <name>", "user name (bay asks for it if it is missing)")
         .option("--password-stdin", "read the password from standard input")
         .addOption(new Option("-p, --password <password>").hideHelp()),
     async () => (await import("../commands/images/registry.ts")).login,

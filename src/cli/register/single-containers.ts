@@ -1,15 +1,13 @@
 /** `bay container run` and the like: containers without a stack, with the options of docker run. */
 import { type Command, Option } from "commander";
 import { type Add, collect, refuse, whole } from "./add.ts";
+import { detachKeysOption, runOptions } from "./run-options.ts";
 
 /** Options of both run and create. */
 const described = (c: Command) =>
-  c
-    .passThroughOptions()
+  runOptions(c)
     .option("-i, --interactive", "keep input open")
     .option("-t, --tty", "allocate a terminal")
-    .option("--rm", "remove the container, and its anonymous volumes, when it ends")
-    .option("--name <name>", "name of the container")
     .addOption(
       new Option("--pull <policy>", "when to pull the image")
         .choices(["always", "missing", "never"])
@@ -17,19 +15,12 @@ const described = (c: Command) =>
     )
     .option("--platform <platform>", "platform of the image, such as linux/arm64")
     .option("--cidfile <file>", "write the ID of the container to a file")
-    .option("-e, --env <name=value>", "set an environment variable", collect)
     .option("--env-file <file>", "read environment variables from a file", collect)
-    .option("-l, --label <name=value>", "add a label", collect)
-    .option("-u, --user <user>", "user that runs the command")
-    .option("-w, --workdir <folder>", "working directory")
-    .option("--entrypoint <program>", "override the entry point")
     .option("--hostname <name>", "host name")
     .option("--domainname <name>", "domain name")
     .option("--init", "run an init process that reaps zombies and forwards signals")
-    .option("-p, --publish <port>", "publish a port", collect)
     .option("-P, --publish-all", "publish all exposed ports")
     .option("--expose <port>", "expose a port", collect)
-    .option("-v, --volume <mount>", "mount a directory or volume", collect)
     .option("--mount <mount>", "mount as type=bind,source=…,target=…", collect)
     .option("--tmpfs <path>", "mount a tmpfs", collect)
     .option("--volumes-from <container>", "mount the volumes of a container", collect)
@@ -52,13 +43,11 @@ const described = (c: Command) =>
     .option("--cpus <number>", "number of CPUs")
     .option("--cpu-shares <number>", "relative weight", whole)
     .option("--cpuset-cpus <cpus>", "CPUs, such as 0-2")
-    .option("--pids-limit <number>", "most processes; -1 for no limit")
+    .option("--pids-limit <number>", "maximum number of processes; -1 for no limit")
     .option("--shm-size <size>", "size of /dev/shm")
     .option("--ulimit <limit>", "NAME=SOFT[:HARD]", collect)
     .option("--sysctl <name=value>", "kernel setting", collect)
     .option("--oom-score-adj <number>", "preference of the OOM killer, -1000 to 1000")
-    .option("--cap-add <capability>", "add a capability", collect)
-    .option("--cap-drop <capability>", "drop a capability", collect)
     .option("--security-opt <option>", "no-new-privileges, seccomp=FILE, apparmor=PROFILE", collect)
     .option("--privileged", "all capabilities and devices")
     .option("--read-only", "mount the root file system read-only")
@@ -101,7 +90,7 @@ export function addSingleContainerCommands(container: Add): void {
     (c) =>
       withRefused(described(c))
         .option("-d, --detach", "run in the background, and print the ID")
-        .option("--detach-keys <keys>", "keys that detach from the container (ctrl-p,ctrl-q)"),
+        .option(...detachKeysOption),
     async () => (await import("../commands/containers/run-container.ts")).runContainer,
   );
   container(

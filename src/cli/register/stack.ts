@@ -171,7 +171,7 @@ export function addStackCommands(add: Add, program: Command): void {
         .option("--no-path-resolution", "like --no-normalize: keep paths as written")
         .option("--no-env-resolution", "like --no-normalize: do not read env_file into environment")
         .option("--no-consistency", "like --no-normalize: do not check references between sections")
-        .option("--resolve-image-digests", "replace image tags by their current digests")
+        .option("--resolve-image-digests", "replace image tags with their current digests")
         .option("--no-interpolate", "do not replace variables; implies no checks")
         .option("-o, --output <file>", "write to a file"),
     async () => (await import("../commands/stack/config.ts")).config,

@@ -3,10 +3,12 @@
  * (XDG_CONFIG_HOME, or ~/.config): bay/contexts/NAME/context.json, ca.pem, cert.pem and key.pem, and bay/context, which has the
  * name of the one in use.
  */
+
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { BayError, messageOf } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { replaceFile } from "../../store/index.ts";
 import { userFolder } from "./user-folder.ts";
 
@@ -14,7 +16,7 @@ import { userFolder } from "./user-folder.ts";
 export const DEFAULT_CONTEXT = "default";
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.+-]{0,127}$/;
-const MAX_FILE = 1 << 20;
+const MAX_FILE = LIMITS.identity.pem;
 
 const schema = z.strictObject({
   host: z.string().min(1).max(1024),

@@ -19,7 +19,7 @@ export function sendableStack(stack: Stack, address: string, isBuilt = true): St
       "LOCAL_ONLY",
       `${address}: this cannot be used by the bayd of another host:\n${problems.join("\n")}`,
       {
-        hint: "use an image of a registry, or one that was built on that host, with --no-build",
+        hint: "use an image from a registry, or one that was built on that host, with --no-build",
       },
     );
   if (binds.length > 0)

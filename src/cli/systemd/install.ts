@@ -112,7 +112,7 @@ export async function installUnit(context: Context, options: InstallOptions): Pr
   print(
     `${shown(files)}
 wrote ${files.map(({ path }) => path).join(", ")}
-bayd runs now, and after every boot. Containers stop in order when the host shuts down.
+bayd is running, and starts at every boot. Containers stop in order when the host shuts down.
 systemctl reload bay reads ${join(resolve(configFolder()), "daemon.json")} again; bay daemon uninstall removes the units.`,
   );
 }
@@ -152,7 +152,7 @@ function requireSystemd(): void {
 function requireOwnUnit(root: string): void {
   if (!existsSync(UNIT) || readFileSync(UNIT, "utf8").includes(`Environment=${quoted(`BAY_ROOT=${root}`)}\n`))
     return;
-  throw new BayError("UNIT_EXISTS", `${UNIT} exists already and runs bayd for another root than ${root}`, {
+  throw new BayError("UNIT_EXISTS", `${UNIT} already exists and runs bayd with another root than ${root}`, {
     hint: "remove it first with: bay daemon uninstall",
   });
 }

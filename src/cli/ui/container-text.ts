@@ -1,5 +1,5 @@
 /** Containers as lists show them. */
-import type { ContainerRow } from "../context.ts";
+import type { ContainerRow } from "../named-containers.ts";
 
 export interface Inspected {
   Id: string;

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import { BayError, hasCode } from "../../core/errors.ts";
 import type { Client } from "../../daemon/index.ts";
-import { type ContainerRow, nameOf, numberOf, serviceOf } from "../context.ts";
+import { type ContainerRow, nameOf, numberOf, serviceOf } from "../named-containers.ts";
 import { LogPlace, withoutTimes } from "./log-place.ts";
 import { paint, prefixColour } from "./output.ts";
 import { isLoss, patiently } from "./stack-changes.ts";

@@ -1,5 +1,5 @@
 /** The columns of `ps`: those of `docker compose ps`, and additional ones. */
-import { type ContainerRow, nameOf, serviceOf } from "../context.ts";
+import { type ContainerRow, nameOf, serviceOf } from "../named-containers.ts";
 import { commandText, type Inspected, portsText, publishers } from "./container-text.ts";
 import { labelColumns } from "./label-columns.ts";
 import { column, type Listing } from "./listing.ts";

@@ -1,9 +1,11 @@
 /** The commands that run in containers, found by ID, and notified when their shim announces their end. */
+
 import { BayError } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import type { Exec } from "./exec.ts";
 
 /** The most execs that are kept, running or not. */
-const MOST_EXECS = 4096;
+const MOST_EXECS = LIMITS.request.execs;
 /** Milliseconds for which the result of an exec is kept. */
 const KEPT = 300_000;
 

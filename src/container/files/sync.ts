@@ -1,6 +1,8 @@
 /** Applies file changes of a watch in containers, running or not. A worker for each container does it (sync-worker.ts). */
+
 import { join } from "node:path";
 import { BayError } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { receivedError, type SentError } from "../../core/received-error.ts";
 import { type SyncOperation, type SyncOwner, type SyncResult, startWorker } from "../../image/index.ts";
 import { close } from "../../linux/index.ts";
@@ -13,9 +15,9 @@ import { SyncedPaths, type SyncRule } from "./synced-paths.ts";
 /** Milliseconds after which a worker without work ends: a thread costs memory, and starting one takes 20 ms. */
 const IDLE = 5_000;
 /** Milliseconds that a batch may take; a file system in the container may never answer. */
-const LONGEST = 120_000;
+const LONGEST = LIMITS.watch.batchTime;
 /** Workers at the same time. */
-const MOST_WORKERS = 32;
+const MOST_WORKERS = LIMITS.watch.workers;
 
 type Answer = { id: number; result: SyncResult } | { id: number; error: SentError };
 
@@ -72,7 +74,7 @@ class SyncWorker {
   }
 
   async run(task: object): Promise<SyncResult> {
-    if (this.#isStopped) throw new BayError("SYNC_FAILED", "the worker ended before the batch");
+    if (this.#isStopped) throw new BayError("SYNC_FAILED", "the worker ended before the batch was complete");
     let late: NodeJS.Timeout | undefined;
     try {
       return await new Promise<SyncResult>((resolve, reject) => {
@@ -106,7 +108,7 @@ function workerOf(id: string): SyncWorker {
   if (known) return known;
   if (workers.size >= MOST_WORKERS) [...workers.values()].find(({ isIdle }) => isIdle)?.stop();
   if (workers.size >= MOST_WORKERS)
-    throw new BayError("SYNC_FAILED", `files of ${MOST_WORKERS} containers are being synchronised already`);
+    throw new BayError("SYNC_FAILED", `files of ${MOST_WORKERS} containers are already being synchronised`);
   const worker: SyncWorker = new SyncWorker(id, () => {
     if (workers.get(id) === worker) workers.delete(id);
   });

@@ -2,9 +2,11 @@
  * Which paths of a container a watch has synchronised, by rule. A later watch so knows what the host removed while none ran,
  * and never removes what the image or the program made. The file is a journal of lines of JSON beside the container's layer.
  */
+
 import { appendFileSync, readFileSync } from "node:fs";
 import { z } from "zod";
 import { hasCode } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import type { SyncOperation } from "../../image/index.ts";
 import { replaceFile } from "../../store/index.ts";
 
@@ -15,7 +17,7 @@ export interface SyncRule {
 }
 
 /** Further paths are synchronised, and not removed by a later watch. */
-const MOST_PATHS = 500_000;
+const MOST_PATHS = LIMITS.watch.paths;
 /** A journal with more lines is written again, shorter. */
 const MOST_LINES = 1_000;
 

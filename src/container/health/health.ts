@@ -1,12 +1,13 @@
 /** Health checks (Compose healthcheck, Docker HEALTHCHECK): probes run as execs, and their verdict. */
 
+import { LIMITS } from "../../core/limits.ts";
 import { isAlive } from "../../linux/index.ts";
 import { type InsideResult, runInside } from "../exec/run-inside.ts";
 import type { Host } from "../model/host.ts";
 import type { ContainerRecord, HealthResult, HealthStatus } from "../model/record.ts";
 
 const KEPT_RESULTS = 5;
-const MAX_OUTPUT = 4096;
+const MAX_OUTPUT = LIMITS.container.probeOutput;
 /** The first pause in milliseconds between probes while a client waits for the container to be healthy. */
 const FIRST_PAUSE = 100;
 const MAX_PAUSE = 1000;

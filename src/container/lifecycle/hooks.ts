@@ -1,11 +1,13 @@
 /** Hooks run commands in a container after its start and before its stop (Compose specification, post_start and pre_stop). */
+
 import { BayError } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { runInside } from "../exec/run-inside.ts";
 import type { HookConfig } from "../model/config.ts";
 import type { Host } from "../model/host.ts";
 import type { ContainerRecord } from "../model/record.ts";
 
-const MAX_OUTPUT = 4096;
+const MAX_OUTPUT = LIMITS.container.hookOutput;
 const SHOWN_LINES = 10;
 
 /** Runs the hooks one after the other, until one fails. Throws HOOK_FAILED with its output. */

@@ -3,6 +3,7 @@
  * of this host, which see the client's address, or else to those of other hosts, over an overlay network.
  */
 import { messageOf } from "../../core/errors.ts";
+import type { IngressPort } from "../../core/published-ports.ts";
 import type { BalancedPort, PublishedPort } from "../../network/index.ts";
 import { LABELS } from "../model/config.ts";
 import type { Host } from "../model/host.ts";
@@ -11,16 +12,6 @@ import type { ContainerRecord } from "../model/record.ts";
 import { isRunning } from "../model/records.ts";
 
 const KEY = "ingress/";
-
-/** A port of a service; `networks` are the names of overlay networks on this host. */
-export interface IngressPort {
-  service: string;
-  hostAddress: string;
-  hostPort: number;
-  containerPort: number;
-  protocol: "tcp" | "udp";
-  networks: readonly string[];
-}
 
 interface IngressRecord {
   stack: string;

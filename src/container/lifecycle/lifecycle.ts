@@ -1,4 +1,4 @@
-/** The parts that act on containers, in the order in which they need each other. ContainerManager is their facade. */
+/** The parts that act on containers, in the order of their dependencies. ContainerManager is their facade. */
 import { LeftExecs } from "../exec/left-execs.ts";
 import type { Host } from "../model/host.ts";
 import type { Records } from "../model/records.ts";

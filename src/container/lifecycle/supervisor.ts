@@ -94,7 +94,7 @@ export class ContainerSupervisor extends EventEmitter {
     return launched;
   }
 
-  /** Creates the container's files, which may exist already; the next write of the record saves that they do. */
+  /** Creates the container's files, which may already exist; the next write of the record saves that they do. */
   async prepare(record: ContainerRecord): Promise<void> {
     await prepareContainer(this.host, record);
     record.isPrepared = true;
@@ -161,7 +161,7 @@ export class ContainerSupervisor extends EventEmitter {
     try {
       this.records.save(record);
     } catch (error) {
-      this.emit("warning", `${record.config.name}: its end was not recorded: ${messageOf(error)}`);
+      this.emit("warning", `${record.config.name}: its exit could not be recorded: ${messageOf(error)}`);
     }
   }
 

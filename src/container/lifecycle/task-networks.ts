@@ -8,8 +8,8 @@ import {
   type ContainerEndpoint,
   type Endpoint,
   hostNameServers,
-  type NetworkConfig,
   type NetworkManager,
+  ownBridge,
 } from "../../network/index.ts";
 
 /** A namespace with a connection to the outside. */
@@ -20,17 +20,7 @@ export interface TaskNetwork {
   namespace: string;
 }
 
-const NETWORK: NetworkConfig = {
-  name: "bay_build",
-  stack: undefined,
-  key: "build",
-  driver: "bridge",
-  internal: false,
-  subnet: undefined,
-  gateway: undefined,
-  mtu: undefined,
-  labels: {},
-};
+const NETWORK = ownBridge("bay_build", "build");
 
 /** A build cannot resolve names of other containers. */
 const NO_NAMES = { addresses: () => undefined, nameOf: () => undefined };

@@ -6,7 +6,7 @@ import { BayError } from "../../core/errors.ts";
 import { startWorker } from "../../image/index.ts";
 import { close, createPipe } from "../../linux/index.ts";
 import { LogReaders } from "./log-readers.ts";
-import type { LogCommand, LogNews } from "./protocol.ts";
+import type { LogCommand, LogFiles, LogNews } from "./protocol.ts";
 
 type Request = LogCommand extends infer C
   ? C extends { serial: number }
@@ -56,14 +56,7 @@ export class LogCollector extends EventEmitter {
   }
 
   /** Starts to collect. The FIFOs exist; resolves when the worker has opened them. */
-  open(options: {
-    id: string;
-    stdout: string;
-    stderr: string;
-    directory: string | undefined;
-    maxSize: number;
-    maxFiles: number;
-  }): Promise<void> {
+  open(options: LogFiles): Promise<void> {
     this.#open.add(options.id);
     return this.#ask({ kind: "open", ...options });
   }

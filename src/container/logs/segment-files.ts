@@ -1,12 +1,14 @@
 /** Reads the bytes of one segment of a container's logs in blocks, and finds where lines begin. */
+
 import { closeSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { hasCode } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { type IndexEntry, STREAMS } from "./segments.ts";
 
 export const NEWLINE = 10;
 /** A longer line is returned in pieces, so that output without newlines does not fill the memory. */
-export const MAX_LINE = 1 << 20;
+export const MAX_LINE = LIMITS.container.logLine;
 const BLOCK = 256 << 10;
 
 /** Caches one block of each stream; pieces that it returned remain valid. */

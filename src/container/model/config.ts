@@ -1,4 +1,5 @@
 /** What a container should be: the flat, comparable description that is planned, recorded and run. */
+import type { BindMount, ImageMount as ImageMountShape, TmpfsMount, VolumeMount } from "../../core/mounts.ts";
 import type { ResourceLimits } from "../../core/resource-limits.ts";
 
 export interface HealthConfig {
@@ -12,47 +13,23 @@ export interface HealthConfig {
 }
 
 /** A mount of an image. */
-export interface ImageMount {
-  type: "image";
-  source: string;
+export interface ImageMount extends ImageMountShape {
   /** The ID of the image that the name resolved to. */
   imageId: string;
-  target: string;
-  readOnly: true;
-  subpath?: string;
 }
 
 export type MountConfig =
-  | {
-      type: "bind";
-      source: string;
-      target: string;
-      readOnly: boolean;
-      recursive: boolean;
-      createSource: boolean;
-      /** slave: mounts added below the source later appear; shared: and those of the container appear at the source. */
-      propagation?: "slave" | "shared" | undefined;
-      /** Label its files for all containers (z), or only for this one (Z). */
-      selinux?: "z" | "Z";
-    }
-  | {
-      type: "volume";
-      source: string;
-      target: string;
-      readOnly: boolean;
-      noCopy: boolean;
-      selinux?: "z" | "Z";
-      /** The part of the volume that is mounted. */
-      subpath?: string;
+  | BindMount
+  | (VolumeMount & {
       /** The path of the volume, if bay does not store it itself. */
       device?: string;
       /** The container whose anonymous volume it is. */
       from?: string;
       /** The image declares it, so a volume of another container takes precedence. */
       isOfImage?: true;
-    }
+    })
   | ImageMount
-  | { type: "tmpfs"; target: string; options: string[] };
+  | TmpfsMount;
 
 /** A file that bay provides to a container; its content is stored by digest (secret-files.ts). */
 export interface FileConfig {

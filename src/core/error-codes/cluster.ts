@@ -5,7 +5,7 @@ export const CLUSTER = {
   ALREADY_MEMBER: {
     exit: 1,
     http: 409,
-    meaning: "This host is a member of a cluster already.",
+    meaning: "This host is already a member of a cluster.",
     causes: "`bay host init` or `bay host join` was run on a member.",
     fix: "Run `bay host leave` first, if the host should join another cluster.",
   },
@@ -28,7 +28,7 @@ export const CLUSTER = {
     http: 403,
     meaning: "The token does not allow a host to join.",
     causes: "The token was used, has expired, or belongs to another cluster.",
-    fix: "Get a new one by `bay host invite`.",
+    fix: "Get a new one with `bay host invite`.",
   },
   HOST_NAME_TAKEN: {
     exit: 1,
@@ -76,7 +76,7 @@ export const CLUSTER = {
     exit: 1,
     http: 403,
     meaning: "The certificate of a host was issued by another authority.",
-    causes: "The address leads to a host of another cluster, or someone intercepts the connection.",
+    causes: "The address belongs to a host of another cluster, or someone intercepts the connection.",
     fix: "Check the address and the token.",
   },
 } as const satisfies Record<string, ErrorEntry>;

@@ -48,7 +48,7 @@ export const COMMAND = {
     exit: 1,
     http: 500,
     meaning: "The logs of a container cannot be read or collected.",
-    causes: "The container was removed meanwhile, or the disk failed.",
+    causes: "The container was removed in the meantime, or the disk failed.",
     fix: "Run the command again. See bay ps -a and the log of bayd.",
   },
   NOT_PUBLISHED: {

@@ -33,7 +33,7 @@ export const CONTAINERS = {
   CAPABILITY: {
     exit: 1,
     http: 500,
-    meaning: "bayd lacks a capability that the container asks for.",
+    meaning: "bayd lacks a capability that the container requests.",
     causes: "bayd itself runs in a restricted container or unit.",
     fix: "Start bayd with all capabilities.",
   },

@@ -50,7 +50,7 @@ export const DAEMON = {
     http: 404,
     meaning: "The plugin does not exist: bay has no plugins.",
     causes: "A client asked for a plugin of Docker.",
-    fix: "Use what bay has itself: its networks, volumes and log drivers.",
+    fix: "Use bay's own networks, volumes and log drivers.",
   },
   BAD_REQUEST: {
     exit: 1,

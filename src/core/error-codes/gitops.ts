@@ -20,7 +20,7 @@ export const GITOPS = {
     exit: 1,
     http: 409,
     meaning: "A commit cannot be applied.",
-    causes: "Its files are too large, lead out of the repository, or are not a valid stack.",
+    causes: "Its files are too large, point outside the repository, or are not a valid stack.",
     fix: "Correct the repository and push a new commit. The running stack was not changed.",
   },
   GITOPS_EXISTS: {

@@ -210,7 +210,7 @@ export const IMAGES = {
     exit: 1,
     http: 500,
     meaning: "The registry sent an answer that cannot be used.",
-    causes: "The registry, or a proxy before it, is faulty.",
+    causes: "The registry, or a proxy in front of it, is faulty.",
     fix: "Run the command again, and check the proxy.",
   },
   REGISTRY_AUTH: {

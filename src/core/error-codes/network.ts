@@ -34,7 +34,7 @@ export const NETWORK = {
     exit: 1,
     http: 409,
     meaning: "The IP address is in use by another container.",
-    causes: "Two services ask for the same address.",
+    causes: "Two services request the same address.",
     fix: "Use another address, or remove the other container.",
   },
   BAD_ADDRESS: {
@@ -75,14 +75,14 @@ export const NETWORK = {
   ALREADY_CONNECTED: {
     exit: 1,
     http: 403,
-    meaning: "The container is connected to the network already.",
+    meaning: "The container is already connected to the network.",
     causes: "Another client has connected it.",
     fix: "Disconnect it first to change its settings on the network.",
   },
   NETWORK_EXISTS: {
     exit: 1,
     http: 409,
-    meaning: "A network with this name exists already.",
+    meaning: "A network with this name already exists.",
     causes: "The network was created before, or belongs to a stack.",
     fix: "Use the existing network, or another name.",
   },
@@ -97,7 +97,7 @@ export const NETWORK = {
     exit: 1,
     http: 403,
     meaning: "The networks bridge, host and none cannot be changed in this way.",
-    causes: "They exist on every host, and containers on host and none have no network of their own.",
+    causes: "They exist on every host, and containers on host and none do not have their own network.",
     fix: "Create a network, and connect the container to it.",
   },
   NETWORK_IN_USE: {

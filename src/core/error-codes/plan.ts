@@ -14,7 +14,7 @@ export const PLAN = {
     http: 400,
     meaning: "The file is not a saved plan.",
     causes: "The file was not written by bay plan -o, or was changed.",
-    fix: "Make a new one with bay plan -o FILE.",
+    fix: "Create a new one with bay plan -o FILE.",
   },
   DEPENDENCY_FAILED: {
     exit: 1,
@@ -49,12 +49,12 @@ export const PLAN = {
     http: 409,
     meaning: "The host has changed since the plan was made.",
     causes: "The stack was changed between bay plan and bay apply.",
-    fix: "Make a new plan with bay plan -o FILE.",
+    fix: "Create a new plan with bay plan -o FILE.",
   },
   TOO_MANY_CPUS: {
     exit: 1,
     http: 400,
-    meaning: "The service asks for more CPUs than the host has.",
+    meaning: "The service requests more CPUs than the host has.",
     causes: "cpus or cpuset was written for a larger host.",
     fix: "Lower the value, or remove the key.",
   },

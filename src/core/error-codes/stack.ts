@@ -92,7 +92,7 @@ export const STACK = {
     http: 400,
     meaning: "The stack name is used in lower case.",
     causes: "The name has upper case letters.",
-    fix: "Write the name in lower case to make the warning go away.",
+    fix: "Write the name in lower case to avoid the warning.",
   },
   MISSING_FILE: {
     exit: 1,
@@ -113,7 +113,7 @@ export const STACK = {
     http: 400,
     meaning: "A key of the stack file has no effect.",
     causes: "The key applies to features that bay does not have, or another key overrides it.",
-    fix: "Remove the key to make the warning go away.",
+    fix: "Remove the key to avoid the warning.",
   },
   NO_ENV_FILE: {
     exit: 1,
@@ -174,7 +174,7 @@ export const STACK = {
   UNAVAILABLE: {
     exit: 1,
     http: 400,
-    meaning: "The host lacks something that the service asks for.",
+    meaning: "The host lacks something that the service needs.",
     causes: "The kernel, the architecture or the hardware does not support the key.",
     fix: "Remove the key, or run the stack on another host. bay doctor shows what this host supports.",
   },

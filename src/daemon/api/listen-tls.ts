@@ -1,12 +1,12 @@
 /**
  * Lets an HTTP server of bayd listen on TCP with TLS 1.3 and client certificates, beside its unix socket. Several can share one
- * server, each with an authority of its own.
+ * server, each with a separate authority.
  */
-import { constants } from "node:crypto";
 import type { Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { createServer, type PeerCertificate, type TLSSocket, type TlsOptions } from "node:tls";
 import { BayError, messageOf } from "../../core/errors.ts";
+import { HANDSHAKE_TIMEOUT, TLS_SERVER } from "../../core/tls-server.ts";
 import { certificateProblem } from "../transport/tls-problems.ts";
 import { endSocket } from "./connections.ts";
 import { markPeer } from "./peers.ts";
@@ -45,20 +45,8 @@ export interface TlsListener {
   close(): Promise<void>;
 }
 
-/** Milliseconds for a handshake; a client that is slower is disconnected. */
-const HANDSHAKE_TIMEOUT = 10_000;
 /** Milliseconds between checks for certificates that have expired on open connections. */
 const RECHECK_INTERVAL = 60_000;
-
-/** What every listener has in common. */
-const TLS_OPTIONS: TlsOptions = {
-  minVersion: "TLSv1.3",
-  requestCert: true,
-  // a client that is refused gets the reason as an answer, which a TLS alert cannot carry
-  rejectUnauthorized: false,
-  // a resumed session would bring the result of an earlier check of the certificate
-  secureOptions: constants.SSL_OP_NO_TICKET,
-};
 
 /** Starts to listen; requests are emitted by `server`. Throws BAD_CERTIFICATE, or the error of listen(2). */
 export async function listenTls(server: Server, options: ListenTlsOptions): Promise<TlsListener> {
@@ -84,9 +72,8 @@ class Listener implements TlsListener {
     this.#ca = ca;
     this.#tls = readable(() =>
       createServer({
-        ...TLS_OPTIONS,
+        ...TLS_SERVER,
         handshakeTimeout,
-        allowHalfOpen: true,
         ...identityOf({ key, cert, ca }),
       }),
     );
@@ -156,7 +143,7 @@ class Listener implements TlsListener {
   }
 
   renew(identity: TlsIdentity): void {
-    readable(() => this.#tls.setSecureContext({ ...TLS_OPTIONS, ...identityOf(identity) }));
+    readable(() => this.#tls.setSecureContext({ ...TLS_SERVER, ...identityOf(identity) }));
     if (identity.ca === this.#ca) return;
     this.#ca = identity.ca;
     // they were checked against the earlier authority

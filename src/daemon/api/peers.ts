@@ -43,7 +43,7 @@ export function checkPeer(request: IncomingMessage): void {
   }
   if (isFromBrowser(request))
     throw new BayError("NO_ACCESS", "requests from web pages are not allowed", {
-      hint: "use a client program; tlsverify lets only holders of a certificate in",
+      hint: "use a client program; with tlsverify, bayd accepts only clients that have a certificate",
     });
 }
 

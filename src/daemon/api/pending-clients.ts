@@ -1,17 +1,9 @@
 /** Bounds for TCP clients that have not shown a certificate yet: they cannot use up the connections, or the time, of bayd. */
-import { isIP, type Socket } from "node:net";
 
-export const PENDING_LIMITS = {
-  /** Handshakes at the same time. */
-  all: 256,
-  /** Those of one address. */
-  ofAddress: 32,
-  /** New connections of one address in a second, and at once. */
-  rate: 100,
-  burst: 200,
-  /** Addresses whose rate is remembered. */
-  remembered: 4096,
-} as const;
+import { isIP, type Socket } from "node:net";
+import { LIMITS } from "../../core/limits.ts";
+
+export const PENDING_LIMITS = LIMITS.pendingClients;
 
 /** One address, or one network of 64 bits, which a single IPv6 host has. */
 function sourceOf(address: string): string {

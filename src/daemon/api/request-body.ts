@@ -1,30 +1,15 @@
 /** Reads bodies and queries of requests, with a limit of bytes and time, and parses them by a schema. */
+
 import type { IncomingMessage } from "node:http";
 import type { z } from "zod";
 import { BayError } from "../../core/errors.ts";
-
-/** Limits of one request; docs/security.md lists them. */
-export const LIMITS = {
-  /** Bytes of a JSON body of the Engine API. */
-  body: 1 << 20,
-  /** Bytes of a JSON body of bay's own routes, which carries a whole stack with its inline files. */
-  stackBody: 32 << 20,
-  /** Nested arrays and objects. */
-  depth: 64,
-  /** Entries of one array or object. */
-  entries: 10_000,
-  /** Milliseconds within which a JSON body must arrive. */
-  bodyTime: 60_000,
-  /** Bytes of the request line and the headers. */
-  headers: 64 << 10,
-  /** Milliseconds within which the request line and the headers must arrive. */
-  headerTime: 20_000,
-  /** Milliseconds that a connection may be idle between two requests. */
-  idleTime: 30_000,
-} as const;
+import { LIMITS } from "../../core/limits.ts";
 
 /** Reads the whole body. Throws BODY_TOO_LARGE and BODY_TOO_SLOW. */
-export async function readBody(request: IncomingMessage, limit: number = LIMITS.body): Promise<Buffer> {
+export async function readBody(
+  request: IncomingMessage,
+  limit: number = LIMITS.request.body,
+): Promise<Buffer> {
   if (Number(request.headers["content-length"] ?? 0) > limit) throw tooLarge(limit);
   const parts: Buffer[] = [];
   let size = 0;
@@ -32,7 +17,7 @@ export async function readBody(request: IncomingMessage, limit: number = LIMITS.
   const timer = setTimeout(() => {
     isLate = true;
     request.destroy();
-  }, LIMITS.bodyTime);
+  }, LIMITS.request.bodyTime);
   try {
     for await (const part of request) {
       size += (part as Buffer).length;
@@ -42,7 +27,10 @@ export async function readBody(request: IncomingMessage, limit: number = LIMITS.
   } catch (cause) {
     if (cause instanceof BayError) throw cause;
     throw isLate
-      ? new BayError("BODY_TOO_SLOW", `the body did not arrive within ${LIMITS.bodyTime / 1000} seconds`)
+      ? new BayError(
+          "BODY_TOO_SLOW",
+          `the body did not arrive within ${LIMITS.request.bodyTime / 1000} seconds`,
+        )
       : new BayError("BAD_REQUEST", "the connection closed before the end of the body", { cause });
   } finally {
     clearTimeout(timer);
@@ -82,8 +70,8 @@ function checkDepth(bytes: Buffer, what: string): void {
     } else if (byte === QUOTE) isText = true;
     else if (byte === OPEN_LIST || byte === OPEN_OBJECT) {
       depth += 1;
-      if (depth > LIMITS.depth)
-        throw new BayError("BAD_REQUEST", `${what} is nested deeper than ${LIMITS.depth} levels`);
+      if (depth > LIMITS.request.depth)
+        throw new BayError("BAD_REQUEST", `${what} is nested deeper than ${LIMITS.request.depth} levels`);
     } else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) depth -= 1;
   }
 }
@@ -91,10 +79,10 @@ function checkDepth(bytes: Buffer, what: string): void {
 function checkBreadth(value: unknown, what: string): void {
   if (typeof value !== "object" || value === null) return;
   const children = Object.values(value);
-  if (children.length > LIMITS.entries)
+  if (children.length > LIMITS.request.entries)
     throw new BayError(
       "BAD_REQUEST",
-      `${what} has a list or an object of more than ${LIMITS.entries} entries`,
+      `${what} has a list or an object of more than ${LIMITS.request.entries} entries`,
     );
   // schemas do not see this key, so it would be ignored
   if (Object.hasOwn(value, "__proto__")) throw new BayError("BAD_REQUEST", `${what} has the key __proto__`);

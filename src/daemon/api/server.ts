@@ -1,10 +1,12 @@
 /** bayd's server: Docker's Engine API, and bay's own routes under /bay/v1. */
+
 import { chmodSync, chownSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Builder, CacheMounts, KeptRepositories, StepStore } from "../../build/index.ts";
 import type { ContainerManager } from "../../container/index.ts";
 import { BayError } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import type { Cluster } from "../../host/index.ts";
 import type { ClusterStacks } from "../cluster/cluster-stacks.ts";
 import { Elsewhere } from "../cluster/elsewhere.ts";
@@ -36,7 +38,7 @@ import { guarded } from "./guard.ts";
 import { type Route, sendError } from "./http.ts";
 import { checkPeer } from "./peers.ts";
 import { rawAnswer } from "./raw-answer.ts";
-import { LIMITS, parseJson, parseWith, readBody } from "./request-body.ts";
+import { parseJson, parseWith, readBody } from "./request-body.ts";
 import { type HijackRoute, locate, noRoute, RouteTable } from "./routing.ts";
 
 export interface Services {
@@ -89,9 +91,9 @@ export function createEngineServer(services: Services): Server {
   const { routes, hijacks } = routesOf(services);
   const table = new RouteTable(routes, hijacks);
   const server = createServer({
-    maxHeaderSize: LIMITS.headers,
-    headersTimeout: LIMITS.headerTime,
-    keepAliveTimeout: LIMITS.idleTime,
+    maxHeaderSize: LIMITS.request.headers,
+    headersTimeout: LIMITS.request.headerTime,
+    keepAliveTimeout: LIMITS.request.idleTime,
     requestTimeout: 0, // no limit, because archives may take long
     connectionsCheckingInterval: 5000,
   });
@@ -137,7 +139,7 @@ function serve(
       parts,
       query,
       body: async (schema) => parseWith(schema, parseJson(await readBody(request))),
-      ownBody: async (schema) => schema.parse(parseJson(await readBody(request, LIMITS.stackBody))),
+      ownBody: async (schema) => schema.parse(parseJson(await readBody(request, LIMITS.request.stackBody))),
     });
   });
 }
@@ -159,7 +161,7 @@ async function answerError(
   sendError(response, error);
 }
 
-const MAX_DRAINED = 64 << 20;
+const MAX_DRAINED = LIMITS.request.drained;
 const DRAIN_TIME = 10_000;
 
 /** Reads the rest of a body, up to a limit. Resolves with false if there is more. */
@@ -226,11 +228,11 @@ async function readUpgradeBody(request: IncomingMessage, socket: Duplex, head: B
   const length = Number(request.headers["content-length"] ?? 0);
   if (!Number.isSafeInteger(length) || length < 0)
     throw new BayError("BAD_REQUEST", "invalid Content-Length");
-  if (length > LIMITS.body)
-    throw new BayError("BODY_TOO_LARGE", `the body is larger than ${LIMITS.body} bytes`);
+  if (length > LIMITS.request.body)
+    throw new BayError("BODY_TOO_LARGE", `the body is larger than ${LIMITS.request.body} bytes`);
   const parts = [head];
   let size = head.length;
-  const end = Date.now() + LIMITS.bodyTime;
+  const end = Date.now() + LIMITS.request.bodyTime;
   while (size < length) {
     const part = await nextChunk(socket, end - Date.now());
     parts.push(part);

@@ -1,8 +1,10 @@
 /** What a host tells the one that plans over all hosts: what of a stack runs there, and what of the host is in use. */
+
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { type ContainerManager, LABELS } from "../../container/index.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { isUntagged, registryDigests } from "../../image/index.ts";
 import { subnetsOf, withLinks } from "../../network/index.ts";
 
@@ -11,7 +13,7 @@ export const NETWORK_PROGRAMS = ["ovs-vsctl", "wg"] as const;
 const name = z.string().max(300);
 
 /** More are not known to the host that plans. */
-const MOST_IMAGES = 10_000;
+const MOST_IMAGES = LIMITS.cluster.images;
 const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/);
 
 export const hostStateSchema = z.object({

@@ -1,7 +1,9 @@
 /** Joining a cluster: the requests of a host that is not a member yet, and their answers. */
+
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { z } from "zod";
 import { BayError, messageOf } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { receivedError, type SentError } from "../../core/received-error.ts";
 import { type Admission, type Cluster, hostFacts, ownFacts } from "../../host/index.ts";
 import { sendError, sendJson } from "../api/http.ts";
@@ -9,7 +11,7 @@ import { parseJson, parseWith, readBody } from "../api/request-body.ts";
 
 const JOIN_PATH = "/bay/v1/host/join";
 /** A certificate request with its facts is a few kB. */
-const MAX_BODY = 64 << 10;
+const MAX_BODY = LIMITS.cluster.joinBody;
 
 const joinBody = z.object({
   id: z.string().regex(/^[0-9a-f]{16}$/),

@@ -1,11 +1,13 @@
 /** Requests of this bayd to other members: JSON answers, and streams of lines. */
+
 import { z } from "zod";
 import { BayError, messageOf } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { receivedError, type SentError } from "../../core/received-error.ts";
 import { type Cluster, type Member, unreachable } from "../../host/index.ts";
 
 /** Bytes of an answer, and of one line of a stream. */
-const MAX_ANSWER = 64 << 20;
+const MAX_ANSWER = LIMITS.cluster.answer;
 
 interface AskOptions {
   body?: unknown;

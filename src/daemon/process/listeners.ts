@@ -1,9 +1,11 @@
 /** Where bayd listens beside its own socket, as daemon.json says: opened, renewed and closed when the settings change. */
+
 import { readFileSync, rmSync } from "node:fs";
 import type { Server } from "node:http";
 import { isDeepStrictEqual } from "node:util";
 import { BayError, messageOf } from "../../core/errors.ts";
 import { formatHostAddress } from "../../core/host-address.ts";
+import { LIMITS } from "../../core/limits.ts";
 import {
   type ListenSettings,
   NO_LISTENERS,
@@ -18,7 +20,7 @@ import { maxConnections } from "../api/server.ts";
 const RETRY_INTERVAL = 10_000;
 /** The share of the connections of bayd's own socket that each listener may have, so that it stays usable. */
 const SHARE = 4;
-const MAX_PEM = 1 << 20;
+const MAX_PEM = LIMITS.identity.pem;
 
 interface Open {
   listener: PlainListener & Partial<Pick<TlsListener, "renew">>;

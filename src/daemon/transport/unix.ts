@@ -37,7 +37,7 @@ export class UnixTransport implements Transport {
     if (hasCode(cause, "ECONNREFUSED", "ENOENT"))
       return this.isOwn
         ? new BayError("NO_DAEMON", "bayd is not running", { cause, hint: "bay up starts it" })
-        : new BayError("HOST_UNREACHABLE", `no bayd listens on ${this.address}`, {
+        : new BayError("HOST_UNREACHABLE", `no bayd is listening on ${this.address}`, {
             cause,
             hint: "start it with the BAY_RUN of that socket, or correct the address",
           });

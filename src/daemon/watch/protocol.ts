@@ -4,11 +4,12 @@
  * The body of a sync request has the length of the operations' JSON as u32 big endian, that JSON, and the contents of the
  * files, one after the other in the order of the operations.
  */
+import { LIMITS } from "../../core/limits.ts";
 import type { SyncOperation } from "../../image/index.ts";
 
 /** Bytes of a batch, and its operations. Larger files are sent in parts. */
-export const MOST_BYTES = 32 << 20;
-export const MOST_OPERATIONS = 10_000;
+export const MOST_BYTES = LIMITS.watch.batchBytes;
+export const MOST_OPERATIONS = LIMITS.watch.operations;
 
 /** A line of a session for the client. */
 export type SessionNews =

@@ -3,14 +3,16 @@
  * bayd asks the session for the container's files and waits until they are there. A session ends with its connection, so a
  * start does not wait for a client that has died; nor does it wait long for one that does not work.
  */
+
 import { randomBytes } from "node:crypto";
 import { type ContainerManager, type ContainerRecord, LABELS } from "../../container/index.ts";
 import { BayError } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import type { SessionNews } from "./protocol.ts";
 
 /** Milliseconds without a batch after which a start no longer waits for its session. */
 const PATIENCE = 60_000;
-const MOST_SESSIONS = 100;
+const MOST_SESSIONS = LIMITS.watch.sessions;
 
 interface Session {
   stack: string;
@@ -31,7 +33,7 @@ export class WatchSessions {
   /** Returns the function that ends the session. Throws BAD_REQUEST if there are too many. */
   open(stack: string, services: readonly string[], write: (news: SessionNews) => void): () => void {
     if (this.#sessions.size >= MOST_SESSIONS)
-      throw new BayError("BAD_REQUEST", `there are ${MOST_SESSIONS} watch sessions already`);
+      throw new BayError("BAD_REQUEST", `${MOST_SESSIONS} watch sessions are already open`);
     const id = randomBytes(16).toString("hex");
     const session: Session = { stack, services: new Set(services), write, waiting: new Map() };
     this.#sessions.set(id, session);

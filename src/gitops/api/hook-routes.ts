@@ -1,14 +1,16 @@
 /** The routes for the identity of the host, webhooks, their listener and notifications. Secrets are accepted and stored, and never returned again. */
+
 import { randomBytes } from "node:crypto";
 import { z } from "zod";
 import { BayError } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { type Route, route, sendJson } from "../../daemon/extension.ts";
 import type { GitCredentials } from "../git/credentials.ts";
 import { type Listening, listenerSettings } from "../hooks/listener-settings.ts";
 import type { GitopsRecords } from "../model/records.ts";
 import { notifyTarget, notifyTargets, shownTarget } from "../notify/targets.ts";
 
-const MAX_SECRET = 1024;
+const MAX_SECRET = LIMITS.gitops.secret;
 const webhookBody = z.object({
   secret: z
     .string()

@@ -108,8 +108,10 @@ export function gitopsRoutes(loop: GitopsLoop): Route[] {
       const status = records.status(name);
       const id = status.pending?.commit.id;
       if (!id?.startsWith(commit))
-        throw new BayError("NO_GIT_REF", `the commit ${commit} does not wait for an approval`, {
-          hint: id ? `the waiting commit is ${id}` : `bay gitops status ${name} shows what waits`,
+        throw new BayError("NO_GIT_REF", `the commit ${commit} is not waiting for approval`, {
+          hint: id
+            ? `the commit waiting for approval is ${id}`
+            : `bay gitops status ${name} shows the commit that is waiting`,
         });
       // what is approved is the plan that was shown: it must still be the plan
       const { plan } = await planOf(services, records.get(name), id, loop.signal);

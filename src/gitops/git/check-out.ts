@@ -2,16 +2,18 @@
  * The files of a commit in a directory. The commit is untrusted: its sizes and its number of files are checked before
  * anything is written, and symbolic links that lead out of the repository are left out.
  */
+
 import { lstatSync, mkdirSync, readFileSync, readlinkSync, realpathSync, renameSync, rmSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
 import { BayError } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { formatSize } from "../../core/sizes.ts";
 import type { Clone } from "./repositories.ts";
 
-const MAX_FILES = 50_000;
-const MAX_FILE = 100 << 20;
-const MAX_TOTAL = 512 << 20;
+const MAX_FILES = LIMITS.gitops.files;
+const MAX_FILE = LIMITS.gitops.fileBytes;
+const MAX_TOTAL = LIMITS.gitops.totalBytes;
 const LFS = "version https://git-lfs.github.com/spec/v1";
 const LFS_LENGTH = 200;
 

@@ -1,8 +1,10 @@
 /** The shared clones of followed repositories: one for each address, fetched with a time limit. */
+
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type GitRepositories, type GitUrl, loadGit, parseGitUrl } from "../../build/index.ts";
 import { BayError, messageOf } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { withoutPasswords } from "../../core/redaction.ts";
 import type { Source } from "../model/source.ts";
 import type { Commit } from "../model/status.ts";
@@ -14,7 +16,7 @@ const ASK_TIME = 60_000;
 const FETCH_TIME = 10 * 60_000;
 /** Milliseconds for which sources of the same repository share an answer. */
 const SHARED_FOR = 2000;
-const MAX_PACK = 1 << 30;
+const MAX_PACK = LIMITS.gitops.packBytes;
 const LOOK_AT_PACK = 500;
 
 /** Parses the address of a repository. Throws BAD_GITOPS, BAD_GIT_URL. */
@@ -24,7 +26,7 @@ export function repositoryUrl(repo: string): GitUrl {
     return { remote: repo, credentials: undefined, ...fixed };
   if (!/^(https?|ssh|git):\/\/[^/]/.test(repo) && !/^[A-Za-z0-9_.-]+@[^/:\s]+:[^\s]+$/.test(repo))
     throw new BayError("BAD_GITOPS", `invalid repository ${JSON.stringify(withoutPasswords(repo))}`, {
-      hint: "expected https://…, ssh://…, git://…, user@host:path, or an absolute path of this host",
+      hint: "expected https://…, ssh://…, git://…, user@host:path, or an absolute path on this host",
     });
   if (/[#?]/.test(repo))
     throw new BayError("BAD_GITOPS", "the address of the repository must not have # or ?", {
@@ -177,10 +179,7 @@ function boundPack(repository: string, signal: AbortSignal): [AbortSignal, () =>
       );
       if (size > MAX_PACK)
         abort.abort(
-          new BayError(
-            "GITOPS_COMMIT",
-            `the repository sends more than ${MAX_PACK >> 20} MiB for one commit`,
-          ),
+          new BayError("GITOPS_COMMIT", `the repository sent more than ${MAX_PACK >> 20} MiB for one commit`),
         );
     }
   };

@@ -1,4 +1,5 @@
 /** Bounded memories of the webhook listener: how often an address or a source may ask, and which deliveries were accepted. */
+import { LIMITS } from "../../core/limits.ts";
 
 const REMEMBERED = 4096;
 
@@ -25,13 +26,13 @@ export class Rates {
   }
 }
 
-const MAX_DELIVERIES = 10_000;
+const MAX_DELIVERIES = LIMITS.gitops.deliveries;
 
 /** The accepted deliveries. Only those who know a secret add to it, so that others cannot push entries out. */
 export class Deliveries {
   readonly #seen = new Set<string>();
 
-  constructor(readonly most = MAX_DELIVERIES) {}
+  constructor(readonly most: number = MAX_DELIVERIES) {}
 
   /** False if one of the marks was seen before; then nothing is added. */
   accepts(marks: readonly string[]): boolean {

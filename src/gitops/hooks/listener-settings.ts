@@ -1,13 +1,15 @@
 /** Where bayd listens for webhooks: stored settings, and the listener that follows them. */
+
 import { readFileSync, statSync } from "node:fs";
 import { z } from "zod";
 import { BayError, messageOf } from "../../core/errors.ts";
 import { isLoopback } from "../../core/host-address.ts";
+import { LIMITS } from "../../core/limits.ts";
 import type { Store } from "../../store/index.ts";
 import type { HookListener, ListenerOptions } from "./listener.ts";
 
 const KEY = "gitops/listener";
-const MAX_PEM = 1 << 20;
+const MAX_PEM = LIMITS.identity.pem;
 /** Milliseconds after which an address that cannot be used is tried again, and certificates are looked at. */
 const RETRY = 10_000;
 
@@ -21,7 +23,10 @@ export const listenerSettings = z
     key: file.optional(),
     metrics: z.boolean().default(false),
   })
-  .refine(({ cert, key }) => (cert === undefined) === (key === undefined), "--cert and --key need each other")
+  .refine(
+    ({ cert, key }) => (cert === undefined) === (key === undefined),
+    "--cert and --key must be used together",
+  )
   .refine(
     ({ address, cert }) => cert !== undefined || isLoopback(address),
     "an address other than loopback needs --cert and --key, or a reverse proxy on this host",

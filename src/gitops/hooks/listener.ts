@@ -2,23 +2,18 @@
  * The HTTP listener for webhooks and metrics. Everybody on the network may connect to it: connections, times, sizes and rates are
  * bounded, and it shares nothing with bayd's API.
  */
+
 import { randomBytes } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { messageOf } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { sourceName } from "../model/source.ts";
 import { Deliveries, Rates } from "./limits.ts";
 import { proofOf, Verification } from "./signature.ts";
 
-export const HOOK_LIMITS = {
-  connections: 128,
-  ofAddress: 32,
-  body: 5 << 20,
-  /** Milliseconds. */
-  headersTime: 10_000,
-  requestTime: 20_000,
-} as const;
+export const HOOK_LIMITS = LIMITS.webhooks;
 
 const SERVER_OPTIONS = {
   headersTimeout: HOOK_LIMITS.headersTime,

@@ -86,7 +86,7 @@ export class Metrics {
   #histogram(): string[] {
     const name = "bay_gitops_apply_duration_seconds";
     return [
-      `# HELP ${name} Time from the begin of an attempt to a healthy stack.`,
+      `# HELP ${name} Time from the start of an attempt to a healthy stack.`,
       `# TYPE ${name} histogram`,
       ...[...this.#durations].flatMap(([source, { counts, sum, count }]) => [
         ...BOUNDS.map((bound, index) => `${name}_bucket{source="${source}",le="${bound}"} ${counts[index]}`),

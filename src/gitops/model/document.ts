@@ -1,10 +1,12 @@
 /** A gitops document: a YAML file whose `gitops:` key describes sources by name. */
+
 import { parseDocument } from "yaml";
 import { BayError, messageOf } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { readSource, type Source } from "./source.ts";
 
-const MAX_SOURCES = 200;
-const MAX_BYTES = 1 << 20;
+const MAX_SOURCES = LIMITS.gitops.sources;
+const MAX_BYTES = LIMITS.gitops.documentBytes;
 
 export interface DescribedSource {
   source: Source;

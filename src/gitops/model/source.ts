@@ -1,12 +1,13 @@
 /** A gitops source: the repository that a stack follows, and the rules for applying its commits. */
 import { z } from "zod";
+import { parseDuration } from "../../core/durations.ts";
 import { BayError } from "../../core/errors.ts";
 
 /** The number of the format in the store; a newer bay changes older documents when it reads them. */
 export const SOURCE_FORMAT = 1;
 
 const MINUTE = 60_000;
-const UNITS: Record<string, number> = { s: 1000, m: MINUTE, h: 60 * MINUTE };
+const HOUR = 60 * MINUTE;
 
 /** A duration such as `30s`, `5m` or `1h30m`, in milliseconds. */
 const duration = (least: number, most: number) =>
@@ -14,15 +15,10 @@ const duration = (least: number, most: number) =>
     .string()
     .max(32)
     .regex(/^(\d{1,6}[smh])+$/, "expected a duration such as 30s, 5m or 1h30m")
-    .transform((text) =>
-      [...text.matchAll(/(\d+)([smh])/g)].reduce(
-        (sum, [, count, unit]) => sum + Number(count) * UNITS[unit!]!,
-        0,
-      ),
-    )
+    .transform((text) => parseDuration(text)!)
     .refine(
       (value) => value >= least && value <= most,
-      `expected ${least / 1000} seconds to ${most / UNITS.h!} hours`,
+      `expected ${least / 1000} seconds to ${most / HOUR} hours`,
     );
 
 export const sourceName = z
@@ -63,11 +59,11 @@ export const sourceInput = z
     project: sourceName.optional(),
     profiles: z.array(z.string().max(255)).max(100).default([]),
     env_files: z.array(inside.min(1)).max(20).default([]),
-    interval: duration(1000, 24 * UNITS.h!).prefault("1m"),
+    interval: duration(1000, 24 * HOUR).prefault("1m"),
     policy: z.enum(["auto", "manual"]).default("auto"),
     prune: z.boolean().default(true),
     prune_volumes: z.boolean().default(false),
-    wait_timeout: duration(1000, 24 * UNITS.h!).prefault("5m"),
+    wait_timeout: duration(1000, 24 * HOUR).prefault("5m"),
     drift: z.enum(["repair", "report"]).default("repair"),
     allow_rewind: z.boolean().default(true),
     /** Lines of an allowed-signers file (ssh-keygen(1)), and OpenPGP keys; only commits signed by them are applied. */

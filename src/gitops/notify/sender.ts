@@ -1,13 +1,15 @@
 /** Sends notifications one after another to each target, and tries again with growing pauses. The queue is bounded, and in memory. */
+
 import { request as plainRequest } from "node:http";
 import { request as tlsRequest } from "node:https";
 import { setTimeout as pause } from "node:timers/promises";
 import { rootCertificates } from "node:tls";
 import { messageOf } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import type { Message } from "./messages.ts";
 
-const MAX_QUEUED = 200;
-const MAX_TRIES = 8;
+const MAX_QUEUED = LIMITS.gitops.notifications;
+const MAX_TRIES = LIMITS.gitops.notificationTries;
 const REQUEST_TIME = 10_000;
 
 export interface Job {

@@ -1,15 +1,17 @@
 /** Reads the stack of a checked-out commit in a process of its own, and checks that it stays within the repository. */
+
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { join, resolve } from "node:path";
 import { BayError } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import type { Stack } from "../../stack/index.ts";
 import { type CheckedOut, pathInside } from "../git/check-out.ts";
 import type { Source } from "../model/source.ts";
 import type { ReadRequest, ReadResult } from "./reader-process.ts";
 
 const READ_TIME = 60_000;
-const MAX_RESULT = 32 << 20;
+const MAX_RESULT = LIMITS.gitops.stackBytes;
 
 /** The hidden word of the command that reads a stack. */
 export const READ_STACK = "__read-stack";
@@ -32,8 +34,8 @@ export interface DecryptedContent {
 
 /** Names of files that SOPS may have encrypted: `db.enc`, `.env.enc`, `values.enc.yaml`, `db.sops.json`. */
 const ENCRYPTED = /\.(enc|sops)(\.[a-z0-9]+)?$/i;
-const MAX_ENCRYPTED = 200;
-const MAX_ENCRYPTED_SIZE = 2 << 20;
+const MAX_ENCRYPTED = LIMITS.gitops.encryptedFiles;
+const MAX_ENCRYPTED_SIZE = LIMITS.gitops.encryptedBytes;
 
 const refused = (message: string, hint?: string) => new BayError("GITOPS_COMMIT", message, { hint });
 
@@ -57,7 +59,7 @@ export async function readStack(
   };
   const result = await ask(command, request, signal);
   const links = [...leading].map(([path, target]) => `${path} -> ${target}`);
-  const linkText = `symbolic links that lead out of the repository are not followed: ${links.slice(0, 5).join(", ")}`;
+  const linkText = `symbolic links that point outside the repository are not followed: ${links.slice(0, 5).join(", ")}`;
   const shown = (text: string) => text.replaceAll(`${directory}/`, "");
   if ("error" in result)
     throw refused(shown(result.error), links.length > 0 ? linkText : result.hint && shown(result.hint));
@@ -78,7 +80,7 @@ export async function readStack(
   for (const path of [...inner, ...binds]) {
     const link = [...leading.keys()].find((name) => path === name || path.startsWith(`${name}/`));
     if (link !== undefined)
-      throw refused(`${link} is a symbolic link out of the repository: ${leading.get(link)}`);
+      throw refused(`${link} is a symbolic link that points outside the repository: ${leading.get(link)}`);
     if (pointers.includes(path))
       throw refused(`${path} is stored in Git LFS, which bay does not fetch`, "store the file in git itself");
   }

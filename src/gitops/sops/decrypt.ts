@@ -2,9 +2,11 @@
  * Decrypts files of SOPS (getsops.io) whose data key is encrypted with age. Each value is authenticated with its path; the MAC, a
  * SHA-512 over all values in their order, shows that no value was removed, added or moved.
  */
+
 import { createHash, timingSafeEqual } from "node:crypto";
 import { isAlias, isMap, isScalar, isSeq, type Node, type Pair, parseAllDocuments } from "yaml";
 import { BayError } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { type Metadata, readMetadata } from "./metadata.ts";
 import { bytesForMac, decryptValue, isEncrypted, type PlainValue } from "./value.ts";
 
@@ -92,7 +94,7 @@ async function checkerOf(metadata: Metadata, openKey: OpenKey): Promise<Checker>
   for (const armored of metadata.keys) {
     const key = await openKey(armored);
     if (key === undefined) continue;
-    if (key.length !== KEY_LENGTH) throw new BayError("BAD_SOPS", "the data key has a wrong length");
+    if (key.length !== KEY_LENGTH) throw new BayError("BAD_SOPS", "the data key has the wrong length");
     return new Checker(metadata, Buffer.from(key));
   }
   throw new BayError("BAD_SOPS", `it is encrypted for ${metadata.recipients.join(", ").slice(0, 500)}`, {
@@ -145,7 +147,7 @@ function readable({ type, bytes }: PlainValue): Scalar {
   return type === "int" || type === "int64" ? BigInt(text) : text;
 }
 
-const MAX_DEPTH = 100;
+const MAX_DEPTH = LIMITS.gitops.encryptedDepth;
 
 /** Replaces the values that `change` decrypts. Items of a list have the path of the list. Throws BAD_SOPS. */
 function walk(

@@ -34,7 +34,7 @@ export function replaceIdentities(directory: string, text: string): void {
   const lines = text.split("\n").map((line) => line.trim());
   const own = lines.filter((line) => IDENTITY.test(line));
   if (own.length === 0)
-    throw new BayError("BAD_GITOPS", "the file has no identity of age", {
+    throw new BayError("BAD_GITOPS", "the file has no age identity", {
       hint: "expected a line with AGE-SECRET-KEY-1…, as age-keygen writes it",
     });
   mkdirSync(directory, { recursive: true, mode: 0o700 });

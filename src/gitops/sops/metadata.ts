@@ -40,14 +40,14 @@ export function readMetadata(input: unknown): Metadata {
   const bad = (message: string, hint?: string) => new BayError("BAD_SOPS", message, { hint });
   if (!result.success) {
     const where = result.error.issues.map(({ path }) => path.join(".")).join(", ");
-    throw bad(`the metadata of SOPS is not valid: ${where}`);
+    throw bad(`the SOPS metadata is not valid: ${where}`);
   }
   const { data } = result;
   if (data.unencrypted_comment_regex || data.encrypted_comment_regex)
-    throw bad("rules of SOPS by comments are not supported", "use encrypted_regex or encrypted_suffix");
-  if ((data.key_groups?.length ?? 0) > 0) throw bad("key groups of SOPS are not supported");
+    throw bad("SOPS rules in comments are not supported", "use encrypted_regex or encrypted_suffix");
+  if ((data.key_groups?.length ?? 0) > 0) throw bad("SOPS key groups are not supported");
   const age = data.age ?? [];
-  if (age.length === 0) throw bad("the file has no recipient of age", "encrypt it with sops --age RECIPIENT");
+  if (age.length === 0) throw bad("the file has no age recipient", "encrypt it with sops --age RECIPIENT");
   return {
     keys: age.map(({ enc }) => enc),
     recipients: age.flatMap(({ recipient }) => recipient ?? []),

@@ -32,7 +32,7 @@ export function decryptValue(text: string, key: Buffer, path: string): PlainValu
       bytes: Buffer.concat([cipher.update(Buffer.from(data, "base64")), cipher.final()]),
     };
   } catch {
-    throw bad("was changed after it was encrypted, or belongs to another place");
+    throw bad("was changed after it was encrypted, or was moved from another key");
   }
 }
 

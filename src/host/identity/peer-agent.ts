@@ -27,7 +27,7 @@ export const peerOptions = (identity: Identity, member: Member) => ({
       ? undefined
       : new BayError(
           "UNKNOWN_AUTHORITY",
-          `${member.address} has another certificate than the host ${member.name}`,
+          `${member.address} does not have the certificate of the host ${member.name}`,
         ),
 });
 

@@ -2,19 +2,21 @@
  * The TCP listener for other hosts: TLS 1.3, and a certificate of the cluster's authority on both sides. A connection of a
  * member is served by bayd's server; one without such a certificate may only ask to join.
  */
-import { constants, type X509Certificate } from "node:crypto";
+
+import type { X509Certificate } from "node:crypto";
 import { createServer as createHttpServer, type Server as HttpServer } from "node:http";
 import type { Socket } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import { BayError, messageOf } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
+import { HANDSHAKE_TIMEOUT, TLS_SERVER } from "../../core/tls-server.ts";
 import type { Member } from "../model/member.ts";
 import type { Identity } from "./identity-files.ts";
 
-const HANDSHAKE_TIMEOUT = 10_000;
-const MAX_CONNECTIONS = 4096;
+const MAX_CONNECTIONS = LIMITS.cluster.connections;
 /** Connections of strangers at a time. */
-const MAX_STRANGERS = 64;
-const STRANGER_TIME = 30_000;
+const MAX_STRANGERS = LIMITS.cluster.strangers;
+const STRANGER_TIME = LIMITS.cluster.strangerTime;
 
 export interface ListenerOptions {
   members: () => readonly Member[];
@@ -56,11 +58,8 @@ export class PeerListener {
     }
     await this.stop();
     const server = createServer({
+      ...TLS_SERVER,
       ...contextOf(identity),
-      // a client of exec or attach ends its input before it has read all output
-      allowHalfOpen: true,
-      requestCert: true,
-      rejectUnauthorized: false,
       handshakeTimeout: HANDSHAKE_TIMEOUT,
     });
     server.maxConnections = MAX_CONNECTIONS;
@@ -115,9 +114,8 @@ const contextOf = ({ key, certificate, authority }: Identity) => ({
   // with the authority's own, whose digest a joining host compares with its token
   cert: `${certificate}\n${authority}`,
   ca: authority,
-  minVersion: "TLSv1.3" as const,
-  // a resumed session would not show the certificate of the other side
-  secureOptions: constants.SSL_OP_NO_TICKET,
+  minVersion: TLS_SERVER.minVersion,
+  secureOptions: TLS_SERVER.secureOptions,
 });
 
 function keep<S extends Socket>(set: Set<S>, socket: S): void {

@@ -1,10 +1,12 @@
 /** One-time tokens with which a host joins. The store has their hashes only. */
+
 import { createHash, randomBytes, timingSafeEqual, X509Certificate } from "node:crypto";
 import { BayError } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import type { Store } from "../../store/index.ts";
 
 const KEY = "host/invitation/";
-const MAX_OPEN = 1000;
+const MAX_OPEN = LIMITS.cluster.tokens;
 
 interface InvitationRecord {
   id: string;

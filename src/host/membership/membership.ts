@@ -137,7 +137,7 @@ export class Membership {
   /** Throws ALREADY_MEMBER. */
   refuseMember(): void {
     if (this.#identity)
-      throw new BayError("ALREADY_MEMBER", "this host belongs to a cluster already", {
+      throw new BayError("ALREADY_MEMBER", "this host already belongs to a cluster", {
         hint: "bay host ls shows its members; bay host leave leaves it",
       });
   }
@@ -192,9 +192,9 @@ export class Membership {
       throw new BayError(
         "HOST_NAME_TAKEN",
         other.name === name
-          ? `the cluster has a host ${name} already, with the address ${other.address}`
-          : `the host ${other.name} has the address ${address} and the port ${port} already`,
-        { hint: "join with another --name or --address, or remove that host by bay host rm" },
+          ? `the cluster already has a host ${name}, with the address ${other.address}`
+          : `the host ${other.name} already has the address ${address} and the port ${port}`,
+        { hint: "join with another --name or --address, or remove that host with bay host rm" },
       );
     if (this.members.length >= MAX_MEMBERS)
       throw new BayError("BAD_MEMBER", `a cluster has at most ${MAX_MEMBERS} hosts`);

@@ -1,9 +1,11 @@
 /** The members of a cluster, and the signed list of them that every host has. */
+
 import { z } from "zod";
 import { versionOf } from "../../core/ip.ts";
+import { LIMITS } from "../../core/limits.ts";
 
 /** The most hosts of a cluster. */
-export const MAX_MEMBERS = 1000;
+export const MAX_MEMBERS = LIMITS.cluster.members;
 
 /** A name of a host is a DNS label (RFC 1123, 2.1). */
 export const HOST_NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;

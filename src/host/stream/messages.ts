@@ -2,16 +2,18 @@
  * The stream by which a host tells its peers of its containers: the whole state first, then numbered changes, as lines of JSON.
  * A receiver that misses a number asks for the whole state again, so it never has to trust what it has.
  */
+
 import { z } from "zod";
 import { versionOf } from "../../core/ip.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { signedListSchema } from "../model/member.ts";
 
 /** Bytes of one line; a state is sent in parts. */
-export const MAX_LINE = 4 << 20;
+export const MAX_LINE = LIMITS.cluster.message;
 /** Containers in one part of a state. */
 export const PART_SIZE = 500;
 /** Containers of one host. */
-export const MAX_CONTAINERS = 100_000;
+export const MAX_CONTAINERS = LIMITS.cluster.containers;
 /** Milliseconds between two messages; a peer is silent after five seconds without one. */
 export const HEARTBEAT = 1000;
 export const SILENCE = 5000;

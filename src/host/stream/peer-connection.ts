@@ -126,7 +126,7 @@ export class PeerConnection {
     this.#silence = setTimeout(() => {
       this.#wasSilent = true;
       this.events.changed();
-      call.destroy(new Error("nothing was heard for 5 s"));
+      call.destroy(new Error("no message arrived for 5 s"));
     }, SILENCE);
   }
 

@@ -2,9 +2,11 @@
  * The files of an image archive, a tar or a directory, as pieces that workers read. Names in it are only looked up, and never
  * used as paths on the host.
  */
+
 import { closeSync, fstatSync, openSync, readSync, rmSync, statSync } from "node:fs";
 import { posix } from "node:path";
 import { BayError } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { O_NONBLOCK, O_RDONLY, openInRoot } from "../../linux/index.ts";
 import { compressionAt } from "../compression/index.ts";
 import { type Piece, runLayerTask } from "../layers/layer-pool.ts";
@@ -18,9 +20,9 @@ export interface ArchiveFiles {
   close(): void;
 }
 
-const MAX_SMALL = 8 << 20;
+const MAX_SMALL = LIMITS.image.archiveDocument;
 /** An index may name one file many times, and the data of each image stays in memory. */
-const MAX_SMALL_TOGETHER = 64 << 20;
+const MAX_SMALL_TOGETHER = LIMITS.image.archiveDocuments;
 const MAX_LINKS = 5;
 
 /** Reads small files of one archive, up to a limit for all of them together. */

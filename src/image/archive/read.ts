@@ -124,7 +124,7 @@ export function chooseImage(images: readonly ArchivedImage[], name: string | und
     names.length > 0 ? names : [manifest?.descriptor.digest ?? "an image without a name"],
   );
   throw new BayError("BAD_ARCHIVE", `the archive has ${images.length} images: ${known.join(", ")}`, {
-    hint: "select one by reference: in the stack file, or by :TAG or @DIGEST after oci-layout://",
+    hint: "select one with reference: in the stack file, or by :TAG or @DIGEST after oci-layout://",
   });
 }
 

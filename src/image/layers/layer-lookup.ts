@@ -8,7 +8,7 @@ import { type PathKind, pathKindInRoot, readInRoot } from "../../linux/index.ts"
 
 const MAX_LINKS = 40;
 
-function standing(
+function entryAt(
   directories: readonly string[],
   path: string,
 ): { directory: string; what: PathKind } | undefined {
@@ -30,7 +30,7 @@ export function resolveInLayers(directories: readonly string[], path: string): s
       continue;
     }
     const next = posix.join(at, part);
-    const found = standing(directories, next);
+    const found = entryAt(directories, next);
     if (found?.what.kind !== "symlink") {
       at = next;
       continue;
@@ -45,17 +45,17 @@ export function resolveInLayers(directories: readonly string[], path: string): s
 
 /** The kind of file at a path, with all symlinks resolved; undefined if it does not exist. */
 export function kindInLayers(directories: readonly string[], path: string): PathKind["kind"] | undefined {
-  return standing(directories, resolveInLayers(directories, path))?.what.kind;
+  return entryAt(directories, resolveInLayers(directories, path))?.what.kind;
 }
 
 /** The text of a file of an image; undefined if it does not exist. */
 export function readImageFile(directories: readonly string[], path: string): string | undefined {
   const real = resolveInLayers(directories, path);
-  const found = standing(directories, real);
+  const found = entryAt(directories, real);
   return found?.what.kind === "file" ? readInRoot(found.directory, real)?.toString("utf8") : undefined;
 }
 
 /** True if one of the layers contains a path, and none above hides it. Symlinks in the path are not followed. */
 export function isInLayers(directories: readonly string[], path: string): boolean {
-  return standing(directories, path) !== undefined;
+  return entryAt(directories, path) !== undefined;
 }

@@ -29,7 +29,7 @@ function fromPiece(fd: number, { offset, size, growth: shared }: Piece): ReadByt
     const wanted = Math.min(CHUNK, end - at);
     const count = wanted === 0 ? 0 : readSync(fd, chunk, 0, wanted, at);
     if (count === 0 && wanted > 0)
-      throw new BayError("BAD_LAYER", "the file became shorter while it was read");
+      throw new BayError("BAD_LAYER", "the file was truncated while it was read");
     at += count;
     return chunk.subarray(0, count);
   });
@@ -134,7 +134,7 @@ function append(from: number, { piece, fd, at }: Extract<LayerTask, { kind: "app
   const chunk = Buffer.allocUnsafeSlow(COPY_CHUNK);
   for (let done = 0; done < piece.size; ) {
     const count = readSync(from, chunk, 0, Math.min(COPY_CHUNK, piece.size - done), piece.offset + done);
-    if (count === 0) throw new BayError("BAD_LAYER", "the file became shorter while it was read");
+    if (count === 0) throw new BayError("BAD_LAYER", "the file was truncated while it was read");
     for (let written = 0; written < count; )
       written += writeSync(fd, chunk, written, count - written, at + done + written);
     done += count;

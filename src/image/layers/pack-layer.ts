@@ -87,7 +87,7 @@ function writeContent(path: string, size: number, write: Write): void {
   try {
     for (let left = size; left > 0; ) {
       const count = readSync(fd, chunk, 0, Math.min(chunk.length, left), null);
-      if (count === 0) throw new BayError("FILE_CHANGED", `${path} became shorter while it was read`);
+      if (count === 0) throw new BayError("FILE_CHANGED", `${path} was truncated while it was read`);
       write(chunk.subarray(0, count));
       left -= count;
     }

@@ -68,7 +68,7 @@ function writeContent(writer: BlobWriter, path: string, size: number): void {
   try {
     for (let left = size; left > 0; ) {
       const count = readSync(fd, chunk, 0, Math.min(chunk.length, left), null);
-      if (count === 0) throw new BayError("FILE_CHANGED", `${path} became shorter while it was read`);
+      if (count === 0) throw new BayError("FILE_CHANGED", `${path} was truncated while it was read`);
       writer.write(Buffer.from(chunk.subarray(0, count)));
       left -= count;
     }

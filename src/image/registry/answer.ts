@@ -1,9 +1,11 @@
 /** Responses of registries and token servers, read with a size limit. */
+
 import type { Dispatcher } from "undici";
 import { BayError } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { VERSION } from "../../core/version.ts";
 
-const MAX_ANSWER = 4 << 20;
+const MAX_ANSWER = LIMITS.image.answer;
 
 export const USER_AGENT = `bay/${VERSION}`;
 

@@ -1,6 +1,8 @@
 /** Lists the repositories of a registry that supports it (OCI distribution, as in Docker's registry: GET /v2/_catalog). */
+
 import { z } from "zod";
 import { BayError } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { readAnswer } from "./answer.ts";
 import { RegistryClient } from "./client.ts";
 import type { Credentials } from "./credentials.ts";
@@ -11,7 +13,7 @@ import { readSettings } from "./settings.ts";
 const page = z.object({ repositories: z.array(z.string()).nullish() });
 const SCOPES = ["registry:catalog:*"];
 const PAGE_SIZE = 1000;
-const MAX_PAGES = 100;
+const MAX_PAGES = LIMITS.image.cataloguePages;
 
 /**
  * Returns up to `limit` names of repositories that contain `term`, in a form that can be pulled. Throws NO_CATALOGUE if the

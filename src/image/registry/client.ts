@@ -2,10 +2,12 @@
  * The client for one registry (OCI distribution specification): authentication, retries, redirects. Tokens and passwords are
  * sent to the registry itself and to its token server, and never with a redirect.
  */
+
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Dispatcher, request } from "undici";
 import { z } from "zod";
 import { BayError } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { readAnswer, tryJson, USER_AGENT } from "./answer.ts";
 import { parseChallenges } from "./challenge.ts";
 import type { Credentials } from "./credentials.ts";
@@ -43,7 +45,7 @@ const TRIES = 5;
 const MIRROR_TRIES = 2;
 const FIRST_PAUSE = 250;
 const MAX_PAUSE = 60_000;
-const MAX_REDIRECTS = 5;
+const MAX_REDIRECTS = LIMITS.image.redirects;
 
 export class RegistryClient {
   /** The host and port of the endpoint; a URL from the registry may lead to another one. */

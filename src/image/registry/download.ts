@@ -193,7 +193,7 @@ class BatchedFile {
 
 function cut({ client, descriptor }: Download, size: number, cause: unknown): RegistryError {
   const { code } = cause as { code?: string };
-  const why = code === "UND_ERR_BODY_TIMEOUT" ? "no more data arrived" : messageOf(cause);
+  const why = code === "UND_ERR_BODY_TIMEOUT" ? "the registry stopped sending data" : messageOf(cause);
   return new RegistryError(
     "REGISTRY_UNREACHABLE",
     `${client.endpoint.host} interrupted ${descriptor.digest} after ${size} of ${descriptor.size} bytes: ${why}`,

@@ -1,6 +1,8 @@
 /** Fetches the manifest and the config of an image from a registry (distribution-spec, "Pulling manifests"). */
+
 import { createHash } from "node:crypto";
 import { BayError } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import {
   agreedType,
   type Manifest,
@@ -21,7 +23,7 @@ const SCHEMA_1 = [
   "application/vnd.docker.distribution.manifest.v1+prettyjws",
 ];
 const ACCEPT = [MEDIA.index, MEDIA.manifest, MEDIA.dockerList, MEDIA.dockerManifest].join(", ");
-const MAX_CONFIG = 8 << 20;
+const MAX_CONFIG = LIMITS.image.config;
 
 export const sha256 = (bytes: Buffer): string => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 

@@ -2,11 +2,13 @@
  * Downloads a file from a web server, through the proxies of the environment and with the certificates configured for its
  * host.
  */
+
 import { createWriteStream } from "node:fs";
 import { dirname } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { request } from "undici";
 import { BayError, hasCode, messageOf } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { VERSION } from "../../core/version.ts";
 import { requireRoom } from "../../store/index.ts";
 import { closeConnections, dispatcherFor } from "../registry/endpoint.ts";
@@ -17,7 +19,7 @@ export interface Fetched {
   url: URL;
 }
 
-const MAX_REDIRECTS = 10;
+const MAX_REDIRECTS = LIMITS.image.downloadRedirects;
 
 /** Downloads a URL to a new file. Throws BAD_URL, FETCH_FAILED, and system errors of the file. */
 export async function fetchUrl(

@@ -3,6 +3,7 @@
  */
 import { lstatSync, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
+import type { AptPackages } from "../../core/apt-packages.ts";
 import { BayError } from "../../core/errors.ts";
 import { openArchive } from "../archive/files.ts";
 import { chooseImage, findImages, importImage } from "../archive/read.ts";
@@ -12,7 +13,6 @@ import { DEFAULT_PATH, type ImageConfig, MEDIA, parseImageConfig, parseManifest 
 import { hostPlatform } from "../model/platform.ts";
 import type { BlobWriter, ContentStore, Descriptor } from "../store/content-store.ts";
 import type { AptCache } from "./apt/apt-cache.ts";
-import type { AptPackages } from "./apt/packages.ts";
 import { putImage } from "./new-image.ts";
 import type { ImageSource } from "./source.ts";
 

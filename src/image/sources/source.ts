@@ -1,7 +1,7 @@
 /** The source of an image, as the stack file's top-level `images:` defines it. */
 
+import type { AptPackages } from "../../core/apt-packages.ts";
 import type { RunConfig } from "../model/manifest.ts";
-import type { AptPackages } from "./apt/packages.ts";
 
 export type ImageSource = (
   | { kind: "host"; entries: string[]; users: string[] }

@@ -2,7 +2,9 @@
  * One tar header (POSIX pax interchange format, and GNU tar's long names and base-256 numbers). Layers must keep every byte:
  * xattr values are bytes, and names are binary strings with one character per byte, never decoded text.
  */
+
 import { BayError } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import type { SparseMap } from "./sparse.ts";
 
 export type EntryType = "file" | "hardlink" | "symlink" | "char" | "block" | "directory" | "fifo";
@@ -136,7 +138,7 @@ export function decodePax(bytes: Buffer): Map<string, Buffer> {
 export const SPARSE_MAP = "GNU.sparse.map";
 export const SPARSE_NAME = "GNU.sparse.name";
 /** The kernel's limit of a path. */
-const MAX_NAME = 4096;
+const MAX_NAME = LIMITS.image.tarName;
 const PAX_TIME = /^(-?)(\d{1,15})(?:\.(\d*))?$/;
 
 /** Decodes a PAX time exactly, as seconds and nanoseconds. Throws BAD_TAR. */

@@ -1,10 +1,12 @@
 /** Reads a tar archive synchronously from a source of bytes. */
+
 import { readSync } from "node:fs";
 import { BayError } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { BLOCK, decodeHeader, decodePax, paddingLength, type TarEntry, toEntry } from "./header.ts";
 import { gnuSparse, paxSparse } from "./sparse.ts";
 
-const MAX_METADATA = 1 << 20;
+const MAX_METADATA = LIMITS.image.tarMetadata;
 const CHUNK = 1 << 20;
 
 /** Returns up to `length` bytes, and none at the end. */

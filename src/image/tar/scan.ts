@@ -1,6 +1,8 @@
 /** Lists the entries of a tar file and the positions of their content, without reading it. */
+
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { BayError } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import type { EntryType } from "./header.ts";
 import { readTar } from "./read.ts";
 
@@ -13,9 +15,9 @@ export interface ScannedEntry {
   size: number;
 }
 
-const MAX_ENTRIES = 20_000;
+const MAX_ENTRIES = LIMITS.image.archiveEntries;
 /** Bytes of all names together; a PAX header can make a single name 1 MiB long. */
-const MAX_NAMES = 16 << 20;
+const MAX_NAMES = LIMITS.image.archiveNames;
 const AHEAD = 64 << 10;
 
 /** Throws BAD_TAR for a file that is not a tar archive, or has more than 20,000 entries or more than 16 MiB of names. */

@@ -2,7 +2,9 @@
  * Sparse files in tar archives: GNU's own entry type `S`, and the three forms in PAX records
  * (GNU tar manual, "Storing Sparse Files": 0.0 and 0.1 as a map in the records, 1.0 before the content).
  */
+
 import { BayError } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import {
   bytesOf,
   decodeNumber,
@@ -20,7 +22,7 @@ export interface SparseMap {
   size: number;
 }
 
-export const MAX_PIECES = 1 << 20;
+export const MAX_PIECES = LIMITS.image.sparseParts;
 const MAP_ENTRY = 24;
 
 function checked(pieces: SparseMap["pieces"], size: number): SparseMap {

@@ -7,7 +7,8 @@
  */
 import { posix } from "node:path";
 import * as abi from "../abi.ts";
-import type { ProgramBuilder, Word } from "../program.ts";
+import type { ProgramBuilder } from "../program.ts";
+import type { Word } from "../program-format.ts";
 import { IN_ROOT, NO_LINKS } from "../safe-path.ts";
 import { SPARE_PAGE } from "../shim-code.ts";
 import { closePassing, NEXT_PASSING, PASSING } from "./descriptors.ts";

@@ -7,7 +7,8 @@
  * as /proc/self/fd/N, which an image may choose, does not lead to the host.
  */
 import { AT_FDCWD, O_CLOEXEC, O_WRONLY } from "../abi.ts";
-import type { Operation, ProgramBuilder, Word } from "../program.ts";
+import type { ProgramBuilder } from "../program.ts";
+import type { Operation, Word } from "../program-format.ts";
 
 /** The number of the passing descriptor. The shim also finds its program file at this number. */
 export const PASSING = 3;

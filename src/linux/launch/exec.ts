@@ -1,6 +1,7 @@
 /** The program of an exec in a running container: it joins the namespaces of the first process (setns(2)). */
 import * as abi from "../abi.ts";
-import { type Program, ProgramBuilder } from "../program.ts";
+import type { Program } from "../built-program.ts";
+import { ProgramBuilder } from "../program.ts";
 import { enterDirectory } from "./container-paths.ts";
 import { dropHostDescriptors, dropShimDescriptors, FD, writeFile } from "./descriptors.ts";
 import { addExec, addIdentity } from "./identity.ts";

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { readKernelFile } from "../kernel-file.ts";
 import { childrenOf, startTime } from "../process.ts";
-import { type ProgramState, readProgramState } from "../program.ts";
+import { type ProgramState, readProgramState } from "../program-state.ts";
 
 /**
  * Returns the process with its start time, and the PID of its last child; undefined if it has ended, or the file is

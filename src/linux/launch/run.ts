@@ -12,10 +12,12 @@ import {
 import { Socket } from "node:net";
 import { BayError } from "../../core/errors.ts";
 import { SIGNALS } from "../../core/signals.ts";
+import { describeFailure, type Program } from "../built-program.ts";
 import { close, errnoName } from "../libc.ts";
 import { createPipe, type Pipe } from "../pipe.ts";
 import { signalProcess, startTime } from "../process.ts";
-import { describeFailure, HEADER, type Program, readProgramState } from "../program.ts";
+import { HEADER } from "../program-format.ts";
+import { readProgramState } from "../program-state.ts";
 import { reapFirst, spawnShim } from "../shim.ts";
 import { FD, givenDescriptors } from "./descriptors.ts";
 import { execProgram } from "./exec.ts";

@@ -6,7 +6,9 @@ import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import * as abi from "../abi.ts";
 import { close, syscall } from "../libc.ts";
 import { isAlive, openProcess, startTime } from "../process.ts";
-import { HEADER, ProgramBuilder, readProgramState } from "../program.ts";
+import { ProgramBuilder } from "../program.ts";
+import { HEADER } from "../program-format.ts";
+import { readProgramState } from "../program-state.ts";
 import { reapFirst, spawnShim } from "../shim.ts";
 import { cloneArgs, SIGNALS_OF_KEEPERS } from "./supervise.ts";
 

@@ -1,7 +1,8 @@
 /** The program of a container's start: namespaces, file systems, names, identity, exec. */
 import { BayError } from "../../core/errors.ts";
 import * as abi from "../abi.ts";
-import { type Program, ProgramBuilder } from "../program.ts";
+import type { Program } from "../built-program.ts";
+import { ProgramBuilder } from "../program.ts";
 import type { Spec } from "../spec.ts";
 import { enterDirectory, makeDirectories } from "./container-paths.ts";
 import { closePassing, dropHostDescriptors, dropShimDescriptors, PASSING, writeFile } from "./descriptors.ts";
@@ -43,7 +44,7 @@ function cloneFlags(spec: Spec): number {
 export function startProgram(request: LaunchRequest): Program {
   const { spec } = request;
   if (!spec.linux.namespaces.some(({ type, path }) => type === "mount" && path === undefined)) {
-    throw new BayError("UNSUPPORTED_SPEC", "a container needs a mount namespace of its own");
+    throw new BayError("UNSUPPORTED_SPEC", "a container needs its own mount namespace");
   }
   const joined = spec.linux.namespaces.filter(({ path }) => path !== undefined);
   const program = new ProgramBuilder();
@@ -112,6 +113,6 @@ function addLoopback(program: ProgramBuilder): void {
   ifreq.write("lo");
   ifreq.writeUInt16LE(IFF_UP, 16);
   program.call("socket", [AF_INET, SOCK_DGRAM_CLOEXEC, 0]);
-  program.call("ioctl", [PASSING, SIOCSIFFLAGS, ifreq], { about: "bring the loopback up" });
+  program.call("ioctl", [PASSING, SIOCSIFFLAGS, ifreq], { about: "bring up the loopback interface" });
   closePassing(program);
 }

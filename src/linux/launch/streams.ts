@@ -79,7 +79,7 @@ export function addTty(program: ProgramBuilder, size: { height: number; width: n
   requireFileSystem(program, "devpts", about);
   moveTo(program, FD.ptyMaster, abi.O_CLOEXEC, { about });
   program.call("ioctl", [FD.ptyMaster, TIOCSPTLCK, Buffer.alloc(8)], { about: "unlock the pty" });
-  program.call("ioctl", [FD.ptyMaster, TIOCSWINSZ, window], { about: "size the pty" });
+  program.call("ioctl", [FD.ptyMaster, TIOCSWINSZ, window], { about: "set the size of the pty" });
   resultAs(program, FD.ptySlave, () => {
     program.call("ioctl", [FD.ptyMaster, TIOCGPTPEER, O_RDWR_NOCTTY | abi.O_CLOEXEC], { about });
   });

@@ -13,7 +13,8 @@ import {
   RLIMITS,
 } from "../abi.ts";
 import { hardLimit } from "../process.ts";
-import type { ProgramBuilder, Word } from "../program.ts";
+import type { ProgramBuilder } from "../program.ts";
+import type { Word } from "../program-format.ts";
 import { FD, openAs, PROGRAM_OPEN_FILES, resultAs, takeGivenDescriptors, writeFile } from "./descriptors.ts";
 import type { Stdio } from "./request.ts";
 

@@ -1,6 +1,8 @@
 /** Answers one DNS question with the names that bay knows. Pure: the lookups are passed in. */
+
 import { isIPv6 } from "node:net";
 import { canonicalAddress, packAddress, versionOf } from "../../core/ip.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { encodeName, type Question, RCODES, replyTo, TYPES } from "./message.ts";
 
 /** Names that one container can resolve. */
@@ -16,7 +18,7 @@ export interface NameView {
 /** Seconds for which an answer may be cached. */
 export const DNS_TTL_SECONDS = 2;
 /** The most addresses in one answer; a message has 64 KiB at most, and no client needs more. */
-const MAX_ADDRESSES = 2000;
+const MAX_ADDRESSES = LIMITS.dns.addresses;
 
 /** Returns the reply, or undefined if the question is not about bay's names and must be sent to the upstream servers. */
 export function answerQuestion(question: Question, view: NameView, rotate: () => number): Buffer | undefined {

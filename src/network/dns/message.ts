@@ -10,13 +10,14 @@
  *         name: labels, each u8 length (1-63) and bytes, ended by a zero byte; 255 bytes at most
  *     OPT record: zero byte | type 41 u16 | UDP size u16 | extended rcode u8 | version u8 | flags u16 | length u16 | data
  */
+import { LIMITS } from "../../core/limits.ts";
 
 export const HEADER_SIZE = 12;
 /** A question with a name of 255 bytes and some EDNS options; a longer message is not accepted as a question. */
-export const MAX_QUERY = 1232;
+export const MAX_QUERY = LIMITS.dns.query;
 export const PLAIN_UDP_SIZE = 512;
 /** The most bytes of an answer over UDP, even if the client allows more. */
-export const MAX_UDP_SIZE = 4096;
+export const MAX_UDP_SIZE = LIMITS.dns.udpAnswer;
 
 const MAX_NAME = 255;
 const MAX_LABEL = 63;

@@ -3,15 +3,17 @@
  * dynamic thresholds (Choudhury and Hahne): one may have as many open questions as there are free places. So some places
  * remain free for the next container, however many containers send questions.
  */
-const MOST_OF_ALL = 8192;
-const MOST_OF_ONE = 1024;
+import { LIMITS } from "../../core/limits.ts";
+
+const MOST_OF_ALL = LIMITS.dns.openOfAll;
+const MOST_OF_ONE = LIMITS.dns.open;
 
 export class OpenQuestions {
   #open = 0;
 
   constructor(
-    readonly mostOfAll = MOST_OF_ALL,
-    readonly mostOfOne = MOST_OF_ONE,
+    readonly mostOfAll: number = MOST_OF_ALL,
+    readonly mostOfOne: number = MOST_OF_ONE,
   ) {}
 
   /** The questions of one container. */

@@ -5,8 +5,10 @@
  * A container is hostile: its questions are parsed in bounded time, their rate is limited, and the kernel drops the rest
  * before bayd sees it.
  */
+
 import { createSocket, type Socket } from "node:dgram";
 import { createServer, type Server } from "node:net";
+import { LIMITS } from "../../core/limits.ts";
 import { bindSocket, inNamespace, nft } from "../../linux/index.ts";
 import { answerQuestion, type NameView } from "./answer.ts";
 import { fitDatagram, parseQuery, RCODES, replyTo } from "./message.ts";
@@ -17,9 +19,9 @@ import { askUpstream, overTcp, overUdp } from "./upstream.ts";
 
 export const DNS_ADDRESS = "127.0.0.11";
 /** The most questions of one container per second, and in a burst. */
-export const DNS_RATE = { perSecond: 5000, burst: 5000 } as const;
-const MAX_CONNECTIONS = 16;
-const CONNECTIONS_PER_SECOND = 100;
+export const DNS_RATE = { perSecond: LIMITS.dns.perSecond, burst: LIMITS.dns.perSecond } as const;
+const MAX_CONNECTIONS = LIMITS.dns.connections;
+const CONNECTIONS_PER_SECOND = LIMITS.dns.connectionsPerSecond;
 
 /** The descriptors of the server's sockets. */
 export interface DnsSockets {

@@ -1,11 +1,13 @@
 /** One TCP connection of a container to its DNS server: messages preceded by their length (RFC 1035, 4.2.2; RFC 7766). */
+
 import type { Socket } from "node:net";
+import { LIMITS } from "../../core/limits.ts";
 import { MAX_QUERY } from "./message.ts";
 import { framed } from "./upstream.ts";
 
 const IDLE_MS = 10_000;
 /** The most unanswered questions of one connection; until there are fewer, the connection is not read. */
-const MAX_WAITING = 32;
+const MAX_WAITING = LIMITS.dns.waiting;
 /** Milliseconds for which a connection over the rate limit is not read. */
 const PAUSE_MS = 100;
 

@@ -19,14 +19,17 @@ export const predefinedId = (tag: string, name: string): string =>
 /** As on Docker's default bridge, containers do not know each other's names, except by links. */
 export const knowsNames = (network: string): boolean => network !== DEFAULT_NETWORK;
 
-export const DEFAULT_NETWORK_CONFIG: NetworkConfig = {
-  name: DEFAULT_NETWORK,
+/** A bridge of bay itself, which belongs to no stack. */
+export const ownBridge = (name: string, key: string): NetworkConfig => ({
+  name,
   stack: undefined,
-  key: DEFAULT_NETWORK,
+  key,
   driver: "bridge",
   internal: false,
   subnet: undefined,
   gateway: undefined,
   mtu: undefined,
   labels: {},
-};
+});
+
+export const DEFAULT_NETWORK_CONFIG = ownBridge(DEFAULT_NETWORK, DEFAULT_NETWORK);

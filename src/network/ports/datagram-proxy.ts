@@ -2,15 +2,17 @@
  * A published UDP port: the socket that holds it, and the proxy for IPv6 datagrams, which no rule can redirect to a
  * container's IPv4 address. Each client has its own socket towards the container, so that replies find their way back.
  */
+
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { hasCode } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { bindSocket } from "../../linux/index.ts";
 import type { PublishedPort } from "../model/network.ts";
 import type { KeptSockets } from "./kept-sockets.ts";
 
 /** Milliseconds; the kernel forgets a UDP conversation after the same time. */
 const IDLE_TIME = 120_000;
-const MAX_CLIENTS = 1024;
+const MAX_CLIENTS = LIMITS.ports.udpClients;
 
 interface Conversation {
   upstream: Socket;

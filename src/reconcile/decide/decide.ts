@@ -27,7 +27,7 @@ export interface Wanted {
 
 export type Decision =
   | { action: "replace"; reasons: Reason[] }
-  /** `start` is why it is started afterwards; undefined if it runs already or has completed. */
+  /** `start` is why it is started afterwards; undefined if it already runs or has completed. */
   | { action: "update"; reasons: Reason[]; config: ContainerConfig; start: Reason | undefined }
   | { action: "start"; reasons: Reason[] }
   | { action: "restart"; reasons: Reason[] }

@@ -59,8 +59,8 @@ export function replacement(
 function whyNeverTwo(stack: Stack, service: Service): string | undefined {
   const key = keyForOne(service);
   if (key) return `${key} allows one container`;
-  const rider = Object.values(stack.services).find((other) => ownersOf(other).includes(service.name));
-  return rider && `${rider.name} shares its ${shareWith(rider, service.name)!.part}`;
+  const dependent = Object.values(stack.services).find((other) => ownersOf(other).includes(service.name));
+  return dependent && `${dependent.name} shares its ${shareWith(dependent, service.name)!.part}`;
 }
 
 /** What two containers would conflict over; the file may ask for start-first all the same. */

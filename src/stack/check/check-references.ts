@@ -249,7 +249,7 @@ function checkAddress(
   const all = alike.map(({ text }) => text).join(" and ");
   if (version === 6 && !network.ipv6) bad(`the network ${key} has no IPv6`, "set enable_ipv6: true");
   else if (alike.length === 0)
-    bad(`the network ${key} has no ${version === 6 ? "IPv6 " : ""}subnet of its own`, "set one under ipam:");
+    bad(`the network ${key} has no ${version === 6 ? "IPv6 " : ""}subnet in the file`, "set one under ipam:");
   else if (!alike.some(({ subnet }) => isHostAddress(subnet, address)))
     bad(`${address} is not a valid container address in ${all}`);
   else if (alike.some(({ gateway }) => gateway === address))

@@ -2,23 +2,12 @@
  * Size limits of a stack file, and checks of texts written to line-based files. The kernel takes one variable or argument
  * of at most 128 KiB (MAX_ARG_STRLEN, execve(2)), and a launch program has 1 MiB for all of them.
  */
+
 import { statSync } from "node:fs";
-import { MAX_ENTRIES, MAX_PARTS, mostEntries, tooManyEntries } from "../files/entry-limit.ts";
+import { LIMITS } from "../../core/limits.ts";
+import { mostEntries, tooManyEntries } from "../files/entry-limit.ts";
 import type { Service } from "../model/stack.ts";
 import type { ServiceReader } from "../normalise/service-reader.ts";
-
-export const STACK_LIMITS = {
-  /** Bytes of an env file or a label file. */
-  listFileBytes: 1 << 20,
-  /** Bytes of one variable, with its name, or of one label. */
-  entryBytes: 128 << 10,
-  /** Bytes of all variables of a service together, and likewise of its labels and annotations. */
-  entriesBytes: 768 << 10,
-  /** Services, networks, volumes, secrets and configs; variables, labels and annotations of each. */
-  parts: MAX_PARTS,
-  /** Entries of any other mapping or list. */
-  entries: MAX_ENTRIES,
-} as const;
 
 /** A word of resolv.conf(5) or hosts(5): white space or a newline would begin another word or line there. */
 const WORD = /^[^\s\p{C}]{1,255}$/u;
@@ -53,7 +42,7 @@ function checkCount(reader: ServiceReader, key: string, count: number): void {
 
 function checkEntries(reader: ServiceReader, key: string, given: readonly [string, string][]): void {
   checkCount(reader, key, given.length);
-  const { entryBytes, entriesBytes } = STACK_LIMITS;
+  const { entryBytes, entriesBytes } = LIMITS.stack;
   let total = 0;
   for (const [name, value] of given) {
     const size = Buffer.byteLength(name) + Buffer.byteLength(value) + 2;
@@ -72,7 +61,7 @@ function checkEntries(reader: ServiceReader, key: string, given: readonly [strin
 export function listFileProblem(file: string): string | undefined {
   const stat = statSync(file, { throwIfNoEntry: false });
   if (stat?.isCharacterDevice() && file !== "/dev/null") return `${file} is a device, expected a file`;
-  const { listFileBytes } = STACK_LIMITS;
+  const { listFileBytes } = LIMITS.stack;
   const size = stat?.size ?? 0;
   return size <= listFileBytes
     ? undefined

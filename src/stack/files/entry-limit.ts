@@ -1,10 +1,12 @@
 /** The limit on the entries of a mapping or list of a stack file, checked before the entries are processed. */
-import { type Document, isCollection, isMap, isScalar, type YAMLMap, type YAMLSeq } from "yaml";
 
-/** Entries of a mapping or list, if its key has no limit of its own. */
-export const MAX_ENTRIES = 10_000;
+import { type Document, isCollection, isMap, isScalar, type YAMLMap, type YAMLSeq } from "yaml";
+import { LIMITS } from "../../core/limits.ts";
+
+/** Entries of a mapping or list, if its key has no specific limit. */
+const MAX_ENTRIES = LIMITS.stack.entries;
 /** Parts of a stack of one kind, and entries that are sent with each of them; bayd accepts no more either. */
-export const MAX_PARTS = 1000;
+const MAX_PARTS = LIMITS.stack.parts;
 
 const PARTS = new Set([
   "services",

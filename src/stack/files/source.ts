@@ -1,4 +1,5 @@
 /** One stack file as text and YAML nodes: parsing, interpolation in place, and places of paths for errors. */
+
 import {
   type Alias,
   type Document,
@@ -18,17 +19,18 @@ import {
   type YAMLMap,
 } from "yaml";
 import type { Diagnostic, SourcePosition } from "../../core/diagnostics.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { type DocumentWalk, isMergeKey, keyName, walkDocument } from "./document-walk.ts";
 import { lastKey, oversizedEntries, tooManyEntries } from "./entry-limit.ts";
 import { type InterpolationProblem, interpolate, type Variables, type VariableUse } from "./interpolate.ts";
 import { mergeValues } from "./merge.ts";
 import type { Origin, Origins } from "./origins.ts";
 
-const MAX_FILE = 4 << 20;
+const MAX_FILE = LIMITS.stack.fileBytes;
 /** The most values that a file may have after aliases are expanded. */
-const MAX_VALUES = 100_000;
+const MAX_VALUES = LIMITS.stack.values;
 /** The most documents in one file. */
-const MAX_DOCUMENTS = 100;
+const MAX_DOCUMENTS = LIMITS.stack.documents;
 /** Keys whose scalars are text: a number below them is kept as written. */
 const TEXT_KEYS = new Set(
   "environment labels annotations args options driver_opts sysctls command entrypoint test".split(" "),

@@ -127,7 +127,7 @@ export const RULES: Record<string, Rule> = {
         : [],
   },
   "docker-socket": {
-    asks: "containers must not have the runtime's socket",
+    asks: "containers must not mount the runtime's socket",
     check: (service) =>
       service.mounts
         .filter((mount) => mount.type === "bind" && DOCKER_SOCKETS.includes(mount.source))

@@ -10,7 +10,7 @@ export function serviceOf(
   const service = Object.hasOwn(services, name) ? services[name] : undefined;
   if (service) return service;
   throw new BayError("UNKNOWN_SERVICE", `the stack ${stack} has no service ${name}`, {
-    hint: `it has: ${Object.keys(services).join(", ")}`,
+    hint: `its services are: ${Object.keys(services).join(", ")}`,
   });
 }
 

@@ -1,4 +1,5 @@
 /** What a stack file says about several hosts: their names, where containers run, and the networks between them. */
+import { LIMITS } from "../../core/limits.ts";
 
 /** The hosts of a stack: all members, or those that the file names. */
 export type StackHosts = "all" | Record<string, StackHost>;
@@ -9,18 +10,6 @@ export interface StackHost {
   /** The TCP port of bayd on the host; undefined for the default. */
   port?: number | undefined;
   labels: Record<string, string>;
-}
-
-/** A port that every host of a stack has, and passes on to a healthy container of the service on any host. */
-export interface IngressPort {
-  service: string;
-  /** Empty for all addresses of the host. */
-  hostAddress: string;
-  hostPort: number;
-  containerPort: number;
-  protocol: "tcp" | "udp";
-  /** Keys of the service's overlay networks, over which other hosts reach its containers. */
-  networks: string[];
 }
 
 /** An image that no registry has, and that a host gets from another one. */
@@ -96,16 +85,4 @@ export interface OverlayOptions {
 }
 
 /** Bounds of the words about hosts. */
-export const HOST_LIMITS = {
-  hosts: 1_000,
-  /** Labels of one host. */
-  labels: 1_000,
-  /** Constraints of one service. */
-  constraints: 100,
-  /** Preferences of one service. */
-  preferences: 10,
-  /** Characters of a constraint or of a label's name. */
-  words: 512,
-  /** Containers of one service, and of all services together. */
-  containers: 10_000,
-} as const;
+export const HOST_LIMITS = LIMITS.hosts;

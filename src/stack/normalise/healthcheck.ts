@@ -1,9 +1,9 @@
 /** Health checks of services and images. */
 
+import { parseDuration } from "../../core/durations.ts";
 import type { Healthcheck } from "../model/stack.ts";
 import type { ServiceInput } from "../schema/schema.ts";
 import { optionalNumber, truth } from "./service-reader.ts";
-import { parseDuration } from "./values.ts";
 
 /** Converts the units of a healthcheck; used for services and images. */
 export function readHealthcheck(

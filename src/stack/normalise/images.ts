@@ -14,7 +14,7 @@ export function readImage(name: string, image: ImageInput, directory: string, re
     report(["images", name], {
       severity: "error",
       code: "BAD_VALUE",
-      message: `images.${name}: give exactly one of host, rootfs, archive, apt`,
+      message: `images.${name}: set exactly one of host, rootfs, archive and apt`,
     });
   }
   const nanoseconds = (milliseconds: number | undefined) =>

@@ -52,7 +52,7 @@ export function missingVolumeDriver(
 /** Returns the message of the later error. */
 function warn(path: string[], why: string, kind: "network" | "volume", report: ReportAt): string {
   const text = `${path.join(".")}: ${why}`;
-  const message = `${text}; plan and up refuse services that use this ${kind}`;
+  const message = `${text}; plan and up reject services that use this ${kind}`;
   const place = report(path, { severity: "warning", code: "UNAVAILABLE", message });
   return atPlace(place || undefined, text);
 }

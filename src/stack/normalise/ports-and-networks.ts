@@ -136,7 +136,7 @@ function withMac(reader: ServiceReader, networks: Service["networks"]): Service[
   const { mac_address: mac } = reader.input;
   const [first] = Object.entries(networks);
   if (mac === undefined) return networks;
-  if (!first) reader.bad(["mac_address"], "the service has no network of its own");
+  if (!first) reader.bad(["mac_address"], "the service does not have its own network");
   else if (first[1].mac !== undefined && first[1].mac !== mac.toLowerCase())
     reader.bad(["mac_address"], `the network ${first[0]} has a different one; set only one of them`);
   else return { ...networks, [first[0]]: { ...first[1], mac: mac.toLowerCase() } };

@@ -1,7 +1,9 @@
 /** Secrets and configs: their content, and their targets in services (Compose specification, 08-configs.md, 09-secrets.md). */
+
 import { createHash } from "node:crypto";
 import { statSync } from "node:fs";
 import { posix, resolve } from "node:path";
+import { LIMITS } from "../../core/limits.ts";
 import { type GivenContents, readGivenFile } from "../files/given-contents.ts";
 import type { GivenContent, ServiceFile } from "../model/stack.ts";
 import type { FileInput } from "../schema/schema.ts";
@@ -11,7 +13,7 @@ type Kind = ServiceFile["kind"];
 type Input = NonNullable<FileInput["configs"]>[string];
 
 /** Docker's limit for configs; its limit for secrets is half of it. */
-const MAX_SIZE = 1 << 20;
+const MAX_SIZE = LIMITS.stack.givenBytes;
 const DEFAULT_MODE = 0o444;
 
 const digestOf = (bytes: Buffer | string) => createHash("sha256").update(bytes).digest("hex");
@@ -37,7 +39,7 @@ export function readGiven(kind: Kind, name: string, input: Input, context: Servi
   if (typeof input.external === "object" || truth(input.external))
     bad("external", `bay has no external store of ${kind}s; use a file`);
   else if (sources.length !== 1)
-    bad(undefined, `give exactly one of file, environment${kind === "config" ? ", content" : ""}`);
+    bad(undefined, `set exactly one of file, environment${kind === "config" ? ", content" : ""}`);
   if (content !== undefined) return { content, digest: digestOf(content) };
   if (environment !== undefined) {
     const value = variables(environment);

@@ -1,5 +1,6 @@
 /** Shared by the readers of a service: its input, the reporting of problems, and values with units. */
 import { atPlace, type SourcePosition } from "../../core/diagnostics.ts";
+import { parseDuration } from "../../core/durations.ts";
 import type { ReportAt } from "../check/check.ts";
 import type { GivenContents } from "../files/given-contents.ts";
 import type { Variables } from "../files/interpolate.ts";
@@ -7,7 +8,7 @@ import { toMapping } from "../files/merge.ts";
 import type { StackHosts, Unavailable } from "../model/stack.ts";
 import type { ServiceInput } from "../schema/schema.ts";
 import type { PredefinedMode } from "./predefined-networks.ts";
-import { parseBytes, parseDuration } from "./values.ts";
+import { parseBytes } from "./values.ts";
 
 export interface ServiceContext {
   directory: string;

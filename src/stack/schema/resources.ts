@@ -36,7 +36,7 @@ export const networkSchema = z.strictObject({
     .string()
     .optional()
     .describe(
-      "bridge, or overlay in a stack with hosts; plan and up refuse a service on a network of another driver",
+      "bridge, or overlay in a stack with hosts; plan and up reject a service on a network of another driver",
     ),
   driver_opts: z.record(z.string(), scalar).optional(),
   internal: boolean.optional(),
@@ -54,7 +54,7 @@ export const networkSchema = z.strictObject({
       driver: z
         .string()
         .optional()
-        .describe("default; plan and up refuse a service on a network with another"),
+        .describe("default; plan and up reject a service on a network with another driver"),
       config: z.array(address).optional(),
     })
     .optional(),
@@ -65,7 +65,7 @@ export const volumeSchema = z.strictObject({
   driver: z
     .string()
     .optional()
-    .describe("local; plan and up refuse a service with a volume of another driver"),
+    .describe("local; plan and up reject a service with a volume of another driver"),
   driver_opts: z
     .record(z.string(), scalar)
     .optional()

@@ -13,8 +13,10 @@ const UNSUPPORTED: { at: RegExp; keys: Readonly<Record<string, string>> }[] = [
     keys: {
       cpu_count: WINDOWS,
       cpu_percent: WINDOWS,
-      cpu_rt_period: "kernels of distributions have no real-time groups; use cpus and cpu_shares",
-      cpu_rt_runtime: "kernels of distributions have no real-time groups; use cpus and cpu_shares",
+      cpu_rt_period:
+        "kernels of Linux distributions do not support real-time groups; use cpus and cpu_shares",
+      cpu_rt_runtime:
+        "kernels of Linux distributions do not support real-time groups; use cpus and cpu_shares",
       credential_spec: WINDOWS,
       models: "bay does not run models; run a model server as a service",
       provider: "bay does not run external provider programs",
@@ -45,9 +47,9 @@ const UNSUPPORTED: { at: RegExp; keys: Readonly<Record<string, string>> }[] = [
   {
     at: /^(secrets|configs)\.[^.]+$/,
     keys: {
-      external: "bay does not store secrets and configs: give the content by file or environment",
-      driver: "bay has no drivers for secrets",
-      driver_opts: "bay has no drivers for secrets",
+      external: "bay does not store secrets and configs: give the content with file or environment",
+      driver: "secret drivers are not supported",
+      driver_opts: "secret drivers are not supported",
       template_driver: "bay has no templates; variables in the content of a config are replaced",
     },
   },
@@ -55,7 +57,7 @@ const UNSUPPORTED: { at: RegExp; keys: Readonly<Record<string, string>> }[] = [
     at: /^images\.[^.]+$/,
     keys: {
       build: "use build: in a service to build an image",
-      registry: "images of a registry need no entry",
+      registry: "images from a registry need no entry",
     },
   },
 ];

@@ -259,7 +259,7 @@ describe("a build", () => {
     expect(filesOf()).toEqual({ o: "other", "in-image": "a" });
     await expect(
       room.build("FROM more\n", { contexts: { more: { kind: "folder", path: join(room.folder, "other") } } }),
-    ).rejects.toThrow(/this context has files and is not an image/);
+    ).rejects.toThrow(/this context is a directory, expected an image/);
   });
 
   it("has layers of its own with COPY --link, and reproducible times with SOURCE_DATE_EPOCH", async () => {

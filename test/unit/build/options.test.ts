@@ -39,13 +39,13 @@ describe("a cache of builds", () => {
   });
 
   it.each([
-    ["type=inline", readCacheSource, "an inline cache is imported by the name of its image"],
+    ["type=inline", readCacheSource, "an inline cache is imported with type=registry"],
     ["type=registry", readCacheSource, "type=registry needs a ref"],
     ["type=local", readCacheSource, "type=local needs a src"],
     ["type=local", readCacheTarget, "type=local needs a dest"],
     ["type=s3,ref=a", readCacheSource, "type=s3 is not supported; use registry, local or inline"],
     ["type=disk", readCacheTarget, 'unknown type "disk"'],
-    ["ref=a", readCacheSource, "it needs a type"],
+    ["ref=a", readCacheSource, "the type is missing"],
     ["type=local,dest=x,mode=some", readCacheTarget, "mode: expected min or max, got some"],
     ["type=inline,mode=max", readCacheTarget, "an inline cache holds the steps of the image only"],
     ["type=local,dest=x,compression=gzip", readCacheTarget, "compression=gzip is not supported"],

@@ -29,6 +29,15 @@ const BANNED: readonly (readonly [RegExp, string])[] = [
   [/["`] has by now\b|\bas it stands\b|\bhas no such thing\b/i, "current"],
   [/["`]there is no (?!route)/i, '"X does not exist", "unknown X"'],
   [/\bchanges by hand\b/i, "manual changes"],
+  [/["`}] of its own\b|\bhas no [\w ]+ of its own\b/, "its own X, a separate X"],
+  [
+    /\b(?:exists?|belongs?|connected|been|cluster) [^"`]*?\balready(?:["`,;]|\.\s*")/,
+    "already exists: before the verb",
+  ],
+  [/\bgive exactly one\b/, "set exactly one"],
+  [/\blet(?:s)? (?:only )?\w+ in\b/, "accepts"],
+  [/\b(?:leads?|led) (?:nowhere|away)\b/, "points outside, is refused"],
+  [/\bwritten down\b/, "saved, stored"],
   [/\bhas the rights of root\b|\bis root on this host\b/i, "has root access to the host"],
 ];
 

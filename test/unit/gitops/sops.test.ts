@@ -111,11 +111,11 @@ describe("refused is", () => {
     await expect(decryptSops(own, true, keyOpener([]))).rejects.toThrow(recipient);
   });
   it.each([
-    ['{"a": "b", "sops": {}}', /metadata of SOPS is not valid/],
-    ['{"a": "b", "sops": {"mac": "x", "lastmodified": "x", "pgp": []}}', /no recipient of age/],
+    ['{"a": "b", "sops": {}}', /SOPS metadata is not valid/],
+    ['{"a": "b", "sops": {"mac": "x", "lastmodified": "x", "pgp": []}}', /no age recipient/],
     [
       "a: b\nsops:\n  mac: x\n  lastmodified: x\n  encrypted_comment_regex: x\n",
-      /by comments are not supported/,
+      /in comments are not supported/,
     ],
     ["a: b\n", /was not encrypted by SOPS/],
     ["sops:\n  - [\n", /not valid/],

@@ -1,11 +1,11 @@
 /** Which descriptors are open at each moment of a launch program, by a model of the kernel's descriptor table. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { Program } from "../../../src/linux/built-program.ts";
 import { FD, givenDescriptors } from "../../../src/linux/launch/descriptors.ts";
 import { execProgram } from "../../../src/linux/launch/exec.ts";
 import type { Stdio } from "../../../src/linux/launch/request.ts";
 import { startProgram } from "../../../src/linux/launch/start.ts";
-import type { Program } from "../../../src/linux/program.ts";
 import type { Spec, SpecMount } from "../../../src/linux/spec.ts";
 
 type Row = Program["rows"][number]["row"];

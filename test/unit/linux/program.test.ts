@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { HEADER, ProgramBuilder, readProgramState, STATUS_RUNNING } from "../../../src/linux/program.ts";
+import { ProgramBuilder } from "../../../src/linux/program.ts";
+import { HEADER, STATUS_RUNNING } from "../../../src/linux/program-format.ts";
+import { readProgramState } from "../../../src/linux/program-state.ts";
 import { SHIM_BASE } from "../../../src/linux/shim-code.ts";
 
 const RECORD = 64;

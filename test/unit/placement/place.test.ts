@@ -340,8 +340,8 @@ describe("local volumes", () => {
       running("", [{ name: "demo_data", host: "c" }]),
     );
     expect(assignments.map(showAssignment)).toEqual([
-      "db.1 -> host c: the volume demo_data is there",
-      "db.2 -> host c: the volume demo_data is there",
+      "db.1 -> host c: has the volume demo_data",
+      "db.2 -> host c: has the volume demo_data",
       "other.1 -> host a: spread, fewest containers of the stack",
     ]);
   });

@@ -107,7 +107,7 @@ volumes: { data: }
     expect(at("10.9.0.255")).toContain("is not a valid container address");
     expect(at("10.9.0.1")).toContain("is the gateway of the network n");
     expect(at("10.9.0.7", ", scale: 2")).toContain("allows one container, not 2");
-    expect(at("10.9.0.7", "", "plain")).toContain("has no subnet of its own");
+    expect(at("10.9.0.7", "", "plain")).toContain("has no subnet in the file");
     const two = (first: string, second: string, more = "") =>
       problemsOf(`services:\n  a: {image: x, ${first}}\n  b: {image: x, ${second}}\n${NETWORKS}${more}`);
     const fixed = "networks: {n: {ipv4_address: 10.9.0.7}}";

@@ -81,7 +81,7 @@ describe("a name", () => {
   });
 });
 
-it("a secret without uid and gid has no owner of its own", () => {
+it("a secret without uid and gid belongs to the container's user", () => {
   const text =
     'services: { a: { image: x, secrets: [s, { source: s, target: t, uid: "0" }] } }\nsecrets: { s: { file: s.txt } }\n';
   const { files } = loadText(text, { extra: { "s.txt": "top" } }).stack.services.a!;

@@ -84,7 +84,7 @@ describe("a rule of develop.watch", () => {
   it("rejects rebuild without a build, and patterns that are not valid", () => {
     expect(() => ruleWith({ action: "rebuild", target: undefined })).toThrow(/needs a build/);
     for (const target of ["/proc", "/sys/x", "/dev/shm"])
-      expect(() => ruleWith({ target }), target).toThrow(/belongs to the kernel/);
+      expect(() => ruleWith({ target }), target).toThrow(/is on a file system of the kernel/);
     expect(() => ruleWith({ ignore: ["a[b"] })).toThrow(/services\.web\.develop\.watch\[0\]\.ignore/);
   });
 

@@ -1,4 +1,5 @@
-import { type Context, oneContainer } from "../../context.ts";
+import type { Context } from "../../context.ts";
+import { oneContainer } from "../../named-containers.ts";
 import { runSession } from "../../ui/terminal.ts";
 
 /** Connects to a container's terminal, or to its output and input. */

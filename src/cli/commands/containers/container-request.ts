@@ -1,6 +1,7 @@
 /** From the options of `bay container run` and `create`, which are those of docker run, to the body of the Engine API. */
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { parseDuration } from "../../../core/durations.ts";
 import { BayError } from "../../../core/errors.ts";
 import { namedValues, withValues } from "../../options.ts";
 
@@ -286,11 +287,9 @@ function healthOf(options: ContainerOptions): Record<string, unknown> | undefine
   if (options.healthcheck === false) return { Test: ["NONE"] };
   const time = (option: string, text: string | undefined) => {
     if (text === undefined) return undefined;
-    const units: Record<string, number> = { ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 };
-    const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)];
-    if (parts.map(([part]) => part).join("") !== text || parts.length === 0)
-      throw bad(option, "a duration such as 10s", text);
-    return Math.round(parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * units[unit!]!, 0));
+    const milliseconds = parseDuration(text);
+    if (milliseconds === undefined) throw bad(option, "a duration such as 10s", text);
+    return Math.round(milliseconds * 1e6);
   };
   const health = {
     Test: options.healthCmd === undefined ? undefined : ["CMD-SHELL", options.healthCmd],

@@ -1,26 +1,11 @@
 /** `bay container …`: commands on one container, named by its service, its own name or its ID. */
 
-import { hasCode } from "../../../core/errors.ts";
-import type { Client } from "../../../daemon/index.ts";
 import { textOf, toError } from "../../../daemon/index.ts";
-import { type Context, oneContainer } from "../../context.ts";
+import type { Context } from "../../context.ts";
+import { containerOrService } from "../../named-containers.ts";
 import { print, printJson } from "../../ui/output.ts";
 import { refuseTerminal, saveStream } from "../../ui/save-stream.ts";
 import { copyBetween } from "./cp.ts";
-
-/** A container by name or ID, else the stack's container of a service. */
-async function find(context: Context, name: string, index?: number): Promise<{ client: Client; id: string }> {
-  const client = await context.client();
-  if (index !== undefined) return { client, id: (await oneContainer(context, name, index)).row.Id };
-  try {
-    const { Id } = await client.json<{ Id: string }>("GET", `/containers/${encodeURIComponent(name)}/json`);
-    return { client, id: Id };
-  } catch (error) {
-    if (!hasCode(error, "CONTAINER_NOT_FOUND")) throw error;
-    const { row } = await oneContainer(context, name);
-    return { client, id: row.Id };
-  }
-}
 
 interface CommitOptions {
   author?: string;
@@ -35,7 +20,7 @@ export async function commit(
   [name, image]: string[],
   options: CommitOptions,
 ): Promise<void> {
-  const { client, id } = await find(context, name!, options.index);
+  const { client, id } = await containerOrService(context, name!, options.index);
   const query = new URLSearchParams({
     container: id,
     repo: image ?? "",
@@ -53,7 +38,7 @@ export function copy(
   [source, target]: string[],
   options: { archive?: boolean },
 ): Promise<void> {
-  return copyBetween(source!, target!, (name) => find(context, name), {
+  return copyBetween(source!, target!, (name) => containerOrService(context, name), {
     keepOwners: options.archive ?? false,
     followLink: false,
   });
@@ -62,7 +47,7 @@ export function copy(
 const SIGNS = ["C", "A", "D"];
 
 export async function diff(context: Context, [name]: string[], options: { format: string }): Promise<void> {
-  const { client, id } = await find(context, name!);
+  const { client, id } = await containerOrService(context, name!);
   const changes = await client.json<{ Path: string; Kind: number }[]>("GET", `/containers/${id}/changes`);
   if (options.format === "json") return printJson(changes);
   print(changes.map(({ Path, Kind }) => `${SIGNS[Kind]} ${Path.replace(/\p{C}/gu, "?")}`).join("\n"));
@@ -74,7 +59,7 @@ export async function exportContainer(
   { output, index }: { output?: string; index?: number },
 ): Promise<void> {
   refuseTerminal(output, "a tar");
-  const { client, id } = await find(context, name!, index);
+  const { client, id } = await containerOrService(context, name!, index);
   const { body, status } = await client.send("GET", `/containers/${id}/export`);
   if (status >= 400) throw toError(await textOf(body));
   await saveStream(body, output);

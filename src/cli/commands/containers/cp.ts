@@ -4,7 +4,8 @@ import { basename, dirname, posix, resolve } from "node:path";
 import { pipeline } from "node:stream";
 import { BayError, hasCode } from "../../../core/errors.ts";
 import { type Client, textOf, toError } from "../../../daemon/index.ts";
-import { type Context, containersOf, nameOf, oneContainer } from "../../context.ts";
+import type { Context } from "../../context.ts";
+import { containersOf, nameOf, oneContainer } from "../../named-containers.ts";
 import { saveStream } from "../../ui/save-stream.ts";
 
 /** Finds the container that the source or the target names. */

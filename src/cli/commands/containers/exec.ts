@@ -1,5 +1,6 @@
 import { BayError } from "../../../core/errors.ts";
-import { type Context, oneContainer } from "../../context.ts";
+import type { Context } from "../../context.ts";
+import { oneContainer } from "../../named-containers.ts";
 import { withValues } from "../../options.ts";
 import { needsTerminal, runSession, terminalSize } from "../../ui/terminal.ts";
 

@@ -1,14 +1,14 @@
 /** Commands that apply one action to each container of a stack. */
 import { BayError, messageOf } from "../../../core/errors.ts";
 import { signalNumber } from "../../../core/signals.ts";
+import type { Context } from "../../context.ts";
 import {
   type ContainerRow,
-  type Context,
   containersOf,
   nameOf,
   serviceOf,
   stackContainers,
-} from "../../context.ts";
+} from "../../named-containers.ts";
 import { print } from "../../ui/output.ts";
 
 type Client = Awaited<ReturnType<Context["client"]>>;

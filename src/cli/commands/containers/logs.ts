@@ -1,13 +1,13 @@
 import { BayError } from "../../../core/errors.ts";
 import type { Client } from "../../../daemon/index.ts";
+import type { Context } from "../../context.ts";
 import {
   type ContainerRow,
-  type Context,
   chooseContainers,
   containersOf,
   listContainers,
   numberOf,
-} from "../../context.ts";
+} from "../../named-containers.ts";
 import { parseTail, parseTime } from "../../options.ts";
 import { type FollowQuery, LogFollower } from "../../ui/log-follower.ts";
 import { changesOf, patiently } from "../../ui/stack-changes.ts";

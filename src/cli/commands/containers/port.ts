@@ -1,5 +1,6 @@
 import { BayError } from "../../../core/errors.ts";
-import { type Context, oneContainer } from "../../context.ts";
+import type { Context } from "../../context.ts";
+import { oneContainer } from "../../named-containers.ts";
 import { print } from "../../ui/output.ts";
 
 export async function port(

@@ -1,4 +1,5 @@
-import { type Context, containersOf, nameOf } from "../../context.ts";
+import type { Context } from "../../context.ts";
+import { containersOf, nameOf } from "../../named-containers.ts";
 import { print, printJson, table } from "../../ui/output.ts";
 
 export async function top(context: Context, services: string[], options: { format: string }): Promise<void> {

@@ -39,7 +39,7 @@ export function readOutput(text: string): BuildOutput {
   const fields = new Map(csvFields(text).map((field) => field.split(/=(.*)/s, 2) as [string, string]));
   const type = fields.get("type");
   const known = type === undefined ? undefined : KEYS[type];
-  if (type === undefined) throw bad("it needs a type", `type=${Object.keys(KEYS).join(", ")}`);
+  if (type === undefined) throw bad("the type is missing", `type=${Object.keys(KEYS).join(", ")}`);
   if (!known)
     throw bad(`unknown type ${JSON.stringify(type)}`, `expected one of ${Object.keys(KEYS).join(", ")}`);
   for (const key of fields.keys()) {

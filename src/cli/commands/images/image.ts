@@ -227,7 +227,7 @@ export async function verify(
     damaged: string[];
   }>("GET", "/bay/v1/images/verify");
   if (options.format === "json") printJson(result);
-  else if (result.problems.length === 0) print(`${result.checked} blobs have the right content`);
+  else if (result.problems.length === 0) print(`${result.checked} blobs are intact`);
   else {
     for (const { image, digest, message } of result.problems) print(`${image}: ${digest}: ${message}`);
     if (result.damaged.length > 0) print("damaged content is no longer used");

@@ -82,7 +82,7 @@ async function imagesOf(
 export async function pull(context: Context, services: string[], options: PullOptions): Promise<number> {
   const found = await imagesOf(context, services, options.includeDeps ?? false);
   const wanted = options.ignoreBuildable ? found.filter(({ isBuildable }) => !isBuildable) : found;
-  if (wanted.length === 0) print("no service uses an image of a registry");
+  if (wanted.length === 0) print("no service uses an image from a registry");
   const buildable = new Set(wanted.flatMap(({ image, isBuildable }) => (isBuildable ? [image] : [])));
   const images = new Set(wanted.map(({ image }) => image));
   return eachImage(context, images, "pulled", options.ignorePullFailures, async (client, image) => {

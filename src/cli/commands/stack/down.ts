@@ -1,7 +1,8 @@
 import { BayError, hasCode, messageOf } from "../../../core/errors.ts";
 import type { Plan } from "../../../reconcile/index.ts";
 import type { Stack } from "../../../stack/index.ts";
-import { type Context, chooseContainers, listContainers } from "../../context.ts";
+import type { Context } from "../../context.ts";
+import { chooseContainers, listContainers } from "../../named-containers.ts";
 import { milliseconds } from "../../options.ts";
 import { print } from "../../ui/output.ts";
 import { watch } from "./send-up.ts";

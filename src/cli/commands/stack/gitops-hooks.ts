@@ -40,7 +40,7 @@ export async function listenForHooks(
   const client = await context.daemon();
   if (off) {
     await client.json("DELETE", LISTENER);
-    return format === "json" ? printJson(null) : print("bayd does not listen for webhooks any more");
+    return format === "json" ? printJson(null) : print("bayd no longer listens for webhooks");
   }
   const shown =
     text === undefined
@@ -71,7 +71,7 @@ export async function setWebhook(
   const client = await context.client();
   if (off) {
     await client.json("DELETE", urlOf(name!, "/webhook"));
-    return format === "json" ? printJson({}) : print(`${name}: webhooks are not accepted any more`);
+    return format === "json" ? printJson({}) : print(`${name}: webhooks are no longer accepted`);
   }
   const webhook = await client.json<Webhook>("PUT", urlOf(name!, "/webhook"), { secret: textOf(secret) });
   if (format === "json") return printJson(webhook);
@@ -95,9 +95,9 @@ export async function notifyTargets(
   { format, type, url, token, on, off }: NotifyOptions,
 ): Promise<void> {
   if ((type === undefined) !== (url === undefined))
-    throw new BayError("BAD_OPTION", "--type and --url need each other");
+    throw new BayError("BAD_OPTION", "--type and --url must be used together");
   if (type === undefined && (token !== undefined || on))
-    throw new BayError("BAD_OPTION", "--token and --on need --type and --url");
+    throw new BayError("BAD_OPTION", "--token and --on require --type and --url");
   if (off && type !== undefined) throw new BayError("BAD_OPTION", "--off cannot be used with --type");
   const client = await context.client();
   const path = urlOf(name!, "/notify");

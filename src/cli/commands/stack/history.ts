@@ -67,11 +67,11 @@ function describe(
   diff: (from: Stack, to: Stack) => StackChange[],
 ): string {
   if (revision.from !== undefined) return `rolled back to ${revision.from}`;
-  if (!before) return isOldest && revision.number === 1 ? "first" : "the oldest that is kept";
+  if (!before) return isOldest && revision.number === 1 ? "first" : "oldest stored revision";
   if (revision.recreated) return `recreated: ${revision.recreated.join(", ")}`;
   const paths = [...new Set(changesOf(before, revision, diff).map(({ path }) => path))];
   const more = paths.length > MAX_NAMED ? ` and ${paths.length - MAX_NAMED} more` : "";
-  return paths.slice(0, MAX_NAMED).join(", ") + more || "where the files are";
+  return paths.slice(0, MAX_NAMED).join(", ") + more || "location of the stack files";
 }
 
 /** A name that now means another image is a change too. */

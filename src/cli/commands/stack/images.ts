@@ -1,4 +1,5 @@
-import { type Context, containersOf, nameOf } from "../../context.ts";
+import type { Context } from "../../context.ts";
+import { containersOf, nameOf } from "../../named-containers.ts";
 import { column, type Listing, printListing } from "../../ui/listing.ts";
 import { humanBytes, print } from "../../ui/output.ts";
 

@@ -121,13 +121,13 @@ export async function apply(context: Context, [file]: string[]): Promise<void> {
   const saved = savedSchema.safeParse(json);
   if (!saved.success)
     throw new BayError("BAD_PLAN_FILE", `${file} is not a plan written by bay`, {
-      hint: "make one with bay plan -o FILE",
+      hint: "create one with bay plan -o FILE",
     });
   const { stack, options } = saved.data;
   const now = await makePlanFor(context, stack, options);
   if (fingerprint(now) !== saved.data.fingerprint) {
     throw new BayError("STALE_PLAN", "the host has changed since the plan was made", {
-      hint: "make a new one with bay plan -o FILE",
+      hint: "create a new one with bay plan -o FILE",
     });
   }
   await sendUp(await context.daemon(), stack, { options });

@@ -1,12 +1,12 @@
 import { BayError, hasCode } from "../../../core/errors.ts";
+import type { Context } from "../../context.ts";
 import {
   type ContainerRow,
-  type Context,
   chooseContainers,
   listContainers,
   nameOf,
   serviceOf,
-} from "../../context.ts";
+} from "../../named-containers.ts";
 import { commandText, type Inspected, portsText } from "../../ui/container-text.ts";
 import { humanAge, print, table } from "../../ui/output.ts";
 

@@ -6,7 +6,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf } from "../../../core/errors.ts";
 import type { Client } from "../../../daemon/index.ts";
 import type { Stack } from "../../../stack/index.ts";
-import { type ContainerRow, chooseContainers, listContainers, nameOf, serviceOf } from "../../context.ts";
+import {
+  type ContainerRow,
+  chooseContainers,
+  listContainers,
+  nameOf,
+  serviceOf,
+} from "../../named-containers.ts";
 import { LogFollower } from "../../ui/log-follower.ts";
 import { changesOf, patiently } from "../../ui/stack-changes.ts";
 

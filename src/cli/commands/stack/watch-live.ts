@@ -4,7 +4,7 @@ import { messageOf } from "../../../core/errors.ts";
 import type { Client } from "../../../daemon/index.ts";
 import type { Stack } from "../../../stack/index.ts";
 import type { WatchEvent } from "../../../watch/index.ts";
-import { type ContainerRow, listContainers, serviceOf } from "../../context.ts";
+import { type ContainerRow, listContainers, serviceOf } from "../../named-containers.ts";
 import { LogFollower } from "../../ui/log-follower.ts";
 import { changesOf, patiently } from "../../ui/stack-changes.ts";
 import { linesOf } from "../../ui/watch-lines.ts";

@@ -117,7 +117,9 @@ async function sayOverride(context: Context): Promise<void> {
   const choice = await context.choice();
   const { DOCKER_HOST, DOCKER_CONTEXT } = process.env;
   if (choice.kind === "address")
-    process.stderr.write(`warning: ${choice.from} selects ${choice.address}, whatever context is in use\n`);
+    process.stderr.write(
+      `warning: ${choice.from} selects ${choice.address}, regardless of the context in use\n`,
+    );
   else if (DOCKER_HOST && !isForBay(DOCKER_HOST))
     process.stderr.write(
       `warning: DOCKER_HOST=${DOCKER_HOST} is the socket of another engine, and bay does not use it; BAY_HOST selects any socket\n`,

@@ -83,7 +83,7 @@ async function stopAll(context: Context): Promise<number> {
       hint: "bay up starts it",
     });
   print(
-    "containers and bayd stopped. When bayd starts again, it starts the containers whose restart policy is not no.",
+    "containers and bayd stopped. When bayd starts again, it starts the containers that have a restart policy other than no.",
   );
   return 0;
 }
@@ -97,7 +97,7 @@ async function reload(context: Context): Promise<number> {
   for (const { key, from, to } of changes) print(`${key}: ${from} -> ${to}`);
   print(
     changes.length === 0
-      ? `${file} changes no setting; certificates were read again`
+      ? `no setting in ${file} has changed; the certificates were reloaded`
       : "the new settings apply to connections, containers and images from now on",
   );
   for (const problem of problems)

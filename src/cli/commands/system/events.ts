@@ -1,4 +1,5 @@
-import { type Context, containersOf } from "../../context.ts";
+import type { Context } from "../../context.ts";
+import { containersOf } from "../../named-containers.ts";
 import { parseTime } from "../../options.ts";
 import { print } from "../../ui/output.ts";
 

@@ -20,7 +20,7 @@ export function routeFinding(conf = "/proc/sys/net/ipv4/conf"): Finding {
     ...(closed.length > 0 ? [`forwarding is off on ${closed.join(", ")}`] : []),
     ...(strict.length > 0
       ? [
-          `rp_filter is strict on ${strict.join(", ")}: packets must arrive by the interface that leads to their sender`,
+          `rp_filter is strict on ${strict.join(", ")}: packets must arrive on the interface of the route to their sender`,
         ]
       : []),
   ];

@@ -46,7 +46,7 @@ export async function backup(
   const { entries = 0, sockets = 0, changed = [] } = packed;
   if (sockets > 0) warn(`left out ${sockets} ${sockets === 1 ? "socket" : "sockets"}`);
   for (const file of changed)
-    warn(`${binaryText(file)} became shorter while it was read; the rest was filled with zeros`);
+    warn(`${binaryText(file)} was truncated while it was read; the rest was filled with zeros`);
   process.stderr.write(`volume ${name} backed up: ${entries} files and folders\n`);
   return changed.length > 0 ? 1 : 0;
 }

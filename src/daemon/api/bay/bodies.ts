@@ -6,12 +6,13 @@
 import { z } from "zod";
 import type { ContainerConfig } from "../../../container/index.ts";
 import { versionOf } from "../../../core/ip.ts";
+import { LIMITS } from "../../../core/limits.ts";
 import type { ResourceLimits } from "../../../core/resource-limits.ts";
 import type { PlanOptions } from "../../../reconcile/index.ts";
 import type { Stack } from "../../../stack/index.ts";
 
-const MOST_ENTRIES = 1000;
-const LONGEST_TEXT = 1 << 20;
+const MOST_ENTRIES = LIMITS.stack.parts;
+const LONGEST_TEXT = LIMITS.stack.text;
 
 /** The highest number of a container. */
 const MOST_NUMBER = 2 ** 31 - 1;

@@ -87,7 +87,7 @@ export function hostRoutes({ cluster, manager }: Services): Route[] {
     route("POST", "/bay/v1/host/leave", ({ response }) => {
       if (manager.networks.overlays.list().length > 0)
         throw new BayError("NETWORK_IN_USE", "this host has overlay networks", {
-          hint: "remove the stacks that use them by bay down first",
+          hint: "first remove the stacks that use them with bay down",
         });
       cluster.membership.leave();
       sendJson(response, 200, {});

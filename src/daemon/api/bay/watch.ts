@@ -1,6 +1,8 @@
 /** bay's own routes for `bay watch`: the session, and batches of file changes for containers. */
+
 import { z } from "zod";
 import { syncedPaths, syncFiles } from "../../../container/index.ts";
+import { LIMITS } from "../../../core/limits.ts";
 import { readBatch } from "../../watch/batch-format.ts";
 import { MOST_BYTES } from "../../watch/protocol.ts";
 import { WatchSessions } from "../../watch/sessions.ts";
@@ -18,7 +20,7 @@ const ruleOfPaths = () => z.strictObject({ source: path, target: path });
 const ruleIn = (query: URLSearchParams) => ({ source: query.get("source"), target: query.get("target") });
 
 /** JSON of the operations, beside the contents. */
-const MOST_JSON = 8 << 20;
+const MOST_JSON = LIMITS.watch.batchList;
 
 export function watchRoutes({ manager }: Services): Route[] {
   const sessions = new WatchSessions(manager);

@@ -31,7 +31,7 @@ function header(stat: PathStat): string {
 
 /** Docker accepts a config here. bay accepts the same as instructions in `changes`, and rejects what it would ignore. */
 const nothing = z.union([z.literal(""), z.array(z.unknown()).max(0), z.object({}).strict()], {
-  error: "bay does not take a config in the body: use the parameter changes",
+  error: "a config in the body is not supported: use the parameter changes",
 });
 const commitBody = z.object({
   Cmd: nothing.optional(),
@@ -51,7 +51,7 @@ const commitBody = z.object({
 export function archiveRoutes({ manager }: Services): Route[] {
   const target = (call: Call) => {
     const { path } = parameters("GET /containers/:/archive", call.query);
-    if (!path) throw new BayError("BAD_REQUEST", "the query needs a path");
+    if (!path) throw new BayError("BAD_REQUEST", "the parameter path is required");
     return { record: manager.get(call.parts[0]!), path };
   };
   return [
@@ -98,7 +98,7 @@ export function archiveRoutes({ manager }: Services): Route[] {
     route("PUT", "/containers/:/archive", async (call) => {
       const given = parameters("PUT /containers/:/archive", call.query);
       const { path, noOverwriteDirNonDir, copyUIDGID } = given;
-      if (!path) throw new BayError("BAD_REQUEST", "the query needs a path");
+      if (!path) throw new BayError("BAD_REQUEST", "the parameter path is required");
       const record = manager.get(call.parts[0]!);
       // Docker uses the container's user, if it has one
       if (copyUIDGID && record.config.user)

@@ -11,6 +11,7 @@ import { ageAndLabelTest, booleanFilter } from "./filters.ts";
 import { findNetwork } from "./find-network.ts";
 import { parameters } from "./parameters.ts";
 import { usedNetworks } from "./views.ts";
+import { volumeShape } from "./volume-shape.ts";
 
 /** Bytes of a container's writable layer. */
 export const writableSizeOf = (manager: Services["manager"], { id }: ContainerRecord): Promise<number> =>
@@ -58,16 +59,11 @@ export function diskRoutes({ manager, ...services }: Services): Route[] {
           })),
         ),
         Volumes: await Promise.all(
-          (isShown("volume") ? manager.volumes.list() : []).map(async ({ config, createdAt }) => ({
-            Name: config.name,
-            Driver: "local",
-            Mountpoint: manager.volumes.path(config.name),
-            CreatedAt: createdAt,
-            Labels: config.labels,
-            Scope: "local",
+          (isShown("volume") ? manager.volumes.list() : []).map(async (record) => ({
+            ...volumeShape(manager, record),
             UsageData: {
-              Size: await measureDirectory(manager.volumes.path(config.name)).catch(() => 0),
-              RefCount: usersOfVolume(config.name).length,
+              Size: await measureDirectory(manager.volumes.path(record.config.name)).catch(() => 0),
+              RefCount: usersOfVolume(record.config.name).length,
             },
           })),
         ),

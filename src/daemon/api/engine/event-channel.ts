@@ -2,18 +2,20 @@
  * The followers of the event stream with the same filters. Each event is encoded once, and the events of a moment form one
  * buffer for all followers of a channel: 200 followers cost 200 writes, however many events there are.
  */
+
 import type { ServerResponse } from "node:http";
 import type { BayEvent, EventLog } from "../../../container/index.ts";
+import { LIMITS } from "../../../core/limits.ts";
 
 /** Milliseconds between two writes to followers during continuous events. */
 const INTERVAL = 50;
 /** The most bytes that wait for the next write. */
-const MAX_WAITING = 1 << 20;
+const MAX_WAITING = LIMITS.request.waitingEvents;
 /**
  * The most bytes that one follower may leave unread; beyond them its connection is closed, so that it notices the missing
  * events.
  */
-const MAX_UNSENT = 4 << 20;
+const MAX_UNSENT = LIMITS.request.unsentEvents;
 
 export class EventChannel {
   readonly #followers = new Set<ServerResponse>();

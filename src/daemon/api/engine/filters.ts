@@ -5,12 +5,14 @@
  * labels must. An unknown key is an error, because an ignored filter would show, or remove, objects that the client did not
  * mean.
  */
+
 import { z } from "zod";
 import { BayError } from "../../../core/errors.ts";
+import { LIMITS } from "../../../core/limits.ts";
 import { parseJson, parseWith } from "../request-body.ts";
 import { NamePattern } from "./name-pattern.ts";
 
-const MAX_VALUES = 1000;
+const MAX_VALUES = LIMITS.request.filterValues;
 const value = z.string().max(4096);
 
 /** The older form, a map of maps, is accepted, too. */
@@ -47,7 +49,7 @@ const ALL_VALUES = new Set(["label", "label!"]);
 
 /** Keys whose values are patterns, and how many of them may be more than plain text. */
 const PATTERNS = new Set(["id", "name", "reference"]);
-const MAX_PATTERNS = 32;
+const MAX_PATTERNS = LIMITS.request.patterns;
 
 /** Combines all filters in one test. Values are checked even if no object exists. Throws BAD_REQUEST. */
 export function compile<T>(filters: Filters, meaning: Meaning<T>): Test<T> {
@@ -117,7 +119,8 @@ export function booleanOf(key: string, text: string): boolean {
 /** A boolean filter; undefined if it is not given. Throws BAD_REQUEST. */
 export function booleanFilter(filters: Filters, key: string): boolean | undefined {
   const values = new Set((filters.get(key) ?? []).map((text) => booleanOf(key, text)));
-  if (values.size > 1) throw new BayError("BAD_REQUEST", `the filter ${key} is given with both truth values`);
+  if (values.size > 1)
+    throw new BayError("BAD_REQUEST", `the filter ${key} is given both as true and as false`);
   return [...values][0];
 }
 

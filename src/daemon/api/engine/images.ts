@@ -142,7 +142,8 @@ export function imageRoutes({ manager, stacks }: Services): Route[] {
     }),
     route("POST", "/images/*/tag", ({ response, parts, query }) => {
       const { repo, tag } = parameters("POST /images/*/tag", query);
-      if (!repo) throw new BayError("BAD_REQUEST", "the query needs repo, the new name of the image");
+      if (!repo)
+        throw new BayError("BAD_REQUEST", "the parameter repo (the new name of the image) is required");
       images.records.tag(parts[0]!, withTag(repo, tag));
       response.writeHead(201).end();
     }),

@@ -5,12 +5,14 @@
  * It supports a part of Go's regexp syntax: characters, `.`, `[a-z]`, `[^a-z]`, `\d \w \s \D \W \S`, escapes of punctuation,
  * `( )`, `(?: )`, `|`, `* + ?` and `{n,m}` (also lazy, which is the same here), `^` and `$`.
  */
-import { BayError } from "../../../core/errors.ts";
 
-const MAX_LENGTH = 512;
-const MAX_STATES = 512;
-const MAX_REPEATS = 255;
-const MAX_NESTING = 50;
+import { BayError } from "../../../core/errors.ts";
+import { LIMITS } from "../../../core/limits.ts";
+
+const MAX_LENGTH = LIMITS.request.patternLength;
+const MAX_STATES = LIMITS.request.patternStates;
+const MAX_REPEATS = LIMITS.request.patternRepeats;
+const MAX_NESTING = LIMITS.request.patternNesting;
 
 type Accepts = (character: string) => boolean;
 
@@ -73,7 +75,7 @@ class Reader {
     for (let isFirst = true; ; isFirst = false) {
       const range = this.#range();
       if (!range) return part;
-      if (!isFirst) throw this.#bad("a repetition of a repetition");
+      if (!isFirst) throw this.#bad("nested repetitions");
       if (this.text[this.#at] === "?") this.#at += 1; // lazy: matches the same texts
       part = { kind: "repeat", part, ...range };
     }

@@ -3,8 +3,10 @@
  * clients send. A route without an entry has none. Others are rejected, because the client would not notice an ignored
  * parameter.
  */
+
 import { z } from "zod";
 import { BayError } from "../../../core/errors.ts";
+import { LIMITS } from "../../../core/limits.ts";
 import { BUILD_CACHE_FILTERS } from "./build-cache-filters.ts";
 import { AGE_AND_LABELS } from "./filters.ts";
 import {
@@ -32,11 +34,11 @@ import {
   texts,
 } from "./query.ts";
 
-const MOST_LINES = 1_000_000_000;
+const MOST_LINES = LIMITS.request.tailLines;
 /** Seconds of grace before a container is killed. */
-const LONGEST_GRACE = 2_000_000;
-const MOST_RESULTS = 10_000;
-const MOST_NAMES = 1000;
+const LONGEST_GRACE = LIMITS.request.graceSeconds;
+const MOST_RESULTS = LIMITS.request.searchResults;
+const MOST_NAMES = LIMITS.request.values;
 const DISK_TYPES = ["container", "image", "volume", "build-cache"] as const;
 
 const grace = () => ({ t: integer(-1, LONGEST_GRACE), signal: signal() });

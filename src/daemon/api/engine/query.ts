@@ -1,9 +1,11 @@
 /** Parses parameters of the Engine API's queries by schemas; errors name the parameter. */
+
 import { z } from "zod";
 import { BayError } from "../../../core/errors.ts";
+import { LIMITS } from "../../../core/limits.ts";
 import { signalNumber } from "../../../core/signals.ts";
 import { parsePlatform, parseReference } from "../../../image/index.ts";
-import { issueText, LIMITS, parseJson } from "../request-body.ts";
+import { issueText, parseJson } from "../request-body.ts";
 import { momentOf, parseFilters } from "./filters.ts";
 
 /** Creating a schema takes longer than most requests, so each is created only once. */
@@ -102,13 +104,13 @@ export const json = <T>(name: string, schema: z.ZodType<T>) =>
     const result = schema.safeParse(parseJson(Buffer.from(text), name));
     if (result.success) return result.data;
     throw new BayError("BAD_REQUEST", issueText(result.error.issues, name));
-  }, LIMITS.headers);
+  }, LIMITS.request.headers);
 
 /** Filters; `known` are the keys of the route. Throws BAD_REQUEST. */
 export const filters = (known: readonly string[]) =>
   z
     .string()
-    .max(LIMITS.headers)
+    .max(LIMITS.request.headers)
     .optional()
     .transform((text) => parseFilters(text ?? null, known));
 
@@ -191,7 +193,10 @@ export function terminalSize({ h, w }: { h?: number | undefined; w?: number | un
   columns: number;
 } {
   if (h === undefined || w === undefined)
-    throw new BayError("BAD_REQUEST", "the query needs h and w, the rows and columns of the terminal");
+    throw new BayError(
+      "BAD_REQUEST",
+      "the parameters h and w (the rows and columns of the terminal) are required",
+    );
   return { rows: h, columns: w };
 }
 

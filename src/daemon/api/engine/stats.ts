@@ -1,8 +1,10 @@
 /** Samples of a container's resource usage in the shape of the Docker Engine API. */
+
 import { readFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ContainerManager } from "../../../container/index.ts";
+import { LIMITS } from "../../../core/limits.ts";
 import { type Call, sendJson, startStream } from "../http.ts";
 import { parameters } from "./parameters.ts";
 
@@ -53,7 +55,7 @@ export async function sendStats(manager: ContainerManager, id: string, call: Cal
 }
 
 /** Unsent bytes of a slow client from which samples are skipped. */
-const MAX_UNSENT = 1 << 20;
+const MAX_UNSENT = LIMITS.request.unsentStats;
 
 function sample(manager: ContainerManager, id: string) {
   const record = manager.get(id);

@@ -1,4 +1,5 @@
 /** The streaming routes of the Docker Engine API: logs, attach, exec start, events. */
+
 import type { Duplex } from "node:stream";
 import {
   type ContainerManager,
@@ -7,6 +8,7 @@ import {
   type LogLine,
 } from "../../../container/index.ts";
 import { BayError, messageOf } from "../../../core/errors.ts";
+import { LIMITS } from "../../../core/limits.ts";
 import { endSocket } from "../connections.ts";
 import { type Call, frame, hijack, type Route, route, whenClosed } from "../http.ts";
 import { parseJson, parseWith } from "../request-body.ts";
@@ -19,7 +21,7 @@ import { sendLog } from "./log-stream.ts";
 import { parameters } from "./parameters.ts";
 
 /** The most unsent bytes of a client of a terminal. */
-const MAX_UNSENT = 4 << 20;
+const MAX_UNSENT = LIMITS.request.unsentOutput;
 
 export function streamRoutes({ manager }: Services): { routes: Route[]; hijacks: HijackRoute[] } {
   return {
@@ -128,7 +130,7 @@ interface Input {
 }
 
 /** The most bytes of input that wait for a command that does not read; the client has to wait with the rest. */
-const MAX_WAITING = 1 << 20;
+const MAX_WAITING = LIMITS.request.unreadInput;
 const LOOK_AGAIN = 50;
 
 /**

@@ -93,7 +93,7 @@ const DEFAULT_PERIOD = 100_000;
 /** Throws BAD_REQUEST. */
 function cpusOf({ NanoCpus, CpuQuota, CpuPeriod }: Update): number | undefined {
   if (NanoCpus && (CpuQuota || CpuPeriod))
-    throw new BayError("BAD_REQUEST", "NanoCpus and CpuQuota with CpuPeriod cannot be set both");
+    throw new BayError("BAD_REQUEST", "NanoCpus and CpuQuota with CpuPeriod cannot both be set");
   const wanted = NanoCpus
     ? NanoCpus / 1e9
     : CpuQuota && CpuQuota > 0

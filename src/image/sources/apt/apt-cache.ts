@@ -9,11 +9,11 @@ import { createReadStream, existsSync, readdirSync } from "node:fs";
 import { link, lstat, mkdir, readdir, rename, rm, utimes } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
+import type { AptPackages } from "../../../core/apt-packages.ts";
 import { BayError, hasCode } from "../../../core/errors.ts";
 import { removeTree, removeTreeNow } from "../../layers/remove-tree.ts";
 import { SharedWork } from "../../store/shared-work.ts";
 import type { AptWork } from "./build.ts";
-import type { AptPackages } from "./packages.ts";
 
 /** The size limit of all bases and packages; beyond it the least recently used are removed. */
 export const MAX_BYTES = 4 * 2 ** 30;

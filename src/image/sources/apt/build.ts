@@ -4,11 +4,12 @@
  */
 import { spawn } from "node:child_process";
 import { dirname } from "node:path";
+import type { AptPackages } from "../../../core/apt-packages.ts";
 import { BayError } from "../../../core/errors.ts";
-import { type AptPackages, baseArguments, type HookVariables, imageArguments, OUTDATED } from "./packages.ts";
+import { baseArguments, type HookVariables, imageArguments, OUTDATED } from "./packages.ts";
 import { ProgressLines } from "./progress.ts";
 
-export type { AptPackages } from "./packages.ts";
+export type { AptPackages } from "../../../core/apt-packages.ts";
 
 /** Newer files get this time, so that the time of the build has no effect. */
 const EPOCH = String(Date.UTC(1980, 0, 1) / 1000);
@@ -122,7 +123,7 @@ function runMmdebstrap(
     child.on("close", (code) => {
       signal?.removeEventListener("abort", stop);
       if (code === 0) return resolve();
-      if (signal?.aborted) return reject(new BayError("ABORTED", "making the image was cancelled"));
+      if (signal?.aborted) return reject(new BayError("ABORTED", "the creation of the image was cancelled"));
       if (code === NOT_FOUND)
         return reject(
           new BayError("MISSING_TOOL", "images of Debian packages need mmdebstrap", {

@@ -2,9 +2,11 @@
  * Collects from the host what a list of commands and files needs to run elsewhere: the files, the symlinks in their paths,
  * the loader and the shared libraries.
  */
+
 import { lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from "node:fs";
 import { posix } from "node:path";
 import { BayError } from "../../../core/errors.ts";
+import { LIMITS } from "../../../core/limits.ts";
 import { readElf } from "./elf.ts";
 import { isNode, nodeBuiltins } from "./node-builtins.ts";
 
@@ -13,7 +15,7 @@ export type Collection = Map<string, string>;
 
 const COMMAND_PATH = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 const LIBRARY_PATH = ["/lib64", "/usr/lib64", "/lib", "/usr/lib"];
-const MAX_FILES = 200_000;
+const MAX_FILES = LIMITS.image.hostFiles;
 
 export class Collector {
   readonly files: Collection = new Map();

@@ -95,7 +95,7 @@ describe("bay image", () => {
     bayd.on("GET /bay/v1/images/verify", { checked: 3, problems: [], damaged: [] });
     expect(await run("image", "verify")).toMatchObject({
       code: 0,
-      stdout: "3 blobs have the right content\n",
+      stdout: "3 blobs are intact\n",
     });
     const problem = { image: "a:1", digest: "sha256:1", message: "has other content" };
     bayd.on("GET /bay/v1/images/verify", { checked: 3, problems: [problem], damaged: ["sha256:1"] });
@@ -227,7 +227,7 @@ describe("pull and push", () => {
     expect(pulls().sort()).toEqual(["db:1", "web:1"]);
     await run("pull", "--include-deps", "web");
     expect(pulls().slice(2).sort()).toEqual(["db:1", "web:1"]);
-    expect((await run("pull", "built")).stdout).toBe("no service uses an image of a registry\n");
+    expect((await run("pull", "built")).stdout).toBe("no service uses an image from a registry\n");
     expect((await run("pull", "--dry-run", "web")).stdout).toBe("web:1 would be pulled\n");
   });
 
@@ -255,7 +255,9 @@ describe("pull and push", () => {
       stdout: "",
       stderr: "warning: own:1: no such image; bay build creates it\n",
     });
-    expect((await run("pull", "--ignore-buildable")).stdout).toBe("no service uses an image of a registry\n");
+    expect((await run("pull", "--ignore-buildable")).stdout).toBe(
+      "no service uses an image from a registry\n",
+    );
   });
 
   it("push the images of services", async () => {
@@ -479,7 +481,7 @@ describe("bay image build", () => {
   it.each([
     [
       ["-o", "dest=x"],
-      '--output "dest=x": it needs a type\n  type=image, registry, local, tar, oci, docker, cacheonly\n',
+      '--output "dest=x": the type is missing\n  type=image, registry, local, tar, oci, docker, cacheonly\n',
     ],
     [
       ["-o", "type=zip"],

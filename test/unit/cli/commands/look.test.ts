@@ -344,22 +344,32 @@ describe("bay events", () => {
 });
 
 describe("bay inspect", () => {
+  const other = row("other", 1, { Names: ["/other"] });
   beforeEach(() => {
+    bayd.on("GET /containers/json", [row("web"), other]);
     bayd.on(`GET /containers/${web}/json`, { Id: web, State: { Pid: 12 } });
-    bayd.on("GET /containers/other/json", { Id: "other", State: { Pid: 13 } });
+    bayd.on(`GET /containers/${other.Id}/json`, { Id: other.Id, State: { Pid: 13 } });
   });
 
   it("prints the details of services and of other containers", async () => {
     expect(JSON.parse((await run("inspect", "web", "other")).stdout)).toEqual([
       { Id: web, State: { Pid: 12 } },
-      { Id: "other", State: { Pid: 13 } },
+      { Id: other.Id, State: { Pid: 13 } },
     ]);
     expect((await run("inspect", "-f", "{{.State.Pid}}", "web", "other")).stdout).toBe("12\n13\n");
   });
 
   it("works without a stack file", async () => {
-    const { stdout } = await bay(["inspect", "-f", "{{.Id}}", "other"], { bayd, cwd: bayd.run });
-    expect(stdout).toBe("other\n");
+    const { stdout } = await bay(["inspect", "-f", "{{.Id}}", "other"], { bayd, cwd: "/" });
+    expect(stdout).toBe(`${other.Id}\n`);
+  });
+
+  it("rejects a name without a container", async () => {
+    expect((await run("inspect", "missing")).stderr).toContain(
+      "error[UNKNOWN_SERVICE]: the stack demo has no service missing\n",
+    );
+    const { stderr } = await bay(["inspect", "missing"], { bayd, cwd: "/" });
+    expect(stderr).toContain("error[CONTAINER_NOT_FOUND]: the container missing does not exist\n");
   });
 });
 

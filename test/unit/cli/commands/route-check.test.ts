@@ -27,7 +27,7 @@ it("names interfaces with a strict filter, by the larger value", () => {
   setInterface("eth0", "0");
   setInterface("eth1", "2");
   expect(routeFinding(conf).found).toBe(
-    "rp_filter is strict on eth0: packets must arrive by the interface that leads to their sender",
+    "rp_filter is strict on eth0: packets must arrive on the interface of the route to their sender",
   );
 });
 

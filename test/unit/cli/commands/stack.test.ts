@@ -392,7 +392,7 @@ describe("bay plan and bay apply", () => {
     bayd.on("POST /bay/v1/plan", NOTHING);
     await rejects(
       ["apply", "saved"],
-      "error[STALE_PLAN]: the host has changed since the plan was made\n  make a new one with bay plan -o FILE\n",
+      "error[STALE_PLAN]: the host has changed since the plan was made\n  create a new one with bay plan -o FILE\n",
     );
   });
 
@@ -400,7 +400,7 @@ describe("bay plan and bay apply", () => {
     writeFileSync(join(bayd.folder, "other"), "{}");
     await rejects(
       ["apply", "other"],
-      "error[BAD_PLAN_FILE]: other is not a plan written by bay\n  make one with bay plan -o FILE\n",
+      "error[BAD_PLAN_FILE]: other is not a plan written by bay\n  create one with bay plan -o FILE\n",
     );
     expect((await run("apply", "absent")).stderr).toContain(
       "error[BAD_PLAN_FILE]: absent cannot be read as a plan",
@@ -434,7 +434,7 @@ describe("bay history, diff and rollback", () => {
         .map((line) => line.split(/ {2,}/).at(-1)),
     ).toEqual([
       "CHANGES",
-      "where the files are",
+      "location of the stack files",
       "recreated: web",
       "rolled back to 1",
       "services.web.image, services.db.image",
@@ -445,7 +445,7 @@ describe("bay history, diff and rollback", () => {
       number: 5,
       at: "2026-01-02T03:04:05Z",
       services: 2,
-      what: "where the files are",
+      what: "location of the stack files",
     });
     bayd.on("GET /bay/v1/stacks/demo/history", []);
     expect((await run("history")).stdout).toBe("demo: no revision has been applied yet\n");

@@ -66,7 +66,7 @@ describe("bay volume", () => {
     expect(stderr.split("\n")).toEqual([
       "warning: web, db may write to the volume during the backup, so files may be inconsistent; --pause pauses the containers",
       "warning: left out 1 socket",
-      "warning: log? became shorter while it was read; the rest was filled with zeros",
+      "warning: log? was truncated while it was read; the rest was filled with zeros",
       "volume data backed up: 3 files and folders",
       "",
     ]);
@@ -390,12 +390,12 @@ describe("bay daemon", () => {
     );
     bayd.on("POST /bay/v1/daemon/reload", { file, changes: [], problems: [] });
     expect((await run("daemon", "reload")).stdout).toBe(
-      `${file} changes no setting; certificates were read again\n`,
+      `no setting in ${file} has changed; the certificates were reloaded\n`,
     );
     bayd.on("POST /bay/v1/daemon/reload", { file, changes: [], problems: ["0.0.0.0:2376"] });
     expect(await run("daemon", "reload")).toEqual({
       code: 1,
-      stdout: `${file} changes no setting; certificates were read again\n`,
+      stdout: `no setting in ${file} has changed; the certificates were reloaded\n`,
       stderr: "warning: cannot listen on 0.0.0.0:2376; bayd retries\n",
     });
   });

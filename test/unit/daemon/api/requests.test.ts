@@ -3,11 +3,12 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { BayError } from "../../../../src/core/errors.ts";
+import { LIMITS } from "../../../../src/core/limits.ts";
 import { parameters } from "../../../../src/daemon/api/engine/parameters.ts";
 import { containerName, flag, graceOf, integer, readQuery } from "../../../../src/daemon/api/engine/query.ts";
 import { updateBody, updatedConfig } from "../../../../src/daemon/api/engine/update.ts";
 import { errorAnswer, streamError } from "../../../../src/daemon/api/error-status.ts";
-import { LIMITS, parseJson, parseWith } from "../../../../src/daemon/api/request-body.ts";
+import { parseJson, parseWith } from "../../../../src/daemon/api/request-body.ts";
 import { locate, noRoute } from "../../../../src/daemon/api/routing.ts";
 
 const refusal = expect.objectContaining({ code: "BAD_REQUEST" });
@@ -76,14 +77,16 @@ describe("bodies", () => {
 
   it("have a bounded nesting depth", () => {
     const nested = (depth: number) => bytes("[".repeat(depth) + "]".repeat(depth));
-    expect(parseJson(nested(LIMITS.depth))).toBeInstanceOf(Array);
-    expect(() => parseJson(nested(LIMITS.depth + 1))).toThrow("nested deeper");
+    expect(parseJson(nested(LIMITS.request.depth))).toBeInstanceOf(Array);
+    expect(() => parseJson(nested(LIMITS.request.depth + 1))).toThrow("nested deeper");
     expect(() => parseJson(nested(1_000_000))).toThrow("nested deeper");
     expect(parseJson(bytes(JSON.stringify({ text: '[[[\\"'.repeat(100) })))).toBeInstanceOf(Object);
   });
 
   it("have a bounded number of entries", () => {
-    expect(() => parseJson(bytes(JSON.stringify(new Array(LIMITS.entries + 1).fill(0))))).toThrow("entries");
+    expect(() => parseJson(bytes(JSON.stringify(new Array(LIMITS.request.entries + 1).fill(0))))).toThrow(
+      "entries",
+    );
   });
 
   it("that are not JSON are rejected", () => {

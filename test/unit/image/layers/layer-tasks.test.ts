@@ -65,7 +65,7 @@ describe("the tasks of layers", () => {
   it("fail if the file becomes shorter, is damaged, or does not exist", () => {
     const long = piece("plain");
     truncateSync(at("plain"), 10);
-    const short = { ok: false, code: "BAD_LAYER", message: "the file became shorter while it was read" };
+    const short = { ok: false, code: "BAD_LAYER", message: "the file was truncated while it was read" };
     expect(runTask({ kind: "hash", piece: long })).toMatchObject(short);
     const fd = openSync(at("target"), "w");
     expect(runTask({ kind: "append", piece: long, fd, at: 0 })).toMatchObject(short);

@@ -1,10 +1,7 @@
 /** Images of Debian packages: what mmdebstrap is asked for, and what a user is told of its work. */
 import { describe, expect, it } from "vitest";
-import {
-  type AptPackages,
-  baseArguments,
-  imageArguments,
-} from "../../../../src/image/sources/apt/packages.ts";
+import type { AptPackages } from "../../../../src/core/apt-packages.ts";
+import { baseArguments, imageArguments } from "../../../../src/image/sources/apt/packages.ts";
 import { ProgressLines, progressLine } from "../../../../src/image/sources/apt/progress.ts";
 
 const wanted: AptPackages = {

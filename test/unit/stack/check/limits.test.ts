@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
-import { STACK_LIMITS } from "../../../../src/stack/check/limits.ts";
+import { LIMITS } from "../../../../src/core/limits.ts";
 import { loadStack } from "../../../../src/stack/index.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "bay-limits-"));
@@ -23,28 +23,28 @@ function problems(service: object): string {
 
 describe("limits of stack files", () => {
   it("refuse env files and label files that are too large, or have no end", () => {
-    writeFileSync(join(folder, "large"), "x".repeat(STACK_LIMITS.listFileBytes + 1));
+    writeFileSync(join(folder, "large"), "x".repeat(LIMITS.stack.listFileBytes + 1));
     for (const key of ["env_file", "label_file"])
       for (const path of ["large", "/dev/zero"])
         expect(problems({ [key]: [path] })).toMatch(new RegExp(`^bay.yaml:1:\\d+: error: services.a.${key}`));
   });
 
   it("refuse too many and too long variables and labels", () => {
-    const many = Array.from({ length: STACK_LIMITS.parts + 1 }, (_, index) => `k${index}=v`);
+    const many = Array.from({ length: LIMITS.stack.parts + 1 }, (_, index) => `k${index}=v`);
     for (const key of ["environment", "labels", "annotations"]) {
-      expect(problems({ [key]: many })).toContain(`at most ${STACK_LIMITS.parts}`);
-      expect(problems({ [key]: { a: "x".repeat(STACK_LIMITS.entryBytes) } })).toContain("at most");
+      expect(problems({ [key]: many })).toContain(`at most ${LIMITS.stack.parts}`);
+      expect(problems({ [key]: { a: "x".repeat(LIMITS.stack.entryBytes) } })).toContain("at most");
       expect(problems({ [key]: { a: "x".repeat(1000) } })).toBe("");
     }
   });
 
   it("say how many entries there are, and what else is wrong, in a mapping and in a list, of one file and of several", () => {
-    const count = STACK_LIMITS.parts + 1;
+    const count = LIMITS.stack.parts + 1;
     const list = (begin: number, end: number) =>
       Array.from({ length: end - begin }, (_, index) => `k${begin + index}=v`);
     const mapping = (begin: number, end: number) =>
       Object.fromEntries(list(begin, end).map((entry) => entry.split("=") as [string, string]));
-    const message = `services.a.labels: ${count} entries; at most ${STACK_LIMITS.parts} are allowed`;
+    const message = `services.a.labels: ${count} entries; at most ${LIMITS.stack.parts} are allowed`;
     for (const make of [list, mapping]) {
       const half = Math.floor(count / 2);
       const text = problems({ labels: make(0, count), mem_limit: "much" });

@@ -1,11 +1,12 @@
 /** Every mapping and list of a stack file has a limit of its entries, wherever it is. */
 import { describe, expect, it } from "vitest";
-import { lastKey, MAX_ENTRIES, MAX_PARTS, mostEntries } from "../../../../src/stack/files/entry-limit.ts";
+import { LIMITS } from "../../../../src/core/limits.ts";
+import { lastKey, mostEntries } from "../../../../src/stack/files/entry-limit.ts";
 import { loadText, problemsOf } from "../../../support/stack.ts";
 
 const many = (count: number, entry: (index: number) => string) =>
   Array.from({ length: count }, (_, index) => entry(index)).join(", ");
-const above = MAX_ENTRIES + 1;
+const above = LIMITS.stack.entries + 1;
 const named = (count: number) => many(count, (index) => `k${index}: v`);
 
 describe("more than 10,000 entries", () => {
@@ -29,8 +30,8 @@ describe("more than 10,000 entries", () => {
   it("are not needed for parts of a stack: bayd takes 1,000", () => {
     const labels = (count: number) =>
       `services: { a: { image: x, labels: { ${named(count)} } } }\nnetworks: { default: { labels: { ${named(count)} } } }`;
-    expect(loadText(labels(MAX_PARTS)).warnings).toEqual([]);
-    const problems = problemsOf(labels(MAX_PARTS + 1));
+    expect(loadText(labels(LIMITS.stack.parts)).warnings).toEqual([]);
+    const problems = problemsOf(labels(LIMITS.stack.parts + 1));
     for (const path of ["services.a.labels", "networks.default.labels"])
       expect(problems).toContain(`${path}: 1001 entries; at most 1000 are allowed`);
   });

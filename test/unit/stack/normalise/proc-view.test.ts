@@ -12,7 +12,7 @@ describe("x-bay.proc", () => {
     expect(toCompose(stack)).toMatchObject({ services: { a: { "x-bay": { proc, spoofing: "allow" } } } });
   });
 
-  it("is bayd's setting where the file says nothing", () => {
+  it("is bayd's setting if the file does not set it", () => {
     const { stack } = loadText(service("x-bay: { spoofing: deny }"));
     expect(stack.services.a!.kernel).not.toHaveProperty("procView");
     expect(toCompose(stack)).not.toHaveProperty("services.a.x-bay");

@@ -1,9 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { parseDuration } from "../../../../src/core/durations.ts";
 import { parseDotenv } from "../../../../src/stack/files/dotenv.ts";
 import { mergeValues } from "../../../../src/stack/files/merge.ts";
 import { parsePort } from "../../../../src/stack/normalise/ports.ts";
-import { parseBytes, parseDuration, splitWords } from "../../../../src/stack/normalise/values.ts";
+import { parseBytes, splitWords } from "../../../../src/stack/normalise/values.ts";
 
 describe("durations", () => {
   it.each([

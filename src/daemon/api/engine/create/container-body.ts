@@ -2,10 +2,12 @@
  * The body of `POST /containers/create` (Docker Engine API 1.47, ContainerCreate). Every field of the API is listed. One that
  * bay does not support accepts only values that request nothing, so that no setting is ignored.
  */
-import { z } from "zod";
 
-const LONGEST_TEXT = 1 << 20;
-const MOST = 10_000;
+import { z } from "zod";
+import { LIMITS } from "../../../../core/limits.ts";
+
+const LONGEST_TEXT = LIMITS.stack.text;
+const MOST = LIMITS.request.entries;
 
 const text = z.string().max(4096);
 const long = z.string().max(LONGEST_TEXT);

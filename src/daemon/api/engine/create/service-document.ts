@@ -2,8 +2,10 @@
  * The body of `POST /containers/create` in the words of a Compose service, so that both are checked and run by the same code.
  * Pure.
  */
+
 import { posix } from "node:path";
 import { BayError } from "../../../../core/errors.ts";
+import { LIMITS } from "../../../../core/limits.ts";
 import type { CreateBody, EndpointSettings, HostConfig } from "./container-body.ts";
 
 /** The key of the only service of the document. */
@@ -87,7 +89,7 @@ function processOf(body: CreateBody): Record<string, unknown> {
 }
 
 /** Seconds; a grace of -1 has no end in Docker. */
-const LONGEST_GRACE = 2_000_000;
+const LONGEST_GRACE = LIMITS.request.graceSeconds;
 
 function restartOf({ RestartPolicy: policy, AutoRemove: isRemoved }: HostConfig): string | undefined {
   const { Name: name = "", MaximumRetryCount: retries = 0 } = policy ?? {};
@@ -114,7 +116,7 @@ function healthOf(health: CreateBody["Healthcheck"]): Record<string, unknown> | 
 function limitsOf(host: HostConfig): Record<string, unknown> {
   const { NanoCpus: nano, CpuQuota: quota } = host;
   if (nano && (quota || host.CpuPeriod))
-    throw new BayError("BAD_REQUEST", "NanoCpus and CpuQuota with CpuPeriod cannot be set both");
+    throw new BayError("BAD_REQUEST", "NanoCpus and CpuQuota with CpuPeriod cannot both be set");
   return {
     cpus: nano ? nano / 1e9 : undefined,
     cpu_quota: quota && quota > 0 ? quota : undefined,

@@ -174,7 +174,7 @@ describe("a request for a container", () => {
     [{ SecurityOpt: ["seccomp=/etc/profile.json"] }, /a profile as JSON/],
     [{ RestartPolicy: { Name: "always" }, AutoRemove: true }, /AutoRemove/],
     [{ Sysctls: { "kernel.hostname": "x" } }, /HostConfig.Sysctls/],
-    [{ NanoCpus: 1e9, CpuQuota: 1000 }, /cannot be set both/],
+    [{ NanoCpus: 1e9, CpuQuota: 1000 }, /cannot both be set/],
     [{ Memory: 1000 }, /the minimum is 6m/],
     [{ LogConfig: { Type: "fluentd" } }, /HostConfig.LogConfig/],
   ])("is rejected if its HostConfig is %j", (host, message) => {
