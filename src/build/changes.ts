@@ -1,5 +1,5 @@
 /** Instructions that only change an image's config, as `commit` and `import` accept them with --change. */
-import { type Diagnostic, formatDiagnostic } from "../core/diagnostics.ts";
+import { type Diagnostic, formatDiagnostics } from "../core/diagnostics.ts";
 import { BayError } from "../core/errors.ts";
 import type { RunConfig } from "../image/index.ts";
 import { readInstruction } from "./dockerfile/instructions.ts";
@@ -38,9 +38,6 @@ export function changedConfig(config: RunConfig, changes: readonly string[]): Ru
   }
   const errors = problems.filter(({ severity }) => severity === "error");
   if (errors.length > 0)
-    throw new BayError(
-      "BAD_CHANGE",
-      errors.map((error) => formatDiagnostic(error, new Map([[FILE, source]]))).join("\n"),
-    );
+    throw new BayError("BAD_CHANGE", formatDiagnostics(errors, new Map([[FILE, source]])).join("\n"));
   return changed;
 }

@@ -1,6 +1,6 @@
 /** Reads what a build needs before it begins: its Dockerfile and its ignore file, wherever they are. */
 import { readFileSync } from "node:fs";
-import { type Diagnostic, formatDiagnostic, inFileOrder } from "../core/diagnostics.ts";
+import { type Diagnostic, formatDiagnostics } from "../core/diagnostics.ts";
 import { BayError } from "../core/errors.ts";
 import { readInRoot } from "../linux/index.ts";
 import { checkStages } from "./entitlements.ts";
@@ -28,15 +28,14 @@ export function checkDockerfile({ source, file }: DockerfileText, ignore: readon
   const dockerfile = readDockerfile(source, file, say);
   checkIgnored(dockerfile, ignore, say);
   const sources = new Map([[file, source]]);
-  const found = (severity: Diagnostic["severity"]) =>
-    inFileOrder(problems.filter((each) => each.severity === severity));
-  const errors = found("error").map((each) => formatDiagnostic(each, sources));
+  const found = (severity: Diagnostic["severity"]) => problems.filter((each) => each.severity === severity);
+  const errors = formatDiagnostics(found("error"), sources);
   if (errors.length > 0) throw new BayError("BAD_DOCKERFILE", errors.join("\n\n"));
   const warnings = found("warning");
   return {
     dockerfile,
-    warnings: warnings.map((each) => formatDiagnostic(each, sources)),
-    briefly: warnings.map((each) => formatDiagnostic(each, new Map())),
+    warnings: formatDiagnostics(warnings, sources),
+    briefly: formatDiagnostics(warnings, new Map()),
   };
 }
 

@@ -141,9 +141,9 @@ export class Context {
     const directory = join(this.roots.run, "stacks");
     let cached = key === undefined ? undefined : readCache(directory, key);
     if (!cached) {
-      const { formatDiagnostic, loadStack } = await import("../stack/index.ts");
+      const { formatDiagnostics, loadStack } = await import("../stack/index.ts");
       const { stack, warnings, sources, inputs } = loadStack(request);
-      cached = { stack, warnings: warnings.map((warning) => formatDiagnostic(warning, sources)) };
+      cached = { stack, warnings: formatDiagnostics(warnings, sources) };
       // a secret's value is never written to the disk
       const isSecret = Object.values(stack.secrets).some((secret) => "value" in secret);
       if (key !== undefined && !isSecret) writeCache(directory, key, cached, inputs);

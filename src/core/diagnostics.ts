@@ -26,11 +26,43 @@ const MAX_SHOWN = 160;
 export const atPlace = (place: SourcePosition | undefined, text: string): string =>
   place ? `${place.file}:${place.line}:${place.column}: ${text}` : text;
 
+/** How many problems of one kind of text are shown together; a file of any size can have as many problems as lines. */
+export const MAX_PROBLEMS = 100;
+
 /** The text of one problem: `file:line:column: error: message`, the line, a marker, the hint. */
-export function formatDiagnostic(diagnostic: Diagnostic, sources: ReadonlyMap<string, string>): string {
+export const formatDiagnostic = (diagnostic: Diagnostic, sources: ReadonlyMap<string, string>): string =>
+  formatAt(diagnostic, ({ file, line }) => sources.get(file)?.split("\n")[line - 1]);
+
+/**
+ * The texts of problems in the order of their places: at most `MAX_PROBLEMS`, errors before warnings, and then a text that says
+ * how many more there are.
+ */
+export function formatDiagnostics(
+  diagnostics: readonly Diagnostic[],
+  sources: ReadonlyMap<string, string>,
+): string[] {
+  const bySeverity = (wanted: Diagnostic["severity"]) =>
+    inFileOrder(diagnostics.filter(({ severity }) => severity === wanted));
+  const chosen = [...bySeverity("error"), ...bySeverity("warning")].slice(0, MAX_PROBLEMS);
+  const lineOf = lineReader(sources);
+  const texts = inFileOrder(chosen).map((each) => formatAt(each, lineOf));
+  const left = diagnostics.length - chosen.length;
+  return left === 0 ? texts : [...texts, `and ${left} more ${left === 1 ? "problem" : "problems"}`];
+}
+
+/** Splits each file once, and only if one of its lines is asked for. */
+function lineReader(sources: ReadonlyMap<string, string>): (place: SourcePosition) => string | undefined {
+  const split = new Map<string, readonly string[] | undefined>();
+  return ({ file, line }) => {
+    if (!split.has(file)) split.set(file, sources.get(file)?.split("\n"));
+    return split.get(file)?.[line - 1];
+  };
+}
+
+function formatAt(diagnostic: Diagnostic, lineOf: (place: SourcePosition) => string | undefined): string {
   const { place, severity, message, hint } = diagnostic;
   const lines = [atPlace(place, `${severity}: ${message}`)];
-  const source = place && sources.get(place.file)?.split("\n")[place.line - 1];
+  const source = place && lineOf(place);
   if (place && source !== undefined) {
     const number = String(place.line);
     // show only the part of a long line around the problem
@@ -51,9 +83,11 @@ export function formatDiagnostic(diagnostic: Diagnostic, sources: ReadonlyMap<st
 
 /** Sorts problems by their places in the files; those without a place come first. */
 export function inFileOrder(diagnostics: readonly Diagnostic[]): Diagnostic[] {
-  const files = [...new Set(diagnostics.map(({ place }) => place?.file))];
+  const files = new Map(
+    [...new Set(diagnostics.map(({ place }) => place?.file))].map((file, at) => [file, at]),
+  );
   const order = ({ place }: Diagnostic) => [
-    place ? files.indexOf(place.file) + 1 : 0,
+    place ? files.get(place.file)! + 1 : 0,
     place?.line ?? 0,
     place?.column ?? 0,
   ];

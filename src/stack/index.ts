@@ -1,6 +1,6 @@
 /** The interface of stack files: from YAML to a Stack. Pure except for reading the files. */
 
-export { formatDiagnostic } from "../core/diagnostics.ts";
+export { formatDiagnostics } from "../core/diagnostics.ts";
 export { buildsNeeding, dependenciesOf, serviceContext } from "./check/check-references.ts";
 export { ownersOf, shareWith } from "./check/sharing.ts";
 export { type DocumentProblem, readDocument } from "./document.ts";

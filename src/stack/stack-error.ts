@@ -1,8 +1,8 @@
 /** The error thrown if a stack's files cannot be used. */
-import { type Diagnostic, formatDiagnostic, inFileOrder } from "../core/diagnostics.ts";
+import { type Diagnostic, formatDiagnostics } from "../core/diagnostics.ts";
 import { BayError } from "../core/errors.ts";
 
-/** All problems of a stack's files. The message is ready to print. */
+/** All problems of a stack's files. The message is ready to print; it shows a limited number of them. */
 export class StackError extends BayError {
   constructor(
     readonly diagnostics: readonly Diagnostic[],
@@ -12,9 +12,7 @@ export class StackError extends BayError {
     const count = errors.length === 1 ? "1 problem" : `${errors.length} problems`;
     super(
       "BAD_STACK_FILE",
-      `${inFileOrder(diagnostics)
-        .map((d) => formatDiagnostic(d, sources))
-        .join("\n\n")}\n\n${count} in the stack file`,
+      `${formatDiagnostics(diagnostics, sources).join("\n\n")}\n\n${count} in the stack file`,
     );
     this.name = "StackError";
   }

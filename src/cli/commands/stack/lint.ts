@@ -19,7 +19,7 @@ export async function lint(
     );
     return 0;
   }
-  const [{ readMerged }, { lintStack }, { formatDiagnostic, loadStack, serviceOf }] = await Promise.all([
+  const [{ readMerged }, { lintStack }, { formatDiagnostics, loadStack, serviceOf }] = await Promise.all([
     import("../../../stack/files/merge-files.ts"),
     import("../../../stack/lint/lint.ts"),
     import("../../../stack/index.ts"),
@@ -33,11 +33,10 @@ export async function lint(
   else if (found.length === 0) print("no problems found");
   else
     print(
-      found
-        .map((each) =>
-          formatDiagnostic({ ...each, message: `${each.message} (${each.code})` }, merged.sources),
-        )
-        .join("\n\n"),
+      formatDiagnostics(
+        found.map((each) => ({ ...each, message: `${each.message} (${each.code})` })),
+        merged.sources,
+      ).join("\n\n"),
     );
   return found.length > 0 ? 1 : 0;
 }
