@@ -1,6 +1,5 @@
 /** After many random operations, with bayd and its clients killed in between, the host has what the records need and no more. */
 import { createHash, randomInt } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Bay, eventually, sleep } from "../support/bay.ts";
@@ -63,19 +62,9 @@ function randomOf(seed: number): Random {
   };
 }
 
-function parentOf(pid: number): number {
-  try {
-    return Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))![1]);
-  } catch {
-    return 0; // it ended just now
-  }
-}
-
 /** True for the first process of one of the containers, and for what descends from it. */
-function descends(pid: number, first: ReadonlySet<number>): boolean {
-  for (let each = pid; each > 1; each = parentOf(each)) if (first.has(each)) return true;
-  return false;
-}
+const descends = ({ pid, ancestors }: OwnProcess, first: ReadonlySet<number>): boolean =>
+  [pid, ...ancestors].some((each) => first.has(each));
 
 describe(`after ${ROUNDS} random operations (BAY_LEAK_SEED=${SEED})`, () => {
   const bay = new Bay();
@@ -232,7 +221,7 @@ describe(`after ${ROUNDS} random operations (BAY_LEAK_SEED=${SEED})`, () => {
 
     const parents = new Set([...alive.map(({ State }) => State.Pid), ...probes.map(({ pid }) => pid)]);
     const inside = processes.filter(({ group }) => group !== undefined);
-    expect(inside.filter(({ pid }) => !descends(pid, parents))).toEqual([]);
+    expect(inside.filter((each) => !descends(each, parents))).toEqual([]);
 
     const ofProbes = groups.filter((path) => /^\/[^/]+\/bayd-/.test(path)); // they come and go
     expect(ofProbes.length).toBeLessThanOrEqual(2 * alive.length);

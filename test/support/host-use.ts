@@ -10,6 +10,8 @@ export interface OwnProcess {
   words: string;
   /** Of the container or build step that it is of; undefined for bay's own processes. */
   group: string | undefined;
+  /** Its parent, the parent of that, and so on. */
+  ancestors: number[];
 }
 
 export interface HostUse {
@@ -63,13 +65,24 @@ function ownProcess(bay: Bay, pid: number): OwnProcess | undefined {
   if (line === "") return undefined; // of the kernel, or a zombie
   const words = line.replaceAll("\0", " ").trim();
   const group = new RegExp(`/bay-${bay.tag}/([^/\\n]+)`).exec(read(`/proc/${pid}/cgroup`))?.[1];
-  if (group !== undefined && group !== "shims") return { pid, words, group };
+  // at once: a process that ends has no parent any more
+  const ancestors = ancestorsOf(pid);
+  if (ancestors.length === 0) return undefined;
+  if (group !== undefined && group !== "shims") return { pid, words, group, ancestors };
   const isDaemon = line.includes("\0daemon\0run\0");
   const isOwn = isDaemon
     ? read(`/proc/${pid}/environ`).includes(`BAY_RUN=${bay.folder}/`)
     : group === "shims" ||
       (/^bay-[a-z]+/.test(words) && read(`/proc/${pid}/maps`).includes(`${bay.folder}/`));
-  return isOwn ? { pid, words: isDaemon ? "bayd" : words, group: undefined } : undefined;
+  return isOwn ? { pid, words: isDaemon ? "bayd" : words, group: undefined, ancestors } : undefined;
+}
+
+/** From the parent on; empty if the process has ended. */
+function ancestorsOf(pid: number): number[] {
+  const found: number[] = [];
+  for (let each = pid; each > 1; found.push(each))
+    each = Number(/^PPid:\s+(\d+)/m.exec(read(`/proc/${each}/status`))?.[1] ?? 0);
+  return found[0] === 0 ? [] : found;
 }
 
 function mountsOf({ folder }: Bay): string[] {
