@@ -57,6 +57,8 @@ export const LIMITS = {
     unsentOutput: 4 * MIB,
     /** Bytes that a follower of events leaves unread before its connection is closed */
     unsentEvents: 4 * MIB,
+    /** Lines that clients can cause in bayd's log in 10 seconds; more are left out */
+    logLines: 50,
     /** Bytes of events that wait for one write to all followers */
     waitingEvents: 1 * MIB,
     /** Bytes that a client of stats leaves unread before samples are left out */
@@ -208,6 +210,10 @@ export const LIMITS = {
     connections: 4096,
     /** Connections at the same time from hosts that are not members */
     strangers: 64,
+    /** Connections of one address at the same time from hosts that are not members; the oldest is closed */
+    strangersOfAddress: 16,
+    /** TLS handshakes of one address at the same time on the port for other hosts; the oldest is closed */
+    handshakesOfAddress: 128,
     /** Milliseconds for a request of a host that is not a member */
     strangerTime: 30_000,
     /** Bytes of a request to join */

@@ -11,7 +11,7 @@ import { VERSION } from "../core/version.ts";
 import type { RemoteEndpoint, Underlay, UnderlayHost } from "../network/index.ts";
 import { replaceFile, type Store } from "../store/index.ts";
 import { connectToPeer, PeerAgent } from "./identity/peer-agent.ts";
-import { PeerListener } from "./identity/peer-listener.ts";
+import { type ListenerOptions, PeerListener } from "./identity/peer-listener.ts";
 import { Membership } from "./membership/membership.ts";
 import type { Member } from "./model/member.ts";
 import {
@@ -30,7 +30,7 @@ const MAX_UNSENT = LIMITS.cluster.unsent;
 /** Milliseconds between two saves of the peers' state, which the next bayd reads. */
 const NOTE_INTERVAL = 200;
 
-export interface ClusterOptions {
+export interface ClusterOptions extends Pick<ListenerOptions, "maxConnections" | "pending"> {
   root: string;
   run: string;
   store: Store;
@@ -74,6 +74,8 @@ export class Cluster {
       serve: options.serve,
       join: options.join,
       warn: options.warn,
+      maxConnections: options.maxConnections,
+      pending: options.pending,
     });
   }
 

@@ -337,7 +337,7 @@ services:
     const before = await counts();
     const open = descriptors(before.pid);
     const seed = Number(process.env.BAY_FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 32));
-    await fuzzHttp({ socketPath: bay.socket, container: running }, 3000, seed);
+    await fuzzHttp({ open: () => connect(bay.socket), container: running }, 3000, seed);
     expect((await counts()).pid, `seed ${seed}\n${bay.log()}`).toBe(before.pid);
     expect(bay.daemonPid()).toBe(before.pid);
     expect(bay.log(), `seed ${seed}`).not.toContain("uncaught");

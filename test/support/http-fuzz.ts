@@ -1,9 +1,12 @@
-/** Random, mutated and broken requests against a bayd's socket, each followed by all that a bad client does. */
-import { connect, type Socket } from "node:net";
+/** Random, mutated and broken requests against a listener of bayd, each followed by all that a bad client does. */
+import type { Socket } from "node:net";
 import { parametersOf, ROUTES_WITH_QUERY } from "../../src/daemon/api/engine/parameters.ts";
 
 export interface FuzzTarget {
-  socketPath: string;
+  /** Begins a connection; TLS is part of it where the listener has TLS. */
+  open: (random: Random) => Socket;
+  /** Bytes that are sent now and then in place of a request. */
+  greetings?: readonly Buffer[];
   /** A container that runs; nothing that is sent may end it. */
   container: string;
 }
@@ -108,6 +111,13 @@ const HEADERS = [
   "X: \0\r\n",
   " folded\r\n",
   "X-Registry-Auth: !!!\r\n",
+  "Range: bytes=1-\r\n",
+  "Range: bytes=99999999999999-\r\n",
+  "X-Hub-Signature-256: sha256=00\r\nX-GitHub-Event: push\r\n",
+  `X-Hub-Signature-256: sha256=${"0".repeat(64)}\r\nX-GitHub-Event: push\r\n`,
+  "X-Gitlab-Token: x\r\nX-Gitlab-Event: Push Hook\r\n",
+  "X-Gitea-Signature: !\r\n",
+  "webhook-id: x\r\nwebhook-timestamp: -1\r\nwebhook-signature: v1,x v1,\r\n",
   `X: ${"a".repeat(70_000)}\r\n`,
   "Upgrade: h2c\r\nConnection: Upgrade\r\n",
 ];
@@ -180,6 +190,43 @@ function paths(container: string): string[] {
     "/bay/v1/stacks",
     "/bay/v1/stacks/nosuch/rollback",
     "/bay/v1/image/nosuch/archive",
+    "/containers/nosuch/exec",
+    "/networks/create",
+    "/networks/nosuch/connect",
+    "/networks/nosuch/disconnect",
+    "/volumes/create",
+    "/bay/v1/hosts",
+    "/bay/v1/hosts/nosuch",
+    "/bay/v1/hosts/nosuch/label",
+    "/bay/v1/hosts/nosuch/renew",
+    "/bay/v1/hosts/nosuch/api/containers/json",
+    "/bay/v1/hosts/%ff/api/",
+    "/bay/v1/host/join",
+    "/bay/v1/host/invite",
+    "/bay/v1/host/stream",
+    "/bay/v1/host/state/nosuch",
+    "/bay/v1/host/lock/nosuch",
+    "/bay/v1/cluster/plan",
+    "/bay/v1/cluster/up",
+    "/bay/v1/cluster/down",
+    "/bay/v1/gitops",
+    "/bay/v1/gitops/nosuch",
+    "/bay/v1/gitops/nosuch/log",
+    "/bay/v1/gitops/nosuch/sync",
+    "/bay/v1/gitops/nosuch/webhook",
+    "/bay/v1/gitops/nosuch/notify",
+    "/bay/v1/daemon/reload",
+    "/bay/v1/volumes/nosuch/backup",
+    "/bay/v1/volumes/nosuch/restore",
+    "/v2/",
+    "/v2/bay/images/manifests/nosuch",
+    `/v2/bay/images/manifests/sha256:${"0".repeat(64)}`,
+    `/v2/bay/images/blobs/sha256:${"0".repeat(64)}`,
+    "/v2/bay/images/blobs/..%2f..%2fetc%2fpasswd",
+    "/hooks/fuzz",
+    "/hooks/nosuch",
+    "/hooks/%2e%2e",
+    "/metrics",
   ];
 }
 
@@ -187,7 +234,9 @@ function paths(container: string): string[] {
 const isHarmful = (line: string, container: string) =>
   (line.includes(`/${container}/rename`) && line.startsWith("POST")) ||
   (line.startsWith("DELETE") && line.includes(container)) ||
-  (line.startsWith("PUT") && line.includes(container));
+  (line.startsWith("PUT") && line.includes(container)) ||
+  // would end the listeners that are tested
+  /\/bay\/v1\/(host\/(leave|init|rotate)|daemon\/stop|gitops-listener)/.test(line);
 
 function requestText(random: Random, target: FuzzTarget, all: readonly string[]): string {
   const path = random.pick(all);
@@ -237,6 +286,8 @@ const PATIENCE = 300;
 async function behave(random: Random, target: FuzzTarget, all: readonly string[]): Promise<void> {
   const manner = random.pick(MANNERS);
   const one = () => {
+    const greeting = target.greetings && random.below(2) === 0 ? random.pick(target.greetings) : undefined;
+    if (greeting) return mutate(random, greeting);
     const bytes = Buffer.from(requestText(random, target, all), "latin1");
     return random.below(2) === 0 ? mutate(random, bytes) : bytes;
   };
@@ -246,9 +297,10 @@ async function behave(random: Random, target: FuzzTarget, all: readonly string[]
       : manner === "pipelined"
         ? Buffer.concat(Array.from({ length: 2 + random.below(6) }, one))
         : one();
-  const socket = connect(target.socketPath);
+  const socket = target.open(random);
   socket.on("error", () => {});
-  await new Promise((resolve) => socket.once("connect", resolve).once("close", resolve));
+  const ready = "encrypted" in socket ? "secureConnect" : "connect";
+  await new Promise((resolve) => socket.once(ready, resolve).once("close", resolve));
   if (manner === "slow") await sendSlowly(random, socket, bytes);
   else socket.write(manner === "cut" ? bytes.subarray(0, random.below(bytes.length + 1)) : bytes);
   if (manner === "half-closed") socket.end();

@@ -1,6 +1,7 @@
 /** A failure of one request ends only that request: errors that no handler caught are sent as its response, and logged. */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { messageOf } from "../../core/errors.ts";
+import { limitedLog } from "../../core/limited-log.ts";
 
 /** The state of a request until everything that it started has ended. */
 interface Running {
@@ -51,18 +52,7 @@ function failSafely(request: Running, error: unknown): void {
   }
 }
 
-const WINDOW = 10_000;
-const LINES_PER_WINDOW = 50;
-let [windowStart, lines] = [0, 0];
-
-/** Limited, so that a client that causes errors does not fill the disk with them. */
-function log(text: string): void {
-  const now = Date.now();
-  if (now - windowStart > WINDOW) [windowStart, lines] = [now, 0];
-  lines += 1;
-  if (lines > LINES_PER_WINDOW) return;
-  process.stderr.write(`${new Date(now).toISOString()} ${text.slice(0, 4000)}\n`);
-}
+const log = limitedLog((text) => process.stderr.write(`${new Date().toISOString()} ${text}\n`));
 
 function caught(error: unknown): void {
   const request = running.getStore();

@@ -3,7 +3,7 @@
 import { isIP, type Socket } from "node:net";
 import { LIMITS } from "../../core/limits.ts";
 
-export const PENDING_LIMITS = LIMITS.pendingClients;
+export const PENDING_LIMITS: { [K in keyof typeof LIMITS.pendingClients]: number } = LIMITS.pendingClients;
 
 /** One address, or one network of 64 bits, which a single IPv6 host has. */
 function sourceOf(address: string): string {
@@ -21,7 +21,10 @@ export class PendingClients {
   readonly #buckets = new Map<string, { tokens: number; at: number }>();
 
   /** `now` gives milliseconds. */
-  constructor(readonly now: () => number = Date.now) {}
+  constructor(
+    readonly limits: typeof PENDING_LIMITS = PENDING_LIMITS,
+    readonly now: () => number = Date.now,
+  ) {}
 
   get size(): number {
     return this.#pending.size;
@@ -35,8 +38,8 @@ export class PendingClients {
     socket.once("close", () => this.#pending.delete(socket));
     const own = [...this.#pending].filter(([, other]) => other === source);
     // the oldest has waited longest without a handshake
-    if (own.length > PENDING_LIMITS.ofAddress) own[0]![0].destroy();
-    else if (this.#pending.size > PENDING_LIMITS.all) this.#pending.keys().next().value?.destroy();
+    if (own.length > this.limits.ofAddress) own[0]![0].destroy();
+    else if (this.#pending.size > this.limits.all) this.#pending.keys().next().value?.destroy();
   }
 
   release(socket: Socket): void {
@@ -44,7 +47,7 @@ export class PendingClients {
   }
 
   #takesToken(source: string): boolean {
-    const { rate, burst, remembered } = PENDING_LIMITS;
+    const { rate, burst, remembered } = this.limits;
     const now = this.now();
     const last = this.#buckets.get(source) ?? { tokens: burst, at: now };
     const tokens = Math.min(burst, last.tokens + ((now - last.at) / 1000) * rate);

@@ -1,8 +1,11 @@
 /** Joins the cluster with what it needs of bayd: its containers, its overlay networks and its server. */
 import type { Socket } from "node:net";
 import type { ContainerManager } from "../../container/index.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { Cluster } from "../../host/index.ts";
 import { markPeer } from "../api/peers.ts";
+import { PENDING_LIMITS, PendingClients } from "../api/pending-clients.ts";
+import { maxConnections } from "../api/server.ts";
 import { serveStranger } from "./join.ts";
 import { keepRenewed } from "./renewal.ts";
 import { sharedContainers } from "./shared-containers.ts";
@@ -30,6 +33,8 @@ export function makeCluster(
       serve(socket);
     },
     join: serveStranger(() => cluster, warn),
+    maxConnections: Math.min(LIMITS.cluster.connections, maxConnections()),
+    pending: new PendingClients({ ...PENDING_LIMITS, ofAddress: LIMITS.cluster.handshakesOfAddress }),
     warn,
   });
   overlays.underlay = cluster.underlay;

@@ -3,6 +3,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { z } from "zod";
 import { BayError, messageOf } from "../../core/errors.ts";
+import { limitedLog } from "../../core/limited-log.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { receivedError, type SentError } from "../../core/received-error.ts";
 import { type Admission, type Cluster, hostFacts, ownFacts } from "../../host/index.ts";
@@ -30,12 +31,13 @@ const admission = z.object({
 
 /** Serves a connection that is not a member's: it may only ask to join. */
 export function serveStranger(cluster: () => Cluster, warn: (text: string) => void) {
+  const say = limitedLog(warn);
   return (request: IncomingMessage, response: ServerResponse): void => {
     request.on("error", () => {});
     response.on("error", () => {});
     admit(cluster(), request, response).catch((error: unknown) => {
       if (request.url === JOIN_PATH)
-        warn(`a host could not join from ${request.socket.remoteAddress}: ${messageOf(error)}`);
+        say(`a host could not join from ${request.socket.remoteAddress}: ${messageOf(error)}`);
       sendError(response, error);
     });
   };

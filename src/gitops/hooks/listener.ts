@@ -8,6 +8,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { messageOf } from "../../core/errors.ts";
+import { limitedLog } from "../../core/limited-log.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { sourceName } from "../model/source.ts";
 import { Deliveries, Rates } from "./limits.ts";
@@ -48,9 +49,11 @@ export class HookListener {
   readonly #deliveries = new Deliveries();
   /** Unknown sources are checked against it, so that answers and times do not tell which exist. */
   readonly #noSecret = randomBytes(32).toString("hex");
+  readonly #log: (text: string) => void;
 
   constructor(readonly options: ListenerOptions) {
     const { tls, now } = options;
+    this.#log = limitedLog(options.log);
     this.#ofAddress = new Rates(10, 60, now);
     this.#ofSource = new Rates(1, 30, now);
     const handle = (request: IncomingMessage, response: ServerResponse) =>
@@ -77,7 +80,7 @@ export class HookListener {
     return new Promise((resolve, reject) => {
       this.#server.once("error", reject);
       this.#server.listen({ host: address, port }, () => {
-        this.#server.removeAllListeners("error").on("error", (error) => this.options.log(messageOf(error)));
+        this.#server.removeAllListeners("error").on("error", (error) => this.#log(messageOf(error)));
         resolve();
       });
     });
@@ -105,7 +108,7 @@ export class HookListener {
     try {
       await this.#answer(request, response);
     } catch (error) {
-      this.options.log(`webhook: ${messageOf(error)}`);
+      this.#log(`webhook: ${messageOf(error)}`);
       answer(response, 500, "an internal error occurred");
     }
   }

@@ -2,7 +2,6 @@
  * The TCP listener for other hosts: TLS 1.3, and a certificate of the cluster's authority on both sides. A connection of a
  * member is served by bayd's server; one without such a certificate may only ask to join.
  */
-
 import type { X509Certificate } from "node:crypto";
 import { createServer as createHttpServer, type Server as HttpServer } from "node:http";
 import type { Socket } from "node:net";
@@ -13,10 +12,14 @@ import { HANDSHAKE_TIMEOUT, TLS_SERVER } from "../../core/tls-server.ts";
 import type { Member } from "../model/member.ts";
 import type { Identity } from "./identity-files.ts";
 
-const MAX_CONNECTIONS = LIMITS.cluster.connections;
-/** Connections of strangers at a time. */
-const MAX_STRANGERS = LIMITS.cluster.strangers;
+/** Connections without a certificate of a member, at the same time, and those of one address. */
+export const STRANGER_LIMITS = {
+  all: LIMITS.cluster.strangers,
+  ofAddress: LIMITS.cluster.strangersOfAddress,
+} as const;
 const STRANGER_TIME = LIMITS.cluster.strangerTime;
+/** Milliseconds of silence after which the kernel checks whether the other host still exists. */
+const KEEPALIVE = 15_000;
 
 export interface ListenerOptions {
   members: () => readonly Member[];
@@ -24,6 +27,10 @@ export interface ListenerOptions {
   serve: (socket: Socket, member: Member) => void;
   /** Serves the requests of others. */
   join: Parameters<typeof createHttpServer>[1] & {};
+  /** The most connections at the same time. */
+  maxConnections: number;
+  /** Limits connections without a complete handshake. */
+  pending: { add(socket: Socket): void; release(socket: Socket): void };
   warn: (text: string) => void;
 }
 
@@ -31,8 +38,8 @@ export class PeerListener {
   #server: Server | undefined;
   #port: number | undefined;
   readonly #strangers: HttpServer;
-  /** All connections, also those whose handshake is not complete. */
-  readonly #connections = new Set<Socket>();
+  /** All connections by the address and port of the client, also those whose handshake is not complete. */
+  readonly #connections = new Map<string, Socket>();
   /** Connections of members. */
   readonly #open = new Set<TLSSocket>();
   readonly #joining = new Set<TLSSocket>();
@@ -62,10 +69,17 @@ export class PeerListener {
       ...contextOf(identity),
       handshakeTimeout: HANDSHAKE_TIMEOUT,
     });
-    server.maxConnections = MAX_CONNECTIONS;
-    server.on("connection", (socket) => keep(this.#connections, socket));
+    server.maxConnections = this.options.maxConnections;
+    server.on("connection", (socket) => {
+      const place = placeOf(socket);
+      this.#connections.set(place, socket);
+      socket.once("close", () => this.#connections.delete(place));
+      // without it, a client whose host disappeared would stay connected
+      socket.setKeepAlive(true, KEEPALIVE);
+      this.options.pending.add(socket);
+    });
     server.on("secureConnection", (socket) => this.#take(socket));
-    server.on("tlsClientError", () => {});
+    server.on("tlsClientError", (_error, socket) => socket.destroy());
     await new Promise<void>((resolve, reject) => {
       server.once("error", (cause) =>
         reject(
@@ -84,15 +98,25 @@ export class PeerListener {
 
   #take(socket: TLSSocket): void {
     socket.on("error", () => socket.destroy());
+    const raw = this.#connections.get(placeOf(socket));
+    if (raw) this.options.pending.release(raw);
     const member = memberOf(socket, this.options.members());
     if (member) {
       keep(this.#open, socket);
       return this.options.serve(socket, member);
     }
-    if (this.#joining.size >= MAX_STRANGERS) return void socket.destroy();
     keep(this.#joining, socket);
-    setTimeout(() => socket.destroy(), STRANGER_TIME).unref();
+    this.#endOldStrangers(socket);
+    const timer = setTimeout(() => socket.destroy(), STRANGER_TIME).unref();
+    socket.once("close", () => clearTimeout(timer));
     this.#strangers.emit("connection", socket);
+  }
+
+  /** The oldest one ends, so that a client that keeps its connections open does not prevent others from joining. */
+  #endOldStrangers({ remoteAddress }: TLSSocket): void {
+    const own = [...this.#joining].filter((other) => other.remoteAddress === remoteAddress);
+    if (own.length > STRANGER_LIMITS.ofAddress) own[0]!.destroy();
+    else if (this.#joining.size > STRANGER_LIMITS.all) this.#joining.values().next().value!.destroy();
   }
 
   /** Ends the connections of hosts that are no longer members, and of earlier certificates. */
@@ -104,7 +128,7 @@ export class PeerListener {
   async stop(): Promise<void> {
     const server = this.#server;
     this.#server = undefined;
-    for (const socket of this.#connections) socket.destroy();
+    for (const socket of this.#connections.values()) socket.destroy();
     if (server) await new Promise<void>((resolve) => server.close(() => resolve()));
   }
 }
@@ -117,6 +141,8 @@ const contextOf = ({ key, certificate, authority }: Identity) => ({
   minVersion: TLS_SERVER.minVersion,
   secureOptions: TLS_SERVER.secureOptions,
 });
+
+const placeOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
 
 function keep<S extends Socket>(set: Set<S>, socket: S): void {
   set.add(socket);

@@ -10,7 +10,7 @@ import {
   validFrom,
 } from "../../../src/host/identity/certificates.ts";
 import type { Identity } from "../../../src/host/identity/identity-files.ts";
-import { PeerListener } from "../../../src/host/identity/peer-listener.ts";
+import { PeerListener, STRANGER_LIMITS } from "../../../src/host/identity/peer-listener.ts";
 import type { Member } from "../../../src/host/model/member.ts";
 
 const freePort = async () => {
@@ -21,6 +21,8 @@ const freePort = async () => {
   server.close();
   return port;
 };
+
+const unlimited = { maxConnections: 1000, pending: { add: () => {}, release: () => {} } };
 
 async function identityOf(id: string): Promise<{ identity: Identity; member: Member }> {
   const authority = await createAuthority("c".repeat(32));
@@ -41,6 +43,7 @@ describe("the listener for other hosts", () => {
       serve: (_socket, { name }) => served.push(name),
       join: () => {},
       warn: () => {},
+      ...unlimited,
     });
     const port = await freePort();
     await listener.start(identity, port);
@@ -76,6 +79,7 @@ describe("the listener for other hosts", () => {
       },
       join: () => {},
       warn: () => {},
+      ...unlimited,
     });
     const port = await freePort();
     await listener.start(identity, port);
@@ -99,6 +103,42 @@ describe("the listener for other hosts", () => {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
     await ended;
+    await listener.stop();
+  });
+
+  it("ends the oldest connection of a client that holds many without a certificate", async () => {
+    const { identity } = await identityOf("b".repeat(32));
+    const handshakes = new Set<unknown>();
+    const listener = new PeerListener({
+      members: () => [],
+      serve: () => {},
+      join: (_request, response) => void response.end("joined"),
+      warn: () => {},
+      maxConnections: 1000,
+      pending: {
+        add: (socket) => void handshakes.add(socket),
+        release: (socket) => void handshakes.delete(socket),
+      },
+    });
+    const port = await freePort();
+    await listener.start(identity, port);
+    const stranger = async () => {
+      const socket = connectTls({ port, host: "127.0.0.1", rejectUnauthorized: false });
+      socket.on("error", () => {});
+      const ended = once(socket, "close");
+      await once(socket, "secureConnect");
+      return { socket, ended };
+    };
+    const first = await stranger();
+    const others = [];
+    for (let count = 0; count < STRANGER_LIMITS.ofAddress; count++) others.push(await stranger());
+    await first.ended;
+    // the newest is served
+    const { socket } = others.at(-1)!;
+    socket.write("POST /bay/v1/host/join HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+    const [answer] = (await once(socket, "data")) as [Buffer];
+    expect(answer.toString()).toMatch(/^HTTP\/1.1 200 /);
+    expect(handshakes.size).toBe(0);
     await listener.stop();
   });
 });

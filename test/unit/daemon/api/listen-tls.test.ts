@@ -300,7 +300,7 @@ describe("clients that have not shown a certificate", () => {
   };
 
   it("are limited in all and for each address: the oldest is closed", () => {
-    const pending = new PendingClients(() => 0);
+    const pending = new PendingClients(PENDING_LIMITS, () => 0);
     const one = Array.from({ length: PENDING_LIMITS.ofAddress + 1 }, () => fake("192.0.2.1"));
     for (const socket of one) pending.add(socket);
     expect(one.map(({ destroyed }) => destroyed).indexOf(false)).toBe(1);
@@ -311,7 +311,7 @@ describe("clients that have not shown a certificate", () => {
 
   it("of one address, or one IPv6 network, come at a limited rate", () => {
     let now = 0;
-    const pending = new PendingClients(() => now);
+    const pending = new PendingClients(PENDING_LIMITS, () => now);
     const admitted = (address: (index: number) => string, count: number) =>
       Array.from({ length: count }, (_, index) => {
         const socket = fake(address(index));
