@@ -29,7 +29,7 @@ export function isMounted(path: string): boolean {
 export async function mountVolume(name: string, path: string, mount: VolumeMount): Promise<void> {
   if (isMounted(path)) return;
   const { type, device, options } = withAddress(mount);
-  const args = ["-t", type, ...(options ? ["-o", options] : []), device, path];
+  const args = ["-t", type, ...(options ? ["-o", options] : []), "--", device, path];
   try {
     await run("mount", args, { timeout: LONGEST });
   } catch (cause) {

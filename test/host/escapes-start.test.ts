@@ -17,6 +17,7 @@ import {
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Bay, makeBusybox } from "../support/bay.ts";
+import { ask, askFor } from "../support/engine.ts";
 
 describe("a container", () => {
   const bay = new Bay();
@@ -83,6 +84,65 @@ secrets: { given: { file: ../given } }
     await new Promise((resolve) => writer.once("close", resolve));
     expect(out("traced", "cat /tmp/wrote")).toBe("");
     expect(readFileSync(process.execPath).subarray(0, 4).toString("latin1")).toBe("\u007fELF");
+  });
+
+  /** Every way to choose a working directory; each gives what was printed. */
+  const doors: Record<string, (cwd: string) => Promise<string> | string> = {
+    "exec -w": (cwd) => said("exec", "-T", "-w", cwd, "plain", ...LOOK),
+    "run -w": (cwd) => said("run", "--rm", "-T", "-w", cwd, "plain", ...LOOK),
+    "container run -w": (cwd) => said("container", "run", "--rm", "-w", cwd, "box", ...LOOK),
+    "POST /containers/create": async (cwd) => {
+      const body = { Image: "box", Cmd: LOOK, WorkingDir: cwd, HostConfig: { NetworkMode: "none" } };
+      const { Id } = (await askFor<{ Id: string }>(bay, "POST", "/containers/create", body))!;
+      const started = await ask(bay, "POST", `/containers/${Id}/start`);
+      const printed = said("container", "logs", Id);
+      await ask(bay, "DELETE", `/containers/${Id}?force=1`);
+      return started.body + printed;
+    },
+    "POST /containers/:/exec": async (cwd) => {
+      const body = { Cmd: LOOK, WorkingDir: cwd, AttachStdout: true };
+      const { Id } = (await askFor<{ Id: string }>(bay, "POST", "/containers/escape-plain-1/exec", body))!;
+      return (await ask(bay, "POST", `/exec/${Id}/start`, { Detach: false })).body;
+    },
+    "a stack file": (cwd) =>
+      up(`working_dir: ${cwd}, command: [${LOOK.map((word) => JSON.stringify(word)).join()}]`),
+    "an image": (cwd) =>
+      up(`image: chosen, command: [${LOOK.map((word) => JSON.stringify(word)).join()}]`, cwd),
+    "a hook": (cwd) =>
+      up(
+        `command: sleep 1000, post_start: [{ command: [${LOOK.map((word) => JSON.stringify(word)).join()}], working_dir: ${cwd} }]`,
+      ),
+  };
+  const LOOK = ["sh", "-c", `cat ../../../../../../../../..${outside}/victim ../victim; echo ran`];
+  const said = (...args: string[]) => {
+    const { out: text, err } = bay.run(args);
+    return text + err;
+  };
+  const up = (service: string, cwd = "/") => {
+    const images = `box: { rootfs: ../box }, chosen: { rootfs: ../box, config: { working_dir: ${cwd} } }`;
+    const whole = service.includes("image:") ? service : `image: box, ${service}`;
+    bay.write(
+      `name: doors\nimages: { ${images} }\nservices: { a: { ${whole}, network_mode: none, stop_grace_period: 0s } }\n`,
+      "doors.yaml",
+    );
+    const text = said("-f", "doors.yaml", "up", "-d") + said("-f", "doors.yaml", "logs");
+    bay.ok("-f", "doors.yaml", "down", "-t", "0");
+    return text;
+  };
+
+  it.each(Object.keys(doors))("enters no descriptor by %s (CVE-2024-21626)", async (door) => {
+    for (const cwd of [
+      "/proc/self/fd/3",
+      "/proc/self/fd/14",
+      "/proc/self/fd/33",
+      "/dev/fd/62",
+      "/proc/1/root",
+    ]) {
+      const text = await doors[door]!(cwd);
+      expect(text, cwd).not.toContain("of the host");
+      expect(text, cwd).toMatch(/working directory|magic link|no such file|not found/i);
+      expect(text, cwd).not.toMatch(/^ran$/m);
+    }
   });
 
   it("has no inheritable capabilities, and just its own groups (CVE-2022-24769, CVE-2022-29162, CVE-2022-36109)", () => {

@@ -97,11 +97,25 @@ function withoutNulls(value: unknown): unknown {
   return Object.fromEntries(entries.map(([key, child]) => [key, withoutNulls(child)]));
 }
 
+/** The path of a text or a key with NUL, at which the kernel ends names, paths and arguments. */
+function placeOfNul(value: unknown): string[] | undefined {
+  if (typeof value === "string") return value.includes("\0") ? [] : undefined;
+  if (typeof value !== "object" || value === null) return undefined;
+  for (const [key, child] of Object.entries(value)) {
+    const below = key.includes("\0") ? [] : placeOfNul(child);
+    if (below) return [key.replaceAll("\0", "\\0"), ...below];
+  }
+  return undefined;
+}
+
 /**
- * Parses a value from outside by its schema; null counts as absent. Throws BAD_REQUEST, which names the field and what is
- * expected.
+ * Parses a value from outside by its schema; null counts as absent, and no text has NUL. Throws BAD_REQUEST, which names
+ * the field and what is expected.
  */
 export function parseWith<S extends z.ZodType>(schema: S, value: unknown, what = "the body"): z.output<S> {
+  const place = placeOfNul(value);
+  if (place !== undefined)
+    throw new BayError("BAD_REQUEST", `${place.join(".") || what}: a NUL character is not allowed`);
   const parsed = schema.safeParse(withoutNulls(value) ?? {});
   if (parsed.success) return parsed.data;
   throw new BayError("BAD_REQUEST", issueText(parsed.error.issues, what));

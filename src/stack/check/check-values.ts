@@ -123,8 +123,18 @@ export function checkValues(reader: ServiceReader, service: Service): void {
       `invalid port ${JSON.stringify(port)}`,
     );
   });
+  checkLinkNames(reader);
   checkTwice(reader);
   checkLimits(reader, service);
+}
+
+/** The names by which links reach their containers are names in the DNS. */
+function checkLinkNames(reader: ServiceReader): void {
+  for (const key of ["links", "external_links"] as const)
+    (reader.input[key] ?? []).forEach((link, index) => {
+      const [target = "", name = target] = link.split(":");
+      if (!HOST_NAME.test(name)) reader.bad([key, index], `invalid host name ${JSON.stringify(name)}`);
+    });
 }
 
 /** Compose rejects two values for the same thing if only one of them could apply. */

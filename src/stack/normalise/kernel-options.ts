@@ -5,6 +5,16 @@ import type { ServiceReader } from "./service-reader.ts";
 import { truth } from "./service-reader.ts";
 
 const RULE = /^[abc] (\d+|\*):(\d+|\*) [rwm]{1,3}$/;
+/** Of a device number (makedev(3); the kernel's MINORBITS is 20). */
+const [MAX_MAJOR, MAX_MINOR] = [4095, 1_048_575];
+
+/** `c 1:3 rwm`, with `*` for any number. */
+function isDeviceRule(text: string): boolean {
+  const [, major, minor] = RULE.exec(text) ?? [];
+  const fits = (number: string | undefined, most: number) =>
+    number !== undefined && (number === "*" || Number(number) <= most);
+  return fits(major, MAX_MAJOR) && fits(minor, MAX_MINOR);
+}
 
 export function readKernelOptions(reader: ServiceReader): KernelOptions {
   const { input } = reader;
@@ -19,9 +29,12 @@ export function readKernelOptions(reader: ServiceReader): KernelOptions {
       `${JSON.stringify(input.isolation)} is for Windows only; on Linux the value is default`,
     );
   (input.device_cgroup_rules ?? []).forEach((rule, index) => {
-    if (!RULE.test(String(rule)))
+    if (!isDeviceRule(String(rule)))
       reader.bad(["device_cgroup_rules", index], `expected "c 1:3 rwm", got ${JSON.stringify(rule)}`);
   });
+  if (input.uts === "host")
+    for (const key of ["hostname", "domainname"] as const)
+      if (input[key]) reader.bad([key], "it cannot be used with uts: host, which has the name of the host");
   const swappiness = input.mem_swappiness === undefined ? undefined : Number(input.mem_swappiness);
   if (swappiness !== undefined && !(swappiness >= 0 && swappiness <= 100))
     reader.bad(["mem_swappiness"], "expected 0 to 100");

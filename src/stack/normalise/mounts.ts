@@ -25,7 +25,7 @@ export function readMounts(reader: ServiceReader): ServiceMount[] {
   return [...mounts, ...tmpfs];
 }
 
-/** The target of a mount: an absolute path that is not the kernel's. */
+/** The target of a mount or a device: an absolute path that is not the kernel's. */
 export function checkTarget(
   reader: ServiceReader,
   place: (string | number)[],
@@ -197,6 +197,8 @@ export function readDevices(reader: ServiceReader): Service["devices"] {
       reader.bad(["devices", index], `expected /dev/NAME[:TARGET[:rwm]], got ${JSON.stringify(device)}`);
       return [];
     }
-    return [isAccess ? { source, target: source, access: target } : { source, target, access }];
+    const path = isAccess ? source : target;
+    checkTarget(reader, ["devices", index], path, undefined);
+    return [{ source, target: path, access: isAccess ? target : access }];
   });
 }
