@@ -8,6 +8,12 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { hungUp } from "../../linux/index.ts";
 
+/**
+ * Milliseconds of silence of a TCP client after which the kernel asks whether it still exists; a host that does not answer is
+ * disconnected 10 s later. A client that was killed answers until its host forgets the connection (tcp(7), tcp_fin_timeout).
+ */
+export const KEEPALIVE = 15_000;
+
 /** The number of requests that have not ended, for each connection. */
 const open = new Map<Duplex, number>();
 

@@ -3,6 +3,7 @@ import { chmodSync, chownSync, rmSync } from "node:fs";
 import type { Server } from "node:http";
 import { createServer, type Server as NetServer, type Socket } from "node:net";
 import { groupId } from "../process/socket-group.ts";
+import { KEEPALIVE } from "./connections.ts";
 import { markPeer } from "./peers.ts";
 
 export interface PlainListener {
@@ -37,7 +38,7 @@ export async function listenPlain(
   const listener = openOn(server, maxConnections, (socket) => {
     markPeer(socket, { kind: "plain" });
     socket.setNoDelay(true);
-    socket.setKeepAlive(true, 30_000);
+    socket.setKeepAlive(true, KEEPALIVE);
   });
   await started(listener.net, { host, port });
   return listener;

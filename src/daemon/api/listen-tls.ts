@@ -8,7 +8,7 @@ import { createServer, type PeerCertificate, type TLSSocket, type TlsOptions } f
 import { BayError, messageOf } from "../../core/errors.ts";
 import { HANDSHAKE_TIMEOUT, TLS_SERVER } from "../../core/tls-server.ts";
 import { certificateProblem } from "../transport/tls-problems.ts";
-import { endSocket } from "./connections.ts";
+import { endSocket, KEEPALIVE } from "./connections.ts";
 import { markPeer } from "./peers.ts";
 import { PendingClients } from "./pending-clients.ts";
 import { rawAnswer } from "./raw-answer.ts";
@@ -83,7 +83,7 @@ class Listener implements TlsListener {
       this.#raw.set(place, socket);
       socket.once("close", () => this.#raw.delete(place));
       // without it, a client whose host disappeared would stay connected
-      socket.setKeepAlive(true, 30_000);
+      socket.setKeepAlive(true, KEEPALIVE);
       socket.setNoDelay(true);
       this.#pending.add(socket);
     });
