@@ -2,7 +2,9 @@ import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 import { LongestFirst } from "./test/support/longest-first.ts";
 
-const packageCache = { globalSetup: ["test/support/package-cache.ts"] };
+/** Removes what killed runs left. */
+const swept = { globalSetup: ["test/support/owned.ts"] };
+const packageCache = { globalSetup: ["test/support/owned.ts", "test/support/package-cache.ts"] };
 /** A test fails by what it sees, never by the speed of the machine: these only end one that hangs. */
 const unit = { testTimeout: 300_000, hookTimeout: 300_000 };
 const host = { testTimeout: 1_800_000, hookTimeout: 1_800_000 };
@@ -38,7 +40,7 @@ export default defineConfig({
       // what names another bay
       {
         extends: true,
-        test: { name: "host", include: ["test/host/**/*.test.ts"], ...host, ...waiting },
+        test: { name: "host", include: ["test/host/**/*.test.ts"], ...host, ...swept, ...waiting },
       },
       {
         extends: true,
@@ -46,7 +48,7 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: "hosts", include: ["test/hosts/**/*.test.ts"], ...host, ...waiting },
+        test: { name: "hosts", include: ["test/hosts/**/*.test.ts"], ...host, ...swept, ...waiting },
       },
     ],
   },

@@ -76,8 +76,8 @@ describe("addresses", () => {
       "10.97.1.1",
       "10.97.1.77",
     ]);
-    expect(exec("a", "ping", "-c1", "-w2", "c")).toContain("(10.97.1.77): 56 data bytes");
-    expect(exec("c", "ping", "-c1", "-w2", "10.97.0.2")).toContain("1 packets received");
+    expect(exec("a", "ping", "-c1", "-w60", "c")).toContain("(10.97.1.77): 56 data bytes");
+    expect(exec("c", "ping", "-c1", "-w60", "10.97.0.2")).toContain("1 packets received");
     expect(bay.ok("plan")).toContain("nothing to do");
     bay.ok("down", "-t", "0");
   });

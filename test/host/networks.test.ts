@@ -11,9 +11,11 @@ import { Wire } from "../support/wire.ts";
 
 const SERVE =
   "require('http').createServer((q, r) => r.end('answered')).listen(+process.argv[1], process.argv[2])";
+/** Milliseconds for an answer that must come, and for one that must not. */
+const [PATIENCE, SILENCE] = [300_000, 3000];
 /** Says what was answered; says nothing where no answer came. */
 const ASK =
-  "require('http').get({ host: process.argv[1], port: +process.argv[2], timeout: 3000 }, (r) => r.pipe(process.stdout)).on('timeout', () => process.exit(0)).on('error', () => process.exit(0))";
+  "require('http').get({ host: process.argv[1], port: +process.argv[2], timeout: +process.argv[3] }, (r) => r.pipe(process.stdout)).on('timeout', () => process.exit(0)).on('error', () => process.exit(0))";
 const [LOCAL, OPEN, PRIVATE] = ["18080", "18081", "18082"];
 
 describe("a container network", () => {
@@ -43,10 +45,14 @@ services:
 networks: { front: {}, back: {}, sealed: { internal: true }, six: { enable_ipv6: true } }
 `)
       .ok("up", "-d");
-    await eventually(async () => expect(await ask(host.file, "127.0.0.1", PRIVATE)).toBe("answered"));
-    await eventually(async () => expect(await ask(host.file, "127.0.0.1", LOCAL)).toBe("answered"));
+    await eventually(async () =>
+      expect(await ask(host.file, "127.0.0.1", PRIVATE, SILENCE)).toBe("answered"),
+    );
+    await eventually(async () => expect(await ask(host.file, "127.0.0.1", LOCAL, SILENCE)).toBe("answered"));
     for (const name of ["back", "sealed"])
-      await eventually(async () => expect(await ask(host.file, addressOf(name), "8080")).toBe("answered"));
+      await eventually(async () =>
+        expect(await ask(host.file, addressOf(name), "8080", SILENCE)).toBe("answered"),
+      );
   });
   afterAll(() => {
     service?.kill("SIGKILL");
@@ -60,16 +66,16 @@ networks: { front: {}, back: {}, sealed: { internal: true }, six: { enable_ipv6:
   const inside = (name: string) => `/proc/${bay.ps().find(({ Service }) => Service === name)!.Pid}/ns/net`;
   const addressOf = (name: string) =>
     /inet (\S+)\//.exec(say(inside(name), "ip", "-o", "addr", "show", "eth0"))![1]!;
-  const ask = (file: string, to: string, port: string) =>
+  const ask = (file: string, to: string, port: string, patience = PATIENCE) =>
     new Promise<string>((resolve, reject) => {
-      const words = [`--net=${file}`, process.execPath, "-e", ASK, to, port];
+      const words = [`--net=${file}`, process.execPath, "-e", ASK, to, port, String(patience)];
       execFile("nsenter", words, { timeout: HANGS_AFTER }, (error, out) =>
         error ? reject(error) : resolve(out),
       );
     });
   /** All at once, as each waits for an answer that must not come. */
   const expectSilence = async (paths: readonly (readonly [from: string, to: string, port: string])[]) => {
-    const answers = await Promise.all(paths.map((path) => ask(...path)));
+    const answers = await Promise.all(paths.map((path) => ask(...path, SILENCE)));
     expect(paths.filter((_, index) => answers[index] !== "")).toEqual([]);
   };
   /** Sends what is for 127.0.0.1 to the gateway, as only a hostile machine does. */

@@ -40,7 +40,7 @@ describe("published ports of a stack on several hosts", () => {
 
   /** The container that answers a request from one host to the port of another, and the client's address there. */
   const ask = (from: TestHost, to: TestHost): { container: string; client: string } | undefined => {
-    const get = `printf 'GET /cgi-bin/who HTTP/1.0\\r\\n\\r\\n' | busybox nc -w 5 ${to.address} 8080 | tail -n 1`;
+    const get = `printf 'GET /cgi-bin/who HTTP/1.0\\r\\n\\r\\n' | busybox nc -w 60 ${to.address} 8080 | tail -n 1`;
     const { stdout } = from.try("sh", "-c", get);
     const [container, client] = stdout.trim().split(" ");
     return container && client ? { container, client: client.replace(/^\[::ffff:|\]$/g, "") } : undefined;

@@ -46,7 +46,7 @@ describe("an update over several hosts", () => {
     const [stop, answers] = [join(folder, "stop"), join(folder, "answers")];
     writeFileSync(answers, "");
     const loop = `while [ ! -e ${stop} ]; do
-      printf 'GET / HTTP/1.0\\r\\n\\r\\n' | busybox nc -w 10 10.77.0.$(( i % 3 + 1 )) 8080 | tail -n 1 | grep . >> ${answers} || echo failed >> ${answers}
+      printf 'GET / HTTP/1.0\\r\\n\\r\\n' | busybox nc -w 60 10.77.0.$(( i % 3 + 1 )) 8080 | tail -n 1 | grep . >> ${answers} || echo failed >> ${answers}
       i=$(( i + 1 ))
     done`;
     const [program, ...args] = [...a!.enter("/"), "sh", "-c", loop];

@@ -14,6 +14,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
 import { resolveRoots } from "../../src/core/roots.ts";
+import { own, sweepTag } from "./owned.ts";
 
 export const COMMAND = resolve("dist/bay.js");
 const BUSYBOX = "/bin/busybox";
@@ -62,6 +63,7 @@ export class Bay {
       NO_COLOR: "1",
     };
     ownBays.push(this);
+    own("folder", this.folder);
   }
 
   get socket(): string {
@@ -163,10 +165,7 @@ export class Bay {
     this.run(["daemon", "stop"], { cwd: "/" });
     if (typeof this.place === "object") return rmSync(this.folder, { recursive: true, force: true });
     // what a stack without containers left, after a test that failed
-    sh(
-      `for family in ip ip6 bridge inet; do nft delete table $family bay_${this.tag} 2>/dev/null; done; ls /sys/class/net | grep '^bay${this.tag}-' | xargs -r -n1 ip link del; true`,
-    );
-    sh(`find /sys/fs/cgroup -depth -path '*/bay-${this.tag}*' -type d -exec rmdir {} + 2>/dev/null; true`);
+    sweepTag(this.tag);
     sh(`for file in ${join(this.folder, "run", "netns")}/*; do umount -l "$file" 2>/dev/null; done; true`);
     rmSync(this.folder, { recursive: true, force: true });
   }

@@ -27,6 +27,9 @@ export interface HostUse {
   files: Record<string, string[]>;
 }
 
+/** A bay by its folder, and by the tag in the names of what it has on the host. */
+type OwnPlace = Pick<Bay, "folder" | "tag">;
+
 export type Family = "ip" | "ip6" | "bridge";
 
 const read = (path: string): string => {
@@ -40,27 +43,29 @@ const read = (path: string): string => {
 const list = (path: string): string[] => (existsSync(path) ? readdirSync(path).sort() : []);
 
 /** Everything that has the bay's tag or folder, the test's own clients left out. */
-export function useOf(bay: Bay): HostUse {
+export const useOf = (bay: OwnPlace): HostUse => ({ ...useWithoutFiles(bay), files: filesOf(bay) });
+
+/** As `useOf`, also where the folder does not exist any more. */
+export function useWithoutFiles(bay: OwnPlace): Omit<HostUse, "files"> {
   return {
     processes: processesOf(bay),
     mounts: mountsOf(bay),
     groups: groupsOf(bay),
     links: list("/sys/class/net").filter((name) => isLinkOf(bay, name)),
     tables: tablesOf(bay),
-    files: filesOf(bay),
   };
 }
 
-const isLinkOf = ({ tag }: Bay, name: string) => name.startsWith(`bay${tag}-`) || name.startsWith(`ve${tag}`);
+const isLinkOf = ({ tag }: OwnPlace, name: string) => name.startsWith(`bay${tag}-`) || name.startsWith(`ve${tag}`);
 
-function processesOf(bay: Bay): OwnProcess[] {
+export function processesOf(bay: OwnPlace): OwnProcess[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .flatMap((pid) => ownProcess(bay, Number(pid)) ?? []);
 }
 
 /** By its group, by the program file that it runs from, or by its roots; undefined for a process of somebody else. */
-function ownProcess(bay: Bay, pid: number): OwnProcess | undefined {
+function ownProcess(bay: OwnPlace, pid: number): OwnProcess | undefined {
   const line = read(`/proc/${pid}/cmdline`);
   if (line === "") return undefined; // of the kernel, or a zombie
   const words = line.replaceAll("\0", " ").trim();
@@ -85,7 +90,7 @@ function ancestorsOf(pid: number): number[] {
   return found[0] === 0 ? [] : found;
 }
 
-function mountsOf({ folder }: Bay): string[] {
+export function mountsOf({ folder }: OwnPlace): string[] {
   return read("/proc/self/mountinfo")
     .split("\n")
     .flatMap((line) => line.split(" ")[4] ?? [])
@@ -94,7 +99,7 @@ function mountsOf({ folder }: Bay): string[] {
     .sort();
 }
 
-function groupsOf({ tag }: Bay): string[] {
+function groupsOf({ tag }: OwnPlace): string[] {
   const found = execFileSync(
     "sh",
     ["-c", `find /sys/fs/cgroup -type d -path '*/bay-${tag}*' 2>/dev/null || true`],
@@ -109,7 +114,7 @@ interface NftSet {
   elem?: unknown[];
 }
 
-function tablesOf({ tag }: Bay): HostUse["tables"] {
+function tablesOf({ tag }: OwnPlace): HostUse["tables"] {
   const families: Family[] = ["ip", "ip6", "bridge"];
   return Object.fromEntries(
     families.flatMap((family) => {
@@ -135,7 +140,7 @@ function elementText(element: unknown): string {
 }
 
 /** What is in the directories of things that come and go; of some only what must not stay. */
-function filesOf({ folder }: Bay): Record<string, string[]> {
+function filesOf({ folder }: OwnPlace): Record<string, string[]> {
   const [root, run] = [join(folder, "root"), join(folder, "run")];
   const inRun = ["", "containers", "execs", "netns", "ports", "rootfs"];
   const inRoot = ["containers", "volumes"];

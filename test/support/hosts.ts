@@ -8,6 +8,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { inNamespace, setTransmitChecksum } from "../../src/linux/index.ts";
 import { Bay, type BayHost, eventually } from "./bay.ts";
+import { own } from "./owned.ts";
 
 const run = (program: string, ...args: string[]) =>
   execFileSync(program, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
@@ -124,6 +125,7 @@ export class TestHosts {
 
   static async start(names: readonly string[]): Promise<TestHosts> {
     const hosts = new TestHosts();
+    own("netns", hosts.#switch);
     run("ip", "netns", "add", hosts.#switch);
     run("ip", "-n", hosts.#switch, "link", "add", "br0", "type", "bridge", "mcast_snooping", "0");
     run("ip", "-n", hosts.#switch, "link", "set", "br0", "up");
@@ -142,6 +144,7 @@ export class TestHosts {
     const number = this.#everyone.length + 1;
     const namespace = `bayt${this.#tag}-${name}`;
     const address = `10.77.0.${number}`;
+    own("netns", namespace);
     run("ip", "netns", "add", namespace);
     run(
       "ip",

@@ -1,11 +1,13 @@
 /** Machines of a test, as network namespaces (ip-netns(8)) that are joined by veth pairs. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { HANGS_AFTER } from "./bay.ts";
+import { own } from "./owned.ts";
 
 const ip = (words: string) => execFileSync("ip", words.split(" "), { encoding: "utf8", stdio: "pipe" });
 
 export class Machine {
   constructor(readonly name: string) {
+    own("netns", name);
     ip(`netns add ${name}`);
     ip(`-n ${name} link set lo up`);
   }

@@ -17,14 +17,14 @@ it("SIGTERM ends the keeper of bayd, and SIGHUP does not", async () => {
   startKeeper({ file, args: ["/bin/sleep", "1000"], env: [], logFile: join(folder, "log") });
   const parent = () =>
     Number(/^PPid:\s*(\d+)$/m.exec(readFileSync(`/proc/${keptProcess(file)}/status`, "utf8"))![1]);
-  await vi.waitFor(() => expect(keptProcess(file)).toBeGreaterThan(0), { timeout: 30_000 });
+  await vi.waitFor(() => expect(keptProcess(file)).toBeGreaterThan(0), { timeout: 300_000 });
   const [keeper, child] = [parent(), keptProcess(file)];
   process.kill(keeper, "SIGHUP");
   process.kill(child, "SIGKILL");
-  await vi.waitFor(() => expect(keptProcess(file)).not.toBe(child), { timeout: 30_000 });
+  await vi.waitFor(() => expect(keptProcess(file)).not.toBe(child), { timeout: 300_000 });
   const last = keptProcess(file);
   process.kill(keeper, "SIGTERM");
-  await vi.waitFor(() => expect(isKeeperAlive(file)).toBe(false), { timeout: 30_000 });
+  await vi.waitFor(() => expect(isKeeperAlive(file)).toBe(false), { timeout: 300_000 });
   process.kill(last, "SIGKILL");
 });
 
@@ -32,5 +32,5 @@ it("SIGTERM ends the keeper of sockets", async () => {
   const { pid } = startSocketKeeper(join(folder, "sockets"), []);
   expect(runs(pid)).toBe(true);
   process.kill(pid, "SIGTERM");
-  await vi.waitFor(() => expect(runs(pid)).toBe(false), { timeout: 30_000 });
+  await vi.waitFor(() => expect(runs(pid)).toBe(false), { timeout: 300_000 });
 });
