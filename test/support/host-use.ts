@@ -56,7 +56,8 @@ export function useWithoutFiles(bay: OwnPlace): Omit<HostUse, "files"> {
   };
 }
 
-const isLinkOf = ({ tag }: OwnPlace, name: string) => name.startsWith(`bay${tag}-`) || name.startsWith(`ve${tag}`);
+const isLinkOf = ({ tag }: OwnPlace, name: string) =>
+  name.startsWith(`bay${tag}-`) || name.startsWith(`ve${tag}`);
 
 export function processesOf(bay: OwnPlace): OwnProcess[] {
   return readdirSync("/proc")
