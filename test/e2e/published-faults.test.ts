@@ -1,5 +1,5 @@
 /** Faults that were published for other tools, tried by the command and the API; docs/security.md has the table. */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
@@ -11,7 +11,8 @@ import { Client } from "../../src/daemon/client.ts";
 import { MEDIA } from "../../src/image/model/manifest.ts";
 import { PLAIN_ENTRY } from "../../src/image/tar/describe.ts";
 import { encodeEntry, padding } from "../../src/image/tar/header.ts";
-import { Bay, eventually } from "../support/bay.ts";
+import { Bay, eventually, makeBusybox, type PsRow } from "../support/bay.ts";
+import { RACE_ROUNDS, Swapper } from "../support/swapper.ts";
 
 const sha256 = (bytes: Buffer | string) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 const architecture = process.arch === "arm64" ? "arm64" : "amd64";
@@ -37,6 +38,82 @@ services:
     client = new Client(bay.socket);
   });
   afterAll(() => bay.close());
+
+  describe("of a volume", () => {
+    const outside = join(bay.folder, "outside");
+    const services = (more: string) => `
+name: filled
+images: { box: { rootfs: ../filled } }
+services:
+  a: { image: box, command: sleep 100000, stop_grace_period: 0s, network_mode: none, volumes: ["data:/etc${more}"] }
+volumes: { data: {} }
+`;
+    beforeAll(() => {
+      makeBusybox(join(bay.folder, "filled"));
+      mkdirSync(outside);
+      writeFileSync(join(outside, "secret"), "of the host");
+    });
+    afterAll(() => bay.ok("-f", "filled.yaml", "down", "-v", "-t", "0"));
+
+    it.each([
+      "",
+      ":ro",
+    ])("is an image whose files replace those in it: data:/etc%s (CVE-2020-1726)", (more) => {
+      bay.write(services(""), "filled.yaml").ok("-f", "filled.yaml", "up", "-d");
+      bay.ok("-f", "filled.yaml", "exec", "-T", "a", "sh", "-c", "rm /etc/group; echo mine > /etc/passwd");
+      bay.ok("-f", "filled.yaml", "down", "-t", "0");
+      bay.write(services(more), "filled.yaml").ok("-f", "filled.yaml", "up", "-d");
+      const look = "cat /etc/passwd; ls /etc";
+      expect(bay.ok("-f", "filled.yaml", "exec", "-T", "a", "sh", "-c", look)).toMatch(/^mine\n(?!.*group)/s);
+    });
+
+    it("is a backup that follows a symbolic link which comes and goes (CVE-2023-0778)", async () => {
+      bay.write(services(""), "filled.yaml").ok("-f", "filled.yaml", "up", "-d");
+      const data = join(bay.folder, "root", "volumes", "filled_data", "_data");
+      const swapper = new Swapper(data, { directory: "place", link: outside });
+      try {
+        for (let round = 0; round < RACE_ROUNDS / 200; round++) {
+          const { out } = await bay.call(["volume", "backup", "filled_data"]);
+          expect(out).not.toContain("of the host");
+        }
+      } finally {
+        await swapper.end();
+      }
+      expect(swapper.swaps).toBeGreaterThan(RACE_ROUNDS);
+    });
+  });
+
+  it("is a user with the privileges of a privileged container (CVE-2021-20188)", () => {
+    bay
+      .write(
+        'name: strong\nimages: { box: { rootfs: ../busybox } }\nservices: { a: { image: box, command: sleep 100000, stop_grace_period: 0s, network_mode: none, privileged: true, user: "1000" } }\n',
+        "strong.yaml",
+      )
+      .ok("-f", "strong.yaml", "up", "-d");
+    const inside = (...words: string[]) => bay.run(["-f", "strong.yaml", "exec", "-T", "a", ...words]);
+    for (const process of ["1", "self"])
+      expect(inside("grep", "-E", "CapEff|CapPrm", `/proc/${process}/status`).out).toMatch(
+        /CapPrm:\s0{16}\nCapEff:\s0{16}\n/,
+      );
+    bay.ok("-f", "strong.yaml", "exec", "-T", "-u", "0", "a", "sh", "-c", "echo x > /kept; chmod 600 /kept");
+    expect(inside("cat", "/kept").err).toContain("Permission denied");
+    bay.ok("-f", "strong.yaml", "down", "-t", "0");
+  });
+
+  it("is a supervisor that ends because its container has no memory left (CVE-2019-14891)", () => {
+    const [{ Pid }] = bay.ps() as [PsRow];
+    const statusOf = (pid: number) => readFileSync(`/proc/${pid}/status`, "utf8");
+    const shim = Number(/^PPid:\s+(\d+)/m.exec(statusOf(Pid))![1]);
+    expect(readFileSync(`/proc/${shim}/cmdline`, "utf8")).toMatch(/^bay-shim/);
+    const groups = (pid: number) => readFileSync(`/proc/${pid}/cgroup`, "utf8");
+    const own = /\/bay-\w+\/[0-9a-f]{16}/;
+    expect(groups(Pid)).toMatch(own);
+    expect(groups(shim)).not.toMatch(own);
+    // needs CAP_SYS_RESOURCE, which root does not have on every host
+    const mayLower = spawnSync("sh", ["-c", "echo -999 > /proc/self/oom_score_adj"]).status === 0;
+    expect(readFileSync(`/proc/${shim}/oom_score_adj`, "utf8").trim()).toBe(mayLower ? "-999" : "0");
+    expect(readFileSync(`/proc/${Pid}/oom_score_adj`, "utf8").trim()).toBe("0");
+  });
 
   describe("of a registry", () => {
     let server: Server;

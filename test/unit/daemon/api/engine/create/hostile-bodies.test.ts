@@ -176,3 +176,31 @@ describe("a request for a volume", () => {
     expect(bay.manager.volumes.list()).toEqual([]);
   });
 });
+
+describe("a request for a network", () => {
+  it.each([
+    ["a driver that is a path", { Name: "n", Driver: "../../bin/sh" }],
+    ["a name that is a path", { Name: "../n" }],
+    ["NUL in its name", { Name: "a\u0000b" }],
+    ["a name for its link with a path", { Name: "n", Options: { "com.docker.network.bridge.name": "../x" } }],
+    ["an option that does not exist", { Name: "n", Options: { nosuch: "x" } }],
+    ["a subnet that is none", { Name: "n", IPAM: { Config: [{ Subnet: "10.0.0.0/8; drop" }] } }],
+  ])("is refused with %s", async (_, body) => {
+    const before = bay.manager.networks.list().length;
+    expect((await bay.ask("POST", "/networks/create", body)).status).toBe(400);
+    expect(bay.manager.networks.list().length).toBe(before);
+  });
+
+  it.each([
+    ["an alias with a line of its own", { Aliases: ["a\nb"] }],
+    ["an address that is none", { IPAMConfig: { IPv4Address: "10.0.0.1\n" } }],
+    ["a name of its interface with a path", { DriverOpts: { "com.docker.network.endpoint.ifname": "../x" } }],
+  ])("of a container is refused with %s", async (_, EndpointConfig) => {
+    await bay.ask("POST", "/networks/create", { Name: "joined" });
+    const { body } = await bay.ask("POST", "/containers/create?name=joins", { Image: "app" });
+    const answer = await bay.ask("POST", "/networks/joined/connect", { Container: "joins", EndpointConfig });
+    expect(answer.status).toBe(400);
+    await bay.ask("DELETE", `/containers/${(body as { Id: string }).Id}`);
+    await bay.ask("DELETE", "/networks/joined");
+  });
+});
