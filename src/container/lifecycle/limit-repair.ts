@@ -3,6 +3,7 @@
  * read: they are replaced by those of the new one, and by the kernel's own while there is none.
  */
 import { messageOf } from "../../core/errors.ts";
+import { isKernelPath } from "../../core/mount-targets.ts";
 import { startWorker } from "../../image/index.ts";
 import { close, openProcess, type Remount } from "../../linux/index.ts";
 import type { Host } from "../model/host.ts";
@@ -68,7 +69,10 @@ function changeOf(
   } catch {
     return undefined;
   }
-  const unmount = found.filter((each) => each.device !== device).map(({ point }) => point);
+  // a container can move other directories, and so lead the path to another mount, such as a mask
+  const unmount = found
+    .filter((each) => each.device !== device && isKernelPath(each.point))
+    .map(({ point }) => point);
   const current = new Set(found.filter((each) => each.device === device).map(({ point }) => point));
   const mount = mounts.filter(({ target }) => !current.has(target));
   return unmount.length + mount.length === 0 ? undefined : { unmount, mount };
