@@ -92,8 +92,10 @@ export async function containersOf(
   if (services.length > 0) await context.learnServices();
   const own = stack === undefined ? [] : await listContainers(client, stack, options.all);
   const known = context.knownServices;
+  // a container of bay run is none of its service's, but its own name selects it as that of any other container
+  const counted = own.filter((row) => options.oneOff || !isOneOff(row));
   const isOfStack = (name: string) =>
-    known.includes(name) || own.some((row) => serviceOf(row) === name || nameOf(row) === name);
+    known.includes(name) || counted.some((row) => serviceOf(row) === name || nameOf(row) === name);
   const others = await containersByName(
     client,
     services.filter((name) => !isOfStack(name)),

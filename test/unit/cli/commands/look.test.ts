@@ -364,6 +364,13 @@ describe("bay inspect", () => {
     expect(stdout).toBe(`${other.Id}\n`);
   });
 
+  it("finds a container of bay run by its name, and not by its service", async () => {
+    const once = row("web", 2, { Names: ["/once"], labels: { "com.docker.compose.oneoff": "True" } });
+    bayd.on("GET /containers/json", [row("web"), once]);
+    bayd.on(`GET /containers/${once.Id}/json`, { Id: once.Id, State: { Pid: 14 } });
+    expect((await run("inspect", "-f", "{{.State.Pid}}", "once", "web")).stdout).toBe("14\n12\n");
+  });
+
   it("rejects a name without a container", async () => {
     expect((await run("inspect", "missing")).stderr).toContain(
       "error[UNKNOWN_SERVICE]: the stack demo has no service missing\n",
