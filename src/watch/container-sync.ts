@@ -65,6 +65,11 @@ export class ContainerSync {
     this.add(watch, watch.tree.entries.keys());
   }
 
+  /** Notes the paths that could not be written: the container is starting, and its mounts are new. */
+  addRefused(): void {
+    for (const [watch, paths] of this.#refused.take()) this.#open.add(watch, paths);
+  }
+
   /** Forgets rules that no longer exist. */
   drop(watch: RuleWatch): void {
     this.#dropped.add(watch);
@@ -168,7 +173,7 @@ export class ContainerSync {
     this.#timer = this.clock.set(
       () => {
         this.#timer = undefined;
-        for (const [watch, paths] of this.#refused.take()) this.#open.add(watch, paths);
+        this.addRefused();
         void this.flush();
       },
       outcome === "lost" ? longest : wait,

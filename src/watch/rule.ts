@@ -74,6 +74,15 @@ export function rulesOf(service: Service): Rule[] {
 /** The path in a container of a path relative to the rule's root. */
 export const pathInContainer = (rule: Rule, path: string): string => posix.join(rule.target ?? "/", path);
 
+/** The paths of a rule that are at or below one of some directories of the container. */
+export function pathsBelow(rule: Rule, paths: Iterable<string>, directories: readonly string[]): string[] {
+  if (directories.length === 0) return [];
+  return [...paths].filter((path) => {
+    const at = pathInContainer(rule, path);
+    return directories.some((directory) => belowRoot(directory, at) !== undefined);
+  });
+}
+
 /** Where a path of the host is below the root; undefined if it is outside. */
 export function belowRoot(root: string, path: string): string | undefined {
   const found = relative(root, path);

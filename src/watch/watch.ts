@@ -4,10 +4,10 @@ import { BayError } from "../core/errors.ts";
 import type { Client } from "../daemon/client.ts";
 import type { Service, Stack } from "../stack/index.ts";
 import type { WatchedContainer } from "./actions.ts";
-import { BaydSession, isLoss } from "./bayd-session.ts";
+import { BaydSession, isLoss, type StartingContainer } from "./bayd-session.ts";
 import { ContainerSync } from "./container-sync.ts";
 import type { Report } from "./events.ts";
-import { rulesOf } from "./rule.ts";
+import { pathsBelow, rulesOf } from "./rule.ts";
 import { RuleWatch } from "./rule-watch.ts";
 import { ServiceActions } from "./service-actions.ts";
 
@@ -240,8 +240,17 @@ export class Watch {
     return sync;
   }
 
-  async #asked(container: { id: string; name: string; service: string }): Promise<void> {
-    const sync = this.#containers.get(container.id) ?? this.#adopt(container, !this.#isBeginning);
+  async #asked({ emptied, ...container }: StartingContainer): Promise<void> {
+    const isNew = !this.#isBeginning;
+    const sync = this.#containers.get(container.id) ?? this.#adopt(container, isNew);
+    for (const watch of this.#watches.get(container.service) ?? []) {
+      if (watch.rule.target === undefined) continue;
+      // files that changed under this watch, and all files where the container gets all of them
+      const isWhole = isNew || watch.rule.initialSync;
+      const paths = isWhole ? watch.tree.entries.keys() : (this.#changed.get(watch) ?? []);
+      sync.add(watch, pathsBelow(watch.rule, paths, emptied));
+    }
+    sync.addRefused();
     await sync.settle(true);
   }
 
