@@ -13,6 +13,7 @@ import { isLoss } from "./bayd-session.ts";
 import type { Report } from "./events.ts";
 import { parentOf } from "./host-tree.ts";
 import { OpenPaths } from "./open-paths.ts";
+import { isCopied } from "./rule.ts";
 import type { RuleWatch } from "./rule-watch.ts";
 
 const SHOWN_PATHS = 20;
@@ -56,7 +57,10 @@ export class ContainerSync {
 
   /** Notes paths that may differ. */
   add(watch: RuleWatch, paths: Iterable<string>): void {
-    this.#open.add(watch, paths);
+    this.#open.add(
+      watch,
+      [...paths].filter((path) => isCopied(watch.rule, path)),
+    );
   }
 
   /** Notes all paths of a rule, and those that an earlier watch synchronised and the host has removed since. */

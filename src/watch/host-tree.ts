@@ -54,8 +54,17 @@ export class HostTree {
   readonly #directories = new Map<string, Directory>();
   /** Names that are not UTF-8, and files that are neither files, directories nor links. */
   readonly skipped = new Set<string>();
+  /** The file systems of its directories, by device number, each with the first directory that was found on it. */
+  readonly devices = new Map<number, string>();
 
   constructor(readonly rule: Rule) {}
+
+  /** How many files and links there are. */
+  get files(): number {
+    let count = 0;
+    for (const { kind } of this.entries.values()) if (kind !== "directory") count += 1;
+    return count;
+  }
 
   /** All directories, which are watched. */
   directories(): string[] {
@@ -98,12 +107,17 @@ export class HostTree {
     if (rule.prunes(path)) return;
     const now = statOf(join(rule.root, path));
     const kind = now && kindOf(now);
-    if (now && !kind) this.skipped.add(path);
-    if (!now || !kind) return this.#forget(path, found);
+    if (!now || !kind) {
+      this.#forget(path, found);
+      if (now && rule.counts(path)) this.skipped.add(path);
+      return;
+    }
+    this.skipped.delete(path);
     if (kind !== "directory") this.#forgetBelow(path, found);
     if (rule.counts(path)) this.#compare(path, entryOf(now, kind, join(rule.root, path)), found, isReported);
     if (path !== "" && (kind === "directory" || this.entries.has(path)))
       this.#directories.get(parentOf(path))?.names.add(nameOf(path));
+    if (kind === "directory" && !this.devices.has(now.dev)) this.devices.set(now.dev, path);
     if (kind === "directory") this.#lookInto(path, `${now.ino} ${now.birthtimeMs}`, found, isDeep);
   }
 
@@ -134,6 +148,7 @@ export class HostTree {
 
   #forget(path: string, found: Found): void {
     this.#forgetBelow(path, found);
+    this.skipped.delete(path);
     if (this.entries.delete(path)) found.changed.add(path);
     if (path !== "") this.#directories.get(parentOf(path))?.names.delete(nameOf(path));
   }

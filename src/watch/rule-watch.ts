@@ -2,10 +2,11 @@
 import { basename, dirname, join } from "node:path";
 import { messageOf } from "../core/errors.ts";
 import { Batcher } from "./batcher.ts";
+import { belowRoot } from "./below-root.ts";
 import { networkFileSystem, watchLimit } from "./file-systems.ts";
 import { FolderWatch } from "./folder-watch.ts";
 import { type Found, HostTree, nothing, parentOf } from "./host-tree.ts";
-import { belowRoot, type Rule } from "./rule.ts";
+import type { Rule } from "./rule.ts";
 
 /** Milliseconds between complete looks while polling, and while the kernel reports changes (for what it may have lost). */
 const POLL = 1_000;
@@ -23,6 +24,8 @@ export interface RuleWatchEvents {
   /** A part of the tree could not be read, such as by a limit of open files; it is tried again. */
   unreadable: (watch: RuleWatch, message: string) => void;
   polling: (path: string, reason: string, hint?: string) => void;
+  /** Paths that cannot be synchronised, each once. */
+  skipped: (watch: RuleWatch, paths: readonly string[]) => void;
 }
 
 export class RuleWatch {
@@ -30,7 +33,12 @@ export class RuleWatch {
   readonly #folders: FolderWatch;
   readonly #batcher = new Batcher(() => this.#flush());
   readonly #hints = new Set<string>();
+  /** It has no watches. */
   #isPolled = false;
+  /** A part of it is on a network file system, so that it is polled beside its watches. */
+  #isPartlyPolled = false;
+  readonly #knownDevices = new Set<number>();
+  #toldSkipped = new Set<string>();
   #isClosed = false;
   #timer: NodeJS.Timeout | undefined;
   /** The failure of a look that was reported last. */
@@ -58,8 +66,12 @@ export class RuleWatch {
     const network = this.networkOf(this.rule.root);
     if (network) {
       this.#isPolled = true;
-      this.events.polling(this.rule.root, `it is on ${network}, which does not report changes`);
-    } else {
+      this.events.polling(this.rule.root, onNetwork(network));
+      for (const [device, path] of this.tree.devices) if (path === "") this.#knownDevices.add(device);
+    }
+    this.#lookAtDevices();
+    this.#tellSkipped();
+    if (!this.#isPolled) {
       // the directory above sees the root itself removed, replaced or made
       await this.#folders.add([
         dirname(this.rule.root),
@@ -125,11 +137,35 @@ export class RuleWatch {
   #report({ changed, suspected, directories, gone }: Found, isPart = false): void {
     for (const path of changed) this.#changed.add(path);
     if (suspected.size > 0 && !this.#isClosed) this.events.suspected(this, suspected);
+    this.#tellSkipped();
+    if (this.#lookAtDevices()) this.#plan(POLL);
     if (!this.#isPolled) {
       for (const path of gone) if (!directories.has(path)) this.#folders.remove(this.#absolute(path));
       if (directories.size > 0) void this.#watchNew([...directories]);
     }
     if (!isPart) this.#hand();
+  }
+
+  /** Other machines change the files of a network file system, also one that is mounted below the root. Returns whether one is new. */
+  #lookAtDevices(): boolean {
+    const before = this.#isPartlyPolled;
+    for (const [device, path] of this.tree.devices) {
+      if (this.#knownDevices.has(device)) continue;
+      this.#knownDevices.add(device);
+      const at = this.#absolute(path);
+      const network = this.networkOf(at);
+      if (network === undefined) continue;
+      this.#isPartlyPolled = true;
+      this.events.polling(at, onNetwork(network));
+    }
+    return this.#isPartlyPolled && !before;
+  }
+
+  #tellSkipped(): void {
+    const { skipped } = this.tree;
+    const fresh = [...skipped].filter((path) => !this.#toldSkipped.has(path));
+    this.#toldSkipped = new Set(skipped);
+    if (fresh.length > 0 && !this.#isClosed) this.events.skipped(this, fresh);
   }
 
   #hand(): void {
@@ -178,6 +214,9 @@ export class RuleWatch {
 
   /** The next complete look, after one that took some milliseconds. */
   #planAfter(took: number): void {
-    this.#plan(this.#isPolled ? Math.max(POLL, took * POLL_SHARE) : Math.max(SWEEP, took * SWEEP_SHARE));
+    const isPolled = this.#isPolled || this.#isPartlyPolled;
+    this.#plan(isPolled ? Math.max(POLL, took * POLL_SHARE) : Math.max(SWEEP, took * SWEEP_SHARE));
   }
 }
+
+const onNetwork = (name: string) => `it is on ${name}, which does not report changes of other machines`;

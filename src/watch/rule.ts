@@ -4,10 +4,12 @@
  * build, and the patterns of editors' files.
  */
 import { existsSync, readFileSync, realpathSync } from "node:fs";
-import { isAbsolute, join, posix, relative, resolve } from "node:path";
+import { isAbsolute, join, posix, resolve } from "node:path";
 import { IgnorePatterns, ignoreLines, toExpression } from "../build/ignore.ts";
 import { BayError, messageOf } from "../core/errors.ts";
 import type { Service, WatchRule } from "../stack/index.ts";
+import { belowRoot } from "./below-root.ts";
+import { boundParts } from "./bound-paths.ts";
 import { isEditorFile } from "./editor-files.ts";
 
 export interface Rule {
@@ -25,6 +27,8 @@ export interface Rule {
   counts: (path: string) => boolean;
   /** Whether nothing below a directory can count, so that it is not read. */
   prunes: (directory: string) => boolean;
+  /** Parts of the root that the container has by a bind mount, so that they are not copied; "" is all of it. */
+  bound: readonly string[];
 }
 
 /** The rules of a service. Throws BAD_WATCH_RULE, BAD_IGNORE_FILE. */
@@ -52,27 +56,37 @@ export function rulesOf(service: Service): Rule[] {
     const isIgnored = (path: string) =>
       path !== "" &&
       (isEditorFile(path) || ignore.matches(path) || ofBuild.matches(join(root, path), isSync));
+    const prunes = (directory: string) =>
+      directory !== "" &&
+      (isEditorFile(directory) ||
+        (isIgnored(directory) &&
+          !mayReachBelow(negated(rule.ignore), directory) &&
+          !ofBuild.mayTakeBack(join(root, directory))));
+    const { target } = rule;
     return {
       service: service.name,
       index,
       action: rule.action,
       root,
-      target: rule.target,
+      target,
       initialSync: rule.initialSync,
       exec: rule.exec,
       counts: (path) => !isIgnored(path) && (path === "" || include === undefined || include.matches(path)),
-      prunes: (directory) =>
-        directory !== "" &&
-        (isEditorFile(directory) ||
-          (isIgnored(directory) &&
-            !mayReachBelow(negated(rule.ignore), directory) &&
-            !ofBuild.mayTakeBack(join(root, directory)))),
+      prunes,
+      bound:
+        target === undefined
+          ? []
+          : boundParts({ root, target, prunes }, service.mounts ?? [], realPath, where),
     };
   });
 }
 
 /** The path in a container of a path relative to the rule's root. */
 export const pathInContainer = (rule: Rule, path: string): string => posix.join(rule.target ?? "/", path);
+
+/** Whether a path relative to the root is copied into the container. */
+export const isCopied = ({ bound }: Rule, path: string): boolean =>
+  !bound.some((part) => part === "" || path === part || path.startsWith(`${part}/`));
 
 /** The paths of a rule that are at or below one of some directories of the container. */
 export function pathsBelow(rule: Rule, paths: Iterable<string>, directories: readonly string[]): string[] {
@@ -81,12 +95,6 @@ export function pathsBelow(rule: Rule, paths: Iterable<string>, directories: rea
     const at = pathInContainer(rule, path);
     return directories.some((directory) => belowRoot(directory, at) !== undefined);
   });
-}
-
-/** Where a path of the host is below the root; undefined if it is outside. */
-export function belowRoot(root: string, path: string): string | undefined {
-  const found = relative(root, path);
-  return found === ".." || found.startsWith("../") || isAbsolute(found) ? undefined : found;
 }
 
 function patterns(lines: readonly string[], where: string): IgnorePatterns {

@@ -1,4 +1,5 @@
 /** A watch of a stack: its rules, its containers, and the session with bayd. */
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BayError } from "../core/errors.ts";
 import type { Client } from "../daemon/client.ts";
@@ -22,6 +23,7 @@ export interface WatchOptions {
 }
 
 const RETRY = 100;
+const SHOWN_SKIPPED = 10;
 /** Milliseconds between looks at the containers: soon after a connection, and at most. */
 const LOOK_SOON = 1_000;
 const LOOK = 10_000;
@@ -79,16 +81,26 @@ export class Watch {
     this.#planLook(LOOK_SOON);
     const all = [...this.#watches.values()].flat();
     const services = [...this.#watches].flatMap(([name, watches]) => (watches.length > 0 ? [name] : []));
-    const files = all.reduce((sum, { tree }) => sum + tree.entries.size, 0);
+    const files = all.reduce((sum, { tree }) => sum + tree.files, 0);
     this.options.report({ type: "watching", stack: this.#stack.name, services, files });
-    for (const { tree, rule } of all)
-      if (tree.skipped.size > 0)
-        this.options.report({
-          type: "skipped",
-          service: rule.service,
-          paths: [...tree.skipped].slice(0, 10),
-          reason: "only files, directories and symbolic links with UTF-8 names are synchronised",
-        });
+    for (const watch of all) {
+      const { service, bound, root } = watch.rule;
+      this.#tellSkipped(watch, [...watch.tree.skipped]);
+      if (bound.length === 0) continue;
+      const paths = bound.map((part) => join(root, part));
+      const reason = "a bind mount of the service has it already";
+      this.options.report({ type: "skipped", service, paths, reason });
+    }
+  }
+
+  #tellSkipped({ rule }: RuleWatch, paths: readonly string[]): void {
+    if (paths.length === 0 || this.#isBeginning) return;
+    this.options.report({
+      type: "skipped",
+      service: rule.service,
+      paths: paths.slice(0, SHOWN_SKIPPED),
+      reason: "only files, directories and symbolic links with UTF-8 names are synchronised",
+    });
   }
 
   get stack(): Stack {
@@ -107,6 +119,11 @@ export class Watch {
 
   async rebuildAll(): Promise<void> {
     await Promise.all(this.services.map((name) => this.#actionsOf(name).rebuildNow()));
+  }
+
+  /** Checks the rules of a changed stack before it is applied. Throws BAD_WATCH_RULE, BAD_IGNORE_FILE. */
+  check(stack: Stack): void {
+    for (const service of this.#chosen(stack)) rulesOf(service);
   }
 
   /** Uses a changed stack from now on: rules that are the same keep their watches. Throws like the constructor. */
@@ -161,6 +178,7 @@ export class Watch {
       suspected: (watch: RuleWatch, paths: ReadonlySet<string>) => this.#onSuspicion(watch, paths),
       unreadable: ({ rule }: RuleWatch, message: string) =>
         this.options.report({ type: "read-failed", service: rule.service, path: rule.root, message }),
+      skipped: (watch: RuleWatch, paths: readonly string[]) => this.#tellSkipped(watch, paths),
       polling: (path: string, reason: string, hint?: string) =>
         this.options.report({ type: "polling", path, reason, ...(hint ? { hint } : {}) }),
     };

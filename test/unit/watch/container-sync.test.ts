@@ -41,6 +41,7 @@ const rule: Rule = {
   exec: undefined,
   counts: () => true,
   prunes: () => false,
+  bound: [],
 };
 
 /** What a request does: it is applied up to a part of its operations, and answered, lost or refused. */

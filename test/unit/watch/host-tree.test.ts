@@ -34,6 +34,7 @@ const ruleAt = (path: string, ignored: (path: string) => boolean = () => false):
   exec: undefined,
   counts: (name) => !ignored(name),
   prunes: ignored,
+  bound: [],
 });
 const shown = (tree: HostTree) =>
   [...tree.entries]
