@@ -32,6 +32,8 @@ export interface Found {
   /** Directories that are new, or another one than before: their watches have to be set. */
   directories: Set<string>;
   gone: Set<string>;
+  /** Inodes of reported files that have other names, which the kernel does not report. */
+  linked: Set<number>;
 }
 
 export const nothing = (): Found => ({
@@ -39,6 +41,7 @@ export const nothing = (): Found => ({
   suspected: new Set(),
   directories: new Set(),
   gone: new Set(),
+  linked: new Set(),
 });
 
 interface Directory {
@@ -97,6 +100,13 @@ export class HostTree {
     return found;
   }
 
+  /** Compares the files that have one of these inodes: a change by one name is a change of all hard links. */
+  lookAtLinks(inodes: ReadonlySet<number>, found = nothing()): Found {
+    const paths = [...this.entries].flatMap(([path, { inode }]) => (inodes.has(inode) ? [path] : []));
+    for (const path of paths) if (this.#isReachable(path)) this.#look(path, found, false, false);
+    return found;
+  }
+
   /** False below something that is gone, or is ignored. */
   #isReachable(path: string): boolean {
     return path === "" || this.#directories.has(parentOf(path));
@@ -113,6 +123,7 @@ export class HostTree {
       return;
     }
     this.skipped.delete(path);
+    if (isReported && kind === "file" && now.nlink > 1) found.linked.add(now.ino);
     if (kind !== "directory") this.#forgetBelow(path, found);
     if (rule.counts(path)) this.#compare(path, entryOf(now, kind, join(rule.root, path)), found, isReported);
     if (path !== "" && (kind === "directory" || this.entries.has(path)))

@@ -1,4 +1,5 @@
 /** Watches the files of one rule: from hints of the kernel, or by polling, to the paths that really changed. */
+import { existsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { messageOf } from "../core/errors.ts";
 import { Batcher } from "./batcher.ts";
@@ -37,6 +38,8 @@ export class RuleWatch {
   #isPolled = false;
   /** A part of it is on a network file system, so that it is polled beside its watches. */
   #isPartlyPolled = false;
+  /** The directory above the root exists, and is watched. */
+  #hasParent = true;
   readonly #knownDevices = new Set<number>();
   #toldSkipped = new Set<string>();
   #isClosed = false;
@@ -72,6 +75,7 @@ export class RuleWatch {
     this.#lookAtDevices();
     this.#tellSkipped();
     if (!this.#isPolled) {
+      this.#hasParent = existsSync(dirname(this.rule.root));
       // the directory above sees the root itself removed, replaced or made
       await this.#folders.add([
         dirname(this.rule.root),
@@ -108,11 +112,16 @@ export class RuleWatch {
     const hints = [...this.#hints];
     this.#hints.clear();
     if (hints.length > MANY) return this.#report(this.#look((found) => this.tree.lookAtAll(found)));
-    for (const hint of hints.sort((a, b) => a.length - b.length))
-      this.#report(
-        this.#look((found) => this.tree.lookAt(hint, found)),
-        true,
-      );
+    const linked = new Set<number>();
+    for (const hint of hints.sort((a, b) => a.length - b.length)) {
+      const found = this.#look((found) => this.tree.lookAt(hint, found));
+      for (const inode of found.linked) linked.add(inode);
+      this.#report(found, true);
+    }
+    if (linked.size > 0) {
+      const found = this.#look((found) => this.tree.lookAtLinks(linked, found));
+      this.#report(found, true);
+    }
     this.#hand();
   }
 
@@ -189,6 +198,14 @@ export class RuleWatch {
     this.#hand();
   }
 
+  /** The directory above the root may be made later than the watch. */
+  #watchParent(): void {
+    const parent = dirname(this.rule.root);
+    if (this.#hasParent || !existsSync(parent)) return;
+    this.#hasParent = true;
+    void this.#folders.add([parent]).then(() => this.#hint(parent));
+  }
+
   #exhausted(code: "ENOSPC" | "EMFILE"): void {
     if (this.#isPolled || this.#isClosed) return;
     this.#isPolled = true;
@@ -205,6 +222,7 @@ export class RuleWatch {
       if (this.#isClosed) return;
       const began = performance.now();
       this.#isIncomplete = false;
+      this.#watchParent();
       this.#report(this.#look((found) => this.tree.lookAtAll(found)));
       if (this.#isIncomplete) return;
       this.#told = "";
@@ -214,7 +232,7 @@ export class RuleWatch {
 
   /** The next complete look, after one that took some milliseconds. */
   #planAfter(took: number): void {
-    const isPolled = this.#isPolled || this.#isPartlyPolled;
+    const isPolled = this.#isPolled || this.#isPartlyPolled || !this.#hasParent;
     this.#plan(isPolled ? Math.max(POLL, took * POLL_SHARE) : Math.max(SWEEP, took * SWEEP_SHARE));
   }
 }
