@@ -182,8 +182,7 @@ export class StackFiles {
       return false;
     }
     const isAgreed =
-      !destructive ||
-      ((await confirm?.(`${text}\nThis removes a service or data. Apply it? [y/N] `)) ?? false);
+      !destructive || ((await confirm?.(`${text}\nThis removes a service or data. Apply it?`)) ?? false);
     report({ type: "plan", steps, text, destructive, applied: isAgreed && steps > 0 });
     if (!isAgreed) return false;
     const began = performance.now();

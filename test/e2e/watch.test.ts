@@ -1,4 +1,5 @@
 /** bay watch: its actions and options, containers made while it runs, a bayd that dies, and changed stack files. */
+import { execFileSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -262,6 +263,20 @@ services:
     network_mode: none
     develop: { watch: [{ path: src, action: rebuild }, { path: Dockerfile, action: rebuild }] }
 `);
+
+    it("ends a start with Ctrl-C, and the build with it", async () => {
+      writeFileSync(dockerfile, "FROM box\nRUN sleep 76543\n");
+      withBuild();
+      const starting = new Watching(bay, ["web"]);
+      const steps = () =>
+        execFileSync("ps", ["-eo", "args"], { encoding: "utf8" })
+          .split("\n")
+          .filter((line) => /^sleep 76543/.test(line));
+      await eventually(() => expect(steps()).not.toEqual([]));
+      expect(await starting.stop()).toBe(130);
+      await eventually(() => expect(steps()).toEqual([]));
+      expect(bay.ps()).toEqual([]);
+    });
 
     it("replaces the containers, keeps them when a build fails, and prunes old images", async () => {
       writeFileSync(dockerfile, "FROM box\nCOPY src /app\n");

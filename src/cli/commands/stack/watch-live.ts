@@ -44,7 +44,7 @@ export class LiveWatch {
   /** Asks in the log; y agrees, and any other key does not. */
   readonly confirm = (question: string): Promise<boolean> => {
     this.#question?.(false);
-    process.stdout.write(question);
+    process.stdout.write(`${question} [y/N] `);
     return new Promise((resolve) => {
       this.#question = (answer) => {
         this.#question = undefined;
