@@ -137,7 +137,8 @@ export function syncFiles(
         const owner = await ownerOf(host, record);
         const synced = rule && (await worker.synced(host, record));
         if (rule) synced?.before(rule, operations);
-        const result = await worker.run({ root, operations, bytes, owner });
+        const mounts = record.config.mounts.map(({ target }) => target);
+        const result = await worker.run({ root, operations, bytes, owner, mounts });
         if (rule) synced?.after(rule, operations, result.failed);
         return result;
       } finally {

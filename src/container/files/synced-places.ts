@@ -109,7 +109,9 @@ async function recordOf(host: Host, mount: MountConfig): Promise<string | undefi
   try {
     // another directory at the same path has another record
     const { ino, birthtimeMs } = await stat(mount.source);
-    const name = createHash("sha256").update(JSON.stringify([mount.source, ino, birthtimeMs])).digest("hex");
+    const name = createHash("sha256")
+      .update(JSON.stringify([mount.source, ino, birthtimeMs]))
+      .digest("hex");
     const directory = join(host.roots.root, "synced");
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     removeOldest(directory);
