@@ -132,15 +132,24 @@ interface BuildIgnores {
   mayTakeBack: (directory: string) => boolean;
 }
 
+/** Where the .dockerignore of a service's build may be, the first that exists being used; none for a remote context. */
+export function ignoreFilesOf({ build }: Service): string[] {
+  if (!build || !isAbsolute(build.context)) return [];
+  const context = realPath(build.context);
+  const { dockerfile } = build;
+  return [
+    ...(dockerfile === undefined ? [] : [`${resolve(context, dockerfile)}.dockerignore`]),
+    join(context, ".dockerignore"),
+  ];
+}
+
 /** The build's .dockerignore; its Dockerfile and the ignore file itself are never copied into a container. */
-function buildIgnores({ build }: Service): BuildIgnores {
+function buildIgnores(service: Service): BuildIgnores {
+  const { build } = service;
   if (!build || !isAbsolute(build.context)) return { matches: () => false, mayTakeBack: () => false };
   const context = realPath(build.context);
   const dockerfile = build.dockerfile === undefined ? undefined : resolve(context, build.dockerfile);
-  const files = [
-    ...(dockerfile === undefined ? [] : [`${dockerfile}.dockerignore`]),
-    join(context, ".dockerignore"),
-  ];
+  const files = ignoreFilesOf(service);
   const file = files.find((candidate) => existsSync(candidate));
   const lines = file === undefined ? [] : ignoreLines(readFileSync(file, "utf8"), file);
   const ignored = new IgnorePatterns(lines);

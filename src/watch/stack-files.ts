@@ -34,7 +34,7 @@ export interface StackFilesOptions {
   explain: (error: unknown) => { message: string; hint?: string };
   /** Asks whether to apply a plan that removes a service or data; undefined without a terminal. */
   confirm: ((question: string) => Promise<boolean>) | undefined;
-  /** The stack was applied. */
+  /** The stack was applied, or is the same. */
   applied: (stack: Stack) => Promise<void>;
 }
 
@@ -135,7 +135,8 @@ export class StackFiles {
       const { stack, files } = await this.#load();
       this.#failure = "";
       await this.#watchAlso(files);
-      if (JSON.stringify(stack) === JSON.stringify(this.#last)) return;
+      // a .dockerignore may have changed
+      if (JSON.stringify(stack) === JSON.stringify(this.#last)) return await this.options.applied(stack);
       if (await this.#offer(stack)) this.#last = stack;
     } catch (error) {
       // bayd was stopped while it applied the stack: the rest is planned again

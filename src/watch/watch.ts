@@ -1,4 +1,5 @@
 /** A watch of a stack: its rules, its containers, and the session with bayd. */
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BayError } from "../core/errors.ts";
@@ -8,7 +9,7 @@ import type { WatchedContainer } from "./actions.ts";
 import { BaydSession, isLoss, type StartingContainer } from "./bayd-session.ts";
 import { ContainerSync } from "./container-sync.ts";
 import type { Report } from "./events.ts";
-import { pathsBelow, rulesOf } from "./rule.ts";
+import { ignoreFilesOf, pathsBelow, rulesOf } from "./rule.ts";
 import { RuleWatch } from "./rule-watch.ts";
 import { ServiceActions } from "./service-actions.ts";
 
@@ -32,6 +33,8 @@ export class Watch {
   #stack: Stack;
   /** By service. */
   readonly #watches = new Map<string, RuleWatch[]>();
+  /** The text of the rules by service, from which its watches were made. */
+  readonly #texts = new Map<string, string>();
   readonly #actions = new Map<string, ServiceActions>();
   /** By ID. */
   readonly #containers = new Map<string, ContainerSync>();
@@ -128,11 +131,8 @@ export class Watch {
 
   /** Uses a changed stack from now on: rules that are the same keep their watches. Throws like the constructor. */
   async update(stack: Stack): Promise<void> {
-    const before = this.#stack;
     const chosen = this.#chosen(stack);
-    const changed = chosen.filter(
-      ({ name }) => rulesText(before.services[name]) !== rulesText(stack.services[name]),
-    );
+    const changed = chosen.filter((service) => this.#texts.get(service.name) !== rulesText(service));
     const made = changed.map((service) => [service.name, this.#watchesOf(service)] as const);
     this.#stack = stack;
     const names = new Set(chosen.map(({ name }) => name));
@@ -140,6 +140,7 @@ export class Watch {
     for (const name of gone) {
       await this.#drop(name);
       this.#watches.delete(name);
+      this.#texts.delete(name);
     }
     for (const [name, watches] of made) {
       await this.#drop(name);
@@ -182,6 +183,7 @@ export class Watch {
       polling: (path: string, reason: string, hint?: string) =>
         this.options.report({ type: "polling", path, reason, ...(hint ? { hint } : {}) }),
     };
+    this.#texts.set(service.name, rulesText(service));
     return rulesOf(service).map((rule) => new RuleWatch(rule, events));
   }
 
@@ -351,5 +353,19 @@ interface Row {
 }
 
 /** The rules and what they depend on. */
-const rulesText = (service: Service | undefined) =>
-  JSON.stringify([service?.watch ?? [], service?.build?.context, service?.build?.dockerfile]);
+const rulesText = (service: Service) =>
+  JSON.stringify([
+    service.watch ?? [],
+    service.mounts,
+    service.build?.context,
+    service.build?.dockerfile,
+    service.watch?.length ? ignoreFilesOf(service).map(textOf) : [],
+  ]);
+
+function textOf(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}

@@ -130,6 +130,28 @@ ${more}`);
     expect(existsSync(inContainer(bay, "seen-web-1", "/app/conf"))).toBe(false);
   });
 
+  it("restarts a container that has ended because of a mistake, with the corrected file", async () => {
+    bay.write(`name: seen
+images: { box: { rootfs: ../busybox } }
+services:
+  web:
+    image: box
+    command: sh -c 'cat /app/a >> /log/starts; echo >> /log/starts; test $$(cat /app/a) != wrong && exec sleep 100000'
+    stop_grace_period: 0s
+    network_mode: none
+    volumes: ["../log:/log"]
+    develop: { watch: [{ path: src/a, action: sync+restart, target: /app/a, initial_sync: true }] }
+`);
+    await watch();
+    put("a", "wrong");
+    await watching!.next("restart", 0);
+    await eventually(() => expect(bay.ps().map(({ State }) => State)).toEqual(["exited"]));
+    put("a", "corrected");
+    await watching!.next("restart", 1);
+    await eventually(() => expect(starts()).toEqual(["one", "wrong", "corrected"]));
+    expect(bay.ps().map(({ State }) => State)).toEqual(["running"]);
+  });
+
   it("runs the command of sync+exec after the files have arrived, as it says", async () => {
     stack(
       `{ path: src, action: sync+exec, target: /app, exec: { command: sh -c 'cat /app/a; echo $$(id -u) $$PWD $$MORE >&2; exit 3', user: "12", working_dir: /tmp, environment: { MORE: more } } }`,
@@ -276,6 +298,26 @@ services:
       expect(await starting.stop()).toBe(130);
       await eventually(() => expect(steps()).toEqual([]));
       expect(bay.ps()).toEqual([]);
+    });
+
+    it("uses a .dockerignore that has changed", async () => {
+      const ignore = join(bay.folder, "stack", ".dockerignore");
+      writeFileSync(dockerfile, "FROM box\n");
+      writeFileSync(ignore, "src/*.log\n");
+      stack("{ path: src, action: sync, target: /app, initial_sync: true }", "    build: .\n");
+      put("x.log", "1");
+      put("x.tmp", "1");
+      await watch("web");
+      const inside = () => Object.keys(treeOf(inContainer(bay, "seen-web-1", "/app"))).sort();
+      expect(inside()).toEqual(["a", "x.tmp"]);
+      writeFileSync(ignore, "src/*.tmp\n");
+      await eventually(() => expect(inside()).toContain("x.log"));
+      put("x.tmp", "2");
+      put("y.log", "1");
+      await eventually(() => expect(inside()).toContain("y.log"));
+      expect(read("/app/x.tmp")).toBe("1");
+      expect(watching!.of("plan")).toEqual([]);
+      rmSync(ignore);
     });
 
     it("replaces the containers, keeps them when a build fails, and prunes old images", async () => {

@@ -147,7 +147,11 @@ export async function startWatch(
 export async function loadFiles(context: Context, services: readonly string[]): Promise<LoadedFiles> {
   const { loadStack } = await import("../../../stack/index.ts");
   const { stack, inputs, sources } = loadStack(context.loadOptions([...services]));
-  const files = [...stack.files, ...sources.keys(), ...inputs].map((path) => resolve(path));
+  const { ignoreFilesOf } = await import("../../../watch/index.ts");
+  const ignores = Object.values(stack.services).flatMap((service) =>
+    service.watch?.length ? ignoreFilesOf(service) : [],
+  );
+  const files = [...stack.files, ...sources.keys(), ...inputs, ...ignores].map((path) => resolve(path));
   return { stack, files: [...new Set(files)] };
 }
 
