@@ -20,6 +20,7 @@ const flask = existsSync(PYTHON)
       "usr/lib/python3/dist-packages/watchdog",
     )
   : { missing: `${PYTHON} does not exist` };
+const webpack = npmFiles("webpack", "5.102.1");
 const django = existsSync(PYTHON)
   ? debianFiles(
       "django",
@@ -113,6 +114,30 @@ setInterval(() => {}, 1000);
         await eventually(() => expect(said()).toEqual(["0"]));
         // it does not see a change before that
         await eventually(() => expect(bay.ok("logs", "app")).toMatch(/watching \d+ file/));
+        await edit((number) => `module.exports = ${number};\n`, "number.js");
+      });
+    },
+  );
+
+  describe.skipIf("missing" in webpack)(
+    `webpack${"missing" in webpack ? ` (not available: ${webpack.missing})` : ""}`,
+    () => {
+      it("builds again for each edit", async () => {
+        const folder = "folder" in webpack ? webpack.folder : "";
+        put("main.js", 'globalThis.number = require("./number.js");\n');
+        put("number.js", "module.exports = 0;\n");
+        put(
+          "build.cjs",
+          `const { appendFileSync, readFileSync } = require("node:fs");
+const options = { mode: "none", context: "/app", entry: "./main.js", output: { path: "/tmp/out" } };
+require("/modules/node_modules/webpack")(options).watch({ aggregateTimeout: 20 }, () => {
+  eval(readFileSync("/tmp/out/main.js", "utf8"));
+  appendFileSync("/said/log", globalThis.number + "\\n");
+});
+`,
+        );
+        await start("node build.cjs", "node", "    network_mode: none", [`${folder}:/modules:ro`]);
+        await eventually(() => expect(said()).toEqual(["0"]));
         await edit((number) => `module.exports = ${number};\n`, "number.js");
       });
     },
