@@ -64,6 +64,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   readonly replacement: Replacement;
   /** Set by watch sessions. */
   beforeStart: Host["beforeStart"];
+  readonly waitingForFiles: Host["waitingForFiles"] = new Map();
   readonly #lifecycle: Lifecycle;
   readonly #exits: Socket;
 

@@ -73,6 +73,11 @@ export class VolumeStore {
     return join(this.root, "volumes", name, "_data");
   }
 
+  /** Where the record of files that a watch has synchronised into a volume is kept. */
+  syncedFile(name: string): string {
+    return join(this.#ownPath(name), "..", "synced");
+  }
+
   /** Creates a volume and returns it with its directory; an existing one is returned unchanged. Throws BAD_VOLUME_NAME. */
   create(config: VolumeConfig): VolumeRecord {
     const path = this.#ownPath(config.name);

@@ -99,12 +99,13 @@ function* addPath(draft: Draft, tree: HostTree, path: string): Generator<Draft> 
     draft.add({ op: "remove", path: target, root: tree.rule.target ?? "/" });
     return draft.done(path);
   }
+  const isRoot = path === "" ? { isRoot: true } : {};
   if (entry.kind === "directory") {
-    draft.add({ op: "directory", path: target, mode: entry.mode, ...(path === "" ? { isRoot: true } : {}) });
+    draft.add({ op: "directory", path: target, mode: entry.mode, ...isRoot });
     return draft.done(path);
   }
   if (entry.kind === "link") {
-    if (entry.link !== "") draft.add({ op: "link", path: target, to: entry.link });
+    if (entry.link !== "") draft.add({ op: "link", path: target, to: entry.link, ...isRoot });
     return draft.done(path);
   }
   const file = open(tree, path);
@@ -116,7 +117,7 @@ function* addPath(draft: Draft, tree: HostTree, path: string): Generator<Draft> 
     const { size, mode } = fstatSync(file);
     if (size <= BYTES) {
       const content = readAt(file, 0, size);
-      draft.add({ op: "file", path: target, mode: mode & 0o7777, size: content.length }, content);
+      draft.add({ op: "file", path: target, mode: mode & 0o7777, size: content.length, ...isRoot }, content);
       return draft.done(path);
     }
     const token = randomBytes(6).toString("hex");
@@ -131,7 +132,7 @@ function* addPath(draft: Draft, tree: HostTree, path: string): Generator<Draft> 
       last.next = current;
       yield last;
     }
-    current.add({ op: "finish", path: target, mode: mode & 0o7777, token });
+    current.add({ op: "finish", path: target, mode: mode & 0o7777, token, ...isRoot });
     current.done(path);
   } finally {
     closeSync(file);

@@ -2,17 +2,25 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { BayError, hasCode } from "../core/errors.ts";
 import type { Client } from "../daemon/client.ts";
-import type { SessionNews } from "../daemon/watch/protocol.ts";
+import type { Ask, SessionNews } from "../daemon/watch/protocol.ts";
 
 /** Milliseconds between attempts to connect, and how long bayd may be away; its keeper needs about one second. */
 const STEP = 100;
 const GIVE_UP_AFTER = 60_000;
 
+export interface StartingContainer {
+  id: string;
+  name: string;
+  service: string;
+  /** Paths at which it has a new tmpfs, which is empty. */
+  emptied: readonly string[];
+}
+
 export interface SessionEvents {
   /** A new session. `isFirst` is false after a restart of bayd, when batches may have been lost. */
   connected: (isFirst: boolean) => Promise<void>;
   /** A container is about to start, and waits until the promise has resolved. */
-  asked: (container: { id: string; name: string; service: string }) => Promise<void>;
+  asked: (container: StartingContainer) => Promise<void>;
   disconnected: () => void;
 }
 
@@ -108,9 +116,8 @@ export class BaydSession {
     }
   }
 
-  async #answer(session: string, ask: { container: string; name: string; service: string }): Promise<void> {
-    const { container, name, service } = ask;
-    await this.events.asked({ id: container, name, service }).catch(() => {}); // the start does not wait for an error
+  async #answer(session: string, { container, ...ask }: Ask): Promise<void> {
+    await this.events.asked({ id: container, ...ask }).catch(() => {}); // the start does not wait for an error
     // a lost bayd waits for nothing
     await this.client.json("POST", `/bay/v1/watch/${session}/ready`, { container }).catch(() => {});
   }

@@ -13,6 +13,7 @@ import { isLoss } from "./bayd-session.ts";
 import type { Report } from "./events.ts";
 import { parentOf } from "./host-tree.ts";
 import { OpenPaths } from "./open-paths.ts";
+import { isCopied } from "./rule.ts";
 import type { RuleWatch } from "./rule-watch.ts";
 
 const SHOWN_PATHS = 20;
@@ -56,13 +57,21 @@ export class ContainerSync {
 
   /** Notes paths that may differ. */
   add(watch: RuleWatch, paths: Iterable<string>): void {
-    this.#open.add(watch, paths);
+    this.#open.add(
+      watch,
+      [...paths].filter((path) => isCopied(watch.rule, path)),
+    );
   }
 
   /** Notes all paths of a rule, and those that an earlier watch synchronised and the host has removed since. */
   addAll(watch: RuleWatch): void {
     this.#unlisted.add(watch);
     this.add(watch, watch.tree.entries.keys());
+  }
+
+  /** Notes the paths that could not be written: the container is starting, and its mounts are new. */
+  addRefused(): void {
+    for (const [watch, paths] of this.#refused.take()) this.#open.add(watch, paths);
   }
 
   /** Forgets rules that no longer exist. */
@@ -168,7 +177,7 @@ export class ContainerSync {
     this.#timer = this.clock.set(
       () => {
         this.#timer = undefined;
-        for (const [watch, paths] of this.#refused.take()) this.#open.add(watch, paths);
+        this.addRefused();
         void this.flush();
       },
       outcome === "lost" ? longest : wait,

@@ -22,12 +22,12 @@ export class FolderWatch {
   /** Resolves when the directories are watched: a change after that is reported. Directories that are known get a new watch. */
   async add(directories: readonly string[]): Promise<void> {
     if (directories.length === 0 || this.#isClosed) return;
-    const { watch } = await import("chokidar");
+    const { DirectoryWatcher } = await import("./directory-watcher.ts");
     for (const directory of directories) this.remove(directory);
     const own = new Set(directories);
     // closed while chokidar was loaded
     if (this.#isClosed) return;
-    const watcher = watch([...own], {
+    const watcher = new DirectoryWatcher({
       depth: 0,
       ignoreInitial: true,
       followSymlinks: false,
@@ -35,7 +35,7 @@ export class FolderWatch {
       atomic: false,
       // otherwise all watchers of a path share one watch, which stays with a directory that was removed and created again
       persistent: false,
-      // chokidar reads each directory, and would watch the files in it
+      // chokidar would watch the directory above one that does not exist
       ignored: (path: string) => !own.has(path),
     });
     for (const directory of own) this.#watchers.set(directory, watcher);
@@ -52,6 +52,7 @@ export class FolderWatch {
     });
     await new Promise<void>((resolve) => {
       watcher.on("ready", resolve);
+      watcher.add([...own]);
       // a directory may vanish at any moment, and chokidar is not ready then
       setTimeout(resolve, READY_WITHIN);
     });

@@ -32,6 +32,8 @@ export interface Found {
   /** Directories that are new, or another one than before: their watches have to be set. */
   directories: Set<string>;
   gone: Set<string>;
+  /** Inodes of reported files that have other names, which the kernel does not report. */
+  linked: Set<number>;
 }
 
 export const nothing = (): Found => ({
@@ -39,6 +41,7 @@ export const nothing = (): Found => ({
   suspected: new Set(),
   directories: new Set(),
   gone: new Set(),
+  linked: new Set(),
 });
 
 interface Directory {
@@ -54,8 +57,17 @@ export class HostTree {
   readonly #directories = new Map<string, Directory>();
   /** Names that are not UTF-8, and files that are neither files, directories nor links. */
   readonly skipped = new Set<string>();
+  /** The file systems of its directories, by device number, each with the first directory that was found on it. */
+  readonly devices = new Map<number, string>();
 
   constructor(readonly rule: Rule) {}
+
+  /** How many files and links there are. */
+  get files(): number {
+    let count = 0;
+    for (const { kind } of this.entries.values()) if (kind !== "directory") count += 1;
+    return count;
+  }
 
   /** All directories, which are watched. */
   directories(): string[] {
@@ -88,6 +100,13 @@ export class HostTree {
     return found;
   }
 
+  /** Compares the files that have one of these inodes: a change by one name is a change of all hard links. */
+  lookAtLinks(inodes: ReadonlySet<number>, found = nothing()): Found {
+    const paths = [...this.entries].flatMap(([path, { inode }]) => (inodes.has(inode) ? [path] : []));
+    for (const path of paths) if (this.#isReachable(path)) this.#look(path, found, false, false);
+    return found;
+  }
+
   /** False below something that is gone, or is ignored. */
   #isReachable(path: string): boolean {
     return path === "" || this.#directories.has(parentOf(path));
@@ -98,12 +117,18 @@ export class HostTree {
     if (rule.prunes(path)) return;
     const now = statOf(join(rule.root, path));
     const kind = now && kindOf(now);
-    if (now && !kind) this.skipped.add(path);
-    if (!now || !kind) return this.#forget(path, found);
+    if (!now || !kind) {
+      this.#forget(path, found);
+      if (now && rule.counts(path)) this.skipped.add(path);
+      return;
+    }
+    this.skipped.delete(path);
+    if (isReported && kind === "file" && now.nlink > 1) found.linked.add(now.ino);
     if (kind !== "directory") this.#forgetBelow(path, found);
     if (rule.counts(path)) this.#compare(path, entryOf(now, kind, join(rule.root, path)), found, isReported);
     if (path !== "" && (kind === "directory" || this.entries.has(path)))
       this.#directories.get(parentOf(path))?.names.add(nameOf(path));
+    if (kind === "directory" && !this.devices.has(now.dev)) this.devices.set(now.dev, path);
     if (kind === "directory") this.#lookInto(path, `${now.ino} ${now.birthtimeMs}`, found, isDeep);
   }
 
@@ -134,6 +159,7 @@ export class HostTree {
 
   #forget(path: string, found: Found): void {
     this.#forgetBelow(path, found);
+    this.skipped.delete(path);
     if (this.entries.delete(path)) found.changed.add(path);
     if (path !== "") this.#directories.get(parentOf(path))?.names.delete(nameOf(path));
   }

@@ -1,11 +1,13 @@
 /** Watches the files of one rule: from hints of the kernel, or by polling, to the paths that really changed. */
+import { existsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { messageOf } from "../core/errors.ts";
 import { Batcher } from "./batcher.ts";
+import { belowRoot } from "./below-root.ts";
 import { networkFileSystem, watchLimit } from "./file-systems.ts";
 import { FolderWatch } from "./folder-watch.ts";
 import { type Found, HostTree, nothing, parentOf } from "./host-tree.ts";
-import { belowRoot, type Rule } from "./rule.ts";
+import type { Rule } from "./rule.ts";
 
 /** Milliseconds between complete looks while polling, and while the kernel reports changes (for what it may have lost). */
 const POLL = 1_000;
@@ -23,6 +25,8 @@ export interface RuleWatchEvents {
   /** A part of the tree could not be read, such as by a limit of open files; it is tried again. */
   unreadable: (watch: RuleWatch, message: string) => void;
   polling: (path: string, reason: string, hint?: string) => void;
+  /** Paths that cannot be synchronised, each once. */
+  skipped: (watch: RuleWatch, paths: readonly string[]) => void;
 }
 
 export class RuleWatch {
@@ -30,7 +34,14 @@ export class RuleWatch {
   readonly #folders: FolderWatch;
   readonly #batcher = new Batcher(() => this.#flush());
   readonly #hints = new Set<string>();
+  /** It has no watches. */
   #isPolled = false;
+  /** A part of it is on a network file system, so that it is polled beside its watches. */
+  #isPartlyPolled = false;
+  /** The directory above the root exists, and is watched. */
+  #hasParent = true;
+  readonly #knownDevices = new Set<number>();
+  #toldSkipped = new Set<string>();
   #isClosed = false;
   #timer: NodeJS.Timeout | undefined;
   /** The failure of a look that was reported last. */
@@ -58,8 +69,13 @@ export class RuleWatch {
     const network = this.networkOf(this.rule.root);
     if (network) {
       this.#isPolled = true;
-      this.events.polling(this.rule.root, `it is on ${network}, which does not report changes`);
-    } else {
+      this.events.polling(this.rule.root, onNetwork(network));
+      for (const [device, path] of this.tree.devices) if (path === "") this.#knownDevices.add(device);
+    }
+    this.#lookAtDevices();
+    this.#tellSkipped();
+    if (!this.#isPolled) {
+      this.#hasParent = existsSync(dirname(this.rule.root));
       // the directory above sees the root itself removed, replaced or made
       await this.#folders.add([
         dirname(this.rule.root),
@@ -96,11 +112,16 @@ export class RuleWatch {
     const hints = [...this.#hints];
     this.#hints.clear();
     if (hints.length > MANY) return this.#report(this.#look((found) => this.tree.lookAtAll(found)));
-    for (const hint of hints.sort((a, b) => a.length - b.length))
-      this.#report(
-        this.#look((found) => this.tree.lookAt(hint, found)),
-        true,
-      );
+    const linked = new Set<number>();
+    for (const hint of hints.sort((a, b) => a.length - b.length)) {
+      const found = this.#look((found) => this.tree.lookAt(hint, found));
+      for (const inode of found.linked) linked.add(inode);
+      this.#report(found, true);
+    }
+    if (linked.size > 0) {
+      const found = this.#look((found) => this.tree.lookAtLinks(linked, found));
+      this.#report(found, true);
+    }
     this.#hand();
   }
 
@@ -125,11 +146,35 @@ export class RuleWatch {
   #report({ changed, suspected, directories, gone }: Found, isPart = false): void {
     for (const path of changed) this.#changed.add(path);
     if (suspected.size > 0 && !this.#isClosed) this.events.suspected(this, suspected);
+    this.#tellSkipped();
+    if (this.#lookAtDevices()) this.#plan(POLL);
     if (!this.#isPolled) {
       for (const path of gone) if (!directories.has(path)) this.#folders.remove(this.#absolute(path));
       if (directories.size > 0) void this.#watchNew([...directories]);
     }
     if (!isPart) this.#hand();
+  }
+
+  /** Other machines change the files of a network file system, also one that is mounted below the root. Returns whether one is new. */
+  #lookAtDevices(): boolean {
+    const before = this.#isPartlyPolled;
+    for (const [device, path] of this.tree.devices) {
+      if (this.#knownDevices.has(device)) continue;
+      this.#knownDevices.add(device);
+      const at = this.#absolute(path);
+      const network = this.networkOf(at);
+      if (network === undefined) continue;
+      this.#isPartlyPolled = true;
+      this.events.polling(at, onNetwork(network));
+    }
+    return this.#isPartlyPolled && !before;
+  }
+
+  #tellSkipped(): void {
+    const { skipped } = this.tree;
+    const fresh = [...skipped].filter((path) => !this.#toldSkipped.has(path));
+    this.#toldSkipped = new Set(skipped);
+    if (fresh.length > 0 && !this.#isClosed) this.events.skipped(this, fresh);
   }
 
   #hand(): void {
@@ -153,6 +198,14 @@ export class RuleWatch {
     this.#hand();
   }
 
+  /** The directory above the root may be made later than the watch. */
+  #watchParent(): void {
+    const parent = dirname(this.rule.root);
+    if (this.#hasParent || !existsSync(parent)) return;
+    this.#hasParent = true;
+    void this.#folders.add([parent]).then(() => this.#hint(parent));
+  }
+
   #exhausted(code: "ENOSPC" | "EMFILE"): void {
     if (this.#isPolled || this.#isClosed) return;
     this.#isPolled = true;
@@ -169,6 +222,7 @@ export class RuleWatch {
       if (this.#isClosed) return;
       const began = performance.now();
       this.#isIncomplete = false;
+      this.#watchParent();
       this.#report(this.#look((found) => this.tree.lookAtAll(found)));
       if (this.#isIncomplete) return;
       this.#told = "";
@@ -178,6 +232,9 @@ export class RuleWatch {
 
   /** The next complete look, after one that took some milliseconds. */
   #planAfter(took: number): void {
-    this.#plan(this.#isPolled ? Math.max(POLL, took * POLL_SHARE) : Math.max(SWEEP, took * SWEEP_SHARE));
+    const isPolled = this.#isPolled || this.#isPartlyPolled || !this.#hasParent;
+    this.#plan(isPolled ? Math.max(POLL, took * POLL_SHARE) : Math.max(SWEEP, took * SWEEP_SHARE));
   }
 }
+
+const onNetwork = (name: string) => `it is on ${name}, which does not report changes of other machines`;

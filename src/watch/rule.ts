@@ -4,10 +4,12 @@
  * build, and the patterns of editors' files.
  */
 import { existsSync, readFileSync, realpathSync } from "node:fs";
-import { isAbsolute, join, posix, relative, resolve } from "node:path";
+import { isAbsolute, join, posix, resolve } from "node:path";
 import { IgnorePatterns, ignoreLines, toExpression } from "../build/ignore.ts";
 import { BayError, messageOf } from "../core/errors.ts";
 import type { Service, WatchRule } from "../stack/index.ts";
+import { belowRoot } from "./below-root.ts";
+import { boundParts } from "./bound-paths.ts";
 import { isEditorFile } from "./editor-files.ts";
 
 export interface Rule {
@@ -25,6 +27,8 @@ export interface Rule {
   counts: (path: string) => boolean;
   /** Whether nothing below a directory can count, so that it is not read. */
   prunes: (directory: string) => boolean;
+  /** Parts of the root that the container has by a bind mount, so that they are not copied; "" is all of it. */
+  bound: readonly string[];
 }
 
 /** The rules of a service. Throws BAD_WATCH_RULE, BAD_IGNORE_FILE. */
@@ -52,21 +56,27 @@ export function rulesOf(service: Service): Rule[] {
     const isIgnored = (path: string) =>
       path !== "" &&
       (isEditorFile(path) || ignore.matches(path) || ofBuild.matches(join(root, path), isSync));
+    const prunes = (directory: string) =>
+      directory !== "" &&
+      (isEditorFile(directory) ||
+        (isIgnored(directory) &&
+          !mayReachBelow(negated(rule.ignore), directory) &&
+          !ofBuild.mayTakeBack(join(root, directory))));
+    const { target } = rule;
     return {
       service: service.name,
       index,
       action: rule.action,
       root,
-      target: rule.target,
+      target,
       initialSync: rule.initialSync,
       exec: rule.exec,
       counts: (path) => !isIgnored(path) && (path === "" || include === undefined || include.matches(path)),
-      prunes: (directory) =>
-        directory !== "" &&
-        (isEditorFile(directory) ||
-          (isIgnored(directory) &&
-            !mayReachBelow(negated(rule.ignore), directory) &&
-            !ofBuild.mayTakeBack(join(root, directory)))),
+      prunes,
+      bound:
+        target === undefined
+          ? []
+          : boundParts({ root, target, prunes }, service.mounts ?? [], realPath, where),
     };
   });
 }
@@ -74,10 +84,17 @@ export function rulesOf(service: Service): Rule[] {
 /** The path in a container of a path relative to the rule's root. */
 export const pathInContainer = (rule: Rule, path: string): string => posix.join(rule.target ?? "/", path);
 
-/** Where a path of the host is below the root; undefined if it is outside. */
-export function belowRoot(root: string, path: string): string | undefined {
-  const found = relative(root, path);
-  return found === ".." || found.startsWith("../") || isAbsolute(found) ? undefined : found;
+/** Whether a path relative to the root is copied into the container. */
+export const isCopied = ({ bound }: Rule, path: string): boolean =>
+  !bound.some((part) => part === "" || path === part || path.startsWith(`${part}/`));
+
+/** The paths of a rule that are at or below one of some directories of the container. */
+export function pathsBelow(rule: Rule, paths: Iterable<string>, directories: readonly string[]): string[] {
+  if (directories.length === 0) return [];
+  return [...paths].filter((path) => {
+    const at = pathInContainer(rule, path);
+    return directories.some((directory) => belowRoot(directory, at) !== undefined);
+  });
 }
 
 function patterns(lines: readonly string[], where: string): IgnorePatterns {
@@ -115,15 +132,24 @@ interface BuildIgnores {
   mayTakeBack: (directory: string) => boolean;
 }
 
+/** Where the .dockerignore of a service's build may be, the first that exists being used; none for a remote context. */
+export function ignoreFilesOf({ build }: Service): string[] {
+  if (!build || !isAbsolute(build.context)) return [];
+  const context = realPath(build.context);
+  const { dockerfile } = build;
+  return [
+    ...(dockerfile === undefined ? [] : [`${resolve(context, dockerfile)}.dockerignore`]),
+    join(context, ".dockerignore"),
+  ];
+}
+
 /** The build's .dockerignore; its Dockerfile and the ignore file itself are never copied into a container. */
-function buildIgnores({ build }: Service): BuildIgnores {
+function buildIgnores(service: Service): BuildIgnores {
+  const { build } = service;
   if (!build || !isAbsolute(build.context)) return { matches: () => false, mayTakeBack: () => false };
   const context = realPath(build.context);
   const dockerfile = build.dockerfile === undefined ? undefined : resolve(context, build.dockerfile);
-  const files = [
-    ...(dockerfile === undefined ? [] : [`${dockerfile}.dockerignore`]),
-    join(context, ".dockerignore"),
-  ];
+  const files = ignoreFilesOf(service);
   const file = files.find((candidate) => existsSync(candidate));
   const lines = file === undefined ? [] : ignoreLines(readFileSync(file, "utf8"), file);
   const ignored = new IgnorePatterns(lines);

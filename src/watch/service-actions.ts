@@ -41,7 +41,8 @@ export class ServiceActions {
   /** Restarts the service's containers now. */
   async restartNow(): Promise<void> {
     const { client, report } = this.host;
-    await this.#untilDone(async () => restart(client, await this.#running(), report));
+    // also those that have ended, such as by the mistake that the change corrects
+    await this.#untilDone(async () => restart(client, await this.host.containers(this.service), report));
   }
 
   /** Rebuilds the image; a build that runs is ended, because it has older files. */

@@ -1,4 +1,5 @@
 /** Watches the files of the stack itself, and shows and applies what a change of them means. */
+import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import { messageOf } from "../core/errors.ts";
 import type { Client } from "../daemon/client.ts";
@@ -8,10 +9,14 @@ import { applyStack } from "./actions.ts";
 import { Batcher } from "./batcher.ts";
 import { isLoss } from "./bayd-session.ts";
 import type { Report } from "./events.ts";
+import { networkFileSystem } from "./file-systems.ts";
 import { FolderWatch } from "./folder-watch.ts";
 
 /** Milliseconds before a change is applied again that bayd did not complete. */
 const RETRY = 500;
+/** Milliseconds between looks at the files: where the kernel reports no changes, and for what it may have lost. */
+const POLL = 1_000;
+const SWEEP = 10_000;
 
 export interface LoadedFiles {
   stack: Stack;
@@ -29,7 +34,7 @@ export interface StackFilesOptions {
   explain: (error: unknown) => { message: string; hint?: string };
   /** Asks whether to apply a plan that removes a service or data; undefined without a terminal. */
   confirm: ((question: string) => Promise<boolean>) | undefined;
-  /** The stack was applied. */
+  /** The stack was applied, or is the same. */
   applied: (stack: Stack) => Promise<void>;
 }
 
@@ -44,10 +49,15 @@ export class StackFiles {
   #isQueued = false;
   #isClosed = false;
   #timer: NodeJS.Timeout | undefined;
+  #look: NodeJS.Timeout | undefined;
+  #isPolled = false;
+  /** The files at the last look. */
+  #state = "";
 
   constructor(
     readonly options: StackFilesOptions,
     loaded: LoadedFiles,
+    readonly networkOf = networkFileSystem,
   ) {
     this.#last = loaded.stack;
     this.#names = new Set(loaded.files);
@@ -55,11 +65,16 @@ export class StackFiles {
       (path) => {
         if (this.#names.has(path)) this.#batcher.touch();
       },
-      () => {}, // the rules report it
+      () => {
+        this.#isPolled = true; // the rules report it
+        this.#planLook();
+      },
     );
   }
 
   async start(): Promise<void> {
+    this.#state = stateOf(this.#names);
+    this.#planLook();
     await this.#folders.add([...new Set([...this.#names].map((path) => dirname(path)))]);
     this.#queue(); // a change before the files were watched
   }
@@ -79,8 +94,25 @@ export class StackFiles {
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#look);
     this.#batcher.stop();
     await this.#folders.close();
+  }
+
+  /** Looks at the files again and again: other machines change those of a network file system without a report. */
+  #planLook(): void {
+    clearTimeout(this.#look);
+    if (this.#isClosed) return;
+    const isPolled = this.#isPolled || [...this.#names].some((path) => this.networkOf(dirname(path)));
+    this.#look = setTimeout(
+      () => {
+        const state = stateOf(this.#names);
+        if (state !== this.#state) this.#queue();
+        this.#state = state;
+        this.#planLook();
+      },
+      isPolled ? POLL : SWEEP,
+    );
   }
 
   #queueLater(): void {
@@ -103,7 +135,8 @@ export class StackFiles {
       const { stack, files } = await this.#load();
       this.#failure = "";
       await this.#watchAlso(files);
-      if (JSON.stringify(stack) === JSON.stringify(this.#last)) return;
+      // a .dockerignore may have changed
+      if (JSON.stringify(stack) === JSON.stringify(this.#last)) return await this.options.applied(stack);
       if (await this.#offer(stack)) this.#last = stack;
     } catch (error) {
       // bayd was stopped while it applied the stack: the rest is planned again
@@ -150,8 +183,7 @@ export class StackFiles {
       return false;
     }
     const isAgreed =
-      !destructive ||
-      ((await confirm?.(`${text}\nThis removes a service or data. Apply it? [y/N] `)) ?? false);
+      !destructive || ((await confirm?.(`${text}\nThis removes a service or data. Apply it?`)) ?? false);
     report({ type: "plan", steps, text, destructive, applied: isAgreed && steps > 0 });
     if (!isAgreed) return false;
     const began = performance.now();
@@ -163,6 +195,19 @@ export class StackFiles {
     return true;
   }
 }
+
+/** Differs when one of the files has changed. */
+const stateOf = (paths: Iterable<string>): string =>
+  [...paths]
+    .map((path) => {
+      try {
+        const { ino, size, mtimeMs, ctimeMs } = statSync(path);
+        return [path, ino, size, mtimeMs, ctimeMs].join(" ");
+      } catch (error) {
+        return `${path} ${messageOf(error)}`;
+      }
+    })
+    .join("\n");
 
 /** A plan as text, and whether it removes a service, or a volume with its data. */
 async function shown(plan: Plan, stack: Stack) {

@@ -1,13 +1,15 @@
 /** A watch of a stack: its rules, its containers, and the session with bayd. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BayError } from "../core/errors.ts";
 import type { Client } from "../daemon/client.ts";
 import type { Service, Stack } from "../stack/index.ts";
 import type { WatchedContainer } from "./actions.ts";
-import { BaydSession, isLoss } from "./bayd-session.ts";
+import { BaydSession, isLoss, type StartingContainer } from "./bayd-session.ts";
 import { ContainerSync } from "./container-sync.ts";
 import type { Report } from "./events.ts";
-import { rulesOf } from "./rule.ts";
+import { ignoreFilesOf, pathsBelow, rulesOf } from "./rule.ts";
 import { RuleWatch } from "./rule-watch.ts";
 import { ServiceActions } from "./service-actions.ts";
 
@@ -22,6 +24,7 @@ export interface WatchOptions {
 }
 
 const RETRY = 100;
+const SHOWN_SKIPPED = 10;
 /** Milliseconds between looks at the containers: soon after a connection, and at most. */
 const LOOK_SOON = 1_000;
 const LOOK = 10_000;
@@ -30,6 +33,8 @@ export class Watch {
   #stack: Stack;
   /** By service. */
   readonly #watches = new Map<string, RuleWatch[]>();
+  /** The text of the rules by service, from which its watches were made. */
+  readonly #texts = new Map<string, string>();
   readonly #actions = new Map<string, ServiceActions>();
   /** By ID. */
   readonly #containers = new Map<string, ContainerSync>();
@@ -79,16 +84,26 @@ export class Watch {
     this.#planLook(LOOK_SOON);
     const all = [...this.#watches.values()].flat();
     const services = [...this.#watches].flatMap(([name, watches]) => (watches.length > 0 ? [name] : []));
-    const files = all.reduce((sum, { tree }) => sum + tree.entries.size, 0);
+    const files = all.reduce((sum, { tree }) => sum + tree.files, 0);
     this.options.report({ type: "watching", stack: this.#stack.name, services, files });
-    for (const { tree, rule } of all)
-      if (tree.skipped.size > 0)
-        this.options.report({
-          type: "skipped",
-          service: rule.service,
-          paths: [...tree.skipped].slice(0, 10),
-          reason: "only files, directories and symbolic links with UTF-8 names are synchronised",
-        });
+    for (const watch of all) {
+      const { service, bound, root } = watch.rule;
+      this.#tellSkipped(watch, [...watch.tree.skipped]);
+      if (bound.length === 0) continue;
+      const paths = bound.map((part) => join(root, part));
+      const reason = "a bind mount of the service has it already";
+      this.options.report({ type: "skipped", service, paths, reason });
+    }
+  }
+
+  #tellSkipped({ rule }: RuleWatch, paths: readonly string[]): void {
+    if (paths.length === 0 || this.#isBeginning) return;
+    this.options.report({
+      type: "skipped",
+      service: rule.service,
+      paths: paths.slice(0, SHOWN_SKIPPED),
+      reason: "only files, directories and symbolic links with UTF-8 names are synchronised",
+    });
   }
 
   get stack(): Stack {
@@ -109,13 +124,15 @@ export class Watch {
     await Promise.all(this.services.map((name) => this.#actionsOf(name).rebuildNow()));
   }
 
+  /** Checks the rules of a changed stack before it is applied. Throws BAD_WATCH_RULE, BAD_IGNORE_FILE. */
+  check(stack: Stack): void {
+    for (const service of this.#chosen(stack)) rulesOf(service);
+  }
+
   /** Uses a changed stack from now on: rules that are the same keep their watches. Throws like the constructor. */
   async update(stack: Stack): Promise<void> {
-    const before = this.#stack;
     const chosen = this.#chosen(stack);
-    const changed = chosen.filter(
-      ({ name }) => rulesText(before.services[name]) !== rulesText(stack.services[name]),
-    );
+    const changed = chosen.filter((service) => this.#texts.get(service.name) !== rulesText(service));
     const made = changed.map((service) => [service.name, this.#watchesOf(service)] as const);
     this.#stack = stack;
     const names = new Set(chosen.map(({ name }) => name));
@@ -123,6 +140,7 @@ export class Watch {
     for (const name of gone) {
       await this.#drop(name);
       this.#watches.delete(name);
+      this.#texts.delete(name);
     }
     for (const [name, watches] of made) {
       await this.#drop(name);
@@ -161,9 +179,11 @@ export class Watch {
       suspected: (watch: RuleWatch, paths: ReadonlySet<string>) => this.#onSuspicion(watch, paths),
       unreadable: ({ rule }: RuleWatch, message: string) =>
         this.options.report({ type: "read-failed", service: rule.service, path: rule.root, message }),
+      skipped: (watch: RuleWatch, paths: readonly string[]) => this.#tellSkipped(watch, paths),
       polling: (path: string, reason: string, hint?: string) =>
         this.options.report({ type: "polling", path, reason, ...(hint ? { hint } : {}) }),
     };
+    this.#texts.set(service.name, rulesText(service));
     return rulesOf(service).map((rule) => new RuleWatch(rule, events));
   }
 
@@ -240,8 +260,17 @@ export class Watch {
     return sync;
   }
 
-  async #asked(container: { id: string; name: string; service: string }): Promise<void> {
-    const sync = this.#containers.get(container.id) ?? this.#adopt(container, !this.#isBeginning);
+  async #asked({ emptied, ...container }: StartingContainer): Promise<void> {
+    const isNew = !this.#isBeginning;
+    const sync = this.#containers.get(container.id) ?? this.#adopt(container, isNew);
+    for (const watch of this.#watches.get(container.service) ?? []) {
+      if (watch.rule.target === undefined) continue;
+      // files that changed under this watch, and all files where the container gets all of them
+      const isWhole = isNew || watch.rule.initialSync;
+      const paths = isWhole ? watch.tree.entries.keys() : (this.#changed.get(watch) ?? []);
+      sync.add(watch, pathsBelow(watch.rule, paths, emptied));
+    }
+    sync.addRefused();
     await sync.settle(true);
   }
 
@@ -324,5 +353,19 @@ interface Row {
 }
 
 /** The rules and what they depend on. */
-const rulesText = (service: Service | undefined) =>
-  JSON.stringify([service?.watch ?? [], service?.build?.context, service?.build?.dockerfile]);
+const rulesText = (service: Service) =>
+  JSON.stringify([
+    service.watch ?? [],
+    service.mounts,
+    service.build?.context,
+    service.build?.dockerfile,
+    service.watch?.length ? ignoreFilesOf(service).map(textOf) : [],
+  ]);
+
+function textOf(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}

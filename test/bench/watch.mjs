@@ -1,8 +1,10 @@
 // bay watch: from a saved file to its bytes in the container, 1,000 files of a git checkout, an initial synchronisation of 10,000
-// files, and the CPU time and memory of a watch of 50,000 files that rests.
+// files, and the CPU time and memory of a watch of 50,000 files that rests. Beside it, the same edits under docker compose watch
+// with bay's engine, if the tests have downloaded Docker's clients.
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import {
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -18,12 +20,13 @@ const BAY = resolve("dist/bay.js");
 const EDITS = Number(process.env.BAY_BENCH_EDITS ?? 100);
 const IDLE_SECONDS = Number(process.env.BAY_BENCH_IDLE ?? 20);
 const TICKS = 100; // sysconf(_SC_CLK_TCK)
+process.stdout.write(`load: ${readFileSync("/proc/loadavg", "utf8")}`);
 const wait = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
 function makeBusybox(rootfs) {
   for (const name of ["bin", "proc", "sys", "dev", "etc"]) mkdirSync(join(rootfs, name), { recursive: true });
   cpSync("/bin/busybox", join(rootfs, "bin", "busybox"));
-  symlinkSync("busybox", join(rootfs, "bin", "sleep"));
+  for (const name of ["sleep", "sh", "tar", "rm"]) symlinkSync("busybox", join(rootfs, "bin", name));
 }
 
 const folder = mkdtempSync("/var/lib/bay-watch-bench-");
@@ -99,6 +102,65 @@ async function until(check) {
   return performance.now() - began;
 }
 
+const CLIENTS = join(process.env.BAY_CLIENT_CACHE ?? "/var/cache/bay-test-clients", "trixie");
+
+/** The times of edits under docker compose watch, with the engine of this bay; undefined without Docker's clients. */
+async function composeTimes() {
+  const docker = join(CLIENTS, "usr/bin/docker");
+  if (!existsSync(docker)) return undefined;
+  const [directory, files] = [join(folder, "compose"), join(folder, "compose", "src")];
+  mkdirSync(files, { recursive: true });
+  const plugins = join(CLIENTS, "usr/libexec/docker/cli-plugins");
+  writeFileSync(join(directory, "config.json"), JSON.stringify({ cliPluginsExtraDirs: [plugins] }));
+  writeFileSync(join(directory, "Dockerfile"), "FROM bench-image\n");
+  writeFileSync(
+    join(directory, "compose.yaml"),
+    `name: compose-bench
+services:
+  a:
+    build: .
+    image: bench-image
+    command: sleep 100000
+    stop_grace_period: 0s
+    network_mode: none
+    develop: { watch: [{ path: ./src, action: sync, target: /app }] }
+`,
+  );
+  bay("up", "-d");
+  bay("commit", "watch-bench-a-1", "bench-image");
+  const options = {
+    cwd: directory,
+    env: { ...env, DOCKER_HOST: `unix://${join(run, "bay.sock")}`, DOCKER_CONFIG: directory },
+  };
+  const compose = (...words) => execFileSync(docker, ["compose", ...words], { ...options, stdio: "ignore" });
+  compose("up", "-d", "--no-build");
+  const child = spawn(docker, ["compose", "watch", "--no-up"], options);
+  let said = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (part) => (said += part));
+  try {
+    await until(() => said.includes("Watch enabled"));
+    const [{ State }] = JSON.parse(bay("inspect", "compose-bench-a-1"));
+    return await editTimes(join(files, "one"), `/proc/${State.Pid}/root/app/one`, Math.min(EDITS, 20), 1000);
+  } finally {
+    child.kill("SIGTERM");
+    await new Promise((done) => child.once("exit", done));
+    compose("down", "-t", "0");
+    bay("down", "-t", "0");
+  }
+}
+
+/** From each save to its bytes in the container, in milliseconds, sorted. */
+async function editTimes(file, inside, count, pause) {
+  const times = [];
+  for (let at = 1; at <= count; at++) {
+    await wait(pause);
+    const text = `edit ${at}`;
+    writeFileSync(file, text);
+    times.push(await until(() => read(inside) === text));
+  }
+  return times.sort((a, b) => a - b);
+}
+
 const row = (text, value) => process.stdout.write(`${text.padEnd(60)} ${value}\n`);
 
 try {
@@ -106,14 +168,7 @@ try {
   mkdirSync(source);
   writeFileSync(join(source, "one"), "0");
   const edits = await watch(true);
-  const times = [];
-  for (let at = 1; at <= EDITS; at++) {
-    await wait(150);
-    const text = `edit ${at}`;
-    writeFileSync(join(source, "one"), text);
-    times.push(await until(() => read(join(edits.inside, "one")) === text));
-  }
-  times.sort((a, b) => a - b);
+  const times = await editTimes(join(source, "one"), join(edits.inside, "one"), EDITS, 150);
   row("a saved file visible in the container: median", `${median(times).toFixed(1)} ms`);
   row(`  the slowest but one of ${EDITS}`, `${times.at(-2).toFixed(1)} ms`);
 
@@ -143,6 +198,12 @@ try {
   row("1,000 files of a git checkout, all in the container", `${(performance.now() - began).toFixed(0)} ms`);
   row("  of which git took", `${checkedOut.toFixed(0)} ms`);
   await edits.stop();
+  const beside = await composeTimes();
+  row(
+    "  docker compose watch, with bay's engine: median",
+    beside ? `${median(beside).toFixed(0)} ms` : "not installed",
+  );
+  if (beside) row(`  the slowest but one of ${beside.length}`, `${beside.at(-2).toFixed(0)} ms`);
 
   rmSync(source, { recursive: true });
   mkdirSync(source);

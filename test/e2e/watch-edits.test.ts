@@ -1,6 +1,6 @@
 /** Edits as editors and tools make them: each ends with the container's tree equal to the host's. */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Bay, eventually } from "../support/bay.ts";
@@ -79,6 +79,32 @@ const EDITS: [title: string, script: string][] = [
   ["the watched folder emptied", "rm -rf ./* "],
 ];
 
+/** Editors and tools themselves, where they are installed. */
+const TOOLS: [program: string, title: string, script: string][] = [
+  ...["no", "yes", "auto"].map((copy): [string, string, string] => [
+    "vim",
+    `with a backup and backupcopy=${copy}, twice`,
+    `for by in b e; do vim -u NONE -N -i NONE -es -c 'set backup writebackup backupcopy=${copy}' -c "%s/^/$by/" -c wq a.txt; done`,
+  ]),
+  ["vim", "of a new file in a folder", "vim -u NONE -N -i NONE -es -c 'normal ihello' -c wq dir/new.txt"],
+  [
+    "npm",
+    "install of a package, and uninstall",
+    `mkdir ../outside-package; cd ../outside-package; echo '{"name":"own","version":"1.0.0","bin":"cli.js"}' > package.json
+echo hi > cli.js; npm pack --silent > /dev/null; cd - > /dev/null; echo '{}' > package.json
+npm install --offline --no-audit --no-fund --silent ../outside-package/own-1.0.0.tgz
+npm install --offline --no-audit --no-fund --silent ../outside-package/own-1.0.0.tgz other@file:../outside-package/own-1.0.0.tgz
+npm uninstall --offline --no-audit --no-fund --silent other`,
+  ],
+  [
+    "rsync",
+    "from another folder, with removals",
+    "mkdir ../outside-2; cp -r dir ../outside-2; echo n > ../outside-2/n; rsync -a --delete ../outside-2/ .",
+  ],
+];
+const isInstalled = (program: string) =>
+  (process.env.PATH ?? "").split(":").some((folder) => existsSync(join(folder, program)));
+
 const BEGIN =
   "echo a > a.txt; echo c > c.txt; mkdir -p dir/sub; echo d > dir/d.txt; echo e > dir/sub/e.txt; echo r > run.sh; chmod 644 run.sh";
 
@@ -122,6 +148,16 @@ services:
     run(script);
     await areEqual();
   });
+
+  for (const [program, title, script] of TOOLS)
+    it.skipIf(!isInstalled(program))(`${program} itself: ${title}`, async () => {
+      run("shopt -s dotglob nullglob; rm -rf ./* ../outside* ../away");
+      run(BEGIN);
+      await areEqual();
+      run(script);
+      await areEqual();
+      expect(Object.keys(treeOf(host)).sort()).not.toEqual([]);
+    });
 
   it("a file keeps its inode in the container when it only changes", async () => {
     writeFileSync(join(host, "same"), "one");

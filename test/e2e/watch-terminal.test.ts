@@ -34,41 +34,69 @@ ${services}`);
   afterEach(() => void bay.run(["down", "-t", "0", "--remove-orphans"]));
   afterAll(() => bay.close());
 
-  it("rebuilds with b, and removes a service only after y", async () => {
-    const child = spawn("script", ["-qec", `${process.execPath} ${COMMAND} watch`, "/dev/null"], {
+  const onTerminal = (command: string) => {
+    const child = spawn("script", ["-qec", `${process.execPath} ${COMMAND} ${command}`, "/dev/null"], {
       cwd: join(bay.folder, "stack"),
       env: { ...bay.env, NO_COLOR: "", TERM: "xterm" },
     });
-    let said = "";
-    child.stdout.setEncoding("utf8").on("data", (part: string) => (said += part));
-    const ended = new Promise((resolve) => child.on("exit", resolve));
-    const says = (text: string | RegExp, after = 0) =>
-      eventually(() => expect(said.slice(after)).toMatch(text));
+    const screen = { text: "" };
+    child.stdout.setEncoding("utf8").on("data", (part: string) => (screen.text += part));
+    return {
+      screen,
+      press: (keys: string) => void child.stdin.write(keys),
+      ended: new Promise((resolve) => child.on("exit", resolve)),
+      says: (text: string | RegExp, after = 0) =>
+        eventually(() => expect(screen.text.slice(after)).toMatch(text)),
+    };
+  };
+
+  it("up --watch asks on a terminal as well, and Ctrl-C stops the stack while it asks", async () => {
+    stack(other);
+    const { screen, press, says, ended } = onTerminal("up --watch");
+    await says("Ctrl-C ends the watch");
+    stack("");
+    await says(/Apply it\? \[y\/N\]/);
+    press("y\r");
+    await says(/applied \d+ step/);
+    expect(services()).toEqual(["web"]);
+    const { length } = screen.text;
+    stack(other);
+    await says(/applied \d+ step/, length);
+    stack("");
+    await eventually(() => expect(screen.text.match(/Apply it\?/g)?.length).toBe(2));
+    press("\x03");
+    await ended;
+    expect(bay.ps().filter(({ State }) => State === "running")).toEqual([]);
+    stack(other);
+  });
+
+  it("rebuilds with b, and removes a service only after y", async () => {
+    const { screen, press, says, ended } = onTerminal("watch");
     await says("b rebuild");
     await says(/web +running/);
 
-    child.stdin.write("b");
+    press("b");
     await says("the image is unchanged");
     writeFileSync(join(bay.folder, "stack", "made"), "two");
-    child.stdin.write("b");
+    press("b");
     await says("rebuilt in");
     expect(bay.ok("exec", "-T", "web", "cat", "/made")).toBe("two");
 
-    let { length } = said;
+    let { length } = screen.text;
     stack("");
     await says(/This removes a service or data\. Apply it\? \[y\/N\]/, length);
-    child.stdin.write("n");
+    press("n");
     await says("so it was not applied", length);
     expect(services()).toEqual(["other", "web"]);
 
-    ({ length } = said);
+    ({ length } = screen.text);
     stack("# changed\n");
     await says(/Apply it\? \[y\/N\]/, length);
-    child.stdin.write("y");
+    press("y");
     await says(/applied \d+ step/, length);
     expect(services()).toEqual(["web"]);
 
-    child.stdin.write("q");
+    press("q");
     expect(await ended).toBe(0);
   });
 });

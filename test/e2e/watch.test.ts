@@ -1,4 +1,5 @@
 /** bay watch: its actions and options, containers made while it runs, a bayd that dies, and changed stack files. */
+import { execFileSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -127,6 +128,28 @@ ${more}`);
     await watching!.next("restart", 1);
     expect(starts()).toEqual(["one", "one", "two"]);
     expect(existsSync(inContainer(bay, "seen-web-1", "/app/conf"))).toBe(false);
+  });
+
+  it("restarts a container that has ended because of a mistake, with the corrected file", async () => {
+    bay.write(`name: seen
+images: { box: { rootfs: ../busybox } }
+services:
+  web:
+    image: box
+    command: sh -c 'cat /app/a >> /log/starts; echo >> /log/starts; test $$(cat /app/a) != wrong && exec sleep 100000'
+    stop_grace_period: 0s
+    network_mode: none
+    volumes: ["../log:/log"]
+    develop: { watch: [{ path: src/a, action: sync+restart, target: /app/a, initial_sync: true }] }
+`);
+    await watch();
+    put("a", "wrong");
+    await watching!.next("restart", 0);
+    await eventually(() => expect(bay.ps().map(({ State }) => State)).toEqual(["exited"]));
+    put("a", "corrected");
+    await watching!.next("restart", 1);
+    await eventually(() => expect(starts()).toEqual(["one", "wrong", "corrected"]));
+    expect(bay.ps().map(({ State }) => State)).toEqual(["running"]);
   });
 
   it("runs the command of sync+exec after the files have arrived, as it says", async () => {
@@ -262,6 +285,40 @@ services:
     network_mode: none
     develop: { watch: [{ path: src, action: rebuild }, { path: Dockerfile, action: rebuild }] }
 `);
+
+    it("ends a start with Ctrl-C, and the build with it", async () => {
+      writeFileSync(dockerfile, "FROM box\nRUN sleep 76543\n");
+      withBuild();
+      const starting = new Watching(bay, ["web"]);
+      const steps = () =>
+        execFileSync("ps", ["-eo", "args"], { encoding: "utf8" })
+          .split("\n")
+          .filter((line) => /^sleep 76543/.test(line));
+      await eventually(() => expect(steps()).not.toEqual([]));
+      expect(await starting.stop()).toBe(130);
+      await eventually(() => expect(steps()).toEqual([]));
+      expect(bay.ps()).toEqual([]);
+    });
+
+    it("uses a .dockerignore that has changed", async () => {
+      const ignore = join(bay.folder, "stack", ".dockerignore");
+      writeFileSync(dockerfile, "FROM box\n");
+      writeFileSync(ignore, "src/*.log\n");
+      stack("{ path: src, action: sync, target: /app, initial_sync: true }", "    build: .\n");
+      put("x.log", "1");
+      put("x.tmp", "1");
+      await watch("web");
+      const inside = () => Object.keys(treeOf(inContainer(bay, "seen-web-1", "/app"))).sort();
+      expect(inside()).toEqual(["a", "x.tmp"]);
+      writeFileSync(ignore, "src/*.tmp\n");
+      await eventually(() => expect(inside()).toContain("x.log"));
+      put("x.tmp", "2");
+      put("y.log", "1");
+      await eventually(() => expect(inside()).toContain("y.log"));
+      expect(read("/app/x.tmp")).toBe("1");
+      expect(watching!.of("plan")).toEqual([]);
+      rmSync(ignore);
+    });
 
     it("replaces the containers, keeps them when a build fails, and prunes old images", async () => {
       writeFileSync(dockerfile, "FROM box\nCOPY src /app\n");

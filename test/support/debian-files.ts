@@ -7,7 +7,8 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, wr
 import { join } from "node:path";
 import { HANGS_AFTER } from "./bay.ts";
 
-const FOLDER = process.env.BAY_CLIENT_CACHE ?? "/var/cache/bay-test-clients";
+/** What tests have downloaded, for later runs. */
+export const TEST_FILES = process.env.BAY_CLIENT_CACHE ?? "/var/cache/bay-test-clients";
 const KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /** The folder with the files, or the reason why they are not available. */
@@ -15,11 +16,11 @@ export type DebianFiles = { folder: string } | { missing: string };
 
 /** Unpacks packages, without those that they depend on; `proof` is one of their files. */
 export function debianFiles(name: string, packages: readonly string[], proof: string): DebianFiles {
-  const folder = join(FOLDER, name);
+  const folder = join(TEST_FILES, name);
   if (existsSync(join(folder, proof))) return { folder };
   try {
-    mkdirSync(FOLDER, { recursive: true });
-    const fresh = mkdtempSync(join(FOLDER, "part-"));
+    mkdirSync(TEST_FILES, { recursive: true });
+    const fresh = mkdtempSync(join(TEST_FILES, "part-"));
     try {
       unpack(fresh, packages);
       renameSync(fresh, folder);

@@ -49,6 +49,7 @@ AuthorizedKeysFile ${join(this.folder, "authorized_keys")}
 StrictModes no
 UsePAM no
 PasswordAuthentication no
+Subsystem sftp internal-sftp
 PidFile none
 MaxStartups 100
 MaxSessions 100

@@ -1,5 +1,6 @@
 /** A running `bay watch --json`, and trees of files to compare. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
@@ -109,12 +110,18 @@ export function treeOf(
       const mode = (stat.mode & 0o7777).toString(8);
       if (stat.isSymbolicLink()) found[path] = `-> ${readlinkSync(join(directory, path))}`;
       else if (stat.isDirectory()) found[path] = `directory ${mode}`;
-      else found[path] = `file ${mode} ${readFileSync(join(directory, path), "utf8")}`;
+      else found[path] = `file ${mode} ${contentOf(join(directory, path))}`;
       if (stat.isDirectory()) walk(path);
     }
   };
   walk("");
   return found;
+}
+
+/** A large file by its digest, so that a difference is short. */
+function contentOf(path: string): string {
+  const bytes = readFileSync(path);
+  return bytes.length < 1 << 20 ? bytes.toString() : createHash("sha256").update(bytes).digest("hex");
 }
 
 /** A path in a running container, as seen from the host. */

@@ -24,8 +24,9 @@ export interface PathStat {
 type Answer = { stat: PathStat; ok?: true } | { ok: false; code: string; message: string };
 
 export async function rootOf(host: Host, record: ContainerRecord) {
-  if (isRunning(record)) {
-    const pidfd = openProcess(record.state.pid, record.state.start);
+  const process = isRunning(record) ? record.state : host.waitingForFiles.get(record.id);
+  if (process) {
+    const pidfd = openProcess(process.pid, process.start);
     if (pidfd !== undefined) return { kind: "process" as const, pidfd };
   }
   const directory = containerDirectory(host, record.id);

@@ -1,16 +1,15 @@
 /** Applies file changes of a watch in containers, running or not. A worker for each container does it (sync-worker.ts). */
-
-import { join } from "node:path";
 import { BayError } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { receivedError, type SentError } from "../../core/received-error.ts";
 import { type SyncOperation, type SyncOwner, type SyncResult, startWorker } from "../../image/index.ts";
 import { close } from "../../linux/index.ts";
-import { accountOf, containerDirectory } from "../lifecycle/start.ts";
+import { accountOf } from "../lifecycle/start.ts";
 import type { Host } from "../model/host.ts";
 import type { ContainerRecord } from "../model/record.ts";
 import { rootOf } from "./archive.ts";
-import { SyncedPaths, type SyncRule } from "./synced-paths.ts";
+import type { SyncRule } from "./synced-paths.ts";
+import { type SyncedPlaces, syncedPlaces } from "./synced-places.ts";
 
 /** Milliseconds after which a worker without work ends: a thread costs memory, and starting one takes 20 ms. */
 const IDLE = 5_000;
@@ -30,7 +29,7 @@ class SyncWorker {
   #pending = 0;
   #isStopped = false;
 
-  #synced: SyncedPaths | undefined;
+  #synced: Promise<SyncedPlaces> | undefined;
 
   constructor(
     readonly id: string,
@@ -68,8 +67,8 @@ class SyncWorker {
     return this.#pending === 0;
   }
 
-  syncedPaths(host: Host): SyncedPaths {
-    this.#synced ??= new SyncedPaths(join(containerDirectory(host, this.id), "synced"));
+  synced(host: Host, record: ContainerRecord): Promise<SyncedPlaces> {
+    this.#synced ??= syncedPlaces(host, record);
     return this.#synced;
   }
 
@@ -136,9 +135,11 @@ export function syncFiles(
       const root = await rootOf(host, record);
       try {
         const owner = await ownerOf(host, record);
-        if (rule) worker.syncedPaths(host).before(rule, operations);
-        const result = await worker.run({ root, operations, bytes, owner });
-        if (rule) worker.syncedPaths(host).after(rule, operations, result.failed);
+        const synced = rule && (await worker.synced(host, record));
+        if (rule) synced?.before(rule, operations);
+        const mounts = record.config.mounts.map(({ target }) => target);
+        const result = await worker.run({ root, operations, bytes, owner, mounts });
+        if (rule) synced?.after(rule, operations, result.failed);
         return result;
       } finally {
         if (root.kind === "process") close(root.pidfd);
@@ -151,8 +152,8 @@ export function syncFiles(
 export function syncedPaths(host: Host, id: string, rule: SyncRule): Promise<string[]> {
   const worker = workerOf(id);
   return worker.inTurn(async () => {
-    host.records.get(id);
-    return worker.syncedPaths(host).list(rule);
+    const synced = await worker.synced(host, host.records.get(id));
+    return synced.list(rule);
   });
 }
 

@@ -133,8 +133,15 @@ function hasDirectory(image: Image, target: string): boolean {
   return image.lower.some((name) => existsSync(join(image.layersDirectory, name, target)));
 }
 
-/** Starts the process. Throws the reason if that fails; the caller removes what was created. */
-export async function startProcess(host: Host, record: ContainerRecord): Promise<Launched> {
+/**
+ * Starts the process. `complete` may write files into the container before its command runs. Throws the reason if the start
+ * fails; the caller removes what was created.
+ */
+export async function startProcess(
+  host: Host,
+  record: ContainerRecord,
+  complete?: LaunchRequest["mounted"],
+): Promise<Launched> {
   const { config, id } = record;
   const image = await host.images.get(config.image, config.imageId);
   const directory = containerDirectory(host, id);
@@ -221,6 +228,7 @@ export async function startProcess(host: Host, record: ContainerRecord): Promise
     init: config.init && config.pidMode === "private",
     cgroupView: host.cgroups.view,
     keptSockets: host.networks.endpoints.dnsSockets(id),
+    mounted: complete,
   };
   return launch(request);
 }

@@ -51,9 +51,8 @@ export class ContainerSupervisor extends EventEmitter {
     await this.#settling.get(record.id);
     try {
       if (!record.isPrepared) await this.prepare(record);
-      await this.host.beforeStart?.(record);
       await this.host.ports.hold(record);
-      const launched = await this.host.fileTurns.run(record.id, () => this.#launch(record));
+      const launched = await this.#launch(record);
       if (record.config.hooks?.postStart.length) state.hasHooksLeft = true;
       this.records.save(record);
       if (record.config.tty) this.#openTerminal(record, launched);
@@ -77,21 +76,38 @@ export class ContainerSupervisor extends EventEmitter {
 
   /** Starts the process; from then on the container counts as running. */
   async #launch(record: ContainerRecord): Promise<Launched> {
-    const launched = await startProcess(this.host, record);
-    this.sessions.inputIsRead(record.id);
-    Object.assign(record.state, {
-      status: "running",
-      pid: launched.pid,
-      start: launched.start,
-      shimPid: launched.shimPid,
-      shimStart: launched.shimStart,
-      startedAt: new Date().toISOString(),
-      exitCode: 0,
-      oomKilled: false,
-      signal: undefined,
-      error: "",
-    });
-    return launched;
+    const { fileTurns, waitingForFiles, beforeStart } = this.host;
+    const endTurn = await fileTurns.begin(record.id);
+    const complete = beforeStart?.(record);
+    try {
+      const launched = await startProcess(
+        this.host,
+        record,
+        complete &&
+          (async (process) => {
+            waitingForFiles.set(record.id, process);
+            endTurn(); // copies use the mounts of the process from now on
+            await complete();
+          }),
+      );
+      this.sessions.inputIsRead(record.id);
+      Object.assign(record.state, {
+        status: "running",
+        pid: launched.pid,
+        start: launched.start,
+        shimPid: launched.shimPid,
+        shimStart: launched.shimStart,
+        startedAt: new Date().toISOString(),
+        exitCode: 0,
+        oomKilled: false,
+        signal: undefined,
+        error: "",
+      });
+      return launched;
+    } finally {
+      waitingForFiles.delete(record.id);
+      endTurn();
+    }
   }
 
   /** Creates the container's files, which may already exist; the next write of the record saves that they do. */

@@ -43,8 +43,13 @@ export interface Host {
   /** Published ports of the containers. */
   readonly ports: ContainerPorts;
   readonly ingress: Ingress;
-  /** Completes the files of a container before its process starts. It neither fails nor waits without limit. */
-  readonly beforeStart: ((record: ContainerRecord) => Promise<void>) | undefined;
+  /**
+   * Returns what completes the files of a container that is about to start, if that is necessary. It is called when the
+   * container's file systems are mounted, before the command; it neither fails nor waits without limit.
+   */
+  readonly beforeStart: ((record: ContainerRecord) => (() => Promise<void>) | undefined) | undefined;
+  /** Processes that have their mounts, and wait for the container's files, by the container's ID. */
+  readonly waitingForFiles: Map<string, { pid: number; start: number }>;
   /** `changed` (ID), `end:ID` (exit code), `warning` (text). */
   emit(event: string, value: unknown): boolean;
   once(event: string, listener: (value: number) => void): unknown;

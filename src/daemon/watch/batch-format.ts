@@ -20,7 +20,7 @@ const size = z.number().int().min(0).max(MOST_BYTES);
 const token = z.string().regex(/^[0-9a-f]{12}$/);
 const operation = z.discriminatedUnion("op", [
   z.strictObject({ op: z.literal("directory"), path, mode, isRoot: z.boolean().optional() }),
-  z.strictObject({ op: z.literal("file"), path, mode, size }),
+  z.strictObject({ op: z.literal("file"), path, mode, size, isRoot: z.boolean().optional() }),
   z.strictObject({
     op: z.literal("part"),
     path,
@@ -32,7 +32,7 @@ const operation = z.discriminatedUnion("op", [
       .max(2 ** 48),
     token,
   }),
-  z.strictObject({ op: z.literal("finish"), path, mode, token }),
+  z.strictObject({ op: z.literal("finish"), path, mode, token, isRoot: z.boolean().optional() }),
   z.strictObject({
     op: z.literal("link"),
     path,
@@ -41,6 +41,7 @@ const operation = z.discriminatedUnion("op", [
       .min(1)
       .max(4095)
       .refine((text) => !text.includes("\0"), { error: "has a NUL byte" }),
+    isRoot: z.boolean().optional(),
   }),
   z.strictObject({ op: z.literal("remove"), path, root: path }),
 ]);

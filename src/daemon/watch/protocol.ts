@@ -15,7 +15,16 @@ export const MOST_OPERATIONS = LIMITS.watch.operations;
 export type SessionNews =
   | { session: string }
   /** A container is about to start; the client answers with `ready`. */
-  | { ask: { container: string; name: string; service: string } };
+  | { ask: Ask };
+
+/** A container whose file systems are mounted, and which waits for its files. */
+export interface Ask {
+  container: string;
+  name: string;
+  service: string;
+  /** Paths at which it has a new tmpfs, which is empty. */
+  emptied: string[];
+}
 
 /** Writes a batch. */
 export function writeBatch(list: readonly SyncOperation[], contents: readonly Uint8Array[]): Buffer {

@@ -8,7 +8,7 @@ import { randomBytes } from "node:crypto";
 import { type ContainerManager, type ContainerRecord, LABELS } from "../../container/index.ts";
 import { BayError } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
-import type { SessionNews } from "./protocol.ts";
+import type { Ask, SessionNews } from "./protocol.ts";
 
 /** Milliseconds without a batch after which a start no longer waits for its session. */
 const PATIENCE = 60_000;
@@ -56,16 +56,23 @@ export class WatchSessions {
     this.#patience.get(container)?.();
   }
 
-  async #beforeStart(record: ContainerRecord): Promise<void> {
-    const { labels, name } = record.config;
-    if (labels[LABELS.oneOff] === "True") return;
+  #beforeStart({ id, config }: ContainerRecord): (() => Promise<void>) | undefined {
+    const { labels, name, mounts } = config;
+    if (labels[LABELS.oneOff] === "True") return undefined;
     const service = labels[LABELS.service] ?? "";
-    for (const session of this.#sessions.values())
-      if (session.stack === labels[LABELS.stack] && session.services.has(service))
-        await this.#ask(session, record.id, name, service);
+    const sessions = () =>
+      [...this.#sessions.values()].filter(
+        ({ stack, services }) => stack === labels[LABELS.stack] && services.has(service),
+      );
+    if (sessions().length === 0) return undefined;
+    const emptied = mounts.flatMap(({ type, target }) => (type === "tmpfs" ? [target] : []));
+    return async () => {
+      for (const session of sessions()) await this.#ask(session, { container: id, name, service, emptied });
+    };
   }
 
-  #ask(session: Session, container: string, name: string, service: string): Promise<void> {
+  #ask(session: Session, ask: Ask): Promise<void> {
+    const { container, name } = ask;
     return new Promise((resolve) => {
       const proceed = () => {
         clearTimeout(timer);
@@ -86,7 +93,7 @@ export class WatchSessions {
         timer = setTimeout(giveUp, PATIENCE);
       });
       session.waiting.set(container, proceed);
-      session.write({ ask: { container, name, service } });
+      session.write({ ask });
     });
   }
 }

@@ -39,13 +39,13 @@ import { hasCode, messageOf } from "../../core/errors.ts";
 
 /** The contents of files follow each other in the bytes of the batch, in the order of the operations. */
 export type SyncOperation =
-  /** `isRoot`: the rule's own target, of which an existing directory, or a symlink to one, stays as it is. */
+  /** `isRoot`: the rule's own target, of which an existing directory stays as it is, as does a symlink to one. */
   | { op: "directory"; path: string; mode: number; isRoot?: boolean | undefined }
-  | { op: "file"; path: string; mode: number; size: number }
+  | { op: "file"; path: string; mode: number; size: number; isRoot?: boolean | undefined }
   /** A part of a large file, collected in a file beside it; `finish` puts the whole in its place. */
   | { op: "part"; path: string; size: number; offset: number; token: string }
-  | { op: "finish"; path: string; mode: number; token: string }
-  | { op: "link"; path: string; to: string }
+  | { op: "finish"; path: string; mode: number; token: string; isRoot?: boolean | undefined }
+  | { op: "link"; path: string; to: string; isRoot?: boolean | undefined }
   /** A directory is removed if it is empty: what the container made in it is kept. `root` is the rule's target. */
   | { op: "remove"; path: string; root: string };
 
@@ -71,7 +71,8 @@ export function applyOperations(
   operations: readonly SyncOperation[],
   bytes: Uint8Array,
   owner: SyncOwner,
-  prefix = "",
+  /** Paths where something is mounted, and the prefix of all paths. */
+  { mounts = [], prefix = "" }: { mounts?: readonly string[]; prefix?: string } = {},
 ): SyncResult {
   const result: SyncResult = { changed: 0, failed: [] };
   let at = 0;
@@ -80,7 +81,8 @@ export function applyOperations(
     const content = bytes.subarray(at, at + size);
     at += size;
     try {
-      if (applyOne(operation, content, owner, prefix)) result.changed += 1;
+      if (applyOne(operation, content, { owner, mounts: mounts.map((at) => prefix + at) }, prefix))
+        result.changed += 1;
     } catch (error) {
       const { code = "SYNC_FAILED" } = error as { code?: string };
       result.failed.push({ path: operation.path, code, message: messageOf(error) });
@@ -89,18 +91,25 @@ export function applyOperations(
   return result;
 }
 
+interface Place {
+  owner: SyncOwner;
+  mounts: readonly string[];
+}
+
 /** Returns whether it changed something. */
-function applyOne(operation: SyncOperation, content: Uint8Array, owner: SyncOwner, prefix: string): boolean {
+function applyOne(operation: SyncOperation, content: Uint8Array, place: Place, prefix: string): boolean {
+  const { owner } = place;
   const path = prefix + operation.path;
   if (lstatOf(beside(path))) unlinkSync(beside(path));
   if (operation.op === "remove") return remove(path, prefix + operation.root);
   if (operation.op === "directory")
     return makeDirectory(path, operation.mode, operation.isRoot === true, owner);
   makeParents(path, owner);
-  if (operation.op === "link") return putLink(path, operation.to, owner);
   if (operation.op === "part") return addPart(path, operation.token, operation.offset, content);
-  if (operation.op === "finish") return finishParts(path, operation.token, operation.mode, owner);
-  return putFile(path, operation.mode, bytesSource(content), owner);
+  const makeRoom = () => removeForOther(path, operation.isRoot === true, place.mounts);
+  if (operation.op === "link") return putLink(path, operation.to, owner, makeRoom);
+  if (operation.op === "finish") return finishParts(path, operation.token, operation.mode, owner, makeRoom);
+  return putFile(path, operation.mode, bytesSource(content), owner, makeRoom);
 }
 
 // ---- contents
@@ -145,7 +154,13 @@ function writeAll(fd: number, source: Source): void {
 
 // ---- files
 
-function putFile(path: string, mode: number, source: Source, owner: SyncOwner): boolean {
+function putFile(
+  path: string,
+  mode: number,
+  source: Source,
+  owner: SyncOwner,
+  makeRoom: () => void,
+): boolean {
   const before = lstatSync(path, { throwIfNoEntry: false });
   if (before?.isFile()) {
     const rewritten = rewrite(path, mode, source);
@@ -158,7 +173,7 @@ function putFile(path: string, mode: number, source: Source, owner: SyncOwner): 
     const { uid, gid } = before?.isFile() ? before : ownerIn(path, owner);
     fchownSync(fd, uid, gid);
     fchmodSync(fd, mode);
-    if (before?.isDirectory()) rmSync(path, { recursive: true });
+    if (before?.isDirectory()) makeRoom();
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });
@@ -223,7 +238,13 @@ function addPart(path: string, token: string, offset: number, content: Uint8Arra
   return false;
 }
 
-function finishParts(path: string, token: string, mode: number, owner: SyncOwner): boolean {
+function finishParts(
+  path: string,
+  token: string,
+  mode: number,
+  owner: SyncOwner,
+  makeRoom: () => void,
+): boolean {
   const whole = partName(path, token);
   const fd = openSync(whole, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   try {
@@ -235,7 +256,7 @@ function finishParts(path: string, token: string, mode: number, owner: SyncOwner
     const { uid, gid } = before?.isFile() ? before : ownerIn(path, owner);
     fchownSync(fd, uid, gid);
     fchmodSync(fd, mode);
-    if (before?.isDirectory()) rmSync(path, { recursive: true });
+    if (before?.isDirectory()) makeRoom();
     renameSync(whole, path);
     return true;
   } finally {
@@ -272,7 +293,7 @@ function makeParents(path: string, owner: SyncOwner): void {
   chownSync(parent, uid, gid);
 }
 
-function putLink(path: string, to: string, owner: SyncOwner): boolean {
+function putLink(path: string, to: string, owner: SyncOwner, makeRoom: () => void): boolean {
   const before = lstatSync(path, { throwIfNoEntry: false });
   if (before?.isSymbolicLink() && readlinkSync(path) === to) return false;
   const temporary = beside(path);
@@ -280,13 +301,35 @@ function putLink(path: string, to: string, owner: SyncOwner): boolean {
   try {
     const { uid, gid } = ownerIn(path, owner);
     lchownSync(temporary, uid, gid);
-    if (before?.isDirectory()) rmSync(path, { recursive: true });
+    if (before?.isDirectory()) makeRoom();
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });
     throw error;
   }
   return true;
+}
+
+/**
+ * Removes a directory of which the host has a file or link. A target that is a directory is probably a mistake in the rule, and
+ * the files of a mount are not the container's alone: such a directory must be empty.
+ */
+function removeForOther(path: string, isRoot: boolean, mounts: readonly string[]): void {
+  removeLeftovers(path);
+  if (removeDirectory(path)) return;
+  if (isRoot) throw new Error("the target is a directory with files, and the watched path is a file");
+  if (mounts.some((at) => at === path || at.startsWith(`${path}/`)) || hasMount(path))
+    throw new Error("it is a directory in which something is mounted, and the host has a file there");
+  rmSync(path, { recursive: true });
+}
+
+/** Whether a directory below is on another file system; every directory of an overlay is on the same. */
+function hasMount(directory: string): boolean {
+  const { dev } = lstatSync(directory);
+  return readdirSync(directory, { withFileTypes: true }).some((entry) => {
+    const path = posix.join(directory, entry.name);
+    return entry.isDirectory() && (lstatSync(path).dev !== dev || hasMount(path));
+  });
 }
 
 function remove(path: string, root: string): boolean {

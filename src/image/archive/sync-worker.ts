@@ -10,13 +10,15 @@ export interface SyncTask {
   operations: SyncOperation[];
   bytes: Uint8Array;
   owner: SyncOwner;
+  /** Paths of the container where something is mounted. */
+  mounts: string[];
 }
 
-parentPort?.on("message", ({ id, root, operations, bytes, owner }: SyncTask) => {
+parentPort?.on("message", ({ id, root, operations, bytes, owner, mounts }: SyncTask) => {
   try {
     const result = inPrivateMounts(() => {
       withoutProc(() => enterRoot(root));
-      return applyOperations(operations, bytes, owner);
+      return applyOperations(operations, bytes, owner, { mounts });
     });
     parentPort?.postMessage({ id, result });
   } catch (error) {

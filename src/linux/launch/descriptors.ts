@@ -26,39 +26,42 @@ export const FD = {
   /** With a tty: the child reports to the shim that the pty is open, and waits for the reply. */
   ttyReadyWrite: FIRST + 2,
   ttyTakenRead: FIRST + 3,
-  stdin: FIRST + 4,
-  stdout: FIRST + 5,
-  stderr: FIRST + 6,
-  pidfd: FIRST + 7,
+  /** With files to complete: the child reports to bayd that its file systems are mounted, and waits for the reply. */
+  mountedWrite: FIRST + 4,
+  filesRead: FIRST + 5,
+  stdin: FIRST + 6,
+  stdout: FIRST + 7,
+  stderr: FIRST + 8,
+  pidfd: FIRST + 9,
   // of the shim: its child closes them first
-  ttyReadyRead: FIRST + 8,
-  ttyTakenWrite: FIRST + 9,
+  ttyReadyRead: FIRST + 10,
+  ttyTakenWrite: FIRST + 11,
   /** Sockets that outlive bayd. */
-  keptUdp: FIRST + 10,
-  keptTcp: FIRST + 11,
-  ended: FIRST + 12,
-  fifoOut: FIRST + 13,
-  fifoErr: FIRST + 14,
+  keptUdp: FIRST + 12,
+  keptTcp: FIRST + 13,
+  ended: FIRST + 14,
+  fifoOut: FIRST + 15,
+  fifoErr: FIRST + 16,
   // with an init, consecutive numbers: the signals, and two eventfds
-  signals: FIRST + 15,
+  signals: FIRST + 17,
   /** Carries the main process's status from the init to the shim. */
-  mainStatus: FIRST + 16,
+  mainStatus: FIRST + 18,
   /** Lets the main process continue when the init runs from its own copy of the program. */
-  mainGo: FIRST + 17,
+  mainGo: FIRST + 19,
   // of the child, closed before it uses a path that the container chooses
-  procMount: FIRST + 18,
-  sysMount: FIRST + 19,
-  devMount: FIRST + 20,
+  procMount: FIRST + 20,
+  sysMount: FIRST + 21,
+  devMount: FIRST + 22,
   /** The container's /dev/null. */
-  null: FIRST + 21,
+  null: FIRST + 23,
   /** The mount namespace to return to. */
-  ownMounts: FIRST + 22,
-  scratch: FIRST + 23,
+  ownMounts: FIRST + 24,
+  scratch: FIRST + 25,
   /** The source of a mount. */
-  source: FIRST + 24,
-  ptyMaster: FIRST + 25,
-  ptySlave: FIRST + 26,
-  firstBind: FIRST + 27,
+  source: FIRST + 26,
+  ptyMaster: FIRST + 27,
+  ptySlave: FIRST + 28,
+  firstBind: FIRST + 29,
 } as const;
 
 /** The limit of open files while a program runs; the container's limit is set at its end. */

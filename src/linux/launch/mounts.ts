@@ -171,7 +171,20 @@ export function addMounts(program: ProgramBuilder, request: LaunchRequest): void
   addSysctls(program, spec);
   for (const plan of plans) if (!isOwn(plan)) addMount(program, plan, request);
   addMasks(program, spec);
+  if (request.mounted) addFilesGate(program);
   if (spec.root.readonly) setReadonly(program, "/", abi.AT_FDCWD);
+}
+
+/** Lets bayd write files into the mounts. If bayd is killed meanwhile, the process ends without having run the command. */
+function addFilesGate(program: ProgramBuilder): void {
+  const byte = program.data(Buffer.alloc(8));
+  const [lost, complete] = [program.newLabel(), program.newLabel()];
+  program.call("write", [FD.mountedWrite, byte, 1], { about: "report the mounts" });
+  program.call("close", [FD.mountedWrite]);
+  program.call("read", [FD.filesRead, byte, 1], { about: "wait for files", jumpIfZero: lost });
+  program.goto(complete);
+  program.call("exit_group", [1], { label: lost });
+  program.call("close", [FD.filesRead], { label: complete });
 }
 
 /**

@@ -44,6 +44,11 @@ export interface LaunchRequest {
   stdio: Stdio;
   /** Run a minimal init as PID 1: it forwards signals and reaps processes. */
   init: boolean;
+  /**
+   * Called when the container's file systems are mounted; its process waits until the promise has resolved. The root is
+   * still writable then.
+   */
+  mounted?: ((process: { pid: number; start: number }) => Promise<void>) | undefined;
   /** The shim keeps copies of these for the next bayd (`takeKeptSockets`). */
   keptSockets?: KeptSockets | undefined;
   /** Which cgroup hierarchies to show at /sys/fs/cgroup: "v2", or v1's controllers. */

@@ -10,7 +10,7 @@ import {
   writeSync,
 } from "node:fs";
 import { Socket } from "node:net";
-import { BayError } from "../../core/errors.ts";
+import { BayError, hasCode } from "../../core/errors.ts";
 import { SIGNALS } from "../../core/signals.ts";
 import { describeFailure, type Program } from "../built-program.ts";
 import { close, errnoName } from "../libc.ts";
@@ -53,8 +53,8 @@ export class StartError extends BayError {
 
 /** Starts a container. Throws `StartError` if the program failed, BayError if it could not start. */
 export function launch(request: LaunchRequest): Promise<Launched> {
-  const { programFile, name, stdio, keptSockets } = request;
-  return run(startProgram(request), programFile, name, stdio, { keptSockets });
+  const { programFile, name, stdio, keptSockets, mounted } = request;
+  return run(startProgram(request), programFile, name, stdio, { keptSockets, mounted });
 }
 
 /** Executes a command in a running container. Throws as `launch`. */
@@ -66,6 +66,7 @@ export function launchExec(request: ExecRequest): Promise<Launched> {
 interface MoreDescriptors {
   pidfd?: number;
   keptSockets?: KeptSockets | undefined;
+  mounted?: LaunchRequest["mounted"];
 }
 
 async function run(
@@ -91,14 +92,17 @@ async function spawnAndWait(
   fd: number,
   name: string,
   stdio: Stdio,
-  { pidfd, keptSockets }: MoreDescriptors,
+  { pidfd, keptSockets, mounted }: MoreDescriptors,
 ): Promise<void> {
   const started = createPipe("read");
+  const gate = mounted ? { mounted: createPipe("read"), files: createPipe("write") } : undefined;
   const ready: Pipe | undefined = stdio.kind === "tty" ? createPipe() : undefined;
   const taken: Pipe | undefined = stdio.kind === "tty" ? createPipe() : undefined;
   const { stdin, stdout, stderr } = stdio.kind === "fds" ? stdio : {};
   const given = givenDescriptors({
     started: started.write,
+    mountedWrite: gate?.mounted.write,
+    filesRead: gate?.files.read,
     ...(ready && taken
       ? {
           ttyReadyRead: ready.read,
@@ -119,18 +123,70 @@ async function spawnAndWait(
     first = spawnShim(name, fd, given, FD.started);
   } catch (error) {
     close(started.read);
+    if (gate) {
+      close(gate.mounted.read);
+      close(gate.files.write);
+    }
     throw error;
   } finally {
     close(started.write);
+    if (gate) {
+      close(gate.mounted.write);
+      close(gate.files.read);
+    }
     for (const pipe of [ready, taken]) {
       if (!pipe) continue;
       close(pipe.read);
       close(pipe.write);
     }
   }
-  await endOf(started.read);
-  // it ended long before the pipe's last end was closed, so this takes no time; waiting earlier would
-  reapFirst(first);
+  const ended = endOf(started.read);
+  try {
+    if (gate && mounted) await passGate(fd, gate.mounted.read, gate.files.write, mounted);
+  } finally {
+    await ended;
+    // it ended long before the pipe's last end was closed, so this takes no time; waiting earlier would
+    reapFirst(first);
+  }
+}
+
+/**
+ * Waits until the process has its mounts, runs the action, and lets the process continue. If bayd is killed meanwhile, the
+ * process reads the end of the pipe and ends. A process that fails before its mounts closes the pipe.
+ */
+async function passGate(
+  fd: number,
+  mountedRead: number,
+  filesWrite: number,
+  mounted: NonNullable<LaunchRequest["mounted"]>,
+): Promise<void> {
+  try {
+    if (!(await hasByte(mountedRead))) return;
+    const page = Buffer.alloc(PAGE);
+    readSync(fd, page, 0, PAGE, 0);
+    const { childPid: pid } = readProgramState(page);
+    const start = startTime(pid);
+    if (start !== undefined) await mounted({ pid, start });
+    writeSync(filesWrite, Buffer.alloc(1));
+  } catch (error) {
+    // the process has been killed meanwhile
+    if (!hasCode(error, "EPIPE")) throw error;
+  } finally {
+    close(filesWrite);
+  }
+}
+
+/** Resolves with true at the first byte, and with false at the end of the pipe. Closes it. */
+function hasByte(fd: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = new Socket({ fd, readable: true, writable: false });
+    socket.on("error", () => {});
+    socket.on("data", () => {
+      resolve(true);
+      socket.destroy();
+    });
+    socket.on("close", () => resolve(false));
+  });
 }
 
 /** Resolves when every write end of the pipe is closed. */

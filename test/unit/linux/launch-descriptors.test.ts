@@ -68,7 +68,7 @@ function* path({ rows }: Program, from: string): Generator<Row> {
   }
 }
 
-const given = (stdio: Stdio, pidfd?: number) => {
+const given = (stdio: Stdio, { pidfd, isGated }: { pidfd?: number; isGated?: boolean } = {}) => {
   const tty = stdio.kind === "tty" ? 1 : undefined;
   const streams = stdio.kind === "fds" ? stdio : { stdin: null, stdout: null, stderr: null };
   const list = givenDescriptors({
@@ -77,6 +77,8 @@ const given = (stdio: Stdio, pidfd?: number) => {
     ttyReadyWrite: tty,
     ttyTakenRead: tty,
     ttyTakenWrite: tty,
+    mountedWrite: isGated ? 1 : undefined,
+    filesRead: isGated ? 1 : undefined,
     stdin: streams.stdin ?? undefined,
     stdout: streams.stdout ?? undefined,
     stderr: streams.stderr ?? undefined,
@@ -86,9 +88,9 @@ const given = (stdio: Stdio, pidfd?: number) => {
 };
 
 /** The descriptors that are open when the program enters its working directory, and at each open in passing before. */
-function follow(program: Program, stdio: Stdio, pidfd?: number) {
+function follow(program: Program, stdio: Stdio, more: { pidfd?: number; isGated?: boolean } = {}) {
   // bayd's own descriptors, which a mistake let through
-  const shim = new DescriptorTable([0, 1, 2, 3, 17, 64, 900, ...given(stdio, pidfd)]);
+  const shim = new DescriptorTable([0, 1, 2, 3, 17, 64, 900, ...given(stdio, more)]);
   for (const row of path(program, "entry")) {
     shim.apply(row);
     if (row.operation.clone === "child") break;
@@ -165,9 +167,10 @@ describe("no descriptor of the host is open when the working directory is entere
       mounts: fc.subarray(MOUNTS),
       joined: fc.subarray(["pid", "network", "ipc", "uts"] as const),
       sysctl: fc.boolean(),
+      isGated: fc.boolean(),
     });
     fc.assert(
-      fc.property(request, ({ stdio, init, cgroupView, kernel, mounts, joined, sysctl }) => {
+      fc.property(request, ({ stdio, init, cgroupView, kernel, mounts, joined, sysctl, isGated }) => {
         const spec: Spec = {
           ociVersion: "1.1.0",
           process,
@@ -189,9 +192,13 @@ describe("no descriptor of the host is open when the working directory is entere
           },
         };
         const overlay = { layersDirectory: "/layers", lower: ["a"], upper: "/upper", work: "/work" };
-        const program = startProgram({ ...common, spec, overlay, stdio, init, cgroupView });
+        const program = startProgram({
+          ...common,
+          ...{ spec, overlay, stdio, init, cgroupView },
+          mounted: isGated ? async () => {} : undefined,
+        });
         const kept = init ? [FD.program, FD.started, FD.mainStatus, FD.mainGo] : [FD.started];
-        expect(follow(program, stdio)).toEqual([0, 1, 2, ...kept]);
+        expect(follow(program, stdio, { isGated })).toEqual([0, 1, 2, ...kept]);
       }),
     );
   });
@@ -207,7 +214,7 @@ describe("no descriptor of the host is open when the working directory is entere
           namespaces: 0x20020000,
           stdio,
         });
-        expect(follow(program, stdio, 7)).toEqual([0, 1, 2, FD.started]);
+        expect(follow(program, stdio, { pidfd: 7 })).toEqual([0, 1, 2, FD.started]);
       }),
     );
   });

@@ -41,6 +41,7 @@ const rule: Rule = {
   exec: undefined,
   counts: () => true,
   prunes: () => false,
+  bound: [],
 };
 
 /** What a request does: it is applied up to a part of its operations, and answered, lost or refused. */
@@ -69,7 +70,7 @@ class Sender {
     const { part, answer, isLate } = this.outcomes.shift() ?? { part: 1, answer: "result", isLate: false };
     if (isLate) await new Promise((resolve) => setImmediate(resolve));
     const done = answer === "result" ? operations.length : Math.floor(part * operations.length);
-    const result = applyOperations(operations.slice(0, done), contents, undefined, container);
+    const result = applyOperations(operations.slice(0, done), contents, undefined, { prefix: container });
     const cut = operations[done];
     // killed while it wrote a new file
     if (cut?.op === "file" && answer === "lost") leave(join(container, cut.path));

@@ -1,5 +1,6 @@
 /** File systems whose changes the kernel does not report. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -38,28 +39,37 @@ describe("the file system of a watched path", () => {
     expect(networkFileSystem(folder)).toBeUndefined();
   });
 
-  it("is polled if other machines change it, and says why", async () => {
-    const rule: Rule = {
-      service: "web",
-      index: 0,
-      action: "sync",
-      root: folder,
-      target: "/app",
-      initialSync: false,
-      exec: undefined,
-      counts: () => true,
-      prunes: () => false,
+  const rule: Rule = {
+    service: "web",
+    index: 0,
+    action: "sync",
+    root: folder,
+    target: "/app",
+    initialSync: false,
+    exec: undefined,
+    counts: () => true,
+    prunes: () => false,
+    bound: [],
+  };
+  const watchOf = (
+    changed: (paths: ReadonlySet<string>) => void,
+    networkOf: (path: string) => string | undefined,
+  ) => {
+    const told: string[] = [];
+    const events = {
+      changed: (_watch: RuleWatch, paths: ReadonlySet<string>) => changed(paths),
+      suspected: () => {},
+      unreadable: () => {},
+      polling: (path: string, reason: string) => void told.push(`${path} ${reason}`),
+      skipped: (_watch: RuleWatch, paths: readonly string[]) => void told.push(`skipped ${paths.join()}`),
     };
-    const polled: string[] = [];
+    return { watch: new RuleWatch(rule, events, networkOf), told };
+  };
+
+  it("is polled if other machines change it, and the event says why", async () => {
     let changed: (paths: ReadonlySet<string>) => void = () => {};
-    const watch = new RuleWatch(
-      rule,
-      {
-        changed: (_watch, paths) => changed(paths),
-        suspected: () => {},
-        unreadable: () => {},
-        polling: (path, reason) => polled.push(`${path} ${reason}`),
-      },
+    const { watch, told } = watchOf(
+      (paths) => changed(paths),
       () => "NFS",
     );
     await watch.start();
@@ -69,6 +79,40 @@ describe("the file system of a watched path", () => {
     writeFileSync(join(folder, "a"), "text");
     expect([...(await seen)]).toEqual(["a"]);
     await watch.close();
-    expect(polled).toEqual([`${folder} it is on NFS, which does not report changes`]);
+    expect(told).toEqual([`${folder} it is on NFS, which does not report changes of other machines`]);
+  });
+
+  it("is looked at for each file system that is mounted below, and each is reported once", async () => {
+    mkdirSync(join(folder, "share", "deep"), { recursive: true });
+    const { watch, told } = watchOf(
+      () => {},
+      (path) => (path.includes("share") ? "SMB" : undefined),
+    );
+    // as if another file system was mounted there
+    watch.tree.devices.set(-1, "share");
+    await watch.start();
+    await watch.close();
+    expect(told).toEqual([
+      `${join(folder, "share")} it is on SMB, which does not report changes of other machines`,
+    ]);
+  });
+
+  it("reports a file that cannot be synchronised once, also if it is made later, and no ignored one", async () => {
+    let changed: (paths: ReadonlySet<string>) => void = () => {};
+    const { watch, told } = watchOf(
+      (paths) => changed(paths),
+      () => "NFS",
+    );
+    watch.rule.counts = (path) => !path.startsWith("ignored");
+    execFileSync("mkfifo", [join(folder, "early"), join(folder, "ignored")]);
+    await watch.start();
+    const seen = new Promise<ReadonlySet<string>>((resolve) => {
+      changed = resolve;
+    });
+    execFileSync("mkfifo", [join(folder, "later")]);
+    writeFileSync(join(folder, "b"), "text");
+    await seen;
+    await watch.close();
+    expect(told.filter((text) => text.startsWith("skipped"))).toEqual(["skipped early", "skipped later"]);
   });
 });

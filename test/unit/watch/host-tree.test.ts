@@ -2,10 +2,12 @@
 import {
   chmodSync,
   existsSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -34,6 +36,7 @@ const ruleAt = (path: string, ignored: (path: string) => boolean = () => false):
   exec: undefined,
   counts: (name) => !ignored(name),
   prunes: ignored,
+  bound: [],
 });
 const shown = (tree: HostTree) =>
   [...tree.entries]
@@ -73,6 +76,23 @@ describe("the tree of the host", () => {
     rmSync(join(root, "one"));
     expect([...tree.lookAt("").changed]).toEqual([""]);
     expect(tree.entries.size).toBe(0);
+  });
+
+  it("sees all names of a file that was changed by one of them", () => {
+    put("a/one");
+    put("other");
+    mkdirSync(join(root, "b"));
+    linkSync(join(root, "a/one"), join(root, "b/two"));
+    const tree = new HostTree(ruleAt(root));
+    tree.lookAtAll();
+    put("b/two", "changed");
+    const found = tree.lookAt("b/two");
+    expect([...found.changed]).toEqual(["b/two"]);
+    const inode = statSync(join(root, "a/one")).ino;
+    expect([...found.linked]).toEqual([inode]);
+    expect([...tree.lookAtLinks(found.linked).changed]).toEqual(["a/one"]);
+    put("other", "changed");
+    expect([...tree.lookAt("other").linked]).toEqual([]);
   });
 
   it("sees a file that became a directory, and the other way", () => {

@@ -1,19 +1,21 @@
 /** Which files a rule of develop.watch counts: Compose's rules as tables, and properties of the pruning. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
 import type { Service, WatchRule } from "../../../src/stack/index.ts";
+import { belowRoot } from "../../../src/watch/below-root.ts";
 import { isEditorFile } from "../../../src/watch/editor-files.ts";
-import { belowRoot, mayReachBelow, pathInContainer, rulesOf } from "../../../src/watch/rule.ts";
+import { isCopied, mayReachBelow, pathInContainer, rulesOf } from "../../../src/watch/rule.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "bay-watch-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const ruleWith = (rule: Partial<WatchRule>, build?: object) =>
+const ruleWith = (rule: Partial<WatchRule>, build?: object, mounts: object[] = []) =>
   rulesOf({
     name: "web",
+    mounts,
     ...(build ? { build } : {}),
     watch: [
       {
@@ -108,6 +110,37 @@ describe("a rule of develop.watch", () => {
         if (rule.counts(`${directory}/${rest}`)) expect(rule.prunes(directory)).toBe(false);
       }),
     );
+  });
+});
+
+describe("a watched path that a bind mount has in the container already", () => {
+  const bind = (source: string, target: string) => ({ type: "bind", source: join(folder, source), target });
+  const table: [title: string, target: string, mounts: object[], bound: string[]][] = [
+    ["nothing is bound", "/app", [bind("../other", "/app"), bind("x", "/data")], []],
+    ["the whole path", "/app", [bind(".", "/app")], [""]],
+    ["the whole path, by a mount above", "/srv/app", [{ ...bind(".", "/srv"), source: dirname(folder) }], []],
+    ["a part of it", "/app", [bind("src", "/app/src")], ["src"]],
+    ["two parts of it", "/app", [bind("src", "/app/src"), bind("a/b", "/app/a/b")], ["src", "a/b"]],
+    ["the deepest mount counts", "/app/src", [bind(".", "/app"), bind("../other", "/app/src")], []],
+    ["a volume does not count", "/app", [{ type: "volume", source: "data", target: "/app" }], []],
+    ["a directory of the same prefix", "/app", [bind("src", "/app/srcs")], []],
+  ];
+  it.each(table)("%s", (_title, target, mounts, bound) => {
+    const rule = ruleWith({ target }, undefined, mounts);
+    expect(rule.bound).toEqual(bound);
+    for (const part of bound) expect(isCopied(rule, part === "" ? "x" : `${part}/x`)).toBe(false);
+    expect(isCopied(rule, "other/x")).toBe(!bound.includes(""));
+  });
+
+  it("is refused if the copies would be copied again without end", () => {
+    mkdirSync(join(folder, "out"), { recursive: true });
+    expect(() => ruleWith({ target: "/out" }, undefined, [bind("out", "/out")])).toThrow(
+      /target \/out is the watched directory .*out of the host, by a bind mount/,
+    );
+    expect(() => ruleWith({ target: "/app" }, undefined, [bind("out/deep", "/app/out")])).toThrow(
+      /by a bind mount/,
+    );
+    expect(ruleWith({ target: "/out", ignore: ["out"] }, undefined, [bind("out", "/out")]).bound).toEqual([]);
   });
 });
 

@@ -156,7 +156,10 @@ export async function rm(
   options: { force?: boolean; stop?: boolean; volumes?: boolean },
 ): Promise<void> {
   if (options.stop) await stop(context, services, {});
-  if (!options.force && !context.options.dryRun && !(await confirm("remove the stopped containers?"))) return;
+  if (!options.force && !context.options.dryRun) {
+    const { confirm } = await import("../../ui/confirm.ts");
+    if (!(await confirm("remove the stopped containers?"))) return;
+  }
   await each(
     context,
     services,
@@ -169,15 +172,6 @@ export async function rm(
         `/containers/${row.Id}?v=${options.volumes ? 1 : 0}${options.stop ? "&force=1" : ""}`,
       ),
   );
-}
-
-async function confirm(question: string): Promise<boolean> {
-  const { createInterface } = await import("node:readline/promises");
-  const reader = createInterface({ input: process.stdin, output: process.stderr });
-  const ended = new Promise<string>((resolve) => reader.once("close", () => resolve("")));
-  const answer = await Promise.race([reader.question(`${question} [y/N] `), ended]);
-  reader.close();
-  return /^y(es)?$/i.test(answer.trim());
 }
 
 /** Waits for all; the exit code is that of the first service's container. */

@@ -8,14 +8,16 @@ import { type ProgressView, progressView, withoutKinds } from "../../ui/progress
 
 type Line = { progress: Progress } | { waiting: string } | { result: Plan } | { error: SentError };
 
-/** Sends an up request and shows its progress. Throws the daemon's error. */
+/** Sends an up request and shows its progress; the signal ends the request. Throws the daemon's error, and ABORTED. */
 export async function sendUp(
   client: Client,
   stack: Stack,
   request: object,
   quiet: Quiet = {},
+  signal?: AbortSignal,
 ): Promise<Plan> {
-  return watch(client, stack.hosts ? "/bay/v1/cluster/up" : "/bay/v1/up", { stack, ...request }, quiet);
+  const path = stack.hosts ? "/bay/v1/cluster/up" : "/bay/v1/up";
+  return watch(client, path, { stack, ...request }, quiet, signal);
 }
 
 /** Which kinds of progress are hidden. */
@@ -34,21 +36,35 @@ async function viewFor({ quiet, quietBuild, quietPull }: Quiet): Promise<Progres
 }
 
 /** A request that answers with lines of progress and a result. */
-export async function watch(client: Client, path: string, body: object, quiet: Quiet = {}): Promise<Plan> {
+export async function watch(
+  client: Client,
+  path: string,
+  body: object,
+  quiet: Quiet = {},
+  signal?: AbortSignal,
+): Promise<Plan> {
   const view = await viewFor(quiet);
   let plan: Plan | undefined;
-  let failure: BayError | undefined;
-  for await (const line of client.lines<Line>("POST", path, {
-    ...body,
-    // a number of another host would mislead
-    ...(client.isRemote ? {} : { pid: process.pid }),
-  })) {
-    if ("progress" in line) view.show(line.progress);
-    else if ("waiting" in line) view.say(line.waiting);
-    else if ("result" in line) plan = line.result;
-    else failure = receivedError(line.error, "INTERNAL");
+  let failure: unknown;
+  // a number of another host would mislead
+  const sent = { ...body, ...(client.isRemote ? {} : { pid: process.pid }) };
+  const lines = client.lines<Line>("POST", path, sent, {}, (answer) => {
+    const cut = () => answer.destroy();
+    if (signal?.aborted) cut();
+    signal?.addEventListener("abort", cut, { once: true });
+  });
+  try {
+    for await (const line of lines) {
+      if ("progress" in line) view.show(line.progress);
+      else if ("waiting" in line) view.say(line.waiting);
+      else if ("result" in line) plan = line.result;
+      else failure = receivedError(line.error, "INTERNAL");
+    }
+  } catch (error) {
+    failure = error;
   }
   await view.end();
+  if (signal?.aborted && !plan) throw new BayError("ABORTED", "the request was interrupted");
   if (failure) throw failure;
   if (!plan)
     throw new BayError("DAEMON_LOST", "bayd stopped during the request", {

@@ -128,7 +128,22 @@ async function watchAlso(context: Context, client: Client, services: string[]): 
     for (const line of linesOf(event, false)) process.stderr.write(`${line}\n`);
   };
   const loaded = await loadFiles(context, services);
-  return startWatch(context, client, services, loaded, { prune: true, report, confirm: undefined });
+  const closed = new AbortController();
+  const isTerminal = process.stdin.isTTY && process.stderr.isTTY;
+  const ask = async (question: string) => {
+    const { confirm } = await import("../../ui/confirm.ts");
+    return confirm(question, { signal: closed.signal, plain: true });
+  };
+  const running = await startWatch(context, client, services, loaded, {
+    prune: true,
+    report,
+    confirm: isTerminal ? ask : undefined,
+  });
+  const close = () => {
+    closed.abort();
+    return running.close();
+  };
+  return { ...running, close };
 }
 
 async function upAndFollow(

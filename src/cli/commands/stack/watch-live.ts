@@ -44,7 +44,7 @@ export class LiveWatch {
   /** Asks in the log; y agrees, and any other key does not. */
   readonly confirm = (question: string): Promise<boolean> => {
     this.#question?.(false);
-    process.stdout.write(question);
+    process.stdout.write(`${question} [y/N] `);
     return new Promise((resolve) => {
       this.#question = (answer) => {
         this.#question = undefined;
@@ -154,12 +154,18 @@ export class LiveWatch {
   #openPort(): void {
     const port = this.#chosen()
       .flatMap(({ Ports }) => Ports)
-      .find(({ PublicPort, Type }) => PublicPort !== undefined && Type === "tcp")?.PublicPort;
+      .find(({ PublicPort, Type }) => PublicPort !== undefined && Type === "tcp");
     if (port === undefined) return this.#say("no port is published");
-    const address = `http://localhost:${port}/`;
+    const address = `http://${hostOf(port.IP)}:${port.PublicPort}/`;
     this.#say(address);
     const child = spawn("xdg-open", [address], { stdio: "ignore", detached: true });
     child.on("error", () => {}); // a server has no browser: the address was printed
     child.unref();
   }
+}
+
+/** The host of a URL for an address at which a port is published. */
+function hostOf(address: string | undefined): string {
+  if (!address || ["0.0.0.0", "::", "127.0.0.1", "::1"].includes(address)) return "localhost";
+  return address.includes(":") ? `[${address}]` : address;
 }

@@ -1,6 +1,6 @@
 /** `bay watch`, and the watch of `bay up --watch`. */
 import { resolve } from "node:path";
-import { BayError, messageOf } from "../../../core/errors.ts";
+import { BayError, hasCode, messageOf } from "../../../core/errors.ts";
 import type { Client } from "../../../daemon/index.ts";
 import type { Stack } from "../../../stack/index.ts";
 import { type LoadedFiles, StackFiles, Watch, type WatchEvent } from "../../../watch/index.ts";
@@ -8,6 +8,9 @@ import type { Context } from "../../context.ts";
 import { hasCursor } from "../../ui/output.ts";
 import { linesOf } from "../../ui/watch-lines.ts";
 import { sendUp } from "./send-up.ts";
+
+/** The exit code where Ctrl-C ended the command before the stack was up, as with `bay up` (128 + SIGINT). */
+const INTERRUPTED = 130;
 
 interface WatchCommandOptions {
   /** --no-up */
@@ -44,6 +47,7 @@ export async function watch(
           loaded.stack,
           { options: { services } },
           { quiet: options.quiet || options.json === true },
+          left.signal,
         );
       await running.begin();
       await view.open?.(client, running, leave);
@@ -56,6 +60,9 @@ export async function watch(
       await view.close?.();
       await running.close();
     }
+  } catch (error) {
+    if (!left.signal.aborted || !hasCode(error, "ABORTED")) throw error;
+    return INTERRUPTED;
   } finally {
     process.off("SIGINT", leave);
     process.off("SIGTERM", leave);
@@ -105,7 +112,11 @@ export async function startWatch(
       services,
       report,
       confirm,
-      load: () => loadFiles(context, services),
+      load: async () => {
+        const changed = await loadFiles(context, services);
+        running.check(changed.stack);
+        return changed;
+      },
       explain,
       applied: (stack) => running.update(stack),
     },
@@ -136,7 +147,11 @@ export async function startWatch(
 export async function loadFiles(context: Context, services: readonly string[]): Promise<LoadedFiles> {
   const { loadStack } = await import("../../../stack/index.ts");
   const { stack, inputs, sources } = loadStack(context.loadOptions([...services]));
-  const files = [...stack.files, ...sources.keys(), ...inputs].map((path) => resolve(path));
+  const { ignoreFilesOf } = await import("../../../watch/index.ts");
+  const ignores = Object.values(stack.services).flatMap((service) =>
+    service.watch?.length ? ignoreFilesOf(service) : [],
+  );
+  const files = [...stack.files, ...sources.keys(), ...inputs, ...ignores].map((path) => resolve(path));
   return { stack, files: [...new Set(files)] };
 }
 

@@ -25,8 +25,8 @@ beforeEach(() => {
   mkdirSync(join(root, "app"), { recursive: true });
 });
 const inApp = (name: string) => join(root, "app", name);
-const apply = (operations: SyncOperation[], text = "") =>
-  applyOperations(operations, Buffer.from(text), undefined, root);
+const apply = (operations: SyncOperation[], text = "", mounts: string[] = []) =>
+  applyOperations(operations, Buffer.from(text), undefined, { prefix: root, mounts });
 const file = (path: string, text: string, mode = 0o644): [SyncOperation, string] => [
   { op: "file", path, mode, size: Buffer.byteLength(text) },
   text,
@@ -79,6 +79,41 @@ describe("a batch of file changes", () => {
     apply([{ op: "link", path: "/app/x", to: "." }]);
     put(file("/app/x", "last"));
     expect(lstatSync(inApp("x")).isFile()).toBe(true);
+  });
+
+  it.each(["file", "link", "finish"] as const)("keeps what is mounted in a directory: %s", (op) => {
+    const token = "0123456789ab";
+    const operation: SyncOperation =
+      op === "file"
+        ? { op, path: "/app/x", mode: 0o644, size: 0 }
+        : op === "link"
+          ? { op, path: "/app/x", to: "y" }
+          : { op, path: "/app/x", mode: 0o644, token };
+    for (const mount of ["/app/x/data", "/app/x"]) {
+      put(file("/app/x/data/file", "of a volume"));
+      if (op === "finish") apply([{ op: "part", path: "/app/x", size: 1, offset: 0, token }], "x");
+      const { changed, failed } = apply([operation], "", [mount]);
+      expect([changed, failed.map(({ path }) => path)]).toEqual([0, ["/app/x"]]);
+      expect(failed[0]!.message).toContain("something is mounted");
+      expect(readFileSync(inApp("x/data/file"), "utf8")).toBe("of a volume");
+    }
+    expect(readdirSync(join(root, "app"))).toEqual(["x"]);
+    if (op === "finish") apply([{ op: "part", path: "/app/x", size: 1, offset: 0, token }], "x");
+    expect(apply([operation], "", ["/app/other", "/app/xy"]).changed).toBe(1);
+  });
+
+  it("replaces a directory that is the rule's target by a file only if it is empty", () => {
+    put(file("/app/sub/a", "of the image"));
+    const root: SyncOperation = { op: "file", path: "/app", mode: 0o644, size: 4, isRoot: true };
+    expect(apply([root], "text").failed[0]!.message).toContain("the target is a directory with files");
+    expect(readFileSync(inApp("sub/a"), "utf8")).toBe("of the image");
+    const emptied: SyncOperation[] = ["/app/sub/a", "/app/sub"].map((path) => ({
+      op: "remove",
+      path,
+      root: "/app",
+    }));
+    expect(apply([...emptied, root], "text").failed).toEqual([]);
+    expect(lstatSync(join(folder, "root", "app")).isFile()).toBe(true);
   });
 
   it("does not write through a link that has the file's name", () => {
