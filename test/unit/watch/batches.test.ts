@@ -24,6 +24,7 @@ const rule: Rule = {
   target: "/app",
   initialSync: false,
   exec: undefined,
+  bound: [],
   counts: () => true,
   prunes: () => false,
 };
