@@ -91,6 +91,8 @@ export interface Source extends SourceRules {
   name: string;
   /** The source of the gitops document that describes this one. */
   owner?: string;
+  /** It was suspended on this host: a gitops document that describes it does not resume it. */
+  isHeld?: true;
 }
 
 /** Checks a source. Throws BAD_GITOPS with all problems. */

@@ -7,7 +7,7 @@ import { type LoadedFiles, StackFiles, Watch, type WatchEvent } from "../../../w
 import type { Context } from "../../context.ts";
 import { hasCursor } from "../../ui/output.ts";
 import { linesOf } from "../../ui/watch-lines.ts";
-import { sendUp } from "./send-up.ts";
+import { claimOf, sendUp } from "./send-up.ts";
 
 interface WatchCommandOptions {
   /** --no-up */
@@ -15,6 +15,7 @@ interface WatchCommandOptions {
   prune?: boolean;
   quiet?: boolean;
   json?: boolean;
+  takeOver?: boolean;
 }
 
 /** Watches until Ctrl-C or q; the stack keeps running. */
@@ -42,7 +43,7 @@ export async function watch(
         await sendUp(
           client,
           loaded.stack,
-          { options: { services } },
+          { options: { services }, ...claimOf(options) },
           { quiet: options.quiet || options.json === true },
         );
       await running.begin();
