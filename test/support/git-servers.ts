@@ -8,10 +8,6 @@ import type { Pair } from "./certificates.ts";
 import { freePort } from "./registry.ts";
 
 const BACKEND = "/usr/lib/git-core/git-http-backend";
-export const hasGitServers = ["/usr/sbin/nginx", "/usr/sbin/fcgiwrap", BACKEND].every((path) =>
-  existsSync(path),
-);
-
 const answers = (port: number) =>
   new Promise<void>((resolve, reject) => {
     const socket = createConnection(port, "127.0.0.1", () => {

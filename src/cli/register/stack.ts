@@ -180,6 +180,24 @@ export function addStackCommands(add: Add, program: Command): void {
   const configCommand = program.commands.find((command) => command.name() === "config");
   refuse(configCommand, "--models", "bay has no models");
   add(
+    "publish <name>",
+    "push the stack's files to a registry, for bay -f oci://NAME",
+    (c) =>
+      c
+        .option("--resolve-image-digests", "replace image tags by their current digests")
+        .option("--with-env", "publish the content of env files too")
+        .option("-y, --yes", "publish values that may be secrets")
+        .addOption(
+          new Option(
+            "--oci-version <version>",
+            "version of OCI that the registry supports (default: 1.1)",
+          ).choices(["1.0", "1.1"]),
+        ),
+    async () => (await import("../commands/stack/publish.ts")).publish,
+  );
+  const publishCommand = program.commands.find((command) => command.name() === "publish");
+  refuse(publishCommand, "--app", "images are pushed with bay push");
+  add(
     "lint [services...]",
     "warn about valid but risky settings",
     (c) => c.option("--json", "print JSON").option("--rules", "list the rules and their descriptions"),
@@ -216,7 +234,6 @@ export function addStackCommands(add: Add, program: Command): void {
         .option("--dry-run", "list the rules and watch nothing"),
     async () => (await import("../commands/stack/watch.ts")).watch,
   );
-  refuseCommand(program, "publish", "bay does not publish stack files to registries");
   refuseCommand(program, "bridge", "bay does not generate files for other orchestrators");
   refuseCommand(program, "alpha", "bay has no experimental commands");
 }

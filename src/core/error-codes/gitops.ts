@@ -54,7 +54,7 @@ export const GITOPS = {
   STACK_FOLLOWED: {
     exit: 1,
     http: 409,
-    meaning: "The stack follows a repository, and is not changed by hand without an option.",
+    meaning: "The stack follows a repository, and is only changed manually with an option.",
     causes: "A command such as bay up or bay down was used on a stack that a gitops source manages.",
     fix: "Change the repository, or use --once or --take-over as the message says.",
   },

@@ -7,7 +7,7 @@ export interface StackOwner {
   source: string;
   /** The repository and what is followed there, without credentials. */
   repository: string;
-  /** Changes by hand are restored; otherwise they are only reported. */
+  /** Manual changes are reverted; otherwise they are only reported. */
   isRepaired: boolean;
 }
 

@@ -1,4 +1,4 @@
-/** Tells bayd which stacks follow a repository, and suspends their sources for changes by hand. */
+/** Tells bayd which stacks follow a repository, and suspends their sources for manual changes. */
 import type { StackOwners } from "../../daemon/extension.ts";
 import { followed, type Source } from "../model/source.ts";
 import type { GitopsLoop } from "./loop.ts";

@@ -136,7 +136,9 @@ export async function startWatch(
 /** Reads the stack's files, and names all of them. Throws StackError. */
 export async function loadFiles(context: Context, services: readonly string[]): Promise<LoadedFiles> {
   const { loadStack } = await import("../../../stack/index.ts");
-  const { stack, inputs, sources } = loadStack(context.loadOptions([...services]));
+  const { stack, inputs, sources } = await context.load(context.loadOptions([...services]), (request) =>
+    loadStack(request),
+  );
   const files = [...stack.files, ...sources.keys(), ...inputs].map((path) => resolve(path));
   return { stack, files: [...new Set(files)] };
 }
