@@ -52,6 +52,8 @@ export const web = {
     (await import("./registry/artifacts.ts")).pullArtifact(...given),
   pushArtifact: async (...given: Parameters<typeof import("./registry/artifacts.ts").pushArtifact>) =>
     (await import("./registry/artifacts.ts")).pushArtifact(...given),
+  listTags: async (...given: Parameters<typeof import("./registry/tags.ts").listTags>) =>
+    (await import("./registry/tags.ts")).listTags(...given),
   searchRegistry: async (...given: Parameters<typeof import("./registry/catalogue.ts").searchRegistry>) =>
     (await import("./registry/catalogue.ts")).searchRegistry(...given),
 };

@@ -81,7 +81,9 @@ http {
 `,
     );
     const start = (program: string, ...words: string[]) =>
-      this.#children.push(spawn(program, words, { stdio: "ignore", env: { PATH: process.env.PATH } }));
+      this.#children.push(
+        spawn(program, words, { stdio: "ignore", detached: true, env: { PATH: process.env.PATH } }),
+      );
     start("/usr/sbin/fcgiwrap", "-c", "2", "-s", `unix:${at("cgi.sock")}`);
     start("/usr/sbin/nginx", "-e", at("error.log"), "-c", at("nginx.conf"), "-p", this.folder);
     await eventually(() => answers(this.port).catch(() => Promise.reject(new Error(this.#log))));
@@ -98,7 +100,8 @@ http {
   }
 
   stop(): void {
-    for (const child of this.#children) child.kill("SIGTERM");
+    // the workers of fcgiwrap do not end with it: each program is a process group
+    for (const { pid } of this.#children) if (pid) process.kill(-pid, "SIGTERM");
   }
 }
 
