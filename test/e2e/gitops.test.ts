@@ -90,6 +90,12 @@ ${more}
     await bad(commit);
     expect(web()).toMatchObject({ ID: before.ID, StartedAt: before.StartedAt });
     const [entry] = logOf(bay, "shop").slice(-1);
+    await bad(put(`hosts: all\n${good("2")}`).commit("Use several hosts"));
+    expect(status(bay, "shop").status.bad!.reason).toContain(
+      "a stack of several hosts (hosts:) cannot follow",
+    );
+    expect(web()).toMatchObject({ ID: before.ID, StartedAt: before.StartedAt });
+    await bad(put("services: { web: { imag: box } }").commit("Break the file again"));
     expect(entry).toMatchObject({ outcome: "refused", commit: { id: commit, subject: "Break the file" } });
     expect(entry!.reason).toMatch(/bay\.yaml:1:\d+.*imag/s);
     expect(bay.run(["gitops", "sync", "shop"]).code).toBe(1);
