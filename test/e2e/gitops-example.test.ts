@@ -13,7 +13,7 @@ describe("examples/gitops", () => {
   it("follows a repository through a change, a bad commit and a manual change", () => {
     const folder = join(bay.folder, "example");
     cpSync("examples/gitops", folder, { recursive: true });
-    const { status, stdout, stderr } = spawnSync("./run.sh", {
+    const { status, stdout, stderr } = spawnSync(join(folder, "run.sh"), {
       cwd: folder,
       env: { ...bay.env, BAY: `${process.execPath} ${COMMAND}` },
       encoding: "utf8",
