@@ -120,7 +120,7 @@ async function idle() {
   const commits = new Map();
   for (const name of names) {
     const { bare, push } = makeRepository(name);
-    commits.set(name, push(stack(1, ", scale: 0")));
+    commits.set(name, push(stack(1, ", scale: 0, network_mode: none")));
     bay("gitops", "add", name, "--repo", bare, "--project", name, "--interval", "1m");
   }
   for (const name of names) await untilApplied(name, commits.get(name));
@@ -129,7 +129,6 @@ async function idle() {
   const started = performance.now();
   await wait(IDLE_SECONDS * 1000);
   const end = useOf(pid);
-  for (const name of names) bay("gitops", "rm", name, "--down");
   return {
     cpu: (100 * (end.cpu - begin.cpu)) / ((performance.now() - started) / 1000),
     memory: end.memory - before.memory,
