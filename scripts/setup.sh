@@ -31,7 +31,7 @@ node scripts/need-node.cjs
 command -v npm >/dev/null || fail "npm is missing: apt-get install npm"
 
 packages="libnftables1 libseccomp2"
-[ "${1:-}" = test ] && packages="$packages docker-registry skopeo umoci podman openssl attr mmdebstrap zstd nftables iproute2 busybox-static curl binutils binutils-aarch64-linux-gnu runc crun qemu-system-x86 cpio kmod xz-utils bzip2 git buildah apparmor systemd man-db bash zsh fish openssh-client openssh-server openvswitch-switch ethtool tcpdump wireguard-go wireguard-tools lxcfs"
+[ "${1:-}" = test ] && packages="$packages docker-registry skopeo umoci podman openssl attr mmdebstrap zstd nftables iproute2 busybox-static curl binutils binutils-aarch64-linux-gnu runc crun qemu-system-x86 cpio kmod xz-utils bzip2 git buildah apparmor systemd man-db bash zsh fish openssh-client openssh-server openvswitch-switch ethtool tcpdump wireguard-go wireguard-tools lxcfs nginx-light fcgiwrap"
 missing=""
 for package in $packages; do
   dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"

@@ -8,6 +8,7 @@ import type { Client } from "../daemon/index.ts";
 import type { LoadOptions, Stack } from "../stack/index.ts";
 import type { Choice, HostOptions } from "./remote/choose-host.ts";
 import { selectedHost } from "./remote/selected-host.ts";
+import { RemoteFiles } from "./remote-files.ts";
 
 export interface GlobalOptions extends HostOptions {
   file?: string[];
@@ -19,6 +20,8 @@ export interface GlobalOptions extends HostOptions {
   run?: string;
   repair?: boolean;
   dryRun?: boolean | undefined;
+  /** Fetch remote stack files again. */
+  refresh?: boolean;
   /** How many steps run at once. */
   parallel?: number;
 }
@@ -63,6 +66,14 @@ export class Context {
     };
   }
 
+  #remoteFiles: RemoteFiles | undefined;
+
+  /** Loads with files of git repositories and registries, which are fetched first. Throws what `load` throws, REMOTE_FILE. */
+  async load<T>(request: LoadOptions, load: (request: LoadOptions) => T): Promise<T> {
+    this.#remoteFiles ??= new RemoteFiles(this.roots.root, this.options.refresh === true);
+    return this.#remoteFiles.load(request, load);
+  }
+
   #settings: ((name: string) => string | undefined) | undefined;
 
   /** A variable that controls commands, such as COMPOSE_REMOVE_ORPHANS: from the environment, or from the stack's env files. */
@@ -70,7 +81,8 @@ export class Context {
     if (!this.#settings) {
       const { composeSettings, stackFiles } = await import("../stack/files/find.ts");
       const request = this.loadOptions();
-      const [first = "-"] = request.projectDirectory === undefined ? stackFiles(request) : [];
+      const [first = "-"] =
+        request.projectDirectory === undefined ? await this.load(request, stackFiles) : [];
       this.#settings = composeSettings(request, request.projectDirectory ?? dirname(first));
     }
     return this.#settings(name);
@@ -137,16 +149,18 @@ export class Context {
       import("../stack/cache.ts"),
     ]);
     await this.#applyDisplay();
-    const key = cacheKey(stackFiles(request), request);
+    const key = await this.load(request, (own) => cacheKey(stackFiles(own), own));
     const directory = join(this.roots.run, "stacks");
-    let cached = key === undefined ? undefined : readCache(directory, key);
+    const isCached = key !== undefined && !this.options.refresh;
+    let cached = isCached ? readCache(directory, key) : undefined;
     if (!cached) {
       const { formatDiagnostics, loadStack } = await import("../stack/index.ts");
-      const { stack, warnings, sources, inputs } = loadStack(request);
+      const { stack, warnings, sources, inputs } = await this.load(request, (own) => loadStack(own));
       cached = { stack, warnings: formatDiagnostics(warnings, sources) };
       // a secret's value is never written to the disk
       const isSecret = Object.values(stack.secrets).some((secret) => "value" in secret);
-      if (key !== undefined && !isSecret) writeCache(directory, key, cached, inputs);
+      if (key !== undefined && !isSecret)
+        writeCache(directory, key, cached, [...inputs, ...(this.#remoteFiles?.pinFiles ?? [])]);
     }
     for (const warning of cached.warnings) process.stderr.write(`${warning}\n`);
     this.knownServices = [...Object.keys(cached.stack.services), ...cached.stack.disabled];

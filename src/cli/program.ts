@@ -85,7 +85,11 @@ export function build(setExitCode: (code: number) => void, only?: string): Comma
   const program = new Command("bay")
     .description("Stacks of containers from one YAML file: plan changes, apply them, and keep them applied.")
     .version(`bay ${VERSION}`, "-v, --version")
-    .option("-f, --file <file>", "stack file, can be repeated; - is standard input", collect)
+    .option(
+      "-f, --file <file>",
+      "stack file, can be repeated; - is standard input; also a git repository or oci://",
+      collect,
+    )
     .option("-p, --project-name <name>", "name of the stack")
     .option("--project-directory <folder>", "base directory of relative paths")
     .option("--env-file <file>", "file with variables for the stack file, can be repeated", collect)
@@ -106,6 +110,7 @@ export function build(setExitCode: (code: number) => void, only?: string): Comma
         .env("COMPOSE_PARALLEL_LIMIT"),
     )
     .option("--dry-run", "show what would be done without doing it")
+    .option("--refresh", "fetch stack files of git repositories and registries again")
     .addOption(new Option("--workdir <folder>", "deprecated name of --project-directory").hideHelp())
     .option("-H, --host <address>", "address of bayd: unix://PATH, tcp://HOST:PORT or ssh://USER@HOST")
     .option("-c, --context <name>", "context that names the bayd to use")

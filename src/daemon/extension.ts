@@ -4,6 +4,7 @@ import type { Route } from "./api/http.ts";
 import type { StackService } from "./stacks/stack-service.ts";
 
 export { type Route, route, sendJson } from "./api/http.ts";
+export type { StackOwners } from "./stacks/stack-owner.ts";
 export type { StackService } from "./stacks/stack-service.ts";
 export { waitForStack } from "./stacks/wait-for-stack.ts";
 

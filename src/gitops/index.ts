@@ -10,6 +10,7 @@ import { Listening } from "./hooks/listener-settings.ts";
 import { Metrics } from "./hooks/metrics.ts";
 import { healthOf } from "./loop/apply-commit.ts";
 import { GitopsLoop } from "./loop/loop.ts";
+import { stackOwners } from "./loop/stack-owners.ts";
 import { GitopsRecords } from "./model/records.ts";
 import { Notifier } from "./notify/notifier.ts";
 
@@ -33,6 +34,7 @@ export const gitopsExtension =
     // a followed stack is restored even if all of its containers were removed by hand
     services.stacks.alsoKept = () =>
       records.sources().flatMap(({ name }) => records.status(name).project ?? []);
+    services.stacks.owners = stackOwners(loop);
     records.onEntry = (name, entry) => {
       const { outcome, commit } = entry;
       // bay events shows the events of one stack, by this label

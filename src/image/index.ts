@@ -16,6 +16,7 @@ export {
   parsePlatform,
   samePlatform,
 } from "./model/platform.ts";
+export type { ArtifactPart } from "./registry/artifacts.ts";
 export type { Credentials } from "./registry/credentials.ts";
 export { findCredentials, keepCredentials } from "./registry/credentials.ts";
 export { checkLogin } from "./registry/login.ts";
@@ -47,6 +48,12 @@ export const web = {
     (await import("./sources/fetch-url.ts")).fetchUrl(...given),
   resolveDigest: async (...given: Parameters<typeof import("./registry/pull.ts").resolveDigest>) =>
     (await import("./registry/pull.ts")).resolveDigest(...given),
+  pullArtifact: async (...given: Parameters<typeof import("./registry/artifacts.ts").pullArtifact>) =>
+    (await import("./registry/artifacts.ts")).pullArtifact(...given),
+  pushArtifact: async (...given: Parameters<typeof import("./registry/artifacts.ts").pushArtifact>) =>
+    (await import("./registry/artifacts.ts")).pushArtifact(...given),
+  listTags: async (...given: Parameters<typeof import("./registry/tags.ts").listTags>) =>
+    (await import("./registry/tags.ts")).listTags(...given),
   searchRegistry: async (...given: Parameters<typeof import("./registry/catalogue.ts").searchRegistry>) =>
     (await import("./registry/catalogue.ts")).searchRegistry(...given),
 };

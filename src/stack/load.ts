@@ -1,7 +1,9 @@
 /** From files to a Stack: read and merge, check, normalise. All problems are collected on the way. */
 import type { Diagnostic } from "../core/diagnostics.ts";
 import { BayError } from "../core/errors.ts";
+import { withoutPasswords } from "../core/redaction.ts";
 import { checkInput, lacksNames, type ReportAt } from "./check/check.ts";
+import { checkRemotePaths } from "./check/check-remotes.ts";
 import { nearTo } from "./check/gaps.ts";
 import { type LoadOptions, nameFromDirectory } from "./files/find.ts";
 import { type Merged, readMerged } from "./files/merge-files.ts";
@@ -78,6 +80,12 @@ export function loadStack(
       return mayFollow || isNear(path) ? undefined : reportAt(path, diagnostic, atKey);
     },
   );
+  checkRemotePaths(merged, options, reportAt);
   if (diagnostics.some(({ severity }) => severity === "error")) fail();
+  const remotes = Object.entries(options.remotes ?? {});
+  if (remotes.length > 0)
+    stack.remotes = Object.fromEntries(
+      remotes.map(([address, { version }]) => [withoutPasswords(address), version]),
+    );
   return { stack, warnings: diagnostics, sources, inputs: [...inputs] };
 }

@@ -90,6 +90,12 @@ ${more}
     await bad(commit);
     expect(web()).toMatchObject({ ID: before.ID, StartedAt: before.StartedAt });
     const [entry] = logOf(bay, "shop").slice(-1);
+    await bad(put(`hosts: all\n${good("2")}`).commit("Use several hosts"));
+    expect(status(bay, "shop").status.bad!.reason).toContain(
+      "a stack of several hosts (hosts:) cannot follow",
+    );
+    expect(web()).toMatchObject({ ID: before.ID, StartedAt: before.StartedAt });
+    await bad(put("services: { web: { imag: box } }").commit("Break the file again"));
     expect(entry).toMatchObject({ outcome: "refused", commit: { id: commit, subject: "Break the file" } });
     expect(entry!.reason).toMatch(/bay\.yaml:1:\d+.*imag/s);
     expect(bay.run(["gitops", "sync", "shop"]).code).toBe(1);
@@ -116,6 +122,50 @@ ${more}
     bay.ok("-p", "shop", "rm", "-s", "-f", "web");
     await eventually(() => expect(web()?.State).toBe("running"));
     await eventually(() => expect(logOf(bay, "shop").at(-1)!.outcome).toBe("drift repaired"));
+  });
+
+  it("is changed by hand only with an option that says what the change is", async () => {
+    const versions = () => bay.stackPs("shop").map(({ Service }) => Service);
+    bay.write(good("9", "  mine: { image: box, command: sleep 1000, stop_grace_period: 0s }"));
+    for (const words of [
+      ["up", "-d"],
+      ["create"],
+      ["scale", "web=2"],
+      ["down"],
+      ["rollback"],
+      ["-p", "shop", "down"],
+    ]) {
+      const { code, err } = bay.run(words);
+      expect([code, err]).toEqual([
+        1,
+        expect.stringContaining("managed by the gitops source shop, which follows"),
+      ]);
+      expect(err).toContain("--take-over");
+    }
+    expect(versions()).toEqual(["web"]);
+    expect(inWeb("echo $VERSION")).toBe("3");
+    expect(bay.run(["up", "-d", "--once", "--take-over"]).err).toContain("contradict");
+
+    const { code, err } = bay.run(["up", "-d", "--once"]);
+    expect([code, err]).toEqual([0, expect.stringContaining("restores the state of the repository")]);
+    await eventually(() => {
+      expect(versions()).toEqual(["web"]);
+      expect(inWeb("echo $VERSION")).toBe("3");
+    });
+    await eventually(() => expect(logOf(bay, "shop").at(-1)!.reason).toContain("services.web"));
+    expect(bay.run(["-p", "shop", "stop", "web"]).err).toContain("managed by the gitops source shop");
+    await eventually(() => expect(web().State).toBe("running"));
+
+    bay.ok("up", "-d", "--take-over");
+    expect(status(bay, "shop").suspended).toBe(true);
+    expect(versions()).toEqual(["mine", "web"]);
+    expect(inWeb("echo $VERSION")).toBe("9");
+    bay.ok("up", "-d", "--force-recreate"); // the source is suspended
+    bay.ok("gitops", "resume", "shop");
+    await eventually(() => {
+      expect(versions()).toEqual(["web"]);
+      expect(inWeb("echo $VERSION")).toBe("3");
+    });
   });
 
   it("refuses a path out of the repository, and a link to the host's files", async () => {
@@ -217,6 +267,13 @@ ${more}
     await repository.write("gitops.yaml", "gitops:\n  one: { repos: x }\n").commit("Break the document");
     await eventually(() => expect(status(bay, "apps").status.bad?.reason).toContain("repos"));
     expect(status(bay, "one").health).toBe("healthy");
+    bay.ok("-p", "one", "down", "--take-over");
+    const again = repository
+      .write("gitops.yaml", `gitops:\n${entry("one", "one").replace("1s", "2s")}`)
+      .commit("Change the document");
+    await eventually(() => expect(status(bay, "apps").status.applied?.id).toBe(again));
+    expect(status(bay, "one")).toMatchObject({ interval: 2000, suspended: true });
+    expect(bay.stackPs("one")).toEqual([]);
     bay.ok("gitops", "rm", "apps", "--down", "-v");
     expect(bay.run(["gitops", "status", "one"]).err).toContain("NO_GITOPS_SOURCE");
     expect(bay.stackPs("one")).toEqual([]);

@@ -161,7 +161,7 @@ export class Bay {
   /** Takes everything away, also after a test that failed half-way. */
   close(): void {
     for (const { name } of stacksOf(this.run(["ls", "-a", "--format", "json"], { cwd: "/" }).out))
-      this.run(["-p", name, "down", "-v", "-t", "0"], { cwd: "/" });
+      this.run(["-p", name, "down", "--take-over", "-v", "-t", "0"], { cwd: "/" });
     this.run(["daemon", "stop"], { cwd: "/" });
     if (typeof this.place === "object") return rmSync(this.folder, { recursive: true, force: true });
     // what a stack without containers left, after a test that failed

@@ -27,7 +27,7 @@ export const COMPOSE_FLAGS: Readonly<Record<string, string>> = {
   pause: "",
   port: "--index= --protocol=",
   ps: "-a --all --filter= --format= --no-trunc --orphans -q --quiet --services --status=",
-  publish: "",
+  publish: "--app --oci-version= --resolve-image-digests --with-env -y --yes",
   pull: "--ignore-buildable --ignore-pull-failures --include-deps --no-parallel --parallel --policy= -q --quiet",
   push: "--ignore-push-failures --include-deps -q --quiet",
   restart: "--no-deps -t= --timeout=",

@@ -30,7 +30,10 @@ export function runGit(
   protocols = access.allowFiles ? `${REMOTE}:file` : REMOTE,
 ): Promise<string> {
   const { signal } = access;
-  const env = { ...environment(remote, credentials, access), GIT_ALLOW_PROTOCOL: protocols };
+  const env: NodeJS.ProcessEnv = {
+    ...environment(remote, credentials, access),
+    GIT_ALLOW_PROTOCOL: protocols,
+  };
   const options = { env, maxBuffer: MAX_OUTPUT, signal };
   return new Promise((resolve, reject) => {
     execFile("git", [...SAFE, ...words], options, (cause, out, told) => {
@@ -45,12 +48,25 @@ export function runGit(
             ? signal.reason
             : new BayError("ABORTED", "the build was interrupted", { cause }),
         );
-      const line = told.trim().split("\n").at(-1)!.replace(/\p{C}/gu, "?");
-      reject(
-        new BayError("GIT_FAILED", `${withoutPasswords(remote)}: git failed: ${withoutPasswords(line)}`),
+      const line = reasonIn(told).replace(/\p{C}/gu, "?");
+      // git would ask for a user here, and says that it cannot
+      const asks = /could not read (Username|Password)|terminal prompts disabled|Authentication failed/.test(
+        line,
       );
+      const why = asks
+        ? `authentication failed: the server ${env.GIT_CONFIG_COUNT ? "rejected the credentials" : "requires credentials"}`
+        : `git failed: ${withoutPasswords(line)}`;
+      reject(new BayError("GIT_FAILED", `${withoutPasswords(remote)}: ${why}`));
     });
   });
+}
+
+/** The line of git's output that says why it failed: advice can follow it, and what ssh says comes before it. */
+function reasonIn(told: string): string {
+  const lines = told.split("\n").filter((line) => line.trim() !== "");
+  const at = lines.findLastIndex((line) => /^(fatal|error): /.test(line));
+  const isOfTransport = at > 0 && lines[at]!.includes("Could not read from remote repository");
+  return (isOfTransport ? lines[at - 1] : (lines[at] ?? lines.at(-1))) ?? "";
 }
 
 /** Options that keep an untrusted repository from running programs. */

@@ -35,7 +35,8 @@ export function namesFrom(context: () => Context): Names {
     profiles: () =>
       orNone(async () => {
         const { readMerged } = await import("../../stack/files/merge-files.ts");
-        const { value } = readMerged(context().loadOptions());
+        const own = context();
+        const { value } = await own.load(own.loadOptions(), (request) => readMerged(request));
         const { services = {} } = value as { services?: Record<string, { profiles?: unknown[] } | null> };
         return Object.values(services).flatMap((service) => (service?.profiles ?? []).map(String));
       }),

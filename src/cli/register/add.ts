@@ -13,6 +13,12 @@ export function whole(value: string): number {
 export const secondsOption = () =>
   new Option("-t, --timeout <seconds>", "seconds to wait before SIGKILL").argParser(whole);
 
+/** How a command changes a stack that follows a repository. */
+export const claimOptions = (command: Command): Command =>
+  command
+    .option("--take-over", "suspend the gitops source that manages the stack first")
+    .option("--once", "change a stack that a gitops source manages, until its next sync or repair of drift");
+
 /** Rows as a table, as JSON, or by a Go template. */
 export const formatOption = () =>
   new Option("--format <format>", "table, json, or a Go template: 'table {{.Name}}\\t{{.ID}}'").default(

@@ -1,6 +1,6 @@
 /** Commands on a stack's containers. Each loads its code when it is called. */
 import { type Command, Option } from "commander";
-import { type Add, collect, secondsOption, whole } from "./add.ts";
+import { type Add, claimOptions, collect, secondsOption, whole } from "./add.ts";
 import { detachKeysOption, runOptions } from "./run-options.ts";
 
 /** docker compose accepts it in upper and lower case. */
@@ -29,7 +29,7 @@ export function addContainerCommands(add: Add): void {
     "run <service> [command...]",
     "run a one-off command in a new container of a service",
     (c) =>
-      runOptions(noTty(c))
+      claimOptions(runOptions(noTty(c)))
         .option("-i, --interactive", "keep input open (the default)")
         .option("-t, --tty", "allocate a terminal (the default if the command runs on one)")
         .option("-d, --detach", "run in the background")

@@ -67,6 +67,7 @@ export function addGitopsCommands(group: (name: string, description: string) => 
           "directory on this host that the stack may read, can be repeated",
           collect,
         )
+        .option("--write-back <branch>", "commit newer images of x-bay-update to a branch")
         .option("--apps", "the files are gitops documents that describe other sources"),
     async () => (await load()).addSource,
   );

@@ -2,6 +2,7 @@
 import { type Command, Option } from "commander";
 import {
   type Add,
+  claimOptions,
   collect,
   formatOption,
   refuse,
@@ -16,7 +17,7 @@ export function addStackCommands(add: Add, program: Command): void {
     "up [services...]",
     "create and start the stack",
     (c) =>
-      c
+      claimOptions(c)
         .option("-d, --detach", "run in the background")
         .option("--wait", "wait until all services are running and healthy; implies -d")
         .option("--wait-timeout <seconds>", "maximum time to wait", whole)
@@ -65,7 +66,7 @@ export function addStackCommands(add: Add, program: Command): void {
     "create [services...]",
     "create containers without starting them",
     (c) =>
-      c
+      claimOptions(c)
         .option("--force-recreate", "replace containers even if they have not changed")
         .option("--no-recreate", "do not replace existing containers")
         .option("--remove-orphans", "remove containers of services that are not in the file")
@@ -87,14 +88,14 @@ export function addStackCommands(add: Add, program: Command): void {
   add(
     "scale <service=count...>",
     "set the number of containers of services",
-    (c) => c.option("--no-deps", "ignore the services that the named ones depend on"),
+    (c) => claimOptions(c).option("--no-deps", "ignore the services that the named ones depend on"),
     async () => (await import("../commands/stack/up.ts")).scale,
   );
   add(
     "down [services...]",
     "remove the containers and networks of the stack, or of some of its services",
     (c) =>
-      c
+      claimOptions(c)
         .option("-v, --volumes", "remove the volumes of the stack and their data too")
         .option("--rmi <which>", "remove images: all, or local for those created by bay")
         .option("--remove-orphans", "include services that are not in the file")
@@ -128,7 +129,7 @@ export function addStackCommands(add: Add, program: Command): void {
   add(
     "apply <planfile>",
     "apply a saved plan if the host has not changed since",
-    (c) => c,
+    claimOptions,
     async () => (await import("../commands/stack/plan.ts")).apply,
   );
   add(
@@ -146,7 +147,7 @@ export function addStackCommands(add: Add, program: Command): void {
   add(
     "rollback [revision]",
     "restore an applied revision: the one before the last, or another",
-    (c) => c.option("--dry-run", "show the plan and change nothing").addOption(secondsOption()),
+    (c) => claimOptions(c).option("--dry-run", "show the plan and change nothing").addOption(secondsOption()),
     async () => (await import("../commands/stack/history.ts")).rollback,
   );
   add(
@@ -179,6 +180,24 @@ export function addStackCommands(add: Add, program: Command): void {
   const configCommand = program.commands.find((command) => command.name() === "config");
   refuse(configCommand, "--models", "bay has no models");
   add(
+    "publish <name>",
+    "push the stack's files to a registry, for bay -f oci://NAME",
+    (c) =>
+      c
+        .option("--resolve-image-digests", "replace image tags by their current digests")
+        .option("--with-env", "publish the content of env files too")
+        .option("-y, --yes", "publish values that may be secrets")
+        .addOption(
+          new Option(
+            "--oci-version <version>",
+            "version of OCI that the registry supports (default: 1.1)",
+          ).choices(["1.0", "1.1"]),
+        ),
+    async () => (await import("../commands/stack/publish.ts")).publish,
+  );
+  const publishCommand = program.commands.find((command) => command.name() === "publish");
+  refuse(publishCommand, "--app", "images are pushed with bay push");
+  add(
     "lint [services...]",
     "warn about valid but risky settings",
     (c) => c.option("--json", "print JSON").option("--rules", "list the rules and their descriptions"),
@@ -206,6 +225,7 @@ export function addStackCommands(add: Add, program: Command): void {
     "update running services when files under develop.watch change",
     (c) =>
       c
+        .option("--take-over", "suspend the gitops source that manages the stack first")
         .option("--no-up", "do not create or start services first")
         .option("--no-prune", "keep the images of earlier rebuilds")
         .addOption(new Option("--prune", "remove the images of earlier rebuilds (default)").hideHelp())
@@ -214,7 +234,6 @@ export function addStackCommands(add: Add, program: Command): void {
         .option("--dry-run", "list the rules and watch nothing"),
     async () => (await import("../commands/stack/watch.ts")).watch,
   );
-  refuseCommand(program, "publish", "bay does not publish stack files to registries");
   refuseCommand(program, "bridge", "bay does not generate files for other orchestrators");
   refuseCommand(program, "alpha", "bay has no experimental commands");
 }

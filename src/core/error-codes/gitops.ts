@@ -51,6 +51,13 @@ export const GITOPS = {
     causes: "It is not signed by an allowed key, or the branch was rewound.",
     fix: "Sign the commit with a listed key, or allow rewinds for this source.",
   },
+  STACK_FOLLOWED: {
+    exit: 1,
+    http: 409,
+    meaning: "The stack follows a repository, and is only changed manually with an option.",
+    causes: "A command such as bay up or bay down was used on a stack that a gitops source manages.",
+    fix: "Change the repository, or use --once or --take-over as the message says.",
+  },
   NO_GITOPS_SOURCE: {
     exit: 1,
     http: 404,

@@ -157,6 +157,14 @@ export const STACK = {
     causes: "Only the profile of one of the two was enabled.",
     fix: "Enable the other one with --profile NAME.",
   },
+  REMOTE_FILE: {
+    exit: 1,
+    http: 400,
+    meaning: "A stack file of a git repository or a registry cannot be used.",
+    causes:
+      "The address is not valid, the file does not exist there, or it names files outside of what was fetched.",
+    fix: "Correct the address. bay --refresh fetches it again.",
+  },
   SECOND_STACK_FILE: {
     exit: 1,
     http: 400,

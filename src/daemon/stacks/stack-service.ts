@@ -29,6 +29,7 @@ import { checkContents, contentOf } from "./secret-content.ts";
 import { StackImages } from "./stack-images.ts";
 import { type StackSummary, summariseStacks } from "./stack-list.ts";
 import { type Asker, StackLocks } from "./stack-locks.ts";
+import { NO_OWNERS, type StackOwners } from "./stack-owner.ts";
 
 /** Removes services that the revision does not have. */
 const ROLLBACK: PlanOptions = { ...PLAN_DEFAULTS, removeOrphans: true, pull: "never", build: false };
@@ -75,6 +76,9 @@ export class StackService {
 
   /** Names of further stacks whose revisions can be restored: those that follow a repository. */
   alsoKept: () => Iterable<string> = () => [];
+
+  /** Which stacks follow a repository. */
+  owners: StackOwners = NO_OWNERS;
 
   /** What is needed to restore revisions of stacks that have containers, or are kept; revisions of others need nothing. */
   needed(): { images: Set<string>; contents: Set<string> } {

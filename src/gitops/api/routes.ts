@@ -8,6 +8,7 @@ import { healthOf } from "../loop/apply-commit.ts";
 import { planOf } from "../loop/follower.ts";
 import type { GitopsLoop } from "../loop/loop.ts";
 import { removeSource } from "../loop/remove-source.ts";
+import { suspendedByHand } from "../loop/stack-owners.ts";
 import { followed, readSource, type Source, sourceName } from "../model/source.ts";
 import type { Status } from "../model/status.ts";
 import { readWindow } from "../model/windows.ts";
@@ -94,10 +95,10 @@ export function gitopsRoutes(loop: GitopsLoop): Route[] {
       sendJson(response, 200, shown(records.get(parts[0]!)));
     }),
     route("POST", "/bay/v1/gitops/:/suspend", async ({ response, parts }) =>
-      sendJson(response, 200, await changed(parts[0]!, (source) => ({ ...source, suspended: true }))),
+      sendJson(response, 200, await changed(parts[0]!, suspendedByHand)),
     ),
     route("POST", "/bay/v1/gitops/:/resume", async ({ response, parts }) => {
-      const source = await changed(parts[0]!, (each) => ({ ...each, suspended: false }));
+      const source = await changed(parts[0]!, ({ isHeld: _, ...each }) => ({ ...each, suspended: false }));
       loop.hurry(source.name);
       sendJson(response, 200, source);
     }),

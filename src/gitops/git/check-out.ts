@@ -63,7 +63,10 @@ export function readTree(listing: string): Map<string, Entry> {
 }
 
 /** Writes the files of the commit in place of those in the directory. Throws GITOPS_COMMIT, GIT_FAILED. */
-export async function checkOut({ run, commit }: Clone, directory: string): Promise<CheckedOut> {
+export async function checkOut(
+  { run, commit }: Pick<Clone, "run" | "commit">,
+  directory: string,
+): Promise<CheckedOut> {
   const entries = readTree(await run(["ls-tree", "-r", "-t", "-l", "-z", commit]));
   const fresh = `${directory}.new`;
   await rm(fresh, { recursive: true, force: true });

@@ -52,6 +52,7 @@ export class Listening {
   constructor(
     readonly store: Store,
     readonly needed: Needed,
+    readonly retryMs = RETRY,
   ) {}
 
   get settings(): ListenerSettings | undefined {
@@ -117,6 +118,8 @@ export class Listening {
     const { address, port, metrics } = settings;
     const tls =
       settings.cert === undefined ? undefined : { cert: pem(settings.cert), key: pem(settings.key!) };
+    // a certificate that is being written must not end the listener that uses the one before
+    if (tls) await checkPair(tls, settings);
     await this.#end();
     const { HookListener } = await import("./listener.ts");
     try {
@@ -152,7 +155,19 @@ export class Listening {
       const { settings } = this;
       if (settings && (!this.#listener || changesOf(settings) !== this.#changedAt))
         void this.#inTurn(() => this.#retry());
-    }, RETRY).unref();
+    }, this.retryMs).unref();
+  }
+}
+
+/** Throws BAD_CERTIFICATE if the key does not belong to the certificate. */
+async function checkPair(tls: { cert: string; key: string }, { cert }: ListenerSettings): Promise<void> {
+  const { createSecureContext } = await import("node:tls");
+  try {
+    createSecureContext(tls);
+  } catch (cause) {
+    throw new BayError("BAD_CERTIFICATE", `${cert} and its key cannot be used: ${messageOf(cause)}`, {
+      cause,
+    });
   }
 }
 

@@ -7,9 +7,11 @@ import { hasCode, messageOf } from "../../core/errors.ts";
 import { type ExtensionServices, waitForStack } from "../../daemon/extension.ts";
 import { PLAN_DEFAULTS, type PlanOptions } from "../../reconcile/index.ts";
 import type { Stack } from "../../stack/index.ts";
+import { updatedImages, withOverrides } from "../images/find-updates.ts";
+import { changesOf, NO_IMAGES, sameOverrides } from "../images/update-images.ts";
 import type { GitopsRecords } from "../model/records.ts";
 import type { Source } from "../model/source.ts";
-import type { Attempt, Commit, Status } from "../model/status.ts";
+import type { Attempt, Commit, ImageOverride, Status, UpdatedImage } from "../model/status.ts";
 import type { DecryptedContent } from "../read/read-stack.ts";
 import { HealthLimit } from "./health-limit.ts";
 
@@ -23,9 +25,13 @@ export interface CommitStack {
   decrypted: readonly DecryptedContent[];
   /** Whether the stack has values of decrypted files, which its plans would show. */
   isHidden: boolean;
+  /** Newer images than those of the repository. */
+  overrides: readonly ImageOverride[];
 }
 
 const MAX_REASON = 4000;
+/** Images that have failed, of all services. */
+const MAX_BAD = 100;
 const reasonOf = (error: unknown): string => messageOf(error).slice(0, MAX_REASON);
 
 export const upOptions = (source: Source): PlanOptions => ({ ...PLAN_DEFAULTS, removeOrphans: source.prune });
@@ -40,13 +46,16 @@ export async function applyCommit(
   services: ApplyServices,
   source: Source,
   commit: Commit,
-  { stack, decrypted, isHidden }: CommitStack,
+  { stack: given, decrypted, isHidden, overrides }: CommitStack,
   signal: AbortSignal,
 ): Promise<boolean> {
+  const policies = updatedImages(given);
+  const stack = withOverrides(given, overrides);
+  const images = overrides.filter(({ service, to }) => stack.services[service]?.image === to);
   const { records } = services;
   const status = records.status(source.name);
   const isResumed = status.attempt?.commit.id === commit.id && status.attempt.project === stack.name;
-  const attempt = isResumed ? status.attempt! : newAttempt(services, commit, stack.name);
+  const attempt = isResumed ? status.attempt! : newAttempt(services, commit, stack.name, status, images);
   records.note(source.name, { ...status, attempt });
   await services.manager.store.flush();
   const limit = new HealthLimit(source.wait_timeout);
@@ -78,7 +87,7 @@ export async function applyCommit(
     return false;
   }
   await leaveOldProject(services, source, status, stack.name, signal);
-  noteApplied(services, source, attempt, isHidden);
+  noteApplied(services, source, attempt, { isHidden, policies, images });
   return true;
 }
 
@@ -90,8 +99,18 @@ function holdContents({ manager }: ApplyServices, decrypted: readonly DecryptedC
   );
 }
 
-function newAttempt({ manager, stacks }: ApplyServices, commit: Commit, project: string): Attempt {
+function newAttempt(
+  { manager, stacks }: ApplyServices,
+  commit: Commit,
+  project: string,
+  { applied, images: known = NO_IMAGES }: Status,
+  images: ImageOverride[],
+): Attempt {
+  const isOfImages = applied?.id === commit.id && !sameOverrides(known.overrides, images);
+  const isNew = ({ to }: ImageOverride) => !known.overrides.some((each) => each.to === to);
   return {
+    ...(images.length > 0 ? { images } : {}),
+    ...(isOfImages ? { newImages: images.filter(isNew).map(({ to }) => to) } : {}),
     commit,
     startedAt: new Date().toISOString(),
     project,
@@ -170,9 +189,13 @@ function noteFailed(
 ): void {
   const { attempt: _, pending: __, rulesChanged: ___, ...status } = records.status(source.name);
   const revision = stacks.history.list(attempt.project).at(-1)?.number;
+  const { images = NO_IMAGES } = status;
+  const ofImages = attempt.newImages?.map((image) => ({ image, reason }));
   const next: Status = {
     ...status,
-    bad: { commit: attempt.commit.id, reason },
+    ...(ofImages
+      ? { images: { ...images, bad: [...images.bad, ...ofImages].slice(-MAX_BAD) } }
+      : { bad: { commit: attempt.commit.id, reason } }),
     failureCount: status.failureCount + 1,
     ...(status.project === attempt.project && revision !== undefined ? { revision } : {}),
   };
@@ -210,7 +233,11 @@ function noteApplied(
   { records, stacks }: ApplyServices,
   source: Source,
   attempt: Attempt,
-  isHidden: boolean,
+  {
+    isHidden,
+    policies,
+    images,
+  }: { isHidden: boolean; policies: readonly UpdatedImage[]; images: readonly ImageOverride[] },
 ): void {
   const { commit, project } = attempt;
   const {
@@ -221,10 +248,12 @@ function noteApplied(
     drift: _____,
     rulesChanged: ______,
     hasHidden: _______,
+    images: known = NO_IMAGES,
     ...status
   } = records.status(source.name);
   const revision = stacks.history.list(project).at(-1)?.number;
   const at = new Date().toISOString();
+  const reason = changesOf(known.overrides, images).join(", ");
   records.note(
     source.name,
     {
@@ -233,9 +262,12 @@ function noteApplied(
       project,
       ...(revision === undefined ? {} : { revision }),
       ...(isHidden ? { hasHidden: true as const } : {}),
+      ...(policies.length > 0
+        ? { images: { ...NO_IMAGES, bad: known.bad, policies: [...policies], overrides: [...images] } }
+        : {}),
       syncCount: status.syncCount + 1,
     },
-    { at, outcome: "applied", commit, reason: "", tookMs: Date.now() - Date.parse(attempt.startedAt) },
+    { at, outcome: "applied", commit, reason, tookMs: Date.now() - Date.parse(attempt.startedAt) },
   );
 }
 

@@ -42,7 +42,10 @@ export async function applyApps(
     for (const window of windows) readWindow(window);
   }
   const left = records.sources().filter((each) => each.owner === owner.name && !names.includes(each.name));
-  for (const source of described) records.put({ ...source, owner: owner.name });
+  for (const source of described) {
+    const isHeld = records.find(source.name)?.isHeld;
+    records.put({ ...source, owner: owner.name, ...(isHeld ? { isHeld, suspended: true } : {}) });
+  }
   if (owner.prune)
     for (const { name } of left)
       await services.withdraw(name, () =>

@@ -7,8 +7,10 @@ import { type CheckedOut, checkOut } from "../git/check-out.ts";
 import type { Target } from "../git/choose-commit.ts";
 import { type Clone, describeCommit, type FollowedRepositories } from "../git/repositories.ts";
 import { checkTrust } from "../git/trust.ts";
+import type { AskedAt } from "../images/find-updates.ts";
+import { newOverrides } from "../images/update-images.ts";
 import type { Source } from "../model/source.ts";
-import type { Commit } from "../model/status.ts";
+import type { Commit, ImageOverride } from "../model/status.ts";
 import { isOpen } from "../model/windows.ts";
 import { withFixedBinds } from "../read/bind-sources.ts";
 import { type DecryptedContent, readStack } from "../read/read-stack.ts";
@@ -24,6 +26,8 @@ export interface FollowServices extends ApplyServices {
   repositories: FollowedRepositories;
   /** Removes a source by an action: no pass of it runs meanwhile, or begins. */
   withdraw: (name: string, action: () => Promise<void>) => Promise<void>;
+  /** When registries were asked for the images of a source. */
+  askedAt: (name: string) => AskedAt;
 }
 
 export interface PassOptions {
@@ -50,7 +54,9 @@ export async function followOnce(
   const target: Target = attempt
     ? { commit: attempt.commit.id, ref: undefined }
     : await repositories.resolve(source, options.isForced || options.isPushed || isFirst, options.signal);
-  const isNew = attempt || options.isForced || rulesChanged;
+  const overrides =
+    !attempt && target.commit === applied?.id ? await newOverrides(services, source, options) : undefined;
+  const isNew = attempt || options.isForced || rulesChanged || overrides !== undefined;
   if (!isNew && (target.commit === applied?.id || target.commit === bad?.commit))
     return noteReachable(services, source);
   const startedAt = Date.now();
@@ -61,7 +67,7 @@ export async function followOnce(
       await checkTrust(clone, source, applied?.id, target.ref);
       return readFiles(services, source, clone, options.signal);
     });
-    await decide(services, source, commit!, read, options);
+    await decide(services, source, commit!, read, { ...options, overrides });
   } catch (error) {
     if (!hasCode(error, ...OF_COMMIT) || options.signal.aborted) throw error;
     // the repository was reached: what is wrong is the commit
@@ -102,7 +108,7 @@ async function decide(
   source: Source,
   commit: Commit,
   files: Files,
-  { signal, isForced }: PassOptions,
+  { signal, isForced, overrides }: PassOptions & { overrides: ImageOverride[] | undefined },
 ): Promise<void> {
   const { records } = services;
   if ("apps" in files) return applyApps(services, source, commit, files.apps);
@@ -116,7 +122,9 @@ async function decide(
     records.note(source.name, { ...status, pending: { commit, reason, plan } });
     return;
   }
-  await applyCommit(services, source, commit, { stack, decrypted, isHidden: hidden.length > 0 }, signal);
+  const chosen = status.attempt?.images ?? overrides ?? status.images?.overrides ?? [];
+  const read = { stack, decrypted, isHidden: hidden.length > 0, overrides: chosen };
+  await applyCommit(services, source, commit, read, signal);
 }
 
 /** Throws GITOPS_EXISTS if another source follows the same stack. */

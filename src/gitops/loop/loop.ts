@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { hasCode, messageOf } from "../../core/errors.ts";
+import type { AskedAt } from "../images/find-updates.ts";
 import type { Source } from "../model/source.ts";
 import { sweepVersions } from "../read/bind-sources.ts";
 import { checkDrift } from "./drift.ts";
@@ -37,8 +38,19 @@ export class GitopsLoop {
   /** Sources that are being removed. */
   readonly #leaving = new Set<string>();
 
-  constructor(services: Omit<FollowServices, "withdraw">) {
-    this.services = { ...services, withdraw: (name, action) => this.withdraw(name, action) };
+  /** When registries were asked for newer images, by source. */
+  readonly #asked = new Map<string, AskedAt>();
+
+  constructor(services: Omit<FollowServices, "withdraw" | "askedAt">) {
+    this.services = {
+      ...services,
+      withdraw: (name, action) => this.withdraw(name, action),
+      askedAt: (name) => {
+        const asked: AskedAt = this.#asked.get(name) ?? new Map();
+        this.#asked.set(name, asked);
+        return asked;
+      },
+    };
   }
 
   get signal(): AbortSignal {
@@ -49,6 +61,8 @@ export class GitopsLoop {
   start(): void {
     const { repositories, directory, manager } = this.services;
     repositories.sweep();
+    for (const name of existsSync(directory) ? readdirSync(directory) : [])
+      if (name.startsWith("write-back-")) rmSync(join(directory, name), { recursive: true, force: true });
     rmSync(join(directory, "previews"), { recursive: true, force: true });
     const work = join(directory, "work");
     for (const name of existsSync(work) ? readdirSync(work) : [])
@@ -80,11 +94,16 @@ export class GitopsLoop {
     return turn;
   }
 
+  #forget(name: string): void {
+    this.#turns.delete(name);
+    this.#asked.delete(name);
+  }
+
   #tick(): void {
     const now = Date.now();
     const sources = this.services.records.sources();
     const names = new Set(sources.map(({ name }) => name));
-    for (const name of this.#turns.keys()) if (!names.has(name)) this.#turns.delete(name);
+    for (const name of this.#turns.keys()) if (!names.has(name)) this.#forget(name);
     let running = [...this.#turns.values()].filter((turn) => turn.running).length;
     for (const source of sources) {
       const turn = this.#turn(source.name);

@@ -38,10 +38,7 @@ export class GitopsRecords {
   put(source: Source): void {
     const known = this.find(source.name);
     const changes: Change[] = [{ key: sourceKey(source.name), value: source }];
-    if (
-      known &&
-      JSON.stringify({ ...known, suspended: false }) !== JSON.stringify({ ...source, suspended: false })
-    )
+    if (known && JSON.stringify(withoutSuspension(known)) !== JSON.stringify(withoutSuspension(source)))
       changes.push({
         key: statusKey(source.name),
         value: { ...this.status(source.name), rulesChanged: true } satisfies Status,
@@ -84,6 +81,8 @@ export class GitopsRecords {
     ]);
   }
 }
+
+const withoutSuspension = ({ suspended: _, isHeld: __, ...rules }: Source) => rules;
 
 /** Results of a commit. The others can occur several times for one commit. */
 const OF_COMMIT: readonly Outcome[] = ["applied", "refused", "rolled back", "failed"];

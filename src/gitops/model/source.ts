@@ -71,6 +71,8 @@ export const sourceInput = z
     /** Directories of the host from which the stack may read secrets, configs and env files. */
     allow_paths: z.array(absolute).max(20).default([]),
     depends_on: z.array(sourceName).max(50).default([]),
+    /** The branch to which newer images are committed; without it, they are applied in place of those of the repository. */
+    write_back: refName.optional(),
     /** Times at which commits are applied: `Mon-Fri 08:00-17:00 Europe/Berlin`. */
     windows: z.array(z.string().max(100)).max(10).default([]),
     /** The files are gitops documents: they describe other sources. */
@@ -81,6 +83,11 @@ export const sourceInput = z
     const given = (["branch", "tag", "semver", "commit"] as const).filter((key) => source[key] !== undefined);
     if (given.length > 1)
       context.addIssue({ code: "custom", message: `${given.join(" and ")} cannot be used together` });
+    if (source.write_back !== undefined && source.verify !== undefined)
+      context.addIssue({
+        code: "custom",
+        message: "write_back and verify cannot be used together: bay does not sign",
+      });
   });
 
 export type SourceInput = z.input<typeof sourceInput>;
@@ -91,6 +98,8 @@ export interface Source extends SourceRules {
   name: string;
   /** The source of the gitops document that describes this one. */
   owner?: string;
+  /** It was suspended on this host: a gitops document that describes it does not resume it. */
+  isHeld?: true;
 }
 
 /** Checks a source. Throws BAD_GITOPS with all problems. */

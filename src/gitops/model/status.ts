@@ -1,4 +1,5 @@
 /** What bayd knows about a source: the applied commit, the current attempt, and the log of all commits. */
+import type { ImageUpdate } from "../../stack/index.ts";
 
 export interface Commit {
   id: string;
@@ -19,6 +20,40 @@ export interface Attempt {
   hadContainers: boolean;
   /** Set when the commit has failed and the revision before is being restored. */
   failure?: string;
+  /** Newer images than those of the commit. */
+  images?: ImageOverride[];
+  /** Only these images are new: if they fail, the commit is not bad. */
+  newImages?: string[];
+}
+
+/** A service whose image follows a policy, and the image that the repository names. */
+export interface UpdatedImage {
+  service: string;
+  image: string;
+  policy: ImageUpdate;
+}
+
+/** A newer image that is used in place of the one that the repository names. */
+export interface ImageOverride {
+  service: string;
+  from: string;
+  to: string;
+}
+
+/** What bayd knows of newer images. */
+export interface Images {
+  /** Of the applied commit. */
+  policies: UpdatedImage[];
+  /** In use. */
+  overrides: ImageOverride[];
+  /** Newer images that are not used, because the policy is manual or a window is closed. */
+  available?: ImageOverride[];
+  /** Images that have failed: they are not tried again. */
+  bad: { image: string; reason: string }[];
+  /** Why a registry could not be asked. */
+  failure?: string;
+  /** The commit with the newer images, and what it is based on. */
+  writtenBack?: { commit: string; base: string; images: string[]; branch: string };
 }
 
 export interface Status {
@@ -28,6 +63,7 @@ export interface Status {
   project?: string;
   revision?: number;
   attempt?: Attempt;
+  images?: Images;
   /** A commit that was refused or rolled back: it is not tried again. */
   bad?: { commit: string; reason: string };
   /** A commit that waits for an approval, a window or another source. */

@@ -63,6 +63,11 @@ export async function readStack(
   const shown = (text: string) => text.replaceAll(`${directory}/`, "");
   if ("error" in result)
     throw refused(shown(result.error), links.length > 0 ? linkText : result.hint && shown(result.hint));
+  if (result.stack.hosts)
+    throw refused(
+      "a stack of several hosts (hosts:) cannot follow a repository yet",
+      "let each host follow a stack of its own",
+    );
   const used = [...result.inputs, ...result.files.map((file) => resolve(cwd, file))];
   const strange = used.find((path) => {
     if (pathInside(directory, path) !== undefined) return false;

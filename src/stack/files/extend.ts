@@ -5,6 +5,7 @@ import { extendsSchema } from "../schema/include.ts";
 import type { FileReader } from "./file-reader.ts";
 import { isMapping, mergeValues } from "./merge.ts";
 import { rebaseService } from "./rebase.ts";
+import { isWithin, rootOf } from "./remote.ts";
 
 type Mapping = Record<string, unknown>;
 
@@ -53,6 +54,9 @@ function extend(
   if (!parsed.success) return bad("expected the name of a service, or service and file");
   const wish = typeof parsed.data === "string" ? { service: parsed.data } : parsed.data;
   const other = wish.file === undefined ? file : resolve(dirname(file), wish.file);
+  const root = rootOf(reader.shared.remote, file);
+  if (root !== undefined && !isWithin(root, other))
+    return bad(`the file ${wish.file} is outside of the fetched files`);
   const here = `${file}#${name}`;
   if (open.includes(here)) return bad("circular extends");
   const base = wish.file === undefined ? services : servicesOf(reader.read(other));

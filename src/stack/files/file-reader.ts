@@ -6,6 +6,7 @@ import { BayError } from "../../core/errors.ts";
 import { type GivenContents, readGivenFile } from "./given-contents.ts";
 import type { Variables, VariableUse } from "./interpolate.ts";
 import { Origins } from "./origins.ts";
+import type { RemoteOptions } from "./remote.ts";
 import { SourceFile } from "./source.ts";
 
 export interface Shared {
@@ -20,6 +21,8 @@ export interface Shared {
   /** Called for each variable that a file refers to. */
   note: (use: VariableUse) => void;
   contents: GivenContents | undefined;
+  /** Files of git repositories and registries. */
+  remote: RemoteOptions;
   /** Variables are not interpolated. */
   isRaw: boolean;
   /** Variables of env files, for a separate directory or for named files; the files may use `variables`. */

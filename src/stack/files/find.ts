@@ -4,6 +4,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { BayError } from "../../core/errors.ts";
 import { parseDotenv } from "./dotenv.ts";
 import { type GivenContents, readGivenFile } from "./given-contents.ts";
+import { fetchedFile, isRemote, type RemoteOptions } from "./remote.ts";
 
 const NAMES = [
   "bay.yaml",
@@ -14,10 +15,14 @@ const NAMES = [
   "docker-compose.yaml",
 ];
 
+/** The main stack file of a directory; undefined if it has none. */
+export const mainFileIn = (directory: string): string | undefined =>
+  NAMES.map((name) => join(directory, name)).find((file) => existsSync(file));
+
 /** The files in order: the main one, then its override. Throws NO_STACK_FILE. */
 export function findStackFiles(from: string): string[] {
   for (let directory = resolve(from); ; directory = dirname(directory)) {
-    const main = NAMES.map((name) => join(directory, name)).find((file) => existsSync(file));
+    const main = mainFileIn(directory);
     if (main) return [main, ...overrides(main)];
     if (directory === dirname(directory)) {
       throw new BayError("NO_STACK_FILE", `no stack file in ${resolve(from)} or its parent directories`, {
@@ -62,7 +67,7 @@ export function nameFromDirectory(directory: string): string {
   return name;
 }
 
-export interface LoadOptions {
+export interface LoadOptions extends RemoteOptions {
   /** -f; `-` is standard input. */
   files?: string[] | undefined;
   name?: string | undefined;
@@ -126,7 +131,7 @@ export function envFilesOf({ envFiles, environment }: LoadOptions): string[] | u
   return isYes(environment.COMPOSE_DISABLE_ENV_FILE) ? [] : undefined;
 }
 
-/** The files of a stack: those named by -f or COMPOSE_FILE, or else those found. Throws NO_STACK_FILE. */
+/** The files of a stack: those named by -f or COMPOSE_FILE, or else those found. Throws NO_STACK_FILE, REMOTE_FILE. */
 export function stackFiles(options: LoadOptions): string[] {
   const { cwd } = options;
   const named = options.files?.length ? options.files : filesOfVariables(options);
@@ -134,6 +139,7 @@ export function stackFiles(options: LoadOptions): string[] {
     return findStackFiles(options.projectDirectory ? resolve(cwd, options.projectDirectory) : cwd);
   return named.map((file) => {
     if (file === "-") return file;
+    if (isRemote(file)) return fetchedFile(options, file);
     const path = resolve(cwd, file);
     if (!existsSync(path)) throw new BayError("NO_STACK_FILE", `the stack file ${path} does not exist`);
     return path;

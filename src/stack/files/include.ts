@@ -3,12 +3,14 @@ import { dirname, resolve } from "node:path";
 import type { z } from "zod";
 import { nearest } from "../../core/diagnostics.ts";
 import { BayError, messageOf } from "../../core/errors.ts";
+import { withoutPasswords } from "../../core/redaction.ts";
 import { includedSchema } from "../schema/include.ts";
 import { StackError } from "../stack-error.ts";
 import { resolveExtends } from "./extend.ts";
 import type { FileReader } from "./file-reader.ts";
 import { HOSTS, hostsByName, isMapping, mergeValues } from "./merge.ts";
 import { rebaseFile } from "./rebase.ts";
+import { isRemote, isWithin, rootOf } from "./remote.ts";
 
 type Mapping = Record<string, unknown>;
 
@@ -42,9 +44,24 @@ export function resolveIncludes(
     return whole;
   }
   const includeOne = (given: z.infer<typeof includedSchema> & object, bad: (message: string) => void) => {
-    const remote = [given.path].flat().find((path) => REMOTE.test(path));
-    if (remote !== undefined) return bad(`${remote} is not a local file; remote files are not supported`);
-    const paths = [given.path].flat().map((path) => resolve(directory, path));
+    const named = [given.path].flat();
+    const { remote } = reader.shared;
+    const unfetched = named.filter((path) => isRemote(path) && !remote.remotes?.[path]);
+    if (unfetched.length > 0) {
+      if (!remote.onRemote)
+        return bad(`${withoutPasswords(unfetched[0]!)} is not a local file, and remote files are not fetched here`);
+      for (const path of unfetched) remote.onRemote(path);
+      return;
+    }
+    const paths = named.map((path) => remote.remotes?.[path]?.file ?? resolve(directory, path));
+    const root = rootOf(remote, open.at(-1)!);
+    const others = [given.project_directory ?? [], given.env_file ?? []].flat();
+    const left =
+      root !== undefined &&
+      [...named.filter((path) => !isRemote(path)), ...others].find(
+        (path) => !isWithin(root, resolve(directory, path)),
+      );
+    if (left) return bad(`${left} is outside of the fetched files`);
     const circle = paths.find((path) => open.includes(path));
     if (circle) {
       bad(`circular include: ${circle}`);
@@ -90,8 +107,6 @@ export function resolveIncludes(
   return whole;
 }
 
-/** A path in a Git repository or a registry, which Compose can fetch. */
-const REMOTE = /^(oci|https?|ssh|git):\/\/|^git@|\.git(#|$)/;
 const KEYS = ["path", "project_directory", "env_file"];
 
 function whatIsWrong(entry: unknown): { message: string; hint?: string } {

@@ -83,6 +83,7 @@ export function readMerged(options: LoadOptions, { isRaw = false, isPartial = fa
     note: (use) => uses.push(use),
     isRaw,
     contents: options.contents,
+    remote: options,
     dotenv: (home, envFiles, outer) =>
       readDotenv({ ...options, envFiles: envFiles && [...envFiles] }, home, inputs, unset, outer),
     state: { broken: new Set(), unextended: new Set() },

@@ -8,6 +8,7 @@ import { composeHealthcheck } from "./canonical-healthcheck.ts";
 import { filled, type Mapping, mapped, orNull, text } from "./canonical-values.ts";
 import type {
   Hook,
+  ImageUpdate,
   PullPolicy,
   Service,
   ServiceFile,
@@ -16,6 +17,9 @@ import type {
   UpdatePolicy,
   WatchRule,
 } from "./service.ts";
+
+const composeImageUpdate = ({ intervalMs, ...policy }: ImageUpdate) =>
+  filled({ ...policy, interval: intervalMs === undefined ? undefined : formatDuration(intervalMs) });
 
 /** A service in the long form of Compose. */
 export function composeService(service: Service): Mapping {
@@ -72,6 +76,7 @@ export function composeService(service: Service): Mapping {
     depends_on: mapped(service.dependsOn, ({ condition, required, restart }) =>
       filled({ condition, required, restart: restart || undefined }),
     ),
+    "x-bay-update": service.imageUpdate && composeImageUpdate(service.imageUpdate),
     healthcheck: service.healthcheck && composeHealthcheck(service.healthcheck),
     restart:
       service.restart.policy === "no" && service.restart.maxRetries === 0

@@ -21,6 +21,7 @@ export function toCompose(stack: Stack): Mapping {
       configs: mapped(stack.configs, composeGiven),
       images: mapped(stack.images, composeImage),
       hosts: composeHosts(stack.hosts),
+      "x-bay-remotes": stack.remotes,
     }),
   ) as Mapping;
 }

@@ -82,6 +82,8 @@ export interface Service {
   placement?: ServicePlacement;
   /** How the service's name resolves; absent if the file does not say, or if the stack has no hosts. */
   endpointMode?: "vip" | "dnsrr";
+  /** Newer tags of the image that the stack uses while it follows a repository. */
+  imageUpdate?: ImageUpdate;
   containerName: string | undefined;
   tty: boolean;
   stdinOpen: boolean;
@@ -234,3 +236,8 @@ export interface WatchRule {
   initialSync: boolean;
   exec: Hook | undefined;
 }
+
+/** How newer tags are chosen: the highest version in a range, or the highest part in the place of `*`. */
+export type ImageUpdate = ({ policy: "semver"; range: string } | { policy: "newest"; pattern: string }) & {
+  intervalMs?: number | undefined;
+};

@@ -18,6 +18,8 @@ export interface Stack {
   files: string[];
   /** Absent for a stack of one host. */
   hosts?: StackHosts;
+  /** Files of git repositories and registries by their addresses: the commits or digests. */
+  remotes?: Record<string, string>;
   services: Record<string, Service>;
   /** Services of the file whose profiles are not enabled. */
   disabled: string[];

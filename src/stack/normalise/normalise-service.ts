@@ -8,6 +8,7 @@ import type { Service, Unavailable } from "../model/stack.ts";
 import type { ServiceInput } from "../schema/schema.ts";
 import { readBuild } from "./build.ts";
 import { readHealthcheck } from "./healthcheck.ts";
+import { readImageUpdate } from "./image-update.ts";
 import { readKernelOptions } from "./kernel-options.ts";
 import { readDevices, readMounts } from "./mounts.ts";
 import { readPlacement } from "./placement.ts";
@@ -125,6 +126,7 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
     },
     replicas: Number(input.scale ?? input.deploy?.replicas ?? 1),
     ...readPlacement(reader),
+    ...readImageUpdate(reader),
     containerName: input.container_name,
     tty: truth(input.tty),
     stdinOpen: truth(input.stdin_open),

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { buildSchema, secretUse } from "./build.ts";
 import { deploy, deviceRequest } from "./deploy.ts";
 import { hostChoice } from "./hosts.ts";
+import { imageUpdateSchema } from "./image-update.ts";
 import { extendsSchema } from "./include.ts";
 import { attachment, dependency, longPort, longVolume } from "./mounts-and-ports.ts";
 import { develop, deviceRates, envFile, healthcheck, hooks, ulimit } from "./process.ts";
@@ -37,6 +38,9 @@ export const serviceSchema = z.strictObject({
     })
     .optional()
     .describe("Extensions of bay"),
+  "x-bay-update": imageUpdateSchema
+    .optional()
+    .describe("Newer tags of the image that a stack uses while it follows a repository"),
   host: hostChoice
     .optional()
     .describe("The host that the containers run on, or several hosts: names under the top-level hosts"),

@@ -57,6 +57,7 @@ const ARGUMENTS: Record<string, string[]> = {
   exec: ["web", "true"],
   export: ["web"],
   port: ["web", "80"],
+  publish: ["name"],
   run: ["web"],
   scale: ["web=1"],
   wait: ["web"],
@@ -77,6 +78,7 @@ const VALUES: Record<string, string> = {
   "--wait-timeout": "1",
   "--provenance": "false",
   "--sbom": "false",
+  "--oci-version": "1.1",
 };
 
 describe("the command line of docker compose", () => {

@@ -1,6 +1,7 @@
 /** Commands that apply one action to each container of a stack. */
 import { BayError, messageOf } from "../../../core/errors.ts";
 import { signalNumber } from "../../../core/signals.ts";
+import type { StackOwner } from "../../../daemon/index.ts";
 import type { Context } from "../../context.ts";
 import {
   type ContainerRow,
@@ -44,13 +45,28 @@ async function each(
   return stack;
 }
 
+/** Tells that a stack follows a repository, which restores what a command has changed in its containers. */
+async function noteOwner(context: Context, stack: string | undefined): Promise<void> {
+  if (stack === undefined || context.options.dryRun) return;
+  const client = await context.client();
+  const path = `/bay/v1/stacks/${encodeURIComponent(stack)}/owner`;
+  const { owner } = await client.json<{ owner: StackOwner | null }>("GET", path);
+  if (owner)
+    process.stderr.write(
+      `warning: the stack ${stack} is managed by the gitops source ${owner.source}, ${owner.isRepaired ? "which restores it" : "which reports this as drift"}; bay gitops suspend ${owner.source} prevents that\n`,
+    );
+}
+
 const isUp = (row: ContainerRow) => ["running", "paused", "restarting"].includes(row.State);
 const grace = (seconds: number | undefined) => (seconds === undefined ? "" : `?t=${seconds}`);
 
-export const stop = (context: Context, services: string[], options: { timeout?: number }) =>
+const stopAll = (context: Context, services: string[], options: { timeout?: number }) =>
   each(context, services, isUp, "stopped", (client, row) =>
     client.json("POST", `/containers/${row.Id}/stop${grace(options.timeout)}`),
   );
+
+export const stop = async (context: Context, services: string[], options: { timeout?: number }) =>
+  noteOwner(context, await stopAll(context, services, options));
 
 export async function start(
   context: Context,
@@ -132,13 +148,16 @@ export async function kill(
   );
 }
 
-export const pause = (context: Context, services: string[]) =>
-  each(
+export const pause = async (context: Context, services: string[]) =>
+  noteOwner(
     context,
-    services,
-    (row) => row.State === "running",
-    "paused",
-    (client, row) => client.json("POST", `/containers/${row.Id}/pause`),
+    await each(
+      context,
+      services,
+      (row) => row.State === "running",
+      "paused",
+      (client, row) => client.json("POST", `/containers/${row.Id}/pause`),
+    ),
   );
 
 export const unpause = (context: Context, services: string[]) =>
@@ -155,12 +174,12 @@ export async function rm(
   services: string[],
   options: { force?: boolean; stop?: boolean; volumes?: boolean },
 ): Promise<void> {
-  if (options.stop) await stop(context, services, {});
+  if (options.stop) await stopAll(context, services, {});
   if (!options.force && !context.options.dryRun) {
     const { confirm } = await import("../../ui/confirm.ts");
     if (!(await confirm("remove the stopped containers?"))) return;
   }
-  await each(
+  const name = await each(
     context,
     services,
     (row) => !isUp(row) || options.stop === true,
@@ -172,6 +191,7 @@ export async function rm(
         `/containers/${row.Id}?v=${options.volumes ? 1 : 0}${options.stop ? "&force=1" : ""}`,
       ),
   );
+  await noteOwner(context, name);
 }
 
 /** Waits for all; the exit code is that of the first service's container. */

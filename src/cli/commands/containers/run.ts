@@ -8,10 +8,10 @@ import type { Context } from "../../context.ts";
 import { listContainers, nameOf, serviceOf as serviceOfRow } from "../../named-containers.ts";
 import { namedValues, withValues } from "../../options.ts";
 import { needsTerminal, terminalSize } from "../../ui/terminal.ts";
-import { sendUp } from "../stack/send-up.ts";
+import { type ClaimOptions, claimOf, sendUp } from "../stack/send-up.ts";
 import { startAttached } from "./start-attached.ts";
 
-interface RunOptions {
+interface RunOptions extends ClaimOptions {
   rm?: boolean;
   detach?: boolean;
   tty?: boolean;
@@ -78,11 +78,12 @@ export async function run(
   const direct = isPlain ? await createIfReady(await context.client(), body) : undefined;
   const client = direct ? await context.client() : await context.daemon();
   if (!direct) {
-    if (needed.length > 0) await sendUp(client, stack, { options: { services: needed, ...images } }, options);
+    if (needed.length > 0)
+      await sendUp(client, stack, { options: { services: needed, ...images }, ...claimOf(options) }, options);
     await sendUp(
       client,
       stack,
-      { options: { services: [service!], noDeps: true, baseOnly: true, ...images } },
+      { options: { services: [service!], noDeps: true, baseOnly: true, ...images }, ...claimOf(options) },
       options,
     );
     if (options.removeOrphans) await removeOrphans(context, client, stack);

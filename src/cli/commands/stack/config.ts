@@ -68,7 +68,7 @@ export async function config(context: Context, names: string[], options: ConfigO
 }
 
 /** Resolves tags of registry images to digests. Throws the registry's error. */
-async function pinImages(stack: Stack): Promise<void> {
+export async function pinImages(stack: Stack): Promise<void> {
   const { findCredentials, parseReference, web } = await import("../../../image/index.ts");
   await Promise.all(
     Object.values(stack.services).map(async (service) => {
@@ -109,14 +109,20 @@ async function printHashes(services: Record<string, unknown>, wanted: string): P
 async function asWritten(context: Context, options: ConfigOptions): Promise<void> {
   if (options.consistency !== false) await context.stack(); // throws if the stack is invalid
   const { readMerged } = await import("../../../stack/files/merge-files.ts");
-  const merged = await withoutErrors(readMerged(context.loadOptions()));
+  const merged = await withoutErrors(
+    await context.load(context.loadOptions(), (request) => readMerged(request)),
+  );
   if (!options.quiet) await show(merged.value, options);
 }
 
 /** The merged files without interpolation. */
 async function rawValue(context: Context): Promise<unknown> {
   const { readMerged } = await import("../../../stack/files/merge-files.ts");
-  return (await withoutErrors(readMerged(context.loadOptions(), { isRaw: true }))).value;
+  return (
+    await withoutErrors(
+      await context.load(context.loadOptions(), (request) => readMerged(request, { isRaw: true })),
+    )
+  ).value;
 }
 
 /** Throws `StackError`, also if each file is valid but they cannot be merged. */
@@ -128,7 +134,7 @@ async function withoutErrors(merged: Merged): Promise<Merged> {
 
 async function ofMerged(context: Context, options: ConfigOptions): Promise<void> {
   const { readMerged } = await import("../../../stack/files/merge-files.ts");
-  const merged = readMerged(context.loadOptions());
+  const merged = await context.load(context.loadOptions(), (request) => readMerged(request));
   if (options.variables) return printVariables(merged, options);
   if (options.environment) return printEnvironment(merged);
   await withoutErrors(merged);

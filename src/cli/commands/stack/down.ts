@@ -5,9 +5,9 @@ import type { Context } from "../../context.ts";
 import { chooseContainers, listContainers } from "../../named-containers.ts";
 import { milliseconds } from "../../options.ts";
 import { print } from "../../ui/output.ts";
-import { watch } from "./send-up.ts";
+import { type ClaimOptions, claimOf, watch } from "./send-up.ts";
 
-interface DownCommandOptions {
+interface DownCommandOptions extends ClaimOptions {
   volumes?: boolean;
   rmi?: string;
   removeOrphans?: boolean;
@@ -38,6 +38,7 @@ export async function down(context: Context, only: string[], options: DownComman
       .filter(({ external }) => external)
       .map((volume) => volume.name),
     graceMs: milliseconds(options.timeout),
+    ...claimOf(options),
   };
   if (context.options.dryRun) {
     const { coloured } = await import("../../ui/coloured-plan.ts");

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { BayError } from "../../../core/errors.ts";
 import type { ShownSource } from "../../../gitops/api/routes.ts";
 import type { SourceInput } from "../../../gitops/model/source.ts";
-import type { Commit, LogEntry } from "../../../gitops/model/status.ts";
+import type { Commit, ImageOverride, Images, LogEntry } from "../../../gitops/model/status.ts";
 import type { Plan } from "../../../reconcile/index.ts";
 import type { Context } from "../../context.ts";
 import { print, printJson, table } from "../../ui/output.ts";
@@ -38,6 +38,7 @@ interface AddOptions extends Format {
   dependsOn?: string[];
   allowPath?: string[];
   apps?: boolean;
+  writeBack?: string;
 }
 
 export const urlOf = (name: string, action = "") => `/bay/v1/gitops/${encodeURIComponent(name)}${action}`;
@@ -80,6 +81,7 @@ export async function addSource(context: Context, [name]: string[], options: Add
     depends_on: options.dependsOn,
     windows: options.window,
     apps: options.apps,
+    write_back: options.writeBack,
   });
   const secrets = {
     auth: textOf(options.auth),
@@ -163,10 +165,26 @@ function showSource(source: ShownSource, format: Format["format"]): void {
       "Unreachable",
       unreachable && `${unreachable.message} (${unreachable.failures} failures since ${unreachable.since})`,
     ],
+    ...imageRows(status.images),
     ["Drift", drift?.plan],
     ["Repaired", status.driftCount > 0 ? `${status.driftCount} manual changes were detected` : undefined],
   ];
   for (const [key, value] of rows) if (value) print(`${`${key}:`.padEnd(13)}${value}`);
+}
+
+/** Newer images than those of the repository. */
+function imageRows(images: Images | undefined): [string, string | undefined][] {
+  if (!images) return [];
+  const { overrides, available, bad, failure, writtenBack } = images;
+  const shown = (all: readonly ImageOverride[] = []) =>
+    all.map(({ service, from, to }) => `${service}: ${to} instead of ${from}`).join("\n  ");
+  return [
+    ["Images", shown(overrides)],
+    ["Available", shown(available)],
+    ["Bad images", bad.map(({ image, reason }) => `${image}\n  ${reason.split("\n")[0]}`).join("\n")],
+    ["Registry", failure],
+    ["Written", writtenBack && `${writtenBack.commit} on ${writtenBack.branch}`],
+  ];
 }
 
 const act =

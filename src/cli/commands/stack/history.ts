@@ -7,7 +7,7 @@ import type { Context } from "../../context.ts";
 import { milliseconds } from "../../options.ts";
 import { coloured } from "../../ui/coloured-plan.ts";
 import { hasColour, paint, print, printJson, shortId, table } from "../../ui/output.ts";
-import { watch } from "./send-up.ts";
+import { type ClaimOptions, claimOf, watch } from "./send-up.ts";
 
 /** bayd keeps the revisions, so this works with an invalid stack file too. Throws the file's error with a hint to use -p. */
 async function nameOf(context: Context): Promise<string> {
@@ -141,13 +141,13 @@ function revisionNumber(text: string): number {
 export async function rollback(
   context: Context,
   [revision]: string[],
-  options: { dryRun?: boolean; timeout?: number },
+  options: { dryRun?: boolean; timeout?: number } & ClaimOptions,
 ): Promise<void> {
   const name = await nameOf(context);
   const number = revision === undefined ? undefined : revisionNumber(revision);
   const client = await context.daemon();
   const path = `/bay/v1/stacks/${encodeURIComponent(name)}/rollback`;
-  const request = { revision: number, graceMs: milliseconds(options.timeout) };
+  const request = { revision: number, graceMs: milliseconds(options.timeout), ...claimOf(options) };
   if (options.dryRun) {
     const { printPlan } = await import("../../../reconcile/show/print.ts");
     const plan = await client.json<Parameters<typeof printPlan>[0]>("POST", `${path}/plan`, request);

@@ -24,9 +24,10 @@ export async function lint(
     import("../../../stack/lint/lint.ts"),
     import("../../../stack/index.ts"),
   ]);
-  const request = context.loadOptions(services);
-  const merged = readMerged(request);
-  const { stack } = loadStack(request, merged);
+  const { merged, stack } = await context.load(context.loadOptions(services), (request) => {
+    const own = readMerged(request);
+    return { merged: own, stack: loadStack(request, own).stack };
+  });
   for (const name of services) serviceOf(stack, name);
   const found = lintStack(stack, merged, services);
   if (options.json) printJson(found);

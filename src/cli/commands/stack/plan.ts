@@ -10,7 +10,7 @@ import type { Context } from "../../context.ts";
 import { parseRerun, parseScale } from "../../options.ts";
 import { coloured } from "../../ui/coloured-plan.ts";
 import { print, printJson } from "../../ui/output.ts";
-import { sendUp } from "./send-up.ts";
+import { type ClaimOptions, claimOf, sendUp } from "./send-up.ts";
 
 interface PlanCommandOptions {
   detailedExitcode?: boolean;
@@ -111,7 +111,8 @@ function toSaved(stack: Stack, options: PlanOptions, made: Plan): z.infer<typeof
 }
 
 /** Applies a saved plan. Throws STALE_PLAN if the host has changed since. */
-export async function apply(context: Context, [file]: string[]): Promise<void> {
+export async function apply(context: Context, [file]: string[], claim: ClaimOptions): Promise<void> {
+  const asked = claimOf(claim);
   let json: unknown;
   try {
     json = JSON.parse(readFileSync(file!, "utf8"));
@@ -130,5 +131,5 @@ export async function apply(context: Context, [file]: string[]): Promise<void> {
       hint: "create a new one with bay plan -o FILE",
     });
   }
-  await sendUp(await context.daemon(), stack, { options });
+  await sendUp(await context.daemon(), stack, { options, ...asked });
 }

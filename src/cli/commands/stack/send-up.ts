@@ -20,6 +20,18 @@ export async function sendUp(
   return watch(client, path, { stack, ...request }, quiet, signal);
 }
 
+/** Options for stacks that follow a repository. */
+export interface ClaimOptions {
+  takeOver?: boolean;
+  once?: boolean;
+}
+
+/** What a request says of a stack that follows a repository. Throws BAD_OPTION. */
+export function claimOf({ takeOver, once }: ClaimOptions): { claim?: "take-over" | "once" } {
+  if (takeOver && once) throw new BayError("BAD_OPTION", "--take-over and --once contradict each other");
+  return takeOver ? { claim: "take-over" } : once ? { claim: "once" } : {};
+}
+
 /** Which kinds of progress are hidden. */
 export interface Quiet {
   quiet?: boolean;

@@ -6,10 +6,10 @@ import type { WatchEvent } from "../../../watch/index.ts";
 import type { Context } from "../../context.ts";
 import { milliseconds, parseRerun, parseScale } from "../../options.ts";
 import { print } from "../../ui/output.ts";
-import { sendUp } from "./send-up.ts";
+import { type ClaimOptions, claimOf, sendUp } from "./send-up.ts";
 import type { RunningWatch } from "./watch.ts";
 
-interface UpOptions {
+interface UpOptions extends ClaimOptions {
   detach?: boolean;
   wait?: boolean;
   waitTimeout?: number;
@@ -95,6 +95,7 @@ function checkOptions(options: UpOptions): void {
 /** Applies the file to the host; in the foreground it shows the logs, and Ctrl-C stops the stack. */
 export async function up(context: Context, services: string[], options: UpOptions): Promise<number> {
   checkOptions(options);
+  claimOf(options);
   if (context.options.dryRun) return dryRun(context, services, options);
   const stack = await context.stackToSend(services, options);
   const mentioned = [
@@ -164,6 +165,7 @@ async function upAndFollow(
       wait: options.wait,
       waitTimeoutMs: milliseconds(options.waitTimeout),
       parallel: context.options.parallel,
+      ...claimOf(options),
       ...(options.skipUnreachable ? { skipUnreachable: true } : {}),
     },
     options,
@@ -212,6 +214,7 @@ export async function create(context: Context, services: string[], options: UpOp
   const request = {
     options: await planOptions(context, services, asked),
     parallel: context.options.parallel,
+    ...claimOf(options),
   };
   await sendUp(await context.daemon(), stack, request, options);
   return 0;
@@ -221,8 +224,14 @@ export async function create(context: Context, services: string[], options: UpOp
 export async function scale(
   context: Context,
   entries: string[],
-  { deps }: { deps?: boolean },
+  { deps, takeOver, once }: { deps?: boolean } & ClaimOptions,
 ): Promise<number> {
   const services = Object.keys(parseScale(entries));
-  return up(context, services, { detach: true, scale: entries, ...(deps === false ? { deps } : {}) });
+  return up(context, services, {
+    detach: true,
+    scale: entries,
+    ...(takeOver ? { takeOver } : {}),
+    ...(once ? { once } : {}),
+    ...(deps === false ? { deps } : {}),
+  });
 }

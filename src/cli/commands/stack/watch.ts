@@ -7,7 +7,7 @@ import { type LoadedFiles, StackFiles, Watch, type WatchEvent } from "../../../w
 import type { Context } from "../../context.ts";
 import { hasCursor } from "../../ui/output.ts";
 import { linesOf } from "../../ui/watch-lines.ts";
-import { sendUp } from "./send-up.ts";
+import { claimOf, sendUp } from "./send-up.ts";
 
 /** The exit code where Ctrl-C ended the command before the stack was up, as with `bay up` (128 + SIGINT). */
 const INTERRUPTED = 130;
@@ -18,6 +18,7 @@ interface WatchCommandOptions {
   prune?: boolean;
   quiet?: boolean;
   json?: boolean;
+  takeOver?: boolean;
 }
 
 /** Watches until Ctrl-C or q; the stack keeps running. */
@@ -45,7 +46,7 @@ export async function watch(
         await sendUp(
           client,
           loaded.stack,
-          { options: { services } },
+          { options: { services }, ...claimOf(options) },
           { quiet: options.quiet || options.json === true },
           left.signal,
         );
@@ -146,7 +147,9 @@ export async function startWatch(
 /** Reads the stack's files, and names all of them. Throws StackError. */
 export async function loadFiles(context: Context, services: readonly string[]): Promise<LoadedFiles> {
   const { loadStack } = await import("../../../stack/index.ts");
-  const { stack, inputs, sources } = loadStack(context.loadOptions([...services]));
+  const { stack, inputs, sources } = await context.load(context.loadOptions([...services]), (request) =>
+    loadStack(request),
+  );
   const { ignoreFilesOf } = await import("../../../watch/index.ts");
   const ignores = Object.values(stack.services).flatMap((service) =>
     service.watch?.length ? ignoreFilesOf(service) : [],

@@ -32,6 +32,8 @@ const milliseconds = z
   .max(2 ** 31 - 1);
 /** The client's process, for messages to other clients. */
 const pid = z.number().int().min(1).max(4_194_304).optional();
+/** How a stack that follows a repository is changed. */
+const claim = z.enum(["take-over", "once"]).optional();
 /** The most steps to run in parallel. */
 const parallel = z.number().int().min(1).max(1000).optional();
 const amount = z.number().min(0).max(Number.MAX_SAFE_INTEGER);
@@ -152,6 +154,7 @@ export const upBody = z.object({
   wait: z.boolean().optional(),
   waitTimeoutMs: milliseconds.optional(),
   parallel,
+  claim,
 });
 
 /** The stack comes from bay's own command over a socket that only root (and a named group) can open. */
@@ -163,6 +166,7 @@ export const downBody = z.object({
   only: names.optional(),
   externalVolumes: names,
   parallel,
+  claim,
   pid,
   graceMs: milliseconds.optional(),
 });
@@ -172,6 +176,7 @@ export const rollbackBody = z.object({
   revision: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
   graceMs: milliseconds.optional(),
   pid,
+  claim,
 });
 
 const side = z.number().int().min(0).max(65535);

@@ -3,9 +3,11 @@ import { randomBytes } from "node:crypto";
 import type { EventEmitter } from "node:events";
 import type { ContainerManager } from "../../../container/index.ts";
 import { messageOf } from "../../../core/errors.ts";
-import { PLAN_DEFAULTS, type PlanOptions } from "../../../reconcile/index.ts";
+import { PLAN_DEFAULTS, type Plan, type PlanOptions } from "../../../reconcile/index.ts";
 import { roomWarnings } from "../../../store/index.ts";
 import { eventLoopDelay } from "../../process/event-loop-delay.ts";
+import type { Asker } from "../../stacks/stack-locks.ts";
+import { type Claim, claimStack } from "../../stacks/stack-owner.ts";
 import { waitForStack } from "../../stacks/wait-for-stack.ts";
 import { parameters } from "../engine/parameters.ts";
 import { openRequests } from "../guard.ts";
@@ -16,6 +18,7 @@ import { streamed } from "./streamed.ts";
 
 export function bayRoutes({ manager, stacks, reload, shutDown }: Services): Route[] {
   const options = (given: Partial<PlanOptions> | undefined): PlanOptions => ({ ...PLAN_DEFAULTS, ...given });
+  const claimed = claimerOf(stacks);
   return [
     route("POST", "/bay/v1/plan", async (call) => {
       const body = await call.ownBody(upBody);
@@ -24,6 +27,11 @@ export function bayRoutes({ manager, stacks, reload, shutDown }: Services): Rout
     route("POST", "/bay/v1/up", async (call) => {
       const body = await call.ownBody(upBody);
       await streamed(call, async (write, client) => {
+        const notes = await claimed(body.stack.name, body.claim, client, {
+          // images, networks and volumes alone change no service
+          isUnchanged: async () =>
+            options(body.options).baseOnly || stacks.isUp(body.stack, options(body.options)),
+        });
         const settings = { graceMs: body.graceMs, timeoutMs: undefined, parallel: body.parallel };
         const plan = await stacks.up(body.stack, options(body.options), settings, write, {
           ...client,
@@ -32,13 +40,14 @@ export function bayRoutes({ manager, stacks, reload, shutDown }: Services): Rout
         });
         if (body.wait)
           await waitForStack(manager, body.stack, options(body.options).services, body.waitTimeoutMs);
-        return { ...plan, warnings: [...plan.warnings, ...roomWarnings(manager.roots)] };
+        return { ...plan, warnings: [...notes, ...plan.warnings, ...roomWarnings(manager.roots)] };
       });
     }),
     route("POST", "/bay/v1/down", async (call) => {
       const body = await call.ownBody(downBody);
-      await streamed(call, (write, client) =>
-        stacks.down(
+      await streamed(call, async (write, client) => {
+        const notes = await claimed(body.name, body.claim, client);
+        const plan = await stacks.down(
           body.name,
           {
             volumes: body.volumes,
@@ -51,8 +60,9 @@ export function bayRoutes({ manager, stacks, reload, shutDown }: Services): Rout
           body.graceMs,
           write,
           { ...client, what: "down", pid: body.pid },
-        ),
-      );
+        );
+        return withNotes(plan, notes);
+      });
     }),
     route("POST", "/bay/v1/down/plan", async (call) => {
       const body = await call.ownBody(downBody);
@@ -84,6 +94,9 @@ export function bayRoutes({ manager, stacks, reload, shutDown }: Services): Rout
     route("GET", "/bay/v1/stacks/*/activity", ({ response, parts }) =>
       sendJson(response, 200, stacks.activity(parts[0]!)),
     ),
+    route("GET", "/bay/v1/stacks/*/owner", ({ response, parts }) =>
+      sendJson(response, 200, { owner: stacks.owners.ownerOf(parts[0]!) ?? null }),
+    ),
     route("GET", "/bay/v1/stacks/*/history", ({ response, parts }) =>
       sendJson(response, 200, stacks.history.list(parts[0]!)),
     ),
@@ -92,10 +105,13 @@ export function bayRoutes({ manager, stacks, reload, shutDown }: Services): Rout
       sendJson(call.response, 200, stacks.rollbackPlan(call.parts[0]!, revision));
     }),
     route("POST", "/bay/v1/stacks/*/rollback", async (call) => {
-      const { revision, graceMs, pid } = await call.ownBody(rollbackBody);
-      await streamed(call, (write, client) =>
-        stacks.rollback(call.parts[0]!, revision, graceMs, write, { ...client, what: "rollback", pid }),
-      );
+      const { revision, graceMs, pid, claim } = await call.ownBody(rollbackBody);
+      const name = call.parts[0]!;
+      await streamed(call, async (write, client) => {
+        const notes = await claimed(name, claim, client);
+        const asker = { ...client, what: "rollback", pid };
+        return withNotes(await stacks.rollback(name, revision, graceMs, write, asker), notes);
+      });
     }),
     route("GET", "/bay/v1/daemon", ({ response, query }) =>
       sendJson(response, 200, {
@@ -114,6 +130,23 @@ export function bayRoutes({ manager, stacks, reload, shutDown }: Services): Rout
     route("POST", "/bay/v1/daemon/reload", async ({ response }) => sendJson(response, 200, await reload())),
   ];
 }
+
+/** Lets a request change a stack that may follow a repository. */
+export const claimerOf =
+  (stacks: Services["stacks"]) =>
+  (
+    stack: string,
+    claim: Claim | undefined,
+    { tell = () => {} }: Pick<Asker, "tell">,
+    more: { isUnchanged?: () => Promise<boolean> } = {},
+  ) =>
+    claimStack(stacks.owners, stack, claim, { tell, ...more });
+
+/** What the user must know comes before the warnings of the plan. */
+export const withNotes = (plan: Plan, notes: readonly string[]): Plan => ({
+  ...plan,
+  warnings: [...notes, ...plan.warnings],
+});
 
 /** Stops all containers before bayd ends. Containers that cannot be stopped are logged, and do not affect the others. */
 async function endContainers(manager: ContainerManager): Promise<void> {
