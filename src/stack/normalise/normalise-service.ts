@@ -55,6 +55,7 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
   const service: Service = {
     name,
     ...readUnavailable(reader),
+    ...(input.platform ? { platform: input.platform } : {}),
     // `normalise` sets the stack's default name for a built image
     image: input.image ?? "",
     build,
@@ -129,7 +130,7 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
     tty: truth(input.tty),
     stdinOpen: truth(input.stdin_open),
     log: readLogging(reader),
-    profiles: (input.profiles ?? []).filter(Boolean),
+    profiles: profilesOf(input),
     attach: input.attach === undefined || truth(input.attach),
     ...readWatch(reader),
   };
@@ -181,6 +182,11 @@ function readUnavailable(reader: ServiceReader): Pick<Service, "unavailable"> {
     found.push(reader.refuse("devices", path, devices, none));
   }
   return found.length > 0 ? { unavailable: found } : {};
+}
+
+/** The service's profiles. As in Compose, a service with an empty profile is enabled without any. */
+export function profilesOf({ profiles = [] }: Pick<ServiceInput, "profiles">): string[] {
+  return profiles.includes("") ? [] : profiles;
 }
 
 /** CPU time per period, as a number of CPUs. */
