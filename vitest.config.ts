@@ -1,6 +1,10 @@
 import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
+import { clearSettings } from "./test/support/clear-settings.ts";
 import { LongestFirst } from "./test/support/longest-first.ts";
+
+// the tests' processes inherit this environment
+clearSettings(process.env);
 
 const packageCache = { globalSetup: ["test/support/package-cache.ts"] };
 /** A test fails by what it sees, never by the speed of the machine: these only end one that hangs. */
