@@ -162,6 +162,7 @@ export const downBody = z.object({
   services: names.optional(),
   only: names.optional(),
   externalVolumes: names,
+  namedVolumes: names.optional(),
   parallel,
   pid,
   graceMs: milliseconds.optional(),
