@@ -18,7 +18,10 @@ export interface Explained {
 /** Every single value at a path or below it. Throws NO_SUCH_KEY if the path does not exist. */
 export function explainValues(merged: Merged, path: readonly string[]): Explained[] {
   let value = merged.value;
+  let isEntry = false;
   for (const [index, step] of path.entries()) {
+    // an entry in its short form, such as `8080:80`, has the keys that `bay config` shows
+    if (isEntry && !isHolder(value)) return leaves(merged, path.slice(0, index), value);
     const known = isHolder(value) ? Object.keys(value) : [];
     if (!isHolder(value) || !Object.hasOwn(value, step)) {
       const removed = index === path.length - 1 ? merged.origins.removed(value, step) : undefined;
@@ -30,6 +33,7 @@ export function explainValues(merged: Merged, path: readonly string[]): Explaine
         hint: known.length > 0 ? `${at || "the stack"} has ${known.join(", ")}` : "it may be set by an image",
       });
     }
+    isEntry = Array.isArray(value);
     value = value[step];
   }
   return leaves(merged, [...path], value);
@@ -54,13 +58,15 @@ function ofEnvFile(merged: Merged, path: readonly string[]): Explained | undefin
   const services = (merged.value as { services?: Record<string, { env_file?: unknown }> }).services;
   const places: Explained["places"] = [];
   let value: string | undefined;
+  const before = new Map<string, string>();
   for (const entry of [services?.[name!]?.env_file].flat()) {
     const { path: file, format } = isMapping(entry) ? entry : { path: entry, format: undefined };
     if (typeof file !== "string") continue;
     const full = resolve(merged.directory, file);
     try {
       const text = readFileSync(full, "utf8");
-      const read = envParser(format)(text, merged.variables);
+      const read = envParser(format)(text, (each) => merged.variables(each) ?? before.get(each));
+      for (const [each, text] of read) before.set(each, text);
       if (!read.has(variable)) continue;
       value = read.get(variable);
       const line = text

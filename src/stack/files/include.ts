@@ -49,7 +49,9 @@ export function resolveIncludes(
     const unfetched = named.filter((path) => isRemote(path) && !remote.remotes?.[path]);
     if (unfetched.length > 0) {
       if (!remote.onRemote)
-        return bad(`${withoutPasswords(unfetched[0]!)} is not a local file, and remote files are not fetched here`);
+        return bad(
+          `${withoutPasswords(unfetched[0]!)} is not a local file, and remote files are not fetched here`,
+        );
       for (const path of unfetched) remote.onRemote(path);
       return;
     }
