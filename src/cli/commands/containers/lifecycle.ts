@@ -48,7 +48,10 @@ async function noteOwner(context: Context, stack: string | undefined): Promise<v
   if (stack === undefined || context.options.dryRun) return;
   const client = await context.client();
   const path = `/bay/v1/stacks/${encodeURIComponent(stack)}/owner`;
-  const { owner } = await client.json<{ owner: StackOwner | null }>("GET", path);
+  // a bayd of an earlier version does not tell
+  const { owner } = await client
+    .json<{ owner: StackOwner | null }>("GET", path)
+    .catch(() => ({ owner: null }));
   if (owner)
     process.stderr.write(
       `warning: the stack ${stack} is managed by the gitops source ${owner.source}, ${owner.isRepaired ? "which restores it" : "which reports this as drift"}; bay gitops suspend ${owner.source} prevents that\n`,

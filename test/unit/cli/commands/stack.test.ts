@@ -156,10 +156,10 @@ describe("bay up", () => {
   });
 
   it("refuses commands of docker compose by name", async () => {
-    const { code, stderr } = await run("publish", "x");
+    const { code, stderr } = await run("bridge", "convert");
     expect([code, stderr]).toEqual([
       1,
-      "error[UNSUPPORTED_COMMAND]: bay publish is not supported: bay does not publish stack files to registries\n",
+      "error[UNSUPPORTED_COMMAND]: bay bridge is not supported: bay does not generate files for other orchestrators\n",
     ]);
   });
 
