@@ -178,7 +178,7 @@ ${more}
     repository.link("stacks/shop/passwd", "/etc/passwd");
     await bad(secret("./passwd").commit("Link to the host"));
     expect(status(bay, "shop").status.bad!.reason).toContain(
-      "symbolic link out of the repository: /etc/passwd",
+      "symbolic link that points outside the repository: /etc/passwd",
     );
     repository.remove("stacks/shop/passwd");
   });
