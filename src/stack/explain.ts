@@ -54,13 +54,15 @@ function ofEnvFile(merged: Merged, path: readonly string[]): Explained | undefin
   const services = (merged.value as { services?: Record<string, { env_file?: unknown }> }).services;
   const places: Explained["places"] = [];
   let value: string | undefined;
+  const before = new Map<string, string>();
   for (const entry of [services?.[name!]?.env_file].flat()) {
     const { path: file, format } = isMapping(entry) ? entry : { path: entry, format: undefined };
     if (typeof file !== "string") continue;
     const full = resolve(merged.directory, file);
     try {
       const text = readFileSync(full, "utf8");
-      const read = envParser(format)(text, merged.variables);
+      const read = envParser(format)(text, (each) => merged.variables(each) ?? before.get(each));
+      for (const [each, text] of read) before.set(each, text);
       if (!read.has(variable)) continue;
       value = read.get(variable);
       const line = text

@@ -1,7 +1,10 @@
 /** .env and env_file, by Compose's rules: quotes, escapes in double quotes, `export`, comments, interpolation. */
 import { interpolate, type Variables } from "./interpolate.ts";
 
-/** Parses a file. Throws Error naming the malformed line. `lookup` resolves variables that the file does not set. */
+/**
+ * Parses a file. Throws Error naming the malformed line, or the line with a required variable that is not set. `lookup`
+ * resolves variables that the file does not set.
+ */
 export function parseDotenv(
   text: string,
   lookup: Variables,
@@ -10,7 +13,10 @@ export function parseDotenv(
   const values = new Map<string, string>();
   const variables: Variables = (name) => lookup(name) ?? values.get(name);
   const expand = (value: string, at: number) =>
-    interpolate(value, variables, ({ message }) => warn(`line ${at}: ${message}`));
+    interpolate(value, variables, ({ kind, message }) => {
+      if (kind === "error") throw new Error(`line ${at}: ${message}`);
+      warn(`line ${at}: ${message}`);
+    });
   const source = text.replace(/^\uFEFF/, "").replaceAll("\r\n", "\n");
   const pattern = /^[ \t]*(?:export[ \t]+)?([A-Za-z_][\w.-]*)[ \t]*(?:[=:][ \t]*)?/;
   let rest = source;

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { relative } from "node:path";
 import type { Diagnostic } from "../../core/diagnostics.ts";
 import { BayError } from "../../core/errors.ts";
+import { variableOf } from "../../core/variables.ts";
 import { type GivenContents, readGivenFile } from "./given-contents.ts";
 import type { Variables, VariableUse } from "./interpolate.ts";
 import { Origins } from "./origins.ts";
@@ -59,7 +60,7 @@ export class FileReader {
     const { environment, dotenv } = this.shared;
     const own = dotenv(directory, envFiles, this.variables);
     const variables: Variables = (name) => {
-      const isFixed = environment[name] !== undefined || name === "COMPOSE_PROJECT_NAME";
+      const isFixed = variableOf(environment, name) !== undefined || name === "COMPOSE_PROJECT_NAME";
       return envFiles === undefined || isFixed
         ? (this.variables(name) ?? own.get(name))
         : (own.get(name) ?? this.variables(name));

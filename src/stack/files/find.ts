@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { BayError } from "../../core/errors.ts";
+import { variableOf } from "../../core/variables.ts";
 import { parseDotenv } from "./dotenv.ts";
 import { type GivenContents, readGivenFile } from "./given-contents.ts";
 import { fetchedFile, isRemote, type RemoteOptions } from "./remote.ts";
@@ -103,7 +104,8 @@ export function composeSettings(
     for (const file of envFilesOf(options) ?? [join(resolve(cwd, directory), ".env")]) {
       try {
         const text = readGivenFile(resolve(cwd, file), options.contents).toString("utf8");
-        for (const [name, value] of parseDotenv(text, (name) => environment[name])) found.set(name, value);
+        for (const [name, value] of parseDotenv(text, (name) => variableOf(environment, name)))
+          found.set(name, value);
       } catch {
         // `readMerged` reads it again, and reports it
       }
@@ -111,7 +113,8 @@ export function composeSettings(
     return found;
   };
   return (name) => {
-    if (environment[name] !== undefined) return environment[name];
+    const given = variableOf(environment, name);
+    if (given !== undefined) return given;
     values ??= read();
     return values.get(name);
   };

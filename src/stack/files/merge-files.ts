@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { Diagnostic } from "../../core/diagnostics.ts";
 import { BayError, messageOf } from "../../core/errors.ts";
+import { variableOf } from "../../core/variables.ts";
 import { StackError } from "../stack-error.ts";
 import { parseDotenv } from "./dotenv.ts";
 import { resolveExtends } from "./extend.ts";
@@ -47,12 +48,12 @@ export function readMerged(options: LoadOptions, { isRaw = false, isPartial = fa
   const warn = (code: string, message: string) => diagnostics.push({ severity: "warning", code, message });
   const unset = (message: string) => warn("UNSET_VARIABLE", message);
   const dotenv = readDotenv({ ...options, envFiles: envFilesOf(options) }, directory, inputs, unset);
-  const own = (name: string) => environment[name] ?? dotenv.get(name);
+  const own = (name: string) => variableOf(environment, name) ?? dotenv.get(name);
   for (const [name, why] of Object.entries(UNSUPPORTED_VARIABLES))
     if (own(name) && !/^(0|f|false)$/i.test(own(name)!))
       warn("UNSUPPORTED_VARIABLE", `the variable ${name} is not supported: ${why}`);
   for (const name of ["COMPOSE_ENV_FILES", "COMPOSE_DISABLE_ENV_FILE"])
-    if (dotenv.get(name) && environment[name] === undefined)
+    if (dotenv.get(name) && variableOf(environment, name) === undefined)
       warn(
         "UNSUPPORTED_VARIABLE",
         `the variable ${name} has no effect in an env file; set it in the environment`,
@@ -151,7 +152,7 @@ function readDotenv(
     try {
       for (const [key, value] of parseDotenv(
         readGivenFile(file, options.contents).toString("utf8"),
-        (name) => options.environment[name] ?? values.get(name) ?? outer(name),
+        (name) => variableOf(options.environment, name) ?? values.get(name) ?? outer(name),
         (message) => warn(`${file}: ${message}`),
       ))
         values.set(key, value);

@@ -157,7 +157,7 @@ const wanted = ({ unavailable = [] }: Service, key: Unavailable["key"]) =>
 const composeUnavailable = (service: Service): Mapping => ({
   gpus: wanted(service, "gpus"),
   runtime: wanted(service, "runtime"),
-  platform: service.placement?.platform ?? wanted(service, "platform"),
+  platform: service.platform,
 });
 
 const cpusOf = (nanos: number | undefined) => (nanos === undefined ? undefined : nanos / 1e9);

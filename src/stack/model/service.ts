@@ -94,6 +94,8 @@ export interface Service {
     /** Options of syslog and journald, by Docker's names. */
     options?: Record<string, string>;
   };
+  /** As the file gives it; it never changes a container. */
+  platform?: string;
   profiles: string[];
   attach: boolean;
   /** Absent if there are none. They never change a container. */

@@ -56,6 +56,7 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
   const service: Service = {
     name,
     ...readUnavailable(reader),
+    ...(input.platform ? { platform: input.platform } : {}),
     // `normalise` sets the stack's default name for a built image
     image: input.image ?? "",
     build,
@@ -131,7 +132,7 @@ export function normaliseService(name: string, input: ServiceInput, context: Ser
     tty: truth(input.tty),
     stdinOpen: truth(input.stdin_open),
     log: readLogging(reader),
-    profiles: (input.profiles ?? []).filter(Boolean),
+    profiles: profilesOf(input),
     attach: input.attach === undefined || truth(input.attach),
     ...readWatch(reader),
   };
@@ -183,6 +184,11 @@ function readUnavailable(reader: ServiceReader): Pick<Service, "unavailable"> {
     found.push(reader.refuse("devices", path, devices, none));
   }
   return found.length > 0 ? { unavailable: found } : {};
+}
+
+/** The service's profiles. As in Compose, a service with an empty profile is enabled without any. */
+export function profilesOf({ profiles = [] }: Pick<ServiceInput, "profiles">): string[] {
+  return profiles.includes("") ? [] : profiles;
 }
 
 /** CPU time per period, as a number of CPUs. */

@@ -7,10 +7,11 @@ import { mostEntries, tooManyEntries } from "../files/entry-limit.ts";
 import type { GivenContents } from "../files/given-contents.ts";
 import type { Service, Stack } from "../model/stack.ts";
 import type { FileInput } from "../schema/schema.ts";
+import { usedByNoneBut } from "./disabled-parts.ts";
 import { readHosts } from "./hosts.ts";
 import { readImage } from "./images.ts";
 import { readNetworks, readVolumes } from "./networks-and-volumes.ts";
-import { normaliseService } from "./normalise-service.ts";
+import { normaliseService, profilesOf } from "./normalise-service.ts";
 import { networkOfMode } from "./ports-and-networks.ts";
 import { predefinedNetworks } from "./predefined-networks.ts";
 import { readGiven } from "./secrets-and-configs.ts";
@@ -46,9 +47,11 @@ export function normaliseStack(input: FileInput, options: StackOptions, reportAn
     report: reportAny,
   };
   const isOff = offServices(input, options);
+  const isOnlyOff = usedByNoneBut(input, isOff);
   const report: ReportAt = (path, diagnostic, atKey) => {
-    // a service whose profiles are not enabled is checked for its shape only
+    // a service whose profiles are not enabled, and what only such services use, is checked for its shape only
     if (path[0] === "services" && isOff.has(String(path[1]))) return undefined;
+    if (isOnlyOff(String(path[0]), String(path[1]))) return undefined;
     return reportAny(path, diagnostic, atKey);
   };
   context.report = report;
@@ -171,7 +174,7 @@ function offServices(input: FileInput, { profiles, enable }: StackOptions): Set<
   const all = Object.fromEntries(
     Object.entries(input.services ?? {}).map(([name, service]) => [
       name,
-      { name, profiles: (service.profiles ?? []).filter(Boolean) },
+      { name, profiles: profilesOf(service) },
     ]),
   );
   const on = enabledServices(all, profiles, enable);

@@ -75,9 +75,15 @@ export function readLabels(reader: ServiceReader): Record<string, string> {
   return { ...result, ...textMap(labels) };
 }
 
+const textOf = (values: Readonly<Record<string, unknown>>, name: string): string | undefined =>
+  Object.hasOwn(values, name) && values[name] !== null ? String(values[name]) : undefined;
+
 export function readEnvironment(reader: ServiceReader): Record<string, string> {
   const result: Record<string, string> = {};
   const { env_file } = reader.input;
+  const own = toMapping(reader.input.environment);
+  // as in Compose: the stack's variables, then those of `environment`, then those of the env files before
+  const known = (name: string) => reader.context.variables(name) ?? textOf(own, name) ?? textOf(result, name);
   const files = env_file === undefined ? [] : typeof env_file === "string" ? [env_file] : env_file;
   files.forEach((entry, index) => {
     const { path, required, format } =
@@ -102,13 +108,13 @@ export function readEnvironment(reader: ServiceReader): Record<string, string> {
     try {
       const warn = (message: string) =>
         reader.unset(place, `${file}:${message.replace(/^line (\d+): /, "$1: ")}`);
-      for (const [key, value] of envParser(format)(text, reader.context.variables, warn)) result[key] = value;
+      for (const [key, value] of envParser(format)(text, known, warn)) result[key] = value;
     } catch (error) {
       // line and column as editors and terminals write them
       reader.bad(place, `${file}:${messageOf(error).replace(/^line (\d+): /, "$1: ")}`);
     }
   });
-  for (const [key, value] of Object.entries(toMapping(reader.input.environment))) {
+  for (const [key, value] of Object.entries(own)) {
     const given = value === null ? reader.context.variables(key) : String(value);
     if (given !== undefined) result[key] = given;
     if (key === "" || key.includes("\0")) reader.bad(["environment"], "a variable has no name");

@@ -56,6 +56,33 @@ describe("an env file", () => {
     );
   });
 
+  it.each([
+    ["A=${X:?needed}", "line 2: the variable X is required: needed"],
+    ['A="${X?}"', "line 2: the variable X is required"],
+    ["A=${X", "line 2: ${X is not a valid variable"],
+    ["A=${1x}", "line 2: ${1x} is not a valid variable"],
+  ])("refuses %s", (text, message) => {
+    expect(() => parseDotenv(`OK=1\n${text}\n`, noVariables)).toThrow(message);
+  });
+
+  it("resolves variables of earlier env files and of environment, behind the stack's own", () => {
+    const { services } = load({
+      ".env": "C=dotenv\n",
+      "1.env": "A=one\nC=file\n",
+      "2.env": "X=$A-$B-$C-${constructor:-none}\n",
+      "compose.yaml":
+        "services: { a: { image: x, env_file: [1.env, 2.env], environment: { B: own, C: own, D: null } } }",
+    });
+    expect(services.a?.environment).toEqual({ A: "one", B: "own", C: "own", X: "one-own-dotenv-none" });
+  });
+
+  it("does not take properties of objects for variables", () => {
+    const { services } = load({
+      "compose.yaml": 'services: { a: { image: x, environment: ["A=${constructor:-none}", toString] } }',
+    });
+    expect(services.a?.environment).toEqual({ A: "none" });
+  });
+
   it("is warned of where a stack reads it", () => {
     const { warnings } = load({
       ".env": "PW=pa$word\n",
@@ -66,6 +93,17 @@ describe("an env file", () => {
       expect.stringContaining("the variable word is not set"),
       expect.stringMatching(/e\.env:1: the variable cd is not set/),
     ]);
+  });
+});
+
+describe("the platform of a service", () => {
+  it.each([
+    "linux/amd64",
+    "linux/x86_64",
+    "linux/arm64/v8",
+  ])("%s is kept in the canonical file", (platform) => {
+    const { services } = load({ "compose.yaml": `services: { a: { image: x, platform: ${platform} } }` });
+    expect(services.a?.platform).toBe(platform);
   });
 });
 

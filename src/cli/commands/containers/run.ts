@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { ContainerConfig } from "../../../container/index.ts";
 import { BayError, hasCode, messageOf } from "../../../core/errors.ts";
+import { variableOf } from "../../../core/variables.ts";
 import type { Client } from "../../../daemon/index.ts";
 import type { Stack } from "../../../stack/index.ts";
 import type { Context } from "../../context.ts";
@@ -128,7 +129,7 @@ async function variablesOf(files: readonly string[] = []): Promise<string[]> {
     const bad = (message: string, cause?: unknown) =>
       new BayError("BAD_OPTION", `--env-from-file: ${file}: ${message}`, { cause });
     try {
-      const lookup = (name: string) => all.get(name) ?? process.env[name];
+      const lookup = (name: string) => all.get(name) ?? variableOf(process.env, name);
       for (const [name, value] of parseDotenv(readFileSync(file, "utf8"), lookup, (message) =>
         process.stderr.write(`warning: ${file}: ${message}\n`),
       ))

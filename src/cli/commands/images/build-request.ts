@@ -4,6 +4,7 @@ import { isIP } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { BayError } from "../../../core/errors.ts";
+import { variableOf } from "../../../core/variables.ts";
 import type { BuildBody } from "../../../daemon/api/bay/build.ts";
 import type { ProgressKind } from "../../ui/build-progress.ts";
 
@@ -134,7 +135,7 @@ export function buildArgs(entries: readonly string[] | undefined): Record<string
 function pairs(entries: readonly string[] = [], option: string): Record<string, string> {
   return Object.fromEntries(
     entries.flatMap((entry) => {
-      const [name = "", value = process.env[name]] = entry.split(/=(.*)/s);
+      const [name = "", value = variableOf(process.env, name)] = entry.split(/=(.*)/s);
       if (name === "") throw new BayError("BAD_OPTION", `${option}: expected NAME=VALUE, got ${entry}`);
       return value === undefined ? [] : [[name, value] as const];
     }),
@@ -213,7 +214,8 @@ function secretsOf(entries: readonly string[] = []): NonNullable<BuildBody["secr
       const file = fields.src ?? fields.source;
       const id = fields.id ?? (file ? file.split("/").at(-1)! : "");
       if (id === "") throw new BayError("BAD_OPTION", `--secret: expected id=NAME,src=FILE, got ${entry}`);
-      const variable = fields.env ?? (file === undefined && process.env[id] !== undefined ? id : undefined);
+      const variable =
+        fields.env ?? (file === undefined && variableOf(process.env, id) !== undefined ? id : undefined);
       if (variable !== undefined) {
         const value = process.env[variable];
         if (value === undefined) throw new BayError("NO_SECRET", `the variable ${variable} is not set`);
