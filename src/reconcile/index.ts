@@ -11,5 +11,6 @@ export { furtherSubnets, reservedAddresses } from "./plan/networks.ts";
 export { makeOneOffPlan, type OneOffRequest } from "./plan/one-off.ts";
 export { checkNames, PLAN_DEFAULTS, type PlanOptions } from "./plan/options.ts";
 export { makeImagePlan, makePlan } from "./plan/plan.ts";
+export { whatIsMissing } from "./plan/problems.ts";
 export { placeOf } from "./plan/volumes.ts";
 export { printPlan, reasonText } from "./show/print.ts";

@@ -44,6 +44,48 @@ describe("bay plan sees beforehand", () => {
     expect(other.out).toContain("is taken by the container foresee-web-1 of the stack foresee");
   });
 
+  it("all missing sources, devices, containers and contents at once, and refuses missing networks and volumes", () => {
+    const missing = `
+services:
+  bind: { <<: *box, volumes: [{ type: bind, source: ./none, target: /x, bind: { create_host_path: false } }] }
+  made: { <<: *box, volumes: ["/dev/null/x:/x"] }
+  device: { <<: *box, devices: ["/dev/none"] }
+  secret: { <<: *box, secrets: [s] }
+  bound: { <<: *box, volumes: ["b:/b"] }
+  joined: { <<: *box, network_mode: "container:none" }
+secrets: { s: { file: ./none } }
+volumes: { b: { driver_opts: { type: none, o: bind, device: /no/such } } }
+`;
+    const lines = [
+      `services.bind.volumes: ${bay.stackFolder}/none does not exist`,
+      "services.made.volumes: /dev/null/x cannot be created: /dev/null is not a directory",
+      "services.device.devices: /dev/none does not exist on this host",
+      `secrets.s: the file ${bay.stackFolder}/none does not exist`,
+      "volumes.b.driver_opts.device: /no/such does not exist",
+      "services.joined.network_mode: the container none does not exist",
+    ];
+    bay.write(`${HEAD.replace("foresee", "missing")}${missing}`);
+    const plan = bay.run(["plan"]);
+    expect(plan.code, plan.err).toBe(1);
+    for (const line of lines) expect(plan.out).toContain(`error: ${line}`);
+
+    const external = `  net: { <<: *box, networks: [n] }\n  vol: { <<: *box, volumes: ["v:/v"] }\nnetworks: { n: { external: true, name: nonet } }\n`;
+    bay.write(
+      `${HEAD.replace("foresee", "missing")}${missing.replace("secrets: { s:", `${external}secrets: { s:`).replace("volumes: { b:", "volumes: { v: { external: true, name: novol }, b:")}`,
+    );
+    for (const command of [["plan"], ["up", "-d"]]) {
+      const refused = bay.run(command);
+      expect(refused.code).toBe(1);
+      for (const line of [
+        ...lines,
+        "the external network nonet does not exist",
+        "the external volume novol does not",
+      ])
+        expect(refused.err).toContain(line);
+    }
+    expect(bay.ok("ps", "-aq")).toBe("");
+  });
+
   it("all files and commands that an image needs and this host does not have", () => {
     bay.write(
       `name: sources\nimages: { h: { host: [sh, nosuchone, nosuchtwo, /no/path, "./nofile:/x"] }, r: { rootfs: ./none }, t: { archive: ./none.tar } }\n` +

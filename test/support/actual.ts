@@ -28,6 +28,7 @@ export const NOTHING: Actual = {
   withoutDocker: [],
   takenPorts: [],
   unmakable: {},
+  missing: {},
   fullDisks: [],
   cpus: 4,
   drift: [],

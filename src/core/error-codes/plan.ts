@@ -51,6 +51,13 @@ export const PLAN = {
     causes: "The stack was changed between bay plan and bay apply.",
     fix: "Create a new plan with bay plan -o FILE.",
   },
+  SEVERAL_PROBLEMS: {
+    exit: 1,
+    http: 409,
+    meaning: "Several problems prevent the stack from being applied on this host.",
+    causes: "The message lists each of them, such as an external network that does not exist.",
+    fix: "Fix all of them. bay plan shows those that remain.",
+  },
   TOO_MANY_CPUS: {
     exit: 1,
     http: 400,

@@ -37,6 +37,7 @@ import type { Stack, StackImage } from "../../stack/index.ts";
 import type { StoreReader } from "../../store/index.ts";
 import type { VolumeRecord } from "../../volume/index.ts";
 import { fullDisks } from "./foresee.ts";
+import { missingOn } from "./missing.ts";
 import { takenPorts } from "./taken-ports.ts";
 
 export interface View {
@@ -110,6 +111,7 @@ export function observe(
     withoutDocker: socketBinds(stack),
     takenPorts: stack ? takenPorts(stack, own, foreign) : [],
     unmakable: {},
+    missing: stack ? missingOn(stack, records) : {},
     fullDisks: fullDisks(view.roots),
     cpus: cpus().length,
     foreignNames: foreign.map(({ config }) => config.name),

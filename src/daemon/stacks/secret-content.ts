@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import type { ContainerConfig, ContainerManager } from "../../container/index.ts";
 import { BayError } from "../../core/errors.ts";
-import type { Plan } from "../../reconcile/index.ts";
+import { type Plan, whatIsMissing } from "../../reconcile/index.ts";
 import type { Stack } from "../../stack/index.ts";
 
 /** Creates a container while the contents of its secrets and configs are kept. Throws FILE_CHANGED, NO_CONTENT. */
@@ -30,14 +30,6 @@ export function checkContents({ steps }: Plan, stack: Stack): void {
   );
   if (missing.size > 0)
     throw new BayError("NO_CONTENT", `missing content: the ${[...missing].join("; the ")}`);
-}
-
-function whatIsMissing(stack: Stack, kind: "secret" | "config", name: string): string {
-  const given = stack[kind === "secret" ? "secrets" : "configs"][name];
-  if (given && "environment" in given) return `the variable ${given.environment} is not set`;
-  return given && "file" in given
-    ? `the file ${given.file} does not exist`
-    : "the stack file does not define it";
 }
 
 /** Returns the current content of a secret or config. Throws NO_CONTENT. */

@@ -98,6 +98,8 @@ export interface Actual {
   takenPorts: TakenPort[];
   /** Why images cannot be made on this host, by image name. */
   unmakable: Record<string, string[]>;
+  /** Sources of mounts, devices and containers to share with that this host does not have, one line each, by service. */
+  missing: Record<string, string[]>;
   /** File systems of bay that are nearly full, one line each. */
   fullDisks: string[];
   /** The number of processors of the host. */

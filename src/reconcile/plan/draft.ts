@@ -4,11 +4,13 @@ import type { Service, Stack } from "../../stack/index.ts";
 import type { Actual, ActualContainer } from "../model/actual.ts";
 import { type AddStep, type Reason, type Step, say, stepOf } from "../model/step.ts";
 import type { PlanOptions } from "./options.ts";
+import { Refusals } from "./refusals.ts";
 
 export class Draft {
   readonly steps: Step[] = [];
   readonly warnings: string[] = [];
   readonly notes: string[] = [];
+  readonly refusals = new Refusals();
   /** Services of which a container is replaced. */
   readonly replaced = new Set<string>();
   /** Why containers on a network are replaced, by the network's name on the host. */

@@ -14,11 +14,12 @@ export class ImagePlan {
 
   constructor(readonly draft: Draft) {}
 
-  /** Adds the steps for the images that services run and mount. Throws IMAGE_NOT_FOUND. */
+  /** Adds the steps for the images that services run and mount. An image that cannot be had is a refusal. */
   add(services: readonly Service[]): void {
+    const { attempt } = this.draft.refusals;
     for (const service of services) {
-      this.#plan(service);
-      for (const image of mountedImages(service)) this.#planMounted(service, image);
+      attempt(() => this.#plan(service), undefined);
+      for (const image of mountedImages(service)) attempt(() => this.#planMounted(service, image), undefined);
     }
   }
 

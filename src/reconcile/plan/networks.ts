@@ -3,24 +3,23 @@
 import type { BridgeOptions } from "../../core/bridge-options.ts";
 import { BayError } from "../../core/errors.ts";
 import type { SubnetConfig } from "../../network/index.ts";
-import type { Service, Stack, StackNetwork } from "../../stack/index.ts";
+import type { Service, StackNetwork } from "../../stack/index.ts";
 import type { Actual, ActualContainer, ActualNetwork } from "../model/actual.ts";
-import { type AddStep, changeOf, type Reason, say } from "../model/step.ts";
+import { changeOf, type Reason, say } from "../model/step.ts";
+import type { Draft } from "./draft.ts";
 import { labelChanges } from "./label-changes.ts";
 
-/** Plans the networks. Throws NETWORK_NOT_FOUND, NETWORK_IN_USE. */
+/** Plans the networks. Networks that do not exist, or cannot be changed, are refusals. */
 export function planNetworks(
-  stack: Stack,
-  actual: Actual,
+  { stack, actual, add, refusals }: Draft,
   services: readonly Service[],
   /** Services whose containers are removed. */
   leaving: ReadonlySet<string>,
-  add: AddStep,
 ): { steps: string[]; replaced: Map<string, Reason[]> } {
   const replaced = new Map<string, Reason[]>();
   const ingress = (stack.ingress ?? []).flatMap(({ networks }) => networks);
   const used = new Set([...services.flatMap(({ networks }) => Object.keys(networks)), ...ingress]);
-  const steps = [...used].flatMap((key) => {
+  const planNetwork = (key: string): string[] => {
     const wanted = stack.networks[key]!;
     const { name } = wanted;
     const known = actual.networks.find((network) => network.name === name);
@@ -44,7 +43,8 @@ export function planNetworks(
     if (known.drift.length === 0) return own;
     const drift = known.drift.map((text) => say(text, true));
     return [...own, add({ kind: "network.repair", name, reasons: drift })];
-  });
+  };
+  const steps = [...used].flatMap((key) => refusals.attempt(() => planNetwork(key), []));
   return { steps, replaced };
 }
 

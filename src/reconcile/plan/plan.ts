@@ -24,32 +24,41 @@ import { ServicePlan } from "./services.ts";
 import { planVolumes } from "./volumes.ts";
 import { warnOfDependents, warnOfRenamedVolumes, warnOfSockets } from "./warnings.ts";
 
-/** Throws IMAGE_NOT_FOUND, UNKNOWN_SERVICE, VOLUME_NOT_FOUND, NETWORK_NOT_FOUND, NAME_TAKEN, TOO_MANY_CPUS, UNAVAILABLE. */
+/**
+ * Throws UNKNOWN_SERVICE, and IMAGE_NOT_FOUND, VOLUME_NOT_FOUND, NETWORK_NOT_FOUND, NETWORK_IN_USE, VOLUMES_FROM, NAME_TAKEN,
+ * NO_COMMAND, TOO_MANY_CPUS, UNAVAILABLE; or SEVERAL_PROBLEMS, with all of them and the problems that the plan would have.
+ */
 export function makePlan(stack: Stack, actual: Actual, options: PlanOptions = PLAN_DEFAULTS): Plan {
   const selected = selectServices(stack, options);
   const here = selected.filter(isHere);
-  checkAvailable(stack, here);
-  checkContainerVolumes(actual, here);
-  checkCpus(actual, here);
   const draft = new Draft(stack, actual, options);
+  const { attempt } = draft.refusals;
+  attempt(() => checkAvailable(stack, here), undefined);
+  attempt(() => checkContainerVolumes(actual, here), undefined);
+  attempt(() => checkCpus(actual, here), undefined);
   warnOfSockets(draft, here);
   const images = new ImagePlan(draft);
   images.add(here);
   const leaving = new Set([...removedServices(draft), ...selected.map(({ name }) => name)]);
-  const networks = planNetworks(stack, actual, here, leaving, draft.add);
+  const networks = planNetworks(draft, here, leaving);
   draft.networkChanges = networks.replaced;
   warnOfRenamedVolumes(draft, here);
-  const base = [...networks.steps, ...planVolumes(stack, actual, here, draft.add)];
-  if (options.baseOnly) return { stack: stack.name, steps: draft.steps, warnings: [] };
+  const base = [...networks.steps, ...planVolumes(draft, here)];
+  if (options.baseOnly) {
+    draft.refusals.throwAll([]);
+    return { stack: stack.name, steps: draft.steps, warnings: [] };
+  }
   // removals free names and ports for new containers
   planOrphans(draft);
   const services = new ServicePlan(draft, images);
-  for (const service of inDependencyOrder(stack, selected)) services.add(service, base);
+  for (const service of inDependencyOrder(stack, selected))
+    attempt(() => services.add(service, base), undefined);
   planPortReleases(draft.steps, actual, draft.add);
   warnOfDependents(draft, selected);
   draft.repairHost();
   const { steps, warnings, notes } = draft;
   const problems = findProblems(steps, stack, actual);
+  draft.refusals.throwAll(problems);
   return {
     stack: stack.name,
     steps,
@@ -67,6 +76,7 @@ export function makeImagePlan(stack: Stack, actual: Actual, options: PlanOptions
   const draft = new Draft(stack, actual, options);
   new ImagePlan(draft).add(selectServices(stack, options).filter(isHere));
   const problems = findProblems(draft.steps, stack, actual);
+  draft.refusals.throwAll(problems);
   return {
     stack: stack.name,
     steps: draft.steps,

@@ -6,7 +6,7 @@ import type { Actual } from "../model/actual.ts";
 import type { Step } from "../model/step.ts";
 import { portText } from "./ports.ts";
 
-/** One line for each problem, without duplicates: ports in use, images that cannot be made, full disks. */
+/** One line for each problem, without duplicates: ports in use, images that cannot be made, missing sources, full disks. */
 export function findProblems(steps: readonly Step[], stack: Stack, actual: Actual): string[] {
   const images = steps
     .filter(({ kind }) => kind.startsWith("image."))
@@ -16,12 +16,34 @@ export function findProblems(steps: readonly Step[], stack: Stack, actual: Actua
     ...new Set([
       ...images,
       ...(needsRoom ? actual.fullDisks : []),
+      ...steps.flatMap((step) => missingSources(step, stack, actual)),
       ...steps.flatMap((step) => takenPorts(step, stack, actual)),
     ]),
   ];
 }
 
 const NEEDS_ROOM = /^image\.|^volume\.create$|^container\.(create|replace)$/;
+
+/** Mounts, devices, secrets and configs of a new container whose source does not exist. */
+function missingSources({ kind, service = "" }: Step, stack: Stack, actual: Actual): string[] {
+  if (kind !== "container.create" && kind !== "container.replace") return [];
+  const files = stack.services[service]?.files ?? [];
+  return [
+    ...(actual.missing[service] ?? []),
+    ...files
+      .filter(({ kind, source }) => stack[`${kind}s`][source]?.digest === "")
+      .map(({ kind, source }) => `${kind}s.${source}: ${whatIsMissing(stack, kind, source)}`),
+  ];
+}
+
+/** Why a secret or config has no content. */
+export function whatIsMissing(stack: Stack, kind: "secret" | "config", name: string): string {
+  const given = stack[`${kind}s`][name];
+  if (given && "environment" in given) return `the variable ${given.environment} is not set`;
+  return given && "file" in given
+    ? `the file ${given.file} does not exist`
+    : "the stack file does not define it";
+}
 
 function takenPorts({ kind, service, name, container }: Step, stack: Stack, actual: Actual): string[] {
   if (!container || (kind !== "container.update" && !container.start)) return [];

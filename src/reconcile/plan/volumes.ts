@@ -1,24 +1,19 @@
 /** The volumes of a plan. Pure. */
 import { BayError } from "../../core/errors.ts";
 import { withoutPasswords } from "../../core/redaction.ts";
-import type { Service, Stack, StackVolume } from "../../stack/index.ts";
-import type { Actual } from "../model/actual.ts";
-import { type AddStep, changeOf } from "../model/step.ts";
+import type { Service, StackVolume } from "../../stack/index.ts";
+import { changeOf } from "../model/step.ts";
+import type { Draft } from "./draft.ts";
 import { labelChanges } from "./label-changes.ts";
 
-/** Plans the volumes. Throws VOLUME_NOT_FOUND. */
-export function planVolumes(
-  stack: Stack,
-  actual: Actual,
-  services: readonly Service[],
-  add: AddStep,
-): string[] {
+/** Plans the volumes. External volumes that do not exist are refusals. */
+export function planVolumes({ stack, actual, add, refusals }: Draft, services: readonly Service[]): string[] {
   const used = new Set(
     services.flatMap(({ mounts }) =>
       mounts.flatMap((mount) => (mount.type === "volume" && mount.source ? [mount.source] : [])),
     ),
   );
-  return [...used].flatMap((key) => {
+  const planVolume = (key: string): string[] => {
     const { name, external, labels } = stack.volumes[key]!;
     const place = placeOf(stack.volumes[key]!);
     const known = actual.volumes.find((volume) => volume.name === name);
@@ -30,7 +25,8 @@ export function planVolumes(
     if (known.place !== place)
       changes.push(changeOf(`volumes.${key}.driver_opts`, shown(known.place), shown(place)));
     return changes.length > 0 ? [add({ kind: "volume.update", name, reasons: changes })] : [];
-  });
+  };
+  return [...used].flatMap((key) => refusals.attempt(() => planVolume(key), []));
 }
 
 /** The source of a volume that bay does not keep itself; undefined for the others. */

@@ -438,6 +438,18 @@ describe("a problem that is known beforehand", () => {
     expect(makePlan(stack, { ...NOTHING, images, unmakable }).problems).toBeUndefined();
   });
 
+  it("is a missing source of a mount or device, and a secret without content, of a new container only", () => {
+    const stack = stackOf(
+      "services: { a: { image: app, secrets: [s] }, b: { image: app } }\nsecrets: { s: { file: /no/such } }",
+    );
+    const missing = { a: ["services.a.devices: /dev/none does not exist on this host"] };
+    expect(makePlan(stack, { ...NOTHING, missing }).problems).toEqual([
+      ...missing.a,
+      "secrets.s: the file /no/such does not exist",
+    ]);
+    expect(makePlan(stack, { ...converged(stack), missing }).problems).toBeUndefined();
+  });
+
   it("is a full disk, where something has to be written", () => {
     expect(makePlan(web, { ...NOTHING, fullDisks: [full] }).problems).toEqual([full]);
     expect(makePlan(web, { ...converged(web), fullDisks: [full] }).problems).toBeUndefined();
