@@ -1,6 +1,10 @@
 import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
+import { clearSettings } from "./test/support/clear-settings.ts";
 import { LongestFirst } from "./test/support/longest-first.ts";
+
+// the tests' processes inherit this environment
+clearSettings(process.env);
 
 /** Removes what killed runs left. */
 const swept = { globalSetup: ["test/support/owned.ts"] };

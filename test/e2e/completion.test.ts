@@ -29,6 +29,19 @@ const LINES: [typed: string, completed: string][] = [
   ["bay apply plan-fi", "bay apply plan-file"], // a file
   ["bay -f oth", "bay -f other.yaml"],
   ["bay cp fro", "bay cp frontend:"],
+  ["bay container ren", "bay container rename"], // newer commands
+  ["bay container run --network compl_", "bay container run --network compl_default"],
+  ["bay container run --restart unl", "bay container run --restart unless-stopped"],
+  ["bay container create --cap-add NET_BI", "bay container create --cap-add NET_BIND_SERVICE"],
+  ["bay container create --volumes-from compl-fr", "bay container create --volumes-from compl-frontend-1"],
+  ["bay container rename compl-fr", "bay container rename compl-frontend-1"],
+  ["bay container run --cidfile plan-fi", "bay container run --cidfile plan-file"],
+  ["bay logs compl-fr", "bay logs compl-frontend-1"], // a container, which is not a service
+  ["bay watch fro", "bay watch frontend"],
+  ["bay gitops susp", "bay gitops suspend"],
+  ["bay gitops add --pol", "bay gitops add --policy"],
+  ["bay gitops sync fol", "bay gitops sync followed"],
+  ["bay host inv", "bay host invite"],
   ["bay network rm none-s", "bay network rm none-s"], // nothing
 ];
 
@@ -83,6 +96,8 @@ describe("completion", () => {
     bay.write(STACK);
     bay.write(STACK.replace("frontend", "elsewhere"), "other.yaml");
     bay.write("", "plan-file");
+    bay.ok("up", "-d");
+    bay.ok("gitops", "add", "followed", "--repo", "https://127.0.0.1:1/none.git");
     mkdirSync(bin);
     writeFileSync(join(bin, "bay"), `#!/bin/sh\nexec ${process.execPath} ${COMMAND} "$@"\n`);
     chmodSync(join(bin, "bay"), 0o755);

@@ -2,6 +2,7 @@
 import type { Command, Option } from "commander";
 import type { Context } from "../context.ts";
 import type { Names } from "./names.ts";
+import { pathsOf, wordsOf } from "./option-values.ts";
 import { type Position, positionOf } from "./position.ts";
 
 export interface Candidate {
@@ -21,34 +22,16 @@ const listed = (words: readonly string[]): Candidates => ({
   files: "none",
 });
 
-/** Values that are the same on every host, by command and argument. */
+/** Arguments that are the same on every host, by command and argument. */
 const CHOICES: Readonly<Record<string, readonly string[]>> = {
   "daemon what": ["run", "install", "uninstall", "stop", "status", "reload"],
   "completion shell": ["bash", "zsh", "fish", "install", "uninstall"],
-  "down --rmi": ["all", "local"],
-  "ps --status": ["created", "running", "paused", "restarting", "exited", "dead"],
-  "port --protocol": ["tcp", "udp"],
-  "kill --signal": ["SIGHUP", "SIGINT", "SIGKILL", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2"],
-  "build --provenance": ["false"],
-  "build --sbom": ["false"],
-  "pull --policy": ["always", "missing"],
 };
 
-/** Options whose value is a file or a directory, for every command. */
-const FILE_OPTIONS = new Set([
-  "--file",
-  "--env-file",
-  "--output",
-  "--input",
-  "--iidfile",
-  "--metadata-file",
-  "--env-from-file",
-  "--tlscacert",
-  "--tlscert",
-  "--tlskey",
-]);
-const FOLDER_OPTIONS = new Set(["--project-directory", "--root", "--run", "--workdir"]);
-const SERVICE_OPTIONS = new Set(["--attach", "--no-attach", "--exit-code-from", "--rerun", "--hash"]);
+/** Commands that take the name of any container in place of a service. */
+const ON_CONTAINERS = new Set(
+  "attach commit cp exec export kill logs pause port restart rm start stats stop top unpause wait".split(" "),
+);
 
 /** `names` looks up names on this host and in the stack's file. */
 export async function candidatesAt(
@@ -83,7 +66,7 @@ async function candidatesOf(program: Command, position: Position, names: Names):
     case "value":
       return valuesOf(position.option, position.command, names);
     case "argument":
-      return argumentsOf(position.argument.name(), position.command, program, names);
+      return argumentsOf(position, program, names);
   }
 }
 
@@ -104,43 +87,54 @@ const shownOptions = (command: Command): Candidate[] =>
 async function valuesOf(option: Option, command: Command, names: Names): Promise<Candidates> {
   const flag = option.long ?? option.short ?? "";
   if (option.argChoices) return listed(option.argChoices);
-  const fixed = CHOICES[`${command.name()} ${flag}`];
-  if (fixed) return listed(fixed);
-  if (flag === "--format") return listed(["table", "json"]);
-  if (FOLDER_OPTIONS.has(flag) && !(flag === "--workdir" && command.parent !== null))
-    return { words: [], files: "folders" };
-  if (FILE_OPTIONS.has(flag)) return FILES;
-  if (SERVICE_OPTIONS.has(flag)) return listed(await names.services());
-  if (flag === "--scale") return listed((await names.services()).map((name) => `${name}=`));
-  if (flag === "--profile") return listed(await names.profiles());
-  if (flag === "--context") return listed(await names.contexts());
-  if (flag === "--host") return listed(["unix://", "tcp://", "ssh://"]);
-  if (flag === "--project-name") return listed(await names.stacks());
-  return NONE;
+  const parent = command.parent?.name();
+  const group = parent === "gitops" || parent === "host" ? parent : command.name();
+  const files = pathsOf(flag, command.parent === null) ?? "none";
+  return { ...listed((await wordsOf(group, flag, names)) ?? []), files };
 }
 
+/** Groups of commands whose argument `name` is one of these. */
+const GROUPS: Readonly<Record<string, (names: Names) => Promise<string[]>>> = {
+  gitops: (names) => names.sources(),
+  host: (names) => names.hosts(),
+};
+
 async function argumentsOf(
-  argument: string,
-  command: Command,
+  { argument, command, word }: Extract<Position, { kind: "argument" }>,
   program: Command,
   names: Names,
 ): Promise<Candidates> {
-  const fixed = CHOICES[`${command.name()} ${argument}`];
+  const name = argument.name();
+  const fixed = CHOICES[`${command.name()} ${name}`];
   if (fixed) return listed(fixed);
   const isOfStack = command.parent === program;
-  switch (argument) {
+  /** Services; a container's name where no service fits. */
+  const servicesOrContainers = async () => {
+    const services = await names.services();
+    const isService = services.some((service) => service.startsWith(word));
+    return isService || !ON_CONTAINERS.has(command.name()) ? services : names.containers();
+  };
+  switch (name) {
     case "service":
     case "services":
-      return listed(await names.services());
+      return listed(await servicesOrContainers());
     case "service=count":
-      return listed((await names.services()).map((name) => `${name}=`));
+      return listed((await names.services()).map((service) => `${service}=`));
     case "image":
     case "images":
       return listed(await names.images());
+    case "name":
+    case "host":
+    case "hosts": {
+      const group = GROUPS[command.parent?.name() ?? ""];
+      // a new source or host has a name of its own
+      return group && command.name() !== "add" ? listed(await group(names)) : NONE;
+    }
     case "container":
     case "names":
       return listed([...(await names.services()), ...(await names.containers())]);
     case "volumes":
+    case "volume":
       return listed(await names.volumes());
     case "networks":
       return listed(await names.networks());
@@ -148,8 +142,8 @@ async function argumentsOf(
     case "target":
       if (command.name() !== "cp") return FILES;
       return {
-        words: (isOfStack ? await names.services() : await names.containers()).map((name) => ({
-          text: `${name}:`,
+        words: (isOfStack ? await servicesOrContainers() : await names.containers()).map((each) => ({
+          text: `${each}:`,
         })),
         files: "files",
       };
@@ -162,6 +156,7 @@ async function argumentsOf(
       return listed(await names.contexts());
     case "planfile":
     case "context":
+    case "file":
       return FILES;
     default:
       return NONE;

@@ -10,6 +10,10 @@ export interface Names {
   volumes(): Promise<string[]>;
   networks(): Promise<string[]>;
   contexts(): Promise<string[]>;
+  /** Sources of gitops. */
+  sources(): Promise<string[]>;
+  /** Members of the cluster. */
+  hosts(): Promise<string[]>;
 }
 
 const MOST = 10_000;
@@ -61,6 +65,9 @@ export function namesFrom(context: () => Context): Names {
         const { Contexts, DEFAULT_CONTEXT } = await import("../remote/contexts.ts");
         return [DEFAULT_CONTEXT, ...new Contexts().names()];
       }),
+    sources: () =>
+      orNone(async () => (await ask<{ name: string }[]>("/bay/v1/gitops")).map(({ name }) => name)),
+    hosts: () => orNone(async () => (await ask<{ name: string }[]>("/bay/v1/hosts")).map(({ name }) => name)),
     networks: () => orNone(async () => (await ask<{ Name: string }[]>("/networks")).map(({ Name }) => Name)),
   };
 }

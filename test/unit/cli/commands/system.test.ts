@@ -497,6 +497,8 @@ describe("bay completion", () => {
     expect(await complete("exec", "web", "ls", "-")).toEqual([":files"]);
     expect(await complete("apply", "")).toEqual([":files"]);
     expect(await complete("version", "x", "")).toEqual([]);
-    expect(await complete("-f", "absent.yaml", "stop", "")).toEqual([]);
+    // stop takes any container, up needs services
+    expect(await complete("-f", "absent.yaml", "stop", "")).toEqual(["one"]);
+    expect(await complete("-f", "absent.yaml", "up", "")).toEqual([]);
   });
 });
