@@ -96,7 +96,10 @@ export function addStackCommands(add: Add, program: Command): void {
     "remove the containers and networks of the stack, or of some of its services",
     (c) =>
       claimOptions(c)
-        .option("-v, --volumes", "remove the volumes of the stack and their data too")
+        .option(
+          "-v, --volumes",
+          "remove the volumes of the file and their data too; without a file, all volumes of the stack",
+        )
         .option("--rmi <which>", "remove images: all, or local for those created by bay")
         .option("--remove-orphans", "include services that are not in the file")
         .option("--dry-run", "show what would be removed without removing it")

@@ -12,6 +12,8 @@ export interface DownOptions {
   only?: readonly string[] | undefined;
   /** Volumes that the file calls external are kept. */
   externalVolumes: readonly string[];
+  /** Names of the file's volumes. As in Compose, others of the stack are kept; undefined removes all of them. */
+  namedVolumes?: readonly string[] | undefined;
 }
 
 const step = (kind: Step["kind"], name: string, rest: Partial<Step> = {}): Step =>
@@ -54,9 +56,11 @@ export function makeDownPlan(stack: string, actual: Actual, options: DownOptions
   const networks = actual.networks
     .filter((network) => network.stack === stack && !stillUsed.has(network.name) && isOf(network.name))
     .map(({ name }) => step("network.remove", name, { after }));
-  const wanted = options.volumes
+  const own = options.volumes
     ? actual.volumes.filter(({ name, stack: of }) => of === stack && !options.externalVolumes.includes(name))
     : [];
+  const isNamed = ({ name }: { name: string }) => options.namedVolumes?.includes(name) ?? true;
+  const wanted = own.filter(isNamed);
   const inUse = new Set([...actual.foreignVolumes, ...left.flatMap(({ config }) => volumesOf(config))]);
   const volumes = wanted
     .filter(({ name }) => !inUse.has(name) && isOf(name))
@@ -67,6 +71,11 @@ export function makeDownPlan(stack: string, actual: Actual, options: DownOptions
       `containers of services that are no longer in the stack are kept: ${left.map(({ name }) => name).join(", ")}; --remove-orphans removes them`,
     );
   const kept = wanted.filter(({ name }) => inUse.has(name) && isOf(name)).map(({ name }) => name);
+  const unnamed = own.filter((volume) => !isNamed(volume) && isOf(volume.name)).map(({ name }) => name);
+  if (unnamed.length > 0)
+    warnings.push(
+      `volumes that are no longer in the stack file are kept: ${unnamed.join(", ")}; bay volume rm removes them`,
+    );
   if (kept.length > 0) warnings.push(`volumes that other containers use are kept: ${kept.join(", ")}`);
   return { stack, steps: [...removals, ...networks, ...volumes], warnings };
 }

@@ -37,6 +37,7 @@ export async function down(context: Context, only: string[], options: DownComman
     externalVolumes: Object.values(stack?.volumes ?? {})
       .filter(({ external }) => external)
       .map((volume) => volume.name),
+    ...(stack ? { namedVolumes: Object.values(stack.volumes).map((volume) => volume.name) } : {}),
     graceMs: milliseconds(options.timeout),
     ...claimOf(options),
   };

@@ -165,6 +165,7 @@ export const downBody = z.object({
   services: names.optional(),
   only: names.optional(),
   externalVolumes: names,
+  namedVolumes: names.optional(),
   parallel,
   claim,
   pid,

@@ -56,6 +56,7 @@ export function bayRoutes({ manager, stacks, reload, shutDown }: Services): Rout
             only: body.only,
             parallel: body.parallel,
             externalVolumes: body.externalVolumes,
+            namedVolumes: body.namedVolumes,
           },
           body.graceMs,
           write,

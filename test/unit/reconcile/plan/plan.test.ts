@@ -281,6 +281,20 @@ describe("the plan, printed", () => {
     expect(plan.steps.at(-1)!.id).toBe("volume.remove:demo_data");
   });
 
+  it("keeps volumes that the file does not have, and names them; without a file, it removes all", () => {
+    const down = { volumes: true, removeOrphans: true, services: undefined, externalVolumes: [] };
+    const of = ({ steps }: ReturnType<typeof makeDownPlan>) =>
+      steps.flatMap(({ kind, name }) => (kind === "volume.remove" ? [name] : []));
+    const actual = converged(stackOf(BASE));
+    actual.volumes.push({ ...actual.volumes[0]!, name: "old_data" });
+    const kept = makeDownPlan("demo", actual, { ...down, namedVolumes: ["demo_data"] });
+    expect(of(kept)).toEqual(["demo_data"]);
+    expect(kept.warnings).toEqual([
+      "volumes that are no longer in the stack file are kept: old_data; bay volume rm removes them",
+    ]);
+    expect(of(makeDownPlan("demo", actual, down))).toEqual(["demo_data", "old_data"]);
+  });
+
   it("names the containers of services that the file no longer has", () => {
     const plan = makeDownPlan("demo", converged(stackOf(BASE)), {
       volumes: false,
