@@ -19,6 +19,9 @@ section large bay image import large.tar large:1
 dd if=/dev/zero of=disk/fill bs=1M count=100 2>/dev/null
 section import bay image import base.tgz base:2
 section info bay info
+section tag bay image tag base:1 base:tagged
+section tagged bay image inspect base:tagged
+bay image rm base:tagged >/dev/null
 section remove bay image rm base:1
 dd if=/dev/zero of=disk/fill bs=1M count=100 oflag=append conv=notrunc 2>/dev/null
 section prune bay image prune -a -f
@@ -38,6 +41,7 @@ eat 0
 eat 1
 section run bay run --rm -T a /bin/busybox true
 section ps bay ps -a -q
+section replace bay up -d --force-recreate
 section output bay export a -o disk/out.tar
 section stop bay stop -t 0 a
 section start bay start a
@@ -77,6 +81,11 @@ describe("a full disk", () => {
     expect(section("info")).toMatch(/^warning: .*full/m);
   });
 
+  it("gives an image a name whole, or not at all", () => {
+    const [, tag] = /code (\d+)\n$/.exec(section("tag"))!;
+    expect(section("tagged")).toContain(`code ${tag}\n`);
+  });
+
   it.each(["remove", "prune"])("does not prevent freeing space: %s", (name) => {
     expect(section(name)).toContain("code 0");
   });
@@ -87,7 +96,8 @@ describe("a full disk", () => {
     expect([id, code]).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/), "code 0"]);
     expect(section("stop")).not.toContain("does not stop");
     expect(section("stop")).toContain("code 0");
-    for (const name of ["run", "start", "output"]) {
+    for (const name of ["run", "start", "output", "replace"]) {
+      expect(section(name)).toContain(name === "output" ? "name a file on another disk" : "bay system prune");
       expect(section(name)).toMatch(/the disk of \S+ (is|was) full/);
       expect(section(name)).toContain("code 1");
     }

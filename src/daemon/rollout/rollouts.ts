@@ -13,6 +13,7 @@ import {
 import { BayError, hasCode, messageOf } from "../../core/errors.ts";
 import type { Rollout, Say, Step } from "../../reconcile/index.ts";
 import type { Stack } from "../../stack/index.ts";
+import { diskFullError } from "../../store/index.ts";
 import type { UpSettings } from "../stacks/executor.ts";
 import { withFiles } from "../stacks/secret-content.ts";
 import { drain } from "./drain.ts";
@@ -86,8 +87,15 @@ export class Rollouts {
     }
   }
 
-  async #failed(service: string, name: string, rollout: Rollout, error: unknown, say: Say): Promise<unknown> {
-    if (hasCode(error, "ABORTED")) return error;
+  async #failed(
+    service: string,
+    name: string,
+    rollout: Rollout,
+    thrown: unknown,
+    say: Say,
+  ): Promise<unknown> {
+    if (hasCode(thrown, "ABORTED")) return thrown;
+    const error = diskFullError(thrown) ?? thrown;
     const failures = (this.#failures.get(service) ?? 0) + 1;
     this.#failures.set(service, failures);
     const isTolerated = failures / rollout.replicas <= rollout.maxFailureRatio;

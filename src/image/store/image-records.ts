@@ -106,7 +106,7 @@ export class ImageRecords {
     if (before && before.id !== record.id) this.#keepUntagged(before);
     if (!isUntagged(record.reference)) this.store.delete(IMAGE_KEY + untagged(record.id));
     this.store.put(IMAGE_KEY + record.reference, record);
-    this.#writeIndex();
+    this.#refreshIndex();
   }
 
   /** Adds a name to an image. Throws IMAGE_NOT_FOUND, BAD_REFERENCE. */
@@ -134,10 +134,14 @@ export class ImageRecords {
   /** Removes a record. */
   forget({ reference }: ImageRecord): void {
     this.store.delete(IMAGE_KEY + reference);
+    this.#refreshIndex();
+  }
+
+  /** The state has changed by now, so a full disk is no error: the next change, or sweep, writes the file. */
+  #refreshIndex(): void {
     try {
       this.#writeIndex();
     } catch (error) {
-      // on a full disk the sweep that follows frees space for it
       if (!hasCode(error, "ENOSPC", "EDQUOT")) throw error;
       this.#isIndexOld = true;
     }

@@ -38,10 +38,8 @@ async function each(
   const chosen = rows.filter(select);
   const owners = await all(chosen.filter((row) => !isRider(row)));
   const results = [...owners, ...(await all(chosen.filter(isRider)))];
-  const failed = results.flatMap((result) =>
-    result.status === "rejected" ? [messageOf(result.reason)] : [],
-  );
-  if (failed.length > 0) throw new BayError("SOME_FAILED", failed.join("\n"));
+  const failed = results.flatMap((result) => (result.status === "rejected" ? [textOf(result.reason)] : []));
+  if (failed.length > 0) throw new BayError("SOME_FAILED", [...new Set(failed)].join("\n"));
   return stack;
 }
 
@@ -56,6 +54,9 @@ async function noteOwner(context: Context, stack: string | undefined): Promise<v
       `warning: the stack ${stack} is managed by the gitops source ${owner.source}, ${owner.isRepaired ? "which restores it" : "which reports this as drift"}; bay gitops suspend ${owner.source} prevents that\n`,
     );
 }
+
+const textOf = (reason: unknown): string =>
+  reason instanceof BayError && reason.hint ? `${messageOf(reason)}\n  ${reason.hint}` : messageOf(reason);
 
 const isUp = (row: ContainerRow) => ["running", "paused", "restarting"].includes(row.State);
 const grace = (seconds: number | undefined) => (seconds === undefined ? "" : `?t=${seconds}`);
