@@ -23,7 +23,8 @@ export class BayError extends Error {
 /** The message of any thrown value, followed by the messages of its causes. */
 export function messageOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown);
-  const message = fileProblem(thrown) ?? thrown.message;
+  // messages of OpenSSL end with a new line
+  const message = fileProblem(thrown) ?? thrown.message.trimEnd();
   if (thrown.cause === undefined || thrown.message.includes(messageOf(thrown.cause))) return message;
   return `${message}: ${messageOf(thrown.cause)}`;
 }

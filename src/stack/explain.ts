@@ -18,7 +18,10 @@ export interface Explained {
 /** Every single value at a path or below it. Throws NO_SUCH_KEY if the path does not exist. */
 export function explainValues(merged: Merged, path: readonly string[]): Explained[] {
   let value = merged.value;
+  let isEntry = false;
   for (const [index, step] of path.entries()) {
+    // an entry in its short form, such as `8080:80`, has the keys that `bay config` shows
+    if (isEntry && !isHolder(value)) return leaves(merged, path.slice(0, index), value);
     const known = isHolder(value) ? Object.keys(value) : [];
     if (!isHolder(value) || !Object.hasOwn(value, step)) {
       const removed = index === path.length - 1 ? merged.origins.removed(value, step) : undefined;
@@ -30,6 +33,7 @@ export function explainValues(merged: Merged, path: readonly string[]): Explaine
         hint: known.length > 0 ? `${at || "the stack"} has ${known.join(", ")}` : "it may be set by an image",
       });
     }
+    isEntry = Array.isArray(value);
     value = value[step];
   }
   return leaves(merged, [...path], value);

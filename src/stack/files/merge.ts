@@ -92,7 +92,10 @@ function mergeMappings(base: Mapping, over: Mapping, origins: Origins, depth: nu
       continue;
     }
     merged[name] = tag === "override" ? value : mergeValues(base[name], value, origins, name, depth + 1);
-    origins.note(merged, name, [...origins.of(over, name), ...origins.of(base, name)]);
+    // a null that changes nothing is not where the value comes from
+    const isKept = value === null && merged[name] !== null;
+    const later = isKept ? [] : origins.of(over, name);
+    origins.note(merged, name, [...later, ...origins.of(base, name)]);
   }
   return merged;
 }

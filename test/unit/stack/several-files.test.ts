@@ -169,6 +169,12 @@ describe("where a value came from", () => {
       "mem_limit bay.override.yaml:3,bay.yaml:4",
       "0 bay.override.yaml:4",
     ]);
+    // `bay config` shows the long form of an entry
+    expect(told("services.a.ports.0.published")).toEqual(["0 bay.override.yaml:4"]);
+    expect(() => told("services.a.image.x")).toThrow("do not set services.a.image.x");
+    write({ "bay.override.yaml": "services:\n  a:\n    mem_limit: null\n    image:\n" });
+    const kept = readMerged({ cwd: folder, environment: {} });
+    expect(explainValues(kept, ["services", "a"]).map(({ places }) => places.length)).toEqual([1, 1]);
     write({
       "bay.override.yaml": `services:
   a:
