@@ -106,6 +106,52 @@ services:
       for (const name of [plain, inside]) tmux("kill-session", "-t", name);
     });
 
+  it.each(cases)("of bay attach shows what $program shows in a plain one", async ({
+    program,
+    args,
+    keys,
+  }) => {
+    const [plain, inside] = [`plain-${program}-attach`, `bay-${program}-attach`];
+    bay.write(text, "text");
+    bay.write(
+      `name: attached
+images: { tools: { host: [sh, sleep, stty, cat, ${programs.join(", ")}] } }
+services:
+  a:
+    image: tools
+    tty: true
+    stdin_open: true
+    stop_grace_period: 0s
+    command: ${args}
+    working_dir: /tmp
+    environment: { TERM: screen, LC_ALL: C.UTF-8, HOME: /tmp }
+    volumes: ["./text:/tmp/text", "/lib/terminfo:/lib/terminfo:ro", "/usr/lib/locale:/usr/lib/locale:ro"]
+`,
+      "attached.yaml",
+    );
+    bay.ok("-f", "attached.yaml", "up", "-d");
+    open(plain, `cd ${join(bay.folder, "stack")} && HOME=/tmp TERM=screen LC_ALL=C.UTF-8 ${args}`);
+    open(inside, `${command} -f attached.yaml attach a`);
+    const areAlike = (part: string) =>
+      eventually(() => {
+        expect(screen(plain)).toContain(part);
+        expect(screen(inside)).toBe(screen(plain));
+      });
+    // less shows another prompt after the change of size that attach makes
+    await eventually(() => {
+      for (const name of [plain, inside]) expect(screen(name)).toContain("line 3");
+    });
+    for (const key of keys) {
+      send(plain, key);
+      send(inside, key);
+    }
+    await areAlike(program === "less" ? "line 15" : "hello");
+    for (const name of [plain, inside]) tmux("resize-window", "-t", name, "-x", "60", "-y", "20");
+    await areAlike("");
+    for (const name of [plain, inside]) tmux("kill-session", "-t", name);
+    bay.ok("-f", "attached.yaml", "down", "-t", "0");
+  });
+
   it("has its size from the start, with exec and with run", async () => {
     for (const [index, how] of ["exec", "run --rm --no-deps"].entries()) {
       open(`size${index}`, `${command} ${how} a stty size; echo ended`);
