@@ -120,9 +120,11 @@ else
   [ ! -e /etc/systemd/system/bay.service ] && [ ! -e /etc/bay/bayd.env ] || fail "uninstall left files"
   ok "uninstall removes the units and keeps the containers"
 
-  # as a login does: systemd ends all processes that the session has left
+  # as a login does: systemd ends all processes that the session has left; if the limit for the start of bayd was too short, the
+  # failed command must not end the session, and bayd with it
   systemd-run --quiet --unit=session --property=RemainAfterExit=yes --working-directory="$stack" \
-    --setenv=BAY_ROOT="$BAY_ROOT" --setenv=PATH="$PATH" bay up -d || fail "up in a session"
+    --setenv=BAY_ROOT="$BAY_ROOT" --setenv=PATH="$PATH" \
+    sh -c 'bay up -d || { until bay daemon status; do sleep 1; done; bay up -d; }' || fail "up in a session"
   wait_for answers
   bayd_pid=$(bay daemon status | sed 's/[^0-9]//g')
   grep -q session.service "/proc/$bayd_pid/cgroup" || fail "bayd is not in the session"
