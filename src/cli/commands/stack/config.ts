@@ -181,6 +181,7 @@ function profilesOf(value: unknown): string[] {
   const services = (value as { services?: Record<string, { profiles?: unknown } | null> }).services ?? {};
   return [...new Set(Object.values(services).flatMap((service) => [service?.profiles ?? []].flat()))]
     .map(String)
+    .filter(Boolean)
     .sort();
 }
 
