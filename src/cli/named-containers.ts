@@ -49,10 +49,11 @@ export function chooseContainers(
   stack: string,
   options: { services?: string[]; oneOff?: boolean; known?: readonly string[] },
 ): ContainerRow[] {
-  const counted = rows.filter((row) => options.oneOff || !isOneOff(row));
-  const wanted = options.services ?? [];
+  const { known = [], services: wanted = [] } = options;
+  const isNamed = (row: ContainerRow) => wanted.includes(nameOf(row)) && !known.includes(nameOf(row));
+  // a one-off container is not one of its service, but has a name of its own
+  const counted = rows.filter((row) => options.oneOff || !isOneOff(row) || isNamed(row));
   // a service of the file without a container is not an error: there is nothing to do
-  const { known = [] } = options;
   for (const service of wanted.filter((name) => !known.includes(name))) {
     if (counted.some((row) => serviceOf(row) === service || nameOf(row) === service)) continue;
     const names = [...new Set([...known, ...counted.map(serviceOf)])].filter(Boolean).sort();

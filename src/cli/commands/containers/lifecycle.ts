@@ -60,6 +60,9 @@ async function noteOwner(context: Context, stack: string | undefined): Promise<v
 const textOf = (reason: unknown): string =>
   reason instanceof BayError && reason.hint ? `${messageOf(reason)}\n  ${reason.hint}` : messageOf(reason);
 
+const textOf = (reason: unknown): string =>
+  reason instanceof BayError && reason.hint ? `${messageOf(reason)}\n  ${reason.hint}` : messageOf(reason);
+
 const isUp = (row: ContainerRow) => ["running", "paused", "restarting"].includes(row.State);
 const grace = (seconds: number | undefined) => (seconds === undefined ? "" : `?t=${seconds}`);
 
