@@ -43,6 +43,14 @@ const DISK_TYPES = ["container", "image", "volume", "build-cache"] as const;
 
 const grace = () => ({ t: integer(-1, LONGEST_GRACE), signal: signal() });
 const size = () => ({ h: integer(0, 65_535), w: integer(0, 65_535) });
+const attached = () => ({
+  detachKeys: text(256),
+  logs: flag(),
+  stream: flag(),
+  stdin: flag(),
+  stdout: flag(),
+  stderr: flag(),
+});
 /** The rule of a watch: its path of the host, and its target. */
 const watchRule = () => ({ source: text(), target: text() });
 const ageAndLabels = () => ({ filters: filters(AGE_AND_LABELS) });
@@ -99,14 +107,8 @@ const TABLE = {
   "POST /containers/:/restart": grace,
   "POST /containers/:/kill": () => ({ signal: signal() }),
   "POST /containers/:/rename": () => ({ name: containerNameText() }),
-  "POST /containers/:/attach": () => ({
-    detachKeys: text(256),
-    logs: flag(),
-    stream: flag(),
-    stdin: flag(),
-    stdout: flag(),
-    stderr: flag(),
-  }),
+  "POST /containers/:/attach": attached,
+  "GET /containers/:/attach/ws": attached,
   "POST /containers/:/wait": () => ({ condition: oneOf("not-running", "next-exit", "removed") }),
   "DELETE /containers/:": () => ({ v: flag(), force: flag(), link: never("0", "false") }),
   "HEAD /containers/:/archive": () => ({ path: text() }),

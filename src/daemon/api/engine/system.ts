@@ -21,7 +21,10 @@ export function systemRoutes({ manager }: Services): Route[] {
   const ping: Route["handle"] = ({ response }) => {
     response.writeHead(200, {
       "Api-Version": API_VERSION,
+      // the classic builder: docker build uses it if the plugin buildx is not installed
+      "Builder-Version": "1",
       "Docker-Experimental": "false",
+      Swarm: "inactive",
       Ostype: "linux",
       Server: `bay/${VERSION}`,
       "Content-Type": "text/plain",
