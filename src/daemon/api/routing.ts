@@ -89,7 +89,9 @@ const REASONS: readonly (readonly [route: RegExp, reason: string])[] = [
 
 /** The error for a path that bay does not serve. */
 export function noRoute(method: string, path: string): BayError {
-  if (SWARM.test(path) && !/^\/swarm\/(init|join)$/.test(path))
+  // volumes of a cluster are updated by a swarm's manager
+  const isOfSwarm = SWARM.test(path) || (method === "PUT" && /^\/volumes\/[^/]+$/.test(path));
+  if (isOfSwarm && !/^\/swarm\/(init|join)$/.test(path))
     return new BayError(
       "NO_SWARM",
       'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.',

@@ -63,6 +63,7 @@ export function archiveRoutes({ manager }: Services): Route[] {
     route("GET", "/containers/:/archive", async (call) => {
       const { record, path } = target(call);
       const { stat, stream, done } = await readArchive(manager, record, path);
+      manager.events.ofContainer(record, "archive-path");
       call.response.writeHead(200, {
         "Content-Type": "application/x-tar",
         "X-Docker-Container-Path-Stat": header(stat),
@@ -70,7 +71,9 @@ export function archiveRoutes({ manager }: Services): Route[] {
       await pass(stream, done, call.response);
     }),
     route("GET", "/containers/:/export", async ({ response, parts }) => {
-      const { stream, done } = await exportContainer(manager, manager.get(parts[0]!));
+      const record = manager.get(parts[0]!);
+      const { stream, done } = await exportContainer(manager, record);
+      manager.events.ofContainer(record, "export");
       response.writeHead(200, { "Content-Type": "application/x-tar" });
       await pass(stream, done, response);
     }),
@@ -86,13 +89,15 @@ export function archiveRoutes({ manager }: Services): Route[] {
     route("POST", "/commit", async ({ response, query, body }) => {
       const { changes, repo, tag, ...given } = parameters("POST /commit", query);
       await body(commitBody);
-      const image = await commitContainer(manager, manager.get(given.container ?? ""), {
+      const record = manager.get(given.container ?? "");
+      const image = await commitContainer(manager, record, {
         name: repo ? withTag(repo, tag) : undefined,
         author: given.author || undefined,
         comment: given.comment || undefined,
         pause: given.pause,
         change: (config) => changedConfig(config, changes),
       });
+      manager.events.ofContainer(record, "commit", { comment: given.comment ?? "", imageID: image.id });
       sendJson(response, 201, { Id: image.id });
     }),
     route("PUT", "/containers/:/archive", async (call) => {
@@ -104,6 +109,7 @@ export function archiveRoutes({ manager }: Services): Route[] {
       if (copyUIDGID && record.config.user)
         throw new BayError("UNSUPPORTED", "copyUIDGID is not supported for a container with a user");
       await writeArchive(manager, record, path, call.request, noOverwriteDirNonDir);
+      manager.events.ofContainer(record, "extract-to-dir");
       call.response.writeHead(200).end();
     }),
   ];

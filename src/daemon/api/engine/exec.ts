@@ -56,6 +56,10 @@ export function execRoutes({ manager }: Services): Route[] {
       };
       const exec = new Exec(manager, record, config, "client");
       manager.execs.track(exec);
+      publishExec(manager, exec, "exec_create");
+      exec.once("end", () =>
+        publishExec(manager, exec, "exec_die", { exitCode: String(exec.exitCode ?? "") }),
+      );
       sendJson(call.response, 201, { Id: exec.id });
     }),
     route("GET", "/exec/:/json", (call) => {
@@ -86,6 +90,17 @@ export function execRoutes({ manager }: Services): Route[] {
       call.response.writeHead(200).end();
     }),
   ];
+}
+
+/** An event of a command in a container; Docker's actions except the end have the command. */
+export function publishExec(
+  { events }: Services["manager"],
+  { id, container, config }: Exec,
+  action: "exec_create" | "exec_start" | "exec_die",
+  extra: Record<string, string> = {},
+): void {
+  const words = action === "exec_die" ? "" : `: ${config.args.join(" ")}`;
+  events.ofContainer(container, `${action}${words}`, { execID: id, ...extra });
 }
 
 /** Throws BAD_REQUEST if a text contains a NUL, which ends strings in the kernel. */

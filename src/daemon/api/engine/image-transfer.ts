@@ -116,6 +116,7 @@ export function imageTransferRoutes({ manager }: Services): Route[] {
           onProgress: (progress) => write(layerLine(progress.status, progress)),
           signal,
         });
+        manager.events.publish("image", "push", record.id, { name: familiarReference(record.reference) });
         write({ status: `${parseReference(record.reference).tag ?? ""}: digest: ${digest} size: ${size}` });
       });
     }),
@@ -164,12 +165,15 @@ export function imageTransferRoutes({ manager }: Services): Route[] {
   }
 
   async function load(path: string, write: (value: unknown) => void): Promise<void> {
-    for (const { reference, id } of await images.archives.load(path))
+    for (const { reference, id } of await images.archives.load(path)) {
+      const name = isUntagged(reference) ? id : familiarReference(reference);
+      manager.events.publish("image", "load", id, { name });
       write({
         stream: isUntagged(reference)
           ? `Loaded image ID: ${id}\n`
           : `Loaded image: ${familiarReference(reference)}\n`,
       });
+    }
   }
 
   /** Throws IMAGE_NOT_FOUND. */
@@ -179,6 +183,8 @@ export function imageTransferRoutes({ manager }: Services): Route[] {
 
   async function save({ response }: Call, names: readonly string[]): Promise<void> {
     const records = chosen(names);
+    for (const { record } of records)
+      manager.events.publish("image", "save", record.id, { name: familiarReference(record.reference) });
     await sendArchive(response, (put) => images.archives.save(records, put));
   }
 }

@@ -215,6 +215,10 @@ const TABLE = {
     until: moment("until"),
     filters: filters(EVENT_FILTERS),
   }),
+  "POST /plugins/*/enable": () => ({ timeout: integer(0, MOST_RESULTS) }),
+  "POST /plugins/*/disable": () => ({ force: flag() }),
+  "POST /plugins/*/upgrade": () => ({ remote: text() }),
+  "DELETE /plugins/*": () => ({ force: flag() }),
   "GET /networks": () => ({ filters: filters(NETWORK_FILTERS) }),
   "GET /networks/:": () => ({ verbose: flag(), scope: oneOf("local") }), // bay has no services of a swarm
   "POST /networks/prune": ageAndLabels,

@@ -16,7 +16,7 @@ import type { Hijack, HijackRoute } from "../routing.ts";
 import type { Services } from "../server.ts";
 import { DetachKeys } from "./detach-keys.ts";
 import { sendEvents } from "./event-stream.ts";
-import { findExec, startBody } from "./exec.ts";
+import { findExec, publishExec, startBody } from "./exec.ts";
 import { sendLog } from "./log-stream.ts";
 import { parameters } from "./parameters.ts";
 
@@ -92,6 +92,7 @@ async function startExec(manager: ContainerManager, call: Hijack): Promise<void>
   const exec = findExec(manager, call.parts[0]!);
   const body = parseWith(startBody, parseJson(call.body));
   exec.checkFresh();
+  publishExec(manager, exec, "exec_start");
   if (body.Detach) {
     await exec.start();
     call.socket.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
@@ -132,6 +133,8 @@ interface Input {
   end: () => void;
   /** Bytes that the command has not read yet. */
   waiting: () => number;
+  /** The client typed the keys that detach it. */
+  detached?: () => void;
 }
 
 /** The most bytes of input that wait for a command that does not read; the client has to wait with the rest. */
@@ -154,8 +157,10 @@ function feed(socket: Duplex, wanted: boolean, keys: DetachKeys | undefined, inp
     const { passed, detached } = keys?.take(bytes) ?? { passed: bytes, detached: false };
     if (passed.length > 0) input.write(passed);
     isDetached = detached;
-    if (detached) endSocket(socket);
-    else if (input.waiting() > MAX_WAITING) {
+    if (detached) {
+      input.detached?.();
+      endSocket(socket);
+    } else if (input.waiting() > MAX_WAITING) {
       socket.pause();
       goOnWithRoom();
     }
@@ -220,6 +225,7 @@ async function join(
 ): Promise<void> {
   const { tty } = record.config;
   const { keys, isFramed } = given;
+  manager.events.ofContainer(record, "attach");
   let hasEnded = false;
   const isLive = () =>
     !hasEnded &&
@@ -234,6 +240,7 @@ async function join(
     // the next run of the container has its own input
     end: () => void (manager.find(record.id) && isLive() && manager.sessions.endInput(record)),
     waiting: () => manager.sessions.inputWaiting(record.id),
+    detached: () => manager.events.ofContainer(record, "detach"),
   });
   const wanted = { stdout: given.stdout, stderr: given.stderr };
   const encode = ({ stream, bytes }: LogLine) => (isFramed ? frame(stream + 1, bytes) : bytes);

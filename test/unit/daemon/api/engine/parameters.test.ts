@@ -116,6 +116,7 @@ const WRONG: Readonly<Record<string, readonly string[]>> = {
   target: TEXT,
   term: TEXT,
   timestamps: FLAG,
+  timeout: [...COUNT, "10001"],
   trunc_cmd: FLAG,
   type: ["x", "images"],
   ulimits: ["{", "{}", '[{"Name":"nofile"}]', '[{"Name":"nofile","Soft":-2,"Hard":1}]', '[{"Name":1}]'],
