@@ -10,7 +10,8 @@ import { terminalSize } from "./query.ts";
 const [MOST_ARGUMENTS, LONGEST_ARGUMENT] = [4096, 128 << 10];
 const side = z.number().int().min(0).max(65535);
 
-const createBody = z.object({
+/** The body of `POST /containers/ID/exec`. */
+export const execBody = z.object({
   AttachStdin: z.boolean().optional(),
   AttachStdout: z.boolean().optional(),
   AttachStderr: z.boolean().optional(),
@@ -39,7 +40,7 @@ export function execRoutes({ manager }: Services): Route[] {
         throw new BayError("NOT_RUNNING", `the container ${record.config.name} is not running`);
       if (record.state.status === "paused")
         throw new BayError("NOT_RUNNING", `the container ${record.config.name} is paused`);
-      const body = await call.body(createBody);
+      const body = await call.body(execBody);
       checkNul([...body.Cmd, ...(body.Env ?? []), body.User ?? "", body.WorkingDir ?? ""]);
       const config = {
         args: body.Cmd,

@@ -250,6 +250,10 @@ function shapeOf(route: string): z.ZodRawShape {
   return shape;
 }
 
+/** The schemas of a route's parameters by their names. */
+export const parameterSchemas = (route: string): Record<string, z.ZodType> =>
+  shapeOf(route) as Record<string, z.ZodType>;
+
 /** Names of the parameters that a route has. */
 export const parametersOf = (route: string): string[] => Object.keys(shapeOf(route));
 

@@ -18,7 +18,7 @@ const authHeader = z.object({
 });
 
 /** The body of `POST /auth` (AuthConfig); clients also send what they keep about the registry. */
-const authBody = z.looseObject({
+export const authBody = z.looseObject({
   username: secret,
   password: secret,
   identitytoken: secret,
