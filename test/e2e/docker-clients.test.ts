@@ -1,5 +1,5 @@
 /** The docker CLI and docker compose of Debian 13 act only on what they name. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -193,6 +193,16 @@ describe.skipIf("missing" in found)(
         "network nothing not found",
       );
       expect(listed()).toEqual(before);
+    });
+
+    it("build uses the classic route by itself, since the plugin buildx is not installed", () => {
+      const context = join(empty, "context");
+      mkdirSync(context, { recursive: true });
+      writeFileSync(join(context, "Dockerfile"), "FROM box\nRUN echo made > /x\n");
+      const { code, err } = docker.run("build", "-t", "built", context);
+      expect([code, err]).toEqual([0, expect.stringContaining("DEPRECATED: The legacy builder")]);
+      expect(docker.ok("run", "--rm", "built", "cat", "/x")).toBe("made\n");
+      docker.ok("rmi", "built");
     });
 
     it("run creates a container that no stack changes or removes", async () => {

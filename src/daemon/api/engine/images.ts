@@ -133,6 +133,8 @@ export function imageRoutes({ manager, stacks }: Services): Route[] {
         Variant: config.variant ?? "",
         Os: config.os,
         Config: config.config ?? {},
+        // Docker removed it in API 1.45; docker-compose 1.29 reads its volumes
+        ContainerConfig: config.config ?? {},
         RootFS: { Type: "layers", Layers: config.rootfs.diff_ids },
         GraphDriver: {
           Name: "overlay2",

@@ -17,6 +17,7 @@ import {
   VOLUME_FILTERS,
 } from "./list-filters.ts";
 import {
+  beginning,
   containerNameText,
   filters,
   flag,
@@ -50,6 +51,7 @@ const attached = () => ({
   stdin: flag(),
   stdout: flag(),
   stderr: flag(),
+  hijack: flag(), // dockerode sends its own options; bay always takes the connection over
 });
 /** The rule of a watch: its path of the host, and its target. */
 const watchRule = () => ({ source: text(), target: text() });
@@ -211,7 +213,7 @@ const TABLE = {
       .transform((types) => types.filter((type) => type !== "")),
   }),
   "GET /events": () => ({
-    since: moment("since"),
+    since: beginning("since"),
     until: moment("until"),
     filters: filters(EVENT_FILTERS),
   }),
@@ -257,12 +259,30 @@ export const parameterSchemas = (route: string): Record<string, z.ZodType> =>
 /** Names of the parameters that a route has. */
 export const parametersOf = (route: string): string[] => Object.keys(shapeOf(route));
 
+/** Routes with a JSON body. docker-modem, the library of Node's clients, repeats the fields of the body as parameters. */
+const ROUTES_WITH_BODY = new Set([
+  "POST /containers/create",
+  "POST /networks/create",
+  "POST /volumes/create",
+  "POST /containers/:/exec",
+  "POST /containers/:/update",
+  "POST /networks/:/connect",
+  "POST /networks/:/disconnect",
+  "POST /commit",
+]);
+/** Names of parameters begin with a small letter, and those of a body's fields with a capital one. */
+const BODY_FIELD = /^[A-Z][A-Za-z0-9]*$/;
+
 const read = new WeakMap<URLSearchParams, unknown>();
 
 /** Checks the whole query of a request before its handler runs. Throws BAD_REQUEST and what the values' parsers throw. */
 export function checkQuery(route: string, query: URLSearchParams): void {
   const shape = shapeOf(route);
-  for (const key of new Set(query.keys()))
+  for (const key of new Set(query.keys())) {
+    if (BODY_FIELD.test(key) && ROUTES_WITH_BODY.has(route)) {
+      query.delete(key);
+      continue;
+    }
     if (!Object.hasOwn(shape, key))
       throw new BayError(
         "BAD_REQUEST",
@@ -274,6 +294,7 @@ export function checkQuery(route: string, query: URLSearchParams): void {
               : "the route has no parameters",
         },
       );
+  }
   read.set(query, readQuery(query, shape));
 }
 

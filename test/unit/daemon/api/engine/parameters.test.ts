@@ -60,6 +60,7 @@ const WRONG: Readonly<Record<string, readonly string[]>> = {
   forcerm: FLAG,
   fromImage: REFERENCE,
   fromSrc: TEXT,
+  hijack: FLAG,
   h: [...COUNT, "65536"],
   isolation: [...NOTHING, "hyperv"],
   "keep-storage": COUNT,
