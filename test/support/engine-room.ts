@@ -18,9 +18,10 @@ export class EngineRoom {
   #registry: FakeRegistry | undefined;
   #next = 1;
 
-  /** The image `box` has busybox. */
-  static async open(): Promise<EngineRoom> {
+  /** The image `box` has busybox. `prepare` is called before bayd starts. */
+  static async open(prepare: (bay: Bay) => void = () => {}): Promise<EngineRoom> {
     const room = new EngineRoom();
+    prepare(room.bay);
     room.#registry = await FakeRegistry.start();
     room.bay.write("name: none\nservices: {}\n");
     room.bay.ok("image", "ls"); // starts bayd
